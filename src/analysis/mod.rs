@@ -1,0 +1,89 @@
+//! Comparing experts: similarity metrics, MBC clustering, prototypes, spectra.
+
+use serde::Serialize;
+
+/// How two experts are compared; formulas in the docs of each variant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Metric {
+    /// Cosine of the sparsified, flattened A and B after a 64-dimensional truncated SVD (the paper's MBC).
+    #[default]
+    Mbc,
+    /// Cosine of the flattened A and B.
+    Flat,
+    /// Cosine of ΔW, from the factors: any ranks, no ΔW formed.
+    Delta,
+}
+
+/// An N × N similarity matrix.
+#[derive(Clone, Debug)]
+pub struct Similarity {
+    pub metric: Metric,
+    /// Quantile below which entries of an expert are zeroed (MBC only).
+    pub sparsity: f64,
+    /// Names in the order of rows and columns.
+    pub experts: Vec<String>,
+    /// Row-major N × N, values in [-1, 1].
+    pub matrix: Vec<f32>,
+    /// Things a reader should know (experts that started from different seeds, …).
+    pub warnings: Vec<String>,
+    /// Experts left out, with the reason.
+    pub skipped: Vec<(String, String)>,
+}
+
+impl Similarity {
+    /// Number of experts.
+    pub fn len(&self) -> usize {
+        self.experts.len()
+    }
+
+    /// Whether there is nothing to compare.
+    pub fn is_empty(&self) -> bool {
+        self.experts.is_empty()
+    }
+
+    /// Similarity of experts `row` and `column`.
+    pub fn get(&self, row: usize, column: usize) -> f32 {
+        self.matrix[row * self.experts.len() + column]
+    }
+}
+
+/// A partition of the experts by k-means on the rows of an MBC similarity matrix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clustering {
+    pub k: usize,
+    pub seed: u64,
+    pub experts: Vec<String>,
+    /// Cluster of each expert, 0..k, numbered by first appearance.
+    pub labels: Vec<usize>,
+    pub inertia: f64,
+    /// Mean silhouette with distance 1 − S; `None` unless 2 ≤ k < N.
+    pub silhouette: Option<f64>,
+    /// Silhouette of each expert; empty when `silhouette` is `None`.
+    pub silhouettes: Vec<f64>,
+}
+
+/// Norms and spectra of one expert, module by module.
+#[derive(Clone, Debug, Default)]
+pub struct ExpertProfile {
+    pub expert: String,
+    pub modules: Vec<ModuleProfile>,
+    /// Health warnings (ΔW is zero, NaN, ranks wasted, …), each one line.
+    pub warnings: Vec<String>,
+}
+
+/// ΔW = s·B·A of one expert at one module.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModuleProfile {
+    pub module: String,
+    pub rank: usize,
+    pub scale: f64,
+    /// Frobenius norm of ΔW.
+    pub norm: f64,
+    /// Singular values of ΔW, largest first, `rank` of them.
+    pub sigma: Vec<f64>,
+    /// exp of the entropy of σ / Σσ.
+    pub effective_rank: f64,
+    /// σ₂ / σ₁; 0 at rank 1.
+    pub gap: f64,
+}

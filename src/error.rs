@@ -1,0 +1,61 @@
+//! The one error type of the crate: a clear line for a person, naming the file and the fix.
+
+use std::path::{Path, PathBuf};
+
+use crate::text::printable;
+
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong. `Display` is one printable line (control characters escaped).
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused something about a file.
+    #[error("{}: {source}", printable(&path.to_string_lossy()))]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file was read but its content cannot be used; `problem` says why and what to do.
+    #[error("{}: {}", printable(&path.to_string_lossy()), printable(problem))]
+    File { path: PathBuf, problem: String },
+    /// The person asked for something that makes no sense (exit status 2).
+    #[error("{}", printable(.0))]
+    Usage(String),
+    /// Anything else that has one clear line.
+    #[error("{}", printable(.0))]
+    Message(String),
+    /// A [`crate::Cancel`] was raised (exit status 130).
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl Error {
+    /// An I/O error about `path`.
+    pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
+        Self::Io { path: path.as_ref().to_path_buf(), source }
+    }
+
+    /// A file whose content cannot be used.
+    pub fn file(path: impl AsRef<Path>, problem: impl Into<String>) -> Self {
+        Self::File { path: path.as_ref().to_path_buf(), problem: problem.into() }
+    }
+
+    /// A plain message.
+    pub fn msg(message: impl Into<String>) -> Self {
+        Self::Message(message.into())
+    }
+
+    /// A usage error.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(message.into())
+    }
+}
+
+impl From<candle_core::Error> for Error {
+    /// Candle's errors can carry a backtrace of many lines: only the first line is for people.
+    fn from(error: candle_core::Error) -> Self {
+        let text = error.to_string();
+        Self::Message(text.lines().next().unwrap_or("tensor error").to_string())
+    }
+}

@@ -1,0 +1,102 @@
+//! What a job is asked to do, what it reports, and what a reader sees of it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::train::TrainSpec;
+
+/// What a worker has to do; `spec.json` in the job's directory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum JobSpec {
+    Train(TrainSpec),
+    Cluster(ClusterSpec),
+}
+
+/// MBC similarity and clustering of a whole library.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClusterSpec {
+    pub library: PathBuf,
+    pub k: usize,
+    pub sparsity: f64,
+    pub seed: u64,
+}
+
+/// One line of a job's `events.jsonl`. Readers skip lines they do not know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub enum JobEvent {
+    /// The worker holds a slot and has begun. `steps` is 0 while unknown.
+    Started { time: f64, steps: usize },
+    /// What it is doing now ("loading the base model").
+    Stage { time: f64, text: String },
+    /// One unit of work is over. Seconds since the epoch; losses where they exist.
+    Step {
+        time: f64,
+        step: usize,
+        steps: usize,
+        loss: Option<f64>,
+        validation_loss: Option<f64>,
+        learning_rate: Option<f64>,
+        tokens_per_second: Option<f64>,
+        eta_seconds: Option<f64>,
+    },
+    /// A line for the log.
+    Log { time: f64, text: String },
+}
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    Queued,
+    Running,
+    /// Asked to stop, not yet stopped.
+    Cancelling,
+    Cancelled,
+    Failed,
+    Finished,
+}
+
+impl JobState {
+    /// Whether the job will change no more.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Failed | Self::Finished)
+    }
+}
+
+/// A job as read from its directory.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct JobSummary {
+    pub id: String,
+    /// `train` or `cluster`.
+    pub kind: String,
+    /// The expert's name, or what is clustered.
+    pub name: String,
+    pub state: JobState,
+    pub step: usize,
+    /// 0 while unknown.
+    pub steps: usize,
+    /// RFC 3339 UTC; `None` while queued.
+    pub started: Option<String>,
+    pub error: Option<String>,
+}
+
+/// Everything the Jobs screen shows of one job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobDetail {
+    pub summary: JobSummary,
+    pub spec: Option<JobSpec>,
+    pub stage: Option<String>,
+    /// (step, training loss), in order.
+    pub losses: Vec<(usize, f64)>,
+    /// (step, validation loss), in order.
+    pub validation: Vec<(usize, f64)>,
+    pub tokens_per_second: Option<f64>,
+    pub eta_seconds: Option<f64>,
+    /// Last lines of the log and of the worker's output, untrusted.
+    pub log: Vec<String>,
+    /// `result.json`, pretty-printed, once finished.
+    pub result: Option<String>,
+}

@@ -1,0 +1,22 @@
+//! A terminal workbench for libraries of LoRA experts.
+//!
+//! Modules are layered; each uses only those below it:
+//! `cli`, `tui` → `jobs` → `train`, `eval` → `routing` → `analysis`, `plot` → `model` → `library`
+//! → `error`, `text`, `cancel`.
+
+pub mod analysis;
+pub mod cancel;
+pub mod cli;
+pub mod error;
+pub mod eval;
+pub mod jobs;
+pub mod library;
+pub mod model;
+pub mod plot;
+pub mod routing;
+pub mod text;
+pub mod train;
+pub mod tui;
+
+pub use cancel::Cancel;
+pub use error::{Error, Result};

@@ -1,0 +1,104 @@
+//! One expert as found on disk: configuration, tensor shapes and provenance, without its weights.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Whether an expert can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Everything in it is understood.
+    Ok,
+    /// Usable, but part of it is not applied; `reason` says what.
+    Partial,
+    /// Cannot be used; `reason` says why.
+    Bad,
+}
+
+/// The fields of PEFT's `adapter_config.json` that matter here.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AdapterConfig {
+    /// `base_model_name_or_path`.
+    pub base: Option<String>,
+    pub r: usize,
+    pub alpha: f64,
+    pub dropout: f64,
+    pub use_rslora: bool,
+    pub use_dora: bool,
+    pub fan_in_fan_out: bool,
+    /// `target_modules`, sorted; a regular expression is kept as its one element.
+    pub targets: Vec<String>,
+    /// `rank_pattern` and `alpha_pattern` in file order.
+    pub rank_pattern: Vec<(String, usize)>,
+    pub alpha_pattern: Vec<(String, f64)>,
+}
+
+/// Shape of one LoRA pair. The tensors say the rank; the configuration only the scale.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModuleShape {
+    /// Transformers path of the linear layer: `model.layers.3.self_attn.q_proj`.
+    pub module: String,
+    pub rank: usize,
+    pub in_features: usize,
+    pub out_features: usize,
+    /// s = α/r, or α/√r with rsLoRA.
+    pub scale: f64,
+}
+
+/// `expert.toml`: where an expert came from. Every field is optional.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Provenance {
+    pub task: Option<String>,
+    pub family: Option<String>,
+    /// Dataset path(s) as given, and the SHA-256 of the training examples.
+    pub dataset: Option<String>,
+    pub dataset_sha256: Option<String>,
+    pub examples: Option<usize>,
+    pub rank: Option<usize>,
+    pub alpha: Option<f64>,
+    pub dropout: Option<f64>,
+    pub learning_rate: Option<f64>,
+    pub batch: Option<usize>,
+    pub steps: Option<usize>,
+    pub epochs: Option<f64>,
+    pub seed: Option<u64>,
+    /// Name of the adapter the training started from (`--init`).
+    pub init: Option<String>,
+    /// Names or path of the base model and the SHA-256 of its file.
+    pub base: Option<String>,
+    pub base_sha256: Option<String>,
+    pub template: Option<String>,
+    pub train_loss: Option<f64>,
+    pub validation_loss: Option<f64>,
+    pub base_validation_loss: Option<f64>,
+    pub seconds: Option<f64>,
+    pub tokens_per_second: Option<f64>,
+    /// RFC 3339, UTC.
+    pub created: Option<String>,
+    pub tool_version: Option<String>,
+}
+
+/// One folder with an `adapter_config.json`.
+#[derive(Clone, Debug)]
+pub struct Expert {
+    /// Path below the library, `/` between components; what people type. Not yet made printable.
+    pub name: String,
+    pub path: PathBuf,
+    pub status: Status,
+    /// Why it is partial or bad.
+    pub reason: Option<String>,
+    pub config: AdapterConfig,
+    /// LoRA pairs sorted by module path (natural order of layer numbers).
+    pub modules: Vec<ModuleShape>,
+    /// Safetensors dtype of the LoRA tensors, lower case (`f16`); `mixed` when they differ.
+    pub dtype: String,
+    /// Number of LoRA parameters.
+    pub parameters: u64,
+    /// Bytes of the weights file.
+    pub bytes: u64,
+    /// Modification time of the weights file.
+    pub modified: Option<std::time::SystemTime>,
+    pub provenance: Option<Provenance>,
+}

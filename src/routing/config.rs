@@ -1,0 +1,49 @@
+//! Which router, with which settings.
+
+use serde::Serialize;
+
+/// How the chosen experts' LoRA are put together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Mix {
+    /// Σ wₑ sₑ Bₑ Aₑ x (PEFT).
+    #[default]
+    Outputs,
+    /// (Σ wₑ Bₑ)(Σ wₑ Aₑ) x (mttl); needs equal ranks and scales.
+    Factors,
+}
+
+/// The routers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum RouterKind {
+    /// Per token and module, softmax over the top k of |x · prototype|.
+    #[default]
+    Arrow,
+    /// Mean of the experts' ΔW.
+    Uniform,
+    /// Mean of the experts' A and of their B, apart.
+    UniformFactors,
+    /// One expert everywhere, by name.
+    Single(String),
+    /// The base model alone.
+    Base,
+}
+
+/// A router with its settings. Compare for equality to know whether a trace is still good.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RouterConfig {
+    pub kind: RouterKind,
+    /// 0 means all; more than there are candidates means all of them.
+    pub top_k: usize,
+    /// Positive.
+    pub temperature: f64,
+    pub mix: Mix,
+    /// Names of experts that get no weight.
+    pub muted: Vec<String>,
+}
+
+impl Default for RouterConfig {
+    fn default() -> Self {
+        Self { kind: RouterKind::Arrow, top_k: 3, temperature: 1.0, mix: Mix::Outputs, muted: Vec::new() }
+    }
+}

@@ -1,0 +1,5 @@
+//! Datasets and LoRA training.
+
+mod spec;
+
+pub use spec::{TrainReport, TrainSpec};

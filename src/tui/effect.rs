@@ -1,0 +1,66 @@
+//! What an update asks for; run by the application outside the update.
+
+use super::Tab;
+use crate::analysis::Metric;
+use crate::jobs::JobSpec;
+use crate::routing::RouterConfig;
+
+/// A request. Those that answer carry a ticket, echoed in the answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    Quit,
+    /// Shows another tab.
+    Show(Tab),
+    /// Reads the library from disk again.
+    ReloadLibrary,
+    /// Norms and spectra of one expert.
+    Profile {
+        expert: String,
+    },
+    /// Similarity of all usable experts; a newer one replaces one that is under way.
+    Similarity {
+        ticket: u64,
+        metric: Metric,
+        sparsity: f64,
+    },
+    /// MBC and k-means; a newer one replaces one that is under way.
+    Cluster {
+        ticket: u64,
+        k: usize,
+        sparsity: f64,
+        seed: u64,
+    },
+    /// Finds and loads the base model and the experts, without downloading.
+    LoadEngine,
+    /// Downloads the base model, then loads it.
+    FetchBase,
+    /// Routes a prompt; latest wins.
+    Route {
+        ticket: u64,
+        prompt: String,
+        raw: bool,
+        router: RouterConfig,
+    },
+    /// Continues the prompt, streaming traces and text under the ticket.
+    Generate {
+        ticket: u64,
+        prompt: String,
+        raw: bool,
+        router: RouterConfig,
+        max_tokens: usize,
+    },
+    /// Stops routing or generation that is under way.
+    StopEngine,
+    StartJob(JobSpec),
+    CancelJob {
+        id: String,
+    },
+    /// Sends `JobDetail` of this job now and whenever it changes, until another is watched.
+    WatchJob {
+        id: Option<String>,
+    },
+    /// One line to show, not an error.
+    Notice(String),
+    /// One line to show as an error.
+    Error(String),
+}

@@ -1,0 +1,94 @@
+//! Whatever arrives at the interface. Answers echo their request's ticket, so stale ones are dropped.
+
+use std::sync::Arc;
+
+use crate::analysis::{Clustering, ExpertProfile, Similarity};
+use crate::jobs::{JobDetail, JobSummary};
+use crate::library::Library;
+use crate::routing::Trace;
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// The library was read (again).
+    Library(Result<Arc<Library>, String>),
+    /// Answer to `Effect::Similarity`.
+    Similarity {
+        ticket: u64,
+        result: Result<Arc<Similarity>, String>,
+    },
+    /// Answer to `Effect::Cluster`.
+    Clustering {
+        ticket: u64,
+        result: Result<(Arc<Similarity>, Arc<Clustering>), String>,
+    },
+    /// Answer to `Effect::Profile`.
+    Profile {
+        expert: String,
+        result: Result<Arc<ExpertProfile>, String>,
+    },
+    /// The jobs as they are on disk now; sent when something changed.
+    Jobs(Vec<JobSummary>),
+    /// Answer to `Effect::WatchJob`, again whenever the job changes.
+    JobDetail(Arc<JobDetail>),
+    /// Answer to `Effect::StartJob`: the job's id.
+    JobStarted(Result<String, String>),
+    Engine(EngineMessage),
+    /// One line to show, not an error.
+    Notice(String),
+    /// One line to show as an error.
+    Error(String),
+}
+
+/// The base model and the routed experts, as the interface knows them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum EngineState {
+    /// Nobody asked for it yet.
+    #[default]
+    Unloaded,
+    /// Not on this machine: `Effect::FetchBase` would try to get `what`; `error` of the last try.
+    Missing {
+        what: String,
+        error: Option<String>,
+    },
+    /// Bytes so far and in all, and the source being tried.
+    Fetching {
+        source: String,
+        done: u64,
+        total: Option<u64>,
+    },
+    Loading {
+        stage: String,
+    },
+    /// `label` says base, precision and device; experts that do not fit are listed with the reason.
+    Ready {
+        label: String,
+        skipped: Vec<(String, String)>,
+    },
+    Failed {
+        error: String,
+    },
+}
+
+/// From the engine's thread.
+#[derive(Clone, Debug)]
+pub enum EngineMessage {
+    State(EngineState),
+    /// Routing of a prompt. `generating` while more tokens will follow under the same ticket.
+    Trace {
+        ticket: u64,
+        trace: Arc<Trace>,
+        generating: bool,
+        milliseconds: f64,
+    },
+    /// The generated text so far, untrusted.
+    Text {
+        ticket: u64,
+        text: String,
+        done: bool,
+    },
+    Failed {
+        ticket: u64,
+        error: String,
+    },
+}

@@ -1,0 +1,82 @@
+//! What every tab is: data that keys and messages change, and a view that only reads.
+
+use std::sync::Arc;
+
+use crossterm::event::KeyEvent;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+
+use super::{Binding, Effect, EngineState, Message, Theme};
+use crate::analysis::{Clustering, Similarity};
+use crate::jobs::JobSummary;
+use crate::library::Library;
+
+/// The tabs, in the order of their number keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Tab {
+    #[default]
+    Library,
+    Similarity,
+    Clusters,
+    Routing,
+    Jobs,
+}
+
+impl Tab {
+    /// All of them, in order.
+    pub const ALL: [Tab; 5] = [Tab::Library, Tab::Similarity, Tab::Clusters, Tab::Routing, Tab::Jobs];
+
+    /// As shown in the tab bar.
+    pub fn title(self) -> &'static str {
+        match self {
+            Tab::Library => "Library",
+            Tab::Similarity => "Similarity",
+            Tab::Clusters => "Clusters",
+            Tab::Routing => "Routing",
+            Tab::Jobs => "Jobs",
+        }
+    }
+}
+
+/// What all screens may read. Only the application changes it, from messages.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// `None` until the library was read.
+    pub library: Option<Arc<Library>>,
+    /// The newest clustering, whoever asked for it: colours and orders experts everywhere.
+    pub clustering: Option<Arc<Clustering>>,
+    /// The newest MBC similarity.
+    pub similarity: Option<Arc<Similarity>>,
+    /// Newest first.
+    pub jobs: Vec<JobSummary>,
+    pub engine: EngineState,
+    /// Name of the expert selected in the Library tab.
+    pub selected: Option<String>,
+    /// Counts up ten times a second while something is moving; for spinners.
+    pub tick: u64,
+}
+
+/// A tab. `on_key` and `on_message` are fast and pure: whatever takes time is an [`Effect`].
+pub trait Screen {
+    /// The keys that work in the present state, for the footer and the help.
+    fn bindings(&self, shared: &Shared) -> Vec<Binding>;
+
+    /// Whether typed characters belong to a text field now, so that global keys (`q`, `?`, `1`–`5`) are text.
+    fn captures_text(&self) -> bool {
+        false
+    }
+
+    /// Called when the tab becomes the visible one.
+    fn on_show(&mut self, _shared: &Shared) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    /// A key that no global binding took. Returns `None` when the screen has no use for it.
+    fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>>;
+
+    /// Every message reaches every screen, after `shared` was updated from it.
+    fn on_message(&mut self, message: &Message, shared: &Shared) -> Vec<Effect>;
+
+    /// Draws itself into `area`, which may be of any size, 0 × 0 included.
+    fn view(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme);
+}
