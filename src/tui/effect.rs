@@ -30,6 +30,23 @@ pub enum Effect {
         sparsity: f64,
         seed: u64,
     },
+    /// Inertia and silhouette for k = 2..=`max_k` on the MBC similarity, and a 2-D map of the experts.
+    Sweep {
+        ticket: u64,
+        max_k: usize,
+        sparsity: f64,
+        seed: u64,
+    },
+    /// Compares two experts module by module; a newer one replaces one that is under way.
+    Pair {
+        ticket: u64,
+        a: String,
+        b: String,
+    },
+    /// Selects an expert in the Library tab, without showing that tab.
+    Select {
+        expert: String,
+    },
     /// Finds and loads the base model and the experts, without downloading.
     LoadEngine,
     /// Downloads the base model, then loads it.
@@ -63,4 +80,22 @@ pub enum Effect {
     Notice(String),
     /// One line to show as an error.
     Error(String),
+}
+
+/// Numbers requests of one tab, so that no two requests of the session share a number and every
+/// screen knows its own answers, although all of them see all messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Tickets(u64);
+
+impl Tickets {
+    /// The numbers of `tab`; the first is given out by the first [`Tickets::issue`].
+    pub fn of(tab: Tab) -> Self {
+        Self((tab as u64 + 1) << 40)
+    }
+
+    /// A number that was not given out before.
+    pub fn issue(&mut self) -> u64 {
+        self.0 += 1;
+        self.0
+    }
 }

@@ -22,6 +22,12 @@ pub enum Message {
         ticket: u64,
         result: Result<(Arc<Similarity>, Arc<Clustering>), String>,
     },
+    /// How far a similarity, clustering or sweep has come; no unit, `total` may be 0.
+    Progress {
+        ticket: u64,
+        done: usize,
+        total: usize,
+    },
     /// Answer to `Effect::Profile`.
     Profile {
         expert: String,

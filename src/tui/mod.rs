@@ -6,7 +6,7 @@ mod message;
 mod screen;
 mod theme;
 
-pub use effect::Effect;
+pub use effect::{Effect, Tickets};
 pub use keymap::Binding;
 pub use message::{EngineMessage, EngineState, Message};
 pub use screen::{Screen, Shared, Tab};
