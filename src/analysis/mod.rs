@@ -1,6 +1,11 @@
 //! Comparing experts: similarity metrics, MBC clustering, prototypes, spectra.
 
+mod linalg;
+mod prototype;
+
 use serde::Serialize;
+
+pub use prototype::{Prototype, effective_rank, prototype, spectral_gap};
 
 /// How two experts are compared; formulas in the docs of each variant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]

@@ -1,0 +1,166 @@
+//! Exact prototypes and spectra of ΔW = B·A from the factors, without forming the product.
+
+use faer::Mat;
+
+use super::linalg::{thin_svd, triangular};
+
+/// The input direction that ΔW of one expert at one module amplifies most, and the spectrum of B·A.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prototype {
+    /// Top right singular vector of B·A: `in` entries, unit length, its largest component positive
+    /// (the first of equals); all zeros where B·A is zero or not finite.
+    pub vector: Vec<f32>,
+    /// Singular values of B·A (the scale α/r is not in them), largest first, `rank` of them; NaN
+    /// when a factor is not finite.
+    pub sigma: Vec<f64>,
+}
+
+/// Prototype of `a` (row-major rank × in) and `b` (row-major out × rank).
+///
+/// With Aᵀ = Q_A R_A and B = Q_B R_B the singular values of B·A are those of the small matrix
+/// R_B R_Aᵀ = U Σ Vᵀ, and the vector is Q_A V₁ = Aᵀ R_Bᵀ U₁ / σ₁, so that neither Q is needed.
+/// Exact at any rank, also above `in_features` or `out_features`; f64 inside.
+///
+/// # Panics
+/// If the lengths of `a` and `b` do not fit the sizes (a bug in the caller, not bad input).
+pub fn prototype(a: &[f32], b: &[f32], rank: usize, in_features: usize, out_features: usize) -> Prototype {
+    assert_eq!(a.len(), rank * in_features, "lora_A is rank x in");
+    assert_eq!(b.len(), out_features * rank, "lora_B is out x rank");
+    let zero = |sigma: Vec<f64>| Prototype { vector: vec![0.0; in_features], sigma };
+    if rank == 0 || in_features == 0 || out_features == 0 {
+        return zero(vec![0.0; rank]);
+    }
+    let r_a = triangular(Mat::from_fn(in_features, rank, |i, j| f64::from(a[j * in_features + i])));
+    let r_b = triangular(Mat::from_fn(out_features, rank, |i, j| f64::from(b[i * rank + j])));
+    let small = &r_b * r_a.transpose();
+    let Some(decomposition) = thin_svd(small.as_ref()) else {
+        return zero(vec![f64::NAN; rank]);
+    };
+    let mut sigma = decomposition.sigma;
+    sigma.resize(rank, 0.0);
+    // What is left after A and B cancel to rounding error is noise, not a direction.
+    let noise = 1e-14 * r_a.norm_l2() * r_b.norm_l2();
+    if sigma[0] <= noise {
+        return zero(vec![0.0; rank]);
+    }
+    let weights = r_b.transpose() * decomposition.u.col(0);
+    let mut direction = vec![0.0f64; in_features];
+    for (row, weight) in a.chunks_exact(in_features).zip(weights.iter()) {
+        for (sum, &x) in direction.iter_mut().zip(row) {
+            *sum += weight * f64::from(x);
+        }
+    }
+    let largest =
+        direction.iter().copied().fold(0.0f64, |best, x| if x.abs() > best.abs() { x } else { best });
+    let norm = direction.iter().map(|x| x * x).sum::<f64>().sqrt().copysign(largest);
+    Prototype { vector: direction.into_iter().map(|x| (x / norm) as f32).collect(), sigma }
+}
+
+/// exp of the entropy of σ / Σσ: between 1 and the number of values; 0 when all are zero.
+pub fn effective_rank(sigma: &[f64]) -> f64 {
+    let total: f64 = sigma.iter().sum();
+    if total <= 0.0 || total.is_nan() {
+        return 0.0;
+    }
+    let entropy: f64 = sigma.iter().map(|s| s / total).filter(|&p| p > 0.0).map(|p| -p * p.ln()).sum();
+    entropy.exp()
+}
+
+/// σ₂ / σ₁: near 1 the prototype is not well defined. 0 at rank 1 or when all are zero.
+pub fn spectral_gap(sigma: &[f64]) -> f64 {
+    match sigma {
+        [first, second, ..] if *first > 0.0 => second / first,
+        _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    fn random(n: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
+        (0..n).map(|_| rng.random_range(-1.0f32..1.0)).collect()
+    }
+
+    /// B·A in f64.
+    fn product(a: &[f32], b: &[f32], rank: usize, inputs: usize, outputs: usize) -> Mat<f64> {
+        Mat::from_fn(outputs, inputs, |o, i| {
+            (0..rank).map(|k| f64::from(b[o * rank + k]) * f64::from(a[k * inputs + i])).sum()
+        })
+    }
+
+    proptest! {
+        /// Against the decomposition of the formed product, at ranks below and above the sizes.
+        #[test]
+        fn agrees_with_the_decomposition_of_the_product(
+            rank in 1usize..12, inputs in 1usize..20, outputs in 1usize..20, seed: u64,
+        ) {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let (a, b) = (random(rank * inputs, &mut rng), random(outputs * rank, &mut rng));
+            let got = prototype(&a, &b, rank, inputs, outputs);
+            let formed = product(&a, &b, rank, inputs, outputs);
+            let expected = thin_svd(formed.as_ref()).unwrap();
+            let top = expected.sigma[0];
+            for (i, sigma) in got.sigma.iter().enumerate() {
+                let wanted = expected.sigma.get(i).copied().unwrap_or(0.0);
+                prop_assert!((sigma - wanted).abs() <= 1e-9 * top, "{i}: {sigma} {wanted}");
+            }
+            prop_assert_eq!(got.sigma.len(), rank);
+            // ‖ΔW v‖ = σ₁ also where the two largest values are so close that v is not unique.
+            let v = faer::Col::from_fn(inputs, |i| f64::from(got.vector[i]));
+            prop_assert!((v.norm_l2() - 1.0).abs() < 1e-6);
+            prop_assert!(((&formed * &v).norm_l2() - top).abs() <= 1e-6 * top);
+            let largest = got.vector.iter().copied().fold(0.0f32, |m, x| if x.abs() > m.abs() { x } else { m });
+            prop_assert!(largest > 0.0);
+        }
+    }
+
+    #[test]
+    fn no_direction_where_the_product_is_zero() {
+        let zero = prototype(&[1.0, 2.0, 3.0, 4.0], &[0.0; 6], 2, 2, 3);
+        assert_eq!(zero, Prototype { vector: vec![0.0; 2], sigma: vec![0.0; 2] });
+        // B·A cancels although neither factor is zero.
+        let cancels = prototype(&[0.3, 0.7, 0.3, 0.7], &[1.0, -1.0], 2, 2, 1);
+        assert_eq!(cancels.vector, [0.0, 0.0]);
+        assert_eq!(prototype(&[], &[], 0, 3, 2), Prototype { vector: vec![0.0; 3], sigma: vec![] });
+    }
+
+    #[test]
+    fn survives_extreme_values() {
+        for scale in [1e-30f32, 1e30] {
+            let p = prototype(&[3.0 * scale, 4.0 * scale], &[2.0 * scale], 1, 2, 1);
+            assert!((p.vector[0] - 0.6).abs() < 1e-6 && (p.vector[1] - 0.8).abs() < 1e-6, "{p:?}");
+        }
+        let bad = prototype(&[f32::NAN, 1.0], &[1.0], 1, 2, 1);
+        assert_eq!(bad.vector, [0.0, 0.0]);
+        assert!(bad.sigma[0].is_nan());
+    }
+
+    #[test]
+    fn spectra_have_the_documented_limits() {
+        assert!((effective_rank(&[2.0, 2.0, 2.0]) - 3.0).abs() < 1e-12);
+        assert!((effective_rank(&[5.0, 0.0]) - 1.0).abs() < 1e-12);
+        assert_eq!(effective_rank(&[0.0, 0.0]), 0.0);
+        assert_eq!(spectral_gap(&[4.0, 1.0]), 0.25);
+        assert_eq!(spectral_gap(&[4.0]), 0.0);
+        assert_eq!(spectral_gap(&[0.0, 0.0]), 0.0);
+    }
+
+    /// 120 modules × 32 experts of a small model.
+    #[test]
+    #[ignore = "prints a time"]
+    fn speed() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        for rank in [4, 16, 64] {
+            let (a, b) = (random(rank * 576, &mut rng), random(576 * rank, &mut rng));
+            let start = std::time::Instant::now();
+            for _ in 0..384 {
+                std::hint::black_box(prototype(&a, &b, rank, 576, 576));
+            }
+            println!("rank {rank}: {:.1} us each", start.elapsed().as_secs_f64() / 384.0 * 1e6);
+        }
+    }
+}
