@@ -11,6 +11,8 @@ pub enum Effect {
     Quit,
     /// Shows another tab.
     Show(Tab),
+    /// Stops this process as Ctrl-Z does in a shell, the screen put away, until it is continued.
+    Suspend,
     /// Reads the library from disk again.
     ReloadLibrary,
     /// Norms and spectra of one expert.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crossterm::event::KeyEvent;
+
 use crate::analysis::{Clustering, ExpertProfile, Similarity};
 use crate::jobs::{JobDetail, JobSummary};
 use crate::library::Library;
@@ -10,6 +12,12 @@ use crate::routing::Trace;
 /// Something happened.
 #[derive(Clone, Debug)]
 pub enum Message {
+    /// A key press; screens get it through `Screen::on_key`, not as a message.
+    Key(KeyEvent),
+    /// Text pasted into the terminal, untrusted; screens get it through `Screen::on_paste`.
+    Paste(String),
+    /// A tenth of a second went by while something moves.
+    Tick,
     /// The library was read (again).
     Library(Result<Arc<Library>, String>),
     /// Answer to `Effect::Similarity`.
@@ -97,4 +105,26 @@ pub enum EngineMessage {
         ticket: u64,
         error: String,
     },
+}
+
+/// Where threads outside the interface put their answers. Cheap to clone; never blocks.
+#[derive(Clone, Debug)]
+pub struct Sender(tokio::sync::mpsc::UnboundedSender<Message>);
+
+impl Sender {
+    /// A sender and the queue it fills.
+    pub fn channel() -> (Self, tokio::sync::mpsc::UnboundedReceiver<Message>) {
+        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    /// Hands a message to the interface; lost without harm when the interface is gone.
+    pub fn send(&self, message: Message) {
+        let _ = self.0.send(message);
+    }
+
+    /// Whether the interface is gone, so that nobody will read an answer.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
 }

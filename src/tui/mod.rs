@@ -1,13 +1,31 @@
 //! The terminal interface: pure state, messages and views; effects run elsewhere.
+//!
+//! [`App::update`] takes a [`Message`] and returns [`Effect`]s; `App::view` draws. `runtime` owns the
+//! terminal and the clock, `effects` carries effects out on other threads and answers with messages.
 
+mod app;
+mod chrome;
 mod effect;
+mod effects;
+mod engine;
+pub mod fit;
+mod frames;
 mod keymap;
 mod message;
+mod runtime;
 mod screen;
+pub mod screens;
+mod stderr;
+mod terminal;
+#[cfg(test)]
+pub mod testing;
 mod theme;
 
+pub use app::App;
+pub use chrome::{centered, plural};
 pub use effect::{Effect, Tickets};
 pub use keymap::Binding;
-pub use message::{EngineMessage, EngineState, Message};
+pub use message::{EngineMessage, EngineState, Message, Sender};
+pub use runtime::{TuiOptions, run};
 pub use screen::{Screen, Shared, Tab};
-pub use theme::Theme;
+pub use theme::{Depth, Theme};

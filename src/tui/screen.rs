@@ -52,6 +52,13 @@ pub struct Shared {
     pub engine: EngineState,
     /// Name of the expert selected in the Library tab.
     pub selected: Option<String>,
+    /// Why the library could not be read; the last one read stays in `library`.
+    pub library_error: Option<String>,
+    /// The library's directory as given.
+    pub root: std::path::PathBuf,
+    /// Base model and device given on the command line, for the jobs that screens start.
+    pub base: Option<std::path::PathBuf>,
+    pub device: String,
     /// Counts up ten times a second while something is moving; for spinners.
     pub tick: u64,
 }
@@ -71,10 +78,21 @@ pub trait Screen {
         Vec::new()
     }
 
-    /// A key that no global binding took. Returns `None` when the screen has no use for it.
+    /// A key that no global binding took; while [`Screen::captures_text`], every key but Ctrl-C and Ctrl-Z.
+    /// Returns `None` when the screen has no use for it: Tab and Shift-Tab then still change tabs.
     fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>>;
 
-    /// Every message reaches every screen, after `shared` was updated from it.
+    /// Text pasted while this screen is visible, untrusted and possibly of many lines.
+    fn on_paste(&mut self, _text: &str, _shared: &Shared) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    /// Whether something on this screen moves by itself now (a spinner), so that it is drawn on every tick.
+    fn is_animating(&self, _shared: &Shared) -> bool {
+        false
+    }
+
+    /// Every message but keys and pastes reaches every screen, after `shared` was updated from it.
     fn on_message(&mut self, message: &Message, shared: &Shared) -> Vec<Effect>;
 
     /// Draws itself into `area`, which may be of any size, 0 × 0 included.

@@ -1,0 +1,231 @@
+//! The whole interface as data: tabs, what they share, and the lines around them.
+
+use std::path::PathBuf;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::screens;
+use super::{Effect, EngineMessage, EngineState, Message, Screen, Shared, Tab};
+use crate::analysis::Metric;
+use crate::text::printable;
+
+/// The interface. [`App::update`] changes it, `App::view` draws it; neither waits for anything.
+pub struct App {
+    pub(super) shared: Shared,
+    pub(super) tab: Tab,
+    screens: [Box<dyn Screen>; 5],
+    /// First line shown of the key help, while it is open.
+    pub(super) help: Option<u16>,
+    pub(super) notice: Option<Notice>,
+    quit: bool,
+}
+
+/// A line above the footer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Notice {
+    /// Printable.
+    pub text: String,
+    pub is_error: bool,
+}
+
+impl App {
+    /// An interface before any data, for the library at `root`.
+    pub fn new(root: PathBuf, base: Option<PathBuf>, device: String) -> Self {
+        Self {
+            shared: Shared { root, base, device, ..Shared::default() },
+            tab: Tab::default(),
+            screens: [
+                Box::new(screens::library::LibraryScreen::new()),
+                Box::new(screens::similarity::SimilarityScreen::new()),
+                Box::new(screens::clusters::ClustersScreen::new()),
+                Box::new(screens::routing::RoutingScreen::new()),
+                Box::new(screens::jobs::JobsScreen::new()),
+            ],
+            help: None,
+            notice: None,
+            quit: false,
+        }
+    }
+
+    /// What to ask for once the first frame is on the screen.
+    pub fn start(&mut self) -> Vec<Effect> {
+        let mut effects = vec![Effect::ReloadLibrary];
+        let shown = self.screens[self.tab as usize].on_show(&self.shared);
+        effects.extend(self.apply(shown));
+        effects
+    }
+
+    /// Whether the person asked to leave.
+    pub fn should_quit(&self) -> bool {
+        self.quit
+    }
+
+    /// What the tabs share.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The visible tab.
+    pub fn tab(&self) -> Tab {
+        self.tab
+    }
+
+    pub(super) fn screen(&self) -> &dyn Screen {
+        self.screens[self.tab as usize].as_ref()
+    }
+
+    /// Whether the visible part of the interface changes with time, so that ticks are needed.
+    pub fn is_animating(&self) -> bool {
+        let loading = self.shared.library.is_none() && self.shared.library_error.is_none();
+        let engine = matches!(self.shared.engine, EngineState::Fetching { .. } | EngineState::Loading { .. });
+        loading || engine || self.screen().is_animating(&self.shared)
+    }
+
+    /// Whether the jobs on disk should be looked at often.
+    pub fn wants_jobs(&self) -> bool {
+        self.tab == Tab::Jobs || self.live_jobs() > 0
+    }
+
+    /// Jobs that are queued, running or being cancelled.
+    pub fn live_jobs(&self) -> usize {
+        self.shared.jobs.iter().filter(|job| !job.state.is_over()).count()
+    }
+
+    /// Takes in what happened and says what is to be done outside.
+    pub fn update(&mut self, message: Message) -> Vec<Effect> {
+        let effects = match &message {
+            Message::Key(key) => self.on_key(*key),
+            Message::Paste(text) => {
+                if self.help.is_some() {
+                    Vec::new()
+                } else {
+                    self.screens[self.tab as usize].on_paste(text, &self.shared)
+                }
+            }
+            _ => {
+                self.absorb(&message);
+                let shared = &self.shared;
+                self.screens.iter_mut().flat_map(|screen| screen.on_message(&message, shared)).collect()
+            }
+        };
+        self.apply(effects)
+    }
+
+    /// Updates what the tabs share.
+    fn absorb(&mut self, message: &Message) {
+        match message {
+            Message::Tick => self.shared.tick = self.shared.tick.wrapping_add(1),
+            Message::Library(Ok(library)) => {
+                self.shared.library = Some(library.clone());
+                self.shared.library_error = None;
+            }
+            Message::Library(Err(error)) => {
+                self.shared.library_error = Some(error.clone());
+                if self.shared.library.is_some() {
+                    self.say(error, true);
+                }
+            }
+            Message::Similarity { result: Ok(similarity), .. } if similarity.metric == Metric::Mbc => {
+                self.shared.similarity = Some(similarity.clone());
+            }
+            Message::Clustering { result: Ok((similarity, clustering)), .. } => {
+                self.shared.similarity = Some(similarity.clone());
+                self.shared.clustering = Some(clustering.clone());
+            }
+            Message::Jobs(jobs) => self.shared.jobs.clone_from(jobs),
+            Message::Engine(EngineMessage::State(state)) => self.shared.engine = state.clone(),
+            Message::Notice(text) => self.say(text, false),
+            Message::Error(text) => self.say(text, true),
+            _ => {}
+        }
+    }
+
+    fn say(&mut self, text: &str, is_error: bool) {
+        self.notice = Some(Notice { text: printable(text).into_owned(), is_error });
+    }
+
+    fn on_key(&mut self, key: KeyEvent) -> Vec<Effect> {
+        if key.modifiers.contains(KeyModifiers::CONTROL) {
+            match key.code {
+                KeyCode::Char('c') => return vec![Effect::Quit],
+                KeyCode::Char('z') => return vec![Effect::Suspend],
+                _ => {}
+            }
+        }
+        match &self.notice {
+            Some(notice) if !notice.is_error => self.notice = None,
+            Some(_) if key.code == KeyCode::Esc => {
+                self.notice = None;
+                return Vec::new();
+            }
+            _ => {}
+        }
+        if self.help.is_some() {
+            self.on_help_key(key);
+            return Vec::new();
+        }
+        let capturing = self.screen().captures_text();
+        if !capturing && let Some(effects) = self.on_global_key(key) {
+            return effects;
+        }
+        match self.screens[self.tab as usize].on_key(key, &self.shared) {
+            Some(effects) => effects,
+            None if capturing && matches!(key.code, KeyCode::Tab | KeyCode::BackTab) => {
+                self.on_global_key(key).unwrap_or_default()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn on_help_key(&mut self, key: KeyEvent) {
+        let offset = self.help.unwrap_or(0);
+        self.help = match key.code {
+            KeyCode::Down | KeyCode::Char('j') => Some(offset.saturating_add(1)),
+            KeyCode::Up | KeyCode::Char('k') => Some(offset.saturating_sub(1)),
+            KeyCode::PageDown | KeyCode::Char(' ') => Some(offset.saturating_add(10)),
+            KeyCode::PageUp => Some(offset.saturating_sub(10)),
+            _ => None,
+        };
+    }
+
+    /// The keys of `keymap::GLOBAL`.
+    fn on_global_key(&mut self, key: KeyEvent) -> Option<Vec<Effect>> {
+        if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
+            return None;
+        }
+        let step = |by: usize| Tab::ALL[(self.tab as usize + by) % Tab::ALL.len()];
+        match key.code {
+            KeyCode::Char('q') => Some(vec![Effect::Quit]),
+            KeyCode::Char('?') => {
+                self.help = Some(0);
+                Some(Vec::new())
+            }
+            KeyCode::Char(c @ '1'..='5') => Some(vec![Effect::Show(Tab::ALL[c as usize - '1' as usize])]),
+            KeyCode::Tab => Some(vec![Effect::Show(step(1))]),
+            KeyCode::BackTab => Some(vec![Effect::Show(step(Tab::ALL.len() - 1))]),
+            _ => None,
+        }
+    }
+
+    /// Carries out the effects that concern the interface itself and returns the others.
+    fn apply(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
+        let mut outside = Vec::new();
+        let mut queue: std::collections::VecDeque<Effect> = effects.into();
+        while let Some(effect) = queue.pop_front() {
+            match effect {
+                Effect::Quit => self.quit = true,
+                Effect::Show(tab) => {
+                    if tab != self.tab {
+                        self.tab = tab;
+                        queue.extend(self.screens[tab as usize].on_show(&self.shared));
+                    }
+                }
+                Effect::Select { expert } => self.shared.selected = Some(expert),
+                Effect::Notice(text) => self.say(&text, false),
+                Effect::Error(text) => self.say(&text, true),
+                other => outside.push(other),
+            }
+        }
+        outside
+    }
+}

@@ -1,0 +1,210 @@
+//! What surrounds the tabs: tab bar, notice line, footer and key help.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Clear, Paragraph, Wrap};
+
+use super::app::App;
+use super::fit::{self, spinner, truncate, truncate_start, width};
+use super::{Binding, EngineState, Tab, Theme, keymap};
+
+impl App {
+    /// Draws everything.
+    pub fn view(&self, frame: &mut Frame, theme: &Theme) {
+        let area = frame.area();
+        if area.is_empty() {
+            return;
+        }
+        let top = u16::from(area.height >= 3);
+        let bottom = u16::from(area.height >= 2);
+        let notice = self.notice_height(area);
+        let [bar, body, line, footer] = Layout::vertical([
+            Constraint::Length(top),
+            Constraint::Min(0),
+            Constraint::Length(notice),
+            Constraint::Length(bottom),
+        ])
+        .areas(area);
+        self.draw_bar(frame, bar, theme);
+        self.screen().view(frame, body, self.shared(), theme);
+        self.draw_notice(frame, line, theme);
+        self.draw_footer(frame, footer, theme);
+        if let Some(offset) = self.help {
+            self.draw_help(frame, area, offset, theme);
+        }
+    }
+
+    /// Rows that the notice needs: up to three, never more than a third of the screen.
+    fn notice_height(&self, area: Rect) -> u16 {
+        let Some(notice) = &self.notice else { return 0 };
+        if area.height < 3 {
+            return 0;
+        }
+        // Word wrap can waste up to a word a row: one row of reserve.
+        let cells = width(&notice.text) + 2;
+        let rows = cells.div_ceil(usize::from(area.width).max(1));
+        let reserve = usize::from(rows > 1);
+        (rows + reserve).min(usize::from(area.height) / 3).clamp(1, 4) as u16
+    }
+
+    fn draw_notice(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
+        let Some(notice) = &self.notice else { return };
+        let (glyph, style) = if notice.is_error { ("✗ ", theme.error()) } else { ("● ", theme.ok()) };
+        let line = Line::from(vec![Span::styled(glyph, style), Span::styled(notice.text.as_str(), style)]);
+        frame.render_widget(Paragraph::new(line).wrap(Wrap { trim: true }), area);
+    }
+
+    fn draw_bar(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
+        if area.is_empty() {
+            return;
+        }
+        let room = usize::from(area.width);
+        let full: usize = Tab::ALL.iter().map(|&tab| width(&self.tab_label(tab)) + 5).sum();
+        let mut spans = Vec::new();
+        for (i, &tab) in Tab::ALL.iter().enumerate() {
+            let active = tab == self.tab;
+            let (number, name) = match (active, theme.has_color()) {
+                (true, true) => (theme.selection(), theme.selection()),
+                (true, false) => (theme.selection(), theme.selection()),
+                (false, _) => (theme.dim(), theme.text()),
+            };
+            // Too narrow for all names: only the active tab keeps its name.
+            let label = if full <= room || active { self.tab_label(tab) } else { String::new() };
+            spans.push(Span::styled(format!(" {}", i + 1), number));
+            spans.push(Span::styled(if label.is_empty() { " ".into() } else { format!(" {label} ") }, name));
+            spans.push(Span::raw(" "));
+        }
+        let line = Line::from(spans);
+        let used = line.width();
+        frame.render_widget(Paragraph::new(line), area);
+        if let Some((text, style)) = self.bar_status(room.saturating_sub(used + 1), theme) {
+            let cells = width(&text) as u16;
+            let place = Rect { x: area.right().saturating_sub(cells), width: cells.min(area.width), ..area };
+            frame.render_widget(Paragraph::new(Span::styled(text, style)), place);
+        }
+    }
+
+    fn tab_label(&self, tab: Tab) -> String {
+        match (tab, self.live_jobs()) {
+            (Tab::Jobs, live @ 1..) => format!("{} {live}", tab.title()),
+            _ => tab.title().to_string(),
+        }
+    }
+
+    /// What stands at the right of the tab bar, in at most `room` cells.
+    fn bar_status(&self, room: usize, theme: &Theme) -> Option<(String, Style)> {
+        if room < 8 {
+            return None;
+        }
+        let shared = self.shared();
+        let spin = spinner(shared.tick);
+        match &shared.engine {
+            EngineState::Fetching { source, done, total } => {
+                let amount = match total {
+                    Some(total) if *total > 0 => format!("{:.0} %", 100.0 * *done as f64 / *total as f64),
+                    _ => format!("{}B", fit::count(*done)),
+                };
+                return Some((truncate(&format!("{spin} {amount} {source}"), room), theme.accent()));
+            }
+            EngineState::Loading { stage } => {
+                return Some((truncate(&format!("{spin} {stage}"), room), theme.accent()));
+            }
+            _ => {}
+        }
+        let name = shared
+            .library
+            .as_ref()
+            .and_then(|library| library.manifest.name.clone())
+            .unwrap_or_else(|| shared.root.display().to_string());
+        let text = match &shared.library {
+            Some(library) => format!("{name} · {}", plural(library.experts.len(), "expert")),
+            None if shared.library_error.is_some() => name,
+            None => format!("{spin} {name}"),
+        };
+        Some((truncate_start(&text, room), theme.dim()))
+    }
+
+    fn draw_footer(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
+        if area.is_empty() {
+            return;
+        }
+        let room = usize::from(area.width);
+        let capturing = self.screen().captures_text();
+        let mut keys = self.screen().bindings(self.shared());
+        if !capturing {
+            keys.extend(keymap::GLOBAL.iter().filter(|b| matches!(b.keys, "1–5" | "q")));
+        }
+        let last = if capturing { None } else { keymap::GLOBAL.iter().find(|b| b.keys == "?") };
+        let reserved = last.map_or(0, cells);
+        let mut spans = Vec::new();
+        let mut used = 0;
+        for binding in &keys {
+            if used + cells(binding) + reserved > room {
+                break;
+            }
+            used += cells(binding);
+            spans.extend(key_spans(binding, theme));
+        }
+        if let Some(binding) = last {
+            spans.extend(key_spans(binding, theme));
+        }
+        frame.render_widget(Paragraph::new(Line::from(spans)), area);
+    }
+
+    fn draw_help(&self, frame: &mut Frame, area: Rect, offset: u16, theme: &Theme) {
+        let own = self.screen().bindings(self.shared());
+        let column = own.iter().chain(&keymap::GLOBAL).map(|b| width(b.keys)).max().unwrap_or(0) + 2;
+        let mut lines = Vec::new();
+        for (title, bindings) in [(self.tab.title(), own.as_slice()), ("Everywhere", &keymap::GLOBAL[..])] {
+            if bindings.is_empty() {
+                continue;
+            }
+            if !lines.is_empty() {
+                lines.push(Line::default());
+            }
+            lines.push(Line::styled(format!(" {title}"), theme.header()));
+            for binding in bindings {
+                lines.push(Line::from(vec![
+                    Span::raw("  "),
+                    Span::styled(fit::left(binding.keys, column), theme.key()),
+                    Span::styled(binding.help, theme.text()),
+                ]));
+            }
+        }
+        let inner = lines.iter().map(Line::width).max().unwrap_or(0) + 2;
+        let popup = centered(area, inner as u16 + 2, lines.len() as u16 + 2);
+        let block = Block::bordered()
+            .border_type(BorderType::Rounded)
+            .border_style(theme.border_focused())
+            .title(Span::styled(" Keys ", theme.accent()))
+            .title_bottom(Line::styled(" any other key closes ", theme.dim()).right_aligned());
+        let most = (lines.len() as u16).saturating_sub(popup.height.saturating_sub(2));
+        frame.render_widget(Clear, popup);
+        frame.render_widget(Paragraph::new(lines).block(block).scroll((offset.min(most), 0)), popup);
+    }
+}
+
+/// A rectangle of at most the given size in the middle of `area`.
+pub fn centered(area: Rect, width: u16, height: u16) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
+}
+
+/// `1 expert`, `2 experts`.
+pub fn plural(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+fn cells(binding: &Binding) -> usize {
+    width(binding.keys) + width(binding.short) + 3
+}
+
+fn key_spans(binding: &Binding, theme: &Theme) -> [Span<'static>; 3] {
+    [
+        Span::styled(binding.keys, theme.key()),
+        Span::raw(" "),
+        Span::styled(format!("{}  ", binding.short), theme.dim()),
+    ]
+}

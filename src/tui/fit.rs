@@ -1,0 +1,139 @@
+//! Text cut and padded to terminal cells. Everything that comes out is printable.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::text::printable;
+
+/// Cells that `text` covers.
+pub fn width(text: &str) -> usize {
+    UnicodeWidthStr::width(text)
+}
+
+/// `text`, printable, in at most `cells` cells; a cut end shows as `…`.
+pub fn truncate(text: &str, cells: usize) -> String {
+    let text = printable(text);
+    if width(&text) <= cells {
+        return text.into_owned();
+    }
+    if cells == 0 {
+        return String::new();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let w = c.width().unwrap_or(0);
+        if used + w > cells - 1 {
+            break;
+        }
+        used += w;
+        out.push(c);
+    }
+    out.push('…');
+    out
+}
+
+/// As [`truncate`], but keeps the end: for paths.
+pub fn truncate_start(text: &str, cells: usize) -> String {
+    let text = printable(text);
+    if width(&text) <= cells {
+        return text.into_owned();
+    }
+    if cells == 0 {
+        return String::new();
+    }
+    let mut kept = Vec::new();
+    let mut used = 0;
+    for c in text.chars().rev() {
+        let w = c.width().unwrap_or(0);
+        if used + w > cells - 1 {
+            break;
+        }
+        used += w;
+        kept.push(c);
+    }
+    std::iter::once('…').chain(kept.into_iter().rev()).collect()
+}
+
+/// Exactly `cells` cells, text at the left.
+pub fn left(text: &str, cells: usize) -> String {
+    let mut out = truncate(text, cells);
+    let used = width(&out);
+    out.extend(std::iter::repeat_n(' ', cells.saturating_sub(used)));
+    out
+}
+
+/// Exactly `cells` cells, text at the right: for numbers.
+pub fn right(text: &str, cells: usize) -> String {
+    let out = truncate(text, cells);
+    let used = width(&out);
+    let mut padded = " ".repeat(cells.saturating_sub(used));
+    padded.push_str(&out);
+    padded
+}
+
+/// A count in four or five cells: `980`, `1.2k`, `34.6M`.
+pub fn count(n: u64) -> String {
+    match n {
+        0..1_000 => n.to_string(),
+        1_000..1_000_000 => scaled(n as f64 / 1e3, "k"),
+        1_000_000..1_000_000_000 => scaled(n as f64 / 1e6, "M"),
+        _ => scaled(n as f64 / 1e9, "G"),
+    }
+}
+
+fn scaled(value: f64, unit: &str) -> String {
+    if value < 99.95 { format!("{value:.1}{unit}") } else { format!("{value:.0}{unit}") }
+}
+
+/// A duration in at most six cells: `42s`, `3m05s`, `2h10m`, `3d4h`. Negative and NaN are `–`.
+pub fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "–".into();
+    }
+    let s = seconds.round().min(1e12) as u64;
+    match s {
+        0..60 => format!("{s}s"),
+        60..3600 => format!("{}m{:02}s", s / 60, s % 60),
+        3600..86_400 => format!("{}h{:02}m", s / 3600, s % 3600 / 60),
+        _ => format!("{}d{}h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
+/// One frame of a spinner for `Shared::tick`.
+pub fn spinner(tick: u64) -> &'static str {
+    const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+    FRAMES[(tick % 10) as usize]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn cuts_between_wide_characters() {
+        assert_eq!(truncate("日本語", 4), "日…");
+        assert_eq!(truncate("日本語", 6), "日本語");
+        assert_eq!(truncate("abc\n", 4), "abc…");
+        assert_eq!(truncate_start("/home/someone/library", 10), "…e/library");
+        assert_eq!(right("7", 3), "  7");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(count(999), "999");
+        assert_eq!(count(1_234), "1.2k");
+        assert_eq!(count(460_800), "461k");
+        assert_eq!(duration(185.0), "3m05s");
+        assert_eq!(duration(f64::NAN), "–");
+    }
+
+    proptest! {
+        #[test]
+        fn padding_is_exact(text in ".{0,20}", cells in 0usize..30) {
+            prop_assert_eq!(width(&left(&text, cells)), cells);
+            prop_assert_eq!(width(&right(&text, cells)), cells);
+            prop_assert!(width(&truncate_start(&text, cells)) <= cells);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The loop that owns the terminal and the clock: events and messages in, effects and frames out.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event, EventStream, KeyEventKind};
+use futures_util::StreamExt;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::MissedTickBehavior;
+
+use super::effects::Effects;
+use super::frames::Frames;
+use super::stderr::StderrGuard;
+use super::terminal::TerminalGuard;
+use super::{App, Effect, Message, Sender, Theme, plural};
+use crate::{Error, Result};
+
+/// Time between two ticks while something moves.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What the command line says about the model.
+#[derive(Clone, Debug, Default)]
+pub struct TuiOptions {
+    /// Base model given by the person; else the library's.
+    pub base: Option<PathBuf>,
+    /// `auto`, `cpu`, `cuda:N`, `metal`.
+    pub device: String,
+    /// `f32` or `q8`; `None` leaves the choice to the engine, which shows it.
+    pub precision: Option<String>,
+}
+
+/// Why the loop ended.
+enum Exit {
+    /// The person quit.
+    Quit,
+    /// TERM, HUP or INT from outside, or the terminal went away.
+    Interrupted,
+}
+
+/// Opens the interface on the library at `library` and returns when the person quits.
+///
+/// # Errors
+/// When the terminal cannot be used; [`Error::Cancelled`] when a signal ended it. The terminal is as it
+/// was before in every case.
+pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
+    let terminal_error = |source| Error::msg(format!("the terminal cannot be used: {source}"));
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(terminal_error)?;
+    let theme = Theme::detect();
+    let (send, receive) = Sender::channel();
+    let mut app = App::new(library.clone(), options.base.clone(), options.device.clone());
+    let exit = {
+        let _stderr = StderrGuard::redirect(&super::effects::log_path(&library));
+        let mut terminal = TerminalGuard::enter().map_err(terminal_error)?;
+        let mut effects = Effects::new(library.clone(), options, send);
+        runtime.block_on(event_loop(&mut app, &theme, &mut terminal, &mut effects, receive))
+    };
+    // Reads of the terminal may still hang: nobody waits for them.
+    runtime.shutdown_background();
+    let live = app.live_jobs();
+    if live > 0 {
+        let goes = if live == 1 { "goes" } else { "go" };
+        eprintln!(
+            "{} {goes} on in the background; `lora-tui jobs {}` shows and cancels them",
+            plural(live, "job"),
+            crate::text::printable(&library.display().to_string())
+        );
+    }
+    match exit.map_err(terminal_error)? {
+        Exit::Quit => Ok(()),
+        Exit::Interrupted => Err(Error::Cancelled),
+    }
+}
+
+async fn event_loop(
+    app: &mut App,
+    theme: &Theme,
+    terminal: &mut TerminalGuard,
+    effects: &mut Effects,
+    mut messages: UnboundedReceiver<Message>,
+) -> std::io::Result<Exit> {
+    let mut signals = Signals::listen()?;
+    let mut input = EventStream::new();
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut frames = Frames::default();
+    // The first frame comes before any work.
+    frames.begin(Instant::now());
+    terminal.draw(app, theme)?;
+    let mut asked = app.start();
+    loop {
+        for effect in asked.drain(..) {
+            match effect {
+                #[cfg(unix)]
+                Effect::Suspend => {
+                    terminal.suspend()?;
+                    frames.request();
+                }
+                effect => effects.run(effect),
+            }
+        }
+        if app.should_quit() {
+            return Ok(Exit::Quit);
+        }
+        effects.watch_jobs_closely(app.wants_jobs());
+        let due = frames.due(Instant::now());
+        let frame = async {
+            match due {
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            event = input.next() => match event {
+                Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
+                    asked = app.update(Message::Key(key));
+                    frames.request();
+                }
+                Some(Ok(Event::Paste(text))) => {
+                    asked = app.update(Message::Paste(text));
+                    frames.request();
+                }
+                Some(Ok(Event::Resize(..))) => frames.request(),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Ok(Exit::Interrupted),
+            },
+            Some(message) = messages.recv() => {
+                asked = app.update(message);
+                // Answers that came together are drawn together.
+                while let Ok(message) = messages.try_recv() {
+                    asked.extend(app.update(message));
+                }
+                frames.request();
+            }
+            signal = signals.next() => match signal {
+                Signal::End => return Ok(Exit::Interrupted),
+                Signal::Stop => asked.push(Effect::Suspend),
+                Signal::Continue => {
+                    terminal.resume()?;
+                    frames.request();
+                }
+            },
+            () = frame => {
+                frames.begin(Instant::now());
+                terminal.draw(app, theme)?;
+            }
+            _ = tick.tick(), if app.is_animating() => {
+                asked = app.update(Message::Tick);
+                frames.request();
+            }
+        }
+    }
+}
+
+/// What a signal asks for.
+enum Signal {
+    End,
+    Stop,
+    Continue,
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+    stop: tokio::signal::unix::Signal,
+    resume: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let raw = |signal: rustix::process::Signal| SignalKind::from_raw(signal.as_raw());
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            stop: signal(raw(rustix::process::Signal::TSTP))?,
+            resume: signal(raw(rustix::process::Signal::CONT))?,
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.interrupt.recv() => Signal::End,
+            _ = self.terminate.recv() => Signal::End,
+            _ = self.hang_up.recv() => Signal::End,
+            _ = self.stop.recv() => Signal::Stop,
+            _ = self.resume.recv() => Signal::Continue,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Signal {
+        let _ = tokio::signal::ctrl_c().await;
+        Signal::End
+    }
+}

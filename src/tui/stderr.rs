@@ -1,0 +1,68 @@
+//! Keeps what libraries print to stderr off the screen while it is ours.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+
+/// While it lives, file descriptor 2 goes to a file; dropping it (or [`restore`]) gives it back.
+#[derive(Debug)]
+pub struct StderrGuard(());
+
+#[cfg(unix)]
+mod imp {
+    use std::os::fd::OwnedFd;
+    use std::sync::Mutex;
+
+    /// The terminal's stderr, while it is redirected.
+    static SAVED: Mutex<Option<OwnedFd>> = Mutex::new(None);
+
+    pub fn redirect(file: &std::fs::File) -> std::io::Result<()> {
+        let saved = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
+        rustix::stdio::dup2_stderr(file)?;
+        *SAVED.lock().unwrap_or_else(|e| e.into_inner()) = Some(saved);
+        Ok(())
+    }
+
+    pub fn restore() {
+        if let Some(saved) = SAVED.lock().unwrap_or_else(|e| e.into_inner()).take() {
+            let _ = rustix::stdio::dup2_stderr(&saved);
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod imp {
+    pub fn redirect(_file: &std::fs::File) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    pub fn restore() {}
+}
+
+impl StderrGuard {
+    /// Sends stderr to the end of `log`, whose folder is made when missing; to nowhere when it cannot be
+    /// written, for the screen matters more.
+    pub fn redirect(log: &Path) -> Self {
+        let open = || {
+            if let Some(folder) = log.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            OpenOptions::new().create(true).append(true).open(log)
+        };
+        let file = open().or_else(|_| OpenOptions::new().write(true).open("/dev/null"));
+        if let Ok(file) = file {
+            let _ = imp::redirect(&file);
+        }
+        Self(())
+    }
+}
+
+impl Drop for StderrGuard {
+    fn drop(&mut self) {
+        restore();
+    }
+}
+
+/// Gives stderr back; does nothing when it was not taken. Safe to call from a panic hook.
+pub fn restore() {
+    imp::restore();
+}
