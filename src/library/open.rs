@@ -1,0 +1,160 @@
+//! A directory of experts of one base model.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::files::{builder, hex};
+use super::scan::{fingerprint, scan};
+use super::{Expert, Manifest, nearest};
+use crate::{Error, Result};
+
+/// Folder for derived data inside a library.
+const STATE: &str = ".lora-tui";
+
+/// A directory of experts of one base model.
+#[derive(Clone, Debug, Default)]
+pub struct Library {
+    pub root: PathBuf,
+    /// `library.toml`, or defaults.
+    pub manifest: Manifest,
+    /// Sorted by the bytes of their names; bad ones are here too, with their reason.
+    pub experts: Vec<Expert>,
+    /// Things worth knowing about the library as a whole, each one line, untrusted.
+    pub warnings: Vec<String>,
+}
+
+impl Library {
+    /// Reads a library: every folder at depth ≤ 3 with an `adapter_config.json`. A folder that is itself
+    /// an adapter is a library of one. Only configurations and tensor headers are read.
+    ///
+    /// # Errors
+    /// When `path` is no folder or cannot be listed, or `library.toml` is wrong. A bad expert is no
+    /// error but an expert with [`super::Status::Bad`].
+    pub fn open(path: &Path) -> Result<Self> {
+        let found = scan(path)?;
+        let manifest = Manifest::read(path)?;
+        let mut warnings = found.warnings;
+        warnings.extend(other_shapes(&found.experts));
+        Ok(Self { root: path.to_path_buf(), manifest, experts: found.experts, warnings })
+    }
+
+    /// The experts that can be used, wholly or in part.
+    pub fn usable(&self) -> impl Iterator<Item = &Expert> {
+        self.experts.iter().filter(|expert| expert.is_usable())
+    }
+
+    /// The expert with this name, which may be bad.
+    ///
+    /// # Errors
+    /// For an unknown name, with the nearest known ones.
+    pub fn expert(&self, name: &str) -> Result<&Expert> {
+        let trimmed = name.trim_end_matches('/');
+        let found = self.experts.iter().find(|expert| expert.name == name || expert.name == trimmed);
+        found.ok_or_else(|| {
+            let near = nearest(name, self.experts.iter().map(|expert| expert.name.as_str()), 3);
+            let hint = match near.as_slice() {
+                [] => format!("`lora-tui ls {}` lists them", self.root.display()),
+                near => format!("did you mean {}?", near.join(", ")),
+            };
+            Error::msg(format!("{}: no expert is called `{name}`; {hint}", self.root.display()))
+        })
+    }
+
+    /// Name for people: the manifest's, else the folder's.
+    pub fn title(&self) -> String {
+        if let Some(name) = &self.manifest.name {
+            return name.clone();
+        }
+        let real = fs::canonicalize(&self.root).unwrap_or_else(|_| self.root.clone());
+        real.file_name().map_or_else(|| self.root.display().to_string(), |n| n.to_string_lossy().into_owned())
+    }
+
+    /// Where derived data and jobs live: `.lora-tui` in the library, or, when the library cannot be
+    /// written, a folder of its own under the user's state directory. Created when missing.
+    ///
+    /// # Errors
+    /// When neither can be created.
+    pub fn state_dir(&self) -> Result<PathBuf> {
+        state_dir(&self.root)
+    }
+
+    /// Whether new experts can be written into the library.
+    pub fn is_writable(&self) -> bool {
+        can_write(&self.root)
+    }
+
+    /// A number that changes when the library changes on disk: from names, sizes and times only.
+    pub fn fingerprint(path: &Path) -> u64 {
+        fingerprint(path)
+    }
+}
+
+fn can_write(folder: &Path) -> bool {
+    builder(".tmp-", 0o600).tempfile_in(folder).is_ok()
+}
+
+fn state_dir(root: &Path) -> Result<PathBuf> {
+    let inside = root.join(STATE);
+    if fs::create_dir_all(&inside).is_ok() && can_write(&inside) {
+        // Derived data has no place in version control. Without the file all else works.
+        let ignore = inside.join(".gitignore");
+        if !ignore.exists() {
+            let _ = fs::write(&ignore, "*\n");
+        }
+        return Ok(inside);
+    }
+    let directories = directories::ProjectDirs::from("", "", "lora-tui").ok_or_else(|| {
+        Error::file(root, "cannot be written, and there is no home directory to keep jobs and caches in")
+    })?;
+    let state = directories.state_dir().unwrap_or_else(|| directories.data_local_dir());
+    let real = fs::canonicalize(root).map_err(|e| Error::io(root, e))?;
+    let mut key = {
+        use sha2::{Digest, Sha256};
+        hex(&Sha256::digest(real.as_os_str().as_encoded_bytes()))
+    };
+    key.truncate(16);
+    let folder = state.join("libraries").join(key);
+    fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+    Ok(folder)
+}
+
+/// Names the experts whose layers have other sizes than most: adapters of another base model.
+fn other_shapes(experts: &[Expert]) -> Option<String> {
+    let mut votes: HashMap<&str, Vec<((usize, usize), usize)>> = HashMap::new();
+    let usable = || experts.iter().filter(|expert| expert.is_usable());
+    for module in usable().flat_map(|expert| &expert.modules) {
+        let sizes = votes.entry(&module.module).or_default();
+        let size = (module.in_features, module.out_features);
+        match sizes.iter_mut().find(|(known, _)| *known == size) {
+            Some((_, count)) => *count += 1,
+            None => sizes.push((size, 1)),
+        }
+    }
+    votes.retain(|_, sizes| sizes.len() > 1);
+    if votes.is_empty() {
+        return None;
+    }
+    // The first seen wins a tie, so that the answer does not depend on chance.
+    let common = |module: &str| {
+        let mut best: Option<((usize, usize), usize)> = None;
+        for &(size, count) in votes.get(module)? {
+            if best.is_none_or(|(_, most)| count > most) {
+                best = Some((size, count));
+            }
+        }
+        best.map(|(size, _)| size)
+    };
+    let odd: Vec<&str> = usable()
+        .filter(|expert| {
+            expert
+                .modules
+                .iter()
+                .any(|m| common(&m.module).is_some_and(|size| size != (m.in_features, m.out_features)))
+        })
+        .map(|expert| expert.name.as_str())
+        .collect();
+    let shown = odd.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+    let more = if odd.len() > 3 { format!(" and {} more", odd.len() - 3) } else { String::new() };
+    Some(format!("made for another base model than most (layer sizes differ): {shown}{more}"))
+}

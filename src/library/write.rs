@@ -1,0 +1,199 @@
+//! Writing a new expert so that PEFT loads it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use candle_core::DType;
+use serde_json::json;
+
+use super::files::{atomic_write, builder, parent, sync_directory};
+use super::inspect::{CONFIG, PROVENANCE, WEIGHTS};
+use super::scan::is_expert;
+use super::tensors::{NamedTensor, write_safetensors};
+use super::{Manifest, Provenance};
+use crate::text::printable;
+use crate::{Error, Result};
+
+/// One module's new LoRA.
+#[derive(Clone, Debug)]
+pub struct NewLora {
+    /// Transformers path of the linear layer.
+    pub module: String,
+    pub rank: usize,
+    pub in_features: usize,
+    pub out_features: usize,
+    /// Row-major `rank × in_features`.
+    pub a: Vec<f32>,
+    /// Row-major `out_features × rank`.
+    pub b: Vec<f32>,
+}
+
+/// What `adapter_config.json` says of a new adapter.
+#[derive(Clone, Debug)]
+pub struct NewAdapterConfig {
+    /// `base_model_name_or_path`.
+    pub base: String,
+    pub r: usize,
+    pub alpha: f64,
+    pub dropout: f64,
+    /// Last components of the adapted layers' paths.
+    pub targets: Vec<String>,
+}
+
+/// Writes an adapter folder: weights, configuration and provenance. The folder appears as a whole or
+/// not at all (written beside, synced, renamed).
+///
+/// # Errors
+/// When `dir` exists, shapes do not match, values are not finite in `dtype` (f16, bf16 or f32), or the
+/// file system refuses (no permission, disk full); nothing is left behind then.
+pub fn write_adapter(
+    dir: &Path,
+    tensors: &[NewLora],
+    config: &NewAdapterConfig,
+    dtype: DType,
+    provenance: &Provenance,
+) -> Result<()> {
+    if fs::symlink_metadata(dir).is_ok() {
+        return Err(Error::file(dir, "exists already: choose another name"));
+    }
+    check_shapes(dir, tensors)?;
+    let folder = parent(dir);
+    let temporary = builder(".tmp-", 0o777).tempdir_in(folder).map_err(|e| Error::io(dir, e))?;
+    write_weights(&temporary.path().join(WEIGHTS), tensors, dtype)?;
+    let text = serde_json::to_string_pretty(&peft_config(config)).map_err(|e| Error::msg(e.to_string()))?;
+    atomic_write(&temporary.path().join(CONFIG), text.as_bytes())?;
+    let text = toml::to_string(provenance).map_err(|e| Error::msg(e.to_string()))?;
+    atomic_write(&temporary.path().join(PROVENANCE), text.as_bytes())?;
+    rename_new(temporary.path(), dir).map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::DirectoryNotEmpty => {
+            Error::file(dir, "exists already: choose another name")
+        }
+        _ => Error::io(dir, e),
+    })?;
+    // It has its name now: there is nothing left to clean up.
+    let _ = temporary.keep();
+    sync_directory(folder);
+    Ok(())
+}
+
+/// Renames without ever replacing something that appeared meanwhile.
+fn rename_new(from: &Path, to: &Path) -> std::io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // File systems without this flag: the check below is the best there is.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {}
+            other => return other.map_err(Into::into),
+        }
+    }
+    if fs::symlink_metadata(to).is_ok() {
+        return Err(std::io::ErrorKind::AlreadyExists.into());
+    }
+    fs::rename(from, to)
+}
+
+fn check_shapes(dir: &Path, tensors: &[NewLora]) -> Result<()> {
+    if tensors.is_empty() {
+        return Err(Error::file(dir, "has no modules to write"));
+    }
+    for lora in tensors {
+        let a = lora.rank.checked_mul(lora.in_features);
+        let b = lora.rank.checked_mul(lora.out_features);
+        if lora.rank == 0 || a != Some(lora.a.len()) || b != Some(lora.b.len()) {
+            return Err(Error::file(dir, format!("{} has weights that do not match its shape", lora.module)));
+        }
+    }
+    Ok(())
+}
+
+fn write_weights(path: &Path, tensors: &[NewLora], dtype: DType) -> Result<()> {
+    let mut sorted: Vec<&NewLora> = tensors.iter().collect();
+    sorted.sort_by(|x, y| x.module.cmp(&y.module));
+    let named: Vec<(String, [usize; 2], &[f32])> = sorted
+        .iter()
+        .flat_map(|lora| {
+            let key = |factor: &str| format!("base_model.model.{}.{factor}.weight", lora.module);
+            [
+                (key("lora_A"), [lora.rank, lora.in_features], lora.a.as_slice()),
+                (key("lora_B"), [lora.out_features, lora.rank], lora.b.as_slice()),
+            ]
+        })
+        .collect();
+    let views: Vec<NamedTensor<'_>> =
+        named.iter().map(|(name, shape, values)| NamedTensor { name, shape, values }).collect();
+    // PEFT and transformers expect to be told the framework.
+    write_safetensors(path, &views, dtype, &[("format", "pt")])
+}
+
+/// The fields that PEFT writes for a plain LoRA; it fills others with defaults.
+fn peft_config(config: &NewAdapterConfig) -> serde_json::Value {
+    let alpha = match config.alpha.fract() == 0.0 && config.alpha.abs() < 1e9 {
+        true => json!(config.alpha as i64),
+        false => json!(config.alpha),
+    };
+    let mut targets = config.targets.clone();
+    targets.sort();
+    json!({
+        "alpha_pattern": {},
+        "auto_mapping": null,
+        "base_model_name_or_path": config.base,
+        "bias": "none",
+        "fan_in_fan_out": false,
+        "inference_mode": true,
+        "init_lora_weights": true,
+        "layer_replication": null,
+        "layers_pattern": null,
+        "layers_to_transform": null,
+        "lora_alpha": alpha,
+        "lora_bias": false,
+        "lora_dropout": config.dropout,
+        "modules_to_save": null,
+        "peft_type": "LORA",
+        "r": config.r,
+        "rank_pattern": {},
+        "revision": null,
+        "target_modules": targets,
+        "task_type": "CAUSAL_LM",
+        "use_dora": false,
+        "use_rslora": false,
+    })
+}
+
+/// Checks the name of a new expert and returns its folder.
+///
+/// # Errors
+/// A usage error when the name is not one plain, visible path component; a file error when something of
+/// that name exists, or the library is itself an adapter (nothing below it would be found again).
+pub fn check_new_name(library_root: &Path, name: &str) -> Result<PathBuf> {
+    let refuse = |why: &str| Err(Error::usage(format!("`{name}` cannot be the name of an expert: {why}")));
+    if name.is_empty() || name.trim() != name {
+        return refuse("it is empty or starts or ends with a space");
+    }
+    if name.contains(['/', '\\', ':']) || name == "." || name == ".." {
+        return refuse("it must be one plain folder name");
+    }
+    if name.starts_with('.') || name.starts_with('-') {
+        return refuse("it must not start with a dot or a dash");
+    }
+    if name.len() > 200 {
+        return refuse("it is longer than 200 bytes");
+    }
+    if printable(name) != name || name.chars().any(char::is_control) {
+        return refuse("it has invisible characters");
+    }
+    if name.eq_ignore_ascii_case(Manifest::FILE) {
+        return refuse("that is the library's own file");
+    }
+    if is_expert(library_root) {
+        return Err(Error::file(
+            library_root,
+            "is itself an adapter: give the folder above it as the library",
+        ));
+    }
+    let dir = library_root.join(name);
+    match fs::symlink_metadata(&dir) {
+        Ok(_) => Err(Error::file(dir, "exists already: choose another name")),
+        Err(_) => Ok(dir),
+    }
+}
