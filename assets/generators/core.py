@@ -14,7 +14,7 @@ SPLITS = (TRAIN, VALIDATION, TEST)
 COUNTS = {TRAIN: 1600, VALIDATION: 100, TEST: 200}
 # Shares of the groups of each stratum; train takes what is left.
 SHARES = {TEST: 0.25, VALIDATION: 0.125}
-MAX_PROMPT_CHARS = 180
+MAX_PROMPT_CHARS = 200
 MAX_OUTPUT_CHARS = 48
 METRICS = ("exact_match", "accuracy")
 

@@ -51,10 +51,11 @@ def main():
     tasks = [task for family in FAMILIES for task in family.TASKS]
     names = [task.name for task in tasks]
     failed = [f"two tasks are called {name}" for name in sorted(set(names)) if names.count(name) > 1]
-    for task in tasks:
-        files = core.render(task)
-        folder = os.path.join(arguments.out, task.family, task.name)
+    rendered = [(task, core.render(task)) for task in tasks]
+    for task, files in rendered:
         failed += core.problems(task, files)
+    for task, files in rendered:
+        folder = os.path.join(arguments.out, task.family, task.name)
         if arguments.sample:
             for split in (core.TRAIN, core.TEST):
                 for row in files[f"{split}.jsonl"].decode("utf-8").splitlines()[: arguments.sample]:
