@@ -14,6 +14,27 @@ pub enum JobSpec {
     Cluster(ClusterSpec),
 }
 
+impl JobSpec {
+    /// `train` or `cluster`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Train(_) => "train",
+            Self::Cluster(_) => "cluster",
+        }
+    }
+
+    /// The new expert's name, or what is clustered (`library, k = 4`).
+    pub fn title(&self) -> String {
+        match self {
+            Self::Train(spec) => spec.name.clone(),
+            Self::Cluster(spec) => {
+                let name = spec.library.file_name().unwrap_or_default().to_string_lossy();
+                format!("{name}, k = {}", spec.k)
+            }
+        }
+    }
+}
+
 /// MBC similarity and clustering of a whole library.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClusterSpec {

@@ -1,0 +1,256 @@
+//! The directory of one job: made in one piece, read by anybody, alive while its lock is held.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::files::{open_regular, read_small};
+use super::{JobSpec, JobState};
+use crate::library::atomic_write;
+use crate::{Error, Result};
+
+pub const SPEC: &str = "spec.json";
+pub const LOCK: &str = "lock";
+pub const WORKER: &str = "worker.json";
+pub const EVENTS: &str = "events.jsonl";
+pub const LOG: &str = "log.txt";
+pub const CANCEL: &str = "cancel";
+pub const RESULT: &str = "result.json";
+
+const MAX_SPEC: u64 = 1 << 20;
+const MAX_RESULT: u64 = 1 << 26;
+
+/// A job's directory; whoever made it holds its lock until it is dropped or handed to a worker.
+#[derive(Debug)]
+pub struct JobDir {
+    path: PathBuf,
+    lock: File,
+}
+
+impl JobDir {
+    /// Makes the directory of a new job below `jobs` (which exists). It appears whole and locked, under
+    /// a name that nobody else has.
+    pub(super) fn create(jobs: &Path, spec: &JobSpec) -> Result<Self> {
+        let text = serde_json::to_vec_pretty(spec)
+            .map_err(|error| Error::usage(format!("this job cannot be written down: {error}")))?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".new-");
+        #[cfg(unix)]
+        {
+            // As any other new directory: the umask decides who else may look.
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o777));
+        }
+        let fresh = builder.tempdir_in(jobs).map_err(|error| Error::io(jobs, error))?;
+        let lock_path = fresh.path().join(LOCK);
+        let lock = File::create_new(&lock_path).map_err(|error| Error::io(&lock_path, error))?;
+        lock.lock().map_err(|error| Error::io(&lock_path, error))?;
+        let spec_path = fresh.path().join(SPEC);
+        std::fs::write(&spec_path, text).map_err(|error| Error::io(&spec_path, error))?;
+
+        let stem = id_stem(SystemTime::now(), spec);
+        for attempt in 1..10_000 {
+            let id = if attempt == 1 { stem.clone() } else { format!("{stem}-{attempt}") };
+            let path = jobs.join(id);
+            // Renaming onto a directory that is not empty fails, so no other starter can own this name.
+            match std::fs::rename(fresh.path(), &path) {
+                Ok(()) => {
+                    // Nothing is left at the temporary name.
+                    let _ = fresh.keep();
+                    return Ok(Self { path, lock });
+                }
+                Err(_) if path.symlink_metadata().is_ok() => {}
+                Err(error) => return Err(Error::io(path, error)),
+            }
+        }
+        Err(Error::file(jobs, format!("too many jobs are named {stem}")))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its name, which names the job.
+    pub fn id(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The locked file. Whoever keeps a duplicate of it open keeps the job alive.
+    pub fn lock(&self) -> &File {
+        &self.lock
+    }
+}
+
+/// `20261124-081530-train-plural`: sortable, readable, plain ASCII.
+fn id_stem(time: SystemTime, spec: &JobSpec) -> String {
+    let stamp: String = humantime::format_rfc3339_seconds(time)
+        .to_string()
+        .chars()
+        .filter_map(|c| match c {
+            'T' => Some('-'),
+            c if c.is_ascii_digit() => Some(c),
+            _ => None,
+        })
+        .collect();
+    let mut slug = String::new();
+    for c in spec.title().chars() {
+        if c.is_ascii_alphanumeric() || c == '_' {
+            slug.push(c.to_ascii_lowercase());
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+        if slug.len() >= 40 {
+            break;
+        }
+    }
+    format!("{stamp}-{}-{slug}", spec.kind()).trim_end_matches('-').to_string()
+}
+
+/// Whether a directory's name can be a job's: what people type and see, so plain ASCII.
+pub fn is_id(name: &str) -> bool {
+    !name.starts_with('.')
+        && !name.is_empty()
+        && name.len() <= 128
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}
+
+/// What `result.json` says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JobResult {
+    pub state: JobState,
+    #[serde(default)]
+    pub error: Option<String>,
+    #[serde(default)]
+    pub result: Option<serde_json::Value>,
+    /// RFC 3339 UTC.
+    #[serde(default)]
+    pub ended: Option<String>,
+}
+
+impl JobResult {
+    /// Writes the end of a job, in one piece.
+    pub fn write(&self, job: &Path) -> Result<()> {
+        let path = job.join(RESULT);
+        let text = serde_json::to_vec(self)
+            .map_err(|error| Error::file(&path, format!("the result cannot be written down: {error}")))?;
+        atomic_write(&path, &text)
+    }
+
+    /// The end of a job, `None` while it has none. A broken file is an end too: a failed one.
+    pub fn read(job: &Path) -> Option<Self> {
+        let path = job.join(RESULT);
+        let broken = |problem: String| Self {
+            state: JobState::Failed,
+            error: Some(problem),
+            result: None,
+            ended: None,
+        };
+        match read_small(&path, MAX_RESULT) {
+            Ok(None) => None,
+            Ok(Some(bytes)) => Some(match serde_json::from_slice::<Self>(&bytes) {
+                Ok(result) if result.state.is_over() => result,
+                Ok(_) => broken("result.json names a state that is no end".into()),
+                Err(error) => broken(format!("result.json cannot be read: {error}")),
+            }),
+            Err(error) => Some(broken(error.to_string())),
+        }
+    }
+}
+
+/// The spec of the job in `job`.
+pub fn read_spec(job: &Path) -> Result<JobSpec> {
+    let path = job.join(SPEC);
+    let bytes = read_small(&path, MAX_SPEC)?.ok_or_else(|| Error::file(&path, "missing: this is no job"))?;
+    serde_json::from_slice(&bytes).map_err(|error| Error::file(&path, format!("cannot be read: {error}")))
+}
+
+/// Whether a job's worker lives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Life {
+    /// It ended and said how.
+    Over(JobResult),
+    /// Its worker holds the lock.
+    Alive,
+    /// No result and nobody who could write one.
+    Gone,
+}
+
+impl Life {
+    /// Looks at the result and the lock.
+    pub fn of(job: &Path) -> Self {
+        if let Some(result) = JobResult::read(job) {
+            return Self::Over(result);
+        }
+        if is_locked(&job.join(LOCK)) {
+            return Self::Alive;
+        }
+        // A worker that ended between the two looks has left its result.
+        JobResult::read(job).map_or(Self::Gone, Self::Over)
+    }
+}
+
+/// Whether somebody holds the lock of this file. Looking takes a shared lock for a moment.
+pub fn is_locked(path: &Path) -> bool {
+    match open_regular(path) {
+        Ok(Some(file)) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::ClusterSpec;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    fn spec(library: &str) -> JobSpec {
+        JobSpec::Cluster(ClusterSpec { library: library.into(), k: 3, sparsity: 0.5, seed: 42 })
+    }
+
+    #[test]
+    fn ids_are_plain_whatever_the_library_is_called() {
+        let time = UNIX_EPOCH + Duration::from_secs(1_795_508_130);
+        for (library, id) in [
+            ("/data/Flan v2", "20261124-081530-cluster-flan-v2-k-3"),
+            ("/data/../\u{202e}日本", "20261124-081530-cluster-k-3"),
+            ("/", "20261124-081530-cluster-k-3"),
+        ] {
+            let stem = id_stem(time, &spec(library));
+            assert_eq!(stem, id);
+            assert!(is_id(&stem));
+        }
+        assert!(!is_id(".new-x") && !is_id("..") && !is_id("") && !is_id("a/b") && !is_id("a\nb"));
+    }
+
+    #[test]
+    fn a_new_job_is_whole_locked_and_alone_under_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let jobs: Vec<JobDir> =
+            (0..5).map(|_| JobDir::create(dir.path(), &spec("/data/lib")).unwrap()).collect();
+        for job in &jobs {
+            assert_eq!(Life::of(job.path()), Life::Alive);
+            assert_eq!(read_spec(job.path()).unwrap(), spec("/data/lib"));
+        }
+        let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 5, "{names:?}");
+        let path = jobs[0].path().to_path_buf();
+        drop(jobs);
+        assert_eq!(Life::of(&path), Life::Gone);
+    }
+
+    #[test]
+    fn a_result_that_is_no_end_is_a_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        for text in ["", "{", "[]", r#"{"state":"running"}"#, r#"{"state":"exploded"}"#] {
+            std::fs::write(dir.path().join(RESULT), text).unwrap();
+            let result = JobResult::read(dir.path()).unwrap();
+            assert_eq!(result.state, JobState::Failed, "{text}");
+            assert!(result.error.unwrap().starts_with("result.json"));
+        }
+        std::fs::write(dir.path().join(RESULT), r#"{"state":"finished","new_key":1}"#).unwrap();
+        assert_eq!(JobResult::read(dir.path()).unwrap().state, JobState::Finished);
+    }
+}

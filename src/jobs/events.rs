@@ -1,0 +1,179 @@
+//! The worker's side of `events.jsonl` and of its log.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::JobEvent;
+use super::directory::EVENTS;
+use super::files::now;
+use crate::{Error, Result};
+
+/// Steps come at most this often, however fast they are.
+const BETWEEN_STEPS: Duration = Duration::from_millis(50);
+/// Steps that a curve of a whole job needs; more are thinned out.
+const STEPS_WORTH_KEEPING: usize = 4000;
+/// A step is written at least this often, thinned out or not.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
+/// Steps reach the log this often.
+const BETWEEN_LOG_LINES: Duration = Duration::from_secs(10);
+
+/// Appends events, one line a write. The last step of a burst is never lost: it is written with the next
+/// event or when the log is dropped.
+#[derive(Debug)]
+pub struct EventLog {
+    path: PathBuf,
+    file: File,
+    held_back: Option<JobEvent>,
+    step_written: Option<Instant>,
+    step_logged: Option<Instant>,
+    failed: bool,
+}
+
+impl EventLog {
+    /// Opens the events of the job in `job` for appending.
+    pub fn open(job: &Path) -> Result<Self> {
+        let path = job.join(EVENTS);
+        let file =
+            File::options().create(true).append(true).open(&path).map_err(|error| Error::io(&path, error))?;
+        Ok(Self { path, file, held_back: None, step_written: None, step_logged: None, failed: false })
+    }
+
+    /// The job has begun, or now knows how many steps it takes (0 while unknown).
+    pub fn started(&mut self, steps: usize) {
+        self.write(&JobEvent::Started { time: now(), steps });
+    }
+
+    /// What is being done now.
+    pub fn stage(&mut self, text: &str) {
+        say(text);
+        self.write(&JobEvent::Stage { time: now(), text: text.into() });
+    }
+
+    /// A line for people.
+    pub fn log(&mut self, text: &str) {
+        say(text);
+        self.write(&JobEvent::Log { time: now(), text: text.into() });
+    }
+
+    /// Takes a [`JobEvent::Step`]; may hold it back when they come too fast.
+    pub fn step(&mut self, event: JobEvent) {
+        let JobEvent::Step { step, steps, loss, validation_loss, tokens_per_second, .. } = event else {
+            return self.write(&event);
+        };
+        let notable = validation_loss.is_some() || step == steps;
+        let since = |last: Option<Instant>| last.map_or(Duration::MAX, |last| last.elapsed());
+        if notable || since(self.step_logged) >= BETWEEN_LOG_LINES {
+            self.step_logged = Some(Instant::now());
+            let mut line = format!("step {step} of {steps}");
+            for (name, value) in [("loss", loss), ("validation loss", validation_loss)] {
+                line += &value.map(|value| format!(", {name} {value:.4}")).unwrap_or_default();
+            }
+            line += &tokens_per_second.map(|speed| format!(", {speed:.0} tokens/s")).unwrap_or_default();
+            say(&line);
+        }
+        let thinned_out = !step.is_multiple_of((steps / STEPS_WORTH_KEEPING).max(1));
+        let pause = since(self.step_written);
+        if notable || (pause >= BETWEEN_STEPS && !thinned_out) || pause >= SIGN_OF_LIFE {
+            self.held_back = None;
+            self.step_written = Some(Instant::now());
+            self.write(&event);
+        } else {
+            self.held_back = Some(event);
+        }
+    }
+
+    /// Writes what was held back.
+    pub fn flush(&mut self) {
+        if let Some(event) = self.held_back.take() {
+            self.write(&event);
+        }
+    }
+
+    fn write(&mut self, event: &JobEvent) {
+        self.flush();
+        let Ok(mut line) = serde_json::to_vec(event) else { return };
+        line.push(b'\n');
+        // Events only show progress: a full disk must not end the work, whose own files decide that.
+        if let Err(error) = self.file.write_all(&line)
+            && !std::mem::replace(&mut self.failed, true)
+        {
+            say(&format!("{}: {error}; progress is not recorded", self.path.display()));
+        }
+    }
+}
+
+impl Drop for EventLog {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+/// A line with its time on standard error, which is the job's log. Unlike `eprintln!`, a disk that is
+/// full ends nothing.
+pub fn say(text: &str) {
+    let time = humantime::format_rfc3339_seconds(std::time::SystemTime::now());
+    let _ = writeln!(std::io::stderr(), "{time} {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::progress::Progress;
+
+    fn step(step: usize, steps: usize, validation_loss: Option<f64>) -> JobEvent {
+        JobEvent::Step {
+            time: now(),
+            step,
+            steps,
+            loss: Some(1.0 / step as f64),
+            validation_loss,
+            learning_rate: None,
+            tokens_per_second: None,
+            eta_seconds: None,
+        }
+    }
+
+    fn written(dir: &Path) -> (Vec<usize>, Progress) {
+        let text = std::fs::read_to_string(dir.join(EVENTS)).unwrap();
+        let mut progress = Progress::default();
+        let mut steps = Vec::new();
+        for line in text.lines() {
+            progress.line(line.as_bytes());
+            if let JobEvent::Step { step, .. } = serde_json::from_str(line).unwrap() {
+                steps.push(step);
+            }
+        }
+        (steps, progress)
+    }
+
+    #[test]
+    fn a_burst_is_thinned_out_but_its_last_step_and_validations_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut events = EventLog::open(dir.path()).unwrap();
+        events.started(0);
+        for i in 1..=5000 {
+            events.step(step(i, 100_000, (i == 2500).then_some(0.5)));
+        }
+        drop(events);
+        let (steps, progress) = written(dir.path());
+        assert!(steps.len() < 1000, "{} steps written", steps.len());
+        assert!(steps.is_sorted());
+        assert_eq!((steps[0], progress.step), (1, 5000));
+        assert_eq!(progress.validation, [(2500, 0.5)]);
+    }
+
+    #[test]
+    fn a_step_stands_before_what_followed_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut events = EventLog::open(dir.path()).unwrap();
+        for i in 1..=3 {
+            events.step(step(i, 10, None));
+        }
+        events.stage("saving");
+        let text = std::fs::read_to_string(dir.path().join(EVENTS)).unwrap();
+        let last_two: Vec<&str> = text.lines().rev().take(2).collect();
+        assert!(last_two[0].contains("saving") && last_two[1].contains("\"step\":3"), "{text}");
+    }
+}

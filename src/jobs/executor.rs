@@ -1,0 +1,76 @@
+//! Who runs a job's worker. Local processes now; a batch system fits behind the same trait.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::JobDir;
+use super::directory::LOG;
+use crate::{Error, Result};
+
+/// Starts workers.
+pub trait Executor: Send + Sync + std::fmt::Debug {
+    /// Starts the worker of a new job and returns at once. The worker has to hold the job's lock before
+    /// this returns.
+    fn start(&self, job: &JobDir) -> Result<()>;
+}
+
+/// Workers are processes of this machine that outlive whoever started them.
+#[derive(Clone, Debug)]
+pub struct Local {
+    program: PathBuf,
+}
+
+impl Local {
+    /// Workers run `program worker DIR`.
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into() }
+    }
+
+    /// Workers run the program that is running now.
+    pub fn current() -> Self {
+        // A program that was replaced since it started has no path any more, but Linux still knows it.
+        let running = PathBuf::from("/proc/self/exe");
+        match std::env::current_exe() {
+            Ok(path) if path.exists() || !running.exists() => Self::new(path),
+            _ => Self::new(running),
+        }
+    }
+}
+
+impl Executor for Local {
+    fn start(&self, job: &JobDir) -> Result<()> {
+        let log_path = job.path().join(LOG);
+        let fail = |error| Error::io(&log_path, error);
+        let log = std::fs::File::options().create(true).append(true).open(&log_path).map_err(fail)?;
+        let mut command = Command::new(&self.program);
+        command
+            .arg("worker")
+            .arg(job.path())
+            // The lock travels as the (empty) standard input: the worker holds it from its first moment.
+            .stdin(Stdio::from(job.lock().try_clone().map_err(fail)?))
+            .stdout(Stdio::from(log.try_clone().map_err(fail)?))
+            .stderr(Stdio::from(log));
+        own_session(&mut command);
+        let mut child = command.spawn().map_err(|error| {
+            Error::msg(format!("the worker {} cannot be started: {error}", self.program.display()))
+        })?;
+        // Collects the exit status, so that no zombie is left while this process lives.
+        let reaper = std::thread::Builder::new().name("job-reaper".into()).spawn(move || child.wait());
+        drop(reaper);
+        Ok(())
+    }
+}
+
+/// No terminal, so that neither its Ctrl-C nor its end reach the worker.
+#[cfg(unix)]
+fn own_session(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: the closure runs between fork and exec, where only async-signal-safe calls are allowed:
+    // it makes one system call and allocates nothing.
+    unsafe {
+        command.pre_exec(|| rustix::process::setsid().map(drop).map_err(std::io::Error::from));
+    }
+}
+
+#[cfg(not(unix))]
+fn own_session(_command: &mut Command) {}

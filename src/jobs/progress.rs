@@ -1,0 +1,132 @@
+//! What the events of a job add up to.
+
+use std::path::Path;
+
+use super::JobEvent;
+use super::directory::EVENTS;
+use super::files::head_and_tail;
+
+/// Curves with more points lose every other one: no screen shows so many.
+const MAX_POINTS: usize = 20_000;
+/// What a glance reads at each end of the events.
+const GLANCE: u64 = 4096;
+
+/// Events so far, folded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// Seconds since the epoch; `None` while queued.
+    pub started: Option<f64>,
+    pub step: usize,
+    /// 0 while unknown.
+    pub steps: usize,
+    pub stage: Option<String>,
+    /// (step, training loss)
+    pub losses: Vec<(usize, f64)>,
+    /// (step, validation loss)
+    pub validation: Vec<(usize, f64)>,
+    pub tokens_per_second: Option<f64>,
+    pub eta_seconds: Option<f64>,
+}
+
+impl Progress {
+    /// Start and present step of a job, from the two ends of its events. Without complete curves.
+    pub fn glance(job: &Path) -> Self {
+        let mut progress = Self::default();
+        for line in head_and_tail(&job.join(EVENTS), GLANCE).unwrap_or_default().split(|&b| b == b'\n') {
+            progress.line(line);
+        }
+        progress
+    }
+
+    /// Takes one line of `events.jsonl`; what is not understood is skipped.
+    pub fn line(&mut self, line: &[u8]) {
+        if let Ok(event) = serde_json::from_slice(line) {
+            self.event(event);
+        }
+    }
+
+    fn event(&mut self, event: JobEvent) {
+        match event {
+            JobEvent::Started { time, steps } => {
+                self.started.get_or_insert(time);
+                self.steps = self.steps.max(steps);
+            }
+            JobEvent::Stage { text, .. } => self.stage = Some(text),
+            JobEvent::Step {
+                step,
+                steps,
+                loss,
+                validation_loss,
+                tokens_per_second,
+                eta_seconds,
+                time: _,
+                learning_rate: _,
+            } => {
+                self.step = step;
+                self.steps = steps;
+                push(&mut self.losses, step, loss);
+                push(&mut self.validation, step, validation_loss);
+                self.tokens_per_second = tokens_per_second.or(self.tokens_per_second);
+                self.eta_seconds = eta_seconds;
+            }
+            JobEvent::Log { .. } => {}
+        }
+    }
+}
+
+fn push(curve: &mut Vec<(usize, f64)>, step: usize, value: Option<f64>) {
+    let Some(value) = value.filter(|value| value.is_finite()) else { return };
+    if curve.len() >= MAX_POINTS {
+        let mut odd = false;
+        curve.retain(|_| {
+            odd = !odd;
+            odd
+        });
+    }
+    curve.push((step, value));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_and_unknown_lines_are_skipped() {
+        let mut progress = Progress::default();
+        for line in [
+            r#"{"event":"started","time":10.5,"steps":0}"#,
+            r#"{"event":"stage","time":11,"text":"loading"}"#,
+            "",
+            "\u{0}\u{1}",
+            r#"{"event":"telemetry","time":11}"#,
+            r#"{"event":"step","time":12,"step":1,"steps":9,"loss":2.5,"validation_loss":3.5,"eta_seconds":8}"#,
+            r#"{"event":"started","time":13,"steps":9}"#,
+            r#"{"event":"step","time":14,"step":2,"steps":9,"loss":null,"tokens_per_second":100.0}"#,
+            r#"{"event":"step","time":15,"step":3,"st"#,
+        ] {
+            progress.line(line.as_bytes());
+        }
+        let expected = Progress {
+            started: Some(10.5),
+            step: 2,
+            steps: 9,
+            stage: Some("loading".into()),
+            losses: vec![(1, 2.5)],
+            validation: vec![(1, 3.5)],
+            tokens_per_second: Some(100.0),
+            eta_seconds: None,
+        };
+        assert_eq!(progress, expected);
+    }
+
+    #[test]
+    fn curves_stay_bounded_and_keep_their_newest_point() {
+        let mut curve = Vec::new();
+        for step in 0..100_000 {
+            push(&mut curve, step, Some(1.0));
+        }
+        assert!(curve.len() <= MAX_POINTS);
+        assert_eq!((curve[0].0, curve.last().unwrap().0), (0, 99_999));
+        assert!(curve.is_sorted());
+    }
+}

@@ -1,0 +1,145 @@
+//! Waiting for a slot: a few locked files say how many jobs of a library may work at once.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::directory::{EVENTS, LOCK, RESULT, SPEC, is_id, is_locked};
+use crate::{Cancel, Error, Result};
+
+/// How many jobs work at once, unless `LORA_TUI_JOB_SLOTS` says otherwise.
+const SLOTS: usize = 1;
+const SLOTS_VARIABLE: &str = "LORA_TUI_JOB_SLOTS";
+const BETWEEN_TRIES: Duration = Duration::from_millis(200);
+/// How long an older job may leave a free slot unused (it may be stopped) before others pass it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many jobs may work at once.
+pub fn slots() -> Result<usize> {
+    let Some(text) = std::env::var_os(SLOTS_VARIABLE).filter(|text| !text.is_empty()) else {
+        return Ok(SLOTS);
+    };
+    match text.to_str().and_then(|text| text.parse().ok()) {
+        Some(slots @ 1..=64) => Ok(slots),
+        _ => Err(Error::usage(format!(
+            "{SLOTS_VARIABLE} is {:?}; it has to be a number from 1 to 64",
+            text.to_string_lossy()
+        ))),
+    }
+}
+
+/// Waits until `job` may work: until a slot is free and no older job waits for it. The slot is taken
+/// while the returned file is open.
+pub fn wait_for_slot(job: &Path, slots: usize, cancel: &Cancel) -> Result<File> {
+    let jobs = job.parent().unwrap_or(job);
+    let mut let_pass_since = None;
+    loop {
+        cancel.check()?;
+        // One at a time looks and decides, so that no slot looks taken by somebody who gives it back.
+        let turn = open(&jobs.join("queue"))?;
+        turn.lock().map_err(|error| Error::io(jobs.join("queue"), error))?;
+        match free_slot(jobs, slots)? {
+            Some(slot) => {
+                let waited = let_pass_since.get_or_insert_with(Instant::now).elapsed();
+                if waited > PATIENCE || !older_one_waits(job, jobs) {
+                    return Ok(slot);
+                }
+            }
+            None => let_pass_since = None,
+        }
+        drop(turn);
+        std::thread::sleep(BETWEEN_TRIES);
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(|error| Error::io(path, error))
+}
+
+fn free_slot(jobs: &Path, slots: usize) -> Result<Option<File>> {
+    for number in 0..slots {
+        let path = jobs.join(format!("slot.{number}"));
+        let file = open(&path)?;
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(Error::io(path, error)),
+        }
+    }
+    Ok(None)
+}
+
+fn older_one_waits(job: &Path, jobs: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(jobs) else { return false };
+    let mine = submitted(job);
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        path != job
+            && entry.file_name().to_str().is_some_and(is_id)
+            && entry.file_type().is_ok_and(|kind| kind.is_dir())
+            && !path.join(RESULT).exists()
+            && !path.join(EVENTS).exists()
+            && (submitted(&path), &*path) < (mine, job)
+            && is_locked(&path.join(LOCK))
+    })
+}
+
+/// When a job was submitted: nothing touches its spec later.
+fn submitted(job: &Path) -> Option<SystemTime> {
+    job.join(SPEC).metadata().and_then(|metadata| metadata.modified()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::{ClusterSpec, JobDir, JobSpec};
+
+    fn job(jobs: &Path) -> JobDir {
+        let spec = ClusterSpec { library: "/lib".into(), k: 2, sparsity: 0.5, seed: 1 };
+        JobDir::create(jobs, &JobSpec::Cluster(spec)).unwrap()
+    }
+
+    #[test]
+    fn slots_are_limited_and_come_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, second) = (free_slot(dir.path(), 2).unwrap(), free_slot(dir.path(), 2).unwrap());
+        assert!(first.is_some() && second.is_some());
+        assert!(free_slot(dir.path(), 2).unwrap().is_none());
+        drop(first);
+        assert!(free_slot(dir.path(), 2).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_job_lets_older_ones_pass_while_they_live_and_wait() {
+        let dir = tempfile::tempdir().unwrap();
+        let older = job(dir.path());
+        // File times are as coarse as the kernel's clock.
+        while older_one_waits(older.path(), dir.path()) || {
+            let probe = tempfile::NamedTempFile::new_in(dir.path()).unwrap();
+            probe.as_file().metadata().unwrap().modified().ok() <= submitted(older.path())
+        } {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let newer = job(dir.path());
+        assert!(older_one_waits(newer.path(), dir.path()));
+        assert!(!older_one_waits(older.path(), dir.path()));
+        let path = older.path().to_path_buf();
+        drop(older);
+        assert!(!older_one_waits(newer.path(), dir.path()), "{} is dead", path.display());
+    }
+
+    #[test]
+    fn waiting_ends_when_cancelled() {
+        let dir = tempfile::tempdir().unwrap();
+        let job = job(dir.path());
+        let _taken = free_slot(dir.path(), 1).unwrap().unwrap();
+        let cancel = Cancel::new();
+        cancel.cancel();
+        assert!(matches!(wait_for_slot(job.path(), 1, &cancel), Err(Error::Cancelled)));
+    }
+}

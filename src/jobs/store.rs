@@ -1,0 +1,378 @@
+//! All jobs of a library: start, list, look, cancel. Safe beside other processes that do the same.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use super::directory::{
+    CANCEL, EVENTS, JobDir, JobResult, LOCK, LOG, Life, RESULT, WORKER, is_id, is_locked, read_spec,
+};
+use super::files::{Follower, last_lines, log_line, now, rfc3339};
+use super::progress::Progress;
+use super::{Executor, JobDetail, JobSpec, JobState, JobSummary, Local, queue};
+use crate::library::{Library, check_new_name};
+use crate::{Error, Result};
+
+/// Lines and bytes of a log that a [`JobDetail`] carries.
+const LOG_LINES: usize = 200;
+const LOG_BYTES: u64 = 1 << 16;
+/// Events of longer files are read at their ends only.
+const WHOLE_EVENTS: u64 = 64 << 20;
+/// Jobs whose events stay in memory between two looks.
+const FOLLOWED: usize = 4;
+
+/// The jobs of one library. Clones share what they know.
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    dir: PathBuf,
+    executor: Arc<dyn Executor>,
+    known: Arc<Mutex<Known>>,
+}
+
+/// What need not be read again.
+#[derive(Debug, Default)]
+struct Known {
+    /// Jobs that are over, by id, with the stamp of their result.
+    over: HashMap<String, (Stamp, JobSummary)>,
+    /// Events read so far, newest look last.
+    followed: Vec<(String, Follower, Progress)>,
+}
+
+/// Changes when a file does.
+type Stamp = Option<(SystemTime, u64)>;
+
+fn stamp(path: &Path) -> Stamp {
+    let metadata = path.symlink_metadata().ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+impl Jobs {
+    /// The jobs of `library`. Nothing is made on disk before a job is started.
+    pub fn open(library: &Library) -> Result<Self> {
+        Ok(Self::at(library.state_dir()?.join("jobs"), Arc::new(Local::current())))
+    }
+
+    /// The jobs below `dir`, whose workers `executor` starts.
+    pub fn at(dir: PathBuf, executor: Arc<dyn Executor>) -> Self {
+        Self { dir, executor, known: Arc::default() }
+    }
+
+    /// The same jobs with another executor for new ones.
+    pub fn with_executor(self, executor: Arc<dyn Executor>) -> Self {
+        Self { executor, ..self }
+    }
+
+    /// The directory that holds the jobs' directories.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Starts a job; gives its id. It is queued at once and survives this process.
+    ///
+    /// # Errors
+    /// A spec that cannot work (usage), a training whose name is taken or under way, a state directory that cannot
+    /// be written, a worker that cannot be started (the job then stands there as failed).
+    pub fn start(&self, spec: &JobSpec) -> Result<String> {
+        let spec = checked(spec)?;
+        queue::slots()?;
+        if let JobSpec::Train(train) = &spec
+            && let Some(job) =
+                self.list()?.into_iter().find(|job| is_training(job, &train.name) && !job.state.is_over())
+        {
+            return Err(Error::usage(format!(
+                "job {} is already training {}; choose another name or cancel it",
+                job.id, train.name
+            )));
+        }
+        std::fs::create_dir_all(&self.dir).map_err(|error| Error::io(&self.dir, error))?;
+        let job = JobDir::create(&self.dir, &spec)?;
+        if let Err(error) = self.executor.start(&job) {
+            let end = JobResult {
+                state: JobState::Failed,
+                error: Some(error.to_string()),
+                result: None,
+                ended: rfc3339(now()),
+            };
+            end.write(job.path())?;
+            return Err(error);
+        }
+        Ok(job.id())
+    }
+
+    /// All jobs, newest first. A job that cannot be read is a row with its error.
+    pub fn list(&self) -> Result<Vec<JobSummary>> {
+        let mut ids = self.ids()?;
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(ids.iter().map(|id| self.summary(id)).collect())
+    }
+
+    /// Everything about one job. Looking again costs only what is new.
+    pub fn detail(&self, id: &str) -> Result<JobDetail> {
+        let job = self.existing(id)?;
+        let mut summary = self.summary(id);
+        let progress = self.follow_events(id, &job)?;
+        // The curves' reader has seen every line; a glance may have missed some.
+        summary.step = progress.step;
+        summary.steps = progress.steps;
+        let over = summary.state.is_over();
+        let result = JobResult::read(&job).and_then(|result| serde_json::to_string_pretty(&result).ok());
+        Ok(JobDetail {
+            spec: read_spec(&job).ok(),
+            stage: progress.stage,
+            losses: progress.losses,
+            validation: progress.validation,
+            tokens_per_second: progress.tokens_per_second,
+            eta_seconds: progress.eta_seconds.filter(|_| !over),
+            log: last_lines(&job.join(LOG), LOG_LINES, LOG_BYTES)?,
+            result,
+            summary,
+        })
+    }
+
+    /// State, step and error of one job, as in [`Self::list`].
+    pub fn get(&self, id: &str) -> Result<JobSummary> {
+        self.existing(id)?;
+        Ok(self.summary(id))
+    }
+
+    /// Asks a job to stop and returns at once; its worker answers within a fraction of a second, or after the
+    /// step that it is in. Asking again changes nothing.
+    ///
+    /// # Errors
+    /// The job is over, or its worker died.
+    pub fn cancel(&self, id: &str) -> Result<()> {
+        let job = self.existing(id)?;
+        let summary = self.summary(id);
+        if summary.state.is_over() {
+            let state = format!("{:?}", summary.state).to_lowercase();
+            let error = summary.error.map(|error| format!(": {error}")).unwrap_or_default();
+            return Err(Error::msg(format!("job {id} is over ({state}{error})")));
+        }
+        let marker = job.join(CANCEL);
+        match File::create_new(&marker) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(Error::io(marker, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The one job whose id starts with `prefix`.
+    pub fn resolve(&self, prefix: &str) -> Result<String> {
+        let mut ids = self.ids()?;
+        if ids.iter().any(|id| id == prefix) {
+            return Ok(prefix.to_string());
+        }
+        if ids.is_empty() {
+            return Err(Error::msg(format!("there is no job {prefix:?}: this library has no jobs")));
+        }
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        let matching: Vec<&String> = ids.iter().filter(|id| id.starts_with(prefix)).collect();
+        let some = |ids: &[&String]| {
+            let shown: Vec<&str> = ids.iter().take(5).map(|id| id.as_str()).collect();
+            shown.join(", ") + if ids.len() > 5 { ", …" } else { "" }
+        };
+        match matching.as_slice() {
+            [id] => Ok((*id).clone()),
+            [] => Err(Error::msg(format!(
+                "there is no job {prefix:?}; the newest are {}",
+                some(&ids.iter().collect::<Vec<_>>())
+            ))),
+            many => Err(Error::usage(format!("{prefix:?} fits several jobs: {}", some(many)))),
+        }
+    }
+
+    /// Reads the log of a job as it grows.
+    pub fn follow_log(&self, id: &str) -> Result<LogFollower> {
+        let path = self.existing(id)?.join(LOG);
+        Ok(LogFollower { follower: Follower::new(path, u64::MAX) })
+    }
+
+    /// Changes whenever a list or a detail would; costs a few system calls a job and reads nothing.
+    pub fn fingerprint(&self) -> u64 {
+        let mut ids = self.ids().unwrap_or_default();
+        ids.sort_unstable();
+        let mut hasher = DefaultHasher::new();
+        for id in &ids {
+            id.hash(&mut hasher);
+            let job = self.dir.join(id);
+            let result = stamp(&job.join(RESULT));
+            result.hash(&mut hasher);
+            if result.is_none() {
+                for file in [EVENTS, LOG, CANCEL, WORKER] {
+                    stamp(&job.join(file)).hash(&mut hasher);
+                }
+                is_locked(&job.join(LOCK)).hash(&mut hasher);
+            }
+        }
+        hasher.finish()
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        // What is known is only a cache: a panic elsewhere cannot make it wrong.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Names of the real directories with a name that a job can have.
+    fn ids(&self) -> Result<Vec<String>> {
+        let entries = match std::fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io(&self.dir, error)),
+        };
+        let mut ids = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| Error::io(&self.dir, error))?;
+            if let Some(id) = entry.file_name().to_str()
+                && is_id(id)
+                && entry.file_type().is_ok_and(|kind| kind.is_dir())
+            {
+                ids.push(id.to_string());
+            }
+        }
+        Ok(ids)
+    }
+
+    fn existing(&self, id: &str) -> Result<PathBuf> {
+        let path = self.dir.join(id);
+        if is_id(id) && path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+            Ok(path)
+        } else {
+            Err(Error::msg(format!("there is no job {id:?} any more")))
+        }
+    }
+
+    fn summary(&self, id: &str) -> JobSummary {
+        let job = self.dir.join(id);
+        let ended = stamp(&job.join(RESULT));
+        if ended.is_some()
+            && let Some((known, summary)) = self.known().over.get(id)
+            && *known == ended
+        {
+            return summary.clone();
+        }
+        let summary = read_summary(id, &job);
+        if ended.is_some() {
+            self.known().over.insert(id.to_string(), (ended, summary.clone()));
+        }
+        summary
+    }
+
+    fn follow_events(&self, id: &str, job: &Path) -> Result<Progress> {
+        let mut known = self.known();
+        let place = known.followed.iter().position(|(followed, ..)| followed == id);
+        let (_, mut follower, mut progress) = place.map_or_else(
+            || (String::new(), Follower::new(job.join(EVENTS), WHOLE_EVENTS), Progress::default()),
+            |place| known.followed.remove(place),
+        );
+        if follower.read(|line| progress.line(line))? {
+            progress = Progress::default();
+            follower.read(|line| progress.line(line))?;
+        }
+        if known.followed.len() >= FOLLOWED {
+            known.followed.remove(0);
+        }
+        known.followed.push((id.to_string(), follower, progress.clone()));
+        Ok(progress)
+    }
+}
+
+/// The lines that were appended to a job's log since the last look; untrusted text.
+#[derive(Debug)]
+pub struct LogFollower {
+    follower: Follower,
+}
+
+impl LogFollower {
+    /// New complete lines.
+    pub fn lines(&mut self, mut line: impl FnMut(String)) -> Result<()> {
+        self.follower.read(|bytes| line(log_line(bytes))).map(drop)
+    }
+
+    /// New lines and an unfinished last one; for a job that is over.
+    pub fn rest(&mut self, mut line: impl FnMut(String)) -> Result<()> {
+        self.lines(&mut line)?;
+        let rest = self.follower.rest()?;
+        if !rest.is_empty() {
+            line(log_line(&rest));
+        }
+        Ok(())
+    }
+}
+
+fn is_training(job: &JobSummary, name: &str) -> bool {
+    job.kind == "train" && job.name == name
+}
+
+fn read_summary(id: &str, job: &Path) -> JobSummary {
+    // Life before events: an end that is seen has all its events before it.
+    let life = Life::of(job);
+    let progress = Progress::glance(job);
+    let (kind, name, broken) = match read_spec(job) {
+        Ok(spec) => (spec.kind().to_string(), spec.title(), None),
+        Err(error) => ("?".to_string(), id.to_string(), Some(error.to_string())),
+    };
+    let cancel = job.join(CANCEL).exists();
+    let (state, error) = match life {
+        Life::Over(result) => (result.state, result.error),
+        Life::Alive if cancel => (JobState::Cancelling, None),
+        Life::Alive if progress.started.is_some() => (JobState::Running, None),
+        Life::Alive => (JobState::Queued, None),
+        Life::Gone if !job.join(WORKER).exists() => {
+            (JobState::Failed, Some("the worker did not start; see the log".to_string()))
+        }
+        Life::Gone if cancel => {
+            (JobState::Failed, Some("worker died while it was being cancelled".to_string()))
+        }
+        Life::Gone => (JobState::Failed, Some("worker died (killed or crashed); see the log".to_string())),
+    };
+    JobSummary {
+        id: id.to_string(),
+        kind,
+        name,
+        state,
+        step: progress.step,
+        steps: progress.steps,
+        started: progress.started.and_then(rfc3339),
+        error: broken.or(error),
+    }
+}
+
+/// The spec with absolute paths, if it can work at all; what takes long to check is the worker's.
+fn checked(spec: &JobSpec) -> Result<JobSpec> {
+    let whole = |path: &Path| path.canonicalize().map_err(|error| Error::io(path, error));
+    // What is not there now may be a name of something, or come later: the worker will say.
+    let if_there = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let mut spec = spec.clone();
+    match &mut spec {
+        JobSpec::Train(train) => {
+            train.library = whole(&train.library)?;
+            if train.data.is_empty() {
+                return Err(Error::usage("a training needs data: a task folder or a .jsonl file"));
+            }
+            for path in train.data.iter_mut().chain(&mut train.validation) {
+                *path = whole(path)?;
+            }
+            train.init = train.init.as_ref().map(if_there);
+            train.base = train.base.as_ref().map(if_there);
+            if let Some(log) = &mut train.log {
+                *log = std::path::absolute(&*log).map_err(|error| Error::io(&*log, error))?;
+            }
+            check_new_name(&train.library, &train.name)?;
+        }
+        JobSpec::Cluster(cluster) => {
+            cluster.library = whole(&cluster.library)?;
+            if cluster.k == 0 {
+                return Err(Error::usage("k has to be at least 1"));
+            }
+            if !(0.0..1.0).contains(&cluster.sparsity) {
+                return Err(Error::usage(format!(
+                    "sparsity is {}; it has to be from 0 to below 1",
+                    cluster.sparsity
+                )));
+            }
+        }
+    }
+    Ok(spec)
+}

@@ -1,0 +1,217 @@
+//! The worker process of one job, from its first moment to its result.
+
+use std::fs::{File, TryLockError};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::directory::{CANCEL, JobResult, LOCK, RESULT, WORKER, read_spec};
+use super::events::{EventLog, say};
+use super::files::{now, rfc3339};
+use super::{JobSpec, JobState, queue, work};
+use crate::library::atomic_write;
+use crate::{Cancel, Error, Result};
+
+/// How often the worker looks whether it should stop.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(150);
+/// How long the lock may be busy: those who only look take it for a moment.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// Below what a person is doing at the same time.
+const NICENESS: i32 = 10;
+
+/// Does the job in `job_dir`: waits for a slot, works, writes the result. Started by an
+/// [`Executor`](super::Executor), once a job.
+///
+/// # Errors
+/// The job's own error, [`Error::Cancelled`] when it was cancelled; both are in `result.json` too.
+/// Without touching anything: no job there, a job that is over, or one that another worker does.
+pub fn worker(job_dir: &Path) -> Result<()> {
+    let job = &std::path::absolute(job_dir).map_err(|error| Error::io(job_dir, error))?;
+    let cancel = Cancel::new();
+    // First of all: from here on a signal is a request.
+    watch(job, &cancel)?;
+    let lock = hold_lock(job)?;
+    if job.join(RESULT).exists() {
+        return Err(Error::file(job, "this job is over"));
+    }
+    introduce(job)?;
+    lower_priority();
+
+    let done = read_spec(job).and_then(|spec| work_in_turn(job, &spec, &cancel));
+    let (state, error, result) = match &done {
+        Ok(value) => (JobState::Finished, None, Some(value.clone())),
+        Err(Error::Cancelled) => (JobState::Cancelled, None, None),
+        Err(error) => (JobState::Failed, Some(error.to_string()), None),
+    };
+    say(&match &error {
+        None => format!("{state:?}").to_lowercase(),
+        Some(error) => format!("failed: {error}"),
+    });
+    JobResult { state, error, result, ended: rfc3339(now()) }.write(job)?;
+    drop(lock);
+    done.map(drop)
+}
+
+fn work_in_turn(job: &Path, spec: &JobSpec, cancel: &Cancel) -> Result<serde_json::Value> {
+    say(&format!("{} {}: waiting for a free slot", spec.kind(), spec.title()));
+    let _slot = queue::wait_for_slot(job, queue::slots()?, cancel)?;
+    let mut events = EventLog::open(job)?;
+    events.started(0);
+    let done = catch_unwind(AssertUnwindSafe(|| work::run(spec, &mut events, cancel)));
+    events.flush();
+    done.unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
+        Err(Error::msg(format!("internal error: {}", message.lines().next().unwrap_or_default())))
+    })
+}
+
+/// The lock that keeps this job alive: inherited as standard input, or taken by a worker that was started
+/// by other means.
+fn hold_lock(job: &Path) -> Result<File> {
+    let path = job.join(LOCK);
+    let lock = match inherited_lock(&path) {
+        Some(lock) => lock,
+        None => File::options().read(true).write(true).open(&path).map_err(|error| {
+            let missing = error.kind() == std::io::ErrorKind::NotFound;
+            if missing { Error::file(job, "no job is here") } else { Error::io(&path, error) }
+        })?,
+    };
+    let began = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(lock),
+            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_PATIENCE => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::file(job, "another worker does this job"));
+            }
+            Err(TryLockError::Error(error)) => return Err(Error::io(path, error)),
+        }
+    }
+}
+
+/// Standard input, if it is the lock; then it is moved away, so that no child of the worker can keep the
+/// lock when the worker is dead.
+#[cfg(unix)]
+fn inherited_lock(path: &Path) -> Option<File> {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
+    let lock = File::from(std::io::stdin().as_fd().try_clone_to_owned().ok()?);
+    let (ours, wanted) = (lock.metadata().ok()?, path.metadata().ok()?);
+    if (ours.dev(), ours.ino()) != (wanted.dev(), wanted.ino()) {
+        return None;
+    }
+    let nothing = File::open("/dev/null").ok()?;
+    rustix::stdio::dup2_stdin(nothing).ok()?;
+    Some(lock)
+}
+
+#[cfg(not(unix))]
+fn inherited_lock(_path: &Path) -> Option<File> {
+    None
+}
+
+#[cfg(unix)]
+fn lower_priority() {
+    // A worker at normal priority is no failure.
+    let _ = rustix::process::nice(NICENESS);
+}
+
+#[cfg(not(unix))]
+fn lower_priority() {}
+
+/// Says who does the job; nothing decides anything by it.
+fn introduce(job: &Path) -> Result<()> {
+    let text = serde_json::json!({
+        "pid": std::process::id(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "since": rfc3339(now()),
+    });
+    atomic_write(&job.join(WORKER), text.to_string().as_bytes())
+}
+
+/// Raises `cancel` when the job's marker appears or a signal asks for the end; a second signal ends the
+/// process at once.
+fn watch(job: &Path, cancel: &Cancel) -> Result<()> {
+    let fail = |error| Error::msg(format!("cannot listen to signals: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::listen().map_err(fail)?
+    };
+    let (job, cancel) = (job.to_path_buf(), cancel.clone());
+    let watcher = move || {
+        runtime.block_on(async move {
+            let mut signalled = false;
+            let mut looks = tokio::time::interval(BETWEEN_LOOKS);
+            loop {
+                tokio::select! {
+                    () = signals.next() => {
+                        if signalled {
+                            let now = rfc3339(now());
+                            let end = JobResult { state: JobState::Cancelled, error: None, result: None, ended: now };
+                            let _ = end.write(&job);
+                            std::process::exit(130);
+                        }
+                        signalled = true;
+                        // Readers see "cancelling", whoever asked for it.
+                        let _ = File::create(job.join(CANCEL));
+                        cancel.cancel();
+                    }
+                    _ = looks.tick() => {
+                        if job.join(CANCEL).exists() {
+                            cancel.cancel();
+                        }
+                    }
+                }
+            }
+        });
+    };
+    std::thread::Builder::new().name("cancel-watch".into()).spawn(watcher).map_err(fail)?;
+    Ok(())
+}
+
+#[cfg(unix)]
+struct Signals([tokio::signal::unix::Signal; 3]);
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self([
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::hangup())?,
+        ]))
+    }
+
+    async fn next(&mut self) {
+        let [terminate, interrupt, hangup] = &mut self.0;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
