@@ -1,1 +1,26 @@
+//! The base model: one decoder driven by a specification, its weights, tokenizer and cache.
 
+mod attention;
+mod backward;
+mod cache;
+mod config;
+mod decoder;
+mod families;
+mod gguf;
+mod linear;
+mod load;
+mod ops;
+mod rope;
+pub(crate) mod simd;
+mod spec;
+pub(crate) mod tensor;
+mod tokenizer;
+mod weights;
+
+pub use attention::Segment;
+pub use cache::KvCache;
+pub use decoder::{Decoder, LinearHook, NoHook, Tape, scatter_rows, select_rows};
+pub use linear::{Linear, Precision};
+pub use load::{LoadOptions, Model};
+pub use spec::DecoderSpec;
+pub use tokenizer::Tokenizer;

@@ -1,0 +1,270 @@
+//! Causal attention over a ragged batch: sequences one after another, no padding anywhere.
+//!
+//! Scores and their softmax exist for one head of one sequence at a time; the backward pass computes
+//! them again from q and k, so that nothing of size tokens² is kept.
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use super::simd::{self, multiversion};
+use super::tensor::{from_vec, gemm, values as values_of};
+use crate::Result;
+
+/// Shape and masking of one layer's attention.
+#[derive(Clone, Copy, Debug)]
+pub struct Attention {
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    pub scale: f32,
+    pub window: Option<usize>,
+    pub softcap: Option<f32>,
+}
+
+/// One sequence's part of a batch: `len` new rows from `start`, after `past` rows that are in its cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub start: usize,
+    pub len: usize,
+    pub past: usize,
+}
+
+/// A pointer that tasks may share because each writes columns of its own.
+#[derive(Clone, Copy)]
+struct Shared(*mut f32, usize);
+// SAFETY: every task writes a disjoint set of (rows, columns).
+unsafe impl Send for Shared {}
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// The slice from `offset` to the end.
+    ///
+    /// # Safety
+    /// The caller writes only elements that no other task touches.
+    unsafe fn from(&self, offset: usize) -> &mut [f32] {
+        // SAFETY: `offset` is inside the allocation whose length is kept beside the pointer.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(offset), self.1 - offset) }
+    }
+}
+
+multiversion! {
+    // In place: scores of one query → probabilities; columns outside `from..to` become 0.
+    fn softmax_row(row: &mut [f32], from: usize, to: usize, cap: f32) {
+        row[..from].fill(0.0);
+        row[to..].fill(0.0);
+        let seen = &mut row[from..to];
+        if cap > 0.0 {
+            for v in seen.iter_mut() {
+                *v = cap * simd::tanh(*v / cap);
+            }
+        }
+        let mut max = f32::NEG_INFINITY;
+        for v in seen.iter() {
+            max = if *v > max { *v } else { max };
+        }
+        for v in seen.iter_mut() {
+            *v = simd::exp(*v - max);
+        }
+        let mut sum = 0f32;
+        for v in seen.iter() {
+            sum += *v;
+        }
+        let inv = 1.0 / sum;
+        for v in seen.iter_mut() {
+            *v *= inv;
+        }
+    }
+}
+
+impl Attention {
+    fn q_width(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    fn kv_width(&self) -> usize {
+        self.kv_heads * self.head_dim
+    }
+
+    /// Probabilities [len, past + len] of one head.
+    fn probabilities(&self, q: &[f32], k: &[f32], segment: Segment, p: &mut [f32]) {
+        let (len, total, d) = (segment.len, segment.past + segment.len, self.head_dim);
+        let (qs, ks) = (self.q_width(), self.kv_width());
+        gemm((len, total, d), self.scale, q, (qs, 1), k, (1, ks), 0.0, p, (total, 1));
+        for (i, row) in p.chunks_mut(total).enumerate() {
+            let to = segment.past + i + 1;
+            let from = self.window.map_or(0, |w| to.saturating_sub(w));
+            softmax_row(row, from, to, self.softcap.unwrap_or(0.0));
+        }
+    }
+
+    /// Mixed values [rows, heads · head_dim] for queries `q` of the same shape. `kv(i)` gives keys and
+    /// values of segment i, [past + len, kv_heads · head_dim] each.
+    pub fn forward<'a>(
+        &self,
+        q: &Tensor,
+        segments: &[Segment],
+        kv: impl Fn(usize) -> (&'a [f32], &'a [f32]) + Sync,
+    ) -> Result<Tensor> {
+        let queries = values_of(q)?;
+        let queries: &[f32] = &queries;
+        let (d, qs, ks) = (self.head_dim, self.q_width(), self.kv_width());
+        let group = self.heads / self.kv_heads;
+        let mut out = vec![0f32; queries.len()];
+        let shared = Shared(out.as_mut_ptr(), out.len());
+        let tasks = segments.len() * self.heads;
+        (0..tasks).into_par_iter().for_each(|task| {
+            let (segment, head) = (segments[task / self.heads], task % self.heads);
+            let (k, v) = kv(task / self.heads);
+            let offset = head / group * d;
+            let total = segment.past + segment.len;
+            let mut p = vec![0f32; segment.len * total];
+            let at = segment.start * qs + head * d;
+            self.probabilities(&queries[at..], &k[offset..], segment, &mut p);
+            // SAFETY: this task alone writes this head's columns of this segment's rows.
+            let dst = unsafe { shared.from(at) };
+            gemm((segment.len, d, total), 1.0, &p, (total, 1), &v[offset..], (ks, 1), 0.0, dst, (qs, 1));
+        });
+        from_vec(out, q.shape())
+    }
+
+    /// Gradients of q, k, v for segments without a past, given that of the output.
+    pub fn backward(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        dout: &Tensor,
+        segments: &[Segment],
+    ) -> Result<(Tensor, Tensor, Tensor)> {
+        let (qv, kv, vv, dv) = (values_of(q)?, values_of(k)?, values_of(v)?, values_of(dout)?);
+        let (qv, kv, vv, dv): (&[f32], &[f32], &[f32], &[f32]) = (&qv, &kv, &vv, &dv);
+        let (d, qs, ks) = (self.head_dim, self.q_width(), self.kv_width());
+        let group = self.heads / self.kv_heads;
+        let (mut gq, mut gk, mut gv) = (vec![0f32; qv.len()], vec![0f32; kv.len()], vec![0f32; vv.len()]);
+        let (sq, sk, sv) = (
+            Shared(gq.as_mut_ptr(), gq.len()),
+            Shared(gk.as_mut_ptr(), gk.len()),
+            Shared(gv.as_mut_ptr(), gv.len()),
+        );
+        // One task a key head: its query heads add to the same gradients.
+        let tasks = segments.len() * self.kv_heads;
+        (0..tasks).into_par_iter().for_each(|task| {
+            let (segment, kv_head) = (segments[task / self.kv_heads], task % self.kv_heads);
+            let n = segment.len;
+            let at_kv = segment.start * ks + kv_head * d;
+            let (mut p, mut dp) = (vec![0f32; n * n], vec![0f32; n * n]);
+            for head in kv_head * group..(kv_head + 1) * group {
+                let at = segment.start * qs + head * d;
+                self.probabilities(&qv[at..], &kv[at_kv..], segment, &mut p);
+                // SAFETY: this task alone writes the columns of this key head and of its query heads.
+                let (gq, gk, gv) = unsafe { (sq.from(at), sk.from(at_kv), sv.from(at_kv)) };
+                let d_out = &dv[at..];
+                // dV += Pᵀ dO, dP = dO Vᵀ.
+                gemm((n, d, n), 1.0, &p, (1, n), d_out, (qs, 1), 1.0, gv, (ks, 1));
+                gemm((n, n, d), 1.0, d_out, (qs, 1), &vv[at_kv..], (1, ks), 0.0, &mut dp, (n, 1));
+                for (p, dp) in p.chunks(n).zip(dp.chunks_mut(n)) {
+                    let mean = simd::dot(p, dp);
+                    for (dp, p) in dp.iter_mut().zip(p) {
+                        *dp = p * (*dp - mean);
+                    }
+                }
+                if let Some(cap) = self.softcap {
+                    // d(cap·tanh(s/cap))/ds = 1 − tanh², from the raw scores.
+                    gemm(
+                        (n, n, d),
+                        self.scale,
+                        &qv[at..],
+                        (qs, 1),
+                        &kv[at_kv..],
+                        (1, ks),
+                        0.0,
+                        &mut p,
+                        (n, 1),
+                    );
+                    for (dp, s) in dp.iter_mut().zip(&p) {
+                        let t = simd::tanh(s / cap);
+                        *dp *= 1.0 - t * t;
+                    }
+                }
+                // dQ = scale · dS K, dK += scale · dSᵀ Q.
+                gemm((n, d, n), self.scale, &dp, (n, 1), &kv[at_kv..], (ks, 1), 0.0, gq, (qs, 1));
+                gemm((n, d, n), self.scale, &dp, (1, n), &qv[at..], (qs, 1), 1.0, gk, (ks, 1));
+            }
+        });
+        Ok((from_vec(gq, q.shape())?, from_vec(gk, k.shape())?, from_vec(gv, v.shape())?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn random(n: usize, seed: u64) -> Vec<f32> {
+        (0..n as u64)
+            .map(|i| {
+                let x = (i + seed * 7919).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+                x as f32 / (1u64 << 23) as f32 - 1.0
+            })
+            .collect()
+    }
+
+    fn attention(window: Option<usize>, softcap: Option<f32>) -> Attention {
+        Attention { heads: 4, kv_heads: 2, head_dim: 6, scale: 0.4, window, softcap }
+    }
+
+    fn run(a: &Attention, q: &[f32], k: &[f32], v: &[f32], segments: &[Segment]) -> Vec<f32> {
+        let rows = q.len() / a.q_width();
+        let q = from_vec(q.to_vec(), (rows, a.q_width())).unwrap();
+        let ks = a.kv_width();
+        let part = |i: usize| {
+            let s = segments[i];
+            let (from, to) = (s.start * ks, (s.start + s.len) * ks);
+            (&k[from..to], &v[from..to])
+        };
+        a.forward(&q, segments, part).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn sequences_of_a_batch_do_not_see_each_other() {
+        let a = attention(Some(3), Some(5.0));
+        let (q, k, v) = (random(7 * 24, 1), random(7 * 12, 2), random(7 * 12, 3));
+        let both = run(
+            &a,
+            &q,
+            &k,
+            &v,
+            &[Segment { start: 0, len: 3, past: 0 }, Segment { start: 3, len: 4, past: 0 }],
+        );
+        let one = [Segment { start: 0, len: 3, past: 0 }];
+        let two = [Segment { start: 0, len: 4, past: 0 }];
+        let mut apart = run(&a, &q[..72], &k[..36], &v[..36], &one);
+        apart.extend(run(&a, &q[72..], &k[36..], &v[36..], &two));
+        assert_eq!(both, apart);
+    }
+
+    #[test]
+    fn gradients_agree_with_differences() {
+        for a in [attention(None, None), attention(Some(2), None), attention(None, Some(1.5))] {
+            let segments = [Segment { start: 0, len: 3, past: 0 }, Segment { start: 3, len: 2, past: 0 }];
+            let (q, k, v, c) = (random(5 * 24, 4), random(5 * 12, 5), random(5 * 12, 6), random(5 * 24, 7));
+            let t = |v: &[f32]| from_vec(v.to_vec(), (5, v.len() / 5)).unwrap();
+            let (gq, gk, gv) = a.backward(&t(&q), &t(&k), &t(&v), &t(&c), &segments).unwrap();
+            let loss = |q: &[f32], k: &[f32], v: &[f32]| -> f64 {
+                run(&a, q, k, v, &segments).iter().zip(&c).map(|(a, b)| f64::from(a * b)).sum()
+            };
+            let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            for (which, grad) in [flat(&gq), flat(&gk), flat(&gv)].iter().enumerate() {
+                for i in 0..grad.len() {
+                    let at = |h: f32| {
+                        let mut x = [q.clone(), k.clone(), v.clone()];
+                        x[which][i] += h;
+                        loss(&x[0], &x[1], &x[2])
+                    };
+                    let want = (at(1e-2) - at(-1e-2)) / 2e-2;
+                    let got = f64::from(grad[i]);
+                    assert!((got - want).abs() < 2e-3, "{which} {i}: {got} vs {want}");
+                }
+            }
+        }
+    }
+}

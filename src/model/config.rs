@@ -1,0 +1,221 @@
+//! Reading a transformers `config.json`, old style and new, with errors that name the field.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::spec::{RopeScaling, RopeSpec};
+use crate::{Error, Result};
+
+/// A configuration and the file it came from.
+#[derive(Clone, Debug)]
+pub struct Config {
+    path: PathBuf,
+    value: Value,
+}
+
+impl Config {
+    /// Parses `text`, which came from `path`.
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
+        let value: Value =
+            serde_json::from_str(text).map_err(|e| Error::file(path, format!("is not valid JSON: {e}")))?;
+        if !value.is_object() {
+            return Err(Error::file(path, "is not a JSON object"));
+        }
+        Ok(Self { path: path.to_path_buf(), value })
+    }
+
+    /// An error about this configuration.
+    pub fn error(&self, problem: impl Into<String>) -> Error {
+        Error::file(&self.path, problem)
+    }
+
+    fn get(&self, key: &str) -> Option<&Value> {
+        self.value.get(key).filter(|v| !v.is_null())
+    }
+
+    /// A positive whole number that must be there.
+    pub fn size(&self, key: &str) -> Result<usize> {
+        self.size_or(key, None)
+    }
+
+    /// A positive whole number, or `default` where it is missing.
+    pub fn size_or(&self, key: &str, default: impl Into<Option<usize>>) -> Result<usize> {
+        match self.get(key) {
+            Some(v) => match v.as_u64() {
+                // 2^31 is far above any size of a real model and keeps products within usize.
+                Some(n) if n > 0 && n < 1 << 31 => Ok(n as usize),
+                _ => Err(self.error(format!("\"{key}\" must be a positive whole number, not {v}"))),
+            },
+            None => default.into().ok_or_else(|| self.error(format!("lacks \"{key}\""))),
+        }
+    }
+
+    /// A number, if it is there.
+    pub fn number(&self, key: &str) -> Result<Option<f64>> {
+        match self.get(key) {
+            Some(v) => {
+                v.as_f64().map(Some).ok_or_else(|| self.error(format!("\"{key}\" must be a number, not {v}")))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// A truth value, or `default`.
+    pub fn flag(&self, key: &str, default: bool) -> Result<bool> {
+        match self.get(key) {
+            Some(v) => {
+                v.as_bool().ok_or_else(|| self.error(format!("\"{key}\" must be true or false, not {v}")))
+            }
+            None => Ok(default),
+        }
+    }
+
+    /// A text, if it is there.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.get(key).and_then(Value::as_str)
+    }
+
+    /// A token id or a list of them.
+    pub fn ids(&self, key: &str) -> Vec<u32> {
+        let id = |v: &Value| v.as_u64().and_then(|n| u32::try_from(n).ok());
+        match self.get(key) {
+            Some(Value::Array(list)) => list.iter().filter_map(id).collect(),
+            Some(one) => id(one).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// `sliding_window`, unless the configuration says that it is not used.
+    pub fn window(&self) -> Result<Option<usize>> {
+        if self.get("sliding_window").is_none() || !self.flag("use_sliding_window", true)? {
+            return Ok(None);
+        }
+        self.size("sliding_window").map(Some)
+    }
+
+    /// Which layers slide, from `layer_types`; `None` when it is missing.
+    pub fn sliding_layers(&self, layers: usize) -> Result<Option<Vec<bool>>> {
+        let Some(types) = self.get("layer_types") else { return Ok(None) };
+        let types = types.as_array().ok_or_else(|| self.error("\"layer_types\" must be a list"))?;
+        if types.len() != layers {
+            let found = types.len();
+            return Err(self.error(format!("\"layer_types\" has {found} entries for {layers} layers")));
+        }
+        types
+            .iter()
+            .map(|t| match t.as_str() {
+                Some("sliding_attention") => Ok(true),
+                Some("full_attention") => Ok(false),
+                _ => Err(self.error(format!("layer type {t} is unknown"))),
+            })
+            .collect::<Result<_>>()
+            .map(Some)
+    }
+
+    /// Rotary settings from `rope_parameters` (transformers 5), or `rope_theta`, `rope_scaling` and the
+    /// partial factors of older files. `partial` is the family's default share of rotating dimensions.
+    pub fn rope(&self, head_dim: usize, context: usize, partial: f64) -> Result<RopeSpec> {
+        let new = self.get("rope_parameters");
+        let inner = |key: &str| new.and_then(|p| p.get(key)).filter(|v| !v.is_null());
+        let number = |v: &Value, key: &str| {
+            v.as_f64()
+                .filter(|n| n.is_finite() && *n > 0.0)
+                .ok_or_else(|| self.error(format!("\"{key}\" must be a positive number, not {v}")))
+        };
+        let pick = |keys: &[&str], default: f64| -> Result<f64> {
+            for key in keys {
+                if let Some(v) = inner(key).or_else(|| self.get(key)) {
+                    return number(v, key);
+                }
+            }
+            Ok(default)
+        };
+        let theta = pick(&["rope_theta", "rotary_emb_base"], 10_000.0)?;
+        let share = pick(&["partial_rotary_factor", "rotary_pct"], partial)?;
+        let dim = (head_dim as f64 * share) as usize / 2 * 2;
+        if dim > head_dim {
+            return Err(self.error("more dimensions rotate than a head has"));
+        }
+        let scaling = match new.or_else(|| self.get("rope_scaling")) {
+            Some(s) => self.scaling(s, dim, context)?,
+            None => RopeScaling::None,
+        };
+        Ok(RopeSpec { theta, dim, scaling })
+    }
+
+    fn scaling(&self, s: &Value, dim: usize, context: usize) -> Result<RopeScaling> {
+        let kind = s.get("rope_type").or_else(|| s.get("type")).and_then(Value::as_str).unwrap_or("default");
+        let optional =
+            |key: &str| -> Result<Option<f64>> {
+                match s.get(key).filter(|v| !v.is_null()) {
+                    Some(v) => v.as_f64().filter(|n| n.is_finite() && *n > 0.0).map(Some).ok_or_else(|| {
+                        self.error(format!("rope \"{key}\" must be a positive number, not {v}"))
+                    }),
+                    None => Ok(None),
+                }
+            };
+        let required = |key: &str| {
+            optional(key)?.ok_or_else(|| self.error(format!("rope scaling \"{kind}\" lacks \"{key}\"")))
+        };
+        let original = || -> Result<f64> {
+            Ok(match optional("original_max_position_embeddings")? {
+                Some(n) => n,
+                None => self.size_or("original_max_position_embeddings", context)? as f64,
+            })
+        };
+        match kind {
+            "default" => Ok(RopeScaling::None),
+            // Dynamic NTK changes frequencies only past the trained context, which is refused here.
+            "dynamic" => Ok(RopeScaling::None),
+            "linear" => Ok(RopeScaling::Linear { factor: required("factor")? }),
+            "llama3" => Ok(RopeScaling::Llama3 {
+                factor: required("factor")?,
+                low: required("low_freq_factor")?,
+                high: required("high_freq_factor")?,
+                original: original()?,
+            }),
+            "yarn" => {
+                let factor = required("factor")?;
+                let scale = |m: f64| if factor <= 1.0 { 1.0 } else { 0.1 * m * factor.ln() + 1.0 };
+                let attention =
+                    match (optional("attention_factor")?, optional("mscale")?, optional("mscale_all_dim")?) {
+                        (Some(a), _, _) => a,
+                        (None, Some(m), Some(all)) => scale(m) / scale(all),
+                        _ => scale(1.0),
+                    };
+                Ok(RopeScaling::Yarn {
+                    factor,
+                    original: original()?,
+                    beta_fast: optional("beta_fast")?.unwrap_or(32.0),
+                    beta_slow: optional("beta_slow")?.unwrap_or(1.0),
+                    attention,
+                    truncate: s.get("truncate").and_then(Value::as_bool).unwrap_or(true),
+                })
+            }
+            "longrope" | "su" => {
+                let list = |key: &str| -> Result<Vec<f64>> {
+                    let values: Option<Vec<f64>> = s
+                        .get(key)
+                        .and_then(Value::as_array)
+                        .and_then(|a| a.iter().map(|v| v.as_f64().filter(|n| *n > 0.0)).collect());
+                    values.filter(|v| v.len() == dim / 2).ok_or_else(|| {
+                        self.error(format!("rope \"{key}\" must be {} positive numbers", dim / 2))
+                    })
+                };
+                let original = original()?;
+                let factor = optional("factor")?.unwrap_or(context as f64 / original);
+                let attention = match optional("attention_factor")? {
+                    Some(a) => a,
+                    None if factor <= 1.0 => 1.0,
+                    None => (1.0 + factor.ln() / original.ln()).sqrt(),
+                };
+                let (short, long) = (list("short_factor")?, list("long_factor")?);
+                Ok(RopeScaling::Long { short, long, original: original as usize, attention })
+            }
+            other => Err(self.error(format!(
+                "rope type \"{other}\" is unknown (known: default, linear, dynamic, llama3, yarn, longrope)"
+            ))),
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! The one decoder: every family runs through this forward pass.
+
+use candle_core::Tensor;
+
+use super::attention::{Attention, Segment};
+use super::cache::KvCache;
+use super::linear::Linear;
+use super::ops::{self, Norm};
+use super::rope::{Rope, RopeTable};
+use super::spec::{BlockKind, DecoderSpec};
+use super::tensor::{edit, from_vec, values as values_of};
+use crate::{Cancel, Error, Result};
+
+/// q, k, v from three layers or one.
+#[derive(Debug)]
+pub(crate) enum Qkv {
+    Split(Box<[Linear; 3]>),
+    Fused(Box<Linear>),
+}
+
+/// The first half of the MLP.
+#[derive(Debug)]
+pub(crate) enum MlpIn {
+    Gated(Box<[Linear; 2]>),
+    Fused(Box<Linear>),
+    Plain(Box<Linear>),
+}
+
+/// One block.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub attn_norm: Norm,
+    /// Absent where attention and MLP share a norm.
+    pub mlp_norm: Option<Norm>,
+    pub post_attn_norm: Option<Norm>,
+    pub post_mlp_norm: Option<Norm>,
+    pub q_norm: Option<Norm>,
+    pub k_norm: Option<Norm>,
+    pub qkv: Qkv,
+    pub o: Linear,
+    pub mlp_in: MlpIn,
+    pub mlp_out: Linear,
+}
+
+impl Layer {
+    /// Its linear layers in the order of their slots.
+    pub fn linears(&self) -> Vec<&Linear> {
+        let mut all: Vec<&Linear> = match &self.qkv {
+            Qkv::Split(three) => three.iter().collect(),
+            Qkv::Fused(one) => vec![one],
+        };
+        all.push(&self.o);
+        match &self.mlp_in {
+            MlpIn::Gated(two) => all.extend(two.iter()),
+            MlpIn::Fused(one) | MlpIn::Plain(one) => all.push(one),
+        }
+        all.push(&self.mlp_out);
+        all
+    }
+}
+
+/// A decoder with its weights, without tokenizer.
+#[derive(Debug)]
+pub struct Decoder {
+    pub spec: DecoderSpec,
+    /// [vocabulary, hidden].
+    pub(crate) embedding: Tensor,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) final_norm: Norm,
+    pub(crate) head: Linear,
+    pub(crate) rope: Rope,
+    /// Linear layers a block.
+    pub(crate) slots: usize,
+}
+
+/// What LoRA, routing and recording do at a linear layer. Linear layers are numbered through the network
+/// as in [`Decoder::linears`].
+pub trait LinearHook {
+    /// Adds to `y` [rows, out], in place, what belongs there for input `x` [rows, in].
+    fn apply(&mut self, linear: usize, x: &Tensor, y: &Tensor) -> Result<()>;
+
+    /// Whether [`Self::backward`] has something to do at this layer, so that its input is needed.
+    fn trains(&self, _linear: usize) -> bool {
+        false
+    }
+
+    /// Takes the gradient `dy` of a layer's output, keeps its own parameters' gradients, and adds its share
+    /// to `dx` (absent where nobody needs it) in place.
+    fn backward(&mut self, _linear: usize, _x: &Tensor, _dy: &Tensor, _dx: Option<&Tensor>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The base model alone.
+#[derive(Debug)]
+pub struct NoHook;
+
+impl LinearHook for NoHook {
+    fn apply(&mut self, _linear: usize, _x: &Tensor, _y: &Tensor) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What one block's backward pass needs from its forward pass.
+#[derive(Debug)]
+pub(crate) struct LayerTape {
+    pub x: Tensor,
+    /// Before the q/k norms, where there are any.
+    pub raw_qk: Option<(Tensor, Tensor)>,
+    /// After the rotation.
+    pub q: Tensor,
+    pub k: Tensor,
+    pub v: Tensor,
+    /// Output of attention before o.
+    pub mixed: Tensor,
+    /// Before and after the first post norm, where there is one; after it comes the residual sum.
+    pub attn_out: Option<Tensor>,
+    /// Input of the MLP's residual (sequential blocks).
+    pub middle: Option<Tensor>,
+    pub gate: Tensor,
+    pub up: Option<Tensor>,
+    pub mlp_raw: Option<Tensor>,
+}
+
+/// What the backward pass of the whole decoder needs.
+#[derive(Debug, Default)]
+pub struct Tape {
+    pub(crate) layers: Vec<TapeEntry>,
+    /// Input of the final norm.
+    pub(crate) last: Option<Tensor>,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) table: Option<RopeTable>,
+    /// Keep only each block's input and compute the rest again.
+    pub(crate) checkpoint: bool,
+}
+
+impl Tape {
+    /// An empty tape. With `checkpoint`, memory falls to one tensor a block and the backward pass runs
+    /// every block's forward pass once more.
+    pub fn new(checkpoint: bool) -> Self {
+        Self { checkpoint, ..Self::default() }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum TapeEntry {
+    Full(Box<LayerTape>),
+    Input(Tensor),
+}
+
+impl Decoder {
+    /// Every linear layer that can carry LoRA, in the order of the network.
+    pub fn linears(&self) -> Vec<&Linear> {
+        self.layers.iter().flat_map(Layer::linears).collect()
+    }
+
+    /// An empty cache for one sequence.
+    pub fn cache(&self) -> KvCache {
+        KvCache::new(self.spec.layers, self.spec.kv_width())
+    }
+
+    pub(crate) fn attention(&self, layer: usize) -> Attention {
+        let s = &self.spec;
+        Attention {
+            heads: s.heads,
+            kv_heads: s.kv_heads,
+            head_dim: s.head_dim,
+            scale: s.attention_scale as f32,
+            window: s.window(layer),
+            softcap: s.attention_softcap.map(|c| c as f32),
+        }
+    }
+
+    fn embed(&self, tokens: &[u32]) -> Result<Tensor> {
+        let (vocab, hidden) = self.embedding.dims2()?;
+        let table = values_of(&self.embedding)?;
+        let scale = self.spec.embed_scale.unwrap_or(1.0) as f32;
+        let mut out = Vec::with_capacity(tokens.len() * hidden);
+        for &token in tokens {
+            let at = token as usize;
+            if at >= vocab {
+                return Err(Error::usage(format!(
+                    "token id {token} is out of range: the base model has {vocab} tokens (0–{})",
+                    vocab - 1
+                )));
+            }
+            out.extend(table[at * hidden..(at + 1) * hidden].iter().map(|v| v * scale));
+        }
+        from_vec(out, (tokens.len(), hidden))
+    }
+
+    /// Hidden states [tokens, hidden] after the final norm. `lengths` splits `tokens` into sequences, each
+    /// continuing its cache if there are caches (then one a sequence).
+    ///
+    /// # Errors
+    /// Token ids out of range, a context longer than the model's, a raised `cancel` (looked at before each
+    /// block; the caches then hold what they held before).
+    pub fn forward(
+        &self,
+        tokens: &[u32],
+        lengths: &[usize],
+        caches: &mut [&mut KvCache],
+        hook: &mut dyn LinearHook,
+        mut tape: Option<&mut Tape>,
+        cancel: &Cancel,
+    ) -> Result<Tensor> {
+        if lengths.iter().sum::<usize>() != tokens.len() || tokens.is_empty() || lengths.contains(&0) {
+            return Err(Error::usage("there are no tokens to work on"));
+        }
+        let mut segments = Vec::with_capacity(lengths.len());
+        let mut positions = Vec::with_capacity(tokens.len());
+        for (i, &len) in lengths.iter().enumerate() {
+            let past = caches.get(i).map_or(0, |c| c.len());
+            if past + len > self.spec.context {
+                return Err(Error::usage(format!(
+                    "{} tokens are more than the base model's context of {}: shorten the prompt",
+                    past + len,
+                    self.spec.context
+                )));
+            }
+            segments.push(Segment { start: positions.len(), len, past });
+            positions.extend(past..past + len);
+        }
+        let table = self.rope.table(&positions);
+        let mut x = self.embed(tokens)?;
+        for layer in 0..self.layers.len() {
+            if cancel.is_cancelled() {
+                caches.iter_mut().for_each(|c| {
+                    let len = c.len();
+                    c.truncate(len);
+                });
+                return Err(Error::Cancelled);
+            }
+            let keep = tape.as_ref().is_some_and(|t| !t.checkpoint);
+            let (next, saved) = self.block(layer, &x, &segments, &table, caches, hook, keep)?;
+            if let Some(tape) = tape.as_deref_mut() {
+                tape.layers.push(match saved {
+                    Some(full) => TapeEntry::Full(Box::new(full)),
+                    None => TapeEntry::Input(x),
+                });
+            }
+            x = next;
+        }
+        for (cache, segment) in caches.iter_mut().zip(&segments) {
+            cache.advance(segment.len);
+        }
+        let hidden = self.final_norm.forward(&x)?;
+        if let Some(tape) = tape {
+            tape.last = Some(x);
+            tape.segments = segments;
+            tape.table = Some(table);
+        }
+        Ok(hidden)
+    }
+
+    /// One block; with `keep`, what its backward pass needs.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn block(
+        &self,
+        index: usize,
+        x: &Tensor,
+        segments: &[Segment],
+        table: &RopeTable,
+        caches: &mut [&mut KvCache],
+        hook: &mut dyn LinearHook,
+        keep: bool,
+    ) -> Result<(Tensor, Option<LayerTape>)> {
+        let layer = &self.layers[index];
+        let mut slot = index * self.slots;
+        let mut linear = |l: &Linear, x: &Tensor| -> Result<Tensor> {
+            let y = l.forward(x)?;
+            hook.apply(slot, x, &y)?;
+            slot += 1;
+            Ok(y)
+        };
+        let h = layer.attn_norm.forward(x)?;
+        let (q_width, kv_width) = (self.spec.q_width(), self.spec.kv_width());
+        let (mut q, mut k, v) = match &layer.qkv {
+            Qkv::Split(three) => {
+                let [q, k, v] = &**three;
+                (linear(q, &h)?, linear(k, &h)?, linear(v, &h)?)
+            }
+            Qkv::Fused(one) => {
+                let y = linear(one, &h)?;
+                (
+                    ops::columns(&y, 0, q_width)?,
+                    ops::columns(&y, q_width, kv_width)?,
+                    ops::columns(&y, q_width + kv_width, kv_width)?,
+                )
+            }
+        };
+        let mut raw_qk = None;
+        if let (Some(qn), Some(kn)) = (&layer.q_norm, &layer.k_norm) {
+            let (nq, nk) = (qn.forward(&q)?, kn.forward(&k)?);
+            if keep {
+                raw_qk = Some((q, k));
+            }
+            (q, k) = (nq, nk);
+        }
+        table.apply(&q, 1.0)?;
+        table.apply(&k, 1.0)?;
+        let attention = self.attention(index);
+        let mixed = if caches.is_empty() {
+            let (keys, values) = (values_of(&k)?, values_of(&v)?);
+            let (keys, values): (&[f32], &[f32]) = (&keys, &values);
+            attention.forward(&q, segments, |i| {
+                let (from, to) =
+                    (segments[i].start * kv_width, (segments[i].start + segments[i].len) * kv_width);
+                (&keys[from..to], &values[from..to])
+            })?
+        } else {
+            for (cache, s) in caches.iter_mut().zip(segments) {
+                cache.append(index, &k, &v, s.start, s.len)?;
+            }
+            let rows: Vec<_> = caches.iter().map(|c| c.layer(index)).collect();
+            attention.forward(&q, segments, |i| rows[i])?
+        };
+        let mut out = linear(&layer.o, &mixed)?;
+        let mut attn_out = None;
+        if let Some(norm) = &layer.post_attn_norm {
+            let normed = norm.forward(&out)?;
+            if keep {
+                attn_out = Some(out);
+            }
+            out = normed;
+        }
+        let mlp_in = match self.spec.block {
+            BlockKind::Sequential => {
+                ops::add_assign(&out, x)?;
+                let norm = layer.mlp_norm.as_ref().unwrap_or(&layer.attn_norm);
+                norm.forward(&out)?
+            }
+            BlockKind::Parallel { .. } => match &layer.mlp_norm {
+                Some(norm) => norm.forward(x)?,
+                None => h,
+            },
+        };
+        let (gate, up) = match &layer.mlp_in {
+            MlpIn::Gated(two) => {
+                let [gate, up] = &**two;
+                (linear(gate, &mlp_in)?, Some(linear(up, &mlp_in)?))
+            }
+            MlpIn::Fused(one) => {
+                let y = linear(one, &mlp_in)?;
+                let width = self.spec.intermediate;
+                (ops::columns(&y, 0, width)?, Some(ops::columns(&y, width, width)?))
+            }
+            MlpIn::Plain(one) => (linear(one, &mlp_in)?, None),
+        };
+        let act = self.activate(&gate, up.as_ref())?;
+        let mut mlp = linear(&layer.mlp_out, &act)?;
+        let mut mlp_raw = None;
+        if let Some(norm) = &layer.post_mlp_norm {
+            let normed = norm.forward(&mlp)?;
+            if keep {
+                mlp_raw = Some(mlp);
+            }
+            mlp = normed;
+        }
+        ops::add_assign(&mlp, &out)?;
+        if matches!(self.spec.block, BlockKind::Parallel { .. }) {
+            ops::add_assign(&mlp, x)?;
+        }
+        let saved = keep.then(|| LayerTape {
+            x: x.clone(),
+            raw_qk,
+            q,
+            k,
+            v,
+            mixed,
+            attn_out,
+            middle: matches!(self.spec.block, BlockKind::Sequential).then_some(out),
+            gate,
+            up,
+            mlp_raw,
+        });
+        Ok((mlp, saved))
+    }
+
+    pub(crate) fn activate(&self, gate: &Tensor, up: Option<&Tensor>) -> Result<Tensor> {
+        match up {
+            Some(up) => ops::gated(self.spec.activation, gate, up),
+            None => ops::plain(self.spec.activation, gate),
+        }
+    }
+
+    /// Logits [rows, vocabulary] of hidden states [rows, hidden].
+    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        let logits = self.head.forward(hidden)?;
+        if let Some(cap) = self.spec.final_softcap {
+            ops::softcap(&logits, cap as f32)?;
+        }
+        Ok(logits)
+    }
+
+    /// Bytes that weights take in memory, for a forecast: every parameter at 4 bytes.
+    pub fn parameters(&self) -> usize {
+        let linears: usize = self.linears().iter().map(|l| l.in_features * l.out_features).sum();
+        linears
+            + self.embedding.elem_count()
+            + if self.spec.tied { 0 } else { self.head.in_features * self.head.out_features }
+    }
+}
+
+/// Rows of a [rows, width] tensor by number.
+pub fn select_rows(x: &Tensor, rows: &[usize]) -> Result<Tensor> {
+    let width = x.dim(1)?;
+    let values = values_of(x)?;
+    let mut out = Vec::with_capacity(rows.len() * width);
+    for &row in rows {
+        out.extend_from_slice(&values[row * width..(row + 1) * width]);
+    }
+    from_vec(out, (rows.len(), width))
+}
+
+/// The inverse of [`select_rows`]: `part`'s rows at their places in `total` rows of zeros.
+pub fn scatter_rows(part: &Tensor, rows: &[usize], total: usize) -> Result<Tensor> {
+    let width = part.dim(1)?;
+    let values = values_of(part)?;
+    let out = from_vec(vec![0f32; total * width], (total, width))?;
+    edit(&out, |out| {
+        for (i, &row) in rows.iter().enumerate() {
+            out[row * width..(row + 1) * width].copy_from_slice(&values[i * width..(i + 1) * width]);
+        }
+    })?;
+    Ok(out)
+}

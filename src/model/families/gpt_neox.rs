@@ -1,0 +1,32 @@
+//! GPT-NeoX (Pythia): parallel blocks on two layer norms, q, k, v fused head by head.
+
+use super::{Biases, BlockKind, Config, DecoderSpec, MlpLayout, Names, NormKind, QkvLayout, Result};
+
+pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
+    let mut spec = super::llama_like(config)?;
+    let bias = config.flag("attention_bias", true)?;
+    spec.norm = NormKind::Layer;
+    spec.norm_eps = config.number("layer_norm_eps")?.unwrap_or(1e-5);
+    spec.block = if config.flag("use_parallel_residual", true)? {
+        BlockKind::Parallel { shared_norm: false }
+    } else {
+        BlockKind::Sequential
+    };
+    spec.activation = super::activation(config, "hidden_act", "gelu")?;
+    spec.rope = config.rope(spec.head_dim, spec.context, 0.25)?;
+    spec.qkv = QkvLayout::FusedPerHead;
+    spec.mlp = MlpLayout::Plain;
+    spec.bias = Biases { qkv: bias, o: bias, mlp: true, head: false };
+    spec.names = Names {
+        embed: "gpt_neox.embed_in",
+        final_norm: "gpt_neox.final_layer_norm",
+        head: "embed_out",
+        layer: "gpt_neox.layers.{}.",
+        qkv: &["attention.query_key_value"],
+        o: "attention.dense",
+        mlp_in: &["mlp.dense_h_to_4h"],
+        mlp_out: "mlp.dense_4h_to_h",
+        ..super::LLAMA_NAMES
+    };
+    Ok(spec)
+}

@@ -1,0 +1,25 @@
+//! Phi-1, 1.5 and 2: parallel blocks on one layer norm, biases everywhere, partial rotation.
+
+use super::{Biases, BlockKind, Config, DecoderSpec, MlpLayout, Names, NormKind, Result};
+
+pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
+    if config.flag("qk_layernorm", false)? {
+        return Err(config.error("\"qk_layernorm\" is not supported in this family"));
+    }
+    let mut spec = super::llama_like(config)?;
+    spec.norm = NormKind::Layer;
+    spec.norm_eps = config.number("layer_norm_eps")?.unwrap_or(1e-5);
+    spec.block = BlockKind::Parallel { shared_norm: true };
+    spec.activation = super::activation(config, "hidden_act", "gelu_new")?;
+    spec.rope = config.rope(spec.head_dim, spec.context, 0.5)?;
+    spec.mlp = MlpLayout::Plain;
+    spec.bias = Biases { qkv: true, o: true, mlp: true, head: true };
+    spec.names = Names {
+        final_norm: "model.final_layernorm",
+        o: "self_attn.dense",
+        mlp_in: &["mlp.fc1"],
+        mlp_out: "mlp.fc2",
+        ..super::LLAMA_NAMES
+    };
+    Ok(spec)
+}

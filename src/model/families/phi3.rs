@@ -1,0 +1,12 @@
+//! Phi-3: Llama with fused q, k, v and fused gate, up; LongRoPE.
+
+use super::{Config, DecoderSpec, MlpLayout, Names, QkvLayout, Result};
+
+pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
+    let mut spec = super::llama_like(config)?;
+    spec.sliding_window = config.window()?;
+    spec.qkv = QkvLayout::Fused;
+    spec.mlp = MlpLayout::GatedFused;
+    spec.names = Names { qkv: &["self_attn.qkv_proj"], mlp_in: &["mlp.gate_up_proj"], ..super::LLAMA_NAMES };
+    Ok(spec)
+}

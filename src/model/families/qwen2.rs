@@ -1,0 +1,18 @@
+//! Qwen 2 and 2.5: biases on q, k and v.
+
+use super::{Biases, Config, DecoderSpec, Result};
+
+pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
+    let mut spec = super::llama_like(config)?;
+    spec.bias = Biases { qkv: true, ..Biases::default() };
+    if config.flag("use_sliding_window", false)? {
+        spec.sliding_window = config.window()?;
+        // Without a list, the first `max_window_layers` see everything.
+        let first = config.size_or("max_window_layers", spec.layers)?;
+        spec.sliding_layers = match config.sliding_layers(spec.layers)? {
+            Some(list) => list,
+            None => (0..spec.layers).map(|layer| layer >= first).collect(),
+        };
+    }
+    Ok(spec)
+}

@@ -1,0 +1,144 @@
+//! A frozen linear layer: y = x Wᵀ + b.
+
+use std::sync::Arc;
+
+use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
+use candle_core::{Device, Module, Tensor};
+
+use super::ops;
+use super::tensor::from_vec;
+use crate::Result;
+
+/// How weights are held while the model runs.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32-bit floats, dequantised from the file if need be.
+    #[default]
+    F32,
+    /// 8-bit blocks of 32 with a scale (Q8_0): a third of the memory traffic of f32.
+    Q8,
+}
+
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(match self {
+            Precision::F32 => "f32",
+            Precision::Q8 => "q8",
+        })
+    }
+}
+
+#[derive(Debug)]
+enum Weight {
+    /// [in, out], contiguous: the fast layout for few rows.
+    Dense(Tensor),
+    /// [out, in], shared with the embedding.
+    Shared(Tensor),
+    Quantised(QMatMul),
+}
+
+/// One linear layer of the base model.
+#[derive(Debug)]
+pub struct Linear {
+    /// Path in transformers: `model.layers.3.self_attn.q_proj`.
+    pub module: String,
+    pub in_features: usize,
+    pub out_features: usize,
+    weight: Weight,
+    bias: Option<Vec<f32>>,
+    /// Row i of the running layer is row `order[i]` of the stored one (fused heads are regrouped).
+    pub order: Option<Arc<Vec<u32>>>,
+}
+
+/// `values` [rows, columns] as [columns, rows].
+pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    use rayon::prelude::*;
+    const TILE: usize = 32;
+    let mut out = vec![0f32; values.len()];
+    out.par_chunks_mut((rows * TILE).max(1)).enumerate().for_each(|(block, out)| {
+        let first = block * TILE;
+        let width = out.len() / rows.max(1);
+        for r0 in (0..rows).step_by(TILE) {
+            for c in 0..width {
+                for r in r0..(r0 + TILE).min(rows) {
+                    out[c * rows + r] = values[r * columns + first + c];
+                }
+            }
+        }
+    });
+    out
+}
+
+impl Linear {
+    /// A layer from stored values [out, in]. With `order`, rows are regrouped.
+    pub(crate) fn new(
+        module: String,
+        mut values: Vec<f32>,
+        (out_features, in_features): (usize, usize),
+        mut bias: Option<Vec<f32>>,
+        order: Option<Arc<Vec<u32>>>,
+        precision: Precision,
+    ) -> Result<Self> {
+        if let Some(order) = &order {
+            let pick = |from: &[f32], width: usize| -> Vec<f32> {
+                order
+                    .iter()
+                    .flat_map(|&r| &from[r as usize * width..(r as usize + 1) * width])
+                    .copied()
+                    .collect()
+            };
+            values = pick(&values, in_features);
+            bias = bias.map(|b| pick(&b, 1));
+        }
+        // Blocks of 32 along the input; other widths stay f32.
+        let weight = if precision == Precision::Q8 && in_features.is_multiple_of(32) {
+            let dense = from_vec(values, (out_features, in_features))?;
+            Weight::Quantised(QMatMul::from_qtensor(QTensor::quantize(&dense, GgmlDType::Q8_0)?)?)
+        } else {
+            let turned = transpose(&values, out_features, in_features);
+            Weight::Dense(Tensor::from_vec(turned, (in_features, out_features), &Device::Cpu)?)
+        };
+        Ok(Self { module, in_features, out_features, weight, bias, order })
+    }
+
+    /// A head that shares the embedding's tensor [vocabulary, hidden].
+    pub(crate) fn tied(module: String, embedding: &Tensor, precision: Precision) -> Result<Self> {
+        let (out_features, in_features) = embedding.dims2()?;
+        let weight = if precision == Precision::Q8 && in_features.is_multiple_of(32) {
+            Weight::Quantised(QMatMul::from_qtensor(QTensor::quantize(embedding, GgmlDType::Q8_0)?)?)
+        } else {
+            Weight::Shared(embedding.clone())
+        };
+        Ok(Self { module, in_features, out_features, weight, bias: None, order: None })
+    }
+
+    /// x [rows, in] → [rows, out].
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let y = match &self.weight {
+            Weight::Dense(w) => x.matmul(w)?,
+            Weight::Shared(w) => x.matmul(&w.t()?)?,
+            Weight::Quantised(w) => w.forward(x)?,
+        };
+        if let Some(bias) = &self.bias {
+            ops::add_bias(&y, bias)?;
+        }
+        Ok(y)
+    }
+
+    /// Gradient with respect to x, given that of y: dy [rows, out] → [rows, in].
+    pub fn backward(&self, dy: &Tensor) -> Result<Tensor> {
+        Ok(match &self.weight {
+            Weight::Dense(w) => dy.matmul(&w.t()?)?,
+            Weight::Shared(w) => dy.matmul(w)?,
+            Weight::Quantised(w) => {
+                let QMatMul::QTensor(q) = w else {
+                    return Err(crate::Error::msg("the weights cannot be differentiated through"));
+                };
+                dy.matmul(&q.dequantize(&Device::Cpu)?)?
+            }
+        })
+    }
+}

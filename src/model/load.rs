@@ -1,0 +1,220 @@
+//! Building a model from its files.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+
+use super::decoder::{Decoder, Layer, MlpIn, Qkv};
+use super::families;
+use super::linear::{Linear, Precision};
+use super::ops::Norm;
+use super::rope::Rope;
+use super::spec::{BlockKind, DecoderSpec, MlpLayout, NormKind, QkvLayout};
+use super::tokenizer::Tokenizer;
+use super::weights::{Weights, read_text};
+use crate::{Cancel, Error, Result};
+
+/// How to load a model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadOptions {
+    /// `auto`, `cpu`, `cuda:N` or `metal`.
+    pub device: String,
+    pub precision: Precision,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        Self { device: "auto".into(), precision: Precision::F32 }
+    }
+}
+
+/// A base model: decoder and, where the files have one, tokenizer.
+#[derive(Debug)]
+pub struct Model {
+    pub decoder: Decoder,
+    pub tokenizer: Option<Tokenizer>,
+    pub path: PathBuf,
+    pub precision: Precision,
+}
+
+/// Reads named tensors of one model.
+struct Builder<'a> {
+    weights: &'a Weights,
+    spec: &'a DecoderSpec,
+    precision: Precision,
+}
+
+impl Builder<'_> {
+    fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        self.weights.read(name, shape, self.spec.heads, self.spec.kv_heads)
+    }
+
+    fn norm(&self, name: &str, width: usize, kind: NormKind) -> Result<Norm> {
+        let mut weight = self.read(&format!("{name}.weight"), &[width])?;
+        if kind == (NormKind::Rms { unit_offset: true }) {
+            weight.iter_mut().for_each(|w| *w += 1.0);
+        }
+        let bias = match kind {
+            NormKind::Layer => Some(self.read(&format!("{name}.bias"), &[width])?),
+            NormKind::Rms { .. } => None,
+        };
+        Ok(Norm { kind, eps: self.spec.norm_eps as f32, weight, bias })
+    }
+
+    fn linear(
+        &self,
+        module: String,
+        shape: (usize, usize),
+        bias: bool,
+        order: Option<Arc<Vec<u32>>>,
+    ) -> Result<Linear> {
+        let values = self.read(&format!("{module}.weight"), &[shape.0, shape.1])?;
+        let bias = if bias { Some(self.read(&format!("{module}.bias"), &[shape.0])?) } else { None };
+        Linear::new(module, values, shape, bias, order, self.precision)
+    }
+
+    fn layer(&self, index: usize, per_head: &Option<Arc<Vec<u32>>>) -> Result<Layer> {
+        let (s, n) = (self.spec, &self.spec.names);
+        let prefix = n.layer.replace("{}", &index.to_string());
+        let path = |name: &str| format!("{prefix}{name}");
+        let (hidden, qw, kw) = (s.hidden, s.q_width(), s.kv_width());
+        let head_norm = NormKind::Rms { unit_offset: false };
+        let optional = |wanted: bool, name: &str| -> Result<Option<Norm>> {
+            if wanted { self.norm(&path(name), hidden, s.norm).map(Some) } else { Ok(None) }
+        };
+        let head = |name: &str| -> Result<Option<Norm>> {
+            if s.qk_norm { self.norm(&path(name), s.head_dim, head_norm).map(Some) } else { Ok(None) }
+        };
+        let qkv = match s.qkv {
+            QkvLayout::Split => {
+                let one = |i: usize, width| self.linear(path(n.qkv[i]), (width, hidden), s.bias.qkv, None);
+                Qkv::Split(Box::new([one(0, qw)?, one(1, kw)?, one(2, kw)?]))
+            }
+            QkvLayout::Fused | QkvLayout::FusedPerHead => {
+                let shape = (qw + 2 * kw, hidden);
+                Qkv::Fused(Box::new(self.linear(path(n.qkv[0]), shape, s.bias.qkv, per_head.clone())?))
+            }
+        };
+        let mlp = |i: usize, width| self.linear(path(n.mlp_in[i]), (width, hidden), s.bias.mlp, None);
+        let mlp_in = match s.mlp {
+            MlpLayout::Gated => MlpIn::Gated(Box::new([mlp(0, s.intermediate)?, mlp(1, s.intermediate)?])),
+            MlpLayout::GatedFused => MlpIn::Fused(Box::new(mlp(0, 2 * s.intermediate)?)),
+            MlpLayout::Plain => MlpIn::Plain(Box::new(mlp(0, s.intermediate)?)),
+        };
+        let shared = s.block == BlockKind::Parallel { shared_norm: true };
+        Ok(Layer {
+            attn_norm: self.norm(&path(n.attn_norm), hidden, s.norm)?,
+            mlp_norm: optional(!shared, n.mlp_norm)?,
+            post_attn_norm: optional(s.post_norms, n.post_attn_norm)?,
+            post_mlp_norm: optional(s.post_norms, n.post_mlp_norm)?,
+            q_norm: head(n.q_norm)?,
+            k_norm: head(n.k_norm)?,
+            qkv,
+            o: self.linear(path(n.o), (hidden, qw), s.bias.o, None)?,
+            mlp_in,
+            mlp_out: self.linear(path(n.mlp_out), (hidden, s.intermediate), s.bias.mlp, None)?,
+        })
+    }
+}
+
+/// Row order that turns [head][q, k, v] into all q, then all k, then all v.
+fn per_head_order(spec: &DecoderSpec) -> Arc<Vec<u32>> {
+    let d = spec.head_dim;
+    let row = |part: usize, head: usize, i: usize| (head * 3 * d + part * d + i) as u32;
+    Arc::new(
+        (0..3)
+            .flat_map(|part| (0..spec.heads).flat_map(move |h| (0..d).map(move |i| row(part, h, i))))
+            .collect(),
+    )
+}
+
+/// Checks that a device can be had; only the CPU runs the decoder in this build.
+fn check_device(device: &str) -> Result<()> {
+    match device {
+        "auto" | "cpu" => Ok(()),
+        d if d == "metal"
+            || d == "cuda"
+            || d.strip_prefix("cuda:").is_some_and(|n| n.parse::<usize>().is_ok()) =>
+        {
+            Err(Error::usage(format!("this build runs on the CPU only, not on {d}: use --device cpu")))
+        }
+        other => Err(Error::usage(format!("unknown device \"{other}\": use auto, cpu, cuda:N or metal"))),
+    }
+}
+
+impl Model {
+    /// Loads a transformers folder or a `.gguf` file. `progress` gets (blocks done, blocks in all).
+    ///
+    /// # Errors
+    /// Everything about the files, naming the file; an unknown or absent device; a raised `cancel`.
+    pub fn load(
+        path: &Path,
+        options: &LoadOptions,
+        progress: &mut dyn FnMut(usize, usize),
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        check_device(&options.device)?;
+        let (weights, config) = Weights::open(path)?;
+        let spec = families::spec(&config)?;
+        let n = spec.names.clone();
+        let precision = options.precision;
+        let builder = Builder { weights: &weights, spec: &spec, precision };
+        let table = builder.read(&format!("{}.weight", n.embed), &[spec.vocab, spec.hidden])?;
+        let embedding = Tensor::from_vec(table, (spec.vocab, spec.hidden), &Device::Cpu)?;
+        let order = (spec.qkv == QkvLayout::FusedPerHead).then(|| per_head_order(&spec));
+        let mut layers = Vec::with_capacity(spec.layers.min(1024));
+        for index in 0..spec.layers {
+            cancel.check()?;
+            progress(index, spec.layers);
+            layers.push(builder.layer(index, &order)?);
+        }
+        let final_norm = builder.norm(n.final_norm, spec.hidden, spec.norm)?;
+        let head_name = n.head.to_string();
+        // Some files keep a copy of the embedding as head; one that says "tied" means the embedding.
+        let head = if spec.tied || !weights.has(&format!("{head_name}.weight")) {
+            Linear::tied(head_name, &embedding, precision)?
+        } else {
+            builder.linear(head_name, (spec.vocab, spec.hidden), spec.bias.head, None)?
+        };
+        progress(spec.layers, spec.layers);
+        let tokenizer = load_tokenizer(path, &weights, &config)?;
+        let rope = Rope::new(&spec.rope, spec.head_dim);
+        let slots = layers.first().map_or(0, |l: &Layer| l.linears().len());
+        let decoder = Decoder { spec, embedding, layers, final_norm, head, rope, slots };
+        Ok(Self { decoder, tokenizer, path: path.to_path_buf(), precision })
+    }
+
+    /// The tokenizer, or an error that says what is missing.
+    pub fn tokenizer(&self) -> Result<&Tokenizer> {
+        self.tokenizer.as_ref().ok_or_else(|| {
+            Error::file(&self.path, "has no tokenizer.json: only --tokens works with this base model")
+        })
+    }
+}
+
+fn load_tokenizer(
+    path: &Path,
+    weights: &Weights,
+    config: &super::config::Config,
+) -> Result<Option<Tokenizer>> {
+    let folder = if path.is_dir() { Some(path) } else { path.parent() };
+    let file = folder.map(|f| f.join("tokenizer.json")).filter(|f| f.exists());
+    match (weights.gguf(), file) {
+        // A file beside a GGUF may belong to another model: the GGUF's own comes first.
+        (Some(gguf), file) => match (Tokenizer::from_gguf(gguf), file) {
+            (Ok(t), _) => Ok(Some(t)),
+            (Err(_), Some(file)) => Tokenizer::from_file(&file, config.ids("eos_token_id")).map(Some),
+            (Err(e), None) => Err(e),
+        },
+        (None, Some(file)) => {
+            let mut end_ids = config.ids("eos_token_id");
+            let generation = path.join("generation_config.json");
+            if let Ok(text) = read_text(&generation) {
+                end_ids.extend(super::config::Config::parse(&generation, &text)?.ids("eos_token_id"));
+            }
+            Tokenizer::from_file(&file, end_ids).map(Some)
+        }
+        (None, None) => Ok(None),
+    }
+}

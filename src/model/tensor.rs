@@ -1,0 +1,130 @@
+//! Plain slices over candle tensors on the CPU, for kernels that candle lacks.
+
+use std::ops::{Deref, Range};
+
+use candle_core::{CpuStorage, InplaceOp1, Layout, Shape, Storage, Tensor};
+
+use crate::{Error, Result};
+
+/// A contiguous f32 CPU tensor seen through its lock.
+struct Values<G> {
+    guard: G,
+    range: Range<usize>,
+}
+
+impl<G: Deref<Target = Storage>> Deref for Values<G> {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        match &*self.guard {
+            Storage::Cpu(CpuStorage::F32(values)) => &values[self.range.clone()],
+            // `values` let nothing else in, and the guard keeps the storage as it was.
+            _ => &[],
+        }
+    }
+}
+
+/// The values of `tensor`, without a copy; it must be f32, contiguous and on the CPU.
+pub(crate) fn values(tensor: &Tensor) -> Result<impl Deref<Target = [f32]> + '_> {
+    let (guard, layout) = tensor.storage_and_layout();
+    let Some((start, end)) = layout.contiguous_offsets() else {
+        return Err(Error::msg("a kernel got a tensor that is not contiguous"));
+    };
+    match &*guard {
+        Storage::Cpu(CpuStorage::F32(_)) => Ok(Values { guard, range: start..end }),
+        _ => Err(Error::msg("a kernel got a tensor that is not f32 on the CPU")),
+    }
+}
+
+/// A new f32 CPU tensor from values.
+pub(crate) fn from_vec(values: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor> {
+    Ok(Tensor::from_vec(values, shape.into(), &candle_core::Device::Cpu)?)
+}
+
+struct Edit<F>(F);
+
+impl<F: Fn(&mut [f32])> InplaceOp1 for Edit<F> {
+    fn name(&self) -> &'static str {
+        "edit"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            candle_core::bail!("in-place edit of a tensor that is not contiguous");
+        };
+        match storage {
+            CpuStorage::F32(values) => {
+                (self.0)(&mut values[start..end]);
+                Ok(())
+            }
+            _ => candle_core::bail!("in-place edit of a tensor that is not f32"),
+        }
+    }
+}
+
+/// Changes a contiguous f32 CPU tensor in place. Only for tensors that nobody else still reads.
+pub(crate) fn edit(tensor: &Tensor, f: impl Fn(&mut [f32])) -> Result<()> {
+    Ok(tensor.inplace_op1(&Edit(f))?)
+}
+
+/// `dst[m, n] = alpha · lhs[m, k] · rhs[k, n] + beta · dst` on strided views, on the calling thread.
+/// Strides are (row, column) in elements.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn gemm(
+    (m, n, k): (usize, usize, usize),
+    alpha: f32,
+    lhs: &[f32],
+    (lhs_rs, lhs_cs): (usize, usize),
+    rhs: &[f32],
+    (rhs_rs, rhs_cs): (usize, usize),
+    beta: f32,
+    dst: &mut [f32],
+    (dst_rs, dst_cs): (usize, usize),
+) {
+    let reach = |r: usize, c: usize, rs: usize, cs: usize| {
+        if r == 0 || c == 0 { 0 } else { (r - 1) * rs + (c - 1) * cs + 1 }
+    };
+    assert!(
+        lhs.len() >= reach(m, k, lhs_rs, lhs_cs)
+            && rhs.len() >= reach(k, n, rhs_rs, rhs_cs)
+            && dst.len() >= reach(m, n, dst_rs, dst_cs),
+        "matrix views reach past their slices"
+    );
+    // SAFETY: every index that the strides reach was checked against the slices just above.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            dst.as_mut_ptr(),
+            dst_cs as isize,
+            dst_rs as isize,
+            beta != 0.0,
+            lhs.as_ptr(),
+            lhs_cs as isize,
+            lhs_rs as isize,
+            rhs.as_ptr(),
+            rhs_cs as isize,
+            rhs_rs as isize,
+            beta,
+            alpha,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gemm_scales_and_accumulates_on_strided_views() {
+        let a = [1.0, 2.0, 3.0, 4.0]; // [2, 2], read transposed
+        let b = [1.0, 0.0, 0.0, 1.0];
+        let mut c = [10.0, 10.0, 10.0, 10.0];
+        gemm((2, 2, 2), 2.0, &a, (1, 2), &b, (2, 1), 1.0, &mut c, (2, 1));
+        assert_eq!(c, [12.0, 16.0, 14.0, 18.0]);
+    }
+}
