@@ -54,6 +54,28 @@ pub fn truncate_start(text: &str, cells: usize) -> String {
     std::iter::once('…').chain(kept.into_iter().rev()).collect()
 }
 
+/// As [`truncate`], but keeps both ends: for names, whose ends tell them apart.
+pub fn truncate_middle(text: &str, cells: usize) -> String {
+    let text = printable(text);
+    if width(&text) <= cells {
+        return text.into_owned();
+    }
+    let Some(room) = cells.checked_sub(1) else { return String::new() };
+    let back = room / 2;
+    let taken = |chars: &mut dyn Iterator<Item = char>, room: usize| -> Vec<char> {
+        let mut used = 0;
+        chars
+            .take_while(|c| {
+                used += width(c.encode_utf8(&mut [0; 4]));
+                used <= room
+            })
+            .collect()
+    };
+    let head = taken(&mut text.chars(), room - back);
+    let tail = taken(&mut text.chars().rev(), back);
+    head.into_iter().chain(std::iter::once('…')).chain(tail.into_iter().rev()).collect()
+}
+
 /// Exactly `cells` cells, text at the left.
 pub fn left(text: &str, cells: usize) -> String {
     let mut out = truncate(text, cells);

@@ -10,6 +10,7 @@ mod effects;
 mod engine;
 pub mod fit;
 mod frames;
+pub mod heatmap;
 mod keymap;
 mod message;
 mod runtime;

@@ -23,6 +23,7 @@ pub enum Depth {
 pub struct Theme {
     depth: Depth,
     sequential: Vec<Color>,
+    sequential_lit: Vec<Color>,
     diverging: Vec<Color>,
     categorical: Vec<Color>,
 }
@@ -92,7 +93,13 @@ impl Theme {
             Depth::Basic => CATEGORICAL_BASIC.to_vec(),
             Depth::Plain => Vec::new(),
         };
-        Self { depth, sequential: map(sequential_rgb), diverging: map(diverging_rgb), categorical }
+        Self {
+            depth,
+            sequential: map(sequential_rgb),
+            sequential_lit: map(|t| lit(sequential_rgb(t))),
+            diverging: map(diverging_rgb),
+            categorical,
+        }
     }
 
     /// What the terminal can show.
@@ -224,6 +231,30 @@ impl Theme {
         pick(&self.sequential, t)
     }
 
+    /// Text on a cell of [`Self::sequential`] colour. Without gradients, and for NaN, unstyled.
+    pub fn on_sequential(&self, t: f32) -> Style {
+        self.on_map(&self.sequential, t, 0.5)
+    }
+
+    /// As [`Self::on_sequential`], lighter: the row and the column of a cursor.
+    pub fn on_sequential_lit(&self, t: f32) -> Style {
+        self.on_map(&self.sequential_lit, t, 0.25)
+    }
+
+    /// Light text on the dark end of a map, dark text from place `turn` on.
+    fn on_map(&self, map: &[Color], t: f32, turn: f32) -> Style {
+        if map.is_empty() || t.is_nan() {
+            return Style::new();
+        }
+        let text = if t < turn { [240, 244, 250] } else { [15, 15, 15] };
+        Style::new().bg(pick(map, t)).fg(fit(text, self.depth))
+    }
+
+    /// Text in the colour of the `i`-th category; unstyled without colour.
+    pub fn category(&self, i: usize) -> Style {
+        if self.has_color() { Style::new().fg(self.categorical(i)) } else { Style::new() }
+    }
+
     /// Colour of `t` in -1..=1: blue below, near black at 0, orange above. Otherwise as [`Self::sequential`].
     pub fn diverging(&self, t: f32) -> Color {
         pick(&self.diverging, (t + 1.0) / 2.0)
@@ -284,6 +315,11 @@ fn pick(map: &[Color], t: f32) -> Color {
 /// Lightness 0.22 → 0.93, hue from blue-violet over teal and green to yellow (OKLCH).
 fn sequential_rgb(t: f32) -> [u8; 3] {
     oklch(0.22 + 0.71 * t, 0.135, 290.0 - 185.0 * t)
+}
+
+/// A third of the way to white.
+fn lit(rgb: [u8; 3]) -> [u8; 3] {
+    rgb.map(|c| c + (255 - c) / 3)
 }
 
 /// Dark in the middle; blue (250°) and orange (60°), which no common colour blindness confuses.
