@@ -2,6 +2,7 @@
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
 use faer::linalg::qr::no_pivoting::factor::{qr_in_place, qr_in_place_scratch, recommended_block_size};
 use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
 use faer::{Mat, MatRef, Par};
@@ -52,6 +53,29 @@ pub(super) fn thin_svd(matrix: MatRef<'_, f64>) -> Option<ThinSvd> {
     )
     .ok()?;
     Some(ThinSvd { u, sigma: sigma.column_vector().iter().copied().collect() })
+}
+
+/// Eigenpairs of a symmetric matrix, largest eigenvalue first; `None` when it holds NaN or infinities.
+pub(super) fn symmetric_eigen(matrix: MatRef<'_, f64>) -> Option<(Vec<f64>, Mat<f64>)> {
+    if !finite(matrix) {
+        return None;
+    }
+    let n = matrix.nrows();
+    let mut vectors = Mat::zeros(n, n);
+    let mut values = Diag::zeros(n);
+    let scratch = self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, Par::Seq, Default::default());
+    self_adjoint_evd(
+        matrix,
+        values.as_mut(),
+        Some(vectors.as_mut()),
+        Par::Seq,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        Default::default(),
+    )
+    .ok()?;
+    // The factorisation sorts upwards.
+    let values = values.column_vector().iter().rev().copied().collect();
+    Some((values, Mat::from_fn(n, n, |i, j| vectors[(i, n - 1 - j)])))
 }
 
 fn finite(matrix: MatRef<'_, f64>) -> bool {

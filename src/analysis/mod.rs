@@ -1,11 +1,23 @@
 //! Comparing experts: similarity metrics, MBC clustering, prototypes, spectra.
 
+mod cluster;
+mod eigen;
+mod gram;
+mod kmeans;
 mod linalg;
+mod pair;
+mod profile;
 mod prototype;
+mod similarity;
+mod weights;
 
 use serde::Serialize;
 
+pub use cluster::{boundaries, cluster, cohesion, order_by_cluster, project, sweep};
+pub use pair::{PairModule, pair};
+pub use profile::profile;
 pub use prototype::{Prototype, effective_rank, prototype, spectral_gap};
+pub use similarity::similarity;
 
 /// How two experts are compared; formulas in the docs of each variant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]

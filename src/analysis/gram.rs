@@ -1,0 +1,326 @@
+//! Inner products between all experts, streamed: weights pass through in blocks of bounded size, only
+//! the N × N result stays.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::eigen::Symmetric;
+use super::weights::{Block, Layout, Slot};
+use crate::{Cancel, Error, Result};
+
+/// Features per f32 product: what it accumulates in f32 stays far below the accuracy needed, the sum
+/// over products is in f64.
+const CHUNK: usize = 2048;
+/// f32 values per block of weights (64 MiB); two blocks are held at once.
+const BLOCK_VALUES: usize = 16 << 20;
+
+/// How a pair of experts is multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Product {
+    /// ⟨x₁, x₂⟩ of the flattened A and B.
+    Flat,
+    /// Σ over modules of s₁ s₂ ⟨B₁A₁, B₂A₂⟩.
+    Delta,
+}
+
+/// A symmetric N × N matrix in f64, kept as the square tiles of its upper half.
+pub(super) struct Gram {
+    n: usize,
+    edge: usize,
+    tiles: Vec<Tile>,
+}
+
+/// Entries of `rows` × `columns`, row-major; tiles on the diagonal are whole.
+struct Tile {
+    rows: Range<usize>,
+    columns: Range<usize>,
+    values: Vec<f64>,
+}
+
+impl Gram {
+    fn new(n: usize) -> Self {
+        let edge = if n <= 512 { 64 } else { 128 };
+        let starts: Vec<usize> = (0..n).step_by(edge).collect();
+        let range = |start: usize| start..(start + edge).min(n);
+        let mut tiles = Vec::new();
+        for (i, &row) in starts.iter().enumerate() {
+            for &column in &starts[i..] {
+                let (rows, columns) = (range(row), range(column));
+                let values = vec![0.0; rows.len() * columns.len()];
+                tiles.push(Tile { rows, columns, values });
+            }
+        }
+        Self { n, edge, tiles }
+    }
+
+    /// The tile of tile row `i` and tile column `j` ≥ `i`.
+    fn tile(&self, i: usize, j: usize) -> &Tile {
+        let per_side = self.n.div_ceil(self.edge);
+        // Rows 0..i hold per_side, per_side − 1, … tiles.
+        &self.tiles[i * per_side - i * i.saturating_sub(1) / 2 + j - i]
+    }
+
+    /// Multiplies row i and column i by `factors[i]`.
+    pub fn rescale(&mut self, factors: &[f64]) {
+        self.tiles.par_iter_mut().for_each(|tile| {
+            let columns = tile.columns.clone();
+            for (row, values) in tile.rows.clone().zip(tile.values.chunks_exact_mut(columns.len())) {
+                for (column, value) in columns.clone().zip(values) {
+                    *value *= factors[row] * factors[column];
+                }
+            }
+        });
+    }
+
+    /// Whether every entry is finite.
+    pub fn is_finite(&self) -> bool {
+        self.tiles.par_iter().all(|tile| tile.values.iter().all(|x| x.is_finite()))
+    }
+
+    /// Cosines, row-major N × N: entry / √(diagonal · diagonal), clamped to [−1, 1]; exactly symmetric,
+    /// 1 on the diagonal; a zero vector has 0 everywhere, on the diagonal too.
+    pub fn cosines(&self) -> Vec<f32> {
+        let norms: Vec<f64> = (0..self.n).map(|i| self.entry(i, i).max(0.0).sqrt()).collect();
+        let mut matrix = vec![0.0f32; self.n * self.n];
+        matrix.par_chunks_exact_mut(self.n.max(1)).enumerate().for_each(|(i, row)| {
+            for (j, out) in row.iter_mut().enumerate() {
+                let scale = norms[i] * norms[j];
+                if i == j && norms[i] > 0.0 {
+                    *out = 1.0;
+                } else if scale > 0.0 {
+                    *out = (self.entry(i, j) / scale).clamp(-1.0, 1.0) as f32;
+                }
+            }
+        });
+        matrix
+    }
+}
+
+impl Symmetric for Gram {
+    fn size(&self) -> usize {
+        self.n
+    }
+
+    fn entry(&self, i: usize, j: usize) -> f64 {
+        let (i, j) = (i.min(j), i.max(j));
+        let tile = self.tile(i / self.edge, j / self.edge);
+        tile.values[(i - tile.rows.start) * tile.columns.len() + j - tile.columns.start]
+    }
+
+    /// Tile rows in parallel, each summed in a fixed order.
+    fn apply(&self, vector: &[f64], into: &mut [f64]) {
+        let per_side = self.n.div_ceil(self.edge);
+        into.par_chunks_mut(self.edge).enumerate().for_each(|(i, out)| {
+            out.fill(0.0);
+            for j in 0..per_side {
+                let tile = self.tile(i.min(j), i.max(j));
+                let width = tile.columns.len();
+                let rows = tile.rows.clone().zip(tile.values.chunks_exact(width));
+                if j >= i {
+                    let x = &vector[tile.columns.clone()];
+                    for (sum, (_, values)) in out.iter_mut().zip(rows) {
+                        *sum += values.iter().zip(x).map(|(a, b)| a * b).sum::<f64>();
+                    }
+                } else {
+                    for (row, values) in rows {
+                        let x = vector[row];
+                        for (sum, value) in out.iter_mut().zip(values) {
+                            *sum += value * x;
+                        }
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Streams all weights once (per pair of blocks of experts) and sums the products.
+/// `progress` gets (done, total) in units of groups of modules.
+pub(super) fn gram(
+    layout: &Layout<'_>,
+    product: Product,
+    progress: &mut dyn FnMut(usize, usize),
+    cancel: &Cancel,
+) -> Result<Gram> {
+    let n = layout.len();
+    let mut gram = Gram::new(n);
+    let groups = layout.groups(BLOCK_VALUES / n.max(1));
+    for (done, slots) in groups.iter().enumerate() {
+        progress(done, groups.len());
+        let per_expert: usize = layout.slots[slots.clone()].iter().map(Slot::values).sum();
+        // Whole tiles per block, as many as the bound allows.
+        let block = (BLOCK_VALUES / per_expert.max(1)).max(1).div_ceil(gram.edge) * gram.edge;
+        let starts: Vec<usize> = (0..n).step_by(block).collect();
+        for (i, &first) in starts.iter().enumerate() {
+            let rows = layout.load(slots.clone(), first..(first + block).min(n), product, cancel)?;
+            multiply(&mut gram, layout, slots, product, &rows, &rows, cancel)?;
+            for &other in &starts[i + 1..] {
+                let columns = layout.load(slots.clone(), other..(other + block).min(n), product, cancel)?;
+                multiply(&mut gram, layout, slots, product, &rows, &columns, cancel)?;
+            }
+        }
+    }
+    progress(groups.len(), groups.len());
+    Ok(gram)
+}
+
+/// Adds the products of two blocks to the tiles that they cover.
+fn multiply(
+    gram: &mut Gram,
+    layout: &Layout<'_>,
+    slots: &Range<usize>,
+    product: Product,
+    rows: &Block,
+    columns: &Block,
+    cancel: &Cancel,
+) -> Result<()> {
+    let inside = |tile: &Range<usize>, block: &Block| {
+        block.experts.start <= tile.start && tile.end <= block.experts.end
+    };
+    gram.tiles
+        .par_iter_mut()
+        .filter(|tile| inside(&tile.rows, rows) && inside(&tile.columns, columns))
+        .try_for_each(|tile| {
+            cancel.check()?;
+            match product {
+                Product::Flat => flat_tile(tile, rows, columns),
+                Product::Delta => {
+                    let mut offset = Offsets::new(tile, rows, columns);
+                    for slot in &layout.slots[slots.clone()] {
+                        delta_tile(tile, slot, rows, columns, &mut offset);
+                    }
+                }
+            }
+            Ok::<(), Error>(())
+        })
+}
+
+/// Adds X_rows · X_columnsᵀ, `CHUNK` features at a time.
+fn flat_tile(tile: &mut Tile, rows: &Block, columns: &Block) {
+    let (m, n) = (tile.rows.len(), tile.columns.len());
+    // Every expert has the same features in this layout, so that segments lie at a fixed stride.
+    let features = rows.segment(tile.rows.start).len();
+    let left = rows.span(&tile.rows);
+    let right = columns.span(&tile.columns);
+    let mut scratch = vec![0.0f32; m * n];
+    for start in (0..features).step_by(CHUNK) {
+        let width = CHUNK.min(features - start);
+        outer_product(&mut scratch, m, n, width, &left[start..], features, &right[start..], features);
+        for (sum, &x) in tile.values.iter_mut().zip(&scratch) {
+            *sum += f64::from(x);
+        }
+    }
+}
+
+/// How far into each expert's segment the current module begins.
+struct Offsets {
+    rows: Vec<usize>,
+    columns: Vec<usize>,
+}
+
+impl Offsets {
+    fn new(tile: &Tile, rows: &Block, columns: &Block) -> Self {
+        Self {
+            rows: tile.rows.clone().map(|e| rows.start(e)).collect(),
+            columns: tile.columns.clone().map(|e| columns.start(e)).collect(),
+        }
+    }
+}
+
+/// One side of a tile at one module: the rows of A and of Bᵀ of its experts, stacked.
+struct Stack {
+    a: Vec<f32>,
+    b: Vec<f32>,
+    /// Per expert: first row, number of rows (its rank), scale.
+    experts: Vec<(usize, usize, f64)>,
+    rank: usize,
+}
+
+impl Stack {
+    fn new(slot: &Slot, experts: Range<usize>, block: &Block, offsets: &mut [usize]) -> Self {
+        let mut stack = Self { a: Vec::new(), b: Vec::new(), experts: Vec::new(), rank: 0 };
+        for (expert, offset) in experts.zip(offsets) {
+            let (rank, scale) = slot.factor[expert].map_or((0, 0.0), |f| (f.rank, f.scale));
+            let (a, b) = (rank * slot.inputs, rank * slot.outputs);
+            stack.a.extend_from_slice(&block.data[*offset..*offset + a]);
+            stack.b.extend_from_slice(&block.data[*offset + a..*offset + a + b]);
+            *offset += a + b;
+            stack.experts.push((stack.rank, rank, scale));
+            stack.rank += rank;
+        }
+        stack
+    }
+}
+
+/// Adds one module's Σ (B₁ᵀB₂ ∘ A₁A₂ᵀ) · s₁s₂ for every pair of the tile.
+fn delta_tile(tile: &mut Tile, slot: &Slot, rows: &Block, columns: &Block, offsets: &mut Offsets) {
+    let left = Stack::new(slot, tile.rows.clone(), rows, &mut offsets.rows);
+    let right = Stack::new(slot, tile.columns.clone(), columns, &mut offsets.columns);
+    let (m, n) = (left.rank, right.rank);
+    if m == 0 || n == 0 {
+        return;
+    }
+    let (mut of_a, mut of_b) = (vec![0.0f32; m * n], vec![0.0f32; m * n]);
+    outer_product(&mut of_a, m, n, slot.inputs, &left.a, slot.inputs, &right.a, slot.inputs);
+    outer_product(&mut of_b, m, n, slot.outputs, &left.b, slot.outputs, &right.b, slot.outputs);
+    let width = tile.columns.len();
+    for (&(row, rank, scale), sums) in left.experts.iter().zip(tile.values.chunks_exact_mut(width)) {
+        for (&(column, other_rank, other_scale), sum) in right.experts.iter().zip(sums) {
+            let mut term = 0.0f64;
+            for r in row..row + rank {
+                let range = r * n + column..r * n + column + other_rank;
+                let pairs = of_a[range.clone()].iter().zip(&of_b[range]);
+                term += pairs.map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+            }
+            *sum += scale * other_scale * term;
+        }
+    }
+}
+
+/// `out` (m × n, row-major) = left · rightᵀ over `k` features; rows of `left` and `right` lie
+/// `left_stride` and `right_stride` values apart. Single-threaded: the tiles are the parallel part,
+/// so that sums do not depend on the number of threads.
+#[allow(clippy::too_many_arguments)]
+fn outer_product(
+    out: &mut [f32],
+    m: usize,
+    n: usize,
+    k: usize,
+    left: &[f32],
+    left_stride: usize,
+    right: &[f32],
+    right_stride: usize,
+) {
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(out.len() >= m * n, "room for the product");
+    assert!(left.len() >= (m - 1) * left_stride + k, "rows of the left side");
+    assert!(right.len() >= (n - 1) * right_stride + k, "rows of the right side");
+    // SAFETY: the assertions above bound every element that gemm reads or writes; `out` is exclusively
+    // borrowed and overwritten (read_dst is false).
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            false,
+            left.as_ptr(),
+            1,
+            left_stride as isize,
+            right.as_ptr(),
+            right_stride as isize,
+            1,
+            0.0f32,
+            1.0f32,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
