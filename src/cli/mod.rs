@@ -1,6 +1,146 @@
 //! The command line: one file per command; prints text or JSON.
+//!
+//! Exit status: 0 done, 1 failed with one clear line on stderr, 2 wrong usage, 130 interrupted.
+
+mod cluster;
+mod completions;
+mod eval;
+mod generate;
+mod jobs;
+mod ls;
+mod mistyped;
+mod options;
+mod output;
+mod prototypes;
+mod route;
+mod similarity;
+mod table;
+mod train;
+mod worker;
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use options::{BaseArgs, RouterArgs, RunArgs};
+pub use output::{Output, Progress, Skipped, save_tensors};
+pub use table::{Align, Table};
+
+use crate::Result;
+use crate::tui::TuiOptions;
+
+/// The library when none is named.
+const DEFAULT_LIBRARY: &str = "./library";
+
+/// A terminal workbench for libraries of LoRA experts.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lora-tui",
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    infer_subcommands = false,
+    after_help = "Without a command the library opens in the terminal. A library is a folder of PEFT \
+                  adapters of one base model.\nA folder that is called like a command is written ./ls."
+)]
+struct Cli {
+    /// Folder of adapters [default: ./library]
+    library: Option<PathBuf>,
+    #[command(flatten)]
+    base: BaseArgs,
+    /// Print one JSON document
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Ls(ls::LsArgs),
+    Similarity(similarity::SimilarityArgs),
+    Cluster(cluster::ClusterArgs),
+    Prototypes(prototypes::PrototypesArgs),
+    Route(route::RouteArgs),
+    Generate(generate::GenerateArgs),
+    Train(train::TrainArgs),
+    Eval(eval::EvalArgs),
+    Jobs(jobs::JobsArgs),
+    Completions(completions::CompletionsArgs),
+    #[command(hide = true)]
+    Worker(worker::WorkerArgs),
+}
 
 /// Runs the command line of this process.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    run(std::env::args_os().collect())
+}
+
+fn run(arguments: Vec<OsString>) -> ExitCode {
+    if let Err(error) = mistyped::check(&arguments) {
+        return output::finish(Err(error));
+    }
+    match Cli::try_parse_from(arguments) {
+        Ok(cli) => output::finish(dispatch(cli)),
+        Err(error) => {
+            // Help and version go to stdout with status 0; a closed pipe is no error.
+            let _ = error.print();
+            ExitCode::from(if error.use_stderr() { 2 } else { 0 })
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<()> {
+    let output = Output::new(cli.json);
+    match cli.command {
+        None => open(cli.library, cli.base, &output),
+        Some(Command::Ls(args)) => ls::run(&args, &output),
+        Some(Command::Similarity(args)) => similarity::run(&args, &output),
+        Some(Command::Cluster(args)) => cluster::run(&args, &output),
+        Some(Command::Prototypes(args)) => prototypes::run(&args, &output),
+        Some(Command::Route(args)) => route::run(&args, &output),
+        Some(Command::Generate(args)) => generate::run(&args, &output),
+        Some(Command::Train(args)) => train::run(&args, &output),
+        Some(Command::Eval(args)) => eval::run(&args, &output),
+        Some(Command::Jobs(args)) => jobs::run(&args, &output),
+        Some(Command::Completions(args)) => completions::run(&args, &output),
+        Some(Command::Worker(args)) => worker::run(&args, &output),
+    }
+}
+
+/// The terminal interface, or what can be said without a terminal.
+fn open(library: Option<PathBuf>, base: BaseArgs, output: &Output) -> Result<()> {
+    let path = library.unwrap_or_else(|| PathBuf::from(DEFAULT_LIBRARY));
+    if !output.is_json() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        check_library(&path)?;
+        let options = TuiOptions { base: base.base, device: base.run.device, precision: base.run.precision };
+        return crate::tui::run(path, options);
+    }
+    ls::list(&path, output)?;
+    if !output.is_json() {
+        let path = path.display();
+        output.note(&format!(
+            "There is no terminal here, so this is the list. In a terminal `lora-tui {path}` opens the \
+             workbench; `lora-tui show {path} NAME`, `similarity`, `cluster`, `route` and others work \
+             without one: see `lora-tui --help`."
+        ));
+    }
+    Ok(())
+}
+
+/// One clear line before the screen is taken over.
+fn check_library(path: &Path) -> Result<()> {
+    let metadata = std::fs::metadata(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            crate::Error::file(path, "there is no such folder; give one: lora-tui FOLDER")
+        }
+        _ => crate::Error::io(path, e),
+    })?;
+    match metadata.is_dir() {
+        true => std::fs::read_dir(path).map(|_| ()).map_err(|e| crate::Error::io(path, e)),
+        false => Err(crate::Error::file(path, "is not a folder: a library is a folder of adapters")),
+    }
 }

@@ -1,0 +1,171 @@
+//! `ls`: the experts of a library.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::output::{Output, Skipped};
+use super::table::{Align, Table};
+use crate::Result;
+use crate::library::{Expert, Library, Status};
+use crate::text::printable;
+
+/// List the experts of a library
+#[derive(Clone, Debug, clap::Args)]
+pub struct LsArgs {
+    /// Folder of adapters
+    pub library: PathBuf,
+}
+
+/// One expert as `ls --json` and `show --json` give it.
+#[derive(Debug, Serialize)]
+pub(super) struct ExpertRow<'a> {
+    name: &'a str,
+    status: Status,
+    reason: Option<&'a str>,
+    /// Smallest and largest rank.
+    rank: Option<[usize; 2]>,
+    alpha: Option<f64>,
+    targets: &'a [String],
+    dtype: Option<&'a str>,
+    parameters: u64,
+    task: Option<&'a str>,
+    family: Option<&'a str>,
+}
+
+impl<'a> From<&'a Expert> for ExpertRow<'a> {
+    fn from(expert: &'a Expert) -> Self {
+        let provenance = expert.provenance.as_ref();
+        Self {
+            name: &expert.name,
+            status: expert.status,
+            reason: expert.reason.as_deref(),
+            rank: expert.rank_range().map(|(low, high)| [low, high]),
+            // A configuration that could not be read has rank 0.
+            alpha: (expert.config.r > 0).then_some(expert.config.alpha),
+            targets: &expert.config.targets,
+            dtype: Some(expert.dtype.as_str()).filter(|dtype| !dtype.is_empty()),
+            parameters: expert.parameters,
+            task: provenance.and_then(|p| p.task.as_deref()),
+            family: provenance.and_then(|p| p.family.as_deref()),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    library: String,
+    base: Option<String>,
+    experts: Vec<ExpertRow<'a>>,
+    skipped: Vec<Skipped>,
+    warnings: &'a [String],
+}
+
+/// Runs the command.
+pub fn run(args: &LsArgs, output: &Output) -> Result<()> {
+    list(&args.library, output)
+}
+
+/// Prints the experts of the library at `path`.
+pub(super) fn list(path: &Path, output: &Output) -> Result<()> {
+    let library = Library::open(path)?;
+    if output.is_json() {
+        return output.document(&Document {
+            library: path.to_string_lossy().into_owned(),
+            base: None,
+            experts: library.experts.iter().map(ExpertRow::from).collect(),
+            skipped: Skipped::of(&library),
+            warnings: &library.warnings,
+        });
+    }
+    for warning in &library.warnings {
+        output.note(&format!("warning: {warning}"));
+    }
+    if library.experts.is_empty() {
+        output.note(&format!(
+            "{}: no experts here yet: copy PEFT adapter folders into it, or make one with `lora-tui train`",
+            path.display()
+        ));
+        return Ok(());
+    }
+    output.text(&table(&library.experts))?;
+    output.line(&summary(&library))
+}
+
+fn table(experts: &[Expert]) -> String {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("NAME", Left),
+        ("STATUS", Left),
+        ("RANK", Right),
+        ("ALPHA", Right),
+        ("TYPE", Left),
+        ("PARAMS", Right),
+        ("TARGETS", Left),
+        ("TASK", Left),
+        ("FAMILY", Left),
+    ]);
+    for expert in experts {
+        let row = ExpertRow::from(expert);
+        let status = match row.status {
+            Status::Ok => "ok",
+            Status::Partial => "partial",
+            Status::Bad => "bad",
+        };
+        let rank = match row.rank {
+            Some([low, high]) if low == high => low.to_string(),
+            Some([low, high]) => format!("{low}-{high}"),
+            None => String::new(),
+        };
+        let mut cells = vec![
+            expert.name.clone(),
+            status.into(),
+            rank,
+            row.alpha.map(|alpha| alpha.to_string()).unwrap_or_default(),
+            row.dtype.unwrap_or_default().into(),
+            if row.parameters > 0 { count(row.parameters) } else { String::new() },
+        ];
+        match row.reason {
+            // The reason takes the place of the columns that a broken expert cannot fill.
+            Some(reason) if row.status == Status::Bad => cells.push(reason.into()),
+            Some(reason) => cells.extend([
+                row.targets.join(","),
+                row.task.unwrap_or_default().into(),
+                format!("{}  {reason}", row.family.unwrap_or_default()).trim().into(),
+            ]),
+            None => cells.extend([
+                row.targets.join(","),
+                row.task.unwrap_or_default().into(),
+                row.family.unwrap_or_default().into(),
+            ]),
+        }
+        table.row(cells);
+    }
+    table.render()
+}
+
+fn summary(library: &Library) -> String {
+    let count = |status| library.experts.iter().filter(|expert| expert.status == status).count();
+    let (partial, bad) = (count(Status::Partial), count(Status::Bad));
+    let mut line = match library.experts.len() {
+        1 => "1 expert".to_string(),
+        n => format!("{n} experts"),
+    };
+    if partial > 0 {
+        line.push_str(&format!(", {partial} partial"));
+    }
+    if bad > 0 {
+        line.push_str(&format!(", {bad} bad"));
+    }
+    format!("{line} in {}", printable(&library.root.to_string_lossy()))
+}
+
+/// A number of parameters in few characters: `921.6K`.
+pub(super) fn count(number: u64) -> String {
+    match number {
+        0..1_000 => number.to_string(),
+        1_000..1_000_000 => format!("{:.1}K", number as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1}M", number as f64 / 1e6),
+        _ => format!("{:.1}B", number as f64 / 1e9),
+    }
+}

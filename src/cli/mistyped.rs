@@ -1,0 +1,56 @@
+//! A mistyped command looks like the name of a library: say which command was meant.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use clap::CommandFactory;
+
+use super::Cli;
+use crate::library::nearest;
+use crate::{Error, Result};
+
+/// Options before the command that take a value.
+const WITH_VALUE: [&str; 3] = ["--base", "--device", "--precision"];
+
+/// Looks at the first plain argument: a command or something that exists is fine.
+///
+/// # Errors
+/// A usage error when it is neither and looks like a command or is followed by more arguments.
+pub(super) fn check(arguments: &[OsString]) -> Result<()> {
+    let Some((first, more)) = first_plain(arguments) else { return Ok(()) };
+    let cli = Cli::command();
+    let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).chain(["help"]).collect();
+    let text = first.to_string_lossy();
+    if names.iter().any(|name| *name == text) || Path::new(first).exists() {
+        return Ok(());
+    }
+    let shown = names.iter().copied().filter(|name| *name != "worker");
+    // A path is a path, however it is spelt.
+    let near = if text.contains(['/', '\\', '.']) { Vec::new() } else { nearest(&text, shown, 1) };
+    match near.first() {
+        Some(name) => Err(Error::usage(format!(
+            "`{text}` is no command and no folder; did you mean `lora-tui {name}`?"
+        ))),
+        None if more => Err(Error::usage(format!("`{text}` is no command; `lora-tui --help` lists them"))),
+        None => Ok(()),
+    }
+}
+
+/// The first argument that is no option, and whether another plain one follows.
+fn first_plain(arguments: &[OsString]) -> Option<(&OsStr, bool)> {
+    let mut rest = arguments.iter().skip(1);
+    while let Some(argument) = rest.next() {
+        let text = argument.to_string_lossy();
+        if text == "--" {
+            return None;
+        }
+        if !text.starts_with('-') {
+            let more = rest.next().is_some_and(|next| !next.to_string_lossy().starts_with('-'));
+            return Some((argument, more));
+        }
+        if WITH_VALUE.contains(&&*text) {
+            rest.next();
+        }
+    }
+    None
+}

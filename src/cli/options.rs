@@ -1,0 +1,113 @@
+//! Options that several commands share.
+
+use std::path::PathBuf;
+
+use crate::library::Manifest;
+use crate::routing::{Mix, RouterConfig, RouterKind};
+use crate::{Error, Result};
+
+/// Where the base model is and how it runs.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct BaseArgs {
+    /// Base model: a .gguf file or a transformers folder [default: the library's]
+    #[arg(long, value_name = "PATH")]
+    pub base: Option<PathBuf>,
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// How the model runs.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct RunArgs {
+    /// Where to compute: auto, cpu, cuda:N or metal
+    #[arg(long, default_value = "auto", value_parser = parse_device)]
+    pub device: String,
+    /// Precision of the base model's weights: f32 or q8
+    #[arg(long, value_parser = ["f32", "q8"])]
+    pub precision: Option<String>,
+}
+
+/// Which router, with which settings.
+#[derive(Clone, Debug, clap::Args)]
+pub struct RouterArgs {
+    /// arrow, uniform, uniform-factors, single:NAME or base
+    #[arg(long, default_value = "arrow", value_parser = parse_router)]
+    pub router: RouterKind,
+    /// Experts per token and module, 0 = all [default: the library's, else 3]
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<usize>,
+    /// Divides the scores before the softmax [default: the library's, else 1.0]
+    #[arg(long, value_name = "T")]
+    pub temperature: Option<f64>,
+    /// Mix the experts' outputs or their factors
+    #[arg(long, value_enum, default_value_t = Mix::Outputs)]
+    pub mix: Mix,
+    /// Give these experts no weight
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub mute: Vec<String>,
+}
+
+impl RouterArgs {
+    /// The router's settings, with the library's defaults where the command line says nothing.
+    ///
+    /// # Errors
+    /// A usage error for a temperature that is not positive.
+    pub fn config(&self, manifest: &Manifest) -> Result<RouterConfig> {
+        let temperature = self.temperature.unwrap_or(manifest.router.temperature);
+        if !(temperature > 0.0 && temperature.is_finite()) {
+            return Err(Error::usage(format!("--temperature must be positive, not {temperature}")));
+        }
+        Ok(RouterConfig {
+            kind: self.router.clone(),
+            top_k: self.top_k.unwrap_or(manifest.router.top_k),
+            temperature,
+            mix: self.mix,
+            muted: self.mute.clone(),
+        })
+    }
+}
+
+/// Reads `arrow`, `uniform`, `uniform-factors`, `single:NAME` or `base`.
+fn parse_router(text: &str) -> std::result::Result<RouterKind, String> {
+    match text {
+        "arrow" => Ok(RouterKind::Arrow),
+        "uniform" => Ok(RouterKind::Uniform),
+        "uniform-factors" => Ok(RouterKind::UniformFactors),
+        "base" => Ok(RouterKind::Base),
+        _ => match text.strip_prefix("single:") {
+            Some(name) if !name.is_empty() => Ok(RouterKind::Single(name.to_string())),
+            _ => Err("expected arrow, uniform, uniform-factors, single:NAME or base".into()),
+        },
+    }
+}
+
+/// Checks `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.
+fn parse_device(text: &str) -> std::result::Result<String, String> {
+    let known = matches!(text, "auto" | "cpu" | "cuda" | "metal")
+        || text.strip_prefix("cuda:").is_some_and(|n| n.parse::<u16>().is_ok());
+    if known { Ok(text.to_string()) } else { Err("expected auto, cpu, cuda:N or metal".into()) }
+}
+
+/// Reads a fraction in `0..=1`.
+pub(super) fn parse_fraction(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("expected a number from 0 to 1".into()),
+    }
+}
+
+/// Reads a finite number above 0.
+pub(super) fn parse_positive(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
+        _ => Err("expected a number above 0".into()),
+    }
+}
+
+/// Reads a finite number of at least 0.
+pub(super) fn parse_non_negative(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(value) if value >= 0.0 && value.is_finite() => Ok(value),
+        _ => Err("expected a number of at least 0".into()),
+    }
+}

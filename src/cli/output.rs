@@ -1,0 +1,233 @@
+//! What a command prints: results on stdout, everything else on stderr.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::library::{Expert, Library, NamedTensor, write_safetensors};
+use crate::text::printable;
+use crate::{Cancel, Error, Result};
+
+/// Name under which errors of writing to stdout are reported.
+const STDOUT: &str = "standard output";
+
+/// How this run prints, and how it is interrupted.
+#[derive(Debug, Default)]
+pub struct Output {
+    json: bool,
+    cancel: OnceLock<Cancel>,
+}
+
+impl Output {
+    /// Prints one JSON document instead of text when `json`.
+    pub fn new(json: bool) -> Self {
+        Self { json, cancel: OnceLock::new() }
+    }
+
+    /// Whether `--json` was given.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints a result as it is: make untrusted parts printable before.
+    ///
+    /// # Errors
+    /// When stdout cannot be written. A closed pipe is an error too, so that work stops; it ends the
+    /// process quietly and with success.
+    pub fn text(&self, text: &str) -> Result<()> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|e| Error::io(STDOUT, e))
+    }
+
+    /// Prints one line of a result.
+    ///
+    /// # Errors
+    /// As [`Output::text`].
+    pub fn line(&self, line: &str) -> Result<()> {
+        self.text(&format!("{line}\n"))
+    }
+
+    /// Prints the one JSON document of a command.
+    ///
+    /// # Errors
+    /// As [`Output::text`].
+    pub fn document(&self, value: &impl Serialize) -> Result<()> {
+        let text = serde_json::to_string_pretty(value).map_err(|e| Error::msg(e.to_string()))?;
+        self.line(&text)
+    }
+
+    /// Tells the person something on stderr.
+    pub fn note(&self, text: &str) {
+        // Nobody is left to tell when stderr is gone.
+        let _ = writeln!(io::stderr().lock(), "{}", printable(text));
+    }
+
+    /// A flag that Ctrl-C and TERM raise from now on; a second one ends the process at once.
+    pub fn cancel(&self) -> &Cancel {
+        self.cancel.get_or_init(|| {
+            let cancel = Cancel::new();
+            let raised = cancel.clone();
+            // Without the thread (no more threads to be had) the signals end the process as usual.
+            let _ = std::thread::Builder::new().name("signals".into()).spawn(move || watch_signals(&raised));
+            cancel
+        })
+    }
+
+    /// A line on stderr that shows how far long work is.
+    pub fn progress(&self) -> Progress {
+        Progress::new()
+    }
+
+    /// Tells on stderr what is odd about a library: its warnings and the experts left out.
+    pub fn library_notes(&self, library: &Library) {
+        for warning in &library.warnings {
+            self.note(&format!("warning: {warning}"));
+        }
+        if !self.json {
+            for expert in library.experts.iter().filter(|expert| !expert.is_usable()) {
+                self.note(&format!("skipped {}: {}", expert.name, expert.reason.as_deref().unwrap_or("bad")));
+            }
+        }
+    }
+}
+
+/// An expert that a result leaves out.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Skipped {
+    pub name: String,
+    pub reason: String,
+}
+
+impl Skipped {
+    /// The bad experts of a library.
+    pub fn of(library: &Library) -> Vec<Self> {
+        library.experts.iter().filter(|expert| !expert.is_usable()).map(Self::from).collect()
+    }
+
+    /// From (name, reason) pairs.
+    pub fn pairs(pairs: &[(String, String)]) -> Vec<Self> {
+        pairs.iter().map(|(name, reason)| Self { name: name.clone(), reason: reason.clone() }).collect()
+    }
+}
+
+impl From<&Expert> for Skipped {
+    fn from(expert: &Expert) -> Self {
+        Self { name: expert.name.clone(), reason: expert.reason.clone().unwrap_or_default() }
+    }
+}
+
+/// Writes the tensors of a result for `--save`: f32, with the experts' names as JSON in the metadata.
+///
+/// # Errors
+/// When the file cannot be written or a value is not finite.
+pub fn save_tensors(path: &Path, tensors: &[NamedTensor<'_>], experts: &[String]) -> Result<()> {
+    let names = serde_json::to_string(experts).map_err(|e| Error::msg(e.to_string()))?;
+    write_safetensors(path, tensors, candle_core::DType::F32, &[("experts", &names)])
+}
+
+/// Ends a command: prints its error, if any, and gives the exit status.
+pub(super) fn finish(result: Result<()>) -> ExitCode {
+    let error = match result {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(error) => error,
+    };
+    let status = match &error {
+        Error::Io { path, source }
+            if source.kind() == io::ErrorKind::BrokenPipe && path == Path::new(STDOUT) =>
+        {
+            return ExitCode::SUCCESS;
+        }
+        Error::Usage(_) => 2,
+        Error::Cancelled => 130,
+        _ => 1,
+    };
+    let _ = writeln!(io::stderr().lock(), "lora-tui: {error}");
+    ExitCode::from(status)
+}
+
+fn watch_signals(cancel: &Cancel) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return;
+    };
+    runtime.block_on(async {
+        #[cfg(unix)]
+        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
+        loop {
+            #[cfg(unix)]
+            let terminated = async {
+                match &mut term {
+                    Some(term) => term.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            #[cfg(not(unix))]
+            let terminated = std::future::pending::<Option<()>>();
+            tokio::select! {
+                result = tokio::signal::ctrl_c() => if result.is_err() { return },
+                _ = terminated => {}
+            }
+            if cancel.is_cancelled() {
+                std::process::exit(130);
+            }
+            cancel.cancel();
+        }
+    });
+}
+
+/// One line on stderr that is overwritten on a terminal; elsewhere only its stages are printed.
+#[derive(Debug)]
+pub struct Progress {
+    terminal: bool,
+    stage: String,
+    drawn: Option<Instant>,
+}
+
+impl Progress {
+    fn new() -> Self {
+        let terminal = io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|t| t != "dumb");
+        Self { terminal, stage: String::new(), drawn: None }
+    }
+
+    /// What is being done now; shown once.
+    pub fn stage(&mut self, text: &str) {
+        if self.stage == text {
+            return;
+        }
+        self.stage = text.to_string();
+        if self.terminal {
+            self.draw(text);
+        } else {
+            let _ = writeln!(io::stderr().lock(), "{}", printable(text));
+        }
+    }
+
+    /// How far it is; on a terminal only, ten times a second at most.
+    pub fn update(&mut self, text: &str) {
+        let due = self.drawn.is_none_or(|drawn| drawn.elapsed() >= Duration::from_millis(100));
+        if self.terminal && due {
+            self.draw(text);
+        }
+    }
+
+    fn draw(&mut self, text: &str) {
+        let width = crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns)).max(2);
+        let line: String = printable(text).chars().take(width - 1).collect();
+        let mut stderr = io::stderr().lock();
+        let _ = write!(stderr, "\r\x1b[K{line}").and_then(|()| stderr.flush());
+        self.drawn = Some(Instant::now());
+    }
+}
+
+impl Drop for Progress {
+    /// Clears the line.
+    fn drop(&mut self) {
+        if self.drawn.is_some() {
+            let mut stderr = io::stderr().lock();
+            let _ = write!(stderr, "\r\x1b[K").and_then(|()| stderr.flush());
+        }
+    }
+}

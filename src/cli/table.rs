@@ -1,0 +1,59 @@
+//! Plain text tables with aligned columns.
+
+use unicode_width::UnicodeWidthStr;
+
+use crate::text::printable;
+
+/// Which way a column leans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Align {
+    Left,
+    Right,
+}
+
+/// A table for people; cells are made printable.
+#[derive(Debug, Default)]
+pub struct Table {
+    columns: Vec<(String, Align)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these columns.
+    pub fn new(columns: &[(&str, Align)]) -> Self {
+        let columns = columns.iter().map(|&(name, align)| (name.to_string(), align)).collect();
+        Self { columns, rows: Vec::new() }
+    }
+
+    /// Adds a row; missing cells are empty, more than there are columns are dropped.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) {
+        self.rows.push(cells.into_iter().map(|cell| printable(cell.as_ref()).into_owned()).collect());
+    }
+
+    /// The table as lines, the column names first.
+    pub fn render(&self) -> String {
+        let header: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
+        let lines = || std::iter::once(&header).chain(&self.rows);
+        let widths: Vec<usize> = (0..self.columns.len())
+            .map(|c| lines().filter_map(|row| row.get(c)).map(|cell| cell.width()).max().unwrap_or(0))
+            .collect();
+        let mut out = String::new();
+        for row in lines() {
+            let mut line = String::new();
+            for (c, (&width, (_, align))) in widths.iter().zip(&self.columns).enumerate() {
+                let cell = row.get(c).map_or("", String::as_str);
+                let padding = " ".repeat(width.saturating_sub(cell.width()));
+                if c > 0 {
+                    line.push_str("  ");
+                }
+                match align {
+                    Align::Left => line.extend([cell, &padding]),
+                    Align::Right => line.extend([&padding, cell]),
+                }
+            }
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        out
+    }
+}
