@@ -66,13 +66,15 @@ error_count retry_count file_size cart_total unit_price order_total step_size ba
 WORDS = {
     ("status", "order_status", "job_state", "task_state", "ticket_status", "payment_status", "build_status"):
         ["open", "closed", "done", "failed", "pending"],
-    ("mode", "run_mode", "view_mode", "edit_mode", "file_mode", "game_mode"): ["auto", "manual", "fast", "safe"],
-    ("role", "user_role", "member_role", "account_type", "user_type"): ["admin", "guest", "owner", "editor"],
-    ("color", "theme", "border_color", "text_color", "background", "car_color"): ["red", "blue", "dark", "white"],
+    ("mode", "run_mode", "drive_mode", "edit_mode", "game_mode", "scan_mode"): ["auto", "manual", "fast", "safe"],
+    ("role", "user_role", "member_role", "account_role", "team_role"): ["admin", "guest", "owner", "editor"],
+    ("color", "border_color", "text_color", "background", "car_color"): ["red", "blue", "black", "white"],
     ("language", "lang", "locale", "user_lang", "page_lang"): ["en", "fr", "de", "es"],
-    ("command", "action", "method", "answer", "choice", "reply"): ["start", "stop", "quit", "help"],
-    ("size_label", "shirt_size", "cup_size", "plan", "tier", "grade"): ["small", "large", "basic", "pro"],
-    ("weekday", "day_name", "season", "direction", "city", "country"): ["Monday", "spring", "north", "Oslo"],
+    ("command", "action", "answer", "choice", "reply", "user_input"): ["start", "stop", "quit", "help"],
+    ("size_label", "shirt_size", "cup_size", "pizza_size", "icon_size"): ["small", "medium", "large"],
+    ("weekday", "day_name", "today", "first_day"): ["Monday", "Friday", "Sunday"],
+    ("direction", "heading", "wind_from"): ["north", "south", "east", "west"],
+    ("city", "home_town", "capital", "destination"): ["Oslo", "Paris", "Rome", "Lima"],
 }
 
 # Names that may hold nothing.
