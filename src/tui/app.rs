@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::form::{Form, FormOutcome};
 use super::screens;
-use super::{Effect, EngineMessage, EngineState, Message, Screen, Shared, Tab};
+use super::{Binding, Effect, EngineMessage, EngineState, Message, Screen, Shared, Tab};
 use crate::analysis::Metric;
 use crate::text::printable;
 
@@ -17,6 +18,7 @@ pub struct App {
     /// First line shown of the key help, while it is open.
     pub(super) help: Option<u16>,
     pub(super) notice: Option<Notice>,
+    pub(super) form: Option<Form>,
     quit: bool,
 }
 
@@ -43,6 +45,7 @@ impl App {
             ],
             help: None,
             notice: None,
+            form: None,
             quit: false,
         }
     }
@@ -53,6 +56,11 @@ impl App {
         let shown = self.screens[self.tab as usize].on_show(&self.shared);
         effects.extend(self.apply(shown));
         effects
+    }
+
+    /// Says what time it is, in seconds since the epoch.
+    pub fn set_time(&mut self, now: f64) {
+        self.shared.now = now;
     }
 
     /// Whether the person asked to leave.
@@ -78,7 +86,8 @@ impl App {
     pub fn is_animating(&self) -> bool {
         let loading = self.shared.library.is_none() && self.shared.library_error.is_none();
         let engine = matches!(self.shared.engine, EngineState::Fetching { .. } | EngineState::Loading { .. });
-        loading || engine || self.screen().is_animating(&self.shared)
+        let waiting = self.form.as_ref().is_some_and(Form::is_waiting);
+        loading || engine || waiting || self.screen().is_animating(&self.shared)
     }
 
     /// Whether the jobs on disk should be looked at often.
@@ -96,7 +105,9 @@ impl App {
         let effects = match &message {
             Message::Key(key) => self.on_key(*key),
             Message::Paste(text) => {
-                if self.help.is_some() {
+                if let Some(form) = &mut self.form {
+                    form.on_paste(text, &self.shared)
+                } else if self.help.is_some() {
                     Vec::new()
                 } else {
                     self.screens[self.tab as usize].on_paste(text, &self.shared)
@@ -105,7 +116,13 @@ impl App {
             _ => {
                 self.absorb(&message);
                 let shared = &self.shared;
-                self.screens.iter_mut().flat_map(|screen| screen.on_message(&message, shared)).collect()
+                let mut effects: Vec<Effect> =
+                    self.screens.iter_mut().flat_map(|screen| screen.on_message(&message, shared)).collect();
+                if let Some(form) = &mut self.form {
+                    let outcome = form.on_message(&message, shared);
+                    effects.extend(self.finish_form(outcome));
+                }
+                effects
             }
         };
         self.apply(effects)
@@ -164,6 +181,10 @@ impl App {
             self.on_help_key(key);
             return Vec::new();
         }
+        if let Some(form) = &mut self.form {
+            let outcome = form.on_key(key, &self.shared);
+            return self.finish_form(outcome);
+        }
         let capturing = self.screen().captures_text();
         if !capturing && let Some(effects) = self.on_global_key(key) {
             return effects;
@@ -174,6 +195,33 @@ impl App {
                 self.on_global_key(key).unwrap_or_default()
             }
             None => Vec::new(),
+        }
+    }
+
+    fn finish_form(&mut self, outcome: FormOutcome) -> Vec<Effect> {
+        match outcome {
+            FormOutcome::Open(effects) => effects,
+            FormOutcome::Closed => {
+                self.form = None;
+                Vec::new()
+            }
+            FormOutcome::Started => {
+                self.form = None;
+                vec![Effect::Show(Tab::Jobs)]
+            }
+        }
+    }
+
+    /// Whether typed characters are text now.
+    pub(super) fn captures_text(&self) -> bool {
+        self.form.is_some() || self.screen().captures_text()
+    }
+
+    /// The keys of what has the focus.
+    pub(super) fn bindings(&self) -> Vec<Binding> {
+        match &self.form {
+            Some(form) => form.bindings(),
+            None => self.screen().bindings(&self.shared),
         }
     }
 
@@ -220,6 +268,7 @@ impl App {
                         queue.extend(self.screens[tab as usize].on_show(&self.shared));
                     }
                 }
+                Effect::OpenForm(kind) => self.form = Some(Form::new(kind, &self.shared)),
                 Effect::Select { expert } => self.shared.selected = Some(expert),
                 Effect::Notice(text) => self.say(&text, false),
                 Effect::Error(text) => self.say(&text, true),

@@ -29,6 +29,9 @@ impl App {
         .areas(area);
         self.draw_bar(frame, bar, theme);
         self.screen().view(frame, body, self.shared(), theme);
+        if let Some(form) = &self.form {
+            form.view(frame, body, self.shared(), theme);
+        }
         self.draw_notice(frame, line, theme);
         self.draw_footer(frame, footer, theme);
         if let Some(offset) = self.help {
@@ -131,8 +134,8 @@ impl App {
             return;
         }
         let room = usize::from(area.width);
-        let capturing = self.screen().captures_text();
-        let mut keys = self.screen().bindings(self.shared());
+        let capturing = self.captures_text();
+        let mut keys = self.bindings();
         if !capturing {
             keys.extend(keymap::GLOBAL.iter().filter(|b| matches!(b.keys, "1–5" | "q")));
         }
@@ -154,7 +157,7 @@ impl App {
     }
 
     fn draw_help(&self, frame: &mut Frame, area: Rect, offset: u16, theme: &Theme) {
-        let own = self.screen().bindings(self.shared());
+        let own = self.bindings();
         let column = own.iter().chain(&keymap::GLOBAL).map(|b| width(b.keys)).max().unwrap_or(0) + 2;
         let mut lines = Vec::new();
         for (title, bindings) in [(self.tab.title(), own.as_slice()), ("Everywhere", &keymap::GLOBAL[..])] {

@@ -1,6 +1,6 @@
 //! What an update asks for; run by the application outside the update.
 
-use super::Tab;
+use super::{FormKind, Tab};
 use crate::analysis::Metric;
 use crate::jobs::JobSpec;
 use crate::routing::RouterConfig;
@@ -11,6 +11,16 @@ pub enum Effect {
     Quit,
     /// Shows another tab.
     Show(Tab),
+    /// Opens a form over the screen.
+    OpenForm(FormKind),
+    /// Looks for a task folder or file at `path`, as typed; answered by `Message::DataChecked`.
+    CheckData {
+        path: String,
+    },
+    /// Looks for folders and `.jsonl` files whose path begins with `text`.
+    CompletePath {
+        text: String,
+    },
     /// Stops this process as Ctrl-Z does in a shell, the screen put away, until it is continued.
     Suspend,
     /// Reads the library from disk again.

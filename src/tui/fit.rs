@@ -93,6 +93,35 @@ pub fn right(text: &str, cells: usize) -> String {
     padded
 }
 
+/// `text`, printable, in lines of at most `cells` cells, broken at blanks where there are any.
+pub fn wrap(text: &str, cells: usize) -> Vec<String> {
+    let cells = cells.max(1);
+    let text = printable(text);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let glue = usize::from(!line.is_empty());
+        if width(&line) + glue + width(word) <= cells {
+            line.extend(std::iter::repeat_n(' ', glue));
+            line.push_str(word);
+            continue;
+        }
+        if !line.is_empty() {
+            lines.push(std::mem::take(&mut line));
+        }
+        for c in word.chars() {
+            if !line.is_empty() && width(&line) + c.width().unwrap_or(0) > cells {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(c);
+        }
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
 /// A count in four or five cells: `980`, `1.2k`, `34.6M`.
 pub fn count(n: u64) -> String {
     match n {
@@ -148,6 +177,13 @@ mod tests {
         assert_eq!(count(460_800), "461k");
         assert_eq!(duration(185.0), "3m05s");
         assert_eq!(duration(f64::NAN), "–");
+    }
+
+    #[test]
+    fn wraps_at_blanks_and_breaks_what_is_too_long() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("/a/very/long/path x", 8), ["/a/very/", "long/pat", "h x"]);
+        assert!(wrap("  ", 5).is_empty());
     }
 
     proptest! {

@@ -47,11 +47,31 @@ pub enum Message {
     JobDetail(Arc<JobDetail>),
     /// Answer to `Effect::StartJob`: the job's id.
     JobStarted(Result<String, String>),
+    /// Answer to `Effect::CheckData`.
+    DataChecked {
+        path: String,
+        result: Result<DataSummary, String>,
+    },
+    /// Answer to `Effect::CompletePath`: whole paths, folders with `/` at their end, sorted.
+    PathCompleted {
+        text: String,
+        candidates: Vec<String>,
+    },
     Engine(EngineMessage),
     /// One line to show, not an error.
     Notice(String),
     /// One line to show as an error.
     Error(String),
+}
+
+/// What a training would be fed with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DataSummary {
+    /// Examples of each split; `validation` includes what is set apart of a single file.
+    pub train: usize,
+    pub validation: usize,
+    /// Task name, untrusted.
+    pub task: String,
 }
 
 /// The base model and the routed experts, as the interface knows them.

@@ -59,6 +59,8 @@ pub struct Shared {
     /// Base model and device given on the command line, for the jobs that screens start.
     pub base: Option<std::path::PathBuf>,
     pub device: String,
+    /// Seconds since the epoch when the last message arrived; for ages and remaining times.
+    pub now: f64,
     /// Counts up ten times a second while something is moving; for spinners.
     pub tick: u64,
 }

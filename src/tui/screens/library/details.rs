@@ -1,0 +1,382 @@
+//! The selected expert: facts, warnings, norms by layer and module, spectrum, neighbours, provenance.
+
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+
+use super::rows::Row;
+use super::table::{loss_text, status_glyph};
+use crate::analysis::{ExpertProfile, Similarity};
+use crate::library::{Expert, Provenance, Status};
+use crate::tui::Theme;
+use crate::tui::fit::{self, spinner, width};
+
+/// How much is known of norms and spectra.
+#[derive(Clone, Copy, Debug)]
+pub enum Known<'a> {
+    /// Being computed.
+    Waiting,
+    Failed(&'a str),
+    Profile(&'a ExpertProfile),
+}
+
+/// Everything the details are made of.
+pub struct Details<'a> {
+    pub row: &'a Row,
+    pub expert: &'a Expert,
+    pub cluster: Option<usize>,
+    pub profile: Known<'a>,
+    pub similarity: Option<&'a Similarity>,
+    pub tick: u64,
+    pub theme: &'a Theme,
+}
+
+/// Neighbours listed.
+const NEIGHBOURS: usize = 5;
+
+impl Details<'_> {
+    /// The details as lines of at most `cells` cells.
+    pub fn lines(&self, cells: usize) -> Vec<Line<'static>> {
+        let mut lines = Vec::new();
+        self.head(&mut lines, cells);
+        if self.expert.status != Status::Bad {
+            self.norms(&mut lines, cells);
+            self.neighbours(&mut lines, cells);
+        }
+        if let Some(provenance) = &self.expert.provenance {
+            self.provenance(&mut lines, provenance, cells);
+        }
+        lines
+    }
+
+    fn head(&self, lines: &mut Vec<Line<'static>>, cells: usize) {
+        let theme = self.theme;
+        let (glyph, style) = status_glyph(self.expert.status, theme);
+        lines.push(Line::from(vec![
+            Span::styled(format!("{glyph} "), style),
+            Span::styled(fit::truncate(&self.row.shown, cells.saturating_sub(2)), theme.accent()),
+        ]));
+        if !self.row.reason.is_empty() {
+            self.wrapped(lines, &self.row.reason, cells, style);
+        }
+        if self.expert.status == Status::Bad {
+            let place = format!("in {}", self.expert.path.display());
+            self.wrapped(lines, &place, cells, theme.dim());
+            return;
+        }
+        let mut facts = Vec::new();
+        if !self.row.task.is_empty() && self.row.task != self.row.shown {
+            facts.push(format!("task {}", self.row.task));
+        }
+        if !self.row.family.is_empty() {
+            facts.push(format!("family {}", self.row.family));
+        }
+        if let Some(cluster) = self.cluster {
+            facts.push(format!("cluster {}", theme.mark(cluster)));
+        }
+        self.joined(lines, &facts, cells, theme.text());
+        let config = &self.expert.config;
+        let mut facts = Vec::new();
+        if let Some((low, high)) = self.row.rank {
+            facts.push(if low == high { format!("rank {low}") } else { format!("rank {low}–{high}") });
+        }
+        facts.push(format!("α {}{}", config.alpha, if config.use_rslora { " (rsLoRA)" } else { "" }));
+        facts.push(self.row.dtype.clone());
+        facts.push(format!("{} parameters", fit::count(self.expert.parameters)));
+        facts.push(format!("{}B", fit::count(self.expert.bytes)));
+        self.joined(lines, &facts, cells, theme.text());
+        let layers = self.expert.modules.iter().filter_map(|m| place(&m.module).0).max().map_or(0, |l| l + 1);
+        let mut facts = vec![self.row.targets.clone()];
+        if layers > 0 {
+            facts.push(format!("{layers} layers"));
+        }
+        facts.push(format!("{} modules", self.expert.modules.len()));
+        self.joined(lines, &facts, cells, theme.dim());
+        if let Known::Profile(profile) = self.profile {
+            for warning in &profile.warnings {
+                self.wrapped(lines, &format!("! {warning}"), cells, theme.warning());
+            }
+        }
+    }
+
+    /// ‖ΔW‖ of each module: a row a kind of module, a column a layer; then the mean spectrum.
+    fn norms(&self, lines: &mut Vec<Line<'static>>, cells: usize) {
+        let theme = self.theme;
+        lines.push(Line::default());
+        let profile = match self.profile {
+            Known::Waiting => {
+                lines.push(Line::styled(
+                    fit::truncate(&format!("{} reading the weights", spinner(self.tick)), cells),
+                    theme.dim(),
+                ));
+                return;
+            }
+            Known::Failed(error) => {
+                self.wrapped(lines, &format!("✗ {error}"), cells, theme.error());
+                return;
+            }
+            Known::Profile(profile) => profile,
+        };
+        let grid = Grid::new(profile);
+        let title = format!("‖ΔW‖ by layer  {} – {}", short(grid.least), short(grid.most));
+        lines.push(Line::styled(fit::truncate(&title, cells), theme.header()));
+        let label = grid.kinds.iter().map(|kind| width(kind)).max().unwrap_or(0).min(cells / 3);
+        let columns = grid.columns(cells.saturating_sub(label + 1));
+        for (kind, values) in grid.kinds.iter().zip(&grid.values) {
+            let mut spans = vec![Span::styled(format!("{} ", fit::left(kind, label)), theme.dim())];
+            spans.extend(columns.iter().map(|(range, wide)| {
+                let norm = values[range.clone()].iter().flatten().copied().reduce(f64::max);
+                let (glyph, style) = bar(norm, grid.most, theme);
+                Span::styled(glyph.repeat(*wide), style)
+            }));
+            lines.push(Line::from(spans));
+        }
+        lines.push(Line::styled(
+            format!("{} {}", " ".repeat(label), axis(&columns, cells.saturating_sub(label + 1))),
+            theme.dim(),
+        ));
+        self.spectrum(lines, profile, cells);
+    }
+
+    fn spectrum(&self, lines: &mut Vec<Line<'static>>, profile: &ExpertProfile, cells: usize) {
+        let theme = self.theme;
+        let modules = &profile.modules;
+        let rank = modules.iter().map(|m| m.sigma.len()).max().unwrap_or(0);
+        if rank == 0 {
+            return;
+        }
+        let mean = |values: &mut dyn Iterator<Item = f64>| {
+            let (mut sum, mut n) = (0.0, 0usize);
+            values.filter(|v| v.is_finite()).for_each(|v| (sum, n) = (sum + v, n + 1));
+            if n == 0 { f64::NAN } else { sum / n as f64 }
+        };
+        let sigma: Vec<f64> =
+            (0..rank).map(|i| mean(&mut modules.iter().filter_map(|m| m.sigma.get(i).copied()))).collect();
+        let effective = mean(&mut modules.iter().map(|m| m.effective_rank));
+        let gap = mean(&mut modules.iter().map(|m| m.gap));
+        lines.push(Line::default());
+        let title = format!("Spectrum  effective rank {effective:.1} of {rank}, σ₂/σ₁ {gap:.2}");
+        lines.push(Line::styled(fit::truncate(&title, cells), theme.header()));
+        let most = sigma.first().copied().unwrap_or(0.0);
+        if rank > 8 {
+            let spans: Vec<Span> = sigma
+                .iter()
+                .take(cells)
+                .map(|&s| {
+                    let (glyph, style) = bar(Some(s), most, theme);
+                    Span::styled(glyph, style)
+                })
+                .collect();
+            lines.push(Line::from(spans));
+            return;
+        }
+        let room = cells.saturating_sub(12).min(40);
+        for (i, &value) in sigma.iter().enumerate() {
+            let part = if most > 0.0 { (value / most).clamp(0.0, 1.0) } else { 0.0 };
+            let full = (part * room as f64).round() as usize;
+            lines.push(Line::from(vec![
+                Span::styled(format!("σ{} ", subscript(i + 1)), theme.dim()),
+                Span::styled("█".repeat(full), Style::new().fg(theme.sequential(0.3 + 0.7 * part as f32))),
+                Span::styled(format!(" {}", short(value)), theme.text()),
+            ]));
+        }
+    }
+
+    fn neighbours(&self, lines: &mut Vec<Line<'static>>, cells: usize) {
+        let Some(similarity) = self.similarity else { return };
+        let theme = self.theme;
+        let Some(own) = similarity.experts.iter().position(|name| *name == self.expert.name) else { return };
+        let mut others: Vec<(f32, &str)> = (0..similarity.len())
+            .filter(|&i| i != own)
+            .map(|i| (similarity.get(own, i), similarity.experts[i].as_str()))
+            .collect();
+        if others.is_empty() {
+            return;
+        }
+        others.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+        lines.push(Line::default());
+        lines.push(Line::styled(fit::truncate("Nearest experts", cells), theme.header()));
+        for (value, name) in others.into_iter().take(NEIGHBOURS) {
+            lines.push(Line::from(vec![
+                Span::styled(format!("{value:>6.3} "), theme.text()),
+                Span::styled(
+                    bar(Some(f64::from(value.max(0.0))), 1.0, theme).0.to_string(),
+                    Style::new().fg(theme.sequential(0.3 + 0.7 * value.max(0.0))),
+                ),
+                Span::raw(" "),
+                Span::styled(fit::truncate(name, cells.saturating_sub(9)), theme.text()),
+            ]));
+        }
+    }
+
+    fn provenance(&self, lines: &mut Vec<Line<'static>>, p: &Provenance, cells: usize) {
+        let theme = self.theme;
+        let mut pairs: Vec<(&str, String)> = Vec::new();
+        let mut add = |name, value: Option<String>| pairs.extend(value.map(|value| (name, value)));
+        let loss = |value: Option<f64>| value.map(loss_text);
+        add(
+            "loss",
+            match (loss(p.train_loss), loss(p.validation_loss), loss(p.base_validation_loss)) {
+                (None, None, None) => None,
+                (train, validation, base) => Some(
+                    [("train", train), ("validation", validation), ("base", base)]
+                        .into_iter()
+                        .filter_map(|(name, value)| value.map(|value| format!("{name} {value}")))
+                        .collect::<Vec<_>>()
+                        .join(" · "),
+                ),
+            },
+        );
+        add("data", p.dataset.clone());
+        add("examples", p.examples.map(|n| n.to_string()));
+        let training: Vec<String> = [
+            p.steps.map(|n| format!("{n} steps")),
+            p.epochs.map(|n| format!("{n} epochs")),
+            p.batch.map(|n| format!("batch {n}")),
+            p.learning_rate.map(|rate| format!("lr {rate}")),
+            p.seed.map(|seed| format!("seed {seed}")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        add("training", (!training.is_empty()).then(|| training.join(" · ")));
+        add("init", p.init.clone());
+        let speed = p.tokens_per_second.map(|speed| format!(" at {speed:.0} tokens/s")).unwrap_or_default();
+        add("time", p.seconds.map(|seconds| format!("{}{speed}", fit::duration(seconds))));
+        add("base", p.base.clone());
+        add("created", p.created.clone());
+        add("by", p.tool_version.as_ref().map(|version| format!("lora-tui {version}")));
+        if pairs.is_empty() {
+            return;
+        }
+        lines.push(Line::default());
+        lines.push(Line::styled(fit::truncate("Provenance", cells), theme.header()));
+        for (name, value) in pairs {
+            let parts = fit::wrap(&value, cells.saturating_sub(10));
+            for (i, part) in parts.into_iter().enumerate() {
+                lines.push(Line::from(vec![
+                    Span::styled(fit::left(if i == 0 { name } else { "" }, 10), theme.dim()),
+                    Span::styled(part, theme.text()),
+                ]));
+            }
+        }
+    }
+
+    fn joined(&self, lines: &mut Vec<Line<'static>>, facts: &[String], cells: usize, style: Style) {
+        let facts: Vec<&str> = facts.iter().map(String::as_str).filter(|fact| !fact.is_empty()).collect();
+        self.wrapped(lines, &facts.join(" · "), cells, style);
+    }
+
+    fn wrapped(&self, lines: &mut Vec<Line<'static>>, text: &str, cells: usize, style: Style) {
+        lines.extend(fit::wrap(text, cells).into_iter().map(|line| Line::styled(line, style)));
+    }
+}
+
+/// Layer number and kind of a module path: `model.layers.3.self_attn.q_proj` is (3, `q_proj`).
+fn place(module: &str) -> (Option<usize>, &str) {
+    let layer = module.split('.').find_map(|part| part.parse().ok());
+    (layer, module.rsplit('.').next().unwrap_or(module))
+}
+
+/// Norms by kind of module and layer.
+struct Grid {
+    kinds: Vec<String>,
+    /// `[kind][layer]`; `None` where a layer has no such module.
+    values: Vec<Vec<Option<f64>>>,
+    layers: usize,
+    least: f64,
+    most: f64,
+}
+
+impl Grid {
+    fn new(profile: &ExpertProfile) -> Self {
+        let places: Vec<(usize, &str, f64)> = profile
+            .modules
+            .iter()
+            .map(|m| {
+                let (layer, kind) = place(&m.module);
+                (layer.unwrap_or(0), kind, m.norm)
+            })
+            // A module path is untrusted: no layer number makes a grid of a million columns.
+            .filter(|(layer, ..)| *layer < 4096)
+            .collect();
+        let layers = places.iter().map(|(layer, ..)| layer + 1).max().unwrap_or(0);
+        let mut kinds: Vec<String> = Vec::new();
+        let mut values: Vec<Vec<Option<f64>>> = Vec::new();
+        for (layer, kind, norm) in places {
+            let row = kinds.iter().position(|k| k == kind).unwrap_or_else(|| {
+                kinds.push(kind.to_string());
+                values.push(vec![None; layers]);
+                kinds.len() - 1
+            });
+            values[row][layer] = Some(norm);
+        }
+        let finite = || values.iter().flatten().flatten().copied().filter(|n| n.is_finite());
+        let (least, most) =
+            (finite().reduce(f64::min).unwrap_or(0.0), finite().reduce(f64::max).unwrap_or(0.0));
+        Self { kinds, values, layers, least, most }
+    }
+
+    /// Layers of each column of screen with its width: several cells a layer when there is room, several
+    /// layers a cell (their largest norm shows) when there is not.
+    fn columns(&self, room: usize) -> Vec<(std::ops::Range<usize>, usize)> {
+        let layers = self.layers;
+        if room == 0 || layers == 0 {
+            return Vec::new();
+        }
+        if layers > room {
+            return (0..room).map(|i| (i * layers / room..(i + 1) * layers / room, 1)).collect();
+        }
+        let wide = (room / layers).min(2);
+        (0..layers).map(|layer| (layer..layer + 1, wide)).collect()
+    }
+}
+
+/// Layer numbers under the columns, every tenth or so.
+fn axis(columns: &[(std::ops::Range<usize>, usize)], room: usize) -> String {
+    let mut out = String::new();
+    let mut at = 0;
+    for (range, wide) in columns {
+        if out.len() <= at {
+            let label = range.start.to_string();
+            let due = range.start % 10 == 0 || (columns.len() < 10 && range.start % 2 == 0);
+            if due && at + label.len() <= room {
+                out.push_str(&" ".repeat(at - out.len()));
+                out.push_str(&label);
+            }
+        }
+        at += wide;
+    }
+    out
+}
+
+/// A bar of one cell for `value` of `most`; colour says the same again.
+fn bar(value: Option<f64>, most: f64, theme: &Theme) -> (&'static str, Style) {
+    const BARS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+    match value {
+        None => (" ", Style::new()),
+        Some(value) if !value.is_finite() => ("?", theme.error()),
+        Some(value) if value <= 0.0 || most <= 0.0 => ("·", theme.dim()),
+        Some(value) => {
+            let part = (value / most).clamp(0.0, 1.0);
+            let glyph = BARS[((part * 8.0).ceil() as usize).clamp(1, 8) - 1];
+            // The dark end of the scale would drown in a dark background.
+            (glyph, Style::new().fg(theme.sequential(0.3 + 0.7 * part as f32)))
+        }
+    }
+}
+
+/// Three significant digits.
+fn short(value: f64) -> String {
+    match value.abs() {
+        _ if !value.is_finite() => "?".into(),
+        0.0 => "0".into(),
+        v if v < 0.001 => format!("{value:.1e}"),
+        v if v < 1.0 => format!("{value:.3}"),
+        v if v < 100.0 => format!("{value:.2}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+fn subscript(n: usize) -> String {
+    n.to_string().chars().filter_map(|c| c.to_digit(10)).filter_map(|d| char::from_u32(0x2080 + d)).collect()
+}

@@ -1,0 +1,230 @@
+//! The library as table rows: what is shown and compared, made printable once per reading of the disk.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::time::UNIX_EPOCH;
+
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+
+use crate::library::{Expert, Library, Status};
+use crate::text::printable;
+
+/// One expert as the table shows it.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// As people type it; not printable yet.
+    pub name: String,
+    pub shown: String,
+    pub status: Status,
+    pub reason: String,
+    pub task: String,
+    pub family: String,
+    /// Smallest and largest rank; `None` without modules.
+    pub rank: Option<(usize, usize)>,
+    pub targets: String,
+    pub dtype: String,
+    pub parameters: u64,
+    pub loss: Option<f64>,
+    /// When it was made: provenance, else the file's time. Seconds since the epoch.
+    pub created: Option<f64>,
+}
+
+impl Row {
+    fn new(expert: &Expert) -> Self {
+        let provenance = expert.provenance.as_ref();
+        let field = |get: fn(&crate::library::Provenance) -> &Option<String>| {
+            provenance
+                .and_then(|p| get(p).as_deref())
+                .map_or(String::new(), |text| printable(text).into_owned())
+        };
+        let seconds = |time: std::time::SystemTime| {
+            time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
+        };
+        let stated = provenance
+            .and_then(|p| p.created.as_deref())
+            .and_then(|text| humantime::parse_rfc3339_weak(text).ok())
+            .and_then(seconds);
+        let ranks = expert.modules.iter().map(|m| m.rank);
+        Self {
+            name: expert.name.clone(),
+            shown: printable(&expert.name).into_owned(),
+            status: expert.status,
+            reason: expert.reason.as_deref().map_or(String::new(), |r| printable(r).into_owned()),
+            task: field(|p| &p.task),
+            family: field(|p| &p.family),
+            rank: ranks.clone().min().zip(ranks.max()),
+            targets: targets(expert),
+            dtype: printable(&expert.dtype).into_owned(),
+            parameters: expert.parameters,
+            loss: provenance.and_then(|p| p.validation_loss.or(p.train_loss)).filter(|l| l.is_finite()),
+            created: stated.or_else(|| expert.modified.and_then(seconds)),
+        }
+    }
+}
+
+/// The kinds of layers that carry LoRA, short: `q k v o`, or as configured where tensors say nothing.
+fn targets(expert: &Expert) -> String {
+    let mut kinds: Vec<&str> = Vec::new();
+    for module in &expert.modules {
+        let kind = module.module.rsplit('.').next().unwrap_or_default();
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    if kinds.is_empty() {
+        kinds = expert.config.targets.iter().map(String::as_str).collect();
+    }
+    let short: Vec<&str> = kinds.iter().map(|kind| kind.strip_suffix("_proj").unwrap_or(kind)).collect();
+    printable(&short.join(" ")).into_owned()
+}
+
+/// What the table can be sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SortKey {
+    #[default]
+    Name,
+    Task,
+    Family,
+    Cluster,
+    Rank,
+    Targets,
+    Dtype,
+    Parameters,
+    Loss,
+    Age,
+    Status,
+}
+
+/// All rows, and which of them are shown in which order.
+#[derive(Debug, Default)]
+pub struct Rows {
+    all: Vec<Row>,
+    /// Positions in `all`.
+    shown: Vec<usize>,
+    pub sort: SortKey,
+    pub descending: bool,
+    filter: String,
+    clusters: HashMap<String, usize>,
+}
+
+impl Rows {
+    /// Takes another reading of the library.
+    pub fn set_library(&mut self, library: &Library) {
+        self.all = library.experts.iter().map(Row::new).collect();
+        self.arrange();
+    }
+
+    /// Takes the cluster of each expert by name.
+    pub fn set_clusters(&mut self, clusters: HashMap<String, usize>) {
+        self.clusters = clusters;
+        self.arrange();
+    }
+
+    /// Shows only rows that match `filter` fuzzily, best first; all when it is empty.
+    pub fn set_filter(&mut self, filter: &str) {
+        self.filter = filter.to_string();
+        self.arrange();
+    }
+
+    /// Sorts by another key.
+    pub fn set_sort(&mut self, sort: SortKey, descending: bool) {
+        (self.sort, self.descending) = (sort, descending);
+        self.arrange();
+    }
+
+    pub fn filter(&self) -> &str {
+        &self.filter
+    }
+
+    /// Rows shown.
+    pub fn len(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// All rows, filtered out ones too.
+    pub fn all(&self) -> &[Row] {
+        &self.all
+    }
+
+    /// The row shown at `position`.
+    pub fn get(&self, position: usize) -> Option<&Row> {
+        self.shown.get(position).and_then(|&i| self.all.get(i))
+    }
+
+    /// Where an expert is shown.
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.shown.iter().position(|&i| self.all[i].name == name)
+    }
+
+    pub fn cluster(&self, name: &str) -> Option<usize> {
+        self.clusters.get(name).copied()
+    }
+
+    pub fn has_clusters(&self) -> bool {
+        !self.clusters.is_empty()
+    }
+
+    fn arrange(&mut self) {
+        let mut order: Vec<usize> = (0..self.all.len()).collect();
+        order.sort_by(|&a, &b| self.compare(&self.all[a], &self.all[b]).then(a.cmp(&b)));
+        if !self.filter.trim().is_empty() {
+            let pattern = Pattern::parse(&self.filter, CaseMatching::Smart, Normalization::Smart);
+            let mut matcher = Matcher::new(Config::DEFAULT);
+            let mut buffer = Vec::new();
+            let mut scored: Vec<(u32, usize)> = order
+                .into_iter()
+                .filter_map(|i| {
+                    let row = &self.all[i];
+                    let text = format!("{} {} {}", row.shown, row.task, row.family);
+                    pattern.score(Utf32Str::new(&text, &mut buffer), &mut matcher).map(|score| (score, i))
+                })
+                .collect();
+            // Stable: equals stay in table order.
+            scored.sort_by(|a, b| b.0.cmp(&a.0));
+            order = scored.into_iter().map(|(_, i)| i).collect();
+        }
+        self.shown = order;
+    }
+
+    /// By the sort key, what has no value last in either direction, then by name.
+    fn compare(&self, a: &Row, b: &Row) -> Ordering {
+        let text =
+            |x: &str, y: &str| self.directed((!x.is_empty()).then_some(x), (!y.is_empty()).then_some(y));
+        let number = |x: Option<f64>, y: Option<f64>| match (x, y) {
+            (Some(x), Some(y)) if self.descending => y.total_cmp(&x),
+            (Some(x), Some(y)) => x.total_cmp(&y),
+            (x, y) => y.is_some().cmp(&x.is_some()),
+        };
+        match self.sort {
+            SortKey::Name => self.directed(Some(&a.name), Some(&b.name)),
+            SortKey::Task => text(&a.task, &b.task),
+            SortKey::Family => text(&a.family, &b.family),
+            SortKey::Cluster => self.directed(self.cluster(&a.name), self.cluster(&b.name)),
+            SortKey::Rank => self.directed(a.rank, b.rank),
+            SortKey::Targets => text(&a.targets, &b.targets),
+            SortKey::Dtype => text(&a.dtype, &b.dtype),
+            SortKey::Parameters => self.directed(Some(a.parameters), Some(b.parameters)),
+            SortKey::Loss => number(a.loss, b.loss),
+            // The age grows as the time of making falls.
+            SortKey::Age => number(a.created.map(|t| -t), b.created.map(|t| -t)),
+            SortKey::Status => self.directed(Some(severity(a.status)), Some(severity(b.status))),
+        }
+    }
+
+    fn directed<T: Ord>(&self, x: Option<T>, y: Option<T>) -> Ordering {
+        match (x, y) {
+            (Some(x), Some(y)) if self.descending => y.cmp(&x),
+            (Some(x), Some(y)) => x.cmp(&y),
+            (x, y) => y.is_some().cmp(&x.is_some()),
+        }
+    }
+}
+
+fn severity(status: Status) -> u8 {
+    match status {
+        Status::Bad => 0,
+        Status::Partial => 1,
+        Status::Ok => 2,
+    }
+}
