@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
 
-use crate::analysis::{Clustering, ExpertProfile, Similarity};
+use crate::analysis::{Clustering, ExpertProfile, PairModule, Similarity};
 use crate::jobs::{JobDetail, JobSummary};
 use crate::library::Library;
 use crate::routing::Trace;
@@ -29,6 +29,16 @@ pub enum Message {
     Clustering {
         ticket: u64,
         result: Result<(Arc<Similarity>, Arc<Clustering>), String>,
+    },
+    /// Answer to `Effect::Sweep`.
+    Sweep {
+        ticket: u64,
+        result: Result<Arc<Sweep>, String>,
+    },
+    /// Answer to `Effect::Pair`: the modules that both have.
+    Pair {
+        ticket: u64,
+        result: Result<Arc<Vec<PairModule>>, String>,
     },
     /// How far a similarity, clustering or sweep has come; no unit, `total` may be 0.
     Progress {
@@ -72,6 +82,17 @@ pub struct DataSummary {
     pub validation: usize,
     /// Task name, untrusted.
     pub task: String,
+}
+
+/// How good a clustering each number of clusters gives, and a map of the experts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sweep {
+    /// Names in the order of `map`.
+    pub experts: Vec<String>,
+    /// k, inertia and mean silhouette, by rising k; empty when no sweep was asked for (`max_k` < 2).
+    pub ks: Vec<(usize, f64, Option<f64>)>,
+    /// Each expert's place in the plane that keeps most of the similarities; no unit.
+    pub map: Vec<(f32, f32)>,
 }
 
 /// The base model and the routed experts, as the interface knows them.

@@ -32,7 +32,7 @@ pub use form::FormKind;
 pub use input::Input;
 pub use keymap::Binding;
 pub use list::List;
-pub use message::{DataSummary, EngineMessage, EngineState, Message, Sender};
+pub use message::{DataSummary, EngineMessage, EngineState, Message, Sender, Sweep};
 pub use runtime::{TuiOptions, run};
 pub use screen::{Screen, Shared, Tab};
 pub use theme::{Depth, Theme};

@@ -1,0 +1,325 @@
+//! Drawing of the Similarity tab.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Wrap};
+
+use super::{Request, Shown, SimilarityScreen};
+use crate::analysis::Metric;
+use crate::text::printable;
+use crate::tui::heatmap::Heatmap;
+use crate::tui::{Shared, Theme, fit, plural};
+
+/// Widths from which the side panel is drawn, and its own.
+const WIDE: u16 = 104;
+const PANEL: u16 = 36;
+
+/// As people call it.
+pub fn metric_name(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Mbc => "MBC",
+        Metric::Flat => "flat A, B cosine",
+        Metric::Delta => "ΔW cosine",
+    }
+}
+
+/// One row of an area, cut to it.
+pub fn row(area: Rect, at: u16) -> Rect {
+    Rect { y: area.y.saturating_add(at), height: u16::from(at < area.height), ..area }
+}
+
+/// `area` without its first `rows` rows.
+pub fn below(area: Rect, rows: u16) -> Rect {
+    let rows = rows.min(area.height);
+    Rect { y: area.y + rows, height: area.height - rows, ..area }
+}
+
+/// The line that says what is being computed and how far it is.
+pub fn progress(what: &str, done: usize, total: usize, tick: u64, theme: &Theme) -> Line<'static> {
+    let far = if total > 0 { format!(" {}/{total}", done.min(total)) } else { String::new() };
+    Line::styled(format!("{} {what}{far}", fit::spinner(tick)), theme.accent())
+}
+
+/// A text of several lines in the middle of nothing.
+pub fn message(frame: &mut Frame, area: Rect, text: &str, style: Style) {
+    frame.render_widget(Paragraph::new(text.to_string()).style(style).wrap(Wrap { trim: true }), area);
+}
+
+impl SimilarityScreen {
+    pub(super) fn draw(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
+        if area.is_empty() {
+            return;
+        }
+        frame.render_widget(self.header(shared, theme), row(area, 0));
+        let mut used = 1;
+        let notes = [self.error_line(theme), self.note_line(theme)];
+        for line in notes.into_iter().flatten() {
+            if used + 3 < area.height || area.height < 4 {
+                frame.render_widget(line, row(area, used));
+                used += 1;
+            }
+        }
+        let body = below(area, used + u16::from(area.height >= 16));
+        match &self.shown {
+            Some(shown) => self.draw_map(shown, frame, body, theme),
+            None => self.draw_nothing(frame, body, shared, theme),
+        }
+    }
+
+    fn header(&self, shared: &Shared, theme: &Theme) -> Line<'static> {
+        let dim = theme.dim();
+        let mut spans = Vec::new();
+        if let Some(shown) = &self.shown {
+            let similarity = &shown.similarity;
+            spans.push(Span::styled(metric_name(similarity.metric), theme.accent()));
+            if similarity.metric == Metric::Mbc {
+                spans.push(Span::styled(format!(" · sparsity {:.2}", similarity.sparsity), dim));
+            }
+            let experts = plural(similarity.len(), "expert");
+            spans.push(Span::styled(format!(" · {experts} · {}", shown.arrangement.title), dim));
+            if self.map.is_zoomed() {
+                spans.push(Span::styled(" · zoomed", dim));
+            }
+        } else {
+            spans.push(Span::styled(metric_name(self.metric), theme.accent()));
+        }
+        if let Some(Request { metric, done, total, .. }) = &self.request {
+            spans.push(Span::raw("   "));
+            let what = format!("computing {}", metric_name(*metric));
+            spans.extend(progress(&what, *done, *total, shared.tick, theme).spans.into_iter().map(
+                |mut span| {
+                    span.style = theme.accent();
+                    span
+                },
+            ));
+        }
+        Line::from(spans)
+    }
+
+    fn error_line(&self, theme: &Theme) -> Option<Line<'static>> {
+        let error = self.error.as_ref()?;
+        let shown = if self.shown.is_some() { " (shown: the last result)" } else { "" };
+        Some(Line::styled(format!("✗ {error}{shown}"), theme.error()))
+    }
+
+    /// Warnings and skipped experts: the first of them, and how many more.
+    fn note_line(&self, theme: &Theme) -> Option<Line<'static>> {
+        let similarity = &self.shown.as_ref()?.similarity;
+        let skipped = similarity.skipped.first().map(|(name, reason)| {
+            let others = similarity.skipped.len() - 1;
+            let others = if others > 0 { format!(" (and {others} more)") } else { String::new() };
+            format!("left out{others}: {}: {}", printable(name), printable(reason))
+        });
+        let notes: Vec<String> = similarity
+            .warnings
+            .iter()
+            .map(|warning| printable(warning).into_owned())
+            .chain(skipped)
+            .collect();
+        let first = notes.first()?;
+        let more = if notes.len() > 1 { format!("  (+{})", notes.len() - 1) } else { String::new() };
+        Some(Line::styled(format!("!{more} {first}"), theme.warning()))
+    }
+
+    fn draw_nothing(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
+        let text = if shared.library.is_none() {
+            match &shared.library_error {
+                Some(_) => "The library could not be read.".to_string(),
+                None => format!("{} reading the library", fit::spinner(shared.tick)),
+            }
+        } else if let Some(problem) = self.roster.problem() {
+            problem
+        } else if let Some(question) = self.roster.question().filter(|_| !self.agreed) {
+            question
+        } else if self.error.is_some() {
+            "Nothing to show with this metric: m tries another.".into()
+        } else {
+            return;
+        };
+        message(frame, area, &text, theme.dim());
+    }
+
+    fn draw_map(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
+        let panel = area.width >= WIDE && area.height >= 10;
+        let width = if panel { area.width - PANEL - 2 } else { area.width };
+        let n = shown.similarity.len();
+        let digits = n.to_string().len();
+        let labels = &shown.arrangement.labels;
+        let label = |at: usize| {
+            format!("{:>digits$} {}", at + 1, labels.get(at).map(String::as_str).unwrap_or_default())
+        };
+        let tick = |at: usize| (at + 1).to_string();
+        let (range, note) = match shown.range {
+            Some(range) if self.autoscale => (range, "range of pairs"),
+            None if self.autoscale => ((0.0, 1.0), "no values"),
+            _ => ((-1.0, 1.0), "full range"),
+        };
+        let map = Heatmap {
+            values: &shown.similarity.matrix,
+            stride: n,
+            row_order: &shown.arrangement.order,
+            column_order: &shown.arrangement.order,
+            version: shown.version,
+            range,
+            skip_diagonal: true,
+            row_label: &label,
+            label_width: digits + 1 + shown.arrangement.label_width,
+            row_tick: &tick,
+            column_tick: &tick,
+            first_tick: 1,
+            groups: &shown.arrangement.groups,
+            note,
+            readout: self.readout(shown, width, theme),
+        };
+        map.render(Rect { width, ..area }, frame.buffer_mut(), &self.map, theme);
+        if panel {
+            let at = Rect { x: area.x + width + 2, width: PANEL, ..area };
+            self.draw_panel(shown, frame, at, theme);
+        }
+    }
+
+    /// `A 12 name × B 40 name  0.8312`
+    fn readout(&self, shown: &Shown, width: u16, theme: &Theme) -> Line<'static> {
+        let (row, column) = self.map.cursor();
+        let Arranged { order, labels } = Arranged::of(shown);
+        let (Some(&a), Some(&b)) = (order.get(row), order.get(column)) else { return Line::default() };
+        let value = shown.similarity.matrix.get(a * shown.similarity.len() + b).copied().unwrap_or(f32::NAN);
+        let value = if value.is_nan() { "missing".to_string() } else { format!("{value:.4}") };
+        let room = usize::from(width).saturating_sub(value.len() + 8);
+        let label = |at: usize, room: usize| fit::truncate_middle(&labels[at], room);
+        let mut spans = vec![Span::styled(format!("{value}  "), theme.accent())];
+        spans.extend(self.mark(shown, row, theme));
+        if row == column {
+            spans.push(Span::raw(label(row, room)));
+            spans.push(Span::styled(" with itself", theme.dim()));
+        } else {
+            let half = room / 2;
+            let first = label(row, half.max(room.saturating_sub(fit::width(&labels[column]))));
+            let left = room.saturating_sub(fit::width(&first));
+            spans.push(Span::raw(first));
+            spans.push(Span::styled(" × ", theme.dim()));
+            spans.extend(self.mark(shown, column, theme));
+            spans.push(Span::raw(label(column, left)));
+        }
+        Line::from(spans)
+    }
+
+    /// The letter of a position's group, if there are groups.
+    fn mark(&self, shown: &Shown, at: usize, theme: &Theme) -> Option<Span<'static>> {
+        let group = *shown.arrangement.groups.get(at)?;
+        Some(Span::styled(format!("{} ", theme.mark(group)), theme.category(group)))
+    }
+
+    /// Beside the picture: the row's expert and what is nearest to and farthest from it.
+    fn draw_panel(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
+        let (row, _) = self.map.cursor();
+        let Arranged { order, labels } = Arranged::of(shown);
+        let Some(&expert) = order.get(row) else { return };
+        let width = usize::from(area.width);
+        let n = shown.similarity.len();
+        let mut others: Vec<(f32, usize)> = order
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != row)
+            .filter_map(|(at, &other)| Some((*shown.similarity.matrix.get(expert * n + other)?, at)))
+            .filter(|(value, _)| !value.is_nan())
+            .collect();
+        let mut lines = vec![Line::from(vec![
+            Span::raw(" ".repeat(0)),
+            Span::styled(fit::truncate_middle(&labels[row], width), theme.accent()),
+        ])];
+        let group = shown.arrangement.groups.get(row).copied();
+        if let Some(group) = group {
+            let name = shown.arrangement.names.get(group).map(String::as_str).unwrap_or_default();
+            let mut spans: Vec<Span> = self.mark(shown, row, theme).into_iter().collect();
+            spans.push(Span::styled(fit::truncate(name, width.saturating_sub(2)), theme.dim()));
+            lines.push(Line::from(spans));
+        }
+        lines.push(Line::default());
+        if let Some(mean) = mean(others.iter().map(|(value, _)| *value)) {
+            lines.push(fact("mean over all", mean, theme));
+        }
+        if let Some(own) = group {
+            let inside = |at: &usize| shown.arrangement.groups.get(*at) == Some(&own);
+            let within = mean(others.iter().filter(|(_, at)| inside(at)).map(|(value, _)| *value));
+            let outside = mean(others.iter().filter(|(_, at)| !inside(at)).map(|(value, _)| *value));
+            lines.extend(within.map(|mean| fact("mean within group", mean, theme)));
+            lines.extend(outside.map(|mean| fact("mean outside", mean, theme)));
+        }
+        lines.push(Line::default());
+        let histogram = shown.histogram.len() + 2 <= width && area.height >= 30;
+        let room = usize::from(area.height).saturating_sub(lines.len() + if histogram { 8 } else { 0 });
+        let far = if room >= 12 { (room / 3).min(6) } else { 0 };
+        let near = room.saturating_sub(1 + if far > 0 { far + 2 } else { 0 }).min(12).min(others.len());
+        others.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let entry = |&(value, at): &(f32, usize)| {
+            let mut spans = vec![Span::raw(format!("{value:>6.3} "))];
+            spans.extend(self.mark(shown, at, theme));
+            spans.push(Span::raw(fit::truncate_middle(&labels[at], width.saturating_sub(9))));
+            Line::from(spans)
+        };
+        if near > 0 {
+            lines.push(Line::styled("Nearest", theme.header()));
+            lines.extend(others.iter().take(near).map(entry));
+        }
+        if far > 0 && others.len() > near {
+            lines.push(Line::default());
+            lines.push(Line::styled("Farthest", theme.header()));
+            lines.extend(others.iter().rev().take(far.min(others.len() - near)).map(entry));
+        }
+        let used = lines.len() as u16;
+        frame.render_widget(Paragraph::new(lines), area);
+        if histogram && area.height >= used + 8 {
+            self.draw_histogram(shown, frame, Rect { y: area.y + area.height - 7, height: 7, ..area }, theme);
+        }
+    }
+
+    fn draw_histogram(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
+        let Some((low, high)) = shown.range else { return };
+        frame.render_widget(Line::styled("All pairs", theme.header()), row(area, 0));
+        bars(frame, Rect { height: 5, ..row(area, 1) }, &shown.histogram, theme);
+        let ends = shown.histogram.len().saturating_sub(5);
+        frame.render_widget(Line::styled(format!("{low:<5.2}{high:>ends$.2}"), theme.dim()), row(area, 6));
+    }
+}
+
+/// One column per count, as high as its share of the largest, in eighths of a row.
+fn bars(frame: &mut Frame, area: Rect, counts: &[u64], theme: &Theme) {
+    const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let steps = u64::from(area.height) * 8;
+    for (x, &count) in (0..area.width).zip(counts) {
+        // What occurs at all is seen.
+        let height = (count * steps / most).max(u64::from(count > 0));
+        for line in 0..area.height {
+            let base = u64::from(area.height - 1 - line) * 8;
+            let part = height.saturating_sub(base).min(8) as usize;
+            if let Some(cell) = frame.buffer_mut().cell_mut((area.x + x, area.y + line)) {
+                cell.set_symbol(EIGHTHS[part]).set_style(theme.dim());
+            }
+        }
+    }
+}
+
+/// A borrowed view of what stands where.
+struct Arranged<'a> {
+    order: &'a [usize],
+    labels: &'a [String],
+}
+
+impl<'a> Arranged<'a> {
+    fn of(shown: &'a Shown) -> Self {
+        Self { order: &shown.arrangement.order, labels: &shown.arrangement.labels }
+    }
+}
+
+fn mean(values: impl Iterator<Item = f32>) -> Option<f64> {
+    let (sum, count) = values.fold((0.0, 0u32), |(sum, count), value| (sum + f64::from(value), count + 1));
+    (count > 0).then(|| sum / f64::from(count))
+}
+
+fn fact(name: &'static str, value: f64, theme: &Theme) -> Line<'static> {
+    Line::from(vec![Span::styled(format!("{name:<18}"), theme.dim()), Span::raw(format!("{value:>6.3}"))])
+}
