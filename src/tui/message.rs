@@ -146,6 +146,8 @@ pub enum EngineMessage {
         ticket: u64,
         error: String,
     },
+    /// Prompts from the tasks that the loaded experts were trained on, untrusted.
+    Examples(Vec<String>),
 }
 
 /// Where threads outside the interface put their answers. Cheap to clone; never blocks.

@@ -279,6 +279,35 @@ impl Theme {
         fit(CATEGORICAL[i % CATEGORICAL.len()].map(|c| (f32::from(c) * part) as u8), self.depth)
     }
 
+    /// A cell filled with the colour of the `i`-th category, the fuller the greater `strength` (0..=1), with
+    /// text that can be read on it. Without gradients, strength is bold, plain or dim.
+    pub fn category_cell(&self, i: usize, strength: f32) -> Style {
+        match self.depth {
+            Depth::True | Depth::Indexed => {
+                let part = if strength.is_finite() { strength.clamp(0.0, 1.0) } else { 0.0 };
+                // Dark text from where the fill is bright enough for it.
+                let text = if part > 0.55 { [12, 14, 18] } else { [228, 232, 240] };
+                Style::new().bg(self.categorical_faded(i, part)).fg(fit(text, self.depth))
+            }
+            _ if strength > 0.7 => self.category_text(i).add_modifier(Modifier::BOLD),
+            _ if strength < 0.2 => self.category_text(i).add_modifier(Modifier::DIM),
+            _ => self.category_text(i),
+        }
+    }
+
+    /// Text or bars in the colour of the `i`-th category.
+    pub fn category_text(&self, i: usize) -> Style {
+        if self.has_color() { Style::new().fg(self.categorical(i)) } else { Style::new() }
+    }
+
+    /// The `i`-th category where it should recede: text in its faded colour.
+    pub fn category_faint(&self, i: usize) -> Style {
+        match self.depth {
+            Depth::True | Depth::Indexed => Style::new().fg(self.categorical_faded(i, 0.35)),
+            _ => self.category_text(i).add_modifier(Modifier::DIM),
+        }
+    }
+
     /// How many different [`Self::categorical`] colours there are (at least 12, without colour 1).
     pub fn categories(&self) -> usize {
         self.categorical.len().max(1)

@@ -1,0 +1,117 @@
+//! Small brushes: text clipped to an area, rules, bars.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::text::printable;
+use crate::tui::Theme;
+use crate::tui::fit::{truncate, width};
+
+/// Writes `text` at a position relative to `area`, clipped to it; returns the cells used.
+pub fn put(buf: &mut Buffer, area: Rect, x: u16, y: u16, text: &str, style: Style) -> u16 {
+    let area = area.intersection(buf.area);
+    if x >= area.width || y >= area.height {
+        return 0;
+    }
+    let room = usize::from(area.width - x);
+    let (end, _) = buf.set_stringn(area.x + x, area.y + y, text, room, style);
+    end - (area.x + x)
+}
+
+/// Restyles cells relative to `area`, clipped to it.
+pub fn tint(buf: &mut Buffer, area: Rect, x: u16, y: u16, cells: u16, style: Style) {
+    let wanted = Rect::new(area.x.saturating_add(x), area.y.saturating_add(y), cells, 1);
+    buf.set_style(wanted.intersection(area).intersection(buf.area), style);
+}
+
+/// A heading with a line behind it: `weights ─────`.
+pub fn heading(buf: &mut Buffer, area: Rect, y: u16, title: &str, note: &str, theme: &Theme) {
+    let room = usize::from(area.width);
+    let title = truncate(title, room);
+    let mut x = put(buf, area, 0, y, &title, theme.header());
+    let left = room.saturating_sub(usize::from(x) + 2);
+    let note = if left >= width(note) { note } else { "" };
+    if !note.is_empty() {
+        x += 1;
+        x += put(buf, area, x, y, note, theme.dim());
+    }
+    if usize::from(x) + 2 <= room {
+        put(buf, area, x + 1, y, &"─".repeat(room - usize::from(x) - 1), theme.border());
+    }
+}
+
+/// A bar of `part` in 0..=1 over `cells`, in eighths of a cell.
+pub fn bar(part: f64, cells: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let part = if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.0 };
+    let eighths = (part * cells as f64 * 8.0).round() as usize;
+    let mut bar = "█".repeat(eighths / 8);
+    bar.push_str(EIGHTHS[eighths % 8]);
+    bar
+}
+
+/// One cell whose height says `part` in 0..=1; blank only for nothing at all.
+pub fn column(part: f32) -> &'static str {
+    const COLUMNS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+    if part.is_nan() || part <= 0.0 {
+        return " ";
+    }
+    COLUMNS[((part.min(1.0) * 8.0).ceil() as usize).clamp(1, 8) - 1]
+}
+
+/// A token as it can be read in a line: blanks and line breaks get signs, the rest is made printable.
+pub fn token_text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            ' ' => out.push('·'),
+            '\n' => out.push('⏎'),
+            '\t' => out.push('⇥'),
+            c => out.push_str(&printable(c.encode_utf8(&mut [0; 4]))),
+        }
+    }
+    if out.is_empty() { "∅".into() } else { out }
+}
+
+/// The first visible index so that `cursor` is in view with what surrounds it, of `count` with room for
+/// `room`.
+pub fn scroll(cursor: usize, count: usize, room: usize) -> usize {
+    cursor.saturating_sub(room / 2).min(count.saturating_sub(room))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_have_the_length_of_their_part() {
+        assert_eq!(bar(0.5, 4), "██");
+        assert_eq!(bar(1.0, 3), "███");
+        assert_eq!(bar(0.06, 2), "▏");
+        assert_eq!(bar(f64::NAN, 3), "");
+        assert_eq!(bar(9.0, 2), "██");
+        assert_eq!([column(0.0), column(0.001), column(0.5), column(1.0)], [" ", "▁", "▄", "█"]);
+    }
+
+    #[test]
+    fn tokens_show_blanks_and_nothing_that_a_terminal_obeys() {
+        assert_eq!(token_text(" the"), "·the");
+        assert_eq!(token_text("\n\t"), "⏎⇥");
+        assert_eq!(token_text("\x1b[2J"), "\\u{1b}[2J");
+        assert_eq!(token_text(""), "∅");
+    }
+
+    #[test]
+    fn scrolling_keeps_the_cursor_in_view() {
+        for count in 0..20 {
+            for room in 1..10 {
+                for cursor in 0..count {
+                    let first = scroll(cursor, count, room);
+                    assert!(first <= cursor && cursor < first + room);
+                    assert!(first == 0 || first + room <= count, "no blank rows at the end");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The prompt box: a few lines of text that a person edits.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::style::{Modifier, Style};
+use ratatui_textarea::{CursorMove, TextArea, WrapMode};
+use unicode_width::UnicodeWidthStr;
+
+use crate::text::printable;
+
+/// More than any context holds; keeps a mistaken paste from freezing the editor.
+const MAX_CHARS: usize = 64 * 1024;
+
+/// What a key did to the box.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// The text is another now.
+    Changed,
+    /// Only the cursor moved, or nothing happened.
+    Kept,
+    /// Enter: the text is to be continued by the model.
+    Submit,
+    /// Esc.
+    Leave,
+    /// Tab, Ctrl-N (forward) or Ctrl-P (back): another example.
+    Example { forward: bool },
+    /// Not a key for a text box.
+    Ignored,
+}
+
+/// Editor state.
+#[derive(Clone, Debug)]
+pub struct PromptBox {
+    area: TextArea<'static>,
+    /// Number of characters, kept so that the limit costs nothing per key.
+    chars: usize,
+}
+
+impl Default for PromptBox {
+    fn default() -> Self {
+        Self::with_text("")
+    }
+}
+
+impl PromptBox {
+    fn with_text(text: &str) -> Self {
+        let mut area = TextArea::new(text.split('\n').map(String::from).collect());
+        area.set_wrap_mode(WrapMode::WordOrGlyph);
+        area.set_cursor_line_style(Style::new());
+        area.set_max_histories(100);
+        area.move_cursor(CursorMove::Bottom);
+        area.move_cursor(CursorMove::End);
+        let mut prompt = Self { area, chars: text.chars().count() };
+        prompt.set_focus(false);
+        prompt
+    }
+
+    /// The text, lines joined by `\n`.
+    pub fn text(&self) -> String {
+        self.area.lines().join("\n")
+    }
+
+    /// Whether there is nothing to route.
+    pub fn is_blank(&self) -> bool {
+        self.area.lines().iter().all(|line| line.trim().is_empty())
+    }
+
+    /// Replaces the text and puts the cursor at its end.
+    pub fn set_text(&mut self, text: &str, focus: bool) {
+        *self = Self::with_text(&clean(text).0);
+        self.set_focus(focus);
+    }
+
+    /// Shows the cursor or hides it.
+    pub fn set_focus(&mut self, focus: bool) {
+        let modifier = if focus { Modifier::REVERSED } else { Modifier::empty() };
+        self.area.set_cursor_style(Style::new().add_modifier(modifier));
+    }
+
+    /// A key that belongs to the box.
+    pub fn on_key(&mut self, key: KeyEvent) -> Edit {
+        let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
+        let alt = key.modifiers.contains(KeyModifiers::ALT);
+        let shift = key.modifiers.contains(KeyModifiers::SHIFT);
+        match key.code {
+            KeyCode::Esc => Edit::Leave,
+            KeyCode::Enter if alt || shift || ctrl => self.newline(),
+            KeyCode::Char('j') if ctrl => self.newline(),
+            KeyCode::Enter => Edit::Submit,
+            KeyCode::Tab => Edit::Example { forward: true },
+            KeyCode::BackTab => Edit::Example { forward: false },
+            KeyCode::Char('n') if ctrl => Edit::Example { forward: true },
+            KeyCode::Char('p') if ctrl => Edit::Example { forward: false },
+            // As shells do; the editor's own meaning would be undo, which is Ctrl-Z elsewhere.
+            KeyCode::Char('u') if ctrl => self.after(|area| area.delete_line_by_head()),
+            KeyCode::Char('z') if ctrl => Edit::Ignored,
+            KeyCode::Char('c' | 'm') if ctrl => Edit::Ignored,
+            KeyCode::Char(c) if !ctrl && !alt => self.insert(c.encode_utf8(&mut [0; 4])).0,
+            KeyCode::F(_) => Edit::Ignored,
+            _ => self.after(|area| area.input(key)),
+        }
+    }
+
+    /// Inserts pasted text at the cursor. Also says how many characters were left out because they are
+    /// invisible (control and direction marks) or beyond what the box holds.
+    pub fn insert(&mut self, text: &str) -> (Edit, usize) {
+        let (mut text, mut dropped) = clean(text);
+        let room = MAX_CHARS.saturating_sub(self.chars);
+        if let Some((end, _)) = text.char_indices().nth(room) {
+            dropped += text[end..].chars().count();
+            text.truncate(end);
+        }
+        (self.after(|area| !text.is_empty() && area.insert_str(&text)), dropped)
+    }
+
+    fn newline(&mut self) -> Edit {
+        self.insert("\n").0
+    }
+
+    fn after(&mut self, change: impl FnOnce(&mut TextArea<'static>) -> bool) -> Edit {
+        if !change(&mut self.area) {
+            return Edit::Kept;
+        }
+        let lines = self.area.lines();
+        self.chars = lines.len().saturating_sub(1) + lines.iter().map(|l| l.chars().count()).sum::<usize>();
+        Edit::Changed
+    }
+
+    /// About how many rows the text takes at a width; wrapping at words may need one more.
+    pub fn rows(&self, width: u16) -> usize {
+        let width = usize::from(width.max(1));
+        // The cursor needs a cell behind the last character.
+        self.area.lines().iter().map(|line| line.width() / width + 1).sum()
+    }
+
+    /// The widget; it scrolls so that the cursor is visible.
+    pub fn widget(&self) -> &TextArea<'static> {
+        &self.area
+    }
+}
+
+/// Text without what a terminal would obey or hide, and the number of characters left out. Tabs become
+/// blanks, line breaks of all systems `\n`.
+fn clean(text: &str) -> (String, usize) {
+    let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\t', "    ");
+    let mut out = String::with_capacity(text.len());
+    let mut dropped = 0;
+    let mut buffer = [0; 4];
+    for c in text.chars() {
+        let shown =
+            c == '\n' || matches!(printable(c.encode_utf8(&mut buffer)), std::borrow::Cow::Borrowed(_));
+        if shown { out.push(c) } else { dropped += 1 }
+    }
+    (out, dropped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn press(prompt: &mut PromptBox, code: KeyCode, modifiers: KeyModifiers) -> Edit {
+        prompt.on_key(KeyEvent::new(code, modifiers))
+    }
+
+    #[test]
+    fn types_wide_characters_and_line_breaks() {
+        let mut prompt = PromptBox::default();
+        assert!(prompt.is_blank());
+        for c in "日本 é".chars() {
+            assert_eq!(press(&mut prompt, KeyCode::Char(c), KeyModifiers::NONE), Edit::Changed);
+        }
+        assert_eq!(press(&mut prompt, KeyCode::Enter, KeyModifiers::ALT), Edit::Changed);
+        assert_eq!(press(&mut prompt, KeyCode::Char('j'), KeyModifiers::CONTROL), Edit::Changed);
+        press(&mut prompt, KeyCode::Char('X'), KeyModifiers::SHIFT);
+        assert_eq!(prompt.text(), "日本 é\n\nX");
+        assert_eq!(prompt.rows(40), 3);
+        assert_eq!(press(&mut prompt, KeyCode::Backspace, KeyModifiers::NONE), Edit::Changed);
+        assert_eq!(press(&mut prompt, KeyCode::Left, KeyModifiers::NONE), Edit::Kept);
+        assert_eq!(press(&mut prompt, KeyCode::Enter, KeyModifiers::NONE), Edit::Submit);
+        assert_eq!(press(&mut prompt, KeyCode::Esc, KeyModifiers::NONE), Edit::Leave);
+        assert_eq!(press(&mut prompt, KeyCode::Char('c'), KeyModifiers::CONTROL), Edit::Ignored);
+    }
+
+    #[test]
+    fn pastes_lose_what_a_terminal_would_obey() {
+        let mut prompt = PromptBox::default();
+        let (edit, dropped) = prompt.insert("a\x1b[2Jb\r\nc\td\u{202e}e");
+        assert_eq!((edit, dropped), (Edit::Changed, 2));
+        assert_eq!(prompt.text(), "a[2Jb\nc    de");
+        assert_eq!(prompt.insert("\x07"), (Edit::Kept, 1));
+    }
+
+    #[test]
+    fn a_huge_paste_is_cut() {
+        let mut prompt = PromptBox::default();
+        let (_, dropped) = prompt.insert(&"é".repeat(MAX_CHARS + 5));
+        assert_eq!(dropped, 5);
+        assert_eq!(prompt.insert("x"), (Edit::Kept, 1));
+        press(&mut prompt, KeyCode::Backspace, KeyModifiers::NONE);
+        assert_eq!(prompt.insert("x"), (Edit::Changed, 0));
+    }
+
+    #[test]
+    fn control_u_clears_to_the_head_of_the_line() {
+        let mut prompt = PromptBox::default();
+        prompt.set_text("one\ntwo", true);
+        press(&mut prompt, KeyCode::Char('u'), KeyModifiers::CONTROL);
+        assert_eq!(prompt.text(), "one\n");
+    }
+}

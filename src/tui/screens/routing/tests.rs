@@ -1,0 +1,411 @@
+use std::sync::Arc;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use proptest::prelude::*;
+
+use super::RoutingScreen;
+use super::testing::{PROMPT, Synthetic};
+use crate::library::{AdapterConfig, Expert, Library, Manifest, Status};
+use crate::routing::{RouterKind, Trace};
+use crate::tui::testing::{buffer, code, ctrl, key, render};
+use crate::tui::{Depth, Effect, EngineMessage, EngineState, Message, Screen, Shared};
+
+const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 60)];
+
+fn library(names: &[String]) -> Library {
+    let expert = |name: &String| Expert {
+        name: name.clone(),
+        path: name.into(),
+        status: Status::Ok,
+        reason: None,
+        config: AdapterConfig::default(),
+        modules: Vec::new(),
+        dtype: "f16".into(),
+        parameters: 0,
+        bytes: 0,
+        modified: None,
+        provenance: None,
+        warnings: Vec::new(),
+    };
+    Library {
+        root: "library".into(),
+        manifest: Manifest::default(),
+        experts: names.iter().map(expert).collect(),
+        warnings: Vec::new(),
+    }
+}
+
+fn ready() -> EngineState {
+    EngineState::Ready { label: "SmolLM2-135M-Instruct, f32, cpu".into(), skipped: Vec::new() }
+}
+
+fn shared(state: EngineState) -> Shared {
+    let library = library(&Synthetic::default().experts());
+    Shared { library: Some(Arc::new(library)), engine: state, ..Shared::default() }
+}
+
+fn ticket(effects: &[Effect]) -> u64 {
+    match effects {
+        [Effect::Route { ticket, .. } | Effect::Generate { ticket, .. }] => *ticket,
+        other => panic!("not one request: {other:?}"),
+    }
+}
+
+fn press(screen: &mut RoutingScreen, shared: &Shared, key: KeyEvent) -> Vec<Effect> {
+    screen.on_key(key, shared).expect("the key has a use")
+}
+
+/// Types `text` into the box and returns the last request's ticket.
+fn write(screen: &mut RoutingScreen, shared: &Shared, text: &str) -> u64 {
+    press(screen, shared, key('i'));
+    let effects = screen.on_paste(text, shared);
+    press(screen, shared, code(KeyCode::Esc));
+    ticket(&effects)
+}
+
+fn answer(screen: &mut RoutingScreen, shared: &Shared, ticket: u64, trace: Trace, generating: bool) {
+    let trace = Arc::new(trace);
+    let message = EngineMessage::Trace { ticket, trace, generating, milliseconds: 34.2 };
+    screen.on_message(&Message::Engine(message), shared);
+}
+
+fn text(screen: &mut RoutingScreen, shared: &Shared, ticket: u64, text: &str, done: bool) {
+    let message = EngineMessage::Text { ticket, text: text.into(), done };
+    screen.on_message(&Message::Engine(message), shared);
+}
+
+/// A routed prompt with some generated tokens, the cursor on `kilometers`.
+fn routed() -> (RoutingScreen, Shared) {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    write(&mut screen, &shared, "Convert 12 kilometers into 日本 meters.");
+    let generated = ticket(&press(&mut screen, &shared, key('g')));
+    answer(&mut screen, &shared, generated, Synthetic::default().trace(&PROMPT), false);
+    text(&mut screen, &shared, generated, "12000 meters", true);
+    for _ in 0..8 {
+        press(&mut screen, &shared, code(KeyCode::Up));
+    }
+    (screen, shared)
+}
+
+#[test]
+fn a_routed_prompt_at_all_sizes() {
+    let (screen, shared) = routed();
+    for (width, height) in SIZES {
+        insta::assert_snapshot!(format!("routed_{width}x{height}"), render(&screen, &shared, width, height));
+    }
+}
+
+#[test]
+fn cells_are_coloured_by_their_expert() {
+    let (mut screen, shared) = routed();
+    press(&mut screen, &shared, key('['));
+    insta::assert_debug_snapshot!("routed_styles", buffer(&screen, &shared, 60, 20, Depth::True));
+    insta::assert_debug_snapshot!("routed_styles_plain", buffer(&screen, &shared, 60, 20, Depth::Plain));
+}
+
+#[test]
+fn zoomed_to_modules() {
+    let (mut screen, shared) = routed();
+    press(&mut screen, &shared, key('z'));
+    insta::assert_snapshot!(render(&screen, &shared, 160, 30));
+}
+
+#[test]
+fn before_the_first_prompt() {
+    for (width, height) in SIZES {
+        let screen = RoutingScreen::new();
+        let rendered = render(&screen, &shared(ready()), width, height);
+        insta::assert_snapshot!(format!("empty_{width}x{height}"), rendered);
+    }
+}
+
+#[test]
+fn every_state_of_the_engine_says_what_it_is() {
+    let states = [
+        ("unloaded", EngineState::Unloaded),
+        ("loading", EngineState::Loading { stage: "prototypes 7 of 12".into() }),
+        (
+            "fetching",
+            EngineState::Fetching {
+                source: "huggingface.co".into(),
+                done: 40_000_000,
+                total: Some(98_000_000),
+            },
+        ),
+        (
+            "missing",
+            EngineState::Missing {
+                what: "SmolLM2-135M-Instruct.Q4_1.gguf, 98 MB".into(),
+                error: Some("no source answered: is there a network?".into()),
+            },
+        ),
+        ("failed", EngineState::Failed { error: "base.gguf: ends in the middle of a tensor".into() }),
+        (
+            "skipped",
+            EngineState::Ready {
+                label: "SmolLM2".into(),
+                skipped: vec![("evil\x1b[2J".into(), "made for another base".into())],
+            },
+        ),
+    ];
+    for (name, state) in states {
+        let screen = RoutingScreen::new();
+        insta::assert_snapshot!(format!("engine_{name}"), render(&screen, &shared(state), 80, 20));
+    }
+}
+
+#[test]
+fn every_change_asks_anew_and_old_answers_are_dropped() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    press(&mut screen, &shared, key('i'));
+    assert!(screen.captures_text());
+    let first = ticket(&press(&mut screen, &shared, key('a')));
+    let second = ticket(&press(&mut screen, &shared, key('b')));
+    assert!(second > first);
+    assert!(screen.is_animating(&shared));
+    answer(&mut screen, &shared, first, Synthetic::default().trace(&PROMPT[..3]), false);
+    assert!(screen.shown.is_none(), "a stale answer is not shown");
+    answer(&mut screen, &shared, second, Synthetic::default().trace(&PROMPT[..5]), false);
+    assert_eq!(screen.shown.as_ref().map(|s| s.trace.tokens.len()), Some(5));
+    assert!(!screen.is_animating(&shared));
+    let third = press(&mut screen, &shared, key('c'));
+    assert!(matches!(&third[..], [Effect::Route { prompt, .. }] if prompt == "abc"));
+    assert!(screen.is_stale());
+    assert!(render(&screen, &shared, 80, 24).contains("updating"));
+}
+
+#[test]
+fn keys_that_move_ask_nothing_and_keys_that_route_do() {
+    let (mut screen, shared) = routed();
+    for c in "hjklmz[]".chars() {
+        assert_eq!(press(&mut screen, &shared, key(c)), [], "{c}");
+    }
+    for c in "rtTxXw<>".chars() {
+        let (mut screen, shared) = routed();
+        if c == 'X' {
+            press(&mut screen, &shared, key('x'));
+        }
+        let effects = press(&mut screen, &shared, key(c));
+        assert!(matches!(&effects[..], [Effect::Route { .. }]), "{c}: {effects:?}");
+    }
+    assert!(screen.on_key(key('Q'), &shared).is_none());
+}
+
+#[test]
+fn the_router_cycles_through_its_kinds() {
+    let (mut screen, shared) = routed();
+    let mut kinds = Vec::new();
+    for _ in 0..4 {
+        press(&mut screen, &shared, key('r'));
+        kinds.push(screen.router.kind.clone());
+    }
+    let [RouterKind::Uniform, RouterKind::Single(name), RouterKind::Base, RouterKind::Arrow] = &kinds[..]
+    else {
+        panic!("{kinds:?}")
+    };
+    assert!(Synthetic::default().experts().contains(name));
+}
+
+#[test]
+fn top_k_runs_from_one_to_all() {
+    let (mut screen, shared) = routed();
+    for _ in 0..5 {
+        press(&mut screen, &shared, key('<'));
+    }
+    assert_eq!(screen.router.top_k, 1);
+    for _ in 0..20 {
+        press(&mut screen, &shared, key('>'));
+    }
+    assert_eq!(screen.router.top_k, 0, "all");
+    press(&mut screen, &shared, key('<'));
+    assert_eq!(screen.router.top_k, 11);
+}
+
+#[test]
+fn a_muted_expert_stays_chosen_so_that_the_same_key_brings_it_back() {
+    let (mut screen, shared) = routed();
+    press(&mut screen, &shared, key('x'));
+    let muted = screen.router.muted.clone();
+    assert_eq!(muted.len(), 1);
+    assert!(render(&screen, &shared, 80, 24).contains("1 muted"));
+    press(&mut screen, &shared, key('x'));
+    assert!(screen.router.muted.is_empty());
+    for _ in 0..11 {
+        press(&mut screen, &shared, key('x'));
+        press(&mut screen, &shared, key(']'));
+    }
+    let last = press(&mut screen, &shared, key('x'));
+    assert!(matches!(&last[..], [Effect::Error(_)]), "somebody must stay: {last:?}");
+    assert_eq!(screen.router.muted.len(), 11);
+}
+
+#[test]
+fn generation_streams_and_stops() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    press(&mut screen, &shared, key('i'));
+    screen.on_paste("two\nlines", &shared);
+    let effects = press(&mut screen, &shared, code(KeyCode::Enter));
+    let [Effect::Generate { ticket, prompt, max_tokens, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(prompt, "two\nlines");
+    assert!(*max_tokens > 0);
+    answer(&mut screen, &shared, *ticket, Synthetic::default().trace(&PROMPT[..14]), true);
+    text(&mut screen, &shared, *ticket, "twelve\nthousand\x1b[2J", false);
+    assert!(screen.is_generating());
+    let shown = render(&screen, &shared, 80, 24);
+    assert!(shown.contains("generating") && shown.contains("thousand\\u{1b}[2J"), "{shown}");
+    // Esc stops first and leaves the box only then.
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), [Effect::StopEngine]);
+    assert!(screen.captures_text());
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), []);
+    assert!(!screen.captures_text());
+    // The engine's last words still belong to the request.
+    text(&mut screen, &shared, *ticket, "twelve thousand", true);
+    assert!(render(&screen, &shared, 80, 24).contains("twelve thousand"));
+}
+
+#[test]
+fn an_empty_prompt_stops_what_runs_and_clears_the_map() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    press(&mut screen, &shared, key('i'));
+    press(&mut screen, &shared, key('a'));
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Backspace)), [Effect::StopEngine]);
+    assert!(screen.shown.is_none() && !screen.is_animating(&shared));
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Enter)), [], "nothing to generate from");
+}
+
+#[test]
+fn failures_are_a_line_and_the_next_change_clears_them() {
+    let (mut screen, shared) = routed();
+    let ticket = ticket(&press(&mut screen, &shared, key('w')));
+    let error = "the prompt has 9000 tokens, the context 8192: shorten it".to_string();
+    screen.on_message(&Message::Engine(EngineMessage::Failed { ticket, error }), &shared);
+    assert!(render(&screen, &shared, 80, 24).contains("shorten it"));
+    press(&mut screen, &shared, key('w'));
+    assert!(!render(&screen, &shared, 80, 24).contains("shorten it"));
+}
+
+#[test]
+fn a_prompt_written_before_the_engine_is_ready_is_routed_then() {
+    let mut shared = shared(EngineState::Unloaded);
+    let mut screen = RoutingScreen::new();
+    assert_eq!(screen.on_show(&shared), [Effect::LoadEngine]);
+    press(&mut screen, &shared, key('i'));
+    assert_eq!(press(&mut screen, &shared, key('a')), []);
+    shared.engine = ready();
+    let effects = screen.on_message(&Message::Engine(EngineMessage::State(ready())), &shared);
+    assert!(matches!(&effects[..], [Effect::Route { prompt, .. }] if prompt == "a"));
+}
+
+#[test]
+fn a_missing_model_can_be_fetched_even_after_typing() {
+    let missing = EngineState::Missing { what: "a model".into(), error: None };
+    let shared = shared(missing.clone());
+    let mut screen = RoutingScreen::new();
+    press(&mut screen, &shared, key('i'));
+    screen.on_message(&Message::Engine(EngineMessage::State(missing)), &shared);
+    assert_eq!(press(&mut screen, &shared, key('f')), [Effect::FetchBase]);
+    assert_eq!(press(&mut screen, &shared, key('R')), [Effect::LoadEngine]);
+}
+
+#[test]
+fn examples_never_replace_what_a_person_wrote() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    screen.on_message(
+        &Message::Engine(EngineMessage::Examples(vec!["Plural of fox?".into(), "Sum 1 2".into()])),
+        &shared,
+    );
+    let effects = press(&mut screen, &shared, key('n'));
+    assert!(matches!(&effects[..], [Effect::Route { prompt, .. }] if prompt == "Plural of fox?"));
+    press(&mut screen, &shared, key('i'));
+    let effects = press(&mut screen, &shared, code(KeyCode::Tab));
+    assert!(matches!(&effects[..], [Effect::Route { prompt, .. }] if prompt == "Sum 1 2"));
+    press(&mut screen, &shared, key('!'));
+    assert!(screen.on_key(code(KeyCode::Tab), &shared).is_none(), "Tab is free to change tabs");
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    assert_eq!(press(&mut screen, &shared, ctrl('n')), []);
+    assert_eq!(screen.prompt.text(), "Sum 1 2!");
+}
+
+#[test]
+fn routers_without_a_choice_are_shown_as_what_they_are() {
+    let (mut screen, shared) = routed();
+    let next = ticket(&press(&mut screen, &shared, key('r')));
+    let uniform = Synthetic { width: 12, uniform: true, ..Synthetic::default() }.trace(&PROMPT);
+    answer(&mut screen, &shared, next, uniform, false);
+    let shown = render(&screen, &shared, 120, 40);
+    assert!(
+        shown.contains("same weight everywhere") && shown.contains("===") | shown.contains("= = ="),
+        "{shown}"
+    );
+    press(&mut screen, &shared, key('r'));
+    let next = ticket(&press(&mut screen, &shared, key('r')));
+    let base = Trace::new(Arc::default(), Arc::default(), 1);
+    answer(&mut screen, &shared, next, base, false);
+    assert!(render(&screen, &shared, 120, 40).contains("no experts"));
+}
+
+#[test]
+fn a_library_that_lost_an_expert_routes_without_it() {
+    let (mut screen, shared) = routed();
+    press(&mut screen, &shared, key('x'));
+    assert_eq!(screen.router.muted.len(), 1);
+    let smaller = library(&["sum".to_string(), "spam".to_string()]);
+    let shared = Shared { library: Some(Arc::new(smaller.clone())), ..shared };
+    let effects = screen.on_message(&Message::Library(Ok(Arc::new(smaller))), &shared);
+    assert!(screen.router.muted.is_empty());
+    assert!(matches!(&effects[..], [Effect::Route { .. }]));
+}
+
+fn any_key() -> impl Strategy<Value = KeyEvent> {
+    let codes = prop_oneof![
+        4 => any::<char>().prop_map(KeyCode::Char),
+        8 => proptest::sample::select("hjklmzrtTxXsw<>[]ginRf".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        6 => proptest::sample::select(vec![
+            KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Up, KeyCode::Down,
+            KeyCode::Left, KeyCode::Right, KeyCode::Home, KeyCode::End, KeyCode::PageUp, KeyCode::PageDown,
+            KeyCode::Backspace, KeyCode::Delete, KeyCode::F(3),
+        ]),
+    ];
+    (codes, proptest::sample::select(vec![0u8, 0, 0, 1, 2, 4]))
+        .prop_map(|(code, bits)| KeyEvent::new(code, KeyModifiers::from_bits_truncate(bits)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// Keys at any time, answers of any shape, any size: nothing panics.
+    #[test]
+    fn nothing_panics(
+        keys in proptest::collection::vec(any_key(), 0..40),
+        sizes in proptest::collection::vec((0u16..130, 0u16..45), 40),
+        tokens in 0usize..=PROMPT.len(),
+        experts in 0usize..30,
+        layers in 0usize..6,
+        start in 0usize..3,
+    ) {
+        let shared = shared(match start {
+            0 => ready(),
+            1 => EngineState::Missing { what: "m".into(), error: None },
+            _ => EngineState::Loading { stage: "s".into() },
+        });
+        let mut screen = RoutingScreen::new();
+        for (i, &key) in keys.iter().enumerate() {
+            screen.on_key(key, &shared);
+            if i % 3 == 0 {
+                let shape = Synthetic { experts, layers, width: 3, uniform: i % 2 == 0 };
+                let last = screen.ticket;
+                answer(&mut screen, &shared, last, shape.trace(&PROMPT[..tokens]), i % 2 == 0);
+                text(&mut screen, &shared, last, "日本\nx\x1b", i % 2 == 1);
+            }
+            let (width, height) = sizes[i];
+            render(&screen, &shared, width, height);
+            buffer(&screen, &shared, width, height, Depth::Plain);
+            screen.bindings(&shared);
+        }
+    }
+}
