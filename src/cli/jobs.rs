@@ -1,9 +1,21 @@
 //! `jobs`: what runs in the background.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 use super::output::Output;
+use super::table::{Align, Table};
+use crate::jobs::{JobDetail, JobState, JobSummary, Jobs};
+use crate::library::Library;
+use crate::text::printable;
 use crate::{Error, Result};
+
+/// How often a followed log is looked at.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+/// How long `cancel` waits for the worker's answer.
+const CANCEL_PATIENCE: Duration = Duration::from_secs(3);
 
 /// List, show, follow and cancel background jobs
 #[derive(Clone, Debug, clap::Args)]
@@ -17,14 +29,21 @@ pub struct JobsArgs {
 /// What to do with jobs; listing them when nothing is said.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum JobsAction {
-    /// List the jobs
+    /// List the jobs, newest first
     Ls,
-    /// Show one job
-    Show { id: String },
+    /// Show one job: progress, losses, result
+    Show {
+        /// The job's id, or how it begins
+        id: String,
+    },
     /// Ask a job to stop
-    Cancel { id: String },
+    Cancel {
+        /// The job's id, or how it begins
+        id: String,
+    },
     /// Print a job's log
     Log {
+        /// The job's id, or how it begins
         id: String,
         /// Go on until the job is over
         #[arg(long, short)]
@@ -33,6 +52,174 @@ pub enum JobsAction {
 }
 
 /// Runs the command.
-pub fn run(args: &JobsArgs, _output: &Output) -> Result<()> {
-    Err(Error::file(&args.library, "jobs are not part of this build"))
+pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
+    let jobs = Jobs::open(&Library::open(&args.library)?)?;
+    match &args.action {
+        None | Some(JobsAction::Ls) => list(&jobs, output),
+        Some(JobsAction::Show { id }) => show(&jobs, &jobs.resolve(id)?, output),
+        Some(JobsAction::Cancel { id }) => cancel(&jobs, &jobs.resolve(id)?, output),
+        Some(JobsAction::Log { id, follow }) => log(&jobs, &jobs.resolve(id)?, *follow, output),
+    }
+}
+
+fn list(jobs: &Jobs, output: &Output) -> Result<()> {
+    let list = jobs.list()?;
+    if output.is_json() {
+        return output.document(&json!({ "jobs": list }));
+    }
+    if list.is_empty() {
+        output.note("no jobs yet: start one in the Jobs tab, or with `lora-tui train … --background`");
+        return Ok(());
+    }
+    let columns = ["ID", "KIND", "NAME", "STATE", "STEP", "STARTED", "ERROR"];
+    let mut table =
+        Table::new(&columns.map(|name| (name, if name == "STEP" { Align::Right } else { Align::Left })));
+    for job in &list {
+        table.row([
+            job.id.as_str(),
+            &job.kind,
+            &job.name,
+            job.state.name(),
+            &steps(job),
+            job.started.as_deref().unwrap_or(""),
+            job.error.as_deref().unwrap_or(""),
+        ]);
+    }
+    output.text(&table.render())
+}
+
+fn steps(job: &JobSummary) -> String {
+    match (job.step, job.steps) {
+        (0, 0) => String::new(),
+        (step, 0) => step.to_string(),
+        (step, steps) => format!("{step}/{steps}"),
+    }
+}
+
+fn show(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
+    let detail = jobs.detail(id)?;
+    if output.is_json() {
+        let mut document = serde_json::to_value(&detail.summary).map_err(|e| Error::msg(e.to_string()))?;
+        document["stage"] = json!(detail.stage);
+        document["tokens_per_second"] = json!(detail.tokens_per_second);
+        document["eta_seconds"] = json!(detail.eta_seconds);
+        document["losses"] = json!(detail.losses);
+        document["validation"] = json!(detail.validation);
+        document["spec"] = json!(detail.spec);
+        document["result"] = jobs.outcome(id)?.unwrap_or_default();
+        return output.document(&document);
+    }
+    output.text(&describe(&detail))?;
+    if let Some(result) = jobs.outcome(id)? {
+        output.line("")?;
+        output.line(&printed(&result))?;
+    }
+    Ok(())
+}
+
+fn describe(detail: &JobDetail) -> String {
+    let summary = &detail.summary;
+    let mut table = Table::new(&[("JOB", Align::Left), (&summary.id, Align::Left)]);
+    let mut row = |name: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            table.row([name, &value]);
+        }
+    };
+    row("kind", Some(summary.kind.clone()));
+    row("name", Some(summary.name.clone()));
+    row("state", Some(summary.state.name().into()));
+    row("error", summary.error.clone());
+    row("started", summary.started.clone());
+    row("stage", detail.stage.clone().filter(|_| !summary.state.is_over()));
+    row("step", Some(steps(summary)));
+    let last = |curve: &[(usize, f64)]| curve.last().map(|(step, loss)| format!("{loss:.4} at step {step}"));
+    row("loss", last(&detail.losses));
+    row("validation loss", last(&detail.validation));
+    row("tokens/s", detail.tokens_per_second.map(|speed| format!("{speed:.0}")));
+    row("time left", detail.eta_seconds.and_then(time_left));
+    table.render()
+}
+
+/// Whole seconds as `1h 2m 3s`; nothing for times that make no sense.
+fn time_left(seconds: f64) -> Option<String> {
+    let time = Duration::try_from_secs_f64(seconds.round()).ok()?;
+    Some(humantime::format_duration(time).to_string())
+}
+
+/// A result, each key on a line; lists of experts are long.
+fn printed(result: &serde_json::Value) -> String {
+    let Some(object) = result.as_object() else { return printable(&result.to_string()).into_owned() };
+    let lines: Vec<String> =
+        object.iter().map(|(key, value)| printable(&format!("{key}: {value}")).into_owned()).collect();
+    lines.join("\n")
+}
+
+fn cancel(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
+    jobs.cancel(id)?;
+    let began = Instant::now();
+    let mut state = jobs.get(id)?.state;
+    while !state.is_over() && began.elapsed() < CANCEL_PATIENCE {
+        output.cancel().check()?;
+        std::thread::sleep(BETWEEN_LOOKS / 4);
+        state = jobs.get(id)?.state;
+    }
+    if output.is_json() {
+        return output.document(&json!({ "id": id, "state": state }));
+    }
+    output.line(&match state {
+        JobState::Cancelling => format!("{id} is cancelling: it stops after the step that it is in"),
+        state => format!("{id} is {}", state.name()),
+    })
+}
+
+fn log(jobs: &Jobs, id: &str, follow: bool, output: &Output) -> Result<()> {
+    let mut log = jobs.follow_log(id)?;
+    if output.is_json() {
+        if follow {
+            return Err(Error::usage("--follow prints lines, so it cannot go with --json"));
+        }
+        let mut lines = Vec::new();
+        log.rest(|line| lines.push(line))?;
+        return output.document(&json!({ "id": id, "log": lines }));
+    }
+    let cancel = output.cancel();
+    loop {
+        // The state before the lines: what is over has written its last line.
+        let over = !follow || jobs.get(id)?.state.is_over();
+        let mut printed = Ok(());
+        let mut print = |line: String| {
+            if printed.is_ok() {
+                printed = output.line(&printable(&line));
+            }
+        };
+        if over {
+            log.rest(&mut print)?
+        } else {
+            log.lines(&mut print)?
+        }
+        printed?;
+        if over {
+            return Ok(());
+        }
+        cancel.check()?;
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_make_no_sense_are_left_out() {
+        assert_eq!(time_left(3723.4).unwrap(), "1h 2m 3s");
+        assert!(time_left(-5.0).is_none() && time_left(f64::NAN).is_none() && time_left(1e300).is_none());
+    }
+
+    #[test]
+    fn results_are_printed_safely() {
+        let text = printed(&json!({ "k": 2, "experts": ["a", "b\u{1b}[2J"] }));
+        assert_eq!(text, "k: 2\nexperts: [\"a\",\"b\\u001b[2J\"]");
+        assert_eq!(printed(&json!("x\u{202e}")), "\"x\\u{202e}\"");
+    }
 }

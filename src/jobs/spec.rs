@@ -9,6 +9,7 @@ use crate::train::TrainSpec;
 /// What a worker has to do; `spec.json` in the job's directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
+#[expect(clippy::large_enum_variant, reason = "there is one of it at a time")]
 pub enum JobSpec {
     Train(TrainSpec),
     Cluster(ClusterSpec),
@@ -81,6 +82,18 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Its name in files and on screens.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+            Self::Finished => "finished",
+        }
+    }
+
     /// Whether the job will change no more.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Cancelled | Self::Failed | Self::Finished)

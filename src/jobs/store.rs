@@ -132,6 +132,11 @@ impl Jobs {
         })
     }
 
+    /// What a finished job has to show: for a clustering its labels, for a training its report.
+    pub fn outcome(&self, id: &str) -> Result<Option<serde_json::Value>> {
+        Ok(JobResult::read(&self.existing(id)?).and_then(|result| result.result))
+    }
+
     /// State, step and error of one job, as in [`Self::list`].
     pub fn get(&self, id: &str) -> Result<JobSummary> {
         self.existing(id)?;
@@ -147,9 +152,8 @@ impl Jobs {
         let job = self.existing(id)?;
         let summary = self.summary(id);
         if summary.state.is_over() {
-            let state = format!("{:?}", summary.state).to_lowercase();
             let error = summary.error.map(|error| format!(": {error}")).unwrap_or_default();
-            return Err(Error::msg(format!("job {id} is over ({state}{error})")));
+            return Err(Error::msg(format!("job {id} is over ({}{error})", summary.state.name())));
         }
         let marker = job.join(CANCEL);
         match File::create_new(&marker) {
@@ -366,9 +370,9 @@ fn checked(spec: &JobSpec) -> Result<JobSpec> {
             if cluster.k == 0 {
                 return Err(Error::usage("k has to be at least 1"));
             }
-            if !(0.0..1.0).contains(&cluster.sparsity) {
+            if !(0.0..=1.0).contains(&cluster.sparsity) {
                 return Err(Error::usage(format!(
-                    "sparsity is {}; it has to be from 0 to below 1",
+                    "sparsity is {}; it has to be from 0 to 1",
                     cluster.sparsity
                 )));
             }

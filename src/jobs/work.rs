@@ -1,14 +1,69 @@
 //! What jobs do once it is their turn.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::JobSpec;
 use super::events::EventLog;
+use super::files::now;
+use super::{ClusterSpec, JobEvent, JobSpec};
+use crate::analysis::{self, Metric};
+use crate::library::Library;
 use crate::{Cancel, Error, Result};
 
 /// Does the work of `spec`, reporting to `events`; returns what goes into the result.
 pub fn run(spec: &JobSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Value> {
+    match spec {
+        JobSpec::Train(_) => Err(Error::msg("this version cannot train yet")),
+        JobSpec::Cluster(spec) => cluster(spec, events, cancel),
+    }
+}
+
+/// The cluster command's JSON, with the experts that were left out.
+fn cluster(spec: &ClusterSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Value> {
+    events.stage("reading the library");
+    let library = Library::open(&spec.library)?;
+    let experts: Vec<_> = library.usable().collect();
+    if spec.k == 0 || spec.k > experts.len() {
+        return Err(Error::usage(format!(
+            "k is {}, but the library has {} usable experts",
+            spec.k,
+            experts.len()
+        )));
+    }
     cancel.check()?;
-    events.stage(spec.kind());
-    Err(Error::msg(format!("this version has no {} jobs yet", spec.kind())))
+    events.stage("comparing the experts");
+    let mut progress = |step: usize, steps: usize| {
+        events.step(JobEvent::Step {
+            time: now(),
+            step,
+            steps,
+            loss: None,
+            validation_loss: None,
+            learning_rate: None,
+            tokens_per_second: None,
+            eta_seconds: None,
+        });
+    };
+    let similarity = analysis::similarity(&experts, Metric::Mbc, spec.sparsity, &mut progress, cancel)?;
+    for warning in &similarity.warnings {
+        events.log(warning);
+    }
+    cancel.check()?;
+    events.stage("clustering");
+    let clustering = analysis::cluster(&similarity, spec.k, spec.seed)?;
+    let bad = library.experts.iter().filter(|expert| expert.status == crate::library::Status::Bad);
+    let skipped: Vec<Value> = bad
+        .map(|expert| (expert.name.clone(), expert.reason.clone().unwrap_or_default()))
+        .chain(similarity.skipped.iter().cloned())
+        .map(|(name, reason)| json!({ "name": name, "reason": reason }))
+        .collect();
+    Ok(json!({
+        "k": clustering.k,
+        "seed": clustering.seed,
+        "sparsity": spec.sparsity,
+        "experts": clustering.experts,
+        "labels": clustering.labels,
+        "inertia": clustering.inertia,
+        "silhouette": clustering.silhouette,
+        "skipped": skipped,
+    }))
 }

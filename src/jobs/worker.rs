@@ -22,10 +22,12 @@ const NICENESS: i32 = 10;
 /// Does the job in `job_dir`: waits for a slot, works, writes the result. Started by an
 /// [`Executor`](super::Executor), once a job.
 ///
+/// Returns how the job ended; why is in its result and its log.
+///
 /// # Errors
-/// The job's own error, [`Error::Cancelled`] when it was cancelled; both are in `result.json` too.
-/// Without touching anything: no job there, a job that is over, or one that another worker does.
-pub fn worker(job_dir: &Path) -> Result<()> {
+/// Without touching anything: no job there, a job that is over, or one that another worker does. At the
+/// end: a result that cannot be written.
+pub fn worker(job_dir: &Path) -> Result<JobState> {
     let job = &std::path::absolute(job_dir).map_err(|error| Error::io(job_dir, error))?;
     let cancel = Cancel::new();
     // First of all: from here on a signal is a request.
@@ -38,18 +40,18 @@ pub fn worker(job_dir: &Path) -> Result<()> {
     lower_priority();
 
     let done = read_spec(job).and_then(|spec| work_in_turn(job, &spec, &cancel));
-    let (state, error, result) = match &done {
-        Ok(value) => (JobState::Finished, None, Some(value.clone())),
+    let (state, error, result) = match done {
+        Ok(value) => (JobState::Finished, None, Some(value)),
         Err(Error::Cancelled) => (JobState::Cancelled, None, None),
         Err(error) => (JobState::Failed, Some(error.to_string()), None),
     };
     say(&match &error {
-        None => format!("{state:?}").to_lowercase(),
+        None => state.name().to_string(),
         Some(error) => format!("failed: {error}"),
     });
     JobResult { state, error, result, ended: rfc3339(now()) }.write(job)?;
     drop(lock);
-    done.map(drop)
+    Ok(state)
 }
 
 fn work_in_turn(job: &Path, spec: &JobSpec, cancel: &Cancel) -> Result<serde_json::Value> {

@@ -1,0 +1,579 @@
+//! Jobs with real worker processes: the binary works, the test watches and interferes.
+#![cfg(unix)]
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lora_tui::jobs::{ClusterSpec, JobSpec, JobState, JobSummary, Jobs, Local};
+use lora_tui::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_lora-tui");
+/// For a machine that does many other things.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Clustering so many big experts takes many times longer than a test needs to interfere.
+const ENDLESS: usize = 400;
+
+/// A library in a temporary directory and its jobs; stops what still runs when it goes.
+struct Bench {
+    dir: tempfile::TempDir,
+    jobs: Jobs,
+}
+
+impl Bench {
+    /// Two groups of tiny experts, three each.
+    fn small() -> Self {
+        let bench = Self::empty();
+        for expert in 0..6 {
+            let group = if expert < 3 { 1.0 } else { -1.0 };
+            let value =
+                move |i: usize| group * (1.0 + (i % 7) as f32) + 0.01 * ((i * (expert + 3)) % 5) as f32;
+            bench.write(&format!("expert-{expert}"), 8, value);
+        }
+        bench
+    }
+
+    /// Experts whose clustering takes long. They share one file, so that they are made in no time.
+    fn endless() -> Self {
+        let bench = Self::empty();
+        bench.write("expert-0", 100_000, |i| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5);
+        let first = bench.library().join("expert-0");
+        for expert in 1..ENDLESS {
+            let other = bench.library().join(format!("expert-{expert}"));
+            std::fs::create_dir(&other).unwrap();
+            for file in ["adapter_config.json", "adapter_model.safetensors"] {
+                std::fs::hard_link(first.join(file), other.join(file)).unwrap();
+            }
+        }
+        bench
+    }
+
+    fn empty() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let jobs = Jobs::at(dir.path().join(".lora-tui/jobs"), Arc::new(Local::new(BINARY)));
+        Self { dir, jobs }
+    }
+
+    fn write(&self, name: &str, width: usize, value: impl Fn(usize) -> f32) {
+        let rank = 2;
+        let module = NewLora {
+            module: "model.layers.0.self_attn.q_proj".into(),
+            rank,
+            in_features: width,
+            out_features: width,
+            a: (0..rank * width).map(&value).collect(),
+            b: (0..rank * width).map(|i| value(i + 1)).collect(),
+        };
+        let config = NewAdapterConfig {
+            base: "tiny".into(),
+            r: rank,
+            alpha: 4.0,
+            dropout: 0.0,
+            targets: vec!["q_proj".into()],
+        };
+        let path = self.library().join(name);
+        write_adapter(&path, &[module], &config, candle_core::DType::F32, &Provenance::default()).unwrap();
+    }
+
+    fn library(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn clustering(&self, k: usize) -> JobSpec {
+        JobSpec::Cluster(ClusterSpec { library: self.library().into(), k, sparsity: 0.5, seed: 42 })
+    }
+
+    fn start(&self, k: usize) -> String {
+        self.jobs.start(&self.clustering(k)).unwrap()
+    }
+
+    fn job(&self, id: &str) -> PathBuf {
+        self.jobs.dir().join(id)
+    }
+
+    /// Takes the only slot, so that jobs stay queued while the file lives.
+    fn occupy_slot(&self) -> File {
+        std::fs::create_dir_all(self.jobs.dir()).unwrap();
+        let slot = File::create(self.jobs.dir().join("slot.0")).unwrap();
+        slot.lock().unwrap();
+        slot
+    }
+
+    fn wait(&self, id: &str, what: &str, wanted: impl Fn(&JobSummary) -> bool) -> JobSummary {
+        let began = Instant::now();
+        loop {
+            let job = self.jobs.get(id).unwrap();
+            if wanted(&job) {
+                return job;
+            }
+            let log = std::fs::read_to_string(self.job(id).join("log.txt")).unwrap_or_default();
+            assert!(began.elapsed() < PATIENCE, "not {what}: {job:?}\n{log}");
+            assert!(!job.state.is_over(), "over, so never {what}: {job:?}\n{log}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn wait_state(&self, id: &str, state: JobState) -> JobSummary {
+        self.wait(id, &format!("{state:?}"), |job| job.state == state)
+    }
+
+    /// The worker's process, once it said who it is.
+    fn worker(&self, id: &str) -> Pid {
+        let path = self.job(id).join("worker.json");
+        self.wait(id, "introduced", |_| path.exists());
+        let worker: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        Pid::from_raw(worker["pid"].as_i64().unwrap() as i32).unwrap()
+    }
+
+    fn cli(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(BINARY);
+        command.arg("jobs").arg(self.library()).args(arguments).stdin(Stdio::null());
+        command.output().unwrap()
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        for job in self.jobs.list().unwrap_or_default() {
+            if !job.state.is_over() {
+                let _ = self.jobs.cancel(&job.id);
+                let began = Instant::now();
+                while !self.jobs.get(&job.id).is_ok_and(|job| job.state.is_over())
+                    && began.elapsed() < PATIENCE
+                {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        }
+    }
+}
+
+fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < PATIENCE, "never {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_clustering_runs_to_its_result() {
+    let bench = Bench::small();
+    let id = bench.start(2);
+    let job = bench.wait_state(&id, JobState::Finished);
+    assert_eq!((job.kind.as_str(), job.error), ("cluster", None));
+    assert!(job.name.ends_with("k = 2") && job.started.is_some());
+    assert!(job.steps > 0 && job.step == job.steps, "{} of {}", job.step, job.steps);
+
+    let detail = bench.jobs.detail(&id).unwrap();
+    let result: Value = serde_json::from_str(&detail.result.unwrap()).unwrap();
+    assert_eq!(result["state"], "finished");
+    assert_eq!(result["result"]["labels"], json!([0, 0, 0, 1, 1, 1]));
+    assert_eq!(result["result"]["experts"][5], "expert-5");
+    assert_eq!((&result["result"]["k"], &result["result"]["seed"]), (&json!(2), &json!(42)));
+    assert!(result["result"]["silhouette"].as_f64().unwrap() > 0.5);
+    assert!(detail.log.iter().any(|line| line.contains("clustering")), "{:?}", detail.log);
+    assert_eq!(detail.spec.unwrap().kind(), "cluster");
+}
+
+#[test]
+fn what_a_job_needs_is_found_from_wherever_it_was_started() {
+    let bench = Bench::small();
+    let spec = ClusterSpec {
+        library: bench.library().join("../").join(bench.library()),
+        k: 2,
+        sparsity: 0.0,
+        seed: 1,
+    };
+    let id = bench.jobs.start(&JobSpec::Cluster(spec)).unwrap();
+    let Some(JobSpec::Cluster(written)) = bench.jobs.detail(&id).unwrap().spec else { panic!("no spec") };
+    assert_eq!(written.library, bench.library().canonicalize().unwrap());
+    bench.wait_state(&id, JobState::Finished);
+}
+
+#[test]
+fn a_queued_job_is_cancelled_before_it_begins() {
+    let bench = Bench::small();
+    let _slot = bench.occupy_slot();
+    let id = bench.start(2);
+    assert_eq!(bench.jobs.get(&id).unwrap().state, JobState::Queued);
+    bench.worker(&id);
+    assert_eq!(bench.jobs.get(&id).unwrap().state, JobState::Queued);
+    bench.jobs.cancel(&id).unwrap();
+    let job = bench.wait_state(&id, JobState::Cancelled);
+    assert_eq!((job.started, job.error), (None, None));
+    let again = bench.jobs.cancel(&id).unwrap_err().to_string();
+    assert!(again.contains("is over (cancelled)"), "{again}");
+}
+
+#[test]
+fn a_running_job_is_cancelled() {
+    let bench = Bench::endless();
+    let id = bench.start(2);
+    bench.wait_state(&id, JobState::Running);
+    bench.jobs.cancel(&id).unwrap();
+    bench.jobs.cancel(&id).unwrap();
+    let job = bench.jobs.get(&id).unwrap();
+    assert!(matches!(job.state, JobState::Cancelling | JobState::Cancelled), "{job:?}");
+    let job = bench.wait_state(&id, JobState::Cancelled);
+    assert!(job.started.is_some());
+}
+
+#[test]
+fn a_terminated_worker_cancels_its_job() {
+    let bench = Bench::endless();
+    let id = bench.start(2);
+    bench.wait_state(&id, JobState::Running);
+    kill_process(bench.worker(&id), Signal::TERM).unwrap();
+    bench.wait_state(&id, JobState::Cancelled);
+}
+
+#[test]
+fn a_killed_worker_is_noticed_and_the_next_job_has_its_turn() {
+    let bench = Bench::endless();
+    let first = bench.start(2);
+    bench.wait_state(&first, JobState::Running);
+    let second = bench.start(3);
+    let before = bench.jobs.fingerprint();
+    kill_process(bench.worker(&first), Signal::KILL).unwrap();
+    let job = bench.wait_state(&first, JobState::Failed);
+    assert!(job.error.unwrap().starts_with("worker died"));
+    assert_ne!(bench.jobs.fingerprint(), before);
+    bench.wait_state(&second, JobState::Running);
+    let error = bench.jobs.cancel(&first).unwrap_err().to_string();
+    assert!(error.contains("worker died"), "{error}");
+}
+
+#[test]
+fn a_worker_killed_while_queued_is_noticed() {
+    let bench = Bench::small();
+    let _slot = bench.occupy_slot();
+    let id = bench.start(2);
+    kill_process(bench.worker(&id), Signal::KILL).unwrap();
+    let job = bench.wait_state(&id, JobState::Failed);
+    assert!(job.error.unwrap().starts_with("worker died"));
+}
+
+#[test]
+fn a_second_job_waits_for_the_first() {
+    let bench = Bench::endless();
+    let first = bench.start(2);
+    bench.wait_state(&first, JobState::Running);
+    // More clusters than experts: ends with an error as soon as it gets its turn.
+    let second = bench.start(ENDLESS + 1);
+    bench.worker(&second);
+    let seen = bench.jobs.get(&first).unwrap().step;
+    bench.wait(&first, "a few steps on", |job| job.step > seen);
+    assert_eq!(bench.jobs.get(&second).unwrap().state, JobState::Queued);
+    bench.jobs.cancel(&first).unwrap();
+    bench.wait_state(&first, JobState::Cancelled);
+    let job = bench.wait_state(&second, JobState::Failed);
+    assert!(job.error.unwrap().contains(&format!("k is {}", ENDLESS + 1)));
+}
+
+#[test]
+fn queued_jobs_have_their_turn_in_the_order_of_submission() {
+    let bench = Bench::small();
+    let slot = bench.occupy_slot();
+    let ids: Vec<String> = (1..=4)
+        .map(|k| {
+            let id = bench.start(k);
+            bench.worker(&id);
+            id
+        })
+        .collect();
+    drop(slot);
+    let starts: Vec<f64> = ids
+        .iter()
+        .map(|id| {
+            bench.wait_state(id, JobState::Finished);
+            let events = std::fs::read_to_string(bench.job(id).join("events.jsonl")).unwrap();
+            let first: Value = serde_json::from_str(events.lines().next().unwrap()).unwrap();
+            assert_eq!(first["event"], "started");
+            first["time"].as_f64().unwrap()
+        })
+        .collect();
+    assert!(starts.is_sorted(), "{starts:?}");
+}
+
+#[test]
+fn two_processes_may_start_jobs_on_one_library_at_once() {
+    let bench = Bench::small();
+    let spec = bench.clustering(2);
+    let mut ids: Vec<String> = std::thread::scope(|scope| {
+        let starters: Vec<_> = (0..2)
+            .map(|_| {
+                let other = Jobs::at(bench.jobs.dir().into(), Arc::new(Local::new(BINARY)));
+                let spec = &spec;
+                scope.spawn(move || (0..3).map(|_| other.start(spec).unwrap()).collect::<Vec<_>>())
+            })
+            .collect();
+        starters.into_iter().flat_map(|starter| starter.join().unwrap()).collect()
+    });
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 6);
+    for id in &ids {
+        bench.wait_state(id, JobState::Finished);
+    }
+    let listed: Vec<String> = bench.jobs.list().unwrap().into_iter().map(|job| job.id).collect();
+    ids.reverse();
+    assert_eq!(listed, ids);
+}
+
+/// Not a test of its own: the process that starts a job and goes, for the test below.
+#[test]
+#[ignore = "started by another test"]
+fn starter_that_quits() {
+    let Some(library) = std::env::var_os("JOBS_TEST_LIBRARY") else { return };
+    let jobs = Jobs::at(Path::new(&library).join(".lora-tui/jobs"), Arc::new(Local::new(BINARY)));
+    let spec = ClusterSpec { library: library.into(), k: 2, sparsity: 0.5, seed: 42 };
+    jobs.start(&JobSpec::Cluster(spec)).unwrap();
+}
+
+#[test]
+fn a_job_outlives_who_started_it() {
+    let bench = Bench::small();
+    let slot = bench.occupy_slot();
+    let starter = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "starter_that_quits"])
+        .env("JOBS_TEST_LIBRARY", bench.library())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(starter.status.success(), "{}", stderr(&starter));
+    let job = bench.jobs.list().unwrap().remove(0);
+    assert_eq!(job.state, JobState::Queued);
+    drop(slot);
+    bench.wait_state(&job.id, JobState::Finished);
+}
+
+#[test]
+fn a_worker_has_its_own_session_and_leaves_no_zombie() {
+    let bench = Bench::small();
+    let slot = bench.occupy_slot();
+    let id = bench.start(2);
+    let worker = bench.worker(&id);
+    assert_eq!(rustix::process::getsid(Some(worker)).unwrap(), worker);
+    drop(slot);
+    bench.wait_state(&id, JobState::Finished);
+    eventually("collected", || rustix::process::test_kill_process(worker).is_err());
+}
+
+#[test]
+fn a_worker_that_cannot_start_is_a_failed_job() {
+    let bench = Bench::small();
+    let broken = bench.jobs.clone().with_executor(Arc::new(Local::new("/nowhere/lora-tui")));
+    let error = broken.start(&bench.clustering(2)).unwrap_err().to_string();
+    assert!(error.contains("/nowhere/lora-tui") && error.contains("cannot be started"), "{error}");
+    let job = bench.jobs.list().unwrap().remove(0);
+    assert_eq!((job.state, job.error), (JobState::Failed, Some(error)));
+
+    // A program that knows no workers and ends at once.
+    let other = bench.jobs.clone().with_executor(Arc::new(Local::new("true")));
+    let id = other.start(&bench.clustering(2)).unwrap();
+    let job = bench.wait_state(&id, JobState::Failed);
+    assert!(job.error.unwrap().contains("did not start"));
+}
+
+#[test]
+fn a_job_that_fails_says_why_in_one_line() {
+    let bench = Bench::small();
+    let id = bench.start(7);
+    let job = bench.wait_state(&id, JobState::Failed);
+    assert_eq!(job.error.as_deref(), Some("k is 7, but the library has 6 usable experts"));
+    assert!(job.started.is_some());
+}
+
+#[test]
+fn specs_that_cannot_work_are_refused_at_once() {
+    let bench = Bench::small();
+    for (k, sparsity) in [(0, 0.5), (2, 1.1), (2, -0.1), (2, f64::NAN)] {
+        let spec = ClusterSpec { library: bench.library().into(), k, sparsity, seed: 1 };
+        assert!(bench.jobs.start(&JobSpec::Cluster(spec)).is_err(), "k {k}, sparsity {sparsity}");
+    }
+    let nowhere = ClusterSpec { library: "/nowhere/at/all".into(), k: 2, sparsity: 0.5, seed: 1 };
+    let error = bench.jobs.start(&JobSpec::Cluster(nowhere)).unwrap_err().to_string();
+    assert!(error.contains("/nowhere/at/all"), "{error}");
+    assert!(bench.jobs.list().unwrap().is_empty());
+}
+
+#[test]
+fn one_worker_a_job() {
+    let bench = Bench::small();
+    let slot = bench.occupy_slot();
+    let id = bench.start(2);
+    bench.worker(&id);
+    let second = Command::new(BINARY).arg("worker").arg(bench.job(&id)).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(stderr(&second).contains("another worker"), "{}", stderr(&second));
+    drop(slot);
+    bench.wait_state(&id, JobState::Finished);
+    let result = std::fs::read(bench.job(&id).join("result.json")).unwrap();
+    eventually("free", || {
+        let late = Command::new(BINARY).arg("worker").arg(bench.job(&id)).output().unwrap();
+        assert_eq!(late.status.code(), Some(1));
+        stderr(&late).contains("is over")
+    });
+    assert_eq!(std::fs::read(bench.job(&id).join("result.json")).unwrap(), result);
+    let none = Command::new(BINARY).arg("worker").arg(bench.library()).output().unwrap();
+    assert!(stderr(&none).contains("no job is here"), "{}", stderr(&none));
+}
+
+#[test]
+fn planted_and_broken_directories_hurt_nothing() {
+    let bench = Bench::small();
+    let id = bench.start(2);
+    bench.wait_state(&id, JobState::Finished);
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::copy(bench.job(&id).join("spec.json"), outside.path().join("spec.json")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), bench.job("20990101-000000-cluster-link")).unwrap();
+    for (name, spec) in
+        [("20990101-000000-broken", "{\"kind\":\"tr"), ("20990101-000001-other", r#"{"kind":"dance"}"#)]
+    {
+        std::fs::create_dir(bench.job(name)).unwrap();
+        std::fs::write(bench.job(name).join("spec.json"), spec).unwrap();
+    }
+    // A pipe that nobody writes to: opening it must not wait.
+    let piped = bench.job("20990101-000002-piped");
+    std::fs::create_dir(&piped).unwrap();
+    for file in ["spec.json", "events.jsonl", "log.txt", "lock"] {
+        assert!(Command::new("mkfifo").arg(piped.join(file)).status().unwrap().success());
+    }
+    std::os::unix::fs::symlink("/dev/zero", piped.join("result.json")).unwrap();
+
+    let jobs = bench.jobs.list().unwrap();
+    let ids: Vec<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
+    assert_eq!(ids, ["20990101-000002-piped", "20990101-000001-other", "20990101-000000-broken", &id]);
+    for job in &jobs[..3] {
+        assert_eq!((job.state, job.kind.as_str()), (JobState::Failed, "?"), "{job:?}");
+        assert!(job.error.as_ref().unwrap().contains("spec.json"), "{job:?}");
+    }
+    assert!(bench.jobs.detail("20990101-000001-other").unwrap().spec.is_none());
+    assert!(bench.jobs.detail("20990101-000002-piped").is_err());
+    for bad in ["20990101-000000-cluster-link", "../x", "/etc", "", "."] {
+        assert!(bench.jobs.detail(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_thousand_jobs_are_listed_in_no_time() {
+    let bench = Bench::small();
+    let id = bench.start(2);
+    bench.wait_state(&id, JobState::Finished);
+    for number in 0..1000 {
+        let copy = bench.job(&format!("20200101-000000-cluster-{number}"));
+        std::fs::create_dir(&copy).unwrap();
+        for file in ["spec.json", "lock", "events.jsonl", "result.json", "worker.json"] {
+            std::fs::copy(bench.job(&id).join(file), copy.join(file)).unwrap();
+        }
+    }
+    assert_eq!(bench.jobs.list().unwrap().len(), 1001);
+    let quickest = (0..5)
+        .map(|_| {
+            let began = Instant::now();
+            assert_eq!(bench.jobs.list().unwrap().len(), 1001);
+            bench.jobs.fingerprint();
+            began.elapsed()
+        })
+        .min()
+        .unwrap();
+    assert!(quickest < Duration::from_millis(500), "{quickest:?}");
+}
+
+#[test]
+fn the_command_line_shows_the_same_jobs() {
+    let bench = Bench::small();
+    let none = bench.cli(&["--json"]);
+    assert_eq!(serde_json::from_slice::<Value>(&none.stdout).unwrap(), json!({ "jobs": [] }));
+
+    let id = bench.start(2);
+    bench.wait_state(&id, JobState::Finished);
+    let listed: Value = serde_json::from_slice(&bench.cli(&["ls", "--json"]).stdout).unwrap();
+    let job = &listed["jobs"][0];
+    let keys: Vec<&str> = job.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["id", "kind", "name", "state", "step", "steps", "started", "error"]);
+    assert_eq!((job["id"].as_str(), job["state"].as_str()), (Some(id.as_str()), Some("finished")));
+    assert!(stdout(&bench.cli(&[])).contains(&id));
+
+    let shown: Value = serde_json::from_slice(&bench.cli(&["show", &id[..10], "--json"]).stdout).unwrap();
+    assert_eq!(shown["id"], id.as_str());
+    assert_eq!(shown["result"]["labels"], json!([0, 0, 0, 1, 1, 1]));
+    assert!(stdout(&bench.cli(&["show", &id])).contains("finished"));
+    assert!(stdout(&bench.cli(&["log", &id])).contains("comparing the experts"));
+
+    let unknown = bench.cli(&["show", "1999"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(stderr(&unknown).contains("no job") && stderr(&unknown).contains(&id), "{}", stderr(&unknown));
+    let over = bench.cli(&["cancel", &id]);
+    assert_eq!(over.status.code(), Some(1));
+    assert!(stderr(&over).contains("is over (finished)"), "{}", stderr(&over));
+}
+
+#[test]
+fn the_command_line_follows_and_cancels() {
+    let bench = Bench::endless();
+    let id = bench.start(2);
+    bench.wait_state(&id, JobState::Running);
+    let follower = Command::new(BINARY)
+        .args([
+            "jobs".as_ref(),
+            bench.library().as_os_str(),
+            "log".as_ref(),
+            id.as_ref(),
+            "--follow".as_ref(),
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let cancelled = bench.cli(&["cancel", &id, "--json"]);
+    assert!(cancelled.status.success(), "{}", stderr(&cancelled));
+    let answer: Value = serde_json::from_slice(&cancelled.stdout).unwrap();
+    assert_eq!(answer["id"], id.as_str());
+    assert!(["cancelling", "cancelled"].contains(&answer["state"].as_str().unwrap()), "{answer}");
+    // Ends by itself when the job does.
+    let followed = follower.wait_with_output().unwrap();
+    assert!(followed.status.success());
+    assert!(stdout(&followed).lines().last().unwrap().ends_with("cancelled"), "{}", stdout(&followed));
+    assert_eq!(bench.jobs.get(&id).unwrap().state, JobState::Cancelled);
+}
+
+#[test]
+fn an_interrupted_follower_exits_with_130_and_the_job_goes_on() {
+    let bench = Bench::small();
+    let _slot = bench.occupy_slot();
+    let id = bench.start(2);
+    let mut follower = Command::new(BINARY)
+        .args([
+            "jobs".as_ref(),
+            bench.library().as_os_str(),
+            "log".as_ref(),
+            id.as_ref(),
+            "--follow".as_ref(),
+        ])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Its first line shows that it is past its start.
+    let mut line = String::new();
+    let mut output = std::io::BufReader::new(follower.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+    assert!(line.contains("waiting for a free slot"), "{line}");
+    kill_process(Pid::from_child(&follower), Signal::INT).unwrap();
+    assert_eq!(follower.wait().unwrap().code(), Some(130));
+    assert_eq!(bench.jobs.get(&id).unwrap().state, JobState::Queued);
+}
