@@ -1,0 +1,341 @@
+//! The similarity heatmap: names on both axes, ordered by cluster, with boundaries and a colour bar.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use image::ImageEncoder;
+use plotters::coord::Shift;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{FontStyle, FontTransform, register_font};
+
+use super::colormap::Scale;
+use super::svg::image_element;
+use crate::analysis::Similarity;
+use crate::library::atomic_write;
+use crate::text::printable;
+use crate::{Error, Result};
+
+/// Larger matrices are averaged down to at most this many rows and columns of cells.
+const MAX_CELLS: usize = 2000;
+/// Names longer than this lose their middle.
+const MAX_NAME: usize = 26;
+/// PNG pixels per unit of the drawing.
+const SHARPNESS: u32 = 2;
+const FONT: &str = "sans-serif";
+const INK: RGBColor = RGBColor(38, 38, 38);
+const FAINT: RGBColor = RGBColor(110, 110, 110);
+
+/// A figure that can be saved.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    title: String,
+    subtitle: String,
+    /// Names in drawing order, printable and shortened.
+    names: Vec<String>,
+    boundaries: Vec<usize>,
+    /// Cells per side; fewer than names where the matrix was averaged down.
+    side: usize,
+    cells: Vec<[u8; 3]>,
+    scale: Scale,
+    ticks: Vec<(f32, String)>,
+}
+
+/// A heatmap of the experts in `order`, with lines where the positions in `boundaries` begin.
+/// Indices out of range are left out.
+pub fn heatmap(similarity: &Similarity, order: &[usize], boundaries: &[usize], title: &str) -> Figure {
+    let n = similarity.len();
+    let order: Vec<usize> = order.iter().copied().filter(|&i| i < n).collect();
+    let scale = Scale::of_matrix(&similarity.matrix, n);
+    let side = order.len().min(MAX_CELLS);
+    // Cell c covers positions edge(c)..edge(c + 1).
+    let edge = |c: usize| c * order.len() / side.max(1);
+    let value = |row: usize, column: usize| {
+        let (mut sum, mut count) = (0.0f64, 0usize);
+        for &i in &order[edge(row)..edge(row + 1)] {
+            for &j in &order[edge(column)..edge(column + 1)] {
+                sum += f64::from(similarity.get(i, j));
+                count += 1;
+            }
+        }
+        (sum / count as f64) as f32
+    };
+    let cells = (0..side * side).map(|at| scale.color(value(at / side, at % side))).collect();
+    let metric = format!("{:?}", similarity.metric).to_lowercase();
+    let settings = if similarity.sparsity > 0.0 {
+        format!("{metric} similarity, sparsity {}", similarity.sparsity)
+    } else {
+        format!("{metric} similarity")
+    };
+    let clusters = match boundaries.len() {
+        0 => String::new(),
+        lines => format!(" · {} clusters", lines + 1),
+    };
+    let experts = if order.len() == 1 { "1 expert".into() } else { format!("{} experts", order.len()) };
+    Figure {
+        title: printable(title).into_owned(),
+        subtitle: format!("{settings} · {experts}{clusters}"),
+        names: order.iter().map(|&i| shorten(&printable(&similarity.experts[i]))).collect(),
+        boundaries: boundaries.iter().copied().filter(|&b| b > 0 && b < order.len()).collect(),
+        side,
+        cells,
+        ticks: scale.ticks(&similarity.matrix),
+        scale,
+    }
+}
+
+/// Keeps the beginning and the end of a long name: tasks of one family often differ at the end.
+fn shorten(name: &str) -> String {
+    let count = name.chars().count();
+    if count <= MAX_NAME {
+        return name.to_string();
+    }
+    let head = MAX_NAME / 2;
+    let tail = MAX_NAME - head - 1;
+    name.chars().take(head).chain(['…']).chain(name.chars().skip(count - tail)).collect()
+}
+
+/// Where everything is, in units of the drawing.
+struct Layout {
+    width: u32,
+    height: u32,
+    left: i32,
+    top: i32,
+    matrix: i32,
+    font: i32,
+    /// Every how many-th name is shown.
+    every: usize,
+    bar: i32,
+}
+
+impl Figure {
+    /// Writes a PNG, twice as many pixels as the drawing has units.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_png(&self, path: &Path) -> Result<()> {
+        atomic_write(path, &self.png()?)
+    }
+
+    /// Writes an SVG.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_svg(&self, path: &Path) -> Result<()> {
+        atomic_write(path, self.svg()?.as_bytes())
+    }
+
+    /// The PNG file's bytes.
+    ///
+    /// # Errors
+    /// When it cannot be drawn.
+    pub fn png(&self) -> Result<Vec<u8>> {
+        load_font()?;
+        let layout = self.layout();
+        let (width, height) = (layout.width * SHARPNESS, layout.height * SHARPNESS);
+        let mut pixels = vec![255u8; (width * height * 3) as usize];
+        {
+            let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+            let pen = Pen { area: &area, zoom: SHARPNESS as i32, lift: 0.14 };
+            self.draw(&pen, &layout).map_err(|e| drawing_error(&e))?;
+            area.present().map_err(|e| drawing_error(&e))?;
+        }
+        self.paint_cells(&mut pixels, width, &layout);
+        {
+            let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
+            let pen = Pen { area: &area, zoom: SHARPNESS as i32, lift: 0.14 };
+            self.draw_boundaries(&pen, &layout).map_err(|e| drawing_error(&e))?;
+            area.present().map_err(|e| drawing_error(&e))?;
+        }
+        encode(&pixels, width, height)
+    }
+
+    /// The SVG document. The cells are an embedded image, so that it stays small and sharp.
+    ///
+    /// # Errors
+    /// When it cannot be drawn.
+    pub fn svg(&self) -> Result<String> {
+        load_font()?;
+        let layout = self.layout();
+        let mut text = String::new();
+        {
+            let area = SVGBackend::with_string(&mut text, (layout.width, layout.height)).into_drawing_area();
+            let pen = Pen { area: &area, zoom: 1, lift: 0.0 };
+            area.fill(&WHITE).map_err(|e| drawing_error(&e))?;
+            self.draw(&pen, &layout).map_err(|e| drawing_error(&e))?;
+            self.draw_boundaries(&pen, &layout).map_err(|e| drawing_error(&e))?;
+            area.present().map_err(|e| drawing_error(&e))?;
+        }
+        let side = self.side as u32;
+        if side > 0 {
+            let cells = encode(self.cells.as_flattened(), side, side)?;
+            let size = layout.matrix as u32;
+            let image = image_element(&cells, layout.left, layout.top, size, size);
+            // The white background is the first element; the image lies on it and below all else.
+            let after =
+                text.find("/>").map(|at| at + 2).ok_or_else(|| Error::msg("the figure came out empty"))?;
+            text.insert_str(after, &format!("\n{image}"));
+        }
+        Ok(text)
+    }
+
+    fn layout(&self) -> Layout {
+        let n = self.names.len().max(1) as i32;
+        // Large cells for few experts; room for every name up to a hundred; then whole pixels per cell.
+        let matrix = match n {
+            ..=100 => (n * (720 / n).clamp(10, 44)).max(150),
+            101..=1000 => 2000 / n * n / 2,
+            _ => 1000,
+        };
+        let pitch = f64::from(matrix) / f64::from(n);
+        let font = (pitch * 0.8).round().clamp(9.0, 14.0) as i32;
+        let every = (f64::from(font + 1) / pitch).ceil().max(1.0) as usize;
+        let longest = self.names.iter().step_by(every).map(|name| text_width(name, font)).max().unwrap_or(0);
+        let heading = text_width(&self.title, 20).max(text_width(&self.subtitle, 13)) + 40;
+        let left = longest + 34;
+        let top = 74;
+        let bar = left + matrix + 26;
+        let ticks = self.ticks.iter().map(|(_, label)| text_width(label, 13)).max().unwrap_or(0);
+        let width = (bar + 16 + 12 + ticks + 24).max(heading);
+        let height = top + matrix + longest + 34;
+        Layout { width: width as u32, height: height as u32, left, top, matrix, font, every, bar }
+    }
+
+    /// Everything but the cells and the lines on them.
+    fn draw<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, at: &Layout) -> Drawn<DB> {
+        pen.text(&self.title, 24, 32, 20, INK, Pos::new(HPos::Left, VPos::Center), false)?;
+        pen.text(&self.subtitle, 24, 54, 13, FAINT, Pos::new(HPos::Left, VPos::Center), false)?;
+        let count = self.names.len();
+        let middle = |i: usize| ((i as f64 + 0.5) * f64::from(at.matrix) / count as f64).round() as i32;
+        let right_middle = || Pos::new(HPos::Right, VPos::Center);
+        for (i, name) in self.names.iter().enumerate().step_by(at.every) {
+            let (x, y) = (at.left + middle(i), at.top + middle(i));
+            pen.text(name, at.left - 8, y, at.font, INK, right_middle(), false)?;
+            pen.text(name, x, at.top + at.matrix + 8, at.font, INK, right_middle(), true)?;
+            pen.line((at.left - 5, y), (at.left - 1, y), FAINT, 1)?;
+            pen.line((x, at.top + at.matrix + 1), (x, at.top + at.matrix + 5), FAINT, 1)?;
+        }
+        self.draw_bar(pen, at)
+    }
+
+    fn draw_bar<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, at: &Layout) -> Drawn<DB> {
+        let height = at.matrix.min(360);
+        let bottom = at.top + height;
+        let value = |y: i32| {
+            let share = (y as f32 + 0.5) / height as f32;
+            self.scale.low + share * (self.scale.high - self.scale.low)
+        };
+        for y in 0..height {
+            let [r, g, b] = self.scale.color(value(y));
+            pen.rectangle((at.bar, bottom - y - 1), (at.bar + 16, bottom - y), RGBColor(r, g, b))?;
+        }
+        for (tick, label) in &self.ticks {
+            let y = bottom - (self.scale.position(*tick) * height as f32).round() as i32;
+            pen.line((at.bar + 16, y), (at.bar + 20, y), FAINT, 1)?;
+            pen.text(label, at.bar + 25, y, 13, INK, Pos::new(HPos::Left, VPos::Center), false)?;
+        }
+        Ok(())
+    }
+
+    /// Lines between clusters: light on the dark map, dark where the middle of the map is white.
+    fn draw_boundaries<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, at: &Layout) -> Drawn<DB> {
+        let count = self.names.len().max(1);
+        let color = if self.scale.diverging { INK } else { WHITE };
+        for &boundary in &self.boundaries {
+            let offset = (boundary as f64 * f64::from(at.matrix) / count as f64).round() as i32;
+            let (x, y) = (at.left + offset, at.top + offset);
+            pen.line((x, at.top), (x, at.top + at.matrix), color, 2)?;
+            pen.line((at.left, y), (at.left + at.matrix, y), color, 2)?;
+        }
+        Ok(())
+    }
+
+    /// Fills the matrix of a bitmap.
+    fn paint_cells(&self, pixels: &mut [u8], width: u32, at: &Layout) {
+        let zoom = SHARPNESS as usize;
+        let size = at.matrix as usize * zoom;
+        let (left, top) = (at.left as usize * zoom, at.top as usize * zoom);
+        for y in 0..size {
+            let row = y * self.side / size;
+            let start = ((top + y) * width as usize + left) * 3;
+            let line = &mut pixels[start..start + size * 3];
+            for (x, pixel) in line.chunks_exact_mut(3).enumerate() {
+                if let Some(color) = self.cells.get(row * self.side + x * self.side / size) {
+                    pixel.copy_from_slice(color);
+                }
+            }
+        }
+    }
+}
+
+type Drawn<DB> = std::result::Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
+
+/// Draws in units of the drawing on a backend with `zoom` pixels per unit.
+struct Pen<'a, DB: DrawingBackend> {
+    area: &'a DrawingArea<DB, Shift>,
+    zoom: i32,
+    /// Share of the font size by which the backend draws centred text too high.
+    lift: f64,
+}
+
+impl<DB: DrawingBackend> Pen<'_, DB> {
+    #[allow(clippy::too_many_arguments)]
+    fn text(
+        &self,
+        text: &str,
+        x: i32,
+        y: i32,
+        size: i32,
+        color: RGBColor,
+        anchor: Pos,
+        upright: bool,
+    ) -> Drawn<DB> {
+        let font = (FONT, size * self.zoom).into_font();
+        let font = if upright { font.transform(FontTransform::Rotate270) } else { font };
+        let style = font.color(&color).pos(anchor);
+        let lift = (f64::from(size * self.zoom) * self.lift).round() as i32;
+        let (x, y) = (x * self.zoom, y * self.zoom);
+        let position = if upright { (x + lift, y) } else { (x, y + lift) };
+        self.area.draw(&Text::new(text, position, style))
+    }
+
+    fn line(&self, from: (i32, i32), to: (i32, i32), color: RGBColor, width: i32) -> Drawn<DB> {
+        let scaled = |(x, y): (i32, i32)| (x * self.zoom, y * self.zoom);
+        let style = color.stroke_width((width * self.zoom) as u32);
+        self.area.draw(&PathElement::new(vec![scaled(from), scaled(to)], style))
+    }
+
+    fn rectangle(&self, from: (i32, i32), to: (i32, i32), color: RGBColor) -> Drawn<DB> {
+        let scaled = |(x, y): (i32, i32)| (x * self.zoom, y * self.zoom);
+        self.area.draw(&Rectangle::new([scaled(from), scaled(to)], color.filled()))
+    }
+}
+
+fn drawing_error(error: &impl std::fmt::Display) -> Error {
+    Error::msg(format!("the figure cannot be drawn: {error}"))
+}
+
+/// Registers the built-in font, so that figures need none from the system.
+fn load_font() -> Result<()> {
+    static LOADED: OnceLock<bool> = OnceLock::new();
+    let load = || register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT).is_ok();
+    if *LOADED.get_or_init(load) { Ok(()) } else { Err(Error::msg("the built-in font cannot be read")) }
+}
+
+/// Width in units of a line of text.
+fn text_width(text: &str, size: i32) -> i32 {
+    // Half the height per letter is what the font averages, should it be missing.
+    let guess = || text.chars().count() as i32 * size / 2;
+    if load_font().is_err() {
+        return guess();
+    }
+    (FONT, size).into_font().box_size(text).map_or_else(|_| guess(), |(width, _)| width as i32)
+}
+
+fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    image::codecs::png::PngEncoder::new(&mut bytes)
+        .write_image(pixels, width, height, image::ExtendedColorType::Rgb8)
+        .map_err(|e| drawing_error(&e))?;
+    Ok(bytes)
+}
