@@ -79,6 +79,14 @@ impl Library {
         state_dir(&self.root)
     }
 
+    /// [`Self::state_dir`] of the library at `root`, without reading it.
+    ///
+    /// # Errors
+    /// As [`Self::state_dir`].
+    pub fn state_dir_at(root: &Path) -> Result<PathBuf> {
+        state_dir(root)
+    }
+
     /// Whether new experts can be written into the library.
     pub fn is_writable(&self) -> bool {
         can_write(&self.root)

@@ -1,7 +1,7 @@
 //! The loop that owns the terminal and the clock: events and messages in, effects and frames out.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt;
@@ -50,7 +50,7 @@ pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
     let (send, receive) = Sender::channel();
     let mut app = App::new(library.clone(), options.base.clone(), options.device.clone());
     let exit = {
-        let _stderr = StderrGuard::redirect(&super::effects::log_path(&library));
+        let _stderr = StderrGuard::redirect(super::effects::log_path(&library).as_deref());
         let mut terminal = TerminalGuard::enter().map_err(terminal_error)?;
         let mut effects = Effects::new(library.clone(), options, send);
         runtime.block_on(event_loop(&mut app, &theme, &mut terminal, &mut effects, receive))
@@ -70,6 +70,11 @@ pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
         Exit::Quit => Ok(()),
         Exit::Interrupted => Err(Error::Cancelled),
     }
+}
+
+/// Seconds since the epoch; 0 for clocks before it.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 async fn event_loop(
@@ -103,6 +108,7 @@ async fn event_loop(
             return Ok(Exit::Quit);
         }
         effects.watch_jobs_closely(app.wants_jobs());
+        app.set_time(now());
         let due = frames.due(Instant::now());
         let frame = async {
             match due {
@@ -125,10 +131,14 @@ async fn event_loop(
                 Some(Err(_)) | None => return Ok(Exit::Interrupted),
             },
             Some(message) = messages.recv() => {
-                asked = app.update(message);
+                let mut next = Some(message);
                 // Answers that came together are drawn together.
-                while let Ok(message) = messages.try_recv() {
+                while let Some(message) = next {
+                    if let Message::Library(Ok(library)) = &message {
+                        effects.library_read(library);
+                    }
                     asked.extend(app.update(message));
+                    next = messages.try_recv().ok();
                 }
                 frames.request();
             }

@@ -39,17 +39,12 @@ mod imp {
 }
 
 impl StderrGuard {
-    /// Sends stderr to the end of `log`, whose folder is made when missing; to nowhere when it cannot be
-    /// written, for the screen matters more.
-    pub fn redirect(log: &Path) -> Self {
-        let open = || {
-            if let Some(folder) = log.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            OpenOptions::new().create(true).append(true).open(log)
-        };
-        let file = open().or_else(|_| OpenOptions::new().write(true).open("/dev/null"));
-        if let Ok(file) = file {
+    /// Sends stderr to the end of `log`; to nowhere without one or when it cannot be written, for the screen
+    /// matters more.
+    pub fn redirect(log: Option<&Path>) -> Self {
+        let open = |path: &Path| OpenOptions::new().create(true).append(true).open(path);
+        let file = log.and_then(|log| open(log).ok()).or_else(|| open(Path::new("/dev/null")).ok());
+        if let Some(file) = file {
             let _ = imp::redirect(&file);
         }
         Self(())

@@ -1,0 +1,135 @@
+//! Looks at what somebody types as the data of a training.
+
+use std::io::BufRead;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::tui::form::data_path;
+use crate::tui::{DataSummary, Message, Sender};
+use crate::{Cancel, Error, Result};
+
+/// Typing goes on for this long before the disk is looked at.
+const PAUSE: Duration = Duration::from_millis(120);
+/// Candidates given at most.
+const CANDIDATES: usize = 200;
+
+/// Reads the dataset at `path`, unless somebody types on, and says what is in it or what is wrong with it.
+pub fn check(path: String, send: &Sender, cancel: &Cancel) {
+    std::thread::sleep(PAUSE);
+    if cancel.is_cancelled() {
+        return;
+    }
+    let result = summary(&data_path(&path)).map_err(|error| error.to_string());
+    if !cancel.is_cancelled() {
+        send.send(Message::DataChecked { path, result });
+    }
+}
+
+/// Folders and `.jsonl` files whose path begins with `text`, as whole paths in the style of `text`, sorted.
+pub fn complete(text: &str) -> Vec<String> {
+    let (folder, start) = match text.rfind('/') {
+        Some(slash) => text.split_at(slash + 1),
+        None => ("", text),
+    };
+    let on_disk = if folder.is_empty() { Path::new(".").to_path_buf() } else { data_path(folder) };
+    let Ok(entries) = std::fs::read_dir(on_disk) else { return Vec::new() };
+    let mut found: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let hidden = name.starts_with('.') && !start.starts_with('.');
+            // Names with control characters cannot be typed.
+            if hidden || !name.starts_with(start) || name.chars().any(char::is_control) {
+                return None;
+            }
+            // Follows links.
+            let is_folder = std::fs::metadata(entry.path()).ok()?.is_dir();
+            match is_folder {
+                true => Some(format!("{folder}{name}/")),
+                false => name.ends_with(".jsonl").then(|| format!("{folder}{name}")),
+            }
+        })
+        .collect();
+    found.sort();
+    found.truncate(CANDIDATES);
+    found
+}
+
+/// Counts the examples; the training reads the same files again and checks more.
+fn summary(path: &Path) -> Result<DataSummary> {
+    if path.is_dir() {
+        let task = path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+        let count = |file: &str| examples(&path.join(file));
+        return Ok(DataSummary { train: count("train.jsonl")?, validation: count("validation.jsonl")?, task });
+    }
+    let all = examples(path)?;
+    // A single file gives a twentieth away for validation.
+    let validation = (all as f64 * 0.05).ceil() as usize;
+    Ok(DataSummary { train: all - validation, validation, task: String::new() })
+}
+
+/// Lines with an example in a `.jsonl` file.
+fn examples(path: &Path) -> Result<usize> {
+    #[derive(serde::Deserialize)]
+    struct Example {
+        #[serde(rename = "instruction")]
+        _instruction: String,
+        output: String,
+    }
+    let file = std::fs::File::open(path).map_err(|source| Error::io(path, source))?;
+    let mut count = 0;
+    for (number, line) in std::io::BufReader::new(file).lines().enumerate() {
+        let line = line.map_err(|source| Error::io(path, source))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let problem = match serde_json::from_str::<Example>(&line) {
+            Ok(example) if example.output.is_empty() => "the output is empty".to_string(),
+            Ok(_) => {
+                count += 1;
+                continue;
+            }
+            Err(error) => format!("needs {{\"instruction\", \"input\", \"output\"}}: {error}"),
+        };
+        return Err(Error::file(path, format!("line {}: {problem}", number + 1)));
+    }
+    if count == 0 {
+        return Err(Error::file(path, "has no examples: one JSON object a line is needed"));
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn completes_folders_and_data_files_only() {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["past-tense", "plurals", ".hidden"] {
+            std::fs::create_dir(dir.path().join(folder)).unwrap();
+        }
+        std::fs::write(dir.path().join("pairs.jsonl"), "").unwrap();
+        std::fs::write(dir.path().join("pairs.txt"), "").unwrap();
+        let root = dir.path().to_str().unwrap();
+        let under = |names: &[&str]| names.iter().map(|n| format!("{root}/{n}")).collect::<Vec<_>>();
+        assert_eq!(complete(&format!("{root}/pa")), under(&["pairs.jsonl", "past-tense/"]));
+        assert_eq!(complete(&format!("{root}/")), under(&["pairs.jsonl", "past-tense/", "plurals/"]));
+        assert_eq!(complete(&format!("{root}/nowhere/x")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn says_how_much_there_is_or_which_line_is_broken() {
+        let dir = tempfile::tempdir().unwrap();
+        let good = "{\"instruction\": \"Say a.\", \"input\": \"\", \"output\": \"a\"}\n";
+        std::fs::write(dir.path().join("train.jsonl"), good.repeat(3)).unwrap();
+        let error = summary(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("validation.jsonl"), "{error}");
+        std::fs::write(dir.path().join("validation.jsonl"), good).unwrap();
+        let found = summary(dir.path()).unwrap();
+        assert_eq!((found.train, found.validation), (3, 1));
+        std::fs::write(dir.path().join("train.jsonl"), format!("{good}{{oops\n")).unwrap();
+        let error = summary(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{error}");
+    }
+}
