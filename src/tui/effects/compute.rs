@@ -102,7 +102,13 @@ impl Work {
     }
 
     /// The similarity of all usable experts, computed once per library, metric and sparsity.
-    fn similarity(&self, ticket: u64, metric: Metric, sparsity: f64, cancel: &Cancel) -> Result<Arc<Similarity>> {
+    fn similarity(
+        &self,
+        ticket: u64,
+        metric: Metric,
+        sparsity: f64,
+        cancel: &Cancel,
+    ) -> Result<Arc<Similarity>> {
         let experts: Vec<&Expert> = self.library()?.usable().collect();
         // Held while computing: who asks for the same meanwhile waits for it and finds it done.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

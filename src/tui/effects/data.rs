@@ -60,7 +60,11 @@ fn summary(path: &Path) -> Result<DataSummary> {
     if path.is_dir() {
         let task = path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
         let count = |file: &str| examples(&path.join(file));
-        return Ok(DataSummary { train: count("train.jsonl")?, validation: count("validation.jsonl")?, task });
+        return Ok(DataSummary {
+            train: count("train.jsonl")?,
+            validation: count("validation.jsonl")?,
+            task,
+        });
     }
     let all = examples(path)?;
     // A single file gives a twentieth away for validation.

@@ -41,7 +41,8 @@ pub fn spawn(name: &'static str, send: Sender, work: impl FnOnce() + Send + 'sta
     let report = send.clone();
     let started = std::thread::Builder::new().name(name.into()).spawn(move || {
         if catch_unwind(AssertUnwindSafe(work)).is_err() {
-            let text = format!("an internal error stopped the {name} work; stderr.log in the state folder has more");
+            let text =
+                format!("an internal error stopped the {name} work; stderr.log in the state folder has more");
             report.send(Message::Error(text));
         }
     });
