@@ -1,37 +1,479 @@
-//! The Jobs tab.
+//! The Jobs tab: what runs in the background, how far it is, its curves and its log.
 
-use crossterm::event::KeyEvent;
+mod curve;
+mod details;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
-use ratatui::layout::Rect;
-use ratatui::widgets::Paragraph;
+use ratatui::layout::{Constraint, Layout, Margin, Rect};
+use ratatui::style::{Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Borders, Clear, Padding, Paragraph, Wrap};
 
-use crate::tui::{Binding, Effect, Message, Screen, Shared, Theme};
+use crate::jobs::{JobDetail, JobState, JobSummary};
+use crate::tui::fit::{self, spinner};
+use crate::tui::{Binding, Effect, FormKind, List, Message, Screen, Shared, Theme, centered};
 
 /// State of the Jobs tab.
 #[derive(Debug, Default)]
-pub struct JobsScreen {}
+pub struct JobsScreen {
+    list: List,
+    /// The job under the cursor, so that new jobs do not move it.
+    selected: Option<String>,
+    detail: Option<Arc<JobDetail>>,
+    /// Jobs were listed at least once.
+    listed: bool,
+    /// The job that `x` asked about.
+    confirming: Option<String>,
+    /// The details have the focus.
+    reading: bool,
+    /// Lines scrolled back from the end of the log.
+    back: usize,
+    /// Furthest useful scroll, known once drawn.
+    back_end: Cell<usize>,
+}
 
 impl JobsScreen {
     /// A screen before any data.
     pub fn new() -> Self {
         Self::default()
     }
+
+    fn job<'a>(&self, shared: &'a Shared) -> Option<&'a JobSummary> {
+        shared.jobs.get(self.list.cursor())
+    }
+
+    /// The details of the job under the cursor, once they are here.
+    fn detail(&self) -> Option<&JobDetail> {
+        self.detail.as_deref().filter(|detail| Some(&detail.summary.id) == self.selected.as_ref())
+    }
+
+    /// Follows the job under the cursor.
+    fn follow_cursor(&mut self, shared: &Shared) -> Vec<Effect> {
+        let id = self.job(shared).map(|job| job.id.clone());
+        if id == self.selected {
+            return Vec::new();
+        }
+        self.selected.clone_from(&id);
+        self.back = 0;
+        vec![Effect::WatchJob { id }]
+    }
+
+    fn on_details_key(&mut self, key: KeyEvent) -> bool {
+        let back = match key.code {
+            KeyCode::Up | KeyCode::Char('k') => self.back + 1,
+            KeyCode::Down | KeyCode::Char('j') => self.back.saturating_sub(1),
+            KeyCode::PageUp => self.back + 10,
+            KeyCode::PageDown => self.back.saturating_sub(10),
+            KeyCode::Home | KeyCode::Char('g') => self.back_end.get(),
+            KeyCode::End | KeyCode::Char('G') => 0,
+            KeyCode::Enter | KeyCode::Esc => {
+                self.reading = false;
+                return true;
+            }
+            _ => return false,
+        };
+        self.back = back.min(self.back_end.get());
+        true
+    }
+
+    fn draw_empty(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
+        let lines = if self.listed {
+            vec![
+                Line::styled("No jobs yet.", theme.text()),
+                Line::default(),
+                Line::from(vec![
+                    Span::styled("t", theme.key()),
+                    Span::raw(" trains an expert, "),
+                    Span::styled("c", theme.key()),
+                    Span::raw(" clusters the library."),
+                ]),
+                Line::styled("Jobs are processes of their own: they go on when you quit.", theme.dim()),
+            ]
+        } else if shared.library_error.is_some() {
+            vec![Line::styled("The library could not be read; see the Library tab.", theme.dim())]
+        } else {
+            vec![Line::styled(format!("{} looking for jobs …", spinner(shared.tick)), theme.dim())]
+        };
+        let margin = Margin::new(u16::from(area.width > 20) * 2, u16::from(area.height > 6));
+        frame.render_widget(Paragraph::new(lines).wrap(Wrap { trim: false }), area.inner(margin));
+    }
+
+    fn draw_list(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
+        if area.is_empty() {
+            return;
+        }
+        let plan = Plan::new(&shared.jobs, usize::from(area.width));
+        frame.buffer_mut().set_line(area.x, area.y, &plan.header(theme), area.width);
+        let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        let window = self.list.window(shared.jobs.len(), usize::from(body.height));
+        for (line, position) in window.enumerate() {
+            let Some(job) = shared.jobs.get(position) else { continue };
+            let place = Rect { y: body.y + line as u16, height: 1, ..body };
+            let detail = self.detail().filter(|detail| detail.summary.id == job.id);
+            let row = plan.row(job, detail, shared, theme);
+            let buffer = frame.buffer_mut();
+            buffer.set_line(place.x, place.y, &row, place.width);
+            if position == self.list.cursor() {
+                let focused = !self.reading;
+                buffer
+                    .set_style(place, if focused { theme.selection() } else { theme.selection_unfocused() });
+                if theme.has_color() {
+                    let glyph = Rect { width: 1, ..place }.intersection(place);
+                    buffer.set_style(glyph, state_glyph(job.state, shared.tick, theme).1);
+                }
+            }
+        }
+    }
+
+    fn draw_confirmation(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
+        let Some(job) = self.confirming.as_ref().and_then(|id| shared.jobs.iter().find(|job| job.id == *id))
+        else {
+            return;
+        };
+        let cells = usize::from(area.width.saturating_sub(4)).min(56);
+        let question = format!("Cancel {} {}? What it has done is lost.", job.kind, job.name);
+        let mut lines: Vec<Line> =
+            fit::wrap(&question, cells).into_iter().map(|line| Line::styled(line, theme.text())).collect();
+        lines.push(Line::from(vec![
+            Span::styled("y", theme.key()),
+            Span::styled(" cancel it  ", theme.dim()),
+            Span::styled("n", theme.key()),
+            Span::styled(" let it run", theme.dim()),
+        ]));
+        let popup = centered(area, cells as u16 + 4, lines.len() as u16 + 2);
+        let block = Block::bordered()
+            .border_type(BorderType::Rounded)
+            .border_style(theme.warning())
+            .padding(Padding::horizontal(1));
+        frame.render_widget(Clear, popup);
+        frame.render_widget(Paragraph::new(lines).block(block), popup);
+    }
 }
 
 impl Screen for JobsScreen {
-    fn bindings(&self, _shared: &Shared) -> Vec<Binding> {
-        Vec::new()
+    fn bindings(&self, shared: &Shared) -> Vec<Binding> {
+        if self.confirming.is_some() {
+            return vec![
+                Binding::new("y", "cancel job", "Cancel the job"),
+                Binding::new("n", "keep", "Let it run (also Esc)"),
+            ];
+        }
+        if self.reading {
+            return vec![
+                Binding::new("↑↓", "scroll log", "Scroll the log (also PageUp, PageDown, g, G)"),
+                Binding::new("Esc", "back", "Back to the list (also Enter)"),
+            ];
+        }
+        let mut bindings = Vec::new();
+        if !shared.jobs.is_empty() {
+            bindings.push(Binding::new("↑↓", "move", "Select a job (also j, k, PageUp, PageDown, g, G)"));
+            bindings.push(Binding::new("Enter", "details", "Read the log of the selected job"));
+        }
+        if self.job(shared).is_some_and(can_cancel) {
+            bindings.push(Binding::new("x", "cancel", "Cancel the selected job, after a question"));
+        }
+        bindings.push(Binding::new("t", "train", "Train a new expert from a task file"));
+        bindings.push(Binding::new("c", "cluster", "Cluster the experts of the library"));
+        bindings
     }
 
-    fn on_key(&mut self, _key: KeyEvent, _shared: &Shared) -> Option<Vec<Effect>> {
-        None
+    fn captures_text(&self) -> bool {
+        self.confirming.is_some()
     }
 
-    fn on_message(&mut self, _message: &Message, _shared: &Shared) -> Vec<Effect> {
-        Vec::new()
+    fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
+        self.follow_cursor(shared)
     }
 
-    fn view(&self, frame: &mut Frame, area: Rect, _shared: &Shared, theme: &Theme) {
-        frame.render_widget(Paragraph::new("No jobs yet.").style(theme.dim()), area);
+    fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
+        if let Some(id) = self.confirming.take() {
+            return match key.code {
+                KeyCode::Char('y' | 'Y') => Some(vec![Effect::CancelJob { id }]),
+                KeyCode::Char('n' | 'N') | KeyCode::Esc => Some(Vec::new()),
+                KeyCode::Tab | KeyCode::BackTab => None,
+                _ => {
+                    self.confirming = Some(id);
+                    Some(Vec::new())
+                }
+            };
+        }
+        if self.reading && self.on_details_key(key) {
+            return Some(Vec::new());
+        }
+        if !self.reading && self.list.on_key(key, shared.jobs.len()) {
+            return Some(self.follow_cursor(shared));
+        }
+        if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
+            return None;
+        }
+        match key.code {
+            KeyCode::Enter if !shared.jobs.is_empty() => self.reading = true,
+            KeyCode::Char('x') => match self.job(shared) {
+                Some(job) if can_cancel(job) => self.confirming = Some(job.id.clone()),
+                Some(_) => return Some(vec![Effect::Notice("this job is over already".into())]),
+                None => return None,
+            },
+            KeyCode::Char('t') => return Some(vec![Effect::OpenForm(FormKind::Train)]),
+            KeyCode::Char('c') => return Some(vec![Effect::OpenForm(FormKind::Cluster)]),
+            _ => return None,
+        }
+        Some(Vec::new())
+    }
+
+    fn is_animating(&self, shared: &Shared) -> bool {
+        (!self.listed && shared.library_error.is_none()) || shared.jobs.iter().any(|job| !job.state.is_over())
+    }
+
+    fn on_message(&mut self, message: &Message, shared: &Shared) -> Vec<Effect> {
+        match message {
+            Message::Jobs(jobs) => {
+                self.listed = true;
+                let kept = self.selected.as_ref().and_then(|id| jobs.iter().position(|job| job.id == *id));
+                self.list.select(kept.unwrap_or(self.list.cursor()), jobs.len());
+                if self
+                    .confirming
+                    .as_ref()
+                    .is_some_and(|id| !jobs.iter().any(|j| j.id == *id && can_cancel(j)))
+                {
+                    self.confirming = None;
+                }
+                self.follow_cursor(shared)
+            }
+            Message::JobDetail(detail) => {
+                self.detail = Some(detail.clone());
+                Vec::new()
+            }
+            Message::JobStarted(Ok(id)) => {
+                // It will be first in the next list.
+                self.selected = Some(id.clone());
+                self.list.select(0, shared.jobs.len());
+                self.reading = false;
+                self.back = 0;
+                vec![Effect::WatchJob { id: Some(id.clone()) }]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn view(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
+        if area.is_empty() {
+            return;
+        }
+        if shared.jobs.is_empty() {
+            self.draw_empty(frame, area, shared, theme);
+            return;
+        }
+        let style = if self.reading { theme.border_focused() } else { theme.border() };
+        let view = details::DetailsView {
+            job: self.job(shared),
+            detail: self.detail(),
+            back: self.back,
+            back_end: &self.back_end,
+            shared,
+            theme,
+        };
+        match (area.width, area.height) {
+            (100.., 8..) => {
+                let list = (area.width * 9 / 20).clamp(44, 76);
+                let [left, right] =
+                    Layout::horizontal([Constraint::Length(list), Constraint::Min(0)]).areas(area);
+                self.draw_list(frame, Rect { width: left.width - 1, ..left }, shared, theme);
+                let block = Block::new().borders(Borders::LEFT).border_style(style).padding(Padding::left(1));
+                let inner = block.inner(right);
+                frame.render_widget(block, right);
+                view.draw(frame, inner);
+            }
+            (30.., 14..) => {
+                let rows = shared.jobs.len().min(1000) as u16 + 1;
+                let list = (area.height / 3).min(rows.max(4));
+                let [top, bottom] =
+                    Layout::vertical([Constraint::Length(list), Constraint::Min(0)]).areas(area);
+                self.draw_list(frame, top, shared, theme);
+                let block = Block::new().borders(Borders::TOP).border_style(style);
+                let inner = block.inner(bottom);
+                frame.render_widget(block, bottom);
+                view.draw(frame, inner);
+            }
+            _ if self.reading => view.draw(frame, area),
+            _ => self.draw_list(frame, area, shared, theme),
+        }
+        self.draw_confirmation(frame, area, shared, theme);
+    }
+}
+
+fn can_cancel(job: &JobSummary) -> bool {
+    matches!(job.state, JobState::Queued | JobState::Running)
+}
+
+/// How a state shows, with and without colour.
+fn state_glyph(state: JobState, tick: u64, theme: &Theme) -> (&'static str, Style) {
+    match state {
+        JobState::Queued => ("○", theme.dim()),
+        JobState::Running => (spinner(tick), theme.accent()),
+        JobState::Cancelling => ("◌", theme.warning()),
+        JobState::Cancelled => ("⊘", theme.dim()),
+        JobState::Failed => ("✗", theme.error()),
+        JobState::Finished => ("✓", theme.ok()),
+    }
+}
+
+/// As people read it.
+fn state_text(state: JobState) -> &'static str {
+    match state {
+        JobState::Queued => "queued",
+        JobState::Running => "running",
+        JobState::Cancelling => "cancelling",
+        JobState::Cancelled => "cancelled",
+        JobState::Failed => "failed",
+        JobState::Finished => "finished",
+    }
+}
+
+/// Seconds since the epoch of an RFC 3339 time.
+fn seconds(time: &str) -> Option<f64> {
+    let time = humantime::parse_rfc3339_weak(time).ok()?;
+    Some(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs_f64())
+}
+
+/// Remaining seconds of a running job: its own word, else from the steps so far.
+fn remaining(job: &JobSummary, detail: Option<&JobDetail>, now: f64) -> Option<f64> {
+    if job.state != JobState::Running {
+        return None;
+    }
+    if let Some(eta) = detail.and_then(|detail| detail.eta_seconds) {
+        return Some(eta);
+    }
+    let elapsed = now - seconds(job.started.as_deref()?)?;
+    let (done, all) = (job.step as f64, job.steps as f64);
+    (done > 0.0 && all >= done && elapsed > 0.0).then(|| elapsed * (all - done) / done)
+}
+
+/// Share done, 0..=1; never 1 before it is over.
+fn share(job: &JobSummary) -> Option<f64> {
+    if job.state == JobState::Finished {
+        return Some(1.0);
+    }
+    (job.steps > 0).then(|| (job.step as f64 / job.steps as f64).min(0.99))
+}
+
+/// A bar of `cells` cells in eighths of a cell.
+fn progress_bar(share: f64, cells: usize) -> String {
+    const PARTS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    let eighths = (share.clamp(0.0, 1.0) * cells as f64 * 8.0).floor() as usize;
+    let mut bar = "█".repeat(eighths / 8);
+    bar.push_str(PARTS[eighths % 8]);
+    let used = fit::width(&bar);
+    bar.extend(std::iter::repeat_n('░', cells.saturating_sub(used)));
+    bar
+}
+
+/// Which columns of the list fit.
+struct Plan {
+    name: usize,
+    kind: bool,
+    bar: usize,
+    left: bool,
+    started: bool,
+}
+
+impl Plan {
+    fn new(jobs: &[JobSummary], room: usize) -> Self {
+        // Glyph 2, state 11, share 5: these stay.
+        let longest = jobs.iter().map(|job| fit::width(&job.name)).max().unwrap_or(0).clamp(6, 32);
+        let mut left = room.saturating_sub(2 + 11 + 5);
+        let name = longest.min(left.saturating_sub(2)).max(left.min(6));
+        left = left.saturating_sub(name + 2);
+        let mut take = |cells: usize| {
+            let fits = left >= cells;
+            if fits {
+                left -= cells;
+            }
+            fits
+        };
+        let eta = take(8);
+        let bar = take(10);
+        let started = take(9);
+        let kind = take(9);
+        Self { name, kind, bar: if bar { 8 + left.min(8) } else { 0 }, left: eta, started }
+    }
+
+    fn header(&self, theme: &Theme) -> Line<'static> {
+        let mut text = format!("  {}  ", fit::left("Job", self.name));
+        if self.kind {
+            text.push_str(&fit::left("Kind", 9));
+        }
+        text.push_str(&fit::left("State", 11));
+        if self.bar > 0 {
+            text.push_str(&fit::left("Progress", self.bar));
+        }
+        text.push_str(&" ".repeat(5));
+        if self.left {
+            text.push_str(&fit::right("Left", 8));
+        }
+        if self.started {
+            text.push_str(&fit::right("Started", 9));
+        }
+        Line::styled(text, theme.header())
+    }
+
+    fn row(
+        &self,
+        job: &JobSummary,
+        detail: Option<&JobDetail>,
+        shared: &Shared,
+        theme: &Theme,
+    ) -> Line<'static> {
+        let (glyph, style) = state_glyph(job.state, shared.tick, theme);
+        let mut spans = vec![
+            Span::styled(format!("{glyph} "), style),
+            Span::styled(format!("{}  ", fit::left(&job.name, self.name)), theme.text()),
+        ];
+        if self.kind {
+            spans.push(Span::styled(fit::left(&job.kind, 9), theme.dim()));
+        }
+        let state = style.remove_modifier(Modifier::BOLD);
+        spans.push(Span::styled(fit::left(state_text(job.state), 11), state));
+        let share = share(job);
+        if self.bar > 0 {
+            let live = matches!(job.state, JobState::Running | JobState::Cancelling);
+            let (bar, style) = match share {
+                Some(share) if live => (progress_bar(share, self.bar), theme.accent()),
+                _ => (" ".repeat(self.bar), theme.dim()),
+            };
+            spans.push(Span::styled(bar, style.remove_modifier(Modifier::BOLD)));
+        }
+        let percent = match share {
+            Some(share) if job.state != JobState::Finished => format!("{:.0}%", (share * 100.0).floor()),
+            _ => String::new(),
+        };
+        spans.push(Span::styled(fit::right(&percent, 5), theme.text()));
+        if self.left {
+            let text = remaining(job, detail, shared.now).map_or(String::new(), fit::duration);
+            spans.push(Span::styled(fit::right(&text, 8), theme.text()));
+        }
+        if self.started {
+            let text = match job.started.as_deref().and_then(seconds) {
+                Some(at) if shared.now - at < 60.0 => "now".into(),
+                Some(at) => format!("{} ago", short_age(shared.now - at)),
+                None => "–".into(),
+            };
+            spans.push(Span::styled(fit::right(&text, 9), theme.dim()));
+        }
+        Line::from(spans)
+    }
+}
+
+/// `5m`, `3h`, `2d`.
+fn short_age(seconds: f64) -> String {
+    match seconds {
+        s if s < 3600.0 => format!("{:.0}m", (s / 60.0).floor()),
+        s if s < 86_400.0 => format!("{:.0}h", (s / 3600.0).floor()),
+        s => format!("{:.0}d", (s / 86_400.0).floor()),
     }
 }

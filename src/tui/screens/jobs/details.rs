@@ -1,0 +1,185 @@
+//! One job: its state and settings, its curves, its result or error, the end of its log.
+
+use std::cell::Cell;
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::text::{Line, Span};
+
+use super::{curve, progress_bar, remaining, share, state_glyph, state_text};
+use crate::jobs::{JobDetail, JobSpec, JobState, JobSummary};
+use crate::tui::fit;
+use crate::tui::{Shared, Theme};
+
+/// Everything the details are made of.
+pub struct DetailsView<'a> {
+    pub job: Option<&'a JobSummary>,
+    pub detail: Option<&'a JobDetail>,
+    /// Lines scrolled back from the end of the log.
+    pub back: usize,
+    pub back_end: &'a Cell<usize>,
+    pub shared: &'a Shared,
+    pub theme: &'a Theme,
+}
+
+impl DetailsView<'_> {
+    pub fn draw(&self, frame: &mut Frame, area: Rect) {
+        let Some(job) = self.job else { return };
+        if area.is_empty() {
+            return;
+        }
+        let cells = usize::from(area.width);
+        let head = self.head(job, cells);
+        let log = self.log(cells);
+        let has_curve = self.detail.is_some_and(|d| !d.losses.is_empty() || !d.validation.is_empty());
+        let head_rows = (head.len() as u16).min(area.height);
+        let left = area.height - head_rows;
+        // The curve gets what makes it readable, the log the rest.
+        let curve_rows = if has_curve && left >= 6 { (left * 3 / 5).clamp(5, 16) } else { 0 };
+        let [top, middle, bottom] = Layout::vertical([
+            Constraint::Length(head_rows),
+            Constraint::Length(curve_rows),
+            Constraint::Min(0),
+        ])
+        .areas(area);
+        put(frame, top, &head);
+        if let Some(detail) = self.detail {
+            curve::draw(frame, middle, &detail.losses, &detail.validation, job.steps, self.theme);
+        }
+        self.draw_log(frame, bottom, &log);
+    }
+
+    fn draw_log(&self, frame: &mut Frame, area: Rect, log: &[Line<'static>]) {
+        let [title, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(area);
+        let rows = usize::from(body.height);
+        let most = log.len().saturating_sub(rows);
+        self.back_end.set(most);
+        if log.is_empty() || rows == 0 {
+            return;
+        }
+        let end = log.len() - self.back.min(most);
+        let first = end.saturating_sub(rows);
+        let mut text = String::from("Log");
+        if end < log.len() {
+            text.push_str(&format!("  {} more below", log.len() - end));
+        }
+        put(frame, title, &[Line::styled(text, self.theme.header())]);
+        put(frame, body, &log[first..end]);
+    }
+
+    fn head(&self, job: &JobSummary, cells: usize) -> Vec<Line<'static>> {
+        let theme = self.theme;
+        let (glyph, style) = state_glyph(job.state, self.shared.tick, theme);
+        let mut lines = vec![Line::from(vec![
+            Span::styled(format!("{glyph} "), style),
+            Span::styled(
+                fit::truncate(&format!("{} {}", job.kind, job.name), cells.saturating_sub(2)),
+                theme.accent(),
+            ),
+        ])];
+        let wrapped = |lines: &mut Vec<Line<'static>>, text: &str, style| {
+            lines.extend(fit::wrap(text, cells).into_iter().map(|line| Line::styled(line, style)));
+        };
+        let mut facts = vec![state_text(job.state).to_string()];
+        let stage = self.detail.and_then(|detail| detail.stage.clone());
+        if !job.state.is_over() {
+            facts.extend(stage);
+        }
+        if job.state == JobState::Queued {
+            facts.push("waits for a free slot".into());
+        }
+        let speed = self.detail.and_then(|detail| detail.tokens_per_second);
+        if let Some(speed) = speed.filter(|speed| speed.is_finite()) {
+            facts.push(format!("{speed:.0} tokens/s"));
+        }
+        if let Some(left) = remaining(job, self.detail, self.shared.now) {
+            facts.push(format!("{} left", fit::duration(left)));
+        }
+        wrapped(&mut lines, &facts.join(" · "), theme.text());
+        if let (Some(share), true) =
+            (share(job), matches!(job.state, JobState::Running | JobState::Cancelling))
+        {
+            let count = format!(" {} / {} steps", job.step, job.steps);
+            let bar = cells.saturating_sub(fit::width(&count)).min(48);
+            let style = theme.accent().remove_modifier(ratatui::style::Modifier::BOLD);
+            lines.push(Line::from(vec![
+                Span::styled(progress_bar(share, bar), style),
+                Span::styled(fit::truncate(&count, cells.saturating_sub(bar)), theme.text()),
+            ]));
+        }
+        if let Some(spec) = self.detail.and_then(|detail| detail.spec.as_ref()) {
+            wrapped(&mut lines, &settings(spec), theme.dim());
+        }
+        if let Some(error) = &job.error {
+            wrapped(&mut lines, &format!("✗ {error}"), theme.error());
+        }
+        if let Some(result) = self.detail.and_then(|detail| detail.result.as_deref()) {
+            self.result(&mut lines, result, cells);
+        }
+        lines.push(Line::default());
+        lines
+    }
+
+    /// The plain values of a result, as `name value` pairs; lists and objects by their size.
+    fn result(&self, lines: &mut Vec<Line<'static>>, result: &str, cells: usize) {
+        use serde_json::Value;
+        let theme = self.theme;
+        let Ok(Value::Object(object)) = serde_json::from_str::<Value>(result) else {
+            lines.extend(fit::wrap(result, cells).into_iter().map(|line| Line::styled(line, theme.text())));
+            return;
+        };
+        let number = |n: &serde_json::Number| match n.as_f64() {
+            Some(x) if !n.is_i64() && !n.is_u64() && x.abs() < 1e6 => format!("{x:.4}"),
+            _ => n.to_string(),
+        };
+        let pairs: Vec<String> = object
+            .iter()
+            .filter_map(|(name, value)| {
+                let shown = match value {
+                    Value::Null => return None,
+                    Value::Bool(b) => b.to_string(),
+                    Value::Number(n) => number(n),
+                    Value::String(s) => s.clone(),
+                    Value::Array(items) => format!("{} values", items.len()),
+                    Value::Object(fields) => format!("{} fields", fields.len()),
+                };
+                Some(format!("{} {shown}", name.replace('_', " ")))
+            })
+            .collect();
+        lines.extend(fit::wrap(&pairs.join(" · "), cells).into_iter().map(|l| Line::styled(l, theme.ok())));
+    }
+
+    fn log(&self, cells: usize) -> Vec<Line<'static>> {
+        let Some(detail) = self.detail else { return Vec::new() };
+        let shown = detail.log.iter().map(|line| fit::truncate(line, cells));
+        shown.map(|line| Line::styled(line, self.theme.dim())).collect()
+    }
+}
+
+/// What was asked for, in a line or two.
+fn settings(spec: &JobSpec) -> String {
+    match spec {
+        JobSpec::Train(train) => {
+            let data: Vec<String> = train.data.iter().map(|path| path.display().to_string()).collect();
+            let steps = train.max_steps.map_or(String::new(), |steps| format!(" · at most {steps} steps"));
+            format!(
+                "rank {} · α {} · lr {} · {} epochs · batch {}{steps} · {}",
+                train.rank,
+                train.alpha,
+                train.learning_rate,
+                train.epochs,
+                train.batch,
+                data.join(", ")
+            )
+        }
+        JobSpec::Cluster(cluster) => {
+            format!("k {} · sparsity {} · seed {}", cluster.k, cluster.sparsity, cluster.seed)
+        }
+    }
+}
+
+fn put(frame: &mut Frame, area: Rect, lines: &[Line<'static>]) {
+    for (line, y) in lines.iter().zip(area.top()..area.bottom()) {
+        frame.buffer_mut().set_line(area.x, y, line, area.width);
+    }
+}
