@@ -3,6 +3,7 @@
 //! Opening a library reads configurations and tensor headers only; weights are read on demand.
 
 mod adapter;
+mod base;
 mod config;
 mod expert;
 mod files;
@@ -17,6 +18,7 @@ mod tensors;
 mod write;
 
 pub use adapter::{Adapter, LoraModule};
+pub use base::{BaseLocation, FetchProgress, fetch_base, locate_base};
 pub use expert::{AdapterConfig, Expert, ModuleShape, Provenance, Status};
 pub use files::{atomic_write, atomic_write_with, sha256_file};
 pub use manifest::{BaseSpec, Manifest, RouterDefaults, Template};

@@ -10,7 +10,7 @@ use super::{Expert, Manifest, nearest};
 use crate::{Error, Result};
 
 /// Folder for derived data inside a library.
-const STATE: &str = ".lora-tui";
+pub(super) const STATE: &str = ".lora-tui";
 
 /// A directory of experts of one base model.
 #[derive(Clone, Debug, Default)]

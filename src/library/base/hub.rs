@@ -1,0 +1,193 @@
+//! One file from a hub that speaks Hugging Face's URLs.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+
+use super::fetch::{FetchProgress, Report, Sink};
+use super::store;
+use crate::{Cancel, Error, Result};
+
+/// Resolving, connecting and the first answer together may take this long.
+const FIRST_ANSWER: Duration = Duration::from_secs(12);
+/// No byte for this long means that the source is dead.
+const STALL: Duration = Duration::from_secs(20);
+
+/// A hub and how to talk to it.
+pub(super) struct Hub {
+    pub endpoint: String,
+    pub token: Option<String>,
+    pub offline: bool,
+}
+
+enum Part {
+    /// The answer has begun; the length, if told.
+    Start(Option<u64>),
+    Data(Vec<u8>),
+    End,
+    Failed(String),
+}
+
+impl Hub {
+    /// Honours `HF_ENDPOINT`, `HF_TOKEN` (or the token file of the cache) and `HF_HUB_OFFLINE`.
+    pub fn from_environment() -> Self {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+        let token_file = || store::hub_cache().and_then(|cache| cache.token());
+        Self {
+            endpoint: set("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into()),
+            token: set("HF_TOKEN").or_else(token_file).map(|token| token.trim().to_string()),
+            offline: set("HF_HUB_OFFLINE").is_some_and(|value| !matches!(value.as_str(), "0" | "false")),
+        }
+    }
+
+    /// Downloads `[repository, revision, file]` into the sink.
+    ///
+    /// The network is read on a thread of its own, so that a cancel is heard at once; when nobody
+    /// listens any more the thread ends by its own timeouts.
+    pub fn download(
+        &self,
+        [repository, revision, file]: &[&str; 3],
+        source: &str,
+        sink: &mut Sink,
+        report: Report<'_>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        report(FetchProgress { source: source.into(), done: 0, total: None });
+        if self.offline {
+            return Err(Error::msg("HF_HUB_OFFLINE is set"));
+        }
+        let endpoint = self.endpoint.trim_end_matches('/');
+        let url = format!("{endpoint}/{repository}/resolve/{revision}/{}", file.replace(' ', "%20"));
+        let token = self.token.clone();
+        let (send, receive) = sync_channel(8);
+        std::thread::Builder::new()
+            .name("download".into())
+            .spawn(move || {
+                let last = match stream(&url, token.as_deref(), &send) {
+                    Ok(()) => Part::End,
+                    Err(reason) => Part::Failed(reason),
+                };
+                // The other side may have given up already.
+                let _ = send.send(last);
+            })
+            .map_err(|e| Error::msg(format!("cannot start a thread: {e}")))?;
+        collect(&receive, source, sink, report, cancel)
+    }
+}
+
+fn collect(
+    receive: &Receiver<Part>,
+    source: &str,
+    sink: &mut Sink,
+    report: Report<'_>,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut done = 0u64;
+    let mut total = None;
+    let mut started = false;
+    let mut last = Instant::now();
+    loop {
+        cancel.check()?;
+        match receive.recv_timeout(Duration::from_millis(100)) {
+            Ok(Part::Start(length)) => {
+                total = length;
+                started = true;
+            }
+            Ok(Part::Data(bytes)) => {
+                done += bytes.len() as u64;
+                if total.is_some_and(|total| done > total) {
+                    return Err(Error::msg("sent more than it announced"));
+                }
+                sink.write(&bytes)?;
+            }
+            Ok(Part::End) => {
+                return match total.is_some_and(|total| done < total) {
+                    true => Err(Error::msg("the connection ended early")),
+                    false => Ok(()),
+                };
+            }
+            Ok(Part::Failed(reason)) => return Err(Error::msg(reason)),
+            Err(RecvTimeoutError::Disconnected) => return Err(Error::msg("the download broke off")),
+            Err(RecvTimeoutError::Timeout) => {
+                let limit = if started { STALL } else { FIRST_ANSWER };
+                if last.elapsed() > limit {
+                    return Err(Error::msg(format!("no answer for {} seconds", limit.as_secs())));
+                }
+                continue;
+            }
+        }
+        last = Instant::now();
+        report(FetchProgress { source: source.into(), done, total });
+    }
+}
+
+/// Sends the answer's parts; stops when nobody listens.
+fn stream(url: &str, token: Option<&str>, send: &SyncSender<Part>) -> std::result::Result<(), String> {
+    let agent = ureq::Agent::config_builder()
+        .timeout_resolve(Some(Duration::from_secs(4)))
+        .timeout_connect(Some(Duration::from_secs(5)))
+        .timeout_recv_response(Some(Duration::from_secs(8)))
+        .timeout_per_read(Some(STALL))
+        .user_agent(concat!("lora-tui/", env!("CARGO_PKG_VERSION")))
+        .tls_config(TlsConfig::builder().root_certs(root_certificates()).build())
+        .build()
+        .new_agent();
+    let mut request = agent.get(url);
+    if let Some(token) = token {
+        // Not passed on when the hub redirects to another host.
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let response = request.call().map_err(|e| describe(&e))?;
+    let length = response.body().content_length();
+    if send.send(Part::Start(length)).is_err() {
+        return Ok(());
+    }
+    let mut body = response.into_body().into_reader();
+    loop {
+        let mut bytes = vec![0u8; 1 << 17];
+        match body.read(&mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(n) => {
+                bytes.truncate(n);
+                if send.send(Part::Data(bytes)).is_err() {
+                    return Ok(());
+                }
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(format!("the connection broke: {e}")),
+        }
+    }
+}
+
+/// Certificates of `SSL_CERT_FILE` where one is set (proxies of companies), else the usual ones.
+fn root_certificates() -> RootCerts {
+    let file = std::env::var_os("SSL_CERT_FILE").filter(|value| !value.is_empty());
+    let pem = file.and_then(|path| crate::library::files::read_limited(path.as_ref(), 16 << 20).ok());
+    let certificates: Vec<_> = pem
+        .iter()
+        .flat_map(|pem| parse_pem(pem))
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() { RootCerts::WebPki } else { RootCerts::Specific(Arc::new(certificates)) }
+}
+
+fn describe(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::StatusCode(code @ (401 | 403)) => {
+            format!("refused (HTTP {code}): set HF_TOKEN if the repository needs one")
+        }
+        ureq::Error::StatusCode(404) => "has no such file (HTTP 404)".into(),
+        ureq::Error::StatusCode(code) => format!("answered HTTP {code}"),
+        ureq::Error::HostNotFound => "cannot be reached (unknown host: is there a network?)".into(),
+        ureq::Error::Timeout(_) => "gave no answer in time".into(),
+        ureq::Error::ConnectionFailed => "cannot be reached".into(),
+        ureq::Error::Io(e) => format!("cannot be reached: {e}"),
+        other => other.to_string().lines().next().unwrap_or("failed").to_string(),
+    }
+}

@@ -1,0 +1,149 @@
+//! Places on this machine where a base model may already lie, and what is known about the files there.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use hf_hub::{Cache, Repo, RepoType};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::library::files::{atomic_write, hex, read_limited, sha256_file};
+use crate::library::{BaseSpec, Library};
+use crate::{Error, Result};
+
+/// The user's cache folder of this program; `None` without a home.
+pub(super) fn cache_root() -> Option<PathBuf> {
+    Some(directories::ProjectDirs::from("", "", "lora-tui")?.cache_dir().to_path_buf())
+}
+
+/// Where a fetched file is kept: by its digest, under its own name.
+fn slot(root: &Path, spec: &BaseSpec) -> Option<PathBuf> {
+    let digest = spec.sha256.as_ref()?.to_ascii_lowercase();
+    let file = spec.file.as_deref().or(spec.package_file.as_deref())?;
+    let name = file.rsplit('/').next().filter(|name| !name.is_empty())?;
+    Some(root.join("base").join(digest).join(name))
+}
+
+/// Where [`super::fetch_base`] puts the file: the user's cache, else the library's own state folder.
+pub(super) fn destination(spec: &BaseSpec, library: &Library) -> Result<PathBuf> {
+    let incomplete = || Error::msg("the base model's description names no file with its sha256");
+    if let Some(root) = cache_root() {
+        let path = slot(&root, spec).ok_or_else(incomplete)?;
+        if path.parent().is_some_and(|folder| fs::create_dir_all(folder).is_ok()) {
+            return Ok(path);
+        }
+    }
+    let root = library.state_dir()?.join("cache");
+    let path = slot(&root, spec).ok_or_else(incomplete)?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    }
+    Ok(path)
+}
+
+/// A file on this machine with the digest that `spec` asks for.
+pub(super) fn find(spec: &BaseSpec, library: &Library) -> Option<PathBuf> {
+    let expected = spec.sha256.as_deref()?;
+    let own = cache_root().and_then(|root| slot(&root, spec));
+    let beside = slot(&library.root.join(crate::library::open::STATE).join("cache"), spec);
+    let hub = spec.hub.as_deref().zip(spec.file.as_deref()).and_then(|(repository, file)| {
+        let revision = spec.revision.as_deref().unwrap_or("main");
+        Some(cached_repository(repository, revision)?.join(file))
+    });
+    let candidates = [own, hub, beside].into_iter().flatten().filter(|path| path.is_file());
+    // A broken file in a cache is as good as none: fetching replaces it.
+    let mut right = candidates
+        .filter(|path| verified_sha256(path).is_ok_and(|actual| actual.eq_ignore_ascii_case(expected)));
+    right.next()
+}
+
+/// The Hugging Face cache, honouring `HF_HUB_CACHE` and `HF_HOME`.
+pub(super) fn hub_cache() -> Option<Cache> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let path = set("HF_HUB_CACHE")
+        .or_else(|| Some(set("HF_HOME")?.join("hub")))
+        .or_else(|| Some(directories::BaseDirs::new()?.home_dir().join(".cache/huggingface/hub")))?;
+    Some(Cache::new(path))
+}
+
+/// The snapshot folder of a repository in the Hugging Face cache. `revision` is a branch, tag or commit.
+pub(super) fn cached_repository(repository: &str, revision: &str) -> Option<PathBuf> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
+    let parts = repository.split('/').count();
+    if parts > 2
+        || !repository.chars().all(plain)
+        || repository.split('/').any(|p| matches!(p, "" | "." | ".."))
+    {
+        return None;
+    }
+    let cache = hub_cache()?;
+    let repo = Repo::with_revision(repository.into(), RepoType::Model, revision.into());
+    let folder = cache.path().join(repo.folder_name());
+    let commit = match read_limited(&folder.join("refs").join(repo.revision()), 256) {
+        Ok(bytes) => String::from_utf8(bytes).ok()?.trim().to_string(),
+        Err(_) => revision.to_string(),
+    };
+    if commit.is_empty() || commit.contains("..") || commit.contains(['/', '\\']) {
+        return None;
+    }
+    let snapshot = folder.join("snapshots").join(commit);
+    snapshot.is_dir().then_some(snapshot)
+}
+
+/// What was once computed about a file, good while size, time and inode stay.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Verified {
+    size: u64,
+    modified: u128,
+    inode: u64,
+    sha256: String,
+}
+
+/// SHA-256 of a file, remembered in the user's cache while the file does not change.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn verified_sha256(path: &Path) -> Result<String> {
+    let real = fs::canonicalize(path).map_err(|e| Error::io(path, e))?;
+    let before = stamp(&real);
+    let memory = cache_root().map(|root| {
+        let key = hex(&Sha256::digest(real.as_os_str().as_encoded_bytes()));
+        root.join("verified").join(format!("{}.json", &key[..32]))
+    });
+    if let (Some(memory), Some((size, modified, inode))) = (&memory, before) {
+        let known = read_limited(memory, 4096).ok().and_then(|b| serde_json::from_slice::<Verified>(&b).ok());
+        if let Some(known) = known
+            && (known.size, known.modified, known.inode) == (size, modified, inode)
+        {
+            return Ok(known.sha256);
+        }
+    }
+    let sha256 = sha256_file(&real)?;
+    if let (Some(memory), Some((size, modified, inode))) = (memory, before)
+        && stamp(&real) == before
+    {
+        remember(&memory, &Verified { size, modified, inode, sha256: sha256.clone() });
+    }
+    Ok(sha256)
+}
+
+/// Without this note the file is only read again next time: failing is fine.
+fn remember(memory: &Path, verified: &Verified) {
+    if let Some(folder) = memory.parent()
+        && fs::create_dir_all(folder).is_ok()
+        && let Ok(text) = serde_json::to_vec(verified)
+    {
+        let _ = atomic_write(memory, &text);
+    }
+}
+
+fn stamp(path: &Path) -> Option<(u64, u128, u64)> {
+    let metadata = fs::metadata(path).ok()?;
+    let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
+    #[cfg(unix)]
+    let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
+    #[cfg(not(unix))]
+    let inode = 0;
+    Some((metadata.len(), modified, inode))
+}
