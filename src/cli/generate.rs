@@ -1,10 +1,15 @@
 //! `generate`: text from the routed model, streamed.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::options::{BaseArgs, RouterArgs, parse_non_negative};
 use super::output::Output;
-use crate::{Error, Result};
+use super::route::{left_out, open_session, prompt};
+use crate::Result;
+use crate::model::Precision;
+use crate::routing::GenerateOptions;
+use crate::text::printable;
 
 /// Generate text with routed experts
 #[derive(Clone, Debug, clap::Args)]
@@ -37,6 +42,45 @@ pub struct GenerateArgs {
 }
 
 /// Runs the command.
-pub fn run(args: &GenerateArgs, _output: &Output) -> Result<()> {
-    Err(Error::file(&args.library, "generation is not part of this build"))
+pub fn run(args: &GenerateArgs, output: &Output) -> Result<()> {
+    let (library, mut session) =
+        open_session(&args.library, &args.router, &args.base, Precision::F32, output)?;
+    let prompt = prompt(&session, args.prompt.as_deref(), args.raw, &args.tokens)?;
+    let options = GenerateOptions {
+        max_tokens: args.max_tokens,
+        seed: args.seed,
+        temperature: args.sample_temperature,
+    };
+    let mut printed = 0;
+    let mut broken = Ok(());
+    let text = session.generate_tokens(&prompt, &options, output.cancel(), &mut |_, text| {
+        // A character whose bytes are still coming shows as a replacement: wait for it.
+        if output.is_json() || text.ends_with('\u{fffd}') {
+            return ControlFlow::Continue(());
+        }
+        broken = output.text(&safe(text.get(printed..).unwrap_or_default()));
+        printed = text.len();
+        if broken.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    broken?;
+    if output.is_json() {
+        let experts = session.experts();
+        return output.document(&serde_json::json!({
+            "text": text,
+            "precision": session.model().precision,
+            "experts": experts,
+            "skipped": left_out(&library, &session),
+        }));
+    }
+    output.text(&format!("{}\n", safe(text.get(printed..).unwrap_or_default())))
+}
+
+/// Generated text may hold anything: line breaks and tabs stay, the rest is escaped.
+fn safe(text: &str) -> String {
+    text.split_inclusive(['\n', '\t'])
+        .map(|piece| match piece.char_indices().next_back() {
+            Some((at, c @ ('\n' | '\t'))) => format!("{}{c}", printable(&piece[..at])),
+            _ => printable(piece).into_owned(),
+        })
+        .collect()
 }

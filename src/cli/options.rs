@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::library::Manifest;
+use crate::model::Precision;
 use crate::routing::{Mix, RouterConfig, RouterKind};
 use crate::{Error, Result};
 
@@ -25,6 +26,17 @@ pub struct RunArgs {
     /// Precision of the base model's weights: f32 or q8
     #[arg(long, value_parser = ["f32", "q8"])]
     pub precision: Option<String>,
+}
+
+impl RunArgs {
+    /// The precision asked for, or `default`.
+    pub fn precision(&self, default: Precision) -> Precision {
+        match self.precision.as_deref() {
+            Some("q8") => Precision::Q8,
+            Some(_) => Precision::F32,
+            None => default,
+        }
+    }
 }
 
 /// Which router, with which settings.

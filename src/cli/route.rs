@@ -1,10 +1,17 @@
 //! `route`: which experts every token of a prompt uses, and the logits that come out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use candle_core::Tensor;
 
 use super::options::{BaseArgs, RouterArgs};
-use super::output::Output;
-use crate::{Error, Result};
+use super::output::{Output, Skipped, save_tensors};
+use super::{Align, Table};
+use crate::Result;
+use crate::library::{BaseLocation, FetchProgress, Library, NamedTensor, fetch_base, locate_base};
+use crate::model::{LoadOptions, Precision};
+use crate::routing::{Part, Prompt, RouterKind, Session, Trace};
+use crate::text::printable;
 
 /// Route a prompt: which experts every token uses in every module
 #[derive(Clone, Debug, clap::Args)]
@@ -30,7 +37,168 @@ pub struct RouteArgs {
     pub save: Option<PathBuf>,
 }
 
+/// Opens library and base model and sets the router of the command line.
+pub(super) fn open_session(
+    library: &Path,
+    router: &RouterArgs,
+    base: &BaseArgs,
+    default_precision: Precision,
+    output: &Output,
+) -> Result<(Library, Session)> {
+    let library = Library::open(library)?;
+    output.library_notes(&library);
+    let config = router.config(&library.manifest)?;
+    let mut progress = output.progress();
+    let path = base_path(&library, base, output, &mut progress)?;
+    let options =
+        LoadOptions { device: base.run.device.clone(), precision: base.run.precision(default_precision) };
+    let mut session =
+        Session::open(&library, &path, &options, &mut |stage| progress.update(stage), output.cancel())?;
+    session.set_router(config)?;
+    drop(progress);
+    if !output.is_json() {
+        for (name, reason) in session.skipped() {
+            output.note(&format!("skipped {name}: {reason}"));
+        }
+    }
+    Ok((library, session))
+}
+
+/// Where the base model is, or what to do about it.
+pub(super) fn base_path(
+    library: &Library,
+    base: &BaseArgs,
+    output: &Output,
+    progress: &mut super::Progress,
+) -> Result<PathBuf> {
+    match locate_base(library, base.base.as_deref())? {
+        BaseLocation::Found { path, .. } => Ok(path),
+        BaseLocation::Missing { spec, .. } => {
+            let mut bar = |p: FetchProgress| {
+                let total = p.total.map_or(String::new(), |t| format!(" of {:.0}", t as f64 / 1e6));
+                progress.update(&format!("{}: {:.0}{total} MB", p.source, p.done as f64 / 1e6));
+            };
+            fetch_base(&spec, library, &mut bar, output.cancel())
+        }
+    }
+}
+
+/// The experts that a result leaves out: bad ones and those that do not fit the base.
+pub(super) fn left_out(library: &Library, session: &Session) -> Vec<Skipped> {
+    let mut all = Skipped::of(library);
+    all.extend(Skipped::pairs(session.skipped()));
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+/// The prompt of a command line: text through the template or raw, or token ids.
+pub(super) fn prompt(session: &Session, text: Option<&str>, raw: bool, tokens: &[u32]) -> Result<Prompt> {
+    match text {
+        Some(text) => session.prompt(text, raw),
+        None => Ok(Prompt { ids: tokens.to_vec(), parts: vec![Part::Prompt; tokens.len()] }),
+    }
+}
+
 /// Runs the command.
-pub fn run(args: &RouteArgs, _output: &Output) -> Result<()> {
-    Err(Error::file(&args.library, "routing is not part of this build"))
+pub fn run(args: &RouteArgs, output: &Output) -> Result<()> {
+    let (library, mut session) =
+        open_session(&args.library, &args.router, &args.base, Precision::F32, output)?;
+    let prompt = prompt(&session, args.prompt.as_deref(), args.raw, &args.tokens)?;
+    let trace = match &args.save {
+        Some(path) => {
+            let (logits, trace) = session.logits(&prompt, output.cancel())?;
+            save(path, &logits, &trace, session.router().kind == RouterKind::Arrow)?;
+            trace
+        }
+        None => session.route_tokens(&prompt, output.cancel())?,
+    };
+    if output.is_json() {
+        return output.document(&document(&library, &session, &trace));
+    }
+    table(&session, &trace, output)
+}
+
+fn router_name(kind: &RouterKind) -> String {
+    match kind {
+        RouterKind::Arrow => "arrow".into(),
+        RouterKind::Uniform => "uniform".into(),
+        RouterKind::UniformFactors => "uniform-factors".into(),
+        RouterKind::Single(name) => format!("single:{name}"),
+        RouterKind::Base => "base".into(),
+    }
+}
+
+fn document(library: &Library, session: &Session, trace: &Trace) -> serde_json::Value {
+    let router = session.router();
+    let weights: Vec<Vec<Vec<(u32, f32)>>> = (0..trace.tokens.len())
+        .map(|t| (0..trace.modules.len()).map(|m| trace.weights(t, m).to_vec()).collect())
+        .collect();
+    serde_json::json!({
+        "router": router_name(&router.kind),
+        "top_k": router.top_k,
+        "temperature": router.temperature,
+        "precision": session.model().precision,
+        "tokens": trace.tokens,
+        "modules": *trace.modules,
+        "experts": *trace.experts,
+        "weights": weights,
+        "skipped": left_out(library, session),
+    })
+}
+
+/// Shares per expert, then the heaviest expert of every token.
+fn table(session: &Session, trace: &Trace, output: &Output) -> Result<()> {
+    if trace.width() == 0 || trace.modules.is_empty() || session.router().kind == RouterKind::Base {
+        return output.line(&format!("{} tokens; the base model routes nothing", trace.tokens.len()));
+    }
+    let totals = trace.totals(|_| true);
+    let mut order: Vec<usize> = (0..totals.len()).collect();
+    order.sort_by(|&a, &b| totals[b].total_cmp(&totals[a]));
+    let mut shares = Table::new(&[("expert", Align::Left), ("share", Align::Right)]);
+    for e in order.into_iter().filter(|&e| totals[e] > 0.0) {
+        shares.row([printable(&trace.experts[e]).into_owned(), format!("{:.1} %", totals[e] * 100.0)]);
+    }
+    output.text(&shares.render())?;
+    output.line("")?;
+    let mut tokens =
+        Table::new(&[("token", Align::Left), ("heaviest expert", Align::Left), ("weight", Align::Right)]);
+    for t in 0..trace.tokens.len() {
+        let mut sums = vec![0f64; trace.experts.len()];
+        for m in 0..trace.modules.len() {
+            trace.weights(t, m).iter().for_each(|&(e, w)| sums[e as usize] += f64::from(w));
+        }
+        let best = (0..sums.len()).max_by(|&a, &b| sums[a].total_cmp(&sums[b])).unwrap_or(0);
+        let text = match trace.tokens[t].text.as_str() {
+            "" => format!("#{}", trace.tokens[t].id),
+            text => printable(text).into_owned(),
+        };
+        let share = sums[best] / trace.modules.len() as f64;
+        tokens.row([text, printable(&trace.experts[best]).into_owned(), format!("{share:.2}")]);
+    }
+    output.text(&tokens.render())
+}
+
+/// `logits` [tokens, vocabulary] and, for Arrow, `weights.<module>` [tokens, experts].
+fn save(path: &Path, logits: &Tensor, trace: &Trace, weights: bool) -> Result<()> {
+    let (rows, vocab) = logits.dims2()?;
+    let values = logits.flatten_all()?.to_vec1::<f32>()?;
+    let experts = trace.experts.len();
+    let dense = |m: usize| {
+        let mut dense = vec![0f32; rows * experts];
+        for t in 0..rows {
+            for &(e, w) in trace.weights(t, m) {
+                dense[t * experts + e as usize] = w;
+            }
+        }
+        dense
+    };
+    let modules: Vec<(String, Vec<f32>)> = if weights {
+        trace.modules.iter().enumerate().map(|(m, name)| (format!("weights.{name}"), dense(m))).collect()
+    } else {
+        Vec::new()
+    };
+    let (all, shape) = ([rows, vocab], [rows, experts]);
+    let mut tensors = vec![NamedTensor { name: "logits", shape: &all, values: &values }];
+    tensors.extend(modules.iter().map(|(name, values)| NamedTensor { name, shape: &shape, values }));
+    save_tensors(path, &tensors, &trace.experts)
 }

@@ -1,9 +1,14 @@
 //! `train`: one new expert from a dataset.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::options::{RunArgs, parse_positive};
 use super::output::Output;
+use crate::jobs::{JobSpec, Jobs};
+use crate::library::{Library, check_new_name};
+use crate::text::printable;
+use crate::train::{self, TrainEvent, TrainSpec};
 use crate::{Error, Result};
 
 /// Train a new expert
@@ -66,7 +71,94 @@ pub struct TrainArgs {
     pub background: bool,
 }
 
+impl TrainArgs {
+    fn spec(&self) -> TrainSpec {
+        // Without a number of epochs, the number of steps decides alone.
+        let epochs = self.epochs.unwrap_or(if self.max_steps.is_some() { 1e6 } else { 1.0 });
+        TrainSpec {
+            library: self.library.clone(),
+            data: self.data.clone(),
+            name: self.name.clone(),
+            rank: self.rank as usize,
+            alpha: self.alpha,
+            dropout: self.dropout,
+            learning_rate: self.lr,
+            epochs,
+            max_steps: self.max_steps.map(|n| n as usize),
+            batch: self.batch as usize,
+            max_length: self.max_length as usize,
+            targets: self.targets.clone(),
+            seed: self.seed,
+            init: self.init.clone(),
+            shuffle: !self.no_shuffle,
+            validation: self.validation.clone(),
+            log: self.log.clone(),
+            base: self.base.clone(),
+            device: self.run.device.clone(),
+        }
+    }
+}
+
 /// Runs the command.
-pub fn run(args: &TrainArgs, _output: &Output) -> Result<()> {
-    Err(Error::file(&args.library, "training is not part of this build"))
+pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
+    if args.run.precision.as_deref() == Some("q8") {
+        return Err(Error::usage("training runs in f32: leave --precision out"));
+    }
+    if args.background {
+        return background(args, output);
+    }
+    let mut progress = output.progress();
+    let report = train::train(
+        &args.spec(),
+        &mut |event| match event {
+            TrainEvent::Stage(text) => progress.stage(&text),
+            TrainEvent::Started { steps } => progress.stage(&format!("training {steps} steps")),
+            TrainEvent::Step {
+                step, steps, loss, validation_loss, tokens_per_second, eta_seconds, ..
+            } => {
+                let left = humantime::format_duration(Duration::from_secs(eta_seconds as u64));
+                let line = format!(
+                    "step {step}/{steps}  loss {loss:.3}  {tokens_per_second:.0} tokens/s  {left} left"
+                );
+                match validation_loss {
+                    Some(v) => progress.stage(&format!("{line}  validation {v:.3}")),
+                    None => progress.update(&line),
+                }
+            }
+        },
+        output.cancel(),
+    )?;
+    drop(progress);
+    if output.is_json() {
+        return output.document(&report);
+    }
+    let of = |loss: Option<f64>| loss.map_or("–".to_string(), |v| format!("{v:.3}"));
+    output.line(&format!(
+        "{}: {} steps in {:.0} s at {:.0} tokens/s, training loss {:.3}, validation loss {} → {}",
+        printable(&report.path.display().to_string()),
+        report.steps,
+        report.seconds,
+        report.tokens_per_second,
+        report.train_loss,
+        of(report.base_validation_loss),
+        of(report.validation_loss),
+    ))
+}
+
+/// Starts the training as a job, after the checks that take no time.
+fn background(args: &TrainArgs, output: &Output) -> Result<()> {
+    let spec = args.spec();
+    check_new_name(&spec.library, &spec.name)?;
+    for path in &spec.data {
+        train::Dataset::load(path)?;
+    }
+    let library = Library::open(&spec.library)?;
+    let job = Jobs::open(&library)?.start(&JobSpec::Train(spec))?;
+    if output.is_json() {
+        return output.document(&serde_json::json!({ "job": job }));
+    }
+    let path = args.library.display();
+    output.line(&job)?;
+    output.note(&format!("follow it with `lora-tui jobs {path} log {job} --follow`"));
+    Ok(())
 }

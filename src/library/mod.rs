@@ -14,6 +14,7 @@ mod nearest;
 mod open;
 mod pairs;
 mod scan;
+mod template;
 mod tensors;
 mod write;
 
@@ -25,5 +26,6 @@ pub use manifest::{BaseSpec, Manifest, RouterDefaults, Template};
 pub use nearest::{edit_distance, nearest};
 pub use open::Library;
 pub use pairs::natural;
+pub use template::Stretch;
 pub use tensors::{NamedTensor, write_safetensors};
 pub use write::{NewAdapterConfig, NewLora, check_new_name, write_adapter};

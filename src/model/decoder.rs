@@ -393,7 +393,12 @@ impl Decoder {
         Ok(logits)
     }
 
-    /// Bytes that weights take in memory, for a forecast: every parameter at 4 bytes.
+    /// Gradient of hidden states [rows, hidden] from that of the head's output before any soft cap.
+    pub fn head_backward(&self, d_logits: &Tensor) -> Result<Tensor> {
+        self.head.backward(d_logits)
+    }
+
+    /// Number of parameters in linear layers and embeddings.
     pub fn parameters(&self) -> usize {
         let linears: usize = self.linears().iter().map(|l| l.in_features * l.out_features).sum();
         linears

@@ -1,7 +1,13 @@
 //! Arrow and the other routers over a library's experts, and the record of what they chose.
 
 mod config;
+mod experts;
+mod router;
+mod session;
 mod trace;
 
 pub use config::{Mix, RouterConfig, RouterKind};
+pub use experts::ExpertSet;
+pub use router::{RoutedHook, Router};
+pub use session::{GenerateOptions, Prompt, Session};
 pub use trace::{Part, Trace, TraceToken};

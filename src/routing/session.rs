@@ -1,0 +1,346 @@
+//! A base model with its experts, ready for prompts: routing as one types, generation, traces.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use candle_transformers::generation::{LogitsProcessor, Sampling};
+
+use super::experts::ExpertSet;
+use super::router::{RoutedHook, Router};
+use super::trace::{Part, Trace, TraceToken};
+use super::{RouterConfig, RouterKind};
+use crate::library::{Expert, Library, Template};
+use crate::model::{KvCache, LoadOptions, Model, NoHook, select_rows};
+use crate::{Cancel, Error, Result};
+
+/// How to continue a prompt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GenerateOptions {
+    pub max_tokens: usize,
+    pub seed: u64,
+    /// 0 picks the likeliest token.
+    pub temperature: f64,
+}
+
+impl Default for GenerateOptions {
+    fn default() -> Self {
+        Self { max_tokens: 128, seed: 42, temperature: 0.0 }
+    }
+}
+
+/// A prompt in tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prompt {
+    pub ids: Vec<u32>,
+    pub parts: Vec<Part>,
+}
+
+/// Model, experts and the sequence that was looked at last, with its cache: an edited prompt is computed
+/// only from its first changed token.
+#[derive(Debug)]
+pub struct Session {
+    model: Model,
+    template: Template,
+    experts: ExpertSet,
+    config: RouterConfig,
+    router: Router,
+    cache: KvCache,
+    ids: Vec<u32>,
+    trace: Trace,
+}
+
+impl Session {
+    /// Loads the base model at `base` and the library's experts that fit it. `stage` hears what is loaded.
+    pub fn open(
+        library: &Library,
+        base: &Path,
+        options: &LoadOptions,
+        stage: &mut dyn FnMut(&str),
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        stage("loading the base model");
+        let model = Model::load(
+            base,
+            options,
+            &mut |done, all| stage(&format!("loading the base model: block {done} of {all}")),
+            cancel,
+        )?;
+        let experts: Vec<&Expert> = library.usable().collect();
+        stage(&format!("loading {} experts", experts.len()));
+        let experts = ExpertSet::load(&experts, &model.decoder, &mut |_, _| {}, cancel)?;
+        let template = library.manifest.template.clone().unwrap_or_default();
+        let kind = if experts.is_empty() { RouterKind::Base } else { RouterKind::Arrow };
+        let defaults = &library.manifest.router;
+        let config = RouterConfig {
+            kind,
+            top_k: defaults.top_k,
+            temperature: defaults.temperature,
+            ..RouterConfig::default()
+        };
+        let router = Router::new(&config, &experts)?;
+        let cache = model.decoder.cache();
+        let mut session = Self {
+            model,
+            template,
+            experts,
+            config,
+            router,
+            cache,
+            ids: Vec::new(),
+            trace: Trace::default(),
+        };
+        session.forget();
+        Ok(session)
+    }
+
+    /// Reads the library's experts again, for the same base model.
+    pub fn reload_experts(&mut self, library: &Library, cancel: &Cancel) -> Result<()> {
+        let usable: Vec<&Expert> = library.usable().collect();
+        let experts = ExpertSet::load(&usable, &self.model.decoder, &mut |_, _| {}, cancel)?;
+        self.template = library.manifest.template.clone().unwrap_or_default();
+        let router = Router::new(&self.config, &experts).or_else(|_| {
+            // An expert that the router names may be gone.
+            self.config = RouterConfig {
+                kind: if experts.is_empty() { RouterKind::Base } else { RouterKind::Arrow },
+                ..RouterConfig::default()
+            };
+            Router::new(&self.config, &experts)
+        })?;
+        (self.experts, self.router) = (experts, router);
+        self.forget();
+        Ok(())
+    }
+
+    /// Base file, precision and device, for people.
+    pub fn label(&self) -> String {
+        let name = self.model.path.file_name().map(|n| n.to_string_lossy().into_owned());
+        let name = name.unwrap_or_else(|| self.model.path.display().to_string());
+        format!("{name} · {} · cpu", self.model.precision)
+    }
+
+    /// The base model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The template that prompts are filled into.
+    pub fn template(&self) -> &Template {
+        &self.template
+    }
+
+    /// Names of the experts that are routed over.
+    pub fn experts(&self) -> &[String] {
+        &self.experts.names
+    }
+
+    /// Routed modules, in the order of the network.
+    pub fn modules(&self) -> &[String] {
+        &self.experts.modules
+    }
+
+    /// Experts left out, with the reason.
+    pub fn skipped(&self) -> &[(String, String)] {
+        &self.experts.skipped
+    }
+
+    /// The present router.
+    pub fn router(&self) -> &RouterConfig {
+        &self.config
+    }
+
+    /// Changes the router; what was computed with another one is forgotten.
+    pub fn set_router(&mut self, config: RouterConfig) -> Result<()> {
+        if config != self.config {
+            self.router = Router::new(&config, &self.experts)?;
+            self.config = config;
+            self.forget();
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.cache.truncate(0);
+        self.ids.clear();
+        let (modules, experts) = (Arc::clone(&self.experts.modules), Arc::clone(&self.experts.names));
+        self.trace = Trace::new(modules, experts, self.router.width());
+    }
+
+    /// Tokens of `text`, filled into the template as its instruction unless `raw`.
+    pub fn prompt(&self, text: &str, raw: bool) -> Result<Prompt> {
+        if text.trim().is_empty() {
+            return Err(Error::usage("the prompt is empty"));
+        }
+        let tokenizer = self.model.tokenizer()?;
+        let stretches = if raw {
+            vec![crate::library::Stretch { text: text.to_string(), typed: true }]
+        } else {
+            self.template.fill(text, "")
+        };
+        let whole: String = stretches.iter().map(|s| s.text.as_str()).collect();
+        let (ids, spans) = tokenizer.encode_spans(&whole)?;
+        let parts = spans
+            .iter()
+            .map(|&(from, to)| {
+                let mut at = 0;
+                let typed = stretches.iter().any(|s| {
+                    let (start, end) = (at, at + s.text.len());
+                    at = end;
+                    s.typed && from < end && to > start
+                });
+                if typed { Part::Prompt } else { Part::Template }
+            })
+            .collect();
+        Ok(Prompt { ids, parts })
+    }
+
+    /// Runs `tokens` after what is cached; returns the hidden states of the new ones.
+    fn extend(&mut self, tokens: &[u32], parts: &[Part], cancel: &Cancel) -> Result<Tensor> {
+        let decoder = &self.model.decoder;
+        let caches = &mut [&mut self.cache];
+        let hidden = if self.trace.modules.is_empty() {
+            decoder.forward(tokens, &[tokens.len()], caches, &mut NoHook, None, cancel)?
+        } else {
+            let mut hook = RoutedHook::new(&self.experts, &self.router);
+            let hidden = decoder.forward(tokens, &[tokens.len()], caches, &mut hook, None, cancel)?;
+            let width = self.router.width();
+            let mut row = Vec::with_capacity(hook.chosen.len() * self.trace.width());
+            for (t, (&id, &part)) in tokens.iter().zip(parts).enumerate() {
+                row.clear();
+                for module in &hook.chosen {
+                    if width == 0 {
+                        row.push((0, 0.0));
+                    } else {
+                        row.extend_from_slice(&module[t * width..(t + 1) * width]);
+                    }
+                }
+                self.trace.push(TraceToken { id, text: String::new(), part }, &row);
+            }
+            hidden
+        };
+        if self.trace.modules.is_empty() {
+            for (&id, &part) in tokens.iter().zip(parts) {
+                self.trace.push(TraceToken { id, text: String::new(), part }, &[]);
+            }
+        }
+        self.ids.extend_from_slice(tokens);
+        Ok(hidden)
+    }
+
+    /// Fills in the text of tokens from `from` on.
+    fn name_tokens(&mut self, from: usize) {
+        let Some(tokenizer) = &self.model.tokenizer else { return };
+        let pieces = tokenizer.pieces(&self.ids[from..]);
+        for (token, text) in self.trace.tokens[from..].iter_mut().zip(pieces) {
+            token.text = text;
+        }
+    }
+
+    /// Makes the cached sequence equal to `prompt`, computing from the first token that differs, and at least
+    /// the last `least` tokens. Returns the hidden states of those it computed.
+    fn bring_to(&mut self, prompt: &Prompt, least: usize, cancel: &Cancel) -> Result<Option<Tensor>> {
+        let same = self.ids.iter().zip(&prompt.ids).take_while(|(a, b)| a == b).count();
+        let keep = same.min(prompt.ids.len().saturating_sub(least));
+        self.cache.truncate(keep);
+        self.ids.truncate(keep);
+        self.trace.truncate(keep);
+        for (token, part) in self.trace.tokens.iter_mut().zip(&prompt.parts) {
+            token.part = *part;
+        }
+        if keep == prompt.ids.len() {
+            return Ok(None);
+        }
+        let hidden = self.extend(&prompt.ids[keep..], &prompt.parts[keep..], cancel)?;
+        self.name_tokens(keep);
+        Ok(Some(hidden))
+    }
+
+    /// Routes a prompt. A pass that is cancelled leaves the session usable.
+    pub fn route(&mut self, text: &str, raw: bool, cancel: &Cancel) -> Result<Trace> {
+        let prompt = self.prompt(text, raw)?;
+        self.route_tokens(&prompt, cancel)
+    }
+
+    /// [`Self::route`] for a prompt in tokens.
+    pub fn route_tokens(&mut self, prompt: &Prompt, cancel: &Cancel) -> Result<Trace> {
+        self.bring_to(prompt, 0, cancel)?;
+        Ok(self.trace.clone())
+    }
+
+    /// Logits [tokens, vocabulary] at every position of `prompt`, and its trace.
+    pub fn logits(&mut self, prompt: &Prompt, cancel: &Cancel) -> Result<(Tensor, Trace)> {
+        if prompt.ids.is_empty() {
+            return Err(Error::usage("the prompt is empty"));
+        }
+        let hidden = self.bring_to(prompt, prompt.ids.len(), cancel)?;
+        let hidden = hidden.ok_or_else(|| Error::msg("nothing was computed"))?;
+        Ok((self.model.decoder.logits(&hidden)?, self.trace.clone()))
+    }
+
+    /// Continues a prompt until its end token, `max_tokens`, the end of the context, or `Break`. `on_token`
+    /// gets the trace so far and the whole generated text. Returns that text.
+    pub fn generate(
+        &mut self,
+        text: &str,
+        raw: bool,
+        options: &GenerateOptions,
+        cancel: &Cancel,
+        on_token: &mut dyn FnMut(&Trace, &str) -> ControlFlow<()>,
+    ) -> Result<String> {
+        let prompt = self.prompt(text, raw)?;
+        self.generate_tokens(&prompt, options, cancel, on_token)
+    }
+
+    /// [`Self::generate`] for a prompt in tokens. Without a tokenizer the text stays empty.
+    pub fn generate_tokens(
+        &mut self,
+        prompt: &Prompt,
+        options: &GenerateOptions,
+        cancel: &Cancel,
+        on_token: &mut dyn FnMut(&Trace, &str) -> ControlFlow<()>,
+    ) -> Result<String> {
+        let mut hidden =
+            self.bring_to(prompt, 1, cancel)?.ok_or_else(|| Error::msg("nothing was computed"))?;
+        let sampling = match options.temperature {
+            t if t <= 0.0 => Sampling::ArgMax,
+            temperature => Sampling::All { temperature },
+        };
+        let mut sampler = LogitsProcessor::from_sampling(options.seed, sampling);
+        let ends = self.end_ids();
+        let start = self.ids.len();
+        let mut generated = String::new();
+        for _ in 0..options.max_tokens {
+            cancel.check()?;
+            let last = select_rows(&hidden, &[hidden.dim(0)? - 1])?;
+            let logits = self.model.decoder.logits(&last)?.squeeze(0)?;
+            let token = sampler.sample(&logits)?;
+            if ends.contains(&token) || self.ids.len() >= self.model.decoder.spec.context {
+                break;
+            }
+            hidden = self.extend(&[token], &[Part::Generated], cancel)?;
+            self.name_tokens(start);
+            generated = match &self.model.tokenizer {
+                Some(tokenizer) => tokenizer.decode(&self.ids[start..], true)?,
+                None => String::new(),
+            };
+            if on_token(&self.trace, &generated).is_break() {
+                break;
+            }
+        }
+        Ok(generated)
+    }
+
+    /// Ids that end a generation: the model's and the template's.
+    pub fn end_ids(&self) -> Vec<u32> {
+        let Some(tokenizer) = &self.model.tokenizer else { return Vec::new() };
+        let mut ends = tokenizer.end_ids.clone();
+        ends.extend(tokenizer.id(&self.template.end));
+        ends
+    }
+
+    /// The experts, for batched work.
+    pub(crate) fn parts(&self) -> (&Model, &ExpertSet, &Router) {
+        (&self.model, &self.experts, &self.router)
+    }
+}

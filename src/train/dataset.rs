@@ -1,0 +1,249 @@
+//! Tasks on disk: `{"instruction","input","output"}` lines, split into train, validation and test.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{Error, Result};
+
+/// Longest line that is read; anything longer is no example of an instruction.
+const MAX_LINE: usize = 1 << 20;
+
+/// One example.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Example {
+    pub instruction: String,
+    #[serde(default)]
+    pub input: String,
+    pub output: String,
+}
+
+/// How outputs are scored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TaskMetric {
+    /// The output, trimmed, equals the reference.
+    #[default]
+    ExactMatch,
+    /// The same, for tasks whose outputs are a few labels.
+    Accuracy,
+}
+
+/// `task.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TaskInfo {
+    pub id: String,
+    pub family: Option<String>,
+    pub instruction: Option<String>,
+    pub metric: TaskMetric,
+    /// The labels, for label tasks.
+    pub options: Vec<String>,
+    /// Prompts to try.
+    pub examples: Vec<String>,
+}
+
+/// A task with its examples.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dataset {
+    pub path: PathBuf,
+    pub task: TaskInfo,
+    pub train: Vec<Example>,
+    pub validation: Vec<Example>,
+    pub test: Vec<Example>,
+}
+
+/// Reads the examples of a `.jsonl` file.
+///
+/// # Errors
+/// I/O; the first broken line by its number and what is wrong with it; a file without examples.
+pub fn read_examples(path: &Path) -> Result<Vec<Example>> {
+    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    let mut reader = BufReader::new(file);
+    let (mut examples, mut line, mut number) = (Vec::new(), Vec::new(), 0usize);
+    loop {
+        line.clear();
+        number += 1;
+        let mut limited = std::io::Read::take(&mut reader, MAX_LINE as u64 + 1);
+        let read = limited.read_until(b'\n', &mut line).map_err(|e| Error::io(path, e))?;
+        if read == 0 {
+            break;
+        }
+        let at = |problem: &str| Error::file(path, format!("line {number}: {problem}"));
+        if read > MAX_LINE {
+            return Err(at("is longer than 1 MiB"));
+        }
+        let text = std::str::from_utf8(&line).map_err(|_| at("is not UTF-8"))?.trim();
+        let text = if number == 1 { text.trim_start_matches('\u{feff}') } else { text };
+        if text.is_empty() {
+            continue;
+        }
+        let value: serde_json::Value =
+            serde_json::from_str(text).map_err(|e| at(&format!("is not valid JSON: {e}")))?;
+        for key in ["instruction", "output"] {
+            if value.get(key).is_none() {
+                return Err(at(&format!("lacks \"{key}\" (an example has instruction, input and output)")));
+            }
+        }
+        let example: Example = serde_json::from_value(value).map_err(|e| at(&e.to_string()))?;
+        if example.instruction.trim().is_empty() && example.input.trim().is_empty() {
+            return Err(at("has neither an instruction nor an input"));
+        }
+        if example.output.trim().is_empty() {
+            return Err(at("has an empty output: there is nothing to learn from it"));
+        }
+        examples.push(example);
+    }
+    if examples.is_empty() {
+        return Err(Error::file(path, "has no examples"));
+    }
+    Ok(examples)
+}
+
+impl Dataset {
+    /// A task folder (`train.jsonl`, optional `validation.jsonl`, `test.jsonl`, `task.toml`), or one `.jsonl`
+    /// file of training examples.
+    pub fn load(path: &Path) -> Result<Self> {
+        if !path.exists() {
+            return Err(Error::file(path, "does not exist: give a task folder or a .jsonl file"));
+        }
+        let stem = |p: &Path| p.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        if path.is_file() {
+            let task = TaskInfo { id: stem(path), ..TaskInfo::default() };
+            return Ok(Self { path: path.into(), task, train: read_examples(path)?, ..Self::default() });
+        }
+        let task = read_task(path)?;
+        let train = path.join("train.jsonl");
+        if !train.exists() {
+            return Err(Error::file(path, "is not a task folder: it has no train.jsonl"));
+        }
+        let optional = |name: &str| {
+            let file = path.join(name);
+            if file.exists() { read_examples(&file) } else { Ok(Vec::new()) }
+        };
+        Ok(Self {
+            path: path.into(),
+            task,
+            train: read_examples(&train)?,
+            validation: optional("validation.jsonl")?,
+            test: optional("test.jsonl")?,
+        })
+    }
+
+    /// Where there is no validation split, takes a seeded 5 % of the training examples (one at least) for
+    /// it, as long as two are left to train on.
+    pub fn ensure_validation(&mut self, seed: u64) {
+        if !self.validation.is_empty() || self.train.len() < 3 {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.train.len()).collect();
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        let held = (self.train.len() / 20).max(1);
+        let taken: std::collections::HashSet<usize> = order.into_iter().take(held).collect();
+        let (mut train, mut validation) = (Vec::new(), Vec::new());
+        for (i, example) in self.train.drain(..).enumerate() {
+            if taken.contains(&i) { validation.push(example) } else { train.push(example) }
+        }
+        (self.train, self.validation) = (train, validation);
+    }
+}
+
+/// `task.toml` of a folder; its name is the id where there is none.
+pub fn read_task(folder: &Path) -> Result<TaskInfo> {
+    let path = folder.join("task.toml");
+    let mut task = match std::fs::read_to_string(&path) {
+        Ok(text) => toml::from_str::<TaskInfo>(&text)
+            .map_err(|e| Error::file(&path, e.message().replace('\n', " ")))?,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => TaskInfo::default(),
+        Err(e) => return Err(Error::io(&path, e)),
+    };
+    if task.id.is_empty() {
+        let real = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
+        task.id = real.file_name().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    }
+    Ok(task)
+}
+
+/// Task folders at or below `path` (those with a `test.jsonl` or `train.jsonl`), sorted by path.
+pub fn find_tasks(path: &Path) -> Result<Vec<PathBuf>> {
+    fn visit(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
+        if folder.join("train.jsonl").is_file() || folder.join("test.jsonl").is_file() {
+            found.push(folder.to_path_buf());
+            return Ok(());
+        }
+        if depth == 0 {
+            return Ok(());
+        }
+        let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
+            .map_err(|e| Error::io(folder, e))?
+            .filter_map(|e| e.ok().map(|e| e.path()))
+            .filter(|p| p.is_dir())
+            .collect();
+        entries.sort();
+        entries.iter().try_for_each(|p| visit(p, depth - 1, found))
+    }
+    let mut found = Vec::new();
+    visit(path, 3, &mut found)?;
+    if found.is_empty() {
+        return Err(Error::file(path, "holds no task: a task folder has train.jsonl or test.jsonl"));
+    }
+    Ok(found)
+}
+
+/// SHA-256, in hex, of the examples in their order.
+pub fn fingerprint(examples: &[Example]) -> String {
+    let mut hash = Sha256::new();
+    for e in examples {
+        for text in [&e.instruction, &e.input, &e.output] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        }
+    }
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<Example>> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("d.jsonl");
+        std::fs::write(&path, text).unwrap();
+        read_examples(&path)
+    }
+
+    #[test]
+    fn a_broken_line_is_named() {
+        let good = r#"{"instruction":"Add","input":"1 1","output":"2"}"#;
+        assert_eq!(read(&format!("{good}\n\n{good}\n")).unwrap().len(), 2);
+        let error = |text: &str| read(text).unwrap_err().to_string();
+        assert!(error(&format!("{good}\n{{oops\n")).contains("line 2: is not valid JSON"));
+        assert!(error(r#"{"instruction":"Add"}"#).contains("line 1: lacks \"output\""));
+        assert!(error(r#"{"instruction":"Add","output":""}"#).contains("empty output"));
+        assert!(error(r#"{"instruction":3,"output":"x"}"#).contains("line 1"));
+        assert!(error("\n\n").contains("has no examples"));
+    }
+
+    #[test]
+    fn without_a_validation_split_a_seeded_share_is_held_back() {
+        let example =
+            |i: usize| Example { instruction: "i".into(), input: i.to_string(), output: "o".into() };
+        let all: Vec<Example> = (0..100).map(example).collect();
+        let split = |seed| {
+            let mut d = Dataset { train: all.clone(), ..Dataset::default() };
+            d.ensure_validation(seed);
+            d
+        };
+        let (a, b, c) = (split(1), split(1), split(2));
+        assert_eq!((a.train.len(), a.validation.len()), (95, 5));
+        assert_eq!(a, b);
+        assert_ne!(a.validation, c.validation);
+        assert!(a.validation.iter().all(|v| !a.train.contains(v)));
+    }
+}

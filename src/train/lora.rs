@@ -1,0 +1,376 @@
+//! LoRA in training: its share of the forward pass and its gradients.
+
+use candle_core::Tensor;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::library::{Adapter, NewLora};
+use crate::model::simd::{axpy, dot};
+use crate::model::tensor::{edit, values};
+use crate::model::{Decoder, LinearHook};
+use crate::{Error, Result};
+
+/// Rows of one task. Fixed, so that sums run in the same order whatever the number of threads.
+const ROWS: usize = 32;
+
+/// A and B of one module, with their gradients.
+#[derive(Clone, Debug)]
+pub struct TrainedLora {
+    pub module: String,
+    pub rank: usize,
+    pub in_features: usize,
+    pub out_features: usize,
+    /// [rank, in].
+    pub a: Vec<f32>,
+    /// [rank, out]: B transposed, so that rows are what the passes read.
+    pub bt: Vec<f32>,
+    pub grad_a: Vec<f32>,
+    pub grad_bt: Vec<f32>,
+    /// Row order of the running layer's output, where it is not the stored one.
+    order: Option<std::sync::Arc<Vec<u32>>>,
+}
+
+/// Every trained module, and the dropout of the present step.
+#[derive(Debug)]
+pub struct LoraTrainer {
+    pub modules: Vec<TrainedLora>,
+    /// Index into `modules` for each linear layer.
+    places: Vec<Option<usize>>,
+    scale: f32,
+    dropout: f32,
+    seed: u64,
+    /// `None` switches dropout off (validation).
+    step: Option<u64>,
+    /// Each module's gradient arrived in this step.
+    seen: Vec<bool>,
+}
+
+/// Initial A of PEFT (Kaiming uniform with a = √5): U(−1/√in, 1/√in). It depends on seed and module path
+/// only, so that all experts of a library start alike and stay comparable.
+fn initial_a(seed: u64, module: &str, rank: usize, in_features: usize) -> Vec<f32> {
+    let mut hash = Sha256::new();
+    hash.update(seed.to_le_bytes());
+    hash.update(module.as_bytes());
+    let mut rng = ChaCha8Rng::from_seed(hash.finalize().into());
+    let bound = 1.0 / (in_features as f32).sqrt();
+    (0..rank * in_features).map(|_| rng.random_range(-bound..bound)).collect()
+}
+
+impl TrainedLora {
+    /// B [out, rank] in the stored order of rows.
+    fn stored_b(&self) -> Vec<f32> {
+        let mut b = vec![0f32; self.bt.len()];
+        for o in 0..self.out_features {
+            let row = self.order.as_ref().map_or(o, |order| order[o] as usize);
+            for r in 0..self.rank {
+                b[row * self.rank + r] = self.bt[r * self.out_features + o];
+            }
+        }
+        b
+    }
+
+    /// As it goes to disk.
+    pub fn to_new(&self) -> NewLora {
+        NewLora {
+            module: self.module.clone(),
+            rank: self.rank,
+            in_features: self.in_features,
+            out_features: self.out_features,
+            a: self.a.clone(),
+            b: self.stored_b(),
+        }
+    }
+}
+
+/// Whether `module` is one of the targets: its path is one or ends with `.` and one, as in PEFT.
+pub fn is_target(module: &str, targets: &[String]) -> bool {
+    targets
+        .iter()
+        .any(|t| module == t || module.strip_suffix(t.as_str()).is_some_and(|rest| rest.ends_with('.')))
+}
+
+impl LoraTrainer {
+    /// LoRA on every linear layer of `decoder` that `targets` names; B = 0.
+    ///
+    /// # Errors
+    /// Targets that name no layer (the existing names are listed); rank 0.
+    pub fn new(
+        decoder: &Decoder,
+        targets: &[String],
+        rank: usize,
+        alpha: f64,
+        dropout: f64,
+        seed: u64,
+    ) -> Result<Self> {
+        if rank == 0 || !(alpha > 0.0 && alpha.is_finite()) {
+            return Err(Error::usage("rank and alpha must be positive"));
+        }
+        if !(0.0..1.0).contains(&dropout) {
+            return Err(Error::usage("dropout must be at least 0 and below 1"));
+        }
+        let linears = decoder.linears();
+        for target in targets {
+            if !linears.iter().any(|l| is_target(&l.module, std::slice::from_ref(target))) {
+                let mut names: Vec<&str> =
+                    linears.iter().filter_map(|l| l.module.rsplit('.').next()).collect();
+                names.sort_unstable();
+                names.dedup();
+                return Err(Error::usage(format!(
+                    "the base model has no layer \"{target}\": its layers are {}",
+                    names.join(", ")
+                )));
+            }
+        }
+        let (mut modules, mut places) = (Vec::new(), Vec::new());
+        for linear in linears {
+            if !is_target(&linear.module, targets) {
+                places.push(None);
+                continue;
+            }
+            let (i, o) = (linear.in_features, linear.out_features);
+            places.push(Some(modules.len()));
+            modules.push(TrainedLora {
+                module: linear.module.clone(),
+                rank,
+                in_features: i,
+                out_features: o,
+                a: initial_a(seed, &linear.module, rank, i),
+                bt: vec![0.0; rank * o],
+                grad_a: vec![0.0; rank * i],
+                grad_bt: vec![0.0; rank * o],
+                order: linear.order.clone(),
+            });
+        }
+        if modules.is_empty() {
+            return Err(Error::usage("no target layers are given"));
+        }
+        let seen = vec![false; modules.len()];
+        let scale = (alpha / rank as f64) as f32;
+        Ok(Self { modules, places, scale, dropout: dropout as f32, seed, step: None, seen })
+    }
+
+    /// Starts from `adapter`, which must have the same modules, ranks and shapes.
+    pub fn start_from(&mut self, adapter: &Adapter) -> Result<()> {
+        for module in &mut self.modules {
+            let found = adapter.module(&module.module).ok_or_else(|| {
+                Error::file(&adapter.path, format!("has no LoRA for {}: choose its targets", module.module))
+            })?;
+            let s = &found.shape;
+            if (s.rank, s.in_features, s.out_features)
+                != (module.rank, module.in_features, module.out_features)
+            {
+                return Err(Error::file(
+                    &adapter.path,
+                    format!(
+                        "{} has rank {} ({} → {}), the training wants rank {} ({} → {})",
+                        module.module,
+                        s.rank,
+                        s.in_features,
+                        s.out_features,
+                        module.rank,
+                        module.in_features,
+                        module.out_features
+                    ),
+                ));
+            }
+            let (rank, out) = (module.rank, module.out_features);
+            module.a = found.a()?;
+            let b = found.b()?;
+            for o in 0..out {
+                let row = module.order.as_ref().map_or(o, |order| order[o] as usize);
+                for r in 0..rank {
+                    module.bt[r * out + o] = b[row * rank + r];
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a step: gradients to zero, dropout of this step on (`Some`) or off.
+    pub fn begin(&mut self, step: Option<u64>) {
+        self.step = step;
+        for m in &mut self.modules {
+            m.grad_a.fill(0.0);
+            m.grad_bt.fill(0.0);
+        }
+        self.seen.fill(false);
+    }
+
+    /// Modules whose gradient did not arrive since [`Self::begin`].
+    pub fn without_gradient(&self) -> Vec<&str> {
+        self.modules
+            .iter()
+            .zip(&self.seen)
+            .filter(|(_, seen)| !**seen)
+            .map(|(m, _)| m.module.as_str())
+            .collect()
+    }
+
+    /// Number of trained parameters.
+    pub fn parameters(&self) -> usize {
+        self.modules.iter().map(|m| m.a.len() + m.bt.len()).sum()
+    }
+
+    /// Seed of the mask of one row at one module in the present step; `None` without dropout.
+    fn mask(&self, module: usize) -> Option<u64> {
+        let step = self.step.filter(|_| self.dropout > 0.0)?;
+        Some(mix(self.seed ^ mix(step.wrapping_add(1) ^ mix(module as u64 + 1))))
+    }
+}
+
+/// SplitMix64's finaliser.
+#[inline(always)]
+fn mix(mut z: u64) -> u64 {
+    z = z.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// Zeroes a share `p` of `row` and scales the rest by 1 / (1 − p). The mask is a function of `key` and
+/// `index` alone, so that the backward pass finds the same one.
+fn drop_out(row: &mut [f32], key: u64, index: usize, p: f32) {
+    let limit = (p * 65536.0) as u16;
+    let keep = 1.0 / (1.0 - p);
+    let start = mix(key ^ (index as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
+    for (i, four) in row.chunks_mut(4).enumerate() {
+        let bits = mix(start.wrapping_add(i as u64));
+        for (j, v) in four.iter_mut().enumerate() {
+            let kept = (bits >> (16 * j)) as u16 >= limit;
+            *v *= if kept { keep } else { 0.0 };
+        }
+    }
+}
+
+impl LinearHook for LoraTrainer {
+    fn apply(&mut self, linear: usize, x: &Tensor, y: &Tensor) -> Result<()> {
+        let Some(place) = self.places[linear] else { return Ok(()) };
+        let m = &self.modules[place];
+        let x = values(x)?;
+        let x: &[f32] = &x;
+        let (mask, p, scale) = (self.mask(place), self.dropout, self.scale);
+        let (i, o) = (m.in_features, m.out_features);
+        edit(y, |y| {
+            y.par_chunks_mut(o * ROWS).zip(x.par_chunks(i * ROWS)).enumerate().for_each(|(chunk, (y, x))| {
+                let mut row = vec![0f32; i];
+                for (at, (y, x)) in y.chunks_mut(o).zip(x.chunks(i)).enumerate() {
+                    row.copy_from_slice(x);
+                    if let Some(key) = mask {
+                        drop_out(&mut row, key, chunk * ROWS + at, p);
+                    }
+                    for (a, b) in m.a.chunks(i).zip(m.bt.chunks(o)) {
+                        axpy(scale * dot(a, &row), b, y);
+                    }
+                }
+            });
+        })
+    }
+
+    fn trains(&self, linear: usize) -> bool {
+        self.places[linear].is_some()
+    }
+
+    fn backward(&mut self, linear: usize, x: &Tensor, dy: &Tensor, dx: Option<&Tensor>) -> Result<()> {
+        let Some(place) = self.places[linear] else { return Ok(()) };
+        let (mask, p, scale) = (self.mask(place), self.dropout, self.scale);
+        let m = &self.modules[place];
+        let (xv, dyv) = (values(x)?, values(dy)?);
+        let (xv, dyv): (&[f32], &[f32]) = (&xv, &dyv);
+        let (i, o, rank) = (m.in_features, m.out_features, m.rank);
+        // Per row: z = A x̃, dz = s·B dy; then dBᵀ += s·z ⊗ dy, dA += dz ⊗ x̃, dx += mask · Aᵀ dz.
+        let work = |(chunk, ((x, dy), mut dx)): (usize, ((&[f32], &[f32]), Option<&mut [f32]>))| {
+            let (mut ga, mut gb) = (vec![0f32; rank * i], vec![0f32; rank * o]);
+            let (mut row, mut back) = (vec![0f32; i], vec![0f32; i]);
+            for (at, (x, dy)) in x.chunks(i).zip(dy.chunks(o)).enumerate() {
+                let index = chunk * ROWS + at;
+                row.copy_from_slice(x);
+                if let Some(key) = mask {
+                    drop_out(&mut row, key, index, p);
+                }
+                back.fill(0.0);
+                for r in 0..rank {
+                    let (a, b) = (&m.a[r * i..(r + 1) * i], &m.bt[r * o..(r + 1) * o]);
+                    let z = dot(a, &row);
+                    let dz = scale * dot(b, dy);
+                    axpy(scale * z, dy, &mut gb[r * o..(r + 1) * o]);
+                    axpy(dz, &row, &mut ga[r * i..(r + 1) * i]);
+                    if dx.is_some() {
+                        axpy(dz, a, &mut back);
+                    }
+                }
+                if let Some(dx) = dx.as_deref_mut() {
+                    if let Some(key) = mask {
+                        drop_out(&mut back, key, index, p);
+                    }
+                    axpy(1.0, &back, &mut dx[at * i..(at + 1) * i]);
+                }
+            }
+            (ga, gb)
+        };
+        let pairs = xv.par_chunks(i * ROWS).zip(dyv.par_chunks(o * ROWS));
+        let parts = std::sync::Mutex::new(Vec::new());
+        match dx {
+            Some(dx) => edit(dx, |dx| {
+                let all = pairs
+                    .clone()
+                    .zip(dx.par_chunks_mut(i * ROWS).map(Some))
+                    .enumerate()
+                    .map(work)
+                    .collect::<Vec<_>>();
+                *parts.lock().unwrap_or_else(|e| e.into_inner()) = all;
+            })?,
+            None => {
+                let all = pairs.map(|pair| (pair, None)).enumerate().map(work).collect::<Vec<_>>();
+                *parts.lock().unwrap_or_else(|e| e.into_inner()) = all;
+            }
+        }
+        let parts = parts.into_inner().unwrap_or_else(|e| e.into_inner());
+        let m = &mut self.modules[place];
+        for (ga, gb) in &parts {
+            axpy(1.0, ga, &mut m.grad_a);
+            axpy(1.0, gb, &mut m.grad_bt);
+        }
+        self.seen[place] = true;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropout_drops_its_share_and_repeats() {
+        let run = |index| {
+            let mut row = vec![1f32; 40_000];
+            drop_out(&mut row, 7, index, 0.1);
+            row
+        };
+        let row = run(3);
+        let dropped = row.iter().filter(|v| **v == 0.0).count() as f32 / 40_000.0;
+        assert!((dropped - 0.1).abs() < 0.01, "{dropped}");
+        assert!(row.iter().all(|v| *v == 0.0 || (*v - 1.0 / 0.9).abs() < 1e-6));
+        assert_eq!(row, run(3));
+        assert_ne!(row, run(4));
+    }
+
+    #[test]
+    fn the_initial_a_depends_on_seed_and_module_only() {
+        let a = initial_a(42, "model.layers.0.q_proj", 4, 64);
+        assert_eq!(a, initial_a(42, "model.layers.0.q_proj", 4, 64));
+        assert_ne!(a, initial_a(43, "model.layers.0.q_proj", 4, 64));
+        assert_ne!(a, initial_a(42, "model.layers.1.q_proj", 4, 64));
+        assert!(a.iter().all(|v| v.abs() <= 0.125) && a.iter().any(|v| v.abs() > 0.1));
+    }
+
+    #[test]
+    fn targets_match_whole_components() {
+        let targets = ["q_proj".to_string(), "layers.1.mlp.up".to_string()];
+        assert!(is_target("model.layers.0.self_attn.q_proj", &targets));
+        assert!(is_target("model.layers.1.mlp.up", &targets));
+        assert!(!is_target("model.layers.0.self_attn.kq_proj", &targets));
+        assert!(!is_target("model.layers.11.mlp.up", &targets));
+    }
+}
