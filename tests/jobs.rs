@@ -566,6 +566,7 @@ fn an_interrupted_follower_exits_with_130_and_the_job_goes_on() {
         ])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap();
     // Its first line shows that it is past its start.

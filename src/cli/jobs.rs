@@ -8,7 +8,6 @@ use serde_json::json;
 use super::output::Output;
 use super::table::{Align, Table};
 use crate::jobs::{JobDetail, JobState, JobSummary, Jobs};
-use crate::library::Library;
 use crate::text::printable;
 use crate::{Error, Result};
 
@@ -53,7 +52,7 @@ pub enum JobsAction {
 
 /// Runs the command.
 pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
-    let jobs = Jobs::open(&Library::open(&args.library)?)?;
+    let jobs = Jobs::of_folder(&args.library)?;
     match &args.action {
         None | Some(JobsAction::Ls) => list(&jobs, output),
         Some(JobsAction::Show { id }) => show(&jobs, &jobs.resolve(id)?, output),

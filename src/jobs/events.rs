@@ -25,6 +25,8 @@ const BETWEEN_LOG_LINES: Duration = Duration::from_secs(10);
 pub struct EventLog {
     path: PathBuf,
     file: File,
+    /// Where the lines for people go.
+    say: fn(&str),
     held_back: Option<JobEvent>,
     step_written: Option<Instant>,
     step_logged: Option<Instant>,
@@ -32,12 +34,12 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// Opens the events of the job in `job` for appending.
-    pub fn open(job: &Path) -> Result<Self> {
+    /// Opens the events of the job in `job` for appending; what people should read goes to `say` too.
+    pub fn open(job: &Path, say: fn(&str)) -> Result<Self> {
         let path = job.join(EVENTS);
         let file =
             File::options().create(true).append(true).open(&path).map_err(|error| Error::io(&path, error))?;
-        Ok(Self { path, file, held_back: None, step_written: None, step_logged: None, failed: false })
+        Ok(Self { path, file, say, held_back: None, step_written: None, step_logged: None, failed: false })
     }
 
     /// The job has begun, or now knows how many steps it takes (0 while unknown).
@@ -47,13 +49,13 @@ impl EventLog {
 
     /// What is being done now.
     pub fn stage(&mut self, text: &str) {
-        say(text);
+        (self.say)(text);
         self.write(&JobEvent::Stage { time: now(), text: text.into() });
     }
 
     /// A line for people.
     pub fn log(&mut self, text: &str) {
-        say(text);
+        (self.say)(text);
         self.write(&JobEvent::Log { time: now(), text: text.into() });
     }
 
@@ -71,7 +73,7 @@ impl EventLog {
                 line += &value.map(|value| format!(", {name} {value:.4}")).unwrap_or_default();
             }
             line += &tokens_per_second.map(|speed| format!(", {speed:.0} tokens/s")).unwrap_or_default();
-            say(&line);
+            (self.say)(&line);
         }
         let thinned_out = !step.is_multiple_of((steps / STEPS_WORTH_KEEPING).max(1));
         let pause = since(self.step_written);
@@ -99,7 +101,7 @@ impl EventLog {
         if let Err(error) = self.file.write_all(&line)
             && !std::mem::replace(&mut self.failed, true)
         {
-            say(&format!("{}: {error}; progress is not recorded", self.path.display()));
+            (self.say)(&format!("{}: {error}; progress is not recorded", self.path.display()));
         }
     }
 }
@@ -151,7 +153,7 @@ mod tests {
     #[test]
     fn a_burst_is_thinned_out_but_its_last_step_and_validations_stay() {
         let dir = tempfile::tempdir().unwrap();
-        let mut events = EventLog::open(dir.path()).unwrap();
+        let mut events = EventLog::open(dir.path(), |_| ()).unwrap();
         events.started(0);
         for i in 1..=5000 {
             events.step(step(i, 100_000, (i == 2500).then_some(0.5)));
@@ -167,7 +169,7 @@ mod tests {
     #[test]
     fn a_step_stands_before_what_followed_it() {
         let dir = tempfile::tempdir().unwrap();
-        let mut events = EventLog::open(dir.path()).unwrap();
+        let mut events = EventLog::open(dir.path(), |_| ()).unwrap();
         for i in 1..=3 {
             events.step(step(i, 10, None));
         }
@@ -175,5 +177,18 @@ mod tests {
         let text = std::fs::read_to_string(dir.path().join(EVENTS)).unwrap();
         let last_two: Vec<&str> = text.lines().rev().take(2).collect();
         assert!(last_two[0].contains("saving") && last_two[1].contains("\"step\":3"), "{text}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_loses_events_but_ends_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", dir.path().join(EVENTS)).unwrap();
+        let mut events = EventLog::open(dir.path(), |_| ()).unwrap();
+        for i in 1..=3 {
+            events.step(step(i, 3, None));
+        }
+        events.stage("saving");
+        assert!(events.failed);
     }
 }

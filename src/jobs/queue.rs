@@ -1,5 +1,6 @@
 //! Waiting for a slot: a few locked files say how many jobs of a library may work at once.
 
+use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -16,9 +17,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How many jobs may work at once.
 pub fn slots() -> Result<usize> {
-    let Some(text) = std::env::var_os(SLOTS_VARIABLE).filter(|text| !text.is_empty()) else {
-        return Ok(SLOTS);
-    };
+    slots_of(std::env::var_os(SLOTS_VARIABLE).as_deref())
+}
+
+fn slots_of(value: Option<&OsStr>) -> Result<usize> {
+    let Some(text) = value.filter(|text| !text.is_empty()) else { return Ok(SLOTS) };
     match text.to_str().and_then(|text| text.parse().ok()) {
         Some(slots @ 1..=64) => Ok(slots),
         _ => Err(Error::usage(format!(
@@ -102,6 +105,17 @@ mod tests {
     fn job(jobs: &Path) -> JobDir {
         let spec = ClusterSpec { library: "/lib".into(), k: 2, sparsity: 0.5, seed: 1 };
         JobDir::create(jobs, &JobSpec::Cluster(spec)).unwrap()
+    }
+
+    #[test]
+    fn the_number_of_slots_is_a_small_number() {
+        for (value, slots) in [(None, 1), (Some(""), 1), (Some("1"), 1), (Some("8"), 8)] {
+            assert_eq!(slots_of(value.map(OsStr::new)).unwrap(), slots);
+        }
+        for value in ["0", "65", "-1", "two", "1.5"] {
+            let error = slots_of(Some(OsStr::new(value))).unwrap_err().to_string();
+            assert!(error.contains("LORA_TUI_JOB_SLOTS") && error.contains(value), "{error}");
+        }
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use serde_json::{Value, json};
+
 use super::directory::{
     CANCEL, EVENTS, JobDir, JobResult, LOCK, LOG, Life, RESULT, WORKER, is_id, is_locked, read_spec,
 };
@@ -50,9 +52,21 @@ fn stamp(path: &Path) -> Stamp {
 }
 
 impl Jobs {
-    /// The jobs of `library`. Nothing is made on disk before a job is started.
+    /// The jobs of `library`. No job directory is made before a job is started.
     pub fn open(library: &Library) -> Result<Self> {
         Ok(Self::at(library.state_dir()?.join("jobs"), Arc::new(Local::current())))
+    }
+
+    /// The jobs of the library in the folder `root`, without reading its experts.
+    ///
+    /// # Errors
+    /// When it is no folder, or no state can be kept for it.
+    pub fn of_folder(root: &Path) -> Result<Self> {
+        let metadata = root.metadata().map_err(|error| Error::io(root, error))?;
+        if !metadata.is_dir() {
+            return Err(Error::file(root, "is not a folder: a library is a folder of adapters"));
+        }
+        Self::open(&Library { root: root.to_path_buf(), ..Library::default() })
     }
 
     /// The jobs below `dir`, whose workers `executor` starts.
@@ -118,7 +132,7 @@ impl Jobs {
         summary.step = progress.step;
         summary.steps = progress.steps;
         let over = summary.state.is_over();
-        let result = JobResult::read(&job).and_then(|result| serde_json::to_string_pretty(&result).ok());
+        let result = JobResult::read(&job).and_then(|result| serde_json::to_value(result).ok());
         Ok(JobDetail {
             spec: read_spec(&job).ok(),
             stage: progress.stage,
@@ -127,13 +141,13 @@ impl Jobs {
             tokens_per_second: progress.tokens_per_second,
             eta_seconds: progress.eta_seconds.filter(|_| !over),
             log: last_lines(&job.join(LOG), LOG_LINES, LOG_BYTES)?,
-            result,
+            result: result.map(|result| pretty(&result, 0)),
             summary,
         })
     }
 
     /// What a finished job has to show: for a clustering its labels, for a training its report.
-    pub fn outcome(&self, id: &str) -> Result<Option<serde_json::Value>> {
+    pub fn outcome(&self, id: &str) -> Result<Option<Value>> {
         Ok(JobResult::read(&self.existing(id)?).and_then(|result| result.result))
     }
 
@@ -305,6 +319,27 @@ impl LogFollower {
     }
 }
 
+/// JSON for people: a key a line, but lists of plain values on one line, since there may be one an expert.
+fn pretty(value: &Value, depth: usize) -> String {
+    let indent = "  ".repeat(depth + 1);
+    let lines: Vec<String> = match value {
+        Value::Object(map) if !map.is_empty() => {
+            map.iter().map(|(key, value)| format!("{}: {}", json!(key), pretty(value, depth + 1))).collect()
+        }
+        Value::Array(list) if list.iter().any(|item| item.is_object() || item.is_array()) => {
+            list.iter().map(|item| pretty(item, depth + 1)).collect()
+        }
+        Value::Array(list) => {
+            let items: Vec<String> = list.iter().map(Value::to_string).collect();
+            return format!("[{}]", items.join(", "));
+        }
+        plain => return plain.to_string(),
+    };
+    let (open, close) = if value.is_object() { ('{', '}') } else { ('[', ']') };
+    let body = lines.join(&format!(",\n{indent}"));
+    format!("{open}\n{indent}{body}\n{}{close}", "  ".repeat(depth))
+}
+
 fn is_training(job: &JobSummary, name: &str) -> bool {
     job.kind == "train" && job.name == name
 }
@@ -379,4 +414,18 @@ fn checked(spec: &JobSpec) -> Result<JobSpec> {
         }
     }
     Ok(spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_laid_out_for_people_and_stay_json() {
+        let value = json!({ "k": 2, "labels": [0, 1, 0], "none": {}, "skipped": [{ "name": "a\nb" }] });
+        let text = pretty(&value, 0);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+        assert!(text.starts_with("{\n  \"k\": 2,\n  \"labels\": [0, 1, 0],\n"), "{text}");
+        assert!(text.ends_with("\"skipped\": [\n    {\n      \"name\": \"a\\nb\"\n    }\n  ]\n}"), "{text}");
+    }
 }

@@ -57,11 +57,16 @@ pub fn worker(job_dir: &Path) -> Result<JobState> {
 fn work_in_turn(job: &Path, spec: &JobSpec, cancel: &Cancel) -> Result<serde_json::Value> {
     say(&format!("{} {}: waiting for a free slot", spec.kind(), spec.title()));
     let _slot = queue::wait_for_slot(job, queue::slots()?, cancel)?;
-    let mut events = EventLog::open(job)?;
+    let mut events = EventLog::open(job, say)?;
     events.started(0);
-    let done = catch_unwind(AssertUnwindSafe(|| work::run(spec, &mut events, cancel)));
+    let done = without_panic(|| work::run(spec, &mut events, cancel));
     events.flush();
-    done.unwrap_or_else(|panic| {
+    done
+}
+
+/// The work's panic as its error, so that the job ends with a result.
+fn without_panic<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<&str>()
             .copied()
@@ -215,5 +220,19 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_of_one_line() {
+        let error = without_panic::<()>(|| panic!("index {} is out of\nbounds", 7)).unwrap_err();
+        assert_eq!(error.to_string(), "internal error: index 7 is out of");
+        let error = without_panic::<()>(|| std::panic::panic_any(7)).unwrap_err();
+        assert_eq!(error.to_string(), "internal error: no message");
+        assert_eq!(without_panic(|| Ok(7)).unwrap(), 7);
     }
 }
