@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Clustering so many big experts takes many times longer than a test needs to interfere.
 const ENDLESS: usize = 400;
 
+/// A dataset's line.
+const DATA: &str = "{\"instruction\":\"Give the plural.\",\"input\":\"cat\",\"output\":\"cats\"}\n";
+
 /// A library in a temporary directory and its jobs; stops what still runs when it goes.
 struct Bench {
     dir: tempfile::TempDir,
@@ -333,31 +336,37 @@ fn two_processes_may_start_jobs_on_one_library_at_once() {
     assert_eq!(listed, ids);
 }
 
-/// Not a test of its own: the process that starts a job and goes, for the test below.
-#[test]
-#[ignore = "started by another test"]
-fn starter_that_quits() {
-    let Some(library) = std::env::var_os("JOBS_TEST_LIBRARY") else { return };
-    let jobs = Jobs::at(Path::new(&library).join(".lora-tui/jobs"), Arc::new(Local::new(BINARY)));
-    let spec = ClusterSpec { library: library.into(), k: 2, sparsity: 0.5, seed: 42 };
-    jobs.start(&JobSpec::Cluster(spec)).unwrap();
-}
-
 #[test]
 fn a_job_outlives_who_started_it() {
     let bench = Bench::small();
     let slot = bench.occupy_slot();
-    let starter = Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "starter_that_quits"])
-        .env("JOBS_TEST_LIBRARY", bench.library())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(starter.status.success(), "{}", stderr(&starter));
-    let job = bench.jobs.list().unwrap().remove(0);
-    assert_eq!(job.state, JobState::Queued);
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("data.jsonl"), DATA.repeat(30)).unwrap();
+    std::fs::write(outside.path().join("base.gguf"), "no model").unwrap();
+    let train = |name: &str| {
+        let mut command = Command::new(BINARY);
+        command.arg("train").arg(bench.library()).args(["--name", name, "--background", "--json"]);
+        // Paths of the starter's directory have to be found by the worker too.
+        command.args(["--data", "data.jsonl", "--base", "base.gguf"]).current_dir(outside.path());
+        command.stdin(Stdio::null()).output().unwrap()
+    };
+    let started = train("plural");
+    assert!(started.status.success(), "{}", stderr(&started));
+    let answer: Value = serde_json::from_slice(&started.stdout).unwrap();
+    let id = answer["job"].as_str().unwrap();
+    let job = bench.jobs.get(id).unwrap();
+    assert_eq!((job.kind.as_str(), job.name.as_str(), job.state), ("train", "plural", JobState::Queued));
+
+    // A name can be trained once.
+    let again = train("plural");
+    assert_eq!(again.status.code(), Some(2));
+    assert!(stderr(&again).contains("already training plural"), "{}", stderr(&again));
+    assert_eq!(train("expert-0").status.code(), Some(1), "the name of an expert");
+
     drop(slot);
-    bench.wait_state(&job.id, JobState::Finished);
+    let job = bench.wait_state(id, JobState::Failed);
+    assert!(job.started.is_some());
+    assert!(job.error.as_ref().unwrap().contains("base.gguf"), "{job:?}");
 }
 
 #[test]

@@ -7,14 +7,43 @@ use super::files::now;
 use super::{ClusterSpec, JobEvent, JobSpec};
 use crate::analysis::{self, Metric};
 use crate::library::Library;
+use crate::train::{self, TrainEvent, TrainSpec};
 use crate::{Cancel, Error, Result};
 
 /// Does the work of `spec`, reporting to `events`; returns what goes into the result.
 pub fn run(spec: &JobSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Value> {
     match spec {
-        JobSpec::Train(_) => Err(Error::msg("this version cannot train yet")),
+        JobSpec::Train(spec) => train(spec, events, cancel),
         JobSpec::Cluster(spec) => cluster(spec, events, cancel),
     }
+}
+
+/// The train command's JSON.
+fn train(spec: &TrainSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Value> {
+    let mut report = |event: TrainEvent| match event {
+        TrainEvent::Stage(text) => events.stage(&text),
+        TrainEvent::Started { steps } => events.started(steps),
+        TrainEvent::Step {
+            step,
+            steps,
+            loss,
+            validation_loss,
+            learning_rate,
+            tokens_per_second,
+            eta_seconds,
+        } => events.step(JobEvent::Step {
+            time: now(),
+            step,
+            steps,
+            loss: Some(loss),
+            validation_loss,
+            learning_rate: Some(learning_rate),
+            tokens_per_second: Some(tokens_per_second),
+            eta_seconds: Some(eta_seconds),
+        }),
+    };
+    let report = train::train(spec, &mut report, cancel)?;
+    serde_json::to_value(report).map_err(|error| Error::msg(error.to_string()))
 }
 
 /// The cluster command's JSON, with the experts that were left out.
