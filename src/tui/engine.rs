@@ -1,30 +1,169 @@
-//! The thread that owns the base model: loads it, routes prompts, generates.
+//! The thread that owns the base model: finds it, loads it, routes prompts, generates.
+//!
+//! Requests never queue up. There is one slot for work, the newest request overwrites it and raises the
+//! cancel flag of what runs; loading and fetching are flags. So typing costs one routing at a time, and
+//! the answer that arrives last is always to the newest request.
 
-use std::sync::Arc;
+mod backend;
+mod examples;
+mod worker;
 
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use self::backend::{Backend, ModelBackend};
 use super::{Effect, EngineMessage, EngineState, Message, Sender, TuiOptions};
 use crate::library::Library;
+use crate::routing::RouterConfig;
+use crate::{Cancel, Error};
 
 /// Handle to the engine; dropping it stops the thread.
 #[derive(Debug)]
 pub struct Engine {
-    send: Sender,
+    inbox: Arc<Inbox>,
+}
+
+/// A prompt to route, or to continue.
+#[derive(Clone, Debug, PartialEq)]
+struct Work {
+    ticket: u64,
+    prompt: String,
+    raw: bool,
+    router: RouterConfig,
+    /// Continue the prompt by so many tokens; only route it for `None`.
+    max_tokens: Option<usize>,
+}
+
+/// What the thread is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Activity {
+    Loading,
+    Fetching,
+    Working,
+}
+
+/// What is asked of the thread. Everything newer overwrites what is older.
+#[derive(Debug, Default)]
+struct Wishes {
+    library: Option<Arc<Library>>,
+    /// The library was read again since it was last taken.
+    library_changed: bool,
+    load: bool,
+    fetch: bool,
+    work: Option<Work>,
+    quit: bool,
+    running: Option<(Activity, Cancel)>,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    wishes: Mutex<Wishes>,
+    changed: Condvar,
+}
+
+impl Inbox {
+    /// A panic of the thread is caught before it can leave the wishes half-changed, so poison means nothing.
+    fn lock(&self) -> MutexGuard<'_, Wishes> {
+        self.wishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Wishes)) {
+        change(&mut self.lock());
+        self.changed.notify_one();
+    }
+}
+
+impl Wishes {
+    fn cancel(&self, which: impl Fn(Activity) -> bool) {
+        if let Some((activity, cancel)) = &self.running
+            && which(*activity)
+        {
+            cancel.cancel();
+        }
+    }
+
+    fn is_running(&self, activity: Activity) -> bool {
+        self.running.as_ref().is_some_and(|(running, _)| *running == activity)
+    }
+
+    fn ask(&mut self, work: Work) {
+        self.work = Some(work);
+        self.cancel(|activity| activity == Activity::Working);
+    }
 }
 
 impl Engine {
     /// Starts an engine that has loaded nothing yet and answers to `send`.
-    pub fn start(_options: &TuiOptions, send: Sender) -> Self {
-        Self { send }
+    pub fn start(options: &TuiOptions, send: Sender) -> Self {
+        Self::start_with(ModelBackend::new(options), send)
+    }
+
+    fn start_with(backend: impl Backend, send: Sender) -> Self {
+        let inbox = Arc::new(Inbox::default());
+        let (theirs, answers) = (inbox.clone(), send.clone());
+        let spawned = std::thread::Builder::new()
+            .name("engine".into())
+            .spawn(move || worker::Worker::new(backend, &theirs, answers).run());
+        if let Err(error) = spawned {
+            let error = format!("the model's thread cannot be started: {error}");
+            send.send(Message::Engine(EngineMessage::State(EngineState::Failed { error })));
+        }
+        Self { inbox }
     }
 
     /// The library as it is now; called before the first effect and whenever it was read again.
-    pub fn set_library(&self, _library: Arc<Library>) {}
+    pub fn set_library(&self, library: Arc<Library>) {
+        self.inbox.change(|wishes| {
+            wishes.library = Some(library);
+            wishes.library_changed = true;
+        });
+    }
 
     /// Takes `LoadEngine`, `FetchBase`, `Route`, `Generate` and `StopEngine`; returns at once.
     pub fn handle(&self, effect: Effect) {
-        if matches!(effect, Effect::LoadEngine | Effect::FetchBase) {
-            let error = "this build cannot load a base model".to_string();
-            self.send.send(Message::Engine(EngineMessage::State(EngineState::Failed { error })));
-        }
+        self.inbox.change(|wishes| match effect {
+            Effect::LoadEngine => wishes.load |= !wishes.is_running(Activity::Loading),
+            Effect::FetchBase => wishes.fetch |= !wishes.is_running(Activity::Fetching),
+            Effect::Route { ticket, prompt, raw, router } => {
+                wishes.ask(Work { ticket, prompt, raw, router, max_tokens: None });
+            }
+            Effect::Generate { ticket, prompt, raw, router, max_tokens } => {
+                wishes.ask(Work { ticket, prompt, raw, router, max_tokens: Some(max_tokens) });
+            }
+            Effect::StopEngine => {
+                wishes.work = None;
+                // Loading goes on: nothing could be shown without it.
+                wishes.cancel(|activity| activity != Activity::Loading);
+            }
+            _ => {}
+        });
     }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.inbox.change(|wishes| {
+            wishes.quit = true;
+            wishes.cancel(|_| true);
+        });
+    }
+}
+
+/// Keeps one core for the screen where there are more than two, by telling the pools of compute threads
+/// to be smaller. To be called before any thread was started, because it changes the environment, from
+/// which all of them read their size.
+pub fn leave_room_for_the_screen() {
+    const THREADS: &str = "RAYON_NUM_THREADS";
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if cores > 2 && std::env::var_os(THREADS).is_none() {
+        // SAFETY: no other thread exists yet (see above), so nobody reads the environment meanwhile.
+        unsafe { std::env::set_var(THREADS, (cores - 1).to_string()) };
+    }
+}
+
+/// One line about an error.
+fn line(error: &Error) -> String {
+    error.to_string()
 }

@@ -516,6 +516,9 @@ impl RoutingScreen {
         if !self.router_touched {
             self.router.top_k = library.manifest.router.top_k;
             self.router.temperature = library.manifest.router.temperature;
+            // Without experts only the base model can answer.
+            let nobody = library.usable().next().is_none();
+            self.router.kind = if nobody { RouterKind::Base } else { RouterKind::Arrow };
         }
         let known = |name: &String| library.usable().any(|e| &e.name == name);
         let before = self.router.clone();

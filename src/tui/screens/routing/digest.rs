@@ -151,11 +151,11 @@ impl Digest {
     }
 }
 
-/// How strongly to colour a weight: 0 where all `width` experts are equal, 1 where one has everything.
-/// The root spreads the low end, because Arrow's weights are soft.
-pub fn strength(weight: f32, width: usize) -> f32 {
-    let floor = if width > 1 { 1.0 / width as f32 } else { 0.0 };
-    ((weight - floor) / (1.0 - floor)).clamp(0.0, 1.0).sqrt()
+/// How strongly to colour a weight: 0 at chance among `experts`, 1 where one has everything. The root
+/// spreads the low end, because Arrow's weights are soft.
+pub fn strength(weight: f32, experts: usize) -> f32 {
+    let chance = if experts > 1 { 1.0 / experts as f32 } else { 0.0 };
+    ((weight - chance) / (1.0 - chance)).clamp(0.0, 1.0).sqrt()
 }
 
 #[cfg(test)]
@@ -213,11 +213,11 @@ mod tests {
     }
 
     #[test]
-    fn strength_runs_from_equal_shares_to_all() {
-        assert_eq!(strength(1.0 / 3.0, 3), 0.0);
-        assert_eq!(strength(1.0, 3), 1.0);
-        assert_eq!(strength(0.1, 3), 0.0);
-        assert!(strength(0.5, 3) > 0.4);
+    fn strength_runs_from_chance_to_all() {
+        assert_eq!(strength(1.0 / 12.0, 12), 0.0);
+        assert_eq!(strength(1.0, 12), 1.0);
+        assert_eq!(strength(0.01, 12), 0.0);
+        assert!(strength(0.4, 12) > 0.5);
         assert_eq!(strength(1.0, 1), 1.0);
     }
 }

@@ -148,7 +148,7 @@ impl Map<'_> {
         if self.faded || !counts || self.expert.is_some_and(|chosen| chosen != expert) {
             return theme.category_faint(expert);
         }
-        theme.category_cell(expert, strength(cell.weight, self.trace.width()))
+        theme.category_cell(expert, strength(cell.weight, self.trace.experts.len()))
     }
 }
 

@@ -209,7 +209,7 @@ pub fn panel<'a>(screen: &RoutingScreen, shared: &Shared, theme: &Theme) -> Vec<
     }
     if usable == Some(0) {
         lines.push(Line::from(Span::styled(
-            "No usable expert in this library: only the base model can answer (press r for the base router).",
+            "No usable expert in this library: only the base model can answer.",
             theme.warning(),
         )));
     }

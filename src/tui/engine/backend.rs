@@ -1,0 +1,141 @@
+//! What the thread needs of the layers below: the base model's file, and a session over it.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use crate::library::{BaseLocation, BaseSpec, FetchProgress, Library, fetch_base, locate_base};
+use crate::model::{LoadOptions, Precision};
+use crate::routing::{GenerateOptions, RouterConfig, Session, Trace};
+use crate::tui::TuiOptions;
+use crate::{Cancel, Error, Result};
+
+/// Where models come from.
+pub trait Backend: Send + 'static {
+    type Session: RoutedModel;
+
+    /// Finds the base model without downloading.
+    fn locate(&mut self, library: &Library) -> Result<BaseLocation>;
+
+    /// Downloads and checks the base model.
+    fn fetch(
+        &mut self,
+        spec: &BaseSpec,
+        library: &Library,
+        progress: &mut dyn FnMut(FetchProgress),
+        cancel: &Cancel,
+    ) -> Result<PathBuf>;
+
+    /// Loads the base model and the experts.
+    fn open(
+        &mut self,
+        library: &Library,
+        base: &Path,
+        stage: &mut dyn FnMut(&str),
+        cancel: &Cancel,
+    ) -> Result<Self::Session>;
+}
+
+/// A base model with its routed experts.
+pub trait RoutedModel {
+    fn label(&self) -> String;
+    fn skipped(&self) -> Vec<(String, String)>;
+    /// Reads the experts again for the same base model; the router may become another one.
+    fn reload(&mut self, library: &Library, cancel: &Cancel) -> Result<()>;
+    fn set_router(&mut self, router: RouterConfig) -> Result<()>;
+    fn route(&mut self, prompt: &str, raw: bool, cancel: &Cancel) -> Result<Trace>;
+    fn generate(
+        &mut self,
+        prompt: &str,
+        raw: bool,
+        max_tokens: usize,
+        cancel: &Cancel,
+        on_token: &mut dyn FnMut(&Trace, &str) -> ControlFlow<()>,
+    ) -> Result<String>;
+}
+
+/// The real one.
+pub struct ModelBackend {
+    base: Option<PathBuf>,
+    options: Result<LoadOptions, String>,
+}
+
+impl ModelBackend {
+    /// Takes base, device and precision from the command line's words.
+    pub fn new(options: &TuiOptions) -> Self {
+        let precision = match options.precision.as_deref() {
+            // Routing is prefill, where f32 is the faster one on small models.
+            None => Ok(Precision::F32),
+            Some(word) => <Precision as clap::ValueEnum>::from_str(word, true)
+                .map_err(|_| format!("unknown precision \"{word}\": use f32 or q8")),
+        };
+        let device = if options.device.is_empty() { "auto".into() } else { options.device.clone() };
+        Self {
+            base: options.base.clone(),
+            options: precision.map(|precision| LoadOptions { device, precision }),
+        }
+    }
+}
+
+impl Backend for ModelBackend {
+    type Session = Session;
+
+    fn locate(&mut self, library: &Library) -> Result<BaseLocation> {
+        locate_base(library, self.base.as_deref())
+    }
+
+    fn fetch(
+        &mut self,
+        spec: &BaseSpec,
+        library: &Library,
+        progress: &mut dyn FnMut(FetchProgress),
+        cancel: &Cancel,
+    ) -> Result<PathBuf> {
+        fetch_base(spec, library, progress, cancel)
+    }
+
+    fn open(
+        &mut self,
+        library: &Library,
+        base: &Path,
+        stage: &mut dyn FnMut(&str),
+        cancel: &Cancel,
+    ) -> Result<Session> {
+        let options = self.options.as_ref().map_err(Error::usage)?;
+        Session::open(library, base, options, stage, cancel)
+    }
+}
+
+impl RoutedModel for Session {
+    fn label(&self) -> String {
+        Session::label(self)
+    }
+
+    fn skipped(&self) -> Vec<(String, String)> {
+        Session::skipped(self).to_vec()
+    }
+
+    fn reload(&mut self, library: &Library, cancel: &Cancel) -> Result<()> {
+        self.reload_experts(library, cancel)
+    }
+
+    fn set_router(&mut self, router: RouterConfig) -> Result<()> {
+        Session::set_router(self, router)
+    }
+
+    fn route(&mut self, prompt: &str, raw: bool, cancel: &Cancel) -> Result<Trace> {
+        Session::route(self, prompt, raw, cancel)
+    }
+
+    fn generate(
+        &mut self,
+        prompt: &str,
+        raw: bool,
+        max_tokens: usize,
+        cancel: &Cancel,
+        on_token: &mut dyn FnMut(&Trace, &str) -> ControlFlow<()>,
+    ) -> Result<String> {
+        // Temperature 0 is greedy: the same prompt always gets the same answer on the screen.
+        let options = GenerateOptions { max_tokens, seed: 42, temperature: 0.0 };
+        Session::generate(self, prompt, raw, &options, cancel, on_token)
+    }
+}

@@ -1,0 +1,403 @@
+//! The rules of the thread, with models that are as slow, as broken or as absent as each test needs.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::backend::{Backend, RoutedModel};
+use super::*;
+use crate::Result;
+use crate::library::{AdapterConfig, BaseLocation, BaseSpec, Expert, FetchProgress, Manifest, Status};
+use crate::routing::{Part, RouterKind, Trace, TraceToken};
+
+/// Long enough for a busy machine; no test waits it out unless it fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A prompt that is routed until somebody cancels it.
+const ENDLESS: &str = "endless";
+
+#[derive(Clone, Default)]
+struct Slow {
+    /// Not on this machine until it was fetched.
+    missing: bool,
+    opened: Arc<AtomicUsize>,
+    reloaded: Arc<AtomicUsize>,
+    routed: Arc<AtomicUsize>,
+}
+
+fn trace(prompt: &str) -> Trace {
+    let mut trace = Trace::new(Arc::new(vec!["q".into()]), Arc::new(vec!["a".into()]), 1);
+    for (i, word) in prompt.split(' ').enumerate() {
+        let token = TraceToken { id: i as u32, text: word.into(), part: Part::Prompt };
+        trace.push(token, &[(0, 1.0)]);
+    }
+    trace
+}
+
+fn wait_for_cancel(cancel: &Cancel) -> Result<()> {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        cancel.check()?;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    panic!("nobody cancelled");
+}
+
+impl Backend for Slow {
+    type Session = Slow;
+
+    fn locate(&mut self, _library: &Library) -> Result<BaseLocation> {
+        if self.missing {
+            return Ok(BaseLocation::Missing { spec: BaseSpec::default(), label: "a model".into() });
+        }
+        Ok(BaseLocation::Found { path: "model".into(), label: "a model".into() })
+    }
+
+    fn fetch(
+        &mut self,
+        _spec: &BaseSpec,
+        library: &Library,
+        progress: &mut dyn FnMut(FetchProgress),
+        cancel: &Cancel,
+    ) -> Result<PathBuf> {
+        progress(FetchProgress { source: "somewhere".into(), done: 1, total: Some(2) });
+        if library.root == Path::new(ENDLESS) {
+            wait_for_cancel(cancel)?;
+        }
+        self.missing = false;
+        Ok("model".into())
+    }
+
+    fn open(
+        &mut self,
+        library: &Library,
+        _base: &Path,
+        stage: &mut dyn FnMut(&str),
+        _cancel: &Cancel,
+    ) -> Result<Slow> {
+        stage("experts");
+        if library.root == Path::new("broken") {
+            return Err(Error::file("model", "ends too early"));
+        }
+        self.opened.fetch_add(1, Ordering::SeqCst);
+        Ok(self.clone())
+    }
+}
+
+impl RoutedModel for Slow {
+    fn label(&self) -> String {
+        "slow".into()
+    }
+
+    fn skipped(&self) -> Vec<(String, String)> {
+        vec![("x".into(), "too wide".into())]
+    }
+
+    fn reload(&mut self, _library: &Library, _cancel: &Cancel) -> Result<()> {
+        self.reloaded.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn set_router(&mut self, router: RouterConfig) -> Result<()> {
+        match router.kind {
+            RouterKind::Single(name) => Err(Error::usage(format!("there is no expert {name}"))),
+            _ => Ok(()),
+        }
+    }
+
+    fn route(&mut self, prompt: &str, _raw: bool, cancel: &Cancel) -> Result<Trace> {
+        self.routed.fetch_add(1, Ordering::SeqCst);
+        match prompt {
+            ENDLESS => wait_for_cancel(cancel).map(|()| Trace::default()),
+            "bug" => panic!("index out of bounds"),
+            _ => Ok(trace(prompt)),
+        }
+    }
+
+    fn generate(
+        &mut self,
+        prompt: &str,
+        _raw: bool,
+        max_tokens: usize,
+        cancel: &Cancel,
+        on_token: &mut dyn FnMut(&Trace, &str) -> ControlFlow<()>,
+    ) -> Result<String> {
+        let mut text = String::new();
+        for i in 0..max_tokens {
+            cancel.check()?;
+            text.push_str(&format!(" {i}"));
+            if on_token(&trace(&format!("{prompt}{text}")), &text).is_break() {
+                break;
+            }
+            if prompt == ENDLESS && i == 1 {
+                wait_for_cancel(cancel)?;
+            }
+        }
+        Ok(text)
+    }
+}
+
+struct Bench {
+    engine: Engine,
+    answers: UnboundedReceiver<Message>,
+}
+
+impl Bench {
+    fn start(backend: impl Backend) -> Self {
+        let (send, answers) = Sender::channel();
+        Self { engine: Engine::start_with(backend, send), answers }
+    }
+
+    /// With a loaded model.
+    fn ready(backend: Slow) -> Self {
+        let mut bench = Self::start(backend);
+        bench.engine.set_library(Arc::new(library("library", 1)));
+        bench.engine.handle(Effect::LoadEngine);
+        bench.until(|m| matches!(m, EngineMessage::State(EngineState::Ready { .. })));
+        bench
+    }
+
+    fn next(&mut self) -> EngineMessage {
+        let begun = Instant::now();
+        loop {
+            match self.answers.try_recv() {
+                Ok(Message::Engine(message)) => return message,
+                Ok(other) => panic!("{other:?} is not the engine's"),
+                Err(_) if begun.elapsed() > PATIENCE => panic!("no answer"),
+                Err(_) => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+    }
+
+    /// All answers up to the first that `done` likes.
+    fn until(&mut self, done: impl Fn(&EngineMessage) -> bool) -> Vec<EngineMessage> {
+        let mut all = Vec::new();
+        loop {
+            all.push(self.next());
+            if all.last().is_some_and(&done) {
+                return all;
+            }
+        }
+    }
+
+    fn route(&self, ticket: u64, prompt: &str) {
+        let (prompt, router) = (prompt.to_string(), RouterConfig::default());
+        self.engine.handle(Effect::Route { ticket, prompt, raw: false, router });
+    }
+
+    fn generate(&self, ticket: u64, prompt: &str, max_tokens: usize) {
+        let (prompt, router) = (prompt.to_string(), RouterConfig::default());
+        self.engine.handle(Effect::Generate { ticket, prompt, raw: false, router, max_tokens });
+    }
+}
+
+fn library(root: &str, bytes: u64) -> Library {
+    let expert = Expert {
+        name: "a".into(),
+        path: "a".into(),
+        status: Status::Ok,
+        reason: None,
+        config: AdapterConfig::default(),
+        modules: Vec::new(),
+        dtype: "f16".into(),
+        parameters: 0,
+        bytes,
+        modified: None,
+        provenance: None,
+        warnings: Vec::new(),
+    };
+    Library { root: root.into(), manifest: Manifest::default(), experts: vec![expert], warnings: Vec::new() }
+}
+
+fn wait_until(what: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !what() {
+        assert!(begun.elapsed() < PATIENCE, "it never happened");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn loading_goes_through_its_stages() {
+    let mut bench = Bench::start(Slow::default());
+    bench.engine.set_library(Arc::new(library("library", 1)));
+    bench.engine.handle(Effect::LoadEngine);
+    let states = bench.until(|m| matches!(m, EngineMessage::State(EngineState::Ready { .. })));
+    let stages: Vec<&str> = states
+        .iter()
+        .filter_map(|m| match m {
+            EngineMessage::State(EngineState::Loading { stage }) => Some(stage.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(stages, ["looking for the base model", "experts"]);
+    let Some(EngineMessage::State(EngineState::Ready { label, skipped })) = states.last() else { panic!() };
+    assert_eq!((label.as_str(), skipped.len()), ("slow", 1));
+}
+
+#[test]
+fn only_the_newest_of_many_requests_is_answered() {
+    let slow = Slow::default();
+    let routed = slow.routed.clone();
+    let mut bench = Bench::ready(slow);
+    bench.route(1, ENDLESS);
+    wait_until(|| routed.load(Ordering::SeqCst) == 1);
+    for ticket in 2..50 {
+        bench.route(ticket, ENDLESS);
+    }
+    bench.route(50, "two words");
+    let answers = bench.until(|m| matches!(m, EngineMessage::Trace { .. }));
+    let [EngineMessage::Trace { ticket: 50, trace, generating: false, .. }] = &answers[..] else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(trace.tokens.len(), 2);
+    assert!(routed.load(Ordering::SeqCst) < 50, "requests that were overtaken in the slot are never begun");
+}
+
+#[test]
+fn stopping_a_routing_leaves_the_engine_free() {
+    let slow = Slow::default();
+    let routed = slow.routed.clone();
+    let mut bench = Bench::ready(slow);
+    bench.route(1, ENDLESS);
+    wait_until(|| routed.load(Ordering::SeqCst) == 1);
+    bench.engine.handle(Effect::StopEngine);
+    wait_until(|| bench.engine.inbox.lock().running.is_none());
+    bench.route(2, "a");
+    assert!(matches!(bench.next(), EngineMessage::Trace { ticket: 2, .. }));
+}
+
+#[test]
+fn generation_streams_under_its_ticket_and_ends_once() {
+    let mut bench = Bench::ready(Slow::default());
+    bench.generate(7, "a", 3);
+    let answers = bench.until(|m| matches!(m, EngineMessage::Trace { generating: false, .. }));
+    let texts: Vec<(&str, bool)> = answers
+        .iter()
+        .filter_map(|m| match m {
+            EngineMessage::Text { ticket: 7, text, done } => Some((text.as_str(), *done)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(texts, [(" 0", false), (" 0 1", false), (" 0 1 2", false), (" 0 1 2", true)]);
+    let Some(EngineMessage::Trace { trace, .. }) = answers.last() else { panic!() };
+    assert_eq!(trace.tokens.len(), 4);
+}
+
+#[test]
+fn a_stopped_generation_keeps_what_was_written_and_typing_overtakes_it() {
+    let mut bench = Bench::ready(Slow::default());
+    bench.generate(1, ENDLESS, 9);
+    bench.until(|m| matches!(m, EngineMessage::Text { text, .. } if text == " 0 1"));
+    bench.engine.handle(Effect::StopEngine);
+    let answers = bench.until(|m| matches!(m, EngineMessage::Trace { generating: false, .. }));
+    assert!(
+        answers.iter().any(|m| matches!(m, EngineMessage::Text { text, done: true, .. } if text == " 0 1"))
+    );
+    bench.generate(2, ENDLESS, 9);
+    bench.until(|m| matches!(m, EngineMessage::Text { ticket: 2, text, .. } if text == " 0 1"));
+    bench.route(3, "typed meanwhile");
+    bench.until(|m| matches!(m, EngineMessage::Trace { ticket: 3, .. }));
+}
+
+#[test]
+fn work_asked_before_the_model_is_there_is_done_then() {
+    let mut bench = Bench::start(Slow::default());
+    bench.engine.set_library(Arc::new(library("library", 1)));
+    bench.route(1, "early");
+    bench.engine.handle(Effect::LoadEngine);
+    bench.until(|m| matches!(m, EngineMessage::Trace { ticket: 1, .. }));
+}
+
+#[test]
+fn errors_of_a_request_are_its_own_and_those_of_loading_are_a_state() {
+    let mut bench = Bench::ready(Slow::default());
+    let router = RouterConfig { kind: RouterKind::Single("nobody".into()), ..RouterConfig::default() };
+    bench.engine.handle(Effect::Route { ticket: 4, prompt: "a".into(), raw: false, router });
+    let EngineMessage::Failed { ticket: 4, error } = bench.next() else { panic!("no failure") };
+    assert!(error.contains("nobody"));
+    bench.route(5, "a");
+    assert!(matches!(bench.next(), EngineMessage::Trace { ticket: 5, .. }), "the engine goes on");
+
+    let mut bench = Bench::start(Slow::default());
+    bench.engine.set_library(Arc::new(library("broken", 1)));
+    bench.engine.handle(Effect::LoadEngine);
+    let states = bench.until(|m| matches!(m, EngineMessage::State(EngineState::Failed { .. })));
+    assert!(format!("{:?}", states.last()).contains("ends too early"));
+}
+
+#[test]
+fn a_missing_model_is_said_fetched_and_loaded() {
+    let mut bench = Bench::start(Slow { missing: true, ..Slow::default() });
+    bench.engine.set_library(Arc::new(library("library", 1)));
+    bench.engine.handle(Effect::LoadEngine);
+    let missing = EngineState::Missing { what: "a model".into(), error: None };
+    bench.until(|m| matches!(m, EngineMessage::State(state) if *state == missing));
+    bench.engine.handle(Effect::FetchBase);
+    let states = bench.until(|m| matches!(m, EngineMessage::State(EngineState::Ready { .. })));
+    assert!(states.iter().any(
+        |m| matches!(m, EngineMessage::State(EngineState::Fetching { source, .. }) if source == "somewhere")
+    ));
+}
+
+#[test]
+fn a_download_can_be_stopped() {
+    let mut bench = Bench::start(Slow { missing: true, ..Slow::default() });
+    bench.engine.set_library(Arc::new(library(ENDLESS, 1)));
+    bench.engine.handle(Effect::FetchBase);
+    bench.until(|m| matches!(m, EngineMessage::State(EngineState::Fetching { done: 1, .. })));
+    bench.engine.handle(Effect::StopEngine);
+    bench.until(
+        |m| matches!(m, EngineMessage::State(EngineState::Missing { error: Some(e), .. }) if e.contains("stopped")),
+    );
+}
+
+#[test]
+fn a_panic_becomes_a_state_and_a_retry_works() {
+    let mut bench = Bench::ready(Slow::default());
+    bench.route(1, "bug");
+    let answers = bench.until(|m| matches!(m, EngineMessage::State(EngineState::Failed { .. })));
+    assert!(
+        matches!(&answers[0], EngineMessage::Failed { ticket: 1, error } if error.contains("out of bounds"))
+    );
+    bench.engine.handle(Effect::LoadEngine);
+    bench.until(|m| matches!(m, EngineMessage::State(EngineState::Ready { .. })));
+    bench.route(2, "a");
+    assert!(matches!(bench.next(), EngineMessage::Trace { ticket: 2, .. }));
+}
+
+#[test]
+fn experts_are_read_again_only_when_they_changed() {
+    let slow = Slow::default();
+    let (opened, reloaded) = (slow.opened.clone(), slow.reloaded.clone());
+    let mut bench = Bench::ready(slow);
+    bench.engine.set_library(Arc::new(library("library", 1)));
+    bench.route(1, "a");
+    assert!(matches!(bench.next(), EngineMessage::Trace { .. }), "the same experts: nothing to do");
+    bench.engine.set_library(Arc::new(library("library", 2)));
+    bench.until(|m| matches!(m, EngineMessage::State(EngineState::Ready { .. })));
+    assert_eq!((opened.load(Ordering::SeqCst), reloaded.load(Ordering::SeqCst)), (1, 1));
+}
+
+#[test]
+fn dropping_the_engine_stops_the_thread() {
+    let slow = Slow::default();
+    let routed = slow.routed.clone();
+    let bench = Bench::ready(slow);
+    bench.route(1, ENDLESS);
+    wait_until(|| routed.load(Ordering::SeqCst) == 1);
+    let inbox = Arc::downgrade(&bench.engine.inbox);
+    drop(bench);
+    wait_until(|| inbox.upgrade().is_none());
+}
+
+#[test]
+fn asking_before_any_library_fails_with_a_line() {
+    let mut bench = Bench::start(Slow::default());
+    bench.engine.handle(Effect::LoadEngine);
+    assert!(matches!(bench.next(), EngineMessage::State(EngineState::Failed { .. })));
+}
