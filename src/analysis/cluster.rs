@@ -18,10 +18,12 @@ use crate::{Cancel, Error, Result};
 pub fn cluster(similarity: &Similarity, k: usize, seed: u64) -> Result<Clustering> {
     let n = similarity.len();
     if k == 0 {
-        return Err(Error::usage(format!("k = 0 makes no clusters: choose 1 to {n} for {n} experts")));
+        return Err(Error::usage(format!("k = 0 makes no clusters: {n} experts allow k = 1 to {n}")));
     }
     if k > n {
-        return Err(Error::usage(format!("k = {k} clusters need at least {k} experts, there are {n}")));
+        return Err(Error::usage(format!(
+            "k = {k} is more than there are experts: {n} experts allow k = 1 to {n}"
+        )));
     }
     let partition = kmeans(&points(similarity), k, seed, &Cancel::new())?;
     let silhouettes = silhouettes(similarity, &partition.labels, k);
@@ -53,6 +55,21 @@ pub fn sweep(
             Ok((k, partition.inertia, mean(&silhouettes(similarity, &partition.labels, k))))
         })
         .collect()
+}
+
+/// The clustering with the best mean silhouette for k = 2 to 12, for when nobody chose a k; one cluster
+/// where fewer than three experts leave no choice.
+pub fn natural_clusters(similarity: &Similarity, seed: u64, cancel: &Cancel) -> Result<Clustering> {
+    let most = similarity.len().saturating_sub(1).min(12);
+    let swept = sweep(similarity, 2..=most, seed, cancel)?;
+    let mut best = (1, f64::NEG_INFINITY);
+    for (k, _, silhouette) in swept {
+        match silhouette {
+            Some(value) if value > best.1 => best = (k, value),
+            _ => {}
+        }
+    }
+    cluster(similarity, best.0, seed)
 }
 
 /// The rows of the matrix as points. Where the matrix has low rank (MBC: 64), the rows are expressed in
@@ -291,6 +308,14 @@ mod tests {
         let swept = sweep(&s, 0..20, 1, &Cancel::new()).unwrap();
         assert_eq!(swept.iter().map(|s| s.0).collect::<Vec<_>>(), (1..=7).collect::<Vec<_>>());
         assert!(swept.windows(2).all(|w| w[1].1 <= w[0].1 + 1e-9), "inertia falls with k: {swept:?}");
+    }
+
+    #[test]
+    fn the_silhouette_chooses_the_planted_number() {
+        let s = planted();
+        assert_eq!(natural_clusters(&s, 1, &Cancel::new()).unwrap().k, 3);
+        let two = Similarity { experts: vec!["a".into(), "b".into()], matrix: vec![1.0, 0.1, 0.1, 1.0], ..s };
+        assert_eq!(natural_clusters(&two, 1, &Cancel::new()).unwrap().k, 1);
     }
 
     #[test]

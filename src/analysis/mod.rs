@@ -9,15 +9,17 @@ mod pair;
 mod profile;
 mod prototype;
 mod similarity;
+mod table;
 mod weights;
 
 use serde::Serialize;
 
-pub use cluster::{boundaries, cluster, cohesion, order_by_cluster, project, sweep};
+pub use cluster::{boundaries, cluster, cohesion, natural_clusters, order_by_cluster, project, sweep};
 pub use pair::{PairModule, pair};
 pub use profile::profile;
 pub use prototype::{Prototype, effective_rank, prototype, spectral_gap};
 pub use similarity::similarity;
+pub use table::{ModulePrototypes, PrototypeTable, prototypes};
 
 /// How two experts are compared; formulas in the docs of each variant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]

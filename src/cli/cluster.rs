@@ -2,9 +2,15 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::options::parse_fraction;
-use super::output::Output;
-use crate::{Error, Result};
+use super::output::{Output, Skipped};
+use super::similarity::compare;
+use super::table::{Align, Table};
+use crate::Result;
+use crate::analysis::{self, Clustering, Metric, Similarity};
+use crate::library::Library;
 
 /// Group the experts (model-based clustering)
 #[derive(Clone, Debug, clap::Args)]
@@ -21,7 +27,89 @@ pub struct ClusterArgs {
     pub seed: u64,
 }
 
+#[derive(Serialize)]
+struct Document<'a> {
+    k: usize,
+    seed: u64,
+    sparsity: f64,
+    experts: &'a [String],
+    labels: &'a [usize],
+    inertia: f64,
+    silhouette: Option<f64>,
+    skipped: Vec<Skipped>,
+    warnings: &'a [String],
+}
+
 /// Runs the command.
-pub fn run(args: &ClusterArgs, _output: &Output) -> Result<()> {
-    Err(Error::file(&args.library, "clustering is not part of this build"))
+pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
+    let library = Library::open(&args.library)?;
+    let similarity = compare(&library, Metric::Mbc, args.sparsity, output)?;
+    let clustering = analysis::cluster(&similarity, args.k as usize, args.seed)?;
+    if output.is_json() {
+        return output.document(&Document {
+            k: clustering.k,
+            seed: clustering.seed,
+            sparsity: similarity.sparsity,
+            experts: &clustering.experts,
+            labels: &clustering.labels,
+            inertia: clustering.inertia,
+            silhouette: clustering.silhouette,
+            skipped: Skipped::pairs(&similarity.skipped),
+            warnings: &similarity.warnings,
+        });
+    }
+    output.text(&text(&similarity, &clustering))
+}
+
+/// The clusters one after the other, members closest to the cluster's mean first.
+fn text(similarity: &Similarity, clustering: &Clustering) -> String {
+    let silhouette = clustering.silhouette.map_or("none".into(), |s| format!("{s:.3}"));
+    let mut out = format!(
+        "{} experts in {} clusters (mbc, sparsity {}, seed {}): inertia {:.4}, silhouette {silhouette}\n",
+        similarity.len(),
+        clustering.k,
+        similarity.sparsity,
+        clustering.seed,
+        clustering.inertia,
+    );
+    let order = analysis::order_by_cluster(similarity, clustering);
+    for (cluster, cohesion) in analysis::cohesion(similarity, clustering).into_iter().enumerate() {
+        let members: Vec<usize> =
+            order.iter().copied().filter(|&i| clustering.labels[i] == cluster).collect();
+        if members.is_empty() {
+            continue;
+        }
+        let size = if members.len() == 1 { "1 expert".into() } else { format!("{} experts", members.len()) };
+        out.push_str(&format!("\ncluster {cluster}: {size}, cohesion {cohesion:.2}\n"));
+        let mut table = Table::new(&[("  expert", Align::Left), ("silhouette", Align::Right)]);
+        for i in members {
+            let value = clustering.silhouettes.get(i).map_or(String::new(), |s| format!("{s:.2}"));
+            table.row([format!("  {}", clustering.experts[i]), value]);
+        }
+        out.push_str(&table.render());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_each_cluster_with_its_members() {
+        let similarity = Similarity {
+            metric: Metric::Mbc,
+            sparsity: 0.5,
+            experts: vec!["a".into(), "b".into(), "far".into()],
+            matrix: vec![1.0, 0.9, 0.1, 0.9, 1.0, 0.1, 0.1, 0.1, 1.0],
+            warnings: vec![],
+            skipped: vec![],
+        };
+        let clustering = analysis::cluster(&similarity, 2, 42).unwrap();
+        let text = text(&similarity, &clustering);
+        let expected = "3 experts in 2 clusters (mbc, sparsity 0.5, seed 42): inertia 0.0100, silhouette 0.593\n\n\
+            cluster 0: 2 experts, cohesion 0.90\n  expert  silhouette\n  a             0.89\n  b             0.89\n\n\
+            cluster 1: 1 expert, cohesion 1.00\n  expert  silhouette\n  far           0.00\n";
+        assert_eq!(text, expected);
+    }
 }

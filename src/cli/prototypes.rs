@@ -2,8 +2,16 @@
 
 use std::path::PathBuf;
 
-use super::output::Output;
+use serde::Serialize;
+
+use super::output::{Output, Skipped, save_tensors};
+use crate::analysis;
+use crate::library::{Library, NamedTensor};
+use crate::text::printable;
 use crate::{Error, Result};
+
+/// Above this σ₂ / σ₁ a prototype is a matter of chance.
+const FLAT: f64 = 0.95;
 
 /// Write the experts' routing prototypes
 #[derive(Clone, Debug, clap::Args)]
@@ -15,7 +23,62 @@ pub struct PrototypesArgs {
     pub save: PathBuf,
 }
 
+#[derive(Serialize)]
+struct Document<'a> {
+    path: String,
+    experts: &'a [String],
+    modules: Vec<&'a str>,
+    skipped: Vec<Skipped>,
+}
+
 /// Runs the command.
-pub fn run(args: &PrototypesArgs, _output: &Output) -> Result<()> {
-    Err(Error::file(&args.library, "prototypes are not part of this build"))
+pub fn run(args: &PrototypesArgs, output: &Output) -> Result<()> {
+    let library = Library::open(&args.library)?;
+    if library.experts.is_empty() {
+        return Err(Error::file(&library.root, "holds no adapters (folders with an adapter_config.json)"));
+    }
+    let experts: Vec<_> = library.experts.iter().collect();
+    let mut progress = output.progress();
+    let on_step = &mut |done: usize, total: usize| {
+        progress.update(&format!("computing prototypes: {done} of {total} experts"));
+    };
+    let found = analysis::prototypes(&experts, on_step, output.cancel());
+    drop(progress);
+    let table = found?;
+    let count = table.experts.len();
+    let named: Vec<(String, [usize; 2])> =
+        table.modules.iter().map(|m| (format!("prototype.{}", m.module), [count, m.in_features])).collect();
+    let tensors: Vec<NamedTensor<'_>> = named
+        .iter()
+        .zip(&table.modules)
+        .map(|((name, shape), module)| NamedTensor { name, shape, values: &module.rows })
+        .collect();
+    save_tensors(&args.save, &tensors, &table.experts)?;
+
+    for warning in &library.warnings {
+        output.note(&format!("warning: {warning}"));
+    }
+    let gaps: Vec<f64> = table.modules.iter().flat_map(|m| m.gaps.iter().copied().flatten()).collect();
+    let flat = gaps.iter().filter(|&&gap| gap > FLAT).count();
+    if flat > 0 {
+        output.note(&format!(
+            "warning: {flat} of {} prototypes are ill defined (second singular value above {FLAT} of the first)",
+            gaps.len()
+        ));
+    }
+    if output.is_json() {
+        return output.document(&Document {
+            path: args.save.to_string_lossy().into_owned(),
+            experts: &table.experts,
+            modules: table.modules.iter().map(|m| m.module.as_str()).collect(),
+            skipped: Skipped::pairs(&table.skipped),
+        });
+    }
+    for (name, reason) in &table.skipped {
+        output.note(&format!("skipped {name}: {reason}"));
+    }
+    let absent = table.modules.len() * count - gaps.len();
+    let rest = if absent > 0 { format!(" ({absent} rows are zero: no update there)") } else { String::new() };
+    let path = args.save.to_string_lossy();
+    output.line(&format!("{count} experts at {} modules{rest}: {}", table.modules.len(), printable(&path)))
 }

@@ -2,10 +2,20 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::options::parse_fraction;
-use super::output::Output;
-use crate::analysis::Metric;
-use crate::{Error, Result};
+use super::output::{Output, Skipped, save_tensors};
+use super::table::{Align, Table};
+use crate::analysis::{self, Metric, Similarity};
+use crate::library::{Library, NamedTensor, atomic_write};
+use crate::text::printable;
+use crate::{Error, Result, plot};
+
+/// Up to so many experts the whole matrix is printed, above only each one's nearest.
+const PRINTED: usize = 24;
+/// Seed of the clustering that orders a figure.
+const SEED: u64 = 42;
 
 /// Compare all experts: an N × N matrix
 #[derive(Clone, Debug, clap::Args)]
@@ -31,7 +41,187 @@ pub struct SimilarityArgs {
     pub csv: Option<PathBuf>,
 }
 
+#[derive(Serialize)]
+struct Document<'a> {
+    metric: Metric,
+    sparsity: f64,
+    experts: &'a [String],
+    matrix: Vec<&'a [f32]>,
+    skipped: Vec<Skipped>,
+    warnings: &'a [String],
+}
+
 /// Runs the command.
-pub fn run(args: &SimilarityArgs, _output: &Output) -> Result<()> {
-    Err(Error::file(&args.library, "similarity is not part of this build"))
+pub fn run(args: &SimilarityArgs, output: &Output) -> Result<()> {
+    let library = Library::open(&args.library)?;
+    let similarity = compare(&library, args.metric, args.sparsity, output)?;
+    write_files(args, &similarity, output)?;
+    if output.is_json() {
+        return output.document(&Document {
+            metric: similarity.metric,
+            sparsity: similarity.sparsity,
+            experts: &similarity.experts,
+            matrix: rows(&similarity).collect(),
+            skipped: Skipped::pairs(&similarity.skipped),
+            warnings: &similarity.warnings,
+        });
+    }
+    output.text(&text(&similarity))
+}
+
+/// The similarity of all experts of a library, with progress, warnings and left-out experts on stderr.
+pub(super) fn compare(
+    library: &Library,
+    metric: Metric,
+    sparsity: f64,
+    output: &Output,
+) -> Result<Similarity> {
+    if library.experts.is_empty() {
+        return Err(Error::file(&library.root, "holds no adapters (folders with an adapter_config.json)"));
+    }
+    let experts: Vec<_> = library.experts.iter().collect();
+    let mut progress = output.progress();
+    let on_step = &mut |done: usize, total: usize| {
+        progress.update(&format!("comparing {} experts: {} %", experts.len(), 100 * done / total.max(1)));
+    };
+    let found = analysis::similarity(&experts, metric, sparsity, on_step, output.cancel());
+    drop(progress);
+    let similarity = found?;
+    for warning in library.warnings.iter().chain(&similarity.warnings) {
+        output.note(&format!("warning: {warning}"));
+    }
+    if !output.is_json() {
+        for (name, reason) in &similarity.skipped {
+            output.note(&format!("skipped {name}: {reason}"));
+        }
+    }
+    Ok(similarity)
+}
+
+fn rows(similarity: &Similarity) -> impl Iterator<Item = &[f32]> {
+    similarity.matrix.chunks_exact(similarity.len().max(1))
+}
+
+fn write_files(args: &SimilarityArgs, similarity: &Similarity, output: &Output) -> Result<()> {
+    let n = similarity.len();
+    if let Some(path) = &args.save {
+        let tensor = NamedTensor { name: "similarity", shape: &[n, n], values: &similarity.matrix };
+        save_tensors(path, &[tensor], &similarity.experts)?;
+    }
+    if let Some(path) = &args.csv {
+        atomic_write(path, csv(similarity).as_bytes())?;
+    }
+    if args.png.is_none() && args.svg.is_none() {
+        return Ok(());
+    }
+    let clusters = analysis::natural_clusters(similarity, SEED, output.cancel())?;
+    let order = analysis::order_by_cluster(similarity, &clusters);
+    let boundaries = analysis::boundaries(&clusters, &order);
+    let title = format!("Similarity of the experts in {}", args.library.display());
+    let figure = plot::heatmap(similarity, &order, &boundaries, &title);
+    if let Some(path) = &args.png {
+        figure.save_png(path)?;
+    }
+    if let Some(path) = &args.svg {
+        figure.save_svg(path)?;
+    }
+    Ok(())
+}
+
+/// A header line with the names, then one line per expert (RFC 4180).
+fn csv(similarity: &Similarity) -> String {
+    let field = |name: &str| {
+        if name.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", name.replace('"', "\"\""))
+        } else {
+            name.into()
+        }
+    };
+    let names: Vec<String> = similarity.experts.iter().map(|name| field(name)).collect();
+    let mut out = format!("expert,{}\r\n", names.join(","));
+    for (name, row) in names.iter().zip(rows(similarity)) {
+        out.push_str(name);
+        row.iter().for_each(|value| out.push_str(&format!(",{value}")));
+        out.push_str("\r\n");
+    }
+    out
+}
+
+fn text(similarity: &Similarity) -> String {
+    let n = similarity.len();
+    let sparsity = match similarity.metric {
+        Metric::Mbc => format!(", sparsity {}", similarity.sparsity),
+        Metric::Flat | Metric::Delta => String::new(),
+    };
+    let metric = format!("{:?}", similarity.metric).to_lowercase();
+    let experts = if n == 1 { "1 expert".into() } else { format!("{n} experts") };
+    let body = if n <= PRINTED { matrix(similarity) } else { nearest(similarity) };
+    format!("{metric} similarity of {experts}{sparsity}\n\n{}", body.render())
+}
+
+/// Numbered rows with names; the columns have the numbers only.
+fn matrix(similarity: &Similarity) -> Table {
+    let numbers: Vec<String> = (1..=similarity.len()).map(|i| i.to_string()).collect();
+    let mut columns = vec![("", Align::Right), ("expert", Align::Left)];
+    columns.extend(numbers.iter().map(|number| (number.as_str(), Align::Right)));
+    let mut table = Table::new(&columns);
+    for ((number, name), row) in numbers.iter().zip(&similarity.experts).zip(rows(similarity)) {
+        let values = row.iter().map(|value| format!("{value:.2}"));
+        table.row([number.clone(), name.clone()].into_iter().chain(values));
+    }
+    table
+}
+
+/// The three most similar others of each expert.
+fn nearest(similarity: &Similarity) -> Table {
+    let mut table = Table::new(&[("expert", Align::Left), ("nearest", Align::Left)]);
+    for (i, (name, row)) in similarity.experts.iter().zip(rows(similarity)).enumerate() {
+        let mut others: Vec<usize> = (0..row.len()).filter(|&j| j != i).collect();
+        others.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
+        let shown = others.iter().take(3);
+        let shown: Vec<String> =
+            shown.map(|&j| format!("{} {:.2}", printable(&similarity.experts[j]), row[j])).collect();
+        table.row([name.as_str(), &shown.join(", ")]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(names: &[&str]) -> Similarity {
+        let n = names.len();
+        Similarity {
+            metric: Metric::Mbc,
+            sparsity: 0.5,
+            experts: names.iter().map(|name| (*name).to_string()).collect(),
+            matrix: (0..n * n).map(|at| 1.0 - 0.125 * (at / n).abs_diff(at % n) as f32).collect(),
+            warnings: vec![],
+            skipped: vec![],
+        }
+    }
+
+    #[test]
+    fn few_experts_are_printed_as_a_matrix() {
+        let expected = "mbc similarity of 2 experts, sparsity 0.5\n\n   expert     1     2\n\
+                        1  a       1.00  0.88\n2  b\\n      0.88  1.00\n";
+        assert_eq!(text(&of(&["a", "b\n"])), expected);
+    }
+
+    #[test]
+    fn many_experts_are_printed_with_their_nearest() {
+        let names: Vec<String> = (0..30).map(|i| format!("e{i}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let text = text(&of(&names));
+        assert!(text.contains("\ne0      e1 0.88, e2 0.75, e3 0.62\n"), "{text}");
+    }
+
+    #[test]
+    fn csv_quotes_names_that_need_it() {
+        assert_eq!(
+            csv(&of(&["a,b", "say \"hi\""])),
+            "expert,\"a,b\",\"say \"\"hi\"\"\"\r\n\"a,b\",1,0.875\r\n\"say \"\"hi\"\"\",0.875,1\r\n"
+        );
+    }
 }

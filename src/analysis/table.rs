@@ -1,0 +1,111 @@
+//! The prototypes of a whole library, module by module.
+
+use std::collections::HashMap;
+
+use rayon::prelude::*;
+
+use super::{Prototype, prototype, spectral_gap};
+use crate::library::{Expert, Status};
+use crate::{Cancel, Error, Result};
+
+/// The prototypes of all experts at one module.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModulePrototypes {
+    pub module: String,
+    pub in_features: usize,
+    /// Row-major experts × in; a zero row for an expert that lacks the module or whose ΔW is zero there.
+    pub rows: Vec<f32>,
+    /// σ₂ / σ₁ of each expert here; `None` for a zero row.
+    pub gaps: Vec<Option<f64>>,
+}
+
+/// What [`prototypes`] gives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PrototypeTable {
+    pub experts: Vec<String>,
+    /// In the order of the network.
+    pub modules: Vec<ModulePrototypes>,
+    /// Experts left out, with the reason.
+    pub skipped: Vec<(String, String)>,
+}
+
+/// Computes the prototype of every expert at every module. Experts that are bad, cannot be read or hold
+/// NaN are left out with their reason. `progress` gets (done, total) in experts.
+///
+/// # Errors
+/// When no expert can be used; when two experts disagree about a module's input size (both are named);
+/// [`Error::Cancelled`].
+pub fn prototypes(
+    experts: &[&Expert],
+    progress: &mut dyn FnMut(usize, usize),
+    cancel: &Cancel,
+) -> Result<PrototypeTable> {
+    const STEP: usize = 16;
+    let mut table = PrototypeTable::default();
+    let mut found: Vec<(&Expert, Vec<Prototype>)> = Vec::with_capacity(experts.len());
+    for (step, some) in experts.chunks(STEP).enumerate() {
+        cancel.check()?;
+        progress(step * STEP, experts.len());
+        let results: Vec<Result<Vec<Prototype>>> = some.par_iter().map(|e| of_expert(e)).collect();
+        for (expert, result) in some.iter().zip(results) {
+            match result {
+                Ok(prototypes) => found.push((*expert, prototypes)),
+                Err(error) => table.skipped.push((expert.name.clone(), error.to_string())),
+            }
+        }
+    }
+    progress(experts.len(), experts.len());
+    if found.is_empty() {
+        return Err(match table.skipped.first() {
+            Some((name, reason)) => Error::msg(format!("no expert can be used; {name}: {reason}")),
+            None => Error::msg("there are no experts"),
+        });
+    }
+    table.experts = found.iter().map(|(e, _)| e.name.clone()).collect();
+    let mut index: HashMap<&str, (usize, &str)> = HashMap::new();
+    for (row, (expert, prototypes)) in found.iter().enumerate() {
+        for (shape, prototype) in expert.modules.iter().zip(prototypes) {
+            let (at, first) = *index.entry(&shape.module).or_insert_with(|| {
+                table.modules.push(ModulePrototypes {
+                    module: shape.module.clone(),
+                    in_features: shape.in_features,
+                    rows: vec![0.0; found.len() * shape.in_features],
+                    gaps: vec![None; found.len()],
+                });
+                (table.modules.len() - 1, expert.name.as_str())
+            });
+            let module = &mut table.modules[at];
+            let width = module.in_features;
+            if width != shape.in_features {
+                return Err(Error::msg(format!(
+                    "experts '{first}' and '{}' do not belong to the same base model: {} takes {width} features \
+                     in one and {} in the other; keep them in separate libraries",
+                    expert.name, shape.module, shape.in_features,
+                )));
+            }
+            module.rows[row * width..(row + 1) * width].copy_from_slice(&prototype.vector);
+            let exists = prototype.sigma.first().is_some_and(|&s| s > 0.0);
+            module.gaps[row] = exists.then(|| spectral_gap(&prototype.sigma));
+        }
+    }
+    table.modules.sort_by(|a, b| crate::library::natural(&a.module, &b.module));
+    Ok(table)
+}
+
+/// One prototype per entry of `expert.modules`.
+fn of_expert(expert: &Expert) -> Result<Vec<Prototype>> {
+    if expert.status == Status::Bad {
+        return Err(Error::msg(expert.reason.as_deref().unwrap_or("cannot be used")));
+    }
+    let adapter = expert.load()?;
+    expert
+        .modules
+        .iter()
+        .map(|shape| {
+            let module = adapter
+                .module(&shape.module)
+                .ok_or_else(|| Error::file(&adapter.path, format!("{} is gone; try again", shape.module)))?;
+            Ok(prototype(&module.a()?, &module.b()?, shape.rank, shape.in_features, shape.out_features))
+        })
+        .collect()
+}
