@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn few_experts_are_printed_as_a_matrix() {
         let expected = "mbc similarity of 2 experts, sparsity 0.5\n\n   expert     1     2\n\
-                        1  a       1.00  0.88\n2  b\\n      0.88  1.00\n";
+                        1  a       1.00  0.88\n2  b\\n     0.88  1.00\n";
         assert_eq!(text(&of(&["a", "b\n"])), expected);
     }
 
