@@ -52,10 +52,10 @@ pub fn similarity(
     let steps = usable.len();
     let (usable, scans) =
         scan_all(usable, sparsity, &mut skipped, &mut |done| progress(done, 2 * steps), cancel)?;
+    skipped.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
     if usable.is_empty() {
         return Err(nothing_left(&skipped));
     }
-    skipped.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
 
     let product = if metric == Metric::Delta { Product::Delta } else { Product::Flat };
     let layout = Layout::new(usable, scans, metric != Metric::Delta)?;
