@@ -1,37 +1,375 @@
-//! The Clusters tab.
+//! The Clusters tab: the partition, its members, a map, and how many clusters fit.
 
-use crossterm::event::KeyEvent;
+mod charts;
+mod groups;
+mod view;
+
+use std::sync::Arc;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::widgets::Paragraph;
 
-use crate::tui::{Binding, Effect, Message, Screen, Shared, Theme};
+use self::groups::{Groups, Row};
+use super::roster::{LARGE, Roster, one_line};
+use crate::analysis::{Clustering, Metric, Similarity};
+use crate::library::Library;
+use crate::tui::{Binding, Effect, List, Message, Screen, Shared, Sweep, Tab, Theme, Tickets};
+
+/// Who chose the number of clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chosen {
+    /// Nobody yet: a third of the experts, 2 to 10.
+    Guess,
+    /// The best mean silhouette of the sweep.
+    Silhouette,
+    Person,
+}
 
 /// State of the Clusters tab.
-#[derive(Debug, Default)]
-pub struct ClustersScreen {}
+#[derive(Debug)]
+pub struct ClustersScreen {
+    k: usize,
+    chosen: Chosen,
+    seed: u64,
+    /// In steps of 5 %.
+    sparsity_steps: u32,
+    tickets: Tickets,
+    clustering: Option<Request>,
+    sweeping: Option<Request>,
+    wanted: bool,
+    agreed: bool,
+    roster: Roster,
+    shown: Option<Shown>,
+    sweep: Option<Arc<Sweep>>,
+    error: Option<String>,
+    list: List,
+}
+
+/// What is being computed.
+#[derive(Clone, Debug, PartialEq)]
+struct Request {
+    ticket: u64,
+    done: usize,
+    total: usize,
+}
+
+/// What is on the screen.
+#[derive(Debug)]
+struct Shown {
+    similarity: Arc<Similarity>,
+    clustering: Arc<Clustering>,
+    groups: Groups,
+}
+
+impl Default for ClustersScreen {
+    fn default() -> Self {
+        Self {
+            k: 0,
+            chosen: Chosen::Guess,
+            seed: 42,
+            sparsity_steps: 10,
+            tickets: Tickets::of(Tab::Clusters),
+            clustering: None,
+            sweeping: None,
+            wanted: false,
+            agreed: false,
+            roster: Roster::default(),
+            shown: None,
+            sweep: None,
+            error: None,
+            list: List::default(),
+        }
+    }
+}
+
+/// Largest k of the sweep: all that a person would try, as long as it takes seconds.
+fn max_k(experts: usize) -> usize {
+    let most = match experts {
+        0..=300 => 20,
+        301..=LARGE => 10,
+        _ => 0,
+    };
+    most.min(experts.saturating_sub(1))
+}
+
+/// The k of the highest silhouette; the lowest such k.
+fn best_k(sweep: &Sweep) -> Option<usize> {
+    let mut best: Option<(usize, f64)> = None;
+    for &(k, _, silhouette) in &sweep.ks {
+        if let Some(silhouette) = silhouette.filter(|s| best.is_none_or(|(_, most)| *s > most + 1e-9)) {
+            best = Some((k, silhouette));
+        }
+    }
+    best.map(|(k, _)| k)
+}
 
 impl ClustersScreen {
     /// A screen before any data.
     pub fn new() -> Self {
         Self::default()
     }
+
+    fn sparsity(&self) -> f64 {
+        f64::from(self.sparsity_steps) / 20.0
+    }
+
+    fn request(&mut self) -> Request {
+        Request { ticket: self.tickets.issue(), done: 0, total: 0 }
+    }
+
+    /// Asks for a clustering with the present settings, if the library allows and the person agreed.
+    fn cluster(&mut self) -> Vec<Effect> {
+        if !self.wanted || self.roster.len < 2 || (self.roster.question().is_some() && !self.agreed) {
+            return Vec::new();
+        }
+        if self.chosen == Chosen::Guess {
+            self.k = (self.roster.len / 3).clamp(2, 10);
+        }
+        self.k = self.k.clamp(1, self.roster.len);
+        let request = self.request();
+        self.error = None;
+        let effect =
+            Effect::Cluster { ticket: request.ticket, k: self.k, sparsity: self.sparsity(), seed: self.seed };
+        self.clustering = Some(request);
+        vec![effect]
+    }
+
+    /// Asks for the curve over k and the map.
+    fn ask_sweep(&mut self) -> Vec<Effect> {
+        let request = self.request();
+        let effect = Effect::Sweep {
+            ticket: request.ticket,
+            max_k: max_k(self.roster.len),
+            sparsity: self.sparsity(),
+            seed: self.seed,
+        };
+        self.sweeping = Some(request);
+        vec![effect]
+    }
+
+    /// After a change that makes the curve and the map another's.
+    fn start_over(&mut self) -> Vec<Effect> {
+        self.sweep = None;
+        self.sweeping = None;
+        self.cluster()
+    }
+
+    fn take(&mut self, similarity: &Arc<Similarity>, clustering: &Arc<Clustering>, shared: &Shared) {
+        let selected = self.selected_name().map(str::to_owned);
+        let groups = Groups::new(similarity, clustering, shared);
+        let row = selected.and_then(|name| {
+            groups.rows.iter().position(|row| match row {
+                Row::Member(at) => similarity.experts.get(*at) == Some(&name),
+                Row::Cluster(_) => false,
+            })
+        });
+        self.list.select(row.unwrap_or(0), groups.rows.len());
+        self.shown = Some(Shown { similarity: similarity.clone(), clustering: clustering.clone(), groups });
+    }
+
+    fn take_sweep(&mut self, sweep: &Arc<Sweep>) -> Vec<Effect> {
+        self.sweep = Some(sweep.clone());
+        match best_k(sweep) {
+            Some(k) if self.chosen != Chosen::Person => {
+                self.chosen = Chosen::Silhouette;
+                if k == self.k {
+                    return Vec::new();
+                }
+                self.k = k;
+                self.cluster()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Name of the selected member; `None` on a cluster's line.
+    fn selected_name(&self) -> Option<&str> {
+        let shown = self.shown.as_ref()?;
+        match shown.groups.rows.get(self.list.cursor())? {
+            Row::Member(at) => shown.similarity.experts.get(*at).map(String::as_str),
+            Row::Cluster(_) => None,
+        }
+    }
+
+    fn library_changed(&mut self, library: &Arc<Library>) -> Vec<Effect> {
+        let roster = Roster::of(Some(library));
+        if roster == self.roster {
+            return Vec::new();
+        }
+        if roster.len > self.roster.len.max(LARGE) {
+            self.agreed = false;
+        }
+        self.roster = roster;
+        if self.roster.len < 2 {
+            (self.shown, self.clustering, self.error) = (None, None, None);
+        }
+        self.start_over()
+    }
+
+    fn choose(&mut self, k: usize) -> Vec<Effect> {
+        let k = k.clamp(1, self.roster.len.max(1));
+        if self.shown.is_none() || k == self.k {
+            return Vec::new();
+        }
+        (self.k, self.chosen) = (k, Chosen::Person);
+        self.cluster()
+    }
+
+    /// Moves to the line of the next or the previous cluster.
+    fn jump(&mut self, forward: bool) {
+        let Some(shown) = &self.shown else { return };
+        let rows = &shown.groups.rows;
+        let is_head = |at: &usize| matches!(rows.get(*at), Some(Row::Cluster(_)));
+        let cursor = self.list.cursor();
+        let to =
+            if forward { (cursor + 1..rows.len()).find(is_head) } else { (0..cursor).rev().find(is_head) };
+        if let Some(to) = to {
+            self.list.select(to, rows.len());
+        }
+    }
 }
 
 impl Screen for ClustersScreen {
     fn bindings(&self, _shared: &Shared) -> Vec<Binding> {
+        if self.shown.is_none() {
+            let asks = self.roster.question().is_some() && !self.agreed;
+            let compute = Binding::new("Enter", "compute", "Cluster this large library");
+            return if asks { vec![compute] } else { Vec::new() };
+        }
+        let mut keys = vec![
+            Binding::new("↑↓", "move", "Move over clusters and members (also jk, page keys, g, G)"),
+            Binding::new("+ -", "k", "One cluster more, one less"),
+        ];
+        if self.selected_name().is_some() {
+            keys.push(Binding::new("Enter", "expert", "Show this expert in the Library tab"));
+        }
+        keys.extend([
+            Binding::new("b", "best k", "The number of clusters with the best mean silhouette"),
+            Binding::new("r", "reseed", "Start k-means from another seed"),
+            Binding::new("[ ]", "sparsity", "Share of entries that MBC leaves out, in steps of 5 %"),
+            Binding::new("← →", "cluster", "To the previous or next cluster (also hl)"),
+        ]);
+        keys
+    }
+
+    fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
+        self.wanted = true;
+        self.roster = Roster::of(shared.library.as_ref());
+        if self.shown.is_none() && self.clustering.is_none() && self.error.is_none() {
+            self.cluster()
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn on_key(&mut self, key: KeyEvent, _shared: &Shared) -> Option<Vec<Effect>> {
+        let Some(shown) = &self.shown else {
+            if key.code == KeyCode::Enter && self.roster.question().is_some() && !self.agreed {
+                self.agreed = true;
+                return Some(self.cluster());
+            }
+            return None;
+        };
+        if self.list.on_key(key, shown.groups.rows.len()) {
+            return Some(Vec::new());
+        }
+        if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
+            return None;
+        }
+        match key.code {
+            KeyCode::Char('+' | '=') => Some(self.choose(self.k + 1)),
+            KeyCode::Char('-' | '_') => Some(self.choose(self.k.saturating_sub(1))),
+            KeyCode::Char('b') => {
+                let best = self.sweep.as_deref().and_then(best_k);
+                let effects = best.map(|k| self.choose(k)).unwrap_or_default();
+                if best == Some(self.k) {
+                    self.chosen = Chosen::Silhouette;
+                }
+                Some(effects)
+            }
+            KeyCode::Char('r') => {
+                self.seed = self.seed.wrapping_add(1);
+                Some(self.start_over())
+            }
+            KeyCode::Char(c @ ('[' | ']')) => {
+                let steps =
+                    if c == '[' { self.sparsity_steps.saturating_sub(1) } else { self.sparsity_steps + 1 };
+                if steps > 19 || steps == self.sparsity_steps {
+                    return Some(Vec::new());
+                }
+                self.sparsity_steps = steps;
+                Some(self.start_over())
+            }
+            KeyCode::Left | KeyCode::Char('h') => {
+                self.jump(false);
+                Some(Vec::new())
+            }
+            KeyCode::Right | KeyCode::Char('l') => {
+                self.jump(true);
+                Some(Vec::new())
+            }
+            KeyCode::Enter => {
+                let expert = self.selected_name()?.to_owned();
+                Some(vec![Effect::Select { expert }, Effect::Show(Tab::Library)])
+            }
+            _ => None,
+        }
+    }
+
+    fn is_animating(&self, _shared: &Shared) -> bool {
+        self.clustering.is_some() || self.sweeping.is_some()
+    }
+
+    fn on_message(&mut self, message: &Message, shared: &Shared) -> Vec<Effect> {
+        match message {
+            Message::Library(Ok(library)) => return self.library_changed(library),
+            // Once anybody looks at similarities, clusters order and colour them.
+            Message::Similarity { result: Ok(similarity), .. }
+                if !self.wanted && similarity.metric == Metric::Mbc && similarity.len() <= LARGE =>
+            {
+                self.sparsity_steps = (similarity.sparsity * 20.0).round().clamp(0.0, 19.0) as u32;
+                return self.on_show(shared);
+            }
+            Message::Progress { ticket, done, total } => {
+                for request in [&mut self.clustering, &mut self.sweeping].into_iter().flatten() {
+                    if request.ticket == *ticket {
+                        (request.done, request.total) = (*done, *total);
+                    }
+                }
+            }
+            Message::Clustering { ticket, result } => {
+                if self.clustering.as_ref().is_some_and(|request| request.ticket == *ticket) {
+                    self.clustering = None;
+                    match result {
+                        Ok((similarity, clustering)) => {
+                            self.take(similarity, clustering, shared);
+                            if self.sweep.is_none() && self.sweeping.is_none() {
+                                return self.ask_sweep();
+                            }
+                        }
+                        Err(error) => self.error = Some(one_line(error)),
+                    }
+                }
+            }
+            Message::Sweep { ticket, result } => {
+                if self.sweeping.as_ref().is_some_and(|request| request.ticket == *ticket) {
+                    self.sweeping = None;
+                    match result {
+                        Ok(sweep) => return self.take_sweep(sweep),
+                        Err(error) => self.error = Some(one_line(error)),
+                    }
+                }
+            }
+            _ => {}
+        }
         Vec::new()
     }
 
-    fn on_key(&mut self, _key: KeyEvent, _shared: &Shared) -> Option<Vec<Effect>> {
-        None
-    }
-
-    fn on_message(&mut self, _message: &Message, _shared: &Shared) -> Vec<Effect> {
-        Vec::new()
-    }
-
-    fn view(&self, frame: &mut Frame, area: Rect, _shared: &Shared, theme: &Theme) {
-        frame.render_widget(Paragraph::new("No clusters yet.").style(theme.dim()), area);
+    fn view(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
+        self.draw(frame, area, shared, theme);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -316,7 +316,7 @@ impl Screen for SimilarityScreen {
             Message::Clustering { result: Ok(_), .. } => self.arrange(shared),
             Message::Pair { ticket, result } => {
                 if let Some(pair) = self.pair.as_mut().filter(|pair| pair.ticket == *ticket) {
-                    pair.take(result, shared.library.as_ref());
+                    pair.take(result);
                 }
             }
             _ => {}

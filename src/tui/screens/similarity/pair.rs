@@ -8,11 +8,10 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::view::{below, message, progress, row};
 use crate::analysis::PairModule;
-use crate::library::Library;
 use crate::text::printable;
 use crate::tui::heatmap::{Heatmap, HeatmapState, value_range};
+use crate::tui::screens::parts::{below, message, progress, row};
 use crate::tui::screens::roster::{self, one_line};
 use crate::tui::{Binding, Shared, Theme, fit};
 
@@ -75,7 +74,7 @@ impl PairView {
     }
 
     /// Takes the answer in.
-    pub fn take(&mut self, result: &Result<Arc<Vec<PairModule>>, String>, _library: Option<&Arc<Library>>) {
+    pub fn take(&mut self, result: &Result<Arc<Vec<PairModule>>, String>) {
         match result {
             Ok(modules) => self.grid = Some(Grid::new(modules.clone(), self.measure)),
             Err(error) => self.error = Some(one_line(error)),

@@ -2,14 +2,14 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Paragraph, Wrap};
+use ratatui::widgets::Paragraph;
 
 use super::{Request, Shown, SimilarityScreen};
 use crate::analysis::Metric;
 use crate::text::printable;
 use crate::tui::heatmap::Heatmap;
+use crate::tui::screens::parts::{bars, below, message, progress, row};
 use crate::tui::{Shared, Theme, fit, plural};
 
 /// Widths from which the side panel is drawn, and its own.
@@ -23,28 +23,6 @@ pub fn metric_name(metric: Metric) -> &'static str {
         Metric::Flat => "flat A, B cosine",
         Metric::Delta => "ΔW cosine",
     }
-}
-
-/// One row of an area, cut to it.
-pub fn row(area: Rect, at: u16) -> Rect {
-    Rect { y: area.y.saturating_add(at), height: u16::from(at < area.height), ..area }
-}
-
-/// `area` without its first `rows` rows.
-pub fn below(area: Rect, rows: u16) -> Rect {
-    let rows = rows.min(area.height);
-    Rect { y: area.y + rows, height: area.height - rows, ..area }
-}
-
-/// The line that says what is being computed and how far it is.
-pub fn progress(what: &str, done: usize, total: usize, tick: u64, theme: &Theme) -> Line<'static> {
-    let far = if total > 0 { format!(" {}/{total}", done.min(total)) } else { String::new() };
-    Line::styled(format!("{} {what}{far}", fit::spinner(tick)), theme.accent())
-}
-
-/// A text of several lines in the middle of nothing.
-pub fn message(frame: &mut Frame, area: Rect, text: &str, style: Style) {
-    frame.render_widget(Paragraph::new(text.to_string()).style(style).wrap(Wrap { trim: true }), area);
 }
 
 impl SimilarityScreen {
@@ -226,10 +204,8 @@ impl SimilarityScreen {
             .filter_map(|(at, &other)| Some((*shown.similarity.matrix.get(expert * n + other)?, at)))
             .filter(|(value, _)| !value.is_nan())
             .collect();
-        let mut lines = vec![Line::from(vec![
-            Span::raw(" ".repeat(0)),
-            Span::styled(fit::truncate_middle(&labels[row], width), theme.accent()),
-        ])];
+        let mut lines =
+            vec![Line::from(vec![Span::styled(fit::truncate_middle(&labels[row], width), theme.accent())])];
         let group = shown.arrangement.groups.get(row).copied();
         if let Some(group) = group {
             let name = shown.arrangement.names.get(group).map(String::as_str).unwrap_or_default();
@@ -279,27 +255,10 @@ impl SimilarityScreen {
     fn draw_histogram(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
         let Some((low, high)) = shown.range else { return };
         frame.render_widget(Line::styled("All pairs", theme.header()), row(area, 0));
-        bars(frame, Rect { height: 5, ..row(area, 1) }, &shown.histogram, theme);
+        let counts: Vec<f64> = shown.histogram.iter().map(|&count| count as f64).collect();
+        bars(frame, Rect { y: area.y + 1, height: 5, ..area }, &counts, 1, |_| theme.dim());
         let ends = shown.histogram.len().saturating_sub(5);
         frame.render_widget(Line::styled(format!("{low:<5.2}{high:>ends$.2}"), theme.dim()), row(area, 6));
-    }
-}
-
-/// One column per count, as high as its share of the largest, in eighths of a row.
-fn bars(frame: &mut Frame, area: Rect, counts: &[u64], theme: &Theme) {
-    const EIGHTHS: [&str; 9] = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
-    let most = counts.iter().copied().max().unwrap_or(0).max(1);
-    let steps = u64::from(area.height) * 8;
-    for (x, &count) in (0..area.width).zip(counts) {
-        // What occurs at all is seen.
-        let height = (count * steps / most).max(u64::from(count > 0));
-        for line in 0..area.height {
-            let base = u64::from(area.height - 1 - line) * 8;
-            let part = height.saturating_sub(base).min(8) as usize;
-            if let Some(cell) = frame.buffer_mut().cell_mut((area.x + x, area.y + line)) {
-                cell.set_symbol(EIGHTHS[part]).set_style(theme.dim());
-            }
-        }
     }
 }
 

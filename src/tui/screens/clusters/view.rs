@@ -1,0 +1,286 @@
+//! Drawing of the Clusters tab.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::charts::{self, Emphasis, Point};
+use super::groups::{Cluster, Row, nearest};
+use super::{Chosen, ClustersScreen, Shown};
+use crate::text::printable;
+use crate::tui::screens::parts::{bar, below, message, progress, row};
+use crate::tui::{Shared, Theme, fit, plural};
+
+/// Width from which map and curves stand beside the list.
+const WIDE: u16 = 64;
+
+impl ClustersScreen {
+    pub(super) fn draw(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
+        if area.is_empty() {
+            return;
+        }
+        frame.render_widget(self.header(shared, theme), row(area, 0));
+        let mut used = 1;
+        if let Some(line) = self.note(theme) {
+            frame.render_widget(line, row(area, used));
+            used += 1;
+        }
+        let body = below(area, used + u16::from(area.height >= 16));
+        let Some(shown) = &self.shown else {
+            self.draw_nothing(frame, body, shared, theme);
+            return;
+        };
+        if body.width < WIDE {
+            self.draw_list(shown, frame, body, theme);
+            return;
+        }
+        let left = (body.width * 9 / 20).clamp(30, 68);
+        self.draw_list(shown, frame, Rect { width: left, ..body }, theme);
+        let right = Rect { x: body.x + left + 2, width: body.width - left - 2, ..body };
+        self.draw_right(shown, frame, right, theme);
+    }
+
+    fn header(&self, shared: &Shared, theme: &Theme) -> Line<'static> {
+        let dim = theme.dim();
+        let mut spans = Vec::new();
+        if let Some(Shown { clustering, similarity, .. }) = &self.shown {
+            spans.push(Span::styled(format!("k = {}", clustering.k), theme.accent()));
+            let why = match self.chosen {
+                Chosen::Guess => " first guess",
+                Chosen::Silhouette => " by best silhouette",
+                Chosen::Person => " by hand",
+            };
+            spans.push(Span::styled(why, dim));
+            if let Some(silhouette) = clustering.silhouette {
+                spans.push(Span::styled(format!(" · silhouette {silhouette:.3}"), dim));
+            }
+            spans.push(Span::styled(
+                format!(
+                    " · inertia {:.3} · seed {} · sparsity {:.2}",
+                    clustering.inertia, clustering.seed, similarity.sparsity
+                ),
+                dim,
+            ));
+        } else {
+            spans.push(Span::styled("MBC clusters", theme.accent()));
+        }
+        let under_way = match (&self.clustering, &self.sweeping) {
+            (Some(request), _) => Some((format!("clustering k = {}", self.k), request)),
+            (None, Some(request)) => Some(("trying other k".to_string(), request)),
+            (None, None) => None,
+        };
+        if let Some((what, request)) = under_way {
+            let line = progress(&what, request.done, request.total, shared.tick, theme);
+            spans.push(Span::raw("  "));
+            spans.extend(line.spans.into_iter().map(|span| span.style(theme.accent())));
+        }
+        Line::from(spans)
+    }
+
+    /// The error, else the first warning or skipped expert.
+    fn note(&self, theme: &Theme) -> Option<Line<'static>> {
+        if let Some(error) = &self.error {
+            let shown = if self.shown.is_some() { " (shown: the last result)" } else { "" };
+            return Some(Line::styled(format!("✗ {error}{shown}"), theme.error()));
+        }
+        let similarity = &self.shown.as_ref()?.similarity;
+        let more = similarity.warnings.len() + similarity.skipped.len();
+        let more = if more > 1 { format!("  (+{})", more - 1) } else { String::new() };
+        let text = match (similarity.warnings.first(), similarity.skipped.first()) {
+            (Some(warning), _) => printable(warning).into_owned(),
+            (None, Some((name, reason))) => format!("left out: {}: {}", printable(name), printable(reason)),
+            (None, None) => return None,
+        };
+        Some(Line::styled(format!("!{more} {text}"), theme.warning()))
+    }
+
+    fn draw_nothing(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
+        let text = if shared.library.is_none() {
+            match &shared.library_error {
+                Some(_) => "The library could not be read.".to_string(),
+                None => format!("{} reading the library", fit::spinner(shared.tick)),
+            }
+        } else if let Some(problem) = self.roster.problem() {
+            problem
+        } else if let Some(question) = self.roster.question().filter(|_| !self.agreed) {
+            question
+        } else if self.error.is_some() {
+            "No clusters without MBC similarity; the Similarity tab can still show ΔW cosines (m).".into()
+        } else {
+            return;
+        };
+        message(frame, area, &text, theme.dim());
+    }
+
+    fn draw_list(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
+        let rows = &shown.groups.rows;
+        let window = self.list.window(rows.len(), area.height.into());
+        for (line, at) in window.enumerate() {
+            let here = row(area, line as u16);
+            let selected = at == self.list.cursor();
+            let line = match rows[at] {
+                Row::Cluster(cluster) => heading(shown, cluster, here.width.into(), theme),
+                Row::Member(expert) => member(shown, expert, here.width.into(), theme),
+            };
+            frame.render_widget(line, here);
+            if selected {
+                frame.buffer_mut().set_style(here, theme.selection());
+            }
+        }
+    }
+
+    /// From the top: map, what is selected, curves; what has no room is left out, the map last.
+    fn draw_right(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
+        let curves = match &self.sweep {
+            Some(sweep) if !sweep.ks.is_empty() && area.height >= 18 => charts::CURVES,
+            _ => 0,
+        };
+        let rest = area.height - curves;
+        let detail = if rest >= 10 { (rest / 2).clamp(4, 14) } else { 0 };
+        let map = rest - detail - u16::from(curves > 0);
+        self.draw_map(shown, frame, Rect { height: map, ..area }, theme);
+        if detail > 0 {
+            let at = Rect { y: area.y + map, height: detail, ..area };
+            frame.render_widget(Paragraph::new(self.detail(shown, at, theme)), at);
+        }
+        if let Some(sweep) = self.sweep.as_deref().filter(|_| curves > 0) {
+            let at = Rect { y: area.bottom() - curves, height: curves, ..area };
+            charts::curves(frame, at, sweep, shown.clustering.k, theme);
+        }
+    }
+
+    fn draw_map(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
+        let title = Line::from(vec![
+            Span::styled("Map", theme.header()),
+            Span::styled("  near is similar", theme.dim()),
+        ]);
+        frame.render_widget(title, row(area, 0));
+        let Some(sweep) = self.sweep.as_deref().filter(|sweep| sweep.experts == shown.similarity.experts)
+        else {
+            return;
+        };
+        let selected = shown.groups.rows.get(self.list.cursor()).copied();
+        let near: Vec<usize> = match selected {
+            Some(Row::Member(expert)) => {
+                nearest(&shown.similarity, expert, 5).into_iter().map(|(other, _)| other).collect()
+            }
+            _ => Vec::new(),
+        };
+        let points: Vec<Point> = sweep
+            .map
+            .iter()
+            .zip(&shown.clustering.labels)
+            .enumerate()
+            .map(|(expert, (&at, &cluster))| {
+                let emphasis = match selected {
+                    Some(Row::Member(own)) if own == expert => Emphasis::Selected,
+                    Some(Row::Cluster(own)) if own == cluster => Emphasis::Near,
+                    _ if near.contains(&expert) => Emphasis::Near,
+                    _ => Emphasis::Other,
+                };
+                let name = shown.groups.names.get(expert).map(String::as_str);
+                Point { at, cluster, emphasis, name: name.filter(|_| emphasis == Emphasis::Selected) }
+            })
+            .collect();
+        charts::map(frame, below(area, 1), &points, theme);
+    }
+
+    /// About the selected line.
+    fn detail(&self, shown: &Shown, area: Rect, theme: &Theme) -> Vec<Line<'static>> {
+        let width = usize::from(area.width);
+        let name = |at: usize, room: usize| {
+            fit::truncate_middle(shown.groups.names.get(at).map(String::as_str).unwrap_or_default(), room)
+        };
+        let mark = |cluster: usize| Span::styled(theme.mark(cluster).to_string(), theme.category(cluster));
+        match shown.groups.rows.get(self.list.cursor()) {
+            Some(&Row::Member(expert)) => {
+                let mut lines = vec![Line::from(vec![
+                    Span::styled("Nearest to ", theme.header()),
+                    Span::styled(name(expert, width.saturating_sub(11)), theme.accent()),
+                ])];
+                let room = usize::from(area.height).saturating_sub(1);
+                lines.extend(nearest(&shown.similarity, expert, room).into_iter().map(|(other, value)| {
+                    let cluster = shown.clustering.labels.get(other).copied().unwrap_or(0);
+                    Line::from(vec![
+                        Span::raw(format!("{value:>6.3} ")),
+                        mark(cluster),
+                        Span::raw(format!(" {}", name(other, width.saturating_sub(9)))),
+                    ])
+                }));
+                lines
+            }
+            Some(&Row::Cluster(cluster)) => {
+                let Some(group) = shown.groups.clusters.get(cluster) else { return Vec::new() };
+                let mut lines = vec![Line::from(vec![
+                    Span::styled("Cluster ", theme.header()),
+                    mark(cluster),
+                    Span::styled(format!("  {}", plural(group.members.len(), "expert")), theme.dim()),
+                ])];
+                let fact = |label: &'static str, value: Vec<Span<'static>>| {
+                    let mut spans = vec![Span::styled(fit::left(label, 16), theme.dim())];
+                    spans.extend(value);
+                    Line::from(spans)
+                };
+                if let Some(centre) = group.centre {
+                    lines.push(fact("centre", vec![Span::raw(name(centre, width.saturating_sub(16)))]));
+                }
+                if let Some((other, value)) = group.nearest {
+                    let value = Span::raw(format!("  mean similarity {value:.3}"));
+                    lines.push(fact("nearest cluster", vec![mark(other), value]));
+                }
+                if !group.families.is_empty() {
+                    let families: Vec<String> =
+                        group.families.iter().map(|(family, count)| format!("{family} {count}")).collect();
+                    let families = fit::truncate(&families.join(", "), width.saturating_sub(16));
+                    lines.push(fact("families", vec![Span::raw(families)]));
+                }
+                lines
+            }
+            None => Vec::new(),
+        }
+    }
+}
+
+/// `A  5 experts   cohesion 0.913`
+fn heading(shown: &Shown, cluster: usize, width: usize, theme: &Theme) -> Line<'static> {
+    let empty = Cluster::default();
+    let group = shown.groups.clusters.get(cluster).unwrap_or(&empty);
+    let mut facts = format!("  {}", plural(group.members.len(), "expert"));
+    if group.members.len() > 1 {
+        facts.push_str(&format!(" · cohesion {:.3}", group.cohesion));
+    }
+    let mut spans = vec![
+        Span::styled(
+            theme.mark(cluster).to_string(),
+            theme.category(cluster).patch(theme.header()).patch(theme.category(cluster)),
+        ),
+        Span::styled(fit::truncate(&facts, width.saturating_sub(8)), theme.header()),
+    ];
+    if let Some(silhouette) = group.silhouette {
+        let used: usize = spans.iter().map(|span| fit::width(&span.content)).sum();
+        let text = format!("{silhouette:>6.2}");
+        spans.push(Span::styled(fit::right(&text, width.saturating_sub(used)), theme.dim()));
+    }
+    Line::from(spans)
+}
+
+/// `  name   ██████▌ 0.52`: the bar is the silhouette.
+fn member(shown: &Shown, expert: usize, width: usize, theme: &Theme) -> Line<'static> {
+    let cluster = shown.clustering.labels.get(expert).copied().unwrap_or(0);
+    let silhouette = shown.clustering.silhouettes.get(expert).copied();
+    let cells = if width >= 44 { 12 } else { 6 };
+    let tail = if silhouette.is_some() && width >= 24 { cells + 7 } else { 0 };
+    let room = width.saturating_sub(3 + tail);
+    let name =
+        fit::truncate_middle(shown.groups.names.get(expert).map(String::as_str).unwrap_or_default(), room);
+    let mut spans =
+        vec![Span::styled("│ ", theme.category(cluster)), Span::raw(fit::left(&name, room)), Span::raw(" ")];
+    if let Some(silhouette) = silhouette.filter(|_| tail > 0) {
+        spans.push(Span::styled(bar(silhouette, cells), theme.category(cluster)));
+        // Below 0 an expert is nearer to another cluster than to its own.
+        let style = if silhouette < 0.0 { theme.warning() } else { theme.dim() };
+        spans.push(Span::styled(format!("{silhouette:>6.2}"), style));
+    }
+    Line::from(spans)
+}
