@@ -6,4 +6,6 @@ pub mod library;
 mod parts;
 mod roster;
 pub mod routing;
+#[cfg(test)]
+mod samples;
 pub mod similarity;

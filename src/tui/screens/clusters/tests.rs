@@ -1,1 +1,226 @@
+use crossterm::event::KeyCode;
+use proptest::prelude::*;
 
+use super::charts::{Emphasis, Point};
+use super::*;
+use crate::tui::Depth;
+use crate::tui::screens::samples;
+use crate::tui::testing::{buffer, code, key, render, text};
+
+fn answer(screen: &mut ClustersScreen, asked: &[Effect], shared: &Shared) -> Vec<Effect> {
+    let [Effect::Cluster { ticket, k, .. }] = asked else { panic!("asked for {asked:?}") };
+    let n = shared.library.as_ref().map_or(0, |library| library.experts.len());
+    let result = Ok((samples::similarity(n, Metric::Mbc), samples::clustering(n, *k)));
+    screen.on_message(&Message::Clustering { ticket: *ticket, result }, shared)
+}
+
+/// Shows the tab and answers what it asks for, until it asks no more.
+fn loaded(n: usize) -> (ClustersScreen, Shared) {
+    let shared = samples::shared(n);
+    let mut screen = ClustersScreen::new();
+    let asked = screen.on_show(&shared);
+    let asked = answer(&mut screen, &asked, &shared);
+    let [Effect::Sweep { ticket, .. }] = asked[..] else { panic!("asked for {asked:?}") };
+    let asked = screen.on_message(&Message::Sweep { ticket, result: Ok(samples::sweep(n)) }, &shared);
+    if !asked.is_empty() {
+        assert_eq!(answer(&mut screen, &asked, &shared), []);
+    }
+    (screen, shared)
+}
+
+fn press(screen: &mut ClustersScreen, keys: &str, shared: &Shared) -> Vec<Effect> {
+    keys.chars().flat_map(|c| screen.on_key(key(c), shared).unwrap_or_default()).collect()
+}
+
+#[test]
+fn a_cluster_at_usual_sizes() {
+    let (screen, shared) = loaded(12);
+    for (width, height) in [(40, 10), (80, 24), (120, 40), (200, 60)] {
+        insta::assert_snapshot!(format!("cluster_{width}x{height}"), render(&screen, &shared, width, height));
+    }
+}
+
+#[test]
+fn a_member_at_usual_sizes() {
+    let (mut screen, shared) = loaded(12);
+    press(&mut screen, "jj", &shared);
+    for (width, height) in [(80, 24), (120, 40)] {
+        insta::assert_snapshot!(format!("member_{width}x{height}"), render(&screen, &shared, width, height));
+    }
+}
+
+#[test]
+fn styles() {
+    let (mut screen, shared) = loaded(12);
+    press(&mut screen, "j", &shared);
+    insta::assert_debug_snapshot!(buffer(&screen, &shared, 80, 20, Depth::True));
+}
+
+#[test]
+fn without_colour_letters_name_clusters() {
+    let (screen, shared) = loaded(12);
+    insta::assert_snapshot!(text(&buffer(&screen, &shared, 80, 24, Depth::Plain)));
+}
+
+#[test]
+fn opens_with_the_best_silhouette() {
+    let shared = samples::shared(12);
+    let mut screen = ClustersScreen::new();
+    let asked = screen.on_show(&shared);
+    assert!(matches!(asked[..], [Effect::Cluster { k: 4, sparsity: 0.5, seed: 42, .. }]), "{asked:?}");
+    // Thirty experts: the guess is ten, the sweep says four.
+    let (screen, shared) = loaded(30);
+    assert_eq!((screen.k, screen.chosen), (4, Chosen::Silhouette));
+    assert!(render(&screen, &shared, 120, 20).contains("k = 4 by best silhouette"));
+}
+
+#[test]
+fn a_k_chosen_by_hand_outlives_a_sweep() {
+    let (mut screen, shared) = loaded(12);
+    let asked = press(&mut screen, "+", &shared);
+    assert!(matches!(asked[..], [Effect::Cluster { k: 5, .. }]));
+    assert_eq!(answer(&mut screen, &asked, &shared), []);
+    let asked = press(&mut screen, "r", &shared);
+    assert!(matches!(asked[..], [Effect::Cluster { k: 5, seed: 43, .. }]));
+    let asked = answer(&mut screen, &asked, &shared);
+    let [Effect::Sweep { ticket, seed: 43, .. }] = asked[..] else { panic!("{asked:?}") };
+    assert_eq!(screen.on_message(&Message::Sweep { ticket, result: Ok(samples::sweep(12)) }, &shared), []);
+    let asked = press(&mut screen, "b", &shared);
+    assert!(matches!(asked[..], [Effect::Cluster { k: 4, .. }]), "{asked:?}");
+}
+
+#[test]
+fn only_the_newest_request_counts() {
+    let (mut screen, shared) = loaded(12);
+    let first = press(&mut screen, "+", &shared);
+    let second = press(&mut screen, "+", &shared);
+    answer(&mut screen, &first, &shared);
+    assert_eq!(screen.shown.as_ref().map(|shown| shown.clustering.k), Some(4));
+    answer(&mut screen, &second, &shared);
+    assert_eq!(screen.shown.as_ref().map(|shown| shown.clustering.k), Some(6));
+}
+
+#[test]
+fn k_stays_between_one_and_the_number_of_experts() {
+    let (mut screen, shared) = loaded(5);
+    press(&mut screen, &"+".repeat(20), &shared);
+    assert_eq!(screen.k, 5);
+    press(&mut screen, &"-".repeat(20), &shared);
+    assert_eq!(screen.k, 1);
+}
+
+#[test]
+fn enter_shows_the_expert_in_the_library() {
+    let (mut screen, shared) = loaded(12);
+    assert_eq!(screen.on_key(code(KeyCode::Enter), &shared), None);
+    press(&mut screen, "j", &shared);
+    let expert = screen.selected_name().map(str::to_owned).unwrap_or_default();
+    let asked = screen.on_key(code(KeyCode::Enter), &shared);
+    assert_eq!(asked, Some(vec![Effect::Select { expert }, Effect::Show(Tab::Library)]));
+}
+
+#[test]
+fn the_selected_member_stays_selected_in_another_partition() {
+    let (mut screen, shared) = loaded(12);
+    press(&mut screen, "jjjjjjj", &shared);
+    let before = screen.selected_name().map(str::to_owned);
+    assert!(before.is_some());
+    let asked = press(&mut screen, "--", &shared);
+    answer(&mut screen, &asked[1..], &shared);
+    assert_eq!(screen.selected_name().map(str::to_owned), before);
+}
+
+#[test]
+fn starts_by_itself_once_somebody_compares() {
+    let shared = samples::shared(12);
+    let mut screen = ClustersScreen::new();
+    let result = Ok(samples::similarity(12, Metric::Mbc));
+    let asked = screen.on_message(&Message::Similarity { ticket: 9, result }, &shared);
+    assert!(matches!(asked[..], [Effect::Cluster { .. }]));
+}
+
+#[test]
+fn says_what_is_the_matter() {
+    let mut screen = ClustersScreen::new();
+    let shared = samples::shared(1);
+    assert_eq!(screen.on_show(&shared), []);
+    assert!(render(&screen, &shared, 80, 8).contains("at least two"));
+    let shared = samples::shared(3);
+    let asked = screen.on_show(&shared);
+    let [Effect::Cluster { ticket, .. }] = asked[..] else { panic!("{asked:?}") };
+    screen.on_message(&Message::Clustering { ticket, result: Err("ranks differ".into()) }, &shared);
+    assert!(render(&screen, &shared, 80, 8).contains("✗ ranks differ"));
+    let shared = samples::shared(2500);
+    let mut screen = ClustersScreen::new();
+    assert_eq!(screen.on_show(&shared), []);
+    assert!(render(&screen, &shared, 80, 8).contains("Enter computes it"));
+    let asked = screen.on_key(code(KeyCode::Enter), &shared).unwrap_or_default();
+    assert!(matches!(asked[..], [Effect::Cluster { k: 10, .. }]));
+}
+
+#[test]
+fn groups_say_what_holds_them_together() {
+    let shared = samples::shared(12);
+    let similarity = samples::similarity(12, Metric::Mbc);
+    let groups = Groups::new(&similarity, &samples::clustering(12, 4), &shared);
+    assert_eq!(groups.rows.len(), 16);
+    let first = &groups.clusters[0];
+    assert_eq!(first.members, [0, 1, 2]);
+    assert_eq!(first.families, [("format".to_string(), 3)]);
+    // 0–1, 0–2, 1–2: 0.87, 0.90, 0.93.
+    assert!((first.cohesion - 0.9).abs() < 1e-6 && first.centre == Some(2));
+    assert!(first.nearest.is_some_and(|(other, value)| other != 0 && value < 0.8));
+}
+
+#[test]
+fn every_key_of_the_table_is_taken() {
+    let (mut screen, shared) = loaded(12);
+    for c in "jkgG+-br[]hl".chars() {
+        assert!(screen.on_key(key(c), &shared).is_some(), "{c}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(80))]
+
+    #[test]
+    fn never_panics(
+        n in 0usize..20, data: bool, plain: bool, width in 0u16..130, height in 0u16..50,
+        keys in proptest::collection::vec(proptest::sample::select("hjklgG+-br[]\n".chars().collect::<Vec<_>>()), 0..12),
+    ) {
+        let (mut screen, shared) =
+            if data && n > 1 { loaded(n) } else { (ClustersScreen::new(), samples::shared(n)) };
+        let depth = if plain { Depth::Plain } else { Depth::True };
+        for c in keys {
+            buffer(&screen, &shared, width, height, depth);
+            screen.on_key(if c == '\n' { code(KeyCode::Enter) } else { key(c) }, &shared);
+            screen.bindings(&shared);
+        }
+        buffer(&screen, &shared, width, height, depth);
+    }
+
+    #[test]
+    fn a_map_draws_every_point_inside(
+        points in proptest::collection::vec((-1e3f32..1e3, -1e3f32..1e3), 0..30), odd: bool,
+        width in 0u16..60, height in 0u16..30,
+    ) {
+        let mut points = points;
+        if odd {
+            points.extend([(f32::NAN, 0.0), (f32::INFINITY, 1.0), (0.5, f32::NEG_INFINITY)]);
+        }
+        let points: Vec<Point> =
+            points.iter().map(|&at| Point { at, cluster: 0, emphasis: Emphasis::Selected, name: Some("a name") }).collect();
+        let backend = ratatui::backend::TestBackend::new(70, 40);
+        let mut terminal = ratatui::Terminal::new(backend).expect("test backend");
+        let area = Rect { x: 3, y: 2, width, height };
+        let theme = Theme::new(Depth::Plain);
+        terminal.draw(|frame| charts::map(frame, area, &points, &theme)).expect("test backend");
+        let drawn = terminal.backend().buffer();
+        for y in 0..40 {
+            for x in 0..70u16 {
+                let inside = area.contains((x, y).into());
+                prop_assert!(inside || drawn[(x, y)].symbol() == " ", "drew outside at {x}, {y}");
+            }
+        }
+    }
+}

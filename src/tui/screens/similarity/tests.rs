@@ -1,1 +1,227 @@
+use std::sync::Arc;
 
+use crossterm::event::KeyCode;
+use proptest::prelude::*;
+
+use super::*;
+use crate::tui::Depth;
+use crate::tui::screens::samples;
+use crate::tui::testing::{buffer, code, key, render, text};
+
+/// Shows the tab and answers what it asks for.
+fn loaded(n: usize) -> (SimilarityScreen, Shared) {
+    let mut shared = samples::shared(n);
+    let mut screen = SimilarityScreen::new();
+    let asked = screen.on_show(&shared);
+    let clustering = samples::clustering(n, 4);
+    let similarity = samples::similarity(n, Metric::Mbc);
+    answer(&mut screen, &asked, &similarity, &shared);
+    shared.clustering = Some(clustering.clone());
+    screen.on_message(&Message::Clustering { ticket: 1, result: Ok((similarity, clustering)) }, &shared);
+    (screen, shared)
+}
+
+fn answer(screen: &mut SimilarityScreen, asked: &[Effect], similarity: &Arc<Similarity>, shared: &Shared) {
+    let [Effect::Similarity { ticket, .. }] = asked else { panic!("asked for {asked:?}") };
+    screen.on_message(&Message::Similarity { ticket: *ticket, result: Ok(similarity.clone()) }, shared);
+}
+
+fn press(screen: &mut SimilarityScreen, keys: &str, shared: &Shared) -> Vec<Effect> {
+    keys.chars().flat_map(|c| screen.on_key(key(c), shared).unwrap_or_default()).collect()
+}
+
+/// The pair view of the first two experts.
+fn paired() -> (SimilarityScreen, Shared) {
+    let (mut screen, shared) = loaded(12);
+    press(&mut screen, "l", &shared);
+    let asked = screen.on_key(code(KeyCode::Enter), &shared).unwrap_or_default();
+    let [Effect::Pair { ticket, a, b }] = &asked[..] else { panic!("asked for {asked:?}") };
+    assert_ne!(a, b);
+    screen.on_message(&Message::Pair { ticket: *ticket, result: Ok(samples::pair()) }, &shared);
+    (screen, shared)
+}
+
+#[test]
+fn at_usual_sizes() {
+    let (mut screen, shared) = loaded(12);
+    press(&mut screen, "jlll", &shared);
+    for (width, height) in [(40, 10), (80, 24), (120, 40), (200, 60)] {
+        insta::assert_snapshot!(format!("matrix_{width}x{height}"), render(&screen, &shared, width, height));
+    }
+}
+
+#[test]
+fn many_experts_at_usual_sizes() {
+    let (screen, shared) = loaded(90);
+    for (width, height) in [(80, 24), (160, 48)] {
+        insta::assert_snapshot!(format!("many_{width}x{height}"), render(&screen, &shared, width, height));
+    }
+}
+
+#[test]
+fn a_pair_at_usual_sizes() {
+    let (screen, shared) = paired();
+    for (width, height) in [(40, 10), (80, 24), (120, 40), (200, 60)] {
+        insta::assert_snapshot!(format!("pair_{width}x{height}"), render(&screen, &shared, width, height));
+    }
+}
+
+#[test]
+fn styles() {
+    let (mut screen, shared) = loaded(6);
+    press(&mut screen, "jl", &shared);
+    insta::assert_debug_snapshot!(buffer(&screen, &shared, 60, 14, Depth::True));
+}
+
+#[test]
+fn without_colour_nothing_is_a_half_block() {
+    let (screen, shared) = loaded(12);
+    let drawn = text(&buffer(&screen, &shared, 80, 24, Depth::Plain));
+    assert!(!drawn.contains(['▀', '▄']), "{drawn}");
+    insta::assert_snapshot!(drawn);
+}
+
+#[test]
+fn asks_once_when_first_shown_and_drops_stale_answers() {
+    let shared = samples::shared(3);
+    let mut screen = SimilarityScreen::new();
+    let first = screen.on_show(&shared);
+    assert!(matches!(first[..], [Effect::Similarity { metric: Metric::Mbc, sparsity: 0.5, .. }]));
+    assert_eq!(screen.on_show(&shared), []);
+    let second = press(&mut screen, "m", &shared);
+    assert!(matches!(second[..], [Effect::Similarity { metric: Metric::Flat, .. }]));
+    answer(&mut screen, &first, &samples::similarity(3, Metric::Mbc), &shared);
+    assert!(screen.shown.is_none() && screen.is_animating(&shared));
+    answer(&mut screen, &second, &samples::similarity(3, Metric::Flat), &shared);
+    assert!(screen.shown.is_some() && !screen.is_animating(&shared));
+}
+
+#[test]
+fn sparsity_moves_in_exact_steps_within_its_bounds() {
+    let (mut screen, shared) = loaded(3);
+    let asked = press(&mut screen, "]]", &shared);
+    assert!(matches!(asked[..], [_, Effect::Similarity { sparsity: 0.6, .. }]), "{asked:?}");
+    press(&mut screen, &"]".repeat(40), &shared);
+    assert_eq!(screen.sparsity(), 0.95);
+    press(&mut screen, &"[".repeat(40), &shared);
+    assert_eq!(screen.sparsity(), 0.0);
+}
+
+#[test]
+fn the_cursor_stays_on_its_pair_when_the_order_changes() {
+    let (mut screen, shared) = loaded(12);
+    press(&mut screen, "jjjjjjjlllllllllll", &shared);
+    let before = screen.cursor_names();
+    assert!(before.is_some());
+    for _ in 0..3 {
+        press(&mut screen, "o", &shared);
+        assert_eq!(screen.cursor_names(), before);
+    }
+}
+
+#[test]
+fn a_pair_opens_and_closes_and_an_expert_with_itself_is_no_pair() {
+    let (mut screen, shared) = loaded(12);
+    let asked = screen.on_key(code(KeyCode::Enter), &shared).unwrap_or_default();
+    assert!(matches!(asked[..], [Effect::Notice(_)]));
+    let (mut screen, shared) = paired();
+    assert!(render(&screen, &shared, 100, 24).contains("cosine of ΔW"));
+    press(&mut screen, "m", &shared);
+    assert!(render(&screen, &shared, 100, 24).contains("overlap of input subspaces"));
+    screen.on_key(code(KeyCode::Esc), &shared);
+    assert!(screen.pair.is_none());
+}
+
+#[test]
+fn a_changed_library_is_compared_again_and_an_equal_one_is_not() {
+    let (mut screen, mut shared) = loaded(6);
+    assert_eq!(screen.on_message(&Message::Library(Ok(samples::library(6))), &shared), []);
+    shared.library = Some(samples::library(7));
+    let asked = screen.on_message(&Message::Library(Ok(samples::library(7))), &shared);
+    assert!(matches!(asked[..], [Effect::Similarity { .. }]));
+}
+
+#[test]
+fn says_what_is_the_matter() {
+    let line = |screen: &SimilarityScreen, shared: &Shared| render(screen, shared, 90, 8);
+    let mut screen = SimilarityScreen::new();
+    assert!(line(&screen, &Shared::default()).contains("reading the library"));
+    for n in [0, 1] {
+        let shared = samples::shared(n);
+        assert_eq!(screen.on_show(&shared), []);
+        assert!(line(&screen, &shared).contains(if n == 0 { "No experts yet" } else { "One usable expert" }));
+    }
+    let shared = samples::shared(3);
+    let asked = screen.on_show(&shared);
+    let [Effect::Similarity { ticket, .. }] = asked[..] else { panic!("{asked:?}") };
+    screen.on_message(&Message::Progress { ticket, done: 2, total: 9 }, &shared);
+    assert!(line(&screen, &shared).contains("computing MBC 2/9"));
+    let error = "ranks differ\u{1b}[2J\nsecond line".to_string();
+    screen.on_message(&Message::Similarity { ticket, result: Err(error) }, &shared);
+    assert!(line(&screen, &shared).contains("✗ ranks differ\\u{1b}[2J"));
+}
+
+#[test]
+fn warnings_and_experts_left_out_are_one_line() {
+    let (mut screen, shared) = loaded(3);
+    let mut similarity = Similarity::clone(&samples::similarity(3, Metric::Flat));
+    similarity.warnings = vec!["experts started from different seeds".into()];
+    similarity.skipped = vec![("broken".into(), "NaN in lora_A".into())];
+    let asked = press(&mut screen, "m", &shared);
+    answer(&mut screen, &asked, &Arc::new(similarity), &shared);
+    assert!(render(&screen, &shared, 90, 16).contains("! (+1) experts started from different seeds"));
+}
+
+#[test]
+fn a_large_library_is_asked_about_first() {
+    let shared = samples::shared(2001);
+    let mut screen = SimilarityScreen::new();
+    assert_eq!(screen.on_show(&shared), []);
+    assert!(render(&screen, &shared, 100, 8).contains("16 MB"));
+    assert_eq!(press(&mut screen, "m", &shared), []);
+    let asked = screen.on_key(code(KeyCode::Enter), &shared).unwrap_or_default();
+    assert!(matches!(asked[..], [Effect::Similarity { .. }]));
+}
+
+#[test]
+fn identical_experts_are_drawn() {
+    let (mut screen, shared) = loaded(3);
+    let mut similarity = Similarity::clone(&samples::similarity(3, Metric::Flat));
+    similarity.matrix.fill(1.0);
+    let asked = press(&mut screen, "m", &shared);
+    answer(&mut screen, &asked, &Arc::new(similarity), &shared);
+    assert!(render(&screen, &shared, 120, 40).contains("1.00"));
+}
+
+#[test]
+fn every_key_of_the_table_is_taken() {
+    let (mut screen, shared) = loaded(12);
+    for c in "hjklHJKLgGm[]o+-0a".chars() {
+        screen.metric = Metric::Mbc;
+        assert!(screen.on_key(key(c), &shared).is_some(), "{c}");
+    }
+    assert!(screen.on_key(key('x'), &shared).is_none());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(80))]
+
+    #[test]
+    fn never_panics(
+        n in 0usize..20, data: bool, pair: bool, plain: bool, width in 0u16..130, height in 0u16..50,
+        keys in proptest::collection::vec(proptest::sample::select("hjklHJKLgGm[]o+-0a\n".chars().collect::<Vec<_>>()), 0..12),
+    ) {
+        let (mut screen, shared) = match (data && n > 1, pair) {
+            (true, true) => paired(),
+            (true, false) => loaded(n),
+            (false, _) => (SimilarityScreen::new(), samples::shared(n)),
+        };
+        let depth = if plain { Depth::Plain } else { Depth::True };
+        for c in keys {
+            buffer(&screen, &shared, width, height, depth);
+            screen.on_key(if c == '\n' { code(KeyCode::Enter) } else { key(c) }, &shared);
+            screen.bindings(&shared);
+        }
+        buffer(&screen, &shared, width, height, depth);
+    }
+}
