@@ -355,8 +355,14 @@ impl Painter<'_> {
                     }
                     buf.set_stringn(left, line, text, width, style);
                 } else {
+                    // The glyph stays before the number, or fills the entry but for a gap.
+                    let glyph = self.theme.glyph(self.map.place(value));
+                    let text = match text.is_empty() {
+                        true => glyph.repeat(x.factor - 1) + " ",
+                        false => format!("{glyph}{text:<0$}", x.factor - 1),
+                    };
                     let style = self.glyph_style(across.start, down.start);
-                    buf.set_stringn(left + 1, line, format!("{text:<0$}", x.factor - 1), x.factor - 1, style);
+                    buf.set_stringn(left, line, text, x.factor, style);
                 }
             }
         }

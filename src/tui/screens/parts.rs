@@ -3,8 +3,8 @@
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui::text::Line;
-use ratatui::widgets::{Paragraph, Wrap};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Clear, Paragraph, Wrap};
 
 use crate::tui::{Theme, fit};
 
@@ -19,10 +19,38 @@ pub fn below(area: Rect, rows: u16) -> Rect {
     Rect { y: area.y + rows, height: area.height - rows, ..area }
 }
 
-/// The line that says what is being computed and how far it is.
-pub fn progress(what: &str, done: usize, total: usize, tick: u64, theme: &Theme) -> Line<'static> {
+/// As many of the facts as fit, in their order, the first in the accent colour.
+pub fn header(frame: &mut Frame, area: Rect, facts: &[String], theme: &Theme) {
+    let mut spans: Vec<Span> = Vec::new();
+    let mut used = 0;
+    for (index, fact) in facts.iter().enumerate() {
+        let separator = if index == 0 { "" } else { " · " };
+        used += fit::width(separator) + fit::width(fact);
+        if index > 0 && used > usize::from(area.width) {
+            break;
+        }
+        spans.push(Span::styled(separator, theme.dim()));
+        spans.push(Span::styled(fact.clone(), if index == 0 { theme.accent() } else { theme.dim() }));
+    }
+    frame.render_widget(Line::from(spans), area);
+}
+
+/// What is being computed and how far it is, at the right end of a row.
+pub fn progress(
+    frame: &mut Frame,
+    area: Rect,
+    what: &str,
+    done: usize,
+    total: usize,
+    tick: u64,
+    theme: &Theme,
+) {
     let far = if total > 0 { format!(" {}/{total}", done.min(total)) } else { String::new() };
-    Line::styled(format!("{} {what}{far}", fit::spinner(tick)), theme.accent())
+    let text = format!(" {} {what}{far}", fit::spinner(tick));
+    let width = (fit::width(&text) as u16).min(area.width);
+    let at = Rect { x: area.right() - width, width, ..area };
+    frame.render_widget(Clear, at);
+    frame.render_widget(Line::styled(text, theme.accent()), at);
 }
 
 /// A text of several lines in the middle of nothing.

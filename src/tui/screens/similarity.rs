@@ -37,6 +37,8 @@ pub struct SimilarityScreen {
     shown: Option<Shown>,
     error: Option<String>,
     map: HeatmapState,
+    /// Whether the person moved the cursor; until then it stays in the corner.
+    moved: bool,
     pair: Option<PairView>,
     versions: u64,
 }
@@ -77,6 +79,7 @@ impl Default for SimilarityScreen {
             shown: None,
             error: None,
             map: HeatmapState::default(),
+            moved: false,
             pair: None,
             versions: 0,
         }
@@ -141,7 +144,10 @@ impl SimilarityScreen {
     fn follow(&mut self, names: Option<(String, String)>) {
         let Some(shown) = &self.shown else { return };
         let len = shown.similarity.len();
-        if let Some((row, column)) = names {
+        if !self.moved {
+            // The first pair that is not an expert with itself.
+            self.map.set_cursor(0, 1);
+        } else if let Some((row, column)) = names {
             let find = |name: &str| {
                 shown
                     .arrangement
@@ -287,6 +293,7 @@ impl Screen for SimilarityScreen {
         if let Some(shown) = &self.shown
             && self.map.on_key(key, shown.similarity.len(), shown.similarity.len())
         {
+            self.moved = true;
             return Some(Vec::new());
         }
         self.on_own_key(key.code, shared)

@@ -72,17 +72,17 @@ pub fn map(frame: &mut Frame, area: Rect, points: &[Point], theme: &Theme) {
     }
 }
 
-/// Rows that [`curves`] wants.
+/// Rows that [`curves`] wants; one less will do.
 pub const CURVES: u16 = 8;
 
 /// Silhouette and inertia over k as bars, `k` marked.
 pub fn curves(frame: &mut Frame, area: Rect, sweep: &Sweep, k: usize, theme: &Theme) {
-    const WIDE: u16 = 3;
     if area.height < 4 || sweep.ks.is_empty() {
         return;
     }
+    let wide = (area.width / sweep.ks.len() as u16).clamp(3, 6);
     // Where not all fit, those around k.
-    let fits = usize::from(area.width / WIDE).max(1);
+    let fits = usize::from(area.width / wide).max(1);
     let now = sweep.ks.iter().position(|point| point.0 == k).unwrap_or(0);
     let first = (now + 1).saturating_sub(fits).min(sweep.ks.len().saturating_sub(fits));
     let shown = &sweep.ks[first..(first + fits).min(sweep.ks.len())];
@@ -104,12 +104,12 @@ pub fn curves(frame: &mut Frame, area: Rect, sweep: &Sweep, k: usize, theme: &Th
     let (upper, lower) = if area.height >= 6 { (room - room / 2, room / 2) } else { (room + 1, 0) };
     frame.render_widget(title("Silhouette by k", silhouette), row(area, 0));
     let values: Vec<f64> = shown.iter().map(|point| point.2.unwrap_or(f64::NAN)).collect();
-    bars(frame, Rect { y: area.y + 1, height: upper, ..area }, &values, WIDE, style);
+    bars(frame, Rect { y: area.y + 1, height: upper, ..area }, &values, wide, style);
     let mut used = 1 + upper;
     if lower > 0 {
         frame.render_widget(title("Inertia by k", inertia), row(area, used));
         let values: Vec<f64> = shown.iter().map(|point| point.1).collect();
-        bars(frame, Rect { y: area.y + used + 1, height: lower, ..area }, &values, WIDE, style);
+        bars(frame, Rect { y: area.y + used + 1, height: lower, ..area }, &values, wide, style);
         used += 1 + lower;
     }
     let labels: Vec<Span> = shown
@@ -117,7 +117,7 @@ pub fn curves(frame: &mut Frame, area: Rect, sweep: &Sweep, k: usize, theme: &Th
         .enumerate()
         .map(|(index, point)| {
             let star = if Some(point.0) == best { "*" } else { "" };
-            Span::styled(fit::left(&format!("{}{star}", point.0), WIDE.into()), style(index))
+            Span::styled(fit::left(&format!("{}{star}", point.0), wide.into()), style(index))
         })
         .collect();
     frame.render_widget(Line::from(labels), row(area, used));

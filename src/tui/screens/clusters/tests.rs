@@ -71,7 +71,7 @@ fn opens_with_the_best_silhouette() {
     // Thirty experts: the guess is ten, the sweep says four.
     let (screen, shared) = loaded(30);
     assert_eq!((screen.k, screen.chosen), (4, Chosen::Silhouette));
-    assert!(render(&screen, &shared, 120, 20).contains("k = 4 by best silhouette"));
+    assert!(render(&screen, &shared, 120, 20).contains("k = 4 · best silhouette"));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn says_what_is_the_matter() {
     let shared = samples::shared(2500);
     let mut screen = ClustersScreen::new();
     assert_eq!(screen.on_show(&shared), []);
-    assert!(render(&screen, &shared, 80, 8).contains("Enter computes it"));
+    assert!(render(&screen, &shared, 120, 8).contains("Enter computes it"));
     let asked = screen.on_key(code(KeyCode::Enter), &shared).unwrap_or_default();
     assert!(matches!(asked[..], [Effect::Cluster { k: 10, .. }]));
 }

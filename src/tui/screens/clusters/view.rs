@@ -9,7 +9,7 @@ use super::charts::{self, Emphasis, Point};
 use super::groups::{Cluster, Row, nearest};
 use super::{Chosen, ClustersScreen, Shown};
 use crate::text::printable;
-use crate::tui::screens::parts::{bar, below, message, progress, row};
+use crate::tui::screens::parts::{bar, below, header, message, progress, row};
 use crate::tui::{Shared, Theme, fit, plural};
 
 /// Width from which map and curves stand beside the list.
@@ -20,7 +20,7 @@ impl ClustersScreen {
         if area.is_empty() {
             return;
         }
-        frame.render_widget(self.header(shared, theme), row(area, 0));
+        self.draw_header(frame, row(area, 0), shared, theme);
         let mut used = 1;
         if let Some(line) = self.note(theme) {
             frame.render_widget(line, row(area, used));
@@ -41,41 +41,38 @@ impl ClustersScreen {
         self.draw_right(shown, frame, right, theme);
     }
 
-    fn header(&self, shared: &Shared, theme: &Theme) -> Line<'static> {
-        let dim = theme.dim();
-        let mut spans = Vec::new();
-        if let Some(Shown { clustering, similarity, .. }) = &self.shown {
-            spans.push(Span::styled(format!("k = {}", clustering.k), theme.accent()));
-            let why = match self.chosen {
-                Chosen::Guess => " first guess",
-                Chosen::Silhouette => " by best silhouette",
-                Chosen::Person => " by hand",
-            };
-            spans.push(Span::styled(why, dim));
-            if let Some(silhouette) = clustering.silhouette {
-                spans.push(Span::styled(format!(" · silhouette {silhouette:.3}"), dim));
+    fn draw_header(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
+        let facts = match &self.shown {
+            Some(Shown { clustering, similarity, .. }) => {
+                let why = match (self.chosen, clustering.silhouette) {
+                    (Chosen::Guess, None) => "first guess".to_string(),
+                    (Chosen::Guess, Some(silhouette)) => format!("first guess, silhouette {silhouette:.3}"),
+                    (Chosen::Silhouette, silhouette) => {
+                        format!("best silhouette {:.3}", silhouette.unwrap_or_default())
+                    }
+                    (Chosen::Person, None) => "by hand".to_string(),
+                    (Chosen::Person, Some(silhouette)) => format!("by hand, silhouette {silhouette:.3}"),
+                };
+                vec![
+                    format!("k = {}", clustering.k),
+                    why,
+                    format!("inertia {:.3}", clustering.inertia),
+                    format!("seed {}", clustering.seed),
+                    format!("sparsity {:.2}", similarity.sparsity),
+                    plural(similarity.len(), "expert"),
+                ]
             }
-            spans.push(Span::styled(
-                format!(
-                    " · inertia {:.3} · seed {} · sparsity {:.2}",
-                    clustering.inertia, clustering.seed, similarity.sparsity
-                ),
-                dim,
-            ));
-        } else {
-            spans.push(Span::styled("MBC clusters", theme.accent()));
-        }
+            None => vec!["MBC clusters".to_string()],
+        };
+        header(frame, area, &facts, theme);
         let under_way = match (&self.clustering, &self.sweeping) {
             (Some(request), _) => Some((format!("clustering k = {}", self.k), request)),
             (None, Some(request)) => Some(("trying other k".to_string(), request)),
             (None, None) => None,
         };
         if let Some((what, request)) = under_way {
-            let line = progress(&what, request.done, request.total, shared.tick, theme);
-            spans.push(Span::raw("  "));
-            spans.extend(line.spans.into_iter().map(|span| span.style(theme.accent())));
+            progress(frame, area, &what, request.done, request.total, shared.tick, theme);
         }
-        Line::from(spans)
     }
 
     /// The error, else the first warning or skipped expert.
@@ -86,7 +83,7 @@ impl ClustersScreen {
         }
         let similarity = &self.shown.as_ref()?.similarity;
         let more = similarity.warnings.len() + similarity.skipped.len();
-        let more = if more > 1 { format!("  (+{})", more - 1) } else { String::new() };
+        let more = if more > 1 { format!(" (+{})", more - 1) } else { String::new() };
         let text = match (similarity.warnings.first(), similarity.skipped.first()) {
             (Some(warning), _) => printable(warning).into_owned(),
             (None, Some((name, reason))) => format!("left out: {}: {}", printable(name), printable(reason)),
@@ -133,11 +130,13 @@ impl ClustersScreen {
     /// From the top: map, what is selected, curves; what has no room is left out, the map last.
     fn draw_right(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
         let curves = match &self.sweep {
-            Some(sweep) if !sweep.ks.is_empty() && area.height >= 18 => charts::CURVES,
+            Some(sweep) if !sweep.ks.is_empty() && area.height >= 16 => {
+                charts::CURVES - u16::from(area.height < 24)
+            }
             _ => 0,
         };
         let rest = area.height - curves;
-        let detail = if rest >= 10 { (rest / 2).clamp(4, 14) } else { 0 };
+        let detail = if rest >= 10 { (rest * 2 / 5).clamp(5, 14) } else { 0 };
         let map = rest - detail - u16::from(curves > 0);
         self.draw_map(shown, frame, Rect { height: map, ..area }, theme);
         if detail > 0 {
@@ -251,10 +250,7 @@ fn heading(shown: &Shown, cluster: usize, width: usize, theme: &Theme) -> Line<'
         facts.push_str(&format!(" · cohesion {:.3}", group.cohesion));
     }
     let mut spans = vec![
-        Span::styled(
-            theme.mark(cluster).to_string(),
-            theme.category(cluster).patch(theme.header()).patch(theme.category(cluster)),
-        ),
+        Span::styled(theme.mark(cluster).to_string(), theme.header().patch(theme.category(cluster))),
         Span::styled(fit::truncate(&facts, width.saturating_sub(8)), theme.header()),
     ];
     if let Some(silhouette) = group.silhouette {

@@ -114,7 +114,7 @@ impl PairView {
         let Some(grid) = &self.grid else {
             match &self.error {
                 Some(error) => message(frame, below(area, 1), &format!("✗ {error}"), theme.error()),
-                None => frame.render_widget(progress("comparing", 0, 0, shared.tick, theme), row(area, 1)),
+                None => progress(frame, row(area, 0), "comparing", 0, 0, shared.tick, theme),
             }
             return;
         };
@@ -172,10 +172,10 @@ impl PairView {
         };
         Line::from(vec![
             Span::styled(format!("{:.4}  ", self.measure.of(module)), theme.accent()),
-            Span::raw(printable(&module.module).into_owned()),
+            Span::raw(grid.name(kind, layer)),
             Span::styled(
                 format!(
-                    "   cosine {:.3} · overlap {:.3} · prototypes {:.3}",
+                    "  cosine {:.3} · overlap {:.3} · prototypes {:.3}",
                     module.cosine, module.overlap, module.prototype
                 ),
                 theme.dim(),
@@ -185,14 +185,20 @@ impl PairView {
 
     /// The modules where the two are most and least alike.
     fn draw_extremes(&self, grid: &Grid, frame: &mut Frame, area: Rect, theme: &Theme) {
-        let mut modules: Vec<&PairModule> = grid.modules.iter().collect();
-        modules.sort_by(|a, b| self.measure.of(b).total_cmp(&self.measure.of(a)));
+        let places = (0..grid.kinds.len()).flat_map(|kind| (0..grid.layers.len()).map(move |at| (kind, at)));
+        let mut modules: Vec<(f64, String)> = places
+            .filter_map(|(kind, layer)| {
+                let value = self.measure.of(grid.module(kind, layer)?);
+                Some((value, grid.name(kind, layer)))
+            })
+            .collect();
+        modules.sort_by(|a, b| b.0.total_cmp(&a.0));
         let shown = usize::from(area.height.saturating_sub(1)).min(10).min(modules.len() / 2);
         let half = Rect { width: area.width / 2, ..area };
         let other = Rect { x: area.x + half.width, width: area.width - half.width, ..area };
-        let entry = |module: &&PairModule| {
-            let name = fit::truncate_middle(&module.module, usize::from(half.width).saturating_sub(9));
-            Line::from(vec![Span::raw(format!("{:>6.3} ", self.measure.of(module))), Span::raw(name)])
+        let entry = |(value, name): &(f64, String)| {
+            let name = fit::truncate_middle(name, usize::from(half.width).saturating_sub(9));
+            Line::from(vec![Span::raw(format!("{value:>6.3} ")), Span::raw(name)])
         };
         let list = |title: &'static str, lines: Vec<Line<'static>>| {
             let mut all = vec![Line::styled(title, theme.header())];
@@ -285,6 +291,15 @@ impl Grid {
     fn module(&self, kind: usize, layer: usize) -> Option<&PairModule> {
         let index = (*self.cells.get(kind * self.layers.len() + layer)?)?;
         self.modules.get(index)
+    }
+
+    /// `layer 3 q_proj`, printable.
+    fn name(&self, kind: usize, layer: usize) -> String {
+        let kind = self.kinds.get(kind).map(String::as_str).unwrap_or_default();
+        match self.layers.get(layer).copied().flatten() {
+            Some(layer) => format!("layer {layer} {kind}"),
+            None => kind.to_string(),
+        }
     }
 
     /// Mean, smallest and largest value.

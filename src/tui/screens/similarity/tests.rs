@@ -33,7 +33,6 @@ fn press(screen: &mut SimilarityScreen, keys: &str, shared: &Shared) -> Vec<Effe
 /// The pair view of the first two experts.
 fn paired() -> (SimilarityScreen, Shared) {
     let (mut screen, shared) = loaded(12);
-    press(&mut screen, "l", &shared);
     let asked = screen.on_key(code(KeyCode::Enter), &shared).unwrap_or_default();
     let [Effect::Pair { ticket, a, b }] = &asked[..] else { panic!("asked for {asked:?}") };
     assert_ne!(a, b);
@@ -44,7 +43,7 @@ fn paired() -> (SimilarityScreen, Shared) {
 #[test]
 fn at_usual_sizes() {
     let (mut screen, shared) = loaded(12);
-    press(&mut screen, "jlll", &shared);
+    press(&mut screen, "jjjll", &shared);
     for (width, height) in [(40, 10), (80, 24), (120, 40), (200, 60)] {
         insta::assert_snapshot!(format!("matrix_{width}x{height}"), render(&screen, &shared, width, height));
     }
@@ -122,6 +121,7 @@ fn the_cursor_stays_on_its_pair_when_the_order_changes() {
 #[test]
 fn a_pair_opens_and_closes_and_an_expert_with_itself_is_no_pair() {
     let (mut screen, shared) = loaded(12);
+    press(&mut screen, "h", &shared);
     let asked = screen.on_key(code(KeyCode::Enter), &shared).unwrap_or_default();
     assert!(matches!(asked[..], [Effect::Notice(_)]));
     let (mut screen, shared) = paired();

@@ -9,7 +9,7 @@ use super::{Request, Shown, SimilarityScreen};
 use crate::analysis::Metric;
 use crate::text::printable;
 use crate::tui::heatmap::Heatmap;
-use crate::tui::screens::parts::{bars, below, message, progress, row};
+use crate::tui::screens::parts::{bars, below, header, message, progress, row};
 use crate::tui::{Shared, Theme, fit, plural};
 
 /// Widths from which the side panel is drawn, and its own.
@@ -30,7 +30,7 @@ impl SimilarityScreen {
         if area.is_empty() {
             return;
         }
-        frame.render_widget(self.header(shared, theme), row(area, 0));
+        self.draw_header(frame, row(area, 0), shared, theme);
         let mut used = 1;
         let notes = [self.error_line(theme), self.note_line(theme)];
         for line in notes.into_iter().flatten() {
@@ -46,34 +46,27 @@ impl SimilarityScreen {
         }
     }
 
-    fn header(&self, shared: &Shared, theme: &Theme) -> Line<'static> {
-        let dim = theme.dim();
-        let mut spans = Vec::new();
-        if let Some(shown) = &self.shown {
-            let similarity = &shown.similarity;
-            spans.push(Span::styled(metric_name(similarity.metric), theme.accent()));
-            if similarity.metric == Metric::Mbc {
-                spans.push(Span::styled(format!(" · sparsity {:.2}", similarity.sparsity), dim));
+    fn draw_header(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
+        let facts = match &self.shown {
+            Some(Shown { similarity, arrangement, .. }) => {
+                let mut facts = vec![metric_name(similarity.metric).to_string()];
+                facts.push(plural(similarity.len(), "expert"));
+                facts.push(arrangement.title.clone());
+                if similarity.metric == Metric::Mbc {
+                    facts.push(format!("sparsity {:.2}", similarity.sparsity));
+                }
+                if self.map.is_zoomed() {
+                    facts.push("zoomed (0 shows all)".into());
+                }
+                facts
             }
-            let experts = plural(similarity.len(), "expert");
-            spans.push(Span::styled(format!(" · {experts} · {}", shown.arrangement.title), dim));
-            if self.map.is_zoomed() {
-                spans.push(Span::styled(" · zoomed", dim));
-            }
-        } else {
-            spans.push(Span::styled(metric_name(self.metric), theme.accent()));
-        }
+            None => vec![metric_name(self.metric).to_string()],
+        };
+        header(frame, area, &facts, theme);
         if let Some(Request { metric, done, total, .. }) = &self.request {
-            spans.push(Span::raw("   "));
             let what = format!("computing {}", metric_name(*metric));
-            spans.extend(progress(&what, *done, *total, shared.tick, theme).spans.into_iter().map(
-                |mut span| {
-                    span.style = theme.accent();
-                    span
-                },
-            ));
+            progress(frame, area, &what, *done, *total, shared.tick, theme);
         }
-        Line::from(spans)
     }
 
     fn error_line(&self, theme: &Theme) -> Option<Line<'static>> {
@@ -97,7 +90,7 @@ impl SimilarityScreen {
             .chain(skipped)
             .collect();
         let first = notes.first()?;
-        let more = if notes.len() > 1 { format!("  (+{})", notes.len() - 1) } else { String::new() };
+        let more = if notes.len() > 1 { format!(" (+{})", notes.len() - 1) } else { String::new() };
         Some(Line::styled(format!("!{more} {first}"), theme.warning()))
     }
 
