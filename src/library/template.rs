@@ -41,6 +41,14 @@ impl Template {
         stretches
     }
 
+    /// Instruction and input as a person would type them into a chat: on lines of their own.
+    pub fn content(&self, instruction: &str, input: &str) -> String {
+        match input {
+            "" => instruction.to_string(),
+            input => format!("{instruction}\n{input}"),
+        }
+    }
+
     /// The prompt as one text.
     pub fn render(&self, instruction: &str, input: &str) -> String {
         self.fill(instruction, input).into_iter().map(|s| s.text).collect()

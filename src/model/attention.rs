@@ -41,7 +41,7 @@ impl Shared {
     ///
     /// # Safety
     /// The caller writes only elements that no other task touches.
-    unsafe fn from(&self, offset: usize) -> &mut [f32] {
+    unsafe fn tail<'a>(self, offset: usize) -> &'a mut [f32] {
         // SAFETY: `offset` is inside the allocation whose length is kept beside the pointer.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(offset), self.1 - offset) }
     }
@@ -121,7 +121,7 @@ impl Attention {
             let at = segment.start * qs + head * d;
             self.probabilities(&queries[at..], &k[offset..], segment, &mut p);
             // SAFETY: this task alone writes this head's columns of this segment's rows.
-            let dst = unsafe { shared.from(at) };
+            let dst = unsafe { shared.tail(at) };
             gemm((segment.len, d, total), 1.0, &p, (total, 1), &v[offset..], (ks, 1), 0.0, dst, (qs, 1));
         });
         from_vec(out, q.shape())
@@ -157,7 +157,7 @@ impl Attention {
                 let at = segment.start * qs + head * d;
                 self.probabilities(&qv[at..], &kv[at_kv..], segment, &mut p);
                 // SAFETY: this task alone writes the columns of this key head and of its query heads.
-                let (gq, gk, gv) = unsafe { (sq.from(at), sk.from(at_kv), sv.from(at_kv)) };
+                let (gq, gk, gv) = unsafe { (sq.tail(at), sk.tail(at_kv), sv.tail(at_kv)) };
                 let d_out = &dv[at..];
                 // dV += Pᵀ dO, dP = dO Vᵀ.
                 gemm((n, d, n), 1.0, &p, (1, n), d_out, (qs, 1), 1.0, gv, (ks, 1));

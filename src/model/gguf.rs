@@ -61,6 +61,14 @@ impl Gguf {
         &self.content.metadata
     }
 
+    /// A text under `key`.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        match self.content.metadata.get(key)? {
+            Value::String(s) => Some(s),
+            _ => None,
+        }
+    }
+
     /// A number under `<architecture>.<key>`.
     fn number(&self, key: &str) -> Option<f64> {
         let full = format!("{}.{key}", self.architecture);

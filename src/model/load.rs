@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
+use super::chat::ChatTemplate;
 use super::decoder::{Decoder, Layer, MlpIn, Qkv};
 use super::families;
 use super::linear::{Linear, Precision};
@@ -34,6 +35,8 @@ impl Default for LoadOptions {
 pub struct Model {
     pub decoder: Decoder,
     pub tokenizer: Option<Tokenizer>,
+    /// The model's own chat template, where its files have one.
+    pub chat: Option<ChatTemplate>,
     pub path: PathBuf,
     pub precision: Precision,
 }
@@ -182,7 +185,8 @@ impl Model {
         let rope = Rope::new(&spec.rope, spec.head_dim);
         let slots = layers.first().map_or(0, |l: &Layer| l.linears().len());
         let decoder = Decoder { spec, embedding, layers, final_norm, head, rope, slots };
-        Ok(Self { decoder, tokenizer, path: path.to_path_buf(), precision })
+        let chat = load_chat(path, &weights, tokenizer.as_ref());
+        Ok(Self { decoder, tokenizer, chat, path: path.to_path_buf(), precision })
     }
 
     /// The tokenizer, or an error that says what is missing.
@@ -217,4 +221,29 @@ fn load_tokenizer(
         }
         (None, None) => Ok(None),
     }
+}
+
+/// The chat template of a GGUF file, or of `chat_template.jinja` or `tokenizer_config.json` in a folder.
+fn load_chat(path: &Path, weights: &Weights, tokenizer: Option<&Tokenizer>) -> Option<ChatTemplate> {
+    if let Some(gguf) = weights.gguf() {
+        let source = gguf.text("tokenizer.chat_template")?.to_string();
+        let token = |key: &str| {
+            let id = gguf.metadata().get(key)?.to_u32().ok()?;
+            tokenizer?.decode(&[id], false).ok()
+        };
+        let bos = token("tokenizer.ggml.bos_token_id").unwrap_or_default();
+        let eos = token("tokenizer.ggml.eos_token_id").unwrap_or_default();
+        return Some(ChatTemplate::new(source, bos, eos));
+    }
+    let text = read_text(&path.join("tokenizer_config.json")).unwrap_or_default();
+    let config: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let token = |key: &str| {
+        let value = config.get(key);
+        let text = value.and_then(|v| v.as_str().or_else(|| v.get("content")?.as_str()));
+        text.unwrap_or_default().to_string()
+    };
+    let source = read_text(&path.join("chat_template.jinja"))
+        .ok()
+        .or_else(|| config.get("chat_template")?.as_str().map(str::to_string))?;
+    Some(ChatTemplate::new(source, token("bos_token"), token("eos_token")))
 }

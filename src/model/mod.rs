@@ -3,6 +3,7 @@
 mod attention;
 mod backward;
 mod cache;
+mod chat;
 mod config;
 mod decoder;
 mod families;
@@ -19,6 +20,7 @@ mod weights;
 
 pub use attention::Segment;
 pub use cache::KvCache;
+pub use chat::ChatTemplate;
 pub use decoder::{Decoder, LinearHook, NoHook, Tape, scatter_rows, select_rows};
 pub use linear::{Linear, Precision};
 pub use load::{LoadOptions, Model};

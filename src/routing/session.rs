@@ -11,7 +11,7 @@ use super::experts::ExpertSet;
 use super::router::{RoutedHook, Router};
 use super::trace::{Part, Trace, TraceToken};
 use super::{RouterConfig, RouterKind};
-use crate::library::{Expert, Library, Template};
+use crate::library::{Expert, Library, Stretch, Template};
 use crate::model::{KvCache, LoadOptions, Model, NoHook, select_rows};
 use crate::{Cancel, Error, Result};
 
@@ -172,12 +172,21 @@ impl Session {
         if text.trim().is_empty() {
             return Err(Error::usage("the prompt is empty"));
         }
-        let tokenizer = self.model.tokenizer()?;
         let stretches = if raw {
-            vec![crate::library::Stretch { text: text.to_string(), typed: true }]
+            vec![Stretch { text: text.to_string(), typed: true }]
         } else {
             self.template.fill(text, "")
         };
+        self.tokens_of(&stretches)
+    }
+
+    /// Tokens of an instruction with its input, filled into the template.
+    pub fn prompt_of(&self, instruction: &str, input: &str) -> Result<Prompt> {
+        self.tokens_of(&self.template.fill(instruction, input))
+    }
+
+    fn tokens_of(&self, stretches: &[Stretch]) -> Result<Prompt> {
+        let tokenizer = self.model.tokenizer()?;
         let whole: String = stretches.iter().map(|s| s.text.as_str()).collect();
         let (ids, spans) = tokenizer.encode_spans(&whole)?;
         let parts = spans
@@ -340,7 +349,7 @@ impl Session {
     }
 
     /// The experts, for batched work.
-    pub(crate) fn parts(&self) -> (&Model, &ExpertSet, &Router) {
-        (&self.model, &self.experts, &self.router)
+    pub fn expert_set(&self) -> &ExpertSet {
+        &self.experts
     }
 }

@@ -1,0 +1,75 @@
+//! Greedy continuation of many prompts at once.
+
+use crate::model::{KvCache, LinearHook, Model, NoHook, select_rows};
+use crate::routing::{ExpertSet, RoutedHook, Router};
+use crate::{Cancel, Result};
+
+/// Prompts that run together.
+const BATCH: usize = 16;
+
+/// Greedy continuations, without their end token, of `prompts` (token ids, none empty). Every sequence gets
+/// what it would get alone. Stops at a token of `ends` or after `max_tokens`.
+pub fn generate_batch(
+    model: &Model,
+    routed: Option<(&ExpertSet, &Router)>,
+    prompts: &[Vec<u32>],
+    max_tokens: usize,
+    ends: &[u32],
+    cancel: &Cancel,
+) -> Result<Vec<Vec<u32>>> {
+    let mut outputs = Vec::with_capacity(prompts.len());
+    for chunk in prompts.chunks(BATCH) {
+        outputs.extend(run(model, routed, chunk, max_tokens, ends, cancel)?);
+    }
+    Ok(outputs)
+}
+
+fn run(
+    model: &Model,
+    routed: Option<(&ExpertSet, &Router)>,
+    prompts: &[Vec<u32>],
+    max_tokens: usize,
+    ends: &[u32],
+    cancel: &Cancel,
+) -> Result<Vec<Vec<u32>>> {
+    let decoder = &model.decoder;
+    let mut caches: Vec<KvCache> = prompts.iter().map(|_| decoder.cache()).collect();
+    let mut outputs = vec![Vec::new(); prompts.len()];
+    let mut open: Vec<usize> = (0..prompts.len()).collect();
+    let mut next: Vec<Vec<u32>> = prompts.to_vec();
+    for _ in 0..max_tokens {
+        if open.is_empty() {
+            break;
+        }
+        let lengths: Vec<usize> = next.iter().map(Vec::len).collect();
+        let tokens: Vec<u32> = next.concat();
+        let mut active: Vec<&mut KvCache> =
+            caches.iter_mut().enumerate().filter(|(i, _)| open.contains(i)).map(|(_, c)| c).collect();
+        let mut forward =
+            |hook: &mut dyn LinearHook| decoder.forward(&tokens, &lengths, &mut active, hook, None, cancel);
+        let hidden = match routed {
+            Some((experts, router)) => forward(&mut RoutedHook::new(experts, router))?,
+            None => forward(&mut NoHook)?,
+        };
+        let mut row = 0;
+        let last: Vec<usize> = lengths
+            .iter()
+            .map(|len| {
+                row += len;
+                row - 1
+            })
+            .collect();
+        let best = decoder.logits(&select_rows(&hidden, &last)?)?.argmax(1)?.to_vec1::<u32>()?;
+        let mut still = Vec::new();
+        next.clear();
+        for (&sequence, &token) in open.iter().zip(&best) {
+            if !ends.contains(&token) {
+                outputs[sequence].push(token);
+                still.push(sequence);
+                next.push(vec![token]);
+            }
+        }
+        open = still;
+    }
+    Ok(outputs)
+}

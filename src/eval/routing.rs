@@ -1,0 +1,134 @@
+//! How legible routing is: on prompts of a task, how often its own expert wins.
+
+use std::path::PathBuf;
+
+use super::score::expert_of;
+use crate::library::Library;
+use crate::routing::{Session, Trace};
+use crate::train::Dataset;
+use crate::{Cancel, Error, Result};
+
+/// Who wins the (prompt token, module) pairs of one task's test prompts.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct TaskRouting {
+    pub task: String,
+    pub family: String,
+    /// Index of the task's own expert.
+    pub own: Option<usize>,
+    /// Indices of the experts of the same family, the own one included.
+    pub relatives: Vec<usize>,
+    /// Share of pairs that each expert wins; sums to 1.
+    pub won: Vec<f64>,
+    /// Share that the own expert wins, by layer (module paths' first number).
+    pub own_by_layer: Vec<f64>,
+    /// The same by kind of module (last component of its path).
+    pub own_by_kind: Vec<(String, f64)>,
+}
+
+impl TaskRouting {
+    /// Share of pairs that the own expert wins.
+    pub fn own_share(&self) -> f64 {
+        self.own.map_or(0.0, |e| self.won[e])
+    }
+
+    /// Share of pairs that experts of the own family win.
+    pub fn family_share(&self) -> f64 {
+        self.relatives.iter().map(|&e| self.won[e]).sum()
+    }
+}
+
+/// The first number in a module's path: its layer.
+fn layer(module: &str) -> usize {
+    module.split('.').find_map(|part| part.parse().ok()).unwrap_or(0)
+}
+
+#[derive(Default)]
+struct Tally {
+    own: usize,
+    all: usize,
+}
+
+impl Tally {
+    fn share(&self) -> f64 {
+        self.own as f64 / self.all.max(1) as f64
+    }
+}
+
+/// Routes the first `limit` test prompts of every task with the session's router, which must be Arrow, and
+/// counts the heaviest expert of every (prompt token, module) pair. Template tokens and position 0 are left
+/// out.
+pub fn routing_of_tasks(
+    library: &Library,
+    session: &mut Session,
+    tasks: &[PathBuf],
+    limit: usize,
+    progress: &mut dyn FnMut(&str),
+    cancel: &Cancel,
+) -> Result<Vec<TaskRouting>> {
+    let mut results = Vec::with_capacity(tasks.len());
+    for path in tasks {
+        let data = Dataset::load(path)?;
+        if data.test.is_empty() {
+            return Err(Error::file(path, "has no test items: put them into test.jsonl"));
+        }
+        progress(&data.task.id);
+        let index = |name: &str| session.experts().iter().position(|e| e == name);
+        let own = expert_of(library, &data.task.id).and_then(index);
+        let family = data.task.family.clone().unwrap_or_default();
+        let relatives = library
+            .usable()
+            .filter(|e| e.provenance.as_ref().is_some_and(|p| p.family.as_ref() == data.task.family.as_ref()))
+            .filter_map(|e| index(&e.name))
+            .collect();
+        let mut wins = vec![0usize; session.experts().len()];
+        let (mut layers, mut kinds) = (Vec::<Tally>::new(), Vec::<(String, Tally)>::new());
+        for item in data.test.iter().take(limit) {
+            let prompt = session.prompt_of(&item.instruction, &item.input)?;
+            let trace = session.route_tokens(&prompt, cancel)?;
+            count(&trace, own, &mut wins, &mut layers, &mut kinds);
+        }
+        let all: usize = wins.iter().sum();
+        results.push(TaskRouting {
+            task: data.task.id,
+            family,
+            own,
+            relatives,
+            won: wins.iter().map(|&n| n as f64 / all.max(1) as f64).collect(),
+            own_by_layer: layers.iter().map(Tally::share).collect(),
+            own_by_kind: kinds.into_iter().map(|(kind, tally)| (kind, tally.share())).collect(),
+        });
+    }
+    Ok(results)
+}
+
+fn count(
+    trace: &Trace,
+    own: Option<usize>,
+    wins: &mut [usize],
+    layers: &mut Vec<Tally>,
+    kinds: &mut Vec<(String, Tally)>,
+) {
+    for (m, module) in trace.modules.iter().enumerate() {
+        let at = layer(module);
+        if layers.len() <= at {
+            layers.resize_with(at + 1, Tally::default);
+        }
+        let kind = module.rsplit('.').next().unwrap_or(module);
+        let slot = match kinds.iter().position(|(k, _)| k == kind) {
+            Some(slot) => slot,
+            None => {
+                kinds.push((kind.to_string(), Tally::default()));
+                kinds.len() - 1
+            }
+        };
+        for t in (0..trace.tokens.len()).filter(|&t| trace.counts(t)) {
+            let Some((winner, _)) = trace.top(t, m) else { continue };
+            let hit = usize::from(own == Some(winner as usize));
+            wins[winner as usize] += 1;
+            for tally in [&mut layers[at], &mut kinds[slot].1] {
+                tally.own += hit;
+                tally.all += 1;
+            }
+        }
+    }
+}
