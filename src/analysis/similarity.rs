@@ -44,11 +44,9 @@ pub fn similarity(
         )));
     }
     let sparsity = if metric == Metric::Mbc { sparsity } else { 0.0 };
-    let (usable, mut skipped): (Vec<&Expert>, Vec<_>) = experts.iter().partition(|e| e.status != Status::Bad);
-    let mut skipped: Vec<(String, String)> = skipped
-        .drain(..)
-        .map(|e| (e.name.clone(), e.reason.clone().unwrap_or_else(|| "cannot be used".into())))
-        .collect();
+    let (usable, bad): (Vec<&Expert>, Vec<&Expert>) = experts.iter().partition(|e| e.status != Status::Bad);
+    let reason = |e: &Expert| e.reason.clone().unwrap_or_else(|| "cannot be used".into());
+    let mut skipped: Vec<(String, String)> = bad.into_iter().map(|e| (e.name.clone(), reason(e))).collect();
     let steps = usable.len();
     let (usable, scans) =
         scan_all(usable, sparsity, &mut skipped, &mut |done| progress(done, 2 * steps), cancel)?;

@@ -339,3 +339,68 @@ fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>> {
         .map_err(|e| drawing_error(&e))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::Metric;
+
+    fn similarity(names: &[&str]) -> Similarity {
+        let n = names.len();
+        Similarity {
+            metric: Metric::Mbc,
+            sparsity: 0.5,
+            experts: names.iter().map(|name| (*name).to_string()).collect(),
+            matrix: (0..n * n).map(|at| 1.0 / (1 << (at / n).abs_diff(at % n).min(8)) as f32).collect(),
+            warnings: vec![],
+            skipped: vec![],
+        }
+    }
+
+    #[test]
+    fn the_png_shows_each_cell_in_its_place_and_colour() {
+        let figure = heatmap(&similarity(&["a", "b", "c"]), &[2, 0, 1], &[1], "title");
+        let at = figure.layout();
+        let image = image::load_from_memory(&figure.png().unwrap()).unwrap().to_rgb8();
+        assert_eq!(image.dimensions(), (at.width * SHARPNESS, at.height * SHARPNESS));
+        let cell = at.matrix / 3;
+        let pixel = |row: i32, column: i32| {
+            let middle = |start: i32, i: i32| ((start + i * cell + cell / 2) * SHARPNESS as i32) as u32;
+            image.get_pixel(middle(at.left, column), middle(at.top, row)).0
+        };
+        assert_eq!(pixel(0, 0), figure.scale.color(1.0));
+        // Expert 2 against expert 0 and expert 1.
+        assert_eq!(pixel(0, 1), figure.scale.color(0.25));
+        assert_eq!(pixel(0, 2), figure.scale.color(0.5));
+        assert_ne!(pixel(0, 0), pixel(0, 1));
+        let ink = image.pixels().filter(|p| p.0.iter().all(|&c| c < 80)).count();
+        assert!(ink > 100, "names and numbers are drawn");
+    }
+
+    #[test]
+    fn the_svg_escapes_and_shortens_names() {
+        let long = "family/a-very-long-task-name-that-goes-on/the-end";
+        let figure = heatmap(&similarity(&["<script>\u{1b}[2J", long]), &[0, 1], &[], "a & b");
+        let svg = figure.svg().unwrap();
+        assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+        assert!(svg.contains("a &amp; b") && svg.contains("&lt;script&gt;\\u{1b}[2J"), "{svg}");
+        assert!(svg.contains("family/a-very…") && svg.contains("the-end") && !svg.contains(long));
+        assert!(svg.find("<image").unwrap() < svg.find("<text").unwrap(), "the cells lie below the text");
+    }
+
+    #[test]
+    fn any_number_of_experts_can_be_drawn() {
+        for n in [0usize, 1, 2, 101, 700, 2300] {
+            let names: Vec<String> = (0..n).map(|i| format!("expert_{i}")).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let order: Vec<usize> = (0..n).collect();
+            let figure = heatmap(&similarity(&names), &order, &[n / 2, n, n + 7], "t");
+            let at = figure.layout();
+            assert!(at.width < 1400 && at.height < 1400, "{n}: {} x {}", at.width, at.height);
+            assert!(figure.png().unwrap().len() > 500);
+            assert!(figure.svg().unwrap().contains("</svg>"));
+        }
+        // Indices out of range are left out, not followed.
+        assert_eq!(heatmap(&similarity(&["a"]), &[0, 5], &[], "t").side, 1);
+    }
+}
