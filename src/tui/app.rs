@@ -133,6 +133,10 @@ impl App {
         match message {
             Message::Tick => self.shared.tick = self.shared.tick.wrapping_add(1),
             Message::Library(Ok(library)) => {
+                let known = self.shared.library.as_ref().map(|library| library.warnings.clone());
+                if !library.warnings.is_empty() && known.as_ref() != Some(&library.warnings) {
+                    self.say(&library.warnings.join("; "), false);
+                }
                 self.shared.library = Some(library.clone());
                 self.shared.library_error = None;
             }
@@ -256,7 +260,7 @@ impl App {
     }
 
     /// Carries out the effects that concern the interface itself and returns the others.
-    fn apply(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
+    pub(super) fn apply(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
         let mut outside = Vec::new();
         let mut queue: std::collections::VecDeque<Effect> = effects.into();
         while let Some(effect) = queue.pop_front() {

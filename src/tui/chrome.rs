@@ -122,11 +122,16 @@ impl App {
             .and_then(|library| library.manifest.name.clone())
             .unwrap_or_else(|| shared.root.display().to_string());
         let text = match &shared.library {
-            Some(library) => format!("{name} · {}", plural(library.experts.len(), "expert")),
-            None if shared.library_error.is_some() => name,
-            None => format!("{spin} {name}"),
+            Some(library) => {
+                let count = plural(library.experts.len(), "expert");
+                // A name cut to a few letters says nothing.
+                let left = room.saturating_sub(width(&count) + 3);
+                if left < 6 { count } else { format!("{} · {count}", truncate_start(&name, left)) }
+            }
+            None if shared.library_error.is_some() => truncate_start(&name, room),
+            None => format!("{spin} {}", truncate_start(&name, room - 2)),
         };
-        Some((truncate_start(&text, room), theme.dim()))
+        Some((truncate(&text, room), theme.dim()))
     }
 
     fn draw_footer(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
@@ -136,11 +141,11 @@ impl App {
         let room = usize::from(area.width);
         let capturing = self.captures_text();
         let mut keys = self.bindings();
-        if !capturing {
-            keys.extend(keymap::GLOBAL.iter().filter(|b| matches!(b.keys, "1–5" | "q")));
-        }
-        let last = if capturing { None } else { keymap::GLOBAL.iter().find(|b| b.keys == "?") };
-        let reserved = last.map_or(0, cells);
+        let global = |keys: &'static str| keymap::GLOBAL.iter().filter(move |b| !capturing && b.keys == keys);
+        keys.extend(global("1–5"));
+        // The way out and the way to all other keys are always there.
+        let last: Vec<&Binding> = global("q").chain(global("?")).collect();
+        let reserved = last.iter().map(|binding| cells(binding)).sum::<usize>();
         let mut spans = Vec::new();
         let mut used = 0;
         for binding in &keys {
@@ -150,7 +155,7 @@ impl App {
             used += cells(binding);
             spans.extend(key_spans(binding, theme));
         }
-        if let Some(binding) = last {
+        for binding in last {
             spans.extend(key_spans(binding, theme));
         }
         frame.render_widget(Paragraph::new(Line::from(spans)), area);

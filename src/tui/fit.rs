@@ -122,6 +122,25 @@ pub fn wrap(text: &str, cells: usize) -> Vec<String> {
     lines
 }
 
+/// `parts` with ` · ` between them in lines of at most `cells` cells, broken between parts where possible.
+pub fn flow(parts: &[impl AsRef<str>], cells: usize) -> Vec<String> {
+    const DOT: &str = " · ";
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for part in parts.iter().map(|part| printable(part.as_ref())).filter(|part| !part.is_empty()) {
+        if line.is_empty() {
+            line = part.into_owned();
+        } else if width(&line) + width(DOT) + width(&part) <= cells {
+            line.push_str(DOT);
+            line.push_str(&part);
+        } else {
+            lines.extend(wrap(&std::mem::replace(&mut line, part.into_owned()), cells));
+        }
+    }
+    lines.extend(wrap(&line, cells));
+    lines
+}
+
 /// A count in four or five cells: `980`, `1.2k`, `34.6M`.
 pub fn count(n: u64) -> String {
     match n {
@@ -177,6 +196,12 @@ mod tests {
         assert_eq!(count(460_800), "461k");
         assert_eq!(duration(185.0), "3m05s");
         assert_eq!(duration(f64::NAN), "–");
+    }
+
+    #[test]
+    fn facts_break_between_each_other() {
+        assert_eq!(flow(&["batch 16", "lr 0.001", "", "seed 42"], 20), ["batch 16 · lr 0.001", "seed 42"]);
+        assert_eq!(flow(&["a long fact", "b"], 6), ["a long", "fact", "b"]);
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl DetailsView<'_> {
         if let Some(left) = remaining(job, self.detail, self.shared.now) {
             facts.push(format!("{} left", fit::duration(left)));
         }
-        wrapped(&mut lines, &facts.join(" · "), theme.text());
+        lines.extend(fit::flow(&facts, cells).into_iter().map(|line| Line::styled(line, theme.text())));
         if let (Some(share), true) =
             (share(job), matches!(job.state, JobState::Running | JobState::Cancelling))
         {
@@ -108,7 +108,7 @@ impl DetailsView<'_> {
             ]));
         }
         if let Some(spec) = self.detail.and_then(|detail| detail.spec.as_ref()) {
-            wrapped(&mut lines, &settings(spec), theme.dim());
+            lines.extend(fit::flow(&settings(spec), cells).into_iter().map(|l| Line::styled(l, theme.dim())));
         }
         if let Some(error) = &job.error {
             wrapped(&mut lines, &format!("✗ {error}"), theme.error());
@@ -124,8 +124,14 @@ impl DetailsView<'_> {
     fn result(&self, lines: &mut Vec<Line<'static>>, result: &str, cells: usize) {
         use serde_json::Value;
         let theme = self.theme;
-        let Ok(Value::Object(object)) = serde_json::from_str::<Value>(result) else {
-            lines.extend(fit::wrap(result, cells).into_iter().map(|line| Line::styled(line, theme.text())));
+        let mut object = serde_json::from_str::<Value>(result).unwrap_or_default();
+        // The file says how the job ended around what it found out.
+        if let Some(inner @ Value::Object(_)) = object.get_mut("result") {
+            object = inner.take();
+        }
+        let Value::Object(object) = object else {
+            let wrapped = result.lines().flat_map(|line| fit::wrap(line, cells));
+            lines.extend(wrapped.map(|line| Line::styled(line, theme.text())));
             return;
         };
         let number = |n: &serde_json::Number| match n.as_f64() {
@@ -146,7 +152,7 @@ impl DetailsView<'_> {
                 Some(format!("{} {shown}", name.replace('_', " ")))
             })
             .collect();
-        lines.extend(fit::wrap(&pairs.join(" · "), cells).into_iter().map(|l| Line::styled(l, theme.ok())));
+        lines.extend(fit::flow(&pairs, cells).into_iter().map(|l| Line::styled(l, theme.ok())));
     }
 
     fn log(&self, cells: usize) -> Vec<Line<'static>> {
@@ -157,24 +163,25 @@ impl DetailsView<'_> {
 }
 
 /// What was asked for, in a line or two.
-fn settings(spec: &JobSpec) -> String {
+fn settings(spec: &JobSpec) -> Vec<String> {
     match spec {
         JobSpec::Train(train) => {
-            let data: Vec<String> = train.data.iter().map(|path| path.display().to_string()).collect();
-            let steps = train.max_steps.map_or(String::new(), |steps| format!(" · at most {steps} steps"));
-            format!(
-                "rank {} · α {} · lr {} · {} epochs · batch {}{steps} · {}",
-                train.rank,
-                train.alpha,
-                train.learning_rate,
-                train.epochs,
-                train.batch,
-                data.join(", ")
-            )
+            let mut facts = vec![
+                format!("rank {}", train.rank),
+                format!("α {}", train.alpha),
+                format!("lr {}", train.learning_rate),
+                format!("epochs {}", train.epochs),
+                format!("batch {}", train.batch),
+            ];
+            facts.extend(train.max_steps.map(|steps| format!("at most {steps} steps")));
+            facts.extend(train.data.iter().map(|path| path.display().to_string()));
+            facts
         }
-        JobSpec::Cluster(cluster) => {
-            format!("k {} · sparsity {} · seed {}", cluster.k, cluster.sparsity, cluster.seed)
-        }
+        JobSpec::Cluster(cluster) => vec![
+            format!("k {}", cluster.k),
+            format!("sparsity {}", cluster.sparsity),
+            format!("seed {}", cluster.seed),
+        ],
     }
 }
 

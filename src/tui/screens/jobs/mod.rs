@@ -2,8 +2,6 @@
 
 mod curve;
 mod details;
-#[cfg(test)]
-mod tests;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -16,6 +14,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Clear, Padding, Paragraph, Wrap};
 
 use crate::jobs::{JobDetail, JobState, JobSummary};
+use crate::text::printable;
 use crate::tui::fit::{self, spinner};
 use crate::tui::{Binding, Effect, FormKind, List, Message, Screen, Shared, Theme, centered};
 
@@ -385,7 +384,8 @@ struct Plan {
 impl Plan {
     fn new(jobs: &[JobSummary], room: usize) -> Self {
         // Glyph 2, state 11, share 5: these stay.
-        let longest = jobs.iter().map(|job| fit::width(&job.name)).max().unwrap_or(0).clamp(6, 32);
+        let longest =
+            jobs.iter().map(|job| fit::width(&printable(&job.name))).max().unwrap_or(0).clamp(6, 32);
         let mut left = room.saturating_sub(2 + 11 + 5);
         let name = longest.min(left.saturating_sub(2)).max(left.min(6));
         left = left.saturating_sub(name + 2);

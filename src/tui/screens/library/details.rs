@@ -3,7 +3,7 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::rows::Row;
+use super::rows::{Row, kind_order};
 use super::table::{loss_text, status_glyph};
 use crate::analysis::{ExpertProfile, Similarity};
 use crate::library::{Expert, Provenance, Status};
@@ -34,16 +34,44 @@ pub struct Details<'a> {
 const NEIGHBOURS: usize = 5;
 
 impl Details<'_> {
-    /// The details as lines of at most `cells` cells.
+    /// The details as lines of at most `cells` cells; side by side where that reads well.
     pub fn lines(&self, cells: usize) -> Vec<Line<'static>> {
+        let good = self.expert.status != Status::Bad;
+        if good && cells >= 76 {
+            return self.two_columns(cells);
+        }
         let mut lines = Vec::new();
         self.head(&mut lines, cells);
-        if self.expert.status != Status::Bad {
+        if good {
+            lines.push(Line::default());
             self.norms(&mut lines, cells);
             self.neighbours(&mut lines, cells);
         }
         if let Some(provenance) = &self.expert.provenance {
             self.provenance(&mut lines, provenance, cells);
+        }
+        lines
+    }
+
+    /// Facts, neighbours and provenance at the left, norms and spectrum at the right.
+    fn two_columns(&self, cells: usize) -> Vec<Line<'static>> {
+        const GAP: usize = 2;
+        let left = (cells - GAP) / 2;
+        let (mut lines, mut right) = (Vec::new(), Vec::new());
+        self.head(&mut lines, left);
+        self.neighbours(&mut lines, left);
+        if let Some(provenance) = &self.expert.provenance {
+            self.provenance(&mut lines, provenance, left);
+        }
+        self.norms(&mut right, cells - GAP - left);
+        if lines.len() < right.len() {
+            lines.resize(right.len(), Line::default());
+        }
+        for (line, right) in lines.iter_mut().zip(right) {
+            let style = std::mem::take(&mut line.style);
+            line.spans.iter_mut().for_each(|span| span.style = style.patch(span.style));
+            line.spans.push(Span::raw(" ".repeat((left + GAP).saturating_sub(line.width()))));
+            line.spans.extend(right.spans.into_iter().map(|span| span.patch_style(right.style)));
         }
         lines
     }
@@ -91,17 +119,18 @@ impl Details<'_> {
         }
         facts.push(format!("{} modules", self.expert.modules.len()));
         self.joined(lines, &facts, cells, theme.dim());
-        if let Known::Profile(profile) = self.profile {
-            for warning in &profile.warnings {
-                self.wrapped(lines, &format!("! {warning}"), cells, theme.warning());
-            }
+        let measured = match self.profile {
+            Known::Profile(profile) => profile.warnings.as_slice(),
+            _ => &[],
+        };
+        for warning in self.expert.warnings.iter().chain(measured) {
+            self.wrapped(lines, &format!("! {warning}"), cells, theme.warning());
         }
     }
 
     /// ‖ΔW‖ of each module: a row a kind of module, a column a layer; then the mean spectrum.
     fn norms(&self, lines: &mut Vec<Line<'static>>, cells: usize) {
         let theme = self.theme;
-        lines.push(Line::default());
         let profile = match self.profile {
             Known::Waiting => {
                 lines.push(Line::styled(
@@ -154,7 +183,7 @@ impl Details<'_> {
         let effective = mean(&mut modules.iter().map(|m| m.effective_rank));
         let gap = mean(&mut modules.iter().map(|m| m.gap));
         lines.push(Line::default());
-        let title = format!("Spectrum  effective rank {effective:.1} of {rank}, σ₂/σ₁ {gap:.2}");
+        let title = format!("Effective rank {effective:.1} of {rank} · σ₂/σ₁ {gap:.2}");
         lines.push(Line::styled(fit::truncate(&title, cells), theme.header()));
         let most = sigma.first().copied().unwrap_or(0.0);
         if rank > 8 {
@@ -175,7 +204,7 @@ impl Details<'_> {
             let full = (part * room as f64).round() as usize;
             lines.push(Line::from(vec![
                 Span::styled(format!("σ{} ", subscript(i + 1)), theme.dim()),
-                Span::styled("█".repeat(full), Style::new().fg(theme.sequential(0.3 + 0.7 * part as f32))),
+                Span::styled("▆".repeat(full), theme.border_focused()),
                 Span::styled(format!(" {}", short(value)), theme.text()),
             ]));
         }
@@ -210,48 +239,47 @@ impl Details<'_> {
 
     fn provenance(&self, lines: &mut Vec<Line<'static>>, p: &Provenance, cells: usize) {
         let theme = self.theme;
-        let mut pairs: Vec<(&str, String)> = Vec::new();
-        let mut add = |name, value: Option<String>| pairs.extend(value.map(|value| (name, value)));
-        let loss = |value: Option<f64>| value.map(loss_text);
-        add(
-            "loss",
-            match (loss(p.train_loss), loss(p.validation_loss), loss(p.base_validation_loss)) {
-                (None, None, None) => None,
-                (train, validation, base) => Some(
-                    [("train", train), ("validation", validation), ("base", base)]
-                        .into_iter()
-                        .filter_map(|(name, value)| value.map(|value| format!("{name} {value}")))
-                        .collect::<Vec<_>>()
-                        .join(" · "),
-                ),
-            },
-        );
-        add("data", p.dataset.clone());
-        add("examples", p.examples.map(|n| n.to_string()));
-        let training: Vec<String> = [
-            p.steps.map(|n| format!("{n} steps")),
-            p.epochs.map(|n| format!("{n} epochs")),
-            p.batch.map(|n| format!("batch {n}")),
-            p.learning_rate.map(|rate| format!("lr {rate}")),
-            p.seed.map(|seed| format!("seed {seed}")),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
-        add("training", (!training.is_empty()).then(|| training.join(" · ")));
-        add("init", p.init.clone());
-        let speed = p.tokens_per_second.map(|speed| format!(" at {speed:.0} tokens/s")).unwrap_or_default();
-        add("time", p.seconds.map(|seconds| format!("{}{speed}", fit::duration(seconds))));
-        add("base", p.base.clone());
-        add("created", p.created.clone());
-        add("by", p.tool_version.as_ref().map(|version| format!("lora-tui {version}")));
+        let loss = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {}", loss_text(value)));
+        let speed = p.tokens_per_second.map(|speed| format!("{speed:.0} tokens/s"));
+        let facts: [(&str, Vec<Option<String>>); 9] = [
+            (
+                "loss",
+                vec![
+                    loss("train", p.train_loss),
+                    loss("validation", p.validation_loss),
+                    loss("base", p.base_validation_loss),
+                ],
+            ),
+            ("data", vec![p.dataset.clone()]),
+            ("examples", vec![p.examples.map(|n| n.to_string())]),
+            (
+                "training",
+                vec![
+                    p.steps.map(|n| format!("{n} steps")),
+                    p.epochs.map(|n| format!("{n} epochs")),
+                    p.batch.map(|n| format!("batch {n}")),
+                    p.learning_rate.map(|rate| format!("lr {rate}")),
+                    p.seed.map(|seed| format!("seed {seed}")),
+                ],
+            ),
+            ("init", vec![p.init.clone()]),
+            ("time", vec![p.seconds.map(fit::duration), speed]),
+            ("base", vec![p.base.clone()]),
+            ("created", vec![p.created.clone()]),
+            ("by", vec![p.tool_version.as_ref().map(|version| format!("lora-tui {version}"))]),
+        ];
+        let pairs: Vec<(&str, Vec<String>)> = facts
+            .into_iter()
+            .map(|(name, facts)| (name, facts.into_iter().flatten().collect::<Vec<_>>()))
+            .filter(|(_, facts)| !facts.is_empty())
+            .collect();
         if pairs.is_empty() {
             return;
         }
         lines.push(Line::default());
         lines.push(Line::styled(fit::truncate("Provenance", cells), theme.header()));
         for (name, value) in pairs {
-            let parts = fit::wrap(&value, cells.saturating_sub(10));
+            let parts = fit::flow(&value, cells.saturating_sub(10));
             for (i, part) in parts.into_iter().enumerate() {
                 lines.push(Line::from(vec![
                     Span::styled(fit::left(if i == 0 { name } else { "" }, 10), theme.dim()),
@@ -262,8 +290,7 @@ impl Details<'_> {
     }
 
     fn joined(&self, lines: &mut Vec<Line<'static>>, facts: &[String], cells: usize, style: Style) {
-        let facts: Vec<&str> = facts.iter().map(String::as_str).filter(|fact| !fact.is_empty()).collect();
-        self.wrapped(lines, &facts.join(" · "), cells, style);
+        lines.extend(fit::flow(facts, cells).into_iter().map(|line| Line::styled(line, style)));
     }
 
     fn wrapped(&self, lines: &mut Vec<Line<'static>>, text: &str, cells: usize, style: Style) {
@@ -300,16 +327,16 @@ impl Grid {
             .filter(|(layer, ..)| *layer < 4096)
             .collect();
         let layers = places.iter().map(|(layer, ..)| layer + 1).max().unwrap_or(0);
-        let mut kinds: Vec<String> = Vec::new();
-        let mut values: Vec<Vec<Option<f64>>> = Vec::new();
-        for (layer, kind, norm) in places {
-            let row = kinds.iter().position(|k| k == kind).unwrap_or_else(|| {
-                kinds.push(kind.to_string());
-                values.push(vec![None; layers]);
-                kinds.len() - 1
-            });
-            values[row][layer] = Some(norm);
+        let mut kinds: Vec<&str> = places.iter().map(|(_, kind, _)| *kind).collect();
+        kinds.sort_by_key(|kind| kind_order(kind));
+        kinds.dedup();
+        let mut values = vec![vec![None; layers]; kinds.len()];
+        for (layer, kind, norm) in &places {
+            if let Some(row) = kinds.iter().position(|k| k == kind) {
+                values[row][*layer] = Some(*norm);
+            }
         }
+        let kinds = kinds.into_iter().map(String::from).collect();
         let finite = || values.iter().flatten().flatten().copied().filter(|n| n.is_finite());
         let (least, most) =
             (finite().reduce(f64::min).unwrap_or(0.0), finite().reduce(f64::max).unwrap_or(0.0));

@@ -75,8 +75,28 @@ fn targets(expert: &Expert) -> String {
     if kinds.is_empty() {
         kinds = expert.config.targets.iter().map(String::as_str).collect();
     }
+    kinds.sort_by_key(|kind| kind_order(kind));
     let short: Vec<&str> = kinds.iter().map(|kind| kind.strip_suffix("_proj").unwrap_or(kind)).collect();
     printable(&short.join(" ")).into_owned()
+}
+
+/// Sorts kinds of layers as the network applies them; unknown ones come last, by name.
+pub fn kind_order(kind: &str) -> (usize, &str) {
+    const USUAL: [&str; 12] = [
+        "qkv_proj",
+        "query_key_value",
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "dense",
+        "gate_up_proj",
+        "gate_proj",
+        "up_proj",
+        "down_proj",
+        "lm_head",
+    ];
+    (USUAL.iter().position(|usual| *usual == kind).unwrap_or(USUAL.len()), kind)
 }
 
 /// What the table can be sorted by.
@@ -176,8 +196,11 @@ impl Rows {
                 .into_iter()
                 .filter_map(|i| {
                     let row = &self.all[i];
-                    let text = format!("{} {} {}", row.shown, row.task, row.family);
-                    pattern.score(Utf32Str::new(&text, &mut buffer), &mut matcher).map(|score| (score, i))
+                    // Each by itself: letters strewn over several fields are no match.
+                    let fields = [&row.shown, &row.task, &row.family];
+                    let mut score =
+                        |text: &str| pattern.score(Utf32Str::new(text, &mut buffer), &mut matcher);
+                    fields.iter().copied().filter_map(|text| score(text)).max().map(|score| (score, i))
                 })
                 .collect();
             // Stable: equals stay in table order.

@@ -52,11 +52,11 @@ impl Columns {
                 });
             }
         };
-        text(SortKey::Name, "Name", longest(|r| &r.shown).max(1), 10, 44, 0);
+        text(SortKey::Name, "Name", longest(|r| &r.shown).max(1), 20, 44, 0);
         // A task named as its expert says nothing new.
         let task = if any(|r| !r.task.is_empty() && r.task != r.shown) { longest(|r| &r.task) } else { 0 };
-        text(SortKey::Task, "Task", task, 8, 28, 4);
-        text(SortKey::Family, "Family", longest(|r| &r.family), 7, 18, 5);
+        text(SortKey::Task, "Task", task, 14, 28, 4);
+        text(SortKey::Family, "Family", longest(|r| &r.family), 10, 18, 5);
         let mut fixed = |key, title, cells, right, expendable, show: bool| {
             if show {
                 columns.push(Column { key, title, right, least: cells, wanted: cells, expendable });
