@@ -9,6 +9,8 @@ mod effect;
 mod effects;
 mod engine;
 pub mod fit;
+#[cfg(test)]
+pub mod fixtures;
 mod form;
 mod frames;
 pub mod heatmap;
@@ -23,6 +25,8 @@ mod stderr;
 mod terminal;
 #[cfg(test)]
 pub mod testing;
+#[cfg(test)]
+mod tests;
 mod theme;
 
 pub use app::App;

@@ -1,0 +1,226 @@
+//! Deterministic data for the tests of the screens.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::analysis::{Clustering, ExpertProfile, Metric, ModuleProfile, Similarity};
+use crate::jobs::{ClusterSpec, JobDetail, JobSpec, JobState, JobSummary};
+use crate::library::{AdapterConfig, Expert, Library, Manifest, ModuleShape, Provenance, Status};
+use crate::train::TrainSpec;
+
+/// 2026-11-24 09:00 UTC.
+pub const NOW: f64 = 1_795_510_800.0;
+
+const TASKS: [(&str, &str); 8] = [
+    ("past-tense", "inflection"),
+    ("plurals", "inflection"),
+    ("metric-length", "units"),
+    ("metric-weight", "units"),
+    ("passive-voice", "rewriting"),
+    ("formal-tone", "rewriting"),
+    ("sentiment", "labels"),
+    ("topic", "labels"),
+];
+
+fn modules(layers: usize) -> Vec<String> {
+    let kinds = ["q_proj", "k_proj", "v_proj", "o_proj"];
+    let path = |layer, kind| format!("model.layers.{layer}.self_attn.{kind}");
+    (0..layers).flat_map(|layer| kinds.map(|kind| path(layer, kind))).collect()
+}
+
+/// An expert of 30 layers; the `i`-th of its library.
+pub fn expert(i: usize, name: &str, task: &str, family: &str) -> Expert {
+    let shape =
+        |module: String| ModuleShape { module, rank: 4, in_features: 576, out_features: 576, scale: 2.0 };
+    Expert {
+        name: name.into(),
+        path: PathBuf::from("library").join(name),
+        status: Status::Ok,
+        reason: None,
+        warnings: Vec::new(),
+        config: AdapterConfig { r: 4, alpha: 8.0, dropout: 0.05, ..AdapterConfig::default() },
+        modules: modules(30).into_iter().map(shape).collect(),
+        dtype: "f16".into(),
+        parameters: 460_800,
+        bytes: 930_000,
+        modified: Some(UNIX_EPOCH + Duration::from_secs(NOW as u64 - 3600)),
+        provenance: Some(Provenance {
+            task: Some(task.into()),
+            family: Some(family.into()),
+            dataset: Some(format!("assets/tasks/{family}/{task}")),
+            examples: Some(640),
+            learning_rate: Some(1e-3),
+            batch: Some(16),
+            steps: Some(200),
+            epochs: Some(5.0),
+            seed: Some(42),
+            base: Some("SmolLM2-135M-Instruct".into()),
+            train_loss: Some(0.2 + 0.05 * i as f64),
+            validation_loss: Some(0.31 + 0.05 * i as f64),
+            base_validation_loss: Some(2.9),
+            seconds: Some(312.0),
+            tokens_per_second: Some(930.0),
+            created: Some(format!("2026-11-{:02}T10:00:00Z", 10 + i)),
+            tool_version: Some("0.1.0".into()),
+            ..Provenance::default()
+        }),
+    }
+}
+
+fn bad(name: &str, reason: &str) -> Expert {
+    Expert {
+        status: Status::Bad,
+        reason: Some(reason.into()),
+        modules: Vec::new(),
+        dtype: String::new(),
+        parameters: 0,
+        provenance: None,
+        ..expert(0, name, "", "")
+    }
+}
+
+/// Eight good experts, one that is applied in part and two bad ones, one with a hostile name.
+pub fn library() -> Arc<Library> {
+    let mut experts: Vec<Expert> =
+        TASKS.iter().enumerate().map(|(i, (task, family))| expert(i, task, task, family)).collect();
+    experts[3].status = Status::Partial;
+    experts[3].reason = Some("lora_embedding_A is not applied: only linear layers are".into());
+    experts.push(bad(
+        "broken",
+        "adapter_model.safetensors: the header ends before its length says; copy it again",
+    ));
+    experts.push(bad("evil\x1b[2Jname", "adapter_config.json: expected value at line 1 column 1"));
+    experts.sort_by(|a, b| a.name.cmp(&b.name));
+    with_experts(experts)
+}
+
+/// A library of these experts.
+pub fn with_experts(experts: Vec<Expert>) -> Arc<Library> {
+    Arc::new(Library {
+        root: PathBuf::from("library"),
+        manifest: Manifest::default(),
+        experts,
+        warnings: Vec::new(),
+    })
+}
+
+/// Norms that rise with the layers.
+pub fn profile(expert: &str) -> Arc<ExpertProfile> {
+    let modules = modules(30).into_iter().enumerate().map(|(i, module)| {
+        let norm = 0.1 + 0.02 * (i / 4) as f64 + 0.15 * (i % 4) as f64;
+        let sigma: Vec<f64> = [0.8, 0.5, 0.3, 0.1].iter().map(|s| s * norm).collect();
+        ModuleProfile { module, rank: 4, scale: 2.0, norm, sigma, effective_rank: 3.2, gap: 0.625 }
+    });
+    Arc::new(ExpertProfile { expert: expert.into(), modules: modules.collect(), warnings: Vec::new() })
+}
+
+/// The usable experts in blocks of two.
+pub fn similarity() -> Arc<Similarity> {
+    let experts: Vec<String> = library().usable().map(|e| e.name.clone()).collect();
+    let family = |name: &str| TASKS.iter().find(|(task, _)| *task == name).map(|(_, family)| *family);
+    let mut matrix = Vec::new();
+    for (i, a) in experts.iter().enumerate() {
+        for (j, b) in experts.iter().enumerate() {
+            let base = if family(a) == family(b) { 0.8 } else { 0.1 };
+            matrix.push(if i == j { 1.0 } else { base + 0.01 * (i + j) as f32 });
+        }
+    }
+    Arc::new(Similarity {
+        metric: Metric::Mbc,
+        sparsity: 0.5,
+        experts,
+        matrix,
+        warnings: Vec::new(),
+        skipped: Vec::new(),
+    })
+}
+
+/// One cluster a family.
+pub fn clustering() -> Arc<Clustering> {
+    let experts = similarity().experts.clone();
+    let families = ["rewriting", "units", "inflection", "labels"];
+    let label = |name: &String| {
+        let family = TASKS.iter().find(|(task, _)| task == name).map_or("", |(_, family)| family);
+        families.iter().position(|f| *f == family).unwrap_or(0)
+    };
+    let labels = experts.iter().map(label).collect();
+    Arc::new(Clustering {
+        k: 4,
+        seed: 42,
+        labels,
+        inertia: 1.5,
+        silhouette: Some(0.7),
+        silhouettes: vec![0.7; experts.len()],
+        experts,
+    })
+}
+
+fn job(id: &str, kind: &str, name: &str, state: JobState, step: usize) -> JobSummary {
+    JobSummary {
+        id: id.into(),
+        kind: kind.into(),
+        name: name.into(),
+        state,
+        step,
+        steps: 200,
+        started: (state != JobState::Queued).then(|| "2026-11-24T08:55:00Z".into()),
+        error: None,
+    }
+}
+
+/// One job in every state, newest first.
+pub fn jobs() -> Vec<JobSummary> {
+    let mut jobs = vec![
+        job("f", "train", "spam", JobState::Queued, 0),
+        job("e", "train", "past-tense", JobState::Running, 80),
+        job("d", "train", "topic", JobState::Cancelling, 31),
+        job("c", "cluster", "library, k = 4", JobState::Finished, 200),
+        job("b", "train", "plurals\x1b[31m", JobState::Failed, 12),
+        job("a", "train", "sentiment", JobState::Cancelled, 3),
+    ];
+    jobs[4].error = Some("assets/tasks/plurals/train.jsonl: line 3: the output is empty".into());
+    jobs
+}
+
+/// The running job.
+pub fn job_detail() -> Arc<JobDetail> {
+    let loss = |step: usize| 2.5 * (-(step as f64) / 30.0).exp() + 0.3 + 0.05 * ((step * 7 % 5) as f64 - 2.0);
+    Arc::new(JobDetail {
+        summary: jobs()[1].clone(),
+        spec: Some(JobSpec::Train(TrainSpec {
+            name: "past-tense".into(),
+            data: vec![PathBuf::from("assets/tasks/inflection/past-tense")],
+            ..TrainSpec::default()
+        })),
+        stage: Some("training".into()),
+        losses: (1..=80).map(|step| (step, loss(step))).collect(),
+        validation: vec![(1, 2.9), (40, 1.05), (80, 0.52)],
+        tokens_per_second: Some(931.4),
+        eta_seconds: Some(437.0),
+        log: (1..=30)
+            .map(|i| format!("step {i}: loss {:.3}{}", loss(i), if i == 29 { "\x1b[2J" } else { "" }))
+            .collect(),
+        result: None,
+    })
+}
+
+/// The clustering that is over.
+pub fn cluster_detail() -> Arc<JobDetail> {
+    Arc::new(JobDetail {
+        summary: jobs()[3].clone(),
+        spec: Some(JobSpec::Cluster(ClusterSpec {
+            library: PathBuf::from("library"),
+            k: 4,
+            sparsity: 0.5,
+            seed: 42,
+        })),
+        stage: None,
+        losses: Vec::new(),
+        validation: Vec::new(),
+        tokens_per_second: None,
+        eta_seconds: None,
+        log: vec!["similarity of 9 experts".into()],
+        result: Some(r#"{"k":4,"inertia":1.52,"silhouette":0.71,"labels":[0,1,2]}"#.into()),
+    })
+}

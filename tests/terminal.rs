@@ -1,0 +1,222 @@
+//! The binary in a pseudo-terminal: what a person sees, and how the terminal is left behind.
+#![cfg(unix)]
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use lora_tui::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
+use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// For a machine that does many other things.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `count` tiny experts of one module with `width` inputs; all but the first share its files.
+fn library(count: usize, width: usize) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let values = |n: usize| (0..n).map(|i| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5).collect();
+    let module = "model.layers.0.self_attn.q_proj".to_string();
+    let tensor =
+        NewLora { module, rank: 4, in_features: width, out_features: 8, a: values(4 * width), b: values(32) };
+    let config = NewAdapterConfig {
+        base: "some/base".into(),
+        r: 4,
+        alpha: 8.0,
+        dropout: 0.0,
+        targets: vec!["q_proj".into()],
+    };
+    let first = dir.path().join("expert-0");
+    write_adapter(&first, &[tensor], &config, candle_core::DType::F32, &Provenance::default()).unwrap();
+    for i in 1..count {
+        let other = dir.path().join(format!("expert-{i}"));
+        std::fs::create_dir(&other).unwrap();
+        for file in ["adapter_config.json", "adapter_model.safetensors"] {
+            std::fs::hard_link(first.join(file), other.join(file)).unwrap();
+        }
+    }
+    dir
+}
+
+/// The interface in a terminal that answers no questions.
+struct Session {
+    screen: Arc<Mutex<vt100::Parser>>,
+    keys: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    /// Configuration and state of the test's own.
+    _home: tempfile::TempDir,
+}
+
+impl Session {
+    fn open(library: &Path) -> Self {
+        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_lora-tui"));
+        command.arg(library);
+        command.env("HOME", home.path());
+        command.env("TERM", "xterm-256color");
+        for variable in ["NO_COLOR", "COLORTERM", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
+            command.env_remove(variable);
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(24, 80, 0)));
+        let (mut output, parser) = (pair.master.try_clone_reader().unwrap(), screen.clone());
+        std::thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(n @ 1..) = output.read(&mut bytes) {
+                parser.lock().unwrap().process(&bytes[..n]);
+            }
+        });
+        let keys = pair.master.take_writer().unwrap();
+        Self { screen, keys, child, master: pair.master, _home: home }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn text(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
+    }
+
+    /// Waits until the screen shows `text`.
+    fn see(&self, text: &str) {
+        self.until(text, || self.text().contains(text));
+    }
+
+    fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !done() {
+            assert!(begun.elapsed() < PATIENCE, "waited for {what:?} in vain:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for the end.
+    fn end(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "does not end:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The terminal is as it was: main screen, cursor shown, plain pastes, lines and echo.
+    fn assert_restored(&self) {
+        let is_plain = || {
+            let parser = self.screen.lock().unwrap();
+            let screen = parser.screen();
+            !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
+        };
+        self.until("the main screen", is_plain);
+        let modes = self.master.get_termios().expect("terminal modes");
+        let local = format!("{:?}", modes.local_flags);
+        assert!(local.contains("ICANON") && local.contains("ECHO"), "{local}");
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+    }
+}
+
+#[test]
+fn opens_walks_the_tabs_and_quits() {
+    let library = library(3, 16);
+    let mut session = Session::open(library.path());
+    session.see("expert-2");
+    session.see("‖ΔW‖ by layer");
+    assert!(session.screen.lock().unwrap().screen().alternate_screen());
+    session.press("5");
+    session.see("No jobs yet.");
+    for tab in ["2", "3", "4"] {
+        session.press(tab);
+        session.press("?");
+        session.see("Everywhere");
+        session.press("\x1b");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    session.press("\t\t");
+    session.see("expert-2");
+    session.press("q");
+    assert!(session.end().success());
+    session.assert_restored();
+}
+
+#[test]
+fn signals_end_it_with_the_terminal_restored() {
+    let library = library(1, 16);
+    for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
+        let mut session = Session::open(library.path());
+        session.see("expert-0");
+        session.signal(signal);
+        assert_eq!(session.end().exit_code(), 130, "{signal:?}");
+        session.assert_restored();
+    }
+}
+
+#[test]
+fn stopping_and_continuing_draws_everything_anew() {
+    let library = library(1, 16);
+    let mut session = Session::open(library.path());
+    session.see("expert-0");
+    // What a shell does after Ctrl-Z, seen from inside: stopped, the screen given back, continued.
+    session.signal(Signal::TSTP);
+    session.assert_restored();
+    session.signal(Signal::CONT);
+    let alternate = || session.screen.lock().unwrap().screen().alternate_screen();
+    session.until("the alternate screen", alternate);
+    session.see("expert-0");
+    session.press("q");
+    assert!(session.end().success());
+    session.assert_restored();
+}
+
+#[test]
+fn a_library_that_grows_is_shown_growing() {
+    let library = library(1, 16);
+    let mut session = Session::open(library.path());
+    session.see("1 expert");
+    let other = library.path().join("later");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("adapter_config.json"), "{oops").unwrap();
+    session.see("✗ later");
+    session.press("q");
+    assert!(session.end().success());
+}
+
+#[test]
+fn a_job_is_started_cancelled_and_found_again() {
+    // Comparing so many big experts takes longer than cancelling.
+    let library = library(200, 100_000);
+    let mut session = Session::open(library.path());
+    session.see("expert-0");
+    session.press("c");
+    session.see("Cluster the library");
+    session.press("\r");
+    session.see("running");
+    session.press("x");
+    session.see("let it run");
+    session.press("y");
+    session.see("cancelled");
+    session.press("q");
+    assert!(session.end().success());
+    let mut again = Session::open(library.path());
+    again.see("expert-0");
+    again.press("5");
+    again.see("cancelled");
+    again.press("q");
+    assert!(again.end().success());
+}
