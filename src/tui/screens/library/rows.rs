@@ -204,7 +204,7 @@ impl Rows {
                 })
                 .collect();
             // Stable: equals stay in table order.
-            scored.sort_by(|a, b| b.0.cmp(&a.0));
+            scored.sort_by_key(|&(score, _)| std::cmp::Reverse(score));
             order = scored.into_iter().map(|(_, i)| i).collect();
         }
         self.shown = order;
