@@ -1,5 +1,7 @@
 //! The rules of the thread, with models that are as slow, as broken or as absent as each test needs.
 
+mod tiny;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -400,4 +402,42 @@ fn asking_before_any_library_fails_with_a_line() {
     let mut bench = Bench::start(Slow::default());
     bench.engine.handle(Effect::LoadEngine);
     assert!(matches!(bench.next(), EngineMessage::State(EngineState::Failed { .. })));
+}
+
+#[test]
+fn a_real_model_routes_and_generates_and_says_what_is_too_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let (base, library) = tiny::model_and_library(dir.path());
+    let options = TuiOptions { base: Some(base), ..TuiOptions::default() };
+    let mut bench = Bench::start(ModelBackend::new(&options));
+    bench.engine.set_library(Arc::new(library));
+    bench.engine.handle(Effect::LoadEngine);
+    bench.until(|m| match m {
+        EngineMessage::State(EngineState::Failed { error }) => panic!("{error}"),
+        other => matches!(other, EngineMessage::State(EngineState::Ready { .. })),
+    });
+    // As typed: every prompt is one more letter than the last.
+    for end in 1..=5 {
+        bench.route(end as u64, &"plural"[..end]);
+    }
+    let answers = bench.until(|m| matches!(m, EngineMessage::Trace { ticket: 5, .. }));
+    let Some(EngineMessage::Trace { trace, milliseconds, .. }) = answers.last() else { panic!() };
+    let typed: String =
+        trace.tokens.iter().filter(|t| t.part == Part::Prompt).map(|t| t.text.as_str()).collect();
+    assert_eq!(typed, "plura");
+    assert_eq!((trace.experts.len(), trace.modules.len()), (3, 2));
+    assert!(*milliseconds > 0.0);
+    let sum: f32 = trace.weights(2, 1).iter().map(|&(_, w)| w).sum();
+    assert!((sum - 1.0).abs() < 1e-5);
+
+    bench.generate(6, "fox", 4);
+    let answers = bench.until(|m| matches!(m, EngineMessage::Trace { ticket: 6, generating: false, .. }));
+    let Some(EngineMessage::Trace { trace, .. }) = answers.last() else { panic!() };
+    assert_eq!(trace.tokens.iter().filter(|t| t.part == Part::Generated).count(), 4);
+
+    bench.route(7, &"long ".repeat(200));
+    let EngineMessage::Failed { ticket: 7, error } = bench.next() else { panic!("too long, yet no failure") };
+    assert!(error.contains("context"), "{error}");
+    bench.route(8, "short");
+    assert!(matches!(bench.next(), EngineMessage::Trace { ticket: 8, .. }));
 }

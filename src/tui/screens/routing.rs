@@ -97,6 +97,8 @@ pub struct RoutingScreen {
     examples: Vec<String>,
     /// The example that fills the prompt box.
     example: Option<usize>,
+    /// The tab was looked at, so the model is to be loaded as soon as there is a library.
+    wanted: bool,
 }
 
 impl Default for RoutingScreen {
@@ -127,6 +129,7 @@ impl RoutingScreen {
             expert: None,
             examples: examples::defaults(),
             example: None,
+            wanted: false,
         }
     }
 
@@ -526,6 +529,9 @@ impl RoutingScreen {
         if matches!(&self.router.kind, RouterKind::Single(name) if !known(name)) {
             self.router.kind = RouterKind::Arrow;
         }
+        if self.wanted && shared.engine == EngineState::Unloaded {
+            return vec![Effect::LoadEngine];
+        }
         if before != self.router && self.shown.is_some() { self.route(shared) } else { Vec::new() }
     }
 }
@@ -545,6 +551,7 @@ impl Screen for RoutingScreen {
     }
 
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
+        self.wanted = true;
         match shared.engine {
             EngineState::Unloaded if shared.library.is_some() => vec![Effect::LoadEngine],
             _ => Vec::new(),

@@ -301,6 +301,18 @@ fn a_prompt_written_before_the_engine_is_ready_is_routed_then() {
 }
 
 #[test]
+fn a_tab_shown_before_the_library_was_read_loads_the_model_then() {
+    let mut shared = Shared::default();
+    let mut screen = RoutingScreen::new();
+    assert_eq!(screen.on_show(&shared), []);
+    let library = Arc::new(library(&["sum".to_string()]));
+    shared.library = Some(library.clone());
+    assert_eq!(screen.on_message(&Message::Library(Ok(library.clone())), &shared), [Effect::LoadEngine]);
+    let mut unseen = RoutingScreen::new();
+    assert_eq!(unseen.on_message(&Message::Library(Ok(library)), &shared), []);
+}
+
+#[test]
 fn a_missing_model_can_be_fetched_even_after_typing() {
     let missing = EngineState::Missing { what: "a model".into(), error: None };
     let shared = shared(missing.clone());
