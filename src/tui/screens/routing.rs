@@ -89,7 +89,7 @@ pub struct RoutingScreen {
     answer: Option<Answer>,
     /// Why the newest request has no answer.
     error: Option<String>,
-    /// Token under the cursor; `None` follows the last one.
+    /// Token under the cursor; `None` follows the last one that counts.
     token: Option<usize>,
     column: usize,
     /// Expert chosen with `[` and `]`; `None` follows the leader of the cell under the cursor.
@@ -144,8 +144,11 @@ impl RoutingScreen {
     }
 
     fn token_cursor(&self) -> usize {
-        let last = self.shown.as_ref().map_or(0, |s| s.trace.tokens.len().saturating_sub(1));
-        self.token.unwrap_or(last).min(last)
+        let Some(Shown { trace, .. }) = &self.shown else { return 0 };
+        let last = trace.tokens.len().saturating_sub(1);
+        // What the template puts behind the prompt is of less interest than the prompt's end.
+        let followed = || (0..=last).rev().find(|&token| trace.counts(token)).unwrap_or(last);
+        self.token.map_or_else(followed, |token| token.min(last))
     }
 
     fn column_cursor(&self) -> usize {
@@ -326,8 +329,7 @@ impl RoutingScreen {
     fn move_token(&mut self, to: impl FnOnce(usize, usize) -> usize) {
         let Some(shown) = &self.shown else { return };
         let last = shown.trace.tokens.len().saturating_sub(1);
-        let next = to(self.token_cursor(), last).min(last);
-        self.token = if next == last { None } else { Some(next) };
+        self.token = Some(to(self.token_cursor(), last).min(last));
         self.expert = None;
     }
 

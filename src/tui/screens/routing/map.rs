@@ -26,7 +26,7 @@ impl Axis {
     /// Fits `columns` and names of `longest` cells into `room` cells, columns as wide as possible (1–4 cells).
     pub fn fit(room: u16, columns: usize, longest: usize, cursor: usize) -> Self {
         let room_cells = usize::from(room);
-        let longest = longest.clamp(5, 15);
+        let longest = longest.clamp(5, 20);
         let cell = (1..=4usize).rev().find(|cell| 2 + longest + columns * cell <= room_cells).unwrap_or(1);
         // Long names give way to the columns, as far as they stay readable.
         let label = (2 + longest).min(room_cells.saturating_sub(columns * cell).max(10)).min(room_cells);

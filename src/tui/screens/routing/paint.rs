@@ -41,13 +41,12 @@ pub fn heading(buf: &mut Buffer, area: Rect, y: u16, title: &str, note: &str, th
     }
 }
 
-/// A bar of `part` in 0..=1 over `cells`, in eighths of a cell.
+/// A bar of `part` in 0..=1 over `cells`, in halves of a cell; thin, so that rows of bars stay apart.
 pub fn bar(part: f64, cells: usize) -> String {
-    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     let part = if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.0 };
-    let eighths = (part * cells as f64 * 8.0).round() as usize;
-    let mut bar = "█".repeat(eighths / 8);
-    bar.push_str(EIGHTHS[eighths % 8]);
+    let halves = (part * cells as f64 * 2.0).round() as usize;
+    let mut bar = "━".repeat(halves / 2);
+    bar.push_str(if halves % 2 == 1 { "╸" } else { "" });
     bar
 }
 
@@ -86,11 +85,11 @@ mod tests {
 
     #[test]
     fn bars_have_the_length_of_their_part() {
-        assert_eq!(bar(0.5, 4), "██");
-        assert_eq!(bar(1.0, 3), "███");
-        assert_eq!(bar(0.06, 2), "▏");
+        assert_eq!(bar(0.5, 4), "━━");
+        assert_eq!(bar(1.0, 3), "━━━");
+        assert_eq!(bar(0.3, 2), "╸");
         assert_eq!(bar(f64::NAN, 3), "");
-        assert_eq!(bar(9.0, 2), "██");
+        assert_eq!(bar(9.0, 2), "━━");
         assert_eq!([column(0.0), column(0.001), column(0.5), column(1.0)], [" ", "▁", "▄", "█"]);
     }
 

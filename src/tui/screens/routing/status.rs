@@ -4,7 +4,7 @@ use ratatui::text::{Line, Span};
 
 use super::digest::kinds;
 use super::{Focus, RoutingScreen, needs_retry};
-use crate::routing::RouterKind;
+use crate::routing::{Part, RouterKind};
 use crate::tui::fit::{spinner, truncate, width};
 use crate::tui::{Binding, EngineState, Shared, Theme};
 
@@ -114,7 +114,12 @@ pub fn line<'a>(screen: &RoutingScreen, shared: &Shared, theme: &Theme, room: u1
     }
     let right = match (&shared.engine, &screen.shown) {
         (EngineState::Ready { label, .. }, Some(shown)) if !updating => {
-            format!("{} · {:.0} ms", truncate(label, 60), shown.milliseconds)
+            let written = shown.trace.tokens.iter().filter(|t| t.part == Part::Generated).count();
+            let speed = match written {
+                0 => format!("{:.0} ms", shown.milliseconds),
+                n => format!("{:.0} ms a token", shown.milliseconds / n as f64),
+            };
+            format!("{} · {speed}", truncate(label, 60))
         }
         (EngineState::Ready { label, .. }, _) => truncate(label, 60),
         _ => String::new(),

@@ -278,7 +278,9 @@ fn draw_routing(
     let waited = screen.pending.is_none_or(|p| shared.tick.wrapping_sub(p.since) >= PATIENCE);
     let faded = screen.is_stale() && waited;
     let columns = shown.digest.columns.len();
-    let longest = shown.trace.tokens.iter().map(|t| width(&token_text(&t.text))).max().unwrap_or(0);
+    let tokens = shown.trace.tokens.iter().map(|t| width(&token_text(&t.text)));
+    let names = shown.trace.experts.iter().map(|name| width(name) + 2);
+    let longest = tokens.chain(names).max().unwrap_or(0);
     let shares = if area.width >= MIN_SHARES + 42 { MIN_SHARES } else { 0 };
     let axis = Axis::fit(area.width.saturating_sub(shares + u16::from(shares > 0)), columns, longest, column);
     // What the layers leave goes to the shares.
