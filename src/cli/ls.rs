@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::output::{Output, Skipped};
 use super::table::{Align, Table};
 use crate::Result;
-use crate::library::{Expert, Library, Status};
+use crate::library::{BaseLocation, Expert, Library, Status, locate_base};
 use crate::text::printable;
 
 /// List the experts of a library
@@ -52,6 +52,33 @@ impl<'a> From<&'a Expert> for ExpertRow<'a> {
     }
 }
 
+impl ExpertRow<'_> {
+    /// `ok`, `partial` or `bad`.
+    pub fn status_text(&self) -> String {
+        match self.status {
+            Status::Ok => "ok".into(),
+            Status::Partial => "partial".into(),
+            Status::Bad => "bad".into(),
+        }
+    }
+
+    /// `4`, `2-8`, or nothing.
+    pub fn rank_text(&self) -> String {
+        match self.rank {
+            Some([low, high]) if low == high => low.to_string(),
+            Some([low, high]) => format!("{low}-{high}"),
+            None => String::new(),
+        }
+    }
+}
+
+/// The base model's name for people, on this machine or not; nothing when none fits.
+fn base_label(library: &Library) -> Option<String> {
+    match locate_base(library, None).ok()? {
+        BaseLocation::Found { label, .. } | BaseLocation::Missing { label, .. } => Some(label),
+    }
+}
+
 #[derive(Serialize)]
 struct Document<'a> {
     library: String,
@@ -72,7 +99,7 @@ pub(super) fn list(path: &Path, output: &Output) -> Result<()> {
     if output.is_json() {
         return output.document(&Document {
             library: path.to_string_lossy().into_owned(),
-            base: None,
+            base: base_label(&library),
             experts: library.experts.iter().map(ExpertRow::from).collect(),
             skipped: Skipped::of(&library),
             warnings: &library.warnings,
@@ -107,20 +134,10 @@ fn table(experts: &[Expert]) -> String {
     ]);
     for expert in experts {
         let row = ExpertRow::from(expert);
-        let status = match row.status {
-            Status::Ok => "ok",
-            Status::Partial => "partial",
-            Status::Bad => "bad",
-        };
-        let rank = match row.rank {
-            Some([low, high]) if low == high => low.to_string(),
-            Some([low, high]) => format!("{low}-{high}"),
-            None => String::new(),
-        };
         let mut cells = vec![
             expert.name.clone(),
-            status.into(),
-            rank,
+            row.status_text(),
+            row.rank_text(),
             row.alpha.map(|alpha| alpha.to_string()).unwrap_or_default(),
             row.dtype.unwrap_or_default().into(),
             if row.parameters > 0 { count(row.parameters) } else { String::new() },

@@ -54,3 +54,38 @@ fn first_plain(arguments: &[OsString]) -> Option<(&OsStr, bool)> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(arguments: &[&str]) -> Result<()> {
+        let all: Vec<OsString> = ["lora-tui"].iter().chain(arguments).map(OsString::from).collect();
+        check(&all)
+    }
+
+    #[test]
+    fn near_misses_of_commands_are_answered() {
+        for (typed, meant) in [("simlarity", "similarity"), ("tran", "train"), ("job", "jobs"), ("lst", "ls")]
+        {
+            let error = checked(&[typed]).unwrap_err();
+            assert!(
+                matches!(&error, Error::Usage(text) if text.contains(&format!("lora-tui {meant}"))),
+                "{error}"
+            );
+        }
+        assert!(checked(&["frobnicate", "x"]).is_err());
+        assert!(checked(&["--device", "cpu", "simlarity"]).is_err());
+    }
+
+    #[test]
+    fn commands_paths_and_options_pass() {
+        for arguments in
+            [&[][..], &["ls", "x"], &["./simlarity"], &["/"], &["--base", "simlarity"], &["--json"]]
+        {
+            assert!(checked(arguments).is_ok(), "{arguments:?}");
+        }
+        // No command is near: opening it gives the clearer answer.
+        assert!(checked(&["my-own-adapters"]).is_ok());
+    }
+}

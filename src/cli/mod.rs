@@ -4,7 +4,9 @@
 
 mod cluster;
 mod completions;
+mod doctor;
 mod eval;
+mod fetch;
 mod generate;
 mod jobs;
 mod ls;
@@ -13,6 +15,7 @@ mod options;
 mod output;
 mod prototypes;
 mod route;
+mod show;
 mod similarity;
 mod table;
 mod train;
@@ -25,6 +28,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+pub use fetch::fetch_with_progress;
 pub use options::{BaseArgs, RouterArgs, RunArgs};
 pub use output::{Output, Progress, Skipped, save_tensors};
 pub use table::{Align, Table};
@@ -61,6 +65,7 @@ struct Cli {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Ls(ls::LsArgs),
+    Show(show::ShowArgs),
     Similarity(similarity::SimilarityArgs),
     Cluster(cluster::ClusterArgs),
     Prototypes(prototypes::PrototypesArgs),
@@ -69,6 +74,8 @@ enum Command {
     Train(train::TrainArgs),
     Eval(eval::EvalArgs),
     Jobs(jobs::JobsArgs),
+    Fetch(fetch::FetchArgs),
+    Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
     #[command(hide = true)]
     Worker(worker::WorkerArgs),
@@ -98,6 +105,7 @@ fn dispatch(cli: Cli) -> Result<()> {
     match cli.command {
         None => open(cli.library, cli.base, &output),
         Some(Command::Ls(args)) => ls::run(&args, &output),
+        Some(Command::Show(args)) => show::run(&args, &output),
         Some(Command::Similarity(args)) => similarity::run(&args, &output),
         Some(Command::Cluster(args)) => cluster::run(&args, &output),
         Some(Command::Prototypes(args)) => prototypes::run(&args, &output),
@@ -106,6 +114,8 @@ fn dispatch(cli: Cli) -> Result<()> {
         Some(Command::Train(args)) => train::run(&args, &output),
         Some(Command::Eval(args)) => eval::run(&args, &output),
         Some(Command::Jobs(args)) => jobs::run(&args, &output),
+        Some(Command::Fetch(args)) => fetch::run(&args, &output),
+        Some(Command::Doctor(args)) => doctor::run(&args, &output),
         Some(Command::Completions(args)) => completions::run(&args, &output),
         Some(Command::Worker(args)) => worker::run(&args, &output),
     }

@@ -123,3 +123,39 @@ pub(super) fn parse_non_negative(text: &str) -> std::result::Result<f64, String>
         _ => Err("expected a number of at least 0".into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routers_are_read_by_name() {
+        assert_eq!(parse_router("uniform-factors"), Ok(RouterKind::UniformFactors));
+        assert_eq!(parse_router("single:a/b:c"), Ok(RouterKind::Single("a/b:c".into())));
+        assert!(parse_router("single:").is_err() && parse_router("arow").is_err());
+    }
+
+    #[test]
+    fn the_library_has_the_defaults_and_the_command_line_the_last_word() {
+        let mut manifest = Manifest::default();
+        manifest.router.top_k = 5;
+        let args = |top_k, temperature| RouterArgs {
+            router: RouterKind::Arrow,
+            top_k,
+            temperature,
+            mix: Mix::Outputs,
+            mute: Vec::new(),
+        };
+        assert_eq!(args(None, None).config(&manifest).unwrap().top_k, 5);
+        assert_eq!(args(Some(0), None).config(&manifest).unwrap().top_k, 0);
+        for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(matches!(args(None, Some(temperature)).config(&manifest), Err(Error::Usage(_))));
+        }
+    }
+
+    #[test]
+    fn devices_are_checked_early() {
+        assert!(["auto", "cpu", "cuda", "cuda:1", "metal"].iter().all(|device| parse_device(device).is_ok()));
+        assert!(["gpu", "cuda:", "cuda:x", ""].iter().all(|device| parse_device(device).is_err()));
+    }
+}

@@ -57,3 +57,17 @@ impl Table {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_whatever_is_in_them() {
+        let mut table = Table::new(&[("NAME", Align::Left), ("N", Align::Right)]);
+        table.row(["日本", "7"]);
+        table.row(["a\u{1b}b", "123"]);
+        table.row(["short"]);
+        assert_eq!(table.render(), "NAME        N\n日本        7\na\\u{1b}b  123\nshort\n");
+    }
+}

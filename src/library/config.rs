@@ -14,6 +14,8 @@ use super::header::short;
 
 /// No real configuration comes near this.
 const MAX_CONFIG: u64 = 8 << 20;
+/// Nor does a real list or map in it: keeps memory in proportion to the file.
+const MAX_ENTRIES: usize = 50_000;
 
 /// What the configuration says beyond [`AdapterConfig`].
 #[derive(Debug, Default)]
@@ -179,6 +181,10 @@ impl<'de> Visitor<'de> for RawVisitor {
         f.write_str("a JSON object")
     }
 
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<RawConfig, E> {
+        Err(E::custom("a string where a JSON object is expected"))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawConfig, A::Error> {
         let mut raw = RawConfig::default();
         while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
@@ -232,8 +238,17 @@ fn value<'de, T: Deserialize<'de>, A: MapAccess<'de>>(map: &mut A, key: &str) ->
     map.next_value().map_err(|e| de::Error::custom(format!("`{key}`: {e}")))
 }
 
-/// Implements `Deserialize` through `deserialize_any` for a visitor of the same value.
+/// Implements `Deserialize` through `deserialize_any` for a visitor of the same value. Types without
+/// strings refuse them without repeating them: they may be very long.
 macro_rules! any {
+    ($type:ident, $expecting:literal, no strings, { $($method:item)* }) => {
+        any!($type, $expecting, {
+            fn visit_str<E: de::Error>(self, _: &str) -> Result<$type, E> {
+                Err(E::custom(concat!("a string where ", $expecting, " is expected")))
+            }
+            $($method)*
+        });
+    };
     ($type:ident, $expecting:literal, { $($method:item)* }) => {
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -264,7 +279,7 @@ any!(Text, "a string or null", {
 
 #[derive(Default)]
 struct Flag(bool);
-any!(Flag, "true, false or null", {
+any!(Flag, "true, false or null", no strings, {
     fn visit_bool<E: de::Error>(self, v: bool) -> Result<Flag, E> {
         Ok(Flag(v))
     }
@@ -272,7 +287,7 @@ any!(Flag, "true, false or null", {
 
 #[derive(Default)]
 struct Number(Option<f64>);
-any!(Number, "a number or null", {
+any!(Number, "a number or null", no strings, {
     fn visit_u64<E: de::Error>(self, v: u64) -> Result<Number, E> {
         Ok(Number(Some(v as f64)))
     }
@@ -293,6 +308,9 @@ any!(Strings, "a string, a list of strings or null", {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Strings, A::Error> {
         let mut strings = Vec::new();
         while let Some(string) = seq.next_element::<String>()? {
+            if strings.len() == MAX_ENTRIES {
+                return Err(de::Error::custom("too many entries"));
+            }
             strings.push(string);
         }
         Ok(Strings(strings))
@@ -301,13 +319,16 @@ any!(Strings, "a string, a list of strings or null", {
 
 #[derive(Default)]
 struct Pattern(Vec<(String, f64)>);
-any!(Pattern, "a map from module names to numbers or null", {
+any!(Pattern, "a map from module names to numbers or null", no strings, {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pattern, A::Error> {
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
-            let number = match value::<Number, _>(&mut map, &key)?.0 {
+            if entries.len() == MAX_ENTRIES {
+                return Err(de::Error::custom("too many entries"));
+            }
+            let number = match value::<Number, _>(&mut map, &short(&key))?.0 {
                 Some(number) => number,
-                None => return Err(de::Error::custom(format!("`{key}`: expected a number"))),
+                None => return Err(de::Error::custom(format!("`{}`: expected a number", short(&key)))),
             };
             entries.push((key, number));
         }

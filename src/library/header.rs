@@ -220,13 +220,35 @@ pub(super) fn short(text: &str) -> String {
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-#[derive(Deserialize)]
-struct Entry<'a> {
-    #[serde(borrow)]
-    dtype: Cow<'a, str>,
-    shape: Shape,
-    data_offsets: (u64, u64),
+/// Implements `Deserialize` for a type through a visitor with these methods. Strings are refused without
+/// repeating them in the error: they may be as long as the file.
+macro_rules! no_strings {
+    ($type:ident $(<$life:lifetime>)?, $expecting:literal, { $($method:item)* }) => {
+        impl<'de> Deserialize<'de> for $type $(<$life>)? {
+            fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct NoStrings;
+                impl<'de> Visitor<'de> for NoStrings {
+                    type Value = $type $(<$life>)?;
+                    fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                        f.write_str($expecting)
+                    }
+                    fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
+                        Err(E::custom(concat!("a string where ", $expecting, " is expected")))
+                    }
+                    $($method)*
+                }
+                deserializer.deserialize_any(NoStrings)
+            }
+        }
+    };
 }
+
+struct Whole(u64);
+no_strings!(Whole, "a whole number", {
+    fn visit_u64<E: de::Error>(self, v: u64) -> Result<Whole, E> {
+        Ok(Whole(v))
+    }
+});
 
 struct Shape {
     dims: u8,
@@ -234,40 +256,71 @@ struct Shape {
     columns: u64,
     elements: u64,
 }
-
-impl<'de> Deserialize<'de> for Shape {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ShapeVisitor;
-        impl<'de> Visitor<'de> for ShapeVisitor {
-            type Value = Shape;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-                f.write_str("a list of dimensions")
+no_strings!(Shape, "a list of dimensions", {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
+        let mut shape = Shape { dims: 0, rows: 1, columns: 1, elements: 1 };
+        while let Some(Whole(dim)) = seq.next_element()? {
+            match shape.dims {
+                0 => shape.rows = dim,
+                1 => shape.columns = dim,
+                _ => {}
             }
+            shape.dims += 1;
+            if usize::from(shape.dims) > MAX_DIMS {
+                return Err(de::Error::custom("a tensor has too many dimensions"));
+            }
+            let elements = shape.elements.checked_mul(dim);
+            shape.elements = elements.ok_or_else(|| de::Error::custom("a tensor's shape overflows"))?;
+        }
+        Ok(shape)
+    }
+});
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
-                let mut shape = Shape { dims: 0, rows: 1, columns: 1, elements: 1 };
-                while let Some(dim) = seq.next_element::<u64>()? {
-                    match shape.dims {
-                        0 => shape.rows = dim,
-                        1 => shape.columns = dim,
-                        _ => {}
-                    }
-                    shape.dims += 1;
-                    if usize::from(shape.dims) > MAX_DIMS {
-                        return Err(de::Error::custom("a tensor has too many dimensions"));
-                    }
-                    shape.elements = shape
-                        .elements
-                        .checked_mul(dim)
-                        .ok_or_else(|| de::Error::custom("a tensor's shape overflows"))?;
+struct Offsets(u64, u64);
+no_strings!(Offsets, "a pair of offsets", {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Offsets, A::Error> {
+        match (seq.next_element()?, seq.next_element()?, seq.next_element::<IgnoredAny>()?) {
+            (Some(Whole(start)), Some(Whole(end)), None) => Ok(Offsets(start, end)),
+            _ => Err(de::Error::custom("data_offsets is not a pair")),
+        }
+    }
+});
+
+struct Entry {
+    dtype: Dtype,
+    shape: Shape,
+    offsets: Offsets,
+}
+no_strings!(Entry, "a tensor's description", {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
+        let (mut dtype, mut shape, mut offsets) = (None, None, None);
+        while let Some(Key(key)) = map.next_key::<Key<'de>>()? {
+            let again = match &*key {
+                "dtype" => {
+                    let Key(name) = map.next_value::<Key<'de>>()?;
+                    let known = Dtype::parse(&name)
+                        .ok_or_else(|| de::Error::custom(format!("unknown type `{}`", short(&name))))?;
+                    dtype.replace(known).is_some()
                 }
-                Ok(shape)
+                "shape" => shape.replace(map.next_value::<Shape>()?).is_some(),
+                "data_offsets" => offsets.replace(map.next_value::<Offsets>()?).is_some(),
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    false
+                }
+            };
+            if again {
+                return Err(de::Error::custom(format!("a tensor has `{}` twice", short(&key))));
             }
         }
-        deserializer.deserialize_seq(ShapeVisitor)
+        let missing = |what| de::Error::custom(format!("a tensor lacks `{what}`"));
+        Ok(Entry {
+            dtype: dtype.ok_or_else(|| missing("dtype"))?,
+            shape: shape.ok_or_else(|| missing("shape"))?,
+            offsets: offsets.ok_or_else(|| missing("data_offsets"))?,
+        })
     }
-}
+});
 
 struct Entries {
     capacity: usize,
@@ -288,6 +341,10 @@ impl<'de> Visitor<'de> for Entries {
         f.write_str("a map of tensors")
     }
 
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
+        Err(E::custom("a string where a map of tensors is expected"))
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut tensors = Vec::with_capacity(self.capacity);
         let mut metadata = false;
@@ -299,16 +356,9 @@ impl<'de> Visitor<'de> for Entries {
                 map.next_value::<IgnoredAny>()?;
                 continue;
             }
-            let entry: Entry<'de> = map.next_value()?;
-            let dtype = Dtype::parse(&entry.dtype).ok_or_else(|| {
-                de::Error::custom(format!(
-                    "tensor `{}` has unknown type `{}`",
-                    short(&name),
-                    short(&entry.dtype)
-                ))
-            })?;
-            let Shape { dims, rows, columns, elements } = entry.shape;
-            let (start, end) = entry.data_offsets;
+            let entry: Entry = map.next_value()?;
+            let Entry { dtype, shape, offsets: Offsets(start, end) } = entry;
+            let Shape { dims, rows, columns, elements } = shape;
             tensors.push(TensorInfo { name, dtype, dims, rows, columns, elements, start, end });
         }
         Ok(tensors)

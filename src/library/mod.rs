@@ -29,3 +29,6 @@ pub use pairs::natural;
 pub use template::Stretch;
 pub use tensors::{NamedTensor, write_safetensors};
 pub use write::{NewAdapterConfig, NewLora, check_new_name, write_adapter};
+
+#[cfg(test)]
+mod tests;

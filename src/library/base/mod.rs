@@ -4,6 +4,8 @@ mod fetch;
 mod hub;
 mod package;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 

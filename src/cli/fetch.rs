@@ -1,0 +1,86 @@
+//! `fetch`: gets the library's base model.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::output::Output;
+use crate::library::{BaseLocation, FetchProgress, Library, fetch_base, locate_base, sha256_file};
+use crate::text::printable;
+use crate::{Cancel, Result};
+
+/// Get the library's base model
+#[derive(Clone, Debug, clap::Args)]
+pub struct FetchArgs {
+    /// Folder of adapters
+    pub library: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Document {
+    base: String,
+    path: PathBuf,
+    sha256: Option<String>,
+    /// Whether it had to be fetched.
+    fetched: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &FetchArgs, output: &Output) -> Result<()> {
+    let library = Library::open(&args.library)?;
+    let (base, path, fetched) = match locate_base(&library, None)? {
+        BaseLocation::Found { path, label } => (label, path, false),
+        BaseLocation::Missing { spec, label } => {
+            let path = fetch_with_progress(&spec, &library, output, output.cancel())?;
+            (label, path, true)
+        }
+    };
+    if output.is_json() {
+        let sha256 = if path.is_file() { Some(sha256_file(&path)?) } else { None };
+        return output.document(&Document { base, path, sha256, fetched });
+    }
+    let what = if fetched { "fetched" } else { "already here" };
+    output.note(&format!("{base}: {what}"));
+    output.line(&printable(&path.to_string_lossy()))
+}
+
+/// Fetches with a progress bar on stderr. For every command that needs the base model.
+///
+/// # Errors
+/// As [`fetch_base`].
+pub fn fetch_with_progress(
+    spec: &crate::library::BaseSpec,
+    library: &Library,
+    output: &Output,
+    cancel: &Cancel,
+) -> Result<PathBuf> {
+    let mut line = output.progress();
+    let mut source = String::new();
+    let path = fetch_base(
+        spec,
+        library,
+        &mut |progress| {
+            if progress.source != source {
+                source.clone_from(&progress.source);
+                line.stage(&format!("{}: trying {source}", spec.label()));
+            }
+            line.update(&bar(&progress));
+        },
+        cancel,
+    )?;
+    Ok(path)
+}
+
+/// `hub owner/name  [######----]  48.2 of 98.7 MB`.
+fn bar(progress: &FetchProgress) -> String {
+    const WIDTH: usize = 24;
+    let mb = |bytes: u64| bytes as f64 / 1e6;
+    match progress.total {
+        Some(total) if total > 0 => {
+            let filled = (progress.done.min(total) as f64 / total as f64 * WIDTH as f64) as usize;
+            let bar = format!("{}{}", "#".repeat(filled), "-".repeat(WIDTH - filled.min(WIDTH)));
+            format!("{}  [{bar}]  {:.1} of {:.1} MB", progress.source, mb(progress.done), mb(total))
+        }
+        _ => format!("{}  {:.1} MB", progress.source, mb(progress.done)),
+    }
+}

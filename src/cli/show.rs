@@ -1,0 +1,126 @@
+//! `show`: one expert, module by module.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::ls::{ExpertRow, count};
+use super::output::{Output, Skipped};
+use super::table::{Align, Table};
+use crate::analysis::{ExpertProfile, ModuleProfile, profile};
+use crate::library::{Expert, Library, Provenance};
+use crate::text::printable;
+use crate::{Error, Result};
+
+/// Show one expert: configuration, norms, spectra, health
+#[derive(Clone, Debug, clap::Args)]
+pub struct ShowArgs {
+    /// Folder of adapters
+    pub library: PathBuf,
+    /// Name of the expert, as `ls` gives it
+    pub expert: String,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    row: ExpertRow<'a>,
+    modules: &'a [ModuleProfile],
+    warnings: Vec<String>,
+    provenance: Option<&'a Provenance>,
+    skipped: Vec<Skipped>,
+}
+
+/// Runs the command.
+pub fn run(args: &ShowArgs, output: &Output) -> Result<()> {
+    let library = Library::open(&args.library)?;
+    let expert = library.expert(&args.expert)?;
+    if !expert.is_usable() {
+        let reason = expert.reason.as_deref().unwrap_or("it cannot be used");
+        return Err(Error::file(&expert.path, reason));
+    }
+    let profile = profile(expert)?;
+    let warnings: Vec<String> = expert.warnings.iter().chain(&profile.warnings).cloned().collect();
+    if output.is_json() {
+        return output.document(&Document {
+            row: ExpertRow::from(expert),
+            modules: &profile.modules,
+            warnings,
+            provenance: expert.provenance.as_ref(),
+            skipped: Skipped::of(&library),
+        });
+    }
+    output.text(&facts(expert, &profile))?;
+    output.line("")?;
+    output.text(&modules(&profile))?;
+    for warning in &warnings {
+        output.line(&format!("warning: {}", printable(warning)))?;
+    }
+    Ok(())
+}
+
+/// What is known of the expert as a whole, one fact a line.
+fn facts(expert: &Expert, profile: &ExpertProfile) -> String {
+    let config = &expert.config;
+    let row = ExpertRow::from(expert);
+    let mut lines: Vec<(&str, String)> = vec![("name", expert.name.clone()), ("status", row.status_text())];
+    if let Some(reason) = &expert.reason {
+        lines.push(("because", reason.clone()));
+    }
+    lines.push(("base", config.base.clone().unwrap_or_else(|| "not said".into())));
+    let scaling = if config.use_rslora { " (rsLoRA)" } else { "" };
+    lines.push(("rank, alpha", format!("{}, {}{scaling}", row.rank_text(), config.alpha)));
+    lines.push(("targets", config.targets.join(", ")));
+    lines.push((
+        "parameters",
+        format!("{} as {} in {} modules", count(expert.parameters), expert.dtype, expert.modules.len()),
+    ));
+    let norm = profile.modules.iter().map(|m| m.norm * m.norm).sum::<f64>().sqrt();
+    lines.push(("norm of all ΔW", format!("{norm:.4}")));
+    if let Some(provenance) = &expert.provenance
+        && let Ok(serde_json::Value::Object(entries)) = serde_json::to_value(provenance)
+    {
+        let known = entries.iter().filter(|(_, value)| !value.is_null());
+        let text: Vec<(String, String)> = known
+            .map(|(key, value)| match value {
+                serde_json::Value::String(text) => (key.replace('_', " "), text.clone()),
+                other => (key.replace('_', " "), other.to_string()),
+            })
+            .collect();
+        return render(lines.into_iter().map(|(k, v)| (k.to_string(), v)).chain(text));
+    }
+    render(lines.into_iter().map(|(k, v)| (k.to_string(), v)))
+}
+
+fn render(lines: impl Iterator<Item = (String, String)>) -> String {
+    lines.map(|(key, value)| format!("{key:<22}{}\n", printable(&value))).collect()
+}
+
+fn modules(profile: &ExpertProfile) -> String {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("MODULE", Left),
+        ("RANK", Right),
+        ("SCALE", Right),
+        ("NORM", Right),
+        ("EFF.RANK", Right),
+        ("GAP", Right),
+        ("SIGMA", Left),
+    ]);
+    for module in &profile.modules {
+        let mut sigma: Vec<String> = module.sigma.iter().take(4).map(|s| format!("{s:.4}")).collect();
+        if module.sigma.len() > 4 {
+            sigma.push("…".into());
+        }
+        table.row([
+            module.module.clone(),
+            module.rank.to_string(),
+            format!("{:.3}", module.scale),
+            format!("{:.4}", module.norm),
+            format!("{:.2}", module.effective_rank),
+            format!("{:.3}", module.gap),
+            sigma.join(" "),
+        ]);
+    }
+    table.render()
+}

@@ -1,0 +1,200 @@
+//! Libraries as directories.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::{Q0, config, expert, good, names, pair, safetensors};
+use crate::library::{Library, Manifest, Status, edit_distance, nearest};
+
+#[test]
+fn experts_lie_at_most_three_folders_deep_and_not_below_each_other() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["b", "a/x", "a/y/z", "a/y/too/deep", "b/checkpoint-10", ".hidden/h", "a/.cache/h"] {
+        good(root.path(), name);
+    }
+    fs::create_dir(root.path().join("empty")).unwrap();
+    fs::write(root.path().join("notes.txt"), "x").unwrap();
+    let library = Library::open(root.path()).unwrap();
+    assert_eq!(names(&library), ["a/x", "a/y/z", "b"]);
+}
+
+#[test]
+fn names_are_sorted_by_bytes() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["b", "a-b", "a/c", "B", "é"] {
+        good(root.path(), name);
+    }
+    assert_eq!(names(&Library::open(root.path()).unwrap()), ["B", "a-b", "a/c", "b", "é"]);
+}
+
+#[test]
+fn an_adapter_is_a_library_of_one() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = good(root.path(), "only");
+    good(&folder, "below");
+    assert_eq!(names(&Library::open(&folder).unwrap()), ["only"]);
+}
+
+#[test]
+fn one_bad_expert_is_one_row() {
+    let root = tempfile::tempdir().unwrap();
+    good(root.path(), "a");
+    expert(root.path(), "b", "{", b"");
+    let library = Library::open(root.path()).unwrap();
+    assert_eq!(names(&library), ["a", "b"]);
+    assert_eq!(library.usable().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(library.expert("b").unwrap().status, Status::Bad);
+}
+
+#[test]
+fn what_is_no_library_is_one_clear_line() {
+    let root = tempfile::tempdir().unwrap();
+    let absent = Library::open(&root.path().join("none")).unwrap_err().to_string();
+    assert!(absent.contains("no such folder"), "{absent}");
+    let file = root.path().join("file");
+    fs::write(&file, "x").unwrap();
+    let file = Library::open(&file).unwrap_err().to_string();
+    assert!(file.contains("not a folder"), "{file}");
+    assert!(Library::open(root.path()).unwrap().experts.is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_but_never_in_circles() {
+    use std::os::unix::fs::symlink;
+    let root = tempfile::tempdir().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    good(elsewhere.path(), "far");
+    good(root.path(), "near");
+    fs::create_dir(root.path().join("sub")).unwrap();
+    symlink(elsewhere.path().join("far"), root.path().join("far")).unwrap();
+    symlink(root.path(), root.path().join("sub/up")).unwrap();
+    symlink("self", root.path().join("self")).unwrap();
+    symlink("/nowhere", root.path().join("dangling")).unwrap();
+    assert_eq!(names(&Library::open(root.path()).unwrap()), ["far", "near"]);
+}
+
+#[test]
+fn experts_of_another_base_are_pointed_out() {
+    let root = tempfile::tempdir().unwrap();
+    good(root.path(), "a");
+    good(root.path(), "b");
+    let mut wide = pair(Q0);
+    wide[0].1 = vec![2, 7];
+    expert(root.path(), "c", &config().to_string(), &safetensors(&wide));
+    let library = Library::open(root.path()).unwrap();
+    assert!(library.experts.iter().all(|expert| expert.status == Status::Ok));
+    assert_eq!(library.warnings.len(), 1);
+    assert!(library.warnings[0].ends_with(": c"), "{}", library.warnings[0]);
+}
+
+#[test]
+fn an_unknown_expert_is_answered_with_near_names() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["plural", "past-tense", "metric"] {
+        good(root.path(), name);
+    }
+    let library = Library::open(root.path()).unwrap();
+    assert!(library.expert("plurla").unwrap_err().to_string().contains("did you mean plural?"));
+    assert!(library.expert("tense").unwrap_err().to_string().contains("past-tense"));
+    assert!(library.expert("zzz").unwrap_err().to_string().contains("lora-tui ls"));
+    assert!(library.expert("plural/").is_ok());
+}
+
+#[test]
+fn nearness_counts_swaps_once() {
+    assert_eq!(edit_distance("plurla", "plural"), 1);
+    assert_eq!(edit_distance("", "abc"), 3);
+    assert_eq!(edit_distance("kitten", "sitting"), 3);
+    assert_eq!(nearest("simlarity", ["similarity", "show"].into_iter(), 1), ["similarity"]);
+    assert!(nearest("x", ["similarity", "show"].into_iter(), 1).is_empty());
+}
+
+#[test]
+fn the_manifest_is_read_and_its_mistakes_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    let write = |text: &str| fs::write(root.path().join("library.toml"), text).unwrap();
+    write("name = \"mine\"\n[base]\npath = \"base.gguf\"\n[router]\ntop_k = 5\n");
+    let manifest = Manifest::read(root.path()).unwrap();
+    assert_eq!((manifest.name.as_deref(), manifest.router.top_k), (Some("mine"), 5));
+    assert_eq!(manifest.router.temperature, 1.0);
+    let digest = "0".repeat(64);
+    for (text, expected) in [
+        ("nmae = \"x\"".to_string(), "nmae"),
+        ("\n[base]\nfoo = 1".into(), "line 3"),
+        ("[base]".into(), "one of path, hub or package"),
+        ("[base]\nhub = \"a/b\"\nfile = \"x.gguf\"".into(), "sha256"),
+        (format!("[base]\nhub = \"a/b\"\nsha256 = \"{digest}\""), "needs file"),
+        (format!("[base]\nhub = \"a/../b\"\nfile = \"x\"\nsha256 = \"{digest}\""), "owner/name"),
+        (format!("[base]\nhub = \"a/b\"\nfile = \"../x\"\nsha256 = \"{digest}\""), "plain path"),
+        (
+            format!("[base]\npackage = \"-r evil\"\npackage_file = \"x\"\nsha256 = \"{digest}\""),
+            "NAME==VERSION",
+        ),
+        ("[base]\npath = \"x\"\nsha256 = \"12\"".into(), "64 hexadecimal"),
+        ("[template]\nprompt = \"hello\"\nend = \"x\"".into(), "{instruction}"),
+        ("[router]\ntemperature = 0.0".into(), "positive"),
+        ("name = ".into(), "line 1"),
+    ] {
+        write(&text);
+        let error = Library::open(root.path()).unwrap_err().to_string();
+        assert!(error.contains("library.toml") && error.contains(expected), "{text}: {error}");
+        assert_eq!(error.lines().count(), 1);
+    }
+}
+
+#[test]
+fn the_fingerprint_follows_what_is_on_disk() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = good(root.path(), "a");
+    let first = Library::fingerprint(root.path());
+    assert_eq!(first, Library::fingerprint(root.path()));
+    fs::write(folder.join("expert.toml"), "seed = 1").unwrap();
+    let second = Library::fingerprint(root.path());
+    good(root.path(), "sub/b");
+    let third = Library::fingerprint(root.path());
+    fs::write(root.path().join("library.toml"), "").unwrap();
+    let fourth = Library::fingerprint(root.path());
+    fs::remove_dir_all(&folder).unwrap();
+    let fifth = Library::fingerprint(root.path());
+    let all = [first, second, third, fourth, fifth];
+    assert!(all.windows(2).all(|pair| pair[0] != pair[1]), "{all:?}");
+}
+
+#[test]
+fn state_lives_in_the_library_and_stays_out_of_version_control() {
+    let root = tempfile::tempdir().unwrap();
+    let library = Library::open(root.path()).unwrap();
+    let state = library.state_dir().unwrap();
+    assert_eq!(state, root.path().join(".lora-tui"));
+    assert_eq!(fs::read_to_string(state.join(".gitignore")).unwrap(), "*\n");
+    assert!(library.is_writable());
+}
+
+#[test]
+fn thousands_of_experts_open_quickly() {
+    let root = tempfile::tempdir().unwrap();
+    let modules: Vec<_> =
+        (0..24).flat_map(|layer| pair(&format!("model.layers.{layer}.self_attn.q_proj"))).collect();
+    let (text, weights) = (config().to_string(), safetensors(&modules));
+    for index in 0..1000 {
+        expert(root.path(), &format!("group{}/task{index:04}", index % 7), &text, &weights);
+    }
+    let start = std::time::Instant::now();
+    let library = Library::open(root.path()).unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    assert_eq!(library.usable().count(), 1000);
+    // Generous: a machine under load is no failure, reading all weights or quadratic work is.
+    assert!(seconds < 5.0, "{seconds} s");
+}
+
+#[test]
+fn names_that_a_terminal_would_obey_are_kept_and_escaped_in_errors() {
+    let root = tempfile::tempdir().unwrap();
+    let name = "evil\u{1b}[2J";
+    expert(root.path(), name, &json!({"peft_type": "\u{1b}[31m"}).to_string(), b"");
+    let library = Library::open(root.path()).unwrap();
+    assert_eq!(library.experts[0].name, name);
+    assert!(!library.experts[0].load().unwrap_err().to_string().contains('\u{1b}'));
+}

@@ -1,0 +1,167 @@
+//! The binary as scripts see it: exit status, stdout, stderr.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use lora_tui::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
+use serde_json::Value;
+
+fn lora_tui(arguments: &[&str], folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_lora-tui"))
+        .args(arguments)
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env_remove("XDG_CACHE_HOME")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A folder with `library/`: one sound expert, one bad.
+fn library() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("temporary folders can be made");
+    let root = folder.path().join("library");
+    fs::create_dir_all(root.join("broken")).expect("temporary folders can be made");
+    fs::write(root.join("broken/adapter_config.json"), "{").expect("temporary files can be written");
+    let lora = NewLora {
+        module: "model.layers.0.self_attn.q_proj".into(),
+        rank: 2,
+        in_features: 576,
+        out_features: 576,
+        a: vec![0.5; 2 * 576],
+        b: vec![0.25; 576 * 2],
+    };
+    let config = NewAdapterConfig {
+        base: "some/base".into(),
+        r: 2,
+        alpha: 4.0,
+        dropout: 0.0,
+        targets: vec!["q_proj".into()],
+    };
+    let provenance = Provenance { task: Some("plural".into()), ..Provenance::default() };
+    write_adapter(&root.join("plural"), &[lora], &config, candle_core::DType::F16, &provenance)
+        .expect("a sound adapter can be written");
+    folder
+}
+
+#[test]
+fn a_library_without_a_terminal_is_listed() {
+    let folder = library();
+    for arguments in [&[][..], &["library"], &["ls", "library"], &["./library"]] {
+        let output = lora_tui(arguments, folder.path());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let stdout = text(&output.stdout);
+        assert!(
+            stdout.contains("plural") && stdout.contains("broken") && stdout.contains("1 bad"),
+            "{stdout}"
+        );
+        let explained = text(&output.stderr).contains("In a terminal");
+        assert_eq!(explained, arguments.first() != Some(&"ls"));
+    }
+}
+
+#[test]
+fn json_is_one_document_of_the_promised_shape() {
+    let folder = library();
+    let output = lora_tui(&["ls", "library", "--json"], folder.path());
+    let document: Value = serde_json::from_slice(&output.stdout).expect("stdout is one JSON document");
+    let expert = &document["experts"][1];
+    assert_eq!(expert["name"], "plural");
+    assert_eq!(expert["status"], "ok");
+    assert_eq!(expert["rank"], serde_json::json!([2, 2]));
+    assert_eq!(expert["dtype"], "f16");
+    assert_eq!(expert["task"], "plural");
+    assert_eq!(document["experts"][0]["status"], "bad");
+    assert_eq!(document["skipped"][0]["name"], "broken");
+    assert!(document["base"].is_string());
+
+    let output = lora_tui(&["show", "library", "plural", "--json"], folder.path());
+    let document: Value = serde_json::from_slice(&output.stdout).expect("stdout is one JSON document");
+    let module = &document["modules"][0];
+    assert_eq!(module["module"], "model.layers.0.self_attn.q_proj");
+    assert_eq!(module["sigma"].as_array().map(Vec::len), Some(2));
+    // All entries equal: ΔW = 2 · 2 · 0.5 · 0.25 everywhere.
+    let norm = module["norm"].as_f64().expect("a number");
+    assert!((norm - 0.5 * 576.0).abs() < 1e-2, "{norm}");
+    assert_eq!(document["provenance"]["task"], "plural");
+}
+
+#[test]
+fn exit_status_and_one_line_say_what_went_wrong() {
+    let folder = library();
+    for (arguments, status, expected) in [
+        (&["simlarity", "library"][..], 2, "lora-tui similarity"),
+        (&["lst"], 2, "lora-tui ls"),
+        (&["nowhere/at/all"], 1, "no such folder"),
+        (&["ls", "nowhere"], 1, "no such folder"),
+        (&["ls", "library/broken/adapter_config.json"], 1, "not a folder"),
+        (&["show", "library", "plurla"], 1, "did you mean plural?"),
+        (&["show", "library", "broken"], 1, "adapter_config.json"),
+    ] {
+        let output = lora_tui(arguments, folder.path());
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(output.stdout.is_empty());
+    }
+    for arguments in [&["ls"][..], &["ls", "library", "--nonsense"], &["route", "library"], &["ls", "a", "b"]]
+    {
+        assert_eq!(lora_tui(arguments, folder.path()).status.code(), Some(2), "{arguments:?}");
+    }
+    for arguments in [&["--help"][..], &["--version"], &["train", "--help"], &["completions", "zsh"]] {
+        let output = lora_tui(arguments, folder.path());
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(!output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_folder_called_like_a_command_is_written_as_a_path() {
+    let folder = library();
+    fs::rename(folder.path().join("library"), folder.path().join("ls")).expect("it can be renamed");
+    let output = lora_tui(&["./ls"], folder.path());
+    assert!(text(&output.stdout).contains("plural"));
+}
+
+#[test]
+fn an_empty_library_says_how_to_fill_it() {
+    let folder = tempfile::tempdir().expect("temporary folders can be made");
+    let output = lora_tui(&["ls", "."], folder.path());
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stderr).contains("lora-tui train"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let folder = library();
+    let script = format!("{} ls library | true; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_lora-tui"));
+    for _ in 0..5 {
+        let output = Command::new("bash")
+            .args(["-c", &script])
+            .current_dir(folder.path())
+            .output()
+            .expect("bash runs");
+        assert_eq!(text(&output.stdout).trim(), "0");
+        assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn doctor_tells_without_failing() {
+    let folder = library();
+    let output = lora_tui(&["doctor", "library", "--json"], folder.path());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let document: Value = serde_json::from_slice(&output.stdout).expect("stdout is one JSON document");
+    let names: Vec<&str> =
+        document["checks"].as_array().expect("a list").iter().filter_map(|c| c["what"].as_str()).collect();
+    for name in ["version", "cpu", "devices", "terminal", "python", "library", "writing", "base"] {
+        assert!(names.contains(&name), "{name} is missing in {names:?}");
+    }
+}
