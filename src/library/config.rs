@@ -39,6 +39,9 @@ pub(super) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, ConfigNotes),
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err("is empty".into());
     }
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err("is not a JSON object".into());
+    }
     let raw: RawConfig =
         serde_json::from_slice(bytes).map_err(|e| format!("cannot be used: {}", short(&e.to_string())))?;
     match raw.peft_type.0.as_deref() {
@@ -179,10 +182,6 @@ impl<'de> Visitor<'de> for RawVisitor {
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("a JSON object")
-    }
-
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<RawConfig, E> {
-        Err(E::custom("a string where a JSON object is expected"))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawConfig, A::Error> {

@@ -141,6 +141,9 @@ pub(super) fn parse_header(header: &[u8], file_length: u64) -> Result<Vec<Tensor
     let data_start = header.len() as u64 + 8;
     let data_length =
         file_length.checked_sub(data_start).ok_or_else(|| "was cut off inside its header".to_string())?;
+    if header.first() != Some(&b'{') {
+        return Err("has a broken header: it is no JSON object".into());
+    }
     let mut json = serde_json::Deserializer::from_slice(header);
     let entries = Entries { capacity: count_entries(header) };
     let mut tensors = entries
@@ -339,10 +342,6 @@ impl<'de> Visitor<'de> for Entries {
 
     fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.write_str("a map of tensors")
-    }
-
-    fn visit_str<E: de::Error>(self, _: &str) -> Result<Self::Value, E> {
-        Err(E::custom("a string where a map of tensors is expected"))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {

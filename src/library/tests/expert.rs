@@ -145,7 +145,7 @@ fn broken_configurations_have_a_reason() {
         ("", "is empty"),
         ("{", "EOF"),
         ("[1, 2]", "JSON object"),
-        ("nonsense", "expected"),
+        ("nonsense", "not a JSON object"),
         (r#"{"peft_type": "LORA", "lora_alpha": NaN}"#, "expected"),
         (r#"{"r": 2}"#, "no peft_type"),
     ] {
