@@ -28,10 +28,11 @@ struct Places {
 
 impl Heatmap<'_> {
     /// Draws everything; the legend first of all, then the readout, then the picture, as room allows.
-    pub fn render(&self, area: Rect, buf: &mut Buffer, state: &HeatmapState, theme: &Theme) {
+    /// Returns where the picture is, margins not included; empty without one.
+    pub fn render(&self, area: Rect, buf: &mut Buffer, state: &HeatmapState, theme: &Theme) -> Rect {
         let area = area.intersection(buf.area);
         if area.is_empty() {
-            return;
+            return Rect::default();
         }
         self.legend(line_of(area, area.height - 1), buf, theme);
         if area.height >= 2 {
@@ -39,10 +40,10 @@ impl Heatmap<'_> {
             self.readout.clone().render(at, buf);
         }
         if area.height < 3 || self.rows() == 0 || self.columns() == 0 {
-            return;
+            return Rect::default();
         }
         let body = Rect { height: area.height - 2, ..area };
-        let Some(places) = self.places(body, state, theme) else { return };
+        let Some(places) = self.places(body, state, theme) else { return Rect::default() };
         let (row, column) = state.cursor();
         let hit_x = places.geometry.x.pixels_of(column).unwrap_or(0..0);
         let hit_y = places.geometry.y.pixels_of(row).unwrap_or(0..0);
@@ -57,6 +58,7 @@ impl Heatmap<'_> {
         });
         self.left(&places, buf, row, theme);
         self.top(&places, buf, column, theme);
+        places.picture
     }
 
     fn places(&self, body: Rect, state: &HeatmapState, theme: &Theme) -> Option<Places> {

@@ -54,6 +54,11 @@ struct Request {
     total: usize,
 }
 
+/// Whether an answer belongs to the request that is under way.
+fn is_for(request: &Option<Request>, ticket: u64) -> bool {
+    request.as_ref().is_some_and(|request| request.ticket == ticket)
+}
+
 /// What is on the screen.
 #[derive(Debug)]
 struct Shown {
@@ -338,27 +343,23 @@ impl Screen for ClustersScreen {
                     }
                 }
             }
-            Message::Clustering { ticket, result } => {
-                if self.clustering.as_ref().is_some_and(|request| request.ticket == *ticket) {
-                    self.clustering = None;
-                    match result {
-                        Ok((similarity, clustering)) => {
-                            self.take(similarity, clustering, shared);
-                            if self.sweep.is_none() && self.sweeping.is_none() {
-                                return self.ask_sweep();
-                            }
+            Message::Clustering { ticket, result } if is_for(&self.clustering, *ticket) => {
+                self.clustering = None;
+                match result {
+                    Ok((similarity, clustering)) => {
+                        self.take(similarity, clustering, shared);
+                        if self.sweep.is_none() && self.sweeping.is_none() {
+                            return self.ask_sweep();
                         }
-                        Err(error) => self.error = Some(one_line(error)),
                     }
+                    Err(error) => self.error = Some(one_line(error)),
                 }
             }
-            Message::Sweep { ticket, result } => {
-                if self.sweeping.as_ref().is_some_and(|request| request.ticket == *ticket) {
-                    self.sweeping = None;
-                    match result {
-                        Ok(sweep) => return self.take_sweep(sweep),
-                        Err(error) => self.error = Some(one_line(error)),
-                    }
+            Message::Sweep { ticket, result } if is_for(&self.sweeping, *ticket) => {
+                self.sweeping = None;
+                match result {
+                    Ok(sweep) => return self.take_sweep(sweep),
+                    Err(error) => self.error = Some(one_line(error)),
                 }
             }
             _ => {}

@@ -89,7 +89,7 @@ pub fn bar(value: f64, cells: usize) -> String {
     let value = if value > 0.0 { value.min(1.0) } else { 0.0 };
     let steps = (value * cells as f64 * 8.0).round() as usize;
     let mut out = "█".repeat(steps / 8);
-    if steps % 8 > 0 {
+    if !steps.is_multiple_of(8) {
         out.push(EIGHTHS[steps % 8]);
     }
     fit::left(&out, cells)

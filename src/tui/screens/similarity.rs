@@ -311,13 +311,13 @@ impl Screen for SimilarityScreen {
                     (request.done, request.total) = (*done, *total);
                 }
             }
-            Message::Similarity { ticket, result } => {
-                if self.request.as_ref().is_some_and(|request| request.ticket == *ticket) {
-                    self.request = None;
-                    match result {
-                        Ok(similarity) => self.take(similarity, shared),
-                        Err(error) => self.error = Some(one_line(error)),
-                    }
+            Message::Similarity { ticket, result }
+                if self.request.as_ref().is_some_and(|request| request.ticket == *ticket) =>
+            {
+                self.request = None;
+                match result {
+                    Ok(similarity) => self.take(similarity, shared),
+                    Err(error) => self.error = Some(one_line(error)),
                 }
             }
             Message::Clustering { result: Ok(_), .. } => self.arrange(shared),

@@ -15,6 +15,8 @@ use crate::tui::{Shared, Theme, fit, plural};
 /// Widths from which the side panel is drawn, and its own.
 const WIDE: u16 = 104;
 const PANEL: u16 = 36;
+/// Columns that the legend below the picture may take.
+const LEGEND: u16 = 66;
 
 /// As people call it.
 pub fn metric_name(metric: Metric) -> &'static str {
@@ -144,9 +146,11 @@ impl SimilarityScreen {
             note,
             readout: self.readout(shown, width, theme),
         };
-        map.render(Rect { width, ..area }, frame.buffer_mut(), &self.map, theme);
+        let picture = map.render(Rect { width, ..area }, frame.buffer_mut(), &self.map, theme);
         if panel {
-            let at = Rect { x: area.x + width + 2, width: PANEL, ..area };
+            // Beside the picture, but never over the legend.
+            let x = (picture.right() + 3).max(area.x + LEGEND).min(area.right() - PANEL);
+            let at = Rect { x, width: PANEL, ..area };
             self.draw_panel(shown, frame, at, theme);
         }
     }
