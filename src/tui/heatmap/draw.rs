@@ -106,7 +106,11 @@ impl Heatmap<'_> {
             let first = line == 0 || y.pixels_of(entries.start).is_some_and(|p| p.start == pixels);
             let here = entries.contains(&cursor);
             let style = if here { theme.accent() } else { theme.dim() };
-            if width > 0 && first {
+            // Names stand where the numbers of their rows stand: in the middle line.
+            let middle = (y.factor / per_row).saturating_sub(1) / 2;
+            let labelled =
+                if places.named { usize::from(line) % (y.factor / per_row) == middle } else { first };
+            if width > 0 && labelled {
                 let text = if places.named {
                     (self.row_label)(entries.start)
                 } else if here {
