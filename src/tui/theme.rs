@@ -287,7 +287,9 @@ impl Theme {
                 let part = if strength.is_finite() { strength.clamp(0.0, 1.0) } else { 0.0 };
                 // Dark text from where the fill is bright enough for it.
                 let text = if part > 0.55 { [12, 14, 18] } else { [228, 232, 240] };
-                Style::new().bg(self.categorical_faded(i, part)).fg(fit(text, self.depth))
+                // The 256 colours have no dark hues, only dark greys: weak cells stay brighter there.
+                let fill = if self.depth == Depth::Indexed { 0.35 + 0.65 * part } else { part };
+                Style::new().bg(self.categorical_faded(i, fill)).fg(fit(text, self.depth))
             }
             _ if strength > 0.7 => self.category_text(i).add_modifier(Modifier::BOLD),
             _ if strength < 0.2 => self.category_text(i).add_modifier(Modifier::DIM),
