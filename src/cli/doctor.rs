@@ -149,7 +149,9 @@ fn library(path: &std::path::Path, facts: &mut Vec<Fact>) {
         Err(e) => return facts.push(problem("library", e.to_string())),
     };
     let bad = library.experts.iter().filter(|expert| !expert.is_usable()).count();
-    let says = format!("{}: {} experts, {bad} bad", path.display(), library.experts.len());
+    let count = library.experts.len();
+    let noun = if count == 1 { "expert" } else { "experts" };
+    let says = format!("{}: {count} {noun}, {bad} bad", path.display());
     facts.push(if bad > 0 { problem("library", says) } else { fact("library", says) });
     for warning in &library.warnings {
         facts.push(problem("library", warning.clone()));

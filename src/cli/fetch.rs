@@ -62,7 +62,7 @@ pub fn fetch_with_progress(
         &mut |progress| {
             if progress.source != source {
                 source.clone_from(&progress.source);
-                line.stage(&format!("{}: trying {source}", spec.label()));
+                line.stage(&format!("{}: from {source}", spec.label()));
             }
             line.update(&bar(&progress));
         },

@@ -146,12 +146,12 @@ fn table(experts: &[Expert]) -> String {
             // The reason takes the place of the columns that a broken expert cannot fill.
             Some(reason) if row.status == Status::Bad => cells.push(reason.into()),
             Some(reason) => cells.extend([
-                row.targets.join(","),
+                targets(row.targets),
                 row.task.unwrap_or_default().into(),
                 format!("{}  {reason}", row.family.unwrap_or_default()).trim().into(),
             ]),
             None => cells.extend([
-                row.targets.join(","),
+                targets(row.targets),
                 row.task.unwrap_or_default().into(),
                 row.family.unwrap_or_default().into(),
             ]),
@@ -159,6 +159,17 @@ fn table(experts: &[Expert]) -> String {
         table.row(cells);
     }
     table.render()
+}
+
+/// The first targets, as many as fit a column.
+fn targets(targets: &[String]) -> String {
+    const WIDTH: usize = 48;
+    let all = targets.join(",");
+    if all.chars().count() <= WIDTH {
+        return all;
+    }
+    let kept: String = all.chars().take(WIDTH - 1).collect();
+    format!("{kept}…")
 }
 
 fn summary(library: &Library) -> String {
@@ -174,7 +185,13 @@ fn summary(library: &Library) -> String {
     if bad > 0 {
         line.push_str(&format!(", {bad} bad"));
     }
-    format!("{line} in {}", printable(&library.root.to_string_lossy()))
+    let base = match locate_base(library, None) {
+        Ok(BaseLocation::Found { label, .. }) => format!("base {label}"),
+        Ok(BaseLocation::Missing { label, .. }) => format!("base {label}, not yet on this machine"),
+        Err(_) => "base unknown".into(),
+    };
+    let text = format!("{line} in {}; {base}", library.root.to_string_lossy());
+    printable(&text).into_owned()
 }
 
 /// A number of parameters in few characters: `921.6K`.

@@ -25,7 +25,8 @@ impl Table {
         Self { columns, rows: Vec::new() }
     }
 
-    /// Adds a row; missing cells are empty, more than there are columns are dropped.
+    /// Adds a row; missing cells are empty, more than there are columns are dropped. The last cell of a
+    /// short row may run over the columns that the row leaves empty.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl AsRef<str>>) {
         self.rows.push(cells.into_iter().map(|cell| printable(cell.as_ref()).into_owned()).collect());
     }
@@ -35,7 +36,10 @@ impl Table {
         let header: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
         let lines = || std::iter::once(&header).chain(&self.rows);
         let widths: Vec<usize> = (0..self.columns.len())
-            .map(|c| lines().filter_map(|row| row.get(c)).map(|cell| cell.width()).max().unwrap_or(0))
+            .map(|c| {
+                let fitted = lines().filter(|row| row.len() > c + 1 || row.len() == self.columns.len());
+                fitted.filter_map(|row| row.get(c)).map(|cell| cell.width()).max().unwrap_or(0)
+            })
             .collect();
         let mut out = String::new();
         for row in lines() {
@@ -67,7 +71,8 @@ mod tests {
         let mut table = Table::new(&[("NAME", Align::Left), ("N", Align::Right)]);
         table.row(["日本", "7"]);
         table.row(["a\u{1b}b", "123"]);
-        table.row(["short"]);
-        assert_eq!(table.render(), "NAME        N\n日本        7\na\\u{1b}b  123\nshort\n");
+        table.row(["a short row runs over"]);
+        let expected = "NAME        N\n日本        7\na\\u{1b}b  123\na short row runs over\n";
+        assert_eq!(table.render(), expected);
     }
 }

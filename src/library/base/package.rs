@@ -144,8 +144,11 @@ fn watch(
     let mut total = None;
     let mut said = String::new();
     let mut no_pip = false;
+    let mut unreachable = false;
     let mut take = |line: String, total: &mut Option<u64>| {
         no_pip |= line.contains("No module named pip");
+        // pip warns of each failed try, and in the end only says that it found nothing.
+        unreachable |= line.contains("WARNING: Retrying");
         *total = announced(&line).or(*total);
         if let Some(error) = line.trim().strip_prefix("ERROR:") {
             said = error.trim().to_string();
@@ -167,6 +170,7 @@ fn watch(
             return Ok(match status.success() {
                 true => Outcome::Done,
                 false if absent || no_pip => Outcome::Absent,
+                false if unreachable => Outcome::Failed("pip cannot reach its package index".into()),
                 false if said.is_empty() => Outcome::Failed(format!("pip failed ({status})")),
                 false => Outcome::Failed(crate::library::header::short(&said)),
             });
