@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::options::{BaseArgs, RouterArgs, parse_non_negative};
+use super::options::{BaseArgs, PromptArgs, RouterArgs, parse_non_negative};
 use super::output::Output;
-use super::route::{left_out, open_session, prompt};
+use super::route::{left_out, open_session};
 use crate::Result;
 use crate::model::Precision;
 use crate::routing::GenerateOptions;
@@ -13,19 +13,11 @@ use crate::text::printable;
 
 /// Generate text with routed experts
 #[derive(Clone, Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("text").required(true).args(["prompt", "tokens"])))]
 pub struct GenerateArgs {
     /// Folder of adapters
     pub library: PathBuf,
-    /// Prompt; fills the library's prompt template
-    #[arg(long, value_name = "TEXT")]
-    pub prompt: Option<String>,
-    /// Take the prompt as it is, without the template
-    #[arg(long, requires = "prompt")]
-    pub raw: bool,
-    /// Token ids instead of text
-    #[arg(long, value_name = "1,2,3", value_delimiter = ',')]
-    pub tokens: Vec<u32>,
+    #[command(flatten)]
+    pub prompt: PromptArgs,
     #[command(flatten)]
     pub router: RouterArgs,
     #[command(flatten)]
@@ -45,7 +37,7 @@ pub struct GenerateArgs {
 pub fn run(args: &GenerateArgs, output: &Output) -> Result<()> {
     let (library, mut session) =
         open_session(&args.library, &args.router, &args.base, Precision::F32, output)?;
-    let prompt = prompt(&session, args.prompt.as_deref(), args.raw, &args.tokens)?;
+    let prompt = args.prompt.read(&session)?;
     let options = GenerateOptions {
         max_tokens: args.max_tokens,
         seed: args.seed,

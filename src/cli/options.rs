@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::library::Manifest;
 use crate::model::Precision;
-use crate::routing::{Mix, RouterConfig, RouterKind};
+use crate::routing::{Mix, Part, Prompt, RouterConfig, RouterKind, Session};
 use crate::{Error, Result};
 
 /// Where the base model is and how it runs.
@@ -35,6 +35,32 @@ impl RunArgs {
             Some("q8") => Precision::Q8,
             Some(_) => Precision::F32,
             None => default,
+        }
+    }
+}
+
+/// What to run through the model.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[group(skip)]
+#[command(group(clap::ArgGroup::new("text").required(true).args(["prompt", "tokens"])))]
+pub struct PromptArgs {
+    /// Text; fills the library's prompt template as its instruction
+    #[arg(long, value_name = "TEXT")]
+    pub prompt: Option<String>,
+    /// Take the text as it is, without the template
+    #[arg(long, requires = "prompt")]
+    pub raw: bool,
+    /// Token ids instead of text
+    #[arg(long, value_name = "1,2,3", value_delimiter = ',')]
+    pub tokens: Vec<u32>,
+}
+
+impl PromptArgs {
+    /// The prompt in tokens.
+    pub(super) fn read(&self, session: &Session) -> Result<Prompt> {
+        match &self.prompt {
+            Some(text) => session.prompt(text, self.raw),
+            None => Ok(Prompt { ids: self.tokens.clone(), parts: vec![Part::Prompt; self.tokens.len()] }),
         }
     }
 }

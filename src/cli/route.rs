@@ -4,30 +4,22 @@ use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
 
-use super::options::{BaseArgs, RouterArgs};
+use super::options::{BaseArgs, PromptArgs, RouterArgs};
 use super::output::{Output, Skipped, save_tensors};
 use super::{Align, Table};
 use crate::Result;
 use crate::library::{BaseLocation, FetchProgress, Library, NamedTensor, fetch_base, locate_base};
 use crate::model::{LoadOptions, Precision};
-use crate::routing::{Part, Prompt, RouterKind, Session, Trace};
+use crate::routing::{RouterKind, Session, Trace};
 use crate::text::printable;
 
 /// Route a prompt: which experts every token uses in every module
 #[derive(Clone, Debug, clap::Args)]
-#[command(group(clap::ArgGroup::new("text").required(true).args(["prompt", "tokens"])))]
 pub struct RouteArgs {
     /// Folder of adapters
     pub library: PathBuf,
-    /// Text to route; fills the library's prompt template
-    #[arg(long, value_name = "TEXT")]
-    pub prompt: Option<String>,
-    /// Take the prompt as it is, without the template
-    #[arg(long, requires = "prompt")]
-    pub raw: bool,
-    /// Token ids instead of text
-    #[arg(long, value_name = "1,2,3", value_delimiter = ',')]
-    pub tokens: Vec<u32>,
+    #[command(flatten)]
+    pub prompt: PromptArgs,
     #[command(flatten)]
     pub router: RouterArgs,
     #[command(flatten)]
@@ -91,19 +83,11 @@ pub(super) fn left_out(library: &Library, session: &Session) -> Vec<Skipped> {
     all
 }
 
-/// The prompt of a command line: text through the template or raw, or token ids.
-pub(super) fn prompt(session: &Session, text: Option<&str>, raw: bool, tokens: &[u32]) -> Result<Prompt> {
-    match text {
-        Some(text) => session.prompt(text, raw),
-        None => Ok(Prompt { ids: tokens.to_vec(), parts: vec![Part::Prompt; tokens.len()] }),
-    }
-}
-
 /// Runs the command.
 pub fn run(args: &RouteArgs, output: &Output) -> Result<()> {
     let (library, mut session) =
         open_session(&args.library, &args.router, &args.base, Precision::F32, output)?;
-    let prompt = prompt(&session, args.prompt.as_deref(), args.raw, &args.tokens)?;
+    let prompt = args.prompt.read(&session)?;
     let trace = match &args.save {
         Some(path) => {
             let (logits, trace) = session.logits(&prompt, output.cancel())?;
