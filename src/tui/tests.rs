@@ -349,8 +349,8 @@ fn ten_thousand_experts_are_drawn_and_moved_through_quickly() {
         press(&mut app, "k");
         render_app(&app, 120, 40);
     }
-    // Generous for busy machines: drawing all rows would take seconds.
-    assert!(begun.elapsed().as_millis() < 1500, "{:?}", begun.elapsed());
+    // Generous for busy machines: drawing all rows would take a minute.
+    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
 
 fn any_key() -> impl Strategy<Value = KeyEvent> {

@@ -1,12 +1,12 @@
 //! Looks at what somebody types as the data of a training.
 
-use std::io::BufRead;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::train::{Dataset, TrainSpec};
 use crate::tui::form::data_path;
 use crate::tui::{DataSummary, Message, Sender};
-use crate::{Cancel, Error, Result};
+use crate::{Cancel, Result};
 
 /// Typing goes on for this long before the disk is looked at.
 const PAUSE: Duration = Duration::from_millis(120);
@@ -55,52 +55,11 @@ pub fn complete(text: &str) -> Vec<String> {
     found
 }
 
-/// Counts the examples; the training reads the same files again and checks more.
+/// What a training on `path` would start from.
 fn summary(path: &Path) -> Result<DataSummary> {
-    if path.is_dir() {
-        let task = path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
-        let count = |file: &str| examples(&path.join(file));
-        return Ok(DataSummary {
-            train: count("train.jsonl")?,
-            validation: count("validation.jsonl")?,
-            task,
-        });
-    }
-    let all = examples(path)?;
-    // A single file gives a twentieth away for validation.
-    let validation = (all as f64 * 0.05).ceil() as usize;
-    Ok(DataSummary { train: all - validation, validation, task: String::new() })
-}
-
-/// Lines with an example in a `.jsonl` file.
-fn examples(path: &Path) -> Result<usize> {
-    #[derive(serde::Deserialize)]
-    struct Example {
-        #[serde(rename = "instruction")]
-        _instruction: String,
-        output: String,
-    }
-    let file = std::fs::File::open(path).map_err(|source| Error::io(path, source))?;
-    let mut count = 0;
-    for (number, line) in std::io::BufReader::new(file).lines().enumerate() {
-        let line = line.map_err(|source| Error::io(path, source))?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let problem = match serde_json::from_str::<Example>(&line) {
-            Ok(example) if example.output.is_empty() => "the output is empty".to_string(),
-            Ok(_) => {
-                count += 1;
-                continue;
-            }
-            Err(error) => format!("needs {{\"instruction\", \"input\", \"output\"}}: {error}"),
-        };
-        return Err(Error::file(path, format!("line {}: {problem}", number + 1)));
-    }
-    if count == 0 {
-        return Err(Error::file(path, "has no examples: one JSON object a line is needed"));
-    }
-    Ok(count)
+    let mut data = Dataset::load(path)?;
+    data.ensure_validation(TrainSpec::default().seed);
+    Ok(DataSummary { train: data.train.len(), validation: data.validation.len(), task: data.task.id })
 }
 
 #[cfg(test)]
@@ -127,11 +86,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let good = "{\"instruction\": \"Say a.\", \"input\": \"\", \"output\": \"a\"}\n";
         std::fs::write(dir.path().join("train.jsonl"), good.repeat(3)).unwrap();
-        let error = summary(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("validation.jsonl"), "{error}");
         std::fs::write(dir.path().join("validation.jsonl"), good).unwrap();
         let found = summary(dir.path()).unwrap();
         assert_eq!((found.train, found.validation), (3, 1));
+        let single = dir.path().join("single.jsonl");
+        std::fs::write(&single, good.repeat(40)).unwrap();
+        let found = summary(&single).unwrap();
+        assert_eq!((found.train, found.validation, found.task.as_str()), (38, 2, "single"));
         std::fs::write(dir.path().join("train.jsonl"), format!("{good}{{oops\n")).unwrap();
         let error = summary(dir.path()).unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
