@@ -23,6 +23,8 @@ static OURS: AtomicBool = AtomicBool::new(false);
 /// The terminal while it is ours; dropping it gives it back.
 pub struct TerminalGuard {
     terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Continued in the background: the terminal belongs to the shell, nothing is drawn.
+    away: bool,
 }
 
 impl TerminalGuard {
@@ -35,7 +37,7 @@ impl TerminalGuard {
             return Err(error);
         }
         match Terminal::new(CrosstermBackend::new(io::stdout())) {
-            Ok(terminal) => Ok(Self { terminal }),
+            Ok(terminal) => Ok(Self { terminal, away: false }),
             Err(error) => {
                 restore();
                 Err(error)
@@ -45,6 +47,9 @@ impl TerminalGuard {
 
     /// Draws a frame; terminals that know synchronised output show it in one piece.
     pub fn draw(&mut self, app: &App, theme: &Theme) -> io::Result<()> {
+        if self.away {
+            return Ok(());
+        }
         queue!(io::stdout(), BeginSynchronizedUpdate)?;
         let drawn = self.terminal.draw(|frame| app.view(frame, theme)).map(|_| ());
         execute!(io::stdout(), EndSynchronizedUpdate)?;
@@ -61,13 +66,31 @@ impl TerminalGuard {
         self.resume()
     }
 
-    /// Takes the terminal again after the process was stopped and continued.
+    /// Takes the terminal again after the process was stopped and continued; not yet when it was continued in
+    /// the background: the shell continues it once more when it brings it to the front.
     pub fn resume(&mut self) -> io::Result<()> {
+        self.away = !in_foreground();
+        if self.away {
+            return Ok(());
+        }
         take()?;
         // Not `clear`, which asks the terminal where its cursor is: the answer would go to the key reader.
         let size = self.terminal.size()?;
         self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
+}
+
+/// Whether the terminal takes this process for the one that people talk to.
+#[cfg(unix)]
+fn in_foreground() -> bool {
+    // Without a controlling terminal nobody else can have it.
+    rustix::termios::tcgetpgrp(rustix::stdio::stdin())
+        .map_or(true, |group| group == rustix::process::getpgrp())
+}
+
+#[cfg(not(unix))]
+fn in_foreground() -> bool {
+    true
 }
 
 impl Drop for TerminalGuard {
