@@ -1,0 +1,58 @@
+//! Tiny models with what transformers and PEFT compute from them, made by
+//! `tests/fixtures/make_model_fixtures.py`.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use candle_core::{Device, Tensor};
+use lora_tui::Cancel;
+use lora_tui::library::Library;
+use lora_tui::model::{LoadOptions, Model};
+
+/// Cases with experts: every family, old and new configurations.
+pub const FAMILIES: [&str; 9] =
+    ["llama", "llama3", "mistral", "qwen2", "qwen3", "phi", "phi3", "gemma2", "gpt_neox"];
+
+/// One folder of `tests/fixtures/models`.
+pub struct Fixture {
+    pub folder: PathBuf,
+    pub ids: Vec<u32>,
+    pub facts: serde_json::Value,
+    pub tensors: HashMap<String, Tensor>,
+}
+
+impl Fixture {
+    pub fn open(name: &str) -> Self {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models").join(name);
+        let text = std::fs::read_to_string(folder.join("expected.json")).unwrap();
+        let facts: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let ids = serde_json::from_value(facts["token_ids"].clone()).unwrap();
+        let tensors = candle_core::safetensors::load(folder.join("expected.safetensors"), &Device::Cpu);
+        Self { folder, ids, facts, tensors: tensors.unwrap() }
+    }
+
+    pub fn values(&self, name: &str) -> Vec<f32> {
+        values(self.tensors.get(name).unwrap_or_else(|| panic!("the fixture has no {name}")))
+    }
+
+    pub fn base(&self) -> PathBuf {
+        self.folder.join("base")
+    }
+
+    pub fn model(&self) -> Model {
+        Model::load(&self.base(), &cpu(), &mut |_, _| {}, &Cancel::new()).unwrap()
+    }
+
+    /// `experts` or `mixed`.
+    pub fn library(&self, name: &str) -> Library {
+        Library::open(&self.folder.join(name)).unwrap()
+    }
+}
+
+pub fn cpu() -> LoadOptions {
+    LoadOptions { device: "cpu".into(), ..LoadOptions::default() }
+}
+
+pub fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
