@@ -51,11 +51,16 @@ struct Session {
 
 impl Session {
     fn open(library: &Path) -> Self {
+        Self::open_with(library, &[])
+    }
+
+    fn open_with(library: &Path, arguments: &[&std::ffi::OsStr]) -> Self {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let home = tempfile::tempdir().unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_lora-tui"));
         command.arg(library);
+        command.args(arguments);
         command.env("HOME", home.path());
         command.env("TERM", "xterm-256color");
         for variable in ["NO_COLOR", "COLORTERM", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
@@ -217,4 +222,51 @@ fn a_job_is_started_cancelled_and_found_again() {
     again.see("cancelled");
     again.press("q");
     assert!(again.end().success());
+}
+
+#[test]
+fn a_typed_prompt_shows_its_routing_and_its_answer() {
+    let home = tempfile::tempdir().unwrap();
+    let library = home.path().join("library");
+    copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("library"), &library);
+    let base = base_model(&library);
+    let mut session = Session::open_with(&library, &["--base".as_ref(), base.as_os_str()]);
+    session.see("iso_date");
+    session.press("4");
+    session.see("SmolLM2-135M");
+    session.press("i");
+    session.press("Write this date in the ISO format YYYY-MM-DD.\nJune 14, 1943");
+    // The shares of the experts, and the typed text in the map's first column.
+    session.see("%");
+    session.see("1943");
+    session.press("\r");
+    session.see("1943-06-14");
+    session.press("\x1b\x1b");
+    session.press("q");
+    assert!(session.end().success());
+    session.assert_restored();
+}
+
+/// The base model of the shipped library, fetched as the product does.
+fn base_model(library: &Path) -> std::path::PathBuf {
+    use lora_tui::library::{BaseLocation, Library, fetch_base, locate_base};
+    let library = Library::open(library).unwrap();
+    match locate_base(&library, None).unwrap() {
+        BaseLocation::Found { path, .. } => path,
+        BaseLocation::Missing { spec, .. } => {
+            fetch_base(&spec, &library, &mut |_| {}, &lora_tui::Cancel::new()).unwrap()
+        }
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_folder(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
 }

@@ -148,19 +148,4 @@ mod tests {
         assert_eq!(spectral_gap(&[4.0]), 0.0);
         assert_eq!(spectral_gap(&[0.0, 0.0]), 0.0);
     }
-
-    /// 120 modules × 32 experts of a small model.
-    #[test]
-    #[ignore = "prints a time"]
-    fn speed() {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        for rank in [4, 16, 64] {
-            let (a, b) = (random(rank * 576, &mut rng), random(576 * rank, &mut rng));
-            let start = std::time::Instant::now();
-            for _ in 0..384 {
-                std::hint::black_box(prototype(&a, &b, rank, 576, 576));
-            }
-            println!("rank {rank}: {:.1} us each", start.elapsed().as_secs_f64() / 384.0 * 1e6);
-        }
-    }
 }
