@@ -233,12 +233,12 @@ fn a_typed_prompt_shows_its_routing_and_its_answer() {
     let mut session = Session::open_with(&library, &["--base".as_ref(), base.as_os_str()]);
     session.see("iso_date");
     session.press("4");
-    session.see("SmolLM2-135M");
+    session.see("prompt");
     session.press("i");
     session.press("Write this date in the ISO format YYYY-MM-DD.\nJune 14, 1943");
-    // The shares of the experts, and the typed text in the map's first column.
-    session.see("%");
-    session.see("1943");
+    // The shares of the experts, and the layers of the map.
+    session.see("share of");
+    session.see("weights of");
     session.press("\r");
     session.see("1943-06-14");
     session.press("\x1b\x1b");
