@@ -61,7 +61,9 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let methods = if args.methods.is_empty() { Method::ALL.to_vec() } else { args.methods.clone() };
     let limit = args.limit.map_or(usize::MAX, |n| n as usize);
     let (model, experts) = (session.model(), session.expert_set());
-    let scores = score_tasks(&library, model, experts, &tasks, &methods, limit, &mut tell, output.cancel())?;
+    let settings = session.router();
+    let scores =
+        score_tasks(&library, model, experts, &tasks, &methods, settings, limit, &mut tell, output.cancel())?;
     drop(progress);
     if output.is_json() {
         let names: Vec<&str> = scores.methods.iter().map(|m| m.name()).collect();

@@ -64,7 +64,8 @@ pub fn correct(metric: TaskMetric, answer: &str, reference: &str) -> bool {
     }
 }
 
-/// Scores `methods` on the first `limit` test items of every task folder. `progress` gets a line.
+/// Scores `methods` on the first `limit` test items of every task folder; `settings` are those of the routers,
+/// whatever its kind. `progress` gets a line.
 ///
 /// # Errors
 /// Tasks without test items; a library without experts when a method needs them.
@@ -75,6 +76,7 @@ pub fn score_tasks(
     experts: &ExpertSet,
     tasks: &[std::path::PathBuf],
     methods: &[Method],
+    settings: &RouterConfig,
     limit: usize,
     progress: &mut dyn FnMut(&str),
     cancel: &Cancel,
@@ -91,7 +93,7 @@ pub fn score_tasks(
         for &method in methods {
             cancel.check()?;
             progress(&format!("{}: {}", data.task.id, method.name()));
-            row.push(score(library, model, experts, &template, &data, items, method, cancel)?);
+            row.push(score(library, model, experts, &template, &data, items, method, settings, cancel)?);
         }
         let family = data.task.family.clone().unwrap_or_default();
         table.tasks.push((data.task.id, family, items.len()));
@@ -116,20 +118,12 @@ fn score(
     data: &Dataset,
     items: &[Example],
     method: Method,
+    settings: &RouterConfig,
     cancel: &Cancel,
 ) -> Result<Option<f64>> {
     let share = |right: usize| Some(right as f64 / items.len() as f64);
     let metric = data.task.metric;
-    let defaults = &library.manifest.router;
-    let router = |kind| {
-        let config = RouterConfig {
-            kind,
-            top_k: defaults.top_k,
-            temperature: defaults.temperature,
-            ..RouterConfig::default()
-        };
-        Router::new(&config, experts)
-    };
+    let router = |kind| Router::new(&RouterConfig { kind, ..settings.clone() }, experts);
     let router = match method {
         Method::Majority => {
             return Ok(if data.task.options.is_empty() {
