@@ -86,7 +86,7 @@ fn spec(f: &Fixture, library: &Path) -> TrainSpec {
         alpha: 4.0,
         dropout: 0.0,
         learning_rate: t["learning_rate"].as_f64().unwrap(),
-        epochs: 100.0,
+        epochs: Some(100.0),
         max_steps: Some(t["steps"].as_u64().unwrap() as usize),
         batch: t["batch"].as_u64().unwrap() as usize,
         targets: targets.map(String::from).to_vec(),
@@ -193,7 +193,7 @@ fn eight_examples_are_learnt_by_heart() {
         learning_rate: 0.005,
         max_steps: Some(150),
         base: Some(base),
-        epochs: 1000.0,
+        epochs: Some(1000.0),
         ..spec(&f, dir.path())
     })
     .unwrap();

@@ -2,7 +2,7 @@
 
     tmux capture-pane -e -p -t SESSION | python3 render.py WIDTH OUT.png
 
-Needs Pillow and a monospaced font with block and braille glyphs (DejaVu Sans Mono).
+Needs Pillow and a monospaced font with box-drawing glyphs (DejaVu Sans Mono).
 """
 
 import re
@@ -90,6 +90,12 @@ def block(draw, char, x, y, fg):
         box = (x, y + CELL_H - round(CELL_H * (code - 0x2580) / 8), x + CELL_W - 1, y + CELL_H - 1)
     elif 0x2589 <= code <= 0x258F:
         box = (x, y, x + max(1, round(CELL_W * (0x2590 - code) / 8)) - 1, y + CELL_H - 1)
+    elif 0x2800 <= code <= 0x28FF:
+        for bit, (cx, cy) in enumerate([(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)]):
+            if code & 1 << bit:
+                left, top = x + 1 + cx * (CELL_W // 2), y + 1 + cy * (CELL_H // 4)
+                draw.rectangle((left, top, left + 2, top + 2), fill=fg)
+        return True
     else:
         return False
     draw.rectangle(box, fill=fg)

@@ -73,8 +73,6 @@ pub struct TrainArgs {
 
 impl TrainArgs {
     fn spec(&self) -> TrainSpec {
-        // Without a number of epochs, the number of steps decides alone.
-        let epochs = self.epochs.unwrap_or(if self.max_steps.is_some() { 1e6 } else { 1.0 });
         TrainSpec {
             library: self.library.clone(),
             data: self.data.clone(),
@@ -83,7 +81,7 @@ impl TrainArgs {
             alpha: self.alpha,
             dropout: self.dropout,
             learning_rate: self.lr,
-            epochs,
+            epochs: self.epochs,
             max_steps: self.max_steps.map(|n| n as usize),
             batch: self.batch as usize,
             max_length: self.max_length as usize,
@@ -112,7 +110,7 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
         &args.spec(),
         &mut |event| match event {
             TrainEvent::Stage(text) => progress.stage(&text),
-            TrainEvent::Started { steps } => progress.stage(&format!("training {steps} steps")),
+            TrainEvent::Started { .. } => {}
             TrainEvent::Step {
                 step, steps, loss, validation_loss, tokens_per_second, eta_seconds, ..
             } => {

@@ -64,7 +64,7 @@ fn check(spec: &TrainSpec) -> Result<()> {
     if spec.batch == 0 || spec.max_length < 2 || spec.max_steps == Some(0) {
         return Err(Error::usage("batch, max steps and max length must be positive (max length at least 2)"));
     }
-    if !(spec.epochs > 0.0 && spec.epochs.is_finite()) {
+    if spec.epochs.is_some_and(|n| !(n > 0.0 && n.is_finite())) {
         return Err(Error::usage("the number of epochs must be positive"));
     }
     if spec.data.is_empty() {
@@ -167,8 +167,12 @@ fn evaluate(
 /// The examples of every step: epochs in seeded order, cut into batches.
 fn plan(examples: usize, spec: &TrainSpec) -> (usize, impl FnMut() -> Vec<usize>) {
     let per_epoch = examples.div_ceil(spec.batch);
-    let wanted = (per_epoch as f64 * spec.epochs).ceil().min(1e9) as usize;
-    let steps = spec.max_steps.map_or(wanted, |m| m.min(wanted)).max(1);
+    let of_epochs = |n: f64| (per_epoch as f64 * n).ceil().min(1e9) as usize;
+    let steps = match (spec.epochs, spec.max_steps) {
+        (None, Some(most)) => most,
+        (epochs, most) => of_epochs(epochs.unwrap_or(1.0)).min(most.unwrap_or(usize::MAX)),
+    }
+    .max(1);
     let mut rng = ChaCha8Rng::seed_from_u64(spec.seed);
     let (batch, shuffle) = (spec.batch, spec.shuffle);
     let mut queue: Vec<usize> = Vec::new();
@@ -217,6 +221,7 @@ pub fn train(spec: &TrainSpec, events: &mut dyn FnMut(TrainEvent), cancel: &Canc
     }
 
     let (steps, mut next_batch) = plan(examples.len(), spec);
+    events(TrainEvent::Stage(format!("training {steps} steps")));
     events(TrainEvent::Started { steps });
     let began = Instant::now();
     let mut optimiser = AdamW::default();

@@ -17,7 +17,8 @@ pub struct TrainSpec {
     pub alpha: f64,
     pub dropout: f64,
     pub learning_rate: f64,
-    pub epochs: f64,
+    /// Passes over the data; `None` means one, or as many as `max_steps` takes.
+    pub epochs: Option<f64>,
     /// Stops earlier than `epochs` would.
     pub max_steps: Option<usize>,
     /// Examples per step.
@@ -49,7 +50,7 @@ impl Default for TrainSpec {
             alpha: 8.0,
             dropout: 0.05,
             learning_rate: 1e-3,
-            epochs: 1.0,
+            epochs: None,
             max_steps: None,
             batch: 16,
             max_length: 256,

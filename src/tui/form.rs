@@ -96,7 +96,7 @@ impl Form {
                     field(Id::Rank, "Rank", &d.rank.to_string(), ""),
                     field(Id::Alpha, "Alpha", &d.alpha.to_string(), "scale = alpha / rank"),
                     field(Id::LearningRate, "Learning rate", &d.learning_rate.to_string(), ""),
-                    field(Id::Epochs, "Epochs", &d.epochs.to_string(), ""),
+                    field(Id::Epochs, "Epochs", &d.epochs.unwrap_or(1.0).to_string(), ""),
                     field(Id::MaxSteps, "Max steps", "", "empty: as many as the epochs have"),
                     field(Id::Batch, "Batch", &d.batch.to_string(), "examples a step"),
                 ]
@@ -303,7 +303,7 @@ impl Form {
                     rank: parse(self.text(Id::Rank))?,
                     alpha: parse(self.text(Id::Alpha))?,
                     learning_rate: parse(self.text(Id::LearningRate))?,
-                    epochs: parse(self.text(Id::Epochs))?,
+                    epochs: Some(parse(self.text(Id::Epochs))?),
                     max_steps: if max_steps.is_empty() { None } else { Some(parse(max_steps)?) },
                     batch: parse(self.text(Id::Batch))?,
                     base: shared.base.as_deref().map(absolute),

@@ -170,9 +170,9 @@ fn settings(spec: &JobSpec) -> Vec<String> {
                 format!("rank {}", train.rank),
                 format!("α {}", train.alpha),
                 format!("lr {}", train.learning_rate),
-                format!("epochs {}", train.epochs),
                 format!("batch {}", train.batch),
             ];
+            facts.extend(train.epochs.map(|epochs| format!("epochs {epochs}")));
             facts.extend(train.max_steps.map(|steps| format!("at most {steps} steps")));
             facts.extend(train.data.iter().map(|path| path.display().to_string()));
             facts
