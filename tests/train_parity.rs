@@ -107,7 +107,8 @@ fn quiet(spec: &TrainSpec) -> Result<TrainReport> {
 /// What lies in a folder, hidden files too.
 fn entries(dir: &Path) -> Vec<String> {
     let names = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.collect();
+    // Derived data, with the lock of the name.
+    let mut names: Vec<String> = names.filter(|name| name != ".lora-tui").collect();
     names.sort();
     names
 }

@@ -110,7 +110,11 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
         &args.spec(),
         &mut |event| match event {
             TrainEvent::Stage(text) => progress.stage(&text),
-            TrainEvent::Started { .. } => {}
+            TrainEvent::Started { base_validation_loss, .. } => {
+                if let Some(loss) = base_validation_loss {
+                    progress.stage(&format!("before the first step: validation loss {loss:.3}"));
+                }
+            }
             TrainEvent::Step {
                 step, steps, loss, validation_loss, tokens_per_second, eta_seconds, ..
             } => {

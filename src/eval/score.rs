@@ -1,7 +1,7 @@
 //! Methods × tasks: the share of test items that a method gets right.
 
 use super::generate::generate_batch;
-use crate::library::{Library, Template};
+use crate::library::{Expert, Library, Provenance, Template};
 use crate::model::Model;
 use crate::routing::{ExpertSet, Router, RouterConfig, RouterKind};
 use crate::train::{Dataset, Example, TaskMetric};
@@ -102,11 +102,20 @@ pub fn score_tasks(
     Ok(table)
 }
 
-/// The expert of a task: the one whose provenance says so, else the one of the same name.
+/// The expert of a task: the one of the same name, else of those that were trained on it the one with the lowest
+/// validation loss.
 pub(super) fn expert_of<'a>(library: &'a Library, task: &str) -> Option<&'a str> {
-    let by_task =
-        library.usable().find(|e| e.provenance.as_ref().is_some_and(|p| p.task.as_deref() == Some(task)));
-    by_task.or_else(|| library.usable().find(|e| e.name == task)).map(|e| e.name.as_str())
+    let named = library.usable().find(|e| e.name == task);
+    let trained = || {
+        let on_task = |e: &'a Expert| e.provenance.as_ref().filter(|p| p.task.as_deref() == Some(task));
+        let loss = |p: &Provenance| p.validation_loss.unwrap_or(f64::INFINITY);
+        library
+            .usable()
+            .filter_map(|e| Some((e, loss(on_task(e)?))))
+            .min_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|(e, _)| e)
+    };
+    named.or_else(trained).map(|e| e.name.as_str())
 }
 
 #[allow(clippy::too_many_arguments)]

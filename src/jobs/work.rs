@@ -22,7 +22,21 @@ pub fn run(spec: &JobSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Val
 fn train(spec: &TrainSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Value> {
     let mut report = |event: TrainEvent| match event {
         TrainEvent::Stage(text) => events.stage(&text),
-        TrainEvent::Started { steps } => events.started(steps),
+        TrainEvent::Started { steps, base_validation_loss } => {
+            events.started(steps);
+            if base_validation_loss.is_some() {
+                events.step(JobEvent::Step {
+                    time: now(),
+                    step: 0,
+                    steps,
+                    loss: None,
+                    validation_loss: base_validation_loss,
+                    learning_rate: None,
+                    tokens_per_second: None,
+                    eta_seconds: None,
+                });
+            }
+        }
         TrainEvent::Step {
             step,
             steps,

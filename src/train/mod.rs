@@ -1,5 +1,6 @@
 //! Datasets and LoRA training.
 
+mod claim;
 mod dataset;
 mod encode;
 mod lora;

@@ -9,6 +9,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::claim::Claim;
 use super::dataset::{Dataset, Example, fingerprint, read_examples};
 use super::encode::{Encoded, encode};
 use super::lora::LoraTrainer;
@@ -16,8 +17,7 @@ use super::loss::cross_entropy;
 use super::schedule::{AdamW, linear_schedule};
 use super::{TrainReport, TrainSpec};
 use crate::library::{
-    BaseLocation, Library, NewAdapterConfig, Provenance, Template, check_new_name, locate_base, sha256_file,
-    write_adapter,
+    BaseLocation, Library, NewAdapterConfig, Provenance, Template, locate_base, sha256_file, write_adapter,
 };
 use crate::model::{LoadOptions, Model, Precision, Tape};
 use crate::{Cancel, Error, Result};
@@ -33,8 +33,8 @@ pub enum TrainEvent {
     /// What it is doing now.
     Stage(String),
     /// The first step is about to begin.
-    Started { steps: usize },
-    /// A step is over. The validation loss stands with the first, each epoch's last and the last step.
+    Started { steps: usize, base_validation_loss: Option<f64> },
+    /// A step is over. The validation loss stands with each epoch's last and the last step.
     Step {
         step: usize,
         steps: usize,
@@ -48,7 +48,7 @@ pub enum TrainEvent {
 
 /// Everything read and checked before the base model is loaded.
 struct Prepared {
-    target: PathBuf,
+    claim: Claim,
     base: PathBuf,
     template: Template,
     train: Vec<Example>,
@@ -73,10 +73,10 @@ fn check(spec: &TrainSpec) -> Result<()> {
     Ok(())
 }
 
-fn prepare(spec: &TrainSpec) -> Result<Prepared> {
-    check(spec)?;
-    let target = check_new_name(&spec.library, &spec.name)?;
+fn prepare(spec: &TrainSpec, events: &mut dyn FnMut(TrainEvent)) -> Result<Prepared> {
+    let claim = Claim::take(&spec.library, &spec.name)?;
     let library = Library::open(&spec.library)?;
+    events(TrainEvent::Stage("reading the data".into()));
     let (mut train, mut validation, mut tasks, mut families) =
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for path in &spec.data {
@@ -105,7 +105,7 @@ fn prepare(spec: &TrainSpec) -> Result<Prepared> {
     families.dedup();
     let family = if families.len() == 1 { families.swap_remove(0) } else { None };
     let template = library.manifest.template.clone().unwrap_or_default();
-    Ok(Prepared { target, base, template, train, validation, task: tasks.join("+"), family })
+    Ok(Prepared { claim, base, template, train, validation, task: tasks.join("+"), family })
 }
 
 /// Runs a batch through the model; returns summed loss and number of output tokens. With `train`, gradients
@@ -197,8 +197,8 @@ fn plan(examples: usize, spec: &TrainSpec) -> (usize, impl FnMut() -> Vec<usize>
 /// # Errors
 /// Bad specification, data or base model; a name that exists; a run that diverges; a raised `cancel`.
 pub fn train(spec: &TrainSpec, events: &mut dyn FnMut(TrainEvent), cancel: &Cancel) -> Result<TrainReport> {
-    events(TrainEvent::Stage("reading the data".into()));
-    let prepared = prepare(spec)?;
+    check(spec)?;
+    let prepared = prepare(spec, events)?;
     let mut log = match &spec.log {
         Some(path) => Some((path, std::fs::File::create(path).map_err(|e| Error::io(path, e))?)),
         None => None,
@@ -211,6 +211,13 @@ pub fn train(spec: &TrainSpec, events: &mut dyn FnMut(TrainEvent), cancel: &Canc
         let max = spec.max_length.min(model.decoder.spec.context);
         examples.iter().map(|e| encode(e, &prepared.template, tokenizer, max)).collect()
     };
+    let frame = tokenizer.encode(&prepared.template.render("", ""))?.len();
+    if spec.max_length <= frame {
+        return Err(Error::usage(format!(
+            "a max length of {} leaves no room for examples: the template alone has {frame} tokens",
+            spec.max_length
+        )));
+    }
     let (examples, validation) = (encode_all(&prepared.train)?, encode_all(&prepared.validation)?);
     let mut lora =
         LoraTrainer::new(&model.decoder, &spec.targets, spec.rank, spec.alpha, spec.dropout, spec.seed)?;
@@ -222,7 +229,7 @@ pub fn train(spec: &TrainSpec, events: &mut dyn FnMut(TrainEvent), cancel: &Canc
 
     let (steps, mut next_batch) = plan(examples.len(), spec);
     events(TrainEvent::Stage(format!("training {steps} steps")));
-    events(TrainEvent::Started { steps });
+    events(TrainEvent::Started { steps, base_validation_loss: base_loss });
     let began = Instant::now();
     let mut optimiser = AdamW::default();
     let (mut seen, mut busy, mut train_loss, mut validation_loss) = (0usize, 0.0, f64::NAN, base_loss);
@@ -245,7 +252,7 @@ pub fn train(spec: &TrainSpec, events: &mut dyn FnMut(TrainEvent), cancel: &Canc
             validation_loss = evaluate(&model, &mut lora, &validation, cancel)?;
             validation_loss
         } else {
-            base_loss.filter(|_| step == 0)
+            None
         };
         let speed = seen as f64 / busy.max(1e-9);
         let eta = busy / (step + 1) as f64 * (steps - step - 1) as f64;
@@ -269,7 +276,7 @@ pub fn train(spec: &TrainSpec, events: &mut dyn FnMut(TrainEvent), cancel: &Canc
     events(TrainEvent::Stage("writing the expert".into()));
     let report = TrainReport {
         expert: spec.name.clone(),
-        path: prepared.target.clone(),
+        path: prepared.claim.path.clone(),
         steps,
         train_loss,
         validation_loss,
@@ -342,7 +349,7 @@ fn write(
         created: Some(humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()),
         tool_version: Some(env!("CARGO_PKG_VERSION").into()),
     };
-    write_adapter(&prepared.target, &tensors, &config, DType::F16, &provenance)
+    write_adapter(&prepared.claim.path, &tensors, &config, DType::F16, &provenance)
 }
 
 /// What the adapter says of its base: the hub repository that `library.toml` or the default names, else the

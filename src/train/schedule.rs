@@ -8,7 +8,8 @@ const WARMUP: f64 = 0.06;
 /// Linear warm-up over 6 % of the steps, then linear decay to 0: the factor on the peak rate at `step`,
 /// counted from 0, of `steps`. The first step has rate 0 when there is a warm-up, as in transformers.
 pub fn linear_schedule(step: usize, steps: usize) -> f64 {
-    let warmup = (steps as f64 * WARMUP).ceil() as usize;
+    // A single step would have no rate at all.
+    let warmup = if steps > 1 { (steps as f64 * WARMUP).ceil() as usize } else { 0 };
     if step < warmup {
         step as f64 / warmup as f64
     } else {
@@ -65,7 +66,7 @@ mod tests {
         assert_eq!((rates[0], rates[3], rates[6]), (0.0, 0.5, 1.0));
         assert!(rates[6..].windows(2).all(|w| w[0] > w[1]));
         assert!(rates[99] > 0.0 && linear_schedule(100, 100) == 0.0);
-        assert!(linear_schedule(0, 1).is_finite());
+        assert_eq!(linear_schedule(0, 1), 1.0);
     }
 
     #[test]
