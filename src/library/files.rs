@@ -94,7 +94,7 @@ pub(super) fn parent(path: &Path) -> &Path {
 }
 
 /// Writes a file as a whole or not at all: temporary file in the same folder, fsync, rename.
-/// An existing file is replaced.
+/// An existing file is replaced; a link is followed first; a pipe or device is written into.
 ///
 /// # Errors
 /// Whatever the file system says (no such folder, no permission, disk full); the old file is then intact.
@@ -107,20 +107,53 @@ pub fn atomic_write_with(
     path: &Path,
     write: impl FnOnce(&mut io::BufWriter<&mut File>) -> io::Result<()>,
 ) -> Result<()> {
-    let folder = parent(path);
-    let work = || -> io::Result<()> {
-        let mut temporary = builder(".tmp-", 0o666).tempfile_in(folder)?;
-        let mut writer = io::BufWriter::new(temporary.as_file_mut());
-        write(&mut writer)?;
-        writer.flush()?;
-        drop(writer);
-        temporary.as_file().sync_all()?;
-        temporary.persist(path).map_err(|e| e.error)?;
-        Ok(())
+    // A link that leads nowhere has no real path: it is replaced itself.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let work = || match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        // Renaming over a pipe or a device would replace it by a file and reach nobody who reads it.
+        // Opened under the given name: the real path of a pipe behind /dev/stdout cannot be opened.
+        Ok(found) if !found.is_file() => through(fs::OpenOptions::new().write(true).open(path)?, write),
+        _ => replace(&target, write),
     };
-    work().map_err(|e| Error::io(path, e))?;
+    work().map_err(|e| Error::io(path, plain(e)))
+}
+
+fn through(
+    mut file: File,
+    write: impl FnOnce(&mut io::BufWriter<&mut File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut writer = io::BufWriter::new(&mut file);
+    write(&mut writer)?;
+    writer.flush()
+}
+
+fn replace(
+    target: &Path,
+    write: impl FnOnce(&mut io::BufWriter<&mut File>) -> io::Result<()>,
+) -> io::Result<()> {
+    let folder = parent(target);
+    let mut temporary = builder(".tmp-", 0o666).tempfile_in(folder)?;
+    let mut writer = io::BufWriter::new(temporary.as_file_mut());
+    write(&mut writer)?;
+    writer.flush()?;
+    drop(writer);
+    temporary.as_file().sync_all()?;
+    temporary.persist(target).map_err(|e| e.error)?;
     sync_directory(folder);
     Ok(())
+}
+
+/// The operating system's reason alone: errors about temporary files name those, which nobody asked for.
+fn plain(error: io::Error) -> io::Error {
+    let code = error
+        .raw_os_error()
+        .or_else(|| error.get_ref()?.source()?.downcast_ref::<io::Error>()?.raw_os_error());
+    match code {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None if error.get_ref().is_some() => error.kind().into(),
+        None => error,
+    }
 }
 
 /// SHA-256 of a file as lower-case hexadecimal.
@@ -146,4 +179,34 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         let _ = write!(out, "{byte:02x}");
         out
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn devices_are_written_into_and_links_followed() {
+        atomic_write(Path::new("/dev/null"), b"gone").unwrap();
+        assert!(!fs::metadata("/dev/null").unwrap().is_file());
+
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        fs::write(&real, "old").unwrap();
+        symlink(&real, &link).unwrap();
+        atomic_write(&link, b"new").unwrap();
+        assert_eq!(fs::read(&real).unwrap(), b"new");
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn errors_name_the_target_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("missing").join("file");
+        let message = atomic_write(&target, b"x").unwrap_err().to_string();
+        assert!(message.contains("missing/file") && !message.contains(".tmp-"), "{message}");
+        assert!(atomic_write(folder.path(), b"x").unwrap_err().to_string().contains("directory"));
+    }
 }
