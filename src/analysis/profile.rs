@@ -54,13 +54,15 @@ fn module_profile(module: &LoraModule) -> Result<ModuleProfile> {
     let spectrum =
         prototype(&module.a()?, &module.b()?, shape.rank, shape.in_features, shape.out_features).sigma;
     let sigma: Vec<f64> = spectrum.iter().map(|s| s * shape.scale.abs()).collect();
+    // The shape of the spectrum does not depend on the scale, as long as there is one.
+    let shares = if shape.scale == 0.0 { &sigma } else { &spectrum };
     Ok(ModuleProfile {
         module: shape.module.clone(),
         rank: shape.rank,
         scale: shape.scale,
         norm: sigma.iter().map(|s| s * s).sum::<f64>().sqrt(),
-        effective_rank: effective_rank(&spectrum),
-        gap: spectral_gap(&spectrum),
+        effective_rank: effective_rank(shares),
+        gap: spectral_gap(shares),
         sigma,
     })
 }

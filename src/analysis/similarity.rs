@@ -6,7 +6,7 @@ use super::eigen::{self, Symmetric};
 use super::gram::{Gram, Product, gram};
 use super::weights::{Layout, Scan, flattened_size, scan};
 use super::{Metric, Similarity};
-use crate::library::{Expert, Status};
+use crate::library::Expert;
 use crate::{Cancel, Error, Result};
 
 /// Dimensions of the MBC embedding.
@@ -24,8 +24,8 @@ const SCAN_STEP: usize = 16;
 /// * [`Metric::Delta`]: cosine of ΔW over all modules, ⟨B₁A₁, B₂A₂⟩ = Σ (B₁ᵀB₂ ∘ A₁A₂ᵀ), with scales.
 ///
 /// Modules that an expert lacks count as zeros, also for the quantile. A zero vector has similarity 0
-/// to everything, itself included. Experts that are bad, cannot be read or hold NaN or infinite weights
-/// are left out with their reason. `progress` gets (done, total) without a unit. Memory: N × N and
+/// to everything, itself included. Experts that are bad, made for another base model than most
+/// of their library, cannot be read or hold NaN or infinite weights are left out with their reason. `progress` gets (done, total) without a unit. Memory: N × N and
 /// blocks of bounded size; the result does not depend on the number of threads.
 ///
 /// # Errors
@@ -44,9 +44,9 @@ pub fn similarity(
         )));
     }
     let sparsity = if metric == Metric::Mbc { sparsity } else { 0.0 };
-    let (usable, bad): (Vec<&Expert>, Vec<&Expert>) = experts.iter().partition(|e| e.status != Status::Bad);
-    let reason = |e: &Expert| e.reason.clone().unwrap_or_else(|| "cannot be used".into());
-    let mut skipped: Vec<(String, String)> = bad.into_iter().map(|e| (e.name.clone(), reason(e))).collect();
+    let usable: Vec<&Expert> = experts.iter().copied().filter(|e| e.incomparable().is_none()).collect();
+    let reason = |e: &&Expert| Some((e.name.clone(), e.incomparable()?.to_string()));
+    let mut skipped: Vec<(String, String)> = experts.iter().filter_map(reason).collect();
     let steps = usable.len();
     let (usable, scans) =
         scan_all(usable, sparsity, &mut skipped, &mut |done| progress(done, 2 * steps), cancel)?;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rayon::prelude::*;
 
 use super::{Prototype, prototype, spectral_gap};
-use crate::library::{Expert, Status};
+use crate::library::Expert;
 use crate::{Cancel, Error, Result};
 
 /// The prototypes of all experts at one module.
@@ -94,14 +94,17 @@ pub fn prototypes(
 
 /// One prototype per entry of `expert.modules`.
 fn of_expert(expert: &Expert) -> Result<Vec<Prototype>> {
-    if expert.status == Status::Bad {
-        return Err(Error::msg(expert.reason.as_deref().unwrap_or("cannot be used")));
+    if let Some(reason) = expert.incomparable() {
+        return Err(Error::msg(reason));
     }
     let adapter = expert.load()?;
     expert
         .modules
         .iter()
         .map(|shape| {
+            if shape.scale == 0.0 {
+                return Ok(Prototype { vector: vec![0.0; shape.in_features], sigma: vec![0.0; shape.rank] });
+            }
             let module = adapter
                 .module(&shape.module)
                 .ok_or_else(|| Error::file(&adapter.path, format!("{} is gone; try again", shape.module)))?;

@@ -11,15 +11,19 @@ use super::table::{Align, Table};
 use crate::Result;
 use crate::analysis::{self, Clustering, Metric, Similarity};
 use crate::library::Library;
+use crate::text::counted;
+
+/// So many clusters unless asked otherwise.
+const CLUSTERS: usize = 10;
 
 /// Group the experts (model-based clustering)
 #[derive(Clone, Debug, clap::Args)]
 pub struct ClusterArgs {
     /// Folder of adapters
     pub library: PathBuf,
-    /// Number of clusters
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    pub k: u32,
+    /// Number of clusters [default: 10, or as many as there are experts]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub k: Option<u32>,
     /// Share of each expert's smallest entries that count as zero
     #[arg(long, default_value_t = 0.5, value_parser = parse_fraction)]
     pub sparsity: f64,
@@ -44,7 +48,8 @@ struct Document<'a> {
 pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
     let library = Library::open(&args.library)?;
     let similarity = compare(&library, Metric::Mbc, args.sparsity, output)?;
-    let clustering = analysis::cluster(&similarity, args.k as usize, args.seed)?;
+    let k = args.k.map_or(similarity.len().min(CLUSTERS), |k| k as usize);
+    let clustering = analysis::cluster(&similarity, k, args.seed)?;
     if output.is_json() {
         return output.document(&Document {
             k: clustering.k,
@@ -65,9 +70,9 @@ pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
 fn text(similarity: &Similarity, clustering: &Clustering) -> String {
     let silhouette = clustering.silhouette.map_or("none".into(), |s| format!("{s:.3}"));
     let mut out = format!(
-        "{} experts in {} clusters (mbc, sparsity {}, seed {}): inertia {:.4}, silhouette {silhouette}\n",
-        similarity.len(),
-        clustering.k,
+        "{} in {} (mbc, sparsity {}, seed {}): inertia {:.4}, silhouette {silhouette}\n",
+        counted(similarity.len(), "expert"),
+        counted(clustering.k, "cluster"),
         similarity.sparsity,
         clustering.seed,
         clustering.inertia,
@@ -79,7 +84,7 @@ fn text(similarity: &Similarity, clustering: &Clustering) -> String {
         if members.is_empty() {
             continue;
         }
-        let size = if members.len() == 1 { "1 expert".into() } else { format!("{} experts", members.len()) };
+        let size = counted(members.len(), "expert");
         out.push_str(&format!("\ncluster {cluster}: {size}, cohesion {cohesion:.2}\n"));
         let mut table = Table::new(&[("  expert", Align::Left), ("silhouette", Align::Right)]);
         for i in members {

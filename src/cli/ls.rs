@@ -38,8 +38,9 @@ impl<'a> From<&'a Expert> for ExpertRow<'a> {
         let provenance = expert.provenance.as_ref();
         Self {
             name: &expert.name,
-            status: expert.status,
-            reason: expert.reason.as_deref(),
+            // Made for another base than the rest: no use here, though it may be with --base.
+            status: if expert.misfit.is_some() { Status::Bad } else { expert.status },
+            reason: expert.incomparable().or(expert.reason.as_deref()),
             rank: expert.rank_range().map(|(low, high)| [low, high]),
             // A configuration that could not be read has rank 0.
             alpha: (expert.config.r > 0).then_some(expert.config.alpha),
@@ -52,7 +53,12 @@ impl<'a> From<&'a Expert> for ExpertRow<'a> {
     }
 }
 
-impl ExpertRow<'_> {
+impl<'a> ExpertRow<'a> {
+    /// Why it is partial or bad.
+    pub fn reason(&self) -> Option<&'a str> {
+        self.reason
+    }
+
     /// `ok`, `partial` or `bad`.
     pub fn status_text(&self) -> String {
         match self.status {
@@ -101,7 +107,7 @@ pub(super) fn list(path: &Path, output: &Output) -> Result<()> {
             library: path.to_string_lossy().into_owned(),
             base: base_label(&library),
             experts: library.experts.iter().map(ExpertRow::from).collect(),
-            skipped: Skipped::of(&library),
+            skipped: Skipped::incomparable(&library),
             warnings: &library.warnings,
         });
     }
@@ -173,7 +179,7 @@ fn targets(targets: &[String]) -> String {
 }
 
 fn summary(library: &Library) -> String {
-    let count = |status| library.experts.iter().filter(|expert| expert.status == status).count();
+    let count = |status| library.experts.iter().filter(|e| ExpertRow::from(*e).status == status).count();
     let (partial, bad) = (count(Status::Partial), count(Status::Bad));
     let mut line = match library.experts.len() {
         1 => "1 expert".to_string(),

@@ -108,6 +108,12 @@ impl Skipped {
         library.experts.iter().filter(|expert| !expert.is_usable()).map(Self::from).collect()
     }
 
+    /// The experts that are bad or made for another base model than the others.
+    pub fn incomparable(library: &Library) -> Vec<Self> {
+        let row = |e: &Expert| Some(Self { name: e.name.clone(), reason: e.incomparable()?.to_string() });
+        library.experts.iter().filter_map(row).collect()
+    }
+
     /// From (name, reason) pairs.
     pub fn pairs(pairs: &[(String, String)]) -> Vec<Self> {
         pairs.iter().map(|(name, reason)| Self { name: name.clone(), reason: reason.clone() }).collect()

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::output::{Output, Skipped, save_tensors};
 use crate::analysis;
 use crate::library::{Library, NamedTensor};
-use crate::text::printable;
+use crate::text::{counted, printable};
 use crate::{Error, Result};
 
 /// Above this σ₂ / σ₁ a prototype is a matter of chance.
@@ -80,5 +80,6 @@ pub fn run(args: &PrototypesArgs, output: &Output) -> Result<()> {
     let absent = table.modules.len() * count - gaps.len();
     let rest = if absent > 0 { format!(" ({absent} rows are zero: no update there)") } else { String::new() };
     let path = args.save.to_string_lossy();
-    output.line(&format!("{count} experts at {} modules{rest}: {}", table.modules.len(), printable(&path)))
+    let (experts, modules) = (counted(count, "expert"), counted(table.modules.len(), "module"));
+    output.line(&format!("{experts} at {modules}{rest}: {}", printable(&path)))
 }

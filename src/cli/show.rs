@@ -47,7 +47,7 @@ pub fn run(args: &ShowArgs, output: &Output) -> Result<()> {
             modules: &profile.modules,
             warnings,
             provenance: expert.provenance.as_ref(),
-            skipped: Skipped::of(&library),
+            skipped: Skipped::incomparable(&library),
         });
     }
     output.text(&facts(expert, &profile))?;
@@ -64,8 +64,8 @@ fn facts(expert: &Expert, profile: &ExpertProfile) -> String {
     let config = &expert.config;
     let row = ExpertRow::from(expert);
     let mut lines: Vec<(&str, String)> = vec![("name", expert.name.clone()), ("status", row.status_text())];
-    if let Some(reason) = &expert.reason {
-        lines.push(("because", reason.clone()));
+    if let Some(reason) = row.reason() {
+        lines.push(("because", reason.to_string()));
     }
     lines.push(("base", config.base.clone().unwrap_or_else(|| "not said".into())));
     let scaling = if config.use_rslora { " (rsLoRA)" } else { "" };

@@ -7,7 +7,7 @@ use super::options::{RunArgs, parse_positive};
 use super::output::Output;
 use crate::jobs::{JobSpec, Jobs};
 use crate::library::{Library, check_new_name};
-use crate::text::printable;
+use crate::text::{counted, printable};
 use crate::train::{self, TrainEvent, TrainSpec};
 use crate::{Error, Result};
 
@@ -136,9 +136,9 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
     }
     let of = |loss: Option<f64>| loss.map_or("–".to_string(), |v| format!("{v:.3}"));
     output.line(&format!(
-        "{}: {} steps in {:.0} s at {:.0} tokens/s, training loss {:.3}, validation loss {} → {}",
+        "{}: {} in {:.0} s at {:.0} tokens/s, training loss {:.3}, validation loss {} → {}",
         printable(&report.path.display().to_string()),
-        report.steps,
+        counted(report.steps, "step"),
         report.seconds,
         report.tokens_per_second,
         report.train_loss,

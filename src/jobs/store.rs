@@ -178,6 +178,9 @@ impl Jobs {
 
     /// The one job whose id starts with `prefix`.
     pub fn resolve(&self, prefix: &str) -> Result<String> {
+        if prefix.is_empty() {
+            return Err(Error::usage("a job's id is needed, not an empty text; `jobs LIBRARY` lists them"));
+        }
         let mut ids = self.ids()?;
         if ids.iter().any(|id| id == prefix) {
             return Ok(prefix.to_string());

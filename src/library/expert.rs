@@ -93,6 +93,9 @@ pub struct Expert {
     pub status: Status,
     /// Why it is partial or bad.
     pub reason: Option<String>,
+    /// Why it cannot be compared with the library's other experts: it was made for another base model
+    /// than most of them. It can still be routed on its own base.
+    pub misfit: Option<String>,
     pub config: AdapterConfig,
     /// LoRA pairs sorted by module path (natural order of layer numbers).
     pub modules: Vec<ModuleShape>,
@@ -113,6 +116,14 @@ impl Expert {
     /// Whether it can be used, wholly or in part.
     pub fn is_usable(&self) -> bool {
         self.status != Status::Bad
+    }
+
+    /// Why it must be left out of a comparison with the library's other experts, if it must.
+    pub fn incomparable(&self) -> Option<&str> {
+        match self.status {
+            Status::Bad => Some(self.reason.as_deref().unwrap_or("cannot be used")),
+            Status::Ok | Status::Partial => self.misfit.as_deref(),
+        }
     }
 
     /// Smallest and largest rank over the modules; `None` for an expert without modules.

@@ -32,10 +32,10 @@ impl Library {
     /// When `path` is no folder or cannot be listed, or `library.toml` is wrong. A bad expert is no
     /// error but an expert with [`super::Status::Bad`].
     pub fn open(path: &Path) -> Result<Self> {
-        let found = scan(path)?;
+        let mut found = scan(path)?;
         let manifest = Manifest::read(path)?;
         let mut warnings = found.warnings;
-        warnings.extend(other_shapes(&found.experts));
+        warnings.extend(mark_misfits(&mut found.experts));
         Ok(Self { root: path.to_path_buf(), manifest, experts: found.experts, warnings })
     }
 
@@ -127,42 +127,54 @@ fn state_dir(root: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Names the experts whose layers have other sizes than most: adapters of another base model.
-fn other_shapes(experts: &[Expert]) -> Option<String> {
-    let mut votes: HashMap<&str, Vec<((usize, usize), usize)>> = HashMap::new();
-    let usable = || experts.iter().filter(|expert| expert.is_usable());
-    for module in usable().flat_map(|expert| &expert.modules) {
-        let sizes = votes.entry(&module.module).or_default();
+/// (in, out) features of a module.
+type Size = (usize, usize);
+
+/// Compares the sizes of the layers between the experts: those that differ from more than half of the
+/// experts at some module get their [`Expert::misfit`]. The answer names all that differ from the most
+/// common size, also where no size has a majority.
+fn mark_misfits(experts: &mut [Expert]) -> Option<String> {
+    let mut votes: HashMap<String, Vec<(Size, usize)>> = HashMap::new();
+    for module in experts.iter().filter(|e| e.is_usable()).flat_map(|e| &e.modules) {
         let size = (module.in_features, module.out_features);
-        match sizes.iter_mut().find(|(known, _)| *known == size) {
-            Some((_, count)) => *count += 1,
-            None => sizes.push((size, 1)),
+        match votes.get_mut(&module.module) {
+            None => _ = votes.insert(module.module.clone(), vec![(size, 1)]),
+            Some(sizes) => match sizes.iter_mut().find(|(known, _)| *known == size) {
+                Some((_, count)) => *count += 1,
+                None => sizes.push((size, 1)),
+            },
         }
     }
     votes.retain(|_, sizes| sizes.len() > 1);
-    if votes.is_empty() {
-        return None;
-    }
     // The first seen wins a tie, so that the answer does not depend on chance.
-    let common = |module: &str| {
-        let mut best: Option<((usize, usize), usize)> = None;
-        for &(size, count) in votes.get(module)? {
-            if best.is_none_or(|(_, most)| count > most) {
-                best = Some((size, count));
-            }
-        }
-        best.map(|(size, _)| size)
-    };
-    let odd: Vec<&str> = usable()
-        .filter(|expert| {
-            expert
-                .modules
-                .iter()
-                .any(|m| common(&m.module).is_some_and(|size| size != (m.in_features, m.out_features)))
+    let common: HashMap<String, (Size, bool)> = votes
+        .into_iter()
+        .filter_map(|(module, sizes)| {
+            let all: usize = sizes.iter().map(|(_, count)| count).sum();
+            let (size, count) =
+                sizes.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best })?;
+            Some((module, (size, 2 * count > all)))
         })
-        .map(|expert| expert.name.as_str())
         .collect();
-    let shown = odd.iter().take(3).copied().collect::<Vec<_>>().join(", ");
-    let more = if odd.len() > 3 { format!(" and {} more", odd.len() - 3) } else { String::new() };
-    Some(format!("made for another base model than most (layer sizes differ): {shown}{more}"))
+    let mut odd = Vec::new();
+    for expert in experts.iter_mut().filter(|expert| expert.is_usable()) {
+        let mut differing = expert.modules.iter().filter_map(|m| {
+            let &(size, majority) = common.get(&m.module)?;
+            (size != (m.in_features, m.out_features)).then_some((m, size, majority))
+        });
+        let Some(first) = differing.next() else { continue };
+        odd.push(expert.name.clone());
+        let outvoted = std::iter::once(first).chain(differing).find(|(_, _, majority)| *majority);
+        expert.misfit = outvoted.map(|(m, (most_in, most_out), _)| {
+            format!(
+                "made for another base model than most of this library: {} is {} → {} here, {most_in} → {most_out} in most",
+                m.module, m.in_features, m.out_features
+            )
+        });
+    }
+    let (first, rest) = odd.split_at(odd.len().min(3));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    let shown = first.join(", ");
+    (!odd.is_empty())
+        .then(|| format!("made for another base model than most (layer sizes differ): {shown}{more}"))
 }

@@ -142,7 +142,8 @@ impl ExpertSet {
                     let Some(module) = adapter.module(&linear.module) else { return Ok(None) };
                     let (rank, a, b) = (module.shape.rank, module.a()?, module.b()?);
                     let found = prototype(&a, &b, rank, i, o);
-                    let candidate = found.vector.iter().any(|v| *v != 0.0);
+                    let scale = module.shape.scale as f32;
+                    let candidate = scale != 0.0 && found.vector.iter().any(|v| *v != 0.0);
                     let mut bt = vec![0f32; b.len()];
                     for row in 0..o {
                         let stored = linear.order.as_ref().map_or(row, |order| order[row] as usize);
@@ -152,7 +153,7 @@ impl ExpertSet {
                     }
                     let lora = Lora {
                         rank,
-                        scale: module.shape.scale as f32,
+                        scale,
                         a: Factors::new(a, &expert.dtype),
                         bt: Factors::new(bt, &expert.dtype),
                     };

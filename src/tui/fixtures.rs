@@ -34,6 +34,7 @@ pub fn expert(i: usize, name: &str, task: &str, family: &str) -> Expert {
     let shape =
         |module: String| ModuleShape { module, rank: 4, in_features: 576, out_features: 576, scale: 2.0 };
     Expert {
+        misfit: None,
         name: name.into(),
         path: PathBuf::from("library").join(name),
         status: Status::Ok,

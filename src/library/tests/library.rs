@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::json;
 
-use super::{Q0, config, expert, good, names, pair, safetensors};
+use super::{Q0, config, expert, good, names, one, pair, safetensors};
 use crate::library::{Library, Manifest, Status, edit_distance, nearest};
 
 #[test]
@@ -87,6 +87,42 @@ fn experts_of_another_base_are_pointed_out() {
     assert!(library.experts.iter().all(|expert| expert.status == Status::Ok));
     assert_eq!(library.warnings.len(), 1);
     assert!(library.warnings[0].ends_with(": c"), "{}", library.warnings[0]);
+    let misfits: Vec<bool> = library.experts.iter().map(|expert| expert.misfit.is_some()).collect();
+    assert_eq!(misfits, [false, false, true]);
+    // The others can still be compared.
+    let (experts, cancel) = (library.experts.iter().collect::<Vec<_>>(), crate::Cancel::new());
+    let table = crate::analysis::prototypes(&experts, &mut |_, _| {}, &cancel).unwrap();
+    assert_eq!((table.experts.len(), table.skipped[0].0.as_str()), (2, "c"));
+    let metric = crate::analysis::Metric::Mbc;
+    let similarity = crate::analysis::similarity(&experts, metric, 0.5, &mut |_, _| {}, &cancel).unwrap();
+    assert_eq!((similarity.len(), similarity.skipped[0].0.as_str()), (2, "c"));
+}
+
+#[test]
+fn without_a_majority_nobody_is_left_out() {
+    let root = tempfile::tempdir().unwrap();
+    good(root.path(), "a");
+    let mut wide = pair(Q0);
+    wide[0].1 = vec![2, 7];
+    expert(root.path(), "b", &config().to_string(), &safetensors(&wide));
+    let library = Library::open(root.path()).unwrap();
+    assert!(library.experts.iter().all(|expert| expert.misfit.is_none()));
+    assert!(library.warnings[0].ends_with(": b"), "{}", library.warnings[0]);
+}
+
+#[test]
+fn an_alpha_of_zero_leaves_nothing_to_route_to() {
+    let mut config = config();
+    config["lora_alpha"] = 0.into();
+    let (_root, library) = one(&config.to_string(), &safetensors(&pair(Q0)));
+    let expert = &library.experts[0];
+    assert!(expert.is_usable(), "{:?}", expert.reason);
+    let profile = crate::analysis::profile(expert).unwrap();
+    let module = &profile.modules[0];
+    assert_eq!((module.effective_rank, module.gap, module.norm), (0.0, 0.0, 0.0));
+    assert_eq!(module.sigma, [0.0, 0.0]);
+    let table = crate::analysis::prototypes(&[expert], &mut |_, _| {}, &crate::Cancel::new()).unwrap();
+    assert_eq!((table.modules[0].rows.as_slice(), table.modules[0].gaps[0]), ([0.0; 3].as_slice(), None));
 }
 
 #[test]
