@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::options::{BaseArgs, RouterArgs};
-use super::output::Output;
+use super::output::{Output, Skipped};
 use super::route::{left_out, open_session};
 use super::{Align, Table};
 use crate::Result;
@@ -54,6 +54,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
             return output.document(&serde_json::json!({
                 "prompts": limit, "experts": session.experts(), "tasks": result,
                 "skipped": left_out(&library, &session),
+            "partial": Skipped::partial(&library, session.experts()),
             }));
         }
         return routing_table(&result, session.experts(), output);
@@ -71,6 +72,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
         return output.document(&serde_json::json!({
             "metric": "exact_match", "methods": names, "tasks": tasks, "scores": scores.scores,
             "skipped": left_out(&library, &session),
+            "partial": Skipped::partial(&library, session.experts()),
         }));
     }
     score_table(&scores, output)

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::options::{BaseArgs, PromptArgs, RouterArgs, parse_non_negative};
-use super::output::Output;
+use super::output::{Output, Skipped};
 use super::route::{left_out, open_session};
 use crate::Result;
 use crate::model::Precision;
@@ -29,7 +29,7 @@ pub struct GenerateArgs {
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
     /// Sampling temperature, 0 = always the likeliest token
-    #[arg(long, default_value_t = 0.0, value_name = "T", value_parser = parse_non_negative)]
+    #[arg(long, default_value_t = 0.0, value_name = "T", value_parser = parse_non_negative, allow_negative_numbers = true)]
     pub sample_temperature: f64,
 }
 
@@ -62,6 +62,7 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<()> {
             "precision": session.model().precision,
             "experts": experts,
             "skipped": left_out(&library, &session),
+            "partial": Skipped::partial(&library, experts),
         }));
     }
     output.text(&format!("{}\n", safe(text.get(printed..).unwrap_or_default())))

@@ -75,7 +75,7 @@ pub struct RouterArgs {
     #[arg(long, value_name = "K")]
     pub top_k: Option<usize>,
     /// Divides the scores before the softmax [default: the library's, else 1.0]
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
     pub temperature: Option<f64>,
     /// Mix the experts' outputs or their factors
     #[arg(long, value_enum, default_value_t = Mix::Outputs)]
@@ -138,7 +138,7 @@ pub(super) fn parse_fraction(text: &str) -> std::result::Result<f64, String> {
 pub(super) fn parse_positive(text: &str) -> std::result::Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
-        _ => Err("expected a number above 0".into()),
+        _ => Err("must be positive".into()),
     }
 }
 
@@ -146,7 +146,7 @@ pub(super) fn parse_positive(text: &str) -> std::result::Result<f64, String> {
 pub(super) fn parse_non_negative(text: &str) -> std::result::Result<f64, String> {
     match text.parse::<f64>() {
         Ok(value) if value >= 0.0 && value.is_finite() => Ok(value),
-        _ => Err("expected a number of at least 0".into()),
+        _ => Err("must be 0 or positive".into()),
     }
 }
 

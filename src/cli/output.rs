@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::library::{Expert, Library, NamedTensor, write_safetensors};
+use crate::library::{Expert, Library, NamedTensor, Status, write_safetensors};
 use crate::text::printable;
 use crate::{Cancel, Error, Result};
 
@@ -95,7 +95,7 @@ impl Output {
     }
 }
 
-/// An expert that a result leaves out.
+/// An expert that a result leaves out, wholly or in part.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Skipped {
     pub name: String,
@@ -112,6 +112,12 @@ impl Skipped {
     pub fn incomparable(library: &Library) -> Vec<Self> {
         let row = |e: &Expert| Some(Self { name: e.name.clone(), reason: e.incomparable()?.to_string() });
         library.experts.iter().filter_map(row).collect()
+    }
+
+    /// The experts of `names` that are applied in part only, with what is missing.
+    pub fn partial(library: &Library, names: &[String]) -> Vec<Self> {
+        let partial = |e: &&Expert| e.status == Status::Partial && names.contains(&e.name);
+        library.experts.iter().filter(partial).map(Self::from).collect()
     }
 
     /// From (name, reason) pairs.

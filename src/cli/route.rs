@@ -11,7 +11,7 @@ use crate::Result;
 use crate::library::{BaseLocation, FetchProgress, Library, NamedTensor, fetch_base, locate_base};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{RouterKind, Session, Trace};
-use crate::text::printable;
+use crate::text::{counted, printable};
 
 /// Route a prompt: which experts every token uses in every module
 #[derive(Clone, Debug, clap::Args)]
@@ -51,6 +51,9 @@ pub(super) fn open_session(
     if !output.is_json() {
         for (name, reason) in session.skipped() {
             output.note(&format!("skipped {name}: {reason}"));
+        }
+        for partial in Skipped::partial(&library, session.experts()) {
+            output.note(&format!("partly applied: {}: {}", partial.name, partial.reason));
         }
     }
     Ok((library, session))
@@ -127,17 +130,23 @@ fn document(library: &Library, session: &Session, trace: &Trace) -> serde_json::
         "experts": *trace.experts,
         "weights": weights,
         "skipped": left_out(library, session),
+        "partial": Skipped::partial(library, session.experts()),
     })
 }
 
 /// Shares per expert, then the heaviest expert of every token.
 fn table(session: &Session, trace: &Trace, output: &Output) -> Result<()> {
     if trace.width() == 0 || trace.modules.is_empty() || session.router().kind == RouterKind::Base {
-        return output.line(&format!("{} tokens; the base model routes nothing", trace.tokens.len()));
+        return output
+            .line(&format!("{}; the base model routes nothing", counted(trace.tokens.len(), "token")));
     }
     let totals = trace.totals(|_| true);
     let mut order: Vec<usize> = (0..totals.len()).collect();
     order.sort_by(|&a, &b| totals[b].total_cmp(&totals[a]));
+    if !totals.iter().any(|&share| share > 0.0) {
+        let tokens = counted(trace.tokens.len(), "token");
+        return output.line(&format!("{tokens}; no expert has a weight anywhere"));
+    }
     let mut shares = Table::new(&[("expert", Align::Left), ("share", Align::Right)]);
     for e in order.into_iter().filter(|&e| totals[e] > 0.0) {
         shares.row([printable(&trace.experts[e]).into_owned(), format!("{:.1} %", totals[e] * 100.0)]);
@@ -157,9 +166,19 @@ fn table(session: &Session, trace: &Trace, output: &Output) -> Result<()> {
             text => printable(text).into_owned(),
         };
         let share = sums[best] / trace.modules.len() as f64;
-        tokens.row([text, printable(&trace.experts[best]).into_owned(), format!("{share:.2}")]);
+        tokens.row([text, heaviest(&sums, &trace.experts), format!("{share:.2}")]);
     }
     output.text(&tokens.render())
+}
+
+/// The expert with the largest sum of weights; none where all have the same.
+fn heaviest(sums: &[f64], experts: &[String]) -> String {
+    let best = (0..sums.len()).max_by(|&a, &b| sums[a].total_cmp(&sums[b]));
+    let equal = sums.len() > 1 && sums.iter().all(|&sum| (sum - sums[0]).abs() <= 1e-6 * sums[0].abs());
+    match best {
+        Some(best) if !equal && sums[best] > 0.0 => printable(&experts[best]).into_owned(),
+        _ => "–".into(),
+    }
 }
 
 /// `logits` [tokens, vocabulary] and, for Arrow, `weights.<module>` [tokens, experts].
@@ -185,4 +204,18 @@ fn save(path: &Path, logits: &Tensor, trace: &Trace, weights: bool) -> Result<()
     let mut tensors = vec![NamedTensor { name: "logits", shape: &all, values: &values }];
     tensors.extend(modules.iter().map(|(name, values)| NamedTensor { name, shape: &shape, values }));
     save_tensors(path, &tensors, &trace.experts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_weights_have_no_heaviest_expert() {
+        let names = ["a".to_string(), "b".to_string()];
+        assert_eq!(heaviest(&[0.5, 0.5], &names), "–");
+        assert_eq!(heaviest(&[0.0, 0.0], &names), "–");
+        assert_eq!(heaviest(&[0.2, 0.8], &names), "b");
+        assert_eq!(heaviest(&[1.0], &names[..1]), "a");
+    }
 }

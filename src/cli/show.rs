@@ -8,7 +8,7 @@ use super::ls::{ExpertRow, count};
 use super::output::{Output, Skipped};
 use super::table::{Align, Table};
 use crate::analysis::{ExpertProfile, ModuleProfile, profile};
-use crate::library::{Expert, Library, Provenance};
+use crate::library::{Expert, Library, Provenance, Status};
 use crate::text::printable;
 use crate::{Error, Result};
 
@@ -39,7 +39,16 @@ pub fn run(args: &ShowArgs, output: &Output) -> Result<()> {
         let reason = expert.reason.as_deref().unwrap_or("it cannot be used");
         return Err(Error::file(&expert.path, reason));
     }
+    // Only reading all weights shows whether they are numbers: one that has others cannot be used.
     let profile = profile(expert)?;
+    let mut expert = expert.clone();
+    if profile.modules.len() < expert.modules.len()
+        && let Err(error) = expert.load()?.check_finite()
+    {
+        expert.status = Status::Bad;
+        expert.reason = Some(error.to_string());
+    }
+    let expert = &expert;
     let warnings: Vec<String> = expert.warnings.iter().chain(&profile.warnings).cloned().collect();
     if output.is_json() {
         return output.document(&Document {

@@ -16,6 +16,7 @@ const MAX_HEADER: u64 = 100_000_000;
 /// No entry of a header is shorter than this: bounds the number of tensors by the header's size.
 const MIN_ENTRY: usize = 48;
 const MAX_DIMS: usize = 8;
+const PICKLE: &str = "is a PyTorch pickle under a safetensors name: re-save it with safe_serialization=True";
 
 /// Element types of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,10 +108,16 @@ pub(super) fn read_header(file: &File, length: u64) -> Result<Vec<u8>, String> {
     if let Some(what) = other_format(&prefix[..known]) {
         return Err(what.into());
     }
+    // A pickle's protocol mark may also be the length of a header: only a real header settles it.
+    let size = u64::from_le_bytes(prefix);
+    let marked = matches!(prefix, [0x80, 2..=5, ..]);
+    let mut first = [0u8; 1];
+    if marked && (size > MAX_HEADER || read_exact_at(file, &mut first, 8).is_err() || first != *b"{") {
+        return Err(PICKLE.into());
+    }
     if length < 8 {
         return Err(format!("is only {length} bytes long: it is empty or was cut off"));
     }
-    let size = u64::from_le_bytes(prefix);
     if size > MAX_HEADER {
         return Err(format!("is not a safetensors file: it claims a header of {size} bytes"));
     }
@@ -125,8 +132,8 @@ pub(super) fn read_header(file: &File, length: u64) -> Result<Vec<u8>, String> {
 
 /// Recognises files that often lie under a safetensors name.
 fn other_format(prefix: &[u8]) -> Option<&'static str> {
-    if prefix.starts_with(b"PK\x03\x04") || matches!(prefix, [0x80, 2..=5, ..]) && prefix.get(7) != Some(&0) {
-        Some("is a PyTorch pickle under a safetensors name: re-save it with safe_serialization=True")
+    if prefix.starts_with(b"PK\x03\x04") {
+        Some(PICKLE)
     } else if prefix.starts_with(b"GGUF") {
         Some("is a GGUF file under a safetensors name: convert the adapter back to PEFT's format")
     } else if prefix == b"version " {

@@ -84,7 +84,7 @@ pub fn read_examples(path: &Path) -> Result<Vec<Example>> {
             continue;
         }
         let value: serde_json::Value =
-            serde_json::from_str(text).map_err(|e| at(&format!("is not valid JSON: {e}")))?;
+            serde_json::from_str(text).map_err(|e| at(&format!("is not valid JSON: {}", in_line(&e))))?;
         for key in ["instruction", "output"] {
             if value.get(key).is_none() {
                 return Err(at(&format!("lacks \"{key}\" (an example has instruction, input and output)")));
@@ -103,6 +103,11 @@ pub fn read_examples(path: &Path) -> Result<Vec<Example>> {
         return Err(Error::file(path, "has no examples"));
     }
     Ok(examples)
+}
+
+/// What is wrong with one line's JSON: the parser counts lines too, but it has seen only this one.
+fn in_line(error: &serde_json::Error) -> String {
+    error.to_string().replace(&format!("at line {} column", error.line()), "at column")
 }
 
 impl Dataset {
@@ -224,6 +229,7 @@ mod tests {
         assert_eq!(read(&format!("{good}\n\n{good}\n")).unwrap().len(), 2);
         let error = |text: &str| read(text).unwrap_err().to_string();
         assert!(error(&format!("{good}\n{{oops\n")).contains("line 2: is not valid JSON"));
+        assert!(error("{oops\n").ends_with("at column 2"), "{}", error("{oops\n"));
         assert!(error(r#"{"instruction":"Add"}"#).contains("line 1: lacks \"output\""));
         assert!(error(r#"{"instruction":"Add","output":""}"#).contains("empty output"));
         assert!(error(r#"{"instruction":3,"output":"x"}"#).contains("line 1"));

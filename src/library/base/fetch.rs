@@ -80,6 +80,9 @@ pub fn fetch_base(
             Err(e) => reasons.push(format!("{source}: {e}")),
         }
     }
+    for path in store::ignored(spec, library) {
+        reasons.push(format!("{} was ignored: its SHA-256 is not {expected}", path.display()));
+    }
     Err(Error::msg(format!(
         "no source has the base model {} ({}); get the file on another machine and put it at {}, or give \
          its path with --base",

@@ -44,18 +44,32 @@ pub(super) fn destination(spec: &BaseSpec, library: &Library) -> Result<PathBuf>
 
 /// A file on this machine with the digest that `spec` asks for.
 pub(super) fn find(spec: &BaseSpec, library: &Library) -> Option<PathBuf> {
-    let expected = spec.sha256.as_deref()?;
+    // A broken file in a cache is as good as none: fetching replaces it.
+    candidates(spec, library).into_iter().find(|path| is_right(path, spec))
+}
+
+/// Files on this machine that lie where the base model should, but have another digest.
+pub(super) fn ignored(spec: &BaseSpec, library: &Library) -> Vec<PathBuf> {
+    candidates(spec, library).into_iter().filter(|path| !is_right(path, spec)).collect()
+}
+
+fn is_right(path: &Path, spec: &BaseSpec) -> bool {
+    let expected = spec.sha256.as_deref().unwrap_or_default();
+    verified_sha256(path).is_ok_and(|actual| actual.eq_ignore_ascii_case(expected))
+}
+
+/// The files in the caches that should be the base model; none without a digest to check.
+fn candidates(spec: &BaseSpec, library: &Library) -> Vec<PathBuf> {
+    if spec.sha256.is_none() {
+        return Vec::new();
+    }
     let own = cache_root().and_then(|root| slot(&root, spec));
     let beside = slot(&library.root.join(crate::library::open::STATE).join("cache"), spec);
     let hub = spec.hub.as_deref().zip(spec.file.as_deref()).and_then(|(repository, file)| {
         let revision = spec.revision.as_deref().unwrap_or("main");
         Some(cached_repository(repository, revision)?.join(file))
     });
-    let candidates = [own, hub, beside].into_iter().flatten().filter(|path| path.is_file());
-    // A broken file in a cache is as good as none: fetching replaces it.
-    let mut right = candidates
-        .filter(|path| verified_sha256(path).is_ok_and(|actual| actual.eq_ignore_ascii_case(expected)));
-    right.next()
+    [own, hub, beside].into_iter().flatten().filter(|path| path.is_file()).collect()
 }
 
 /// The Hugging Face cache, honouring `HF_HUB_CACHE` and `HF_HOME`.

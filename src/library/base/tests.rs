@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::fetch::{FetchProgress, Sink};
 use super::hub::Hub;
 use super::{package, store};
-use crate::library::sha256_file;
+use crate::library::{BaseSpec, Library, sha256_file};
 use crate::{Cancel, Error, Result};
 
 /// Answers one request with `answer`, after `delay`, and returns the server's address.
@@ -169,4 +169,22 @@ fn repository_names_cannot_leave_the_cache() {
     for name in ["../../etc", "/etc", "a/b/c", "", "a/..", "a b/c"] {
         assert!(store::cached_repository(name, "main").is_none(), "{name}");
     }
+}
+
+#[test]
+fn a_cached_file_with_another_digest_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library { root: folder.path().to_path_buf(), ..Library::default() };
+    let spec = BaseSpec {
+        package_file: Some("pkg/model.gguf".into()),
+        sha256: Some(digest(b"right")),
+        ..BaseSpec::default()
+    };
+    let slot = folder.path().join(".lora-tui/cache/base").join(digest(b"right"));
+    std::fs::create_dir_all(&slot).unwrap();
+    let file = slot.join("model.gguf");
+    std::fs::write(&file, b"wrong").unwrap();
+    assert_eq!((store::find(&spec, &library), store::ignored(&spec, &library)), (None, vec![file.clone()]));
+    std::fs::write(&file, b"right").unwrap();
+    assert_eq!((store::find(&spec, &library), store::ignored(&spec, &library)), (Some(file), vec![]));
 }

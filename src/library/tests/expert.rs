@@ -204,6 +204,8 @@ fn missing_and_misnamed_weights_have_a_reason() {
     let text = config().to_string();
     assert!(bad(&text, b"PK\x03\x04 rest of a zip").contains("pickle"));
     assert!(bad(&text, b"\x80\x02}q\x00(X\x05\x00").contains("pickle"));
+    assert!(bad(&text, b"\x80\x04\x95\x02\x00\x00\x00\x00\x00\x00\x00}.").contains("pickle"));
+    assert!(bad(&text, b"\x80\x05N.").contains("pickle"));
     assert!(bad(&text, b"GGUF\x03\0\0\0\0\0").contains("GGUF"));
     assert!(bad(&text, b"version https://git-lfs.github.com/spec/v1\n").contains("git lfs pull"));
     assert!(bad(&text, b"").contains("empty"));
