@@ -29,7 +29,7 @@ pub struct GenerateArgs {
     #[arg(long, default_value_t = 42)]
     pub seed: u64,
     /// Sampling temperature, 0 = always the likeliest token
-    #[arg(long, default_value_t = 0.0, value_name = "T", value_parser = parse_non_negative, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0.0, value_name = "T", value_parser = parse_non_negative, allow_hyphen_values = true)]
     pub sample_temperature: f64,
 }
 

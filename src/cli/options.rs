@@ -75,7 +75,7 @@ pub struct RouterArgs {
     #[arg(long, value_name = "K")]
     pub top_k: Option<usize>,
     /// Divides the scores before the softmax [default: the library's, else 1.0]
-    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub temperature: Option<f64>,
     /// Mix the experts' outputs or their factors
     #[arg(long, value_enum, default_value_t = Mix::Outputs)]

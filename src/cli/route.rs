@@ -143,16 +143,14 @@ fn table(session: &Session, trace: &Trace, output: &Output) -> Result<()> {
     let totals = trace.totals(|_| true);
     let mut order: Vec<usize> = (0..totals.len()).collect();
     order.sort_by(|&a, &b| totals[b].total_cmp(&totals[a]));
-    if !totals.iter().any(|&share| share > 0.0) {
-        let tokens = counted(trace.tokens.len(), "token");
-        return output.line(&format!("{tokens}; no expert has a weight anywhere"));
-    }
     let mut shares = Table::new(&[("expert", Align::Left), ("share", Align::Right)]);
     for e in order.into_iter().filter(|&e| totals[e] > 0.0) {
         shares.row([printable(&trace.experts[e]).into_owned(), format!("{:.1} %", totals[e] * 100.0)]);
     }
-    output.text(&shares.render())?;
-    output.line("")?;
+    if totals.iter().any(|&share| share > 0.0) {
+        output.text(&shares.render())?;
+        output.line("")?;
+    }
     let mut tokens =
         Table::new(&[("token", Align::Left), ("heaviest expert", Align::Left), ("weight", Align::Right)]);
     for t in 0..trace.tokens.len() {

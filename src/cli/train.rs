@@ -24,15 +24,15 @@ pub struct TrainArgs {
     pub name: String,
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub rank: u32,
-    #[arg(long, default_value_t = 8.0, value_parser = parse_positive, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 8.0, value_parser = parse_positive, allow_hyphen_values = true)]
     pub alpha: f64,
-    #[arg(long, default_value_t = 0.05, value_parser = super::options::parse_fraction, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0.05, value_parser = super::options::parse_fraction, allow_hyphen_values = true)]
     pub dropout: f64,
     /// Highest learning rate
-    #[arg(long, default_value_t = 1e-3, value_parser = parse_positive, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 1e-3, value_parser = parse_positive, allow_hyphen_values = true)]
     pub lr: f64,
     /// Passes over the data [default: 1, or as many as --max-steps takes]
-    #[arg(long, value_name = "N", value_parser = parse_positive, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = parse_positive, allow_hyphen_values = true)]
     pub epochs: Option<f64>,
     /// Stop after this many steps
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

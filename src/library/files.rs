@@ -146,13 +146,9 @@ fn replace(
 
 /// The operating system's reason alone: errors about temporary files name those, which nobody asked for.
 fn plain(error: io::Error) -> io::Error {
-    let code = error
-        .raw_os_error()
-        .or_else(|| error.get_ref()?.source()?.downcast_ref::<io::Error>()?.raw_os_error());
-    match code {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None if error.get_ref().is_some() => error.kind().into(),
-        None => error,
+    match error.to_string().split_once(" at path ") {
+        Some((reason, _)) if error.raw_os_error().is_none() => io::Error::new(error.kind(), reason),
+        _ => error,
     }
 }
 
@@ -206,7 +202,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("missing").join("file");
         let message = atomic_write(&target, b"x").unwrap_err().to_string();
-        assert!(message.contains("missing/file") && !message.contains(".tmp-"), "{message}");
+        assert!(message.contains("missing/file: No such file") && !message.contains(".tmp-"), "{message}");
         assert!(atomic_write(folder.path(), b"x").unwrap_err().to_string().contains("directory"));
     }
 }
