@@ -65,6 +65,8 @@ struct Shown {
 struct Answer {
     text: String,
     done: bool,
+    /// Why it is not simply the present router's answer.
+    note: Option<&'static str>,
 }
 
 /// State of the Routing tab.
@@ -198,14 +200,18 @@ impl RoutingScreen {
         if self.prompt.is_blank() || !matches!(shared.engine, EngineState::Ready { .. }) {
             return Vec::new();
         }
-        self.answer = Some(Answer { text: String::new(), done: false });
+        self.answer = Some(Answer { text: String::new(), done: false, note: None });
         self.token = None;
         self.request(shared, true)
     }
 
     fn stop(&mut self) -> Vec<Effect> {
+        let generating = self.is_generating();
         if let Some(answer) = &mut self.answer {
             answer.done = true;
+            if generating {
+                answer.note = Some("stopped");
+            }
         }
         if self.pending.take().is_some() { vec![Effect::StopEngine] } else { Vec::new() }
     }
@@ -231,7 +237,14 @@ impl RoutingScreen {
             return Vec::new();
         }
         self.router = router;
-        self.route(shared)
+        // Live: an answer under way starts anew, a finished one stays as what the earlier router gave.
+        if self.is_generating() {
+            return self.generate(shared);
+        }
+        if let Some(answer) = &mut self.answer {
+            answer.note = Some("earlier router");
+        }
+        self.request(shared, false)
     }
 
     fn experts(&self, shared: &Shared) -> Vec<String> {
@@ -394,7 +407,14 @@ impl RoutingScreen {
                 Some(self.route(shared))
             }
             Edit::Kept => Some(Vec::new()),
-            Edit::Submit => Some(self.generate(shared)),
+            Edit::Submit => {
+                let effects = self.generate(shared);
+                if !effects.is_empty() {
+                    // Now the keys that change the router are at hand.
+                    self.set_focus(Focus::Map);
+                }
+                Some(effects)
+            }
             Edit::Leave if self.is_generating() => Some(self.stop()),
             Edit::Leave => {
                 self.set_focus(Focus::Map);
@@ -482,7 +502,9 @@ impl RoutingScreen {
                 }
             }
             EngineMessage::Text { ticket, text, done } if *ticket == self.ticket => {
-                self.answer = Some(Answer { text: text.clone(), done: *done });
+                // The last words of one that was stopped keep the mark.
+                let note = self.answer.as_ref().and_then(|answer| answer.note);
+                self.answer = Some(Answer { text: text.clone(), done: *done, note });
             }
             EngineMessage::Failed { ticket, error } if *ticket == self.ticket => {
                 self.pending = None;

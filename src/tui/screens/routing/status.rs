@@ -23,7 +23,7 @@ pub fn bindings(screen: &RoutingScreen, shared: &Shared) -> Vec<Binding> {
         if screen.can_fill_example() {
             keys.push(key("Tab", "example", "Fill in the next example prompt (Ctrl-N and Ctrl-P, too)."));
         }
-        keys.push(key("Ctrl-U", "clear line", "Delete back to the head of the line."));
+        keys.push(key("Ctrl-U", "clear to the left", "Delete back to the head of the line."));
         return keys;
     }
     match &shared.engine {

@@ -257,14 +257,21 @@ fn generation_streams_and_stops() {
     assert!(screen.is_generating());
     let shown = render(&screen, &shared, 80, 24);
     assert!(shown.contains("generating") && shown.contains("thousand\\u{1b}[2J"), "{shown}");
-    // Esc stops first and leaves the box only then.
-    assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), [Effect::StopEngine]);
-    assert!(screen.captures_text());
-    assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), []);
+    // The map has the focus, so that another router is one key away: the answer starts anew with it.
     assert!(!screen.captures_text());
+    let again = press(&mut screen, &shared, key('>'));
+    let [Effect::Generate { ticket, router, .. }] = &again[..] else { panic!("{again:?}") };
+    assert_eq!(router.top_k, 4);
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), [Effect::StopEngine]);
     // The engine's last words still belong to the request.
     text(&mut screen, &shared, *ticket, "twelve thousand", true);
-    assert!(render(&screen, &shared, 80, 24).contains("twelve thousand"));
+    let shown = render(&screen, &shared, 80, 24);
+    assert!(shown.contains("twelve thousand") && shown.contains("stopped"), "{shown}");
+    // A finished answer stays when the router changes, and says whose it is.
+    let route = press(&mut screen, &shared, key('>'));
+    assert!(matches!(&route[..], [Effect::Route { .. }]), "{route:?}");
+    let shown = render(&screen, &shared, 80, 24);
+    assert!(shown.contains("twelve thousand") && shown.contains("earlier router"), "{shown}");
 }
 
 #[test]

@@ -155,7 +155,9 @@ fn draw_answer(answer: &Answer, frame: &mut Frame, area: Rect, small: bool, shar
         put(frame.buffer_mut(), area, 2, 0, &line, theme.text());
         return;
     }
-    let title = if answer.done {
+    let title = if let Some(note) = answer.note {
+        format!(" answer · {note} ")
+    } else if answer.done {
         " answer ".to_string()
     } else {
         format!(" answer {} ", crate::tui::fit::spinner(shared.tick))
