@@ -71,8 +71,13 @@ impl Output {
         self.cancel.get_or_init(|| {
             let cancel = Cancel::new();
             let raised = cancel.clone();
+            let (ready, installed) = std::sync::mpsc::channel();
             // Without the thread (no more threads to be had) the signals end the process as usual.
-            let _ = std::thread::Builder::new().name("signals".into()).spawn(move || watch_signals(&raised));
+            let _ = std::thread::Builder::new()
+                .name("signals".into())
+                .spawn(move || watch_signals(&raised, ready));
+            // From here on a signal is a request; an end of the thread ends the wait, too.
+            let _ = installed.recv();
             cancel
         })
     }
@@ -161,33 +166,45 @@ pub(super) fn finish(result: Result<()>) -> ExitCode {
     ExitCode::from(status)
 }
 
-fn watch_signals(cancel: &Cancel) {
+/// Raises `cancel` at the first signal and ends the process at the second. `ready` hears when the handlers
+/// stand.
+fn watch_signals(cancel: &Cancel, ready: std::sync::mpsc::Sender<()>) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return;
     };
     runtime.block_on(async {
         #[cfg(unix)]
-        let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
-        loop {
-            #[cfg(unix)]
-            let terminated = async {
-                match &mut term {
-                    Some(term) => term.recv().await,
-                    None => std::future::pending().await,
-                }
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let (Ok(mut interrupt), Ok(mut terminate)) =
+                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+            else {
+                return;
             };
-            #[cfg(not(unix))]
-            let terminated = std::future::pending::<Option<()>>();
-            tokio::select! {
-                result = tokio::signal::ctrl_c() => if result.is_err() { return },
-                _ = terminated => {}
+            let _ = ready.send(());
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                raise(cancel);
             }
-            if cancel.is_cancelled() {
-                std::process::exit(130);
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = ready.send(());
+            while tokio::signal::ctrl_c().await.is_ok() {
+                raise(cancel);
             }
-            cancel.cancel();
         }
     });
+}
+
+fn raise(cancel: &Cancel) {
+    if cancel.is_cancelled() {
+        std::process::exit(130);
+    }
+    cancel.cancel();
 }
 
 /// One line on stderr that is overwritten on a terminal; elsewhere only its stages are printed.
