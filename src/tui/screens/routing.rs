@@ -242,7 +242,7 @@ impl RoutingScreen {
             return self.generate(shared);
         }
         if let Some(answer) = &mut self.answer {
-            answer.note = Some("earlier router");
+            answer.note.get_or_insert("earlier router");
         }
         self.request(shared, false)
     }

@@ -267,7 +267,8 @@ fn generation_streams_and_stops() {
     text(&mut screen, &shared, *ticket, "twelve thousand", true);
     let shown = render(&screen, &shared, 80, 24);
     assert!(shown.contains("twelve thousand") && shown.contains("stopped"), "{shown}");
-    // A finished answer stays when the router changes, and says whose it is.
+    // What was stopped stays and says so; a finished answer says whose it is.
+    screen.answer.as_mut().unwrap().note = None;
     let route = press(&mut screen, &shared, key('>'));
     assert!(matches!(&route[..], [Effect::Route { .. }]), "{route:?}");
     let shown = render(&screen, &shared, 80, 24);

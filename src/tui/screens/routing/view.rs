@@ -164,7 +164,7 @@ fn draw_answer(answer: &Answer, frame: &mut Frame, area: Rect, small: bool, shar
     };
     let inner = framed(frame, area, &title, false, theme);
     let lines = wrap_tail(&answer.text, usize::from(inner.width), usize::from(inner.height));
-    if lines.is_empty() && answer.done {
+    if lines.is_empty() && answer.done && answer.note.is_none() {
         put(frame.buffer_mut(), inner, 0, 0, "(nothing: the model ended at once)", theme.dim());
     }
     let text: Vec<Line> = lines.into_iter().map(|line| Line::styled(line, theme.text())).collect();
