@@ -2,13 +2,15 @@
 //!
 //! Modules are layered; each uses only those below it:
 //! `cli`, `tui` → `jobs` → `train`, `eval` → `routing` → `analysis`, `plot` → `model` → `library`
-//! → `error`, `text`, `cancel`.
+//! → `gguf`, `error`, `text`, `cancel`.
 
 pub mod analysis;
 pub mod cancel;
 pub mod cli;
 pub mod error;
 pub mod eval;
+#[allow(dead_code)]
+mod gguf;
 pub mod jobs;
 pub mod library;
 pub mod model;
