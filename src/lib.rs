@@ -9,7 +9,7 @@ pub mod cancel;
 pub mod cli;
 pub mod error;
 pub mod eval;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports)]
 mod gguf;
 pub mod jobs;
 pub mod library;
