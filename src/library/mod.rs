@@ -7,6 +7,7 @@ mod base;
 mod config;
 mod expert;
 mod files;
+pub(crate) mod gguf;
 mod header;
 mod inspect;
 mod manifest;

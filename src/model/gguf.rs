@@ -1,22 +1,29 @@
 //! GGUF files: metadata as a transformers configuration, tensors under transformers names.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use candle_core::Device;
-use candle_core::quantized::gguf_file::{Content, Value};
+use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use serde_json::json;
 
 use super::config::Config;
+use crate::library::gguf::{GgmlType, GgufFile, GgufTensor};
 use crate::{Error, Result};
 
 /// A GGUF file whose header was read.
 pub(crate) struct Gguf {
     path: PathBuf,
-    content: Content,
-    file: Mutex<std::fs::File>,
+    file: GgufFile,
     architecture: String,
+}
+
+/// The types that can be read, as candle has them.
+fn candle_type(kind: GgmlType) -> Option<GgmlDType> {
+    use GgmlDType::*;
+    let known = [F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q8_1, Q2K, Q3K, Q4K, Q5K, Q6K, Q8K, BF16];
+    let same = |d: &GgmlDType| format!("{d:?}").to_uppercase() == kind.name.replace("_K", "K");
+    known.into_iter().find(same)
 }
 
 /// Transformers names inside a block and their GGUF names.
@@ -37,46 +44,38 @@ const BLOCK_NAMES: [(&str, &str); 11] = [
 /// Architectures of GGUF that are read, and their `model_type`.
 const ARCHITECTURES: [(&str, &str); 3] = [("llama", "llama"), ("qwen2", "qwen2"), ("qwen3", "qwen3")];
 
+fn unsupported(file: &GgufFile, tensor: &GgufTensor) -> Error {
+    file.error(format!(
+        "tensor {} has type {}, which cannot be read here: use the model as Q8_0, Q6_K, Q5_K, Q4_K, Q4_0 or F16",
+        tensor.name,
+        tensor.kind()
+    ))
+}
+
 impl Gguf {
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let mut file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-        // The parser divides by the alignment that the file names.
-        let content = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| Content::read(&mut file)))
-            .map_err(|_| Error::file(path, "is a broken GGUF file: fetch it again"))?
-            .map_err(|e| {
-                Error::file(path, format!("is not a readable GGUF file ({}): fetch it again", first_line(&e)))
-            })?;
-        let architecture = match content.metadata.get("general.architecture") {
-            Some(Value::String(a)) => a.clone(),
-            _ => return Err(Error::file(path, "does not name its architecture")),
+        let file = GgufFile::open(path)?;
+        let Some(architecture) = file.text("general.architecture") else {
+            return Err(file.error("does not name its architecture"));
         };
-        Ok(Self { path: path.to_path_buf(), content, file: Mutex::new(file), architecture })
+        if let Some(tensor) = file.tensors().iter().find(|t| candle_type(t.kind()).is_none()) {
+            return Err(unsupported(&file, tensor));
+        }
+        Ok(Self { path: path.to_path_buf(), architecture: architecture.to_string(), file })
     }
 
     pub(crate) fn error(&self, problem: impl Into<String>) -> Error {
-        Error::file(&self.path, problem)
+        self.file.error(problem)
     }
 
-    pub(crate) fn metadata(&self) -> &HashMap<String, Value> {
-        &self.content.metadata
-    }
-
-    /// A text under `key`.
-    pub(crate) fn text(&self, key: &str) -> Option<&str> {
-        match self.content.metadata.get(key)? {
-            Value::String(s) => Some(s),
-            _ => None,
-        }
+    pub(crate) fn file(&self) -> &GgufFile {
+        &self.file
     }
 
     /// A number under `<architecture>.<key>`.
     fn number(&self, key: &str) -> Option<f64> {
         let full = format!("{}.{key}", self.architecture);
-        match self.content.metadata.get(&full)? {
-            Value::F32(v) => Some(f64::from(*v)),
-            Value::F64(v) => Some(*v),
-            other => other.to_u64().ok().map(|v| v as f64),
-        }
+        self.file.scalar(&full).map(|s| s.as_f64())
     }
 
     fn size(&self, key: &str) -> Result<u64> {
@@ -97,15 +96,14 @@ impl Gguf {
         };
         let (hidden, heads) = (self.size("embedding_length")?, self.size("attention.head_count")?);
         let vocab = self
-            .content
-            .tensor_infos
-            .get("token_embd.weight")
-            .and_then(|t| t.shape.dims().first().copied())
+            .file
+            .tensor("token_embd.weight")
+            .and_then(|t| t.shape().first().copied())
             .ok_or_else(|| self.error("has no token embedding"))?;
         // The file's f32 epsilon is 1e-5 with rounding noise; transformers has the short decimal.
         let eps = self.number("attention.layer_norm_rms_epsilon").unwrap_or(1e-6);
         let eps: f64 = format!("{eps:.6e}").parse().unwrap_or(eps);
-        if self.content.tensor_infos.contains_key("rope_freqs.weight") {
+        if self.file.tensor("rope_freqs.weight").is_some() {
             return Err(self.error(
                 "rescaled rotary frequencies are not supported in GGUF: use the transformers folder",
             ));
@@ -122,7 +120,7 @@ impl Gguf {
             "max_position_embeddings": self.size("context_length")?,
             "rms_norm_eps": eps,
             "rope_theta": self.number("rope.freq_base").unwrap_or(10_000.0),
-            "tie_word_embeddings": !self.content.tensor_infos.contains_key("output.weight"),
+            "tie_word_embeddings": self.file.tensor("output.weight").is_none(),
         });
         Config::parse(&self.path, &value.to_string())
     }
@@ -143,7 +141,7 @@ impl Gguf {
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.name(name).is_some_and(|n| self.content.tensor_infos.contains_key(&n))
+        self.name(name).is_some_and(|n| self.file.tensor(&n).is_some())
     }
 
     /// Shape and values, in the row order of transformers. `heads` and `kv_heads` undo the interleaving
@@ -151,14 +149,15 @@ impl Gguf {
     pub(crate) fn read(&self, name: &str, heads: usize, kv_heads: usize) -> Result<(Vec<usize>, Vec<f32>)> {
         let stored = self
             .name(name)
-            .filter(|n| self.content.tensor_infos.contains_key(n))
+            .and_then(|n| self.file.tensor(&n))
             .ok_or_else(|| self.error(format!("has no tensor for {name}")))?;
-        let unreadable = |e| self.error(format!("tensor {stored} cannot be read: {}", first_line(&e)));
-        let mut file = self.file.lock().unwrap_or_else(|e| e.into_inner());
-        let quantised = self.content.tensor(&mut *file, &stored, &Device::Cpu).map_err(unreadable)?;
-        let dims = quantised.shape().dims().to_vec();
-        let dense = quantised.dequantize(&Device::Cpu).map_err(unreadable)?;
-        let mut values = dense.flatten_all().and_then(|t| t.to_vec1::<f32>()).map_err(unreadable)?;
+        let (dims, kind) = (stored.shape(), stored.kind());
+        let dtype = candle_type(kind).ok_or_else(|| unsupported(&self.file, stored))?;
+        let mut bytes = vec![0u8; stored.length as usize];
+        self.file.read_at(stored, 0, &mut bytes)?;
+        let storage = QStorage::from_data(Cow::Owned(bytes), &Device::Cpu, dtype)?;
+        let dense = QTensor::new(storage, dims.as_slice())?.dequantize(&Device::Cpu)?;
+        let mut values = dense.flatten_all()?.to_vec1::<f32>()?;
         if self.architecture == "llama" {
             let groups = match name.rsplit_once('.').map(|(stem, _)| stem) {
                 Some(stem) if stem.ends_with("q_proj") => Some(heads),
@@ -189,9 +188,4 @@ fn unpermute(values: &[f32], rows: usize, heads: usize) -> Vec<f32> {
         }
     }
     out
-}
-
-/// Candle's errors can carry a backtrace.
-fn first_line(e: &candle_core::Error) -> String {
-    e.to_string().lines().next().unwrap_or_default().to_string()
 }

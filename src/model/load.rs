@@ -226,9 +226,9 @@ fn load_tokenizer(
 /// The chat template of a GGUF file, or of `chat_template.jinja` or `tokenizer_config.json` in a folder.
 fn load_chat(path: &Path, weights: &Weights, tokenizer: Option<&Tokenizer>) -> Option<ChatTemplate> {
     if let Some(gguf) = weights.gguf() {
-        let source = gguf.text("tokenizer.chat_template")?.to_string();
+        let source = gguf.file().text("tokenizer.chat_template")?.to_string();
         let token = |key: &str| {
-            let id = gguf.metadata().get(key)?.to_u32().ok()?;
+            let id = u32::try_from(gguf.file().scalar(key)?.as_u64()?).ok()?;
             tokenizer?.decode(&[id], false).ok()
         };
         let bos = token("tokenizer.ggml.bos_token_id").unwrap_or_default();

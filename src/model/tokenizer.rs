@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use candle_core::quantized::gguf_file::Value;
 use tokenizers::models::bpe::BPE;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
@@ -39,15 +38,11 @@ impl Tokenizer {
 
     /// Builds the byte-level BPE that a GGUF file describes.
     pub(crate) fn from_gguf(gguf: &Gguf) -> Result<Self> {
-        let metadata = gguf.metadata();
-        let text = |key: &str| match metadata.get(key) {
-            Some(Value::String(s)) => Some(s.as_str()),
-            _ => None,
-        };
+        let file = gguf.file();
+        let text = |key: &str| file.text(key);
         let strings = |key: &str| -> Result<Vec<String>> {
-            let missing = || gguf.error(format!("lacks the list \"{key}\""));
-            let Some(Value::Array(values)) = metadata.get(key) else { return Err(missing()) };
-            values.iter().map(|v| v.to_string().cloned().map_err(|_| missing())).collect()
+            let texts = file.array(key).and_then(|a| Some(a.texts()?.map(|t| t.into_owned()).collect()));
+            texts.ok_or_else(|| gguf.error(format!("lacks the list \"{key}\"")))
         };
         match text("tokenizer.ggml.model") {
             Some("gpt2") => {}
@@ -96,12 +91,12 @@ impl Tokenizer {
         inner.with_pre_tokenizer(Some(Sequence::new(steps)));
         inner.with_decoder(Some(ByteLevel::default()));
         // Types 3 (control) and 4 (user defined) are matched before anything is split.
-        if let Some(Value::Array(types)) = metadata.get("tokenizer.ggml.token_type") {
-            let kind = |v: &Value| v.to_i32().ok().or_else(|| v.to_u32().ok().map(|n| n as i32));
+        let types = file.array("tokenizer.ggml.token_type");
+        if let Some(types) = types.filter(|a| a.len() == tokens.len()).and_then(|a| a.numbers()) {
             let added: Vec<AddedToken> = tokens
                 .iter()
                 .zip(types)
-                .filter_map(|(token, v)| match kind(v) {
+                .filter_map(|(token, kind)| match kind.as_u64() {
                     Some(3) => Some(AddedToken::from(token.clone(), true)),
                     Some(4) => Some(AddedToken::from(token.clone(), false).normalized(false)),
                     _ => None,
@@ -111,8 +106,8 @@ impl Tokenizer {
                 .add_special_tokens(added)
                 .map_err(|e| gguf.error(format!("has broken special tokens: {e}")))?;
         }
-        let end_ids =
-            metadata.get("tokenizer.ggml.eos_token_id").and_then(|v| v.to_u32().ok()).into_iter().collect();
+        let end = file.scalar("tokenizer.ggml.eos_token_id").and_then(|s| s.as_u64());
+        let end_ids = end.and_then(|id| u32::try_from(id).ok()).into_iter().collect();
         Ok(Self { inner, end_ids })
     }
 
