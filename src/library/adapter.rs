@@ -9,8 +9,8 @@ use half::slice::HalfFloatSliceExt;
 use super::config::read_config;
 use super::files::read_exact_at;
 use super::header::Dtype;
-use super::inspect::{CONFIG, WEIGHTS, open_weights};
-use super::pairs::{Slot, natural};
+use super::inspect::{CONFIG, WEIGHTS, open_weights, token_ids};
+use super::pairs::{Parts, Slot, TokenRows, natural};
 use super::{Expert, ModuleShape};
 use crate::{Error, Result};
 
@@ -26,15 +26,48 @@ pub struct Adapter {
     pub path: PathBuf,
     /// Sorted by module path, layer numbers in natural order.
     pub modules: Vec<LoraModule>,
+    /// Parameters of the base model that the expert replaces, by transformers name
+    /// (`modules_to_save`, `bias`).
+    pub replaced: Vec<Stored>,
+    /// Rows of an embedding or a head that were trained for single tokens.
+    pub tokens: Vec<StoredRows>,
 }
 
-/// A and B of one module.
+/// A and B of one module, and what else belongs to them.
 #[derive(Clone, Debug)]
 pub struct LoraModule {
     pub shape: ModuleShape,
     source: Arc<Source>,
     a: Slot,
     b: Slot,
+    bias: Option<Slot>,
+    magnitude: Option<Slot>,
+}
+
+/// A tensor that takes the place of a parameter of the base model.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The parameter's transformers name: `lm_head.weight`.
+    pub name: String,
+    /// One or two dimensions.
+    pub shape: Vec<usize>,
+    /// PEFT writes the base model's embedding along when it is adapted: usually nothing was changed.
+    pub copy: bool,
+    source: Arc<Source>,
+    slot: Slot,
+}
+
+/// Rows for single tokens.
+#[derive(Clone, Debug)]
+pub struct StoredRows {
+    /// Transformers path of the embedding or head.
+    pub module: String,
+    /// The tokens, one a row.
+    pub ids: Vec<u32>,
+    /// Length of a row.
+    pub width: usize,
+    source: Arc<Source>,
+    slot: Slot,
 }
 
 #[derive(Debug)]
@@ -54,7 +87,7 @@ impl Adapter {
         let weights =
             open_weights(&expert.path, &notes.stacked).map_err(|reason| Error::file(&expert.path, reason))?;
         let path = expert.path.join(WEIGHTS);
-        let pairs = weights.pairs.pairs;
+        let Parts { pairs, replacements, tokens, .. } = weights.parts;
         let same = pairs.len() == expert.modules.len()
             && pairs.iter().zip(&expert.modules).all(|(pair, shape)| {
                 pair.module == shape.module
@@ -73,9 +106,30 @@ impl Adapter {
                 source: Arc::clone(&source),
                 a: pair.a,
                 b: pair.b,
+                bias: pair.bias,
+                magnitude: pair.magnitude,
             })
             .collect();
-        Ok(Self { name: expert.name.clone(), path, modules })
+        let replaced = replacements
+            .into_iter()
+            .map(|r| Stored {
+                name: r.name,
+                shape: r.shape,
+                copy: r.copy,
+                source: Arc::clone(&source),
+                slot: r.slot,
+            })
+            .collect();
+        let tokens = tokens
+            .into_iter()
+            .filter_map(|rows| {
+                // Rows without ids are the reason why the expert is partial.
+                let ids = token_ids(&notes, &rows).ok()?.to_vec();
+                let TokenRows { module, width, slot, .. } = rows;
+                Some(StoredRows { module, ids, width, source: Arc::clone(&source), slot })
+            })
+            .collect();
+        Ok(Self { name: expert.name.clone(), path, modules, replaced, tokens })
     }
 
     /// The module with this path.
@@ -92,6 +146,14 @@ impl Adapter {
         for module in &self.modules {
             module.a()?;
             module.b()?;
+            module.bias()?;
+            module.magnitude()?;
+        }
+        for stored in &self.replaced {
+            stored.values()?;
+        }
+        for rows in &self.tokens {
+            rows.values()?;
         }
         Ok(())
     }
@@ -103,7 +165,7 @@ impl LoraModule {
     /// # Errors
     /// When the file cannot be read or holds NaN or infinite values here.
     pub fn a(&self) -> Result<Vec<f32>> {
-        self.read(self.a, "lora_A")
+        self.source.read(self.a, "lora_A", &self.shape.module)
     }
 
     /// B as f32, row-major `out_features × rank`.
@@ -111,16 +173,69 @@ impl LoraModule {
     /// # Errors
     /// When the file cannot be read or holds NaN or infinite values here.
     pub fn b(&self) -> Result<Vec<f32>> {
-        self.read(self.b, "lora_B")
+        self.source.read(self.b, "lora_B", &self.shape.module)
+    }
+
+    /// Bias of B, `out_features` values, which the scale multiplies too.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds NaN or infinite values here.
+    pub fn bias(&self) -> Result<Option<Vec<f32>>> {
+        self.bias.map(|slot| self.source.read(slot, "the bias of lora_B", &self.shape.module)).transpose()
+    }
+
+    /// DoRA's magnitude m, `out_features` values: the layer is (m / n) · (W x + s·B·A x) with n the length
+    /// of the rows of W + s·B·A, plus W's bias.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds NaN or infinite values here.
+    pub fn magnitude(&self) -> Result<Option<Vec<f32>>> {
+        self.magnitude.map(|slot| self.source.read(slot, "the magnitude", &self.shape.module)).transpose()
+    }
+
+    /// Whether there is more than A and B.
+    pub fn is_plain(&self) -> bool {
+        self.bias.is_none() && self.magnitude.is_none()
     }
 
     /// The weights file.
     pub fn path(&self) -> &Path {
         &self.source.path
     }
+}
 
-    fn read(&self, slot: Slot, what: &str) -> Result<Vec<f32>> {
-        let Source { path, file } = &*self.source;
+impl Stored {
+    /// The values as f32, row-major.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds NaN or infinite values here.
+    pub fn values(&self) -> Result<Vec<f32>> {
+        self.source.read(self.slot, "the parameter", &self.name)
+    }
+
+    /// Relative rounding error of the stored type.
+    pub fn rounding(&self) -> f32 {
+        match self.slot.dtype {
+            Dtype::F16 => 1.0 / 1024.0,
+            Dtype::Bf16 => 1.0 / 128.0,
+            _ => 1e-6,
+        }
+    }
+}
+
+impl StoredRows {
+    /// The rows as f32, row-major `ids × width`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds NaN or infinite values here.
+    pub fn values(&self) -> Result<Vec<f32>> {
+        self.source.read(self.slot, "the trained tokens", &self.module)
+    }
+}
+
+impl Source {
+    fn read(&self, slot: Slot, what: &str, place: &str) -> Result<Vec<f32>> {
+        let Source { path, file } = self;
         // The extent was checked against the file's size when it was opened.
         let length = usize::try_from(slot.end - slot.start)
             .map_err(|_| Error::file(path, "is too large for this machine"))?;
@@ -131,8 +246,7 @@ impl LoraModule {
             true => Ok(values),
             false => {
                 let problem = format!(
-                    "{what} of {} has NaN or infinite weights: train the expert again or remove it",
-                    self.shape.module
+                    "{what} of {place} has NaN or infinite weights: train the expert again or remove it"
                 );
                 Err(Error::file(path, problem))
             }

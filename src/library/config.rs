@@ -24,6 +24,33 @@ pub(super) struct ConfigNotes {
     pub unsupported: Vec<String>,
     /// `target_parameters`: layers whose LoRA is shaped for a stack of weights.
     pub stacked: Vec<String>,
+    /// `trainable_token_indices`: token ids per module; without a module's name for the embedding.
+    pub tokens: Vec<(Option<String>, Vec<u32>)>,
+    /// `modules_to_save`.
+    pub saves: Vec<String>,
+    /// Whether B has a bias.
+    pub lora_bias: bool,
+    /// Which modules are adapted, as far as the configuration says.
+    pub selection: Selection,
+}
+
+/// `target_modules` and what narrows it down. The tensors decide; this is for telling contradictions.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    /// `target_modules` and `exclude_modules`.
+    pub targets: Names,
+    pub excluded: Names,
+    /// `layers_to_transform`; empty means all layers.
+    pub layers: Vec<usize>,
+}
+
+/// Module names as a list, or one regular expression.
+#[derive(Debug, Default)]
+pub(super) enum Names {
+    #[default]
+    None,
+    List(Vec<String>),
+    Regex(String),
 }
 
 /// Reads and checks a configuration. The error is a reason for a person, without the folder's name.
@@ -67,8 +94,14 @@ pub(super) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, ConfigNotes),
             None => Err(format!("has a `rank_pattern` for {} that is not a whole number", short(&key))),
         })
         .collect::<Result<_, _>>()?;
-    let mut targets = raw.targets.0;
+    let mut targets = match &raw.targets {
+        Names::None => Vec::new(),
+        Names::List(names) => names.clone(),
+        Names::Regex(regex) => vec![regex.clone()],
+    };
     targets.sort_unstable();
+    let layers = raw.layers.0.iter().map(|&v| whole(v)).collect::<Option<Vec<_>>>();
+    let layers = layers.ok_or("has `layers_to_transform` that are not whole numbers")?;
     let config = AdapterConfig {
         base: raw.base.0.filter(|base| !base.is_empty()),
         r,
@@ -81,7 +114,15 @@ pub(super) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, ConfigNotes),
         rank_pattern,
         alpha_pattern: raw.alpha_pattern.0,
     };
-    Ok((config, ConfigNotes { unsupported: raw.unsupported, stacked: raw.stacked.0 }))
+    let notes = ConfigNotes {
+        unsupported: raw.unsupported,
+        stacked: raw.stacked.0,
+        tokens: raw.tokens.0,
+        saves: raw.saves.0,
+        lora_bias: raw.lora_bias.0,
+        selection: Selection { targets: raw.targets, excluded: raw.excluded, layers },
+    };
+    Ok((config, notes))
 }
 
 fn whole(value: f64) -> Option<usize> {
@@ -159,7 +200,12 @@ struct RawConfig {
     use_rslora: Flag,
     use_dora: Flag,
     fan_in_fan_out: Flag,
-    targets: Strings,
+    targets: Names,
+    excluded: Names,
+    layers: Numbers,
+    saves: Strings,
+    tokens: TokenIds,
+    lora_bias: Flag,
     rank_pattern: Pattern,
     alpha_pattern: Pattern,
     stacked: Strings,
@@ -198,6 +244,11 @@ impl<'de> Visitor<'de> for RawVisitor {
                 "use_dora" => raw.use_dora = value(&mut map, key)?,
                 "fan_in_fan_out" => raw.fan_in_fan_out = value(&mut map, key)?,
                 "target_modules" => raw.targets = value(&mut map, key)?,
+                "exclude_modules" => raw.excluded = value(&mut map, key)?,
+                "layers_to_transform" => raw.layers = value(&mut map, key)?,
+                "modules_to_save" => raw.saves = value(&mut map, key)?,
+                "trainable_token_indices" => raw.tokens = value(&mut map, key)?,
+                "lora_bias" => raw.lora_bias = value(&mut map, key)?,
                 "rank_pattern" => raw.rank_pattern = value(&mut map, key)?,
                 "alpha_pattern" => raw.alpha_pattern = value(&mut map, key)?,
                 "target_parameters" => raw.stacked = value(&mut map, key)?,
@@ -208,12 +259,7 @@ impl<'de> Visitor<'de> for RawVisitor {
                             .push(format!("the base weights that its `{}` start changed", short(&name)));
                     }
                 }
-                "modules_to_save"
-                | "layer_replication"
-                | "alora_invocation_tokens"
-                | "use_qalora"
-                | "use_bdlora"
-                | "trainable_token_indices" => {
+                "layer_replication" | "alora_invocation_tokens" | "use_qalora" | "use_bdlora" => {
                     if value::<Filled, _>(&mut map, key)?.filled {
                         raw.unsupported.push(key.to_string());
                     }
@@ -313,6 +359,65 @@ any!(Strings, "a string, a list of strings or null", {
             strings.push(string);
         }
         Ok(Strings(strings))
+    }
+});
+
+any!(Names, "a string, a list of strings or null", {
+    fn visit_str<E: de::Error>(self, v: &str) -> Result<Names, E> {
+        Ok(Names::Regex(v.to_string()))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Names, A::Error> {
+        let strings = Strings::deserialize(de::value::SeqAccessDeserializer::new(seq))?;
+        Ok(Names::List(strings.0))
+    }
+});
+
+#[derive(Default)]
+struct Numbers(Vec<f64>);
+any!(Numbers, "a whole number, a list of them or null", no strings, {
+    fn visit_u64<E: de::Error>(self, v: u64) -> Result<Numbers, E> {
+        Ok(Numbers(vec![v as f64]))
+    }
+    fn visit_i64<E: de::Error>(self, v: i64) -> Result<Numbers, E> {
+        Ok(Numbers(vec![v as f64]))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Numbers, A::Error> {
+        let mut numbers = Vec::new();
+        while let Some(Number(number)) = seq.next_element()? {
+            if numbers.len() == MAX_ENTRIES {
+                return Err(de::Error::custom("too many entries"));
+            }
+            numbers.push(number.unwrap_or(f64::NAN));
+        }
+        Ok(Numbers(numbers))
+    }
+});
+
+#[derive(Default)]
+struct TokenIds(Vec<(Option<String>, Vec<u32>)>);
+
+impl TokenIds {
+    fn ids<E: de::Error>(numbers: &Numbers) -> Result<Vec<u32>, E> {
+        let id = |&v: &f64| whole(v).and_then(|v| u32::try_from(v).ok());
+        numbers.0.iter().map(id).collect::<Option<_>>().ok_or_else(|| E::custom("expected token ids"))
+    }
+}
+
+any!(TokenIds, "a list of token ids, a map from module names to such lists, or null", no strings, {
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<TokenIds, A::Error> {
+        let numbers = Numbers::deserialize(de::value::SeqAccessDeserializer::new(seq))?;
+        Ok(TokenIds(vec![(None, TokenIds::ids(&numbers)?)]))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TokenIds, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if entries.len() == MAX_ENTRIES {
+                return Err(de::Error::custom("too many entries"));
+            }
+            let numbers = value::<Numbers, _>(&mut map, &short(&key))?;
+            entries.push((Some(key), TokenIds::ids(&numbers)?));
+        }
+        Ok(TokenIds(entries))
     }
 });
 

@@ -14,7 +14,7 @@ pub enum Status {
     /// Everything in it is understood.
     #[default]
     Ok,
-    /// Usable, but part of it is not applied; `reason` says what.
+    /// Usable, but part of it is not applied, or not by every router; `reason` says what.
     Partial,
     /// Cannot be used; `reason` says why.
     Bad,
@@ -39,10 +39,12 @@ pub struct AdapterConfig {
 }
 
 /// Shape of one LoRA pair. The tensors say the rank; the configuration only the scale.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModuleShape {
-    /// Transformers path of the linear layer: `model.layers.3.self_attn.q_proj`.
+    /// Transformers path of the linear layer: `model.layers.3.self_attn.q_proj`; or of the embedding.
     pub module: String,
+    /// The layer is the embedding: its input is a one-hot token, `in_features` is the vocabulary.
+    pub embedding: bool,
     pub rank: usize,
     pub in_features: usize,
     pub out_features: usize,
@@ -93,6 +95,9 @@ pub struct Expert {
     pub status: Status,
     /// Why it is partial or bad.
     pub reason: Option<String>,
+    /// Of `reason`, what holds under every router. The rest are parts that apply where an expert has the
+    /// same weight everywhere, alone or in a mean, and not where every token and module has its own.
+    pub unapplied: Option<String>,
     /// Why it cannot be compared with the library's other experts: it was made for another base model
     /// than most of them. It can still be routed on its own base.
     pub misfit: Option<String>,
@@ -116,6 +121,13 @@ impl Expert {
     /// Whether it can be used, wholly or in part.
     pub fn is_usable(&self) -> bool {
         self.status != Status::Bad
+    }
+
+    /// What of it is not applied, with weights per token and module (`routed`) or without; nothing for an
+    /// expert that is applied as a whole.
+    pub fn not_applied(&self, routed: bool) -> Option<&str> {
+        let reason = if routed { &self.reason } else { &self.unapplied };
+        reason.as_deref().filter(|_| self.status == Status::Partial)
     }
 
     /// Why it must be left out of a comparison with the library's other experts, if it must.

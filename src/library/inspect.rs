@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::config::{ConfigNotes, Patterns, read_config};
+use super::contradictions::contradictions;
 use super::files::{io_reason, open_regular, read_limited};
 use super::header::{parse_header, read_header, short};
-use super::pairs::{Pair, Pairs, find_pairs};
+use super::pairs::{Pair, Parts, TokenRows, find_parts};
 use super::{AdapterConfig, Expert, ModuleShape, Provenance, Status};
 
 /// Name of the weights file in PEFT's layout.
@@ -16,10 +17,10 @@ pub(super) const CONFIG: &str = "adapter_config.json";
 /// Our optional provenance file.
 pub(super) const PROVENANCE: &str = "expert.toml";
 
-/// A weights file, opened, with its pairs.
+/// A weights file, opened, with what it holds.
 pub(super) struct Weights {
     pub file: std::fs::File,
-    pub pairs: Pairs,
+    pub parts: Parts,
     pub bytes: u64,
     pub modified: Option<std::time::SystemTime>,
 }
@@ -29,13 +30,13 @@ pub(super) fn open_weights(folder: &Path, stacked: &[String]) -> Result<Weights,
     let path = folder.join(WEIGHTS);
     let (file, metadata) = open_regular(&path).map_err(|e| missing_weights(folder, &e))?;
     let bytes = metadata.len();
-    let read = || -> Result<Pairs, String> {
+    let read = || -> Result<Parts, String> {
         let header = read_header(&file, bytes)?;
         let tensors = parse_header(&header, bytes)?;
-        find_pairs(&tensors, stacked)
+        find_parts(&tensors, stacked)
     };
-    let pairs = read().map_err(|reason| format!("{WEIGHTS} {reason}"))?;
-    Ok(Weights { file, pairs, bytes, modified: metadata.modified().ok() })
+    let parts = read().map_err(|reason| format!("{WEIGHTS} {reason}"))?;
+    Ok(Weights { file, parts, bytes, modified: metadata.modified().ok() })
 }
 
 fn missing_weights(folder: &Path, error: &std::io::Error) -> String {
@@ -54,10 +55,13 @@ fn missing_weights(folder: &Path, error: &std::io::Error) -> String {
 pub(super) fn inspect(folder: PathBuf, name: String) -> Expert {
     let mut expert = Expert { name, path: folder, ..Expert::default() };
     match examine(&mut expert) {
-        Ok(partly) if partly.is_empty() => {}
-        Ok(partly) => {
-            expert.status = Status::Partial;
-            expert.reason = Some(partly.join("; "));
+        Ok((unapplied, unrouted)) => {
+            let all: Vec<String> = unapplied.iter().cloned().chain(unrouted).collect();
+            if !all.is_empty() {
+                expert.status = Status::Partial;
+                expert.reason = Some(all.join("; "));
+                expert.unapplied = expert.reason.clone();
+            }
         }
         Err(reason) => {
             expert.status = Status::Bad;
@@ -67,8 +71,8 @@ pub(super) fn inspect(folder: PathBuf, name: String) -> Expert {
     expert
 }
 
-/// Fills the expert; returns the reasons why it is only partial.
-fn examine(expert: &mut Expert) -> Result<Vec<String>, String> {
+/// Fills the expert; returns the reasons why it is only partial: under every router, and under Arrow.
+fn examine(expert: &mut Expert) -> Result<(Vec<String>, Option<String>), String> {
     read_provenance(expert);
     let (config, notes) = read_config(&expert.path.join(CONFIG))?;
     expert.config = config;
@@ -76,18 +80,27 @@ fn examine(expert: &mut Expert) -> Result<Vec<String>, String> {
     expert.bytes = weights.bytes;
     expert.modified = weights.modified;
     let mut partly = Vec::new();
-    expert.modules = shapes(&expert.config, &weights.pairs.pairs, &mut partly);
-    expert.dtype = dtype(&weights.pairs.pairs);
+    expert.modules = shapes(&expert.config, &weights.parts.pairs, &mut partly);
+    expert.dtype = dtype(&weights.parts.pairs);
     expert.parameters = expert
         .modules
         .iter()
         .map(|m| (m.rank as u64).saturating_mul(m.in_features as u64 + m.out_features as u64))
+        .chain(weights.parts.pairs.iter().map(vectors))
         .fold(0, u64::saturating_add);
     if let Some(bad) = expert.modules.iter().find(|m| !m.scale.is_finite()) {
         return Err(format!("{CONFIG} gives no finite scale for {}", short(&bad.module)));
     }
-    partly.extend(not_applied(&expert.config, notes, weights.pairs.unused));
-    Ok(partly)
+    expert.warnings.extend(contradictions(&notes, &expert.config, &weights.parts));
+    let unrouted = not_routed(&weights.parts);
+    partly.extend(not_applied(notes, weights.parts));
+    Ok((partly, unrouted))
+}
+
+/// Parameters of a pair besides A and B.
+fn vectors(pair: &Pair) -> u64 {
+    let present = u64::from(pair.bias.is_some()) + u64::from(pair.magnitude.is_some());
+    present.saturating_mul(pair.out_features as u64)
 }
 
 fn read_provenance(expert: &mut Expert) {
@@ -128,6 +141,7 @@ fn shapes(config: &AdapterConfig, pairs: &[Pair], partly: &mut Vec<String>) -> V
             let rank = pair.rank as f64;
             ModuleShape {
                 module: pair.module.clone(),
+                embedding: pair.embedding,
                 rank: pair.rank,
                 in_features: pair.in_features,
                 out_features: pair.out_features,
@@ -147,7 +161,8 @@ fn shapes(config: &AdapterConfig, pairs: &[Pair], partly: &mut Vec<String>) -> V
 }
 
 fn dtype(pairs: &[Pair]) -> String {
-    let mut names = pairs.iter().flat_map(|pair| [pair.a.dtype, pair.b.dtype]);
+    let slots = |pair: &Pair| [Some(pair.a), Some(pair.b), pair.bias, pair.magnitude];
+    let mut names = pairs.iter().flat_map(slots).flatten().map(|slot| slot.dtype);
     match names.next() {
         Some(first) if names.all(|other| other == first) => first.name(),
         Some(_) => "mixed".into(),
@@ -156,12 +171,65 @@ fn dtype(pairs: &[Pair]) -> String {
 }
 
 /// One reason that lists all that the adapter asks for and does not get.
-fn not_applied(config: &AdapterConfig, notes: ConfigNotes, unused: Vec<String>) -> Option<String> {
-    let mut missing: Vec<String> = unused;
-    if config.use_dora && !missing.iter().any(|m| m.contains("DoRA")) {
-        missing.push("DoRA".into());
+fn not_applied(notes: ConfigNotes, parts: Parts) -> Option<String> {
+    let mut missing: Vec<String> = parts.unused;
+    missing.extend(pending(&parts.pairs));
+    for rows in &parts.tokens {
+        if let Err(problem) = token_ids(&notes, rows) {
+            missing.push(problem);
+        }
     }
     let listed: BTreeSet<String> = notes.unsupported.into_iter().collect();
     missing.extend(listed);
+    (!missing.is_empty()).then(|| format!("not applied: {}", missing.join(", ")))
+}
+
+/// Parts of LoRA that are read but not yet applied.
+fn pending(pairs: &[Pair]) -> Vec<String> {
+    let kinds: [(&str, fn(&Pair) -> bool); 3] = [
+        ("LoRA biases", |p| p.bias.is_some()),
+        ("DoRA magnitudes", |p| p.magnitude.is_some()),
+        ("embedding LoRA", |p| p.embedding),
+    ];
+    kinds
+        .iter()
+        .filter_map(|(what, has)| {
+            let first = pairs.iter().find(|p| has(p))?;
+            Some(format!("{} {what} ({})", pairs.iter().filter(|p| has(p)).count(), short(&first.module)))
+        })
+        .collect()
+}
+
+/// Which tokens trained rows belong to.
+pub(super) fn token_ids<'a>(notes: &'a ConfigNotes, rows: &TokenRows) -> Result<&'a [u32], String> {
+    let named = |key: &str| {
+        rows.module.strip_suffix(key).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+    };
+    let found = notes.tokens.iter().find(|(key, _)| key.as_deref().is_none_or(named));
+    let module = short(&rows.module);
+    match found {
+        None => Err(format!("trained tokens of {module}, which the configuration does not list")),
+        Some((_, ids)) if ids.len() != rows.rows => Err(format!(
+            "trained tokens of {module}: {} rows, but {} ids in the configuration",
+            rows.rows,
+            ids.len()
+        )),
+        Some((_, ids)) => Ok(ids),
+    }
+}
+
+/// What has no prototype, so that Arrow has no weight for it.
+fn not_routed(parts: &Parts) -> Option<String> {
+    let replaced: Vec<&str> =
+        parts.replacements.iter().filter(|r| !r.copy).map(|r| r.name.as_str()).collect();
+    let mut missing = Vec::new();
+    match replaced.as_slice() {
+        [] => {}
+        [one] => missing.push(format!("the trained {}", short(one))),
+        [first, ..] => {
+            missing.push(format!("{} trained parameters (such as {})", replaced.len(), short(first)));
+        }
+    }
+    missing.extend(parts.tokens.iter().map(|t| format!("trained tokens of {}", short(&t.module))));
     (!missing.is_empty()).then(|| format!("not applied: {}", missing.join(", ")))
 }

@@ -5,6 +5,7 @@
 mod adapter;
 mod base;
 mod config;
+mod contradictions;
 mod expert;
 mod files;
 pub(crate) mod gguf;
@@ -19,7 +20,7 @@ mod template;
 mod tensors;
 mod write;
 
-pub use adapter::{Adapter, LoraModule};
+pub use adapter::{Adapter, LoraModule, Stored, StoredRows};
 pub use base::{BaseLocation, FetchProgress, fetch_base, locate_base};
 pub use expert::{AdapterConfig, Expert, ModuleShape, Provenance, Status};
 pub use files::{atomic_write, atomic_write_with, sha256_file};

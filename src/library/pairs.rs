@@ -1,5 +1,6 @@
-//! Which tensors of a PEFT weights file form which LoRA pair.
+//! Which tensors of a PEFT weights file form which LoRA pair, and what else the file trains.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::header::{Dtype, TensorInfo, short};
@@ -12,117 +13,278 @@ pub(super) struct Slot {
     pub end: u64,
 }
 
-/// One module's A (`rank × in_features`) and B (`out_features × rank`).
+/// One module's A (`rank × in_features`) and B (`out_features × rank`). Of an embedding the input is a
+/// one-hot token, so that `in_features` is the vocabulary.
 #[derive(Clone, Debug)]
 pub(super) struct Pair {
     pub module: String,
+    pub embedding: bool,
     pub rank: usize,
     pub in_features: usize,
     pub out_features: usize,
     pub a: Slot,
     pub b: Slot,
+    /// Bias of B: `out_features` values.
+    pub bias: Option<Slot>,
+    /// DoRA's magnitude: `out_features` values.
+    pub magnitude: Option<Slot>,
 }
 
-/// The LoRA pairs of a file, sorted by module, and what else is in it.
+/// A parameter of the base model that the file replaces.
+#[derive(Clone, Debug)]
+pub(super) struct Replacement {
+    /// Transformers name: `lm_head.weight`, `model.norm.weight`.
+    pub name: String,
+    /// One or two dimensions.
+    pub shape: Vec<usize>,
+    pub slot: Slot,
+    /// Written along because the embeddings are adapted: usually equal to the base model's.
+    pub copy: bool,
+}
+
+/// Trained rows of an embedding or of the head; the configuration says which tokens they belong to.
+#[derive(Clone, Debug)]
+pub(super) struct TokenRows {
+    pub module: String,
+    pub rows: usize,
+    pub width: usize,
+    pub slot: Slot,
+}
+
+/// What a file holds.
 #[derive(Debug, Default)]
-pub(super) struct Pairs {
+pub(super) struct Parts {
+    /// Sorted by module.
     pub pairs: Vec<Pair>,
-    /// Tensors that are not applied, as counts and an example: `3 DoRA magnitudes (model.…)`.
+    /// Sorted by name.
+    pub replacements: Vec<Replacement>,
+    /// Sorted by module.
+    pub tokens: Vec<TokenRows>,
+    /// Tensors that are not applied, as counts and an example: `3 convolution LoRA (model.…)`.
     pub unused: Vec<String>,
 }
 
-/// What a tensor's name says it is.
+/// What a tensor's name says it is. A and B come first, so that they stand first in a module's group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Role {
     A,
     B,
+    EmbeddingA,
+    EmbeddingB,
     Bias,
-    Embedding,
     Magnitude,
+    Tokens,
+    Replacement,
+    Copy,
     Other,
 }
 
-/// Splits a key like `base_model.model.<module>.lora_A[.<adapter>].weight`.
-fn role(name: &str) -> (Role, &str) {
+/// Splits a key like `base_model.model.<module>.lora_A[.<adapter>].weight`. The module of a replaced
+/// parameter is the parameter's own name.
+fn role(name: &str) -> (Role, Cow<'_, str>) {
     let name = name.strip_prefix("base_model.model.").unwrap_or(name);
     let (module, rest) = match name.rfind(".lora_") {
         Some(at) => (&name[..at], &name[at + 1..]),
         None if name.starts_with("lora_") => ("", name),
-        None => return (Role::Other, name),
+        None => return parameter(name),
     };
     let (kind, tail) = rest.split_once('.').unwrap_or((rest, ""));
     // What remains is `weight`, or an adapter's name (which has no dots) and `weight`.
     let leaf = match tail.rsplit_once('.') {
         Some((adapter, leaf)) if !adapter.contains('.') => leaf,
-        Some(_) => return (Role::Other, name),
+        Some(_) => return (Role::Other, name.into()),
         None => tail,
     };
     let role = match (kind, leaf) {
         ("lora_A", "weight") => Role::A,
         ("lora_B", "weight") => Role::B,
-        ("lora_A" | "lora_B", "bias") => Role::Bias,
-        ("lora_embedding_A" | "lora_embedding_B", _) => Role::Embedding,
+        ("lora_B", "bias") => Role::Bias,
+        // These are parameters of their own: what follows is nothing, `weight` or an adapter's name.
+        ("lora_embedding_A", _) => Role::EmbeddingA,
+        ("lora_embedding_B", _) => Role::EmbeddingB,
         ("lora_magnitude_vector", _) => Role::Magnitude,
         _ => Role::Other,
     };
-    (role, module)
+    (role, module.into())
 }
 
-/// Sorts the tensors of a header into pairs. `stacked` are the configuration's `target_parameters`.
+/// The roles of tensors that are no LoRA.
+fn parameter(name: &str) -> (Role, Cow<'_, str>) {
+    const TOKENS: &str = "token_adapter.trainable_tokens_delta";
+    if let Some((module, tail)) = name.split_once(TOKENS)
+        && (tail.is_empty() || tail.starts_with('.') && !tail[1..].contains('.'))
+    {
+        return match module.strip_suffix('.') {
+            Some(module) => (Role::Tokens, module.into()),
+            None => (Role::Other, name.into()),
+        };
+    }
+    let Some((owner, leaf)) = name.rsplit_once('.').filter(|(_, leaf)| matches!(*leaf, "weight" | "bias"))
+    else {
+        return (Role::Other, name.into());
+    };
+    if let Some(module) = owner.strip_suffix(".base_layer") {
+        // The weights of an adapted embedding come along as they are; a bias only when it was trained.
+        let role = if leaf == "weight" { Role::Copy } else { Role::Replacement };
+        return (role, format!("{module}.{leaf}").into());
+    }
+    match owner.split_once(".modules_to_save") {
+        Some((module, "")) => (Role::Replacement, format!("{module}.{leaf}").into()),
+        Some((module, adapter)) if adapter.starts_with('.') && !adapter[1..].contains('.') => {
+            (Role::Replacement, format!("{module}.{leaf}").into())
+        }
+        Some(_) => (Role::Other, name.into()),
+        None if owner.ends_with(".original_module") => (Role::Other, name.into()),
+        None => (Role::Replacement, name.into()),
+    }
+}
+
+type Named<'a, 'b> = (Cow<'a, str>, Role, &'a TensorInfo<'b>);
+
+/// Sorts the tensors of a header into parts. `stacked` are the configuration's `target_parameters`.
 /// The error is a reason without the file's name.
-pub(super) fn find_pairs(tensors: &[TensorInfo<'_>], stacked: &[String]) -> Result<Pairs, String> {
-    let mut named: Vec<(&str, Role, &TensorInfo<'_>)> = tensors
+pub(super) fn find_parts(tensors: &[TensorInfo<'_>], stacked: &[String]) -> Result<Parts, String> {
+    let mut named: Vec<Named<'_, '_>> = tensors
         .iter()
         .map(|tensor| {
             let (role, module) = role(&tensor.name);
             (module, role, tensor)
         })
         .collect();
-    named.sort_unstable_by(|x, y| (x.0, x.1, &x.2.name).cmp(&(y.0, y.1, &y.2.name)));
+    named.sort_unstable_by(|x, y| (&x.0, x.1, &x.2.name).cmp(&(&y.0, y.1, &y.2.name)));
 
-    let mut found = Pairs { pairs: Vec::with_capacity(named.len() / 2), unused: Vec::new() };
+    let mut found = Parts { pairs: Vec::with_capacity(named.len() / 2), ..Parts::default() };
     let mut unused = Unused::default();
-    let mut rest = &named[..];
-    while let Some(&(module, role, tensor)) = rest.first() {
-        match role {
-            Role::A | Role::B => {}
-            other => {
-                unused.add(other, &tensor.name);
-                rest = &rest[1..];
-                continue;
-            }
+    for group in named.chunk_by(|x, y| x.0 == y.0) {
+        let Some((module, _, first)) = group.first() else { continue };
+        let lora = group.partition_point(|(_, role, _)| *role <= Role::Magnitude);
+        let (lora, others) = group.split_at(lora);
+        if let Some(pair) = find_pair(module, lora, stacked, &mut unused)? {
+            found.pairs.push(pair);
         }
-        if module.is_empty() {
-            return Err(format!("names no module in tensor `{}`", short(&tensor.name)));
+        if module.is_empty() && others.iter().any(|(_, role, _)| *role != Role::Other) {
+            return Err(format!("names no module in tensor `{}`", short(&first.name)));
         }
-        let same = rest.iter().take_while(|(m, r, _)| *m == module && *r <= Role::B).count();
-        let (group, after) = rest.split_at(same);
-        rest = after;
-        let (a, b) = match group {
-            [(_, Role::A, a), (_, Role::B, b)] => (*a, *b),
-            [(_, Role::A, _)] => return Err(format!("lacks lora_B of {}", short(module))),
-            [(_, Role::B, _)] => return Err(format!("lacks lora_A of {}", short(module))),
-            _ => return Err(format!("has more than one lora_A or lora_B for {}", short(module))),
-        };
-        if is_stacked(module, stacked) {
-            unused.add_named(UNUSED_STACKED, module);
-            continue;
-        }
-        if a.dims > 2 && b.dims > 2 {
-            unused.add_named(UNUSED_CONVOLUTION, module);
-            continue;
-        }
-        found.pairs.push(pair(module, a, b)?);
+        find_others(module, others, &mut found, &mut unused)?;
     }
     found.pairs.sort_unstable_by(|x, y| natural(&x.module, &y.module));
     found.unused = unused.describe();
     if found.pairs.is_empty() {
-        return Err(match found.unused.first() {
-            Some(other) => format!("has no LoRA for a linear layer, only {other}"),
-            None => "has no LoRA tensors".into(),
+        let others = found.replacements.iter().map(|r| &r.name).chain(found.tokens.iter().map(|t| &t.module));
+        return Err(match (found.unused.first(), others.map(|name| short(name)).next()) {
+            (Some(other), _) => format!("has no LoRA for a linear layer, only {other}"),
+            (None, Some(name)) => {
+                format!("has no LoRA for a linear layer, only other tensors (such as {name})")
+            }
+            (None, None) => "has no LoRA tensors".into(),
         });
     }
     Ok(found)
+}
+
+/// The pair that the LoRA tensors of one module form, if it can be applied.
+fn find_pair(
+    module: &str,
+    group: &[Named<'_, '_>],
+    stacked: &[String],
+    unused: &mut Unused,
+) -> Result<Option<Pair>, String> {
+    let Some((_, _, first)) = group.first() else { return Ok(None) };
+    if module.is_empty() {
+        return Err(format!("names no module in tensor `{}`", short(&first.name)));
+    }
+    let one = |wanted: Role, what: &str| -> Result<Option<&TensorInfo<'_>>, String> {
+        let mut all = group.iter().filter(|(_, role, _)| *role == wanted).map(|(_, _, tensor)| *tensor);
+        match (all.next(), all.next()) {
+            (found, None) => Ok(found),
+            _ => Err(format!("has more than one {what} for {}", short(module))),
+        }
+    };
+    let linear = (one(Role::A, "lora_A")?, one(Role::B, "lora_B")?);
+    let embedding = (one(Role::EmbeddingA, "lora_embedding_A")?, one(Role::EmbeddingB, "lora_embedding_B")?);
+    let (bias, magnitude) = (one(Role::Bias, "bias of lora_B")?, one(Role::Magnitude, "magnitude")?);
+    let ((a, b), embeds) = match (linear, embedding) {
+        ((Some(_), None), (None, None)) => return Err(format!("lacks lora_B of {}", short(module))),
+        ((None, Some(_)), (None, None)) => return Err(format!("lacks lora_A of {}", short(module))),
+        ((None, None), (Some(_), None)) => {
+            return Err(format!("lacks lora_embedding_B of {}", short(module)));
+        }
+        ((None, None), (None, Some(_))) => {
+            return Err(format!("lacks lora_embedding_A of {}", short(module)));
+        }
+        ((Some(a), Some(b)), (None, None)) => ((a, b), false),
+        ((None, None), (Some(a), Some(b))) => ((a, b), true),
+        ((None, None), (None, None)) => {
+            group.iter().for_each(|(_, role, tensor)| unused.add(*role, &tensor.name));
+            return Ok(None);
+        }
+        _ => return Err(format!("has LoRA of a linear layer and of an embedding for {}", short(module))),
+    };
+    if is_stacked(module, stacked) {
+        unused.add_named(UNUSED_STACKED, module);
+        return Ok(None);
+    }
+    if a.dims > 2 && b.dims > 2 {
+        unused.add_named(UNUSED_CONVOLUTION, module);
+        return Ok(None);
+    }
+    let mut pair = pair(module, embeds, a, b)?;
+    for (vector, what, place) in
+        [(bias, "a bias of lora_B", &mut pair.bias), (magnitude, "a DoRA magnitude", &mut pair.magnitude)]
+    {
+        let Some(tensor) = vector else { continue };
+        // Older files keep magnitudes as [1, out].
+        let flat = tensor.dims == 1 || tensor.dims == 2 && (tensor.rows == 1 || tensor.columns == 1);
+        if !flat || tensor.rows.checked_mul(tensor.columns) != Some(pair.out_features as u64) {
+            return Err(format!("has {what} that does not fit lora_B of {}", short(module)));
+        }
+        *place = Some(slot(tensor, what, module)?);
+    }
+    Ok(Some(pair))
+}
+
+/// Files what is no LoRA.
+fn find_others(
+    module: &str,
+    group: &[Named<'_, '_>],
+    found: &mut Parts,
+    unused: &mut Unused,
+) -> Result<(), String> {
+    let mut before: Option<Role> = None;
+    for (_, role, tensor) in group {
+        if *role == Role::Other {
+            unused.add(*role, &tensor.name);
+            continue;
+        }
+        let size =
+            |value: u64| usize::try_from(value).map_err(|_| "is too large for this machine".to_string());
+        let (rows, columns) = (size(tensor.rows)?, size(tensor.columns)?);
+        if tensor.dims > 2 || tensor.dims == 0 || rows == 0 || columns == 0 {
+            unused.add(Role::Other, &tensor.name);
+            continue;
+        }
+        let twice = || format!("has {} more than once", short(module));
+        match role {
+            Role::Tokens => {
+                if before == Some(Role::Tokens) {
+                    return Err(twice());
+                }
+                let slot = slot(tensor, "trained tokens", module)?;
+                found.tokens.push(TokenRows { module: module.to_string(), rows, width: columns, slot });
+            }
+            _ => {
+                if matches!(before, Some(Role::Replacement | Role::Copy)) {
+                    return Err(twice());
+                }
+                let shape = if tensor.dims == 1 { vec![rows] } else { vec![rows, columns] };
+                let slot = slot(tensor, "a replaced parameter", module)?;
+                let copy = *role == Role::Copy;
+                found.replacements.push(Replacement { name: module.to_string(), shape, slot, copy });
+            }
+        }
+        before = Some(*role);
+    }
+    Ok(())
 }
 
 /// Whether a module's LoRA belongs to a parameter (`target_parameters`), not to a linear layer.
@@ -134,17 +296,22 @@ fn is_stacked(module: &str, stacked: &[String]) -> bool {
     })
 }
 
-fn pair(module: &str, a: &TensorInfo<'_>, b: &TensorInfo<'_>) -> Result<Pair, String> {
+/// Where a tensor lies, if its type can be read.
+fn slot(tensor: &TensorInfo<'_>, what: &str, module: &str) -> Result<Slot, String> {
+    if matches!(tensor.dtype, Dtype::Other(..)) {
+        return Err(format!(
+            "has {what} of {} as {}: re-save it as f16, bf16 or f32",
+            short(module),
+            tensor.dtype.name()
+        ));
+    }
+    Ok(Slot { dtype: tensor.dtype, start: tensor.start, end: tensor.end })
+}
+
+fn pair(module: &str, embedding: bool, a: &TensorInfo<'_>, b: &TensorInfo<'_>) -> Result<Pair, String> {
     for (tensor, what) in [(a, "lora_A"), (b, "lora_B")] {
         if tensor.dims != 2 {
             return Err(format!("has a {what} of {} dimensions at {}", tensor.dims, short(module)));
-        }
-        if matches!(tensor.dtype, Dtype::Other(..)) {
-            return Err(format!(
-                "has {what} of {} as {}: re-save it as f16, bf16 or f32",
-                short(module),
-                tensor.dtype.name()
-            ));
         }
     }
     if a.rows != b.columns {
@@ -162,29 +329,30 @@ fn pair(module: &str, a: &TensorInfo<'_>, b: &TensorInfo<'_>) -> Result<Pair, St
         return Err(format!("has an empty LoRA at {}", short(module)));
     }
     let size = |value: u64| usize::try_from(value).map_err(|_| "is too large for this machine".to_string());
-    let slot = |tensor: &TensorInfo<'_>| Slot { dtype: tensor.dtype, start: tensor.start, end: tensor.end };
     Ok(Pair {
         module: module.to_string(),
+        embedding,
         rank: size(a.rows)?,
         in_features: size(a.columns)?,
         out_features: size(b.rows)?,
-        a: slot(a),
-        b: slot(b),
+        a: slot(a, "lora_A", module)?,
+        b: slot(b, "lora_B", module)?,
+        bias: None,
+        magnitude: None,
     })
 }
 
-const UNUSED_STACKED: usize = 4;
-const UNUSED_CONVOLUTION: usize = 5;
+const UNUSED_STACKED: usize = 3;
+const UNUSED_CONVOLUTION: usize = 4;
 
 /// Counts what is not applied, with one example each.
 #[derive(Default)]
-struct Unused([(usize, String); 6]);
+struct Unused([(usize, String); 5]);
 
 impl Unused {
-    const NAMES: [(&str, &str); 6] = [
-        ("LoRA bias", "LoRA biases"),
-        ("embedding LoRA tensor", "embedding LoRA tensors"),
-        ("DoRA magnitude", "DoRA magnitudes"),
+    const NAMES: [(&str, &str); 5] = [
+        ("LoRA bias without LoRA", "LoRA biases without LoRA"),
+        ("DoRA magnitude without LoRA", "DoRA magnitudes without LoRA"),
         ("other tensor", "other tensors"),
         ("LoRA of stacked weights", "LoRA of stacked weights"),
         ("convolution LoRA", "convolution LoRA"),
@@ -193,9 +361,8 @@ impl Unused {
     fn add(&mut self, role: Role, name: &str) {
         let kind = match role {
             Role::Bias => 0,
-            Role::Embedding => 1,
-            Role::Magnitude => 2,
-            Role::A | Role::B | Role::Other => 3,
+            Role::Magnitude => 1,
+            _ => 2,
         };
         self.add_named(kind, name);
     }

@@ -88,7 +88,7 @@ pub struct ExpertSet {
 /// Whether `expert` fits the decoder; the reason where it does not.
 fn fits(expert: &Expert, decoder: &Decoder) -> Result<(), String> {
     let linears = decoder.linears();
-    for shape in &expert.modules {
+    for shape in expert.modules.iter().filter(|shape| !shape.embedding) {
         let Some(linear) = linears.iter().find(|l| l.module == shape.module) else {
             return Err(format!("the base model has no module {}", shape.module));
         };

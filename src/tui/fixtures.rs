@@ -31,9 +31,16 @@ fn modules(layers: usize) -> Vec<String> {
 
 /// An expert of 30 layers; the `i`-th of its library.
 pub fn expert(i: usize, name: &str, task: &str, family: &str) -> Expert {
-    let shape =
-        |module: String| ModuleShape { module, rank: 4, in_features: 576, out_features: 576, scale: 2.0 };
+    let shape = |module: String| ModuleShape {
+        module,
+        rank: 4,
+        in_features: 576,
+        out_features: 576,
+        scale: 2.0,
+        ..ModuleShape::default()
+    };
     Expert {
+        unapplied: None,
         misfit: None,
         name: name.into(),
         path: PathBuf::from("library").join(name),

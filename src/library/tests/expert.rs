@@ -115,27 +115,131 @@ fn tensors_win_over_a_configuration_that_lies_about_the_rank() {
 #[test]
 fn what_is_not_applied_is_told() {
     let weights = safetensors(&pair(Q0));
-    assert!(partial(&with("use_dora", json!(true)), &weights).contains("DoRA"));
-    assert!(partial(&with("modules_to_save", json!(["lm_head"])), &weights).contains("modules_to_save"));
-    assert!(partial(&with("trainable_token_indices", json!([1])), &weights).contains("trainable_token"));
     assert!(partial(&with("init_lora_weights", json!("pissa_niter_4")), &weights).contains("pissa"));
     assert!(partial(&with("rank_pattern", json!({"(?<=x)q": 2})), &weights).contains("regular expression"));
-
-    for (name, shape, told) in [
-        ("base_model.model.m.lora_magnitude_vector", vec![4], "DoRA magnitude"),
-        ("base_model.model.m.lora_B.bias", vec![4], "LoRA bias"),
-        ("base_model.model.model.embed_tokens.lora_embedding_A", vec![2, 9], "embedding LoRA"),
-        ("base_model.model.lm_head.weight", vec![9, 3], "other tensor"),
-        ("base_model.model.token_adapter.trainable_tokens_delta", vec![1, 3], "other tensor"),
+    let tokens = ("base_model.model.m.token_adapter.trainable_tokens_delta", vec![1, 3]);
+    for (config, (name, shape), told) in [
+        (config().to_string(), ("base_model.model.m.lora_magnitude_vector", vec![4]), "without LoRA"),
+        (config().to_string(), ("base_model.model.m.lora_B.bias", vec![4]), "without LoRA"),
+        (config().to_string(), ("base_model.model.lm_head.weight", vec![9, 3]), "trained lm_head.weight"),
+        (config().to_string(), ("base_model.model.m.scale", vec![9]), "other tensor"),
+        (config().to_string(), tokens.clone(), "does not list"),
+        (with("trainable_token_indices", json!([7])), tokens.clone(), "trained tokens of m"),
+        (with("trainable_token_indices", json!({"m": [7]})), tokens.clone(), "trained tokens of m"),
+        (with("trainable_token_indices", json!([7, 8])), tokens, "1 rows, but 2 ids"),
     ] {
         let mut tensors = pair(Q0);
         tensors.push((name.to_string(), shape));
-        let reason = partial(&config().to_string(), &safetensors(&tensors));
+        let reason = partial(&config, &safetensors(&tensors));
         assert!(reason.contains(told), "{name}: {reason}");
     }
     // Settings that say nothing leave nothing out.
     let (_root, library) = one(&with("modules_to_save", json!([])), &weights);
     assert_eq!(library.experts[0].status, Status::Ok);
+}
+
+/// The expert of a pair at [`Q0`] and these tensors.
+fn more(config: &str, tensors: &[(&str, &[usize])]) -> (tempfile::TempDir, Library) {
+    let mut all = pair(Q0);
+    all.extend(tensors.iter().map(|(name, shape)| (format!("base_model.model.{name}"), shape.to_vec())));
+    one(config, &safetensors(&all))
+}
+
+#[test]
+fn what_a_file_trains_beside_a_and_b_is_read() {
+    let bias = format!("{Q0}.lora_B.bias");
+    let magnitude = format!("{Q0}.lora_magnitude_vector");
+    let (_root, library) = more(
+        &with("trainable_token_indices", json!({"embed_tokens": [5, 1]})),
+        &[
+            (&bias, &[4]),
+            (&magnitude, &[1, 4]),
+            ("model.embed_tokens.lora_embedding_A", &[2, 9]),
+            ("model.embed_tokens.lora_embedding_B", &[3, 2]),
+            ("model.embed_tokens.base_layer.weight", &[9, 3]),
+            ("model.embed_tokens.token_adapter.trainable_tokens_delta", &[2, 3]),
+            ("model.norm.weight", &[3]),
+            ("lm_head.modules_to_save.default.weight", &[9, 3]),
+            ("model.layers.0.self_attn.k_proj.base_layer.bias", &[2]),
+        ],
+    );
+    let expert = &library.experts[0];
+    assert!(expert.is_usable(), "{:?}", expert.reason);
+    let adapter = expert.load().unwrap();
+    adapter.check_finite().unwrap();
+    let embedding = adapter.module("model.embed_tokens").unwrap();
+    assert!(embedding.shape.embedding && embedding.is_plain());
+    assert_eq!((embedding.shape.in_features, embedding.shape.out_features), (9, 3));
+    let linear = adapter.module(Q0).unwrap();
+    assert_eq!((linear.bias().unwrap().unwrap().len(), linear.magnitude().unwrap().unwrap().len()), (4, 4));
+    assert_eq!(expert.parameters, 2 * (3 + 4) + 4 + 4 + 2 * (9 + 3));
+    let replaced: Vec<(&str, &[usize], bool)> =
+        adapter.replaced.iter().map(|r| (r.name.as_str(), &r.shape[..], r.copy)).collect();
+    assert_eq!(
+        replaced,
+        [
+            ("lm_head.weight", &[9, 3][..], false),
+            ("model.embed_tokens.weight", &[9, 3][..], true),
+            ("model.layers.0.self_attn.k_proj.bias", &[2][..], false),
+            ("model.norm.weight", &[3][..], false),
+        ]
+    );
+    assert_eq!(adapter.tokens[0].ids, [5, 1]);
+    assert_eq!(adapter.tokens[0].values().unwrap(), [0.5; 6]);
+    assert!(expert.warnings.iter().any(|w| w.contains("lora_bias")), "{:?}", expert.warnings);
+}
+
+#[test]
+fn parts_that_do_not_fit_have_a_reason() {
+    for (tensors, reason) in [
+        (&[("m.lora_embedding_A", &[2, 9][..])][..], "lacks lora_embedding_B of m"),
+        (&[("m.lora_embedding_B", &[2, 9][..])][..], "lacks lora_embedding_A of m"),
+        (&[("model.layers.0.self_attn.q_proj.lora_B.bias", &[3][..])][..], "does not fit lora_B"),
+        (
+            &[("model.layers.0.self_attn.q_proj.lora_magnitude_vector", &[2, 2][..])][..],
+            "does not fit lora_B",
+        ),
+        (&[("x.weight", &[3][..]), ("x.modules_to_save.weight", &[3][..])][..], "x.weight more than once"),
+    ] {
+        let (_root, library) = more(&config().to_string(), tensors);
+        let found = library.experts[0].reason.clone().unwrap_or_default();
+        assert!(found.contains(reason), "{reason}: {found}");
+        assert_eq!(library.experts[0].status, Status::Bad);
+    }
+}
+
+#[test]
+fn contradictions_between_configuration_and_tensors_are_warnings() {
+    let weights = safetensors(&pair(Q0));
+    for (key, value, told) in [
+        ("target_modules", json!(["v_proj"]), "does not target model.layers.0.self_attn.q_proj"),
+        ("target_modules", json!(["q_proj", "v_proj"]), "no LoRA for, v_proj"),
+        ("target_modules", json!(".*layers\\.[1-9]\\..*"), "does not target"),
+        ("exclude_modules", json!(["q_proj"]), "excludes model.layers.0"),
+        ("exclude_modules", json!(".*layers.0.*"), "excludes model.layers.0"),
+        ("layers_to_transform", json!([1, 2]), "leaves out the layer of"),
+        ("modules_to_save", json!(["lm_head"]), "the module lm_head"),
+        ("use_dora", json!(true), "says DoRA"),
+        ("lora_bias", json!(true), "says a bias of B"),
+        ("trainable_token_indices", json!([1]), "says trained tokens"),
+    ] {
+        let (_root, library) = one(&with(key, value.clone()), &weights);
+        let expert = &library.experts[0];
+        assert_eq!(expert.status, Status::Ok, "{key}");
+        assert!(expert.warnings.iter().any(|w| w.contains(told)), "{key} {value}: {:?}", expert.warnings);
+    }
+    for (key, value) in [
+        ("target_modules", json!("all-linear")),
+        ("target_modules", json!(".*\\.(q|v)_proj")),
+        ("target_modules", json!("(?<=self_attn.)q_proj")),
+        ("target_modules", Value::Null),
+        ("exclude_modules", json!(["lm_head"])),
+        ("layers_to_transform", json!(0)),
+        ("layers_to_transform", json!([0, 1])),
+    ] {
+        let (_root, library) = one(&with(key, value.clone()), &weights);
+        assert_eq!(library.experts[0].warnings, Vec::<String>::new(), "{key} {value}");
+    }
 }
 
 #[test]

@@ -199,6 +199,7 @@ impl Bench {
 
 fn library(root: &str, bytes: u64) -> Library {
     let expert = Expert {
+        unapplied: None,
         misfit: None,
         name: "a".into(),
         path: "a".into(),

@@ -14,6 +14,7 @@ const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 60)];
 
 fn library(names: &[String]) -> Library {
     let expert = |name: &String| Expert {
+        unapplied: None,
         misfit: None,
         name: name.clone(),
         path: name.into(),

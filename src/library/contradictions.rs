@@ -1,0 +1,110 @@
+//! Where an adapter's configuration and its tensors disagree about what is adapted. The tensors decide;
+//! each contradiction is one warning.
+
+use regex::Regex;
+
+use super::AdapterConfig;
+use super::config::{ConfigNotes, Names};
+use super::header::short;
+use super::pairs::Parts;
+
+/// The contradictions, one line each.
+pub(super) fn contradictions(notes: &ConfigNotes, config: &AdapterConfig, parts: &Parts) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut tell = |count: usize, first: Option<&str>, what: &str| {
+        if let Some(first) = first {
+            let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            found.push(format!("the configuration {what} {}{more}; the tensors decide", short(first)));
+        }
+    };
+    let modules = || parts.pairs.iter().map(|pair| pair.module.as_str());
+    let selection = &notes.selection;
+    let targets = Matcher::new(&selection.targets);
+    let mut extra = modules().filter(|module| targets.as_ref().is_some_and(|t| !t.matches(module)));
+    let first = extra.next();
+    tell(1 + extra.count(), first, "does not target");
+    if let Names::List(names) = &selection.targets {
+        let mut absent = names
+            .iter()
+            .filter(|name| !is_shorthand(name) && !modules().any(|module| is_suffix(module, name)));
+        let first = absent.next();
+        tell(1 + absent.count(), first.map(String::as_str), "targets, but the file has no LoRA for,");
+    }
+    if let Some(excluded) = Matcher::new(&selection.excluded) {
+        let mut against = modules().filter(|module| excluded.matches(module));
+        let first = against.next();
+        tell(1 + against.count(), first, "excludes");
+    }
+    if !selection.layers.is_empty() {
+        let outside = |module: &&str| layer(module).is_some_and(|layer| !selection.layers.contains(&layer));
+        let mut against = modules().filter(outside);
+        let first = against.next();
+        tell(1 + against.count(), first, "leaves out the layer of");
+    }
+    let saved = |name: &&String| {
+        let owner =
+            |parameter: &str| parameter.rsplit_once('.').map_or(String::new(), |(o, _)| o.to_string());
+        !parts.replacements.iter().any(|r| is_suffix(&owner(&r.name), name))
+            && !parts.pairs.iter().any(|pair| is_suffix(&pair.module, name))
+    };
+    let mut absent = notes.saves.iter().filter(saved);
+    let first = absent.next();
+    tell(1 + absent.count(), first.map(String::as_str), "saves, but the file does not have, the module");
+    for (said, has, what) in [
+        (config.use_dora, parts.pairs.iter().any(|p| p.magnitude.is_some()), "DoRA (use_dora)"),
+        (notes.lora_bias, parts.pairs.iter().any(|p| p.bias.is_some()), "a bias of B (lora_bias)"),
+        (!notes.tokens.is_empty(), !parts.tokens.is_empty(), "trained tokens (trainable_token_indices)"),
+    ] {
+        match (said, has) {
+            (true, false) => found.push(format!("the configuration says {what}, the tensors do not")),
+            (false, true) => {
+                found.push(format!("the tensors hold {what}, the configuration does not say so"))
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// PEFT's word for every linear layer.
+fn is_shorthand(name: &str) -> bool {
+    name.eq_ignore_ascii_case("all-linear")
+}
+
+/// Whether `name` is `path` or its end after a dot.
+fn is_suffix(path: &str, name: &str) -> bool {
+    path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+}
+
+/// The number of a module's layer: the first part of its path that is one.
+fn layer(module: &str) -> Option<usize> {
+    module.split('.').find_map(|part| part.parse().ok())
+}
+
+enum Matcher<'a> {
+    List(&'a [String]),
+    Regex(Box<Regex>),
+}
+
+impl<'a> Matcher<'a> {
+    /// `None` where nothing can be said: no names, the shorthand, or an expression that only Python reads.
+    fn new(names: &'a Names) -> Option<Self> {
+        match names {
+            Names::None => None,
+            Names::Regex(text) if is_shorthand(text) => None,
+            Names::Regex(text) => {
+                let whole = regex::RegexBuilder::new(&format!("^(?:{text})$")).size_limit(1 << 20).build();
+                whole.ok().map(|regex| Self::Regex(Box::new(regex)))
+            }
+            Names::List(list) if list.is_empty() || list.iter().any(|name| is_shorthand(name)) => None,
+            Names::List(list) => Some(Self::List(list)),
+        }
+    }
+
+    fn matches(&self, module: &str) -> bool {
+        match self {
+            Self::List(names) => names.iter().any(|name| is_suffix(module, name)),
+            Self::Regex(regex) => regex.is_match(module),
+        }
+    }
+}
