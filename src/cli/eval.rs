@@ -7,7 +7,7 @@ use super::output::{Output, Skipped};
 use super::route::{left_out, open_session};
 use super::{Align, Table};
 use crate::Result;
-use crate::eval::{Method, Scores, TaskRouting, routing_of_tasks, score_tasks};
+use crate::eval::{Method, Scores, Split, TaskRouting, routing_of_tasks, score_tasks};
 use crate::model::Precision;
 use crate::routing::RouterKind;
 use crate::text::printable;
@@ -24,7 +24,10 @@ pub struct EvalArgs {
     /// Methods to compare [default: all]
     #[arg(long, value_delimiter = ',', value_name = "NAMES", value_enum)]
     pub methods: Vec<Method>,
-    /// Test items a task [default: all; with --routing 20]
+    /// Which examples to ask: choose settings on validation, report scores on test
+    #[arg(long, value_enum, default_value_t)]
+    pub split: Split,
+    /// Items a task [default: all; with --routing 20]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
     /// Count which expert wins every (prompt token, module) pair instead of scoring answers
@@ -48,11 +51,12 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
         if session.router().kind != RouterKind::Arrow {
             return Err(crate::Error::usage("--routing looks at Arrow: leave --router out"));
         }
-        let result = routing_of_tasks(&library, &mut session, &tasks, limit, &mut tell, output.cancel())?;
+        let result =
+            routing_of_tasks(&library, &mut session, &tasks, args.split, limit, &mut tell, output.cancel())?;
         drop(progress);
         if output.is_json() {
             return output.document(&serde_json::json!({
-                "prompts": limit, "experts": session.experts(), "tasks": result,
+                "split": args.split, "prompts": limit, "experts": session.experts(), "tasks": result,
                 "skipped": left_out(&library, &session),
             "partial": Skipped::partial(&library, session.experts()),
             }));
@@ -63,14 +67,24 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let limit = args.limit.map_or(usize::MAX, |n| n as usize);
     let (model, experts) = (session.model(), session.expert_set());
     let settings = session.router();
-    let scores =
-        score_tasks(&library, model, experts, &tasks, &methods, settings, limit, &mut tell, output.cancel())?;
+    let scores = score_tasks(
+        &library,
+        model,
+        experts,
+        &tasks,
+        &methods,
+        settings,
+        args.split,
+        limit,
+        &mut tell,
+        output.cancel(),
+    )?;
     drop(progress);
     if output.is_json() {
         let names: Vec<&str> = scores.methods.iter().map(|m| m.name()).collect();
         let tasks: Vec<&str> = scores.tasks.iter().map(|t| t.0.as_str()).collect();
         return output.document(&serde_json::json!({
-            "metric": "exact_match", "methods": names, "tasks": tasks, "scores": scores.scores,
+            "metric": "exact_match", "split": args.split, "methods": names, "tasks": tasks, "scores": scores.scores,
             "skipped": left_out(&library, &session),
             "partial": Skipped::partial(&library, session.experts()),
         }));

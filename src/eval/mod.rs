@@ -6,4 +6,4 @@ mod score;
 
 pub use generate::generate_batch;
 pub use routing::{TaskRouting, routing_of_tasks};
-pub use score::{Method, Scores, correct, score_tasks};
+pub use score::{Method, Scores, Split, correct, score_tasks};

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::score::expert_of;
+use super::score::{Split, expert_of};
 use crate::library::Library;
 use crate::routing::{Session, Trace};
 use crate::train::Dataset;
-use crate::{Cancel, Error, Result};
+use crate::{Cancel, Result};
 
-/// Who wins the (prompt token, module) pairs of one task's test prompts.
+/// Who wins the (prompt token, module) pairs of one task's prompts.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct TaskRouting {
     pub task: String,
@@ -54,13 +54,14 @@ impl Tally {
     }
 }
 
-/// Routes the first `limit` test prompts of every task with the session's router, which must be Arrow, and
+/// Routes the first `limit` prompts of a split of every task with the session's router, which must be Arrow, and
 /// counts the heaviest expert of every (prompt token, module) pair. Template tokens and position 0 are left
 /// out.
 pub fn routing_of_tasks(
     library: &Library,
     session: &mut Session,
     tasks: &[PathBuf],
+    split: Split,
     limit: usize,
     progress: &mut dyn FnMut(&str),
     cancel: &Cancel,
@@ -68,9 +69,7 @@ pub fn routing_of_tasks(
     let mut results = Vec::with_capacity(tasks.len());
     for path in tasks {
         let data = Dataset::load(path)?;
-        if data.test.is_empty() {
-            return Err(Error::file(path, "has no test items: put them into test.jsonl"));
-        }
+        let items = split.items(&data, limit, path)?;
         progress(&data.task.id);
         let index = |name: &str| session.experts().iter().position(|e| e == name);
         let own = expert_of(library, &data.task.id).and_then(index);
@@ -82,7 +81,7 @@ pub fn routing_of_tasks(
             .collect();
         let mut wins = vec![0usize; session.experts().len()];
         let (mut layers, mut kinds) = (Vec::<Tally>::new(), Vec::<(String, Tally)>::new());
-        for item in data.test.iter().take(limit) {
+        for item in items {
             let prompt = session.prompt_of(&item.instruction, &item.input)?;
             let trace = session.route_tokens(&prompt, cancel)?;
             count(&trace, own, &mut wins, &mut layers, &mut kinds);

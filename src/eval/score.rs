@@ -1,4 +1,6 @@
-//! Methods × tasks: the share of test items that a method gets right.
+//! Methods × tasks: the share of items that a method gets right.
+
+use std::path::Path;
 
 use super::generate::generate_batch;
 use crate::library::{Expert, Library, Provenance, Template};
@@ -7,7 +9,7 @@ use crate::routing::{ExpertSet, Router, RouterConfig, RouterKind};
 use crate::train::{Dataset, Example, TaskMetric};
 use crate::{Cancel, Error, Result};
 
-/// A way to answer test items.
+/// A way to answer a task's items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Method {
     /// Always the most frequent training output (label tasks only).
@@ -42,11 +44,51 @@ impl Method {
     }
 }
 
+/// Which examples of a task are asked. Settings are chosen on the validation split; scores are reported on
+/// the test split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// `validation.jsonl`.
+    Validation,
+    /// `test.jsonl`.
+    #[default]
+    Test,
+}
+
+impl Split {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Validation => "validation",
+            Split::Test => "test",
+        }
+    }
+
+    /// The first `limit` items of this split of the task at `path`.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub(super) fn items<'a>(self, data: &'a Dataset, limit: usize, path: &Path) -> Result<&'a [Example]> {
+        let all = match self {
+            Split::Validation => &data.validation,
+            Split::Test => &data.test,
+        };
+        match &all[..all.len().min(limit)] {
+            [] => {
+                let name = self.name();
+                Err(Error::file(path, format!("has no {name} items: put them into {name}.jsonl")))
+            }
+            items => Ok(items),
+        }
+    }
+}
+
 /// Shares of correct answers.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
     pub methods: Vec<Method>,
-    /// Task, its family, number of test items.
+    /// Task, its family, number of items.
     pub tasks: Vec<(String, String, usize)>,
     /// [task][method], 0–1; `None` where a method does not apply.
     pub scores: Vec<Vec<Option<f64>>>,
@@ -64,11 +106,11 @@ pub fn correct(metric: TaskMetric, answer: &str, reference: &str) -> bool {
     }
 }
 
-/// Scores `methods` on the first `limit` test items of every task folder; `settings` are those of the routers,
+/// Scores `methods` on the first `limit` items of a split of every task folder; `settings` are those of the routers,
 /// whatever its kind. `progress` gets a line.
 ///
 /// # Errors
-/// Tasks without test items; a library without experts when a method needs them.
+/// Tasks without items in that split; a library without experts when a method needs them.
 #[allow(clippy::too_many_arguments)]
 pub fn score_tasks(
     library: &Library,
@@ -77,6 +119,7 @@ pub fn score_tasks(
     tasks: &[std::path::PathBuf],
     methods: &[Method],
     settings: &RouterConfig,
+    split: Split,
     limit: usize,
     progress: &mut dyn FnMut(&str),
     cancel: &Cancel,
@@ -85,10 +128,7 @@ pub fn score_tasks(
     let mut table = Scores { methods: methods.to_vec(), ..Scores::default() };
     for path in tasks {
         let data = Dataset::load(path)?;
-        let items = &data.test[..data.test.len().min(limit)];
-        if items.is_empty() {
-            return Err(Error::file(path, "has no test items: put them into test.jsonl"));
-        }
+        let items = split.items(&data, limit, path)?;
         let mut row = Vec::with_capacity(methods.len());
         for &method in methods {
             cancel.check()?;
@@ -96,7 +136,7 @@ pub fn score_tasks(
             row.push(score(library, model, experts, &template, &data, items, method, settings, cancel)?);
         }
         let family = data.task.family.clone().unwrap_or_default();
-        table.tasks.push((data.task.id, family, items.len()));
+        table.tasks.push((data.task.id.clone(), family, items.len()));
         table.scores.push(row);
     }
     Ok(table)
