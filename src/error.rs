@@ -25,7 +25,7 @@ pub enum Error {
     /// Anything else that has one clear line.
     #[error("{}", printable(.0))]
     Message(String),
-    /// A [`crate::Cancel`] was raised (exit status 130).
+    /// A [`crate::Cancel`] was raised (exit status 130, or 143 for TERM).
     #[error("interrupted")]
     Cancelled,
 }

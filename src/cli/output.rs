@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::cancel::{end_of_cancelled, remember_signal};
 use crate::library::{Expert, Library, NamedTensor, Status, write_safetensors};
 use crate::text::printable;
 use crate::{Cancel, Error, Result};
@@ -152,17 +153,20 @@ pub(super) fn finish(result: Result<()>) -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         Err(error) => error,
     };
-    let status = match &error {
+    let (status, text) = match &error {
         Error::Io { path, source }
             if source.kind() == io::ErrorKind::BrokenPipe && path == Path::new(STDOUT) =>
         {
             return ExitCode::SUCCESS;
         }
-        Error::Usage(_) => 2,
-        Error::Cancelled => 130,
-        _ => 1,
+        Error::Usage(_) => (2, error.to_string()),
+        Error::Cancelled => {
+            let (word, status) = end_of_cancelled();
+            (status, word.to_string())
+        }
+        _ => (1, error.to_string()),
     };
-    let _ = writeln!(io::stderr().lock(), "lora-tui: {error}");
+    let _ = writeln!(io::stderr().lock(), "lora-tui: {text}");
     ExitCode::from(status)
 }
 
@@ -183,10 +187,11 @@ fn watch_signals(cancel: &Cancel, ready: std::sync::mpsc::Sender<()>) {
             };
             let _ = ready.send(());
             loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
+                let kind = tokio::select! {
+                    _ = interrupt.recv() => SignalKind::interrupt(),
+                    _ = terminate.recv() => SignalKind::terminate(),
+                };
+                remember_signal(kind.as_raw_value());
                 raise(cancel);
             }
         }
@@ -202,7 +207,7 @@ fn watch_signals(cancel: &Cancel, ready: std::sync::mpsc::Sender<()>) {
 
 fn raise(cancel: &Cancel) {
     if cancel.is_cancelled() {
-        std::process::exit(130);
+        std::process::exit(i32::from(end_of_cancelled().1));
     }
     cancel.cancel();
 }

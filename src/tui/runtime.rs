@@ -13,6 +13,7 @@ use super::frames::Frames;
 use super::stderr::StderrGuard;
 use super::terminal::TerminalGuard;
 use super::{App, Effect, Message, Sender, Theme, plural};
+use crate::cancel::remember_signal;
 use crate::{Error, Result};
 
 /// Time between two ticks while something moves.
@@ -194,10 +195,15 @@ impl Signals {
     }
 
     async fn next(&mut self) -> Signal {
+        use tokio::signal::unix::SignalKind;
+        let end = |kind: SignalKind| {
+            remember_signal(kind.as_raw_value());
+            Signal::End
+        };
         tokio::select! {
-            _ = self.interrupt.recv() => Signal::End,
-            _ = self.terminate.recv() => Signal::End,
-            _ = self.hang_up.recv() => Signal::End,
+            _ = self.interrupt.recv() => end(SignalKind::interrupt()),
+            _ = self.terminate.recv() => end(SignalKind::terminate()),
+            _ = self.hang_up.recv() => end(SignalKind::hangup()),
             _ = self.stop.recv() => Signal::Stop,
             _ = self.resume.recv() => Signal::Continue,
         }
