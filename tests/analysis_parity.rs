@@ -343,7 +343,7 @@ fn experts_of_another_base_are_left_out_and_wrong_sparsities_refused() {
     lora.a = vec![0.5; lora.rank * lora.in_features];
     scratch.add("stranger", &other, 42);
     for metric in [Metric::Mbc, Metric::Delta] {
-        // A stranger among many is left out; of one against one nobody can say who is the stranger.
+        // What was not sorted out before is an error that names both.
         let similarity = scratch.similarity(metric, 0.5);
         assert_eq!(similarity.experts, ["expert_00", "expert_01"]);
         let (name, reason) = &similarity.skipped[0];

@@ -92,6 +92,55 @@ fn json_is_one_document_of_the_promised_shape() {
 }
 
 #[test]
+fn names_are_accepted_as_they_are_printed() {
+    let folder = library();
+    let name = "two\nlines";
+    fs::rename(folder.path().join("library/plural"), folder.path().join("library").join(name)).unwrap();
+    let list = text(&lora_tui(&["ls", "library"], folder.path()).stdout);
+    let printed = "two\\nlines";
+    assert!(list.contains(printed), "{list}");
+    for typed in [name, printed] {
+        let output = lora_tui(&["show", "library", typed, "--json"], folder.path());
+        let document: Value = serde_json::from_slice(&output.stdout).expect("stdout is one JSON document");
+        assert_eq!(document["name"], name);
+    }
+}
+
+#[test]
+fn experts_that_do_not_fit_the_given_base_are_left_out_everywhere() {
+    let folder = library();
+    // The tiny model of the fixtures has layers of other sizes than the expert.
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/llama/base");
+    let base = base.to_str().expect("the repository's path is text");
+    let json = |arguments: &[&str]| -> Value {
+        let output = lora_tui(&[arguments, &["--json", "--base", base]].concat(), folder.path());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("stdout is one JSON document")
+    };
+    let reason =
+        "does not fit the base model base: model.layers.0.self_attn.q_proj is 576 → 576 here, 32 → 32 there";
+    let list = json(&["ls", "library"]);
+    assert_eq!((&list["base"], &list["experts"][1]["status"]), (&"base".into(), &"bad".into()));
+    assert_eq!(list["experts"][1]["reason"], reason);
+    let shown = json(&["show", "library", "plural"]);
+    assert_eq!((&shown["status"], &shown["reason"]), (&"bad".into(), &reason.into()));
+    assert_eq!(shown["skipped"][1]["name"], "plural");
+    // The same without a command, and in what cannot do without an expert.
+    let output = lora_tui(&["library", "--base", base], folder.path());
+    assert!(text(&output.stdout).contains(reason));
+    for arguments in
+        [&["similarity", "library"][..], &["cluster", "library"], &["prototypes", "library", "--save", "p"]]
+    {
+        let output = lora_tui(&[arguments, &["--base", base]].concat(), folder.path());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("does not fit"), "{}", text(&output.stderr));
+    }
+    let output = lora_tui(&["ls", "library", "--base", "nowhere"], folder.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("there is no such base model"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn exit_status_and_one_line_say_what_went_wrong() {
     let folder = library();
     for (arguments, status, expected) in [

@@ -87,7 +87,13 @@ impl Bench {
     }
 
     fn clustering(&self, k: usize) -> JobSpec {
-        JobSpec::Cluster(ClusterSpec { library: self.library().into(), k, sparsity: 0.5, seed: 42 })
+        JobSpec::Cluster(ClusterSpec {
+            library: self.library().into(),
+            base: None,
+            k,
+            sparsity: 0.5,
+            seed: 42,
+        })
     }
 
     fn start(&self, k: usize) -> String {
@@ -196,6 +202,7 @@ fn what_a_job_needs_is_found_from_wherever_it_was_started() {
     let bench = Bench::small();
     let spec = ClusterSpec {
         library: bench.library().join("../").join(bench.library()),
+        base: None,
         k: 2,
         sparsity: 0.0,
         seed: 1,
@@ -410,10 +417,10 @@ fn a_job_that_fails_says_why_in_one_line() {
 fn specs_that_cannot_work_are_refused_at_once() {
     let bench = Bench::small();
     for (k, sparsity) in [(0, 0.5), (2, 1.1), (2, -0.1), (2, f64::NAN)] {
-        let spec = ClusterSpec { library: bench.library().into(), k, sparsity, seed: 1 };
+        let spec = ClusterSpec { library: bench.library().into(), base: None, k, sparsity, seed: 1 };
         assert!(bench.jobs.start(&JobSpec::Cluster(spec)).is_err(), "k {k}, sparsity {sparsity}");
     }
-    let nowhere = ClusterSpec { library: "/nowhere/at/all".into(), k: 2, sparsity: 0.5, seed: 1 };
+    let nowhere = ClusterSpec { library: "/nowhere/at/all".into(), base: None, k: 2, sparsity: 0.5, seed: 1 };
     let error = bench.jobs.start(&JobSpec::Cluster(nowhere)).unwrap_err().to_string();
     assert!(error.contains("/nowhere/at/all"), "{error}");
     assert!(bench.jobs.list().unwrap().is_empty());
@@ -561,29 +568,33 @@ fn the_command_line_follows_and_cancels() {
 }
 
 #[test]
-fn an_interrupted_follower_exits_with_130_and_the_job_goes_on() {
+fn an_interrupted_follower_says_by_what_and_the_job_goes_on() {
     let bench = Bench::small();
     let _slot = bench.occupy_slot();
     let id = bench.start(2);
-    let mut follower = Command::new(BINARY)
-        .args([
-            "jobs".as_ref(),
-            bench.library().as_os_str(),
-            "log".as_ref(),
-            id.as_ref(),
-            "--follow".as_ref(),
-        ])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    // Its first line shows that it is past its start.
-    let mut line = String::new();
-    let mut output = std::io::BufReader::new(follower.stdout.take().unwrap());
-    std::io::BufRead::read_line(&mut output, &mut line).unwrap();
-    assert!(line.contains("waiting for a free slot"), "{line}");
-    kill_process(Pid::from_child(&follower), Signal::INT).unwrap();
-    assert_eq!(follower.wait().unwrap().code(), Some(130));
+    for (signal, status, word) in [(Signal::INT, 130, "interrupted"), (Signal::TERM, 143, "terminated")] {
+        let mut follower = Command::new(BINARY)
+            .args([
+                "jobs".as_ref(),
+                bench.library().as_os_str(),
+                "log".as_ref(),
+                id.as_ref(),
+                "--follow".as_ref(),
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Its first line shows that it is past its start.
+        let mut line = String::new();
+        let mut output = std::io::BufReader::new(follower.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+        assert!(line.contains("waiting for a free slot"), "{line}");
+        kill_process(Pid::from_child(&follower), signal).unwrap();
+        let end = follower.wait_with_output().unwrap();
+        assert_eq!(end.status.code(), Some(status));
+        assert_eq!(String::from_utf8_lossy(&end.stderr), format!("lora-tui: {word}\n"));
+    }
     assert_eq!(bench.jobs.get(&id).unwrap().state, JobState::Queued);
 }

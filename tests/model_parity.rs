@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lora_tui::analysis::prototype;
 use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
-use lora_tui::model::{KvCache, Model, NoHook};
+use lora_tui::model::{KvCache, Model, NoHook, layer_sizes, open_library};
 use lora_tui::routing::{
     ExpertSet, Mix, Part, Prompt, RoutedHook, Router, RouterConfig, RouterKind, Session, Trace,
 };
@@ -20,10 +20,10 @@ fn prompt(ids: &[u32]) -> Prompt {
 }
 
 fn open(fixture: &Fixture, library: &str) -> Session {
-    open_library(fixture, &fixture.library(library))
+    open_session(fixture, &fixture.library(library))
 }
 
-fn open_library(fixture: &Fixture, library: &Library) -> Session {
+fn open_session(fixture: &Fixture, library: &Library) -> Session {
     Session::open(library, &fixture.base(), &cpu(), &mut |_| {}, &Cancel::new()).unwrap()
 }
 
@@ -74,6 +74,50 @@ fn near(what: &str, a: &[f32], b: &[f32]) {
 fn plain(model: &Model, ids: &[u32], lengths: &[usize], caches: &mut [&mut KvCache]) -> Result<Vec<f32>> {
     let hidden = model.decoder.forward(ids, lengths, caches, &mut NoHook, None, &Cancel::new())?;
     Ok(values(&model.decoder.logits(&hidden)?))
+}
+
+#[test]
+fn the_sizes_of_layers_follow_from_the_configuration() {
+    for family in FAMILIES {
+        let f = Fixture::open(family);
+        let sizes = layer_sizes(&f.base()).unwrap();
+        let model = f.model();
+        let linears = model.decoder.linears();
+        assert_eq!(sizes.len(), linears.len(), "{family}");
+        for linear in linears {
+            let there = sizes.get(&linear.module).copied();
+            assert_eq!(there, Some((linear.in_features, linear.out_features)), "{family} {}", linear.module);
+        }
+    }
+}
+
+#[test]
+fn a_library_keeps_to_the_base_that_is_given_else_to_its_own() {
+    let (llama, phi) = (Fixture::open("llama"), Fixture::open("phi"));
+    let root = tempfile::tempdir().unwrap();
+    for (from, to) in [(&llama, "a"), (&phi, "b"), (&phi, "c")] {
+        std::fs::create_dir(root.path().join(to)).unwrap();
+        for file in ["adapter_config.json", "adapter_model.safetensors"] {
+            let from = from.folder.join("experts/expert_0").join(file);
+            std::fs::copy(from, root.path().join(to).join(file)).unwrap();
+        }
+    }
+    let left = |base: Option<&Path>| -> Vec<String> {
+        let library = open_library(root.path(), base).unwrap();
+        library.experts.iter().filter(|e| e.misfit.is_some()).map(|e| e.name.clone()).collect()
+    };
+    assert_eq!(left(None), ["a"]);
+    assert_eq!(left(Some(&llama.base())), ["b", "c"]);
+    assert_eq!(left(Some(&phi.base())), ["a"]);
+    let manifest = format!("[base]\npath = {:?}\n", llama.base());
+    std::fs::write(root.path().join("library.toml"), manifest).unwrap();
+    assert_eq!(left(None), ["b", "c"]);
+    assert_eq!(left(Some(&phi.base())), ["a"]);
+    assert!(open_library(root.path(), Some(root.path())).is_err());
+    // Routing leaves out the same ones.
+    let library = open_library(root.path(), Some(&phi.base())).unwrap();
+    let session = Session::open(&library, &phi.base(), &cpu(), &mut |_| {}, &Cancel::new()).unwrap();
+    assert_eq!(session.experts(), ["b", "c"]);
 }
 
 #[test]
@@ -329,7 +373,7 @@ fn ties_go_to_the_lower_index_and_an_empty_delta_is_no_candidate() {
     // Neither fits: they are left out with their reasons, and the others work.
     write(dir.path(), "e_other_model", "model.layers.9.self_attn.q_proj", 32, 0.5);
     write(dir.path(), "f_other_shape", module, 16, 0.5);
-    let mut session = open_library(&f, &Library::open(dir.path()).unwrap());
+    let mut session = open_session(&f, &Library::open(dir.path()).unwrap());
     assert_eq!(session.experts(), ["a_empty", "b", "c", "d"]);
     let reasons: Vec<&str> = session.skipped().iter().map(|s| s.1.as_str()).collect();
     assert!(reasons[0].contains("no module model.layers.9"), "{reasons:?}");

@@ -21,6 +21,9 @@ pub use prototype::{Prototype, effective_rank, prototype, spectral_gap};
 pub use similarity::similarity;
 pub use table::{ModulePrototypes, PrototypeTable, prototypes};
 
+use crate::Error;
+use crate::text::counted;
+
 /// How two experts are compared; formulas in the docs of each variant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -105,4 +108,13 @@ pub struct ModuleProfile {
     pub effective_rank: f64,
     /// σ₂ / σ₁; 0 at rank 1.
     pub gap: f64,
+}
+
+/// That no expert can be used, with the reasons of the first three.
+fn nothing_left(skipped: &[(String, String)]) -> Error {
+    let reasons: Vec<String> = skipped.iter().take(3).map(|(name, why)| format!("{name}: {why}")).collect();
+    match skipped.len() {
+        0 => Error::msg("there are no experts"),
+        n => Error::msg(format!("none of the {} can be used; {}", counted(n, "expert"), reasons.join("; "))),
+    }
 }

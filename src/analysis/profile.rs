@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::{ExpertProfile, ModuleProfile, effective_rank, prototype, spectral_gap};
 use crate::Result;
-use crate::library::{Expert, LoraModule};
+use crate::library::{Expert, LoraModule, Provenance};
 
 /// Above this σ₂ / σ₁ the top direction, and with it the prototype, is a matter of chance.
 const FLAT: f64 = 0.95;
@@ -43,8 +43,11 @@ pub fn profile(expert: &Expert) -> Result<ExpertProfile> {
         profile.warnings.push(reason.clone());
     }
     profile.warnings.extend(warnings(&profile.modules));
-    if expert.provenance.is_none() {
-        profile.warnings.push("no expert.toml: how it was trained, and from which seed, is not known".into());
+    // One that cannot be read has its own warning.
+    if expert.provenance.is_none() && !expert.path.join(Provenance::FILE).exists() {
+        profile
+            .warnings
+            .push(format!("no {}: how it was trained, and from which seed, is not known", Provenance::FILE));
     }
     Ok(profile)
 }

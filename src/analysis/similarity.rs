@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::eigen::{self, Symmetric};
 use super::gram::{Gram, Product, gram};
 use super::weights::{Layout, Scan, flattened_size, scan};
-use super::{Metric, Similarity};
+use super::{Metric, Similarity, nothing_left};
 use crate::library::Expert;
 use crate::{Cancel, Error, Result};
 
@@ -73,15 +73,6 @@ pub fn similarity(
     let names: Vec<String> = layout.experts.iter().map(|e| e.name.clone()).collect();
     let warnings = warnings(&layout, metric, &names, &matrix);
     Ok(Similarity { metric, sparsity, experts: names, matrix, warnings, skipped })
-}
-
-fn nothing_left(skipped: &[(String, String)]) -> Error {
-    match skipped.first() {
-        None => Error::msg("there are no experts to compare"),
-        Some((name, reason)) => {
-            Error::msg(format!("none of the {} experts can be used; {name}: {reason}", skipped.len()))
-        }
-    }
 }
 
 /// Scans every expert; those that fail move to `skipped`. The threshold depends on the modules of the

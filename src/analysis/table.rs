@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::{Prototype, prototype, spectral_gap};
+use super::{Prototype, nothing_left, prototype, spectral_gap};
 use crate::library::Expert;
 use crate::{Cancel, Error, Result};
 
@@ -56,10 +56,7 @@ pub fn prototypes(
     }
     progress(experts.len(), experts.len());
     if found.is_empty() {
-        return Err(match table.skipped.first() {
-            Some((name, reason)) => Error::msg(format!("no expert can be used; {name}: {reason}")),
-            None => Error::msg("there are no experts"),
-        });
+        return Err(nothing_left(&table.skipped));
     }
     table.experts = found.iter().map(|(e, _)| e.name.clone()).collect();
     let mut index: HashMap<&str, (usize, &str)> = HashMap::new();

@@ -1,16 +1,13 @@
 //! `cluster`: groups of experts that resemble each other (MBC).
 
-use std::path::PathBuf;
-
 use serde::Serialize;
 
-use super::options::parse_fraction;
+use super::options::{LibraryArgs, parse_fraction};
 use super::output::{Output, Skipped};
 use super::similarity::compare;
 use super::table::{Align, Table};
 use crate::Result;
 use crate::analysis::{self, Clustering, Metric, Similarity};
-use crate::library::Library;
 use crate::text::counted;
 
 /// So many clusters unless asked otherwise.
@@ -19,8 +16,8 @@ const CLUSTERS: usize = 10;
 /// Group the experts (model-based clustering)
 #[derive(Clone, Debug, clap::Args)]
 pub struct ClusterArgs {
-    /// Folder of adapters
-    pub library: PathBuf,
+    #[command(flatten)]
+    pub library: LibraryArgs,
     /// Number of clusters [default: 10, or as many as there are experts]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub k: Option<u32>,
@@ -46,7 +43,7 @@ struct Document<'a> {
 
 /// Runs the command.
 pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
-    let library = Library::open(&args.library)?;
+    let library = args.library.open()?;
     let similarity = compare(&library, Metric::Mbc, args.sparsity, output)?;
     let k = args.k.map_or(similarity.len().min(CLUSTERS), |k| k as usize);
     let clustering = analysis::cluster(&similarity, k, args.seed)?;

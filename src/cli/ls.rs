@@ -1,9 +1,10 @@
 //! `ls`: the experts of a library.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
+use super::options::LibraryArgs;
 use super::output::{Output, Skipped};
 use super::table::{Align, Table};
 use crate::Result;
@@ -13,8 +14,8 @@ use crate::text::printable;
 /// List the experts of a library
 #[derive(Clone, Debug, clap::Args)]
 pub struct LsArgs {
-    /// Folder of adapters
-    pub library: PathBuf,
+    #[command(flatten)]
+    pub library: LibraryArgs,
 }
 
 /// One expert as `ls --json` and `show --json` give it.
@@ -79,8 +80,8 @@ impl<'a> ExpertRow<'a> {
 }
 
 /// The base model's name for people, on this machine or not; nothing when none fits.
-fn base_label(library: &Library) -> Option<String> {
-    match locate_base(library, None).ok()? {
+fn base_label(library: &Library, base: Option<&Path>) -> Option<String> {
+    match locate_base(library, base).ok()? {
         BaseLocation::Found { label, .. } | BaseLocation::Missing { label, .. } => Some(label),
     }
 }
@@ -99,13 +100,14 @@ pub fn run(args: &LsArgs, output: &Output) -> Result<()> {
     list(&args.library, output)
 }
 
-/// Prints the experts of the library at `path`.
-pub(super) fn list(path: &Path, output: &Output) -> Result<()> {
-    let library = Library::open(path)?;
+/// Prints the experts of a library.
+pub(super) fn list(args: &LibraryArgs, output: &Output) -> Result<()> {
+    let (path, base) = (&args.library, args.base.as_deref());
+    let library = args.open()?;
     if output.is_json() {
         return output.document(&Document {
             library: path.to_string_lossy().into_owned(),
-            base: base_label(&library),
+            base: base_label(&library, base),
             experts: library.experts.iter().map(ExpertRow::from).collect(),
             skipped: Skipped::incomparable(&library),
             warnings: &library.warnings,
@@ -122,7 +124,7 @@ pub(super) fn list(path: &Path, output: &Output) -> Result<()> {
         return Ok(());
     }
     output.text(&table(&library.experts))?;
-    output.line(&summary(&library))
+    output.line(&summary(&library, base))
 }
 
 fn table(experts: &[Expert]) -> String {
@@ -178,7 +180,7 @@ fn targets(targets: &[String]) -> String {
     format!("{kept}…")
 }
 
-fn summary(library: &Library) -> String {
+fn summary(library: &Library, base: Option<&Path>) -> String {
     let count = |status| library.experts.iter().filter(|e| ExpertRow::from(*e).status == status).count();
     let (partial, bad) = (count(Status::Partial), count(Status::Bad));
     let mut line = match library.experts.len() {
@@ -191,7 +193,7 @@ fn summary(library: &Library) -> String {
     if bad > 0 {
         line.push_str(&format!(", {bad} bad"));
     }
-    let base = match locate_base(library, None) {
+    let base = match locate_base(library, base) {
         Ok(BaseLocation::Found { label, .. }) => format!("base {label}"),
         Ok(BaseLocation::Missing { label, .. }) => format!("base {label}, not yet on this machine"),
         Err(_) => "base unknown".into(),

@@ -1,6 +1,7 @@
 //! The command line: one file per command; prints text or JSON.
 //!
-//! Exit status: 0 done, 1 failed with one clear line on stderr, 2 wrong usage, 130 interrupted.
+//! Exit status: 0 done, 1 failed with one clear line on stderr, 2 wrong usage, 130 interrupted, 143
+//! terminated.
 
 mod cluster;
 mod completions;
@@ -29,11 +30,12 @@ use std::process::ExitCode;
 use clap::Parser;
 
 pub use fetch::fetch_with_progress;
-pub use options::{BaseArgs, RouterArgs, RunArgs};
+pub use options::{BaseArgs, LibraryArgs, RouterArgs, RunArgs};
 pub use output::{Output, Progress, Skipped, save_tensors};
 pub use table::{Align, Table};
 
 use crate::Result;
+use crate::model::layer_sizes;
 use crate::tui::TuiOptions;
 
 /// The library when none is named.
@@ -126,10 +128,15 @@ fn open(library: Option<PathBuf>, base: BaseArgs, output: &Output) -> Result<()>
     let path = library.unwrap_or_else(|| PathBuf::from(DEFAULT_LIBRARY));
     if !output.is_json() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
         check_library(&path)?;
+        if let Some(base) = &base.base {
+            // Before the screen is taken over: a wrong path is told at once.
+            layer_sizes(base)?;
+        }
         let options = TuiOptions { base: base.base, device: base.run.device, precision: base.run.precision };
         return crate::tui::run(path, options);
     }
-    ls::list(&path, output)?;
+    let args = LibraryArgs { library: path.clone(), base: base.base };
+    ls::list(&args, output)?;
     if !output.is_json() {
         let path = path.display();
         output.note(&format!(

@@ -2,10 +2,30 @@
 
 use std::path::PathBuf;
 
-use crate::library::Manifest;
-use crate::model::Precision;
+use crate::library::{Library, Manifest};
+use crate::model::{Precision, open_library};
 use crate::routing::{Mix, Part, Prompt, RouterConfig, RouterKind, Session};
 use crate::{Error, Result};
+
+/// A library whose experts are looked at without running them.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LibraryArgs {
+    /// Folder of adapters
+    pub library: PathBuf,
+    /// Base model that the experts have to fit: a .gguf file or a transformers folder [default: the library's]
+    #[arg(long, value_name = "PATH")]
+    pub base: Option<PathBuf>,
+}
+
+impl LibraryArgs {
+    /// Reads the library.
+    ///
+    /// # Errors
+    /// As [`open_library`].
+    pub(super) fn open(&self) -> Result<Library> {
+        open_library(&self.library, self.base.as_deref())
+    }
+}
 
 /// Where the base model is and how it runs.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::options::LibraryArgs;
 use super::output::{Output, Skipped, save_tensors};
 use crate::analysis;
-use crate::library::{Library, NamedTensor};
+use crate::library::NamedTensor;
 use crate::text::{counted, printable};
 use crate::{Error, Result};
 
@@ -16,8 +17,8 @@ const FLAT: f64 = 0.95;
 /// Write the experts' routing prototypes
 #[derive(Clone, Debug, clap::Args)]
 pub struct PrototypesArgs {
-    /// Folder of adapters
-    pub library: PathBuf,
+    #[command(flatten)]
+    pub library: LibraryArgs,
     /// Write tensors `prototype.<module>` [experts, in] as safetensors
     #[arg(long, value_name = "FILE")]
     pub save: PathBuf,
@@ -33,7 +34,7 @@ struct Document<'a> {
 
 /// Runs the command.
 pub fn run(args: &PrototypesArgs, output: &Output) -> Result<()> {
-    let library = Library::open(&args.library)?;
+    let library = args.library.open()?;
     if library.experts.is_empty() {
         return Err(Error::file(&library.root, "holds no adapters (folders with an adapter_config.json)"));
     }

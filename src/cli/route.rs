@@ -9,7 +9,7 @@ use super::output::{Output, Skipped, save_tensors};
 use super::{Align, Table};
 use crate::Result;
 use crate::library::{BaseLocation, FetchProgress, Library, NamedTensor, fetch_base, locate_base};
-use crate::model::{LoadOptions, Precision};
+use crate::model::{LoadOptions, Precision, open_library};
 use crate::routing::{RouterKind, Session, Trace};
 use crate::text::{counted, printable};
 
@@ -37,7 +37,7 @@ pub(super) fn open_session(
     default_precision: Precision,
     output: &Output,
 ) -> Result<(Library, Session)> {
-    let library = Library::open(library)?;
+    let library = open_library(library, base.base.as_deref())?;
     output.library_notes(&library);
     let config = router.config(&library.manifest)?;
     let mut progress = output.progress();

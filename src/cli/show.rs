@@ -1,22 +1,21 @@
 //! `show`: one expert, module by module.
 
-use std::path::PathBuf;
-
 use serde::Serialize;
 
 use super::ls::{ExpertRow, count};
+use super::options::LibraryArgs;
 use super::output::{Output, Skipped};
 use super::table::{Align, Table};
 use crate::analysis::{ExpertProfile, ModuleProfile, profile};
-use crate::library::{Expert, Library, Provenance, Status};
+use crate::library::{Expert, Provenance, Status};
 use crate::text::printable;
 use crate::{Error, Result};
 
 /// Show one expert: configuration, norms, spectra, health
 #[derive(Clone, Debug, clap::Args)]
 pub struct ShowArgs {
-    /// Folder of adapters
-    pub library: PathBuf,
+    #[command(flatten)]
+    pub library: LibraryArgs,
     /// Name of the expert, as `ls` gives it
     pub expert: String,
 }
@@ -33,7 +32,7 @@ struct Document<'a> {
 
 /// Runs the command.
 pub fn run(args: &ShowArgs, output: &Output) -> Result<()> {
-    let library = Library::open(&args.library)?;
+    let library = args.library.open()?;
     let expert = library.expert(&args.expert)?;
     if !expert.is_usable() {
         let reason = expert.reason.as_deref().unwrap_or("it cannot be used");

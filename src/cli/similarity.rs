@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::options::parse_fraction;
+use super::options::{LibraryArgs, parse_fraction};
 use super::output::{Output, Skipped, save_tensors};
 use super::table::{Align, Table};
 use crate::analysis::{self, Metric, Similarity};
@@ -20,8 +20,8 @@ const SEED: u64 = 42;
 /// Compare all experts: an N × N matrix
 #[derive(Clone, Debug, clap::Args)]
 pub struct SimilarityArgs {
-    /// Folder of adapters
-    pub library: PathBuf,
+    #[command(flatten)]
+    pub library: LibraryArgs,
     #[arg(long, value_enum, default_value_t = Metric::Mbc)]
     pub metric: Metric,
     /// Share of each expert's smallest entries that count as zero (mbc)
@@ -53,7 +53,7 @@ struct Document<'a> {
 
 /// Runs the command.
 pub fn run(args: &SimilarityArgs, output: &Output) -> Result<()> {
-    let library = Library::open(&args.library)?;
+    let library = args.library.open()?;
     let similarity = compare(&library, args.metric, args.sparsity, output)?;
     write_files(args, &similarity, output)?;
     if output.is_json() {
@@ -117,7 +117,7 @@ fn write_files(args: &SimilarityArgs, similarity: &Similarity, output: &Output) 
     let clusters = analysis::natural_clusters(similarity, SEED, output.cancel())?;
     let order = analysis::order_by_cluster(similarity, &clusters);
     let boundaries = analysis::boundaries(&clusters, &order);
-    let title = format!("Similarity of the experts in {}", args.library.display());
+    let title = format!("Similarity of the experts in {}", args.library.library.display());
     let figure = plot::heatmap(similarity, &order, &boundaries, &title);
     if let Some(path) = &args.png {
         figure.save_png(path)?;

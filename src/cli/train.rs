@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::options::{RunArgs, parse_positive};
-use super::output::Output;
+use super::output::{Output, Skipped};
 use crate::jobs::{JobSpec, Jobs};
 use crate::library::{Library, check_new_name};
 use crate::text::{counted, printable};
-use crate::train::{self, TrainEvent, TrainSpec};
+use crate::train::{self, TrainEvent, TrainReport, TrainSpec};
 use crate::{Error, Result};
 
 /// Train a new expert
@@ -97,6 +99,13 @@ impl TrainArgs {
     }
 }
 
+#[derive(Serialize)]
+struct Document {
+    #[serde(flatten)]
+    report: TrainReport,
+    skipped: Vec<Skipped>,
+}
+
 /// Runs the command.
 pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
     if args.run.precision.as_deref() == Some("q8") {
@@ -132,7 +141,8 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
     )?;
     drop(progress);
     if output.is_json() {
-        return output.document(&report);
+        let skipped = Skipped::of(&Library::open(&args.library)?);
+        return output.document(&Document { report, skipped });
     }
     let of = |loss: Option<f64>| loss.map_or("–".to_string(), |v| format!("{v:.3}"));
     output.line(&format!(
@@ -157,7 +167,7 @@ fn background(args: &TrainArgs, output: &Output) -> Result<()> {
     let library = Library::open(&spec.library)?;
     let job = Jobs::open(&library)?.start(&JobSpec::Train(spec))?;
     if output.is_json() {
-        return output.document(&serde_json::json!({ "job": job }));
+        return output.document(&serde_json::json!({ "job": job, "skipped": Skipped::of(&library) }));
     }
     let path = args.library.display();
     output.line(&job)?;

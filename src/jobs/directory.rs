@@ -207,7 +207,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     fn spec(library: &str) -> JobSpec {
-        JobSpec::Cluster(ClusterSpec { library: library.into(), k: 3, sparsity: 0.5, seed: 42 })
+        JobSpec::Cluster(ClusterSpec { library: library.into(), base: None, k: 3, sparsity: 0.5, seed: 42 })
     }
 
     #[test]

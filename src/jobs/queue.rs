@@ -103,7 +103,7 @@ mod tests {
     use crate::jobs::{ClusterSpec, JobDir, JobSpec};
 
     fn job(jobs: &Path) -> JobDir {
-        let spec = ClusterSpec { library: "/lib".into(), k: 2, sparsity: 0.5, seed: 1 };
+        let spec = ClusterSpec { library: "/lib".into(), base: None, k: 2, sparsity: 0.5, seed: 1 };
         JobDir::create(jobs, &JobSpec::Cluster(spec)).unwrap()
     }
 

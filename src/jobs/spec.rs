@@ -40,6 +40,9 @@ impl JobSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClusterSpec {
     pub library: PathBuf,
+    /// Base model that the experts have to fit; the library's where none is given.
+    #[serde(default)]
+    pub base: Option<PathBuf>,
     pub k: usize,
     pub sparsity: f64,
     pub seed: u64,

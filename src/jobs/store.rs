@@ -405,6 +405,7 @@ fn checked(spec: &JobSpec) -> Result<JobSpec> {
         }
         JobSpec::Cluster(cluster) => {
             cluster.library = whole(&cluster.library)?;
+            cluster.base = cluster.base.as_ref().map(if_there);
             if cluster.k == 0 {
                 return Err(Error::usage("k has to be at least 1"));
             }

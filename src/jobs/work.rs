@@ -6,7 +6,7 @@ use super::events::EventLog;
 use super::files::now;
 use super::{ClusterSpec, JobEvent, JobSpec};
 use crate::analysis::{self, Metric};
-use crate::library::Library;
+use crate::model::open_library;
 use crate::train::{self, TrainEvent, TrainSpec};
 use crate::{Cancel, Error, Result};
 
@@ -63,8 +63,8 @@ fn train(spec: &TrainSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Val
 /// The cluster command's JSON, with the experts that were left out.
 fn cluster(spec: &ClusterSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Value> {
     events.stage("reading the library");
-    let library = Library::open(&spec.library)?;
-    let experts: Vec<_> = library.usable().collect();
+    let library = open_library(&spec.library, spec.base.as_deref())?;
+    let experts: Vec<_> = library.comparable().collect();
     if spec.k == 0 || spec.k > experts.len() {
         return Err(Error::usage(format!(
             "k is {}, but the library has {} usable experts",
@@ -93,9 +93,8 @@ fn cluster(spec: &ClusterSpec, events: &mut EventLog, cancel: &Cancel) -> Result
     cancel.check()?;
     events.stage("clustering");
     let clustering = analysis::cluster(&similarity, spec.k, spec.seed)?;
-    let bad = library.experts.iter().filter(|expert| expert.status == crate::library::Status::Bad);
-    let skipped: Vec<Value> = bad
-        .map(|expert| (expert.name.clone(), expert.reason.clone().unwrap_or_default()))
+    let left = library.experts.iter().filter_map(|e| Some((e.name.clone(), e.incomparable()?.to_string())));
+    let skipped: Vec<Value> = left
         .chain(similarity.skipped.iter().cloned())
         .map(|(name, reason)| json!({ "name": name, "reason": reason }))
         .collect();

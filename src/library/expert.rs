@@ -86,6 +86,11 @@ pub struct Provenance {
     pub tool_version: Option<String>,
 }
 
+impl Provenance {
+    /// Name of the file in an expert's folder.
+    pub const FILE: &str = "expert.toml";
+}
+
 /// One folder with an `adapter_config.json`.
 #[derive(Clone, Debug, Default)]
 pub struct Expert {

@@ -14,8 +14,6 @@ use super::{AdapterConfig, Expert, ModuleShape, Provenance, Status};
 pub(super) const WEIGHTS: &str = "adapter_model.safetensors";
 /// Name of the configuration file in PEFT's layout.
 pub(super) const CONFIG: &str = "adapter_config.json";
-/// Our optional provenance file.
-pub(super) const PROVENANCE: &str = "expert.toml";
 
 /// A weights file, opened, with what it holds.
 pub(super) struct Weights {
@@ -104,7 +102,7 @@ fn vectors(pair: &Pair) -> u64 {
 }
 
 fn read_provenance(expert: &mut Expert) {
-    let path = expert.path.join(PROVENANCE);
+    let path = expert.path.join(Provenance::FILE);
     let text = match read_limited(&path, 1 << 20) {
         Ok(bytes) => String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_string()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return,
@@ -112,7 +110,7 @@ fn read_provenance(expert: &mut Expert) {
     };
     match text.and_then(|text| toml::from_str::<Provenance>(&text).map_err(|e| short(e.message()))) {
         Ok(provenance) => expert.provenance = Some(provenance),
-        Err(reason) => expert.warnings.push(format!("{PROVENANCE} is ignored: {reason}")),
+        Err(reason) => expert.warnings.push(format!("{} is ignored: {reason}", Provenance::FILE)),
     }
 }
 

@@ -1,4 +1,12 @@
-//! "Did you mean": names close to a mistyped one.
+//! Names that people type: found as printed, and "did you mean" for those that are not found.
+
+use crate::text::printable;
+
+/// Index of the name that was typed: as it is, else as it is printed, with control characters escaped.
+pub fn find_name<'a>(names: impl Iterator<Item = &'a str> + Clone, typed: &str) -> Option<usize> {
+    let exact = names.clone().position(|name| name == typed);
+    exact.or_else(|| names.into_iter().position(|name| printable(name) == typed))
+}
 
 /// Edit distance in which swapping two neighbours counts once (optimal string alignment), in characters.
 pub fn edit_distance(a: &str, b: &str) -> usize {

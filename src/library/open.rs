@@ -1,12 +1,12 @@
 //! A directory of experts of one base model.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::files::{builder, hex};
+use super::misfit::{self, LayerSizes};
 use super::scan::{fingerprint, scan};
-use super::{Expert, Manifest, nearest};
+use super::{Expert, Manifest, find_name, nearest};
 use crate::{Error, Result};
 
 /// Folder for derived data inside a library.
@@ -22,11 +22,16 @@ pub struct Library {
     pub experts: Vec<Expert>,
     /// Things worth knowing about the library as a whole, each one line, untrusted.
     pub warnings: Vec<String>,
+    /// The one of the warnings that says which experts were made for another base model than the others.
+    pub misfits: Option<String>,
 }
 
 impl Library {
     /// Reads a library: every folder at depth ≤ 3 with an `adapter_config.json`. A folder that is itself
     /// an adapter is a library of one. Only configurations and tensor headers are read.
+    ///
+    /// Where the sizes of the experts' layers contradict each other, those of the fewest get their
+    /// [`Expert::misfit`]; of equally many those whose base model is at hand stay, else the first.
     ///
     /// # Errors
     /// When `path` is no folder or cannot be listed, or `library.toml` is wrong. A bad expert is no
@@ -35,8 +40,9 @@ impl Library {
         let mut found = scan(path)?;
         let manifest = Manifest::read(path)?;
         let mut warnings = found.warnings;
-        warnings.extend(mark_misfits(&mut found.experts));
-        Ok(Self { root: path.to_path_buf(), manifest, experts: found.experts, warnings })
+        let misfits = misfit::vote(&mut found.experts, path, manifest.base.as_ref());
+        warnings.extend(misfits.clone());
+        Ok(Self { root: path.to_path_buf(), manifest, experts: found.experts, warnings, misfits })
     }
 
     /// The experts that can be used, wholly or in part.
@@ -44,15 +50,36 @@ impl Library {
         self.experts.iter().filter(|expert| expert.is_usable())
     }
 
-    /// The expert with this name, which may be bad.
+    /// Whether the experts contradict each other about the sizes of the base model's layers.
+    pub fn is_mixed(&self) -> bool {
+        self.misfits.is_some()
+    }
+
+    /// Keeps to one base model: the experts that do not fit its layers, and only those, get their
+    /// [`Expert::misfit`]. `label` names the base model.
+    pub fn keep_to(&mut self, sizes: &LayerSizes, label: &str) {
+        let before = self.misfits.take();
+        self.warnings.retain(|warning| Some(warning) != before.as_ref());
+        self.misfits = misfit::compare(&mut self.experts, sizes, label);
+        self.warnings.extend(self.misfits.clone());
+    }
+
+    /// The experts that belong together: usable, and made for the same base model.
+    pub fn comparable(&self) -> impl Iterator<Item = &Expert> {
+        self.experts.iter().filter(|expert| expert.incomparable().is_none())
+    }
+
+    /// The expert with this name, which may be bad. A name may also be written as it is printed, with its
+    /// control characters escaped.
     ///
     /// # Errors
     /// For an unknown name, with the nearest known ones.
     pub fn expert(&self, name: &str) -> Result<&Expert> {
         let trimmed = name.trim_end_matches('/');
-        let found = self.experts.iter().find(|expert| expert.name == name || expert.name == trimmed);
-        found.ok_or_else(|| {
-            let near = nearest(name, self.experts.iter().map(|expert| expert.name.as_str()), 3);
+        let names = || self.experts.iter().map(|expert| expert.name.as_str());
+        let found = find_name(names(), name).or_else(|| find_name(names(), trimmed));
+        found.and_then(|at| self.experts.get(at)).ok_or_else(|| {
+            let near = nearest(name, names(), 3);
             let hint = match near.as_slice() {
                 [] => format!("`lora-tui ls {}` lists them", self.root.display()),
                 near => format!("did you mean {}?", near.join(", ")),
@@ -125,56 +152,4 @@ fn state_dir(root: &Path) -> Result<PathBuf> {
     let folder = state.join("libraries").join(key);
     fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
     Ok(folder)
-}
-
-/// (in, out) features of a module.
-type Size = (usize, usize);
-
-/// Compares the sizes of the layers between the experts: those that differ from more than half of the
-/// experts at some module get their [`Expert::misfit`]. The answer names all that differ from the most
-/// common size, also where no size has a majority.
-fn mark_misfits(experts: &mut [Expert]) -> Option<String> {
-    let mut votes: HashMap<String, Vec<(Size, usize)>> = HashMap::new();
-    for module in experts.iter().filter(|e| e.is_usable()).flat_map(|e| &e.modules) {
-        let size = (module.in_features, module.out_features);
-        match votes.get_mut(&module.module) {
-            None => _ = votes.insert(module.module.clone(), vec![(size, 1)]),
-            Some(sizes) => match sizes.iter_mut().find(|(known, _)| *known == size) {
-                Some((_, count)) => *count += 1,
-                None => sizes.push((size, 1)),
-            },
-        }
-    }
-    votes.retain(|_, sizes| sizes.len() > 1);
-    // The first seen wins a tie, so that the answer does not depend on chance.
-    let common: HashMap<String, (Size, bool)> = votes
-        .into_iter()
-        .filter_map(|(module, sizes)| {
-            let all: usize = sizes.iter().map(|(_, count)| count).sum();
-            let (size, count) =
-                sizes.into_iter().reduce(|best, next| if next.1 > best.1 { next } else { best })?;
-            Some((module, (size, 2 * count > all)))
-        })
-        .collect();
-    let mut odd = Vec::new();
-    for expert in experts.iter_mut().filter(|expert| expert.is_usable()) {
-        let mut differing = expert.modules.iter().filter_map(|m| {
-            let &(size, majority) = common.get(&m.module)?;
-            (size != (m.in_features, m.out_features)).then_some((m, size, majority))
-        });
-        let Some(first) = differing.next() else { continue };
-        odd.push(expert.name.clone());
-        let outvoted = std::iter::once(first).chain(differing).find(|(_, _, majority)| *majority);
-        expert.misfit = outvoted.map(|(m, (most_in, most_out), _)| {
-            format!(
-                "made for another base model than most of this library: {} is {} → {} here, {most_in} → {most_out} in most",
-                m.module, m.in_features, m.out_features
-            )
-        });
-    }
-    let (first, rest) = odd.split_at(odd.len().min(3));
-    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
-    let shown = first.join(", ");
-    (!odd.is_empty())
-        .then(|| format!("made for another base model than most (layer sizes differ): {shown}{more}"))
 }

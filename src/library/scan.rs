@@ -7,8 +7,8 @@ use std::time::UNIX_EPOCH;
 
 use rayon::prelude::*;
 
-use super::inspect::{CONFIG, PROVENANCE, WEIGHTS, inspect};
-use super::{Expert, Manifest};
+use super::inspect::{CONFIG, WEIGHTS, inspect};
+use super::{Expert, Manifest, Provenance};
 use crate::{Error, Result};
 
 /// Experts lie at most this many folders below the library.
@@ -140,7 +140,7 @@ pub(super) fn fingerprint(root: &Path) -> u64 {
         for folder in level {
             folder.name.hash(&mut hasher);
             if is_expert(&folder.path) {
-                for file in [CONFIG, WEIGHTS, PROVENANCE] {
+                for file in [CONFIG, WEIGHTS, Provenance::FILE] {
                     stamp(&folder.path.join(file)).hash(&mut hasher);
                 }
             } else if depth < MAX_DEPTH {

@@ -7,7 +7,7 @@ use candle_core::DType;
 use serde_json::json;
 
 use super::files::{atomic_write, builder, parent, sync_directory};
-use super::inspect::{CONFIG, PROVENANCE, WEIGHTS};
+use super::inspect::{CONFIG, WEIGHTS};
 use super::scan::is_expert;
 use super::tensors::{NamedTensor, write_safetensors};
 use super::{Manifest, Provenance};
@@ -63,7 +63,7 @@ pub fn write_adapter(
     let text = serde_json::to_string_pretty(&peft_config(config)).map_err(|e| Error::msg(e.to_string()))?;
     atomic_write(&temporary.path().join(CONFIG), text.as_bytes())?;
     let text = toml::to_string(provenance).map_err(|e| Error::msg(e.to_string()))?;
-    atomic_write(&temporary.path().join(PROVENANCE), text.as_bytes())?;
+    atomic_write(&temporary.path().join(Provenance::FILE), text.as_bytes())?;
     rename_new(temporary.path(), dir).map_err(|e| match e.kind() {
         std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::DirectoryNotEmpty => {
             Error::file(dir, "exists already: choose another name")

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::config::{Mix, RouterConfig, RouterKind};
 use super::experts::{ExpertSet, Lora, StackedModule};
+use crate::library::{find_name, nearest};
 use crate::model::LinearHook;
 use crate::model::simd::{axpy, dot};
 use crate::model::tensor::{edit, gemm, values};
@@ -45,11 +46,11 @@ impl Router {
             return Err(Error::usage("the temperature must be a positive number"));
         }
         let index = |name: &str| {
-            experts.names.iter().position(|n| n == name).ok_or_else(|| {
+            find_name(experts.names.iter().map(String::as_str), name).ok_or_else(|| {
                 if let Some((_, reason)) = experts.skipped.iter().find(|(n, _)| n == name) {
                     return Error::msg(format!("{name} cannot be used: {reason}"));
                 }
-                let near = crate::library::nearest(name, experts.names.iter().map(String::as_str), 3);
+                let near = nearest(name, experts.names.iter().map(String::as_str), 3);
                 let hint =
                     if near.is_empty() { String::new() } else { format!("; near: {}", near.join(", ")) };
                 Error::usage(format!("there is no expert \"{name}\"{hint}"))

@@ -109,7 +109,7 @@ pub fn with_experts(experts: Vec<Expert>) -> Arc<Library> {
         root: PathBuf::from("library"),
         manifest: Manifest::default(),
         experts,
-        warnings: Vec::new(),
+        ..Library::default()
     })
 }
 
@@ -219,6 +219,7 @@ pub fn cluster_detail() -> Arc<JobDetail> {
         summary: jobs()[3].clone(),
         spec: Some(JobSpec::Cluster(ClusterSpec {
             library: PathBuf::from("library"),
+            base: None,
             k: 4,
             sparsity: 0.5,
             seed: 42,

@@ -12,7 +12,6 @@ use super::chrome::{centered, plural};
 use super::fit::{self, spinner};
 use super::{Binding, DataSummary, Effect, Input, Message, Shared, Theme};
 use crate::jobs::{ClusterSpec, JobSpec};
-use crate::library::Status;
 use crate::train::TrainSpec;
 
 /// Which form.
@@ -313,6 +312,7 @@ impl Form {
             }
             FormKind::Cluster => Some(JobSpec::Cluster(ClusterSpec {
                 library,
+                base: shared.base.as_deref().map(absolute),
                 k: parse(self.text(Id::Clusters))?,
                 sparsity: parse(self.text(Id::Sparsity))?,
                 seed: parse(self.text(Id::Seed))?,
@@ -453,7 +453,7 @@ impl Form {
 
 /// Experts that can be compared.
 fn usable(shared: &Shared) -> usize {
-    shared.library.as_ref().map_or(0, |l| l.experts.iter().filter(|e| e.status != Status::Bad).count())
+    shared.library.as_ref().map_or(0, |l| l.comparable().count())
 }
 
 /// What is wrong with a field, if anything.

@@ -25,7 +25,8 @@ pub enum BaseLocation {
 }
 
 /// Finds the base model without touching the network: the person's choice, else `library.toml`'s, else
-/// a local or cached `base_model_name_or_path` of the experts, else the default if its shapes fit.
+/// a local or cached `base_model_name_or_path` of the experts that belong together
+/// ([`Library::comparable`]), else the default if its shapes fit.
 ///
 /// # Errors
 /// When a path that the person or `library.toml` gives is no model or has the wrong SHA-256, or when
@@ -44,7 +45,7 @@ pub fn locate_base(library: &Library, cli: Option<&Path>) -> Result<BaseLocation
             return Ok(found(&path));
         }
     }
-    let mut usable = library.usable().peekable();
+    let mut usable = library.comparable().peekable();
     if usable.peek().is_none() || usable.any(fits_default) {
         return locate_spec(&BaseSpec::smollm2(), library);
     }
@@ -134,10 +135,10 @@ fn is_model_folder(path: &Path) -> bool {
         })
 }
 
-/// The base models that usable experts name, most frequent first, each with one expert that names it.
+/// The base models that the experts name, most frequent first, each with one expert that names it.
 fn base_names(library: &Library) -> Vec<(&str, &Expert)> {
     let mut names: Vec<(&str, &Expert, usize)> = Vec::new();
-    for expert in library.usable() {
+    for expert in library.comparable() {
         let Some(name) = expert.config.base.as_deref() else { continue };
         if let Some((_, _, count)) = names.iter_mut().find(|(known, _, _)| *known == name) {
             *count += 1;
@@ -150,6 +151,11 @@ fn base_names(library: &Library) -> Vec<(&str, &Expert)> {
     names.into_iter().map(|(name, expert, _)| (name, expert)).collect()
 }
 
+/// Whether the base model that an expert names is on this machine.
+pub(super) fn names_local_base(expert: &Expert, root: &Path) -> bool {
+    expert.config.base.as_deref().is_some_and(|name| named_by_expert(name, expert, root).is_some())
+}
+
 /// A local path, or a cached hub repository. What only an adapter names is never downloaded.
 fn named_by_expert(name: &str, expert: &Expert, root: &Path) -> Option<PathBuf> {
     let usable = |path: &PathBuf| is_model_folder(path) || path.is_file() && is_gguf(path);
@@ -159,7 +165,7 @@ fn named_by_expert(name: &str, expert: &Expert, root: &Path) -> Option<PathBuf> 
 }
 
 /// Whether at least the layers of one expert have the sizes of the default base, SmolLM2-135M.
-fn fits_default(expert: &Expert) -> bool {
+pub(super) fn fits_default(expert: &Expert) -> bool {
     const LAYERS: usize = 30;
     !expert.modules.is_empty()
         && expert.modules.iter().all(|m| {

@@ -389,4 +389,11 @@ fn broken_provenance_is_a_warning() {
     let library = Library::open(root.path()).unwrap();
     assert_eq!(library.experts[0].status, Status::Ok);
     assert!(library.experts[0].warnings[0].contains("expert.toml"));
+    // One that is there but broken is not also missing.
+    let warnings = |library: &Library| crate::analysis::profile(&library.experts[0]).unwrap().warnings;
+    assert!(!warnings(&library).iter().any(|w| w.contains("expert.toml")), "{:?}", warnings(&library));
+    fs::remove_file(folder.join("expert.toml")).unwrap();
+    let library = Library::open(root.path()).unwrap();
+    assert!(library.experts[0].warnings.is_empty());
+    assert!(warnings(&library).iter().any(|w| w.contains("no expert.toml")));
 }

@@ -98,16 +98,67 @@ fn experts_of_another_base_are_pointed_out() {
     assert_eq!((similarity.len(), similarity.skipped[0].0.as_str()), (2, "c"));
 }
 
-#[test]
-fn without_a_majority_nobody_is_left_out() {
-    let root = tempfile::tempdir().unwrap();
-    good(root.path(), "a");
+/// An expert with a layer of another size, made for `base`.
+fn wide(root: &std::path::Path, name: &str, base: &str) {
+    let mut config = config();
+    config["base_model_name_or_path"] = base.into();
     let mut wide = pair(Q0);
     wide[0].1 = vec![2, 7];
-    expert(root.path(), "b", &config().to_string(), &safetensors(&wide));
+    expert(root, name, &config.to_string(), &safetensors(&wide));
+}
+
+fn left_out(library: &Library) -> Vec<&str> {
+    library.experts.iter().filter(|e| e.misfit.is_some()).map(|e| e.name.as_str()).collect()
+}
+
+#[test]
+fn of_two_bases_with_equally_many_experts_the_first_is_taken_and_said() {
+    let root = tempfile::tempdir().unwrap();
+    good(root.path(), "a");
+    wide(root.path(), "b", "wide/base");
     let library = Library::open(root.path()).unwrap();
-    assert!(library.experts.iter().all(|expert| expert.misfit.is_none()));
-    assert!(library.warnings[0].ends_with(": b"), "{}", library.warnings[0]);
+    assert_eq!(left_out(&library), ["b"]);
+    let reason = library.experts[1].misfit.as_deref().unwrap();
+    assert!(reason.contains("than some/base, that of a") && reason.contains("--base"), "{reason}");
+    let warning = &library.warnings[0];
+    assert!(warning.contains("taken is some/base, that of a; left out: b; --base"), "{warning}");
+    // The rest of the analysis goes on with what is left.
+    let (experts, cancel) = (library.experts.iter().collect::<Vec<_>>(), crate::Cancel::new());
+    for metric in [crate::analysis::Metric::Mbc, crate::analysis::Metric::Delta] {
+        let similarity = crate::analysis::similarity(&experts, metric, 0.5, &mut |_, _| {}, &cancel).unwrap();
+        assert_eq!((similarity.len(), similarity.skipped[0].0.as_str()), (1, "b"));
+    }
+    assert_eq!(crate::analysis::prototypes(&experts, &mut |_, _| {}, &cancel).unwrap().experts, ["a"]);
+}
+
+#[test]
+fn a_base_on_this_machine_decides_a_tie() {
+    let root = tempfile::tempdir().unwrap();
+    good(root.path(), "a");
+    fs::create_dir(root.path().join("wide-base")).unwrap();
+    fs::write(root.path().join("wide-base/config.json"), "{}").unwrap();
+    fs::write(root.path().join("wide-base/model.safetensors"), "x").unwrap();
+    wide(root.path(), "b", "../wide-base");
+    assert_eq!(left_out(&Library::open(root.path()).unwrap()), ["a"]);
+    // More experts count for more than a base that happens to be here.
+    good(root.path(), "c");
+    assert_eq!(left_out(&Library::open(root.path()).unwrap()), ["b"]);
+}
+
+#[test]
+fn a_given_base_has_the_last_word() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        good(root.path(), name);
+    }
+    wide(root.path(), "c", "wide/base");
+    let mut library = Library::open(root.path()).unwrap();
+    library.keep_to(&[(Q0.to_string(), (7, 4))].into(), "wide.gguf");
+    assert_eq!(left_out(&library), ["a", "b"]);
+    assert_eq!(library.warnings, ["made for another base model than wide.gguf: a, b"]);
+    library.keep_to(&crate::library::LayerSizes::new(), "empty");
+    assert_eq!(left_out(&library), ["a", "b", "c"]);
+    assert!(library.experts[0].misfit.as_deref().unwrap().contains("it has no module model.layers.0"));
 }
 
 #[test]
@@ -233,4 +284,9 @@ fn names_that_a_terminal_would_obey_are_kept_and_escaped_in_errors() {
     let library = Library::open(root.path()).unwrap();
     assert_eq!(library.experts[0].name, name);
     assert!(!library.experts[0].load().unwrap_err().to_string().contains('\u{1b}'));
+    // As `ls` prints it, it is found again; a name that is spelt so comes first.
+    assert_eq!(library.expert("evil\\u{1b}[2J").unwrap().name, name);
+    expert(root.path(), "evil\\u{1b}[2J", "{}", b"");
+    let library = Library::open(root.path()).unwrap();
+    assert_eq!(library.expert("evil\\u{1b}[2J").unwrap().name, "evil\\u{1b}[2J");
 }

@@ -15,15 +15,24 @@ use super::engine::Engine;
 use super::{Effect, Message, Sender, TuiOptions};
 use crate::jobs::Jobs;
 use crate::library::Library;
+use crate::model::open_library;
 
 /// Where stderr goes while the screen is ours; `None` when there is no place for it.
 pub fn log_path(library: &Path) -> Option<PathBuf> {
     Some(Library::state_dir_at(library).ok()?.join("stderr.log"))
 }
 
+/// Reads the library for the base model of the command line. One that cannot be read does not keep the
+/// experts from being looked at; running it will say why.
+fn read_library(root: &Path, base: Option<&Path>) -> Result<Arc<Library>, String> {
+    let library = open_library(root, base).or_else(|_| Library::open(root));
+    library.map(Arc::new).map_err(|error| error.to_string())
+}
+
 /// Everything that runs outside the interface.
 pub struct Effects {
     root: PathBuf,
+    base: Option<PathBuf>,
     send: Sender,
     engine: Engine,
     compute: Compute,
@@ -40,12 +49,13 @@ impl Effects {
         Self {
             engine: Engine::start(&options, send.clone()),
             compute: Compute::new(send.clone()),
-            watch: Watch::start(root.clone(), send.clone()),
+            watch: Watch::start(root.clone(), options.base.clone(), send.clone()),
             jobs: None,
             reload: Latest::new("library"),
             data: Latest::new("data"),
             closely: false,
             root,
+            base: options.base,
             send,
         }
     }
@@ -119,11 +129,12 @@ impl Effects {
     }
 
     fn reload_library(&mut self) {
-        let (root, send, watch) = (self.root.clone(), self.send.clone(), self.watch.handle());
+        let (root, base) = (self.root.clone(), self.base.clone());
+        let (send, watch) = (self.send.clone(), self.watch.handle());
         self.reload.run(self.send.clone(), move |cancel| {
             // Before the reading, so that what changes meanwhile is noticed later.
             let fingerprint = Library::fingerprint(&root);
-            let result = Library::open(&root).map(Arc::new).map_err(|error| error.to_string());
+            let result = read_library(&root, base.as_deref());
             if !cancel.is_cancelled() {
                 watch.order(Order::Library(fingerprint));
                 send.send(Message::Library(result));

@@ -38,10 +38,11 @@ pub struct Watch(mpsc::Sender<Order>);
 
 impl Watch {
     /// Starts the thread; it ends when all handles are gone.
-    pub fn start(root: PathBuf, send: Sender) -> Self {
+    pub fn start(root: PathBuf, base: Option<PathBuf>, send: Sender) -> Self {
         let (orders, receive) = mpsc::channel();
         let watcher = Watcher {
             root,
+            base,
             send: send.clone(),
             jobs: None,
             closely: false,
@@ -70,6 +71,7 @@ impl Watch {
 
 struct Watcher {
     root: PathBuf,
+    base: Option<PathBuf>,
     send: Sender,
     jobs: Option<Jobs>,
     closely: bool,
@@ -171,7 +173,7 @@ impl Watcher {
         let begun = Instant::now();
         let fingerprint = Library::fingerprint(&self.root);
         if self.library.is_some_and(|read| read != fingerprint) {
-            let changed = Library::open(&self.root).map(Arc::new).map_err(|error| error.to_string());
+            let changed = super::read_library(&self.root, self.base.as_deref());
             self.library = Some(fingerprint);
             self.send.send(Message::Library(changed));
         }

@@ -214,7 +214,7 @@ fn library(root: &str, bytes: u64) -> Library {
         provenance: None,
         warnings: Vec::new(),
     };
-    Library { root: root.into(), manifest: Manifest::default(), experts: vec![expert], warnings: Vec::new() }
+    Library { root: root.into(), manifest: Manifest::default(), experts: vec![expert], ..Library::default() }
 }
 
 fn wait_until(what: impl Fn() -> bool) {

@@ -33,7 +33,7 @@ fn library(names: &[String]) -> Library {
         root: "library".into(),
         manifest: Manifest::default(),
         experts: names.iter().map(expert).collect(),
-        warnings: Vec::new(),
+        ..Library::default()
     }
 }
 

@@ -1,0 +1,149 @@
+//! Experts of different base models in one library: which stay, and why the others do not.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::base::{fits_default, names_local_base};
+use super::header::short;
+use super::{BaseSpec, Expert, ModuleShape};
+
+/// (in, out) features of a base model's linear layers, by module path.
+pub type LayerSizes = HashMap<String, (usize, usize)>;
+
+/// The experts that have one size at a module.
+struct Camp {
+    size: (usize, usize),
+    voters: Vec<usize>,
+}
+
+/// What the experts agreed on at a module about whose size they differ.
+struct Verdict {
+    size: (usize, usize),
+    /// The first expert of that size.
+    example: usize,
+    /// Whether as many experts have another size.
+    tied: bool,
+}
+
+/// Lets the experts vote about the size of every layer; who is outvoted gets a misfit. Of equally many
+/// those stay whose base model is on this machine, then those that fit the default base, if the library
+/// may be its, then the first. The answer says who is left out.
+pub(super) fn vote(experts: &mut [Expert], root: &Path, base: Option<&BaseSpec>) -> Option<String> {
+    let mut modules: HashMap<&str, Vec<Camp>> = HashMap::new();
+    for (index, expert) in experts.iter().enumerate().filter(|(_, expert)| expert.is_usable()) {
+        for shape in &expert.modules {
+            let camps = modules.entry(&shape.module).or_default();
+            match camps.iter_mut().find(|camp| camp.size == size(shape)) {
+                Some(camp) => camp.voters.push(index),
+                None => camps.push(Camp { size: size(shape), voters: vec![index] }),
+            }
+        }
+    }
+    modules.retain(|_, camps| camps.len() > 1);
+    let mut preferences: HashMap<usize, u8> = HashMap::new();
+    let maybe_default = base.is_none_or(|base| base.sha256 == BaseSpec::smollm2().sha256);
+    let mut preference = |index: usize| {
+        *preferences.entry(index).or_insert_with(|| match experts.get(index) {
+            Some(expert) if base.is_none() && names_local_base(expert, root) => 2,
+            Some(expert) if maybe_default && fits_default(expert) => 1,
+            _ => 0,
+        })
+    };
+    let verdicts: HashMap<String, Verdict> = modules
+        .into_iter()
+        .filter_map(|(module, camps)| {
+            let most = camps.iter().map(|camp| camp.voters.len()).max()?;
+            let mut largest: Vec<Camp> = camps.into_iter().filter(|c| c.voters.len() == most).collect();
+            let tied = largest.len() > 1;
+            if tied {
+                let best = |camp: &Camp, of: &mut dyn FnMut(usize) -> u8| {
+                    camp.voters.iter().map(|&voter| of(voter)).max().unwrap_or(0)
+                };
+                // A stable sort: the first seen stays in front of its equals.
+                largest.sort_by_cached_key(|camp| std::cmp::Reverse(best(camp, &mut preference)));
+            }
+            let winner = largest.into_iter().next()?;
+            Some((module.to_string(), Verdict { size: winner.size, example: *winner.voters.first()?, tied }))
+        })
+        .collect();
+    let mut left = Vec::new();
+    let mut kept = None;
+    for index in 0..experts.len() {
+        let outvoted = experts[index].modules.iter().filter(|_| experts[index].is_usable()).find_map(|m| {
+            let verdict = verdicts.get(&m.module)?;
+            (verdict.size != size(m)).then(|| (misfit(experts, m, verdict), verdict))
+        });
+        let Some((reason, verdict)) = outvoted else { continue };
+        if verdict.tied {
+            kept.get_or_insert(verdict.example);
+        }
+        experts[index].misfit = Some(reason);
+        left.push(experts[index].name.clone());
+    }
+    let some = few(&left)?;
+    Some(match kept {
+        None => format!("made for another base model than most (layer sizes differ): {some}"),
+        Some(kept) => format!(
+            "experts of different base models, as many of each: taken is {}; left out: {some}; --base PATH chooses another",
+            base_of(&experts[kept])
+        ),
+    })
+}
+
+fn size(shape: &ModuleShape) -> (usize, usize) {
+    (shape.in_features, shape.out_features)
+}
+
+/// Why an expert is outvoted at module `m`.
+fn misfit(experts: &[Expert], m: &ModuleShape, verdict: &Verdict) -> String {
+    let (module, (inputs, outputs), (wanted_in, wanted_out)) = (&m.module, size(m), verdict.size);
+    if verdict.tied {
+        let base = base_of(&experts[verdict.example]);
+        return format!(
+            "made for another base model than {base}: {module} is {inputs} → {outputs} here, \
+             {wanted_in} → {wanted_out} there; --base PATH chooses this expert's base instead"
+        );
+    }
+    format!(
+        "made for another base model than most of this library: {module} is {inputs} → {outputs} here, \
+         {wanted_in} → {wanted_out} in most"
+    )
+}
+
+/// The base model of an expert, for people.
+fn base_of(expert: &Expert) -> String {
+    match &expert.config.base {
+        Some(base) => format!("{}, that of {}", short(base), expert.name),
+        None => format!("the base of {}", expert.name),
+    }
+}
+
+/// Marks the experts that do not fit a base model with these layers; the answer says which.
+pub(super) fn compare(experts: &mut [Expert], sizes: &LayerSizes, label: &str) -> Option<String> {
+    let mut left = Vec::new();
+    for expert in experts {
+        let wrong = expert.modules.iter().find_map(|m| {
+            let (inputs, outputs) = size(m);
+            let why = match sizes.get(&m.module) {
+                None => format!("it has no module {}", m.module),
+                Some(&there) if there == (inputs, outputs) => return None,
+                Some((there_in, there_out)) => {
+                    format!("{} is {inputs} → {outputs} here, {there_in} → {there_out} there", m.module)
+                }
+            };
+            Some(format!("does not fit the base model {label}: {why}"))
+        });
+        expert.misfit = wrong.filter(|_| expert.is_usable());
+        if expert.misfit.is_some() {
+            left.push(expert.name.clone());
+        }
+    }
+    few(&left).map(|some| format!("made for another base model than {label}: {some}"))
+}
+
+/// The first three names and how many more there are; nothing for none.
+fn few(names: &[String]) -> Option<String> {
+    let (first, rest) = names.split_at(names.len().min(3));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    (!names.is_empty()).then(|| format!("{}{more}", first.join(", ")))
+}

@@ -1,0 +1,81 @@
+//! Which experts of a library fit its base model, from the model's configuration alone.
+
+use std::path::Path;
+
+use super::config::Config;
+use super::families;
+use super::gguf::Gguf;
+use super::spec::{DecoderSpec, MlpLayout, QkvLayout};
+use super::weights::read_text;
+use crate::library::{BaseLocation, LayerSizes, Library, locate_base};
+use crate::{Error, Result};
+
+/// Layers beyond this are no model but a broken configuration.
+const MAX_LAYERS: usize = 4096;
+
+/// Opens a library for a base model: the one that is given, else the one of `library.toml` where the
+/// experts contradict each other and it is on this machine, else the one that most experts agree on (see
+/// [`Library::open`]). Experts that do not fit have their [`crate::library::Expert::misfit`].
+///
+/// # Errors
+/// As [`Library::open`]; when the given base is no readable model.
+pub fn open_library(path: &Path, base: Option<&Path>) -> Result<Library> {
+    let mut library = Library::open(path)?;
+    if base.is_none() && (!library.is_mixed() || library.manifest.base.is_none()) {
+        return Ok(library);
+    }
+    let found = match (locate_base(&library, base), base) {
+        (Ok(BaseLocation::Found { path, label }), _) => layer_sizes(&path).map(|sizes| (sizes, label)),
+        (Err(error), Some(_)) => Err(error),
+        // Not here, or not readable: that is a matter of whoever runs it, not of looking at experts.
+        (Ok(BaseLocation::Missing { .. }) | Err(_), _) => return Ok(library),
+    };
+    match (found, base) {
+        (Ok((sizes, label)), _) => library.keep_to(&sizes, &label),
+        (Err(error), Some(_)) => return Err(error),
+        (Err(_), None) => {}
+    }
+    Ok(library)
+}
+
+/// The sizes of the linear layers of a transformers folder or `.gguf` file that can carry LoRA. Reads its
+/// configuration, not its weights.
+///
+/// # Errors
+/// When the configuration cannot be read or its family is not known.
+pub fn layer_sizes(path: &Path) -> Result<LayerSizes> {
+    let config = if path.is_dir() {
+        let file = path.join("config.json");
+        Config::parse(&file, &read_text(&file)?)?
+    } else {
+        Gguf::open(path)?.config()?
+    };
+    let spec = families::spec(&config)?;
+    if spec.layers > MAX_LAYERS {
+        return Err(Error::file(path, format!("claims {} layers", spec.layers)));
+    }
+    Ok((0..spec.layers).flat_map(|layer| of_layer(&spec, layer)).collect())
+}
+
+/// Module path and (in, out) features of one layer's linear layers.
+fn of_layer(spec: &DecoderSpec, layer: usize) -> Vec<(String, (usize, usize))> {
+    let names = &spec.names;
+    let prefix = names.layer.replace("{}", &layer.to_string());
+    let (hidden, inner, q, kv) = (spec.hidden, spec.intermediate, spec.q_width(), spec.kv_width());
+    let qkv: &[usize] = match spec.qkv {
+        QkvLayout::Split => &[q, kv, kv],
+        QkvLayout::Fused | QkvLayout::FusedPerHead => &[q + 2 * kv],
+    };
+    let mlp: &[usize] = match spec.mlp {
+        MlpLayout::Gated => &[inner, inner],
+        MlpLayout::GatedFused => &[2 * inner],
+        MlpLayout::Plain => &[inner],
+    };
+    let read = |names: &'static [&'static str], widths: &[usize]| {
+        names.iter().zip(widths).map(|(name, &width)| (*name, (hidden, width))).collect::<Vec<_>>()
+    };
+    let mut sizes = read(names.qkv, qkv);
+    sizes.extend(read(names.mlp_in, mlp));
+    sizes.extend([(names.o, (q, hidden)), (names.mlp_out, (inner, hidden))]);
+    sizes.into_iter().map(|(name, size)| (format!("{prefix}{name}"), size)).collect()
+}
