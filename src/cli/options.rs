@@ -43,20 +43,9 @@ pub struct RunArgs {
     /// Where to compute: auto, cpu, cuda:N or metal
     #[arg(long, default_value = "auto", value_parser = parse_device)]
     pub device: String,
-    /// Precision of the base model's weights: f32 or q8
-    #[arg(long, value_parser = ["f32", "q8"])]
-    pub precision: Option<String>,
-}
-
-impl RunArgs {
-    /// The precision asked for, or `default`.
-    pub fn precision(&self, default: Precision) -> Precision {
-        match self.precision.as_deref() {
-            Some("q8") => Precision::Q8,
-            Some(_) => Precision::F32,
-            None => default,
-        }
-    }
+    /// Precision of the base model's weights
+    #[arg(long, value_enum)]
+    pub precision: Option<Precision>,
 }
 
 /// What to run through the model.

@@ -42,8 +42,10 @@ pub(super) fn open_session(
     let config = router.config(&library.manifest)?;
     let mut progress = output.progress();
     let path = base_path(&library, base, output, &mut progress)?;
-    let options =
-        LoadOptions { device: base.run.device.clone(), precision: base.run.precision(default_precision) };
+    let options = LoadOptions {
+        device: base.run.device.clone(),
+        precision: base.run.precision.unwrap_or(default_precision),
+    };
     let mut session =
         Session::open(&library, &path, &options, &mut |stage| progress.update(stage), output.cancel())?;
     session.set_router(config)?;

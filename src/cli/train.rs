@@ -108,7 +108,7 @@ struct Document {
 
 /// Runs the command.
 pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
-    if args.run.precision.as_deref() == Some("q8") {
+    if args.run.precision.is_some_and(|p| p != crate::model::Precision::F32) {
         return Err(Error::usage("training runs in f32: leave --precision out"));
     }
     if args.background {

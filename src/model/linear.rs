@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
-use candle_core::{Device, Module, Tensor};
+use candle_core::{Device, Tensor};
 
 use super::ops;
-use super::tensor::from_vec;
+use super::panels::Panels;
+use super::tensor::{from_vec, values as values_of};
 use crate::Result;
 
 /// How weights are held while the model runs.
@@ -18,6 +18,8 @@ pub enum Precision {
     /// 32-bit floats, dequantised from the file if need be.
     #[default]
     F32,
+    /// bf16 weights and inputs, f32 sums: twice the speed of f32 where the CPU multiplies bf16.
+    Bf16,
     /// 8-bit blocks of 32 with a scale (Q8_0): a third of the memory traffic of f32.
     Q8,
 }
@@ -26,6 +28,7 @@ impl std::fmt::Display for Precision {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.write_str(match self {
             Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
             Precision::Q8 => "q8",
         })
     }
@@ -37,7 +40,16 @@ enum Weight {
     Dense(Tensor),
     /// [out, in], shared with the embedding.
     Shared(Tensor),
-    Quantised(QMatMul),
+    Packed(Panels),
+}
+
+/// Weights [out, in] packed as `precision` asks; `None` for f32.
+fn pack(values: &[f32], (out_features, in_features): (usize, usize), precision: Precision) -> Option<Panels> {
+    match precision {
+        Precision::F32 => None,
+        Precision::Bf16 => Some(Panels::bf16(values, out_features, in_features)),
+        Precision::Q8 => Some(Panels::q8(values, out_features, in_features)),
+    }
 }
 
 /// One linear layer of the base model.
@@ -93,13 +105,12 @@ impl Linear {
             values = pick(&values, in_features);
             bias = bias.map(|b| pick(&b, 1));
         }
-        // Blocks of 32 along the input; other widths stay f32.
-        let weight = if precision == Precision::Q8 && in_features.is_multiple_of(32) {
-            let dense = from_vec(values, (out_features, in_features))?;
-            Weight::Quantised(QMatMul::from_qtensor(QTensor::quantize(&dense, GgmlDType::Q8_0)?)?)
-        } else {
-            let turned = transpose(&values, out_features, in_features);
-            Weight::Dense(Tensor::from_vec(turned, (in_features, out_features), &Device::Cpu)?)
+        let weight = match pack(&values, (out_features, in_features), precision) {
+            Some(panels) => Weight::Packed(panels),
+            None => {
+                let turned = transpose(&values, out_features, in_features);
+                Weight::Dense(Tensor::from_vec(turned, (in_features, out_features), &Device::Cpu)?)
+            }
         };
         Ok(Self { module, in_features, out_features, weight, bias, order })
     }
@@ -107,10 +118,9 @@ impl Linear {
     /// A head that shares the embedding's tensor [vocabulary, hidden].
     pub(crate) fn tied(module: String, embedding: &Tensor, precision: Precision) -> Result<Self> {
         let (out_features, in_features) = embedding.dims2()?;
-        let weight = if precision == Precision::Q8 && in_features.is_multiple_of(32) {
-            Weight::Quantised(QMatMul::from_qtensor(QTensor::quantize(embedding, GgmlDType::Q8_0)?)?)
-        } else {
-            Weight::Shared(embedding.clone())
+        let weight = match pack(&values_of(embedding)?, (out_features, in_features), precision) {
+            Some(panels) => Weight::Packed(panels),
+            None => Weight::Shared(embedding.clone()),
         };
         Ok(Self { module, in_features, out_features, weight, bias: None, order: None })
     }
@@ -120,7 +130,11 @@ impl Linear {
         let y = match &self.weight {
             Weight::Dense(w) => x.matmul(w)?,
             Weight::Shared(w) => x.matmul(&w.t()?)?,
-            Weight::Quantised(w) => w.forward(x)?,
+            Weight::Packed(w) => {
+                let mut y = vec![0f32; x.dim(0)? * self.out_features];
+                w.forward(&values_of(x)?, &mut y);
+                from_vec(y, (x.dim(0)?, self.out_features))?
+            }
         };
         if let Some(bias) = &self.bias {
             ops::add_bias(&y, bias)?;
@@ -133,11 +147,10 @@ impl Linear {
         Ok(match &self.weight {
             Weight::Dense(w) => dy.matmul(&w.t()?)?,
             Weight::Shared(w) => dy.matmul(w)?,
-            Weight::Quantised(w) => {
-                let QMatMul::QTensor(q) = w else {
-                    return Err(crate::Error::msg("the weights cannot be differentiated through"));
-                };
-                dy.matmul(&q.dequantize(&Device::Cpu)?)?
+            Weight::Packed(w) => {
+                let mut dx = vec![0f32; dy.dim(0)? * self.in_features];
+                w.backward(&values_of(dy)?, &mut dx);
+                from_vec(dx, (dy.dim(0)?, self.in_features))?
             }
         })
     }

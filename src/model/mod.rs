@@ -12,6 +12,7 @@ mod gguf;
 mod linear;
 mod load;
 mod ops;
+mod panels;
 mod rope;
 pub(crate) mod simd;
 mod spec;

@@ -66,7 +66,7 @@ impl ModelBackend {
             // Routing is prefill, where f32 is the faster one on small models.
             None => Ok(Precision::F32),
             Some(word) => <Precision as clap::ValueEnum>::from_str(word, true)
-                .map_err(|_| format!("unknown precision \"{word}\": use f32 or q8")),
+                .map_err(|_| format!("unknown precision \"{word}\": use f32, bf16 or q8")),
         };
         let device = if options.device.is_empty() { "auto".into() } else { options.device.clone() };
         Self {

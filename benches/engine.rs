@@ -1,0 +1,223 @@
+//! Times the engine on a base model and prints one JSON line a measurement; `benches/peers.py` runs it in
+//! turn with what people use today and prints ratios.
+//!
+//! ```text
+//! cargo bench --bench engine -- train BASE [STEPS] [f32|bf16|q8]
+//! cargo bench --bench engine -- arrow BASE LIBRARY EXPERTS [f32|bf16|q8]
+//! cargo bench --bench engine -- typing BASE LIBRARY
+//! ```
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use lora_tui::Cancel;
+use lora_tui::library::Library;
+use lora_tui::model::{LoadOptions, Model, Precision, Tape};
+use lora_tui::routing::{GenerateOptions, Part, Prompt, RouterConfig, RouterKind, Session};
+use lora_tui::train::{AdamW, LoraTrainer, cross_entropy};
+
+/// Tokens of the prompt and of one training sequence.
+const LENGTH: usize = 64;
+/// Sequences of a training batch.
+const BATCH: usize = 8;
+/// Tokens generated to time decoding.
+const DECODE: usize = 16;
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The same spread-out ids as the peer's script.
+fn ids(count: usize) -> Vec<u32> {
+    (0..count).map(|i| (100 + i * 7919 % 40_000) as u32).collect()
+}
+
+/// Highest resident memory of this process so far in MB.
+fn peak_memory() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<f64>().ok()).map_or(f64::NAN, |kb| kb / 1024.0)
+}
+
+/// Resident memory now in MB.
+fn memory() -> f64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = pages.split(' ').nth(1).and_then(|p| p.parse::<f64>().ok());
+    pages.map_or(f64::NAN, |p| p * 4096.0 / 1e6)
+}
+
+fn options(precision: Option<&String>) -> Result<LoadOptions> {
+    let precision = match precision.map(String::as_str) {
+        None | Some("f32") => Precision::F32,
+        Some("bf16") => Precision::Bf16,
+        Some("q8") => Precision::Q8,
+        Some(other) => bail!("precision {other} is not f32, bf16 or q8"),
+    };
+    Ok(LoadOptions { precision, ..LoadOptions::default() })
+}
+
+/// LoRA of rank 4 on q, k, v, o: batch of 8 × 64 tokens, loss on every token, AdamW.
+fn train(base: &Path, steps: usize, options: &LoadOptions) -> Result<()> {
+    let model = Model::load(base, options, &mut |_, _| {}, &Cancel::default())?;
+    let targets: Vec<String> = ["q_proj", "k_proj", "v_proj", "o_proj"].map(String::from).to_vec();
+    let mut lora = LoraTrainer::new(&model.decoder, &targets, 4, 8.0, 0.0, 42)?;
+    let tokens = ids(BATCH * LENGTH);
+    let targets: Vec<(usize, u32)> = (0..tokens.len())
+        .map(|i| (i, if (i + 1) % LENGTH == 0 { tokens[i + 1 - LENGTH] } else { tokens[i + 1] }))
+        .collect();
+    let (mut optimiser, mut times, mut loss) = (AdamW::default(), Vec::new(), 0.0);
+    for step in 0..=steps {
+        let start = Instant::now();
+        lora.begin(Some(step as u64));
+        let (mut tape, cancel) = (Tape::new(false), Cancel::default());
+        let decoder = &model.decoder;
+        let hidden =
+            decoder.forward(&tokens, &[LENGTH; BATCH], &mut [], &mut lora, Some(&mut tape), &cancel)?;
+        let weight = 1.0 / targets.len() as f32;
+        let (sum, gradient) = cross_entropy(decoder, &hidden, &targets, weight, true)?;
+        decoder.backward(tape, &gradient.context("no gradient")?, &mut lora, &cancel)?;
+        let (mut parameters, mut gradients) = (Vec::new(), Vec::new());
+        for m in &mut lora.modules {
+            parameters.extend([&mut m.a, &mut m.bt]);
+            gradients.extend([m.grad_a.as_slice(), m.grad_bt.as_slice()]);
+        }
+        optimiser.step(&mut parameters, &gradients, 1e-3)?;
+        times.push(start.elapsed().as_secs_f64());
+        loss = sum / targets.len() as f64;
+    }
+    let step = median(times.split_off(1));
+    println!(
+        "{}",
+        serde_json::json!({
+            "bench": "train", "precision": model.precision.to_string(), "step_s": step,
+            "tokens_per_s": (BATCH * LENGTH) as f64 / step, "peak_mb": peak_memory(), "loss": loss,
+        })
+    );
+    Ok(())
+}
+
+/// (prefill, decode) in seconds: medians over `runs` prompts of 64 tokens with their next token's logits,
+/// and over the tokens that follow.
+fn prefill_and_decode(session: &mut Session, runs: usize) -> Result<(f64, f64)> {
+    let (mut prefill, mut decode) = (Vec::new(), Vec::new());
+    for run in 0..=runs {
+        let mut ids = ids(LENGTH);
+        // Another first token, so that nothing of the last run's cache serves.
+        ids[0] = 200 + run as u32;
+        let prompt = Prompt { parts: vec![Part::Prompt; ids.len()], ids };
+        let options = GenerateOptions { max_tokens: DECODE, ..GenerateOptions::default() };
+        let (start, mut ticks) = (Instant::now(), Vec::new());
+        // The first call comes after one token of decoding.
+        session.generate_tokens(&prompt, &options, &Cancel::default(), &mut |_, _| {
+            ticks.push(start.elapsed().as_secs_f64());
+            ControlFlow::Continue(())
+        })?;
+        if run > 0 && ticks.len() > 2 {
+            let one = (ticks[ticks.len() - 1] - ticks[0]) / (ticks.len() - 1) as f64;
+            decode.push(one);
+            prefill.push(ticks[0] - one);
+        }
+    }
+    if prefill.is_empty() {
+        bail!("the model ended each text at once: nothing to time");
+    }
+    Ok((median(prefill), median(decode)))
+}
+
+/// A library of the first `experts` adapters of `from`, as links.
+fn part_of(from: &Path, experts: usize) -> Result<tempfile::TempDir> {
+    let part = tempfile::tempdir()?;
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(from)?.map(|e| e.map(|e| e.path())).collect::<std::io::Result<_>>()?;
+    folders.retain(|p| p.join("adapter_config.json").is_file());
+    folders.sort();
+    if folders.len() < experts {
+        bail!("{} has {} adapters, not {experts}", from.display(), folders.len());
+    }
+    for folder in &folders[..experts] {
+        let into = part.path().join(folder.file_name().context("no name")?);
+        std::fs::create_dir(&into)?;
+        for file in ["adapter_config.json", "adapter_model.safetensors"] {
+            std::fs::hard_link(folder.join(file), into.join(file))
+                .or_else(|_| std::fs::copy(folder.join(file), into.join(file)).map(|_| ()))?;
+        }
+    }
+    Ok(part)
+}
+
+/// Loading a library with its prototypes, routed prefill and decode, beside the base model's own.
+fn arrow(base: &Path, from: &Path, experts: usize, options: &LoadOptions) -> Result<()> {
+    let part = part_of(from, experts)?;
+    let empty = tempfile::tempdir()?;
+    let cancel = Cancel::default();
+    let start = Instant::now();
+    let mut session = Session::open(&Library::open(empty.path())?, base, options, &mut |_| {}, &cancel)?;
+    let model = start.elapsed().as_secs_f64();
+    let (base_prefill, base_decode) = prefill_and_decode(&mut session, 7)?;
+    let (before, start) = (memory(), Instant::now());
+    session.reload_experts(&Library::open(part.path())?, &cancel)?;
+    let load = start.elapsed().as_secs_f64();
+    let more = memory() - before;
+    session.set_router(RouterConfig { kind: RouterKind::Arrow, ..RouterConfig::default() })?;
+    let (prefill, decode) = prefill_and_decode(&mut session, 7)?;
+    println!(
+        "{}",
+        serde_json::json!({
+            "bench": "arrow", "precision": options.precision.to_string(), "experts": experts,
+            "model_load_s": model, "base_prefill_ms": base_prefill * 1e3, "base_decode_ms": base_decode * 1e3,
+            "load_s": load, "prefill_ms": prefill * 1e3, "decode_ms": decode * 1e3, "library_mb": more,
+        })
+    );
+    Ok(())
+}
+
+/// From a key in the prompt to its new routing map: a sentence typed letter by letter.
+fn typing(base: &Path, library: &Path, options: &LoadOptions) -> Result<()> {
+    let cancel = Cancel::default();
+    let mut session = Session::open(&Library::open(library)?, base, options, &mut |_| {}, &cancel)?;
+    let text = "Rewrite this sentence in the past tense and keep every name: Maria walks to the station.";
+    let mut times = Vec::new();
+    for end in 1..=text.len() {
+        let start = Instant::now();
+        session.route(&text[..end], false, &cancel)?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize];
+    println!(
+        "{}",
+        serde_json::json!({
+            "bench": "typing", "precision": options.precision.to_string(), "keys": times.len(),
+            "p50_ms": at(0.5), "p95_ms": at(0.95), "max_ms": at(1.0),
+        })
+    );
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    // Cargo adds `--bench`.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    let path =
+        |i: usize| arguments.get(i).map(PathBuf::from).context("too few arguments: see the file's head");
+    match arguments.first().map(String::as_str) {
+        Some("train") => {
+            let steps = arguments.get(2).map_or(Ok(5), |s| s.parse())?;
+            train(&path(1)?, steps, &options(arguments.get(3))?)
+        }
+        Some("arrow") => {
+            let experts = arguments.get(3).context("how many experts?")?.parse()?;
+            arrow(&path(1)?, &path(2)?, experts, &options(arguments.get(4))?)
+        }
+        Some("typing") => typing(&path(1)?, &path(2)?, &options(arguments.get(3))?),
+        // `cargo test --benches` and the like start it without arguments.
+        _ => {
+            eprintln!(
+                "engine: train BASE [STEPS] [PRECISION] | arrow BASE LIBRARY EXPERTS [PRECISION] | typing BASE LIBRARY [PRECISION]"
+            );
+            Ok(())
+        }
+    }
+}

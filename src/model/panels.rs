@@ -1,0 +1,603 @@
+//! Frozen weights packed for products with few or many rows: bf16, or 8 bits in blocks of 32.
+//!
+//! A weight [out, in] is cut into panels of 32 outputs. A panel of bf16 holds one [`Line`] for two
+//! neighbouring inputs: what one AVX-512 BF16 instruction takes. A panel of 8 bits holds, input by input, the
+//! 32 outputs' values, and for 32 inputs at a time one scale an output (the arithmetic of GGUF's Q8_0, whose
+//! values it keeps exactly).
+//!
+//! Products with many rows run in bf16 with f32 sums, 8-bit weights being widened panel by panel; where the
+//! CPU lacks the instruction, panels are widened to f32 instead. Products with one or two rows, which only
+//! wait for memory, take 8-bit weights times f32 inputs.
+
+use half::f16;
+use rayon::prelude::*;
+
+use super::simd::multiversion;
+use super::tensor::gemm;
+
+/// Outputs of a panel.
+const WIDTH: usize = 32;
+/// Inputs that share a scale.
+const BLOCK: usize = 32;
+/// Lines that are worked on before the next rows' turn: 64 KiB.
+const LINES: usize = 512;
+/// Rows of one tile: 24 sums in registers.
+const TILE: usize = 12;
+
+/// Two neighbouring inputs' weights for 32 outputs: bf16 pairs, the lower input in the lower half.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line([u32; WIDTH]);
+
+/// 32 inputs' 8-bit weights for 32 outputs, input by input, with their scales.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Block {
+    values: [[i8; WIDTH]; BLOCK],
+    scales: [f16; WIDTH],
+}
+
+#[derive(Debug)]
+enum Store {
+    /// [panel][in / 2].
+    Bf16(Vec<Line>),
+    /// [panel][in / 32].
+    Q8(Vec<Block>),
+}
+
+/// A packed weight [out, in].
+#[derive(Debug)]
+pub(crate) struct Panels {
+    pub inputs: usize,
+    pub outputs: usize,
+    store: Store,
+}
+
+/// Nearest bf16 in the upper half of the result; NaN stays NaN.
+#[inline(always)]
+fn round(v: f32) -> u32 {
+    let bits = v.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1));
+    if v.is_nan() { 0x7fc0_0000 } else { rounded & 0xffff_0000 }
+}
+
+#[inline(always)]
+fn pair(low: f32, high: f32) -> u32 {
+    (round(low) >> 16) | round(high)
+}
+
+/// The value of a finite f16 by arithmetic that vectorises.
+#[inline(always)]
+fn widen(v: f16) -> f32 {
+    let bits = u32::from(v.to_bits());
+    // 2¹¹² moves the exponent's bias from 15 to 127; subnormal numbers come out right too.
+    const MOVE: f32 = f32::from_bits((112 + 127) << 23);
+    f32::from_bits(((bits & 0x7fff) << 13) | ((bits & 0x8000) << 16)) * MOVE
+}
+
+multiversion! {
+    /// Rows of f32 [.., width] as bf16 pairs [.., ⌈width / 2⌉].
+    fn to_pairs(x: &[f32], width: usize, out: &mut [u32]) {
+        let half = width.div_ceil(2);
+        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(half)) {
+            let even = x.chunks_exact(2);
+            if let [last] = even.remainder() {
+                out[half - 1] = pair(*last, 0.0);
+            }
+            for (p, out) in even.zip(out.iter_mut()) {
+                *out = pair(p[0], p[1]);
+            }
+        }
+    }
+}
+
+multiversion! {
+    fn block_to_lines(block: &Block, lines: &mut [Line]) {
+        let mut scales = [0f32; WIDTH];
+        for (s, h) in scales.iter_mut().zip(&block.scales) {
+            *s = widen(*h);
+        }
+        for (two, line) in block.values.chunks_exact(2).zip(lines) {
+            for j in 0..WIDTH {
+                line.0[j] = pair(f32::from(two[0][j]) * scales[j], f32::from(two[1][j]) * scales[j]);
+            }
+        }
+    }
+}
+
+multiversion! {
+    // out[j] += Σ x[k] · w[k][j] over the inputs of the blocks.
+    fn q8_row(blocks: &[Block], x: &[f32], out: &mut [f32; WIDTH]) {
+        let mut total = [0f32; WIDTH];
+        for (block, x) in blocks.iter().zip(x.chunks(BLOCK)) {
+            let mut sum = [0f32; WIDTH];
+            for (values, x) in block.values.iter().zip(x) {
+                for j in 0..WIDTH {
+                    sum[j] += f32::from(values[j]) * x;
+                }
+            }
+            for j in 0..WIDTH {
+                total[j] += sum[j] * widen(block.scales[j]);
+            }
+        }
+        for j in 0..WIDTH {
+            out[j] += total[j];
+        }
+    }
+}
+
+multiversion! {
+    // Lines as f32: [2 · lines, 32].
+    fn lines_to_f32(lines: &[Line], out: &mut [f32]) {
+        for (line, out) in lines.iter().zip(out.chunks_exact_mut(2 * WIDTH)) {
+            for j in 0..WIDTH {
+                out[j] = f32::from_bits(line.0[j] << 16);
+                out[WIDTH + j] = f32::from_bits(line.0[j] & 0xffff_0000);
+            }
+        }
+    }
+}
+
+multiversion! {
+    #[allow(clippy::needless_range_loop)] // both places of an index in one line
+    // 16 lines are 32 inputs × 32 outputs; the same square with the parts swapped.
+    fn turn(from: &[Line], to: &mut [Line]) {
+        let mut square = [[0u16; 32]; 32];
+        for (i, line) in from.iter().enumerate() {
+            for j in 0..32 {
+                square[2 * i][j] = line.0[j] as u16;
+                square[2 * i + 1][j] = (line.0[j] >> 16) as u16;
+            }
+        }
+        for (t, line) in to.iter_mut().enumerate() {
+            for i in 0..32 {
+                line.0[i] = u32::from(square[i][2 * t]) | u32::from(square[i][2 * t + 1]) << 16;
+            }
+        }
+    }
+}
+
+/// A pointer to the output that tasks share: each writes columns of its own.
+#[derive(Clone, Copy)]
+struct Output {
+    start: *mut f32,
+    len: usize,
+    stride: usize,
+}
+// SAFETY: tasks write disjoint columns.
+unsafe impl Send for Output {}
+unsafe impl Sync for Output {}
+
+impl Output {
+    fn new(values: &mut [f32], stride: usize) -> Self {
+        Self { start: values.as_mut_ptr(), len: values.len(), stride }
+    }
+
+    /// Adds `sums`, or writes them, at `row` from `column` on.
+    ///
+    /// # Safety
+    /// No other task touches these columns.
+    unsafe fn put(&self, row: usize, column: usize, sums: &[f32], add: bool) {
+        let at = row * self.stride + column;
+        assert!(at + sums.len() <= self.len, "a tile reaches past its output");
+        for (i, s) in sums.iter().enumerate() {
+            // SAFETY: the range was checked just above, and the caller owns these columns.
+            unsafe {
+                let to = self.start.add(at + i);
+                *to = if add { *to + s } else { *s };
+            }
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use std::arch::x86_64::*;
+
+    use super::{Line, TILE, WIDTH};
+
+    /// Whether this CPU multiplies bf16.
+    pub fn available() -> bool {
+        std::arch::is_x86_feature_detected!("avx512f")
+            && std::arch::is_x86_feature_detected!("avx512bw")
+            && std::arch::is_x86_feature_detected!("avx512vl")
+            && std::arch::is_x86_feature_detected!("avx512bf16")
+    }
+
+    /// Sums of M rows of `pairs` (each of `lines.len()` pairs, `stride` apart) with the lines.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+    fn rows<const M: usize>(lines: &[Line], pairs: &[u32], stride: usize, out: &mut [[f32; WIDTH]; TILE]) {
+        assert!(pairs.len() >= (M - 1) * stride + lines.len(), "a tile reads past its rows");
+        let mut sums = [[_mm512_setzero_ps(); 2]; M];
+        for (k, line) in lines.iter().enumerate() {
+            // SAFETY: a line is 128 bytes, aligned to 64; the pairs' reach was checked above; the vector types
+            // have the same size and any bits are valid.
+            unsafe {
+                let at = line.0.as_ptr();
+                let b0: __m512bh = std::mem::transmute(_mm512_load_si512(at.cast()));
+                let b1: __m512bh = std::mem::transmute(_mm512_load_si512(at.add(16).cast()));
+                for (m, sum) in sums.iter_mut().enumerate() {
+                    let a = *pairs.as_ptr().add(m * stride + k);
+                    let a: __m512bh = std::mem::transmute(_mm512_set1_epi32(a as i32));
+                    sum[0] = _mm512_dpbf16_ps(sum[0], a, b0);
+                    sum[1] = _mm512_dpbf16_ps(sum[1], a, b1);
+                }
+            }
+        }
+        for (sum, out) in sums.iter().zip(out) {
+            // SAFETY: a row of the output holds 32 numbers.
+            unsafe {
+                _mm512_storeu_ps(out.as_mut_ptr(), sum[0]);
+                _mm512_storeu_ps(out.as_mut_ptr().add(16), sum[1]);
+            }
+        }
+    }
+
+    /// [`rows`] for 1 to [`TILE`] rows.
+    ///
+    /// # Safety
+    /// [`available`] said yes.
+    pub unsafe fn tile(
+        count: usize,
+        lines: &[Line],
+        pairs: &[u32],
+        stride: usize,
+        out: &mut [[f32; WIDTH]; TILE],
+    ) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            match count {
+                1 => rows::<1>(lines, pairs, stride, out),
+                2 => rows::<2>(lines, pairs, stride, out),
+                3 => rows::<3>(lines, pairs, stride, out),
+                4 => rows::<4>(lines, pairs, stride, out),
+                5 => rows::<5>(lines, pairs, stride, out),
+                6 => rows::<6>(lines, pairs, stride, out),
+                7 => rows::<7>(lines, pairs, stride, out),
+                8 => rows::<8>(lines, pairs, stride, out),
+                9 => rows::<9>(lines, pairs, stride, out),
+                10 => rows::<10>(lines, pairs, stride, out),
+                11 => rows::<11>(lines, pairs, stride, out),
+                _ => rows::<12>(lines, pairs, stride, out),
+            }
+        }
+    }
+}
+
+/// Whether products run in bf16 on this CPU.
+fn native() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return avx512::available();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// The rows of a product, once as bf16 pairs where the CPU takes them.
+struct Rows<'a> {
+    values: &'a [f32],
+    width: usize,
+    count: usize,
+    pairs: Option<Vec<u32>>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(values: &'a [f32], width: usize) -> Self {
+        let count = values.len() / width.max(1);
+        let half = width.div_ceil(2);
+        let pairs = native().then(|| {
+            let mut pairs = vec![0u32; count * half];
+            pairs
+                .par_chunks_mut(half * 8)
+                .zip(values.par_chunks(width * 8))
+                .for_each(|(pairs, x)| to_pairs(x, width, pairs));
+            pairs
+        });
+        Self { values, width, count, pairs }
+    }
+
+    /// Output columns `column ..` of one panel: adds the products with `lines`, which stand for inputs from
+    /// `2 · first` on.
+    fn times(&self, lines: &[Line], first: usize, out: Output, column: usize, scratch: &mut Vec<f32>) {
+        let width = WIDTH.min(out.stride - column);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(pairs) = &self.pairs {
+            let half = self.width.div_ceil(2);
+            let mut sums = [[0f32; WIDTH]; TILE];
+            for row in (0..self.count).step_by(TILE) {
+                let count = TILE.min(self.count - row);
+                // SAFETY: the pairs exist only where the instructions do.
+                unsafe { avx512::tile(count, lines, &pairs[row * half + first..], half, &mut sums) };
+                for (i, sums) in sums[..count].iter().enumerate() {
+                    // SAFETY: a panel's columns belong to one task.
+                    unsafe { out.put(row + i, column, &sums[..width], first > 0) };
+                }
+            }
+            return;
+        }
+        scratch.resize(lines.len() * 2 * WIDTH, 0.0);
+        lines_to_f32(lines, scratch);
+        let inputs = (2 * lines.len()).min(self.width - 2 * first);
+        let mut sums = [0f32; TILE * WIDTH];
+        for row in (0..self.count).step_by(TILE) {
+            let count = TILE.min(self.count - row);
+            let x = &self.values[row * self.width + 2 * first..];
+            gemm(
+                (count, WIDTH, inputs),
+                1.0,
+                x,
+                (self.width, 1),
+                scratch,
+                (WIDTH, 1),
+                0.0,
+                &mut sums,
+                (WIDTH, 1),
+            );
+            for (i, sums) in sums.chunks(WIDTH).take(count).enumerate() {
+                // SAFETY: as above.
+                unsafe { out.put(row + i, column, &sums[..width], first > 0) };
+            }
+        }
+    }
+}
+
+impl Panels {
+    fn panels(&self) -> usize {
+        self.outputs.div_ceil(WIDTH)
+    }
+
+    /// Packs `weight` [out, in] in bf16.
+    pub fn bf16(weight: &[f32], outputs: usize, inputs: usize) -> Self {
+        let lines = inputs.div_ceil(2);
+        let mut store = vec![Line([0; WIDTH]); outputs.div_ceil(WIDTH) * lines];
+        store.par_chunks_mut(lines.max(1)).enumerate().for_each(|(p, panel)| {
+            for j in 0..WIDTH.min(outputs - p * WIDTH) {
+                let row = &weight[(p * WIDTH + j) * inputs..][..inputs];
+                for (line, two) in panel.iter_mut().zip(row.chunks(2)) {
+                    line.0[j] = pair(two[0], two.get(1).copied().unwrap_or(0.0));
+                }
+            }
+        });
+        Self { inputs, outputs, store: Store::Bf16(store) }
+    }
+
+    /// Packs `weight` [out, in] in 8 bits: per output and 32 inputs, scale = max |w| / 127 in f16.
+    pub fn q8(weight: &[f32], outputs: usize, inputs: usize) -> Self {
+        let blocks = inputs.div_ceil(BLOCK);
+        let empty = Block { values: [[0; WIDTH]; BLOCK], scales: [f16::ZERO; WIDTH] };
+        let mut store = vec![empty; outputs.div_ceil(WIDTH) * blocks];
+        store.par_chunks_mut(blocks.max(1)).enumerate().for_each(|(p, panel)| {
+            for j in 0..WIDTH.min(outputs - p * WIDTH) {
+                let row = &weight[(p * WIDTH + j) * inputs..][..inputs];
+                for (block, x) in panel.iter_mut().zip(row.chunks(BLOCK)) {
+                    let most = x.iter().fold(0f32, |m, v| m.max(v.abs()));
+                    block.scales[j] = f16::from_f32(most / 127.0);
+                    let scale = widen(block.scales[j]);
+                    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+                    for (values, x) in block.values.iter_mut().zip(x) {
+                        values[j] = (x * inverse).round().clamp(-127.0, 127.0) as i8;
+                    }
+                }
+            }
+        });
+        Self { inputs, outputs, store: Store::Q8(store) }
+    }
+
+    /// Lines `from .. to` of a panel; 8-bit ones are widened into `scratch`.
+    fn lines<'a>(
+        &'a self,
+        panel: usize,
+        (from, to): (usize, usize),
+        scratch: &'a mut Vec<Line>,
+    ) -> &'a [Line] {
+        match &self.store {
+            Store::Bf16(lines) => {
+                let all = self.inputs.div_ceil(2);
+                &lines[panel * all + from..panel * all + to]
+            }
+            Store::Q8(blocks) => {
+                const HALF: usize = BLOCK / 2;
+                let all = self.inputs.div_ceil(BLOCK);
+                let blocks = &blocks[panel * all + from / HALF..panel * all + to.div_ceil(HALF)];
+                scratch.resize(blocks.len() * HALF, Line([0; WIDTH]));
+                for (block, lines) in blocks.iter().zip(scratch.chunks_mut(HALF)) {
+                    block_to_lines(block, lines);
+                }
+                &scratch[..to - from]
+            }
+        }
+    }
+
+    /// y [rows, out] = x [rows, in] · Wᵀ.
+    pub fn forward(&self, x: &[f32], y: &mut [f32]) {
+        let rows = x.len() / self.inputs.max(1);
+        assert_eq!(y.len(), rows * self.outputs, "the output has other rows than the input");
+        let out = Output::new(y, self.outputs);
+        // Few rows wait for memory: about a task a core. Many rows: small tasks balance the cores.
+        let least = if rows > 2 { 1 } else { self.panels().div_ceil(2 * rayon::current_num_threads()) };
+        if let (Store::Q8(blocks), 1 | 2) = (&self.store, rows) {
+            let all = self.inputs.div_ceil(BLOCK);
+            (0..self.panels()).into_par_iter().with_min_len(least).for_each(|p| {
+                let blocks = &blocks[p * all..(p + 1) * all];
+                for (row, x) in x.chunks(self.inputs).enumerate() {
+                    let mut sums = [0f32; WIDTH];
+                    q8_row(blocks, x, &mut sums);
+                    let width = WIDTH.min(self.outputs - p * WIDTH);
+                    // SAFETY: a panel's columns belong to one task.
+                    unsafe { out.put(row, p * WIDTH, &sums[..width], false) };
+                }
+            });
+            return;
+        }
+        let rows = Rows::new(x, self.inputs);
+        let all = self.inputs.div_ceil(2);
+        (0..self.panels()).into_par_iter().with_min_len(least).for_each_init(
+            || (Vec::new(), Vec::new()),
+            |(lines, scratch), p| {
+                for from in (0..all).step_by(LINES) {
+                    let lines = self.lines(p, (from, (from + LINES).min(all)), lines);
+                    rows.times(lines, from, out, p * WIDTH, scratch);
+                }
+            },
+        );
+    }
+
+    /// dx [rows, in] = dy [rows, out] · W.
+    pub fn backward(&self, dy: &[f32], dx: &mut [f32]) {
+        assert_eq!(dx.len() * self.outputs, dy.len() * self.inputs, "gradients of different rows");
+        let out = Output::new(dx, self.inputs);
+        let rows = Rows::new(dy, self.outputs);
+        let all = self.inputs.div_ceil(2);
+        const HALF: usize = WIDTH / 2;
+        // 32 inputs are the panel's columns now; outputs are summed over, 32 from each stored panel.
+        let panels: Vec<usize> = (0..self.panels()).collect();
+        (0..self.inputs.div_ceil(WIDTH)).into_par_iter().for_each_init(
+            || (Vec::new(), vec![Line([0; WIDTH]); LINES], Vec::new()),
+            |(lines, turned, scratch), q| {
+                for (group, panels) in panels.chunks(LINES / HALF).enumerate() {
+                    let first = group * LINES;
+                    for (&p, turned) in panels.iter().zip(turned.chunks_mut(HALF)) {
+                        let (from, to) = (q * HALF, ((q + 1) * HALF).min(all));
+                        turn(self.lines(p, (from, to), lines), turned);
+                    }
+                    let count = (panels.len() * HALF).min(self.outputs.div_ceil(2) - first);
+                    rows.times(&turned[..count], first, out, q * WIDTH, scratch);
+                }
+            },
+        );
+    }
+
+    /// The weights of one output [in].
+    #[cfg(test)]
+    fn row(&self, output: usize, out: &mut Vec<f32>) {
+        let (panel, j) = (output / WIDTH, output % WIDTH);
+        match &self.store {
+            Store::Bf16(lines) => {
+                let all = self.inputs.div_ceil(2);
+                out.extend(
+                    lines[panel * all..(panel + 1) * all]
+                        .iter()
+                        .flat_map(|l| [f32::from_bits(l.0[j] << 16), f32::from_bits(l.0[j] & 0xffff_0000)]),
+                );
+                out.truncate(out.len() - self.inputs % 2);
+            }
+            Store::Q8(blocks) => {
+                let all = self.inputs.div_ceil(BLOCK);
+                let end = out.len() + self.inputs;
+                for block in &blocks[panel * all..(panel + 1) * all] {
+                    let scale = widen(block.scales[j]);
+                    out.extend(block.values.iter().map(|v| f32::from(v[j]) * scale));
+                }
+                out.truncate(end);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn random(n: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+        let mut next = move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1u32 << 24) as f32 - 0.5
+        };
+        (0..n).map(|_| next()).collect()
+    }
+
+    /// The stored weight as f32 [out, in].
+    fn stored(panels: &Panels) -> Vec<f32> {
+        let mut all = Vec::new();
+        (0..panels.outputs).for_each(|o| panels.row(o, &mut all));
+        all
+    }
+
+    fn product(x: &[f32], w: &[f32], rows: usize, inputs: usize, outputs: usize) -> Vec<f64> {
+        let mut y = vec![0f64; rows * outputs];
+        for r in 0..rows {
+            for o in 0..outputs {
+                y[r * outputs + o] =
+                    (0..inputs).map(|i| f64::from(x[r * inputs + i]) * f64::from(w[o * inputs + i])).sum();
+            }
+        }
+        y
+    }
+
+    /// bf16 inputs carry 8 bits: each product is off by at most 2⁻⁸ of its size.
+    fn assert_close(got: &[f32], want: &[f64], inputs: usize) {
+        let tolerance = 0.004 * (inputs as f64).sqrt();
+        for (i, (g, w)) in got.iter().zip(want).enumerate() {
+            assert!((f64::from(*g) - w).abs() < tolerance, "{i}: {g} vs {w}");
+        }
+    }
+
+    #[test]
+    fn products_are_those_of_the_stored_weights_at_every_size() {
+        for (outputs, inputs) in [(1, 1), (32, 32), (33, 31), (96, 64), (40, 1100), (1100, 40)] {
+            let w = random(outputs * inputs, 1);
+            for panels in [Panels::bf16(&w, outputs, inputs), Panels::q8(&w, outputs, inputs)] {
+                let own = stored(&panels);
+                assert!(own.iter().zip(&w).all(|(a, b)| (a - b).abs() <= 0.005 * b.abs() + 0.0025));
+                for rows in [1, 2, 3, 12, 13, 30] {
+                    let x = random(rows * inputs, 2);
+                    let mut y = vec![f32::NAN; rows * outputs];
+                    panels.forward(&x, &mut y);
+                    assert_close(&y, &product(&x, &own, rows, inputs, outputs), inputs);
+
+                    let dy = random(rows * outputs, 3);
+                    let mut dx = vec![f32::NAN; rows * inputs];
+                    panels.backward(&dy, &mut dx);
+                    let turned: Vec<f32> =
+                        (0..inputs * outputs).map(|i| own[i % outputs * inputs + i / outputs]).collect();
+                    assert_close(&dx, &product(&dy, &turned, rows, outputs, inputs), outputs);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_way_without_the_instruction_gives_the_same() {
+        let (outputs, inputs, rows) = (70, 1100, 17);
+        let (w, x) = (random(outputs * inputs, 1), random(rows * inputs, 2));
+        let panels = Panels::bf16(&w, outputs, inputs);
+        let mut y = vec![0f32; rows * outputs];
+        let out = Output::new(&mut y, outputs);
+        let plain = Rows { values: &x, width: inputs, count: rows, pairs: None };
+        for p in 0..panels.panels() {
+            for from in [0, LINES] {
+                let to = (from + LINES).min(inputs / 2);
+                plain.times(
+                    panels.lines(p, (from, to), &mut Vec::new()),
+                    from,
+                    out,
+                    p * WIDTH,
+                    &mut Vec::new(),
+                );
+            }
+        }
+        let want = product(&x, &stored(&panels), rows, inputs, outputs);
+        assert!(y.iter().zip(&want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-4));
+    }
+
+    #[test]
+    fn values_of_a_q8_file_are_kept() {
+        // What a Q8_0 file holds: whole numbers up to 127 times an f16 scale.
+        let scale = f16::from_f32(0.0173).to_f32();
+        let w: Vec<f32> = (0..64)
+            .map(|i| if i % 32 == 5 { 127.0 } else { (i as f32 * 7.0) % 100.0 - 50.0 } * scale)
+            .collect();
+        assert_eq!(stored(&Panels::q8(&w, 1, 64)), w);
+    }
+
+    #[test]
+    fn rounding_is_to_nearest_even_and_keeps_nan() {
+        for v in [0.0f32, 1.0, -1.003_906_3, 1.011_718_8, f32::INFINITY, 3.0e38, -7.3e-40] {
+            assert_eq!((round(v) >> 16) as u16, half::bf16::from_f32(v).to_bits(), "{v}");
+        }
+        assert!(f32::from_bits(round(f32::NAN)).is_nan());
+        for bits in [0u16, 1, 0x03ff, 0x3c00, 0x7bff, 0x8001, 0xc123] {
+            assert_eq!(widen(f16::from_bits(bits)), f16::from_bits(bits).to_f32());
+        }
+    }
+}
