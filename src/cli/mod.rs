@@ -20,6 +20,7 @@ mod show;
 mod similarity;
 mod table;
 mod train;
+mod training;
 mod worker;
 
 use std::ffi::OsString;

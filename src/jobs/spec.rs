@@ -9,9 +9,8 @@ use crate::train::TrainSpec;
 /// What a worker has to do; `spec.json` in the job's directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-#[expect(clippy::large_enum_variant, reason = "there is one of it at a time")]
 pub enum JobSpec {
-    Train(TrainSpec),
+    Train(Box<TrainSpec>),
     Cluster(ClusterSpec),
 }
 

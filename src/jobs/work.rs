@@ -22,9 +22,9 @@ pub fn run(spec: &JobSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Val
 fn train(spec: &TrainSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Value> {
     let mut report = |event: TrainEvent| match event {
         TrainEvent::Stage(text) => events.stage(&text),
-        TrainEvent::Started { steps, base_validation_loss } => {
+        TrainEvent::Started { step, steps, base_validation_loss } => {
             events.started(steps);
-            if base_validation_loss.is_some() {
+            if step == 0 && base_validation_loss.is_some() {
                 events.step(JobEvent::Step {
                     time: now(),
                     step: 0,
@@ -56,7 +56,7 @@ fn train(spec: &TrainSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Val
             eta_seconds: Some(eta_seconds),
         }),
     };
-    let report = train::train(spec, &mut report, cancel)?;
+    let report = train::train(spec, None, &mut report, cancel)?;
     serde_json::to_value(report).map_err(|error| Error::msg(error.to_string()))
 }
 

@@ -66,7 +66,15 @@ pub struct Provenance {
     pub alpha: Option<f64>,
     pub dropout: Option<f64>,
     pub learning_rate: Option<f64>,
+    /// What the rate does after the warm-up, and the share of the steps that the warm-up takes.
+    pub schedule: Option<String>,
+    pub warmup: Option<f64>,
+    pub weight_decay: Option<f64>,
+    /// Norm that gradients were clipped at.
+    pub clip: Option<f64>,
+    /// Examples a batch, and batches a step.
     pub batch: Option<usize>,
+    pub accumulate: Option<usize>,
     pub steps: Option<usize>,
     pub epochs: Option<f64>,
     pub seed: Option<u64>,
@@ -75,6 +83,8 @@ pub struct Provenance {
     /// Names or path of the base model and the SHA-256 of its file.
     pub base: Option<String>,
     pub base_sha256: Option<String>,
+    /// How the frozen base was held while training.
+    pub precision: Option<String>,
     pub template: Option<String>,
     pub train_loss: Option<f64>,
     pub validation_loss: Option<f64>,
@@ -84,6 +94,20 @@ pub struct Provenance {
     /// RFC 3339, UTC.
     pub created: Option<String>,
     pub tool_version: Option<String>,
+    /// Each task of a joint expert.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskRecord>,
+}
+
+/// One of several tasks that an expert was trained on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TaskRecord {
+    pub task: String,
+    /// Training examples.
+    pub examples: usize,
+    pub validation_loss: Option<f64>,
+    pub base_validation_loss: Option<f64>,
 }
 
 impl Provenance {

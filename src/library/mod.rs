@@ -23,7 +23,7 @@ mod write;
 
 pub use adapter::{Adapter, LoraModule, Stored, StoredRows};
 pub use base::{BaseLocation, FetchProgress, fetch_base, locate_base};
-pub use expert::{AdapterConfig, Expert, ModuleShape, Provenance, Status};
+pub use expert::{AdapterConfig, Expert, ModuleShape, Provenance, Status, TaskRecord};
 pub use files::{atomic_write, atomic_write_with, sha256_file};
 pub use manifest::{BaseSpec, Manifest, RouterDefaults, Template};
 pub use misfit::LayerSizes;

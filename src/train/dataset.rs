@@ -201,7 +201,7 @@ pub fn find_tasks(path: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// SHA-256, in hex, of the examples in their order.
-pub fn fingerprint(examples: &[Example]) -> String {
+pub fn fingerprint<'a>(examples: impl IntoIterator<Item = &'a Example>) -> String {
     let mut hash = Sha256::new();
     for e in examples {
         for text in [&e.instruction, &e.input, &e.output] {

@@ -43,6 +43,8 @@ pub struct LoraTrainer {
     seed: u64,
     /// `None` switches dropout off (validation).
     step: Option<u64>,
+    /// Rows of this step that went through before the present batch.
+    rows: usize,
     /// Each module's gradient arrived in this step.
     seen: Vec<bool>,
 }
@@ -148,7 +150,7 @@ impl LoraTrainer {
         }
         let seen = vec![false; modules.len()];
         let scale = (alpha / rank as f64) as f32;
-        Ok(Self { modules, places, scale, dropout: dropout as f32, seed, step: None, seen })
+        Ok(Self { modules, places, scale, dropout: dropout as f32, seed, step: None, rows: 0, seen })
     }
 
     /// Starts from `adapter`, which must have the same modules, ranks and shapes.
@@ -191,11 +193,23 @@ impl LoraTrainer {
     /// Begins a step: gradients to zero, dropout of this step on (`Some`) or off.
     pub fn begin(&mut self, step: Option<u64>) {
         self.step = step;
+        self.rows = 0;
         for m in &mut self.modules {
             m.grad_a.fill(0.0);
             m.grad_bt.fill(0.0);
         }
         self.seen.fill(false);
+    }
+
+    /// Another batch of the same step follows one of so many rows: gradients add up, and dropout goes on as if
+    /// both were one batch.
+    pub fn next_batch(&mut self, rows: usize) {
+        self.rows += rows;
+    }
+
+    /// All gradients, in the order of the tensors.
+    pub fn gradients(&mut self) -> Vec<&mut [f32]> {
+        self.modules.iter_mut().flat_map(|m| [m.grad_a.as_mut_slice(), m.grad_bt.as_mut_slice()]).collect()
     }
 
     /// Modules whose gradient did not arrive since [`Self::begin`].
@@ -250,7 +264,7 @@ impl LinearHook for LoraTrainer {
         let m = &self.modules[place];
         let x = values(x)?;
         let x: &[f32] = &x;
-        let (mask, p, scale) = (self.mask(place), self.dropout, self.scale);
+        let (mask, p, scale, before) = (self.mask(place), self.dropout, self.scale, self.rows);
         let (i, o) = (m.in_features, m.out_features);
         edit(y, |y| {
             y.par_chunks_mut(o * ROWS).zip(x.par_chunks(i * ROWS)).enumerate().for_each(|(chunk, (y, x))| {
@@ -258,7 +272,7 @@ impl LinearHook for LoraTrainer {
                 for (at, (y, x)) in y.chunks_mut(o).zip(x.chunks(i)).enumerate() {
                     row.copy_from_slice(x);
                     if let Some(key) = mask {
-                        drop_out(&mut row, key, chunk * ROWS + at, p);
+                        drop_out(&mut row, key, before + chunk * ROWS + at, p);
                     }
                     for (a, b) in m.a.chunks(i).zip(m.bt.chunks(o)) {
                         axpy(scale * dot(a, &row), b, y);
@@ -274,7 +288,7 @@ impl LinearHook for LoraTrainer {
 
     fn backward(&mut self, linear: usize, x: &Tensor, dy: &Tensor, dx: Option<&Tensor>) -> Result<()> {
         let Some(place) = self.places[linear] else { return Ok(()) };
-        let (mask, p, scale) = (self.mask(place), self.dropout, self.scale);
+        let (mask, p, scale, before) = (self.mask(place), self.dropout, self.scale, self.rows);
         let m = &self.modules[place];
         let (xv, dyv) = (values(x)?, values(dy)?);
         let (xv, dyv): (&[f32], &[f32]) = (&xv, &dyv);
@@ -284,7 +298,7 @@ impl LinearHook for LoraTrainer {
             let (mut ga, mut gb) = (vec![0f32; rank * i], vec![0f32; rank * o]);
             let (mut row, mut back) = (vec![0f32; i], vec![0f32; i]);
             for (at, (x, dy)) in x.chunks(i).zip(dy.chunks(o)).enumerate() {
-                let index = chunk * ROWS + at;
+                let index = before + chunk * ROWS + at;
                 row.copy_from_slice(x);
                 if let Some(key) = mask {
                     drop_out(&mut row, key, index, p);

@@ -1,18 +1,25 @@
 //! Datasets and LoRA training.
 
+mod batches;
 mod claim;
 mod dataset;
 mod encode;
+mod log;
 mod lora;
 mod loss;
+mod optimiser;
+mod prepare;
 mod run;
+mod save;
 mod schedule;
 mod spec;
+mod state;
 
 pub use dataset::{Dataset, Example, TaskInfo, TaskMetric, find_tasks, read_examples, read_task};
 pub use encode::{Encoded, encode};
 pub use lora::{LoraTrainer, is_target};
 pub use loss::cross_entropy;
+pub use optimiser::{AdamW, clip};
 pub use run::{TrainEvent, train};
-pub use schedule::{AdamW, linear_schedule};
+pub use schedule::Schedule;
 pub use spec::{TrainReport, TrainSpec};

@@ -4,6 +4,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::Schedule;
+use crate::library::TaskRecord;
+use crate::model::Precision;
+use crate::{Error, Result};
+
 /// Everything that decides a training; the command line, the form and the job file all fill this.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -21,8 +26,20 @@ pub struct TrainSpec {
     pub epochs: Option<f64>,
     /// Stops earlier than `epochs` would.
     pub max_steps: Option<usize>,
-    /// Examples per step.
+    /// Examples that go through the model at once.
     pub batch: usize,
+    /// Batches a step: a step learns from `batch × accumulate` examples, in the memory of one batch.
+    pub accumulate: usize,
+    /// How the rate goes on after the warm-up.
+    pub schedule: Schedule,
+    /// Share of the steps over which the rate rises from 0.
+    pub warmup: f64,
+    /// Decoupled weight decay of AdamW, per step and unit of rate.
+    pub weight_decay: f64,
+    /// Scales the gradient of a step down to this norm over all LoRA tensors; `None` leaves it as it is.
+    pub clip: Option<f64>,
+    /// Computes every block again in the backward pass instead of keeping its values.
+    pub checkpointing: bool,
     /// Longer examples are cut at the end of the prompt's start.
     pub max_length: usize,
     /// Last path components of the layers to adapt.
@@ -31,13 +48,19 @@ pub struct TrainSpec {
     /// Adapter to start from.
     pub init: Option<PathBuf>,
     pub shuffle: bool,
+    /// Puts examples of similar length into one batch.
+    pub by_length: bool,
     pub validation: Option<PathBuf>,
     /// One JSON line a step.
     pub log: Option<PathBuf>,
+    /// Steps between two saved states of a job; `None` saves about once a minute.
+    pub checkpoint_every: Option<usize>,
     /// Base model given by the person; else the library's.
     pub base: Option<PathBuf>,
     /// `auto`, `cpu`, `cuda:N`, `metal`.
     pub device: String,
+    /// How the frozen base model is held; LoRA and its gradients are f32 in any case.
+    pub precision: Precision,
 }
 
 impl Default for TrainSpec {
@@ -53,16 +76,77 @@ impl Default for TrainSpec {
             epochs: None,
             max_steps: None,
             batch: 16,
+            accumulate: 1,
+            schedule: Schedule::Linear,
+            warmup: 0.06,
+            weight_decay: 0.0,
+            clip: None,
+            checkpointing: false,
             max_length: 256,
             targets: ["q_proj", "k_proj", "v_proj", "o_proj"].map(String::from).to_vec(),
             seed: 42,
             init: None,
             shuffle: true,
+            by_length: false,
             validation: None,
             log: None,
+            checkpoint_every: None,
             base: None,
             device: "auto".into(),
+            precision: Precision::F32,
         }
+    }
+}
+
+impl TrainSpec {
+    /// Examples a step learns from.
+    pub fn step_size(&self) -> usize {
+        self.batch.saturating_mul(self.accumulate)
+    }
+
+    /// Checks everything that needs no file.
+    ///
+    /// # Errors
+    /// A usage error for the first setting that makes no sense.
+    pub fn check(&self) -> Result<()> {
+        let positive = |v: f64| v > 0.0 && v.is_finite();
+        let refuse = |problem: &str| Err(Error::usage(problem));
+        if self.rank == 0 || !positive(self.alpha) {
+            return refuse("rank and alpha must be positive");
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return refuse("dropout must be at least 0 and below 1");
+        }
+        if !positive(self.learning_rate) {
+            return refuse("the learning rate must be positive");
+        }
+        if self.batch == 0 || self.accumulate == 0 || self.max_length < 2 || self.max_steps == Some(0) {
+            return refuse(
+                "batch, accumulate, max steps and max length must be positive (max length at least 2)",
+            );
+        }
+        if self.epochs.is_some_and(|n| !positive(n)) {
+            return refuse("the number of epochs must be positive");
+        }
+        if !(0.0..=1.0).contains(&self.warmup) {
+            return refuse("the warm-up is a share of the steps: it must be from 0 to 1");
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            return refuse("the weight decay must be 0 or positive");
+        }
+        if self.clip.is_some_and(|norm| !positive(norm)) {
+            return refuse("the norm to clip at must be positive");
+        }
+        if self.checkpoint_every == Some(0) {
+            return refuse("the steps between two checkpoints must be positive");
+        }
+        if self.by_length && !self.shuffle {
+            return refuse("batches by length change the order of the data: leave --no-shuffle out");
+        }
+        if self.data.is_empty() {
+            return refuse("give at least one task folder or .jsonl file with --data");
+        }
+        Ok(())
     }
 }
 
@@ -77,4 +161,7 @@ pub struct TrainReport {
     pub base_validation_loss: Option<f64>,
     pub seconds: f64,
     pub tokens_per_second: f64,
+    /// Each task, where there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskRecord>,
 }

@@ -196,11 +196,11 @@ pub fn job_detail() -> Arc<JobDetail> {
     let loss = |step: usize| 2.5 * (-(step as f64) / 30.0).exp() + 0.3 + 0.05 * ((step * 7 % 5) as f64 - 2.0);
     Arc::new(JobDetail {
         summary: jobs()[1].clone(),
-        spec: Some(JobSpec::Train(TrainSpec {
+        spec: Some(JobSpec::Train(Box::new(TrainSpec {
             name: "past-tense".into(),
             data: vec![PathBuf::from("assets/tasks/inflection/past-tense")],
             ..TrainSpec::default()
-        })),
+        }))),
         stage: Some("training".into()),
         losses: (1..=80).map(|step| (step, loss(step))).collect(),
         validation: vec![(1, 2.9), (40, 1.05), (80, 0.52)],

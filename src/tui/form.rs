@@ -295,7 +295,7 @@ impl Form {
         match self.kind {
             FormKind::Train => {
                 let max_steps = self.text(Id::MaxSteps);
-                Some(JobSpec::Train(TrainSpec {
+                Some(JobSpec::Train(Box::new(TrainSpec {
                     library,
                     data: vec![absolute(&data_path(&self.text(Id::Data)))],
                     name: self.text(Id::Name),
@@ -308,7 +308,7 @@ impl Form {
                     base: shared.base.as_deref().map(absolute),
                     device: if shared.device.is_empty() { "auto".into() } else { shared.device.clone() },
                     ..TrainSpec::default()
-                }))
+                })))
             }
             FormKind::Cluster => Some(JobSpec::Cluster(ClusterSpec {
                 library,

@@ -1,5 +1,6 @@
 //! Tiny models with what transformers and PEFT compute from them, made by
 //! `tests/fixtures/make_model_fixtures.py`.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::collections::HashMap;
 use std::path::PathBuf;

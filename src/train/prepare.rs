@@ -1,0 +1,142 @@
+//! Everything that is read and checked before the base model is loaded.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use super::claim::Claim;
+use super::dataset::{Dataset, Example, fingerprint, read_examples};
+use super::encode::{Encoded, encode};
+use super::{TrainEvent, TrainSpec};
+use crate::library::{BaseLocation, Library, Template, locate_base};
+use crate::model::Model;
+use crate::{Error, Result};
+
+/// Validation examples that are looked at, over all tasks, and at least for each of several tasks.
+const VALIDATION: usize = 200;
+const VALIDATION_OF_A_TASK: usize = 20;
+
+/// One task's data.
+pub(super) struct Task {
+    pub id: String,
+    pub family: Option<String>,
+    pub train: Vec<Example>,
+    pub validation: Vec<Example>,
+}
+
+/// What a training works on.
+pub(super) struct Prepared {
+    pub claim: Claim,
+    pub base: PathBuf,
+    pub template: Template,
+    pub tasks: Vec<Task>,
+    /// Examples of `--validation`, instead of the tasks' own.
+    pub validation: Option<Vec<Example>>,
+}
+
+/// The same in tokens.
+pub(super) struct Tokens {
+    /// All training examples, task after task.
+    pub train: Vec<Encoded>,
+    /// Where each task's examples stand in `train`.
+    pub tasks: Vec<Range<usize>>,
+    /// What is validated on: one set a task, or the one that was given.
+    pub validation: Vec<Vec<Encoded>>,
+}
+
+impl Prepared {
+    /// Reads the data of `spec`, claims the name and finds the base model.
+    pub(super) fn new(spec: &TrainSpec, events: &mut dyn FnMut(TrainEvent)) -> Result<Self> {
+        let claim = Claim::take(&spec.library, &spec.name)?;
+        let library = Library::open(&spec.library)?;
+        events(TrainEvent::Stage("reading the data".into()));
+        let (tasks, validation) = read(spec)?;
+        let base = match locate_base(&library, spec.base.as_deref())? {
+            BaseLocation::Found { path, .. } => path,
+            BaseLocation::Missing { label, .. } => {
+                let library = spec.library.display();
+                return Err(Error::msg(format!(
+                    "the base model {label} is not on this machine: run `lora-tui fetch {library}` first"
+                )));
+            }
+        };
+        let template = library.manifest.template.clone().unwrap_or_default();
+        Ok(Self { claim, base, template, tasks, validation })
+    }
+
+    /// All training examples, task after task.
+    pub(super) fn examples(&self) -> impl Iterator<Item = &Example> {
+        self.tasks.iter().flat_map(|task| &task.train)
+    }
+
+    /// SHA-256 of the training examples.
+    pub(super) fn fingerprint(&self) -> String {
+        fingerprint(self.examples())
+    }
+
+    /// The tasks' ids, joined by `+`.
+    pub(super) fn task(&self) -> String {
+        self.tasks.iter().map(|task| task.id.as_str()).collect::<Vec<_>>().join("+")
+    }
+
+    /// The family, where all tasks have the same.
+    pub(super) fn family(&self) -> Option<String> {
+        let first = self.tasks.first()?.family.clone();
+        first.filter(|family| self.tasks.iter().all(|task| task.family.as_ref() == Some(family)))
+    }
+
+    /// Turns all examples into tokens.
+    ///
+    /// # Errors
+    /// A base model without a tokenizer; a length that the template alone fills.
+    pub(super) fn encode(&self, spec: &TrainSpec, model: &Model) -> Result<Tokens> {
+        let tokenizer = model.tokenizer()?;
+        let frame = tokenizer.encode(&self.template.render("", ""))?.len();
+        if spec.max_length <= frame {
+            return Err(Error::usage(format!(
+                "a max length of {} leaves no room for examples: the template alone has {frame} tokens",
+                spec.max_length
+            )));
+        }
+        let max = spec.max_length.min(model.decoder.spec.context);
+        let all = |examples: &[Example]| -> Result<Vec<Encoded>> {
+            examples.iter().map(|e| encode(e, &self.template, tokenizer, max)).collect()
+        };
+        let mut tokens = Tokens { train: Vec::new(), tasks: Vec::new(), validation: Vec::new() };
+        for task in &self.tasks {
+            let start = tokens.train.len();
+            tokens.train.extend(all(&task.train)?);
+            tokens.tasks.push(start..tokens.train.len());
+            if self.validation.is_none() {
+                tokens.validation.push(all(&task.validation)?);
+            }
+        }
+        if let Some(given) = &self.validation {
+            tokens.validation.push(all(given)?);
+        }
+        Ok(tokens)
+    }
+}
+
+fn read(spec: &TrainSpec) -> Result<(Vec<Task>, Option<Vec<Example>>)> {
+    let most = (VALIDATION / spec.data.len().max(1)).max(VALIDATION_OF_A_TASK);
+    let mut tasks = Vec::new();
+    for path in &spec.data {
+        let mut data = Dataset::load(path)?;
+        if spec.validation.is_none() {
+            data.ensure_validation(spec.seed);
+        }
+        data.validation.truncate(most);
+        tasks.push(Task {
+            id: data.task.id,
+            family: data.task.family,
+            train: data.train,
+            validation: data.validation,
+        });
+    }
+    let given = spec.validation.as_deref().map(read_examples).transpose()?;
+    let given = given.map(|mut examples| {
+        examples.truncate(VALIDATION);
+        examples
+    });
+    Ok((tasks, given))
+}

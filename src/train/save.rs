@@ -1,0 +1,79 @@
+//! The expert on disk, with where it came from.
+
+use std::path::Path;
+
+use candle_core::DType;
+
+use super::lora::LoraTrainer;
+use super::prepare::Prepared;
+use super::{TrainReport, TrainSpec};
+use crate::Result;
+use crate::library::{BaseSpec, Manifest, NewAdapterConfig, Provenance, sha256_file, write_adapter};
+use crate::model::Model;
+
+/// Writes the expert into its folder, which must not exist.
+pub(super) fn save(
+    spec: &TrainSpec,
+    prepared: &Prepared,
+    model: &Model,
+    lora: &LoraTrainer,
+    report: &TrainReport,
+) -> Result<()> {
+    let base = base_name(&spec.library, spec.base.as_deref(), &prepared.base)?;
+    let tensors: Vec<_> = lora.modules.iter().map(|m| m.to_new()).collect();
+    let config = NewAdapterConfig {
+        base: base.clone(),
+        r: spec.rank,
+        alpha: spec.alpha,
+        dropout: spec.dropout,
+        targets: spec.targets.clone(),
+    };
+    let data: Vec<String> = spec.data.iter().map(|p| p.display().to_string()).collect();
+    let examples = prepared.examples().count();
+    let provenance = Provenance {
+        task: Some(prepared.task()),
+        family: prepared.family(),
+        dataset: Some(data.join(", ")),
+        dataset_sha256: Some(prepared.fingerprint()),
+        examples: Some(examples),
+        rank: Some(spec.rank),
+        alpha: Some(spec.alpha),
+        dropout: Some(spec.dropout),
+        learning_rate: Some(spec.learning_rate),
+        schedule: Some(spec.schedule.name().into()),
+        warmup: Some(spec.warmup),
+        weight_decay: Some(spec.weight_decay),
+        clip: spec.clip,
+        batch: Some(spec.batch),
+        accumulate: Some(spec.accumulate),
+        steps: Some(report.steps),
+        epochs: Some(report.steps as f64 * spec.step_size() as f64 / examples as f64),
+        seed: Some(spec.seed),
+        init: spec.init.as_ref().map(|p| p.display().to_string()),
+        base: Some(base),
+        base_sha256: if model.path.is_file() { Some(sha256_file(&model.path)?) } else { None },
+        precision: Some(spec.precision.to_string()),
+        template: Some(prepared.template.prompt.clone()),
+        train_loss: Some(report.train_loss),
+        validation_loss: report.validation_loss,
+        base_validation_loss: report.base_validation_loss,
+        seconds: Some(report.seconds),
+        tokens_per_second: Some(report.tokens_per_second),
+        created: Some(humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()),
+        tool_version: Some(env!("CARGO_PKG_VERSION").into()),
+        tasks: report.tasks.clone(),
+    };
+    write_adapter(&prepared.claim.path, &tensors, &config, DType::F16, &provenance)
+}
+
+/// What the adapter says of its base: the hub repository that `library.toml` or the default names, else the
+/// path.
+fn base_name(library: &Path, cli: Option<&Path>, found: &Path) -> Result<String> {
+    if cli.is_none() {
+        let spec = Manifest::read(library)?.base.unwrap_or_else(BaseSpec::smollm2);
+        if let Some(hub) = spec.hub {
+            return Ok(hub);
+        }
+    }
+    Ok(found.display().to_string())
+}
