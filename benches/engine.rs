@@ -198,6 +198,7 @@ fn typing(base: &Path, library: &Path, options: &LoadOptions) -> Result<()> {
 }
 
 fn main() -> Result<()> {
+    lora_tui::threads::compute_here();
     // Cargo adds `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let path =

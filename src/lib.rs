@@ -2,7 +2,7 @@
 //!
 //! Modules are layered; each uses only those below it:
 //! `cli`, `tui` → `jobs` → `train`, `eval` → `routing` → `analysis`, `plot` → `model` → `library`
-//! → `gguf`, `error`, `text`, `cancel`.
+//! → `gguf`, `error`, `text`, `threads`, `cancel`.
 
 pub mod analysis;
 pub mod cancel;
@@ -17,6 +17,7 @@ pub mod model;
 pub mod plot;
 pub mod routing;
 pub mod text;
+pub mod threads;
 pub mod train;
 pub mod tui;
 

@@ -105,6 +105,9 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<()> {
     let output = Output::new(cli.json);
+    if cli.command.is_some() {
+        crate::threads::compute_here();
+    }
     match cli.command {
         None => open(cli.library, cli.base, &output),
         Some(Command::Ls(args)) => ls::run(&args, &output),

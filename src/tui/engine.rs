@@ -103,9 +103,10 @@ impl Engine {
     fn start_with(backend: impl Backend, send: Sender) -> Self {
         let inbox = Arc::new(Inbox::default());
         let (theirs, answers) = (inbox.clone(), send.clone());
-        let spawned = std::thread::Builder::new()
-            .name("engine".into())
-            .spawn(move || worker::Worker::new(backend, &theirs, answers).run());
+        let spawned = std::thread::Builder::new().name("engine".into()).spawn(move || {
+            crate::threads::compute_here();
+            worker::Worker::new(backend, &theirs, answers).run();
+        });
         if let Err(error) = spawned {
             let error = format!("the model's thread cannot be started: {error}");
             send.send(Message::Engine(EngineMessage::State(EngineState::Failed { error })));
