@@ -32,10 +32,11 @@ fn slots_of(value: Option<&OsStr>) -> Result<usize> {
 }
 
 /// Waits until `job` may work: until a slot is free and no older job waits for it. The slot is taken
-/// while the returned file is open.
-pub fn wait_for_slot(job: &Path, slots: usize, cancel: &Cancel) -> Result<File> {
+/// while the returned file is open. `waiting` is called once, if it does not come at once.
+pub fn wait_for_slot(job: &Path, slots: usize, waiting: &mut dyn FnMut(), cancel: &Cancel) -> Result<File> {
     let jobs = job.parent().unwrap_or(job);
     let mut let_pass_since = None;
+    let mut waits = false;
     loop {
         cancel.check()?;
         // One at a time looks and decides, so that no slot looks taken by somebody who gives it back.
@@ -51,6 +52,9 @@ pub fn wait_for_slot(job: &Path, slots: usize, cancel: &Cancel) -> Result<File> 
             None => let_pass_since = None,
         }
         drop(turn);
+        if !std::mem::replace(&mut waits, true) {
+            waiting();
+        }
         std::thread::sleep(BETWEEN_TRIES);
     }
 }
@@ -154,6 +158,23 @@ mod tests {
         let _taken = free_slot(dir.path(), 1).unwrap().unwrap();
         let cancel = Cancel::new();
         cancel.cancel();
-        assert!(matches!(wait_for_slot(job.path(), 1, &cancel), Err(Error::Cancelled)));
+        assert!(matches!(wait_for_slot(job.path(), 1, &mut || {}, &cancel), Err(Error::Cancelled)));
+    }
+
+    #[test]
+    fn only_who_waits_is_told_so_and_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let job = job(dir.path());
+        let cancel = Cancel::new();
+        let mut told = 0;
+        let slot = wait_for_slot(job.path(), 1, &mut || told += 1, &cancel).unwrap();
+        assert_eq!(told, 0);
+        let freed = std::thread::spawn(move || {
+            std::thread::sleep(BETWEEN_TRIES * 3);
+            drop(slot);
+        });
+        wait_for_slot(job.path(), 1, &mut || told += 1, &cancel).unwrap();
+        assert_eq!(told, 1);
+        freed.join().unwrap();
     }
 }

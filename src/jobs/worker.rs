@@ -55,8 +55,9 @@ pub fn worker(job_dir: &Path) -> Result<JobState> {
 }
 
 fn work_in_turn(job: &Path, spec: &JobSpec, cancel: &Cancel) -> Result<serde_json::Value> {
-    say(&format!("{} {}: waiting for a free slot", spec.kind(), spec.title()));
-    let _slot = queue::wait_for_slot(job, queue::slots()?, cancel)?;
+    let mut wait = || say(&format!("{} {}: waiting for a free slot", spec.kind(), spec.title()));
+    let _slot = queue::wait_for_slot(job, queue::slots()?, &mut wait, cancel)?;
+    say(&format!("{} {}", spec.kind(), spec.title()));
     let mut events = EventLog::open(job, say)?;
     events.started(0);
     let done = without_panic(|| work::run(spec, &mut events, cancel));

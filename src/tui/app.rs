@@ -137,6 +137,7 @@ impl App {
                 if !library.warnings.is_empty() && known.as_ref() != Some(&library.warnings) {
                     self.say(&library.warnings.join("; "), false);
                 }
+                self.shared.letters.learn(library.usable().map(|expert| expert.name.as_str()));
                 self.shared.library = Some(library.clone());
                 self.shared.library_error = None;
             }
@@ -195,9 +196,7 @@ impl App {
         }
         match self.screens[self.tab as usize].on_key(key, &self.shared) {
             Some(effects) => effects,
-            None if capturing && matches!(key.code, KeyCode::Tab | KeyCode::BackTab) => {
-                self.on_global_key(key).unwrap_or_default()
-            }
+            None if capturing => self.on_global_key(key).unwrap_or_default(),
             None => Vec::new(),
         }
     }

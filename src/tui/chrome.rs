@@ -7,8 +7,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Paragraph, Wrap};
 
 use super::app::App;
-use super::fit::{self, spinner, truncate, truncate_start, width};
+use super::fit::{self, spinner, truncate_start, width};
 use super::{Binding, EngineState, Tab, Theme, keymap};
+use crate::text::printable;
 
 impl App {
     /// Draws everything.
@@ -109,10 +110,17 @@ impl App {
                     Some(total) if *total > 0 => format!("{:.0} %", 100.0 * *done as f64 / *total as f64),
                     _ => format!("{}B", fit::count(*done)),
                 };
-                return Some((truncate(&format!("{spin} {amount} {source}"), room), theme.accent()));
+                return Some((
+                    whole([format!("{spin} {amount} {source}"), format!("{spin} {amount}")], room)?,
+                    theme.accent(),
+                ));
             }
             EngineState::Loading { stage } => {
-                return Some((truncate(&format!("{spin} {stage}"), room), theme.accent()));
+                let verb = stage.split_whitespace().next().unwrap_or_default();
+                return Some((
+                    whole([format!("{spin} {stage}"), format!("{spin} {verb}")], room)?,
+                    theme.accent(),
+                ));
             }
             _ => {}
         }
@@ -123,15 +131,23 @@ impl App {
             .unwrap_or_else(|| shared.root.display().to_string());
         let text = match &shared.library {
             Some(library) => {
-                let count = plural(library.experts.len(), "expert");
+                let all = plural(library.experts.len(), "expert");
+                let count = match self.screen().position(shared) {
+                    Some((place, what)) => whole([format!("{place} {what}"), place], room)?,
+                    None => whole([all], room)?,
+                };
                 // A name cut to a few letters says nothing.
                 let left = room.saturating_sub(width(&count) + 3);
-                if left < 6 { count } else { format!("{} · {count}", truncate_start(&name, left)) }
+                if left < width(&name).min(12) {
+                    count
+                } else {
+                    format!("{} · {count}", truncate_start(&name, left))
+                }
             }
             None if shared.library_error.is_some() => truncate_start(&name, room),
             None => format!("{spin} {}", truncate_start(&name, room - 2)),
         };
-        Some((truncate(&text, room), theme.dim()))
+        Some((text, theme.dim()))
     }
 
     fn draw_footer(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
@@ -198,6 +214,11 @@ impl App {
 pub fn centered(area: Rect, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));
     Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
+}
+
+/// The first of `texts`, the longest first, that fits `room` cells; never a part of one.
+fn whole<const N: usize>(texts: [String; N], room: usize) -> Option<String> {
+    texts.into_iter().map(|text| printable(&text).into_owned()).find(|text| width(text) <= room)
 }
 
 /// `1 expert`, `2 experts`.

@@ -1,10 +1,12 @@
 //! Forms that start jobs: fields checked while typing, errors beside them.
 
+use std::ops::Range;
 use std::path::PathBuf;
 
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear};
 
@@ -102,11 +104,16 @@ impl Form {
             }
             FormKind::Cluster => {
                 let n = usable(shared);
-                let k = if n == 0 { 1 } else { n.div_ceil(3).min(10) };
+                // What the Clusters tab shows, so that the job gives the same.
+                let (k, seed) = match &shared.clustering {
+                    Some(shown) => (shown.k.clamp(1, n.max(1)), shown.seed),
+                    None => (n.div_ceil(3).clamp(1, 10), 42),
+                };
+                let sparsity = shared.similarity.as_ref().map_or(0.5, |shown| shown.sparsity);
                 vec![
                     field(Id::Clusters, "Clusters k", &k.to_string(), &format!("1 to {n}")),
-                    field(Id::Sparsity, "Sparsity", "0.5", "share of each expert's entries zeroed"),
-                    field(Id::Seed, "Seed", "42", ""),
+                    field(Id::Sparsity, "Sparsity", &sparsity.to_string(), "share of entries left out"),
+                    field(Id::Seed, "Seed", &seed.to_string(), ""),
                 ]
             }
         };
@@ -350,21 +357,21 @@ impl Form {
         let room = block.inner(popup).inner(ratatui::layout::Margin::new(1, 0));
         frame.render_widget(block, popup);
         let height = usize::from(room.height);
-        let first = (focused + 1).saturating_sub(height.max(1)).min(lines.len());
+        let first = focused.end.saturating_sub(height.max(1)).min(focused.start).min(lines.len());
         for (line, y) in lines[first..].iter().zip(room.top()..room.bottom()) {
             frame.buffer_mut().set_line(room.x, y, line, room.width);
         }
     }
 
-    /// The lines of the form and which of them must be visible.
-    fn lines(&self, cells: usize, shared: &Shared, theme: &Theme) -> (Vec<Line<'static>>, usize) {
+    /// The lines of the form and which of them must be visible, the first of them above all.
+    fn lines(&self, cells: usize, shared: &Shared, theme: &Theme) -> (Vec<Line<'static>>, Range<usize>) {
         const LABEL: usize = 14;
         let mut lines = Vec::new();
-        let mut focused = 0;
+        let mut focused = 0..0;
         for (i, field) in self.fields.iter().enumerate() {
             let here = i == self.focus;
             if here {
-                focused = lines.len();
+                focused.start = lines.len();
             }
             let long = matches!(field.id, Id::Data | Id::Name);
             let value =
@@ -381,20 +388,23 @@ impl Form {
                 None if long && !blank => (String::new(), theme.dim()),
                 None => (field.hint.clone(), theme.dim()),
             };
-            if long && error.is_some() && !blank {
+            let gap = if long { 1 } else { value.saturating_sub(used) + 1 };
+            let room = cells.saturating_sub(LABEL + 2 + used + gap);
+            if fit::width(&note) <= room {
+                line.spans.extend([Span::raw(" ".repeat(gap)), Span::styled(note, style)]);
                 lines.push(line);
-                lines.extend(fit::wrap(&note, cells.saturating_sub(LABEL + 2)).into_iter().map(|part| {
-                    Line::from(vec![Span::raw(" ".repeat(LABEL + 2)), Span::styled(part, style)])
-                }));
             } else {
-                let gap = if long { 1 } else { value.saturating_sub(used) + 1 };
-                let room = cells.saturating_sub(LABEL + 2 + used + gap);
-                line.spans.push(Span::raw(" ".repeat(gap)));
-                line.spans.push(Span::styled(fit::truncate(&note, room), style));
                 lines.push(line);
+                // A hint can wait until its field has the focus, an error cannot.
+                if here || error.is_some() {
+                    lines.extend(indented(&note, LABEL + 2, cells, style));
+                }
             }
             if field.id == Id::Data {
-                lines.extend(self.data_lines(cells, LABEL, shared, theme));
+                lines.extend(self.data_lines(cells, LABEL + 2, shared, theme));
+            }
+            if here {
+                focused.end = lines.len();
             }
         }
         lines.push(Line::default());
@@ -409,18 +419,16 @@ impl Form {
             let steps =
                 self.steps().map(|n| format!("{} · ", plural(n as usize, "step"))).unwrap_or_default();
             let text = format!("{steps}runs in the background; quitting does not stop it");
-            vec![Line::styled(fit::truncate(&text, cells), theme.dim())]
+            fit::wrap(&text, cells).into_iter().map(|line| Line::styled(line, theme.dim())).collect()
         };
         if self.refused.is_some() {
-            focused = lines.len() + last.len() - 1;
+            focused = lines.len()..lines.len() + last.len();
         }
         lines.extend(last);
         (lines, focused)
     }
 
-    fn data_lines(&self, cells: usize, label: usize, shared: &Shared, theme: &Theme) -> Vec<Line<'static>> {
-        let room = cells.saturating_sub(label + 2);
-        let indent = || Span::raw(" ".repeat(label + 2));
+    fn data_lines(&self, cells: usize, indent: usize, shared: &Shared, theme: &Theme) -> Vec<Line<'static>> {
         if !self.candidates.is_empty() {
             const SHOWN: usize = 4;
             let more = self.candidates.len().saturating_sub(SHOWN);
@@ -428,11 +436,11 @@ impl Form {
             if more > 0 {
                 names.push(format!("… and {more} more"));
             }
+            let room = cells.saturating_sub(indent);
+            let line = |name: String| fit::truncate_start(&name, room);
             return names
                 .into_iter()
-                .map(|name| {
-                    Line::from(vec![indent(), Span::styled(fit::truncate_start(&name, room), theme.dim())])
-                })
+                .flat_map(|name| indented(&line(name), indent, cells, theme.dim()))
                 .collect();
         }
         match &self.data {
@@ -440,15 +448,21 @@ impl Form {
                 let task =
                     if data.task.is_empty() { String::new() } else { format!(" · task {}", data.task) };
                 let text = format!("✓ {} to train on, {} to validate{task}", data.train, data.validation);
-                vec![Line::from(vec![indent(), Span::styled(fit::truncate(&text, room), theme.ok())])]
+                indented(&text, indent, cells, theme.ok())
             }
             None if !self.text(Id::Data).is_empty() => {
                 let text = format!("{} looking", spinner(shared.tick));
-                vec![Line::from(vec![indent(), Span::styled(text, theme.dim())])]
+                indented(&text, indent, cells, theme.dim())
             }
             _ => Vec::new(),
         }
     }
+}
+
+/// `text` in lines of at most `cells` cells, each behind `indent` blanks.
+fn indented(text: &str, indent: usize, cells: usize, style: Style) -> Vec<Line<'static>> {
+    let line = |part| Line::from(vec![Span::raw(" ".repeat(indent)), Span::styled(part, style)]);
+    fit::wrap(text, cells.saturating_sub(indent)).into_iter().map(line).collect()
 }
 
 /// Experts that can be compared.

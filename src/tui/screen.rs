@@ -6,7 +6,7 @@ use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::{Binding, Effect, EngineState, Message, Theme};
+use super::{Binding, Effect, EngineState, Letters, Message, Theme};
 use crate::analysis::{Clustering, Similarity};
 use crate::jobs::JobSummary;
 use crate::library::Library;
@@ -43,6 +43,8 @@ impl Tab {
 pub struct Shared {
     /// `None` until the library was read.
     pub library: Option<Arc<Library>>,
+    /// Of the experts that were usable at some time of this session.
+    pub letters: Letters,
     /// The newest clustering, whoever asked for it: colours and orders experts everywhere.
     pub clustering: Option<Arc<Clustering>>,
     /// The newest MBC similarity.
@@ -75,13 +77,18 @@ pub trait Screen {
         false
     }
 
+    /// Where the cursor is in a list, `3 of 12`, and what the list is of; `None` without a list.
+    fn position(&self, _shared: &Shared) -> Option<(String, &'static str)> {
+        None
+    }
+
     /// Called when the tab becomes the visible one.
     fn on_show(&mut self, _shared: &Shared) -> Vec<Effect> {
         Vec::new()
     }
 
     /// A key that no global binding took; while [`Screen::captures_text`], every key but Ctrl-C and Ctrl-Z.
-    /// Returns `None` when the screen has no use for it: Tab and Shift-Tab then still change tabs.
+    /// Returns `None` when the screen has no use for it: global keys then still do what they do.
     fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>>;
 
     /// Text pasted while this screen is visible, untrusted and possibly of many lines.

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::fixtures::{self, NOW};
 use super::testing::{buffer_app, code, ctrl, key, render_app};
 use super::{App, DataSummary, Depth, Effect, EngineMessage, EngineState, FormKind, Message, Tab};
+use crate::analysis::{Clustering, Similarity};
 use crate::jobs::{JobSpec, JobState};
 
 /// An interface that has heard nothing yet.
@@ -288,13 +289,125 @@ fn tab_completes_the_path() {
 fn cancelling_asks_first_and_finished_jobs_cannot_be_cancelled() {
     let mut app = jobs_app();
     assert_eq!(press(&mut app, "x"), []);
-    assert!(render_app(&app, 80, 24).contains("Cancel train past-tense?"));
+    let text = render_app(&app, 80, 24);
+    let row = text.lines().position(|line| line.contains("past-tense") && line.contains("running"));
+    let question = text.lines().position(|line| line.contains("Cancel train past-tense?"));
+    assert_eq!(question, row.map(|row| row + 2), "right below its row, but for the border:\n{text}");
     assert_eq!(press(&mut app, "q"), []);
     assert!(!app.should_quit());
     assert_eq!(press(&mut app, "n"), []);
     assert_eq!(press(&mut app, "xy"), [Effect::CancelJob { id: "e".into() }]);
     press(&mut app, "jjx");
     assert!(render_app(&app, 80, 24).contains("over already"));
+}
+
+#[test]
+fn other_keys_work_while_a_cancel_is_asked_about() {
+    let asked = || {
+        let mut app = jobs_app();
+        press(&mut app, "x");
+        app
+    };
+    for (keys, tab) in [("1", Tab::Library), ("3", Tab::Clusters)] {
+        let mut app = asked();
+        press(&mut app, keys);
+        assert_eq!(app.tab(), tab);
+        press(&mut app, "5");
+        assert!(!render_app(&app, 80, 24).contains("Cancel train"), "the question is gone");
+    }
+    let mut app = asked();
+    assert_eq!(press(&mut app, "j"), [Effect::WatchJob { id: Some("d".into()) }]);
+    assert!(!render_app(&app, 80, 24).contains("Cancel train"));
+    let mut app = asked();
+    press(&mut app, "?");
+    assert!(app.help.is_some());
+}
+
+#[test]
+fn the_cancel_question_stays_inside_any_screen() {
+    let mut app = jobs_app();
+    press(&mut app, "x");
+    for (width, height) in SIZES {
+        let text = render_app(&app, width, height);
+        let squeezed: String = text.split(|c: char| c.is_whitespace() || c == '│').collect();
+        assert!(squeezed.contains("Canceltrainpast-tense?") && squeezed.contains("cancelit"), "{text}");
+    }
+}
+
+#[test]
+fn experts_of_another_base_are_bad_rows_with_the_reason() {
+    let mut experts = fixtures::library().experts.clone();
+    let position = experts.iter().position(|e| e.name == "plurals").unwrap();
+    experts[position].misfit =
+        Some("made for another base model than most of this library: v is 8 → 8".into());
+    let mut app = new_app();
+    app.update(Message::Library(Ok(fixtures::with_experts(experts))));
+    let text = render_app(&app, 120, 40);
+    assert!(
+        text.lines().any(|line| line.contains("✗ plurals") && line.contains("made for another")),
+        "{text}"
+    );
+    // Its weights can be looked at even so.
+    let mut effects = Vec::new();
+    for _ in 0..position {
+        effects = press(&mut app, "j");
+    }
+    assert!(effects.contains(&Effect::Profile { expert: "plurals".into() }), "{effects:?}");
+    let text = render_app(&app, 120, 40);
+    assert!(text.contains("rank 4") && text.contains("8 of 10 experts"), "{text}");
+}
+
+#[test]
+fn nothing_in_the_bar_is_cut() {
+    let mut app = full_app();
+    for (state, words) in [
+        (
+            EngineState::Loading { stage: "loading the base model".into() },
+            ["loading the base model", "loading"],
+        ),
+        (
+            EngineState::Fetching { source: "the hub, second try".into(), done: 12, total: Some(100) },
+            ["12 % the hub, second try", "12 %"],
+        ),
+    ] {
+        app.update(Message::Engine(EngineMessage::State(state)));
+        for width in 0..100 {
+            let text = render_app(&app, width, 6);
+            let bar = text.lines().next().unwrap_or_default();
+            assert!(!bar.contains('…'), "{bar}");
+            if width >= 80 {
+                assert!(words.iter().any(|words| bar.ends_with(words)), "{bar}");
+            }
+        }
+    }
+    let text = render_app(&library_app(), 40, 10);
+    assert!(text.lines().next().is_some_and(|bar| bar.ends_with("3 of 10")), "{text}");
+}
+
+#[test]
+fn hints_and_errors_of_forms_are_whole_or_absent() {
+    let mut app = new_app();
+    app.update(Message::Library(Ok(fixtures::with_experts(Vec::new()))));
+    press(&mut app, "t");
+    for (width, height) in [(40, 10), (80, 24)] {
+        for _ in 0..8 {
+            let text = render_app(&app, width, height);
+            assert!(!text.contains('…'), "{text}");
+            press_code(&mut app, KeyCode::Down);
+        }
+    }
+}
+
+#[test]
+fn the_clustering_form_starts_with_what_the_tab_shows() {
+    let mut app = full_app();
+    let clustering = Clustering { k: 3, seed: 45, ..(*fixtures::clustering()).clone() };
+    let similarity = Similarity { sparsity: 0.35, ..(*fixtures::similarity()).clone() };
+    app.update(Message::Clustering { ticket: 0, result: Ok((Arc::new(similarity), Arc::new(clustering))) });
+    press(&mut app, "c");
+    let effects = press_code(&mut app, KeyCode::Enter);
+    let [Effect::StartJob(JobSpec::Cluster(spec))] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((spec.k, spec.sparsity, spec.seed), (3, 0.35, 45));
 }
 
 #[test]
@@ -314,7 +427,7 @@ fn a_finished_clustering_shows_its_result_and_a_failed_job_its_error() {
     press(&mut app, "5jjj");
     app.update(Message::JobDetail(fixtures::cluster_detail()));
     let text = render_app(&app, 120, 40);
-    assert!(text.contains("inertia 1.5200 · silhouette 0.7100"), "{text}");
+    assert!(text.contains("4 clusters of 3 experts · inertia 1.520"), "{text}");
     press(&mut app, "j");
     assert!(render_app(&app, 120, 40).contains("✗ assets/tasks/plurals/train.jsonl: line 3"));
 }

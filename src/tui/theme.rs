@@ -195,7 +195,7 @@ impl Theme {
                 .bg(fit([42, 66, 104], self.depth))
                 .fg(fit([240, 244, 250], self.depth))
                 .add_modifier(Modifier::BOLD),
-            Depth::Basic | Depth::Plain => Style::new().add_modifier(Modifier::REVERSED),
+            Depth::Basic | Depth::Plain => marked(Modifier::REVERSED),
         }
     }
 
@@ -205,7 +205,7 @@ impl Theme {
             Depth::True | Depth::Indexed => {
                 Style::new().bg(fit([48, 52, 62], self.depth)).fg(fit([225, 230, 238], self.depth))
             }
-            Depth::Basic | Depth::Plain => Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
+            Depth::Basic | Depth::Plain => marked(Modifier::BOLD | Modifier::UNDERLINED),
         }
     }
 
@@ -220,7 +220,7 @@ impl Theme {
             Depth::True | Depth::Indexed => {
                 Style::new().bg(fit([250, 250, 250], self.depth)).fg(fit([15, 15, 15], self.depth))
             }
-            Depth::Basic | Depth::Plain => Style::new().add_modifier(Modifier::REVERSED),
+            Depth::Basic | Depth::Plain => marked(Modifier::REVERSED),
         }
     }
 
@@ -321,9 +321,10 @@ impl Theme {
         char::from(MARKS[i % MARKS.len()])
     }
 
-    /// One-cell glyphs from nothing to full, for values where colours cannot say them.
+    /// One-cell glyphs from least to most, for values where colours cannot say them. None is a blank: a
+    /// low value is no missing one.
     pub fn glyph_ramp(&self) -> &'static [&'static str] {
-        &[" ", "·", ":", "-", "=", "+", "*", "#", "%", "@"]
+        &["·", ":", "-", "=", "+", "*", "#", "%", "@"]
     }
 
     /// The glyph of `t` in 0..=1 on [`Self::glyph_ramp`]; `?` for NaN.
@@ -334,6 +335,11 @@ impl Theme {
         let ramp = self.glyph_ramp();
         ramp[((t.clamp(0.0, 1.0) * ramp.len() as f32) as usize).min(ramp.len() - 1)]
     }
+}
+
+/// What is selected without colours: dim text under it is dim no longer.
+fn marked(modifier: Modifier) -> Style {
+    Style::new().add_modifier(modifier).remove_modifier(Modifier::DIM)
 }
 
 fn pick(map: &[Color], t: f32) -> Color {
@@ -461,6 +467,25 @@ mod tests {
         ];
         assert!(styles.iter().all(|s| s.fg.is_none() && s.bg.is_none()));
         assert_eq!(theme.categorical(3), Color::Reset);
+    }
+
+    #[test]
+    fn low_values_are_seen_and_differ_from_missing_ones() {
+        let theme = Theme::new(Depth::Plain);
+        assert!(theme.glyph_ramp().iter().all(|glyph| !glyph.trim().is_empty() && *glyph != "?"));
+        assert_eq!((theme.glyph(0.0), theme.glyph(1.0), theme.glyph(f32::NAN)), ("·", "@", "?"));
+    }
+
+    #[test]
+    fn what_is_selected_is_not_dim() {
+        for depth in [Depth::True, Depth::Indexed, Depth::Basic, Depth::Plain] {
+            let theme = Theme::new(depth);
+            for style in [theme.selection(), theme.selection_unfocused(), theme.cursor()] {
+                let mut cell = ratatui::buffer::Cell::default();
+                cell.set_style(theme.dim()).set_style(style);
+                assert!(!cell.modifier.contains(Modifier::DIM), "{depth:?}");
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The Clusters tab: the partition, its members, a map, and how many clusters fit.
 
+mod cells;
 mod charts;
 mod groups;
 mod view;
@@ -213,8 +214,9 @@ impl ClustersScreen {
     }
 
     fn choose(&mut self, k: usize) -> Vec<Effect> {
-        let k = k.clamp(1, self.roster.len.max(1));
-        if self.shown.is_none() || k == self.k {
+        let Some(shown) = &self.shown else { return Vec::new() };
+        let k = k.clamp(1, shown.similarity.len().max(1));
+        if k == self.k {
             return Vec::new();
         }
         (self.k, self.chosen) = (k, Chosen::Person);

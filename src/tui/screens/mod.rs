@@ -1,6 +1,7 @@
 //! The tabs.
 
 pub mod clusters;
+mod comparing;
 pub mod jobs;
 pub mod library;
 mod parts;

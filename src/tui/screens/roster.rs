@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use crate::library::{Expert, Library};
 use crate::text::printable;
+use crate::tui::plural;
 
 /// More experts than this are compared only after a question: cost grows with their square.
 pub const LARGE: usize = 2000;
 
-/// Usable experts of a library.
+/// Experts of a library that can be compared.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Roster {
-    /// Number of usable experts.
+    /// Number of experts that can be compared.
     pub len: usize,
-    /// Number of those that cannot be used.
+    /// Number of those that cannot: bad, or made for another base model than most.
     pub bad: usize,
-    /// Differs when the usable experts or their files differ.
+    /// Differs when the experts that can be compared or their files differ.
     pub fingerprint: u64,
 }
 
@@ -26,7 +27,7 @@ impl Roster {
         let Some(library) = library else { return Self::default() };
         let mut hasher = DefaultHasher::new();
         let mut len = 0;
-        for expert in library.usable() {
+        for expert in library.comparable() {
             len += 1;
             (&expert.name, expert.bytes, expert.modified).hash(&mut hasher);
         }
@@ -41,9 +42,22 @@ impl Roster {
             ),
             (0, 1) => Some("The one expert cannot be used: the Library tab says why.".into()),
             (0, bad) => Some(format!("None of the {bad} experts can be used: the Library tab says why.")),
-            (1, _) => Some("One usable expert: comparing needs at least two.".into()),
+            (1, 0) => Some(
+                "One expert: comparing needs at least two. Train another in the Library tab, or put PEFT \
+                 adapters into the folder."
+                    .into(),
+            ),
+            (1, bad) => Some(format!(
+                "One usable expert, and {bad} that cannot be used (the Library tab says why): comparing needs \
+                 at least two."
+            )),
             _ => None,
         }
+    }
+
+    /// That some experts are not compared, in a few words; `None` when all are.
+    pub fn note(&self) -> Option<String> {
+        (self.bad > 0).then(|| format!("{} cannot be used, see Library", plural(self.bad, "expert")))
     }
 
     /// What a comparison of a large library costs, as a question; `None` below [`LARGE`].
@@ -87,7 +101,10 @@ mod tests {
         let of = |len, bad| Roster { len, bad, fingerprint: 0 };
         assert!(of(0, 0).problem().is_some_and(|line| line.contains("train one")));
         assert!(of(0, 3).problem().is_some_and(|line| line.contains("Library tab")));
-        assert!(of(1, 0).problem().is_some() && of(2, 9).problem().is_none());
+        assert!(of(1, 0).problem().is_some_and(|line| line.contains("Train another")));
+        assert!(of(1, 4).problem().is_some_and(|line| line.contains("4 that cannot")));
+        assert!(of(2, 9).problem().is_none() && of(2, 0).note().is_none());
+        assert_eq!(of(2, 1).note().as_deref(), Some("1 expert cannot be used, see Library"));
         assert_eq!(of(2000, 0).question(), None);
         assert!(of(10_000, 0).question().is_some_and(|line| line.contains("400 MB")));
         assert!(of(50_000, 0).question().is_some_and(|line| line.contains("10.0 GB")));

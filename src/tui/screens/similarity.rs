@@ -238,6 +238,9 @@ impl Screen for SimilarityScreen {
         if self.pair.is_some() {
             return pair::BINDINGS.to_vec();
         }
+        if self.roster.problem().is_some() {
+            return Vec::new();
+        }
         let mut keys = Vec::new();
         if self.shown.is_some() {
             keys.extend([
@@ -289,6 +292,9 @@ impl Screen for SimilarityScreen {
                 return Some(Vec::new());
             }
             return pair.on_key(key).then(Vec::new);
+        }
+        if self.roster.problem().is_some() {
+            return None;
         }
         if let Some(shown) = &self.shown
             && self.map.on_key(key, shown.similarity.len(), shown.similarity.len())

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
+use super::cells::Cells;
 use crate::tui::screens::parts::{bars, row};
 use crate::tui::{Sweep, Theme, fit};
 
@@ -13,9 +14,12 @@ pub struct Point<'a> {
     pub at: (f32, f32),
     pub cluster: usize,
     pub emphasis: Emphasis,
-    /// Written beside it where there is room.
-    pub name: Option<&'a str>,
+    /// Printable; written beside it where there is room.
+    pub name: &'a str,
 }
+
+/// Names are tried for this many points at most: a crowd has no room for them.
+const NAMED: usize = 200;
 
 /// How much a point matters; later ones are drawn over earlier ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,54 +30,50 @@ pub enum Emphasis {
     Selected,
 }
 
-/// Draws experts as the letters of their clusters; both axes have the same scale.
-pub fn map(frame: &mut Frame, area: Rect, points: &[Point], theme: &Theme) {
+/// Draws experts as the letters of their clusters; both axes have the same scale. Those that fall on one
+/// another are moved to free cells nearby. Returns how many have no cell of their own even so.
+pub fn map(frame: &mut Frame, area: Rect, points: &[Point], theme: &Theme) -> usize {
     if area.is_empty() || points.is_empty() {
-        return;
+        return 0;
     }
-    let bounds = |of: fn(&Point) -> f32| {
-        let finite = points.iter().map(of).filter(|value| value.is_finite());
-        finite.fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
-    };
-    let ((x0, x1), (y0, y1)) = (bounds(|p| p.at.0), bounds(|p| p.at.1));
-    // A cell is twice as high as wide.
-    let (wide, high) = (f32::from(area.width - 1), f32::from(area.height - 1) * 2.0);
-    let scale = (wide / (x1 - x0).max(1e-6)).min(high / (y1 - y0).max(1e-6));
-    let place = |at: (f32, f32)| -> Option<(u16, u16)> {
-        let x = wide / 2.0 + (at.0 - (x0 + x1) / 2.0) * scale;
-        // Screens count downwards.
-        let y = (high / 2.0 - (at.1 - (y0 + y1) / 2.0) * scale) / 2.0;
-        (x.is_finite() && y.is_finite()).then(|| {
-            let cell = |value: f32, most: u16| (value.round().max(0.0) as u16).min(most);
-            (area.x + cell(x, area.width - 1), area.y + cell(y, area.height - 1))
-        })
-    };
-    let mut order: Vec<&Point> = points.iter().collect();
-    order.sort_by_key(|point| point.emphasis);
-    let buf = frame.buffer_mut();
-    for point in order {
-        let Some((x, y)) = place(point.at) else { continue };
+    let mut cells = Cells::new(area.width, area.height);
+    let places = cells.place(&points.iter().map(|point| point.at).collect::<Vec<_>>());
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(points[at].emphasis));
+    for &at in order.iter().take(NAMED) {
+        let (point, Some(place)) = (&points[at], places[at]) else { continue };
+        let style = if point.emphasis == Emphasis::Other { theme.dim() } else { theme.text() };
+        let most = if point.emphasis == Emphasis::Selected { 24 } else { 16 };
+        if let Some((place, text)) = cells.name(place, point.name, most) {
+            frame.buffer_mut().set_string(area.x + place.0, area.y + place.1, text, style);
+        }
+    }
+    // The important ones last: nothing covers them.
+    for &at in order.iter().rev() {
+        let (point, Some((x, y))) = (&points[at], places[at]) else { continue };
         let style = theme.category(point.cluster);
         let style = match point.emphasis {
             Emphasis::Other => style,
             Emphasis::Near => style.add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
             Emphasis::Selected => theme.cursor().add_modifier(Modifier::BOLD),
         };
-        if let Some(name) = point.name {
-            let text = fit::truncate_middle(name, 24);
-            let width = fit::width(&text) as u16;
-            let start = if x + 2 + width <= area.right() { Some(x + 2) } else { x.checked_sub(width + 1) };
-            if let Some(start) = start.filter(|start| *start >= area.x) {
-                buf.set_stringn(start, y, text, usize::from(area.right() - start), theme.text());
-            }
-        }
         let mark = theme.mark(point.cluster);
-        buf.set_stringn(x, y, mark.encode_utf8(&mut [0; 4]), 1, style);
+        frame.buffer_mut().set_stringn(area.x + x, area.y + y, mark.encode_utf8(&mut [0; 4]), 1, style);
     }
+    let drawn: std::collections::HashSet<_> = places.iter().flatten().collect();
+    points.len() - drawn.len()
 }
 
-/// Rows that [`curves`] wants; one less will do.
-pub const CURVES: u16 = 8;
+/// Rows that [`curves`] takes of `height`; fewer than 4 are none.
+pub fn curve_rows(height: u16) -> u16 {
+    match height {
+        ..16 => 0,
+        16..24 => 7,
+        24..36 => 8,
+        _ => height / 4,
+    }
+    .min(14)
+}
 
 /// Silhouette and inertia over k as bars, `k` marked.
 pub fn curves(frame: &mut Frame, area: Rect, sweep: &Sweep, k: usize, theme: &Theme) {

@@ -209,12 +209,12 @@ proptest! {
             points.extend([(f32::NAN, 0.0), (f32::INFINITY, 1.0), (0.5, f32::NEG_INFINITY)]);
         }
         let points: Vec<Point> =
-            points.iter().map(|&at| Point { at, cluster: 0, emphasis: Emphasis::Selected, name: Some("a name") }).collect();
+            points.iter().map(|&at| Point { at, cluster: 0, emphasis: Emphasis::Selected, name: "a name" }).collect();
         let backend = ratatui::backend::TestBackend::new(70, 40);
         let mut terminal = ratatui::Terminal::new(backend).expect("test backend");
         let area = Rect { x: 3, y: 2, width, height };
         let theme = Theme::new(Depth::Plain);
-        terminal.draw(|frame| charts::map(frame, area, &points, &theme)).expect("test backend");
+        terminal.draw(|frame| _ = charts::map(frame, area, &points, &theme)).expect("test backend");
         let drawn = terminal.backend().buffer();
         for y in 0..40 {
             for x in 0..70u16 {

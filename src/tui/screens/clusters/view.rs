@@ -8,12 +8,14 @@ use ratatui::widgets::Paragraph;
 use super::charts::{self, Emphasis, Point};
 use super::groups::{Cluster, Row, nearest};
 use super::{Chosen, ClustersScreen, Shown};
-use crate::text::printable;
-use crate::tui::screens::parts::{bar, below, header, message, progress, row};
+use crate::tui::screens::comparing;
+use crate::tui::screens::parts::{bar, below, header, progress, row};
 use crate::tui::{Shared, Theme, fit, plural};
 
 /// Width from which map and curves stand beside the list.
 const WIDE: u16 = 64;
+/// Rows from which details below the list are worth it.
+const DETAIL: u16 = 8;
 
 impl ClustersScreen {
     pub(super) fn draw(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
@@ -22,13 +24,23 @@ impl ClustersScreen {
         }
         self.draw_header(frame, row(area, 0), shared, theme);
         let mut used = 1;
-        if let Some(line) = self.note(theme) {
+        let shown = self.shown.as_ref();
+        let line = match &self.error {
+            Some(error) => Some(comparing::error_line(error, shown.is_some(), theme)),
+            None => shown.and_then(|shown| {
+                comparing::note_line(&shown.similarity, &self.roster, shared, area.width.into(), theme)
+            }),
+        };
+        if let Some(line) = line {
             frame.render_widget(line, row(area, used));
             used += 1;
         }
         let body = below(area, used + u16::from(area.height >= 16));
         let Some(shown) = &self.shown else {
-            self.draw_nothing(frame, body, shared, theme);
+            let failed = self.error.as_ref().map(
+                |_| "No clusters without MBC similarity; the Similarity tab can still show ΔW cosines (m).",
+            );
+            comparing::draw_nothing(frame, body, &self.roster, self.agreed, failed, shared, theme);
             return;
         };
         if body.width < WIDE {
@@ -36,9 +48,18 @@ impl ClustersScreen {
             return;
         }
         let left = (body.width * 9 / 20).clamp(30, 68);
-        self.draw_list(shown, frame, Rect { width: left, ..body }, theme);
         let right = Rect { x: body.x + left + 2, width: body.width - left - 2, ..body };
-        self.draw_right(shown, frame, right, theme);
+        // A short list leaves room for the details below it, and the map gets theirs.
+        let list = u16::try_from(shown.groups.rows.len()).unwrap_or(u16::MAX).saturating_add(2);
+        let spare = body.height.saturating_sub(list);
+        let left = Rect { width: left, ..body };
+        if spare >= DETAIL {
+            self.draw_list(shown, frame, Rect { height: list - 1, ..left }, theme);
+            self.draw_detail(shown, frame, below(left, list), theme);
+        } else {
+            self.draw_list(shown, frame, left, theme);
+        }
+        self.draw_right(shown, frame, right, spare < DETAIL, theme);
     }
 
     fn draw_header(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
@@ -75,43 +96,21 @@ impl ClustersScreen {
         }
     }
 
-    /// The error, else the first warning or skipped expert.
-    fn note(&self, theme: &Theme) -> Option<Line<'static>> {
-        if let Some(error) = &self.error {
-            let shown = if self.shown.is_some() { " (shown: the last result)" } else { "" };
-            return Some(Line::styled(format!("✗ {error}{shown}"), theme.error()));
-        }
-        let similarity = &self.shown.as_ref()?.similarity;
-        let more = similarity.warnings.len() + similarity.skipped.len();
-        let more = if more > 1 { format!(" (+{})", more - 1) } else { String::new() };
-        let text = match (similarity.warnings.first(), similarity.skipped.first()) {
-            (Some(warning), _) => printable(warning).into_owned(),
-            (None, Some((name, reason))) => format!("left out: {}: {}", printable(name), printable(reason)),
-            (None, None) => return None,
-        };
-        Some(Line::styled(format!("!{more} {text}"), theme.warning()))
-    }
-
-    fn draw_nothing(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
-        let text = if shared.library.is_none() {
-            match &shared.library_error {
-                Some(_) => "The library could not be read.".to_string(),
-                None => format!("{} reading the library", fit::spinner(shared.tick)),
-            }
-        } else if let Some(problem) = self.roster.problem() {
-            problem
-        } else if let Some(question) = self.roster.question().filter(|_| !self.agreed) {
-            question
-        } else if self.error.is_some() {
-            "No clusters without MBC similarity; the Similarity tab can still show ΔW cosines (m).".into()
-        } else {
-            return;
-        };
-        message(frame, area, &text, theme.dim());
-    }
-
     fn draw_list(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
         let rows = &shown.groups.rows;
+        let silhouettes = !shown.clustering.silhouettes.is_empty();
+        let area = if area.height >= 8 {
+            let (left, right) = ("Experts by cluster", if silhouettes { "silhouette" } else { "" });
+            let room = usize::from(area.width).saturating_sub(fit::width(left));
+            let line = format!("{left}{}", fit::right(right, room));
+            frame.render_widget(
+                Line::styled(fit::truncate(&line, area.width.into()), theme.dim()),
+                row(area, 0),
+            );
+            below(area, 1)
+        } else {
+            area
+        };
         let window = self.list.window(rows.len(), area.height.into());
         for (line, at) in window.enumerate() {
             let here = row(area, line as u16);
@@ -127,21 +126,19 @@ impl ClustersScreen {
         }
     }
 
-    /// From the top: map, what is selected, curves; what has no room is left out, the map last.
-    fn draw_right(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
+    /// From the top: map, details if they are wanted here, curves; what has no room is left out, the map
+    /// last.
+    fn draw_right(&self, shown: &Shown, frame: &mut Frame, area: Rect, detail: bool, theme: &Theme) {
         let curves = match &self.sweep {
-            Some(sweep) if !sweep.ks.is_empty() && area.height >= 16 => {
-                charts::CURVES - u16::from(area.height < 24)
-            }
+            Some(sweep) if !sweep.ks.is_empty() => charts::curve_rows(area.height),
             _ => 0,
         };
         let rest = area.height - curves;
-        let detail = if rest >= 10 { (rest * 2 / 5).clamp(5, 14) } else { 0 };
+        let detail = if detail && rest >= 10 { (rest * 2 / 5).clamp(5, 14) } else { 0 };
         let map = rest - detail - u16::from(curves > 0);
         self.draw_map(shown, frame, Rect { height: map, ..area }, theme);
         if detail > 0 {
-            let at = Rect { y: area.y + map, height: detail, ..area };
-            frame.render_widget(Paragraph::new(self.detail(shown, at, theme)), at);
+            self.draw_detail(shown, frame, Rect { y: area.y + map, height: detail, ..area }, theme);
         }
         if let Some(sweep) = self.sweep.as_deref().filter(|_| curves > 0) {
             let at = Rect { y: area.bottom() - curves, height: curves, ..area };
@@ -149,12 +146,19 @@ impl ClustersScreen {
         }
     }
 
+    fn draw_detail(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
+        frame.render_widget(Paragraph::new(self.detail(shown, area, theme)), area);
+    }
+
     fn draw_map(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
-        let title = Line::from(vec![
-            Span::styled("Map", theme.header()),
-            Span::styled("  near is similar", theme.dim()),
-        ]);
-        frame.render_widget(title, row(area, 0));
+        let title = |note: String| {
+            let room = usize::from(area.width).saturating_sub(3);
+            Line::from(vec![
+                Span::styled("Map", theme.header()),
+                Span::styled(fit::truncate(&note, room), theme.dim()),
+            ])
+        };
+        frame.render_widget(title("  near is similar".into()), row(area, 0));
         let Some(sweep) = self.sweep.as_deref().filter(|sweep| sweep.experts == shown.similarity.experts)
         else {
             return;
@@ -178,11 +182,15 @@ impl ClustersScreen {
                     _ if near.contains(&expert) => Emphasis::Near,
                     _ => Emphasis::Other,
                 };
-                let name = shown.groups.names.get(expert).map(String::as_str);
-                Point { at, cluster, emphasis, name: name.filter(|_| emphasis == Emphasis::Selected) }
+                let name = shown.groups.names.get(expert).map(String::as_str).unwrap_or_default();
+                Point { at, cluster, emphasis, name }
             })
             .collect();
-        charts::map(frame, below(area, 1), &points, theme);
+        let hidden = charts::map(frame, below(area, 1), &points, theme);
+        if hidden > 0 {
+            let note = format!("  near is similar · {hidden} behind others: too many for the room");
+            frame.render_widget(title(note), row(area, 0));
+        }
     }
 
     /// About the selected line.
@@ -266,7 +274,7 @@ fn member(shown: &Shown, expert: usize, width: usize, theme: &Theme) -> Line<'st
     let cluster = shown.clustering.labels.get(expert).copied().unwrap_or(0);
     let silhouette = shown.clustering.silhouettes.get(expert).copied();
     let cells = if width >= 44 { 12 } else { 6 };
-    let tail = if silhouette.is_some() && width >= 24 { cells + 7 } else { 0 };
+    let tail = if silhouette.is_some() && width >= 24 { cells + 6 } else { 0 };
     let room = width.saturating_sub(3 + tail);
     let name =
         fit::truncate_middle(shown.groups.names.get(expert).map(String::as_str).unwrap_or_default(), room);

@@ -6,7 +6,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
-use super::{curve, progress_bar, remaining, share, state_glyph, state_text};
+use super::{curve, outcome, progress_bar, remaining, share, state_glyph, state_text};
 use crate::jobs::{JobDetail, JobSpec, JobState, JobSummary};
 use crate::tui::fit;
 use crate::tui::{Shared, Theme};
@@ -114,45 +114,10 @@ impl DetailsView<'_> {
             wrapped(&mut lines, &format!("✗ {error}"), theme.error());
         }
         if let Some(result) = self.detail.and_then(|detail| detail.result.as_deref()) {
-            self.result(&mut lines, result, cells);
+            lines.extend(outcome::lines(result, cells, theme));
         }
         lines.push(Line::default());
         lines
-    }
-
-    /// The plain values of a result, as `name value` pairs; lists and objects by their size.
-    fn result(&self, lines: &mut Vec<Line<'static>>, result: &str, cells: usize) {
-        use serde_json::Value;
-        let theme = self.theme;
-        let mut object = serde_json::from_str::<Value>(result).unwrap_or_default();
-        // The file says how the job ended around what it found out.
-        if let Some(inner @ Value::Object(_)) = object.get_mut("result") {
-            object = inner.take();
-        }
-        let Value::Object(object) = object else {
-            let wrapped = result.lines().flat_map(|line| fit::wrap(line, cells));
-            lines.extend(wrapped.map(|line| Line::styled(line, theme.text())));
-            return;
-        };
-        let number = |n: &serde_json::Number| match n.as_f64() {
-            Some(x) if !n.is_i64() && !n.is_u64() && x.abs() < 1e6 => format!("{x:.4}"),
-            _ => n.to_string(),
-        };
-        let pairs: Vec<String> = object
-            .iter()
-            .filter_map(|(name, value)| {
-                let shown = match value {
-                    Value::Null => return None,
-                    Value::Bool(b) => b.to_string(),
-                    Value::Number(n) => number(n),
-                    Value::String(s) => s.clone(),
-                    Value::Array(items) => format!("{} values", items.len()),
-                    Value::Object(fields) => format!("{} fields", fields.len()),
-                };
-                Some(format!("{} {shown}", name.replace('_', " ")))
-            })
-            .collect();
-        lines.extend(fit::flow(&pairs, cells).into_iter().map(|l| Line::styled(l, theme.ok())));
     }
 
     fn log(&self, cells: usize) -> Vec<Line<'static>> {

@@ -2,6 +2,7 @@
 
 mod curve;
 mod details;
+mod outcome;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use ratatui::widgets::{Block, BorderType, Borders, Clear, Padding, Paragraph, Wr
 use crate::jobs::{JobDetail, JobState, JobSummary};
 use crate::text::printable;
 use crate::tui::fit::{self, spinner};
-use crate::tui::{Binding, Effect, FormKind, List, Message, Screen, Shared, Theme, centered};
+use crate::tui::{Binding, Effect, FormKind, List, Message, Screen, Shared, Theme};
 
 /// State of the Jobs tab.
 #[derive(Debug, Default)]
@@ -130,11 +131,15 @@ impl JobsScreen {
         }
     }
 
-    fn draw_confirmation(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
-        let Some(job) = self.confirming.as_ref().and_then(|id| shared.jobs.iter().find(|job| job.id == *id))
-        else {
+    /// The question of `x`, right below its row in `list`, or above it where there is no room below.
+    fn draw_question(&self, frame: &mut Frame, area: Rect, list: Rect, shared: &Shared, theme: &Theme) {
+        let asked = |job: &JobSummary| self.confirming.as_ref() == Some(&job.id);
+        let Some((position, job)) = shared.jobs.iter().enumerate().find(|(_, job)| asked(job)) else {
             return;
         };
+        let window = self.list.window(shared.jobs.len(), usize::from(list.height.saturating_sub(1)));
+        let line = position.clamp(window.start, window.end.max(window.start + 1) - 1) - window.start;
+        let row = list.y + 1 + line as u16;
         let cells = usize::from(area.width.saturating_sub(4)).min(56);
         let question = format!("Cancel {} {}? What it has done is lost.", job.kind, job.name);
         let mut lines: Vec<Line> =
@@ -145,7 +150,11 @@ impl JobsScreen {
             Span::styled("n", theme.key()),
             Span::styled(" let it run", theme.dim()),
         ]));
-        let popup = centered(area, cells as u16 + 4, lines.len() as u16 + 2);
+        let height = (lines.len() as u16 + 2).min(area.height);
+        let y = if row + 1 + height <= area.bottom() { row + 1 } else { row.saturating_sub(height) };
+        let y = y.clamp(area.y, area.bottom() - height);
+        let x = list.x + u16::from(area.width > cells as u16 + 6) * 2;
+        let popup = Rect { x, y, width: cells as u16 + 4, height }.intersection(area);
         let block = Block::bordered()
             .border_type(BorderType::Rounded)
             .border_style(theme.warning())
@@ -160,7 +169,11 @@ impl Screen for JobsScreen {
         if self.confirming.is_some() {
             return vec![
                 Binding::new("y", "cancel job", "Cancel the job"),
-                Binding::new("n", "keep", "Let it run (also Esc)"),
+                Binding::new(
+                    "n",
+                    "keep",
+                    "Let it run (also Esc; any other key does its work and asks no more)",
+                ),
             ];
         }
         if self.reading {
@@ -190,17 +203,19 @@ impl Screen for JobsScreen {
         self.follow_cursor(shared)
     }
 
+    fn position(&self, shared: &Shared) -> Option<(String, &'static str)> {
+        let all = shared.jobs.len();
+        (all > 0).then(|| (format!("{} of {all}", self.list.cursor() + 1), "jobs"))
+    }
+
     fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
         if let Some(id) = self.confirming.take() {
-            return match key.code {
-                KeyCode::Char('y' | 'Y') => Some(vec![Effect::CancelJob { id }]),
-                KeyCode::Char('n' | 'N') | KeyCode::Esc => Some(Vec::new()),
-                KeyCode::Tab | KeyCode::BackTab => None,
-                _ => {
-                    self.confirming = Some(id);
-                    Some(Vec::new())
-                }
-            };
+            match key.code {
+                KeyCode::Char('y' | 'Y') => return Some(vec![Effect::CancelJob { id }]),
+                // Who means the question by `q` does not want to leave.
+                KeyCode::Char('n' | 'N' | 'q') | KeyCode::Esc => return Some(Vec::new()),
+                _ => {}
+            }
         }
         if self.reading && self.on_details_key(key) {
             return Some(Vec::new());
@@ -277,16 +292,18 @@ impl Screen for JobsScreen {
             shared,
             theme,
         };
-        match (area.width, area.height) {
+        let list = match (area.width, area.height) {
             (100.., 8..) => {
                 let list = (area.width * 9 / 20).clamp(44, 76);
                 let [left, right] =
                     Layout::horizontal([Constraint::Length(list), Constraint::Min(0)]).areas(area);
-                self.draw_list(frame, Rect { width: left.width - 1, ..left }, shared, theme);
+                let list = Rect { width: left.width - 1, ..left };
+                self.draw_list(frame, list, shared, theme);
                 let block = Block::new().borders(Borders::LEFT).border_style(style).padding(Padding::left(1));
                 let inner = block.inner(right);
                 frame.render_widget(block, right);
                 view.draw(frame, inner);
+                list
             }
             (30.., 14..) => {
                 let rows = shared.jobs.len().min(1000) as u16 + 1;
@@ -298,11 +315,18 @@ impl Screen for JobsScreen {
                 let inner = block.inner(bottom);
                 frame.render_widget(block, bottom);
                 view.draw(frame, inner);
+                top
             }
-            _ if self.reading => view.draw(frame, area),
-            _ => self.draw_list(frame, area, shared, theme),
-        }
-        self.draw_confirmation(frame, area, shared, theme);
+            _ if self.reading => {
+                view.draw(frame, area);
+                area
+            }
+            _ => {
+                self.draw_list(frame, area, shared, theme);
+                area
+            }
+        };
+        self.draw_question(frame, area, list, shared, theme);
     }
 }
 

@@ -78,7 +78,7 @@ impl Details<'_> {
 
     fn head(&self, lines: &mut Vec<Line<'static>>, cells: usize) {
         let theme = self.theme;
-        let (glyph, style) = status_glyph(self.expert.status, theme);
+        let (glyph, style) = status_glyph(self.row.status, theme);
         lines.push(Line::from(vec![
             Span::styled(format!("{glyph} "), style),
             Span::styled(fit::truncate(&self.row.shown, cells.saturating_sub(2)), theme.accent()),

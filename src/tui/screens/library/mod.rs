@@ -18,7 +18,6 @@ use self::details::{Details, Known};
 use self::rows::Rows;
 use self::table::{Columns, TableView};
 use crate::analysis::ExpertProfile;
-use crate::library::Status;
 use crate::tui::fit::{self, spinner};
 use crate::tui::{Binding, Effect, FormKind, Input, List, Message, Screen, Shared, Theme};
 
@@ -79,13 +78,13 @@ impl LibraryScreen {
     /// Tells the others what is selected now and asks for its profile.
     fn announce(&mut self, shared: &Shared) -> Vec<Effect> {
         let Some(row) = self.selected() else { return Vec::new() };
-        let (name, status) = (row.name.clone(), row.status);
+        let (name, readable) = (row.name.clone(), row.readable);
         let mut effects = Vec::new();
         if shared.selected.as_deref() != Some(&name) {
             self.scroll = 0;
             effects.push(Effect::Select { expert: name.clone() });
         }
-        if status != Status::Bad && !self.profiles.contains_key(&name) {
+        if readable && !self.profiles.contains_key(&name) {
             effects.push(Effect::Profile { expert: name });
         }
         effects
@@ -267,9 +266,7 @@ impl Screen for LibraryScreen {
             ]);
         }
         bindings.push(Binding::new("t", "train", "Train a new expert from a task file, as a job"));
-        let usable =
-            shared.library.as_ref().is_some_and(|l| l.experts.iter().any(|e| e.status != Status::Bad));
-        if usable {
+        if shared.library.iter().flat_map(|library| library.comparable()).nth(1).is_some() {
             bindings.push(Binding::new("c", "cluster", "Cluster the experts, as a job"));
         }
         bindings.push(Binding::new("r", "reload", "Read the library from disk again"));
@@ -278,6 +275,11 @@ impl Screen for LibraryScreen {
 
     fn captures_text(&self) -> bool {
         self.filtering
+    }
+
+    fn position(&self, _shared: &Shared) -> Option<(String, &'static str)> {
+        let what = if self.rows.filter().is_empty() { "experts" } else { "matches" };
+        (self.rows.len() > 0).then(|| (format!("{} of {}", self.list.cursor() + 1, self.rows.len()), what))
     }
 
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
@@ -338,7 +340,7 @@ impl Screen for LibraryScreen {
     }
 
     fn is_animating(&self, _shared: &Shared) -> bool {
-        self.selected().is_some_and(|row| row.status != Status::Bad && !self.profiles.contains_key(&row.name))
+        self.selected().is_some_and(|row| row.readable && !self.profiles.contains_key(&row.name))
     }
 
     fn on_message(&mut self, message: &Message, shared: &Shared) -> Vec<Effect> {

@@ -16,8 +16,12 @@ pub struct Row {
     /// As people type it; not printable yet.
     pub name: String,
     pub shown: String,
+    /// Bad also when it was made for another base model than most: it is of no use here.
     pub status: Status,
+    /// Why it is partial or bad.
     pub reason: String,
+    /// Whether its weights can be looked at.
+    pub readable: bool,
     pub task: String,
     pub family: String,
     /// Smallest and largest rank; `None` without modules.
@@ -49,8 +53,12 @@ impl Row {
         Self {
             name: expert.name.clone(),
             shown: printable(&expert.name).into_owned(),
-            status: expert.status,
-            reason: expert.reason.as_deref().map_or(String::new(), |r| printable(r).into_owned()),
+            status: if expert.misfit.is_some() { Status::Bad } else { expert.status },
+            reason: expert
+                .incomparable()
+                .or(expert.reason.as_deref())
+                .map_or(String::new(), |reason| printable(reason).into_owned()),
+            readable: expert.is_usable(),
             task: field(|p| &p.task),
             family: field(|p| &p.family),
             rank: ranks.clone().min().zip(ranks.max()),

@@ -8,8 +8,8 @@ use super::digest::{Digest, kind_of, mean_weights};
 use super::map::Axis;
 use super::paint::{bar, column, heading, put, tint, token_text};
 use crate::routing::Trace;
-use crate::tui::Theme;
 use crate::tui::fit::{left, right, truncate};
+use crate::tui::{Letters, Theme};
 
 /// The rows to show when not all experts have room: the heaviest, in the order of the library.
 fn rows(weights: &[f64], room: usize) -> Vec<usize> {
@@ -22,8 +22,8 @@ fn rows(weights: &[f64], room: usize) -> Vec<usize> {
     rows
 }
 
-fn put_mark(buf: &mut Buffer, area: Rect, x: u16, y: u16, expert: usize, theme: &Theme) {
-    put(buf, area, x, y, &theme.mark(expert).to_string(), theme.category_cell(expert, 1.0));
+fn put_mark(buf: &mut Buffer, area: Rect, x: u16, y: u16, letter: usize, theme: &Theme) {
+    put(buf, area, x, y, &theme.mark(letter).to_string(), theme.category_cell(letter, 1.0));
 }
 
 /// Weights of one token: experts × layers, on the axis of the map.
@@ -34,6 +34,7 @@ pub struct Weights<'a> {
     pub column: usize,
     pub expert: Option<usize>,
     pub faded: bool,
+    pub letters: &'a Letters,
 }
 
 impl Weights<'_> {
@@ -51,10 +52,15 @@ impl Weights<'_> {
             .collect();
         for (row, expert) in rows(&sums, usize::from(area.height).saturating_sub(1)).into_iter().enumerate() {
             let y = row as u16 + 1;
-            self.draw_name(buf, area, y, expert, axis, theme);
+            let name = self.trace.experts.get(expert).map_or("", String::as_str);
+            let letter = self.letters.of(name);
+            put_mark(buf, area, 1, y, letter, theme);
+            let room = usize::from(axis.label).saturating_sub(4);
+            let style = if self.expert == Some(expert) { theme.accent() } else { theme.text() };
+            put(buf, area, 3, y, &truncate(name, room), style);
             for at in axis.columns() {
                 let (Some(x), Some(weights)) = (axis.x(at), grid.get(at)) else { continue };
-                let (text, style) = self.cell(weights[expert], peak, expert, axis.cell, theme);
+                let (text, style) = self.cell(weights[expert], peak, letter, axis.cell, theme);
                 put(buf, area, x, y, &text, style);
                 if at == self.column && theme.has_gradient() {
                     tint(buf, area, x, y, axis.cell, theme.selection_unfocused());
@@ -63,15 +69,7 @@ impl Weights<'_> {
         }
     }
 
-    fn draw_name(&self, buf: &mut Buffer, area: Rect, y: u16, expert: usize, axis: &Axis, theme: &Theme) {
-        put_mark(buf, area, 1, y, expert, theme);
-        let name = self.trace.experts.get(expert).map_or("", String::as_str);
-        let room = usize::from(axis.label).saturating_sub(4);
-        let style = if self.expert == Some(expert) { theme.accent() } else { theme.text() };
-        put(buf, area, 3, y, &truncate(name, room), style);
-    }
-
-    fn cell(&self, weight: f32, peak: f32, expert: usize, cells: u16, theme: &Theme) -> (String, Style) {
+    fn cell(&self, weight: f32, peak: f32, letter: usize, cells: u16, theme: &Theme) -> (String, Style) {
         let cells = usize::from(cells);
         let part = if peak > 0.0 { weight / peak } else { 0.0 };
         if weight <= 0.0 {
@@ -79,10 +77,10 @@ impl Weights<'_> {
         }
         if cells >= 3 {
             let style =
-                if self.faded { theme.category_faint(expert) } else { theme.category_cell(expert, part) };
+                if self.faded { theme.category_faint(letter) } else { theme.category_cell(letter, part) };
             return (right(&format!("{:.0}", weight * 100.0), cells), style);
         }
-        let style = if self.faded { theme.category_faint(expert) } else { theme.category_text(expert) };
+        let style = if self.faded { theme.category_faint(letter) } else { theme.category_text(letter) };
         (column(part).repeat(cells), style)
     }
 }
@@ -95,6 +93,7 @@ pub struct Totals<'a> {
     /// The expert that keys act on.
     pub expert: Option<usize>,
     pub faded: bool,
+    pub letters: &'a Letters,
 }
 
 impl Totals<'_> {
@@ -121,7 +120,8 @@ impl Totals<'_> {
             if selected {
                 put(buf, area, 0, y, "›", theme.accent());
             }
-            put_mark(buf, area, 1, y, expert, theme);
+            let letter = self.letters.of(name);
+            put_mark(buf, area, 1, y, letter, theme);
             let style = if muted || self.faded { theme.dim() } else { theme.text() };
             put(buf, area, 3, y, &left(name, name_room), style);
             if selected {
@@ -134,7 +134,7 @@ impl Totals<'_> {
             }
             let part = if peak > 0.0 { share / peak } else { 0.0 };
             let bar_style =
-                if self.faded { theme.category_faint(expert) } else { theme.category_text(expert) };
+                if self.faded { theme.category_faint(letter) } else { theme.category_text(letter) };
             put(buf, area, x, y, &bar(part, bar_room), bar_style);
             let percent = right(&percent(share), 5);
             put(buf, area, x + bar_room as u16, y, &percent, style);
@@ -166,8 +166,8 @@ pub fn draw_cell(
     area: Rect,
     trace: &Trace,
     digest: &Digest,
-    token: usize,
-    column: usize,
+    letters: &Letters,
+    (token, column): (usize, usize),
     theme: &Theme,
 ) {
     let Some(at) = digest.columns.get(column) else { return };
@@ -194,7 +194,8 @@ pub fn draw_cell(
                 put(buf, area, x.min(area.width.saturating_sub(1)), y, "…", theme.dim());
                 break;
             }
-            put_mark(buf, area, x, y, expert as usize, theme);
+            let name = trace.experts.get(expert as usize).map_or("", String::as_str);
+            put_mark(buf, area, x, y, letters.of(name), theme);
             put(buf, area, x + 2, y, &format!("{weight:.2}"), theme.text());
             x += 8;
         }

@@ -7,8 +7,8 @@ use ratatui::style::Style;
 use super::digest::{Cell, Digest, strength};
 use super::paint::{put, scroll, tint, token_text};
 use crate::routing::{Part, Trace};
-use crate::tui::Theme;
 use crate::tui::fit::{left, width};
+use crate::tui::{Letters, Theme};
 
 /// Where the layers stand, shared by the map and by the weights below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +97,7 @@ pub struct Map<'a> {
     pub expert: Option<usize>,
     /// Old: a newer answer is on its way.
     pub faded: bool,
+    pub letters: &'a Letters,
 }
 
 impl Map<'_> {
@@ -138,30 +139,34 @@ impl Map<'_> {
             } else {
                 self.style(cell, counts, theme)
             };
-            put(buf, area, x, y, &glyph(cell, axis.cell, theme), style);
+            put(buf, area, x, y, &self.glyph(cell, axis.cell, theme), style);
         }
     }
 
     fn style(&self, cell: Cell, counts: bool, theme: &Theme) -> Style {
         let Some(expert) = cell.expert.filter(|_| !cell.tie) else { return theme.dim() };
         let expert = expert as usize;
+        let category = self.letters.of(self.trace.experts.get(expert).map_or("", String::as_str));
         if self.faded || !counts || self.expert.is_some_and(|chosen| chosen != expert) {
-            return theme.category_faint(expert);
+            return theme.category_faint(category);
         }
-        theme.category_cell(expert, strength(cell.weight, self.trace.experts.len()))
+        theme.category_cell(category, strength(cell.weight, self.trace.experts.len()))
     }
-}
 
-/// The mark of the leader in the middle of a cell; `=` where all have the same, `·` where nobody has any.
-fn glyph(cell: Cell, cells: u16, theme: &Theme) -> String {
-    let mark = match cell.expert {
-        None => '·',
-        Some(_) if cell.tie => '=',
-        Some(expert) => theme.mark(expert as usize),
-    };
-    let cells = usize::from(cells);
-    let before = usize::from(cells > 2);
-    format!("{}{mark}{}", " ".repeat(before), " ".repeat(cells.saturating_sub(before + 1)))
+    /// The mark of the leader in the middle of a cell; `=` where all have the same, `·` where nobody has any.
+    fn glyph(&self, cell: Cell, cells: u16, theme: &Theme) -> String {
+        let mark = match cell.expert {
+            None => '·',
+            Some(_) if cell.tie => '=',
+            Some(expert) => {
+                let name = self.trace.experts.get(expert as usize).map_or("", String::as_str);
+                theme.mark(self.letters.of(name))
+            }
+        };
+        let cells = usize::from(cells);
+        let before = usize::from(cells > 2);
+        format!("{}{mark}{}", " ".repeat(before), " ".repeat(cells.saturating_sub(before + 1)))
+    }
 }
 
 #[cfg(test)]

@@ -294,10 +294,12 @@ fn draw_routing(
     let [top, bottom] = Layout::vertical([Constraint::Min(0), Constraint::Length(grid_height)]).areas(left);
     let buf = frame.buffer_mut();
     let (trace, digest, expert) = (shown.trace.as_ref(), &shown.digest, screen.expert);
-    Map { trace, digest, token, column, expert, faded }.draw(buf, top, &axis, theme);
+    let letters = &*shared.letters.with(&trace.experts);
+    Map { trace, digest, token, column, expert, faded, letters }.draw(buf, top, &axis, theme);
     let chosen = screen.expert_cursor();
     if grid_height > 0 {
-        Weights { trace, digest, token, column, expert: chosen, faded }.draw(buf, bottom, &axis, theme);
+        Weights { trace, digest, token, column, expert: chosen, faded, letters }
+            .draw(buf, bottom, &axis, theme);
     }
     if shares == 0 {
         return;
@@ -311,10 +313,10 @@ fn draw_routing(
         Layout::vertical([Constraint::Length(shares_height), Constraint::Length(cell_height)])
             .spacing(i32::from(area.height > shares_height + cell_height))
             .areas(right);
-    let totals = Totals { trace, digest, muted: &screen.router.muted, expert: chosen, faded };
+    let totals = Totals { trace, digest, muted: &screen.router.muted, expert: chosen, faded, letters };
     totals.draw(buf, top, theme);
     if experts == 0 {
         put(buf, top, 0, 1, &truncate("no experts in this router", usize::from(top.width)), theme.dim());
     }
-    experts::draw_cell(buf, bottom, trace, digest, token, column, theme);
+    experts::draw_cell(buf, bottom, trace, digest, letters, (token, column), theme);
 }

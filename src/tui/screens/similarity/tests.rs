@@ -149,7 +149,11 @@ fn says_what_is_the_matter() {
     for n in [0, 1] {
         let shared = samples::shared(n);
         assert_eq!(screen.on_show(&shared), []);
-        assert!(line(&screen, &shared).contains(if n == 0 { "No experts yet" } else { "One usable expert" }));
+        assert!(line(&screen, &shared).contains(if n == 0 {
+            "No experts yet"
+        } else {
+            "One expert: comparing needs"
+        }));
     }
     let shared = samples::shared(3);
     let asked = screen.on_show(&shared);
@@ -169,7 +173,35 @@ fn warnings_and_experts_left_out_are_one_line() {
     similarity.skipped = vec![("broken".into(), "NaN in lora_A".into())];
     let asked = press(&mut screen, "m", &shared);
     answer(&mut screen, &asked, &Arc::new(similarity), &shared);
-    assert!(render(&screen, &shared, 90, 16).contains("! (+1) experts started from different seeds"));
+    let line = "! left out: broken: NaN in lora_A · experts started from different seeds";
+    assert!(render(&screen, &shared, 90, 16).contains(line));
+}
+
+#[test]
+fn experts_that_cannot_be_used_are_counted() {
+    let (mut screen, mut shared) = loaded(4);
+    let mut library = (*samples::library(4)).clone();
+    library.experts[1].status = crate::library::Status::Bad;
+    library.experts[2].misfit = Some("made for another base model".into());
+    let library = Arc::new(library);
+    shared.library = Some(library.clone());
+    let asked = screen.on_message(&Message::Library(Ok(library)), &shared);
+    let mut similarity = Similarity::clone(&samples::similarity(2, Metric::Mbc));
+    similarity.skipped = vec![("format_list".into(), "made for another base model".into())];
+    answer(&mut screen, &asked, &Arc::new(similarity), &shared);
+    let text = render(&screen, &shared, 90, 16);
+    assert!(text.contains("! 2 experts cannot be used, see Library\n"), "{text}");
+}
+
+#[test]
+fn keys_that_would_do_nothing_are_not_offered() {
+    for n in [0, 1] {
+        let shared = samples::shared(n);
+        let mut screen = SimilarityScreen::new();
+        screen.on_show(&shared);
+        assert_eq!(screen.bindings(&shared), []);
+        assert_eq!(screen.on_key(key('m'), &shared), None);
+    }
 }
 
 #[test]

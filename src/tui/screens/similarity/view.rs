@@ -7,9 +7,9 @@ use ratatui::widgets::Paragraph;
 
 use super::{Request, Shown, SimilarityScreen};
 use crate::analysis::Metric;
-use crate::text::printable;
 use crate::tui::heatmap::Heatmap;
-use crate::tui::screens::parts::{bars, below, header, message, progress, row};
+use crate::tui::screens::comparing;
+use crate::tui::screens::parts::{bars, below, header, progress, row};
 use crate::tui::{Shared, Theme, fit, plural};
 
 /// Widths from which the side panel is drawn, and its own.
@@ -34,7 +34,12 @@ impl SimilarityScreen {
         }
         self.draw_header(frame, row(area, 0), shared, theme);
         let mut used = 1;
-        let notes = [self.error_line(theme), self.note_line(theme)];
+        let cells = usize::from(area.width);
+        let shown = self.shown.as_ref();
+        let error = self.error.as_ref().map(|error| comparing::error_line(error, shown.is_some(), theme));
+        let note = shown
+            .and_then(|shown| comparing::note_line(&shown.similarity, &self.roster, shared, cells, theme));
+        let notes = [error, note];
         for line in notes.into_iter().flatten() {
             if used + 3 < area.height || area.height < 4 {
                 frame.render_widget(line, row(area, used));
@@ -44,7 +49,11 @@ impl SimilarityScreen {
         let body = below(area, used + u16::from(area.height >= 16));
         match &self.shown {
             Some(shown) => self.draw_map(shown, frame, body, theme),
-            None => self.draw_nothing(frame, body, shared, theme),
+            None => {
+                let failed =
+                    self.error.as_ref().map(|_| "Nothing to show with this metric: m tries another.");
+                comparing::draw_nothing(frame, body, &self.roster, self.agreed, failed, shared, theme);
+            }
         }
     }
 
@@ -69,49 +78,6 @@ impl SimilarityScreen {
             let what = format!("computing {}", metric_name(*metric));
             progress(frame, area, &what, *done, *total, shared.tick, theme);
         }
-    }
-
-    fn error_line(&self, theme: &Theme) -> Option<Line<'static>> {
-        let error = self.error.as_ref()?;
-        let shown = if self.shown.is_some() { " (shown: the last result)" } else { "" };
-        Some(Line::styled(format!("✗ {error}{shown}"), theme.error()))
-    }
-
-    /// Warnings and skipped experts: the first of them, and how many more.
-    fn note_line(&self, theme: &Theme) -> Option<Line<'static>> {
-        let similarity = &self.shown.as_ref()?.similarity;
-        let skipped = similarity.skipped.first().map(|(name, reason)| {
-            let others = similarity.skipped.len() - 1;
-            let others = if others > 0 { format!(" (and {others} more)") } else { String::new() };
-            format!("left out{others}: {}: {}", printable(name), printable(reason))
-        });
-        let notes: Vec<String> = similarity
-            .warnings
-            .iter()
-            .map(|warning| printable(warning).into_owned())
-            .chain(skipped)
-            .collect();
-        let first = notes.first()?;
-        let more = if notes.len() > 1 { format!(" (+{})", notes.len() - 1) } else { String::new() };
-        Some(Line::styled(format!("!{more} {first}"), theme.warning()))
-    }
-
-    fn draw_nothing(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
-        let text = if shared.library.is_none() {
-            match &shared.library_error {
-                Some(_) => "The library could not be read.".to_string(),
-                None => format!("{} reading the library", fit::spinner(shared.tick)),
-            }
-        } else if let Some(problem) = self.roster.problem() {
-            problem
-        } else if let Some(question) = self.roster.question().filter(|_| !self.agreed) {
-            question
-        } else if self.error.is_some() {
-            "Nothing to show with this metric: m tries another.".into()
-        } else {
-            return;
-        };
-        message(frame, area, &text, theme.dim());
     }
 
     fn draw_map(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {

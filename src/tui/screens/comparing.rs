@@ -1,0 +1,66 @@
+//! What the comparing tabs, Similarity and Clusters, say around their pictures.
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+use super::parts::message;
+use super::roster::{self, Roster};
+use crate::analysis::Similarity;
+use crate::text::printable;
+use crate::tui::{Shared, Theme, fit};
+
+/// The line of an error; `stale` when an older result is still on the screen.
+pub fn error_line(error: &str, stale: bool, theme: &Theme) -> Line<'static> {
+    let shown = if stale { " (shown: the last result)" } else { "" };
+    Line::styled(format!("✗ {error}{shown}"), theme.error())
+}
+
+/// How many cannot be used, what else was left out and why, warnings: as much as fits one line.
+pub fn note_line(
+    similarity: &Similarity,
+    roster: &Roster,
+    shared: &Shared,
+    cells: usize,
+    theme: &Theme,
+) -> Option<Line<'static>> {
+    let known = |name: &str| {
+        roster::find(shared.library.as_ref(), name).is_some_and(|expert| expert.incomparable().is_some())
+    };
+    // The Library tab says what is the matter with those that it marks.
+    let skipped: Vec<_> = similarity.skipped.iter().filter(|(name, _)| !known(name)).collect();
+    let left_out = skipped.first().map(|(name, reason)| {
+        let others = match skipped.len() - 1 {
+            0 => String::new(),
+            others => format!(" (and {others} more)"),
+        };
+        format!("left out{others}: {}: {}", printable(name), printable(reason))
+    });
+    let warnings = similarity.warnings.iter().map(|warning| printable(warning).into_owned());
+    let notes: Vec<String> = roster.note().into_iter().chain(left_out).chain(warnings).collect();
+    (!notes.is_empty())
+        .then(|| Line::styled(fit::truncate(&format!("! {}", notes.join(" · ")), cells), theme.warning()))
+}
+
+/// Says why there is no picture; `failed` is what helps after an error.
+pub fn draw_nothing(
+    frame: &mut Frame,
+    area: Rect,
+    roster: &Roster,
+    agreed: bool,
+    failed: Option<&str>,
+    shared: &Shared,
+    theme: &Theme,
+) {
+    let text = match (&shared.library, &shared.library_error) {
+        (None, Some(_)) => Some("The library could not be read.".to_string()),
+        (None, None) => Some(format!("{} reading the library", fit::spinner(shared.tick))),
+        (Some(_), _) => roster
+            .problem()
+            .or_else(|| roster.question().filter(|_| !agreed))
+            .or_else(|| failed.map(str::to_string)),
+    };
+    if let Some(text) = text {
+        message(frame, area, &text, theme.dim());
+    }
+}
