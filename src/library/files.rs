@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::{Error, Result};
 
 /// Fills `buffer` from `offset`, without moving a shared cursor.
-pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
     #[cfg(unix)]
     return std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset);
     #[cfg(windows)]
@@ -27,7 +27,7 @@ pub(super) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::
 }
 
 /// Opens a regular file. Pipes and devices are refused: opening or reading them could block for ever.
-pub(super) fn open_regular(path: &Path) -> io::Result<(File, fs::Metadata)> {
+pub(crate) fn open_regular(path: &Path) -> io::Result<(File, fs::Metadata)> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
     }
@@ -49,7 +49,7 @@ pub(super) fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// The reason in an I/O error in few words, without the operating system's error number.
-pub(super) fn io_reason(error: &io::Error) -> String {
+pub(crate) fn io_reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "does not exist".into(),
         io::ErrorKind::PermissionDenied => "may not be read (permission denied)".into(),

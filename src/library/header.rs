@@ -20,7 +20,7 @@ const PICKLE: &str = "is a PyTorch pickle under a safetensors name: re-save it w
 
 /// Element types of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dtype {
+pub(crate) enum Dtype {
     F64,
     F32,
     F16,
@@ -88,7 +88,7 @@ impl Dtype {
 
 /// One tensor of a file. `start` and `end` count bytes from the start of the file.
 #[derive(Clone, Debug)]
-pub(super) struct TensorInfo<'a> {
+pub(crate) struct TensorInfo<'a> {
     pub name: Cow<'a, str>,
     pub dtype: Dtype,
     pub dims: u8,
@@ -101,7 +101,7 @@ pub(super) struct TensorInfo<'a> {
 }
 
 /// The JSON part of a safetensors file of `length` bytes.
-pub(super) fn read_header(file: &File, length: u64) -> Result<Vec<u8>, String> {
+pub(crate) fn read_header(file: &File, length: u64) -> Result<Vec<u8>, String> {
     let mut prefix = [0u8; 8];
     let known = usize::try_from(length.min(8)).unwrap_or(8);
     read_exact_at(file, &mut prefix[..known], 0).map_err(|e| format!("cannot be read: {e}"))?;
@@ -144,7 +144,7 @@ fn other_format(prefix: &[u8]) -> Option<&'static str> {
 }
 
 /// Reads and checks the tensors of a header; `file_length` is the size of the whole file.
-pub(super) fn parse_header(header: &[u8], file_length: u64) -> Result<Vec<TensorInfo<'_>>, String> {
+pub(crate) fn parse_header(header: &[u8], file_length: u64) -> Result<Vec<TensorInfo<'_>>, String> {
     let data_start = header.len() as u64 + 8;
     let data_length =
         file_length.checked_sub(data_start).ok_or_else(|| "was cut off inside its header".to_string())?;
@@ -220,7 +220,7 @@ fn count_entries(header: &[u8]) -> usize {
 }
 
 /// At most 120 characters of untrusted text for a message.
-pub(super) fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     match text.char_indices().nth(120) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_string(),

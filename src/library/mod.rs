@@ -25,6 +25,8 @@ pub use adapter::{Adapter, LoraModule, Stored, StoredRows};
 pub use base::{BaseLocation, FetchProgress, fetch_base, locate_base};
 pub use expert::{AdapterConfig, Expert, ModuleShape, Provenance, Status, TaskRecord};
 pub use files::{atomic_write, atomic_write_with, sha256_file};
+pub(crate) use files::{io_reason, open_regular, read_exact_at};
+pub(crate) use header::{Dtype, parse_header, read_header, short};
 pub use manifest::{BaseSpec, Manifest, RouterDefaults, Template};
 pub use misfit::LayerSizes;
 pub use nearest::{edit_distance, find_name, nearest};

@@ -19,6 +19,11 @@ impl Config {
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let value: Value =
             serde_json::from_str(text).map_err(|e| Error::file(path, format!("is not valid JSON: {e}")))?;
+        Self::new(path, value)
+    }
+
+    /// A configuration from its parsed form.
+    pub fn new(path: &Path, value: Value) -> Result<Self> {
         if !value.is_object() {
             return Err(Error::file(path, "is not a JSON object"));
         }

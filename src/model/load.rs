@@ -6,6 +6,7 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 
 use super::chat::ChatTemplate;
+use super::config::Config;
 use super::decoder::{Decoder, Layer, MlpIn, Qkv};
 use super::families;
 use super::linear::{Linear, Precision};
@@ -35,6 +36,8 @@ impl Default for LoadOptions {
 pub struct Model {
     pub decoder: Decoder,
     pub tokenizer: Option<Tokenizer>,
+    /// Why there is no tokenizer.
+    no_tokenizer: Option<Error>,
     /// The model's own chat template, where its files have one.
     pub chat: Option<ChatTemplate>,
     pub path: PathBuf,
@@ -50,12 +53,12 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        self.weights.read(name, shape, self.spec.heads, self.spec.kv_heads)
+        self.weights.tensor(self.spec, name, shape)?.values()
     }
 
     fn norm(&self, name: &str, width: usize, kind: NormKind) -> Result<Norm> {
         let mut weight = self.read(&format!("{name}.weight"), &[width])?;
-        if kind == (NormKind::Rms { unit_offset: true }) {
+        if kind == (NormKind::Rms { unit_offset: true }) && !self.weights.offset_norms() {
             weight.iter_mut().for_each(|w| *w += 1.0);
         }
         let bias = match kind {
@@ -175,51 +178,53 @@ impl Model {
         let final_norm = builder.norm(n.final_norm, spec.hidden, spec.norm)?;
         let head_name = n.head.to_string();
         // Some files keep a copy of the embedding as head; one that says "tied" means the embedding.
-        let head = if spec.tied || !weights.has(&format!("{head_name}.weight")) {
+        let head = if spec.tied || !weights.has(&spec, &format!("{head_name}.weight")) {
             Linear::tied(head_name, &embedding, precision)?
         } else {
             builder.linear(head_name, (spec.vocab, spec.hidden), spec.bias.head, None)?
         };
         progress(spec.layers, spec.layers);
-        let tokenizer = load_tokenizer(path, &weights, &config)?;
+        // Token ids work without one.
+        let (tokenizer, no_tokenizer) = match load_tokenizer(path, &weights, &config) {
+            Ok(tokenizer) => (Some(tokenizer), None),
+            Err(reason) => (None, Some(reason)),
+        };
         let rope = Rope::new(&spec.rope, spec.head_dim);
         let slots = layers.first().map_or(0, |l: &Layer| l.linears().len());
         let decoder = Decoder { spec, embedding, layers, final_norm, head, rope, slots };
         let chat = load_chat(path, &weights, tokenizer.as_ref());
-        Ok(Self { decoder, tokenizer, chat, path: path.to_path_buf(), precision })
+        Ok(Self { decoder, tokenizer, no_tokenizer, chat, path: path.to_path_buf(), precision })
     }
 
     /// The tokenizer, or an error that says what is missing.
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
         self.tokenizer.as_ref().ok_or_else(|| {
-            Error::file(&self.path, "has no tokenizer.json: only --tokens works with this base model")
+            let reason = self.no_tokenizer.as_ref().map(ToString::to_string).unwrap_or_default();
+            Error::msg(format!("{reason} (without a tokenizer only --tokens works)"))
         })
     }
 }
 
-fn load_tokenizer(
-    path: &Path,
-    weights: &Weights,
-    config: &super::config::Config,
-) -> Result<Option<Tokenizer>> {
+fn load_tokenizer(path: &Path, weights: &Weights, config: &Config) -> Result<Tokenizer> {
     let folder = if path.is_dir() { Some(path) } else { path.parent() };
     let file = folder.map(|f| f.join("tokenizer.json")).filter(|f| f.exists());
     match (weights.gguf(), file) {
         // A file beside a GGUF may belong to another model: the GGUF's own comes first.
-        (Some(gguf), file) => match (Tokenizer::from_gguf(gguf), file) {
-            (Ok(t), _) => Ok(Some(t)),
-            (Err(_), Some(file)) => Tokenizer::from_file(&file, config.ids("eos_token_id")).map(Some),
-            (Err(e), None) => Err(e),
-        },
+        (Some(gguf), file) => Tokenizer::from_gguf(gguf).or_else(|reason| match file {
+            Some(file) => Tokenizer::from_file(&file, config.ids("eos_token_id")),
+            None => Err(reason),
+        }),
         (None, Some(file)) => {
             let mut end_ids = config.ids("eos_token_id");
             let generation = path.join("generation_config.json");
             if let Ok(text) = read_text(&generation) {
-                end_ids.extend(super::config::Config::parse(&generation, &text)?.ids("eos_token_id"));
+                end_ids.extend(Config::parse(&generation, &text)?.ids("eos_token_id"));
             }
-            Tokenizer::from_file(&file, end_ids).map(Some)
+            Tokenizer::from_file(&file, end_ids)
         }
-        (None, None) => Ok(None),
+        (None, None) => {
+            Err(Error::file(path, "has no tokenizer.json: copy it there from the original model"))
+        }
     }
 }
 

@@ -82,6 +82,11 @@ impl GgufFile {
         Error::file(&self.path, problem)
     }
 
+    /// The file, for reading tensors by position.
+    pub fn handle(&self) -> &File {
+        &self.file
+    }
+
     /// The value under `key`.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.metadata.get(key)

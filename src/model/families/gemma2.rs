@@ -1,8 +1,14 @@
 //! Gemma 2: norms before and after, soft caps, scaled embeddings, every second layer slides.
 
-use super::{Config, DecoderSpec, Names, NormKind, Result};
+use super::{Config, DecoderSpec, Family, Fields, Gguf, GgufFamily, Names, NormKind, Result};
 
-pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
+pub(super) const FAMILY: Family = Family {
+    name: "gemma2",
+    spec,
+    gguf: Some(GgufFamily { extra: gguf, offset_norms: true, ..GgufFamily::plain("gemma2") }),
+};
+
+fn spec(config: &Config) -> Result<DecoderSpec> {
     let mut spec = super::llama_like(config)?;
     spec.norm = NormKind::Rms { unit_offset: true };
     spec.post_norms = true;
@@ -26,4 +32,33 @@ pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
         ..super::LLAMA_NAMES
     };
     Ok(spec)
+}
+
+fn gguf(file: &Gguf, fields: &mut Fields) -> Result<()> {
+    for (ours, theirs) in [
+        ("attn_logit_softcapping", "attn_logit_softcapping"),
+        ("final_logit_softcapping", "final_logit_softcapping"),
+    ] {
+        if let Some(cap) = file.number(theirs)? {
+            fields.insert(ours.into(), cap.into());
+        }
+    }
+    fields.insert("sliding_window".into(), file.whole("attention.sliding_window").into());
+    // Files do not keep the scale: it is one over the root of the head's width, but for the 27B model.
+    let number = |key: &str| fields.get(key).and_then(|v| v.as_f64());
+    let (Some(hidden), Some(heads), Some(head), Some(layers)) = (
+        number("hidden_size"),
+        number("num_attention_heads"),
+        number("head_dim"),
+        number("num_hidden_layers"),
+    ) else {
+        return Ok(());
+    };
+    let scalar = match file.number("attention.scale")? {
+        Some(scale) if scale > 0.0 => scale.powi(-2),
+        _ if layers == 46.0 => hidden / heads,
+        _ => head,
+    };
+    fields.insert("query_pre_attn_scalar".into(), scalar.into());
+    Ok(())
 }

@@ -1,8 +1,14 @@
 //! GPT-NeoX (Pythia): parallel blocks on two layer norms, q, k, v fused head by head.
 
-use super::{Biases, BlockKind, Config, DecoderSpec, MlpLayout, Names, NormKind, QkvLayout, Result};
+use super::{
+    Biases, BlockKind, Config, DecoderSpec, Family, Fields, Gguf, GgufFamily, MlpLayout, Names, NormKind,
+    QkvLayout, Result,
+};
 
-pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
+pub(super) const FAMILY: Family =
+    Family { name: "gpt_neox", spec, gguf: Some(GgufFamily { extra: gguf, ..GgufFamily::plain("gptneox") }) };
+
+fn spec(config: &Config) -> Result<DecoderSpec> {
     let mut spec = super::llama_like(config)?;
     let bias = config.flag("attention_bias", true)?;
     spec.norm = NormKind::Layer;
@@ -29,4 +35,10 @@ pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
         ..super::LLAMA_NAMES
     };
     Ok(spec)
+}
+
+fn gguf(file: &Gguf, fields: &mut Fields) -> Result<()> {
+    let parallel = file.flag("use_parallel_residual").unwrap_or(true);
+    fields.insert("use_parallel_residual".into(), parallel.into());
+    Ok(())
 }

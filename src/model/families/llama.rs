@@ -1,7 +1,24 @@
 //! Llama 2 and 3, SmolLM2, TinyLlama.
 
-use super::{Config, DecoderSpec, Result};
+use super::{Config, DecoderSpec, Family, Fields, Gguf, GgufFamily, Result};
 
-pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
+pub(super) const FAMILY: Family = Family {
+    name: "llama",
+    spec,
+    gguf: Some(GgufFamily { extra: gguf, interleaved: true, ..GgufFamily::plain("llama") }),
+};
+
+fn spec(config: &Config) -> Result<DecoderSpec> {
     super::llama_like(config)
+}
+
+/// Mistral is kept as a Llama; its window, where it was kept, tells.
+fn gguf(file: &Gguf, fields: &mut Fields) -> Result<()> {
+    if let Some(window) = file.whole("attention.sliding_window") {
+        fields.insert("model_type".into(), "mistral".into());
+        fields.insert("sliding_window".into(), window.into());
+    }
+    fields.insert("attention_bias".into(), file.holds("blk.0.attn_q.bias").into());
+    fields.insert("mlp_bias".into(), file.holds("blk.0.ffn_up.bias").into());
+    Ok(())
 }

@@ -1,7 +1,9 @@
 //! Mistral: Llama with a sliding window.
 
-use super::{Config, DecoderSpec, Result};
+use super::{Config, DecoderSpec, Family, Result};
 
-pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
+pub(super) const FAMILY: Family = Family { name: "mistral", spec, gguf: None };
+
+fn spec(config: &Config) -> Result<DecoderSpec> {
     Ok(DecoderSpec { sliding_window: config.window()?, ..super::llama_like(config)? })
 }

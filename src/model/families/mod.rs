@@ -10,36 +10,79 @@ mod qwen2;
 mod qwen3;
 
 use super::config::Config;
+use super::gguf::{Fields, Gguf};
 use super::spec::{Activation, Biases, BlockKind, DecoderSpec, MlpLayout, Names, NormKind, QkvLayout};
 use crate::Result;
+use crate::library::short;
 
-type Reader = fn(&Config) -> Result<DecoderSpec>;
+/// One family.
+struct Family {
+    /// `model_type` of transformers.
+    name: &'static str,
+    spec: fn(&Config) -> Result<DecoderSpec>,
+    /// How llama.cpp keeps it; absent where another family's architecture stands for it.
+    gguf: Option<GgufFamily>,
+}
 
-/// `model_type` and its reader.
-const FAMILIES: [(&str, Reader); 8] = [
-    ("gemma2", gemma2::spec),
-    ("gpt_neox", gpt_neox::spec),
-    ("llama", llama::spec),
-    ("mistral", mistral::spec),
-    ("phi", phi::spec),
-    ("phi3", phi3::spec),
-    ("qwen2", qwen2::spec),
-    ("qwen3", qwen3::spec),
+/// How llama.cpp keeps a family in GGUF files. Sizes, norms' epsilon, rotary settings and the names of
+/// tensors are the same for all of them.
+pub(crate) struct GgufFamily {
+    /// `general.architecture`, and the prefix of the family's metadata keys.
+    pub architecture: &'static str,
+    /// Adds what only this family's configuration has.
+    pub extra: fn(&Gguf, &mut Fields) -> Result<()>,
+    /// Rows of q and k are interleaved pairs.
+    pub interleaved: bool,
+    /// Norm weights are stored as 1 + w where transformers has w.
+    pub offset_norms: bool,
+}
+
+impl GgufFamily {
+    /// A family that needs nothing special.
+    const fn plain(architecture: &'static str) -> Self {
+        Self { architecture, extra: |_, _| Ok(()), interleaved: false, offset_norms: false }
+    }
+}
+
+static FAMILIES: [Family; 8] = [
+    gemma2::FAMILY,
+    gpt_neox::FAMILY,
+    llama::FAMILY,
+    mistral::FAMILY,
+    phi::FAMILY,
+    phi3::FAMILY,
+    qwen2::FAMILY,
+    qwen3::FAMILY,
 ];
+
+/// `model_type` and GGUF conventions of an architecture.
+pub(crate) fn of_gguf(architecture: &str) -> Option<(&'static str, &'static GgufFamily)> {
+    FAMILIES.iter().find_map(|family| {
+        let gguf = family.gguf.as_ref()?;
+        (gguf.architecture == architecture).then_some((family.name, gguf))
+    })
+}
+
+/// The architectures that [`of_gguf`] knows, for messages.
+pub(crate) fn gguf_architectures() -> String {
+    let known: Vec<&str> = FAMILIES.iter().filter_map(|f| Some(f.gguf.as_ref()?.architecture)).collect();
+    known.join(", ")
+}
 
 /// The decoder that a configuration describes.
 ///
 /// # Errors
 /// Unknown `model_type` (the known ones are named), missing or wrong fields.
 pub fn spec(config: &Config) -> Result<DecoderSpec> {
-    let known = || FAMILIES.map(|(name, _)| name).join(", ");
+    let known = || FAMILIES.iter().map(|f| f.name).collect::<Vec<_>>().join(", ");
     let Some(kind) = config.text("model_type") else {
         return Err(config.error(format!("lacks \"model_type\" (known: {})", known())));
     };
-    let Some((_, read)) = FAMILIES.iter().find(|(name, _)| *name == kind) else {
+    let Some(family) = FAMILIES.iter().find(|f| f.name == kind) else {
+        let kind = short(kind);
         return Err(config.error(format!("architecture \"{kind}\" is not supported (known: {})", known())));
     };
-    let spec = read(config)?;
+    let spec = (family.spec)(config)?;
     check(config, &spec)?;
     Ok(spec)
 }

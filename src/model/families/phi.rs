@@ -1,8 +1,10 @@
 //! Phi-1, 1.5 and 2: parallel blocks on one layer norm, biases everywhere, partial rotation.
 
-use super::{Biases, BlockKind, Config, DecoderSpec, MlpLayout, Names, NormKind, Result};
+use super::{Biases, BlockKind, Config, DecoderSpec, Family, GgufFamily, MlpLayout, Names, NormKind, Result};
 
-pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
+pub(super) const FAMILY: Family = Family { name: "phi", spec, gguf: Some(GgufFamily::plain("phi2")) };
+
+fn spec(config: &Config) -> Result<DecoderSpec> {
     if config.flag("qk_layernorm", false)? {
         return Err(config.error("\"qk_layernorm\" is not supported in this family"));
     }

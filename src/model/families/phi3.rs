@@ -1,12 +1,20 @@
 //! Phi-3: Llama with fused q, k, v and fused gate, up; LongRoPE.
 
-use super::{Config, DecoderSpec, MlpLayout, Names, QkvLayout, Result};
+use super::{Config, DecoderSpec, Family, Fields, Gguf, GgufFamily, MlpLayout, Names, QkvLayout, Result};
 
-pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
+pub(super) const FAMILY: Family =
+    Family { name: "phi3", spec, gguf: Some(GgufFamily { extra: gguf, ..GgufFamily::plain("phi3") }) };
+
+fn spec(config: &Config) -> Result<DecoderSpec> {
     let mut spec = super::llama_like(config)?;
     spec.sliding_window = config.window()?;
     spec.qkv = QkvLayout::Fused;
     spec.mlp = MlpLayout::GatedFused;
     spec.names = Names { qkv: &["self_attn.qkv_proj"], mlp_in: &["mlp.gate_up_proj"], ..super::LLAMA_NAMES };
     Ok(spec)
+}
+
+fn gguf(file: &Gguf, fields: &mut Fields) -> Result<()> {
+    fields.insert("sliding_window".into(), file.whole("attention.sliding_window").into());
+    Ok(())
 }

@@ -1,6 +1,8 @@
 //! Qwen 2 and 2.5: biases on q, k and v.
 
-use super::{Biases, Config, DecoderSpec, Result};
+use super::{Biases, Config, DecoderSpec, Family, GgufFamily, Result};
+
+pub(super) const FAMILY: Family = Family { name: "qwen2", spec, gguf: Some(GgufFamily::plain("qwen2")) };
 
 pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
     let mut spec = super::llama_like(config)?;

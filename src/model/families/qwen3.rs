@@ -1,8 +1,10 @@
 //! Qwen 3: a norm on each head of q and k.
 
-use super::{Config, DecoderSpec, Result};
+use super::{Config, DecoderSpec, Family, GgufFamily, Result};
 
-pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
+pub(super) const FAMILY: Family = Family { name: "qwen3", spec, gguf: Some(GgufFamily::plain("qwen3")) };
+
+fn spec(config: &Config) -> Result<DecoderSpec> {
     let mut spec = super::qwen2::spec(config)?;
     spec.bias.qkv = config.flag("attention_bias", false)?;
     spec.bias.o = spec.bias.qkv;

@@ -1,0 +1,83 @@
+//! Where a model's tensors come from: a transformers folder or a GGUF file. Tensors are read one by one,
+//! piece by piece, and never mapped: what is in memory is what the decoder holds.
+
+mod folder;
+mod stored;
+
+use std::io::Read;
+use std::path::Path;
+
+pub(crate) use stored::{Rows, Stored};
+
+use self::folder::Folder;
+use super::config::Config;
+use super::gguf::Gguf;
+use super::spec::DecoderSpec;
+use crate::{Error, Result};
+
+/// An opened base model, before its tensors are read.
+pub(crate) enum Weights {
+    Folder(Folder),
+    Gguf(Gguf),
+}
+
+/// Configurations and the like are far smaller.
+const TEXT_LIMIT: u64 = 64 << 20;
+
+/// Text of a small file.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    let mut text = String::new();
+    file.take(TEXT_LIMIT + 1).read_to_string(&mut text).map_err(|e| Error::io(path, e))?;
+    if text.len() as u64 > TEXT_LIMIT {
+        return Err(Error::file(path, format!("is larger than {} MB", TEXT_LIMIT >> 20)));
+    }
+    Ok(text)
+}
+
+pub(crate) fn shape_error(name: &str, found: &[usize], wanted: &[usize]) -> String {
+    format!("tensor {name} is {found:?}, the configuration wants {wanted:?}: they belong to different models")
+}
+
+impl Weights {
+    /// Opens a transformers folder, or a `.gguf` file, and reads its configuration.
+    pub(crate) fn open(path: &Path) -> Result<(Self, Config)> {
+        if path.is_dir() {
+            return Folder::open(path).map(|(folder, config)| (Self::Folder(folder), config));
+        }
+        if !path.exists() {
+            return Err(Error::file(path, "does not exist: give a transformers folder or a .gguf file"));
+        }
+        let gguf = Gguf::open(path)?;
+        let config = gguf.config()?;
+        Ok((Self::Gguf(gguf), config))
+    }
+
+    pub(crate) fn gguf(&self) -> Option<&Gguf> {
+        match self {
+            Self::Gguf(gguf) => Some(gguf),
+            Self::Folder(_) => None,
+        }
+    }
+
+    /// Whether norm weights are stored as 1 + w where transformers has w.
+    pub(crate) fn offset_norms(&self) -> bool {
+        self.gguf().is_some_and(Gguf::offset_norms)
+    }
+
+    /// Whether there is a tensor of this transformers name.
+    pub(crate) fn has(&self, spec: &DecoderSpec, name: &str) -> bool {
+        match self {
+            Self::Folder(folder) => folder.has(name),
+            Self::Gguf(gguf) => gguf.has(spec, name),
+        }
+    }
+
+    /// A tensor by its transformers name; its shape must be `shape`.
+    pub(crate) fn tensor(&self, spec: &DecoderSpec, name: &str, shape: &[usize]) -> Result<Stored<'_>> {
+        match self {
+            Self::Folder(folder) => folder.tensor(name, shape),
+            Self::Gguf(gguf) => gguf.tensor(spec, name, shape),
+        }
+    }
+}
