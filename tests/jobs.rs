@@ -1,181 +1,16 @@
 //! Jobs with real worker processes: the binary works, the test watches and interferes.
 #![cfg(unix)]
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lora_tui::jobs::{ClusterSpec, JobSpec, JobState, JobSummary, Jobs, Local};
-use lora_tui::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
+use lora_tui::jobs::{ClusterSpec, JobSpec, JobState, Jobs, Local};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_lora-tui");
-/// For a machine that does many other things.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Clustering so many big experts takes many times longer than a test needs to interfere.
-const ENDLESS: usize = 400;
-
-/// A dataset's line.
-const DATA: &str = "{\"instruction\":\"Give the plural.\",\"input\":\"cat\",\"output\":\"cats\"}\n";
-
-/// A library in a temporary directory and its jobs; stops what still runs when it goes.
-struct Bench {
-    dir: tempfile::TempDir,
-    jobs: Jobs,
-}
-
-impl Bench {
-    /// Two groups of tiny experts, three each.
-    fn small() -> Self {
-        let bench = Self::empty();
-        for expert in 0..6 {
-            let group = if expert < 3 { 1.0 } else { -1.0 };
-            let value =
-                move |i: usize| group * (1.0 + (i % 7) as f32) + 0.01 * ((i * (expert + 3)) % 5) as f32;
-            bench.write(&format!("expert-{expert}"), 8, value);
-        }
-        bench
-    }
-
-    /// Experts whose clustering takes long. They share one file, so that they are made in no time.
-    fn endless() -> Self {
-        let bench = Self::empty();
-        bench.write("expert-0", 100_000, |i| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5);
-        let first = bench.library().join("expert-0");
-        for expert in 1..ENDLESS {
-            let other = bench.library().join(format!("expert-{expert}"));
-            std::fs::create_dir(&other).unwrap();
-            for file in ["adapter_config.json", "adapter_model.safetensors"] {
-                std::fs::hard_link(first.join(file), other.join(file)).unwrap();
-            }
-        }
-        bench
-    }
-
-    fn empty() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let jobs = Jobs::at(dir.path().join(".lora-tui/jobs"), Arc::new(Local::new(BINARY)));
-        Self { dir, jobs }
-    }
-
-    fn write(&self, name: &str, width: usize, value: impl Fn(usize) -> f32) {
-        let rank = 2;
-        let module = NewLora {
-            module: "model.layers.0.self_attn.q_proj".into(),
-            rank,
-            in_features: width,
-            out_features: width,
-            a: (0..rank * width).map(&value).collect(),
-            b: (0..rank * width).map(|i| value(i + 1)).collect(),
-        };
-        let config = NewAdapterConfig {
-            base: "tiny".into(),
-            r: rank,
-            alpha: 4.0,
-            dropout: 0.0,
-            targets: vec!["q_proj".into()],
-        };
-        let path = self.library().join(name);
-        write_adapter(&path, &[module], &config, candle_core::DType::F32, &Provenance::default()).unwrap();
-    }
-
-    fn library(&self) -> &Path {
-        self.dir.path()
-    }
-
-    fn clustering(&self, k: usize) -> JobSpec {
-        JobSpec::Cluster(ClusterSpec {
-            library: self.library().into(),
-            base: None,
-            k,
-            sparsity: 0.5,
-            seed: 42,
-        })
-    }
-
-    fn start(&self, k: usize) -> String {
-        self.jobs.start(&self.clustering(k)).unwrap()
-    }
-
-    fn job(&self, id: &str) -> PathBuf {
-        self.jobs.dir().join(id)
-    }
-
-    /// Takes the only slot, so that jobs stay queued while the file lives.
-    fn occupy_slot(&self) -> File {
-        std::fs::create_dir_all(self.jobs.dir()).unwrap();
-        let slot = File::create(self.jobs.dir().join("slot.0")).unwrap();
-        slot.lock().unwrap();
-        slot
-    }
-
-    fn wait(&self, id: &str, what: &str, wanted: impl Fn(&JobSummary) -> bool) -> JobSummary {
-        let began = Instant::now();
-        loop {
-            let job = self.jobs.get(id).unwrap();
-            if wanted(&job) {
-                return job;
-            }
-            let log = std::fs::read_to_string(self.job(id).join("log.txt")).unwrap_or_default();
-            assert!(began.elapsed() < PATIENCE, "not {what}: {job:?}\n{log}");
-            assert!(!job.state.is_over(), "over, so never {what}: {job:?}\n{log}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    fn wait_state(&self, id: &str, state: JobState) -> JobSummary {
-        self.wait(id, &format!("{state:?}"), |job| job.state == state)
-    }
-
-    /// The worker's process, once it said who it is.
-    fn worker(&self, id: &str) -> Pid {
-        let path = self.job(id).join("worker.json");
-        self.wait(id, "introduced", |_| path.exists());
-        let worker: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        Pid::from_raw(worker["pid"].as_i64().unwrap() as i32).unwrap()
-    }
-
-    fn cli(&self, arguments: &[&str]) -> Output {
-        let mut command = Command::new(BINARY);
-        command.arg("jobs").arg(self.library()).args(arguments).stdin(Stdio::null());
-        command.output().unwrap()
-    }
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        for job in self.jobs.list().unwrap_or_default() {
-            if !job.state.is_over() {
-                let _ = self.jobs.cancel(&job.id);
-                let began = Instant::now();
-                while !self.jobs.get(&job.id).is_ok_and(|job| job.state.is_over())
-                    && began.elapsed() < PATIENCE
-                {
-                    std::thread::sleep(Duration::from_millis(20));
-                }
-            }
-        }
-    }
-}
-
-fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let began = Instant::now();
-    while !condition() {
-        assert!(began.elapsed() < PATIENCE, "never {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
+mod bench;
+use bench::{BINARY, Bench, ENDLESS, eventually, stderr, stdout};
 
 #[test]
 fn a_clustering_runs_to_its_result() {
@@ -309,8 +144,7 @@ fn queued_jobs_have_their_turn_in_the_order_of_submission() {
         .iter()
         .map(|id| {
             bench.wait_state(id, JobState::Finished);
-            let events = std::fs::read_to_string(bench.job(id).join("events.jsonl")).unwrap();
-            let first: Value = serde_json::from_str(events.lines().next().unwrap()).unwrap();
+            let first = bench.events(id).remove(0);
             assert_eq!(first["event"], "started");
             first["time"].as_f64().unwrap()
         })
@@ -348,7 +182,8 @@ fn a_job_outlives_who_started_it() {
     let bench = Bench::small();
     let slot = bench.occupy_slot();
     let outside = tempfile::tempdir().unwrap();
-    std::fs::write(outside.path().join("data.jsonl"), DATA.repeat(30)).unwrap();
+    let line = "{\"instruction\":\"Give the plural.\",\"input\":\"cat\",\"output\":\"cats\"}\n";
+    std::fs::write(outside.path().join("data.jsonl"), line.repeat(30)).unwrap();
     std::fs::write(outside.path().join("base.gguf"), "no model").unwrap();
     let train = |name: &str| {
         let mut command = Command::new(BINARY);
@@ -414,6 +249,65 @@ fn a_job_that_fails_says_why_in_one_line() {
 }
 
 #[test]
+fn what_is_over_but_not_finished_can_go_on() {
+    let bench = Bench::endless();
+    let id = bench.start(2);
+    bench.wait_state(&id, JobState::Running);
+    let error = bench.jobs.resume(&id).unwrap_err().to_string();
+    assert!(error.contains("is running: only what is over can go on"), "{error}");
+    bench.jobs.cancel(&id).unwrap();
+    bench.wait_state(&id, JobState::Cancelled);
+
+    // It waits for its turn again, and is cancelled and killed as any other.
+    let slot = bench.occupy_slot();
+    let answer: Value = serde_json::from_slice(&bench.cli(&["resume", &id, "--json"]).stdout).unwrap();
+    assert_eq!(answer, json!({ "id": id, "state": "queued" }));
+    bench.worker(&id);
+    assert_eq!(bench.jobs.get(&id).unwrap().state, JobState::Queued);
+    drop(slot);
+    bench.wait_state(&id, JobState::Running);
+    kill_process(bench.worker(&id), Signal::KILL).unwrap();
+    bench.wait_state(&id, JobState::Failed);
+    bench.jobs.resume(&id).unwrap();
+    bench.wait_state(&id, JobState::Running);
+    let kinds = bench.events(&id);
+    assert_eq!(kinds.iter().filter(|event| event["event"] == "resumed").count(), 2);
+}
+
+#[test]
+fn a_failed_job_that_goes_on_can_finish() {
+    let bench = Bench::small();
+    let id = bench.start(7);
+    bench.wait_state(&id, JobState::Failed);
+    bench.add_expert(6);
+    assert_eq!(stdout(&bench.cli(&["resume", &id])).trim(), id);
+    let job = bench.wait_state(&id, JobState::Finished);
+    assert_eq!(job.error, None);
+    let again = bench.cli(&["resume", &id]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains("is finished: there is nothing to go on with"), "{}", stderr(&again));
+}
+
+#[test]
+fn planted_files_are_not_written_to_when_a_job_goes_on() {
+    let bench = Bench::small();
+    let id = bench.start(7);
+    bench.wait_state(&id, JobState::Failed);
+    let victim = bench.library().join("victim");
+    std::fs::write(&victim, "precious").unwrap();
+    for name in ["events.jsonl", "log.txt", "state.safetensors"] {
+        let planted = bench.job(&id).join(name);
+        let _ = std::fs::remove_file(&planted);
+        std::os::unix::fs::symlink(&victim, &planted).unwrap();
+        let error = bench.jobs.resume(&id).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("not a regular file"), "{error}");
+        std::fs::remove_file(&planted).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(victim).unwrap(), "precious");
+    assert_eq!(bench.jobs.get(&id).unwrap().state, JobState::Failed);
+}
+
+#[test]
 fn specs_that_cannot_work_are_refused_at_once() {
     let bench = Bench::small();
     for (k, sparsity) in [(0, 0.5), (2, 1.1), (2, -0.1), (2, f64::NAN)] {
@@ -432,14 +326,14 @@ fn one_worker_a_job() {
     let slot = bench.occupy_slot();
     let id = bench.start(2);
     bench.worker(&id);
-    let second = Command::new(BINARY).arg("worker").arg(bench.job(&id)).output().unwrap();
+    let second = bench.second_worker(&id);
     assert_eq!(second.status.code(), Some(1));
     assert!(stderr(&second).contains("another worker"), "{}", stderr(&second));
     drop(slot);
     bench.wait_state(&id, JobState::Finished);
     let result = std::fs::read(bench.job(&id).join("result.json")).unwrap();
     eventually("free", || {
-        let late = Command::new(BINARY).arg("worker").arg(bench.job(&id)).output().unwrap();
+        let late = bench.second_worker(&id);
         assert_eq!(late.status.code(), Some(1));
         stderr(&late).contains("is over")
     });
@@ -543,18 +437,7 @@ fn the_command_line_follows_and_cancels() {
     let bench = Bench::endless();
     let id = bench.start(2);
     bench.wait_state(&id, JobState::Running);
-    let follower = Command::new(BINARY)
-        .args([
-            "jobs".as_ref(),
-            bench.library().as_os_str(),
-            "log".as_ref(),
-            id.as_ref(),
-            "--follow".as_ref(),
-        ])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let follower = bench.command(&["log", &id, "--follow"]).stdout(Stdio::piped()).spawn().unwrap();
     let cancelled = bench.cli(&["cancel", &id, "--json"]);
     assert!(cancelled.status.success(), "{}", stderr(&cancelled));
     let answer: Value = serde_json::from_slice(&cancelled.stdout).unwrap();

@@ -16,7 +16,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 /// How long `cancel` waits for the worker's answer.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(3);
 
-/// List, show, follow and cancel background jobs
+/// List, show, follow, cancel and resume background jobs
 #[derive(Clone, Debug, clap::Args)]
 pub struct JobsArgs {
     /// Folder of adapters
@@ -40,6 +40,11 @@ pub enum JobsAction {
         /// The job's id, or how it begins
         id: String,
     },
+    /// Let a job go on that was cancelled, has failed or died
+    Resume {
+        /// The job's id, or how it begins
+        id: String,
+    },
     /// Print a job's log
     Log {
         /// The job's id, or how it begins
@@ -57,6 +62,7 @@ pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
         None | Some(JobsAction::Ls) => list(&jobs, output),
         Some(JobsAction::Show { id }) => show(&jobs, &jobs.resolve(id)?, output),
         Some(JobsAction::Cancel { id }) => cancel(&jobs, &jobs.resolve(id)?, output),
+        Some(JobsAction::Resume { id }) => resume(args, &jobs, &jobs.resolve(id)?, output),
         Some(JobsAction::Log { id, follow }) => log(&jobs, &jobs.resolve(id)?, *follow, output),
     }
 }
@@ -169,6 +175,16 @@ fn cancel(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
         JobState::Cancelling => format!("{id} is cancelling: it stops after the step that it is in"),
         state => format!("{id} is {}", state.name()),
     })
+}
+
+fn resume(args: &JobsArgs, jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
+    jobs.resume(id)?;
+    if output.is_json() {
+        return output.document(&json!({ "id": id, "state": jobs.get(id)?.state }));
+    }
+    output.line(id)?;
+    output.note(&format!("follow it with `lora-tui jobs {} log {id} --follow`", args.library.display()));
+    Ok(())
 }
 
 fn log(jobs: &Jobs, id: &str, follow: bool, output: &Output) -> Result<()> {

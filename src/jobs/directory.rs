@@ -2,7 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,10 @@ pub const EVENTS: &str = "events.jsonl";
 pub const LOG: &str = "log.txt";
 pub const CANCEL: &str = "cancel";
 pub const RESULT: &str = "result.json";
+pub const STATE: &str = "state.safetensors";
 
+/// How long the lock may be busy: those who only look take it for a moment.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 const MAX_SPEC: u64 = 1 << 20;
 const MAX_RESULT: u64 = 1 << 26;
 
@@ -68,6 +71,40 @@ impl JobDir {
         Err(Error::file(jobs, format!("too many jobs are named {stem}")))
     }
 
+    /// Takes over the job at `path`, whose worker is gone.
+    ///
+    /// # Errors
+    /// When somebody holds its lock, or it is no job.
+    pub(super) fn reopen(path: PathBuf) -> Result<Self> {
+        // What the worker will write to must not lead elsewhere: the directory may come from anybody.
+        for name in [LOCK, WORKER, EVENTS, LOG, RESULT, STATE] {
+            open_regular(&path.join(name))?;
+        }
+        let lock_path = path.join(LOCK);
+        if !lock_path.exists() {
+            return Err(Error::file(&path, "no job is here"));
+        }
+        let lock = File::options().read(true).write(true).open(&lock_path);
+        let lock = lock.map_err(|error| Error::io(&lock_path, error))?;
+        take(&lock, &path)?;
+        Ok(Self { path, lock })
+    }
+
+    /// Forgets how the job ended, so that another worker can go on with it.
+    pub(super) fn clear(&self) -> Result<()> {
+        // The result last: until then readers see the job as it was.
+        for name in [CANCEL, WORKER, RESULT] {
+            let file = self.path.join(name);
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io(file, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -81,6 +118,24 @@ impl JobDir {
     /// The locked file. Whoever keeps a duplicate of it open keeps the job alive.
     pub fn lock(&self) -> &File {
         &self.lock
+    }
+}
+
+/// Locks a job's file.
+///
+/// # Errors
+/// When somebody else keeps it locked.
+pub fn take(lock: &File, job: &Path) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_PATIENCE => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(TryLockError::WouldBlock) => return Err(Error::file(job, "another worker does this job")),
+            Err(TryLockError::Error(error)) => return Err(Error::io(job.join(LOCK), error)),
+        }
     }
 }
 

@@ -37,14 +37,23 @@ impl EventLog {
     /// Opens the events of the job in `job` for appending; what people should read goes to `say` too.
     pub fn open(job: &Path, say: fn(&str)) -> Result<Self> {
         let path = job.join(EVENTS);
-        let file =
+        let mut file =
             File::options().create(true).append(true).open(&path).map_err(|error| Error::io(&path, error))?;
+        // A worker that died may have left half a line: what follows stands on its own.
+        if file.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+            file.write_all(b"\n").map_err(|error| Error::io(&path, error))?;
+        }
         Ok(Self { path, file, say, held_back: None, step_written: None, step_logged: None, failed: false })
     }
 
     /// The job has begun, or now knows how many steps it takes (0 while unknown).
     pub fn started(&mut self, steps: usize) {
         self.write(&JobEvent::Started { time: now(), steps });
+    }
+
+    /// The job is to go on, once it has a slot again.
+    pub fn resumed(&mut self) {
+        self.write(&JobEvent::Resumed { time: now() });
     }
 
     /// What is being done now.

@@ -11,9 +11,11 @@
 //! | `log.txt` | worker | its stdout and stderr |
 //! | `cancel` | anybody | its existence asks the worker to stop |
 //! | `result.json` | worker | the end: written last, in one piece |
+//! | `state.safetensors` | worker | of a training: where a resumed job goes on |
 //!
 //! The state is derived from these, never stored: a result says how it ended; a held lock means alive
-//! (queued until the `started` event, cancelling once `cancel` exists); neither means the worker died.
+//! (queued until the `started` event, cancelling once `cancel` exists); neither means the worker died. A job that was cancelled, failed or died can go on: [`Jobs::resume`] forgets
+//! the end and starts another worker in the same directory.
 
 mod directory;
 mod events;

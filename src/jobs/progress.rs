@@ -16,6 +16,8 @@ const GLANCE: u64 = 4096;
 pub struct Progress {
     /// Seconds since the epoch; `None` while queued.
     pub started: Option<f64>,
+    /// Resumed, and not begun since.
+    pub waiting: bool,
     pub step: usize,
     /// 0 while unknown.
     pub steps: usize,
@@ -49,6 +51,7 @@ impl Progress {
         match event {
             JobEvent::Started { time, steps } => {
                 self.started.get_or_insert(time);
+                self.waiting = false;
                 self.steps = self.steps.max(steps);
             }
             JobEvent::Stage { text, .. } => self.stage = Some(text),
@@ -69,12 +72,20 @@ impl Progress {
                 self.tokens_per_second = tokens_per_second.or(self.tokens_per_second);
                 self.eta_seconds = eta_seconds;
             }
+            JobEvent::Resumed { .. } => {
+                self.waiting = true;
+                self.eta_seconds = None;
+            }
             JobEvent::Log { .. } => {}
         }
     }
 }
 
 fn push(curve: &mut Vec<(usize, f64)>, step: usize, value: Option<f64>) {
+    // Steps that a resumed job makes again replace those that were lost.
+    while curve.last().is_some_and(|(last, _)| *last >= step) {
+        curve.pop();
+    }
     let Some(value) = value.filter(|value| value.is_finite()) else { return };
     if curve.len() >= MAX_POINTS {
         let mut odd = false;
@@ -108,6 +119,7 @@ mod tests {
         }
         let expected = Progress {
             started: Some(10.5),
+            waiting: false,
             step: 2,
             steps: 9,
             stage: Some("loading".into()),
@@ -117,6 +129,29 @@ mod tests {
             eta_seconds: None,
         };
         assert_eq!(progress, expected);
+    }
+
+    #[test]
+    fn a_resumed_job_waits_and_makes_its_lost_steps_again() {
+        let mut progress = Progress::default();
+        let step = |progress: &mut Progress, step: usize, loss: f64| {
+            let line = format!(
+                r#"{{"event":"step","time":1,"step":{step},"steps":9,"loss":{loss},"validation_loss":{loss}}}"#
+            );
+            progress.line(line.as_bytes());
+        };
+        progress.line(br#"{"event":"started","time":1,"steps":0}"#);
+        (1..=4).for_each(|n| step(&mut progress, n, n as f64));
+        progress.line(br#"{"event":"resumed","time":2}"#);
+        assert!(progress.waiting && progress.step == 4);
+        progress.line(br#"{"event":"started","time":3,"steps":0}"#);
+        assert!(!progress.waiting && progress.started == Some(1.0));
+        step(&mut progress, 3, 30.0);
+        let curve = [(1, 1.0), (2, 2.0), (3, 30.0)];
+        assert_eq!(
+            (progress.step, &progress.losses[..], &progress.validation[..]),
+            (3, &curve[..], &curve[..])
+        );
     }
 
     #[test]

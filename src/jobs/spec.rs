@@ -66,6 +66,8 @@ pub enum JobEvent {
         tokens_per_second: Option<f64>,
         eta_seconds: Option<f64>,
     },
+    /// Somebody let a job go on that was over; it waits for a slot again.
+    Resumed { time: f64 },
     /// A line for the log.
     Log { time: f64, text: String },
 }

@@ -1,4 +1,4 @@
-//! All jobs of a library: start, list, look, cancel. Safe beside other processes that do the same.
+//! All jobs of a library: start, list, look, cancel, resume. Safe beside other processes that do the same.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::directory::{
     CANCEL, EVENTS, JobDir, JobResult, LOCK, LOG, Life, RESULT, WORKER, is_id, is_locked, read_spec,
 };
+use super::events::EventLog;
 use super::files::{Follower, last_lines, log_line, now, rfc3339};
 use super::progress::Progress;
 use super::{Executor, JobDetail, JobSpec, JobState, JobSummary, Local, queue};
@@ -90,6 +91,50 @@ impl Jobs {
     /// A spec that cannot work (usage), a training whose name is taken or under way, a state directory that cannot
     /// be written, a worker that cannot be started (the job then stands there as failed).
     pub fn start(&self, spec: &JobSpec) -> Result<String> {
+        let spec = self.checked(spec)?;
+        std::fs::create_dir_all(&self.dir).map_err(|error| Error::io(&self.dir, error))?;
+        let job = JobDir::create(&self.dir, &spec)?;
+        self.hand_over(&job)?;
+        Ok(job.id())
+    }
+
+    /// Lets a job go on that was cancelled, has failed or whose worker died; it is queued at once. A training
+    /// goes on from its saved state, other jobs begin again.
+    ///
+    /// # Errors
+    /// A job that is finished or not over; as [`Self::start`] for its spec.
+    pub fn resume(&self, id: &str) -> Result<()> {
+        let path = self.existing(id)?;
+        match self.summary(id).state {
+            JobState::Cancelled | JobState::Failed => {}
+            JobState::Finished => {
+                return Err(Error::msg(format!("job {id} is finished: there is nothing to go on with")));
+            }
+            state => {
+                return Err(Error::msg(format!("job {id} is {}: only what is over can go on", state.name())));
+            }
+        }
+        let spec = self.checked(&read_spec(&path)?)?;
+        if let JobSpec::Train(train) = &spec
+            && let Some(log) = &train.log
+        {
+            // The directory may come from anybody: no file but an earlier log is written over.
+            crate::train::check_log(log)?;
+        }
+        let job = JobDir::reopen(path)?;
+        // Somebody else may have done the same a moment ago.
+        if JobResult::read(job.path()).is_some_and(|end| end.state == JobState::Finished) {
+            return Err(Error::msg(format!("job {id} is finished: there is nothing to go on with")));
+        }
+        if job.path().join(EVENTS).exists() {
+            EventLog::open(job.path(), |_| ())?.resumed();
+        }
+        job.clear()?;
+        self.hand_over(&job)
+    }
+
+    /// What [`checked`] says, and that no other job trains the same expert.
+    fn checked(&self, spec: &JobSpec) -> Result<JobSpec> {
         let spec = checked(spec)?;
         queue::slots()?;
         if let JobSpec::Train(train) = &spec
@@ -101,19 +146,20 @@ impl Jobs {
                 job.id, train.name
             )));
         }
-        std::fs::create_dir_all(&self.dir).map_err(|error| Error::io(&self.dir, error))?;
-        let job = JobDir::create(&self.dir, &spec)?;
-        if let Err(error) = self.executor.start(&job) {
-            let end = JobResult {
-                state: JobState::Failed,
-                error: Some(error.to_string()),
-                result: None,
-                ended: rfc3339(now()),
-            };
-            end.write(job.path())?;
-            return Err(error);
-        }
-        Ok(job.id())
+        Ok(spec)
+    }
+
+    /// Starts a worker; a job that gets none has failed.
+    fn hand_over(&self, job: &JobDir) -> Result<()> {
+        let Err(error) = self.executor.start(job) else { return Ok(()) };
+        let end = JobResult {
+            state: JobState::Failed,
+            error: Some(error.to_string()),
+            result: None,
+            ended: rfc3339(now()),
+        };
+        end.write(job.path())?;
+        Err(error)
     }
 
     /// All jobs, newest first. A job that cannot be read is a row with its error.
@@ -359,7 +405,7 @@ fn read_summary(id: &str, job: &Path) -> JobSummary {
     let (state, error) = match life {
         Life::Over(result) => (result.state, result.error),
         Life::Alive if cancel => (JobState::Cancelling, None),
-        Life::Alive if progress.started.is_some() => (JobState::Running, None),
+        Life::Alive if progress.started.is_some() && !progress.waiting => (JobState::Running, None),
         Life::Alive => (JobState::Queued, None),
         Life::Gone if !job.join(WORKER).exists() => {
             (JobState::Failed, Some("the worker did not start; see the log".to_string()))

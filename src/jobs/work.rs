@@ -1,7 +1,10 @@
 //! What jobs do once it is their turn.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
+use super::directory::STATE;
 use super::events::EventLog;
 use super::files::now;
 use super::{ClusterSpec, JobEvent, JobSpec};
@@ -10,16 +13,17 @@ use crate::model::open_library;
 use crate::train::{self, TrainEvent, TrainSpec};
 use crate::{Cancel, Error, Result};
 
-/// Does the work of `spec`, reporting to `events`; returns what goes into the result.
-pub fn run(spec: &JobSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Value> {
+/// Does the work of `spec` for the job in the directory `job`, reporting to `events`; returns what goes into
+/// the result.
+pub fn run(spec: &JobSpec, job: &Path, events: &mut EventLog, cancel: &Cancel) -> Result<Value> {
     match spec {
-        JobSpec::Train(spec) => train(spec, events, cancel),
+        JobSpec::Train(spec) => train(spec, job, events, cancel),
         JobSpec::Cluster(spec) => cluster(spec, events, cancel),
     }
 }
 
-/// The train command's JSON.
-fn train(spec: &TrainSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Value> {
+/// The train command's JSON. Its state in the job's directory is what a resumed job goes on from.
+fn train(spec: &TrainSpec, job: &Path, events: &mut EventLog, cancel: &Cancel) -> Result<Value> {
     let mut report = |event: TrainEvent| match event {
         TrainEvent::Stage(text) => events.stage(&text),
         TrainEvent::Started { step, steps, base_validation_loss } => {
@@ -56,7 +60,7 @@ fn train(spec: &TrainSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Val
             eta_seconds: Some(eta_seconds),
         }),
     };
-    let report = train::train(spec, None, &mut report, cancel)?;
+    let report = train::train(spec, Some(&job.join(STATE)), &mut report, cancel)?;
     serde_json::to_value(report).map_err(|error| Error::msg(error.to_string()))
 }
 

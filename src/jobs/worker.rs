@@ -1,11 +1,11 @@
 //! The worker process of one job, from its first moment to its result.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::directory::{CANCEL, JobResult, LOCK, RESULT, WORKER, read_spec};
+use super::directory::{CANCEL, JobResult, LOCK, RESULT, WORKER, read_spec, take};
 use super::events::{EventLog, say};
 use super::files::{now, rfc3339};
 use super::{JobSpec, JobState, queue, work};
@@ -14,8 +14,6 @@ use crate::{Cancel, Error, Result};
 
 /// How often the worker looks whether it should stop.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(150);
-/// How long the lock may be busy: those who only look take it for a moment.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// Below what a person is doing at the same time.
 const NICENESS: i32 = 10;
 
@@ -60,7 +58,7 @@ fn work_in_turn(job: &Path, spec: &JobSpec, cancel: &Cancel) -> Result<serde_jso
     say(&format!("{} {}", spec.kind(), spec.title()));
     let mut events = EventLog::open(job, say)?;
     events.started(0);
-    let done = without_panic(|| work::run(spec, &mut events, cancel));
+    let done = without_panic(|| work::run(spec, job, &mut events, cancel));
     events.flush();
     done
 }
@@ -88,19 +86,8 @@ fn hold_lock(job: &Path) -> Result<File> {
             if missing { Error::file(job, "no job is here") } else { Error::io(&path, error) }
         })?,
     };
-    let began = Instant::now();
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_PATIENCE => {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::file(job, "another worker does this job"));
-            }
-            Err(TryLockError::Error(error)) => return Err(Error::io(path, error)),
-        }
-    }
+    take(&lock, job)?;
+    Ok(lock)
 }
 
 /// Standard input, if it is the lock; then it is moved away, so that no child of the worker can keep the

@@ -1,7 +1,7 @@
 //! The `--log` file: one JSON line a step.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
 use crate::library::atomic_write;
@@ -31,6 +31,24 @@ impl StepLog {
     /// Appends a line.
     pub(super) fn line(&mut self, line: &serde_json::Value) -> Result<()> {
         writeln!(self.file, "{line}").map_err(|e| Error::io(&self.path, e))
+    }
+}
+
+/// Checks that `path` can be the log of an interrupted training: nothing is there, or lines of one.
+///
+/// # Errors
+/// Anything else, since going on would write over it.
+pub fn check_log(path: &Path) -> Result<()> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(Error::io(path, e)),
+    };
+    let mut line = String::new();
+    let fits = path.is_file() && BufReader::new(file.take(1 << 16)).read_line(&mut line).is_ok();
+    match fits && (line.is_empty() || is_up_to(&line, usize::MAX)) {
+        true => Ok(()),
+        false => Err(Error::file(path, "is not the log of a training: move it away")),
     }
 }
 

@@ -17,6 +17,7 @@ mod state;
 
 pub use dataset::{Dataset, Example, TaskInfo, TaskMetric, find_tasks, read_examples, read_task};
 pub use encode::{Encoded, encode};
+pub use log::check_log;
 pub use lora::{LoraTrainer, is_target};
 pub use loss::cross_entropy;
 pub use optimiser::{AdamW, clip};

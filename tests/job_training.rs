@@ -1,0 +1,119 @@
+//! Trainings as jobs: progress, interruptions, and the same bytes in the end.
+#![cfg(unix)]
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use lora_tui::jobs::{JobSpec, JobState};
+use lora_tui::train::TrainSpec;
+use rustix::process::{Signal, kill_process};
+use serde_json::Value;
+
+mod bench;
+mod models;
+mod training;
+use bench::{BINARY, Bench, stderr};
+use models::Fixture;
+use training::{log_lines, quiet, random_spec, weights};
+
+/// Enough to interfere with on any machine.
+const STEPS: usize = 400;
+
+fn spec(bench: &Bench, name: &str) -> TrainSpec {
+    TrainSpec {
+        name: name.into(),
+        max_steps: Some(STEPS),
+        checkpoint_every: Some(20),
+        log: Some(bench.library().join(format!("{name}.jsonl"))),
+        ..random_spec(&Fixture::open("llama"), bench.library())
+    }
+}
+
+/// A library with the short template that the tiny model's tokenizer knows.
+fn bench() -> Bench {
+    let bench = Bench::empty();
+    let manifest = "[template]\nprompt = \"{instruction} {input} =\"\nend = \" <end>\"\n";
+    std::fs::write(bench.library().join("library.toml"), manifest).unwrap();
+    bench
+}
+
+#[test]
+fn a_training_that_was_cancelled_and_killed_ends_with_the_same_bytes() {
+    let bench = bench();
+    quiet(&spec(&bench, "whole")).unwrap();
+    let id = bench.jobs.start(&JobSpec::Train(Box::new(spec(&bench, "parts")))).unwrap();
+    let state = bench.job(&id).join("state.safetensors");
+
+    bench.wait(&id, "under way", |job| job.step >= 30);
+    bench.jobs.cancel(&id).unwrap();
+    let cancelled = bench.wait_state(&id, JobState::Cancelled);
+    assert!(state.exists() && !bench.library().join("parts").exists());
+    let log = std::fs::read_to_string(bench.job(&id).join("log.txt")).unwrap();
+    assert!(log.contains("saved after step"), "{log}");
+
+    bench.jobs.resume(&id).unwrap();
+    bench.wait(&id, "further on", |job| job.step >= cancelled.step + 50);
+    kill_process(bench.worker(&id), Signal::KILL).unwrap();
+    bench.wait_state(&id, JobState::Failed);
+    assert!(state.exists(), "what was saved before it died");
+
+    bench.jobs.resume(&id).unwrap();
+    let job = bench.wait_state(&id, JobState::Finished);
+    assert_eq!((job.step, job.steps, job.error), (STEPS, STEPS, None));
+    assert!(!state.exists());
+    assert!(weights(bench.library(), "whole") == weights(bench.library(), "parts"));
+    let losses = |name: &str| -> Vec<Value> {
+        let lines = log_lines(&bench.library().join(format!("{name}.jsonl")));
+        lines.iter().map(|line| line["loss"].clone()).collect()
+    };
+    assert_eq!(losses("whole"), losses("parts"));
+    let detail = bench.jobs.detail(&id).unwrap();
+    assert!(detail.losses.is_sorted_by(|a, b| a.0 < b.0));
+    assert_eq!(detail.losses.last().unwrap().0, STEPS);
+}
+
+#[test]
+fn a_job_whose_log_is_something_else_does_not_go_on() {
+    let bench = bench();
+    let _slot = bench.occupy_slot();
+    let id = bench.jobs.start(&JobSpec::Train(Box::new(spec(&bench, "new")))).unwrap();
+    kill_process(bench.worker(&id), Signal::KILL).unwrap();
+    bench.wait_state(&id, JobState::Failed);
+    let log = bench.library().join("new.jsonl");
+    std::fs::write(&log, "precious\n").unwrap();
+    let error = bench.jobs.resume(&id).unwrap_err().to_string();
+    assert!(error.contains("new.jsonl: is not the log of a training"), "{error}");
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "precious\n");
+    std::fs::remove_file(&log).unwrap();
+    bench.jobs.resume(&id).unwrap();
+    bench.wait_state(&id, JobState::Queued);
+}
+
+#[test]
+fn an_interrupted_training_in_the_foreground_leaves_nothing() {
+    let bench = bench();
+    let f = Fixture::open("llama");
+    let path = |path: PathBuf| path.into_os_string();
+    let mut command = Command::new(BINARY);
+    command.arg("train").arg(bench.library()).args(["--name", "new", "--max-steps", "100000"]);
+    command.arg("--data").arg(path(f.folder.join("train.jsonl"))).arg("--base").arg(path(f.base()));
+    command.arg("--log").arg(bench.library().join("log.jsonl")).stdin(Stdio::null());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    bench::eventually("under way", || {
+        std::fs::read_to_string(bench.library().join("log.jsonl")).is_ok_and(|text| text.lines().count() > 3)
+    });
+    kill_process(rustix::process::Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
+    assert_eq!(training::entries(bench.library()), ["library.toml", "log.jsonl"]);
+}
+
+#[test]
+fn saving_often_is_for_jobs() {
+    let output = Command::new(BINARY)
+        .args(["train", "nowhere", "--name", "a", "--data", "b", "--checkpoint-every", "5"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--background"), "{}", stderr(&output));
+}
