@@ -25,12 +25,43 @@ pub enum Error {
     /// Anything else that has one clear line.
     #[error("{}", printable(.0))]
     Message(String),
+    /// No source had the base model.
+    #[error("{0}")]
+    NoSource(Box<NoSource>),
     /// A [`crate::Cancel`] was raised (exit status 130, or 143 for TERM).
     #[error("interrupted")]
     Cancelled,
 }
 
+/// The base model could not be got from anywhere: what was tried, and where the file would belong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoSource {
+    /// The base model, for people.
+    pub what: String,
+    /// Every source with the reason why it did not help, in the order they were tried.
+    pub tried: Vec<(String, String)>,
+    /// Where a file that was got by hand is found.
+    pub place: PathBuf,
+}
+
+impl std::fmt::Display for NoSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "no source has the base model {}", printable(&self.what))
+    }
+}
+
 impl Error {
+    /// What there is to say below the line of `Display`, a printable line each.
+    pub fn details(&self) -> Vec<String> {
+        let Self::NoSource(failure) = self else { return Vec::new() };
+        let reason =
+            |(source, reason): &(String, String)| printable(&format!("{source}: {reason}")).into_owned();
+        let mut lines: Vec<String> = failure.tried.iter().map(reason).collect();
+        let place = failure.place.to_string_lossy();
+        lines.push(format!("by hand: give a file with --base FILE, or put it at {}", printable(&place)));
+        lines
+    }
+
     /// An I/O error about `path`.
     pub fn io(path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Self::Io { path: path.as_ref().to_path_buf(), source }

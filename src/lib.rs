@@ -22,4 +22,4 @@ pub mod train;
 pub mod tui;
 
 pub use cancel::Cancel;
-pub use error::{Error, Result};
+pub use error::{Error, NoSource, Result};

@@ -214,3 +214,34 @@ fn doctor_tells_without_failing() {
         assert!(names.contains(&name), "{name} is missing in {names:?}");
     }
 }
+
+#[test]
+fn without_any_source_every_one_is_a_line_with_its_reason() {
+    let folder = library();
+    let digest = "ab".repeat(32);
+    let manifest = format!("[base]\nhub = \"owner/name\"\nfile = \"m.gguf\"\nsha256 = \"{digest}\"\n");
+    fs::write(folder.path().join("library/library.toml"), manifest).expect("temporary files can be written");
+    let stray = folder.path().join("library/.lora-tui/cache/base").join(&digest);
+    fs::create_dir_all(&stray).expect("temporary folders can be made");
+    fs::write(stray.join("m.gguf"), "not it").expect("temporary files can be written");
+    for arguments in [&["fetch", "library"][..], &["route", "library", "--prompt", "a"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_lora-tui"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .env("HOME", folder.path())
+            .env("HF_HUB_OFFLINE", "1")
+            .env_remove("XDG_CACHE_HOME")
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary runs");
+        assert_eq!(output.status.code(), Some(1));
+        let stderr = text(&output.stderr);
+        let lines: Vec<&str> = stderr.lines().skip_while(|line| !line.starts_with("lora-tui:")).collect();
+        let [first, hub, ignored, by_hand] = lines[..] else { panic!("{stderr}") };
+        assert_eq!(first, "lora-tui: no source has the base model m.gguf");
+        assert_eq!(hub, "  hub owner/name: HF_HUB_OFFLINE is set");
+        assert!(ignored.contains("m.gguf: was ignored: its SHA-256 is not abab"), "{ignored}");
+        let place = format!("{digest}/m.gguf");
+        assert!(by_hand.contains("--base FILE") && by_hand.ends_with(&place), "{by_hand}");
+    }
+}

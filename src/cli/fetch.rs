@@ -71,16 +71,18 @@ pub fn fetch_with_progress(
     Ok(path)
 }
 
-/// `hub owner/name  [######----]  48.2 of 98.7 MB`.
+/// `hub owner/name  downloading  [######----]  48.2 of 98.7 MB`.
 fn bar(progress: &FetchProgress) -> String {
     const WIDTH: usize = 24;
     let mb = |bytes: u64| bytes as f64 / 1e6;
+    let (source, phase) = (&progress.source, progress.phase.name());
     match progress.total {
         Some(total) if total > 0 => {
             let filled = (progress.done.min(total) as f64 / total as f64 * WIDTH as f64) as usize;
             let bar = format!("{}{}", "#".repeat(filled), "-".repeat(WIDTH - filled.min(WIDTH)));
-            format!("{}  [{bar}]  {:.1} of {:.1} MB", progress.source, mb(progress.done), mb(total))
+            format!("{source}  {phase}  [{bar}]  {:.1} of {:.1} MB", mb(progress.done), mb(total))
         }
-        _ => format!("{}  {:.1} MB", progress.source, mb(progress.done)),
+        _ if progress.done == 0 => format!("{source}  {phase}"),
+        _ => format!("{source}  {phase}  {:.1} MB", mb(progress.done)),
     }
 }

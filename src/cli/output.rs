@@ -166,7 +166,11 @@ pub(super) fn finish(result: Result<()>) -> ExitCode {
         }
         _ => (1, error.to_string()),
     };
-    let _ = writeln!(io::stderr().lock(), "lora-tui: {text}");
+    let mut stderr = io::stderr().lock();
+    let _ = writeln!(stderr, "lora-tui: {text}");
+    for line in error.details() {
+        let _ = writeln!(stderr, "  {line}");
+    }
     ExitCode::from(status)
 }
 

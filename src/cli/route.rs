@@ -8,7 +8,7 @@ use super::options::{BaseArgs, PromptArgs, RouterArgs};
 use super::output::{Output, Skipped, save_tensors};
 use super::{Align, Table};
 use crate::Result;
-use crate::library::{BaseLocation, FetchProgress, Library, NamedTensor, fetch_base, locate_base};
+use crate::library::{BaseLocation, Library, NamedTensor, locate_base};
 use crate::model::{LoadOptions, Precision, open_library};
 use crate::routing::{RouterKind, Session, Trace};
 use crate::text::{counted, printable};
@@ -40,8 +40,8 @@ pub(super) fn open_session(
     let library = open_library(library, base.base.as_deref())?;
     output.library_notes(&library);
     let config = router.config(&library.manifest)?;
+    let path = base_path(&library, base, output)?;
     let mut progress = output.progress();
-    let path = base_path(&library, base, output, &mut progress)?;
     let options = LoadOptions {
         device: base.run.device.clone(),
         precision: base.run.precision.unwrap_or(default_precision),
@@ -62,20 +62,11 @@ pub(super) fn open_session(
 }
 
 /// Where the base model is, or what to do about it.
-pub(super) fn base_path(
-    library: &Library,
-    base: &BaseArgs,
-    output: &Output,
-    progress: &mut super::Progress,
-) -> Result<PathBuf> {
+pub(super) fn base_path(library: &Library, base: &BaseArgs, output: &Output) -> Result<PathBuf> {
     match locate_base(library, base.base.as_deref())? {
         BaseLocation::Found { path, .. } => Ok(path),
         BaseLocation::Missing { spec, .. } => {
-            let mut bar = |p: FetchProgress| {
-                let total = p.total.map_or(String::new(), |t| format!(" of {:.0}", t as f64 / 1e6));
-                progress.update(&format!("{}: {:.0}{total} MB", p.source, p.done as f64 / 1e6));
-            };
-            fetch_base(&spec, library, &mut bar, output.cancel())
+            super::fetch_with_progress(&spec, library, output, output.cancel())
         }
     }
 }

@@ -22,7 +22,7 @@ mod tensors;
 mod write;
 
 pub use adapter::{Adapter, LoraModule, Stored, StoredRows};
-pub use base::{BaseLocation, FetchProgress, fetch_base, locate_base};
+pub use base::{BaseLocation, FetchPhase, FetchProgress, fetch_base, locate_base};
 pub use expert::{AdapterConfig, Expert, ModuleShape, Provenance, Status, TaskRecord};
 pub use files::{atomic_write, atomic_write_with, sha256_file};
 pub(crate) use files::{io_reason, open_regular, read_exact_at};

@@ -15,6 +15,9 @@ use crate::library::{Expert, Library, Stretch, Template};
 use crate::model::{KvCache, LoadOptions, Model, NoHook, select_rows};
 use crate::{Cancel, Error, Result};
 
+/// Tokens of a prompt that go through the network together: few enough that one sees how far it is.
+const PIECE: usize = 128;
+
 /// How to continue a prompt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerateOptions {
@@ -247,8 +250,25 @@ impl Session {
     }
 
     /// Makes the cached sequence equal to `prompt`, computing from the first token that differs, and at least
-    /// the last `least` tokens. Returns the hidden states of those it computed.
-    fn bring_to(&mut self, prompt: &Prompt, least: usize, cancel: &Cancel) -> Result<Option<Tensor>> {
+    /// the last `least` tokens. Returns hidden states of the last of those it computed, at least `least`.
+    ///
+    /// A long prompt goes through in pieces: `progress` hears (tokens done, tokens in all) between them, and
+    /// what is done when `cancel` is raised need not be done again.
+    fn bring_to(
+        &mut self,
+        prompt: &Prompt,
+        least: usize,
+        progress: &mut dyn FnMut(usize, usize),
+        cancel: &Cancel,
+    ) -> Result<Option<Tensor>> {
+        let (total, context) = (prompt.ids.len(), self.model.decoder.spec.context);
+        if total > context {
+            return Err(Error::usage(format!(
+                "the prompt has {total} tokens, {} more than the base model's context of {context}: \
+                 shorten it",
+                total - context
+            )));
+        }
         let same = self.ids.iter().zip(&prompt.ids).take_while(|(a, b)| a == b).count();
         let keep = same.min(prompt.ids.len().saturating_sub(least));
         self.cache.truncate(keep);
@@ -260,20 +280,39 @@ impl Session {
         if keep == prompt.ids.len() {
             return Ok(None);
         }
-        let hidden = self.extend(&prompt.ids[keep..], &prompt.parts[keep..], cancel)?;
-        self.name_tokens(keep);
-        Ok(Some(hidden))
+        let mut done = keep;
+        loop {
+            progress(done, total);
+            let left = total - done;
+            let end = if left > PIECE.max(least) { done + PIECE } else { total };
+            let hidden = self.extend(&prompt.ids[done..end], &prompt.parts[done..end], cancel)?;
+            // From `keep` on, because one character may be spread over tokens of two pieces.
+            self.name_tokens(keep);
+            done = end;
+            if done == total {
+                progress(done, total);
+                return Ok(Some(hidden));
+            }
+        }
     }
 
     /// Routes a prompt. A pass that is cancelled leaves the session usable.
-    pub fn route(&mut self, text: &str, raw: bool, cancel: &Cancel) -> Result<Trace> {
+    /// `progress` hears how many of how many tokens are done.
+    pub fn route(
+        &mut self,
+        text: &str,
+        raw: bool,
+        progress: &mut dyn FnMut(usize, usize),
+        cancel: &Cancel,
+    ) -> Result<Trace> {
         let prompt = self.prompt(text, raw)?;
-        self.route_tokens(&prompt, cancel)
+        self.bring_to(&prompt, 0, progress, cancel)?;
+        Ok(self.trace.clone())
     }
 
     /// [`Self::route`] for a prompt in tokens.
     pub fn route_tokens(&mut self, prompt: &Prompt, cancel: &Cancel) -> Result<Trace> {
-        self.bring_to(prompt, 0, cancel)?;
+        self.bring_to(prompt, 0, &mut |_, _| {}, cancel)?;
         Ok(self.trace.clone())
     }
 
@@ -282,22 +321,28 @@ impl Session {
         if prompt.ids.is_empty() {
             return Err(Error::usage("the prompt is empty"));
         }
-        let hidden = self.bring_to(prompt, prompt.ids.len(), cancel)?;
+        let hidden = self.bring_to(prompt, prompt.ids.len(), &mut |_, _| {}, cancel)?;
         let hidden = hidden.ok_or_else(|| Error::msg("nothing was computed"))?;
         Ok((self.model.decoder.logits(&hidden)?, self.trace.clone()))
     }
 
     /// Continues a prompt until its end token, `max_tokens`, the end of the context, or `Break`. `on_token`
-    /// gets the trace so far and the whole generated text. Returns that text.
+    /// gets the trace so far and the whole generated text. Returns that text. `progress` is of the prompt, as
+    /// in [`Self::route`].
+    ///
+    /// # Errors
+    /// Also when the prompt fills the context, so that nothing can follow.
     pub fn generate(
         &mut self,
         text: &str,
         raw: bool,
         options: &GenerateOptions,
+        progress: &mut dyn FnMut(usize, usize),
         cancel: &Cancel,
         on_token: &mut dyn FnMut(&Trace, &str) -> ControlFlow<()>,
     ) -> Result<String> {
         let prompt = self.prompt(text, raw)?;
+        self.bring_to(&prompt, 0, progress, cancel)?;
         self.generate_tokens(&prompt, options, cancel, on_token)
     }
 
@@ -309,8 +354,15 @@ impl Session {
         cancel: &Cancel,
         on_token: &mut dyn FnMut(&Trace, &str) -> ControlFlow<()>,
     ) -> Result<String> {
-        let mut hidden =
-            self.bring_to(prompt, 1, cancel)?.ok_or_else(|| Error::msg("nothing was computed"))?;
+        let context = self.model.decoder.spec.context;
+        if prompt.ids.len() == context {
+            return Err(Error::usage(format!(
+                "the prompt fills the base model's context of {context} tokens: shorten it, so that an \
+                 answer has room"
+            )));
+        }
+        let hidden = self.bring_to(prompt, 1, &mut |_, _| {}, cancel)?;
+        let mut hidden = hidden.ok_or_else(|| Error::msg("nothing was computed"))?;
         let sampling = match options.temperature {
             t if t <= 0.0 => Sampling::ArgMax,
             temperature => Sampling::All { temperature },
@@ -324,7 +376,7 @@ impl Session {
             let last = select_rows(&hidden, &[hidden.dim(0)? - 1])?;
             let logits = self.model.decoder.logits(&last)?.squeeze(0)?;
             let token = sampler.sample(&logits)?;
-            if ends.contains(&token) || self.ids.len() >= self.model.decoder.spec.context {
+            if ends.contains(&token) || self.ids.len() >= context {
                 break;
             }
             hidden = self.extend(&[token], &[Part::Generated], cancel)?;

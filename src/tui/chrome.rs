@@ -105,15 +105,20 @@ impl App {
         let shared = self.shared();
         let spin = spinner(shared.tick);
         match &shared.engine {
-            EngineState::Fetching { source, done, total } => {
-                let amount = match total {
-                    Some(total) if *total > 0 => format!("{:.0} %", 100.0 * *done as f64 / *total as f64),
-                    _ => format!("{}B", fit::count(*done)),
+            EngineState::Fetching(progress) => {
+                let amount = match progress.total {
+                    Some(total) if total > 0 => {
+                        format!(" {:.0} %", 100.0 * progress.done as f64 / total as f64)
+                    }
+                    _ if progress.done > 0 => format!(" {}B", fit::count(progress.done)),
+                    _ => String::new(),
                 };
-                return Some((
-                    whole([format!("{spin} {amount} {source}"), format!("{spin} {amount}")], room)?,
-                    theme.accent(),
-                ));
+                let phase = progress.phase.name();
+                let (long, short) = (
+                    format!("{spin} {phase}{amount}: {}", progress.source),
+                    format!("{spin} {phase}{amount}"),
+                );
+                return Some((whole([long, short], room)?, theme.accent()));
             }
             EngineState::Loading { stage } => {
                 let verb = stage.split_whitespace().next().unwrap_or_default();

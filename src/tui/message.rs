@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
 
+use crate::NoSource;
 use crate::analysis::{Clustering, ExpertProfile, PairModule, Similarity};
 use crate::jobs::{JobDetail, JobSummary};
-use crate::library::Library;
+use crate::library::{FetchProgress, Library};
 use crate::routing::Trace;
 
 /// Something happened.
@@ -104,14 +105,9 @@ pub enum EngineState {
     /// Not on this machine: `Effect::FetchBase` would try to get `what`; `error` of the last try.
     Missing {
         what: String,
-        error: Option<String>,
+        error: Option<FetchError>,
     },
-    /// Bytes so far and in all, and the source being tried.
-    Fetching {
-        source: String,
-        done: u64,
-        total: Option<u64>,
-    },
+    Fetching(FetchProgress),
     Loading {
         stage: String,
     },
@@ -125,16 +121,34 @@ pub enum EngineState {
     },
 }
 
+/// Why a fetch brought nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FetchError {
+    /// The person stopped it.
+    Stopped,
+    /// Every source failed.
+    NoSource(NoSource),
+    /// Something else, in one line: a full disk, say.
+    Other(String),
+}
+
 /// From the engine's thread.
 #[derive(Clone, Debug)]
 pub enum EngineMessage {
     State(EngineState),
-    /// Routing of a prompt. `generating` while more tokens will follow under the same ticket.
+    /// Routing of a prompt. `generating` while more tokens will follow under the same ticket. The time is
+    /// that of the prompt, or of the answer's tokens where there is an answer.
     Trace {
         ticket: u64,
         trace: Arc<Trace>,
         generating: bool,
         milliseconds: f64,
+    },
+    /// How many of the prompt's tokens are routed; sent before the first and as they are done.
+    Progress {
+        ticket: u64,
+        done: usize,
+        total: usize,
     },
     /// The generated text so far, untrusted.
     Text {

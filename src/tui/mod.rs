@@ -38,7 +38,7 @@ pub use input::Input;
 pub use keymap::Binding;
 pub use letters::Letters;
 pub use list::List;
-pub use message::{DataSummary, EngineMessage, EngineState, Message, Sender, Sweep};
+pub use message::{DataSummary, EngineMessage, EngineState, FetchError, Message, Sender, Sweep};
 pub use runtime::{TuiOptions, run};
 pub use screen::{Screen, Shared, Tab};
 pub use theme::{Depth, Theme};

@@ -110,7 +110,6 @@ async fn event_loop(
             return Ok(Exit::Quit);
         }
         effects.watch_jobs_closely(app.wants_jobs());
-        app.set_time(now());
         let due = frames.due(Instant::now());
         let frame = async {
             match due {
@@ -121,10 +120,12 @@ async fn event_loop(
         tokio::select! {
             event = input.next() => match event {
                 Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
+                    app.set_time(now());
                     asked = app.update(Message::Key(key));
                     frames.request();
                 }
                 Some(Ok(Event::Paste(text))) => {
+                    app.set_time(now());
                     asked = app.update(Message::Paste(text));
                     frames.request();
                 }
@@ -133,6 +134,7 @@ async fn event_loop(
                 Some(Err(_)) | None => return Ok(Exit::Interrupted),
             },
             Some(message) = messages.recv() => {
+                app.set_time(now());
                 let mut next = Some(message);
                 // Answers that came together are drawn together.
                 while let Some(message) = next {
@@ -154,9 +156,11 @@ async fn event_loop(
             },
             () = frame => {
                 frames.begin(Instant::now());
+                app.set_time(now());
                 terminal.draw(app, theme)?;
             }
             _ = tick.tick(), if app.is_animating() => {
+                app.set_time(now());
                 asked = app.update(Message::Tick);
                 frames.request();
             }

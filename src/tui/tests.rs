@@ -10,6 +10,7 @@ use super::testing::{buffer_app, code, ctrl, key, render_app};
 use super::{App, DataSummary, Depth, Effect, EngineMessage, EngineState, FormKind, Message, Tab};
 use crate::analysis::{Clustering, Similarity};
 use crate::jobs::{JobSpec, JobState};
+use crate::library::{FetchPhase, FetchProgress};
 
 /// An interface that has heard nothing yet.
 fn new_app() -> App {
@@ -496,11 +497,12 @@ fn any_message() -> impl Strategy<Value = Message> {
         Message::JobStarted(Err("no".into())),
         Message::JobStarted(Ok("e".into())),
         Message::Engine(EngineMessage::State(EngineState::Loading { stage: "reading".into() })),
-        Message::Engine(EngineMessage::State(EngineState::Fetching {
+        Message::Engine(EngineMessage::State(EngineState::Fetching(FetchProgress {
             source: "hub".into(),
+            phase: FetchPhase::Downloading,
             done: 1,
             total: Some(0),
-        })),
+        }))),
         Message::Notice("note".into()),
         Message::Error("a long error ".repeat(20)),
         Message::Paste("pasted\n\x1b[2J".into()),

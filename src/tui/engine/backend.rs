@@ -42,12 +42,20 @@ pub trait RoutedModel {
     /// Reads the experts again for the same base model; the router may become another one.
     fn reload(&mut self, library: &Library, cancel: &Cancel) -> Result<()>;
     fn set_router(&mut self, router: RouterConfig) -> Result<()>;
-    fn route(&mut self, prompt: &str, raw: bool, cancel: &Cancel) -> Result<Trace>;
+    /// `progress` hears how many of how many tokens are done.
+    fn route(
+        &mut self,
+        prompt: &str,
+        raw: bool,
+        progress: &mut dyn FnMut(usize, usize),
+        cancel: &Cancel,
+    ) -> Result<Trace>;
     fn generate(
         &mut self,
         prompt: &str,
         raw: bool,
         max_tokens: usize,
+        progress: &mut dyn FnMut(usize, usize),
         cancel: &Cancel,
         on_token: &mut dyn FnMut(&Trace, &str) -> ControlFlow<()>,
     ) -> Result<String>;
@@ -122,8 +130,14 @@ impl RoutedModel for Session {
         Session::set_router(self, router)
     }
 
-    fn route(&mut self, prompt: &str, raw: bool, cancel: &Cancel) -> Result<Trace> {
-        Session::route(self, prompt, raw, cancel)
+    fn route(
+        &mut self,
+        prompt: &str,
+        raw: bool,
+        progress: &mut dyn FnMut(usize, usize),
+        cancel: &Cancel,
+    ) -> Result<Trace> {
+        Session::route(self, prompt, raw, progress, cancel)
     }
 
     fn generate(
@@ -131,11 +145,12 @@ impl RoutedModel for Session {
         prompt: &str,
         raw: bool,
         max_tokens: usize,
+        progress: &mut dyn FnMut(usize, usize),
         cancel: &Cancel,
         on_token: &mut dyn FnMut(&Trace, &str) -> ControlFlow<()>,
     ) -> Result<String> {
         // Temperature 0 is greedy: the same prompt always gets the same answer on the screen.
         let options = GenerateOptions { max_tokens, seed: 42, temperature: 0.0 };
-        Session::generate(self, prompt, raw, &options, cancel, on_token)
+        Session::generate(self, prompt, raw, &options, progress, cancel, on_token)
     }
 }

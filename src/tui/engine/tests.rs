@@ -12,12 +12,25 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::backend::{Backend, RoutedModel};
 use super::*;
+use crate::NoSource;
 use crate::Result;
-use crate::library::{AdapterConfig, BaseLocation, BaseSpec, Expert, FetchProgress, Manifest, Status};
-use crate::routing::{Part, RouterKind, Trace, TraceToken};
+use crate::library::{
+    AdapterConfig, BaseLocation, BaseSpec, Expert, FetchPhase, FetchProgress, Manifest, Status,
+};
+use crate::model::{LoadOptions, Precision};
+use crate::routing::{Part, RouterKind, Session, Trace, TraceToken};
+use crate::tui::FetchError;
 
 /// Long enough for a busy machine; no test waits it out unless it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A library whose base model no source has.
+const OFFLINE: &str = "offline";
+
+fn no_source() -> NoSource {
+    let tried = vec![("hub a/b".to_string(), "cannot be reached".to_string())];
+    NoSource { what: "a model".into(), tried, place: "cache/model".into() }
+}
 
 /// A prompt that is routed until somebody cancels it.
 const ENDLESS: &str = "endless";
@@ -66,7 +79,11 @@ impl Backend for Slow {
         progress: &mut dyn FnMut(FetchProgress),
         cancel: &Cancel,
     ) -> Result<PathBuf> {
-        progress(FetchProgress { source: "somewhere".into(), done: 1, total: Some(2) });
+        let (source, phase) = ("somewhere".to_string(), FetchPhase::Downloading);
+        progress(FetchProgress { source, phase, done: 1, total: Some(2) });
+        if library.root == Path::new(OFFLINE) {
+            return Err(Error::NoSource(Box::new(no_source())));
+        }
         if library.root == Path::new(ENDLESS) {
             wait_for_cancel(cancel)?;
         }
@@ -111,8 +128,15 @@ impl RoutedModel for Slow {
         }
     }
 
-    fn route(&mut self, prompt: &str, _raw: bool, cancel: &Cancel) -> Result<Trace> {
+    fn route(
+        &mut self,
+        prompt: &str,
+        _raw: bool,
+        progress: &mut dyn FnMut(usize, usize),
+        cancel: &Cancel,
+    ) -> Result<Trace> {
         self.routed.fetch_add(1, Ordering::SeqCst);
+        progress(0, prompt.split(' ').count());
         match prompt {
             ENDLESS => wait_for_cancel(cancel).map(|()| Trace::default()),
             "bug" => panic!("index out of bounds"),
@@ -125,9 +149,11 @@ impl RoutedModel for Slow {
         prompt: &str,
         _raw: bool,
         max_tokens: usize,
+        progress: &mut dyn FnMut(usize, usize),
         cancel: &Cancel,
         on_token: &mut dyn FnMut(&Trace, &str) -> ControlFlow<()>,
     ) -> Result<String> {
+        progress(0, prompt.split(' ').count());
         let mut text = String::new();
         for i in 0..max_tokens {
             cancel.check()?;
@@ -163,7 +189,17 @@ impl Bench {
         bench
     }
 
+    /// The next answer; how far a prompt is has a test of its own.
     fn next(&mut self) -> EngineMessage {
+        loop {
+            match self.next_of_all() {
+                EngineMessage::Progress { .. } => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn next_of_all(&mut self) -> EngineMessage {
         let begun = Instant::now();
         loop {
             match self.answers.try_recv() {
@@ -344,7 +380,7 @@ fn a_missing_model_is_said_fetched_and_loaded() {
     bench.engine.handle(Effect::FetchBase);
     let states = bench.until(|m| matches!(m, EngineMessage::State(EngineState::Ready { .. })));
     assert!(states.iter().any(
-        |m| matches!(m, EngineMessage::State(EngineState::Fetching { source, .. }) if source == "somewhere")
+        |m| matches!(m, EngineMessage::State(EngineState::Fetching(progress)) if progress.source == "somewhere")
     ));
 }
 
@@ -353,11 +389,25 @@ fn a_download_can_be_stopped() {
     let mut bench = Bench::start(Slow { missing: true, ..Slow::default() });
     bench.engine.set_library(Arc::new(library(ENDLESS, 1)));
     bench.engine.handle(Effect::FetchBase);
-    bench.until(|m| matches!(m, EngineMessage::State(EngineState::Fetching { done: 1, .. })));
+    bench.until(|m| matches!(m, EngineMessage::State(EngineState::Fetching(progress)) if progress.done == 1));
     bench.engine.handle(Effect::StopEngine);
-    bench.until(
-        |m| matches!(m, EngineMessage::State(EngineState::Missing { error: Some(e), .. }) if e.contains("stopped")),
-    );
+    let stopped = EngineState::Missing { what: "a model".into(), error: Some(FetchError::Stopped) };
+    bench.until(|m| matches!(m, EngineMessage::State(state) if *state == stopped));
+}
+
+#[test]
+fn a_fetch_that_finds_no_source_hands_on_what_was_tried() {
+    let mut bench = Bench::start(Slow { missing: true, ..Slow::default() });
+    bench.engine.set_library(Arc::new(library(OFFLINE, 1)));
+    bench.engine.handle(Effect::FetchBase);
+    let states = bench.until(|m| matches!(m, EngineMessage::State(EngineState::Missing { .. })));
+    let Some(EngineMessage::State(EngineState::Missing {
+        error: Some(FetchError::NoSource(failure)), ..
+    })) = states.last()
+    else {
+        panic!("{states:?}")
+    };
+    assert_eq!(failure, &no_source());
 }
 
 #[test]
@@ -437,9 +487,60 @@ fn a_real_model_routes_and_generates_and_says_what_is_too_long() {
     let Some(EngineMessage::Trace { trace, .. }) = answers.last() else { panic!() };
     assert_eq!(trace.tokens.iter().filter(|t| t.part == Part::Generated).count(), 4);
 
-    bench.route(7, &"long ".repeat(200));
+    // A long prompt says how far it is.
+    let long = "a ".repeat(200);
+    bench.route(6, &long);
+    let mut seen = Vec::new();
+    loop {
+        match bench.next_of_all() {
+            EngineMessage::Progress { ticket: 6, done, total } => seen.push((done, total)),
+            EngineMessage::Trace { trace, .. } => {
+                assert_eq!(seen.last(), Some(&(trace.tokens.len(), trace.tokens.len())));
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(seen.len() > 3 && seen.is_sorted(), "{seen:?}");
+
+    bench.route(7, &"long ".repeat(2000));
     let EngineMessage::Failed { ticket: 7, error } = bench.next() else { panic!("too long, yet no failure") };
-    assert!(error.contains("context"), "{error}");
+    assert!(
+        error.contains("tokens, ") && error.contains("more than the base model's context of 512"),
+        "{error}"
+    );
     bench.route(8, "short");
     assert!(matches!(bench.next(), EngineMessage::Trace { ticket: 8, .. }));
+}
+
+#[test]
+fn a_prompt_in_pieces_is_routed_as_in_one_and_goes_on_after_a_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let (base, library) = tiny::model_and_library(dir.path());
+    let options = LoadOptions { device: "cpu".into(), precision: Precision::F32 };
+    let open = || Session::open(&library, &base, &options, &mut |_| {}, &Cancel::new()).unwrap();
+    let text = "a long prompt ".repeat(24);
+    let mut whole = open();
+    let prompt = whole.prompt(&text, true).unwrap();
+    // Logits are wanted of every token, so all of them go through together.
+    let (_, expected) = whole.logits(&prompt, &Cancel::new()).unwrap();
+    let mut session = open();
+    let cancel = Cancel::new();
+    let mut stop = |done: usize, _: usize| {
+        if done > 0 {
+            cancel.cancel();
+        }
+    };
+    assert!(matches!(session.route(&text, true, &mut stop, &cancel), Err(Error::Cancelled)));
+    let mut seen = Vec::new();
+    let trace = session.route(&text, true, &mut |done, _| seen.push(done), &Cancel::new()).unwrap();
+    assert!(seen[0] > 0 && seen.len() > 2, "what was done is not done again: {seen:?}");
+    assert_eq!(trace.tokens, expected.tokens);
+    for (token, module) in (0..trace.tokens.len()).flat_map(|t| (0..trace.modules.len()).map(move |m| (t, m)))
+    {
+        let (got, wanted) = (trace.weights(token, module), expected.weights(token, module));
+        for (got, wanted) in got.iter().zip(wanted) {
+            assert!((got.1 - wanted.1).abs() < 1e-4, "token {token}, module {module}: {got:?} {wanted:?}");
+        }
+    }
 }

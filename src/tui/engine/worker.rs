@@ -1,6 +1,7 @@
 //! The loop of the engine's thread.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -9,13 +10,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::backend::{Backend, RoutedModel};
 use super::{Activity, Inbox, Wishes, Work, examples, line};
-use crate::library::{BaseLocation, BaseSpec, Library};
+use crate::library::{BaseLocation, BaseSpec, FetchPhase, Library};
 use crate::routing::{RouterConfig, Trace};
-use crate::tui::{EngineMessage, EngineState, Message, Sender};
+use crate::tui::{EngineMessage, EngineState, FetchError, Message, Sender};
 use crate::{Cancel, Error, Result};
 
 /// Progress of a download is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// The first stage of loading: reading a large file for its digest takes a while.
+const LOOKING: &str = "looking for the base model";
 
 /// What to do next.
 enum Step {
@@ -148,7 +152,7 @@ impl<'a, B: Backend> Worker<'a, B> {
     }
 
     fn load(&mut self, library: &Library, cancel: &Cancel) {
-        self.state(EngineState::Loading { stage: "looking for the base model".into() });
+        self.state(EngineState::Loading { stage: LOOKING.into() });
         match self.backend.locate(library) {
             Ok(BaseLocation::Found { path, .. }) => self.open(library, path, cancel),
             Ok(BaseLocation::Missing { label, .. }) => {
@@ -192,6 +196,7 @@ impl<'a, B: Backend> Worker<'a, B> {
     }
 
     fn fetch(&mut self, library: &Library, cancel: &Cancel) {
+        self.state(EngineState::Loading { stage: LOOKING.into() });
         let (spec, label) = match self.backend.locate(library) {
             Ok(BaseLocation::Missing { spec, label }) => (spec, label),
             Ok(BaseLocation::Found { path, .. }) => return self.open(library, path, cancel),
@@ -206,8 +211,9 @@ impl<'a, B: Backend> Worker<'a, B> {
             }
             Err(error) => {
                 let error = match error {
-                    Error::Cancelled => "the download was stopped".to_string(),
-                    error => line(&error),
+                    Error::Cancelled => FetchError::Stopped,
+                    Error::NoSource(failure) => FetchError::NoSource(*failure),
+                    error => FetchError::Other(line(&error)),
                 };
                 self.state(EngineState::Missing { what: label, error: Some(error) });
             }
@@ -216,20 +222,17 @@ impl<'a, B: Backend> Worker<'a, B> {
 
     fn download(&mut self, spec: &BaseSpec, library: &Library, cancel: &Cancel) -> Result<PathBuf> {
         let send = self.send.clone();
-        let mut last: Option<(Instant, String)> = None;
-        self.state(EngineState::Fetching { source: "…".into(), done: 0, total: None });
+        let mut last: Option<(Instant, String, FetchPhase)> = None;
         self.backend.fetch(
             spec,
             library,
             &mut |progress| {
-                let news = last
-                    .as_ref()
-                    .is_none_or(|(at, source)| at.elapsed() >= PROGRESS_EVERY || *source != progress.source);
+                let news = last.as_ref().is_none_or(|(at, source, phase)| {
+                    at.elapsed() >= PROGRESS_EVERY || *source != progress.source || *phase != progress.phase
+                });
                 if news {
-                    last = Some((Instant::now(), progress.source.clone()));
-                    let (source, done, total) = (progress.source, progress.done, progress.total);
-                    let state = EngineState::Fetching { source, done, total };
-                    send.send(Message::Engine(EngineMessage::State(state)));
+                    last = Some((Instant::now(), progress.source.clone(), progress.phase));
+                    send.send(Message::Engine(EngineMessage::State(EngineState::Fetching(progress))));
                 }
             },
             cancel,
@@ -252,26 +255,35 @@ impl<'a, B: Backend> Worker<'a, B> {
             session.set_router(work.router.clone())?;
             self.router = Some(work.router.clone());
         }
-        let begun = Instant::now();
-        let milliseconds = || begun.elapsed().as_secs_f64() * 1e3;
         let ticket = work.ticket;
         let tell = |message| self.send.send(Message::Engine(message));
+        // When the prompt was done, which is what the time of the answer's tokens counts from.
+        let begun = Cell::new(Instant::now());
+        let milliseconds = || begun.get().elapsed().as_secs_f64() * 1e3;
+        let mut progress = |done: usize, total: usize| {
+            if work.max_tokens.is_some() {
+                begun.set(Instant::now());
+            }
+            tell(EngineMessage::Progress { ticket, done, total });
+        };
         let Some(max_tokens) = work.max_tokens else {
-            let trace = Arc::new(session.route(&work.prompt, work.raw, cancel)?);
+            let trace = Arc::new(session.route(&work.prompt, work.raw, &mut progress, cancel)?);
             cancel.check()?;
             let milliseconds = milliseconds();
             tell(EngineMessage::Trace { ticket, trace, generating: false, milliseconds });
             return Ok(());
         };
         let mut newest: (Option<Arc<Trace>>, String) = (None, String::new());
-        let result = session.generate(&work.prompt, work.raw, max_tokens, cancel, &mut |trace, text| {
+        let mut on_token = |trace: &Trace, text: &str| {
             let trace = Arc::new(trace.clone());
             newest = (Some(trace.clone()), text.to_string());
             let milliseconds = milliseconds();
             tell(EngineMessage::Trace { ticket, trace, generating: true, milliseconds });
             tell(EngineMessage::Text { ticket, text: text.to_string(), done: false });
             if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+        };
+        let result =
+            session.generate(&work.prompt, work.raw, max_tokens, &mut progress, cancel, &mut on_token);
         let (trace, written) = newest;
         let (text, failure) = match result {
             Ok(text) => (text, None),

@@ -14,7 +14,7 @@ use crate::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapt
 const HIDDEN: usize = 16;
 const LAYERS: usize = 2;
 const VOCABULARY: usize = 256;
-const CONTEXT: usize = 256;
+const CONTEXT: usize = 512;
 
 /// Writes both below `dir`; returns the model's folder and the library.
 pub fn model_and_library(dir: &Path) -> (PathBuf, Library) {

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 
 use super::digest::{Digest, kind_of, mean_weights};
 use super::map::Axis;
-use super::paint::{bar, column, heading, put, tint, token_text};
+use super::paint::{bar, column, heading, put, quoted, tint};
 use crate::routing::Trace;
 use crate::tui::fit::{left, right, truncate};
 use crate::tui::{Letters, Theme};
@@ -40,11 +40,11 @@ pub struct Weights<'a> {
 impl Weights<'_> {
     /// Draws a heading and as many experts as have room.
     pub fn draw(&self, buf: &mut Buffer, area: Rect, axis: &Axis, theme: &Theme) {
-        let token = self.trace.tokens.get(self.token).map(|t| token_text(&t.text)).unwrap_or_default();
+        let token = self.trace.tokens.get(self.token).map(|t| quoted(&t.text, 20)).unwrap_or_default();
         let grid: Vec<Vec<f32>> =
             self.digest.columns.iter().map(|c| mean_weights(self.trace, self.token, &c.modules)).collect();
         let peak = grid.iter().flatten().copied().fold(0.0, f32::max);
-        let title = format!("  weights of {}", truncate(&token, 20));
+        let title = format!("  weights of {token}");
         let note = if peak > 0.0 { format!("█ = {peak:.2}") } else { String::new() };
         heading(buf, Rect { width: axis.width().min(area.width), ..area }, 0, &title, &note, theme);
         let sums: Vec<f64> = (0..self.trace.experts.len())
@@ -160,44 +160,50 @@ fn percent(share: f64) -> String {
     if percent < 9.95 { format!("{percent:.1}%") } else { format!("{percent:.0}%") }
 }
 
-/// One cell of the map in numbers: every module of it with its experts.
-pub fn draw_cell(
-    buf: &mut Buffer,
-    area: Rect,
-    trace: &Trace,
-    digest: &Digest,
-    letters: &Letters,
-    (token, column): (usize, usize),
-    theme: &Theme,
-) {
-    let Some(at) = digest.columns.get(column) else { return };
-    let text = trace.tokens.get(token).map(|t| token_text(&t.text)).unwrap_or_default();
-    let place = if at.label.bytes().all(|b| b.is_ascii_digit()) {
-        format!("layer {}", at.label)
-    } else {
-        at.label.clone()
-    };
-    heading(buf, area, 0, &format!("{} at {place}", truncate(&text, 16)), "", theme);
-    let kinds = at.modules.iter().filter_map(|&m| trace.modules.get(m)).map(|m| kind_of(m));
-    let widest = kinds.clone().map(crate::tui::fit::width).max().unwrap_or(0).min(12);
-    for (row, (kind, &module)) in kinds.zip(&at.modules).enumerate() {
-        let y = row as u16 + 1;
-        put(buf, area, 1, y, &left(kind, widest), theme.header());
-        let mut x = widest as u16 + 3;
-        let weights = trace.weights(token, module);
-        if weights.is_empty() {
-            put(buf, area, x, y, "no expert here", theme.dim());
-        }
-        for &(expert, weight) in weights {
-            // Never half a number.
-            if x + 6 > area.width {
-                put(buf, area, x.min(area.width.saturating_sub(1)), y, "…", theme.dim());
-                break;
+/// One cell of the map in numbers.
+pub struct CellDetail<'a> {
+    pub trace: &'a Trace,
+    pub digest: &'a Digest,
+    pub token: usize,
+    pub column: usize,
+    pub faded: bool,
+    pub letters: &'a Letters,
+}
+
+impl CellDetail<'_> {
+    /// Draws a heading and every module of the cell with its experts.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        let Self { trace, digest, token, column, faded, letters } = *self;
+        let style = if faded { theme.dim() } else { theme.text() };
+        let Some(at) = digest.columns.get(column) else { return };
+        let text = trace.tokens.get(token).map(|t| quoted(&t.text, 18)).unwrap_or_default();
+        let place = if at.label.bytes().all(|b| b.is_ascii_digit()) {
+            format!("layer {}", at.label)
+        } else {
+            at.label.clone()
+        };
+        heading(buf, area, 0, &format!("{text} at {place}"), "", theme);
+        let kinds = at.modules.iter().filter_map(|&m| trace.modules.get(m)).map(|m| kind_of(m));
+        let widest = kinds.clone().map(crate::tui::fit::width).max().unwrap_or(0).min(12);
+        for (row, (kind, &module)) in kinds.zip(&at.modules).enumerate() {
+            let y = row as u16 + 1;
+            put(buf, area, 1, y, &left(kind, widest), theme.header());
+            let mut x = widest as u16 + 3;
+            let weights = trace.weights(token, module);
+            if weights.is_empty() {
+                put(buf, area, x, y, "no expert here", theme.dim());
             }
-            let name = trace.experts.get(expert as usize).map_or("", String::as_str);
-            put_mark(buf, area, x, y, letters.of(name), theme);
-            put(buf, area, x + 2, y, &format!("{weight:.2}"), theme.text());
-            x += 8;
+            for &(expert, weight) in weights {
+                // Never half a number.
+                if x + 6 > area.width {
+                    put(buf, area, x.min(area.width.saturating_sub(1)), y, "…", theme.dim());
+                    break;
+                }
+                let name = trace.experts.get(expert as usize).map_or("", String::as_str);
+                put_mark(buf, area, x, y, letters.of(name), theme);
+                put(buf, area, x + 2, y, &format!("{weight:.2}"), style);
+                x += 8;
+            }
         }
     }
 }

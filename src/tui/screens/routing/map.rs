@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::digest::{Cell, Digest, strength};
-use super::paint::{put, scroll, tint, token_text};
+use super::paint::{put, quoted, scroll, tint};
 use crate::routing::{Part, Trace};
 use crate::tui::fit::{left, width};
 use crate::tui::{Letters, Theme};
@@ -126,7 +126,8 @@ impl Map<'_> {
             _ => " ",
         };
         put(buf, area, 0, y, mark, if token == self.token { theme.accent() } else { theme.ok() });
-        let name = left(&token_text(&at.text), usize::from(axis.label).saturating_sub(2));
+        let room = usize::from(axis.label).saturating_sub(2);
+        let name = left(&quoted(&at.text, room), room);
         put(buf, area, 1, y, &name, style);
         if token == self.token {
             tint(buf, area, 1, y, axis.label.saturating_sub(2), theme.selection());

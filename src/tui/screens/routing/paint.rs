@@ -1,8 +1,11 @@
 //! Small brushes: text clipped to an area, rules, bars.
 
+use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use ratatui::text::Span;
+use ratatui::widgets::{Block, BorderType};
 
 use crate::text::printable;
 use crate::tui::Theme;
@@ -17,6 +20,19 @@ pub fn put(buf: &mut Buffer, area: Rect, x: u16, y: u16, text: &str, style: Styl
     let room = usize::from(area.width - x);
     let (end, _) = buf.set_stringn(area.x + x, area.y + y, text, room, style);
     end - (area.x + x)
+}
+
+/// A frame with a blank cell inside its sides; returns what is inside.
+pub fn framed(frame: &mut Frame, area: Rect, title: &str, focused: bool, theme: &Theme) -> Rect {
+    let border = if focused { theme.border_focused() } else { theme.border() };
+    let title_style = if focused { theme.accent() } else { theme.header() };
+    let block = Block::bordered()
+        .border_type(BorderType::Rounded)
+        .border_style(border)
+        .title(Span::styled(title.to_string(), title_style));
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    Rect { x: inner.x + 1.min(inner.width), width: inner.width.saturating_sub(2), ..inner }
 }
 
 /// Restyles cells relative to `area`, clipped to it.
@@ -59,8 +75,19 @@ pub fn column(part: f32) -> &'static str {
     COLUMNS[((part.min(1.0) * 8.0).ceil() as usize).clamp(1, 8) - 1]
 }
 
+/// A token in quotes, so that it is neither taken for a number nor for an expert, in at most `cells` cells.
+pub fn quoted(text: &str, cells: usize) -> String {
+    let text = format!("«{}»", token_text(text));
+    truncate(&text, cells)
+}
+
+/// Cells that [`quoted`] would like.
+pub fn quoted_width(text: &str) -> usize {
+    width(&token_text(text)) + 2
+}
+
 /// A token as it can be read in a line: blanks and line breaks get signs, the rest is made printable.
-pub fn token_text(text: &str) -> String {
+fn token_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -99,6 +126,14 @@ mod tests {
         assert_eq!(token_text("\n\t"), "⏎⇥");
         assert_eq!(token_text("\x1b[2J"), "\\u{1b}[2J");
         assert_eq!(token_text(""), "∅");
+    }
+
+    #[test]
+    fn tokens_are_quoted_and_a_cut_one_is_seen_to_be_cut() {
+        assert_eq!(quoted("3", 9), "«3»");
+        assert_eq!(quoted(" kilometers", 9), "«·kilome…");
+        assert_eq!(quoted_width("日本"), 6);
+        assert_eq!(quoted("x", 0), "");
     }
 
     #[test]

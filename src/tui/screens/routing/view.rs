@@ -2,19 +2,18 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::text::{Line, Span, Text};
-use ratatui::widgets::{Block, BorderType, Gauge, Paragraph, Wrap};
+use ratatui::widgets::{Paragraph, Wrap};
 
-use super::experts::{self, Totals, Weights};
+use super::experts::{CellDetail, Totals, Weights};
 use super::map::{Axis, Map};
-use super::paint::{put, token_text};
-use super::{Answer, Focus, RoutingScreen, Shown, status};
+use super::paint::{framed, put, quoted_width};
+use super::{Focus, RoutingScreen, Shown, panel, status};
 use crate::text::printable;
 use crate::tui::fit::{truncate, width};
-use crate::tui::{EngineState, Shared, Theme};
+use crate::tui::{Shared, Theme};
 
 /// Below this there are no frames around the boxes.
-const SMALL_WIDTH: u16 = 48;
+pub const SMALL_WIDTH: u16 = 48;
 const SMALL_HEIGHT: u16 = 14;
 
 /// From here on prompt and answer stand side by side.
@@ -22,9 +21,6 @@ const WIDE: u16 = 72;
 
 /// The narrowest useful list of shares.
 const MIN_SHARES: u16 = 30;
-
-/// Ticks (tenths of a second) until an old picture fades.
-const PATIENCE: u64 = 4;
 
 /// Draws the tab.
 pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
@@ -52,7 +48,7 @@ pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shar
     }
     match &screen.shown {
         Some(shown) => draw_routing(screen, shown, frame, body, shared, theme),
-        None => draw_panel(screen, frame, body, shared, theme),
+        None => panel::draw(screen, frame, body, shared, theme),
     }
 }
 
@@ -91,7 +87,7 @@ fn framed_boxes(screen: &RoutingScreen, area: Rect) -> Boxes {
         };
     };
     let answer_width = if beside { inner(area.width - area.width / 2) } else { inner(area.width) };
-    let answer = wrap_tail(&answer.text, usize::from(answer_width), most).len().max(1) as u16;
+    let answer = answer.rows(answer_width, most);
     if beside {
         let halves = (Constraint::Length(area.width / 2), Constraint::Min(0));
         return Boxes { height: prompt.max(answer) + 2, prompt: halves.0, answer: halves.1, beside };
@@ -121,8 +117,10 @@ impl Boxes {
             Layout::vertical(layout).areas(area)
         };
         draw_prompt(screen, frame, prompt, small, theme);
-        if let Some(text) = &screen.answer {
-            draw_answer(text, frame, answer, small, shared, theme);
+        match &screen.answer {
+            Some(text) if small => text.draw_small(frame, answer, &screen.asked, theme),
+            Some(text) => text.draw(frame, answer, &screen.asked, shared.tick, theme),
+            None => {}
         }
     }
 }
@@ -144,126 +142,6 @@ fn draw_prompt(screen: &RoutingScreen, frame: &mut Frame, area: Rect, small: boo
     }
 }
 
-fn draw_answer(answer: &Answer, frame: &mut Frame, area: Rect, small: bool, shared: &Shared, theme: &Theme) {
-    if area.is_empty() {
-        return;
-    }
-    if small {
-        let room = usize::from(area.width).saturating_sub(2);
-        let line = wrap_tail(&one_line(&answer.text), room, 1).pop().unwrap_or_default();
-        put(frame.buffer_mut(), area, 0, 0, "‹ ", theme.ok());
-        put(frame.buffer_mut(), area, 2, 0, &line, theme.text());
-        return;
-    }
-    let title = if let Some(note) = answer.note {
-        format!(" answer · {note} ")
-    } else if answer.done {
-        " answer ".to_string()
-    } else {
-        format!(" answer {} ", crate::tui::fit::spinner(shared.tick))
-    };
-    let inner = framed(frame, area, &title, false, theme);
-    let lines = wrap_tail(&answer.text, usize::from(inner.width), usize::from(inner.height));
-    if lines.is_empty() && answer.done && answer.note.is_none() {
-        put(frame.buffer_mut(), inner, 0, 0, "(nothing: the model ended at once)", theme.dim());
-    }
-    let text: Vec<Line> = lines.into_iter().map(|line| Line::styled(line, theme.text())).collect();
-    frame.render_widget(Paragraph::new(Text::from(text)), inner);
-}
-
-/// A frame with a blank cell inside its sides; returns what is inside.
-fn framed(frame: &mut Frame, area: Rect, title: &str, focused: bool, theme: &Theme) -> Rect {
-    let border = if focused { theme.border_focused() } else { theme.border() };
-    let title_style = if focused { theme.accent() } else { theme.header() };
-    let block = Block::bordered()
-        .border_type(BorderType::Rounded)
-        .border_style(border)
-        .title(Span::styled(title.to_string(), title_style));
-    let inner = block.inner(area);
-    frame.render_widget(block, area);
-    Rect { x: inner.x + 1.min(inner.width), width: inner.width.saturating_sub(2), ..inner }
-}
-
-fn one_line(text: &str) -> String {
-    text.replace('\n', "⏎")
-}
-
-/// The last `rows` rows of untrusted text at a width, broken between characters, line breaks kept.
-fn wrap_tail(text: &str, cells: usize, rows: usize) -> Vec<String> {
-    use unicode_width::UnicodeWidthChar;
-    if cells == 0 || rows == 0 {
-        return Vec::new();
-    }
-    let mut lines: Vec<String> = Vec::new();
-    for line in text.trim_end().lines() {
-        let line = printable(line);
-        let mut row = String::new();
-        let mut used = 0;
-        for word in line.split_inclusive(' ') {
-            if used > 0 && used + width(word.trim_end()) > cells {
-                lines.push(std::mem::take(&mut row));
-                used = 0;
-            }
-            for c in word.chars() {
-                let w = c.width().unwrap_or(0);
-                if used + w > cells {
-                    // A blank at the end of a row is not carried over.
-                    if c == ' ' {
-                        continue;
-                    }
-                    lines.push(std::mem::take(&mut row));
-                    used = 0;
-                }
-                row.push(c);
-                used += w;
-            }
-        }
-        lines.push(row);
-    }
-    lines.split_off(lines.len().saturating_sub(rows))
-}
-
-fn draw_panel(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
-    let side = if area.width >= SMALL_WIDTH { 2 } else { 0 };
-    let top = u16::from(area.height >= SMALL_HEIGHT);
-    let mut inner = Rect {
-        x: area.x + side,
-        y: area.y + top,
-        width: area.width.saturating_sub(2 * side).min(110),
-        height: area.height.saturating_sub(top),
-    };
-    if let EngineState::Fetching { done, total, .. } = &shared.engine
-        && inner.height > 2
-    {
-        draw_download(frame, Rect { y: inner.y + 1, height: 1, ..inner }, *done, *total, theme);
-        let lines = status::panel(screen, shared, theme);
-        let (first, rest) = lines.split_at(1.min(lines.len()));
-        frame.render_widget(Text::from(first.to_vec()), Rect { height: 1, ..inner });
-        inner = Rect { y: inner.y + 2, height: inner.height - 2, ..inner };
-        let rest = Paragraph::new(Text::from(rest.to_vec())).wrap(Wrap { trim: false });
-        frame.render_widget(rest, inner);
-        return;
-    }
-    let text = Text::from(status::panel(screen, shared, theme));
-    frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: false }), inner);
-}
-
-fn draw_download(frame: &mut Frame, area: Rect, done: u64, total: Option<u64>, theme: &Theme) {
-    let megabytes = |bytes: u64| bytes as f64 / 1e6;
-    match total.filter(|&t| t > 0) {
-        Some(total) => {
-            // Not full before it is over: checking the file comes after the last byte.
-            let ratio = (done as f64 / total as f64).clamp(0.0, 0.99);
-            let label = format!("{:.0} of {:.0} MB", megabytes(done), megabytes(total));
-            let gauge = Gauge::default().ratio(ratio).label(label).gauge_style(theme.border_focused());
-            frame.render_widget(gauge, Rect { width: area.width.min(60), ..area });
-        }
-        None => {
-            put(frame.buffer_mut(), area, 0, 0, &format!("{:.1} MB", megabytes(done)), theme.text());
-        }
-    }
-}
-
 fn draw_routing(
     screen: &RoutingScreen,
     shown: &Shown,
@@ -276,11 +154,9 @@ fn draw_routing(
         return;
     }
     let (token, column) = (screen.token_cursor(), screen.column_cursor());
-    // Quick answers replace the picture without a flicker; slow ones let it fade first.
-    let waited = screen.pending.is_none_or(|p| shared.tick.wrapping_sub(p.since) >= PATIENCE);
-    let faded = screen.is_stale() && waited;
+    let faded = screen.is_faded(shared);
     let columns = shown.digest.columns.len();
-    let tokens = shown.trace.tokens.iter().map(|t| width(&token_text(&t.text)));
+    let tokens = shown.trace.tokens.iter().map(|t| quoted_width(&t.text));
     let names = shown.trace.experts.iter().map(|name| width(name) + 2);
     let longest = tokens.chain(names).max().unwrap_or(0);
     let shares = if area.width >= MIN_SHARES + 42 { MIN_SHARES } else { 0 };
@@ -318,5 +194,5 @@ fn draw_routing(
     if experts == 0 {
         put(buf, top, 0, 1, &truncate("no experts in this router", usize::from(top.width)), theme.dim());
     }
-    experts::draw_cell(buf, bottom, trace, digest, letters, (token, column), theme);
+    CellDetail { trace, digest, token, column, faded, letters }.draw(buf, bottom, theme);
 }
