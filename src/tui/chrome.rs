@@ -114,11 +114,11 @@ impl App {
                     _ => String::new(),
                 };
                 let phase = progress.phase.name();
-                let (long, short) = (
-                    format!("{spin} {phase}{amount}: {}", progress.source),
-                    format!("{spin} {phase}{amount}"),
-                );
-                return Some((whole([long, short], room)?, theme.accent()));
+                let shortest =
+                    if amount.is_empty() { format!("{spin} {phase}") } else { format!("{spin}{amount}") };
+                let short = format!("{spin} {phase}{amount}");
+                let long = format!("{short}: {}", progress.source);
+                return Some((whole([long, short, shortest], room)?, theme.accent()));
             }
             EngineState::Loading { stage } => {
                 let verb = stage.split_whitespace().next().unwrap_or_default();

@@ -367,8 +367,13 @@ fn nothing_in_the_bar_is_cut() {
             ["loading the base model", "loading"],
         ),
         (
-            EngineState::Fetching { source: "the hub, second try".into(), done: 12, total: Some(100) },
-            ["12 % the hub, second try", "12 %"],
+            EngineState::Fetching(FetchProgress {
+                source: "the hub, second try".into(),
+                phase: FetchPhase::Downloading,
+                done: 12,
+                total: Some(100),
+            }),
+            ["downloading 12 %: the hub, second try", "12 %"],
         ),
     ] {
         app.update(Message::Engine(EngineMessage::State(state)));
