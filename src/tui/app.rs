@@ -139,7 +139,10 @@ impl App {
                 }
                 self.shared.letters.learn(library.usable().map(|expert| expert.name.as_str()));
                 self.shared.library = Some(library.clone());
-                self.shared.library_error = None;
+                // It can be read again: what was said about that is over.
+                let over = self.shared.library_error.take();
+                let over = over.as_deref().map(printable);
+                self.notice.take_if(|notice| Some(notice.text.as_str()) == over.as_deref());
             }
             Message::Library(Err(error)) => {
                 self.shared.library_error = Some(error.clone());

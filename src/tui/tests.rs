@@ -405,6 +405,32 @@ fn hints_and_errors_of_forms_are_whole_or_absent() {
 }
 
 #[test]
+fn clustering_is_offered_only_where_there_is_something_to_cluster() {
+    for n in [0, 1] {
+        let experts = (0..n).map(|i| fixtures::expert(i, &format!("e{i}"), "task", "family")).collect();
+        let mut app = new_app();
+        app.update(Message::Library(Ok(fixtures::with_experts(experts))));
+        app.update(Message::Jobs(Vec::new()));
+        for tab in ["1", "5"] {
+            press(&mut app, tab);
+            assert!(!render_app(&app, 100, 24).lines().last().unwrap_or_default().contains("cluster"));
+            press(&mut app, "c");
+            assert!(app.form.is_none());
+            assert!(render_app(&app, 100, 24).contains("needs at least two usable experts"));
+        }
+    }
+}
+
+#[test]
+fn a_library_that_can_be_read_again_ends_the_complaint() {
+    let mut app = full_app();
+    app.update(Message::Library(Err("library: there is no such folder".into())));
+    assert!(render_app(&app, 80, 24).contains("✗ library: there is no such folder"));
+    app.update(Message::Library(Ok(fixtures::library())));
+    assert!(!render_app(&app, 80, 24).contains("no such folder"));
+}
+
+#[test]
 fn the_clustering_form_starts_with_what_the_tab_shows() {
     let mut app = full_app();
     let clustering = Clustering { k: 3, seed: 45, ..(*fixtures::clustering()).clone() };

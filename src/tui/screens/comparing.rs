@@ -8,7 +8,20 @@ use super::parts::message;
 use super::roster::{self, Roster};
 use crate::analysis::Similarity;
 use crate::text::printable;
-use crate::tui::{Shared, Theme, fit};
+use crate::tui::{Effect, FormKind, Shared, Theme, fit};
+
+/// Whether there are two experts to compare.
+pub fn can_compare(shared: &Shared) -> bool {
+    shared.library.iter().flat_map(|library| library.comparable()).nth(1).is_some()
+}
+
+/// Opens the form of a clustering, or says what it lacks.
+pub fn cluster_form(shared: &Shared) -> Effect {
+    if can_compare(shared) {
+        return Effect::OpenForm(FormKind::Cluster);
+    }
+    Effect::Notice("clustering needs at least two usable experts".into())
+}
 
 /// The line of an error; `stale` when an older result is still on the screen.
 pub fn error_line(error: &str, stale: bool, theme: &Theme) -> Line<'static> {

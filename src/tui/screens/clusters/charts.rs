@@ -68,7 +68,7 @@ pub fn map(frame: &mut Frame, area: Rect, points: &[Point], theme: &Theme) -> us
 pub fn curve_rows(height: u16) -> u16 {
     match height {
         ..16 => 0,
-        16..24 => 7,
+        16..24 => 5,
         24..36 => 8,
         _ => height / 4,
     }

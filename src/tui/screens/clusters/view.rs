@@ -14,8 +14,10 @@ use crate::tui::{Shared, Theme, fit, plural};
 
 /// Width from which map and curves stand beside the list.
 const WIDE: u16 = 64;
+/// Cells of the labels of facts.
+const FACT: usize = 10;
 /// Rows from which details below the list are worth it.
-const DETAIL: u16 = 8;
+const DETAIL: u16 = 5;
 
 impl ClustersScreen {
     pub(super) fn draw(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
@@ -99,7 +101,7 @@ impl ClustersScreen {
     fn draw_list(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
         let rows = &shown.groups.rows;
         let silhouettes = !shown.clustering.silhouettes.is_empty();
-        let area = if area.height >= 8 {
+        let area = if area.height >= 5 {
             let (left, right) = ("Experts by cluster", if silhouettes { "silhouette" } else { "" });
             let room = usize::from(area.width).saturating_sub(fit::width(left));
             let line = format!("{left}{}", fit::right(right, room));
@@ -225,21 +227,21 @@ impl ClustersScreen {
                     Span::styled(format!("  {}", plural(group.members.len(), "expert")), theme.dim()),
                 ])];
                 let fact = |label: &'static str, value: Vec<Span<'static>>| {
-                    let mut spans = vec![Span::styled(fit::left(label, 16), theme.dim())];
+                    let mut spans = vec![Span::styled(fit::left(label, FACT), theme.dim())];
                     spans.extend(value);
                     Line::from(spans)
                 };
                 if let Some(centre) = group.centre {
-                    lines.push(fact("centre", vec![Span::raw(name(centre, width.saturating_sub(16)))]));
+                    lines.push(fact("centre", vec![Span::raw(name(centre, width.saturating_sub(FACT)))]));
                 }
                 if let Some((other, value)) = group.nearest {
-                    let value = Span::raw(format!("  mean similarity {value:.3}"));
-                    lines.push(fact("nearest cluster", vec![mark(other), value]));
+                    let value = Span::raw(format!("  similarity {value:.3}"));
+                    lines.push(fact("nearest", vec![mark(other), value]));
                 }
                 if !group.families.is_empty() {
                     let families: Vec<String> =
                         group.families.iter().map(|(family, count)| format!("{family} {count}")).collect();
-                    let families = fit::truncate(&families.join(", "), width.saturating_sub(16));
+                    let families = fit::truncate(&families.join(", "), width.saturating_sub(FACT));
                     lines.push(fact("families", vec![Span::raw(families)]));
                 }
                 lines

@@ -17,6 +17,7 @@ use ratatui::widgets::{Block, BorderType, Borders, Clear, Padding, Paragraph, Wr
 use crate::jobs::{JobDetail, JobState, JobSummary};
 use crate::text::printable;
 use crate::tui::fit::{self, spinner};
+use crate::tui::screens::comparing::{can_compare, cluster_form};
 use crate::tui::{Binding, Effect, FormKind, List, Message, Screen, Shared, Theme};
 
 /// State of the Jobs tab.
@@ -191,7 +192,9 @@ impl Screen for JobsScreen {
             bindings.push(Binding::new("x", "cancel", "Cancel the selected job, after a question"));
         }
         bindings.push(Binding::new("t", "train", "Train a new expert from a task file"));
-        bindings.push(Binding::new("c", "cluster", "Cluster the experts of the library"));
+        if can_compare(shared) {
+            bindings.push(Binding::new("c", "cluster", "Cluster the experts of the library"));
+        }
         bindings
     }
 
@@ -205,7 +208,11 @@ impl Screen for JobsScreen {
 
     fn position(&self, shared: &Shared) -> Option<(String, &'static str)> {
         let all = shared.jobs.len();
-        (all > 0).then(|| (format!("{} of {all}", self.list.cursor() + 1), "jobs"))
+        match all {
+            0 => None,
+            1 => Some(("1".into(), "job")),
+            _ => Some((format!("{} of {all}", self.list.cursor() + 1), "jobs")),
+        }
     }
 
     fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
@@ -234,7 +241,7 @@ impl Screen for JobsScreen {
                 None => return None,
             },
             KeyCode::Char('t') => return Some(vec![Effect::OpenForm(FormKind::Train)]),
-            KeyCode::Char('c') => return Some(vec![Effect::OpenForm(FormKind::Cluster)]),
+            KeyCode::Char('c') => return Some(vec![cluster_form(shared)]),
             _ => return None,
         }
         Some(Vec::new())

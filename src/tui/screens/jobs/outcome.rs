@@ -13,9 +13,11 @@ const LINES: usize = 12;
 /// The lines of a result in at most `cells` cells each.
 pub fn lines(result: &str, cells: usize, theme: &Theme) -> Vec<Line<'static>> {
     let mut value = serde_json::from_str::<Value>(result).unwrap_or_default();
-    // The file says how the job ended around what it found out.
-    if let Some(inner @ Value::Object(_)) = value.get_mut("result") {
-        value = inner.take();
+    // The file says how the job ended around what it found out, which is nothing when it did not finish.
+    match value.get_mut("result") {
+        Some(Value::Null) => return Vec::new(),
+        Some(inner @ Value::Object(_)) => value = inner.take(),
+        _ => {}
     }
     let Value::Object(found) = value else {
         let wrapped = result.lines().flat_map(|line| fit::wrap(line, cells));
@@ -163,6 +165,8 @@ mod tests {
             assert!(shown.contains(fact), "{shown}");
         }
         assert_eq!(text("not JSON"), ["not JSON"]);
+        let cancelled = r#"{ "state": "cancelled", "error": null, "result": null, "ended": "2026-11-24" }"#;
+        assert!(text(cancelled).is_empty());
         let many: Vec<usize> = (0..40).collect();
         let names: Vec<String> = many.iter().map(|i| format!("e{i}")).collect();
         let shown = text(&serde_json::json!({ "k": 40, "labels": many, "experts": names }).to_string());

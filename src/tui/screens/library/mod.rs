@@ -19,6 +19,7 @@ use self::rows::Rows;
 use self::table::{Columns, TableView};
 use crate::analysis::ExpertProfile;
 use crate::tui::fit::{self, spinner};
+use crate::tui::screens::comparing::{can_compare, cluster_form};
 use crate::tui::{Binding, Effect, FormKind, Input, List, Message, Screen, Shared, Theme};
 
 /// Profiles kept; more are forgotten together, for they are quick to compute again.
@@ -266,7 +267,7 @@ impl Screen for LibraryScreen {
             ]);
         }
         bindings.push(Binding::new("t", "train", "Train a new expert from a task file, as a job"));
-        if shared.library.iter().flat_map(|library| library.comparable()).nth(1).is_some() {
+        if can_compare(shared) {
             bindings.push(Binding::new("c", "cluster", "Cluster the experts, as a job"));
         }
         bindings.push(Binding::new("r", "reload", "Read the library from disk again"));
@@ -278,8 +279,13 @@ impl Screen for LibraryScreen {
     }
 
     fn position(&self, _shared: &Shared) -> Option<(String, &'static str)> {
-        let what = if self.rows.filter().is_empty() { "experts" } else { "matches" };
-        (self.rows.len() > 0).then(|| (format!("{} of {}", self.list.cursor() + 1, self.rows.len()), what))
+        let (here, all) = (self.list.cursor() + 1, self.rows.len());
+        match (all, self.rows.filter().is_empty()) {
+            (0, _) => None,
+            (1, true) => Some(("1".into(), "expert")),
+            (_, true) => Some((format!("{here} of {all}"), "experts")),
+            (_, false) => Some((format!("{here} of {all}"), "found")),
+        }
     }
 
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
@@ -324,7 +330,7 @@ impl Screen for LibraryScreen {
                 self.follow(shared);
             }
             KeyCode::Char('t') => return Some(vec![Effect::OpenForm(FormKind::Train)]),
-            KeyCode::Char('c') => return Some(vec![Effect::OpenForm(FormKind::Cluster)]),
+            KeyCode::Char('c') => return Some(vec![cluster_form(shared)]),
             KeyCode::Char('r') => return Some(vec![Effect::ReloadLibrary]),
             _ => return None,
         }
