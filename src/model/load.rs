@@ -185,7 +185,7 @@ impl Model {
         };
         progress(spec.layers, spec.layers);
         // Token ids work without one.
-        let (tokenizer, no_tokenizer) = match load_tokenizer(path, &weights, &config) {
+        let (tokenizer, no_tokenizer) = match load_tokenizer(path, &weights, &config, spec.vocab) {
             Ok(tokenizer) => (Some(tokenizer), None),
             Err(reason) => (None, Some(reason)),
         };
@@ -205,12 +205,12 @@ impl Model {
     }
 }
 
-fn load_tokenizer(path: &Path, weights: &Weights, config: &Config) -> Result<Tokenizer> {
+fn load_tokenizer(path: &Path, weights: &Weights, config: &Config, vocab: usize) -> Result<Tokenizer> {
     let folder = if path.is_dir() { Some(path) } else { path.parent() };
     let file = folder.map(|f| f.join("tokenizer.json")).filter(|f| f.exists());
-    match (weights.gguf(), file) {
+    let tokenizer = match (weights.gguf(), file) {
         // A file beside a GGUF may belong to another model: the GGUF's own comes first.
-        (Some(gguf), file) => Tokenizer::from_gguf(gguf).or_else(|reason| match file {
+        (Some(gguf), file) => Tokenizer::from_gguf(gguf.file(), vocab).or_else(|reason| match file {
             Some(file) => Tokenizer::from_file(&file, config.ids("eos_token_id")),
             None => Err(reason),
         }),
@@ -225,7 +225,9 @@ fn load_tokenizer(path: &Path, weights: &Weights, config: &Config) -> Result<Tok
         (None, None) => {
             Err(Error::file(path, "has no tokenizer.json: copy it there from the original model"))
         }
-    }
+    }?;
+    tokenizer.check_size(path, vocab)?;
+    Ok(tokenizer)
 }
 
 /// The chat template of a GGUF file, or of `chat_template.jinja` or `tokenizer_config.json` in a folder.
