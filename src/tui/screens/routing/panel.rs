@@ -16,7 +16,7 @@ use crate::tui::fit::{duration, flow, spinner, truncate};
 use crate::tui::{EngineState, FetchError, Shared, Theme};
 
 /// Lines longer than this are hard to read.
-const WIDEST: u16 = 110;
+const WIDEST: u16 = 130;
 
 /// Fewer rows have no room for blank ones.
 const ROOMY: u16 = 14;
@@ -109,13 +109,16 @@ impl Panel<'_> {
                 lines.push(line(format!("✗ {name}: {}", truncate(error, 400)), theme.error()));
             }
             Some(FetchError::NoSource(failure)) => {
-                lines.push(line(format!("✗ No source has the base model {name}:"), theme.error()));
+                // The path names the file again: where room is short, that is enough.
+                let (which, hand) = if self.roomy {
+                    (format!(" {name}"), "By hand: get the file elsewhere, put it here and press R:")
+                } else {
+                    (String::new(), "Put the file here, then press R:")
+                };
+                lines.push(line(format!("✗ No source has the base model{which}:"), theme.error()));
                 tried = self.tried(failure);
                 let shown = short_path(&failure.place, home().as_deref());
-                by_hand = vec![
-                    Line::styled("By hand: get the file elsewhere, put it here and press R:", theme.text()),
-                    Line::styled(shown, theme.accent()),
-                ];
+                by_hand = vec![Line::styled(hand, theme.text()), Line::styled(shown, theme.accent())];
             }
         }
         if self.roomy {

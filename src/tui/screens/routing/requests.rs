@@ -235,6 +235,10 @@ impl RoutingScreen {
         }
         let known = |name: &String| library.usable().any(|e| &e.name == name);
         self.router.muted.retain(known);
+        if library.usable().all(|e| self.router.muted.contains(&e.name)) {
+            // Somebody must be left to answer.
+            self.router.muted.clear();
+        }
         if matches!(&self.router.kind, RouterKind::Single(name) if !known(name)) {
             self.router.kind = RouterKind::Arrow;
         }

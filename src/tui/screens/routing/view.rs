@@ -31,7 +31,7 @@ pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shar
     let boxes = if small { small_boxes(screen, area) } else { framed_boxes(screen, area) };
     let error_rows = screen.error.as_ref().map_or(0, |error| {
         let rows = (width(error) + 4).div_ceil(usize::from(area.width));
-        rows.min(3).min(usize::from(area.height) / 3) as u16
+        rows.min(4).min(usize::from(area.height) / 2) as u16
     });
     let [top, line, error, body] = Layout::vertical([
         Constraint::Length(boxes.height),
