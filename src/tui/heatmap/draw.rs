@@ -211,9 +211,15 @@ impl Heatmap<'_> {
             });
         }
         spans.push(Span::styled(format!(" {}", number(high)), theme.text()));
-        spans.push(Span::styled(format!("  {}", self.note), theme.dim()));
-        spans.push(Span::styled(format!("   {} missing", theme.glyph(f32::NAN)), theme.dim()));
-        Line::from(spans).render(at, buf);
+        let mut line = Line::from(spans);
+        // What has no room is left out as a whole; which glyph is missing matters more.
+        let missing = format!("   {} missing", theme.glyph(f32::NAN));
+        let room = usize::from(at.width).saturating_sub(line.width());
+        let texts = [format!("  {}{missing}", self.note), missing];
+        if let Some(text) = texts.into_iter().find(|text| fit::width(text) <= room) {
+            line.push_span(Span::styled(text, theme.dim()));
+        }
+        line.render(at, buf);
     }
 }
 

@@ -213,6 +213,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn experts_keep_their_letters_whatever_the_order_of_the_trace() {
+        use super::super::testing::{PROMPT, Synthetic};
+        let trace = Synthetic { experts: 3, layers: 2, ..Synthetic::default() }.trace(&PROMPT);
+        let digest = Digest::new(&trace, None, false);
+        let mut letters = Letters::default();
+        // "capital" was there first; "antonym", the first of the trace, came last.
+        letters.learn(["capital", "celsius", "antonym"]);
+        let totals = Totals {
+            trace: &trace,
+            digest: &digest,
+            muted: &[],
+            expert: None,
+            faded: false,
+            letters: &letters,
+        };
+        let area = Rect::new(0, 0, 40, 4);
+        let mut buf = Buffer::empty(area);
+        totals.draw(&mut buf, area, &Theme::new(crate::tui::Depth::Plain));
+        let text = crate::tui::testing::text(&buf);
+        for line in ["C antonym", "A capital", "B celsius"] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+
+    #[test]
     fn the_heaviest_experts_stay_when_room_is_short() {
         assert_eq!(rows(&[0.1, 0.5, 0.0, 0.4], 2), [1, 3]);
         assert_eq!(rows(&[0.1, 0.5], 9), [0, 1]);
