@@ -83,7 +83,10 @@ fn the_sizes_of_layers_follow_from_the_configuration() {
         let sizes = layer_sizes(&f.base()).unwrap();
         let model = f.model();
         let linears = model.decoder.linears();
-        assert_eq!(sizes.len(), linears.len(), "{family}");
+        let spec = &model.decoder.spec;
+        assert_eq!(sizes.get(spec.names.head), Some(&(spec.hidden, spec.vocab)), "{family}");
+        assert_eq!(sizes.get(spec.names.embed), Some(&(spec.vocab, spec.hidden)), "{family}");
+        assert_eq!(sizes.len(), linears.len() + 2, "{family}");
         for linear in linears {
             let there = sizes.get(&linear.module).copied();
             assert_eq!(there, Some((linear.in_features, linear.out_features)), "{family} {}", linear.module);
@@ -231,7 +234,7 @@ fn batched_routing_is_that_of_single_sequences() {
     let library = f.library("experts");
     let usable: Vec<_> = library.usable().collect();
     let set = ExpertSet::load(&usable, &model.decoder, &mut |_, _| {}, &Cancel::new()).unwrap();
-    let router = Router::new(&arrow(&f), &set).unwrap();
+    let router = Router::new(&arrow(&f), &set, &model.decoder).unwrap();
     let logits = |ids: &[u32], lengths: &[usize]| {
         let mut hook = RoutedHook::new(&set, &router);
         let hidden = model.decoder.forward(ids, lengths, &mut [], &mut hook, None, &Cancel::new()).unwrap();

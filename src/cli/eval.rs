@@ -58,7 +58,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
             return output.document(&serde_json::json!({
                 "split": args.split, "prompts": limit, "experts": session.experts(), "tasks": result,
                 "skipped": left_out(&library, &session),
-            "partial": Skipped::partial(&library, session.experts()),
+            "partial": Skipped::partial(&library, &session),
             }));
         }
         return routing_table(&result, session.experts(), output);
@@ -86,7 +86,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
         return output.document(&serde_json::json!({
             "metric": "exact_match", "split": args.split, "methods": names, "tasks": tasks, "scores": scores.scores,
             "skipped": left_out(&library, &session),
-            "partial": Skipped::partial(&library, session.experts()),
+            "partial": Skipped::partial(&library, &session),
         }));
     }
     score_table(&scores, output)

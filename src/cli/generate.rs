@@ -62,7 +62,7 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<()> {
             "precision": session.model().precision,
             "experts": experts,
             "skipped": left_out(&library, &session),
-            "partial": Skipped::partial(&library, experts),
+            "partial": Skipped::partial(&library, &session),
         }));
     }
     output.text(&format!("{}\n", safe(text.get(printed..).unwrap_or_default())))

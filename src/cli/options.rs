@@ -92,6 +92,12 @@ pub struct RouterArgs {
     /// Give these experts no weight
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub mute: Vec<String>,
+    /// Keep these experts among the top k, whatever their scores
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub pin: Vec<String>,
+    /// Take the mean of these general experts out of all others (GenKnowSub)
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    pub general: Vec<String>,
 }
 
 impl RouterArgs {
@@ -110,6 +116,8 @@ impl RouterArgs {
             temperature,
             mix: self.mix,
             muted: self.mute.clone(),
+            pinned: self.pin.clone(),
+            general: self.general.clone(),
         })
     }
 }
@@ -180,6 +188,8 @@ mod tests {
             temperature,
             mix: Mix::Outputs,
             mute: Vec::new(),
+            pin: Vec::new(),
+            general: Vec::new(),
         };
         assert_eq!(args(None, None).config(&manifest).unwrap().top_k, 5);
         assert_eq!(args(Some(0), None).config(&manifest).unwrap().top_k, 0);

@@ -1,5 +1,6 @@
 //! What a command prints: results on stdout, everything else on stderr.
 
+use std::collections::HashSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::cancel::{end_of_cancelled, remember_signal};
-use crate::library::{Expert, Library, NamedTensor, Status, write_safetensors};
+use crate::library::{Expert, Library, NamedTensor, write_safetensors};
+use crate::routing::Session;
 use crate::text::printable;
 use crate::{Cancel, Error, Result};
 
@@ -120,10 +122,15 @@ impl Skipped {
         library.experts.iter().filter_map(row).collect()
     }
 
-    /// The experts of `names` that are applied in part only, with what is missing.
-    pub fn partial(library: &Library, names: &[String]) -> Vec<Self> {
-        let partial = |e: &&Expert| e.status == Status::Partial && names.contains(&e.name);
-        library.experts.iter().filter(partial).map(Self::from).collect()
+    /// The experts that the session's router applies in part only, with what is missing.
+    pub fn partial(library: &Library, session: &Session) -> Vec<Self> {
+        let names: HashSet<&String> = session.experts().iter().collect();
+        let routed = session.router().is_routed();
+        let known = library.experts.iter().filter(|e| names.contains(&e.name));
+        let reason = |e: &Expert| Some((e.name.clone(), e.not_applied(routed)?.to_string()));
+        let mut pairs: Vec<(String, String)> = known.filter_map(reason).collect();
+        pairs.extend(session.not_applied());
+        Self::pairs(&pairs)
     }
 
     /// From (name, reason) pairs.

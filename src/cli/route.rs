@@ -54,7 +54,7 @@ pub(super) fn open_session(
         for (name, reason) in session.skipped() {
             output.note(&format!("skipped {name}: {reason}"));
         }
-        for partial in Skipped::partial(&library, session.experts()) {
+        for partial in Skipped::partial(&library, &session) {
             output.note(&format!("partly applied: {}: {}", partial.name, partial.reason));
         }
     }
@@ -123,7 +123,7 @@ fn document(library: &Library, session: &Session, trace: &Trace) -> serde_json::
         "experts": *trace.experts,
         "weights": weights,
         "skipped": left_out(library, session),
-        "partial": Skipped::partial(library, session.experts()),
+        "partial": Skipped::partial(library, session),
     })
 }
 

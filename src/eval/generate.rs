@@ -59,7 +59,12 @@ fn run(
                 row - 1
             })
             .collect();
-        let best = decoder.logits(&select_rows(&hidden, &last)?)?.argmax(1)?.to_vec1::<u32>()?;
+        let last = select_rows(&hidden, &last)?;
+        let logits = match routed {
+            Some((experts, router)) => decoder.logits_with(&last, &mut RoutedHook::new(experts, router))?,
+            None => decoder.logits(&last)?,
+        };
+        let best = logits.argmax(1)?.to_vec1::<u32>()?;
         let mut still = Vec::new();
         next.clear();
         for (&sequence, &token) in open.iter().zip(&best) {

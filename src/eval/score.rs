@@ -172,7 +172,7 @@ fn score(
 ) -> Result<Option<f64>> {
     let share = |right: usize| Some(right as f64 / items.len() as f64);
     let metric = data.task.metric;
-    let router = |kind| Router::new(&RouterConfig { kind, ..settings.clone() }, experts);
+    let router = |kind| Router::new(&RouterConfig { kind, ..settings.clone() }, experts, &model.decoder);
     let router = match method {
         Method::Majority => {
             return Ok(if data.task.options.is_empty() {

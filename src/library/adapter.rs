@@ -193,7 +193,12 @@ impl LoraModule {
         self.magnitude.map(|slot| self.source.read(slot, "the magnitude", &self.shape.module)).transpose()
     }
 
-    /// Whether there is more than A and B.
+    /// Whether it is DoRA.
+    pub fn has_magnitude(&self) -> bool {
+        self.magnitude.is_some()
+    }
+
+    /// Whether there is nothing but A and B.
     pub fn is_plain(&self) -> bool {
         self.bias.is_none() && self.magnitude.is_none()
     }

@@ -58,7 +58,7 @@ pub(super) fn inspect(folder: PathBuf, name: String) -> Expert {
             if !all.is_empty() {
                 expert.status = Status::Partial;
                 expert.reason = Some(all.join("; "));
-                expert.unapplied = expert.reason.clone();
+                expert.unapplied = (!unapplied.is_empty()).then(|| unapplied.join("; "));
             }
         }
         Err(reason) => {
@@ -171,7 +171,6 @@ fn dtype(pairs: &[Pair]) -> String {
 /// One reason that lists all that the adapter asks for and does not get.
 fn not_applied(notes: ConfigNotes, parts: Parts) -> Option<String> {
     let mut missing: Vec<String> = parts.unused;
-    missing.extend(pending(&parts.pairs));
     for rows in &parts.tokens {
         if let Err(problem) = token_ids(&notes, rows) {
             missing.push(problem);
@@ -180,22 +179,6 @@ fn not_applied(notes: ConfigNotes, parts: Parts) -> Option<String> {
     let listed: BTreeSet<String> = notes.unsupported.into_iter().collect();
     missing.extend(listed);
     (!missing.is_empty()).then(|| format!("not applied: {}", missing.join(", ")))
-}
-
-/// Parts of LoRA that are read but not yet applied.
-fn pending(pairs: &[Pair]) -> Vec<String> {
-    let kinds: [(&str, fn(&Pair) -> bool); 3] = [
-        ("LoRA biases", |p| p.bias.is_some()),
-        ("DoRA magnitudes", |p| p.magnitude.is_some()),
-        ("embedding LoRA", |p| p.embedding),
-    ];
-    kinds
-        .iter()
-        .filter_map(|(what, has)| {
-            let first = pairs.iter().find(|p| has(p))?;
-            Some(format!("{} {what} ({})", pairs.iter().filter(|p| has(p)).count(), short(&first.module)))
-        })
-        .collect()
 }
 
 /// Which tokens trained rows belong to.
@@ -229,5 +212,5 @@ fn not_routed(parts: &Parts) -> Option<String> {
         }
     }
     missing.extend(parts.tokens.iter().map(|t| format!("trained tokens of {}", short(&t.module))));
-    (!missing.is_empty()).then(|| format!("not applied: {}", missing.join(", ")))
+    (!missing.is_empty()).then(|| format!("not applied by Arrow: {}", missing.join(", ")))
 }

@@ -75,7 +75,11 @@ enum Role {
     Magnitude,
     Tokens,
     Replacement,
+    /// The same as `Replacement`, under the name that PEFT gives it in memory; it may write both.
+    Saved,
     Copy,
+    /// What PEFT keeps of the base model; it does not use it.
+    Original,
     Other,
 }
 
@@ -129,12 +133,12 @@ fn parameter(name: &str) -> (Role, Cow<'_, str>) {
         return (role, format!("{module}.{leaf}").into());
     }
     match owner.split_once(".modules_to_save") {
-        Some((module, "")) => (Role::Replacement, format!("{module}.{leaf}").into()),
+        Some((module, "")) => (Role::Saved, format!("{module}.{leaf}").into()),
         Some((module, adapter)) if adapter.starts_with('.') && !adapter[1..].contains('.') => {
-            (Role::Replacement, format!("{module}.{leaf}").into())
+            (Role::Saved, format!("{module}.{leaf}").into())
         }
         Some(_) => (Role::Other, name.into()),
-        None if owner.ends_with(".original_module") => (Role::Other, name.into()),
+        None if owner.ends_with(".original_module") => (Role::Original, name.into()),
         None => (Role::Replacement, name.into()),
     }
 }
@@ -252,9 +256,13 @@ fn find_others(
 ) -> Result<(), String> {
     let mut before: Option<Role> = None;
     for (_, role, tensor) in group {
-        if *role == Role::Other {
-            unused.add(*role, &tensor.name);
-            continue;
+        match (role, before) {
+            (Role::Original, _) | (Role::Saved, Some(Role::Replacement)) => continue,
+            (Role::Other, _) => {
+                unused.add(*role, &tensor.name);
+                continue;
+            }
+            _ => {}
         }
         let size =
             |value: u64| usize::try_from(value).map_err(|_| "is too large for this machine".to_string());
@@ -273,7 +281,7 @@ fn find_others(
                 found.tokens.push(TokenRows { module: module.to_string(), rows, width: columns, slot });
             }
             _ => {
-                if matches!(before, Some(Role::Replacement | Role::Copy)) {
+                if matches!(before, Some(Role::Replacement | Role::Saved | Role::Copy)) {
                     return Err(twice());
                 }
                 let shape = if tensor.dims == 1 { vec![rows] } else { vec![rows, columns] };

@@ -73,11 +73,26 @@ pub struct Decoder {
     pub(crate) slots: usize,
 }
 
-/// What LoRA, routing and recording do at a linear layer. Linear layers are numbered through the network
-/// as in [`Decoder::linears`].
+/// What LoRA, routing and recording do in a forward pass, above all at linear layers. Those are numbered
+/// through the network as in [`Decoder::linears`]; the head comes after them, as [`Decoder::head_index`].
 pub trait LinearHook {
     /// Adds to `y` [rows, out], in place, what belongs there for input `x` [rows, in].
     fn apply(&mut self, linear: usize, x: &Tensor, y: &Tensor) -> Result<()>;
+
+    /// Adds to the embeddings `x` [tokens, hidden] of `tokens`, in place, before a family scales them.
+    fn embed(&mut self, _tokens: &[u32], _x: &Tensor) -> Result<()> {
+        Ok(())
+    }
+
+    /// Adds to the output `y` of the norm with this transformers name for input `x`, in place.
+    fn norm(&mut self, _name: &str, _x: &Tensor, _y: &Tensor) -> Result<()> {
+        Ok(())
+    }
+
+    /// Sees the final hidden states [rows, hidden], of which only some may go on to the head.
+    fn hidden(&mut self, _hidden: &Tensor) -> Result<()> {
+        Ok(())
+    }
 
     /// Whether [`Self::backward`] has something to do at this layer, so that its input is needed.
     fn trains(&self, _linear: usize) -> bool {
@@ -154,6 +169,23 @@ impl Decoder {
         self.layers.iter().flat_map(Layer::linears).collect()
     }
 
+    /// Number of the head, after those of [`Self::linears`].
+    pub fn head_index(&self) -> usize {
+        self.layers.len() * self.slots
+    }
+
+    /// Every norm of the network.
+    pub(crate) fn norms(&self) -> Vec<&Norm> {
+        let mut all: Vec<&Norm> = Vec::new();
+        for l in &self.layers {
+            all.push(&l.attn_norm);
+            let optional = [&l.mlp_norm, &l.post_attn_norm, &l.post_mlp_norm, &l.q_norm, &l.k_norm];
+            all.extend(optional.into_iter().flatten());
+        }
+        all.push(&self.final_norm);
+        all
+    }
+
     /// An empty cache for one sequence.
     pub fn cache(&self) -> KvCache {
         KvCache::new(self.spec.layers, self.spec.kv_width())
@@ -171,10 +203,9 @@ impl Decoder {
         }
     }
 
-    fn embed(&self, tokens: &[u32]) -> Result<Tensor> {
+    fn embed(&self, tokens: &[u32], hook: &mut dyn LinearHook) -> Result<Tensor> {
         let (vocab, hidden) = self.embedding.dims2()?;
         let table = values_of(&self.embedding)?;
-        let scale = self.spec.embed_scale.unwrap_or(1.0) as f32;
         let mut out = Vec::with_capacity(tokens.len() * hidden);
         for &token in tokens {
             let at = token as usize;
@@ -184,9 +215,14 @@ impl Decoder {
                     vocab - 1
                 )));
             }
-            out.extend(table[at * hidden..(at + 1) * hidden].iter().map(|v| v * scale));
+            out.extend_from_slice(&table[at * hidden..(at + 1) * hidden]);
         }
-        from_vec(out, (tokens.len(), hidden))
+        let x = from_vec(out, (tokens.len(), hidden))?;
+        hook.embed(tokens, &x)?;
+        if let Some(scale) = self.spec.embed_scale {
+            edit(&x, |x| x.iter_mut().for_each(|v| *v *= scale as f32))?;
+        }
+        Ok(x)
     }
 
     /// Hidden states [tokens, hidden] after the final norm. `lengths` splits `tokens` into sequences, each
@@ -222,7 +258,7 @@ impl Decoder {
             positions.extend(past..past + len);
         }
         let table = self.rope.table(&positions);
-        let mut x = self.embed(tokens)?;
+        let mut x = self.embed(tokens, hook)?;
         for layer in 0..self.layers.len() {
             if cancel.is_cancelled() {
                 caches.iter_mut().for_each(|c| {
@@ -244,7 +280,8 @@ impl Decoder {
         for (cache, segment) in caches.iter_mut().zip(&segments) {
             cache.advance(segment.len);
         }
-        let hidden = self.final_norm.forward(&x)?;
+        let hidden = normed(&self.final_norm, &x, hook)?;
+        hook.hidden(&hidden)?;
         if let Some(tape) = tape {
             tape.last = Some(x);
             tape.segments = segments;
@@ -267,21 +304,21 @@ impl Decoder {
     ) -> Result<(Tensor, Option<LayerTape>)> {
         let layer = &self.layers[index];
         let mut slot = index * self.slots;
-        let mut linear = |l: &Linear, x: &Tensor| -> Result<Tensor> {
+        let mut linear = |l: &Linear, x: &Tensor, hook: &mut dyn LinearHook| -> Result<Tensor> {
             let y = l.forward(x)?;
             hook.apply(slot, x, &y)?;
             slot += 1;
             Ok(y)
         };
-        let h = layer.attn_norm.forward(x)?;
+        let h = normed(&layer.attn_norm, x, hook)?;
         let (q_width, kv_width) = (self.spec.q_width(), self.spec.kv_width());
         let (mut q, mut k, v) = match &layer.qkv {
             Qkv::Split(three) => {
                 let [q, k, v] = &**three;
-                (linear(q, &h)?, linear(k, &h)?, linear(v, &h)?)
+                (linear(q, &h, hook)?, linear(k, &h, hook)?, linear(v, &h, hook)?)
             }
             Qkv::Fused(one) => {
-                let y = linear(one, &h)?;
+                let y = linear(one, &h, hook)?;
                 (
                     ops::columns(&y, 0, q_width)?,
                     ops::columns(&y, q_width, kv_width)?,
@@ -291,7 +328,7 @@ impl Decoder {
         };
         let mut raw_qk = None;
         if let (Some(qn), Some(kn)) = (&layer.q_norm, &layer.k_norm) {
-            let (nq, nk) = (qn.forward(&q)?, kn.forward(&k)?);
+            let (nq, nk) = (normed(qn, &q, hook)?, normed(kn, &k, hook)?);
             if keep {
                 raw_qk = Some((q, k));
             }
@@ -315,47 +352,47 @@ impl Decoder {
             let rows: Vec<_> = caches.iter().map(|c| c.layer(index)).collect();
             attention.forward(&q, segments, |i| rows[i])?
         };
-        let mut out = linear(&layer.o, &mixed)?;
+        let mut out = linear(&layer.o, &mixed, hook)?;
         let mut attn_out = None;
         if let Some(norm) = &layer.post_attn_norm {
-            let normed = norm.forward(&out)?;
+            let after = normed(norm, &out, hook)?;
             if keep {
                 attn_out = Some(out);
             }
-            out = normed;
+            out = after;
         }
         let mlp_in = match self.spec.block {
             BlockKind::Sequential => {
                 ops::add_assign(&out, x)?;
                 let norm = layer.mlp_norm.as_ref().unwrap_or(&layer.attn_norm);
-                norm.forward(&out)?
+                normed(norm, &out, hook)?
             }
             BlockKind::Parallel { .. } => match &layer.mlp_norm {
-                Some(norm) => norm.forward(x)?,
+                Some(norm) => normed(norm, x, hook)?,
                 None => h,
             },
         };
         let (gate, up) = match &layer.mlp_in {
             MlpIn::Gated(two) => {
                 let [gate, up] = &**two;
-                (linear(gate, &mlp_in)?, Some(linear(up, &mlp_in)?))
+                (linear(gate, &mlp_in, hook)?, Some(linear(up, &mlp_in, hook)?))
             }
             MlpIn::Fused(one) => {
-                let y = linear(one, &mlp_in)?;
+                let y = linear(one, &mlp_in, hook)?;
                 let width = self.spec.intermediate;
                 (ops::columns(&y, 0, width)?, Some(ops::columns(&y, width, width)?))
             }
-            MlpIn::Plain(one) => (linear(one, &mlp_in)?, None),
+            MlpIn::Plain(one) => (linear(one, &mlp_in, hook)?, None),
         };
         let act = self.activate(&gate, up.as_ref())?;
-        let mut mlp = linear(&layer.mlp_out, &act)?;
+        let mut mlp = linear(&layer.mlp_out, &act, hook)?;
         let mut mlp_raw = None;
         if let Some(norm) = &layer.post_mlp_norm {
-            let normed = norm.forward(&mlp)?;
+            let after = normed(norm, &mlp, hook)?;
             if keep {
                 mlp_raw = Some(mlp);
             }
-            mlp = normed;
+            mlp = after;
         }
         ops::add_assign(&mlp, &out)?;
         if matches!(self.spec.block, BlockKind::Parallel { .. }) {
@@ -386,7 +423,13 @@ impl Decoder {
 
     /// Logits [rows, vocabulary] of hidden states [rows, hidden].
     pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.logits_with(hidden, &mut NoHook)
+    }
+
+    /// [`Self::logits`] with what `hook` adds at the head.
+    pub fn logits_with(&self, hidden: &Tensor, hook: &mut dyn LinearHook) -> Result<Tensor> {
         let logits = self.head.forward(hidden)?;
+        hook.apply(self.head_index(), hidden, &logits)?;
         if let Some(cap) = self.spec.final_softcap {
             ops::softcap(&logits, cap as f32)?;
         }
@@ -405,6 +448,13 @@ impl Decoder {
             + self.embedding.elem_count()
             + if self.spec.tied { 0 } else { self.head.in_features * self.head.out_features }
     }
+}
+
+/// A norm with what `hook` adds to it.
+fn normed(norm: &Norm, x: &Tensor, hook: &mut dyn LinearHook) -> Result<Tensor> {
+    let y = norm.forward(x)?;
+    hook.norm(&norm.name, x, &y)?;
+    Ok(y)
 }
 
 /// Rows of a [rows, width] tensor by number.

@@ -38,7 +38,8 @@ pub fn open_library(path: &Path, base: Option<&Path>) -> Result<Library> {
     Ok(library)
 }
 
-/// The sizes of the linear layers of a transformers folder or `.gguf` file that can carry LoRA. Reads its
+/// The sizes of the layers of a transformers folder or `.gguf` file that can carry LoRA: the linear ones, the
+/// embedding (vocabulary → hidden) and the head. Reads its
 /// configuration, not its weights.
 ///
 /// # Errors
@@ -54,7 +55,10 @@ pub fn layer_sizes(path: &Path) -> Result<LayerSizes> {
     if spec.layers > MAX_LAYERS {
         return Err(Error::file(path, format!("claims {} layers", spec.layers)));
     }
-    Ok((0..spec.layers).flat_map(|layer| of_layer(&spec, layer)).collect())
+    let (vocab, hidden) = (spec.vocab, spec.hidden);
+    let outer =
+        [(spec.names.embed.to_string(), (vocab, hidden)), (spec.names.head.to_string(), (hidden, vocab))];
+    Ok((0..spec.layers).flat_map(|layer| of_layer(&spec, layer)).chain(outer).collect())
 }
 
 /// Module path and (in, out) features of one layer's linear layers.

@@ -84,6 +84,11 @@ pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32>
     out
 }
 
+/// Rows of `width` values in the given order.
+fn pick_rows(from: &[f32], order: &[u32], width: usize) -> Vec<f32> {
+    order.iter().flat_map(|&r| &from[r as usize * width..(r as usize + 1) * width]).copied().collect()
+}
+
 impl Linear {
     /// A layer from stored values [out, in]. With `order`, rows are regrouped.
     pub(crate) fn new(
@@ -95,15 +100,8 @@ impl Linear {
         precision: Precision,
     ) -> Result<Self> {
         if let Some(order) = &order {
-            let pick = |from: &[f32], width: usize| -> Vec<f32> {
-                order
-                    .iter()
-                    .flat_map(|&r| &from[r as usize * width..(r as usize + 1) * width])
-                    .copied()
-                    .collect()
-            };
-            values = pick(&values, in_features);
-            bias = bias.map(|b| pick(&b, 1));
+            values = pick_rows(&values, order, in_features);
+            bias = bias.map(|b| pick_rows(&b, order, 1));
         }
         let weight = match pack(&values, (out_features, in_features), precision) {
             Some(panels) => Weight::Packed(panels),
@@ -123,6 +121,28 @@ impl Linear {
             None => Weight::Shared(embedding.clone()),
         };
         Ok(Self { module, in_features, out_features, weight, bias: None, order: None })
+    }
+
+    /// The weights as they are used, dequantised if need be: row-major [out, in], rows in running order.
+    pub(crate) fn weights(&self) -> Result<Vec<f32>> {
+        Ok(match &self.weight {
+            Weight::Dense(w) => transpose(&values_of(w)?, self.in_features, self.out_features),
+            Weight::Shared(w) => values_of(w)?.to_vec(),
+            Weight::Packed(w) => w.unpack(),
+        })
+    }
+
+    /// The bias, in running order.
+    pub(crate) fn bias(&self) -> Option<&[f32]> {
+        self.bias.as_deref()
+    }
+
+    /// Turns `stored` values, `width` for each row of the stored layer, into running order.
+    pub(crate) fn in_running_order(&self, stored: Vec<f32>, width: usize) -> Vec<f32> {
+        match &self.order {
+            None => stored,
+            Some(order) => pick_rows(&stored, order, width),
+        }
     }
 
     /// x [rows, in] → [rows, out].

@@ -65,7 +65,7 @@ impl Builder<'_> {
             NormKind::Layer => Some(self.read(&format!("{name}.bias"), &[width])?),
             NormKind::Rms { .. } => None,
         };
-        Ok(Norm { kind, eps: self.spec.norm_eps as f32, weight, bias })
+        Ok(Norm { name: name.to_string(), kind, eps: self.spec.norm_eps as f32, weight, bias })
     }
 
     fn linear(

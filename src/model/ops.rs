@@ -15,6 +15,8 @@ const ROWS: usize = 8;
 /// Weights of a normalisation.
 #[derive(Clone, Debug)]
 pub struct Norm {
+    /// Path in transformers: `model.layers.3.input_layernorm`.
+    pub name: String,
     pub kind: NormKind,
     pub eps: f32,
     /// [width]; `unit_offset` is already added.
@@ -64,6 +66,12 @@ multiversion! {
 }
 
 impl Norm {
+    /// The weight as files store it.
+    pub(crate) fn stored_weight(&self) -> Vec<f32> {
+        let offset = if self.kind == (NormKind::Rms { unit_offset: true }) { 1.0 } else { 0.0 };
+        self.weight.iter().map(|w| w - offset).collect()
+    }
+
     /// Mean (0 for RMS) and 1 / deviation of a row.
     fn statistics(&self, x: &[f32]) -> (f32, f32) {
         let n = x.len() as f32;
@@ -302,6 +310,7 @@ mod tests {
     fn norms_have_exact_gradients() {
         for kind in [NormKind::Rms { unit_offset: false }, NormKind::Layer] {
             let norm = Norm {
+                name: "norm".into(),
                 kind,
                 eps: 1e-5,
                 weight: (0..24).map(|i| 0.5 + 0.05 * i as f32).collect(),

@@ -466,8 +466,14 @@ impl Panels {
         );
     }
 
-    /// The weights of one output [in].
-    #[cfg(test)]
+    /// The weights [out, in] in f32, as they are stored.
+    pub fn unpack(&self) -> Vec<f32> {
+        let mut all = Vec::with_capacity(self.outputs * self.inputs);
+        (0..self.outputs).for_each(|output| self.row(output, &mut all));
+        all
+    }
+
+    /// Appends the weights of one output [in].
     fn row(&self, output: usize, out: &mut Vec<f32>) {
         let (panel, j) = (output / WIDTH, output % WIDTH);
         match &self.store {
@@ -507,12 +513,6 @@ mod tests {
     }
 
     /// The stored weight as f32 [out, in].
-    fn stored(panels: &Panels) -> Vec<f32> {
-        let mut all = Vec::new();
-        (0..panels.outputs).for_each(|o| panels.row(o, &mut all));
-        all
-    }
-
     fn product(x: &[f32], w: &[f32], rows: usize, inputs: usize, outputs: usize) -> Vec<f64> {
         let mut y = vec![0f64; rows * outputs];
         for r in 0..rows {
@@ -537,7 +537,7 @@ mod tests {
         for (outputs, inputs) in [(1, 1), (32, 32), (33, 31), (96, 64), (40, 1100), (1100, 40)] {
             let w = random(outputs * inputs, 1);
             for panels in [Panels::bf16(&w, outputs, inputs), Panels::q8(&w, outputs, inputs)] {
-                let own = stored(&panels);
+                let own = panels.unpack();
                 assert!(own.iter().zip(&w).all(|(a, b)| (a - b).abs() <= 0.005 * b.abs() + 0.0025));
                 for rows in [1, 2, 3, 12, 13, 30] {
                     let x = random(rows * inputs, 2);
@@ -576,7 +576,7 @@ mod tests {
                 );
             }
         }
-        let want = product(&x, &stored(&panels), rows, inputs, outputs);
+        let want = product(&x, &panels.unpack(), rows, inputs, outputs);
         assert!(y.iter().zip(&want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-4));
     }
 
@@ -587,7 +587,7 @@ mod tests {
         let w: Vec<f32> = (0..64)
             .map(|i| if i % 32 == 5 { 127.0 } else { (i as f32 * 7.0) % 100.0 - 50.0 } * scale)
             .collect();
-        assert_eq!(stored(&Panels::q8(&w, 1, 64)), w);
+        assert_eq!(Panels::q8(&w, 1, 64).unpack(), w);
     }
 
     #[test]

@@ -40,10 +40,30 @@ pub struct RouterConfig {
     pub mix: Mix,
     /// Names of experts that get no weight.
     pub muted: Vec<String>,
+    /// Names of experts that are always among the top k, whatever their scores.
+    pub pinned: Vec<String>,
+    /// Names of experts whose mean A and mean B are taken out of the A and B of all others before anything
+    /// else (GenKnowSub). They get no weight themselves.
+    pub general: Vec<String>,
+}
+
+impl RouterConfig {
+    /// Whether every token and module has weights of its own.
+    pub fn is_routed(&self) -> bool {
+        self.kind == RouterKind::Arrow
+    }
 }
 
 impl Default for RouterConfig {
     fn default() -> Self {
-        Self { kind: RouterKind::Arrow, top_k: 3, temperature: 1.0, mix: Mix::Outputs, muted: Vec::new() }
+        Self {
+            kind: RouterKind::Arrow,
+            top_k: 3,
+            temperature: 1.0,
+            mix: Mix::Outputs,
+            muted: Vec::new(),
+            pinned: Vec::new(),
+            general: Vec::new(),
+        }
     }
 }

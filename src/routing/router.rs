@@ -1,14 +1,16 @@
-//! Choosing experts and adding their LoRA at every module.
+//! Choosing experts for every token at every module.
 
-use candle_core::Tensor;
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
+use super::apply::{Input, Rows, add_extras, add_factors, add_outputs};
 use super::config::{Mix, RouterConfig, RouterKind};
-use super::experts::{ExpertSet, Lora, StackedModule};
-use crate::library::{find_name, nearest};
-use crate::model::LinearHook;
-use crate::model::simd::{axpy, dot};
-use crate::model::tensor::{edit, gemm, values};
+use super::experts::{ExpertSet, StackedModule};
+use super::replaced::Overlay;
+use crate::model::Decoder;
+use crate::model::simd::dot;
+use crate::model::tensor::gemm;
 use crate::{Error, Result};
 
 /// Tokens of one task.
@@ -28,42 +30,56 @@ enum Choice {
 }
 
 /// A router over an [`ExpertSet`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Router {
     choice: Choice,
     mix: Mix,
     /// Experts that may speak.
     active: Vec<bool>,
+    /// Experts that always do, where they can.
+    pinned: Vec<usize>,
+    /// What experts replace in the base model, where weights do not depend on the token.
+    pub(super) overlay: Option<Arc<Overlay>>,
 }
 
 impl Router {
-    /// Resolves a configuration.
+    /// Resolves a configuration for `experts` loaded for `decoder`, with the configuration's general
+    /// experts taken out ([`ExpertSet::without_general`]).
     ///
     /// # Errors
-    /// Temperature not positive, unknown names, factors that cannot be mixed, no expert at all.
-    pub fn new(config: &RouterConfig, experts: &ExpertSet) -> Result<Self> {
+    /// Temperature not positive, unknown names, factors that cannot be mixed, no expert at all, files of
+    /// replaced parameters that cannot be read.
+    pub fn new(config: &RouterConfig, experts: &ExpertSet, decoder: &Decoder) -> Result<Self> {
         if !(config.temperature > 0.0 && config.temperature.is_finite()) {
             return Err(Error::usage("the temperature must be a positive number"));
         }
-        let index = |name: &str| {
-            find_name(experts.names.iter().map(String::as_str), name).ok_or_else(|| {
-                if let Some((_, reason)) = experts.skipped.iter().find(|(n, _)| n == name) {
-                    return Error::msg(format!("{name} cannot be used: {reason}"));
-                }
-                let near = nearest(name, experts.names.iter().map(String::as_str), 3);
-                let hint =
-                    if near.is_empty() { String::new() } else { format!("; near: {}", near.join(", ")) };
-                Error::usage(format!("there is no expert \"{name}\"{hint}"))
-            })
-        };
+        if config.general != experts.general {
+            return Err(Error::msg("the general experts were not taken out of the others"));
+        }
         let mut active = vec![true; experts.len()];
-        for name in &config.muted {
-            active[index(name)?] = false;
+        for name in config.muted.iter().chain(&config.general) {
+            active[experts.index(name)?] = false;
+        }
+        let mut pinned = Vec::new();
+        for name in &config.pinned {
+            let at = experts.index(name)?;
+            if !active[at] {
+                return Err(Error::usage(format!("{name} cannot be pinned: it is muted or general")));
+            }
+            if !pinned.contains(&at) {
+                pinned.push(at);
+            }
         }
         let mut mix = config.mix;
         let choice = match &config.kind {
             RouterKind::Base => Choice::Base,
-            RouterKind::Single(name) => Choice::Single(index(name)?),
+            RouterKind::Single(name) => {
+                let at = experts.index(name)?;
+                if config.general.iter().any(|g| experts.index(g).is_ok_and(|g| g == at)) {
+                    return Err(Error::usage(format!("{name} is general: it does not speak itself")));
+                }
+                Choice::Single(at)
+            }
             RouterKind::Uniform => Choice::Uniform,
             RouterKind::UniformFactors => {
                 mix = Mix::Factors;
@@ -77,9 +93,16 @@ impl Router {
             experts.require_any()?;
         }
         if mix == Mix::Factors && !matches!(choice, Choice::Base | Choice::Single(_)) {
-            experts.check_equal_factors()?;
+            experts.check_equal_factors(&active)?;
         }
-        Ok(Self { choice, mix, active })
+        let share = 1.0 / active.iter().filter(|a| **a).count().max(1) as f32;
+        let constant: Vec<(usize, f32)> = match &choice {
+            Choice::Single(e) => vec![(*e, 1.0)],
+            Choice::Uniform => (0..active.len()).filter(|&e| active[e]).map(|e| (e, share)).collect(),
+            Choice::Arrow { .. } | Choice::Base => Vec::new(),
+        };
+        let overlay = Overlay::new(experts, &constant, decoder)?.map(Arc::new);
+        Ok(Self { choice, mix, active, pinned, overlay })
     }
 
     /// Experts that can have weight at one token and module: the width of a trace.
@@ -89,12 +112,19 @@ impl Router {
             Choice::Base => 0,
             Choice::Single(_) => 1,
             Choice::Uniform | Choice::Arrow { top_k: 0, .. } => active,
-            Choice::Arrow { top_k, .. } => top_k.min(active),
+            Choice::Arrow { top_k, .. } => top_k.max(self.pinned.len()).min(active),
         }
     }
 
-    /// (expert, weight) of every row of `x` [rows, in], `width` a row, heaviest first, padded with weight 0.
-    fn choose(&self, module: &StackedModule, x: &[f32], rows: usize, width: usize) -> Vec<(u32, f32)> {
+    /// (expert, weight) of every row of an input, `width` a row, heaviest first, padded with weight 0.
+    /// `scores` gives x · prototype [rows, experts], where they are needed.
+    pub(super) fn choose(
+        &self,
+        module: &StackedModule,
+        rows: usize,
+        width: usize,
+        scores: impl FnOnce() -> Vec<f32>,
+    ) -> Vec<(u32, f32)> {
         let mut chosen = vec![(0u32, 0f32); rows * width];
         match self.choice {
             Choice::Base => {}
@@ -114,7 +144,7 @@ impl Router {
                 }
             }
             Choice::Arrow { temperature, .. } => {
-                let scores = scores(module, x, rows);
+                let scores = scores();
                 let experts = module.candidate.len();
                 chosen.par_chunks_mut((width * ROWS).max(1)).zip(scores.par_chunks(experts * ROWS)).for_each(
                     |(chosen, scores)| {
@@ -128,21 +158,21 @@ impl Router {
         chosen
     }
 
-    /// Softmax(score / τ) over the highest |scores|; ties go to the lower index.
+    /// Softmax(score / τ) over the pinned experts and the highest |scores|; ties go to the lower index.
     fn arrow_row(&self, module: &StackedModule, scores: &[f32], temperature: f32, row: &mut [(u32, f32)]) {
         let mut kept = 0;
+        for &e in self.pinned.iter().filter(|&&e| module.candidate[e]) {
+            kept = insert(row, 0, kept, e, scores[e].abs());
+        }
+        // The pinned ones keep their places; the others compete for the rest.
+        let first = kept;
         for (e, score) in scores.iter().enumerate() {
-            if !(module.candidate[e] && self.active[e]) {
-                continue;
+            if module.candidate[e] && self.active[e] && !self.pinned.contains(&e) {
+                kept = insert(row, first, kept, e, score.abs());
             }
-            let score = score.abs();
-            // Insertion into the kept ones, which are few.
-            let at = row[..kept].iter().position(|&(_, s)| score > s).unwrap_or(kept);
-            if at < row.len() {
-                kept = (kept + 1).min(row.len());
-                row[at..kept].rotate_right(1);
-                row[at] = (e as u32, score);
-            }
+        }
+        if first > 0 {
+            row[..kept].sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         }
         let Some(&(_, highest)) = row[..kept].first() else { return };
         let mut sum = 0f32;
@@ -155,14 +185,19 @@ impl Router {
     }
 
     /// y [rows, out] += the chosen experts' LoRA of x [rows, in].
-    fn add(&self, module: &StackedModule, x: &[f32], y: &mut [f32], chosen: &[(u32, f32)], width: usize) {
-        let (i, rows) = (module.in_features, x.len() / module.in_features);
-        let out = y.len() / rows;
-        let work = |(y, (x, chosen)): (&mut [f32], (&[f32], &[(u32, f32)]))| match self.mix {
-            Mix::Outputs => add_outputs(module, x, y, chosen, (i, out, width)),
-            Mix::Factors => add_factors(module, x, y, chosen, (i, out, width)),
+    pub(super) fn add(
+        &self,
+        module: &StackedModule,
+        x: &[f32],
+        y: &mut [f32],
+        chosen: &[(u32, f32)],
+        width: usize,
+    ) {
+        let (i, out) = (module.in_features, module.out_features);
+        let work = |(y, (x, chosen)): (&mut [f32], (&[f32], &[(u32, f32)]))| {
+            self.add_chunk(module, &Rows { x, width: i }, y, chosen, width);
         };
-        if rows <= ROWS {
+        if x.len() / i <= ROWS {
             work((y, (x, chosen)));
             return;
         }
@@ -170,10 +205,41 @@ impl Router {
             .zip(x.par_chunks(i * ROWS).zip(chosen.par_chunks(width * ROWS)))
             .for_each(work);
     }
+
+    /// [`Self::add`] for a few rows of any input.
+    pub(super) fn add_chunk(
+        &self,
+        module: &StackedModule,
+        input: &impl Input,
+        y: &mut [f32],
+        chosen: &[(u32, f32)],
+        width: usize,
+    ) {
+        if module.extras {
+            add_extras(module, y, chosen, width);
+        }
+        match self.mix {
+            Mix::Outputs => add_outputs(module, input, y, chosen, width),
+            Mix::Factors => add_factors(module, input, y, chosen, width),
+        }
+    }
+}
+
+/// Inserts an expert into `row[first..kept]`, ordered by score, if it is among the highest that fit; returns
+/// the new number of kept ones, which are few.
+fn insert(row: &mut [(u32, f32)], first: usize, kept: usize, e: usize, score: f32) -> usize {
+    let at = row[first..kept].iter().position(|&(_, s)| score > s).map_or(kept, |at| first + at);
+    if at >= row.len() {
+        return kept;
+    }
+    let kept = (kept + 1).min(row.len());
+    row[at..kept].rotate_right(1);
+    row[at] = (e as u32, score);
+    kept
 }
 
 /// x · prototypeᵀ [rows, experts].
-fn scores(module: &StackedModule, x: &[f32], rows: usize) -> Vec<f32> {
+pub(super) fn scores(module: &StackedModule, x: &[f32], rows: usize) -> Vec<f32> {
     let (i, experts) = (module.in_features, module.candidate.len());
     let mut out = vec![0f32; rows * experts];
     if rows < 4 {
@@ -189,97 +255,4 @@ fn scores(module: &StackedModule, x: &[f32], rows: usize) -> Vec<f32> {
         gemm((rows, experts, i), 1.0, x, (i, 1), &module.prototypes, (1, i), 0.0, out, (experts, 1));
     });
     out
-}
-
-/// Every expert that some row of the chunk chose, once.
-fn spoken(chosen: &[(u32, f32)]) -> Vec<u32> {
-    let mut experts: Vec<u32> = chosen.iter().filter(|c| c.1 != 0.0).map(|c| c.0).collect();
-    experts.sort_unstable();
-    experts.dedup();
-    experts
-}
-
-/// Σ w s B A x: each expert's factors are widened once and used for all rows that chose it.
-fn add_outputs(
-    module: &StackedModule,
-    x: &[f32],
-    y: &mut [f32],
-    chosen: &[(u32, f32)],
-    (i, out, width): (usize, usize, usize),
-) {
-    let (mut a, mut bt) = (Vec::new(), Vec::new());
-    for e in spoken(chosen) {
-        let Some(lora) = &module.loras[e as usize] else { continue };
-        lora.a.widen(&mut a);
-        lora.bt.widen(&mut bt);
-        for ((x, y), row) in x.chunks(i).zip(y.chunks_mut(out)).zip(chosen.chunks(width)) {
-            let Some(&(_, w)) = row.iter().find(|c| c.0 == e && c.1 != 0.0) else { continue };
-            for (a, b) in a.chunks(i).zip(bt.chunks(out)) {
-                axpy(w * lora.scale * dot(a, x), b, y);
-            }
-        }
-    }
-}
-
-/// s (Σ w B)(Σ w A) x, without forming the mixed factors: z = Σ w (A x), then y += s Σ w (B z).
-fn add_factors(
-    module: &StackedModule,
-    x: &[f32],
-    y: &mut [f32],
-    chosen: &[(u32, f32)],
-    (i, out, width): (usize, usize, usize),
-) {
-    let experts = spoken(chosen);
-    let loras: Vec<(u32, &Lora)> =
-        experts.iter().filter_map(|&e| Some((e, module.loras[e as usize].as_ref()?))).collect();
-    let rank = loras.first().map_or(0, |(_, l)| l.rank);
-    let mut z = vec![0f32; x.len() / i * rank];
-    let weight = |row: &[(u32, f32)], e: u32| row.iter().find(|c| c.0 == e).map_or(0.0, |c| c.1);
-    let mut scratch = Vec::new();
-    for (e, lora) in &loras {
-        lora.a.widen(&mut scratch);
-        for ((x, z), row) in x.chunks(i).zip(z.chunks_mut(rank)).zip(chosen.chunks(width)) {
-            let w = weight(row, *e);
-            z.iter_mut().zip(scratch.chunks(i)).for_each(|(z, a)| *z += w * dot(a, x));
-        }
-    }
-    for (e, lora) in &loras {
-        lora.bt.widen(&mut scratch);
-        for ((z, y), row) in z.chunks(rank).zip(y.chunks_mut(out)).zip(chosen.chunks(width)) {
-            let w = weight(row, *e) * lora.scale;
-            z.iter().zip(scratch.chunks(out)).for_each(|(z, b)| axpy(w * z, b, y));
-        }
-    }
-}
-
-/// Routes at every module of a forward pass and keeps what was chosen.
-#[derive(Debug)]
-pub struct RoutedHook<'a> {
-    experts: &'a ExpertSet,
-    router: &'a Router,
-    width: usize,
-    /// Per routed module: [rows, width].
-    pub(super) chosen: Vec<Vec<(u32, f32)>>,
-}
-
-impl<'a> RoutedHook<'a> {
-    pub fn new(experts: &'a ExpertSet, router: &'a Router) -> Self {
-        Self { experts, router, width: router.width(), chosen: vec![Vec::new(); experts.modules.len()] }
-    }
-}
-
-impl LinearHook for RoutedHook<'_> {
-    fn apply(&mut self, linear: usize, x: &Tensor, y: &Tensor) -> Result<()> {
-        let Some(module) = self.experts.linears.get(linear).and_then(Option::as_ref) else { return Ok(()) };
-        if self.width == 0 {
-            return Ok(());
-        }
-        let x = values(x)?;
-        let x: &[f32] = &x;
-        let rows = x.len() / module.in_features;
-        let chosen = self.router.choose(module, x, rows, self.width);
-        edit(y, |y| self.router.add(module, x, y, &chosen, self.width))?;
-        self.chosen[module.position] = chosen;
-        Ok(())
-    }
 }

@@ -8,11 +8,12 @@ use candle_core::Tensor;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 
 use super::experts::ExpertSet;
-use super::router::{RoutedHook, Router};
+use super::hook::RoutedHook;
+use super::router::Router;
 use super::trace::{Part, Trace, TraceToken};
 use super::{RouterConfig, RouterKind};
 use crate::library::{Expert, Library, Stretch, Template};
-use crate::model::{KvCache, LoadOptions, Model, NoHook, select_rows};
+use crate::model::{Decoder, KvCache, LoadOptions, Model, NoHook, select_rows};
 use crate::{Cancel, Error, Result};
 
 /// Tokens of a prompt that go through the network together: few enough that one sees how far it is.
@@ -46,12 +47,32 @@ pub struct Prompt {
 pub struct Session {
     model: Model,
     template: Template,
-    experts: ExpertSet,
+    /// As the library has them.
+    all: Arc<ExpertSet>,
+    /// The same, or with the router's general experts taken out.
+    experts: Arc<ExpertSet>,
     config: RouterConfig,
     router: Router,
     cache: KvCache,
     ids: Vec<u32>,
     trace: Trace,
+}
+
+/// The experts as `config` wants them, and its router. `present` is used where its general experts are those
+/// of `config`.
+fn prepare(
+    config: &RouterConfig,
+    all: &Arc<ExpertSet>,
+    present: Option<&Arc<ExpertSet>>,
+    decoder: &Decoder,
+) -> Result<(Arc<ExpertSet>, Router)> {
+    let experts = match present {
+        Some(present) if present.general == config.general => Arc::clone(present),
+        _ if config.general.is_empty() => Arc::clone(all),
+        _ => Arc::new(all.without_general(&config.general, decoder, &Cancel::new())?),
+    };
+    let router = Router::new(config, &experts, decoder)?;
+    Ok((experts, router))
 }
 
 impl Session {
@@ -72,7 +93,7 @@ impl Session {
         )?;
         let experts: Vec<&Expert> = library.usable().collect();
         stage(&format!("loading {} experts", experts.len()));
-        let experts = ExpertSet::load(&experts, &model.decoder, &mut |_, _| {}, cancel)?;
+        let experts = Arc::new(ExpertSet::load(&experts, &model.decoder, &mut |_, _| {}, cancel)?);
         let template = library.manifest.template.clone().unwrap_or_default();
         let kind = if experts.is_empty() { RouterKind::Base } else { RouterKind::Arrow };
         let defaults = &library.manifest.router;
@@ -82,11 +103,12 @@ impl Session {
             temperature: defaults.temperature,
             ..RouterConfig::default()
         };
-        let router = Router::new(&config, &experts)?;
+        let router = Router::new(&config, &experts, &model.decoder)?;
         let cache = model.decoder.cache();
         let mut session = Self {
             model,
             template,
+            all: Arc::clone(&experts),
             experts,
             config,
             router,
@@ -101,17 +123,18 @@ impl Session {
     /// Reads the library's experts again, for the same base model.
     pub fn reload_experts(&mut self, library: &Library, cancel: &Cancel) -> Result<()> {
         let usable: Vec<&Expert> = library.usable().collect();
-        let experts = ExpertSet::load(&usable, &self.model.decoder, &mut |_, _| {}, cancel)?;
+        let decoder = &self.model.decoder;
+        let all = Arc::new(ExpertSet::load(&usable, decoder, &mut |_, _| {}, cancel)?);
         self.template = library.manifest.template.clone().unwrap_or_default();
-        let router = Router::new(&self.config, &experts).or_else(|_| {
+        let (experts, router) = prepare(&self.config, &all, None, decoder).or_else(|_| {
             // An expert that the router names may be gone.
             self.config = RouterConfig {
-                kind: if experts.is_empty() { RouterKind::Base } else { RouterKind::Arrow },
+                kind: if all.is_empty() { RouterKind::Base } else { RouterKind::Arrow },
                 ..RouterConfig::default()
             };
-            Router::new(&self.config, &experts)
+            prepare(&self.config, &all, None, decoder)
         })?;
-        (self.experts, self.router) = (experts, router);
+        (self.all, self.experts, self.router) = (all, experts, router);
         self.forget();
         Ok(())
     }
@@ -148,6 +171,17 @@ impl Session {
         &self.experts.skipped
     }
 
+    /// What of the experts the present router leaves out, as far as only the base model tells it, with the
+    /// expert's name. [`Expert::not_applied`] tells the rest.
+    pub fn not_applied(&self) -> Vec<(String, String)> {
+        let mut all = self.experts.partial.clone();
+        if self.config.is_routed() {
+            let unrouted = self.experts.unrouted.iter();
+            all.extend(unrouted.map(|(name, what)| (name.clone(), format!("not applied by Arrow: {what}"))));
+        }
+        all
+    }
+
     /// The present router.
     pub fn router(&self) -> &RouterConfig {
         &self.config
@@ -156,7 +190,8 @@ impl Session {
     /// Changes the router; what was computed with another one is forgotten.
     pub fn set_router(&mut self, config: RouterConfig) -> Result<()> {
         if config != self.config {
-            self.router = Router::new(&config, &self.experts)?;
+            (self.experts, self.router) =
+                prepare(&config, &self.all, Some(&self.experts), &self.model.decoder)?;
             self.config = config;
             self.forget();
         }
@@ -238,6 +273,11 @@ impl Session {
         }
         self.ids.extend_from_slice(tokens);
         Ok(hidden)
+    }
+
+    /// Logits of hidden states, with what the experts add at the head.
+    fn head(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.model.decoder.logits_with(hidden, &mut RoutedHook::new(&self.experts, &self.router))
     }
 
     /// Fills in the text of tokens from `from` on.
@@ -323,7 +363,7 @@ impl Session {
         }
         let hidden = self.bring_to(prompt, prompt.ids.len(), &mut |_, _| {}, cancel)?;
         let hidden = hidden.ok_or_else(|| Error::msg("nothing was computed"))?;
-        Ok((self.model.decoder.logits(&hidden)?, self.trace.clone()))
+        Ok((self.head(&hidden)?, self.trace.clone()))
     }
 
     /// Continues a prompt until its end token, `max_tokens`, the end of the context, or `Break`. `on_token`
@@ -374,7 +414,7 @@ impl Session {
         for _ in 0..options.max_tokens {
             cancel.check()?;
             let last = select_rows(&hidden, &[hidden.dim(0)? - 1])?;
-            let logits = self.model.decoder.logits(&last)?.squeeze(0)?;
+            let logits = self.head(&last)?.squeeze(0)?;
             let token = sampler.sample(&logits)?;
             if ends.contains(&token) || self.ids.len() >= context {
                 break;

@@ -153,8 +153,27 @@ impl LoraTrainer {
         Ok(Self { modules, places, scale, dropout: dropout as f32, seed, step: None, rows: 0, seen })
     }
 
-    /// Starts from `adapter`, which must have the same modules, ranks and shapes.
+    /// Starts from `adapter`, which must be plain LoRA of the same modules, ranks and shapes.
     pub fn start_from(&mut self, adapter: &Adapter) -> Result<()> {
+        let cannot = |what: String| {
+            let problem =
+                format!("trains {what}, which training here does not go on with: start from plain LoRA");
+            Err(Error::file(&adapter.path, problem))
+        };
+        if let Some(module) = adapter.modules.iter().find(|m| !m.is_plain()) {
+            let what = if module.has_magnitude() { "DoRA" } else { "a bias of B" };
+            return cannot(format!("{what} at {}", module.shape.module));
+        }
+        if let Some(stored) = adapter.replaced.iter().find(|stored| !stored.copy) {
+            return cannot(stored.name.clone());
+        }
+        if let Some(rows) = adapter.tokens.first() {
+            return cannot(format!("tokens of {}", rows.module));
+        }
+        let known = |name: &str| self.modules.iter().any(|m| m.module == name);
+        if let Some(module) = adapter.modules.iter().find(|m| !known(&m.shape.module)) {
+            return cannot(format!("{}, which is no target", module.shape.module));
+        }
         for module in &mut self.modules {
             let found = adapter.module(&module.module).ok_or_else(|| {
                 Error::file(&adapter.path, format!("has no LoRA for {}: choose its targets", module.module))

@@ -159,7 +159,9 @@ fn what_a_file_trains_beside_a_and_b_is_read() {
             ("model.embed_tokens.base_layer.weight", &[9, 3]),
             ("model.embed_tokens.token_adapter.trainable_tokens_delta", &[2, 3]),
             ("model.norm.weight", &[3]),
+            ("lm_head.weight", &[9, 3]),
             ("lm_head.modules_to_save.default.weight", &[9, 3]),
+            ("lm_head.original_module.weight", &[9, 3]),
             ("model.layers.0.self_attn.k_proj.base_layer.bias", &[2]),
         ],
     );
@@ -199,7 +201,10 @@ fn parts_that_do_not_fit_have_a_reason() {
             &[("model.layers.0.self_attn.q_proj.lora_magnitude_vector", &[2, 2][..])][..],
             "does not fit lora_B",
         ),
-        (&[("x.weight", &[3][..]), ("x.modules_to_save.weight", &[3][..])][..], "x.weight more than once"),
+        (
+            &[("x.modules_to_save.a.weight", &[3][..]), ("x.modules_to_save.b.weight", &[3][..])][..],
+            "x.weight more than once",
+        ),
     ] {
         let (_root, library) = more(&config().to_string(), tensors);
         let found = library.experts[0].reason.clone().unwrap_or_default();

@@ -1,0 +1,93 @@
+//! Routing inside a forward pass.
+
+use candle_core::Tensor;
+
+use super::apply::Tokens;
+use super::experts::{ExpertSet, StackedModule};
+use super::router::{Router, scores};
+use crate::Result;
+use crate::model::LinearHook;
+use crate::model::tensor::{edit, values};
+
+/// Routes at every module of a forward pass and keeps what was chosen.
+#[derive(Debug)]
+pub struct RoutedHook<'a> {
+    experts: &'a ExpertSet,
+    router: &'a Router,
+    width: usize,
+    /// Per routed module: [rows, width].
+    pub(super) chosen: Vec<Vec<(u32, f32)>>,
+}
+
+impl<'a> RoutedHook<'a> {
+    pub fn new(experts: &'a ExpertSet, router: &'a Router) -> Self {
+        Self { experts, router, width: router.width(), chosen: vec![Vec::new(); experts.modules.len()] }
+    }
+
+    /// The stack at a linear layer, where one is routed.
+    fn module(&self, linear: usize) -> Option<&'a StackedModule> {
+        self.experts.linears.get(linear).and_then(Option::as_ref).filter(|_| self.width > 0)
+    }
+
+    /// The number that the head has.
+    fn head(&self) -> usize {
+        self.experts.linears.len().saturating_sub(1)
+    }
+}
+
+impl LinearHook for RoutedHook<'_> {
+    fn apply(&mut self, linear: usize, x: &Tensor, y: &Tensor) -> Result<()> {
+        if let Some(module) = self.module(linear) {
+            let x = values(x)?;
+            let x: &[f32] = &x;
+            let rows = x.len() / module.in_features;
+            let chosen = self.router.choose(module, rows, self.width, || scores(module, x, rows));
+            edit(y, |y| self.router.add(module, x, y, &chosen, self.width))?;
+            // The head sees only some rows: what all of them chose was noted before.
+            if linear != self.head() {
+                self.chosen[module.position] = chosen;
+            }
+        }
+        match &self.router.overlay {
+            Some(overlay) => overlay.apply(linear, x, y),
+            None => Ok(()),
+        }
+    }
+
+    fn embed(&mut self, tokens: &[u32], x: &Tensor) -> Result<()> {
+        if let Some(module) = self.experts.embedding.as_ref().filter(|_| self.width > 0) {
+            let vocab = module.in_features;
+            let scores = || {
+                let score = |&token: &u32| {
+                    module.prototypes.chunks(vocab).map(move |prototype| prototype[token as usize])
+                };
+                tokens.iter().flat_map(score).collect()
+            };
+            let chosen = self.router.choose(module, tokens.len(), self.width, scores);
+            let input = Tokens { ids: tokens, vocab };
+            edit(x, |x| self.router.add_chunk(module, &input, x, &chosen, self.width))?;
+            self.chosen[module.position] = chosen;
+        }
+        match &self.router.overlay {
+            Some(overlay) => overlay.embed(tokens, x),
+            None => Ok(()),
+        }
+    }
+
+    fn norm(&mut self, name: &str, x: &Tensor, y: &Tensor) -> Result<()> {
+        match &self.router.overlay {
+            Some(overlay) => overlay.norm_output(name, x, y),
+            None => Ok(()),
+        }
+    }
+
+    fn hidden(&mut self, hidden: &Tensor) -> Result<()> {
+        if let Some(module) = self.module(self.head()) {
+            let x = values(hidden)?;
+            let rows = x.len() / module.in_features;
+            self.chosen[module.position] =
+                self.router.choose(module, rows, self.width, || scores(module, &x, rows));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,241 @@
+//! One expert's LoRA at one module, as routing holds it: factors, prototype, and what DoRA and biases add.
+
+use half::slice::HalfFloatSliceExt;
+use half::{bf16, f16};
+
+use crate::analysis::prototype;
+use crate::model::simd::dot;
+use crate::model::tensor::gemm;
+
+/// Factors in the dtype of the expert's file; they are widened where they are used.
+#[derive(Clone, Debug)]
+pub(crate) enum Factors {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+    Bf16(Vec<bf16>),
+}
+
+impl Factors {
+    fn new(values: Vec<f32>, dtype: &str) -> Self {
+        match dtype {
+            "f16" => Self::F16(values.iter().map(|&v| f16::from_f32(v)).collect()),
+            "bf16" => Self::Bf16(values.iter().map(|&v| bf16::from_f32(v)).collect()),
+            _ => Self::F32(values),
+        }
+    }
+
+    /// Writes the values as f32 into `out`, which gets their number.
+    pub(crate) fn widen(&self, out: &mut Vec<f32>) {
+        match self {
+            Self::F32(v) => {
+                out.clear();
+                out.extend_from_slice(v);
+            }
+            Self::F16(v) => {
+                out.resize(v.len(), 0.0);
+                v.convert_to_f32_slice(out);
+            }
+            Self::Bf16(v) => {
+                out.resize(v.len(), 0.0);
+                v.convert_to_f32_slice(out);
+            }
+        }
+    }
+
+    /// One value.
+    pub(crate) fn at(&self, index: usize) -> f32 {
+        match self {
+            Self::F32(v) => v[index],
+            Self::F16(v) => v[index].to_f32(),
+            Self::Bf16(v) => v[index].to_f32(),
+        }
+    }
+}
+
+/// One expert's LoRA at one module.
+#[derive(Clone, Debug)]
+pub(crate) struct Lora {
+    pub rank: usize,
+    pub scale: f32,
+    /// [rank, in].
+    pub a: Factors,
+    /// [rank, out]: B transposed, rows in the order of the running layer.
+    pub bt: Factors,
+    /// What most experts do not have.
+    pub extras: Option<Box<Extras>>,
+}
+
+/// What DoRA and a bias of B add. Empty where an expert has no such thing; else [out], in running order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extras {
+    /// DoRA's m.
+    pub magnitude: Vec<f32>,
+    /// DoRA's m / n: the layer is gain ⊙ (W x + s·B·A x), as a delta (gain − 1) ⊙ W x + gain ⊙ s·B·A x.
+    pub gain: Vec<f32>,
+    /// s · bias of B.
+    pub shift: Vec<f32>,
+}
+
+/// A LoRA to be stacked, in f32.
+pub(crate) struct Parts {
+    pub rank: usize,
+    pub scale: f32,
+    /// [rank, in].
+    pub a: Vec<f32>,
+    /// [rank, out] in running order.
+    pub bt: Vec<f32>,
+    /// [out] in running order, times the scale.
+    pub shift: Vec<f32>,
+    /// [out] in running order.
+    pub magnitude: Vec<f32>,
+}
+
+/// A weight matrix [out, in] of the base model as a strided view.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a> {
+    pub values: &'a [f32],
+    /// Strides of (out, in).
+    pub strides: (usize, usize),
+}
+
+impl Parts {
+    /// The LoRA in `dtype`, and its prototype, all zeros where its B·A is no candidate for Arrow. `base` is
+    /// needed where there is a magnitude.
+    pub fn finish(
+        self,
+        (inputs, outputs): (usize, usize),
+        dtype: &str,
+        base: Option<Matrix>,
+    ) -> (Lora, Vec<f32>) {
+        let Self { rank, scale, a, bt, shift, magnitude } = self;
+        let vector = if scale == 0.0 {
+            vec![0.0; inputs]
+        } else {
+            prototype(&a, &crate::model::transpose(&bt, rank, outputs), rank, inputs, outputs).vector
+        };
+        let gain = match base {
+            Some(base) if !magnitude.is_empty() => {
+                let lengths = lengths(base, (inputs, outputs), &a, &bt, rank, scale);
+                // A row without length has no direction to stretch.
+                magnitude.iter().zip(lengths).map(|(m, n)| if n > 0.0 { m / n } else { 1.0 }).collect()
+            }
+            _ => Vec::new(),
+        };
+        let extras =
+            (!gain.is_empty() || !shift.is_empty()).then(|| Box::new(Extras { magnitude, gain, shift }));
+        (Lora { rank, scale, a: Factors::new(a, dtype), bt: Factors::new(bt, dtype), extras }, vector)
+    }
+}
+
+impl Lora {
+    /// The factors in f32, to be changed.
+    pub fn parts(&self) -> Parts {
+        let (mut a, mut bt) = (Vec::new(), Vec::new());
+        self.a.widen(&mut a);
+        self.bt.widen(&mut bt);
+        let extras = self.extras.as_deref().cloned().unwrap_or_default();
+        let Extras { magnitude, shift, .. } = extras;
+        Parts { rank: self.rank, scale: self.scale, a, bt, shift, magnitude }
+    }
+
+    /// DoRA's m / n, where there is one.
+    pub fn gain(&self) -> Option<&[f32]> {
+        self.extras.as_deref().map(|e| e.gain.as_slice()).filter(|gain| !gain.is_empty())
+    }
+
+    /// B as it acts, [rank, out] in f32: times DoRA's gain where there is one.
+    pub fn widen_b(&self, out: &mut Vec<f32>) {
+        self.bt.widen(out);
+        if let Some(gain) = self.gain() {
+            for row in out.chunks_mut(gain.len()) {
+                row.iter_mut().zip(gain).for_each(|(b, g)| *b *= g);
+            }
+        }
+    }
+}
+
+/// Lengths of the rows of W + s·B·A, from W and the factors:
+/// ‖w + s bA‖² = ‖w‖² + 2 s b·(A w) + s² b·(A Aᵀ)b.
+fn lengths(
+    Matrix { values: w, strides: (rs, cs) }: Matrix,
+    (inputs, outputs): (usize, usize),
+    a: &[f32],
+    bt: &[f32],
+    rank: usize,
+    scale: f32,
+) -> Vec<f32> {
+    let mut along = vec![0f32; outputs * rank];
+    gemm((outputs, rank, inputs), 1.0, w, (rs, cs), a, (1, inputs), 0.0, &mut along, (rank, 1));
+    let gram: Vec<f64> = (0..rank * rank)
+        .map(|at| {
+            let (p, q) = (at / rank, at % rank);
+            f64::from(dot(&a[p * inputs..(p + 1) * inputs], &a[q * inputs..(q + 1) * inputs]))
+        })
+        .collect();
+    let mut squares = vec![0f64; outputs];
+    if cs == 1 {
+        for (o, square) in squares.iter_mut().enumerate() {
+            let row = &w[o * rs..o * rs + inputs];
+            *square = row.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+        }
+    } else {
+        for i in 0..inputs {
+            for (o, square) in squares.iter_mut().enumerate() {
+                let v = f64::from(w[o * rs + i * cs]);
+                *square += v * v;
+            }
+        }
+    }
+    let s = f64::from(scale);
+    squares
+        .iter()
+        .enumerate()
+        .map(|(o, square)| {
+            let b = |r: usize| f64::from(bt[r * outputs + o]);
+            let mut sum = *square;
+            for p in 0..rank {
+                sum += 2.0 * s * b(p) * f64::from(along[o * rank + p]);
+                for q in 0..rank {
+                    sum += s * s * b(p) * b(q) * gram[p * rank + q];
+                }
+            }
+            sum.max(0.0).sqrt() as f32
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_those_of_the_formed_matrix_in_either_layout() {
+        let (inputs, outputs, rank, scale) = (7, 5, 2, 1.5f32);
+        let value = |i: usize| ((i * 37 % 23) as f32 - 11.0) * 0.1;
+        let w: Vec<f32> = (0..inputs * outputs).map(value).collect();
+        let a: Vec<f32> = (0..rank * inputs).map(|i| value(i + 5)).collect();
+        let bt: Vec<f32> = (0..rank * outputs).map(|i| value(i + 11)).collect();
+        let turned: Vec<f32> =
+            (0..inputs * outputs).map(|at| w[(at % outputs) * inputs + at / outputs]).collect();
+        let rows =
+            lengths(Matrix { values: &w, strides: (inputs, 1) }, (inputs, outputs), &a, &bt, rank, scale);
+        let columns = lengths(
+            Matrix { values: &turned, strides: (1, outputs) },
+            (inputs, outputs),
+            &a,
+            &bt,
+            rank,
+            scale,
+        );
+        for o in 0..outputs {
+            let square: f32 = (0..inputs)
+                .map(|i| {
+                    let delta: f32 = (0..rank).map(|r| bt[r * outputs + o] * a[r * inputs + i]).sum();
+                    (w[o * inputs + i] + scale * delta).powi(2)
+                })
+                .sum();
+            assert!((rows[o] - square.sqrt()).abs() < 1e-5, "{o}");
+            assert!((columns[o] - square.sqrt()).abs() < 1e-5, "{o}");
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! Parameters of the base model that experts replace (`modules_to_save`, biases, trained tokens).
+//!
+//! Nothing says which token should use a replaced parameter, so they apply only where an expert has the same
+//! weight everywhere: alone, or in a mean. There, all experts together make one [`Overlay`] of differences to
+//! the base model, Σ w (W′ − W), whose cost does not grow with their number.
+
+use std::collections::{BTreeMap, HashMap};
+
+use candle_core::Tensor;
+
+use super::experts::ExpertSet;
+use crate::library::{Adapter, Stored, StoredRows};
+use crate::model::simd::{axpy, dot};
+use crate::model::tensor::{edit, values};
+use crate::model::{Decoder, Linear, Norm, Precision};
+use crate::text::counted;
+use crate::{Error, Result};
+
+/// Where a parameter of the base model is: in a linear layer (by its number, the head included), in a norm
+/// (by its number), or the embedding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Weight(usize),
+    Bias(usize),
+    NormWeight(usize),
+    NormBias(usize),
+    Embedding,
+}
+
+/// The parameters of a decoder by their names.
+pub(crate) struct Places<'a> {
+    decoder: &'a Decoder,
+    linears: Vec<&'a Linear>,
+    norms: Vec<&'a Norm>,
+    named: HashMap<String, (Place, Vec<usize>)>,
+}
+
+impl<'a> Places<'a> {
+    pub fn new(decoder: &'a Decoder) -> Self {
+        let mut linears = decoder.linears();
+        linears.push(&decoder.head);
+        let norms = decoder.norms();
+        let mut named = HashMap::new();
+        for (at, linear) in linears.iter().enumerate() {
+            let (i, o) = (linear.in_features, linear.out_features);
+            named.insert(format!("{}.weight", linear.module), (Place::Weight(at), vec![o, i]));
+            named.insert(format!("{}.bias", linear.module), (Place::Bias(at), vec![o]));
+        }
+        for (at, norm) in norms.iter().enumerate() {
+            let shape = vec![norm.weight.len()];
+            named.insert(format!("{}.weight", norm.name), (Place::NormWeight(at), shape.clone()));
+            named.insert(format!("{}.bias", norm.name), (Place::NormBias(at), shape));
+        }
+        let spec = &decoder.spec;
+        let shape = vec![spec.vocab, spec.hidden];
+        named.insert(format!("{}.weight", spec.names.embed), (Place::Embedding, shape));
+        Self { decoder, linears, norms, named }
+    }
+
+    /// The base model's values, in running order; a missing bias is zeros.
+    fn base(&self, place: Place) -> Result<Vec<f32>> {
+        Ok(match place {
+            Place::Weight(at) => self.linears[at].weights()?,
+            Place::Bias(at) => {
+                let linear = self.linears[at];
+                linear.bias().map_or_else(|| vec![0.0; linear.out_features], <[f32]>::to_vec)
+            }
+            Place::NormWeight(at) => self.norms[at].stored_weight(),
+            Place::NormBias(at) => {
+                let norm = self.norms[at];
+                norm.bias.clone().unwrap_or_else(|| vec![0.0; norm.weight.len()])
+            }
+            Place::Embedding => values(&self.decoder.embedding)?.to_vec(),
+        })
+    }
+
+    /// Values of a stored parameter, in running order.
+    fn read(&self, place: Place, stored: &Stored) -> Result<Vec<f32>> {
+        let values = stored.values()?;
+        Ok(match place {
+            Place::Weight(at) => self.linears[at].in_running_order(values, self.linears[at].in_features),
+            Place::Bias(at) => self.linears[at].in_running_order(values, 1),
+            Place::NormWeight(_) | Place::NormBias(_) | Place::Embedding => values,
+        })
+    }
+
+    fn head(&self) -> usize {
+        self.linears.len() - 1
+    }
+}
+
+/// The parameters that one expert replaces. They stay in its file until a router needs them.
+#[derive(Clone, Debug)]
+pub(crate) struct Replaced {
+    stored: Vec<(Place, Stored)>,
+    /// Rows of the embedding ([`Place::Embedding`]) and of the head.
+    tokens: Vec<(Place, StoredRows)>,
+}
+
+/// What [`Replaced::new`] finds.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub replaced: Option<Replaced>,
+    /// What the base model has no place for.
+    pub missing: Option<String>,
+    /// What was to be a copy of the base model's weights and is not.
+    pub differing: Option<String>,
+}
+
+impl Replaced {
+    /// Finds the places of what `adapter` replaces.
+    ///
+    /// # Errors
+    /// A reason why the expert does not fit: shapes that differ, tokens out of range, unreadable files.
+    pub fn find(adapter: &Adapter, places: &Places) -> Result<Found, String> {
+        if adapter.replaced.is_empty() && adapter.tokens.is_empty() {
+            return Ok(Found::default());
+        }
+        let (mut found, mut missing) = (Self { stored: Vec::new(), tokens: Vec::new() }, Vec::new());
+        let mut differing = None;
+        for stored in &adapter.replaced {
+            let Some((place, shape)) = places.named.get(&stored.name) else {
+                missing.push(stored.name.clone());
+                continue;
+            };
+            if *shape != stored.shape {
+                return Err(format!(
+                    "{} is {:?} in the expert, {shape:?} in the base model",
+                    stored.name, stored.shape
+                ));
+            }
+            if stored.copy {
+                let difference = difference(places, *place, stored).map_err(|e| e.to_string())?;
+                let Some(difference) = difference else { continue };
+                differing = Some(format!(
+                    "its copy of {}, which differs from the base model's by {:.1} %",
+                    stored.name,
+                    100.0 * difference
+                ));
+            }
+            found.stored.push((*place, stored.clone()));
+        }
+        found.share_tied_copy(places);
+        let spec = &places.decoder.spec;
+        for rows in &adapter.tokens {
+            let place = match rows.module.as_str() {
+                name if name == spec.names.embed => Place::Embedding,
+                name if name == places.decoder.head.module => Place::Weight(places.head()),
+                _ => {
+                    missing.push(format!("trained tokens of {}", rows.module));
+                    continue;
+                }
+            };
+            if rows.width != spec.hidden {
+                return Err(format!(
+                    "trained tokens of {} have {} numbers, the base model's {}",
+                    rows.module, rows.width, spec.hidden
+                ));
+            }
+            if let Some(id) = rows.ids.iter().find(|id| **id as usize >= spec.vocab) {
+                return Err(format!("trains token {id}, but the base model has {} tokens", spec.vocab));
+            }
+            found.tokens.push((place, rows.clone()));
+        }
+        // One table serves both: so do its trained rows, unless the head has its own.
+        let head = Place::Weight(places.head());
+        if spec.tied && !found.tokens.iter().any(|(place, _)| *place == head) {
+            let shared: Vec<_> = found.tokens.iter().map(|(_, rows)| (head, rows.clone())).collect();
+            found.tokens.extend(shared);
+        }
+        let missing = match missing.as_slice() {
+            [] => None,
+            [one] => Some(format!("not applied: {one}, which the base model does not have")),
+            [first, ..] => Some(format!(
+                "not applied: {} that the base model does not have (such as {first})",
+                counted(missing.len(), "parameter")
+            )),
+        };
+        let replaced = (!found.stored.is_empty() || !found.tokens.is_empty()).then_some(found);
+        Ok(Found { replaced, missing, differing })
+    }
+
+    /// A copy of the embedding goes into the table of the base model, which the head may share.
+    fn share_tied_copy(&mut self, places: &Places) {
+        let head = Place::Weight(places.head());
+        let copy = self.stored.iter().find(|(place, stored)| *place == Place::Embedding && stored.copy);
+        if let (true, Some((_, stored))) = (places.decoder.spec.tied, copy)
+            && !self.stored.iter().any(|(place, _)| *place == head)
+        {
+            let stored = stored.clone();
+            self.stored.push((head, stored));
+        }
+    }
+
+    /// Stored values of a replaced parameter, in the order of the file.
+    pub fn weight(&self, name: &str) -> Result<Option<Vec<f32>>> {
+        self.stored.iter().find(|(_, stored)| stored.name == name).map(|(_, s)| s.values()).transpose()
+    }
+}
+
+/// ‖copy − base‖ / ‖base‖, if it is more than the rounding of the file's type.
+fn difference(places: &Places, place: Place, stored: &Stored) -> Result<Option<f64>> {
+    let (copy, base) = (places.read(place, stored)?, places.base(place)?);
+    let rounding = stored.rounding();
+    if copy.iter().zip(&base).all(|(c, b)| (c - b).abs() <= rounding * b.abs() + 1e-7) {
+        return Ok(None);
+    }
+    let square = |v: &mut dyn Iterator<Item = f32>| v.map(|v| f64::from(v) * f64::from(v)).sum::<f64>();
+    let apart = square(&mut copy.iter().zip(&base).map(|(c, b)| c - b));
+    Ok(Some((apart / square(&mut base.iter().copied()).max(f64::MIN_POSITIVE)).sqrt()))
+}
+
+/// What experts with constant weights change at one linear layer.
+#[derive(Debug, Default)]
+struct Change {
+    /// Σ w (W′ − W).
+    weight: Option<Linear>,
+    /// Σ w (b′ − b).
+    bias: Option<Vec<f32>>,
+    /// Σ w (row′ − row) of single outputs.
+    rows: BTreeMap<u32, Vec<f32>>,
+}
+
+/// What experts with constant weights change in the base model.
+#[derive(Debug, Default)]
+pub(crate) struct Overlay {
+    linears: HashMap<usize, Change>,
+    norms: HashMap<String, Norm>,
+    /// [vocabulary, hidden].
+    embedding: Option<Vec<f32>>,
+    rows: BTreeMap<u32, Vec<f32>>,
+}
+
+/// acc += w · gain(i) · (new − base) at every index i.
+fn accumulate(acc: &mut [f32], w: f32, new: &[f32], base: &[f32], gain: impl Fn(usize) -> f32) {
+    for (at, ((acc, new), base)) in acc.iter_mut().zip(new).zip(base).enumerate() {
+        *acc += w * gain(at) * (new - base);
+    }
+}
+
+impl Overlay {
+    /// The overlay of experts with these weights; `None` where they replace nothing.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn new(experts: &ExpertSet, weights: &[(usize, f32)], decoder: &Decoder) -> Result<Option<Self>> {
+        let speaking: Vec<(usize, f32, &Replaced)> = experts
+            .replaced
+            .iter()
+            .filter_map(|(e, replaced)| {
+                let &(_, w) = weights.iter().find(|(expert, _)| expert == e)?;
+                Some((*e, w, replaced))
+            })
+            .collect();
+        if speaking.is_empty() {
+            return Ok(None);
+        }
+        let places = Places::new(decoder);
+        let mut by_place: BTreeMap<Place, Vec<(usize, f32, &Stored)>> = BTreeMap::new();
+        for (e, w, replaced) in &speaking {
+            for (place, stored) in &replaced.stored {
+                by_place.entry(*place).or_default().push((*e, *w, stored));
+            }
+        }
+        let mut overlay = Self::default();
+        for (place, all) in by_place {
+            let base = places.base(place)?;
+            let mut sum = vec![0f32; base.len()];
+            for (e, w, stored) in all {
+                let new = places.read(place, stored)?;
+                // DoRA stretches the outputs of the weights that the expert has.
+                match place {
+                    Place::Weight(at) => {
+                        let (gain, width) =
+                            (gain(experts.linears[at].as_ref(), e), places.linears[at].in_features);
+                        accumulate(&mut sum, w, &new, &base, |i| gain.map_or(1.0, |gain| gain[i / width]));
+                    }
+                    Place::Embedding => {
+                        let (gain, width) = (gain(experts.embedding.as_ref(), e), decoder.spec.hidden);
+                        accumulate(&mut sum, w, &new, &base, |i| gain.map_or(1.0, |gain| gain[i % width]));
+                    }
+                    _ => accumulate(&mut sum, w, &new, &base, |_| 1.0),
+                }
+            }
+            overlay.put(place, sum, &places)?;
+        }
+        for (e, w, replaced) in &speaking {
+            overlay.put_tokens(*e, *w, replaced, &places)?;
+        }
+        Ok(Some(overlay))
+    }
+
+    fn put(&mut self, place: Place, sum: Vec<f32>, places: &Places) -> Result<()> {
+        match place {
+            Place::Weight(at) => {
+                let base = places.linears[at];
+                let shape = (base.out_features, base.in_features);
+                let name = base.module.clone();
+                let linear = Linear::new(name, sum, shape, None, None, Precision::F32)?;
+                self.linears.entry(at).or_default().weight = Some(linear);
+            }
+            Place::Bias(at) => self.linears.entry(at).or_default().bias = Some(sum),
+            Place::NormWeight(at) => self.norm(places.norms[at]).weight = sum,
+            Place::NormBias(at) => self.norm(places.norms[at]).bias = Some(sum),
+            Place::Embedding => self.embedding = Some(sum),
+        }
+        Ok(())
+    }
+
+    /// The difference to a norm, zero so far.
+    fn norm(&mut self, base: &Norm) -> &mut Norm {
+        self.norms.entry(base.name.clone()).or_insert_with(|| Norm {
+            weight: vec![0.0; base.weight.len()],
+            bias: None,
+            ..base.clone()
+        })
+    }
+
+    fn put_tokens(&mut self, e: usize, w: f32, replaced: &Replaced, places: &Places) -> Result<()> {
+        for (place, rows) in &replaced.tokens {
+            // A trained row takes the place of what the expert's table says, if it has one of its own.
+            let own = replaced.stored.iter().find(|(other, _)| other == place);
+            let before = match own {
+                Some((place, stored)) => places.read(*place, stored)?,
+                None => places.base(*place)?,
+            };
+            let new = rows.values()?;
+            let into = match place {
+                Place::Weight(at) => &mut self.linears.entry(*at).or_default().rows,
+                _ => &mut self.rows,
+            };
+            for (&id, new) in rows.ids.iter().zip(new.chunks(rows.width)) {
+                let from = id as usize * rows.width;
+                let Some(before) = before.get(from..from + rows.width) else {
+                    return Err(Error::msg(format!("expert {e} trains a token that the model lacks")));
+                };
+                let sum = into.entry(id).or_insert_with(|| vec![0.0; rows.width]);
+                accumulate(sum, w, new, before, |_| 1.0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds to the output `y` of a linear layer for input `x`.
+    pub fn apply(&self, linear: usize, x: &Tensor, y: &Tensor) -> Result<()> {
+        let Some(change) = self.linears.get(&linear) else { return Ok(()) };
+        let added = change.weight.as_ref().map(|weight| weight.forward(x)).transpose()?;
+        let added = added.as_ref().map(values).transpose()?;
+        let (width, x) = (x.dim(1)?, values(x)?);
+        let x: &[f32] = &x;
+        let out = y.dim(1)?;
+        edit(y, |y| {
+            if let Some(added) = &added {
+                axpy(1.0, added, y);
+            }
+            for (y, x) in y.chunks_mut(out).zip(x.chunks(width)) {
+                if let Some(bias) = &change.bias {
+                    axpy(1.0, bias, y);
+                }
+                for (&at, row) in &change.rows {
+                    y[at as usize] += dot(x, row);
+                }
+            }
+        })
+    }
+
+    /// Adds to the output `y` of a norm for input `x`.
+    pub fn norm_output(&self, name: &str, x: &Tensor, y: &Tensor) -> Result<()> {
+        let Some(norm) = self.norms.get(name) else { return Ok(()) };
+        let added = norm.forward(x)?;
+        let added = values(&added)?;
+        edit(y, |y| axpy(1.0, &added, y))
+    }
+
+    /// Adds to the embeddings `x` [tokens, hidden].
+    pub fn embed(&self, tokens: &[u32], x: &Tensor) -> Result<()> {
+        if self.embedding.is_none() && self.rows.is_empty() {
+            return Ok(());
+        }
+        let hidden = x.dim(1)?;
+        edit(x, |x| {
+            for (x, &token) in x.chunks_mut(hidden).zip(tokens) {
+                if let Some(table) = &self.embedding {
+                    let at = token as usize * hidden;
+                    axpy(1.0, &table[at..at + hidden], x);
+                }
+                if let Some(row) = self.rows.get(&token) {
+                    axpy(1.0, row, x);
+                }
+            }
+        })
+    }
+}
+
+/// DoRA's m / n of an expert at a module.
+fn gain(module: Option<&super::experts::StackedModule>, e: usize) -> Option<&[f32]> {
+    module?.loras.get(e)?.as_ref()?.gain()
+}

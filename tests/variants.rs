@@ -1,0 +1,282 @@
+//! Every kind of LoRA that PEFT writes, alone, in a mean and under Arrow, against what
+//! `tests/fixtures/make_variants.py` computed with PEFT and from the formulas.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use candle_core::{Device, Tensor};
+use lora_tui::library::{Library, Status};
+use lora_tui::model::{LoadOptions, Precision};
+use lora_tui::routing::{Mix, Part, Prompt, RouterConfig, RouterKind, Session, Trace};
+use lora_tui::train::LoraTrainer;
+use lora_tui::{Cancel, Error};
+
+const TOLERANCE: f32 = 1e-4;
+const LIBRARIES: [&str; 7] = ["linear", "replaced", "tied", "biases", "fused", "fused_phi3", "scaled"];
+
+struct Case {
+    library: Library,
+    session: Session,
+    facts: serde_json::Value,
+    tensors: HashMap<String, Tensor>,
+    prompt: Prompt,
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/variants")
+}
+
+impl Case {
+    fn open(name: &str) -> Self {
+        Self::with(name, Precision::F32)
+    }
+
+    fn with(name: &str, precision: Precision) -> Self {
+        let folder = root().join(name);
+        let text = std::fs::read_to_string(folder.join("expected.json")).unwrap();
+        let facts: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let tensors = candle_core::safetensors::load(folder.join("expected.safetensors"), &Device::Cpu);
+        let library = Library::open(&folder).unwrap();
+        let base = root().join("bases").join(facts["base"].as_str().unwrap());
+        let options = LoadOptions { device: "cpu".into(), precision };
+        let session = Session::open(&library, &base, &options, &mut |_| {}, &Cancel::new()).unwrap();
+        assert!(library.experts.iter().all(|e| e.is_usable()), "{name}: {:?}", library.experts);
+        assert_eq!(session.skipped(), [], "{name}");
+        let ids: Vec<u32> = serde_json::from_value(facts["token_ids"].clone()).unwrap();
+        let prompt = Prompt { parts: vec![Part::Prompt; ids.len()], ids };
+        Self { library, session, facts, tensors: tensors.unwrap(), prompt }
+    }
+
+    fn run(&mut self, config: RouterConfig) -> (Vec<f32>, Trace) {
+        self.session.set_router(config).unwrap();
+        let (logits, trace) = self.session.logits(&self.prompt, &Cancel::new()).unwrap();
+        (values(&logits), trace)
+    }
+
+    /// Arrow with the fixture's settings over the experts that it can route over as a whole.
+    fn arrow(&self) -> RouterConfig {
+        let replacing = self.session.experts().iter().filter(|name| name.starts_with("s_"));
+        RouterConfig {
+            top_k: self.facts["top_k"].as_u64().unwrap() as usize,
+            temperature: self.facts["temperature"].as_f64().unwrap(),
+            muted: replacing.cloned().collect(),
+            ..RouterConfig::default()
+        }
+    }
+
+    fn near(&self, what: &str, got: &[f32], wanted: &str) {
+        let wanted = values(&self.tensors[wanted]);
+        assert_eq!(got.len(), wanted.len(), "{what}");
+        let off = got.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(off <= TOLERANCE, "{what}: off by {off}");
+        assert!(got.iter().all(|v| v.is_finite()), "{what}");
+    }
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn of_kind(kind: RouterKind) -> RouterConfig {
+    RouterConfig { kind, ..RouterConfig::default() }
+}
+
+#[test]
+fn every_expert_alone_is_what_peft_computes() {
+    for name in LIBRARIES {
+        let mut case = Case::open(name);
+        for expert in case.session.experts().to_vec() {
+            let (logits, _) = case.run(of_kind(RouterKind::Single(expert.clone())));
+            case.near(&format!("{name} {expert}"), &logits, &format!("single.{expert}.logits"));
+            assert_eq!(case.session.not_applied(), [], "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_uniform_mean_is_that_of_all_parameters() {
+    for name in LIBRARIES {
+        let mut case = Case::open(name);
+        let (logits, _) = case.run(of_kind(RouterKind::Uniform));
+        case.near(&format!("{name} uniform"), &logits, "uniform.logits");
+    }
+}
+
+#[test]
+fn arrow_mixes_what_is_linear_in_a_token() {
+    for name in ["linear", "tied", "fused", "fused_phi3", "scaled"] {
+        let mut case = Case::open(name);
+        let (logits, trace) = case.run(case.arrow());
+        case.near(&format!("{name} arrow"), &logits, "arrow.logits");
+        // The fixture's experts are those that replace nothing, in the same order.
+        let routed: Vec<usize> =
+            (0..trace.experts.len()).filter(|&e| !trace.experts[e].starts_with("s_")).collect();
+        for (m, module) in trace.modules.iter().enumerate() {
+            let Some(wanted) = case.tensors.get(&format!("weights.{module}")) else { continue };
+            let wanted = values(wanted);
+            for t in 0..trace.tokens.len() {
+                let mut row = vec![0f32; routed.len()];
+                for &(e, w) in trace.weights(t, m) {
+                    row[routed.iter().position(|&r| r == e as usize).unwrap()] = w;
+                }
+                let wanted = &wanted[t * routed.len()..(t + 1) * routed.len()];
+                let off = row.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(off < 1e-5, "{name} {module} {t}: {row:?}, not {wanted:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn modules_of_a_trace_stand_in_the_order_of_the_network() {
+    let case = Case::open("linear");
+    let modules = case.session.modules();
+    assert_eq!(modules.first().unwrap(), "model.embed_tokens");
+    assert_eq!(modules.last().unwrap(), "lm_head");
+}
+
+#[test]
+fn a_continued_prompt_is_the_prompt_at_once() {
+    let mut case = Case::open("linear");
+    let config = case.arrow();
+    let (_, whole) = case.run(config.clone());
+    case.session.set_router(config).unwrap();
+    let all = case.prompt.clone();
+    for length in 1..=all.ids.len() {
+        let part = Prompt { ids: all.ids[..length].to_vec(), parts: all.parts[..length].to_vec() };
+        case.session.route_tokens(&part, &Cancel::new()).unwrap();
+    }
+    let grown = case.session.route_tokens(&all, &Cancel::new()).unwrap();
+    for t in 0..all.ids.len() {
+        for m in 0..whole.modules.len() {
+            let (a, b) = (whole.weights(t, m), grown.weights(t, m));
+            assert_eq!(a.len(), b.len());
+            assert!(a.iter().zip(b).all(|(a, b)| a.0 == b.0 && (a.1 - b.1).abs() < 1e-5), "{a:?} {b:?}");
+        }
+    }
+}
+
+#[test]
+fn factors_of_one_expert_are_that_expert() {
+    let mut case = Case::open("linear");
+    let names = case.session.experts().to_vec();
+    for expert in &names {
+        let muted = names.iter().filter(|name| *name != expert).cloned().collect();
+        let config = RouterConfig { mix: Mix::Factors, muted, ..of_kind(RouterKind::UniformFactors) };
+        let (logits, _) = case.run(config);
+        case.near(expert, &logits, &format!("single.{expert}.logits"));
+    }
+}
+
+#[test]
+fn what_arrow_leaves_out_is_told() {
+    let mut case = Case::open("replaced");
+    let row = |case: &Case, name: &str| case.library.expert(name).unwrap().clone();
+    assert_eq!(row(&case, "plain").status, Status::Ok);
+    for (name, told) in [
+        ("s_head", "not applied by Arrow: 2 trained parameters (such as lm_head.weight)"),
+        ("s_tokens", "not applied by Arrow: trained tokens of model.embed_tokens"),
+    ] {
+        let expert = row(&case, name);
+        assert_eq!((expert.status, expert.reason.as_deref()), (Status::Partial, Some(told)));
+        assert_eq!(expert.not_applied(true), Some(told));
+        assert_eq!(expert.not_applied(false), None);
+    }
+    // Its LoRA is routed over all the same.
+    let muted = ["plain", "s_head", "s_layers", "s_tokens_both"].map(String::from).to_vec();
+    let (routed, trace) = case.run(RouterConfig { muted, ..RouterConfig::default() });
+    assert_eq!(trace.weights(0, 0), [(3, 1.0)]);
+    let (alone, _) = case.run(of_kind(RouterKind::Single("s_tokens".into())));
+    assert!(routed.iter().zip(&alone).any(|(a, b)| (a - b).abs() > 0.01));
+}
+
+/// The model that an 8-bit base is, with the expert on top of it, is exact to the 8 bits of the activations.
+#[test]
+fn variants_work_on_a_quantised_base() {
+    let (mut exact, mut quantised) = (Case::open("linear"), Case::with("linear", Precision::Q8));
+    let relative = |a: &[f32], b: &[f32]| {
+        let square = |v: &mut dyn Iterator<Item = f32>| v.map(|v| v * v).sum::<f32>().sqrt();
+        square(&mut a.iter().zip(b).map(|(a, b)| a - b)) / square(&mut b.iter().copied())
+    };
+    let base = relative(&quantised.run(of_kind(RouterKind::Base)).0, &exact.run(of_kind(RouterKind::Base)).0);
+    for expert in exact.session.experts().to_vec() {
+        let config = of_kind(RouterKind::Single(expert.clone()));
+        let off = relative(&quantised.run(config.clone()).0, &exact.run(config).0);
+        assert!(off < 4.0 * base && off < 0.1, "{expert}: {off}, the base {base}");
+    }
+}
+
+#[test]
+fn general_knowledge_is_taken_out_as_peft_does() {
+    let mut case = Case::open("general");
+    let general = vec!["general_a".to_string(), "general_b".to_string()];
+    let config = RouterConfig { general: general.clone(), ..case.arrow() };
+    let (logits, trace) = case.run(config.clone());
+    case.near("GenKnowSub", &logits, "general.logits");
+    for t in 0..trace.tokens.len() {
+        assert!(trace.weights(t, 0).iter().all(|w| w.0 >= 2), "general experts do not speak");
+    }
+    // Without them, everything is as it was.
+    let (logits, _) = case.run(of_kind(RouterKind::Single("task_b".into())));
+    case.near("task_b", &logits, "single.task_b.logits");
+
+    let single = RouterConfig { general: general.clone(), ..of_kind(RouterKind::Single("general_a".into())) };
+    assert!(matches!(case.session.set_router(single), Err(Error::Usage(_))));
+    let unknown = RouterConfig { general: vec!["nobody".into()], ..RouterConfig::default() };
+    assert!(matches!(case.session.set_router(unknown), Err(Error::Usage(_))));
+    // A refused setting changes nothing.
+    let (logits, _) = case.run(config);
+    case.near("GenKnowSub again", &logits, "general.logits");
+
+    let mut mixed = Case::open("linear");
+    let config = RouterConfig { general: vec!["dora".into()], ..RouterConfig::default() };
+    let error = mixed.session.set_router(config).unwrap_err().to_string();
+    assert!(error.contains("equal ranks") && error.contains("dora has rank 3"), "{error}");
+}
+
+#[test]
+fn a_pinned_expert_is_always_among_the_top_k() {
+    let mut case = Case::open("general");
+    let muted = vec!["general_a".to_string(), "general_b".to_string()];
+    let pinned = vec!["task_c".to_string()];
+    let config = RouterConfig { muted: muted.clone(), pinned: pinned.clone(), ..case.arrow() };
+    let (logits, trace) = case.run(config.clone());
+    case.near("pinned", &logits, "pinned.logits");
+    for t in 0..trace.tokens.len() {
+        for m in 0..trace.modules.len() {
+            let row = trace.weights(t, m);
+            assert_eq!(row.len(), 2);
+            assert!(row.iter().any(|w| w.0 == 4) && row[0].1 >= row[1].1, "{row:?}");
+        }
+    }
+    // More pins than k: all of them speak.
+    let all = ["task_a", "task_b", "task_c"].map(String::from).to_vec();
+    let (_, trace) = case.run(RouterConfig { pinned: all, top_k: 1, ..config.clone() });
+    assert_eq!(trace.weights(0, 0).len(), 3);
+    let both = RouterConfig { muted: pinned, ..config };
+    assert!(matches!(case.session.set_router(both), Err(Error::Usage(_))));
+}
+
+#[test]
+fn training_starts_from_plain_lora_only() {
+    let case = Case::open("linear");
+    let model = case.session.model();
+    let mut lora =
+        LoraTrainer::new(&model.decoder, &["q_proj", "v_proj"].map(String::from), 2, 4.0, 0.0, 1).unwrap();
+    let mut start = |library: &str, name: &str| {
+        let library = Library::open(&root().join(library)).unwrap();
+        let adapter = library.expert(name).unwrap().load().unwrap();
+        lora.start_from(&adapter).map_err(|e| e.to_string())
+    };
+    assert_eq!(start("replaced", "plain"), Ok(()));
+    for (library, name, told) in [
+        ("linear", "bias", "a bias of B at model.layers.0.self_attn.q_proj"),
+        ("linear", "dora", "DoRA at"),
+        ("linear", "head", "lm_head, which is no target"),
+        ("replaced", "s_head", "trains lm_head.weight"),
+        ("replaced", "s_tokens", "tokens of model.embed_tokens"),
+    ] {
+        let error = start(library, name).unwrap_err();
+        assert!(error.contains(told) && error.contains("start from plain LoRA"), "{name}: {error}");
+    }
+}
