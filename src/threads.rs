@@ -19,7 +19,7 @@ mod tests {
         let inside = std::thread::spawn(|| {
             super::compute_here();
             super::compute_here();
-            let (a, b) = rayon::join(|| rayon::current_thread_index(), || 2);
+            let (a, b) = rayon::join(rayon::current_thread_index, || 2);
             (a, b)
         });
         assert_eq!(inside.join().unwrap(), (Some(0), 2));
