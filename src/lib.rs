@@ -2,15 +2,13 @@
 //!
 //! Modules are layered; each uses only those below it:
 //! `cli`, `tui` → `jobs` → `train`, `eval` → `routing` → `analysis`, `plot` → `model` → `library`
-//! → `gguf`, `error`, `text`, `threads`, `cancel`.
+//! → `error`, `text`, `threads`, `cancel`.
 
 pub mod analysis;
 pub mod cancel;
 pub mod cli;
 pub mod error;
 pub mod eval;
-#[allow(dead_code, unused_imports)]
-mod gguf;
 pub mod jobs;
 pub mod library;
 pub mod model;

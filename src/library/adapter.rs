@@ -1,15 +1,14 @@
 //! An expert's weights, read module by module.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use half::slice::HalfFloatSliceExt;
 
-use super::config::read_config;
 use super::files::read_exact_at;
+use super::formats::{self, Files, Opened};
 use super::header::Dtype;
-use super::inspect::{CONFIG, WEIGHTS, open_weights, token_ids};
+use super::inspect::token_ids;
 use super::pairs::{Parts, Slot, TokenRows, natural};
 use super::{Expert, ModuleShape};
 use crate::{Error, Result};
@@ -71,10 +70,7 @@ pub struct StoredRows {
 }
 
 #[derive(Debug)]
-struct Source {
-    path: PathBuf,
-    file: File,
-}
+struct Source(Files);
 
 impl Adapter {
     pub(super) fn open(expert: &Expert) -> Result<Self> {
@@ -82,12 +78,10 @@ impl Adapter {
             let reason = expert.reason.as_deref().unwrap_or("cannot be used");
             return Err(Error::file(&expert.path, reason));
         }
-        let (_, notes) =
-            read_config(&expert.path.join(CONFIG)).map_err(|reason| Error::file(&expert.path, reason))?;
-        let weights =
-            open_weights(&expert.path, &notes.stacked).map_err(|reason| Error::file(&expert.path, reason))?;
-        let path = expert.path.join(WEIGHTS);
-        let Parts { pairs, replacements, tokens, .. } = weights.parts;
+        let Opened { notes, files, parts, .. } = formats::open(&expert.path, expert.heads.as_ref())
+            .map_err(|reason| Error::file(&expert.path, reason))?;
+        let path = files.files.first().map_or_else(|| expert.path.clone(), |(path, _)| path.clone());
+        let Parts { pairs, replacements, tokens, .. } = parts;
         let same = pairs.len() == expert.modules.len()
             && pairs.iter().zip(&expert.modules).all(|(pair, shape)| {
                 pair.module == shape.module
@@ -97,7 +91,7 @@ impl Adapter {
         if !same {
             return Err(Error::file(path, "was changed after the library was read: open the library again"));
         }
-        let source = Arc::new(Source { path: path.clone(), file: weights.file });
+        let source = Arc::new(Source(files));
         let modules = pairs
             .into_iter()
             .zip(&expert.modules)
@@ -205,7 +199,8 @@ impl LoraModule {
 
     /// The weights file.
     pub fn path(&self) -> &Path {
-        &self.source.path
+        let file = self.source.0.files.get(self.a.place.file as usize);
+        file.map_or(Path::new(""), |(path, _)| path)
     }
 }
 
@@ -223,6 +218,7 @@ impl Stored {
         match self.slot.dtype {
             Dtype::F16 => 1.0 / 1024.0,
             Dtype::Bf16 => 1.0 / 128.0,
+            Dtype::Q8 => 1.0 / 127.0,
             _ => 1e-6,
         }
     }
@@ -240,13 +236,22 @@ impl StoredRows {
 
 impl Source {
     fn read(&self, slot: Slot, what: &str, place: &str) -> Result<Vec<f32>> {
-        let Source { path, file } = self;
+        let Some((path, file)) = self.0.files.get(slot.place.file as usize) else {
+            return Err(Error::msg(format!("{what} of {place} lies in no file")));
+        };
         // The extent was checked against the file's size when it was opened.
         let length = usize::try_from(slot.end - slot.start)
             .map_err(|_| Error::file(path, "is too large for this machine"))?;
         let mut bytes = vec![0u8; length];
         read_exact_at(file, &mut bytes, slot.start).map_err(|e| Error::io(path, e))?;
-        let values = to_f32(&bytes, slot.dtype);
+        let stored = to_f32(&bytes, slot.dtype);
+        drop(bytes);
+        let values = match self.0.view(slot.place) {
+            None => stored,
+            Some(view) => view.apply(&stored).ok_or_else(|| {
+                Error::file(path, format!("{what} of {place} has fewer values than its shape"))
+            })?,
+        };
         match values.iter().all(|v| v.is_finite()) {
             true => Ok(values),
             false => {
@@ -274,6 +279,14 @@ fn to_f32(bytes: &[u8], dtype: Dtype) -> Vec<f32> {
         Dtype::Bf16 => {
             elements(bytes, u16::from_le_bytes).map(|v| f32::from_bits(u32::from(v) << 16)).collect()
         }
+        // A block is its scale in f16 and 32 whole numbers.
+        Dtype::Q8 => elements(bytes, |block: [u8; 34]| {
+            let [low, high, values @ ..] = block;
+            let scale = half::f16::from_le_bytes([low, high]).to_f32();
+            values.map(|value| scale * f32::from(value as i8))
+        })
+        .flatten()
+        .collect(),
         // Refused when the header was read.
         Dtype::Other(..) => Vec::new(),
     }

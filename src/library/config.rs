@@ -6,7 +6,7 @@ use std::path::Path;
 
 use regex::Regex;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::AdapterConfig;
 use super::files::{io_reason, read_limited};
@@ -32,6 +32,12 @@ pub(super) struct ConfigNotes {
     pub lora_bias: bool,
     /// Which modules are adapted, as far as the configuration says.
     pub selection: Selection,
+    /// A scale that is used as it is, for all modules.
+    pub scale: Option<f64>,
+    /// The configuration says nothing about ranks.
+    pub any_rank: bool,
+    /// What had to be assumed.
+    pub doubts: Vec<String>,
 }
 
 /// `target_modules` and what narrows it down. The tensors decide; this is for telling contradictions.
@@ -58,6 +64,13 @@ pub(super) fn read_config(path: &Path) -> Result<(AdapterConfig, ConfigNotes), S
     let bytes =
         read_limited(path, MAX_CONFIG).map_err(|e| format!("adapter_config.json {}", io_reason(&e)))?;
     parse_config(&bytes).map_err(|reason| format!("adapter_config.json {reason}"))
+}
+
+/// Reads a configuration of another kind. The error is a reason without the file's name.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+    let bytes = read_limited(path, MAX_CONFIG).map_err(|e| io_reason(&e))?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    serde_json::from_slice(bytes).map_err(|e| format!("cannot be used: {}", short(&e.to_string())))
 }
 
 /// [`read_config`] on bytes in memory.
@@ -121,6 +134,7 @@ pub(super) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, ConfigNotes),
         saves: raw.saves.0,
         lora_bias: raw.lora_bias.0,
         selection: Selection { targets: raw.targets, excluded: raw.excluded, layers },
+        ..ConfigNotes::default()
     };
     Ok((config, notes))
 }
@@ -315,7 +329,7 @@ macro_rules! any {
 }
 
 #[derive(Default)]
-struct Text(Option<String>);
+pub(super) struct Text(pub Option<String>);
 any!(Text, "a string or null", {
     fn visit_str<E: de::Error>(self, v: &str) -> Result<Text, E> {
         Ok(Text(Some(v.to_string())))
@@ -331,7 +345,7 @@ any!(Flag, "true, false or null", no strings, {
 });
 
 #[derive(Default)]
-struct Number(Option<f64>);
+pub(super) struct Number(pub Option<f64>);
 any!(Number, "a number or null", no strings, {
     fn visit_u64<E: de::Error>(self, v: u64) -> Result<Number, E> {
         Ok(Number(Some(v as f64)))

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Adapter;
+use super::formats::{Format, Heads};
 use crate::Result;
 
 /// Whether an expert can be used.
@@ -131,19 +132,25 @@ pub struct Expert {
     /// than most of them. It can still be routed on its own base.
     pub misfit: Option<String>,
     pub config: AdapterConfig,
+    /// How it is stored.
+    pub format: Format,
     /// LoRA pairs sorted by module path (natural order of layer numbers).
     pub modules: Vec<ModuleShape>,
     /// Safetensors dtype of the LoRA tensors, lower case (`f16`); `mixed` when they differ.
     pub dtype: String,
     /// Number of LoRA parameters.
     pub parameters: u64,
-    /// Bytes of the weights file.
+    /// Bytes of the weights, over all files.
     pub bytes: u64,
     /// Modification time of the weights file.
     pub modified: Option<std::time::SystemTime>,
     pub provenance: Option<Provenance>,
     /// Things worth knowing that do not keep it from being used.
     pub warnings: Vec<String>,
+    /// It is bad only because the base model's heads are not known: see [`super::Library::use_base`].
+    pub needs_base: bool,
+    /// The base model's heads that it was read with, where it needs them.
+    pub heads: Option<Heads>,
 }
 
 impl Expert {

@@ -25,6 +25,8 @@ pub(crate) enum Dtype {
     F32,
     F16,
     Bf16,
+    /// Blocks of 32 values in 34 bytes, as ggml has them; not a type of safetensors.
+    Q8,
     /// Valid in a file, but not as LoRA weights here.
     Other(&'static str, u8),
 }
@@ -64,12 +66,13 @@ impl Dtype {
         })
     }
 
-    /// Size of an element in bits.
+    /// Size of an element in bits; of `Q8` without the scales of its blocks.
     pub fn bits(self) -> u64 {
         match self {
             Self::F64 => 64,
             Self::F32 => 32,
             Self::F16 | Self::Bf16 => 16,
+            Self::Q8 => 8,
             Self::Other(_, bits) => u64::from(bits),
         }
     }
@@ -81,6 +84,7 @@ impl Dtype {
             Self::F32 => "f32".into(),
             Self::F16 => "f16".into(),
             Self::Bf16 => "bf16".into(),
+            Self::Q8 => "q8_0".into(),
             Self::Other(name, _) => name.to_ascii_lowercase(),
         }
     }
@@ -98,6 +102,44 @@ pub(crate) struct TensorInfo<'a> {
     elements: u64,
     pub start: u64,
     pub end: u64,
+    pub place: Place,
+}
+
+/// In which of an expert's files a tensor lies, and in which order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub file: u32,
+    /// 0: row after row; else one more than the index of the order.
+    pub view: u32,
+}
+
+impl<'a> TensorInfo<'a> {
+    /// The same tensor under another name.
+    pub fn renamed<'b>(&self, name: impl Into<Cow<'b, str>>) -> TensorInfo<'b> {
+        TensorInfo { name: name.into(), ..*self }
+    }
+
+    /// A tensor that was described elsewhere. Of `extent`, start and end, it is known that the file has it.
+    pub fn new(
+        name: impl Into<Cow<'a, str>>,
+        dtype: Dtype,
+        shape: &[u64],
+        (start, end): (u64, u64),
+        place: Place,
+    ) -> Self {
+        let dim = |index: usize| shape.get(index).copied().unwrap_or(1);
+        Self {
+            name: name.into(),
+            dtype,
+            dims: u8::try_from(shape.len()).unwrap_or(u8::MAX),
+            rows: dim(0),
+            columns: dim(1),
+            elements: shape.iter().fold(1, |all, dim| all.saturating_mul(*dim)),
+            start,
+            end,
+            place,
+        }
+    }
 }
 
 /// The JSON part of a safetensors file of `length` bytes.
@@ -365,7 +407,8 @@ impl<'de> Visitor<'de> for Entries {
             let entry: Entry = map.next_value()?;
             let Entry { dtype, shape, offsets: Offsets(start, end) } = entry;
             let Shape { dims, rows, columns, elements } = shape;
-            tensors.push(TensorInfo { name, dtype, dims, rows, columns, elements, start, end });
+            let place = Place::default();
+            tensors.push(TensorInfo { name, dtype, dims, rows, columns, elements, start, end, place });
         }
         Ok(tensors)
     }

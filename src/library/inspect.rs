@@ -1,57 +1,20 @@
 //! From an adapter's folder to an [`Expert`]: configuration and tensor header, never the weights.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::config::{ConfigNotes, Patterns, read_config};
+use super::config::{ConfigNotes, Patterns};
 use super::contradictions::contradictions;
-use super::files::{io_reason, open_regular, read_limited};
-use super::header::{parse_header, read_header, short};
-use super::pairs::{Pair, Parts, TokenRows, find_parts};
+use super::files::{io_reason, read_limited};
+use super::formats::{self, Heads, Opened};
+use super::header::short;
+use super::pairs::{Pair, Parts, TokenRows};
 use super::{AdapterConfig, Expert, ModuleShape, Provenance, Status};
 
-/// Name of the weights file in PEFT's layout.
-pub(super) const WEIGHTS: &str = "adapter_model.safetensors";
-/// Name of the configuration file in PEFT's layout.
-pub(super) const CONFIG: &str = "adapter_config.json";
-
-/// A weights file, opened, with what it holds.
-pub(super) struct Weights {
-    pub file: std::fs::File,
-    pub parts: Parts,
-    pub bytes: u64,
-    pub modified: Option<std::time::SystemTime>,
-}
-
-/// Opens a weights file and reads its header. The error is a reason that starts with the file's name.
-pub(super) fn open_weights(folder: &Path, stacked: &[String]) -> Result<Weights, String> {
-    let path = folder.join(WEIGHTS);
-    let (file, metadata) = open_regular(&path).map_err(|e| missing_weights(folder, &e))?;
-    let bytes = metadata.len();
-    let read = || -> Result<Parts, String> {
-        let header = read_header(&file, bytes)?;
-        let tensors = parse_header(&header, bytes)?;
-        find_parts(&tensors, stacked)
-    };
-    let parts = read().map_err(|reason| format!("{WEIGHTS} {reason}"))?;
-    Ok(Weights { file, parts, bytes, modified: metadata.modified().ok() })
-}
-
-fn missing_weights(folder: &Path, error: &std::io::Error) -> String {
-    if error.kind() == std::io::ErrorKind::NotFound {
-        if folder.join("adapter_model.bin").is_file() {
-            return "has only adapter_model.bin, a pickle: re-save it with PEFT as safetensors \
-                    (save_pretrained with safe_serialization=True)"
-                .into();
-        }
-        return format!("has no {WEIGHTS}");
-    }
-    format!("{WEIGHTS} {}", io_reason(error))
-}
-
-/// Reads the expert in `folder`. Whatever is wrong becomes its status and reason.
-pub(super) fn inspect(folder: PathBuf, name: String) -> Expert {
-    let mut expert = Expert { name, path: folder, ..Expert::default() };
+/// Reads the expert at `path`, a folder or a file. Whatever is wrong becomes its status and reason. `heads`
+/// are those of the base model, where they are known.
+pub(super) fn inspect(path: PathBuf, name: String, heads: Option<Heads>) -> Expert {
+    let mut expert = Expert { name, path, heads, ..Expert::default() };
     match examine(&mut expert) {
         Ok((unapplied, unrouted)) => {
             let all: Vec<String> = unapplied.iter().cloned().chain(unrouted).collect();
@@ -72,26 +35,35 @@ pub(super) fn inspect(folder: PathBuf, name: String) -> Expert {
 /// Fills the expert; returns the reasons why it is only partial: under every router, and under Arrow.
 fn examine(expert: &mut Expert) -> Result<(Vec<String>, Option<String>), String> {
     read_provenance(expert);
-    let (config, notes) = read_config(&expert.path.join(CONFIG))?;
+    let Opened { format, config, notes, files, parts, task, warnings, needs_base } =
+        formats::open(&expert.path, expert.heads.as_ref())?;
+    expert.format = format;
     expert.config = config;
-    let weights = open_weights(&expert.path, &notes.stacked)?;
-    expert.bytes = weights.bytes;
-    expert.modified = weights.modified;
-    let mut partly = Vec::new();
-    expert.modules = shapes(&expert.config, &weights.parts.pairs, &mut partly);
-    expert.dtype = dtype(&weights.parts.pairs);
+    expert.bytes = files.bytes;
+    expert.modified = files.modified;
+    expert.warnings.extend(warnings);
+    if let Some(task) = task {
+        expert.provenance.get_or_insert_default().task.get_or_insert(task);
+    }
+    let mut partly = notes.doubts.clone();
+    expert.modules = shapes(&expert.config, &notes, &parts.pairs, &mut partly);
+    expert.dtype = dtype(&parts.pairs);
     expert.parameters = expert
         .modules
         .iter()
         .map(|m| (m.rank as u64).saturating_mul(m.in_features as u64 + m.out_features as u64))
-        .chain(weights.parts.pairs.iter().map(vectors))
+        .chain(parts.pairs.iter().map(vectors))
         .fold(0, u64::saturating_add);
     if let Some(bad) = expert.modules.iter().find(|m| !m.scale.is_finite()) {
-        return Err(format!("{CONFIG} gives no finite scale for {}", short(&bad.module)));
+        return Err(format!("has no finite scale for {}", short(&bad.module)));
     }
-    expert.warnings.extend(contradictions(&notes, &expert.config, &weights.parts));
-    let unrouted = not_routed(&weights.parts);
-    partly.extend(not_applied(notes, weights.parts));
+    if let Some(reason) = needs_base {
+        expert.needs_base = true;
+        return Err(reason);
+    }
+    expert.warnings.extend(contradictions(&notes, &expert.config, &parts));
+    let unrouted = not_routed(&parts);
+    partly.extend(not_applied(notes, parts));
     Ok((partly, unrouted))
 }
 
@@ -102,6 +74,9 @@ fn vectors(pair: &Pair) -> u64 {
 }
 
 fn read_provenance(expert: &mut Expert) {
+    if expert.path.is_file() {
+        return;
+    }
     let path = expert.path.join(Provenance::FILE);
     let text = match read_limited(&path, 1 << 20) {
         Ok(bytes) => String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_string()),
@@ -115,7 +90,12 @@ fn read_provenance(expert: &mut Expert) {
 }
 
 /// Scales per PEFT: α over the configured rank, unless the tensors have another rank.
-fn shapes(config: &AdapterConfig, pairs: &[Pair], partly: &mut Vec<String>) -> Vec<ModuleShape> {
+fn shapes(
+    config: &AdapterConfig,
+    notes: &ConfigNotes,
+    pairs: &[Pair],
+    partly: &mut Vec<String>,
+) -> Vec<ModuleShape> {
     let mut compile = |what: &str, error: String| {
         partly.push(format!("{what} `{error}` is a regular expression that cannot be read: it is ignored"));
     };
@@ -132,7 +112,7 @@ fn shapes(config: &AdapterConfig, pairs: &[Pair], partly: &mut Vec<String>) -> V
         .iter()
         .map(|pair| {
             let said = ranks.find(&pair.module).unwrap_or(config.r);
-            if said != pair.rank {
+            if said != pair.rank && !notes.any_rank {
                 lies = Some(lies.map_or((1, pair, said), |(count, first, said)| (count + 1, first, said)));
             }
             let alpha = alphas.find(&pair.module).unwrap_or(config.alpha);
@@ -143,7 +123,11 @@ fn shapes(config: &AdapterConfig, pairs: &[Pair], partly: &mut Vec<String>) -> V
                 rank: pair.rank,
                 in_features: pair.in_features,
                 out_features: pair.out_features,
-                scale: if config.use_rslora { alpha / rank.sqrt() } else { alpha / rank },
+                scale: match notes.scale {
+                    Some(scale) => scale,
+                    None if config.use_rslora => alpha / rank.sqrt(),
+                    None => alpha / rank,
+                },
             }
         })
         .collect();

@@ -8,6 +8,7 @@ mod config;
 mod contradictions;
 mod expert;
 mod files;
+mod formats;
 pub(crate) mod gguf;
 mod header;
 mod inspect;
@@ -26,6 +27,7 @@ pub use base::{BaseLocation, FetchPhase, FetchProgress, fetch_base, locate_base}
 pub use expert::{AdapterConfig, Expert, ModuleShape, Provenance, Status, TaskRecord};
 pub use files::{atomic_write, atomic_write_with, sha256_file};
 pub(crate) use files::{io_reason, open_regular, read_exact_at};
+pub use formats::{Format, Heads};
 pub(crate) use header::{Dtype, parse_header, read_header, short};
 pub use manifest::{BaseSpec, Manifest, RouterDefaults, Template};
 pub use misfit::LayerSizes;

@@ -4,9 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::files::{builder, hex};
+use super::formats::Heads;
+use super::inspect::inspect;
 use super::misfit::{self, LayerSizes};
 use super::scan::{fingerprint, scan};
-use super::{Expert, Manifest, find_name, nearest};
+use super::{BaseLocation, Expert, Manifest, find_name, locate_base, nearest};
 use crate::{Error, Result};
 
 /// Folder for derived data inside a library.
@@ -27,8 +29,9 @@ pub struct Library {
 }
 
 impl Library {
-    /// Reads a library: every folder at depth ≤ 3 with an `adapter_config.json`. A folder that is itself
-    /// an adapter is a library of one. Only configurations and tensor headers are read.
+    /// Reads a library: every adapter at depth ≤ 3, a folder with an `adapter_config.json` (PEFT, MLX-LM) or
+    /// an `mttl_config.json`, or a file `*.gguf` (llama.cpp's LoRA) or `*.ckpt` (mttl). A folder that is
+    /// itself an adapter is a library of one. Only configurations and tensor headers are read.
     ///
     /// Where the sizes of the experts' layers contradict each other, those of the fewest get their
     /// [`Expert::misfit`]; of equally many those whose base model is at hand stay, else the first.
@@ -37,12 +40,33 @@ impl Library {
     /// When `path` is no folder or cannot be listed, or `library.toml` is wrong. A bad expert is no
     /// error but an expert with [`super::Status::Bad`].
     pub fn open(path: &Path) -> Result<Self> {
-        let mut found = scan(path)?;
+        let found = scan(path)?;
         let manifest = Manifest::read(path)?;
-        let mut warnings = found.warnings;
-        let misfits = misfit::vote(&mut found.experts, path, manifest.base.as_ref());
-        warnings.extend(misfits.clone());
-        Ok(Self { root: path.to_path_buf(), manifest, experts: found.experts, warnings, misfits })
+        let mut library = Self {
+            root: path.to_path_buf(),
+            manifest,
+            experts: found.experts,
+            warnings: found.warnings,
+            misfits: None,
+        };
+        if library.experts.iter().any(|expert| expert.needs_base)
+            && let Ok(BaseLocation::Found { path, .. }) = locate_base(&library, None)
+        {
+            library.use_base(&path);
+        }
+        library.misfits = misfit::vote(&mut library.experts, path, library.manifest.base.as_ref());
+        library.warnings.extend(library.misfits.clone());
+        Ok(library)
+    }
+
+    /// Looks again at the experts that depend on the base model's heads, by which llama.cpp reorders attention
+    /// rows, now that this base model is chosen.
+    pub fn use_base(&mut self, base: &Path) {
+        let depends = |expert: &&mut Expert| expert.needs_base || expert.heads.is_some();
+        let heads = Heads::of_base(base);
+        for expert in self.experts.iter_mut().filter(depends) {
+            *expert = inspect(expert.path.clone(), expert.name.clone(), heads);
+        }
     }
 
     /// The experts that can be used, wholly or in part.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
-use super::header::{Dtype, TensorInfo, short};
+use super::header::{Dtype, Place, TensorInfo, short};
 
 /// Where a LoRA factor lies in its file.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +11,7 @@ pub(super) struct Slot {
     pub dtype: Dtype,
     pub start: u64,
     pub end: u64,
+    pub place: Place,
 }
 
 /// One module's A (`rank × in_features`) and B (`out_features × rank`). Of an embedding the input is a
@@ -313,7 +314,7 @@ fn slot(tensor: &TensorInfo<'_>, what: &str, module: &str) -> Result<Slot, Strin
             tensor.dtype.name()
         ));
     }
-    Ok(Slot { dtype: tensor.dtype, start: tensor.start, end: tensor.end })
+    Ok(Slot { dtype: tensor.dtype, start: tensor.start, end: tensor.end, place: tensor.place })
 }
 
 fn pair(module: &str, embedding: bool, a: &TensorInfo<'_>, b: &TensorInfo<'_>) -> Result<Pair, String> {

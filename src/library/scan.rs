@@ -7,24 +7,34 @@ use std::time::UNIX_EPOCH;
 
 use rayon::prelude::*;
 
-use super::inspect::{CONFIG, WEIGHTS, inspect};
-use super::{Expert, Manifest, Provenance};
+use super::files::io_reason;
+use super::formats::{CHECKPOINT, GGUF, META, WATCHED, WEIGHTS, has_extension, is_expert, is_gguf_adapter};
+use super::inspect::inspect;
+use super::{Expert, Manifest};
 use crate::{Error, Result};
 
 /// Experts lie at most this many folders below the library.
 const MAX_DEPTH: usize = 3;
 
-/// A folder still to be looked at: its path, its name below the library and the real paths above it.
-struct Folder {
+/// A folder or file still to be looked at, with its name below the library.
+struct Place {
     path: PathBuf,
     name: String,
 }
 
 enum Found {
     Expert(Box<Expert>),
-    Folders(Vec<Folder>),
-    /// A folder below the library that cannot be listed.
+    Inside(Listing),
+    Nothing,
+    /// A folder or file below the library that cannot be read.
     Unreadable(String),
+}
+
+/// What in a folder may be or hold experts, each sorted by name.
+#[derive(Default)]
+struct Listing {
+    folders: Vec<Place>,
+    files: Vec<Place>,
 }
 
 /// What a walk found: experts sorted by the bytes of their names, and warnings.
@@ -38,20 +48,25 @@ pub(super) fn scan(root: &Path) -> Result<Scan> {
     check_root(root)?;
     if is_expert(root) {
         return Ok(Scan {
-            experts: vec![inspect(root.to_path_buf(), root_name(root))],
+            experts: vec![inspect(root.to_path_buf(), root_name(root), None)],
             warnings: Vec::new(),
         });
     }
     let mut scan = Scan { experts: Vec::new(), warnings: Vec::new() };
-    let mut level = subfolders(&Folder { path: root.to_path_buf(), name: String::new() })
-        .map_err(|e| Error::io(root, e))?;
+    let top = Place { path: root.to_path_buf(), name: String::new() };
+    let mut level = list(&top).map_err(|e| Error::io(root, e))?;
     for depth in 1..=MAX_DEPTH {
-        let found: Vec<Found> = level.into_par_iter().map(|folder| look(folder, depth < MAX_DEPTH)).collect();
-        level = Vec::new();
+        let Listing { folders, files } = std::mem::take(&mut level);
+        let folders = folders.into_par_iter().map(|folder| look(folder, depth < MAX_DEPTH));
+        let found: Vec<Found> = folders.chain(files.into_par_iter().map(look_at_file)).collect();
         for found in found {
             match found {
                 Found::Expert(expert) => scan.experts.push(*expert),
-                Found::Folders(folders) => level.extend(folders),
+                Found::Inside(inside) => {
+                    level.folders.extend(inside.folders);
+                    level.files.extend(inside.files);
+                }
+                Found::Nothing => {}
                 Found::Unreadable(warning) => scan.warnings.push(warning),
             }
         }
@@ -76,29 +91,34 @@ fn root_name(root: &Path) -> String {
     real.file_name().map_or_else(|| "adapter".into(), |name| name.to_string_lossy().into_owned())
 }
 
-/// Whether a folder is an adapter: it has an entry of the configuration's name, even a broken link.
-pub(super) fn is_expert(folder: &Path) -> bool {
-    fs::symlink_metadata(folder.join(CONFIG)).is_ok()
-}
-
-fn look(folder: Folder, deeper: bool) -> Found {
+fn look(folder: Place, deeper: bool) -> Found {
     if is_expert(&folder.path) {
-        return Found::Expert(Box::new(inspect(folder.path, folder.name)));
+        return Found::Expert(Box::new(inspect(folder.path, folder.name, None)));
     }
     if !deeper {
-        return Found::Folders(Vec::new());
+        return Found::Nothing;
     }
-    match subfolders(&folder) {
-        Ok(folders) => Found::Folders(folders),
-        Err(e) => {
-            Found::Unreadable(format!("{} was not looked at: {}", folder.name, super::files::io_reason(&e)))
-        }
+    match list(&folder) {
+        Ok(listing) => Found::Inside(listing),
+        Err(e) => Found::Unreadable(format!("{} was not looked at: {}", folder.name, io_reason(&e))),
     }
 }
 
-/// The visible folders in a folder, sorted, links followed unless they lead to a folder above.
-fn subfolders(folder: &Folder) -> std::io::Result<Vec<Folder>> {
-    let mut folders = Vec::new();
+/// GGUF files are base models as often as adapters.
+fn look_at_file(file: Place) -> Found {
+    if has_extension(&file.path, GGUF) {
+        match is_gguf_adapter(&file.path) {
+            Ok(true) => {}
+            Ok(false) => return Found::Nothing,
+            Err(reason) => return Found::Unreadable(format!("{} was not looked at: it {reason}", file.name)),
+        }
+    }
+    Found::Expert(Box::new(inspect(file.path, file.name, None)))
+}
+
+/// The visible folders and adapter files in a folder, links followed unless they lead to a folder above.
+fn list(folder: &Place) -> std::io::Result<Listing> {
+    let mut listing = Listing::default();
     for entry in fs::read_dir(&folder.path)? {
         let entry = entry?;
         let file_name = entry.file_name();
@@ -108,17 +128,22 @@ fn subfolders(folder: &Folder) -> std::io::Result<Vec<Folder>> {
         }
         let path = entry.path();
         let kind = entry.file_type()?;
-        let wanted = kind.is_dir() || kind.is_symlink() && path.is_dir() && !leads_up(&path);
-        if wanted {
-            let name = match folder.name.as_str() {
-                "" => name.into_owned(),
-                above => format!("{above}/{name}"),
-            };
-            folders.push(Folder { path, name });
+        let is_folder = kind.is_dir() || kind.is_symlink() && path.is_dir() && !leads_up(&path);
+        let is_file = || has_extension(&path, GGUF) || has_extension(&path, CHECKPOINT);
+        if !is_folder && !(is_file() && (kind.is_file() || kind.is_symlink() && path.is_file())) {
+            continue;
         }
+        let name = match folder.name.as_str() {
+            "" => name.into_owned(),
+            above => format!("{above}/{name}"),
+        };
+        let place = Place { path, name };
+        if is_folder { listing.folders.push(place) } else { listing.files.push(place) }
     }
-    folders.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
-    Ok(folders)
+    for places in [&mut listing.folders, &mut listing.files] {
+        places.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
+    }
+    Ok(listing)
 }
 
 /// Whether a link points at one of the folders it lies in.
@@ -134,18 +159,28 @@ fn leads_up(link: &Path) -> bool {
 pub(super) fn fingerprint(root: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
     stamp(&root.join(Manifest::FILE)).hash(&mut hasher);
-    let mut level = vec![Folder { path: root.to_path_buf(), name: String::new() }];
+    let mut level = vec![Place { path: root.to_path_buf(), name: String::new() }];
     for depth in 0..=MAX_DEPTH {
         let mut next = Vec::new();
         for folder in level {
             folder.name.hash(&mut hasher);
             if is_expert(&folder.path) {
-                for file in [CONFIG, WEIGHTS, Provenance::FILE] {
+                for file in WATCHED {
                     stamp(&folder.path.join(file)).hash(&mut hasher);
                 }
+                stamp_weights(&folder.path, &mut hasher);
             } else if depth < MAX_DEPTH {
-                match subfolders(&folder) {
-                    Ok(folders) => next.extend(folders),
+                match list(&folder) {
+                    Ok(listing) => {
+                        for file in listing.files {
+                            file.name.hash(&mut hasher);
+                            stamp(&file.path).hash(&mut hasher);
+                            if has_extension(&file.path, CHECKPOINT) {
+                                stamp(&file.path.with_extension(META)).hash(&mut hasher);
+                            }
+                        }
+                        next.extend(listing.folders);
+                    }
                     Err(e) => e.kind().hash(&mut hasher),
                 }
             }
@@ -153,6 +188,21 @@ pub(super) fn fingerprint(root: &Path) -> u64 {
         level = next;
     }
     hasher.finish()
+}
+
+/// Weights of an adapter's folder that have no fixed names: shards and files of llama.cpp.
+fn stamp_weights(folder: &Path, hasher: &mut DefaultHasher) {
+    if folder.join(WEIGHTS).exists() {
+        return;
+    }
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+        .unwrap_or_default();
+    files.retain(|path| has_extension(path, GGUF) || has_extension(path, "safetensors"));
+    files.sort();
+    for file in files {
+        stamp(&file).hash(hasher);
+    }
 }
 
 /// Size and modification time in nanoseconds; `None` when there is no such file.

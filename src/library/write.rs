@@ -7,8 +7,7 @@ use candle_core::DType;
 use serde_json::json;
 
 use super::files::{atomic_write, builder, parent, sync_directory};
-use super::inspect::{CONFIG, WEIGHTS};
-use super::scan::is_expert;
+use super::formats::{CONFIG, WEIGHTS, is_expert};
 use super::tensors::{NamedTensor, write_safetensors};
 use super::{Manifest, Provenance};
 use crate::text::printable;

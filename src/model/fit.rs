@@ -25,7 +25,10 @@ pub fn open_library(path: &Path, base: Option<&Path>) -> Result<Library> {
         return Ok(library);
     }
     let found = match (locate_base(&library, base), base) {
-        (Ok(BaseLocation::Found { path, label }), _) => layer_sizes(&path).map(|sizes| (sizes, label)),
+        (Ok(BaseLocation::Found { path, label }), _) => {
+            library.use_base(&path);
+            layer_sizes(&path).map(|sizes| (sizes, label))
+        }
         (Err(error), Some(_)) => Err(error),
         // Not here, or not readable: that is a matter of whoever runs it, not of looking at experts.
         (Ok(BaseLocation::Missing { .. }) | Err(_), _) => return Ok(library),

@@ -40,13 +40,8 @@ pub fn expert(i: usize, name: &str, task: &str, family: &str) -> Expert {
         ..ModuleShape::default()
     };
     Expert {
-        unapplied: None,
-        misfit: None,
         name: name.into(),
         path: PathBuf::from("library").join(name),
-        status: Status::Ok,
-        reason: None,
-        warnings: Vec::new(),
         config: AdapterConfig { r: 4, alpha: 8.0, dropout: 0.05, ..AdapterConfig::default() },
         modules: modules(30).into_iter().map(shape).collect(),
         dtype: "f16".into(),
@@ -73,6 +68,7 @@ pub fn expert(i: usize, name: &str, task: &str, family: &str) -> Expert {
             tool_version: Some("0.1.0".into()),
             ..Provenance::default()
         }),
+        ..Expert::default()
     }
 }
 

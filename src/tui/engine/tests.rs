@@ -14,9 +14,7 @@ use super::backend::{Backend, RoutedModel};
 use super::*;
 use crate::NoSource;
 use crate::Result;
-use crate::library::{
-    AdapterConfig, BaseLocation, BaseSpec, Expert, FetchPhase, FetchProgress, Manifest, Status,
-};
+use crate::library::{BaseLocation, BaseSpec, Expert, FetchPhase, FetchProgress, Manifest};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{Part, RouterKind, Session, Trace, TraceToken};
 use crate::tui::FetchError;
@@ -234,22 +232,8 @@ impl Bench {
 }
 
 fn library(root: &str, bytes: u64) -> Library {
-    let expert = Expert {
-        unapplied: None,
-        misfit: None,
-        name: "a".into(),
-        path: "a".into(),
-        status: Status::Ok,
-        reason: None,
-        config: AdapterConfig::default(),
-        modules: Vec::new(),
-        dtype: "f16".into(),
-        parameters: 0,
-        bytes,
-        modified: None,
-        provenance: None,
-        warnings: Vec::new(),
-    };
+    let expert =
+        Expert { name: "a".into(), path: "a".into(), dtype: "f16".into(), bytes, ..Expert::default() };
     Library { root: root.into(), manifest: Manifest::default(), experts: vec![expert], ..Library::default() }
 }
 

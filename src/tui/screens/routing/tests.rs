@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::RoutingScreen;
 use super::testing::{PROMPT, Synthetic};
 use crate::NoSource;
-use crate::library::{AdapterConfig, Expert, FetchPhase, FetchProgress, Library, Manifest, Status};
+use crate::library::{Expert, FetchPhase, FetchProgress, Library, Manifest};
 use crate::routing::{RouterKind, Trace};
 use crate::tui::testing::{buffer, code, ctrl, key, render};
 use crate::tui::{Depth, Effect, EngineMessage, EngineState, FetchError, Message, Screen, Shared};
@@ -17,20 +17,10 @@ const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 60)];
 
 fn library(names: &[String]) -> Library {
     let expert = |name: &String| Expert {
-        unapplied: None,
-        misfit: None,
         name: name.clone(),
         path: name.into(),
-        status: Status::Ok,
-        reason: None,
-        config: AdapterConfig::default(),
-        modules: Vec::new(),
         dtype: "f16".into(),
-        parameters: 0,
-        bytes: 0,
-        modified: None,
-        provenance: None,
-        warnings: Vec::new(),
+        ..Expert::default()
     };
     Library {
         root: "library".into(),

@@ -1,0 +1,124 @@
+//! The many ways in which tools spell the names of the same tensors.
+
+use std::borrow::Cow;
+
+/// Components that wrappers of PyTorch leave anywhere in a path.
+const WRAPPERS: [&str; 5] =
+    ["_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_forward_module", "_fpw_module"];
+/// What a causal language model of transformers starts with below its own name.
+const TOPS: [&str; 4] = ["model", "lm_head", "embed_out", "gpt_neox"];
+/// What lies directly in its body.
+const BODY: [&str; 4] = ["layers", "embed_tokens", "norm", "final_layernorm"];
+
+/// A tensor's name without what wrappers, trainers and multimodal models put around the path:
+/// `module.base_model.model.model.layers.0.…` and `model.language_model.layers.0.…` become
+/// `model.layers.0.…`.
+pub(super) fn canonical(name: &str) -> Cow<'_, str> {
+    let mut name: Cow<'_, str> = match name.split('.').any(|part| WRAPPERS.contains(&part)) {
+        true => {
+            let kept: Vec<&str> = name.split('.').filter(|part| !WRAPPERS.contains(part)).collect();
+            kept.join(".").into()
+        }
+        false => name.into(),
+    };
+    let from = start(&name);
+    if from > 0 {
+        name = match name {
+            Cow::Borrowed(text) => text[from..].into(),
+            Cow::Owned(mut text) => {
+                text.drain(..from);
+                text.into()
+            }
+        };
+    }
+    match text_part(&name) {
+        Some(short) => short.into(),
+        None => name,
+    }
+}
+
+/// Where the path in the base model starts.
+fn start(name: &str) -> usize {
+    const PEFT: &str = "base_model.model.";
+    let mut from = match name.rfind(PEFT) {
+        Some(at) if at == 0 || name[..at].ends_with('.') => at + PEFT.len(),
+        _ => 0,
+    };
+    while let Some(rest) = name[from..].strip_prefix("module.") {
+        from = name.len() - rest.len();
+    }
+    // A model inside a model inside a trainer.
+    while let Some(rest) = name[from..].strip_prefix("model.") {
+        let next = rest.split('.').next().unwrap_or_default();
+        if !TOPS.contains(&next) {
+            break;
+        }
+        from = name.len() - rest.len();
+    }
+    from
+}
+
+/// The path of the language model's part of a multimodal model in the language model alone.
+fn text_part(name: &str) -> Option<String> {
+    let first = |rest: &str, known: &[&str]| known.contains(&rest.split('.').next().unwrap_or_default());
+    if let Some(rest) = name.strip_prefix("language_model.") {
+        if first(rest, &TOPS) {
+            return Some(rest.to_string());
+        }
+        return first(rest, &BODY).then(|| format!("model.{rest}"));
+    }
+    let rest = name.strip_prefix("model.language_model.")?;
+    match rest.strip_prefix("model.") {
+        Some(inner) if first(inner, &BODY) => Some(rest.to_string()),
+        _ => first(rest, &BODY).then(|| format!("model.{rest}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrappers_and_prefixes_fall_away() {
+        let q = "model.layers.0.self_attn.q_proj.lora_A.weight";
+        for name in [
+            q,
+            "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+            "base_model.model.base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+            "module.base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+            "_orig_mod.base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+            "_forward_module.module.base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+            "_fsdp_wrapped_module.base_model.model.model.layers.0._fsdp_wrapped_module.\
+             _checkpoint_wrapped_module.self_attn.q_proj.lora_A._fsdp_wrapped_module.weight",
+            "model.base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+            "model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+            "base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_A.weight",
+            "base_model.model.language_model.model.layers.0.self_attn.q_proj.lora_A.weight",
+            "model.language_model.model.layers.0.self_attn.q_proj.lora_A.weight",
+        ] {
+            assert_eq!(canonical(name), q, "{name}");
+        }
+        assert_eq!(
+            canonical("base_model.model.language_model.lm_head.lora_B.weight"),
+            "lm_head.lora_B.weight"
+        );
+        let neox = "gpt_neox.layers.1.attention.dense.lora_B.weight";
+        assert_eq!(canonical(&format!("base_model.model.{neox}")), neox);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_wrapper_stays() {
+        for name in [
+            "model.visual.blocks.0.attn.qkv.lora_A.weight",
+            "transformer.h.0.module.lora_A.weight",
+            "model.decoder.layers.0.fc1.lora_A.weight",
+            "language_model.encoder.fc1.lora_A.weight",
+            "xbase_model.model.fc.lora_A.weight",
+            "base_model.modelx.fc",
+            "",
+            "model.",
+        ] {
+            assert_eq!(canonical(name), name, "{name}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Checkpoints of mttl: a PyTorch file with `lora_a` (in × r) and `lora_b` (r × out) under transformers
+//! paths, and what they were trained with beside them. Three layouts: a checkpoint of a training
+//! (`state_dict`, `hyper_parameters`, `expert_info`), a member of a library (`NAME.ckpt` with the tensors,
+//! `NAME.meta` with the rest), and a folder with `mttl_config.json` and `mttl_weights.bin`.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::pickle::{Pickle, Value};
+use super::torch::TorchFile;
+use super::{Files, Format, Opened, file_name, is_matrix, transposed};
+use crate::library::AdapterConfig;
+use crate::library::config::{ConfigNotes, Number, Text, read_json};
+use crate::library::files::{io_reason, open_regular};
+use crate::library::header::{TensorInfo, short};
+use crate::library::pairs::find_parts;
+
+pub(super) const CONFIG: &str = "mttl_config.json";
+pub(super) const WEIGHTS: &str = "mttl_weights.bin";
+/// What a library keeps about a member, beside its checkpoint.
+pub(in crate::library) const META: &str = "meta";
+/// α of mttl where nothing says another.
+const DEFAULT_ALPHA: f64 = 16.0;
+
+/// What is known about an expert beside its tensors.
+#[derive(Debug, Default)]
+struct Facts {
+    alpha: Option<f64>,
+    dropout: Option<f64>,
+    base: Option<String>,
+    task: Option<String>,
+}
+
+impl Facts {
+    /// Takes from `other` what is not known yet.
+    fn or(self, other: Self) -> Self {
+        Self {
+            alpha: self.alpha.or(other.alpha),
+            dropout: self.dropout.or(other.dropout),
+            base: self.base.or(other.base),
+            task: self.task.or(other.task),
+        }
+    }
+
+    /// From a dictionary of settings or a description of an expert, as mttl nests them.
+    fn read(pickle: &Pickle<'_>, map: Value, depth: usize) -> Self {
+        let text = |key: &str| {
+            let found = pickle.get(map, key).and_then(|value| pickle.text(value))?;
+            Some(short(found)).filter(|found| !found.is_empty())
+        };
+        let number = |key: &str| pickle.get(map, key).and_then(|value| pickle.number(value));
+        let mut facts = Self {
+            alpha: number("lora_alpha"),
+            dropout: number("lora_dropout"),
+            base: text("expert_model").or_else(|| text("model")),
+            task: text("expert_task_name").or_else(|| text("finetune_task_name")),
+        };
+        if depth > 0 {
+            for key in ["expert_info", "expert_config", "training_config", "hyper_parameters"] {
+                if let Some(inner) = pickle.get(map, key) {
+                    facts = facts.or(Self::read(pickle, inner, depth - 1));
+                }
+            }
+        }
+        facts
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct JsonConfig {
+    base_model: Text,
+    task_name: Text,
+    modifier_config: Modifier,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Modifier {
+    lora_alpha: Number,
+    lora_dropout: Number,
+}
+
+/// Opens a checkpoint.
+pub(super) fn open_file(path: &Path) -> Result<Opened, String> {
+    let (files, length) = Files::one(path)?;
+    let name = file_name(path);
+    let beside = path.with_extension(META);
+    let mut warnings = Vec::new();
+    let facts = match std::fs::symlink_metadata(&beside) {
+        Ok(_) => read_meta(&beside).unwrap_or_else(|reason| {
+            warnings.push(format!("{} is ignored: it {reason}", file_name(&beside)));
+            Facts::default()
+        }),
+        Err(_) => Facts::default(),
+    };
+    let opened = read(files, length, facts).map_err(|reason| format!("{name} {reason}"))?;
+    Ok(Opened { warnings, ..opened })
+}
+
+/// Opens a folder with a configuration and weights.
+pub(super) fn open_folder(folder: &Path) -> Result<Opened, String> {
+    let config: JsonConfig =
+        read_json(&folder.join(CONFIG)).map_err(|reason| format!("{CONFIG} {reason}"))?;
+    let facts = Facts {
+        alpha: config.modifier_config.lora_alpha.0,
+        dropout: config.modifier_config.lora_dropout.0,
+        base: config.base_model.0,
+        task: config.task_name.0.map(|task| short(&task)),
+    };
+    let (files, length) = Files::one(&folder.join(WEIGHTS))?;
+    read(files, length, facts).map_err(|reason| format!("{WEIGHTS} {reason}"))
+}
+
+/// A library's description of a member.
+fn read_meta(path: &Path) -> Result<Facts, String> {
+    let (file, metadata) = open_regular(path).map_err(|e| io_reason(&e))?;
+    let torch = TorchFile::open(&file, metadata.len())?;
+    let pickle = torch.read()?;
+    Ok(Facts::read(&pickle, pickle.root, 2))
+}
+
+fn read(mut files: Files, length: u64, beside: Facts) -> Result<Opened, String> {
+    let torch = TorchFile::open(files.file(0)?, length)?;
+    let pickle = torch.read()?;
+    let root = pickle.root;
+    let inner = ["state_dict", "module", "expert_weights"].iter().find_map(|key| pickle.get(root, key));
+    let facts = match inner {
+        Some(_) => beside.or(Facts::read(&pickle, root, 3)),
+        None => beside,
+    };
+    let mut tensors = Vec::new();
+    for tensor in torch.tensors(&pickle, inner.unwrap_or(root), &mut files.views)? {
+        tensors.push(translate(tensor, &mut files)?);
+    }
+    tie(&mut tensors);
+    let parts = find_parts(&tensors, &[])?;
+    let mut notes = ConfigNotes { any_rank: true, ..ConfigNotes::default() };
+    let alpha = facts.alpha.unwrap_or_else(|| {
+        notes.doubts.push(format!("its α is not told: {DEFAULT_ALPHA}, mttl's default, is assumed"));
+        DEFAULT_ALPHA
+    });
+    if !alpha.is_finite() {
+        return Err("has a `lora_alpha` that is not a number".into());
+    }
+    let config = AdapterConfig {
+        base: facts.base,
+        r: parts.pairs.iter().map(|pair| pair.rank).max().unwrap_or(0),
+        alpha,
+        dropout: facts.dropout.filter(|dropout| dropout.is_finite()).unwrap_or(0.0),
+        targets: super::targets(&parts),
+        ..AdapterConfig::default()
+    };
+    Ok(Opened { format: Format::Mttl, task: facts.task, ..Opened::new(config, notes, files, parts) })
+}
+
+/// A tensor in PEFT's name and shape.
+fn translate<'a>(tensor: TensorInfo<'a>, files: &mut Files) -> Result<TensorInfo<'a>, String> {
+    let (module, letter) = match tensor.name.rsplit_once('.') {
+        Some((module, "lora_a")) => (module, 'A'),
+        Some((module, "lora_b")) => (module, 'B'),
+        _ => return Ok(tensor),
+    };
+    let name = format!("{module}.lora_{letter}.weight");
+    if tensor.dims > 2 {
+        return Err(format!(
+            "has lora_{} of several skills at {}",
+            letter.to_ascii_lowercase(),
+            short(module)
+        ));
+    }
+    match is_matrix(&tensor) {
+        true => transposed(&tensor, name, files),
+        false => Ok(tensor.renamed(name)),
+    }
+}
+
+/// q, k and v of a layer may share one A, of which mttl then keeps one: the others get it too.
+fn tie(tensors: &mut Vec<TensorInfo<'_>>) {
+    const A: &str = ".lora_A.weight";
+    const B: &str = ".lora_B.weight";
+    let shared =
+        |name: &str| name.ends_with("q_proj") || name.ends_with("k_proj") || name.ends_with("v_proj");
+    let parent = |module: &str| module.rsplit_once('.').map(|(parent, _)| parent.to_string());
+    let all: Vec<&str> = tensors.iter().map(|tensor| &*tensor.name).collect();
+    let mut sorted = all.clone();
+    sorted.sort_unstable();
+    let has = |name: &str| sorted.binary_search(&name).is_ok();
+    let lacking: Vec<String> = all
+        .iter()
+        .filter_map(|name| name.strip_suffix(B))
+        .filter(|module| shared(module) && !has(&format!("{module}{A}")))
+        .map(String::from)
+        .collect();
+    for module in lacking {
+        let Some(parent) = parent(&module) else { continue };
+        let kept = ["q_proj", "k_proj", "v_proj"].map(|name| format!("{parent}.{name}{A}"));
+        let mut found = tensors.iter().filter(|tensor| kept.iter().any(|name| tensor.name == *name));
+        // Taken only where there is no doubt which: one, or several names of the same bytes.
+        let Some(first) = found.next().cloned() else { continue };
+        if found.all(|other| (other.start, other.end) == (first.start, first.end)) {
+            tensors.push(first.renamed(format!("{module}{A}")));
+        }
+    }
+}
