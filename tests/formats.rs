@@ -7,7 +7,6 @@ use lora_tui::Cancel;
 use lora_tui::library::{Expert, Format, Library, Status};
 use lora_tui::routing::{Part, Prompt, RouterConfig, RouterKind, Session};
 
-#[allow(dead_code)]
 mod models;
 use models::{Fixture, cpu, values};
 
@@ -68,7 +67,7 @@ fn every_format_gives_the_tensors_that_peft_wrote() {
         assert_same(&library, name, reference, tolerance);
         assert_eq!(library.expert(name).unwrap().format, format, "{name}");
     }
-    assert_eq!(library.experts.len(), 16, "{:?}", names(&library));
+    assert_eq!(library.experts.len(), 17, "{:?}", names(&library));
     assert!(library.warnings.is_empty(), "{:?}", library.warnings);
 }
 

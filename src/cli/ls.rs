@@ -8,7 +8,7 @@ use super::options::LibraryArgs;
 use super::output::{Output, Skipped};
 use super::table::{Align, Table};
 use crate::Result;
-use crate::library::{BaseLocation, Expert, Library, Status, locate_base};
+use crate::library::{BaseLocation, Expert, Format, Library, Status, locate_base};
 use crate::text::printable;
 
 /// List the experts of a library
@@ -29,6 +29,8 @@ pub(super) struct ExpertRow<'a> {
     alpha: Option<f64>,
     targets: &'a [String],
     dtype: Option<&'a str>,
+    /// How it is stored: `peft`, `peft-bin`, `mlx`, `mttl` or `gguf`.
+    format: Format,
     parameters: u64,
     task: Option<&'a str>,
     family: Option<&'a str>,
@@ -47,6 +49,7 @@ impl<'a> From<&'a Expert> for ExpertRow<'a> {
             alpha: (expert.config.r > 0).then_some(expert.config.alpha),
             targets: &expert.config.targets,
             dtype: Some(expert.dtype.as_str()).filter(|dtype| !dtype.is_empty()),
+            format: expert.format,
             parameters: expert.parameters,
             task: provenance.and_then(|p| p.task.as_deref()),
             family: provenance.and_then(|p| p.family.as_deref()),
@@ -118,7 +121,7 @@ pub(super) fn list(args: &LibraryArgs, output: &Output) -> Result<()> {
     }
     if library.experts.is_empty() {
         output.note(&format!(
-            "{}: no experts here yet: copy PEFT adapter folders into it, or make one with `lora-tui train`",
+            "{}: no experts here yet: copy adapters into it, or make one with `lora-tui train`",
             path.display()
         ));
         return Ok(());
@@ -147,7 +150,7 @@ fn table(experts: &[Expert]) -> String {
             row.status_text(),
             row.rank_text(),
             row.alpha.map(|alpha| alpha.to_string()).unwrap_or_default(),
-            row.dtype.unwrap_or_default().into(),
+            kind(expert, row.dtype.unwrap_or_default()),
             if row.parameters > 0 { count(row.parameters) } else { String::new() },
         ];
         match row.reason {
@@ -167,6 +170,15 @@ fn table(experts: &[Expert]) -> String {
         table.row(cells);
     }
     table.render()
+}
+
+/// The type of the weights, and how they are stored where that is not PEFT's usual way.
+fn kind(expert: &Expert, dtype: &str) -> String {
+    match expert.format {
+        Format::Peft => dtype.into(),
+        other if dtype.is_empty() => other.name().into(),
+        other => format!("{dtype}, {}", other.name()),
+    }
 }
 
 /// The first targets, as many as fit a column.

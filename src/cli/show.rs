@@ -76,6 +76,7 @@ fn facts(expert: &Expert, profile: &ExpertProfile) -> String {
         lines.push(("because", reason.to_string()));
     }
     lines.push(("base", config.base.clone().unwrap_or_else(|| "not said".into())));
+    lines.push(("stored as", expert.format.name().into()));
     let scaling = if config.use_rslora { " (rsLoRA)" } else { "" };
     lines.push(("rank, alpha", format!("{}, {}{scaling}", row.rank_text(), config.alpha)));
     lines.push(("targets", config.targets.join(", ")));

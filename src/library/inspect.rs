@@ -9,7 +9,7 @@ use super::files::{io_reason, read_limited};
 use super::formats::{self, Heads, Opened};
 use super::header::short;
 use super::pairs::{Pair, Parts, TokenRows};
-use super::{AdapterConfig, Expert, ModuleShape, Provenance, Status};
+use super::{AdapterConfig, Expert, Format, ModuleShape, Provenance, Status};
 
 /// Reads the expert at `path`, a folder or a file. Whatever is wrong becomes its status and reason. `heads`
 /// are those of the base model, where they are known.
@@ -35,6 +35,7 @@ pub(super) fn inspect(path: PathBuf, name: String, heads: Option<Heads>) -> Expe
 /// Fills the expert; returns the reasons why it is only partial: under every router, and under Arrow.
 fn examine(expert: &mut Expert) -> Result<(Vec<String>, Option<String>), String> {
     read_provenance(expert);
+    expert.format = Format::expected(&expert.path);
     let Opened { format, config, notes, files, parts, task, warnings, needs_base } =
         formats::open(&expert.path, expert.heads.as_ref())?;
     expert.format = format;

@@ -51,6 +51,17 @@ pub enum Format {
 }
 
 impl Format {
+    /// By the path alone; opening it tells more.
+    pub(super) fn expected(path: &Path) -> Self {
+        if has_extension(path, GGUF) {
+            Self::Gguf
+        } else if has_extension(path, CHECKPOINT) {
+            Self::Mttl
+        } else {
+            Self::Peft
+        }
+    }
+
     /// Name for people.
     pub fn name(self) -> &'static str {
         match self {
