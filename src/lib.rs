@@ -1,7 +1,7 @@
 //! A terminal workbench for libraries of LoRA experts.
 //!
 //! Modules are layered; each uses only those below it:
-//! `cli`, `tui` → `jobs` → `train`, `eval` → `routing` → `analysis`, `plot` → `model` → `library`
+//! `cli`, `tui` → `jobs` → `train`, `eval` → `routing`, `merge` → `analysis`, `plot` → `model` → `library`
 //! → `error`, `text`, `threads`, `cancel`.
 
 pub mod analysis;
@@ -11,6 +11,7 @@ pub mod error;
 pub mod eval;
 pub mod jobs;
 pub mod library;
+pub mod merge;
 pub mod model;
 pub mod plot;
 pub mod routing;

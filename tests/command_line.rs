@@ -141,6 +141,53 @@ fn experts_that_do_not_fit_the_given_base_are_left_out_everywhere() {
 }
 
 #[test]
+fn experts_are_merged_from_the_command_line() {
+    let folder = library();
+    let evil = "second\tone";
+    let copy = folder.path().join("library").join(evil);
+    fs::create_dir(&copy).expect("temporary folders can be made");
+    for file in ["adapter_config.json", "adapter_model.safetensors"] {
+        fs::copy(folder.path().join("library/plural").join(file), copy.join(file)).expect("it can be copied");
+    }
+    let merge = |more: &[&str]| {
+        let fixed = ["merge", "library", "--experts", "plural,second\\tone", "--name", "both"];
+        lora_tui(&[&fixed, more].concat(), folder.path())
+    };
+    for (wrong, expected) in [
+        (&["--method", "cat", "--weights", "1"][..], "1 weight for 2 experts"),
+        (&["--method", "cat", "--weights", "NaN,1"], "finite number"),
+        (&["--method", "cat", "--weights", "1,x"], "invalid value"),
+        (&["--method", "mean"], "possible values: linear, cat, svd, ties, dare"),
+        (&[], "--method"),
+    ] {
+        let output = merge(wrong);
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
+    let output = merge(&["--method", "svd", "--weights", "-0.5,2", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let document: Value = serde_json::from_slice(&output.stdout).expect("stdout is one JSON document");
+    assert_eq!(document["expert"], "both");
+    assert_eq!(document["experts"][1]["name"], evil);
+    assert_eq!(document["experts"][0]["weight"], -0.5);
+    assert_eq!(document["skipped"][0]["name"], "broken");
+    // Both are the same expert of rank 1: nothing is lost, and ΔW is 1.5 times as large.
+    assert!(document["energy_lost"].as_f64().expect("a number") < 1e-9);
+    let show = |name: &str| -> Value {
+        let output = lora_tui(&["show", "library", name, "--json"], folder.path());
+        serde_json::from_slice(&output.stdout).expect("stdout is one JSON document")
+    };
+    let norm = |name: &str| show(name)["modules"][0]["norm"].as_f64().expect("a number");
+    assert!((norm("both") / norm("plural") - 1.5).abs() < 1e-5);
+    assert_eq!(show("both")["provenance"]["merge"]["method"], "svd");
+    let shown = text(&lora_tui(&["show", "library", "both"], folder.path()).stdout);
+    assert!(shown.contains("merged from           -0.5 × plural + 2 × second\\tone (svd)"), "{shown}");
+    let again = merge(&["--method", "svd"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(text(&again.stderr).contains("exists already"), "{}", text(&again.stderr));
+}
+
+#[test]
 fn exit_status_and_one_line_say_what_went_wrong() {
     let folder = library();
     for (arguments, status, expected) in [

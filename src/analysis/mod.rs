@@ -4,7 +4,7 @@ mod cluster;
 mod eigen;
 mod gram;
 mod kmeans;
-mod linalg;
+pub(crate) mod linalg;
 mod pair;
 mod profile;
 mod prototype;

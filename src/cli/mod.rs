@@ -11,6 +11,7 @@ mod fetch;
 mod generate;
 mod jobs;
 mod ls;
+mod merge;
 mod mistyped;
 mod options;
 mod output;
@@ -75,6 +76,7 @@ enum Command {
     Route(route::RouteArgs),
     Generate(generate::GenerateArgs),
     Train(train::TrainArgs),
+    Merge(merge::MergeArgs),
     Eval(eval::EvalArgs),
     Jobs(jobs::JobsArgs),
     Fetch(fetch::FetchArgs),
@@ -118,6 +120,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Some(Command::Route(args)) => route::run(&args, &output),
         Some(Command::Generate(args)) => generate::run(&args, &output),
         Some(Command::Train(args)) => train::run(&args, &output),
+        Some(Command::Merge(args)) => merge::run(&args, &output),
         Some(Command::Eval(args)) => eval::run(&args, &output),
         Some(Command::Jobs(args)) => jobs::run(&args, &output),
         Some(Command::Fetch(args)) => fetch::run(&args, &output),

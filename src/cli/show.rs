@@ -7,7 +7,7 @@ use super::options::LibraryArgs;
 use super::output::{Output, Skipped};
 use super::table::{Align, Table};
 use crate::analysis::{ExpertProfile, ModuleProfile, profile};
-use crate::library::{Expert, Provenance, Status};
+use crate::library::{Expert, MergeProvenance, Provenance, Status};
 use crate::text::printable;
 use crate::{Error, Result};
 
@@ -89,16 +89,25 @@ fn facts(expert: &Expert, profile: &ExpertProfile) -> String {
     if let Some(provenance) = &expert.provenance
         && let Ok(serde_json::Value::Object(entries)) = serde_json::to_value(provenance)
     {
-        let known = entries.iter().filter(|(_, value)| !value.is_null());
+        let known = entries.iter().filter(|(key, value)| !value.is_null() && *key != "merge");
         let text: Vec<(String, String)> = known
             .map(|(key, value)| match value {
                 serde_json::Value::String(text) => (key.replace('_', " "), text.clone()),
                 other => (key.replace('_', " "), other.to_string()),
             })
+            .chain(provenance.merge.as_ref().map(|merge| ("merged from".to_string(), merged(merge))))
             .collect();
         return render(lines.into_iter().map(|(k, v)| (k.to_string(), v)).chain(text));
     }
     render(lines.into_iter().map(|(k, v)| (k.to_string(), v)))
+}
+
+/// `0.5 × a + 0.5 × b (ties, density 0.5)`.
+fn merged(merge: &MergeProvenance) -> String {
+    let parts: Vec<String> = merge.experts.iter().map(|e| format!("{} × {}", e.weight, e.name)).collect();
+    let density = merge.density.map_or(String::new(), |d| format!(", density {d}"));
+    let seed = merge.seed.map_or(String::new(), |s| format!(", seed {s}"));
+    format!("{} ({}{density}{seed})", parts.join(" + "), merge.method)
 }
 
 fn render(lines: impl Iterator<Item = (String, String)>) -> String {

@@ -95,6 +95,8 @@ pub struct Provenance {
     /// RFC 3339, UTC.
     pub created: Option<String>,
     pub tool_version: Option<String>,
+    /// What it was merged from.
+    pub merge: Option<MergeProvenance>,
     /// Each task of a joint expert.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskRecord>,
@@ -109,6 +111,29 @@ pub struct TaskRecord {
     pub examples: usize,
     pub validation_loss: Option<f64>,
     pub base_validation_loss: Option<f64>,
+}
+
+/// How experts were merged into one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MergeProvenance {
+    pub method: String,
+    pub density: Option<f64>,
+    pub seed: Option<u64>,
+    pub experts: Vec<MergedExpert>,
+}
+
+/// One expert of a merge.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MergedExpert {
+    /// As it was called then.
+    pub name: String,
+    pub weight: f64,
+    /// SHA-256 of its weights file.
+    pub sha256: String,
+    /// SHA-256 of its `adapter_config.json`, which has the scale.
+    pub config_sha256: String,
 }
 
 impl Provenance {

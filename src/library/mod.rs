@@ -4,6 +4,7 @@
 
 mod adapter;
 mod base;
+mod claim;
 mod config;
 mod contradictions;
 mod expert;
@@ -24,7 +25,10 @@ mod write;
 
 pub use adapter::{Adapter, LoraModule, Stored, StoredRows};
 pub use base::{BaseLocation, FetchPhase, FetchProgress, fetch_base, locate_base};
-pub use expert::{AdapterConfig, Expert, ModuleShape, Provenance, Status, TaskRecord};
+pub use claim::Claim;
+pub use expert::{
+    AdapterConfig, Expert, MergeProvenance, MergedExpert, ModuleShape, Provenance, Status, TaskRecord,
+};
 pub use files::{atomic_write, atomic_write_with, sha256_file};
 pub(crate) use files::{io_reason, open_regular, read_exact_at};
 pub use formats::{Format, Heads};

@@ -41,9 +41,8 @@ pub fn open_library(path: &Path, base: Option<&Path>) -> Result<Library> {
     Ok(library)
 }
 
-/// The sizes of the layers of a transformers folder or `.gguf` file that can carry LoRA: the linear ones, the
-/// embedding (vocabulary → hidden) and the head. Reads its
-/// configuration, not its weights.
+/// The sizes of what can carry LoRA in a transformers folder or `.gguf` file: the linear layers, the head, and
+/// the embedding (vocabulary → hidden). Reads its configuration, not its weights.
 ///
 /// # Errors
 /// When the configuration cannot be read or its family is not known.

@@ -1,7 +1,6 @@
 //! Datasets and LoRA training.
 
 mod batches;
-mod claim;
 mod dataset;
 mod encode;
 mod log;

@@ -3,11 +3,10 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::claim::Claim;
 use super::dataset::{Dataset, Example, fingerprint, read_examples};
 use super::encode::{Encoded, encode};
 use super::{TrainEvent, TrainSpec};
-use crate::library::{BaseLocation, Library, Template, locate_base};
+use crate::library::{BaseLocation, Claim, Library, Template, locate_base};
 use crate::model::Model;
 use crate::{Error, Result};
 

@@ -61,6 +61,7 @@ pub(super) fn save(
         tokens_per_second: Some(report.tokens_per_second),
         created: Some(humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()),
         tool_version: Some(env!("CARGO_PKG_VERSION").into()),
+        merge: None,
         tasks: report.tasks.clone(),
     };
     write_adapter(&prepared.claim.path, &tensors, &config, DType::F16, &provenance)

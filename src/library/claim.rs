@@ -1,22 +1,25 @@
-//! One training a name: claimed before the work, so that none is done for nothing.
+//! One new expert a name: claimed before the work, so that none is done for nothing.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use crate::library::{Library, check_new_name};
+use super::{Library, check_new_name};
 use crate::{Error, Result};
 
 /// The right to write the expert of one name; given back when dropped, also by the end of the process.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub struct Claim {
     /// The new expert's folder.
     pub path: PathBuf,
     _lock: File,
 }
 
 impl Claim {
-    /// Checks the name, that the library can be written, and that no other training has the name.
-    pub(super) fn take(library: &Path, name: &str) -> Result<Self> {
+    /// Checks the name, that the library can be written, and that nobody else is making an expert of it.
+    ///
+    /// # Errors
+    /// As [`check_new_name`]; when the name is taken or the library cannot be written.
+    pub fn take(library: &Path, name: &str) -> Result<Self> {
         let path = check_new_name(library, name)?;
         // What writing the expert will do first.
         tempfile::Builder::new().prefix(".tmp-").tempdir_in(library).map_err(|e| {
@@ -31,7 +34,7 @@ impl Claim {
         match lock.try_lock() {
             Ok(()) => Ok(Self { path, _lock: lock }),
             Err(std::fs::TryLockError::WouldBlock) => {
-                Err(Error::file(path, "is being trained already: choose another name"))
+                Err(Error::file(path, "is being made already: choose another name"))
             }
             Err(std::fs::TryLockError::Error(e)) => Err(Error::io(file, e)),
         }
@@ -47,7 +50,7 @@ mod tests {
         let library = tempfile::tempdir().unwrap();
         let first = Claim::take(library.path(), "a").unwrap();
         let error = Claim::take(library.path(), "a").unwrap_err().to_string();
-        assert!(error.contains("is being trained already"), "{error}");
+        assert!(error.contains("is being made already"), "{error}");
         assert!(Claim::take(library.path(), "b").is_ok());
         drop(first);
         assert!(Claim::take(library.path(), "a").is_ok());

@@ -1,0 +1,135 @@
+//! `merge`: several experts made into one.
+
+use serde::Serialize;
+
+use super::options::LibraryArgs;
+use super::output::{Output, Skipped};
+use crate::Result;
+use crate::merge::{self, MergeReport, MergeSpec, Method};
+use crate::text::{counted, printable};
+
+/// Merge experts into a new one
+#[derive(Clone, Debug, clap::Args)]
+pub struct MergeArgs {
+    #[command(flatten)]
+    pub library: LibraryArgs,
+    /// Names of the experts, with commas between
+    #[arg(long, required = true, num_args = 1.., value_name = "NAMES")]
+    pub experts: Vec<String>,
+    /// A weight each, with commas between [default: one divided by their number; with ties 1]
+    #[arg(long, value_delimiter = ',', value_name = "NUMBERS", allow_hyphen_values = true)]
+    pub weights: Option<Vec<f64>>,
+    /// How to merge
+    #[arg(long, value_enum)]
+    pub method: Method,
+    /// Name of the new expert
+    #[arg(long)]
+    pub name: String,
+    /// Rank of the new expert, with svd [default: the experts' largest]
+    #[arg(long, value_name = "R")]
+    pub rank: Option<usize>,
+    /// Share of the entries that stay, with ties and dare [default: 0.5]
+    #[arg(long, value_name = "D", allow_hyphen_values = true)]
+    pub density: Option<f64>,
+    /// Seed of what is dropped, with dare [default: 42]
+    #[arg(long, value_name = "S")]
+    pub seed: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Document {
+    #[serde(flatten)]
+    report: MergeReport,
+    skipped: Vec<Skipped>,
+}
+
+/// Runs the command.
+pub fn run(args: &MergeArgs, output: &Output) -> Result<()> {
+    let library = args.library.open()?;
+    let spec = MergeSpec {
+        experts: args.experts.clone(),
+        weights: args.weights.clone(),
+        method: args.method,
+        rank: args.rank,
+        density: args.density,
+        seed: args.seed,
+        name: args.name.clone(),
+    };
+    let mut progress = output.progress();
+    let on_module =
+        &mut |done: usize, total: usize| progress.update(&format!("merging: {done} of {total} modules"));
+    let report = merge::merge(&library, &spec, on_module, output.cancel());
+    drop(progress);
+    let report = report?;
+    for warning in &report.warnings {
+        output.note(&format!("warning: {warning}"));
+    }
+    if output.is_json() {
+        return output.document(&Document { report, skipped: Skipped::of(&library) });
+    }
+    output.text(&text(&report))
+}
+
+/// Where it is and what it is, then the experts with their weights.
+fn text(report: &MergeReport) -> String {
+    let experts = counted(report.experts.len(), "expert");
+    let modules = counted(report.modules, "module");
+    let path = report.path.to_string_lossy();
+    let mut out = format!(
+        "{}: {} of {experts}, rank {} at {modules}\n",
+        printable(&path),
+        report.method.name(),
+        report.rank
+    );
+    if let Some(lost) = report.energy_lost {
+        let worst = report.worst.as_ref().map_or(String::new(), |w| {
+            format!(", at most {} at {}", percent(w.energy_lost), printable(&w.module))
+        });
+        out.push_str(&format!("the rank cuts off {} of ‖ΔW‖²{worst}\n", percent(lost)));
+    }
+    for expert in &report.experts {
+        out.push_str(&format!("  {} × {}\n", expert.weight, printable(&expert.name)));
+    }
+    out
+}
+
+/// A share in per cent, with enough digits to tell little from nothing.
+fn percent(share: f64) -> String {
+    match 100.0 * share {
+        0.0 => "0 %".into(),
+        p if p < 0.01 => "less than 0.01 %".into(),
+        p => format!("{p:.2} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::library::MergedExpert;
+    use crate::merge::WorstModule;
+
+    #[test]
+    fn says_what_came_out_and_what_was_lost() {
+        let expert = |name: &str, weight| MergedExpert { name: name.into(), weight, ..Default::default() };
+        let mut report = MergeReport {
+            expert: "ab".into(),
+            path: "library/ab".into(),
+            method: Method::Svd,
+            rank: 4,
+            modules: 1,
+            experts: vec![expert("a", 0.25), expert("b\n", -1.0)],
+            density: None,
+            seed: None,
+            energy_lost: Some(0.1234),
+            worst: Some(WorstModule { module: "q".into(), energy_lost: 0.5 }),
+            warnings: Vec::new(),
+        };
+        assert_eq!(
+            text(&report),
+            "library/ab: svd of 2 experts, rank 4 at 1 module\n\
+             the rank cuts off 12.34 % of ‖ΔW‖², at most 50.00 % at q\n  0.25 × a\n  -1 × b\\n\n"
+        );
+        (report.energy_lost, report.worst) = (Some(1e-9), None);
+        assert!(text(&report).contains("less than 0.01 % of ‖ΔW‖²\n"));
+    }
+}

@@ -1,0 +1,345 @@
+//! One adapter out of several: `merge`.
+//!
+//! With wₑ the weight and sₑ the scale (α/r) of expert e, ΔW = Σ wₑ sₑ Bₑ Aₑ. `linear` and `cat` hold it
+//! exactly, `svd` is its best approximation of a given rank. None of them forms ΔW: A and B are stacked, and
+//! the small core of their QR factorisations is decomposed. `ties` and `dare` do with the entries of A and
+//! of B what PEFT does under these names.
+
+mod combine;
+mod select;
+mod sparsify;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use candle_core::DType;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use self::combine::{Combined, Part, combine};
+use self::select::{Selected, Selection, select};
+use crate::library::{
+    Claim, Library, MergeProvenance, MergedExpert, NewAdapterConfig, NewLora, Provenance, natural,
+    write_adapter,
+};
+use crate::{Cancel, Error, Result};
+
+/// Module paths of the network with the experts' (in, out) features there.
+type Modules = BTreeMap<String, (usize, usize)>;
+
+/// How experts become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// The exact weighted sum of the ΔW, at the smallest rank that holds it
+    ///
+    /// Singular values below 1e-7 of a module's largest count as rounding error. (PEFT's `linear` adds up A
+    /// and B apart, so that its result has cross terms Bᵢ·Aⱼ.)
+    Linear,
+    /// The exact weighted sum of the ΔW, with all A and B stacked: the ranks add up
+    Cat,
+    /// The best approximation of the weighted sum at a chosen rank
+    Svd,
+    /// Keep the largest entries of each A and B, elect a sign for each entry, average those that agree
+    /// (TIES)
+    ///
+    /// Yadav et al., 2023, on the entries of √|w s| A and √|w s| B, as PEFT's `ties`.
+    Ties,
+    /// Drop entries of each A and B at random, scale up the rest, add them up (DARE)
+    ///
+    /// Yu et al., 2024, on the entries of √|w s| A and √|w s| B, as PEFT's `dare_linear`.
+    Dare,
+}
+
+impl Method {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "linear",
+            Self::Cat => "cat",
+            Self::Svd => "svd",
+            Self::Ties => "ties",
+            Self::Dare => "dare",
+        }
+    }
+
+    /// Whether it works on the entries of A and of B, which must then have equal shapes.
+    pub fn is_entrywise(self) -> bool {
+        matches!(self, Self::Ties | Self::Dare)
+    }
+}
+
+/// What to merge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MergeSpec {
+    /// Names of experts, as they are or as they are printed; one text may list several with commas.
+    pub experts: Vec<String>,
+    /// One a expert. By default each has 1/n, with `ties`, which averages by itself, 1.
+    pub weights: Option<Vec<f64>>,
+    pub method: Method,
+    /// Rank of the result, `svd` only; by default the largest of the experts.
+    pub rank: Option<usize>,
+    /// Share of entries that stay, above 0 and at most 1; `ties` and `dare` only, by default 0.5.
+    pub density: Option<f64>,
+    /// Of the entries that `dare` drops; by default 42.
+    pub seed: Option<u64>,
+    /// Name of the new expert.
+    pub name: String,
+}
+
+/// What came out; what `merge --json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MergeReport {
+    pub expert: String,
+    pub path: PathBuf,
+    pub method: Method,
+    /// Rank of every module; α is the same, so that the scale is 1.
+    pub rank: usize,
+    /// Number of modules.
+    pub modules: usize,
+    pub experts: Vec<MergedExpert>,
+    pub density: Option<f64>,
+    pub seed: Option<u64>,
+    /// Share of ‖ΔW‖² over all modules that the rank cuts off (`svd`).
+    pub energy_lost: Option<f64>,
+    /// The module that loses the largest share of its own.
+    pub worst: Option<WorstModule>,
+    /// Things worth knowing, each one line, untrusted.
+    pub warnings: Vec<String>,
+}
+
+/// Where a truncation costs most.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WorstModule {
+    pub module: String,
+    pub energy_lost: f64,
+}
+
+/// Entries that stay unless asked otherwise.
+const DENSITY: f64 = 0.5;
+/// Seed unless asked otherwise.
+const SEED: u64 = 42;
+
+/// Merges experts into a new one of the library: f32, `use_rslora` off, α = rank, with its provenance.
+/// Modules that an expert lacks count as zero; ranks, targets, scales and dtypes may differ, but for
+/// `ties` and `dare` the ranks. `progress` gets (done, total) modules.
+///
+/// # Errors
+/// A usage error for a wrong number of weights, weights that are not finite, an option that the method does
+/// not have, a rank beyond what the sum can have, unequal ranks for `ties` and `dare`. Else: an unknown, bad
+/// or named-twice expert; experts of different base models; one that has more than A and B (DoRA, biases,
+/// replaced parameters …), which a sum of LoRA cannot hold; a sum that is zero or not finite; a name that
+/// is taken; a library that cannot be written; [`Error::Cancelled`]. Nothing is left behind then.
+pub fn merge(
+    library: &Library,
+    spec: &MergeSpec,
+    progress: &mut (dyn FnMut(usize, usize) + Send),
+    cancel: &Cancel,
+) -> Result<MergeReport> {
+    check_options(spec)?;
+    let claim = Claim::take(&library.root, &spec.name)?;
+    let selection = select(library, spec)?;
+    let recipe = Recipe {
+        method: spec.method,
+        rank: rank(spec, &selection)?,
+        density: spec.density.unwrap_or(DENSITY),
+        seed: spec.seed.unwrap_or(SEED),
+    };
+    let combined = combine_all(&selection, &recipe, progress, cancel)?;
+    let report = report(spec, &recipe, &selection, &combined, claim.path.clone())?;
+    let tensors = padded(combined, report.rank);
+    let config = NewAdapterConfig {
+        base: selection.base.clone().unwrap_or_default(),
+        r: report.rank,
+        alpha: report.rank as f64,
+        dropout: 0.0,
+        targets: selection.targets(),
+    };
+    let provenance = provenance(&report, &selection);
+    cancel.check()?;
+    write_adapter(&claim.path, &tensors, &config, DType::F32, &provenance)?;
+    Ok(report)
+}
+
+/// What is done at every module.
+struct Recipe {
+    method: Method,
+    /// Cut to this rank; `None` keeps all.
+    rank: Option<usize>,
+    density: f64,
+    seed: u64,
+}
+
+/// Options that the method does not have are refused, not ignored.
+fn check_options(spec: &MergeSpec) -> Result<()> {
+    let method = spec.method.name();
+    if spec.rank.is_some() && spec.method != Method::Svd {
+        let why = format!("{method} has the rank that its sum has: --rank goes with --method svd");
+        return Err(Error::usage(why));
+    }
+    if spec.density.is_some() && !spec.method.is_entrywise() {
+        let why = format!("{method} keeps all entries: --density goes with --method ties or dare");
+        return Err(Error::usage(why));
+    }
+    if spec.seed.is_some() && spec.method != Method::Dare {
+        let why = format!("{method} leaves nothing to chance: --seed goes with --method dare");
+        return Err(Error::usage(why));
+    }
+    match spec.density {
+        Some(density) if !(density > 0.0 && density <= 1.0) => {
+            Err(Error::usage(format!("--density must be above 0 and at most 1, not {density}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The rank to cut to.
+fn rank(spec: &MergeSpec, selection: &Selection<'_>) -> Result<Option<usize>> {
+    if spec.method != Method::Svd {
+        return Ok(None);
+    }
+    let largest = selection.experts.iter().filter_map(|e| e.expert.rank_range()).map(|(_, high)| high).max();
+    let rank = spec.rank.or(largest).unwrap_or(1);
+    let possible = selection.largest_rank();
+    match rank {
+        0 => Err(Error::usage("--rank must be at least 1")),
+        rank if spec.rank.is_some() && rank > possible => Err(Error::usage(format!(
+            "--rank {rank} is more than the sum of these experts can have anywhere, which is {possible}"
+        ))),
+        rank => Ok(Some(rank.min(possible))),
+    }
+}
+
+/// Every module combined, in the order of the network.
+fn combine_all(
+    selection: &Selection<'_>,
+    recipe: &Recipe,
+    progress: &mut (dyn FnMut(usize, usize) + Send),
+    cancel: &Cancel,
+) -> Result<Vec<(String, Combined)>> {
+    let modules: Vec<&String> = selection.modules.keys().collect();
+    let step = rayon::current_num_threads().max(1);
+    let mut all = Vec::with_capacity(modules.len());
+    for some in modules.chunks(step) {
+        cancel.check()?;
+        progress(all.len(), modules.len());
+        let found: Vec<Result<(String, Combined)>> =
+            some.par_iter().map(|module| Ok(((*module).clone(), one(selection, module, recipe)?))).collect();
+        for combined in found {
+            all.push(combined?);
+        }
+    }
+    progress(modules.len(), modules.len());
+    all.sort_by(|a, b| natural(&a.0, &b.0));
+    Ok(all)
+}
+
+fn one(selection: &Selection<'_>, module: &str, recipe: &Recipe) -> Result<Combined> {
+    let mut parts = Vec::new();
+    let mut size = None;
+    for Selected { adapter, weight, sha256, .. } in &selection.experts {
+        let Some(found) = adapter.module(module) else { continue };
+        size = Some((found.shape.in_features, found.shape.out_features));
+        parts.push(Part {
+            rank: found.shape.rank,
+            factor: weight * found.shape.scale,
+            a: found.a()?,
+            b: found.b()?,
+            origin: sha256,
+        });
+    }
+    let (inputs, outputs) = size.ok_or_else(|| Error::msg(format!("{module} is gone; try again")))?;
+    let combined = combine(module, &parts, inputs, outputs, recipe);
+    if !combined.a.iter().chain(&combined.b).all(|x| x.is_finite()) {
+        return Err(Error::msg(format!("the merged {module} is not finite: the weights are too large")));
+    }
+    Ok(combined)
+}
+
+fn report(
+    spec: &MergeSpec,
+    recipe: &Recipe,
+    selection: &Selection<'_>,
+    combined: &[(String, Combined)],
+    path: PathBuf,
+) -> Result<MergeReport> {
+    let zero = combined.iter().all(|(_, c)| c.a.iter().all(|&x| x == 0.0) || c.b.iter().all(|&x| x == 0.0));
+    let rank = combined.iter().map(|(_, c)| c.rank).max().unwrap_or(0);
+    if zero || rank == 0 {
+        return Err(Error::msg("the merged ΔW is zero everywhere: the weights, or the experts, cancel"));
+    }
+    let truncated = recipe.method == Method::Svd;
+    let total: f64 = combined.iter().map(|(_, c)| c.energy).sum();
+    let lost: f64 = combined.iter().map(|(_, c)| c.lost).sum();
+    let share = |lost: f64, total: f64| if total > 0.0 { lost / total } else { 0.0 };
+    let worst = combined
+        .iter()
+        .map(|(module, c)| WorstModule { module: module.clone(), energy_lost: share(c.lost, c.energy) })
+        .max_by(|a, b| a.energy_lost.total_cmp(&b.energy_lost))
+        .filter(|worst| truncated && worst.energy_lost > 0.0);
+    let mut warnings = selection.warnings.clone();
+    if let Some((module, c)) = combined.iter().find(|(_, c)| c.rank > c.inputs.min(c.outputs)) {
+        warnings.push(format!(
+            "rank {} is more than {module} ({} → {}) can use: --method linear holds the same at a lower rank",
+            c.rank, c.inputs, c.outputs
+        ));
+    }
+    Ok(MergeReport {
+        expert: spec.name.clone(),
+        path,
+        method: recipe.method,
+        rank,
+        modules: combined.len(),
+        experts: selection.experts.iter().map(Selected::merged).collect(),
+        density: recipe.method.is_entrywise().then_some(recipe.density),
+        seed: (recipe.method == Method::Dare).then_some(recipe.seed),
+        energy_lost: truncated.then(|| share(lost, total)),
+        worst,
+        warnings,
+    })
+}
+
+/// All modules at one rank: what is missing is zero.
+fn padded(combined: Vec<(String, Combined)>, rank: usize) -> Vec<NewLora> {
+    let pad = |(module, c): (String, Combined)| {
+        let Combined { rank: own, inputs, outputs, mut a, b, .. } = c;
+        a.resize(rank * inputs, 0.0);
+        let b = if own == rank {
+            b
+        } else {
+            let mut wide = vec![0.0; outputs * rank];
+            for (to, from) in wide.chunks_exact_mut(rank).zip(b.chunks_exact(own.max(1))) {
+                to[..own].copy_from_slice(from);
+            }
+            wide
+        };
+        NewLora { module, rank, in_features: inputs, out_features: outputs, a, b }
+    };
+    combined.into_iter().map(pad).collect()
+}
+
+fn provenance(report: &MergeReport, selection: &Selection<'_>) -> Provenance {
+    let agreed = |get: fn(&Provenance) -> &Option<String>| -> Option<String> {
+        let mut all =
+            selection.experts.iter().map(|e| e.expert.provenance.as_ref().and_then(|p| get(p).clone()));
+        let first = all.next().flatten()?;
+        all.all(|other| other.as_ref() == Some(&first)).then_some(first)
+    };
+    Provenance {
+        family: agreed(|p| &p.family),
+        rank: Some(report.rank),
+        alpha: Some(report.rank as f64),
+        base: selection.base.clone(),
+        base_sha256: agreed(|p| &p.base_sha256),
+        template: agreed(|p| &p.template),
+        created: Some(humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()),
+        tool_version: Some(env!("CARGO_PKG_VERSION").into()),
+        merge: Some(MergeProvenance {
+            method: report.method.name().into(),
+            density: report.density,
+            seed: report.seed,
+            experts: report.experts.clone(),
+        }),
+        ..Provenance::default()
+    }
+}

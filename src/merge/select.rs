@@ -1,0 +1,223 @@
+//! The experts of a merge: found, checked against each other, opened.
+
+use std::collections::BTreeSet;
+
+use super::{MergeSpec, Method, Modules};
+use crate::library::{Adapter, Expert, Library, MergedExpert, ModuleShape, find_name, sha256_file};
+use crate::text::counted;
+use crate::{Error, Result};
+
+/// An expert and its part in the sum.
+pub(super) struct Selected<'a> {
+    pub expert: &'a Expert,
+    pub adapter: Adapter,
+    pub weight: f64,
+    /// Of the weights file.
+    pub sha256: String,
+    /// Of `adapter_config.json`, which has the scale.
+    pub config_sha256: String,
+}
+
+impl Selected<'_> {
+    /// As it is written down.
+    pub fn merged(&self) -> MergedExpert {
+        MergedExpert {
+            name: self.expert.name.clone(),
+            weight: self.weight,
+            sha256: self.sha256.clone(),
+            config_sha256: self.config_sha256.clone(),
+        }
+    }
+}
+
+/// The experts of a merge, in the order they were named.
+pub(super) struct Selection<'a> {
+    pub experts: Vec<Selected<'a>>,
+    /// Every module that one of them has, with its (in, out) features.
+    pub modules: Modules,
+    /// The base model that the first of them names.
+    pub base: Option<String>,
+    pub warnings: Vec<String>,
+}
+
+impl Selection<'_> {
+    /// The largest rank that the sum of the experts can have at a module.
+    pub fn largest_rank(&self) -> usize {
+        let at = |(module, &(inputs, outputs)): (&String, &(usize, usize))| {
+            let ranks = self.experts.iter().filter_map(|e| e.adapter.module(module)).map(|m| m.shape.rank);
+            ranks.sum::<usize>().min(inputs).min(outputs)
+        };
+        self.modules.iter().map(at).max().unwrap_or(0)
+    }
+
+    /// `target_modules`: the last components of the modules' paths where every layer has them, so that a
+    /// list of them says the same as the paths; else the paths.
+    pub fn targets(&self) -> Vec<String> {
+        let mut layers: BTreeSet<&str> = BTreeSet::new();
+        let mut kinds: BTreeSet<&str> = BTreeSet::new();
+        let mut numbers: BTreeSet<usize> = BTreeSet::new();
+        for path in self.modules.keys() {
+            let (layer, kind) = path.rsplit_once('.').unwrap_or(("", path));
+            let prefix = layer
+                .split_inclusive('.')
+                .take_while(|part| part.trim_end_matches('.').parse::<usize>().is_err());
+            let length: usize = prefix.map(str::len).sum();
+            let rest = layer.get(length..).unwrap_or_default();
+            numbers.extend(rest.split('.').next().and_then(|number| number.parse::<usize>().ok()));
+            layers.insert(layer);
+            kinds.insert(kind);
+        }
+        let named =
+            |kind: &&str| self.experts.iter().any(|e| e.expert.config.targets.iter().any(|t| t == kind));
+        // Blocks: 0, 1, 2 … without a gap; inside each, every kind once.
+        let blocks = numbers.iter().copied().eq(0..numbers.len()) && !numbers.is_empty();
+        if blocks && self.modules.len() == kinds.len() * numbers.len() && kinds.iter().all(named) {
+            return kinds.into_iter().map(String::from).collect();
+        }
+        self.modules.keys().cloned().collect()
+    }
+}
+
+/// Finds and opens the experts of a merge.
+pub(super) fn select<'a>(library: &'a Library, spec: &MergeSpec) -> Result<Selection<'a>> {
+    let experts = named(library, &spec.experts)?;
+    let weights = weights(spec, experts.len())?;
+    let mut modules = Modules::new();
+    let mut owner: std::collections::HashMap<&str, (&Expert, &ModuleShape)> = Default::default();
+    for expert in &experts {
+        for shape in &expert.modules {
+            let (first, known) = *owner.entry(&shape.module).or_insert((expert, shape));
+            agree(first, known, expert, shape, spec.method)?;
+            modules.insert(shape.module.clone(), (shape.in_features, shape.out_features));
+        }
+    }
+    let warnings = warnings(&experts, spec.method);
+    let base = experts.iter().find_map(|e| e.config.base.clone());
+    let open = |(expert, weight): (&'a Expert, f64)| -> Result<Selected<'a>> {
+        let adapter = expert.load()?;
+        plain(expert, &adapter)?;
+        let config = expert.path.join("adapter_config.json");
+        let (sha256, config_sha256) = (sha256_file(&adapter.path)?, sha256_file(&config)?);
+        Ok(Selected { expert, adapter, weight, sha256, config_sha256 })
+    };
+    let experts = experts.into_iter().zip(weights).map(open).collect::<Result<_>>()?;
+    Ok(Selection { experts, modules, base, warnings })
+}
+
+/// The experts of these names. A text that is no name is read as several with commas between.
+fn named<'a>(library: &'a Library, texts: &[String]) -> Result<Vec<&'a Expert>> {
+    let names = || library.experts.iter().map(|e| e.name.as_str());
+    let mut experts: Vec<&Expert> = Vec::new();
+    for text in texts {
+        let several = find_name(names(), text).is_none() && text.contains(',');
+        let parts: Vec<&str> = if several { text.split(',').collect() } else { vec![text] };
+        for name in parts {
+            let expert = library.expert(name.trim())?;
+            if let Some(reason) = expert.reason.as_deref().filter(|_| !expert.is_usable()) {
+                return Err(Error::file(&expert.path, reason));
+            }
+            if experts.iter().any(|known| known.name == expert.name) {
+                return Err(Error::usage(format!("{} is named twice: give it one weight", expert.name)));
+            }
+            experts.push(expert);
+        }
+    }
+    if experts.is_empty() {
+        return Err(Error::usage("--experts names nobody"));
+    }
+    Ok(experts)
+}
+
+fn weights(spec: &MergeSpec, experts: usize) -> Result<Vec<f64>> {
+    let Some(weights) = &spec.weights else {
+        let each = if spec.method == Method::Ties { 1.0 } else { 1.0 / experts as f64 };
+        return Ok(vec![each; experts]);
+    };
+    if weights.len() != experts {
+        return Err(Error::usage(format!(
+            "{} for {}: --weights needs one each",
+            counted(weights.len(), "weight"),
+            counted(experts, "expert")
+        )));
+    }
+    match weights.iter().find(|weight| !weight.is_finite()) {
+        Some(weight) => Err(Error::usage(format!("a weight must be a finite number, not {weight}"))),
+        None => Ok(weights.clone()),
+    }
+}
+
+/// Two experts at one module.
+fn agree(a: &Expert, left: &ModuleShape, b: &Expert, right: &ModuleShape, method: Method) -> Result<()> {
+    let size = |shape: &ModuleShape| (shape.in_features, shape.out_features);
+    if size(left) != size(right) {
+        return Err(Error::msg(format!(
+            "experts '{}' and '{}' do not belong to the same base model: {} maps {} to {} features in one and {} \
+             to {} in the other",
+            a.name,
+            b.name,
+            left.module,
+            left.in_features,
+            left.out_features,
+            right.in_features,
+            right.out_features
+        )));
+    }
+    if method.is_entrywise() && left.rank != right.rank {
+        return Err(Error::usage(format!(
+            "{} compares the entries of A and B, which needs equal ranks: at {} '{}' has rank {}, '{}' has {}; \
+             use --method svd, linear or cat",
+            method.name(),
+            left.module,
+            a.name,
+            left.rank,
+            b.name,
+            right.rank
+        )));
+    }
+    Ok(())
+}
+
+/// What a sum of LoRA cannot hold must not be dropped in silence.
+fn plain(expert: &Expert, adapter: &Adapter) -> Result<()> {
+    let module = |odd: &crate::library::LoraModule| odd.shape.module.clone();
+    let more = if let Some(odd) = adapter.modules.iter().find(|m| !m.is_plain()) {
+        format!("a bias or DoRA's magnitude at {}", module(odd))
+    } else if let Some(odd) = adapter.modules.iter().find(|m| m.shape.embedding) {
+        format!("LoRA of the embedding {}", module(odd))
+    } else if let Some(odd) = adapter.replaced.iter().find(|stored| !stored.copy) {
+        format!("a replaced {}", odd.name)
+    } else if let Some(odd) = adapter.tokens.first() {
+        format!("trained tokens of {}", odd.module)
+    } else {
+        return Ok(());
+    };
+    Err(Error::file(&expert.path, format!("has {more}, which a merged LoRA cannot hold: leave it out")))
+}
+
+fn warnings(experts: &[&Expert], method: Method) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for expert in experts {
+        if let Some(reason) = expert.not_applied(false) {
+            warnings.push(format!("only part of {} is merged: {reason}", expert.name));
+        }
+    }
+    let mut bases = experts.iter().filter_map(|e| Some((&e.name, e.config.base.as_deref()?)));
+    if let Some((first, base)) = bases.next()
+        && let Some((other, another)) = bases.find(|(_, b)| *b != base)
+    {
+        warnings.push(format!(
+            "'{first}' names {base} as its base model, '{other}' {another}: {base} is written down"
+        ));
+    }
+    let mut seeds = experts.iter().filter_map(|e| Some((&e.name, e.provenance.as_ref()?.seed?)));
+    if method.is_entrywise()
+        && let Some((first, seed)) = seeds.next()
+        && let Some((other, another)) = seeds.find(|(_, s)| *s != seed)
+    {
+        warnings.push(format!(
+            "experts started from different seeds ('{first}' from {seed}, '{other}' from {another}), so that the \
+             entries of their A and B have nothing to do with each other: --method svd does not depend on it"
+        ));
+    }
+    warnings
+}
