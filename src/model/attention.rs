@@ -6,6 +6,8 @@
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use super::cache::KvCache;
+use super::generic;
 use super::simd::{self, multiversion};
 use super::tensor::{from_vec, gemm, values as values_of};
 use crate::Result;
@@ -97,9 +99,45 @@ impl Attention {
         }
     }
 
-    /// Mixed values [rows, heads · head_dim] for queries `q` of the same shape. `kv(i)` gives keys and
+    /// Mixed values [rows, heads · head_dim] for queries `q` of the same shape, from the keys and values
+    /// [rows, kv_heads · head_dim] of the same tokens.
+    pub fn forward(&self, q: &Tensor, k: &Tensor, v: &Tensor, segments: &[Segment]) -> Result<Tensor> {
+        if generic::wanted(q) {
+            let own = |s: &Segment| -> Result<(Tensor, Tensor)> {
+                Ok((k.narrow(0, s.start, s.len)?, v.narrow(0, s.start, s.len)?))
+            };
+            let kv: Vec<(Tensor, Tensor)> = segments.iter().map(own).collect::<Result<_>>()?;
+            return self.forward_generic(q, segments, &kv);
+        }
+        let (keys, values, width) = (values_of(k)?, values_of(v)?, self.kv_width());
+        let (keys, values): (&[f32], &[f32]) = (&keys, &values);
+        self.mix(q, segments, |i| {
+            let (from, to) = (segments[i].start * width, (segments[i].start + segments[i].len) * width);
+            (&keys[from..to], &values[from..to])
+        })
+    }
+
+    /// [`Self::forward`] with the keys and values of each segment in its cache, those of its own tokens
+    /// included.
+    pub fn forward_cached(
+        &self,
+        q: &Tensor,
+        segments: &[Segment],
+        caches: &[&mut KvCache],
+        layer: usize,
+    ) -> Result<Tensor> {
+        if generic::wanted(q) {
+            let kv: Vec<(Tensor, Tensor)> =
+                caches.iter().map(|c| c.layer_there(layer)).collect::<Result<_>>()?;
+            return self.forward_generic(q, segments, &kv);
+        }
+        let rows: Vec<_> = caches.iter().map(|c| c.layer(layer)).collect();
+        self.mix(q, segments, |i| rows[i])
+    }
+
+    /// [`Self::forward`] on the CPU. `kv(i)` gives keys and
     /// values of segment i, [past + len, kv_heads · head_dim] each.
-    pub fn forward<'a>(
+    fn mix<'a>(
         &self,
         q: &Tensor,
         segments: &[Segment],
@@ -136,6 +174,9 @@ impl Attention {
         dout: &Tensor,
         segments: &[Segment],
     ) -> Result<(Tensor, Tensor, Tensor)> {
+        if generic::wanted(q) {
+            return self.backward_generic(q, k, v, dout, segments);
+        }
         let (qv, kv, vv, dv) = (values_of(q)?, values_of(k)?, values_of(v)?, values_of(dout)?);
         let (qv, kv, vv, dv): (&[f32], &[f32], &[f32], &[f32]) = (&qv, &kv, &vv, &dv);
         let (d, qs, ks) = (self.head_dim, self.q_width(), self.kv_width());
@@ -214,14 +255,37 @@ mod tests {
 
     fn run(a: &Attention, q: &[f32], k: &[f32], v: &[f32], segments: &[Segment]) -> Vec<f32> {
         let rows = q.len() / a.q_width();
-        let q = from_vec(q.to_vec(), (rows, a.q_width())).unwrap();
-        let ks = a.kv_width();
-        let part = |i: usize| {
-            let s = segments[i];
-            let (from, to) = (s.start * ks, (s.start + s.len) * ks);
-            (&k[from..to], &v[from..to])
-        };
-        a.forward(&q, segments, part).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+        let t = |v: &[f32]| from_vec(v.to_vec(), (rows, v.len() / rows)).unwrap();
+        a.forward(&t(q), &t(k), &t(v), segments).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn other_devices_compute_the_same() {
+        for a in [attention(None, None), attention(Some(2), None), attention(None, Some(1.5))] {
+            let segment = |start, len| Segment { start, len, past: 0 };
+            let segments = [segment(0, 2), segment(2, 2), segment(4, 3)];
+            let (q, k, v, c) = (random(7 * 24, 1), random(7 * 12, 2), random(7 * 12, 3), random(7 * 24, 4));
+            let t = |v: &[f32]| from_vec(v.to_vec(), (7, v.len() / 7)).unwrap();
+            let flat = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let all = || {
+                let (gq, gk, gv) = a.backward(&t(&q), &t(&k), &t(&v), &t(&c), &segments).unwrap();
+                let mut cache = KvCache::new(1, 12);
+                for (from, len) in [(0, 4), (4, 3)] {
+                    let rows = |x: &[f32]| t(x).narrow(0, from, len).unwrap().contiguous().unwrap();
+                    cache.append(0, &rows(&k), &rows(&v), 0, len).unwrap();
+                    cache.advance(len);
+                }
+                // The last three tokens after four in the cache; a cut and grown cache gives the same.
+                let past = [Segment { start: 0, len: 3, past: 4 }];
+                let last = t(&q).narrow(0, 4, 3).unwrap().contiguous().unwrap();
+                let cached = a.forward_cached(&last, &past, &[&mut cache], 0).unwrap();
+                let forward = a.forward(&t(&q), &t(&k), &t(&v), &segments).unwrap();
+                [forward, cached, gq, gk, gv].map(flat).concat()
+            };
+            let (kernels, operations) = (all(), generic::with_generic_operations(all));
+            assert_eq!(kernels.len(), operations.len());
+            assert!(kernels.iter().zip(&operations).all(|(a, b)| (a - b).abs() < 2e-6), "{a:?}");
+        }
     }
 
     #[test]

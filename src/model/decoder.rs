@@ -338,19 +338,12 @@ impl Decoder {
         table.apply(&k, 1.0)?;
         let attention = self.attention(index);
         let mixed = if caches.is_empty() {
-            let (keys, values) = (values_of(&k)?, values_of(&v)?);
-            let (keys, values): (&[f32], &[f32]) = (&keys, &values);
-            attention.forward(&q, segments, |i| {
-                let (from, to) =
-                    (segments[i].start * kv_width, (segments[i].start + segments[i].len) * kv_width);
-                (&keys[from..to], &values[from..to])
-            })?
+            attention.forward(&q, &k, &v, segments)?
         } else {
             for (cache, s) in caches.iter_mut().zip(segments) {
                 cache.append(index, &k, &v, s.start, s.len)?;
             }
-            let rows: Vec<_> = caches.iter().map(|c| c.layer(index)).collect();
-            attention.forward(&q, segments, |i| rows[i])?
+            attention.forward_cached(&q, segments, caches, index)?
         };
         let mut out = linear(&layer.o, &mixed, hook)?;
         let mut attn_out = None;

@@ -1,9 +1,11 @@
 //! Element-wise and row-wise parts of a decoder, each with its backward pass. All tensors are f32,
-//! contiguous, on the CPU, of shape [rows, width].
+//! contiguous, of shape [rows, width]. Here are the kernels for the CPU; other devices go through
+//! [`super::generic`].
 
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use super::generic;
 use super::simd::{self, multiversion};
 use super::spec::{Activation, NormKind};
 use super::tensor::{edit, from_vec, values as values_of};
@@ -88,6 +90,9 @@ impl Norm {
 
     /// Normalises each row of `x`, or each stretch of `weight.len()` values in it (q/k norms).
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if generic::wanted(x) {
+            return generic::norm(self.kind, self.eps, &self.weight, self.bias.as_deref(), x);
+        }
         let values = values_of(x)?;
         let width = self.weight.len();
         let mut out = vec![0f32; values.len()];
@@ -105,6 +110,9 @@ impl Norm {
 
     /// Gradient with respect to `x`, given that of the output. The weights are frozen.
     pub fn backward(&self, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+        if generic::wanted(x) {
+            return generic::norm_backward(self.kind, self.eps, &self.weight, x, dy);
+        }
         let (values, grads) = (values_of(x)?, values_of(dy)?);
         let width = self.weight.len();
         let centred = self.kind == NormKind::Layer;
@@ -205,6 +213,9 @@ const CHUNK: usize = 8192;
 
 /// act(gate) · up.
 pub fn gated(kind: Activation, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+    if generic::wanted(gate) {
+        return generic::gated(kind, gate, up);
+    }
     let (g, u) = (values_of(gate)?, values_of(up)?);
     let mut out = vec![0f32; g.len()];
     out.par_chunks_mut(CHUNK)
@@ -216,6 +227,9 @@ pub fn gated(kind: Activation, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
 
 /// Gradients of [`gated`] with respect to gate and up.
 pub fn gated_backward(kind: Activation, gate: &Tensor, up: &Tensor, dy: &Tensor) -> Result<(Tensor, Tensor)> {
+    if generic::wanted(gate) {
+        return generic::gated_backward(kind, gate, up, dy);
+    }
     let (g, u, d) = (values_of(gate)?, values_of(up)?, values_of(dy)?);
     let (mut dg, mut du) = (vec![0f32; g.len()], vec![0f32; g.len()]);
     dg.par_chunks_mut(CHUNK)
@@ -229,6 +243,9 @@ pub fn gated_backward(kind: Activation, gate: &Tensor, up: &Tensor, dy: &Tensor)
 
 /// act(x).
 pub fn plain(kind: Activation, x: &Tensor) -> Result<Tensor> {
+    if generic::wanted(x) {
+        return generic::plain(kind, x);
+    }
     let v = values_of(x)?;
     let mut out = vec![0f32; v.len()];
     out.par_chunks_mut(CHUNK).zip(v.par_chunks(CHUNK)).for_each(|(o, x)| plain_chunk(kind, x, o));
@@ -237,6 +254,9 @@ pub fn plain(kind: Activation, x: &Tensor) -> Result<Tensor> {
 
 /// Gradient of [`plain`].
 pub fn plain_backward(kind: Activation, x: &Tensor, dy: &Tensor) -> Result<Tensor> {
+    if generic::wanted(x) {
+        return generic::plain_backward(kind, x, dy);
+    }
     let (v, d) = (values_of(x)?, values_of(dy)?);
     let mut out = vec![0f32; v.len()];
     out.par_chunks_mut(CHUNK)
@@ -248,6 +268,9 @@ pub fn plain_backward(kind: Activation, x: &Tensor, dy: &Tensor) -> Result<Tenso
 
 /// y += x, in place.
 pub fn add_assign(y: &Tensor, x: &Tensor) -> Result<()> {
+    if generic::wanted(y) {
+        return generic::add_assign(y, x);
+    }
     let x = values_of(x)?;
     edit(y, |y| {
         y.par_chunks_mut(CHUNK).zip(x.par_chunks(CHUNK)).for_each(|(y, x)| simd::axpy(1.0, x, y));
@@ -256,6 +279,10 @@ pub fn add_assign(y: &Tensor, x: &Tensor) -> Result<()> {
 
 /// Adds a row vector to every row, in place.
 pub fn add_bias(y: &Tensor, bias: &[f32]) -> Result<()> {
+    if generic::wanted(y) {
+        let bias = generic::upload(bias, bias.len(), y)?;
+        return generic::assign(y, &y.broadcast_add(&bias)?);
+    }
     edit(y, |y| {
         y.par_chunks_mut(bias.len() * ROWS).for_each(|rows| {
             for row in rows.chunks_mut(bias.len()) {
@@ -267,6 +294,9 @@ pub fn add_bias(y: &Tensor, bias: &[f32]) -> Result<()> {
 
 /// s → cap · tanh(s / cap), in place.
 pub fn softcap(y: &Tensor, cap: f32) -> Result<()> {
+    if generic::wanted(y) {
+        return generic::softcap(y, cap);
+    }
     edit(y, |y| {
         y.par_chunks_mut(CHUNK).for_each(|c| c.iter_mut().for_each(|v| *v = cap * simd::tanh(*v / cap)));
     })
@@ -306,16 +336,62 @@ mod tests {
         }
     }
 
+    fn some_norm(kind: NormKind) -> Norm {
+        Norm {
+            name: "norm".into(),
+            kind,
+            eps: 1e-5,
+            weight: (0..24).map(|i| 0.5 + 0.05 * i as f32).collect(),
+            bias: (kind == NormKind::Layer).then(|| vec![0.3; 24]),
+        }
+    }
+
+    /// The operations for other devices give the same as the kernels.
+    fn alike(f: impl Fn() -> Tensor) {
+        let flat = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let (kernels, operations) = (flat(f()), flat(generic::with_generic_operations(&f)));
+        assert_eq!(kernels.len(), operations.len());
+        for (a, b) in kernels.iter().zip(&operations) {
+            assert!((a - b).abs() < 2e-6 * (1.0 + a.abs()), "{a} and {b}");
+        }
+    }
+
+    fn wave(rows: usize, width: usize, speed: f32) -> Tensor {
+        let values = (0..rows * width).map(|i| (i as f32 * speed).sin() * 3.0).collect();
+        from_vec(values, (rows, width)).unwrap()
+    }
+
+    #[test]
+    fn other_devices_compute_the_same() {
+        let (x, y, dy) = (wave(3, 48, 0.37), wave(3, 48, 0.11), wave(3, 48, 0.71));
+        for kind in [NormKind::Rms { unit_offset: false }, NormKind::Layer] {
+            let mut norm = some_norm(kind);
+            alike(|| norm.forward(&x).unwrap());
+            alike(|| norm.backward(&x, &dy).unwrap());
+            norm.bias = None;
+            alike(|| norm.forward(&x).unwrap());
+        }
+        for kind in [Activation::Silu, Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+            alike(|| plain(kind, &x).unwrap());
+            alike(|| plain_backward(kind, &x, &dy).unwrap());
+            alike(|| gated(kind, &x, &y).unwrap());
+            alike(|| gated_backward(kind, &x, &y, &dy).unwrap().0);
+            alike(|| gated_backward(kind, &x, &y, &dy).unwrap().1);
+        }
+        let changed = |f: &dyn Fn(&Tensor)| {
+            let copy = x.copy().unwrap();
+            f(&copy);
+            copy
+        };
+        alike(|| changed(&|x| add_assign(x, &y).unwrap()));
+        alike(|| changed(&|x| add_bias(x, &[0.5; 48]).unwrap()));
+        alike(|| changed(&|x| softcap(x, 2.0).unwrap()));
+    }
+
     #[test]
     fn norms_have_exact_gradients() {
         for kind in [NormKind::Rms { unit_offset: false }, NormKind::Layer] {
-            let norm = Norm {
-                name: "norm".into(),
-                kind,
-                eps: 1e-5,
-                weight: (0..24).map(|i| 0.5 + 0.05 * i as f32).collect(),
-                bias: (kind == NormKind::Layer).then(|| vec![0.3; 24]),
-            };
+            let norm = some_norm(kind);
             check(|x| norm.forward(x).unwrap(), |x, dy| norm.backward(x, dy).unwrap());
         }
     }

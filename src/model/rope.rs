@@ -1,8 +1,11 @@
 //! Rotary position embedding, half-split layout, with the rescalings that published models use.
 
+use std::sync::OnceLock;
+
 use candle_core::Tensor;
 use rayon::prelude::*;
 
+use super::generic;
 use super::spec::{RopeScaling, RopeSpec};
 use super::tensor::edit;
 use crate::Result;
@@ -23,6 +26,8 @@ pub struct RopeTable {
     /// [rows, half].
     cos: Vec<f32>,
     sin: Vec<f32>,
+    /// The same on another device, once a layer asked for them.
+    there: OnceLock<(Tensor, Tensor)>,
 }
 
 /// Inverse frequencies [dim / 2] and the factor on cos and sin, as transformers computes them.
@@ -84,7 +89,7 @@ impl Rope {
         // transformers multiplies position and frequency in f32.
         let angles = positions.iter().flat_map(|&p| inverse.iter().map(move |&f| f64::from(p as f32 * f)));
         let (sin, cos) = angles.map(|a| ((a.sin() * attention) as f32, (a.cos() * attention) as f32)).unzip();
-        RopeTable { half, head_dim: self.head_dim, cos, sin }
+        RopeTable { half, head_dim: self.head_dim, cos, sin, there: OnceLock::new() }
     }
 }
 
@@ -95,6 +100,14 @@ impl RopeTable {
         let (half, head_dim) = (self.half, self.head_dim);
         if half == 0 {
             return Ok(());
+        }
+        if generic::wanted(x) {
+            if self.there.get().is_none() {
+                let there = |v: &[f32]| generic::upload(v, (v.len() / half, half), x);
+                let _ = self.there.set((there(&self.cos)?, there(&self.sin)?));
+            }
+            let Some((cos, sin)) = self.there.get() else { return Ok(()) };
+            return generic::rotate(x, head_dim, cos, sin, sign);
         }
         let width = x.dim(1)?;
         edit(x, |values| {
@@ -132,6 +145,10 @@ mod tests {
         let length = |v: &[f32]| v.iter().map(|x| x * x).sum::<f32>();
         assert!((length(&turned) - length(&values)).abs() < 1e-4);
         assert_eq!(turned[4..6], values[4..6], "dimensions past the rotary ones stay");
+        let other = from_vec(values.clone(), (2, 12)).unwrap();
+        generic::with_generic_operations(|| rope.apply(&other, 1.0)).unwrap();
+        let other = other.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert!(other.iter().zip(&turned).all(|(a, b)| (a - b).abs() < 1e-6), "other devices differ");
         rope.apply(&x, -1.0).unwrap();
         let back = x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert!(back.iter().zip(&values).all(|(a, b)| (a - b).abs() < 1e-6));
