@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lora_tui::analysis::prototype;
 use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
-use lora_tui::model::{KvCache, Model, NoHook, layer_sizes, open_library};
+use lora_tui::model::{KvCache, Model, NoHook, layer_sizes, open_library, with_generic_operations};
 use lora_tui::routing::{
     ExpertSet, Mix, Part, Prompt, RoutedHook, Router, RouterConfig, RouterKind, Session, Trace,
 };
@@ -243,6 +243,18 @@ fn batched_routing_is_that_of_single_sequences() {
     let (a, b) = (&f.ids[..7], &f.ids[4..]);
     let together = logits(&[a, b].concat(), &[a.len(), b.len()]);
     near("routed batch", &together, &[logits(a, &[a.len()]), logits(b, &[b.len()])].concat());
+}
+
+/// What runs on a GPU runs here on the CPU.
+#[test]
+fn operations_for_gpus_pass_the_same_tests() {
+    with_generic_operations(|| {
+        base_logits_are_those_of_transformers();
+        routed_logits_and_weights_are_those_of_peft();
+        batches_and_caches_change_nothing();
+        batched_routing_is_that_of_single_sequences();
+        an_edited_prompt_routes_as_from_scratch();
+    });
 }
 
 #[test]

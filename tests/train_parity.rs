@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Tensor;
 use lora_tui::Cancel;
 use lora_tui::library::Library;
-use lora_tui::model::{Model, Tape};
+use lora_tui::model::{Model, Tape, with_generic_operations};
 use lora_tui::train::{LoraTrainer, TrainSpec, cross_entropy};
 
 mod models;
@@ -66,6 +66,35 @@ fn gradients_are_those_of_pytorch() {
         println!("{name}: loss {:e}, gradients {worst:e}", (loss - f64::from(f.values("loss")[0])).abs());
         assert_eq!(gradients(&f, &model, true), (loss, found), "{name}: computing again changes nothing");
     }
+}
+
+/// What runs on a GPU runs here on the CPU.
+#[test]
+fn operations_for_gpus_pass_the_same_tests() {
+    with_generic_operations(|| {
+        gradients_are_those_of_pytorch();
+        the_loss_curve_is_that_of_pytorch();
+    });
+}
+
+/// With dropout on, both ways drop the same values.
+#[test]
+fn dropout_is_the_same_on_every_device() {
+    let f = Fixture::open("llama");
+    let run = || {
+        let dir = library();
+        let log = dir.path().join("log.jsonl");
+        let spec = TrainSpec {
+            log: Some(log.clone()),
+            dropout: 0.3,
+            base: Some(f.base()),
+            ..curve_spec(&f, "plain", dir.path())
+        };
+        quiet(&spec).unwrap();
+        log_lines(&log).iter().map(|l| l["loss"].as_f64().unwrap()).collect::<Vec<f64>>()
+    };
+    let (kernels, operations) = (run(), with_generic_operations(run));
+    assert!(kernels.iter().zip(&operations).all(|(a, b)| (a - b).abs() < 1e-4), "{kernels:?} {operations:?}");
 }
 
 /// Trains as the fixture's curve `name` was made; gives how far each loss is off, and the last loss.

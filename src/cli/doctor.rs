@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::output::Output;
 use crate::Result;
 use crate::library::{BaseLocation, Library, locate_base};
+use crate::model::{compiled_for, device_name, open_device};
 use crate::text::printable;
 
 /// Check devices, terminal, base model and library
@@ -32,7 +33,7 @@ pub fn run(args: &DoctorArgs, output: &Output) -> Result<()> {
         fact("version", format!("lora-tui {}", env!("CARGO_PKG_VERSION"))),
         fact("system", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
         cpu(),
-        fact("devices", devices()),
+        devices(),
         terminal(),
         colours(),
         python(),
@@ -84,15 +85,13 @@ fn cpu_features() -> Vec<&'static str> {
     if cfg!(target_feature = "neon") { vec!["neon"] } else { Vec::new() }
 }
 
-fn devices() -> String {
-    let mut devices = vec!["cpu"];
-    if candle_core::utils::cuda_is_available() {
-        devices.push("cuda");
+/// What the build carries and what `--device auto` takes here.
+fn devices() -> Fact {
+    let built = compiled_for();
+    match open_device("auto") {
+        Ok(device) => fact("devices", format!("built for {built}; auto is {}", device_name(&device))),
+        Err(error) => problem("devices", format!("built for {built}; {error}")),
     }
-    if candle_core::utils::metal_is_available() {
-        devices.push("metal");
-    }
-    format!("{} (compiled in)", devices.join(", "))
 }
 
 fn terminal() -> Fact {

@@ -138,9 +138,11 @@ fn parse_router(text: &str) -> std::result::Result<RouterKind, String> {
 
 /// Checks `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.
 fn parse_device(text: &str) -> std::result::Result<String, String> {
-    let known = matches!(text, "auto" | "cpu" | "cuda" | "metal")
-        || text.strip_prefix("cuda:").is_some_and(|n| n.parse::<u16>().is_ok());
-    if known { Ok(text.to_string()) } else { Err("expected auto, cpu, cuda:N or metal".into()) }
+    if crate::model::is_device(text) {
+        Ok(text.to_string())
+    } else {
+        Err("expected auto, cpu, cuda:N or metal".into())
+    }
 }
 
 /// Reads a fraction in `0..=1`.

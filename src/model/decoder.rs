@@ -4,6 +4,7 @@ use candle_core::Tensor;
 
 use super::attention::{Attention, Segment};
 use super::cache::KvCache;
+use super::generic;
 use super::linear::Linear;
 use super::ops::{self, Norm};
 use super::rope::{Rope, RopeTable};
@@ -205,24 +206,33 @@ impl Decoder {
 
     fn embed(&self, tokens: &[u32], hook: &mut dyn LinearHook) -> Result<Tensor> {
         let (vocab, hidden) = self.embedding.dims2()?;
-        let table = values_of(&self.embedding)?;
-        let mut out = Vec::with_capacity(tokens.len() * hidden);
-        for &token in tokens {
-            let at = token as usize;
-            if at >= vocab {
-                return Err(Error::usage(format!(
-                    "token id {token} is out of range: the base model has {vocab} tokens (0–{})",
-                    vocab - 1
-                )));
+        if let Some(token) = tokens.iter().find(|t| **t as usize >= vocab) {
+            return Err(Error::usage(format!(
+                "token id {token} is out of range: the base model has {vocab} tokens (0–{})",
+                vocab - 1
+            )));
+        }
+        let x = if generic::wanted(&self.embedding) {
+            let rows: Vec<usize> = tokens.iter().map(|&t| t as usize).collect();
+            generic::select_rows(&self.embedding, &rows)?
+        } else {
+            let table = values_of(&self.embedding)?;
+            let mut out = Vec::with_capacity(tokens.len() * hidden);
+            for &token in tokens {
+                let at = token as usize * hidden;
+                out.extend_from_slice(&table[at..at + hidden]);
             }
-            out.extend_from_slice(&table[at * hidden..(at + 1) * hidden]);
-        }
-        let x = from_vec(out, (tokens.len(), hidden))?;
+            from_vec(out, (tokens.len(), hidden))?
+        };
         hook.embed(tokens, &x)?;
-        if let Some(scale) = self.spec.embed_scale {
-            edit(&x, |x| x.iter_mut().for_each(|v| *v *= scale as f32))?;
+        match self.spec.embed_scale {
+            Some(scale) if generic::wanted(&x) => Ok((x * f64::from(scale as f32))?),
+            Some(scale) => {
+                edit(&x, |x| x.iter_mut().for_each(|v| *v *= scale as f32))?;
+                Ok(x)
+            }
+            None => Ok(x),
         }
-        Ok(x)
     }
 
     /// Hidden states [tokens, hidden] after the final norm. `lengths` splits `tokens` into sequences, each
@@ -452,6 +462,9 @@ fn normed(norm: &Norm, x: &Tensor, hook: &mut dyn LinearHook) -> Result<Tensor> 
 
 /// Rows of a [rows, width] tensor by number.
 pub fn select_rows(x: &Tensor, rows: &[usize]) -> Result<Tensor> {
+    if generic::wanted(x) {
+        return generic::select_rows(x, rows);
+    }
     let width = x.dim(1)?;
     let values = values_of(x)?;
     let mut out = Vec::with_capacity(rows.len() * width);
@@ -463,6 +476,9 @@ pub fn select_rows(x: &Tensor, rows: &[usize]) -> Result<Tensor> {
 
 /// The inverse of [`select_rows`]: `part`'s rows at their places in `total` rows of zeros.
 pub fn scatter_rows(part: &Tensor, rows: &[usize], total: usize) -> Result<Tensor> {
+    if generic::wanted(part) {
+        return generic::scatter_rows(part, rows, total);
+    }
     let width = part.dim(1)?;
     let values = values_of(part)?;
     let out = from_vec(vec![0f32; total * width], (total, width))?;

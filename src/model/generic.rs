@@ -28,7 +28,12 @@ pub fn with_generic_operations<T>(f: impl FnOnce() -> T) -> T {
 
 /// Whether work on `x` goes through this module.
 pub(crate) fn wanted(x: &Tensor) -> bool {
-    !x.device().is_cpu() || EVERYWHERE.get()
+    on(x.device())
+}
+
+/// Whether a model on `device` runs through this module.
+pub(crate) fn on(device: &candle_core::Device) -> bool {
+    !device.is_cpu() || EVERYWHERE.get()
 }
 
 /// `y` := `new`, in place. Both contiguous.
@@ -44,6 +49,20 @@ pub(crate) fn add_assign(y: &Tensor, x: &Tensor) -> Result<()> {
 /// `values` on the device of `like`.
 pub(crate) fn upload(values: &[f32], shape: impl Into<candle_core::Shape>, like: &Tensor) -> Result<Tensor> {
     Ok(Tensor::from_slice(values, shape.into(), like.device())?)
+}
+
+/// Rows of `x` by number.
+pub(crate) fn select_rows(x: &Tensor, rows: &[usize]) -> Result<Tensor> {
+    let rows: Vec<u32> = rows.iter().map(|&r| r as u32).collect();
+    Ok(x.index_select(&Tensor::from_slice(&rows, rows.len(), x.device())?, 0)?)
+}
+
+/// The rows of `part` at their places in `total` rows of zeros.
+pub(crate) fn scatter_rows(part: &Tensor, rows: &[usize], total: usize) -> Result<Tensor> {
+    let rows: Vec<u32> = rows.iter().map(|&r| r as u32).collect();
+    let rows = Tensor::from_slice(&rows, rows.len(), part.device())?;
+    let zeros = Tensor::zeros((total, part.dim(1)?), part.dtype(), part.device())?;
+    Ok(zeros.index_add(&rows, part, 0)?)
 }
 
 /// x̂ and 1 / deviation of each stretch of `width` values; the first of shape [stretches, width].

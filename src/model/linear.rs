@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
+use candle_core::{DType, Device, Module, Tensor};
 
+use super::generic;
 use super::ops;
 use super::panels::Panels;
 use super::tensor::{from_vec, values as values_of};
@@ -38,18 +40,45 @@ impl std::fmt::Display for Precision {
 enum Weight {
     /// [in, out], contiguous: the fast layout for few rows.
     Dense(Tensor),
-    /// [out, in], shared with the embedding.
-    Shared(Tensor),
+    /// [out, in]: shared with the embedding, or on a GPU, there also bf16.
+    Stored(Tensor),
     Packed(Panels),
+    /// 8 bits on a GPU.
+    Blocks(Arc<QTensor>, QMatMul),
 }
 
-/// Weights [out, in] packed as `precision` asks; `None` for f32.
-fn pack(values: &[f32], (out_features, in_features): (usize, usize), precision: Precision) -> Option<Panels> {
-    match precision {
-        Precision::F32 => None,
-        Precision::Bf16 => Some(Panels::bf16(values, out_features, in_features)),
-        Precision::Q8 => Some(Panels::q8(values, out_features, in_features)),
+/// How a weight [out, in] is kept; `None` for f32 on the CPU, which keeps another layout.
+fn pack(
+    values: &[f32],
+    (out_features, in_features): (usize, usize),
+    precision: Precision,
+    device: &Device,
+) -> Result<Option<Weight>> {
+    if generic::on(device) {
+        let stored = || Tensor::from_slice(values, (out_features, in_features), device);
+        return Ok(Some(match precision {
+            Precision::F32 => Weight::Stored(stored()?),
+            Precision::Bf16 => Weight::Stored(stored()?.to_dtype(DType::BF16)?),
+            Precision::Q8 if in_features.is_multiple_of(32) => {
+                let blocks = Arc::new(QTensor::quantize(&stored()?, GgmlDType::Q8_0)?);
+                Weight::Blocks(Arc::clone(&blocks), QMatMul::from_arc(blocks)?)
+            }
+            Precision::Q8 => Weight::Stored(stored()?),
+        }));
     }
+    Ok(match precision {
+        Precision::F32 => None,
+        Precision::Bf16 => Some(Weight::Packed(Panels::bf16(values, out_features, in_features))),
+        Precision::Q8 => Some(Weight::Packed(Panels::q8(values, out_features, in_features))),
+    })
+}
+
+/// `x` · `w` where `w` may be bf16: then both are multiplied as bf16.
+fn product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
+    if w.dtype() == x.dtype() {
+        return Ok(x.matmul(w)?);
+    }
+    Ok(x.to_dtype(w.dtype())?.matmul(w)?.to_dtype(x.dtype())?)
 }
 
 /// One linear layer of the base model.
@@ -98,13 +127,14 @@ impl Linear {
         mut bias: Option<Vec<f32>>,
         order: Option<Arc<Vec<u32>>>,
         precision: Precision,
+        device: &Device,
     ) -> Result<Self> {
         if let Some(order) = &order {
             values = pick_rows(&values, order, in_features);
             bias = bias.map(|b| pick_rows(&b, order, 1));
         }
-        let weight = match pack(&values, (out_features, in_features), precision) {
-            Some(panels) => Weight::Packed(panels),
+        let weight = match pack(&values, (out_features, in_features), precision, device)? {
+            Some(weight) => weight,
             None => {
                 let turned = transpose(&values, out_features, in_features);
                 Weight::Dense(Tensor::from_vec(turned, (in_features, out_features), &Device::Cpu)?)
@@ -116,9 +146,12 @@ impl Linear {
     /// A head that shares the embedding's tensor [vocabulary, hidden].
     pub(crate) fn tied(module: String, embedding: &Tensor, precision: Precision) -> Result<Self> {
         let (out_features, in_features) = embedding.dims2()?;
-        let weight = match pack(&values_of(embedding)?, (out_features, in_features), precision) {
-            Some(panels) => Weight::Packed(panels),
-            None => Weight::Shared(embedding.clone()),
+        let shape = (out_features, in_features);
+        let weight = if precision == Precision::F32 {
+            Weight::Stored(embedding.clone())
+        } else {
+            pack(&values_of(embedding)?, shape, precision, embedding.device())?
+                .unwrap_or_else(|| Weight::Stored(embedding.clone()))
         };
         Ok(Self { module, in_features, out_features, weight, bias: None, order: None })
     }
@@ -149,7 +182,8 @@ impl Linear {
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let y = match &self.weight {
             Weight::Dense(w) => x.matmul(w)?,
-            Weight::Shared(w) => x.matmul(&w.t()?)?,
+            Weight::Stored(w) => product(x, &w.t()?)?,
+            Weight::Blocks(_, w) => w.forward(x)?,
             Weight::Packed(w) => {
                 let mut y = vec![0f32; x.dim(0)? * self.out_features];
                 w.forward(&values_of(x)?, &mut y);
@@ -166,7 +200,8 @@ impl Linear {
     pub fn backward(&self, dy: &Tensor) -> Result<Tensor> {
         Ok(match &self.weight {
             Weight::Dense(w) => dy.matmul(&w.t()?)?,
-            Weight::Shared(w) => dy.matmul(w)?,
+            Weight::Stored(w) => product(dy, w)?,
+            Weight::Blocks(w, _) => dy.matmul(&w.dequantize(dy.device())?)?,
             Weight::Packed(w) => {
                 let mut dx = vec![0f32; dy.dim(0)? * self.in_features];
                 w.backward(&values_of(dy)?, &mut dx);

@@ -8,6 +8,7 @@ use candle_core::{Device, Tensor};
 use super::chat::ChatTemplate;
 use super::config::Config;
 use super::decoder::{Decoder, Layer, MlpIn, Qkv};
+use super::device::{device_name, open_device};
 use super::families;
 use super::linear::{Linear, Precision};
 use super::ops::Norm;
@@ -49,6 +50,7 @@ struct Builder<'a> {
     weights: &'a Weights,
     spec: &'a DecoderSpec,
     precision: Precision,
+    device: &'a Device,
 }
 
 impl Builder<'_> {
@@ -77,7 +79,7 @@ impl Builder<'_> {
     ) -> Result<Linear> {
         let values = self.read(&format!("{module}.weight"), &[shape.0, shape.1])?;
         let bias = if bias { Some(self.read(&format!("{module}.bias"), &[shape.0])?) } else { None };
-        Linear::new(module, values, shape, bias, order, self.precision)
+        Linear::new(module, values, shape, bias, order, self.precision, self.device)
     }
 
     fn layer(&self, index: usize, per_head: &Option<Arc<Vec<u32>>>) -> Result<Layer> {
@@ -135,20 +137,6 @@ fn per_head_order(spec: &DecoderSpec) -> Arc<Vec<u32>> {
     )
 }
 
-/// Checks that a device can be had; only the CPU runs the decoder in this build.
-fn check_device(device: &str) -> Result<()> {
-    match device {
-        "auto" | "cpu" => Ok(()),
-        d if d == "metal"
-            || d == "cuda"
-            || d.strip_prefix("cuda:").is_some_and(|n| n.parse::<usize>().is_ok()) =>
-        {
-            Err(Error::usage(format!("this build runs on the CPU only, not on {d}: use --device cpu")))
-        }
-        other => Err(Error::usage(format!("unknown device \"{other}\": use auto, cpu, cuda:N or metal"))),
-    }
-}
-
 impl Model {
     /// Loads a transformers folder or a `.gguf` file. `progress` gets (blocks done, blocks in all).
     ///
@@ -160,14 +148,14 @@ impl Model {
         progress: &mut dyn FnMut(usize, usize),
         cancel: &Cancel,
     ) -> Result<Self> {
-        check_device(&options.device)?;
+        let device = open_device(&options.device)?;
         let (weights, config) = Weights::open(path)?;
         let spec = families::spec(&config)?;
         let n = spec.names.clone();
         let precision = options.precision;
-        let builder = Builder { weights: &weights, spec: &spec, precision };
+        let builder = Builder { weights: &weights, spec: &spec, precision, device: &device };
         let table = builder.read(&format!("{}.weight", n.embed), &[spec.vocab, spec.hidden])?;
-        let embedding = Tensor::from_vec(table, (spec.vocab, spec.hidden), &Device::Cpu)?;
+        let embedding = Tensor::from_vec(table, (spec.vocab, spec.hidden), &device)?;
         let order = (spec.qkv == QkvLayout::FusedPerHead).then(|| per_head_order(&spec));
         let mut layers = Vec::with_capacity(spec.layers.min(1024));
         for index in 0..spec.layers {
@@ -194,6 +182,11 @@ impl Model {
         let decoder = Decoder { spec, embedding, layers, final_norm, head, rope, slots };
         let chat = load_chat(path, &weights, tokenizer.as_ref());
         Ok(Self { decoder, tokenizer, no_tokenizer, chat, path: path.to_path_buf(), precision })
+    }
+
+    /// Where it runs: `cpu`, `cuda:N` or `metal`.
+    pub fn device_name(&self) -> String {
+        device_name(self.decoder.embedding.device())
     }
 
     /// The tokenizer, or an error that says what is missing.

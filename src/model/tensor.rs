@@ -4,34 +4,39 @@ use std::ops::{Deref, Range};
 
 use candle_core::{CpuStorage, InplaceOp1, Layout, Shape, Storage, Tensor};
 
-use crate::{Error, Result};
+use crate::Result;
 
-/// A contiguous f32 CPU tensor seen through its lock.
-struct Values<G> {
-    guard: G,
-    range: Range<usize>,
+/// The values of an f32 tensor: borrowed on the CPU, a copy from elsewhere.
+enum Values<G> {
+    Borrowed { guard: G, range: Range<usize> },
+    Copied(Vec<f32>),
 }
 
 impl<G: Deref<Target = Storage>> Deref for Values<G> {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
-        match &*self.guard {
-            Storage::Cpu(CpuStorage::F32(values)) => &values[self.range.clone()],
-            // `values` let nothing else in, and the guard keeps the storage as it was.
-            _ => &[],
+        match self {
+            Self::Borrowed { guard, range } => match &**guard {
+                Storage::Cpu(CpuStorage::F32(values)) => &values[range.clone()],
+                // `values` let nothing else in, and the guard keeps the storage as it was.
+                _ => &[],
+            },
+            Self::Copied(values) => values,
         }
     }
 }
 
-/// The values of `tensor`, without a copy; it must be f32, contiguous and on the CPU.
+/// The values of `tensor`, which must be f32; without a copy where it is contiguous and on the CPU.
 pub(crate) fn values(tensor: &Tensor) -> Result<impl Deref<Target = [f32]> + '_> {
     let (guard, layout) = tensor.storage_and_layout();
-    let Some((start, end)) = layout.contiguous_offsets() else {
-        return Err(Error::msg("a kernel got a tensor that is not contiguous"));
-    };
-    match &*guard {
-        Storage::Cpu(CpuStorage::F32(_)) => Ok(Values { guard, range: start..end }),
-        _ => Err(Error::msg("a kernel got a tensor that is not f32 on the CPU")),
+    match (&*guard, layout.contiguous_offsets()) {
+        (Storage::Cpu(CpuStorage::F32(_)), Some((start, end))) => {
+            Ok(Values::Borrowed { guard, range: start..end })
+        }
+        _ => {
+            drop(guard);
+            Ok(Values::Copied(tensor.flatten_all()?.to_vec1()?))
+        }
     }
 }
 
@@ -61,8 +66,14 @@ impl<F: Fn(&mut [f32])> InplaceOp1 for Edit<F> {
     }
 }
 
-/// Changes a contiguous f32 CPU tensor in place. Only for tensors that nobody else still reads.
+/// Changes a contiguous f32 tensor in place; one that is elsewhere comes to the CPU and goes back. Only for
+/// tensors that nobody else still reads.
 pub(crate) fn edit(tensor: &Tensor, f: impl Fn(&mut [f32])) -> Result<()> {
+    if !tensor.device().is_cpu() {
+        let mut copy: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+        f(&mut copy);
+        return super::generic::assign(tensor, &super::generic::upload(&copy, tensor.shape(), tensor)?);
+    }
     Ok(tensor.inplace_op1(&Edit(f))?)
 }
 

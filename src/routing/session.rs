@@ -143,7 +143,7 @@ impl Session {
     pub fn label(&self) -> String {
         let name = self.model.path.file_name().map(|n| n.to_string_lossy().into_owned());
         let name = name.unwrap_or_else(|| self.model.path.display().to_string());
-        format!("{name} · {} · cpu", self.model.precision)
+        format!("{name} · {} · {}", self.model.precision, self.model.device_name())
     }
 
     /// The base model.

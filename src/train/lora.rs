@@ -6,7 +6,9 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::lora_there;
 use crate::library::{Adapter, NewLora};
+use crate::model::generic;
 use crate::model::simd::{axpy, dot};
 use crate::model::tensor::{edit, values};
 use crate::model::{Decoder, LinearHook};
@@ -253,6 +255,20 @@ impl LoraTrainer {
     }
 }
 
+impl LoraTrainer {
+    /// The factors of dropout on `x` [rows, in], on its device; the same as on the CPU. `None` without
+    /// dropout.
+    fn mask_there(&self, place: usize, x: &Tensor) -> Result<Option<Tensor>> {
+        let Some(key) = self.mask(place) else { return Ok(None) };
+        let (rows, width) = x.dims2()?;
+        let mut mask = vec![1f32; rows * width];
+        mask.par_chunks_mut(width.max(1)).enumerate().for_each(|(row, mask)| {
+            drop_out(mask, key, self.rows + row, self.dropout);
+        });
+        Ok(Some(generic::upload(&mask, (rows, width), x)?))
+    }
+}
+
 /// SplitMix64's finaliser.
 #[inline(always)]
 fn mix(mut z: u64) -> u64 {
@@ -281,6 +297,10 @@ impl LinearHook for LoraTrainer {
     fn apply(&mut self, linear: usize, x: &Tensor, y: &Tensor) -> Result<()> {
         let Some(place) = self.places[linear] else { return Ok(()) };
         let m = &self.modules[place];
+        if generic::wanted(x) {
+            let mask = self.mask_there(place, x)?;
+            return lora_there::apply(m, self.scale, mask.as_ref(), x, y);
+        }
         let x = values(x)?;
         let x: &[f32] = &x;
         let (mask, p, scale, before) = (self.mask(place), self.dropout, self.scale, self.rows);
@@ -307,6 +327,15 @@ impl LinearHook for LoraTrainer {
 
     fn backward(&mut self, linear: usize, x: &Tensor, dy: &Tensor, dx: Option<&Tensor>) -> Result<()> {
         let Some(place) = self.places[linear] else { return Ok(()) };
+        if generic::wanted(x) {
+            let mask = self.mask_there(place, x)?;
+            let (ga, gb) = lora_there::backward(&self.modules[place], self.scale, mask.as_ref(), x, dy, dx)?;
+            let m = &mut self.modules[place];
+            axpy(1.0, &ga, &mut m.grad_a);
+            axpy(1.0, &gb, &mut m.grad_bt);
+            self.seen[place] = true;
+            return Ok(());
+        }
         let (mask, p, scale, before) = (self.mask(place), self.dropout, self.scale, self.rows);
         let m = &self.modules[place];
         let (xv, dyv) = (values(x)?, values(dy)?);

@@ -4,8 +4,9 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use crate::Result;
+use crate::model::generic;
 use crate::model::simd::{self, multiversion};
-use crate::model::tensor::{edit, values};
+use crate::model::tensor::edit;
 use crate::model::{Decoder, scatter_rows, select_rows};
 
 /// Rows of logits that exist at one time.
@@ -35,6 +36,25 @@ multiversion! {
     }
 }
 
+/// Loss of `logits` [rows, vocabulary] and its gradient before the soft cap, by operations that every device
+/// has.
+fn there(logits: &Tensor, targets: &[(usize, u32)], weight: f32, cap: Option<f64>) -> Result<(f64, Tensor)> {
+    let ids: Vec<u32> = targets.iter().map(|t| t.1).collect();
+    let ids = Tensor::from_slice(&ids, (ids.len(), 1), logits.device())?;
+    let high = logits.max_keepdim(1)?;
+    let raised = logits.broadcast_sub(&high)?.exp()?;
+    let total = raised.sum_keepdim(1)?;
+    let losses = ((total.log()? + high)? - logits.gather(&ids, 1)?)?;
+    let losses: Vec<f32> = losses.flatten_all()?.to_vec1()?;
+    let p = (raised.broadcast_div(&total)? * f64::from(weight))?;
+    let own = Tensor::full(-weight, ids.shape(), logits.device())?;
+    let mut d = p.scatter_add(&ids, &own, 1)?;
+    if let Some(cap) = cap {
+        d = (d * (logits / cap)?.sqr()?.affine(-1.0, 1.0)?)?;
+    }
+    Ok((losses.iter().copied().map(f64::from).sum(), d))
+}
+
 /// Summed cross-entropy of `targets` (row of `hidden`, token id), and with `gradient` the gradient of
 /// `weight` times that sum with respect to `hidden` [rows, hidden].
 pub fn cross_entropy(
@@ -50,6 +70,14 @@ pub fn cross_entropy(
     for chunk in targets.chunks(ROWS) {
         let rows: Vec<usize> = chunk.iter().map(|t| t.0).collect();
         let logits = decoder.logits(&select_rows(hidden, &rows)?)?;
+        if generic::wanted(hidden) {
+            let (loss, d) = there(&logits, chunk, weight, decoder.spec.final_softcap)?;
+            sum += loss;
+            if gradient {
+                parts.push(decoder.head_backward(&d)?);
+            }
+            continue;
+        }
         let losses = std::sync::Mutex::new(Vec::new());
         let cap = decoder.spec.final_softcap.map(|c| c as f32);
         edit(&logits, |values| {
@@ -85,6 +113,5 @@ pub fn cross_entropy(
     }
     let rows: Vec<usize> = targets.iter().map(|t| t.0).collect();
     let all = Tensor::cat(&parts, 0)?;
-    debug_assert_eq!(values(&all)?.len(), rows.len() * decoder.spec.hidden);
     Ok((sum, Some(scatter_rows(&all, &rows, hidden.dim(0)?)?)))
 }

@@ -5,6 +5,7 @@ mod dataset;
 mod encode;
 mod log;
 mod lora;
+mod lora_there;
 mod loss;
 mod optimiser;
 mod prepare;
