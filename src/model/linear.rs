@@ -160,9 +160,19 @@ impl Linear {
     pub(crate) fn weights(&self) -> Result<Vec<f32>> {
         Ok(match &self.weight {
             Weight::Dense(w) => transpose(&values_of(w)?, self.in_features, self.out_features),
-            Weight::Shared(w) => values_of(w)?.to_vec(),
+            Weight::Stored(w) => values_of(&w.to_dtype(DType::F32)?)?.to_vec(),
             Weight::Packed(w) => w.unpack(),
+            Weight::Blocks(w, _) => values_of(&w.dequantize(&Device::Cpu)?)?.to_vec(),
         })
+    }
+
+    /// Where the weights are.
+    pub(crate) fn device(&self) -> Device {
+        match &self.weight {
+            Weight::Dense(w) | Weight::Stored(w) => w.device().clone(),
+            Weight::Packed(_) => Device::Cpu,
+            Weight::Blocks(w, _) => w.device(),
+        }
     }
 
     /// The bias, in running order.

@@ -296,7 +296,7 @@ impl Overlay {
                 let base = places.linears[at];
                 let shape = (base.out_features, base.in_features);
                 let name = base.module.clone();
-                let linear = Linear::new(name, sum, shape, None, None, Precision::F32)?;
+                let linear = Linear::new(name, sum, shape, None, None, Precision::F32, &base.device())?;
                 self.linears.entry(at).or_default().weight = Some(linear);
             }
             Place::Bias(at) => self.linears.entry(at).or_default().bias = Some(sum),
