@@ -11,7 +11,7 @@ use crate::analysis::{self, Clustering, Metric, Similarity};
 use crate::text::counted;
 
 /// So many clusters unless asked otherwise.
-const CLUSTERS: usize = 10;
+pub(super) const CLUSTERS: usize = 10;
 
 /// Group the experts (model-based clustering)
 #[derive(Clone, Debug, clap::Args)]

@@ -1,13 +1,14 @@
 //! `jobs`: what runs in the background.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::output::Output;
+use super::output::{Output, Skipped};
 use super::table::{Align, Table};
-use crate::jobs::{JobDetail, JobState, JobSummary, Jobs};
+use crate::jobs::{JobDetail, JobRow, JobState, JobSummary, Jobs};
+use crate::library::Library;
 use crate::text::printable;
 use crate::{Error, Result};
 
@@ -108,6 +109,7 @@ fn show(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
         document["stage"] = json!(detail.stage);
         document["tokens_per_second"] = json!(detail.tokens_per_second);
         document["eta_seconds"] = json!(detail.eta_seconds);
+        document["rows"] = json!(detail.rows);
         document["losses"] = json!(detail.losses);
         document["validation"] = json!(detail.validation);
         document["spec"] = json!(detail.spec);
@@ -142,6 +144,33 @@ fn describe(detail: &JobDetail) -> String {
     row("validation loss", last(&detail.validation));
     row("tokens/s", detail.tokens_per_second.map(|speed| format!("{speed:.0}")));
     row("time left", detail.eta_seconds.and_then(time_left));
+    let mut text = table.render();
+    if !detail.rows.is_empty() {
+        text.push('\n');
+        text += &parts(&detail.rows);
+    }
+    text
+}
+
+/// The experts of a job that makes several.
+fn parts(rows: &[JobRow]) -> String {
+    let mut table = Table::new(&[
+        ("EXPERT", Align::Left),
+        ("STEP", Align::Right),
+        ("LOSS", Align::Right),
+        ("VALIDATION", Align::Right),
+        ("MADE FOR", Align::Left),
+    ]);
+    let loss = |loss: Option<f64>| loss.map_or(String::new(), |loss| format!("{loss:.4}"));
+    for row in rows {
+        table.row([
+            row.name.clone(),
+            format!("{}/{}", row.step, row.steps),
+            loss(row.loss),
+            loss(row.validation_loss),
+            row.members.join(", "),
+        ]);
+    }
     table.render()
 }
 
@@ -182,8 +211,20 @@ fn resume(args: &JobsArgs, jobs: &Jobs, id: &str, output: &Output) -> Result<()>
     if output.is_json() {
         return output.document(&json!({ "id": id, "state": jobs.get(id)?.state }));
     }
-    output.line(id)?;
-    output.note(&format!("follow it with `lora-tui jobs {} log {id} --follow`", args.library.display()));
+    follow_it(&args.library, id, output)
+}
+
+/// Says which job was started.
+pub(super) fn started(library: &Library, job: &str, output: &Output) -> Result<()> {
+    if output.is_json() {
+        return output.document(&json!({ "job": job, "skipped": Skipped::of(library) }));
+    }
+    follow_it(&library.root, job, output)
+}
+
+fn follow_it(library: &Path, job: &str, output: &Output) -> Result<()> {
+    output.line(job)?;
+    output.note(&format!("follow it with `lora-tui jobs {} log {job} --follow`", library.display()));
     Ok(())
 }
 

@@ -21,6 +21,7 @@ mod show;
 mod similarity;
 mod table;
 mod train;
+mod train_clusters;
 mod training;
 mod worker;
 
@@ -76,6 +77,7 @@ enum Command {
     Route(route::RouteArgs),
     Generate(generate::GenerateArgs),
     Train(train::TrainArgs),
+    TrainClusters(train_clusters::TrainClustersArgs),
     Merge(merge::MergeArgs),
     Eval(eval::EvalArgs),
     Jobs(jobs::JobsArgs),
@@ -120,6 +122,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Some(Command::Route(args)) => route::run(&args, &output),
         Some(Command::Generate(args)) => generate::run(&args, &output),
         Some(Command::Train(args)) => train::run(&args, &output),
+        Some(Command::TrainClusters(args)) => train_clusters::run(&args, &output),
         Some(Command::Merge(args)) => merge::run(&args, &output),
         Some(Command::Eval(args)) => eval::run(&args, &output),
         Some(Command::Jobs(args)) => jobs::run(&args, &output),

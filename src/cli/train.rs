@@ -67,7 +67,7 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
         return background(args, output);
     }
     let mut progress = output.progress();
-    let mut events = |event| show(&event, &mut progress);
+    let mut events = |event| show(&event, "", &mut progress);
     let report = train::train(&args.spec(), None, &mut events, output.cancel())?;
     drop(progress);
     if output.is_json() {
@@ -111,13 +111,7 @@ fn background(args: &TrainArgs, output: &Output) -> Result<()> {
     }
     let library = Library::open(&spec.library)?;
     let job = Jobs::open(&library)?.start(&JobSpec::Train(Box::new(spec)))?;
-    if output.is_json() {
-        return output.document(&serde_json::json!({ "job": job, "skipped": Skipped::of(&library) }));
-    }
-    let path = args.library.display();
-    output.line(&job)?;
-    output.note(&format!("follow it with `lora-tui jobs {path} log {job} --follow`"));
-    Ok(())
+    super::jobs::started(&library, &job, output)
 }
 
 #[cfg(test)]

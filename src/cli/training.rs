@@ -102,18 +102,19 @@ impl TrainingArgs {
     }
 }
 
-/// Shows what a training tells.
-pub(super) fn show(event: &TrainEvent, progress: &mut Progress) {
+/// Shows what a training tells, each line after `what`.
+pub(super) fn show(event: &TrainEvent, what: &str, progress: &mut Progress) {
     match event {
-        TrainEvent::Stage(text) => progress.stage(text),
+        TrainEvent::Stage(text) => progress.stage(&format!("{what}{text}")),
         TrainEvent::Started { step: 0, base_validation_loss: Some(loss), .. } => {
-            progress.stage(&format!("before the first step: validation loss {loss:.3}"));
+            progress.stage(&format!("{what}before the first step: validation loss {loss:.3}"));
         }
         TrainEvent::Started { .. } => {}
         TrainEvent::Step { step, steps, loss, validation_loss, tokens_per_second, eta_seconds, .. } => {
             let left = humantime::format_duration(Duration::from_secs(*eta_seconds as u64));
-            let line =
-                format!("step {step}/{steps}  loss {loss:.3}  {tokens_per_second:.0} tokens/s  {left} left");
+            let line = format!(
+                "{what}step {step}/{steps}  loss {loss:.3}  {tokens_per_second:.0} tokens/s  {left} left"
+            );
             match validation_loss {
                 Some(v) => progress.stage(&format!("{line}  validation {v:.3}")),
                 None => progress.update(&line),

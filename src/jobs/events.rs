@@ -5,9 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::JobEvent;
 use super::directory::EVENTS;
 use super::files::now;
+use super::{JobEvent, JobRow};
 use crate::{Error, Result};
 
 /// Steps come at most this often, however fast they are.
@@ -60,6 +60,11 @@ impl EventLog {
     pub fn stage(&mut self, text: &str) {
         (self.say)(text);
         self.write(&JobEvent::Stage { time: now(), text: text.into() });
+    }
+
+    /// The parts of the work.
+    pub fn rows(&mut self, rows: Vec<JobRow>) {
+        self.write(&JobEvent::Rows { time: now(), rows });
     }
 
     /// A line for people.
@@ -143,6 +148,7 @@ mod tests {
             learning_rate: None,
             tokens_per_second: None,
             eta_seconds: None,
+            row: None,
         }
     }
 

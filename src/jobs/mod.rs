@@ -30,6 +30,6 @@ mod worker;
 
 pub use directory::JobDir;
 pub use executor::{Executor, Local};
-pub use spec::{ClusterSpec, JobDetail, JobEvent, JobSpec, JobState, JobSummary};
+pub use spec::{ClusterSpec, JobDetail, JobEvent, JobRow, JobSpec, JobState, JobSummary};
 pub use store::{Jobs, LogFollower};
 pub use worker::worker;

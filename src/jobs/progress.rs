@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::JobEvent;
 use super::directory::EVENTS;
 use super::files::head_and_tail;
+use super::{JobEvent, JobRow};
 
 /// Curves with more points lose every other one: no screen shows so many.
 const MAX_POINTS: usize = 20_000;
@@ -22,6 +22,7 @@ pub struct Progress {
     /// 0 while unknown.
     pub steps: usize,
     pub stage: Option<String>,
+    pub rows: Vec<JobRow>,
     /// (step, training loss)
     pub losses: Vec<(usize, f64)>,
     /// (step, validation loss)
@@ -47,6 +48,18 @@ impl Progress {
         }
     }
 
+    /// A step of one part: those before it are over.
+    fn in_row(&mut self, at: usize, step: usize, loss: Option<f64>, validation_loss: Option<f64>) {
+        let Some((row, over)) = self.rows.get_mut(..=at).and_then(|rows| rows.split_last_mut()) else {
+            return;
+        };
+        let before: usize = over.iter().map(|row| row.steps).sum();
+        over.iter_mut().for_each(|row| row.step = row.steps);
+        row.step = step.saturating_sub(before).min(row.steps);
+        row.loss = loss.or(row.loss);
+        row.validation_loss = validation_loss.or(row.validation_loss);
+    }
+
     fn event(&mut self, event: JobEvent) {
         match event {
             JobEvent::Started { time, steps } => {
@@ -62,6 +75,7 @@ impl Progress {
                 validation_loss,
                 tokens_per_second,
                 eta_seconds,
+                row,
                 time: _,
                 learning_rate: _,
             } => {
@@ -71,7 +85,11 @@ impl Progress {
                 push(&mut self.validation, step, validation_loss);
                 self.tokens_per_second = tokens_per_second.or(self.tokens_per_second);
                 self.eta_seconds = eta_seconds;
+                if let Some(row) = row {
+                    self.in_row(row, step, loss, validation_loss);
+                }
             }
+            JobEvent::Rows { rows, .. } => self.rows = rows,
             JobEvent::Resumed { .. } => {
                 self.waiting = true;
                 self.eta_seconds = None;
@@ -123,12 +141,40 @@ mod tests {
             step: 2,
             steps: 9,
             stage: Some("loading".into()),
+            rows: Vec::new(),
             losses: vec![(1, 2.5)],
             validation: vec![(1, 3.5)],
             tokens_per_second: Some(100.0),
             eta_seconds: None,
         };
         assert_eq!(progress, expected);
+    }
+
+    #[test]
+    fn steps_are_counted_in_their_row_too() {
+        let mut progress = Progress::default();
+        for line in [
+            r#"{"event":"rows","time":1,"rows":[{"name":"a","steps":4},{"name":"b","members":["x","y"],"steps":6}]}"#,
+            r#"{"event":"step","time":1,"step":3,"steps":10,"loss":2.0,"row":0}"#,
+            r#"{"event":"step","time":1,"step":6,"steps":10,"loss":1.0,"validation_loss":0.5,"row":1}"#,
+            r#"{"event":"step","time":1,"step":7,"steps":10,"loss":0.75,"row":1}"#,
+            r#"{"event":"step","time":1,"step":8,"steps":10,"loss":0.75,"row":9}"#,
+        ] {
+            progress.line(line.as_bytes());
+        }
+        let row = |name: &str, members: &[&str], step, steps, loss, validation_loss| JobRow {
+            name: name.into(),
+            members: members.iter().map(|m| m.to_string()).collect(),
+            step,
+            steps,
+            loss: Some(loss),
+            validation_loss,
+        };
+        assert_eq!(
+            progress.rows,
+            [row("a", &[], 4, 4, 2.0, None), row("b", &["x", "y"], 3, 6, 0.75, Some(0.5))]
+        );
+        assert_eq!((progress.step, progress.losses.len()), (8, 4));
     }
 
     #[test]

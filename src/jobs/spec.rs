@@ -1,10 +1,10 @@
 //! What a job is asked to do, what it reports, and what a reader sees of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::train::TrainSpec;
+use crate::train::{ClustersSpec, TrainSpec};
 
 /// What a worker has to do; `spec.json` in the job's directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -12,25 +12,30 @@ use crate::train::TrainSpec;
 pub enum JobSpec {
     Train(Box<TrainSpec>),
     Cluster(ClusterSpec),
+    /// One expert a cluster, into a new library.
+    #[serde(rename = "train-clusters")]
+    TrainClusters(Box<ClustersSpec>),
 }
 
 impl JobSpec {
-    /// `train` or `cluster`.
+    /// `train`, `cluster` or `train-clusters`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Train(_) => "train",
             Self::Cluster(_) => "cluster",
+            Self::TrainClusters(_) => "train-clusters",
         }
     }
 
-    /// The new expert's name, or what is clustered (`library, k = 4`).
+    /// The new expert's name, or what is clustered or made (`library, k = 4`).
     pub fn title(&self) -> String {
+        let clusters = |folder: &Path, k: usize| {
+            format!("{}, k = {k}", folder.file_name().unwrap_or_default().to_string_lossy())
+        };
         match self {
             Self::Train(spec) => spec.name.clone(),
-            Self::Cluster(spec) => {
-                let name = spec.library.file_name().unwrap_or_default().to_string_lossy();
-                format!("{name}, k = {}", spec.k)
-            }
+            Self::Cluster(spec) => clusters(&spec.library, spec.k),
+            Self::TrainClusters(spec) => clusters(&spec.out, spec.k),
         }
     }
 }
@@ -55,6 +60,8 @@ pub enum JobEvent {
     Started { time: f64, steps: usize },
     /// What it is doing now ("loading the base model").
     Stage { time: f64, text: String },
+    /// The parts of the work, where it has several: they come one after the other.
+    Rows { time: f64, rows: Vec<JobRow> },
     /// One unit of work is over. Seconds since the epoch; losses where they exist.
     Step {
         time: f64,
@@ -65,11 +72,29 @@ pub enum JobEvent {
         learning_rate: Option<f64>,
         tokens_per_second: Option<f64>,
         eta_seconds: Option<f64>,
+        /// Number of the part that the step belongs to; `step` counts over all parts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        row: Option<usize>,
     },
     /// Somebody let a job go on that was over; it waits for a slot again.
     Resumed { time: f64 },
     /// A line for the log.
     Log { time: f64, text: String },
+}
+
+/// One part of a job's work: an expert of several.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JobRow {
+    /// The new expert's name.
+    pub name: String,
+    /// The experts whose tasks it learns.
+    pub members: Vec<String>,
+    pub step: usize,
+    pub steps: usize,
+    /// The last ones.
+    pub loss: Option<f64>,
+    pub validation_loss: Option<f64>,
 }
 
 /// Where a job stands.
@@ -108,7 +133,7 @@ impl JobState {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct JobSummary {
     pub id: String,
-    /// `train` or `cluster`.
+    /// `train`, `cluster` or `train-clusters`.
     pub kind: String,
     /// The expert's name, or what is clustered.
     pub name: String,
@@ -127,6 +152,8 @@ pub struct JobDetail {
     pub summary: JobSummary,
     pub spec: Option<JobSpec>,
     pub stage: Option<String>,
+    /// The parts of the work, where it has several.
+    pub rows: Vec<JobRow>,
     /// (step, training loss), in order.
     pub losses: Vec<(usize, f64)>,
     /// (step, validation loss), in order.

@@ -182,6 +182,7 @@ impl Jobs {
         Ok(JobDetail {
             spec: read_spec(&job).ok(),
             stage: progress.stage,
+            rows: progress.rows,
             losses: progress.losses,
             validation: progress.validation,
             tokens_per_second: progress.tokens_per_second,
@@ -436,9 +437,7 @@ fn checked(spec: &JobSpec) -> Result<JobSpec> {
     match &mut spec {
         JobSpec::Train(train) => {
             train.library = whole(&train.library)?;
-            if train.data.is_empty() {
-                return Err(Error::usage("a training needs data: a task folder or a .jsonl file"));
-            }
+            train.check()?;
             for path in train.data.iter_mut().chain(&mut train.validation) {
                 *path = whole(path)?;
             }
@@ -448,6 +447,16 @@ fn checked(spec: &JobSpec) -> Result<JobSpec> {
                 *log = std::path::absolute(&*log).map_err(|error| Error::io(&*log, error))?;
             }
             check_new_name(&train.library, &train.name)?;
+        }
+        JobSpec::TrainClusters(clusters) => {
+            clusters.library = whole(&clusters.library)?;
+            for path in &mut clusters.data {
+                *path = whole(path)?;
+            }
+            clusters.out = std::path::absolute(&clusters.out).map_err(|e| Error::io(&clusters.out, e))?;
+            clusters.training.base = clusters.training.base.as_ref().map(if_there);
+            clusters.check()?;
+            clusters.check_out()?;
         }
         JobSpec::Cluster(cluster) => {
             cluster.library = whole(&cluster.library)?;

@@ -1,6 +1,7 @@
-//! Datasets and LoRA training.
+//! Datasets and LoRA training, of one expert or of one a cluster.
 
 mod batches;
+mod clusters;
 mod dataset;
 mod encode;
 mod log;
@@ -12,9 +13,11 @@ mod prepare;
 mod run;
 mod save;
 mod schedule;
+mod sources;
 mod spec;
 mod state;
 
+pub use clusters::{ClusterRow, ClustersEvent, ClustersReport, ClustersSpec, LeftOut, train_clusters};
 pub use dataset::{Dataset, Example, TaskInfo, TaskMetric, find_tasks, read_examples, read_task};
 pub use encode::{Encoded, encode};
 pub use log::check_log;

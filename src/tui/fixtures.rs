@@ -198,6 +198,7 @@ pub fn job_detail() -> Arc<JobDetail> {
             ..TrainSpec::default()
         }))),
         stage: Some("training".into()),
+        rows: Vec::new(),
         losses: (1..=80).map(|step| (step, loss(step))).collect(),
         validation: vec![(1, 2.9), (40, 1.05), (80, 0.52)],
         tokens_per_second: Some(931.4),
@@ -221,6 +222,7 @@ pub fn cluster_detail() -> Arc<JobDetail> {
             seed: 42,
         })),
         stage: None,
+        rows: Vec::new(),
         losses: Vec::new(),
         validation: Vec::new(),
         tokens_per_second: None,

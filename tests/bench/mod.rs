@@ -20,7 +20,9 @@ pub const ENDLESS: usize = 400;
 
 /// A library in a temporary directory and its jobs; stops what still runs when it goes.
 pub struct Bench {
-    dir: tempfile::TempDir,
+    /// Where the library is a temporary one.
+    _dir: Option<tempfile::TempDir>,
+    library: PathBuf,
     pub jobs: Jobs,
 }
 
@@ -56,8 +58,15 @@ impl Bench {
 
     pub fn empty() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let jobs = Jobs::at(dir.path().join(".lora-tui/jobs"), Arc::new(Local::new(BINARY)));
-        Self { dir, jobs }
+        let mut bench = Self::of(dir.path());
+        bench._dir = Some(dir);
+        bench
+    }
+
+    /// The jobs of a library that somebody else made.
+    pub fn of(library: &Path) -> Self {
+        let jobs = Jobs::at(library.join(".lora-tui/jobs"), Arc::new(Local::new(BINARY)));
+        Self { _dir: None, library: library.into(), jobs }
     }
 
     pub fn write(&self, name: &str, width: usize, value: impl Fn(usize) -> f32) {
@@ -82,7 +91,7 @@ impl Bench {
     }
 
     pub fn library(&self) -> &Path {
-        self.dir.path()
+        &self.library
     }
 
     pub fn clustering(&self, k: usize) -> JobSpec {

@@ -1,13 +1,14 @@
 //! One job: its state and settings, its curves, its result or error, the end of its log.
 
 use std::cell::Cell;
+use std::cmp::Ordering;
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
 use super::{curve, outcome, progress_bar, remaining, share, state_glyph, state_text};
-use crate::jobs::{JobDetail, JobSpec, JobState, JobSummary};
+use crate::jobs::{JobDetail, JobRow, JobSpec, JobState, JobSummary};
 use crate::tui::fit;
 use crate::tui::{Shared, Theme};
 
@@ -110,6 +111,9 @@ impl DetailsView<'_> {
         if let Some(spec) = self.detail.and_then(|detail| detail.spec.as_ref()) {
             lines.extend(fit::flow(&settings(spec), cells).into_iter().map(|l| Line::styled(l, theme.dim())));
         }
+        if let Some(detail) = self.detail {
+            lines.extend(parts(&detail.rows, job.state.is_over(), cells, theme));
+        }
         if let Some(error) = &job.error {
             wrapped(&mut lines, &format!("✗ {error}"), theme.error());
         }
@@ -147,7 +151,47 @@ fn settings(spec: &JobSpec) -> Vec<String> {
             format!("sparsity {}", cluster.sparsity),
             format!("seed {}", cluster.seed),
         ],
+        JobSpec::TrainClusters(clusters) => vec![
+            format!("k {}", clusters.k),
+            format!("sparsity {}", clusters.sparsity),
+            format!("seed {}", clusters.training.seed),
+            format!("rank {}", clusters.training.rank),
+            format!("lr {}", clusters.training.learning_rate),
+            format!("into {}", clusters.out.display()),
+        ],
     }
+}
+
+/// Experts of several that are shown at once.
+const ROWS: usize = 16;
+
+/// One line an expert of a job that makes several; the one in work and those beside it when there are many.
+fn parts(rows: &[JobRow], over: bool, cells: usize, theme: &Theme) -> Vec<Line<'static>> {
+    let present = rows.iter().position(|row| row.step < row.steps).unwrap_or(rows.len());
+    let first = present.saturating_sub(ROWS / 2).min(rows.len().saturating_sub(ROWS));
+    let names = rows.iter().map(|row| fit::width(&row.name)).max().unwrap_or(0).min(24);
+    let line = |(i, row): (usize, &JobRow)| {
+        let (glyph, style) = match i.cmp(&present) {
+            Ordering::Less => ("✓", theme.ok()),
+            Ordering::Equal if !over && row.step > 0 => ("▸", theme.accent()),
+            _ => ("·", theme.dim()),
+        };
+        let mut text =
+            format!(" {:<names$}  {:>5} / {:<5}", fit::truncate(&row.name, names), row.step, row.steps);
+        for (what, loss) in [("loss", row.loss), ("validation", row.validation_loss)] {
+            text += &loss.map(|loss| format!("  {what} {loss:.3}")).unwrap_or_default();
+        }
+        text += &format!("  {}", row.members.join(", "));
+        Line::from(vec![
+            Span::styled(glyph, style),
+            Span::styled(fit::truncate(&text, cells.saturating_sub(1)), theme.text()),
+        ])
+    };
+    let mut lines: Vec<Line<'static>> = rows.iter().enumerate().skip(first).take(ROWS).map(line).collect();
+    if rows.len() > ROWS {
+        lines.push(Line::styled(format!("{present} of {} experts are done", rows.len()), theme.dim()));
+    }
+    lines
 }
 
 fn put(frame: &mut Frame, area: Rect, lines: &[Line<'static>]) {

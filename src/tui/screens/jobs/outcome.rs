@@ -25,6 +25,8 @@ pub fn lines(result: &str, cells: usize, theme: &Theme) -> Vec<Line<'static>> {
     };
     let facts = if found.contains_key("train_loss") {
         training(&found)
+    } else if found.contains_key("clusters") {
+        new_library(&found)
     } else if found.contains_key("labels") {
         clustering(&found)
     } else {
@@ -69,7 +71,15 @@ fn clustering(found: &Map<String, Value>) -> Vec<String> {
     [k, rounded("inertia"), rounded("silhouette")].into_iter().flatten().collect()
 }
 
-/// Something that neither kind of job says today: of another version.
+/// The rows of the job say the rest.
+fn new_library(found: &Map<String, Value>) -> Vec<String> {
+    let experts = found.get("clusters").and_then(Value::as_array).map_or(0, Vec::len);
+    let silhouette = number(found, "silhouette").map(|value| format!("silhouette {value:.3}"));
+    let library = found.get("library").and_then(Value::as_str).map(|path| format!("saved in {path}"));
+    [Some(plural(experts, "expert")), silhouette, library].into_iter().flatten().collect()
+}
+
+/// Something that no kind of job says today: of another version.
 fn fact(name: &str, value: &Value) -> Option<String> {
     let shown = match value {
         Value::Null => return None,
@@ -145,6 +155,17 @@ mod tests {
                 "200 steps in 5m12s · 931 tokens/s · training loss 0.312",
                 "validation loss 0.422, base 2.900 · saved in /lib/gerunds"
             ]
+        );
+    }
+
+    #[test]
+    fn a_new_library_says_how_many_and_where() {
+        let result = r#"{ "state": "finished", "result": { "library": "/lib/mbc", "k": 2, "seed": 42,
+            "silhouette": 0.25, "clusters": [{ "name": "cluster_0" }, { "name": "cluster_1" }],
+            "warnings": [], "skipped": [{ "name": "odd", "reason": "bad" }] } }"#;
+        assert_eq!(
+            text(result),
+            ["2 experts · silhouette 0.250 · saved in /lib/mbc", "! left out: odd: bad"]
         );
     }
 

@@ -1,0 +1,108 @@
+//! `train-clusters`: the MBC library, one expert a cluster.
+
+use std::path::PathBuf;
+
+use super::cluster::CLUSTERS;
+use super::options::parse_fraction;
+use super::output::Output;
+use super::table::{Align, Table};
+use super::training::{TrainingArgs, show};
+use crate::Result;
+use crate::jobs::{JobSpec, Jobs};
+use crate::model::open_library;
+use crate::text::{counted, printable};
+use crate::train::{ClusterRow, ClustersEvent, ClustersReport, ClustersSpec, train_clusters};
+
+/// Cluster the experts and train one new expert for each cluster, into a new library
+#[derive(Clone, Debug, clap::Args)]
+pub struct TrainClustersArgs {
+    /// Folder of adapters, one a task
+    pub library: PathBuf,
+    /// Folder of the new library; the same command again goes on with what was interrupted
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Number of clusters [default: 10, or as many as there are experts]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub k: Option<u32>,
+    /// Share of each expert's smallest entries that count as zero
+    #[arg(long, default_value_t = 0.5, value_parser = parse_fraction)]
+    pub sparsity: f64,
+    /// Tasks by their names, where the experts' own datasets are not there any more
+    #[arg(long, value_name = "DIR")]
+    pub data: Vec<PathBuf>,
+    #[command(flatten)]
+    pub training: TrainingArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &TrainClustersArgs, output: &Output) -> Result<()> {
+    let library = open_library(&args.library, args.training.base.as_deref())?;
+    let comparable = library.usable().filter(|expert| expert.incomparable().is_none()).count();
+    let spec = ClustersSpec {
+        library: args.library.clone(),
+        out: args.out.clone(),
+        k: args.k.map_or(comparable.clamp(1, CLUSTERS), |k| k as usize),
+        sparsity: args.sparsity,
+        data: args.data.clone(),
+        training: args.training.spec(),
+    };
+    if args.training.background {
+        let job = Jobs::open(&library)?.start(&JobSpec::TrainClusters(Box::new(spec)))?;
+        return super::jobs::started(&library, &job, output);
+    }
+    let mut progress = output.progress();
+    let mut rows: Vec<ClusterRow> = Vec::new();
+    let mut events = |event| match event {
+        ClustersEvent::Stage(text) => progress.stage(&text),
+        ClustersEvent::Rows(all) => rows = all,
+        ClustersEvent::Training { row, event } => {
+            let name = rows.get(row).map_or("", |row| row.name.as_str());
+            show(&event, &format!("{name} of {}: ", rows.len()), &mut progress);
+        }
+    };
+    let report = train_clusters(&spec, &mut events, output.cancel())?;
+    drop(progress);
+    for warning in &report.warnings {
+        output.note(&format!("warning: {warning}"));
+    }
+    if output.is_json() {
+        return output.document(&report);
+    }
+    for left_out in &report.skipped {
+        output.note(&format!("skipped {}: {}", left_out.name, left_out.reason));
+    }
+    output.text(&text(&report))
+}
+
+fn text(report: &ClustersReport) -> String {
+    let silhouette = report.silhouette.map_or("none".into(), |s| format!("{s:.3}"));
+    let mut out = format!(
+        "{}: {} (mbc, sparsity {}, seed {}), silhouette {silhouette}\n\n",
+        printable(&report.library.display().to_string()),
+        counted(report.clusters.len(), "expert"),
+        report.sparsity,
+        report.seed,
+    );
+    let mut table = Table::new(&[
+        ("EXPERT", Align::Left),
+        ("STEPS", Align::Right),
+        ("LOSS", Align::Right),
+        ("BASE", Align::Right),
+        ("VALIDATION", Align::Right),
+        ("MADE FOR", Align::Left),
+    ]);
+    let loss = |loss: Option<f64>| loss.map_or("–".to_string(), |loss| format!("{loss:.3}"));
+    for row in &report.clusters {
+        let Some(report) = &row.report else { continue };
+        table.row([
+            row.name.clone(),
+            report.steps.to_string(),
+            loss(Some(report.train_loss)),
+            loss(report.base_validation_loss),
+            loss(report.validation_loss),
+            row.members.join(", "),
+        ]);
+    }
+    out += &table.render();
+    out
+}

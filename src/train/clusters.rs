@@ -1,0 +1,434 @@
+//! The MBC library: the experts of a library are clustered, and one expert is trained for each cluster on the
+//! data of all its members.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::dataset::Dataset;
+use super::sources::Sources;
+use super::{TrainEvent, TrainReport, TrainSpec, batches, train};
+use crate::analysis::{self, Clustering, Metric};
+use crate::library::{BaseLocation, BaseSpec, Expert, Library, Manifest, atomic_write, locate_base};
+use crate::model::open_library;
+use crate::{Cancel, Error, Result};
+
+/// Where the plan and the states are, in the new library.
+const STATE: [&str; 2] = [".lora-tui", "clusters"];
+/// Largest plan that is read back.
+const MAX_PLAN: u64 = 64 << 20;
+
+/// What makes an MBC library.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClustersSpec {
+    /// The library whose experts are clustered.
+    pub library: PathBuf,
+    /// Folder of the new library: empty or new, or one that the same settings began.
+    pub out: PathBuf,
+    pub k: usize,
+    pub sparsity: f64,
+    /// Where tasks are looked for, beside what the experts' provenance names.
+    pub data: Vec<PathBuf>,
+    /// How each expert is trained; its seed is the clustering's too. Library, data and name are filled in.
+    pub training: TrainSpec,
+}
+
+impl Default for ClustersSpec {
+    fn default() -> Self {
+        Self {
+            library: PathBuf::from("library"),
+            out: PathBuf::new(),
+            k: 10,
+            sparsity: 0.5,
+            data: Vec::new(),
+            training: TrainSpec::default(),
+        }
+    }
+}
+
+/// One cluster and its expert.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClusterRow {
+    pub name: String,
+    /// Experts of the cluster.
+    pub members: Vec<String>,
+    /// Task folders or files that its expert learns from.
+    pub data: Vec<PathBuf>,
+    pub examples: usize,
+    pub steps: usize,
+    /// Once it is trained.
+    pub report: Option<TrainReport>,
+}
+
+/// What the making of an MBC library tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClustersEvent {
+    /// What it is doing now.
+    Stage(String),
+    /// What will be trained; rows with a report are done.
+    Rows(Vec<ClusterRow>),
+    /// The training of one row.
+    Training { row: usize, event: TrainEvent },
+}
+
+/// What `train-clusters --json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClustersReport {
+    pub library: PathBuf,
+    pub k: usize,
+    pub seed: u64,
+    pub sparsity: f64,
+    pub silhouette: Option<f64>,
+    pub clusters: Vec<ClusterRow>,
+    pub warnings: Vec<String>,
+    pub skipped: Vec<LeftOut>,
+}
+
+/// An expert that no cluster has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub name: String,
+    pub reason: String,
+}
+
+/// What is kept in the new library while it is made.
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    /// Of the settings.
+    digest: String,
+    silhouette: Option<f64>,
+    warnings: Vec<String>,
+    skipped: Vec<LeftOut>,
+    rows: Vec<ClusterRow>,
+    manifest: Manifest,
+}
+
+impl ClustersSpec {
+    /// Checks everything that needs no file.
+    ///
+    /// # Errors
+    /// A usage error for the first setting that makes no sense.
+    pub fn check(&self) -> Result<()> {
+        if self.k == 0 {
+            return Err(Error::usage("k has to be at least 1"));
+        }
+        if !(0.0..1.0).contains(&self.sparsity) {
+            return Err(Error::usage("the sparsity must be at least 0 and below 1"));
+        }
+        if self.out.as_os_str().is_empty() {
+            return Err(Error::usage("the new library needs a folder: give --out DIR"));
+        }
+        if self.training.init.is_some() || self.training.validation.is_some() || self.training.log.is_some() {
+            return Err(Error::usage("init, validation and log belong to the training of one expert"));
+        }
+        TrainSpec { data: vec![self.library.clone()], ..self.training.clone() }.check()
+    }
+
+    /// Checks that the output folder is new, empty, or begun by the same settings.
+    ///
+    /// # Errors
+    /// Anything else, since it would mix two libraries.
+    pub fn check_out(&self) -> Result<()> {
+        let out = &self.out;
+        let library = self.library.canonicalize().map_err(|e| Error::io(&self.library, e))?;
+        let real = real_of(out)?;
+        if real.starts_with(&library) || library.starts_with(&real) {
+            return Err(Error::file(
+                out,
+                "the new library must stand beside the old one, not in or around it",
+            ));
+        }
+        let entries = match std::fs::read_dir(out) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(_) if out.is_file() => {
+                return Err(Error::file(out, "is not a folder: choose another with --out"));
+            }
+            Err(e) => return Err(Error::io(out, e)),
+        };
+        if has_plan(out) {
+            return match read_plan(out)?.digest == self.digest()? {
+                true => Ok(()),
+                false => Err(Error::file(
+                    out,
+                    "was begun with other settings: give the same ones to go on, or another folder with --out",
+                )),
+            };
+        }
+        let ours = STATE.first().map(OsStr::new);
+        match entries.flatten().any(|entry| Some(entry.file_name().as_os_str()) != ours) {
+            true => Err(Error::file(out, "is not empty: choose another folder with --out")),
+            false => Ok(()),
+        }
+    }
+
+    fn digest(&self) -> Result<String> {
+        let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+        let base = self.training.base.as_ref().map(real);
+        let deciding = Self {
+            library: real(&self.library),
+            out: PathBuf::new(),
+            data: self.data.iter().map(real).collect(),
+            training: TrainSpec { base, checkpoint_every: None, ..self.training.clone() },
+            ..self.clone()
+        };
+        let text = serde_json::to_vec(&deciding).map_err(|e| Error::msg(e.to_string()))?;
+        Ok(Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect())
+    }
+}
+
+/// Clusters the experts of a library and trains one expert a cluster into a new library, which gets the base
+/// model, template and router of the old one. What was interrupted goes on when it is asked for again with the
+/// same settings: trained experts stay, and the one in between goes on from its saved state.
+///
+/// # Errors
+/// Settings that make no sense; an output folder with something else in it; experts whose data cannot be found;
+/// what [`train`] refuses; a raised `cancel`.
+pub fn train_clusters(
+    spec: &ClustersSpec,
+    events: &mut dyn FnMut(ClustersEvent),
+    cancel: &Cancel,
+) -> Result<ClustersReport> {
+    spec.check()?;
+    spec.check_out()?;
+    // Nothing is made before all that can be wrong was looked at.
+    let fresh = match has_plan(&spec.out) {
+        true => None,
+        false => Some(plan(spec, events, cancel)?),
+    };
+    let work = Work::open(&spec.out)?;
+    // Somebody else may have begun meanwhile.
+    spec.check_out()?;
+    let mut plan = match fresh {
+        Some(plan) if !has_plan(&spec.out) => {
+            work.write(&plan)?;
+            plan
+        }
+        _ => read_plan(&spec.out)?,
+    };
+    work.collect(spec, &mut plan)?;
+    events(ClustersEvent::Rows(plan.rows.clone()));
+    for row in 0..plan.rows.len() {
+        if plan.rows[row].report.is_some() {
+            continue;
+        }
+        cancel.check()?;
+        let one = &plan.rows[row];
+        let training = TrainSpec {
+            library: spec.out.clone(),
+            data: one.data.clone(),
+            name: one.name.clone(),
+            // As the new library says.
+            base: None,
+            ..spec.training.clone()
+        };
+        let state = work.folder.join(format!("{}.safetensors", one.name));
+        let mut tell = |event| events(ClustersEvent::Training { row, event });
+        plan.rows[row].report = Some(train(&training, Some(&state), &mut tell, cancel)?);
+        work.write(&plan)?;
+    }
+    Ok(ClustersReport {
+        library: spec.out.clone(),
+        k: spec.k,
+        seed: spec.training.seed,
+        sparsity: spec.sparsity,
+        silhouette: plan.silhouette,
+        clusters: plan.rows,
+        warnings: plan.warnings,
+        skipped: plan.skipped,
+    })
+}
+
+/// The real path of a folder that may not exist yet.
+fn real_of(path: &Path) -> Result<PathBuf> {
+    let path = std::path::absolute(path).map_err(|e| Error::io(path, e))?;
+    for place in path.ancestors() {
+        if let Ok(real) = place.canonicalize() {
+            return Ok(real.join(path.strip_prefix(place).unwrap_or(Path::new(""))));
+        }
+    }
+    Ok(path)
+}
+
+fn plan_path(out: &Path) -> PathBuf {
+    out.join(STATE.join("/")).join("plan.json")
+}
+
+fn has_plan(out: &Path) -> bool {
+    plan_path(out).exists()
+}
+
+fn read_plan(out: &Path) -> Result<Plan> {
+    let path = plan_path(out);
+    let size = std::fs::metadata(&path).map_err(|e| Error::io(&path, e))?;
+    if !size.is_file() || size.len() > MAX_PLAN {
+        return Err(Error::file(&path, "is not the plan of a library: remove it"));
+    }
+    let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+    serde_json::from_slice(&bytes).map_err(|e| Error::file(&path, format!("cannot be read: {e}")))
+}
+
+/// The output folder while it is worked on.
+struct Work {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Work {
+    fn open(out: &Path) -> Result<Self> {
+        std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
+        Library::state_dir_at(out)?;
+        let folder = out.join(STATE.join("/"));
+        std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+        let path = folder.join("lock");
+        let lock = File::create(&path).map_err(|e| Error::io(&path, e))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { folder, _lock: lock }),
+            Err(std::fs::TryLockError::WouldBlock) => Err(Error::file(out, "is being made already")),
+            Err(std::fs::TryLockError::Error(e)) => Err(Error::io(path, e)),
+        }
+    }
+
+    fn write(&self, plan: &Plan) -> Result<()> {
+        let text = serde_json::to_vec_pretty(plan).map_err(|e| Error::msg(e.to_string()))?;
+        atomic_write(&self.folder.join("plan.json"), &text)
+    }
+
+    /// Writes the manifest if that has not happened, and takes up experts that were written before the plan
+    /// heard of it.
+    fn collect(&self, spec: &ClustersSpec, plan: &mut Plan) -> Result<()> {
+        let manifest = spec.out.join(Manifest::FILE);
+        if !manifest.exists() {
+            let text = toml::to_string(&plan.manifest).map_err(|e| Error::msg(e.to_string()))?;
+            atomic_write(&manifest, text.as_bytes())?;
+        }
+        let library = Library::open(&spec.out)?;
+        for row in plan.rows.iter_mut().filter(|row| row.report.is_none()) {
+            let Some(expert) = library.experts.iter().find(|expert| expert.name == row.name) else {
+                continue;
+            };
+            let Some(p) = expert.provenance.as_ref().filter(|_| expert.is_usable()) else { continue };
+            let Some(train_loss) = p.train_loss else { continue };
+            row.report = Some(TrainReport {
+                expert: row.name.clone(),
+                path: expert.path.clone(),
+                steps: p.steps.unwrap_or_default(),
+                train_loss,
+                validation_loss: p.validation_loss,
+                base_validation_loss: p.base_validation_loss,
+                seconds: p.seconds.unwrap_or_default(),
+                tokens_per_second: p.tokens_per_second.unwrap_or_default(),
+                tasks: p.tasks.clone(),
+            });
+        }
+        self.write(plan)
+    }
+}
+
+/// Clusters the library and finds the data of every cluster.
+fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Cancel) -> Result<Plan> {
+    events(ClustersEvent::Stage("reading the library".into()));
+    let library = open_library(&spec.library, spec.training.base.as_deref())?;
+    let manifest = manifest_of(spec, &library)?;
+    events(ClustersEvent::Stage("comparing the experts".into()));
+    let experts: Vec<_> = library.usable().collect();
+    let similarity = analysis::similarity(&experts, Metric::Mbc, spec.sparsity, &mut |_, _| {}, cancel)?;
+    let clustering = analysis::cluster(&similarity, spec.k, spec.training.seed)?;
+    events(ClustersEvent::Stage("looking for the data".into()));
+    let mut warnings = similarity.warnings.clone();
+    let mut rows = rows(spec, &library, &clustering, &mut warnings)?;
+    for row in &mut rows {
+        cancel.check()?;
+        for path in &row.data {
+            let mut data = Dataset::load(path)?;
+            data.ensure_validation(spec.training.seed);
+            row.examples += data.train.len();
+        }
+        row.steps = batches::steps(&spec.training, row.examples);
+    }
+    let left_out = |e: &Expert| Some(LeftOut { name: e.name.clone(), reason: e.incomparable()?.to_string() });
+    let skipped = library.experts.iter().filter_map(left_out).collect();
+    Ok(Plan { digest: spec.digest()?, silhouette: clustering.silhouette, warnings, skipped, rows, manifest })
+}
+
+/// One row a cluster, with the data of its members.
+fn rows(
+    spec: &ClustersSpec,
+    library: &Library,
+    clustering: &Clustering,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<ClusterRow>> {
+    let sources = Sources::new(&spec.library, &spec.data)?;
+    let digits = (spec.k - 1).to_string().len();
+    let mut rows: Vec<ClusterRow> = (0..spec.k)
+        .map(|cluster| ClusterRow { name: format!("cluster_{cluster:0digits$}"), ..ClusterRow::default() })
+        .collect();
+    let mut missing = Vec::new();
+    for (name, &label) in clustering.experts.iter().zip(&clustering.labels) {
+        let Some(row) = rows.get_mut(label) else { continue };
+        row.members.push(name.clone());
+        match sources.of(library.expert(name)?) {
+            Ok(found) => {
+                warnings.extend(found.warning.map(|warning| format!("{name} {warning}")));
+                for path in found.paths {
+                    if !row.data.contains(&path) {
+                        row.data.push(path);
+                    }
+                }
+            }
+            Err(reason) => missing.push(format!("{name} ({reason})")),
+        }
+    }
+    if !missing.is_empty() {
+        let more = missing.len().saturating_sub(5);
+        missing.truncate(5);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        return Err(Error::msg(format!(
+            "no data for {}{more}: give the folder with the tasks with --data",
+            missing.join(", ")
+        )));
+    }
+    rows.retain(|row| !row.members.is_empty());
+    Ok(rows)
+}
+
+/// The new library's manifest: the old one's, with a base model that is found from anywhere.
+fn manifest_of(spec: &ClustersSpec, library: &Library) -> Result<Manifest> {
+    let mut manifest = library.manifest.clone();
+    manifest.name = Some(format!("{}, {} clusters", library.title(), spec.k));
+    let absolute = |path: &Path| path.canonicalize().map_err(|e| Error::io(path, e));
+    let at = |path: PathBuf| Some(BaseSpec { path: Some(path), ..BaseSpec::default() });
+    let found = match locate_base(library, spec.training.base.as_deref())? {
+        BaseLocation::Found { path, .. } => path,
+        BaseLocation::Missing { label, .. } => {
+            return Err(Error::msg(format!(
+                "the base model {label} is not on this machine: run `lora-tui fetch {}` first",
+                spec.library.display()
+            )));
+        }
+    };
+    if spec.training.base.is_some() {
+        manifest.base = at(absolute(&found)?);
+        return Ok(manifest);
+    }
+    if let Some(base) = &mut manifest.base {
+        // A path is relative to the old library.
+        if let Some(path) = &base.path
+            && let Ok(path) = absolute(&library.root.join(path))
+        {
+            base.path = Some(path);
+        }
+        return Ok(manifest);
+    }
+    let default = Library { root: library.root.clone(), ..Library::default() };
+    let is_default =
+        matches!(locate_base(&default, None), Ok(BaseLocation::Found { path, .. }) if path == found);
+    if !is_default {
+        manifest.base = at(absolute(&found)?);
+    }
+    Ok(manifest)
+}

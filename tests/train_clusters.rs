@@ -1,0 +1,245 @@
+//! One expert a cluster: the MBC library, made, interrupted, refused, and as a job.
+#![cfg(unix)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lora_tui::jobs::{JobSpec, JobState};
+use lora_tui::library::{Library, Manifest};
+use lora_tui::train::{ClustersEvent, ClustersReport, ClustersSpec, TrainEvent, TrainSpec, train_clusters};
+use lora_tui::{Cancel, Error, Result};
+use serde_json::Value;
+
+mod bench;
+mod models;
+mod training;
+use bench::{BINARY, Bench, stderr, stdout};
+use models::Fixture;
+use training::{entries, quiet, random_spec, task, weights};
+
+const TASKS: [(&str, usize); 4] = [("copy", 24), ("next", 16), ("same", 12), ("swap", 20)];
+
+/// A folder with `tasks/`, one a private expert of `library/`, and a base model beside them.
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Self { dir };
+        let f = Fixture::open("llama");
+        let base = place.path("base");
+        std::fs::create_dir(&base).unwrap();
+        for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+            std::fs::copy(f.base().join(file), base.join(file)).unwrap();
+        }
+        std::fs::create_dir(place.library()).unwrap();
+        let manifest = "name = \"private\"\n[base]\npath = \"../base\"\n[template]\nprompt = \"{instruction} {input} =\"\nend = \" <end>\"\n[router]\ntop_k = 2\ntemperature = 0.5\n";
+        std::fs::write(place.library().join("library.toml"), manifest).unwrap();
+        for (id, count) in TASKS {
+            let data = task(&place.path("tasks"), id, count, 4);
+            let spec = TrainSpec {
+                name: id.into(),
+                data: vec![data],
+                validation: None,
+                base: None,
+                ..random_spec(&f, &place.library())
+            };
+            quiet(&spec).unwrap();
+        }
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn library(&self) -> PathBuf {
+        self.path("library")
+    }
+
+    fn spec(&self, out: &str) -> ClustersSpec {
+        let f = Fixture::open("llama");
+        let training = TrainSpec {
+            data: Vec::new(),
+            validation: None,
+            base: None,
+            max_steps: Some(6),
+            ..random_spec(&f, Path::new(""))
+        };
+        ClustersSpec {
+            library: self.library(),
+            out: self.path(out),
+            k: 2,
+            training,
+            ..ClustersSpec::default()
+        }
+    }
+}
+
+fn quietly(spec: &ClustersSpec) -> Result<ClustersReport> {
+    train_clusters(spec, &mut |_| {}, &Cancel::new())
+}
+
+fn refused(spec: &ClustersSpec) -> String {
+    quietly(spec).unwrap_err().to_string()
+}
+
+#[test]
+fn a_cluster_s_expert_learns_the_data_of_all_members() {
+    let place = Place::new();
+    let before = entries(&place.library());
+    let report = quietly(&place.spec("mbc")).unwrap();
+    assert_eq!(entries(&place.library()), before);
+    assert_eq!(entries(&place.path("mbc")), ["cluster_0", "cluster_1", "library.toml"]);
+
+    let mut members: Vec<&str> =
+        report.clusters.iter().flat_map(|r| &r.members).map(String::as_str).collect();
+    members.sort_unstable();
+    assert_eq!(members, TASKS.map(|(id, _)| id));
+    let library = Library::open(&place.path("mbc")).unwrap();
+    for row in &report.clusters {
+        let provenance = library.expert(&row.name).unwrap().provenance.clone().unwrap();
+        let examples: usize =
+            TASKS.iter().filter(|(id, _)| row.members.iter().any(|m| m == id)).map(|(_, n)| n).sum();
+        assert_eq!((provenance.task.unwrap(), provenance.examples), (row.members.join("+"), Some(examples)));
+        assert_eq!((row.examples, row.steps, provenance.steps), (examples, 6, Some(6)));
+        assert!(row.report.as_ref().unwrap().validation_loss.unwrap() > 0.0);
+    }
+    let (old, new) = (Manifest::read(&place.library()).unwrap(), library.manifest);
+    assert_eq!((&new.template, &new.router), (&old.template, &old.router));
+    assert_eq!(new.base.unwrap().path.unwrap(), place.path("base").canonicalize().unwrap());
+    assert_eq!(new.name.as_deref(), Some("private, 2 clusters"));
+
+    // Asking again changes nothing and tells the same.
+    let bytes = weights(&place.path("mbc"), "cluster_1");
+    assert_eq!(quietly(&place.spec("mbc")).unwrap(), report);
+    assert!(bytes == weights(&place.path("mbc"), "cluster_1"));
+}
+
+#[test]
+fn what_was_interrupted_goes_on_to_the_same_bytes() {
+    let place = Place::new();
+    quietly(&place.spec("whole")).unwrap();
+    let spec = place.spec("parts");
+    let cancel = Cancel::new();
+    let mut stop = |event: ClustersEvent| {
+        if matches!(event, ClustersEvent::Training { row: 1, event: TrainEvent::Step { step: 3, .. } }) {
+            cancel.cancel();
+        }
+    };
+    assert!(matches!(train_clusters(&spec, &mut stop, &cancel), Err(Error::Cancelled)));
+    assert_eq!(entries(&spec.out), ["cluster_0", "library.toml"]);
+
+    // As if it had died before it could say that the first one is done.
+    let plan = spec.out.join(".lora-tui/clusters/plan.json");
+    let mut value: Value = serde_json::from_slice(&std::fs::read(&plan).unwrap()).unwrap();
+    value["rows"][0]["report"] = Value::Null;
+    std::fs::write(&plan, value.to_string()).unwrap();
+    let mut started = Vec::new();
+    let mut look = |event| {
+        if let ClustersEvent::Training { row, event: TrainEvent::Started { step, .. } } = event {
+            started.push((row, step));
+        }
+    };
+    let report = train_clusters(&spec, &mut look, &Cancel::new()).unwrap();
+    assert_eq!(started, [(1, 3)], "one is done, the other goes on");
+    assert!(report.clusters.iter().all(|row| row.report.is_some()));
+    for name in ["cluster_0", "cluster_1"] {
+        assert!(weights(&place.path("whole"), name) == weights(&place.path("parts"), name), "{name}");
+    }
+}
+
+#[test]
+fn nothing_is_begun_where_it_cannot_end_well() {
+    let place = Place::new();
+    let spec = place.spec("mbc");
+    let out = |out: PathBuf| ClustersSpec { out, ..spec.clone() };
+    assert!(refused(&out(place.path("tasks"))).contains("is not empty"));
+    assert!(refused(&out(place.path("base/config.json"))).contains("is not a folder"));
+    for inside in [place.library().join("mbc"), place.library(), place.dir.path().to_path_buf()] {
+        assert!(refused(&out(inside)).contains("beside the old one"));
+    }
+    assert!(refused(&ClustersSpec { k: 5, ..spec.clone() }).contains("more than there are experts"));
+    assert!(refused(&ClustersSpec { k: 0, ..spec.clone() }).contains("at least 1"));
+    assert!(refused(&ClustersSpec { sparsity: 1.0, ..spec.clone() }).contains("below 1"));
+
+    // Data that has changed or is gone; a folder with the tasks helps.
+    std::fs::rename(place.path("tasks/copy"), place.path("moved")).unwrap();
+    std::fs::copy(place.path("tasks/next/train.jsonl"), place.path("tasks/same/train.jsonl")).unwrap();
+    let error = refused(&spec);
+    assert!(error.contains("no data for copy (") && error.contains("is not there"), "{error}");
+    assert!(
+        error.contains("same (") && error.contains("has changed since") && error.contains("--data"),
+        "{error}"
+    );
+    assert!(!spec.out.exists(), "nothing is made before all is found");
+    let data = vec![place.path("moved"), place.path("tasks")];
+    let report = quietly(&ClustersSpec { data: data.clone(), ..spec.clone() }).unwrap();
+    assert_eq!(report.warnings, ["same was trained on another version of this data"]);
+
+    let other = ClustersSpec { k: 3, data, ..spec };
+    assert!(refused(&other).contains("begun with other settings"));
+}
+
+#[test]
+fn it_is_one_job_with_a_row_an_expert() {
+    let place = Place::new();
+    let bench = Bench::of(&place.library());
+    let mut spec = place.spec("mbc");
+    spec.training.max_steps = Some(300);
+    let id = bench.jobs.start(&JobSpec::TrainClusters(Box::new(spec.clone()))).unwrap();
+    bench.wait(&id, "at the second expert", |job| job.step > 320);
+    bench.jobs.cancel(&id).unwrap();
+    bench.wait_state(&id, JobState::Cancelled);
+    let rows = bench.jobs.detail(&id).unwrap().rows;
+    assert_eq!((rows[0].step, rows[0].steps, rows[1].steps), (300, 300, 300));
+    assert!(rows[1].step > 0 && rows[1].step < 300 && rows[0].validation_loss.is_some(), "{rows:?}");
+
+    assert_eq!(stdout(&bench.cli(&["resume", &id])).trim(), id);
+    let job = bench.wait_state(&id, JobState::Finished);
+    assert_eq!((job.kind.as_str(), job.name.as_str()), ("train-clusters", "mbc, k = 2"));
+    assert_eq!((job.step, job.steps), (600, 600));
+    let shown: Value = serde_json::from_slice(&bench.cli(&["show", &id, "--json"]).stdout).unwrap();
+    assert_eq!(shown["rows"][1]["name"], "cluster_1");
+    assert_eq!((&shown["rows"][1]["step"], &shown["rows"][1]["steps"]), (&300.into(), &300.into()));
+    assert_eq!(shown["result"]["clusters"][0]["report"]["steps"], 300);
+    let text = stdout(&bench.cli(&["show", &id]));
+    assert!(text.contains("cluster_0  300/300") && text.contains("MADE FOR"), "{text}");
+
+    // The same from the command line, which finds it done.
+    let output = Command::new(BINARY)
+        .arg("train-clusters")
+        .arg(place.library())
+        .args(["--k", "2", "--max-steps", "300", "--rank", "2", "--alpha", "4", "--batch", "4"])
+        .arg("--out")
+        .arg(place.path("mbc"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("begun with other settings"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_command_makes_a_library_and_says_what_is_in_it() {
+    let place = Place::new();
+    let run = |json: &[&str]| {
+        Command::new(BINARY)
+            .arg("train-clusters")
+            .arg(place.library())
+            .args(["--max-steps", "3", "--device", "cpu", "--out"])
+            .arg(place.path("four"))
+            .args(json)
+            .output()
+            .unwrap()
+    };
+    let output = run(&[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = stdout(&output);
+    // Ten clusters unless there are fewer experts.
+    assert!(text.contains("4 experts (mbc, sparsity 0.5, seed 42)") && text.contains("cluster_3"), "{text}");
+    let document: Value = serde_json::from_slice(&run(&["--json"]).stdout).unwrap();
+    assert_eq!((&document["k"], document["clusters"].as_array().unwrap().len()), (&4.into(), 4));
+    assert_eq!(document["skipped"], serde_json::json!([]));
+}
