@@ -201,7 +201,7 @@ fn score(
                 },
                 _ => template.render(&e.instruction, &e.input),
             };
-            tokenizer.encode(&text).map(Some)
+            tokenizer.encode_start(&text).map(Some)
         })
         .collect::<Result<Option<Vec<_>>>>()?;
     let Some(prompts) = prompts else { return Ok(None) };

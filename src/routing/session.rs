@@ -226,7 +226,7 @@ impl Session {
     fn tokens_of(&self, stretches: &[Stretch]) -> Result<Prompt> {
         let tokenizer = self.model.tokenizer()?;
         let whole: String = stretches.iter().map(|s| s.text.as_str()).collect();
-        let (ids, spans) = tokenizer.encode_spans(&whole)?;
+        let (ids, spans) = tokenizer.encode_start_spans(&whole)?;
         let parts = spans
             .iter()
             .map(|&(from, to)| {

@@ -33,7 +33,7 @@ pub fn encode(
     max_length: usize,
 ) -> Result<Encoded> {
     let prompt = template.render(&example.instruction, &example.input);
-    let mut prompt = tokenizer.encode(&prompt)?;
+    let mut prompt = tokenizer.encode_start(&prompt)?;
     let mut output = tokenizer.encode(&format!("{}{}", example.output, template.end))?;
     if prompt.is_empty() || output.is_empty() {
         return Err(Error::msg("an example has no tokens: the template or the example is empty"));

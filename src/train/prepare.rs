@@ -89,7 +89,7 @@ impl Prepared {
     /// A base model without a tokenizer; a length that the template alone fills.
     pub(super) fn encode(&self, spec: &TrainSpec, model: &Model) -> Result<Tokens> {
         let tokenizer = model.tokenizer()?;
-        let frame = tokenizer.encode(&self.template.render("", ""))?.len();
+        let frame = tokenizer.encode_start(&self.template.render("", ""))?.len();
         if spec.max_length <= frame {
             return Err(Error::usage(format!(
                 "a max length of {} leaves no room for examples: the template alone has {frame} tokens",

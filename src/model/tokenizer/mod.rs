@@ -63,13 +63,24 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// Token ids of `text` and the bytes of it that each covers.
-    pub fn encode_spans(&self, text: &str) -> Result<(Vec<u32>, Vec<(usize, usize)>)> {
+    /// Token ids of a text that begins a sequence: [`Self::encode`] after the token that transformers puts
+    /// first, unless the text spells it.
+    pub fn encode_start(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(self.encode_start_spans(text)?.0)
+    }
+
+    /// [`Self::encode_start`] and the bytes of `text` that each token covers.
+    pub fn encode_start_spans(&self, text: &str) -> Result<(Vec<u32>, Vec<(usize, usize)>)> {
         let encoding = self
             .inner
             .encode(text, false)
             .map_err(|e| Error::msg(format!("the text cannot be tokenised: {e}")))?;
-        Ok((encoding.get_ids().to_vec(), encoding.get_offsets().to_vec()))
+        let (mut ids, mut spans) = (encoding.get_ids().to_vec(), encoding.get_offsets().to_vec());
+        if let Some(start) = self.start_id.filter(|&id| ids.first() != Some(&id)) {
+            ids.insert(0, start);
+            spans.insert(0, (0, 0));
+        }
+        Ok((ids, spans))
     }
 
     /// Text of `ids`; special tokens are left out when `skip_special`.

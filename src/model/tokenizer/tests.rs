@@ -38,3 +38,46 @@ fn gguf_tokenizers_give_the_ids_of_the_originals() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn a_start_token_goes_first_where_the_family_has_one() {
+    for (name, start) in [("spm-llama", Some(1)), ("spm-gemma2", Some(1)), ("qwen2", None), ("smollm", None)]
+    {
+        let tokenizer = load(name);
+        assert_eq!(tokenizer.start_id, start, "{name}");
+        let plain = tokenizer.encode("the cat").unwrap();
+        let (ids, spans) = tokenizer.encode_start_spans("the cat").unwrap();
+        assert_eq!(ids.len(), spans.len());
+        assert_eq!(ids, [start.as_slice(), plain.as_slice()].concat(), "{name}");
+    }
+    // Not twice.
+    let llama = load("spm-llama");
+    assert_eq!(llama.encode_start("<s>the cat").unwrap(), llama.encode("<s>the cat").unwrap());
+}
+
+fn from_json(model: serde_json::Value) -> crate::Result<Tokenizer> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let json = serde_json::json!({ "version": "1.0", "model": model });
+    std::fs::write(file.path(), json.to_string()).unwrap();
+    Tokenizer::from_file(file.path(), Vec::new())
+}
+
+#[test]
+fn merges_that_make_no_token_are_refused() {
+    let model = |merges: serde_json::Value| serde_json::json!({ "type": "BPE", "vocab": { "a": 0, "b": 1, "ab": 2 }, "merges": merges });
+    assert_eq!(from_json(model(serde_json::json!([["a", "b"]]))).unwrap().encode("ab").unwrap(), [2]);
+    // The library indexes past its buffer with this one.
+    let error = from_json(model(serde_json::json!([["ab", "ab"]]))).unwrap_err().to_string();
+    assert!(error.contains("merges that make no token"), "{error}");
+    assert!(from_json(model(serde_json::json!(["a c"]))).is_err());
+    assert!(from_json(serde_json::json!({ "type": "None" })).is_err());
+}
+
+#[test]
+fn a_tokenizer_of_another_model_is_refused() {
+    let file = GgufFile::open(&fixture("qwen2.gguf")).unwrap();
+    let error = Tokenizer::from_gguf(&file, 100).unwrap_err().to_string();
+    assert!(error.contains("tokens for 100 embeddings"), "{error}");
+    let error = load("qwen2").check_size(Path::new("m"), 100).unwrap_err().to_string();
+    assert!(error.contains("they belong to different models"), "{error}");
+}
