@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::output::Output;
 use crate::Result;
 use crate::library::{BaseLocation, Library, locate_base};
-use crate::model::{compiled_for, device_name, open_device};
+use crate::model::{ModelFiles, Precision, compiled_for, device_name, memory, open_device};
 use crate::text::printable;
 
 /// Check devices, terminal, base model and library
@@ -34,6 +34,7 @@ pub fn run(args: &DoctorArgs, output: &Output) -> Result<()> {
         fact("system", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
         cpu(),
         devices(),
+        free_memory(),
         terminal(),
         colours(),
         python(),
@@ -92,6 +93,19 @@ fn devices() -> Fact {
         Ok(device) => fact("devices", format!("built for {built}; auto is {}", device_name(&device))),
         Err(error) => problem("devices", format!("built for {built}; {error}")),
     }
+}
+
+fn free_memory() -> Fact {
+    match memory::available() {
+        Some(bytes) => fact("memory", format!("{} free", memory::size(bytes))),
+        None => fact("memory", "nobody says how much is free here".into()),
+    }
+}
+
+/// What the base model takes in memory.
+fn sizes(files: &ModelFiles) -> String {
+    let of = |p: Precision| format!("{} as {p}", memory::size(memory::need(&files.spec, p).weights));
+    [Precision::F32, Precision::Bf16, Precision::Q8].map(of).join(", ")
 }
 
 fn terminal() -> Fact {
@@ -163,7 +177,13 @@ fn library(path: &std::path::Path, facts: &mut Vec<Fact>) {
         (_, Err(e)) => problem("writing", e.to_string()),
     });
     facts.push(match locate_base(&library, None) {
-        Ok(BaseLocation::Found { path, label }) => fact("base", format!("{label} at {}", path.display())),
+        Ok(BaseLocation::Found { path, label }) => {
+            let at = format!("{label} at {}", path.display());
+            match ModelFiles::open(&path) {
+                Ok(files) => fact("base", format!("{at} ({})", sizes(&files))),
+                Err(e) => problem("base", e.to_string()),
+            }
+        }
         Ok(BaseLocation::Missing { label, .. }) => {
             let get = format!("lora-tui fetch {}", library.root.display());
             problem("base", format!("{label} is not on this machine: `{get}` gets it"))

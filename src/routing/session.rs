@@ -13,7 +13,7 @@ use super::router::Router;
 use super::trace::{Part, Trace, TraceToken};
 use super::{RouterConfig, RouterKind};
 use crate::library::{Expert, Library, Stretch, Template};
-use crate::model::{Decoder, KvCache, LoadOptions, Model, NoHook, select_rows};
+use crate::model::{Decoder, KvCache, LoadOptions, Model, ModelFiles, NoHook, select_rows};
 use crate::{Cancel, Error, Result};
 
 /// Tokens of a prompt that go through the network together: few enough that one sees how far it is.
@@ -85,8 +85,10 @@ impl Session {
         cancel: &Cancel,
     ) -> Result<Self> {
         stage("loading the base model");
-        let model = Model::load(
-            base,
+        let files = ModelFiles::open(base)?;
+        let forecast = files.forecast(options);
+        stage(&format!("loading the base model: {forecast}"));
+        let model = files.load(
             options,
             &mut |done, all| stage(&format!("loading the base model: block {done} of {all}")),
             cancel,

@@ -13,7 +13,7 @@ use super::prepare::{Prepared, Tokens};
 use super::state::{self, Identity, Standing, Validation};
 use super::{TrainReport, TrainSpec, save};
 use crate::library::{Adapter, Library, TaskRecord};
-use crate::model::{LoadOptions, Model, Tape};
+use crate::model::{LoadOptions, Model, ModelFiles, Tape};
 use crate::{Cancel, Error, Result};
 
 /// Tokens of one validation batch.
@@ -60,9 +60,10 @@ pub fn train(
     if let Some(path) = spec.log.as_ref().filter(|path| !path.exists()) {
         StepLog::open(path, 0)?;
     }
-    events(TrainEvent::Stage("loading the base model".into()));
     let options = LoadOptions { device: spec.device.clone(), precision: spec.precision };
-    let model = Model::load(&prepared.base, &options, &mut |_, _| {}, cancel)?;
+    let files = ModelFiles::open(&prepared.base)?;
+    events(TrainEvent::Stage(format!("loading the base model: {}", files.forecast(&options))));
+    let model = files.load(&options, &mut |_, _| {}, cancel)?;
     let tokens = prepared.encode(spec, &model)?;
     let lora =
         LoraTrainer::new(&model.decoder, &spec.targets, spec.rank, spec.alpha, spec.dropout, spec.seed)?;

@@ -1,0 +1,214 @@
+//! How much memory a model needs, and how much there is.
+
+use std::path::{Path, PathBuf};
+
+use super::linear::Precision;
+use super::spec::{DecoderSpec, MlpLayout, QkvLayout};
+use crate::{Error, Result};
+
+/// Memory that a model takes, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Held while the model lives.
+    pub weights: u64,
+    /// On top of that, while it is read: the largest tensor in f32, twice.
+    pub loading: u64,
+}
+
+impl Need {
+    /// The most that is in use at any time of loading.
+    pub fn peak(&self) -> u64 {
+        self.weights.saturating_add(self.loading)
+    }
+}
+
+/// Bytes that a matrix [out, in] takes.
+fn matrix(precision: Precision, (out_features, in_features): (u64, u64)) -> u64 {
+    let elements = out_features.saturating_mul(in_features);
+    match precision {
+        Precision::F32 => elements.saturating_mul(4),
+        Precision::Bf16 => elements.saturating_mul(2),
+        // 32 values and a scale of 16 bits, rounded up to whole lines of memory.
+        Precision::Q8 => elements.saturating_mul(1088) / 1024,
+    }
+}
+
+/// What a model of this shape needs. Vectors (norms, biases) are small beside the matrices and left out.
+pub fn need(spec: &DecoderSpec, precision: Precision) -> Need {
+    let wide = |n: usize| n as u64;
+    let (hidden, inner, vocab) = (wide(spec.hidden), wide(spec.intermediate), wide(spec.vocab));
+    let (q, kv) = (wide(spec.q_width()), wide(spec.kv_width()));
+    let mut layer: Vec<(u64, u64)> = match spec.qkv {
+        QkvLayout::Split => vec![(q, hidden), (kv, hidden), (kv, hidden)],
+        QkvLayout::Fused | QkvLayout::FusedPerHead => vec![(q + 2 * kv, hidden)],
+    };
+    layer.extend([(hidden, q), (hidden, inner)]);
+    match spec.mlp {
+        MlpLayout::Gated => layer.extend([(inner, hidden), (inner, hidden)]),
+        MlpLayout::GatedFused => layer.push((2 * inner, hidden)),
+        MlpLayout::Plain => layer.push((inner, hidden)),
+    }
+    let layers: u64 = layer.iter().map(|&m| matrix(precision, m)).fold(0, u64::saturating_add);
+    let layers = layers.saturating_mul(wide(spec.layers));
+    let embedding = matrix(Precision::F32, (vocab, hidden));
+    // A tied head shares the embedding in f32 only.
+    let head = match (spec.tied, precision) {
+        (true, Precision::F32) => 0,
+        _ => matrix(precision, (vocab, hidden)),
+    };
+    let largest = layer.iter().map(|&m| matrix(Precision::F32, m)).max().unwrap_or(0);
+    let largest = if spec.tied { largest } else { largest.max(embedding) };
+    Need {
+        weights: layers.saturating_add(embedding).saturating_add(head),
+        loading: largest.saturating_mul(2),
+    }
+}
+
+/// Bytes of memory that this process may still take: what the system has left, or less where a control group
+/// sets a limit. `None` where nobody says.
+pub fn available() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let system = meminfo(&text);
+    let membership = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let groups = groups(&membership).into_iter().filter_map(|group| group_left(&group));
+    system.into_iter().chain(groups).min()
+}
+
+/// `MemAvailable` of `/proc/meminfo`, in bytes.
+fn meminfo(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Folders of the control groups that `/proc/self/cgroup` names, and of all above them.
+fn groups(membership: &str) -> Vec<PathBuf> {
+    let mut folders = Vec::new();
+    for line in membership.lines() {
+        let mut fields = line.splitn(3, ':');
+        let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else {
+            continue;
+        };
+        let root = match controllers {
+            "" => "/sys/fs/cgroup",
+            c if c.split(',').any(|c| c == "memory") => "/sys/fs/cgroup/memory",
+            _ => continue,
+        };
+        let below = Path::new(path.trim_start_matches('/'));
+        folders.extend(below.ancestors().map(|part| Path::new(root).join(part)));
+    }
+    folders
+}
+
+/// What a control group's limit leaves; its cached files can go.
+fn group_left(folder: &Path) -> Option<u64> {
+    let number =
+        |name: &str| -> Option<u64> { std::fs::read_to_string(folder.join(name)).ok()?.trim().parse().ok() };
+    let limit = number("memory.max").or_else(|| number("memory.limit_in_bytes"))?;
+    let used = number("memory.current").or_else(|| number("memory.usage_in_bytes"))?;
+    let facts = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
+    let cached = |name: &str| -> u64 {
+        facts.lines().find_map(|l| l.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0)
+    };
+    let files = cached("inactive_file ").saturating_add(cached("active_file "));
+    Some(limit.saturating_sub(used.saturating_sub(files)))
+}
+
+/// `14.5 GB`, `270 MB`.
+pub fn size(bytes: u64) -> String {
+    let (mb, gb) = (1e6, 1e9);
+    match bytes as f64 {
+        b if b >= 99.95 * gb => format!("{:.0} GB", b / gb),
+        b if b >= 0.9995 * gb => format!("{:.1} GB", b / gb),
+        b => format!("{:.0} MB", b / mb),
+    }
+}
+
+/// Refuses a model that cannot fit, with the numbers and a way out.
+///
+/// # Errors
+/// When loading needs more than [`available`].
+pub fn check(path: &Path, spec: &DecoderSpec, precision: Precision, available: Option<u64>) -> Result<()> {
+    let needed = need(spec, precision).peak();
+    let Some(free) = available.filter(|&free| needed > free) else { return Ok(()) };
+    let smaller = [Precision::Bf16, Precision::Q8]
+        .into_iter()
+        .map(|p| (p, need(spec, p).peak()))
+        .find(|&(_, other)| other < needed && other <= free);
+    let way = match smaller {
+        Some((p, other)) => format!("--precision {p} needs {}", size(other)),
+        None => {
+            let least = need(spec, Precision::Q8).peak();
+            format!("even --precision q8 needs {}: free memory, or use a smaller model", size(least))
+        }
+    };
+    let problem =
+        format!("needs {} of memory as {precision}, and {} are free here; {way}", size(needed), size(free));
+    Err(Error::file(path, problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::Config;
+    use super::super::families;
+    use super::*;
+
+    fn mistral_7b() -> DecoderSpec {
+        let config = serde_json::json!({
+            "model_type": "mistral", "vocab_size": 32000, "hidden_size": 4096, "num_hidden_layers": 32,
+            "num_attention_heads": 32, "num_key_value_heads": 8, "intermediate_size": 14336,
+            "rms_norm_eps": 1e-5,
+        });
+        families::spec(&Config::new(Path::new("config.json"), config).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_7b_model_needs_its_parameters() {
+        let spec = mistral_7b();
+        // 7.24 billion parameters.
+        let billions = |p| need(&spec, p).weights as f64 / 1e9;
+        assert!((billions(Precision::F32) - 4.0 * 7.24).abs() < 0.05, "{}", billions(Precision::F32));
+        assert!(
+            (billions(Precision::Bf16) - 2.0 * 7.24 - 0.26).abs() < 0.05,
+            "{}",
+            billions(Precision::Bf16)
+        );
+        assert!((7.6..8.2).contains(&billions(Precision::Q8)), "{}", billions(Precision::Q8));
+    }
+
+    #[test]
+    fn what_cannot_fit_is_refused_with_a_way_out() {
+        let spec = mistral_7b();
+        let told = |free: u64| {
+            let found = check(Path::new("m"), &spec, Precision::F32, Some(free));
+            found.err().map(|e| e.to_string()).unwrap_or_default()
+        };
+        assert_eq!(told(40 << 30), "");
+        assert!(check(Path::new("m"), &spec, Precision::F32, None).is_ok());
+        let text = told(23 << 30);
+        assert_eq!(
+            text,
+            "m: needs 30.0 GB of memory as f32, and 24.7 GB are free here; --precision bf16 needs 15.8 GB"
+        );
+        assert!(told(10 << 30).contains("; --precision q8 needs"), "{}", told(10 << 30));
+        assert!(told(2 << 30).contains("even --precision q8 needs"), "{}", told(2 << 30));
+    }
+
+    #[test]
+    fn the_tightest_limit_counts() {
+        let text = "MemTotal:       24684096 kB\nMemAvailable:   1024 kB\n";
+        assert_eq!(meminfo(text), Some(1 << 20));
+        let folders = groups("0::/a/b\n5:cpu,memory:/c\n3:cpu:/d\n");
+        let folders: Vec<&str> = folders.iter().filter_map(|f| f.to_str()).collect();
+        let wanted = ["/a/b", "/a", "/", "/memory/c", "/memory/"].map(|f| format!("/sys/fs/cgroup{f}"));
+        assert_eq!(folders, wanted);
+
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("memory.max", "max\n");
+        write("memory.current", "100\n");
+        assert_eq!(group_left(folder.path()), None);
+        write("memory.max", "1000\n");
+        write("memory.stat", "anon 40\nfile 60\ninactive_file 50\nactive_file 10\n");
+        assert_eq!(group_left(folder.path()), Some(960));
+    }
+}
