@@ -1,16 +1,11 @@
 //! A library's experts, stacked module by module for one base model.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
-use super::lora::{Lora, Matrix, Parts};
-use super::replaced::{Places, Replaced};
-use crate::library::{Adapter, Expert, LoraModule, find_name, nearest};
-use crate::model::tensor::values;
-use crate::model::{Decoder, Linear, transpose};
-use crate::{Cancel, Error, Result};
+use super::lora::Lora;
+use super::replaced::Replaced;
+use crate::library::{find_name, nearest};
+use crate::{Error, Result};
 
 /// All experts at one module.
 #[derive(Clone, Debug)]
@@ -32,13 +27,13 @@ pub(crate) struct StackedModule {
 }
 
 impl StackedModule {
-    fn new(position: usize, (in_features, out_features): (usize, usize), experts: usize) -> Self {
+    pub fn new(position: usize, (in_features, out_features): (usize, usize), experts: usize) -> Self {
         Self {
             position,
             in_features,
             out_features,
             loras: Vec::with_capacity(experts),
-            prototypes: vec![0.0; experts * in_features],
+            prototypes: Vec::with_capacity(experts * in_features),
             candidate: Vec::with_capacity(experts),
             extras: false,
             bias: Vec::new(),
@@ -53,20 +48,20 @@ impl StackedModule {
         entries.into_iter().for_each(|entry| self.push(entry));
     }
 
-    fn push(&mut self, entry: Option<(Lora, Vec<f32>)>) {
-        let at = self.loras.len() * self.in_features;
-        let candidate = entry.as_ref().is_some_and(|(_, vector)| vector.iter().any(|v| *v != 0.0));
-        if let (true, Some((_, vector))) = (candidate, &entry) {
-            self.prototypes[at..at + self.in_features].copy_from_slice(vector);
+    /// Adds the next expert's LoRA and its prototype.
+    pub fn push(&mut self, entry: Option<(Lora, Vec<f32>)>) {
+        match &entry {
+            Some((_, vector)) => self.prototypes.extend_from_slice(vector),
+            None => self.prototypes.resize(self.prototypes.len() + self.in_features, 0.0),
         }
-        self.candidate.push(candidate);
+        self.candidate.push(entry.as_ref().is_some_and(|(_, vector)| vector.iter().any(|v| *v != 0.0)));
         self.extras |= entry.as_ref().is_some_and(|(lora, _)| lora.extras.is_some());
         self.loras.push(entry.map(|(lora, _)| lora));
     }
 }
 
 /// The experts that fit a base model, ready to be routed over.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ExpertSet {
     /// In the library's order.
     pub names: Arc<Vec<String>>,
@@ -87,134 +82,7 @@ pub struct ExpertSet {
     pub(crate) replaced: Vec<(usize, Replaced)>,
 }
 
-/// The places of a decoder that can carry LoRA.
-struct Sites<'a> {
-    decoder: &'a Decoder,
-    /// In the order of the network, then the head.
-    linears: Vec<&'a Linear>,
-    index: HashMap<&'a str, &'a Linear>,
-}
-
-impl<'a> Sites<'a> {
-    fn new(decoder: &'a Decoder) -> Self {
-        let mut linears = decoder.linears();
-        linears.push(&decoder.head);
-        let index = linears.iter().map(|l| (l.module.as_str(), *l)).collect();
-        Self { decoder, linears, index }
-    }
-
-    /// (in, out) features of a module.
-    fn size(&self, module: &str, embedding: bool) -> Option<(usize, usize)> {
-        if embedding {
-            let spec = &self.decoder.spec;
-            return (module == spec.names.embed).then_some((spec.vocab, spec.hidden));
-        }
-        self.index.get(module).map(|l| (l.in_features, l.out_features))
-    }
-
-    /// Whether `expert` fits the decoder; the reason where it does not.
-    fn fits(&self, expert: &Expert) -> Result<(), String> {
-        for shape in &expert.modules {
-            let Some(size) = self.size(&shape.module, shape.embedding) else {
-                return Err(format!("the base model has no module {}", shape.module));
-            };
-            if size != (shape.in_features, shape.out_features) {
-                return Err(format!(
-                    "{} is {} → {} in the expert, {} → {} in the base model",
-                    shape.module, shape.in_features, shape.out_features, size.0, size.1
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// An expert with its weights, while a set is put together.
-struct Loaded<'a> {
-    expert: &'a Expert,
-    adapter: Adapter,
-    replaced: Option<Replaced>,
-}
-
 impl ExpertSet {
-    /// Loads `experts` for `decoder`, computing prototypes. Those that cannot be used or do not fit are
-    /// skipped with their reason. `progress` gets (modules done, modules in all).
-    pub fn load(
-        experts: &[&Expert],
-        decoder: &Decoder,
-        progress: &mut dyn FnMut(usize, usize),
-        cancel: &Cancel,
-    ) -> Result<Self> {
-        let sites = Sites::new(decoder);
-        let places = Places::new(decoder);
-        let (mut skipped, mut partial, mut unrouted) = (Vec::new(), Vec::new(), Vec::new());
-        let mut loaded: Vec<Loaded> = Vec::new();
-        for expert in experts {
-            let found = sites.fits(expert).and_then(|()| {
-                let adapter = expert.load().map_err(|e| e.to_string())?;
-                adapter.check_finite().map_err(|e| e.to_string())?;
-                let found = Replaced::find(&adapter, &places)?;
-                Ok((adapter, found))
-            });
-            cancel.check()?;
-            match found {
-                Ok((adapter, found)) => {
-                    partial.extend(found.missing.map(|reason| (expert.name.clone(), reason)));
-                    unrouted.extend(found.differing.map(|what| (expert.name.clone(), what)));
-                    loaded.push(Loaded { expert, adapter, replaced: found.replaced });
-                }
-                Err(reason) => skipped.push((expert.name.clone(), reason)),
-            }
-        }
-        let mut modules = Vec::new();
-        let mut embedding = None;
-        let name = decoder.spec.names.embed;
-        if loaded.iter().any(|l| l.adapter.module(name).is_some()) {
-            let table = values(&decoder.embedding)?;
-            // The layer of an embedding is its table turned round: hidden × vocabulary.
-            let base = Matrix { values: &table, strides: (1, decoder.spec.hidden) };
-            let size = (decoder.spec.vocab, decoder.spec.hidden);
-            let mut module = StackedModule::new(0, size, loaded.len());
-            stack(&mut module, &loaded, name, |v, _| v, &|| Ok(base.values.to_vec()), base.strides)?;
-            modules.push(name.to_string());
-            embedding = Some(module);
-        }
-        let mut stacked: Vec<Option<StackedModule>> = Vec::with_capacity(sites.linears.len());
-        for (done, linear) in sites.linears.iter().enumerate() {
-            cancel.check()?;
-            progress(done, sites.linears.len());
-            if !loaded.iter().any(|l| l.adapter.module(&linear.module).is_some()) {
-                stacked.push(None);
-                continue;
-            }
-            let size = (linear.in_features, linear.out_features);
-            let mut module = StackedModule::new(modules.len(), size, loaded.len());
-            let order = |values, width| linear.in_running_order(values, width);
-            stack(&mut module, &loaded, &linear.module, order, &|| linear.weights(), (size.0, 1))?;
-            if module.extras {
-                module.bias = linear.bias().unwrap_or_default().to_vec();
-            }
-            modules.push(linear.module.clone());
-            stacked.push(Some(module));
-        }
-        progress(sites.linears.len(), sites.linears.len());
-        Ok(Self {
-            names: Arc::new(loaded.iter().map(|l| l.expert.name.clone()).collect()),
-            modules: Arc::new(modules),
-            skipped,
-            partial,
-            unrouted,
-            general: Vec::new(),
-            linears: stacked,
-            embedding,
-            replaced: loaded
-                .into_iter()
-                .enumerate()
-                .filter_map(|(e, l)| l.replaced.map(|replaced| (e, replaced)))
-                .collect(),
-        })
-    }
-
     /// The number of the expert with this name.
     ///
     /// # Errors
@@ -277,47 +145,4 @@ impl ExpertSet {
         }
         Ok(())
     }
-}
-
-/// Reads one module of every expert and stacks it. `order` turns stored rows into running order; `weights`
-/// gives the base model's, with their strides of (out, in), where DoRA needs them.
-fn stack(
-    module: &mut StackedModule,
-    loaded: &[Loaded],
-    name: &str,
-    order: impl Fn(Vec<f32>, usize) -> Vec<f32> + Sync,
-    weights: &dyn Fn() -> Result<Vec<f32>>,
-    strides: (usize, usize),
-) -> Result<()> {
-    let dora = |l: &Loaded| l.adapter.module(name).is_some_and(LoraModule::has_magnitude);
-    let weights = if loaded.iter().any(dora) { weights()? } else { Vec::new() };
-    let (i, o) = (module.in_features, module.out_features);
-    let entries: Vec<Option<(Lora, Vec<f32>)>> = loaded
-        .par_iter()
-        .map(|l| {
-            let Some(found) = l.adapter.module(name) else { return Ok(None) };
-            let (rank, scale) = (found.shape.rank, found.shape.scale as f32);
-            let vector = |values: Option<Vec<f32>>| values.map_or(Vec::new(), |v| order(v, 1));
-            let mut shift = vector(found.bias()?);
-            shift.iter_mut().for_each(|v| *v *= scale);
-            let parts = Parts {
-                rank,
-                scale,
-                a: found.a()?,
-                bt: transpose(&order(found.b()?, rank), o, rank),
-                shift,
-                magnitude: vector(found.magnitude()?),
-            };
-            // The length of DoRA's rows is that of the weights that the expert itself has.
-            let own = match &l.replaced {
-                Some(replaced) if found.has_magnitude() => replaced.weight(&format!("{name}.weight"))?,
-                _ => None,
-            };
-            let own = own.map(|v| if found.shape.embedding { v } else { order(v, i) });
-            let base = Matrix { values: own.as_deref().unwrap_or(&weights), strides };
-            Ok(Some(parts.finish((i, o), &l.expert.dtype, Some(base))))
-        })
-        .collect::<Result<_>>()?;
-    entries.into_iter().for_each(|entry| module.push(entry));
-    Ok(())
 }

@@ -3,9 +3,9 @@
 use rayon::prelude::*;
 
 use super::experts::{ExpertSet, StackedModule};
-use super::lora::{Lora, Matrix, Parts};
+use super::load::Sites;
+use super::lora::{Lora, Parts};
 use crate::model::Decoder;
-use crate::model::tensor::values;
 use crate::{Cancel, Error, Result};
 
 impl ExpertSet {
@@ -21,25 +21,18 @@ impl ExpertSet {
         if general.is_empty() {
             return Ok(set);
         }
-        if let Some(module) = &mut set.embedding {
-            let table = values(&decoder.embedding)?;
-            let base = Matrix { values: &table, strides: (1, decoder.spec.hidden) };
-            self.subtract(module, &general, Some(base))?;
-        }
-        let mut linears = decoder.linears();
-        linears.push(&decoder.head);
-        for (module, linear) in set.linears.iter_mut().zip(linears) {
+        let sites = Sites::new(decoder);
+        let stacks = std::iter::once(&mut set.embedding).chain(&mut set.linears);
+        for (site, module) in stacks.enumerate() {
             cancel.check()?;
             let Some(module) = module else { continue };
-            let dora = module.loras.iter().flatten().any(|l| l.gain().is_some());
-            let weights = if dora { linear.weights()? } else { Vec::new() };
-            let base = dora.then_some(Matrix { values: &weights, strides: (linear.in_features, 1) });
-            self.subtract(module, &general, base)?;
+            self.subtract(module, &general)?;
+            sites.measure(site, module, |e| self.own_weights(e, &sites, site))?;
         }
         Ok(set)
     }
 
-    fn subtract(&self, module: &mut StackedModule, general: &[usize], base: Option<Matrix>) -> Result<()> {
+    fn subtract(&self, module: &mut StackedModule, general: &[usize]) -> Result<()> {
         let mut mean: Option<(usize, Parts)> = None;
         for &g in general {
             let Some(lora) = &module.loras[g] else { continue };
@@ -70,7 +63,7 @@ impl ExpertSet {
                 self.check_ranks(module, (first, mean.rank), (e, parts.rank))?;
                 parts.a.iter_mut().zip(&mean.a).for_each(|(v, m)| *v -= m);
                 parts.bt.iter_mut().zip(&mean.bt).for_each(|(v, m)| *v -= m);
-                Ok(Some(parts.finish(size, "f32", base)))
+                Ok(Some(parts.finish(size, "f32")))
             })
             .collect::<Result<_>>()?;
         module.restack(entries);

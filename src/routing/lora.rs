@@ -99,30 +99,17 @@ pub(crate) struct Matrix<'a> {
 }
 
 impl Parts {
-    /// The LoRA in `dtype`, and its prototype, all zeros where its B·A is no candidate for Arrow. `base` is
-    /// needed where there is a magnitude.
-    pub fn finish(
-        self,
-        (inputs, outputs): (usize, usize),
-        dtype: &str,
-        base: Option<Matrix>,
-    ) -> (Lora, Vec<f32>) {
+    /// The LoRA in `dtype`, and its prototype, all zeros where its B·A is no candidate for Arrow. DoRA's
+    /// lengths are still to be measured.
+    pub fn finish(self, (inputs, outputs): (usize, usize), dtype: &str) -> (Lora, Vec<f32>) {
         let Self { rank, scale, a, bt, shift, magnitude } = self;
         let vector = if scale == 0.0 {
             vec![0.0; inputs]
         } else {
             prototype(&a, &crate::model::transpose(&bt, rank, outputs), rank, inputs, outputs).vector
         };
-        let gain = match base {
-            Some(base) if !magnitude.is_empty() => {
-                let lengths = lengths(base, (inputs, outputs), &a, &bt, rank, scale);
-                // A row without length has no direction to stretch.
-                magnitude.iter().zip(lengths).map(|(m, n)| if n > 0.0 { m / n } else { 1.0 }).collect()
-            }
-            _ => Vec::new(),
-        };
-        let extras =
-            (!gain.is_empty() || !shift.is_empty()).then(|| Box::new(Extras { magnitude, gain, shift }));
+        let extras = (!magnitude.is_empty() || !shift.is_empty())
+            .then(|| Box::new(Extras { magnitude, gain: Vec::new(), shift }));
         (Lora { rank, scale, a: Factors::new(a, dtype), bt: Factors::new(bt, dtype), extras }, vector)
     }
 }
@@ -136,6 +123,18 @@ impl Lora {
         let extras = self.extras.as_deref().cloned().unwrap_or_default();
         let Extras { magnitude, shift, .. } = extras;
         Parts { rank: self.rank, scale: self.scale, a, bt, shift, magnitude }
+    }
+
+    /// Computes DoRA's m / n against the weights `base` of a layer of (in, out) features.
+    pub fn measure(&mut self, base: Matrix, size: (usize, usize)) {
+        let (mut a, mut bt) = (Vec::new(), Vec::new());
+        self.a.widen(&mut a);
+        self.bt.widen(&mut bt);
+        let Some(extras) = &mut self.extras else { return };
+        let lengths = lengths(base, size, &a, &bt, self.rank, self.scale);
+        // A row without length has no direction to stretch.
+        let gain = |(m, n): (&f32, f32)| if n > 0.0 { m / n } else { 1.0 };
+        extras.gain = extras.magnitude.iter().zip(lengths).map(gain).collect();
     }
 
     /// DoRA's m / n, where there is one.

@@ -5,6 +5,7 @@ mod config;
 mod experts;
 mod general;
 mod hook;
+mod load;
 mod lora;
 mod replaced;
 mod router;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use candle_core::Tensor;
 
 use super::experts::ExpertSet;
-use crate::library::{Adapter, Stored, StoredRows};
+use crate::library::{Adapter, Expert, Stored, StoredRows};
 use crate::model::simd::{axpy, dot};
 use crate::model::tensor::{edit, values};
 use crate::model::{Decoder, Linear, Norm, Precision};
@@ -89,12 +89,36 @@ impl<'a> Places<'a> {
     }
 }
 
-/// The parameters that one expert replaces. They stay in its file until a router needs them.
+/// The parameters that one expert replaces. They stay in its file, which is opened when a router needs them.
 #[derive(Clone, Debug)]
 pub(crate) struct Replaced {
-    stored: Vec<(Place, Stored)>,
-    /// Rows of the embedding ([`Place::Embedding`]) and of the head.
-    tokens: Vec<(Place, StoredRows)>,
+    expert: Expert,
+    /// Where a parameter goes, with its name.
+    stored: Vec<(Place, String)>,
+    /// Where trained rows go (the embedding or the head), with the name of their module.
+    tokens: Vec<(Place, String)>,
+}
+
+/// [`Replaced`] with its file open.
+struct Opened<'a> {
+    e: usize,
+    w: f32,
+    replaced: &'a Replaced,
+    adapter: Adapter,
+}
+
+impl Opened<'_> {
+    /// The parameters of this expert with their places.
+    fn stored(&self) -> impl Iterator<Item = (Place, &Stored)> {
+        let found = |name: &str| self.adapter.replaced.iter().find(|stored| stored.name == name);
+        self.replaced.stored.iter().filter_map(move |(place, name)| Some((*place, found(name)?)))
+    }
+
+    /// The trained rows of this expert with their places.
+    fn tokens(&self) -> impl Iterator<Item = (Place, &StoredRows)> {
+        let found = |name: &str| self.adapter.tokens.iter().find(|rows| rows.module == name);
+        self.replaced.tokens.iter().filter_map(move |(place, name)| Some((*place, found(name)?)))
+    }
 }
 
 /// What [`Replaced::new`] finds.
@@ -112,12 +136,12 @@ impl Replaced {
     ///
     /// # Errors
     /// A reason why the expert does not fit: shapes that differ, tokens out of range, unreadable files.
-    pub fn find(adapter: &Adapter, places: &Places) -> Result<Found, String> {
+    pub fn find(expert: &Expert, adapter: &Adapter, places: &Places) -> Result<Found, String> {
         if adapter.replaced.is_empty() && adapter.tokens.is_empty() {
             return Ok(Found::default());
         }
-        let (mut found, mut missing) = (Self { stored: Vec::new(), tokens: Vec::new() }, Vec::new());
-        let mut differing = None;
+        let (mut stored_at, mut tokens, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut differing, mut copied) = (None, false);
         for stored in &adapter.replaced {
             let Some((place, shape)) = places.named.get(&stored.name) else {
                 missing.push(stored.name.clone());
@@ -137,15 +161,23 @@ impl Replaced {
                     stored.name,
                     100.0 * difference
                 ));
+            } else {
+                // Only to see that it can be read.
+                stored.values().map_err(|e| e.to_string())?;
             }
-            found.stored.push((*place, stored.clone()));
+            stored_at.push((*place, stored.name.clone()));
+            copied |= stored.copy && *place == Place::Embedding;
         }
-        found.share_tied_copy(places);
         let spec = &places.decoder.spec;
+        let head = Place::Weight(places.head());
+        // A copy of the embedding goes into the table of the base model, which the head may share.
+        if spec.tied && copied && !stored_at.iter().any(|(place, _)| *place == head) {
+            stored_at.push((head, format!("{}.weight", spec.names.embed)));
+        }
         for rows in &adapter.tokens {
             let place = match rows.module.as_str() {
                 name if name == spec.names.embed => Place::Embedding,
-                name if name == places.decoder.head.module => Place::Weight(places.head()),
+                name if name == places.decoder.head.module => head,
                 _ => {
                     missing.push(format!("trained tokens of {}", rows.module));
                     continue;
@@ -160,13 +192,13 @@ impl Replaced {
             if let Some(id) = rows.ids.iter().find(|id| **id as usize >= spec.vocab) {
                 return Err(format!("trains token {id}, but the base model has {} tokens", spec.vocab));
             }
-            found.tokens.push((place, rows.clone()));
+            rows.values().map_err(|e| e.to_string())?;
+            tokens.push((place, rows.module.clone()));
         }
         // One table serves both: so do its trained rows, unless the head has its own.
-        let head = Place::Weight(places.head());
-        if spec.tied && !found.tokens.iter().any(|(place, _)| *place == head) {
-            let shared: Vec<_> = found.tokens.iter().map(|(_, rows)| (head, rows.clone())).collect();
-            found.tokens.extend(shared);
+        if spec.tied && !tokens.iter().any(|(place, _)| *place == head) {
+            let shared: Vec<_> = tokens.iter().map(|(_, module)| (head, module.clone())).collect();
+            tokens.extend(shared);
         }
         let missing = match missing.as_slice() {
             [] => None,
@@ -176,25 +208,18 @@ impl Replaced {
                 counted(missing.len(), "parameter")
             )),
         };
-        let replaced = (!found.stored.is_empty() || !found.tokens.is_empty()).then_some(found);
+        let any = !stored_at.is_empty() || !tokens.is_empty();
+        let replaced = any.then(|| Self { expert: expert.clone(), stored: stored_at, tokens });
         Ok(Found { replaced, missing, differing })
-    }
-
-    /// A copy of the embedding goes into the table of the base model, which the head may share.
-    fn share_tied_copy(&mut self, places: &Places) {
-        let head = Place::Weight(places.head());
-        let copy = self.stored.iter().find(|(place, stored)| *place == Place::Embedding && stored.copy);
-        if let (true, Some((_, stored))) = (places.decoder.spec.tied, copy)
-            && !self.stored.iter().any(|(place, _)| *place == head)
-        {
-            let stored = stored.clone();
-            self.stored.push((head, stored));
-        }
     }
 
     /// Stored values of a replaced parameter, in the order of the file.
     pub fn weight(&self, name: &str) -> Result<Option<Vec<f32>>> {
-        self.stored.iter().find(|(_, stored)| stored.name == name).map(|(_, s)| s.values()).transpose()
+        if !self.stored.iter().any(|(_, stored)| stored == name) {
+            return Ok(None);
+        }
+        let adapter = self.expert.load()?;
+        adapter.replaced.iter().find(|stored| stored.name == name).map(Stored::values).transpose()
     }
 }
 
@@ -244,48 +269,44 @@ impl Overlay {
     /// # Errors
     /// When a file cannot be read.
     pub fn new(experts: &ExpertSet, weights: &[(usize, f32)], decoder: &Decoder) -> Result<Option<Self>> {
+        let weights: HashMap<usize, f32> = weights.iter().copied().collect();
         let speaking: Vec<(usize, f32, &Replaced)> = experts
             .replaced
             .iter()
-            .filter_map(|(e, replaced)| {
-                let &(_, w) = weights.iter().find(|(expert, _)| expert == e)?;
-                Some((*e, w, replaced))
-            })
+            .filter_map(|(e, replaced)| Some((*e, *weights.get(e)?, replaced)))
             .collect();
         if speaking.is_empty() {
             return Ok(None);
         }
         let places = Places::new(decoder);
-        let mut by_place: BTreeMap<Place, Vec<(usize, f32, &Stored)>> = BTreeMap::new();
-        for (e, w, replaced) in &speaking {
-            for (place, stored) in &replaced.stored {
-                by_place.entry(*place).or_default().push((*e, *w, stored));
-            }
-        }
         let mut overlay = Self::default();
-        for (place, all) in by_place {
-            let base = places.base(place)?;
-            let mut sum = vec![0f32; base.len()];
-            for (e, w, stored) in all {
+        let mut sums: BTreeMap<Place, Vec<f32>> = BTreeMap::new();
+        for (e, w, replaced) in speaking {
+            // One file at a time: there may be more experts than files can be open.
+            let opened = Opened { e, w, replaced, adapter: replaced.expert.load()? };
+            for (place, stored) in opened.stored() {
+                let base = places.base(place)?;
+                let sum = sums.entry(place).or_insert_with(|| vec![0.0; base.len()]);
                 let new = places.read(place, stored)?;
                 // DoRA stretches the outputs of the weights that the expert has.
                 match place {
                     Place::Weight(at) => {
-                        let (gain, width) =
-                            (gain(experts.linears[at].as_ref(), e), places.linears[at].in_features);
-                        accumulate(&mut sum, w, &new, &base, |i| gain.map_or(1.0, |gain| gain[i / width]));
+                        let width = places.linears[at].in_features;
+                        let gain = gain(experts.linears[at].as_ref(), e);
+                        accumulate(sum, w, &new, &base, |i| gain.map_or(1.0, |gain| gain[i / width]));
                     }
                     Place::Embedding => {
-                        let (gain, width) = (gain(experts.embedding.as_ref(), e), decoder.spec.hidden);
-                        accumulate(&mut sum, w, &new, &base, |i| gain.map_or(1.0, |gain| gain[i % width]));
+                        let width = decoder.spec.hidden;
+                        let gain = gain(experts.embedding.as_ref(), e);
+                        accumulate(sum, w, &new, &base, |i| gain.map_or(1.0, |gain| gain[i % width]));
                     }
-                    _ => accumulate(&mut sum, w, &new, &base, |_| 1.0),
+                    _ => accumulate(sum, w, &new, &base, |_| 1.0),
                 }
             }
-            overlay.put(place, sum, &places)?;
+            overlay.put_tokens(&opened, &places)?;
         }
-        for (e, w, replaced) in &speaking {
-            overlay.put_tokens(*e, *w, replaced, &places)?;
+        for (place, sum) in sums {
+            overlay.put(place, sum, &places)?;
         }
         Ok(Some(overlay))
     }
@@ -316,26 +337,29 @@ impl Overlay {
         })
     }
 
-    fn put_tokens(&mut self, e: usize, w: f32, replaced: &Replaced, places: &Places) -> Result<()> {
-        for (place, rows) in &replaced.tokens {
+    fn put_tokens(&mut self, opened: &Opened, places: &Places) -> Result<()> {
+        for (place, rows) in opened.tokens() {
             // A trained row takes the place of what the expert's table says, if it has one of its own.
-            let own = replaced.stored.iter().find(|(other, _)| other == place);
+            let own = opened.stored().find(|(other, _)| *other == place);
             let before = match own {
-                Some((place, stored)) => places.read(*place, stored)?,
-                None => places.base(*place)?,
+                Some((place, stored)) => places.read(place, stored)?,
+                None => places.base(place)?,
             };
             let new = rows.values()?;
             let into = match place {
-                Place::Weight(at) => &mut self.linears.entry(*at).or_default().rows,
+                Place::Weight(at) => &mut self.linears.entry(at).or_default().rows,
                 _ => &mut self.rows,
             };
             for (&id, new) in rows.ids.iter().zip(new.chunks(rows.width)) {
                 let from = id as usize * rows.width;
                 let Some(before) = before.get(from..from + rows.width) else {
-                    return Err(Error::msg(format!("expert {e} trains a token that the model lacks")));
+                    return Err(Error::msg(format!(
+                        "expert {} trains a token that the model lacks",
+                        opened.e
+                    )));
                 };
                 let sum = into.entry(id).or_insert_with(|| vec![0.0; rows.width]);
-                accumulate(sum, w, new, before, |_| 1.0);
+                accumulate(sum, opened.w, new, before, |_| 1.0);
             }
         }
         Ok(())

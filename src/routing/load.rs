@@ -1,0 +1,239 @@
+//! Reading a library's experts for a base model.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::experts::{ExpertSet, StackedModule};
+use super::lora::{Lora, Matrix, Parts};
+use super::replaced::{Found, Places, Replaced};
+use crate::library::{Expert, LoraModule};
+use crate::model::tensor::values;
+use crate::model::{Decoder, Linear, transpose};
+use crate::{Cancel, Result};
+
+/// Experts that are read together: their files are open and their weights in memory twice.
+const TOGETHER: usize = 32;
+
+/// The places of a decoder that can carry LoRA, in the order of the network: the embedding, the linear
+/// layers, the head.
+pub(super) struct Sites<'a> {
+    decoder: &'a Decoder,
+    linears: Vec<&'a Linear>,
+    index: HashMap<&'a str, usize>,
+}
+
+impl<'a> Sites<'a> {
+    pub fn new(decoder: &'a Decoder) -> Self {
+        let mut linears = decoder.linears();
+        linears.push(&decoder.head);
+        let mut index: HashMap<&str, usize> =
+            linears.iter().enumerate().map(|(at, l)| (l.module.as_str(), at + 1)).collect();
+        index.insert(decoder.spec.names.embed, 0);
+        Self { decoder, linears, index }
+    }
+
+    /// The linear layer of a site; `None` for the embedding.
+    fn linear(&self, site: usize) -> Option<&'a Linear> {
+        self.linears.get(site.checked_sub(1)?).copied()
+    }
+
+    fn name(&self, site: usize) -> &'a str {
+        self.linear(site).map_or(self.decoder.spec.names.embed, |l| l.module.as_str())
+    }
+
+    /// (in, out) features of a site.
+    fn size(&self, site: usize) -> (usize, usize) {
+        let spec = &self.decoder.spec;
+        self.linear(site).map_or((spec.vocab, spec.hidden), |l| (l.in_features, l.out_features))
+    }
+
+    /// Stored values, `width` for each output, in running order.
+    fn ordered(&self, site: usize, stored: Vec<f32>, width: usize) -> Vec<f32> {
+        match self.linear(site) {
+            Some(linear) => linear.in_running_order(stored, width),
+            None => stored,
+        }
+    }
+
+    /// Calls `f` with the base model's weights at a site.
+    pub fn with_weights<T>(&self, site: usize, f: impl FnOnce(Matrix) -> T) -> Result<T> {
+        Ok(match self.linear(site) {
+            Some(linear) => f(Matrix { values: &linear.weights()?, strides: (linear.in_features, 1) }),
+            // The layer of an embedding is its table turned round: hidden × vocabulary.
+            None => {
+                let table = values(&self.decoder.embedding)?;
+                f(Matrix { values: &table, strides: (1, self.decoder.spec.hidden) })
+            }
+        })
+    }
+
+    /// Whether `expert` fits the decoder; the reason where it does not.
+    fn fits(&self, expert: &Expert) -> Result<(), String> {
+        for shape in &expert.modules {
+            let site = self.index.get(shape.module.as_str());
+            let Some(&site) = site.filter(|&&site| (site == 0) == shape.embedding) else {
+                return Err(format!("the base model has no module {}", shape.module));
+            };
+            let size = self.size(site);
+            if size != (shape.in_features, shape.out_features) {
+                return Err(format!(
+                    "{} is {} → {} in the expert, {} → {} in the base model",
+                    shape.module, shape.in_features, shape.out_features, size.0, size.1
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// One module of an expert, DoRA's lengths still missing, and its prototype.
+    fn read(&self, site: usize, module: &LoraModule, dtype: &str) -> Result<(Lora, Vec<f32>)> {
+        let (rank, scale) = (module.shape.rank, module.shape.scale as f32);
+        let vector = |values: Option<Vec<f32>>| values.map_or(Vec::new(), |v| self.ordered(site, v, 1));
+        let mut shift = vector(module.bias()?);
+        shift.iter_mut().for_each(|v| *v *= scale);
+        let size = self.size(site);
+        let parts = Parts {
+            rank,
+            scale,
+            a: module.a()?,
+            bt: transpose(&self.ordered(site, module.b()?, rank), size.1, rank),
+            shift,
+            magnitude: vector(module.magnitude()?),
+        };
+        Ok(parts.finish(size, dtype))
+    }
+}
+
+/// An expert as it was read.
+struct Loaded {
+    /// Per module: the site, the LoRA, its prototype.
+    loras: Vec<(usize, Lora, Vec<f32>)>,
+    found: Found,
+}
+
+fn load(expert: &Expert, sites: &Sites, places: &Places) -> Result<Loaded, String> {
+    let adapter = expert.load().map_err(|e| e.to_string())?;
+    let mut loras = Vec::with_capacity(adapter.modules.len());
+    for module in &adapter.modules {
+        let Some(&site) = sites.index.get(module.shape.module.as_str()) else { continue };
+        let (lora, vector) = sites.read(site, module, &expert.dtype).map_err(|e| e.to_string())?;
+        loras.push((site, lora, vector));
+    }
+    let found = Replaced::find(expert, &adapter, places)?;
+    Ok(Loaded { loras, found })
+}
+
+impl ExpertSet {
+    /// Loads `experts` for `decoder`, computing prototypes. Those that cannot be used or do not fit are
+    /// skipped with their reason. `progress` gets (experts done, experts in all).
+    pub fn load(
+        experts: &[&Expert],
+        decoder: &Decoder,
+        progress: &mut dyn FnMut(usize, usize),
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let (sites, places) = (Sites::new(decoder), Places::new(decoder));
+        let mut skipped = Vec::new();
+        let mut fitting: Vec<(usize, &Expert)> = Vec::with_capacity(experts.len());
+        // Sites that some expert adapts.
+        let mut used = vec![false; sites.linears.len() + 1];
+        for (at, &expert) in experts.iter().enumerate() {
+            match sites.fits(expert) {
+                Ok(()) => {
+                    let adapted = expert.modules.iter().filter_map(|m| sites.index.get(m.module.as_str()));
+                    adapted.for_each(|&site| used[site] = true);
+                    fitting.push((at, expert));
+                }
+                Err(reason) => skipped.push((at, expert.name.clone(), reason)),
+            }
+        }
+        let mut stacks: Vec<Option<StackedModule>> = (0..used.len())
+            .map(|site| used[site].then(|| StackedModule::new(0, sites.size(site), fitting.len())))
+            .collect();
+        let mut set = Self::default();
+        let mut names = Vec::with_capacity(fitting.len());
+        for (done, some) in fitting.chunks(TOGETHER).enumerate() {
+            cancel.check()?;
+            progress(done * TOGETHER, fitting.len());
+            let loaded: Vec<_> = some.par_iter().map(|(_, e)| load(e, &sites, &places)).collect();
+            for ((at, expert), loaded) in some.iter().zip(loaded) {
+                let Loaded { loras, found } = match loaded {
+                    Ok(loaded) => loaded,
+                    Err(reason) => {
+                        skipped.push((*at, expert.name.clone(), reason));
+                        continue;
+                    }
+                };
+                let Found { replaced, missing, differing } = found;
+                set.partial.extend(missing.map(|reason| (expert.name.clone(), reason)));
+                set.unrouted.extend(differing.map(|what| (expert.name.clone(), what)));
+                set.replaced.extend(replaced.map(|replaced| (names.len(), replaced)));
+                names.push(expert.name.clone());
+                let mut loras: HashMap<usize, (Lora, Vec<f32>)> =
+                    loras.into_iter().map(|(site, lora, vector)| (site, (lora, vector))).collect();
+                for (site, stack) in stacks.iter_mut().enumerate() {
+                    if let Some(stack) = stack {
+                        stack.push(loras.remove(&site));
+                    }
+                }
+            }
+        }
+        progress(fitting.len(), fitting.len());
+        let mut modules = Vec::new();
+        for (site, stack) in stacks.iter_mut().enumerate() {
+            // Those that could not be read after all may have been the only ones here.
+            *stack = stack.take().filter(|stack| stack.loras.iter().any(Option::is_some));
+            let Some(stack) = stack else { continue };
+            cancel.check()?;
+            stack.position = modules.len();
+            modules.push(sites.name(site).to_string());
+            if stack.extras {
+                stack.bias = sites.linear(site).and_then(Linear::bias).unwrap_or_default().to_vec();
+                let own = |e: usize| set.own_weights(e, &sites, site);
+                sites.measure(site, stack, own)?;
+            }
+        }
+        let mut stacks = stacks.into_iter();
+        (set.embedding, set.linears) = (stacks.next().flatten(), stacks.collect());
+        (set.names, set.modules) = (Arc::new(names), Arc::new(modules));
+        // In the library's order, whenever they were found out.
+        skipped.sort_by_key(|(at, _, _)| *at);
+        set.skipped = skipped.into_iter().map(|(_, name, reason)| (name, reason)).collect();
+        Ok(set)
+    }
+
+    /// The weights that an expert has at a site instead of the base model's, in the base model's layout.
+    pub(super) fn own_weights(&self, expert: usize, sites: &Sites, site: usize) -> Result<Option<Vec<f32>>> {
+        let Some((_, replaced)) = self.replaced.iter().find(|(e, _)| *e == expert) else { return Ok(None) };
+        let own = replaced.weight(&format!("{}.weight", sites.name(site)))?;
+        Ok(own.map(|v| sites.linear(site).map_or(v.clone(), |l| l.in_running_order(v, l.in_features))))
+    }
+}
+
+impl Sites<'_> {
+    /// Measures DoRA's lengths of a stack against the base model's weights, or those of the expert itself.
+    pub fn measure(
+        &self,
+        site: usize,
+        stack: &mut StackedModule,
+        own: impl Fn(usize) -> Result<Option<Vec<f32>>> + Sync,
+    ) -> Result<()> {
+        let dora = |lora: &Lora| lora.extras.as_deref().is_some_and(|e| !e.magnitude.is_empty());
+        if !stack.loras.iter().flatten().any(dora) {
+            return Ok(());
+        }
+        let size = self.size(site);
+        self.with_weights(site, |base| {
+            stack.loras.par_iter_mut().enumerate().try_for_each(|(e, lora)| {
+                let Some(lora) = lora.as_mut().filter(|lora| dora(lora)) else { return Ok(()) };
+                match own(e)? {
+                    Some(own) => lora.measure(Matrix { values: &own, ..base }, size),
+                    None => lora.measure(base, size),
+                }
+                Ok(())
+            })
+        })?
+    }
+}
