@@ -2,7 +2,7 @@
 //! `tests/fixtures/make_variants.py` computed with PEFT and from the formulas.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use lora_tui::library::{Library, Status};
@@ -255,6 +255,120 @@ fn a_pinned_expert_is_always_among_the_top_k() {
     assert_eq!(trace.weights(0, 0).len(), 3);
     let both = RouterConfig { muted: pinned, ..config };
     assert!(matches!(case.session.set_router(both), Err(Error::Usage(_))));
+}
+
+/// Writes an expert of PEFT's layout with LoRA on `q_proj` and these tensors besides.
+fn write(dir: &Path, name: &str, config: serde_json::Value, tensors: &[(&str, Tensor)]) {
+    let folder = dir.join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut all: HashMap<String, Tensor> =
+        tensors.iter().map(|(name, t)| (format!("base_model.model.{name}"), t.clone())).collect();
+    for (factor, shape) in [("lora_A", (2, 32)), ("lora_B", (32, 2))] {
+        let name = format!("base_model.model.model.layers.0.self_attn.q_proj.{factor}.weight");
+        all.insert(name, Tensor::randn(0f32, 0.3, shape, &Device::Cpu).unwrap());
+    }
+    candle_core::safetensors::save(&all, folder.join("adapter_model.safetensors")).unwrap();
+    let mut json =
+        serde_json::json!({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]});
+    json.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
+    std::fs::write(folder.join("adapter_config.json"), json.to_string()).unwrap();
+}
+
+fn open_on(base: &str, dir: &Path) -> Session {
+    let options = LoadOptions { device: "cpu".into(), precision: Precision::F32 };
+    let library = Library::open(dir).unwrap();
+    Session::open(&library, &root().join("bases").join(base), &options, &mut |_| {}, &Cancel::new()).unwrap()
+}
+
+#[test]
+fn what_does_not_fit_the_base_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let random = |shape: &[usize]| Tensor::randn(0f32, 1.0, shape, &Device::Cpu).unwrap();
+    let none = serde_json::json!({});
+    let tokens = |ids: &[u32]| serde_json::json!({"trainable_token_indices": ids});
+    let delta = "model.embed_tokens.token_adapter.trainable_tokens_delta";
+    write(dir.path(), "a_score", none.clone(), &[("score.weight", random(&[2, 32]))]);
+    write(dir.path(), "b_shape", none.clone(), &[("lm_head.weight", random(&[33, 32]))]);
+    write(dir.path(), "c_token", tokens(&[31]), &[(delta, random(&[1, 32]))]);
+    write(dir.path(), "d_width", tokens(&[3]), &[(delta, random(&[1, 16]))]);
+    let nan = Tensor::full(f32::NAN, 32, &Device::Cpu).unwrap();
+    write(dir.path(), "e_nan", none.clone(), &[("model.norm.weight", nan)]);
+    let table = [
+        ("model.embed_tokens.lora_embedding_A", random(&[2, 40])),
+        ("model.embed_tokens.lora_embedding_B", random(&[32, 2])),
+    ];
+    write(dir.path(), "f_vocab", none, &table);
+    let session = open_on("llama", dir.path());
+    assert_eq!(session.experts(), ["a_score"]);
+    let (name, reason) = &session.not_applied()[0];
+    assert!(
+        name == "a_score" && reason.contains("score.weight, which the base model does not have"),
+        "{reason}"
+    );
+    for ((name, reason), (wanted, told)) in session.skipped().iter().zip([
+        ("b_shape", "lm_head.weight is [33, 32] in the expert, [31, 32] in the base model"),
+        ("c_token", "trains token 31, but the base model has 31 tokens"),
+        ("d_width", "have 16 numbers, the base model's 32"),
+        ("e_nan", "the parameter of model.norm.weight has NaN"),
+        ("f_vocab", "model.embed_tokens is 40 → 32 in the expert, 31 → 32 in the base model"),
+    ]) {
+        assert!(name == wanted && reason.contains(told), "{name}: {reason}");
+    }
+    assert_eq!(session.skipped().len(), 5);
+}
+
+/// PEFT writes the embedding along when it is adapted. If that is not the base model's, it takes its place, and
+/// that of a head that shares it.
+#[test]
+fn a_copy_that_differs_is_applied_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let base =
+        candle_core::safetensors::load(root().join("bases/tied/model.safetensors"), &Device::Cpu).unwrap();
+    let table = base["model.embed_tokens.weight"].to_dtype(candle_core::DType::F32).unwrap();
+    let copy = "model.embed_tokens.base_layer.weight";
+    let rest = |t: Tensor| {
+        vec![
+            (copy, t),
+            (
+                "model.embed_tokens.lora_embedding_A",
+                Tensor::zeros((2, 31), candle_core::DType::F32, &Device::Cpu).unwrap(),
+            ),
+            (
+                "model.embed_tokens.lora_embedding_B",
+                Tensor::zeros((16, 2), candle_core::DType::F32, &Device::Cpu).unwrap(),
+            ),
+        ]
+    };
+    let narrow = |dir: &Path, name: &str, t: Tensor| {
+        // q_proj of this base is 16 → 16: leave it out, the embedding is LoRA enough.
+        write(dir, name, serde_json::json!({"target_modules": ["embed_tokens"]}), &rest(t));
+        let path = dir.join(name).join("adapter_model.safetensors");
+        let mut all = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+        all.retain(|name, _| !name.contains("q_proj"));
+        candle_core::safetensors::save(&all, path).unwrap();
+    };
+    narrow(dir.path(), "same", table.to_dtype(candle_core::DType::BF16).unwrap());
+    narrow(dir.path(), "scaled", (&table * 2.0).unwrap());
+    let mut session = open_on("tied", dir.path());
+    let told = session.not_applied();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].0 == "scaled" && told[0].1.contains("differs from the base model's by 100.0 %"),
+        "{told:?}"
+    );
+    let prompt = Prompt { ids: vec![3, 17, 5], parts: vec![Part::Prompt; 3] };
+    let mut run = |kind| {
+        session.set_router(of_kind(kind)).unwrap();
+        values(&session.logits(&prompt, &Cancel::new()).unwrap().0)
+    };
+    let (plain, same) = (run(RouterKind::Base), run(RouterKind::Single("same".into())));
+    let off = plain.iter().zip(&same).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(off < 1e-6, "{off}");
+    let scaled = run(RouterKind::Single("scaled".into()));
+    assert!(plain.iter().zip(&scaled).any(|(a, b)| (a - b).abs() > 0.1));
+    // The head has twice the weights too: the last norm takes the length out of what comes from below.
+    let mean = |v: &[f32]| v.iter().map(|v| v.abs()).sum::<f32>();
+    assert!(mean(&scaled) > 1.5 * mean(&plain), "{} {}", mean(&scaled), mean(&plain));
 }
 
 #[test]

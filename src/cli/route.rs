@@ -51,14 +51,22 @@ pub(super) fn open_session(
     session.set_router(config)?;
     drop(progress);
     if !output.is_json() {
-        for (name, reason) in session.skipped() {
-            output.note(&format!("skipped {name}: {reason}"));
-        }
-        for partial in Skipped::partial(&library, &session) {
-            output.note(&format!("partly applied: {}: {}", partial.name, partial.reason));
-        }
+        let skipped = session.skipped().iter().map(|(name, reason)| format!("skipped {name}: {reason}"));
+        notes(skipped, output);
+        let partial = Skipped::partial(&library, &session);
+        notes(partial.iter().map(|p| format!("partly applied: {}: {}", p.name, p.reason)), output);
     }
     Ok((library, session))
+}
+
+/// Tells the first of many notes, and how many there are besides.
+fn notes(all: impl ExactSizeIterator<Item = String>, output: &Output) {
+    const SHOWN: usize = 8;
+    let more = all.len().saturating_sub(SHOWN);
+    all.take(SHOWN).for_each(|note| output.note(&note));
+    if more > 0 {
+        output.note(&format!("and {more} more: --json gives all of them"));
+    }
 }
 
 /// Where the base model is, or what to do about it.
