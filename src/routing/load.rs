@@ -226,11 +226,15 @@ impl Sites<'_> {
         }
         let size = self.size(site);
         self.with_weights(site, |base| {
+            let squares = base.squares(size);
             stack.loras.par_iter_mut().enumerate().try_for_each(|(e, lora)| {
                 let Some(lora) = lora.as_mut().filter(|lora| dora(lora)) else { return Ok(()) };
                 match own(e)? {
-                    Some(own) => lora.measure(Matrix { values: &own, ..base }, size),
-                    None => lora.measure(base, size),
+                    Some(own) => {
+                        let own = Matrix { values: &own, ..base };
+                        lora.measure(own, &own.squares(size), size);
+                    }
+                    None => lora.measure(base, &squares, size),
                 }
                 Ok(())
             })

@@ -98,6 +98,25 @@ pub(crate) struct Matrix<'a> {
     pub strides: (usize, usize),
 }
 
+impl Matrix<'_> {
+    /// Squared lengths of the rows, one for each output.
+    pub fn squares(&self, (inputs, outputs): (usize, usize)) -> Vec<f64> {
+        let Self { values, strides: (rs, cs) } = *self;
+        if cs == 1 {
+            let square = |row: &[f32]| row.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+            return (0..outputs).map(|o| square(&values[o * rs..o * rs + inputs])).collect();
+        }
+        let mut squares = vec![0f64; outputs];
+        for i in 0..inputs {
+            for (o, square) in squares.iter_mut().enumerate() {
+                let v = f64::from(values[o * rs + i * cs]);
+                *square += v * v;
+            }
+        }
+        squares
+    }
+}
+
 impl Parts {
     /// The LoRA in `dtype`, and its prototype, all zeros where its B·A is no candidate for Arrow. DoRA's
     /// lengths are still to be measured.
@@ -125,13 +144,14 @@ impl Lora {
         Parts { rank: self.rank, scale: self.scale, a, bt, shift, magnitude }
     }
 
-    /// Computes DoRA's m / n against the weights `base` of a layer of (in, out) features.
-    pub fn measure(&mut self, base: Matrix, size: (usize, usize)) {
+    /// Computes DoRA's m / n against the weights `base`, with their [`Matrix::squares`], of a layer of
+    /// (in, out) features.
+    pub fn measure(&mut self, base: Matrix, squares: &[f64], size: (usize, usize)) {
         let (mut a, mut bt) = (Vec::new(), Vec::new());
         self.a.widen(&mut a);
         self.bt.widen(&mut bt);
         let Some(extras) = &mut self.extras else { return };
-        let lengths = lengths(base, size, &a, &bt, self.rank, self.scale);
+        let lengths = lengths(base, squares, size, &a, &bt, self.rank, self.scale);
         // A row without length has no direction to stretch.
         let gain = |(m, n): (&f32, f32)| if n > 0.0 { m / n } else { 1.0 };
         extras.gain = extras.magnitude.iter().zip(lengths).map(gain).collect();
@@ -154,9 +174,10 @@ impl Lora {
 }
 
 /// Lengths of the rows of W + s·B·A, from W and the factors:
-/// ‖w + s bA‖² = ‖w‖² + 2 s b·(A w) + s² b·(A Aᵀ)b.
+/// ‖w + s bA‖² = ‖w‖² + 2 s b·(A w) + s² b·(A Aᵀ)b. `squares` are the ‖w‖².
 fn lengths(
     Matrix { values: w, strides: (rs, cs) }: Matrix,
+    squares: &[f64],
     (inputs, outputs): (usize, usize),
     a: &[f32],
     bt: &[f32],
@@ -171,20 +192,6 @@ fn lengths(
             f64::from(dot(&a[p * inputs..(p + 1) * inputs], &a[q * inputs..(q + 1) * inputs]))
         })
         .collect();
-    let mut squares = vec![0f64; outputs];
-    if cs == 1 {
-        for (o, square) in squares.iter_mut().enumerate() {
-            let row = &w[o * rs..o * rs + inputs];
-            *square = row.iter().map(|&v| f64::from(v) * f64::from(v)).sum();
-        }
-    } else {
-        for i in 0..inputs {
-            for (o, square) in squares.iter_mut().enumerate() {
-                let v = f64::from(w[o * rs + i * cs]);
-                *square += v * v;
-            }
-        }
-    }
     let s = f64::from(scale);
     squares
         .iter()
@@ -216,16 +223,11 @@ mod tests {
         let bt: Vec<f32> = (0..rank * outputs).map(|i| value(i + 11)).collect();
         let turned: Vec<f32> =
             (0..inputs * outputs).map(|at| w[(at % outputs) * inputs + at / outputs]).collect();
-        let rows =
-            lengths(Matrix { values: &w, strides: (inputs, 1) }, (inputs, outputs), &a, &bt, rank, scale);
-        let columns = lengths(
-            Matrix { values: &turned, strides: (1, outputs) },
-            (inputs, outputs),
-            &a,
-            &bt,
-            rank,
-            scale,
-        );
+        let size = (inputs, outputs);
+        let [rows, columns] = [(&w, (inputs, 1)), (&turned, (1, outputs))].map(|(values, strides)| {
+            let base = Matrix { values, strides };
+            lengths(base, &base.squares(size), size, &a, &bt, rank, scale)
+        });
         for o in 0..outputs {
             let square: f32 = (0..inputs)
                 .map(|i| {
