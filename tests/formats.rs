@@ -210,3 +210,47 @@ fn base_models_beside_the_experts_are_no_experts() {
     assert_eq!(names(&library), ["peft"]);
     assert!(library.warnings[0].contains("broken.gguf was not looked at"), "{:?}", library.warnings);
 }
+
+#[test]
+fn a_single_file_is_a_library_of_one() {
+    let root = copy(&["f32.gguf", "embedding.gguf"]);
+    let library = Library::open(&root.path().join("embedding.gguf")).unwrap();
+    assert_eq!((names(&library), library.usable().count()), (vec!["embedding.gguf"], 1));
+    let file = root.path().join("f32.gguf");
+    let mut library = Library::open(&file).unwrap();
+    library.use_base(&Fixture::open("llama").base());
+    assert_eq!(library.usable().count(), 1);
+    let before = Library::fingerprint(&file);
+    std::fs::write(&file, "changed").unwrap();
+    assert_ne!(Library::fingerprint(&file), before);
+    let other = root.path().join("notes.txt");
+    std::fs::write(&other, "x").unwrap();
+    assert!(Library::open(&other).unwrap_err().to_string().contains("is not a folder"));
+}
+
+#[test]
+fn digests_cover_every_file_of_an_expert() {
+    let root = copy(&["peft", "shards", "mttl_folder", "f32.gguf"]);
+    let digests = |name: &str| {
+        let mut library = Library::open(root.path()).unwrap();
+        library.use_base(&Fixture::open("llama").base());
+        let adapter = library.expert(name).unwrap().load().unwrap();
+        (adapter.sha256().unwrap(), adapter.settings_sha256().unwrap())
+    };
+    let sha256 = |file: &str| lora_tui::library::sha256_file(&root.path().join(file)).unwrap();
+    assert_eq!(
+        digests("peft"),
+        (sha256("peft/adapter_model.safetensors"), sha256("peft/adapter_config.json"))
+    );
+    assert_eq!(digests("f32.gguf"), (sha256("f32.gguf"), sha256("f32.gguf")));
+    assert_eq!(
+        digests("mttl_folder"),
+        (sha256("mttl_folder/mttl_weights.bin"), sha256("mttl_folder/mttl_config.json"))
+    );
+    let before = digests("shards");
+    let shard = root.path().join("shards/adapter_model-00002-of-00002.safetensors");
+    let mut bytes = std::fs::read(&shard).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&shard, bytes).unwrap();
+    assert_ne!(digests("shards").0, before.0);
+}

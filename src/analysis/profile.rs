@@ -44,7 +44,7 @@ pub fn profile(expert: &Expert) -> Result<ExpertProfile> {
     }
     profile.warnings.extend(warnings(&profile.modules));
     // One that cannot be read has its own warning.
-    if expert.provenance.is_none() && !expert.path.join(Provenance::FILE).exists() {
+    if expert.provenance.is_none() && expert.path.is_dir() && !expert.path.join(Provenance::FILE).exists() {
         profile
             .warnings
             .push(format!("no {}: how it was trained, and from which seed, is not known", Provenance::FILE));

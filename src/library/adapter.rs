@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use half::slice::HalfFloatSliceExt;
+use sha2::{Digest, Sha256};
 
-use super::files::read_exact_at;
+use super::files::{hex, read_exact_at, sha256_file};
 use super::formats::{self, Files, Opened};
 use super::header::Dtype;
 use super::inspect::token_ids;
@@ -30,6 +31,7 @@ pub struct Adapter {
     pub replaced: Vec<Stored>,
     /// Rows of an embedding or a head that were trained for single tokens.
     pub tokens: Vec<StoredRows>,
+    source: Arc<Source>,
 }
 
 /// A and B of one module, and what else belongs to them.
@@ -123,7 +125,32 @@ impl Adapter {
                 Some(StoredRows { module, ids, width, source: Arc::clone(&source), slot })
             })
             .collect();
-        Ok(Self { name: expert.name.clone(), path, modules, replaced, tokens })
+        Ok(Self { name: expert.name.clone(), path, modules, replaced, tokens, source })
+    }
+
+    /// SHA-256 of the weights file; of several files, that of their digests one after the other.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn sha256(&self) -> Result<String> {
+        match self.source.0.files.as_slice() {
+            [(path, _)] => sha256_file(path),
+            files => {
+                let digests = files.iter().map(|(path, _)| sha256_file(path)).collect::<Result<Vec<_>>>()?;
+                Ok(hex(&Sha256::digest(digests.concat())))
+            }
+        }
+    }
+
+    /// SHA-256 of the file with the settings: that of the weights where these hold them too.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn settings_sha256(&self) -> Result<String> {
+        match &self.source.0.settings {
+            Some(path) => sha256_file(path),
+            None => self.sha256(),
+        }
     }
 
     /// The module with this path.

@@ -31,7 +31,7 @@ pub struct Library {
 impl Library {
     /// Reads a library: every adapter at depth ≤ 3, a folder with an `adapter_config.json` (PEFT, MLX-LM) or
     /// an `mttl_config.json`, or a file `*.gguf` (llama.cpp's LoRA) or `*.ckpt` (mttl). A folder that is
-    /// itself an adapter is a library of one. Only configurations and tensor headers are read.
+    /// itself an adapter is a library of one, and so is such a file. Only configurations and tensor headers are read.
     ///
     /// Where the sizes of the experts' layers contradict each other, those of the fewest get their
     /// [`Expert::misfit`]; of equally many those whose base model is at hand stay, else the first.
@@ -41,7 +41,7 @@ impl Library {
     /// error but an expert with [`super::Status::Bad`].
     pub fn open(path: &Path) -> Result<Self> {
         let found = scan(path)?;
-        let manifest = Manifest::read(path)?;
+        let manifest = if path.is_file() { Manifest::default() } else { Manifest::read(path)? };
         let mut library = Self {
             root: path.to_path_buf(),
             manifest,

@@ -101,8 +101,8 @@ fn role(name: &str) -> (Role, Cow<'_, str>) {
         None => tail,
     };
     let role = match (kind, leaf) {
-        ("lora_A", "weight") => Role::A,
-        ("lora_B", "weight") => Role::B,
+        ("lora_A", "weight" | "") => Role::A,
+        ("lora_B", "weight" | "") => Role::B,
         ("lora_B", "bias") => Role::Bias,
         // These are parameters of their own: what follows is nothing, `weight` or an adapter's name.
         ("lora_embedding_A", _) => Role::EmbeddingA,
@@ -202,7 +202,8 @@ fn find_pair(
         let mut all = group.iter().filter(|(_, role, _)| *role == wanted).map(|(_, _, tensor)| *tensor);
         match (all.next(), all.next()) {
             (found, None) => Ok(found),
-            _ => Err(format!("has more than one {what} for {}", short(module))),
+            (Some(x), Some(y)) => Err(ambiguous(what, module, &x.name, &y.name)),
+            (None, Some(_)) => Ok(None),
         }
     };
     let linear = (one(Role::A, "lora_A")?, one(Role::B, "lora_B")?);
@@ -246,6 +247,22 @@ fn find_pair(
         *place = Some(slot(tensor, what, module)?);
     }
     Ok(Some(pair))
+}
+
+/// Why two tensors cannot both be a module's: two adapters in one file, or two spellings of one name.
+fn ambiguous(what: &str, module: &str, first: &str, second: &str) -> String {
+    let adapter = |name: &str| {
+        let (_, tail) = name.rsplit_once(".lora_")?;
+        let (_, tail) = tail.split_once('.')?;
+        Some(short(tail.split_once('.')?.0))
+    };
+    let module = short(module);
+    match (adapter(first), adapter(second)) {
+        (Some(one), Some(two)) if one != two => format!(
+            "has more than one {what} for {module}: it holds the adapters `{one}` and `{two}`, save one alone"
+        ),
+        _ => format!("has more than one {what} for {module}, under names that mean the same: keep one"),
+    }
 }
 
 /// Files what is no LoRA.

@@ -46,7 +46,7 @@ pub(super) struct Scan {
 /// Looks for experts at depth ≤ 3. Hidden folders, and links that lead back above themselves, are left out.
 pub(super) fn scan(root: &Path) -> Result<Scan> {
     check_root(root)?;
-    if is_expert(root) {
+    if is_expert(root) || root.is_file() {
         return Ok(Scan {
             experts: vec![inspect(root.to_path_buf(), root_name(root), None)],
             warnings: Vec::new(),
@@ -80,7 +80,8 @@ fn check_root(root: &Path) -> Result<()> {
         std::io::ErrorKind::NotFound => Error::file(root, "there is no such folder"),
         _ => Error::io(root, e),
     })?;
-    if !metadata.is_dir() {
+    let is_adapter = metadata.is_file() && (has_extension(root, GGUF) || has_extension(root, CHECKPOINT));
+    if !metadata.is_dir() && !is_adapter {
         return Err(Error::file(root, "is not a folder: a library is a folder of adapters"));
     }
     Ok(())
@@ -159,6 +160,7 @@ fn leads_up(link: &Path) -> bool {
 pub(super) fn fingerprint(root: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
     stamp(&root.join(Manifest::FILE)).hash(&mut hasher);
+    stamp(root).filter(|_| root.is_file()).hash(&mut hasher);
     let mut level = vec![Place { path: root.to_path_buf(), name: String::new() }];
     for depth in 0..=MAX_DEPTH {
         let mut next = Vec::new();

@@ -184,7 +184,7 @@ pub fn check_new_name(library_root: &Path, name: &str) -> Result<PathBuf> {
     if name.eq_ignore_ascii_case(Manifest::FILE) {
         return refuse("that is the library's own file");
     }
-    if is_expert(library_root) {
+    if is_expert(library_root) || library_root.is_file() {
         return Err(Error::file(
             library_root,
             "is itself an adapter: give the folder above it as the library",

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{MergeSpec, Method, Modules};
-use crate::library::{Adapter, Expert, Library, MergedExpert, ModuleShape, find_name, sha256_file};
+use crate::library::{Adapter, Expert, Library, MergedExpert, ModuleShape, find_name};
 use crate::text::counted;
 use crate::{Error, Result};
 
@@ -96,8 +96,7 @@ pub(super) fn select<'a>(library: &'a Library, spec: &MergeSpec) -> Result<Selec
     let open = |(expert, weight): (&'a Expert, f64)| -> Result<Selected<'a>> {
         let adapter = expert.load()?;
         plain(expert, &adapter)?;
-        let config = expert.path.join("adapter_config.json");
-        let (sha256, config_sha256) = (sha256_file(&adapter.path)?, sha256_file(&config)?);
+        let (sha256, config_sha256) = (adapter.sha256()?, adapter.settings_sha256()?);
         Ok(Selected { expert, adapter, weight, sha256, config_sha256 })
     };
     let experts = experts.into_iter().zip(weights).map(open).collect::<Result<_>>()?;

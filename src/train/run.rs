@@ -124,7 +124,7 @@ impl Training<'_> {
         self.standing.base = self.validate(cancel)?;
         self.standing.validation = self.standing.base.clone();
         if let Some(path) = &self.spec.init {
-            self.lora.start_from(&load_init(path)?)?;
+            self.lora.start_from(&load_init(path, &self.model.path)?)?;
         }
         events(TrainEvent::Stage(format!("training {} steps", self.steps)));
         Ok(())
@@ -331,11 +331,12 @@ fn evaluate(
     Ok((sum, count))
 }
 
-/// The adapter folder given with `--init`.
-fn load_init(path: &Path) -> Result<Adapter> {
-    let library = Library::open(path)?;
+/// The adapter given with `--init`, for this base model.
+fn load_init(path: &Path, base: &Path) -> Result<Adapter> {
+    let mut library = Library::open(path)?;
+    library.use_base(base);
     match library.experts.as_slice() {
         [one] => one.load(),
-        _ => Err(Error::file(path, "is not one adapter: give the folder with adapter_config.json")),
+        _ => Err(Error::file(path, "is not one adapter: give its folder or file")),
     }
 }

@@ -91,6 +91,12 @@ pub(super) fn open(folder: &Path) -> Result<Opened, String> {
     let (mut files, length) = Files::one(&path)?;
     let parts = read(&mut files, length).map_err(|reason| format!("{WEIGHTS} {reason}"))?;
     let rank = parts.pairs.iter().map(|pair| pair.rank).max().unwrap_or(0);
+    let mut warnings = Vec::new();
+    if factor == 1.0 && alpha.0.is_some() {
+        warnings.push(format!(
+            "lora_parameters has an `alpha`, which MLX-LM no longer uses: the scale is {scale}"
+        ));
+    }
     let config = AdapterConfig {
         base: config.model.0.filter(|base| !base.is_empty()),
         r: rank,
@@ -101,7 +107,7 @@ pub(super) fn open(folder: &Path) -> Result<Opened, String> {
         ..AdapterConfig::default()
     };
     let notes = ConfigNotes { scale: Some(scale), ..ConfigNotes::default() };
-    Ok(Opened { format: Format::Mlx, ..Opened::new(config, notes, files, parts) })
+    Ok(Opened { format: Format::Mlx, warnings, ..Opened::new(config, notes, files, parts) })
 }
 
 fn read(files: &mut Files, length: u64) -> Result<crate::library::pairs::Parts, String> {

@@ -81,6 +81,8 @@ pub(super) struct Files {
     pub files: Vec<(PathBuf, File)>,
     /// Orders of values that tensors refer to by their number, from 1 on.
     pub views: Vec<View>,
+    /// The file with the settings, where they are not with the weights.
+    pub settings: Option<PathBuf>,
     pub bytes: u64,
     /// The latest of the files' times.
     pub modified: Option<std::time::SystemTime>,
@@ -160,10 +162,14 @@ pub(super) fn open(path: &Path, heads: Option<&Heads>) -> Result<Opened, String>
     if fs::symlink_metadata(&config).is_err() && fs::symlink_metadata(path.join(mttl::CONFIG)).is_ok() {
         return mttl::open_folder(path);
     }
-    match peft::open(path, heads) {
+    let opened = match peft::open(path, heads) {
         Err(_) if mlx::is_config(&config) => mlx::open(path),
         opened => opened,
-    }
+    };
+    opened.map(|mut opened| {
+        opened.files.settings = Some(config);
+        opened
+    })
 }
 
 /// Extension of llama.cpp's files.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::pickle::{Pickle, Value};
 use super::torch::TorchFile;
-use super::{Files, Format, Opened, file_name, is_matrix, transposed};
+use super::{Files, Format, Opened, View, file_name, is_matrix, transposed};
 use crate::library::AdapterConfig;
 use crate::library::config::{ConfigNotes, Number, Text, read_json};
 use crate::library::files::{io_reason, open_regular};
@@ -95,7 +95,8 @@ pub(super) fn open_file(path: &Path) -> Result<Opened, String> {
         }),
         Err(_) => Facts::default(),
     };
-    let opened = read(files, length, facts).map_err(|reason| format!("{name} {reason}"))?;
+    let mut opened = read(files, length, facts).map_err(|reason| format!("{name} {reason}"))?;
+    opened.files.settings = Some(beside).filter(|path| path.is_file());
     Ok(Opened { warnings, ..opened })
 }
 
@@ -109,7 +110,8 @@ pub(super) fn open_folder(folder: &Path) -> Result<Opened, String> {
         base: config.base_model.0,
         task: config.task_name.0.map(|task| short(&task)),
     };
-    let (files, length) = Files::one(&folder.join(WEIGHTS))?;
+    let (mut files, length) = Files::one(&folder.join(WEIGHTS))?;
+    files.settings = Some(folder.join(CONFIG));
     read(files, length, facts).map_err(|reason| format!("{WEIGHTS} {reason}"))
 }
 
@@ -132,7 +134,9 @@ fn read(mut files: Files, length: u64, beside: Facts) -> Result<Opened, String> 
     };
     let mut tensors = Vec::new();
     for tensor in torch.tensors(&pickle, inner.unwrap_or(root), &mut files.views)? {
-        tensors.push(translate(tensor, &mut files)?);
+        for tensor in modern(tensor, &mut files)? {
+            tensors.push(translate(tensor, &mut files)?);
+        }
     }
     tie(&mut tensors);
     let parts = find_parts(&tensors, &[])?;
@@ -153,6 +157,50 @@ fn read(mut files: Files, length: u64, beside: Facts) -> Result<Opened, String> 
         ..AdapterConfig::default()
     };
     Ok(Opened { format: Format::Mttl, task: facts.task, ..Opened::new(config, notes, files, parts) })
+}
+
+/// The tensors that one of the older Phi-2 stands for, whose layers count from 1 and whose q, k and v are one
+/// `mixer.Wqkv`: they share its A and have a third of its B each. Others stay as they are.
+fn modern<'a>(tensor: TensorInfo<'a>, files: &mut Files) -> Result<Vec<TensorInfo<'a>>, String> {
+    const NAMES: [&str; 3] = ["q_proj", "k_proj", "v_proj"];
+    let old = tensor.name.strip_prefix("layers.").and_then(|rest| rest.split_once('.'));
+    let old =
+        old.and_then(|(layer, rest)| Some((layer.parse::<u32>().ok()?.checked_sub(1)?, rest.to_string())));
+    let Some((layer, rest)) = old else { return Ok(vec![tensor]) };
+    let path = format!("model.layers.{layer}");
+    let Some(part) = rest.strip_prefix("mixer.") else {
+        return Ok(vec![tensor.renamed(format!("{path}.{rest}"))]);
+    };
+    match part {
+        "Wqkv.lora_a" => {
+            Ok(NAMES.map(|name| tensor.renamed(format!("{path}.self_attn.{name}.lora_a"))).to_vec())
+        }
+        "Wqkv.lora_b" if is_matrix(&tensor) && tensor.columns.is_multiple_of(3) => {
+            let size = |v: u64| usize::try_from(v).map_err(|_| "is too large for this machine".to_string());
+            let (rows, columns) = (size(tensor.rows)?, size(tensor.columns / 3)?);
+            let steps = match files.view(tensor.place) {
+                Some(View::Steps { steps, .. }) => steps,
+                Some(_) => return Err("has an order of values that cannot be split".into()),
+                None => (size(tensor.columns)?, 1),
+            };
+            let width = tensor.dtype.bits() / 8;
+            let place = files.place(tensor.place.file, View::Steps { rows, columns, steps })?;
+            // Each part starts that many values further on; where it ends its view knows.
+            let part = |(i, name): (u64, &str)| {
+                let shift = i * (columns as u64).saturating_mul(steps.1 as u64).saturating_mul(width);
+                let extent = (tensor.start.saturating_add(shift).min(tensor.end), tensor.end);
+                let shape = [tensor.rows, tensor.columns / 3];
+                let name = format!("{path}.self_attn.{name}.lora_b");
+                TensorInfo::new(name, tensor.dtype, &shape, extent, place)
+            };
+            Ok((0..).zip(NAMES).map(part).collect())
+        }
+        "Wqkv.lora_b" => Err(format!("has a lora_b of {} that is not q, k and v", short(&tensor.name))),
+        other => {
+            let other = other.replace("out_proj", "dense");
+            Ok(vec![tensor.renamed(format!("{path}.self_attn.{other}"))])
+        }
+    }
 }
 
 /// A tensor in PEFT's name and shape.
@@ -178,29 +226,24 @@ fn translate<'a>(tensor: TensorInfo<'a>, files: &mut Files) -> Result<TensorInfo
 
 /// q, k and v of a layer may share one A, of which mttl then keeps one: the others get it too.
 fn tie(tensors: &mut Vec<TensorInfo<'_>>) {
+    const NAMES: [&str; 3] = ["q_proj", "k_proj", "v_proj"];
     const A: &str = ".lora_A.weight";
     const B: &str = ".lora_B.weight";
-    let shared =
-        |name: &str| name.ends_with("q_proj") || name.ends_with("k_proj") || name.ends_with("v_proj");
-    let parent = |module: &str| module.rsplit_once('.').map(|(parent, _)| parent.to_string());
-    let all: Vec<&str> = tensors.iter().map(|tensor| &*tensor.name).collect();
-    let mut sorted = all.clone();
-    sorted.sort_unstable();
-    let has = |name: &str| sorted.binary_search(&name).is_ok();
-    let lacking: Vec<String> = all
-        .iter()
-        .filter_map(|name| name.strip_suffix(B))
-        .filter(|module| shared(module) && !has(&format!("{module}{A}")))
-        .map(String::from)
-        .collect();
-    for module in lacking {
-        let Some(parent) = parent(&module) else { continue };
-        let kept = ["q_proj", "k_proj", "v_proj"].map(|name| format!("{parent}.{name}{A}"));
-        let mut found = tensors.iter().filter(|tensor| kept.iter().any(|name| tensor.name == *name));
+    tensors.sort_unstable_by(|x, y| x.name.cmp(&y.name));
+    let find = |name: &str| tensors.binary_search_by(|tensor| (*tensor.name).cmp(name)).ok();
+    let mut tied = Vec::new();
+    for module in tensors.iter().filter_map(|tensor| tensor.name.strip_suffix(B)) {
+        let Some((parent, name)) = module.rsplit_once('.') else { continue };
+        if !NAMES.contains(&name) || find(&format!("{module}{A}")).is_some() {
+            continue;
+        }
+        let kept = NAMES.iter().filter_map(|name| find(&format!("{parent}.{name}{A}")));
+        let mut kept = kept.filter_map(|index| tensors.get(index));
         // Taken only where there is no doubt which: one, or several names of the same bytes.
-        let Some(first) = found.next().cloned() else { continue };
-        if found.all(|other| (other.start, other.end) == (first.start, first.end)) {
-            tensors.push(first.renamed(format!("{module}{A}")));
+        let Some(first) = kept.next() else { continue };
+        if kept.all(|other| (other.start, other.end) == (first.start, first.end)) {
+            tied.push(first.renamed(format!("{module}{A}")));
         }
     }
+    tensors.extend(tied);
 }

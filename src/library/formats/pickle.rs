@@ -104,7 +104,8 @@ impl Global {
                 Self::Inert
             }
             ("pathlib", "PosixPath" | "WindowsPath" | "PurePosixPath") => Self::Inert,
-            ("enum", "Enum") => Self::Inert,
+            ("enum", "Enum") | ("_codecs", "encode") | ("numpy", "dtype" | "ndarray") => Self::Inert,
+            ("numpy.core.multiarray" | "numpy._core.multiarray", "scalar" | "_reconstruct") => Self::Inert,
             _ if module.split('.').next().is_some_and(|package| INERT.contains(&package)) => Self::Inert,
             _ => return None,
         })
@@ -495,6 +496,10 @@ impl<'a> Machine<'a> {
     fn global(&mut self, module: &str, name: &str) -> Result<(), String> {
         match Global::find(module, name) {
             Some(global) => self.push(Value::Global(global)),
+            None if module == "torch._utils" && name.starts_with("_rebuild_") => Err(format!(
+                "holds a tensor of a kind that no adapter has ({}): save it as safetensors",
+                short(name)
+            )),
             None => Err(format!(
                 "is a pickle that asks for {}.{}, which has no place in an adapter: nothing was run, do not \
                  open it with PyTorch; get the adapter as safetensors",

@@ -50,7 +50,8 @@ impl TorchFile {
         Pickle::read(&self.pickle, self.length)
     }
 
-    /// The tensors of a dictionary in the pickle, by their keys. Other entries are left out.
+    /// The tensors of a dictionary in the pickle, by their keys. What is no tensor comes along by its name
+    /// and without values, so that it is told.
     pub fn tensors<'a>(
         &self,
         pickle: &Pickle<'a>,
@@ -59,17 +60,18 @@ impl TorchFile {
     ) -> Result<Vec<TensorInfo<'a>>, String> {
         let map = pickle.map(map).ok_or("holds no dictionary of tensors")?;
         let tensors = map.iter().filter_map(|(key, value)| match value {
+            Value::None => None,
             Value::Object(index) => match pickle.object(*index) {
-                Some(Object::Tensor(tensor)) => Some((*key, *tensor)),
-                _ => None,
+                Some(Object::Tensor(tensor)) => Some((*key, Some(*tensor))),
+                _ => Some((*key, None)),
             },
-            _ => None,
+            _ => Some((*key, None)),
         });
         // Each takes far more room in the pickle than this.
         if tensors.clone().count() > 1024 + self.pickle.len() / 64 {
             return Err("is damaged: it has more tensors than it can hold".into());
         }
-        let mut named: Vec<(&str, Tensor)> = tensors
+        let mut named: Vec<(&str, Option<Tensor>)> = tensors
             .map(|(key, tensor)| Some((pickle.text(key)?, tensor)))
             .collect::<Option<_>>()
             .ok_or("has a tensor without a name")?;
@@ -77,7 +79,11 @@ impl TorchFile {
         if let Some([(name, _), _]) = named.windows(2).find(|pair| matches!(pair, [x, y] if x.0 == y.0)) {
             return Err(format!("has tensor `{}` twice", short(name)));
         }
-        named.into_iter().map(|(name, tensor)| self.tensor(pickle, name, tensor, views)).collect()
+        let read = |(name, tensor): (&'a str, Option<Tensor>)| match tensor {
+            Some(tensor) => self.tensor(pickle, name, tensor, views),
+            None => Ok(TensorInfo::new(name, Dtype::Other("OBJECT", 0), &[], (0, 0), Place::default())),
+        };
+        named.into_iter().map(read).collect()
     }
 
     fn tensor<'a>(

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use super::rows::{Row, kind_order};
 use super::table::{loss_text, status_glyph};
 use crate::analysis::{ExpertProfile, Similarity};
-use crate::library::{Expert, Provenance, Status};
+use crate::library::{Expert, Format, Provenance, Status};
 use crate::tui::Theme;
 use crate::tui::fit::{self, spinner, width};
 
@@ -111,6 +111,9 @@ impl Details<'_> {
         facts.push(self.row.dtype.clone());
         facts.push(format!("{} parameters", fit::count(self.expert.parameters)));
         facts.push(format!("{}B", fit::count(self.expert.bytes)));
+        if self.expert.format != Format::Peft {
+            facts.push(format!("stored as {}", self.expert.format.name()));
+        }
         self.joined(lines, &facts, cells, theme.text());
         let layers = self.expert.modules.iter().filter_map(|m| place(&m.module).0).max().map_or(0, |l| l + 1);
         let mut facts = vec![self.row.targets.clone()];

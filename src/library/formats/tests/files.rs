@@ -1,0 +1,242 @@
+//! Which files are read, and how their tensors may be called.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+const Q: &str = "model.layers.0.self_attn.q_proj";
+
+/// A safetensors file of f32 tensors with the values 0, 1, 2 …
+fn safetensors(tensors: &[(&str, &[usize])]) -> Vec<u8> {
+    let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+    for (name, shape) in tensors {
+        let values = floats(shape.iter().product());
+        let end = data.len() + values.len();
+        header.insert(
+            (*name).into(),
+            json!({"dtype": "F32", "shape": shape, "data_offsets": [data.len(), end]}),
+        );
+        data.extend(values);
+    }
+    let header = Value::Object(header).to_string();
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat()
+}
+
+fn peft(tensors: &[(&str, &[usize])]) -> (tempfile::TempDir, Expert) {
+    let weights = safetensors(tensors);
+    let (root, _) =
+        folder(&[("adapter_config.json", CONFIG.as_bytes()), ("adapter_model.safetensors", &weights)]);
+    let expert = only(root.path());
+    (root, expert)
+}
+
+#[test]
+fn all_spellings_of_a_name_are_one_module() {
+    for path in [
+        "model.layers.0.self_attn.q_proj.lora_X.weight",
+        "base_model.model.model.layers.0.self_attn.q_proj.lora_X.weight",
+        "base_model.model.model.layers.0.self_attn.q_proj.lora_X.default.weight",
+        "base_model.model.model.layers.0.self_attn.q_proj.lora_X.my_adapter-1.weight",
+        "base_model.model.base_model.model.model.layers.0.self_attn.q_proj.lora_X.weight",
+        "module.base_model.model.model.layers.0.self_attn.q_proj.lora_X.weight",
+        "_orig_mod.module.base_model.model.model.layers.0.self_attn.q_proj.lora_X.weight",
+        "_fsdp_wrapped_module.base_model.model.model.layers.0._fsdp_wrapped_module._checkpoint_wrapped_module.\
+         self_attn.q_proj.lora_X.default._fsdp_wrapped_module.weight",
+        "base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_X.weight",
+        "base_model.model.language_model.model.layers.0.self_attn.q_proj.lora_X.weight",
+        "model.layers.0.self_attn.q_proj.lora_X",
+    ] {
+        let (a, b) = (path.replace("lora_X", "lora_A"), path.replace("lora_X", "lora_B"));
+        let (_root, expert) = peft(&[(&a, &[2, 3]), (&b, &[4, 2])]);
+        assert_eq!(expert.status, Status::Ok, "{path}: {:?}", expert.reason);
+        assert_eq!(expert.modules[0].module, Q, "{path}");
+        assert_eq!(expert.load().unwrap().modules[0].a().unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+    }
+}
+
+#[test]
+fn two_names_of_one_tensor_are_an_error_that_names_both() {
+    let other = "module.base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight";
+    let reason = peft(&[(A, &[2, 3]), (other, &[2, 3]), (B, &[4, 2])]).1.reason.unwrap();
+    assert!(reason.contains("more than one lora_A") && reason.contains(Q), "{reason}");
+    let named = |adapter: &str, letter: &str| format!("{Q}.lora_{letter}.{adapter}.weight");
+    let names = [("one", "A"), ("one", "B"), ("two", "A"), ("two", "B")].map(|(x, y)| named(x, y));
+    let shapes: [&[usize]; 4] = [&[2, 3], &[4, 2], &[2, 3], &[4, 2]];
+    let tensors: Vec<(&str, &[usize])> = names.iter().map(String::as_str).zip(shapes).collect();
+    let reason = peft(&tensors).1.reason.unwrap();
+    assert!(reason.contains("adapters `one` and `two`"), "{reason}");
+}
+
+#[test]
+fn what_is_left_over_makes_an_expert_partial() {
+    let (_root, expert) = peft(&[(A, &[2, 3]), (B, &[4, 2]), ("optimizer.state.step", &[1])]);
+    assert_eq!(expert.status, Status::Partial);
+    assert!(expert.reason.unwrap().contains("optimizer.state.step"));
+}
+
+fn index(entries: &[(&str, &str)]) -> Vec<u8> {
+    let map: serde_json::Map<String, Value> =
+        entries.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+    json!({"metadata": {"total_size": 1}, "weight_map": map}).to_string().into_bytes()
+}
+
+#[test]
+fn shards_must_be_what_their_index_says() {
+    let (first, second) = (safetensors(&[(A, &[2, 3])]), safetensors(&[(B, &[4, 2])]));
+    let both = safetensors(&[(A, &[2, 3]), (B, &[4, 2])]);
+    let config = ("adapter_config.json", CONFIG.as_bytes());
+    const INDEX: &str = "adapter_model.safetensors.index.json";
+    let (x, y) = (("x.safetensors", first.as_slice()), ("y.safetensors", second.as_slice()));
+    let whole = index(&[(A, "x.safetensors"), (B, "y.safetensors")]);
+    let (root, _) = folder(&[config, (INDEX, &whole), x, y]);
+    assert_eq!(only(root.path()).status, Status::Ok);
+    for (index, files, expected) in [
+        (whole.clone(), vec![x], "y.safetensors, which"),
+        (whole.clone(), vec![x, ("y.safetensors", &second[..40])], "y.safetensors was cut off"),
+        (whole.clone(), vec![x, ("y.safetensors", &both)], "both have the tensor"),
+        (index(&[(A, "x.safetensors")]), vec![x], "lacks lora_B"),
+        (index(&[(A, "x.safetensors"), (B, "x.safetensors")]), vec![x], "in no file"),
+        (index(&[(A, "x.safetensors")]), vec![("x.safetensors", &both)], "names 1 tensors, its files have 2"),
+        (index(&[(A, "../it/x.safetensors")]), vec![x], "not in this folder"),
+        (index(&[(A, "..")]), vec![x], "not in this folder"),
+        (index(&[]), vec![x], "names no files"),
+        (b"{}".to_vec(), vec![x], "no `weight_map`"),
+        (b"[]".to_vec(), vec![x], "cannot be used"),
+        (br#"{"weight_map":{"a":3}}"#.to_vec(), vec![x], "cannot be used"),
+        (br#"{"weight_map":{},"weight_map":{}}"#.to_vec(), vec![x], "two `weight_map`"),
+    ] {
+        let mut all = vec![config, (INDEX, index.as_slice())];
+        all.extend(files);
+        let reason = bad(&all);
+        assert!(reason.contains(expected), "{expected}: {reason}");
+    }
+}
+
+#[test]
+fn the_older_phi_2_of_mttl_is_split_into_q_k_and_v() {
+    let entries = [
+        ("layers.1.mixer.Wqkv.lora_a", tensor("FloatStorage", 0, 8, 0, &[4, 2], &[2, 1])),
+        ("layers.1.mixer.Wqkv.lora_b", tensor("FloatStorage", 1, 12, 0, &[2, 6], &[6, 1])),
+        ("layers.1.mixer.out_proj.lora_a", tensor("FloatStorage", 0, 8, 0, &[4, 2], &[2, 1])),
+        ("layers.1.mixer.out_proj.lora_b", tensor("FloatStorage", 0, 8, 0, &[2, 4], &[4, 1])),
+        ("layers.1.mlp.fc1.lora_a", tensor("FloatStorage", 0, 8, 0, &[4, 2], &[2, 1])),
+        ("layers.1.mlp.fc1.lora_b", tensor("FloatStorage", 0, 8, 0, &[2, 4], &[4, 1])),
+    ];
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("it.ckpt"), torch_file(&dictionary(&entries), &[floats(8), floats(12)]))
+        .unwrap();
+    let adapter = only(root.path()).load().unwrap();
+    let names: Vec<&str> = adapter.modules.iter().map(|m| m.shape.module.as_str()).collect();
+    let expected = ["mlp.fc1", "self_attn.dense", "self_attn.k_proj", "self_attn.q_proj", "self_attn.v_proj"];
+    assert_eq!(names, expected.map(|name| format!("model.layers.0.{name}")));
+    let module = |name: &str| adapter.module(&format!("model.layers.0.self_attn.{name}")).unwrap();
+    assert_eq!(module("q_proj").b().unwrap(), [0.0, 6.0, 1.0, 7.0]);
+    assert_eq!(module("k_proj").b().unwrap(), [2.0, 8.0, 3.0, 9.0]);
+    assert_eq!(module("v_proj").b().unwrap(), [4.0, 10.0, 5.0, 11.0]);
+    assert_eq!(module("v_proj").a().unwrap(), module("q_proj").a().unwrap());
+}
+
+fn mlx_config(changes: Value) -> Vec<u8> {
+    let mut config = json!({
+        "fine_tune_type": "lora", "num_layers": 4, "model": "m",
+        "lora_parameters": {"rank": 2, "scale": 3.5, "dropout": 0.0}
+    });
+    for (key, value) in changes.as_object().unwrap() {
+        config[key] = value.clone();
+    }
+    config.to_string().into_bytes()
+}
+
+#[test]
+fn adapters_of_mlx_lm_are_read_by_their_own_rules() {
+    let weights = safetensors(&[(&format!("{Q}.lora_a"), &[3, 2]), (&format!("{Q}.lora_b"), &[2, 4])]);
+    let open = |config: &[u8]| {
+        let (root, _) = folder(&[("adapter_config.json", config), ("adapters.safetensors", &weights)]);
+        let expert = only(root.path());
+        (root, expert)
+    };
+    let (_root, expert) = open(&mlx_config(json!({})));
+    assert_eq!(expert.status, Status::Ok, "{:?}", expert.reason);
+    assert_eq!((expert.modules[0].module.as_str(), expert.modules[0].scale), (Q, 3.5));
+    let adapter = expert.load().unwrap();
+    assert_eq!(adapter.modules[0].a().unwrap(), [0.0, 2.0, 4.0, 1.0, 3.0, 5.0]);
+    assert_eq!(adapter.modules[0].b().unwrap(), [0.0, 4.0, 1.0, 5.0, 2.0, 6.0, 3.0, 7.0]);
+
+    // Older versions multiplied by α / r.
+    let old = json!({"rank": 2, "scale": 3.0, "alpha": 8.0, "dropout": 0.0});
+    let text = json!({"lora_layers": 4, "lora_parameters": old}).to_string();
+    assert_eq!(open(text.as_bytes()).1.modules[0].scale, 12.0);
+    let both = open(&mlx_config(json!({"lora_parameters": old}))).1;
+    assert_eq!(both.modules[0].scale, 3.0);
+    assert!(both.warnings[0].contains("alpha"), "{:?}", both.warnings);
+
+    for (changes, expected) in [
+        (json!({"fine_tune_type": "full"}), "no adapter"),
+        (json!({"fine_tune_type": "prefix"}), "only lora and dora"),
+        (json!({"lora_parameters": {"rank": 2}}), "no `scale`"),
+        (json!({"lora_parameters": {"scale": "x"}}), "cannot be used"),
+        (json!({"lora_parameters": 3}), "cannot be used"),
+    ] {
+        let reason = open(&mlx_config(changes)).1.reason.unwrap();
+        assert!(reason.contains(expected), "{expected}: {reason}");
+    }
+    let lone = mlx_config(json!({}));
+    assert!(bad(&[("adapter_config.json", &lone)]).contains("no adapters.safetensors"));
+    assert!(bad(&[("adapter_config.json", &lone), ("adapters.npz", b"x")]).contains("no longer writes"));
+}
+
+#[test]
+fn checkpoints_of_mttl_tell_what_is_missing() {
+    let transposed = |shape: &[i64], strides: &[i64]| tensor("FloatStorage", 0, 8, 0, shape, strides);
+    let entries = |a: Option<&str>| {
+        let mut entries = vec![
+            (format!("{Q}.lora_b"), transposed(&[2, 4], &[4, 1])),
+            ("model.layers.0.self_attn.k_proj.lora_b".into(), transposed(&[2, 4], &[4, 1])),
+        ];
+        entries.extend(a.map(|name| (name.to_string(), transposed(&[3, 2], &[2, 1]))));
+        entries
+    };
+    let file = |entries: &[(String, Vec<u8>)]| {
+        let entries: Vec<(&str, Vec<u8>)> = entries.iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
+        torch_file(&dictionary(&entries), &[floats(8)])
+    };
+    let open = |bytes: &[u8], meta: Option<&[u8]>| {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("it.ckpt"), bytes).unwrap();
+        if let Some(meta) = meta {
+            fs::write(root.path().join("it.meta"), meta).unwrap();
+        }
+        let expert = only(root.path());
+        (root, expert)
+    };
+    // One A for q and k; α is not told.
+    let tied = file(&entries(Some(&format!("{Q}.lora_a"))));
+    let (_root, expert) = open(&tied, None);
+    assert_eq!((expert.status, expert.modules.len(), expert.modules[0].scale), (Status::Partial, 2, 8.0));
+    assert!(expert.reason.as_ref().unwrap().contains("α is not told"), "{:?}", expert.reason);
+    let adapter = expert.load().unwrap();
+    assert_eq!(adapter.modules[0].a().unwrap(), adapter.modules[1].a().unwrap());
+
+    let meta = torch_file(
+        &dictionary(&[("expert_config", [b"}".as_slice(), &text("lora_alpha"), &number(3), b"s"].concat())]),
+        &[],
+    );
+    assert_eq!(open(&tied, Some(&meta)).1.modules[0].scale, 1.5);
+    let ignored = open(&tied, Some(b"nonsense")).1;
+    assert!(ignored.warnings[0].contains("it.meta is ignored"), "{:?}", ignored.warnings);
+    let evil = torch_file(b"\x80\x02cos\nsystem\nN\x85R.", &[]);
+    assert!(open(&tied, Some(&evil)).1.warnings[0].contains("os.system"));
+
+    let reason = open(&file(&entries(None)), None).1.reason.unwrap();
+    assert!(reason.contains("it.ckpt lacks lora_A"), "{reason}");
+    let skills = [("x.lora_a".to_string(), tensor("FloatStorage", 0, 8, 0, &[1, 1, 3, 2], &[6, 6, 2, 1]))];
+    assert!(open(&file(&skills), None).1.reason.unwrap().contains("several skills"));
+    assert!(
+        bad(&[("mttl_config.json", b"{}"), ("mttl_weights.bin", b"x")])
+            .contains("mttl_weights.bin is no file")
+    );
+    assert!(
+        bad(&[("mttl_config.json", b"["), ("mttl_weights.bin", b"x")])
+            .contains("mttl_config.json cannot be used")
+    );
+}
