@@ -84,6 +84,10 @@ pub enum Effect {
     CancelJob {
         id: String,
     },
+    /// Lets a job go on that was cancelled, has failed or died.
+    ResumeJob {
+        id: String,
+    },
     /// Sends `JobDetail` of this job now and whenever it changes, until another is watched.
     WatchJob {
         id: Option<String>,

@@ -9,7 +9,7 @@ use super::fixtures::{self, NOW};
 use super::testing::{buffer_app, code, ctrl, key, render_app};
 use super::{App, DataSummary, Depth, Effect, EngineMessage, EngineState, FormKind, Message, Tab};
 use crate::analysis::{Clustering, Similarity};
-use crate::jobs::{JobSpec, JobState};
+use crate::jobs::{JobRow, JobSpec, JobState};
 use crate::library::{FetchPhase, FetchProgress};
 
 /// An interface that has heard nothing yet.
@@ -300,6 +300,52 @@ fn cancelling_asks_first_and_finished_jobs_cannot_be_cancelled() {
     assert_eq!(press(&mut app, "xy"), [Effect::CancelJob { id: "e".into() }]);
     press(&mut app, "jjx");
     assert!(render_app(&app, 80, 24).contains("over already"));
+}
+
+#[test]
+fn what_was_cancelled_or_failed_goes_on() {
+    let mut app = jobs_app();
+    assert_eq!(press(&mut app, "r"), []);
+    assert!(render_app(&app, 80, 24).contains("only cancelled and failed jobs can go on"));
+    press(&mut app, "jjj");
+    assert_eq!(press(&mut app, "r"), [Effect::ResumeJob { id: "b".into() }]);
+    press(&mut app, "j");
+    assert!(render_app(&app, 120, 40).contains("resume"));
+    assert_eq!(press(&mut app, "r"), [Effect::ResumeJob { id: "a".into() }]);
+}
+
+#[test]
+fn a_job_of_several_experts_shows_a_row_for_each() {
+    let mut app = jobs_app();
+    let mut detail = (*fixtures::job_detail()).clone();
+    let row = |name: &str, step, loss, members: &[&str]| JobRow {
+        name: name.into(),
+        members: members.iter().map(|m| m.to_string()).collect(),
+        step,
+        steps: 90,
+        loss,
+        validation_loss: loss.filter(|_| step == 90),
+    };
+    detail.rows = vec![
+        row("cluster_0", 90, Some(0.25), &["past-tense", "plurals"]),
+        row("cluster_1", 12, Some(1.5), &["topic"]),
+        row("cluster_2", 0, None, &["spam\x1b[31m"]),
+    ];
+    app.update(Message::JobDetail(Arc::new(detail.clone())));
+    let text = render_app(&app, 160, 40);
+    assert!(
+        text.contains("✓ cluster_0     90 / 90     loss 0.250  validation 0.250  past-tense, plurals"),
+        "{text}"
+    );
+    assert!(text.contains("▸ cluster_1     12 / 90     loss 1.500  topic"), "{text}");
+    assert!(text.contains("· cluster_2      0 / 90     spam"), "{text}");
+    // Of many, those around the one in work.
+    detail.rows =
+        (0..40).map(|i| row(&format!("cluster_{i:02}"), if i < 20 { 90 } else { 0 }, None, &[])).collect();
+    app.update(Message::JobDetail(Arc::new(detail)));
+    let text = render_app(&app, 160, 60);
+    assert!(text.contains("20 of 40 experts are done") && text.contains("cluster_20"), "{text}");
+    assert!(!text.contains("cluster_00") && !text.contains("cluster_39"), "{text}");
 }
 
 #[test]

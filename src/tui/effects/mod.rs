@@ -95,6 +95,10 @@ impl Effects {
                 move |jobs| jobs.cancel(&id).err().map(|error| Message::Error(error.to_string())),
                 Message::Error,
             ),
+            Effect::ResumeJob { id } => self.with_jobs(
+                move |jobs| jobs.resume(&id).err().map(|error| Message::Error(error.to_string())),
+                Message::Error,
+            ),
             Effect::WatchJob { id } => self.watch.order(Order::Follow(id)),
             Effect::CheckData { path } => {
                 let send = self.send.clone();

@@ -191,6 +191,9 @@ impl Screen for JobsScreen {
         if self.job(shared).is_some_and(can_cancel) {
             bindings.push(Binding::new("x", "cancel", "Cancel the selected job, after a question"));
         }
+        if self.job(shared).is_some_and(can_resume) {
+            bindings.push(Binding::new("r", "resume", "Let the selected job go on, from its saved state"));
+        }
         bindings.push(Binding::new("t", "train", "Train a new expert from a task file"));
         if can_compare(shared) {
             bindings.push(Binding::new("c", "cluster", "Cluster the experts of the library"));
@@ -238,6 +241,13 @@ impl Screen for JobsScreen {
             KeyCode::Char('x') => match self.job(shared) {
                 Some(job) if can_cancel(job) => self.confirming = Some(job.id.clone()),
                 Some(_) => return Some(vec![Effect::Notice("this job is over already".into())]),
+                None => return None,
+            },
+            KeyCode::Char('r') => match self.job(shared) {
+                Some(job) if can_resume(job) => return Some(vec![Effect::ResumeJob { id: job.id.clone() }]),
+                Some(_) => {
+                    return Some(vec![Effect::Notice("only cancelled and failed jobs can go on".into())]);
+                }
                 None => return None,
             },
             KeyCode::Char('t') => return Some(vec![Effect::OpenForm(FormKind::Train)]),
@@ -339,6 +349,10 @@ impl Screen for JobsScreen {
 
 fn can_cancel(job: &JobSummary) -> bool {
     matches!(job.state, JobState::Queued | JobState::Running)
+}
+
+fn can_resume(job: &JobSummary) -> bool {
+    matches!(job.state, JobState::Cancelled | JobState::Failed)
 }
 
 /// How a state shows, with and without colour.
