@@ -91,7 +91,11 @@ impl Jobs {
     /// A spec that cannot work (usage), a training whose name is taken or under way, a state directory that cannot
     /// be written, a worker that cannot be started (the job then stands there as failed).
     pub fn start(&self, spec: &JobSpec) -> Result<String> {
-        let spec = self.checked(spec)?;
+        let mut spec = self.checked(spec)?;
+        if let JobSpec::Train(train) = &mut spec {
+            // Why there is none, the worker will say.
+            train.forecast = crate::train::forecast(train).ok();
+        }
         std::fs::create_dir_all(&self.dir).map_err(|error| Error::io(&self.dir, error))?;
         let job = JobDir::create(&self.dir, &spec)?;
         self.hand_over(&job)?;

@@ -57,10 +57,15 @@ pub fn layer_sizes(path: &Path) -> Result<LayerSizes> {
     if spec.layers > MAX_LAYERS {
         return Err(Error::file(path, format!("claims {} layers", spec.layers)));
     }
+    Ok(sizes(&spec))
+}
+
+/// The same of a decoder that is described already.
+pub fn sizes(spec: &DecoderSpec) -> LayerSizes {
     let (vocab, hidden) = (spec.vocab, spec.hidden);
     let outer =
         [(spec.names.embed.to_string(), (vocab, hidden)), (spec.names.head.to_string(), (hidden, vocab))];
-    Ok((0..spec.layers).flat_map(|layer| of_layer(&spec, layer)).chain(outer).collect())
+    (0..spec.layers).flat_map(|layer| of_layer(spec, layer)).chain(outer).collect()
 }
 
 /// Module path and (in, out) features of one layer's linear layers.

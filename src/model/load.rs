@@ -158,6 +158,14 @@ impl ModelFiles {
         Ok(Self { path: path.to_path_buf(), weights, config, spec })
     }
 
+    /// The tokenizer, before the tensors are read.
+    ///
+    /// # Errors
+    /// When there is none, or it is damaged.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        load_tokenizer(&self.path, &self.weights, &self.config, self.spec.vocab)
+    }
+
     /// What loading takes: `543 MB as f32, 23.4 GB of memory free`.
     pub fn forecast(&self, options: &LoadOptions) -> String {
         let precision = options.precision;

@@ -28,11 +28,17 @@ pub use cache::KvCache;
 pub use chat::ChatTemplate;
 pub use decoder::{Decoder, LinearHook, NoHook, Tape, scatter_rows, select_rows};
 pub use device::{compiled_for, device_name, is_device, open_device};
-pub use fit::{layer_sizes, open_library};
+pub use fit::{layer_sizes, open_library, sizes};
 pub use generic::with_generic_operations;
 pub(crate) use linear::transpose;
 pub use linear::{Linear, Precision};
 pub use load::{LoadOptions, Model, ModelFiles};
 pub(crate) use ops::Norm;
-pub use spec::DecoderSpec;
+pub use spec::{BlockKind, DecoderSpec, MlpLayout};
 pub use tokenizer::Tokenizer;
+
+/// The decoder that the fields of a `config.json` describe.
+#[cfg(test)]
+pub(crate) fn described(fields: serde_json::Value) -> DecoderSpec {
+    families::spec(&config::Config::new(std::path::Path::new("config.json"), fields).unwrap()).unwrap()
+}

@@ -3,11 +3,11 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::TrainSpec;
 use super::dataset::{Dataset, Example, fingerprint, read_examples};
 use super::encode::{Encoded, encode};
-use super::{TrainEvent, TrainSpec};
-use crate::library::{BaseLocation, Claim, Library, Template, locate_base};
-use crate::model::Model;
+use crate::library::{BaseLocation, Library, Template, locate_base};
+use crate::model::ModelFiles;
 use crate::{Error, Result};
 
 /// Validation examples that are looked at, over all tasks, and at least for each of several tasks.
@@ -24,7 +24,6 @@ pub(super) struct Task {
 
 /// What a training works on.
 pub(super) struct Prepared {
-    pub claim: Claim,
     pub base: PathBuf,
     pub template: Template,
     pub tasks: Vec<Task>,
@@ -42,12 +41,17 @@ pub(super) struct Tokens {
     pub validation: Vec<Vec<Encoded>>,
 }
 
+impl Tokens {
+    /// Length of each training example.
+    pub(super) fn lengths(&self) -> Vec<usize> {
+        self.train.iter().map(Encoded::len).collect()
+    }
+}
+
 impl Prepared {
-    /// Reads the data of `spec`, claims the name and finds the base model.
-    pub(super) fn new(spec: &TrainSpec, events: &mut dyn FnMut(TrainEvent)) -> Result<Self> {
-        let claim = Claim::take(&spec.library, &spec.name)?;
+    /// Reads the data of `spec` and finds the base model.
+    pub(super) fn read(spec: &TrainSpec) -> Result<Self> {
         let library = Library::open(&spec.library)?;
-        events(TrainEvent::Stage("reading the data".into()));
         let (tasks, validation) = read(spec)?;
         let base = match locate_base(&library, spec.base.as_deref())? {
             BaseLocation::Found { path, .. } => path,
@@ -59,7 +63,7 @@ impl Prepared {
             }
         };
         let template = library.manifest.template.clone().unwrap_or_default();
-        Ok(Self { claim, base, template, tasks, validation })
+        Ok(Self { base, template, tasks, validation })
     }
 
     /// All training examples, task after task.
@@ -87,8 +91,8 @@ impl Prepared {
     ///
     /// # Errors
     /// A base model without a tokenizer; a length that the template alone fills.
-    pub(super) fn encode(&self, spec: &TrainSpec, model: &Model) -> Result<Tokens> {
-        let tokenizer = model.tokenizer()?;
+    pub(super) fn encode(&self, spec: &TrainSpec, model: &ModelFiles) -> Result<Tokens> {
+        let tokenizer = &model.tokenizer()?;
         let frame = tokenizer.encode_start(&self.template.render("", ""))?.len();
         if spec.max_length <= frame {
             return Err(Error::usage(format!(
@@ -96,7 +100,7 @@ impl Prepared {
                 spec.max_length
             )));
         }
-        let max = spec.max_length.min(model.decoder.spec.context);
+        let max = spec.max_length.min(model.spec.context);
         let all = |examples: &[Example]| -> Result<Vec<Encoded>> {
             examples.iter().map(|e| encode(e, &self.template, tokenizer, max)).collect()
         };

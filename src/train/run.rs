@@ -1,6 +1,6 @@
 //! One training, from the specification to the expert on disk.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::batches::{Batches, steps};
@@ -11,9 +11,9 @@ use super::loss::cross_entropy;
 use super::optimiser::{AdamW, clip};
 use super::prepare::{Prepared, Tokens};
 use super::state::{self, Identity, Standing, Validation};
-use super::{TrainReport, TrainSpec, save};
-use crate::library::{Adapter, Library, TaskRecord};
-use crate::model::{LoadOptions, Model, ModelFiles, Tape};
+use super::{TrainReport, TrainSpec, forecast, save};
+use crate::library::{Adapter, Claim, Library, TaskRecord};
+use crate::model::{LoadOptions, Model, ModelFiles, Tape, memory, open_device};
 use crate::{Cancel, Error, Result};
 
 /// Tokens of one validation batch.
@@ -56,15 +56,22 @@ pub fn train(
     cancel: &Cancel,
 ) -> Result<TrainReport> {
     spec.check()?;
-    let prepared = Prepared::new(spec, events)?;
+    let claim = Claim::take(&spec.library, &spec.name)?;
+    events(TrainEvent::Stage("reading the data".into()));
+    let prepared = Prepared::read(spec)?;
     if let Some(path) = spec.log.as_ref().filter(|path| !path.exists()) {
         StepLog::open(path, 0)?;
     }
-    let options = LoadOptions { device: spec.device.clone(), precision: spec.precision };
     let files = ModelFiles::open(&prepared.base)?;
-    events(TrainEvent::Stage(format!("loading the base model: {}", files.forecast(&options))));
+    let tokens = prepared.encode(spec, &files)?;
+    let lengths = tokens.lengths();
+    // What a GPU has left is its own matter.
+    let free = memory::available().filter(|_| open_device(&spec.device).is_ok_and(|d| d.is_cpu()));
+    let needed = forecast::check(&prepared.base, &files.spec, spec, &lengths, free)?;
+    let free = free.map_or(String::new(), |free| format!(", {} free", memory::size(free)));
+    events(TrainEvent::Stage(format!("loading the base model: training needs {}{free}", needed.text())));
+    let options = LoadOptions { device: spec.device.clone(), precision: spec.precision };
     let model = files.load(&options, &mut |_, _| {}, cancel)?;
-    let tokens = prepared.encode(spec, &model)?;
     let lora =
         LoraTrainer::new(&model.decoder, &spec.targets, spec.rank, spec.alpha, spec.dropout, spec.seed)?;
     let identity = Identity::new(spec, prepared.fingerprint())?;
@@ -72,7 +79,7 @@ pub fn train(
         spec,
         model: &model,
         steps: steps(spec, tokens.train.len()),
-        batches: Batches::new(spec, tokens.tasks.clone(), tokens.train.iter().map(Encoded::len).collect()),
+        batches: Batches::new(spec, tokens.tasks.clone(), lengths),
         tokens,
         lora,
         optimiser: AdamW::new(spec.weight_decay),
@@ -87,7 +94,7 @@ pub fn train(
     }
     done?;
     events(TrainEvent::Stage("writing the expert".into()));
-    let report = training.report(&prepared);
+    let report = training.report(&prepared, claim.path.clone());
     save::save(spec, &prepared, &model, &training.lora, &report)?;
     if let Some((path, _)) = &training.state {
         // The expert is there: a state that stays behind is only in the way.
@@ -252,7 +259,7 @@ impl Training<'_> {
         }));
     }
 
-    fn report(&self, prepared: &Prepared) -> TrainReport {
+    fn report(&self, prepared: &Prepared, path: PathBuf) -> TrainReport {
         let standing = &self.standing;
         let set = |of: &Validation, task: usize| {
             // With a validation file of its own, the tasks have no losses.
@@ -266,7 +273,7 @@ impl Training<'_> {
         });
         TrainReport {
             expert: self.spec.name.clone(),
-            path: prepared.claim.path.clone(),
+            path,
             steps: self.steps,
             train_loss: standing.train_loss.unwrap_or(f64::NAN),
             validation_loss: standing.validation.all,

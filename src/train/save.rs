@@ -64,7 +64,7 @@ pub(super) fn save(
         merge: None,
         tasks: report.tasks.clone(),
     };
-    write_adapter(&prepared.claim.path, &tensors, &config, DType::F16, &provenance)
+    write_adapter(&report.path, &tensors, &config, DType::F16, &provenance)
 }
 
 /// What the adapter says of its base: the hub repository that `library.toml` or the default names, else the

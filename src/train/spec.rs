@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Schedule;
+use super::{Forecast, Schedule};
 use crate::library::TaskRecord;
 use crate::model::Precision;
 use crate::{Error, Result};
@@ -57,6 +57,8 @@ pub struct TrainSpec {
     pub checkpoint_every: Option<usize>,
     /// Base model given by the person; else the library's.
     pub base: Option<PathBuf>,
+    /// Memory that it will take, as forecast when it was handed over as a job. Decides nothing.
+    pub forecast: Option<Forecast>,
     /// `auto`, `cpu`, `cuda:N`, `metal`.
     pub device: String,
     /// How the frozen base model is held; LoRA and its gradients are f32 in any case.
@@ -92,6 +94,7 @@ impl Default for TrainSpec {
             log: None,
             checkpoint_every: None,
             base: None,
+            forecast: None,
             device: "auto".into(),
             precision: Precision::F32,
         }

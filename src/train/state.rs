@@ -70,6 +70,7 @@ impl Identity {
             name: String::new(),
             log: None,
             checkpoint_every: None,
+            forecast: None,
             ..spec.clone()
         };
         let text = serde_json::to_vec(&deciding).map_err(|e| Error::msg(e.to_string()))?;

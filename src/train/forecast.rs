@@ -1,0 +1,179 @@
+//! How much memory a training will take, before anything big is read.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::prepare::Prepared;
+use super::{TrainSpec, is_target};
+use crate::model::memory::{self, size};
+use crate::model::{BlockKind, DecoderSpec, MlpLayout, ModelFiles, Precision, sizes};
+use crate::{Error, Result};
+
+/// Rows of logits that exist at one time, and copies of them.
+const LOGITS: u64 = 2 * 128;
+/// Wide values a token that exist beside what is kept for the backward pass.
+const PASSING: u64 = 6;
+
+/// Memory in bytes, by what it is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// The frozen base model.
+    pub weights: u64,
+    /// LoRA with its gradients and AdamW's moments.
+    pub lora: u64,
+    /// What the backward pass of the largest batch needs of the forward pass.
+    pub activations: u64,
+    /// What comes and goes within a layer and at the head.
+    pub working: u64,
+    /// On top of the weights while they are read, when there is nothing else yet.
+    pub loading: u64,
+}
+
+impl Forecast {
+    /// Of a training over examples of these lengths in tokens.
+    pub(super) fn new(model: &DecoderSpec, spec: &TrainSpec, lengths: &[usize]) -> Self {
+        let need = memory::need(model, spec.precision);
+        let mut longest = lengths.to_vec();
+        longest.sort_unstable_by(|a, b| b.cmp(a));
+        let tokens: u64 = longest.iter().take(spec.batch).map(|&n| n as u64).sum();
+        let trained: u64 = sizes(model)
+            .iter()
+            .filter(|(module, _)| is_target(module, &spec.targets))
+            .map(|(_, &(i, o))| (spec.rank * (i + o)) as u64)
+            .sum();
+        let wide = |n: usize| n as u64;
+        let (hidden, inner) = (wide(model.hidden), wide(model.intermediate));
+        let (q, kv) = (wide(model.q_width()), wide(model.kv_width()));
+        let gated = if model.mlp == MlpLayout::Plain { 1 } else { 2 };
+        let sequential = u64::from(model.block == BlockKind::Sequential);
+        let mut block = hidden + 2 * q + 2 * kv + gated * inner + sequential * hidden;
+        if model.qk_norm {
+            block += q + kv;
+        }
+        if model.post_norms {
+            block += 2 * hidden;
+        }
+        let layers = wide(model.layers);
+        let kept = if spec.checkpointing { layers * hidden + block } else { layers * block };
+        Self {
+            weights: need.weights,
+            lora: 16 * trained,
+            activations: 4 * tokens * (kept + hidden),
+            working: 4 * (LOGITS * wide(model.vocab) + PASSING * tokens * inner.max(hidden)),
+            loading: need.loading,
+        }
+    }
+
+    /// The most that is in use at any time.
+    pub fn peak(&self) -> u64 {
+        self.weights + self.loading.max(self.lora + self.activations + self.working)
+    }
+
+    /// `1.0 GB of memory (weights 538 MB, activations 430 MB, LoRA 7 MB, working 80 MB)`.
+    pub fn text(&self) -> String {
+        format!(
+            "{} of memory (weights {}, activations {}, LoRA {}, working {})",
+            size(self.peak()),
+            size(self.weights),
+            size(self.activations),
+            size(self.lora),
+            size(self.working)
+        )
+    }
+}
+
+/// The memory that a training will take. Reads the data and the base model's configuration and tokenizer.
+///
+/// # Errors
+/// What [`super::train`] says of them.
+pub fn forecast(spec: &TrainSpec) -> Result<Forecast> {
+    spec.check()?;
+    let prepared = Prepared::read(spec)?;
+    let files = ModelFiles::open(&prepared.base)?;
+    let tokens = prepared.encode(spec, &files)?;
+    Ok(Forecast::new(&files.spec, spec, &tokens.lengths()))
+}
+
+/// Refuses a training that cannot fit, with the numbers and a way out.
+pub(super) fn check(
+    base: &Path,
+    model: &DecoderSpec,
+    spec: &TrainSpec,
+    lengths: &[usize],
+    available: Option<u64>,
+) -> Result<Forecast> {
+    let needed = Forecast::new(model, spec, lengths);
+    let Some(free) = available.filter(|&free| needed.peak() > free) else { return Ok(needed) };
+    let ways = [
+        ("--checkpointing", TrainSpec { checkpointing: true, ..spec.clone() }),
+        ("--batch 1 and --accumulate", TrainSpec { batch: 1, ..spec.clone() }),
+        ("--precision q8", TrainSpec { precision: Precision::Q8, ..spec.clone() }),
+        (
+            "--checkpointing, --batch 1, --accumulate and --precision q8",
+            TrainSpec { checkpointing: true, batch: 1, precision: Precision::Q8, ..spec.clone() },
+        ),
+    ];
+    let fitting = ways
+        .iter()
+        .map(|(options, spec)| (options, Forecast::new(model, spec, lengths).peak()))
+        .find(|&(_, other)| other < needed.peak() && other <= free);
+    let way = match fitting {
+        Some((options, other)) => format!("with {options} it needs {}", size(other)),
+        None => "free memory, or use a smaller model or shorter examples (--max-length)".into(),
+    };
+    Err(Error::file(
+        base,
+        format!("training needs {}, and {} are free here; {way}", needed.text(), size(free)),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SmolLM2-135M.
+    fn smollm() -> DecoderSpec {
+        crate::model::described(serde_json::json!({
+            "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "num_hidden_layers": 30,
+            "num_attention_heads": 9, "num_key_value_heads": 3, "intermediate_size": 1536,
+            "rms_norm_eps": 1e-5, "tie_word_embeddings": true, "max_position_embeddings": 8192,
+        }))
+    }
+
+    #[test]
+    fn the_parts_are_those_of_the_longest_batch() {
+        let lengths = [10, 50, 40, 30];
+        let spec = TrainSpec { batch: 2, ..TrainSpec::default() };
+        let found = Forecast::new(&smollm(), &spec, &lengths);
+        assert_eq!(found.weights, 537_919_488);
+        // 460,800 parameters, four times.
+        assert_eq!(found.lora, 460_800 * 16);
+        // x, q, k, v, mixed, middle, gate, up of 90 tokens in 30 layers.
+        let block = 576 + 576 + 2 * 192 + 576 + 576 + 2 * 1536;
+        assert_eq!(found.activations, 4 * 90 * (30 * block + 576));
+        let less = |change: &dyn Fn(&mut TrainSpec)| {
+            let mut other = spec.clone();
+            change(&mut other);
+            Forecast::new(&smollm(), &other, &lengths).peak() < found.peak()
+        };
+        assert!(less(&|s| s.checkpointing = true) && less(&|s| s.precision = Precision::Q8));
+        assert!(less(&|s| s.batch = 1) && !less(&|s| s.accumulate = 8));
+    }
+
+    #[test]
+    fn what_cannot_fit_is_refused_with_the_first_way_that_does() {
+        let spec = TrainSpec::default();
+        let told = |free: Option<u64>| {
+            let found = check(Path::new("m.gguf"), &smollm(), &spec, &[100; 400], free);
+            found.err().map(|e| e.to_string()).unwrap_or_default()
+        };
+        assert_eq!((told(None), told(Some(4 << 30))), (String::new(), String::new()));
+        let text = told(Some(1_000_000_000));
+        assert!(text.starts_with("m.gguf: training needs 1.8 GB of memory (weights 538 MB, "), "{text}");
+        assert!(text.ends_with("and 1.0 GB are free here; with --checkpointing it needs 806 MB"), "{text}");
+        assert!(told(Some(700_000_000)).contains("with --batch 1 and --accumulate it needs"));
+        assert!(told(Some(450_000_000)).contains("--precision q8 it needs"), "{}", told(Some(450_000_000)));
+        assert!(told(Some(100_000_000)).ends_with("(--max-length)"));
+    }
+}
