@@ -36,7 +36,7 @@ pub struct GenerateArgs {
 /// Runs the command.
 pub fn run(args: &GenerateArgs, output: &Output) -> Result<()> {
     let (library, mut session) =
-        open_session(&args.library, &args.router, &args.base, Precision::F32, output)?;
+        open_session(&args.library, &args.router, &args.base, Precision::Q8, output)?;
     let prompt = args.prompt.read(&session)?;
     let options = GenerateOptions {
         max_tokens: args.max_tokens,

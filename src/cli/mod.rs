@@ -142,11 +142,7 @@ fn open(library: Option<PathBuf>, base: BaseArgs, output: &Output) -> Result<()>
             // Before the screen is taken over: a wrong path is told at once.
             layer_sizes(base)?;
         }
-        let options = TuiOptions {
-            base: base.base,
-            device: base.run.device,
-            precision: base.run.precision.map(|p| p.to_string()),
-        };
+        let options = TuiOptions { base: base.base, device: base.run.device, precision: base.run.precision };
         return crate::tui::run(path, options);
     }
     let args = LibraryArgs { library: path.clone(), base: base.base };

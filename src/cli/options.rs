@@ -43,7 +43,7 @@ pub struct RunArgs {
     /// Where to compute: auto, cpu, cuda:N or metal
     #[arg(long, default_value = "auto", value_parser = parse_device)]
     pub device: String,
-    /// Precision of the base model's weights
+    /// Precision of the base model's weights [default: q8 in the TUI and for generate, else f32]
     #[arg(long, value_enum)]
     pub precision: Option<Precision>,
 }

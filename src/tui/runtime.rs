@@ -14,6 +14,7 @@ use super::stderr::StderrGuard;
 use super::terminal::TerminalGuard;
 use super::{App, Effect, Message, Sender, Theme, plural};
 use crate::cancel::remember_signal;
+use crate::model::Precision;
 use crate::{Error, Result};
 
 /// Time between two ticks while something moves.
@@ -26,8 +27,8 @@ pub struct TuiOptions {
     pub base: Option<PathBuf>,
     /// `auto`, `cpu`, `cuda:N`, `metal`.
     pub device: String,
-    /// `f32` or `q8`; `None` leaves the choice to the engine, which shows it.
-    pub precision: Option<String>,
+    /// `None` is q8, which prefills as fast as bf16, decodes faster and takes the least memory.
+    pub precision: Option<Precision>,
 }
 
 /// Why the loop ended.

@@ -7,7 +7,7 @@ use crate::library::{BaseLocation, BaseSpec, FetchProgress, Library, fetch_base,
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{GenerateOptions, RouterConfig, Session, Trace};
 use crate::tui::TuiOptions;
-use crate::{Cancel, Error, Result};
+use crate::{Cancel, Result};
 
 /// Where models come from.
 pub trait Backend: Send + 'static {
@@ -64,23 +64,15 @@ pub trait RoutedModel {
 /// The real one.
 pub struct ModelBackend {
     base: Option<PathBuf>,
-    options: Result<LoadOptions, String>,
+    options: LoadOptions,
 }
 
 impl ModelBackend {
-    /// Takes base, device and precision from the command line's words.
+    /// Takes base, device and precision of the command line.
     pub fn new(options: &TuiOptions) -> Self {
-        let precision = match options.precision.as_deref() {
-            // Routing is prefill, where f32 is the faster one on small models.
-            None => Ok(Precision::F32),
-            Some(word) => <Precision as clap::ValueEnum>::from_str(word, true)
-                .map_err(|_| format!("unknown precision \"{word}\": use f32, bf16 or q8")),
-        };
         let device = if options.device.is_empty() { "auto".into() } else { options.device.clone() };
-        Self {
-            base: options.base.clone(),
-            options: precision.map(|precision| LoadOptions { device, precision }),
-        }
+        let precision = options.precision.unwrap_or(Precision::Q8);
+        Self { base: options.base.clone(), options: LoadOptions { device, precision } }
     }
 }
 
@@ -108,8 +100,7 @@ impl Backend for ModelBackend {
         stage: &mut dyn FnMut(&str),
         cancel: &Cancel,
     ) -> Result<Session> {
-        let options = self.options.as_ref().map_err(Error::usage)?;
-        Session::open(library, base, options, stage, cancel)
+        Session::open(library, base, &self.options, stage, cancel)
     }
 }
 
