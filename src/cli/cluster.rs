@@ -21,6 +21,9 @@ pub struct ClusterArgs {
     /// Number of clusters [default: 10, or as many as there are experts]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub k: Option<u32>,
+    /// What to compare experts by; delta takes any ranks
+    #[arg(long, value_enum, default_value_t = Metric::Mbc)]
+    pub metric: Metric,
     /// Share of each expert's smallest entries that count as zero
     #[arg(long, default_value_t = 0.5, value_parser = parse_fraction)]
     pub sparsity: f64,
@@ -44,7 +47,7 @@ struct Document<'a> {
 /// Runs the command.
 pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
-    let similarity = compare(&library, Metric::Mbc, args.sparsity, output)?;
+    let similarity = compare(&library, args.metric, args.sparsity, output)?;
     let k = args.k.map_or(similarity.len().min(CLUSTERS), |k| k as usize);
     let clustering = analysis::cluster(&similarity, k, args.seed)?;
     if output.is_json() {

@@ -43,22 +43,39 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<()> {
         seed: args.seed,
         temperature: args.sample_temperature,
     };
-    let mut printed = 0;
-    let mut broken = Ok(());
-    let text = session.generate_tokens(&prompt, &options, output.cancel(), &mut |_, text| {
+    let (mut printed, mut broken, mut ids) = (0, Ok(()), Vec::new());
+    let spelled = session.model().tokenizer.is_some();
+    let found = session.generate_tokens(&prompt, &options, output.cancel(), &mut |trace, text| {
+        ids.extend(trace.tokens.last().map(|token| token.id));
         // A character whose bytes are still coming shows as a replacement: wait for it.
         if output.is_json() || text.ends_with('\u{fffd}') {
             return ControlFlow::Continue(());
         }
-        broken = output.text(&safe(text.get(printed..).unwrap_or_default()));
+        broken = match ids.as_slice() {
+            // Without a tokenizer the answer is its token ids.
+            [first] if !spelled => output.text(&first.to_string()),
+            [.., id] if !spelled => output.text(&format!(",{id}")),
+            _ => output.text(&safe(text.get(printed..).unwrap_or_default())),
+        };
         printed = text.len();
         if broken.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+    });
     broken?;
+    let text = match found {
+        Ok(text) => text,
+        Err(error) => {
+            if !output.is_json() && !ids.is_empty() {
+                // What comes after the text starts a line of its own.
+                output.text("\n")?;
+            }
+            return Err(error);
+        }
+    };
     if output.is_json() {
         let experts = session.experts();
         return output.document(&serde_json::json!({
             "text": text,
+            "tokens": ids,
             "precision": session.model().precision,
             "experts": experts,
             "skipped": left_out(&library, &session),

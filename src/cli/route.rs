@@ -7,11 +7,11 @@ use candle_core::Tensor;
 use super::options::{BaseArgs, PromptArgs, RouterArgs};
 use super::output::{Output, Skipped, save_tensors};
 use super::{Align, Table};
-use crate::Result;
 use crate::library::{BaseLocation, Library, NamedTensor, locate_base};
 use crate::model::{LoadOptions, Precision, open_library};
 use crate::routing::{RouterKind, Session, Trace};
 use crate::text::{counted, printable};
+use crate::{Error, Result};
 
 /// Route a prompt: which experts every token uses in every module
 #[derive(Clone, Debug, clap::Args)]
@@ -50,6 +50,11 @@ pub(super) fn open_session(
         Session::open(&library, &path, &options, &mut |stage| progress.update(stage), output.cancel())?;
     session.set_router(config)?;
     drop(progress);
+    let router = session.router();
+    let heard = !matches!(router.kind, RouterKind::Base | RouterKind::Single(_));
+    if heard && session.experts().iter().all(|name| router.muted.contains(name)) {
+        return Err(Error::usage("every expert is muted: leave one out of --mute, or use --router base"));
+    }
     if !output.is_json() {
         let skipped = session.skipped().iter().map(|(name, reason)| format!("skipped {name}: {reason}"));
         notes(skipped, output);

@@ -8,7 +8,7 @@ use super::output::{Output, Skipped};
 use super::training::{TrainingArgs, show};
 use crate::Result;
 use crate::jobs::{JobSpec, Jobs};
-use crate::library::{Library, check_new_name};
+use crate::library::{Claim, Library};
 use crate::text::{counted, printable};
 use crate::train::{self, TrainReport, TrainSpec};
 
@@ -105,7 +105,8 @@ fn text(report: &TrainReport) -> String {
 fn background(args: &TrainArgs, output: &Output) -> Result<()> {
     let spec = args.spec();
     spec.check()?;
-    check_new_name(&spec.library, &spec.name)?;
+    // Given back at once: the job takes it again.
+    drop(Claim::take(&spec.library, &spec.name)?);
     for path in &spec.data {
         train::Dataset::load(path)?;
     }

@@ -24,7 +24,7 @@ mod tensors;
 mod write;
 
 pub use adapter::{Adapter, LoraModule, Stored, StoredRows};
-pub use base::{BaseLocation, FetchPhase, FetchProgress, fetch_base, locate_base};
+pub use base::{BaseLocation, FetchPhase, FetchProgress, base_at_hand, fetch_base, locate_base};
 pub use claim::Claim;
 pub use expert::{
     AdapterConfig, Expert, MergeProvenance, MergedExpert, ModuleShape, Provenance, Status, TaskRecord,

@@ -121,6 +121,12 @@ impl ExpertSet {
         Ok(self.len())
     }
 
+    /// Experts whose ΔW is zero at every module: no candidates for Arrow.
+    pub(super) fn without_candidacy(&self) -> impl Iterator<Item = &String> {
+        let speaks = |e: usize| self.stacked().any(|module| module.candidate.get(e) == Some(&true));
+        self.names.iter().enumerate().filter(move |(e, _)| !speaks(*e)).map(|(_, name)| name)
+    }
+
     /// Every stacked module, in the order of the network.
     pub(super) fn stacked(&self) -> impl Iterator<Item = &StackedModule> {
         self.embedding.iter().chain(self.linears.iter().flatten())

@@ -180,6 +180,8 @@ impl Session {
         if self.config.is_routed() {
             let unrouted = self.experts.unrouted.iter();
             all.extend(unrouted.map(|(name, what)| (name.clone(), format!("not applied by Arrow: {what}"))));
+            let silent = self.experts.without_candidacy();
+            all.extend(silent.map(|name| (name.clone(), "its ΔW is zero: no candidate for Arrow".into())));
         }
         all
     }

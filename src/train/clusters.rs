@@ -12,7 +12,9 @@ use super::dataset::Dataset;
 use super::sources::Sources;
 use super::{TrainEvent, TrainReport, TrainSpec, batches, train};
 use crate::analysis::{self, Clustering, Metric};
-use crate::library::{BaseLocation, BaseSpec, Expert, Library, Manifest, atomic_write, locate_base};
+use crate::library::{
+    BaseLocation, BaseSpec, Expert, Library, Manifest, atomic_write, base_at_hand, locate_base,
+};
 use crate::model::open_library;
 use crate::{Cancel, Error, Result};
 
@@ -333,7 +335,7 @@ impl Work {
 fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Cancel) -> Result<Plan> {
     events(ClustersEvent::Stage("reading the library".into()));
     let library = open_library(&spec.library, spec.training.base.as_deref())?;
-    let manifest = manifest_of(spec, &library)?;
+    let manifest = manifest_of(spec, &library, &mut |text| events(ClustersEvent::Stage(text)), cancel)?;
     events(ClustersEvent::Stage("comparing the experts".into()));
     let experts: Vec<_> = library.usable().collect();
     let similarity = analysis::similarity(&experts, Metric::Mbc, spec.sparsity, &mut |_, _| {}, cancel)?;
@@ -397,20 +399,17 @@ fn rows(
 }
 
 /// The new library's manifest: the old one's, with a base model that is found from anywhere.
-fn manifest_of(spec: &ClustersSpec, library: &Library) -> Result<Manifest> {
+fn manifest_of(
+    spec: &ClustersSpec,
+    library: &Library,
+    stage: &mut dyn FnMut(String),
+    cancel: &Cancel,
+) -> Result<Manifest> {
     let mut manifest = library.manifest.clone();
     manifest.name = Some(format!("{}, {} clusters", library.title(), spec.k));
     let absolute = |path: &Path| path.canonicalize().map_err(|e| Error::io(path, e));
     let at = |path: PathBuf| Some(BaseSpec { path: Some(path), ..BaseSpec::default() });
-    let found = match locate_base(library, spec.training.base.as_deref())? {
-        BaseLocation::Found { path, .. } => path,
-        BaseLocation::Missing { label, .. } => {
-            return Err(Error::msg(format!(
-                "the base model {label} is not on this machine: run `lora-tui fetch {}` first",
-                spec.library.display()
-            )));
-        }
-    };
+    let found = base_at_hand(library, spec.training.base.as_deref(), stage, cancel)?;
     if spec.training.base.is_some() {
         manifest.base = at(absolute(&found)?);
         return Ok(manifest);

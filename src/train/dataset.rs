@@ -122,6 +122,9 @@ impl Dataset {
             let task = TaskInfo { id: stem(path), ..TaskInfo::default() };
             return Ok(Self { path: path.into(), task, train: read_examples(path)?, ..Self::default() });
         }
+        if !path.is_dir() {
+            return Err(Error::file(path, "is neither a task folder nor a .jsonl file"));
+        }
         let task = read_task(path)?;
         let train = path.join("train.jsonl");
         if !train.exists() {
@@ -191,6 +194,10 @@ pub fn find_tasks(path: &Path) -> Result<Vec<PathBuf>> {
             .collect();
         entries.sort();
         entries.iter().try_for_each(|p| visit(p, depth - 1, found))
+    }
+    if !path.is_dir() {
+        let problem = if path.exists() { "is not a folder" } else { "does not exist" };
+        return Err(Error::file(path, format!("{problem}: give a folder of task folders")));
     }
     let mut found = Vec::new();
     visit(path, 3, &mut found)?;

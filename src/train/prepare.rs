@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::TrainSpec;
 use super::dataset::{Dataset, Example, fingerprint, read_examples};
 use super::encode::{Encoded, encode};
-use crate::library::{BaseLocation, Library, Template, locate_base};
+use crate::library::{Library, Template};
 use crate::model::ModelFiles;
 use crate::{Error, Result};
 
@@ -49,19 +49,11 @@ impl Tokens {
 }
 
 impl Prepared {
-    /// Reads the data of `spec` and finds the base model.
-    pub(super) fn read(spec: &TrainSpec) -> Result<Self> {
+    /// Reads the data of `spec`; `base` finds the base model.
+    pub(super) fn read(spec: &TrainSpec, base: impl FnOnce(&Library) -> Result<PathBuf>) -> Result<Self> {
         let library = Library::open(&spec.library)?;
         let (tasks, validation) = read(spec)?;
-        let base = match locate_base(&library, spec.base.as_deref())? {
-            BaseLocation::Found { path, .. } => path,
-            BaseLocation::Missing { label, .. } => {
-                let library = spec.library.display();
-                return Err(Error::msg(format!(
-                    "the base model {label} is not on this machine: run `lora-tui fetch {library}` first"
-                )));
-            }
-        };
+        let base = base(&library)?;
         let template = library.manifest.template.clone().unwrap_or_default();
         Ok(Self { base, template, tasks, validation })
     }

@@ -12,7 +12,7 @@ use super::optimiser::{AdamW, clip};
 use super::prepare::{Prepared, Tokens};
 use super::state::{self, Identity, Standing, Validation};
 use super::{TrainReport, TrainSpec, forecast, save};
-use crate::library::{Adapter, Claim, Library, TaskRecord};
+use crate::library::{Adapter, Claim, Library, TaskRecord, base_at_hand};
 use crate::model::{LoadOptions, Model, ModelFiles, Tape, memory, open_device};
 use crate::{Cancel, Error, Result};
 
@@ -58,7 +58,9 @@ pub fn train(
     spec.check()?;
     let claim = Claim::take(&spec.library, &spec.name)?;
     events(TrainEvent::Stage("reading the data".into()));
-    let prepared = Prepared::read(spec)?;
+    let prepared = Prepared::read(spec, |library| {
+        base_at_hand(library, spec.base.as_deref(), &mut |text| events(TrainEvent::Stage(text)), cancel)
+    })?;
     if let Some(path) = spec.log.as_ref().filter(|path| !path.exists()) {
         StepLog::open(path, 0)?;
     }

