@@ -7,6 +7,7 @@ use std::cell::Cell;
 use candle_core::{D, DType, Tensor};
 
 use super::attention::{Attention, Segment};
+use super::row::Row;
 use super::spec::{Activation, NormKind};
 use crate::Result;
 
@@ -77,17 +78,10 @@ fn normalised(kind: NormKind, eps: f32, width: usize, x: &Tensor) -> Result<(Ten
 }
 
 /// Normalises each stretch of `weight.len()` values.
-pub(crate) fn norm(
-    kind: NormKind,
-    eps: f32,
-    weight: &[f32],
-    bias: Option<&[f32]>,
-    x: &Tensor,
-) -> Result<Tensor> {
-    let width = weight.len();
-    let y = normalised(kind, eps, width, x)?.0.broadcast_mul(&upload(weight, width, x)?)?;
+pub(crate) fn norm(kind: NormKind, eps: f32, weight: &Row, bias: Option<&Row>, x: &Tensor) -> Result<Tensor> {
+    let y = normalised(kind, eps, weight.len(), x)?.0.broadcast_mul(&weight.on_device_of(x)?)?;
     let y = match bias {
-        Some(bias) => y.broadcast_add(&upload(bias, width, x)?)?,
+        Some(bias) => y.broadcast_add(&bias.on_device_of(x)?)?,
         None => y,
     };
     Ok(y.reshape(x.shape())?)
@@ -97,13 +91,13 @@ pub(crate) fn norm(
 pub(crate) fn norm_backward(
     kind: NormKind,
     eps: f32,
-    weight: &[f32],
+    weight: &Row,
     x: &Tensor,
     dy: &Tensor,
 ) -> Result<Tensor> {
     let width = weight.len();
     let (hat, inverse) = normalised(kind, eps, width, x)?;
-    let g = dy.reshape(((), width))?.broadcast_mul(&upload(weight, width, x)?)?;
+    let g = dy.reshape(((), width))?.broadcast_mul(&weight.on_device_of(x)?)?;
     let along = hat.broadcast_mul(&(&g * &hat)?.mean_keepdim(1)?)?;
     let dx = match kind {
         NormKind::Rms { .. } => (g - along)?,
@@ -208,6 +202,13 @@ pub(crate) fn rotate(x: &Tensor, head_dim: usize, cos: &Tensor, sin: &Tensor, si
     assign(x, &turned.reshape(x.shape())?)
 }
 
+/// Along the last dimension.
+fn softmax(scores: &Tensor) -> Result<Tensor> {
+    let high = scores.max_keepdim(D::Minus1)?;
+    let raised = scores.broadcast_sub(&high)?.exp()?;
+    Ok(raised.broadcast_div(&raised.sum_keepdim(D::Minus1)?)?)
+}
+
 /// Sequences of one length that are worked on together.
 #[derive(Clone, Copy)]
 struct Batch {
@@ -259,6 +260,11 @@ impl Attention {
         if let Some(cap) = self.softcap {
             scores = capped(&scores, cap)?;
         }
+        // A single row sees all there is, unless a window hides the oldest.
+        if b.len == 1 && self.window.is_none_or(|window| total <= window) {
+            let p = softmax(&scores)?;
+            return Ok((scores, p));
+        }
         let device = q.device();
         let row = (Tensor::arange(0f32, b.len as f32, device)? + b.past as f64)?.unsqueeze(1)?;
         let column = Tensor::arange(0f32, total as f32, device)?.unsqueeze(0)?;
@@ -272,10 +278,8 @@ impl Attention {
         let mask = (hidden.to_dtype(DType::F32)? * -1e30)?;
         let groups = self.heads / self.kv_heads;
         let wide = scores.reshape((scores.dim(0)?, groups, b.len, total))?.broadcast_add(&mask)?;
-        let high = wide.max_keepdim(D::Minus1)?;
-        let raised = wide.broadcast_sub(&high)?.exp()?;
-        let p = raised.broadcast_div(&raised.sum_keepdim(D::Minus1)?)?;
-        Ok((scores.clone(), p.reshape(scores.shape())?))
+        let p = softmax(&wide)?.reshape(scores.shape())?;
+        Ok((scores, p))
     }
 
     /// Consecutive segments of one shape, as (first row, batch, first segment).
@@ -298,10 +302,16 @@ impl Attention {
         kv: &[(Tensor, Tensor)],
     ) -> Result<Tensor> {
         let mut parts = Vec::new();
-        for (start, first, b) in Self::batches(segments) {
-            let own = &kv[first..first + b.sequences];
-            let keys: Vec<&Tensor> = own.iter().map(|(k, _)| k).collect();
-            let values: Vec<&Tensor> = own.iter().map(|(_, v)| v).collect();
+        for (start, first, mut b) in Self::batches(segments) {
+            let total = b.past + b.len;
+            // Rows that no query sees need not be looked at.
+            let seen = self.window.map_or(total, |window| total.min(window + b.len - 1));
+            b.past = seen - b.len;
+            let (mut keys, mut values) = (Vec::new(), Vec::new());
+            for (k, v) in &kv[first..first + b.sequences] {
+                keys.push(k.narrow(0, total - seen, seen)?);
+                values.push(v.narrow(0, total - seen, seen)?);
+            }
             let queries = self.grouped(&q.narrow(0, start, b.sequences * b.len)?, b)?;
             let (_, p) = self.probabilities_of(&queries, &self.by_head(&Tensor::cat(&keys, 0)?, b)?, b)?;
             let mixed = p.matmul(&self.by_head(&Tensor::cat(&values, 0)?, b)?)?;

@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Module, Tensor};
 use super::generic;
 use super::ops;
 use super::panels::Panels;
+use super::row::Row;
 use super::tensor::{from_vec, values as values_of};
 use crate::Result;
 
@@ -89,7 +90,7 @@ pub struct Linear {
     pub in_features: usize,
     pub out_features: usize,
     weight: Weight,
-    bias: Option<Vec<f32>>,
+    bias: Option<Row>,
     /// Row i of the running layer is row `order[i]` of the stored one (fused heads are regrouped).
     pub order: Option<Arc<Vec<u32>>>,
 }
@@ -140,7 +141,7 @@ impl Linear {
                 Weight::Dense(Tensor::from_vec(turned, (in_features, out_features), &Device::Cpu)?)
             }
         };
-        Ok(Self { module, in_features, out_features, weight, bias, order })
+        Ok(Self { module, in_features, out_features, weight, bias: bias.map(Row::from), order })
     }
 
     /// A head that shares the embedding's tensor [vocabulary, hidden].

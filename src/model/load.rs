@@ -65,10 +65,11 @@ impl Builder<'_> {
             weight.iter_mut().for_each(|w| *w += 1.0);
         }
         let bias = match kind {
-            NormKind::Layer => Some(self.read(&format!("{name}.bias"), &[width])?),
+            NormKind::Layer => Some(self.read(&format!("{name}.bias"), &[width])?.into()),
             NormKind::Rms { .. } => None,
         };
-        Ok(Norm { name: name.to_string(), kind, eps: self.spec.norm_eps as f32, weight, bias })
+        let eps = self.spec.norm_eps as f32;
+        Ok(Norm { name: name.to_string(), kind, eps, weight: weight.into(), bias })
     }
 
     fn linear(

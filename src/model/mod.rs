@@ -17,6 +17,7 @@ pub mod memory;
 mod ops;
 mod panels;
 mod rope;
+mod row;
 pub(crate) mod simd;
 mod spec;
 pub(crate) mod tensor;

@@ -6,6 +6,7 @@ use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::generic;
+use super::row::Row;
 use super::simd::{self, multiversion};
 use super::spec::{Activation, NormKind};
 use super::tensor::{edit, from_vec, values as values_of};
@@ -22,9 +23,9 @@ pub struct Norm {
     pub kind: NormKind,
     pub eps: f32,
     /// [width]; `unit_offset` is already added.
-    pub weight: Vec<f32>,
+    pub weight: Row,
     /// [width], for [`NormKind::Layer`].
-    pub bias: Option<Vec<f32>>,
+    pub bias: Option<Row>,
 }
 
 multiversion! {
@@ -91,7 +92,7 @@ impl Norm {
     /// Normalises each row of `x`, or each stretch of `weight.len()` values in it (q/k norms).
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         if generic::wanted(x) {
-            return generic::norm(self.kind, self.eps, &self.weight, self.bias.as_deref(), x);
+            return generic::norm(self.kind, self.eps, &self.weight, self.bias.as_ref(), x);
         }
         let values = values_of(x)?;
         let width = self.weight.len();
@@ -278,11 +279,11 @@ pub fn add_assign(y: &Tensor, x: &Tensor) -> Result<()> {
 }
 
 /// Adds a row vector to every row, in place.
-pub fn add_bias(y: &Tensor, bias: &[f32]) -> Result<()> {
+pub fn add_bias(y: &Tensor, bias: &Row) -> Result<()> {
     if generic::wanted(y) {
-        let bias = generic::upload(bias, bias.len(), y)?;
-        return generic::assign(y, &y.broadcast_add(&bias)?);
+        return generic::assign(y, &y.broadcast_add(&bias.on_device_of(y)?)?);
     }
+    let bias: &[f32] = bias;
     edit(y, |y| {
         y.par_chunks_mut(bias.len() * ROWS).for_each(|rows| {
             for row in rows.chunks_mut(bias.len()) {
@@ -341,8 +342,8 @@ mod tests {
             name: "norm".into(),
             kind,
             eps: 1e-5,
-            weight: (0..24).map(|i| 0.5 + 0.05 * i as f32).collect(),
-            bias: (kind == NormKind::Layer).then(|| vec![0.3; 24]),
+            weight: (0..24).map(|i| 0.5 + 0.05 * i as f32).collect::<Vec<f32>>().into(),
+            bias: (kind == NormKind::Layer).then(|| vec![0.3; 24].into()),
         }
     }
 
@@ -384,7 +385,7 @@ mod tests {
             copy
         };
         alike(|| changed(&|x| add_assign(x, &y).unwrap()));
-        alike(|| changed(&|x| add_bias(x, &[0.5; 48]).unwrap()));
+        alike(|| changed(&|x| add_bias(x, &vec![0.5; 48].into()).unwrap()));
         alike(|| changed(&|x| softcap(x, 2.0).unwrap()));
     }
 

@@ -68,7 +68,7 @@ impl<'a> Places<'a> {
             Place::NormWeight(at) => self.norms[at].stored_weight(),
             Place::NormBias(at) => {
                 let norm = self.norms[at];
-                norm.bias.clone().unwrap_or_else(|| vec![0.0; norm.weight.len()])
+                norm.bias.as_deref().map_or_else(|| vec![0.0; norm.weight.len()], <[f32]>::to_vec)
             }
             Place::Embedding => values(&self.decoder.embedding)?.to_vec(),
         })
@@ -321,8 +321,8 @@ impl Overlay {
                 self.linears.entry(at).or_default().weight = Some(linear);
             }
             Place::Bias(at) => self.linears.entry(at).or_default().bias = Some(sum),
-            Place::NormWeight(at) => self.norm(places.norms[at]).weight = sum,
-            Place::NormBias(at) => self.norm(places.norms[at]).bias = Some(sum),
+            Place::NormWeight(at) => self.norm(places.norms[at]).weight = sum.into(),
+            Place::NormBias(at) => self.norm(places.norms[at]).bias = Some(sum.into()),
             Place::Embedding => self.embedding = Some(sum),
         }
         Ok(())
@@ -331,7 +331,7 @@ impl Overlay {
     /// The difference to a norm, zero so far.
     fn norm(&mut self, base: &Norm) -> &mut Norm {
         self.norms.entry(base.name.clone()).or_insert_with(|| Norm {
-            weight: vec![0.0; base.weight.len()],
+            weight: vec![0.0; base.weight.len()].into(),
             bias: None,
             ..base.clone()
         })
