@@ -251,6 +251,10 @@ fn operations_for_gpus_pass_the_same_tests() {
     with_generic_operations(|| {
         base_logits_are_those_of_transformers();
         routed_logits_and_weights_are_those_of_peft();
+        experts_of_any_rank_scale_dtype_and_targets_are_those_of_peft();
+        mixing_factors_of_one_expert_is_that_expert();
+        muted_experts_and_those_without_the_module_get_nothing();
+        ties_go_to_the_lower_index_and_an_empty_delta_is_no_candidate();
         batches_and_caches_change_nothing();
         batched_routing_is_that_of_single_sequences();
         an_edited_prompt_routes_as_from_scratch();

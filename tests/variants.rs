@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use lora_tui::library::{Library, Status};
-use lora_tui::model::{LoadOptions, Precision};
+use lora_tui::model::{LoadOptions, Precision, with_generic_operations};
 use lora_tui::routing::{Mix, Part, Prompt, RouterConfig, RouterKind, Session, Trace};
 use lora_tui::train::LoraTrainer;
 use lora_tui::{Cancel, Error};
@@ -369,6 +369,20 @@ fn a_copy_that_differs_is_applied_and_told() {
     // The head has twice the weights too: the last norm takes the length out of what comes from below.
     let mean = |v: &[f32]| v.iter().map(|v| v.abs()).sum::<f32>();
     assert!(mean(&scaled) > 1.5 * mean(&plain), "{} {}", mean(&scaled), mean(&plain));
+}
+
+/// What runs on a GPU runs here on the CPU.
+#[test]
+fn operations_for_gpus_pass_the_same_tests() {
+    with_generic_operations(|| {
+        every_expert_alone_is_what_peft_computes();
+        the_uniform_mean_is_that_of_all_parameters();
+        arrow_mixes_what_is_linear_in_a_token();
+        a_continued_prompt_is_the_prompt_at_once();
+        factors_of_one_expert_are_that_expert();
+        general_knowledge_is_taken_out_as_peft_does();
+        a_pinned_expert_is_always_among_the_top_k();
+    });
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::lora::Lora;
 use super::replaced::Replaced;
+use super::there::There;
 use crate::library::{find_name, nearest};
 use crate::{Error, Result};
 
@@ -24,6 +25,8 @@ pub(crate) struct StackedModule {
     pub extras: bool,
     /// The layer's own bias, where `extras` needs it; else empty.
     pub bias: Vec<f32>,
+    /// The same on a GPU.
+    pub there: There,
 }
 
 impl StackedModule {
@@ -37,6 +40,7 @@ impl StackedModule {
             candidate: Vec::with_capacity(experts),
             extras: false,
             bias: Vec::new(),
+            there: There::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use super::experts::{ExpertSet, StackedModule};
 use super::router::{Router, scores};
 use crate::Result;
 use crate::model::LinearHook;
-use crate::model::tensor::{edit, values};
+use crate::model::tensor::edit;
 
 /// Routes at every module of a forward pass and keeps what was chosen.
 #[derive(Debug)]
@@ -38,11 +38,8 @@ impl<'a> RoutedHook<'a> {
 impl LinearHook for RoutedHook<'_> {
     fn apply(&mut self, linear: usize, x: &Tensor, y: &Tensor) -> Result<()> {
         if let Some(module) = self.module(linear) {
-            let x = values(x)?;
-            let x: &[f32] = &x;
-            let rows = x.len() / module.in_features;
-            let chosen = self.router.choose(module, rows, self.width, || scores(module, x, rows));
-            edit(y, |y| self.router.add(module, x, y, &chosen, self.width))?;
+            let chosen = self.router.choose(module, x.dim(0)?, self.width, || scores(module, x))?;
+            self.router.add(module, x, y, &chosen, self.width)?;
             // The head sees only some rows: what all of them chose was noted before.
             if linear != self.head() {
                 self.chosen[module.position] = chosen;
@@ -61,9 +58,9 @@ impl LinearHook for RoutedHook<'_> {
                 let score = |&token: &u32| {
                     module.prototypes.chunks(vocab).map(move |prototype| prototype[token as usize])
                 };
-                tokens.iter().flat_map(score).collect()
+                Ok(tokens.iter().flat_map(score).collect())
             };
-            let chosen = self.router.choose(module, tokens.len(), self.width, scores);
+            let chosen = self.router.choose(module, tokens.len(), self.width, scores)?;
             let input = Tokens { ids: tokens, vocab };
             edit(x, |x| self.router.add_chunk(module, &input, x, &chosen, self.width))?;
             self.chosen[module.position] = chosen;
@@ -83,10 +80,9 @@ impl LinearHook for RoutedHook<'_> {
 
     fn hidden(&mut self, hidden: &Tensor) -> Result<()> {
         if let Some(module) = self.module(self.head()) {
-            let x = values(hidden)?;
-            let rows = x.len() / module.in_features;
+            let rows = hidden.dim(0)?;
             self.chosen[module.position] =
-                self.router.choose(module, rows, self.width, || scores(module, &x, rows));
+                self.router.choose(module, rows, self.width, || scores(module, hidden))?;
         }
         Ok(())
     }

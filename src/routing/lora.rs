@@ -1,5 +1,6 @@
 //! One expert's LoRA at one module, as routing holds it: factors, prototype, and what DoRA and biases add.
 
+use candle_core::DType;
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
@@ -21,6 +22,15 @@ impl Factors {
             "f16" => Self::F16(values.iter().map(|&v| f16::from_f32(v)).collect()),
             "bf16" => Self::Bf16(values.iter().map(|&v| bf16::from_f32(v)).collect()),
             _ => Self::F32(values),
+        }
+    }
+
+    /// As a tensor on a device has them.
+    pub(crate) fn dtype(&self) -> DType {
+        match self {
+            Self::F32(_) => DType::F32,
+            Self::F16(_) => DType::F16,
+            Self::Bf16(_) => DType::BF16,
         }
     }
 

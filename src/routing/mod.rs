@@ -10,6 +10,7 @@ mod lora;
 mod replaced;
 mod router;
 mod session;
+mod there;
 mod trace;
 
 pub use config::{Mix, RouterConfig, RouterKind};

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
+use candle_core::Tensor;
 use rayon::prelude::*;
 
 use super::apply::{Input, Rows, add_extras, add_factors, add_outputs};
 use super::config::{Mix, RouterConfig, RouterKind};
 use super::experts::{ExpertSet, StackedModule};
 use super::replaced::Overlay;
-use crate::model::Decoder;
 use crate::model::simd::dot;
-use crate::model::tensor::gemm;
+use crate::model::tensor::{edit, gemm, values};
+use crate::model::{Decoder, generic};
 use crate::{Error, Result};
 
 /// Tokens of one task.
@@ -123,8 +124,8 @@ impl Router {
         module: &StackedModule,
         rows: usize,
         width: usize,
-        scores: impl FnOnce() -> Vec<f32>,
-    ) -> Vec<(u32, f32)> {
+        scores: impl FnOnce() -> Result<Vec<f32>>,
+    ) -> Result<Vec<(u32, f32)>> {
         let mut chosen = vec![(0u32, 0f32); rows * width];
         match self.choice {
             Choice::Base => {}
@@ -144,7 +145,7 @@ impl Router {
                 }
             }
             Choice::Arrow { temperature, .. } => {
-                let scores = scores();
+                let scores = scores()?;
                 let experts = module.candidate.len();
                 chosen.par_chunks_mut((width * ROWS).max(1)).zip(scores.par_chunks(experts * ROWS)).for_each(
                     |(chosen, scores)| {
@@ -155,7 +156,7 @@ impl Router {
                 );
             }
         }
-        chosen
+        Ok(chosen)
     }
 
     /// Softmax(score / τ) over the pinned experts and the highest |scores|; ties go to the lower index.
@@ -188,6 +189,21 @@ impl Router {
     pub(super) fn add(
         &self,
         module: &StackedModule,
+        x: &Tensor,
+        y: &Tensor,
+        chosen: &[(u32, f32)],
+        width: usize,
+    ) -> Result<()> {
+        if generic::wanted(x) && !module.extras {
+            return module.there.add(module, self.mix, x, y, chosen, width);
+        }
+        let x = values(x)?;
+        edit(y, |y| self.add_rows(module, &x, y, chosen, width))
+    }
+
+    fn add_rows(
+        &self,
+        module: &StackedModule,
         x: &[f32],
         y: &mut [f32],
         chosen: &[(u32, f32)],
@@ -206,7 +222,7 @@ impl Router {
             .for_each(work);
     }
 
-    /// [`Self::add`] for a few rows of any input.
+    /// [`Self::add`] on the CPU for a few rows of any input.
     pub(super) fn add_chunk(
         &self,
         module: &StackedModule,
@@ -238,9 +254,14 @@ fn insert(row: &mut [(u32, f32)], first: usize, kept: usize, e: usize, score: f3
     kept
 }
 
-/// x · prototypeᵀ [rows, experts].
-pub(super) fn scores(module: &StackedModule, x: &[f32], rows: usize) -> Vec<f32> {
+/// x · prototypeᵀ [rows, experts] for x [rows, in].
+pub(super) fn scores(module: &StackedModule, x: &Tensor) -> Result<Vec<f32>> {
+    if generic::wanted(x) {
+        return module.there.scores(module, x);
+    }
+    let x = values(x)?;
     let (i, experts) = (module.in_features, module.candidate.len());
+    let rows = x.len() / i;
     let mut out = vec![0f32; rows * experts];
     if rows < 4 {
         for (out, x) in out.chunks_mut(experts).zip(x.chunks(i)) {
@@ -248,11 +269,11 @@ pub(super) fn scores(module: &StackedModule, x: &[f32], rows: usize) -> Vec<f32>
                 *score = dot(x, p);
             }
         }
-        return out;
+        return Ok(out);
     }
     out.par_chunks_mut(experts * ROWS).zip(x.par_chunks(i * ROWS)).for_each(|(out, x)| {
         let rows = x.len() / i;
         gemm((rows, experts, i), 1.0, x, (i, 1), &module.prototypes, (1, i), 0.0, out, (experts, 1));
     });
-    out
+    Ok(out)
 }

@@ -13,7 +13,7 @@ use super::router::Router;
 use super::trace::{Part, Trace, TraceToken};
 use super::{RouterConfig, RouterKind};
 use crate::library::{Expert, Library, Stretch, Template};
-use crate::model::{Decoder, KvCache, LoadOptions, Model, ModelFiles, NoHook, select_rows};
+use crate::model::{Decoder, KvCache, LoadOptions, Model, ModelFiles, NoHook};
 use crate::{Cancel, Error, Result};
 
 /// Tokens of a prompt that go through the network together: few enough that one sees how far it is.
@@ -417,7 +417,7 @@ impl Session {
         let mut generated = String::new();
         for _ in 0..options.max_tokens {
             cancel.check()?;
-            let last = select_rows(&hidden, &[hidden.dim(0)? - 1])?;
+            let last = hidden.narrow(0, hidden.dim(0)? - 1, 1)?;
             let logits = self.head(&last)?.squeeze(0)?;
             let token = sampler.sample(&logits)?;
             if ends.contains(&token) || self.ids.len() >= context {
