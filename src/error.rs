@@ -87,6 +87,39 @@ impl From<candle_core::Error> for Error {
     /// Candle's errors can carry a backtrace of many lines: only the first line is for people.
     fn from(error: candle_core::Error) -> Self {
         let text = error.to_string();
-        Self::Message(text.lines().next().unwrap_or("tensor error").to_string())
+        let line = text.lines().next().unwrap_or("tensor error");
+        if is_out_of_memory(line) {
+            return Self::msg(
+                "the GPU is out of memory: use --precision q8, a smaller batch, a shorter prompt, or --device cpu",
+            );
+        }
+        Self::msg(line)
+    }
+}
+
+/// Whether a GPU's library says that it has no memory left: CUDA's driver, cuBLAS, Metal.
+fn is_out_of_memory(line: &str) -> bool {
+    ["CUDA_ERROR_OUT_OF_MEMORY", "CUBLAS_STATUS_ALLOC_FAILED", "Failed to create metal resource: Buffer"]
+        .iter()
+        .any(|sign| line.contains(sign))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_gpu_is_told_with_what_to_do() {
+        let full = [
+            "DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")\n   0: a frame",
+            "CublasError(CUBLAS_STATUS_ALLOC_FAILED)",
+            "Metal error Failed to create metal resource: Buffer",
+        ];
+        for text in full {
+            let error = Error::from(candle_core::Error::Msg(text.into())).to_string();
+            assert!(error.contains("out of memory") && error.contains("--device cpu"), "{error}");
+        }
+        let other = Error::from(candle_core::Error::Msg("shapes differ\n   0: a frame".into()));
+        assert_eq!(other.to_string(), "shapes differ");
     }
 }

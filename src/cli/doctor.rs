@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::output::Output;
 use crate::Result;
 use crate::library::{BaseLocation, Library, locate_base};
-use crate::model::{ModelFiles, Precision, compiled_for, device_name, memory, open_device};
+use crate::model::{ModelFiles, Precision, choose_device, compiled_for, device_details, device_name, memory};
 use crate::text::printable;
 
 /// Check devices, terminal, base model and library
@@ -88,11 +88,15 @@ fn cpu_features() -> Vec<&'static str> {
 
 /// What the build carries and what `--device auto` takes here.
 fn devices() -> Fact {
-    let built = compiled_for();
-    match open_device("auto") {
-        Ok(device) => fact("devices", format!("built for {built}; auto is {}", device_name(&device))),
-        Err(error) => problem("devices", format!("built for {built}; {error}")),
+    let (device, passed_over) = choose_device();
+    let mut says = format!("built for {}; --device auto is {}", compiled_for(), device_name(&device));
+    if let Some(details) = device_details(&device) {
+        says.push_str(&format!(" ({details})"));
     }
+    if passed_over.is_empty() {
+        return fact("devices", says);
+    }
+    problem("devices", format!("{says}; {}", passed_over.join("; ")))
 }
 
 fn free_memory() -> Fact {

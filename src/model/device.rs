@@ -20,12 +20,17 @@ fn cuda(index: usize) -> Result<Device> {
             "this build has no CUDA: build it with `--features cuda`, or use --device cpu instead of cuda:{index}"
         )));
     }
-    // candle's backtraces are long; the first line says it.
     Device::new_cuda(index).map_err(|e| {
-        let reason = e.to_string();
-        let reason = reason.lines().next().unwrap_or("unknown reason");
+        let reason = plain_reason(&e.to_string());
         Error::msg(format!("CUDA device {index} cannot be used ({reason}): use --device cpu"))
     })
+}
+
+/// What a driver's error says to people: the quoted part of its first line, as in
+/// `DriverError(CUDA_ERROR_NO_DEVICE, "no CUDA-capable device is detected")`, or that line. Backtraces follow.
+fn plain_reason(error: &str) -> String {
+    let line = error.lines().next().unwrap_or("unknown reason");
+    line.split('"').nth(1).unwrap_or(line).to_string()
 }
 
 fn metal() -> Result<Device> {
@@ -34,7 +39,10 @@ fn metal() -> Result<Device> {
             "this build has no Metal: build it with `--features metal`, or use --device cpu",
         ));
     }
-    Device::new_metal(0).map_err(|e| Error::msg(format!("Metal cannot be used ({e}): use --device cpu")))
+    Device::new_metal(0).map_err(|e| {
+        let reason = plain_reason(&e.to_string());
+        Error::msg(format!("Metal cannot be used ({reason}): use --device cpu"))
+    })
 }
 
 /// Whether `name` is a device's name: `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.
@@ -43,26 +51,29 @@ pub fn is_device(name: &str) -> bool {
         || name.strip_prefix("cuda:").is_some_and(|n| n.parse::<usize>().is_ok())
 }
 
-/// The device called `name`. `auto` takes the first GPU that this build can use, else the CPU.
+/// The first GPU that this build and this machine can use, else the CPU; and why GPUs were passed over that the
+/// build is for.
+pub fn choose_device() -> (Device, Vec<String>) {
+    let mut passed_over = Vec::new();
+    let gpus: [(bool, fn() -> Result<Device>); 2] =
+        [(cfg!(feature = "cuda"), || cuda(0)), (cfg!(feature = "metal"), metal)];
+    for (_, open) in gpus.iter().filter(|(built, _)| *built) {
+        match open() {
+            Ok(device) => return (device, passed_over),
+            Err(reason) => passed_over.push(reason.to_string()),
+        }
+    }
+    (Device::Cpu, passed_over)
+}
+
+/// The device called `name`. `auto` is [`choose_device`]'s.
 ///
 /// # Errors
 /// Unknown names; a device that this build or this machine lacks.
 pub fn open_device(name: &str) -> Result<Device> {
     match name {
         "cpu" => Ok(Device::Cpu),
-        "auto" => {
-            if cfg!(feature = "cuda")
-                && let Ok(device) = cuda(0)
-            {
-                return Ok(device);
-            }
-            if cfg!(feature = "metal")
-                && let Ok(device) = metal()
-            {
-                return Ok(device);
-            }
-            Ok(Device::Cpu)
-        }
+        "auto" => Ok(choose_device().0),
         "metal" => metal(),
         "cuda" => cuda(0),
         _ => match name.strip_prefix("cuda:").and_then(|n| n.parse().ok()) {
@@ -70,6 +81,22 @@ pub fn open_device(name: &str) -> Result<Device> {
             None => Err(Error::usage(format!("unknown device \"{name}\": use auto, cpu, cuda:N or metal"))),
         },
     }
+}
+
+/// The model and the memory of a GPU, where its driver tells them.
+#[cfg(feature = "cuda")]
+pub fn device_details(device: &Device) -> Option<String> {
+    let Device::Cuda(cuda) = device else { return None };
+    let stream = cuda.cuda_stream();
+    let (name, (free, total)) = (stream.context().name().ok()?, stream.context().mem_get_info().ok()?);
+    let size = |bytes: usize| super::memory::size(bytes as u64);
+    Some(format!("{name}, {} of {} free", size(free), size(total)))
+}
+
+/// The model and the memory of a GPU, where its driver tells them.
+#[cfg(not(feature = "cuda"))]
+pub fn device_details(_device: &Device) -> Option<String> {
+    None
 }
 
 /// `cpu`, `cuda:N` or `metal`.
@@ -96,6 +123,21 @@ mod tests {
             assert!(error.contains("unknown device"), "{error}");
         }
         assert_eq!(device_name(&open_device("cpu").unwrap()), "cpu");
+    }
+
+    #[test]
+    fn reasons_are_those_of_the_driver() {
+        let driver = "DriverError(CUDA_ERROR_NO_DEVICE, \"no CUDA-capable device is detected\")\n 0: frame";
+        assert_eq!(plain_reason(driver), "no CUDA-capable device is detected");
+        assert_eq!(plain_reason("no device\nframe"), "no device");
+    }
+
+    #[cfg(not(any(feature = "cuda", feature = "metal")))]
+    #[test]
+    fn a_build_without_gpus_takes_the_cpu() {
+        let (device, passed_over) = choose_device();
+        assert!(device.is_cpu() && passed_over.is_empty() && device_details(&device).is_none());
+        assert_eq!(device_name(&open_device("auto").unwrap()), "cpu");
     }
 
     #[cfg(not(feature = "cuda"))]
