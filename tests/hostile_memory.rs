@@ -1,43 +1,15 @@
 //! Hostile adapters cannot make the reader use much more memory than their files have bytes.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use lora_tui::library::Library;
 
-/// Counts the bytes in use and remembers their highest number.
-struct Counting;
-
-static USED: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let used = USED.fetch_add(layout.size(), Relaxed) + layout.size();
-        PEAK.fetch_max(used, Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        USED.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+mod counting;
 
 /// Bytes that opening the library takes at its highest point.
 fn peak_of_opening(root: &Path) -> usize {
-    let before = USED.load(Relaxed);
-    PEAK.store(before, Relaxed);
-    let library = Library::open(root).expect("a hostile expert is a row, not an error");
-    let peak = PEAK.load(Relaxed) - before;
-    drop(library);
-    peak
+    counting::peak(|| Library::open(root).expect("a hostile expert is a row, not an error")).0
 }
 
 fn weights(header: &str, data: usize) -> Vec<u8> {

@@ -9,6 +9,7 @@ use super::files::{io_reason, read_limited};
 use super::formats::{self, Heads, Opened};
 use super::header::short;
 use super::pairs::{Pair, Parts, TokenRows};
+use super::small_toml;
 use super::{AdapterConfig, Expert, Format, ModuleShape, Provenance, Status};
 
 /// Reads the expert at `path`, a folder or a file. Whatever is wrong becomes its status and reason. `heads`
@@ -79,12 +80,12 @@ fn read_provenance(expert: &mut Expert) {
         return;
     }
     let path = expert.path.join(Provenance::FILE);
-    let text = match read_limited(&path, 1 << 20) {
-        Ok(bytes) => String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_string()),
+    let read = match read_limited(&path, 1 << 20) {
+        Ok(bytes) => small_toml::parse(&bytes),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return,
         Err(e) => Err(io_reason(&e)),
     };
-    match text.and_then(|text| toml::from_str::<Provenance>(&text).map_err(|e| short(e.message()))) {
+    match read {
         Ok(provenance) => expert.provenance = Some(provenance),
         Err(reason) => expert.warnings.push(format!("{} is ignored: {reason}", Provenance::FILE)),
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::read_limited;
 use super::header::short;
+use super::small_toml;
 use crate::{Error, Result};
 
 /// The optional `library.toml`. Unknown keys are an error that names them.
@@ -86,8 +87,7 @@ impl Manifest {
             Err(e) => return Err(Error::io(path, e)),
         };
         let parse = || -> std::result::Result<Self, String> {
-            let text = std::str::from_utf8(&bytes).map_err(|_| "is not UTF-8".to_string())?;
-            let manifest: Self = toml::from_str(text).map_err(|e| located(&e, text))?;
+            let manifest: Self = small_toml::parse(&bytes)?;
             manifest.check()?;
             Ok(manifest)
         };
@@ -105,16 +105,6 @@ impl Manifest {
             return Err("[router] temperature must be a positive number".into());
         }
         Ok(())
-    }
-}
-
-/// A TOML error on one line, with the line it is about.
-fn located(error: &toml::de::Error, text: &str) -> String {
-    let line = error.span().map(|span| text.bytes().take(span.start).filter(|&b| b == b'\n').count() + 1);
-    let message = short(&error.message().replace('\n', " "));
-    match line {
-        Some(line) => format!("line {line}: {message}"),
-        None => message,
     }
 }
 

@@ -19,6 +19,7 @@ mod nearest;
 mod open;
 mod pairs;
 mod scan;
+mod small_toml;
 mod template;
 mod tensors;
 mod write;
