@@ -116,7 +116,7 @@ fn assert_close(got: &[f32], wanted: &[f32], tolerance: f32) {
 /// Inertia at most 1 % above scikit-learn's; the same silhouette where the partition is the same.
 fn assert_as_good(facts: &serde_json::Value, similarity: &Similarity) {
     for (k, wanted) in facts.as_object().unwrap() {
-        let found = analysis::cluster(similarity, k.parse().unwrap(), 42).unwrap();
+        let found = analysis::cluster(similarity, k.parse().unwrap(), 42, &Cancel::new()).unwrap();
         let inertia = wanted["inertia"].as_f64().unwrap();
         assert!(found.inertia <= 1.01 * inertia, "k {k}: {} against {inertia}", found.inertia);
         if labels(wanted) == found.labels {
@@ -144,7 +144,7 @@ fn a_dozen_experts_compare_and_cluster_as_in_scikit_learn() {
 
     let similarity = scratch.similarity(Metric::Mbc, 0.5);
     assert_as_good(&fixtures.facts["groups"], &similarity);
-    let three = analysis::cluster(&similarity, 3, 7).unwrap();
+    let three = analysis::cluster(&similarity, 3, 7, &Cancel::new()).unwrap();
     assert_eq!(three.labels, labels(&fixtures.facts["groups"]["3"]), "the planted groups, whatever the seed");
 }
 
@@ -271,7 +271,7 @@ fn results_do_not_depend_on_the_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
             let mbc = scratch.similarity(Metric::Mbc, 0.5);
-            let clustering = analysis::cluster(&mbc, 6, 1).unwrap();
+            let clustering = analysis::cluster(&mbc, 6, 1, &Cancel::new()).unwrap();
             (mbc.matrix, scratch.similarity(Metric::Delta, 0.0).matrix, clustering)
         })
     };

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::eigen::{self, Symmetric};
 use super::kmeans::{Partition, Points, kmeans};
+use super::linalg::row_products;
 use super::{Clustering, Similarity};
 use crate::{Cancel, Error, Result};
 
@@ -14,8 +15,8 @@ use crate::{Cancel, Error, Result};
 /// best of 10 starts or more, at most 300 steps); the same seed gives the same result on every machine.
 ///
 /// # Errors
-/// A usage error unless 1 ≤ k ≤ N.
-pub fn cluster(similarity: &Similarity, k: usize, seed: u64) -> Result<Clustering> {
+/// A usage error unless 1 ≤ k ≤ N; [`Error::Cancelled`].
+pub fn cluster(similarity: &Similarity, k: usize, seed: u64, cancel: &Cancel) -> Result<Clustering> {
     let n = similarity.len();
     if k == 0 {
         return Err(Error::usage(format!("k = 0 makes no clusters: {n} experts allow k = 1 to {n}")));
@@ -25,7 +26,7 @@ pub fn cluster(similarity: &Similarity, k: usize, seed: u64) -> Result<Clusterin
             "k = {k} is more than there are experts: {n} experts allow k = 1 to {n}"
         )));
     }
-    let partition = kmeans(&points(similarity), k, seed, &Cancel::new())?;
+    let partition = kmeans(&points(similarity), k, seed, cancel)?;
     let silhouettes = silhouettes(similarity, &partition.labels, k);
     let Partition { labels, inertia } = partition;
     Ok(Clustering {
@@ -69,7 +70,7 @@ pub fn natural_clusters(similarity: &Similarity, seed: u64, cancel: &Cancel) -> 
             _ => {}
         }
     }
-    cluster(similarity, best.0, seed)
+    cluster(similarity, best.0, seed, cancel)
 }
 
 /// The rows of the matrix as points. Where the matrix has low rank (MBC: 64), the rows are expressed in
@@ -77,33 +78,35 @@ pub fn natural_clusters(similarity: &Similarity, seed: u64, cancel: &Cancel) -> 
 fn points(similarity: &Similarity) -> Points {
     const BASIS: usize = 80;
     const SMALL: usize = 3 * BASIS;
+    /// Rows that one thread multiplies at a time.
+    const ROWS: usize = 32;
     let n = similarity.len();
     let whole = || similarity.matrix.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
     if n <= SMALL {
         return Points { count: n, width: n, data: whole() };
     }
-    let row = |i: usize| &similarity.matrix[i * n..(i + 1) * n];
-    let times = |right: &Mat<f64>| -> Mat<f64> {
-        let rows: Vec<Vec<f64>> = (0..n)
-            .into_par_iter()
-            .map(|i| {
-                (0..BASIS)
-                    .map(|k| row(i).iter().zip(right.col(k).iter()).map(|(&s, x)| f64::from(s) * x).sum())
-                    .collect()
-            })
-            .collect();
-        Mat::from_fn(n, BASIS, |i, k| rows[i][k])
+    // S · rightᵀ, N × BASIS, for BASIS rows of N.
+    let times = |right: &[f64]| -> Vec<f64> {
+        let mut product = vec![0.0f64; n * BASIS];
+        let blocks = similarity.matrix.par_chunks(ROWS * n).zip(product.par_chunks_mut(ROWS * BASIS));
+        blocks.for_each(|(rows, product)| {
+            let rows: Vec<f64> = rows.iter().map(|&x| f64::from(x)).collect();
+            row_products(product, &rows, right, n);
+        });
+        product
     };
     let mut rng = ChaCha8Rng::seed_from_u64(0x5eed);
-    let random = Mat::from_fn(n, BASIS, |_, _| rng.random_range(-1.0..1.0f64));
-    let basis = times(&random).qr().compute_thin_Q();
+    let random: Vec<f64> = (0..BASIS * n).map(|_| rng.random_range(-1.0..1.0f64)).collect();
+    let image = times(&random);
+    let basis = Mat::from_fn(n, BASIS, |i, k| image[i * BASIS + k]).qr().compute_thin_Q();
+    let basis: Vec<f64> =
+        (0..BASIS).flat_map(|k| basis.col(k).iter().copied().collect::<Vec<f64>>()).collect();
     let reduced = times(&basis);
     let squares: f64 = similarity.matrix.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
     // What the basis misses, per row: above f32's own rounding the rank is not low.
-    let missed = (squares - reduced.squared_norm_l2()) / n as f64;
+    let missed = (squares - reduced.iter().map(|x| x * x).sum::<f64>()) / n as f64;
     if missed.is_finite() && missed <= 1e-9 {
-        let data = (0..n * BASIS).map(|i| reduced[(i / BASIS, i % BASIS)]).collect();
-        Points { count: n, width: BASIS, data }
+        Points { count: n, width: BASIS, data: reduced }
     } else {
         Points { count: n, width: n, data: whole() }
     }
@@ -195,11 +198,11 @@ pub fn cohesion(similarity: &Similarity, clustering: &Clustering) -> Vec<f64> {
 
 /// A 2-D map of the experts: classical multidimensional scaling of the distances √(2 − 2S), which for
 /// cosines are those between unit vectors. Scaled so that the largest coordinate is 1; (0, 0) for all
-/// where the experts do not differ.
-pub fn project(similarity: &Similarity) -> Vec<(f32, f32)> {
+/// where the experts do not differ, and when cancelled.
+pub fn project(similarity: &Similarity, cancel: &Cancel) -> Vec<(f32, f32)> {
     let n = similarity.len();
     let centred = Centred::new(similarity);
-    let Ok(pairs) = eigen::largest(&centred, 2, &Cancel::new()) else {
+    let Ok(pairs) = eigen::largest(&centred, 2, &mut |_, _| {}, cancel) else {
         return vec![(0.0, 0.0); n];
     };
     let axis = |k: usize| -> Vec<f64> {
@@ -244,10 +247,27 @@ impl Symmetric for Centred<'_> {
     }
 
     fn apply(&self, vector: &[f64], into: &mut [f64]) {
-        into.par_iter_mut().enumerate().for_each(|(i, out)| {
-            *out = vector.iter().enumerate().map(|(j, x)| self.entry(i, j) * x).sum();
+        let sum: f64 = vector.iter().sum();
+        let shift = self.mean * sum - eigen::dot(&self.means, vector);
+        let rows = self.similarity.matrix.par_chunks_exact(vector.len().max(1));
+        into.par_iter_mut().zip(rows).zip(&self.means).for_each(|((out, row), mean)| {
+            *out = mixed_dot(row, vector) - mean * sum + shift;
         });
     }
+}
+
+/// Inner product in f64, in eight partial sums so that it compiles to vector code.
+fn mixed_dot(a: &[f32], b: &[f64]) -> f64 {
+    let mut lanes = [0.0f64; 8];
+    let (left, right) = (a.chunks_exact(8), b.chunks_exact(8));
+    let tail = left.remainder().iter().zip(right.remainder());
+    let tail: f64 = tail.map(|(&x, y)| f64::from(x) * y).sum();
+    for (x, y) in left.zip(right) {
+        for lane in 0..8 {
+            lanes[lane] += f64::from(x[lane]) * y[lane];
+        }
+    }
+    lanes.iter().sum::<f64>() + tail
 }
 
 #[cfg(test)]
@@ -278,7 +298,7 @@ mod tests {
     #[test]
     fn finds_planted_groups_and_orders_rows_by_them() {
         let s = planted();
-        let c = cluster(&s, 3, 42).unwrap();
+        let c = cluster(&s, 3, 42, &Cancel::new()).unwrap();
         assert_eq!(c.labels, [0, 1, 1, 2, 2, 2, 1]);
         assert!(c.silhouette.unwrap() > 0.5);
         assert_eq!(c.silhouettes[0], 0.0, "alone in its cluster");
@@ -294,7 +314,9 @@ mod tests {
     fn k_must_fit_the_experts() {
         let s = planted();
         for (k, both) in [(0, ["k = 0", "7"]), (8, ["8", "7"])] {
-            let Err(Error::Usage(message)) = cluster(&s, k, 1) else { panic!("k = {k} must be refused") };
+            let Err(Error::Usage(message)) = cluster(&s, k, 1, &Cancel::new()) else {
+                panic!("k = {k} must be refused")
+            };
             assert!(both.iter().all(|part| message.contains(part)), "{message}");
         }
     }
@@ -302,9 +324,9 @@ mod tests {
     #[test]
     fn silhouette_exists_only_between_two_and_n() {
         let s = planted();
-        assert_eq!(cluster(&s, 1, 1).unwrap().silhouette, None);
-        assert_eq!(cluster(&s, 7, 1).unwrap().silhouette, None);
-        assert!(cluster(&s, 2, 1).unwrap().silhouette.is_some());
+        assert_eq!(cluster(&s, 1, 1, &Cancel::new()).unwrap().silhouette, None);
+        assert_eq!(cluster(&s, 7, 1, &Cancel::new()).unwrap().silhouette, None);
+        assert!(cluster(&s, 2, 1, &Cancel::new()).unwrap().silhouette.is_some());
         let swept = sweep(&s, 0..20, 1, &Cancel::new()).unwrap();
         assert_eq!(swept.iter().map(|s| s.0).collect::<Vec<_>>(), (1..=7).collect::<Vec<_>>());
         assert!(swept.windows(2).all(|w| w[1].1 <= w[0].1 + 1e-9), "inertia falls with k: {swept:?}");
@@ -346,11 +368,11 @@ mod tests {
     #[test]
     fn the_map_keeps_groups_together() {
         let s = planted();
-        let map = project(&s);
+        let map = project(&s, &Cancel::new());
         let distance = |i: usize, j: usize| (map[i].0 - map[j].0).hypot(map[i].1 - map[j].1);
         assert!(distance(3, 4) < 0.5 * distance(3, 1), "{map:?}");
         let one = Similarity { experts: vec!["a".into()], matrix: vec![1.0], ..s };
-        assert_eq!(project(&one), [(0.0, 0.0)]);
-        assert_eq!(cluster(&one, 1, 1).unwrap().labels, [0]);
+        assert_eq!(project(&one, &Cancel::new()), [(0.0, 0.0)]);
+        assert_eq!(cluster(&one, 1, 1, &Cancel::new()).unwrap().labels, [0]);
     }
 }

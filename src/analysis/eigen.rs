@@ -15,6 +15,9 @@ const MAX_BASIS: usize = 1536;
 /// A pair has converged when its residual is below this times the largest eigenvalue.
 const RESIDUAL: f64 = 1e-10;
 
+/// Components of a vector that one thread works on.
+const PART: usize = 1024;
+
 /// A symmetric matrix that can be applied to a vector.
 pub(super) trait Symmetric: Sync {
     /// Rows.
@@ -32,11 +35,17 @@ pub(super) struct Pairs {
 }
 
 /// The `count` largest eigenpairs (all of them when the matrix is smaller; fewer where all others are
-/// zero).
-pub(super) fn largest(matrix: &dyn Symmetric, count: usize, cancel: &Cancel) -> Result<Pairs> {
+/// zero). `progress` gets (done, total) in steps of which the last are rarely needed.
+pub(super) fn largest(
+    matrix: &dyn Symmetric,
+    count: usize,
+    progress: &mut dyn FnMut(usize, usize),
+    cancel: &Cancel,
+) -> Result<Pairs> {
     let n = matrix.size();
     let count = count.min(n);
-    let mut pairs = if n <= DENSE { dense(matrix, count)? } else { lanczos(matrix, count, cancel)? };
+    let mut pairs =
+        if n <= DENSE { dense(matrix, count)? } else { lanczos(matrix, count, progress, cancel)? };
     for vector in &mut pairs.vectors {
         let top = vector.iter().copied().fold(0.0f64, |m, x| if x.abs() > m.abs() { x } else { m });
         if top < 0.0 {
@@ -59,7 +68,12 @@ fn dense(matrix: &dyn Symmetric, count: usize) -> Result<Pairs> {
 }
 
 /// Lanczos with full reorthogonalisation; the basis grows until every wanted pair has converged.
-fn lanczos(matrix: &dyn Symmetric, count: usize, cancel: &Cancel) -> Result<Pairs> {
+fn lanczos(
+    matrix: &dyn Symmetric,
+    count: usize,
+    progress: &mut dyn FnMut(usize, usize),
+    cancel: &Cancel,
+) -> Result<Pairs> {
     let n = matrix.size();
     let limit = MAX_BASIS.max(2 * count).min(n);
     let mut rng = ChaCha8Rng::seed_from_u64(0x5eed);
@@ -71,6 +85,7 @@ fn lanczos(matrix: &dyn Symmetric, count: usize, cancel: &Cancel) -> Result<Pair
     loop {
         cancel.check()?;
         let step = diagonal.len();
+        progress(step, limit);
         let mut image = vec![0.0; n];
         matrix.apply(&basis[step], &mut image);
         let alpha = dot(&image, &basis[step]);
@@ -132,13 +147,16 @@ fn fresh_direction(n: usize, basis: &[Vec<f64>], rng: &mut ChaCha8Rng) -> Vec<f6
 fn orthogonalise(vector: &mut [f64], basis: &[Vec<f64>]) {
     for _ in 0..2 {
         let shares: Vec<f64> = basis.par_iter().map(|direction| dot(direction, vector)).collect();
-        for (direction, share) in basis.iter().zip(shares) {
-            add(vector, direction, -share);
-        }
+        vector.par_chunks_mut(PART).enumerate().for_each(|(part, vector)| {
+            for (direction, share) in basis.iter().zip(&shares) {
+                add(vector, &direction[part * PART..], -share);
+            }
+        });
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+/// Inner product, in eight partial sums so that it compiles to vector code.
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut lanes = [0.0f64; 8];
     let (left, right) = (a.chunks_exact(8), b.chunks_exact(8));
     let tail: f64 = left.remainder().iter().zip(right.remainder()).map(|(x, y)| x * y).sum();
@@ -193,7 +211,7 @@ mod tests {
 
     fn same_pairs(matrix: &Gram, count: usize) {
         let wanted = dense(matrix, count).unwrap();
-        let got = lanczos(matrix, count, &Cancel::new()).unwrap();
+        let got = lanczos(matrix, count, &mut |_, _| {}, &Cancel::new()).unwrap();
         let found = got.values.len();
         assert!(
             wanted.values[found..].iter().all(|v| v.abs() < 1e-9 * wanted.values[0]),
@@ -219,7 +237,9 @@ mod tests {
     fn lanczos_ends_where_the_rank_does() {
         same_pairs(&Gram::new(100, 5, 0.7), 30);
         let zero = Gram { n: 40, values: vec![0.0; 1600] };
-        assert!(lanczos(&zero, 8, &Cancel::new()).unwrap().values.iter().all(|v| v.abs() < 1e-12));
+        assert!(
+            lanczos(&zero, 8, &mut |_, _| {}, &Cancel::new()).unwrap().values.iter().all(|v| v.abs() < 1e-12)
+        );
     }
 
     #[test]
@@ -227,7 +247,7 @@ mod tests {
         let n = 50;
         let identity =
             Gram { n, values: (0..n * n).map(|i| f64::from(u8::from(i % (n + 1) == 0))).collect() };
-        let pairs = lanczos(&identity, 10, &Cancel::new()).unwrap();
+        let pairs = lanczos(&identity, 10, &mut |_, _| {}, &Cancel::new()).unwrap();
         assert_eq!(pairs.values.len(), 10);
         assert!(pairs.values.iter().all(|v| (v - 1.0).abs() < 1e-12), "{:?}", pairs.values);
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::eigen::Symmetric;
+use super::eigen::{Symmetric, dot};
 use super::weights::{Block, Layout, Slot};
 use crate::{Cancel, Error, Result};
 
@@ -120,7 +120,7 @@ impl Symmetric for Gram {
                 if j >= i {
                     let x = &vector[tile.columns.clone()];
                     for (sum, (_, values)) in out.iter_mut().zip(rows) {
-                        *sum += values.iter().zip(x).map(|(a, b)| a * b).sum::<f64>();
+                        *sum += dot(values, x);
                     }
                 } else {
                     for (row, values) in rows {

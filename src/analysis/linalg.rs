@@ -7,9 +7,10 @@ use faer::linalg::householder::{
     apply_block_householder_sequence_on_the_left_in_place_scratch,
     apply_block_householder_sequence_on_the_left_in_place_with_conj,
 };
+use faer::linalg::matmul::matmul;
 use faer::linalg::qr::no_pivoting::factor::{qr_in_place, qr_in_place_scratch, recommended_block_size};
 use faer::linalg::svd::{ComputeSvdVectors, svd, svd_scratch};
-use faer::{Conj, Mat, MatRef, Par};
+use faer::{Accum, Conj, Mat, MatMut, MatRef, Par};
 
 /// A QR factorisation; Q stays a product of Householder reflections.
 pub(crate) struct Qr {
@@ -62,6 +63,19 @@ impl Qr {
         );
         out
     }
+}
+
+/// `into` (rows × columns) = `left` (rows × `width`) · `right` (columns × `width`)ᵀ, all row-major; `width` ≥ 1.
+pub(super) fn row_products(into: &mut [f64], left: &[f64], right: &[f64], width: usize) {
+    let (rows, columns) = (left.len() / width.max(1), right.len() / width.max(1));
+    matmul(
+        MatMut::from_row_major_slice_mut(into, rows, columns),
+        Accum::Replace,
+        MatRef::from_row_major_slice(left, rows, width),
+        MatRef::from_row_major_slice(right, columns, width).transpose(),
+        1.0,
+        Par::Seq,
+    );
 }
 
 /// The R of a QR factorisation (min(rows, columns) × columns, upper trapezoid).

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::eigen::{self, Symmetric};
 use super::gram::{Gram, Product, gram};
+use super::linalg::row_products;
 use super::weights::{Layout, Scan, flattened_size, scan};
 use super::{Metric, Similarity, nothing_left};
 use crate::library::Expert;
@@ -13,6 +14,8 @@ use crate::{Cancel, Error, Result};
 const EMBEDDING: usize = 64;
 /// Experts scanned between two looks at the cancel flag and the progress.
 const SCAN_STEP: usize = 16;
+/// Rows of the matrix that one thread computes at a time.
+const ROWS: usize = 64;
 
 /// Compares all experts with each other.
 ///
@@ -47,9 +50,11 @@ pub fn similarity(
     let usable: Vec<&Expert> = experts.iter().copied().filter(|e| e.incomparable().is_none()).collect();
     let reason = |e: &&Expert| Some((e.name.clone(), e.incomparable()?.to_string()));
     let mut skipped: Vec<(String, String)> = experts.iter().filter_map(reason).collect();
+    // Scanning, multiplying and, where it is needed, the embedding count alike.
     let steps = usable.len();
+    let total = if metric == Metric::Mbc && steps > EMBEDDING { 3 * steps } else { 2 * steps };
     let (usable, scans) =
-        scan_all(usable, sparsity, &mut skipped, &mut |done| progress(done, 2 * steps), cancel)?;
+        scan_all(usable, sparsity, &mut skipped, &mut |done| progress(done, total), cancel)?;
     skipped.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
     if usable.is_empty() {
         return Err(nothing_left(&skipped));
@@ -57,7 +62,7 @@ pub fn similarity(
 
     let product = if metric == Metric::Delta { Product::Delta } else { Product::Flat };
     let layout = Layout::new(usable, scans, metric != Metric::Delta)?;
-    let on_group = &mut |done: usize, total: usize| progress(steps + steps * done / total.max(1), 2 * steps);
+    let on_group = &mut |done: usize, of: usize| progress(steps + steps * done / of.max(1), total);
     let mut gram = gram(&layout, product, on_group, cancel)?;
     if !gram.is_finite() {
         return Err(Error::msg(
@@ -66,10 +71,12 @@ pub fn similarity(
     }
     let matrix = if metric == Metric::Mbc && layout.len() > EMBEDDING {
         restore_sizes(&mut gram, &layout.scans);
-        truncated_cosines(&gram, cancel)?
+        let on_step = &mut |done: usize, of: usize| progress(2 * steps + steps * done / of.max(1), total);
+        truncated_cosines(&gram, on_step, cancel)?
     } else {
         gram.cosines()
     };
+    progress(total, total);
     let names: Vec<String> = layout.experts.iter().map(|e| e.name.clone()).collect();
     let warnings = warnings(&layout, metric, &names, &matrix);
     Ok(Similarity { metric, sparsity, experts: names, matrix, warnings, skipped })
@@ -120,9 +127,13 @@ fn restore_sizes(gram: &mut Gram, scans: &[Scan]) {
 }
 
 /// Cosines of the rows of U√λ over the largest 64 eigenpairs: the truncated SVD's embedding.
-fn truncated_cosines(gram: &Gram, cancel: &Cancel) -> Result<Vec<f32>> {
+fn truncated_cosines(
+    gram: &Gram,
+    progress: &mut dyn FnMut(usize, usize),
+    cancel: &Cancel,
+) -> Result<Vec<f32>> {
     let n = gram.size();
-    let pairs = eigen::largest(gram, EMBEDDING, cancel)?;
+    let pairs = eigen::largest(gram, EMBEDDING, progress, cancel)?;
     let width = pairs.values.len();
     let weights: Vec<f64> = pairs.values.iter().map(|v| v.max(0.0).sqrt()).collect();
     // Below this a row is rounding error of the decomposition, not a direction.
@@ -138,17 +149,39 @@ fn truncated_cosines(gram: &Gram, cancel: &Cancel) -> Result<Vec<f32>> {
     }
     cancel.check()?;
     let mut matrix = vec![0.0f32; n * n];
-    matrix.par_chunks_exact_mut(n).enumerate().for_each(|(i, out)| {
-        let row = &rows[i * width..(i + 1) * width];
-        for (j, value) in out.iter_mut().enumerate() {
-            let other = &rows[j * width..(j + 1) * width];
-            // The same products in the same order for (i, j) and (j, i): exactly symmetric.
-            let cosine: f64 = row.iter().zip(other).map(|(a, b)| a * b).sum();
-            let own = i == j && row.iter().any(|&x| x != 0.0);
-            *value = if own { 1.0 } else { cosine.clamp(-1.0, 1.0) as f32 };
+    matrix.par_chunks_mut(ROWS * n).enumerate().for_each(|(block, out)| {
+        let first = block * ROWS;
+        let count = out.len() / n;
+        let mut cosines = vec![0.0f64; count * (n - first)];
+        row_products(
+            &mut cosines,
+            &rows[first * width..(first + count) * width],
+            &rows[first * width..],
+            width,
+        );
+        for (i, (out, cosines)) in out.chunks_exact_mut(n).zip(cosines.chunks_exact(n - first)).enumerate() {
+            for (value, cosine) in out[first..].iter_mut().zip(cosines) {
+                *value = cosine.clamp(-1.0, 1.0) as f32;
+            }
+            let own = rows[(first + i) * width..(first + i + 1) * width].iter().any(|&x| x != 0.0);
+            out[first + i] = if own { 1.0 } else { 0.0 };
         }
     });
+    mirror(&mut matrix, n);
     Ok(matrix)
+}
+
+/// Copies what is above the diagonal of an N × N matrix to below it, in squares that stay in the cache.
+fn mirror(matrix: &mut [f32], n: usize) {
+    for rows in (0..n).step_by(ROWS) {
+        for columns in (0..=rows).step_by(ROWS) {
+            for i in rows..(rows + ROWS).min(n) {
+                for j in columns..(columns + ROWS).min(i) {
+                    matrix[i * n + j] = matrix[j * n + i];
+                }
+            }
+        }
+    }
 }
 
 /// What a reader of the matrix should know.

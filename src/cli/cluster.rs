@@ -49,7 +49,7 @@ pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
     let similarity = compare(&library, args.metric, args.sparsity, output)?;
     let k = args.k.map_or(similarity.len().min(CLUSTERS), |k| k as usize);
-    let clustering = analysis::cluster(&similarity, k, args.seed)?;
+    let clustering = analysis::cluster(&similarity, k, args.seed, output.cancel())?;
     if output.is_json() {
         return output.document(&Document {
             k: clustering.k,
@@ -110,7 +110,7 @@ mod tests {
             warnings: vec![],
             skipped: vec![],
         };
-        let clustering = analysis::cluster(&similarity, 2, 42).unwrap();
+        let clustering = analysis::cluster(&similarity, 2, 42, &crate::Cancel::new()).unwrap();
         let text = text(&similarity, &clustering);
         let expected = "3 experts in 2 clusters (mbc, sparsity 0.5, seed 42): inertia 0.0100, silhouette 0.593\n\n\
             cluster 0: 2 experts, cohesion 0.90\n  expert  silhouette\n  a             0.89\n  b             0.89\n\n\

@@ -175,13 +175,19 @@ fn matrix(similarity: &Similarity) -> Table {
 /// The three most similar others of each expert.
 fn nearest(similarity: &Similarity) -> Table {
     let mut table = Table::new(&[("expert", Align::Left), ("nearest", Align::Left)]);
-    for (i, (name, row)) in similarity.experts.iter().zip(rows(similarity)).enumerate() {
-        let mut others: Vec<usize> = (0..row.len()).filter(|&j| j != i).collect();
-        others.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
-        let shown = others.iter().take(3);
-        let shown: Vec<String> =
-            shown.map(|&j| format!("{} {:.2}", printable(&similarity.experts[j]), row[j])).collect();
-        table.row([name.as_str(), &shown.join(", ")]);
+    for (i, (expert, row)) in similarity.experts.iter().zip(rows(similarity)).enumerate() {
+        // The best so far, best first: sorting whole rows would take longer than the matrix did.
+        let mut best: Vec<(usize, f32)> = Vec::new();
+        for (j, &value) in row.iter().enumerate().filter(|&(j, _)| j != i) {
+            let at = best.iter().position(|&(_, other)| value > other).unwrap_or(best.len());
+            if at < 3 {
+                best.insert(at, (j, value));
+                best.truncate(3);
+            }
+        }
+        let name = |j: usize| printable(&similarity.experts[j]);
+        let shown: Vec<String> = best.iter().map(|&(j, value)| format!("{} {value:.2}", name(j))).collect();
+        table.row([expert.as_str(), &shown.join(", ")]);
     }
     table
 }

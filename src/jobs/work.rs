@@ -177,7 +177,7 @@ fn cluster(spec: &ClusterSpec, events: &mut EventLog, cancel: &Cancel) -> Result
     }
     cancel.check()?;
     events.stage("clustering");
-    let clustering = analysis::cluster(&similarity, spec.k, spec.seed)?;
+    let clustering = analysis::cluster(&similarity, spec.k, spec.seed, cancel)?;
     let left = library.experts.iter().filter_map(|e| Some((e.name.clone(), e.incomparable()?.to_string())));
     let skipped: Vec<Value> = left
         .chain(similarity.skipped.iter().cloned())

@@ -339,7 +339,7 @@ fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Can
     events(ClustersEvent::Stage("comparing the experts".into()));
     let experts: Vec<_> = library.usable().collect();
     let similarity = analysis::similarity(&experts, Metric::Mbc, spec.sparsity, &mut |_, _| {}, cancel)?;
-    let clustering = analysis::cluster(&similarity, spec.k, spec.training.seed)?;
+    let clustering = analysis::cluster(&similarity, spec.k, spec.training.seed, cancel)?;
     events(ClustersEvent::Stage("looking for the data".into()));
     let mut warnings = similarity.warnings.clone();
     let mut rows = rows(spec, &library, &clustering, &mut warnings)?;

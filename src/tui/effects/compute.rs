@@ -63,7 +63,7 @@ impl Compute {
             }),
             Effect::Cluster { ticket, k, sparsity, seed } => self.cluster.run(send, move |cancel| {
                 let result = work.similarity(ticket, Metric::Mbc, sparsity, cancel).and_then(|similarity| {
-                    let clustering = analysis::cluster(&similarity, k, seed)?;
+                    let clustering = analysis::cluster(&similarity, k, seed, cancel)?;
                     Ok((similarity, Arc::new(clustering)))
                 });
                 work.answer(cancel, result, |result| Message::Clustering { ticket, result });
@@ -71,7 +71,7 @@ impl Compute {
             Effect::Sweep { ticket, max_k, sparsity, seed } => self.sweep.run(send, move |cancel| {
                 let result = work.similarity(ticket, Metric::Mbc, sparsity, cancel).and_then(|similarity| {
                     let ks = analysis::sweep(&similarity, 2..=max_k, seed, cancel)?;
-                    let map = analysis::project(&similarity);
+                    let map = analysis::project(&similarity, cancel);
                     Ok(Arc::new(Sweep { experts: similarity.experts.clone(), ks, map }))
                 });
                 work.answer(cancel, result, |result| Message::Sweep { ticket, result });
