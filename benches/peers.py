@@ -1,0 +1,327 @@
+#!/usr/bin/env python3
+"""Times lora-tui and what people use today, in turn, and prints the ratios.
+
+    python benches/peers.py --base BASE.gguf [PART …] [--quick] [--markdown docs/performance.md]
+
+Parts: train, arrow, llama, mbc, open, screens, growth; all of them without names. Run it with a Python that has
+torch, transformers, peft, scikit-learn, gguf, numpy and safetensors; `--llama-python` may name another one that
+has llama-cpp-python. Every measurement is a fresh process, ours and the peer's take turns (A B A B …), and
+numbers are medians over the rounds.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import growth
+import report
+from report import in_turn, measured
+
+HERE = pathlib.Path(__file__).resolve().parent
+#: Experts that the Arrow comparison and the growth of costs need at most, by part.
+GROWTH = [1, 8, 32, 128, 512]
+OPENED = 10_000
+
+
+class Bench:
+    """Programs, libraries and options of one run."""
+
+    def __init__(self, options, folder):
+        self.options = options
+        self.folder = pathlib.Path(folder)
+        self.rounds = 1 if options.quick else options.rounds
+        self.steps = 1 if options.quick else 5
+        self.built = programs(options.no_build)
+        self.adapters = self.folder / "adapters"
+        self.environment = {"TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error"}
+
+    def say(self, line):
+        print(line, file=sys.stderr, flush=True)
+
+    def make_adapters(self, count):
+        self.say(f"making {count} adapters")
+        report.run([sys.executable, HERE / "adapters.py", self.options.base, self.adapters, count])
+
+    def engine(self, *arguments):
+        return lambda: measured([self.built["engine"], *arguments])
+
+    def screens(self, *arguments):
+        return lambda: measured([self.built["screens"], *arguments])
+
+    def peer(self, script, *arguments, python=None):
+        return lambda: measured([python or sys.executable, HERE / script, *arguments], self.environment)
+
+    def turns(self, commands):
+        return in_turn(self.rounds, commands, self.say)
+
+
+def programs(no_build):
+    """Paths of the binary and of the benchmarks, built if need be."""
+    command = ["cargo", "build", "--release", "--bin", "lora-tui", "--bench", "engine", "--bench", "screens"]
+    if no_build:
+        release = report.ROOT / "target/release"
+        newest = lambda name: max(
+            (path for path in (release / "deps").glob(f"{name}-*") if not path.suffix),
+            key=lambda path: path.stat().st_mtime,
+            default=None,
+        )
+        found = {"lora-tui": release / "lora-tui", "engine": newest("engine"), "screens": newest("screens")}
+    else:
+        found = {}
+        messages = subprocess.run(
+            [*command, "--message-format=json-render-diagnostics"],
+            cwd=report.ROOT, stdout=subprocess.PIPE, text=True, check=True,
+        ).stdout
+        for message in map(json.loads, messages.splitlines()):
+            if message.get("executable"):
+                found[message["target"]["name"]] = message["executable"]
+    missing = [name for name in ("lora-tui", "engine", "screens") if not found.get(name)]
+    if missing:
+        sys.exit(f"not built: {', '.join(missing)}; run {' '.join(command)}")
+    return found
+
+
+def train(bench):
+    base, steps = bench.options.base, bench.steps
+    found = bench.turns({
+        "PEFT, f32": bench.peer("peer_peft.py", "train", base, steps, "float32"),
+        "ours, f32": bench.engine("train", base, steps, "f32"),
+        "PEFT, bf16": bench.peer("peer_peft.py", "train", base, steps, "bfloat16"),
+        "ours, bf16": bench.engine("train", base, steps, "bf16"),
+        "ours, q8": bench.engine("train", base, steps, "q8"),
+    })
+    peers = [found["PEFT, f32"], found["PEFT, bf16"]]
+    rows = [
+        [name, one["step_s"], one["tokens_per_s"], one["peak_mb"]]
+        + [f"{one['tokens_per_s'] / peer['tokens_per_s']:.2f} ×" for peer in peers]
+        + [f"{one['peak_mb'] / peers[0]['peak_mb']:.2f} ×"]
+        for name, one in found.items()
+    ]
+    header = ["", "s a step", "tokens/s", "peak MB", "speed, of PEFT f32", "speed, of PEFT bf16", "memory, of PEFT f32"]
+    return found, report.table(header, rows)
+
+
+def arrow(bench):
+    data, tables = {}, []
+    for experts in bench.options.experts:
+        found = bench.turns({
+            "PEFT Arrow, f32": bench.peer("peer_peft.py", "arrow", bench.options.base, bench.adapters, experts),
+            "ours, f32": bench.engine("arrow", bench.options.base, bench.adapters, experts, "f32"),
+            "ours, q8": bench.engine("arrow", bench.options.base, bench.adapters, experts, "q8"),
+        })
+        peer = found["PEFT Arrow, f32"]
+        rows = []
+        for name, one in found.items():
+            ready = one.get("ready_s", one["load_s"])
+            rows.append([
+                name, ready, one["base_prefill_ms"], one["prefill_ms"], one["base_decode_ms"], one["decode_ms"],
+                one["library_mb"], f"{peer['ready_s'] / ready:.1f} ×",
+                f"{peer['prefill_ms'] / one['prefill_ms']:.1f} ×", f"{peer['decode_ms'] / one['decode_ms']:.1f} ×",
+            ])
+        header = [
+            f"{experts} experts", "load, prototypes s", "prefill, base ms", "prefill, routed ms",
+            "decode, base ms", "decode, routed ms", "MB more", "load, faster by", "prefill, faster by",
+            "decode, faster by",
+        ]
+        tables.append(report.table(header, rows))
+        data[experts] = found
+    return data, "\n\n".join(tables)
+
+
+def llama(bench):
+    python = bench.options.llama_python or sys.executable
+    if subprocess.run([python, "-c", "import llama_cpp"], capture_output=True).returncode != 0:
+        text = "Not measured: llama-cpp-python is not installed (`--llama-python` names a Python that has it)."
+        bench.say(text)
+        return None, text
+    quantised = bench.folder / "base-q8_0.gguf"
+    report.run([python, HERE / "peer_llama_cpp.py", "quantise", bench.options.base, quantised])
+    found = bench.turns({
+        "llama.cpp": bench.peer("peer_llama_cpp.py", "run", quantised, python=python),
+        "ours": bench.engine("arrow", bench.options.base, bench.adapters, 32, "q8"),
+    })
+    peer, ours = found["llama.cpp"], found["ours"]
+    rows = [
+        ["llama.cpp, base alone", peer["prefill_ms"], peer["decode_ms"], "1.00 ×", "1.00 ×"],
+        *[
+            [name, ours[prefill], ours[decode], f"{ours[prefill] / peer['prefill_ms']:.2f} ×",
+             f"{ours[decode] / peer['decode_ms']:.2f} ×"]
+            for name, prefill, decode in [
+                ("ours, base alone", "base_prefill_ms", "base_decode_ms"),
+                ("ours, Arrow over 32 experts", "prefill_ms", "decode_ms"),
+            ]
+        ],
+    ]
+    header = ["Q8_0", "prefill of 64 ms", "decode ms", "prefill, time of llama.cpp's", "decode, time of llama.cpp's"]
+    return found, report.table(header, rows)
+
+
+def mbc(bench):
+    library = bench.folder / "mbc"
+    library.mkdir()
+    for path in sorted(bench.adapters.iterdir())[:256]:
+        (library / path.name).symlink_to(path)
+
+    def ours():
+        output, seconds, peak = report.run([bench.built["lora-tui"], "cluster", library, "--k", 10, "--json"])
+        return {"seconds": seconds, "peak_mb": peak, "labels": json.loads(output)["labels"]}
+
+    found = bench.turns({"scikit-learn": bench.peer("peer_mbc.py", library, 10), "ours": ours})
+    peer = found["scikit-learn"]
+    rows = [
+        [name, one["seconds"], one["peak_mb"], f"{peer['seconds'] / one['seconds']:.1f} ×",
+         f"{one['peak_mb'] / peer['peak_mb']:.2f} ×"]
+        for name, one in found.items()
+    ]
+    same = same_partition(peer.pop("labels"), found["ours"].pop("labels"))
+    text = report.table(["256 experts, k = 10", "s", "peak MB", "faster by", "memory"], rows)
+    return found, f"{text}\n\nBoth find {'the same clusters' if same else 'different clusters'}."
+
+
+def same_partition(a, b):
+    """Whether two labellings mean the same groups."""
+    return len(set(zip(a, b))) == len(set(a)) == len(set(b))
+
+
+def opened(bench):
+    """A library of hard links to one adapter, each with a configuration of its own."""
+    library = bench.folder / "opened"
+    if not library.exists():
+        first = next(bench.adapters.iterdir())
+        config = json.loads((first / "adapter_config.json").read_text())
+        for at in range(OPENED):
+            folder = library / f"expert-{at:05}"
+            folder.mkdir(parents=True)
+            os.link(first / "adapter_model.safetensors", folder / "adapter_model.safetensors")
+            (folder / "adapter_config.json").write_text(json.dumps({**config, "lora_alpha": 1 + at % 64}))
+    return library
+
+
+def opening(bench):
+    library = opened(bench)
+
+    def listed():
+        _, seconds, peak = report.run([bench.built["lora-tui"], "ls", library, "--json"])
+        return {"seconds": seconds, "peak_mb": peak}
+
+    found = bench.turns({"ls": listed, "terminal": bench.screens("terminal", library)})
+    ls, screen = found["ls"], found["terminal"]
+    rows = [
+        ["`ls --json`", "–", ls["seconds"], ls["peak_mb"]],
+        ["in a terminal", screen["first_paint_s"], screen["complete_s"], screen["peak_mb"]],
+    ]
+    return found, report.table([f"{OPENED:,} experts", "first paint s", "complete s", "peak MB"], rows)
+
+
+def screens(bench):
+    library = opened(bench)
+    found = bench.turns({
+        "heatmap": bench.screens("heatmap", 1000),
+        "library": bench.screens("library", library),
+        "idle": bench.screens("terminal", library),
+    })
+    rows = [
+        [what, one["keys"], one["p50_ms"], one["p99_ms"], one["max_ms"], one["bytes_per_frame"]]
+        for what, one in [
+            ("heatmap of 1,000 × 1,000", found["heatmap"]),
+            (f"library of {OPENED:,} rows", found["library"]),
+        ]
+    ]
+    text = report.table(["200 × 60 cells", "keys", "p50 ms", "p99 ms", "max ms", "bytes a frame"], rows)
+    idle = report.number(found["idle"]["idle_cpu_ms_in_3_s"])
+    return found, f"{text}\n\nProcessor time while nobody does anything: {idle} ms in 3 s."
+
+
+def growing(bench):
+    sizes = GROWTH[:3] if bench.options.quick else GROWTH
+    found = {}
+    for precision in ("f32", "q8"):
+        for experts in sizes:
+            one = bench.engine("arrow", bench.options.base, bench.adapters, experts, precision)()
+            bench.say(json.dumps(one))
+            found[f"{precision}, {experts}"] = one
+    rows = [
+        [name, one["load_s"], one["library_mb"], one["prefill_ms"], one["prefill_ms"] / one["base_prefill_ms"],
+         one["decode_ms"], one["decode_ms"] / one["base_decode_ms"]]
+        for name, one in found.items()
+    ]
+    header = ["weights, experts", "load s", "MB more", "prefill ms", "× base", "decode ms", "× base"]
+    text = report.table(header, rows)
+    if bench.options.markdown:
+        figure = pathlib.Path(bench.options.markdown).with_name("cost-growth.svg")
+        figure.write_text(growth.figure(list(found.values())))
+        text += f"\n\n![Cost over the number of experts]({figure.name})"
+    return found, text
+
+
+PARTS = {
+    "train": (train, 0),
+    "arrow": (arrow, 32),
+    "llama": (llama, 32),
+    "mbc": (mbc, 256),
+    "open": (opening, 1),
+    "screens": (screens, 1),
+    "growth": (growing, 512),
+}
+
+
+def describe(bench):
+    facts = report.machine()
+    packages = ["torch", "transformers", "peft", "scikit-learn", "numpy"]
+    python = report.versions(sys.executable, packages)
+    if bench.options.llama_python:
+        python += ", " + report.versions(bench.options.llama_python, ["llama-cpp-python"])
+    return (
+        f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['system']}; commit "
+        f"{facts['commit']}; {python}; medians of {bench.rounds} rounds; load before the run {facts['load']}."
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all if none is named")
+    parser.add_argument("--base", required=True, help="SmolLM2-135M-Instruct as a GGUF file")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--experts", type=int, nargs="+", default=[32], help="for arrow; 128 take PEFT minutes")
+    parser.add_argument("--quick", action="store_true", help="one round and few steps: does the script work?")
+    parser.add_argument("--no-build", action="store_true", help="take what target/release has")
+    parser.add_argument("--llama-python", help="Python with llama-cpp-python")
+    parser.add_argument("--json", default=report.ROOT / "target/peers.json", help="where all numbers go")
+    parser.add_argument("--markdown", help="page whose tables are to be replaced")
+    options = parser.parse_args()
+    unknown = [part for part in options.parts if part not in PARTS]
+    if unknown:
+        parser.error(f"no part {unknown[0]}: they are {', '.join(PARTS)}")
+    parts = options.parts or list(PARTS)
+    options.base = str(pathlib.Path(options.base).resolve())
+    # Hard links need one file system, and a library of 512 adapters a gigabyte.
+    folder = tempfile.mkdtemp(prefix="lora-tui-peers-")
+    try:
+        bench = Bench(options, folder)
+        about = describe(bench)
+        need = [max(options.experts) if part == "arrow" else PARTS[part][1] for part in parts]
+        if "growth" in parts and options.quick:
+            need = [min(count, 256) for count in need]
+        if max(need):
+            bench.make_adapters(max(need))
+        document = {"machine": report.machine(), "about": about}
+        for part in parts:
+            data, text = PARTS[part][0](bench)
+            document[part] = data
+            print(f"\n## {part}\n\n{text}", flush=True)
+            if options.markdown:
+                report.write_between(options.markdown, part, text)
+        if options.markdown:
+            report.write_between(options.markdown, "machine", about)
+        pathlib.Path(options.json).write_text(json.dumps(document, indent=1))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
