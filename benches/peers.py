@@ -23,8 +23,9 @@ import report
 from report import in_turn, measured
 
 HERE = pathlib.Path(__file__).resolve().parent
-#: Experts that the Arrow comparison and the growth of costs need at most, by part.
+#: Numbers of experts over which costs are followed; the first three of them with --quick.
 GROWTH = [1, 8, 32, 128, 512]
+#: Experts of the large library.
 OPENED = 10_000
 
 
@@ -38,7 +39,7 @@ class Bench:
         self.steps = 1 if options.quick else 5
         self.built = programs(options.no_build)
         self.adapters = self.folder / "adapters"
-        self.environment = {"TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error"}
+        self.environment = {"TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error", "PYTHONWARNINGS": "ignore"}
 
     def say(self, line):
         print(line, file=sys.stderr, flush=True)
@@ -259,6 +260,7 @@ def growing(bench):
     return found, text
 
 
+#: What measures a part, and how many adapters that needs.
 PARTS = {
     "train": (train, 0),
     "arrow": (arrow, 32),
@@ -266,8 +268,15 @@ PARTS = {
     "mbc": (mbc, 256),
     "open": (opening, 1),
     "screens": (screens, 1),
-    "growth": (growing, 512),
+    "growth": (growing, GROWTH[-1]),
 }
+
+
+def adapters_of(part, options):
+    """How many adapters a part needs."""
+    if part == "arrow":
+        return max(options.experts)
+    return GROWTH[2] if part == "growth" and options.quick else PARTS[part][1]
 
 
 def describe(bench):
@@ -304,11 +313,9 @@ def main():
     try:
         bench = Bench(options, folder)
         about = describe(bench)
-        need = [max(options.experts) if part == "arrow" else PARTS[part][1] for part in parts]
-        if "growth" in parts and options.quick:
-            need = [min(count, 256) for count in need]
-        if max(need):
-            bench.make_adapters(max(need))
+        need = max(adapters_of(part, options) for part in parts)
+        if need:
+            bench.make_adapters(need)
         document = {"machine": report.machine(), "about": about}
         for part in parts:
             data, text = PARTS[part][0](bench)

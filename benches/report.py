@@ -44,7 +44,8 @@ def in_turn(rounds, commands, say=lambda line: None):
     for at in range(rounds):
         for name, measure in commands.items():
             seen[name].append(measure())
-            say(f"{at + 1}/{rounds} {name}: {json.dumps(seen[name][-1])}")
+            numbers = {key: value for key, value in seen[name][-1].items() if not isinstance(value, list)}
+            say(f"{at + 1}/{rounds} {name}: {json.dumps(numbers)}")
     return {name: median(values) for name, values in seen.items()}
 
 
