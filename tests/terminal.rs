@@ -55,6 +55,11 @@ impl Session {
     }
 
     fn open_with(library: &Path, arguments: &[&std::ffi::OsStr]) -> Self {
+        Self::open_in(Some("xterm-256color"), library, arguments)
+    }
+
+    /// `term` is what the terminal says that it is.
+    fn open_in(term: Option<&str>, library: &Path, arguments: &[&std::ffi::OsStr]) -> Self {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let home = tempfile::tempdir().unwrap();
@@ -62,7 +67,10 @@ impl Session {
         command.arg(library);
         command.args(arguments);
         command.env("HOME", home.path());
-        command.env("TERM", "xterm-256color");
+        match term {
+            Some(term) => command.env("TERM", term),
+            None => command.env_remove("TERM"),
+        }
         for variable in ["NO_COLOR", "COLORTERM", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
             command.env_remove(variable);
         }
@@ -201,6 +209,41 @@ fn a_library_that_grows_is_shown_growing() {
 }
 
 #[test]
+fn a_burst_of_keys_arrives_without_another_key() {
+    let library = library(2, 16);
+    let mut session = Session::open(library.path());
+    session.see("expert-0");
+    session.press("4");
+    // There is no base model: after that nothing takes the focus away any more.
+    session.see("try again");
+    session.press("i");
+    session.see("new line");
+    // Typed, not pasted: more than three reads of the terminal.
+    let words: String = (1..=600).map(|n| format!("w{n:04} ")).collect();
+    session.press(&words[..3000]);
+    session.press("the-end");
+    session.see("the-end");
+    session.press("\x03");
+    assert!(session.end().success());
+    session.assert_restored();
+}
+
+#[test]
+fn terminals_that_cannot_show_a_screen_get_the_list() {
+    let library = library(2, 16);
+    for (term, why) in
+        [(Some("dumb"), "TERM is dumb"), (None, "TERM is not set"), (Some(""), "TERM is not set")]
+    {
+        let mut session = Session::open_in(term, library.path(), &[]);
+        assert!(session.end().success());
+        session.see("expert-1");
+        // The line is longer than the terminal is wide.
+        session.until(why, || session.text().replace('\n', "").contains(why));
+        assert!(!session.screen.lock().unwrap().screen().alternate_screen());
+    }
+}
+
+#[test]
 fn a_job_is_started_cancelled_and_found_again() {
     // Comparing so many big experts takes longer than cancelling.
     let library = library(200, 100_000);
@@ -220,6 +263,14 @@ fn a_job_is_started_cancelled_and_found_again() {
     again.see("expert-0");
     again.press("5");
     again.see("cancelled");
+    // It begins again.
+    again.press("r");
+    again.see("running");
+    again.press("x");
+    again.see("let it run");
+    again.press("y");
+    let over = || ["running", "cancelling"].iter().all(|state| !again.text().contains(state));
+    again.until("the end of the job", over);
     again.press("q");
     assert!(again.end().success());
 }

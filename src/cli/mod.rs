@@ -136,7 +136,8 @@ fn dispatch(cli: Cli) -> Result<()> {
 /// The terminal interface, or what can be said without a terminal.
 fn open(library: Option<PathBuf>, base: BaseArgs, output: &Output) -> Result<()> {
     let path = library.unwrap_or_else(|| PathBuf::from(DEFAULT_LIBRARY));
-    if !output.is_json() && std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+    let missing = no_screen();
+    if !output.is_json() && missing.is_none() {
         check_library(&path)?;
         if let Some(base) = &base.base {
             // Before the screen is taken over: a wrong path is told at once.
@@ -147,15 +148,31 @@ fn open(library: Option<PathBuf>, base: BaseArgs, output: &Output) -> Result<()>
     }
     let args = LibraryArgs { library: path.clone(), base: base.base };
     ls::list(&args, output)?;
-    if !output.is_json() {
+    if let Some((why, place)) = missing.filter(|_| !output.is_json()) {
         let path = path.display();
         output.note(&format!(
-            "There is no terminal here, so this is the list. In a terminal `lora-tui {path}` opens the \
-             workbench; `lora-tui show {path} NAME`, `similarity`, `cluster`, `route` and others work \
+            "{why}, so this is the list. In {place} `lora-tui {path}` opens the workbench; \
+             `lora-tui show {path} NAME`, `similarity`, `cluster`, `route` and others work \
              without one: see `lora-tui --help`."
         ));
     }
     Ok(())
+}
+
+/// Why the interface cannot be shown here, and where it can; `None` when it can.
+fn no_screen() -> Option<(&'static str, &'static str)> {
+    if !std::io::stdin().is_terminal() || !std::io::stdout().is_terminal() {
+        return Some(("There is no terminal here", "a terminal"));
+    }
+    // Elsewhere terminals do not say what they are.
+    let term = cfg!(unix).then(|| std::env::var_os("TERM").unwrap_or_default())?;
+    if term == "dumb" {
+        Some(("This terminal cannot show a screen (TERM is dumb)", "another terminal"))
+    } else if term.is_empty() {
+        Some(("Nothing says what this terminal can do (TERM is not set)", "another terminal"))
+    } else {
+        None
+    }
 }
 
 /// One clear line before the screen is taken over.

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossterm::event::{Event, EventStream, KeyEventKind};
-use futures_util::StreamExt;
-use tokio::sync::mpsc::UnboundedReceiver;
+use crossterm::event::{Event, KeyEventKind};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::MissedTickBehavior;
 
 use super::effects::Effects;
@@ -58,7 +57,6 @@ pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
         let mut effects = Effects::new(library.clone(), options, send);
         runtime.block_on(event_loop(&mut app, &theme, &mut terminal, &mut effects, receive))
     };
-    // Reads of the terminal may still hang: nobody waits for them.
     runtime.shutdown_background();
     let live = app.live_jobs();
     if live > 0 {
@@ -88,7 +86,7 @@ async fn event_loop(
     mut messages: UnboundedReceiver<Message>,
 ) -> std::io::Result<Exit> {
     let mut signals = Signals::listen()?;
-    let mut input = EventStream::new();
+    let mut input = listen_to_the_terminal()?;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut frames = Frames::default();
@@ -119,7 +117,7 @@ async fn event_loop(
             }
         };
         tokio::select! {
-            event = input.next() => match event {
+            event = input.recv() => match event {
                 Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
                     app.set_time(now());
                     asked = app.update(Message::Key(key));
@@ -167,6 +165,22 @@ async fn event_loop(
             }
         }
     }
+}
+
+/// Keys, pastes and new sizes, read on a thread of its own; after an error there is no more.
+fn listen_to_the_terminal() -> std::io::Result<UnboundedReceiver<std::io::Result<Event>>> {
+    let (send, receive) = mpsc::unbounded_channel();
+    // Nobody waits for the thread's end: reading hangs until somebody presses a key.
+    std::thread::Builder::new().name("input".into()).spawn(move || {
+        loop {
+            let event = crossterm::event::read();
+            let failed = event.is_err();
+            if send.send(event).is_err() || failed {
+                return;
+            }
+        }
+    })?;
+    Ok(receive)
 }
 
 /// What a signal asks for.
