@@ -127,6 +127,11 @@ impl JobState {
     pub fn is_over(self) -> bool {
         matches!(self, Self::Cancelled | Self::Failed | Self::Finished)
     }
+
+    /// Whether [`Jobs::resume`](super::Jobs::resume) lets the job go on.
+    pub fn can_resume(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Failed)
+    }
 }
 
 /// A job as read from its directory.
@@ -144,6 +149,14 @@ pub struct JobSummary {
     /// RFC 3339 UTC; `None` while queued.
     pub started: Option<String>,
     pub error: Option<String>,
+}
+
+impl JobSummary {
+    /// Whether what was done is kept when the job is cancelled, so that it goes on from there; other jobs begin
+    /// again.
+    pub fn keeps_its_work(&self) -> bool {
+        matches!(self.kind.as_str(), "train" | "train-clusters")
+    }
 }
 
 /// Everything the Jobs screen shows of one job.

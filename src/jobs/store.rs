@@ -110,7 +110,7 @@ impl Jobs {
     pub fn resume(&self, id: &str) -> Result<()> {
         let path = self.existing(id)?;
         match self.summary(id).state {
-            JobState::Cancelled | JobState::Failed => {}
+            state if state.can_resume() => {}
             JobState::Finished => {
                 return Err(Error::msg(format!("job {id} is finished: there is nothing to go on with")));
             }

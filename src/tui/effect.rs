@@ -84,7 +84,7 @@ pub enum Effect {
     CancelJob {
         id: String,
     },
-    /// Lets a job go on that was cancelled, has failed or died.
+    /// Lets a job go on that was cancelled or has failed, as `jobs resume` does.
     ResumeJob {
         id: String,
     },

@@ -3,6 +3,7 @@
 mod curve;
 mod details;
 mod outcome;
+mod plan;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -10,12 +11,12 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Margin, Rect};
-use ratatui::style::{Modifier, Style};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Clear, Padding, Paragraph, Wrap};
 
+use self::plan::Plan;
 use crate::jobs::{JobDetail, JobState, JobSummary};
-use crate::text::printable;
 use crate::tui::fit::{self, spinner};
 use crate::tui::screens::comparing::{can_compare, cluster_form};
 use crate::tui::{Binding, Effect, FormKind, List, Message, Screen, Shared, Theme};
@@ -142,7 +143,11 @@ impl JobsScreen {
         let line = position.clamp(window.start, window.end.max(window.start + 1) - 1) - window.start;
         let row = list.y + 1 + line as u16;
         let cells = usize::from(area.width.saturating_sub(4)).min(56);
-        let question = format!("Cancel {} {}? What it has done is lost.", job.kind, job.name);
+        let then = match job.keeps_its_work() {
+            true => "What it has done is saved: r goes on from there.",
+            false => "What it has done is lost: r begins it again.",
+        };
+        let question = format!("Cancel {} {}? {then}", job.kind, job.name);
         let mut lines: Vec<Line> =
             fit::wrap(&question, cells).into_iter().map(|line| Line::styled(line, theme.text())).collect();
         lines.push(Line::from(vec![
@@ -177,22 +182,25 @@ impl Screen for JobsScreen {
                 ),
             ];
         }
-        if self.reading {
-            return vec![
-                Binding::new("↑↓", "scroll log", "Scroll the log (also PageUp, PageDown, g, G)"),
-                Binding::new("Esc", "back", "Back to the list (also Enter)"),
-            ];
-        }
         let mut bindings = Vec::new();
-        if !shared.jobs.is_empty() {
+        if self.reading {
+            bindings.push(Binding::new("↑↓", "scroll log", "Scroll the log (also PageUp, PageDown, g, G)"));
+            bindings.push(Binding::new("Esc", "back", "Back to the list (also Enter)"));
+        } else if !shared.jobs.is_empty() {
             bindings.push(Binding::new("↑↓", "move", "Select a job (also j, k, PageUp, PageDown, g, G)"));
             bindings.push(Binding::new("Enter", "details", "Read the log of the selected job"));
         }
         if self.job(shared).is_some_and(can_cancel) {
             bindings.push(Binding::new("x", "cancel", "Cancel the selected job, after a question"));
         }
-        if self.job(shared).is_some_and(can_resume) {
-            bindings.push(Binding::new("r", "resume", "Let the selected job go on, from its saved state"));
+        match self.job(shared) {
+            Some(job) if job.state.can_resume() && job.keeps_its_work() => {
+                bindings.push(Binding::new("r", "resume", "Let the selected job go on from its saved state"));
+            }
+            Some(job) if job.state.can_resume() => {
+                bindings.push(Binding::new("r", "run again", "Let the selected job begin again"));
+            }
+            _ => {}
         }
         bindings.push(Binding::new("t", "train", "Train a new expert from a task file"));
         if can_compare(shared) {
@@ -240,11 +248,16 @@ impl Screen for JobsScreen {
             KeyCode::Enter if !shared.jobs.is_empty() => self.reading = true,
             KeyCode::Char('x') => match self.job(shared) {
                 Some(job) if can_cancel(job) => self.confirming = Some(job.id.clone()),
-                Some(_) => return Some(vec![Effect::Notice("this job is over already".into())]),
+                Some(job) => {
+                    let why = if job.state.is_over() { "is over" } else { "is being cancelled" };
+                    return Some(vec![Effect::Notice(format!("this job {why} already"))]);
+                }
                 None => return None,
             },
             KeyCode::Char('r') => match self.job(shared) {
-                Some(job) if can_resume(job) => return Some(vec![Effect::ResumeJob { id: job.id.clone() }]),
+                Some(job) if job.state.can_resume() => {
+                    return Some(vec![Effect::ResumeJob { id: job.id.clone() }]);
+                }
                 Some(_) => {
                     return Some(vec![Effect::Notice("only cancelled and failed jobs can go on".into())]);
                 }
@@ -351,10 +364,6 @@ fn can_cancel(job: &JobSummary) -> bool {
     matches!(job.state, JobState::Queued | JobState::Running)
 }
 
-fn can_resume(job: &JobSummary) -> bool {
-    matches!(job.state, JobState::Cancelled | JobState::Failed)
-}
-
 /// How a state shows, with and without colour.
 fn state_glyph(state: JobState, tick: u64, theme: &Theme) -> (&'static str, Style) {
     match state {
@@ -415,110 +424,4 @@ fn progress_bar(share: f64, cells: usize) -> String {
     let used = fit::width(&bar);
     bar.extend(std::iter::repeat_n('░', cells.saturating_sub(used)));
     bar
-}
-
-/// Which columns of the list fit.
-struct Plan {
-    name: usize,
-    kind: bool,
-    bar: usize,
-    left: bool,
-    started: bool,
-}
-
-impl Plan {
-    fn new(jobs: &[JobSummary], room: usize) -> Self {
-        // Glyph 2, state 11, share 5: these stay.
-        let longest =
-            jobs.iter().map(|job| fit::width(&printable(&job.name))).max().unwrap_or(0).clamp(6, 32);
-        let mut left = room.saturating_sub(2 + 11 + 5);
-        let name = longest.min(left.saturating_sub(2)).max(left.min(6));
-        left = left.saturating_sub(name + 2);
-        let mut take = |cells: usize| {
-            let fits = left >= cells;
-            if fits {
-                left -= cells;
-            }
-            fits
-        };
-        let eta = take(8);
-        let bar = take(10);
-        let started = take(9);
-        let kind = take(9);
-        Self { name, kind, bar: if bar { 8 + left.min(8) } else { 0 }, left: eta, started }
-    }
-
-    fn header(&self, theme: &Theme) -> Line<'static> {
-        let mut text = format!("  {}  ", fit::left("Job", self.name));
-        if self.kind {
-            text.push_str(&fit::left("Kind", 9));
-        }
-        text.push_str(&fit::left("State", 11));
-        if self.bar > 0 {
-            text.push_str(&fit::left("Progress", self.bar));
-        }
-        text.push_str(&" ".repeat(5));
-        if self.left {
-            text.push_str(&fit::right("Left", 8));
-        }
-        if self.started {
-            text.push_str(&fit::right("Started", 9));
-        }
-        Line::styled(text, theme.header())
-    }
-
-    fn row(
-        &self,
-        job: &JobSummary,
-        detail: Option<&JobDetail>,
-        shared: &Shared,
-        theme: &Theme,
-    ) -> Line<'static> {
-        let (glyph, style) = state_glyph(job.state, shared.tick, theme);
-        let mut spans = vec![
-            Span::styled(format!("{glyph} "), style),
-            Span::styled(format!("{}  ", fit::left(&job.name, self.name)), theme.text()),
-        ];
-        if self.kind {
-            spans.push(Span::styled(fit::left(&job.kind, 9), theme.dim()));
-        }
-        let state = style.remove_modifier(Modifier::BOLD);
-        spans.push(Span::styled(fit::left(state_text(job.state), 11), state));
-        let share = share(job);
-        if self.bar > 0 {
-            let live = matches!(job.state, JobState::Running | JobState::Cancelling);
-            let (bar, style) = match share {
-                Some(share) if live => (progress_bar(share, self.bar), theme.accent()),
-                _ => (" ".repeat(self.bar), theme.dim()),
-            };
-            spans.push(Span::styled(bar, style.remove_modifier(Modifier::BOLD)));
-        }
-        let percent = match share {
-            Some(share) if job.state != JobState::Finished => format!("{:.0}%", (share * 100.0).floor()),
-            _ => String::new(),
-        };
-        spans.push(Span::styled(fit::right(&percent, 5), theme.text()));
-        if self.left {
-            let text = remaining(job, detail, shared.now).map_or(String::new(), fit::duration);
-            spans.push(Span::styled(fit::right(&text, 8), theme.text()));
-        }
-        if self.started {
-            let text = match job.started.as_deref().and_then(seconds) {
-                Some(at) if shared.now - at < 60.0 => "now".into(),
-                Some(at) => format!("{} ago", short_age(shared.now - at)),
-                None => "–".into(),
-            };
-            spans.push(Span::styled(fit::right(&text, 9), theme.dim()));
-        }
-        Line::from(spans)
-    }
-}
-
-/// `5m`, `3h`, `2d`.
-fn short_age(seconds: f64) -> String {
-    match seconds {
-        s if s < 3600.0 => format!("{:.0}m", (s / 60.0).floor()),
-        s if s < 86_400.0 => format!("{:.0}h", (s / 3600.0).floor()),
-        s => format!("{:.0}d", (s / 86_400.0).floor()),
-    }
 }
