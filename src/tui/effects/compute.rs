@@ -63,6 +63,8 @@ impl Compute {
             }),
             Effect::Cluster { ticket, k, sparsity, seed } => self.cluster.run(send, move |cancel| {
                 let result = work.similarity(ticket, Metric::Mbc, sparsity, cancel).and_then(|similarity| {
+                    // Experts that could not be compared may have left fewer.
+                    let k = k.min(similarity.len());
                     let clustering = analysis::cluster(&similarity, k, seed, cancel)?;
                     Ok((similarity, Arc::new(clustering)))
                 });

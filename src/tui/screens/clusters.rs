@@ -171,6 +171,7 @@ impl ClustersScreen {
             })
         });
         self.list.select(row.unwrap_or(0), groups.rows.len());
+        self.k = clustering.k;
         self.shown = Some(Shown { similarity: similarity.clone(), clustering: clustering.clone(), groups });
     }
 

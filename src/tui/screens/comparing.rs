@@ -2,6 +2,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::Line;
 
 use super::parts::message;
@@ -23,36 +24,51 @@ pub fn cluster_form(shared: &Shared) -> Effect {
     Effect::Notice("clustering needs at least two usable experts".into())
 }
 
-/// The line of an error; `stale` when an older result is still on the screen.
-pub fn error_line(error: &str, stale: bool, theme: &Theme) -> Line<'static> {
+/// An error in as many lines as `area` can give; `stale` when an older result is still on the screen.
+pub fn error_lines(error: &str, stale: bool, area: Rect, theme: &Theme) -> Vec<Line<'static>> {
     let shown = if stale { " (shown: the last result)" } else { "" };
-    Line::styled(format!("✗ {error}{shown}"), theme.error())
+    lines(&format!("✗ {error}{shown}"), area, 4, theme.error())
 }
 
-/// How many cannot be used, what else was left out and why, warnings: as much as fits one line.
-pub fn note_line(
+/// How many cannot be used, what else was left out and why, warnings: as much as fits three lines, fewer
+/// where `area` is low.
+pub fn note_lines(
     similarity: &Similarity,
     roster: &Roster,
     shared: &Shared,
-    cells: usize,
+    area: Rect,
     theme: &Theme,
-) -> Option<Line<'static>> {
+) -> Vec<Line<'static>> {
     let known = |name: &str| {
         roster::find(shared.library.as_ref(), name).is_some_and(|expert| expert.incomparable().is_some())
     };
     // The Library tab says what is the matter with those that it marks.
     let skipped: Vec<_> = similarity.skipped.iter().filter(|(name, _)| !known(name)).collect();
     let left_out = skipped.first().map(|(name, reason)| {
-        let others = match skipped.len() - 1 {
-            0 => String::new(),
-            others => format!(" (and {others} more)"),
-        };
-        format!("left out{others}: {}: {}", printable(name), printable(reason))
+        let first = format!("{}: {}", printable(name), printable(reason));
+        match skipped.len() {
+            1 => format!("left out: {first}"),
+            many => format!("{many} experts left out, the first is {first}"),
+        }
     });
     let warnings = similarity.warnings.iter().map(|warning| printable(warning).into_owned());
     let notes: Vec<String> = roster.note().into_iter().chain(left_out).chain(warnings).collect();
-    (!notes.is_empty())
-        .then(|| Line::styled(fit::truncate(&format!("! {}", notes.join(" · ")), cells), theme.warning()))
+    if notes.is_empty() {
+        return Vec::new();
+    }
+    lines(&format!("! {}", notes.join(" · ")), area, 3, theme.warning())
+}
+
+/// `text` in at most `most` lines that leave three quarters of `area` free; a cut end shows as `…`.
+fn lines(text: &str, area: Rect, most: usize, style: Style) -> Vec<Line<'static>> {
+    let cells = usize::from(area.width);
+    let most = most.min(usize::from(area.height) / 4).max(1);
+    let mut lines = fit::wrap(text, cells);
+    if lines.len() > most {
+        let rest = lines.split_off(most - 1).join(" ");
+        lines.push(fit::truncate(&rest, cells));
+    }
+    lines.into_iter().map(|line| Line::styled(line, style)).collect()
 }
 
 /// Says why there is no picture; `failed` is what helps after an error.

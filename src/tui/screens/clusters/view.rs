@@ -27,13 +27,14 @@ impl ClustersScreen {
         self.draw_header(frame, row(area, 0), shared, theme);
         let mut used = 1;
         let shown = self.shown.as_ref();
-        let line = match &self.error {
-            Some(error) => Some(comparing::error_line(error, shown.is_some(), theme)),
-            None => shown.and_then(|shown| {
-                comparing::note_line(&shown.similarity, &self.roster, shared, area.width.into(), theme)
-            }),
+        let lines = match (&self.error, shown) {
+            (Some(error), _) => comparing::error_lines(error, shown.is_some(), area, theme),
+            (None, Some(shown)) => {
+                comparing::note_lines(&shown.similarity, &self.roster, shared, area, theme)
+            }
+            (None, None) => Vec::new(),
         };
-        if let Some(line) = line {
+        for line in lines {
             frame.render_widget(line, row(area, used));
             used += 1;
         }

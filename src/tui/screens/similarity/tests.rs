@@ -178,6 +178,26 @@ fn warnings_and_experts_left_out_are_one_line() {
 }
 
 #[test]
+fn long_errors_and_notes_wrap() {
+    let (mut screen, shared) = loaded(3);
+    let asked = press(&mut screen, "m", &shared);
+    let mut similarity = Similarity::clone(&samples::similarity(3, Metric::Flat));
+    let reason =
+        "rank 8 in model.layers.0.self_attn.q_proj, where most experts have rank 4: delta compares it";
+    similarity.skipped = ["aspect", "mm"].map(|name| (name.to_string(), reason.to_string())).to_vec();
+    answer(&mut screen, &asked, &Arc::new(similarity), &shared);
+    let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = words(render(&screen, &shared, 80, 24));
+    assert!(text.contains(&format!("! 2 experts left out, the first is aspect: {reason}")), "{text}");
+    let asked = press(&mut screen, "m", &shared);
+    let [Effect::Similarity { ticket, .. }] = asked[..] else { panic!("{asked:?}") };
+    let error = format!("{reason}; {reason}");
+    screen.on_message(&Message::Similarity { ticket, result: Err(error.clone()) }, &shared);
+    let text = words(render(&screen, &shared, 80, 24));
+    assert!(text.contains(&format!("✗ {error} (shown: the last result)")), "{text}");
+}
+
+#[test]
 fn experts_that_cannot_be_used_are_counted() {
     let (mut screen, mut shared) = loaded(4);
     let mut library = (*samples::library(4)).clone();

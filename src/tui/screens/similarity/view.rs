@@ -34,13 +34,11 @@ impl SimilarityScreen {
         }
         self.draw_header(frame, row(area, 0), shared, theme);
         let mut used = 1;
-        let cells = usize::from(area.width);
         let shown = self.shown.as_ref();
-        let error = self.error.as_ref().map(|error| comparing::error_line(error, shown.is_some(), theme));
-        let note = shown
-            .and_then(|shown| comparing::note_line(&shown.similarity, &self.roster, shared, cells, theme));
-        let notes = [error, note];
-        for line in notes.into_iter().flatten() {
+        let error = self.error.iter().flat_map(|e| comparing::error_lines(e, shown.is_some(), area, theme));
+        let notes =
+            shown.map(|shown| comparing::note_lines(&shown.similarity, &self.roster, shared, area, theme));
+        for line in error.chain(notes.into_iter().flatten()) {
             if used + 3 < area.height || area.height < 4 {
                 frame.render_widget(line, row(area, used));
                 used += 1;
