@@ -55,7 +55,7 @@ pub fn bindings(screen: &RoutingScreen, shared: &Shared) -> Vec<Binding> {
     let several = weighs && shown.trace.experts.len() > 1;
     let chosen = several && screen.expert_cursor().is_some();
     let arrow = several && *kind == RouterKind::Arrow;
-    let shares = several && !matches!(kind, RouterKind::Single(_));
+    let shares = several && screen.can_mute();
     let all = [
         (true, key("↑↓", "token", "Choose a token; PgUp, PgDn, Home and End go further.")),
         (weighs, key("←→", "layer", "Choose a layer, or a module when zoomed in.")),
@@ -66,7 +66,7 @@ pub fn bindings(screen: &RoutingScreen, shared: &Shared) -> Vec<Binding> {
         (arrow, key("T t", "temperature", "Lower the temperature (sharper) or raise it (softer).")),
         (several, key("[ ]", "expert", "Choose an expert; its cells stand out on the map.")),
         (chosen && shares, key("x", "mute", "Give the chosen expert no weight, or bring it back.")),
-        (!screen.router.muted.is_empty(), key("X", "unmute all", "Bring all muted experts back.")),
+        (!screen.muted().is_empty(), key("X", "unmute all", "Bring all muted experts back.")),
         (chosen && shares, key("s", "single", "Route everything through the chosen expert.")),
         (true, key("w", "template", "Put the prompt into the chat template, or send it raw.")),
     ];
@@ -97,7 +97,9 @@ impl RoutingScreen {
                 Some(Vec::new())
             }
             Edit::Example { forward } if self.can_fill_example() => Some(self.next_example(shared, forward)),
-            Edit::Example { .. } => None,
+            // Tab goes to the next tab then.
+            Edit::Example { .. } if matches!(key.code, KeyCode::Tab | KeyCode::BackTab) => None,
+            Edit::Example { forward } => Some(self.next_example(shared, forward)),
             Edit::Ignored => None,
         }
     }
@@ -129,7 +131,7 @@ impl RoutingScreen {
             KeyCode::Char('t') => self.change_temperature(shared, true),
             KeyCode::Char('T') => self.change_temperature(shared, false),
             KeyCode::Char('x') => self.toggle_mute(shared),
-            KeyCode::Char('X') => self.change_router(shared, |router, _| router.muted.clear()),
+            KeyCode::Char('X') => self.unmute_all(shared),
             KeyCode::Char('s') => self.route_single(shared),
             KeyCode::Char('[') => self.move_expert(shared, -1),
             KeyCode::Char(']') => self.move_expert(shared, 1),

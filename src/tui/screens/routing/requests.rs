@@ -117,7 +117,9 @@ impl RoutingScreen {
 
     pub(super) fn next_example(&mut self, shared: &Shared, forward: bool) -> Vec<Effect> {
         if !self.can_fill_example() {
-            return Vec::new();
+            return vec![Effect::Notice(
+                "An example never replaces your own prompt: empty the box first.".into(),
+            )];
         }
         let count = self.examples.len();
         let next = match (self.example, forward) {

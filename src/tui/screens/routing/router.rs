@@ -12,7 +12,22 @@ fn only_arrow() -> Vec<Effect> {
     vec![Effect::Notice("Only the Arrow router has a top k and a temperature: r chooses it.".into())]
 }
 
+/// Said instead of a mute that would change nothing.
+fn nobody_to_mute() -> Vec<Effect> {
+    vec![Effect::Notice("Only Arrow and uniform mix experts, so that one can be muted: r chooses.".into())]
+}
+
 impl RoutingScreen {
+    /// Whether the router mixes experts, so that one of them can be left out.
+    pub(super) fn can_mute(&self) -> bool {
+        !matches!(self.router.kind, RouterKind::Single(_) | RouterKind::Base)
+    }
+
+    /// The muted experts; none under routers that do not mix, though the choice is kept for those that do.
+    pub(super) fn muted(&self) -> &[String] {
+        if self.can_mute() { &self.router.muted } else { &[] }
+    }
+
     pub(super) fn change_router(
         &mut self,
         shared: &Shared,
@@ -89,6 +104,9 @@ impl RoutingScreen {
     }
 
     pub(super) fn toggle_mute(&mut self, shared: &Shared) -> Vec<Effect> {
+        if !self.can_mute() {
+            return nobody_to_mute();
+        }
         let Some(expert) = self.expert_cursor() else { return Vec::new() };
         let names = self.experts(shared);
         let Some(name) = names.get(expert) else { return Vec::new() };
@@ -102,6 +120,13 @@ impl RoutingScreen {
         // The selection stays on the expert, so that the same key brings it back.
         self.expert = Some(expert);
         self.change_router(shared, |router, _| router.muted.push(name.clone()))
+    }
+
+    pub(super) fn unmute_all(&mut self, shared: &Shared) -> Vec<Effect> {
+        if !self.can_mute() {
+            return nobody_to_mute();
+        }
+        self.change_router(shared, |router, _| router.muted.clear())
     }
 
     pub(super) fn route_single(&mut self, shared: &Shared) -> Vec<Effect> {

@@ -43,8 +43,9 @@ pub fn line<'a>(screen: &RoutingScreen, shared: &Shared, theme: &Theme, room: u1
         RouterKind::Single(_) => parts.push(("this expert everywhere".into(), dim)),
         RouterKind::Base => parts.push(("the model alone, no experts".into(), dim)),
     }
-    if !router.muted.is_empty() {
-        parts.push((format!("{} muted", router.muted.len()), theme.warning()));
+    let muted = screen.muted().len();
+    if muted > 0 {
+        parts.push((format!("{muted} muted"), theme.warning()));
     }
     if let Some(shown) = &screen.shown {
         let all = || kinds(&shown.trace.modules).join(" ");

@@ -359,8 +359,36 @@ fn examples_never_replace_what_a_person_wrote() {
     press(&mut screen, &shared, key('!'));
     assert!(screen.on_key(code(KeyCode::Tab), &shared).is_none(), "Tab is free to change tabs");
     press(&mut screen, &shared, code(KeyCode::Esc));
-    assert_eq!(press(&mut screen, &shared, ctrl('n')), []);
+    for key in [ctrl('n'), key('n')] {
+        let said = press(&mut screen, &shared, key);
+        assert!(matches!(&said[..], [Effect::Notice(text)] if text.contains("empty the box")), "{said:?}");
+        assert!(!screen.bindings(&shared).iter().any(|binding| binding.keys == "n"));
+    }
     assert_eq!(screen.prompt.text(), "Sum 1 2!");
+}
+
+#[test]
+fn routers_that_do_not_mix_say_nothing_of_muted_experts() {
+    let (mut screen, shared) = routed();
+    press(&mut screen, &shared, key('x'));
+    let muted = screen.router.muted.clone();
+    for router in ["single", "base"] {
+        match router {
+            "single" => press(&mut screen, &shared, key('s')),
+            _ => press(&mut screen, &shared, key('r')),
+        };
+        let drawn = render(&screen, &shared, 120, 40);
+        assert!(!drawn.contains("muted"), "{drawn}");
+        assert!(!screen.bindings(&shared).iter().any(|binding| matches!(binding.keys, "x" | "X")));
+        for c in ['x', 'X'] {
+            let said = press(&mut screen, &shared, key(c));
+            assert!(matches!(&said[..], [Effect::Notice(text)] if text.contains("r chooses")), "{said:?}");
+        }
+    }
+    press(&mut screen, &shared, key('r'));
+    assert_eq!(screen.router.kind, RouterKind::Arrow);
+    assert_eq!(screen.router.muted, muted, "kept for the routers that mix");
+    assert!(render(&screen, &shared, 120, 40).contains("1 muted"));
 }
 
 #[test]

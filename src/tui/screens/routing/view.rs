@@ -189,7 +189,7 @@ fn draw_routing(
         Layout::vertical([Constraint::Length(shares_height), Constraint::Length(cell_height)])
             .spacing(i32::from(area.height > shares_height + cell_height))
             .areas(right);
-    let totals = Totals { trace, digest, muted: &screen.router.muted, expert: chosen, faded, letters };
+    let totals = Totals { trace, digest, muted: screen.muted(), expert: chosen, faded, letters };
     totals.draw(buf, top, theme);
     if experts == 0 {
         put(buf, top, 0, 1, &truncate("no experts in this router", usize::from(top.width)), theme.dim());
