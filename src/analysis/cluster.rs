@@ -19,12 +19,10 @@ use crate::{Cancel, Error, Result};
 pub fn cluster(similarity: &Similarity, k: usize, seed: u64, cancel: &Cancel) -> Result<Clustering> {
     let n = similarity.len();
     if k == 0 {
-        return Err(Error::usage(format!("k = 0 makes no clusters: {n} experts allow k = 1 to {n}")));
+        return Err(Error::usage(format!("k = 0 makes no clusters: {}", allowed(n))));
     }
     if k > n {
-        return Err(Error::usage(format!(
-            "k = {k} is more than there are experts: {n} experts allow k = 1 to {n}"
-        )));
+        return Err(Error::usage(format!("k = {k} is more than there are experts: {}", allowed(n))));
     }
     let partition = kmeans(&points(similarity), k, seed, cancel)?;
     let silhouettes = silhouettes(similarity, &partition.labels, k);
@@ -56,6 +54,11 @@ pub fn sweep(
             Ok((k, partition.inertia, mean(&silhouettes(similarity, &partition.labels, k))))
         })
         .collect()
+}
+
+/// The values of k that `n` experts allow.
+fn allowed(n: usize) -> String {
+    if n == 1 { "1 expert allows k = 1 only".into() } else { format!("{n} experts allow k = 1 to {n}") }
 }
 
 /// The clustering with the best mean silhouette for k = 2 to 12, for when nobody chose a k; one cluster

@@ -11,6 +11,7 @@ use super::files::now;
 use super::{ClusterSpec, JobEvent, JobRow, JobSpec};
 use crate::analysis::{self, Metric};
 use crate::model::open_library;
+use crate::text::counted;
 use crate::train::{self, ClusterRow, ClustersEvent, ClustersSpec, TrainEvent, TrainSpec};
 use crate::{Cancel, Error, Result};
 
@@ -151,9 +152,9 @@ fn cluster(spec: &ClusterSpec, events: &mut EventLog, cancel: &Cancel) -> Result
     let experts: Vec<_> = library.comparable().collect();
     if spec.k == 0 || spec.k > experts.len() {
         return Err(Error::usage(format!(
-            "k is {}, but the library has {} usable experts",
+            "k is {}, but the library has {}",
             spec.k,
-            experts.len()
+            counted(experts.len(), "usable expert")
         )));
     }
     cancel.check()?;

@@ -94,7 +94,7 @@ impl Session {
             cancel,
         )?;
         let experts: Vec<&Expert> = library.usable().collect();
-        stage(&format!("loading {} experts", experts.len()));
+        stage(&format!("loading {}", crate::text::counted(experts.len(), "expert")));
         let experts = Arc::new(ExpertSet::load(&experts, &model.decoder, &mut |_, _| {}, cancel)?);
         let template = library.manifest.template.clone().unwrap_or_default();
         let kind = if experts.is_empty() { RouterKind::Base } else { RouterKind::Arrow };

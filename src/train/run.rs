@@ -14,6 +14,7 @@ use super::state::{self, Identity, Standing, Validation};
 use super::{TrainReport, TrainSpec, forecast, save};
 use crate::library::{Adapter, Claim, Library, TaskRecord, base_at_hand};
 use crate::model::{LoadOptions, Model, ModelFiles, Tape, memory, open_device};
+use crate::text::counted;
 use crate::{Cancel, Error, Result};
 
 /// Tokens of one validation batch.
@@ -135,7 +136,7 @@ impl Training<'_> {
         if let Some(path) = &self.spec.init {
             self.lora.start_from(&load_init(path, &self.model.path)?)?;
         }
-        events(TrainEvent::Stage(format!("training {} steps", self.steps)));
+        events(TrainEvent::Stage(format!("training {}", counted(self.steps, "step"))));
         Ok(())
     }
 
