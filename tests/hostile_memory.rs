@@ -1,9 +1,10 @@
-//! Hostile adapters cannot make the reader use much more memory than their files have bytes.
+//! Hostile adapters and base models cannot make the reader use much more memory than their files have bytes.
 
 use std::fs;
 use std::path::Path;
 
 use lora_tui::library::Library;
+use lora_tui::model::ModelFiles;
 
 mod counting;
 
@@ -172,5 +173,48 @@ fn memory_stays_in_proportion_to_the_files() {
         }
         let peak = peak_of_opening(root.path());
         assert!(peak <= 4 * size + (1 << 20), "{what}: {peak} bytes for files of {size}");
+    }
+    hostile_models(root.path());
+}
+
+fn hostile_models(folder: &Path) {
+    let gguf = |tensors, entries, rest: &[u8]| gguf(tensors, entries, rest, 1);
+    let text = |s: &str| [&(s.len() as u64).to_le_bytes(), s.as_bytes()].concat();
+    let array = |kind: u32, count: u64, values: Vec<u8>| {
+        [
+            text("k"),
+            9u32.to_le_bytes().to_vec(),
+            kind.to_le_bytes().to_vec(),
+            count.to_le_bytes().to_vec(),
+            values,
+        ]
+        .concat()
+    };
+    let empty_tensor = |name: u32| {
+        let place = [[0u8; 4].as_slice(), &[0u8; 4], &[0u8; 8]].concat();
+        [text(&name.to_string()), place].concat()
+    };
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("many tensors claimed", gguf(u64::MAX, 0, &[0; 64])),
+        ("many entries claimed", gguf(0, u64::MAX, &[0; 64])),
+        ("a long key", gguf(0, 1, &u64::MAX.to_le_bytes())),
+        ("many texts claimed", gguf(0, 1, &array(8, 1 << 40, vec![]))),
+        ("many numbers claimed", gguf(0, 1, &array(0, 1 << 40, vec![]))),
+        ("many empty texts", gguf(0, 1, &array(8, 200_000, vec![0; 1_600_000]))),
+        ("many small numbers", gguf(0, 1, &array(0, 1_000_000, vec![1; 1_000_000]))),
+        ("many tensors", gguf(50_000, 0, &(0..50_000).flat_map(empty_tensor).collect::<Vec<u8>>())),
+        (
+            "a long text",
+            gguf(0, 1, &[text("k"), 8u32.to_le_bytes().to_vec(), text(&"x".repeat(1_000_000))].concat()),
+        ),
+    ];
+    let path = folder.join("model.gguf");
+    for (what, bytes) in cases {
+        fs::write(&path, &bytes).expect("temporary files can be written");
+        let before = USED.load(Relaxed);
+        PEAK.store(before, Relaxed);
+        assert!(ModelFiles::open(&path).is_err(), "{what}");
+        let peak = PEAK.load(Relaxed) - before;
+        assert!(peak <= 4 * bytes.len() + (1 << 20), "{what}: {peak} bytes for a file of {}", bytes.len());
     }
 }

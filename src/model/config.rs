@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::spec::{RopeScaling, RopeSpec};
+use super::weights::read_text_of;
+use crate::library::short;
 use crate::{Error, Result};
+
+/// No configuration is larger.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A configuration and the file it came from.
 #[derive(Clone, Debug)]
@@ -14,7 +19,17 @@ pub struct Config {
     value: Value,
 }
 
+/// A value as a message shows it.
+fn shown(value: &Value) -> String {
+    short(&value.to_string())
+}
+
 impl Config {
+    /// Reads a file. Real ones have some thousand bytes: a limit bounds the memory of what they say.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::parse(path, &read_text_of(path, MAX_BYTES)?)
+    }
+
     /// Parses `text`, which came from `path`.
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let value: Value =
@@ -50,7 +65,7 @@ impl Config {
             Some(v) => match v.as_u64() {
                 // 2^31 is far above any size of a real model and keeps products within usize.
                 Some(n) if n > 0 && n < 1 << 31 => Ok(n as usize),
-                _ => Err(self.error(format!("\"{key}\" must be a positive whole number, not {v}"))),
+                _ => Err(self.error(format!("\"{key}\" must be a positive whole number, not {}", shown(v)))),
             },
             None => default.into().ok_or_else(|| self.error(format!("lacks \"{key}\""))),
         }
@@ -59,9 +74,10 @@ impl Config {
     /// A number, if it is there.
     pub fn number(&self, key: &str) -> Result<Option<f64>> {
         match self.get(key) {
-            Some(v) => {
-                v.as_f64().map(Some).ok_or_else(|| self.error(format!("\"{key}\" must be a number, not {v}")))
-            }
+            Some(v) => v
+                .as_f64()
+                .map(Some)
+                .ok_or_else(|| self.error(format!("\"{key}\" must be a number, not {}", shown(v)))),
             None => Ok(None),
         }
     }
@@ -69,9 +85,9 @@ impl Config {
     /// A truth value, or `default`.
     pub fn flag(&self, key: &str, default: bool) -> Result<bool> {
         match self.get(key) {
-            Some(v) => {
-                v.as_bool().ok_or_else(|| self.error(format!("\"{key}\" must be true or false, not {v}")))
-            }
+            Some(v) => v
+                .as_bool()
+                .ok_or_else(|| self.error(format!("\"{key}\" must be true or false, not {}", shown(v)))),
             None => Ok(default),
         }
     }
@@ -112,7 +128,7 @@ impl Config {
             .map(|t| match t.as_str() {
                 Some("sliding_attention") => Ok(true),
                 Some("full_attention") => Ok(false),
-                _ => Err(self.error(format!("layer type {t} is unknown"))),
+                _ => Err(self.error(format!("layer type {} is unknown", shown(t)))),
             })
             .collect::<Result<_>>()
             .map(Some)
@@ -126,7 +142,7 @@ impl Config {
         let number = |v: &Value, key: &str| {
             v.as_f64()
                 .filter(|n| n.is_finite() && *n > 0.0)
-                .ok_or_else(|| self.error(format!("\"{key}\" must be a positive number, not {v}")))
+                .ok_or_else(|| self.error(format!("\"{key}\" must be a positive number, not {}", shown(v))))
         };
         let pick = |keys: &[&str], default: f64| -> Result<f64> {
             for key in keys {
@@ -151,15 +167,14 @@ impl Config {
 
     fn scaling(&self, s: &Value, dim: usize, context: usize) -> Result<RopeScaling> {
         let kind = s.get("rope_type").or_else(|| s.get("type")).and_then(Value::as_str).unwrap_or("default");
-        let optional =
-            |key: &str| -> Result<Option<f64>> {
-                match s.get(key).filter(|v| !v.is_null()) {
-                    Some(v) => v.as_f64().filter(|n| n.is_finite() && *n > 0.0).map(Some).ok_or_else(|| {
-                        self.error(format!("rope \"{key}\" must be a positive number, not {v}"))
-                    }),
-                    None => Ok(None),
-                }
-            };
+        let optional = |key: &str| -> Result<Option<f64>> {
+            match s.get(key).filter(|v| !v.is_null()) {
+                Some(v) => v.as_f64().filter(|n| n.is_finite() && *n > 0.0).map(Some).ok_or_else(|| {
+                    self.error(format!("rope \"{key}\" must be a positive number, not {}", shown(v)))
+                }),
+                None => Ok(None),
+            }
+        };
         let required = |key: &str| {
             optional(key)?.ok_or_else(|| self.error(format!("rope scaling \"{kind}\" lacks \"{key}\"")))
         };
@@ -219,7 +234,8 @@ impl Config {
                 Ok(RopeScaling::Long { short, long, original: original as usize, attention })
             }
             other => Err(self.error(format!(
-                "rope type \"{other}\" is unknown (known: default, linear, dynamic, llama3, yarn, longrope)"
+                "rope type \"{}\" is unknown (known: default, linear, dynamic, llama3, yarn, longrope)",
+                short(other)
             ))),
         }
     }

@@ -5,13 +5,9 @@ use std::path::Path;
 use super::config::Config;
 use super::families;
 use super::gguf::Gguf;
-use super::spec::{DecoderSpec, MlpLayout, QkvLayout};
-use super::weights::read_text;
+use super::spec::DecoderSpec;
+use crate::Result;
 use crate::library::{BaseLocation, LayerSizes, Library, locate_base};
-use crate::{Error, Result};
-
-/// Layers beyond this are no model but a broken configuration.
-const MAX_LAYERS: usize = 4096;
 
 /// Opens a library for a base model: the one that is given, else the one of `library.toml` where the
 /// experts contradict each other and it is on this machine, else the one that most experts agree on (see
@@ -47,16 +43,9 @@ pub fn open_library(path: &Path, base: Option<&Path>) -> Result<Library> {
 /// # Errors
 /// When the configuration cannot be read or its family is not known.
 pub fn layer_sizes(path: &Path) -> Result<LayerSizes> {
-    let config = if path.is_dir() {
-        let file = path.join("config.json");
-        Config::parse(&file, &read_text(&file)?)?
-    } else {
-        Gguf::open(path)?.config()?
-    };
+    let config =
+        if path.is_dir() { Config::open(&path.join("config.json"))? } else { Gguf::open(path)?.config()? };
     let spec = families::spec(&config)?;
-    if spec.layers > MAX_LAYERS {
-        return Err(Error::file(path, format!("claims {} layers", spec.layers)));
-    }
     Ok(sizes(&spec))
 }
 
@@ -70,23 +59,7 @@ pub fn sizes(spec: &DecoderSpec) -> LayerSizes {
 
 /// Module path and (in, out) features of one layer's linear layers.
 fn of_layer(spec: &DecoderSpec, layer: usize) -> Vec<(String, (usize, usize))> {
-    let names = &spec.names;
-    let prefix = names.layer.replace("{}", &layer.to_string());
-    let (hidden, inner, q, kv) = (spec.hidden, spec.intermediate, spec.q_width(), spec.kv_width());
-    let qkv: &[usize] = match spec.qkv {
-        QkvLayout::Split => &[q, kv, kv],
-        QkvLayout::Fused | QkvLayout::FusedPerHead => &[q + 2 * kv],
-    };
-    let mlp: &[usize] = match spec.mlp {
-        MlpLayout::Gated => &[inner, inner],
-        MlpLayout::GatedFused => &[2 * inner],
-        MlpLayout::Plain => &[inner],
-    };
-    let read = |names: &'static [&'static str], widths: &[usize]| {
-        names.iter().zip(widths).map(|(name, &width)| (*name, (hidden, width))).collect::<Vec<_>>()
-    };
-    let mut sizes = read(names.qkv, qkv);
-    sizes.extend(read(names.mlp_in, mlp));
-    sizes.extend([(names.o, (q, hidden)), (names.mlp_out, (inner, hidden))]);
-    sizes.into_iter().map(|(name, size)| (format!("{prefix}{name}"), size)).collect()
+    let prefix = spec.prefix(layer);
+    let sizes = spec.linear_shapes();
+    sizes.iter().map(|l| (format!("{prefix}{}", l.name), (l.in_features, l.out_features))).collect()
 }

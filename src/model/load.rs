@@ -156,6 +156,10 @@ impl ModelFiles {
     pub fn open(path: &Path) -> Result<Self> {
         let (weights, config) = Weights::open(path)?;
         let spec = families::spec(&config)?;
+        // Only names and shapes: what is wrong with them shows before anything long begins.
+        for (name, shape) in spec.tensors() {
+            weights.tensor(&spec, &name, &shape)?;
+        }
         Ok(Self { path: path.to_path_buf(), weights, config, spec })
     }
 
@@ -209,7 +213,7 @@ impl ModelFiles {
         let final_norm = builder.norm(n.final_norm, spec.hidden, spec.norm)?;
         let head_name = n.head.to_string();
         // Some files keep a copy of the embedding as head; one that says "tied" means the embedding.
-        let head = if spec.tied || !weights.has(&spec, &format!("{head_name}.weight")) {
+        let head = if spec.tied {
             Linear::tied(head_name, &embedding, precision)?
         } else {
             builder.linear(head_name, (spec.vocab, spec.hidden), spec.bias.head, None)?

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::linear::Precision;
-use super::spec::{DecoderSpec, MlpLayout, QkvLayout};
+use super::spec::DecoderSpec;
 use crate::{Error, Result};
 
 /// Memory that a model takes, in bytes.
@@ -36,18 +36,9 @@ fn matrix(precision: Precision, (out_features, in_features): (u64, u64)) -> u64 
 /// What a model of this shape needs. Vectors (norms, biases) are small beside the matrices and left out.
 pub fn need(spec: &DecoderSpec, precision: Precision) -> Need {
     let wide = |n: usize| n as u64;
-    let (hidden, inner, vocab) = (wide(spec.hidden), wide(spec.intermediate), wide(spec.vocab));
-    let (q, kv) = (wide(spec.q_width()), wide(spec.kv_width()));
-    let mut layer: Vec<(u64, u64)> = match spec.qkv {
-        QkvLayout::Split => vec![(q, hidden), (kv, hidden), (kv, hidden)],
-        QkvLayout::Fused | QkvLayout::FusedPerHead => vec![(q + 2 * kv, hidden)],
-    };
-    layer.extend([(hidden, q), (hidden, inner)]);
-    match spec.mlp {
-        MlpLayout::Gated => layer.extend([(inner, hidden), (inner, hidden)]),
-        MlpLayout::GatedFused => layer.push((2 * inner, hidden)),
-        MlpLayout::Plain => layer.push((inner, hidden)),
-    }
+    let (hidden, vocab) = (wide(spec.hidden), wide(spec.vocab));
+    let shapes = spec.linear_shapes();
+    let layer: Vec<(u64, u64)> = shapes.iter().map(|l| (wide(l.out_features), wide(l.in_features))).collect();
     let layers: u64 = layer.iter().map(|&m| matrix(precision, m)).fold(0, u64::saturating_add);
     let layers = layers.saturating_mul(wide(spec.layers));
     let embedding = matrix(Precision::F32, (vocab, hidden));

@@ -18,6 +18,7 @@ mod ops;
 mod panels;
 mod rope;
 mod row;
+mod shapes;
 pub(crate) mod simd;
 mod spec;
 pub(crate) mod tensor;

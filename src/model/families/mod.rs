@@ -87,6 +87,9 @@ pub fn spec(config: &Config) -> Result<DecoderSpec> {
     Ok(spec)
 }
 
+/// Real models have some hundred; more would only make long lists.
+const MAX_LAYERS: usize = 4096;
+
 /// What must hold in every family.
 fn check(config: &Config, spec: &DecoderSpec) -> Result<()> {
     if !spec.heads.is_multiple_of(spec.kv_heads) {
@@ -94,8 +97,19 @@ fn check(config: &Config, spec: &DecoderSpec) -> Result<()> {
             config.error(format!("{} attention heads cannot share {} key heads", spec.heads, spec.kv_heads))
         );
     }
-    if !(spec.norm_eps > 0.0 && spec.attention_scale.is_finite()) {
-        return Err(config.error("the norm's epsilon must be positive"));
+    if spec.head_dim == 0 {
+        let (hidden, heads) = (spec.hidden, spec.heads);
+        return Err(config.error(format!("{heads} attention heads do not fit a hidden size of {hidden}")));
+    }
+    if !(spec.norm_eps > 0.0 && spec.norm_eps.is_finite()) {
+        return Err(config.error("the norm's epsilon must be a positive number"));
+    }
+    if !(spec.attention_scale > 0.0 && spec.attention_scale.is_finite()) {
+        return Err(config.error("the attention's scale must be a positive number"));
+    }
+    let caps = [spec.attention_softcap, spec.final_softcap];
+    if caps.into_iter().flatten().any(|cap| !(cap > 0.0 && cap.is_finite())) {
+        return Err(config.error("soft caps must be positive numbers"));
     }
     Ok(())
 }
@@ -124,7 +138,10 @@ fn activation(config: &Config, key: &str, default: &str) -> Result<Activation> {
         "gelu" => Ok(Activation::Gelu),
         "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
         "relu" => Ok(Activation::Relu),
-        other => Err(config.error(format!("activation \"{other}\" is not supported"))),
+        other => Err(config.error(format!(
+            "activation \"{}\" is not supported (known: silu, gelu, gelu_new, gelu_pytorch_tanh, relu)",
+            short(other)
+        ))),
     }
 }
 
@@ -134,6 +151,9 @@ fn llama_like(config: &Config) -> Result<DecoderSpec> {
     let head_dim = config.size_or("head_dim", hidden / heads)?;
     let context = config.size_or("max_position_embeddings", 2048)?;
     let layers = config.size("num_hidden_layers")?;
+    if layers > MAX_LAYERS {
+        return Err(config.error(format!("\"num_hidden_layers\" is {layers}, more than any model has")));
+    }
     let (attention_bias, mlp_bias) = (config.flag("attention_bias", false)?, config.flag("mlp_bias", false)?);
     Ok(DecoderSpec {
         family: config.text("model_type").unwrap_or_default().to_string(),

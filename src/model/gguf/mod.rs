@@ -95,15 +95,11 @@ impl Gguf {
         Config::new(&self.path, value)
     }
 
-    pub(crate) fn has(&self, spec: &DecoderSpec, name: &str) -> bool {
-        names::find(&self.file, spec, name).is_some()
-    }
-
     /// A tensor by its transformers name; its shape must be `shape`.
     pub(crate) fn tensor(&self, spec: &DecoderSpec, name: &str, shape: &[usize]) -> Result<Stored<'_>> {
         let Some(found) = names::find(&self.file, spec, name) else {
             let wanted = names::of(spec, name).unwrap_or_else(|| name.to_string());
-            return Err(self.error(format!("has no tensor {wanted}")));
+            return Err(self.error(format!("has no tensor {wanted}: it is no complete model")));
         };
         let tensor = found.tensor;
         let kind = candle_type(tensor.kind()).ok_or_else(|| unsupported(&self.file, tensor))?;

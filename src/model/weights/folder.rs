@@ -33,7 +33,7 @@ impl Folder {
         if !config_path.exists() {
             return Err(Error::file(path, "is not a model folder: it has no config.json"));
         }
-        let config = Config::parse(&config_path, &read_text(&config_path)?)?;
+        let config = Config::open(&config_path)?;
         let mut folder = Self { path: path.to_path_buf(), shards: Vec::new(), tensors: HashMap::new() };
         for shard in shards(path)? {
             folder.add(shard)?;
@@ -68,14 +68,15 @@ impl Folder {
         Ok(())
     }
 
-    pub fn has(&self, name: &str) -> bool {
-        self.tensors.contains_key(name)
-    }
-
     /// A tensor, which must have `shape`.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Stored<'_>> {
         let Some(place) = self.tensors.get(name) else {
-            return Err(Error::file(&self.path, format!("has no tensor {name}")));
+            return Err(Error::file(
+                &self.path,
+                format!(
+                    "has no tensor {name}: its config.json describes another model, or a file is missing"
+                ),
+            ));
         };
         let Some((path, file)) = self.shards.get(place.shard) else {
             return Err(Error::file(&self.path, format!("has no file for tensor {name}")));

@@ -13,6 +13,7 @@ use self::folder::Folder;
 use super::config::Config;
 use super::gguf::Gguf;
 use super::spec::DecoderSpec;
+use crate::library::{io_reason, open_regular};
 use crate::{Error, Result};
 
 /// An opened base model, before its tensors are read.
@@ -21,18 +22,23 @@ pub(crate) enum Weights {
     Gguf(Gguf),
 }
 
-/// Configurations and the like are far smaller.
+/// Tokenizers of large vocabularies have some ten million bytes.
 const TEXT_LIMIT: u64 = 64 << 20;
 
 /// Text of a small file.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
-    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-    let mut text = String::new();
-    file.take(TEXT_LIMIT + 1).read_to_string(&mut text).map_err(|e| Error::io(path, e))?;
-    if text.len() as u64 > TEXT_LIMIT {
-        return Err(Error::file(path, format!("is larger than {} MB", TEXT_LIMIT >> 20)));
+    read_text_of(path, TEXT_LIMIT)
+}
+
+/// Text of a file of at most `limit` bytes.
+pub(crate) fn read_text_of(path: &Path, limit: u64) -> Result<String> {
+    let (file, _) = open_regular(path).map_err(|e| Error::file(path, io_reason(&e)))?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| Error::file(path, io_reason(&e)))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::file(path, format!("is larger than the {limit} bytes that make sense")));
     }
-    Ok(text)
+    String::from_utf8(bytes).map_err(|_| Error::file(path, "is not UTF-8 text"))
 }
 
 pub(crate) fn shape_error(name: &str, found: &[usize], wanted: &[usize]) -> String {
@@ -63,14 +69,6 @@ impl Weights {
     /// Whether norm weights are stored as 1 + w where transformers has w.
     pub(crate) fn offset_norms(&self) -> bool {
         self.gguf().is_some_and(Gguf::offset_norms)
-    }
-
-    /// Whether there is a tensor of this transformers name.
-    pub(crate) fn has(&self, spec: &DecoderSpec, name: &str) -> bool {
-        match self {
-            Self::Folder(folder) => folder.has(name),
-            Self::Gguf(gguf) => gguf.has(spec, name),
-        }
     }
 
     /// A tensor by its transformers name; its shape must be `shape`.
