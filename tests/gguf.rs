@@ -237,7 +237,8 @@ proptest! {
         std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
         std::fs::copy(base.join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
         if let Ok(model) = load(folder.path(), Precision::F32) {
-            logits(&model, &[1, 2, 3]);
+            // A context may be too short now: that is an error, too.
+            let _ = model.decoder.forward(&[1, 2, 3], &[3], &mut [], &mut NoHook, None, &Cancel::new());
         }
     }
 }

@@ -178,7 +178,8 @@ fn memory_stays_in_proportion_to_the_files() {
 }
 
 fn hostile_models(folder: &Path) {
-    let gguf = |tensors, entries, rest: &[u8]| gguf(tensors, entries, rest, 1);
+    // The header that is shared with adapters has one entry of its own.
+    let gguf = |tensors, entries: u64, rest: &[u8]| gguf(tensors, entries.saturating_add(1), rest, 1);
     let text = |s: &str| [&(s.len() as u64).to_le_bytes(), s.as_bytes()].concat();
     let array = |kind: u32, count: u64, values: Vec<u8>| {
         [
@@ -211,10 +212,8 @@ fn hostile_models(folder: &Path) {
     let path = folder.join("model.gguf");
     for (what, bytes) in cases {
         fs::write(&path, &bytes).expect("temporary files can be written");
-        let before = USED.load(Relaxed);
-        PEAK.store(before, Relaxed);
-        assert!(ModelFiles::open(&path).is_err(), "{what}");
-        let peak = PEAK.load(Relaxed) - before;
+        let (peak, opened) = counting::peak(|| ModelFiles::open(&path).is_ok());
+        assert!(!opened, "{what}");
         assert!(peak <= 4 * bytes.len() + (1 << 20), "{what}: {peak} bytes for a file of {}", bytes.len());
     }
 }

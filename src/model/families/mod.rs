@@ -11,7 +11,9 @@ mod qwen3;
 
 use super::config::Config;
 use super::gguf::{Fields, Gguf};
-use super::spec::{Activation, Biases, BlockKind, DecoderSpec, MlpLayout, Names, NormKind, QkvLayout};
+use super::spec::{
+    Activation, Biases, BlockKind, DecoderSpec, MlpLayout, Names, NormKind, QkvLayout, RopeScaling,
+};
 use crate::Result;
 use crate::library::short;
 
@@ -106,6 +108,11 @@ fn check(config: &Config, spec: &DecoderSpec) -> Result<()> {
     }
     if !(spec.attention_scale > 0.0 && spec.attention_scale.is_finite()) {
         return Err(config.error("the attention's scale must be a positive number"));
+    }
+    if let RopeScaling::Yarn { attention, .. } | RopeScaling::Long { attention, .. } = &spec.rope.scaling
+        && !(*attention > 0.0 && attention.is_finite())
+    {
+        return Err(config.error("the rope scaling's lengths and factor give no attention factor"));
     }
     let caps = [spec.attention_softcap, spec.final_softcap];
     if caps.into_iter().flatten().any(|cap| !(cap > 0.0 && cap.is_finite())) {
