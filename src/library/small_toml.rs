@@ -6,7 +6,7 @@ use super::header::short;
 
 /// The parser holds 50 to 75 bytes for every token, however short: more tokens than this make no sense in the
 /// files that are read here.
-const MAX_TOKENS: usize = 12_000;
+const MAX_TOKENS: usize = 8_000;
 
 /// Reads a small TOML file. The error is a reason on one line, with the line it is about.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
