@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-use regex::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -159,19 +159,30 @@ enum Matcher {
     Regex(Box<Regex>),
 }
 
+/// Keys with more than letters, digits and dots.
+const MAX_EXPRESSIONS: usize = 128;
+
+/// Compiles an expression over module paths, which are ASCII: classes of all of Unicode would cost memory out of
+/// proportion. `share` of one megabyte is what it may take.
+pub(super) fn expression(text: &str, share: usize) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(text).unicode(false).size_limit((1 << 20) / share.max(1)).build()
+}
+
 impl<T: Copy> Patterns<T> {
     /// Compiles the keys. The error names the key that is no regular expression we can read.
     pub fn new(entries: &[(String, T)]) -> Result<Self, String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        let expressions = entries.iter().filter(|(key, _)| !key.chars().all(plain)).count();
+        if expressions > MAX_EXPRESSIONS {
+            return Err(format!("{expressions} expressions: at most {MAX_EXPRESSIONS} are read"));
+        }
         entries
             .iter()
             .map(|(key, value)| {
                 if key.chars().all(plain) {
                     return Ok((Matcher::Plain(key.chars().collect()), *value));
                 }
-                regex::RegexBuilder::new(&format!(r"^(.*\.)?({key})$"))
-                    .size_limit(1 << 20)
-                    .build()
+                expression(&format!(r"^(.*\.)?({key})$"), expressions)
                     .map(|regex| (Matcher::Regex(Box::new(regex)), *value))
                     .map_err(|_| short(key))
             })
@@ -188,7 +199,7 @@ impl<T: Copy> Patterns<T> {
 impl Matcher {
     fn matches(&self, module: &str) -> bool {
         match self {
-            Self::Regex(regex) => regex.is_match(module),
+            Self::Regex(regex) => regex.is_match(module.as_bytes()),
             Self::Plain(key) => {
                 let mut path = module.chars().rev();
                 for &expected in key.iter().rev() {

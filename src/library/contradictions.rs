@@ -1,10 +1,10 @@
 //! Where an adapter's configuration and its tensors disagree about what is adapted. The tensors decide;
 //! each contradiction is one warning.
 
-use regex::Regex;
+use regex::bytes::Regex;
 
 use super::AdapterConfig;
-use super::config::{ConfigNotes, Names};
+use super::config::{ConfigNotes, Names, expression};
 use super::header::short;
 use super::pairs::Parts;
 
@@ -93,7 +93,7 @@ impl<'a> Matcher<'a> {
             Names::None => None,
             Names::Regex(text) if is_shorthand(text) => None,
             Names::Regex(text) => {
-                let whole = regex::RegexBuilder::new(&format!("^(?:{text})$")).size_limit(1 << 20).build();
+                let whole = expression(&format!("^(?:{text})$"), 1);
                 whole.ok().map(|regex| Self::Regex(Box::new(regex)))
             }
             Names::List(list) if list.is_empty() || list.iter().any(|name| is_shorthand(name)) => None,
@@ -104,7 +104,7 @@ impl<'a> Matcher<'a> {
     fn matches(&self, module: &str) -> bool {
         match self {
             Self::List(names) => names.iter().any(|name| is_suffix(module, name)),
-            Self::Regex(regex) => regex.is_match(module),
+            Self::Regex(regex) => regex.is_match(module.as_bytes()),
         }
     }
 }
