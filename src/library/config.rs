@@ -163,9 +163,10 @@ enum Matcher {
 const MAX_EXPRESSIONS: usize = 128;
 
 /// Compiles an expression over module paths, which are ASCII: classes of all of Unicode would cost memory out of
-/// proportion. `share` of one megabyte is what it may take.
+/// proportion. It may take 256 KiB divided by `share`, but 8 KiB in any case.
 pub(super) fn expression(text: &str, share: usize) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(text).unicode(false).size_limit((1 << 20) / share.max(1)).build()
+    let limit = (256 << 10) / share.max(1);
+    RegexBuilder::new(text).unicode(false).size_limit(limit.max(8 << 10)).build()
 }
 
 impl<T: Copy> Patterns<T> {
