@@ -9,7 +9,10 @@
 pub fn compute_here() {
     // An error means that the thread is in a pool already, or that no more threads can be had: work then
     // runs in the common pool.
-    let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build();
+    if let Ok(pool) = rayon::ThreadPoolBuilder::new().use_current_thread().build() {
+        // A dropped pool ends its other threads.
+        std::mem::forget(pool);
+    }
 }
 
 #[cfg(test)]
