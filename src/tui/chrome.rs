@@ -9,7 +9,7 @@ use ratatui::widgets::{Block, BorderType, Clear, Paragraph, Wrap};
 use super::app::App;
 use super::fit::{self, spinner, truncate_start, width};
 use super::{Binding, EngineState, Tab, Theme, keymap};
-use crate::text::printable;
+use crate::text::{counted, printable};
 
 impl App {
     /// Draws everything.
@@ -136,7 +136,7 @@ impl App {
             .unwrap_or_else(|| shared.root.display().to_string());
         let text = match &shared.library {
             Some(library) => {
-                let all = plural(library.experts.len(), "expert");
+                let all = counted(library.experts.len(), "expert");
                 let count = match self.screen().position(shared) {
                     Some((place, what)) => whole([format!("{place} {what}"), place], room)?,
                     None => whole([all], room)?,
@@ -224,11 +224,6 @@ pub fn centered(area: Rect, width: u16, height: u16) -> Rect {
 /// The first of `texts`, the longest first, that fits `room` cells; never a part of one.
 fn whole<const N: usize>(texts: [String; N], room: usize) -> Option<String> {
     texts.into_iter().map(|text| printable(&text).into_owned()).find(|text| width(text) <= room)
-}
-
-/// `1 expert`, `2 experts`.
-pub fn plural(n: usize, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 fn cells(binding: &Binding) -> usize {

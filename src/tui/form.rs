@@ -10,10 +10,11 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear};
 
-use super::chrome::{centered, plural};
+use super::chrome::centered;
 use super::fit::{self, spinner};
 use super::{Binding, DataSummary, Effect, Input, Message, Shared, Theme};
 use crate::jobs::{ClusterSpec, JobSpec};
+use crate::text::counted;
 use crate::train::TrainSpec;
 
 /// Which form.
@@ -417,7 +418,7 @@ impl Form {
             vec![Line::styled(format!("{} starting …", spinner(shared.tick)), theme.dim())]
         } else {
             let steps =
-                self.steps().map(|n| format!("{} · ", plural(n as usize, "step"))).unwrap_or_default();
+                self.steps().map(|n| format!("{} · ", counted(n as usize, "step"))).unwrap_or_default();
             let text = format!("{steps}runs in the background; quitting does not stop it");
             fit::wrap(&text, cells).into_iter().map(|line| Line::styled(line, theme.dim())).collect()
         };

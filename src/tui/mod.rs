@@ -31,7 +31,7 @@ mod tests;
 mod theme;
 
 pub use app::App;
-pub use chrome::{centered, plural};
+pub use chrome::centered;
 pub use effect::{Effect, Tickets};
 pub use form::FormKind;
 pub use input::Input;

@@ -11,9 +11,10 @@ use super::effects::Effects;
 use super::frames::Frames;
 use super::stderr::StderrGuard;
 use super::terminal::TerminalGuard;
-use super::{App, Effect, Message, Sender, Theme, plural};
+use super::{App, Effect, Message, Sender, Theme};
 use crate::cancel::remember_signal;
 use crate::model::Precision;
+use crate::text::counted;
 use crate::{Error, Result};
 
 /// Time between two ticks while something moves.
@@ -63,7 +64,7 @@ pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
         let goes = if live == 1 { "goes" } else { "go" };
         eprintln!(
             "{} {goes} on in the background; `lora-tui jobs {}` shows and cancels them",
-            plural(live, "job"),
+            counted(live, "job"),
             crate::text::printable(&library.display().to_string())
         );
     }

@@ -116,7 +116,7 @@ fn names_of_new_experts_are_plain() {
         "..",
         ".",
         "../x",
-        "/tmp/x",
+        "/etc/x",
         ".hidden",
         "-x",
         "a\\b",

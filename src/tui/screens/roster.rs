@@ -4,8 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::library::{Expert, Library};
-use crate::text::printable;
-use crate::tui::plural;
+use crate::text::{counted, printable};
 
 /// More experts than this are compared only after a question: cost grows with their square.
 pub const LARGE: usize = 2000;
@@ -57,7 +56,7 @@ impl Roster {
 
     /// That some experts are not compared, in a few words; `None` when all are.
     pub fn note(&self) -> Option<String> {
-        (self.bad > 0).then(|| format!("{} cannot be used, see Library", plural(self.bad, "expert")))
+        (self.bad > 0).then(|| format!("{} cannot be used, see Library", counted(self.bad, "expert")))
     }
 
     /// What a comparison of a large library costs, as a question; `None` below [`LARGE`].

@@ -30,7 +30,8 @@ use self::answer::Answer;
 use self::digest::Digest;
 use self::prompt::{Edit, PromptBox};
 use crate::routing::{RouterConfig, Trace};
-use crate::tui::{Binding, Effect, EngineState, Message, Screen, Shared, Tab, Theme, Tickets, plural};
+use crate::text::counted;
+use crate::tui::{Binding, Effect, EngineState, Message, Screen, Shared, Tab, Theme, Tickets};
 
 /// Tokens that `g` adds at most.
 const MAX_NEW_TOKENS: usize = 128;
@@ -195,7 +196,7 @@ impl Screen for RoutingScreen {
             effects = self.route(shared);
         }
         if dropped > 0 {
-            let text = format!("{} left out of the paste", plural(dropped, "character"));
+            let text = format!("{} left out of the paste", counted(dropped, "character"));
             effects.push(Effect::Notice(text));
         }
         effects

@@ -8,9 +8,10 @@ use ratatui::widgets::Paragraph;
 use super::charts::{self, Emphasis, Point};
 use super::groups::{Cluster, Row, nearest};
 use super::{Chosen, ClustersScreen, Shown};
+use crate::text::counted;
 use crate::tui::screens::comparing;
 use crate::tui::screens::parts::{bar, below, header, progress, row};
-use crate::tui::{Shared, Theme, fit, plural};
+use crate::tui::{Shared, Theme, fit};
 
 /// Width from which map and curves stand beside the list.
 const WIDE: u16 = 64;
@@ -83,7 +84,7 @@ impl ClustersScreen {
                     format!("inertia {:.3}", clustering.inertia),
                     format!("seed {}", clustering.seed),
                     format!("sparsity {:.2}", similarity.sparsity),
-                    plural(similarity.len(), "expert"),
+                    counted(similarity.len(), "expert"),
                 ]
             }
             None => vec!["MBC clusters".to_string()],
@@ -225,7 +226,7 @@ impl ClustersScreen {
                 let mut lines = vec![Line::from(vec![
                     Span::styled("Cluster ", theme.header()),
                     mark(cluster),
-                    Span::styled(format!("  {}", plural(group.members.len(), "expert")), theme.dim()),
+                    Span::styled(format!("  {}", counted(group.members.len(), "expert")), theme.dim()),
                 ])];
                 let fact = |label: &'static str, value: Vec<Span<'static>>| {
                     let mut spans = vec![Span::styled(fit::left(label, FACT), theme.dim())];
@@ -256,7 +257,7 @@ impl ClustersScreen {
 fn heading(shown: &Shown, cluster: usize, width: usize, theme: &Theme) -> Line<'static> {
     let empty = Cluster::default();
     let group = shown.groups.clusters.get(cluster).unwrap_or(&empty);
-    let mut facts = format!("  {}", plural(group.members.len(), "expert"));
+    let mut facts = format!("  {}", counted(group.members.len(), "expert"));
     if group.members.len() > 1 {
         facts.push_str(&format!(" · cohesion {:.3}", group.cohesion));
     }

@@ -9,7 +9,8 @@ use ratatui::text::{Line, Span};
 
 use super::{curve, outcome, progress_bar, remaining, share, state_glyph, state_text};
 use crate::jobs::{JobDetail, JobRow, JobSpec, JobState, JobSummary};
-use crate::tui::{Shared, Theme, fit, plural};
+use crate::text::counted;
+use crate::tui::{Shared, Theme, fit};
 
 /// Everything the details are made of.
 pub struct DetailsView<'a> {
@@ -141,7 +142,7 @@ fn settings(spec: &JobSpec) -> Vec<String> {
                 format!("batch {}", train.batch),
             ];
             facts.extend(train.epochs.map(|epochs| format!("epochs {epochs}")));
-            facts.extend(train.max_steps.map(|steps| format!("at most {}", plural(steps, "step"))));
+            facts.extend(train.max_steps.map(|steps| format!("at most {}", counted(steps, "step"))));
             facts.extend(train.data.iter().map(|path| path.display().to_string()));
             facts
         }

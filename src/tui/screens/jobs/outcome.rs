@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use ratatui::text::{Line, Span};
 use serde_json::{Map, Value};
 
-use crate::tui::{Theme, fit, plural};
+use crate::text::counted;
+use crate::tui::{Theme, fit};
 
 /// Lines given to clusters, and to experts that were left out.
 const LINES: usize = 12;
@@ -45,7 +46,7 @@ fn strings<'a>(found: &'a Map<String, Value>, name: &str) -> Vec<&'a str> {
 }
 
 fn training(found: &Map<String, Value>) -> Vec<String> {
-    let steps = number(found, "steps").map(|steps| plural(steps as usize, "step"));
+    let steps = number(found, "steps").map(|steps| counted(steps as usize, "step"));
     let time = number(found, "seconds").map(fit::duration);
     let loss = |label: &str, name: &str| number(found, name).map(|loss| format!("{label} {loss:.3}"));
     let validation = loss("validation loss", "validation_loss").map(|text| {
@@ -66,7 +67,7 @@ fn training(found: &Map<String, Value>) -> Vec<String> {
 fn clustering(found: &Map<String, Value>) -> Vec<String> {
     let experts = found.get("labels").and_then(Value::as_array).map_or(0, Vec::len);
     let k = number(found, "k")
-        .map(|k| format!("{} of {}", plural(k as usize, "cluster"), plural(experts, "expert")));
+        .map(|k| format!("{} of {}", counted(k as usize, "cluster"), counted(experts, "expert")));
     let rounded = |name: &str| number(found, name).map(|value| format!("{name} {value:.3}"));
     [k, rounded("inertia"), rounded("silhouette")].into_iter().flatten().collect()
 }
@@ -76,7 +77,7 @@ fn new_library(found: &Map<String, Value>) -> Vec<String> {
     let experts = found.get("clusters").and_then(Value::as_array).map_or(0, Vec::len);
     let silhouette = number(found, "silhouette").map(|value| format!("silhouette {value:.3}"));
     let library = found.get("library").and_then(Value::as_str).map(|path| format!("saved in {path}"));
-    [Some(plural(experts, "expert")), silhouette, library].into_iter().flatten().collect()
+    [Some(counted(experts, "expert")), silhouette, library].into_iter().flatten().collect()
 }
 
 /// Something that no kind of job says today: of another version.

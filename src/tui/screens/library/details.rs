@@ -7,8 +7,9 @@ use super::rows::{Row, kind_order};
 use super::table::{loss_text, status_glyph};
 use crate::analysis::{ExpertProfile, Similarity};
 use crate::library::{Expert, Format, Provenance, Status};
+use crate::text::counted;
+use crate::tui::Theme;
 use crate::tui::fit::{self, spinner, width};
-use crate::tui::{Theme, plural};
 
 /// How much is known of norms and spectra.
 #[derive(Clone, Copy, Debug)]
@@ -118,9 +119,9 @@ impl Details<'_> {
         let layers = self.expert.modules.iter().filter_map(|m| place(&m.module).0).max().map_or(0, |l| l + 1);
         let mut facts = vec![self.row.targets.clone()];
         if layers > 0 {
-            facts.push(plural(layers, "layer"));
+            facts.push(counted(layers, "layer"));
         }
-        facts.push(plural(self.expert.modules.len(), "module"));
+        facts.push(counted(self.expert.modules.len(), "module"));
         self.joined(lines, &facts, cells, theme.dim());
         let measured = match self.profile {
             Known::Profile(profile) => profile.warnings.as_slice(),
@@ -258,7 +259,7 @@ impl Details<'_> {
             (
                 "training",
                 vec![
-                    p.steps.map(|n| plural(n, "step")),
+                    p.steps.map(|n| counted(n, "step")),
                     p.epochs.map(|n| if n == 1.0 { "1 epoch".into() } else { format!("{n} epochs") }),
                     p.batch.map(|n| format!("batch {n}")),
                     p.learning_rate.map(|rate| format!("lr {rate}")),

@@ -7,10 +7,11 @@ use ratatui::widgets::Paragraph;
 
 use super::{Request, Shown, SimilarityScreen};
 use crate::analysis::Metric;
+use crate::text::counted;
 use crate::tui::heatmap::Heatmap;
 use crate::tui::screens::comparing;
 use crate::tui::screens::parts::{bars, below, header, progress, row};
-use crate::tui::{Shared, Theme, fit, plural};
+use crate::tui::{Shared, Theme, fit};
 
 /// Widths from which the side panel is drawn, and its own.
 const WIDE: u16 = 104;
@@ -59,7 +60,7 @@ impl SimilarityScreen {
         let facts = match &self.shown {
             Some(Shown { similarity, arrangement, .. }) => {
                 let mut facts = vec![metric_name(similarity.metric).to_string()];
-                facts.push(plural(similarity.len(), "expert"));
+                facts.push(counted(similarity.len(), "expert"));
                 facts.push(arrangement.title.clone());
                 if similarity.metric == Metric::Mbc {
                     facts.push(format!("sparsity {:.2}", similarity.sparsity));

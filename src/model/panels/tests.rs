@@ -1,0 +1,92 @@
+use super::*;
+
+fn random(n: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
+    let mut next = move || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1u32 << 24) as f32 - 0.5
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+/// The stored weight as f32 [out, in].
+fn product(x: &[f32], w: &[f32], rows: usize, inputs: usize, outputs: usize) -> Vec<f64> {
+    let mut y = vec![0f64; rows * outputs];
+    for r in 0..rows {
+        for o in 0..outputs {
+            y[r * outputs + o] =
+                (0..inputs).map(|i| f64::from(x[r * inputs + i]) * f64::from(w[o * inputs + i])).sum();
+        }
+    }
+    y
+}
+
+/// bf16 inputs carry 8 bits: each product is off by at most 2⁻⁸ of its size.
+fn assert_close(got: &[f32], want: &[f64], inputs: usize) {
+    let tolerance = 0.004 * (inputs as f64).sqrt();
+    for (i, (g, w)) in got.iter().zip(want).enumerate() {
+        assert!((f64::from(*g) - w).abs() < tolerance, "{i}: {g} vs {w}");
+    }
+}
+
+#[test]
+fn products_are_those_of_the_stored_weights_at_every_size() {
+    for (outputs, inputs) in [(1, 1), (32, 32), (33, 31), (96, 64), (40, 1100), (1100, 40)] {
+        let w = random(outputs * inputs, 1);
+        for panels in [Panels::bf16(&w, outputs, inputs), Panels::q8(&w, outputs, inputs)] {
+            let own = panels.unpack();
+            assert!(own.iter().zip(&w).all(|(a, b)| (a - b).abs() <= 0.005 * b.abs() + 0.0025));
+            for rows in [1, 2, 3, 12, 13, 30] {
+                let x = random(rows * inputs, 2);
+                let mut y = vec![f32::NAN; rows * outputs];
+                panels.forward(&x, &mut y);
+                assert_close(&y, &product(&x, &own, rows, inputs, outputs), inputs);
+
+                let dy = random(rows * outputs, 3);
+                let mut dx = vec![f32::NAN; rows * inputs];
+                panels.backward(&dy, &mut dx);
+                let turned: Vec<f32> =
+                    (0..inputs * outputs).map(|i| own[i % outputs * inputs + i / outputs]).collect();
+                assert_close(&dx, &product(&dy, &turned, rows, outputs, inputs), outputs);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_way_without_the_instruction_gives_the_same() {
+    let (outputs, inputs, rows) = (70, 1100, 17);
+    let (w, x) = (random(outputs * inputs, 1), random(rows * inputs, 2));
+    let panels = Panels::bf16(&w, outputs, inputs);
+    let mut y = vec![0f32; rows * outputs];
+    let out = Output::new(&mut y, outputs);
+    let plain = Rows { values: &x, width: inputs, count: rows, pairs: None };
+    for p in 0..panels.panels() {
+        for from in [0, LINES] {
+            let to = (from + LINES).min(inputs / 2);
+            plain.times(panels.lines(p, (from, to), &mut Vec::new()), from, out, p * WIDTH, &mut Vec::new());
+        }
+    }
+    let want = product(&x, &panels.unpack(), rows, inputs, outputs);
+    assert!(y.iter().zip(&want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-4));
+}
+
+#[test]
+fn values_of_a_q8_file_are_kept() {
+    // What a Q8_0 file holds: whole numbers up to 127 times an f16 scale.
+    let scale = f16::from_f32(0.0173).to_f32();
+    let w: Vec<f32> =
+        (0..64).map(|i| if i % 32 == 5 { 127.0 } else { (i as f32 * 7.0) % 100.0 - 50.0 } * scale).collect();
+    assert_eq!(Panels::q8(&w, 1, 64).unpack(), w);
+}
+
+#[test]
+fn rounding_is_to_nearest_even_and_keeps_nan() {
+    for v in [0.0f32, 1.0, -1.003_906_3, 1.011_718_8, f32::INFINITY, 3.0e38, -7.3e-40] {
+        assert_eq!((round(v) >> 16) as u16, half::bf16::from_f32(v).to_bits(), "{v}");
+    }
+    assert!(f32::from_bits(round(f32::NAN)).is_nan());
+    for bits in [0u16, 1, 0x03ff, 0x3c00, 0x7bff, 0x8001, 0xc123] {
+        assert_eq!(widen(f16::from_bits(bits)), f16::from_bits(bits).to_f32());
+    }
+}
