@@ -206,6 +206,21 @@ fn variants_work_on_a_quantised_base() {
     }
 }
 
+/// Experts carry copies of an embedding that the base model holds rounded: they are still seen to be copies.
+#[test]
+fn what_is_told_of_experts_does_not_depend_on_the_precision() {
+    for name in LIBRARIES {
+        let told = |precision| {
+            let mut case = Case::with(name, precision);
+            case.session.set_router(RouterConfig::default()).unwrap();
+            case.session.not_applied()
+        };
+        let wanted = told(Precision::F32);
+        assert_eq!(told(Precision::Bf16), wanted, "{name}");
+        assert_eq!(told(Precision::Q8), wanted, "{name}");
+    }
+}
+
 #[test]
 fn general_knowledge_is_taken_out_as_peft_does() {
     let mut case = Case::open("general");

@@ -64,8 +64,8 @@ impl Layer {
 #[derive(Debug)]
 pub struct Decoder {
     pub spec: DecoderSpec,
-    /// [vocabulary, hidden].
-    pub(crate) embedding: Tensor,
+    /// A layer [vocabulary, hidden] of which only rows are looked up; `None` where that is the head.
+    pub(crate) embedding: Option<Linear>,
     pub(crate) layers: Vec<Layer>,
     pub(crate) final_norm: Norm,
     pub(crate) head: Linear,
@@ -204,26 +204,20 @@ impl Decoder {
         }
     }
 
+    /// The layer [vocabulary, hidden] whose rows are the embeddings.
+    pub(crate) fn table(&self) -> &Linear {
+        self.embedding.as_ref().unwrap_or(&self.head)
+    }
+
     fn embed(&self, tokens: &[u32], hook: &mut dyn LinearHook) -> Result<Tensor> {
-        let (vocab, hidden) = self.embedding.dims2()?;
+        let vocab = self.spec.vocab;
         if let Some(token) = tokens.iter().find(|t| **t as usize >= vocab) {
             return Err(Error::usage(format!(
                 "token id {token} is out of range: the base model has {vocab} tokens (0–{})",
                 vocab - 1
             )));
         }
-        let x = if generic::wanted(&self.embedding) {
-            let rows: Vec<usize> = tokens.iter().map(|&t| t as usize).collect();
-            generic::select_rows(&self.embedding, &rows)?
-        } else {
-            let table = values_of(&self.embedding)?;
-            let mut out = Vec::with_capacity(tokens.len() * hidden);
-            for &token in tokens {
-                let at = token as usize * hidden;
-                out.extend_from_slice(&table[at..at + hidden]);
-            }
-            from_vec(out, (tokens.len(), hidden))?
-        };
+        let x = self.table().rows(tokens)?;
         hook.embed(tokens, &x)?;
         match self.spec.embed_scale {
             Some(scale) if generic::wanted(&x) => Ok((x * f64::from(scale as f32))?),
@@ -446,10 +440,8 @@ impl Decoder {
 
     /// Number of parameters in linear layers and embeddings.
     pub fn parameters(&self) -> usize {
-        let linears: usize = self.linears().iter().map(|l| l.in_features * l.out_features).sum();
-        linears
-            + self.embedding.elem_count()
-            + if self.spec.tied { 0 } else { self.head.in_features * self.head.out_features }
+        let outer = self.embedding.iter().chain([&self.head]);
+        self.linears().into_iter().chain(outer).map(|l| l.in_features * l.out_features).sum()
     }
 }
 

@@ -1,5 +1,6 @@
 //! A frozen linear layer: y = x Wᵀ + b.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
@@ -9,8 +10,9 @@ use super::generic;
 use super::ops;
 use super::panels::Panels;
 use super::row::Row;
+use super::strips::{self, Read};
 use super::tensor::{from_vec, values as values_of};
-use crate::Result;
+use crate::{Error, Result};
 
 /// How weights are held while the model runs.
 #[derive(
@@ -41,37 +43,49 @@ impl std::fmt::Display for Precision {
 enum Weight {
     /// [in, out], contiguous: the fast layout for few rows.
     Dense(Tensor),
-    /// [out, in]: shared with the embedding, or on a GPU, there also bf16.
+    /// [out, in]: whose rows are looked up, or on a GPU, there also bf16.
     Stored(Tensor),
     Packed(Panels),
     /// 8 bits on a GPU.
     Blocks(Arc<QTensor>, QMatMul),
 }
 
-/// How a weight [out, in] is kept; `None` for f32 on the CPU, which keeps another layout.
-fn pack(
-    values: &[f32],
-    (out_features, in_features): (usize, usize),
-    precision: Precision,
-    device: &Device,
-) -> Result<Option<Weight>> {
-    if generic::on(device) {
-        let stored = || Tensor::from_slice(values, (out_features, in_features), device);
-        return Ok(Some(match precision {
-            Precision::F32 => Weight::Stored(stored()?),
-            Precision::Bf16 => Weight::Stored(stored()?.to_dtype(DType::BF16)?),
-            Precision::Q8 if in_features.is_multiple_of(32) => {
-                let blocks = Arc::new(QTensor::quantize(&stored()?, GgmlDType::Q8_0)?);
-                Weight::Blocks(Arc::clone(&blocks), QMatMul::from_arc(blocks)?)
+/// How the weights of a layer are to be held.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holding<'a> {
+    pub precision: Precision,
+    pub device: &'a Device,
+    /// Whether rows are looked up too, as in an embedding.
+    pub table: bool,
+}
+
+impl Holding<'_> {
+    /// The weight [out, in] that `read` gives, held so.
+    fn weight(self, (out_features, in_features): (usize, usize), read: &Read) -> Result<Weight> {
+        let shape = (out_features, in_features);
+        let stored =
+            || Tensor::from_vec(strips::whole(shape, read)?, shape, self.device).map_err(Error::from);
+        if generic::on(self.device) {
+            return Ok(match self.precision {
+                Precision::F32 => Weight::Stored(stored()?),
+                Precision::Bf16 => Weight::Stored(stored()?.to_dtype(DType::BF16)?),
+                Precision::Q8 if in_features.is_multiple_of(32) => {
+                    let blocks = Arc::new(QTensor::quantize(&stored()?, GgmlDType::Q8_0)?);
+                    Weight::Blocks(Arc::clone(&blocks), QMatMul::from_arc(blocks)?)
+                }
+                Precision::Q8 => Weight::Stored(stored()?),
+            });
+        }
+        Ok(match self.precision {
+            Precision::F32 if self.table => Weight::Stored(stored()?),
+            Precision::F32 => {
+                let turned = strips::turned(shape, read)?;
+                Weight::Dense(Tensor::from_vec(turned, (in_features, out_features), self.device)?)
             }
-            Precision::Q8 => Weight::Stored(stored()?),
-        }));
+            Precision::Bf16 => Weight::Packed(Panels::bf16(out_features, in_features, read)?),
+            Precision::Q8 => Weight::Packed(Panels::q8(out_features, in_features, read)?),
+        })
     }
-    Ok(match precision {
-        Precision::F32 => None,
-        Precision::Bf16 => Some(Weight::Packed(Panels::bf16(values, out_features, in_features))),
-        Precision::Q8 => Some(Weight::Packed(Panels::q8(values, out_features, in_features))),
-    })
 }
 
 /// `x` · `w` where `w` may be bf16: then both are multiplied as bf16.
@@ -120,41 +134,56 @@ fn pick_rows(from: &[f32], order: &[u32], width: usize) -> Vec<f32> {
 }
 
 impl Linear {
-    /// A layer from stored values [out, in]. With `order`, rows are regrouped.
+    /// A layer whose weight [out, in], rows in running order, `read` gives. With `order` the stored `bias` is
+    /// regrouped.
+    ///
+    /// # Errors
+    /// Those of `read`.
     pub(crate) fn new(
         module: String,
-        mut values: Vec<f32>,
-        (out_features, in_features): (usize, usize),
+        shape: (usize, usize),
+        read: &Read,
         mut bias: Option<Vec<f32>>,
         order: Option<Arc<Vec<u32>>>,
-        precision: Precision,
-        device: &Device,
+        holding: Holding,
     ) -> Result<Self> {
         if let Some(order) = &order {
-            values = pick_rows(&values, order, in_features);
             bias = bias.map(|b| pick_rows(&b, order, 1));
         }
-        let weight = match pack(&values, (out_features, in_features), precision, device)? {
-            Some(weight) => weight,
-            None => {
-                let turned = transpose(&values, out_features, in_features);
-                Weight::Dense(Tensor::from_vec(turned, (in_features, out_features), &Device::Cpu)?)
-            }
-        };
+        let weight = holding.weight(shape, read)?;
+        let (out_features, in_features) = shape;
         Ok(Self { module, in_features, out_features, weight, bias: bias.map(Row::from), order })
     }
 
-    /// A head that shares the embedding's tensor [vocabulary, hidden].
-    pub(crate) fn tied(module: String, embedding: &Tensor, precision: Precision) -> Result<Self> {
-        let (out_features, in_features) = embedding.dims2()?;
-        let shape = (out_features, in_features);
-        let weight = if precision == Precision::F32 {
-            Weight::Stored(embedding.clone())
-        } else {
-            pack(&values_of(embedding)?, shape, precision, embedding.device())?
-                .unwrap_or_else(|| Weight::Stored(embedding.clone()))
+    /// A layer of `values` [out, in] in f32.
+    pub(crate) fn dense(
+        module: String,
+        shape: (usize, usize),
+        values: &[f32],
+        device: &Device,
+    ) -> Result<Self> {
+        let holding = Holding { precision: Precision::F32, device, table: false };
+        let read = |rows: Range<usize>, out: &mut [f32]| {
+            out.copy_from_slice(&values[rows.start * shape.1..rows.end * shape.1]);
+            Ok(())
         };
-        Ok(Self { module, in_features, out_features, weight, bias: None, order: None })
+        Self::new(module, shape, &read, None, None, holding)
+    }
+
+    /// The weights of some outputs [rows, in] in f32, as they are used: an embedding's rows. All of `outputs`
+    /// must be in range.
+    pub(crate) fn rows(&self, outputs: &[u32]) -> Result<Tensor> {
+        let numbers = |w: &Device| Tensor::from_slice(outputs, outputs.len(), w);
+        Ok(match &self.weight {
+            Weight::Packed(w) => {
+                let mut rows = Vec::with_capacity(outputs.len() * self.in_features);
+                outputs.iter().for_each(|&output| w.row(output as usize, &mut rows));
+                from_vec(rows, (outputs.len(), self.in_features))?
+            }
+            Weight::Stored(w) => w.index_select(&numbers(w.device())?, 0)?.to_dtype(DType::F32)?,
+            Weight::Dense(w) => w.index_select(&numbers(w.device())?, 1)?.t()?.contiguous()?,
+            Weight::Blocks(w, _) => w.embedding(&numbers(&w.device())?)?,
+        })
     }
 
     /// The weights as they are used, dequantised if need be: row-major [out, in], rows in running order.
@@ -165,6 +194,24 @@ impl Linear {
             Weight::Packed(w) => w.unpack(),
             Weight::Blocks(w, _) => values_of(&w.dequantize(&Device::Cpu)?)?.to_vec(),
         })
+    }
+
+    /// How far each weight of the files may be from that of `row`, a row of [`Self::weights`]: by as much as
+    /// holding it rounds.
+    pub(crate) fn rounding(&self, row: &[f32]) -> Vec<f32> {
+        let eight_bits = match &self.weight {
+            Weight::Packed(w) => w.is_q8(),
+            Weight::Blocks(..) => true,
+            Weight::Dense(w) | Weight::Stored(w) if w.dtype() == DType::F32 => return vec![0.0; row.len()],
+            Weight::Dense(_) | Weight::Stored(_) => false,
+        };
+        if !eight_bits {
+            return row.iter().map(|w| w.abs() / 256.0).collect();
+        }
+        // Half a step of a block of 32, and up to 127 times what f16 rounds off a step. Steps below the normal
+        // numbers of f16 have few digits.
+        let step = |block: &[f32]| block.iter().fold(0f32, |most, w| most.max(w.abs())) / 127.0;
+        row.chunks(32).flat_map(|block| vec![(0.57 * step(block)).max(4e-6); block.len()]).collect()
     }
 
     /// Where the weights are.
@@ -219,5 +266,44 @@ impl Linear {
                 from_vec(dx, (dy.dim(0)?, self.in_features))?
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_those_of_the_weights_and_near_those_of_the_file() {
+        let shape = (40, 64);
+        let values: Vec<f32> =
+            (0..shape.0 * shape.1).map(|i| ((i * 37 % 101) as f32 - 50.0) * 0.013).collect();
+        let read = |rows: Range<usize>, out: &mut [f32]| {
+            out.copy_from_slice(&values[rows.start * 64..rows.end * 64]);
+            Ok(())
+        };
+        let (device, wanted) = (Device::Cpu, [3u32, 39, 0, 3]);
+        for precision in [Precision::F32, Precision::Bf16, Precision::Q8] {
+            let linear = |table: bool| {
+                let holding = Holding { precision, device: &device, table };
+                Linear::new("l".into(), shape, &read, None, None, holding).unwrap()
+            };
+            let gpu = generic::with_generic_operations(|| linear(true));
+            for linear in [linear(true), linear(false), gpu] {
+                let all = linear.weights().unwrap();
+                for (held, stored) in all.chunks(64).zip(values.chunks(64)) {
+                    let off = held.iter().zip(stored).map(|(h, s)| (h - s).abs());
+                    assert!(
+                        off.zip(linear.rounding(held)).all(|(off, most)| off <= most * 1.001),
+                        "{precision}"
+                    );
+                }
+                let rows = linear.rows(&wanted).unwrap();
+                assert_eq!(rows.dims(), [4, 64]);
+                for (row, at) in values_of(&rows).unwrap().chunks(64).zip(wanted) {
+                    assert_eq!(row, &all[at as usize * 64..][..64], "{precision} {at}");
+                }
+            }
+        }
     }
 }

@@ -1,16 +1,18 @@
 //! Building a model from its files.
 
+use std::cell::OnceCell;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 
 use super::chat::ChatTemplate;
 use super::config::Config;
 use super::decoder::{Decoder, Layer, MlpIn, Qkv};
 use super::device::{device_name, open_device};
 use super::families;
-use super::linear::{Linear, Precision};
+use super::linear::{Holding, Linear, Precision};
 use super::memory;
 use super::ops::Norm;
 use super::rope::Rope;
@@ -39,7 +41,7 @@ pub struct Model {
     pub decoder: Decoder,
     pub tokenizer: Option<Tokenizer>,
     /// Why there is no tokenizer.
-    no_tokenizer: Option<Error>,
+    no_tokenizer: String,
     /// The model's own chat template, where its files have one.
     pub chat: Option<ChatTemplate>,
     pub path: PathBuf,
@@ -79,9 +81,25 @@ impl Builder<'_> {
         bias: bool,
         order: Option<Arc<Vec<u32>>>,
     ) -> Result<Linear> {
-        let values = self.read(&format!("{module}.weight"), &[shape.0, shape.1])?;
+        let holding = Holding { precision: self.precision, device: self.device, table: false };
         let bias = if bias { Some(self.read(&format!("{module}.bias"), &[shape.0])?) } else { None };
-        Linear::new(module, values, shape, bias, order, self.precision, self.device)
+        let stored = self.weights.tensor(self.spec, &format!("{module}.weight"), &[shape.0, shape.1])?;
+        stored.check()?;
+        let read = |rows: Range<usize>, out: &mut [f32]| match &order {
+            None => stored.read(rows, out),
+            Some(order) => stored.read(order[rows].iter().map(|&row| row as usize), out),
+        };
+        Linear::new(module, shape, &read, bias, order.clone(), holding)
+    }
+
+    /// The embedding as a layer called `module`.
+    fn table(&self, module: &str) -> Result<Linear> {
+        let shape = (self.spec.vocab, self.spec.hidden);
+        let holding = Holding { precision: self.precision, device: self.device, table: true };
+        let name = format!("{}.weight", self.spec.names.embed);
+        let stored = self.weights.tensor(self.spec, &name, &[shape.0, shape.1])?;
+        stored.check()?;
+        Linear::new(module.to_string(), shape, &|rows, out| stored.read(rows, out), None, None, holding)
     }
 
     fn layer(&self, index: usize, per_head: &Option<Arc<Vec<u32>>>) -> Result<Layer> {
@@ -146,6 +164,8 @@ pub struct ModelFiles {
     config: Config,
     /// What the configuration describes.
     pub spec: DecoderSpec,
+    /// The tokenizer, once it was asked for, or why there is none.
+    tokenizer: OnceCell<Result<Tokenizer, String>>,
 }
 
 impl ModelFiles {
@@ -160,23 +180,25 @@ impl ModelFiles {
         for (name, shape) in spec.tensors() {
             weights.tensor(&spec, &name, &shape)?;
         }
-        Ok(Self { path: path.to_path_buf(), weights, config, spec })
+        Ok(Self { path: path.to_path_buf(), weights, config, spec, tokenizer: OnceCell::new() })
+    }
+
+    fn read_tokenizer(&self) -> Result<Tokenizer, String> {
+        load_tokenizer(&self.path, &self.weights, &self.config, self.spec.vocab).map_err(|e| e.to_string())
     }
 
     /// The tokenizer, before the tensors are read.
     ///
     /// # Errors
     /// When there is none, or it is damaged.
-    pub fn tokenizer(&self) -> Result<Tokenizer> {
-        load_tokenizer(&self.path, &self.weights, &self.config, self.spec.vocab)
+    pub fn tokenizer(&self) -> Result<&Tokenizer> {
+        self.tokenizer.get_or_init(|| self.read_tokenizer()).as_ref().map_err(Error::msg)
     }
 
     /// What loading takes: `543 MB as f32, 23.4 GB of memory free`.
-    pub fn forecast(&self, options: &LoadOptions) -> String {
-        let precision = options.precision;
+    pub fn forecast(&self, precision: Precision, device: &Device) -> String {
         let weights = memory::size(memory::need(&self.spec, precision).weights);
-        let on_cpu = open_device(&options.device).is_ok_and(|device| device.is_cpu());
-        match memory::available().filter(|_| on_cpu) {
+        match memory::available().filter(|_| device.is_cpu()) {
             Some(free) => format!("{weights} as {precision}, {} of memory free", memory::size(free)),
             None => format!("{weights} as {precision}"),
         }
@@ -185,24 +207,27 @@ impl ModelFiles {
     /// Reads the tensors, one by one. `progress` gets (blocks done, blocks in all).
     ///
     /// # Errors
-    /// Too little memory (with a way out); missing, misshapen or damaged tensors; an unknown or absent device;
-    /// a raised `cancel`.
+    /// Too little memory (with a way out); missing, misshapen or damaged tensors; a raised `cancel`.
     pub fn load(
-        self,
-        options: &LoadOptions,
+        mut self,
+        precision: Precision,
+        device: &Device,
         progress: &mut dyn FnMut(usize, usize),
         cancel: &Cancel,
     ) -> Result<Model> {
-        let device = open_device(&options.device)?;
-        let Self { path, weights, config, spec } = self;
-        let precision = options.precision;
         if device.is_cpu() {
-            memory::check(&path, &spec, precision, memory::available())?;
+            memory::check(&self.path, &self.spec, precision, memory::available())?;
         }
+        // Token ids work without one.
+        let (tokenizer, no_tokenizer) = match self.tokenizer.take().unwrap_or_else(|| self.read_tokenizer()) {
+            Ok(tokenizer) => (Some(tokenizer), String::new()),
+            Err(reason) => (None, reason),
+        };
+        let Self { path, weights, spec, .. } = self;
         let n = spec.names.clone();
-        let builder = Builder { weights: &weights, spec: &spec, precision, device: &device };
-        let table = builder.read(&format!("{}.weight", n.embed), &[spec.vocab, spec.hidden])?;
-        let embedding = Tensor::from_vec(table, (spec.vocab, spec.hidden), &device)?;
+        let builder = Builder { weights: &weights, spec: &spec, precision, device };
+        // Some files keep a copy of the embedding as head; one that says "tied" means the embedding.
+        let embedding = if spec.tied { None } else { Some(builder.table(n.embed)?) };
         let order = (spec.qkv == QkvLayout::FusedPerHead).then(|| per_head_order(&spec));
         let mut layers = Vec::with_capacity(spec.layers.min(1024));
         for index in 0..spec.layers {
@@ -211,19 +236,12 @@ impl ModelFiles {
             layers.push(builder.layer(index, &order)?);
         }
         let final_norm = builder.norm(n.final_norm, spec.hidden, spec.norm)?;
-        let head_name = n.head.to_string();
-        // Some files keep a copy of the embedding as head; one that says "tied" means the embedding.
         let head = if spec.tied {
-            Linear::tied(head_name, &embedding, precision)?
+            builder.table(n.head)?
         } else {
-            builder.linear(head_name, (spec.vocab, spec.hidden), spec.bias.head, None)?
+            builder.linear(n.head.to_string(), (spec.vocab, spec.hidden), spec.bias.head, None)?
         };
         progress(spec.layers, spec.layers);
-        // Token ids work without one.
-        let (tokenizer, no_tokenizer) = match load_tokenizer(&path, &weights, &config, spec.vocab) {
-            Ok(tokenizer) => (Some(tokenizer), None),
-            Err(reason) => (None, Some(reason)),
-        };
         let rope = Rope::new(&spec.rope, spec.head_dim);
         let slots = layers.first().map_or(0, |l: &Layer| l.linears().len());
         let decoder = Decoder { spec, embedding, layers, final_norm, head, rope, slots };
@@ -236,26 +254,26 @@ impl Model {
     /// Loads a transformers folder or a `.gguf` file. `progress` gets (blocks done, blocks in all).
     ///
     /// # Errors
-    /// As [`ModelFiles::open`] and [`ModelFiles::load`].
+    /// An unknown or absent device; as [`ModelFiles::open`] and [`ModelFiles::load`].
     pub fn load(
         path: &Path,
         options: &LoadOptions,
         progress: &mut dyn FnMut(usize, usize),
         cancel: &Cancel,
     ) -> Result<Self> {
-        ModelFiles::open(path)?.load(options, progress, cancel)
+        let device = open_device(&options.device)?;
+        ModelFiles::open(path)?.load(options.precision, &device, progress, cancel)
     }
 
     /// Where it runs: `cpu`, `cuda:N` or `metal`.
     pub fn device_name(&self) -> String {
-        device_name(self.decoder.embedding.device())
+        device_name(&self.decoder.head.device())
     }
 
     /// The tokenizer, or an error that says what is missing.
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
         self.tokenizer.as_ref().ok_or_else(|| {
-            let reason = self.no_tokenizer.as_ref().map(ToString::to_string).unwrap_or_default();
-            Error::msg(format!("{reason} (without a tokenizer only --tokens works)"))
+            Error::msg(format!("{} (without a tokenizer only --tokens works)", self.no_tokenizer))
         })
     }
 }

@@ -21,6 +21,7 @@ mod row;
 mod shapes;
 pub(crate) mod simd;
 mod spec;
+mod strips;
 pub(crate) mod tensor;
 mod tokenizer;
 mod weights;

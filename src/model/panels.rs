@@ -16,10 +16,12 @@ use half::f16;
 use rayon::prelude::*;
 
 use super::simd::multiversion;
+use super::strips::{Columns, Read, STRIP, filled};
 use super::tensor::gemm;
+use crate::Result;
 
 /// Outputs of a panel.
-const WIDTH: usize = 32;
+const WIDTH: usize = STRIP;
 /// Inputs that share a scale.
 const BLOCK: usize = 32;
 /// Lines that are worked on before the next rows' turn: 64 KiB.
@@ -95,6 +97,50 @@ multiversion! {
 }
 
 multiversion! {
+    // A strip of rows as the lines of a panel.
+    fn pack_bf16(strip: &[f32], inputs: usize, panel: &mut [Line]) {
+        for (j, row) in strip.chunks_exact(inputs).enumerate() {
+            for (line, two) in panel.iter_mut().zip(row.chunks(2)) {
+                line.0[j] = pair(two[0], two.get(1).copied().unwrap_or(0.0));
+            }
+        }
+    }
+}
+
+multiversion! {
+    // A strip of rows as the blocks of a panel.
+    fn pack_q8(strip: &[f32], inputs: usize, panel: &mut [Block]) {
+        for (b, block) in panel.iter_mut().enumerate() {
+            for (j, row) in strip.chunks_exact(inputs).enumerate() {
+                let x = &row[b * BLOCK..((b + 1) * BLOCK).min(inputs)];
+                // As bits, magnitudes are ordered as whole numbers, whose maximum compiles to vector code.
+                let most = x.iter().fold(0, |most, v| most.max(v.to_bits() & 0x7fff_ffff));
+                block.scales[j] = f16::from_f32(f32::from_bits(most) / 127.0);
+                let scale = widen(block.scales[j]);
+                let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+                let mut rounded = [0i8; BLOCK];
+                for (r, x) in rounded.iter_mut().zip(x) {
+                    // The lowest byte of such a sum is the whole number; a cast would go value by value.
+                    *r = ((x * inverse).round().clamp(-127.0, 127.0) + 12_582_912.0).to_bits() as i8;
+                }
+                for (values, r) in block.values.iter_mut().zip(rounded) {
+                    values[j] = r;
+                }
+            }
+        }
+    }
+}
+
+/// The rows of panel `p`.
+fn strip(p: usize, outputs: usize, inputs: usize, read: &Read) -> Result<Vec<f32>> {
+    let first = p * WIDTH;
+    let rows = first..(first + WIDTH).min(outputs);
+    let mut strip = vec![0f32; rows.len() * inputs];
+    read(rows, &mut strip)?;
+    Ok(strip)
+}
+
+multiversion! {
     fn block_to_lines(block: &Block, lines: &mut [Line]) {
         let mut scales = [0f32; WIDTH];
         for (s, h) in scales.iter_mut().zip(&block.scales) {
@@ -160,39 +206,6 @@ multiversion! {
     }
 }
 
-/// A pointer to the output that tasks share: each writes columns of its own.
-#[derive(Clone, Copy)]
-struct Output {
-    start: *mut f32,
-    len: usize,
-    stride: usize,
-}
-// SAFETY: tasks write disjoint columns.
-unsafe impl Send for Output {}
-unsafe impl Sync for Output {}
-
-impl Output {
-    fn new(values: &mut [f32], stride: usize) -> Self {
-        Self { start: values.as_mut_ptr(), len: values.len(), stride }
-    }
-
-    /// Adds `sums`, or writes them, at `row` from `column` on.
-    ///
-    /// # Safety
-    /// No other task touches these columns.
-    unsafe fn put(&self, row: usize, column: usize, sums: &[f32], add: bool) {
-        let at = row * self.stride + column;
-        assert!(at + sums.len() <= self.len, "a tile reaches past its output");
-        for (i, s) in sums.iter().enumerate() {
-            // SAFETY: the range was checked just above, and the caller owns these columns.
-            unsafe {
-                let to = self.start.add(at + i);
-                *to = if add { *to + s } else { *s };
-            }
-        }
-    }
-}
-
 /// Whether products run in bf16 on this CPU.
 fn native() -> bool {
     #[cfg(target_arch = "x86_64")]
@@ -226,7 +239,7 @@ impl<'a> Rows<'a> {
 
     /// Output columns `column ..` of one panel: adds the products with `lines`, which stand for inputs from
     /// `2 · first` on.
-    fn times(&self, lines: &[Line], first: usize, out: Output, column: usize, scratch: &mut Vec<f32>) {
+    fn times(&self, lines: &[Line], first: usize, out: Columns, column: usize, scratch: &mut Vec<f32>) {
         let width = WIDTH.min(out.stride - column);
         #[cfg(target_arch = "x86_64")]
         if let Some(pairs) = &self.pairs {
@@ -270,45 +283,41 @@ impl<'a> Rows<'a> {
 }
 
 impl Panels {
+    /// Whether the weights have 8 bits.
+    pub fn is_q8(&self) -> bool {
+        matches!(self.store, Store::Q8(_))
+    }
+
     fn panels(&self) -> usize {
         self.outputs.div_ceil(WIDTH)
     }
 
-    /// Packs `weight` [out, in] in bf16.
-    pub fn bf16(weight: &[f32], outputs: usize, inputs: usize) -> Self {
+    /// Packs the weight [out, in] that `read` gives in bf16.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn bf16(outputs: usize, inputs: usize, read: &Read) -> Result<Self> {
         let lines = inputs.div_ceil(2);
-        let mut store = vec![Line([0; WIDTH]); outputs.div_ceil(WIDTH) * lines];
-        store.par_chunks_mut(lines.max(1)).enumerate().for_each(|(p, panel)| {
-            for j in 0..WIDTH.min(outputs - p * WIDTH) {
-                let row = &weight[(p * WIDTH + j) * inputs..][..inputs];
-                for (line, two) in panel.iter_mut().zip(row.chunks(2)) {
-                    line.0[j] = pair(two[0], two.get(1).copied().unwrap_or(0.0));
-                }
-            }
-        });
-        Self { inputs, outputs, store: Store::Bf16(store) }
+        let store = filled((outputs.div_ceil(WIDTH), lines), Line([0; WIDTH]), |p, panel| {
+            pack_bf16(&strip(p, outputs, inputs, read)?, inputs, panel);
+            Ok(())
+        })?;
+        Ok(Self { inputs, outputs, store: Store::Bf16(store) })
     }
 
-    /// Packs `weight` [out, in] in 8 bits: per output and 32 inputs, scale = max |w| / 127 in f16.
-    pub fn q8(weight: &[f32], outputs: usize, inputs: usize) -> Self {
+    /// Packs the weight [out, in] that `read` gives in 8 bits: per output and 32 inputs, scale = max |w| / 127
+    /// in f16.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub fn q8(outputs: usize, inputs: usize, read: &Read) -> Result<Self> {
         let blocks = inputs.div_ceil(BLOCK);
         let empty = Block { values: [[0; WIDTH]; BLOCK], scales: [f16::ZERO; WIDTH] };
-        let mut store = vec![empty; outputs.div_ceil(WIDTH) * blocks];
-        store.par_chunks_mut(blocks.max(1)).enumerate().for_each(|(p, panel)| {
-            for j in 0..WIDTH.min(outputs - p * WIDTH) {
-                let row = &weight[(p * WIDTH + j) * inputs..][..inputs];
-                for (block, x) in panel.iter_mut().zip(row.chunks(BLOCK)) {
-                    let most = x.iter().fold(0f32, |m, v| m.max(v.abs()));
-                    block.scales[j] = f16::from_f32(most / 127.0);
-                    let scale = widen(block.scales[j]);
-                    let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-                    for (values, x) in block.values.iter_mut().zip(x) {
-                        values[j] = (x * inverse).round().clamp(-127.0, 127.0) as i8;
-                    }
-                }
-            }
-        });
-        Self { inputs, outputs, store: Store::Q8(store) }
+        let store = filled((outputs.div_ceil(WIDTH), blocks), empty, |p, panel| {
+            pack_q8(&strip(p, outputs, inputs, read)?, inputs, panel);
+            Ok(())
+        })?;
+        Ok(Self { inputs, outputs, store: Store::Q8(store) })
     }
 
     /// Lines `from .. to` of a panel; 8-bit ones are widened into `scratch`.
@@ -340,7 +349,7 @@ impl Panels {
     pub fn forward(&self, x: &[f32], y: &mut [f32]) {
         let rows = x.len() / self.inputs.max(1);
         assert_eq!(y.len(), rows * self.outputs, "the output has other rows than the input");
-        let out = Output::new(y, self.outputs);
+        let out = Columns::new(y, self.outputs);
         // Few rows wait for memory: about a task a core. Many rows: small tasks balance the cores.
         let least = if rows > 2 { 1 } else { self.panels().div_ceil(2 * rayon::current_num_threads()) };
         if let (Store::Q8(blocks), 1 | 2) = (&self.store, rows) {
@@ -373,7 +382,7 @@ impl Panels {
     /// dx [rows, in] = dy [rows, out] · W.
     pub fn backward(&self, dy: &[f32], dx: &mut [f32]) {
         assert_eq!(dx.len() * self.outputs, dy.len() * self.inputs, "gradients of different rows");
-        let out = Output::new(dx, self.inputs);
+        let out = Columns::new(dx, self.inputs);
         let rows = Rows::new(dy, self.outputs);
         let all = self.inputs.div_ceil(2);
         const HALF: usize = WIDTH / 2;
@@ -402,8 +411,8 @@ impl Panels {
         all
     }
 
-    /// Appends the weights of one output [in].
-    fn row(&self, output: usize, out: &mut Vec<f32>) {
+    /// Appends the weights of one output [in] in f32, as they are stored.
+    pub fn row(&self, output: usize, out: &mut Vec<f32>) {
         let (panel, j) = (output / WIDTH, output % WIDTH);
         match &self.store {
             Store::Bf16(lines) => {

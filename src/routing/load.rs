@@ -9,7 +9,6 @@ use super::experts::{ExpertSet, StackedModule};
 use super::lora::{Lora, Matrix, Parts};
 use super::replaced::{Found, Places, Replaced};
 use crate::library::{Expert, LoraModule};
-use crate::model::tensor::values;
 use crate::model::{Decoder, Linear, transpose};
 use crate::{Cancel, Result};
 
@@ -63,7 +62,7 @@ impl<'a> Sites<'a> {
             Some(linear) => f(Matrix { values: &linear.weights()?, strides: (linear.in_features, 1) }),
             // The layer of an embedding is its table turned round: hidden × vocabulary.
             None => {
-                let table = values(&self.decoder.embedding)?;
+                let table = self.decoder.table().weights()?;
                 f(Matrix { values: &table, strides: (1, self.decoder.spec.hidden) })
             }
         })

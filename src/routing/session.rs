@@ -13,7 +13,7 @@ use super::router::Router;
 use super::trace::{Part, Trace, TraceToken};
 use super::{RouterConfig, RouterKind};
 use crate::library::{Expert, Library, Stretch, Template};
-use crate::model::{Decoder, KvCache, LoadOptions, Model, ModelFiles, NoHook};
+use crate::model::{Decoder, KvCache, LoadOptions, Model, ModelFiles, NoHook, open_device};
 use crate::{Cancel, Error, Result};
 
 /// Tokens of a prompt that go through the network together: few enough that one sees how far it is.
@@ -85,11 +85,13 @@ impl Session {
         cancel: &Cancel,
     ) -> Result<Self> {
         stage("loading the base model");
+        let device = open_device(&options.device)?;
         let files = ModelFiles::open(base)?;
-        let forecast = files.forecast(options);
+        let forecast = files.forecast(options.precision, &device);
         stage(&format!("loading the base model: {forecast}"));
         let model = files.load(
-            options,
+            options.precision,
+            &device,
             &mut |done, all| stage(&format!("loading the base model: block {done} of {all}")),
             cancel,
         )?;

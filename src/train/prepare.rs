@@ -84,7 +84,7 @@ impl Prepared {
     /// # Errors
     /// A base model without a tokenizer; a length that the template alone fills.
     pub(super) fn encode(&self, spec: &TrainSpec, model: &ModelFiles) -> Result<Tokens> {
-        let tokenizer = &model.tokenizer()?;
+        let tokenizer = model.tokenizer()?;
         let frame = tokenizer.encode_start(&self.template.render("", ""))?.len();
         if spec.max_length <= frame {
             return Err(Error::usage(format!(

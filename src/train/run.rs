@@ -13,7 +13,7 @@ use super::prepare::{Prepared, Tokens};
 use super::state::{self, Identity, Standing, Validation};
 use super::{TrainReport, TrainSpec, forecast, save};
 use crate::library::{Adapter, Claim, Library, TaskRecord, base_at_hand};
-use crate::model::{LoadOptions, Model, ModelFiles, Tape, memory, open_device};
+use crate::model::{Model, ModelFiles, Tape, memory, open_device};
 use crate::text::counted;
 use crate::{Cancel, Error, Result};
 
@@ -69,12 +69,12 @@ pub fn train(
     let tokens = prepared.encode(spec, &files)?;
     let lengths = tokens.lengths();
     // What a GPU has left is its own matter.
-    let free = memory::available().filter(|_| open_device(&spec.device).is_ok_and(|d| d.is_cpu()));
+    let device = open_device(&spec.device)?;
+    let free = memory::available().filter(|_| device.is_cpu());
     let needed = forecast::check(&prepared.base, &files.spec, spec, &lengths, free)?;
     let free = free.map_or(String::new(), |free| format!(", {} free", memory::size(free)));
     events(TrainEvent::Stage(format!("loading the base model: training needs {}{free}", needed.text())));
-    let options = LoadOptions { device: spec.device.clone(), precision: spec.precision };
-    let model = files.load(&options, &mut |_, _| {}, cancel)?;
+    let model = files.load(spec.precision, &device, &mut |_, _| {}, cancel)?;
     let lora =
         LoraTrainer::new(&model.decoder, &spec.targets, spec.rank, spec.alpha, spec.dropout, spec.seed)?;
     let identity = Identity::new(spec, prepared.fingerprint())?;

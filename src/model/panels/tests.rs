@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 use super::*;
 
 fn random(n: usize, seed: u32) -> Vec<f32> {
@@ -21,6 +23,22 @@ fn product(x: &[f32], w: &[f32], rows: usize, inputs: usize, outputs: usize) -> 
     y
 }
 
+/// Reads a matrix that is in memory.
+fn rows_of(w: &[f32], inputs: usize) -> impl Fn(Range<usize>, &mut [f32]) -> Result<()> + Sync {
+    move |rows, out| {
+        out.copy_from_slice(&w[rows.start * inputs..rows.end * inputs]);
+        Ok(())
+    }
+}
+
+fn bf16(w: &[f32], outputs: usize, inputs: usize) -> Panels {
+    Panels::bf16(outputs, inputs, &rows_of(w, inputs)).unwrap()
+}
+
+fn q8(w: &[f32], outputs: usize, inputs: usize) -> Panels {
+    Panels::q8(outputs, inputs, &rows_of(w, inputs)).unwrap()
+}
+
 /// bf16 inputs carry 8 bits: each product is off by at most 2⁻⁸ of its size.
 fn assert_close(got: &[f32], want: &[f64], inputs: usize) {
     let tolerance = 0.004 * (inputs as f64).sqrt();
@@ -33,7 +51,7 @@ fn assert_close(got: &[f32], want: &[f64], inputs: usize) {
 fn products_are_those_of_the_stored_weights_at_every_size() {
     for (outputs, inputs) in [(1, 1), (32, 32), (33, 31), (96, 64), (40, 1100), (1100, 40)] {
         let w = random(outputs * inputs, 1);
-        for panels in [Panels::bf16(&w, outputs, inputs), Panels::q8(&w, outputs, inputs)] {
+        for panels in [bf16(&w, outputs, inputs), q8(&w, outputs, inputs)] {
             let own = panels.unpack();
             assert!(own.iter().zip(&w).all(|(a, b)| (a - b).abs() <= 0.005 * b.abs() + 0.0025));
             for rows in [1, 2, 3, 12, 13, 30] {
@@ -57,9 +75,9 @@ fn products_are_those_of_the_stored_weights_at_every_size() {
 fn the_way_without_the_instruction_gives_the_same() {
     let (outputs, inputs, rows) = (70, 1100, 17);
     let (w, x) = (random(outputs * inputs, 1), random(rows * inputs, 2));
-    let panels = Panels::bf16(&w, outputs, inputs);
+    let panels = bf16(&w, outputs, inputs);
     let mut y = vec![0f32; rows * outputs];
-    let out = Output::new(&mut y, outputs);
+    let out = Columns::new(&mut y, outputs);
     let plain = Rows { values: &x, width: inputs, count: rows, pairs: None };
     for p in 0..panels.panels() {
         for from in [0, LINES] {
@@ -77,7 +95,7 @@ fn values_of_a_q8_file_are_kept() {
     let scale = f16::from_f32(0.0173).to_f32();
     let w: Vec<f32> =
         (0..64).map(|i| if i % 32 == 5 { 127.0 } else { (i as f32 * 7.0) % 100.0 - 50.0 } * scale).collect();
-    assert_eq!(Panels::q8(&w, 1, 64).unpack(), w);
+    assert_eq!(q8(&w, 1, 64).unpack(), w);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::fs::File;
 use candle_core::Device;
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use half::{bf16, f16};
-use rayon::prelude::*;
 
 use crate::library::{io_reason, read_exact_at};
 use crate::{Error, Result};
@@ -36,25 +35,16 @@ pub(crate) struct Stored<'a> {
     pub error: Box<dyn Fn(String) -> Error + Send + Sync + 'a>,
 }
 
-/// Bytes that one task reads at once.
-const CHUNK: usize = 1 << 20;
-
 impl Stored<'_> {
     fn row_bytes(&self) -> usize {
         self.columns / self.kind.block_size() * self.kind.type_size()
     }
 
-    /// Rows that lie together both in the file and in transformers.
-    fn unit(&self) -> usize {
-        match self.order {
-            Rows::Same => (CHUNK / self.row_bytes().max(1)).clamp(1, self.rows.max(1)),
-            Rows::Interleaved { heads } => self.rows / heads.max(1),
-            Rows::Gathered { heads } => self.rows / (3 * heads).max(1),
-        }
-    }
-
     /// Checks that the order makes sense for the shape.
-    fn check(&self) -> Result<()> {
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn check(&self) -> Result<()> {
         let groups = match self.order {
             Rows::Same => 1,
             Rows::Interleaved { heads } => 2 * heads,
@@ -69,50 +59,63 @@ impl Stored<'_> {
         Ok(())
     }
 
-    /// The bytes of unit `index`, in the file's order within the unit.
-    fn unit_bytes(&self, index: usize, unit: usize, bytes: &mut [u8]) -> Result<()> {
-        let place = match self.order {
-            Rows::Same | Rows::Interleaved { .. } => index,
-            Rows::Gathered { heads } => (index % 3) * heads + index / 3,
+    /// Where a row of transformers stands in the file.
+    fn place(&self, row: usize) -> usize {
+        // Sizes of groups are not zero where the order makes sense.
+        let split = |groups: usize| {
+            let size = (self.rows / groups.max(1)).max(1);
+            (row / size, row % size, size)
         };
-        let from = self.start + (place * unit) as u64 * self.row_bytes() as u64;
-        read_exact_at(self.file, bytes, from)
-            .map_err(|e| (self.error)(format!("cannot be read: {}", io_reason(&e))))
+        match self.order {
+            Rows::Same => row,
+            Rows::Interleaved { heads } => {
+                let (head, at, size) = split(heads);
+                head * size + if at < size / 2 { 2 * at } else { 2 * (at - size / 2) + 1 }
+            }
+            Rows::Gathered { heads } => {
+                let (group, at, size) = split(3 * heads);
+                ((group % 3) * heads + group / 3) * size + at
+            }
+        }
     }
 
-    /// All values as f32, row by row in the order of transformers. Reads piece by piece, so that next to the
-    /// result there is never more than a piece for each thread.
+    /// Writes rows, by their numbers in transformers, as f32 into `out`, which has room for just these. The
+    /// tensor must have passed [`Self::check`].
     ///
     /// # Errors
     /// Unreadable files; values that are not finite.
+    pub fn read(&self, rows: impl IntoIterator<Item = usize>, out: &mut [f32]) -> Result<()> {
+        let width = self.row_bytes();
+        let mut bytes = vec![0u8; out.len() / self.columns.max(1) * width];
+        let mut left = bytes.as_mut_slice();
+        let mut places = rows.into_iter().map(|row| self.place(row)).peekable();
+        while let Some(first) = places.next() {
+            // What lies together in the file is read together.
+            let mut count = 1;
+            while places.next_if_eq(&(first + count)).is_some() {
+                count += 1;
+            }
+            let (part, rest) = left.split_at_mut(count * width);
+            left = rest;
+            read_exact_at(self.file, part, self.start + (first * width) as u64)
+                .map_err(|e| (self.error)(format!("cannot be read: {}", io_reason(&e))))?;
+        }
+        decode(self.kind, &bytes, out)?;
+        match out.iter().find(|v| !v.is_finite()) {
+            Some(v) => Err((self.error)(format!("has the value {v}: the model is damaged"))),
+            None => Ok(()),
+        }
+    }
+
+    /// All values as f32, row by row in the order of transformers.
+    ///
+    /// # Errors
+    /// As [`Self::read`]; an order that does not fit the shape.
     pub fn values(&self) -> Result<Vec<f32>> {
         self.check()?;
         let mut values = vec![0f32; self.rows * self.columns];
-        let unit = self.unit().max(1);
-        values.par_chunks_mut((unit * self.columns).max(1)).enumerate().try_for_each(|(index, out)| {
-            let mut bytes = vec![0u8; out.len() / self.columns.max(1) * self.row_bytes()];
-            self.unit_bytes(index, unit, &mut bytes)?;
-            decode(self.kind, &bytes, out)?;
-            if let Rows::Interleaved { .. } = self.order {
-                part(out, self.columns);
-            }
-            match out.iter().find(|v| !v.is_finite()) {
-                Some(v) => Err((self.error)(format!("has the value {v}: the model is damaged"))),
-                None => Ok(()),
-            }
-        })?;
+        self.read(0..self.rows, &mut values)?;
         Ok(values)
-    }
-}
-
-/// Rows of one head from pairs (0, h/2), (1, h/2 + 1), … back to halves.
-fn part(rows: &mut [f32], width: usize) {
-    let paired = rows.to_vec();
-    let half = paired.len() / width.max(1) / 2;
-    for (i, pair) in paired.chunks_exact((2 * width).max(1)).enumerate() {
-        let (first, second) = pair.split_at(width);
-        rows[i * width..(i + 1) * width].copy_from_slice(first);
-        rows[(half + i) * width..(half + i + 1) * width].copy_from_slice(second);
     }
 }
 
