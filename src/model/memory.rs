@@ -55,13 +55,28 @@ pub fn need(spec: &DecoderSpec, precision: Precision) -> Need {
 }
 
 /// Bytes of memory that this process may still take: what the system has left, or less where a control group
-/// sets a limit. `None` where nobody says.
+/// or the shell (`ulimit -v`) sets a limit. `None` where nobody says.
 pub fn available() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let system = meminfo(&text);
     let membership = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let groups = groups(&membership).into_iter().filter_map(|group| group_left(&group));
-    system.into_iter().chain(groups).min()
+    system.into_iter().chain(groups).chain(addresses_left()).min()
+}
+
+/// What the limit on addresses leaves, where there is one.
+fn addresses_left() -> Option<u64> {
+    let read = |name: &str| std::fs::read_to_string(Path::new("/proc/self").join(name)).ok();
+    unused_addresses(&read("limits")?, &read("status")?)
+}
+
+/// The same from the text of `/proc/self/limits` and `/proc/self/status`.
+fn unused_addresses(limits: &str, status: &str) -> Option<u64> {
+    let limit = limits.lines().find_map(|line| line.strip_prefix("Max address space"))?;
+    let limit: u64 = limit.split_whitespace().next()?.parse().ok()?;
+    let used = status.lines().find_map(|line| line.strip_prefix("VmSize:"))?;
+    let used: u64 = used.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(limit.saturating_sub(used.saturating_mul(1024)))
 }
 
 /// `MemAvailable` of `/proc/meminfo`, in bytes.
@@ -188,6 +203,15 @@ mod tests {
     fn the_tightest_limit_counts() {
         let text = "MemTotal:       24684096 kB\nMemAvailable:   1024 kB\n";
         assert_eq!(meminfo(text), Some(1 << 20));
+
+        let limits = |soft: &str| {
+            format!("Max pending signals  5  5  signals\nMax address space   {soft}   unlimited  bytes\n")
+        };
+        let status = "VmPeak:\t  900 kB\nVmSize:\t     512 kB\n";
+        assert_eq!(unused_addresses(&limits("1048576"), status), Some(512 << 10));
+        assert_eq!(unused_addresses(&limits("1024"), status), Some(0));
+        assert_eq!(unused_addresses(&limits("unlimited"), status), None);
+
         let folders = groups("0::/a/b\n5:cpu,memory:/c\n3:cpu:/d\n");
         let folders: Vec<&str> = folders.iter().filter_map(|f| f.to_str()).collect();
         let wanted = ["/a/b", "/a", "/", "/memory/c", "/memory/"].map(|f| format!("/sys/fs/cgroup{f}"));
