@@ -1,17 +1,14 @@
 //! The binary in a pseudo-terminal: what a person sees, and how the terminal is left behind.
 #![cfg(unix)]
 
-use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lora_tui::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
-use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-/// For a machine that does many other things.
-const PATIENCE: Duration = Duration::from_secs(60);
+mod pty;
+use pty::Session;
 
 /// `count` tiny experts of one module with `width` inputs; all but the first share its files.
 fn library(count: usize, width: usize) -> tempfile::TempDir {
@@ -39,117 +36,13 @@ fn library(count: usize, width: usize) -> tempfile::TempDir {
     dir
 }
 
-/// The interface in a terminal that answers no questions.
-struct Session {
-    screen: Arc<Mutex<vt100::Parser>>,
-    keys: Box<dyn Write + Send>,
-    child: Box<dyn Child + Send + Sync>,
-    master: Box<dyn MasterPty + Send>,
-    /// Configuration and state of the test's own.
-    _home: tempfile::TempDir,
-}
-
-impl Session {
-    fn open(library: &Path) -> Self {
-        Self::open_with(library, &[])
-    }
-
-    fn open_with(library: &Path, arguments: &[&std::ffi::OsStr]) -> Self {
-        Self::open_in(Some("xterm-256color"), library, arguments)
-    }
-
-    /// `term` is what the terminal says that it is.
-    fn open_in(term: Option<&str>, library: &Path, arguments: &[&std::ffi::OsStr]) -> Self {
-        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).unwrap();
-        let home = tempfile::tempdir().unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_lora-tui"));
-        command.arg(library);
-        command.args(arguments);
-        command.env("HOME", home.path());
-        match term {
-            Some(term) => command.env("TERM", term),
-            None => command.env_remove("TERM"),
-        }
-        for variable in ["NO_COLOR", "COLORTERM", "XDG_STATE_HOME", "XDG_CACHE_HOME"] {
-            command.env_remove(variable);
-        }
-        let child = pair.slave.spawn_command(command).unwrap();
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(24, 80, 0)));
-        let (mut output, parser) = (pair.master.try_clone_reader().unwrap(), screen.clone());
-        std::thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(n @ 1..) = output.read(&mut bytes) {
-                parser.lock().unwrap().process(&bytes[..n]);
-            }
-        });
-        let keys = pair.master.take_writer().unwrap();
-        Self { screen, keys, child, master: pair.master, _home: home }
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-    }
-
-    fn text(&self) -> String {
-        self.screen.lock().unwrap().screen().contents()
-    }
-
-    /// Waits until the screen shows `text`.
-    fn see(&self, text: &str) {
-        self.until(text, || self.text().contains(text));
-    }
-
-    fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
-        let begun = Instant::now();
-        while !done() {
-            assert!(begun.elapsed() < PATIENCE, "waited for {what:?} in vain:\n{}", self.text());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
-    }
-
-    /// Waits for the end.
-    fn end(&mut self) -> ExitStatus {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(begun.elapsed() < PATIENCE, "does not end:\n{}", self.text());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// The terminal is as it was: main screen, cursor shown, plain pastes, lines and echo.
-    fn assert_restored(&self) {
-        self.until("the main screen in line mode with echo", || {
-            let parser = self.screen.lock().unwrap();
-            let screen = parser.screen();
-            let modes = format!("{:?}", self.master.get_termios().expect("terminal modes").local_flags);
-            let lines = modes.contains("ICANON") && modes.contains("ECHO");
-            lines && !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
-        });
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-    }
-}
-
 #[test]
 fn opens_walks_the_tabs_and_quits() {
     let library = library(3, 16);
     let mut session = Session::open(library.path());
     session.see("expert-2");
     session.see("‖ΔW‖ by layer");
-    assert!(session.screen.lock().unwrap().screen().alternate_screen());
+    assert!(session.is_alternate());
     session.press("5");
     session.see("No jobs yet.");
     for tab in ["2", "3", "4"] {
@@ -187,7 +80,7 @@ fn stopping_and_continuing_draws_everything_anew() {
     session.signal(Signal::TSTP);
     session.assert_restored();
     session.signal(Signal::CONT);
-    let alternate = || session.screen.lock().unwrap().screen().alternate_screen();
+    let alternate = || session.is_alternate();
     session.until("the alternate screen", alternate);
     session.see("expert-0");
     session.press("q");
@@ -239,7 +132,7 @@ fn terminals_that_cannot_show_a_screen_get_the_list() {
         session.see("expert-1");
         // The line is longer than the terminal is wide.
         session.until(why, || session.text().replace('\n', "").contains(why));
-        assert!(!session.screen.lock().unwrap().screen().alternate_screen());
+        assert!(!session.is_alternate());
     }
 }
 

@@ -12,9 +12,11 @@ use serde_json::Value;
 
 mod bench;
 mod models;
+mod pty;
 mod training;
 use bench::{BINARY, Bench, stderr, stdout};
 use models::Fixture;
+use pty::Session;
 use training::{entries, quiet, random_spec, task, weights};
 
 const TASKS: [(&str, usize); 4] = [("copy", 24), ("next", 16), ("same", 12), ("swap", 20)];
@@ -219,6 +221,39 @@ fn it_is_one_job_with_a_row_an_expert() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("begun with other settings"), "{}", stderr(&output));
+}
+
+#[test]
+fn it_is_started_from_the_screen_and_seen_there() {
+    let place = Place::new();
+    let _bench = Bench::of(&place.library());
+    let mut session = Session::open_with(&place.library(), &["--device".as_ref(), "cpu".as_ref()]);
+    session.see("swap");
+    session.press("3");
+    session.see("k = 2");
+    // What is trained on is not there; where it is now is told.
+    std::fs::rename(place.path("tasks"), place.path("moved")).unwrap();
+    session.press("t");
+    session.see("✗ no data for copy");
+    session.press("\x1b[B\x1b[B\x1b[B");
+    session.press(place.path("moved").to_str().unwrap());
+    session.see("2 experts");
+    // Five fields below are the most steps.
+    session.press(&"\x1b[B".repeat(5));
+    session.press("5");
+    session.see("2 experts · 10 steps");
+    session.press("\r");
+    session.see("train-clusters");
+    session.see("finished ·");
+    session.see("cluster_1");
+    session.press("q");
+    assert!(session.end().success());
+    let library = Library::open(&place.path("library-mbc-2")).unwrap();
+    assert_eq!(
+        library.usable().map(|expert| expert.name.as_str()).collect::<Vec<_>>(),
+        ["cluster_0", "cluster_1"]
+    );
+    assert!(library.experts.iter().all(|e| e.provenance.as_ref().is_some_and(|p| p.steps == Some(5))));
 }
 
 #[test]

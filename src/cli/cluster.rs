@@ -9,9 +9,7 @@ use super::table::{Align, Table};
 use crate::Result;
 use crate::analysis::{self, Clustering, Metric, Similarity};
 use crate::text::counted;
-
-/// So many clusters unless asked otherwise.
-pub(super) const CLUSTERS: usize = 10;
+use crate::train::ClustersSpec;
 
 /// Group the experts (model-based clustering)
 #[derive(Clone, Debug, clap::Args)]
@@ -48,7 +46,7 @@ struct Document<'a> {
 pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
     let similarity = compare(&library, args.metric, args.sparsity, output)?;
-    let k = args.k.map_or(similarity.len().min(CLUSTERS), |k| k as usize);
+    let k = args.k.map_or(ClustersSpec::default_k(similarity.len()), |k| k as usize);
     let clustering = analysis::cluster(&similarity, k, args.seed, output.cancel())?;
     if output.is_json() {
         return output.document(&Document {

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::cluster::CLUSTERS;
 use super::options::parse_fraction;
 use super::output::Output;
 use super::table::{Align, Table};
@@ -25,8 +24,11 @@ pub struct TrainClustersArgs {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub k: Option<u32>,
     /// Share of each expert's smallest entries that count as zero
-    #[arg(long, default_value_t = 0.5, value_parser = parse_fraction)]
+    #[arg(long, default_value_t = ClustersSpec::default().sparsity, value_parser = parse_fraction)]
     pub sparsity: f64,
+    /// What the new experts' names begin with; a number follows
+    #[arg(long, default_value_t = ClustersSpec::default().prefix)]
+    pub prefix: String,
     /// Tasks by their names, where the experts' own datasets are not there any more
     #[arg(long, value_name = "DIR")]
     pub data: Vec<PathBuf>,
@@ -41,8 +43,9 @@ pub fn run(args: &TrainClustersArgs, output: &Output) -> Result<()> {
     let spec = ClustersSpec {
         library: args.library.clone(),
         out: args.out.clone(),
-        k: args.k.map_or(comparable.clamp(1, CLUSTERS), |k| k as usize),
+        k: args.k.map_or(ClustersSpec::default_k(comparable), |k| k as usize),
         sparsity: args.sparsity,
+        prefix: args.prefix.clone(),
         data: args.data.clone(),
         training: args.training.spec(),
     };

@@ -5,29 +5,33 @@ use std::time::Duration;
 
 use super::options::{RunArgs, parse_fraction, parse_non_negative, parse_positive};
 use super::output::Progress;
-use crate::model::Precision;
 use crate::train::{Schedule, TrainEvent, TrainSpec};
+
+/// The defaults, of the command line as of all else.
+fn d() -> TrainSpec {
+    TrainSpec::default()
+}
 
 /// How an expert is trained.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TrainingArgs {
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    #[arg(long, default_value_t = d().rank as u32, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub rank: u32,
-    #[arg(long, default_value_t = 8.0, value_parser = parse_positive, allow_hyphen_values = true)]
+    #[arg(long, default_value_t = d().alpha, value_parser = parse_positive, allow_hyphen_values = true)]
     pub alpha: f64,
-    #[arg(long, default_value_t = 0.05, value_parser = parse_fraction, allow_hyphen_values = true)]
+    #[arg(long, default_value_t = d().dropout, value_parser = parse_fraction, allow_hyphen_values = true)]
     pub dropout: f64,
     /// Highest learning rate
-    #[arg(long, default_value_t = 1e-3, value_parser = parse_positive, allow_hyphen_values = true)]
+    #[arg(long, default_value_t = d().learning_rate, value_parser = parse_positive, allow_hyphen_values = true)]
     pub lr: f64,
     /// What the rate does after the warm-up
-    #[arg(long, value_enum, default_value_t = Schedule::Linear)]
+    #[arg(long, value_enum, default_value_t = d().schedule)]
     pub schedule: Schedule,
     /// Share of the steps over which the rate rises from 0
-    #[arg(long, default_value_t = 0.06, value_name = "SHARE", value_parser = parse_fraction, allow_hyphen_values = true)]
+    #[arg(long, default_value_t = d().warmup, value_name = "SHARE", value_parser = parse_fraction, allow_hyphen_values = true)]
     pub warmup: f64,
     /// Decoupled weight decay of AdamW
-    #[arg(long, default_value_t = 0.0, value_name = "W", value_parser = parse_non_negative, allow_hyphen_values = true)]
+    #[arg(long, default_value_t = d().weight_decay, value_name = "W", value_parser = parse_non_negative, allow_hyphen_values = true)]
     pub weight_decay: f64,
     /// Scale each step's gradient down to this norm [default: leave it]
     #[arg(long, value_name = "NORM", value_parser = parse_positive, allow_hyphen_values = true)]
@@ -39,25 +43,25 @@ pub struct TrainingArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_steps: Option<u64>,
     /// Examples that go through the model at once
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    #[arg(long, default_value_t = d().batch as u32, value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub batch: u32,
     /// Batches a step: as a batch N times as large, in the memory of one
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    #[arg(long, default_value_t = d().accumulate as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65536))]
     pub accumulate: u32,
     /// Compute every block again in the backward pass: less memory, more time
     #[arg(long)]
     pub checkpointing: bool,
     /// Cut longer examples
-    #[arg(long, default_value_t = 256, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(long, default_value_t = d().max_length as u32, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     pub max_length: u32,
     /// Put examples of similar length into one batch
     #[arg(long)]
     pub by_length: bool,
     /// Layers to adapt, by the last part of their path
-    #[arg(long, value_delimiter = ',', default_value = "q_proj,k_proj,v_proj,o_proj", value_name = "NAMES")]
+    #[arg(long, value_delimiter = ',', default_values_t = d().targets, value_name = "NAMES")]
     pub targets: Vec<String>,
     /// Seed of the start, the order and the dropout
-    #[arg(long, default_value_t = 42)]
+    #[arg(long, default_value_t = d().seed)]
     pub seed: u64,
     /// Base model: a .gguf file or a transformers folder [default: the library's]
     #[arg(long, value_name = "PATH")]
@@ -95,9 +99,9 @@ impl TrainingArgs {
             seed: self.seed,
             base: self.base.clone(),
             device: self.run.device.clone(),
-            precision: self.run.precision.unwrap_or(Precision::F32),
+            precision: self.run.precision.unwrap_or(d().precision),
             checkpoint_every: self.checkpoint_every.map(|n| n as usize),
-            ..TrainSpec::default()
+            ..d()
         }
     }
 }
@@ -120,5 +124,18 @@ pub(super) fn show(event: &TrainEvent, what: &str, progress: &mut Progress) {
                 None => progress.update(&line),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Args, FromArgMatches};
+
+    #[test]
+    fn without_options_an_expert_is_trained_by_the_defaults_of_all() {
+        let command = TrainingArgs::augment_args(clap::Command::new("train"));
+        let args = TrainingArgs::from_arg_matches(&command.get_matches_from(["train"])).unwrap();
+        assert_eq!(args.spec(), TrainSpec::default());
     }
 }

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::dataset::Dataset;
 use super::sources::Sources;
-use super::{TrainEvent, TrainReport, TrainSpec, batches, train};
+use super::{TrainEvent, TrainReport, TrainSpec, train};
 use crate::analysis::{self, Clustering, Metric};
 use crate::library::{
     BaseLocation, BaseSpec, Expert, Library, Manifest, atomic_write, base_at_hand, locate_base,
@@ -33,6 +33,8 @@ pub struct ClustersSpec {
     pub out: PathBuf,
     pub k: usize,
     pub sparsity: f64,
+    /// The new experts' names begin with it; a number follows.
+    pub prefix: String,
     /// Where tasks are looked for, beside what the experts' provenance names.
     pub data: Vec<PathBuf>,
     /// How each expert is trained; its seed is the clustering's too. Library, data and name are filled in.
@@ -46,6 +48,7 @@ impl Default for ClustersSpec {
             out: PathBuf::new(),
             k: 10,
             sparsity: 0.5,
+            prefix: "cluster_".into(),
             data: Vec::new(),
             training: TrainSpec::default(),
         }
@@ -110,6 +113,11 @@ struct Plan {
 }
 
 impl ClustersSpec {
+    /// The number of clusters of so many experts, where nobody gives it.
+    pub fn default_k(experts: usize) -> usize {
+        experts.clamp(1, Self::default().k)
+    }
+
     /// Checks everything that needs no file.
     ///
     /// # Errors
@@ -120,6 +128,11 @@ impl ClustersSpec {
         }
         if !(0.0..1.0).contains(&self.sparsity) {
             return Err(Error::usage("the sparsity must be at least 0 and below 1"));
+        }
+        if self.prefix.starts_with('.') || self.prefix.contains(['/', '\\']) {
+            return Err(Error::usage(
+                "the prefix begins the names of folders: it must have no dot at its start and no / or \\",
+            ));
         }
         if self.out.as_os_str().is_empty() {
             return Err(Error::usage("the new library needs a folder: give --out DIR"));
@@ -148,7 +161,7 @@ impl ClustersSpec {
             Ok(entries) => entries,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             Err(_) if out.is_file() => {
-                return Err(Error::file(out, "is not a folder: choose another with --out"));
+                return Err(Error::file(out, "is not a folder: choose another (--out)"));
             }
             Err(e) => return Err(Error::io(out, e)),
         };
@@ -157,13 +170,13 @@ impl ClustersSpec {
                 true => Ok(()),
                 false => Err(Error::file(
                     out,
-                    "was begun with other settings: give the same ones to go on, or another folder with --out",
+                    "was begun with other settings: give the same ones to go on, or another folder (--out)",
                 )),
             };
         }
         let ours = STATE.first().map(OsStr::new);
         match entries.flatten().any(|entry| Some(entry.file_name().as_os_str()) != ours) {
-            true => Err(Error::file(out, "is not empty: choose another folder with --out")),
+            true => Err(Error::file(out, "is not empty: choose another folder (--out)")),
             false => Ok(()),
         }
     }
@@ -341,36 +354,44 @@ fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Can
     let similarity = analysis::similarity(&experts, Metric::Mbc, spec.sparsity, &mut |_, _| {}, cancel)?;
     let clustering = analysis::cluster(&similarity, spec.k, spec.training.seed, cancel)?;
     events(ClustersEvent::Stage("looking for the data".into()));
-    let mut warnings = similarity.warnings.clone();
-    let mut rows = rows(spec, &library, &clustering, &mut warnings)?;
-    for row in &mut rows {
-        cancel.check()?;
-        for path in &row.data {
-            let mut data = Dataset::load(path)?;
-            data.ensure_validation(spec.training.seed);
-            row.examples += data.train.len();
-        }
-        row.steps = batches::steps(&spec.training, row.examples);
+    let ClustersPlan { rows, missing, warnings } = plan_clusters(spec, &library, &clustering, cancel)?;
+    if !missing.is_empty() {
+        return Err(Error::msg(format!("{}: give the folder with the tasks with --data", no_data(&missing))));
     }
+    let warnings = [similarity.warnings.clone(), warnings].concat();
     let left_out = |e: &Expert| Some(LeftOut { name: e.name.clone(), reason: e.incomparable()?.to_string() });
     let skipped = library.experts.iter().filter_map(left_out).collect();
     Ok(Plan { digest: spec.digest()?, silhouette: clustering.silhouette, warnings, skipped, rows, manifest })
 }
 
-/// One row a cluster, with the data of its members.
-fn rows(
+/// What would be trained for each cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ClustersPlan {
+    /// One row a cluster that has members.
+    pub rows: Vec<ClusterRow>,
+    /// Experts whose data is not found, and why.
+    pub missing: Vec<LeftOut>,
+    pub warnings: Vec<String>,
+}
+
+/// Looks for the data of every member of `clustering` and counts its examples and steps. Writes nothing.
+///
+/// # Errors
+/// A folder of `spec.data` without tasks; data that cannot be read; a raised `cancel`.
+pub fn plan_clusters(
     spec: &ClustersSpec,
     library: &Library,
     clustering: &Clustering,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<ClusterRow>> {
+    cancel: &Cancel,
+) -> Result<ClustersPlan> {
     let sources = Sources::new(&spec.library, &spec.data)?;
-    let digits = (spec.k - 1).to_string().len();
-    let mut rows: Vec<ClusterRow> = (0..spec.k)
-        .map(|cluster| ClusterRow { name: format!("cluster_{cluster:0digits$}"), ..ClusterRow::default() })
-        .collect();
-    let mut missing = Vec::new();
+    let digits = spec.k.saturating_sub(1).to_string().len();
+    let name = |cluster: usize| format!("{}{cluster:0digits$}", spec.prefix);
+    let mut rows: Vec<ClusterRow> =
+        (0..spec.k).map(|cluster| ClusterRow { name: name(cluster), ..ClusterRow::default() }).collect();
+    let (mut missing, mut warnings) = (Vec::new(), Vec::new());
     for (name, &label) in clustering.experts.iter().zip(&clustering.labels) {
+        cancel.check()?;
         let Some(row) = rows.get_mut(label) else { continue };
         row.members.push(name.clone());
         match sources.of(library.expert(name)?) {
@@ -382,20 +403,32 @@ fn rows(
                     }
                 }
             }
-            Err(reason) => missing.push(format!("{name} ({reason})")),
+            Err(reason) => missing.push(LeftOut { name: name.clone(), reason }),
         }
     }
-    if !missing.is_empty() {
-        let more = missing.len().saturating_sub(5);
-        missing.truncate(5);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        return Err(Error::msg(format!(
-            "no data for {}{more}: give the folder with the tasks with --data",
-            missing.join(", ")
-        )));
-    }
     rows.retain(|row| !row.members.is_empty());
-    Ok(rows)
+    for row in &mut rows {
+        for path in &row.data {
+            cancel.check()?;
+            let mut data = Dataset::load(path)?;
+            data.ensure_validation(spec.training.seed);
+            row.examples += data.train.len();
+        }
+        row.steps = spec.training.steps(row.examples);
+    }
+    Ok(ClustersPlan { rows, missing, warnings })
+}
+
+/// `no data for a (its expert.toml names no dataset), b (…) and 3 more`.
+pub fn no_data(missing: &[LeftOut]) -> String {
+    const NAMED: usize = 5;
+    let named: Vec<String> =
+        missing.iter().take(NAMED).map(|left| format!("{} ({})", left.name, left.reason)).collect();
+    let more = match missing.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("no data for {}{more}", named.join(", "))
 }
 
 /// The new library's manifest: the old one's, with a base model that is found from anywhere.

@@ -18,7 +18,10 @@ mod sources;
 mod spec;
 mod state;
 
-pub use clusters::{ClusterRow, ClustersEvent, ClustersReport, ClustersSpec, LeftOut, train_clusters};
+pub use clusters::{
+    ClusterRow, ClustersEvent, ClustersPlan, ClustersReport, ClustersSpec, LeftOut, no_data, plan_clusters,
+    train_clusters,
+};
 pub use dataset::{Dataset, Example, TaskInfo, TaskMetric, find_tasks, read_examples, read_task};
 pub use encode::{Encoded, encode};
 pub use forecast::{Forecast, forecast};

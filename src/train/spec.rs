@@ -107,6 +107,11 @@ impl TrainSpec {
         self.batch.saturating_mul(self.accumulate)
     }
 
+    /// Steps that the training takes on so many examples.
+    pub fn steps(&self, examples: usize) -> usize {
+        super::batches::steps(self, examples)
+    }
+
     /// Checks everything that needs no file.
     ///
     /// # Errors

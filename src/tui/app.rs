@@ -6,7 +6,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::form::{Form, FormOutcome};
 use super::screens;
-use super::{Binding, Effect, EngineMessage, EngineState, Message, Screen, Shared, Tab};
+use super::{Binding, Effect, EngineMessage, EngineState, Message, Screen, Shared, Tab, Tickets};
 use crate::analysis::Metric;
 use crate::text::printable;
 
@@ -19,6 +19,8 @@ pub struct App {
     pub(super) help: Option<u16>,
     pub(super) notice: Option<Notice>,
     pub(super) form: Option<Form>,
+    /// Forms opened so far.
+    forms: u32,
     quit: bool,
 }
 
@@ -46,6 +48,7 @@ impl App {
             help: None,
             notice: None,
             form: None,
+            forms: 0,
             quit: false,
         }
     }
@@ -274,7 +277,12 @@ impl App {
                         queue.extend(self.screens[tab as usize].on_show(&self.shared));
                     }
                 }
-                Effect::OpenForm(kind) => self.form = Some(Form::new(kind, &self.shared)),
+                Effect::OpenForm(kind) => {
+                    self.forms = self.forms.wrapping_add(1);
+                    let (form, asked) = Form::open(kind, Tickets::of_form(self.forms), &self.shared);
+                    self.form = Some(form);
+                    queue.extend(asked);
+                }
                 Effect::Select { expert } => self.shared.selected = Some(expert),
                 Effect::Notice(text) => self.say(&text, false),
                 Effect::Error(text) => self.say(&text, true),

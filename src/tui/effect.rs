@@ -4,6 +4,7 @@ use super::{FormKind, Tab};
 use crate::analysis::Metric;
 use crate::jobs::JobSpec;
 use crate::routing::RouterConfig;
+use crate::train::ClustersSpec;
 
 /// A request. Those that answer carry a ticket, echoed in the answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,12 @@ pub enum Effect {
     /// Looks for folders and `.jsonl` files whose path begins with `text`.
     CompletePath {
         text: String,
+    },
+    /// Clusters the library and finds each cluster's data, as the job of `spec` would; a newer one replaces one
+    /// that is under way. Answered by `Message::ClustersPlanned`.
+    PlanClusters {
+        ticket: u64,
+        spec: Box<ClustersSpec>,
     },
     /// Stops this process as Ctrl-Z does in a shell, the screen put away, until it is continued.
     Suspend,
@@ -107,6 +114,11 @@ impl Tickets {
     /// The numbers of `tab`; the first is given out by the first [`Tickets::issue`].
     pub fn of(tab: Tab) -> Self {
         Self((tab as u64 + 1) << 40)
+    }
+
+    /// The numbers of the `n`-th form of the session.
+    pub fn of_form(n: u32) -> Self {
+        Self(((Tab::ALL.len() as u64 + 1) << 40) | (u64::from(n) << 16))
     }
 
     /// A number that was not given out before.

@@ -15,6 +15,8 @@ pub struct Input {
     chars: Vec<char>,
     /// Characters before the cursor.
     cursor: usize,
+    /// The text was put in for the person, who has not touched it: what is typed replaces it.
+    suggested: bool,
 }
 
 impl Input {
@@ -23,6 +25,17 @@ impl Input {
         let mut input = Self::default();
         input.insert(text);
         input
+    }
+
+    /// A field with a text that the first typed character replaces, as selected text is; moving the cursor
+    /// takes it over.
+    pub fn suggestion(text: &str) -> Self {
+        Self { suggested: !text.is_empty(), ..Self::new(text) }
+    }
+
+    /// Whether the text is a suggestion that nobody has touched.
+    pub fn is_suggestion(&self) -> bool {
+        self.suggested
     }
 
     /// What was typed.
@@ -40,8 +53,11 @@ impl Input {
         *self = Self::new(text);
     }
 
-    /// Inserts at the cursor, leaving out control characters.
+    /// Inserts at the cursor, leaving out control characters; an untouched suggestion goes.
     pub fn insert(&mut self, text: &str) {
+        if std::mem::take(&mut self.suggested) {
+            *self = Self::default();
+        }
         for c in text.chars().filter(|c| !c.is_control()) {
             if self.chars.len() >= LONGEST {
                 break;
@@ -54,6 +70,9 @@ impl Input {
     /// Takes an editing key. `None`: not an editing key; `Some(changed)`: whether the text is another.
     pub fn on_key(&mut self, key: KeyEvent) -> Option<bool> {
         let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
+        if self.suggested {
+            return self.on_first_key(key);
+        }
         let before = self.chars.len();
         match key.code {
             KeyCode::Char('u') if ctrl => {
@@ -90,6 +109,31 @@ impl Input {
         Some(self.chars.len() != before)
     }
 
+    /// As [`Self::on_key`], for an untouched suggestion: it goes as a whole, or it stays and is text like any.
+    fn on_first_key(&mut self, key: KeyEvent) -> Option<bool> {
+        let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
+        let deletes = match key.code {
+            KeyCode::Backspace | KeyCode::Delete => true,
+            KeyCode::Char(c) => ctrl && matches!(c, 'u' | 'w'),
+            _ => false,
+        };
+        if deletes {
+            *self = Self::default();
+            return Some(true);
+        }
+        let mut taken = Self { suggested: false, ..self.clone() };
+        if let KeyCode::Char(c) = key.code
+            && !ctrl
+            && !key.modifiers.contains(KeyModifiers::ALT)
+            && !c.is_control()
+        {
+            taken = Self::default();
+        }
+        let changed = taken.on_key(key)?;
+        *self = taken;
+        Some(changed)
+    }
+
     fn word_start(&self) -> usize {
         let boundary = |c: char| c.is_whitespace() || c == '/';
         let mut start = self.cursor;
@@ -122,7 +166,8 @@ impl Input {
         }
         if !focused {
             // Without a cursor the beginning says more than the end, paths apart.
-            return Line::styled(super::fit::truncate_start(&self.text(), cells), theme.text());
+            let style = if self.suggested { theme.dim() } else { theme.text() };
+            return Line::styled(super::fit::truncate_start(&self.text(), cells), style);
         }
         let before: String = self.chars[start..self.cursor].iter().collect();
         let (under, after) = match self.chars.get(self.cursor) {
@@ -131,8 +176,9 @@ impl Input {
             }
             _ => (" ".to_string(), String::new()),
         };
+        let style = if self.suggested { theme.selection() } else { theme.text() };
         Line::from(vec![
-            Span::styled(before, theme.text()),
+            Span::styled(before, style),
             Span::styled(under, theme.cursor()),
             Span::styled(after, theme.text()),
         ])
@@ -158,6 +204,27 @@ mod tests {
         assert_eq!(input.text(), "tasks/past ");
         assert_eq!(input.on_key(code(KeyCode::Tab)), None);
         assert_eq!(input.on_key(code(KeyCode::Left)), Some(false));
+    }
+
+    #[test]
+    fn a_suggestion_goes_with_the_first_character_and_stays_where_the_cursor_moves() {
+        let after = |keys: &[KeyEvent]| {
+            let mut input = Input::suggestion("colours");
+            keys.iter().for_each(|key| _ = input.on_key(*key));
+            (input.text(), input.is_suggestion())
+        };
+        assert_eq!(after(&[]), ("colours".into(), true));
+        assert_eq!(after(&[key('h'), key('u'), key('e')]), ("hue".into(), false));
+        assert_eq!(after(&[code(KeyCode::Left), key('x')]), ("colourxs".into(), false));
+        for gone in [code(KeyCode::Backspace), code(KeyCode::Delete), ctrl('u'), ctrl('w')] {
+            assert_eq!(after(&[gone]), (String::new(), false));
+        }
+        // Keys that are none of a field's leave it alone.
+        assert_eq!(after(&[code(KeyCode::Tab), ctrl('b')]), ("colours".into(), true));
+        let mut pasted = Input::suggestion("colours");
+        pasted.insert("hues");
+        assert_eq!(pasted.text(), "hues");
+        assert_eq!(Input::suggestion("x").on_key(key('y')), Some(true), "of the same length");
     }
 
     #[test]

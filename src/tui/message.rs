@@ -9,6 +9,7 @@ use crate::analysis::{Clustering, ExpertProfile, PairModule, Similarity};
 use crate::jobs::{JobDetail, JobSummary};
 use crate::library::{FetchProgress, Library};
 use crate::routing::Trace;
+use crate::train::ClustersPlan;
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -62,6 +63,13 @@ pub enum Message {
     DataChecked {
         path: String,
         result: Result<DataSummary, String>,
+    },
+    /// Answer to `Effect::PlanClusters`.
+    ClustersPlanned {
+        ticket: u64,
+        result: Result<Arc<ClustersPlan>, String>,
+        /// Why the new library cannot be where it was asked for.
+        out: Option<String>,
     },
     /// Answer to `Effect::CompletePath`: whole paths, folders with `/` at their end, sorted.
     PathCompleted {

@@ -1,5 +1,6 @@
 //! The whole interface: keys, messages and effects, at every size.
 
+mod forms;
 mod jobs;
 
 use std::sync::Arc;
@@ -349,7 +350,7 @@ fn hints_and_errors_of_forms_are_whole_or_absent() {
     app.update(Message::Library(Ok(fixtures::with_experts(Vec::new()))));
     press(&mut app, "t");
     for (width, height) in [(40, 10), (80, 24)] {
-        for _ in 0..8 {
+        for _ in 0..11 {
             let text = render_app(&app, width, height);
             assert!(!text.contains('…'), "{text}");
             press_code(&mut app, KeyCode::Down);
@@ -490,7 +491,7 @@ proptest! {
 
 #[test]
 fn forms_open_over_every_tab() {
-    for kind in [FormKind::Train, FormKind::Cluster] {
+    for kind in [FormKind::Train, FormKind::Cluster, FormKind::TrainClusters] {
         let mut app = full_app();
         app.apply(vec![Effect::OpenForm(kind)]);
         for (width, height) in [(0, 0), (1, 1), (5, 3), (20, 6), (40, 10)] {

@@ -4,13 +4,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::latest::Latest;
-use crate::analysis::{self, Metric, Similarity};
+use crate::analysis::{self, Clustering, Metric, Similarity};
 use crate::library::{Expert, Library};
+use crate::train::{ClustersPlan, ClustersSpec, plan_clusters};
 use crate::tui::{Effect, Message, Sender, Sweep};
 use crate::{Cancel, Error, Result};
 
 /// Similarities kept of one library: the three metrics and a second sparsity.
 const KEPT: usize = 4;
+/// Clusterings kept of one library.
+const KEPT_CLUSTERINGS: usize = 16;
+/// Typing goes on for this long before a plan is made.
+const PAUSE: Duration = Duration::from_millis(120);
 /// Between two reports of progress.
 const REPORT: Duration = Duration::from_millis(50);
 
@@ -18,11 +23,12 @@ const REPORT: Duration = Duration::from_millis(50);
 pub struct Compute {
     send: Sender,
     library: Option<Arc<Library>>,
-    known: Arc<Mutex<Vec<Arc<Similarity>>>>,
+    known: Known,
     profile: Latest,
     similarity: Latest,
     cluster: Latest,
     sweep: Latest,
+    plan: Latest,
     pair: Latest,
 }
 
@@ -31,11 +37,12 @@ impl Compute {
         Self {
             send,
             library: None,
-            known: Arc::default(),
+            known: Known::default(),
             profile: Latest::new("profile"),
             similarity: Latest::new("similarity"),
             cluster: Latest::new("clustering"),
             sweep: Latest::new("sweep"),
+            plan: Latest::new("plan"),
             pair: Latest::new("comparison"),
         }
     }
@@ -44,7 +51,7 @@ impl Compute {
     pub fn set_library(&mut self, library: Arc<Library>) {
         self.library = Some(library);
         // A new cell: work under way on the old library fills the old one.
-        self.known = Arc::default();
+        self.known = Known::default();
     }
 
     /// Begins one of the comparing effects.
@@ -65,8 +72,8 @@ impl Compute {
                 let result = work.similarity(ticket, Metric::Mbc, sparsity, cancel).and_then(|similarity| {
                     // Experts that could not be compared may have left fewer.
                     let k = k.min(similarity.len());
-                    let clustering = analysis::cluster(&similarity, k, seed, cancel)?;
-                    Ok((similarity, Arc::new(clustering)))
+                    let clustering = work.clustering(&similarity, k, seed, cancel)?;
+                    Ok((similarity, clustering))
                 });
                 work.answer(cancel, result, |result| Message::Clustering { ticket, result });
             }),
@@ -78,6 +85,12 @@ impl Compute {
                 });
                 work.answer(cancel, result, |result| Message::Sweep { ticket, result });
             }),
+            Effect::PlanClusters { ticket, spec } => self.plan.run(send, move |cancel| {
+                std::thread::sleep(PAUSE);
+                let result = work.plan(ticket, &spec, cancel);
+                let out = spec.check_out().err().map(|error| error.to_string());
+                work.answer(cancel, result, |result| Message::ClustersPlanned { ticket, result, out });
+            }),
             Effect::Pair { ticket, a, b } => self.pair.run(send, move |cancel| {
                 let result = work.expert(&a).and_then(|a| analysis::pair(a, work.expert(&b)?)).map(Arc::new);
                 work.answer(cancel, result, |result| Message::Pair { ticket, result });
@@ -87,11 +100,18 @@ impl Compute {
     }
 }
 
+/// What was computed of one reading of the library.
+#[derive(Clone, Default)]
+struct Known {
+    similarities: Arc<Mutex<Vec<Arc<Similarity>>>>,
+    clusterings: Arc<Mutex<Vec<(f64, Arc<Clustering>)>>>,
+}
+
 /// What one request works with.
 struct Work {
     send: Sender,
     library: Option<Arc<Library>>,
-    known: Arc<Mutex<Vec<Arc<Similarity>>>>,
+    known: Known,
 }
 
 impl Work {
@@ -113,7 +133,7 @@ impl Work {
     ) -> Result<Arc<Similarity>> {
         let experts: Vec<&Expert> = self.library()?.usable().collect();
         // Held while computing: who asks for the same meanwhile waits for it and finds it done.
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.similarities.lock().unwrap_or_else(PoisonError::into_inner);
         cancel.check()?;
         let same = |s: &&Arc<Similarity>| {
             s.metric == metric && (metric != Metric::Mbc || s.sparsity.to_bits() == sparsity.to_bits())
@@ -134,6 +154,38 @@ impl Work {
         }
         known.push(similarity.clone());
         Ok(similarity)
+    }
+
+    /// Clusters by an MBC similarity, once per sparsity, k and seed.
+    fn clustering(
+        &self,
+        similarity: &Similarity,
+        k: usize,
+        seed: u64,
+        cancel: &Cancel,
+    ) -> Result<Arc<Clustering>> {
+        let known = || self.known.clusterings.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |(sparsity, found): &&(f64, Arc<Clustering>)| {
+            sparsity.to_bits() == similarity.sparsity.to_bits() && (found.k, found.seed) == (k, seed)
+        };
+        if let Some((_, clustering)) = known().iter().find(same) {
+            return Ok(clustering.clone());
+        }
+        let clustering = Arc::new(analysis::cluster(similarity, k, seed, cancel)?);
+        let mut known = known();
+        if known.len() >= KEPT_CLUSTERINGS {
+            known.remove(0);
+        }
+        known.push((similarity.sparsity, clustering.clone()));
+        Ok(clustering)
+    }
+
+    /// What a job of `spec` would train.
+    fn plan(&self, ticket: u64, spec: &ClustersSpec, cancel: &Cancel) -> Result<Arc<ClustersPlan>> {
+        cancel.check()?;
+        let similarity = self.similarity(ticket, Metric::Mbc, spec.sparsity, cancel)?;
+        let clustering = self.clustering(&similarity, spec.k, spec.training.seed, cancel)?;
+        plan_clusters(spec, self.library()?, &clustering, cancel).map(Arc::new)
     }
 
     /// Answers, unless nobody wants the answer any more.

@@ -115,6 +115,7 @@ impl Effects {
             | Effect::Similarity { .. }
             | Effect::Cluster { .. }
             | Effect::Sweep { .. }
+            | Effect::PlanClusters { .. }
             | Effect::Pair { .. } => self.compute.run(effect),
             Effect::LoadEngine
             | Effect::FetchBase

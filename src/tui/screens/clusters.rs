@@ -15,7 +15,7 @@ use self::groups::{Groups, Row};
 use super::roster::{LARGE, Roster, one_line};
 use crate::analysis::{Clustering, Metric, Similarity};
 use crate::library::Library;
-use crate::tui::{Binding, Effect, List, Message, Screen, Shared, Sweep, Tab, Theme, Tickets};
+use crate::tui::{Binding, Effect, FormKind, List, Message, Screen, Shared, Sweep, Tab, Theme, Tickets};
 
 /// Who chose the number of clusters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,6 +256,7 @@ impl Screen for ClustersScreen {
             Binding::new("b", "best k", "The number of clusters with the best mean silhouette"),
             Binding::new("r", "reseed", "Start k-means from another seed"),
             Binding::new("[ ]", "sparsity", "Share of entries that MBC leaves out, in steps of 5 %"),
+            Binding::new("t", "train", "Train one new expert for each of these clusters, into a new library"),
             Binding::new("← →", "cluster", "To the previous or next cluster (also hl)"),
         ]);
         keys
@@ -296,6 +297,7 @@ impl Screen for ClustersScreen {
                 }
                 Some(effects)
             }
+            KeyCode::Char('t') => Some(vec![Effect::OpenForm(FormKind::TrainClusters)]),
             KeyCode::Char('r') => {
                 self.seed = self.seed.wrapping_add(1);
                 Some(self.start_over())

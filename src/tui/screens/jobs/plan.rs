@@ -11,7 +11,8 @@ use crate::tui::{Shared, Theme, fit};
 /// Which columns of the list fit.
 pub struct Plan {
     name: usize,
-    kind: bool,
+    /// Cells of the kinds; 0 leaves them out.
+    kind: usize,
     bar: usize,
     left: bool,
     started: bool,
@@ -36,16 +37,16 @@ impl Plan {
         let eta = take(8);
         let bar = take(10);
         let started = take(9);
-        let kind = take(9);
+        let kinds =
+            jobs.iter().map(|job| fit::width(&printable(&job.kind))).max().unwrap_or(0).clamp(7, 14) + 2;
+        let kind = if take(kinds) { kinds } else { 0 };
         Self { name, kind, bar: if bar { 8 + left.min(8) } else { 0 }, left: eta, started }
     }
 
     /// The names of the columns.
     pub fn header(&self, theme: &Theme) -> Line<'static> {
         let mut text = format!("  {}  ", fit::left("Job", self.name));
-        if self.kind {
-            text.push_str(&fit::left("Kind", 9));
-        }
+        text.push_str(&fit::left(if self.kind > 0 { "Kind" } else { "" }, self.kind));
         text.push_str(&fit::left("State", 11));
         if self.bar > 0 {
             text.push_str(&fit::left("Progress", self.bar));
@@ -73,8 +74,8 @@ impl Plan {
             Span::styled(format!("{glyph} "), style),
             Span::styled(format!("{}  ", fit::left(&job.name, self.name)), theme.text()),
         ];
-        if self.kind {
-            spans.push(Span::styled(fit::left(&job.kind, 9), theme.dim()));
+        if self.kind > 0 {
+            spans.push(Span::styled(fit::left(&job.kind, self.kind), theme.dim()));
         }
         let state = style.remove_modifier(Modifier::BOLD);
         spans.push(Span::styled(fit::left(state_text(job.state), 11), state));

@@ -1,0 +1,484 @@
+//! Forms that start jobs: fields checked while typing, errors beside them.
+
+mod fields;
+mod job;
+mod view;
+
+use std::sync::Arc;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use self::fields::{Field, Id, Step, Value};
+pub use self::job::data_path;
+use super::{Binding, Effect, Message, Shared, Tickets};
+use crate::text::{counted, printable};
+use crate::train::ClustersPlan;
+
+/// Which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FormKind {
+    /// A new expert from one task or several.
+    Train,
+    /// MBC and k-means over the library.
+    Cluster,
+    /// One new expert for each cluster, into a new library.
+    TrainClusters,
+}
+
+/// What became of a form.
+#[derive(Debug)]
+pub enum FormOutcome {
+    Open(Vec<Effect>),
+    Closed,
+    /// Its job was started.
+    Started,
+}
+
+/// State of an open form.
+#[derive(Debug)]
+pub struct Form {
+    kind: FormKind,
+    fields: Vec<Field>,
+    focus: usize,
+    /// Candidates for the path under the cursor.
+    candidates: Vec<String>,
+    /// What would be trained for each cluster.
+    plan: Option<Arc<ClustersPlan>>,
+    /// Why the new library cannot be where it was asked for.
+    out: Option<String>,
+    tickets: Tickets,
+    /// The plan that is awaited.
+    planning: Option<u64>,
+    /// Errors of empty fields show once a start was tried.
+    tried: bool,
+    /// The job was asked for.
+    waiting: bool,
+    refused: Option<String>,
+}
+
+impl Form {
+    /// A form with the defaults of the command line, and what it asks for at once. `tickets` are its own.
+    pub fn open(kind: FormKind, tickets: Tickets, shared: &Shared) -> (Self, Vec<Effect>) {
+        let mut form = Self {
+            kind,
+            fields: fields::fields(kind, shared),
+            focus: 0,
+            candidates: Vec::new(),
+            plan: None,
+            out: None,
+            tickets,
+            planning: None,
+            tried: false,
+            waiting: false,
+            refused: None,
+        };
+        form.check(shared);
+        let effects = form.ask_plan(shared).into_iter().collect();
+        (form, effects)
+    }
+
+    /// Whether an answer is awaited.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting || self.planning.is_some()
+    }
+
+    /// The keys of the form.
+    pub fn bindings(&self) -> Vec<Binding> {
+        let mut bindings = vec![
+            Binding::new("Enter", "start", "Start the job"),
+            Binding::new("↑↓", "field", "Another field (also Tab, Shift-Tab)"),
+        ];
+        match self.fields.get(self.focus) {
+            Some(field) if field.id.is_path() => {
+                bindings.push(Binding::new("Tab", "complete", "Complete the path"));
+            }
+            Some(Field { value: Value::Choice { .. }, .. }) => {
+                bindings.push(Binding::new(
+                    "← →",
+                    "choose",
+                    "Another value (also Space, or its first letter)",
+                ));
+            }
+            Some(Field { value: Value::Fold { open }, .. }) => {
+                let short = if *open { "hide" } else { "show" };
+                bindings.push(Binding::new("Space", short, "Show or hide more options (also ← →)"));
+            }
+            _ => {}
+        }
+        bindings.push(Binding::new("Esc", "close", "Close without starting"));
+        bindings
+    }
+
+    /// Takes a key press.
+    pub fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> FormOutcome {
+        if self.waiting {
+            return if key.code == KeyCode::Esc {
+                FormOutcome::Closed
+            } else {
+                FormOutcome::Open(Vec::new())
+            };
+        }
+        match key.code {
+            KeyCode::Esc => return FormOutcome::Closed,
+            KeyCode::Enter => return FormOutcome::Open(self.start(shared)),
+            KeyCode::Tab if self.fields[self.focus].id.is_path() => {
+                let text = self.fields[self.focus].text();
+                // Nothing to complete: on to the next field, as Tab does elsewhere.
+                if text.is_empty() && self.focus > 0 {
+                    self.go(true);
+                } else {
+                    return FormOutcome::Open(vec![Effect::CompletePath { text }]);
+                }
+            }
+            KeyCode::Tab | KeyCode::Down => self.go(true),
+            KeyCode::BackTab | KeyCode::Up => self.go(false),
+            _ if self.change(key) => return FormOutcome::Open(self.edited(shared)),
+            _ => {}
+        }
+        FormOutcome::Open(Vec::new())
+    }
+
+    /// Changes the focused field by a key; whether it says something else now.
+    fn change(&mut self, key: KeyEvent) -> bool {
+        let plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+        let field = &mut self.fields[self.focus];
+        match &mut field.value {
+            Value::Text(input) => input.on_key(key) == Some(true),
+            Value::Fold { open } => {
+                if matches!(key.code, KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right) {
+                    *open = !*open;
+                }
+                false
+            }
+            Value::Choice { .. } => match key.code {
+                KeyCode::Right | KeyCode::Char(' ') => field.choose(Step::Next),
+                KeyCode::Left => field.choose(Step::Previous),
+                KeyCode::Char(c) if plain => field.choose(Step::To(c)),
+                _ => false,
+            },
+            Value::Shown => false,
+        }
+    }
+
+    /// Whether a field can be seen: those behind the fold only when it is open.
+    fn is_visible(&self, at: usize) -> bool {
+        let open = || self.fields.iter().any(|field| matches!(field.value, Value::Fold { open: true }));
+        self.fields.get(at).is_some_and(|field| !field.more || open())
+    }
+
+    /// Moves to the next or the previous field that can be seen.
+    fn go(&mut self, forward: bool) {
+        self.candidates.clear();
+        let n = self.fields.len();
+        let by = if forward { 1 } else { n.saturating_sub(1) };
+        let mut to = self.focus;
+        loop {
+            to = (to + by) % n.max(1);
+            if to == self.focus || self.is_visible(to) {
+                break;
+            }
+        }
+        self.focus = to;
+        self.tidy_data();
+    }
+
+    /// Takes pasted text.
+    pub fn on_paste(&mut self, text: &str, shared: &Shared) -> Vec<Effect> {
+        match &mut self.fields[self.focus].value {
+            Value::Text(input) if !self.waiting => input.insert(text.trim()),
+            _ => return Vec::new(),
+        }
+        self.edited(shared)
+    }
+
+    /// Takes what arrived from outside.
+    pub fn on_message(&mut self, message: &Message, shared: &Shared) -> FormOutcome {
+        let mut effects = Vec::new();
+        match message {
+            Message::JobStarted(result) if self.waiting => {
+                self.waiting = false;
+                match result {
+                    Ok(_) => return FormOutcome::Started,
+                    Err(error) => self.refused = Some(error.clone()),
+                }
+            }
+            Message::DataChecked { path, result } => {
+                for field in self.fields.iter_mut().filter(|f| f.id == Id::Data && f.text() == *path) {
+                    field.data = Some(result.clone());
+                }
+                self.check(shared);
+                self.tidy_data();
+                effects.extend(self.check_data());
+            }
+            Message::PathCompleted { text, candidates } => {
+                let field = &self.fields[self.focus];
+                if field.id.is_path() && field.text() == *text {
+                    effects = self.complete(candidates, shared);
+                }
+            }
+            Message::ClustersPlanned { ticket, result, out } if self.planning == Some(*ticket) => {
+                self.planning = None;
+                self.out.clone_from(out);
+                self.take_plan(result, shared);
+            }
+            Message::Library(Ok(_)) => {
+                self.suggest_k(shared);
+                self.check(shared);
+                effects.extend(self.ask_plan(shared));
+            }
+            _ => {}
+        }
+        FormOutcome::Open(effects)
+    }
+
+    fn field(&self, id: Id) -> Option<&Field> {
+        self.fields.iter().find(|field| field.id == id)
+    }
+
+    fn text(&self, id: Id) -> String {
+        self.field(id).map_or(String::new(), Field::text)
+    }
+
+    /// Puts a text that typing replaces into a field that nobody has touched.
+    fn suggest(&mut self, id: Id, text: &str) {
+        let Some(field) = self.fields.iter_mut().find(|field| field.id == id) else { return };
+        if let Value::Text(input) = &mut field.value
+            && (input.is_suggestion() || input.is_empty())
+        {
+            *input = super::Input::suggestion(text);
+            field.default = field.text();
+        }
+    }
+
+    /// Of another reading of the library, unless somebody has given one.
+    fn suggest_k(&mut self, shared: &Shared) {
+        let (k, ..) = fields::shown(shared);
+        self.suggest(Id::Clusters, &k.to_string());
+        if let Some(field) = self.fields.iter_mut().find(|field| field.id == Id::Clusters) {
+            field.hint = fields::k_hint(shared);
+        }
+        self.suggest_out(shared);
+    }
+
+    /// The folder says k, until somebody gives another.
+    fn suggest_out(&mut self, shared: &Shared) {
+        if let Ok(k) = self.text(Id::Clusters).parse() {
+            self.suggest(Id::Out, &fields::out(shared, k));
+        }
+    }
+
+    /// After the focused field was changed by hand.
+    fn edited(&mut self, shared: &Shared) -> Vec<Effect> {
+        self.refused = None;
+        self.candidates.clear();
+        let id = self.fields[self.focus].id;
+        let mut effects = Vec::new();
+        match id {
+            Id::Data => {
+                self.fields[self.focus].data = None;
+                self.suggest_name();
+                let path = self.fields[self.focus].text();
+                if !path.is_empty() {
+                    effects.push(Effect::CheckData { path });
+                }
+                self.tidy_data();
+            }
+            Id::Clusters => self.suggest_out(shared),
+            _ => {}
+        }
+        self.check(shared);
+        if id.decides_clusters() {
+            effects.extend(self.ask_plan(shared));
+        } else {
+            self.show_experts(shared);
+        }
+        effects
+    }
+
+    /// The name of the data, or of all of them, until somebody gives another.
+    fn suggest_name(&mut self) {
+        let name = |path: &str| {
+            let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+            let name = last.strip_suffix(".jsonl").unwrap_or(last);
+            (!matches!(name, "" | "." | ".." | "~")).then(|| name.to_string())
+        };
+        let all = self.fields.iter().filter(|f| f.id == Id::Data).filter_map(|f| name(&f.text()));
+        let joined = all.collect::<Vec<_>>().join("+");
+        self.suggest(Id::Name, &joined);
+    }
+
+    /// Keeps one empty row below tasks that are right, and none between them.
+    fn tidy_data(&mut self) {
+        let mut at = 0;
+        while self.fields.get(at + 1).is_some_and(|next| next.id == Id::Data) {
+            if self.fields[at].text().is_empty() && at != self.focus {
+                self.fields.remove(at);
+                self.focus = self.focus.saturating_sub(usize::from(self.focus > at));
+            } else {
+                at += 1;
+            }
+        }
+        if self.fields.get(at).is_some_and(|last| last.id == Id::Data && matches!(last.data, Some(Ok(_)))) {
+            self.fields.insert(at + 1, Field::data(false));
+            self.focus += usize::from(self.focus > at);
+        }
+        if let Some(first) = self.fields.first_mut().filter(|first| first.id == Id::Data) {
+            let Field { label, hint, .. } = Field::data(true);
+            (first.label, first.hint) = (label, hint);
+        }
+    }
+
+    /// Asks for what is not known of a task that was typed.
+    fn check_data(&self) -> Option<Effect> {
+        let unknown = |f: &&Field| f.id == Id::Data && f.data.is_none() && !f.text().is_empty();
+        self.fields.iter().find(unknown).map(|field| Effect::CheckData { path: field.text() })
+    }
+
+    /// Puts in what all candidates share; with nothing to add, shows them, or goes on when it is complete.
+    fn complete(&mut self, candidates: &[String], shared: &Shared) -> Vec<Effect> {
+        let text = self.fields[self.focus].text();
+        let common = common_prefix(candidates);
+        if common.len() > text.len() {
+            if let Value::Text(input) = &mut self.fields[self.focus].value {
+                input.set(&common);
+            }
+            let effects = self.edited(shared);
+            if candidates.len() > 1 {
+                self.candidates = candidates.to_vec();
+            }
+            return effects;
+        }
+        if matches!(self.fields[self.focus].data, Some(Ok(_))) || candidates.is_empty() {
+            self.go(true);
+        } else {
+            self.candidates = candidates.to_vec();
+        }
+        // Looking for paths gave up looking at the data.
+        self.check_data().into_iter().collect()
+    }
+
+    /// Brings the errors up to date.
+    fn check(&mut self, shared: &Shared) {
+        let found = self.plan.as_ref().and_then(|plan| fields::missing(&plan.missing));
+        let mut first = true;
+        for field in &mut self.fields {
+            let problem = fields::problem(field, shared);
+            field.error = match field.id {
+                // Only the first task has to be there.
+                Id::Data if !first && field.text().is_empty() => None,
+                Id::Tasks => problem.or_else(|| found.clone()),
+                Id::Out => problem.or_else(|| self.out.clone()),
+                _ => problem,
+            };
+            first &= field.id != Id::Data;
+        }
+    }
+
+    /// Asks which expert would be trained on what.
+    fn ask_plan(&mut self, shared: &Shared) -> Option<Effect> {
+        if self.kind != FormKind::TrainClusters {
+            return None;
+        }
+        self.plan = None;
+        self.out = None;
+        self.planning = None;
+        self.check(shared);
+        self.show_experts(shared);
+        // Without an output folder there is still something to show.
+        let wrong = |f: &Field| f.error.is_some() && f.id.decides_clusters() && f.id != Id::Out;
+        if shared.library.is_none() || self.fields.iter().any(wrong) {
+            return None;
+        }
+        let spec = Box::new(self.clusters(shared)?);
+        let ticket = self.tickets.issue();
+        self.planning = Some(ticket);
+        Some(Effect::PlanClusters { ticket, spec })
+    }
+
+    fn take_plan(&mut self, result: &Result<Arc<ClustersPlan>, String>, shared: &Shared) {
+        match result {
+            Ok(plan) => self.plan = Some(plan.clone()),
+            Err(error) => self.refused = Some(error.clone()),
+        }
+        self.check(shared);
+        self.show_experts(shared);
+    }
+
+    /// A row for each expert that would be trained.
+    fn show_experts(&mut self, shared: &Shared) {
+        if self.kind != FormKind::TrainClusters {
+            return;
+        }
+        self.fields.retain(|field| !matches!(field.id, Id::Expert(_)));
+        if let Some(plan) = &self.plan {
+            let training = self.training(shared);
+            let rows = plan.rows.iter().enumerate().map(|(i, row)| {
+                let examples = counted(row.examples, "example");
+                let steps = training.as_ref().map(|spec| counted(spec.steps(row.examples), "step"));
+                let facts = [Some(examples), steps, Some(row.members.join(", "))];
+                let facts: Vec<String> = facts.into_iter().flatten().collect();
+                Field::expert(i, &row.name, printable(&facts.join(" · ")).into_owned())
+            });
+            let rows: Vec<Field> = rows.collect();
+            self.fields.extend(rows);
+        }
+        self.focus = self.focus.min(self.fields.len().saturating_sub(1));
+    }
+
+    fn start(&mut self, shared: &Shared) -> Vec<Effect> {
+        self.tried = true;
+        self.check(shared);
+        if let Some(wrong) = self.fields.iter().position(|f| f.error.is_some()) {
+            if self.fields[wrong].more {
+                for field in &mut self.fields {
+                    if let Value::Fold { open } = &mut field.value {
+                        *open = true;
+                    }
+                }
+            }
+            self.focus = wrong;
+            return Vec::new();
+        }
+        match self.job(shared) {
+            Some(spec) => {
+                self.waiting = true;
+                self.refused = None;
+                vec![Effect::StartJob(spec)]
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// How many steps the training will have, when that is known.
+    fn steps(&self, shared: &Shared) -> Option<usize> {
+        let spec = self.training(shared)?;
+        match self.kind {
+            FormKind::Train => {
+                let known =
+                    |f: &Field| f.data.as_ref().and_then(|data| data.as_ref().ok()).map(|data| data.train);
+                let tasks = self.fields.iter().filter(|f| f.id == Id::Data && !f.text().is_empty());
+                let sizes: Vec<Option<usize>> = tasks.map(known).collect();
+                let all = sizes.iter().copied().sum::<Option<usize>>()?;
+                (!sizes.is_empty()).then(|| spec.steps(all))
+            }
+            FormKind::Cluster => None,
+            FormKind::TrainClusters => {
+                let plan = self.plan.as_ref()?;
+                Some(plan.rows.iter().map(|row| spec.steps(row.examples)).sum())
+            }
+        }
+    }
+}
+
+fn common_prefix(texts: &[String]) -> String {
+    let Some(first) = texts.first() else { return String::new() };
+    let mut end = first.len();
+    for text in &texts[1..] {
+        let same = first.bytes().zip(text.bytes()).take_while(|(a, b)| a == b).count();
+        end = end.min(same);
+    }
+    while !first.is_char_boundary(end) {
+        end -= 1;
+    }
+    first[..end].to_string()
+}
