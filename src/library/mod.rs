@@ -39,6 +39,7 @@ pub use misfit::LayerSizes;
 pub use nearest::{edit_distance, find_name, nearest};
 pub use open::Library;
 pub use pairs::natural;
+pub use scan::Fingerprint;
 pub use template::Stretch;
 pub use tensors::{NamedTensor, write_safetensors};
 pub use write::{NewAdapterConfig, NewLora, check_new_name, write_adapter};

@@ -7,7 +7,7 @@ use super::files::{builder, hex};
 use super::formats::Heads;
 use super::inspect::inspect;
 use super::misfit::{self, LayerSizes};
-use super::scan::{fingerprint, scan};
+use super::scan::{Fingerprint, fingerprint, scan};
 use super::{BaseLocation, Expert, Manifest, find_name, locate_base, nearest};
 use crate::{Error, Result};
 
@@ -143,8 +143,8 @@ impl Library {
         can_write(&self.root)
     }
 
-    /// A number that changes when the library changes on disk: from names, sizes and times only.
-    pub fn fingerprint(path: &Path) -> u64 {
+    /// How the library at `path` stands on disk: from names, sizes and times only.
+    pub fn fingerprint(path: &Path) -> Fingerprint {
         fingerprint(path)
     }
 }

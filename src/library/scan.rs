@@ -155,10 +155,50 @@ fn leads_up(link: &Path) -> bool {
     }
 }
 
-/// A number that changes when something about the experts or the manifest changes on disk: names,
-/// sizes and times of the files. Reads no content.
-pub(super) fn fingerprint(root: &Path) -> u64 {
+/// How a library stood on disk: two are equal where names, sizes and times of the files of all experts and of
+/// the manifest are.
+#[derive(Clone, Debug)]
+pub struct Fingerprint {
+    value: u64,
+    /// The manifest, the folders that experts may come to and go from, and experts without their weights yet.
+    places: Vec<PathBuf>,
+    /// Of the times of `places`.
+    glance: u64,
+}
+
+impl PartialEq for Fingerprint {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl Eq for Fingerprint {}
+
+impl Fingerprint {
+    /// Whether experts came or went, or the manifest changed, since it was taken. Looks at some folders' times
+    /// only, not at the experts' files: of ten thousand experts in one folder at two files.
+    pub fn differs_at_a_glance(&self) -> bool {
+        glance(&self.places) != self.glance
+    }
+}
+
+fn glance(places: &[PathBuf]) -> u64 {
     let mut hasher = DefaultHasher::new();
+    places.iter().for_each(|place| stamp(place).hash(&mut hasher));
+    hasher.finish()
+}
+
+/// Takes a fingerprint. Reads no content.
+pub(super) fn fingerprint(root: &Path) -> Fingerprint {
+    let mut hasher = DefaultHasher::new();
+    let mut times = DefaultHasher::new();
+    let mut places = Vec::new();
+    // Before a place is looked at, so that what changes meanwhile shows at the next glance.
+    let mut note = |place: PathBuf| {
+        stamp(&place).hash(&mut times);
+        places.push(place);
+    };
+    note(root.join(Manifest::FILE));
     stamp(&root.join(Manifest::FILE)).hash(&mut hasher);
     stamp(root).filter(|_| root.is_file()).hash(&mut hasher);
     let mut level = vec![Place { path: root.to_path_buf(), name: String::new() }];
@@ -170,8 +210,14 @@ pub(super) fn fingerprint(root: &Path) -> u64 {
                 for file in WATCHED {
                     stamp(&folder.path.join(file)).hash(&mut hasher);
                 }
-                stamp_weights(&folder.path, &mut hasher);
-            } else if depth < MAX_DEPTH {
+                if !folder.path.join(WEIGHTS).exists() {
+                    note(folder.path.clone());
+                    stamp_weights(&folder.path, &mut hasher);
+                }
+                continue;
+            }
+            note(folder.path.clone());
+            if depth < MAX_DEPTH {
                 match list(&folder) {
                     Ok(listing) => {
                         for file in listing.files {
@@ -189,14 +235,11 @@ pub(super) fn fingerprint(root: &Path) -> u64 {
         }
         level = next;
     }
-    hasher.finish()
+    Fingerprint { value: hasher.finish(), places, glance: times.finish() }
 }
 
 /// Weights of an adapter's folder that have no fixed names: shards and files of llama.cpp.
 fn stamp_weights(folder: &Path, hasher: &mut DefaultHasher) {
-    if folder.join(WEIGHTS).exists() {
-        return;
-    }
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
         .unwrap_or_default();
