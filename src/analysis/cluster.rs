@@ -26,6 +26,7 @@ pub fn cluster(similarity: &Similarity, k: usize, seed: u64, cancel: &Cancel) ->
     }
     let partition = kmeans(&points(similarity), k, seed, cancel)?;
     let silhouettes = silhouettes(similarity, &partition.labels, k);
+    let ties = ties(similarity, &partition.labels, k);
     let Partition { labels, inertia } = partition;
     Ok(Clustering {
         k,
@@ -35,6 +36,7 @@ pub fn cluster(similarity: &Similarity, k: usize, seed: u64, cancel: &Cancel) ->
         inertia,
         silhouette: mean(&silhouettes),
         silhouettes,
+        ties,
     })
 }
 
@@ -147,6 +149,22 @@ fn silhouettes(similarity: &Similarity, labels: &[usize], k: usize) -> Vec<f64> 
     (0..n).into_par_iter().map(one).collect()
 }
 
+/// Sum of the similarities of each expert to the other members of each of `k` clusters, N × k row-major.
+pub fn ties(similarity: &Similarity, labels: &[usize], k: usize) -> Vec<f64> {
+    let n = similarity.len();
+    let mut ties = vec![0.0f64; n * k];
+    ties.par_chunks_exact_mut(k.max(1)).zip(similarity.matrix.par_chunks(n.max(1))).enumerate().for_each(
+        |(i, (sums, row))| {
+            for (j, (&label, &value)) in labels.iter().zip(row).enumerate() {
+                if j != i {
+                    sums.get_mut(label).into_iter().for_each(|sum| *sum += f64::from(value));
+                }
+            }
+        },
+    );
+    ties
+}
+
 fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
@@ -159,11 +177,15 @@ pub fn order_by_cluster(similarity: &Similarity, clustering: &Clustering) -> Vec
     if clustering.experts != similarity.experts || clustering.labels.len() != n {
         return (0..n).collect();
     }
+    // On one thread: whoever draws does not wait for others' work.
+    let mut members = vec![Vec::new(); clustering.k];
+    for (i, &label) in clustering.labels.iter().enumerate() {
+        members.get_mut(label).into_iter().for_each(|members: &mut Vec<usize>| members.push(i));
+    }
     let closeness: Vec<f64> = (0..n)
-        .into_par_iter()
         .map(|i| {
-            let own = clustering.labels[i];
-            (0..n).filter(|&j| clustering.labels[j] == own).map(|j| f64::from(similarity.get(i, j))).sum()
+            let own = members.get(clustering.labels[i]).map_or(&[][..], Vec::as_slice);
+            own.iter().map(|&j| f64::from(similarity.get(i, j))).sum()
         })
         .collect();
     let mut order: Vec<usize> = (0..n).collect();
@@ -295,7 +317,32 @@ mod tests {
             })
             .collect();
         let experts = (0..n).map(|i| format!("e{i}")).collect();
-        Similarity { metric: Metric::Flat, sparsity: 0.0, experts, matrix, warnings: vec![], skipped: vec![] }
+        Similarity {
+            metric: Metric::Flat,
+            sparsity: 0.0,
+            experts,
+            matrix,
+            warnings: vec![],
+            skipped: vec![],
+            known_spread: Default::default(),
+        }
+    }
+
+    #[test]
+    fn ties_leave_an_expert_itself_out() {
+        let matrix = vec![1.0, 0.5, 0.25, 0.5, 1.0, -0.5, 0.25, -0.5, 1.0];
+        let experts = ["a", "b", "c"].map(String::from).to_vec();
+        let (warnings, skipped) = (Vec::new(), Vec::new());
+        let s = Similarity {
+            metric: Metric::Flat,
+            sparsity: 0.0,
+            experts,
+            matrix,
+            warnings,
+            skipped,
+            known_spread: Default::default(),
+        };
+        assert_eq!(ties(&s, &[0, 0, 1], 2), [0.5, 0.25, 0.5, -0.5, -0.25, 0.0]);
     }
 
     #[test]

@@ -9,17 +9,21 @@ mod pair;
 mod profile;
 mod prototype;
 mod similarity;
+mod spread;
 mod table;
 mod weights;
 
 use serde::Serialize;
 
-pub use cluster::{boundaries, cluster, cohesion, natural_clusters, order_by_cluster, project, sweep};
+pub use cluster::{boundaries, cluster, cohesion, natural_clusters, order_by_cluster, project, sweep, ties};
 pub use pair::{PairModule, pair};
 pub use profile::profile;
 pub use prototype::{Prototype, effective_rank, prototype, spectral_gap};
 pub use similarity::similarity;
+pub use spread::{Spread, value_range};
 pub use table::{ModulePrototypes, PrototypeTable, prototypes};
+
+use std::sync::OnceLock;
 
 use crate::Error;
 use crate::text::counted;
@@ -51,9 +55,16 @@ pub struct Similarity {
     pub warnings: Vec<String>,
     /// Experts left out, with the reason.
     pub skipped: Vec<(String, String)>,
+    /// What [`Self::spread`] found.
+    pub known_spread: OnceLock<Spread>,
 }
 
 impl Similarity {
+    /// How the values are spread: looks at all of them when first asked.
+    pub fn spread(&self) -> &Spread {
+        self.known_spread.get_or_init(|| Spread::of(&self.matrix, self.len()))
+    }
+
     /// Number of experts.
     pub fn len(&self) -> usize {
         self.experts.len()
@@ -83,6 +94,8 @@ pub struct Clustering {
     pub silhouette: Option<f64>,
     /// Silhouette of each expert; empty when `silhouette` is `None`.
     pub silhouettes: Vec<f64>,
+    /// Row-major N × k: sum of the similarities of each expert to the other members of each cluster.
+    pub ties: Vec<f64>,
 }
 
 /// Norms and spectra of one expert, module by module.

@@ -79,7 +79,15 @@ pub fn similarity(
     progress(total, total);
     let names: Vec<String> = layout.experts.iter().map(|e| e.name.clone()).collect();
     let warnings = warnings(&layout, metric, &names, &matrix);
-    Ok(Similarity { metric, sparsity, experts: names, matrix, warnings, skipped })
+    Ok(Similarity {
+        metric,
+        sparsity,
+        experts: names,
+        matrix,
+        warnings,
+        skipped,
+        known_spread: Default::default(),
+    })
 }
 
 /// Scans every expert; those that fail move to `skipped`. The threshold depends on the modules of the

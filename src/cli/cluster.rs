@@ -107,6 +107,7 @@ mod tests {
             matrix: vec![1.0, 0.9, 0.1, 0.9, 1.0, 0.1, 0.1, 0.1, 1.0],
             warnings: vec![],
             skipped: vec![],
+            known_spread: Default::default(),
         };
         let clustering = analysis::cluster(&similarity, 2, 42, &crate::Cancel::new()).unwrap();
         let text = text(&similarity, &clustering);

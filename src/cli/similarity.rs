@@ -205,6 +205,7 @@ mod tests {
             matrix: (0..n * n).map(|at| 1.0 - 0.125 * (at / n).abs_diff(at % n) as f32).collect(),
             warnings: vec![],
             skipped: vec![],
+            known_spread: Default::default(),
         }
     }
 

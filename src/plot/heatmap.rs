@@ -354,6 +354,7 @@ mod tests {
             matrix: (0..n * n).map(|at| 1.0 / (1 << (at / n).abs_diff(at % n).min(8)) as f32).collect(),
             warnings: vec![],
             skipped: vec![],
+            known_spread: Default::default(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::analysis::{Clustering, ExpertProfile, Metric, ModuleProfile, Similarity};
+use crate::analysis::{Clustering, ExpertProfile, Metric, ModuleProfile, Similarity, ties};
 use crate::jobs::{ClusterSpec, JobDetail, JobSpec, JobState, JobSummary};
 use crate::library::{AdapterConfig, Expert, Library, Manifest, ModuleShape, Provenance, Status};
 use crate::train::TrainSpec;
@@ -137,6 +137,7 @@ pub fn similarity() -> Arc<Similarity> {
         matrix,
         warnings: Vec::new(),
         skipped: Vec::new(),
+        known_spread: Default::default(),
     })
 }
 
@@ -148,8 +149,9 @@ pub fn clustering() -> Arc<Clustering> {
         let family = TASKS.iter().find(|(task, _)| task == name).map_or("", |(_, family)| family);
         families.iter().position(|f| *f == family).unwrap_or(0)
     };
-    let labels = experts.iter().map(label).collect();
+    let labels: Vec<usize> = experts.iter().map(label).collect();
     Arc::new(Clustering {
+        ties: ties(&similarity(), &labels, 4),
         k: 4,
         seed: 42,
         labels,

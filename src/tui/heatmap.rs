@@ -297,26 +297,5 @@ impl Heatmap<'_> {
     }
 }
 
-/// Smallest and largest value, optionally without the diagonal of a square matrix; `None` without any.
-pub fn value_range(values: &[f32], stride: usize, skip_diagonal: bool) -> Option<(f32, f32)> {
-    let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
-    let mut take = |part: &[f32]| {
-        for &value in part {
-            // Comparisons with NaN are false, so missing values change nothing.
-            low = if value < low { value } else { low };
-            high = if value > high { value } else { high };
-        }
-    };
-    for (index, row) in values.chunks(stride.max(1)).enumerate() {
-        if skip_diagonal && index < row.len() {
-            take(&row[..index]);
-            take(&row[index + 1..]);
-        } else {
-            take(row);
-        }
-    }
-    (low <= high).then_some((low, high))
-}
-
 #[cfg(test)]
 mod tests;

@@ -149,6 +149,8 @@ impl Work {
             }
         };
         let similarity = Arc::new(analysis::similarity(&experts, metric, sparsity, &mut progress, cancel)?);
+        // Whoever shows it does not wait for that.
+        similarity.spread();
         if known.len() >= KEPT {
             known.remove(0);
         }

@@ -6,6 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::*;
+use crate::analysis::value_range;
 use crate::tui::testing::{code, key, text};
 use crate::tui::{Depth, Theme};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::analysis::{Clustering, Metric, PairModule, Similarity};
+use crate::analysis::{Clustering, Metric, PairModule, Similarity, ties};
 use crate::library::{Expert, Library, Provenance, Status};
 use crate::tui::{Shared, Sweep};
 
@@ -66,17 +66,20 @@ pub fn similarity(n: usize, metric: Metric) -> Arc<Similarity> {
         matrix: (0..n * n).map(|at| value(at / n, at % n)).collect(),
         warnings: Vec::new(),
         skipped: Vec::new(),
+        known_spread: Default::default(),
     })
 }
 
 /// Neighbours in threes share one of `k` clusters.
 pub fn clustering(n: usize, k: usize) -> Arc<Clustering> {
     let silhouettes: Vec<f64> = (0..n).map(|at| 0.62 - 0.09 * (at % 9) as f64).collect();
+    let labels: Vec<usize> = (0..n).map(|at| (at / 3) % k).collect();
     Arc::new(Clustering {
+        ties: ties(&similarity(n, Metric::Mbc), &labels, k),
         k,
         seed: 42,
         experts: names(n),
-        labels: (0..n).map(|at| (at / 3) % k).collect(),
+        labels,
         inertia: 1.234,
         silhouette: Some(silhouettes.iter().sum::<f64>() / n as f64),
         silhouettes,

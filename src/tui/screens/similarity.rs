@@ -15,7 +15,7 @@ use self::pair::PairView;
 use super::roster::{Roster, one_line};
 use crate::analysis::{Metric, Similarity};
 use crate::library::Library;
-use crate::tui::heatmap::{HeatmapState, value_range};
+use crate::tui::heatmap::HeatmapState;
 use crate::tui::{Binding, Effect, Message, Screen, Shared, Tab, Theme, Tickets};
 
 /// State of the Similarity tab.
@@ -57,10 +57,6 @@ struct Request {
 struct Shown {
     similarity: Arc<Similarity>,
     arrangement: Arrangement,
-    /// Smallest and largest off-diagonal value.
-    range: Option<(f32, f32)>,
-    /// Off-diagonal values in equal bins of `range`.
-    histogram: Vec<u64>,
     version: u64,
 }
 
@@ -109,12 +105,9 @@ impl SimilarityScreen {
 
     fn take(&mut self, similarity: &Arc<Similarity>, shared: &Shared) {
         let chosen = self.cursor_names();
-        let range = value_range(&similarity.matrix, similarity.len(), true);
         self.versions += 1;
         self.shown = Some(Shown {
             arrangement: Arrangement::new(similarity, self.order, shared),
-            range,
-            histogram: arrange::histogram(similarity, range),
             similarity: similarity.clone(),
             version: self.versions,
         });

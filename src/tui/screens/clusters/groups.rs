@@ -41,26 +41,18 @@ pub struct Cluster {
 }
 
 impl Groups {
-    /// Looks at every pair of experts once or twice.
+    /// Looks at the pairs of experts within each cluster.
     pub fn new(similarity: &Similarity, clustering: &Clustering, shared: &Shared) -> Self {
         let n = similarity.len().min(clustering.labels.len());
         let label = |at: usize| clustering.labels.get(at).copied().unwrap_or(usize::MAX);
         let silhouette = |at: usize| clustering.silhouettes.get(at).copied();
         let cohesions = cohesion(similarity, clustering);
-        // Sum of similarities from each expert to each cluster.
         let k = clustering.k;
-        let mut sums = vec![0.0f64; n * k];
-        for (at, row) in similarity.matrix.chunks(similarity.len().max(1)).take(n).enumerate() {
-            for (other, value) in row.iter().take(n).enumerate() {
-                if label(other) < k && other != at {
-                    sums[at * k + label(other)] += f64::from(*value);
-                }
-            }
-        }
         let mut clusters: Vec<Cluster> = (0..k)
             .map(|own| {
                 let mut members: Vec<usize> = (0..n).filter(|&at| label(at) == own).collect();
-                let toward = |at: usize, cluster: usize| sums.get(at * k + cluster).copied().unwrap_or(0.0);
+                let toward =
+                    |at: usize, cluster: usize| clustering.ties.get(at * k + cluster).copied().unwrap_or(0.0);
                 let centre = members
                     .iter()
                     .copied()
@@ -84,7 +76,8 @@ impl Groups {
         let sizes: Vec<usize> = clusters.iter().map(|cluster| cluster.members.len()).collect();
         for (own, cluster) in clusters.iter_mut().enumerate() {
             let mean = |other: usize| -> f64 {
-                let sum: f64 = cluster.members.iter().filter_map(|&at| sums.get(at * k + other)).sum();
+                let sum: f64 =
+                    cluster.members.iter().filter_map(|&at| clustering.ties.get(at * k + other)).sum();
                 sum / (cluster.members.len() * sizes[other]) as f64
             };
             cluster.nearest = (0..k)

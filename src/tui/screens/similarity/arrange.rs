@@ -120,19 +120,3 @@ fn by_family(similarity: &Similarity, shared: &Shared) -> Arrangement {
     names.push("no family".into());
     Arrangement { order, groups, names, title: "by family".into(), ..Arrangement::default() }
 }
-
-/// Bins of [`histogram`].
-const BINS: usize = 24;
-
-/// Counts of the values above the diagonal in equal bins of `range`; empty without a range.
-pub fn histogram(similarity: &Similarity, range: Option<(f32, f32)>) -> Vec<u64> {
-    let Some((low, high)) = range else { return Vec::new() };
-    let mut bins = vec![0; BINS];
-    let scale = if high > low { BINS as f32 / (high - low) } else { 0.0 };
-    for (row, values) in similarity.matrix.chunks(similarity.len().max(1)).enumerate() {
-        for value in values.iter().skip(row + 1).filter(|value| !value.is_nan()) {
-            bins[(((value - low) * scale) as usize).min(BINS - 1)] += 1;
-        }
-    }
-    bins
-}

@@ -9,8 +9,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use crate::analysis::PairModule;
+use crate::analysis::value_range;
 use crate::text::printable;
-use crate::tui::heatmap::{Heatmap, HeatmapState, value_range};
+use crate::tui::heatmap::{Heatmap, HeatmapState};
 use crate::tui::screens::parts::{below, message, progress, row};
 use crate::tui::screens::roster::{self, one_line};
 use crate::tui::{Binding, Shared, Theme, fit};

@@ -89,7 +89,7 @@ impl SimilarityScreen {
             format!("{:>digits$} {}", at + 1, labels.get(at).map(String::as_str).unwrap_or_default())
         };
         let tick = |at: usize| (at + 1).to_string();
-        let (range, note) = match shown.range {
+        let (range, note) = match shown.similarity.spread().range {
             Some(range) if self.autoscale => (range, "range of pairs"),
             None if self.autoscale => ((0.0, 1.0), "no values"),
             _ => ((-1.0, 1.0), "full range"),
@@ -187,7 +187,7 @@ impl SimilarityScreen {
             lines.extend(outside.map(|mean| fact("mean outside", mean, theme)));
         }
         lines.push(Line::default());
-        let histogram = shown.histogram.len() + 2 <= width && area.height >= 30;
+        let histogram = shown.similarity.spread().histogram.len() + 2 <= width && area.height >= 30;
         let room = usize::from(area.height).saturating_sub(lines.len() + if histogram { 8 } else { 0 });
         let far = if room >= 12 { (room / 3).min(6) } else { 0 };
         let near = room.saturating_sub(1 + if far > 0 { far + 2 } else { 0 }).min(12).min(others.len());
@@ -215,11 +215,12 @@ impl SimilarityScreen {
     }
 
     fn draw_histogram(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
-        let Some((low, high)) = shown.range else { return };
+        let Some((low, high)) = shown.similarity.spread().range else { return };
         frame.render_widget(Line::styled("All pairs", theme.header()), row(area, 0));
-        let counts: Vec<f64> = shown.histogram.iter().map(|&count| count as f64).collect();
+        let counts: Vec<f64> =
+            shown.similarity.spread().histogram.iter().map(|&count| count as f64).collect();
         bars(frame, Rect { y: area.y + 1, height: 5, ..area }, &counts, 1, |_| theme.dim());
-        let ends = shown.histogram.len().saturating_sub(5);
+        let ends = shown.similarity.spread().histogram.len().saturating_sub(5);
         frame.render_widget(Line::styled(format!("{low:<5.2}{high:>ends$.2}"), theme.dim()), row(area, 6));
     }
 }
