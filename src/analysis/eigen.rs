@@ -93,6 +93,10 @@ fn lanczos(
             return Err(not_finite());
         }
         diagonal.push(alpha);
+        add(&mut image, &basis[step], -alpha);
+        if let (Some(before), Some(&beta)) = (step.checked_sub(1), off_diagonal.last()) {
+            add(&mut image, &basis[before], -beta);
+        }
         orthogonalise(&mut image, &basis);
         let beta = dot(&image, &image).sqrt();
         scale = scale.max(alpha.abs() + beta);
@@ -143,15 +147,22 @@ fn fresh_direction(n: usize, basis: &[Vec<f64>], rng: &mut ChaCha8Rng) -> Vec<f6
     vector
 }
 
-/// Removes the components along an orthonormal basis; twice, because once leaves rounding errors.
+/// Removes the components along an orthonormal basis; again where that took much away, because then rounding
+/// errors are a large share of what is left.
 fn orthogonalise(vector: &mut [f64], basis: &[Vec<f64>]) {
-    for _ in 0..2 {
+    let mut before = dot(vector, vector);
+    for _ in 0..3 {
         let shares: Vec<f64> = basis.par_iter().map(|direction| dot(direction, vector)).collect();
         vector.par_chunks_mut(PART).enumerate().for_each(|(part, vector)| {
             for (direction, share) in basis.iter().zip(&shares) {
                 add(vector, &direction[part * PART..], -share);
             }
         });
+        let left = dot(vector, vector);
+        if left > 0.5 * before {
+            break;
+        }
+        before = left;
     }
 }
 

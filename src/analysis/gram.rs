@@ -108,31 +108,60 @@ impl Symmetric for Gram {
         tile.values[(i - tile.rows.start) * tile.columns.len() + j - tile.columns.start]
     }
 
-    /// Tile rows in parallel, each summed in a fixed order.
+    /// Every tile is read once, for its own place and for the mirrored one: reading them is what takes the time.
+    /// Tile rows in parallel, their sums added in a fixed order.
     fn apply(&self, vector: &[f64], into: &mut [f64]) {
         let per_side = self.n.div_ceil(self.edge);
-        into.par_chunks_mut(self.edge).enumerate().for_each(|(i, out)| {
-            out.fill(0.0);
-            for j in 0..per_side {
-                let tile = self.tile(i.min(j), i.max(j));
+        let of_row = |i: usize| {
+            let first = i * self.edge;
+            let mut sums = vec![0.0; self.n - first];
+            for j in i..per_side {
+                let tile = self.tile(i, j);
                 let width = tile.columns.len();
-                let rows = tile.rows.clone().zip(tile.values.chunks_exact(width));
-                if j >= i {
-                    let x = &vector[tile.columns.clone()];
-                    for (sum, (_, values)) in out.iter_mut().zip(rows) {
-                        *sum += dot(values, x);
+                let x = &vector[tile.columns.clone()];
+                let (own, rest) = sums.split_at_mut(tile.rows.len());
+                let mirrored =
+                    tile.columns.start.checked_sub(tile.rows.end).map(|at| &mut rest[at..at + width]);
+                let rows = tile.values.chunks_exact(width).zip(&vector[tile.rows.clone()]).zip(own);
+                match mirrored {
+                    Some(mirrored) => {
+                        rows.for_each(|((values, &y), own)| *own += both(values, x, y, mirrored))
                     }
-                } else {
-                    for (row, values) in rows {
-                        let x = vector[row];
-                        for (sum, value) in out.iter_mut().zip(values) {
-                            *sum += value * x;
-                        }
-                    }
+                    // On the diagonal a tile is its own mirror.
+                    None => rows.for_each(|((values, _), own)| *own += dot(values, x)),
                 }
             }
-        });
+            sums
+        };
+        let all: Vec<Vec<f64>> = (0..per_side).into_par_iter().with_max_len(1).map(of_row).collect();
+        into.fill(0.0);
+        for (i, sums) in all.iter().enumerate() {
+            for (out, sum) in into[i * self.edge..].iter_mut().zip(sums) {
+                *out += sum;
+            }
+        }
     }
+}
+
+/// The inner product of `values` and `x`; adds `y` × `values` to `mirrored`.
+fn both(values: &[f64], x: &[f64], y: f64, mirrored: &mut [f64]) -> f64 {
+    const LANES: usize = 8;
+    let mut lanes = [0.0f64; LANES];
+    let (v, vs) = values.as_chunks::<LANES>();
+    let (x, xs) = x.as_chunks::<LANES>();
+    let (m, ms) = mirrored.as_chunks_mut::<LANES>();
+    for ((v, x), m) in v.iter().zip(x).zip(m) {
+        for lane in 0..LANES {
+            lanes[lane] += v[lane] * x[lane];
+            m[lane] += y * v[lane];
+        }
+    }
+    let mut tail = 0.0;
+    for ((v, x), m) in vs.iter().zip(xs).zip(ms) {
+        tail += v * x;
+        *m += y * v;
+    }
+    lanes.iter().sum::<f64>() + tail
 }
 
 /// Streams all weights once (per pair of blocks of experts) and sums the products.
