@@ -4,8 +4,8 @@
     python benches/peers.py --base BASE.gguf [PART …] [--quick] [--markdown docs/performance.md]
 
 Parts: train, arrow, llama, mbc, open, screens, growth; all of them without names. Run it with a Python that has
-torch, transformers, peft, scikit-learn, gguf, numpy and safetensors; `--llama-python` may name another one that
-has llama-cpp-python. Every measurement is a fresh process, ours and the peer's take turns (A B A B …), and
+torch, transformers, peft, scikit-learn, gguf, numpy and safetensors; llama.cpp comes from node-llama-cpp, from the
+folder that `--llama-node` names. Every measurement is a fresh process, ours and the peer's take turns (A B A B …), and
 numbers are medians over the rounds.
 """
 
@@ -54,8 +54,8 @@ class Bench:
     def screens(self, *arguments):
         return lambda: measured([self.built["screens"], *arguments])
 
-    def peer(self, script, *arguments, python=None):
-        return lambda: measured([python or sys.executable, HERE / script, *arguments], self.environment)
+    def peer(self, script, *arguments):
+        return lambda: measured([sys.executable, HERE / script, *arguments], self.environment)
 
     def turns(self, commands):
         return in_turn(self.rounds, commands, self.say)
@@ -135,15 +135,15 @@ def arrow(bench):
 
 
 def llama(bench):
-    python = bench.options.llama_python or sys.executable
-    if subprocess.run([python, "-c", "import llama_cpp"], capture_output=True).returncode != 0:
-        text = "Not measured: llama-cpp-python is not installed (`--llama-python` names a Python that has it)."
+    folder = bench.options.llama_node
+    if not (folder / "node_modules/node-llama-cpp").is_dir() or not shutil.which("node"):
+        text = f"Not measured: {folder} has no node-llama-cpp (`npm install --prefix {folder} node-llama-cpp`)."
         bench.say(text)
         return None, text
     quantised = bench.folder / "base-q8_0.gguf"
-    report.run([python, HERE / "peer_llama_cpp.py", "quantise", bench.options.base, quantised])
+    report.run([sys.executable, HERE / "quantise.py", bench.options.base, quantised])
     found = bench.turns({
-        "llama.cpp": bench.peer("peer_llama_cpp.py", "run", quantised, python=python),
+        "llama.cpp": lambda: measured(["node", HERE / "peer_llama_cpp.mjs", folder, quantised]),
         "ours": bench.engine("arrow", bench.options.base, bench.adapters, 32, "q8"),
     })
     peer, ours = found["llama.cpp"], found["ours"]
@@ -159,7 +159,9 @@ def llama(bench):
         ],
     ]
     header = ["Q8_0", "prefill of 64 ms", "decode ms", "prefill, time of llama.cpp's", "decode, time of llama.cpp's"]
-    return found, report.table(header, rows)
+    used = [part.split("=")[0].strip() for part in peer["system"].split("|") if part.strip().endswith("= 1")]
+    used = ", ".join(name.removeprefix("CPU : ") for name in used)
+    return found, f"{report.table(header, rows)}\n\nllama.cpp uses {used}."
 
 
 def mbc(bench):
@@ -283,8 +285,9 @@ def describe(bench):
     facts = report.machine()
     packages = ["torch", "transformers", "peft", "scikit-learn", "numpy"]
     python = report.versions(sys.executable, packages)
-    if bench.options.llama_python:
-        python += ", " + report.versions(bench.options.llama_python, ["llama-cpp-python"])
+    node = bench.options.llama_node / "node_modules/node-llama-cpp/package.json"
+    if node.is_file():
+        python += f", node-llama-cpp {json.loads(node.read_text())['version']}"
     return (
         f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['system']}; commit "
         f"{facts['commit']}; {python}; medians of {bench.rounds} rounds; load before the run {facts['load']}."
@@ -299,7 +302,10 @@ def main():
     parser.add_argument("--experts", type=int, nargs="+", default=[32], help="for arrow; 128 take PEFT minutes")
     parser.add_argument("--quick", action="store_true", help="one round and few steps: does the script work?")
     parser.add_argument("--no-build", action="store_true", help="take what target/release has")
-    parser.add_argument("--llama-python", help="Python with llama-cpp-python")
+    parser.add_argument(
+        "--llama-node", type=pathlib.Path, default=report.ROOT / "target/peers-node",
+        help="folder in which node-llama-cpp was installed",
+    )
     parser.add_argument("--json", default=report.ROOT / "target/peers.json", help="where all numbers go")
     parser.add_argument("--markdown", help="page whose tables are to be replaced")
     options = parser.parse_args()

@@ -1,5 +1,6 @@
 //! LoRA files of llama.cpp (`convert_lora_to_gguf.py`): tensors `blk.N.attn_q.weight.lora_a` (r × in) and
 //! `.lora_b` (out × r) under GGUF's names, with α in the metadata; the scale is α / r, and 1 without α.
+//! `use_rslora` and `alpha_pattern` of a PEFT adapter are lost on conversion, as they are for llama.cpp.
 //!
 //! The converter reorders rows of B as it does rows of W: for Llama those of q and k, for GPT-NeoX those of
 //! the fused projection. How is a matter of the heads, which the file does not tell: the base model does.

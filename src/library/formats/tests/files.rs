@@ -51,6 +51,16 @@ fn all_spellings_of_a_name_are_one_module() {
         assert_eq!(expert.status, Status::Ok, "{path}: {:?}", expert.reason);
         assert_eq!(expert.modules[0].module, Q, "{path}");
         assert_eq!(expert.load().unwrap().modules[0].a().unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+
+        let pickle = dictionary(&[
+            (&a, tensor("FloatStorage", 0, 6, 0, &[2, 3], &[3, 1])),
+            (&b, tensor("FloatStorage", 1, 8, 0, &[4, 2], &[2, 1])),
+        ]);
+        let file = torch_file(&pickle, &[floats(6), floats(8)]);
+        let (root, _) = folder(&[("adapter_config.json", CONFIG.as_bytes()), ("adapter_model.bin", &file)]);
+        let expert = only(root.path());
+        assert_eq!(expert.status, Status::Ok, "{path}: {:?}", expert.reason);
+        assert_eq!(expert.modules[0].module, Q, "{path}");
     }
 }
 
