@@ -1,16 +1,16 @@
 //! Adding the chosen experts' LoRA to what a layer computed.
 
 use super::experts::StackedModule;
-use super::lora::Lora;
+use super::lora::{Factors, Lora};
 use crate::model::simd::{axpy, dot};
 
 /// What a module reads: rows of numbers, or tokens as one-hot vectors.
 pub(crate) trait Input {
     /// Makes an expert's A ready in `scratch`.
-    fn prepare(&self, lora: &Lora, scratch: &mut Vec<f32>);
+    fn prepare(&self, a: Factors, scratch: &mut Vec<f32>);
 
     /// Entry `r` of A x for the input of `row`.
-    fn project(&self, lora: &Lora, scratch: &[f32], row: usize, r: usize) -> f32;
+    fn project(&self, a: Factors, scratch: &[f32], row: usize, r: usize) -> f32;
 
     /// Number of rows.
     fn rows(&self) -> usize;
@@ -23,11 +23,11 @@ pub(super) struct Rows<'a> {
 }
 
 impl Input for Rows<'_> {
-    fn prepare(&self, lora: &Lora, scratch: &mut Vec<f32>) {
-        lora.a.widen(scratch);
+    fn prepare(&self, a: Factors, scratch: &mut Vec<f32>) {
+        a.widen(scratch);
     }
 
-    fn project(&self, _lora: &Lora, scratch: &[f32], row: usize, r: usize) -> f32 {
+    fn project(&self, _a: Factors, scratch: &[f32], row: usize, r: usize) -> f32 {
         let width = self.width;
         dot(&scratch[r * width..(r + 1) * width], &self.x[row * width..(row + 1) * width])
     }
@@ -44,10 +44,10 @@ pub(super) struct Tokens<'a> {
 }
 
 impl Input for Tokens<'_> {
-    fn prepare(&self, _lora: &Lora, _scratch: &mut Vec<f32>) {}
+    fn prepare(&self, _a: Factors, _scratch: &mut Vec<f32>) {}
 
-    fn project(&self, lora: &Lora, _scratch: &[f32], row: usize, r: usize) -> f32 {
-        lora.a.at(r * self.vocab + self.ids[row] as usize)
+    fn project(&self, a: Factors, _scratch: &[f32], row: usize, r: usize) -> f32 {
+        a.at(r * self.vocab + self.ids[row] as usize)
     }
 
     fn rows(&self) -> usize {
@@ -79,15 +79,16 @@ pub(super) fn add_outputs(
     let (mut a, mut bt) = (Vec::new(), Vec::new());
     for e in spoken(chosen) {
         let Some(lora) = &module.loras[e as usize] else { continue };
-        input.prepare(lora, &mut a);
-        lora.widen_b(&mut bt);
+        let factors = module.a(lora);
+        input.prepare(factors, &mut a);
+        lora.widen_b(module.bt(lora), &mut bt);
         for (row, (y, chosen)) in y.chunks_mut(out).zip(chosen.chunks(width)).enumerate() {
             let w = weight(chosen, e);
             if w == 0.0 {
                 continue;
             }
             for (r, b) in bt.chunks(out).enumerate() {
-                axpy(w * lora.scale * input.project(lora, &a, row, r), b, y);
+                axpy(w * lora.scale * input.project(factors, &a, row, r), b, y);
             }
         }
     }
@@ -112,16 +113,17 @@ pub(super) fn add_factors(
     let mut z = vec![0f32; input.rows() * rank];
     let mut scratch = Vec::new();
     for (e, lora) in &loras {
-        input.prepare(lora, &mut scratch);
+        let a = module.a(lora);
+        input.prepare(a, &mut scratch);
         for (row, (z, chosen)) in z.chunks_mut(rank).zip(chosen.chunks(width)).enumerate() {
             let w = weight(chosen, *e);
             for (r, z) in z.iter_mut().enumerate() {
-                *z += w * input.project(lora, &scratch, row, r);
+                *z += w * input.project(a, &scratch, row, r);
             }
         }
     }
     for (e, lora) in &loras {
-        lora.widen_b(&mut scratch);
+        lora.widen_b(module.bt(lora), &mut scratch);
         for ((z, y), chosen) in z.chunks(rank).zip(y.chunks_mut(out)).zip(chosen.chunks(width)) {
             let w = weight(chosen, *e) * lora.scale;
             z.iter().zip(scratch.chunks(out)).for_each(|(z, b)| axpy(w * z, b, y));

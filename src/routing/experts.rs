@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::lora::Lora;
+use super::lora::{Entry, Factors, Kind, Lora, Parts, Store};
 use super::replaced::Replaced;
 use super::there::There;
 use crate::library::{find_name, nearest};
@@ -17,6 +17,8 @@ pub(crate) struct StackedModule {
     pub out_features: usize,
     /// One an expert; `None` where it lacks the module.
     pub loras: Vec<Option<Lora>>,
+    /// Their factors.
+    pub store: Store,
     /// [experts, in]; a zero row where an expert is no candidate.
     pub prototypes: Vec<f32>,
     /// Whether an expert has ΔW ≠ 0 here.
@@ -36,6 +38,7 @@ impl StackedModule {
             in_features,
             out_features,
             loras: Vec::with_capacity(experts),
+            store: Store::default(),
             prototypes: Vec::with_capacity(experts * in_features),
             candidate: Vec::with_capacity(experts),
             extras: false,
@@ -44,23 +47,48 @@ impl StackedModule {
         }
     }
 
-    /// Replaces all experts' LoRA.
-    pub fn restack(&mut self, entries: Vec<Option<(Lora, Vec<f32>)>>) {
-        let size = (self.in_features, self.out_features);
-        let bias = std::mem::take(&mut self.bias);
-        *self = Self { bias, ..Self::new(self.position, size, entries.len()) };
-        entries.into_iter().for_each(|entry| self.push(entry));
+    /// (in, out) features.
+    pub fn size(&self) -> (usize, usize) {
+        (self.in_features, self.out_features)
     }
 
-    /// Adds the next expert's LoRA and its prototype.
-    pub fn push(&mut self, entry: Option<(Lora, Vec<f32>)>) {
-        match &entry {
-            Some((_, vector)) => self.prototypes.extend_from_slice(vector),
+    /// Makes room for the factors of an expert to come.
+    pub fn reserve(&mut self, kind: Kind, rank: usize) {
+        self.store.reserve(kind, rank.saturating_mul(self.in_features.saturating_add(self.out_features)));
+    }
+
+    /// The A [rank, in] of a LoRA of this module.
+    pub fn a(&self, lora: &Lora) -> Factors<'_> {
+        self.store.a(lora, self.size())
+    }
+
+    /// Its B transposed [rank, out].
+    pub fn bt(&self, lora: &Lora) -> Factors<'_> {
+        self.store.bt(lora, self.size())
+    }
+
+    /// The whole of a LoRA of this module in f32.
+    pub fn parts(&self, lora: &Lora) -> Parts {
+        lora.parts(&self.store, self.size())
+    }
+
+    /// Replaces all experts' LoRA.
+    pub fn restack(&mut self, entries: &[Option<Entry>]) {
+        let bias = std::mem::take(&mut self.bias);
+        *self = Self { bias, ..Self::new(self.position, self.size(), entries.len()) };
+        entries.iter().for_each(|entry| self.push(entry.as_ref()));
+    }
+
+    /// Adds the next expert's LoRA.
+    pub fn push(&mut self, entry: Option<&Entry>) {
+        match entry {
+            Some(entry) => self.prototypes.extend_from_slice(&entry.prototype),
             None => self.prototypes.resize(self.prototypes.len() + self.in_features, 0.0),
         }
-        self.candidate.push(entry.as_ref().is_some_and(|(_, vector)| vector.iter().any(|v| *v != 0.0)));
-        self.extras |= entry.as_ref().is_some_and(|(lora, _)| lora.extras.is_some());
-        self.loras.push(entry.map(|(lora, _)| lora));
+        self.candidate.push(entry.is_some_and(|entry| entry.prototype.iter().any(|v| *v != 0.0)));
+        let lora = entry.map(|entry| entry.stack(&mut self.store));
+        self.extras |= lora.as_ref().is_some_and(|lora| lora.extras.is_some());
+        self.loras.push(lora);
     }
 }
 

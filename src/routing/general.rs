@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::experts::{ExpertSet, StackedModule};
 use super::load::Sites;
-use super::lora::{Lora, Parts};
+use super::lora::{Entry, Kind, Parts};
 use crate::model::Decoder;
 use crate::{Cancel, Error, Result};
 
@@ -36,7 +36,7 @@ impl ExpertSet {
         let mut mean: Option<(usize, Parts)> = None;
         for &g in general {
             let Some(lora) = &module.loras[g] else { continue };
-            let parts = lora.parts();
+            let parts = module.parts(lora);
             match &mut mean {
                 None => mean = Some((g, parts)),
                 Some((first, mean)) => {
@@ -49,24 +49,25 @@ impl ExpertSet {
         let Some((first, mut mean)) = mean else { return Ok(()) };
         let share = 1.0 / general.len() as f32;
         mean.a.iter_mut().chain(&mut mean.bt).for_each(|v| *v *= share);
-        let size = (module.in_features, module.out_features);
-        let entries: Vec<Option<(Lora, Vec<f32>)>> = module
+        let size = module.size();
+        let entries: Vec<Option<Entry>> = module
             .loras
             .par_iter()
             .enumerate()
             .map(|(e, lora)| {
                 let Some(lora) = lora else { return Ok(None) };
                 if general.contains(&e) {
-                    return Ok(Some((lora.clone(), vec![0.0; size.0])));
+                    let parts = module.parts(lora);
+                    return Ok(Some(Entry { parts, kind: lora.kind, prototype: vec![0.0; size.0] }));
                 }
-                let mut parts = lora.parts();
+                let mut parts = module.parts(lora);
                 self.check_ranks(module, (first, mean.rank), (e, parts.rank))?;
                 parts.a.iter_mut().zip(&mean.a).for_each(|(v, m)| *v -= m);
                 parts.bt.iter_mut().zip(&mean.bt).for_each(|(v, m)| *v -= m);
-                Ok(Some(parts.finish(size, "f32")))
+                Ok(Some(parts.finish(size, Kind::F32)))
             })
             .collect::<Result<_>>()?;
-        module.restack(entries);
+        module.restack(&entries);
         Ok(())
     }
 

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::experts::{ExpertSet, StackedModule};
-use super::lora::{Lora, Matrix, Parts};
+use super::lora::{Entry, Kind, Lora, Matrix, Parts};
 use super::replaced::{Found, Places, Replaced};
 use crate::library::{Expert, LoraModule};
 use crate::model::{Decoder, Linear, transpose};
 use crate::{Cancel, Result};
 
-/// Experts that are read together: their files are open and their weights in memory twice.
-const TOGETHER: usize = 32;
+/// Experts that are read together for each thread: their files are open and their weights in memory twice.
+const TOGETHER: usize = 4;
 
 /// The places of a decoder that can carry LoRA, in the order of the network: the embedding, the linear
 /// layers, the head.
@@ -86,8 +86,8 @@ impl<'a> Sites<'a> {
         Ok(())
     }
 
-    /// One module of an expert, DoRA's lengths still missing, and its prototype.
-    fn read(&self, site: usize, module: &LoraModule, dtype: &str) -> Result<(Lora, Vec<f32>)> {
+    /// One module of an expert.
+    fn read(&self, site: usize, module: &LoraModule, kind: Kind) -> Result<Entry> {
         let (rank, scale) = (module.shape.rank, module.shape.scale as f32);
         let vector = |values: Option<Vec<f32>>| values.map_or(Vec::new(), |v| self.ordered(site, v, 1));
         let mut shift = vector(module.bias()?);
@@ -101,24 +101,24 @@ impl<'a> Sites<'a> {
             shift,
             magnitude: vector(module.magnitude()?),
         };
-        Ok(parts.finish(size, dtype))
+        Ok(parts.finish(size, kind))
     }
 }
 
 /// An expert as it was read.
 struct Loaded {
-    /// Per module: the site, the LoRA, its prototype.
-    loras: Vec<(usize, Lora, Vec<f32>)>,
+    /// The LoRA at each site.
+    loras: HashMap<usize, Entry>,
     found: Found,
 }
 
 fn load(expert: &Expert, sites: &Sites, places: &Places) -> Result<Loaded, String> {
     let adapter = expert.load().map_err(|e| e.to_string())?;
-    let mut loras = Vec::with_capacity(adapter.modules.len());
+    let kind = Kind::named(&expert.dtype);
+    let mut loras = HashMap::with_capacity(adapter.modules.len());
     for module in &adapter.modules {
         let Some(&site) = sites.index.get(module.shape.module.as_str()) else { continue };
-        let (lora, vector) = sites.read(site, module, &expert.dtype).map_err(|e| e.to_string())?;
-        loras.push((site, lora, vector));
+        loras.insert(site, sites.read(site, module, kind).map_err(|e| e.to_string())?);
     }
     let found = Replaced::find(expert, &adapter, places)?;
     Ok(Loaded { loras, found })
@@ -136,27 +136,36 @@ impl ExpertSet {
         let (sites, places) = (Sites::new(decoder), Places::new(decoder));
         let mut skipped = Vec::new();
         let mut fitting: Vec<(usize, &Expert)> = Vec::with_capacity(experts.len());
-        // Sites that some expert adapts.
-        let mut used = vec![false; sites.linears.len() + 1];
+        // Sums of ranks by site and kind: what is held then needs no more than it has.
+        let mut rooms: HashMap<(usize, Kind), usize> = HashMap::new();
         for (at, &expert) in experts.iter().enumerate() {
             match sites.fits(expert) {
-                Ok(()) => {
-                    let adapted = expert.modules.iter().filter_map(|m| sites.index.get(m.module.as_str()));
-                    adapted.for_each(|&site| used[site] = true);
-                    fitting.push((at, expert));
-                }
+                Ok(()) => fitting.push((at, expert)),
                 Err(reason) => skipped.push((at, expert.name.clone(), reason)),
             }
         }
-        let mut stacks: Vec<Option<StackedModule>> = (0..used.len())
-            .map(|site| used[site].then(|| StackedModule::new(0, sites.size(site), fitting.len())))
-            .collect();
+        let mut stacks: Vec<Option<StackedModule>> = Vec::new();
+        stacks.resize_with(sites.linears.len() + 1, || None);
+        for (expert, shape) in fitting.iter().flat_map(|(_, e)| e.modules.iter().map(move |m| (e, m))) {
+            let Some(&site) = sites.index.get(shape.module.as_str()) else { continue };
+            let new = || StackedModule::new(0, sites.size(site), fitting.len());
+            let room = rooms.entry((site, Kind::named(&expert.dtype))).or_insert(0usize);
+            *room += shape.rank;
+            stacks[site].get_or_insert_with(new);
+        }
+        for ((site, kind), ranks) in rooms {
+            if let Some(stack) = &mut stacks[site] {
+                stack.reserve(kind, ranks);
+            }
+        }
         let mut set = Self::default();
         let mut names = Vec::with_capacity(fitting.len());
-        for (done, some) in fitting.chunks(TOGETHER).enumerate() {
+        let together = TOGETHER * rayon::current_num_threads();
+        for (done, some) in fitting.chunks(together).enumerate() {
             cancel.check()?;
-            progress(done * TOGETHER, fitting.len());
+            progress(done * together, fitting.len());
             let loaded: Vec<_> = some.par_iter().map(|(_, e)| load(e, &sites, &places)).collect();
+            let mut usable = Vec::with_capacity(loaded.len());
             for ((at, expert), loaded) in some.iter().zip(loaded) {
                 let Loaded { loras, found } = match loaded {
                     Ok(loaded) => loaded,
@@ -170,14 +179,13 @@ impl ExpertSet {
                 set.unrouted.extend(differing.map(|what| (expert.name.clone(), what)));
                 set.replaced.extend(replaced.map(|replaced| (names.len(), replaced)));
                 names.push(expert.name.clone());
-                let mut loras: HashMap<usize, (Lora, Vec<f32>)> =
-                    loras.into_iter().map(|(site, lora, vector)| (site, (lora, vector))).collect();
-                for (site, stack) in stacks.iter_mut().enumerate() {
-                    if let Some(stack) = stack {
-                        stack.push(loras.remove(&site));
-                    }
-                }
+                usable.push(loras);
             }
+            stacks.par_iter_mut().enumerate().for_each(|(site, stack)| {
+                if let Some(stack) = stack {
+                    usable.iter().for_each(|loras| stack.push(loras.get(&site)));
+                }
+            });
         }
         progress(fitting.len(), fitting.len());
         let mut modules = Vec::new();
@@ -226,14 +234,15 @@ impl Sites<'_> {
         let size = self.size(site);
         self.with_weights(site, |base| {
             let squares = base.squares(size);
-            stack.loras.par_iter_mut().enumerate().try_for_each(|(e, lora)| {
+            let StackedModule { loras, store, .. } = stack;
+            loras.par_iter_mut().enumerate().try_for_each(|(e, lora)| {
                 let Some(lora) = lora.as_mut().filter(|lora| dora(lora)) else { return Ok(()) };
                 match own(e)? {
                     Some(own) => {
                         let own = Matrix { values: &own, ..base };
-                        lora.measure(own, &own.squares(size), size);
+                        lora.measure(store, own, &own.squares(size), size);
                     }
-                    None => lora.measure(base, &squares, size),
+                    None => lora.measure(store, base, &squares, size),
                 }
                 Ok(())
             })

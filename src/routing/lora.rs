@@ -8,23 +8,94 @@ use crate::analysis::prototype;
 use crate::model::simd::dot;
 use crate::model::tensor::gemm;
 
-/// Factors in the dtype of the expert's file; they are widened where they are used.
-#[derive(Clone, Debug)]
-pub(crate) enum Factors {
-    F32(Vec<f32>),
-    F16(Vec<f16>),
-    Bf16(Vec<bf16>),
+/// The dtype of an expert's file, as far as factors keep it: what is neither f16 nor bf16 is held in f32.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    F32,
+    F16,
+    Bf16,
 }
 
-impl Factors {
-    fn new(values: Vec<f32>, dtype: &str) -> Self {
+impl Kind {
+    /// By the name that experts have for it.
+    pub fn named(dtype: &str) -> Self {
         match dtype {
-            "f16" => Self::F16(values.iter().map(|&v| f16::from_f32(v)).collect()),
-            "bf16" => Self::Bf16(values.iter().map(|&v| bf16::from_f32(v)).collect()),
-            _ => Self::F32(values),
+            "f16" => Self::F16,
+            "bf16" => Self::Bf16,
+            _ => Self::F32,
+        }
+    }
+}
+
+/// The factors of all experts at a module, in as few pieces as can be: A and then B of one expert, then the
+/// next one's.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Store {
+    f32: Vec<f32>,
+    f16: Vec<f16>,
+    bf16: Vec<bf16>,
+}
+
+impl Store {
+    /// Makes room for `count` more numbers, and not for more.
+    pub fn reserve(&mut self, kind: Kind, count: usize) {
+        match kind {
+            Kind::F32 => self.f32.reserve_exact(count),
+            Kind::F16 => self.f16.reserve_exact(count),
+            Kind::Bf16 => self.bf16.reserve_exact(count),
         }
     }
 
+    /// Appends numbers; gives where they begin.
+    fn push(&mut self, kind: Kind, values: &[f32]) -> usize {
+        match kind {
+            Kind::F32 => {
+                self.f32.extend_from_slice(values);
+                self.f32.len() - values.len()
+            }
+            Kind::F16 => {
+                let start = self.f16.len();
+                self.f16.resize(start + values.len(), f16::ZERO);
+                self.f16[start..].convert_from_f32_slice(values);
+                start
+            }
+            Kind::Bf16 => {
+                let start = self.bf16.len();
+                self.bf16.resize(start + values.len(), bf16::ZERO);
+                self.bf16[start..].convert_from_f32_slice(values);
+                start
+            }
+        }
+    }
+
+    fn part(&self, kind: Kind, start: usize, count: usize) -> Factors<'_> {
+        match kind {
+            Kind::F32 => Factors::F32(&self.f32[start..start + count]),
+            Kind::F16 => Factors::F16(&self.f16[start..start + count]),
+            Kind::Bf16 => Factors::Bf16(&self.bf16[start..start + count]),
+        }
+    }
+
+    /// A [rank, in] of a layer of (in, out) features.
+    pub fn a(&self, lora: &Lora, (inputs, _): (usize, usize)) -> Factors<'_> {
+        self.part(lora.kind, lora.start, lora.rank * inputs)
+    }
+
+    /// B transposed [rank, out], rows in the order of the running layer.
+    pub fn bt(&self, lora: &Lora, (inputs, outputs): (usize, usize)) -> Factors<'_> {
+        self.part(lora.kind, lora.start + lora.rank * inputs, lora.rank * outputs)
+    }
+}
+
+/// One expert's A or B in the dtype of its file; they are widened where they are used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Factors<'a> {
+    F32(&'a [f32]),
+    F16(&'a [f16]),
+    Bf16(&'a [bf16]),
+}
+
+impl Factors<'_> {
     /// As a tensor on a device has them.
     pub(crate) fn dtype(&self) -> DType {
         match self {
@@ -62,15 +133,13 @@ impl Factors {
     }
 }
 
-/// One expert's LoRA at one module.
+/// One expert's LoRA at one module; its factors are in the module's [`Store`].
 #[derive(Clone, Debug)]
 pub(crate) struct Lora {
     pub rank: usize,
     pub scale: f32,
-    /// [rank, in].
-    pub a: Factors,
-    /// [rank, out]: B transposed, rows in the order of the running layer.
-    pub bt: Factors,
+    pub kind: Kind,
+    start: usize,
     /// What most experts do not have.
     pub extras: Option<Box<Extras>>,
 }
@@ -86,7 +155,7 @@ pub(crate) struct Extras {
     pub shift: Vec<f32>,
 }
 
-/// A LoRA to be stacked, in f32.
+/// A LoRA in f32, as it is read or changed.
 pub(crate) struct Parts {
     pub rank: usize,
     pub scale: f32,
@@ -98,6 +167,15 @@ pub(crate) struct Parts {
     pub shift: Vec<f32>,
     /// [out] in running order.
     pub magnitude: Vec<f32>,
+}
+
+/// A LoRA to be stacked, and its prototype.
+pub(crate) struct Entry {
+    pub parts: Parts,
+    /// How the factors are to be held.
+    pub kind: Kind,
+    /// All zeros where B·A is no candidate for Arrow.
+    pub prototype: Vec<f32>,
 }
 
 /// A weight matrix [out, in] of the base model as a strided view.
@@ -128,27 +206,37 @@ impl Matrix<'_> {
 }
 
 impl Parts {
-    /// The LoRA in `dtype`, and its prototype, all zeros where its B·A is no candidate for Arrow. DoRA's
-    /// lengths are still to be measured.
-    pub fn finish(self, (inputs, outputs): (usize, usize), dtype: &str) -> (Lora, Vec<f32>) {
-        let Self { rank, scale, a, bt, shift, magnitude } = self;
-        let vector = if scale == 0.0 {
+    /// The LoRA with its prototype, for a layer of (in, out) features.
+    pub fn finish(self, (inputs, outputs): (usize, usize), kind: Kind) -> Entry {
+        let prototype = if self.scale == 0.0 {
             vec![0.0; inputs]
         } else {
-            prototype(&a, &crate::model::transpose(&bt, rank, outputs), rank, inputs, outputs).vector
+            let b = crate::model::transpose(&self.bt, self.rank, outputs);
+            prototype(&self.a, &b, self.rank, inputs, outputs).vector
         };
-        let extras = (!magnitude.is_empty() || !shift.is_empty())
-            .then(|| Box::new(Extras { magnitude, gain: Vec::new(), shift }));
-        (Lora { rank, scale, a: Factors::new(a, dtype), bt: Factors::new(bt, dtype), extras }, vector)
+        Entry { parts: self, kind, prototype }
+    }
+}
+
+impl Entry {
+    /// Puts the factors into `store`. DoRA's lengths are still to be measured.
+    pub fn stack(&self, store: &mut Store) -> Lora {
+        let Parts { rank, scale, a, bt, shift, magnitude } = &self.parts;
+        let start = store.push(self.kind, a);
+        store.push(self.kind, bt);
+        let extras = (!magnitude.is_empty() || !shift.is_empty()).then(|| {
+            Box::new(Extras { magnitude: magnitude.clone(), gain: Vec::new(), shift: shift.clone() })
+        });
+        Lora { rank: *rank, scale: *scale, kind: self.kind, start, extras }
     }
 }
 
 impl Lora {
-    /// The factors in f32, to be changed.
-    pub fn parts(&self) -> Parts {
+    /// The whole in f32, to be changed, from its `store` at a layer of (in, out) features.
+    pub fn parts(&self, store: &Store, size: (usize, usize)) -> Parts {
         let (mut a, mut bt) = (Vec::new(), Vec::new());
-        self.a.widen(&mut a);
-        self.bt.widen(&mut bt);
+        store.a(self, size).widen(&mut a);
+        store.bt(self, size).widen(&mut bt);
         let extras = self.extras.as_deref().cloned().unwrap_or_default();
         let Extras { magnitude, shift, .. } = extras;
         Parts { rank: self.rank, scale: self.scale, a, bt, shift, magnitude }
@@ -156,10 +244,10 @@ impl Lora {
 
     /// Computes DoRA's m / n against the weights `base`, with their [`Matrix::squares`], of a layer of
     /// (in, out) features.
-    pub fn measure(&mut self, base: Matrix, squares: &[f64], size: (usize, usize)) {
+    pub fn measure(&mut self, store: &Store, base: Matrix, squares: &[f64], size: (usize, usize)) {
         let (mut a, mut bt) = (Vec::new(), Vec::new());
-        self.a.widen(&mut a);
-        self.bt.widen(&mut bt);
+        store.a(self, size).widen(&mut a);
+        store.bt(self, size).widen(&mut bt);
         let Some(extras) = &mut self.extras else { return };
         let lengths = lengths(base, squares, size, &a, &bt, self.rank, self.scale);
         // A row without length has no direction to stretch.
@@ -172,9 +260,9 @@ impl Lora {
         self.extras.as_deref().map(|e| e.gain.as_slice()).filter(|gain| !gain.is_empty())
     }
 
-    /// B as it acts, [rank, out] in f32: times DoRA's gain where there is one.
-    pub fn widen_b(&self, out: &mut Vec<f32>) {
-        self.bt.widen(out);
+    /// Its B, `bt`, as it acts, [rank, out] in f32: times DoRA's gain where there is one.
+    pub fn widen_b(&self, bt: Factors, out: &mut Vec<f32>) {
+        bt.widen(out);
         if let Some(gain) = self.gain() {
             for row in out.chunks_mut(gain.len()) {
                 row.iter_mut().zip(gain).for_each(|(b, g)| *b *= g);

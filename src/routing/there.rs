@@ -34,15 +34,15 @@ struct Stack {
 }
 
 /// The dtype that holds all of `factors` as they are.
-fn common_dtype<'a>(factors: impl Iterator<Item = &'a Factors>) -> DType {
-    let mut all = factors.map(Factors::dtype);
+fn common_dtype<'a>(factors: impl Iterator<Item = Factors<'a>>) -> DType {
+    let mut all = factors.map(|factors| factors.dtype());
     let Some(first) = all.next() else { return DType::F32 };
     if all.all(|dtype| dtype == first) { first } else { DType::F32 }
 }
 
 /// `factors` of `width` columns below one another.
 fn below_one_another<'a>(
-    factors: impl Iterator<Item = &'a Factors> + Clone,
+    factors: impl Iterator<Item = Factors<'a>> + Clone,
     width: usize,
     like: &Tensor,
 ) -> Result<Tensor> {
@@ -66,8 +66,8 @@ impl Stack {
             starts.push(end);
         }
         Ok(Self {
-            a: below_one_another(loras.clone().map(|l| &l.a), module.in_features, like)?,
-            bt: below_one_another(loras.map(|l| &l.bt), module.out_features, like)?,
+            a: below_one_another(loras.clone().map(|l| module.a(l)), module.in_features, like)?,
+            bt: below_one_another(loras.map(|l| module.bt(l)), module.out_features, like)?,
             starts,
         })
     }
@@ -189,7 +189,7 @@ impl There {
 #[cfg(test)]
 mod tests {
     use super::super::apply::{Rows, add_factors, add_outputs};
-    use super::super::lora::Parts;
+    use super::super::lora::{Kind, Parts};
     use super::*;
     use crate::model::tensor::{from_vec, values};
 
@@ -206,9 +206,9 @@ mod tests {
             let step = 0.31 + 0.17 * e as f32;
             let (a, bt) = (wave(rank * SIZE.0, step), wave(rank * SIZE.1, step + 0.05));
             let parts = Parts { rank, scale, a, bt, shift: Vec::new(), magnitude: Vec::new() };
-            (rank > 0).then(|| parts.finish(SIZE, dtype))
+            (rank > 0).then(|| parts.finish(SIZE, Kind::named(dtype)))
         };
-        module.restack(experts.iter().enumerate().map(entry).collect());
+        module.restack(&experts.iter().enumerate().map(entry).collect::<Vec<_>>());
         module
     }
 
