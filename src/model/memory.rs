@@ -141,6 +141,7 @@ pub fn check(path: &Path, spec: &DecoderSpec, precision: Precision, available: O
         .find(|&(_, other)| other < needed && other <= free);
     let way = match smaller {
         Some((p, other)) => format!("--precision {p} needs {}", size(other)),
+        None if precision == Precision::Q8 => "free memory, or use a smaller model".into(),
         None => {
             let least = need(spec, Precision::Q8).peak();
             format!("even --precision q8 needs {}: free memory, or use a smaller model", size(least))
@@ -197,6 +198,8 @@ mod tests {
         );
         assert!(told(10 << 30).contains("; --precision q8 needs"), "{}", told(10 << 30));
         assert!(told(2 << 30).contains("even --precision q8 needs"), "{}", told(2 << 30));
+        let q8 = check(Path::new("m"), &spec, Precision::Q8, Some(2 << 30)).unwrap_err().to_string();
+        assert!(q8.ends_with("are free here; free memory, or use a smaller model"), "{q8}");
     }
 
     #[test]

@@ -12,9 +12,6 @@ use crate::library::{Expert, LoraModule};
 use crate::model::{Decoder, Linear, transpose};
 use crate::{Cancel, Result};
 
-/// Experts that are read together for each thread: their files are open and their weights in memory twice.
-const TOGETHER: usize = 4;
-
 /// The places of a decoder that can carry LoRA, in the order of the network: the embedding, the linear
 /// layers, the head.
 pub(super) struct Sites<'a> {
@@ -160,7 +157,8 @@ impl ExpertSet {
         }
         let mut set = Self::default();
         let mut names = Vec::with_capacity(fitting.len());
-        let together = TOGETHER * rayon::current_num_threads();
+        // Their files are open and their weights in memory twice: no more than are worked on.
+        let together = rayon::current_num_threads();
         for (done, some) in fitting.chunks(together).enumerate() {
             cancel.check()?;
             progress(done * together, fitting.len());
