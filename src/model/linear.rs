@@ -41,11 +41,9 @@ impl std::fmt::Display for Precision {
 
 #[derive(Debug)]
 enum Weight {
-    /// [in, out], contiguous: the fast layout for few rows.
-    Dense(Tensor),
-    /// [out, in]: whose rows are looked up, or on a GPU, there also bf16.
-    Stored(Tensor),
     Packed(Panels),
+    /// [out, in] on a GPU, there also bf16.
+    Stored(Tensor),
     /// 8 bits on a GPU.
     Blocks(Arc<QTensor>, QMatMul),
 }
@@ -55,8 +53,6 @@ enum Weight {
 pub(crate) struct Holding<'a> {
     pub precision: Precision,
     pub device: &'a Device,
-    /// Whether rows are looked up too, as in an embedding.
-    pub table: bool,
 }
 
 impl Holding<'_> {
@@ -76,15 +72,7 @@ impl Holding<'_> {
                 Precision::Q8 => Weight::Stored(stored()?),
             });
         }
-        Ok(match self.precision {
-            Precision::F32 if self.table => Weight::Stored(stored()?),
-            Precision::F32 => {
-                let turned = strips::turned(shape, read)?;
-                Weight::Dense(Tensor::from_vec(turned, (in_features, out_features), self.device)?)
-            }
-            Precision::Bf16 => Weight::Packed(Panels::bf16(out_features, in_features, read)?),
-            Precision::Q8 => Weight::Packed(Panels::q8(out_features, in_features, read)?),
-        })
+        Ok(Weight::Packed(Panels::new(self.precision, shape, read)?))
     }
 }
 
@@ -107,25 +95,6 @@ pub struct Linear {
     bias: Option<Row>,
     /// Row i of the running layer is row `order[i]` of the stored one (fused heads are regrouped).
     pub order: Option<Arc<Vec<u32>>>,
-}
-
-/// `values` [rows, columns] as [columns, rows].
-pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    use rayon::prelude::*;
-    const TILE: usize = 32;
-    let mut out = vec![0f32; values.len()];
-    out.par_chunks_mut((rows * TILE).max(1)).enumerate().for_each(|(block, out)| {
-        let first = block * TILE;
-        let width = out.len() / rows.max(1);
-        for r0 in (0..rows).step_by(TILE) {
-            for c in 0..width {
-                for r in r0..(r0 + TILE).min(rows) {
-                    out[c * rows + r] = values[r * columns + first + c];
-                }
-            }
-        }
-    });
-    out
 }
 
 /// Rows of `width` values in the given order.
@@ -162,7 +131,7 @@ impl Linear {
         values: &[f32],
         device: &Device,
     ) -> Result<Self> {
-        let holding = Holding { precision: Precision::F32, device, table: false };
+        let holding = Holding { precision: Precision::F32, device };
         let read = |rows: Range<usize>, out: &mut [f32]| {
             out.copy_from_slice(&values[rows.start * shape.1..rows.end * shape.1]);
             Ok(())
@@ -181,7 +150,6 @@ impl Linear {
                 from_vec(rows, (outputs.len(), self.in_features))?
             }
             Weight::Stored(w) => w.index_select(&numbers(w.device())?, 0)?.to_dtype(DType::F32)?,
-            Weight::Dense(w) => w.index_select(&numbers(w.device())?, 1)?.t()?.contiguous()?,
             Weight::Blocks(w, _) => w.embedding(&numbers(&w.device())?)?,
         })
     }
@@ -189,7 +157,6 @@ impl Linear {
     /// The weights as they are used, dequantised if need be: row-major [out, in], rows in running order.
     pub(crate) fn weights(&self) -> Result<Vec<f32>> {
         Ok(match &self.weight {
-            Weight::Dense(w) => transpose(&values_of(w)?, self.in_features, self.out_features),
             Weight::Stored(w) => values_of(&w.to_dtype(DType::F32)?)?.to_vec(),
             Weight::Packed(w) => w.unpack(),
             Weight::Blocks(w, _) => values_of(&w.dequantize(&Device::Cpu)?)?.to_vec(),
@@ -199,14 +166,16 @@ impl Linear {
     /// How far each weight of the files may be from that of `row`, a row of [`Self::weights`]: by as much as
     /// holding it rounds.
     pub(crate) fn rounding(&self, row: &[f32]) -> Vec<f32> {
-        let eight_bits = match &self.weight {
-            Weight::Packed(w) => w.is_q8(),
-            Weight::Blocks(..) => true,
-            Weight::Dense(w) | Weight::Stored(w) if w.dtype() == DType::F32 => return vec![0.0; row.len()],
-            Weight::Dense(_) | Weight::Stored(_) => false,
+        let precision = match &self.weight {
+            Weight::Packed(w) => w.precision(),
+            Weight::Blocks(..) => Precision::Q8,
+            Weight::Stored(w) if w.dtype() == DType::F32 => Precision::F32,
+            Weight::Stored(_) => Precision::Bf16,
         };
-        if !eight_bits {
-            return row.iter().map(|w| w.abs() / 256.0).collect();
+        match precision {
+            Precision::F32 => return vec![0.0; row.len()],
+            Precision::Bf16 => return row.iter().map(|w| w.abs() / 256.0).collect(),
+            Precision::Q8 => {}
         }
         // Half a step of a block of 32, and up to 127 times what f16 rounds off a step. Steps below the normal
         // numbers of f16 have few digits.
@@ -217,7 +186,7 @@ impl Linear {
     /// Where the weights are.
     pub(crate) fn device(&self) -> Device {
         match &self.weight {
-            Weight::Dense(w) | Weight::Stored(w) => w.device().clone(),
+            Weight::Stored(w) => w.device().clone(),
             Weight::Packed(_) => Device::Cpu,
             Weight::Blocks(w, _) => w.device(),
         }
@@ -239,7 +208,6 @@ impl Linear {
     /// x [rows, in] → [rows, out].
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let y = match &self.weight {
-            Weight::Dense(w) => x.matmul(w)?,
             Weight::Stored(w) => product(x, &w.t()?)?,
             Weight::Blocks(_, w) => w.forward(x)?,
             Weight::Packed(w) => {
@@ -257,7 +225,6 @@ impl Linear {
     /// Gradient with respect to x, given that of y: dy [rows, out] → [rows, in].
     pub fn backward(&self, dy: &Tensor) -> Result<Tensor> {
         Ok(match &self.weight {
-            Weight::Dense(w) => dy.matmul(&w.t()?)?,
             Weight::Stored(w) => product(dy, w)?,
             Weight::Blocks(w, _) => dy.matmul(&w.dequantize(dy.device())?)?,
             Weight::Packed(w) => {
@@ -284,12 +251,12 @@ mod tests {
         };
         let (device, wanted) = (Device::Cpu, [3u32, 39, 0, 3]);
         for precision in [Precision::F32, Precision::Bf16, Precision::Q8] {
-            let linear = |table: bool| {
-                let holding = Holding { precision, device: &device, table };
+            let linear = || {
+                let holding = Holding { precision, device: &device };
                 Linear::new("l".into(), shape, &read, None, None, holding).unwrap()
             };
-            let gpu = generic::with_generic_operations(|| linear(true));
-            for linear in [linear(true), linear(false), gpu] {
+            let gpu = generic::with_generic_operations(|| linear());
+            for linear in [linear(), gpu] {
                 let all = linear.weights().unwrap();
                 for (held, stored) in all.chunks(64).zip(values.chunks(64)) {
                     let off = held.iter().zip(stored).map(|(h, s)| (h - s).abs());

@@ -81,7 +81,7 @@ impl Builder<'_> {
         bias: bool,
         order: Option<Arc<Vec<u32>>>,
     ) -> Result<Linear> {
-        let holding = Holding { precision: self.precision, device: self.device, table: false };
+        let holding = Holding { precision: self.precision, device: self.device };
         let bias = if bias { Some(self.read(&format!("{module}.bias"), &[shape.0])?) } else { None };
         let stored = self.weights.tensor(self.spec, &format!("{module}.weight"), &[shape.0, shape.1])?;
         stored.check()?;
@@ -95,7 +95,7 @@ impl Builder<'_> {
     /// The embedding as a layer called `module`.
     fn table(&self, module: &str) -> Result<Linear> {
         let shape = (self.spec.vocab, self.spec.hidden);
-        let holding = Holding { precision: self.precision, device: self.device, table: true };
+        let holding = Holding { precision: self.precision, device: self.device };
         let name = format!("{}.weight", self.spec.names.embed);
         let stored = self.weights.tensor(self.spec, &name, &[shape.0, shape.1])?;
         stored.check()?;

@@ -33,7 +33,6 @@ pub use decoder::{Decoder, LinearHook, NoHook, Tape, scatter_rows, select_rows};
 pub use device::{choose_device, compiled_for, device_details, device_name, is_device, open_device};
 pub use fit::{layer_sizes, open_library, sizes};
 pub use generic::with_generic_operations;
-pub(crate) use linear::transpose;
 pub use linear::{Linear, Precision};
 pub use load::{LoadOptions, Model, ModelFiles};
 pub(crate) use ops::Norm;

@@ -1,23 +1,25 @@
-//! Frozen weights packed for products with few or many rows: bf16, or 8 bits in blocks of 32.
+//! Frozen weights packed for products with few or many rows: f32, bf16, or 8 bits in blocks of 32.
 //!
-//! A weight [out, in] is cut into panels of 32 outputs. A panel of bf16 holds one [`Line`] for two
-//! neighbouring inputs: what one AVX-512 BF16 instruction takes. A panel of 8 bits holds, input by input, the
-//! 32 outputs' values, and for 32 inputs at a time one scale an output (the arithmetic of GGUF's Q8_0, whose
-//! values it keeps exactly).
+//! A weight [out, in] is cut into panels of 32 outputs. A panel of f32 holds one [`Line`] an input, one of bf16
+//! a line for two neighbouring inputs: what one AVX-512 BF16 instruction takes. A panel of 8 bits holds, input
+//! by input, the 32 outputs' values, and for 32 inputs at a time one scale an output (the arithmetic of GGUF's
+//! Q8_0, whose values it keeps exactly).
 //!
-//! Products with many rows run in bf16 with f32 sums, 8-bit weights being widened panel by panel; where the
-//! CPU lacks the instruction, panels are widened to f32 instead. Products with one or two rows, which only
-//! wait for memory, take 8-bit weights times f32 inputs.
+//! Products of f32 panels run in f32. Those of the others run in bf16 with f32 sums, 8-bit weights being widened
+//! panel by panel; where the CPU lacks the instruction, panels are widened to f32 instead. Products with one or
+//! two rows, which only wait for memory, take f32 inputs times f32 or 8-bit weights as they are.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod rows;
 
 use half::f16;
 use rayon::prelude::*;
 
+use self::rows::Rows;
+use super::linear::Precision;
 use super::simd::multiversion;
 use super::strips::{Columns, Read, STRIP, filled};
-use super::tensor::gemm;
 use crate::Result;
 
 /// Outputs of a panel.
@@ -26,10 +28,27 @@ const WIDTH: usize = STRIP;
 const BLOCK: usize = 32;
 /// Lines that are worked on before the next rows' turn: 64 KiB.
 const LINES: usize = 512;
-/// Rows of one tile: 24 sums in registers.
-const TILE: usize = 12;
 
-/// Two neighbouring inputs' weights for 32 outputs: bf16 pairs, the lower input in the lower half.
+/// What a [`Line`] holds for each of its outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// One input's weight in f32.
+    F32,
+    /// Two neighbouring inputs' in bf16, the lower input in the lower half.
+    Bf16,
+}
+
+impl Kind {
+    /// Inputs of a line.
+    fn inputs(self) -> usize {
+        match self {
+            Kind::F32 => 1,
+            Kind::Bf16 => 2,
+        }
+    }
+}
+
+/// Weights of one or two inputs for 32 outputs, as bits.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Line([u32; WIDTH]);
@@ -44,6 +63,8 @@ struct Block {
 
 #[derive(Debug)]
 enum Store {
+    /// [panel][in].
+    F32(Vec<Line>),
     /// [panel][in / 2].
     Bf16(Vec<Line>),
     /// [panel][in / 32].
@@ -81,27 +102,22 @@ fn widen(v: f16) -> f32 {
 }
 
 multiversion! {
-    /// Rows of f32 [.., width] as bf16 pairs [.., ⌈width / 2⌉].
-    fn to_pairs(x: &[f32], width: usize, out: &mut [u32]) {
-        let half = width.div_ceil(2);
-        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(half)) {
-            let even = x.chunks_exact(2);
-            if let [last] = even.remainder() {
-                out[half - 1] = pair(*last, 0.0);
-            }
-            for (p, out) in even.zip(out.iter_mut()) {
-                *out = pair(p[0], p[1]);
+    // A strip of rows as the lines of a panel.
+    fn pack_bf16(strip: &[f32], inputs: usize, panel: &mut [Line]) {
+        for (j, row) in strip.chunks_exact(inputs).enumerate() {
+            for (line, two) in panel.iter_mut().zip(row.chunks(2)) {
+                line.0[j] = pair(two[0], two.get(1).copied().unwrap_or(0.0));
             }
         }
     }
 }
 
 multiversion! {
-    // A strip of rows as the lines of a panel.
-    fn pack_bf16(strip: &[f32], inputs: usize, panel: &mut [Line]) {
+    // A strip of rows as the lines of a panel of f32.
+    fn pack_f32(strip: &[f32], inputs: usize, panel: &mut [Line]) {
         for (j, row) in strip.chunks_exact(inputs).enumerate() {
-            for (line, two) in panel.iter_mut().zip(row.chunks(2)) {
-                line.0[j] = pair(two[0], two.get(1).copied().unwrap_or(0.0));
+            for (line, x) in panel.iter_mut().zip(row) {
+                line.0[j] = x.to_bits();
             }
         }
     }
@@ -176,12 +192,27 @@ multiversion! {
 }
 
 multiversion! {
-    // Lines as f32: [2 · lines, 32].
-    fn lines_to_f32(lines: &[Line], out: &mut [f32]) {
-        for (line, out) in lines.iter().zip(out.chunks_exact_mut(2 * WIDTH)) {
+    // out[j] += Σ x[k] · w[k][j].
+    fn f32_row(lines: &[Line], x: &[f32], out: &mut [f32; WIDTH]) {
+        let mut sum = [0f32; WIDTH];
+        for (line, x) in lines.iter().zip(x) {
             for j in 0..WIDTH {
-                out[j] = f32::from_bits(line.0[j] << 16);
-                out[WIDTH + j] = f32::from_bits(line.0[j] & 0xffff_0000);
+                sum[j] += f32::from_bits(line.0[j]) * x;
+            }
+        }
+        for j in 0..WIDTH {
+            out[j] += sum[j];
+        }
+    }
+}
+
+multiversion! {
+    #[allow(clippy::needless_range_loop)] // both places of an index in one line
+    // 32 lines of f32 are 32 inputs × 32 outputs; the same square with the parts swapped.
+    fn turn_f32(from: &[Line], to: &mut [Line]) {
+        for (i, line) in from.iter().enumerate() {
+            for (to, bits) in to.iter_mut().zip(line.0) {
+                to.0[i] = bits;
             }
         }
     }
@@ -189,8 +220,8 @@ multiversion! {
 
 multiversion! {
     #[allow(clippy::needless_range_loop)] // both places of an index in one line
-    // 16 lines are 32 inputs × 32 outputs; the same square with the parts swapped.
-    fn turn(from: &[Line], to: &mut [Line]) {
+    // 16 lines of bf16 are 32 inputs × 32 outputs; the same square with the parts swapped.
+    fn turn_bf16(from: &[Line], to: &mut [Line]) {
         let mut square = [[0u16; 32]; 32];
         for (i, line) in from.iter().enumerate() {
             for j in 0..32 {
@@ -206,97 +237,49 @@ multiversion! {
     }
 }
 
-/// Whether products run in bf16 on this CPU.
-fn native() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return avx512::available();
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
-
-/// The rows of a product, once as bf16 pairs where the CPU takes them.
-struct Rows<'a> {
-    values: &'a [f32],
-    width: usize,
-    count: usize,
-    pairs: Option<Vec<u32>>,
-}
-
-impl<'a> Rows<'a> {
-    fn new(values: &'a [f32], width: usize) -> Self {
-        let count = values.len() / width.max(1);
-        let half = width.div_ceil(2);
-        let pairs = native().then(|| {
-            let mut pairs = vec![0u32; count * half];
-            pairs
-                .par_chunks_mut(half * 8)
-                .zip(values.par_chunks(width * 8))
-                .for_each(|(pairs, x)| to_pairs(x, width, pairs));
-            pairs
-        });
-        Self { values, width, count, pairs }
-    }
-
-    /// Output columns `column ..` of one panel: adds the products with `lines`, which stand for inputs from
-    /// `2 · first` on.
-    fn times(&self, lines: &[Line], first: usize, out: Columns, column: usize, scratch: &mut Vec<f32>) {
-        let width = WIDTH.min(out.stride - column);
-        #[cfg(target_arch = "x86_64")]
-        if let Some(pairs) = &self.pairs {
-            let half = self.width.div_ceil(2);
-            let mut sums = [[0f32; WIDTH]; TILE];
-            for row in (0..self.count).step_by(TILE) {
-                let count = TILE.min(self.count - row);
-                // SAFETY: the pairs exist only where the instructions do.
-                unsafe { avx512::tile(count, lines, &pairs[row * half + first..], half, &mut sums) };
-                for (i, sums) in sums[..count].iter().enumerate() {
-                    // SAFETY: a panel's columns belong to one task.
-                    unsafe { out.put(row + i, column, &sums[..width], first > 0) };
-                }
-            }
-            return;
-        }
-        scratch.resize(lines.len() * 2 * WIDTH, 0.0);
-        lines_to_f32(lines, scratch);
-        let inputs = (2 * lines.len()).min(self.width - 2 * first);
-        let mut sums = [0f32; TILE * WIDTH];
-        for row in (0..self.count).step_by(TILE) {
-            let count = TILE.min(self.count - row);
-            let x = &self.values[row * self.width + 2 * first..];
-            gemm(
-                (count, WIDTH, inputs),
-                1.0,
-                x,
-                (self.width, 1),
-                scratch,
-                (WIDTH, 1),
-                0.0,
-                &mut sums,
-                (WIDTH, 1),
-            );
-            for (i, sums) in sums.chunks(WIDTH).take(count).enumerate() {
-                // SAFETY: as above.
-                unsafe { out.put(row + i, column, &sums[..width], first > 0) };
-            }
-        }
-    }
-}
-
 impl Panels {
-    /// Whether the weights have 8 bits.
-    pub fn is_q8(&self) -> bool {
-        matches!(self.store, Store::Q8(_))
+    /// How the weights are held.
+    pub fn precision(&self) -> Precision {
+        match &self.store {
+            Store::F32(_) => Precision::F32,
+            Store::Bf16(_) => Precision::Bf16,
+            Store::Q8(_) => Precision::Q8,
+        }
+    }
+
+    /// What the lines hold that products work on.
+    fn kind(&self) -> Kind {
+        match &self.store {
+            Store::F32(_) => Kind::F32,
+            Store::Bf16(_) | Store::Q8(_) => Kind::Bf16,
+        }
     }
 
     fn panels(&self) -> usize {
         self.outputs.div_ceil(WIDTH)
     }
 
-    /// Packs the weight [out, in] that `read` gives in bf16.
+    /// Packs the weight [out, in] that `read` gives.
     ///
     /// # Errors
     /// Those of `read`.
-    pub fn bf16(outputs: usize, inputs: usize, read: &Read) -> Result<Self> {
+    pub fn new(precision: Precision, (outputs, inputs): (usize, usize), read: &Read) -> Result<Self> {
+        match precision {
+            Precision::F32 => Self::f32(outputs, inputs, read),
+            Precision::Bf16 => Self::bf16(outputs, inputs, read),
+            Precision::Q8 => Self::q8(outputs, inputs, read),
+        }
+    }
+
+    fn f32(outputs: usize, inputs: usize, read: &Read) -> Result<Self> {
+        let store = filled((outputs.div_ceil(WIDTH), inputs), Line([0; WIDTH]), |p, panel| {
+            pack_f32(&strip(p, outputs, inputs, read)?, inputs, panel);
+            Ok(())
+        })?;
+        Ok(Self { inputs, outputs, store: Store::F32(store) })
+    }
+
+    fn bf16(outputs: usize, inputs: usize, read: &Read) -> Result<Self> {
         let lines = inputs.div_ceil(2);
         let store = filled((outputs.div_ceil(WIDTH), lines), Line([0; WIDTH]), |p, panel| {
             pack_bf16(&strip(p, outputs, inputs, read)?, inputs, panel);
@@ -305,12 +288,8 @@ impl Panels {
         Ok(Self { inputs, outputs, store: Store::Bf16(store) })
     }
 
-    /// Packs the weight [out, in] that `read` gives in 8 bits: per output and 32 inputs, scale = max |w| / 127
-    /// in f16.
-    ///
-    /// # Errors
-    /// Those of `read`.
-    pub fn q8(outputs: usize, inputs: usize, read: &Read) -> Result<Self> {
+    /// Per output and 32 inputs, scale = max |w| / 127 in f16.
+    fn q8(outputs: usize, inputs: usize, read: &Read) -> Result<Self> {
         let blocks = inputs.div_ceil(BLOCK);
         let empty = Block { values: [[0; WIDTH]; BLOCK], scales: [f16::ZERO; WIDTH] };
         let store = filled((outputs.div_ceil(WIDTH), blocks), empty, |p, panel| {
@@ -328,8 +307,8 @@ impl Panels {
         scratch: &'a mut Vec<Line>,
     ) -> &'a [Line] {
         match &self.store {
-            Store::Bf16(lines) => {
-                let all = self.inputs.div_ceil(2);
+            Store::F32(lines) | Store::Bf16(lines) => {
+                let all = self.inputs.div_ceil(self.kind().inputs());
                 &lines[panel * all + from..panel * all + to]
             }
             Store::Q8(blocks) => {
@@ -345,6 +324,19 @@ impl Panels {
         }
     }
 
+    /// Adds to `sums` the products of one row [in] with a panel, in f32; false where that has no kernel.
+    fn row_times(&self, panel: usize, x: &[f32], sums: &mut [f32; WIDTH]) -> bool {
+        match &self.store {
+            Store::F32(lines) => f32_row(&lines[panel * self.inputs..(panel + 1) * self.inputs], x, sums),
+            Store::Q8(blocks) => {
+                let all = self.inputs.div_ceil(BLOCK);
+                q8_row(&blocks[panel * all..(panel + 1) * all], x, sums);
+            }
+            Store::Bf16(_) => return false,
+        }
+        true
+    }
+
     /// y [rows, out] = x [rows, in] · Wᵀ.
     pub fn forward(&self, x: &[f32], y: &mut [f32]) {
         let rows = x.len() / self.inputs.max(1);
@@ -352,13 +344,11 @@ impl Panels {
         let out = Columns::new(y, self.outputs);
         // Few rows wait for memory: about a task a core. Many rows: small tasks balance the cores.
         let least = if rows > 2 { 1 } else { self.panels().div_ceil(2 * rayon::current_num_threads()) };
-        if let (Store::Q8(blocks), 1 | 2) = (&self.store, rows) {
-            let all = self.inputs.div_ceil(BLOCK);
+        if rows <= 2 && self.precision() != Precision::Bf16 {
             (0..self.panels()).into_par_iter().with_min_len(least).for_each(|p| {
-                let blocks = &blocks[p * all..(p + 1) * all];
                 for (row, x) in x.chunks(self.inputs).enumerate() {
                     let mut sums = [0f32; WIDTH];
-                    q8_row(blocks, x, &mut sums);
+                    self.row_times(p, x, &mut sums);
                     let width = WIDTH.min(self.outputs - p * WIDTH);
                     // SAFETY: a panel's columns belong to one task.
                     unsafe { out.put(row, p * WIDTH, &sums[..width], false) };
@@ -366,14 +356,14 @@ impl Panels {
             });
             return;
         }
-        let rows = Rows::new(x, self.inputs);
-        let all = self.inputs.div_ceil(2);
-        (0..self.panels()).into_par_iter().with_min_len(least).for_each_init(
+        let rows = Rows::new(x, self.inputs, self.kind());
+        let all = self.inputs.div_ceil(self.kind().inputs());
+        rows.tasks(self.panels()).with_min_len(least).for_each_init(
             || (Vec::new(), Vec::new()),
-            |(lines, scratch), p| {
+            |(lines, scratch), (p, part)| {
                 for from in (0..all).step_by(LINES) {
                     let lines = self.lines(p, (from, (from + LINES).min(all)), lines);
-                    rows.times(lines, from, out, p * WIDTH, scratch);
+                    rows.times(part.clone(), lines, from, out, p * WIDTH, scratch);
                 }
             },
         );
@@ -383,22 +373,28 @@ impl Panels {
     pub fn backward(&self, dy: &[f32], dx: &mut [f32]) {
         assert_eq!(dx.len() * self.outputs, dy.len() * self.inputs, "gradients of different rows");
         let out = Columns::new(dx, self.inputs);
-        let rows = Rows::new(dy, self.outputs);
-        let all = self.inputs.div_ceil(2);
-        const HALF: usize = WIDTH / 2;
+        let (kind, per) = (self.kind(), self.kind().inputs());
+        let rows = Rows::new(dy, self.outputs, kind);
+        let all = self.inputs.div_ceil(per);
+        // Lines of a square of 32 inputs × 32 outputs.
+        let square = WIDTH / per;
         // 32 inputs are the panel's columns now; outputs are summed over, 32 from each stored panel.
         let panels: Vec<usize> = (0..self.panels()).collect();
-        (0..self.inputs.div_ceil(WIDTH)).into_par_iter().for_each_init(
+        rows.tasks(self.inputs.div_ceil(WIDTH)).for_each_init(
             || (Vec::new(), vec![Line([0; WIDTH]); LINES], Vec::new()),
-            |(lines, turned, scratch), q| {
-                for (group, panels) in panels.chunks(LINES / HALF).enumerate() {
+            |(lines, turned, scratch), (q, part)| {
+                for (group, panels) in panels.chunks(LINES / square).enumerate() {
                     let first = group * LINES;
-                    for (&p, turned) in panels.iter().zip(turned.chunks_mut(HALF)) {
-                        let (from, to) = (q * HALF, ((q + 1) * HALF).min(all));
-                        turn(self.lines(p, (from, to), lines), turned);
+                    for (&p, turned) in panels.iter().zip(turned.chunks_mut(square)) {
+                        let (from, to) = (q * square, ((q + 1) * square).min(all));
+                        let lines = self.lines(p, (from, to), lines);
+                        match kind {
+                            Kind::F32 => turn_f32(lines, turned),
+                            Kind::Bf16 => turn_bf16(lines, turned),
+                        }
                     }
-                    let count = (panels.len() * HALF).min(self.outputs.div_ceil(2) - first);
-                    rows.times(&turned[..count], first, out, q * WIDTH, scratch);
+                    let count = (panels.len() * square).min(self.outputs.div_ceil(per) - first);
+                    rows.times(part.clone(), &turned[..count], first, out, q * WIDTH, scratch);
                 }
             },
         );
@@ -415,6 +411,10 @@ impl Panels {
     pub fn row(&self, output: usize, out: &mut Vec<f32>) {
         let (panel, j) = (output / WIDTH, output % WIDTH);
         match &self.store {
+            Store::F32(lines) => {
+                let lines = &lines[panel * self.inputs..(panel + 1) * self.inputs];
+                out.extend(lines.iter().map(|line| f32::from_bits(line.0[j])));
+            }
             Store::Bf16(lines) => {
                 let all = self.inputs.div_ceil(2);
                 out.extend(

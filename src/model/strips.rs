@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::{Error, Result};
+use crate::Result;
 
 /// Rows that are read at once.
 pub(crate) const STRIP: usize = 32;
@@ -43,28 +43,6 @@ pub(super) fn whole((rows, columns): (usize, usize), read: &Read) -> Result<Vec<
     all.par_chunks_mut((STRIP * columns).max(1)).enumerate().try_for_each(|(strip, out)| {
         let first = strip * STRIP;
         read(first..(first + STRIP).min(rows), out)
-    })?;
-    Ok(all)
-}
-
-/// The matrix [rows, columns] turned round: [columns, rows].
-pub(super) fn turned((rows, columns): (usize, usize), read: &Read) -> Result<Vec<f32>> {
-    let mut all = vec![0f32; rows * columns];
-    let out = Columns::new(&mut all, rows);
-    (0..rows.div_ceil(STRIP)).into_par_iter().try_for_each_init(Vec::new, |strip, index| {
-        let first = index * STRIP;
-        let count = STRIP.min(rows - first);
-        strip.resize(count * columns, 0.0);
-        read(first..first + count, strip)?;
-        let mut line = [0f32; STRIP];
-        for column in 0..columns {
-            for (to, row) in line.iter_mut().zip(strip.chunks_exact(columns)) {
-                *to = row[column];
-            }
-            // SAFETY: the columns of a strip belong to one task.
-            unsafe { out.put(column, first, &line[..count], false) };
-        }
-        Ok::<_, Error>(())
     })?;
     Ok(all)
 }
@@ -106,9 +84,10 @@ impl Columns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
 
     #[test]
-    fn both_layouts_hold_every_row() {
+    fn a_whole_matrix_holds_every_row() {
         for (rows, columns) in [(1, 1), (31, 3), (32, 5), (33, 64), (100, 7), (5, 0)] {
             let read = |wanted: Range<usize>, out: &mut [f32]| {
                 assert_eq!(out.len(), wanted.len() * columns);
@@ -118,8 +97,6 @@ mod tests {
             };
             let all = whole((rows, columns), &read).unwrap();
             assert_eq!(all, (0..rows * columns).map(|i| i as f32).collect::<Vec<_>>());
-            let turned = turned((rows, columns), &read).unwrap();
-            assert!((0..rows * columns).all(|i| turned[i % columns * rows + i / columns] == all[i]));
         }
     }
 
@@ -129,7 +106,7 @@ mod tests {
             64.. => Err(Error::msg("unreadable")),
             _ => Ok(()),
         };
-        assert!(whole((100, 4), &read).is_err() && turned((100, 4), &read).is_err());
+        assert!(whole((100, 4), &read).is_err());
         assert_eq!(whole((64, 4), &read).unwrap(), [0.0; 256]);
         let some = filled((3, 2), 1u8, |at, chunk| {
             chunk[at % 2] = at as u8 + 5;

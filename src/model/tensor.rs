@@ -3,6 +3,7 @@
 use std::ops::{Deref, Range};
 
 use candle_core::{CpuStorage, InplaceOp1, Layout, Shape, Storage, Tensor};
+use rayon::prelude::*;
 
 use crate::Result;
 
@@ -124,6 +125,24 @@ pub(crate) fn gemm(
             gemm::Parallelism::None,
         );
     }
+}
+
+/// `values` [rows, columns] as [columns, rows].
+pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    const TILE: usize = 32;
+    let mut out = vec![0f32; values.len()];
+    out.par_chunks_mut((rows * TILE).max(1)).enumerate().for_each(|(block, out)| {
+        let first = block * TILE;
+        let width = out.len() / rows.max(1);
+        for r0 in (0..rows).step_by(TILE) {
+            for c in 0..width {
+                for r in r0..(r0 + TILE).min(rows) {
+                    out[c * rows + r] = values[r * columns + first + c];
+                }
+            }
+        }
+    });
+    out
 }
 
 #[cfg(test)]

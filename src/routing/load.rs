@@ -9,7 +9,8 @@ use super::experts::{ExpertSet, StackedModule};
 use super::lora::{Entry, Kind, Lora, Matrix, Parts};
 use super::replaced::{Found, Places, Replaced};
 use crate::library::{Expert, LoraModule};
-use crate::model::{Decoder, Linear, transpose};
+use crate::model::tensor::transpose;
+use crate::model::{Decoder, Linear};
 use crate::{Cancel, Result};
 
 /// The places of a decoder that can carry LoRA, in the order of the network: the embedding, the linear

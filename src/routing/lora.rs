@@ -211,7 +211,7 @@ impl Parts {
         let prototype = if self.scale == 0.0 {
             vec![0.0; inputs]
         } else {
-            let b = crate::model::transpose(&self.bt, self.rank, outputs);
+            let b = crate::model::tensor::transpose(&self.bt, self.rank, outputs);
             prototype(&self.a, &b, self.rank, inputs, outputs).vector
         };
         Entry { parts: self, kind, prototype }

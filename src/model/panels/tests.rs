@@ -31,17 +31,14 @@ fn rows_of(w: &[f32], inputs: usize) -> impl Fn(Range<usize>, &mut [f32]) -> Res
     }
 }
 
-fn bf16(w: &[f32], outputs: usize, inputs: usize) -> Panels {
-    Panels::bf16(outputs, inputs, &rows_of(w, inputs)).unwrap()
-}
-
-fn q8(w: &[f32], outputs: usize, inputs: usize) -> Panels {
-    Panels::q8(outputs, inputs, &rows_of(w, inputs)).unwrap()
+fn pack(precision: Precision, w: &[f32], outputs: usize, inputs: usize) -> Panels {
+    Panels::new(precision, (outputs, inputs), &rows_of(w, inputs)).unwrap()
 }
 
 /// bf16 inputs carry 8 bits: each product is off by at most 2⁻⁸ of its size.
-fn assert_close(got: &[f32], want: &[f64], inputs: usize) {
-    let tolerance = 0.004 * (inputs as f64).sqrt();
+fn assert_close(precision: Precision, got: &[f32], want: &[f64], inputs: usize) {
+    let share = if precision == Precision::F32 { 6e-7 } else { 0.004 };
+    let tolerance = share * (inputs as f64).sqrt();
     for (i, (g, w)) in got.iter().zip(want).enumerate() {
         assert!((f64::from(*g) - w).abs() < tolerance, "{i}: {g} vs {w}");
     }
@@ -51,42 +48,61 @@ fn assert_close(got: &[f32], want: &[f64], inputs: usize) {
 fn products_are_those_of_the_stored_weights_at_every_size() {
     for (outputs, inputs) in [(1, 1), (32, 32), (33, 31), (96, 64), (40, 1100), (1100, 40)] {
         let w = random(outputs * inputs, 1);
-        for panels in [bf16(&w, outputs, inputs), q8(&w, outputs, inputs)] {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Q8] {
+            let panels = pack(precision, &w, outputs, inputs);
             let own = panels.unpack();
             assert!(own.iter().zip(&w).all(|(a, b)| (a - b).abs() <= 0.005 * b.abs() + 0.0025));
-            for rows in [1, 2, 3, 12, 13, 30] {
+            assert!(precision != Precision::F32 || own == w);
+            for rows in [1, 2, 3, 12, 13, 30, 200] {
                 let x = random(rows * inputs, 2);
                 let mut y = vec![f32::NAN; rows * outputs];
                 panels.forward(&x, &mut y);
-                assert_close(&y, &product(&x, &own, rows, inputs, outputs), inputs);
+                assert_close(precision, &y, &product(&x, &own, rows, inputs, outputs), inputs);
 
                 let dy = random(rows * outputs, 3);
                 let mut dx = vec![f32::NAN; rows * inputs];
                 panels.backward(&dy, &mut dx);
                 let turned: Vec<f32> =
                     (0..inputs * outputs).map(|i| own[i % outputs * inputs + i / outputs]).collect();
-                assert_close(&dx, &product(&dy, &turned, rows, outputs, inputs), outputs);
+                assert_close(precision, &dx, &product(&dy, &turned, rows, outputs, inputs), outputs);
             }
         }
     }
 }
 
 #[test]
-fn the_way_without_the_instruction_gives_the_same() {
+fn the_way_without_the_instructions_gives_the_same() {
     let (outputs, inputs, rows) = (70, 1100, 17);
     let (w, x) = (random(outputs * inputs, 1), random(rows * inputs, 2));
-    let panels = bf16(&w, outputs, inputs);
-    let mut y = vec![0f32; rows * outputs];
-    let out = Columns::new(&mut y, outputs);
-    let plain = Rows { values: &x, width: inputs, count: rows, pairs: None };
-    for p in 0..panels.panels() {
-        for from in [0, LINES] {
-            let to = (from + LINES).min(inputs / 2);
-            plain.times(panels.lines(p, (from, to), &mut Vec::new()), from, out, p * WIDTH, &mut Vec::new());
+    for (precision, kind) in [(Precision::F32, Kind::F32), (Precision::Bf16, Kind::Bf16)] {
+        let panels = pack(precision, &w, outputs, inputs);
+        let mut y = vec![0f32; rows * outputs];
+        let out = Columns::new(&mut y, outputs);
+        let plain = Rows { values: &x, width: inputs, count: rows, kind, operands: None };
+        let all = inputs / kind.inputs();
+        for p in 0..panels.panels() {
+            for from in (0..all).step_by(LINES) {
+                let lines = (from, (from + LINES).min(all));
+                let (mut widened, mut scratch) = (Vec::new(), Vec::new());
+                let lines = panels.lines(p, lines, &mut widened);
+                plain.times(0..rows, lines, from, out, p * WIDTH, &mut scratch);
+            }
         }
+        let want = product(&x, &panels.unpack(), rows, inputs, outputs);
+        assert!(y.iter().zip(&want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-4), "{precision}");
     }
-    let want = product(&x, &panels.unpack(), rows, inputs, outputs);
-    assert!(y.iter().zip(&want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-4));
+}
+
+#[test]
+fn tasks_cover_every_row_of_every_panel_once() {
+    for (panels, count) in [(1, 1), (3, 12), (6, 512), (1, 1000), (40, 200), (2, 97), (0, 5)] {
+        let values = vec![0f32; count];
+        let mut seen = vec![0; panels * count];
+        for (panel, rows) in Rows::new(&values, 1, Kind::F32).tasks(panels).collect::<Vec<_>>() {
+            rows.for_each(|row| seen[panel * count + row] += 1);
+        }
+        assert!(seen.iter().all(|&times| times == 1), "{panels} {count}");
+    }
 }
 
 #[test]
@@ -95,7 +111,7 @@ fn values_of_a_q8_file_are_kept() {
     let scale = f16::from_f32(0.0173).to_f32();
     let w: Vec<f32> =
         (0..64).map(|i| if i % 32 == 5 { 127.0 } else { (i as f32 * 7.0) % 100.0 - 50.0 } * scale).collect();
-    assert_eq!(q8(&w, 1, 64).unpack(), w);
+    assert_eq!(pack(Precision::Q8, &w, 1, 64).unpack(), w);
 }
 
 #[test]

@@ -1,0 +1,158 @@
+//! The rows of a product, and their products with the lines of one panel.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+#[cfg(target_arch = "x86_64")]
+use super::avx512;
+use super::{Kind, Line, WIDTH, pair};
+use crate::model::simd::multiversion;
+use crate::model::strips::Columns;
+use crate::model::tensor::gemm;
+
+/// Rows of one tile: 24 sums in registers.
+pub(super) const TILE: usize = 12;
+/// Least rows of a task: fewer would not pay for widening or turning a panel again.
+const PART: usize = 8 * TILE;
+
+multiversion! {
+    /// Rows of f32 [.., width] as bf16 pairs [.., ⌈width / 2⌉].
+    fn to_pairs(x: &[f32], width: usize, out: &mut [u32]) {
+        let half = width.div_ceil(2);
+        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(half)) {
+            let even = x.chunks_exact(2);
+            if let [last] = even.remainder() {
+                out[half - 1] = pair(*last, 0.0);
+            }
+            for (p, out) in even.zip(out.iter_mut()) {
+                *out = pair(p[0], p[1]);
+            }
+        }
+    }
+}
+
+multiversion! {
+    // Lines of bf16 as f32: [2 · lines, 32].
+    fn widen_lines(lines: &[Line], out: &mut [f32]) {
+        for (line, out) in lines.iter().zip(out.chunks_exact_mut(2 * WIDTH)) {
+            for j in 0..WIDTH {
+                out[j] = f32::from_bits(line.0[j] << 16);
+                out[WIDTH + j] = f32::from_bits(line.0[j] & 0xffff_0000);
+            }
+        }
+    }
+}
+
+/// Whether this CPU has a kernel for lines of this kind.
+fn native(kind: Kind) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return avx512::available(kind);
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// The bits of f32 values.
+fn bits(values: &[f32]) -> &[u32] {
+    // SAFETY: f32 and u32 have the same size and alignment, and any bits are a u32.
+    unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
+}
+
+/// The rows of a product, as the kernel takes them where the CPU has one.
+pub(super) struct Rows<'a> {
+    pub values: &'a [f32],
+    pub width: usize,
+    pub count: usize,
+    pub kind: Kind,
+    /// [rows, ⌈width / inputs of a line⌉].
+    pub operands: Option<Cow<'a, [u32]>>,
+}
+
+impl<'a> Rows<'a> {
+    /// Of `values` [rows, width].
+    pub fn new(values: &'a [f32], width: usize, kind: Kind) -> Self {
+        let count = values.len() / width.max(1);
+        let operands = native(kind).then(|| match kind {
+            Kind::F32 => Cow::Borrowed(bits(values)),
+            Kind::Bf16 => {
+                let half = width.div_ceil(2);
+                let mut pairs = vec![0u32; count * half];
+                pairs
+                    .par_chunks_mut(half * 8)
+                    .zip(values.par_chunks(width * 8))
+                    .for_each(|(pairs, x)| to_pairs(x, width, pairs));
+                Cow::Owned(pairs)
+            }
+        });
+        Self { values, width, count, kind, operands }
+    }
+
+    /// What is to be done for `panels`: each with all rows, or with parts of them where there are more cores
+    /// than panels to keep them busy.
+    pub fn tasks(&self, panels: usize) -> impl IndexedParallelIterator<Item = (usize, Range<usize>)> + use<> {
+        let wanted = (4 * rayon::current_num_threads()).div_ceil(panels.max(1));
+        let parts = wanted.min(self.count / PART).max(1);
+        let size = self.count.div_ceil(parts).next_multiple_of(TILE);
+        let (count, parts) = (self.count, self.count.div_ceil(size.max(1)).max(1));
+        (0..panels * parts).into_par_iter().map(move |task| {
+            let first = task % parts * size;
+            (task / parts, first..(first + size).min(count))
+        })
+    }
+
+    /// Columns `column ..` of `out` for some rows: adds the products with `lines`, the first of which is line
+    /// `first` of its panel.
+    pub fn times(
+        &self,
+        rows: Range<usize>,
+        lines: &[Line],
+        first: usize,
+        out: Columns,
+        column: usize,
+        scratch: &mut Vec<f32>,
+    ) {
+        let width = WIDTH.min(out.stride - column);
+        #[cfg(target_arch = "x86_64")]
+        if let Some(operands) = &self.operands {
+            let stride = self.width.div_ceil(self.kind.inputs());
+            let mut sums = [[0f32; WIDTH]; TILE];
+            for row in rows.clone().step_by(TILE) {
+                let count = TILE.min(rows.end - row);
+                // SAFETY: the operands exist only where the instructions do.
+                unsafe {
+                    avx512::tile(
+                        self.kind,
+                        count,
+                        lines,
+                        &operands[row * stride + first..],
+                        stride,
+                        &mut sums,
+                    );
+                }
+                for (i, sums) in sums[..count].iter().enumerate() {
+                    // SAFETY: these rows of a panel's columns belong to one task.
+                    unsafe { out.put(row + i, column, &sums[..width], first > 0) };
+                }
+            }
+            return;
+        }
+        let per = self.kind.inputs();
+        let inputs = (per * lines.len()).min(self.width - per * first);
+        let (count, size) = (rows.len(), per * lines.len() * WIDTH);
+        scratch.resize(size + count * WIDTH, 0.0);
+        let (wide, sums) = scratch.split_at_mut(size);
+        match self.kind {
+            Kind::F32 => wide.chunks_exact_mut(WIDTH).zip(lines).for_each(|(wide, line)| {
+                wide.iter_mut().zip(line.0).for_each(|(wide, bits)| *wide = f32::from_bits(bits));
+            }),
+            Kind::Bf16 => widen_lines(lines, wide),
+        }
+        let x = &self.values[rows.start * self.width + per * first..];
+        gemm((count, WIDTH, inputs), 1.0, x, (self.width, 1), wide, (WIDTH, 1), 0.0, sums, (WIDTH, 1));
+        for (row, sums) in rows.zip(sums.chunks(WIDTH)) {
+            // SAFETY: as above.
+            unsafe { out.put(row, column, &sums[..width], first > 0) };
+        }
+    }
+}
