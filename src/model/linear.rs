@@ -211,9 +211,8 @@ impl Linear {
             Weight::Stored(w) => product(x, &w.t()?)?,
             Weight::Blocks(_, w) => w.forward(x)?,
             Weight::Packed(w) => {
-                let mut y = vec![0f32; x.dim(0)? * self.out_features];
-                w.forward(&values_of(x)?, &mut y);
-                from_vec(y, (x.dim(0)?, self.out_features))?
+                let rows = x.dim(0)?;
+                from_vec(w.forward(&values_of(x)?, rows), (rows, self.out_features))?
             }
         };
         if let Some(bias) = &self.bias {
@@ -228,9 +227,8 @@ impl Linear {
             Weight::Stored(w) => product(dy, w)?,
             Weight::Blocks(w, _) => dy.matmul(&w.dequantize(dy.device())?)?,
             Weight::Packed(w) => {
-                let mut dx = vec![0f32; dy.dim(0)? * self.in_features];
-                w.backward(&values_of(dy)?, &mut dx);
-                from_vec(dx, (dy.dim(0)?, self.in_features))?
+                let rows = dy.dim(0)?;
+                from_vec(w.backward(&values_of(dy)?, rows), (rows, self.in_features))?
             }
         })
     }

@@ -9,7 +9,7 @@ use super::generic;
 use super::row::Row;
 use super::simd::{self, multiversion};
 use super::spec::{Activation, NormKind};
-use super::tensor::{edit, from_vec, values as values_of};
+use super::tensor::{computed, edit, from_vec, values as values_of};
 use crate::Result;
 
 /// Rows worked on by one task: enough to pay for the hand-over.
@@ -96,8 +96,8 @@ impl Norm {
         }
         let values = values_of(x)?;
         let width = self.weight.len();
-        let mut out = vec![0f32; values.len()];
-        out.par_chunks_mut(width * ROWS).zip(values.par_chunks(width * ROWS)).for_each(|(out, x)| {
+        let [out] = computed(values.len(), width * ROWS, |chunk, [out]| {
+            let x = &values[chunk * width * ROWS..];
             for (y, x) in out.chunks_mut(width).zip(x.chunks(width)) {
                 let (mean, inv) = self.statistics(x);
                 norm_row(x, mean, inv, &self.weight, y);
@@ -117,16 +117,13 @@ impl Norm {
         let (values, grads) = (values_of(x)?, values_of(dy)?);
         let width = self.weight.len();
         let centred = self.kind == NormKind::Layer;
-        let mut out = vec![0f32; values.len()];
-        out.par_chunks_mut(width * ROWS)
-            .zip(values.par_chunks(width * ROWS))
-            .zip(grads.par_chunks(width * ROWS))
-            .for_each(|((out, x), dy)| {
-                for ((dx, x), dy) in out.chunks_mut(width).zip(x.chunks(width)).zip(dy.chunks(width)) {
-                    let (mean, inv) = self.statistics(x);
-                    norm_row_backward(x, mean, inv, &self.weight, dy, centred, dx);
-                }
-            });
+        let [out] = computed(values.len(), width * ROWS, |chunk, [out]| {
+            let (x, dy) = (&values[chunk * width * ROWS..], &grads[chunk * width * ROWS..]);
+            for ((dx, x), dy) in out.chunks_mut(width).zip(x.chunks(width)).zip(dy.chunks(width)) {
+                let (mean, inv) = self.statistics(x);
+                norm_row_backward(x, mean, inv, &self.weight, dy, centred, dx);
+            }
+        });
         from_vec(out, x.shape())
     }
 }
@@ -218,11 +215,9 @@ pub fn gated(kind: Activation, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
         return generic::gated(kind, gate, up);
     }
     let (g, u) = (values_of(gate)?, values_of(up)?);
-    let mut out = vec![0f32; g.len()];
-    out.par_chunks_mut(CHUNK)
-        .zip(g.par_chunks(CHUNK))
-        .zip(u.par_chunks(CHUNK))
-        .for_each(|((o, g), u)| gated_chunk(kind, g, u, o));
+    let [out] = computed(g.len(), CHUNK, |chunk, [o]| {
+        gated_chunk(kind, &g[chunk * CHUNK..], &u[chunk * CHUNK..], o);
+    });
     from_vec(out, gate.shape())
 }
 
@@ -232,13 +227,10 @@ pub fn gated_backward(kind: Activation, gate: &Tensor, up: &Tensor, dy: &Tensor)
         return generic::gated_backward(kind, gate, up, dy);
     }
     let (g, u, d) = (values_of(gate)?, values_of(up)?, values_of(dy)?);
-    let (mut dg, mut du) = (vec![0f32; g.len()], vec![0f32; g.len()]);
-    dg.par_chunks_mut(CHUNK)
-        .zip(du.par_chunks_mut(CHUNK))
-        .zip(g.par_chunks(CHUNK))
-        .zip(u.par_chunks(CHUNK))
-        .zip(d.par_chunks(CHUNK))
-        .for_each(|((((dg, du), g), u), d)| gated_chunk_backward(kind, g, u, d, dg, du));
+    let [dg, du] = computed(g.len(), CHUNK, |chunk, [dg, du]| {
+        let at = chunk * CHUNK;
+        gated_chunk_backward(kind, &g[at..], &u[at..], &d[at..], dg, du);
+    });
     Ok((from_vec(dg, gate.shape())?, from_vec(du, gate.shape())?))
 }
 
@@ -248,8 +240,7 @@ pub fn plain(kind: Activation, x: &Tensor) -> Result<Tensor> {
         return generic::plain(kind, x);
     }
     let v = values_of(x)?;
-    let mut out = vec![0f32; v.len()];
-    out.par_chunks_mut(CHUNK).zip(v.par_chunks(CHUNK)).for_each(|(o, x)| plain_chunk(kind, x, o));
+    let [out] = computed(v.len(), CHUNK, |chunk, [out]| plain_chunk(kind, &v[chunk * CHUNK..], out));
     from_vec(out, x.shape())
 }
 
@@ -259,11 +250,9 @@ pub fn plain_backward(kind: Activation, x: &Tensor, dy: &Tensor) -> Result<Tenso
         return generic::plain_backward(kind, x, dy);
     }
     let (v, d) = (values_of(x)?, values_of(dy)?);
-    let mut out = vec![0f32; v.len()];
-    out.par_chunks_mut(CHUNK)
-        .zip(v.par_chunks(CHUNK))
-        .zip(d.par_chunks(CHUNK))
-        .for_each(|((o, x), d)| plain_chunk_backward(kind, x, d, o));
+    let [out] = computed(v.len(), CHUNK, |chunk, [out]| {
+        plain_chunk_backward(kind, &v[chunk * CHUNK..], &d[chunk * CHUNK..], out);
+    });
     from_vec(out, x.shape())
 }
 

@@ -19,7 +19,8 @@ use rayon::prelude::*;
 use self::rows::Rows;
 use super::linear::Precision;
 use super::simd::multiversion;
-use super::strips::{Columns, Read, STRIP, filled};
+use super::strips::{Columns, Read, STRIP};
+use super::tensor::filled;
 use crate::Result;
 
 /// Outputs of a panel.
@@ -206,14 +207,18 @@ multiversion! {
     }
 }
 
-multiversion! {
-    #[allow(clippy::needless_range_loop)] // both places of an index in one line
-    // 32 lines of f32 are 32 inputs × 32 outputs; the same square with the parts swapped.
-    fn turn_f32(from: &[Line], to: &mut [Line]) {
-        for (i, line) in from.iter().enumerate() {
-            for (to, bits) in to.iter_mut().zip(line.0) {
-                to.0[i] = bits;
-            }
+/// 32 lines of f32 are 32 inputs × 32 outputs; the same square with the parts swapped.
+fn turn_f32(from: &[Line], to: &mut [Line]) {
+    #[cfg(target_arch = "x86_64")]
+    if let (Some(from), Some(to), true) =
+        (from.first_chunk::<WIDTH>(), to.first_chunk_mut::<WIDTH>(), avx512::available(Kind::F32))
+    {
+        // SAFETY: the CPU has the instructions.
+        return unsafe { avx512::turn(from, to) };
+    }
+    for (i, line) in from.iter().enumerate() {
+        for (to, bits) in to.iter_mut().zip(line.0) {
+            to.0[i] = bits;
         }
     }
 }
@@ -272,7 +277,7 @@ impl Panels {
     }
 
     fn f32(outputs: usize, inputs: usize, read: &Read) -> Result<Self> {
-        let store = filled((outputs.div_ceil(WIDTH), inputs), Line([0; WIDTH]), |p, panel| {
+        let store = filled(outputs.div_ceil(WIDTH) * inputs, inputs, Line([0; WIDTH]), |p, panel| {
             pack_f32(&strip(p, outputs, inputs, read)?, inputs, panel);
             Ok(())
         })?;
@@ -281,7 +286,7 @@ impl Panels {
 
     fn bf16(outputs: usize, inputs: usize, read: &Read) -> Result<Self> {
         let lines = inputs.div_ceil(2);
-        let store = filled((outputs.div_ceil(WIDTH), lines), Line([0; WIDTH]), |p, panel| {
+        let store = filled(outputs.div_ceil(WIDTH) * lines, lines, Line([0; WIDTH]), |p, panel| {
             pack_bf16(&strip(p, outputs, inputs, read)?, inputs, panel);
             Ok(())
         })?;
@@ -292,7 +297,7 @@ impl Panels {
     fn q8(outputs: usize, inputs: usize, read: &Read) -> Result<Self> {
         let blocks = inputs.div_ceil(BLOCK);
         let empty = Block { values: [[0; WIDTH]; BLOCK], scales: [f16::ZERO; WIDTH] };
-        let store = filled((outputs.div_ceil(WIDTH), blocks), empty, |p, panel| {
+        let store = filled(outputs.div_ceil(WIDTH) * blocks, blocks, empty, |p, panel| {
             pack_q8(&strip(p, outputs, inputs, read)?, inputs, panel);
             Ok(())
         })?;
@@ -338,10 +343,13 @@ impl Panels {
     }
 
     /// y [rows, out] = x [rows, in] · Wᵀ.
-    pub fn forward(&self, x: &[f32], y: &mut [f32]) {
-        let rows = x.len() / self.inputs.max(1);
-        assert_eq!(y.len(), rows * self.outputs, "the output has other rows than the input");
-        let out = Columns::new(y, self.outputs);
+    pub fn forward(&self, x: &[f32], rows: usize) -> Vec<f32> {
+        assert_eq!(x.len(), rows * self.inputs, "the input has other columns than the weight");
+        // SAFETY: the panels cover all columns, and each is worked on with all rows.
+        unsafe { Columns::filled(rows, self.outputs, |out| self.fill_forward(x, rows, out)) }
+    }
+
+    fn fill_forward(&self, x: &[f32], rows: usize, out: Columns) {
         // Few rows wait for memory: about a task a core. Many rows: small tasks balance the cores.
         let least = if rows > 2 { 1 } else { self.panels().div_ceil(2 * rayon::current_num_threads()) };
         if rows <= 2 && self.precision() != Precision::Bf16 {
@@ -370,9 +378,13 @@ impl Panels {
     }
 
     /// dx [rows, in] = dy [rows, out] · W.
-    pub fn backward(&self, dy: &[f32], dx: &mut [f32]) {
-        assert_eq!(dx.len() * self.outputs, dy.len() * self.inputs, "gradients of different rows");
-        let out = Columns::new(dx, self.inputs);
+    pub fn backward(&self, dy: &[f32], rows: usize) -> Vec<f32> {
+        assert_eq!(dy.len(), rows * self.outputs, "the gradient has other columns than the weight");
+        // SAFETY: stretches of 32 inputs cover all columns, and each is worked on with all rows.
+        unsafe { Columns::filled(rows, self.inputs, |out| self.fill_backward(dy, out)) }
+    }
+
+    fn fill_backward(&self, dy: &[f32], out: Columns) {
         let (kind, per) = (self.kind(), self.kind().inputs());
         let rows = Rows::new(dy, self.outputs, kind);
         let all = self.inputs.div_ceil(per);

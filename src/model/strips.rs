@@ -1,11 +1,11 @@
 //! Matrices that are read strip by strip, straight into the layout in which they are held, so that no second
 //! copy of one is ever in memory.
 
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::tensor::room;
 use crate::Result;
 
 /// Rows that are read at once.
@@ -13,29 +13,6 @@ pub(crate) const STRIP: usize = 32;
 
 /// Writes some rows of a matrix in f32, one after the other; there is room for just these.
 pub(crate) type Read<'a> = dyn Fn(Range<usize>, &mut [f32]) -> Result<()> + Sync + 'a;
-
-/// `chunks` · `size` items, each chunk filled by `fill`, which finds it full of `empty`. Chunks are written by
-/// the thread that fills them: going over gigabytes beforehand would take as long.
-pub(super) fn filled<T: Copy + Send + Sync>(
-    (chunks, size): (usize, usize),
-    empty: T,
-    fill: impl Fn(usize, &mut [T]) -> Result<()> + Sync,
-) -> Result<Vec<T>> {
-    let count = chunks * size;
-    let mut all: Vec<T> = Vec::with_capacity(count);
-    let room = &mut all.spare_capacity_mut()[..count];
-    room.par_chunks_mut(size.max(1)).enumerate().try_for_each(|(index, chunk)| {
-        chunk.iter_mut().for_each(|item| {
-            item.write(empty);
-        });
-        // SAFETY: every item of the chunk was written just above.
-        let chunk = unsafe { &mut *(chunk as *mut [MaybeUninit<T>] as *mut [T]) };
-        fill(index, chunk)
-    })?;
-    // SAFETY: the chunks cover all `count` items, and each was written.
-    unsafe { all.set_len(count) };
-    Ok(all)
-}
 
 /// The matrix [rows, columns] as it is.
 pub(super) fn whole((rows, columns): (usize, usize), read: &Read) -> Result<Vec<f32>> {
@@ -59,15 +36,24 @@ unsafe impl Send for Columns {}
 unsafe impl Sync for Columns {}
 
 impl Columns {
-    /// Of `values`, row-major, `stride` to a row.
-    pub fn new(values: &mut [f32], stride: usize) -> Self {
-        Self { start: values.as_mut_ptr(), len: values.len(), stride }
+    /// Of `rows` rows of `stride`, row-major, which `fill` writes: going over the memory beforehand would take
+    /// a good part of the time of a product.
+    ///
+    /// # Safety
+    /// `fill` puts every value of every row.
+    pub unsafe fn filled(rows: usize, stride: usize, fill: impl FnOnce(Columns)) -> Vec<f32> {
+        let len = rows * stride;
+        let mut values: Vec<f32> = room(len);
+        fill(Self { start: values.as_mut_ptr(), len, stride });
+        // SAFETY: there is room for `len` values, all of which are written now.
+        unsafe { values.set_len(len) };
+        values
     }
 
     /// Adds `sums`, or writes them, at `row` from `column` on.
     ///
     /// # Safety
-    /// No other task touches these columns.
+    /// No other task touches these columns; what is added to was written before.
     pub unsafe fn put(&self, row: usize, column: usize, sums: &[f32], add: bool) {
         let at = row * self.stride + column;
         assert!(at + sums.len() <= self.len, "a tile reaches past its output");
@@ -108,11 +94,5 @@ mod tests {
         };
         assert!(whole((100, 4), &read).is_err());
         assert_eq!(whole((64, 4), &read).unwrap(), [0.0; 256]);
-        let some = filled((3, 2), 1u8, |at, chunk| {
-            chunk[at % 2] = at as u8 + 5;
-            Ok(())
-        });
-        assert_eq!(some.unwrap(), [5, 1, 1, 6, 7, 1]);
-        assert!(filled((3, 2), 1u8, |_, _| Err(Error::msg("no"))).is_err());
     }
 }

@@ -10,7 +10,7 @@ use crate::model::tensor::edit;
 use crate::model::{Decoder, scatter_rows, select_rows};
 
 /// Rows of logits that exist at one time.
-const ROWS: usize = 128;
+const ROWS: usize = 256;
 
 multiversion! {
     // Softmax in place; returns log Σ exp(x) . Sums in blocks, so that f32 keeps its digits.
@@ -21,12 +21,14 @@ multiversion! {
         }
         let mut total = 0f64;
         for block in row.chunks_mut(256) {
-            let mut sum = 0f32;
-            for v in block.iter_mut() {
-                *v = simd::exp(*v - max);
-                sum += *v;
+            let mut sums = [0f32; 16];
+            for part in block.chunks_mut(16) {
+                for (v, sum) in part.iter_mut().zip(&mut sums) {
+                    *v = simd::exp(*v - max);
+                    *sum += *v;
+                }
             }
-            total += f64::from(sum);
+            total += f64::from(sums.iter().sum::<f32>());
         }
         let inv = (1.0 / total) as f32;
         for v in row.iter_mut() {

@@ -72,6 +72,48 @@ fn add_bf16(sum: __m512, a: __m512i, b: __m512i) -> __m512 {
 kernel!(f32_rows, "avx512f", add_f32);
 kernel!(bf16_rows, "avx512f,avx512bw,avx512vl,avx512bf16", add_bf16);
 
+/// A square of 32 × 32 with rows and columns swapped, in four of 16 × 16.
+#[target_feature(enable = "avx512f")]
+pub fn turn(from: &[Line; WIDTH], to: &mut [Line; WIDTH]) {
+    for (down, across) in [(0, 0), (0, 16), (16, 0), (16, 16)] {
+        // SAFETY: half a line is 64 bytes, aligned to as many.
+        let load = |i: usize| unsafe { _mm512_load_si512(from[down + i].0[across..].as_ptr().cast()) };
+        // Rows to pairs, pairs to fours, fours to eights, eights to columns.
+        let mut a = [_mm512_setzero_si512(); 16];
+        for i in 0..8 {
+            let (x, y) = (load(2 * i), load(2 * i + 1));
+            a[2 * i] = _mm512_unpacklo_epi32(x, y);
+            a[2 * i + 1] = _mm512_unpackhi_epi32(x, y);
+        }
+        let mut b = [_mm512_setzero_si512(); 16];
+        for i in 0..4 {
+            for half in 0..2 {
+                let (x, y) = (a[4 * i + half], a[4 * i + half + 2]);
+                b[4 * i + 2 * half] = _mm512_unpacklo_epi64(x, y);
+                b[4 * i + 2 * half + 1] = _mm512_unpackhi_epi64(x, y);
+            }
+        }
+        // b[4 i + c] holds, in its quarters q, columns 4 q + c of rows 4 i .. 4 i + 4.
+        for c in 0..4 {
+            let low01 = _mm512_shuffle_i32x4::<0b01_00_01_00>(b[c], b[4 + c]);
+            let high01 = _mm512_shuffle_i32x4::<0b11_10_11_10>(b[c], b[4 + c]);
+            let low23 = _mm512_shuffle_i32x4::<0b01_00_01_00>(b[8 + c], b[12 + c]);
+            let high23 = _mm512_shuffle_i32x4::<0b11_10_11_10>(b[8 + c], b[12 + c]);
+            let columns = [
+                _mm512_shuffle_i32x4::<0b10_00_10_00>(low01, low23),
+                _mm512_shuffle_i32x4::<0b11_01_11_01>(low01, low23),
+                _mm512_shuffle_i32x4::<0b10_00_10_00>(high01, high23),
+                _mm512_shuffle_i32x4::<0b11_01_11_01>(high01, high23),
+            ];
+            for (q, column) in columns.into_iter().enumerate() {
+                let line = &mut to[across + 4 * q + c].0[down..down + 16];
+                // SAFETY: half a line is 64 bytes, aligned to as many.
+                unsafe { _mm512_store_si512(line.as_mut_ptr().cast(), column) };
+            }
+        }
+    }
+}
+
 /// The sums of 1 to [`TILE`] rows.
 ///
 /// # Safety

@@ -55,13 +55,11 @@ fn products_are_those_of_the_stored_weights_at_every_size() {
             assert!(precision != Precision::F32 || own == w);
             for rows in [1, 2, 3, 12, 13, 30, 200] {
                 let x = random(rows * inputs, 2);
-                let mut y = vec![f32::NAN; rows * outputs];
-                panels.forward(&x, &mut y);
+                let y = panels.forward(&x, rows);
                 assert_close(precision, &y, &product(&x, &own, rows, inputs, outputs), inputs);
 
                 let dy = random(rows * outputs, 3);
-                let mut dx = vec![f32::NAN; rows * inputs];
-                panels.backward(&dy, &mut dx);
+                let dx = panels.backward(&dy, rows);
                 let turned: Vec<f32> =
                     (0..inputs * outputs).map(|i| own[i % outputs * inputs + i / outputs]).collect();
                 assert_close(precision, &dx, &product(&dy, &turned, rows, outputs, inputs), outputs);
@@ -76,18 +74,20 @@ fn the_way_without_the_instructions_gives_the_same() {
     let (w, x) = (random(outputs * inputs, 1), random(rows * inputs, 2));
     for (precision, kind) in [(Precision::F32, Kind::F32), (Precision::Bf16, Kind::Bf16)] {
         let panels = pack(precision, &w, outputs, inputs);
-        let mut y = vec![0f32; rows * outputs];
-        let out = Columns::new(&mut y, outputs);
         let plain = Rows { values: &x, width: inputs, count: rows, kind, operands: None };
         let all = inputs / kind.inputs();
-        for p in 0..panels.panels() {
-            for from in (0..all).step_by(LINES) {
-                let lines = (from, (from + LINES).min(all));
-                let (mut widened, mut scratch) = (Vec::new(), Vec::new());
-                let lines = panels.lines(p, lines, &mut widened);
-                plain.times(0..rows, lines, from, out, p * WIDTH, &mut scratch);
+        let fill = |out| {
+            for p in 0..panels.panels() {
+                for from in (0..all).step_by(LINES) {
+                    let lines = (from, (from + LINES).min(all));
+                    let (mut widened, mut scratch) = (Vec::new(), Vec::new());
+                    let lines = panels.lines(p, lines, &mut widened);
+                    plain.times(0..rows, lines, from, out, p * WIDTH, &mut scratch);
+                }
             }
-        }
+        };
+        // SAFETY: the panels cover all columns.
+        let y = unsafe { Columns::filled(rows, outputs, fill) };
         let want = product(&x, &panels.unpack(), rows, inputs, outputs);
         assert!(y.iter().zip(&want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-4), "{precision}");
     }
