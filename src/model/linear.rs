@@ -253,7 +253,7 @@ mod tests {
                 let holding = Holding { precision, device: &device };
                 Linear::new("l".into(), shape, &read, None, None, holding).unwrap()
             };
-            let gpu = generic::with_generic_operations(|| linear());
+            let gpu = generic::with_generic_operations(linear);
             for linear in [linear(), gpu] {
                 let all = linear.weights().unwrap();
                 for (held, stored) in all.chunks(64).zip(values.chunks(64)) {

@@ -197,12 +197,12 @@ multiversion! {
     fn f32_row(lines: &[Line], x: &[f32], out: &mut [f32; WIDTH]) {
         let mut sum = [0f32; WIDTH];
         for (line, x) in lines.iter().zip(x) {
-            for j in 0..WIDTH {
-                sum[j] += f32::from_bits(line.0[j]) * x;
+            for (sum, bits) in sum.iter_mut().zip(line.0) {
+                *sum += f32::from_bits(bits) * x;
             }
         }
-        for j in 0..WIDTH {
-            out[j] += sum[j];
+        for (out, sum) in out.iter_mut().zip(sum) {
+            *out += sum;
         }
     }
 }
