@@ -17,7 +17,7 @@ use models::Fixture;
 use training::{log_lines, quiet, random_spec, weights};
 
 /// Enough to interfere with on any machine.
-const STEPS: usize = 400;
+const STEPS: usize = 3000;
 
 fn spec(bench: &Bench, name: &str) -> TrainSpec {
     TrainSpec {
