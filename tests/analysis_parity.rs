@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use lora_tui::analysis::{self, Clustering, Metric, Similarity};
+use lora_tui::analysis::{self, Clustering, Metric, PrototypeCache, Similarity};
 use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
 use lora_tui::{Cancel, Error};
 use tempfile::TempDir;
@@ -175,7 +175,8 @@ fn experts_of_different_ranks_compare_by_their_updates() {
 
     let library = scratch.library();
     let experts: Vec<_> = library.experts.iter().collect();
-    let table = analysis::prototypes(&experts, &mut |_, _| {}, &Cancel::new()).unwrap();
+    let table =
+        analysis::prototypes(&experts, &PrototypeCache::none(), &mut |_, _| {}, &Cancel::new()).unwrap();
     assert_eq!(table.modules.len(), 2);
     for module in &table.modules {
         assert_close(&module.rows, &fixtures.values(&format!("mixed.{}.prototype", module.module)), 1e-5);

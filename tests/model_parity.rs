@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lora_tui::analysis::prototype;
+use lora_tui::analysis::{PrototypeCache, prototype};
 use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
 use lora_tui::model::{KvCache, Model, NoHook, layer_sizes, open_library, with_generic_operations};
 use lora_tui::routing::{
@@ -233,7 +233,9 @@ fn batched_routing_is_that_of_single_sequences() {
     let model = f.model();
     let library = f.library("experts");
     let usable: Vec<_> = library.usable().collect();
-    let set = ExpertSet::load(&usable, &model.decoder, &mut |_, _| {}, &Cancel::new()).unwrap();
+    let set =
+        ExpertSet::load(&usable, &model.decoder, &PrototypeCache::none(), &mut |_, _| {}, &Cancel::new())
+            .unwrap();
     let router = Router::new(&arrow(&f), &set, &model.decoder).unwrap();
     let logits = |ids: &[u32], lengths: &[usize]| {
         let mut hook = RoutedHook::new(&set, &router);

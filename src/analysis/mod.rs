@@ -1,5 +1,6 @@
 //! Comparing experts: similarity metrics, MBC clustering, prototypes, spectra.
 
+mod cached;
 mod cluster;
 mod eigen;
 mod gram;
@@ -15,6 +16,8 @@ mod weights;
 
 use serde::Serialize;
 
+pub(crate) use cached::Factors;
+pub use cached::PrototypeCache;
 pub use cluster::{boundaries, cluster, cohesion, natural_clusters, order_by_cluster, project, sweep, ties};
 pub use pair::{PairModule, pair};
 pub use profile::profile;

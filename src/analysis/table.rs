@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::{Prototype, nothing_left, prototype, spectral_gap};
+use super::{Prototype, PrototypeCache, nothing_left, spectral_gap};
 use crate::library::Expert;
 use crate::{Cancel, Error, Result};
 
@@ -30,13 +30,14 @@ pub struct PrototypeTable {
 }
 
 /// Computes the prototype of every expert at every module. Experts that are bad, cannot be read or hold
-/// NaN are left out with their reason. `progress` gets (done, total) in experts.
+/// NaN are left out with their reason. What `cache` knows is not computed again. `progress` gets (done, total) in experts.
 ///
 /// # Errors
 /// When no expert can be used; when two experts disagree about a module's input size (both are named);
 /// [`Error::Cancelled`].
 pub fn prototypes(
     experts: &[&Expert],
+    cache: &PrototypeCache,
     progress: &mut dyn FnMut(usize, usize),
     cancel: &Cancel,
 ) -> Result<PrototypeTable> {
@@ -46,7 +47,7 @@ pub fn prototypes(
     for (step, some) in experts.chunks(STEP).enumerate() {
         cancel.check()?;
         progress(step * STEP, experts.len());
-        let results: Vec<Result<Vec<Prototype>>> = some.par_iter().map(|e| of_expert(e)).collect();
+        let results: Vec<Result<Vec<Prototype>>> = some.par_iter().map(|e| of_expert(e, cache)).collect();
         for (expert, result) in some.iter().zip(results) {
             match result {
                 Ok(prototypes) => found.push((*expert, prototypes)),
@@ -54,6 +55,7 @@ pub fn prototypes(
             }
         }
     }
+    cache.tidy();
     progress(experts.len(), experts.len());
     if found.is_empty() {
         return Err(nothing_left(&table.skipped));
@@ -90,22 +92,9 @@ pub fn prototypes(
 }
 
 /// One prototype per entry of `expert.modules`.
-fn of_expert(expert: &Expert) -> Result<Vec<Prototype>> {
-    if let Some(reason) = expert.incomparable() {
-        return Err(Error::msg(reason));
+fn of_expert(expert: &Expert, cache: &PrototypeCache) -> Result<Vec<Prototype>> {
+    match expert.incomparable() {
+        Some(reason) => Err(Error::msg(reason)),
+        None => Ok(cache.factors(&expert.load()?)?.prototypes),
     }
-    let adapter = expert.load()?;
-    expert
-        .modules
-        .iter()
-        .map(|shape| {
-            if shape.scale == 0.0 {
-                return Ok(Prototype { vector: vec![0.0; shape.in_features], sigma: vec![0.0; shape.rank] });
-            }
-            let module = adapter
-                .module(&shape.module)
-                .ok_or_else(|| Error::file(&adapter.path, format!("{} is gone; try again", shape.module)))?;
-            Ok(prototype(&module.a()?, &module.b()?, shape.rank, shape.in_features, shape.out_features))
-        })
-        .collect()
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::options::LibraryArgs;
 use super::output::{Output, Skipped, save_tensors};
-use crate::analysis;
+use crate::analysis::{self, PrototypeCache};
 use crate::library::NamedTensor;
 use crate::text::{counted, printable};
 use crate::{Error, Result};
@@ -43,7 +43,7 @@ pub fn run(args: &PrototypesArgs, output: &Output) -> Result<()> {
     let on_step = &mut |done: usize, total: usize| {
         progress.update(&format!("computing prototypes: {done} of {total} experts"));
     };
-    let found = analysis::prototypes(&experts, on_step, output.cancel());
+    let found = analysis::prototypes(&experts, &PrototypeCache::of(&library), on_step, output.cancel());
     drop(progress);
     let table = found?;
     let count = table.experts.len();

@@ -197,6 +197,19 @@ impl LoraModule {
         self.source.read(self.b, "lora_B", &self.shape.module)
     }
 
+    /// A and B as [`Self::a`] and [`Self::b`] give them. `hash` gets all that they follow from: the module's
+    /// path and sizes, and the stored bytes with their types and orders.
+    ///
+    /// # Errors
+    /// When the file cannot be read or holds NaN or infinite values here.
+    pub(crate) fn factors(&self, hash: &mut Sha256) -> Result<(Vec<f32>, Vec<f32>)> {
+        let ModuleShape { module, rank, in_features, out_features, .. } = &self.shape;
+        hash.update(format!("{} {module} {rank} {in_features} {out_features} ", module.len()));
+        let a = self.source.read_into(self.a, "lora_A", module, Some(hash))?;
+        let b = self.source.read_into(self.b, "lora_B", module, Some(hash))?;
+        Ok((a, b))
+    }
+
     /// Bias of B, `out_features` values, which the scale multiplies too.
     ///
     /// # Errors
@@ -263,6 +276,11 @@ impl StoredRows {
 
 impl Source {
     fn read(&self, slot: Slot, what: &str, place: &str) -> Result<Vec<f32>> {
+        self.read_into(slot, what, place, None)
+    }
+
+    /// The values as f32; `hash` gets what they follow from.
+    fn read_into(&self, slot: Slot, what: &str, place: &str, hash: Option<&mut Sha256>) -> Result<Vec<f32>> {
         let Some((path, file)) = self.0.files.get(slot.place.file as usize) else {
             return Err(Error::msg(format!("{what} of {place} lies in no file")));
         };
@@ -271,9 +289,14 @@ impl Source {
             .map_err(|_| Error::file(path, "is too large for this machine"))?;
         let mut bytes = vec![0u8; length];
         read_exact_at(file, &mut bytes, slot.start).map_err(|e| Error::io(path, e))?;
+        let view = self.0.view(slot.place);
+        if let Some(hash) = hash {
+            hash.update(format!("{:?} {view:?} {length} ", slot.dtype));
+            hash.update(&bytes);
+        }
         let stored = to_f32(&bytes, slot.dtype);
         drop(bytes);
-        let values = match self.0.view(slot.place) {
+        let values = match view {
             None => stored,
             Some(view) => view.apply(&stored).ok_or_else(|| {
                 Error::file(path, format!("{what} of {place} has fewer values than its shape"))

@@ -37,7 +37,7 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<(File, fs::Metadata)> {
 }
 
 /// Reads a regular file of at most `limit` bytes.
-pub(super) fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read_limited(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let (file, metadata) = open_regular(path)?;
     if metadata.len() > limit {
         let problem = format!("is too large ({} bytes, at most {limit} make sense)", metadata.len());
@@ -119,6 +119,15 @@ pub fn atomic_write_with(
     work().map_err(|e| Error::io(path, plain(e)))
 }
 
+/// [`atomic_write`] for what can be made again: it does not wait for the disk, so that a power cut may leave
+/// a damaged file under the name.
+pub(crate) fn write_unsynced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut temporary = builder(".tmp-", 0o666).tempfile_in(parent(path))?;
+    temporary.write_all(bytes)?;
+    temporary.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}
+
 fn through(
     mut file: File,
     write: impl FnOnce(&mut io::BufWriter<&mut File>) -> io::Result<()>,
@@ -169,7 +178,7 @@ pub fn sha256_file(path: &Path) -> Result<String> {
 }
 
 /// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
         let _ = write!(out, "{byte:02x}");

@@ -31,7 +31,7 @@ pub use expert::{
     AdapterConfig, Expert, MergeProvenance, MergedExpert, ModuleShape, Provenance, Status, TaskRecord,
 };
 pub use files::{atomic_write, atomic_write_with, sha256_file};
-pub(crate) use files::{io_reason, open_regular, read_exact_at};
+pub(crate) use files::{hex, io_reason, open_regular, read_exact_at, read_limited, write_unsynced};
 pub use formats::{Format, Heads};
 pub(crate) use header::{Dtype, parse_header, read_header, short};
 pub use manifest::{BaseSpec, Manifest, RouterDefaults, Template};

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::experts::{ExpertSet, StackedModule};
 use super::lora::{Entry, Kind, Lora, Matrix, Parts};
 use super::replaced::{Found, Places, Replaced};
+use crate::analysis::{Factors, PrototypeCache};
 use crate::library::{Expert, LoraModule};
 use crate::model::tensor::transpose;
 use crate::model::{Decoder, Linear};
@@ -84,9 +85,19 @@ impl<'a> Sites<'a> {
         Ok(())
     }
 
-    /// One module of an expert.
-    fn read(&self, site: usize, module: &LoraModule, kind: Kind) -> Result<Entry> {
+    /// One module of an expert, with its A, B and prototype as they are stored.
+    fn entry(
+        &self,
+        site: usize,
+        module: &LoraModule,
+        kind: Kind,
+        (a, b): (Vec<f32>, Vec<f32>),
+        mut prototype: Vec<f32>,
+    ) -> Result<Entry> {
         let (rank, scale) = (module.shape.rank, module.shape.scale as f32);
+        if scale == 0.0 {
+            prototype.fill(0.0);
+        }
         let vector = |values: Option<Vec<f32>>| values.map_or(Vec::new(), |v| self.ordered(site, v, 1));
         let mut shift = vector(module.bias()?);
         shift.iter_mut().for_each(|v| *v *= scale);
@@ -94,12 +105,12 @@ impl<'a> Sites<'a> {
         let parts = Parts {
             rank,
             scale,
-            a: module.a()?,
-            bt: transpose(&self.ordered(site, module.b()?, rank), size.1, rank),
+            a,
+            bt: transpose(&self.ordered(site, b, rank), size.1, rank),
             shift,
             magnitude: vector(module.magnitude()?),
         };
-        Ok(parts.finish(size, kind))
+        Ok(Entry { parts, kind, prototype })
     }
 }
 
@@ -110,24 +121,28 @@ struct Loaded {
     found: Found,
 }
 
-fn load(expert: &Expert, sites: &Sites, places: &Places) -> Result<Loaded, String> {
+fn load(expert: &Expert, sites: &Sites, places: &Places, cache: &PrototypeCache) -> Result<Loaded, String> {
     let adapter = expert.load().map_err(|e| e.to_string())?;
     let kind = Kind::named(&expert.dtype);
     let mut loras = HashMap::with_capacity(adapter.modules.len());
-    for module in &adapter.modules {
+    // A prototype lies on the side of the input: the order of a running layer's outputs is nothing to it.
+    let Factors { values, prototypes } = cache.factors(&adapter).map_err(|e| e.to_string())?;
+    for ((module, values), prototype) in adapter.modules.iter().zip(values).zip(prototypes) {
         let Some(&site) = sites.index.get(module.shape.module.as_str()) else { continue };
-        loras.insert(site, sites.read(site, module, kind).map_err(|e| e.to_string())?);
+        let entry = sites.entry(site, module, kind, values, prototype.vector);
+        loras.insert(site, entry.map_err(|e| e.to_string())?);
     }
     let found = Replaced::find(expert, &adapter, places)?;
     Ok(Loaded { loras, found })
 }
 
 impl ExpertSet {
-    /// Loads `experts` for `decoder`, computing prototypes. Those that cannot be used or do not fit are
+    /// Loads `experts` for `decoder`, computing the prototypes that `cache` does not know. Those that cannot be used or do not fit are
     /// skipped with their reason. `progress` gets (experts done, experts in all).
     pub fn load(
         experts: &[&Expert],
         decoder: &Decoder,
+        cache: &PrototypeCache,
         progress: &mut dyn FnMut(usize, usize),
         cancel: &Cancel,
     ) -> Result<Self> {
@@ -163,7 +178,7 @@ impl ExpertSet {
         for (done, some) in fitting.chunks(together).enumerate() {
             cancel.check()?;
             progress(done * together, fitting.len());
-            let loaded: Vec<_> = some.par_iter().map(|(_, e)| load(e, &sites, &places)).collect();
+            let loaded: Vec<_> = some.par_iter().map(|(_, e)| load(e, &sites, &places, cache)).collect();
             let mut usable = Vec::with_capacity(loaded.len());
             for ((at, expert), loaded) in some.iter().zip(loaded) {
                 let Loaded { loras, found } = match loaded {
@@ -186,6 +201,7 @@ impl ExpertSet {
                 }
             });
         }
+        cache.tidy();
         progress(fitting.len(), fitting.len());
         let mut modules = Vec::new();
         for (site, stack) in stacks.iter_mut().enumerate() {

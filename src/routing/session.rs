@@ -12,6 +12,7 @@ use super::hook::RoutedHook;
 use super::router::Router;
 use super::trace::{Part, Trace, TraceToken};
 use super::{RouterConfig, RouterKind};
+use crate::analysis::PrototypeCache;
 use crate::library::{Expert, Library, Stretch, Template};
 use crate::model::{Decoder, KvCache, LoadOptions, Model, ModelFiles, NoHook, open_device};
 use crate::{Cancel, Error, Result};
@@ -97,7 +98,13 @@ impl Session {
         )?;
         let experts: Vec<&Expert> = library.usable().collect();
         stage(&format!("loading {}", crate::text::counted(experts.len(), "expert")));
-        let experts = Arc::new(ExpertSet::load(&experts, &model.decoder, &mut |_, _| {}, cancel)?);
+        let experts = Arc::new(ExpertSet::load(
+            &experts,
+            &model.decoder,
+            &PrototypeCache::of(library),
+            &mut |_, _| {},
+            cancel,
+        )?);
         let template = library.manifest.template.clone().unwrap_or_default();
         let kind = if experts.is_empty() { RouterKind::Base } else { RouterKind::Arrow };
         let defaults = &library.manifest.router;
@@ -128,7 +135,13 @@ impl Session {
     pub fn reload_experts(&mut self, library: &Library, cancel: &Cancel) -> Result<()> {
         let usable: Vec<&Expert> = library.usable().collect();
         let decoder = &self.model.decoder;
-        let all = Arc::new(ExpertSet::load(&usable, decoder, &mut |_, _| {}, cancel)?);
+        let all = Arc::new(ExpertSet::load(
+            &usable,
+            decoder,
+            &PrototypeCache::of(library),
+            &mut |_, _| {},
+            cancel,
+        )?);
         self.template = library.manifest.template.clone().unwrap_or_default();
         let (experts, router) = prepare(&self.config, &all, None, decoder).or_else(|_| {
             // An expert that the router names may be gone.

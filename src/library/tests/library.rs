@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::{Q0, config, expert, good, names, one, pair, safetensors};
+use crate::analysis::PrototypeCache;
 use crate::library::{Library, Manifest, Status, edit_distance, nearest};
 
 #[test]
@@ -91,7 +92,8 @@ fn experts_of_another_base_are_pointed_out() {
     assert_eq!(misfits, [false, false, true]);
     // The others can still be compared.
     let (experts, cancel) = (library.experts.iter().collect::<Vec<_>>(), crate::Cancel::new());
-    let table = crate::analysis::prototypes(&experts, &mut |_, _| {}, &cancel).unwrap();
+    let table =
+        crate::analysis::prototypes(&experts, &PrototypeCache::none(), &mut |_, _| {}, &cancel).unwrap();
     assert_eq!((table.experts.len(), table.skipped[0].0.as_str()), (2, "c"));
     let metric = crate::analysis::Metric::Mbc;
     let similarity = crate::analysis::similarity(&experts, metric, 0.5, &mut |_, _| {}, &cancel).unwrap();
@@ -128,7 +130,12 @@ fn of_two_bases_with_equally_many_experts_the_first_is_taken_and_said() {
         let similarity = crate::analysis::similarity(&experts, metric, 0.5, &mut |_, _| {}, &cancel).unwrap();
         assert_eq!((similarity.len(), similarity.skipped[0].0.as_str()), (1, "b"));
     }
-    assert_eq!(crate::analysis::prototypes(&experts, &mut |_, _| {}, &cancel).unwrap().experts, ["a"]);
+    assert_eq!(
+        crate::analysis::prototypes(&experts, &PrototypeCache::none(), &mut |_, _| {}, &cancel)
+            .unwrap()
+            .experts,
+        ["a"]
+    );
 }
 
 #[test]
@@ -172,7 +179,13 @@ fn an_alpha_of_zero_leaves_nothing_to_route_to() {
     let module = &profile.modules[0];
     assert_eq!((module.effective_rank, module.gap, module.norm), (0.0, 0.0, 0.0));
     assert_eq!(module.sigma, [0.0, 0.0]);
-    let table = crate::analysis::prototypes(&[expert], &mut |_, _| {}, &crate::Cancel::new()).unwrap();
+    let table = crate::analysis::prototypes(
+        &[expert],
+        &PrototypeCache::none(),
+        &mut |_, _| {},
+        &crate::Cancel::new(),
+    )
+    .unwrap();
     assert_eq!((table.modules[0].rows.as_slice(), table.modules[0].gaps[0]), ([0.0; 3].as_slice(), None));
 }
 
