@@ -152,10 +152,7 @@ fn encode(key: &str, modules: &[LoraModule], prototypes: &[Prototype]) -> Option
     let mut tensors: Vec<(String, Dtype, usize, Vec<u8>)> = Vec::with_capacity(2 * modules.len());
     for (module, Prototype { vector, sigma }) in modules.iter().zip(prototypes) {
         let [prototype, values] = names(module);
-        let (vector_bytes, sigma_bytes): (Vec<u8>, Vec<u8>) = (
-            vector.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            sigma.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        );
+        let (vector_bytes, sigma_bytes) = (bytes(vector, f32::to_le_bytes), bytes(sigma, f64::to_le_bytes));
         sum.update(&vector_bytes);
         sum.update(&sigma_bytes);
         tensors.push((prototype, Dtype::F32, vector.len(), vector_bytes));
@@ -167,6 +164,14 @@ fn encode(key: &str, modules: &[LoraModule], prototypes: &[Prototype]) -> Option
     let views = views.collect::<std::result::Result<Vec<_>, _>>().ok()?;
     let metadata = HashMap::from([(CHECKSUM.to_string(), hex(&sum.finalize()))]);
     safetensors::serialize(views, Some(metadata)).ok()
+}
+
+fn bytes<T: Copy, const N: usize>(values: &[T], convert: impl Fn(T) -> [u8; N]) -> Vec<u8> {
+    let mut bytes = vec![0; N * values.len()];
+    for (to, from) in bytes.as_chunks_mut().0.iter_mut().zip(values) {
+        *to = convert(*from);
+    }
+    bytes
 }
 
 /// The prototypes in a file, if it is whole and of these modules.
@@ -205,7 +210,12 @@ fn read(path: &Path, key: &str, modules: &[LoraModule]) -> Option<Vec<Prototype>
 
 /// Whether a vector has unit length, or is zero where there is no direction.
 fn is_direction(vector: &[f32]) -> bool {
-    let square: f32 = vector.iter().map(|v| v * v).sum();
+    // Several sums at once, which need not wait for each other.
+    let mut sums = [0f32; 16];
+    for part in vector.chunks(16) {
+        sums.iter_mut().zip(part).for_each(|(sum, v)| *sum += v * v);
+    }
+    let square: f32 = sums.iter().sum();
     square == 0.0 || (square - 1.0).abs() < 1e-2
 }
 
