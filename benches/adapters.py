@@ -1,6 +1,6 @@
-"""Makes libraries of random PEFT adapters that fit a Llama GGUF file: `adapters.py BASE.gguf OUT COUNT`.
+"""Makes libraries of random PEFT adapters that fit a Llama GGUF file: `adapters.py BASE.gguf OUT COUNT [f16]`.
 
-Rank 4 on q, k, v and o of every layer, f32, as PEFT writes them. Each is the sum of one of ten random centres
+Rank 4 on q, k, v and o of every layer, f32 unless f16 is asked for, as PEFT writes them. Each is the sum of one of ten random centres
 and noise of the same size, so that clustering has something to find.
 """
 
@@ -31,7 +31,7 @@ def shapes(base):
     ]
 
 
-def main(base, out, count):
+def main(base, out, count, dtype):
     modules = shapes(base)
     sizes = [size for _, i, o in modules for size in (RANK * i, RANK * o)]
     random = np.random.default_rng(7)
@@ -52,8 +52,8 @@ def main(base, out, count):
         parts = iter(np.split(values, np.cumsum(sizes)[:-1]))
         tensors = {}
         for name, inputs, outputs in modules:
-            tensors[f"{name}.lora_A.weight"] = next(parts).reshape(RANK, inputs)
-            tensors[f"{name}.lora_B.weight"] = next(parts).reshape(outputs, RANK)
+            tensors[f"{name}.lora_A.weight"] = next(parts).reshape(RANK, inputs).astype(dtype)
+            tensors[f"{name}.lora_B.weight"] = next(parts).reshape(outputs, RANK).astype(dtype)
         folder = pathlib.Path(out) / f"expert-{at:04}"
         folder.mkdir(parents=True)
         (folder / "adapter_config.json").write_text(json.dumps(config, indent=2))
@@ -61,4 +61,4 @@ def main(base, out, count):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), np.float16 if "f16" in sys.argv[4:] else np.float32)

@@ -44,9 +44,9 @@ class Bench:
     def say(self, line):
         print(line, file=sys.stderr, flush=True)
 
-    def make_adapters(self, count):
-        self.say(f"making {count} adapters")
-        report.run([sys.executable, HERE / "adapters.py", self.options.base, self.adapters, count])
+    def make_adapters(self, count, folder, dtype="f32"):
+        self.say(f"making {count} adapters in {dtype}")
+        report.run([sys.executable, HERE / "adapters.py", self.options.base, folder, count, dtype])
 
     def engine(self, *arguments):
         return lambda: measured([self.built["engine"], *arguments])
@@ -242,18 +242,21 @@ def screens(bench):
 
 def growing(bench):
     sizes = GROWTH[:3] if bench.options.quick else GROWTH
-    found = {}
+    found, adapters = {}, bench.folder / "adapters-f16"
+    bench.make_adapters(sizes[-1], adapters, "f16")
+    # All are of one size.
+    size = next(adapters.glob("*/adapter_model.safetensors")).stat().st_size / 1e6
     for precision in ("f32", "q8"):
         for experts in sizes:
-            one = bench.engine("arrow", bench.options.base, bench.adapters, experts, precision)()
+            one = bench.engine("arrow", bench.options.base, adapters, experts, precision)()
             bench.say(json.dumps(one))
             found[f"{precision}, {experts}"] = one
     rows = [
-        [name, one["load_s"], one["library_mb"], one["prefill_ms"], one["prefill_ms"] / one["base_prefill_ms"],
+        [name, one["load_s"], one["library_mb"], one["library_mb"] / (size * one["experts"]), one["prefill_ms"], one["prefill_ms"] / one["base_prefill_ms"],
          one["decode_ms"], one["decode_ms"] / one["base_decode_ms"]]
         for name, one in found.items()
     ]
-    header = ["weights, experts", "load s", "MB more", "prefill ms", "× base", "decode ms", "× base"]
+    header = ["weights, experts", "load s", "MB more", "× files", "prefill ms", "× base", "decode ms", "× base"]
     text = report.table(header, rows)
     if bench.options.markdown:
         figure = pathlib.Path(bench.options.markdown).with_name("cost-growth.svg")
@@ -270,7 +273,7 @@ PARTS = {
     "mbc": (mbc, 256),
     "open": (opening, 1),
     "screens": (screens, 1),
-    "growth": (growing, GROWTH[-1]),
+    "growth": (growing, 0),
 }
 
 
@@ -278,7 +281,7 @@ def adapters_of(part, options):
     """How many adapters a part needs."""
     if part == "arrow":
         return max(options.experts)
-    return GROWTH[2] if part == "growth" and options.quick else PARTS[part][1]
+    return PARTS[part][1]
 
 
 def describe(bench):
@@ -321,7 +324,7 @@ def main():
         about = describe(bench)
         need = max(adapters_of(part, options) for part in parts)
         if need:
-            bench.make_adapters(need)
+            bench.make_adapters(need, bench.adapters)
         document = {"machine": report.machine(), "about": about}
         for part in parts:
             data, text = PARTS[part][0](bench)
