@@ -5,6 +5,7 @@
 //! cargo bench --bench engine -- train BASE [STEPS] [f32|bf16|q8]
 //! cargo bench --bench engine -- arrow BASE LIBRARY EXPERTS [f32|bf16|q8]
 //! cargo bench --bench engine -- typing BASE LIBRARY
+//! cargo bench --bench engine -- peak
 //! ```
 
 use std::ops::ControlFlow;
@@ -33,6 +34,79 @@ fn median(mut values: Vec<f64>) -> f64 {
 /// The same spread-out ids as the peer's script.
 fn ids(count: usize) -> Vec<u32> {
     (0..count).map(|i| (100 + i * 7919 % 40_000) as u32).collect()
+}
+
+/// What the cores multiply and add in registers at most, in GFLOP/s: (f32, bf16), where they have AVX-512.
+#[cfg(target_arch = "x86_64")]
+mod registers {
+    use std::arch::x86_64::*;
+    use std::hint::black_box;
+    use std::time::Instant;
+
+    /// Enough sums to hide the time that one takes.
+    const SUMS: usize = 12;
+    const TIMES: usize = 50_000_000;
+
+    #[target_feature(enable = "avx512f")]
+    fn f32(times: usize) {
+        let (mut sums, one) = ([_mm512_setzero_ps(); SUMS], _mm512_set1_ps(1.0));
+        let mut factor = one;
+        for _ in 0..times {
+            for sum in &mut sums {
+                *sum = _mm512_fmadd_ps(factor, one, *sum);
+            }
+            factor = black_box(factor);
+        }
+        black_box(sums);
+    }
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    fn bf16(times: usize) {
+        let mut sums = [_mm512_setzero_ps(); SUMS];
+        // SAFETY: the vector types have the same size and any bits are valid.
+        let ones: __m512bh = unsafe { std::mem::transmute(_mm512_set1_epi32(0x3f80_3f80)) };
+        let mut factor = ones;
+        for _ in 0..times {
+            for sum in &mut sums {
+                *sum = _mm512_dpbf16_ps(*sum, factor, ones);
+            }
+            factor = black_box(factor);
+        }
+        black_box(sums);
+    }
+
+    /// On all cores; `None` where the instructions are missing.
+    pub fn peak() -> Option<(f64, f64)> {
+        if !is_x86_feature_detected!("avx512f") || !is_x86_feature_detected!("avx512bf16") {
+            return None;
+        }
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+        let time = |work: fn(usize), flops: usize| {
+            let start = Instant::now();
+            std::thread::scope(|scope| {
+                (0..cores).for_each(|_| {
+                    scope.spawn(move || work(TIMES));
+                });
+            });
+            (cores * TIMES * SUMS * flops) as f64 / start.elapsed().as_secs_f64() / 1e9
+        };
+        // SAFETY: the CPU has the instructions.
+        Some((time(|n| unsafe { f32(n) }, 32), time(|n| unsafe { bf16(n) }, 64)))
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+mod registers {
+    pub fn peak() -> Option<(f64, f64)> {
+        None
+    }
+}
+
+/// Multiplications and additions of the frozen weights, forward and backward, for `tokens` in GFLOP.
+fn training_gflop(model: &Model, tokens: usize) -> f64 {
+    let spec = &model.decoder.spec;
+    let weights: usize = model.decoder.linears().iter().map(|l| l.in_features * l.out_features).sum();
+    4.0 * (tokens * (weights + spec.vocab * spec.hidden)) as f64 / 1e9
 }
 
 /// Highest resident memory of this process so far in MB.
@@ -94,6 +168,7 @@ fn train(base: &Path, steps: usize, options: &LoadOptions) -> Result<()> {
         serde_json::json!({
             "bench": "train", "precision": model.precision.to_string(), "step_s": step,
             "tokens_per_s": (BATCH * LENGTH) as f64 / step, "peak_mb": peak_memory(), "loss": loss,
+            "gflop": training_gflop(&model, BATCH * LENGTH),
         })
     );
     Ok(())
@@ -217,10 +292,15 @@ fn main() -> Result<()> {
             arrow(&path(1)?, &path(2)?, experts, &options(arguments.get(4))?)
         }
         Some("typing") => typing(&path(1)?, &path(2)?, &options(arguments.get(3))?),
+        Some("peak") => {
+            let (f32, bf16) = registers::peak().unzip();
+            println!("{}", serde_json::json!({ "bench": "peak", "f32_gflop_s": f32, "bf16_gflop_s": bf16 }));
+            Ok(())
+        }
         // `cargo test --benches` and the like start it without arguments.
         _ => {
             eprintln!(
-                "engine: train BASE [STEPS] [PRECISION] | arrow BASE LIBRARY EXPERTS [PRECISION] | typing BASE LIBRARY [PRECISION]"
+                "engine: train BASE [STEPS] [PRECISION] | arrow BASE LIBRARY EXPERTS [PRECISION] | typing BASE LIBRARY [PRECISION] | peak"
             );
             Ok(())
         }

@@ -95,7 +95,9 @@ def train(bench):
         "PEFT, bf16": bench.peer("peer_peft.py", "train", base, steps, "bfloat16"),
         "ours, bf16": bench.engine("train", base, steps, "bf16"),
         "ours, q8": bench.engine("train", base, steps, "q8"),
+        "peak": bench.engine("peak"),
     })
+    peak = found.pop("peak")
     peers = [found["PEFT, f32"], found["PEFT, bf16"]]
     rows = [
         [name, one["step_s"], one["tokens_per_s"], one["peak_mb"]]
@@ -104,7 +106,20 @@ def train(bench):
         for name, one in found.items()
     ]
     header = ["", "s a step", "tokens/s", "peak MB", "speed, of PEFT f32", "speed, of PEFT bf16", "memory, of PEFT f32"]
-    return found, report.table(header, rows)
+    text = report.table(header, rows)
+    gflop = found["ours, f32"]["gflop"]
+    if peak["f32_gflop_s"]:
+        text += (
+            f"\n\nThe frozen weights' products of a step are {report.number(gflop)} GFLOP. From registers alone these "
+            f"cores do {report.number(peak['f32_gflop_s'])} GFLOP/s in f32 and {report.number(peak['bf16_gflop_s'])} in "
+            f"bf16: no step can be faster than {report.number(gflop / peak['f32_gflop_s'])} s in f32 "
+            f"({gflop / peak['f32_gflop_s'] / found['ours, f32']['step_s']:.0%} of ours, "
+            f"{gflop / peak['f32_gflop_s'] / found['PEFT, f32']['step_s']:.0%} of PEFT's) or "
+            f"{report.number(gflop / peak['bf16_gflop_s'])} s in bf16 "
+            f"({gflop / peak['bf16_gflop_s'] / found['ours, bf16']['step_s']:.0%} of ours, "
+            f"{gflop / peak['bf16_gflop_s'] / found['PEFT, bf16']['step_s']:.0%} of PEFT's)."
+        )
+    return found, text
 
 
 def arrow(bench):
@@ -227,6 +242,7 @@ def screens(bench):
         "heatmap": bench.screens("heatmap", 1000),
         "library": bench.screens("library", library),
         "idle": bench.screens("terminal", library),
+        "typing": bench.engine("typing", bench.options.base, report.ROOT / "library", "q8"),
     })
     rows = [
         [what, one["keys"], one["p50_ms"], one["p99_ms"], one["max_ms"], one["bytes_per_frame"]]
@@ -237,7 +253,13 @@ def screens(bench):
     ]
     text = report.table(["200 × 60 cells", "keys", "p50 ms", "p99 ms", "max ms", "bytes a frame"], rows)
     idle = report.number(found["idle"]["idle_cpu_ms_in_3_s"])
-    return found, f"{text}\n\nProcessor time while nobody does anything: {idle} ms in 3 s."
+    typing = found["typing"]
+    p50, p95, most = (report.number(typing[key]) for key in ("p50_ms", "p95_ms", "max_ms"))
+    return found, (
+        f"{text}\n\nProcessor time while nobody does anything: {idle} ms in 3 s. From a key in the prompt to the new "
+        f"routing weights of all layers (shipped library, q8, {typing['keys']} keys): median {p50} ms, p95 {p95} ms, "
+        f"at most {most} ms."
+    )
 
 
 def growing(bench):
