@@ -90,13 +90,13 @@ pub struct RouterArgs {
     #[arg(long, value_enum, default_value_t = Mix::Outputs)]
     pub mix: Mix,
     /// Give these experts no weight
-    #[arg(long, value_name = "NAME", num_args = 1..)]
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     pub mute: Vec<String>,
     /// Keep these experts among the top k, whatever their scores
-    #[arg(long, value_name = "NAME", num_args = 1..)]
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     pub pin: Vec<String>,
     /// Take the mean of these general experts out of all others (GenKnowSub)
-    #[arg(long, value_name = "NAME", num_args = 1..)]
+    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     pub general: Vec<String>,
 }
 

@@ -110,7 +110,7 @@ fn shapes(
         Patterns::default()
     });
     let mut lies: Option<(usize, &Pair, usize)> = None;
-    let shapes = pairs
+    let shapes: Vec<ModuleShape> = pairs
         .iter()
         .map(|pair| {
             let said = ranks.find(&pair.module).unwrap_or(config.r);
@@ -133,6 +133,16 @@ fn shapes(
             }
         })
         .collect();
+    let silent = |shape: &&ModuleShape| shape.scale == 0.0;
+    if let Some(first) = shapes.iter().find(silent) {
+        let count = shapes.iter().filter(silent).count();
+        let at = match count == shapes.len() {
+            true => "every module".into(),
+            false if count == 1 => short(&first.module),
+            false => format!("{} and {} more", short(&first.module), count - 1),
+        };
+        partly.push(format!("α is 0 at {at}: what was trained there changes nothing"));
+    }
     if let Some((count, pair, said)) = lies {
         let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
         partly.push(format!(

@@ -10,6 +10,8 @@ use crate::{Error, Result};
 pub struct Encoded {
     pub prompt: Vec<u32>,
     pub output: Vec<u32>,
+    /// Whether it was too long, so that something of it is missing.
+    pub cut: bool,
 }
 
 impl Encoded {
@@ -38,10 +40,11 @@ pub fn encode(
     if prompt.is_empty() || output.is_empty() {
         return Err(Error::msg("an example has no tokens: the template or the example is empty"));
     }
+    let cut = prompt.len() + output.len() > max_length;
     output.truncate(max_length.saturating_sub(1).max(1));
     let room = max_length.saturating_sub(output.len()).max(1);
     if prompt.len() > room {
         prompt.drain(..prompt.len() - room);
     }
-    Ok(Encoded { prompt, output })
+    Ok(Encoded { prompt, output, cut })
 }

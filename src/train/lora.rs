@@ -155,7 +155,7 @@ impl LoraTrainer {
         Ok(Self { modules, places, scale, dropout: dropout as f32, seed, step: None, rows: 0, seen })
     }
 
-    /// Starts from `adapter`, which must be plain LoRA of the same modules, ranks and shapes.
+    /// Starts from `adapter`, which must be plain LoRA of the same modules, ranks, shapes and scale.
     pub fn start_from(&mut self, adapter: &Adapter) -> Result<()> {
         let cannot = |what: String| {
             let problem =
@@ -174,7 +174,13 @@ impl LoraTrainer {
         }
         let known = |name: &str| self.modules.iter().any(|m| m.module == name);
         if let Some(module) = adapter.modules.iter().find(|m| !known(&m.shape.module)) {
-            return cannot(format!("{}, which is no target", module.shape.module));
+            let mut targets: Vec<&str> =
+                adapter.modules.iter().filter_map(|m| m.shape.module.rsplit('.').next()).collect();
+            targets.sort_unstable();
+            targets.dedup();
+            let problem =
+                format!("has LoRA at {}: give --targets {}", module.shape.module, targets.join(","));
+            return Err(Error::file(&adapter.path, problem));
         }
         for module in &mut self.modules {
             let found = adapter.module(&module.module).ok_or_else(|| {
@@ -184,10 +190,14 @@ impl LoraTrainer {
             if (s.rank, s.in_features, s.out_features)
                 != (module.rank, module.in_features, module.out_features)
             {
+                let fix = match s.rank == module.rank {
+                    true => "it was trained on another base model".into(),
+                    false => format!("give --rank {}, if it has this rank everywhere", s.rank),
+                };
                 return Err(Error::file(
                     &adapter.path,
                     format!(
-                        "{} has rank {} ({} → {}), the training wants rank {} ({} → {})",
+                        "{} has rank {} ({} → {}), the training wants rank {} ({} → {}): {fix}",
                         module.module,
                         s.rank,
                         s.in_features,
@@ -195,6 +205,21 @@ impl LoraTrainer {
                         module.rank,
                         module.in_features,
                         module.out_features
+                    ),
+                ));
+            }
+            // Another scale would make another function of the same weights.
+            if (s.scale - f64::from(self.scale)).abs() > 1e-6 * s.scale.abs() {
+                let alpha = s.scale * s.rank as f64;
+                return Err(Error::file(
+                    &adapter.path,
+                    format!(
+                        "{} is scaled by {:.6}, the training's LoRA by {:.6}: give --alpha {}, if it has this scale \
+                         everywhere",
+                        module.module,
+                        s.scale,
+                        self.scale,
+                        (alpha * 1e6).round() / 1e6
                     ),
                 ));
             }

@@ -8,6 +8,7 @@ use super::dataset::{Dataset, Example, fingerprint, read_examples};
 use super::encode::{Encoded, encode};
 use crate::library::{Library, Template};
 use crate::model::ModelFiles;
+use crate::text::counted;
 use crate::{Error, Result};
 
 /// Validation examples that are looked at, over all tasks, and at least for each of several tasks.
@@ -39,12 +40,26 @@ pub(super) struct Tokens {
     pub tasks: Vec<Range<usize>>,
     /// What is validated on: one set a task, or the one that was given.
     pub validation: Vec<Vec<Encoded>>,
+    /// Most tokens of an example.
+    pub max_length: usize,
 }
 
 impl Tokens {
     /// Length of each training example.
     pub(super) fn lengths(&self) -> Vec<usize> {
         self.train.iter().map(Encoded::len).collect()
+    }
+
+    /// What was left out of examples that are too long, if any is.
+    pub(super) fn cuts(&self) -> Option<String> {
+        let cut = self.train.iter().filter(|example| example.cut).count();
+        (cut > 0).then(|| {
+            format!(
+                "{cut} of {} were longer than {} tokens: they lost the start of their prompt, or the end of their output",
+                counted(self.train.len(), "example"),
+                self.max_length
+            )
+        })
     }
 }
 
@@ -96,7 +111,8 @@ impl Prepared {
         let all = |examples: &[Example]| -> Result<Vec<Encoded>> {
             examples.iter().map(|e| encode(e, &self.template, tokenizer, max)).collect()
         };
-        let mut tokens = Tokens { train: Vec::new(), tasks: Vec::new(), validation: Vec::new() };
+        let mut tokens =
+            Tokens { train: Vec::new(), tasks: Vec::new(), validation: Vec::new(), max_length: max };
         for task in &self.tasks {
             let start = tokens.train.len();
             tokens.train.extend(all(&task.train)?);

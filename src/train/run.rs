@@ -67,6 +67,9 @@ pub fn train(
     }
     let files = ModelFiles::open(&prepared.base)?;
     let tokens = prepared.encode(spec, &files)?;
+    if let Some(cuts) = tokens.cuts() {
+        events(TrainEvent::Stage(cuts));
+    }
     let lengths = tokens.lengths();
     // What a GPU has left is its own matter.
     let device = open_device(&spec.device)?;

@@ -175,6 +175,8 @@ fn an_alpha_of_zero_leaves_nothing_to_route_to() {
     let (_root, library) = one(&config.to_string(), &safetensors(&pair(Q0)));
     let expert = &library.experts[0];
     assert!(expert.is_usable(), "{:?}", expert.reason);
+    let reason = expert.reason.as_deref();
+    assert_eq!(reason, Some("α is 0 at every module: what was trained there changes nothing"));
     let profile = crate::analysis::profile(expert).unwrap();
     let module = &profile.modules[0];
     assert_eq!((module.effective_rank, module.gap, module.norm), (0.0, 0.0, 0.0));
