@@ -274,11 +274,11 @@ def growing(bench):
             bench.say(json.dumps(one))
             found[f"{precision}, {experts}"] = one
     rows = [
-        [name, one["load_s"], one["library_mb"], one["library_mb"] / (size * one["experts"]), one["prefill_ms"], one["prefill_ms"] / one["base_prefill_ms"],
+        [name, one["load_s"], one["load_again_s"], one["library_mb"], one["library_mb"] / (size * one["experts"]), one["prefill_ms"], one["prefill_ms"] / one["base_prefill_ms"],
          one["decode_ms"], one["decode_ms"] / one["base_decode_ms"]]
         for name, one in found.items()
     ]
-    header = ["weights, experts", "load s", "MB more", "× files", "prefill ms", "× base", "decode ms", "× base"]
+    header = ["weights, experts", "load s", "again s", "MB more", "× files", "prefill ms", "× base", "decode ms", "× base"]
     text = report.table(header, rows)
     if bench.options.markdown:
         figure = pathlib.Path(bench.options.markdown).with_name("cost-growth.svg")

@@ -101,6 +101,8 @@ pub struct ExpertSet {
     pub modules: Arc<Vec<String>>,
     /// Experts left out, with the reason.
     pub skipped: Vec<(String, String)>,
+    /// Experts of the library that were not even tried, with the reason.
+    pub unreadable: Vec<(String, String)>,
     /// What of an expert is not applied by any router, as found out with this base model.
     pub partial: Vec<(String, String)>,
     /// What of an expert is not applied by Arrow, as found out with this base model.
@@ -121,7 +123,8 @@ impl ExpertSet {
     /// A usage error for an unknown name, with the nearest known ones; the reason where it was skipped.
     pub(super) fn index(&self, name: &str) -> Result<usize> {
         find_name(self.names.iter().map(String::as_str), name).ok_or_else(|| {
-            if let Some((_, reason)) = self.skipped.iter().find(|(n, _)| n == name) {
+            let out = self.skipped.iter().chain(&self.unreadable);
+            if let Some((_, reason)) = out.into_iter().find(|(n, _)| n == name) {
                 return Error::msg(format!("{name} cannot be used: {reason}"));
             }
             let near = nearest(name, self.names.iter().map(String::as_str), 3);

@@ -137,8 +137,8 @@ fn load(expert: &Expert, sites: &Sites, places: &Places, cache: &PrototypeCache)
 }
 
 impl ExpertSet {
-    /// Loads `experts` for `decoder`, computing the prototypes that `cache` does not know. Those that cannot be used or do not fit are
-    /// skipped with their reason. `progress` gets (experts done, experts in all).
+    /// Loads `experts` for `decoder`, computing the prototypes that `cache` does not know. Those that cannot be
+    /// used or do not fit are skipped with their reason. `progress` gets (experts done, experts in all).
     pub fn load(
         experts: &[&Expert],
         decoder: &Decoder,

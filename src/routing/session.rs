@@ -76,6 +76,17 @@ fn prepare(
     Ok((experts, router))
 }
 
+/// The experts of `library` that fit the decoder.
+fn load_experts(library: &Library, decoder: &Decoder, cancel: &Cancel) -> Result<Arc<ExpertSet>> {
+    let usable: Vec<&Expert> = library.usable().collect();
+    let cache = PrototypeCache::of(library);
+    let mut set = ExpertSet::load(&usable, decoder, &cache, &mut |_, _| {}, cancel)?;
+    let bad = library.experts.iter().filter(|expert| !expert.is_usable());
+    let reason = |expert: &Expert| expert.reason.clone().unwrap_or_default();
+    set.unreadable = bad.map(|expert| (expert.name.clone(), reason(expert))).collect();
+    Ok(Arc::new(set))
+}
+
 impl Session {
     /// Loads the base model at `base` and the library's experts that fit it. `stage` hears what is loaded.
     pub fn open(
@@ -96,15 +107,8 @@ impl Session {
             &mut |done, all| stage(&format!("loading the base model: block {done} of {all}")),
             cancel,
         )?;
-        let experts: Vec<&Expert> = library.usable().collect();
-        stage(&format!("loading {}", crate::text::counted(experts.len(), "expert")));
-        let experts = Arc::new(ExpertSet::load(
-            &experts,
-            &model.decoder,
-            &PrototypeCache::of(library),
-            &mut |_, _| {},
-            cancel,
-        )?);
+        stage(&format!("loading {}", crate::text::counted(library.usable().count(), "expert")));
+        let experts = load_experts(library, &model.decoder, cancel)?;
         let template = library.manifest.template.clone().unwrap_or_default();
         let kind = if experts.is_empty() { RouterKind::Base } else { RouterKind::Arrow };
         let defaults = &library.manifest.router;
@@ -133,15 +137,8 @@ impl Session {
 
     /// Reads the library's experts again, for the same base model.
     pub fn reload_experts(&mut self, library: &Library, cancel: &Cancel) -> Result<()> {
-        let usable: Vec<&Expert> = library.usable().collect();
         let decoder = &self.model.decoder;
-        let all = Arc::new(ExpertSet::load(
-            &usable,
-            decoder,
-            &PrototypeCache::of(library),
-            &mut |_, _| {},
-            cancel,
-        )?);
+        let all = load_experts(library, decoder, cancel)?;
         self.template = library.manifest.template.clone().unwrap_or_default();
         let (experts, router) = prepare(&self.config, &all, None, decoder).or_else(|_| {
             // An expert that the router names may be gone.
