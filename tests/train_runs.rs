@@ -299,6 +299,11 @@ fn bad_specifications_say_what_is_wrong() {
     assert!(error(&|s| s.weight_decay = -1.0).contains("weight decay"));
     assert!(error(&|s| s.by_length = true).contains("--no-shuffle"));
     assert!(error(&|s| s.rank = 3).contains("has rank 2 (32 → 32), the training wants rank 3"));
+    let alpha = spec(&f, dir.path()).alpha;
+    let e = error(&|s| s.alpha = 3.0 * alpha);
+    assert!(e.contains(&format!("give --alpha {alpha}, ")), "{e}");
+    let e = error(&|s| s.targets = vec!["q_proj".into()]);
+    assert!(e.contains(": give --targets ") && e.contains("v_proj"), "{e}");
     let e = error(&|s| s.targets = vec!["query".into()]);
     assert!(e.contains("no layer \"query\": its layers are down_proj, gate_proj,"), "{e}");
     let e = error(&|s| s.log = Some(dir.path().join("none/log.jsonl")));

@@ -174,6 +174,10 @@ impl LoraTrainer {
         }
         let known = |name: &str| self.modules.iter().any(|m| m.module == name);
         if let Some(module) = adapter.modules.iter().find(|m| !known(&m.shape.module)) {
+            // Embedding and head are no layers of a block, which alone can be targets.
+            if !module.shape.module.split('.').any(|part| part.parse::<usize>().is_ok()) {
+                return cannot(format!("{}, which is no target", module.shape.module));
+            }
             let mut targets: Vec<&str> =
                 adapter.modules.iter().filter_map(|m| m.shape.module.rsplit('.').next()).collect();
             targets.sort_unstable();
