@@ -1,19 +1,18 @@
-// llama.cpp through node-llama-cpp, the base model alone: `node peer_llama_cpp.mjs FOLDER BASE.gguf`, where
-// FOLDER has node_modules/node-llama-cpp. Prefill of 64 tokens and decoding after it, as one JSON line.
+// llama.cpp through node-llama-cpp, the base model alone: `node peer_llama_cpp.mjs FOLDER BASE.gguf THREADS`,
+// where FOLDER has node_modules/node-llama-cpp. Prefill of 64 tokens and decoding after it, as one JSON line.
 //
 // node-llama-cpp ships a build of llama.cpp for each generation of processors and loads the best one;
 // `system` says which instructions that one uses.
 
-import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
 const LENGTH = 64, DECODE = 16, RUNS = 7;
-const [folder, modelPath] = process.argv.slice(2);
+const [folder, modelPath, count] = process.argv.slice(2);
 const library = path.resolve(folder, "node_modules/node-llama-cpp/dist/index.js");
 const { getLlama, LlamaLogLevel } = await import(pathToFileURL(library));
 
-const threads = os.availableParallelism();
+const threads = Number(count);
 const llama = await getLlama({
     gpu: false, build: "never", skipDownload: true, maxThreads: threads, logLevel: LlamaLogLevel.error,
 });
