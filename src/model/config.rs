@@ -65,7 +65,8 @@ impl Config {
             Some(v) => match v.as_u64() {
                 // 2^31 is far above any size of a real model and keeps products within usize.
                 Some(n) if n > 0 && n < 1 << 31 => Ok(n as usize),
-                _ => Err(self.error(format!("\"{key}\" must be a positive whole number, not {}", shown(v)))),
+                _ => Err(self
+                    .error(format!("\"{key}\" must be a positive whole number below 2³¹, not {}", shown(v)))),
             },
             None => default.into().ok_or_else(|| self.error(format!("lacks \"{key}\""))),
         }
@@ -156,7 +157,10 @@ impl Config {
         let share = pick(&["partial_rotary_factor", "rotary_pct"], partial)?;
         let dim = (head_dim as f64 * share) as usize / 2 * 2;
         if dim > head_dim {
-            return Err(self.error("more dimensions rotate than a head has"));
+            return Err(self.error(format!(
+                "{dim} dimensions would rotate of the {head_dim} that a head has: \"partial_rotary_factor\" (in a \
+                 GGUF file, \"rope.dimension_count\") is too large, or the heads are too many"
+            )));
         }
         let scaling = match new.or_else(|| self.get("rope_scaling")) {
             Some(s) => self.scaling(s, dim, context)?,

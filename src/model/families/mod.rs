@@ -95,9 +95,11 @@ const MAX_LAYERS: usize = 4096;
 /// What must hold in every family.
 fn check(config: &Config, spec: &DecoderSpec) -> Result<()> {
     if !spec.heads.is_multiple_of(spec.kv_heads) {
-        return Err(
-            config.error(format!("{} attention heads cannot share {} key heads", spec.heads, spec.kv_heads))
-        );
+        return Err(config.error(format!(
+            "{} attention heads cannot share {} key heads: \"num_key_value_heads\" must divide \
+                 \"num_attention_heads\"",
+            spec.heads, spec.kv_heads
+        )));
     }
     if spec.head_dim == 0 {
         let (hidden, heads) = (spec.hidden, spec.heads);
@@ -146,7 +148,7 @@ fn activation(config: &Config, key: &str, default: &str) -> Result<Activation> {
         "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
         "relu" => Ok(Activation::Relu),
         other => Err(config.error(format!(
-            "activation \"{}\" is not supported (known: silu, gelu, gelu_new, gelu_pytorch_tanh, relu)",
+            "activation \"{}\" is not supported (known: silu, swish, gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu)",
             short(other)
         ))),
     }
