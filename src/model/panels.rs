@@ -157,6 +157,16 @@ fn strip(p: usize, outputs: usize, inputs: usize, read: &Read) -> Result<Vec<f32
     Ok(strip)
 }
 
+/// The panels in 8 bits: per output and 32 inputs, scale = max |w| / 127 in f16.
+fn blocks(outputs: usize, inputs: usize, read: &Read) -> Result<Vec<Block>> {
+    let blocks = inputs.div_ceil(BLOCK);
+    let empty = Block { values: [[0; WIDTH]; BLOCK], scales: [f16::ZERO; WIDTH] };
+    filled(outputs.div_ceil(WIDTH) * blocks, blocks, empty, |p, panel| {
+        pack_q8(&strip(p, outputs, inputs, read)?, inputs, panel);
+        Ok(())
+    })
+}
+
 multiversion! {
     fn block_to_lines(block: &Block, lines: &mut [Line]) {
         let mut scales = [0f32; WIDTH];
@@ -269,39 +279,19 @@ impl Panels {
     /// # Errors
     /// Those of `read`.
     pub fn new(precision: Precision, (outputs, inputs): (usize, usize), read: &Read) -> Result<Self> {
-        match precision {
-            Precision::F32 => Self::f32(outputs, inputs, read),
-            Precision::Bf16 => Self::bf16(outputs, inputs, read),
-            Precision::Q8 => Self::q8(outputs, inputs, read),
-        }
-    }
-
-    fn f32(outputs: usize, inputs: usize, read: &Read) -> Result<Self> {
-        let store = filled(outputs.div_ceil(WIDTH) * inputs, inputs, Line([0; WIDTH]), |p, panel| {
-            pack_f32(&strip(p, outputs, inputs, read)?, inputs, panel);
-            Ok(())
-        })?;
-        Ok(Self { inputs, outputs, store: Store::F32(store) })
-    }
-
-    fn bf16(outputs: usize, inputs: usize, read: &Read) -> Result<Self> {
-        let lines = inputs.div_ceil(2);
-        let store = filled(outputs.div_ceil(WIDTH) * lines, lines, Line([0; WIDTH]), |p, panel| {
-            pack_bf16(&strip(p, outputs, inputs, read)?, inputs, panel);
-            Ok(())
-        })?;
-        Ok(Self { inputs, outputs, store: Store::Bf16(store) })
-    }
-
-    /// Per output and 32 inputs, scale = max |w| / 127 in f16.
-    fn q8(outputs: usize, inputs: usize, read: &Read) -> Result<Self> {
-        let blocks = inputs.div_ceil(BLOCK);
-        let empty = Block { values: [[0; WIDTH]; BLOCK], scales: [f16::ZERO; WIDTH] };
-        let store = filled(outputs.div_ceil(WIDTH) * blocks, blocks, empty, |p, panel| {
-            pack_q8(&strip(p, outputs, inputs, read)?, inputs, panel);
-            Ok(())
-        })?;
-        Ok(Self { inputs, outputs, store: Store::Q8(store) })
+        let lines = |kind: Kind, pack: fn(&[f32], usize, &mut [Line])| {
+            let lines = inputs.div_ceil(kind.inputs());
+            filled(outputs.div_ceil(WIDTH) * lines, lines, Line([0; WIDTH]), |p, panel| {
+                pack(&strip(p, outputs, inputs, read)?, inputs, panel);
+                Ok(())
+            })
+        };
+        let store = match precision {
+            Precision::F32 => Store::F32(lines(Kind::F32, pack_f32)?),
+            Precision::Bf16 => Store::Bf16(lines(Kind::Bf16, pack_bf16)?),
+            Precision::Q8 => Store::Q8(blocks(outputs, inputs, read)?),
+        };
+        Ok(Self { inputs, outputs, store })
     }
 
     /// Lines `from .. to` of a panel; 8-bit ones are widened into `scratch`.

@@ -3,9 +3,7 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use super::tensor::room;
+use super::tensor::{filled, room};
 use crate::Result;
 
 /// Rows that are read at once.
@@ -16,12 +14,10 @@ pub(crate) type Read<'a> = dyn Fn(Range<usize>, &mut [f32]) -> Result<()> + Sync
 
 /// The matrix [rows, columns] as it is.
 pub(super) fn whole((rows, columns): (usize, usize), read: &Read) -> Result<Vec<f32>> {
-    let mut all = vec![0f32; rows * columns];
-    all.par_chunks_mut((STRIP * columns).max(1)).enumerate().try_for_each(|(strip, out)| {
+    filled(rows * columns, STRIP * columns, 0.0, |strip, out| {
         let first = strip * STRIP;
         read(first..(first + STRIP).min(rows), out)
-    })?;
-    Ok(all)
+    })
 }
 
 /// A matrix that tasks fill together: each writes columns of its own.
