@@ -146,6 +146,106 @@ fn types_that_cannot_be_read_are_named_with_a_way_out() {
     assert!(error.contains("use the model as Q8_0"), "{error}");
 }
 
+/// A fixture in parts of at most `most` tensors, as llama.cpp's tools write them, with the first part's place
+/// among them; `first` tensors are in the first.
+fn in_parts(name: &str, first: usize, most: usize, folder: &Path) -> Vec<PathBuf> {
+    let mut file = std::fs::File::open(self::folder().join(format!("{name}.gguf"))).unwrap();
+    let whole = gguf_file::Content::read(&mut file).unwrap();
+    let mut names: Vec<&String> = whole.tensor_infos.keys().collect();
+    names.sort();
+    let (head, rest) = names.split_at(first);
+    let parts: Vec<&[&String]> = std::iter::once(head).chain(rest.chunks(most)).collect();
+    let count = parts.len();
+    let split = |no: usize| {
+        [
+            ("split.no", Value::U16(no as u16)),
+            ("split.count", Value::U16(count as u16)),
+            ("split.tensors.count", Value::I32(names.len() as i32)),
+        ]
+    };
+    parts
+        .iter()
+        .enumerate()
+        .map(|(no, names)| {
+            let path = folder.join(format!("{name}-{:05}-of-{count:05}.gguf", no + 1));
+            let split = split(no);
+            let mut metadata: Vec<(&str, &Value)> = split.iter().map(|(k, v)| (*k, v)).collect();
+            if no == 0 {
+                metadata.extend(whole.metadata.iter().map(|(k, v)| (k.as_str(), v)));
+            }
+            let tensors: Vec<(&str, QTensor)> = names
+                .iter()
+                .map(|name| (name.as_str(), whole.tensor(&mut file, name, &Device::Cpu).unwrap()))
+                .collect();
+            let tensors: Vec<(&str, &QTensor)> = tensors.iter().map(|(k, v)| (*k, v)).collect();
+            gguf_file::write(&mut std::fs::File::create(&path).unwrap(), &metadata, &tensors).unwrap();
+            path
+        })
+        .collect()
+}
+
+#[test]
+fn a_model_in_parts_is_the_model_in_one_file() {
+    let ids = [3, 14, 15, 9, 26, 5];
+    for (name, first, most) in [("llama", 4, 8), ("tied", 0, 3), ("gpt_neox", 1, 100)] {
+        let wanted = logits(&load(&folder().join(format!("{name}.gguf")), Precision::F32).unwrap(), &ids);
+        let folder = tempfile::tempdir().unwrap();
+        let parts = in_parts(name, first, most, folder.path());
+        assert!(parts.len() > 1);
+        for part in &parts {
+            assert_eq!(logits(&load(part, Precision::F32).unwrap(), &ids), wanted, "{}", part.display());
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_parts_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let parts = in_parts("llama", 4, 8, folder.path());
+    let [_, second, third, ..] = parts.as_slice() else { panic!("{parts:?}") };
+    let count = parts.len();
+    let error = |path: &Path| load(path, Precision::F32).unwrap_err().to_string();
+
+    let away = folder.path().join("away");
+    std::fs::rename(second, &away).unwrap();
+    for part in [&parts[0], third] {
+        let e = error(part);
+        let named = format!("llama-00002-of-0000{count}.gguf: does not exist, but is part 2 of {count}");
+        assert!(e.contains(&named) && e.contains("fetch it, and put it beside"), "{e}");
+    }
+
+    std::fs::copy(third, second).unwrap();
+    let e = error(&parts[0]);
+    assert!(e.contains(&format!("llama-00002-of-0000{count}.gguf: is not part 2 of {count}")), "{e}");
+
+    // The third part's tensors under the second's number.
+    let mut bytes = std::fs::read(third).unwrap();
+    let key = b"split.no\x02\0\0\0";
+    let at = bytes.windows(key.len()).position(|w| w == key).unwrap() + key.len();
+    bytes[at] = 1;
+    std::fs::write(second, bytes).unwrap();
+    let e = error(&parts[0]);
+    assert!(e.contains("has tensor ") && e.contains("-of-0000") && e.contains("has too: fetch"), "{e}");
+
+    std::fs::rename(&away, second).unwrap();
+    let renamed = folder.path().join("model.gguf");
+    std::fs::copy(third, &renamed).unwrap();
+    let e = error(&renamed);
+    assert!(
+        e.contains(&format!("is part 3 of {count} of a model, so its name must end in -00003-of-")),
+        "{e}"
+    );
+
+    // Parts of two models of the same name: one tensor fewer than it should be.
+    let mut bytes = std::fs::read(&parts[0]).unwrap();
+    let key = b"split.tensors.count\x05\0\0\0";
+    let at = bytes.windows(key.len()).position(|w| w == key).unwrap() + key.len();
+    bytes[at] += 1;
+    std::fs::write(&parts[0], bytes).unwrap();
+    let e = error(&parts[0]);
+    assert!(e.contains("split.tensors.count says"), "{e}");
+}
+
 /// A fixture with some bytes replaced by others of the same length.
 fn changed(name: &str, from: &[u8], to: &[u8]) -> String {
     assert_eq!(from.len(), to.len());

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 pub use fetch::{FetchPhase, FetchProgress, base_at_hand, fetch_base};
 
+use super::gguf::{first_part, model_in};
 use super::header::short;
 use super::{BaseSpec, Expert, Library};
 use crate::{Error, Result};
@@ -18,7 +19,8 @@ use crate::{Error, Result};
 /// Where the base model of a library is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BaseLocation {
-    /// A `.gguf` file or a transformers folder on this machine; `label` names it for people.
+    /// A `.gguf` file (the first of several parts) or a transformers folder on this machine; `label` names it
+    /// for people.
     Found { path: PathBuf, label: String },
     /// Not on this machine; [`fetch_base`] would try to get it.
     Missing { spec: BaseSpec, label: String },
@@ -33,8 +35,7 @@ pub enum BaseLocation {
 /// nothing on this machine fits the experts.
 pub fn locate_base(library: &Library, cli: Option<&Path>) -> Result<BaseLocation> {
     if let Some(path) = cli {
-        check_model(path)?;
-        return Ok(found(path));
+        return Ok(found(&check_model(path)?));
     }
     if let Some(spec) = &library.manifest.base {
         return locate_spec(spec, library);
@@ -42,7 +43,7 @@ pub fn locate_base(library: &Library, cli: Option<&Path>) -> Result<BaseLocation
     let names = base_names(library);
     for (name, expert) in &names {
         if let Some(path) = named_by_expert(name, expert, &library.root) {
-            return Ok(found(&path));
+            return Ok(found(&first_part(&path)));
         }
     }
     let mut usable = library.comparable().peekable();
@@ -74,7 +75,7 @@ fn locate_spec(spec: &BaseSpec, library: &Library) -> Result<BaseLocation> {
     if let Some(path) = &spec.path {
         let path = library.root.join(path);
         if path.exists() {
-            check_model(&path)?;
+            let model = check_model(&path)?;
             if let Some(expected) = spec.sha256.as_deref().filter(|_| path.is_file()) {
                 let actual = store::verified_sha256(&path)?;
                 if !actual.eq_ignore_ascii_case(expected) {
@@ -83,7 +84,7 @@ fn locate_spec(spec: &BaseSpec, library: &Library) -> Result<BaseLocation> {
                     return Err(Error::file(path, problem));
                 }
             }
-            return Ok(found(&path));
+            return Ok(found(&model));
         }
         if spec.hub.is_none() && spec.package.is_none() {
             return Err(Error::file(
@@ -99,19 +100,33 @@ fn locate_spec(spec: &BaseSpec, library: &Library) -> Result<BaseLocation> {
     })
 }
 
-/// A path given for a model must at least look like one.
-fn check_model(path: &Path) -> Result<()> {
+/// A path given for a model must at least look like one. Returns where the model is: for a folder with a GGUF
+/// file that file, for one with parts of a model, and for each part, the first part.
+fn check_model(path: &Path) -> Result<PathBuf> {
     let metadata = std::fs::metadata(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::file(path, "there is no such base model"),
         _ => Error::io(path, e),
     })?;
-    if metadata.is_dir() {
-        return match path.join("config.json").is_file() {
-            true => Ok(()),
-            false => Err(Error::file(path, "has no config.json: give a transformers folder or a .gguf file")),
-        };
+    if !metadata.is_dir() {
+        check_gguf(path)?;
+        return Ok(first_part(path));
     }
-    match metadata.is_file() && is_gguf(path) {
+    if is_model_folder(path) {
+        return Ok(path.to_path_buf());
+    }
+    // Repositories of GGUF files often keep the original's config.json beside them.
+    match model_in(path)? {
+        Some(gguf) => check_gguf(&gguf).map(|()| gguf),
+        None if path.join("config.json").is_file() => Ok(path.to_path_buf()),
+        None => Err(Error::file(
+            path,
+            "has no config.json and no .gguf file: give a transformers folder or a .gguf file",
+        )),
+    }
+}
+
+fn check_gguf(path: &Path) -> Result<()> {
+    match is_gguf(path) {
         true => Ok(()),
         false => Err(Error::file(path, "is no base model: give a transformers folder or a .gguf file")),
     }

@@ -4,6 +4,7 @@
 //! is allocated, and memory stays within a small multiple of the header's own size. For base models and
 //! for adapters alike.
 
+mod split;
 mod types;
 mod value;
 
@@ -12,6 +13,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
+pub(crate) use split::{first_part, model_in};
 pub(crate) use types::GgmlType;
 use value::Kind;
 pub(crate) use value::{Array, Scalar, Value};
@@ -35,7 +37,9 @@ pub(crate) struct GgufTensor {
     /// Number of its type; the type itself would make hostile headers cost more memory than they have bytes.
     kind: u32,
     dim_count: u8,
-    /// From the start of the file.
+    /// The file it lies in: 0 for the first, else one more than its place among the others.
+    part: u32,
+    /// From the start of its file.
     pub start: u64,
     /// In bytes; 0 where the type is not known.
     pub length: u64,
@@ -54,18 +58,24 @@ impl GgufTensor {
     }
 }
 
-/// A GGUF file whose header was read.
 #[derive(Debug)]
-pub(crate) struct GgufFile {
+struct Part {
     path: PathBuf,
     file: File,
+}
+
+/// A GGUF file whose header was read, with the other parts if it is the first of several.
+#[derive(Debug)]
+pub(crate) struct GgufFile {
+    first: Part,
+    others: Vec<Part>,
     metadata: HashMap<String, Value>,
     /// Sorted by name.
     tensors: Vec<GgufTensor>,
 }
 
 impl GgufFile {
-    /// Reads the header of a file.
+    /// Reads the header of one file, which may be a part of a model (see [`GgufFile::open_model`]).
     ///
     /// # Errors
     /// Files that cannot be read, are no GGUF, or whose header is damaged or cut off; in one line each.
@@ -74,17 +84,27 @@ impl GgufFile {
         let (metadata, tensors) = Header::new(&file, facts.len())
             .read()
             .map_err(|problem| Error::file(path, problem.unwrap_or_else(|e| io_reason(&e))))?;
-        Ok(Self { path: path.to_path_buf(), file, metadata, tensors })
+        Ok(Self { first: Part { path: path.to_path_buf(), file }, others: Vec::new(), metadata, tensors })
     }
 
     /// An error about this file.
     pub fn error(&self, problem: impl Into<String>) -> Error {
-        Error::file(&self.path, problem)
+        Error::file(&self.first.path, problem)
     }
 
-    /// The file, for reading tensors by position.
-    pub fn handle(&self) -> &File {
-        &self.file
+    /// An error about one of its tensors: `problem` follows the name.
+    pub fn tensor_error(&self, tensor: &GgufTensor, problem: &str) -> Error {
+        Error::file(&self.part(tensor).path, format!("tensor {} {problem}", short(&tensor.name)))
+    }
+
+    /// The file that a tensor lies in, for reading by position.
+    pub fn handle(&self, tensor: &GgufTensor) -> &File {
+        &self.part(tensor).file
+    }
+
+    fn part(&self, tensor: &GgufTensor) -> &Part {
+        let other = (tensor.part as usize).checked_sub(1).and_then(|other| self.others.get(other));
+        other.unwrap_or(&self.first)
     }
 
     /// The value under `key`.
@@ -131,11 +151,10 @@ impl GgufFile {
     pub fn read_at(&self, tensor: &GgufTensor, from: u64, buffer: &mut [u8]) -> Result<()> {
         let end = from.checked_add(buffer.len() as u64);
         if end.is_none_or(|end| end > tensor.length) {
-            return Err(self.error(format!("tensor {} is shorter than its shape says", short(&tensor.name))));
+            return Err(self.tensor_error(tensor, "is shorter than its shape says"));
         }
-        read_exact_at(&self.file, buffer, tensor.start + from).map_err(|e| {
-            self.error(format!("tensor {} cannot be read: {}", short(&tensor.name), io_reason(&e)))
-        })
+        read_exact_at(self.handle(tensor), buffer, tensor.start + from)
+            .map_err(|e| self.tensor_error(tensor, &format!("cannot be read: {}", io_reason(&e))))
     }
 }
 
@@ -366,7 +385,7 @@ impl<'a> Header<'a> {
         }
         let kind = self.u32("a tensor's type")?;
         let start = self.u64("a tensor's offset")?;
-        Ok(GgufTensor { name, kind, dims, dim_count: dim_count as u8, start, length: 0 })
+        Ok(GgufTensor { name, kind, dims, dim_count: dim_count as u8, part: 0, start, length: 0 })
     }
 
     /// Turns the offset within the data into one within the file, and checks that the data is there.

@@ -52,6 +52,35 @@ fn what_the_person_says_comes_first_and_is_checked() {
 }
 
 #[test]
+fn a_gguf_model_in_a_folder_or_in_parts_is_its_first_part() {
+    let root = tempfile::tempdir().unwrap();
+    let library = Library::open(root.path()).unwrap();
+    let folder = root.path().join("model");
+    fs::create_dir(&folder).unwrap();
+    // As repositories of GGUF files have it.
+    fs::write(folder.join("config.json"), "{}").unwrap();
+    let name = |number: usize| folder.join(format!("big-Q8_0-0000{number}-of-00003.gguf"));
+    for number in 1..=3 {
+        fs::write(name(number), b"GGUF rest").unwrap();
+    }
+    let first = fs::canonicalize(name(1)).unwrap();
+    for given in [folder.clone(), name(1), name(3)] {
+        assert_eq!(found(locate_base(&library, Some(&given)).unwrap()), first);
+    }
+    fs::write(root.path().join("library.toml"), "[base]\npath = \"model\"").unwrap();
+    assert_eq!(found(locate_base(&Library::open(root.path()).unwrap(), None).unwrap()), first);
+    // Without the first, opening says what is missing.
+    fs::remove_file(name(1)).unwrap();
+    assert_eq!(found(locate_base(&library, Some(&folder)).unwrap()), fs::canonicalize(name(2)).unwrap());
+    fs::write(folder.join("big-Q4_0.gguf"), b"GGUF rest").unwrap();
+    let error = locate_base(&library, Some(&folder)).unwrap_err().to_string();
+    assert!(
+        error.contains("several .gguf models (big-Q4_0.gguf, big-Q8_0-00001-of-00003.gguf): give one"),
+        "{error}"
+    );
+}
+
+#[test]
 fn the_manifest_is_relative_to_the_library_and_its_digest_is_checked() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("m.gguf"), b"GGUF rest").unwrap();

@@ -50,14 +50,9 @@ fn candle_type(kind: GgmlType) -> Option<GgmlDType> {
 }
 
 impl Gguf {
-    /// Reads the header, and checks that architecture and types are known.
+    /// Reads the header, of all parts if there are several, and checks that architecture and types are known.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let file = GgufFile::open(path)?;
-        if let Some(parts) = file.scalar("split.count").and_then(|n| n.as_u64()).filter(|&n| n > 1) {
-            return Err(file.error(format!(
-                "is one of {parts} parts of a model: join them with `llama-gguf-split --merge`"
-            )));
-        }
+        let file = GgufFile::open_model(path)?;
         let Some(architecture) = file.text("general.architecture") else {
             return Err(file.error("does not name its architecture: it is damaged or no model"));
         };
@@ -104,12 +99,12 @@ impl Gguf {
         let tensor = found.tensor;
         let kind = candle_type(tensor.kind()).ok_or_else(|| unsupported(&self.file, tensor))?;
         let stored = tensor.shape();
-        let (mut wanted, name) = (shape.to_vec(), &tensor.name);
+        let mut wanted = shape.to_vec();
         if let (Some(part), Some(rows)) = (&found.part, wanted.first_mut()) {
             *rows = part.of;
         }
         if stored != wanted {
-            return Err(self.error(super::weights::shape_error(&short(name), &stored, &wanted)));
+            return Err(self.file.tensor_error(tensor, &super::weights::shape_problem(&stored, &wanted)));
         }
         let order = match found.role {
             names::Role::Q if self.family.interleaved => Rows::Interleaved { heads: spec.heads },
@@ -126,15 +121,15 @@ impl Gguf {
         let row_bytes = columns / kind.block_size() * kind.type_size();
         let first = found.part.map_or(0, |part| part.first);
         let start = tensor.start + (first * row_bytes) as u64;
-        let error = Box::new(move |problem: String| self.error(format!("tensor {} {problem}", short(name))));
-        Ok(Stored { file: self.file.handle(), start, kind, rows, columns, order, error })
+        let error = Box::new(move |problem: String| self.file.tensor_error(tensor, &problem));
+        Ok(Stored { file: self.file.handle(tensor), start, kind, rows, columns, order, error })
     }
 }
 
 fn unsupported(file: &GgufFile, tensor: &GgufTensor) -> Error {
-    file.error(format!(
-        "tensor {} has type {}, which cannot be read here: use the model as Q8_0, Q6_K, Q5_K, Q4_K, Q4_0 or F16",
-        short(&tensor.name),
+    let problem = format!(
+        "has type {}, which cannot be read here: use the model as Q8_0, Q6_K, Q5_K, Q4_K, Q4_0 or F16",
         tensor.kind()
-    ))
+    );
+    file.tensor_error(tensor, &problem)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use candle_core::quantized::GgmlDType;
 
 use super::stored::{Rows, Stored};
-use super::{read_text, shape_error};
+use super::{read_text, shape_problem};
 use crate::library::{Dtype, io_reason, open_regular, parse_header, read_header};
 use crate::model::config::Config;
 use crate::{Error, Result};
@@ -94,7 +94,8 @@ impl Folder {
             }
         };
         if place.shape != shape {
-            return Err(Error::file(path, shape_error(name, &place.shape, shape)));
+            let problem = shape_problem(&place.shape, shape);
+            return Err(Error::file(path, format!("tensor {name} {problem}")));
         }
         let (rows, columns) = match *shape {
             [rows, columns] => (rows, columns),

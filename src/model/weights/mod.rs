@@ -41,8 +41,9 @@ pub(crate) fn read_text_of(path: &Path, limit: u64) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| Error::file(path, "is not UTF-8 text"))
 }
 
-pub(crate) fn shape_error(name: &str, found: &[usize], wanted: &[usize]) -> String {
-    format!("tensor {name} is {found:?}, the configuration wants {wanted:?}: they belong to different models")
+/// What is wrong with a tensor of shape `found`, after its name.
+pub(crate) fn shape_problem(found: &[usize], wanted: &[usize]) -> String {
+    format!("is {found:?}, the configuration wants {wanted:?}: they belong to different models")
 }
 
 impl Weights {
