@@ -107,12 +107,11 @@ impl Builder<'_> {
         let prefix = n.layer.replace("{}", &index.to_string());
         let path = |name: &str| format!("{prefix}{name}");
         let (hidden, qw, kw) = (s.hidden, s.q_width(), s.kv_width());
-        let head_norm = NormKind::Rms { unit_offset: false };
         let optional = |wanted: bool, name: &str| -> Result<Option<Norm>> {
             if wanted { self.norm(&path(name), hidden, s.norm).map(Some) } else { Ok(None) }
         };
         let head = |name: &str| -> Result<Option<Norm>> {
-            if s.qk_norm { self.norm(&path(name), s.head_dim, head_norm).map(Some) } else { Ok(None) }
+            s.qk_norm.map(|kind| self.norm(&path(name), s.head_dim, kind)).transpose()
         };
         let qkv = match s.qkv {
             QkvLayout::Split => {

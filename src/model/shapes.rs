@@ -41,37 +41,34 @@ impl DecoderSpec {
         all
     }
 
-    /// The norms of each block and their widths.
-    fn norm_shapes(&self) -> Vec<(&'static str, usize)> {
+    /// The norms of each block, their widths and kinds.
+    fn norm_shapes(&self) -> Vec<(&'static str, usize, NormKind)> {
         let n = &self.names;
-        let mut all = vec![(n.attn_norm, self.hidden)];
+        let mut all = vec![(n.attn_norm, self.hidden, self.norm)];
         if self.block != (BlockKind::Parallel { shared_norm: true }) {
-            all.push((n.mlp_norm, self.hidden));
+            all.push((n.mlp_norm, self.hidden, self.norm));
         }
         if self.post_norms {
-            all.extend([(n.post_attn_norm, self.hidden), (n.post_mlp_norm, self.hidden)]);
+            all.extend([n.post_attn_norm, n.post_mlp_norm].map(|name| (name, self.hidden, self.norm)));
         }
-        if self.qk_norm {
-            all.extend([(n.q_norm, self.head_dim), (n.k_norm, self.head_dim)]);
+        if let Some(kind) = self.qk_norm {
+            all.extend([n.q_norm, n.k_norm].map(|name| (name, self.head_dim, kind)));
         }
         all
     }
 
     /// Every tensor that must be there, with its shape, in the order of the network.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = (String, Vec<usize>)> + '_ {
-        let biased = self.norm == NormKind::Layer;
-        let norm = move |name: String, width: usize, bias: bool| {
-            let bias = bias.then(|| (format!("{name}.bias"), vec![width]));
+        let norm = |name: String, width: usize, kind: NormKind| {
+            let bias = (kind == NormKind::Layer).then(|| (format!("{name}.bias"), vec![width]));
             std::iter::once((format!("{name}.weight"), vec![width])).chain(bias)
         };
         let embedding = (format!("{}.weight", self.names.embed), vec![self.vocab, self.hidden]);
         let layers = (0..self.layers).flat_map(move |layer| {
             let prefix = self.prefix(layer);
             let mut all = Vec::new();
-            for (name, width) in self.norm_shapes() {
-                // Norms of heads are RMS in every family.
-                let head = self.qk_norm && [self.names.q_norm, self.names.k_norm].contains(&name);
-                all.extend(norm(format!("{prefix}{name}"), width, biased && !head));
+            for (name, width, kind) in self.norm_shapes() {
+                all.extend(norm(format!("{prefix}{name}"), width, kind));
             }
             for l in self.linear_shapes() {
                 all.push((format!("{prefix}{}.weight", l.name), vec![l.out_features, l.in_features]));
@@ -81,7 +78,7 @@ impl DecoderSpec {
             }
             all
         });
-        let last = norm(self.names.final_norm.to_string(), self.hidden, biased);
+        let last = norm(self.names.final_norm.to_string(), self.hidden, self.norm);
         let head =
             (!self.tied).then(|| (format!("{}.weight", self.names.head), vec![self.vocab, self.hidden]));
         let bias =

@@ -134,8 +134,8 @@ pub struct DecoderSpec {
     pub block: BlockKind,
     /// Norms also after attention and MLP, before the residual sum (Gemma 2).
     pub post_norms: bool,
-    /// RMS norm of each head of q and k before the rotation (Qwen 3).
-    pub qk_norm: bool,
+    /// Norm of each head of q and k before the rotation (Qwen 3; Phi with `qk_layernorm`).
+    pub qk_norm: Option<NormKind>,
     pub rope: RopeSpec,
     /// A query sees this many positions, itself included.
     pub sliding_window: Option<usize>,

@@ -49,7 +49,7 @@ impl Forecast {
         let gated = if model.mlp == MlpLayout::Plain { 1 } else { 2 };
         let sequential = u64::from(model.block == BlockKind::Sequential);
         let mut block = hidden + 2 * q + 2 * kv + gated * inner + sequential * hidden;
-        if model.qk_norm {
+        if model.qk_norm.is_some() {
             block += q + kv;
         }
         if model.post_norms {

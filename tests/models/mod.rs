@@ -11,8 +11,8 @@ use lora_tui::library::Library;
 use lora_tui::model::{LoadOptions, Model};
 
 /// Cases with experts: every family, old and new configurations.
-pub const FAMILIES: [&str; 9] =
-    ["llama", "llama3", "mistral", "qwen2", "qwen3", "phi", "phi3", "gemma2", "gpt_neox"];
+pub const FAMILIES: [&str; 10] =
+    ["llama", "llama3", "mistral", "qwen2", "qwen3", "phi", "phi_qk", "phi3", "gemma2", "gpt_neox"];
 
 /// One folder of `tests/fixtures/models`.
 pub struct Fixture {

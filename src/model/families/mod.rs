@@ -178,7 +178,7 @@ fn llama_like(config: &Config) -> Result<DecoderSpec> {
         norm_eps: config.number("rms_norm_eps")?.unwrap_or(1e-6),
         block: BlockKind::Sequential,
         post_norms: false,
-        qk_norm: false,
+        qk_norm: None,
         rope: config.rope(head_dim, context, 1.0)?,
         sliding_window: None,
         sliding_layers: Vec::new(),

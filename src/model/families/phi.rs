@@ -1,16 +1,14 @@
-//! Phi-1, 1.5 and 2: parallel blocks on one layer norm, biases everywhere, partial rotation.
+//! Phi-1, 1.5 and 2: parallel blocks on one layer norm, biases everywhere, partial rotation, sometimes norms of q's and k's heads.
 
 use super::{Biases, BlockKind, Config, DecoderSpec, Family, GgufFamily, MlpLayout, Names, NormKind, Result};
 
 pub(super) const FAMILY: Family = Family { name: "phi", spec, gguf: Some(GgufFamily::plain("phi2")) };
 
 fn spec(config: &Config) -> Result<DecoderSpec> {
-    if config.flag("qk_layernorm", false)? {
-        return Err(config.error("\"qk_layernorm\" is not supported in this family"));
-    }
     let mut spec = super::llama_like(config)?;
     spec.norm = NormKind::Layer;
     spec.norm_eps = config.number("layer_norm_eps")?.unwrap_or(1e-5);
+    spec.qk_norm = config.flag("qk_layernorm", false)?.then_some(NormKind::Layer);
     spec.block = BlockKind::Parallel { shared_norm: true };
     spec.activation = super::activation(config, "hidden_act", "gelu_new")?;
     spec.rope = config.rope(spec.head_dim, spec.context, 0.5)?;
@@ -19,6 +17,8 @@ fn spec(config: &Config) -> Result<DecoderSpec> {
     spec.names = Names {
         final_norm: "model.final_layernorm",
         o: "self_attn.dense",
+        q_norm: "self_attn.q_layernorm",
+        k_norm: "self_attn.k_layernorm",
         mlp_in: &["mlp.fc1"],
         mlp_out: "mlp.fc2",
         ..super::LLAMA_NAMES

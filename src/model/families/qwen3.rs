@@ -1,6 +1,6 @@
 //! Qwen 3: a norm on each head of q and k.
 
-use super::{Config, DecoderSpec, Family, GgufFamily, Result};
+use super::{Config, DecoderSpec, Family, GgufFamily, NormKind, Result};
 
 pub(super) const FAMILY: Family = Family { name: "qwen3", spec, gguf: Some(GgufFamily::plain("qwen3")) };
 
@@ -8,6 +8,6 @@ fn spec(config: &Config) -> Result<DecoderSpec> {
     let mut spec = super::qwen2::spec(config)?;
     spec.bias.qkv = config.flag("attention_bias", false)?;
     spec.bias.o = spec.bias.qkv;
-    spec.qk_norm = true;
+    spec.qk_norm = Some(NormKind::Rms { unit_offset: false });
     Ok(spec)
 }
