@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::blocks::{self, BLOCK, Block, Part};
 use super::rows::TILE;
 use super::{Kind, Line, WIDTH};
 
@@ -136,4 +137,150 @@ pub unsafe fn tile(
         } }
     } }
     of!(1 2 3 4 5 6 7 8 9 10 11)
+}
+
+/// Whether this CPU multiplies rows of 8 bits with blocks.
+pub fn multiplies_eights() -> bool {
+    std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vnni")
+}
+
+/// The two halves of up to 32 values, zeros after them.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn halves(x: &[f32]) -> [__m512; 2] {
+    [0, 16].map(|from| {
+        let left = x.len().saturating_sub(from).min(16);
+        // SAFETY: only the values that are there are read.
+        unsafe { _mm512_maskz_loadu_ps(((1u32 << left) - 1) as u16, x.as_ptr().wrapping_add(from)) }
+    })
+}
+
+/// Writes whole numbers as bytes; the result is −128 times their sum.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn to_words(whole: [__m512i; 2], words: &mut [u32; 8]) -> i32 {
+    for (words, whole) in words.chunks_exact_mut(4).zip(whole) {
+        // SAFETY: four words are 16 bytes.
+        unsafe { _mm_storeu_si128(words.as_mut_ptr().cast(), _mm512_cvtsepi32_epi8(whole)) };
+    }
+    // What is not finite makes whole numbers of any size; the scale tells.
+    _mm512_reduce_add_epi32(_mm512_add_epi32(whole[0], whole[1])).wrapping_mul(-128)
+}
+
+/// A row in 8 bits, or 16 in parts that stand out: scale = max |x| / 127 for each 32 values.
+#[target_feature(enable = "avx512f")]
+pub fn to_parts(x: &[f32], parts: &mut [Part]) {
+    let mut squares = 0.0;
+    for (x, part) in x.chunks(BLOCK).zip(parts.iter_mut()) {
+        // As bits, magnitudes are ordered as whole numbers; NaN is more than all, and comes out as the scale.
+        let sizes = halves(x).map(|v| _mm512_castps_si512(_mm512_abs_ps(v)));
+        let most = f32::from_bits(_mm512_reduce_max_epu32(_mm512_max_epu32(sizes[0], sizes[1])));
+        part.scale = most / 127.0;
+        squares += part.scale * part.scale;
+    }
+    let usual = blocks::STANDS_OUT * squares / parts.len() as f32;
+    for (x, part) in x.chunks(BLOCK).zip(parts) {
+        let inverse = _mm512_set1_ps(if part.scale >= f32::MIN_POSITIVE { 1.0 / part.scale } else { 0.0 });
+        let scaled = halves(x).map(|v| _mm512_mul_ps(v, inverse));
+        let whole = scaled.map(|v| _mm512_cvtps_epi32(v));
+        part.shifts[0] = to_words(whole, &mut part.high);
+        part.fine = part.scale * part.scale > usual;
+        if part.fine {
+            let rest = [0, 1].map(|h| {
+                let rest = _mm512_sub_ps(scaled[h], _mm512_cvtepi32_ps(whole[h]));
+                let low = _mm512_cvtps_epi32(_mm512_mul_ps(rest, _mm512_set1_ps(256.0)));
+                _mm512_min_epi32(low, _mm512_set1_epi32(127))
+            });
+            part.shifts[1] = to_words(rest, &mut part.low);
+        }
+    }
+}
+
+/// Adds to the whole numbers of M rows their products with one block, `word` g of row m being of inputs 4 g and
+/// on.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn add_block<const M: usize>(
+    whole: &mut [[__m512i; 2]; M],
+    block: &Block,
+    word: impl Fn(usize, usize) -> u32,
+) {
+    for (g, weights) in block.words.iter().enumerate() {
+        // SAFETY: words of 32 outputs are 128 bytes, aligned to 64.
+        let w = [0, 16].map(|j| unsafe { _mm512_load_si512(weights[j..].as_ptr().cast()) });
+        for (m, whole) in whole.iter_mut().enumerate() {
+            let x = _mm512_set1_epi32(word(m, g) as i32);
+            whole[0] = _mm512_dpbusd_epi32(whole[0], w[0], x);
+            whole[1] = _mm512_dpbusd_epi32(whole[1], w[1], x);
+        }
+    }
+}
+
+/// The sums of M rows of `parts` (each of `blocks.len()`, `stride` apart) with the blocks: whole numbers over the
+/// inputs of a block, f32 over the blocks.
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn eights<const M: usize>(
+    blocks: &[Block],
+    parts: &[Part],
+    stride: usize,
+    out: &mut [[f32; WIDTH]; blocks::TILE],
+) {
+    assert!(parts.len() >= (M - 1) * stride + blocks.len(), "a tile reads past its rows");
+    let mut sums = [[_mm512_setzero_ps(); 2]; M];
+    for (b, block) in blocks.iter().enumerate() {
+        // SAFETY: the reach of the parts was checked above.
+        let part = |m: usize| unsafe { parts.get_unchecked(m * stride + b) };
+        // SAFETY: scales of 16 outputs are 32 bytes.
+        let mut scales = [0, 16]
+            .map(|j| unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(block.scales[j..].as_ptr().cast())) });
+        let mut whole: [[__m512i; 2]; M] = std::array::from_fn(|m| [_mm512_set1_epi32(part(m).shifts[0]); 2]);
+        add_block(&mut whole, block, |m, g| part(m).high[g]);
+        if (0..M).any(|m| part(m).fine) {
+            // Rows that are not fine here have zeros: the same sums at another scale, both of them powers of two.
+            for (m, whole) in whole.iter_mut().enumerate() {
+                let shift = _mm512_set1_epi32(part(m).shifts[1]);
+                *whole = whole.map(|w| _mm512_add_epi32(_mm512_slli_epi32::<8>(w), shift));
+            }
+            add_block(&mut whole, block, |m, g| part(m).low[g]);
+            scales = scales.map(|s| _mm512_mul_ps(s, _mm512_set1_ps(1.0 / 256.0)));
+        }
+        for (m, (sum, whole)) in sums.iter_mut().zip(whole).enumerate() {
+            let scale = _mm512_set1_ps(part(m).scale);
+            for h in 0..2 {
+                sum[h] =
+                    _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole[h]), _mm512_mul_ps(scales[h], scale), sum[h]);
+            }
+        }
+    }
+    for (sum, out) in sums.iter().zip(out) {
+        // SAFETY: a row of the output holds 32 numbers.
+        unsafe {
+            _mm512_storeu_ps(out.as_mut_ptr(), sum[0]);
+            _mm512_storeu_ps(out.as_mut_ptr().add(16), sum[1]);
+        }
+    }
+}
+
+/// The sums of 1 to [`blocks::TILE`] rows in 8 bits.
+///
+/// # Safety
+/// [`multiplies_eights`] said yes.
+pub unsafe fn tile_of_eights(
+    count: usize,
+    blocks: &[Block],
+    parts: &[Part],
+    stride: usize,
+    out: &mut [[f32; WIDTH]; blocks::TILE],
+) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        match count {
+            1 => eights::<1>(blocks, parts, stride, out),
+            2 => eights::<2>(blocks, parts, stride, out),
+            3 => eights::<3>(blocks, parts, stride, out),
+            4 => eights::<4>(blocks, parts, stride, out),
+            5 => eights::<5>(blocks, parts, stride, out),
+            _ => eights::<{ blocks::TILE }>(blocks, parts, stride, out),
+        }
+    }
 }

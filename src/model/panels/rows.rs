@@ -59,6 +59,23 @@ fn bits(values: &[f32]) -> &[u32] {
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }
 
+/// What is to be done for `panels` of a product of `count` rows: each with all rows, or with parts of them, whole
+/// tiles, where there are more cores than panels to keep them busy.
+pub(super) fn tasks(
+    count: usize,
+    tile: usize,
+    panels: usize,
+) -> impl IndexedParallelIterator<Item = (usize, Range<usize>)> {
+    let wanted = (4 * rayon::current_num_threads()).div_ceil(panels.max(1));
+    let parts = wanted.min(count / PART).max(1);
+    let size = count.div_ceil(parts).next_multiple_of(tile);
+    let parts = count.div_ceil(size.max(1)).max(1);
+    (0..panels * parts).into_par_iter().map(move |task| {
+        let first = task % parts * size;
+        (task / parts, first..(first + size).min(count))
+    })
+}
+
 /// The rows of a product, as the kernel takes them where the CPU has one.
 pub(super) struct Rows<'a> {
     pub values: &'a [f32],
@@ -88,17 +105,9 @@ impl<'a> Rows<'a> {
         Self { values, width, count, kind, operands }
     }
 
-    /// What is to be done for `panels`: each with all rows, or with parts of them where there are more cores
-    /// than panels to keep them busy.
+    /// What is to be done for `panels`.
     pub fn tasks(&self, panels: usize) -> impl IndexedParallelIterator<Item = (usize, Range<usize>)> + use<> {
-        let wanted = (4 * rayon::current_num_threads()).div_ceil(panels.max(1));
-        let parts = wanted.min(self.count / PART).max(1);
-        let size = self.count.div_ceil(parts).next_multiple_of(TILE);
-        let (count, parts) = (self.count, self.count.div_ceil(size.max(1)).max(1));
-        (0..panels * parts).into_par_iter().map(move |task| {
-            let first = task % parts * size;
-            (task / parts, first..(first + size).min(count))
-        })
+        tasks(self.count, TILE, panels)
     }
 
     /// Columns `column ..` of `out` for some rows: adds the products with `lines`, the first of which is line

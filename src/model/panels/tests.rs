@@ -1,5 +1,8 @@
 use std::ops::Range;
 
+use half::f16;
+
+use super::blocks::{Part, widen};
 use super::*;
 
 fn random(n: usize, seed: u32) -> Vec<f32> {
@@ -112,6 +115,55 @@ fn values_of_a_q8_file_are_kept() {
     let w: Vec<f32> =
         (0..64).map(|i| if i % 32 == 5 { 127.0 } else { (i as f32 * 7.0) % 100.0 - 50.0 } * scale).collect();
     assert_eq!(pack(Precision::Q8, &w, 1, 64).unpack(), w);
+}
+
+/// A part's values as the kernel takes them.
+fn values(part: &Part) -> impl Iterator<Item = f32> {
+    let byte = |words: &[u32], i: usize| f32::from(words[i / 4].to_le_bytes()[i % 4] as i8);
+    (0..BLOCK).map(move |i| part.scale * (byte(&part.high, i) + byte(&part.low, i) / 256.0))
+}
+
+#[test]
+fn rows_in_8_bits_are_near_and_give_exact_products() {
+    let (outputs, inputs) = (70, 1111);
+    let panels = pack(Precision::Q8, &random(outputs * inputs, 1), outputs, inputs);
+    for rows in 1..=13 {
+        let mut x = random(rows * inputs, 2);
+        // A column that stands out, and a row of zeros.
+        x.iter_mut().skip(100).step_by(inputs).for_each(|x| *x *= 40.0);
+        x[..inputs].fill(0.0);
+        let Some(eights) = Eights::new(&x, inputs) else { return };
+        let mut held = Vec::new();
+        for (parts, x) in eights.parts.chunks(inputs.div_ceil(BLOCK)).zip(x.chunks(inputs)) {
+            for (part, x) in parts.iter().zip(x.chunks(BLOCK)) {
+                // Half a step; a whole one where a low byte would be 128.
+                let step = part.scale * if part.fine { 1.0 / 256.0 } else { 0.5 };
+                assert!(values(part).zip(x).all(|(v, x)| (v - x).abs() <= 1.01 * step), "{step}");
+                held.extend(values(part).take(x.len()));
+            }
+            let fine: Vec<usize> = (0..parts.len()).filter(|&b| parts[b].fine).collect();
+            assert_eq!(fine, if x[0] == 0.0 { vec![] } else { vec![100 / BLOCK] });
+        }
+        let want = product(&held, &panels.unpack(), rows, inputs, outputs);
+        assert_close(Precision::F32, &panels.forward(&x, rows), &want, inputs);
+    }
+}
+
+#[test]
+fn what_is_not_finite_stays_so_in_its_own_row() {
+    let (outputs, inputs) = (33, 70);
+    for precision in [Precision::F32, Precision::Bf16, Precision::Q8] {
+        let panels = pack(precision, &random(outputs * inputs, 1), outputs, inputs);
+        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for rows in [1, 3, 8] {
+                let mut x = random(rows * inputs, 2);
+                x[35] = wrong;
+                let y = panels.forward(&x, rows);
+                assert!(y[..outputs].iter().all(|y| !y.is_finite()), "{precision} {wrong}");
+                assert!(y[outputs..].iter().all(|y| y.is_finite()), "{precision} {wrong}");
+            }
+        }
+    }
 }
 
 #[test]
