@@ -98,6 +98,9 @@ pub struct RouterArgs {
     /// Take the mean of these general experts out of all others (GenKnowSub)
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     pub general: Vec<String>,
+    /// q, k and v that share one A share one prototype, as mttl has it
+    #[arg(long)]
+    pub tie_qkv: bool,
 }
 
 impl RouterArgs {
@@ -118,6 +121,7 @@ impl RouterArgs {
             muted: self.mute.clone(),
             pinned: self.pin.clone(),
             general: self.general.clone(),
+            tied: self.tie_qkv,
         })
     }
 }
@@ -192,6 +196,7 @@ mod tests {
             mute: Vec::new(),
             pin: Vec::new(),
             general: Vec::new(),
+            tie_qkv: false,
         };
         assert_eq!(args(None, None).config(&manifest).unwrap().top_k, 5);
         assert_eq!(args(Some(0), None).config(&manifest).unwrap().top_k, 0);

@@ -174,6 +174,11 @@ impl DecoderSpec {
         self.sliding_window.filter(|_| slides)
     }
 
+    /// Whether q, k and v are layers of their own.
+    pub fn has_split_qkv(&self) -> bool {
+        self.qkv == QkvLayout::Split
+    }
+
     /// Width of all query heads together.
     pub fn q_width(&self) -> usize {
         self.heads * self.head_dim

@@ -45,6 +45,8 @@ pub struct RouterConfig {
     /// Names of experts whose mean A and mean B are taken out of the A and B of all others before anything
     /// else (GenKnowSub). They get no weight themselves.
     pub general: Vec<String>,
+    /// q, k and v that share one A share one prototype (mttl); else each module has its own (PEFT).
+    pub tied: bool,
 }
 
 impl RouterConfig {
@@ -64,6 +66,7 @@ impl Default for RouterConfig {
             muted: Vec::new(),
             pinned: Vec::new(),
             general: Vec::new(),
+            tied: false,
         }
     }
 }

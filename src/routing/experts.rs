@@ -17,8 +17,8 @@ pub(crate) struct StackedModule {
     pub out_features: usize,
     /// One an expert; `None` where it lacks the module.
     pub loras: Vec<Option<Lora>>,
-    /// Their factors.
-    pub store: Store,
+    /// Their factors, shared by sets that differ in prototypes alone.
+    pub store: Arc<Store>,
     /// [experts, in]; a zero row where an expert is no candidate.
     pub prototypes: Vec<f32>,
     /// Whether an expert has ΔW ≠ 0 here.
@@ -38,7 +38,7 @@ impl StackedModule {
             in_features,
             out_features,
             loras: Vec::with_capacity(experts),
-            store: Store::default(),
+            store: Arc::default(),
             prototypes: Vec::with_capacity(experts * in_features),
             candidate: Vec::with_capacity(experts),
             extras: false,
@@ -54,7 +54,8 @@ impl StackedModule {
 
     /// Makes room for the factors of an expert to come.
     pub fn reserve(&mut self, kind: Kind, rank: usize) {
-        self.store.reserve(kind, rank.saturating_mul(self.in_features.saturating_add(self.out_features)));
+        Arc::make_mut(&mut self.store)
+            .reserve(kind, rank.saturating_mul(self.in_features.saturating_add(self.out_features)));
     }
 
     /// The A [rank, in] of a LoRA of this module.
@@ -79,6 +80,16 @@ impl StackedModule {
         entries.iter().for_each(|entry| self.push(entry.as_ref()));
     }
 
+    /// Gives an expert another prototype; one of zeros makes it no candidate.
+    pub fn set_prototype(&mut self, expert: usize, vector: &[f32]) {
+        let row = self.prototypes.chunks_exact_mut(self.in_features.max(1)).nth(expert);
+        if let (Some(row), Some(candidate)) = (row, self.candidate.get_mut(expert)) {
+            row.copy_from_slice(vector);
+            *candidate = vector.iter().any(|v| *v != 0.0);
+            self.there.forget_prototypes();
+        }
+    }
+
     /// Adds the next expert's LoRA.
     pub fn push(&mut self, entry: Option<&Entry>) {
         match entry {
@@ -86,7 +97,7 @@ impl StackedModule {
             None => self.prototypes.resize(self.prototypes.len() + self.in_features, 0.0),
         }
         self.candidate.push(entry.is_some_and(|entry| entry.prototype.iter().any(|v| *v != 0.0)));
-        let lora = entry.map(|entry| entry.stack(&mut self.store));
+        let lora = entry.map(|entry| entry.stack(Arc::make_mut(&mut self.store)));
         self.extras |= lora.as_ref().is_some_and(|lora| lora.extras.is_some());
         self.loras.push(lora);
     }
@@ -109,6 +120,8 @@ pub struct ExpertSet {
     pub unrouted: Vec<(String, String)>,
     /// Experts whose mean was taken out of all others; they do not speak themselves.
     pub general: Vec<String>,
+    /// Whether q, k and v that share one A share their prototypes ([`Self::with_tied_prototypes`]).
+    pub tied: bool,
     /// One a linear layer of the decoder, then the head.
     pub(crate) linears: Vec<Option<StackedModule>>,
     pub(crate) embedding: Option<StackedModule>,

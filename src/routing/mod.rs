@@ -11,6 +11,7 @@ mod replaced;
 mod router;
 mod session;
 mod there;
+mod tied;
 mod trace;
 
 pub use config::{Mix, RouterConfig, RouterKind};

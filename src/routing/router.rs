@@ -45,7 +45,8 @@ pub struct Router {
 
 impl Router {
     /// Resolves a configuration for `experts` loaded for `decoder`, with the configuration's general
-    /// experts taken out ([`ExpertSet::without_general`]).
+    /// experts taken out ([`ExpertSet::without_general`]) and its prototypes tied
+    /// ([`ExpertSet::with_tied_prototypes`]).
     ///
     /// # Errors
     /// Temperature not positive, unknown names, factors that cannot be mixed, no expert at all, files of
@@ -56,6 +57,9 @@ impl Router {
         }
         if config.general != experts.general {
             return Err(Error::msg("the general experts were not taken out of the others"));
+        }
+        if config.tied != experts.tied {
+            return Err(Error::msg("the prototypes of q, k and v are not those of the settings"));
         }
         let mut active = vec![true; experts.len()];
         for name in config.muted.iter().chain(&config.general) {

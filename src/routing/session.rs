@@ -50,7 +50,7 @@ pub struct Session {
     template: Template,
     /// As the library has them.
     all: Arc<ExpertSet>,
-    /// The same, or with the router's general experts taken out.
+    /// The same, or with the router's general experts taken out and its prototypes tied.
     experts: Arc<ExpertSet>,
     config: RouterConfig,
     router: Router,
@@ -59,18 +59,24 @@ pub struct Session {
     trace: Trace,
 }
 
-/// The experts as `config` wants them, and its router. `present` is used where its general experts are those
-/// of `config`.
+/// The experts as `config` wants them, and its router. `present` is used where it is as `config` wants.
 fn prepare(
     config: &RouterConfig,
     all: &Arc<ExpertSet>,
     present: Option<&Arc<ExpertSet>>,
     decoder: &Decoder,
 ) -> Result<(Arc<ExpertSet>, Router)> {
+    let as_wanted = |set: &Arc<ExpertSet>| (&set.general, set.tied) == (&config.general, config.tied);
     let experts = match present {
-        Some(present) if present.general == config.general => Arc::clone(present),
-        _ if config.general.is_empty() => Arc::clone(all),
-        _ => Arc::new(all.without_general(&config.general, decoder, &Cancel::new())?),
+        Some(present) if as_wanted(present) => Arc::clone(present),
+        _ if as_wanted(all) => Arc::clone(all),
+        _ => {
+            let mut set = all.without_general(&config.general, decoder, &Cancel::new())?;
+            if config.tied {
+                set = set.with_tied_prototypes(decoder, &Cancel::new())?;
+            }
+            Arc::new(set)
+        }
     };
     let router = Router::new(config, &experts, decoder)?;
     Ok((experts, router))

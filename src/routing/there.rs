@@ -22,6 +22,13 @@ pub(crate) struct There {
     stack: OnceLock<Arc<Stack>>,
 }
 
+impl There {
+    /// Has the prototypes put there again, since they changed.
+    pub fn forget_prototypes(&mut self) {
+        self.prototypes = OnceLock::new();
+    }
+}
+
 /// The factors of all experts, one below the other, in the dtype of their files.
 #[derive(Debug)]
 struct Stack {
