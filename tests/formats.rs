@@ -54,7 +54,6 @@ fn every_format_gives_the_tensors_that_peft_wrote() {
         ("bin", "peft", 0.0, Format::PeftBin),
         ("mlx", "peft", 0.0, Format::Mlx),
         ("mlx_dora", "dora", 0.0, Format::Mlx),
-        ("mlx_embedding", "embedding", 0.0, Format::Mlx),
         ("mttl_library/poems.ckpt", "peft", 0.0, Format::Mttl),
         ("mttl_library/tied.ckpt", "tied", 0.0, Format::Mttl),
         ("mttl_run/best.ckpt", "peft", 0.0, Format::Mttl),
@@ -112,15 +111,65 @@ fn experts_of_all_formats_route_alike() {
     for name in ["bin", "shards", "mlx", "mttl_library/poems.ckpt", "mttl_run/best.ckpt", "f32.gguf"] {
         assert_eq!(logits(name), expected, "{name}");
     }
-    for (name, reference) in [
-        ("mttl_library/tied.ckpt", "tied"),
-        ("mlx_dora", "dora"),
-        ("mlx_embedding", "embedding"),
-        ("embedding.gguf", "embedding"),
-    ] {
+    for (name, reference) in
+        [("mttl_library/tied.ckpt", "tied"), ("mlx_dora", "dora"), ("embedding.gguf", "embedding")]
+    {
         assert_eq!(logits(name), logits(reference), "{name}");
     }
     near("mttl_folder", &logits("mttl_folder"), &expected, 0.01);
+}
+
+/// MLX-LM applies LoRA of an embedding to the head too, where the base model has one table for both.
+#[test]
+fn lora_of_mlx_lm_changes_the_whole_of_a_tied_table() {
+    const TABLE: &str = "model.embed_tokens";
+    let fixture = Fixture::open("llama");
+    let prompt = Prompt { ids: fixture.ids.clone(), parts: vec![Part::Prompt; fixture.ids.len()] };
+    let logits = |library: &Library, base: &Path| {
+        let mut session = Session::open(library, base, &cpu(), &mut |_| {}, &Cancel::new()).unwrap();
+        let kind = RouterKind::Single("it".into());
+        session.set_router(RouterConfig { kind, ..RouterConfig::default() }).unwrap();
+        values(&session.logits(&prompt, &Cancel::new()).unwrap().0)
+    };
+    let device = candle_core::Device::Cpu;
+    let all = candle_core::safetensors::load(folder("library/mlx_embedding/adapters.safetensors"), &device);
+    let all = all.unwrap();
+    let library = |wanted: &dyn Fn(&str) -> bool| {
+        let root = tempfile::tempdir().unwrap();
+        let it = root.path().join("it");
+        std::fs::create_dir(&it).unwrap();
+        let config = "adapter_config.json";
+        std::fs::copy(folder("library/mlx_embedding").join(config), it.join(config)).unwrap();
+        let kept = all.iter().filter(|(name, _)| wanted(name)).map(|(n, t)| (n.clone(), t.clone())).collect();
+        candle_core::safetensors::save(&kept, it.join("adapters.safetensors")).unwrap();
+        let mut library = Library::open(root.path()).unwrap();
+        library.use_base(&fixture.base());
+        (library, root)
+    };
+    let (whole, _one) = library(&|_| true);
+    let (rest, _two) = library(&|name| !name.starts_with(TABLE));
+    assert_eq!(whole.experts[0].modules.len(), rest.experts[0].modules.len() + 2);
+
+    // The same table changed by hand: the adapter's scale is 2.5.
+    let [a, b] = ["lora_a", "lora_b"].map(|leaf| &all[&format!("{TABLE}.{leaf}")]);
+    let change = (a.matmul(b).unwrap() * 2.5).unwrap();
+    let mut weights =
+        candle_core::safetensors::load(fixture.base().join("model.safetensors"), &device).unwrap();
+    for (name, weight) in &mut weights {
+        *weight = weight.to_dtype(candle_core::DType::F32).unwrap();
+        if *name == format!("{TABLE}.weight") {
+            *weight = (&*weight + &change).unwrap();
+        }
+    }
+    let base = tempfile::tempdir().unwrap();
+    std::fs::copy(fixture.base().join("config.json"), base.path().join("config.json")).unwrap();
+    candle_core::safetensors::save(&weights, base.path().join("model.safetensors")).unwrap();
+    let (found, expected) = (logits(&whole, &fixture.base()), logits(&rest, base.path()));
+    assert!(expected.iter().all(|v| v.is_finite()));
+    near("a tied table", &found, &expected, 1e-5);
+    // It is no small matter.
+    let plain = logits(&rest, &fixture.base());
+    assert!(plain.iter().zip(&expected).any(|(a, b)| (a - b).abs() > 0.5));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Adapter;
-use super::formats::{Format, Heads};
+use super::formats::{BaseTraits, Format};
 use crate::Result;
 
 /// Whether an expert can be used.
@@ -172,10 +172,10 @@ pub struct Expert {
     pub provenance: Option<Provenance>,
     /// Things worth knowing that do not keep it from being used.
     pub warnings: Vec<String>,
-    /// It is bad only because the base model's heads are not known: see [`super::Library::use_base`].
+    /// It is bad only because the base model is not known: see [`super::Library::use_base`].
     pub needs_base: bool,
-    /// The base model's heads that it was read with, where it needs them.
-    pub heads: Option<Heads>,
+    /// What of the base model it was read with, where it needs that.
+    pub base: Option<BaseTraits>,
 }
 
 impl Expert {

@@ -6,16 +6,16 @@ use std::path::PathBuf;
 use super::config::{ConfigNotes, Patterns};
 use super::contradictions::contradictions;
 use super::files::{io_reason, read_limited};
-use super::formats::{self, Heads, Opened};
+use super::formats::{self, BaseTraits, Opened};
 use super::header::short;
 use super::pairs::{Pair, Parts, TokenRows};
 use super::small_toml;
 use super::{AdapterConfig, Expert, Format, ModuleShape, Provenance, Status};
 
-/// Reads the expert at `path`, a folder or a file. Whatever is wrong becomes its status and reason. `heads`
-/// are those of the base model, where they are known.
-pub(super) fn inspect(path: PathBuf, name: String, heads: Option<Heads>) -> Expert {
-    let mut expert = Expert { name, path, heads, ..Expert::default() };
+/// Reads the expert at `path`, a folder or a file. Whatever is wrong becomes its status and reason. `base` is
+/// what matters of the base model, where that is known.
+pub(super) fn inspect(path: PathBuf, name: String, base: Option<BaseTraits>) -> Expert {
+    let mut expert = Expert { name, path, base, ..Expert::default() };
     match examine(&mut expert) {
         Ok((unapplied, unrouted)) => {
             let all: Vec<String> = unapplied.iter().cloned().chain(unrouted).collect();
@@ -38,7 +38,7 @@ fn examine(expert: &mut Expert) -> Result<(Vec<String>, Option<String>), String>
     read_provenance(expert);
     expert.format = Format::expected(&expert.path);
     let Opened { format, config, notes, files, parts, task, warnings, needs_base } =
-        formats::open(&expert.path, expert.heads.as_ref())?;
+        formats::open(&expert.path, expert.base.as_ref())?;
     expert.format = format;
     expert.config = config;
     expert.bytes = files.bytes;

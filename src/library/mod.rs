@@ -25,6 +25,7 @@ mod tensors;
 mod write;
 
 pub use adapter::{Adapter, LoraModule, Stored, StoredRows};
+pub(crate) use base::check_model;
 pub use base::{BaseLocation, FetchPhase, FetchProgress, base_at_hand, fetch_base, locate_base};
 pub use claim::Claim;
 pub use expert::{
@@ -32,7 +33,7 @@ pub use expert::{
 };
 pub use files::{atomic_write, atomic_write_with, sha256_file};
 pub(crate) use files::{hex, io_reason, open_regular, read_exact_at, read_limited, write_unsynced};
-pub use formats::{Format, Heads};
+pub use formats::{BaseTraits, Format, Heads};
 pub(crate) use header::{Dtype, parse_header, read_header, short};
 pub use manifest::{BaseSpec, Manifest, RouterDefaults, Template};
 pub use misfit::LayerSizes;

@@ -3,13 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use super::files::{builder, hex};
-use super::formats::Heads;
+use super::formats::{BaseTraits, file_name};
 use super::inspect::inspect;
 use super::misfit::{self, LayerSizes};
 use super::scan::{Fingerprint, fingerprint, scan};
-use super::{BaseLocation, Expert, Manifest, find_name, locate_base, nearest};
-use crate::{Error, Result};
+use super::{BaseLocation, Expert, Manifest, Status, find_name, locate_base, nearest};
+use crate::{Cancel, Error, Result};
 
 /// Folder for derived data inside a library.
 pub(super) const STATE: &str = ".lora-tui";
@@ -59,14 +61,36 @@ impl Library {
         Ok(library)
     }
 
-    /// Looks again at the experts that depend on the base model's heads, by which llama.cpp reorders attention
-    /// rows, now that this base model is chosen.
+    /// Looks again at the experts that depend on the base model, now that this one is chosen: on its heads, by
+    /// which llama.cpp reorders attention rows, or on whether its head is its embedding, which MLX-LM's LoRA of
+    /// the embedding then adapts too.
     pub fn use_base(&mut self, base: &Path) {
-        let depends = |expert: &&mut Expert| expert.needs_base || expert.heads.is_some();
-        let heads = Heads::of_base(base);
+        let depends = |expert: &&mut Expert| expert.needs_base || expert.base.is_some();
+        let base = BaseTraits::of(base);
         for expert in self.experts.iter_mut().filter(depends) {
-            *expert = inspect(expert.path.clone(), expert.name.clone(), heads);
+            *expert = inspect(expert.path.clone(), expert.name.clone(), base);
         }
+    }
+
+    /// Reads all weights of the usable experts, which opening leaves to those who need them: what cannot be read,
+    /// or is NaN or infinite, makes an expert bad. Several experts are read at once, one module of each.
+    ///
+    /// # Errors
+    /// Only a raised `cancel`.
+    pub fn check_weights(&mut self, cancel: &Cancel) -> Result<()> {
+        let usable = self.experts.par_iter_mut().filter(|expert| expert.is_usable());
+        usable.try_for_each(|expert| {
+            cancel.check()?;
+            if let Err(error) = expert.load().and_then(|adapter| adapter.check_finite()) {
+                expert.status = Status::Bad;
+                expert.reason = Some(match error {
+                    // As all reasons, without the folder, which is the expert's.
+                    Error::File { path, problem } => format!("{} {problem}", file_name(&path)),
+                    other => other.to_string(),
+                });
+            }
+            Ok(())
+        })
     }
 
     /// The experts that can be used, wholly or in part.

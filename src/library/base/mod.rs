@@ -102,7 +102,7 @@ fn locate_spec(spec: &BaseSpec, library: &Library) -> Result<BaseLocation> {
 
 /// A path given for a model must at least look like one. Returns where the model is: for a folder with a GGUF
 /// file that file, for one with parts of a model, and for each part, the first part.
-fn check_model(path: &Path) -> Result<PathBuf> {
+pub(crate) fn check_model(path: &Path) -> Result<PathBuf> {
     let metadata = std::fs::metadata(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::file(path, "there is no such base model"),
         _ => Error::io(path, e),

@@ -1,10 +1,11 @@
-//! How the rows of attention projections are grouped into heads, from the base model's own description.
+//! What adapters do not say and their base model does: how the rows of attention projections are grouped into
+//! heads, and whether its head is its embedding.
 
 use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::library::config::{Number, read_json};
+use crate::library::config::{Number, Text, read_json};
 use crate::library::gguf::GgufFile;
 
 /// Attention heads of a base model: the same in every layer.
@@ -18,25 +19,61 @@ pub struct Heads {
     pub size: u64,
 }
 
+/// What of a base model tells how an adapter's tensors are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BaseTraits {
+    /// Its attention heads, where it says them.
+    pub heads: Option<Heads>,
+    /// Whether its head is its embedding.
+    pub tied: bool,
+    /// Rows and columns of its embedding, tokens × hidden width, where it says them.
+    pub table: Option<(u64, u64)>,
+}
+
+impl BaseTraits {
+    /// Of a transformers folder or a GGUF model, from its configuration or header; `None` where that cannot be
+    /// read.
+    pub(in crate::library) fn of(path: &Path) -> Option<Self> {
+        if path.is_dir() {
+            let config: Config = read_json(&path.join("config.json")).ok()?;
+            // Transformers leaves out what is the family's default.
+            let family = config.model_type.0.as_deref().unwrap_or_default();
+            let tied = config.tie_word_embeddings.unwrap_or(family.starts_with("gemma"));
+            let table = config.vocab_size.0.and_then(whole).zip(config.hidden_size.0.and_then(whole));
+            return Some(Self { heads: Heads::of_config(&config), tied, table });
+        }
+        let header = GgufFile::open_model(path).ok()?;
+        let table = header.tensor("token_embd.weight").and_then(|tensor| match *tensor.shape() {
+            [rows, columns] => Some((rows as u64, columns as u64)),
+            _ => None,
+        });
+        let tied = header.tensor("output.weight").is_none();
+        Some(Self { heads: Heads::of_header(&header), tied, table })
+    }
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Config {
+    model_type: Text,
+    tie_word_embeddings: Option<bool>,
     num_attention_heads: Number,
     num_key_value_heads: Number,
     head_dim: Number,
     hidden_size: Number,
+    vocab_size: Number,
+}
+
+/// A size that makes sense.
+fn whole(v: f64) -> Option<u64> {
+    (v.fract() == 0.0 && (1.0..=1e9).contains(&v)).then_some(v as u64)
 }
 
 impl Heads {
-    /// From a transformers folder or a GGUF file, where they say it.
-    pub(in crate::library) fn of_base(path: &Path) -> Option<Self> {
-        if path.is_dir() {
-            let config: Config = read_json(&path.join("config.json")).ok()?;
-            let (heads, hidden) = (config.num_attention_heads.0?, config.hidden_size.0);
-            let size = config.head_dim.0.or_else(|| Some(hidden? / heads))?;
-            return Self::new(heads, config.num_key_value_heads.0, size);
-        }
-        Self::of_header(&GgufFile::open(path).ok()?)
+    fn of_config(config: &Config) -> Option<Self> {
+        let (heads, hidden) = (config.num_attention_heads.0?, config.hidden_size.0);
+        let size = config.head_dim.0.or_else(|| Some(hidden? / heads))?;
+        Self::new(heads, config.num_key_value_heads.0, size)
     }
 
     /// From the metadata of a GGUF file.
@@ -49,7 +86,6 @@ impl Heads {
     }
 
     fn new(query: f64, key_value: Option<f64>, size: f64) -> Option<Self> {
-        let whole = |v: f64| (v.fract() == 0.0 && (1.0..=1e6).contains(&v)).then_some(v as u64);
         Some(Self { query: whole(query)?, key_value: whole(key_value.unwrap_or(query))?, size: whole(size)? })
     }
 }

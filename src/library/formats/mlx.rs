@@ -6,14 +6,16 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Files, Format, Opened, canonical, is_matrix, transposed};
+use super::{BaseTraits, Files, Format, Opened, canonical, is_matrix, transposed};
 use crate::library::AdapterConfig;
 use crate::library::config::{ConfigNotes, Number, Text, read_json};
 use crate::library::header::{TensorInfo, parse_header, read_header, short};
-use crate::library::pairs::find_parts;
+use crate::library::pairs::{Parts, find_parts};
 
 pub(super) const WEIGHTS: &str = "adapters.safetensors";
 const OLD_WEIGHTS: &str = "adapters.npz";
+/// The head of models whose embedding can be it too.
+const HEAD: &str = "lm_head";
 /// Last components of embeddings' paths.
 const EMBEDDINGS: [&str; 4] = ["embed_tokens", "embed_in", "wte", "tok_embeddings"];
 
@@ -55,7 +57,7 @@ pub(super) fn is_config(path: &Path) -> bool {
 }
 
 /// Opens an adapter folder.
-pub(super) fn open(folder: &Path) -> Result<Opened, String> {
+pub(super) fn open(folder: &Path, base: Option<&BaseTraits>) -> Result<Opened, String> {
     let config: Config = read_json(&folder.join(super::peft::CONFIG))
         .map_err(|reason| format!("{} {reason}", super::peft::CONFIG))?;
     let wrong = |problem: &str| format!("{} {problem}", super::peft::CONFIG);
@@ -89,7 +91,8 @@ pub(super) fn open(folder: &Path) -> Result<Opened, String> {
         return Err(format!("has no {WEIGHTS}"));
     }
     let (mut files, length) = Files::one(&path)?;
-    let parts = read(&mut files, length).map_err(|reason| format!("{WEIGHTS} {reason}"))?;
+    let (parts, needs_base) =
+        read(&mut files, length, base).map_err(|reason| format!("{WEIGHTS} {reason}"))?;
     let rank = parts.pairs.iter().map(|pair| pair.rank).max().unwrap_or(0);
     let mut warnings = Vec::new();
     if factor == 1.0 && alpha.0.is_some() {
@@ -107,30 +110,94 @@ pub(super) fn open(folder: &Path) -> Result<Opened, String> {
         ..AdapterConfig::default()
     };
     let notes = ConfigNotes { scale: Some(scale), ..ConfigNotes::default() };
-    Ok(Opened { format: Format::Mlx, warnings, ..Opened::new(config, notes, files, parts) })
+    Ok(Opened { format: Format::Mlx, warnings, needs_base, ..Opened::new(config, notes, files, parts) })
 }
 
-fn read(files: &mut Files, length: u64) -> Result<crate::library::pairs::Parts, String> {
+/// What the weights hold, and why it cannot be told before the base model is known.
+fn read(
+    files: &mut Files,
+    length: u64,
+    base: Option<&BaseTraits>,
+) -> Result<(Parts, Option<String>), String> {
     let header = read_header(files.file(0)?, length)?;
     let tensors = parse_header(&header, length)?;
     let mut named = Vec::with_capacity(tensors.len());
     for tensor in &tensors {
         named.push(translate(tensor, files)?);
     }
-    find_parts(&named, &[])
+    let head = head(&tensors);
+    let mut needs_base = None;
+    if let Some((a, b)) = table(&head) {
+        let fits = base.filter(|base| base.table.is_none_or(|table| table == (b.rows, a.columns)));
+        let problem = match base {
+            None => "is not known yet".to_string(),
+            Some(_) => format!("does not fit: its table is not {} × {}", b.rows, a.columns),
+        };
+        match fits {
+            Some(base) if base.tied => named.extend(head),
+            Some(_) => {}
+            None => {
+                needs_base = Some(format!(
+                    "{WEIGHTS} adapts the embedding, which may also be the head, and the base model, which tells, \
+                     {problem}: give its path under [base] in library.toml, or --base"
+                ));
+            }
+        }
+    }
+    Ok((find_parts(&named, &[])?, needs_base))
+}
+
+/// What LoRA of the embedding is at the head, if that is the same table: MLX-LM adds x·bᵀ·aᵀ there, so that the
+/// two factors change places and lie as PEFT has them. Nothing where the head has its own LoRA, and so its own
+/// table.
+fn head<'a>(tensors: &[TensorInfo<'a>]) -> Vec<TensorInfo<'a>> {
+    let parts = |tensor: &TensorInfo<'a>| {
+        let name = canonical(&tensor.name);
+        let (module, leaf) = name.rsplit_once('.')?;
+        Some((module.to_string(), leaf.to_string()))
+    };
+    let named: Vec<_> = tensors.iter().filter_map(|tensor| Some((parts(tensor)?, tensor))).collect();
+    if named.iter().any(|((module, leaf), _)| module == HEAD && leaf.starts_with("lora_")) {
+        return Vec::new();
+    }
+    let turned = |((module, leaf), tensor): &((String, String), &TensorInfo<'a>)| {
+        let factor = match leaf.as_str() {
+            "lora_b" => "A",
+            "lora_a" => "B",
+            _ => return None,
+        };
+        is_embedding(module).then(|| tensor.renamed(format!("{HEAD}.lora_{factor}.weight")))
+    };
+    named.iter().filter_map(turned).collect()
+}
+
+/// The two factors at the head.
+fn table<'t, 'a>(head: &'t [TensorInfo<'a>]) -> Option<(&'t TensorInfo<'a>, &'t TensorInfo<'a>)> {
+    let find = |end: &str| head.iter().find(|tensor| tensor.name.ends_with(end));
+    find(".lora_A.weight").zip(find(".lora_B.weight"))
+}
+
+fn is_embedding(module: &str) -> bool {
+    EMBEDDINGS.contains(&module.rsplit('.').next().unwrap_or_default())
 }
 
 /// A tensor in PEFT's name and shape.
 fn translate<'a>(tensor: &TensorInfo<'a>, files: &mut Files) -> Result<TensorInfo<'a>, String> {
     let name = canonical(&tensor.name);
     let Some((module, leaf)) = name.rsplit_once('.') else { return Ok(tensor.clone()) };
-    let embedding = EMBEDDINGS.contains(&module.rsplit('.').next().unwrap_or_default());
-    let name = match (leaf, embedding) {
+    let name = match (leaf, is_embedding(module)) {
         ("lora_a", false) => format!("{module}.lora_A.weight"),
         ("lora_b", false) => format!("{module}.lora_B.weight"),
         ("lora_a", true) => format!("{module}.lora_embedding_A"),
         ("lora_b", true) => format!("{module}.lora_embedding_B"),
-        ("m", _) => {
+        ("m", true) => {
+            return Err(format!(
+                "has DoRA on {}: MLX-LM scales its rows token by token, which cannot be applied; train the \
+                 embedding as plain LoRA",
+                short(module)
+            ));
+        }
+        ("m", false) => {
             return Ok(tensor.renamed(format!("{module}.lora_magnitude_vector")));
         }
         _ => return Ok(tensor.clone()),

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 pub(super) use gguf::is_adapter as is_gguf_adapter;
-pub use heads::Heads;
+pub use heads::{BaseTraits, Heads};
 use keys::canonical;
 pub(super) use mttl::META;
 pub(super) use peft::{CONFIG, WEIGHTS};
@@ -147,11 +147,12 @@ fn targets(parts: &Parts) -> Vec<String> {
     all.into_iter().collect()
 }
 
-/// Opens the expert at `path`, a folder or a file: configuration and headers, never the weights. `heads` are
-/// those of the base model, where they are known.
+/// Opens the expert at `path`, a folder or a file: configuration and headers, never the weights. `base` is
+/// what matters of the base model, where that is known.
 ///
 /// The error is a reason that starts with a file's name.
-pub(super) fn open(path: &Path, heads: Option<&Heads>) -> Result<Opened, String> {
+pub(super) fn open(path: &Path, base: Option<&BaseTraits>) -> Result<Opened, String> {
+    let heads = base.and_then(|base| base.heads.as_ref());
     if fs::metadata(path).is_ok_and(|found| found.is_file()) {
         return match has_extension(path, GGUF) {
             true => gguf::open(path, heads),
@@ -163,7 +164,7 @@ pub(super) fn open(path: &Path, heads: Option<&Heads>) -> Result<Opened, String>
         return mttl::open_folder(path);
     }
     let opened = match peft::open(path, heads) {
-        Err(_) if mlx::is_config(&config) => mlx::open(path),
+        Err(_) if mlx::is_config(&config) => mlx::open(path, base),
         opened => opened,
     };
     opened.map(|mut opened| {
@@ -200,7 +201,7 @@ pub(super) fn has_extension(path: &Path, extension: &str) -> bool {
 }
 
 /// A file's own name, for messages that already name the expert.
-fn file_name(path: &Path) -> String {
+pub(super) fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 

@@ -133,7 +133,7 @@ fn read(mut files: Files, length: u64, beside: Facts) -> Result<Opened, String> 
         None => beside,
     };
     let mut tensors = Vec::new();
-    for tensor in torch.tensors(&pickle, inner.unwrap_or(root), &mut files.views)? {
+    for tensor in torch.tensors(&pickle, inner.unwrap_or(root), one_skill, &mut files.views)? {
         for tensor in modern(tensor, &mut files)? {
             tensors.push(translate(tensor, &mut files)?);
         }
@@ -157,6 +157,28 @@ fn read(mut files: Files, length: u64, beside: Facts) -> Result<Opened, String> 
         ..AdapterConfig::default()
     };
     Ok(Opened { format: Format::Mttl, task: facts.task, ..Opened::new(config, notes, files, parts) })
+}
+
+/// The dimensions of `skilled_lora`'s factors that are a plain LoRA's where there is one skill and one split: it
+/// keeps A as skills × splits × in / splits × r, and B as skills × r × splits × out / splits.
+fn one_skill(name: &str, shape: &[u64]) -> Result<Option<[usize; 2]>, String> {
+    let (module, skills, splits, kept) = match (name.rsplit_once('.'), shape) {
+        (Some((module, "lora_a")), [skills, splits, _, _]) => (module, skills, splits, [2, 3]),
+        (Some((module, "lora_b")), [skills, _, splits, _]) => (module, skills, splits, [1, 3]),
+        _ => return Ok(None),
+    };
+    if (*skills, *splits) == (1, 1) {
+        return Ok(Some(kept));
+    }
+    let counted = crate::text::counted;
+    let size = |n: &u64| usize::try_from(*n).unwrap_or(usize::MAX);
+    Err(format!(
+        "has {} and {} at {}: only one skill without splits is a LoRA; with one split, mttl's \
+         SkilledLoRA.to_loras() takes the skills apart",
+        counted(size(skills), "skill"),
+        counted(size(splits), "split"),
+        short(module)
+    ))
 }
 
 /// The tensors that one of the older Phi-2 stands for, whose layers count from 1 and whose q, k and v are one
@@ -212,9 +234,9 @@ fn translate<'a>(tensor: TensorInfo<'a>, files: &mut Files) -> Result<TensorInfo
     };
     let name = format!("{module}.lora_{letter}.weight");
     if tensor.dims > 2 {
+        let (letter, dims) = (letter.to_ascii_lowercase(), tensor.dims);
         return Err(format!(
-            "has lora_{} of several skills at {}",
-            letter.to_ascii_lowercase(),
+            "has a lora_{letter} of {dims} dimensions at {}: no LoRA of mttl",
             short(module)
         ));
     }

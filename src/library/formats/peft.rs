@@ -98,7 +98,7 @@ fn open_bin(folder: &Path, config: AdapterConfig, notes: ConfigNotes) -> Result<
     let mut read = || -> Result<Parts, String> {
         let torch = TorchFile::open(files.file(0)?, length)?;
         let pickle = torch.read()?;
-        let tensors = torch.tensors(&pickle, pickle.root, &mut files.views)?;
+        let tensors = torch.tensors(&pickle, pickle.root, |_, _| Ok(None), &mut files.views)?;
         find_parts(&tensors, &notes.stacked)
     };
     let parts = read().map_err(|reason| format!("{BIN} {reason}"))?;

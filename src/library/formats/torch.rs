@@ -51,11 +51,13 @@ impl TorchFile {
     }
 
     /// The tensors of a dictionary in the pickle, by their keys. What is no tensor comes along by its name
-    /// and without values, so that it is told.
+    /// and without values, so that it is told. `matrix` tells by a tensor's name and shape the two dimensions
+    /// that make a matrix of one with more, where all others are 1.
     pub fn tensors<'a>(
         &self,
         pickle: &Pickle<'a>,
         map: Value,
+        matrix: impl Fn(&str, &[u64]) -> Result<Option<[usize; 2]>, String>,
         views: &mut Vec<View>,
     ) -> Result<Vec<TensorInfo<'a>>, String> {
         let map = pickle.map(map).ok_or("holds no dictionary of tensors")?;
@@ -80,7 +82,7 @@ impl TorchFile {
             return Err(format!("has tensor `{}` twice", short(name)));
         }
         let read = |(name, tensor): (&'a str, Option<Tensor>)| match tensor {
-            Some(tensor) => self.tensor(pickle, name, tensor, views),
+            Some(tensor) => self.tensor(pickle, name, tensor, &matrix, views),
             None => Ok(TensorInfo::new(name, Dtype::Other("OBJECT", 0), &[], (0, 0), Place::default())),
         };
         named.into_iter().map(read).collect()
@@ -91,6 +93,7 @@ impl TorchFile {
         pickle: &Pickle<'a>,
         name: &'a str,
         tensor: Tensor,
+        matrix: &impl Fn(&str, &[u64]) -> Result<Option<[usize; 2]>, String>,
         views: &mut Vec<View>,
     ) -> Result<TensorInfo<'a>, String> {
         let wrong = |problem: &str| format!("is damaged: tensor `{}` {problem}", short(name));
@@ -117,11 +120,16 @@ impl TorchFile {
         let elements = elements.ok_or_else(|| wrong("has another number of bytes than it says"))?;
 
         let numbers = |index: u32| whole(pickle, index);
-        let shape = numbers(tensor.shape).ok_or_else(|| wrong("has an impossible shape"))?;
-        let strides = numbers(tensor.strides).ok_or_else(|| wrong("has impossible strides"))?;
+        let mut shape = numbers(tensor.shape).ok_or_else(|| wrong("has an impossible shape"))?;
+        let mut strides = numbers(tensor.strides).ok_or_else(|| wrong("has impossible strides"))?;
         let offset = u64::try_from(tensor.offset).map_err(|_| wrong("starts before its storage"))?;
         if shape.len() > MAX_DIMS || shape.len() != strides.len() {
             return Err(wrong("has an impossible shape"));
+        }
+        if let Some(kept) = matrix(name, &shape)? {
+            for dims in [&mut shape, &mut strides] {
+                *dims = kept.iter().filter_map(|&dim| dims.get(dim).copied()).collect();
+            }
         }
         let count = shape.iter().try_fold(1u64, |all, dim| all.checked_mul(*dim));
         // Values that stand for several places would make more of the file than it is.

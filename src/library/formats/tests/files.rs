@@ -196,6 +196,74 @@ fn adapters_of_mlx_lm_are_read_by_their_own_rules() {
 }
 
 #[test]
+fn lora_of_mlx_lm_on_an_embedding_is_also_at_the_head_where_they_are_one() {
+    const EMBED: &str = "model.embed_tokens";
+    let embedding = [(format!("{EMBED}.lora_a"), vec![5, 2]), (format!("{EMBED}.lora_b"), vec![2, 3])];
+    let head = [("lm_head.lora_a".to_string(), vec![3, 2]), ("lm_head.lora_b".to_string(), vec![2, 5])];
+    let library = |tensors: &[(String, Vec<usize>)]| {
+        let tensors: Vec<(&str, &[usize])> =
+            tensors.iter().map(|(n, s)| (n.as_str(), s.as_slice())).collect();
+        let (config, weights) = (mlx_config(json!({})), safetensors(&tensors));
+        let (root, _) = folder(&[("adapter_config.json", &config), ("adapters.safetensors", &weights)]);
+        for tied in [true, false] {
+            let base = root.path().join(format!(".{tied}"));
+            fs::create_dir(&base).unwrap();
+            let config = json!({
+                "model_type": "llama", "tie_word_embeddings": tied, "vocab_size": 5, "hidden_size": 3,
+            });
+            fs::write(base.join("config.json"), config.to_string()).unwrap();
+        }
+        (Library::open(root.path()).unwrap(), root)
+    };
+    let (mut alone, root) = library(&embedding);
+    let [expert] = &alone.experts[..] else { panic!("{:?}", alone.warnings) };
+    assert!(expert.needs_base && !expert.is_usable());
+    assert!(expert.reason.as_ref().unwrap().contains("--base"), "{:?}", expert.reason);
+    // Either way, and back.
+    for tied in [true, false, true] {
+        alone.use_base(&root.path().join(format!(".{tied}")));
+        let expert = &alone.experts[0];
+        assert_eq!(expert.status, Status::Ok, "{:?}", expert.reason);
+        let modules = expert.load().unwrap().modules;
+        let found: Vec<(&str, bool)> =
+            modules.iter().map(|m| (m.shape.module.as_str(), m.shape.embedding)).collect();
+        match tied {
+            true => assert_eq!(found, [("lm_head", false), (EMBED, true)]),
+            false => assert_eq!(found, [(EMBED, true)]),
+        }
+        let at = |module: &str| modules.iter().find(|m| m.shape.module == module).unwrap();
+        // The embedding is a layer from the vocabulary to the hidden width: A is 2 × 5, B is 3 × 2.
+        assert_eq!(at(EMBED).a().unwrap(), [0.0, 2.0, 4.0, 6.0, 8.0, 1.0, 3.0, 5.0, 7.0, 9.0]);
+        assert_eq!(at(EMBED).b().unwrap(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
+        if tied {
+            // The head is one from the hidden width to the vocabulary: A is 2 × 3, B is 5 × 2.
+            assert_eq!((at("lm_head").a().unwrap().len(), at("lm_head").b().unwrap().len()), (6, 10));
+            assert_eq!(at("lm_head").a().unwrap(), (0..6u8).map(f32::from).collect::<Vec<_>>());
+            assert_eq!(at("lm_head").b().unwrap(), (0..10u8).map(f32::from).collect::<Vec<_>>());
+            assert_eq!(at("lm_head").shape.scale, at(EMBED).shape.scale);
+        }
+    }
+    // A base model with another table tells nothing.
+    fs::write(root.path().join(".true/config.json"), json!({"vocab_size": 6, "hidden_size": 3}).to_string())
+        .unwrap();
+    alone.use_base(&root.path().join(".true"));
+    let reason = alone.experts[0].reason.as_ref().unwrap();
+    assert!(
+        alone.experts[0].needs_base && reason.contains("does not fit: its table is not 5 × 3"),
+        "{reason}"
+    );
+
+    // A head with LoRA of its own is a table of its own, whatever the base model.
+    let (both, _root) = library(&[embedding.as_slice(), &head].concat());
+    let modules: Vec<&str> = both.experts[0].modules.iter().map(|m| m.module.as_str()).collect();
+    assert_eq!((both.experts[0].status, modules), (Status::Ok, vec!["lm_head", EMBED]));
+
+    let (dora, _root) = library(&[embedding.as_slice(), &[(format!("{EMBED}.m"), vec![5])]].concat());
+    let reason = dora.experts[0].reason.as_ref().unwrap();
+    assert!(reason.contains("has DoRA on model.embed_tokens"), "{reason}");
+}
+
+#[test]
 fn checkpoints_of_mttl_tell_what_is_missing() {
     let transposed = |shape: &[i64], strides: &[i64]| tensor("FloatStorage", 0, 8, 0, shape, strides);
     let entries = |a: Option<&str>| {
@@ -239,8 +307,27 @@ fn checkpoints_of_mttl_tell_what_is_missing() {
 
     let reason = open(&file(&entries(None)), None).1.reason.unwrap();
     assert!(reason.contains("it.ckpt lacks lora_A"), "{reason}");
-    let skills = [("x.lora_a".to_string(), tensor("FloatStorage", 0, 8, 0, &[1, 1, 3, 2], &[6, 6, 2, 1]))];
-    assert!(open(&file(&skills), None).1.reason.unwrap().contains("several skills"));
+
+    // skilled_lora with one skill is the plain LoRA of the same values; with more it is told what to do.
+    let skilled = |a: &[i64], b: &[i64]| {
+        let steps = |shape: &[i64]| {
+            let after = |at: usize| shape.iter().skip(at + 1).product();
+            (0..shape.len()).map(after).collect::<Vec<i64>>()
+        };
+        let tensor = |shape: &[i64]| tensor("FloatStorage", 0, 8, 0, shape, &steps(shape));
+        open(&file(&[(format!("{Q}.lora_a"), tensor(a)), (format!("{Q}.lora_b"), tensor(b))]), None)
+    };
+    let ((_one, one), (_plain, plain)) = (skilled(&[1, 1, 3, 2], &[1, 2, 1, 4]), skilled(&[3, 2], &[2, 4]));
+    let [one, plain] = [one, plain].map(|expert| expert.load().unwrap().modules.remove(0));
+    assert_eq!((one.a().unwrap(), one.b().unwrap()), (plain.a().unwrap(), plain.b().unwrap()));
+    for (a, b, told) in [
+        ([2, 1, 2, 2], [2, 2, 1, 2], "it.ckpt has 2 skills and 1 split at model.layers.0.self_attn.q_proj"),
+        ([1, 2, 2, 2], [1, 2, 2, 2], "it.ckpt has 1 skill and 2 splits at"),
+        ([2, 1, 3, 1], [2, 1, 1, 4], "it.ckpt has 2 skills and 1 split at"),
+    ] {
+        let reason = skilled(&a, &b).1.reason.unwrap();
+        assert!(reason.contains(told) && reason.contains("to_loras()"), "{reason}");
+    }
     assert!(
         bad(&[("mttl_config.json", b"{}"), ("mttl_weights.bin", b"x")])
             .contains("mttl_weights.bin is no file")
