@@ -49,6 +49,39 @@ fn library() -> tempfile::TempDir {
     folder
 }
 
+/// A sound file in whose first value all bits of the exponent were set.
+#[test]
+fn checking_a_library_reads_all_weights() {
+    let folder = library();
+    let root = folder.path().join("library");
+    fs::remove_dir_all(root.join("broken")).expect("it can be removed");
+    let weights = root.join("plural/adapter_model.safetensors");
+    assert_eq!(lora_tui(&["ls", "library", "--check"], folder.path()).status.code(), Some(0));
+    let mut bytes = fs::read(&weights).expect("it is there");
+    let end = bytes.len();
+    bytes[end - 2..].copy_from_slice(&0x7e00u16.to_le_bytes());
+    fs::write(&weights, bytes).expect("it can be written");
+
+    // The headers are sound, and the list reads nothing else.
+    let output = lora_tui(&["ls", "library"], folder.path());
+    assert!(output.status.success() && text(&output.stdout).contains("ok"));
+
+    let output = lora_tui(&["ls", "library", "--check"], folder.path());
+    assert_eq!(output.status.code(), Some(1));
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(stdout.contains("bad") && stdout.contains("1 expert, 1 bad in"), "{stdout}");
+    let told = stderr.lines().filter(|line| line.contains("NaN or infinite weights")).count();
+    assert_eq!(told, 1, "{stderr}");
+    assert!(stderr.contains("library/plural: adapter_model.safetensors lora_"), "{stderr}");
+    assert!(stderr.contains("train the expert again or remove it"), "{stderr}");
+    assert!(stderr.contains("1 of its 1 expert cannot be used"), "{stderr}");
+
+    let output = lora_tui(&["ls", "library", "--check", "--json"], folder.path());
+    assert_eq!(output.status.code(), Some(1));
+    let list: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    assert_eq!(list["experts"][0]["status"], "bad");
+}
+
 #[test]
 fn a_library_without_a_terminal_is_listed() {
     let folder = library();

@@ -7,15 +7,18 @@ use serde::Serialize;
 use super::options::LibraryArgs;
 use super::output::{Output, Skipped};
 use super::table::{Align, Table};
-use crate::Result;
 use crate::library::{BaseLocation, Expert, Format, Library, Status, locate_base};
-use crate::text::printable;
+use crate::text::{counted, printable};
+use crate::{Cancel, Error, Result};
 
 /// List the experts of a library
 #[derive(Clone, Debug, clap::Args)]
 pub struct LsArgs {
     #[command(flatten)]
     pub library: LibraryArgs,
+    /// Read all weights too, and fail if any expert is bad
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// One expert as `ls --json` and `show --json` give it.
@@ -100,19 +103,38 @@ struct Document<'a> {
 
 /// Runs the command.
 pub fn run(args: &LsArgs, output: &Output) -> Result<()> {
-    list(&args.library, output)
+    let mut library = args.library.open()?;
+    if args.check {
+        library.check_weights(&Cancel::new())?;
+    }
+    print(&library, &args.library, output)?;
+    let bad: Vec<&Expert> = library.experts.iter().filter(|expert| !expert.is_usable()).collect();
+    if !args.check || bad.is_empty() {
+        return Ok(());
+    }
+    if !output.is_json() {
+        for expert in &bad {
+            let reason = expert.reason.as_deref().unwrap_or("cannot be used");
+            output.note(&format!("{}: {reason}", expert.path.display()));
+        }
+    }
+    let (bad, all) = (bad.len(), library.experts.len());
+    Err(Error::file(&library.root, format!("{bad} of its {} cannot be used", counted(all, "expert"))))
 }
 
-/// Prints the experts of a library.
+/// Lists the experts of a library.
 pub(super) fn list(args: &LibraryArgs, output: &Output) -> Result<()> {
+    print(&args.open()?, args, output)
+}
+
+fn print(library: &Library, args: &LibraryArgs, output: &Output) -> Result<()> {
     let (path, base) = (&args.library, args.base.as_deref());
-    let library = args.open()?;
     if output.is_json() {
         return output.document(&Document {
             library: path.to_string_lossy().into_owned(),
-            base: base_label(&library, base),
+            base: base_label(library, base),
             experts: library.experts.iter().map(ExpertRow::from).collect(),
-            skipped: Skipped::incomparable(&library),
+            skipped: Skipped::incomparable(library),
             warnings: &library.warnings,
         });
     }
@@ -127,7 +149,7 @@ pub(super) fn list(args: &LibraryArgs, output: &Output) -> Result<()> {
         return Ok(());
     }
     output.text(&table(&library.experts))?;
-    output.line(&summary(&library, base))
+    output.line(&summary(library, base))
 }
 
 fn table(experts: &[Expert]) -> String {

@@ -141,7 +141,7 @@ fn open(library: Option<PathBuf>, base: BaseArgs, output: &Output) -> Result<()>
         check_library(&path)?;
         if let Some(base) = &base.base {
             // Before the screen is taken over: a wrong path is told at once.
-            layer_sizes(base)?;
+            layer_sizes(&crate::library::check_model(base)?)?;
         }
         let options = TuiOptions { base: base.base, device: base.run.device, precision: base.run.precision };
         return crate::tui::run(path, options);
