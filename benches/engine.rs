@@ -15,7 +15,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use lora_tui::Cancel;
 use lora_tui::library::Library;
-use lora_tui::model::{LoadOptions, Model, Precision, Tape};
+use lora_tui::model::{LoadOptions, Model, Precision, Tape, keep_freed_memory};
 use lora_tui::routing::{GenerateOptions, Part, Prompt, RouterConfig, RouterKind, Session};
 use lora_tui::train::{AdamW, LoraTrainer, cross_entropy};
 
@@ -135,6 +135,7 @@ fn options(precision: Option<&String>) -> Result<LoadOptions> {
 
 /// LoRA of rank 4 on q, k, v, o: batch of 8 × 64 tokens, loss on every token, AdamW.
 fn train(base: &Path, steps: usize, options: &LoadOptions) -> Result<()> {
+    keep_freed_memory();
     let model = Model::load(base, options, &mut |_, _| {}, &Cancel::default())?;
     let targets: Vec<String> = ["q_proj", "k_proj", "v_proj", "o_proj"].map(String::from).to_vec();
     let mut lora = LoraTrainer::new(&model.decoder, &targets, 4, 8.0, 0.0, 42)?;

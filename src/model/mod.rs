@@ -37,6 +37,7 @@ pub use linear::{Linear, Precision};
 pub use load::{LoadOptions, Model, ModelFiles};
 pub(crate) use ops::Norm;
 pub use spec::{BlockKind, DecoderSpec, MlpLayout};
+pub use tensor::keep_freed_memory;
 pub use tokenizer::Tokenizer;
 
 /// The decoder that the fields of a `config.json` describe.

@@ -28,8 +28,8 @@ use crate::Result;
 
 /// Outputs of a panel.
 const WIDTH: usize = STRIP;
-/// Lines that are worked on before the next rows' turn: 64 KiB.
-const LINES: usize = 512;
+/// Lines that are worked on before the next rows' turn: 192 KiB, which stay in the second cache.
+const LINES: usize = 768;
 
 /// What a [`Line`] holds for each of its outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,15 @@ pub(super) fn whole((rows, columns): (usize, usize), read: &Read) -> Result<Vec<
     })
 }
 
+/// Where a tile of sums goes: its first value, and the distance of its rows.
+#[derive(Clone, Copy)]
+pub(super) struct Out {
+    pub start: *mut f32,
+    pub stride: usize,
+    /// Onto what is there.
+    pub add: bool,
+}
+
 /// A matrix that tasks fill together: each writes columns of its own.
 #[derive(Clone, Copy)]
 pub(super) struct Columns {
@@ -44,6 +53,36 @@ impl Columns {
         // SAFETY: there is room for `len` values, all of which are written now.
         unsafe { values.set_len(len) };
         values
+    }
+
+    /// Has a tile of `rows` rows and up to `N` columns written: in its place, or, where the matrix has fewer
+    /// columns left, beside it and then put.
+    ///
+    /// # Safety
+    /// As of [`Self::put`].
+    pub unsafe fn tile<const N: usize>(
+        &self,
+        (row, rows): (usize, usize),
+        column: usize,
+        add: bool,
+        write: impl FnOnce(Out),
+    ) {
+        let width = N.min(self.stride - column);
+        assert!(
+            (row + rows - 1) * self.stride + column + width <= self.len,
+            "a tile reaches past its output"
+        );
+        if width == N {
+            // SAFETY: the range was checked just above.
+            let start = unsafe { self.start.add(row * self.stride + column) };
+            return write(Out { start, stride: self.stride, add });
+        }
+        let mut spare = vec![0f32; rows * N];
+        write(Out { start: spare.as_mut_ptr(), stride: N, add: false });
+        for (i, sums) in spare.chunks_exact(N).enumerate() {
+            // SAFETY: as the caller promises.
+            unsafe { self.put(row + i, column, &sums[..width], add) };
+        }
     }
 
     /// Adds `sums`, or writes them, at `row` from `column` on.

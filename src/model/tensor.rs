@@ -66,6 +66,18 @@ pub(crate) fn room<T>(count: usize) -> Vec<T> {
     all
 }
 
+/// From now on memory that this process frees stays with it, so that passes of the same shapes, step after step,
+/// write to pages that are there: the system would clear them again each time. For training, whose every step
+/// needs as much.
+pub fn keep_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: both are settings of the allocator. 32 MiB is the most it takes for stretches of the heap.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+    }
+}
+
 /// `count` items in chunks of `size`, each chunk filled by `fill`, which finds it full of `empty`. Chunks are
 /// written by the thread that fills them: going over gigabytes beforehand would take as long.
 ///

@@ -10,11 +10,11 @@ use crate::model::tensor::edit;
 use crate::model::{Decoder, scatter_rows, select_rows};
 
 /// Rows of logits that exist at one time.
-const ROWS: usize = 256;
+const ROWS: usize = 128;
 
 multiversion! {
-    // Softmax in place; returns log Σ exp(x) . Sums in blocks, so that f32 keeps its digits.
-    fn softmax(row: &mut [f32]) -> f64 {
+    // Softmax times `weight` in place; returns log Σ exp(x). Sums in blocks, so that f32 keeps its digits.
+    fn softmax(row: &mut [f32], weight: f32) -> f64 {
         let mut max = f32::NEG_INFINITY;
         for v in row.iter() {
             max = if *v > max { *v } else { max };
@@ -30,7 +30,7 @@ multiversion! {
             }
             total += f64::from(sums.iter().sum::<f32>());
         }
-        let inv = (1.0 / total) as f32;
+        let inv = (f64::from(weight) / total) as f32;
         for v in row.iter_mut() {
             *v *= inv;
         }
@@ -92,10 +92,9 @@ pub fn cross_entropy(
                     // d(cap·tanh(l / cap)) = 1 − (capped / cap)².
                     let slopes: Option<Vec<f32>> =
                         cap.map(|cap| row.iter().map(|v| 1.0 - (v / cap) * (v / cap)).collect());
-                    let log_sum = softmax(row);
+                    let log_sum = softmax(row, weight);
                     if gradient {
-                        row[target] -= 1.0;
-                        row.iter_mut().for_each(|v| *v *= weight);
+                        row[target] -= weight;
                         if let Some(slopes) = slopes {
                             row.iter_mut().zip(&slopes).for_each(|(v, s)| *v *= s);
                         }

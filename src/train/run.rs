@@ -13,7 +13,7 @@ use super::prepare::{Prepared, Tokens};
 use super::state::{self, Identity, Standing, Validation};
 use super::{TrainReport, TrainSpec, forecast, save};
 use crate::library::{Adapter, Claim, Library, TaskRecord, base_at_hand};
-use crate::model::{Model, ModelFiles, Tape, memory, open_device};
+use crate::model::{Model, ModelFiles, Tape, keep_freed_memory, memory, open_device};
 use crate::text::counted;
 use crate::{Cancel, Error, Result};
 
@@ -57,6 +57,7 @@ pub fn train(
     cancel: &Cancel,
 ) -> Result<TrainReport> {
     spec.check()?;
+    keep_freed_memory();
     let claim = Claim::take(&spec.library, &spec.name)?;
     events(TrainEvent::Stage("reading the data".into()));
     let prepared = Prepared::read(spec, |library| {

@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 use super::blocks::{self, BLOCK, Block, Part};
 use super::rows::TILE;
 use super::{Kind, Line, WIDTH};
+use crate::model::strips::Out;
 
 /// Whether this CPU multiplies lines of this kind.
 pub fn available(kind: Kind) -> bool {
@@ -19,17 +20,28 @@ pub fn available(kind: Kind) -> bool {
     }
 }
 
+/// Writes the sums of rows, or adds them to what is there.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn write<const M: usize>(sums: &[[__m512; 2]; M], out: Out) {
+    for (m, sum) in sums.iter().enumerate() {
+        for (h, sum) in sum.iter().enumerate() {
+            // SAFETY: [`tile`] and [`tile_of_eights`] were promised as much room.
+            unsafe {
+                let to = out.start.add(m * out.stride + 16 * h);
+                let before = if out.add { _mm512_loadu_ps(to) } else { _mm512_setzero_ps() };
+                _mm512_storeu_ps(to, _mm512_add_ps(before, *sum));
+            }
+        }
+    }
+}
+
 /// Defines a function for the sums of M rows of `operands` (each of `lines.len()`, `stride` apart) with the
 /// lines; `$add` is a sum plus the product of two registers.
 macro_rules! kernel {
     ($name:ident, $features:literal, $add:ident) => {
         #[target_feature(enable = $features)]
-        fn $name<const M: usize>(
-            lines: &[Line],
-            operands: &[u32],
-            stride: usize,
-            out: &mut [[f32; WIDTH]; TILE],
-        ) {
+        fn $name<const M: usize>(lines: &[Line], operands: &[u32], stride: usize, out: Out) {
             assert!(operands.len() >= (M - 1) * stride + lines.len(), "a tile reads past its rows");
             let mut sums = [[_mm512_setzero_ps(); 2]; M];
             for (k, line) in lines.iter().enumerate() {
@@ -45,13 +57,7 @@ macro_rules! kernel {
                     }
                 }
             }
-            for (sum, out) in sums.iter().zip(out) {
-                // SAFETY: a row of the output holds 32 numbers.
-                unsafe {
-                    _mm512_storeu_ps(out.as_mut_ptr(), sum[0]);
-                    _mm512_storeu_ps(out.as_mut_ptr().add(16), sum[1]);
-                }
-            }
+            write(&sums, out);
         }
     };
 }
@@ -118,15 +124,8 @@ pub fn turn(from: &[Line; WIDTH], to: &mut [Line; WIDTH]) {
 /// The sums of 1 to [`TILE`] rows.
 ///
 /// # Safety
-/// [`available`] said yes.
-pub unsafe fn tile(
-    kind: Kind,
-    count: usize,
-    lines: &[Line],
-    operands: &[u32],
-    stride: usize,
-    out: &mut [[f32; WIDTH]; TILE],
-) {
+/// [`available`] said yes; `out` has 32 columns of as many rows.
+pub unsafe fn tile(kind: Kind, count: usize, lines: &[Line], operands: &[u32], stride: usize, out: Out) {
     macro_rules! of { ($($m:literal)*) => {
         // SAFETY: as the caller promises.
         unsafe { match (kind, count) {
@@ -219,12 +218,7 @@ fn add_block<const M: usize>(
 /// The sums of M rows of `parts` (each of `blocks.len()`, `stride` apart) with the blocks: whole numbers over the
 /// inputs of a block, f32 over the blocks.
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn eights<const M: usize>(
-    blocks: &[Block],
-    parts: &[Part],
-    stride: usize,
-    out: &mut [[f32; WIDTH]; blocks::TILE],
-) {
+fn eights<const M: usize>(blocks: &[Block], parts: &[Part], stride: usize, out: Out) {
     assert!(parts.len() >= (M - 1) * stride + blocks.len(), "a tile reads past its rows");
     let mut sums = [[_mm512_setzero_ps(); 2]; M];
     for (b, block) in blocks.iter().enumerate() {
@@ -252,26 +246,14 @@ fn eights<const M: usize>(
             }
         }
     }
-    for (sum, out) in sums.iter().zip(out) {
-        // SAFETY: a row of the output holds 32 numbers.
-        unsafe {
-            _mm512_storeu_ps(out.as_mut_ptr(), sum[0]);
-            _mm512_storeu_ps(out.as_mut_ptr().add(16), sum[1]);
-        }
-    }
+    write(&sums, out);
 }
 
 /// The sums of 1 to [`blocks::TILE`] rows in 8 bits.
 ///
 /// # Safety
-/// [`multiplies_eights`] said yes.
-pub unsafe fn tile_of_eights(
-    count: usize,
-    blocks: &[Block],
-    parts: &[Part],
-    stride: usize,
-    out: &mut [[f32; WIDTH]; blocks::TILE],
-) {
+/// [`multiplies_eights`] said yes; `out` has 32 columns of as many rows.
+pub unsafe fn tile_of_eights(count: usize, blocks: &[Block], parts: &[Part], stride: usize, out: Out) {
     // SAFETY: as the caller promises.
     unsafe {
         match count {

@@ -173,24 +173,16 @@ impl Eights {
         let least = if self.count > TILE { 1 } else { panels.div_ceil(2 * rayon::current_num_threads()) };
         tasks(self.count, TILE, panels).with_min_len(least).for_each(|(p, rows)| {
             let panel = &blocks[p * self.stride..(p + 1) * self.stride];
-            let width = WIDTH.min(out.stride - p * WIDTH);
-            let mut sums = [[0f32; WIDTH]; TILE];
             for row in rows.clone().step_by(TILE) {
                 let count = TILE.min(rows.end - row);
                 #[cfg(target_arch = "x86_64")]
-                // SAFETY: there are parts only where the instructions are.
+                // SAFETY: there are parts only where the instructions are; these rows of a panel's columns belong
+                // to one task.
                 unsafe {
-                    avx512::tile_of_eights(
-                        count,
-                        panel,
-                        &self.parts[row * self.stride..],
-                        self.stride,
-                        &mut sums,
-                    );
-                }
-                for (i, sums) in sums[..count].iter().enumerate() {
-                    // SAFETY: these rows of a panel's columns belong to one task.
-                    unsafe { out.put(row + i, p * WIDTH, &sums[..width], false) };
+                    out.tile::<WIDTH>((row, count), p * WIDTH, false, |out| {
+                        let parts = &self.parts[row * self.stride..];
+                        avx512::tile_of_eights(count, panel, parts, self.stride, out);
+                    });
                 }
             }
         });

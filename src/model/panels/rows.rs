@@ -121,32 +121,23 @@ impl<'a> Rows<'a> {
         column: usize,
         scratch: &mut Vec<f32>,
     ) {
-        let width = WIDTH.min(out.stride - column);
         #[cfg(target_arch = "x86_64")]
         if let Some(operands) = &self.operands {
             let stride = self.width.div_ceil(self.kind.inputs());
-            let mut sums = [[0f32; WIDTH]; TILE];
             for row in rows.clone().step_by(TILE) {
                 let count = TILE.min(rows.end - row);
-                // SAFETY: the operands exist only where the instructions do.
+                let operands = &operands[row * stride + first..];
+                // SAFETY: the operands exist only where the instructions do; these rows of a panel's columns belong
+                // to one task.
                 unsafe {
-                    avx512::tile(
-                        self.kind,
-                        count,
-                        lines,
-                        &operands[row * stride + first..],
-                        stride,
-                        &mut sums,
-                    );
-                }
-                for (i, sums) in sums[..count].iter().enumerate() {
-                    // SAFETY: these rows of a panel's columns belong to one task.
-                    unsafe { out.put(row + i, column, &sums[..width], first > 0) };
+                    out.tile::<WIDTH>((row, count), column, first > 0, |out| {
+                        avx512::tile(self.kind, count, lines, operands, stride, out);
+                    });
                 }
             }
             return;
         }
-        let per = self.kind.inputs();
+        let (per, width) = (self.kind.inputs(), WIDTH.min(out.stride - column));
         let inputs = (per * lines.len()).min(self.width - per * first);
         let (count, size) = (rows.len(), per * lines.len() * WIDTH);
         scratch.resize(size + count * WIDTH, 0.0);
