@@ -308,21 +308,15 @@ impl Decoder {
     ) -> Result<(Tensor, Option<LayerTape>)> {
         let layer = &self.layers[index];
         let mut slot = index * self.slots;
-        let mut linear = |l: &Linear, x: &Tensor, hook: &mut dyn LinearHook| -> Result<Tensor> {
-            let y = l.forward(x)?;
-            hook.apply(slot, x, &y)?;
-            slot += 1;
-            Ok(y)
-        };
         let h = normed(&layer.attn_norm, x, hook)?;
         let (q_width, kv_width) = (self.spec.q_width(), self.spec.kv_width());
         let (mut q, mut k, v) = match &layer.qkv {
             Qkv::Split(three) => {
-                let [q, k, v] = &**three;
-                (linear(q, &h, hook)?, linear(k, &h, hook)?, linear(v, &h, hook)?)
+                let [q, k, v] = linears(three.each_ref(), &h, &mut slot, hook)?;
+                (q, k, v)
             }
             Qkv::Fused(one) => {
-                let y = linear(one, &h, hook)?;
+                let y = linear(one, &h, &mut slot, hook)?;
                 (
                     ops::columns(&y, 0, q_width)?,
                     ops::columns(&y, q_width, kv_width)?,
@@ -349,7 +343,7 @@ impl Decoder {
             }
             attention.forward_cached(&q, segments, caches, index)?
         };
-        let mut out = linear(&layer.o, &mixed, hook)?;
+        let mut out = linear(&layer.o, &mixed, &mut slot, hook)?;
         let mut attn_out = None;
         if let Some(norm) = &layer.post_attn_norm {
             let after = normed(norm, &out, hook)?;
@@ -371,18 +365,18 @@ impl Decoder {
         };
         let (gate, up) = match &layer.mlp_in {
             MlpIn::Gated(two) => {
-                let [gate, up] = &**two;
-                (linear(gate, &mlp_in, hook)?, Some(linear(up, &mlp_in, hook)?))
+                let [gate, up] = linears(two.each_ref(), &mlp_in, &mut slot, hook)?;
+                (gate, Some(up))
             }
             MlpIn::Fused(one) => {
-                let y = linear(one, &mlp_in, hook)?;
+                let y = linear(one, &mlp_in, &mut slot, hook)?;
                 let width = self.spec.intermediate;
                 (ops::columns(&y, 0, width)?, Some(ops::columns(&y, width, width)?))
             }
-            MlpIn::Plain(one) => (linear(one, &mlp_in, hook)?, None),
+            MlpIn::Plain(one) => (linear(one, &mlp_in, &mut slot, hook)?, None),
         };
         let act = self.activate(&gate, up.as_ref())?;
-        let mut mlp = linear(&layer.mlp_out, &act, hook)?;
+        let mut mlp = linear(&layer.mlp_out, &act, &mut slot, hook)?;
         let mut mlp_raw = None;
         if let Some(norm) = &layer.post_mlp_norm {
             let after = normed(norm, &mlp, hook)?;
@@ -443,6 +437,26 @@ impl Decoder {
         let outer = self.embedding.iter().chain([&self.head]);
         self.linears().into_iter().chain(outer).map(|l| l.in_features * l.out_features).sum()
     }
+}
+
+/// Layers of one input with what `hook` adds to them; they are those from `slot` on, which moves past them.
+fn linears<const N: usize>(
+    layers: [&Linear; N],
+    x: &Tensor,
+    slot: &mut usize,
+    hook: &mut dyn LinearHook,
+) -> Result<[Tensor; N]> {
+    let all = Linear::forward_all(layers, x)?;
+    for y in &all {
+        hook.apply(*slot, x, y)?;
+        *slot += 1;
+    }
+    Ok(all)
+}
+
+fn linear(l: &Linear, x: &Tensor, slot: &mut usize, hook: &mut dyn LinearHook) -> Result<Tensor> {
+    let [y] = linears([l], x, slot, hook)?;
+    Ok(y)
 }
 
 /// A norm with what `hook` adds to it.

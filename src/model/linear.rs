@@ -49,6 +49,29 @@ enum Weight {
     Blocks(Arc<QTensor>, QMatMul),
 }
 
+impl Weight {
+    /// The panels, where it is packed.
+    fn packed(&self) -> Option<&Panels> {
+        match self {
+            Weight::Packed(w) => Some(w),
+            _ => None,
+        }
+    }
+
+    /// x [rows, in] → [rows, out].
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Weight::Stored(w) => product(x, &w.t()?),
+            Weight::Blocks(_, w) => Ok(w.forward(x)?),
+            Weight::Packed(w) => {
+                let rows = x.dim(0)?;
+                let [y] = Panels::forward([w], &values_of(x)?, rows);
+                from_vec(y, (rows, w.outputs))
+            }
+        }
+    }
+}
+
 /// How the weights of a layer are to be held.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Holding<'a> {
@@ -164,16 +187,20 @@ impl Linear {
         })
     }
 
-    /// How far each weight of the files may be from that of `row`, a row of [`Self::weights`]: by as much as
-    /// holding it rounds.
-    pub(crate) fn rounding(&self, row: &[f32]) -> Vec<f32> {
-        let precision = match &self.weight {
+    /// How the weights are held.
+    fn precision(&self) -> Precision {
+        match &self.weight {
             Weight::Packed(w) => w.precision(),
             Weight::Blocks(..) => Precision::Q8,
             Weight::Stored(w) if w.dtype() == DType::F32 => Precision::F32,
             Weight::Stored(_) => Precision::Bf16,
-        };
-        match precision {
+        }
+    }
+
+    /// How far each weight of the files may be from that of `row`, a row of [`Self::weights`]: by as much as
+    /// holding it rounds.
+    pub(crate) fn rounding(&self, row: &[f32]) -> Vec<f32> {
+        match self.precision() {
             Precision::F32 => return vec![0.0; row.len()],
             Precision::Bf16 => return row.iter().map(|w| w.abs() / 256.0).collect(),
             Precision::Q8 => {}
@@ -208,18 +235,30 @@ impl Linear {
 
     /// x [rows, in] → [rows, out].
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let y = match &self.weight {
-            Weight::Stored(w) => product(x, &w.t()?)?,
-            Weight::Blocks(_, w) => w.forward(x)?,
-            Weight::Packed(w) => {
-                let rows = x.dim(0)?;
-                from_vec(w.forward(&values_of(x)?, rows), (rows, self.out_features))?
-            }
-        };
-        if let Some(bias) = &self.bias {
-            ops::add_bias(&y, bias)?;
-        }
+        let [y] = Self::forward_all([self], x)?;
         Ok(y)
+    }
+
+    /// The outputs of layers that share an input.
+    pub(crate) fn forward_all<const N: usize>(layers: [&Linear; N], x: &Tensor) -> Result<[Tensor; N]> {
+        let alike = |l: &&Linear| l.precision() == layers[0].precision();
+        let packed: Vec<&Panels> =
+            layers.into_iter().filter(alike).filter_map(|l| l.weight.packed()).collect();
+        let outputs: Vec<Tensor> = match <[&Panels; N]>::try_from(packed) {
+            Ok(packed) => {
+                let rows = x.dim(0)?;
+                let outputs = Panels::forward(packed, &values_of(x)?, rows);
+                let tensor = |(y, l): (_, &Linear)| from_vec(y, (rows, l.out_features));
+                outputs.into_iter().zip(layers).map(tensor).collect::<Result<_>>()?
+            }
+            Err(_) => layers.iter().map(|l| l.weight.forward(x)).collect::<Result<_>>()?,
+        };
+        for (y, layer) in outputs.iter().zip(layers) {
+            if let Some(bias) = &layer.bias {
+                ops::add_bias(y, bias)?;
+            }
+        }
+        outputs.try_into().map_err(|_| Error::msg("a layer gave no output"))
     }
 
     /// Gradient with respect to x, given that of y: dy [rows, out] → [rows, in].

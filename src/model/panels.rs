@@ -240,53 +240,78 @@ impl Panels {
         }
     }
 
+    /// The blocks of a panel; none unless the weight is held in 8 bits.
+    fn blocks(&self, panel: usize) -> &[Block] {
+        let Store::Q8(blocks) = &self.store else { return &[] };
+        let all = self.inputs.div_ceil(BLOCK);
+        &blocks[panel * all..(panel + 1) * all]
+    }
+
     /// Adds to `sums` the products of one row [in] with a panel, in f32; false where that has no kernel.
     fn row_times(&self, panel: usize, x: &[f32], sums: &mut [f32; WIDTH]) -> bool {
         match &self.store {
             Store::F32(lines) => f32_row(&lines[panel * self.inputs..(panel + 1) * self.inputs], x, sums),
-            Store::Q8(blocks) => {
-                let all = self.inputs.div_ceil(BLOCK);
-                q8_row(&blocks[panel * all..(panel + 1) * all], x, sums);
-            }
+            Store::Q8(_) => q8_row(self.blocks(panel), x, sums),
             Store::Bf16(_) => return false,
         }
         true
     }
 
-    /// y [rows, out] = x [rows, in] · Wᵀ.
-    pub fn forward(&self, x: &[f32], rows: usize) -> Vec<f32> {
-        assert_eq!(x.len(), rows * self.inputs, "the input has other columns than the weight");
+    /// y [rows, out] = x [rows, in] · Wᵀ for each of `weights`, which take the same inputs and are held in the same
+    /// precision. Together, because threads wait for each other after every product.
+    pub fn forward<const N: usize>(weights: [&Panels; N], x: &[f32], rows: usize) -> [Vec<f32>; N] {
+        let outputs = weights.map(|w| w.outputs);
         // SAFETY: the panels cover all columns, and each is worked on with all rows.
-        unsafe { Columns::filled(rows, self.outputs, |out| self.fill_forward(x, rows, out)) }
+        unsafe { Columns::filled(rows, outputs, |outs| Self::fill_forward(&weights, x, rows, &outs)) }
     }
 
-    fn fill_forward(&self, x: &[f32], rows: usize, out: Columns) {
-        if let Store::Q8(blocks) = &self.store
-            && let Some(eights) = Eights::new(x, self.inputs)
+    fn fill_forward(weights: &[&Panels], x: &[f32], rows: usize, outs: &[Columns]) {
+        let Some(first) = weights.first() else { return };
+        let (inputs, precision, kind) = (first.inputs, first.precision(), first.kind());
+        assert!(weights.iter().all(|w| w.inputs == inputs && w.precision() == precision), "weights differ");
+        assert_eq!(x.len(), rows * inputs, "the input has other columns than the weight");
+        let panels = weights.iter().map(|w| w.panels()).sum();
+        // The weight and the output that panel `p` of all belongs to, and which of its panels that is.
+        let find = |mut p: usize| {
+            for (weight, out) in weights.iter().zip(outs) {
+                if p < weight.panels() {
+                    return (*weight, *out, p);
+                }
+                p -= weight.panels();
+            }
+            unreachable!("there are {panels} panels")
+        };
+        if precision == Precision::Q8
+            && let Some(eights) = Eights::new(x, inputs)
         {
-            return eights.times(blocks, self.panels(), out);
+            return eights.times(panels, |p| {
+                let (weight, out, p) = find(p);
+                (weight.blocks(p), out, p * WIDTH)
+            });
         }
         // Few rows wait for memory: about a task a core. Many rows: small tasks balance the cores.
-        let least = if rows > 2 { 1 } else { self.panels().div_ceil(2 * rayon::current_num_threads()) };
-        if rows <= 2 && self.precision() != Precision::Bf16 {
-            (0..self.panels()).into_par_iter().with_min_len(least).for_each(|p| {
-                for (row, x) in x.chunks(self.inputs).enumerate() {
+        let least = if rows > 2 { 1 } else { panels.div_ceil(2 * rayon::current_num_threads()) };
+        if rows <= 2 && precision != Precision::Bf16 {
+            (0..panels).into_par_iter().with_min_len(least).for_each(|p| {
+                let (weight, out, p) = find(p);
+                for (row, x) in x.chunks(inputs).enumerate() {
                     let mut sums = [0f32; WIDTH];
-                    self.row_times(p, x, &mut sums);
-                    let width = WIDTH.min(self.outputs - p * WIDTH);
+                    weight.row_times(p, x, &mut sums);
+                    let width = WIDTH.min(weight.outputs - p * WIDTH);
                     // SAFETY: a panel's columns belong to one task.
                     unsafe { out.put(row, p * WIDTH, &sums[..width], false) };
                 }
             });
             return;
         }
-        let rows = Rows::new(x, self.inputs, self.kind());
-        let all = self.inputs.div_ceil(self.kind().inputs());
-        rows.tasks(self.panels()).with_min_len(least).for_each_init(
+        let rows = Rows::new(x, inputs, kind);
+        let all = inputs.div_ceil(kind.inputs());
+        rows.tasks(panels).with_min_len(least).for_each_init(
             || (Vec::new(), Vec::new()),
             |(lines, scratch), (p, part)| {
+                let (weight, out, p) = find(p);
                 for from in (0..all).step_by(LINES) {
-                    let lines = self.lines(p, (from, (from + LINES).min(all)), lines);
+                    let lines = weight.lines(p, (from, (from + LINES).min(all)), lines);
                     rows.times(part.clone(), lines, from, out, p * WIDTH, scratch);
                 }
             },
@@ -297,7 +322,8 @@ impl Panels {
     pub fn backward(&self, dy: &[f32], rows: usize) -> Vec<f32> {
         assert_eq!(dy.len(), rows * self.outputs, "the gradient has other columns than the weight");
         // SAFETY: stretches of 32 inputs cover all columns, and each is worked on with all rows.
-        unsafe { Columns::filled(rows, self.inputs, |out| self.fill_backward(dy, out)) }
+        let [dx] = unsafe { Columns::filled(rows, [self.inputs], |[out]| self.fill_backward(dy, out)) };
+        dx
     }
 
     fn fill_backward(&self, dy: &[f32], out: Columns) {
@@ -352,10 +378,9 @@ impl Panels {
                 );
                 out.truncate(out.len() - self.inputs % 2);
             }
-            Store::Q8(blocks) => {
-                let all = self.inputs.div_ceil(BLOCK);
+            Store::Q8(_) => {
                 let end = out.len() + self.inputs;
-                for block in &blocks[panel * all..(panel + 1) * all] {
+                for block in self.blocks(panel) {
                     out.extend(block.weights(j));
                 }
                 out.truncate(end);

@@ -41,18 +41,24 @@ unsafe impl Send for Columns {}
 unsafe impl Sync for Columns {}
 
 impl Columns {
-    /// Of `rows` rows of `stride`, row-major, which `fill` writes: going over the memory beforehand would take
-    /// a good part of the time of a product.
+    /// Matrices of `rows` rows of these `strides`, row-major, which `fill` writes: going over the memory beforehand
+    /// would take a good part of the time of a product.
     ///
     /// # Safety
-    /// `fill` puts every value of every row.
-    pub unsafe fn filled(rows: usize, stride: usize, fill: impl FnOnce(Columns)) -> Vec<f32> {
-        let len = rows * stride;
-        let mut values: Vec<f32> = room(len);
-        fill(Self { start: values.as_mut_ptr(), len, stride });
-        // SAFETY: there is room for `len` values, all of which are written now.
-        unsafe { values.set_len(len) };
-        values
+    /// `fill` puts every value of every row of every matrix.
+    pub unsafe fn filled<const N: usize>(
+        rows: usize,
+        strides: [usize; N],
+        fill: impl FnOnce([Columns; N]),
+    ) -> [Vec<f32>; N] {
+        let mut all = strides.map(|stride| room::<f32>(rows * stride));
+        let starts = all.each_mut().map(|values| values.as_mut_ptr());
+        fill(std::array::from_fn(|i| Self { start: starts[i], len: rows * strides[i], stride: strides[i] }));
+        for (values, stride) in all.iter_mut().zip(strides) {
+            // SAFETY: there is room for so many values, all of which are written now.
+            unsafe { values.set_len(rows * stride) };
+        }
+        all
     }
 
     /// Has a tile of `rows` rows and up to `N` columns written: in its place, or, where the matrix has fewer

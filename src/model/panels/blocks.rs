@@ -167,21 +167,22 @@ impl Eights {
         None
     }
 
-    /// Columns of `out` for all rows: their products with `panels`, each of as many blocks as a row has.
-    pub fn times(&self, blocks: &[Block], panels: usize, out: Columns) {
+    /// The products of all rows with `panels`; `panel` gives one's blocks, as many as a row has parts, and the
+    /// matrix and the column of it that its products are put to.
+    pub fn times<'a>(&self, panels: usize, panel: impl Fn(usize) -> (&'a [Block], Columns, usize) + Sync) {
         // One tile waits for memory: about a task a core. More: small tasks balance the cores.
         let least = if self.count > TILE { 1 } else { panels.div_ceil(2 * rayon::current_num_threads()) };
         tasks(self.count, TILE, panels).with_min_len(least).for_each(|(p, rows)| {
-            let panel = &blocks[p * self.stride..(p + 1) * self.stride];
+            let (blocks, out, column) = panel(p);
             for row in rows.clone().step_by(TILE) {
                 let count = TILE.min(rows.end - row);
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: there are parts only where the instructions are; these rows of a panel's columns belong
                 // to one task.
                 unsafe {
-                    out.tile::<WIDTH>((row, count), p * WIDTH, false, |out| {
+                    out.tile::<WIDTH>((row, count), column, false, |out| {
                         let parts = &self.parts[row * self.stride..];
-                        avx512::tile_of_eights(count, panel, parts, self.stride, out);
+                        avx512::tile_of_eights(count, blocks, parts, self.stride, out);
                     });
                 }
             }

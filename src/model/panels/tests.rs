@@ -58,7 +58,7 @@ fn products_are_those_of_the_stored_weights_at_every_size() {
             assert!(precision != Precision::F32 || own == w);
             for rows in [1, 2, 3, 12, 13, 30, 200] {
                 let x = random(rows * inputs, 2);
-                let y = panels.forward(&x, rows);
+                let [y] = Panels::forward([&panels], &x, rows);
                 assert_close(precision, &y, &product(&x, &own, rows, inputs, outputs), inputs);
 
                 let dy = random(rows * outputs, 3);
@@ -72,6 +72,21 @@ fn products_are_those_of_the_stored_weights_at_every_size() {
 }
 
 #[test]
+fn weights_together_give_what_each_gives_alone() {
+    let inputs = 70;
+    for precision in [Precision::F32, Precision::Bf16, Precision::Q8] {
+        let all = [40, 1, 64].map(|outputs| pack(precision, &random(outputs * inputs, 1), outputs, inputs));
+        for rows in [1, 2, 5, 120] {
+            let x = random(rows * inputs, 2);
+            let together = Panels::forward(all.each_ref(), &x, rows);
+            for (weight, y) in all.iter().zip(together) {
+                assert_eq!([y], Panels::forward([weight], &x, rows), "{precision} {rows}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_way_without_the_instructions_gives_the_same() {
     let (outputs, inputs, rows) = (70, 1100, 17);
     let (w, x) = (random(outputs * inputs, 1), random(rows * inputs, 2));
@@ -79,7 +94,7 @@ fn the_way_without_the_instructions_gives_the_same() {
         let panels = pack(precision, &w, outputs, inputs);
         let plain = Rows { values: &x, width: inputs, count: rows, kind, operands: None };
         let all = inputs / kind.inputs();
-        let fill = |out| {
+        let fill = |[out]: [Columns; 1]| {
             for p in 0..panels.panels() {
                 for from in (0..all).step_by(LINES) {
                     let lines = (from, (from + LINES).min(all));
@@ -90,7 +105,7 @@ fn the_way_without_the_instructions_gives_the_same() {
             }
         };
         // SAFETY: the panels cover all columns.
-        let y = unsafe { Columns::filled(rows, outputs, fill) };
+        let [y] = unsafe { Columns::filled(rows, [outputs], fill) };
         let want = product(&x, &panels.unpack(), rows, inputs, outputs);
         assert!(y.iter().zip(&want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-4), "{precision}");
     }
@@ -145,7 +160,8 @@ fn rows_in_8_bits_are_near_and_give_exact_products() {
             assert_eq!(fine, if x[0] == 0.0 { vec![] } else { vec![100 / BLOCK] });
         }
         let want = product(&held, &panels.unpack(), rows, inputs, outputs);
-        assert_close(Precision::F32, &panels.forward(&x, rows), &want, inputs);
+        let [y] = Panels::forward([&panels], &x, rows);
+        assert_close(Precision::F32, &y, &want, inputs);
     }
 }
 
@@ -158,7 +174,7 @@ fn what_is_not_finite_stays_so_in_its_own_row() {
             for rows in [1, 3, 8] {
                 let mut x = random(rows * inputs, 2);
                 x[35] = wrong;
-                let y = panels.forward(&x, rows);
+                let [y] = Panels::forward([&panels], &x, rows);
                 assert!(y[..outputs].iter().all(|y| !y.is_finite()), "{precision} {wrong}");
                 assert!(y[outputs..].iter().all(|y| y.is_finite()), "{precision} {wrong}");
             }
