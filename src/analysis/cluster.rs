@@ -271,28 +271,26 @@ impl Symmetric for Centred<'_> {
         f64::from(self.similarity.get(i, j)) - self.means[i] - self.means[j] + self.mean
     }
 
-    fn apply(&self, vector: &[f64], into: &mut [f64]) {
-        let sum: f64 = vector.iter().sum();
-        let shift = self.mean * sum - eigen::dot(&self.means, vector);
-        let rows = self.similarity.matrix.par_chunks_exact(vector.len().max(1));
-        into.par_iter_mut().zip(rows).zip(&self.means).for_each(|((out, row), mean)| {
-            *out = mixed_dot(row, vector) - mean * sum + shift;
+    fn apply(&self, vectors: &[f64], into: &mut [f64]) {
+        /// Rows that one thread multiplies at a time.
+        const ROWS: usize = 64;
+        let n = self.size();
+        let count = vectors.len() / n;
+        // Sum and mean-weighted sum of each vector.
+        let sums: Vec<(f64, f64)> =
+            vectors.chunks(n).map(|v| (v.iter().sum(), eigen::dot(&self.means, v))).collect();
+        let mut product = vec![0.0; n * count];
+        let blocks = self.similarity.matrix.par_chunks(ROWS * n).zip(product.par_chunks_mut(ROWS * count));
+        blocks.for_each(|(rows, product)| {
+            let rows: Vec<f64> = rows.iter().map(|&x| f64::from(x)).collect();
+            row_products(product, &rows, vectors, n);
         });
-    }
-}
-
-/// Inner product in f64, in eight partial sums so that it compiles to vector code.
-fn mixed_dot(a: &[f32], b: &[f64]) -> f64 {
-    let mut lanes = [0.0f64; 8];
-    let (left, right) = (a.chunks_exact(8), b.chunks_exact(8));
-    let tail = left.remainder().iter().zip(right.remainder());
-    let tail: f64 = tail.map(|(&x, y)| f64::from(x) * y).sum();
-    for (x, y) in left.zip(right) {
-        for lane in 0..8 {
-            lanes[lane] += f64::from(x[lane]) * y[lane];
+        for (i, (row, mean)) in product.chunks(count).zip(&self.means).enumerate() {
+            for (k, (x, (sum, along))) in row.iter().zip(&sums).enumerate() {
+                into[k * n + i] = x - mean * sum + self.mean * sum - along;
+            }
         }
     }
-    lanes.iter().sum::<f64>() + tail
 }
 
 #[cfg(test)]

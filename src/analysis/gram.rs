@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::eigen::{Symmetric, dot};
+use super::eigen::Symmetric;
+use super::krylov::product;
 use super::weights::{Block, Layout, Slot};
 use crate::{Cancel, Error, Result};
 
@@ -14,6 +15,9 @@ use crate::{Cancel, Error, Result};
 const CHUNK: usize = 2048;
 /// f32 values per block of weights (64 MiB); two blocks are held at once.
 const BLOCK_VALUES: usize = 16 << 20;
+
+/// Groups of tile rows whose products with vectors are summed apart.
+const GROUPS: usize = 16;
 
 /// How a pair of experts is multiplied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,59 +113,44 @@ impl Symmetric for Gram {
     }
 
     /// Every tile is read once, for its own place and for the mirrored one: reading them is what takes the time.
-    /// Tile rows in parallel, their sums added in a fixed order.
-    fn apply(&self, vector: &[f64], into: &mut [f64]) {
-        let per_side = self.n.div_ceil(self.edge);
-        let of_row = |i: usize| {
-            let first = i * self.edge;
-            let mut sums = vec![0.0; self.n - first];
-            for j in i..per_side {
-                let tile = self.tile(i, j);
-                let width = tile.columns.len();
-                let x = &vector[tile.columns.clone()];
-                let (own, rest) = sums.split_at_mut(tile.rows.len());
-                let mirrored =
-                    tile.columns.start.checked_sub(tile.rows.end).map(|at| &mut rest[at..at + width]);
-                let rows = tile.values.chunks_exact(width).zip(&vector[tile.rows.clone()]).zip(own);
-                match mirrored {
-                    Some(mirrored) => {
-                        rows.for_each(|((values, &y), own)| *own += both(values, x, y, mirrored))
-                    }
+    /// Groups of tile rows in parallel, their sums added in a fixed order.
+    fn apply(&self, vectors: &[f64], into: &mut [f64]) {
+        let n = self.n;
+        let count = vectors.len() / n.max(1);
+        let per_side = n.div_ceil(self.edge);
+        // The components of all vectors next to one another, which is how a product reads and writes them fastest.
+        let mut side_by_side = vec![0.0; n * count];
+        for (k, vector) in vectors.chunks(n.max(1)).enumerate() {
+            side_by_side.iter_mut().skip(k).step_by(count).zip(vector).for_each(|(to, x)| *to = *x);
+        }
+        let of_group = |group: usize| {
+            let mut sums = vec![0.0; n * count];
+            for i in (group..per_side).step_by(GROUPS) {
+                for j in i..per_side {
+                    let tile = self.tile(i, j);
+                    let (height, width) = (tile.rows.len(), tile.columns.len());
+                    let (rows, columns) = (tile.rows.start * count, tile.columns.start * count);
+                    let mut add = |size, strides, from: usize, to: usize| {
+                        let (from, to) = (&side_by_side[from..], &mut sums[to..]);
+                        product(size, 1.0, &tile.values, strides, from, (count, 1), 1.0, to, (count, 1));
+                    };
+                    add((height, count, width), (width, 1), columns, rows);
                     // On the diagonal a tile is its own mirror.
-                    None => rows.for_each(|((values, _), own)| *own += dot(values, x)),
+                    if i != j {
+                        add((width, count, height), (1, width), rows, columns);
+                    }
                 }
             }
             sums
         };
-        let all: Vec<Vec<f64>> = (0..per_side).into_par_iter().with_max_len(1).map(of_row).collect();
-        into.fill(0.0);
-        for (i, sums) in all.iter().enumerate() {
-            for (out, sum) in into[i * self.edge..].iter_mut().zip(sums) {
-                *out += sum;
+        let all: Vec<Vec<f64>> = (0..GROUPS).into_par_iter().with_max_len(1).map(of_group).collect();
+        for (k, into) in into.chunks_mut(n.max(1)).enumerate() {
+            into.fill(0.0);
+            for sums in &all {
+                into.iter_mut().zip(sums.iter().skip(k).step_by(count)).for_each(|(to, x)| *to += x);
             }
         }
     }
-}
-
-/// The inner product of `values` and `x`; adds `y` × `values` to `mirrored`.
-fn both(values: &[f64], x: &[f64], y: f64, mirrored: &mut [f64]) -> f64 {
-    const LANES: usize = 8;
-    let mut lanes = [0.0f64; LANES];
-    let (v, vs) = values.as_chunks::<LANES>();
-    let (x, xs) = x.as_chunks::<LANES>();
-    let (m, ms) = mirrored.as_chunks_mut::<LANES>();
-    for ((v, x), m) in v.iter().zip(x).zip(m) {
-        for lane in 0..LANES {
-            lanes[lane] += v[lane] * x[lane];
-            m[lane] += y * v[lane];
-        }
-    }
-    let mut tail = 0.0;
-    for ((v, x), m) in vs.iter().zip(xs).zip(ms) {
-        tail += v * x;
-        *m += y * v;
-    }
-    lanes.iter().sum::<f64>() + tail
 }
 
 /// Streams all weights once (per pair of blocks of experts) and sums the products.

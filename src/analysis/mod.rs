@@ -5,6 +5,7 @@ mod cluster;
 mod eigen;
 mod gram;
 mod kmeans;
+mod krylov;
 pub(crate) mod linalg;
 mod pair;
 mod profile;

@@ -69,16 +69,24 @@ pub fn similarity(
             "the similarity is not finite: the scales (alpha / r) of an expert are too large",
         ));
     }
+    let mut inexact = None;
     let matrix = if metric == Metric::Mbc && layout.len() > EMBEDDING {
         restore_sizes(&mut gram, &layout.scans);
         let on_step = &mut |done: usize, of: usize| progress(2 * steps + steps * done / of.max(1), total);
-        truncated_cosines(&gram, on_step, cancel)?
+        let matrix;
+        (matrix, inexact) = truncated_cosines(&gram, on_step, cancel)?;
+        matrix
     } else {
         gram.cosines()
     };
     progress(total, total);
     let names: Vec<String> = layout.experts.iter().map(|e| e.name.clone()).collect();
-    let warnings = warnings(&layout, metric, &names, &matrix);
+    let mut warnings = warnings(&layout, metric, &names, &matrix);
+    warnings.extend(inexact.map(|residual| {
+        format!(
+            "the {EMBEDDING} dimensions of the embedding hardly stand out from the rest: they are known only up to {residual:.0e} of the largest"
+        )
+    }));
     Ok(Similarity {
         metric,
         sparsity,
@@ -134,12 +142,13 @@ fn restore_sizes(gram: &mut Gram, scans: &[Scan]) {
     gram.rescale(&factors);
 }
 
-/// Cosines of the rows of U√λ over the largest 64 eigenpairs: the truncated SVD's embedding.
+/// Cosines of the rows of U√λ over the largest 64 eigenpairs: the truncated SVD's embedding; with what
+/// [`eigen::Pairs::inexact`] says of them.
 fn truncated_cosines(
     gram: &Gram,
     progress: &mut dyn FnMut(usize, usize),
     cancel: &Cancel,
-) -> Result<Vec<f32>> {
+) -> Result<(Vec<f32>, Option<f64>)> {
     let n = gram.size();
     let pairs = eigen::largest(gram, EMBEDDING, progress, cancel)?;
     let width = pairs.values.len();
@@ -176,7 +185,7 @@ fn truncated_cosines(
         }
     });
     mirror(&mut matrix, n);
-    Ok(matrix)
+    Ok((matrix, pairs.inexact))
 }
 
 /// Copies what is above the diagonal of an N × N matrix to below it, in squares that stay in the cache.
