@@ -31,9 +31,9 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// The same spread-out ids as the peer's script.
-fn ids(count: usize) -> Vec<u32> {
-    (0..count).map(|i| (100 + i * 7919 % 40_000) as u32).collect()
+/// The same spread-out ids as the peer's script, within a vocabulary.
+fn ids(count: usize, vocab: usize) -> Vec<u32> {
+    (0..count).map(|i| ((100 + i * 7919 % 40_000) % vocab) as u32).collect()
 }
 
 /// What the cores multiply and add in registers at most, in GFLOP/s: (f32, bf16), where they have AVX-512.
@@ -139,7 +139,7 @@ fn train(base: &Path, steps: usize, options: &LoadOptions) -> Result<()> {
     let model = Model::load(base, options, &mut |_, _| {}, &Cancel::default())?;
     let targets: Vec<String> = ["q_proj", "k_proj", "v_proj", "o_proj"].map(String::from).to_vec();
     let mut lora = LoraTrainer::new(&model.decoder, &targets, 4, 8.0, 0.0, 42)?;
-    let tokens = ids(BATCH * LENGTH);
+    let tokens = ids(BATCH * LENGTH, model.decoder.spec.vocab);
     let targets: Vec<(usize, u32)> = (0..tokens.len())
         .map(|i| (i, if (i + 1) % LENGTH == 0 { tokens[i + 1 - LENGTH] } else { tokens[i + 1] }))
         .collect();
@@ -179,8 +179,9 @@ fn train(base: &Path, steps: usize, options: &LoadOptions) -> Result<()> {
 /// and over the tokens that follow.
 fn prefill_and_decode(session: &mut Session, runs: usize) -> Result<(f64, f64)> {
     let (mut prefill, mut decode) = (Vec::new(), Vec::new());
+    let vocab = session.model().decoder.spec.vocab;
     for run in 0..=runs {
-        let mut ids = ids(LENGTH);
+        let mut ids = ids(LENGTH, vocab);
         // Another first token, so that nothing of the last run's cache serves.
         ids[0] = 200 + run as u32;
         let prompt = Prompt { parts: vec![Part::Prompt; ids.len()], ids };
