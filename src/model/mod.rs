@@ -11,6 +11,7 @@ mod families;
 mod fit;
 pub(crate) mod generic;
 mod gguf;
+pub(crate) mod inner;
 mod linear;
 mod load;
 pub mod memory;

@@ -98,6 +98,27 @@ multiversion! {
     }
 }
 
+multiversion! {
+    /// y += Σ factor · row, for one factor a row of `rows`, each as long as y, which must not be empty.
+    pub(crate) fn add_rows(factors: &[f32], rows: &[f32], y: &mut [f32]) {
+        let width = y.len();
+        for (f, rows) in factors.chunks(4).zip(rows.chunks(4 * width)) {
+            if let &[f0, f1, f2, f3] = f {
+                let (r0, rest) = rows.split_at(width);
+                let (r1, rest) = rest.split_at(width);
+                let (r2, r3) = rest.split_at(width);
+                for ((((y, a), b), c), d) in y.iter_mut().zip(r0).zip(r1).zip(r2).zip(r3) {
+                    *y = *y + f0 * a + f1 * b + f2 * c + f3 * d;
+                }
+                continue;
+            }
+            for (f, row) in f.iter().zip(rows.chunks(width)) {
+                y.iter_mut().zip(row).for_each(|(y, x)| *y += f * x);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +143,19 @@ mod tests {
             assert_eq!(dot(&a, &a), (0..n).map(|i| (i * i) as f32).sum::<f32>());
             axpy(2.0, &a, &mut y);
             assert!(y.iter().enumerate().all(|(i, &y)| y == 1.0 + 2.0 * i as f32));
+        }
+    }
+
+    #[test]
+    fn rows_are_added_as_one_by_one() {
+        let value = |i: usize| ((i * 37 % 23) as f32 - 11.0) * 0.25;
+        for (rows, width) in [(1, 1), (4, 48), (7, 35), (9, 17), (0, 3)] {
+            let many: Vec<f32> = (0..rows * width).map(value).collect();
+            let factors: Vec<f32> = (0..rows).map(|i| value(i + 3)).collect();
+            let (mut y, mut want) = (vec![0.5; width], vec![0.5; width]);
+            add_rows(&factors, &many, &mut y);
+            factors.iter().zip(many.chunks(width)).for_each(|(f, row)| axpy(*f, row, &mut want));
+            assert_eq!(y, want);
         }
     }
 }

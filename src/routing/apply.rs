@@ -2,15 +2,16 @@
 
 use super::experts::StackedModule;
 use super::lora::{Factors, Lora};
-use crate::model::simd::{axpy, dot};
+use crate::model::inner::inner_products;
+use crate::model::simd::{add_rows, axpy};
 
 /// What a module reads: rows of numbers, or tokens as one-hot vectors.
 pub(crate) trait Input {
-    /// Makes an expert's A ready in `scratch`.
-    fn prepare(&self, a: Factors, scratch: &mut Vec<f32>);
+    /// Makes an expert's A ready, in `scratch` where it has to be.
+    fn prepare<'s>(&self, a: Factors<'s>, scratch: &'s mut Vec<f32>) -> &'s [f32];
 
-    /// Entry `r` of A x for the input of `row`.
-    fn project(&self, a: Factors, scratch: &[f32], row: usize, r: usize) -> f32;
+    /// A x for the input of `row`; `ready` is what was prepared.
+    fn project(&self, a: Factors, ready: &[f32], row: usize, z: &mut [f32]);
 
     /// Number of rows.
     fn rows(&self) -> usize;
@@ -23,13 +24,13 @@ pub(super) struct Rows<'a> {
 }
 
 impl Input for Rows<'_> {
-    fn prepare(&self, a: Factors, scratch: &mut Vec<f32>) {
-        a.widen(scratch);
+    fn prepare<'s>(&self, a: Factors<'s>, scratch: &'s mut Vec<f32>) -> &'s [f32] {
+        a.wide(scratch)
     }
 
-    fn project(&self, _a: Factors, scratch: &[f32], row: usize, r: usize) -> f32 {
+    fn project(&self, _a: Factors, ready: &[f32], row: usize, z: &mut [f32]) {
         let width = self.width;
-        dot(&scratch[r * width..(r + 1) * width], &self.x[row * width..(row + 1) * width])
+        inner_products(&self.x[row * width..(row + 1) * width], ready, width, z);
     }
 
     fn rows(&self) -> usize {
@@ -44,10 +45,14 @@ pub(super) struct Tokens<'a> {
 }
 
 impl Input for Tokens<'_> {
-    fn prepare(&self, _a: Factors, _scratch: &mut Vec<f32>) {}
+    fn prepare<'s>(&self, _a: Factors<'s>, _scratch: &'s mut Vec<f32>) -> &'s [f32] {
+        &[]
+    }
 
-    fn project(&self, a: Factors, _scratch: &[f32], row: usize, r: usize) -> f32 {
-        a.at(r * self.vocab + self.ids[row] as usize)
+    fn project(&self, a: Factors, _ready: &[f32], row: usize, z: &mut [f32]) {
+        for (r, z) in z.iter_mut().enumerate() {
+            *z = a.at(r * self.vocab + self.ids[row] as usize);
+        }
     }
 
     fn rows(&self) -> usize {
@@ -55,19 +60,32 @@ impl Input for Tokens<'_> {
     }
 }
 
-/// Every expert that some row of the chunk chose, once.
-fn spoken(chosen: &[(u32, f32)]) -> Vec<u32> {
-    let mut experts: Vec<u32> = chosen.iter().filter(|c| c.1 != 0.0).map(|c| c.0).collect();
-    experts.sort_unstable();
-    experts.dedup();
-    experts
+/// A row that chose an expert with a weight other than 0.
+struct Use {
+    expert: u32,
+    row: usize,
+    weight: f32,
 }
 
-fn weight(row: &[(u32, f32)], e: u32) -> f32 {
-    row.iter().find(|c| c.0 == e && c.1 != 0.0).map_or(0.0, |c| c.1)
+/// All uses of experts in some rows, by expert and then by row.
+fn uses(chosen: &[(u32, f32)], width: usize) -> Vec<Use> {
+    let rows = chosen.chunks(width).enumerate();
+    let of_row = |(row, chosen): (usize, &[(u32, f32)])| {
+        let speaking = chosen.iter().filter(|c| c.1 != 0.0);
+        speaking.map(move |&(expert, weight)| Use { expert, row, weight }).collect::<Vec<_>>()
+    };
+    let mut uses: Vec<Use> = rows.flat_map(of_row).collect();
+    uses.sort_unstable_by_key(|u| (u.expert, u.row));
+    uses
 }
 
-/// Σ w s B A x: each expert's factors are widened once and used for all rows that chose it.
+/// Each expert in use that has the module, with its uses.
+fn speakers<'a>(module: &'a StackedModule, uses: &'a [Use]) -> impl Iterator<Item = (&'a Lora, &'a [Use])> {
+    let of_one = |uses: &'a [Use]| Some((module.loras.get(uses.first()?.expert as usize)?.as_ref()?, uses));
+    uses.chunk_by(|a, b| a.expert == b.expert).filter_map(of_one)
+}
+
+/// Σ w s B A x: each expert's factors are made ready once and used for all rows that chose it.
 pub(super) fn add_outputs(
     module: &StackedModule,
     input: &impl Input,
@@ -76,20 +94,16 @@ pub(super) fn add_outputs(
     width: usize,
 ) {
     let out = module.out_features;
-    let (mut a, mut bt) = (Vec::new(), Vec::new());
-    for e in spoken(chosen) {
-        let Some(lora) = &module.loras[e as usize] else { continue };
-        let factors = module.a(lora);
-        input.prepare(factors, &mut a);
-        lora.widen_b(module.bt(lora), &mut bt);
-        for (row, (y, chosen)) in y.chunks_mut(out).zip(chosen.chunks(width)).enumerate() {
-            let w = weight(chosen, e);
-            if w == 0.0 {
-                continue;
-            }
-            for (r, b) in bt.chunks(out).enumerate() {
-                axpy(w * lora.scale * input.project(factors, &a, row, r), b, y);
-            }
+    let (mut wide_a, mut wide_b, mut z) = (Vec::new(), Vec::new(), Vec::new());
+    for (lora, uses) in speakers(module, &uses(chosen, width)) {
+        let a = module.a(lora);
+        let ready = input.prepare(a, &mut wide_a);
+        let bt = lora.wide_b(module.bt(lora), &mut wide_b);
+        z.resize(lora.rank, 0.0);
+        for Use { row, weight, .. } in uses {
+            input.project(a, ready, *row, &mut z);
+            z.iter_mut().for_each(|z| *z *= weight * lora.scale);
+            add_rows(&z, bt, &mut y[row * out..(row + 1) * out]);
         }
     }
 }
@@ -103,30 +117,24 @@ pub(super) fn add_factors(
     width: usize,
 ) {
     let out = module.out_features;
-    let experts = spoken(chosen);
-    let loras: Vec<(u32, &Lora)> =
-        experts.iter().filter_map(|&e| Some((e, module.loras[e as usize].as_ref()?))).collect();
-    let rank = loras.first().map_or(0, |(_, l)| l.rank);
-    if rank == 0 {
-        return;
-    }
-    let mut z = vec![0f32; input.rows() * rank];
-    let mut scratch = Vec::new();
-    for (e, lora) in &loras {
+    let uses = uses(chosen, width);
+    let rank = speakers(module, &uses).next().map_or(0, |(lora, _)| lora.rank);
+    let mut sums = vec![0f32; input.rows() * rank];
+    let (mut scratch, mut z) = (Vec::new(), vec![0f32; rank]);
+    for (lora, uses) in speakers(module, &uses) {
         let a = module.a(lora);
-        input.prepare(a, &mut scratch);
-        for (row, (z, chosen)) in z.chunks_mut(rank).zip(chosen.chunks(width)).enumerate() {
-            let w = weight(chosen, *e);
-            for (r, z) in z.iter_mut().enumerate() {
-                *z += w * input.project(a, &scratch, row, r);
-            }
+        let ready = input.prepare(a, &mut scratch);
+        for Use { row, weight, .. } in uses {
+            input.project(a, ready, *row, &mut z);
+            axpy(*weight, &z, &mut sums[row * rank..(row + 1) * rank]);
         }
     }
-    for (e, lora) in &loras {
-        lora.widen_b(module.bt(lora), &mut scratch);
-        for ((z, y), chosen) in z.chunks(rank).zip(y.chunks_mut(out)).zip(chosen.chunks(width)) {
-            let w = weight(chosen, *e) * lora.scale;
-            z.iter().zip(scratch.chunks(out)).for_each(|(z, b)| axpy(w * z, b, y));
+    for (lora, uses) in speakers(module, &uses) {
+        let bt = lora.wide_b(module.bt(lora), &mut scratch);
+        for Use { row, weight, .. } in uses {
+            z.copy_from_slice(&sums[row * rank..(row + 1) * rank]);
+            z.iter_mut().for_each(|z| *z *= weight * lora.scale);
+            add_rows(&z, bt, &mut y[row * out..(row + 1) * out]);
         }
     }
 }

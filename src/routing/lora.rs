@@ -95,7 +95,21 @@ pub(crate) enum Factors<'a> {
     Bf16(&'a [bf16]),
 }
 
-impl Factors<'_> {
+impl<'a> Factors<'a> {
+    /// The values as f32, in `scratch` where they are not already.
+    pub(crate) fn wide<'s>(self, scratch: &'s mut Vec<f32>) -> &'s [f32]
+    where
+        'a: 's,
+    {
+        match self {
+            Self::F32(values) => values,
+            narrow => {
+                narrow.widen(scratch);
+                scratch
+            }
+        }
+    }
+
     /// As a tensor on a device has them.
     pub(crate) fn dtype(&self) -> DType {
         match self {
@@ -260,14 +274,15 @@ impl Lora {
         self.extras.as_deref().map(|e| e.gain.as_slice()).filter(|gain| !gain.is_empty())
     }
 
-    /// Its B, `bt`, as it acts, [rank, out] in f32: times DoRA's gain where there is one.
-    pub fn widen_b(&self, bt: Factors, out: &mut Vec<f32>) {
-        bt.widen(out);
-        if let Some(gain) = self.gain() {
-            for row in out.chunks_mut(gain.len()) {
-                row.iter_mut().zip(gain).for_each(|(b, g)| *b *= g);
-            }
+    /// Its B, `bt`, as it acts, [rank, out] in f32, in `scratch` where it is not already: times DoRA's gain where
+    /// there is one.
+    pub fn wide_b<'s>(&self, bt: Factors<'s>, scratch: &'s mut Vec<f32>) -> &'s [f32] {
+        let Some(gain) = self.gain() else { return bt.wide(scratch) };
+        bt.widen(scratch);
+        for row in scratch.chunks_mut(gain.len()) {
+            row.iter_mut().zip(gain).for_each(|(b, g)| *b *= g);
         }
+        scratch
     }
 }
 

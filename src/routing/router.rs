@@ -9,13 +9,20 @@ use super::apply::{Input, Rows, add_extras, add_factors, add_outputs};
 use super::config::{Mix, RouterConfig, RouterKind};
 use super::experts::{ExpertSet, StackedModule};
 use super::replaced::Overlay;
-use crate::model::simd::dot;
-use crate::model::tensor::{edit, gemm, values};
+use crate::model::inner::inner_products;
+use crate::model::tensor::{edit, values};
 use crate::model::{Decoder, generic};
 use crate::{Error, Result};
 
-/// Tokens of one task.
-const ROWS: usize = 16;
+/// Tokens of one task, at least and at most.
+const ROWS: (usize, usize) = (4, 64);
+/// Values of prototypes from which even one token's scores are computed on all threads.
+const WORTH_THREADS: usize = 1 << 16;
+
+/// Tokens of one task where there are `rows`: each thread gets some, and reads experts and prototypes but once.
+fn rows_a_task(rows: usize) -> usize {
+    rows.div_ceil(rayon::current_num_threads()).next_multiple_of(ROWS.0).min(ROWS.1)
+}
 
 /// How weights come about, with names resolved to indices.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,7 +158,8 @@ impl Router {
             Choice::Arrow { temperature, .. } => {
                 let scores = scores()?;
                 let experts = module.candidate.len();
-                chosen.par_chunks_mut((width * ROWS).max(1)).zip(scores.par_chunks(experts * ROWS)).for_each(
+                let rows = rows_a_task(rows);
+                chosen.par_chunks_mut((width * rows).max(1)).zip(scores.par_chunks(experts * rows)).for_each(
                     |(chosen, scores)| {
                         for (row, scores) in chosen.chunks_mut(width).zip(scores.chunks(experts)) {
                             self.arrow_row(module, scores, temperature, row);
@@ -217,12 +225,9 @@ impl Router {
         let work = |(y, (x, chosen)): (&mut [f32], (&[f32], &[(u32, f32)]))| {
             self.add_chunk(module, &Rows { x, width: i }, y, chosen, width);
         };
-        if x.len() / i <= ROWS {
-            work((y, (x, chosen)));
-            return;
-        }
-        y.par_chunks_mut(out * ROWS)
-            .zip(x.par_chunks(i * ROWS).zip(chosen.par_chunks(width * ROWS)))
+        let rows = rows_a_task(x.len() / i);
+        y.par_chunks_mut(out * rows)
+            .zip(x.par_chunks(i * rows).zip(chosen.par_chunks(width * rows)))
             .for_each(work);
     }
 
@@ -267,17 +272,17 @@ pub(super) fn scores(module: &StackedModule, x: &Tensor) -> Result<Vec<f32>> {
     let (i, experts) = (module.in_features, module.candidate.len());
     let rows = x.len() / i;
     let mut out = vec![0f32; rows * experts];
-    if rows < 4 {
-        for (out, x) in out.chunks_mut(experts).zip(x.chunks(i)) {
-            for (score, p) in out.iter_mut().zip(module.prototypes.chunks(i)) {
-                *score = dot(x, p);
-            }
-        }
+    let prototypes = &module.prototypes;
+    if rows == 1 && prototypes.len() >= WORTH_THREADS {
+        let some = experts.div_ceil(rayon::current_num_threads()).next_multiple_of(4);
+        out.par_chunks_mut(some)
+            .zip(prototypes.par_chunks(some * i))
+            .for_each(|(out, prototypes)| inner_products(&x, prototypes, i, out));
         return Ok(out);
     }
-    out.par_chunks_mut(experts * ROWS).zip(x.par_chunks(i * ROWS)).for_each(|(out, x)| {
-        let rows = x.len() / i;
-        gemm((rows, experts, i), 1.0, x, (i, 1), &module.prototypes, (1, i), 0.0, out, (experts, 1));
-    });
+    let rows = rows_a_task(rows);
+    out.par_chunks_mut(experts * rows)
+        .zip(x.par_chunks(i * rows))
+        .for_each(|(out, x)| inner_products(x, prototypes, i, out));
     Ok(out)
 }
