@@ -293,6 +293,18 @@ fn doctor_tells_without_failing() {
     for name in ["version", "cpu", "devices", "terminal", "python", "library", "writing", "base"] {
         assert!(names.contains(&name), "{name} is missing in {names:?}");
     }
+    // The base model that was given, with or without a library, and no other.
+    for place in [&["doctor", "library"][..], &["doctor"]] {
+        let output = lora_tui(&[place, &["--base", "nowhere.gguf", "--json"]].concat(), folder.path());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let document: Value = serde_json::from_slice(&output.stdout).expect("stdout is one JSON document");
+        let bases: Vec<&Value> =
+            document["checks"].as_array().expect("a list").iter().filter(|c| c["what"] == "base").collect();
+        assert!(
+            matches!(&bases[..], [base] if base["problem"] == true && base["says"].to_string().contains("nowhere.gguf")),
+            "{bases:?}"
+        );
+    }
 }
 
 #[test]

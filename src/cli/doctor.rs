@@ -1,7 +1,7 @@
 //! `doctor`: what this machine and this library offer, for people and for bug reports.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde::Serialize;
@@ -17,6 +17,9 @@ use crate::text::printable;
 pub struct DoctorArgs {
     /// Folder of adapters [default: ./library, if it is there]
     pub library: Option<PathBuf>,
+    /// Base model: a .gguf file or a transformers folder [default: the library's]
+    #[arg(long, value_name = "PATH")]
+    pub base: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -41,8 +44,11 @@ pub fn run(args: &DoctorArgs, output: &Output) -> Result<()> {
     ];
     let default = PathBuf::from(super::DEFAULT_LIBRARY);
     match args.library.clone().or_else(|| default.is_dir().then_some(default)) {
-        Some(path) => library(&path, &mut facts),
+        Some(path) => library(&path, args.base.is_some(), &mut facts),
         None => facts.push(fact("library", "none given, and no ./library here".into())),
+    }
+    if let Some(path) = &args.base {
+        facts.push(base(path, path.display().to_string()));
     }
     if output.is_json() {
         return output.document(&serde_json::json!({ "checks": facts }));
@@ -160,7 +166,16 @@ fn python() -> Fact {
     fact("python", "none with pip: the base model can come from the hub or a file only".into())
 }
 
-fn library(path: &std::path::Path, facts: &mut Vec<Fact>) {
+/// Whether a base model can be read, and what it takes.
+fn base(path: &Path, called: String) -> Fact {
+    match ModelFiles::open(path) {
+        Ok(files) => fact("base", format!("{called} ({})", sizes(&files))),
+        Err(e) => problem("base", e.to_string()),
+    }
+}
+
+/// Leaves the library's own base model out where another one was given.
+fn library(path: &Path, has_other_base: bool, facts: &mut Vec<Fact>) {
     let library = match Library::open(path) {
         Ok(library) => library,
         Err(e) => return facts.push(problem("library", e.to_string())),
@@ -180,14 +195,11 @@ fn library(path: &std::path::Path, facts: &mut Vec<Fact>) {
         }
         (_, Err(e)) => problem("writing", e.to_string()),
     });
+    if has_other_base {
+        return;
+    }
     facts.push(match locate_base(&library, None) {
-        Ok(BaseLocation::Found { path, label }) => {
-            let at = format!("{label} at {}", path.display());
-            match ModelFiles::open(&path) {
-                Ok(files) => fact("base", format!("{at} ({})", sizes(&files))),
-                Err(e) => problem("base", e.to_string()),
-            }
-        }
+        Ok(BaseLocation::Found { path, label }) => base(&path, format!("{label} at {}", path.display())),
         Ok(BaseLocation::Missing { label, .. }) => {
             let get = format!("lora-tui fetch {}", library.root.display());
             problem("base", format!("{label} is not on this machine: `{get}` gets it"))
