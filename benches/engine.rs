@@ -136,7 +136,8 @@ fn options(precision: Option<&String>) -> Result<LoadOptions> {
 /// LoRA of rank 4 on q, k, v, o: batch of 8 × 64 tokens, loss on every token, AdamW.
 fn train(base: &Path, steps: usize, options: &LoadOptions) -> Result<()> {
     keep_freed_memory();
-    let model = Model::load(base, options, &mut |_, _| {}, &Cancel::default())?;
+    let mut model = Model::load(base, options, &mut |_, _| {}, &Cancel::default())?;
+    model.decoder.widen_weights();
     let targets: Vec<String> = ["q_proj", "k_proj", "v_proj", "o_proj"].map(String::from).to_vec();
     let mut lora = LoraTrainer::new(&model.decoder, &targets, 4, 8.0, 0.0, 42)?;
     let tokens = ids(BATCH * LENGTH, model.decoder.spec.vocab);

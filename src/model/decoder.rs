@@ -58,6 +58,20 @@ impl Layer {
         all.push(&self.mlp_out);
         all
     }
+
+    fn linears_mut(&mut self) -> Vec<&mut Linear> {
+        let mut all: Vec<&mut Linear> = match &mut self.qkv {
+            Qkv::Split(three) => three.iter_mut().collect(),
+            Qkv::Fused(one) => vec![one],
+        };
+        all.push(&mut self.o);
+        match &mut self.mlp_in {
+            MlpIn::Gated(two) => all.extend(two.iter_mut()),
+            MlpIn::Fused(one) | MlpIn::Plain(one) => all.push(one),
+        }
+        all.push(&mut self.mlp_out);
+        all
+    }
 }
 
 /// A decoder with its weights, without tokenizer.
@@ -168,6 +182,13 @@ impl Decoder {
     /// Every linear layer that can carry LoRA, in the order of the network.
     pub fn linears(&self) -> Vec<&Linear> {
         self.layers.iter().flat_map(Layer::linears).collect()
+    }
+
+    /// From now on what is multiplied with 8-bit weights is not rounded to 8 bits, for training: the loss of the
+    /// layers that run is the one whose gradient the backward pass gives, and small differences count there.
+    pub fn widen_weights(&mut self) {
+        let layers = self.layers.iter_mut().flat_map(Layer::linears_mut);
+        layers.chain([&mut self.head]).for_each(Linear::widen);
     }
 
     /// Number of the head, after those of [`Self::linears`].

@@ -26,7 +26,7 @@ pub enum Precision {
     /// bf16 weights and inputs, f32 sums: twice the speed of f32 where the CPU multiplies bf16.
     Bf16,
     /// 8-bit blocks of 32 with a scale (Q8_0), a third of the memory traffic of f32; inputs in 8 to 16 bits where
-    /// the CPU has AVX-512 VNNI, else in bf16.
+    /// the CPU has AVX-512 VNNI, else, and in training, in bf16.
     Q8,
 }
 
@@ -230,6 +230,13 @@ impl Linear {
         match &self.order {
             None => stored,
             Some(order) => pick_rows(&stored, order, width),
+        }
+    }
+
+    /// From now on 8-bit weights are widened to bf16, and their inputs are not rounded to 8 bits.
+    pub(crate) fn widen(&mut self) {
+        if let Weight::Packed(panels) = &mut self.weight {
+            panels.rounds_inputs = false;
         }
     }
 

@@ -7,9 +7,9 @@
 //!
 //! Products of f32 panels run in f32, those of bf16 in bf16 with f32 sums. Rows that are multiplied with 8-bit
 //! weights are rounded to 8 bits too, 16 where that matters ([`Part`](blocks::Part)), and the products are whole
-//! numbers: twice as fast again where the CPU has AVX-512 VNNI. Elsewhere, and in the backward pass, 8-bit panels
-//! are widened to bf16 one by one, and bf16 to f32 where the CPU lacks that instruction. There, products with one
-//! or two rows, which only wait for memory, take f32 inputs times f32 or 8-bit weights as they are.
+//! numbers: twice as fast again where the CPU has AVX-512 VNNI. Elsewhere, and in training, 8-bit panels are
+//! widened to bf16 one by one, and bf16 to f32 where the CPU lacks that instruction. There, products with one or
+//! two rows, which only wait for memory, take f32 inputs times f32 or 8-bit weights as they are.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -70,6 +70,8 @@ enum Store {
 pub(crate) struct Panels {
     pub inputs: usize,
     pub outputs: usize,
+    /// Whether rows that are multiplied with 8-bit weights may be rounded to 8 bits.
+    pub rounds_inputs: bool,
     store: Store,
 }
 
@@ -212,7 +214,7 @@ impl Panels {
                 })?)
             }
         };
-        Ok(Self { inputs, outputs, store })
+        Ok(Self { inputs, outputs, rounds_inputs: true, store })
     }
 
     /// Lines `from .. to` of a panel; 8-bit ones are widened into `scratch`.
@@ -282,6 +284,7 @@ impl Panels {
             unreachable!("there are {panels} panels")
         };
         if precision == Precision::Q8
+            && weights.iter().all(|w| w.rounds_inputs)
             && let Some(eights) = Eights::new(x, inputs)
         {
             return eights.times(panels, |p| {

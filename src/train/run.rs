@@ -78,7 +78,8 @@ pub fn train(
     let needed = forecast::check(&prepared.base, &files.spec, spec, &lengths, free)?;
     let free = free.map_or(String::new(), |free| format!(", {} free", memory::size(free)));
     events(TrainEvent::Stage(format!("loading the base model: training needs {}{free}", needed.text())));
-    let model = files.load(spec.precision, &device, &mut |_, _| {}, cancel)?;
+    let mut model = files.load(spec.precision, &device, &mut |_, _| {}, cancel)?;
+    model.decoder.widen_weights();
     let lora =
         LoraTrainer::new(&model.decoder, &spec.targets, spec.rank, spec.alpha, spec.dropout, spec.seed)?;
     let identity = Identity::new(spec, prepared.fingerprint())?;
