@@ -36,12 +36,15 @@ fn ids(count: usize, vocab: usize) -> Vec<u32> {
     (0..count).map(|i| ((100 + i * 7919 % 40_000) % vocab) as u32).collect()
 }
 
-/// What the cores multiply and add in registers at most, in GFLOP/s: (f32, bf16), where they have AVX-512.
+/// What the cores multiply and add in registers at most, in GFLOP/s: (f32, bf16), where they have AVX-512; in bf16
+/// with AMX where the product uses it.
 #[cfg(target_arch = "x86_64")]
 mod registers {
     use std::arch::x86_64::*;
     use std::hint::black_box;
     use std::time::Instant;
+
+    use lora_tui::model::multiplies_tiles;
 
     /// Enough sums to hide the time that one takes.
     const SUMS: usize = 12;
@@ -75,23 +78,60 @@ mod registers {
         black_box(sums);
     }
 
+    /// The shapes of eight whole tiles.
+    #[repr(C, align(64))]
+    struct Config([u8; 64]);
+
+    fn amx(times: usize) {
+        let mut config = Config([0; 64]);
+        config.0[0] = 1;
+        for tile in 0..8 {
+            (config.0[16 + 2 * tile], config.0[48 + tile]) = (64, 16);
+        }
+        // SAFETY: the system gave this process the tiles; no other register is touched.
+        unsafe {
+            std::arch::asm!(
+                "ldtilecfg [{config}]",
+                "2:",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "dec {times}",
+                "jnz 2b",
+                "tilerelease",
+                config = in(reg) &raw const config,
+                times = inout(reg) times => _,
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    }
+
     /// On all cores; `None` where the instructions are missing.
     pub fn peak() -> Option<(f64, f64)> {
         if !is_x86_feature_detected!("avx512f") || !is_x86_feature_detected!("avx512bf16") {
             return None;
         }
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let time = |work: fn(usize), flops: usize| {
+        // FLOP of one turn.
+        let time = |work: fn(usize), times: usize, flop: usize| {
             let start = Instant::now();
             std::thread::scope(|scope| {
                 (0..cores).for_each(|_| {
-                    scope.spawn(move || work(TIMES));
+                    scope.spawn(move || work(times));
                 });
             });
-            (cores * TIMES * SUMS * flops) as f64 / start.elapsed().as_secs_f64() / 1e9
+            (cores * times * flop) as f64 / start.elapsed().as_secs_f64() / 1e9
+        };
+        let bf16 = match multiplies_tiles() {
+            true => time(amx, TIMES / 10, 4 * 2 * 16 * 16 * 32),
+            // SAFETY: the CPU has the instructions.
+            false => time(|n| unsafe { bf16(n) }, TIMES, SUMS * 64),
         };
         // SAFETY: the CPU has the instructions.
-        Some((time(|n| unsafe { f32(n) }, 32), time(|n| unsafe { bf16(n) }, 64)))
+        Some((time(|n| unsafe { f32(n) }, TIMES, SUMS * 32), bf16))
     }
 }
 

@@ -65,7 +65,7 @@ def machine():
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
         names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
         flags = next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), [])
-        wide = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16") if flag in flags]
+        wide = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16") if flag in flags]
         cpu = f"{names[0]} ({', '.join(wide)})" if names else cpu
     except OSError:
         pass

@@ -9,7 +9,9 @@ use serde::Serialize;
 use super::output::Output;
 use crate::Result;
 use crate::library::{BaseLocation, Library, locate_base};
-use crate::model::{ModelFiles, Precision, choose_device, compiled_for, device_details, device_name, memory};
+use crate::model::{
+    ModelFiles, Precision, choose_device, compiled_for, device_details, device_name, memory, multiplies_tiles,
+};
 use crate::text::printable;
 
 /// Check devices, terminal, base model and library
@@ -83,6 +85,8 @@ fn cpu_features() -> Vec<&'static str> {
         ("f16c", std::is_x86_feature_detected!("f16c")),
         ("avx512f", std::is_x86_feature_detected!("avx512f")),
         ("avx512vnni", std::is_x86_feature_detected!("avx512vnni")),
+        ("avx512bf16", std::is_x86_feature_detected!("avx512bf16")),
+        ("amx", multiplies_tiles()),
     ];
     known.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
 }

@@ -37,6 +37,7 @@ pub use generic::with_generic_operations;
 pub use linear::{Linear, Precision};
 pub use load::{LoadOptions, Model, ModelFiles};
 pub(crate) use ops::Norm;
+pub use panels::multiplies_tiles;
 pub use spec::{BlockKind, DecoderSpec, MlpLayout};
 pub use tensor::keep_freed_memory;
 pub use tokenizer::Tokenizer;

@@ -7,10 +7,13 @@
 //!
 //! Products of f32 panels run in f32, those of bf16 in bf16 with f32 sums. Rows that are multiplied with 8-bit
 //! weights are rounded to 8 bits too, 16 where that matters ([`Part`](blocks::Part)), and the products are whole
-//! numbers: twice as fast again where the CPU has AVX-512 VNNI. Elsewhere, and in training, 8-bit panels are
-//! widened to bf16 one by one, and bf16 to f32 where the CPU lacks that instruction. There, products with one or
-//! two rows, which only wait for memory, take f32 inputs times f32 or 8-bit weights as they are.
+//! numbers: twice as fast again where the CPU has AVX-512 VNNI. Elsewhere, in training, and for many rows where
+//! the CPU has [AMX](amx), 8-bit panels are widened to bf16 one by one, and bf16 to f32 where the CPU lacks that
+//! instruction. There, products with one or two rows, which only wait for memory, take f32 inputs times f32 or
+//! 8-bit weights as they are.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod blocks;
@@ -18,17 +21,25 @@ mod rows;
 
 use rayon::prelude::*;
 
-use self::blocks::{BLOCK, Block, Eights, block_to_lines, pack_q8, q8_row};
-use self::rows::Rows;
+use self::blocks::{BLOCK, Block, Eights, pack_q8, q8_row};
+use self::rows::{Rows, Scratch, prefers_bf16};
 use super::linear::Precision;
 use super::simd::multiversion;
 use super::strips::{Columns, Read, STRIP};
 use super::tensor::filled;
 use crate::Result;
 
+/// Whether products in bf16 run on AMX's tiles here: the CPU has them, and the system lets this process use them.
+pub fn multiplies_tiles() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return amx::available();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 /// Outputs of a panel.
 const WIDTH: usize = STRIP;
-/// Lines that are worked on before the next rows' turn: 192 KiB, which stay in the second cache.
+/// Lines that are worked on before the next rows' turn: 96 KiB, which stay in the second cache.
 const LINES: usize = 768;
 
 /// What a [`Line`] holds for each of its outputs.
@@ -234,8 +245,8 @@ impl Panels {
                 let all = self.inputs.div_ceil(BLOCK);
                 let blocks = &blocks[panel * all + from / HALF..panel * all + to.div_ceil(HALF)];
                 scratch.resize(blocks.len() * HALF, Line([0; WIDTH]));
-                for (block, lines) in blocks.iter().zip(scratch.chunks_mut(HALF)) {
-                    block_to_lines(block, lines);
+                for (block, lines) in blocks.iter().zip(scratch.as_chunks_mut::<HALF>().0) {
+                    block.widen(lines);
                 }
                 &scratch[..to - from]
             }
@@ -285,6 +296,7 @@ impl Panels {
         };
         if precision == Precision::Q8
             && weights.iter().all(|w| w.rounds_inputs)
+            && !prefers_bf16(rows)
             && let Some(eights) = Eights::new(x, inputs)
         {
             return eights.times(panels, |p| {
@@ -310,7 +322,7 @@ impl Panels {
         let rows = Rows::new(x, inputs, kind);
         let all = inputs.div_ceil(kind.inputs());
         rows.tasks(panels).with_min_len(least).for_each_init(
-            || (Vec::new(), Vec::new()),
+            || (Vec::new(), Scratch::default()),
             |(lines, scratch), (p, part)| {
                 let (weight, out, p) = find(p);
                 for from in (0..all).step_by(LINES) {
@@ -338,7 +350,7 @@ impl Panels {
         // 32 inputs are the panel's columns now; outputs are summed over, 32 from each stored panel.
         let panels: Vec<usize> = (0..self.panels()).collect();
         rows.tasks(self.inputs.div_ceil(WIDTH)).for_each_init(
-            || (Vec::new(), vec![Line([0; WIDTH]); LINES], Vec::new()),
+            || (Vec::new(), vec![Line([0; WIDTH]); LINES], Scratch::default()),
             |(lines, turned, scratch), (q, part)| {
                 for (group, panels) in panels.chunks(LINES / square).enumerate() {
                     let first = group * LINES;

@@ -143,10 +143,58 @@ pub fn multiplies_eights() -> bool {
     std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vnni")
 }
 
+/// The nearest bf16 of 32 values, in their order.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bf16")]
+pub fn to_bf16(values: [__m512; 2]) -> __m512i {
+    // SAFETY: the vector types have the same size and any bits are valid.
+    unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(values[1], values[0])) }
+}
+
+/// A block as lines of bf16: as many as half its inputs.
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+pub fn widen_block(block: &Block, lines: &mut [Line; BLOCK / 2]) {
+    // Of [16 of one input, 16 of the next] pairs.
+    const PAIRS: [u16; 32] = {
+        let mut order = [0; 32];
+        let mut i = 0;
+        while i < 32 {
+            order[i] = (i / 2 + i % 2 * 16) as u16;
+            i += 1;
+        }
+        order
+    };
+    // SAFETY: the order is 64 bytes.
+    let order = unsafe { _mm512_loadu_si512(PAIRS.as_ptr().cast()) };
+    for half in [0, 16] {
+        // SAFETY: scales of 16 outputs are 32 bytes.
+        let scales = unsafe { _mm256_loadu_si256(block.scales[half..].as_ptr().cast()) };
+        let scales = _mm512_cvtph_ps(scales);
+        let shift = _mm512_mul_ps(scales, _mm512_set1_ps(128.0));
+        for (words, two) in block.words.iter().zip(lines.chunks_exact_mut(2)) {
+            // SAFETY: half a line is 64 bytes, aligned to as many.
+            let words = unsafe { _mm512_load_si512(words[half..].as_ptr().cast()) };
+            let byte = |words| _mm512_and_si512(words, _mm512_set1_epi32(255));
+            let bytes = [
+                byte(words),
+                byte(_mm512_srli_epi32::<8>(words)),
+                byte(_mm512_srli_epi32::<16>(words)),
+                _mm512_srli_epi32::<24>(words),
+            ];
+            let values = bytes.map(|b| _mm512_fmsub_ps(_mm512_cvtepi32_ps(b), scales, shift));
+            for (line, values) in two.iter_mut().zip([[values[0], values[1]], [values[2], values[3]]]) {
+                let pairs = _mm512_permutexvar_epi16(order, to_bf16(values));
+                // SAFETY: as above.
+                unsafe { _mm512_store_si512(line.0[half..].as_mut_ptr().cast(), pairs) };
+            }
+        }
+    }
+}
+
 /// The two halves of up to 32 values, zeros after them.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn halves(x: &[f32]) -> [__m512; 2] {
+pub fn halves(x: &[f32]) -> [__m512; 2] {
     [0, 16].map(|from| {
         let left = x.len().saturating_sub(from).min(16);
         // SAFETY: only the values that are there are read.

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 #[cfg(target_arch = "x86_64")]
 use super::avx512;
 use super::rows::tasks;
-use super::{Line, WIDTH, pair};
+use super::{Kind, Line, WIDTH, pair};
 use crate::model::simd::multiversion;
 use crate::model::strips::Columns;
 
@@ -58,6 +58,16 @@ pub(super) fn widen(v: f16) -> f32 {
 impl Block {
     pub const ZERO: Block = Block { words: [[0x8080_8080; WIDTH]; BLOCK / WORD], scales: [f16::ZERO; WIDTH] };
 
+    /// Writes it as lines of bf16.
+    pub fn widen(&self, lines: &mut [Line; BLOCK / 2]) {
+        #[cfg(target_arch = "x86_64")]
+        if avx512::available(Kind::Bf16) {
+            // SAFETY: the CPU has the instructions.
+            return unsafe { avx512::widen_block(self, lines) };
+        }
+        block_to_lines(self, lines);
+    }
+
     /// The weights of output `j` for the block's inputs in f32.
     pub fn weights(&self, j: usize) -> impl Iterator<Item = f32> {
         let scale = widen(self.scales[j]);
@@ -97,8 +107,8 @@ multiversion! {
 }
 
 multiversion! {
-    /// A block as lines of bf16: as many as half its inputs.
-    pub(super) fn block_to_lines(block: &Block, lines: &mut [Line]) {
+    // A block as lines of bf16.
+    fn block_to_lines(block: &Block, lines: &mut [Line; BLOCK / 2]) {
         let mut scales = [0f32; WIDTH];
         for (s, h) in scales.iter_mut().zip(&block.scales) {
             *s = widen(*h);

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::{Kind, Line, WIDTH, multiplies_tiles, pair};
 #[cfg(target_arch = "x86_64")]
-use super::avx512;
-use super::{Kind, Line, WIDTH, pair};
+use super::{amx, avx512};
 use crate::model::simd::multiversion;
 use crate::model::strips::Columns;
 use crate::model::tensor::gemm;
@@ -76,38 +76,86 @@ pub(super) fn tasks(
     })
 }
 
-/// The rows of a product, as the kernel takes them where the CPU has one.
-pub(super) struct Rows<'a> {
-    pub values: &'a [f32],
-    pub width: usize,
-    pub count: usize,
-    pub kind: Kind,
-    /// [rows, ⌈width / inputs of a line⌉].
-    pub operands: Option<Cow<'a, [u32]>>,
+/// Whether so many rows are multiplied faster in bf16 than in 8 bits: with tiles, once widening the weights pays.
+pub(super) fn prefers_bf16(rows: usize) -> bool {
+    rows >= 96 && multiplies_tiles()
 }
 
-impl<'a> Rows<'a> {
-    /// Of `values` [rows, width].
-    pub fn new(values: &'a [f32], width: usize, kind: Kind) -> Self {
-        let count = values.len() / width.max(1);
-        let operands = native(kind).then(|| match kind {
+/// Rows as a kernel takes them.
+pub(super) enum Operands<'a> {
+    /// There is no kernel for them.
+    None,
+    /// [rows, ⌈width / inputs of a line⌉].
+    Words(Cow<'a, [u32]>),
+    #[cfg(target_arch = "x86_64")]
+    Tiles(amx::Tiles),
+}
+
+impl<'a> Operands<'a> {
+    /// Of `values` [rows, width], the fastest there are.
+    fn new(values: &'a [f32], width: usize, kind: Kind) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if kind == Kind::Bf16
+            && let Some(tiles) = amx::Tiles::new(values, width)
+        {
+            return Self::Tiles(tiles);
+        }
+        Self::words(values, width, kind)
+    }
+
+    /// As words, where the CPU has a kernel for them.
+    pub fn words(values: &'a [f32], width: usize, kind: Kind) -> Self {
+        if !native(kind) {
+            return Self::None;
+        }
+        Self::Words(match kind {
             Kind::F32 => Cow::Borrowed(bits(values)),
             Kind::Bf16 => {
                 let half = width.div_ceil(2);
-                let mut pairs = vec![0u32; count * half];
+                let mut pairs = vec![0u32; values.len() / width.max(1) * half];
                 pairs
                     .par_chunks_mut(half * 8)
                     .zip(values.par_chunks(width * 8))
                     .for_each(|(pairs, x)| to_pairs(x, width, pairs));
                 Cow::Owned(pairs)
             }
-        });
+        })
+    }
+}
+
+/// What a task keeps from one product to the next.
+#[derive(Default)]
+pub(super) struct Scratch {
+    values: Vec<f32>,
+    #[cfg(target_arch = "x86_64")]
+    lines: Vec<Line>,
+}
+
+/// The rows of a product.
+pub(super) struct Rows<'a> {
+    pub values: &'a [f32],
+    pub width: usize,
+    pub count: usize,
+    pub kind: Kind,
+    pub operands: Operands<'a>,
+}
+
+impl<'a> Rows<'a> {
+    /// Of `values` [rows, width].
+    pub fn new(values: &'a [f32], width: usize, kind: Kind) -> Self {
+        let count = values.len() / width.max(1);
+        let operands = Operands::new(values, width, kind);
         Self { values, width, count, kind, operands }
     }
 
     /// What is to be done for `panels`.
     pub fn tasks(&self, panels: usize) -> impl IndexedParallelIterator<Item = (usize, Range<usize>)> + use<> {
-        tasks(self.count, TILE, panels)
+        let tile = match &self.operands {
+            #[cfg(target_arch = "x86_64")]
+            Operands::Tiles(_) => amx::ROWS,
+            _ => TILE,
+        };
+        tasks(self.count, tile, panels)
     }
 
     /// Columns `column ..` of `out` for some rows: adds the products with `lines`, the first of which is line
@@ -119,10 +167,14 @@ impl<'a> Rows<'a> {
         first: usize,
         out: Columns,
         column: usize,
-        scratch: &mut Vec<f32>,
+        scratch: &mut Scratch,
     ) {
         #[cfg(target_arch = "x86_64")]
-        if let Some(operands) = &self.operands {
+        if let Operands::Tiles(tiles) = &self.operands {
+            return tiles.times(rows, lines, first, (out, column), &mut scratch.lines);
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Operands::Words(operands) = &self.operands {
             let stride = self.width.div_ceil(self.kind.inputs());
             for row in rows.clone().step_by(TILE) {
                 let count = TILE.min(rows.end - row);
@@ -140,8 +192,8 @@ impl<'a> Rows<'a> {
         let (per, width) = (self.kind.inputs(), WIDTH.min(out.stride - column));
         let inputs = (per * lines.len()).min(self.width - per * first);
         let (count, size) = (rows.len(), per * lines.len() * WIDTH);
-        scratch.resize(size + count * WIDTH, 0.0);
-        let (wide, sums) = scratch.split_at_mut(size);
+        scratch.values.resize(size + count * WIDTH, 0.0);
+        let (wide, sums) = scratch.values.split_at_mut(size);
         match self.kind {
             Kind::F32 => wide.chunks_exact_mut(WIDTH).zip(lines).for_each(|(wide, line)| {
                 wide.iter_mut().zip(line.0).for_each(|(wide, bits)| *wide = f32::from_bits(bits));

@@ -3,6 +3,7 @@ use std::ops::Range;
 use half::f16;
 
 use super::blocks::{Part, widen};
+use super::rows::Operands;
 use super::*;
 
 fn random(n: usize, seed: u32) -> Vec<f32> {
@@ -87,27 +88,35 @@ fn weights_together_give_what_each_gives_alone() {
 }
 
 #[test]
-fn the_way_without_the_instructions_gives_the_same() {
-    let (outputs, inputs, rows) = (70, 1100, 17);
+fn every_way_to_multiply_gives_the_same() {
+    let (outputs, inputs, rows) = (70, 1100, 45);
     let (w, x) = (random(outputs * inputs, 1), random(rows * inputs, 2));
     for (precision, kind) in [(Precision::F32, Kind::F32), (Precision::Bf16, Kind::Bf16)] {
         let panels = pack(precision, &w, outputs, inputs);
-        let plain = Rows { values: &x, width: inputs, count: rows, kind, operands: None };
-        let all = inputs / kind.inputs();
-        let fill = |[out]: [Columns; 1]| {
-            for p in 0..panels.panels() {
-                for from in (0..all).step_by(LINES) {
-                    let lines = (from, (from + LINES).min(all));
-                    let (mut widened, mut scratch) = (Vec::new(), Vec::new());
-                    let lines = panels.lines(p, lines, &mut widened);
-                    plain.times(0..rows, lines, from, out, p * WIDTH, &mut scratch);
-                }
-            }
-        };
-        // SAFETY: the panels cover all columns.
-        let [y] = unsafe { Columns::filled(rows, [outputs], fill) };
         let want = product(&x, &panels.unpack(), rows, inputs, outputs);
-        assert!(y.iter().zip(&want).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-4), "{precision}");
+        let (without, words) = (Operands::None, Operands::words(&x, inputs, kind));
+        for (way, operands) in [without, words, Rows::new(&x, inputs, kind).operands].into_iter().enumerate()
+        {
+            let rounds = kind == Kind::Bf16 && !matches!(operands, Operands::None);
+            let rows = Rows { values: &x, width: inputs, count: rows, kind, operands };
+            let all = inputs / kind.inputs();
+            let fill = |[out]: [Columns; 1]| {
+                for p in 0..panels.panels() {
+                    for from in (0..all).step_by(LINES) {
+                        let lines = (from, (from + LINES).min(all));
+                        let (mut widened, mut scratch) = (Vec::new(), Scratch::default());
+                        let lines = panels.lines(p, lines, &mut widened);
+                        rows.times(0..rows.count, lines, from, out, p * WIDTH, &mut scratch);
+                    }
+                }
+            };
+            // SAFETY: the panels cover all columns.
+            let [y] = unsafe { Columns::filled(rows.count, [outputs], fill) };
+            // Without the instructions the rows of f32 are not rounded.
+            let most = if rounds { 0.1 } else { 1e-4 };
+            let off = y.iter().zip(&want).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+            assert!(off < most, "{precision} {way}: {off}");
+        }
     }
 }
 

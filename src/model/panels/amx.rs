@@ -1,0 +1,246 @@
+//! Products of rows with lines of bf16 in AMX, tile by tile.
+//!
+//! A tile is 16 rows of 64 bytes. One instruction adds to 16 × 16 sums in f32 the products of 16 rows and 16
+//! columns of 32 bf16 values: what 256 instructions of AVX-512 do, in the time of 16. Then memory is what it waits
+//! for, so that a task keeps the lines in the second cache and goes over the rows.
+
+use std::arch::asm;
+use std::arch::x86_64::*;
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use rayon::prelude::*;
+
+use super::{Kind, Line, WIDTH, avx512};
+use crate::model::strips::{Columns, Out};
+
+/// Rows of a tile, its columns of sums, and the lines that it adds up.
+const SIDE: usize = 16;
+/// Inputs of a step: what a tile adds up.
+const STEP: usize = 2 * SIDE;
+/// Rows that are worked on together.
+pub const ROWS: usize = 2 * SIDE;
+/// Fewer rows only wait for memory, where AVX-512 is as fast.
+const LEAST: usize = 8;
+
+/// A tile of bf16 pairs.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Tile([[u32; SIDE]; SIDE]);
+
+/// Whether this CPU has tiles and the system lets us use them.
+pub fn available() -> bool {
+    static AVAILABLE: LazyLock<bool> = LazyLock::new(|| avx512::available(Kind::Bf16) && ask());
+    *AVAILABLE
+}
+
+/// Linux has to be asked: it keeps room for the tiles of those threads only whose process did.
+#[cfg(target_os = "linux")]
+fn ask() -> bool {
+    const REQUEST: libc::c_long = 0x1023;
+    const TILES: libc::c_long = 18;
+    let known = __cpuid(0).eax >= 7 && {
+        let features = __cpuid_count(7, 0).edx;
+        features & 1 << 22 != 0 && features & 1 << 24 != 0
+    };
+    // SAFETY: the call changes nothing but what the system keeps of a thread's registers.
+    known && unsafe { libc::syscall(libc::SYS_arch_prctl, REQUEST, TILES) } == 0
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ask() -> bool {
+    false
+}
+
+/// The shapes of the eight tiles: four of sums, two of operands, two of lines.
+#[repr(C, align(64))]
+struct Config {
+    palette: u8,
+    start: u8,
+    reserved: [u8; 14],
+    bytes: [u16; 16],
+    rows: [u8; 16],
+}
+
+impl Config {
+    /// For so many rows in the upper and in the lower half.
+    fn new([upper, lower]: [usize; 2]) -> Self {
+        let (mut bytes, mut rows) = ([0; 16], [0; 16]);
+        bytes[..8].fill(64);
+        for (tile, count) in [upper, upper, lower, lower, upper, lower, SIDE, SIDE].into_iter().enumerate() {
+            rows[tile] = count as u8;
+        }
+        Self { palette: 1, start: 0, reserved: [0; 14], bytes, rows }
+    }
+}
+
+/// The sums of two halves of rows with lines.
+///
+/// # Safety
+/// Operands and lines have `steps` steps, more than none; the outs have room for 32 columns of the rows that the
+/// tiles are [set up](set_up) for.
+unsafe fn kernel(steps: usize, operands: [*const Tile; 2], lines: *const Line, outs: [Out; 2]) {
+    // SAFETY: as the caller promises; no register but those named is touched.
+    unsafe {
+        asm!(
+            "test {add}, {add}",
+            "jz 3f",
+            "tileloadd tmm0, [{out0} + {stride0}]",
+            "tileloadd tmm1, [{out0} + {stride0} + 64]",
+            "tileloadd tmm2, [{out1} + {stride1}]",
+            "tileloadd tmm3, [{out1} + {stride1} + 64]",
+            "jmp 2f",
+            "3:",
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "tilezero tmm2",
+            "tilezero tmm3",
+            "2:",
+            "tileloadd tmm4, [{upper} + {narrow}]",
+            "tileloadd tmm6, [{lines} + {wide}]",
+            "tileloadd tmm5, [{lower} + {narrow}]",
+            "tileloadd tmm7, [{lines} + {wide} + 64]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "add {upper}, 1024",
+            "add {lower}, 1024",
+            "add {lines}, 2048",
+            "dec {steps}",
+            "jnz 2b",
+            "tilestored [{out0} + {stride0}], tmm0",
+            "tilestored [{out0} + {stride0} + 64], tmm1",
+            "tilestored [{out1} + {stride1}], tmm2",
+            "tilestored [{out1} + {stride1} + 64], tmm3",
+            steps = inout(reg) steps => _,
+            upper = inout(reg) operands[0] => _,
+            lower = inout(reg) operands[1] => _,
+            lines = inout(reg) lines => _,
+            add = in(reg) usize::from(outs[0].add),
+            out0 = in(reg) outs[0].start,
+            out1 = in(reg) outs[1].start,
+            stride0 = in(reg) 4 * outs[0].stride,
+            stride1 = in(reg) 4 * outs[1].stride,
+            narrow = in(reg) size_of::<[u32; SIDE]>(),
+            wide = in(reg) size_of::<Line>(),
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        );
+    }
+}
+
+/// Sets the tiles up for the sums of 1 to 32 rows; takes as long as several steps.
+///
+/// # Safety
+/// [`available`] said yes.
+unsafe fn set_up(count: usize) {
+    // A lower half without rows has to be something.
+    let config = Config::new([count.min(SIDE), count.saturating_sub(SIDE).max(1)]);
+    // SAFETY: the tiles are what the kernels take.
+    unsafe { asm!("ldtilecfg [{}]", in(reg) &config, options(nostack, readonly)) };
+}
+
+/// Leaves the tiles empty: the system need not keep them when threads take turns.
+///
+/// # Safety
+/// [`available`] said yes.
+unsafe fn release() {
+    // SAFETY: nothing but the tiles is touched.
+    unsafe { asm!("tilerelease", options(nostack, nomem)) };
+}
+
+/// The sums of 1 to 32 rows: `operands` are the steps of the first 16 and of the rest, `lines` 16 a step.
+///
+/// # Safety
+/// The tiles are [set up](set_up) for so many rows; `out` has 32 columns of as many.
+unsafe fn tile(count: usize, lines: &[Line], operands: [&[Tile]; 2], out: Out) {
+    let steps = lines.len() / SIDE;
+    let enough = lines.len().is_multiple_of(SIDE) && operands.iter().all(|tiles| tiles.len() >= steps);
+    assert!(steps > 0 && enough && count <= ROWS, "a tile reads past its rows or lines");
+    let mut spare = [0f32; WIDTH];
+    // Nobody looks at the row of a lower half without rows.
+    let lower = match count > SIDE {
+        true => Out { start: out.start.wrapping_add(SIDE * out.stride), ..out },
+        false => Out { start: spare.as_mut_ptr(), stride: WIDTH, ..out },
+    };
+    // SAFETY: the reach was checked, and the caller promises the rest.
+    unsafe { kernel(steps, operands.map(<[Tile]>::as_ptr), lines.as_ptr(), [out, lower]) }
+}
+
+/// Up to 16 rows [.., width] as the tiles of their steps.
+#[target_feature(enable = "avx512f,avx512bf16")]
+fn to_tiles(x: &[f32], width: usize, tiles: &mut [Tile]) {
+    for (row, x) in x.chunks_exact(width).enumerate() {
+        for (x, tile) in x.chunks(STEP).zip(tiles.iter_mut()) {
+            let pairs = avx512::to_bf16(avx512::halves(x));
+            // SAFETY: a row of a tile is 64 bytes, aligned to as many.
+            unsafe { _mm512_store_si512(tile.0[row].as_mut_ptr().cast(), pairs) };
+        }
+    }
+}
+
+/// Rows as tiles.
+pub struct Tiles {
+    /// By 16 rows and step.
+    tiles: Vec<Tile>,
+    /// Steps of a row.
+    steps: usize,
+}
+
+impl Tiles {
+    /// Of `values` [rows, width]; none where products of so many rows do not take them.
+    pub fn new(values: &[f32], width: usize) -> Option<Self> {
+        let count = values.len() / width.max(1);
+        if count < LEAST || !available() {
+            return None;
+        }
+        let steps = width.div_ceil(STEP);
+        let mut tiles = vec![Tile([[0; SIDE]; SIDE]); count.div_ceil(SIDE) * steps];
+        tiles.par_chunks_mut(steps).zip(values.par_chunks(SIDE * width)).for_each(|(tiles, x)| {
+            // SAFETY: the CPU has the instructions.
+            unsafe { to_tiles(x, width, tiles) }
+        });
+        Some(Self { tiles, steps })
+    }
+
+    /// As [`Rows::times`](super::rows::Rows::times), for rows from a multiple of [`ROWS`] and lines from a multiple
+    /// of 16 on.
+    pub fn times(
+        &self,
+        rows: Range<usize>,
+        lines: &[Line],
+        first: usize,
+        (out, column): (Columns, usize),
+        scratch: &mut Vec<Line>,
+    ) {
+        let lines = match lines.len() % SIDE {
+            0 => lines,
+            _ => {
+                scratch.clear();
+                scratch.extend(lines);
+                scratch.resize(lines.len().next_multiple_of(SIDE), Line([0; WIDTH]));
+                scratch
+            }
+        };
+        let (step, mut set_up_for) = (first / SIDE, 0);
+        for row in rows.clone().step_by(ROWS) {
+            let count = ROWS.min(rows.end - row);
+            let half = |half: usize| &self.tiles[half * self.steps..][step..self.steps];
+            let upper = row / SIDE;
+            let operands = [half(upper), half(if count > SIDE { upper + 1 } else { upper })];
+            // SAFETY: there are tiles only where the instructions are; these rows of a panel's columns belong to
+            // one task.
+            unsafe {
+                if count != set_up_for {
+                    set_up(count);
+                    set_up_for = count;
+                }
+                out.tile::<WIDTH>((row, count), column, step > 0, |out| tile(count, lines, operands, out));
+            }
+        }
+        // SAFETY: as above.
+        unsafe { release() };
+    }
+}
