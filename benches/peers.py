@@ -128,6 +128,7 @@ def arrow(bench):
         found = bench.turns({
             "PEFT Arrow, f32": bench.peer("peer_peft.py", "arrow", bench.options.base, bench.adapters, experts),
             "ours, f32": bench.engine("arrow", bench.options.base, bench.adapters, experts, "f32"),
+            "ours, bf16": bench.engine("arrow", bench.options.base, bench.adapters, experts, "bf16"),
             "ours, q8": bench.engine("arrow", bench.options.base, bench.adapters, experts, "q8"),
         })
         peer = found["PEFT Arrow, f32"]
