@@ -155,11 +155,17 @@ impl Config {
         };
         let theta = pick(&["rope_theta", "rotary_emb_base"], 10_000.0)?;
         let share = pick(&["partial_rotary_factor", "rotary_pct"], partial)?;
-        let dim = (head_dim as f64 * share) as usize / 2 * 2;
+        let dim = (head_dim as f64 * share) as usize;
         if dim > head_dim {
             return Err(self.error(format!(
                 "{dim} dimensions would rotate of the {head_dim} that a head has: \"partial_rotary_factor\" (in a \
                  GGUF file, \"rope.dimension_count\") is too large, or the heads are too many"
+            )));
+        }
+        if dim % 2 == 1 {
+            return Err(self.error(format!(
+                "{dim} of the {head_dim} dimensions of a head would rotate (\"partial_rotary_factor\", in a GGUF file \
+                 \"rope.dimension_count\"): pairs of dimensions rotate together, so that their number must be even"
             )));
         }
         let scaling = match new.or_else(|| self.get("rope_scaling")) {
@@ -242,5 +248,27 @@ impl Config {
                 short(other)
             ))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dimensions_rotate_in_pairs() {
+        let rope = |head_dim: usize, share: f64| {
+            let fields = serde_json::json!({ "partial_rotary_factor": share });
+            Config::new(Path::new("config.json"), fields).unwrap().rope(head_dim, 100, 1.0)
+        };
+        assert_eq!(rope(24, 0.25).unwrap().dim, 6);
+        // Half a dimension is rounded down, as in transformers.
+        assert_eq!(rope(26, 0.25).unwrap().dim, 6);
+        let told = rope(28, 0.25).unwrap_err().to_string();
+        assert!(
+            told.starts_with("config.json: 7 of the 28 dimensions") && told.ends_with("must be even"),
+            "{told}"
+        );
+        assert!(rope(8, 1e300).unwrap_err().to_string().contains("is too large"));
     }
 }
