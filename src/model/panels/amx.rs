@@ -39,12 +39,14 @@ pub fn available() -> bool {
 fn ask() -> bool {
     const REQUEST: libc::c_long = 0x1023;
     const TILES: libc::c_long = 18;
-    let known = __cpuid(0).eax >= 7 && {
-        let features = __cpuid_count(7, 0).edx;
-        features & 1 << 22 != 0 && features & 1 << 24 != 0
-    };
-    // SAFETY: the call changes nothing but what the system keeps of a thread's registers.
-    known && unsafe { libc::syscall(libc::SYS_arch_prctl, REQUEST, TILES) } == 0
+    // SAFETY: every CPU that this is compiled for tells what it has; the call changes nothing but what the system
+    // keeps of a thread's registers.
+    unsafe {
+        let features = if __cpuid(0).eax < 7 { 0 } else { __cpuid_count(7, 0).edx };
+        features & 1 << 22 != 0
+            && features & 1 << 24 != 0
+            && libc::syscall(libc::SYS_arch_prctl, REQUEST, TILES) == 0
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
