@@ -139,7 +139,7 @@ fn terminals_that_cannot_show_a_screen_get_the_list() {
 #[test]
 fn a_job_is_started_cancelled_and_found_again() {
     // Comparing so many big experts takes longer than cancelling.
-    let library = library(200, 100_000);
+    let library = library(200, 2_000_000);
     let mut session = Session::open(library.path());
     session.see("expert-0");
     session.press("c");

@@ -44,7 +44,7 @@ impl Bench {
     /// Experts whose clustering takes long. They share one file, so that they are made in no time.
     pub fn endless() -> Self {
         let bench = Self::empty();
-        bench.write("expert-0", 100_000, |i| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5);
+        bench.write("expert-0", 1_000_000, |i| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5);
         let first = bench.library().join("expert-0");
         for expert in 1..ENDLESS {
             let other = bench.library().join(format!("expert-{expert}"));
