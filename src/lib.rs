@@ -2,7 +2,7 @@
 //!
 //! Modules are layered; each uses only those below it:
 //! `cli`, `tui` → `jobs` → `train`, `eval` → `routing`, `merge` → `analysis`, `plot` → `model` → `library`
-//! → `error`, `text`, `threads`, `cancel`.
+//! → `named`, `error`, `text`, `threads`, `cancel`.
 
 pub mod analysis;
 pub mod cancel;
@@ -13,6 +13,7 @@ pub mod jobs;
 pub mod library;
 pub mod merge;
 pub mod model;
+pub mod named;
 pub mod plot;
 pub mod routing;
 pub mod text;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::options::{BaseArgs, RouterArgs};
+use super::options::{BaseArgs, RouterArgs, choice};
 use super::output::{Output, Skipped};
 use super::route::{left_out, open_session};
 use super::{Align, Table};
@@ -25,7 +25,7 @@ pub struct EvalArgs {
     #[arg(long, value_delimiter = ',', value_name = "NAMES", value_enum)]
     pub methods: Vec<Method>,
     /// Which examples to ask: choose settings on validation, report scores on test
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = choice::<Split>(), default_value_t)]
     pub split: Split,
     /// Items a task [default: all; with --routing 20]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

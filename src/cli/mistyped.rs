@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::CommandFactory;
 
 use super::Cli;
-use crate::library::nearest;
+use crate::named::nearest;
 use crate::{Error, Result};
 
 /// Options before the command that take a value.

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::generate::generate_batch;
 use crate::library::{Expert, Library, Provenance, Template};
 use crate::model::Model;
+use crate::named::{Named, by_name};
 use crate::routing::{ExpertSet, Router, RouterConfig, RouterKind};
 use crate::train::{Dataset, Example, TaskMetric};
 use crate::{Cancel, Error, Result};
@@ -46,8 +47,7 @@ impl Method {
 
 /// Which examples of a task are asked. Settings are chosen on the validation split; scores are reported on
 /// the test split.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Split {
     /// `validation.jsonl`.
     Validation,
@@ -56,15 +56,30 @@ pub enum Split {
     Test,
 }
 
-impl Split {
-    /// As on the command line.
-    pub fn name(self) -> &'static str {
+impl Named for Split {
+    const KIND: &'static str = "split";
+
+    fn all() -> &'static [Self] {
+        &[Self::Validation, Self::Test]
+    }
+
+    fn name(&self) -> &'static str {
         match self {
-            Split::Validation => "validation",
-            Split::Test => "test",
+            Self::Validation => "validation",
+            Self::Test => "test",
         }
     }
 
+    fn help(&self) -> &'static str {
+        match self {
+            Self::Validation => "`validation.jsonl`",
+            Self::Test => "`test.jsonl`",
+        }
+    }
+}
+by_name!(Split);
+
+impl Split {
     /// The first `limit` items of this split of the task at `path`.
     ///
     /// # Errors

@@ -10,7 +10,8 @@ use super::formats::{BaseTraits, file_name};
 use super::inspect::inspect;
 use super::misfit::{self, LayerSizes};
 use super::scan::{Fingerprint, fingerprint, scan};
-use super::{BaseLocation, Expert, Manifest, Status, find_name, locate_base, nearest};
+use super::{BaseLocation, Expert, Manifest, Status, locate_base};
+use crate::named::{find_name, nearest};
 use crate::{Cancel, Error, Result};
 
 /// Folder for derived data inside a library.

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{MergeSpec, Method, Modules};
-use crate::library::{Adapter, Expert, Library, MergedExpert, ModuleShape, find_name};
+use crate::library::{Adapter, Expert, Library, MergedExpert, ModuleShape};
+use crate::named::find_name;
 use crate::text::counted;
 use crate::{Error, Result};
 

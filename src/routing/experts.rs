@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::lora::{Entry, Factors, Kind, Lora, Parts, Store};
 use super::replaced::Replaced;
 use super::there::There;
-use crate::library::{find_name, nearest};
+use crate::named::{find_name, nearest};
 use crate::{Error, Result};
 
 /// All experts at one module.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Q0, config, expert, good, names, one, pair, safetensors};
 use crate::analysis::PrototypeCache;
-use crate::library::{Library, Manifest, Status, edit_distance, nearest};
+use crate::library::{Library, Manifest, Status};
 
 #[test]
 fn experts_lie_at_most_three_folders_deep_and_not_below_each_other() {
@@ -202,15 +202,6 @@ fn an_unknown_expert_is_answered_with_near_names() {
     assert!(library.expert("tense").unwrap_err().to_string().contains("past-tense"));
     assert!(library.expert("zzz").unwrap_err().to_string().contains("lora-tui ls"));
     assert!(library.expert("plural/").is_ok());
-}
-
-#[test]
-fn nearness_counts_swaps_once() {
-    assert_eq!(edit_distance("plurla", "plural"), 1);
-    assert_eq!(edit_distance("", "abc"), 3);
-    assert_eq!(edit_distance("kitten", "sitting"), 3);
-    assert_eq!(nearest("simlarity", ["similarity", "show"].into_iter(), 1), ["similarity"]);
-    assert!(nearest("x", ["similarity", "show"].into_iter(), 1).is_empty());
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! Options that several commands share.
 
+mod choice;
+
 use std::path::PathBuf;
+
+pub use choice::choice;
 
 use crate::library::{Library, Manifest};
 use crate::model::{Precision, open_library};
@@ -87,7 +91,7 @@ pub struct RouterArgs {
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub temperature: Option<f64>,
     /// Mix the experts' outputs or their factors
-    #[arg(long, value_enum, default_value_t = Mix::Outputs)]
+    #[arg(long, value_parser = choice::<Mix>(), default_value_t)]
     pub mix: Mix,
     /// Give these experts no weight
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
