@@ -31,22 +31,44 @@ pub struct Segment {
     pub past: usize,
 }
 
-/// A pointer that tasks may share because each writes columns of its own.
-#[derive(Clone, Copy)]
-struct Shared(*mut f32, usize);
-// SAFETY: every task writes a disjoint set of (rows, columns).
-unsafe impl Send for Shared {}
-unsafe impl Sync for Shared {}
-
-impl Shared {
-    /// The slice from `offset` to the end.
-    ///
-    /// # Safety
-    /// The caller writes only elements that no other task touches.
-    unsafe fn tail<'a>(self, offset: usize) -> &'a mut [f32] {
-        // SAFETY: `offset` is inside the allocation whose length is kept beside the pointer.
-        unsafe { std::slice::from_raw_parts_mut(self.0.add(offset), self.1 - offset) }
+/// `buffer`, which holds `heads` · `width` values of every row of the batch, as one stretch per segment and head: the
+/// head's [len, width] values lie together, so that each task owns what it writes.
+fn by_head<'a>(
+    buffer: &'a mut [f32],
+    segments: &[Segment],
+    heads: usize,
+    width: usize,
+) -> Vec<&'a mut [f32]> {
+    let mut rest = buffer;
+    let mut stretches = Vec::with_capacity(segments.len() * heads);
+    for segment in segments {
+        for _ in 0..heads {
+            let (stretch, others) = rest.split_at_mut(segment.len * width);
+            stretches.push(stretch);
+            rest = others;
+        }
     }
+    stretches
+}
+
+/// Rows [rows, heads · width] of a buffer that is written [`by_head`].
+fn by_row(buffer: Vec<f32>, segments: &[Segment], heads: usize, width: usize) -> Vec<f32> {
+    // One row's heads follow one another already.
+    if segments.iter().all(|segment| segment.len == 1) {
+        return buffer;
+    }
+    let mut out = Vec::with_capacity(buffer.len());
+    let mut rest = buffer.as_slice();
+    for segment in segments {
+        let (own, others) = rest.split_at(segment.len * heads * width);
+        for row in 0..segment.len {
+            for head in own.chunks_exact(segment.len * width) {
+                out.extend_from_slice(&head[row * width..(row + 1) * width]);
+            }
+        }
+        rest = others;
+    }
+    out
 }
 
 multiversion! {
@@ -148,9 +170,7 @@ impl Attention {
         let (d, qs, ks) = (self.head_dim, self.q_width(), self.kv_width());
         let group = self.heads / self.kv_heads;
         let mut out = vec![0f32; queries.len()];
-        let shared = Shared(out.as_mut_ptr(), out.len());
-        let tasks = segments.len() * self.heads;
-        (0..tasks).into_par_iter().for_each(|task| {
+        by_head(&mut out, segments, self.heads, d).into_par_iter().enumerate().for_each(|(task, out)| {
             let (segment, head) = (segments[task / self.heads], task % self.heads);
             let (k, v) = kv(task / self.heads);
             let offset = head / group * d;
@@ -158,11 +178,9 @@ impl Attention {
             let mut p = vec![0f32; segment.len * total];
             let at = segment.start * qs + head * d;
             self.probabilities(&queries[at..], &k[offset..], segment, &mut p);
-            // SAFETY: this task alone writes this head's columns of this segment's rows.
-            let dst = unsafe { shared.tail(at) };
-            gemm((segment.len, d, total), 1.0, &p, (total, 1), &v[offset..], (ks, 1), 0.0, dst, (qs, 1));
+            gemm((segment.len, d, total), 1.0, &p, (total, 1), &v[offset..], (ks, 1), 0.0, out, (d, 1));
         });
-        from_vec(out, q.shape())
+        from_vec(by_row(out, segments, self.heads, d), q.shape())
     }
 
     /// Gradients of q, k, v for segments without a past, given that of the output.
@@ -182,26 +200,22 @@ impl Attention {
         let (d, qs, ks) = (self.head_dim, self.q_width(), self.kv_width());
         let group = self.heads / self.kv_heads;
         let (mut gq, mut gk, mut gv) = (vec![0f32; qv.len()], vec![0f32; kv.len()], vec![0f32; vv.len()]);
-        let (sq, sk, sv) = (
-            Shared(gq.as_mut_ptr(), gq.len()),
-            Shared(gk.as_mut_ptr(), gk.len()),
-            Shared(gv.as_mut_ptr(), gv.len()),
-        );
-        // One task a key head: its query heads add to the same gradients.
-        let tasks = segments.len() * self.kv_heads;
-        (0..tasks).into_par_iter().for_each(|task| {
+        // One task per key head: its query heads add to the same gradients, and their stretches follow one another.
+        let stretches = by_head(&mut gq, segments, self.kv_heads, group * d)
+            .into_par_iter()
+            .zip(by_head(&mut gk, segments, self.kv_heads, d))
+            .zip(by_head(&mut gv, segments, self.kv_heads, d));
+        stretches.enumerate().for_each(|(task, ((gq, gk), gv))| {
             let (segment, kv_head) = (segments[task / self.kv_heads], task % self.kv_heads);
             let n = segment.len;
             let at_kv = segment.start * ks + kv_head * d;
             let (mut p, mut dp) = (vec![0f32; n * n], vec![0f32; n * n]);
-            for head in kv_head * group..(kv_head + 1) * group {
+            for (head, gq) in (kv_head * group..).zip(gq.chunks_exact_mut(n * d)) {
                 let at = segment.start * qs + head * d;
                 self.probabilities(&qv[at..], &kv[at_kv..], segment, &mut p);
-                // SAFETY: this task alone writes the columns of this key head and of its query heads.
-                let (gq, gk, gv) = unsafe { (sq.tail(at), sk.tail(at_kv), sv.tail(at_kv)) };
                 let d_out = &dv[at..];
                 // dV += Pᵀ dO, dP = dO Vᵀ.
-                gemm((n, d, n), 1.0, &p, (1, n), d_out, (qs, 1), 1.0, gv, (ks, 1));
+                gemm((n, d, n), 1.0, &p, (1, n), d_out, (qs, 1), 1.0, gv, (d, 1));
                 gemm((n, n, d), 1.0, d_out, (qs, 1), &vv[at_kv..], (1, ks), 0.0, &mut dp, (n, 1));
                 for (p, dp) in p.chunks(n).zip(dp.chunks_mut(n)) {
                     let mean = simd::dot(p, dp);
@@ -228,10 +242,15 @@ impl Attention {
                     }
                 }
                 // dQ = scale · dS K, dK += scale · dSᵀ Q.
-                gemm((n, d, n), self.scale, &dp, (n, 1), &kv[at_kv..], (ks, 1), 0.0, gq, (qs, 1));
-                gemm((n, d, n), self.scale, &dp, (1, n), &qv[at..], (qs, 1), 1.0, gk, (ks, 1));
+                gemm((n, d, n), self.scale, &dp, (n, 1), &kv[at_kv..], (ks, 1), 0.0, gq, (d, 1));
+                gemm((n, d, n), self.scale, &dp, (1, n), &qv[at..], (qs, 1), 1.0, gk, (d, 1));
             }
         });
+        let (gq, gk, gv) = (
+            by_row(gq, segments, self.heads, d),
+            by_row(gk, segments, self.kv_heads, d),
+            by_row(gv, segments, self.kv_heads, d),
+        );
         Ok((from_vec(gq, q.shape())?, from_vec(gk, k.shape())?, from_vec(gv, v.shape())?))
     }
 }
@@ -257,6 +276,23 @@ mod tests {
         let rows = q.len() / a.q_width();
         let t = |v: &[f32]| from_vec(v.to_vec(), (rows, v.len() / rows)).unwrap();
         a.forward(&t(q), &t(k), &t(v), segments).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn heads_that_lie_together_become_rows() {
+        let segments = [Segment { start: 0, len: 2, past: 0 }, Segment { start: 2, len: 1, past: 3 }];
+        let mut buffer = vec![0.0; 3 * 2 * 3];
+        let stretches = by_head(&mut buffer, &segments, 2, 3);
+        assert_eq!(stretches.iter().map(|s| s.len()).collect::<Vec<_>>(), [6, 6, 3, 3]);
+        // Hundreds are the head, tens the row, ones the column.
+        for (at, stretch) in stretches.into_iter().enumerate() {
+            let first = if at < 2 { 0 } else { 2 };
+            for (i, v) in stretch.iter_mut().enumerate() {
+                *v = (at % 2 * 100 + (first + i / 3) * 10 + i % 3) as f32;
+            }
+        }
+        let wanted: Vec<f32> = (0..18).map(|i| (i / 3 % 2 * 100 + i / 6 * 10 + i % 3) as f32).collect();
+        assert_eq!(by_row(buffer, &segments, 2, 3), wanted);
     }
 
     #[test]
