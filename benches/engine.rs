@@ -15,7 +15,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use lora_tui::Cancel;
 use lora_tui::library::Library;
-use lora_tui::model::{LoadOptions, Model, Precision, Tape, keep_freed_memory};
+use lora_tui::model::{ForwardPass, LoadOptions, Model, Precision, Tape, keep_freed_memory};
 use lora_tui::routing::{GenerateOptions, Part, Prompt, RouterConfig, RouterKind, Session};
 use lora_tui::train::{AdamW, LoraTrainer, cross_entropy};
 
@@ -190,8 +190,11 @@ fn train(base: &Path, steps: usize, options: &LoadOptions) -> Result<()> {
         lora.begin(Some(step as u64));
         let (mut tape, cancel) = (Tape::new(false), Cancel::default());
         let decoder = &model.decoder;
-        let hidden =
-            decoder.forward(&tokens, &[LENGTH; BATCH], &mut [], &mut lora, Some(&mut tape), &cancel)?;
+        let hidden = decoder.forward(
+            &tokens,
+            &[LENGTH; BATCH],
+            ForwardPass::new(&mut lora, &cancel).taped(&mut tape),
+        )?;
         let weight = 1.0 / targets.len() as f32;
         let (sum, gradient) = cross_entropy(decoder, &hidden, &targets, weight, true)?;
         decoder.backward(tape, &gradient.context("no gradient")?, &mut lora, &cancel)?;

@@ -7,7 +7,7 @@ use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use lora_tui::Cancel;
-use lora_tui::model::{LoadOptions, Model, NoHook, Precision};
+use lora_tui::model::{ForwardPass, LoadOptions, Model, NoHook, Precision};
 use proptest::prelude::*;
 
 const TOLERANCE: f32 = 1e-4;
@@ -27,7 +27,7 @@ fn values(tensor: &Tensor) -> Vec<f32> {
 
 fn logits(model: &Model, ids: &[u32]) -> Vec<f32> {
     let decoder = &model.decoder;
-    let hidden = decoder.forward(ids, &[ids.len()], &mut [], &mut NoHook, None, &Cancel::new()).unwrap();
+    let hidden = decoder.forward(ids, &[ids.len()], ForwardPass::new(&mut NoHook, &Cancel::new())).unwrap();
     values(&decoder.logits(&hidden).unwrap())
 }
 
@@ -338,7 +338,7 @@ proptest! {
         std::fs::copy(base.join("model.safetensors"), folder.path().join("model.safetensors")).unwrap();
         if let Ok(model) = load(folder.path(), Precision::F32) {
             // A context may be too short now: that is an error, too.
-            let _ = model.decoder.forward(&[1, 2, 3], &[3], &mut [], &mut NoHook, None, &Cancel::new());
+            let _ = model.decoder.forward(&[1, 2, 3], &[3], ForwardPass::new(&mut NoHook, &Cancel::new()));
         }
     }
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use lora_tui::analysis::{PrototypeCache, prototype};
 use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
-use lora_tui::model::{KvCache, Model, NoHook, layer_sizes, open_library, with_generic_operations};
+use lora_tui::model::{
+    ForwardPass, KvCache, Model, NoHook, layer_sizes, open_library, with_generic_operations,
+};
 use lora_tui::routing::{
     ExpertSet, Mix, Part, Prompt, RoutedHook, Router, RouterConfig, RouterKind, Session, Trace,
 };
@@ -72,7 +74,9 @@ fn near(what: &str, a: &[f32], b: &[f32]) {
 }
 
 fn plain(model: &Model, ids: &[u32], lengths: &[usize], caches: &mut [&mut KvCache]) -> Result<Vec<f32>> {
-    let hidden = model.decoder.forward(ids, lengths, caches, &mut NoHook, None, &Cancel::new())?;
+    let (mut hook, cancel) = (NoHook, Cancel::new());
+    let pass = ForwardPass::new(&mut hook, &cancel).cached(caches.iter_mut().map(|c| &mut **c));
+    let hidden = model.decoder.forward(ids, lengths, pass)?;
     Ok(values(&model.decoder.logits(&hidden)?))
 }
 
@@ -239,7 +243,8 @@ fn batched_routing_is_that_of_single_sequences() {
     let router = Router::new(&arrow(&f), &set, &model.decoder).unwrap();
     let logits = |ids: &[u32], lengths: &[usize]| {
         let mut hook = RoutedHook::new(&set, &router);
-        let hidden = model.decoder.forward(ids, lengths, &mut [], &mut hook, None, &Cancel::new()).unwrap();
+        let hidden =
+            model.decoder.forward(ids, lengths, ForwardPass::new(&mut hook, &Cancel::new())).unwrap();
         values(&model.decoder.logits(&hidden).unwrap())
     };
     let (a, b) = (&f.ids[..7], &f.ids[4..]);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use candle_core::Tensor;
 use lora_tui::Cancel;
 use lora_tui::library::Library;
-use lora_tui::model::{Model, Tape, with_generic_operations};
+use lora_tui::model::{ForwardPass, Model, Tape, with_generic_operations};
 use lora_tui::train::{LoraTrainer, TrainSpec, cross_entropy};
 
 mod models;
@@ -27,8 +27,10 @@ fn gradients(f: &Fixture, model: &Model, checkpoint: bool) -> (f64, Vec<(String,
     let mut tape = Tape::new(checkpoint);
     let cancel = Cancel::new();
     let lengths = [f.ids.len()];
-    let hidden =
-        model.decoder.forward(&f.ids, &lengths, &mut [], &mut lora, Some(&mut tape), &cancel).unwrap();
+    let hidden = model
+        .decoder
+        .forward(&f.ids, &lengths, ForwardPass::new(&mut lora, &cancel).taped(&mut tape))
+        .unwrap();
     let wanted: Vec<(usize, u32)> = f.ids[1..].iter().copied().enumerate().collect();
     let n = wanted.len() as f64;
     let (sum, d): (f64, Option<Tensor>) =

@@ -1,6 +1,6 @@
 //! Greedy continuation of many prompts at once.
 
-use crate::model::{KvCache, LinearHook, Model, NoHook, select_rows};
+use crate::model::{ForwardPass, KvCache, LinearHook, Model, NoHook, select_rows};
 use crate::routing::{ExpertSet, RoutedHook, Router};
 use crate::{Cancel, Result};
 
@@ -43,14 +43,13 @@ fn run(
         }
         let lengths: Vec<usize> = next.iter().map(Vec::len).collect();
         let tokens: Vec<u32> = next.concat();
-        let mut active: Vec<&mut KvCache> =
-            caches.iter_mut().enumerate().filter(|(i, _)| open.contains(i)).map(|(_, c)| c).collect();
-        let mut forward =
-            |hook: &mut dyn LinearHook| decoder.forward(&tokens, &lengths, &mut active, hook, None, cancel);
-        let hidden = match routed {
-            Some((experts, router)) => forward(&mut RoutedHook::new(experts, router))?,
-            None => forward(&mut NoHook)?,
+        let active = caches.iter_mut().enumerate().filter(|(i, _)| open.contains(i)).map(|(_, c)| c);
+        let mut hook: Box<dyn LinearHook> = match routed {
+            Some((experts, router)) => Box::new(RoutedHook::new(experts, router)),
+            None => Box::new(NoHook),
         };
+        let pass = ForwardPass::new(&mut *hook, cancel).cached(active);
+        let hidden = decoder.forward(&tokens, &lengths, pass)?;
         let mut row = 0;
         let last: Vec<usize> = lengths
             .iter()
@@ -60,10 +59,7 @@ fn run(
             })
             .collect();
         let last = select_rows(&hidden, &last)?;
-        let logits = match routed {
-            Some((experts, router)) => decoder.logits_with(&last, &mut RoutedHook::new(experts, router))?,
-            None => decoder.logits(&last)?,
-        };
+        let logits = decoder.logits_with(&last, &mut *hook)?;
         let best = logits.argmax(1)?.to_vec1::<u32>()?;
         let mut still = Vec::new();
         next.clear();

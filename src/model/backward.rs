@@ -2,7 +2,7 @@
 
 use candle_core::Tensor;
 
-use super::decoder::{Decoder, LayerTape, LinearHook, MlpIn, Qkv, Tape, TapeEntry};
+use super::decoder::{Batch, Decoder, ForwardPass, LayerTape, LinearHook, MlpIn, Qkv, Tape, TapeEntry};
 use super::linear::Linear;
 use super::ops;
 use super::spec::BlockKind;
@@ -44,7 +44,7 @@ impl Decoder {
         hook: &mut dyn LinearHook,
         cancel: &Cancel,
     ) -> Result<()> {
-        let (Some(last), Some(table)) = (tape.last.take(), tape.table.take()) else {
+        let (Some(last), Some(batch)) = (tape.last.take(), tape.batch.take()) else {
             return Err(Error::msg("backward pass without a forward pass"));
         };
         let mut dx = self.final_norm.backward(&last, d_hidden)?;
@@ -56,13 +56,14 @@ impl Decoder {
             let saved = match tape.layers.pop() {
                 Some(TapeEntry::Full(full)) => *full,
                 Some(TapeEntry::Input(x)) => {
-                    let again = self.block(index, &x, &tape.segments, &table, &mut [], hook, true)?;
+                    let mut pass = ForwardPass::new(hook, cancel);
+                    let again = self.block(index, &x, &batch, &mut pass, true)?;
                     again.1.ok_or_else(|| Error::msg("nothing was kept of a block"))?
                 }
                 None => return Err(Error::msg("the tape is shorter than the network")),
             };
             let below = index > lowest;
-            match self.block_backward(index, &saved, &dx, &tape, &table, hook, below)? {
+            match self.block_backward(index, &saved, &dx, &batch, hook, below)? {
                 Some(next) => dx = next,
                 None => break,
             }
@@ -70,14 +71,12 @@ impl Decoder {
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn block_backward(
         &self,
         index: usize,
         saved: &LayerTape,
         dy: &Tensor,
-        tape: &Tape,
-        table: &super::rope::RopeTable,
+        Batch { segments, table }: &Batch,
         hook: &mut dyn LinearHook,
         below: bool,
     ) -> Result<Option<Tensor>> {
@@ -140,8 +139,7 @@ impl Decoder {
         let d_mixed = linear(&layer.o, o_slot, Some(&saved.mixed), &d_out, None, true, hook)?;
         let d_mixed = d_mixed.ok_or_else(|| Error::msg("no gradient at attention"))?;
         let attention = self.attention(index);
-        let (mut dq, mut dk, dv) =
-            attention.backward(&saved.q, &saved.k, &saved.v, &d_mixed, &tape.segments)?;
+        let (mut dq, mut dk, dv) = attention.backward(&saved.q, &saved.k, &saved.v, &d_mixed, segments)?;
         table.apply(&dq, -1.0)?;
         table.apply(&dk, -1.0)?;
         if let (Some(qn), Some(kn), Some((q, k))) = (&layer.q_norm, &layer.k_norm, &saved.raw_qk) {

@@ -152,14 +152,47 @@ pub(crate) struct LayerTape {
     pub mlp_raw: Option<Tensor>,
 }
 
+/// Where the rows of a pass belong: its sequences one after another, and the angles of their positions.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub segments: Vec<Segment>,
+    pub table: RopeTable,
+}
+
+/// What a forward pass works with besides its tokens.
+pub struct ForwardPass<'a> {
+    hook: &'a mut dyn LinearHook,
+    caches: Vec<&'a mut KvCache>,
+    tape: Option<&'a mut Tape>,
+    cancel: &'a Cancel,
+}
+
+impl<'a> ForwardPass<'a> {
+    /// A pass with `hook` at its layers, which ends early when `cancel` is raised.
+    pub fn new(hook: &'a mut dyn LinearHook, cancel: &'a Cancel) -> Self {
+        Self { hook, caches: Vec::new(), tape: None, cancel }
+    }
+
+    /// The same where each sequence continues its cache: one per sequence.
+    pub fn cached(mut self, caches: impl IntoIterator<Item = &'a mut KvCache>) -> Self {
+        self.caches.extend(caches);
+        self
+    }
+
+    /// The same with what a backward pass needs written to `tape`, if there is one.
+    pub fn taped(mut self, tape: impl Into<Option<&'a mut Tape>>) -> Self {
+        self.tape = tape.into();
+        self
+    }
+}
+
 /// What the backward pass of the whole decoder needs.
 #[derive(Debug, Default)]
 pub struct Tape {
     pub(crate) layers: Vec<TapeEntry>,
     /// Input of the final norm.
     pub(crate) last: Option<Tensor>,
-    pub(crate) segments: Vec<Segment>,
-    pub(crate) table: Option<RopeTable>,
+    pub(crate) batch: Option<Batch>,
     /// Keep only each block's input and compute the rest again.
     pub(crate) checkpoint: bool,
 }
@@ -250,28 +283,19 @@ impl Decoder {
         }
     }
 
-    /// Hidden states [tokens, hidden] after the final norm. `lengths` splits `tokens` into sequences, each
-    /// continuing its cache if there are caches (then one a sequence).
+    /// Hidden states [tokens, hidden] after the final norm. `lengths` splits `tokens` into sequences.
     ///
     /// # Errors
     /// Token ids out of range, a context longer than the model's, a raised `cancel` (looked at before each
     /// block; the caches then hold what they held before).
-    pub fn forward(
-        &self,
-        tokens: &[u32],
-        lengths: &[usize],
-        caches: &mut [&mut KvCache],
-        hook: &mut dyn LinearHook,
-        mut tape: Option<&mut Tape>,
-        cancel: &Cancel,
-    ) -> Result<Tensor> {
+    pub fn forward(&self, tokens: &[u32], lengths: &[usize], mut pass: ForwardPass) -> Result<Tensor> {
         if lengths.iter().sum::<usize>() != tokens.len() || tokens.is_empty() || lengths.contains(&0) {
             return Err(Error::usage("there are no tokens to work on"));
         }
         let mut segments = Vec::with_capacity(lengths.len());
         let mut positions = Vec::with_capacity(tokens.len());
         for (i, &len) in lengths.iter().enumerate() {
-            let past = caches.get(i).map_or(0, |c| c.len());
+            let past = pass.caches.get(i).map_or(0, |c| c.len());
             if past + len > self.spec.context {
                 return Err(Error::usage(format!(
                     "{} tokens are more than the base model's context of {}: shorten the prompt",
@@ -282,19 +306,19 @@ impl Decoder {
             segments.push(Segment { start: positions.len(), len, past });
             positions.extend(past..past + len);
         }
-        let table = self.rope.table(&positions);
-        let mut x = self.embed(tokens, hook)?;
+        let batch = Batch { segments, table: self.rope.table(&positions) };
+        let mut x = self.embed(tokens, pass.hook)?;
         for layer in 0..self.layers.len() {
-            if cancel.is_cancelled() {
-                caches.iter_mut().for_each(|c| {
+            if pass.cancel.is_cancelled() {
+                pass.caches.iter_mut().for_each(|c| {
                     let len = c.len();
                     c.truncate(len);
                 });
                 return Err(Error::Cancelled);
             }
-            let keep = tape.as_ref().is_some_and(|t| !t.checkpoint);
-            let (next, saved) = self.block(layer, &x, &segments, &table, caches, hook, keep)?;
-            if let Some(tape) = tape.as_deref_mut() {
+            let keep = pass.tape.as_ref().is_some_and(|t| !t.checkpoint);
+            let (next, saved) = self.block(layer, &x, &batch, &mut pass, keep)?;
+            if let Some(tape) = pass.tape.as_deref_mut() {
                 tape.layers.push(match saved {
                     Some(full) => TapeEntry::Full(Box::new(full)),
                     None => TapeEntry::Input(x),
@@ -302,31 +326,28 @@ impl Decoder {
             }
             x = next;
         }
-        for (cache, segment) in caches.iter_mut().zip(&segments) {
+        for (cache, segment) in pass.caches.iter_mut().zip(&batch.segments) {
             cache.advance(segment.len);
         }
-        let hidden = normed(&self.final_norm, &x, hook)?;
-        hook.hidden(&hidden)?;
-        if let Some(tape) = tape {
+        let hidden = normed(&self.final_norm, &x, pass.hook)?;
+        pass.hook.hidden(&hidden)?;
+        if let Some(tape) = pass.tape {
             tape.last = Some(x);
-            tape.segments = segments;
-            tape.table = Some(table);
+            tape.batch = Some(batch);
         }
         Ok(hidden)
     }
 
     /// One block; with `keep`, what its backward pass needs.
-    #[allow(clippy::too_many_arguments)]
     pub(crate) fn block(
         &self,
         index: usize,
         x: &Tensor,
-        segments: &[Segment],
-        table: &RopeTable,
-        caches: &mut [&mut KvCache],
-        hook: &mut dyn LinearHook,
+        Batch { segments, table }: &Batch,
+        ForwardPass { hook, caches, .. }: &mut ForwardPass,
         keep: bool,
     ) -> Result<(Tensor, Option<LayerTape>)> {
+        let hook = &mut **hook;
         let layer = &self.layers[index];
         let mut slot = index * self.slots;
         let h = normed(&layer.attn_norm, x, hook)?;

@@ -30,7 +30,7 @@ mod weights;
 pub use attention::Segment;
 pub use cache::KvCache;
 pub use chat::ChatTemplate;
-pub use decoder::{Decoder, LinearHook, NoHook, Tape, scatter_rows, select_rows};
+pub use decoder::{Decoder, ForwardPass, LinearHook, NoHook, Tape, scatter_rows, select_rows};
 pub use device::{choose_device, compiled_for, device_details, device_name, is_device, open_device};
 pub use fit::{layer_sizes, open_library, sizes};
 pub use generic::with_generic_operations;

@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use super::apply::Tokens;
 use super::experts::{ExpertSet, StackedModule};
 use super::router::{Router, scores};
+use super::trace::{Part, Trace, TraceToken};
 use crate::Result;
 use crate::model::LinearHook;
 use crate::model::tensor::edit;
@@ -15,13 +16,35 @@ pub struct RoutedHook<'a> {
     experts: &'a ExpertSet,
     router: &'a Router,
     width: usize,
-    /// Per routed module: [rows, width].
-    pub(super) chosen: Vec<Vec<(u32, f32)>>,
+    /// Per routed module: [rows, width]. Empty until the first module chose.
+    chosen: Vec<Vec<(u32, f32)>>,
 }
 
 impl<'a> RoutedHook<'a> {
     pub fn new(experts: &'a ExpertSet, router: &'a Router) -> Self {
-        Self { experts, router, width: router.width(), chosen: vec![Vec::new(); experts.modules.len()] }
+        Self { experts, router, width: router.width(), chosen: Vec::new() }
+    }
+
+    /// Keeps what a module chose.
+    fn note(&mut self, position: usize, chosen: Vec<(u32, f32)>) {
+        if self.chosen.is_empty() {
+            self.chosen.resize_with(self.experts.modules.len(), Vec::new);
+        }
+        self.chosen[position] = chosen;
+    }
+
+    /// Appends the tokens of the pass to `trace`, with what the modules chose for them.
+    pub(super) fn record(&self, tokens: &[u32], parts: &[Part], trace: &mut Trace) {
+        let mut row = Vec::with_capacity(self.experts.modules.len() * trace.width());
+        for (t, (&id, &part)) in tokens.iter().zip(parts).enumerate() {
+            row.clear();
+            for module in &self.chosen {
+                row.extend_from_slice(&module[t * self.width..(t + 1) * self.width]);
+            }
+            // Where nothing was chosen, nobody has weight.
+            row.resize(trace.modules.len() * trace.width(), (0, 0.0));
+            trace.push(TraceToken { id, text: String::new(), part }, &row);
+        }
     }
 
     /// The stack at a linear layer, where one is routed.
@@ -42,7 +65,7 @@ impl LinearHook for RoutedHook<'_> {
             self.router.add(module, x, y, &chosen, self.width)?;
             // The head sees only some rows: what all of them chose was noted before.
             if linear != self.head() {
-                self.chosen[module.position] = chosen;
+                self.note(module.position, chosen);
             }
         }
         match &self.router.overlay {
@@ -63,7 +86,7 @@ impl LinearHook for RoutedHook<'_> {
             let chosen = self.router.choose(module, tokens.len(), self.width, scores)?;
             let input = Tokens { ids: tokens, vocab };
             edit(x, |x| self.router.add_chunk(module, &input, x, &chosen, self.width))?;
-            self.chosen[module.position] = chosen;
+            self.note(module.position, chosen);
         }
         match &self.router.overlay {
             Some(overlay) => overlay.embed(tokens, x),
@@ -81,8 +104,8 @@ impl LinearHook for RoutedHook<'_> {
     fn hidden(&mut self, hidden: &Tensor) -> Result<()> {
         if let Some(module) = self.module(self.head()) {
             let rows = hidden.dim(0)?;
-            self.chosen[module.position] =
-                self.router.choose(module, rows, self.width, || scores(module, hidden))?;
+            let chosen = self.router.choose(module, rows, self.width, || scores(module, hidden))?;
+            self.note(module.position, chosen);
         }
         Ok(())
     }

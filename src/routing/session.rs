@@ -10,11 +10,11 @@ use candle_transformers::generation::{LogitsProcessor, Sampling};
 use super::experts::ExpertSet;
 use super::hook::RoutedHook;
 use super::router::Router;
-use super::trace::{Part, Trace, TraceToken};
+use super::trace::{Part, Trace};
 use super::{RouterConfig, RouterKind};
 use crate::analysis::PrototypeCache;
 use crate::library::{Expert, Library, Stretch, Template};
-use crate::model::{Decoder, KvCache, LoadOptions, Model, ModelFiles, NoHook, open_device};
+use crate::model::{Decoder, ForwardPass, KvCache, LoadOptions, Model, ModelFiles, open_device};
 use crate::{Cancel, Error, Result};
 
 /// Tokens of a prompt that go through the network together: few enough that one sees how far it is.
@@ -266,33 +266,10 @@ impl Session {
 
     /// Runs `tokens` after what is cached; returns the hidden states of the new ones.
     fn extend(&mut self, tokens: &[u32], parts: &[Part], cancel: &Cancel) -> Result<Tensor> {
-        let decoder = &self.model.decoder;
-        let caches = &mut [&mut self.cache];
-        let hidden = if self.trace.modules.is_empty() {
-            decoder.forward(tokens, &[tokens.len()], caches, &mut NoHook, None, cancel)?
-        } else {
-            let mut hook = RoutedHook::new(&self.experts, &self.router);
-            let hidden = decoder.forward(tokens, &[tokens.len()], caches, &mut hook, None, cancel)?;
-            let width = self.router.width();
-            let mut row = Vec::with_capacity(hook.chosen.len() * self.trace.width());
-            for (t, (&id, &part)) in tokens.iter().zip(parts).enumerate() {
-                row.clear();
-                for module in &hook.chosen {
-                    if width == 0 {
-                        row.push((0, 0.0));
-                    } else {
-                        row.extend_from_slice(&module[t * width..(t + 1) * width]);
-                    }
-                }
-                self.trace.push(TraceToken { id, text: String::new(), part }, &row);
-            }
-            hidden
-        };
-        if self.trace.modules.is_empty() {
-            for (&id, &part) in tokens.iter().zip(parts) {
-                self.trace.push(TraceToken { id, text: String::new(), part }, &[]);
-            }
-        }
+        let mut hook = RoutedHook::new(&self.experts, &self.router);
+        let pass = ForwardPass::new(&mut hook, cancel).cached([&mut self.cache]);
+        let hidden = self.model.decoder.forward(tokens, &[tokens.len()], pass)?;
+        hook.record(tokens, parts, &mut self.trace);
         self.ids.extend_from_slice(tokens);
         Ok(hidden)
     }

@@ -13,7 +13,7 @@ use super::prepare::{Prepared, Tokens};
 use super::state::{self, Identity, Standing, Validation};
 use super::{TrainReport, TrainSpec, forecast, save};
 use crate::library::{Adapter, Claim, Library, TaskRecord, base_at_hand};
-use crate::model::{Model, ModelFiles, Tape, keep_freed_memory, memory, open_device};
+use crate::model::{ForwardPass, Model, ModelFiles, Tape, keep_freed_memory, memory, open_device};
 use crate::text::counted;
 use crate::{Cancel, Error, Result};
 
@@ -313,7 +313,7 @@ fn run_batch(
     }
     let mut tape = train.map(|(_, checkpointing)| Tape::new(checkpointing));
     let decoder = &model.decoder;
-    let hidden = decoder.forward(&tokens, &lengths, &mut [], lora, tape.as_mut(), cancel)?;
+    let hidden = decoder.forward(&tokens, &lengths, ForwardPass::new(lora, cancel).taped(tape.as_mut()))?;
     let weight = train.map_or(0.0, |(weight, _)| weight);
     let (loss, gradient) = cross_entropy(decoder, &hidden, &targets, weight, train.is_some())?;
     if let (Some(tape), Some(gradient)) = (tape, gradient) {
