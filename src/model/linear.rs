@@ -8,41 +8,16 @@ use candle_core::{DType, Device, Module, Tensor};
 
 use super::generic;
 use super::ops;
-use super::panels::Panels;
+use super::packed::PackedWeight;
+use super::packed::row_block::{self, ReadRows};
+use super::precision::Precision;
 use super::row::Row;
-use super::strips::{self, Read};
 use super::tensor::{from_vec, values as values_of};
 use crate::{Error, Result};
 
-/// How weights are held while the model runs.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// 32-bit floats, dequantised from the file if need be.
-    #[default]
-    F32,
-    /// bf16 weights and inputs, f32 sums: twice the speed of f32 and more where the CPU multiplies bf16.
-    Bf16,
-    /// 8-bit blocks of 32 with a scale (Q8_0), a third of the memory traffic of f32; inputs in 8 to 16 bits where
-    /// the CPU has AVX-512 VNNI, else, in training and for many rows with AMX in bf16.
-    Q8,
-}
-
-impl std::fmt::Display for Precision {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str(match self {
-            Precision::F32 => "f32",
-            Precision::Bf16 => "bf16",
-            Precision::Q8 => "q8",
-        })
-    }
-}
-
 #[derive(Debug)]
 enum Weight {
-    Packed(Panels),
+    Packed(PackedWeight),
     /// [out, in] on a GPU, there also bf16.
     Stored(Tensor),
     /// 8 bits on a GPU.
@@ -51,7 +26,7 @@ enum Weight {
 
 impl Weight {
     /// The panels, where it is packed.
-    fn packed(&self) -> Option<&Panels> {
+    fn packed(&self) -> Option<&PackedWeight> {
         match self {
             Weight::Packed(w) => Some(w),
             _ => None,
@@ -65,7 +40,7 @@ impl Weight {
             Weight::Blocks(_, w) => Ok(w.forward(x)?),
             Weight::Packed(w) => {
                 let rows = x.dim(0)?;
-                let [y] = Panels::forward([w], &values_of(x)?, rows);
+                let [y] = PackedWeight::forward([w], &values_of(x)?, rows);
                 from_vec(y, (rows, w.outputs))
             }
         }
@@ -81,10 +56,10 @@ pub(crate) struct Holding<'a> {
 
 impl Holding<'_> {
     /// The weight [out, in] that `read` gives, held so.
-    fn weight(self, (out_features, in_features): (usize, usize), read: &Read) -> Result<Weight> {
+    fn weight(self, (out_features, in_features): (usize, usize), read: &ReadRows) -> Result<Weight> {
         let shape = (out_features, in_features);
         let stored =
-            || Tensor::from_vec(strips::whole(shape, read)?, shape, self.device).map_err(Error::from);
+            || Tensor::from_vec(row_block::read_whole(shape, read)?, shape, self.device).map_err(Error::from);
         if generic::on(self.device) {
             return Ok(match self.precision {
                 Precision::F32 => Weight::Stored(stored()?),
@@ -96,7 +71,7 @@ impl Holding<'_> {
                 Precision::Q8 => Weight::Stored(stored()?),
             });
         }
-        Ok(Weight::Packed(Panels::new(self.precision, shape, read)?))
+        Ok(Weight::Packed(PackedWeight::new(self.precision, shape, read)?))
     }
 }
 
@@ -135,7 +110,7 @@ impl Linear {
     pub(crate) fn new(
         module: String,
         shape: (usize, usize),
-        read: &Read,
+        read: &ReadRows,
         mut bias: Option<Vec<f32>>,
         order: Option<Arc<Vec<u32>>>,
         holding: Holding,
@@ -249,12 +224,12 @@ impl Linear {
     /// The outputs of layers that share an input.
     pub(crate) fn forward_all<const N: usize>(layers: [&Linear; N], x: &Tensor) -> Result<[Tensor; N]> {
         let alike = |l: &&Linear| l.precision() == layers[0].precision();
-        let packed: Vec<&Panels> =
+        let packed: Vec<&PackedWeight> =
             layers.into_iter().filter(alike).filter_map(|l| l.weight.packed()).collect();
-        let outputs: Vec<Tensor> = match <[&Panels; N]>::try_from(packed) {
+        let outputs: Vec<Tensor> = match <[&PackedWeight; N]>::try_from(packed) {
             Ok(packed) => {
                 let rows = x.dim(0)?;
-                let outputs = Panels::forward(packed, &values_of(x)?, rows);
+                let outputs = PackedWeight::forward(packed, &values_of(x)?, rows);
                 let tensor = |(y, l): (_, &Linear)| from_vec(y, (rows, l.out_features));
                 outputs.into_iter().zip(layers).map(tensor).collect::<Result<_>>()?
             }

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::linear::Precision;
+use super::packed::row_block::ROW_BLOCK;
+use super::precision::Precision;
 use super::spec::DecoderSpec;
-use super::strips::STRIP;
 use crate::{Error, Result};
 
 /// Memory that a model takes, in bytes.
@@ -12,7 +12,7 @@ use crate::{Error, Result};
 pub struct Need {
     /// Held while the model lives.
     pub weights: u64,
-    /// On top of that, while it is read: a strip of the widest matrix for each thread.
+    /// On top of that, while it is read: a block of rows of the widest matrix for each thread.
     pub loading: u64,
 }
 
@@ -47,10 +47,10 @@ pub fn need(spec: &DecoderSpec, precision: Precision) -> Need {
     let outer = matrix(precision, (vocab, hidden)).saturating_mul(tables);
     let widest = layer.iter().map(|&(_, width)| width).max().unwrap_or(0);
     // Its bytes, and its values in f32 when they are decoded and where they go.
-    let strip = 12 * (STRIP as u64).saturating_mul(widest);
+    let block = 12 * (ROW_BLOCK as u64).saturating_mul(widest);
     Need {
         weights: layers.saturating_add(outer),
-        loading: strip.saturating_mul(rayon::current_num_threads() as u64),
+        loading: block.saturating_mul(rayon::current_num_threads() as u64),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::experts::StackedModule;
 use super::lora::{Factors, Lora};
-use crate::model::inner::inner_products;
+use crate::model::dot_rows::dot_rows;
 use crate::model::simd::{add_rows, axpy};
 
 /// What a module reads: rows of numbers, or tokens as one-hot vectors.
@@ -30,7 +30,7 @@ impl Input for Rows<'_> {
 
     fn project(&self, _a: Factors, ready: &[f32], row: usize, z: &mut [f32]) {
         let width = self.width;
-        inner_products(&self.x[row * width..(row + 1) * width], ready, width, z);
+        dot_rows(&self.x[row * width..(row + 1) * width], ready, width, z);
     }
 
     fn rows(&self) -> usize {

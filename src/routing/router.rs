@@ -9,7 +9,7 @@ use super::apply::{Input, Rows, add_extras, add_factors, add_outputs};
 use super::config::{Mix, RouterConfig, RouterKind};
 use super::experts::{ExpertSet, StackedModule};
 use super::replaced::Overlay;
-use crate::model::inner::inner_products;
+use crate::model::dot_rows::dot_rows;
 use crate::model::tensor::{edit, values};
 use crate::model::{Decoder, generic};
 use crate::{Error, Result};
@@ -277,12 +277,12 @@ pub(super) fn scores(module: &StackedModule, x: &Tensor) -> Result<Vec<f32>> {
         let some = experts.div_ceil(rayon::current_num_threads()).next_multiple_of(4);
         out.par_chunks_mut(some)
             .zip(prototypes.par_chunks(some * i))
-            .for_each(|(out, prototypes)| inner_products(&x, prototypes, i, out));
+            .for_each(|(out, prototypes)| dot_rows(&x, prototypes, i, out));
         return Ok(out);
     }
     let rows = rows_a_task(rows);
     out.par_chunks_mut(experts * rows)
         .zip(x.par_chunks(i * rows))
-        .for_each(|(out, x)| inner_products(x, prototypes, i, out));
+        .for_each(|(out, x)| dot_rows(x, prototypes, i, out));
     Ok(out)
 }

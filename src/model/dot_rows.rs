@@ -3,7 +3,7 @@
 use super::simd::dot;
 
 /// `out` [rows of a, rows of b] = a · bᵀ for rows of `width` > 0 values.
-pub(crate) fn inner_products(a: &[f32], b: &[f32], width: usize, out: &mut [f32]) {
+pub(crate) fn dot_rows(a: &[f32], b: &[f32], width: usize, out: &mut [f32]) {
     let columns = b.len() / width;
     assert!(out.len() >= a.len() / width * columns, "room for the products");
     #[cfg(target_arch = "x86_64")]
@@ -101,7 +101,7 @@ mod tests {
         {
             let a: Vec<f32> = (0..rows * width).map(value).collect();
             let b: Vec<f32> = (0..columns * width).map(|i| value(i + 5)).collect();
-            for way in [inner_products, by_pairs] {
+            for way in [dot_rows, by_pairs] {
                 let mut out = vec![f32::NAN; rows * columns];
                 way(&a, &b, width, &mut out);
                 for (at, got) in out.iter().enumerate() {

@@ -1,20 +1,19 @@
-//! The rows of a product, and their products with the lines of one panel.
+//! The rows of a product, and their products with the slices of one panel.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::{Kind, Line, WIDTH, multiplies_tiles, pair};
+use super::columns::Columns;
+use super::layout::{Element, KSlice, TILE_ROWS as TILE, WIDTH, pair};
+use super::multiplies_tiles;
 #[cfg(target_arch = "x86_64")]
 use super::{amx, avx512};
 use crate::model::simd::multiversion;
-use crate::model::strips::Columns;
 use crate::model::tensor::gemm;
 
-/// Rows of one tile: 24 sums in registers.
-pub(super) const TILE: usize = 12;
-/// Least rows of a task: fewer would not pay for widening or turning a panel again.
+/// Least rows of a task: fewer would not pay for widening or transposing a panel again.
 const PART: usize = 8 * TILE;
 
 multiversion! {
@@ -34,21 +33,21 @@ multiversion! {
 }
 
 multiversion! {
-    // Lines of bf16 as f32: [2 · lines, 32].
-    fn widen_lines(lines: &[Line], out: &mut [f32]) {
-        for (line, out) in lines.iter().zip(out.chunks_exact_mut(2 * WIDTH)) {
+    // Lines of bf16 as f32: [2 · slices, 32].
+    fn widen_slices(slices: &[KSlice], out: &mut [f32]) {
+        for (slice, out) in slices.iter().zip(out.chunks_exact_mut(2 * WIDTH)) {
             for j in 0..WIDTH {
-                out[j] = f32::from_bits(line.0[j] << 16);
-                out[WIDTH + j] = f32::from_bits(line.0[j] & 0xffff_0000);
+                out[j] = f32::from_bits(slice.0[j] << 16);
+                out[WIDTH + j] = f32::from_bits(slice.0[j] & 0xffff_0000);
             }
         }
     }
 }
 
-/// Whether this CPU has a kernel for lines of this kind.
-fn native(kind: Kind) -> bool {
+/// Whether this CPU has a kernel for slices of this element.
+fn native(element: Element) -> bool {
     #[cfg(target_arch = "x86_64")]
-    return avx512::available(kind);
+    return avx512::available(element);
     #[cfg(not(target_arch = "x86_64"))]
     false
 }
@@ -85,7 +84,7 @@ pub(super) fn prefers_bf16(rows: usize) -> bool {
 pub(super) enum Operands<'a> {
     /// There is no kernel for them.
     None,
-    /// [rows, ⌈width / inputs of a line⌉].
+    /// [rows, ⌈width / inputs of a slice⌉].
     Words(Cow<'a, [u32]>),
     #[cfg(target_arch = "x86_64")]
     Tiles(amx::Tiles),
@@ -93,24 +92,24 @@ pub(super) enum Operands<'a> {
 
 impl<'a> Operands<'a> {
     /// Of `values` [rows, width], the fastest there are.
-    fn new(values: &'a [f32], width: usize, kind: Kind) -> Self {
+    fn new(values: &'a [f32], width: usize, element: Element) -> Self {
         #[cfg(target_arch = "x86_64")]
-        if kind == Kind::Bf16
+        if element == Element::Bf16
             && let Some(tiles) = amx::Tiles::new(values, width)
         {
             return Self::Tiles(tiles);
         }
-        Self::words(values, width, kind)
+        Self::words(values, width, element)
     }
 
     /// As words, where the CPU has a kernel for them.
-    pub fn words(values: &'a [f32], width: usize, kind: Kind) -> Self {
-        if !native(kind) {
+    pub fn words(values: &'a [f32], width: usize, element: Element) -> Self {
+        if !native(element) {
             return Self::None;
         }
-        Self::Words(match kind {
-            Kind::F32 => Cow::Borrowed(bits(values)),
-            Kind::Bf16 => {
+        Self::Words(match element {
+            Element::F32 => Cow::Borrowed(bits(values)),
+            Element::Bf16 => {
                 let half = width.div_ceil(2);
                 let mut pairs = vec![0u32; values.len() / width.max(1) * half];
                 pairs
@@ -128,7 +127,7 @@ impl<'a> Operands<'a> {
 pub(super) struct Scratch {
     values: Vec<f32>,
     #[cfg(target_arch = "x86_64")]
-    lines: Vec<Line>,
+    slices: Vec<KSlice>,
 }
 
 /// The rows of a product.
@@ -136,16 +135,16 @@ pub(super) struct Rows<'a> {
     pub values: &'a [f32],
     pub width: usize,
     pub count: usize,
-    pub kind: Kind,
+    pub element: Element,
     pub operands: Operands<'a>,
 }
 
 impl<'a> Rows<'a> {
     /// Of `values` [rows, width].
-    pub fn new(values: &'a [f32], width: usize, kind: Kind) -> Self {
+    pub fn new(values: &'a [f32], width: usize, element: Element) -> Self {
         let count = values.len() / width.max(1);
-        let operands = Operands::new(values, width, kind);
-        Self { values, width, count, kind, operands }
+        let operands = Operands::new(values, width, element);
+        Self { values, width, count, element, operands }
     }
 
     /// What is to be done for `panels`.
@@ -158,12 +157,12 @@ impl<'a> Rows<'a> {
         tasks(self.count, tile, panels)
     }
 
-    /// Columns `column ..` of `out` for some rows: adds the products with `lines`, the first of which is line
+    /// Columns `column ..` of `out` for some rows: adds the products with `slices`, the first of which is slice
     /// `first` of its panel.
     pub fn times(
         &self,
         rows: Range<usize>,
-        lines: &[Line],
+        slices: &[KSlice],
         first: usize,
         out: Columns,
         column: usize,
@@ -171,11 +170,11 @@ impl<'a> Rows<'a> {
     ) {
         #[cfg(target_arch = "x86_64")]
         if let Operands::Tiles(tiles) = &self.operands {
-            return tiles.times(rows, lines, first, (out, column), &mut scratch.lines);
+            return tiles.times(rows, slices, first, (out, column), &mut scratch.slices);
         }
         #[cfg(target_arch = "x86_64")]
         if let Operands::Words(operands) = &self.operands {
-            let stride = self.width.div_ceil(self.kind.inputs());
+            let stride = self.width.div_ceil(self.element.inputs());
             for row in rows.clone().step_by(TILE) {
                 let count = TILE.min(rows.end - row);
                 let operands = &operands[row * stride + first..];
@@ -183,22 +182,22 @@ impl<'a> Rows<'a> {
                 // to one task.
                 unsafe {
                     out.tile::<WIDTH>((row, count), column, first > 0, |out| {
-                        avx512::tile(self.kind, count, lines, operands, stride, out);
+                        avx512::tile(self.element, count, slices, operands, stride, out);
                     });
                 }
             }
             return;
         }
-        let (per, width) = (self.kind.inputs(), WIDTH.min(out.stride - column));
-        let inputs = (per * lines.len()).min(self.width - per * first);
-        let (count, size) = (rows.len(), per * lines.len() * WIDTH);
+        let (per, width) = (self.element.inputs(), WIDTH.min(out.stride - column));
+        let inputs = (per * slices.len()).min(self.width - per * first);
+        let (count, size) = (rows.len(), per * slices.len() * WIDTH);
         scratch.values.resize(size + count * WIDTH, 0.0);
         let (wide, sums) = scratch.values.split_at_mut(size);
-        match self.kind {
-            Kind::F32 => wide.chunks_exact_mut(WIDTH).zip(lines).for_each(|(wide, line)| {
-                wide.iter_mut().zip(line.0).for_each(|(wide, bits)| *wide = f32::from_bits(bits));
+        match self.element {
+            Element::F32 => wide.chunks_exact_mut(WIDTH).zip(slices).for_each(|(wide, slice)| {
+                wide.iter_mut().zip(slice.0).for_each(|(wide, bits)| *wide = f32::from_bits(bits));
             }),
-            Kind::Bf16 => widen_lines(lines, wide),
+            Element::Bf16 => widen_slices(slices, wide),
         }
         let x = &self.values[rows.start * self.width + per * first..];
         gemm((count, WIDTH, inputs), 1.0, x, (self.width, 1), wide, (WIDTH, 1), 0.0, sums, (WIDTH, 1));

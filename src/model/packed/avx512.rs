@@ -1,18 +1,17 @@
-//! Products of a tile of rows with lines, in AVX-512.
+//! Products of a tile of rows with slices, in AVX-512.
 
 use std::arch::x86_64::*;
 
-use super::blocks::{self, BLOCK, Block, Part};
-use super::rows::TILE;
-use super::{Kind, Line, WIDTH};
-use crate::model::strips::Out;
+use super::layout::{
+    BLOCK, Element, KSlice, Out, Q8_TILE_ROWS, Q8Block, Q8Chunk, STANDS_OUT, TILE_ROWS, WIDTH,
+};
 
-/// Whether this CPU multiplies lines of this kind.
-pub fn available(kind: Kind) -> bool {
+/// Whether this CPU multiplies slices of this element.
+pub fn available(element: Element) -> bool {
     let f32 = std::arch::is_x86_feature_detected!("avx512f");
-    match kind {
-        Kind::F32 => f32,
-        Kind::Bf16 => {
+    match element {
+        Element::F32 => f32,
+        Element::Bf16 => {
             f32 && std::arch::is_x86_feature_detected!("avx512bw")
                 && std::arch::is_x86_feature_detected!("avx512vl")
                 && std::arch::is_x86_feature_detected!("avx512bf16")
@@ -26,7 +25,7 @@ pub fn available(kind: Kind) -> bool {
 fn write<const M: usize>(sums: &[[__m512; 2]; M], out: Out) {
     for (m, sum) in sums.iter().enumerate() {
         for (h, sum) in sum.iter().enumerate() {
-            // SAFETY: [`tile`] and [`tile_of_eights`] were promised as much room.
+            // SAFETY: [`tile`] and [`q8_tile`] were promised as much room.
             unsafe {
                 let to = out.start.add(m * out.stride + 16 * h);
                 let before = if out.add { _mm512_loadu_ps(to) } else { _mm512_setzero_ps() };
@@ -36,18 +35,18 @@ fn write<const M: usize>(sums: &[[__m512; 2]; M], out: Out) {
     }
 }
 
-/// Defines a function for the sums of M rows of `operands` (each of `lines.len()`, `stride` apart) with the
-/// lines; `$add` is a sum plus the product of two registers.
+/// Defines a function for the sums of M rows of `operands` (each of `slices.len()`, `stride` apart) with the
+/// slices; `$add` is a sum plus the product of two registers.
 macro_rules! kernel {
     ($name:ident, $features:literal, $add:ident) => {
         #[target_feature(enable = $features)]
-        fn $name<const M: usize>(lines: &[Line], operands: &[u32], stride: usize, out: Out) {
-            assert!(operands.len() >= (M - 1) * stride + lines.len(), "a tile reads past its rows");
+        fn $name<const M: usize>(slices: &[KSlice], operands: &[u32], stride: usize, out: Out) {
+            assert!(operands.len() >= (M - 1) * stride + slices.len(), "a tile reads past its rows");
             let mut sums = [[_mm512_setzero_ps(); 2]; M];
-            for (k, line) in lines.iter().enumerate() {
-                // SAFETY: a line is 128 bytes, aligned to 64; the operands' reach was checked above.
+            for (k, slice) in slices.iter().enumerate() {
+                // SAFETY: a slice is 128 bytes, aligned to 64; the operands' reach was checked above.
                 unsafe {
-                    let at = line.0.as_ptr();
+                    let at = slice.0.as_ptr();
                     let b0 = _mm512_load_si512(at.cast());
                     let b1 = _mm512_load_si512(at.add(16).cast());
                     for (m, sum) in sums.iter_mut().enumerate() {
@@ -81,11 +80,11 @@ kernel!(bf16_rows, "avx512f,avx512bw,avx512vl,avx512bf16", add_bf16);
 
 /// A square of 32 × 32 with rows and columns swapped, in four of 16 × 16.
 #[target_feature(enable = "avx512f")]
-pub fn turn(from: &[Line; WIDTH], to: &mut [Line; WIDTH]) {
+pub fn transpose(from: &[KSlice; WIDTH], to: &mut [KSlice; WIDTH]) {
     for (down, across) in [(0, 0), (0, 16), (16, 0), (16, 16)] {
-        // SAFETY: half a line is 64 bytes, aligned to as many.
+        // SAFETY: half a slice is 64 bytes, aligned to as many.
         let load = |i: usize| unsafe { _mm512_load_si512(from[down + i].0[across..].as_ptr().cast()) };
-        // Rows to pairs, pairs to fours, fours to eights, eights to columns.
+        // Rows to pairs, pairs to fours, fours to q8_rows, q8_rows to columns.
         let mut a = [_mm512_setzero_si512(); 16];
         for i in 0..8 {
             let (x, y) = (load(2 * i), load(2 * i + 1));
@@ -113,33 +112,40 @@ pub fn turn(from: &[Line; WIDTH], to: &mut [Line; WIDTH]) {
                 _mm512_shuffle_i32x4::<0b11_01_11_01>(high01, high23),
             ];
             for (q, column) in columns.into_iter().enumerate() {
-                let line = &mut to[across + 4 * q + c].0[down..down + 16];
-                // SAFETY: half a line is 64 bytes, aligned to as many.
-                unsafe { _mm512_store_si512(line.as_mut_ptr().cast(), column) };
+                let slice = &mut to[across + 4 * q + c].0[down..down + 16];
+                // SAFETY: half a slice is 64 bytes, aligned to as many.
+                unsafe { _mm512_store_si512(slice.as_mut_ptr().cast(), column) };
             }
         }
     }
 }
 
-/// The sums of 1 to [`TILE`] rows.
+/// The sums of 1 to [`TILE_ROWS`] rows.
 ///
 /// # Safety
 /// [`available`] said yes; `out` has 32 columns of as many rows.
-pub unsafe fn tile(kind: Kind, count: usize, lines: &[Line], operands: &[u32], stride: usize, out: Out) {
+pub unsafe fn tile(
+    element: Element,
+    count: usize,
+    slices: &[KSlice],
+    operands: &[u32],
+    stride: usize,
+    out: Out,
+) {
     macro_rules! of { ($($m:literal)*) => {
         // SAFETY: as the caller promises.
-        unsafe { match (kind, count) {
-            $((Kind::F32, $m) => f32_rows::<$m>(lines, operands, stride, out),
-            (Kind::Bf16, $m) => bf16_rows::<$m>(lines, operands, stride, out),)*
-            (Kind::F32, _) => f32_rows::<TILE>(lines, operands, stride, out),
-            (Kind::Bf16, _) => bf16_rows::<TILE>(lines, operands, stride, out),
+        unsafe { match (element, count) {
+            $((Element::F32, $m) => f32_rows::<$m>(slices, operands, stride, out),
+            (Element::Bf16, $m) => bf16_rows::<$m>(slices, operands, stride, out),)*
+            (Element::F32, _) => f32_rows::<TILE_ROWS>(slices, operands, stride, out),
+            (Element::Bf16, _) => bf16_rows::<TILE_ROWS>(slices, operands, stride, out),
         } }
     } }
     of!(1 2 3 4 5 6 7 8 9 10 11)
 }
 
 /// Whether this CPU multiplies rows of 8 bits with blocks.
-pub fn multiplies_eights() -> bool {
+pub fn multiplies_q8() -> bool {
     std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vnni")
 }
 
@@ -151,9 +157,9 @@ pub fn to_bf16(values: [__m512; 2]) -> __m512i {
     unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(values[1], values[0])) }
 }
 
-/// A block as lines of bf16: as many as half its inputs.
+/// A block as slices of bf16: as many as half its inputs.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-pub fn widen_block(block: &Block, lines: &mut [Line; BLOCK / 2]) {
+pub fn widen_block(block: &Q8Block, slices: &mut [KSlice; BLOCK / 2]) {
     // Of [16 of one input, 16 of the next] pairs.
     const PAIRS: [u16; 32] = {
         let mut order = [0; 32];
@@ -171,8 +177,8 @@ pub fn widen_block(block: &Block, lines: &mut [Line; BLOCK / 2]) {
         let scales = unsafe { _mm256_loadu_si256(block.scales[half..].as_ptr().cast()) };
         let scales = _mm512_cvtph_ps(scales);
         let shift = _mm512_mul_ps(scales, _mm512_set1_ps(128.0));
-        for (words, two) in block.words.iter().zip(lines.chunks_exact_mut(2)) {
-            // SAFETY: half a line is 64 bytes, aligned to as many.
+        for (words, two) in block.words.iter().zip(slices.chunks_exact_mut(2)) {
+            // SAFETY: half a slice is 64 bytes, aligned to as many.
             let words = unsafe { _mm512_load_si512(words[half..].as_ptr().cast()) };
             let byte = |words| _mm512_and_si512(words, _mm512_set1_epi32(255));
             let bytes = [
@@ -182,10 +188,10 @@ pub fn widen_block(block: &Block, lines: &mut [Line; BLOCK / 2]) {
                 _mm512_srli_epi32::<24>(words),
             ];
             let values = bytes.map(|b| _mm512_fmsub_ps(_mm512_cvtepi32_ps(b), scales, shift));
-            for (line, values) in two.iter_mut().zip([[values[0], values[1]], [values[2], values[3]]]) {
+            for (slice, values) in two.iter_mut().zip([[values[0], values[1]], [values[2], values[3]]]) {
                 let pairs = _mm512_permutexvar_epi16(order, to_bf16(values));
                 // SAFETY: as above.
-                unsafe { _mm512_store_si512(line.0[half..].as_mut_ptr().cast(), pairs) };
+                unsafe { _mm512_store_si512(slice.0[half..].as_mut_ptr().cast(), pairs) };
             }
         }
     }
@@ -214,31 +220,31 @@ fn to_words(whole: [__m512i; 2], words: &mut [u32; 8]) -> i32 {
     _mm512_reduce_add_epi32(_mm512_add_epi32(whole[0], whole[1])).wrapping_mul(-128)
 }
 
-/// A row in 8 bits, or 16 in parts that stand out: scale = max |x| / 127 for each 32 values.
+/// A row in 8 bits, or 16 in chunks that stand out: scale = max |x| / 127 for each 32 values.
 #[target_feature(enable = "avx512f")]
-pub fn to_parts(x: &[f32], parts: &mut [Part]) {
+pub fn to_chunks(x: &[f32], chunks: &mut [Q8Chunk]) {
     let mut squares = 0.0;
-    for (x, part) in x.chunks(BLOCK).zip(parts.iter_mut()) {
+    for (x, chunk) in x.chunks(BLOCK).zip(chunks.iter_mut()) {
         // As bits, magnitudes are ordered as whole numbers; NaN is more than all, and comes out as the scale.
         let sizes = halves(x).map(|v| _mm512_castps_si512(_mm512_abs_ps(v)));
         let most = f32::from_bits(_mm512_reduce_max_epu32(_mm512_max_epu32(sizes[0], sizes[1])));
-        part.scale = most / 127.0;
-        squares += part.scale * part.scale;
+        chunk.scale = most / 127.0;
+        squares += chunk.scale * chunk.scale;
     }
-    let usual = blocks::STANDS_OUT * squares / parts.len() as f32;
-    for (x, part) in x.chunks(BLOCK).zip(parts) {
-        let inverse = _mm512_set1_ps(if part.scale >= f32::MIN_POSITIVE { 1.0 / part.scale } else { 0.0 });
+    let usual = STANDS_OUT * squares / chunks.len() as f32;
+    for (x, chunk) in x.chunks(BLOCK).zip(chunks) {
+        let inverse = _mm512_set1_ps(if chunk.scale >= f32::MIN_POSITIVE { 1.0 / chunk.scale } else { 0.0 });
         let scaled = halves(x).map(|v| _mm512_mul_ps(v, inverse));
         let whole = scaled.map(|v| _mm512_cvtps_epi32(v));
-        part.shifts[0] = to_words(whole, &mut part.high);
-        part.fine = part.scale * part.scale > usual;
-        if part.fine {
+        chunk.shifts[0] = to_words(whole, &mut chunk.high);
+        chunk.fine = chunk.scale * chunk.scale > usual;
+        if chunk.fine {
             let rest = [0, 1].map(|h| {
                 let rest = _mm512_sub_ps(scaled[h], _mm512_cvtepi32_ps(whole[h]));
                 let low = _mm512_cvtps_epi32(_mm512_mul_ps(rest, _mm512_set1_ps(256.0)));
                 _mm512_min_epi32(low, _mm512_set1_epi32(127))
             });
-            part.shifts[1] = to_words(rest, &mut part.low);
+            chunk.shifts[1] = to_words(rest, &mut chunk.low);
         }
     }
 }
@@ -249,7 +255,7 @@ pub fn to_parts(x: &[f32], parts: &mut [Part]) {
 #[target_feature(enable = "avx512f,avx512vnni")]
 fn add_block<const M: usize>(
     whole: &mut [[__m512i; 2]; M],
-    block: &Block,
+    block: &Q8Block,
     word: impl Fn(usize, usize) -> u32,
 ) {
     for (g, weights) in block.words.iter().enumerate() {
@@ -263,31 +269,32 @@ fn add_block<const M: usize>(
     }
 }
 
-/// The sums of M rows of `parts` (each of `blocks.len()`, `stride` apart) with the blocks: whole numbers over the
+/// The sums of M rows of `chunks` (each of `blocks.len()`, `stride` apart) with the blocks: whole numbers over the
 /// inputs of a block, f32 over the blocks.
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn eights<const M: usize>(blocks: &[Block], parts: &[Part], stride: usize, out: Out) {
-    assert!(parts.len() >= (M - 1) * stride + blocks.len(), "a tile reads past its rows");
+fn q8_rows<const M: usize>(blocks: &[Q8Block], chunks: &[Q8Chunk], stride: usize, out: Out) {
+    assert!(chunks.len() >= (M - 1) * stride + blocks.len(), "a tile reads past its rows");
     let mut sums = [[_mm512_setzero_ps(); 2]; M];
     for (b, block) in blocks.iter().enumerate() {
-        // SAFETY: the reach of the parts was checked above.
-        let part = |m: usize| unsafe { parts.get_unchecked(m * stride + b) };
+        // SAFETY: the reach of the chunks was checked above.
+        let chunk = |m: usize| unsafe { chunks.get_unchecked(m * stride + b) };
         // SAFETY: scales of 16 outputs are 32 bytes.
         let mut scales = [0, 16]
             .map(|j| unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(block.scales[j..].as_ptr().cast())) });
-        let mut whole: [[__m512i; 2]; M] = std::array::from_fn(|m| [_mm512_set1_epi32(part(m).shifts[0]); 2]);
-        add_block(&mut whole, block, |m, g| part(m).high[g]);
-        if (0..M).any(|m| part(m).fine) {
+        let mut whole: [[__m512i; 2]; M] =
+            std::array::from_fn(|m| [_mm512_set1_epi32(chunk(m).shifts[0]); 2]);
+        add_block(&mut whole, block, |m, g| chunk(m).high[g]);
+        if (0..M).any(|m| chunk(m).fine) {
             // Rows that are not fine here have zeros: the same sums at another scale, both of them powers of two.
             for (m, whole) in whole.iter_mut().enumerate() {
-                let shift = _mm512_set1_epi32(part(m).shifts[1]);
+                let shift = _mm512_set1_epi32(chunk(m).shifts[1]);
                 *whole = whole.map(|w| _mm512_add_epi32(_mm512_slli_epi32::<8>(w), shift));
             }
-            add_block(&mut whole, block, |m, g| part(m).low[g]);
+            add_block(&mut whole, block, |m, g| chunk(m).low[g]);
             scales = scales.map(|s| _mm512_mul_ps(s, _mm512_set1_ps(1.0 / 256.0)));
         }
         for (m, (sum, whole)) in sums.iter_mut().zip(whole).enumerate() {
-            let scale = _mm512_set1_ps(part(m).scale);
+            let scale = _mm512_set1_ps(chunk(m).scale);
             for h in 0..2 {
                 sum[h] =
                     _mm512_fmadd_ps(_mm512_cvtepi32_ps(whole[h]), _mm512_mul_ps(scales[h], scale), sum[h]);
@@ -297,20 +304,20 @@ fn eights<const M: usize>(blocks: &[Block], parts: &[Part], stride: usize, out: 
     write(&sums, out);
 }
 
-/// The sums of 1 to [`blocks::TILE`] rows in 8 bits.
+/// The sums of 1 to [`Q8_TILE_ROWS`] rows in 8 bits.
 ///
 /// # Safety
-/// [`multiplies_eights`] said yes; `out` has 32 columns of as many rows.
-pub unsafe fn tile_of_eights(count: usize, blocks: &[Block], parts: &[Part], stride: usize, out: Out) {
+/// [`multiplies_q8`] said yes; `out` has 32 columns of as many rows.
+pub unsafe fn q8_tile(count: usize, blocks: &[Q8Block], chunks: &[Q8Chunk], stride: usize, out: Out) {
     // SAFETY: as the caller promises.
     unsafe {
         match count {
-            1 => eights::<1>(blocks, parts, stride, out),
-            2 => eights::<2>(blocks, parts, stride, out),
-            3 => eights::<3>(blocks, parts, stride, out),
-            4 => eights::<4>(blocks, parts, stride, out),
-            5 => eights::<5>(blocks, parts, stride, out),
-            _ => eights::<{ blocks::TILE }>(blocks, parts, stride, out),
+            1 => q8_rows::<1>(blocks, chunks, stride, out),
+            2 => q8_rows::<2>(blocks, chunks, stride, out),
+            3 => q8_rows::<3>(blocks, chunks, stride, out),
+            4 => q8_rows::<4>(blocks, chunks, stride, out),
+            5 => q8_rows::<5>(blocks, chunks, stride, out),
+            _ => q8_rows::<Q8_TILE_ROWS>(blocks, chunks, stride, out),
         }
     }
 }

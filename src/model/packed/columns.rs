@@ -1,33 +1,7 @@
-//! Matrices that are read strip by strip, straight into the layout in which they are held, so that no second
-//! copy of one is ever in memory.
+//! Matrices that tasks fill together, each a part of its own.
 
-use std::ops::Range;
-
-use super::tensor::{filled, room};
-use crate::Result;
-
-/// Rows that are read at once.
-pub(crate) const STRIP: usize = 32;
-
-/// Writes some rows of a matrix in f32, one after the other; there is room for just these.
-pub(crate) type Read<'a> = dyn Fn(Range<usize>, &mut [f32]) -> Result<()> + Sync + 'a;
-
-/// The matrix [rows, columns] as it is.
-pub(super) fn whole((rows, columns): (usize, usize), read: &Read) -> Result<Vec<f32>> {
-    filled(rows * columns, STRIP * columns, 0.0, |strip, out| {
-        let first = strip * STRIP;
-        read(first..(first + STRIP).min(rows), out)
-    })
-}
-
-/// Where a tile of sums goes: its first value, and the distance of its rows.
-#[derive(Clone, Copy)]
-pub(super) struct Out {
-    pub start: *mut f32,
-    pub stride: usize,
-    /// Onto what is there.
-    pub add: bool,
-}
+use super::layout::Out;
+use crate::model::tensor::room;
 
 /// A matrix that tasks fill together: each writes columns of its own.
 #[derive(Clone, Copy)]
@@ -105,35 +79,5 @@ impl Columns {
                 *to = if add { *to + s } else { *s };
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Error;
-
-    #[test]
-    fn a_whole_matrix_holds_every_row() {
-        for (rows, columns) in [(1, 1), (31, 3), (32, 5), (33, 64), (100, 7), (5, 0)] {
-            let read = |wanted: Range<usize>, out: &mut [f32]| {
-                assert_eq!(out.len(), wanted.len() * columns);
-                let from = wanted.start * columns;
-                out.iter_mut().enumerate().for_each(|(i, v)| *v = (from + i) as f32);
-                Ok(())
-            };
-            let all = whole((rows, columns), &read).unwrap();
-            assert_eq!(all, (0..rows * columns).map(|i| i as f32).collect::<Vec<_>>());
-        }
-    }
-
-    #[test]
-    fn the_first_error_ends_it() {
-        let read = |wanted: Range<usize>, _: &mut [f32]| match wanted.start {
-            64.. => Err(Error::msg("unreadable")),
-            _ => Ok(()),
-        };
-        assert!(whole((100, 4), &read).is_err());
-        assert_eq!(whole((64, 4), &read).unwrap(), [0.0; 256]);
     }
 }

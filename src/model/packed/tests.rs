@@ -2,7 +2,7 @@ use std::ops::Range;
 
 use half::f16;
 
-use super::blocks::{Part, widen};
+use super::layout::Q8Chunk;
 use super::rows::Operands;
 use super::*;
 
@@ -35,8 +35,8 @@ fn rows_of(w: &[f32], inputs: usize) -> impl Fn(Range<usize>, &mut [f32]) -> Res
     }
 }
 
-fn pack(precision: Precision, w: &[f32], outputs: usize, inputs: usize) -> Panels {
-    Panels::new(precision, (outputs, inputs), &rows_of(w, inputs)).unwrap()
+fn pack(precision: Precision, w: &[f32], outputs: usize, inputs: usize) -> PackedWeight {
+    PackedWeight::new(precision, (outputs, inputs), &rows_of(w, inputs)).unwrap()
 }
 
 /// bf16 inputs carry 8 bits: each product is off by at most 2⁻⁸ of its size.
@@ -59,14 +59,14 @@ fn products_are_those_of_the_stored_weights_at_every_size() {
             assert!(precision != Precision::F32 || own == w);
             for rows in [1, 2, 3, 12, 13, 30, 200] {
                 let x = random(rows * inputs, 2);
-                let [y] = Panels::forward([&panels], &x, rows);
+                let [y] = PackedWeight::forward([&panels], &x, rows);
                 assert_close(precision, &y, &product(&x, &own, rows, inputs, outputs), inputs);
 
                 let dy = random(rows * outputs, 3);
                 let dx = panels.backward(&dy, rows);
-                let turned: Vec<f32> =
+                let transposed: Vec<f32> =
                     (0..inputs * outputs).map(|i| own[i % outputs * inputs + i / outputs]).collect();
-                assert_close(precision, &dx, &product(&dy, &turned, rows, outputs, inputs), outputs);
+                assert_close(precision, &dx, &product(&dy, &transposed, rows, outputs, inputs), outputs);
             }
         }
     }
@@ -79,9 +79,9 @@ fn weights_together_give_what_each_gives_alone() {
         let all = [40, 1, 64].map(|outputs| pack(precision, &random(outputs * inputs, 1), outputs, inputs));
         for rows in [1, 2, 5, 120] {
             let x = random(rows * inputs, 2);
-            let together = Panels::forward(all.each_ref(), &x, rows);
+            let together = PackedWeight::forward(all.each_ref(), &x, rows);
             for (weight, y) in all.iter().zip(together) {
-                assert_eq!([y], Panels::forward([weight], &x, rows), "{precision} {rows}");
+                assert_eq!([y], PackedWeight::forward([weight], &x, rows), "{precision} {rows}");
             }
         }
     }
@@ -91,22 +91,23 @@ fn weights_together_give_what_each_gives_alone() {
 fn every_way_to_multiply_gives_the_same() {
     let (outputs, inputs, rows) = (70, 1100, 45);
     let (w, x) = (random(outputs * inputs, 1), random(rows * inputs, 2));
-    for (precision, kind) in [(Precision::F32, Kind::F32), (Precision::Bf16, Kind::Bf16)] {
+    for (precision, element) in [(Precision::F32, Element::F32), (Precision::Bf16, Element::Bf16)] {
         let panels = pack(precision, &w, outputs, inputs);
         let want = product(&x, &panels.unpack(), rows, inputs, outputs);
-        let (without, words) = (Operands::None, Operands::words(&x, inputs, kind));
-        for (way, operands) in [without, words, Rows::new(&x, inputs, kind).operands].into_iter().enumerate()
+        let (without, words) = (Operands::None, Operands::words(&x, inputs, element));
+        for (way, operands) in
+            [without, words, Rows::new(&x, inputs, element).operands].into_iter().enumerate()
         {
-            let rounds = kind == Kind::Bf16 && !matches!(operands, Operands::None);
-            let rows = Rows { values: &x, width: inputs, count: rows, kind, operands };
-            let all = inputs / kind.inputs();
+            let rounds = element == Element::Bf16 && !matches!(operands, Operands::None);
+            let rows = Rows { values: &x, width: inputs, count: rows, element, operands };
+            let all = inputs / element.inputs();
             let fill = |[out]: [Columns; 1]| {
                 for p in 0..panels.panels() {
-                    for from in (0..all).step_by(LINES) {
-                        let lines = (from, (from + LINES).min(all));
+                    for from in (0..all).step_by(SLICES) {
+                        let slices = (from, (from + SLICES).min(all));
                         let (mut widened, mut scratch) = (Vec::new(), Scratch::default());
-                        let lines = panels.lines(p, lines, &mut widened);
-                        rows.times(0..rows.count, lines, from, out, p * WIDTH, &mut scratch);
+                        let slices = panels.slices(p, slices, &mut widened);
+                        rows.times(0..rows.count, slices, from, out, p * WIDTH, &mut scratch);
                     }
                 }
             };
@@ -125,7 +126,7 @@ fn tasks_cover_every_row_of_every_panel_once() {
     for (panels, count) in [(1, 1), (3, 12), (6, 512), (1, 1000), (40, 200), (2, 97), (0, 5)] {
         let values = vec![0f32; count];
         let mut seen = vec![0; panels * count];
-        for (panel, rows) in Rows::new(&values, 1, Kind::F32).tasks(panels).collect::<Vec<_>>() {
+        for (panel, rows) in Rows::new(&values, 1, Element::F32).tasks(panels).collect::<Vec<_>>() {
             rows.for_each(|row| seen[panel * count + row] += 1);
         }
         assert!(seen.iter().all(|&times| times == 1), "{panels} {count}");
@@ -141,10 +142,10 @@ fn values_of_a_q8_file_are_kept() {
     assert_eq!(pack(Precision::Q8, &w, 1, 64).unpack(), w);
 }
 
-/// A part's values as the kernel takes them.
-fn values(part: &Part) -> impl Iterator<Item = f32> {
+/// A chunk's values as the kernel takes them.
+fn values(chunk: &Q8Chunk) -> impl Iterator<Item = f32> {
     let byte = |words: &[u32], i: usize| f32::from(words[i / 4].to_le_bytes()[i % 4] as i8);
-    (0..BLOCK).map(move |i| part.scale * (byte(&part.high, i) + byte(&part.low, i) / 256.0))
+    (0..BLOCK).map(move |i| chunk.scale * (byte(&chunk.high, i) + byte(&chunk.low, i) / 256.0))
 }
 
 #[test]
@@ -156,20 +157,20 @@ fn rows_in_8_bits_are_near_and_give_exact_products() {
         // A column that stands out, and a row of zeros.
         x.iter_mut().skip(100).step_by(inputs).for_each(|x| *x *= 40.0);
         x[..inputs].fill(0.0);
-        let Some(eights) = Eights::new(&x, inputs) else { return };
+        let Some(q8_rows) = Q8Rows::new(&x, inputs) else { return };
         let mut held = Vec::new();
-        for (parts, x) in eights.parts.chunks(inputs.div_ceil(BLOCK)).zip(x.chunks(inputs)) {
-            for (part, x) in parts.iter().zip(x.chunks(BLOCK)) {
+        for (chunks, x) in q8_rows.chunks.chunks(inputs.div_ceil(BLOCK)).zip(x.chunks(inputs)) {
+            for (chunk, x) in chunks.iter().zip(x.chunks(BLOCK)) {
                 // Half a step; a whole one where a low byte would be 128.
-                let step = part.scale * if part.fine { 1.0 / 256.0 } else { 0.5 };
-                assert!(values(part).zip(x).all(|(v, x)| (v - x).abs() <= 1.01 * step), "{step}");
-                held.extend(values(part).take(x.len()));
+                let step = chunk.scale * if chunk.fine { 1.0 / 256.0 } else { 0.5 };
+                assert!(values(chunk).zip(x).all(|(v, x)| (v - x).abs() <= 1.01 * step), "{step}");
+                held.extend(values(chunk).take(x.len()));
             }
-            let fine: Vec<usize> = (0..parts.len()).filter(|&b| parts[b].fine).collect();
+            let fine: Vec<usize> = (0..chunks.len()).filter(|&b| chunks[b].fine).collect();
             assert_eq!(fine, if x[0] == 0.0 { vec![] } else { vec![100 / BLOCK] });
         }
         let want = product(&held, &panels.unpack(), rows, inputs, outputs);
-        let [y] = Panels::forward([&panels], &x, rows);
+        let [y] = PackedWeight::forward([&panels], &x, rows);
         assert_close(Precision::F32, &y, &want, inputs);
     }
 }
@@ -183,21 +184,10 @@ fn what_is_not_finite_stays_so_in_its_own_row() {
             for rows in [1, 3, 8] {
                 let mut x = random(rows * inputs, 2);
                 x[35] = wrong;
-                let [y] = Panels::forward([&panels], &x, rows);
+                let [y] = PackedWeight::forward([&panels], &x, rows);
                 assert!(y[..outputs].iter().all(|y| !y.is_finite()), "{precision} {wrong}");
                 assert!(y[outputs..].iter().all(|y| y.is_finite()), "{precision} {wrong}");
             }
         }
-    }
-}
-
-#[test]
-fn rounding_is_to_nearest_even_and_keeps_nan() {
-    for v in [0.0f32, 1.0, -1.003_906_3, 1.011_718_8, f32::INFINITY, 3.0e38, -7.3e-40] {
-        assert_eq!((round(v) >> 16) as u16, half::bf16::from_f32(v).to_bits(), "{v}");
-    }
-    assert!(f32::from_bits(round(f32::NAN)).is_nan());
-    for bits in [0u16, 1, 0x03ff, 0x3c00, 0x7bff, 0x8001, 0xc123] {
-        assert_eq!(widen(f16::from_bits(bits)), f16::from_bits(bits).to_f32());
     }
 }

@@ -1,12 +1,12 @@
 //! Frozen weights packed for products with few or many rows: f32, bf16, or 8 bits in blocks of 32.
 //!
-//! A weight [out, in] is cut into panels of 32 outputs. A panel of f32 holds one [`Line`] an input, one of bf16
-//! a line for two neighbouring inputs: what one AVX-512 BF16 instruction takes. A panel of 8 bits holds [`Block`]s
+//! A weight [out, in] is cut into panels of 32 outputs. A panel of f32 holds one [`KSlice`] an input, one of bf16
+//! a slice for two neighbouring inputs: what one AVX-512 BF16 instruction takes. A panel of 8 bits holds [`Q8Block`]s
 //! of 32 inputs: the outputs' values, four inputs a word, and one scale an output (the arithmetic of GGUF's Q8_0,
 //! whose values it keeps exactly).
 //!
 //! Products of f32 panels run in f32, those of bf16 in bf16 with f32 sums. Rows that are multiplied with 8-bit
-//! weights are rounded to 8 bits too, 16 where that matters ([`Part`](blocks::Part)), and the products are whole
+//! weights are rounded to 8 bits too, 16 where that matters ([`Q8Chunk`](layout::Q8Chunk)), and the products are whole
 //! numbers: twice as fast again where the CPU has AVX-512 VNNI. Elsewhere, in training, and for many rows where
 //! the CPU has [AMX](amx), 8-bit panels are widened to bf16 one by one, and bf16 to f32 where the CPU lacks that
 //! instruction. There, products with one or two rows, which only wait for memory, take f32 inputs times f32 or
@@ -16,16 +16,21 @@
 mod amx;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-mod blocks;
+mod columns;
+mod layout;
+mod q8;
+pub(super) mod row_block;
 mod rows;
 
 use rayon::prelude::*;
 
-use self::blocks::{BLOCK, Block, Eights, pack_q8, q8_row};
+use self::columns::Columns;
+use self::layout::{BLOCK, Element, KSlice, Q8Block, SLICES, WIDTH, pair};
+use self::q8::{Q8Rows, pack_q8, q8_row};
+use self::row_block::ReadRows;
 use self::rows::{Rows, Scratch, prefers_bf16};
-use super::linear::Precision;
+use super::precision::Precision;
 use super::simd::multiversion;
-use super::strips::{Columns, Read, STRIP};
 use super::tensor::filled;
 use crate::Result;
 
@@ -37,48 +42,19 @@ pub fn multiplies_tiles() -> bool {
     false
 }
 
-/// Outputs of a panel.
-const WIDTH: usize = STRIP;
-/// Lines that are worked on before the next rows' turn: 96 KiB, which stay in the second cache.
-const LINES: usize = 768;
-
-/// What a [`Line`] holds for each of its outputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// One input's weight in f32.
-    F32,
-    /// Two neighbouring inputs' in bf16, the lower input in the lower half.
-    Bf16,
-}
-
-impl Kind {
-    /// Inputs of a line.
-    fn inputs(self) -> usize {
-        match self {
-            Kind::F32 => 1,
-            Kind::Bf16 => 2,
-        }
-    }
-}
-
-/// Weights of one or two inputs for 32 outputs, as bits.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Line([u32; WIDTH]);
-
 #[derive(Debug)]
 enum Store {
     /// [panel][in].
-    F32(Vec<Line>),
+    F32(Vec<KSlice>),
     /// [panel][in / 2].
-    Bf16(Vec<Line>),
+    Bf16(Vec<KSlice>),
     /// [panel][in / 32].
-    Q8(Vec<Block>),
+    Q8(Vec<Q8Block>),
 }
 
 /// A packed weight [out, in].
 #[derive(Debug)]
-pub(crate) struct Panels {
+pub(crate) struct PackedWeight {
     pub inputs: usize,
     pub outputs: usize,
     /// Whether rows that are multiplied with 8-bit weights may be rounded to 8 bits.
@@ -86,56 +62,43 @@ pub(crate) struct Panels {
     store: Store,
 }
 
-/// Nearest bf16 in the upper half of the result; NaN stays NaN.
-#[inline(always)]
-fn round(v: f32) -> u32 {
-    let bits = v.to_bits();
-    let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1));
-    if v.is_nan() { 0x7fc0_0000 } else { rounded & 0xffff_0000 }
-}
-
-#[inline(always)]
-fn pair(low: f32, high: f32) -> u32 {
-    (round(low) >> 16) | round(high)
-}
-
 multiversion! {
-    // A strip of rows as the lines of a panel.
-    fn pack_bf16(strip: &[f32], inputs: usize, panel: &mut [Line]) {
-        for (j, row) in strip.chunks_exact(inputs).enumerate() {
-            for (line, two) in panel.iter_mut().zip(row.chunks(2)) {
-                line.0[j] = pair(two[0], two.get(1).copied().unwrap_or(0.0));
+    // A block of rows as the slices of a panel.
+    fn pack_bf16(rows: &[f32], inputs: usize, panel: &mut [KSlice]) {
+        for (j, row) in rows.chunks_exact(inputs).enumerate() {
+            for (slice, two) in panel.iter_mut().zip(row.chunks(2)) {
+                slice.0[j] = pair(two[0], two.get(1).copied().unwrap_or(0.0));
             }
         }
     }
 }
 
 multiversion! {
-    // A strip of rows as the lines of a panel of f32.
-    fn pack_f32(strip: &[f32], inputs: usize, panel: &mut [Line]) {
-        for (j, row) in strip.chunks_exact(inputs).enumerate() {
-            for (line, x) in panel.iter_mut().zip(row) {
-                line.0[j] = x.to_bits();
+    // A block of rows as the slices of a panel of f32.
+    fn pack_f32(rows: &[f32], inputs: usize, panel: &mut [KSlice]) {
+        for (j, row) in rows.chunks_exact(inputs).enumerate() {
+            for (slice, x) in panel.iter_mut().zip(row) {
+                slice.0[j] = x.to_bits();
             }
         }
     }
 }
 
 /// The rows of panel `p`.
-fn strip(p: usize, outputs: usize, inputs: usize, read: &Read) -> Result<Vec<f32>> {
+fn row_block(p: usize, outputs: usize, inputs: usize, read: &ReadRows) -> Result<Vec<f32>> {
     let first = p * WIDTH;
     let rows = first..(first + WIDTH).min(outputs);
-    let mut strip = vec![0f32; rows.len() * inputs];
-    read(rows, &mut strip)?;
-    Ok(strip)
+    let mut values = vec![0f32; rows.len() * inputs];
+    read(rows, &mut values)?;
+    Ok(values)
 }
 
 multiversion! {
     // out[j] += Σ x[k] · w[k][j].
-    fn f32_row(lines: &[Line], x: &[f32], out: &mut [f32; WIDTH]) {
+    fn f32_row(slices: &[KSlice], x: &[f32], out: &mut [f32; WIDTH]) {
         let mut sum = [0f32; WIDTH];
-        for (line, x) in lines.iter().zip(x) {
-            for (sum, bits) in sum.iter_mut().zip(line.0) {
+        for (slice, x) in slices.iter().zip(x) {
+            for (sum, bits) in sum.iter_mut().zip(slice.0) {
                 *sum += f32::from_bits(bits) * x;
             }
         }
@@ -145,17 +108,17 @@ multiversion! {
     }
 }
 
-/// 32 lines of f32 are 32 inputs × 32 outputs; the same square with the parts swapped.
-fn turn_f32(from: &[Line], to: &mut [Line]) {
+/// 32 slices of f32 are 32 inputs × 32 outputs; transposed.
+fn transpose_f32(from: &[KSlice], to: &mut [KSlice]) {
     #[cfg(target_arch = "x86_64")]
     if let (Some(from), Some(to), true) =
-        (from.first_chunk::<WIDTH>(), to.first_chunk_mut::<WIDTH>(), avx512::available(Kind::F32))
+        (from.first_chunk::<WIDTH>(), to.first_chunk_mut::<WIDTH>(), avx512::available(Element::F32))
     {
         // SAFETY: the CPU has the instructions.
-        return unsafe { avx512::turn(from, to) };
+        return unsafe { avx512::transpose(from, to) };
     }
-    for (i, line) in from.iter().enumerate() {
-        for (to, bits) in to.iter_mut().zip(line.0) {
+    for (i, slice) in from.iter().enumerate() {
+        for (to, bits) in to.iter_mut().zip(slice.0) {
             to.0[i] = bits;
         }
     }
@@ -163,24 +126,24 @@ fn turn_f32(from: &[Line], to: &mut [Line]) {
 
 multiversion! {
     #[allow(clippy::needless_range_loop)] // both places of an index in one line
-    // 16 lines of bf16 are 32 inputs × 32 outputs; the same square with the parts swapped.
-    fn turn_bf16(from: &[Line], to: &mut [Line]) {
+    // 16 slices of bf16 are 32 inputs × 32 outputs; transposed.
+    fn transpose_bf16(from: &[KSlice], to: &mut [KSlice]) {
         let mut square = [[0u16; 32]; 32];
-        for (i, line) in from.iter().enumerate() {
+        for (i, slice) in from.iter().enumerate() {
             for j in 0..32 {
-                square[2 * i][j] = line.0[j] as u16;
-                square[2 * i + 1][j] = (line.0[j] >> 16) as u16;
+                square[2 * i][j] = slice.0[j] as u16;
+                square[2 * i + 1][j] = (slice.0[j] >> 16) as u16;
             }
         }
-        for (t, line) in to.iter_mut().enumerate() {
+        for (t, slice) in to.iter_mut().enumerate() {
             for i in 0..32 {
-                line.0[i] = u32::from(square[i][2 * t]) | u32::from(square[i][2 * t + 1]) << 16;
+                slice.0[i] = u32::from(square[i][2 * t]) | u32::from(square[i][2 * t + 1]) << 16;
             }
         }
     }
 }
 
-impl Panels {
+impl PackedWeight {
     /// How the weights are held.
     pub fn precision(&self) -> Precision {
         match &self.store {
@@ -190,11 +153,11 @@ impl Panels {
         }
     }
 
-    /// What the lines hold that products work on.
-    fn kind(&self) -> Kind {
+    /// What the slices hold that products work on.
+    fn element(&self) -> Element {
         match &self.store {
-            Store::F32(_) => Kind::F32,
-            Store::Bf16(_) | Store::Q8(_) => Kind::Bf16,
+            Store::F32(_) => Element::F32,
+            Store::Bf16(_) | Store::Q8(_) => Element::Bf16,
         }
     }
 
@@ -206,21 +169,21 @@ impl Panels {
     ///
     /// # Errors
     /// Those of `read`.
-    pub fn new(precision: Precision, (outputs, inputs): (usize, usize), read: &Read) -> Result<Self> {
-        let lines = |kind: Kind, pack: fn(&[f32], usize, &mut [Line])| {
-            let lines = inputs.div_ceil(kind.inputs());
-            filled(outputs.div_ceil(WIDTH) * lines, lines, Line([0; WIDTH]), |p, panel| {
-                pack(&strip(p, outputs, inputs, read)?, inputs, panel);
+    pub fn new(precision: Precision, (outputs, inputs): (usize, usize), read: &ReadRows) -> Result<Self> {
+        let slices = |element: Element, pack: fn(&[f32], usize, &mut [KSlice])| {
+            let slices = inputs.div_ceil(element.inputs());
+            filled(outputs.div_ceil(WIDTH) * slices, slices, KSlice::ZERO, |p, panel| {
+                pack(&row_block(p, outputs, inputs, read)?, inputs, panel);
                 Ok(())
             })
         };
         let store = match precision {
-            Precision::F32 => Store::F32(lines(Kind::F32, pack_f32)?),
-            Precision::Bf16 => Store::Bf16(lines(Kind::Bf16, pack_bf16)?),
+            Precision::F32 => Store::F32(slices(Element::F32, pack_f32)?),
+            Precision::Bf16 => Store::Bf16(slices(Element::Bf16, pack_bf16)?),
             Precision::Q8 => {
                 let blocks = inputs.div_ceil(BLOCK);
-                Store::Q8(filled(outputs.div_ceil(WIDTH) * blocks, blocks, Block::ZERO, |p, panel| {
-                    pack_q8(&strip(p, outputs, inputs, read)?, inputs, panel);
+                Store::Q8(filled(outputs.div_ceil(WIDTH) * blocks, blocks, Q8Block::ZERO, |p, panel| {
+                    pack_q8(&row_block(p, outputs, inputs, read)?, inputs, panel);
                     Ok(())
                 })?)
             }
@@ -229,24 +192,24 @@ impl Panels {
     }
 
     /// Lines `from .. to` of a panel; 8-bit ones are widened into `scratch`.
-    fn lines<'a>(
+    fn slices<'a>(
         &'a self,
         panel: usize,
         (from, to): (usize, usize),
-        scratch: &'a mut Vec<Line>,
-    ) -> &'a [Line] {
+        scratch: &'a mut Vec<KSlice>,
+    ) -> &'a [KSlice] {
         match &self.store {
-            Store::F32(lines) | Store::Bf16(lines) => {
-                let all = self.inputs.div_ceil(self.kind().inputs());
-                &lines[panel * all + from..panel * all + to]
+            Store::F32(slices) | Store::Bf16(slices) => {
+                let all = self.inputs.div_ceil(self.element().inputs());
+                &slices[panel * all + from..panel * all + to]
             }
             Store::Q8(blocks) => {
                 const HALF: usize = BLOCK / 2;
                 let all = self.inputs.div_ceil(BLOCK);
                 let blocks = &blocks[panel * all + from / HALF..panel * all + to.div_ceil(HALF)];
-                scratch.resize(blocks.len() * HALF, Line([0; WIDTH]));
-                for (block, lines) in blocks.iter().zip(scratch.as_chunks_mut::<HALF>().0) {
-                    block.widen(lines);
+                scratch.resize(blocks.len() * HALF, KSlice::ZERO);
+                for (block, slices) in blocks.iter().zip(scratch.as_chunks_mut::<HALF>().0) {
+                    q8::widen_block(block, slices);
                 }
                 &scratch[..to - from]
             }
@@ -254,7 +217,7 @@ impl Panels {
     }
 
     /// The blocks of a panel; none unless the weight is held in 8 bits.
-    fn blocks(&self, panel: usize) -> &[Block] {
+    fn blocks(&self, panel: usize) -> &[Q8Block] {
         let Store::Q8(blocks) = &self.store else { return &[] };
         let all = self.inputs.div_ceil(BLOCK);
         &blocks[panel * all..(panel + 1) * all]
@@ -263,7 +226,7 @@ impl Panels {
     /// Adds to `sums` the products of one row [in] with a panel, in f32; false where that has no kernel.
     fn row_times(&self, panel: usize, x: &[f32], sums: &mut [f32; WIDTH]) -> bool {
         match &self.store {
-            Store::F32(lines) => f32_row(&lines[panel * self.inputs..(panel + 1) * self.inputs], x, sums),
+            Store::F32(slices) => f32_row(&slices[panel * self.inputs..(panel + 1) * self.inputs], x, sums),
             Store::Q8(_) => q8_row(self.blocks(panel), x, sums),
             Store::Bf16(_) => return false,
         }
@@ -272,15 +235,15 @@ impl Panels {
 
     /// y [rows, out] = x [rows, in] · Wᵀ for each of `weights`, which take the same inputs and are held in the same
     /// precision. Together, because threads wait for each other after every product.
-    pub fn forward<const N: usize>(weights: [&Panels; N], x: &[f32], rows: usize) -> [Vec<f32>; N] {
+    pub fn forward<const N: usize>(weights: [&PackedWeight; N], x: &[f32], rows: usize) -> [Vec<f32>; N] {
         let outputs = weights.map(|w| w.outputs);
         // SAFETY: the panels cover all columns, and each is worked on with all rows.
         unsafe { Columns::filled(rows, outputs, |outs| Self::fill_forward(&weights, x, rows, &outs)) }
     }
 
-    fn fill_forward(weights: &[&Panels], x: &[f32], rows: usize, outs: &[Columns]) {
+    fn fill_forward(weights: &[&PackedWeight], x: &[f32], rows: usize, outs: &[Columns]) {
         let Some(first) = weights.first() else { return };
-        let (inputs, precision, kind) = (first.inputs, first.precision(), first.kind());
+        let (inputs, precision, element) = (first.inputs, first.precision(), first.element());
         assert!(weights.iter().all(|w| w.inputs == inputs && w.precision() == precision), "weights differ");
         assert_eq!(x.len(), rows * inputs, "the input has other columns than the weight");
         let panels = weights.iter().map(|w| w.panels()).sum();
@@ -297,9 +260,9 @@ impl Panels {
         if precision == Precision::Q8
             && weights.iter().all(|w| w.rounds_inputs)
             && !prefers_bf16(rows)
-            && let Some(eights) = Eights::new(x, inputs)
+            && let Some(q8_rows) = Q8Rows::new(x, inputs)
         {
-            return eights.times(panels, |p| {
+            return q8_rows.times(panels, |p| {
                 let (weight, out, p) = find(p);
                 (weight.blocks(p), out, p * WIDTH)
             });
@@ -319,15 +282,15 @@ impl Panels {
             });
             return;
         }
-        let rows = Rows::new(x, inputs, kind);
-        let all = inputs.div_ceil(kind.inputs());
+        let rows = Rows::new(x, inputs, element);
+        let all = inputs.div_ceil(element.inputs());
         rows.tasks(panels).with_min_len(least).for_each_init(
             || (Vec::new(), Scratch::default()),
-            |(lines, scratch), (p, part)| {
+            |(slices, scratch), (p, part)| {
                 let (weight, out, p) = find(p);
-                for from in (0..all).step_by(LINES) {
-                    let lines = weight.lines(p, (from, (from + LINES).min(all)), lines);
-                    rows.times(part.clone(), lines, from, out, p * WIDTH, scratch);
+                for from in (0..all).step_by(SLICES) {
+                    let slices = weight.slices(p, (from, (from + SLICES).min(all)), slices);
+                    rows.times(part.clone(), slices, from, out, p * WIDTH, scratch);
                 }
             },
         );
@@ -342,28 +305,28 @@ impl Panels {
     }
 
     fn fill_backward(&self, dy: &[f32], out: Columns) {
-        let (kind, per) = (self.kind(), self.kind().inputs());
-        let rows = Rows::new(dy, self.outputs, kind);
+        let (element, per) = (self.element(), self.element().inputs());
+        let rows = Rows::new(dy, self.outputs, element);
         let all = self.inputs.div_ceil(per);
         // Lines of a square of 32 inputs × 32 outputs.
         let square = WIDTH / per;
         // 32 inputs are the panel's columns now; outputs are summed over, 32 from each stored panel.
         let panels: Vec<usize> = (0..self.panels()).collect();
         rows.tasks(self.inputs.div_ceil(WIDTH)).for_each_init(
-            || (Vec::new(), vec![Line([0; WIDTH]); LINES], Scratch::default()),
-            |(lines, turned, scratch), (q, part)| {
-                for (group, panels) in panels.chunks(LINES / square).enumerate() {
-                    let first = group * LINES;
-                    for (&p, turned) in panels.iter().zip(turned.chunks_mut(square)) {
+            || (Vec::new(), vec![KSlice::ZERO; SLICES], Scratch::default()),
+            |(slices, transposed, scratch), (q, part)| {
+                for (group, panels) in panels.chunks(SLICES / square).enumerate() {
+                    let first = group * SLICES;
+                    for (&p, transposed) in panels.iter().zip(transposed.chunks_mut(square)) {
                         let (from, to) = (q * square, ((q + 1) * square).min(all));
-                        let lines = self.lines(p, (from, to), lines);
-                        match kind {
-                            Kind::F32 => turn_f32(lines, turned),
-                            Kind::Bf16 => turn_bf16(lines, turned),
+                        let slices = self.slices(p, (from, to), slices);
+                        match element {
+                            Element::F32 => transpose_f32(slices, transposed),
+                            Element::Bf16 => transpose_bf16(slices, transposed),
                         }
                     }
                     let count = (panels.len() * square).min(self.outputs.div_ceil(per) - first);
-                    rows.times(part.clone(), &turned[..count], first, out, q * WIDTH, scratch);
+                    rows.times(part.clone(), &transposed[..count], first, out, q * WIDTH, scratch);
                 }
             },
         );
@@ -380,14 +343,14 @@ impl Panels {
     pub fn row(&self, output: usize, out: &mut Vec<f32>) {
         let (panel, j) = (output / WIDTH, output % WIDTH);
         match &self.store {
-            Store::F32(lines) => {
-                let lines = &lines[panel * self.inputs..(panel + 1) * self.inputs];
-                out.extend(lines.iter().map(|line| f32::from_bits(line.0[j])));
+            Store::F32(slices) => {
+                let slices = &slices[panel * self.inputs..(panel + 1) * self.inputs];
+                out.extend(slices.iter().map(|slice| f32::from_bits(slice.0[j])));
             }
-            Store::Bf16(lines) => {
+            Store::Bf16(slices) => {
                 let all = self.inputs.div_ceil(2);
                 out.extend(
-                    lines[panel * all..(panel + 1) * all]
+                    slices[panel * all..(panel + 1) * all]
                         .iter()
                         .flat_map(|l| [f32::from_bits(l.0[j] << 16), f32::from_bits(l.0[j] & 0xffff_0000)]),
                 );

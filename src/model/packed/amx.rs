@@ -1,8 +1,8 @@
-//! Products of rows with lines of bf16 in AMX, tile by tile.
+//! Products of rows with slices of bf16 in AMX, tile by tile.
 //!
 //! A tile is 16 rows of 64 bytes. One instruction adds to 16 × 16 sums in f32 the products of 16 rows and 16
 //! columns of 32 bf16 values: what 256 instructions of AVX-512 do, in the time of 16. Then memory is what it waits
-//! for, so that a task keeps the lines in the second cache and goes over the rows.
+//! for, so that a task keeps the slices in the second cache and goes over the rows.
 
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -11,10 +11,11 @@ use std::sync::LazyLock;
 
 use rayon::prelude::*;
 
-use super::{Kind, Line, WIDTH, avx512};
-use crate::model::strips::{Columns, Out};
+use super::avx512;
+use super::columns::Columns;
+use super::layout::{Element, KSlice, Out, WIDTH};
 
-/// Rows of a tile, its columns of sums, and the lines that it adds up.
+/// Rows of a tile, its columns of sums, and the slices that it adds up.
 const SIDE: usize = 16;
 /// Inputs of a step: what a tile adds up.
 const STEP: usize = 2 * SIDE;
@@ -30,7 +31,7 @@ struct Tile([[u32; SIDE]; SIDE]);
 
 /// Whether this CPU has tiles and the system lets us use them.
 pub fn available() -> bool {
-    static AVAILABLE: LazyLock<bool> = LazyLock::new(|| avx512::available(Kind::Bf16) && ask());
+    static AVAILABLE: LazyLock<bool> = LazyLock::new(|| avx512::available(Element::Bf16) && ask());
     *AVAILABLE
 }
 
@@ -54,7 +55,7 @@ fn ask() -> bool {
     false
 }
 
-/// The shapes of the eight tiles: four of sums, two of operands, two of lines.
+/// The shapes of the eight tiles: four of sums, two of operands, two of slices.
 #[repr(C, align(64))]
 struct Config {
     palette: u8,
@@ -76,12 +77,12 @@ impl Config {
     }
 }
 
-/// The sums of two halves of rows with lines.
+/// The sums of two halves of rows with slices.
 ///
 /// # Safety
-/// Operands and lines have `steps` steps, more than none; the outs have room for 32 columns of the rows that the
+/// Operands and slices have `steps` steps, more than none; the outs have room for 32 columns of the rows that the
 /// tiles are [set up](set_up) for.
-unsafe fn kernel(steps: usize, operands: [*const Tile; 2], lines: *const Line, outs: [Out; 2]) {
+unsafe fn kernel(steps: usize, operands: [*const Tile; 2], slices: *const KSlice, outs: [Out; 2]) {
     // SAFETY: as the caller promises; no register but those named is touched.
     unsafe {
         asm!(
@@ -99,16 +100,16 @@ unsafe fn kernel(steps: usize, operands: [*const Tile; 2], lines: *const Line, o
             "tilezero tmm3",
             "2:",
             "tileloadd tmm4, [{upper} + {narrow}]",
-            "tileloadd tmm6, [{lines} + {wide}]",
+            "tileloadd tmm6, [{slices} + {wide}]",
             "tileloadd tmm5, [{lower} + {narrow}]",
-            "tileloadd tmm7, [{lines} + {wide} + 64]",
+            "tileloadd tmm7, [{slices} + {wide} + 64]",
             "tdpbf16ps tmm0, tmm4, tmm6",
             "tdpbf16ps tmm1, tmm4, tmm7",
             "tdpbf16ps tmm2, tmm5, tmm6",
             "tdpbf16ps tmm3, tmm5, tmm7",
             "add {upper}, 1024",
             "add {lower}, 1024",
-            "add {lines}, 2048",
+            "add {slices}, 2048",
             "dec {steps}",
             "jnz 2b",
             "tilestored [{out0} + {stride0}], tmm0",
@@ -118,14 +119,14 @@ unsafe fn kernel(steps: usize, operands: [*const Tile; 2], lines: *const Line, o
             steps = inout(reg) steps => _,
             upper = inout(reg) operands[0] => _,
             lower = inout(reg) operands[1] => _,
-            lines = inout(reg) lines => _,
+            slices = inout(reg) slices => _,
             add = in(reg) usize::from(outs[0].add),
             out0 = in(reg) outs[0].start,
             out1 = in(reg) outs[1].start,
             stride0 = in(reg) 4 * outs[0].stride,
             stride1 = in(reg) 4 * outs[1].stride,
             narrow = in(reg) size_of::<[u32; SIDE]>(),
-            wide = in(reg) size_of::<Line>(),
+            wide = in(reg) size_of::<KSlice>(),
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack),
@@ -153,14 +154,14 @@ unsafe fn release() {
     unsafe { asm!("tilerelease", options(nostack, nomem)) };
 }
 
-/// The sums of 1 to 32 rows: `operands` are the steps of the first 16 and of the rest, `lines` 16 a step.
+/// The sums of 1 to 32 rows: `operands` are the steps of the first 16 and of the rest, `slices` 16 a step.
 ///
 /// # Safety
 /// The tiles are [set up](set_up) for so many rows; `out` has 32 columns of as many.
-unsafe fn tile(count: usize, lines: &[Line], operands: [&[Tile]; 2], out: Out) {
-    let steps = lines.len() / SIDE;
-    let enough = lines.len().is_multiple_of(SIDE) && operands.iter().all(|tiles| tiles.len() >= steps);
-    assert!(steps > 0 && enough && count <= ROWS, "a tile reads past its rows or lines");
+unsafe fn tile(count: usize, slices: &[KSlice], operands: [&[Tile]; 2], out: Out) {
+    let steps = slices.len() / SIDE;
+    let enough = slices.len().is_multiple_of(SIDE) && operands.iter().all(|tiles| tiles.len() >= steps);
+    assert!(steps > 0 && enough && count <= ROWS, "a tile reads past its rows or slices");
     let mut spare = [0f32; WIDTH];
     // Nobody looks at the row of a lower half without rows.
     let lower = match count > SIDE {
@@ -168,7 +169,7 @@ unsafe fn tile(count: usize, lines: &[Line], operands: [&[Tile]; 2], out: Out) {
         false => Out { start: spare.as_mut_ptr(), stride: WIDTH, ..out },
     };
     // SAFETY: the reach was checked, and the caller promises the rest.
-    unsafe { kernel(steps, operands.map(<[Tile]>::as_ptr), lines.as_ptr(), [out, lower]) }
+    unsafe { kernel(steps, operands.map(<[Tile]>::as_ptr), slices.as_ptr(), [out, lower]) }
 }
 
 /// Up to 16 rows [.., width] as the tiles of their steps.
@@ -207,22 +208,22 @@ impl Tiles {
         Some(Self { tiles, steps })
     }
 
-    /// As [`Rows::times`](super::rows::Rows::times), for rows from a multiple of [`ROWS`] and lines from a multiple
+    /// As [`Rows::times`](super::rows::Rows::times), for rows from a multiple of [`ROWS`] and slices from a multiple
     /// of 16 on.
     pub fn times(
         &self,
         rows: Range<usize>,
-        lines: &[Line],
+        slices: &[KSlice],
         first: usize,
         (out, column): (Columns, usize),
-        scratch: &mut Vec<Line>,
+        scratch: &mut Vec<KSlice>,
     ) {
-        let lines = match lines.len() % SIDE {
-            0 => lines,
+        let slices = match slices.len() % SIDE {
+            0 => slices,
             _ => {
                 scratch.clear();
-                scratch.extend(lines);
-                scratch.resize(lines.len().next_multiple_of(SIDE), Line([0; WIDTH]));
+                scratch.extend(slices);
+                scratch.resize(slices.len().next_multiple_of(SIDE), KSlice::ZERO);
                 scratch
             }
         };
@@ -239,7 +240,7 @@ impl Tiles {
                     set_up(count);
                     set_up_for = count;
                 }
-                out.tile::<WIDTH>((row, count), column, step > 0, |out| tile(count, lines, operands, out));
+                out.tile::<WIDTH>((row, count), column, step > 0, |out| tile(count, slices, operands, out));
             }
         }
         // SAFETY: as above.
