@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::eigen::Symmetric;
-use super::krylov::product;
-use super::weights::{Block, Layout, Slot};
+use super::linalg::eigen::Symmetric;
+use super::linalg::product;
+use super::weights::{Alignment, Product, Slot, WeightBlock};
 use crate::{Cancel, Error, Result};
 
 /// Features per f32 product: what it accumulates in f32 stays far below the accuracy needed, the sum
@@ -19,24 +19,15 @@ const BLOCK_VALUES: usize = 16 << 20;
 /// Groups of tile rows whose products with vectors are summed apart.
 const GROUPS: usize = 16;
 
-/// How a pair of experts is multiplied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Product {
-    /// ⟨x₁, x₂⟩ of the flattened A and B.
-    Flat,
-    /// Σ over modules of s₁ s₂ ⟨B₁A₁, B₂A₂⟩.
-    Delta,
-}
-
 /// A symmetric N × N matrix in f64, kept as the square tiles of its upper half.
 pub(super) struct Gram {
     n: usize,
     edge: usize,
-    tiles: Vec<Tile>,
+    tiles: Vec<GramTile>,
 }
 
 /// Entries of `rows` × `columns`, row-major; tiles on the diagonal are whole.
-struct Tile {
+struct GramTile {
     rows: Range<usize>,
     columns: Range<usize>,
     values: Vec<f64>,
@@ -52,14 +43,14 @@ impl Gram {
             for &column in &starts[i..] {
                 let (rows, columns) = (range(row), range(column));
                 let values = vec![0.0; rows.len() * columns.len()];
-                tiles.push(Tile { rows, columns, values });
+                tiles.push(GramTile { rows, columns, values });
             }
         }
         Self { n, edge, tiles }
     }
 
     /// The tile of tile row `i` and tile column `j` ≥ `i`.
-    fn tile(&self, i: usize, j: usize) -> &Tile {
+    fn tile(&self, i: usize, j: usize) -> &GramTile {
         let per_side = self.n.div_ceil(self.edge);
         // Rows 0..i hold per_side, per_side − 1, … tiles.
         &self.tiles[i * per_side - i * i.saturating_sub(1) / 2 + j - i]
@@ -156,7 +147,7 @@ impl Symmetric for Gram {
 /// Streams all weights once (per pair of blocks of experts) and sums the products.
 /// `progress` gets (done, total) in units of groups of modules.
 pub(super) fn gram(
-    layout: &Layout<'_>,
+    layout: &Alignment<'_>,
     product: Product,
     progress: &mut dyn FnMut(usize, usize),
     cancel: &Cancel,
@@ -186,14 +177,14 @@ pub(super) fn gram(
 /// Adds the products of two blocks to the tiles that they cover.
 fn multiply(
     gram: &mut Gram,
-    layout: &Layout<'_>,
+    layout: &Alignment<'_>,
     slots: &Range<usize>,
     product: Product,
-    rows: &Block,
-    columns: &Block,
+    rows: &WeightBlock,
+    columns: &WeightBlock,
     cancel: &Cancel,
 ) -> Result<()> {
-    let inside = |tile: &Range<usize>, block: &Block| {
+    let inside = |tile: &Range<usize>, block: &WeightBlock| {
         block.experts.start <= tile.start && tile.end <= block.experts.end
     };
     gram.tiles
@@ -215,7 +206,7 @@ fn multiply(
 }
 
 /// Adds X_rows · X_columnsᵀ, `CHUNK` features at a time.
-fn flat_tile(tile: &mut Tile, rows: &Block, columns: &Block) {
+fn flat_tile(tile: &mut GramTile, rows: &WeightBlock, columns: &WeightBlock) {
     let (m, n) = (tile.rows.len(), tile.columns.len());
     // Every expert has the same features in this layout, so that segments lie at a fixed stride.
     let features = rows.segment(tile.rows.start).len();
@@ -238,7 +229,7 @@ struct Offsets {
 }
 
 impl Offsets {
-    fn new(tile: &Tile, rows: &Block, columns: &Block) -> Self {
+    fn new(tile: &GramTile, rows: &WeightBlock, columns: &WeightBlock) -> Self {
         Self {
             rows: tile.rows.clone().map(|e| rows.start(e)).collect(),
             columns: tile.columns.clone().map(|e| columns.start(e)).collect(),
@@ -247,7 +238,7 @@ impl Offsets {
 }
 
 /// One side of a tile at one module: the rows of A and of Bᵀ of its experts, stacked.
-struct Stack {
+struct StackedFactors {
     a: Vec<f32>,
     b: Vec<f32>,
     /// Per expert: first row, number of rows (its rank), scale.
@@ -255,8 +246,8 @@ struct Stack {
     rank: usize,
 }
 
-impl Stack {
-    fn new(slot: &Slot, experts: Range<usize>, block: &Block, offsets: &mut [usize]) -> Self {
+impl StackedFactors {
+    fn new(slot: &Slot, experts: Range<usize>, block: &WeightBlock, offsets: &mut [usize]) -> Self {
         let mut stack = Self { a: Vec::new(), b: Vec::new(), experts: Vec::new(), rank: 0 };
         for (expert, offset) in experts.zip(offsets) {
             let (rank, scale) = slot.factor[expert].map_or((0, 0.0), |f| (f.rank, f.scale));
@@ -272,9 +263,15 @@ impl Stack {
 }
 
 /// Adds one module's Σ (B₁ᵀB₂ ∘ A₁A₂ᵀ) · s₁s₂ for every pair of the tile.
-fn delta_tile(tile: &mut Tile, slot: &Slot, rows: &Block, columns: &Block, offsets: &mut Offsets) {
-    let left = Stack::new(slot, tile.rows.clone(), rows, &mut offsets.rows);
-    let right = Stack::new(slot, tile.columns.clone(), columns, &mut offsets.columns);
+fn delta_tile(
+    tile: &mut GramTile,
+    slot: &Slot,
+    rows: &WeightBlock,
+    columns: &WeightBlock,
+    offsets: &mut Offsets,
+) {
+    let left = StackedFactors::new(slot, tile.rows.clone(), rows, &mut offsets.rows);
+    let right = StackedFactors::new(slot, tile.columns.clone(), columns, &mut offsets.columns);
     let (m, n) = (left.rank, right.rank);
     if m == 0 || n == 0 {
         return;

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::linalg::thin_svd;
-use super::prototype;
+use super::prototypes::prototype;
 use crate::library::{Expert, LoraModule};
 use crate::{Error, Result};
 

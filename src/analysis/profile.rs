@@ -1,10 +1,36 @@
 //! Norms, spectra and health of one expert.
 
 use rayon::prelude::*;
+use serde::Serialize;
 
-use super::{ExpertProfile, ModuleProfile, effective_rank, prototype, spectral_gap};
+use super::prototypes::{effective_rank, prototype, spectral_gap};
 use crate::Result;
 use crate::library::{Expert, LoraModule, Provenance};
+
+/// Norms and spectra of one expert, module by module.
+#[derive(Clone, Debug, Default)]
+pub struct ExpertProfile {
+    pub expert: String,
+    pub modules: Vec<ModuleProfile>,
+    /// Health warnings (ΔW is zero, NaN, ranks wasted, …), each one line.
+    pub warnings: Vec<String>,
+}
+
+/// ΔW = s·B·A of one expert at one module.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ModuleProfile {
+    pub module: String,
+    pub rank: usize,
+    pub scale: f64,
+    /// Frobenius norm of ΔW.
+    pub norm: f64,
+    /// Singular values of ΔW, largest first, `rank` of them.
+    pub sigma: Vec<f64>,
+    /// exp of the entropy of σ / Σσ.
+    pub effective_rank: f64,
+    /// σ₂ / σ₁; 0 at rank 1.
+    pub gap: f64,
+}
 
 /// Above this σ₂ / σ₁ the top direction, and with it the prototype, is a matter of chance.
 const FLAT: f64 = 0.95;

@@ -1,14 +1,58 @@
 //! The N × N similarity of experts under each metric.
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 
-use super::eigen::{self, Symmetric};
-use super::gram::{Gram, Product, gram};
+use super::gram::{Gram, gram};
+use super::linalg::eigen::{self, Symmetric};
 use super::linalg::row_products;
-use super::weights::{Layout, Scan, flattened_size, scan};
-use super::{Metric, Similarity, nothing_left};
+use super::metrics::Metric;
+use super::skipped::nothing_left;
+use super::spread::Spread;
+use super::weights::{Alignment, Product, Scan, flattened_size, scan};
 use crate::library::Expert;
 use crate::{Cancel, Error, Result};
+
+/// An N × N similarity matrix.
+#[derive(Clone, Debug)]
+pub struct Similarity {
+    pub metric: Metric,
+    /// Quantile below which entries of an expert are zeroed (MBC only).
+    pub sparsity: f64,
+    /// Names in the order of rows and columns.
+    pub experts: Vec<String>,
+    /// Row-major N × N, values in [-1, 1].
+    pub matrix: Vec<f32>,
+    /// Things a reader should know (experts that started from different seeds, …).
+    pub warnings: Vec<String>,
+    /// Experts left out, with the reason.
+    pub skipped: Vec<(String, String)>,
+    /// What [`Self::spread`] found.
+    pub known_spread: OnceLock<Spread>,
+}
+
+impl Similarity {
+    /// How the values are spread: looks at all of them when first asked.
+    pub fn spread(&self) -> &Spread {
+        self.known_spread.get_or_init(|| Spread::of(&self.matrix, self.len()))
+    }
+
+    /// Number of experts.
+    pub fn len(&self) -> usize {
+        self.experts.len()
+    }
+
+    /// Whether there is nothing to compare.
+    pub fn is_empty(&self) -> bool {
+        self.experts.is_empty()
+    }
+
+    /// Similarity of experts `row` and `column`.
+    pub fn get(&self, row: usize, column: usize) -> f32 {
+        self.matrix[row * self.experts.len() + column]
+    }
+}
 
 /// Dimensions of the MBC embedding.
 const EMBEDDING: usize = 64;
@@ -61,7 +105,7 @@ pub fn similarity(
     }
 
     let product = if metric == Metric::Delta { Product::Delta } else { Product::Flat };
-    let layout = Layout::new(usable, scans, metric != Metric::Delta)?;
+    let layout = Alignment::new(usable, scans, metric != Metric::Delta)?;
     let on_group = &mut |done: usize, of: usize| progress(steps + steps * done / of.max(1), total);
     let mut gram = gram(&layout, product, on_group, cancel)?;
     if !gram.is_finite() {
@@ -202,7 +246,7 @@ fn mirror(matrix: &mut [f32], n: usize) {
 }
 
 /// What a reader of the matrix should know.
-fn warnings(layout: &Layout<'_>, metric: Metric, names: &[String], matrix: &[f32]) -> Vec<String> {
+fn warnings(layout: &Alignment<'_>, metric: Metric, names: &[String], matrix: &[f32]) -> Vec<String> {
     let mut warnings = Vec::new();
     let seeded: Vec<(&str, u64)> =
         layout.experts.iter().filter_map(|e| Some((e.name.as_str(), e.provenance.as_ref()?.seed?))).collect();

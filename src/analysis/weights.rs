@@ -6,13 +6,21 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::gram::Product;
 use crate::library::{Adapter, Expert, ModuleShape};
 use crate::{Cancel, Error, Result};
 
+/// How a pair of experts is multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Product {
+    /// ⟨x₁, x₂⟩ of the flattened A and B.
+    Flat,
+    /// Σ over modules of s₁ s₂ ⟨B₁A₁, B₂A₂⟩.
+    Delta,
+}
+
 /// What one expert has at a module.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Factor {
+pub(super) struct ModuleFactor {
     pub rank: usize,
     pub scale: f64,
 }
@@ -25,7 +33,7 @@ pub(super) struct Slot {
     /// Largest rank of the experts here.
     pub rank: usize,
     /// Per expert; `None` where it lacks the module, which counts as zeros.
-    pub factor: Vec<Option<Factor>>,
+    pub factor: Vec<Option<ModuleFactor>>,
 }
 
 impl Slot {
@@ -47,7 +55,7 @@ pub(super) struct Scan {
 }
 
 /// All modules of all experts, aligned.
-pub(super) struct Layout<'a> {
+pub(super) struct Alignment<'a> {
     pub experts: Vec<&'a Expert>,
     pub scans: Vec<Scan>,
     pub slots: Vec<Slot>,
@@ -55,13 +63,13 @@ pub(super) struct Layout<'a> {
 
 /// Weights of a range of experts at a range of slots, one segment after the other: per slot, the rows of
 /// A, then B row by row (`Flat`) or column by column (`Delta`).
-pub(super) struct Block {
+pub(super) struct WeightBlock {
     pub experts: Range<usize>,
     pub data: Vec<f32>,
     starts: Vec<usize>,
 }
 
-impl Block {
+impl WeightBlock {
     /// Where the segment of an expert begins.
     pub fn start(&self, expert: usize) -> usize {
         self.starts[expert - self.experts.start]
@@ -141,7 +149,7 @@ fn quantile(bits: &mut [u32], zeros: usize, q: f64) -> f32 {
     if fraction < 0.5 { low + difference * fraction } else { high - difference * (1.0 - fraction) }
 }
 
-impl<'a> Layout<'a> {
+impl<'a> Alignment<'a> {
     /// Aligns the experts' modules.
     ///
     /// # Errors
@@ -186,7 +194,7 @@ impl<'a> Layout<'a> {
                     )));
                 }
                 slot.rank = slot.rank.max(shape.rank);
-                slot.factor[e] = Some(Factor { rank: shape.rank, scale: shape.scale });
+                slot.factor[e] = Some(ModuleFactor { rank: shape.rank, scale: shape.scale });
             }
         }
         Ok(Self { experts, scans, slots })
@@ -222,7 +230,7 @@ impl<'a> Layout<'a> {
         experts: Range<usize>,
         product: Product,
         cancel: &Cancel,
-    ) -> Result<Block> {
+    ) -> Result<WeightBlock> {
         let slots = &self.slots[slots];
         let mut starts = vec![0usize];
         for expert in experts.clone() {
@@ -249,7 +257,7 @@ impl<'a> Layout<'a> {
             cancel.check()?;
             self.fill(expert, slots, product, segment)
         })?;
-        Ok(Block { experts, data, starts })
+        Ok(WeightBlock { experts, data, starts })
     }
 
     fn fill(&self, expert: usize, slots: &[Slot], product: Product, segment: &mut [f32]) -> Result<()> {
@@ -265,7 +273,7 @@ impl<'a> Layout<'a> {
         let keep = |x: f32, scale: f32| if x.abs() <= threshold { 0.0 } else { x * scale };
         let mut at = 0;
         for slot in slots {
-            let Some(Factor { rank, .. }) = slot.factor[expert] else {
+            let Some(ModuleFactor { rank, .. }) = slot.factor[expert] else {
                 if product == Product::Flat {
                     at += slot.values();
                 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::experts::{ExpertSet, StackedModule};
 use super::lora::{Entry, Kind, Lora, Matrix, Parts};
 use super::replaced::{Found, Places, Replaced};
-use crate::analysis::{Factors, PrototypeCache};
+use crate::analysis::{ExpertFactors, PrototypeCache};
 use crate::library::{Expert, LoraModule};
 use crate::model::tensor::transpose;
 use crate::model::{Decoder, Linear};
@@ -126,7 +126,7 @@ fn load(expert: &Expert, sites: &Sites, places: &Places, cache: &PrototypeCache)
     let kind = Kind::named(&expert.dtype);
     let mut loras = HashMap::with_capacity(adapter.modules.len());
     // A prototype lies on the side of the input: the order of a running layer's outputs is nothing to it.
-    let Factors { values, prototypes } = cache.factors(&adapter).map_err(|e| e.to_string())?;
+    let ExpertFactors { values, prototypes } = cache.factors(&adapter).map_err(|e| e.to_string())?;
     for ((module, values), prototype) in adapter.modules.iter().zip(values).zip(prototypes) {
         let Some(&site) = sites.index.get(module.shape.module.as_str()) else { continue };
         let entry = sites.entry(site, module, kind, values, prototype.vector);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossterm::event::KeyEvent;
 
 use crate::NoSource;
-use crate::analysis::{Clustering, ExpertProfile, PairModule, Similarity};
+use crate::analysis::{Clustering, ExpertProfile, PairModule, Similarity, SweptK};
 use crate::jobs::{JobDetail, JobSummary};
 use crate::library::{FetchProgress, Library};
 use crate::routing::Trace;
@@ -98,8 +98,8 @@ pub struct DataSummary {
 pub struct Sweep {
     /// Names in the order of `map`.
     pub experts: Vec<String>,
-    /// k, inertia and mean silhouette, by rising k; empty when no sweep was asked for (`max_k` < 2).
-    pub ks: Vec<(usize, f64, Option<f64>)>,
+    /// By rising k; empty when no sweep was asked for (`max_k` < 2).
+    pub ks: Vec<SweptK>,
     /// Each expert's place in the plane that keeps most of the similarities; no unit.
     pub map: Vec<(f32, f32)>,
 }

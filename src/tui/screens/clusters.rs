@@ -13,7 +13,7 @@ use ratatui::layout::Rect;
 
 use self::groups::{Groups, Row};
 use super::roster::{LARGE, Roster, one_line};
-use crate::analysis::{Clustering, Metric, Similarity};
+use crate::analysis::{Clustering, Metric, Similarity, best_k, largest_k};
 use crate::library::Library;
 use crate::tui::{Binding, Effect, FormKind, List, Message, Screen, Shared, Sweep, Tab, Theme, Tickets};
 
@@ -89,25 +89,9 @@ impl Default for ClustersScreen {
     }
 }
 
-/// Largest k of the sweep: all that a person would try, as long as it takes seconds.
+/// Largest k of the sweep; 0 where it would take longer than a person waits for a curve.
 fn max_k(experts: usize) -> usize {
-    let most = match experts {
-        0..=300 => 20,
-        301..=LARGE => 10,
-        _ => 0,
-    };
-    most.min(experts.saturating_sub(1))
-}
-
-/// The k of the highest silhouette; the lowest such k.
-fn best_k(sweep: &Sweep) -> Option<usize> {
-    let mut best: Option<(usize, f64)> = None;
-    for &(k, _, silhouette) in &sweep.ks {
-        if let Some(silhouette) = silhouette.filter(|s| best.is_none_or(|(_, most)| *s > most + 1e-9)) {
-            best = Some((k, silhouette));
-        }
-    }
-    best.map(|(k, _)| k)
+    if experts <= LARGE { largest_k(experts) } else { 0 }
 }
 
 impl ClustersScreen {
@@ -177,7 +161,7 @@ impl ClustersScreen {
 
     fn take_sweep(&mut self, sweep: &Arc<Sweep>) -> Vec<Effect> {
         self.sweep = Some(sweep.clone());
-        match best_k(sweep) {
+        match best_k(&sweep.ks) {
             Some(k) if self.chosen != Chosen::Person => {
                 self.chosen = Chosen::Silhouette;
                 if k == self.k {
@@ -290,7 +274,7 @@ impl Screen for ClustersScreen {
             KeyCode::Char('+' | '=') => Some(self.choose(self.k + 1)),
             KeyCode::Char('-' | '_') => Some(self.choose(self.k.saturating_sub(1))),
             KeyCode::Char('b') => {
-                let best = self.sweep.as_deref().and_then(best_k);
+                let best = self.sweep.as_ref().and_then(|sweep| best_k(&sweep.ks));
                 let effects = best.map(|k| self.choose(k)).unwrap_or_default();
                 if best == Some(self.k) {
                     self.chosen = Chosen::Silhouette;

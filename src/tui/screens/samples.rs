@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::analysis::{Clustering, Metric, PairModule, Similarity, ties};
+use crate::analysis::{Clustering, Metric, PairModule, Similarity, SweptK, ties};
 use crate::library::{Expert, Library, Provenance, Status};
 use crate::tui::{Shared, Sweep};
 
@@ -89,11 +89,13 @@ pub fn clustering(n: usize, k: usize) -> Arc<Clustering> {
 /// Silhouette is best at four clusters.
 pub fn sweep(n: usize) -> Arc<Sweep> {
     let ks = 2..n.min(12);
+    let swept =
+        |k: usize| SweptK { k, inertia: 6.0 / k as f64, silhouette: Some(0.6 - 0.08 * k.abs_diff(4) as f64) };
     let angle = |at: usize| std::f32::consts::TAU * at as f32 / n as f32;
     let spread = |at: usize| 0.8 + 0.2 * (at % 3) as f32;
     Arc::new(Sweep {
         experts: names(n),
-        ks: ks.map(|k| (k, 6.0 / k as f64, Some(0.6 - 0.08 * k.abs_diff(4) as f64))).collect(),
+        ks: ks.map(swept).collect(),
         map: (0..n).map(|at| (angle(at).cos() * spread(at), angle(at).sin() * spread(at))).collect(),
     })
 }

@@ -6,6 +6,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::cells::Cells;
+use crate::analysis::best_k;
 use crate::tui::screens::parts::{bars, row};
 use crate::tui::{Sweep, Theme, fit};
 
@@ -83,32 +84,32 @@ pub fn curves(frame: &mut Frame, area: Rect, sweep: &Sweep, k: usize, theme: &Th
     let wide = (area.width / sweep.ks.len() as u16).clamp(3, 6);
     // Where not all fit, those around k.
     let fits = usize::from(area.width / wide).max(1);
-    let now = sweep.ks.iter().position(|point| point.0 == k).unwrap_or(0);
+    let now = sweep.ks.iter().position(|point| point.k == k).unwrap_or(0);
     let first = (now + 1).saturating_sub(fits).min(sweep.ks.len().saturating_sub(fits));
     let shown = &sweep.ks[first..(first + fits).min(sweep.ks.len())];
-    let best = super::best_k(sweep);
+    let best = best_k(&sweep.ks);
     let style = |index: usize| -> Style {
         match shown.get(index) {
-            Some(point) if point.0 == k => theme.accent(),
+            Some(point) if point.k == k => theme.accent(),
             _ => theme.dim(),
         }
     };
-    let at = sweep.ks.iter().find(|point| point.0 == k);
+    let at = sweep.ks.iter().find(|point| point.k == k);
     let title = |name: &'static str, value: Option<String>| {
         let value = value.map(|value| format!(" {value}")).unwrap_or_default();
         Line::from(vec![Span::styled(name, theme.header()), Span::styled(value, theme.dim())])
     };
-    let silhouette = at.and_then(|point| point.2).map(|value| format!("{value:.3} at k = {k}"));
-    let inertia = at.map(|point| format!("{:.3} at k = {k}", point.1));
+    let silhouette = at.and_then(|point| point.silhouette).map(|value| format!("{value:.3} at k = {k}"));
+    let inertia = at.map(|point| format!("{:.3} at k = {k}", point.inertia));
     let room = area.height - 3;
     let (upper, lower) = if area.height >= 6 { (room - room / 2, room / 2) } else { (room + 1, 0) };
     frame.render_widget(title("Silhouette by k", silhouette), row(area, 0));
-    let values: Vec<f64> = shown.iter().map(|point| point.2.unwrap_or(f64::NAN)).collect();
+    let values: Vec<f64> = shown.iter().map(|point| point.silhouette.unwrap_or(f64::NAN)).collect();
     bars(frame, Rect { y: area.y + 1, height: upper, ..area }, &values, wide, style);
     let mut used = 1 + upper;
     if lower > 0 {
         frame.render_widget(title("Inertia by k", inertia), row(area, used));
-        let values: Vec<f64> = shown.iter().map(|point| point.1).collect();
+        let values: Vec<f64> = shown.iter().map(|point| point.inertia).collect();
         bars(frame, Rect { y: area.y + used + 1, height: lower, ..area }, &values, wide, style);
         used += 1 + lower;
     }
@@ -116,8 +117,8 @@ pub fn curves(frame: &mut Frame, area: Rect, sweep: &Sweep, k: usize, theme: &Th
         .iter()
         .enumerate()
         .map(|(index, point)| {
-            let star = if Some(point.0) == best { "*" } else { "" };
-            Span::styled(fit::left(&format!("{}{star}", point.0), wide.into()), style(index))
+            let star = if Some(point.k) == best { "*" } else { "" };
+            Span::styled(fit::left(&format!("{}{star}", point.k), wide.into()), style(index))
         })
         .collect();
     frame.render_widget(Line::from(labels), row(area, used));

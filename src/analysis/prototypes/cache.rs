@@ -11,7 +11,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use sha2::{Digest, Sha256};
 
-use super::{Prototype, prototype};
+use super::one::{Prototype, prototype};
 use crate::Result;
 use crate::library::{Adapter, Library, LoraModule, hex, read_limited, write_unsynced};
 
@@ -41,7 +41,7 @@ pub struct PrototypeCache {
 }
 
 /// An expert's factors, and what follows from them; one entry a module of the adapter.
-pub(crate) struct Factors {
+pub(crate) struct ExpertFactors {
     /// A [rank, in] and B [out, rank].
     pub values: Vec<(Vec<f32>, Vec<f32>)>,
     pub prototypes: Vec<Prototype>,
@@ -62,7 +62,7 @@ impl PrototypeCache {
     ///
     /// # Errors
     /// When the weights cannot be read or are not finite.
-    pub(crate) fn factors(&self, adapter: &Adapter) -> Result<Factors> {
+    pub(crate) fn factors(&self, adapter: &Adapter) -> Result<ExpertFactors> {
         let modules = &adapter.modules;
         let mut hash = Sha256::new_with_prefix(FORMULA);
         let values = modules.iter().map(|m| m.factors(&mut hash)).collect::<Result<Vec<_>>>()?;
@@ -84,7 +84,7 @@ impl PrototypeCache {
             }
         }
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-        Ok(Factors { values, prototypes })
+        Ok(ExpertFactors { values, prototypes })
     }
 
     fn folder(&self) -> Option<&Path> {

@@ -66,7 +66,7 @@ impl Qr {
 }
 
 /// `into` (rows × columns) = `left` (rows × `width`) · `right` (columns × `width`)ᵀ, all row-major; `width` ≥ 1.
-pub(super) fn row_products(into: &mut [f64], left: &[f64], right: &[f64], width: usize) {
+pub(in crate::analysis) fn row_products(into: &mut [f64], left: &[f64], right: &[f64], width: usize) {
     let (rows, columns) = (left.len() / width.max(1), right.len() / width.max(1));
     matmul(
         MatMut::from_row_major_slice_mut(into, rows, columns),
@@ -79,19 +79,19 @@ pub(super) fn row_products(into: &mut [f64], left: &[f64], right: &[f64], width:
 }
 
 /// The R of a QR factorisation (min(rows, columns) × columns, upper trapezoid).
-pub(super) fn triangular(matrix: Mat<f64>) -> Mat<f64> {
+pub(in crate::analysis) fn triangular(matrix: Mat<f64>) -> Mat<f64> {
     Qr::new(matrix).r()
 }
 
 /// Left half of the thin singular value decomposition U Σ Vᵀ.
-pub(super) struct ThinSvd {
+pub(in crate::analysis) struct ThinSvd {
     pub u: Mat<f64>,
     /// Largest first.
     pub sigma: Vec<f64>,
 }
 
 /// `None` when the matrix holds NaN or infinities.
-pub(super) fn thin_svd(matrix: MatRef<'_, f64>) -> Option<ThinSvd> {
+pub(in crate::analysis) fn thin_svd(matrix: MatRef<'_, f64>) -> Option<ThinSvd> {
     let (u, sigma, _) = decompose(matrix, ComputeSvdVectors::No)?;
     Some(ThinSvd { u, sigma })
 }
@@ -127,7 +127,7 @@ fn decompose(matrix: MatRef<'_, f64>, right: ComputeSvdVectors) -> Option<(Mat<f
 }
 
 /// Eigenpairs of a symmetric matrix, largest eigenvalue first; `None` when it holds NaN or infinities.
-pub(super) fn symmetric_eigen(matrix: MatRef<'_, f64>) -> Option<(Vec<f64>, Mat<f64>)> {
+pub(in crate::analysis) fn symmetric_eigen(matrix: MatRef<'_, f64>) -> Option<(Vec<f64>, Mat<f64>)> {
     if !finite(matrix) {
         return None;
     }

@@ -2,7 +2,7 @@
 
 use faer::Mat;
 
-use super::linalg::{thin_svd, triangular};
+use crate::analysis::linalg::{thin_svd, triangular};
 
 /// The input direction that ΔW of one expert at one module amplifies most, and the spectrum of B·A.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,8 +4,9 @@ use faer::Mat;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::dense::symmetric_eigen;
 use super::krylov::Basis;
-use super::linalg::symmetric_eigen;
+use super::vectors::dot;
 use crate::{Cancel, Error, Result};
 
 /// Up to this size the whole decomposition is cheaper.
@@ -20,7 +21,7 @@ const MAX_APPLIED: usize = 24 << 10;
 const RESIDUAL: f64 = 1e-10;
 
 /// A symmetric matrix that can be applied to vectors.
-pub(super) trait Symmetric: Sync {
+pub(in crate::analysis) trait Symmetric: Sync {
     /// Rows.
     fn size(&self) -> usize;
     /// Entry of row `i` and column `j`.
@@ -30,7 +31,7 @@ pub(super) trait Symmetric: Sync {
 }
 
 /// Eigenvalues, largest first, and their unit vectors; the sign makes the largest component positive.
-pub(super) struct Pairs {
+pub(in crate::analysis) struct Pairs {
     pub values: Vec<f64>,
     pub vectors: Vec<Vec<f64>>,
     /// The largest residual ‖M v − λ v‖ as a share of the largest eigenvalue, where the pairs are not as exact
@@ -39,7 +40,7 @@ pub(super) struct Pairs {
 }
 
 /// The `count` largest eigenpairs (all of them when the matrix is smaller). `progress` gets (done, total).
-pub(super) fn largest(
+pub(in crate::analysis) fn largest(
     matrix: &dyn Symmetric,
     count: usize,
     progress: &mut dyn FnMut(usize, usize),
@@ -198,29 +199,10 @@ fn lanczos(
     }
 }
 
-/// Inner product, in eight partial sums so that it compiles to vector code.
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let mut lanes = [0.0f64; 8];
-    let (left, right) = (a.chunks_exact(8), b.chunks_exact(8));
-    let tail: f64 = left.remainder().iter().zip(right.remainder()).map(|(x, y)| x * y).sum();
-    for (x, y) in left.zip(right) {
-        for lane in 0..8 {
-            lanes[lane] += x[lane] * y[lane];
-        }
-    }
-    lanes.iter().sum::<f64>() + tail
-}
-
-pub(super) fn add(sum: &mut [f64], vector: &[f64], factor: f64) {
-    for (s, x) in sum.iter_mut().zip(vector) {
-        *s += factor * x;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::linalg::row_products;
+    use crate::analysis::linalg::{add, row_products};
 
     /// Gram matrix of `n` random vectors around a few directions of very different strength.
     struct Gram {

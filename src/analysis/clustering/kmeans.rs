@@ -5,6 +5,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use crate::analysis::linalg::add;
 use crate::{Cancel, Result};
 
 /// Independent starts, of which the one with the lowest inertia wins: ten, as is usual, and more where
@@ -93,12 +94,6 @@ fn mean_of(points: &Points, members: impl Iterator<Item = usize>) -> Vec<f64> {
     }
     mean.iter_mut().for_each(|x| *x /= count.max(1) as f64);
     mean
-}
-
-fn add(sum: &mut [f64], row: &[f64], factor: f64) {
-    for (s, x) in sum.iter_mut().zip(row) {
-        *s += factor * x;
-    }
 }
 
 /// Squared Euclidean distance, in eight partial sums so that it compiles to vector code.

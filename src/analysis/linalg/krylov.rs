@@ -3,14 +3,14 @@
 use faer::Mat;
 use rayon::prelude::*;
 
-use super::eigen::{add, dot};
+use super::vectors::{add, dot};
 
 /// Components of all vectors that one thread works on. What is summed over them is summed in their order, so that
 /// results do not depend on the number of threads.
-const PART: usize = 512;
+const SLICE: usize = 512;
 
 /// Some components of all vectors.
-struct Part {
+struct Slice {
     /// [vectors, components].
     vectors: Vec<f64>,
     width: usize,
@@ -21,7 +21,7 @@ pub(super) struct Basis {
     size: usize,
     len: usize,
     limit: usize,
-    parts: Vec<Part>,
+    parts: Vec<Slice>,
     /// ⟨v, M w⟩, [limit, limit] of which the first `len` rows and columns are in use.
     projected: Mat<f64>,
 }
@@ -30,10 +30,10 @@ impl Basis {
     /// For up to `limit` vectors of `size` components.
     pub fn new(size: usize, limit: usize) -> Self {
         let part = |start: usize| {
-            let width = PART.min(size - start);
-            Part { vectors: Vec::with_capacity(limit * width), width }
+            let width = SLICE.min(size - start);
+            Slice { vectors: Vec::with_capacity(limit * width), width }
         };
-        let parts = (0..size).step_by(PART).map(part).collect();
+        let parts = (0..size).step_by(SLICE).map(part).collect();
         Self { size, len: 0, limit, parts, projected: Mat::zeros(limit, limit) }
     }
 
@@ -55,7 +55,7 @@ impl Basis {
         assert!(self.len + width <= self.limit, "room for the block");
         for (at, part) in self.parts.iter_mut().enumerate() {
             for vector in block.chunks(size) {
-                part.vectors.extend_from_slice(&vector[at * PART..at * PART + part.width]);
+                part.vectors.extend_from_slice(&vector[at * SLICE..at * SLICE + part.width]);
             }
         }
         let first = self.len;
@@ -87,8 +87,8 @@ impl Basis {
         if len == 0 || width == 0 {
             return Vec::new();
         }
-        let cut = |at: usize, part: &Part| -> Vec<f64> {
-            block.chunks(size).flat_map(|v| v[at * PART..at * PART + part.width].iter().copied()).collect()
+        let cut = |at: usize, part: &Slice| -> Vec<f64> {
+            block.chunks(size).flat_map(|v| v[at * SLICE..at * SLICE + part.width].iter().copied()).collect()
         };
         let some: Vec<(Vec<f64>, Vec<f64>)> = self
             .parts
@@ -116,7 +116,7 @@ impl Basis {
             .collect();
         for ((at, part), cut) in self.parts.iter().enumerate().zip(left) {
             for (vector, cut) in block.chunks_mut(size).zip(cut.chunks(part.width)) {
-                vector[at * PART..at * PART + part.width].copy_from_slice(cut);
+                vector[at * SLICE..at * SLICE + part.width].copy_from_slice(cut);
             }
         }
         shares
@@ -221,7 +221,7 @@ fn orthonormal(block: &mut Vec<f64>, size: usize, zero: f64, most: usize) -> (bo
 /// `into` [m, n] = `factor` · left [m, k] · right [k, n] + `keep` · `into` on strided views, on the calling thread.
 /// Strides are (row, column).
 #[allow(clippy::too_many_arguments)]
-pub(super) fn product(
+pub(in crate::analysis) fn product(
     (m, n, k): (usize, usize, usize),
     factor: f64,
     left: &[f64],

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
-use super::{Prototype, PrototypeCache, nothing_left, spectral_gap};
+use super::cache::PrototypeCache;
+use super::one::{Prototype, spectral_gap};
+use crate::analysis::skipped::nothing_left;
 use crate::library::Expert;
 use crate::{Cancel, Error, Result};
 

@@ -1,0 +1,18 @@
+//! MBC clustering: k-means on the rows of a similarity matrix, how good it is and how many clusters fit, the
+//! order of rows it gives, and a map.
+
+mod cluster;
+mod kmeans;
+mod map;
+mod order;
+mod quality;
+mod sweep;
+
+pub use cluster::{Clustering, cluster};
+pub use map::project;
+pub use order::{boundaries, order_by_cluster};
+pub use quality::{cohesion, ties};
+pub use sweep::{SweptK, best_k, choose_k, largest_k, natural_clusters, sweep};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,11 @@
+//! Linear algebra in f64 whose results do not depend on the machine or the number of threads.
+
+mod dense;
+pub(in crate::analysis) mod eigen;
+mod krylov;
+mod vectors;
+
+pub(crate) use dense::{Qr, full_svd};
+pub(in crate::analysis) use dense::{row_products, thin_svd, triangular};
+pub(in crate::analysis) use krylov::product;
+pub(in crate::analysis) use vectors::{add, dot};
