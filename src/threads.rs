@@ -1,7 +1,41 @@
 //! The threads that compute.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What sets the number of threads of a pool, also for candle and for the processes that this one starts.
+const VARIABLE: &str = "RAYON_NUM_THREADS";
+/// Whether a screen wants a core of its own.
+static SCREEN: AtomicBool = AtomicBool::new(false);
+
+/// Keeps a core for the screen where there are more than two: pools of compute threads, also those of job
+/// workers, are smaller by one from now on. To be called before anything computes: a pool keeps its size.
+pub fn leave_room_for_the_screen() {
+    SCREEN.store(true, Ordering::Relaxed);
+    if let Some(threads) = fewer() {
+        // The pool of work outside `compute_here`. An error means that it runs already.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+}
+
+/// How many threads a pool gets, if not as many as rayon takes by itself.
+fn fewer() -> Option<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let is_set = std::env::var_os(VARIABLE).is_some();
+    (SCREEN.load(Ordering::Relaxed) && !is_set).then(|| beside_a_screen(cores)).flatten()
+}
+
+/// The threads that compute beside a screen, where that differs from the number of cores.
+fn beside_a_screen(cores: usize) -> Option<usize> {
+    (cores > 2).then(|| cores - 1)
+}
+
+/// The environment variable that gives processes started from here pools of the same size, if it has to be set.
+pub fn environment() -> Option<(&'static str, String)> {
+    fewer().map(|threads| (VARIABLE, threads.to_string()))
+}
+
 /// Makes the calling thread one of a pool of compute threads, as many as there are cores (or as
-/// `RAYON_NUM_THREADS` says). Parallel work that it starts then runs on it too; otherwise it would sleep
+/// `RAYON_NUM_THREADS` says), one fewer beside a screen. Parallel work that it starts then runs on it too; otherwise it would sleep
 /// and be woken again at every product of the model, hundreds of times a token.
 ///
 /// For threads that work until their process or engine ends: the pool is never given back. Calling it again
@@ -9,7 +43,9 @@
 pub fn compute_here() {
     // An error means that the thread is in a pool already, or that no more threads can be had: work then
     // runs in the common pool.
-    if let Ok(pool) = rayon::ThreadPoolBuilder::new().use_current_thread().build() {
+    // Zero threads are as many as rayon takes by itself.
+    let threads = fewer().unwrap_or(0);
+    if let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).use_current_thread().build() {
         // A dropped pool ends its other threads.
         std::mem::forget(pool);
     }
@@ -19,6 +55,11 @@ pub fn compute_here() {
 mod tests {
     use std::sync::mpsc::channel;
     use std::time::Duration;
+
+    #[test]
+    fn a_screen_takes_a_core_where_there_are_more_than_two() {
+        assert_eq!([1, 2, 3, 16].map(super::beside_a_screen), [None, None, Some(2), Some(15)]);
+    }
 
     #[test]
     fn the_caller_computes_and_the_others_help() {

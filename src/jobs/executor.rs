@@ -46,6 +46,7 @@ impl Executor for Local {
         command
             .arg("worker")
             .arg(job.path())
+            .envs(crate::threads::environment())
             // The lock travels as the (empty) standard input: the worker holds it from its first moment.
             .stdin(Stdio::from(job.lock().try_clone().map_err(fail)?))
             .stdout(Stdio::from(log.try_clone().map_err(fail)?))

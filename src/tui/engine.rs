@@ -152,18 +152,6 @@ impl Drop for Engine {
     }
 }
 
-/// Keeps one core for the screen where there are more than two, by telling the pools of compute threads
-/// to be smaller. To be called before any thread was started, because it changes the environment, from
-/// which all of them read their size.
-pub fn leave_room_for_the_screen() {
-    const THREADS: &str = "RAYON_NUM_THREADS";
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    if cores > 2 && std::env::var_os(THREADS).is_none() {
-        // SAFETY: no other thread exists yet (see above), so nobody reads the environment meanwhile.
-        unsafe { std::env::set_var(THREADS, (cores - 1).to_string()) };
-    }
-}
-
 /// One line about an error.
 fn line(error: &Error) -> String {
     error.to_string()

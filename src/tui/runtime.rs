@@ -45,7 +45,7 @@ enum Exit {
 /// When the terminal cannot be used; [`Error::Cancelled`] when a signal ended it. The terminal is as it
 /// was before in every case.
 pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
-    super::engine::leave_room_for_the_screen();
+    crate::threads::leave_room_for_the_screen();
     let terminal_error = |source| Error::msg(format!("the terminal cannot be used: {source}"));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(terminal_error)?;
