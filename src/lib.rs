@@ -2,7 +2,7 @@
 //!
 //! Modules are layered; each uses only those below it:
 //! `cli`, `tui` → `jobs` → `train`, `eval` → `routing`, `merge` → `analysis`, `plot` → `model` → `library`
-//! → `named`, `error`, `text`, `threads`, `cancel`.
+//! → `settings`, `named`, `error`, `text`, `threads`, `cancel`.
 
 pub mod analysis;
 pub mod cancel;
@@ -16,6 +16,7 @@ pub mod model;
 pub mod named;
 pub mod plot;
 pub mod routing;
+pub mod settings;
 pub mod text;
 pub mod threads;
 pub mod train;

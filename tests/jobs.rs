@@ -310,7 +310,7 @@ fn planted_files_are_not_written_to_when_a_job_goes_on() {
 #[test]
 fn specs_that_cannot_work_are_refused_at_once() {
     let bench = Bench::small();
-    for (k, sparsity) in [(0, 0.5), (2, 1.1), (2, -0.1), (2, f64::NAN)] {
+    for (k, sparsity) in [(0, 0.5), (2, 1.0), (2, 1.1), (2, -0.1), (2, f64::NAN)] {
         let spec = ClusterSpec { library: bench.library().into(), base: None, k, sparsity, seed: 1 };
         assert!(bench.jobs.start(&JobSpec::Cluster(spec)).is_err(), "k {k}, sparsity {sparsity}");
     }

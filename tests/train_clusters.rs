@@ -164,7 +164,7 @@ fn nothing_is_begun_where_it_cannot_end_well() {
         assert!(refused(&out(inside)).contains("beside the old one"));
     }
     assert!(refused(&ClustersSpec { k: 5, ..spec.clone() }).contains("more than there are experts"));
-    assert!(refused(&ClustersSpec { k: 0, ..spec.clone() }).contains("at least 1"));
+    assert!(refused(&ClustersSpec { k: 0, ..spec.clone() }).contains("k must be a whole number from 1"));
     assert!(refused(&ClustersSpec { sparsity: 1.0, ..spec.clone() }).contains("below 1"));
 
     // Data that has changed or is gone; a folder with the tasks helps.

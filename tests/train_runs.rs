@@ -72,9 +72,10 @@ fn checkpointing_changes_nothing_and_other_settings_do() {
         let library = Library::open(dir.path()).unwrap();
         library.expert(name).unwrap().provenance.clone().unwrap()
     };
-    assert_eq!((provenance("clip").clip, provenance("plain").clip), (Some(0.1), None));
-    assert_eq!(provenance("decay").weight_decay, Some(0.5));
-    assert_eq!(provenance("plain").schedule.as_deref(), Some("linear"));
+    let setting = |name: &str, id: &str| provenance(name).setting(id);
+    assert_eq!((setting("clip", "clip").as_deref(), setting("plain", "clip")), (Some("0.1"), None));
+    assert_eq!(setting("decay", "weight_decay").as_deref(), Some("0.5"));
+    assert_eq!(setting("plain", "schedule").as_deref(), Some("linear"));
 }
 
 #[test]
@@ -289,12 +290,12 @@ fn bad_specifications_say_what_is_wrong() {
         change(&mut spec);
         quiet(&spec).unwrap_err().to_string()
     };
-    assert!(error(&|s| s.rank = 0).contains("rank and alpha must be positive"));
-    assert!(error(&|s| s.dropout = 1.0).contains("dropout must be at least 0 and below 1"));
-    assert!(error(&|s| s.learning_rate = 0.0).contains("learning rate must be positive"));
+    assert!(error(&|s| s.rank = 0).contains("rank must be a whole number from 1 to 1024"));
+    assert!(error(&|s| s.dropout = 1.0).contains("dropout must be a number from 0 to below 1"));
+    assert!(error(&|s| s.learning_rate = 0.0).contains("learning rate must be a number above 0"));
     assert!(error(&|s| s.data.clear()).contains("--data"));
     assert!(error(&|s| s.accumulate = 0).contains("accumulate"));
-    assert!(error(&|s| s.clip = Some(0.0)).contains("norm to clip at must be positive"));
+    assert!(error(&|s| s.clip = Some(0.0)).contains("clip norm must be a number above 0"));
     assert!(error(&|s| s.warmup = 1.5).contains("from 0 to 1"));
     assert!(error(&|s| s.weight_decay = -1.0).contains("weight decay"));
     assert!(error(&|s| s.by_length = true).contains("--no-shuffle"));

@@ -12,6 +12,7 @@ use super::skipped::nothing_left;
 use super::spread::Spread;
 use super::weights::{Alignment, Product, Scan, flattened_size, scan};
 use crate::library::Expert;
+use crate::settings::BELOW_ONE;
 use crate::{Cancel, Error, Result};
 
 /// An N × N similarity matrix.
@@ -85,9 +86,10 @@ pub fn similarity(
     progress: &mut dyn FnMut(usize, usize),
     cancel: &Cancel,
 ) -> Result<Similarity> {
-    if !(0.0..1.0).contains(&sparsity) {
+    if !BELOW_ONE.contains(sparsity) {
         return Err(Error::usage(format!(
-            "sparsity {sparsity} is not a share: it must be at least 0 and below 1"
+            "sparsity {sparsity} is not a share: it must be {}",
+            BELOW_ONE.words
         )));
     }
     let sparsity = if metric == Metric::Mbc { sparsity } else { 0.0 };

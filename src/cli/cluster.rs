@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::options::{LibraryArgs, parse_fraction};
+use super::options::{LibraryArgs, parse_sparsity};
 use super::output::{Output, Skipped};
 use super::similarity::compare;
 use super::table::{Align, Table};
 use crate::Result;
-use crate::analysis::{self, Clustering, Metric, Similarity};
+use crate::analysis::{self, Clustering, DEFAULT_SEED, DEFAULT_SPARSITY, Metric, Similarity};
 use crate::text::counted;
 use crate::train::ClustersSpec;
 
@@ -23,9 +23,9 @@ pub struct ClusterArgs {
     #[arg(long, value_enum, default_value_t = Metric::Mbc)]
     pub metric: Metric,
     /// Share of each expert's smallest entries that count as zero
-    #[arg(long, default_value_t = 0.5, value_parser = parse_fraction)]
+    #[arg(long, default_value_t = DEFAULT_SPARSITY, value_parser = parse_sparsity)]
     pub sparsity: f64,
-    #[arg(long, default_value_t = 42)]
+    #[arg(long, default_value_t = DEFAULT_SEED)]
     pub seed: u64,
 }
 

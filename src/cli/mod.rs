@@ -22,7 +22,6 @@ mod similarity;
 mod table;
 mod train;
 mod train_clusters;
-mod training;
 mod worker;
 
 use std::ffi::OsString;

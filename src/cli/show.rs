@@ -111,7 +111,7 @@ fn merged(merge: &MergeProvenance) -> String {
 }
 
 fn render(lines: impl Iterator<Item = (String, String)>) -> String {
-    lines.map(|(key, value)| format!("{key:<22}{}\n", printable(&value))).collect()
+    lines.map(|(key, value)| format!("{:<22}{}\n", printable(&key), printable(&value))).collect()
 }
 
 fn modules(profile: &ExpertProfile) -> String {

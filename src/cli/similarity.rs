@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::options::{LibraryArgs, parse_fraction};
+use super::options::{LibraryArgs, parse_sparsity};
 use super::output::{Output, Skipped, save_tensors};
 use super::table::{Align, Table};
-use crate::analysis::{self, Metric, Similarity};
+use crate::analysis::{self, DEFAULT_SPARSITY, Metric, Similarity};
 use crate::library::{Library, NamedTensor, atomic_write};
 use crate::text::printable;
 use crate::{Error, Result, plot};
@@ -25,7 +25,7 @@ pub struct SimilarityArgs {
     #[arg(long, value_enum, default_value_t = Metric::Mbc)]
     pub metric: Metric,
     /// Share of each expert's smallest entries that count as zero (mbc)
-    #[arg(long, default_value_t = 0.5, value_parser = parse_fraction)]
+    #[arg(long, default_value_t = DEFAULT_SPARSITY, value_parser = parse_sparsity)]
     pub sparsity: f64,
     /// Write the tensor `similarity` as safetensors
     #[arg(long, value_name = "FILE")]

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::options::{TrainingArgs, show};
 use super::output::{Output, Skipped};
-use super::training::{TrainingArgs, show};
 use crate::Result;
 use crate::jobs::{JobSpec, Jobs};
 use crate::library::{Claim, Library};
@@ -24,19 +24,7 @@ pub struct TrainArgs {
     #[arg(long)]
     pub name: String,
     #[command(flatten)]
-    pub training: TrainingArgs,
-    /// Adapter to start from
-    #[arg(long, value_name = "ADAPTER")]
-    pub init: Option<PathBuf>,
-    /// Keep the order of the data
-    #[arg(long, conflicts_with = "by_length")]
-    pub no_shuffle: bool,
-    /// Validation examples for a .jsonl file [default: 5 % of it]
-    #[arg(long, value_name = "FILE")]
-    pub validation: Option<PathBuf>,
-    /// Write one JSON line per step
-    #[arg(long, value_name = "FILE.jsonl")]
-    pub log: Option<PathBuf>,
+    pub training: TrainingArgs<true>,
 }
 
 impl TrainArgs {
@@ -45,11 +33,7 @@ impl TrainArgs {
             library: self.library.clone(),
             data: self.data.clone(),
             name: self.name.clone(),
-            init: self.init.clone(),
-            shuffle: !self.no_shuffle,
-            validation: self.validation.clone(),
-            log: self.log.clone(),
-            ..self.training.spec()
+            ..self.training.spec.clone()
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::options::parse_fraction;
+use super::options::{TrainingArgs, parse_sparsity, show};
 use super::output::Output;
 use super::table::{Align, Table};
-use super::training::{TrainingArgs, show};
 use crate::Result;
 use crate::jobs::{JobSpec, Jobs};
 use crate::model::open_library;
@@ -24,7 +23,7 @@ pub struct TrainClustersArgs {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub k: Option<u32>,
     /// Share of each expert's smallest entries that count as zero
-    #[arg(long, default_value_t = ClustersSpec::default().sparsity, value_parser = parse_fraction)]
+    #[arg(long, default_value_t = ClustersSpec::default().sparsity, value_parser = parse_sparsity)]
     pub sparsity: f64,
     /// What the new experts' names begin with; a number follows
     #[arg(long, default_value_t = ClustersSpec::default().prefix)]
@@ -33,12 +32,12 @@ pub struct TrainClustersArgs {
     #[arg(long, value_name = "DIR")]
     pub data: Vec<PathBuf>,
     #[command(flatten)]
-    pub training: TrainingArgs,
+    pub training: TrainingArgs<false>,
 }
 
 /// Runs the command.
 pub fn run(args: &TrainClustersArgs, output: &Output) -> Result<()> {
-    let library = open_library(&args.library, args.training.base.as_deref())?;
+    let library = open_library(&args.library, args.training.spec.base.as_deref())?;
     let comparable = library.usable().filter(|expert| expert.incomparable().is_none()).count();
     let spec = ClustersSpec {
         library: args.library.clone(),
@@ -47,7 +46,7 @@ pub fn run(args: &TrainClustersArgs, output: &Output) -> Result<()> {
         sparsity: args.sparsity,
         prefix: args.prefix.clone(),
         data: args.data.clone(),
-        training: args.training.spec(),
+        training: args.training.spec.clone(),
     };
     if args.training.background {
         let job = Jobs::open(&library)?.start(&JobSpec::TrainClusters(Box::new(spec)))?;

@@ -17,6 +17,7 @@ use super::files::{Follower, last_lines, log_line, now, rfc3339};
 use super::progress::Progress;
 use super::{Executor, JobDetail, JobSpec, JobState, JobSummary, Local, queue};
 use crate::library::{Library, check_new_name};
+use crate::settings::BELOW_ONE;
 use crate::{Error, Result};
 
 /// Lines and bytes of a log that a [`JobDetail`] carries.
@@ -468,11 +469,8 @@ fn checked(spec: &JobSpec) -> Result<JobSpec> {
             if cluster.k == 0 {
                 return Err(Error::usage("k has to be at least 1"));
             }
-            if !(0.0..=1.0).contains(&cluster.sparsity) {
-                return Err(Error::usage(format!(
-                    "sparsity is {}; it has to be from 0 to 1",
-                    cluster.sparsity
-                )));
+            if !BELOW_ONE.contains(cluster.sparsity) {
+                return Err(Error::usage(format!("sparsity must be {}", BELOW_ONE.words)));
             }
         }
     }

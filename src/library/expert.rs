@@ -63,29 +63,16 @@ pub struct Provenance {
     pub dataset: Option<String>,
     pub dataset_sha256: Option<String>,
     pub examples: Option<usize>,
-    pub rank: Option<usize>,
-    pub alpha: Option<f64>,
-    pub dropout: Option<f64>,
-    pub learning_rate: Option<f64>,
-    /// What the rate does after the warm-up, and the share of the steps that the warm-up takes.
-    pub schedule: Option<String>,
-    pub warmup: Option<f64>,
-    pub weight_decay: Option<f64>,
-    /// Norm that gradients were clipped at.
-    pub clip: Option<f64>,
-    /// Examples a batch, and batches a step.
-    pub batch: Option<usize>,
-    pub accumulate: Option<usize>,
+    /// How it was trained, by the names of the settings: `rank`, `learning_rate`, `batch`, … and whatever else
+    /// stands in the file; untrusted.
+    #[serde(flatten)]
+    pub settings: serde_json::Map<String, serde_json::Value>,
     pub steps: Option<usize>,
     pub epochs: Option<f64>,
     pub seed: Option<u64>,
-    /// Name of the adapter the training started from (`--init`).
-    pub init: Option<String>,
     /// Names or path of the base model and the SHA-256 of its file.
     pub base: Option<String>,
     pub base_sha256: Option<String>,
-    /// How the frozen base was held while training.
-    pub precision: Option<String>,
     pub template: Option<String>,
     pub train_loss: Option<f64>,
     pub validation_loss: Option<f64>,
@@ -139,6 +126,16 @@ pub struct MergedExpert {
 impl Provenance {
     /// Name of the file in an expert's folder.
     pub const FILE: &str = "expert.toml";
+
+    /// A setting of the training as text, if it is there and one value; untrusted.
+    pub fn setting(&self, id: &str) -> Option<String> {
+        use serde_json::Value;
+        match self.settings.get(id)? {
+            Value::String(text) => Some(text.clone()),
+            value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
 }
 
 /// One folder with an `adapter_config.json`.

@@ -327,8 +327,10 @@ fn provenance(report: &MergeReport, selection: &Selection<'_>) -> Provenance {
     };
     Provenance {
         family: agreed(|p| &p.family),
-        rank: Some(report.rank),
-        alpha: Some(report.rank as f64),
+        settings: [("rank", report.rank.into()), ("alpha", (report.rank as f64).into())]
+            .map(|(id, value): (&str, serde_json::Value)| (id.to_string(), value))
+            .into_iter()
+            .collect(),
         base: selection.base.clone(),
         base_sha256: agreed(|p| &p.base_sha256),
         template: agreed(|p| &p.template),

@@ -1,10 +1,9 @@
 //! How the weights of a model are held.
 
+use crate::named::{Named, by_name};
+
 /// How weights are held while the model runs.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// 32-bit floats, dequantised from the file if need be.
     #[default]
@@ -16,12 +15,27 @@ pub enum Precision {
     Q8,
 }
 
-impl std::fmt::Display for Precision {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str(match self {
-            Precision::F32 => "f32",
-            Precision::Bf16 => "bf16",
-            Precision::Q8 => "q8",
-        })
+impl Named for Precision {
+    const KIND: &'static str = "precision";
+
+    fn all() -> &'static [Self] {
+        &[Self::F32, Self::Bf16, Self::Q8]
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::Q8 => "q8",
+        }
+    }
+
+    fn help(&self) -> &'static str {
+        match self {
+            Self::F32 => "32-bit floats, dequantised from the file if need be",
+            Self::Bf16 => "bf16 weights and inputs, f32 sums",
+            Self::Q8 => "8-bit blocks of 32 with a scale (Q8_0)",
+        }
     }
 }
+by_name!(Precision);

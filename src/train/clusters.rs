@@ -10,13 +10,14 @@ use sha2::{Digest, Sha256};
 
 use super::dataset::Dataset;
 use super::sources::Sources;
-use super::{TrainEvent, TrainReport, TrainSpec, train};
-use crate::analysis::{self, Clustering, Metric};
+use super::{TRAINING, TrainEvent, TrainReport, TrainSpec, train};
+use crate::analysis::{self, Clustering, DEFAULT_SPARSITY, Metric};
 use crate::library::{
     BaseLocation, BaseSpec, Expert, Library, Manifest, atomic_write, base_at_hand, locate_base,
 };
 use crate::model::open_library;
-use crate::{Cancel, Error, Result};
+use crate::settings::{self, Kind, Setting, Whole};
+use crate::{Cancel, Error, Result, field};
 
 /// Where the plan and the states are, in the new library.
 const STATE: [&str; 2] = [".lora-tui", "clusters"];
@@ -47,7 +48,7 @@ impl Default for ClustersSpec {
             library: PathBuf::from("library"),
             out: PathBuf::new(),
             k: 10,
-            sparsity: 0.5,
+            sparsity: DEFAULT_SPARSITY,
             prefix: "cluster_".into(),
             data: Vec::new(),
             training: TrainSpec::default(),
@@ -112,8 +113,18 @@ struct Plan {
     manifest: Manifest,
 }
 
+/// How the experts are clustered; the rest is [`TRAINING`].
+pub static CLUSTERS: &[Setting<ClustersSpec>] = &[
+    Setting::new("k", Kind::Whole(field!(ClustersSpec.k), Whole::from(1)))
+        .flag("k", "Number of clusters")
+        .unset("10, or as many as there are experts")
+        .form("Clusters k", "")
+        .brief("k"),
+    analysis::sparsity(field!(ClustersSpec.sparsity)).advanced(),
+];
+
 impl ClustersSpec {
-    /// The number of clusters of so many experts, where nobody gives it.
+    /// The number of clusters of so many experts, where nobody gives it (the paper's 10, or as many as there are).
     pub fn default_k(experts: usize) -> usize {
         experts.clamp(1, Self::default().k)
     }
@@ -123,12 +134,7 @@ impl ClustersSpec {
     /// # Errors
     /// A usage error for the first setting that makes no sense.
     pub fn check(&self) -> Result<()> {
-        if self.k == 0 {
-            return Err(Error::usage("k has to be at least 1"));
-        }
-        if !(0.0..1.0).contains(&self.sparsity) {
-            return Err(Error::usage("the sparsity must be at least 0 and below 1"));
-        }
+        settings::check(CLUSTERS, self)?;
         if self.prefix.starts_with('.') || self.prefix.contains(['/', '\\']) {
             return Err(Error::usage(
                 "the prefix begins the names of folders: it must have no dot at its start and no / or \\",
@@ -137,8 +143,11 @@ impl ClustersSpec {
         if self.out.as_os_str().is_empty() {
             return Err(Error::usage("the new library needs a folder: give --out DIR"));
         }
-        if self.training.init.is_some() || self.training.validation.is_some() || self.training.log.is_some() {
-            return Err(Error::usage("init, validation and log belong to the training of one expert"));
+        let default = TrainSpec::default();
+        let single =
+            |setting: &&Setting<TrainSpec>| setting.single && !setting.is_same(&self.training, &default);
+        if let Some(setting) = TRAINING.iter().find(single) {
+            return Err(Error::usage(format!("--{} belongs to the training of one expert", setting.flag)));
         }
         TrainSpec { data: vec![self.library.clone()], ..self.training.clone() }.check()
     }

@@ -14,13 +14,14 @@ mod prepare;
 mod run;
 mod save;
 mod schedule;
+mod settings;
 mod sources;
 mod spec;
 mod state;
 
 pub use clusters::{
-    ClusterRow, ClustersEvent, ClustersPlan, ClustersReport, ClustersSpec, LeftOut, no_data, plan_clusters,
-    train_clusters,
+    CLUSTERS, ClusterRow, ClustersEvent, ClustersPlan, ClustersReport, ClustersSpec, LeftOut, no_data,
+    plan_clusters, train_clusters,
 };
 pub use dataset::{Dataset, Example, TaskInfo, TaskMetric, find_tasks, read_examples, read_task};
 pub use encode::{Encoded, encode};
@@ -31,4 +32,5 @@ pub use loss::cross_entropy;
 pub use optimiser::{AdamW, clip};
 pub use run::{TrainEvent, train};
 pub use schedule::Schedule;
+pub use settings::TRAINING;
 pub use spec::{TrainReport, TrainSpec};

@@ -6,7 +6,7 @@ use candle_core::DType;
 
 use super::lora::LoraTrainer;
 use super::prepare::Prepared;
-use super::{TrainReport, TrainSpec};
+use super::{TRAINING, TrainReport, TrainSpec};
 use crate::Result;
 use crate::library::{BaseSpec, Manifest, NewAdapterConfig, Provenance, sha256_file, write_adapter};
 use crate::model::Model;
@@ -36,23 +36,16 @@ pub(super) fn save(
         dataset: Some(data.join(", ")),
         dataset_sha256: Some(prepared.fingerprint()),
         examples: Some(examples),
-        rank: Some(spec.rank),
-        alpha: Some(spec.alpha),
-        dropout: Some(spec.dropout),
-        learning_rate: Some(spec.learning_rate),
-        schedule: Some(spec.schedule.name().into()),
-        warmup: Some(spec.warmup),
-        weight_decay: Some(spec.weight_decay),
-        clip: spec.clip,
-        batch: Some(spec.batch),
-        accumulate: Some(spec.accumulate),
+        settings: TRAINING
+            .iter()
+            .filter(|setting| setting.recorded)
+            .filter_map(|setting| Some((setting.id.to_string(), setting.json(spec)?)))
+            .collect(),
         steps: Some(report.steps),
         epochs: Some(report.steps as f64 * spec.step_size() as f64 / examples as f64),
         seed: Some(spec.seed),
-        init: spec.init.as_ref().map(|p| p.display().to_string()),
         base: Some(base),
         base_sha256: if model.path.is_file() { Some(sha256_file(&model.path)?) } else { None },
-        precision: Some(spec.precision.to_string()),
         template: Some(prepared.template.prompt.clone()),
         train_loss: Some(report.train_loss),
         validation_loss: report.validation_loss,

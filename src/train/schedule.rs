@@ -1,10 +1,9 @@
 //! The learning rate over the steps.
 
-use serde::{Deserialize, Serialize};
+use crate::named::{Named, by_name};
 
 /// How the learning rate goes on after the warm-up; the factors are those of transformers' schedulers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Schedule {
     /// In a straight line down to 0.
     #[default]
@@ -15,9 +14,14 @@ pub enum Schedule {
     Constant,
 }
 
-impl Schedule {
-    /// Its name on the command line and in files.
-    pub fn name(self) -> &'static str {
+impl Named for Schedule {
+    const KIND: &'static str = "schedule";
+
+    fn all() -> &'static [Self] {
+        &[Self::Linear, Self::Cosine, Self::Constant]
+    }
+
+    fn name(&self) -> &'static str {
         match self {
             Self::Linear => "linear",
             Self::Cosine => "cosine",
@@ -25,6 +29,17 @@ impl Schedule {
         }
     }
 
+    fn help(&self) -> &'static str {
+        match self {
+            Self::Linear => "In a straight line down to 0",
+            Self::Cosine => "Half a cosine down to 0",
+            Self::Constant => "Stays at its peak",
+        }
+    }
+}
+by_name!(Schedule);
+
+impl Schedule {
     /// The factor on the peak rate at `step`, counted from 0, of `steps`. It rises in a straight line over the
     /// first `warmup × steps` (rounded up): the first step has rate 0 when there is a warm-up, as in
     /// transformers.

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Forecast, Schedule};
+use super::{Forecast, Schedule, TRAINING};
 use crate::library::TaskRecord;
 use crate::model::Precision;
-use crate::{Error, Result};
+use crate::{Error, Result, settings};
 
 /// Everything that decides a training; the command line, the form and the job file all fill this.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -117,37 +117,8 @@ impl TrainSpec {
     /// # Errors
     /// A usage error for the first setting that makes no sense.
     pub fn check(&self) -> Result<()> {
-        let positive = |v: f64| v > 0.0 && v.is_finite();
+        settings::check(TRAINING, self)?;
         let refuse = |problem: &str| Err(Error::usage(problem));
-        if self.rank == 0 || !positive(self.alpha) {
-            return refuse("rank and alpha must be positive");
-        }
-        if !(0.0..1.0).contains(&self.dropout) {
-            return refuse("dropout must be at least 0 and below 1");
-        }
-        if !positive(self.learning_rate) {
-            return refuse("the learning rate must be positive");
-        }
-        if self.batch == 0 || self.accumulate == 0 || self.max_length < 2 || self.max_steps == Some(0) {
-            return refuse(
-                "batch, accumulate, max steps and max length must be positive (max length at least 2)",
-            );
-        }
-        if self.epochs.is_some_and(|n| !positive(n)) {
-            return refuse("the number of epochs must be positive");
-        }
-        if !(0.0..=1.0).contains(&self.warmup) {
-            return refuse("the warm-up is a share of the steps: it must be from 0 to 1");
-        }
-        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
-            return refuse("the weight decay must be 0 or positive");
-        }
-        if self.clip.is_some_and(|norm| !positive(norm)) {
-            return refuse("the norm to clip at must be positive");
-        }
-        if self.checkpoint_every == Some(0) {
-            return refuse("the steps between two checkpoints must be positive");
-        }
         if self.by_length && !self.shuffle {
             return refuse("batches by length change the order of the data: leave --no-shuffle out");
         }

@@ -8,9 +8,9 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::TrainSpec;
 use super::lora::LoraTrainer;
 use super::optimiser::AdamW;
+use super::{TRAINING, TrainSpec};
 use crate::library::{NamedTensor, write_safetensors};
 use crate::{Error, Result};
 
@@ -64,15 +64,17 @@ impl Identity {
     /// Of `spec` on training examples with the fingerprint `data`.
     pub(super) fn new(spec: &TrainSpec, data: String) -> Result<Self> {
         // Where things are and how often they are saved changes nothing.
-        let deciding = TrainSpec {
+        let mut deciding = TrainSpec {
             library: Default::default(),
             data: Vec::new(),
             name: String::new(),
-            log: None,
-            checkpoint_every: None,
             forecast: None,
             ..spec.clone()
         };
+        let default = TrainSpec::default();
+        for setting in TRAINING.iter().filter(|setting| !setting.decides) {
+            setting.copy(&mut deciding, &default);
+        }
         let text = serde_json::to_vec(&deciding).map_err(|e| Error::msg(e.to_string()))?;
         let settings = Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect();
         Ok(Self { settings, data })

@@ -53,8 +53,10 @@ pub fn expert(i: usize, name: &str, task: &str, family: &str) -> Expert {
             family: Some(family.into()),
             dataset: Some(format!("assets/tasks/{family}/{task}")),
             examples: Some(640),
-            learning_rate: Some(1e-3),
-            batch: Some(16),
+            settings: [("learning_rate", 1e-3.into()), ("batch", 16.into())]
+                .map(|(id, value): (&str, serde_json::Value)| (id.to_string(), value))
+                .into_iter()
+                .collect(),
             steps: Some(200),
             epochs: Some(5.0),
             seed: Some(42),

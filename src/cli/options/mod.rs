@@ -1,14 +1,18 @@
 //! Options that several commands share.
 
 mod choice;
+mod settings;
+mod training;
 
 use std::path::PathBuf;
 
 pub use choice::choice;
+pub use training::{TrainingArgs, show};
 
 use crate::library::{Library, Manifest};
 use crate::model::{Precision, open_library};
 use crate::routing::{Mix, Part, Prompt, RouterConfig, RouterKind, Session};
+use crate::settings::{BELOW_ONE, NON_NEGATIVE};
 use crate::{Error, Result};
 
 /// A library whose experts are looked at without running them.
@@ -48,7 +52,7 @@ pub struct RunArgs {
     #[arg(long, default_value = "auto", value_parser = parse_device)]
     pub device: String,
     /// Precision of the base model's weights [default: q8 in the TUI and for generate, else f32]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = choice::<Precision>())]
     pub precision: Option<Precision>,
 }
 
@@ -153,28 +157,14 @@ fn parse_device(text: &str) -> std::result::Result<String, String> {
     }
 }
 
-/// Reads a fraction in `0..=1`.
-pub(super) fn parse_fraction(text: &str) -> std::result::Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
-        _ => Err("expected a number from 0 to 1".into()),
-    }
-}
-
-/// Reads a finite number above 0.
-pub(super) fn parse_positive(text: &str) -> std::result::Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value > 0.0 && value.is_finite() => Ok(value),
-        _ => Err("must be positive".into()),
-    }
+/// Reads a sparsity: a share of entries, not all.
+pub(super) fn parse_sparsity(text: &str) -> std::result::Result<f64, String> {
+    BELOW_ONE.parse(text).map_err(|wanted| format!("must be {wanted}"))
 }
 
 /// Reads a finite number of at least 0.
 pub(super) fn parse_non_negative(text: &str) -> std::result::Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(value) if value >= 0.0 && value.is_finite() => Ok(value),
-        _ => Err("must be 0 or positive".into()),
-    }
+    NON_NEGATIVE.parse(text).map_err(|wanted| format!("must be {wanted}"))
 }
 
 #[cfg(test)]

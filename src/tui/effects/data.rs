@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::settings::path_of;
 use crate::train::{Dataset, TrainSpec};
-use crate::tui::form::data_path;
 use crate::tui::{DataSummary, Message, Sender};
 use crate::{Cancel, Result};
 
@@ -19,7 +19,7 @@ pub fn check(path: String, send: &Sender, cancel: &Cancel) {
     if cancel.is_cancelled() {
         return;
     }
-    let result = summary(&data_path(&path)).map_err(|error| error.to_string());
+    let result = summary(&path_of(&path)).map_err(|error| error.to_string());
     if !cancel.is_cancelled() {
         send.send(Message::DataChecked { path, result });
     }
@@ -31,7 +31,7 @@ pub fn complete(text: &str) -> Vec<String> {
         Some(slash) => text.split_at(slash + 1),
         None => ("", text),
     };
-    let on_disk = if folder.is_empty() { Path::new(".").to_path_buf() } else { data_path(folder) };
+    let on_disk = if folder.is_empty() { Path::new(".").to_path_buf() } else { path_of(folder) };
     let Ok(entries) = std::fs::read_dir(on_disk) else { return Vec::new() };
     let mut found: Vec<String> = entries
         .flatten()

@@ -1,11 +1,9 @@
 //! The fields of the forms: what they hold, where they begin, what is wrong with them.
 
-use clap::ValueEnum;
-
 use super::FormKind;
-use crate::model::Precision;
+use crate::settings::{BELOW_ONE, Kind, Setting, Whole};
 use crate::text::printable;
-use crate::train::{ClustersSpec, Schedule, TrainSpec, no_data};
+use crate::train::{ClustersSpec, TRAINING, TrainSpec, no_data};
 use crate::tui::{DataSummary, Input, Shared};
 
 /// What a field holds.
@@ -21,28 +19,12 @@ pub(super) enum Id {
     Prefix,
     Clusters,
     Sparsity,
-    Rank,
-    Alpha,
-    LearningRate,
-    Epochs,
-    MaxSteps,
-    Batch,
-    Precision,
-    Schedule,
+    /// The seed of a clustering alone.
+    Seed,
+    /// A setting of the training, by its place in [`TRAINING`].
+    Training(usize),
     /// What is behind it is seldom changed.
     More,
-    Accumulate,
-    Warmup,
-    WeightDecay,
-    Clip,
-    Dropout,
-    MaxLength,
-    Targets,
-    Checkpointing,
-    Order,
-    Init,
-    Validation,
-    Seed,
     /// One expert that will be trained, by its number.
     Expert(usize),
 }
@@ -50,17 +32,28 @@ pub(super) enum Id {
 impl Id {
     /// Whether its text is a path, which Tab completes.
     pub fn is_path(self) -> bool {
-        matches!(self, Self::Data | Self::Out | Self::Tasks | Self::Init | Self::Validation)
+        matches!(self, Self::Data | Self::Out | Self::Tasks)
+            || self.setting().is_some_and(|setting| setting.kind.is_path())
     }
 
     /// Whether its text takes the whole line.
     pub fn is_long(self) -> bool {
-        self.is_path() || matches!(self, Self::Name | Self::Targets)
+        let is_list = |setting: &Setting<TrainSpec>| matches!(setting.kind, Kind::Names(_));
+        self.is_path() || self == Self::Name || self.setting().is_some_and(is_list)
     }
 
     /// Whether another value makes other clusters or finds other data.
     pub fn decides_clusters(self) -> bool {
-        matches!(self, Self::Out | Self::Tasks | Self::Prefix | Self::Clusters | Self::Sparsity | Self::Seed)
+        matches!(self, Self::Out | Self::Tasks | Self::Prefix | Self::Clusters | Self::Sparsity)
+            || self.setting().is_some_and(|setting| setting.id == "seed")
+    }
+
+    /// The setting of the training that it holds.
+    pub fn setting(self) -> Option<&'static Setting<TrainSpec>> {
+        match self {
+            Self::Training(at) => TRAINING.get(at),
+            _ => None,
+        }
     }
 }
 
@@ -118,19 +111,17 @@ impl Field {
         Self::of(id, label, Value::Text(Input::suggestion(&value.to_string())), hint)
     }
 
-    fn choice(id: Id, label: &str, words: &[&str], chosen: &str, hint: &str) -> Self {
-        let at = words.iter().position(|word| *word == chosen).unwrap_or(0);
-        let words = words.iter().map(ToString::to_string).collect();
-        Self::of(id, label, Value::Choice { words, at }, hint)
-    }
-
-    /// One of the words that the command line takes.
-    fn options<T: ValueEnum>(id: Id, label: &str, chosen: T, hint: &str) -> Self {
-        let name =
-            |value: &T| value.to_possible_value().map(|v| v.get_name().to_string()).unwrap_or_default();
-        let words: Vec<String> = T::value_variants().iter().map(name).collect();
-        let at = words.iter().position(|word| *word == name(&chosen)).unwrap_or(0);
-        Self::of(id, label, Value::Choice { words, at }, hint)
+    /// A setting of the training, with its default.
+    fn setting(at: usize, setting: &Setting<TrainSpec>, default: &TrainSpec) -> Self {
+        let text = setting.text(default);
+        let value = match setting.kind.words() {
+            Some(words) => {
+                let words: Vec<String> = words.iter().map(|word| word.word.to_string()).collect();
+                Value::Choice { at: words.iter().position(|word| *word == text).unwrap_or(0), words }
+            }
+            None => Value::Text(Input::suggestion(&text)),
+        };
+        Self { more: setting.advanced, ..Self::of(Id::Training(at), setting.label, value, setting.hint) }
     }
 
     /// An empty row for a task.
@@ -190,11 +181,6 @@ pub(super) enum Step {
     To(char),
 }
 
-/// Words of [`Id::Order`].
-pub(super) const ORDER: [&str; 3] = ["random", "by length", "as in the file"];
-/// Words of fields that are on or off.
-pub(super) const NO_YES: [&str; 2] = ["no", "yes"];
-
 /// The fields of a form, with the defaults of the command line.
 pub(super) fn fields(kind: FormKind, shared: &Shared) -> Vec<Field> {
     match kind {
@@ -224,11 +210,12 @@ pub(super) fn fields(kind: FormKind, shared: &Shared) -> Vec<Field> {
             fields.extend(training(kind));
             let sparsity =
                 Field::new(Id::Sparsity, "Sparsity", sparsity, "share of entries left out").behind_more();
-            let at = fields.iter().position(|field| field.id == Id::Seed).unwrap_or(fields.len());
-            fields.insert(at, sparsity);
-            if let Some(field) = fields.iter_mut().find(|field| field.id == Id::Seed) {
-                *field = Field::new(Id::Seed, "Seed", seed, "also of the clustering").behind_more();
+            let is_seed = |field: &Field| field.id.setting().is_some_and(|setting| setting.id == "seed");
+            let at = fields.iter().position(is_seed).unwrap_or(fields.len());
+            if let Some(field) = fields.get_mut(at) {
+                *field = Field::new(field.id, "Seed", seed, "also of the clustering").behind_more();
             }
+            fields.insert(at, sparsity);
             fields
         }
     }
@@ -236,61 +223,21 @@ pub(super) fn fields(kind: FormKind, shared: &Shared) -> Vec<Field> {
 
 /// How an expert is trained.
 fn training(kind: FormKind) -> Vec<Field> {
-    let d = TrainSpec::default();
-    let optional = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
-    let mut fields = vec![
-        Field::new(Id::Rank, "Rank", d.rank, ""),
-        Field::new(Id::Alpha, "Alpha", d.alpha, "scale = alpha / rank"),
-        Field::new(Id::LearningRate, "Learning rate", d.learning_rate, "at its peak"),
-        Field::new(Id::Epochs, "Epochs", optional(d.epochs), "empty: 1, or as many as max steps take"),
-        Field::new(
-            Id::MaxSteps,
-            "Max steps",
-            d.max_steps.map_or(String::new(), |n| n.to_string()),
-            "empty: as many as the epochs have",
-        ),
-        Field::new(Id::Batch, "Batch", d.batch, "examples at once"),
-        Field::options::<Schedule>(Id::Schedule, "Schedule", d.schedule, "of the rate after the warm-up"),
-        Field::options::<Precision>(Id::Precision, "Precision", d.precision, "of the frozen base model"),
-        Field::of(
-            Id::More,
-            "More options",
-            Value::Fold { open: false },
-            "dropout, clipping, targets, seed and more",
-        ),
-    ];
-    let mut more = vec![
-        Field::new(Id::Accumulate, "Accumulate", d.accumulate, "batches a step, in the memory of one"),
-        Field::new(Id::Warmup, "Warm-up", d.warmup, "share of the steps"),
-        Field::new(Id::WeightDecay, "Weight decay", d.weight_decay, ""),
-        Field::new(Id::Clip, "Clip norm", optional(d.clip), "empty: the gradient stays as it is"),
-        Field::new(Id::Dropout, "Dropout", d.dropout, ""),
-        Field::new(Id::MaxLength, "Max length", d.max_length, "tokens; longer examples are cut"),
-        Field::new(Id::Targets, "Targets", d.targets.join(","), "last parts of the layers' paths"),
-        Field::choice(
-            Id::Checkpointing,
-            "Checkpointing",
-            &NO_YES,
-            NO_YES[usize::from(d.checkpointing)],
-            "less memory, more time",
-        ),
-        Field::choice(Id::Order, "Order", &ORDER, order(&d), "of the examples"),
-        Field::new(Id::Seed, "Seed", d.seed, ""),
-    ];
-    if kind == FormKind::Train {
-        more.push(Field::new(Id::Init, "Start from", "", "folder of an adapter; empty: a new one"));
-        more.push(Field::new(Id::Validation, "Validation", "", "a .jsonl file; empty: 5 % of a single file"));
-    }
-    fields.extend(more.into_iter().map(Field::behind_more));
+    let default = TrainSpec::default();
+    let shown = TRAINING
+        .iter()
+        .enumerate()
+        .filter(|(_, setting)| !setting.label.is_empty() && (kind == FormKind::Train || !setting.single));
+    let fields = shown.map(|(at, setting)| Field::setting(at, setting, &default));
+    let (more, mut fields): (Vec<Field>, Vec<Field>) = fields.partition(|field| field.more);
+    fields.push(Field::of(
+        Id::More,
+        "More options",
+        Value::Fold { open: false },
+        "dropout, clipping, targets, seed and more",
+    ));
+    fields.extend(more);
     fields
-}
-
-fn order(spec: &TrainSpec) -> &'static str {
-    match (spec.by_length, spec.shuffle) {
-        (true, _) => ORDER[1],
-        (false, true) => ORDER[0],
-        (false, false) => ORDER[2],
-    }
 }
 
 /// What k may be.
@@ -330,20 +277,7 @@ pub(super) fn usable(shared: &Shared) -> usize {
 pub(super) fn problem(field: &Field, shared: &Shared) -> Option<String> {
     let text = field.text();
     let text = text.as_str();
-    let whole = |low: u64, high: u64| match text.parse::<u64>() {
-        Ok(n) if (low..=high).contains(&n) => None,
-        _ if high == u64::MAX => Some(format!("a whole number from {low}")),
-        _ => Some(format!("a whole number from {low} to {high}")),
-    };
-    let positive = |below: f64| match text.parse::<f64>() {
-        Ok(x) if x.is_finite() && x > 0.0 && x <= below => None,
-        _ if below.is_infinite() => Some("a number above 0".to_string()),
-        _ => Some(format!("a number above 0, at most {below}")),
-    };
-    let share = |one: bool| match text.parse::<f64>() {
-        Ok(x) if (0.0..1.0).contains(&x) || (one && x == 1.0) => None,
-        _ => Some(format!("a number from 0 to {}1", if one { "" } else { "below " })),
-    };
+    let whole = |low: u64, high: u64| Whole { low, high }.parse(text).err();
     match field.id {
         Id::Data if text.is_empty() => Some("name a task folder or a .jsonl file".into()),
         Id::Data => match &field.data {
@@ -366,25 +300,9 @@ pub(super) fn problem(field: &Field, shared: &Shared) -> Option<String> {
             0 => Some("the library has no usable expert".into()),
             n => whole(1, n as u64),
         },
-        Id::Sparsity | Id::Dropout => share(false),
-        Id::Warmup => share(true),
-        Id::Rank => whole(1, 1024),
-        Id::Alpha => positive(f64::INFINITY),
-        Id::LearningRate => positive(1.0),
-        Id::Epochs | Id::MaxSteps | Id::Clip if text.is_empty() => None,
-        Id::Epochs => positive(10_000.0),
-        Id::MaxSteps => whole(1, 10_000_000),
-        Id::Clip => positive(f64::INFINITY),
-        Id::Batch | Id::Accumulate => whole(1, 65_536),
-        Id::MaxLength => whole(2, u32::MAX.into()),
-        Id::WeightDecay => match text.parse::<f64>() {
-            Ok(x) if x >= 0.0 && x.is_finite() => None,
-            _ => Some("0 or a number above 0".into()),
-        },
-        Id::Targets if text.split(',').all(|name| name.trim().is_empty()) => {
-            Some("name at least one layer, such as q_proj".into())
-        }
+        Id::Sparsity => BELOW_ONE.parse(text).err(),
         Id::Seed => whole(0, u64::MAX),
+        Id::Training(_) => field.id.setting()?.set(&mut TrainSpec::default(), text).err(),
         _ => None,
     }
 }

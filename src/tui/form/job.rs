@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::ValueEnum;
-
-use super::fields::{Field, Id, NO_YES, ORDER};
+use super::fields::{Field, Id};
 use super::{Form, FormKind};
 use crate::jobs::{ClusterSpec, JobSpec};
+use crate::settings::path_of;
 use crate::train::{ClustersSpec, TrainSpec};
 use crate::tui::Shared;
 
@@ -32,11 +31,11 @@ impl Form {
         let tasks = self.text(Id::Tasks);
         Some(ClustersSpec {
             library: absolute(&shared.root),
-            out: absolute(&data_path(&self.text(Id::Out))),
+            out: absolute(&path_of(&self.text(Id::Out))),
             k: parse(&self.text(Id::Clusters))?,
             sparsity: parse(&self.text(Id::Sparsity))?,
             prefix: self.text(Id::Prefix),
-            data: if tasks.is_empty() { Vec::new() } else { vec![absolute(&data_path(&tasks))] },
+            data: if tasks.is_empty() { Vec::new() } else { vec![absolute(&path_of(&tasks))] },
             training: TrainSpec {
                 // Filled in for each expert.
                 library: TrainSpec::default().library,
@@ -63,53 +62,31 @@ impl Form {
 /// Puts what `field` says into its place.
 fn fill(spec: &mut TrainSpec, field: &Field) -> Option<()> {
     let text = field.text();
-    let path = || (!text.is_empty()).then(|| absolute(&data_path(&text)));
+    let path = || (!text.is_empty()).then(|| absolute(&path_of(&text)));
     match field.id {
         Id::Data => spec.data.extend(path()),
         Id::Name => spec.name = text,
-        Id::Rank => spec.rank = parse(&text)?,
-        Id::Alpha => spec.alpha = parse(&text)?,
-        Id::LearningRate => spec.learning_rate = parse(&text)?,
-        Id::Epochs => spec.epochs = optional(&text)?,
-        Id::MaxSteps => spec.max_steps = optional(&text)?,
-        Id::Batch => spec.batch = parse(&text)?,
-        Id::Precision => spec.precision = ValueEnum::from_str(&text, false).ok()?,
-        Id::Schedule => spec.schedule = ValueEnum::from_str(&text, false).ok()?,
-        Id::Accumulate => spec.accumulate = parse(&text)?,
-        Id::Warmup => spec.warmup = parse(&text)?,
-        Id::WeightDecay => spec.weight_decay = parse(&text)?,
-        Id::Clip => spec.clip = optional(&text)?,
-        Id::Dropout => spec.dropout = parse(&text)?,
-        Id::MaxLength => spec.max_length = parse(&text)?,
-        Id::Targets => {
-            let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-            spec.targets = names.map(str::to_string).collect();
+        Id::Training(_) => {
+            let setting = field.id.setting()?;
+            match setting.kind.is_path() {
+                true => path().into_iter().for_each(|path| setting.set_path(spec, path)),
+                false => setting.set(spec, &text).ok()?,
+            }
         }
-        Id::Checkpointing => spec.checkpointing = text == NO_YES[1],
-        Id::Order => (spec.by_length, spec.shuffle) = (text == ORDER[1], text != ORDER[2]),
-        Id::Init => spec.init = path(),
-        Id::Validation => spec.validation = path(),
-        Id::Seed => spec.seed = parse(&text)?,
-        Id::Out | Id::Tasks | Id::Prefix | Id::Clusters | Id::Sparsity | Id::More | Id::Expert(_) => {}
+        Id::Out
+        | Id::Tasks
+        | Id::Prefix
+        | Id::Clusters
+        | Id::Sparsity
+        | Id::Seed
+        | Id::More
+        | Id::Expert(_) => {}
     }
     Some(())
 }
 
 fn parse<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
-}
-
-/// `None` inside for an empty text.
-fn optional<T: FromStr>(text: &str) -> Option<Option<T>> {
-    if text.is_empty() { Some(None) } else { parse(text).map(Some) }
-}
-
-/// A typed path, `~/` meaning the home folder.
-pub fn data_path(text: &str) -> PathBuf {
-    match (text.strip_prefix("~/"), std::env::home_dir()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(text),
-    }
 }
 
 /// Workers may run elsewhere.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use self::fields::{Field, Id, Step, Value};
-pub use self::job::data_path;
 use super::{Binding, Effect, Message, Shared, Tickets};
 use crate::text::{counted, printable};
 use crate::train::ClustersPlan;

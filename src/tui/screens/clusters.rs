@@ -12,8 +12,9 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use self::groups::{Groups, Row};
+use super::comparing;
 use super::roster::{LARGE, Roster, one_line};
-use crate::analysis::{Clustering, Metric, Similarity, best_k, largest_k};
+use crate::analysis::{Clustering, DEFAULT_SPARSITY, Metric, Similarity, best_k, default_k, largest_k};
 use crate::library::Library;
 use crate::tui::{Binding, Effect, FormKind, List, Message, Screen, Shared, Sweep, Tab, Theme, Tickets};
 
@@ -74,7 +75,7 @@ impl Default for ClustersScreen {
             k: 0,
             chosen: Chosen::Guess,
             seed: 42,
-            sparsity_steps: 10,
+            sparsity_steps: comparing::sparsity_steps(DEFAULT_SPARSITY),
             tickets: Tickets::of(Tab::Clusters),
             clustering: None,
             sweeping: None,
@@ -101,7 +102,7 @@ impl ClustersScreen {
     }
 
     fn sparsity(&self) -> f64 {
-        f64::from(self.sparsity_steps) / 20.0
+        comparing::sparsity_of(self.sparsity_steps)
     }
 
     fn request(&mut self) -> Request {
@@ -114,7 +115,7 @@ impl ClustersScreen {
             return Vec::new();
         }
         if self.chosen == Chosen::Guess {
-            self.k = (self.roster.len / 3).clamp(2, 10);
+            self.k = default_k(self.roster.len);
         }
         self.k = self.k.clamp(1, self.roster.len);
         let request = self.request();
@@ -322,7 +323,7 @@ impl Screen for ClustersScreen {
             Message::Similarity { result: Ok(similarity), .. }
                 if !self.wanted && similarity.metric == Metric::Mbc && similarity.len() <= LARGE =>
             {
-                self.sparsity_steps = (similarity.sparsity * 20.0).round().clamp(0.0, 19.0) as u32;
+                self.sparsity_steps = comparing::sparsity_steps(similarity.sparsity);
                 return self.on_show(shared);
             }
             Message::Progress { ticket, done, total } => {

@@ -11,6 +11,19 @@ use crate::analysis::Similarity;
 use crate::text::printable;
 use crate::tui::{Effect, FormKind, Shared, Theme, fit};
 
+/// Steps of the sparsity from 0 to 1; the last is out of its range.
+const SPARSITY_STEPS: f64 = 20.0;
+
+/// The sparsity after so many steps.
+pub fn sparsity_of(steps: u32) -> f64 {
+    f64::from(steps) / SPARSITY_STEPS
+}
+
+/// The step nearest to a sparsity.
+pub fn sparsity_steps(sparsity: f64) -> u32 {
+    (sparsity * SPARSITY_STEPS).round().clamp(0.0, SPARSITY_STEPS - 1.0) as u32
+}
+
 /// Whether there are two experts to compare.
 pub fn can_compare(shared: &Shared) -> bool {
     shared.library.iter().flat_map(|library| library.comparable()).nth(1).is_some()

@@ -12,8 +12,9 @@ use ratatui::layout::Rect;
 
 use self::arrange::{Arrangement, Order};
 use self::pair::PairView;
+use super::comparing;
 use super::roster::{Roster, one_line};
-use crate::analysis::{Metric, Similarity};
+use crate::analysis::{DEFAULT_SPARSITY, Metric, Similarity};
 use crate::library::Library;
 use crate::tui::heatmap::HeatmapState;
 use crate::tui::{Binding, Effect, Message, Screen, Shared, Tab, Theme, Tickets};
@@ -64,7 +65,7 @@ impl Default for SimilarityScreen {
     fn default() -> Self {
         Self {
             metric: Metric::Mbc,
-            sparsity_steps: 10,
+            sparsity_steps: comparing::sparsity_steps(DEFAULT_SPARSITY),
             order: Order::Cluster,
             autoscale: true,
             tickets: Tickets::of(Tab::Similarity),
@@ -89,7 +90,7 @@ impl SimilarityScreen {
     }
 
     fn sparsity(&self) -> f64 {
-        f64::from(self.sparsity_steps) / 20.0
+        comparing::sparsity_of(self.sparsity_steps)
     }
 
     /// Asks for the matrix with the present settings, if the library allows and the person agreed.

@@ -1,0 +1,40 @@
+//! The settings of clusterings, defined once for commands, screens and jobs.
+
+use crate::settings::{BELOW_ONE, Field, Kind, Setting};
+
+/// Share of each expert's smallest entries that count as zero, where nothing else is said (the paper's).
+pub const DEFAULT_SPARSITY: f64 = 0.5;
+/// Seed of clusterings and trainings, where nothing else is said.
+pub const DEFAULT_SEED: u64 = 42;
+
+/// The number of clusters of so many experts that is shown first: a third of them, from 2 to 10.
+pub fn default_k(experts: usize) -> usize {
+    (experts / 3).clamp(2, 10).min(experts).max(1)
+}
+
+/// The sparsity of a comparison, kept in `field`.
+pub const fn sparsity<S>(field: Field<S, f64>) -> Setting<S> {
+    Setting::new("sparsity", Kind::Number(field, BELOW_ONE))
+        .flag("sparsity", "Share of each expert's smallest entries that count as zero")
+        .form("Sparsity", "share of entries left out")
+        .brief("sparsity")
+}
+
+/// The seed of a clustering, kept in `field`.
+pub const fn seed<S>(field: Field<S, u64>) -> Setting<S> {
+    Setting::new("seed", Kind::Seed(field))
+        .flag("seed", "Seed of the clustering")
+        .form("Seed", "")
+        .brief("seed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_rule_gives_the_number_of_clusters() {
+        let of = [0, 1, 2, 5, 9, 12, 30, 31, 1000].map(default_k);
+        assert_eq!(of, [1, 1, 2, 2, 3, 4, 10, 10, 10]);
+    }
+}

@@ -1,0 +1,244 @@
+//! The kinds of values that settings have: how they are read, checked and written.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{Range, Whole};
+use crate::named::Named;
+
+/// A field of `S`.
+pub struct Field<S: 'static, T: 'static> {
+    pub get: fn(&S) -> &T,
+    pub get_mut: fn(&mut S) -> &mut T,
+}
+
+impl<S, T> std::fmt::Debug for Field<S, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(std::any::type_name::<T>())
+    }
+}
+
+/// A [`Field`]: `field!(TrainSpec.rank)`; fields of fields are named by their path.
+#[macro_export]
+macro_rules! field {
+    ($of:ident . $($name:ident).+) => {
+        $crate::settings::Field { get: |of: &$of| &of.$($name).+, get_mut: |of: &mut $of| &mut of.$($name).+ }
+    };
+}
+
+/// One word of a choice, and what it means (may be empty).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word {
+    pub word: &'static str,
+    pub help: &'static str,
+}
+
+/// The [`Kind`] of a field whose type is a closed set: `named_setting!(Schedule, TrainSpec.schedule)`.
+#[macro_export]
+macro_rules! named_setting {
+    ($type:ty, $of:ident . $($name:ident).+) => {
+        $crate::settings::Kind::Choice {
+            words: $crate::settings::words::<$type>,
+            get: |of: &$of| $crate::named::Named::name(&of.$($name).+),
+            set: |of: &mut $of, text: &str| match <$type as $crate::named::Named>::named(text) {
+                Ok(member) => {
+                    of.$($name).+ = member.clone();
+                    true
+                }
+                Err(_) => false,
+            },
+        }
+    };
+}
+
+/// The names of a closed set.
+pub fn words<T: Named>() -> Vec<Word> {
+    T::all().iter().map(|member| Word { word: member.name(), help: member.help() }).collect()
+}
+
+/// What a setting's value is, and where it is kept.
+#[derive(Debug)]
+pub enum Kind<S: 'static> {
+    Whole(Field<S, usize>, Whole),
+    OptionalWhole(Field<S, Option<usize>>, Whole),
+    /// Any whole number of 64 bits.
+    Seed(Field<S, u64>),
+    Number(Field<S, f64>, Range),
+    OptionalNumber(Field<S, Option<f64>>, Range),
+    /// On or off; the option on the command line makes it the `bool` here.
+    Switch(Field<S, bool>, bool),
+    /// Names with commas between them, at least one.
+    Names(Field<S, Vec<String>>),
+    /// One of some words; `set` says whether it knows the word. [`named_setting`](crate::named_setting)
+    /// makes one of a closed set.
+    Choice {
+        words: fn() -> Vec<Word>,
+        get: fn(&S) -> &'static str,
+        set: fn(&mut S, &str) -> bool,
+    },
+    /// A text; the function says what it has to be, if it is not that.
+    Text(Field<S, String>, fn(&str) -> Option<&'static str>),
+    /// A file or a folder, if there is one.
+    Path(Field<S, Option<PathBuf>>),
+}
+
+/// Words of what is on or off.
+const NO_YES: [Word; 2] = [Word { word: "no", help: "" }, Word { word: "yes", help: "" }];
+
+impl<S> Kind<S> {
+    /// The words that can be chosen, where the value is one of some.
+    pub fn words(&self) -> Option<Vec<Word>> {
+        match self {
+            Self::Switch(..) => Some(NO_YES.to_vec()),
+            Self::Choice { words, .. } => Some(words()),
+            _ => None,
+        }
+    }
+
+    /// Whether the value is a path.
+    pub fn is_path(&self) -> bool {
+        matches!(self, Self::Path(_))
+    }
+
+    /// What a value has to be, for people; empty where anything goes.
+    pub fn wanted(&self) -> String {
+        match self {
+            Self::Whole(_, range) | Self::OptionalWhole(_, range) => range.words(),
+            Self::Seed(_) => Whole::from(0).words(),
+            Self::Number(_, range) | Self::OptionalNumber(_, range) => range.words.into(),
+            Self::Switch(..) => "yes or no".into(),
+            Self::Names(_) => "at least one name".into(),
+            Self::Choice { words, .. } => {
+                let words: Vec<&str> = words().iter().map(|word| word.word).collect();
+                words.join(", ")
+            }
+            Self::Text(..) | Self::Path(_) => String::new(),
+        }
+    }
+
+    pub(super) fn text(&self, of: &S) -> String {
+        fn optional<T: ToString>(value: &Option<T>) -> String {
+            value.as_ref().map_or(String::new(), ToString::to_string)
+        }
+        match self {
+            Self::Whole(field, _) => (field.get)(of).to_string(),
+            Self::OptionalWhole(field, _) => optional((field.get)(of)),
+            Self::Seed(field) => (field.get)(of).to_string(),
+            Self::Number(field, _) => (field.get)(of).to_string(),
+            Self::OptionalNumber(field, _) => optional((field.get)(of)),
+            Self::Switch(field, _) => NO_YES[usize::from(*(field.get)(of))].word.into(),
+            Self::Names(field) => (field.get)(of).join(","),
+            Self::Choice { get, .. } => get(of).into(),
+            Self::Text(field, _) => (field.get)(of).clone(),
+            Self::Path(field) => path_text((field.get)(of).as_deref()),
+        }
+    }
+
+    pub(super) fn json(&self, of: &S) -> Option<Value> {
+        match self {
+            Self::Whole(field, _) => Some((*(field.get)(of)).into()),
+            Self::OptionalWhole(field, _) => (field.get)(of).map(Value::from),
+            Self::Seed(field) => Some((*(field.get)(of)).into()),
+            Self::Number(field, _) => Some((*(field.get)(of)).into()),
+            Self::OptionalNumber(field, _) => (field.get)(of).map(Value::from),
+            Self::Switch(field, _) => Some((*(field.get)(of)).into()),
+            Self::Names(field) => Some((field.get)(of).clone().into()),
+            Self::Choice { get, .. } => Some(get(of).into()),
+            Self::Text(field, _) => Some((field.get)(of).clone().into()),
+            Self::Path(field) => (field.get)(of).as_deref().map(|path| path_text(Some(path)).into()),
+        }
+    }
+
+    pub(super) fn set(&self, of: &mut S, text: &str) -> Result<(), String> {
+        let whole = |range: &Whole| range.parse(text).map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+        match self {
+            Self::Whole(field, range) => *(field.get_mut)(of) = whole(range)?,
+            Self::OptionalWhole(field, range) => {
+                *(field.get_mut)(of) = if text.is_empty() { None } else { Some(whole(range)?) };
+            }
+            Self::Seed(field) => *(field.get_mut)(of) = Whole::from(0).parse(text)?,
+            Self::Number(field, range) => *(field.get_mut)(of) = range.parse(text)?,
+            Self::OptionalNumber(field, range) => {
+                *(field.get_mut)(of) = if text.is_empty() { None } else { Some(range.parse(text)?) };
+            }
+            Self::Switch(field, _) => match NO_YES.iter().position(|word| word.word == text) {
+                Some(at) => *(field.get_mut)(of) = at == 1,
+                None => return Err(self.wanted()),
+            },
+            Self::Names(field) => {
+                let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+                let names: Vec<String> = names.map(str::to_string).collect();
+                if names.is_empty() {
+                    return Err(self.wanted());
+                }
+                *(field.get_mut)(of) = names;
+            }
+            Self::Choice { set, .. } => {
+                if !set(of, text) {
+                    return Err(self.wanted());
+                }
+            }
+            Self::Text(field, problem) => {
+                if let Some(wanted) = problem(text) {
+                    return Err(wanted.into());
+                }
+                *(field.get_mut)(of) = text.into();
+            }
+            Self::Path(field) => *(field.get_mut)(of) = (!text.is_empty()).then(|| path_of(text)),
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_path(&self, of: &mut S, path: PathBuf) {
+        if let Self::Path(field) = self {
+            *(field.get_mut)(of) = Some(path);
+        }
+    }
+
+    pub(super) fn copy(&self, of: &mut S, other: &S) {
+        fn copy<S, T: Clone>(field: &Field<S, T>, of: &mut S, other: &S) {
+            (field.get_mut)(of).clone_from((field.get)(other));
+        }
+        match self {
+            Self::Whole(field, _) => copy(field, of, other),
+            Self::OptionalWhole(field, _) => copy(field, of, other),
+            Self::Seed(field) => copy(field, of, other),
+            Self::Number(field, _) => copy(field, of, other),
+            Self::OptionalNumber(field, _) => copy(field, of, other),
+            Self::Switch(field, _) => copy(field, of, other),
+            Self::Names(field) => copy(field, of, other),
+            Self::Choice { get, set, .. } => _ = set(of, get(other)),
+            Self::Text(field, _) => copy(field, of, other),
+            Self::Path(field) => copy(field, of, other),
+        }
+    }
+
+    pub(super) fn check(&self, of: &S) -> Result<(), String> {
+        let right = match self {
+            Self::Whole(field, range) => range.contains(*(field.get)(of) as u64),
+            Self::OptionalWhole(field, range) => (field.get)(of).is_none_or(|n| range.contains(n as u64)),
+            Self::Number(field, range) => range.contains(*(field.get)(of)),
+            Self::OptionalNumber(field, range) => (field.get)(of).is_none_or(|x| range.contains(x)),
+            Self::Names(field) => !(field.get)(of).is_empty(),
+            Self::Text(field, problem) => match problem((field.get)(of)) {
+                Some(wanted) => return Err(wanted.into()),
+                None => true,
+            },
+            Self::Seed(_) | Self::Switch(..) | Self::Choice { .. } | Self::Path(_) => true,
+        };
+        if right { Ok(()) } else { Err(self.wanted()) }
+    }
+}
+
+fn path_text(path: Option<&Path>) -> String {
+    path.map_or(String::new(), |path| path.display().to_string())
+}
+
+/// A typed path, `~/` meaning the home folder.
+pub fn path_of(text: &str) -> PathBuf {
+    match (text.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(text),
+    }
+}
