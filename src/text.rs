@@ -1,6 +1,7 @@
-//! Untrusted text made printable, once, at the boundary.
+//! Text for people: untrusted text made printable at the boundary, shortened, counted, sorted.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 /// Whether a character could move the cursor, hide text or reorder it on a terminal.
 fn unsafe_char(c: char) -> bool {
@@ -25,6 +26,36 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 /// `1 expert`, `2 experts`: a number with its noun.
 pub fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// At most 120 characters of untrusted text for a message.
+pub(crate) fn short(text: &str) -> String {
+    match text.char_indices().nth(120) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
+}
+
+/// Order of module paths with numbers compared as numbers: layer 2 before layer 10.
+pub fn natural(a: &str, b: &str) -> Ordering {
+    let (x, y) = (a.as_bytes(), b.as_bytes());
+    let common = x.iter().zip(y).take_while(|(p, q)| p == q).count();
+    let run = x[..common].iter().rev().take_while(|c| c.is_ascii_digit()).count();
+    let number = |bytes: &[u8]| -> (usize, usize) {
+        let digits = &bytes[common - run..];
+        let length = digits.iter().take_while(|c| c.is_ascii_digit()).count();
+        let zeros = digits[..length].iter().take_while(|&&c| c == b'0').count();
+        (zeros, length)
+    };
+    let ((x_zeros, x_length), (y_zeros, y_length)) = (number(x), number(y));
+    if x_length == 0 || y_length == 0 {
+        return x.cmp(y);
+    }
+    let digits = |bytes: &[u8], zeros, length| bytes[common - run..][zeros..length].to_vec();
+    (x_length - x_zeros)
+        .cmp(&(y_length - y_zeros))
+        .then_with(|| digits(x, x_zeros, x_length).cmp(&digits(y, y_zeros, y_length)))
+        .then_with(|| x.cmp(y))
 }
 
 #[cfg(test)]

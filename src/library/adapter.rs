@@ -7,11 +7,12 @@ use half::slice::HalfFloatSliceExt;
 use sha2::{Digest, Sha256};
 
 use super::files::{hex, read_exact_at, sha256_file};
+use super::formats::peft::pairs::{Parts, Slot, TokenRows};
 use super::formats::{self, Files, Opened};
-use super::header::Dtype;
 use super::inspect::token_ids;
-use super::pairs::{Parts, Slot, TokenRows, natural};
+use super::safetensors::Dtype;
 use super::{Expert, ModuleShape};
+use crate::text::natural;
 use crate::{Error, Result};
 
 /// The LoRA weights of one expert. Cheap to clone; holds its file open but no weights in memory.

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::{Library, check_new_name};
+use super::{check_new_name, state_dir};
 use crate::{Error, Result};
 
 /// The right to write the expert of one name; given back when dropped, also by the end of the process.
@@ -27,7 +27,7 @@ impl Claim {
             let reason = reason.unwrap_or_else(|| e.kind().to_string());
             Error::file(library, format!("no expert can be written here: {reason}"))
         })?;
-        let folder = Library::state_dir_at(library)?.join("training");
+        let folder = state_dir(library)?.join("training");
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
         let file = folder.join(format!("{name}.lock"));
         let lock = File::create(&file).map_err(|e| Error::io(&file, e))?;

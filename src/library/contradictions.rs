@@ -4,9 +4,9 @@
 use regex::bytes::Regex;
 
 use super::AdapterConfig;
-use super::config::{ConfigNotes, Names, expression};
-use super::header::short;
-use super::pairs::Parts;
+use super::formats::peft::config::{ConfigNotes, Names, expression};
+use super::formats::peft::pairs::Parts;
+use crate::text::short;
 
 /// The contradictions, one line each.
 pub(super) fn contradictions(notes: &ConfigNotes, config: &AdapterConfig, parts: &Parts) -> Vec<String> {

@@ -26,6 +26,17 @@ pub(crate) fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::
     }
 }
 
+/// Text of a file of at most `limit` bytes.
+pub(crate) fn read_text_of(path: &Path, limit: u64) -> Result<String> {
+    let (file, _) = open_regular(path).map_err(|e| Error::file(path, io_reason(&e)))?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| Error::file(path, io_reason(&e)))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::file(path, format!("is larger than the {limit} bytes that make sense")));
+    }
+    String::from_utf8(bytes).map_err(|_| Error::file(path, "is not UTF-8 text"))
+}
+
 /// Opens a regular file. Pipes and devices are refused: opening or reading them could block for ever.
 pub(crate) fn open_regular(path: &Path) -> io::Result<(File, fs::Metadata)> {
     if !fs::metadata(path)?.is_file() {

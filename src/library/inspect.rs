@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::config::{ConfigNotes, Patterns};
 use super::contradictions::contradictions;
 use super::files::{io_reason, read_limited};
+use super::formats::peft::config::{ConfigNotes, Patterns};
+use super::formats::peft::pairs::{Pair, Parts, TokenRows};
 use super::formats::{self, BaseTraits, Opened};
-use super::header::short;
-use super::pairs::{Pair, Parts, TokenRows};
 use super::small_toml;
 use super::{AdapterConfig, Expert, Format, ModuleShape, Provenance, Status};
+use crate::text::short;
 
 /// Reads the expert at `path`, a folder or a file. Whatever is wrong becomes its status and reason. `base` is
 /// what matters of the base model, where that is known.

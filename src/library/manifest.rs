@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::files::read_limited;
-use super::header::short;
 use super::small_toml;
+use crate::text::short;
 use crate::{Error, Result};
 
 /// The optional `library.toml`. Unknown keys are an error that names them.

@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
-use super::header::short;
+use crate::text::short;
 
 /// The parser holds 50 to 75 bytes for every token, however short: more tokens than this make no sense in the
 /// files that are read here.

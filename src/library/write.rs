@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::files::{atomic_write, builder, parent, sync_directory};
 use super::formats::{CONFIG, WEIGHTS, is_expert};
-use super::tensors::{NamedTensor, write_safetensors};
+use super::safetensors::{NamedTensor, write_safetensors};
 use super::{Manifest, Provenance};
 use crate::text::printable;
 use crate::{Error, Result};

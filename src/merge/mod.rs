@@ -19,8 +19,7 @@ use serde::{Deserialize, Serialize};
 use self::combine::{Combined, Part, combine};
 use self::select::{Selected, Selection, select};
 use crate::library::{
-    Claim, Library, MergeProvenance, MergedExpert, NewAdapterConfig, NewLora, Provenance, natural,
-    write_adapter,
+    Claim, Library, MergeProvenance, MergedExpert, NewAdapterConfig, NewLora, Provenance, write_adapter,
 };
 use crate::{Cancel, Error, Result};
 
@@ -230,7 +229,7 @@ fn combine_all(
         }
     }
     progress(modules.len(), modules.len());
-    all.sort_by(|a, b| natural(&a.0, &b.0));
+    all.sort_by(|a, b| crate::text::natural(&a.0, &b.0));
     Ok(all)
 }
 

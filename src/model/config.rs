@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::spec::{RopeScaling, RopeSpec};
-use super::weights::read_text_of;
-use crate::library::short;
+use crate::library::read_text_of;
+use crate::text::short;
 use crate::{Error, Result};
 
 /// No configuration is larger.

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use super::config::Config;
+use super::checkpoint;
 use super::families;
-use super::gguf::Gguf;
 use super::spec::DecoderSpec;
 use crate::Result;
 use crate::library::{BaseLocation, LayerSizes, Library, locate_base};
@@ -43,9 +42,7 @@ pub fn open_library(path: &Path, base: Option<&Path>) -> Result<Library> {
 /// # Errors
 /// When the configuration cannot be read or its family is not known.
 pub fn layer_sizes(path: &Path) -> Result<LayerSizes> {
-    let config =
-        if path.is_dir() { Config::open(&path.join("config.json"))? } else { Gguf::open(path)?.config()? };
-    let spec = families::spec(&config)?;
+    let spec = families::spec(&checkpoint::read_config(path)?)?;
     Ok(sizes(&spec))
 }
 

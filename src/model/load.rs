@@ -8,6 +8,7 @@ use std::sync::Arc;
 use candle_core::Device;
 
 use super::chat::ChatTemplate;
+use super::checkpoint::{Checkpoint, read_text};
 use super::config::Config;
 use super::decoder::{Decoder, Layer, MlpIn, Qkv};
 use super::device::{device_name, open_device};
@@ -19,7 +20,6 @@ use super::precision::Precision;
 use super::rope::Rope;
 use super::spec::{BlockKind, DecoderSpec, MlpLayout, NormKind, QkvLayout};
 use super::tokenizer::Tokenizer;
-use super::weights::{Weights, read_text};
 use crate::{Cancel, Error, Result};
 
 /// How to load a model.
@@ -51,7 +51,7 @@ pub struct Model {
 
 /// Reads named tensors of one model.
 struct Builder<'a> {
-    weights: &'a Weights,
+    weights: &'a Checkpoint,
     spec: &'a DecoderSpec,
     precision: Precision,
     device: &'a Device,
@@ -160,7 +160,7 @@ fn per_head_order(spec: &DecoderSpec) -> Arc<Vec<u32>> {
 /// A base model's files, opened and checked but for their tensors' values.
 pub struct ModelFiles {
     path: PathBuf,
-    weights: Weights,
+    weights: Checkpoint,
     config: Config,
     /// What the configuration describes.
     pub spec: DecoderSpec,
@@ -174,7 +174,7 @@ impl ModelFiles {
     /// # Errors
     /// Everything about configuration and headers, naming the file.
     pub fn open(path: &Path) -> Result<Self> {
-        let (weights, config) = Weights::open(path)?;
+        let (weights, config) = Checkpoint::open(path)?;
         let spec = families::spec(&config)?;
         // Only names and shapes: what is wrong with them shows before anything long begins.
         for (name, shape) in spec.tensors() {
@@ -278,7 +278,7 @@ impl Model {
     }
 }
 
-fn load_tokenizer(path: &Path, weights: &Weights, config: &Config, vocab: usize) -> Result<Tokenizer> {
+fn load_tokenizer(path: &Path, weights: &Checkpoint, config: &Config, vocab: usize) -> Result<Tokenizer> {
     let folder = if path.is_dir() { Some(path) } else { path.parent() };
     let file = folder.map(|f| f.join("tokenizer.json")).filter(|f| f.exists());
     let tokenizer = match (weights.gguf(), file) {
@@ -304,7 +304,7 @@ fn load_tokenizer(path: &Path, weights: &Weights, config: &Config, vocab: usize)
 }
 
 /// The chat template of a GGUF file, or of `chat_template.jinja` or `tokenizer_config.json` in a folder.
-fn load_chat(path: &Path, weights: &Weights, tokenizer: Option<&Tokenizer>) -> Option<ChatTemplate> {
+fn load_chat(path: &Path, weights: &Checkpoint, tokenizer: Option<&Tokenizer>) -> Option<ChatTemplate> {
     if let Some(gguf) = weights.gguf() {
         let source = gguf.file().text("tokenizer.chat_template")?.to_string();
         let token = |key: &str| {

@@ -13,7 +13,7 @@ use super::sources::Sources;
 use super::{TRAINING, TrainEvent, TrainReport, TrainSpec, train};
 use crate::analysis::{self, Clustering, DEFAULT_SPARSITY, Metric};
 use crate::library::{
-    BaseLocation, BaseSpec, Expert, Library, Manifest, atomic_write, base_at_hand, locate_base,
+    BaseLocation, BaseSpec, Expert, Library, Manifest, atomic_write, base_at_hand, locate_base, state_dir,
 };
 use crate::model::open_library;
 use crate::settings::{self, Kind, Setting, Whole};
@@ -305,7 +305,7 @@ struct Work {
 impl Work {
     fn open(out: &Path) -> Result<Self> {
         std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
-        Library::state_dir_at(out)?;
+        state_dir(out)?;
         let folder = out.join(STATE.join("/"));
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
         let path = folder.join("lock");

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::one::{Prototype, prototype};
 use crate::Result;
-use crate::library::{Adapter, Library, LoraModule, hex, read_limited, write_unsynced};
+use crate::library::{Adapter, Library, LoraModule, hex, read_limited, state_dir, write_unsynced};
 
 /// Part of every key: to be changed with anything that changes a bit of a prototype.
 const FORMULA: &str = concat!("prototypes 1 of lora-tui ", env!("CARGO_PKG_VERSION"));
@@ -89,7 +89,7 @@ impl PrototypeCache {
 
     fn folder(&self) -> Option<&Path> {
         let find = || {
-            let state = Library::state_dir_at(self.library.as_deref()?).ok()?;
+            let state = state_dir(self.library.as_deref()?).ok()?;
             Some(state.join("cache").join("prototypes"))
         };
         self.folder.get_or_init(find).as_deref()

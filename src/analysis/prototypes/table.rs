@@ -89,7 +89,7 @@ pub fn prototypes(
             module.gaps[row] = exists.then(|| spectral_gap(&prototype.sigma));
         }
     }
-    table.modules.sort_by(|a, b| crate::library::natural(&a.module, &b.module));
+    table.modules.sort_by(|a, b| crate::text::natural(&a.module, &b.module));
     Ok(table)
 }
 

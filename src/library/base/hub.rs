@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-use super::fetch::{FetchPhase, FetchProgress, Report, Sink};
-use super::store;
+use super::cache;
+use super::progress::{FetchPhase, Reporter};
+use super::sink::Sink;
+use super::source::Source;
+use crate::library::BaseSpec;
 use crate::{Cancel, Error, Result};
 
 /// Resolving, connecting and the first answer together may take this long.
@@ -35,33 +38,48 @@ impl Hub {
     /// Honours `HF_ENDPOINT`, `HF_TOKEN` (or the token file of the cache) and `HF_HUB_OFFLINE`.
     pub fn from_environment() -> Self {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-        let token_file = || store::hub_cache().and_then(|cache| cache.token());
+        let token_file = || cache::hub_cache().and_then(|cache| cache.token());
         Self {
             endpoint: set("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into()),
             token: set("HF_TOKEN").or_else(token_file).map(|token| token.trim().to_string()),
             offline: set("HF_HUB_OFFLINE").is_some_and(|value| !matches!(value.as_str(), "0" | "false")),
         }
     }
+}
 
-    /// Downloads `[repository, revision, file]` into the sink.
-    ///
+/// One file of a repository on a hub.
+pub(super) struct HubFile {
+    pub hub: Hub,
+    /// `owner/name`.
+    pub repository: String,
+    /// Branch, tag or commit.
+    pub revision: String,
+    /// Path in the repository.
+    pub file: String,
+}
+
+/// The file on a hub that a description names.
+pub(super) fn source(spec: &BaseSpec) -> Option<Box<dyn Source>> {
+    let (repository, file) = (spec.hub.clone()?, spec.file.clone()?);
+    let revision = spec.revision.clone().unwrap_or_else(|| "main".into());
+    Some(Box::new(HubFile { hub: Hub::from_environment(), repository, revision, file }))
+}
+
+impl Source for HubFile {
+    fn name(&self) -> String {
+        format!("hub {}", self.repository)
+    }
+
     /// The network is read on a thread of its own, so that a cancel is heard at once; when nobody
     /// listens any more the thread ends by its own timeouts.
-    pub fn download(
-        &self,
-        [repository, revision, file]: &[&str; 3],
-        source: &str,
-        sink: &mut Sink,
-        report: Report<'_>,
-        cancel: &Cancel,
-    ) -> Result<()> {
-        report(FetchProgress::connecting(source));
-        if self.offline {
+    fn download(&self, sink: &mut Sink, report: &mut Reporter<'_>, cancel: &Cancel) -> Result<()> {
+        let Self { hub, repository, revision, file } = self;
+        if hub.offline {
             return Err(Error::msg("HF_HUB_OFFLINE is set"));
         }
-        let endpoint = self.endpoint.trim_end_matches('/');
+        let endpoint = hub.endpoint.trim_end_matches('/');
         let url = format!("{endpoint}/{repository}/resolve/{revision}/{}", file.replace(' ', "%20"));
-        let token = self.token.clone();
+        let token = hub.token.clone();
         let (send, receive) = sync_channel(8);
         std::thread::Builder::new()
             .name("download".into())
@@ -74,15 +92,14 @@ impl Hub {
                 let _ = send.send(last);
             })
             .map_err(|e| Error::msg(format!("cannot start a thread: {e}")))?;
-        collect(&receive, source, sink, report, cancel)
+        collect(&receive, sink, report, cancel)
     }
 }
 
 fn collect(
     receive: &Receiver<Part>,
-    source: &str,
     sink: &mut Sink,
-    report: Report<'_>,
+    report: &mut Reporter<'_>,
     cancel: &Cancel,
 ) -> Result<()> {
     let mut done = 0u64;
@@ -120,7 +137,7 @@ fn collect(
             }
         }
         last = Instant::now();
-        report(FetchProgress { source: source.into(), phase: FetchPhase::Downloading, done, total });
+        report.at(FetchPhase::Downloading, done, total);
     }
 }
 

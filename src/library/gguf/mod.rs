@@ -19,7 +19,7 @@ use value::Kind;
 pub(crate) use value::{Array, Scalar, Value};
 
 use super::files::{io_reason, open_regular, read_exact_at};
-use super::header::short;
+use crate::text::short;
 use crate::{Error, Result};
 
 /// Real files have some dozens of entries: this bounds the memory that empty ones take.

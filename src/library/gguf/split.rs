@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{GgufFile, Part};
 use crate::library::files::io_reason;
-use crate::library::header::short;
+use crate::text::short;
 use crate::{Error, Result};
 
 /// The name of a part, taken apart.

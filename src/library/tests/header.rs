@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::{Q0, config, pair, raw_safetensors, safetensors};
-use crate::library::config::parse_config;
-use crate::library::header::parse_header;
-use crate::library::natural;
+use crate::library::formats::peft::config::parse_config;
+use crate::library::safetensors::parse_header;
+use crate::text::natural;
 
 fn reason(header: &str, data: &[u8]) -> String {
     let length = 8 + header.len() as u64 + data.len() as u64;

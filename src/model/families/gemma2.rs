@@ -1,19 +1,22 @@
 //! Gemma 2: norms before and after, soft caps, scaled embeddings, every second layer slides.
 
-use super::{Config, DecoderSpec, Family, Fields, Gguf, GgufFamily, Names, NormKind, Result};
+use super::family::{
+    Config, Conventions, DecoderSpec, Family, Fields, Gguf, LLAMA_NAMES, Names, NormKind, Result, activation,
+    llama_like,
+};
 
 pub(super) const FAMILY: Family = Family {
     name: "gemma2",
     spec,
-    gguf: Some(GgufFamily { extra: gguf, offset_norms: true, ..GgufFamily::plain("gemma2") }),
+    gguf: Some(Conventions { extra: gguf, offset_norms: true, ..Conventions::plain("gemma2") }),
 };
 
 fn spec(config: &Config) -> Result<DecoderSpec> {
-    let mut spec = super::llama_like(config)?;
+    let mut spec = llama_like(config)?;
     spec.norm = NormKind::Rms { unit_offset: true };
     spec.post_norms = true;
     // `hidden_act` is there too but transformers reads `hidden_activation`.
-    spec.activation = super::activation(config, "hidden_activation", "gelu_pytorch_tanh")?;
+    spec.activation = activation(config, "hidden_activation", "gelu_pytorch_tanh")?;
     spec.sliding_window = config.window()?;
     spec.sliding_layers = match config.sliding_layers(spec.layers)? {
         Some(list) => list,
@@ -29,7 +32,7 @@ fn spec(config: &Config) -> Result<DecoderSpec> {
         mlp_norm: "pre_feedforward_layernorm",
         post_attn_norm: "post_attention_layernorm",
         post_mlp_norm: "post_feedforward_layernorm",
-        ..super::LLAMA_NAMES
+        ..LLAMA_NAMES
     };
     Ok(spec)
 }

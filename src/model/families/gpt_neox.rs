@@ -1,15 +1,18 @@
 //! GPT-NeoX (Pythia): parallel blocks on two layer norms, q, k, v fused head by head.
 
-use super::{
-    Biases, BlockKind, Config, DecoderSpec, Family, Fields, Gguf, GgufFamily, MlpLayout, Names, NormKind,
-    QkvLayout, Result,
+use super::family::{
+    Biases, BlockKind, Config, Conventions, DecoderSpec, Family, Fields, Gguf, LLAMA_NAMES, MlpLayout, Names,
+    NormKind, QkvLayout, Result, activation, llama_like,
 };
 
-pub(super) const FAMILY: Family =
-    Family { name: "gpt_neox", spec, gguf: Some(GgufFamily { extra: gguf, ..GgufFamily::plain("gptneox") }) };
+pub(super) const FAMILY: Family = Family {
+    name: "gpt_neox",
+    spec,
+    gguf: Some(Conventions { extra: gguf, ..Conventions::plain("gptneox") }),
+};
 
 fn spec(config: &Config) -> Result<DecoderSpec> {
-    let mut spec = super::llama_like(config)?;
+    let mut spec = llama_like(config)?;
     let bias = config.flag("attention_bias", true)?;
     spec.norm = NormKind::Layer;
     spec.norm_eps = config.number("layer_norm_eps")?.unwrap_or(1e-5);
@@ -18,7 +21,7 @@ fn spec(config: &Config) -> Result<DecoderSpec> {
     } else {
         BlockKind::Sequential
     };
-    spec.activation = super::activation(config, "hidden_act", "gelu")?;
+    spec.activation = activation(config, "hidden_act", "gelu")?;
     spec.rope = config.rope(spec.head_dim, spec.context, 0.25)?;
     spec.qkv = QkvLayout::FusedPerHead;
     spec.mlp = MlpLayout::Plain;
@@ -32,7 +35,7 @@ fn spec(config: &Config) -> Result<DecoderSpec> {
         o: "attention.dense",
         mlp_in: &["mlp.dense_h_to_4h"],
         mlp_out: "mlp.dense_4h_to_h",
-        ..super::LLAMA_NAMES
+        ..LLAMA_NAMES
     };
     Ok(spec)
 }

@@ -1,15 +1,15 @@
 //! Llama 2 and 3, SmolLM2, TinyLlama.
 
-use super::{Config, DecoderSpec, Family, Fields, Gguf, GgufFamily, Result};
+use super::family::{Config, Conventions, DecoderSpec, Family, Fields, Gguf, Result, llama_like};
 
 pub(super) const FAMILY: Family = Family {
     name: "llama",
     spec,
-    gguf: Some(GgufFamily { extra: gguf, interleaved: true, ..GgufFamily::plain("llama") }),
+    gguf: Some(Conventions { extra: gguf, interleaved: true, ..Conventions::plain("llama") }),
 };
 
 fn spec(config: &Config) -> Result<DecoderSpec> {
-    super::llama_like(config)
+    llama_like(config)
 }
 
 /// Mistral is kept as a Llama; its window, where it was kept, tells.

@@ -1,9 +1,9 @@
 //! Mistral: Llama with a sliding window.
 
-use super::{Config, DecoderSpec, Family, Result};
+use super::family::{Config, DecoderSpec, Family, Result, llama_like};
 
 pub(super) const FAMILY: Family = Family { name: "mistral", spec, gguf: None };
 
 fn spec(config: &Config) -> Result<DecoderSpec> {
-    Ok(DecoderSpec { sliding_window: config.window()?, ..super::llama_like(config)? })
+    Ok(DecoderSpec { sliding_window: config.window()?, ..llama_like(config)? })
 }

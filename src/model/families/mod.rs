@@ -1,5 +1,6 @@
 //! The model families: each a short function from its configuration to a [`DecoderSpec`].
 
+mod family;
 mod gemma2;
 mod gpt_neox;
 mod llama;
@@ -9,42 +10,12 @@ mod phi3;
 mod qwen2;
 mod qwen3;
 
+use self::family::Family;
+use super::checkpoint::gguf::Conventions;
 use super::config::Config;
-use super::gguf::{Fields, Gguf};
-use super::spec::{
-    Activation, Biases, BlockKind, DecoderSpec, MlpLayout, Names, NormKind, QkvLayout, RopeScaling,
-};
+use super::spec::{DecoderSpec, RopeScaling};
 use crate::Result;
-use crate::library::short;
-
-/// One family.
-struct Family {
-    /// `model_type` of transformers.
-    name: &'static str,
-    spec: fn(&Config) -> Result<DecoderSpec>,
-    /// How llama.cpp keeps it; absent where another family's architecture stands for it.
-    gguf: Option<GgufFamily>,
-}
-
-/// How llama.cpp keeps a family in GGUF files. Sizes, norms' epsilon, rotary settings and the names of
-/// tensors are the same for all of them.
-pub(crate) struct GgufFamily {
-    /// `general.architecture`, and the prefix of the family's metadata keys.
-    pub architecture: &'static str,
-    /// Adds what only this family's configuration has.
-    pub extra: fn(&Gguf, &mut Fields) -> Result<()>,
-    /// Rows of q and k are interleaved pairs.
-    pub interleaved: bool,
-    /// Norm weights are stored as 1 + w where transformers has w.
-    pub offset_norms: bool,
-}
-
-impl GgufFamily {
-    /// A family that needs nothing special.
-    const fn plain(architecture: &'static str) -> Self {
-        Self { architecture, extra: |_, _| Ok(()), interleaved: false, offset_norms: false }
-    }
-}
+use crate::text::short;
 
 static FAMILIES: [Family; 8] = [
     gemma2::FAMILY,
@@ -58,7 +29,7 @@ static FAMILIES: [Family; 8] = [
 ];
 
 /// `model_type` and GGUF conventions of an architecture.
-pub(crate) fn of_gguf(architecture: &str) -> Option<(&'static str, &'static GgufFamily)> {
+pub(crate) fn of_gguf(architecture: &str) -> Option<(&'static str, &'static Conventions)> {
     FAMILIES.iter().find_map(|family| {
         let gguf = family.gguf.as_ref()?;
         (gguf.architecture == architecture).then_some((family.name, gguf))
@@ -89,9 +60,6 @@ pub fn spec(config: &Config) -> Result<DecoderSpec> {
     Ok(spec)
 }
 
-/// Real models have some hundred; more would only make long lists.
-const MAX_LAYERS: usize = 4096;
-
 /// What must hold in every family.
 fn check(config: &Config, spec: &DecoderSpec) -> Result<()> {
     if !spec.heads.is_multiple_of(spec.kv_heads) {
@@ -121,76 +89,4 @@ fn check(config: &Config, spec: &DecoderSpec) -> Result<()> {
         return Err(config.error("soft caps must be positive numbers"));
     }
     Ok(())
-}
-
-/// Names shared by the families that follow Llama.
-const LLAMA_NAMES: Names = Names {
-    embed: "model.embed_tokens",
-    final_norm: "model.norm",
-    head: "lm_head",
-    layer: "model.layers.{}.",
-    attn_norm: "input_layernorm",
-    mlp_norm: "post_attention_layernorm",
-    post_attn_norm: "",
-    post_mlp_norm: "",
-    qkv: &["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
-    o: "self_attn.o_proj",
-    q_norm: "self_attn.q_norm",
-    k_norm: "self_attn.k_norm",
-    mlp_in: &["mlp.gate_proj", "mlp.up_proj"],
-    mlp_out: "mlp.down_proj",
-};
-
-fn activation(config: &Config, key: &str, default: &str) -> Result<Activation> {
-    match config.text(key).unwrap_or(default) {
-        "silu" | "swish" => Ok(Activation::Silu),
-        "gelu" => Ok(Activation::Gelu),
-        "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
-        "relu" => Ok(Activation::Relu),
-        other => Err(config.error(format!(
-            "activation \"{}\" is not supported (known: silu, swish, gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, relu)",
-            short(other)
-        ))),
-    }
-}
-
-/// A Llama as its configuration says; the other families change what differs.
-fn llama_like(config: &Config) -> Result<DecoderSpec> {
-    let (hidden, heads) = (config.size("hidden_size")?, config.size("num_attention_heads")?);
-    let head_dim = config.size_or("head_dim", hidden / heads)?;
-    let context = config.size_or("max_position_embeddings", 2048)?;
-    let layers = config.size("num_hidden_layers")?;
-    if layers > MAX_LAYERS {
-        return Err(config.error(format!("\"num_hidden_layers\" is {layers}, more than any model has")));
-    }
-    let (attention_bias, mlp_bias) = (config.flag("attention_bias", false)?, config.flag("mlp_bias", false)?);
-    Ok(DecoderSpec {
-        family: config.text("model_type").unwrap_or_default().to_string(),
-        vocab: config.size("vocab_size")?,
-        hidden,
-        layers,
-        heads,
-        kv_heads: config.size_or("num_key_value_heads", heads)?,
-        head_dim,
-        intermediate: config.size("intermediate_size")?,
-        context,
-        norm: NormKind::Rms { unit_offset: false },
-        norm_eps: config.number("rms_norm_eps")?.unwrap_or(1e-6),
-        block: BlockKind::Sequential,
-        post_norms: false,
-        qk_norm: None,
-        rope: config.rope(head_dim, context, 1.0)?,
-        sliding_window: None,
-        sliding_layers: Vec::new(),
-        attention_scale: 1.0 / (head_dim as f64).sqrt(),
-        attention_softcap: None,
-        final_softcap: None,
-        activation: activation(config, "hidden_act", "silu")?,
-        qkv: QkvLayout::Split,
-        mlp: MlpLayout::Gated,
-        embed_scale: None,
-        tied: config.flag("tie_word_embeddings", false)?,
-        bias: Biases { qkv: attention_bias, o: attention_bias, mlp: mlp_bias, head: false },
-        names: LLAMA_NAMES,
-    })
 }

@@ -1,16 +1,19 @@
 //! Phi-1, 1.5 and 2: parallel blocks on one layer norm, biases everywhere, partial rotation, sometimes norms of q's and k's heads.
 
-use super::{Biases, BlockKind, Config, DecoderSpec, Family, GgufFamily, MlpLayout, Names, NormKind, Result};
+use super::family::{
+    Biases, BlockKind, Config, Conventions, DecoderSpec, Family, LLAMA_NAMES, MlpLayout, Names, NormKind,
+    Result, activation, llama_like,
+};
 
-pub(super) const FAMILY: Family = Family { name: "phi", spec, gguf: Some(GgufFamily::plain("phi2")) };
+pub(super) const FAMILY: Family = Family { name: "phi", spec, gguf: Some(Conventions::plain("phi2")) };
 
 fn spec(config: &Config) -> Result<DecoderSpec> {
-    let mut spec = super::llama_like(config)?;
+    let mut spec = llama_like(config)?;
     spec.norm = NormKind::Layer;
     spec.norm_eps = config.number("layer_norm_eps")?.unwrap_or(1e-5);
     spec.qk_norm = config.flag("qk_layernorm", false)?.then_some(NormKind::Layer);
     spec.block = BlockKind::Parallel { shared_norm: true };
-    spec.activation = super::activation(config, "hidden_act", "gelu_new")?;
+    spec.activation = activation(config, "hidden_act", "gelu_new")?;
     spec.rope = config.rope(spec.head_dim, spec.context, 0.5)?;
     spec.mlp = MlpLayout::Plain;
     spec.bias = Biases { qkv: true, o: true, mlp: true, head: true };
@@ -21,7 +24,7 @@ fn spec(config: &Config) -> Result<DecoderSpec> {
         k_norm: "self_attn.k_layernorm",
         mlp_in: &["mlp.fc1"],
         mlp_out: "mlp.fc2",
-        ..super::LLAMA_NAMES
+        ..LLAMA_NAMES
     };
     Ok(spec)
 }

@@ -1,16 +1,19 @@
 //! Phi-3: Llama with fused q, k, v and fused gate, up; LongRoPE.
 
-use super::{Config, DecoderSpec, Family, Fields, Gguf, GgufFamily, MlpLayout, Names, QkvLayout, Result};
+use super::family::{
+    Config, Conventions, DecoderSpec, Family, Fields, Gguf, LLAMA_NAMES, MlpLayout, Names, QkvLayout, Result,
+    llama_like,
+};
 
 pub(super) const FAMILY: Family =
-    Family { name: "phi3", spec, gguf: Some(GgufFamily { extra: gguf, ..GgufFamily::plain("phi3") }) };
+    Family { name: "phi3", spec, gguf: Some(Conventions { extra: gguf, ..Conventions::plain("phi3") }) };
 
 fn spec(config: &Config) -> Result<DecoderSpec> {
-    let mut spec = super::llama_like(config)?;
+    let mut spec = llama_like(config)?;
     spec.sliding_window = config.window()?;
     spec.qkv = QkvLayout::Fused;
     spec.mlp = MlpLayout::GatedFused;
-    spec.names = Names { qkv: &["self_attn.qkv_proj"], mlp_in: &["mlp.gate_up_proj"], ..super::LLAMA_NAMES };
+    spec.names = Names { qkv: &["self_attn.qkv_proj"], mlp_in: &["mlp.gate_up_proj"], ..LLAMA_NAMES };
     Ok(spec)
 }
 

@@ -1,11 +1,11 @@
 //! Qwen 2 and 2.5: biases on q, k and v.
 
-use super::{Biases, Config, DecoderSpec, Family, GgufFamily, Result};
+use super::family::{Biases, Config, Conventions, DecoderSpec, Family, Result, llama_like};
 
-pub(super) const FAMILY: Family = Family { name: "qwen2", spec, gguf: Some(GgufFamily::plain("qwen2")) };
+pub(super) const FAMILY: Family = Family { name: "qwen2", spec, gguf: Some(Conventions::plain("qwen2")) };
 
 pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
-    let mut spec = super::llama_like(config)?;
+    let mut spec = llama_like(config)?;
     spec.bias = Biases { qkv: true, ..Biases::default() };
     if config.flag("use_sliding_window", false)? {
         spec.sliding_window = config.window()?;

@@ -1,8 +1,8 @@
 //! Qwen 3: a norm on each head of q and k.
 
-use super::{Config, DecoderSpec, Family, GgufFamily, NormKind, Result};
+use super::family::{Config, Conventions, DecoderSpec, Family, NormKind, Result};
 
-pub(super) const FAMILY: Family = Family { name: "qwen3", spec, gguf: Some(GgufFamily::plain("qwen3")) };
+pub(super) const FAMILY: Family = Family { name: "qwen3", spec, gguf: Some(Conventions::plain("qwen3")) };
 
 fn spec(config: &Config) -> Result<DecoderSpec> {
     let mut spec = super::qwen2::spec(config)?;

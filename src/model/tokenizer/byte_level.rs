@@ -8,8 +8,8 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{PreTokenizerWrapper, SplitDelimiterBehavior};
 
-use super::from_gguf::Vocabulary;
-use crate::library::short;
+use super::vocabulary::Vocabulary;
+use crate::text::short;
 use crate::{Error, Result};
 
 // The patterns of the families' published tokenizers.

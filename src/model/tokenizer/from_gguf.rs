@@ -2,98 +2,11 @@
 
 use std::collections::HashSet;
 
-use tokenizers::AddedToken;
-
+use super::vocabulary::Vocabulary;
 use super::{Tokenizer, byte_level, sentence_piece};
+use crate::Result;
 use crate::library::gguf::GgufFile;
-use crate::library::short;
-use crate::{Error, Result};
-
-/// Kinds of tokens, as numbered in `tokenizer.ggml.token_type`.
-const CONTROL: u64 = 3;
-const USER_DEFINED: u64 = 4;
-
-/// What both kinds of tokenizers need.
-pub(super) struct Vocabulary<'a> {
-    pub file: &'a GgufFile,
-    pub architecture: &'a str,
-    pub tokens: Vec<String>,
-    /// As many as tokens, or none.
-    types: Vec<u64>,
-}
-
-impl<'a> Vocabulary<'a> {
-    /// Reads the tokens; there can be no more than the model has embeddings.
-    fn read(file: &'a GgufFile, embeddings: usize) -> Result<Self> {
-        let key = "tokenizer.ggml.tokens";
-        let Some(array) = file.array(key).filter(|a| a.texts().is_some()) else {
-            return Err(file.error(format!("lacks the list \"{key}\"")));
-        };
-        // Also bounds the memory that a damaged list can take by the file's size.
-        if array.len() > embeddings {
-            return Err(file.error(format!(
-                "has a tokenizer of {} tokens for {embeddings} embeddings: it is damaged",
-                array.len()
-            )));
-        }
-        let tokens: Vec<String> = array.texts().into_iter().flatten().map(|t| t.into_owned()).collect();
-        let types: Vec<u64> = match file.array("tokenizer.ggml.token_type") {
-            Some(types) => types.numbers().into_iter().flatten().map(|n| n.as_u64().unwrap_or(0)).collect(),
-            None => Vec::new(),
-        };
-        if !types.is_empty() && types.len() != tokens.len() {
-            let (types, tokens) = (types.len(), tokens.len());
-            return Err(file.error(format!("is damaged: it has {types} token types for {tokens} tokens")));
-        }
-        let architecture = file.text("general.architecture").unwrap_or_default();
-        Ok(Self { file, architecture, tokens, types })
-    }
-
-    pub fn error(&self, problem: impl Into<String>) -> Error {
-        self.file.error(problem)
-    }
-
-    /// The token id under `tokenizer.ggml.<key>`.
-    pub fn id(&self, key: &str) -> Option<u32> {
-        let id = self.file.scalar(&format!("tokenizer.ggml.{key}"))?.as_u64()?;
-        u32::try_from(id).ok().filter(|&id| (id as usize) < self.tokens.len())
-    }
-
-    /// The truth value under `tokenizer.ggml.<key>`.
-    pub fn flag(&self, key: &str) -> Option<bool> {
-        Some(self.file.scalar(&format!("tokenizer.ggml.{key}"))?.as_f64() != 0.0)
-    }
-
-    /// The list of texts under `tokenizer.ggml.<key>`.
-    pub fn texts(&self, key: &str) -> Option<Vec<String>> {
-        let array = self.file.array(&format!("tokenizer.ggml.{key}"))?;
-        Some(array.texts()?.map(|t| t.into_owned()).collect())
-    }
-
-    /// Scores of the tokens.
-    pub fn scores(&self) -> Result<Vec<f32>> {
-        let array = self.file.array("tokenizer.ggml.scores");
-        let scores: Vec<f32> =
-            array.and_then(|a| Some(a.numbers()?.map(|n| n.as_f64() as f32).collect())).unwrap_or_default();
-        if scores.len() != self.tokens.len() {
-            return Err(self.error("lacks a score for each token (\"tokenizer.ggml.scores\")"));
-        }
-        Ok(scores)
-    }
-
-    /// Tokens that are matched before anything is split: control tokens and those that users defined.
-    fn added(&self) -> Vec<AddedToken> {
-        let kinds = self.tokens.iter().zip(&self.types);
-        kinds
-            .filter_map(|(token, &kind)| match kind {
-                _ if token.is_empty() => None,
-                CONTROL => Some(AddedToken::from(token.clone(), true).normalized(false)),
-                USER_DEFINED => Some(AddedToken::from(token.clone(), false).normalized(false)),
-                _ => None,
-            })
-            .collect()
-    }
-}
+use crate::text::short;
 
 impl Tokenizer {
     /// Builds the tokenizer that a file describes, for a model with so many embeddings.

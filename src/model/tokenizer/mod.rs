@@ -6,6 +6,7 @@ mod json;
 mod sentence_piece;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
 
 use std::path::Path;
 
@@ -29,7 +30,7 @@ impl std::fmt::Debug for Tokenizer {
 impl Tokenizer {
     /// Reads `tokenizer.json`, which is followed to the letter. `end_ids` come from the model's configuration.
     pub fn from_file(path: &Path, end_ids: Vec<u32>) -> Result<Self> {
-        let text = super::weights::read_text(path)?;
+        let text = super::checkpoint::read_text(path)?;
         json::check_merges(&text).map_err(|problem| Error::file(path, problem))?;
         let inner = text
             .parse::<tokenizers::Tokenizer>()

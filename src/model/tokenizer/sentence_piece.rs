@@ -11,7 +11,7 @@ use tokenizers::normalizers::{Prepend, Replace, Sequence as Normalizers};
 use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
 use tokenizers::{DecoderWrapper, NormalizerWrapper};
 
-use super::from_gguf::Vocabulary;
+use super::vocabulary::Vocabulary;
 use crate::{Error, Result};
 
 /// Stands for a space.

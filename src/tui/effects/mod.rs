@@ -19,7 +19,7 @@ use crate::model::open_library;
 
 /// Where stderr goes while the screen is ours; `None` when there is no place for it.
 pub fn log_path(library: &Path) -> Option<PathBuf> {
-    Some(Library::state_dir_at(library).ok()?.join("stderr.log"))
+    Some(crate::library::state_dir(library).ok()?.join("stderr.log"))
 }
 
 /// Reads the library for the base model of the command line. One that cannot be read does not keep the

@@ -15,7 +15,7 @@ const MAX_FACTORS: u64 = 4 * 4096;
 impl Gguf {
     /// The full name of an architecture's key.
     fn key(&self, key: &str) -> String {
-        format!("{}.{key}", self.family.architecture)
+        format!("{}.{key}", self.conventions.architecture)
     }
 
     /// The number under `<architecture>.<key>`.
@@ -100,7 +100,7 @@ pub(super) fn transformers(gguf: &Gguf) -> Result<Value> {
         }
     }
     set("rope_parameters", rope(gguf, head)?);
-    (gguf.family.extra)(gguf, &mut fields)?;
+    (gguf.conventions.extra)(gguf, &mut fields)?;
     Ok(Value::Object(fields))
 }
 

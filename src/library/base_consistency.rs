@@ -4,20 +4,20 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::base::{fits_default, names_local_base};
-use super::header::short;
 use super::{BaseSpec, Expert, ModuleShape};
+use crate::text::short;
 
 /// (in, out) features of a base model's linear layers, by module path.
 pub type LayerSizes = HashMap<String, (usize, usize)>;
 
-/// The experts that have one size at a module.
-struct Camp {
+/// The experts that have the same size at a module.
+struct Group {
     size: (usize, usize),
-    voters: Vec<usize>,
+    experts: Vec<usize>,
 }
 
 /// What the experts agreed on at a module about whose size they differ.
-struct Verdict {
+struct Majority {
     size: (usize, usize),
     /// The first expert of that size.
     example: usize,
@@ -25,21 +25,21 @@ struct Verdict {
     tied: bool,
 }
 
-/// Lets the experts vote about the size of every layer; who is outvoted gets a misfit. Of equally many
+/// Finds the size of every layer that most experts have; an expert of another size gets a misfit. Of equally many
 /// those stay whose base model is on this machine, then those that fit the default base, if the library
 /// may be its, then the first. The answer says who is left out.
-pub(super) fn vote(experts: &mut [Expert], root: &Path, base: Option<&BaseSpec>) -> Option<String> {
-    let mut modules: HashMap<&str, Vec<Camp>> = HashMap::new();
+pub(super) fn keep_majority(experts: &mut [Expert], root: &Path, base: Option<&BaseSpec>) -> Option<String> {
+    let mut modules: HashMap<&str, Vec<Group>> = HashMap::new();
     for (index, expert) in experts.iter().enumerate().filter(|(_, expert)| expert.is_usable()) {
         for shape in &expert.modules {
-            let camps = modules.entry(&shape.module).or_default();
-            match camps.iter_mut().find(|camp| camp.size == size(shape)) {
-                Some(camp) => camp.voters.push(index),
-                None => camps.push(Camp { size: size(shape), voters: vec![index] }),
+            let groups = modules.entry(&shape.module).or_default();
+            match groups.iter_mut().find(|group| group.size == size(shape)) {
+                Some(group) => group.experts.push(index),
+                None => groups.push(Group { size: size(shape), experts: vec![index] }),
             }
         }
     }
-    modules.retain(|_, camps| camps.len() > 1);
+    modules.retain(|_, groups| groups.len() > 1);
     let mut preferences: HashMap<usize, u8> = HashMap::new();
     let maybe_default = base.is_none_or(|base| base.sha256 == BaseSpec::smollm2().sha256);
     let mut preference = |index: usize| {
@@ -49,33 +49,36 @@ pub(super) fn vote(experts: &mut [Expert], root: &Path, base: Option<&BaseSpec>)
             _ => 0,
         })
     };
-    let verdicts: HashMap<String, Verdict> = modules
+    let majorities: HashMap<String, Majority> = modules
         .into_iter()
-        .filter_map(|(module, camps)| {
-            let most = camps.iter().map(|camp| camp.voters.len()).max()?;
-            let mut largest: Vec<Camp> = camps.into_iter().filter(|c| c.voters.len() == most).collect();
+        .filter_map(|(module, groups)| {
+            let most = groups.iter().map(|group| group.experts.len()).max()?;
+            let mut largest: Vec<Group> = groups.into_iter().filter(|c| c.experts.len() == most).collect();
             let tied = largest.len() > 1;
             if tied {
-                let best = |camp: &Camp, of: &mut dyn FnMut(usize) -> u8| {
-                    camp.voters.iter().map(|&voter| of(voter)).max().unwrap_or(0)
+                let best = |group: &Group, of: &mut dyn FnMut(usize) -> u8| {
+                    group.experts.iter().map(|&expert| of(expert)).max().unwrap_or(0)
                 };
                 // A stable sort: the first seen stays in front of its equals.
-                largest.sort_by_cached_key(|camp| std::cmp::Reverse(best(camp, &mut preference)));
+                largest.sort_by_cached_key(|group| std::cmp::Reverse(best(group, &mut preference)));
             }
             let winner = largest.into_iter().next()?;
-            Some((module.to_string(), Verdict { size: winner.size, example: *winner.voters.first()?, tied }))
+            Some((
+                module.to_string(),
+                Majority { size: winner.size, example: *winner.experts.first()?, tied },
+            ))
         })
         .collect();
     let mut left = Vec::new();
     let mut kept = None;
     for index in 0..experts.len() {
-        let outvoted = experts[index].modules.iter().filter(|_| experts[index].is_usable()).find_map(|m| {
-            let verdict = verdicts.get(&m.module)?;
-            (verdict.size != size(m)).then(|| (misfit(experts, m, verdict), verdict))
+        let outlier = experts[index].modules.iter().filter(|_| experts[index].is_usable()).find_map(|m| {
+            let majority = majorities.get(&m.module)?;
+            (majority.size != size(m)).then(|| (misfit(experts, m, majority), majority))
         });
-        let Some((reason, verdict)) = outvoted else { continue };
-        if verdict.tied {
-            kept.get_or_insert(verdict.example);
+        let Some((reason, majority)) = outlier else { continue };
+        if majority.tied {
+            kept.get_or_insert(majority.example);
         }
         experts[index].misfit = Some(reason);
         left.push(experts[index].name.clone());
@@ -94,11 +97,11 @@ fn size(shape: &ModuleShape) -> (usize, usize) {
     (shape.in_features, shape.out_features)
 }
 
-/// Why an expert is outvoted at module `m`.
-fn misfit(experts: &[Expert], m: &ModuleShape, verdict: &Verdict) -> String {
-    let (module, (inputs, outputs), (wanted_in, wanted_out)) = (&m.module, size(m), verdict.size);
-    if verdict.tied {
-        let base = base_of(&experts[verdict.example]);
+/// Why an expert is an outlier at module `m`.
+fn misfit(experts: &[Expert], m: &ModuleShape, majority: &Majority) -> String {
+    let (module, (inputs, outputs), (wanted_in, wanted_out)) = (&m.module, size(m), majority.size);
+    if majority.tied {
+        let base = base_of(&experts[majority.example]);
         return format!(
             "made for another base model than {base}: {module} is {inputs} → {outputs} here, \
              {wanted_in} → {wanted_out} there; --base PATH chooses this expert's base instead"
@@ -119,7 +122,7 @@ fn base_of(expert: &Expert) -> String {
 }
 
 /// Marks the experts that do not fit a base model with these layers; the answer says which.
-pub(super) fn compare(experts: &mut [Expert], sizes: &LayerSizes, label: &str) -> Option<String> {
+pub(super) fn keep_fitting(experts: &mut [Expert], sizes: &LayerSizes, label: &str) -> Option<String> {
     let mut left = Vec::new();
     for expert in experts {
         let wrong = expert.modules.iter().find_map(|m| {

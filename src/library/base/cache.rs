@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::library::files::{atomic_write, hex, read_limited, sha256_file};
-use crate::library::{BaseSpec, Library};
+use crate::library::{BaseSpec, Library, STATE_DIR};
 use crate::{Error, Result};
 
 /// The user's cache folder of this program; `None` without a home.
@@ -64,7 +64,7 @@ fn candidates(spec: &BaseSpec, library: &Library) -> Vec<PathBuf> {
         return Vec::new();
     }
     let own = cache_root().and_then(|root| slot(&root, spec));
-    let beside = slot(&library.root.join(crate::library::open::STATE).join("cache"), spec);
+    let beside = slot(&library.root.join(STATE_DIR).join("cache"), spec);
     let hub = spec.hub.as_deref().zip(spec.file.as_deref()).and_then(|(repository, file)| {
         let revision = spec.revision.as_deref().unwrap_or("main");
         Some(cached_repository(repository, revision)?.join(file))

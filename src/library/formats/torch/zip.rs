@@ -4,7 +4,7 @@
 use std::fs::File;
 
 use crate::library::files::read_exact_at;
-use crate::library::header::short;
+use crate::text::short;
 
 /// An entry's bytes in the file.
 #[derive(Clone, Debug)]

@@ -2,51 +2,56 @@
 //! piece by piece, and never mapped: what is in memory is what the decoder holds.
 
 mod folder;
+pub(crate) mod gguf;
 mod stored;
 
-use std::io::Read;
 use std::path::Path;
 
-pub(crate) use stored::{Rows, Stored};
+pub(crate) use stored::{Stored, read_text};
 
 use self::folder::Folder;
+use self::gguf::Gguf;
 use super::config::Config;
-use super::gguf::Gguf;
+use super::families;
 use super::spec::DecoderSpec;
-use crate::library::{io_reason, open_regular};
+use crate::library::gguf::GgufFile;
+use crate::text::short;
 use crate::{Error, Result};
 
 /// An opened base model, before its tensors are read.
-pub(crate) enum Weights {
+pub(crate) enum Checkpoint {
     Folder(Folder),
     Gguf(Gguf),
 }
 
-/// Tokenizers of large vocabularies have some ten million bytes.
-const TEXT_LIMIT: u64 = 64 << 20;
-
-/// Text of a small file.
-pub(crate) fn read_text(path: &Path) -> Result<String> {
-    read_text_of(path, TEXT_LIMIT)
-}
-
-/// Text of a file of at most `limit` bytes.
-pub(crate) fn read_text_of(path: &Path, limit: u64) -> Result<String> {
-    let (file, _) = open_regular(path).map_err(|e| Error::file(path, io_reason(&e)))?;
-    let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|e| Error::file(path, io_reason(&e)))?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::file(path, format!("is larger than the {limit} bytes that make sense")));
+/// The configuration of a transformers folder or of a GGUF file; no tensors are looked at.
+///
+/// # Errors
+/// When it cannot be read; of a GGUF file also when its architecture is not known.
+pub(crate) fn read_config(path: &Path) -> Result<Config> {
+    match path.is_dir() {
+        true => Config::open(&path.join("config.json")),
+        false => open_gguf(path)?.config(),
     }
-    String::from_utf8(bytes).map_err(|_| Error::file(path, "is not UTF-8 text"))
 }
 
-/// What is wrong with a tensor of shape `found`, after its name.
-pub(crate) fn shape_problem(found: &[usize], wanted: &[usize]) -> String {
-    format!("is {found:?}, the configuration wants {wanted:?}: they belong to different models")
+/// Opens a GGUF file, in one or several parts, as a model of one of the families.
+fn open_gguf(path: &Path) -> Result<Gguf> {
+    let file = GgufFile::open_model(path)?;
+    let Some(architecture) = file.text("general.architecture") else {
+        return Err(file.error("does not name its architecture: it is damaged or no model"));
+    };
+    let Some((model_type, conventions)) = families::of_gguf(architecture) else {
+        return Err(file.error(format!(
+            "GGUF architecture \"{}\" is not supported (known: {}); a transformers folder may be",
+            short(architecture),
+            families::gguf_architectures()
+        )));
+    };
+    Gguf::new(path, file, model_type, conventions)
 }
 
-impl Weights {
+impl Checkpoint {
     /// Opens a transformers folder, or a `.gguf` file, and reads its configuration.
     pub(crate) fn open(path: &Path) -> Result<(Self, Config)> {
         if path.is_dir() {
@@ -55,7 +60,7 @@ impl Weights {
         if !path.exists() {
             return Err(Error::file(path, "does not exist: give a transformers folder or a .gguf file"));
         }
-        let gguf = Gguf::open(path)?;
+        let gguf = open_gguf(path)?;
         let config = gguf.config()?;
         Ok((Self::Gguf(gguf), config))
     }

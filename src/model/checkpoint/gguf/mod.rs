@@ -9,19 +9,38 @@ pub(crate) use self::config::Fields;
 
 use candle_core::quantized::GgmlDType;
 
-use super::config::Config;
-use super::families::{self, GgufFamily};
-use super::spec::DecoderSpec;
-use super::weights::{Rows, Stored};
+use super::stored::{Rows, Stored, shape_problem};
 use crate::library::gguf::{GgmlType, GgufFile, GgufTensor};
-use crate::library::short;
+use crate::model::config::Config;
+use crate::model::spec::DecoderSpec;
+use crate::text::short;
 use crate::{Error, Result};
+
+/// How llama.cpp keeps a family in GGUF files. Sizes, norms' epsilon, rotary settings and the names of
+/// tensors are the same for all of them.
+pub(crate) struct Conventions {
+    /// `general.architecture`, and the prefix of the family's metadata keys.
+    pub architecture: &'static str,
+    /// Adds what only this family's configuration has.
+    pub extra: fn(&Gguf, &mut Fields) -> Result<()>,
+    /// Rows of q and k are interleaved pairs.
+    pub interleaved: bool,
+    /// Norm weights are stored as 1 + w where transformers has w.
+    pub offset_norms: bool,
+}
+
+impl Conventions {
+    /// Those of a family that needs nothing special.
+    pub(crate) const fn plain(architecture: &'static str) -> Self {
+        Self { architecture, extra: |_, _| Ok(()), interleaved: false, offset_norms: false }
+    }
+}
 
 /// A GGUF file of a family that is known.
 pub(crate) struct Gguf {
     path: PathBuf,
     file: GgufFile,
-    family: &'static GgufFamily,
+    conventions: &'static Conventions,
     /// `model_type` of the family.
     model_type: &'static str,
 }
@@ -50,26 +69,23 @@ fn candle_type(kind: GgmlType) -> Option<GgmlDType> {
 }
 
 impl Gguf {
-    /// Reads the header, of all parts if there are several, and checks that architecture and types are known.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
-        let file = GgufFile::open_model(path)?;
-        let Some(architecture) = file.text("general.architecture") else {
-            return Err(file.error("does not name its architecture: it is damaged or no model"));
-        };
-        let Some((model_type, family)) = families::of_gguf(architecture) else {
-            return Err(file.error(format!(
-                "GGUF architecture \"{}\" is not supported (known: {}); a transformers folder may be",
-                short(architecture),
-                families::gguf_architectures()
-            )));
-        };
+    /// Takes an opened file whose family is known, and checks that it is a whole model of known types.
+    ///
+    /// # Errors
+    /// When it is something else, or has a tensor of a type that cannot be read.
+    pub(crate) fn new(
+        path: &Path,
+        file: GgufFile,
+        model_type: &'static str,
+        conventions: &'static Conventions,
+    ) -> Result<Self> {
         if let Some(kind) = file.text("general.type").filter(|&kind| kind != "model") {
             return Err(file.error(format!("is of type \"{}\", not a whole model", short(kind))));
         }
         if let Some(tensor) = file.tensors().iter().find(|t| candle_type(t.kind()).is_none()) {
             return Err(unsupported(&file, tensor));
         }
-        Ok(Self { path: path.to_path_buf(), file, family, model_type })
+        Ok(Self { path: path.to_path_buf(), file, conventions, model_type })
     }
 
     pub(crate) fn error(&self, problem: impl Into<String>) -> Error {
@@ -81,7 +97,7 @@ impl Gguf {
     }
 
     pub(crate) fn offset_norms(&self) -> bool {
-        self.family.offset_norms
+        self.conventions.offset_norms
     }
 
     /// The metadata as the configuration that transformers would have.
@@ -104,11 +120,11 @@ impl Gguf {
             *rows = part.of;
         }
         if stored != wanted {
-            return Err(self.file.tensor_error(tensor, &super::weights::shape_problem(&stored, &wanted)));
+            return Err(self.file.tensor_error(tensor, &shape_problem(&stored, &wanted)));
         }
         let order = match found.role {
-            names::Role::Q if self.family.interleaved => Rows::Interleaved { heads: spec.heads },
-            names::Role::K if self.family.interleaved => Rows::Interleaved { heads: spec.kv_heads },
+            names::Role::Q if self.conventions.interleaved => Rows::Interleaved { heads: spec.heads },
+            names::Role::K if self.conventions.interleaved => Rows::Interleaved { heads: spec.kv_heads },
             names::Role::PerHead => Rows::Gathered { heads: spec.heads },
             _ => Rows::Same,
         };

@@ -1,7 +1,7 @@
 //! The machine that runs a pickle: each opcode of the list, and no other.
 
 use super::{BROKEN, Global, Object, Span, Tensor, Value};
-use crate::library::header::short;
+use crate::text::short;
 
 /// No real checkpoint nests or batches more values than this at once.
 const MAX_STACK: usize = 1 << 13;

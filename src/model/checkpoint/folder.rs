@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::quantized::GgmlDType;
 
-use super::stored::{Rows, Stored};
-use super::{read_text, shape_problem};
+use super::stored::{Rows, Stored, read_text, shape_problem};
 use crate::library::{Dtype, io_reason, open_regular, parse_header, read_header};
 use crate::model::config::Config;
 use crate::{Error, Result};

@@ -5,17 +5,14 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::files::{builder, hex};
+use super::base_consistency::{self, LayerSizes};
 use super::formats::{BaseTraits, file_name};
 use super::inspect::inspect;
-use super::misfit::{self, LayerSizes};
 use super::scan::{Fingerprint, fingerprint, scan};
+use super::state_dir::{can_write, state_dir};
 use super::{BaseLocation, Expert, Manifest, Status, locate_base};
 use crate::named::{find_name, nearest};
 use crate::{Cancel, Error, Result};
-
-/// Folder for derived data inside a library.
-pub(super) const STATE: &str = ".lora-tui";
 
 /// A directory of experts of one base model.
 #[derive(Clone, Debug, Default)]
@@ -57,7 +54,8 @@ impl Library {
         {
             library.use_base(&path);
         }
-        library.misfits = misfit::vote(&mut library.experts, path, library.manifest.base.as_ref());
+        library.misfits =
+            base_consistency::keep_majority(&mut library.experts, path, library.manifest.base.as_ref());
         library.warnings.extend(library.misfits.clone());
         Ok(library)
     }
@@ -109,7 +107,7 @@ impl Library {
     pub fn keep_to(&mut self, sizes: &LayerSizes, label: &str) {
         let before = self.misfits.take();
         self.warnings.retain(|warning| Some(warning) != before.as_ref());
-        self.misfits = misfit::compare(&mut self.experts, sizes, label);
+        self.misfits = base_consistency::keep_fitting(&mut self.experts, sizes, label);
         self.warnings.extend(self.misfits.clone());
     }
 
@@ -146,21 +144,12 @@ impl Library {
         real.file_name().map_or_else(|| self.root.display().to_string(), |n| n.to_string_lossy().into_owned())
     }
 
-    /// Where derived data and jobs live: `.lora-tui` in the library, or, when the library cannot be
-    /// written, a folder of its own under the user's state directory. Created when missing.
+    /// Where its derived data and jobs live: see [`state_dir`].
     ///
     /// # Errors
-    /// When neither can be created.
+    /// As [`state_dir`].
     pub fn state_dir(&self) -> Result<PathBuf> {
         state_dir(&self.root)
-    }
-
-    /// [`Self::state_dir`] of the library at `root`, without reading it.
-    ///
-    /// # Errors
-    /// As [`Self::state_dir`].
-    pub fn state_dir_at(root: &Path) -> Result<PathBuf> {
-        state_dir(root)
     }
 
     /// Whether new experts can be written into the library.
@@ -172,33 +161,4 @@ impl Library {
     pub fn fingerprint(path: &Path) -> Fingerprint {
         fingerprint(path)
     }
-}
-
-fn can_write(folder: &Path) -> bool {
-    builder(".tmp-", 0o600).tempfile_in(folder).is_ok()
-}
-
-fn state_dir(root: &Path) -> Result<PathBuf> {
-    let inside = root.join(STATE);
-    if fs::create_dir_all(&inside).is_ok() && can_write(&inside) {
-        // Derived data has no place in version control. Without the file all else works.
-        let ignore = inside.join(".gitignore");
-        if !ignore.exists() {
-            let _ = fs::write(&ignore, "*\n");
-        }
-        return Ok(inside);
-    }
-    let directories = directories::ProjectDirs::from("", "", "lora-tui").ok_or_else(|| {
-        Error::file(root, "cannot be written, and there is no home directory to keep jobs and caches in")
-    })?;
-    let state = directories.state_dir().unwrap_or_else(|| directories.data_local_dir());
-    let real = fs::canonicalize(root).map_err(|e| Error::io(root, e))?;
-    let mut key = {
-        use sha2::{Digest, Sha256};
-        hex(&Sha256::digest(real.as_os_str().as_encoded_bytes()))
-    };
-    key.truncate(16);
-    let folder = state.join("libraries").join(key);
-    fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
-    Ok(folder)
 }

@@ -1,12 +1,16 @@
 //! Tensors of a file that `torch.save` wrote: a ZIP of raw storages and a pickle that describes them.
 
+pub(super) mod pickle;
+mod zip;
+
 use std::fs::File;
 
-use super::pickle::{Global, Object, Pickle, Tensor, Value};
+use self::pickle::{Global, Object, Pickle, Tensor, Value};
+use self::zip::{Entry, find, read_entries};
 use super::view::View;
-use super::zip::{Entry, find, read_entries};
 use crate::library::files::read_exact_at;
-use crate::library::header::{Dtype, Place, TensorInfo, short};
+use crate::library::safetensors::{Dtype, Place, TensorInfo};
+use crate::text::short;
 
 /// More dimensions than any tensor of an adapter has.
 const MAX_DIMS: usize = 8;

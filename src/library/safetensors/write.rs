@@ -5,7 +5,7 @@ use std::path::Path;
 
 use candle_core::DType;
 
-use super::files::atomic_write_with;
+use crate::library::files::atomic_write_with;
 use crate::{Error, Result};
 
 /// A tensor to write: its name, shape and row-major values.

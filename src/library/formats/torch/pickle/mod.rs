@@ -9,7 +9,7 @@ use self::machine::Machine;
 
 /// A value on the pickle machine's stack.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Value {
+pub(in crate::library::formats) enum Value {
     None,
     Bool(bool),
     Int(i64),
@@ -26,14 +26,14 @@ pub(super) enum Value {
 
 /// A stretch of the pickle.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Span {
+pub(in crate::library::formats) struct Span {
     start: u32,
     end: u32,
 }
 
 /// Something that a value can refer to.
 #[derive(Clone, Debug)]
-pub(super) enum Object {
+pub(in crate::library::formats) enum Object {
     /// A list, tuple or set.
     Items(Vec<Value>),
     /// A dictionary, or an object with its attributes.
@@ -48,7 +48,7 @@ pub(super) enum Object {
 
 /// What PyTorch says of a tensor; nothing of it is checked yet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Tensor {
+pub(in crate::library::formats) struct Tensor {
     /// The storage's object.
     pub storage: u32,
     pub offset: i64,
@@ -59,7 +59,7 @@ pub(super) struct Tensor {
 
 /// The classes and functions that are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Global {
+pub(in crate::library::formats) enum Global {
     Dictionary,
     Size,
     RebuildTensor,
@@ -118,7 +118,7 @@ impl Global {
 const ALLOWANCE: usize = 1 << 18;
 
 /// A read pickle.
-pub(super) struct Pickle<'a> {
+pub(in crate::library::formats) struct Pickle<'a> {
     bytes: &'a [u8],
     objects: Vec<Object>,
     /// What the pickle is.

@@ -2,13 +2,30 @@
 
 use std::borrow::Cow;
 use std::fs::File;
+use std::path::Path;
 
 use candle_core::Device;
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use half::{bf16, f16};
 
-use crate::library::{io_reason, read_exact_at};
+use crate::library::{io_reason, read_exact_at, read_text_of};
 use crate::{Error, Result};
+
+/// Tokenizers of large vocabularies have some ten million bytes.
+const TEXT_LIMIT: u64 = 64 << 20;
+
+/// Text of a small file that belongs to a model.
+///
+/// # Errors
+/// When it cannot be read, is too large or is not UTF-8.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    read_text_of(path, TEXT_LIMIT)
+}
+
+/// What is wrong with a tensor of shape `found`, after its name.
+pub(crate) fn shape_problem(found: &[usize], wanted: &[usize]) -> String {
+    format!("is {found:?}, the configuration wants {wanted:?}: they belong to different models")
+}
 
 /// How the rows of a matrix are ordered in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +160,7 @@ fn decode(kind: GgmlDType, bytes: &[u8], out: &mut [f32]) -> Result<()> {
         _ => {
             let storage = QStorage::from_data(Cow::Borrowed(bytes), &Device::Cpu, kind)?;
             let dense = QTensor::new(storage, out.len())?.dequantize(&Device::Cpu)?;
-            out.copy_from_slice(&super::super::tensor::values(&dense)?);
+            out.copy_from_slice(&crate::model::tensor::values(&dense)?);
         }
     }
     Ok(())

@@ -8,9 +8,9 @@ use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::AdapterConfig;
-use super::files::{io_reason, read_limited};
-use super::header::short;
+use crate::library::AdapterConfig;
+use crate::library::files::{io_reason, read_limited};
+use crate::text::short;
 
 /// No real configuration comes near this.
 const MAX_CONFIG: u64 = 8 << 20;
@@ -19,7 +19,7 @@ const MAX_ENTRIES: usize = 50_000;
 
 /// What the configuration says beyond [`AdapterConfig`].
 #[derive(Debug, Default)]
-pub(super) struct ConfigNotes {
+pub(in crate::library) struct ConfigNotes {
     /// Things the adapter does that are not applied here.
     pub unsupported: Vec<String>,
     /// `target_parameters`: layers whose LoRA is shaped for a stack of weights.
@@ -42,7 +42,7 @@ pub(super) struct ConfigNotes {
 
 /// `target_modules` and what narrows it down. The tensors decide; this is for telling contradictions.
 #[derive(Debug, Default)]
-pub(super) struct Selection {
+pub(in crate::library) struct Selection {
     /// `target_modules` and `exclude_modules`.
     pub targets: Names,
     pub excluded: Names,
@@ -52,7 +52,7 @@ pub(super) struct Selection {
 
 /// Module names as a list, or one regular expression.
 #[derive(Debug, Default)]
-pub(super) enum Names {
+pub(in crate::library) enum Names {
     #[default]
     None,
     List(Vec<String>),
@@ -60,21 +60,21 @@ pub(super) enum Names {
 }
 
 /// Reads and checks a configuration. The error is a reason for a person, without the folder's name.
-pub(super) fn read_config(path: &Path) -> Result<(AdapterConfig, ConfigNotes), String> {
+pub(in crate::library) fn read_config(path: &Path) -> Result<(AdapterConfig, ConfigNotes), String> {
     let bytes =
         read_limited(path, MAX_CONFIG).map_err(|e| format!("adapter_config.json {}", io_reason(&e)))?;
     parse_config(&bytes).map_err(|reason| format!("adapter_config.json {reason}"))
 }
 
 /// Reads a configuration of another kind. The error is a reason without the file's name.
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+pub(in crate::library) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
     let bytes = read_limited(path, MAX_CONFIG).map_err(|e| io_reason(&e))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     serde_json::from_slice(bytes).map_err(|e| format!("cannot be used: {}", short(&e.to_string())))
 }
 
 /// [`read_config`] on bytes in memory.
-pub(super) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, ConfigNotes), String> {
+pub(in crate::library) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, ConfigNotes), String> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err("is empty".into());
@@ -145,7 +145,7 @@ fn whole(value: f64) -> Option<usize> {
 
 /// Finds the entry of `rank_pattern` or `alpha_pattern` that PEFT applies to a module: the first key,
 /// in file order, for which `^(.*\.)?(KEY)$` matches the module's path.
-pub(super) struct Patterns<T>(Vec<(Matcher, T)>);
+pub(in crate::library) struct Patterns<T>(Vec<(Matcher, T)>);
 
 impl<T> Default for Patterns<T> {
     fn default() -> Self {
@@ -164,7 +164,7 @@ const MAX_EXPRESSIONS: usize = 128;
 
 /// Compiles an expression over module paths, which are ASCII: classes of all of Unicode would cost memory out of
 /// proportion. It may take 256 KiB divided by `share`, but 8 KiB in any case.
-pub(super) fn expression(text: &str, share: usize) -> Result<Regex, regex::Error> {
+pub(in crate::library) fn expression(text: &str, share: usize) -> Result<Regex, regex::Error> {
     let limit = (256 << 10) / share.max(1);
     RegexBuilder::new(text).unicode(false).size_limit(limit.max(8 << 10)).build()
 }
@@ -341,7 +341,7 @@ macro_rules! any {
 }
 
 #[derive(Default)]
-pub(super) struct Text(pub Option<String>);
+pub(in crate::library) struct Text(pub Option<String>);
 any!(Text, "a string or null", {
     fn visit_str<E: de::Error>(self, v: &str) -> Result<Text, E> {
         Ok(Text(Some(v.to_string())))
@@ -357,7 +357,7 @@ any!(Flag, "true, false or null", no strings, {
 });
 
 #[derive(Default)]
-pub(super) struct Number(pub Option<f64>);
+pub(in crate::library) struct Number(pub Option<f64>);
 any!(Number, "a number or null", no strings, {
     fn visit_u64<E: de::Error>(self, v: u64) -> Result<Number, E> {
         Ok(Number(Some(v as f64)))

@@ -1,6 +1,9 @@
 //! PEFT's folder: `adapter_config.json` and `adapter_model.safetensors`, whole or in shards, or
 //! `adapter_model.bin`.
 
+pub(in crate::library) mod config;
+pub(in crate::library) mod pairs;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,13 +12,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
+use self::config::{ConfigNotes, read_config};
+use self::pairs::{Parts, find_parts};
 use super::torch::TorchFile;
 use super::{Files, Format, Heads, Opened, canonical};
 use crate::library::AdapterConfig;
-use crate::library::config::{ConfigNotes, read_config};
 use crate::library::files::{io_reason, read_limited};
-use crate::library::header::{TensorInfo, parse_header, read_header, short};
-use crate::library::pairs::{Parts, find_parts};
+use crate::library::safetensors::{TensorInfo, parse_header, read_header};
+use crate::text::short;
 
 /// Names of PEFT's files.
 pub(in crate::library) const CONFIG: &str = "adapter_config.json";

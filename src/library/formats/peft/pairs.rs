@@ -1,13 +1,13 @@
 //! Which tensors of a PEFT weights file form which LoRA pair, and what else the file trains.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 
-use super::header::{Dtype, Place, TensorInfo, short};
+use crate::library::safetensors::{Dtype, Place, TensorInfo};
+use crate::text::{natural, short};
 
 /// Where a LoRA factor lies in its file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Slot {
+pub(in crate::library) struct Slot {
     pub dtype: Dtype,
     pub start: u64,
     pub end: u64,
@@ -17,7 +17,7 @@ pub(super) struct Slot {
 /// One module's A (`rank × in_features`) and B (`out_features × rank`). Of an embedding the input is a
 /// one-hot token, so that `in_features` is the vocabulary.
 #[derive(Clone, Debug)]
-pub(super) struct Pair {
+pub(in crate::library) struct Pair {
     pub module: String,
     pub embedding: bool,
     pub rank: usize,
@@ -33,7 +33,7 @@ pub(super) struct Pair {
 
 /// A parameter of the base model that the file replaces.
 #[derive(Clone, Debug)]
-pub(super) struct Replacement {
+pub(in crate::library) struct Replacement {
     /// Transformers name: `lm_head.weight`, `model.norm.weight`.
     pub name: String,
     /// One or two dimensions.
@@ -45,7 +45,7 @@ pub(super) struct Replacement {
 
 /// Trained rows of an embedding or of the head; the configuration says which tokens they belong to.
 #[derive(Clone, Debug)]
-pub(super) struct TokenRows {
+pub(in crate::library) struct TokenRows {
     pub module: String,
     pub rows: usize,
     pub width: usize,
@@ -54,7 +54,7 @@ pub(super) struct TokenRows {
 
 /// What a file holds.
 #[derive(Debug, Default)]
-pub(super) struct Parts {
+pub(in crate::library) struct Parts {
     /// Sorted by module.
     pub pairs: Vec<Pair>,
     /// Sorted by name.
@@ -148,7 +148,10 @@ type Named<'a, 'b> = (Cow<'a, str>, Role, &'a TensorInfo<'b>);
 
 /// Sorts the tensors of a header into parts. `stacked` are the configuration's `target_parameters`.
 /// The error is a reason without the file's name.
-pub(super) fn find_parts(tensors: &[TensorInfo<'_>], stacked: &[String]) -> Result<Parts, String> {
+pub(in crate::library) fn find_parts(
+    tensors: &[TensorInfo<'_>],
+    stacked: &[String],
+) -> Result<Parts, String> {
     let mut named: Vec<Named<'_, '_>> = tensors
         .iter()
         .map(|tensor| {
@@ -413,26 +416,4 @@ impl Unused {
             })
             .collect()
     }
-}
-
-/// Order of module paths with numbers compared as numbers: layer 2 before layer 10.
-pub fn natural(a: &str, b: &str) -> Ordering {
-    let (x, y) = (a.as_bytes(), b.as_bytes());
-    let common = x.iter().zip(y).take_while(|(p, q)| p == q).count();
-    let run = x[..common].iter().rev().take_while(|c| c.is_ascii_digit()).count();
-    let number = |bytes: &[u8]| -> (usize, usize) {
-        let digits = &bytes[common - run..];
-        let length = digits.iter().take_while(|c| c.is_ascii_digit()).count();
-        let zeros = digits[..length].iter().take_while(|&&c| c == b'0').count();
-        (zeros, length)
-    };
-    let ((x_zeros, x_length), (y_zeros, y_length)) = (number(x), number(y));
-    if x_length == 0 || y_length == 0 {
-        return x.cmp(y);
-    }
-    let digits = |bytes: &[u8], zeros, length| bytes[common - run..][zeros..length].to_vec();
-    (x_length - x_zeros)
-        .cmp(&(y_length - y_zeros))
-        .then_with(|| digits(x, x_zeros, x_length).cmp(&digits(y, y_zeros, y_length)))
-        .then_with(|| x.cmp(y))
 }

@@ -9,7 +9,8 @@ use std::fs::File;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::files::read_exact_at;
+use crate::library::files::read_exact_at;
+use crate::text::short;
 
 /// The format's own bound on the length of the JSON header.
 const MAX_HEADER: u64 = 100_000_000;
@@ -259,14 +260,6 @@ fn check_extent(tensor: &TensorInfo<'_>, data_length: u64) -> Result<(), String>
 fn count_entries(header: &[u8]) -> usize {
     let marks = header.windows(14).filter(|window| *window == b"\"data_offsets\"").count();
     marks.min(header.len() / MIN_ENTRY)
-}
-
-/// At most 120 characters of untrusted text for a message.
-pub(crate) fn short(text: &str) -> String {
-    match text.char_indices().nth(120) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_string(),
-    }
 }
 
 #[derive(Deserialize)]
