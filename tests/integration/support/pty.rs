@@ -1,5 +1,4 @@
 //! The binary in a pseudo-terminal.
-#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -8,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, kill_process};
+
+use super::BINARY;
 
 /// For a machine that does many other things.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -36,7 +37,7 @@ impl Session {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let home = tempfile::tempdir().unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_lora-tui"));
+        let mut command = CommandBuilder::new(BINARY);
         command.arg(library);
         command.args(arguments);
         command.env("HOME", home.path());

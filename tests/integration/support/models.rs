@@ -1,6 +1,5 @@
 //! Tiny models with what transformers and PEFT compute from them, made by
 //! `tests/fixtures/make_model_fixtures.py`.
-#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -9,6 +8,8 @@ use candle_core::{Device, Tensor};
 use lora_tui::Cancel;
 use lora_tui::library::Library;
 use lora_tui::model::{LoadOptions, Model};
+
+use super::repository;
 
 /// Cases with experts: every family, old and new configurations.
 pub const FAMILIES: [&str; 10] =
@@ -24,7 +25,7 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn open(name: &str) -> Self {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models").join(name);
+        let folder = repository().join("tests/fixtures/models").join(name);
         let text = std::fs::read_to_string(folder.join("expected.json")).unwrap();
         let facts: serde_json::Value = serde_json::from_str(&text).unwrap();
         let ids = serde_json::from_value(facts["token_ids"].clone()).unwrap();

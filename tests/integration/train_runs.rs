@@ -7,10 +7,10 @@ use lora_tui::model::Precision;
 use lora_tui::train::{TrainEvent, TrainSpec, train};
 use lora_tui::{Cancel, Error};
 
-mod models;
-mod training;
-use models::Fixture;
-use training::{entries, library, log_lines, quiet, random_spec, spec, task, values, weights};
+use crate::support::models::Fixture;
+use crate::support::training::{
+    entries, library, log_lines, quiet, random_spec, spec, task, values, weights,
+};
 
 #[test]
 fn the_same_seed_gives_the_same_bytes() {

@@ -1,40 +1,12 @@
-//! The shipped library on its real base model, through the command line.
+//! The shipped experts on their real base model, through the command line.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lora_tui::Cancel;
-use lora_tui::library::{BaseLocation, Library, fetch_base, locate_base};
 use serde_json::Value;
 
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// The base model, fetched as the product does.
-fn base() -> PathBuf {
-    let library = Library::open(&repository().join("library")).unwrap();
-    match locate_base(&library, None).unwrap() {
-        BaseLocation::Found { path, .. } => path,
-        BaseLocation::Missing { spec, .. } => {
-            fetch_base(&spec, &library, &mut |_| {}, &Cancel::new()).unwrap()
-        }
-    }
-}
-
-/// Runs the binary with the base model; its stdout as JSON.
-fn json(arguments: &[&str]) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_lora-tui"))
-        .args(arguments)
-        .arg("--json")
-        .current_dir(repository())
-        .output()
-        .unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {stderr}");
-    serde_json::from_slice(&output.stdout).unwrap()
-}
+use super::base_model;
+use crate::support::{json, repository};
 
 fn with_base<'a>(arguments: &[&'a str], base: &'a Path) -> Vec<&'a str> {
     [arguments, &["--base", base.to_str().unwrap()]].concat()
@@ -55,33 +27,14 @@ fn items(task: &str, count: usize) -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_expert_stands_and_mbc_finds_the_families() {
-    let list = json(&["ls", "library"]);
-    let experts = list["experts"].as_array().unwrap();
-    assert_eq!(experts.len(), 12);
-    assert!(experts.iter().all(|e| e["status"] == "ok"), "{list}");
-    let clusters = json(&["cluster", "library", "--k", "4"]);
-    let label = |name: &str| {
-        let at = clusters["experts"].as_array().unwrap().iter().position(|e| e == name).unwrap();
-        clusters["labels"][at].as_u64().unwrap()
-    };
-    for a in experts {
-        for b in experts {
-            let together = label(a["name"].as_str().unwrap()) == label(b["name"].as_str().unwrap());
-            assert_eq!(together, a["family"] == b["family"], "{} and {}", a["name"], b["name"]);
-        }
-    }
-}
-
-#[test]
 fn arrow_weights_are_distributions_and_the_own_family_leads() {
-    let base = base();
+    let Some(base) = base_model() else { return };
     for (task, family) in [
         ("figures/money", ["clock_12h", "iso_date", "money"]),
         ("spanish/es_plural", ["es_negation", "es_plural", "es_they"]),
     ] {
         let prompt = &items(task, 1)[0].0;
-        let route = json(&with_base(&["route", "library", "--prompt", prompt], &base));
+        let route = json(&with_base(&["route", "library", "--prompt", prompt], base));
         let experts = route["experts"].as_array().unwrap();
         let mut totals = vec![0.0; experts.len()];
         for (token, modules) in
@@ -111,7 +64,7 @@ fn arrow_weights_are_distributions_and_the_own_family_leads() {
 
 #[test]
 fn experts_answer_what_the_base_model_does_not() {
-    let base = base();
+    let Some(base) = base_model() else { return };
     let right = |router: &str| {
         let items = items("figures/money", 4);
         items
@@ -119,7 +72,7 @@ fn experts_answer_what_the_base_model_does_not() {
             .filter(|(prompt, output)| {
                 let arguments = ["generate", "library", "--router", router, "--max-tokens", "16"];
                 let arguments = [&arguments[..], &["--prompt", prompt]].concat();
-                json(&with_base(&arguments, &base))["text"].as_str().unwrap().trim() == output
+                json(&with_base(&arguments, base))["text"].as_str().unwrap().trim() == output
             })
             .count()
     };
@@ -129,7 +82,7 @@ fn experts_answer_what_the_base_model_does_not() {
 
 #[test]
 fn a_training_in_the_background_ends_with_an_expert_that_can_be_used() {
-    let base = base();
+    let Some(base) = base_model() else { return };
     let folder = tempfile::tempdir().unwrap();
     let library = folder.path().to_str().unwrap();
     let data = folder.path().join("data.jsonl");
@@ -152,7 +105,7 @@ fn a_training_in_the_background_ends_with_an_expert_that_can_be_used() {
         "--batch",
         "4",
     ];
-    let job = json(&[&with_base(&arguments, &base)[..], &["--background"]].concat());
+    let job = json(&[&with_base(&arguments, base)[..], &["--background"]].concat());
     let id = job["job"].as_str().unwrap();
     let begun = Instant::now();
     let state = loop {
@@ -167,6 +120,6 @@ fn a_training_in_the_background_ends_with_an_expert_that_can_be_used() {
     assert_eq!(state["state"], "finished", "{state}");
     assert_eq!((&state["step"], &state["steps"]), (&Value::from(3), &Value::from(3)));
     let route =
-        json(&with_base(&["route", library, "--prompt", "main_batch_date", "--router", "single:new"], &base));
+        json(&with_base(&["route", library, "--prompt", "main_batch_date", "--router", "single:new"], base));
     assert_eq!(route["experts"], serde_json::json!(["new"]));
 }

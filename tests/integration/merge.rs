@@ -13,6 +13,8 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::support::repository;
+
 const METHODS: [Method; 5] = [Method::Linear, Method::Cat, Method::Svd, Method::Ties, Method::Dare];
 
 fn spec(method: Method, experts: &[&str], name: &str) -> MergeSpec {
@@ -78,7 +80,7 @@ fn energy(delta: &Delta) -> f64 {
 }
 
 fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/merge")
+    repository().join("tests/fixtures/merge")
 }
 
 /// A copy of the fixtures' experts that can be written to.

@@ -1,14 +1,11 @@
 //! The binary in a pseudo-terminal: what a person sees, and how the terminal is left behind.
-#![cfg(unix)]
 
-use std::path::Path;
 use std::time::Duration;
 
 use lora_tui::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
 use rustix::process::Signal;
 
-mod pty;
-use pty::Session;
+use crate::support::pty::Session;
 
 /// `count` tiny experts of one module with `width` inputs; all but the first share its files.
 fn library(count: usize, width: usize) -> tempfile::TempDir {
@@ -166,61 +163,4 @@ fn a_job_is_started_cancelled_and_found_again() {
     again.until("the end of the job", over);
     again.press("q");
     assert!(again.end().success());
-}
-
-#[test]
-fn a_typed_prompt_shows_its_routing_and_its_answer() {
-    let home = tempfile::tempdir().unwrap();
-    let library = home.path().join("library");
-    copy_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join("library"), &library);
-    let base = base_model(&library);
-    let mut session = Session::open_with(&library, &["--base".as_ref(), base.as_os_str()]);
-    session.see("iso_date");
-    session.press("4");
-    session.see("prompt");
-    session.press("i");
-    session.press("Write this date in the ISO format YYYY-MM-DD.\nJune 14, 1943");
-    // The shares of the experts, and the layers of the map.
-    session.see("share of");
-    session.see("weights of");
-    session.press("\r");
-    // Generated tokens stand in the map with a mark, beside the answer.
-    session.see("answer");
-    session.see("+");
-    // Escape stops the answer first and leaves the box second; an escape needs a moment to be told from the
-    // start of a key's code.
-    for _ in 0..100 {
-        if session.text().contains("quit") {
-            break;
-        }
-        session.press("\x1b");
-        std::thread::sleep(Duration::from_millis(300));
-    }
-    session.press("q");
-    assert!(session.end().success());
-    session.assert_restored();
-}
-
-/// The base model of the shipped library, fetched as the product does.
-fn base_model(library: &Path) -> std::path::PathBuf {
-    use lora_tui::library::{BaseLocation, Library, fetch_base, locate_base};
-    let library = Library::open(library).unwrap();
-    match locate_base(&library, None).unwrap() {
-        BaseLocation::Found { path, .. } => path,
-        BaseLocation::Missing { spec, .. } => {
-            fetch_base(&spec, &library, &mut |_| {}, &lora_tui::Cancel::new()).unwrap()
-        }
-    }
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy_folder(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
-        }
-    }
 }

@@ -8,10 +8,8 @@ use lora_tui::library::Library;
 use lora_tui::model::{ForwardPass, Model, Tape, with_generic_operations};
 use lora_tui::train::{LoraTrainer, TrainSpec, cross_entropy};
 
-mod models;
-mod training;
-use models::{FAMILIES, Fixture};
-use training::{curve_spec, library, log_lines, quiet};
+use crate::support::models::{FAMILIES, Fixture};
+use crate::support::training::{curve_spec, library, log_lines, quiet};
 
 /// Loss and (tensor name, gradient as PEFT lays it out) of `expert_0` for next-token cross-entropy.
 fn gradients(f: &Fixture, model: &Model, checkpoint: bool) -> (f64, Vec<(String, Vec<f32>)>) {

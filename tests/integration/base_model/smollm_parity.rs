@@ -1,32 +1,28 @@
 //! The real base model with a shipped expert against transformers and PEFT (fixture made by
-//! `tests/fixtures/make_smollm_fixture.py`). The base model is found, or fetched, as the program does it.
-
-use std::path::Path;
+//! `tests/fixtures/make_smollm_fixture.py`).
 
 use lora_tui::Cancel;
-use lora_tui::library::{BaseLocation, Library, fetch_base, locate_base};
+use lora_tui::library::Library;
 use lora_tui::model::LoadOptions;
 use lora_tui::routing::{Part, Prompt, RouterConfig, RouterKind, Session};
+
+use super::base_model;
+use crate::support::repository;
 
 const TOLERANCE: f32 = 1e-3;
 
 #[test]
 fn a_shipped_expert_gives_the_logits_of_peft() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let Some(base) = base_model() else { return };
+    let root = repository();
     let text = std::fs::read_to_string(root.join("tests/fixtures/smollm.json")).unwrap();
     let facts: serde_json::Value = serde_json::from_str(&text).unwrap();
     let ids = |key: &str| -> Vec<u32> { serde_json::from_value(facts[key].clone()).unwrap() };
     let word = |key: &str| facts[key].as_str().unwrap();
 
     let library = Library::open(&root.join("library")).unwrap();
-    let base = match locate_base(&library, None).unwrap() {
-        BaseLocation::Found { path, .. } => path,
-        BaseLocation::Missing { spec, .. } => {
-            fetch_base(&spec, &library, &mut |_| {}, &Cancel::new()).unwrap()
-        }
-    };
     let options = LoadOptions { device: "cpu".into(), ..LoadOptions::default() };
-    let mut session = Session::open(&library, &base, &options, &mut |_| {}, &Cancel::new()).unwrap();
+    let mut session = Session::open(&library, base, &options, &mut |_| {}, &Cancel::new()).unwrap();
     let tokenizer = session.model().tokenizer().unwrap();
     assert_eq!(tokenizer.encode(word("prompt")).unwrap(), ids("prompt_ids"));
     assert_eq!(tokenizer.encode(word("mixed")).unwrap(), ids("mixed_ids"));

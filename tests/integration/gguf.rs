@@ -10,10 +10,12 @@ use lora_tui::Cancel;
 use lora_tui::model::{ForwardPass, LoadOptions, Model, NoHook, Precision};
 use proptest::prelude::*;
 
+use crate::support::repository;
+
 const TOLERANCE: f32 = 1e-4;
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/gguf")
+    repository().join("tests/fixtures/gguf")
 }
 
 fn load(path: &Path, precision: Precision) -> lora_tui::Result<Model> {
@@ -328,7 +330,7 @@ proptest! {
             "true", "\"x\"", "\"llama\"", "[]", "[1,2]", "{}", "{\"rope_type\":\"yarn\",\"factor\":2}",
             "{\"rope_type\":\"longrope\"}", "{\"rope_type\":5,\"rope_theta\":-1}", "0.5", "5"]),
     ) {
-        let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models").join(family).join("base");
+        let base = repository().join("tests/fixtures/models").join(family).join("base");
         let text = std::fs::read_to_string(base.join("config.json")).unwrap();
         let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
         let keys: Vec<String> = config.as_object().unwrap().keys().cloned().collect();

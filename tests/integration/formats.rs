@@ -7,11 +7,11 @@ use lora_tui::Cancel;
 use lora_tui::library::{Expert, Format, Library, Status};
 use lora_tui::routing::{Part, Prompt, RouterConfig, RouterKind, Session};
 
-mod models;
-use models::{Fixture, cpu, values};
+use crate::support::models::{Fixture, cpu, values};
+use crate::support::repository;
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/formats").join(name)
+    repository().join("tests/fixtures/formats").join(name)
 }
 
 fn open(name: &str) -> Library {

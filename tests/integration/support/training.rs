@@ -1,5 +1,4 @@
 //! Trainings of the tiny llama, for the tests that need one.
-#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::path::{Path, PathBuf};
 

@@ -12,8 +12,7 @@ use lora_tui::routing::{
 };
 use lora_tui::{Cancel, Error, Result};
 
-mod models;
-use models::{FAMILIES, Fixture, cpu, values};
+use crate::support::models::{FAMILIES, Fixture, cpu, values};
 
 const TOLERANCE: f32 = 1e-4;
 

@@ -7,8 +7,10 @@ use std::process::{Command, Output, Stdio};
 use lora_tui::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
 use serde_json::Value;
 
+use crate::support::{BINARY, repository};
+
 fn lora_tui(arguments: &[&str], folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lora-tui"))
+    Command::new(BINARY)
         .args(arguments)
         .current_dir(folder)
         .env("HOME", folder)
@@ -143,7 +145,7 @@ fn names_are_accepted_as_they_are_printed() {
 fn experts_that_do_not_fit_the_given_base_are_left_out_everywhere() {
     let folder = library();
     // The tiny model of the fixtures has layers of other sizes than the expert.
-    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/llama/base");
+    let base = repository().join("tests/fixtures/models/llama/base");
     let base = base.to_str().expect("the repository's path is text");
     let json = |arguments: &[&str]| -> Value {
         let output = lora_tui(&[arguments, &["--json", "--base", base]].concat(), folder.path());
@@ -270,7 +272,7 @@ fn an_empty_library_says_how_to_fill_it() {
 #[test]
 fn a_closed_pipe_is_no_error() {
     let folder = library();
-    let script = format!("{} ls library | true; echo ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_lora-tui"));
+    let script = format!("{BINARY} ls library | true; echo ${{PIPESTATUS[0]}}");
     for _ in 0..5 {
         let output = Command::new("bash")
             .args(["-c", &script])
@@ -317,7 +319,7 @@ fn without_any_source_every_one_is_a_line_with_its_reason() {
     fs::create_dir_all(&stray).expect("temporary folders can be made");
     fs::write(stray.join("m.gguf"), "not it").expect("temporary files can be written");
     for arguments in [&["fetch", "library"][..], &["route", "library", "--prompt", "a"]] {
-        let output = Command::new(env!("CARGO_BIN_EXE_lora-tui"))
+        let output = Command::new(BINARY)
             .args(arguments)
             .current_dir(folder.path())
             .env("HOME", folder.path())

@@ -1,5 +1,4 @@
 //! A library with jobs, whose workers are real processes.
-#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,8 @@ use lora_tui::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
 use rustix::process::Pid;
 use serde_json::Value;
 
-pub const BINARY: &str = env!("CARGO_BIN_EXE_lora-tui");
+use super::BINARY;
+
 /// For a machine that does many other things.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Clustering so many big experts takes many times longer than a test needs to interfere.

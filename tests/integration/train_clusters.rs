@@ -1,5 +1,4 @@
 //! One expert a cluster: the MBC library, made, interrupted, refused, and as a job.
-#![cfg(unix)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,14 +9,11 @@ use lora_tui::train::{ClustersEvent, ClustersReport, ClustersSpec, TrainEvent, T
 use lora_tui::{Cancel, Error, Result};
 use serde_json::Value;
 
-mod bench;
-mod models;
-mod pty;
-mod training;
-use bench::{BINARY, Bench, stderr, stdout};
-use models::Fixture;
-use pty::Session;
-use training::{entries, quiet, random_spec, task, weights};
+use crate::support::BINARY;
+use crate::support::bench::{Bench, stderr, stdout};
+use crate::support::models::Fixture;
+use crate::support::pty::Session;
+use crate::support::training::{entries, quiet, random_spec, task, weights};
 
 const TASKS: [(&str, usize); 4] = [("copy", 24), ("next", 16), ("same", 12), ("swap", 20)];
 

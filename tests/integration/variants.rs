@@ -11,6 +11,8 @@ use lora_tui::routing::{Mix, Part, Prompt, RouterConfig, RouterKind, Session, Tr
 use lora_tui::train::LoraTrainer;
 use lora_tui::{Cancel, Error};
 
+use crate::support::repository;
+
 const TOLERANCE: f32 = 1e-4;
 const LIBRARIES: [&str; 7] = ["linear", "replaced", "tied", "biases", "fused", "fused_phi3", "scaled"];
 
@@ -23,7 +25,7 @@ struct Case {
 }
 
 fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/variants")
+    repository().join("tests/fixtures/variants")
 }
 
 impl Case {

@@ -1,5 +1,4 @@
 //! Trainings as jobs: progress, interruptions, and the same bytes in the end.
-#![cfg(unix)]
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,12 +8,10 @@ use lora_tui::train::TrainSpec;
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 
-mod bench;
-mod models;
-mod training;
-use bench::{BINARY, Bench, stderr};
-use models::Fixture;
-use training::{log_lines, quiet, random_spec, weights};
+use crate::support::BINARY;
+use crate::support::bench::{Bench, eventually, stderr};
+use crate::support::models::Fixture;
+use crate::support::training::{entries, log_lines, quiet, random_spec, weights};
 
 /// Enough to interfere with on any machine.
 const STEPS: usize = 3000;
@@ -99,13 +96,13 @@ fn an_interrupted_training_in_the_foreground_leaves_nothing() {
     command.arg("--data").arg(path(f.folder.join("train.jsonl"))).arg("--base").arg(path(f.base()));
     command.arg("--log").arg(bench.library().join("log.jsonl")).stdin(Stdio::null());
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    bench::eventually("under way", || {
+    eventually("under way", || {
         std::fs::read_to_string(bench.library().join("log.jsonl")).is_ok_and(|text| text.lines().count() > 3)
     });
     kill_process(rustix::process::Pid::from_child(&child), Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", stderr(&output));
-    assert_eq!(training::entries(bench.library()), ["library.toml", "log.jsonl"]);
+    assert_eq!(entries(bench.library()), ["library.toml", "log.jsonl"]);
 }
 
 #[test]

@@ -1,0 +1,53 @@
+//! A prompt typed into the Routing tab of the binary in a pseudo-terminal.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::base_model;
+use crate::support::pty::Session;
+use crate::support::repository;
+
+#[test]
+fn a_typed_prompt_shows_its_routing_and_its_answer() {
+    let Some(base) = base_model() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let library = home.path().join("library");
+    copy_folder(&repository().join("library"), &library);
+    let mut session = Session::open_with(&library, &["--base".as_ref(), base.as_os_str()]);
+    session.see("iso_date");
+    session.press("4");
+    session.see("prompt");
+    session.press("i");
+    session.press("Write this date in the ISO format YYYY-MM-DD.\nJune 14, 1943");
+    // The shares of the experts, and the layers of the map.
+    session.see("share of");
+    session.see("weights of");
+    session.press("\r");
+    // Generated tokens stand in the map with a mark, beside the answer.
+    session.see("answer");
+    session.see("+");
+    // Escape stops the answer first and leaves the box second; an escape needs a moment to be told from the
+    // start of a key's code.
+    for _ in 0..100 {
+        if session.text().contains("quit") {
+            break;
+        }
+        session.press("\x1b");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    session.press("q");
+    assert!(session.end().success());
+    session.assert_restored();
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_folder(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}

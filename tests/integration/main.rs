@@ -1,0 +1,42 @@
+//! The tests that use the crate and its binary from outside, as one program: a module says in a sentence what
+//! it holds, and none of them needs the network but those of `base_model`.
+//!
+//! What has to count the allocations of a whole process has a program of its own: `tests/hostile_*.rs`.
+
+/// Fixtures, trainings, jobs and terminals that several modules use.
+mod support;
+
+/// Similarity, clustering and prototypes against scikit-learn and numpy.
+mod analysis_parity;
+/// What needs the shipped library's base model, and therefore perhaps the network.
+mod base_model;
+/// The binary as scripts see it: exit status, stdout, stderr.
+mod command_line;
+/// Adapters in every kind of file, read as PEFT wrote them.
+mod formats;
+/// GGUF base models against transformers.
+mod gguf;
+/// Trainings as jobs: progress, interruptions, and the same bytes in the end.
+#[cfg(unix)]
+mod job_training;
+/// Jobs with real worker processes, watched and interfered with.
+#[cfg(unix)]
+mod jobs;
+/// Merged adapters against PEFT's and against the sums they stand for.
+mod merge;
+/// Base models, routers and prototypes against transformers and PEFT.
+mod model_parity;
+/// The experts that come along, without their base model.
+mod shipped_library;
+/// The binary in a pseudo-terminal, and how the terminal is left behind.
+#[cfg(unix)]
+mod terminal;
+/// One expert per cluster: the MBC library, made, interrupted, refused, and as a job.
+#[cfg(unix)]
+mod train_clusters;
+/// Gradients and loss curves against PyTorch and PEFT.
+mod train_parity;
+/// What a training does and leaves on disk.
+mod train_runs;
+/// Every kind of LoRA that PEFT writes, under every router.
+mod variants;

@@ -1,0 +1,28 @@
+//! What several modules of tests use.
+
+use std::path::Path;
+use std::process::Command;
+
+#[cfg(unix)]
+pub mod bench;
+pub mod models;
+#[cfg(unix)]
+pub mod pty;
+pub mod training;
+
+/// The program under test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_lora-tui");
+
+/// The root of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs the binary in the repository with `--json`; its stdout.
+pub fn json(arguments: &[&str]) -> serde_json::Value {
+    let output =
+        Command::new(BINARY).args(arguments).arg("--json").current_dir(repository()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
