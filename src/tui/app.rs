@@ -140,7 +140,7 @@ impl App {
                 if !library.warnings.is_empty() && known.as_ref() != Some(&library.warnings) {
                     self.say(&library.warnings.join("; "), false);
                 }
-                self.shared.letters.learn(library.usable().map(|expert| expert.name.as_str()));
+                self.shared.marks.learn(library.usable().map(|expert| expert.name.as_str()));
                 self.shared.library = Some(library.clone());
                 // It can be read again: what was said about that is over.
                 let over = self.shared.library_error.take();

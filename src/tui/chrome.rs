@@ -7,7 +7,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Paragraph, Wrap};
 
 use super::app::App;
-use super::fit::{self, spinner, truncate_start, width};
+use super::format::{self, spinner};
+use super::text_width::{self, truncate_start, width};
 use super::{Binding, EngineState, Tab, Theme, keymap};
 use crate::text::{counted, printable};
 
@@ -110,7 +111,7 @@ impl App {
                     Some(total) if total > 0 => {
                         format!(" {:.0} %", 100.0 * progress.done as f64 / total as f64)
                     }
-                    _ if progress.done > 0 => format!(" {}B", fit::count(progress.done)),
+                    _ if progress.done > 0 => format!(" {}B", format::count(progress.done)),
                     _ => String::new(),
                 };
                 let phase = progress.phase.name();
@@ -197,7 +198,7 @@ impl App {
             for binding in bindings {
                 lines.push(Line::from(vec![
                     Span::raw("  "),
-                    Span::styled(fit::left(binding.keys, column), theme.key()),
+                    Span::styled(text_width::left(binding.keys, column), theme.key()),
                     Span::styled(binding.help, theme.text()),
                 ]));
             }

@@ -7,8 +7,8 @@ use crossterm::event::{Event, KeyEventKind};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::MissedTickBehavior;
 
-use super::effects::Effects;
-use super::frames::Frames;
+use super::frame_limiter::FrameLimiter;
+use super::services::Services;
 use super::stderr::StderrGuard;
 use super::terminal::TerminalGuard;
 use super::{App, Effect, Message, Sender, Theme};
@@ -53,10 +53,10 @@ pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
     let (send, receive) = Sender::channel();
     let mut app = App::new(library.clone(), options.base.clone(), options.device.clone());
     let exit = {
-        let _stderr = StderrGuard::redirect(super::effects::log_path(&library).as_deref());
+        let _stderr = StderrGuard::redirect(super::services::log_path(&library).as_deref());
         let mut terminal = TerminalGuard::enter().map_err(terminal_error)?;
-        let mut effects = Effects::new(library.clone(), options, send);
-        runtime.block_on(event_loop(&mut app, &theme, &mut terminal, &mut effects, receive))
+        let mut services = Services::new(library.clone(), options, send);
+        runtime.block_on(event_loop(&mut app, &theme, &mut terminal, &mut services, receive))
     };
     runtime.shutdown_background();
     let live = app.live_jobs();
@@ -83,14 +83,14 @@ async fn event_loop(
     app: &mut App,
     theme: &Theme,
     terminal: &mut TerminalGuard,
-    effects: &mut Effects,
+    services: &mut Services,
     mut messages: UnboundedReceiver<Message>,
 ) -> std::io::Result<Exit> {
     let mut signals = Signals::listen()?;
     let mut input = listen_to_the_terminal()?;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut frames = Frames::default();
+    let mut frames = FrameLimiter::default();
     // The first frame comes before any work.
     frames.begin(Instant::now());
     terminal.draw(app, theme)?;
@@ -103,13 +103,13 @@ async fn event_loop(
                     terminal.suspend()?;
                     frames.request();
                 }
-                effect => effects.run(effect),
+                effect => services.run(effect),
             }
         }
         if app.should_quit() {
             return Ok(Exit::Quit);
         }
-        effects.watch_jobs_closely(app.wants_jobs());
+        services.watch_jobs_closely(app.wants_jobs());
         let due = frames.due(Instant::now());
         let frame = async {
             match due {
@@ -139,7 +139,7 @@ async fn event_loop(
                 // Answers that came together are drawn together.
                 while let Some(message) = next {
                     if let Message::Library(Ok(library)) = &message {
-                        effects.library_read(library);
+                        services.library_read(library);
                     }
                     asked.extend(app.update(message));
                     next = messages.try_recv().ok();

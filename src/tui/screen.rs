@@ -6,7 +6,7 @@ use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
-use super::{Binding, Effect, EngineState, Letters, Message, Theme};
+use super::{Binding, Effect, EngineState, ExpertMarks, Message, Theme};
 use crate::analysis::{Clustering, Similarity};
 use crate::jobs::JobSummary;
 use crate::library::Library;
@@ -44,7 +44,7 @@ pub struct Shared {
     /// `None` until the library was read.
     pub library: Option<Arc<Library>>,
     /// Of the experts that were usable at some time of this session.
-    pub letters: Letters,
+    pub marks: ExpertMarks,
     /// The newest clustering, whoever asked for it: colours and orders experts everywhere.
     pub clustering: Option<Arc<Clustering>>,
     /// The newest MBC similarity.

@@ -5,7 +5,19 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 
-use super::{App, Depth, Screen, Shared, Theme};
+use super::fixtures::{self, NOW};
+use super::{App, Depth, Effect, Message, Screen, Shared, Theme};
+
+/// Compares with `snapshots/NAME.snap` beside the test's file.
+macro_rules! assert_screen {
+    ($name:expr, $drawn:expr) => {
+        insta::with_settings!({ prepend_module_to_snapshot => false }, {
+            insta::assert_snapshot!($name, $drawn);
+        })
+    };
+}
+
+pub(crate) use assert_screen;
 
 /// What a screen draws, without colours, one line per row.
 pub fn render(screen: &dyn Screen, shared: &Shared, width: u16, height: u16) -> String {
@@ -48,7 +60,7 @@ pub fn text(buffer: &Buffer) -> String {
                 row.push_str(symbol);
             }
             // A wide character covers the next cell.
-            skip = if skip > 0 { skip - 1 } else { super::fit::width(symbol).saturating_sub(1) };
+            skip = if skip > 0 { skip - 1 } else { super::text_width::width(symbol).saturating_sub(1) };
         }
         out.push_str(row.trim_end());
         out.push('\n');
@@ -70,3 +82,60 @@ pub fn code(code: KeyCode) -> KeyEvent {
 pub fn ctrl(c: char) -> KeyEvent {
     KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL)
 }
+
+/// An interface that has heard nothing yet.
+pub fn new_app() -> App {
+    let mut app = App::new("library".into(), None, "auto".into());
+    app.set_time(NOW);
+    app.start();
+    app
+}
+
+/// An interface with everything read.
+pub fn full_app() -> App {
+    let mut app = new_app();
+    for message in everything() {
+        app.update(message);
+    }
+    app
+}
+
+/// Messages that fill every tab.
+pub fn everything() -> Vec<Message> {
+    vec![
+        Message::Library(Ok(fixtures::library())),
+        Message::Profile { expert: "formal-tone".into(), result: Ok(fixtures::profile("formal-tone")) },
+        Message::Clustering { ticket: 0, result: Ok((fixtures::similarity(), fixtures::clustering())) },
+        Message::Jobs(fixtures::jobs()),
+    ]
+}
+
+/// Types characters; the effects of all of them.
+pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
+    keys.chars().flat_map(|c| app.update(Message::Key(key(c)))).collect()
+}
+
+/// Presses one other key.
+pub fn press_code(app: &mut App, key: KeyCode) -> Vec<Effect> {
+    app.update(Message::Key(code(key)))
+}
+
+/// The Library tab with a selected good expert whose profile is known.
+pub fn library_app() -> App {
+    let mut app = full_app();
+    // Bad names sort first here: the third row is good.
+    let position = fixtures::library().experts.iter().position(|e| e.name == "formal-tone").unwrap();
+    press(&mut app, &"j".repeat(position));
+    app
+}
+
+/// The Jobs tab with the details of a running training.
+pub fn jobs_app() -> App {
+    let mut app = full_app();
+    press(&mut app, "5j");
+    app.update(Message::JobDetail(fixtures::job_detail()));
+    app
+}
+
+/// The sizes of the snapshots.
+pub const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 60)];

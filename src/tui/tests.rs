@@ -1,110 +1,24 @@
 //! The whole interface: keys, messages and effects, at every size.
 
-mod forms;
-mod jobs;
-
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent};
 use proptest::prelude::*;
 
-use super::fixtures::{self, NOW};
-use super::testing::{buffer_app, code, ctrl, key, render_app};
-use super::{App, DataSummary, Depth, Effect, EngineMessage, EngineState, FormKind, Message, Tab};
-use crate::analysis::{Clustering, Similarity};
-use crate::jobs::{JobSpec, JobState};
+use super::fixtures;
+use super::testing::{
+    assert_screen, buffer_app, code, ctrl, full_app, jobs_app, key, library_app, new_app, press, press_code,
+    render_app,
+};
+use super::{Depth, EngineMessage, EngineState, Message, Tab};
+use crate::jobs::JobState;
 use crate::library::{FetchPhase, FetchProgress};
-
-/// An interface that has heard nothing yet.
-fn new_app() -> App {
-    let mut app = App::new("library".into(), None, "auto".into());
-    app.set_time(NOW);
-    app.start();
-    app
-}
-
-/// An interface with everything read.
-fn full_app() -> App {
-    let mut app = new_app();
-    for message in everything() {
-        app.update(message);
-    }
-    app
-}
-
-fn everything() -> Vec<Message> {
-    vec![
-        Message::Library(Ok(fixtures::library())),
-        Message::Profile { expert: "formal-tone".into(), result: Ok(fixtures::profile("formal-tone")) },
-        Message::Clustering { ticket: 0, result: Ok((fixtures::similarity(), fixtures::clustering())) },
-        Message::Jobs(fixtures::jobs()),
-    ]
-}
-
-fn press(app: &mut App, keys: &str) -> Vec<Effect> {
-    keys.chars().flat_map(|c| app.update(Message::Key(key(c)))).collect()
-}
-
-fn press_code(app: &mut App, key: KeyCode) -> Vec<Effect> {
-    app.update(Message::Key(code(key)))
-}
-
-/// The Library tab with a selected good expert whose profile is known.
-fn library_app() -> App {
-    let mut app = full_app();
-    // Bad names sort first here: the third row is good.
-    let position = fixtures::library().experts.iter().position(|e| e.name == "formal-tone").unwrap();
-    press(&mut app, &"j".repeat(position));
-    app
-}
-
-fn jobs_app() -> App {
-    let mut app = full_app();
-    press(&mut app, "5j");
-    app.update(Message::JobDetail(fixtures::job_detail()));
-    app
-}
-
-const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 60)];
-
-#[test]
-fn library_looks_right_at_every_size() {
-    let app = library_app();
-    for (width, height) in SIZES {
-        insta::assert_snapshot!(format!("library_{width}x{height}"), render_app(&app, width, height));
-    }
-}
-
-#[test]
-fn jobs_look_right_at_every_size() {
-    let app = jobs_app();
-    for (width, height) in SIZES {
-        insta::assert_snapshot!(format!("jobs_{width}x{height}"), render_app(&app, width, height));
-    }
-}
-
-#[test]
-fn styles_of_the_library() {
-    let app = library_app();
-    insta::assert_debug_snapshot!("library_styles", buffer_app(&app, 80, 24, Depth::Indexed));
-    insta::assert_debug_snapshot!("library_styles_plain", buffer_app(&app, 80, 24, Depth::Plain));
-}
-
-#[test]
-fn first_frame_empty_library_and_library_that_cannot_be_read() {
-    let mut app = new_app();
-    insta::assert_snapshot!("first_frame", render_app(&app, 80, 24));
-    app.update(Message::Library(Err("library: there is no such folder; give one: lora-tui FOLDER".into())));
-    insta::assert_snapshot!("no_library", render_app(&app, 80, 24));
-    app.update(Message::Library(Ok(fixtures::with_experts(Vec::new()))));
-    insta::assert_snapshot!("empty_library", render_app(&app, 80, 24));
-}
 
 #[test]
 fn help_lists_the_keys_of_the_tab_and_of_all_tabs() {
     let mut app = library_app();
     press(&mut app, "?");
-    insta::assert_snapshot!("help", render_app(&app, 80, 24));
+    assert_screen!("help", render_app(&app, 80, 24));
     press_code(&mut app, KeyCode::Esc);
     assert!(app.help.is_none());
 }
@@ -120,61 +34,12 @@ fn no_colour_reaches_a_terminal_that_must_not_have_it() {
 }
 
 #[test]
-fn without_colour_bad_rows_states_and_the_selection_still_show() {
-    use ratatui::style::Modifier;
-    let app = library_app();
-    let text = render_app(&app, 120, 40);
-    assert!(text.lines().any(|line| line.contains("✗ broken") && line.contains("header ends")));
-    let buffer = buffer_app(&app, 120, 40, Depth::Plain);
-    let reversed = |y: u16| buffer[(4, y)].modifier.contains(Modifier::REVERSED);
-    assert_eq!((2..39).filter(|&y| reversed(y)).count(), 1);
-}
-
-#[test]
 fn hostile_names_are_escaped() {
     let app = jobs_app();
     let text = render_app(&app, 200, 60);
     assert!(text.contains("plurals\\u{1b}[31m") && !text.contains('\x1b'));
     let text = render_app(&library_app(), 200, 60);
     assert!(text.contains("evil\\u{1b}[2Jname"));
-}
-
-#[test]
-fn sorting_moves_the_cursor_with_its_expert() {
-    let mut app = library_app();
-    assert_eq!(app.shared().selected.as_deref(), Some("formal-tone"));
-    let before = render_app(&app, 80, 24);
-    press(&mut app, "sssS");
-    assert_ne!(render_app(&app, 80, 24), before);
-    // Another key finds the cursor where it was left, on the same expert.
-    press(&mut app, "jk");
-    assert_eq!(app.shared().selected.as_deref(), Some("formal-tone"));
-}
-
-#[test]
-fn filter_narrows_selects_and_is_cleared_by_escape() {
-    let mut app = library_app();
-    press(&mut app, "/");
-    let effects = press(&mut app, "senti");
-    assert!(effects.contains(&Effect::Profile { expert: "sentiment".into() }), "{effects:?}");
-    assert_eq!(app.shared().selected.as_deref(), Some("sentiment"));
-    let text = render_app(&app, 80, 24);
-    assert!(text.contains("1 of 10"), "{text}");
-    // `q` is text here, not the end.
-    press(&mut app, "q");
-    assert!(!app.should_quit());
-    assert!(render_app(&app, 80, 24).contains("nothing matches"));
-    press_code(&mut app, KeyCode::Esc);
-    assert!(!render_app(&app, 80, 24).contains("nothing matches"));
-}
-
-#[test]
-fn selecting_elsewhere_moves_the_library_cursor() {
-    let mut app = full_app();
-    press(&mut app, "5");
-    app.shared.selected = Some("topic".into());
-    let effects = press(&mut app, "1");
-    assert!(effects.contains(&Effect::Profile { expert: "topic".into() }), "{effects:?}");
 }
 
 #[test]
@@ -216,103 +81,6 @@ fn control_c_quits_from_anywhere() {
 }
 
 #[test]
-fn a_training_is_started_from_the_form() {
-    let mut app = full_app();
-    press(&mut app, "t");
-    let effects = press(&mut app, "tasks/gerunds");
-    assert_eq!(effects.last(), Some(&Effect::CheckData { path: "tasks/gerunds".into() }));
-    // An answer to an earlier state of the field is dropped.
-    app.update(Message::DataChecked { path: "tasks/ger".into(), result: Err("no such file".into()) });
-    assert!(!render_app(&app, 80, 24).contains("no such file"));
-    let summary = DataSummary { train: 640, validation: 80, task: "gerunds".into() };
-    app.update(Message::DataChecked { path: "tasks/gerunds".into(), result: Ok(summary) });
-    insta::assert_snapshot!("form_train", render_app(&app, 80, 24));
-    let effects = press_code(&mut app, KeyCode::Enter);
-    let [Effect::StartJob(JobSpec::Train(spec))] = effects.as_slice() else { panic!("{effects:?}") };
-    assert_eq!((spec.name.as_str(), spec.rank, spec.batch), ("gerunds", 4, 16));
-    assert!(spec.library.is_absolute() && spec.data[0].ends_with("tasks/gerunds"));
-    app.update(Message::JobStarted(Ok("g".into())));
-    assert_eq!(app.tab(), Tab::Jobs);
-    assert!(app.form.is_none());
-}
-
-#[test]
-fn a_refused_job_leaves_the_form_open_with_the_reason() {
-    let mut app = full_app();
-    press(&mut app, "c");
-    press_code(&mut app, KeyCode::Enter);
-    app.update(Message::JobStarted(Err("the library cannot be written".into())));
-    assert!(render_app(&app, 80, 24).contains("✗ the library cannot be written"));
-    assert_eq!(app.tab(), Tab::Library);
-}
-
-#[test]
-fn wrong_fields_say_why_and_start_nothing() {
-    let mut app = full_app();
-    press(&mut app, "t");
-    assert_eq!(press_code(&mut app, KeyCode::Enter), []);
-    let text = render_app(&app, 100, 30);
-    assert!(
-        text.contains("name a task folder or a .jsonl file") && text.contains("name the new expert"),
-        "{text}"
-    );
-    for (name, problem) in
-        [("topic", "exists already"), ("..", "one plain folder name"), ("a/b", "without /")]
-    {
-        let mut app = full_app();
-        press(&mut app, "t");
-        press_code(&mut app, KeyCode::Down);
-        press(&mut app, name);
-        let text = render_app(&app, 100, 30);
-        assert!(text.contains(problem), "{name}: {text}");
-    }
-    let mut app = full_app();
-    press(&mut app, "c");
-    press_code(&mut app, KeyCode::Backspace);
-    press(&mut app, "99");
-    assert_eq!(press_code(&mut app, KeyCode::Enter), []);
-    assert!(render_app(&app, 80, 24).contains("from 1 to 8"));
-}
-
-#[test]
-fn tab_completes_the_path() {
-    let mut app = full_app();
-    press(&mut app, "t");
-    press(&mut app, "ta");
-    assert_eq!(press_code(&mut app, KeyCode::Tab), [Effect::CompletePath { text: "ta".into() }]);
-    let answer = |text: &str, candidates: &[&str]| Message::PathCompleted {
-        text: text.into(),
-        candidates: candidates.iter().map(|c| c.to_string()).collect(),
-    };
-    let effects = app.update(answer("ta", &["tasks/units/", "tasks/unfold/"]));
-    assert_eq!(effects, [Effect::CheckData { path: "tasks/un".into() }]);
-    assert!(render_app(&app, 80, 24).contains("tasks/unfold/"));
-}
-
-#[test]
-fn experts_of_another_base_are_bad_rows_with_the_reason() {
-    let mut experts = fixtures::library().experts.clone();
-    let position = experts.iter().position(|e| e.name == "plurals").unwrap();
-    experts[position].misfit =
-        Some("made for another base model than most of this library: v is 8 → 8".into());
-    let mut app = new_app();
-    app.update(Message::Library(Ok(fixtures::with_experts(experts))));
-    let text = render_app(&app, 120, 40);
-    assert!(
-        text.lines().any(|line| line.contains("✗ plurals") && line.contains("made for another")),
-        "{text}"
-    );
-    // Its weights can be looked at even so.
-    let mut effects = Vec::new();
-    for _ in 0..position {
-        effects = press(&mut app, "j");
-    }
-    assert!(effects.contains(&Effect::Profile { expert: "plurals".into() }), "{effects:?}");
-    let text = render_app(&app, 120, 40);
-    assert!(text.contains("rank 4") && text.contains("8 of 10 experts"), "{text}");
-}
-
-#[test]
 fn nothing_in_the_bar_is_cut() {
     let mut app = full_app();
     for (state, words) in [
@@ -345,20 +113,6 @@ fn nothing_in_the_bar_is_cut() {
 }
 
 #[test]
-fn hints_and_errors_of_forms_are_whole_or_absent() {
-    let mut app = new_app();
-    app.update(Message::Library(Ok(fixtures::with_experts(Vec::new()))));
-    press(&mut app, "t");
-    for (width, height) in [(40, 10), (80, 24)] {
-        for _ in 0..11 {
-            let text = render_app(&app, width, height);
-            assert!(!text.contains('…'), "{text}");
-            press_code(&mut app, KeyCode::Down);
-        }
-    }
-}
-
-#[test]
 fn clustering_is_offered_only_where_there_is_something_to_cluster() {
     for n in [0, 1] {
         let experts = (0..n).map(|i| fixtures::expert(i, &format!("e{i}"), "task", "family")).collect();
@@ -376,27 +130,6 @@ fn clustering_is_offered_only_where_there_is_something_to_cluster() {
 }
 
 #[test]
-fn a_library_that_can_be_read_again_ends_the_complaint() {
-    let mut app = full_app();
-    app.update(Message::Library(Err("library: there is no such folder".into())));
-    assert!(render_app(&app, 80, 24).contains("✗ library: there is no such folder"));
-    app.update(Message::Library(Ok(fixtures::library())));
-    assert!(!render_app(&app, 80, 24).contains("no such folder"));
-}
-
-#[test]
-fn the_clustering_form_starts_with_what_the_tab_shows() {
-    let mut app = full_app();
-    let clustering = Clustering { k: 3, seed: 45, ..(*fixtures::clustering()).clone() };
-    let similarity = Similarity { sparsity: 0.35, ..(*fixtures::similarity()).clone() };
-    app.update(Message::Clustering { ticket: 0, result: Ok((Arc::new(similarity), Arc::new(clustering))) });
-    press(&mut app, "c");
-    let effects = press_code(&mut app, KeyCode::Enter);
-    let [Effect::StartJob(JobSpec::Cluster(spec))] = effects.as_slice() else { panic!("{effects:?}") };
-    assert_eq!((spec.k, spec.sparsity, spec.seed), (3, 0.35, 45));
-}
-
-#[test]
 fn ticks_are_wanted_only_while_something_moves() {
     let mut app = new_app();
     assert!(app.is_animating());
@@ -411,23 +144,6 @@ fn ticks_are_wanted_only_while_something_moves() {
     assert!(!calm.wants_jobs());
     press(&mut calm, "5");
     assert!(calm.wants_jobs() && !calm.is_animating());
-}
-
-#[test]
-fn ten_thousand_experts_are_drawn_and_moved_through_quickly() {
-    let experts = (0..10_000).map(|i| fixtures::expert(i % 14, &format!("expert-{i:05}"), "task", "family"));
-    let library = fixtures::with_experts(experts.collect());
-    let mut app = new_app();
-    app.update(Message::Library(Ok(library)));
-    press(&mut app, "G");
-    assert!(render_app(&app, 120, 40).contains("expert-09999"));
-    let begun = std::time::Instant::now();
-    for _ in 0..100 {
-        press(&mut app, "k");
-        render_app(&app, 120, 40);
-    }
-    // Generous for busy machines: drawing all rows would take a minute.
-    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
 
 fn any_key() -> impl Strategy<Value = KeyEvent> {
@@ -484,17 +200,6 @@ proptest! {
         let mut app = if full { full_app() } else { new_app() };
         for (message, width, height) in messages {
             app.update(message);
-            render_app(&app, width, height);
-        }
-    }
-}
-
-#[test]
-fn forms_open_over_every_tab() {
-    for kind in [FormKind::Train, FormKind::Cluster, FormKind::TrainClusters] {
-        let mut app = full_app();
-        app.apply(vec![Effect::OpenForm(kind)]);
-        for (width, height) in [(0, 0), (1, 1), (5, 3), (20, 6), (40, 10)] {
             render_app(&app, width, height);
         }
     }

@@ -4,7 +4,7 @@ use super::FormKind;
 use crate::settings::{BELOW_ONE, Kind, Setting, Whole};
 use crate::text::printable;
 use crate::train::{ClustersSpec, TRAINING, TrainSpec, no_data};
-use crate::tui::{DataSummary, Input, Shared};
+use crate::tui::{DataSummary, Shared, TextField};
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Id {
 /// How a field is changed.
 #[derive(Debug)]
 pub(super) enum Value {
-    Text(Input),
+    Text(TextField),
     /// One of some words.
     Choice {
         words: Vec<String>,
@@ -108,7 +108,7 @@ impl Field {
 
     /// A text that the first typed character replaces.
     fn new(id: Id, label: &str, value: impl ToString, hint: &str) -> Self {
-        Self::of(id, label, Value::Text(Input::suggestion(&value.to_string())), hint)
+        Self::of(id, label, Value::Text(TextField::suggestion(&value.to_string())), hint)
     }
 
     /// A setting of the training, with its default.
@@ -119,7 +119,7 @@ impl Field {
                 let words: Vec<String> = words.iter().map(|word| word.word.to_string()).collect();
                 Value::Choice { at: words.iter().position(|word| *word == text).unwrap_or(0), words }
             }
-            None => Value::Text(Input::suggestion(&text)),
+            None => Value::Text(TextField::suggestion(&text)),
         };
         Self { more: setting.advanced, ..Self::of(Id::Training(at), setting.label, value, setting.hint) }
     }
@@ -130,7 +130,7 @@ impl Field {
             true => ("Data", "task folder or .jsonl file; Tab completes"),
             false => ("and", "another task makes a joint expert"),
         };
-        Self::of(Id::Data, label, Value::Text(Input::default()), hint)
+        Self::of(Id::Data, label, Value::Text(TextField::default()), hint)
     }
 
     /// A row that tells of an expert.

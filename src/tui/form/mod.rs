@@ -244,7 +244,7 @@ impl Form {
         if let Value::Text(input) = &mut field.value
             && (input.is_suggestion() || input.is_empty())
         {
-            *input = super::Input::suggestion(text);
+            *input = super::TextField::suggestion(text);
             field.default = field.text();
         }
     }
@@ -481,3 +481,6 @@ fn common_prefix(texts: &[String]) -> String {
     }
     first[..end].to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,8 @@ use super::fields::{Field, Id, Value};
 use super::{Form, FormKind};
 use crate::text::counted;
 use crate::tui::chrome::centered;
-use crate::tui::fit::{self, spinner};
+use crate::tui::format::spinner;
+use crate::tui::text_width;
 use crate::tui::{Shared, Theme};
 
 /// Cells of the labels.
@@ -41,7 +42,7 @@ impl Form {
         let block = Block::bordered()
             .border_type(BorderType::Rounded)
             .border_style(theme.border_focused())
-            .title(Span::styled(fit::truncate(title, inner), theme.accent()));
+            .title(Span::styled(text_width::truncate(title, inner), theme.accent()));
         frame.render_widget(Clear, popup);
         let room = block.inner(popup).inner(Margin::new(1, 0));
         frame.render_widget(block, popup);
@@ -98,7 +99,7 @@ impl Form {
                     (false, true) => theme.text(),
                     (false, false) => theme.dim(),
                 };
-                Line::styled(fit::truncate(&field.text(), value), style)
+                Line::styled(text_width::truncate(&field.text(), value), style)
             }
             Value::Fold { .. } | Value::Shown => Line::default(),
         };
@@ -114,7 +115,7 @@ impl Form {
         };
         line.spans.insert(0, Span::styled(mark, theme.accent()));
         let label = if here { theme.header() } else { theme.dim() };
-        line.spans.insert(1, Span::styled(fit::left(&field.label, LABEL), label));
+        line.spans.insert(1, Span::styled(text_width::left(&field.label, LABEL), label));
         let blank = used == 0 || (here && field.text().is_empty());
         // What an empty field lacks can wait for a start, but not that there is no data.
         let error = field.error.as_ref().filter(|_| !blank || self.tried || field.id == Id::Tasks);
@@ -135,12 +136,13 @@ impl Form {
         };
         let left = cells.saturating_sub(LABEL + 2 + used + gap);
         let mut lines = Vec::new();
-        if fit::width(&note) <= left {
+        if text_width::width(&note) <= left {
             line.spans.extend([Span::raw(" ".repeat(gap)), Span::styled(note, style)]);
             lines.push(line);
         } else if !here && matches!(field.id, Id::Expert(_) | Id::More) {
             // Whole once it has the focus.
-            line.spans.extend([Span::raw(" ".repeat(gap)), Span::styled(fit::truncate(&note, left), style)]);
+            line.spans
+                .extend([Span::raw(" ".repeat(gap)), Span::styled(text_width::truncate(&note, left), style)]);
             lines.push(line);
         } else {
             lines.push(line);
@@ -171,7 +173,10 @@ impl Form {
     /// What will be done, or why it cannot be.
     fn last_lines(&self, cells: usize, shared: &Shared, theme: &Theme) -> Vec<Line<'static>> {
         let wrapped = |text: &str, style: Style| {
-            fit::wrap(text, cells).into_iter().map(|line| Line::styled(line, style)).collect::<Vec<_>>()
+            text_width::wrap(text, cells)
+                .into_iter()
+                .map(|line| Line::styled(line, style))
+                .collect::<Vec<_>>()
         };
         if let Some(error) = &self.refused {
             return wrapped(&format!("✗ {error}"), theme.error());
@@ -207,7 +212,7 @@ impl Form {
             names.push(format!("… and {more} more"));
         }
         let room = cells.saturating_sub(indent);
-        let line = |name: String| fit::truncate_start(&name, room);
+        let line = |name: String| text_width::truncate_start(&name, room);
         names.into_iter().flat_map(|name| indented(&line(name), indent, cells, theme.dim())).collect()
     }
 }
@@ -231,5 +236,5 @@ fn data_lines(field: &Field, cells: usize, shared: &Shared, theme: &Theme) -> Ve
 /// `text` in lines of at most `cells` cells, each behind `indent` blanks.
 fn indented(text: &str, indent: usize, cells: usize, style: Style) -> Vec<Line<'static>> {
     let line = |part| Line::from(vec![Span::raw(" ".repeat(indent)), Span::styled(part, style)]);
-    fit::wrap(text, cells.saturating_sub(indent)).into_iter().map(line).collect()
+    text_width::wrap(text, cells.saturating_sub(indent)).into_iter().map(line).collect()
 }

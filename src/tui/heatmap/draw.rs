@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use super::{Geometry, Heatmap, HeatmapState, Last, MISSING, TOP};
-use crate::tui::{Theme, fit};
+use crate::tui::{Theme, text_width};
 
 /// Where the parts stand, in screen coordinates.
 struct Places {
@@ -68,7 +68,7 @@ impl Heatmap<'_> {
         let height = body.height - ticks - upper;
         let y = Geometry::vertical(self.rows(), height.into(), state.span, per_row);
         let named = y.factor >= per_row;
-        let tick = self.rows().checked_sub(1).map_or(0, |last| fit::width(&(self.row_tick)(last)));
+        let tick = self.rows().checked_sub(1).map_or(0, |last| text_width::width(&(self.row_tick)(last)));
         let (most, wanted) = if named { (usize::from(body.width) / 3, self.label_width) } else { (6, tick) };
         let label = wanted.min(most) as u16;
         let label = if body.width >= 12 { label } else { 0 };
@@ -119,7 +119,7 @@ impl Heatmap<'_> {
                     let at = entries.clone().find(|at| (at + self.first_tick).is_multiple_of(step));
                     at.map(|at| (self.row_tick)(at)).unwrap_or_default()
                 };
-                let text = fit::truncate_middle(&text, width);
+                let text = text_width::truncate_middle(&text, width);
                 let text = if places.named { text } else { format!("{text:>width$}") };
                 buf.set_stringn(places.labels.x, places.labels.y + line, text, width, style);
                 if here {
@@ -174,7 +174,7 @@ impl Heatmap<'_> {
             return;
         }
         let end = x.first + x.shown;
-        let widest = end.checked_sub(1).map_or(1, |last| fit::width(&(self.column_tick)(last)).max(1));
+        let widest = end.checked_sub(1).map_or(1, |last| text_width::width(&(self.column_tick)(last)).max(1));
         let step = tick_step(widest + 1, x.pixels as f64 / x.shown.max(1) as f64);
         // The cursor's tick is placed first, so that its neighbours make way for it.
         let mut taken: Vec<Range<usize>> = Vec::new();
@@ -182,7 +182,7 @@ impl Heatmap<'_> {
         for at in std::iter::once(cursor).chain(others) {
             let Some(pixels) = x.pixels_of(at) else { continue };
             let text = (self.column_tick)(at);
-            let width = fit::width(&text);
+            let width = text_width::width(&text);
             let start = pixels.start + pixels.len().saturating_sub(width) / 2;
             if start + width > places.ticks.width.into()
                 || taken.iter().any(|t| start < t.end + 1 && t.start < start + width + 1)
@@ -216,7 +216,7 @@ impl Heatmap<'_> {
         let missing = format!("   {} missing", theme.glyph(f32::NAN));
         let room = usize::from(at.width).saturating_sub(line.width());
         let texts = [format!("  {}{missing}", self.note), missing];
-        if let Some(text) = texts.into_iter().find(|text| fit::width(text) <= room) {
+        if let Some(text) = texts.into_iter().find(|text| text_width::width(text) <= room) {
             line.push_span(Span::styled(text, theme.dim()));
         }
         line.render(at, buf);

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 
 use super::*;
 use crate::analysis::value_range;
-use crate::tui::testing::{code, key, text};
+use crate::tui::testing::{assert_screen, code, key, text};
 use crate::tui::{Depth, Theme};
 
 /// A square matrix with everything a [`Heatmap`] borrows.
@@ -61,11 +61,10 @@ impl Square {
 
 #[test]
 fn colour_shows_numbers_where_entries_have_room() {
-    insta::assert_snapshot!(text(&Square::new(9).draw(
-        &HeatmapState::default(),
-        Rect::new(0, 0, 70, 16),
-        Depth::True
-    )));
+    assert_screen!(
+        "colour_shows_numbers_where_entries_have_room",
+        text(&Square::new(9).draw(&HeatmapState::default(), Rect::new(0, 0, 70, 16), Depth::True))
+    );
 }
 
 #[test]
@@ -74,21 +73,27 @@ fn without_colour_values_are_glyphs_and_no_half_blocks() {
     square.values[5 * 24 + 9] = f32::NAN;
     let drawn = text(&square.draw(&HeatmapState::default(), Rect::new(0, 0, 60, 30), Depth::Plain));
     assert!(!drawn.contains(['▀', '▄', '█']), "{drawn}");
-    insta::assert_snapshot!(drawn);
+    assert_screen!("without_colour_values_are_glyphs_and_no_half_blocks", drawn);
 }
 
 #[test]
 fn crowded_rows_share_lines_and_keep_ticks() {
     let mut state = HeatmapState::default();
     state.set_cursor(17, 17);
-    insta::assert_snapshot!(text(&Square::new(30).draw(&state, Rect::new(0, 0, 80, 20), Depth::True)));
+    assert_screen!(
+        "crowded_rows_share_lines_and_keep_ticks",
+        text(&Square::new(30).draw(&state, Rect::new(0, 0, 80, 20), Depth::True))
+    );
 }
 
 #[test]
 fn styles_of_a_small_picture() {
     let mut square = Square::new(3);
     square.values[2] = f32::NAN;
-    insta::assert_debug_snapshot!(square.draw(&HeatmapState::default(), Rect::new(0, 0, 24, 8), Depth::True));
+    assert_screen!(
+        "styles_of_a_small_picture",
+        format!("{:#?}", square.draw(&HeatmapState::default(), Rect::new(0, 0, 24, 8), Depth::True))
+    );
 }
 
 #[test]

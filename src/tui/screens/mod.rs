@@ -1,12 +1,11 @@
 //! The tabs.
 
 pub mod clusters;
-mod comparing;
+mod comparable;
+mod comparison_chrome;
 pub mod jobs;
 pub mod library;
-mod parts;
-mod roster;
 pub mod routing;
-#[cfg(test)]
-mod samples;
 pub mod similarity;
+#[cfg(test)]
+mod test_data;

@@ -1,6 +1,6 @@
 //! Where points and their names stand on a map of character cells, so that none hides another.
 
-use crate::tui::fit;
+use crate::tui::text_width;
 
 /// A cell of the map, counted from its upper left corner.
 pub type Place = (u16, u16);
@@ -92,8 +92,8 @@ impl Cells {
     /// Room for a name of at most `most` cells right or left of a point, and the name cut to it; takes it.
     /// A free cell stays at each end, so that no other point's letter seems to belong to it.
     pub fn name(&mut self, (x, y): Place, name: &str, most: usize) -> Option<(Place, String)> {
-        let text = fit::truncate_middle(name, most);
-        let width = u16::try_from(fit::width(&text)).ok().filter(|width| *width > 0)?;
+        let text = text_width::truncate_middle(name, most);
+        let width = u16::try_from(text_width::width(&text)).ok().filter(|width| *width > 0)?;
         let right = x.checked_add(2);
         let left = x.checked_sub(width + 1);
         let start = [right, left].into_iter().flatten().find(|&start| {
@@ -171,7 +171,7 @@ mod tests {
             for (x, y) in cells.place(&points).into_iter().flatten() {
                 prop_assert!(x < width && y < height);
                 if let Some(((start, _), text)) = cells.name((x, y), &name, 12) {
-                    prop_assert!(usize::from(start) + fit::width(&text) <= usize::from(width));
+                    prop_assert!(usize::from(start) + text_width::width(&text) <= usize::from(width));
                 }
             }
         }

@@ -7,8 +7,8 @@ use ratatui::text::{Line, Span};
 
 use super::cells::Cells;
 use crate::analysis::best_k;
-use crate::tui::screens::parts::{bars, row};
-use crate::tui::{Sweep, Theme, fit};
+use crate::tui::widgets::{bars, row};
+use crate::tui::{Sweep, Theme, text_width};
 
 /// A point of the map.
 pub struct Point<'a> {
@@ -118,7 +118,7 @@ pub fn curves(frame: &mut Frame, area: Rect, sweep: &Sweep, k: usize, theme: &Th
         .enumerate()
         .map(|(index, point)| {
             let star = if Some(point.k) == best { "*" } else { "" };
-            Span::styled(fit::left(&format!("{}{star}", point.k), wide.into()), style(index))
+            Span::styled(text_width::left(&format!("{}{star}", point.k), wide.into()), style(index))
         })
         .collect();
     frame.render_widget(Line::from(labels), row(area, used));

@@ -3,7 +3,7 @@
 use crate::analysis::{Clustering, Similarity, cohesion};
 use crate::text::printable;
 use crate::tui::Shared;
-use crate::tui::screens::roster;
+use crate::tui::screens::comparable;
 
 /// A line of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Groups {
 fn families(members: &[usize], similarity: &Similarity, shared: &Shared) -> Vec<(String, usize)> {
     let mut counts = std::collections::BTreeMap::new();
     for name in members.iter().filter_map(|&at| similarity.experts.get(at)) {
-        if let Some(family) = roster::family(shared.library.as_ref(), name) {
+        if let Some(family) = comparable::family(shared.library.as_ref(), name) {
             *counts.entry(family).or_insert(0) += 1;
         }
     }

@@ -4,24 +4,24 @@ use proptest::prelude::*;
 use super::charts::{Emphasis, Point};
 use super::*;
 use crate::tui::Depth;
-use crate::tui::screens::samples;
-use crate::tui::testing::{buffer, code, key, render, text};
+use crate::tui::screens::test_data;
+use crate::tui::testing::{assert_screen, buffer, code, key, render, text};
 
 fn answer(screen: &mut ClustersScreen, asked: &[Effect], shared: &Shared) -> Vec<Effect> {
     let [Effect::Cluster { ticket, k, .. }] = asked else { panic!("asked for {asked:?}") };
     let n = shared.library.as_ref().map_or(0, |library| library.experts.len());
-    let result = Ok((samples::similarity(n, Metric::Mbc), samples::clustering(n, *k)));
+    let result = Ok((test_data::similarity(n, Metric::Mbc), test_data::clustering(n, *k)));
     screen.on_message(&Message::Clustering { ticket: *ticket, result }, shared)
 }
 
 /// Shows the tab and answers what it asks for, until it asks no more.
 fn loaded(n: usize) -> (ClustersScreen, Shared) {
-    let shared = samples::shared(n);
+    let shared = test_data::shared(n);
     let mut screen = ClustersScreen::new();
     let asked = screen.on_show(&shared);
     let asked = answer(&mut screen, &asked, &shared);
     let [Effect::Sweep { ticket, .. }] = asked[..] else { panic!("asked for {asked:?}") };
-    let asked = screen.on_message(&Message::Sweep { ticket, result: Ok(samples::sweep(n)) }, &shared);
+    let asked = screen.on_message(&Message::Sweep { ticket, result: Ok(test_data::sweep(n)) }, &shared);
     if !asked.is_empty() {
         assert_eq!(answer(&mut screen, &asked, &shared), []);
     }
@@ -36,7 +36,7 @@ fn press(screen: &mut ClustersScreen, keys: &str, shared: &Shared) -> Vec<Effect
 fn a_cluster_at_usual_sizes() {
     let (screen, shared) = loaded(12);
     for (width, height) in [(40, 10), (80, 24), (120, 40), (200, 60)] {
-        insta::assert_snapshot!(format!("cluster_{width}x{height}"), render(&screen, &shared, width, height));
+        assert_screen!(format!("cluster_{width}x{height}"), render(&screen, &shared, width, height));
     }
 }
 
@@ -45,7 +45,7 @@ fn a_member_at_usual_sizes() {
     let (mut screen, shared) = loaded(12);
     press(&mut screen, "jj", &shared);
     for (width, height) in [(80, 24), (120, 40)] {
-        insta::assert_snapshot!(format!("member_{width}x{height}"), render(&screen, &shared, width, height));
+        assert_screen!(format!("member_{width}x{height}"), render(&screen, &shared, width, height));
     }
 }
 
@@ -53,18 +53,21 @@ fn a_member_at_usual_sizes() {
 fn styles() {
     let (mut screen, shared) = loaded(12);
     press(&mut screen, "j", &shared);
-    insta::assert_debug_snapshot!(buffer(&screen, &shared, 80, 20, Depth::True));
+    assert_screen!("styles", format!("{:#?}", buffer(&screen, &shared, 80, 20, Depth::True)));
 }
 
 #[test]
 fn without_colour_letters_name_clusters() {
     let (screen, shared) = loaded(12);
-    insta::assert_snapshot!(text(&buffer(&screen, &shared, 80, 24, Depth::Plain)));
+    assert_screen!(
+        "without_colour_letters_name_clusters",
+        text(&buffer(&screen, &shared, 80, 24, Depth::Plain))
+    );
 }
 
 #[test]
 fn opens_with_the_best_silhouette() {
-    let shared = samples::shared(12);
+    let shared = test_data::shared(12);
     let mut screen = ClustersScreen::new();
     let asked = screen.on_show(&shared);
     assert!(matches!(asked[..], [Effect::Cluster { k: 4, sparsity: 0.5, seed: 42, .. }]), "{asked:?}");
@@ -84,7 +87,7 @@ fn a_k_chosen_by_hand_outlives_a_sweep() {
     assert!(matches!(asked[..], [Effect::Cluster { k: 5, seed: 43, .. }]));
     let asked = answer(&mut screen, &asked, &shared);
     let [Effect::Sweep { ticket, seed: 43, .. }] = asked[..] else { panic!("{asked:?}") };
-    assert_eq!(screen.on_message(&Message::Sweep { ticket, result: Ok(samples::sweep(12)) }, &shared), []);
+    assert_eq!(screen.on_message(&Message::Sweep { ticket, result: Ok(test_data::sweep(12)) }, &shared), []);
     let asked = press(&mut screen, "b", &shared);
     assert!(matches!(asked[..], [Effect::Cluster { k: 4, .. }]), "{asked:?}");
 }
@@ -132,9 +135,9 @@ fn the_selected_member_stays_selected_in_another_partition() {
 
 #[test]
 fn starts_by_itself_once_somebody_compares() {
-    let shared = samples::shared(12);
+    let shared = test_data::shared(12);
     let mut screen = ClustersScreen::new();
-    let result = Ok(samples::similarity(12, Metric::Mbc));
+    let result = Ok(test_data::similarity(12, Metric::Mbc));
     let asked = screen.on_message(&Message::Similarity { ticket: 9, result }, &shared);
     assert!(matches!(asked[..], [Effect::Cluster { .. }]));
 }
@@ -142,15 +145,15 @@ fn starts_by_itself_once_somebody_compares() {
 #[test]
 fn says_what_is_the_matter() {
     let mut screen = ClustersScreen::new();
-    let shared = samples::shared(1);
+    let shared = test_data::shared(1);
     assert_eq!(screen.on_show(&shared), []);
     assert!(render(&screen, &shared, 80, 8).contains("at least two"));
-    let shared = samples::shared(3);
+    let shared = test_data::shared(3);
     let asked = screen.on_show(&shared);
     let [Effect::Cluster { ticket, .. }] = asked[..] else { panic!("{asked:?}") };
     screen.on_message(&Message::Clustering { ticket, result: Err("ranks differ".into()) }, &shared);
     assert!(render(&screen, &shared, 80, 8).contains("✗ ranks differ"));
-    let shared = samples::shared(2500);
+    let shared = test_data::shared(2500);
     let mut screen = ClustersScreen::new();
     assert_eq!(screen.on_show(&shared), []);
     assert!(render(&screen, &shared, 120, 8).contains("Enter computes it"));
@@ -160,9 +163,9 @@ fn says_what_is_the_matter() {
 
 #[test]
 fn groups_say_what_holds_them_together() {
-    let shared = samples::shared(12);
-    let similarity = samples::similarity(12, Metric::Mbc);
-    let groups = Groups::new(&similarity, &samples::clustering(12, 4), &shared);
+    let shared = test_data::shared(12);
+    let similarity = test_data::similarity(12, Metric::Mbc);
+    let groups = Groups::new(&similarity, &test_data::clustering(12, 4), &shared);
     assert_eq!(groups.rows.len(), 16);
     let first = &groups.clusters[0];
     assert_eq!(first.members, [0, 1, 2]);
@@ -189,7 +192,7 @@ proptest! {
         keys in proptest::collection::vec(proptest::sample::select("hjklgG+-br[]\n".chars().collect::<Vec<_>>()), 0..12),
     ) {
         let (mut screen, shared) =
-            if data && n > 1 { loaded(n) } else { (ClustersScreen::new(), samples::shared(n)) };
+            if data && n > 1 { loaded(n) } else { (ClustersScreen::new(), test_data::shared(n)) };
         let depth = if plain { Depth::Plain } else { Depth::True };
         for c in keys {
             buffer(&screen, &shared, width, height, depth);

@@ -9,9 +9,9 @@ use super::charts::{self, Emphasis, Point};
 use super::groups::{Cluster, Row, nearest};
 use super::{Chosen, ClustersScreen, Shown};
 use crate::text::counted;
-use crate::tui::screens::comparing;
-use crate::tui::screens::parts::{bar, below, header, progress, row};
-use crate::tui::{Shared, Theme, fit};
+use crate::tui::screens::comparison_chrome;
+use crate::tui::widgets::{bar, below, header, progress, row};
+use crate::tui::{Shared, Theme, text_width};
 
 /// Width from which map and curves stand beside the list.
 const WIDE: u16 = 64;
@@ -29,9 +29,9 @@ impl ClustersScreen {
         let mut used = 1;
         let shown = self.shown.as_ref();
         let lines = match (&self.error, shown) {
-            (Some(error), _) => comparing::error_lines(error, shown.is_some(), area, theme),
+            (Some(error), _) => comparison_chrome::error_lines(error, shown.is_some(), area, theme),
             (None, Some(shown)) => {
-                comparing::note_lines(&shown.similarity, &self.roster, shared, area, theme)
+                comparison_chrome::note_lines(&shown.similarity, &self.comparable, shared, area, theme)
             }
             (None, None) => Vec::new(),
         };
@@ -44,7 +44,15 @@ impl ClustersScreen {
             let failed = self.error.as_ref().map(
                 |_| "No clusters without MBC similarity; the Similarity tab can still show ΔW cosines (m).",
             );
-            comparing::draw_nothing(frame, body, &self.roster, self.agreed, failed, shared, theme);
+            comparison_chrome::draw_nothing(
+                frame,
+                body,
+                &self.comparable,
+                self.agreed,
+                failed,
+                shared,
+                theme,
+            );
             return;
         };
         if body.width < WIDE {
@@ -105,10 +113,10 @@ impl ClustersScreen {
         let silhouettes = !shown.clustering.silhouettes.is_empty();
         let area = if area.height >= 5 {
             let (left, right) = ("Experts by cluster", if silhouettes { "silhouette" } else { "" });
-            let room = usize::from(area.width).saturating_sub(fit::width(left));
-            let line = format!("{left}{}", fit::right(right, room));
+            let room = usize::from(area.width).saturating_sub(text_width::width(left));
+            let line = format!("{left}{}", text_width::right(right, room));
             frame.render_widget(
-                Line::styled(fit::truncate(&line, area.width.into()), theme.dim()),
+                Line::styled(text_width::truncate(&line, area.width.into()), theme.dim()),
                 row(area, 0),
             );
             below(area, 1)
@@ -159,7 +167,7 @@ impl ClustersScreen {
             let room = usize::from(area.width).saturating_sub(3);
             Line::from(vec![
                 Span::styled("Map", theme.header()),
-                Span::styled(fit::truncate(&note, room), theme.dim()),
+                Span::styled(text_width::truncate(&note, room), theme.dim()),
             ])
         };
         frame.render_widget(title("  near is similar".into()), row(area, 0));
@@ -201,7 +209,10 @@ impl ClustersScreen {
     fn detail(&self, shown: &Shown, area: Rect, theme: &Theme) -> Vec<Line<'static>> {
         let width = usize::from(area.width);
         let name = |at: usize, room: usize| {
-            fit::truncate_middle(shown.groups.names.get(at).map(String::as_str).unwrap_or_default(), room)
+            text_width::truncate_middle(
+                shown.groups.names.get(at).map(String::as_str).unwrap_or_default(),
+                room,
+            )
         };
         let mark = |cluster: usize| Span::styled(theme.mark(cluster).to_string(), theme.category(cluster));
         match shown.groups.rows.get(self.list.cursor()) {
@@ -229,7 +240,7 @@ impl ClustersScreen {
                     Span::styled(format!("  {}", counted(group.members.len(), "expert")), theme.dim()),
                 ])];
                 let fact = |label: &'static str, value: Vec<Span<'static>>| {
-                    let mut spans = vec![Span::styled(fit::left(label, FACT), theme.dim())];
+                    let mut spans = vec![Span::styled(text_width::left(label, FACT), theme.dim())];
                     spans.extend(value);
                     Line::from(spans)
                 };
@@ -243,7 +254,7 @@ impl ClustersScreen {
                 if !group.families.is_empty() {
                     let families: Vec<String> =
                         group.families.iter().map(|(family, count)| format!("{family} {count}")).collect();
-                    let families = fit::truncate(&families.join(", "), width.saturating_sub(FACT));
+                    let families = text_width::truncate(&families.join(", "), width.saturating_sub(FACT));
                     lines.push(fact("families", vec![Span::raw(families)]));
                 }
                 lines
@@ -263,12 +274,12 @@ fn heading(shown: &Shown, cluster: usize, width: usize, theme: &Theme) -> Line<'
     }
     let mut spans = vec![
         Span::styled(theme.mark(cluster).to_string(), theme.header().patch(theme.category(cluster))),
-        Span::styled(fit::truncate(&facts, width.saturating_sub(8)), theme.header()),
+        Span::styled(text_width::truncate(&facts, width.saturating_sub(8)), theme.header()),
     ];
     if let Some(silhouette) = group.silhouette {
-        let used: usize = spans.iter().map(|span| fit::width(&span.content)).sum();
+        let used: usize = spans.iter().map(|span| text_width::width(&span.content)).sum();
         let text = format!("{silhouette:>6.2}");
-        spans.push(Span::styled(fit::right(&text, width.saturating_sub(used)), theme.dim()));
+        spans.push(Span::styled(text_width::right(&text, width.saturating_sub(used)), theme.dim()));
     }
     Line::from(spans)
 }
@@ -280,10 +291,15 @@ fn member(shown: &Shown, expert: usize, width: usize, theme: &Theme) -> Line<'st
     let cells = if width >= 44 { 12 } else { 6 };
     let tail = if silhouette.is_some() && width >= 24 { cells + 6 } else { 0 };
     let room = width.saturating_sub(3 + tail);
-    let name =
-        fit::truncate_middle(shown.groups.names.get(expert).map(String::as_str).unwrap_or_default(), room);
-    let mut spans =
-        vec![Span::styled("│ ", theme.category(cluster)), Span::raw(fit::left(&name, room)), Span::raw(" ")];
+    let name = text_width::truncate_middle(
+        shown.groups.names.get(expert).map(String::as_str).unwrap_or_default(),
+        room,
+    );
+    let mut spans = vec![
+        Span::styled("│ ", theme.category(cluster)),
+        Span::raw(text_width::left(&name, room)),
+        Span::raw(" "),
+    ];
     if let Some(silhouette) = silhouette.filter(|_| tail > 0) {
         spans.push(Span::styled(bar(silhouette, cells), theme.category(cluster)));
         // Below 0 an expert is nearer to another cluster than to its own.

@@ -10,7 +10,7 @@ use ratatui::text::{Line, Span};
 use super::{curve, outcome, progress_bar, remaining, share, state_glyph, state_text};
 use crate::jobs::{JobDetail, JobRow, JobSpec, JobState, JobSummary};
 use crate::text::counted;
-use crate::tui::{Shared, Theme, fit};
+use crate::tui::{Shared, Theme, format, text_width};
 
 /// Everything the details are made of.
 pub struct DetailsView<'a> {
@@ -74,12 +74,12 @@ impl DetailsView<'_> {
         let mut lines = vec![Line::from(vec![
             Span::styled(format!("{glyph} "), style),
             Span::styled(
-                fit::truncate(&format!("{} {}", job.kind, job.name), cells.saturating_sub(2)),
+                text_width::truncate(&format!("{} {}", job.kind, job.name), cells.saturating_sub(2)),
                 theme.accent(),
             ),
         ])];
         let wrapped = |lines: &mut Vec<Line<'static>>, text: &str, style| {
-            lines.extend(fit::wrap(text, cells).into_iter().map(|line| Line::styled(line, style)));
+            lines.extend(text_width::wrap(text, cells).into_iter().map(|line| Line::styled(line, style)));
         };
         let mut facts = vec![state_text(job.state).to_string()];
         let stage = self.detail.and_then(|detail| detail.stage.clone());
@@ -94,22 +94,25 @@ impl DetailsView<'_> {
             facts.push(format!("{speed:.0} tokens/s"));
         }
         if let Some(left) = remaining(job, self.detail, self.shared.now) {
-            facts.push(format!("{} left", fit::duration(left)));
+            facts.push(format!("{} left", format::duration(left)));
         }
-        lines.extend(fit::flow(&facts, cells).into_iter().map(|line| Line::styled(line, theme.text())));
+        lines
+            .extend(text_width::flow(&facts, cells).into_iter().map(|line| Line::styled(line, theme.text())));
         if let (Some(share), true) =
             (share(job), matches!(job.state, JobState::Running | JobState::Cancelling))
         {
             let count = format!(" {} / {} steps", job.step, job.steps);
-            let bar = cells.saturating_sub(fit::width(&count)).min(48);
+            let bar = cells.saturating_sub(text_width::width(&count)).min(48);
             let style = theme.accent().remove_modifier(ratatui::style::Modifier::BOLD);
             lines.push(Line::from(vec![
                 Span::styled(progress_bar(share, bar), style),
-                Span::styled(fit::truncate(&count, cells.saturating_sub(bar)), theme.text()),
+                Span::styled(text_width::truncate(&count, cells.saturating_sub(bar)), theme.text()),
             ]));
         }
         if let Some(spec) = self.detail.and_then(|detail| detail.spec.as_ref()) {
-            lines.extend(fit::flow(&settings(spec), cells).into_iter().map(|l| Line::styled(l, theme.dim())));
+            lines.extend(
+                text_width::flow(&settings(spec), cells).into_iter().map(|l| Line::styled(l, theme.dim())),
+            );
         }
         if let Some(detail) = self.detail {
             lines.extend(parts(&detail.rows, job.state.is_over(), cells, theme));
@@ -126,7 +129,7 @@ impl DetailsView<'_> {
 
     fn log(&self, cells: usize) -> Vec<Line<'static>> {
         let Some(detail) = self.detail else { return Vec::new() };
-        let shown = detail.log.iter().map(|line| fit::truncate(line, cells));
+        let shown = detail.log.iter().map(|line| text_width::truncate(line, cells));
         shown.map(|line| Line::styled(line, self.theme.dim())).collect()
     }
 }
@@ -169,22 +172,26 @@ const ROWS: usize = 16;
 fn parts(rows: &[JobRow], over: bool, cells: usize, theme: &Theme) -> Vec<Line<'static>> {
     let present = rows.iter().position(|row| row.step < row.steps).unwrap_or(rows.len());
     let first = present.saturating_sub(ROWS / 2).min(rows.len().saturating_sub(ROWS));
-    let names = rows.iter().map(|row| fit::width(&row.name)).max().unwrap_or(0).min(24);
+    let names = rows.iter().map(|row| text_width::width(&row.name)).max().unwrap_or(0).min(24);
     let line = |(i, row): (usize, &JobRow)| {
         let (glyph, style) = match i.cmp(&present) {
             Ordering::Less => ("✓", theme.ok()),
             Ordering::Equal if !over && row.step > 0 => ("▸", theme.accent()),
             _ => ("·", theme.dim()),
         };
-        let mut text =
-            format!(" {:<names$}  {:>5} / {:<5}", fit::truncate(&row.name, names), row.step, row.steps);
+        let mut text = format!(
+            " {:<names$}  {:>5} / {:<5}",
+            text_width::truncate(&row.name, names),
+            row.step,
+            row.steps
+        );
         for (what, loss) in [("loss", row.loss), ("validation", row.validation_loss)] {
             text += &loss.map(|loss| format!("  {what} {loss:.3}")).unwrap_or_default();
         }
         text += &format!("  {}", row.members.join(", "));
         Line::from(vec![
             Span::styled(glyph, style),
-            Span::styled(fit::truncate(&text, cells.saturating_sub(1)), theme.text()),
+            Span::styled(text_width::truncate(&text, cells.saturating_sub(1)), theme.text()),
         ])
     };
     let mut lines: Vec<Line<'static>> = rows.iter().enumerate().skip(first).take(ROWS).map(line).collect();

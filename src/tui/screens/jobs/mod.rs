@@ -1,9 +1,9 @@
 //! The Jobs tab: what runs in the background, how far it is, its curves and its log.
 
+mod columns;
 mod curve;
 mod details;
 mod outcome;
-mod plan;
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -15,10 +15,11 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Clear, Padding, Paragraph, Wrap};
 
-use self::plan::Plan;
+use self::columns::Columns;
 use crate::jobs::{JobDetail, JobState, JobSummary};
-use crate::tui::fit::{self, spinner};
-use crate::tui::screens::comparing::{can_compare, cluster_form};
+use crate::tui::format::spinner;
+use crate::tui::screens::comparison_chrome::{can_compare, cluster_form};
+use crate::tui::text_width;
 use crate::tui::{Binding, Effect, FormKind, List, Message, Screen, Shared, Theme};
 
 /// State of the Jobs tab.
@@ -110,15 +111,15 @@ impl JobsScreen {
         if area.is_empty() {
             return;
         }
-        let plan = Plan::new(&shared.jobs, usize::from(area.width));
-        frame.buffer_mut().set_line(area.x, area.y, &plan.header(theme), area.width);
+        let columns = Columns::new(&shared.jobs, usize::from(area.width));
+        frame.buffer_mut().set_line(area.x, area.y, &columns.header(theme), area.width);
         let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
         let window = self.list.window(shared.jobs.len(), usize::from(body.height));
         for (line, position) in window.enumerate() {
             let Some(job) = shared.jobs.get(position) else { continue };
             let place = Rect { y: body.y + line as u16, height: 1, ..body };
             let detail = self.detail().filter(|detail| detail.summary.id == job.id);
-            let row = plan.row(job, detail, shared, theme);
+            let row = columns.row(job, detail, shared, theme);
             let buffer = frame.buffer_mut();
             buffer.set_line(place.x, place.y, &row, place.width);
             if position == self.list.cursor() {
@@ -148,8 +149,10 @@ impl JobsScreen {
             false => "What it has done is lost: r begins it again.",
         };
         let question = format!("Cancel {} {}? {then}", job.kind, job.name);
-        let mut lines: Vec<Line> =
-            fit::wrap(&question, cells).into_iter().map(|line| Line::styled(line, theme.text())).collect();
+        let mut lines: Vec<Line> = text_width::wrap(&question, cells)
+            .into_iter()
+            .map(|line| Line::styled(line, theme.text()))
+            .collect();
         lines.push(Line::from(vec![
             Span::styled("y", theme.key()),
             Span::styled(" cancel it  ", theme.dim()),
@@ -421,7 +424,10 @@ fn progress_bar(share: f64, cells: usize) -> String {
     let eighths = (share.clamp(0.0, 1.0) * cells as f64 * 8.0).floor() as usize;
     let mut bar = "█".repeat(eighths / 8);
     bar.push_str(PARTS[eighths % 8]);
-    let used = fit::width(&bar);
+    let used = text_width::width(&bar);
     bar.extend(std::iter::repeat_n('░', cells.saturating_sub(used)));
     bar
 }
+
+#[cfg(test)]
+mod tests;

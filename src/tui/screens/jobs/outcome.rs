@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use serde_json::{Map, Value};
 
 use crate::text::counted;
-use crate::tui::{Theme, fit};
+use crate::tui::{Theme, format, text_width};
 
 /// Lines given to clusters, and to experts that were left out.
 const LINES: usize = 12;
@@ -21,7 +21,7 @@ pub fn lines(result: &str, cells: usize, theme: &Theme) -> Vec<Line<'static>> {
         _ => {}
     }
     let Value::Object(found) = value else {
-        let wrapped = result.lines().flat_map(|line| fit::wrap(line, cells));
+        let wrapped = result.lines().flat_map(|line| text_width::wrap(line, cells));
         return wrapped.map(|line| Line::styled(line, theme.text())).collect();
     };
     let facts = if found.contains_key("train_loss") {
@@ -33,7 +33,7 @@ pub fn lines(result: &str, cells: usize, theme: &Theme) -> Vec<Line<'static>> {
     } else {
         found.iter().filter_map(|(name, value)| fact(&name.replace('_', " "), value)).collect()
     };
-    let facts = fit::flow(&facts, cells).into_iter().map(|line| Line::styled(line, theme.ok()));
+    let facts = text_width::flow(&facts, cells).into_iter().map(|line| Line::styled(line, theme.ok()));
     facts.chain(clusters(&found, cells, theme)).chain(left_out(&found, cells, theme)).collect()
 }
 
@@ -47,7 +47,7 @@ fn strings<'a>(found: &'a Map<String, Value>, name: &str) -> Vec<&'a str> {
 
 fn training(found: &Map<String, Value>) -> Vec<String> {
     let steps = number(found, "steps").map(|steps| counted(steps as usize, "step"));
-    let time = number(found, "seconds").map(fit::duration);
+    let time = number(found, "seconds").map(format::duration);
     let loss = |label: &str, name: &str| number(found, name).map(|loss| format!("{label} {loss:.3}"));
     let validation = loss("validation loss", "validation_loss").map(|text| {
         number(found, "base_validation_loss").map_or(text.clone(), |base| format!("{text}, base {base:.3}"))
@@ -108,7 +108,7 @@ fn clusters(found: &Map<String, Value>, cells: usize, theme: &Theme) -> Vec<Line
         Line::from(vec![
             Span::styled(theme.mark(cluster).to_string(), theme.category(cluster)),
             Span::styled(
-                fit::truncate(&format!("  {}", names.join(", ")), cells.saturating_sub(1)),
+                text_width::truncate(&format!("  {}", names.join(", ")), cells.saturating_sub(1)),
                 theme.text(),
             ),
         ])
@@ -121,7 +121,7 @@ fn left_out(found: &Map<String, Value>, cells: usize, theme: &Theme) -> Vec<Line
     let line = |skipped: &Value| {
         let text = |name: &str| skipped.get(name).and_then(Value::as_str).unwrap_or("?").to_string();
         let text = format!("! left out: {}: {}", text("name"), text("reason"));
-        Line::styled(fit::truncate(&text, cells), theme.warning())
+        Line::styled(text_width::truncate(&text, cells), theme.warning())
     };
     capped(skipped.map(line).collect(), "left out", theme)
 }

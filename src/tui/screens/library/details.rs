@@ -9,7 +9,8 @@ use crate::analysis::{ExpertProfile, Similarity};
 use crate::library::{Expert, Format, Provenance, Status};
 use crate::text::counted;
 use crate::tui::Theme;
-use crate::tui::fit::{self, spinner, width};
+use crate::tui::format::{self, spinner};
+use crate::tui::text_width::{self, width};
 
 /// How much is known of norms and spectra.
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +83,7 @@ impl Details<'_> {
         let (glyph, style) = status_glyph(self.row.status, theme);
         lines.push(Line::from(vec![
             Span::styled(format!("{glyph} "), style),
-            Span::styled(fit::truncate(&self.row.shown, cells.saturating_sub(2)), theme.accent()),
+            Span::styled(text_width::truncate(&self.row.shown, cells.saturating_sub(2)), theme.accent()),
         ]));
         if !self.row.reason.is_empty() {
             self.wrapped(lines, &self.row.reason, cells, style);
@@ -110,8 +111,8 @@ impl Details<'_> {
         }
         facts.push(format!("α {}{}", config.alpha, if config.use_rslora { " (rsLoRA)" } else { "" }));
         facts.push(self.row.dtype.clone());
-        facts.push(format!("{} parameters", fit::count(self.expert.parameters)));
-        facts.push(format!("{}B", fit::count(self.expert.bytes)));
+        facts.push(format!("{} parameters", format::count(self.expert.parameters)));
+        facts.push(format!("{}B", format::count(self.expert.bytes)));
         if self.expert.format != Format::Peft {
             facts.push(format!("stored as {}", self.expert.format.name()));
         }
@@ -138,7 +139,7 @@ impl Details<'_> {
         let profile = match self.profile {
             Known::Waiting => {
                 lines.push(Line::styled(
-                    fit::truncate(&format!("{} reading the weights", spinner(self.tick)), cells),
+                    text_width::truncate(&format!("{} reading the weights", spinner(self.tick)), cells),
                     theme.dim(),
                 ));
                 return;
@@ -151,11 +152,11 @@ impl Details<'_> {
         };
         let grid = Grid::new(profile);
         let title = format!("‖ΔW‖ by layer  {} – {}", short(grid.least), short(grid.most));
-        lines.push(Line::styled(fit::truncate(&title, cells), theme.header()));
+        lines.push(Line::styled(text_width::truncate(&title, cells), theme.header()));
         let label = grid.kinds.iter().map(|kind| width(kind)).max().unwrap_or(0).min(cells / 3);
         let columns = grid.columns(cells.saturating_sub(label + 1));
         for (kind, values) in grid.kinds.iter().zip(&grid.values) {
-            let mut spans = vec![Span::styled(format!("{} ", fit::left(kind, label)), theme.dim())];
+            let mut spans = vec![Span::styled(format!("{} ", text_width::left(kind, label)), theme.dim())];
             spans.extend(columns.iter().map(|(range, wide)| {
                 let norm = values[range.clone()].iter().flatten().copied().reduce(f64::max);
                 let (glyph, style) = bar(norm, grid.most, theme);
@@ -188,7 +189,7 @@ impl Details<'_> {
         let gap = mean(&mut modules.iter().map(|m| m.gap));
         lines.push(Line::default());
         let title = format!("Effective rank {effective:.1} of {rank} · σ₂/σ₁ {gap:.2}");
-        lines.push(Line::styled(fit::truncate(&title, cells), theme.header()));
+        lines.push(Line::styled(text_width::truncate(&title, cells), theme.header()));
         let most = sigma.first().copied().unwrap_or(0.0);
         if rank > 8 {
             let spans: Vec<Span> = sigma
@@ -227,7 +228,7 @@ impl Details<'_> {
         }
         others.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
         lines.push(Line::default());
-        lines.push(Line::styled(fit::truncate("Nearest experts", cells), theme.header()));
+        lines.push(Line::styled(text_width::truncate("Nearest experts", cells), theme.header()));
         for (value, name) in others.into_iter().take(NEIGHBOURS) {
             lines.push(Line::from(vec![
                 Span::styled(format!("{value:>6.3} "), theme.text()),
@@ -236,7 +237,7 @@ impl Details<'_> {
                     Style::new().fg(theme.sequential(0.3 + 0.7 * value.max(0.0))),
                 ),
                 Span::raw(" "),
-                Span::styled(fit::truncate(name, cells.saturating_sub(9)), theme.text()),
+                Span::styled(text_width::truncate(name, cells.saturating_sub(9)), theme.text()),
             ]));
         }
     }
@@ -267,7 +268,7 @@ impl Details<'_> {
                 ],
             ),
             ("init", vec![p.setting("init")]),
-            ("time", vec![p.seconds.map(fit::duration), speed]),
+            ("time", vec![p.seconds.map(format::duration), speed]),
             ("base", vec![p.base.clone()]),
             ("created", vec![p.created.clone()]),
             ("by", vec![p.tool_version.as_ref().map(|version| format!("lora-tui {version}"))]),
@@ -281,12 +282,12 @@ impl Details<'_> {
             return;
         }
         lines.push(Line::default());
-        lines.push(Line::styled(fit::truncate("Provenance", cells), theme.header()));
+        lines.push(Line::styled(text_width::truncate("Provenance", cells), theme.header()));
         for (name, value) in pairs {
-            let parts = fit::flow(&value, cells.saturating_sub(10));
+            let parts = text_width::flow(&value, cells.saturating_sub(10));
             for (i, part) in parts.into_iter().enumerate() {
                 lines.push(Line::from(vec![
-                    Span::styled(fit::left(if i == 0 { name } else { "" }, 10), theme.dim()),
+                    Span::styled(text_width::left(if i == 0 { name } else { "" }, 10), theme.dim()),
                     Span::styled(part, theme.text()),
                 ]));
             }
@@ -294,11 +295,11 @@ impl Details<'_> {
     }
 
     fn joined(&self, lines: &mut Vec<Line<'static>>, facts: &[String], cells: usize, style: Style) {
-        lines.extend(fit::flow(facts, cells).into_iter().map(|line| Line::styled(line, style)));
+        lines.extend(text_width::flow(facts, cells).into_iter().map(|line| Line::styled(line, style)));
     }
 
     fn wrapped(&self, lines: &mut Vec<Line<'static>>, text: &str, cells: usize, style: Style) {
-        lines.extend(fit::wrap(text, cells).into_iter().map(|line| Line::styled(line, style)));
+        lines.extend(text_width::wrap(text, cells).into_iter().map(|line| Line::styled(line, style)));
     }
 }
 

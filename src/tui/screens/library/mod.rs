@@ -18,9 +18,10 @@ use self::details::{Details, Known};
 use self::rows::Rows;
 use self::table::{Columns, TableView};
 use crate::analysis::ExpertProfile;
-use crate::tui::fit::{self, spinner};
-use crate::tui::screens::comparing::{can_compare, cluster_form};
-use crate::tui::{Binding, Effect, FormKind, Input, List, Message, Screen, Shared, Theme};
+use crate::tui::format::spinner;
+use crate::tui::screens::comparison_chrome::{can_compare, cluster_form};
+use crate::tui::text_width;
+use crate::tui::{Binding, Effect, FormKind, List, Message, Screen, Shared, TextField, Theme};
 
 /// Profiles kept; more are forgotten together, for they are quick to compute again.
 const PROFILES: usize = 256;
@@ -50,7 +51,7 @@ pub struct LibraryScreen {
     rows: Rows,
     columns: Columns,
     list: List,
-    filter: Input,
+    filter: TextField,
     filtering: bool,
     /// The details have the focus.
     reading: bool,
@@ -141,7 +142,7 @@ impl LibraryScreen {
     }
 
     fn draw_empty(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
-        let root = fit::truncate_start(&shared.root.display().to_string(), 60);
+        let root = text_width::truncate_start(&shared.root.display().to_string(), 60);
         let lines = match (&shared.library, &shared.library_error) {
             (None, Some(error)) => vec![
                 Line::from(vec![
@@ -177,7 +178,7 @@ impl LibraryScreen {
         let [line, rest] = Layout::vertical([Constraint::Length(filter), Constraint::Min(0)]).areas(area);
         if !line.is_empty() {
             let count = format!(" {} of {}", self.rows.len(), self.rows.all().len());
-            let room = usize::from(line.width).saturating_sub(2 + fit::width(&count));
+            let room = usize::from(line.width).saturating_sub(2 + text_width::width(&count));
             let mut shown = self.filter.line(room, self.filtering, theme);
             shown.spans.insert(0, Span::styled("/ ", theme.key()));
             shown.spans.push(Span::styled(count, theme.dim()));
@@ -408,3 +409,6 @@ impl Screen for LibraryScreen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -204,7 +204,7 @@ impl Rows {
                 .into_iter()
                 .filter_map(|i| {
                     let row = &self.all[i];
-                    // Each by itself: letters strewn over several fields are no match.
+                    // Each by itself: marks strewn over several fields are no match.
                     let fields = [&row.shown, &row.task, &row.family];
                     let mut score =
                         |text: &str| pattern.score(Utf32Str::new(text, &mut buffer), &mut matcher);

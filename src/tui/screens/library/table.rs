@@ -9,7 +9,8 @@ use super::rows::{Row, Rows, SortKey};
 use crate::library::Status;
 use crate::tui::List;
 use crate::tui::Theme;
-use crate::tui::fit::{self, width};
+use crate::tui::format;
+use crate::tui::text_width::{self, width};
 
 /// Cells between two columns.
 const GAP: usize = 2;
@@ -162,10 +163,14 @@ impl TableView<'_> {
             (false, _) => "",
         };
         let status = mark(SortKey::Status);
-        let mut spans = vec![Span::styled(fit::left(status, GLYPH), self.theme.header())];
+        let mut spans = vec![Span::styled(text_width::left(status, GLYPH), self.theme.header())];
         for (column, cells) in columns {
             let title = format!("{}{}", column.title, mark(column.key));
-            let title = if column.right { fit::right(&title, *cells) } else { fit::left(&title, *cells) };
+            let title = if column.right {
+                text_width::right(&title, *cells)
+            } else {
+                text_width::left(&title, *cells)
+            };
             spans.push(Span::styled(title, self.theme.header()));
             spans.push(Span::raw(" ".repeat(GAP)));
         }
@@ -175,16 +180,16 @@ impl TableView<'_> {
     fn row(&self, row: &Row, columns: &[(Column, usize)], room: usize) -> Line<'static> {
         let theme = self.theme;
         let (glyph, style) = status_glyph(row.status, theme);
-        let mut spans = vec![Span::styled(fit::left(glyph, GLYPH), style)];
+        let mut spans = vec![Span::styled(text_width::left(glyph, GLYPH), style)];
         if row.status == Status::Bad {
             // The reason matters more than whatever else was read: it takes the row's other columns.
             let name = columns.first().map_or(0, |(_, cells)| *cells);
-            spans.push(Span::styled(fit::left(&row.shown, name), style));
+            spans.push(Span::styled(text_width::left(&row.shown, name), style));
             let rest = room.saturating_sub(GLYPH + name + GAP);
             if rest > 0 {
                 spans.push(Span::raw(" ".repeat(GAP)));
                 spans.push(Span::styled(
-                    fit::truncate(&row.reason, rest),
+                    text_width::truncate(&row.reason, rest),
                     style.remove_modifier(Modifier::BOLD),
                 ));
             }
@@ -192,7 +197,8 @@ impl TableView<'_> {
         }
         for (column, cells) in columns {
             let (text, style) = self.cell(row, column.key);
-            let text = if column.right { fit::right(&text, *cells) } else { fit::left(&text, *cells) };
+            let text =
+                if column.right { text_width::right(&text, *cells) } else { text_width::left(&text, *cells) };
             spans.push(Span::styled(text, style));
             spans.push(Span::raw(" ".repeat(GAP)));
         }
@@ -221,7 +227,7 @@ impl TableView<'_> {
             },
             SortKey::Targets => (row.targets.clone(), dim),
             SortKey::Dtype => (row.dtype.clone(), dim),
-            SortKey::Parameters => (fit::count(row.parameters), dim),
+            SortKey::Parameters => (format::count(row.parameters), dim),
             SortKey::Loss => match row.loss {
                 Some(loss) => (loss_text(loss), text),
                 None => ("–".into(), dim),

@@ -10,7 +10,8 @@ use super::paint::{framed, put};
 use super::{Asked, MAX_NEW_TOKENS};
 use crate::text::printable;
 use crate::tui::Theme;
-use crate::tui::fit::{spinner, width};
+use crate::tui::format::spinner;
+use crate::tui::text_width::width;
 
 /// Fewer cells of text say nothing.
 const LEAST_TEXT: usize = 8;

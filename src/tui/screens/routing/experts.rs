@@ -8,8 +8,8 @@ use super::digest::{Digest, kind_of, mean_weights};
 use super::map::Axis;
 use super::paint::{bar, column, heading, put, quoted, tint};
 use crate::routing::Trace;
-use crate::tui::fit::{left, right, truncate};
-use crate::tui::{Letters, Theme};
+use crate::tui::text_width::{left, right, truncate};
+use crate::tui::{ExpertMarks, Theme};
 
 /// The rows to show when not all experts have room: the heaviest, in the order of the library.
 fn rows(weights: &[f64], room: usize) -> Vec<usize> {
@@ -34,7 +34,7 @@ pub struct Weights<'a> {
     pub column: usize,
     pub expert: Option<usize>,
     pub faded: bool,
-    pub letters: &'a Letters,
+    pub marks: &'a ExpertMarks,
 }
 
 impl Weights<'_> {
@@ -53,7 +53,7 @@ impl Weights<'_> {
         for (row, expert) in rows(&sums, usize::from(area.height).saturating_sub(1)).into_iter().enumerate() {
             let y = row as u16 + 1;
             let name = self.trace.experts.get(expert).map_or("", String::as_str);
-            let letter = self.letters.of(name);
+            let letter = self.marks.of(name);
             put_mark(buf, area, 1, y, letter, theme);
             let room = usize::from(axis.label).saturating_sub(4);
             let style = if self.expert == Some(expert) { theme.accent() } else { theme.text() };
@@ -93,7 +93,7 @@ pub struct Totals<'a> {
     /// The expert that keys act on.
     pub expert: Option<usize>,
     pub faded: bool,
-    pub letters: &'a Letters,
+    pub marks: &'a ExpertMarks,
 }
 
 impl Totals<'_> {
@@ -106,7 +106,8 @@ impl Totals<'_> {
         let room = usize::from(area.height).saturating_sub(1);
         let shown = rows(totals, if totals.len() > room { room.saturating_sub(1) } else { room });
         let peak = totals.iter().copied().fold(0.0, f64::max);
-        let widest = shown.iter().map(|&e| crate::tui::fit::width(&self.trace.experts[e])).max().unwrap_or(0);
+        let widest =
+            shown.iter().map(|&e| crate::tui::text_width::width(&self.trace.experts[e])).max().unwrap_or(0);
         let cells = usize::from(area.width);
         // Mark, name, bar and percentage; the bar keeps a third.
         let name_room = widest.min(cells.saturating_sub(8 + cells / 3));
@@ -120,7 +121,7 @@ impl Totals<'_> {
             if selected {
                 put(buf, area, 0, y, "›", theme.accent());
             }
-            let letter = self.letters.of(name);
+            let letter = self.marks.of(name);
             put_mark(buf, area, 1, y, letter, theme);
             let style = if muted || self.faded { theme.dim() } else { theme.text() };
             put(buf, area, 3, y, &left(name, name_room), style);
@@ -167,13 +168,13 @@ pub struct CellDetail<'a> {
     pub token: usize,
     pub column: usize,
     pub faded: bool,
-    pub letters: &'a Letters,
+    pub marks: &'a ExpertMarks,
 }
 
 impl CellDetail<'_> {
     /// Draws a heading and every module of the cell with its experts.
     pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
-        let Self { trace, digest, token, column, faded, letters } = *self;
+        let Self { trace, digest, token, column, faded, marks } = *self;
         let style = if faded { theme.dim() } else { theme.text() };
         let Some(at) = digest.columns.get(column) else { return };
         let text = trace.tokens.get(token).map(|t| quoted(&t.text, 18)).unwrap_or_default();
@@ -184,7 +185,7 @@ impl CellDetail<'_> {
         };
         heading(buf, area, 0, &format!("{text} at {place}"), "", theme);
         let kinds = at.modules.iter().filter_map(|&m| trace.modules.get(m)).map(|m| kind_of(m));
-        let widest = kinds.clone().map(crate::tui::fit::width).max().unwrap_or(0).min(12);
+        let widest = kinds.clone().map(crate::tui::text_width::width).max().unwrap_or(0).min(12);
         for (row, (kind, &module)) in kinds.zip(&at.modules).enumerate() {
             let y = row as u16 + 1;
             put(buf, area, 1, y, &left(kind, widest), theme.header());
@@ -200,7 +201,7 @@ impl CellDetail<'_> {
                     break;
                 }
                 let name = trace.experts.get(expert as usize).map_or("", String::as_str);
-                put_mark(buf, area, x, y, letters.of(name), theme);
+                put_mark(buf, area, x, y, marks.of(name), theme);
                 put(buf, area, x + 2, y, &format!("{weight:.2}"), style);
                 x += 8;
             }
@@ -217,17 +218,11 @@ mod tests {
         use super::super::testing::{PROMPT, Synthetic};
         let trace = Synthetic { experts: 3, layers: 2, ..Synthetic::default() }.trace(&PROMPT);
         let digest = Digest::new(&trace, None, false);
-        let mut letters = Letters::default();
+        let mut marks = ExpertMarks::default();
         // "capital" was there first; "antonym", the first of the trace, came last.
-        letters.learn(["capital", "celsius", "antonym"]);
-        let totals = Totals {
-            trace: &trace,
-            digest: &digest,
-            muted: &[],
-            expert: None,
-            faded: false,
-            letters: &letters,
-        };
+        marks.learn(["capital", "celsius", "antonym"]);
+        let totals =
+            Totals { trace: &trace, digest: &digest, muted: &[], expert: None, faded: false, marks: &marks };
         let area = Rect::new(0, 0, 40, 4);
         let mut buf = Buffer::empty(area);
         totals.draw(&mut buf, area, &Theme::new(crate::tui::Depth::Plain));

@@ -7,8 +7,8 @@ use ratatui::style::Style;
 use super::digest::{Cell, Digest, strength};
 use super::paint::{put, quoted, scroll, tint};
 use crate::routing::{Part, Trace};
-use crate::tui::fit::{left, width};
-use crate::tui::{Letters, Theme};
+use crate::tui::text_width::{left, width};
+use crate::tui::{ExpertMarks, Theme};
 
 /// Where the layers stand, shared by the map and by the weights below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub struct Map<'a> {
     pub expert: Option<usize>,
     /// Old: a newer answer is on its way.
     pub faded: bool,
-    pub letters: &'a Letters,
+    pub marks: &'a ExpertMarks,
 }
 
 impl Map<'_> {
@@ -147,7 +147,7 @@ impl Map<'_> {
     fn style(&self, cell: Cell, counts: bool, theme: &Theme) -> Style {
         let Some(expert) = cell.expert.filter(|_| !cell.tie) else { return theme.dim() };
         let expert = expert as usize;
-        let category = self.letters.of(self.trace.experts.get(expert).map_or("", String::as_str));
+        let category = self.marks.of(self.trace.experts.get(expert).map_or("", String::as_str));
         if self.faded || !counts || self.expert.is_some_and(|chosen| chosen != expert) {
             return theme.category_faint(category);
         }
@@ -161,7 +161,7 @@ impl Map<'_> {
             Some(_) if cell.tie => '=',
             Some(expert) => {
                 let name = self.trace.experts.get(expert as usize).map_or("", String::as_str);
-                theme.mark(self.letters.of(name))
+                theme.mark(self.marks.of(name))
             }
         };
         let cells = usize::from(cells);

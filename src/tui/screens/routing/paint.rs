@@ -9,7 +9,7 @@ use ratatui::widgets::{Block, BorderType};
 
 use crate::text::printable;
 use crate::tui::Theme;
-use crate::tui::fit::{truncate, width};
+use crate::tui::text_width::{truncate, width};
 
 /// Writes `text` at a position relative to `area`, clipped to it; returns the cells used.
 pub fn put(buf: &mut Buffer, area: Rect, x: u16, y: u16, text: &str, style: Style) -> u16 {

@@ -7,7 +7,8 @@ use super::digest::kinds;
 use super::requests::written;
 use crate::routing::RouterKind;
 use crate::text::counted;
-use crate::tui::fit::{duration, spinner, truncate, width};
+use crate::tui::format::{duration, spinner};
+use crate::tui::text_width::{truncate, width};
 use crate::tui::{EngineState, Shared, Theme};
 
 /// In less room only the numbers stand before the time.

@@ -1,5 +1,3 @@
-mod work;
-
 use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -10,7 +8,7 @@ use super::testing::{PROMPT, Synthetic};
 use crate::NoSource;
 use crate::library::{Expert, FetchPhase, FetchProgress, Library, Manifest};
 use crate::routing::{RouterKind, Trace};
-use crate::tui::testing::{buffer, code, ctrl, key, render};
+use crate::tui::testing::{assert_screen, buffer, code, ctrl, key, render};
 use crate::tui::{Depth, Effect, EngineMessage, EngineState, FetchError, Message, Screen, Shared};
 
 const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 60)];
@@ -30,7 +28,7 @@ fn library(names: &[String]) -> Library {
     }
 }
 
-fn ready() -> EngineState {
+pub fn ready() -> EngineState {
     EngineState::Ready { label: "SmolLM2-135M-Instruct, f32, cpu".into(), skipped: Vec::new() }
 }
 
@@ -49,43 +47,43 @@ fn offline() -> EngineState {
     }
 }
 
-fn shared(state: EngineState) -> Shared {
+pub fn shared(state: EngineState) -> Shared {
     let library = library(&Synthetic::default().experts());
     Shared { library: Some(Arc::new(library)), engine: state, ..Shared::default() }
 }
 
-fn ticket(effects: &[Effect]) -> u64 {
+pub fn ticket(effects: &[Effect]) -> u64 {
     match effects {
         [Effect::Route { ticket, .. } | Effect::Generate { ticket, .. }] => *ticket,
         other => panic!("not one request: {other:?}"),
     }
 }
 
-fn press(screen: &mut RoutingScreen, shared: &Shared, key: KeyEvent) -> Vec<Effect> {
+pub fn press(screen: &mut RoutingScreen, shared: &Shared, key: KeyEvent) -> Vec<Effect> {
     screen.on_key(key, shared).expect("the key has a use")
 }
 
 /// Types `text` into the box and returns the last request's ticket.
-fn write(screen: &mut RoutingScreen, shared: &Shared, text: &str) -> u64 {
+pub fn write(screen: &mut RoutingScreen, shared: &Shared, text: &str) -> u64 {
     press(screen, shared, key('i'));
     let effects = screen.on_paste(text, shared);
     press(screen, shared, code(KeyCode::Esc));
     ticket(&effects)
 }
 
-fn answer(screen: &mut RoutingScreen, shared: &Shared, ticket: u64, trace: Trace, generating: bool) {
+pub fn answer(screen: &mut RoutingScreen, shared: &Shared, ticket: u64, trace: Trace, generating: bool) {
     let trace = Arc::new(trace);
     let message = EngineMessage::Trace { ticket, trace, generating, milliseconds: 34.2 };
     screen.on_message(&Message::Engine(message), shared);
 }
 
-fn text(screen: &mut RoutingScreen, shared: &Shared, ticket: u64, text: &str, done: bool) {
+pub fn text(screen: &mut RoutingScreen, shared: &Shared, ticket: u64, text: &str, done: bool) {
     let message = EngineMessage::Text { ticket, text: text.into(), done };
     screen.on_message(&Message::Engine(message), shared);
 }
 
 /// A routed prompt with some generated tokens, the cursor on `kilometers`.
-fn routed() -> (RoutingScreen, Shared) {
+pub fn routed() -> (RoutingScreen, Shared) {
     let shared = shared(ready());
     let mut screen = RoutingScreen::new();
     write(&mut screen, &shared, "Convert 12 kilometers into 日本 meters.");
@@ -102,7 +100,7 @@ fn routed() -> (RoutingScreen, Shared) {
 fn a_routed_prompt_at_all_sizes() {
     let (screen, shared) = routed();
     for (width, height) in SIZES {
-        insta::assert_snapshot!(format!("routed_{width}x{height}"), render(&screen, &shared, width, height));
+        assert_screen!(format!("routed_{width}x{height}"), render(&screen, &shared, width, height));
     }
 }
 
@@ -110,15 +108,15 @@ fn a_routed_prompt_at_all_sizes() {
 fn cells_are_coloured_by_their_expert() {
     let (mut screen, shared) = routed();
     press(&mut screen, &shared, key('['));
-    insta::assert_debug_snapshot!("routed_styles", buffer(&screen, &shared, 60, 20, Depth::True));
-    insta::assert_debug_snapshot!("routed_styles_plain", buffer(&screen, &shared, 60, 20, Depth::Plain));
+    assert_screen!("routed_styles", format!("{:#?}", buffer(&screen, &shared, 60, 20, Depth::True)));
+    assert_screen!("routed_styles_plain", format!("{:#?}", buffer(&screen, &shared, 60, 20, Depth::Plain)));
 }
 
 #[test]
 fn zoomed_to_modules() {
     let (mut screen, shared) = routed();
     press(&mut screen, &shared, key('z'));
-    insta::assert_snapshot!(render(&screen, &shared, 160, 30));
+    assert_screen!("zoomed_to_modules", render(&screen, &shared, 160, 30));
 }
 
 #[test]
@@ -126,7 +124,7 @@ fn before_the_first_prompt() {
     for (width, height) in SIZES {
         let screen = RoutingScreen::new();
         let rendered = render(&screen, &shared(ready()), width, height);
-        insta::assert_snapshot!(format!("empty_{width}x{height}"), rendered);
+        assert_screen!(format!("empty_{width}x{height}"), rendered);
     }
 }
 
@@ -167,7 +165,7 @@ fn every_state_of_the_engine_says_what_it_is() {
     ];
     for (name, state) in states {
         let screen = RoutingScreen::new();
-        insta::assert_snapshot!(format!("engine_{name}"), render(&screen, &shared(state), 80, 20));
+        assert_screen!(format!("engine_{name}"), render(&screen, &shared(state), 80, 20));
     }
 }
 

@@ -7,9 +7,9 @@ use ratatui::widgets::{Paragraph, Wrap};
 use super::experts::{CellDetail, Totals, Weights};
 use super::map::{Axis, Map};
 use super::paint::{framed, put, quoted_width};
-use super::{Focus, RoutingScreen, Shown, panel, status};
+use super::{Focus, RoutingScreen, Shown, empty_state, status};
 use crate::text::printable;
-use crate::tui::fit::{truncate, width};
+use crate::tui::text_width::{truncate, width};
 use crate::tui::{Shared, Theme};
 
 /// Below this there are no frames around the boxes.
@@ -48,7 +48,7 @@ pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shar
     }
     match &screen.shown {
         Some(shown) => draw_routing(screen, shown, frame, body, shared, theme),
-        None => panel::draw(screen, frame, body, shared, theme),
+        None => empty_state::draw(screen, frame, body, shared, theme),
     }
 }
 
@@ -170,11 +170,11 @@ fn draw_routing(
     let [top, bottom] = Layout::vertical([Constraint::Min(0), Constraint::Length(grid_height)]).areas(left);
     let buf = frame.buffer_mut();
     let (trace, digest, expert) = (shown.trace.as_ref(), &shown.digest, screen.expert);
-    let letters = &*shared.letters.with(&trace.experts);
-    Map { trace, digest, token, column, expert, faded, letters }.draw(buf, top, &axis, theme);
+    let marks = &*shared.marks.with(&trace.experts);
+    Map { trace, digest, token, column, expert, faded, marks }.draw(buf, top, &axis, theme);
     let chosen = screen.expert_cursor();
     if grid_height > 0 {
-        Weights { trace, digest, token, column, expert: chosen, faded, letters }
+        Weights { trace, digest, token, column, expert: chosen, faded, marks }
             .draw(buf, bottom, &axis, theme);
     }
     if shares == 0 {
@@ -189,10 +189,10 @@ fn draw_routing(
         Layout::vertical([Constraint::Length(shares_height), Constraint::Length(cell_height)])
             .spacing(i32::from(area.height > shares_height + cell_height))
             .areas(right);
-    let totals = Totals { trace, digest, muted: screen.muted(), expert: chosen, faded, letters };
+    let totals = Totals { trace, digest, muted: screen.muted(), expert: chosen, faded, marks };
     totals.draw(buf, top, theme);
     if experts == 0 {
         put(buf, top, 0, 1, &truncate("no experts in this router", usize::from(top.width)), theme.dim());
     }
-    CellDetail { trace, digest, token, column, faded, letters }.draw(buf, bottom, theme);
+    CellDetail { trace, digest, token, column, faded, marks }.draw(buf, bottom, theme);
 }

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use crate::analysis::{Similarity, order_by_cluster};
 use crate::text::printable;
 use crate::tui::Shared;
-use crate::tui::fit;
-use crate::tui::screens::roster;
+use crate::tui::screens::comparable;
+use crate::tui::text_width;
 
 /// What the person chose to order by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Arrangement {
                 similarity.experts.get(at).map(|name| printable(name).into_owned()).unwrap_or_default()
             })
             .collect();
-        made.label_width = made.labels.iter().map(|label| fit::width(label)).max().unwrap_or(0);
+        made.label_width = made.labels.iter().map(|label| text_width::width(label)).max().unwrap_or(0);
         made
     }
 }
@@ -103,7 +103,7 @@ fn by_cluster(similarity: &Similarity, shared: &Shared) -> Arrangement {
 
 fn by_family(similarity: &Similarity, shared: &Shared) -> Arrangement {
     let families: Vec<Option<String>> =
-        similarity.experts.iter().map(|name| roster::family(shared.library.as_ref(), name)).collect();
+        similarity.experts.iter().map(|name| comparable::family(shared.library.as_ref(), name)).collect();
     let mut names: Vec<String> = families.iter().flatten().cloned().collect();
     names.sort();
     names.dedup();

@@ -12,9 +12,9 @@ use crate::analysis::PairModule;
 use crate::analysis::value_range;
 use crate::text::printable;
 use crate::tui::heatmap::{Heatmap, HeatmapState};
-use crate::tui::screens::parts::{below, message, progress, row};
-use crate::tui::screens::roster::{self, one_line};
-use crate::tui::{Binding, Shared, Theme, fit};
+use crate::tui::screens::comparable::{self, one_line};
+use crate::tui::widgets::{below, message, progress, row};
+use crate::tui::{Binding, Shared, Theme, text_width};
 
 /// The keys of the pair view.
 pub const BINDINGS: [Binding; 4] = [
@@ -102,9 +102,10 @@ impl PairView {
         if area.is_empty() {
             return;
         }
-        let name = |name: &str, room: usize| fit::truncate_middle(name, room);
+        let name = |name: &str, room: usize| text_width::truncate_middle(name, room);
         let half = (usize::from(area.width).saturating_sub(3) / 2).max(1);
-        let first = name(&self.a, half.max(usize::from(area.width).saturating_sub(fit::width(&self.b) + 3)));
+        let first =
+            name(&self.a, half.max(usize::from(area.width).saturating_sub(text_width::width(&self.b) + 3)));
         let title = Line::from(vec![
             Span::styled(first, theme.accent()),
             Span::styled(" × ", theme.dim()),
@@ -154,7 +155,7 @@ impl PairView {
             range,
             skip_diagonal: false,
             row_label: &label,
-            label_width: grid.kinds.iter().map(|kind| fit::width(kind)).max().unwrap_or(0),
+            label_width: grid.kinds.iter().map(|kind| text_width::width(kind)).max().unwrap_or(0),
             row_tick: &label,
             column_tick: &layer,
             first_tick: 0,
@@ -198,7 +199,7 @@ impl PairView {
         let half = Rect { width: area.width / 2, ..area };
         let other = Rect { x: area.x + half.width, width: area.width - half.width, ..area };
         let entry = |(value, name): &(f64, String)| {
-            let name = fit::truncate_middle(name, usize::from(half.width).saturating_sub(9));
+            let name = text_width::truncate_middle(name, usize::from(half.width).saturating_sub(9));
             Line::from(vec![Span::raw(format!("{value:>6.3} ")), Span::raw(name)])
         };
         let list = |title: &'static str, lines: Vec<Line<'static>>| {
@@ -216,7 +217,7 @@ impl PairView {
 
 /// Why the numbers may mean little: the two began training from different seeds.
 fn seeds(a: &str, b: &str, shared: &Shared) -> Option<String> {
-    let seed = |name: &str| roster::find(shared.library.as_ref(), name)?.provenance.as_ref()?.seed;
+    let seed = |name: &str| comparable::find(shared.library.as_ref(), name)?.provenance.as_ref()?.seed;
     let (a, b) = (seed(a)?, seed(b)?);
     (a != b).then(|| format!("trained from different seeds ({a}, {b}): A started elsewhere"))
 }

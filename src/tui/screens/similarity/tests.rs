@@ -5,16 +5,16 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::tui::Depth;
-use crate::tui::screens::samples;
-use crate::tui::testing::{buffer, code, key, render, text};
+use crate::tui::screens::test_data;
+use crate::tui::testing::{assert_screen, buffer, code, key, render, text};
 
 /// Shows the tab and answers what it asks for.
 fn loaded(n: usize) -> (SimilarityScreen, Shared) {
-    let mut shared = samples::shared(n);
+    let mut shared = test_data::shared(n);
     let mut screen = SimilarityScreen::new();
     let asked = screen.on_show(&shared);
-    let clustering = samples::clustering(n, 4);
-    let similarity = samples::similarity(n, Metric::Mbc);
+    let clustering = test_data::clustering(n, 4);
+    let similarity = test_data::similarity(n, Metric::Mbc);
     answer(&mut screen, &asked, &similarity, &shared);
     shared.clustering = Some(clustering.clone());
     screen.on_message(&Message::Clustering { ticket: 1, result: Ok((similarity, clustering)) }, &shared);
@@ -36,7 +36,7 @@ fn paired() -> (SimilarityScreen, Shared) {
     let asked = screen.on_key(code(KeyCode::Enter), &shared).unwrap_or_default();
     let [Effect::Pair { ticket, a, b }] = &asked[..] else { panic!("asked for {asked:?}") };
     assert_ne!(a, b);
-    screen.on_message(&Message::Pair { ticket: *ticket, result: Ok(samples::pair()) }, &shared);
+    screen.on_message(&Message::Pair { ticket: *ticket, result: Ok(test_data::pair()) }, &shared);
     (screen, shared)
 }
 
@@ -45,7 +45,7 @@ fn at_usual_sizes() {
     let (mut screen, shared) = loaded(12);
     press(&mut screen, "jjjll", &shared);
     for (width, height) in [(40, 10), (80, 24), (120, 40), (200, 60)] {
-        insta::assert_snapshot!(format!("matrix_{width}x{height}"), render(&screen, &shared, width, height));
+        assert_screen!(format!("matrix_{width}x{height}"), render(&screen, &shared, width, height));
     }
 }
 
@@ -53,7 +53,7 @@ fn at_usual_sizes() {
 fn many_experts_at_usual_sizes() {
     let (screen, shared) = loaded(90);
     for (width, height) in [(80, 24), (160, 48)] {
-        insta::assert_snapshot!(format!("many_{width}x{height}"), render(&screen, &shared, width, height));
+        assert_screen!(format!("many_{width}x{height}"), render(&screen, &shared, width, height));
     }
 }
 
@@ -61,7 +61,7 @@ fn many_experts_at_usual_sizes() {
 fn a_pair_at_usual_sizes() {
     let (screen, shared) = paired();
     for (width, height) in [(40, 10), (80, 24), (120, 40), (200, 60)] {
-        insta::assert_snapshot!(format!("pair_{width}x{height}"), render(&screen, &shared, width, height));
+        assert_screen!(format!("pair_{width}x{height}"), render(&screen, &shared, width, height));
     }
 }
 
@@ -69,7 +69,7 @@ fn a_pair_at_usual_sizes() {
 fn styles() {
     let (mut screen, shared) = loaded(6);
     press(&mut screen, "jl", &shared);
-    insta::assert_debug_snapshot!(buffer(&screen, &shared, 60, 14, Depth::True));
+    assert_screen!("styles", format!("{:#?}", buffer(&screen, &shared, 60, 14, Depth::True)));
 }
 
 #[test]
@@ -77,21 +77,21 @@ fn without_colour_nothing_is_a_half_block() {
     let (screen, shared) = loaded(12);
     let drawn = text(&buffer(&screen, &shared, 80, 24, Depth::Plain));
     assert!(!drawn.contains(['▀', '▄']), "{drawn}");
-    insta::assert_snapshot!(drawn);
+    assert_screen!("without_colour_nothing_is_a_half_block", drawn);
 }
 
 #[test]
 fn asks_once_when_first_shown_and_drops_stale_answers() {
-    let shared = samples::shared(3);
+    let shared = test_data::shared(3);
     let mut screen = SimilarityScreen::new();
     let first = screen.on_show(&shared);
     assert!(matches!(first[..], [Effect::Similarity { metric: Metric::Mbc, sparsity: 0.5, .. }]));
     assert_eq!(screen.on_show(&shared), []);
     let second = press(&mut screen, "m", &shared);
     assert!(matches!(second[..], [Effect::Similarity { metric: Metric::Flat, .. }]));
-    answer(&mut screen, &first, &samples::similarity(3, Metric::Mbc), &shared);
+    answer(&mut screen, &first, &test_data::similarity(3, Metric::Mbc), &shared);
     assert!(screen.shown.is_none() && screen.is_animating(&shared));
-    answer(&mut screen, &second, &samples::similarity(3, Metric::Flat), &shared);
+    answer(&mut screen, &second, &test_data::similarity(3, Metric::Flat), &shared);
     assert!(screen.shown.is_some() && !screen.is_animating(&shared));
 }
 
@@ -135,9 +135,9 @@ fn a_pair_opens_and_closes_and_an_expert_with_itself_is_no_pair() {
 #[test]
 fn a_changed_library_is_compared_again_and_an_equal_one_is_not() {
     let (mut screen, mut shared) = loaded(6);
-    assert_eq!(screen.on_message(&Message::Library(Ok(samples::library(6))), &shared), []);
-    shared.library = Some(samples::library(7));
-    let asked = screen.on_message(&Message::Library(Ok(samples::library(7))), &shared);
+    assert_eq!(screen.on_message(&Message::Library(Ok(test_data::library(6))), &shared), []);
+    shared.library = Some(test_data::library(7));
+    let asked = screen.on_message(&Message::Library(Ok(test_data::library(7))), &shared);
     assert!(matches!(asked[..], [Effect::Similarity { .. }]));
 }
 
@@ -147,7 +147,7 @@ fn says_what_is_the_matter() {
     let mut screen = SimilarityScreen::new();
     assert!(line(&screen, &Shared::default()).contains("reading the library"));
     for n in [0, 1] {
-        let shared = samples::shared(n);
+        let shared = test_data::shared(n);
         assert_eq!(screen.on_show(&shared), []);
         assert!(line(&screen, &shared).contains(if n == 0 {
             "No experts yet"
@@ -155,7 +155,7 @@ fn says_what_is_the_matter() {
             "One expert: comparing needs"
         }));
     }
-    let shared = samples::shared(3);
+    let shared = test_data::shared(3);
     let asked = screen.on_show(&shared);
     let [Effect::Similarity { ticket, .. }] = asked[..] else { panic!("{asked:?}") };
     screen.on_message(&Message::Progress { ticket, done: 2, total: 9 }, &shared);
@@ -168,7 +168,7 @@ fn says_what_is_the_matter() {
 #[test]
 fn warnings_and_experts_left_out_are_one_line() {
     let (mut screen, shared) = loaded(3);
-    let mut similarity = Similarity::clone(&samples::similarity(3, Metric::Flat));
+    let mut similarity = Similarity::clone(&test_data::similarity(3, Metric::Flat));
     similarity.warnings = vec!["experts started from different seeds".into()];
     similarity.skipped = vec![("broken".into(), "NaN in lora_A".into())];
     let asked = press(&mut screen, "m", &shared);
@@ -181,7 +181,7 @@ fn warnings_and_experts_left_out_are_one_line() {
 fn long_errors_and_notes_wrap() {
     let (mut screen, shared) = loaded(3);
     let asked = press(&mut screen, "m", &shared);
-    let mut similarity = Similarity::clone(&samples::similarity(3, Metric::Flat));
+    let mut similarity = Similarity::clone(&test_data::similarity(3, Metric::Flat));
     let reason =
         "rank 8 in model.layers.0.self_attn.q_proj, where most experts have rank 4: delta compares it";
     similarity.skipped = ["aspect", "mm"].map(|name| (name.to_string(), reason.to_string())).to_vec();
@@ -200,13 +200,13 @@ fn long_errors_and_notes_wrap() {
 #[test]
 fn experts_that_cannot_be_used_are_counted() {
     let (mut screen, mut shared) = loaded(4);
-    let mut library = (*samples::library(4)).clone();
+    let mut library = (*test_data::library(4)).clone();
     library.experts[1].status = crate::library::Status::Bad;
     library.experts[2].misfit = Some("made for another base model".into());
     let library = Arc::new(library);
     shared.library = Some(library.clone());
     let asked = screen.on_message(&Message::Library(Ok(library)), &shared);
-    let mut similarity = Similarity::clone(&samples::similarity(2, Metric::Mbc));
+    let mut similarity = Similarity::clone(&test_data::similarity(2, Metric::Mbc));
     similarity.skipped = vec![("format_list".into(), "made for another base model".into())];
     answer(&mut screen, &asked, &Arc::new(similarity), &shared);
     let text = render(&screen, &shared, 90, 16);
@@ -216,7 +216,7 @@ fn experts_that_cannot_be_used_are_counted() {
 #[test]
 fn keys_that_would_do_nothing_are_not_offered() {
     for n in [0, 1] {
-        let shared = samples::shared(n);
+        let shared = test_data::shared(n);
         let mut screen = SimilarityScreen::new();
         screen.on_show(&shared);
         assert_eq!(screen.bindings(&shared), []);
@@ -226,7 +226,7 @@ fn keys_that_would_do_nothing_are_not_offered() {
 
 #[test]
 fn a_large_library_is_asked_about_first() {
-    let shared = samples::shared(2001);
+    let shared = test_data::shared(2001);
     let mut screen = SimilarityScreen::new();
     assert_eq!(screen.on_show(&shared), []);
     assert!(render(&screen, &shared, 100, 8).contains("16 MB"));
@@ -238,7 +238,7 @@ fn a_large_library_is_asked_about_first() {
 #[test]
 fn identical_experts_are_drawn() {
     let (mut screen, shared) = loaded(3);
-    let mut similarity = Similarity::clone(&samples::similarity(3, Metric::Flat));
+    let mut similarity = Similarity::clone(&test_data::similarity(3, Metric::Flat));
     similarity.matrix.fill(1.0);
     let asked = press(&mut screen, "m", &shared);
     answer(&mut screen, &asked, &Arc::new(similarity), &shared);
@@ -266,7 +266,7 @@ proptest! {
         let (mut screen, shared) = match (data && n > 1, pair) {
             (true, true) => paired(),
             (true, false) => loaded(n),
-            (false, _) => (SimilarityScreen::new(), samples::shared(n)),
+            (false, _) => (SimilarityScreen::new(), test_data::shared(n)),
         };
         let depth = if plain { Depth::Plain } else { Depth::True };
         for c in keys {

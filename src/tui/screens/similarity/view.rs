@@ -9,9 +9,9 @@ use super::{Request, Shown, SimilarityScreen};
 use crate::analysis::Metric;
 use crate::text::counted;
 use crate::tui::heatmap::Heatmap;
-use crate::tui::screens::comparing;
-use crate::tui::screens::parts::{bars, below, header, progress, row};
-use crate::tui::{Shared, Theme, fit};
+use crate::tui::screens::comparison_chrome;
+use crate::tui::widgets::{bars, below, header, progress, row};
+use crate::tui::{Shared, Theme, text_width};
 
 /// Widths from which the side panel is drawn, and its own.
 const WIDE: u16 = 104;
@@ -36,9 +36,11 @@ impl SimilarityScreen {
         self.draw_header(frame, row(area, 0), shared, theme);
         let mut used = 1;
         let shown = self.shown.as_ref();
-        let error = self.error.iter().flat_map(|e| comparing::error_lines(e, shown.is_some(), area, theme));
-        let notes =
-            shown.map(|shown| comparing::note_lines(&shown.similarity, &self.roster, shared, area, theme));
+        let error =
+            self.error.iter().flat_map(|e| comparison_chrome::error_lines(e, shown.is_some(), area, theme));
+        let notes = shown.map(|shown| {
+            comparison_chrome::note_lines(&shown.similarity, &self.comparable, shared, area, theme)
+        });
         for line in error.chain(notes.into_iter().flatten()) {
             if used + 3 < area.height || area.height < 4 {
                 frame.render_widget(line, row(area, used));
@@ -51,7 +53,15 @@ impl SimilarityScreen {
             None => {
                 let failed =
                     self.error.as_ref().map(|_| "Nothing to show with this metric: m tries another.");
-                comparing::draw_nothing(frame, body, &self.roster, self.agreed, failed, shared, theme);
+                comparison_chrome::draw_nothing(
+                    frame,
+                    body,
+                    &self.comparable,
+                    self.agreed,
+                    failed,
+                    shared,
+                    theme,
+                );
             }
         }
     }
@@ -128,7 +138,7 @@ impl SimilarityScreen {
         let value = shown.similarity.matrix.get(a * shown.similarity.len() + b).copied().unwrap_or(f32::NAN);
         let value = if value.is_nan() { "missing".to_string() } else { format!("{value:.4}") };
         let room = usize::from(width).saturating_sub(value.len() + 8);
-        let label = |at: usize, room: usize| fit::truncate_middle(&labels[at], room);
+        let label = |at: usize, room: usize| text_width::truncate_middle(&labels[at], room);
         let mut spans = vec![Span::styled(format!("{value}  "), theme.accent())];
         spans.extend(self.mark(shown, row, theme));
         if row == column {
@@ -136,8 +146,8 @@ impl SimilarityScreen {
             spans.push(Span::styled(" with itself", theme.dim()));
         } else {
             let half = room / 2;
-            let first = label(row, half.max(room.saturating_sub(fit::width(&labels[column]))));
-            let left = room.saturating_sub(fit::width(&first));
+            let first = label(row, half.max(room.saturating_sub(text_width::width(&labels[column]))));
+            let left = room.saturating_sub(text_width::width(&first));
             spans.push(Span::raw(first));
             spans.push(Span::styled(" × ", theme.dim()));
             spans.extend(self.mark(shown, column, theme));
@@ -166,13 +176,15 @@ impl SimilarityScreen {
             .filter_map(|(at, &other)| Some((*shown.similarity.matrix.get(expert * n + other)?, at)))
             .filter(|(value, _)| !value.is_nan())
             .collect();
-        let mut lines =
-            vec![Line::from(vec![Span::styled(fit::truncate_middle(&labels[row], width), theme.accent())])];
+        let mut lines = vec![Line::from(vec![Span::styled(
+            text_width::truncate_middle(&labels[row], width),
+            theme.accent(),
+        )])];
         let group = shown.arrangement.groups.get(row).copied();
         if let Some(group) = group {
             let name = shown.arrangement.names.get(group).map(String::as_str).unwrap_or_default();
             let mut spans: Vec<Span> = self.mark(shown, row, theme).into_iter().collect();
-            spans.push(Span::styled(fit::truncate(name, width.saturating_sub(2)), theme.dim()));
+            spans.push(Span::styled(text_width::truncate(name, width.saturating_sub(2)), theme.dim()));
             lines.push(Line::from(spans));
         }
         lines.push(Line::default());
@@ -195,7 +207,7 @@ impl SimilarityScreen {
         let entry = |&(value, at): &(f32, usize)| {
             let mut spans = vec![Span::raw(format!("{value:>6.3} "))];
             spans.extend(self.mark(shown, at, theme));
-            spans.push(Span::raw(fit::truncate_middle(&labels[at], width.saturating_sub(9))));
+            spans.push(Span::raw(text_width::truncate_middle(&labels[at], width.saturating_sub(9))));
             Line::from(spans)
         };
         if near > 0 {

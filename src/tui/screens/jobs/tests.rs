@@ -1,0 +1,193 @@
+//! The Jobs tab: what it shows, cancelling and resuming.
+
+use std::sync::Arc;
+
+use crossterm::event::KeyCode;
+
+use crate::jobs::{JobDetail, JobRow};
+use crate::tui::testing::{SIZES, assert_screen, full_app, jobs_app, press, press_code, render_app};
+use crate::tui::{App, Effect, Message, Tab, fixtures};
+
+/// The words of a screen with one blank between them.
+fn unwrapped(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c == '│').filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn jobs_look_right_at_every_size() {
+    let app = jobs_app();
+    for (width, height) in SIZES {
+        assert_screen!(format!("jobs_{width}x{height}"), render_app(&app, width, height));
+    }
+}
+
+#[test]
+fn cancelling_asks_first_and_finished_jobs_cannot_be_cancelled() {
+    let mut app = jobs_app();
+    assert_eq!(press(&mut app, "x"), []);
+    let text = render_app(&app, 80, 24);
+    let row = text.lines().position(|line| line.contains("past-tense") && line.contains("running"));
+    let question = text.lines().position(|line| line.contains("Cancel train past-tense?"));
+    assert_eq!(question, row.map(|row| row + 2), "right below its row, but for the border:\n{text}");
+    assert_eq!(press(&mut app, "q"), []);
+    assert!(!app.should_quit());
+    assert_eq!(press(&mut app, "n"), []);
+    assert_eq!(press(&mut app, "xy"), [Effect::CancelJob { id: "e".into() }]);
+    press(&mut app, "jjx");
+    assert!(render_app(&app, 80, 24).contains("over already"));
+}
+
+#[test]
+fn the_cancel_question_says_what_becomes_of_the_work() {
+    let with = |kind: &str| {
+        let mut jobs = fixtures::jobs();
+        jobs[1].kind = kind.into();
+        let mut app = full_app();
+        app.update(Message::Jobs(jobs));
+        press(&mut app, "5jx");
+        render_app(&app, 120, 40)
+    };
+    for (kind, then) in [
+        ("train", ["saved:", "goes on from there."]),
+        ("train-clusters", ["saved:", "goes on from there."]),
+        ("cluster", ["lost:", "begins it again."]),
+    ] {
+        let text = with(kind);
+        assert!(then.iter().all(|part| text.contains(part)), "{text}");
+    }
+}
+
+#[test]
+fn a_job_shows_what_it_does_before_its_first_step() {
+    let mut jobs = fixtures::jobs();
+    (jobs[1].step, jobs[1].steps) = (0, 0);
+    let stage = "fetching SmolLM2-135M-Instruct.Q4_1.gguf: downloading hub owner/a-model, 30 %";
+    let detail = JobDetail {
+        summary: jobs[1].clone(),
+        stage: Some(stage.into()),
+        losses: Vec::new(),
+        validation: Vec::new(),
+        tokens_per_second: None,
+        eta_seconds: None,
+        ..(*fixtures::job_detail()).clone()
+    };
+    let mut app = full_app();
+    press(&mut app, "5j");
+    app.update(Message::Jobs(jobs));
+    app.update(Message::JobDetail(Arc::new(detail)));
+    let text = unwrapped(&render_app(&app, 80, 24));
+    assert!(text.contains(stage), "{text}");
+}
+
+#[test]
+fn what_was_cancelled_or_failed_goes_on() {
+    let mut app = full_app();
+    press(&mut app, "5");
+    let offered = |app: &App| app.bindings().iter().any(|binding| binding.keys == "r");
+    for state in ["queued", "running", "cancelling", "finished"] {
+        assert!(!offered(&app), "{state}");
+        assert_eq!(press(&mut app, "r"), []);
+        assert!(render_app(&app, 80, 24).contains("only cancelled and failed jobs can go on"), "{state}");
+        press(&mut app, "j");
+    }
+    for id in ["b", "a"] {
+        assert!(offered(&app), "{id}");
+        assert_eq!(press(&mut app, "r"), [Effect::ResumeJob { id: id.into() }]);
+        press(&mut app, "j");
+    }
+    assert_screen!("jobs_resume", render_app(&app, 80, 24));
+    // Beside the log, too.
+    press_code(&mut app, KeyCode::Enter);
+    assert!(offered(&app));
+    assert_eq!(press(&mut app, "r"), [Effect::ResumeJob { id: "a".into() }]);
+}
+
+#[test]
+fn a_job_of_several_experts_shows_a_row_for_each() {
+    let mut app = jobs_app();
+    let mut detail = (*fixtures::job_detail()).clone();
+    let row = |name: &str, step, loss, members: &[&str]| JobRow {
+        name: name.into(),
+        members: members.iter().map(|m| m.to_string()).collect(),
+        step,
+        steps: 90,
+        loss,
+        validation_loss: loss.filter(|_| step == 90),
+    };
+    detail.rows = vec![
+        row("cluster_0", 90, Some(0.25), &["past-tense", "plurals"]),
+        row("cluster_1", 12, Some(1.5), &["topic"]),
+        row("cluster_2", 0, None, &["spam\x1b[31m"]),
+    ];
+    app.update(Message::JobDetail(Arc::new(detail.clone())));
+    let text = render_app(&app, 160, 40);
+    assert!(
+        text.contains("✓ cluster_0     90 / 90     loss 0.250  validation 0.250  past-tense, plurals"),
+        "{text}"
+    );
+    assert!(text.contains("▸ cluster_1     12 / 90     loss 1.500  topic"), "{text}");
+    assert!(text.contains("· cluster_2      0 / 90     spam"), "{text}");
+    // Of many, those around the one in work.
+    detail.rows =
+        (0..40).map(|i| row(&format!("cluster_{i:02}"), if i < 20 { 90 } else { 0 }, None, &[])).collect();
+    app.update(Message::JobDetail(Arc::new(detail)));
+    let text = render_app(&app, 160, 60);
+    assert!(text.contains("20 of 40 experts are done") && text.contains("cluster_20"), "{text}");
+    assert!(!text.contains("cluster_00") && !text.contains("cluster_39"), "{text}");
+}
+
+#[test]
+fn other_keys_work_while_a_cancel_is_asked_about() {
+    let asked = || {
+        let mut app = jobs_app();
+        press(&mut app, "x");
+        app
+    };
+    for (keys, tab) in [("1", Tab::Library), ("3", Tab::Clusters)] {
+        let mut app = asked();
+        press(&mut app, keys);
+        assert_eq!(app.tab(), tab);
+        press(&mut app, "5");
+        assert!(!render_app(&app, 80, 24).contains("Cancel train"), "the question is gone");
+    }
+    let mut app = asked();
+    assert_eq!(press(&mut app, "j"), [Effect::WatchJob { id: Some("d".into()) }]);
+    assert!(!render_app(&app, 80, 24).contains("Cancel train"));
+    let mut app = asked();
+    press(&mut app, "?");
+    assert!(app.help.is_some());
+}
+
+#[test]
+fn the_cancel_question_stays_inside_any_screen() {
+    let mut app = jobs_app();
+    press(&mut app, "x");
+    for (width, height) in SIZES {
+        let text = render_app(&app, width, height);
+        let squeezed: String = text.split(|c: char| c.is_whitespace() || c == '│').collect();
+        assert!(squeezed.contains("Canceltrainpast-tense?") && squeezed.contains("cancelit"), "{text}");
+    }
+}
+
+#[test]
+fn the_cursor_stays_on_its_job_when_new_ones_come() {
+    let mut app = jobs_app();
+    let mut jobs = fixtures::jobs();
+    let mut new = jobs[0].clone();
+    new.id = "g".into();
+    jobs.insert(0, new);
+    assert_eq!(app.update(Message::Jobs(jobs)), []);
+    assert_eq!(press(&mut app, "xy"), [Effect::CancelJob { id: "e".into() }]);
+}
+
+#[test]
+fn a_finished_clustering_shows_its_result_and_a_failed_job_its_error() {
+    let mut app = full_app();
+    press(&mut app, "5jjj");
+    app.update(Message::JobDetail(fixtures::cluster_detail()));
+    let text = render_app(&app, 120, 40);
+    assert!(text.contains("4 clusters of 3 experts · inertia 1.520"), "{text}");
+    press(&mut app, "j");
+    assert!(render_app(&app, 120, 40).contains("✗ assets/tasks/plurals/train.jsonl: line 3"));
+}

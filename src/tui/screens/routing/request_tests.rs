@@ -1,0 +1,180 @@
+//! Requests under way: how far they are, how they end, and what stays on the screen meanwhile.
+
+use std::sync::Arc;
+
+use crossterm::event::KeyCode;
+
+use super::testing::{PROMPT, Synthetic};
+use super::tests::{answer, press, ready, routed, shared, text, ticket, write};
+use super::{MAX_NEW_TOKENS, RoutingScreen};
+use crate::routing::Part;
+use crate::tui::testing::{assert_screen, buffer, code, ctrl, key, render};
+use crate::tui::{Depth, Effect, EngineMessage, EngineState, Message, Screen};
+
+#[test]
+fn an_answer_stays_while_one_types_and_says_that_it_is_old() {
+    let (mut screen, shared) = routed();
+    assert!(render(&screen, &shared, 80, 24).contains("╭ answer ─"));
+    press(&mut screen, &shared, key('i'));
+    let effects = press(&mut screen, &shared, key('!'));
+    assert!(matches!(&effects[..], [Effect::Route { .. }]));
+    let shown = render(&screen, &shared, 80, 24);
+    assert!(shown.contains("12000 meters") && shown.contains("answer to an earlier prompt"), "{shown}");
+    let small = render(&screen, &shared, 40, 10);
+    assert!(small.contains("‹ earlier prompt: 12000 meters"), "{small}");
+    // Back at the prompt that it answers, it is no longer old.
+    press(&mut screen, &shared, code(KeyCode::Backspace));
+    assert!(render(&screen, &shared, 80, 24).contains("╭ answer ─"));
+    press(&mut screen, &shared, ctrl('u'));
+    let shown = render(&screen, &shared, 80, 24);
+    assert!(screen.prompt.is_blank() && shown.contains("12000 meters"), "{shown}");
+    screen.on_paste("new", &shared);
+    press(&mut screen, &shared, code(KeyCode::Enter));
+    assert!(!render(&screen, &shared, 80, 24).contains("12000 meters"), "a new answer begins");
+}
+
+#[test]
+fn typing_stops_an_answer_and_keeps_its_beginning() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    write(&mut screen, &shared, "fox");
+    let generated = ticket(&press(&mut screen, &shared, key('g')));
+    text(&mut screen, &shared, generated, "foxes and", false);
+    let small = render(&screen, &shared, 40, 10);
+    assert!(small.contains("‹ foxes and"), "{small}");
+    press(&mut screen, &shared, key('i'));
+    press(&mut screen, &shared, key('!'));
+    text(&mut screen, &shared, generated, "foxes and more", true);
+    let answer = screen.answer.as_ref().unwrap();
+    assert_eq!((answer.text.as_str(), answer.done, answer.stopped), ("foxes and", true, true));
+    press(&mut screen, &shared, code(KeyCode::Backspace));
+    let small = render(&screen, &shared, 40, 10);
+    assert!(small.contains("‹ stopped: foxes and"), "{small}");
+}
+
+#[test]
+fn an_answer_of_full_length_says_that_it_was_cut() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    write(&mut screen, &shared, "count");
+    let generated = ticket(&press(&mut screen, &shared, key('g')));
+    let tokens: Vec<(&str, Part)> =
+        (0..=MAX_NEW_TOKENS).map(|i| ("a", if i == 0 { Part::Prompt } else { Part::Generated })).collect();
+    let trace = Synthetic { layers: 2, ..Synthetic::default() }.trace(&tokens);
+    answer(&mut screen, &shared, generated, trace, true);
+    text(&mut screen, &shared, generated, "a a a", true);
+    let shown = render(&screen, &shared, 80, 24);
+    assert!(shown.contains("answer · cut at 128 tokens"), "{shown}");
+}
+
+#[test]
+fn a_long_prompt_says_how_far_it_is_and_how_to_stop_it() {
+    let (mut screen, mut shared) = routed();
+    shared.now = 100.0;
+    press(&mut screen, &shared, key('i'));
+    let asked = ticket(&screen.on_paste(&" word".repeat(3000), &shared));
+    let progress = EngineMessage::Progress { ticket: asked, done: 512, total: 4003 };
+    screen.on_message(&Message::Engine(progress), &shared);
+    assert!(!screen.is_faded(&shared) && render(&screen, &shared, 80, 24).contains("updating"));
+    shared.now = 172.0;
+    assert!(screen.is_faded(&shared));
+    let shown = render(&screen, &shared, 80, 24);
+    assert!(
+        shown.contains("routing 512 of 4003 tokens · 1m12s · Esc stops · dimmed: out of date"),
+        "{shown}"
+    );
+    let small = render(&screen, &shared, 40, 10);
+    assert!(small.contains("512/4003 tokens · 1m12s · Esc stops"), "{small}");
+    assert_screen!("stale_styles", format!("{:#?}", buffer(&screen, &shared, 80, 24, Depth::True)));
+    // From the prompt, Esc stops first and leaves then.
+    assert!(screen.bindings(&shared).iter().any(|b| b.keys == "Esc" && b.short == "stop"));
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), [Effect::StopEngine]);
+    assert!(screen.captures_text() && !screen.is_animating(&shared));
+    let shown = render(&screen, &shared, 80, 24);
+    assert!(shown.contains("stopped · dimmed: out of date") && shown.contains("12000 meters"), "{shown}");
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), []);
+    assert!(!screen.captures_text());
+}
+
+#[test]
+fn the_first_long_prompt_has_a_bar_instead_of_a_map() {
+    let mut shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    let asked = ticket(&screen.on_paste("many words", &shared));
+    let progress = EngineMessage::Progress { ticket: asked, done: 128, total: 512 };
+    screen.on_message(&Message::Engine(progress), &shared);
+    shared.now = 9.0;
+    assert_screen!("long_first", render(&screen, &shared, 80, 20));
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    assert!(render(&screen, &shared, 80, 20).contains("Stopped before the prompt was routed."));
+}
+
+#[test]
+fn changed_experts_are_said_and_routed_over_and_nothing_is_dropped() {
+    let (mut screen, shared) = routed();
+    let ready = Message::Engine(EngineMessage::State(ready()));
+    let effects = screen.on_message(&ready, &shared);
+    let [Effect::Route { ticket, .. }, Effect::Notice(notice)] = &effects[..] else { panic!("{effects:?}") };
+    assert!(notice.contains("experts changed"), "{notice}");
+    assert!(screen.is_stale());
+    let shown = render(&screen, &shared, 80, 24);
+    assert!(shown.contains("12000 meters") && shown.contains("with the earlier experts"), "{shown}");
+    assert!(shown.contains("weights of"), "the map stays: {shown}");
+    // A second reading while the first is being answered asks nothing twice.
+    let again = screen.on_message(&ready, &shared);
+    assert!(matches!(&again[..], [Effect::Notice(_)]), "{again:?}");
+    // The chosen expert is found again by its name, wherever it stands now.
+    screen.expert = Some(4);
+    let fewer = Synthetic { experts: 30, ..Synthetic::default() };
+    let name = fewer.experts()[4].clone();
+    let mut trace = fewer.trace(&PROMPT);
+    let mut names = trace.experts.to_vec();
+    names.swap(4, 20);
+    trace.experts = Arc::new(names);
+    answer(&mut screen, &shared, *ticket, trace, false);
+    assert!(!screen.is_stale());
+    assert_eq!(screen.shown.as_ref().unwrap().trace.experts[screen.expert.unwrap()], name);
+}
+
+#[test]
+fn a_model_that_comes_back_is_no_change_of_experts() {
+    let (mut screen, mut shared) = routed();
+    let failed = EngineState::Failed { error: "a bug".into() };
+    shared.engine = failed.clone();
+    screen.on_message(&Message::Engine(EngineMessage::State(failed)), &shared);
+    shared.engine = ready();
+    let effects = screen.on_message(&Message::Engine(EngineMessage::State(ready())), &shared);
+    assert!(matches!(&effects[..], [Effect::Route { .. }]), "{effects:?}");
+}
+
+#[test]
+fn generation_streams_and_stops() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    press(&mut screen, &shared, key('i'));
+    screen.on_paste("two\nlines", &shared);
+    let effects = press(&mut screen, &shared, code(KeyCode::Enter));
+    let [Effect::Generate { ticket, prompt, max_tokens, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(prompt, "two\nlines");
+    assert!(*max_tokens > 0);
+    answer(&mut screen, &shared, *ticket, Synthetic::default().trace(&PROMPT[..14]), true);
+    text(&mut screen, &shared, *ticket, "twelve\nthousand\x1b[2J", false);
+    assert!(screen.is_generating());
+    let shown = render(&screen, &shared, 80, 24);
+    assert!(shown.contains("generating") && shown.contains("thousand\\u{1b}[2J"), "{shown}");
+    // The map has the focus, so that another router is one key away: the answer starts anew with it.
+    assert!(!screen.captures_text());
+    let again = press(&mut screen, &shared, key('>'));
+    let [Effect::Generate { ticket, router, .. }] = &again[..] else { panic!("{again:?}") };
+    assert_eq!(router.top_k, 4);
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), [Effect::StopEngine]);
+    // The engine's last words still belong to the request.
+    text(&mut screen, &shared, *ticket, "twelve thousand", true);
+    let shown = render(&screen, &shared, 80, 24);
+    assert!(shown.contains("twelve thousand") && shown.contains("stopped"), "{shown}");
+    // What was stopped stays and says so; a finished answer says whose it is.
+    let route = press(&mut screen, &shared, key('>'));
+    assert!(matches!(&route[..], [Effect::Route { .. }]), "{route:?}");
+    let shown = render(&screen, &shared, 80, 24);
+    assert!(shown.contains("twelve thousand") && shown.contains("with the earlier router"), "{shown}");
+}

@@ -1,0 +1,204 @@
+//! Comparing experts, on threads, the newest request of each kind only.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::latest_task::LatestTask;
+use crate::analysis::{self, Clustering, Metric, Similarity};
+use crate::library::{Expert, Library};
+use crate::train::{ClustersPlan, ClustersSpec, plan_clusters};
+use crate::tui::{Effect, Message, Sender, Sweep};
+use crate::{Cancel, Error, Result};
+
+/// Similarities kept of one library: the three metrics and a second sparsity.
+const KEPT: usize = 4;
+/// Clusterings kept of one library.
+const KEPT_CLUSTERINGS: usize = 16;
+/// Typing goes on for this long before a plan is made.
+const PAUSE: Duration = Duration::from_millis(120);
+/// Between two reports of progress.
+const REPORT: Duration = Duration::from_millis(50);
+
+/// Runs comparisons on the library that was read last.
+pub struct Compute {
+    send: Sender,
+    library: Option<Arc<Library>>,
+    known: Cache,
+    profile: LatestTask,
+    similarity: LatestTask,
+    cluster: LatestTask,
+    sweep: LatestTask,
+    plan: LatestTask,
+    pair: LatestTask,
+}
+
+impl Compute {
+    pub fn new(send: Sender) -> Self {
+        Self {
+            send,
+            library: None,
+            known: Cache::default(),
+            profile: LatestTask::new("profile"),
+            similarity: LatestTask::new("similarity"),
+            cluster: LatestTask::new("clustering"),
+            sweep: LatestTask::new("sweep"),
+            plan: LatestTask::new("plan"),
+            pair: LatestTask::new("comparison"),
+        }
+    }
+
+    /// Forgets what was computed on an earlier reading.
+    pub fn set_library(&mut self, library: Arc<Library>) {
+        self.library = Some(library);
+        // A new cell: work under way on the old library fills the old one.
+        self.known = Cache::default();
+    }
+
+    /// Begins one of the comparing effects.
+    pub fn run(&mut self, effect: Effect) {
+        let send = self.send.clone();
+        let work = Work { send: send.clone(), library: self.library.clone(), known: self.known.clone() };
+        match effect {
+            Effect::Profile { expert } => self.profile.run(send, move |_| {
+                let result = work.expert(&expert).and_then(analysis::profile);
+                let result = result.map(Arc::new).map_err(|error| error.to_string());
+                work.send.send(Message::Profile { expert, result });
+            }),
+            Effect::Similarity { ticket, metric, sparsity } => self.similarity.run(send, move |cancel| {
+                let result = work.similarity(ticket, metric, sparsity, cancel);
+                work.answer(cancel, result, |result| Message::Similarity { ticket, result });
+            }),
+            Effect::Cluster { ticket, k, sparsity, seed } => self.cluster.run(send, move |cancel| {
+                let result = work.similarity(ticket, Metric::Mbc, sparsity, cancel).and_then(|similarity| {
+                    // Experts that could not be compared may have left fewer.
+                    let k = k.min(similarity.len());
+                    let clustering = work.clustering(&similarity, k, seed, cancel)?;
+                    Ok((similarity, clustering))
+                });
+                work.answer(cancel, result, |result| Message::Clustering { ticket, result });
+            }),
+            Effect::Sweep { ticket, max_k, sparsity, seed } => self.sweep.run(send, move |cancel| {
+                let result = work.similarity(ticket, Metric::Mbc, sparsity, cancel).and_then(|similarity| {
+                    let ks = analysis::sweep(&similarity, 2..=max_k, seed, cancel)?;
+                    let map = analysis::project(&similarity, cancel);
+                    Ok(Arc::new(Sweep { experts: similarity.experts.clone(), ks, map }))
+                });
+                work.answer(cancel, result, |result| Message::Sweep { ticket, result });
+            }),
+            Effect::PlanClusters { ticket, spec } => self.plan.run(send, move |cancel| {
+                std::thread::sleep(PAUSE);
+                let result = work.plan(ticket, &spec, cancel);
+                let out = spec.check_out().err().map(|error| error.to_string());
+                work.answer(cancel, result, |result| Message::ClustersPlanned { ticket, result, out });
+            }),
+            Effect::Pair { ticket, a, b } => self.pair.run(send, move |cancel| {
+                let result = work.expert(&a).and_then(|a| analysis::pair(a, work.expert(&b)?)).map(Arc::new);
+                work.answer(cancel, result, |result| Message::Pair { ticket, result });
+            }),
+            _ => {}
+        }
+    }
+}
+
+/// What was computed of one reading of the library.
+#[derive(Clone, Default)]
+struct Cache {
+    similarities: Arc<Mutex<Vec<Arc<Similarity>>>>,
+    clusterings: Arc<Mutex<Vec<(f64, Arc<Clustering>)>>>,
+}
+
+/// What one request works with.
+struct Work {
+    send: Sender,
+    library: Option<Arc<Library>>,
+    known: Cache,
+}
+
+impl Work {
+    fn library(&self) -> Result<&Library> {
+        self.library.as_deref().ok_or_else(|| Error::msg("the library is not read yet; try again when it is"))
+    }
+
+    fn expert(&self, name: &str) -> Result<&Expert> {
+        self.library()?.expert(name)
+    }
+
+    /// The similarity of all usable experts, computed once per library, metric and sparsity.
+    fn similarity(
+        &self,
+        ticket: u64,
+        metric: Metric,
+        sparsity: f64,
+        cancel: &Cancel,
+    ) -> Result<Arc<Similarity>> {
+        let experts: Vec<&Expert> = self.library()?.usable().collect();
+        // Held while computing: who asks for the same meanwhile waits for it and finds it done.
+        let mut known = self.known.similarities.lock().unwrap_or_else(PoisonError::into_inner);
+        cancel.check()?;
+        let same = |s: &&Arc<Similarity>| {
+            s.metric == metric && (metric != Metric::Mbc || s.sparsity.to_bits() == sparsity.to_bits())
+        };
+        if let Some(similarity) = known.iter().find(same) {
+            return Ok(similarity.clone());
+        }
+        let mut reported: Option<Instant> = None;
+        let mut progress = |done: usize, total: usize| {
+            if done >= total || reported.is_none_or(|at| at.elapsed() >= REPORT) {
+                reported = Some(Instant::now());
+                self.send.send(Message::Progress { ticket, done, total });
+            }
+        };
+        let similarity = Arc::new(analysis::similarity(&experts, metric, sparsity, &mut progress, cancel)?);
+        // Whoever shows it does not wait for that.
+        similarity.spread();
+        if known.len() >= KEPT {
+            known.remove(0);
+        }
+        known.push(similarity.clone());
+        Ok(similarity)
+    }
+
+    /// Clusters by an MBC similarity, once per sparsity, k and seed.
+    fn clustering(
+        &self,
+        similarity: &Similarity,
+        k: usize,
+        seed: u64,
+        cancel: &Cancel,
+    ) -> Result<Arc<Clustering>> {
+        let known = || self.known.clusterings.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |(sparsity, found): &&(f64, Arc<Clustering>)| {
+            sparsity.to_bits() == similarity.sparsity.to_bits() && (found.k, found.seed) == (k, seed)
+        };
+        if let Some((_, clustering)) = known().iter().find(same) {
+            return Ok(clustering.clone());
+        }
+        let clustering = Arc::new(analysis::cluster(similarity, k, seed, cancel)?);
+        let mut known = known();
+        if known.len() >= KEPT_CLUSTERINGS {
+            known.remove(0);
+        }
+        known.push((similarity.sparsity, clustering.clone()));
+        Ok(clustering)
+    }
+
+    /// What a job of `spec` would train.
+    fn plan(&self, ticket: u64, spec: &ClustersSpec, cancel: &Cancel) -> Result<Arc<ClustersPlan>> {
+        cancel.check()?;
+        let similarity = self.similarity(ticket, Metric::Mbc, spec.sparsity, cancel)?;
+        let clustering = self.clustering(&similarity, spec.k, spec.training.seed, cancel)?;
+        plan_clusters(spec, self.library()?, &clustering, cancel).map(Arc::new)
+    }
+
+    /// Answers, unless nobody wants the answer any more.
+    fn answer<T>(
+        &self,
+        cancel: &Cancel,
+        result: Result<T>,
+        message: impl FnOnce(Result<T, String>) -> Message,
+    ) {
+        if !cancel.is_cancelled() {
+            self.send.send(message(result.map_err(|error| error.to_string())));
+        }
+    }
+}

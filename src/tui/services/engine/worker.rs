@@ -1,0 +1,326 @@
+//! The loop of the engine's thread.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::backend::{Backend, RoutedModel};
+use super::{Activity, Mailbox, Pending, Work, examples, line};
+use crate::library::{BaseLocation, BaseSpec, FetchPhase, Library};
+use crate::routing::{RouterConfig, Trace};
+use crate::tui::{EngineMessage, EngineState, FetchError, Message, Sender};
+use crate::{Cancel, Error, Result};
+
+/// Progress of a download is told at most this often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// The first stage of loading: reading a large file for its digest takes a while.
+const LOOKING: &str = "looking for the base model";
+
+/// What to do next.
+enum Step {
+    Load(Arc<Library>),
+    Fetch(Arc<Library>),
+    Work(Work),
+    /// A model was asked for, but no library was read yet.
+    NoLibrary,
+    Quit,
+}
+
+/// What a session was opened over: another one is opened when this changes.
+type Contents = Vec<(String, u64, Option<SystemTime>)>;
+
+/// The thread's own state.
+pub struct Worker<'a, B: Backend> {
+    backend: B,
+    mailbox: &'a Mailbox,
+    send: Sender,
+    session: Option<B::Session>,
+    /// The model that the session is over.
+    base: PathBuf,
+    /// The router that the session has now.
+    router: Option<RouterConfig>,
+    contents: Contents,
+}
+
+impl<'a, B: Backend> Worker<'a, B> {
+    /// A worker without a model.
+    pub fn new(backend: B, mailbox: &'a Mailbox, send: Sender) -> Self {
+        Self {
+            backend,
+            mailbox,
+            send,
+            session: None,
+            base: PathBuf::new(),
+            router: None,
+            contents: Contents::new(),
+        }
+    }
+
+    /// Works until the engine is dropped.
+    pub fn run(mut self) {
+        loop {
+            let (step, cancel) = self.next();
+            let ticket = match &step {
+                Step::Work(work) => Some(work.ticket),
+                _ => None,
+            };
+            let outcome = catch_unwind(AssertUnwindSafe(|| match step {
+                Step::Quit => ControlFlow::Break(()),
+                Step::NoLibrary => {
+                    self.fail("the library has not been read yet: try again in a moment".into());
+                    ControlFlow::Continue(())
+                }
+                Step::Load(library) => {
+                    self.load(&library, &cancel);
+                    ControlFlow::Continue(())
+                }
+                Step::Fetch(library) => {
+                    self.fetch(&library, &cancel);
+                    ControlFlow::Continue(())
+                }
+                Step::Work(work) => {
+                    self.work(&work, &cancel);
+                    ControlFlow::Continue(())
+                }
+            }));
+            self.mailbox.lock().running = None;
+            match outcome {
+                Ok(ControlFlow::Break(())) => return,
+                Ok(ControlFlow::Continue(())) => {}
+                Err(panic) => self.recover(&*panic, ticket),
+            }
+        }
+    }
+
+    /// Waits for something to do and marks it as running.
+    fn next(&mut self) -> (Step, Cancel) {
+        let mut pending = self.mailbox.lock();
+        loop {
+            if let Some(step) = self.choose(&mut pending) {
+                let cancel = Cancel::new();
+                let activity = match step {
+                    Step::Work(_) => Activity::Working,
+                    Step::Fetch(_) => Activity::Fetching,
+                    Step::Load(_) | Step::NoLibrary | Step::Quit => Activity::Loading,
+                };
+                pending.running = Some((activity, cancel.clone()));
+                return (step, cancel);
+            }
+            pending = self.mailbox.changed.wait(pending).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn choose(&self, pending: &mut Pending) -> Option<Step> {
+        if pending.quit {
+            return Some(Step::Quit);
+        }
+        let asked = pending.load || pending.fetch;
+        let Some(library) = pending.library.clone() else {
+            pending.load = false;
+            pending.fetch = false;
+            return asked.then_some(Step::NoLibrary);
+        };
+        if std::mem::take(&mut pending.fetch) {
+            pending.load = false;
+            pending.library_changed = false;
+            return Some(Step::Fetch(library));
+        }
+        let reread = std::mem::take(&mut pending.library_changed);
+        let reopen = reread && self.session.is_some() && contents(&library) != self.contents;
+        if std::mem::take(&mut pending.load) || reopen {
+            return Some(Step::Load(library));
+        }
+        // Without a session, work waits for one: it is what to show as soon as the model is there.
+        if self.session.is_some() { pending.work.take().map(Step::Work) } else { None }
+    }
+
+    fn tell(&self, message: EngineMessage) {
+        self.send.send(Message::Engine(message));
+    }
+
+    fn state(&self, state: EngineState) {
+        self.tell(EngineMessage::State(state));
+    }
+
+    fn fail(&self, error: String) {
+        self.state(EngineState::Failed { error });
+    }
+
+    fn load(&mut self, library: &Library, cancel: &Cancel) {
+        self.state(EngineState::Loading { stage: LOOKING.into() });
+        match self.backend.locate(library) {
+            Ok(BaseLocation::Found { path, .. }) => self.open(library, path, cancel),
+            Ok(BaseLocation::Missing { label, .. }) => {
+                self.session = None;
+                self.state(EngineState::Missing { what: label, error: None });
+            }
+            Err(error) => {
+                self.session = None;
+                self.fail(line(&error));
+            }
+        }
+    }
+
+    /// Opens a session, or brings the present one up to date when only the experts changed.
+    fn open(&mut self, library: &Library, base: PathBuf, cancel: &Cancel) {
+        self.router = None;
+        self.contents = contents(library);
+        let send = self.send.clone();
+        let mut stage = |stage: &str| {
+            let state = EngineState::Loading { stage: stage.to_string() };
+            send.send(Message::Engine(EngineMessage::State(state)));
+        };
+        let opened = match self.session.take().filter(|_| self.base == base) {
+            Some(mut session) => {
+                stage("reading the experts again");
+                session.reload(library, cancel).map(|()| session)
+            }
+            None => self.backend.open(library, &base, &mut stage, cancel),
+        };
+        self.base = base;
+        match opened {
+            Ok(session) => {
+                let (label, skipped) = (session.label(), session.skipped());
+                self.session = Some(session);
+                self.tell(EngineMessage::Examples(examples::from_tasks(library)));
+                self.state(EngineState::Ready { label, skipped });
+            }
+            Err(Error::Cancelled) => self.state(EngineState::Unloaded),
+            Err(error) => self.fail(line(&error)),
+        }
+    }
+
+    fn fetch(&mut self, library: &Library, cancel: &Cancel) {
+        self.state(EngineState::Loading { stage: LOOKING.into() });
+        let (spec, label) = match self.backend.locate(library) {
+            Ok(BaseLocation::Missing { spec, label }) => (spec, label),
+            Ok(BaseLocation::Found { path, .. }) => return self.open(library, path, cancel),
+            Err(error) => return self.fail(line(&error)),
+        };
+        match self.download(&spec, library, cancel) {
+            Ok(path) => {
+                // From here on, Esc no longer stops: it is a load.
+                let cancel = Cancel::new();
+                self.mailbox.lock().running = Some((Activity::Loading, cancel.clone()));
+                self.open(library, path, &cancel);
+            }
+            Err(error) => {
+                let error = match error {
+                    Error::Cancelled => FetchError::Stopped,
+                    Error::NoSource(failure) => FetchError::NoSource(*failure),
+                    error => FetchError::Other(line(&error)),
+                };
+                self.state(EngineState::Missing { what: label, error: Some(error) });
+            }
+        }
+    }
+
+    fn download(&mut self, spec: &BaseSpec, library: &Library, cancel: &Cancel) -> Result<PathBuf> {
+        let send = self.send.clone();
+        let mut last: Option<(Instant, String, FetchPhase)> = None;
+        self.backend.fetch(
+            spec,
+            library,
+            &mut |progress| {
+                let news = last.as_ref().is_none_or(|(at, source, phase)| {
+                    at.elapsed() >= PROGRESS_EVERY || *source != progress.source || *phase != progress.phase
+                });
+                if news {
+                    last = Some((Instant::now(), progress.source.clone(), progress.phase));
+                    send.send(Message::Engine(EngineMessage::State(EngineState::Fetching(progress))));
+                }
+            },
+            cancel,
+        )
+    }
+
+    fn work(&mut self, work: &Work, cancel: &Cancel) {
+        let ticket = work.ticket;
+        match self.answer(work, cancel) {
+            // Whoever raised the flag no longer wants an answer.
+            Ok(()) | Err(Error::Cancelled) => {}
+            Err(error) => self.tell(EngineMessage::Failed { ticket, error: line(&error) }),
+        }
+    }
+
+    fn answer(&mut self, work: &Work, cancel: &Cancel) -> Result<()> {
+        let Some(session) = &mut self.session else { return Ok(()) };
+        if self.router.as_ref() != Some(&work.router) {
+            self.router = None;
+            session.set_router(work.router.clone())?;
+            self.router = Some(work.router.clone());
+        }
+        let ticket = work.ticket;
+        let tell = |message| self.send.send(Message::Engine(message));
+        // When the prompt was done, which is what the time of the answer's tokens counts from.
+        let begun = Cell::new(Instant::now());
+        let milliseconds = || begun.get().elapsed().as_secs_f64() * 1e3;
+        let mut progress = |done: usize, total: usize| {
+            if work.max_tokens.is_some() {
+                begun.set(Instant::now());
+            }
+            tell(EngineMessage::Progress { ticket, done, total });
+        };
+        let Some(max_tokens) = work.max_tokens else {
+            let trace = Arc::new(session.route(&work.prompt, work.raw, &mut progress, cancel)?);
+            cancel.check()?;
+            let milliseconds = milliseconds();
+            tell(EngineMessage::Trace { ticket, trace, generating: false, milliseconds });
+            return Ok(());
+        };
+        let mut newest: (Option<Arc<Trace>>, String) = (None, String::new());
+        let mut on_token = |trace: &Trace, text: &str| {
+            let trace = Arc::new(trace.clone());
+            newest = (Some(trace.clone()), text.to_string());
+            let milliseconds = milliseconds();
+            tell(EngineMessage::Trace { ticket, trace, generating: true, milliseconds });
+            tell(EngineMessage::Text { ticket, text: text.to_string(), done: false });
+            if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let result =
+            session.generate(&work.prompt, work.raw, max_tokens, &mut progress, cancel, &mut on_token);
+        let (trace, written) = newest;
+        let (text, failure) = match result {
+            Ok(text) => (text, None),
+            // What was written before a stop stays.
+            Err(Error::Cancelled) => (written, None),
+            Err(error) => (written, Some(error)),
+        };
+        tell(EngineMessage::Text { ticket, text, done: true });
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        if let Some(trace) = trace {
+            let milliseconds = milliseconds();
+            tell(EngineMessage::Trace { ticket, trace, generating: false, milliseconds });
+        }
+        Ok(())
+    }
+
+    /// After a panic nothing of the session can be trusted.
+    fn recover(&mut self, panic: &(dyn Any + Send), ticket: Option<u64>) {
+        let text = panic
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "unknown reason".into());
+        self.session = None;
+        self.router = None;
+        self.mailbox.lock().work = None;
+        let error = format!("the model stopped because of a bug: {text}");
+        if let Some(ticket) = ticket {
+            self.tell(EngineMessage::Failed { ticket, error: error.clone() });
+        }
+        self.fail(error);
+    }
+}
+
+/// What identifies the usable experts of a library: a reload that changes none of it keeps the session.
+fn contents(library: &Library) -> Contents {
+    library.usable().map(|e| (e.name.clone(), e.bytes, e.modified)).collect()
+}

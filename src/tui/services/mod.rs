@@ -1,0 +1,170 @@
+//! Carries effects out on other threads and answers with messages.
+
+mod compute;
+mod data;
+mod engine;
+mod latest_task;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use self::compute::Compute;
+use self::engine::Engine;
+use self::latest_task::LatestTask;
+use self::watch::{Watch, WatchCommand};
+use super::{Effect, Message, Sender, TuiOptions};
+use crate::jobs::Jobs;
+use crate::library::Library;
+use crate::model::open_library;
+
+/// Where stderr goes while the screen is ours; `None` when there is no place for it.
+pub fn log_path(library: &Path) -> Option<PathBuf> {
+    Some(crate::library::state_dir(library).ok()?.join("stderr.log"))
+}
+
+/// Reads the library for the base model of the command line. One that cannot be read does not keep the
+/// experts from being looked at; running it will say why.
+fn read_library(root: &Path, base: Option<&Path>) -> Result<Arc<Library>, String> {
+    let library = open_library(root, base).or_else(|_| Library::open(root));
+    library.map(Arc::new).map_err(|error| error.to_string())
+}
+
+/// Everything that runs outside the interface.
+pub struct Services {
+    root: PathBuf,
+    base: Option<PathBuf>,
+    send: Sender,
+    engine: Engine,
+    compute: Compute,
+    watch: Watch,
+    jobs: Option<Jobs>,
+    reload: LatestTask,
+    data: LatestTask,
+    closely: bool,
+}
+
+impl Services {
+    /// Nothing runs yet; answers go to `send`.
+    pub fn new(root: PathBuf, options: TuiOptions, send: Sender) -> Self {
+        Self {
+            engine: Engine::start(&options, send.clone()),
+            compute: Compute::new(send.clone()),
+            watch: Watch::start(root.clone(), options.base.clone(), send.clone()),
+            jobs: None,
+            reload: LatestTask::new("library"),
+            data: LatestTask::new("data"),
+            closely: false,
+            root,
+            base: options.base,
+            send,
+        }
+    }
+
+    /// Takes a new reading of the library, so that what follows works on it.
+    pub fn library_read(&mut self, library: &Arc<Library>) {
+        self.engine.set_library(library.clone());
+        self.compute.set_library(library.clone());
+        if self.jobs.is_none() {
+            match Jobs::open(library) {
+                Ok(jobs) => {
+                    self.jobs = Some(jobs.clone());
+                    self.watch.order(WatchCommand::Jobs(jobs));
+                }
+                Err(error) => self.send.send(Message::Error(error.to_string())),
+            }
+        }
+    }
+
+    /// Whether somebody looks at the jobs or one is alive, so that they are read twice a second.
+    pub fn watch_jobs_closely(&mut self, closely: bool) {
+        if self.closely != closely {
+            self.closely = closely;
+            self.watch.order(WatchCommand::Closely(closely));
+        }
+    }
+
+    /// Begins an effect; returns at once.
+    pub fn run(&mut self, effect: Effect) {
+        match effect {
+            Effect::ReloadLibrary => self.reload_library(),
+            Effect::StartJob(spec) => self.with_jobs(
+                move |jobs| Some(Message::JobStarted(jobs.start(&spec).map_err(|error| error.to_string()))),
+                |error| Message::JobStarted(Err(error)),
+            ),
+            Effect::CancelJob { id } => self.with_jobs(
+                move |jobs| jobs.cancel(&id).err().map(|error| Message::Error(error.to_string())),
+                Message::Error,
+            ),
+            Effect::ResumeJob { id } => self.with_jobs(
+                move |jobs| jobs.resume(&id).err().map(|error| Message::Error(error.to_string())),
+                Message::Error,
+            ),
+            Effect::WatchJob { id } => self.watch.order(WatchCommand::Follow(id)),
+            Effect::CheckData { path } => {
+                let send = self.send.clone();
+                self.data.run(self.send.clone(), move |cancel| data::check(path, &send, cancel));
+            }
+            Effect::CompletePath { text } => {
+                let send = self.send.clone();
+                self.data.run(self.send.clone(), move |_| {
+                    let candidates = data::complete(&text);
+                    send.send(Message::PathCompleted { text, candidates });
+                });
+            }
+            Effect::Profile { .. }
+            | Effect::Similarity { .. }
+            | Effect::Cluster { .. }
+            | Effect::Sweep { .. }
+            | Effect::PlanClusters { .. }
+            | Effect::Pair { .. } => self.compute.run(effect),
+            Effect::LoadEngine
+            | Effect::FetchBase
+            | Effect::Route { .. }
+            | Effect::Generate { .. }
+            | Effect::StopEngine => self.engine.handle(effect),
+            // The application and the event loop take these.
+            Effect::Quit
+            | Effect::Show(_)
+            | Effect::OpenForm(_)
+            | Effect::Select { .. }
+            | Effect::Suspend
+            | Effect::Notice(_)
+            | Effect::Error(_) => {}
+        }
+    }
+
+    fn reload_library(&mut self) {
+        let (root, base) = (self.root.clone(), self.base.clone());
+        let (send, watch) = (self.send.clone(), self.watch.handle());
+        self.reload.run(self.send.clone(), move |cancel| {
+            // Before the reading, so that what changes meanwhile is noticed later.
+            let fingerprint = Library::fingerprint(&root);
+            let result = read_library(&root, base.as_deref());
+            if !cancel.is_cancelled() {
+                watch.order(WatchCommand::Library(fingerprint));
+                send.send(Message::Library(result));
+            }
+        });
+    }
+
+    /// Runs something short on the jobs' directory, off this thread; then has the jobs looked at.
+    fn with_jobs(
+        &self,
+        work: impl FnOnce(&Jobs) -> Option<Message> + Send + 'static,
+        refuse: impl FnOnce(String) -> Message,
+    ) {
+        let Some(jobs) = self.jobs.clone() else {
+            self.send.send(refuse("the library is not read yet; try again when it is".into()));
+            return;
+        };
+        let (send, watch) = (self.send.clone(), self.watch.handle());
+        latest_task::spawn("jobs", self.send.clone(), move || {
+            let answer = work(&jobs);
+            watch.order(WatchCommand::Look);
+            if let Some(message) = answer {
+                send.send(message);
+            }
+        });
+    }
+}

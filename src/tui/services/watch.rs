@@ -1,0 +1,245 @@
+//! One thread that looks at the disk: for jobs that go on, and for a library that changes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::latest_task::spawn;
+use crate::jobs::Jobs;
+use crate::library::{Fingerprint, Library};
+use crate::tui::{Message, Sender};
+
+/// Between two looks at the jobs while somebody watches or one is alive.
+const JOBS: Duration = Duration::from_millis(500);
+/// Between two looks at the library: experts that come and go, and the manifest, show after this time.
+const LIBRARY: Duration = Duration::from_secs(2);
+/// A look at the jobs may take this share of the time at most.
+const JOBS_SHARE: u32 = 30;
+/// A look at the library may take this share of the time at most. Where a look at every expert's files takes more
+/// than [`LIBRARY`] allows for, a changed file shows after so many times what the look takes: 15 s where that is
+/// 60 ms.
+const LIBRARY_SHARE: u32 = 250;
+
+/// What the watcher is told.
+#[derive(Debug)]
+pub enum WatchCommand {
+    /// The jobs to look at.
+    Jobs(Jobs),
+    /// Whether to look at the jobs regularly.
+    Closely(bool),
+    /// Whose details to send, now and whenever they change.
+    Follow(Option<String>),
+    /// Look at the jobs now.
+    Look,
+    /// The library was read when it had this fingerprint.
+    Library(Fingerprint),
+}
+
+/// Tells the watcher what to do.
+#[derive(Clone, Debug)]
+pub struct Watch(mpsc::Sender<WatchCommand>);
+
+impl Watch {
+    /// Starts the thread; it ends when all handles are gone.
+    pub fn start(root: PathBuf, base: Option<PathBuf>, send: Sender) -> Self {
+        let (orders, receive) = mpsc::channel();
+        let watcher = Watcher::new(root, base, send.clone());
+        spawn("watch", send, move || watcher.run(&receive));
+        Self(orders)
+    }
+
+    /// Another handle.
+    pub fn handle(&self) -> Self {
+        self.clone()
+    }
+
+    /// Gives an order; returns at once.
+    pub fn order(&self, order: WatchCommand) {
+        // A watcher that is gone has said why.
+        let _ = self.0.send(order);
+    }
+}
+
+struct Watcher {
+    root: PathBuf,
+    base: Option<PathBuf>,
+    send: Sender,
+    jobs: Option<Jobs>,
+    closely: bool,
+    follow: Option<String>,
+    /// Fingerprint of the jobs that were sent last.
+    seen: Option<u64>,
+    /// The error of the last look, so that it is said once.
+    error: Option<String>,
+    /// Fingerprint of the library as it was read.
+    library: Option<Fingerprint>,
+    /// When to look next; `None` while there is no reason to.
+    next_jobs: Option<Instant>,
+    next_library: Option<Instant>,
+    /// When to look at every expert's files.
+    next_files: Instant,
+}
+
+impl Watcher {
+    fn new(root: PathBuf, base: Option<PathBuf>, send: Sender) -> Self {
+        Self {
+            root,
+            base,
+            send,
+            jobs: None,
+            closely: false,
+            follow: None,
+            seen: None,
+            error: None,
+            library: None,
+            next_jobs: None,
+            next_library: None,
+            next_files: Instant::now(),
+        }
+    }
+
+    fn run(mut self, orders: &Receiver<WatchCommand>) {
+        loop {
+            let next = [self.next_jobs, self.next_library].into_iter().flatten().min();
+            let order = match next {
+                Some(next) => orders.recv_timeout(next.saturating_duration_since(Instant::now())),
+                None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match order {
+                Ok(order) => self.obey(order),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            let now = Instant::now();
+            if self.next_jobs.is_some_and(|next| next <= now) {
+                self.look_at_jobs();
+            }
+            if self.next_library.is_some_and(|next| next <= now) {
+                self.look_at_library();
+            }
+        }
+    }
+
+    fn obey(&mut self, order: WatchCommand) {
+        let now = Some(Instant::now());
+        match order {
+            WatchCommand::Jobs(jobs) => {
+                self.jobs = Some(jobs);
+                self.seen = None;
+                self.next_jobs = now;
+            }
+            WatchCommand::Closely(closely) => {
+                self.closely = closely;
+                if closely {
+                    self.next_jobs = now;
+                }
+            }
+            WatchCommand::Follow(job) => {
+                if self.follow != job {
+                    self.follow = job;
+                    // Nothing may have changed but the question.
+                    self.seen = None;
+                    self.next_jobs = now;
+                }
+            }
+            WatchCommand::Look => self.next_jobs = now,
+            WatchCommand::Library(fingerprint) => {
+                self.library = Some(fingerprint);
+                self.next_library = Some(Instant::now() + LIBRARY);
+            }
+        }
+    }
+
+    fn look_at_jobs(&mut self) {
+        let begun = Instant::now();
+        if let Some(jobs) = &self.jobs {
+            // Before the reading, so that what changes meanwhile is noticed at the next look.
+            let fingerprint = jobs.fingerprint();
+            if self.seen != Some(fingerprint) {
+                match jobs.list() {
+                    Ok(list) => {
+                        self.send.send(Message::Jobs(list));
+                        self.error = None;
+                    }
+                    Err(error) => {
+                        let text = error.to_string();
+                        if self.error.as_ref() != Some(&text) {
+                            self.send.send(Message::Error(text.clone()));
+                        }
+                        self.error = Some(text);
+                    }
+                }
+                // A job that vanished is missing from the list: no need to say more.
+                if let Some(Ok(detail)) = self.follow.as_deref().map(|id| jobs.detail(id)) {
+                    self.send.send(Message::JobDetail(Arc::new(detail)));
+                }
+                self.seen = Some(fingerprint);
+            }
+        }
+        self.next_jobs = self.closely.then(|| Instant::now() + JOBS.max(begun.elapsed() * JOBS_SHARE));
+    }
+
+    /// At a glance whenever it is time, at every file when that shows something or has not been done for long.
+    fn look_at_library(&mut self) {
+        let Some(known) = &self.library else { return };
+        let begun = Instant::now();
+        let differs = known.differs_at_a_glance();
+        let now = Instant::now();
+        self.next_library = Some(now + LIBRARY.max((now - begun) * LIBRARY_SHARE));
+        if !differs && now < self.next_files {
+            return;
+        }
+        let found = Library::fingerprint(&self.root);
+        self.next_files = Instant::now() + LIBRARY.max(now.elapsed() * LIBRARY_SHARE);
+        if *known != found {
+            self.send.send(Message::Library(super::read_library(&self.root, self.base.as_deref())));
+        }
+        self.library = Some(found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the watcher would send at a look.
+    fn looks(watcher: &mut Watcher, sent: &mut tokio::sync::mpsc::UnboundedReceiver<Message>) -> bool {
+        watcher.look_at_library();
+        matches!(sent.try_recv(), Ok(Message::Library(_)))
+    }
+
+    #[test]
+    fn a_glance_sees_experts_come_and_the_long_look_sees_their_files() {
+        let root = tempfile::tempdir().unwrap();
+        let add = |name: &str| {
+            let folder = root.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            std::fs::write(folder.join("adapter_config.json"), "{}").unwrap();
+            std::fs::write(folder.join("adapter_model.safetensors"), "x").unwrap();
+            folder
+        };
+        let first = add("first");
+        let (send, mut sent) = Sender::channel();
+        let mut watcher = Watcher::new(root.path().to_path_buf(), None, send);
+        watcher.library = Some(Library::fingerprint(root.path()));
+        assert!(!looks(&mut watcher, &mut sent));
+        // The long look is far away now.
+        watcher.next_files = Instant::now() + Duration::from_secs(1000);
+        add("second");
+        assert!(looks(&mut watcher, &mut sent), "an expert came");
+        watcher.next_files = Instant::now() + Duration::from_secs(1000);
+        std::fs::write(first.join("adapter_config.json"), "{\"r\": 4}").unwrap();
+        assert!(!looks(&mut watcher, &mut sent), "a file of an expert waits");
+        watcher.next_files = Instant::now();
+        assert!(looks(&mut watcher, &mut sent), "for the long look");
+        assert!(!looks(&mut watcher, &mut sent));
+        // What has no weights yet is looked at closely.
+        let third = root.path().join("third");
+        std::fs::create_dir(&third).unwrap();
+        assert!(looks(&mut watcher, &mut sent));
+        watcher.next_files = Instant::now() + Duration::from_secs(1000);
+        std::fs::write(third.join("adapter_config.json"), "{}").unwrap();
+        assert!(looks(&mut watcher, &mut sent), "its configuration came");
+    }
+}
