@@ -1,8 +1,24 @@
 //! A terminal workbench for libraries of LoRA experts.
 //!
-//! Modules are layered; each uses only those below it:
-//! `cli`, `tui` → `jobs` → `train`, `eval` → `routing`, `merge` → `analysis`, `plot` → `model` → `library`
-//! → `settings`, `named`, `error`, `text`, `threads`, `cancel`.
+//! Modules are layered. Each uses only those in rows below its own, which `tests/integration/layering.rs` checks:
+//!
+//! | modules | subject |
+//! |---|---|
+//! | `cli`, `tui` | one file per command; the screens |
+//! | `jobs` | job directories, events, the queue, workers |
+//! | `eval` | methods × tasks, legibility of routing |
+//! | `train` | datasets, LoRA training, one expert per cluster |
+//! | `merge` | one adapter out of several |
+//! | `routing` | routers, stacked experts, traces, sessions |
+//! | `plot` | figures as PNG and SVG |
+//! | `analysis` | similarity, clustering, prototypes, spectra |
+//! | `model` | one decoder driven by data: checkpoints, forward and backward pass, tokenizers |
+//! | `library` | experts and libraries on disk, adapter formats, sources of base models |
+//! | `settings` | what options are, and their ranges |
+//! | `named` | sets whose members have names |
+//! | `cancel`, `threads` | cancellation, pools of threads |
+//! | `error` | the error type |
+//! | `text` | text for people |
 
 pub mod analysis;
 pub mod cancel;

@@ -1,9 +1,7 @@
 //! `completions`: scripts for shells.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::Cli;
 use super::output::Output;
 use crate::Result;
 
@@ -17,6 +15,6 @@ pub struct CompletionsArgs {
 /// Runs the command.
 pub fn run(args: &CompletionsArgs, output: &Output) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "lora-tui", &mut script);
+    clap_complete::generate(args.shell, &mut super::command(), "lora-tui", &mut script);
     output.text(&String::from_utf8_lossy(&script))
 }

@@ -3,9 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use clap::CommandFactory;
-
-use super::Cli;
 use crate::named::nearest;
 use crate::{Error, Result};
 
@@ -18,7 +15,7 @@ const WITH_VALUE: [&str; 3] = ["--base", "--device", "--precision"];
 /// A usage error when it is neither and looks like a command or is followed by more arguments.
 pub(super) fn check(arguments: &[OsString]) -> Result<()> {
     let Some((first, more)) = first_plain(arguments) else { return Ok(()) };
-    let cli = Cli::command();
+    let cli = super::command();
     let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).chain(["help"]).collect();
     let text = first.to_string_lossy();
     if names.iter().any(|name| *name == text) || Path::new(first).exists() {

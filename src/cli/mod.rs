@@ -29,7 +29,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 pub use fetch::fetch_with_progress;
 pub use options::{BaseArgs, LibraryArgs, RouterArgs, RunArgs};
@@ -38,7 +38,6 @@ pub use table::{Align, Table};
 
 use crate::Result;
 use crate::model::layer_sizes;
-use crate::tui::TuiOptions;
 
 /// The library when none is named.
 const DEFAULT_LIBRARY: &str = "./library";
@@ -87,17 +86,25 @@ enum Command {
     Worker(worker::WorkerArgs),
 }
 
-/// Runs the command line of this process.
-pub fn main() -> ExitCode {
-    run(std::env::args_os().collect())
+/// Opens a library in the terminal, with the base model that the command line names.
+pub type Workbench = fn(PathBuf, BaseArgs) -> Result<()>;
+
+/// Runs the command line of this process; `workbench` is what a command line without a command opens.
+pub fn main(workbench: Workbench) -> ExitCode {
+    run(std::env::args_os().collect(), workbench)
 }
 
-fn run(arguments: Vec<OsString>) -> ExitCode {
+/// The definition of the command line, from which `--help`, completions and the pages of commands are made.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+fn run(arguments: Vec<OsString>, workbench: Workbench) -> ExitCode {
     if let Err(error) = mistyped::check(&arguments) {
         return output::finish(Err(error));
     }
     match Cli::try_parse_from(arguments) {
-        Ok(cli) => output::finish(dispatch(cli)),
+        Ok(cli) => output::finish(dispatch(cli, workbench)),
         Err(error) => {
             // Help and version go to stdout with status 0; a closed pipe is no error.
             let _ = error.print();
@@ -106,13 +113,13 @@ fn run(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-fn dispatch(cli: Cli) -> Result<()> {
+fn dispatch(cli: Cli, workbench: Workbench) -> Result<()> {
     let output = Output::new(cli.json);
     if cli.command.is_some() {
         crate::threads::compute_here();
     }
     match cli.command {
-        None => open(cli.library, cli.base, &output),
+        None => open(cli.library, cli.base, workbench, &output),
         Some(Command::Ls(args)) => ls::run(&args, &output),
         Some(Command::Show(args)) => show::run(&args, &output),
         Some(Command::Similarity(args)) => similarity::run(&args, &output),
@@ -133,7 +140,7 @@ fn dispatch(cli: Cli) -> Result<()> {
 }
 
 /// The terminal interface, or what can be said without a terminal.
-fn open(library: Option<PathBuf>, base: BaseArgs, output: &Output) -> Result<()> {
+fn open(library: Option<PathBuf>, base: BaseArgs, workbench: Workbench, output: &Output) -> Result<()> {
     let path = library.unwrap_or_else(|| PathBuf::from(DEFAULT_LIBRARY));
     let missing = no_screen();
     if !output.is_json() && missing.is_none() {
@@ -142,8 +149,7 @@ fn open(library: Option<PathBuf>, base: BaseArgs, output: &Output) -> Result<()>
             // Before the screen is taken over: a wrong path is told at once.
             layer_sizes(&crate::library::check_model(base)?)?;
         }
-        let options = TuiOptions { base: base.base, device: base.run.device, precision: base.run.precision };
-        return crate::tui::run(path, options);
+        return workbench(path, base);
     }
     let args = LibraryArgs { library: path.clone(), base: base.base };
     ls::list(&args, output)?;

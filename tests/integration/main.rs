@@ -22,6 +22,8 @@ mod job_training;
 /// Jobs with real worker processes, watched and interfered with.
 #[cfg(unix)]
 mod jobs;
+/// Modules use only those below them, as the sources say.
+mod layering;
 /// Merged adapters against PEFT's and against the sums they stand for.
 mod merge;
 /// Base models, routers and prototypes against transformers and PEFT.

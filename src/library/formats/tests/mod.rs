@@ -1,5 +1,5 @@
 //! Adapter files of every kind: spellings, damage, and hostility. What sound files give is compared with
-//! PEFT in `tests/formats.rs`.
+//! PEFT in `tests/integration/formats.rs`.
 
 mod files;
 mod gguf;
