@@ -108,7 +108,7 @@ fn similarity(n: usize) -> Similarity {
         _ => 0.2 + 0.3 * ((((i + j) * 7919) % 101) as f32 / 101.0),
     };
     Similarity {
-        metric: Metric::Mbc,
+        metric: Metric::MBC,
         sparsity: 0.5,
         experts: (0..n).map(|i| format!("expert-{i:05}")).collect(),
         matrix: (0..n * n).map(|at| value(at / n, at % n)).collect(),

@@ -17,7 +17,7 @@ pub use clustering::{
     Clustering, SweptK, best_k, boundaries, choose_k, cluster, cohesion, largest_k, natural_clusters,
     order_by_cluster, project, sweep, ties,
 };
-pub use metrics::Metric;
+pub use metrics::{Metric, MetricSpec};
 pub use pair::{PairModule, pair};
 pub use profile::{ExpertProfile, ModuleProfile, profile};
 pub(crate) use prototypes::ExpertFactors;

@@ -153,9 +153,9 @@ impl<'a> Alignment<'a> {
     /// Aligns the experts' modules.
     ///
     /// # Errors
-    /// If two experts disagree about the size of a module or, where `equal_ranks` is asked for, about
-    /// its rank; both are named.
-    pub fn new(experts: Vec<&'a Expert>, scans: Vec<Scan>, equal_ranks: bool) -> Result<Self> {
+    /// If two experts disagree about the size of a module or, where `equal_ranks` says what needs the same
+    /// ranks and what does not, about its rank; both are named.
+    pub fn new(experts: Vec<&'a Expert>, scans: Vec<Scan>, equal_ranks: Option<&str>) -> Result<Self> {
         let mut slots: Vec<Slot> = Vec::new();
         let mut first: Vec<usize> = Vec::new();
         let mut index: HashMap<&str, usize> = HashMap::new();
@@ -186,10 +186,9 @@ impl<'a> Alignment<'a> {
                         shape.out_features,
                     )));
                 }
-                if equal_ranks && slot.rank != shape.rank {
+                if let Some(why) = equal_ranks.filter(|_| slot.rank != shape.rank) {
                     return Err(Error::msg(format!(
-                        "experts '{}' and '{}' have ranks {} and {} at {}, where mbc and flat need equal \
-                         ranks; compare them with --metric delta",
+                        "experts '{}' and '{}' have ranks {} and {} at {}, where {why}",
                         experts[first[at]].name, expert.name, slot.rank, shape.rank, shape.module,
                     )));
                 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::options::{LibraryArgs, parse_sparsity};
+use super::options::{LibraryArgs, choice, parse_sparsity};
 use super::output::{Output, Skipped};
 use super::similarity::compare;
 use super::table::{Align, Table};
@@ -20,9 +20,9 @@ pub struct ClusterArgs {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub k: Option<u32>,
     /// What to compare experts by; delta takes any ranks
-    #[arg(long, value_enum, default_value_t = Metric::Mbc)]
+    #[arg(long, value_parser = choice::<Metric>(), default_value_t)]
     pub metric: Metric,
-    /// Share of each expert's smallest entries that count as zero
+    /// Share of each expert's smallest entries that count as zero, where the metric uses it
     #[arg(long, default_value_t = DEFAULT_SPARSITY, value_parser = parse_sparsity)]
     pub sparsity: f64,
     #[arg(long, default_value_t = DEFAULT_SEED)]
@@ -33,6 +33,7 @@ pub struct ClusterArgs {
 struct Document<'a> {
     k: usize,
     seed: u64,
+    metric: Metric,
     sparsity: f64,
     experts: &'a [String],
     labels: &'a [usize],
@@ -52,6 +53,7 @@ pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
         return output.document(&Document {
             k: clustering.k,
             seed: clustering.seed,
+            metric: similarity.metric,
             sparsity: similarity.sparsity,
             experts: &clustering.experts,
             labels: &clustering.labels,
@@ -68,10 +70,10 @@ pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
 fn text(similarity: &Similarity, clustering: &Clustering) -> String {
     let silhouette = clustering.silhouette.map_or("none".into(), |s| format!("{s:.3}"));
     let mut out = format!(
-        "{} in {} (mbc, sparsity {}, seed {}): inertia {:.4}, silhouette {silhouette}\n",
+        "{} in {} ({}, seed {}): inertia {:.4}, silhouette {silhouette}\n",
         counted(similarity.len(), "expert"),
         counted(clustering.k, "cluster"),
-        similarity.sparsity,
+        similarity.settings(),
         clustering.seed,
         clustering.inertia,
     );
@@ -101,7 +103,7 @@ mod tests {
     #[test]
     fn prints_each_cluster_with_its_members() {
         let similarity = Similarity {
-            metric: Metric::Mbc,
+            metric: Metric::MBC,
             sparsity: 0.5,
             experts: vec!["a".into(), "b".into(), "far".into()],
             matrix: vec![1.0, 0.9, 0.1, 0.9, 1.0, 0.1, 0.1, 0.1, 1.0],
@@ -115,5 +117,23 @@ mod tests {
             cluster 0: 2 experts, cohesion 0.90\n  expert  silhouette\n  a             0.89\n  b             0.89\n\n\
             cluster 1: 1 expert, cohesion 1.00\n  expert  silhouette\n  far           0.00\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn says_what_was_compared() {
+        let experts = vec!["a".to_string(), "b".to_string()];
+        let mut similarity = Similarity {
+            metric: Metric::DELTA,
+            sparsity: 0.0,
+            experts,
+            matrix: vec![1.0, 0.5, 0.5, 1.0],
+            warnings: vec![],
+            skipped: vec![],
+            known_spread: Default::default(),
+        };
+        let clustering = analysis::cluster(&similarity, 1, 42, &crate::Cancel::new()).unwrap();
+        assert!(text(&similarity, &clustering).contains("in 1 cluster (delta, seed 42): "));
+        similarity.metric = Metric::MBC;
+        assert!(text(&similarity, &clustering).contains("(mbc, sparsity 0, seed 42): "));
     }
 }

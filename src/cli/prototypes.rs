@@ -38,12 +38,11 @@ pub fn run(args: &PrototypesArgs, output: &Output) -> Result<()> {
     if library.experts.is_empty() {
         return Err(Error::file(&library.root, "holds no adapters (folders with an adapter_config.json)"));
     }
-    let experts: Vec<_> = library.experts.iter().collect();
     let mut progress = output.progress();
     let on_step = &mut |done: usize, total: usize| {
         progress.update(&format!("computing prototypes: {done} of {total} experts"));
     };
-    let found = analysis::prototypes(&experts, &PrototypeCache::of(&library), on_step, output.cancel());
+    let found = analysis::prototypes(&library, &PrototypeCache::of(&library), on_step, output.cancel());
     drop(progress);
     let table = found?;
     let count = table.experts.len();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::options::{LibraryArgs, parse_sparsity};
+use super::options::{LibraryArgs, choice, parse_sparsity};
 use super::output::{Output, Skipped, save_tensors};
 use super::table::{Align, Table};
 use crate::analysis::{self, DEFAULT_SPARSITY, Metric, Similarity};
@@ -22,9 +22,10 @@ const SEED: u64 = 42;
 pub struct SimilarityArgs {
     #[command(flatten)]
     pub library: LibraryArgs,
-    #[arg(long, value_enum, default_value_t = Metric::Mbc)]
+    /// How to compare
+    #[arg(long, value_parser = choice::<Metric>(), default_value_t)]
     pub metric: Metric,
-    /// Share of each expert's smallest entries that count as zero (mbc)
+    /// Share of each expert's smallest entries that count as zero, where the metric uses it
     #[arg(long, default_value_t = DEFAULT_SPARSITY, value_parser = parse_sparsity)]
     pub sparsity: f64,
     /// Write the tensor `similarity` as safetensors
@@ -79,12 +80,12 @@ pub(super) fn compare(
     if library.experts.is_empty() {
         return Err(Error::file(&library.root, "holds no adapters (folders with an adapter_config.json)"));
     }
-    let experts: Vec<_> = library.experts.iter().collect();
+    let experts = library.experts.len();
     let mut progress = output.progress();
     let on_step = &mut |done: usize, total: usize| {
-        progress.update(&format!("comparing {} experts: {} %", experts.len(), 100 * done / total.max(1)));
+        progress.update(&format!("comparing {experts} experts: {} %", 100 * done / total.max(1)));
     };
-    let found = analysis::similarity(&experts, metric, sparsity, on_step, output.cancel());
+    let found = analysis::similarity(library, metric, sparsity, on_step, output.cancel());
     drop(progress);
     let similarity = found?;
     for warning in library.warnings.iter().chain(&similarity.warnings) {
@@ -149,11 +150,9 @@ fn csv(similarity: &Similarity) -> String {
 
 fn text(similarity: &Similarity) -> String {
     let n = similarity.len();
-    let sparsity = match similarity.metric {
-        Metric::Mbc => format!(", sparsity {}", similarity.sparsity),
-        Metric::Flat | Metric::Delta => String::new(),
-    };
-    let metric = format!("{:?}", similarity.metric).to_lowercase();
+    let metric = similarity.metric;
+    let sparsity =
+        if metric.uses_sparsity { format!(", sparsity {}", similarity.sparsity) } else { String::new() };
     let experts = if n == 1 { "1 expert".into() } else { format!("{n} experts") };
     let body = if n <= PRINTED { matrix(similarity) } else { nearest(similarity) };
     format!("{metric} similarity of {experts}{sparsity}\n\n{}", body.render())
@@ -199,7 +198,7 @@ mod tests {
     fn of(names: &[&str]) -> Similarity {
         let n = names.len();
         Similarity {
-            metric: Metric::Mbc,
+            metric: Metric::MBC,
             sparsity: 0.5,
             experts: names.iter().map(|name| (*name).to_string()).collect(),
             matrix: (0..n * n).map(|at| 1.0 - 0.125 * (at / n).abs_diff(at % n) as f32).collect(),

@@ -149,12 +149,12 @@ fn row_of(row: &ClusterRow) -> JobRow {
 fn cluster(spec: &ClusterSpec, events: &mut EventLog, cancel: &Cancel) -> Result<Value> {
     events.stage("reading the library");
     let library = open_library(&spec.library, spec.base.as_deref())?;
-    let experts: Vec<_> = library.comparable().collect();
-    if spec.k == 0 || spec.k > experts.len() {
+    let experts = library.comparable().count();
+    if spec.k == 0 || spec.k > experts {
         return Err(Error::usage(format!(
             "k is {}, but the library has {}",
             spec.k,
-            counted(experts.len(), "usable expert")
+            counted(experts, "usable expert")
         )));
     }
     cancel.check()?;
@@ -172,18 +172,15 @@ fn cluster(spec: &ClusterSpec, events: &mut EventLog, cancel: &Cancel) -> Result
             row: None,
         });
     };
-    let similarity = analysis::similarity(&experts, Metric::Mbc, spec.sparsity, &mut progress, cancel)?;
+    let similarity = analysis::similarity(&library, Metric::default(), spec.sparsity, &mut progress, cancel)?;
     for warning in &similarity.warnings {
         events.log(warning);
     }
     cancel.check()?;
     events.stage("clustering");
     let clustering = analysis::cluster(&similarity, spec.k, spec.seed, cancel)?;
-    let left = library.experts.iter().filter_map(|e| Some((e.name.clone(), e.incomparable()?.to_string())));
-    let skipped: Vec<Value> = left
-        .chain(similarity.skipped.iter().cloned())
-        .map(|(name, reason)| json!({ "name": name, "reason": reason }))
-        .collect();
+    let skipped = similarity.skipped.iter().map(|(name, reason)| json!({ "name": name, "reason": reason }));
+    let skipped: Vec<Value> = skipped.collect();
     Ok(json!({
         "k": clustering.k,
         "seed": clustering.seed,

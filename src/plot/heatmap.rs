@@ -61,7 +61,7 @@ pub fn heatmap(similarity: &Similarity, order: &[usize], boundaries: &[usize], t
         (sum / count as f64) as f32
     };
     let cells = (0..side * side).map(|at| scale.color(value(at / side, at % side))).collect();
-    let metric = format!("{:?}", similarity.metric).to_lowercase();
+    let metric = similarity.metric;
     let settings = if similarity.sparsity > 0.0 {
         format!("{metric} similarity, sparsity {}", similarity.sparsity)
     } else {
@@ -348,7 +348,7 @@ mod tests {
     fn similarity(names: &[&str]) -> Similarity {
         let n = names.len();
         Similarity {
-            metric: Metric::Mbc,
+            metric: Metric::MBC,
             sparsity: 0.5,
             experts: names.iter().map(|name| (*name).to_string()).collect(),
             matrix: (0..n * n).map(|at| 1.0 / (1 << (at / n).abs_diff(at % n).min(8)) as f32).collect(),

@@ -13,7 +13,7 @@ use super::sources::Sources;
 use super::{TRAINING, TrainEvent, TrainReport, TrainSpec, train};
 use crate::analysis::{self, Clustering, DEFAULT_SPARSITY, Metric};
 use crate::library::{
-    BaseLocation, BaseSpec, Expert, Library, Manifest, atomic_write, base_at_hand, locate_base, state_dir,
+    BaseLocation, BaseSpec, Library, Manifest, atomic_write, base_at_hand, locate_base, state_dir,
 };
 use crate::model::open_library;
 use crate::settings::{self, Kind, Setting, Whole};
@@ -359,8 +359,8 @@ fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Can
     let library = open_library(&spec.library, spec.training.base.as_deref())?;
     let manifest = manifest_of(spec, &library, &mut |text| events(ClustersEvent::Stage(text)), cancel)?;
     events(ClustersEvent::Stage("comparing the experts".into()));
-    let experts: Vec<_> = library.usable().collect();
-    let similarity = analysis::similarity(&experts, Metric::Mbc, spec.sparsity, &mut |_, _| {}, cancel)?;
+    let similarity =
+        analysis::similarity(&library, Metric::default(), spec.sparsity, &mut |_, _| {}, cancel)?;
     let clustering = analysis::cluster(&similarity, spec.k, spec.training.seed, cancel)?;
     events(ClustersEvent::Stage("looking for the data".into()));
     let ClustersPlan { rows, missing, warnings } = plan_clusters(spec, &library, &clustering, cancel)?;
@@ -368,8 +368,7 @@ fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Can
         return Err(Error::msg(format!("{}: give the folder with the tasks with --data", no_data(&missing))));
     }
     let warnings = [similarity.warnings.clone(), warnings].concat();
-    let left_out = |e: &Expert| Some(LeftOut { name: e.name.clone(), reason: e.incomparable()?.to_string() });
-    let skipped = library.experts.iter().filter_map(left_out).collect();
+    let skipped = similarity.skipped.into_iter().map(|(name, reason)| LeftOut { name, reason }).collect();
     Ok(Plan { digest: spec.digest()?, silhouette: clustering.silhouette, warnings, skipped, rows, manifest })
 }
 

@@ -153,7 +153,7 @@ impl App {
                     self.say(error, true);
                 }
             }
-            Message::Similarity { result: Ok(similarity), .. } if similarity.metric == Metric::Mbc => {
+            Message::Similarity { result: Ok(similarity), .. } if similarity.metric == Metric::default() => {
                 self.shared.similarity = Some(similarity.clone());
             }
             Message::Clustering { result: Ok((similarity, clustering)), .. } => {

@@ -133,7 +133,7 @@ pub fn similarity() -> Arc<Similarity> {
         }
     }
     Arc::new(Similarity {
-        metric: Metric::Mbc,
+        metric: Metric::MBC,
         sparsity: 0.5,
         experts,
         matrix,

@@ -102,8 +102,7 @@ impl Scratch {
 }
 
 fn similarity_of(library: &Library, metric: Metric, sparsity: f64) -> lora_tui::Result<Similarity> {
-    let experts: Vec<_> = library.experts.iter().collect();
-    analysis::similarity(&experts, metric, sparsity, &mut |_, _| {}, &Cancel::new())
+    analysis::similarity(library, metric, sparsity, &mut |_, _| {}, &Cancel::new())
 }
 
 #[track_caller]
@@ -136,13 +135,13 @@ fn a_dozen_experts_compare_and_cluster_as_in_scikit_learn() {
     let fixtures = Fixtures::load();
     let scratch = Scratch::new(&fixtures.experts("groups", |_| 4));
     for sparsity in ["0.0", "0.5", "0.8"] {
-        let got = scratch.similarity(Metric::Mbc, sparsity.parse().unwrap());
+        let got = scratch.similarity(Metric::MBC, sparsity.parse().unwrap());
         assert_close(&got.matrix, &fixtures.values(&format!("groups.mbc.{sparsity}")), 1e-5);
     }
-    assert_close(&scratch.similarity(Metric::Flat, 0.5).matrix, &fixtures.values("groups.flat"), 1e-5);
-    assert_close(&scratch.similarity(Metric::Delta, 0.5).matrix, &fixtures.values("groups.delta"), 1e-5);
+    assert_close(&scratch.similarity(Metric::FLAT, 0.5).matrix, &fixtures.values("groups.flat"), 1e-5);
+    assert_close(&scratch.similarity(Metric::DELTA, 0.5).matrix, &fixtures.values("groups.delta"), 1e-5);
 
-    let similarity = scratch.similarity(Metric::Mbc, 0.5);
+    let similarity = scratch.similarity(Metric::MBC, 0.5);
     assert_as_good(&fixtures.facts["groups"], &similarity);
     let three = analysis::cluster(&similarity, 3, 7, &Cancel::new()).unwrap();
     assert_eq!(three.labels, labels(&fixtures.facts["groups"]["3"]), "the planted groups, whatever the seed");
@@ -152,10 +151,10 @@ fn a_dozen_experts_compare_and_cluster_as_in_scikit_learn() {
 fn more_experts_than_dimensions_are_truncated_as_in_scikit_learn() {
     let fixtures = Fixtures::load();
     let scratch = Scratch::new(&fixtures.experts("many", |_| 3));
-    let similarity = scratch.similarity(Metric::Mbc, 0.5);
+    let similarity = scratch.similarity(Metric::MBC, 0.5);
     assert_eq!(similarity.len(), 72);
     assert_close(&similarity.matrix, &fixtures.values("many.mbc.0.5"), 1e-5);
-    let untruncated = scratch.similarity(Metric::Flat, 0.0);
+    let untruncated = scratch.similarity(Metric::FLAT, 0.0);
     let change = |i: usize| (similarity.matrix[i] - untruncated.matrix[i]).abs();
     assert!((0..72 * 72).map(change).fold(0.0, f32::max) > 0.01, "truncation and sparsity do something");
     assert_as_good(&fixtures.facts["many"], &similarity);
@@ -165,8 +164,8 @@ fn more_experts_than_dimensions_are_truncated_as_in_scikit_learn() {
 fn experts_of_different_ranks_compare_by_their_updates() {
     let fixtures = Fixtures::load();
     let scratch = Scratch::new(&fixtures.experts("mixed", |e| e + 1));
-    assert_close(&scratch.similarity(Metric::Delta, 0.0).matrix, &fixtures.values("mixed.delta"), 1e-5);
-    for metric in [Metric::Mbc, Metric::Flat] {
+    assert_close(&scratch.similarity(Metric::DELTA, 0.0).matrix, &fixtures.values("mixed.delta"), 1e-5);
+    for metric in [Metric::MBC, Metric::FLAT] {
         let error = scratch.try_similarity(metric, 0.5).unwrap_err().to_string();
         for part in ["'expert_00'", "'expert_01'", "ranks 1 and 2", "delta"] {
             assert!(error.contains(part), "{error}");
@@ -176,7 +175,7 @@ fn experts_of_different_ranks_compare_by_their_updates() {
     let library = scratch.library();
     let experts: Vec<_> = library.experts.iter().collect();
     let table =
-        analysis::prototypes(&experts, &PrototypeCache::none(), &mut |_, _| {}, &Cancel::new()).unwrap();
+        analysis::prototypes(&library, &PrototypeCache::none(), &mut |_, _| {}, &Cancel::new()).unwrap();
     assert_eq!(table.modules.len(), 2);
     for module in &table.modules {
         assert_close(&module.rows, &fixtures.values(&format!("mixed.{}.prototype", module.module)), 1e-5);
@@ -222,13 +221,13 @@ fn delta_does_not_depend_on_the_gauge_and_flat_does() {
     let experts = Fixtures::load().experts("groups", |_| 4);
     let scratch = Scratch::new(&experts);
     scratch.add("expert_00_regauged", &regauged(&experts[0]), 42);
-    let delta = scratch.similarity(Metric::Delta, 0.0);
+    let delta = scratch.similarity(Metric::DELTA, 0.0);
     assert_eq!(delta.experts[1], "expert_00_regauged");
     assert!((delta.get(0, 1) - 1.0).abs() < 1e-5);
     for other in 2..delta.len() {
         assert!((delta.get(0, other) - delta.get(1, other)).abs() < 1e-5);
     }
-    assert!(scratch.similarity(Metric::Flat, 0.0).get(0, 1) < 0.9);
+    assert!(scratch.similarity(Metric::FLAT, 0.0).get(0, 1) < 0.9);
 
     let library = scratch.library();
     let pair = analysis::pair(&library.experts[0], &library.experts[1]).unwrap();
@@ -248,7 +247,7 @@ fn matrices_are_symmetric_and_follow_the_order_of_the_experts() {
         let library = scratch.library();
         let mut reversed = library.clone();
         reversed.experts.reverse();
-        for metric in [Metric::Mbc, Metric::Flat, Metric::Delta] {
+        for metric in [Metric::MBC, Metric::FLAT, Metric::DELTA] {
             let forward = similarity_of(&library, metric, 0.5).unwrap();
             let backward = similarity_of(&reversed, metric, 0.5).unwrap();
             let n = forward.len();
@@ -271,9 +270,9 @@ fn results_do_not_depend_on_the_number_of_threads() {
     let run = |threads| -> (Vec<f32>, Vec<f32>, Clustering) {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let mbc = scratch.similarity(Metric::Mbc, 0.5);
+            let mbc = scratch.similarity(Metric::MBC, 0.5);
             let clustering = analysis::cluster(&mbc, 6, 1, &Cancel::new()).unwrap();
-            (mbc.matrix, scratch.similarity(Metric::Delta, 0.0).matrix, clustering)
+            (mbc.matrix, scratch.similarity(Metric::DELTA, 0.0).matrix, clustering)
         })
     };
     assert_eq!(run(1), run(3));
@@ -291,7 +290,7 @@ fn the_size_of_the_weights_does_not_matter() {
         lora.a.iter_mut().chain(&mut lora.b).for_each(|x| *x *= 2f32.powi(-80));
     }
     let scaled = Scratch::new(&experts);
-    for metric in [Metric::Mbc, Metric::Flat, Metric::Delta] {
+    for metric in [Metric::MBC, Metric::FLAT, Metric::DELTA] {
         assert_close(&scaled.similarity(metric, 0.5).matrix, &plain.similarity(metric, 0.5).matrix, 1e-6);
     }
 }
@@ -301,7 +300,7 @@ fn an_untrained_expert_resembles_nothing_by_its_update() {
     let mut experts = Fixtures::load().experts("groups", |_| 4);
     experts[2].iter_mut().for_each(|lora| lora.b.fill(0.0));
     let scratch = Scratch::new(&experts);
-    let similarity = scratch.similarity(Metric::Delta, 0.0);
+    let similarity = scratch.similarity(Metric::DELTA, 0.0);
     assert!((0..similarity.len()).all(|j| similarity.get(2, j) == 0.0), "itself included");
     assert!(similarity.warnings.iter().any(|w| w.contains("'expert_02'")), "{:?}", similarity.warnings);
     let library = scratch.library();
@@ -320,7 +319,7 @@ fn unusable_experts_are_left_out_with_their_reason() {
     bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
     std::fs::write(&weights, bytes).unwrap();
     std::fs::write(scratch.path().join("expert_02/adapter_model.safetensors"), b"junk").unwrap();
-    let similarity = scratch.similarity(Metric::Mbc, 0.5);
+    let similarity = scratch.similarity(Metric::MBC, 0.5);
     assert_eq!(similarity.experts, ["expert_00", "expert_03"]);
     let names: Vec<&str> = similarity.skipped.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["expert_01", "expert_02"]);
@@ -328,10 +327,10 @@ fn unusable_experts_are_left_out_with_their_reason() {
 
     let mut hopeless = scratch.library();
     hopeless.experts = hopeless.experts[1..3].to_vec();
-    let error = similarity_of(&hopeless, Metric::Flat, 0.0).unwrap_err().to_string();
+    let error = similarity_of(&hopeless, Metric::FLAT, 0.0).unwrap_err().to_string();
     assert!(error.contains("expert_01") && error.contains("NaN"), "{error}");
     hopeless.experts.clear();
-    assert!(similarity_of(&hopeless, Metric::Flat, 0.0).is_err());
+    assert!(similarity_of(&hopeless, Metric::FLAT, 0.0).is_err());
 }
 
 #[test]
@@ -343,7 +342,7 @@ fn experts_of_another_base_are_left_out_and_wrong_sparsities_refused() {
     lora.in_features += 1;
     lora.a = vec![0.5; lora.rank * lora.in_features];
     scratch.add("stranger", &other, 42);
-    for metric in [Metric::Mbc, Metric::Delta] {
+    for metric in [Metric::MBC, Metric::DELTA] {
         // What was not sorted out before is an error that names both.
         let similarity = scratch.similarity(metric, 0.5);
         assert_eq!(similarity.experts, ["expert_00", "expert_01"]);
@@ -356,7 +355,7 @@ fn experts_of_another_base_are_left_out_and_wrong_sparsities_refused() {
         assert!(error.contains("'stranger'") && error.contains("base model"), "{error}");
     }
     for sparsity in [-0.1, 1.0, f64::NAN] {
-        assert!(matches!(scratch.try_similarity(Metric::Mbc, sparsity), Err(Error::Usage(_))), "{sparsity}");
+        assert!(matches!(scratch.try_similarity(Metric::MBC, sparsity), Err(Error::Usage(_))), "{sparsity}");
     }
 }
 
@@ -364,9 +363,9 @@ fn experts_of_another_base_are_left_out_and_wrong_sparsities_refused() {
 fn different_seeds_give_a_warning() {
     let experts = Fixtures::load().experts("groups", |_| 4);
     let scratch = Scratch::new(&experts[..2]);
-    assert!(scratch.similarity(Metric::Mbc, 0.5).warnings.is_empty());
+    assert!(scratch.similarity(Metric::MBC, 0.5).warnings.is_empty());
     scratch.add("later", &experts[2], 43);
-    let warnings = scratch.similarity(Metric::Mbc, 0.5).warnings;
+    let warnings = scratch.similarity(Metric::MBC, 0.5).warnings;
     assert!(warnings.iter().any(|w| w.contains("42") && w.contains("'later' from 43")), "{warnings:?}");
 }
 
@@ -374,10 +373,9 @@ fn different_seeds_give_a_warning() {
 fn work_reports_progress_and_stops_when_asked() {
     let scratch = Scratch::new(&Fixtures::load().experts("many", |_| 3));
     let library = scratch.library();
-    let experts: Vec<_> = library.experts.iter().collect();
     let mut seen = Vec::new();
     let cancel = Cancel::new();
-    analysis::similarity(&experts, Metric::Mbc, 0.5, &mut |done, total| seen.push((done, total)), &cancel)
+    analysis::similarity(&library, Metric::MBC, 0.5, &mut |done, total| seen.push((done, total)), &cancel)
         .unwrap();
     assert!(seen.windows(2).all(|w| w[0].0 <= w[1].0 && w[0].1 == w[1].1), "{seen:?}");
     assert_eq!(seen.last().map(|&(done, total)| done == total), Some(true));
@@ -386,6 +384,6 @@ fn work_reports_progress_and_stops_when_asked() {
             cancel.cancel();
         }
     };
-    let stopped = analysis::similarity(&experts, Metric::Mbc, 0.5, stop, &cancel);
+    let stopped = analysis::similarity(&library, Metric::MBC, 0.5, stop, &cancel);
     assert!(matches!(stopped, Err(Error::Cancelled)));
 }

@@ -26,7 +26,7 @@ fn planted() -> Similarity {
         .collect();
     let experts = (0..n).map(|i| format!("e{i}")).collect();
     Similarity {
-        metric: Metric::Flat,
+        metric: Metric::FLAT,
         sparsity: 0.0,
         experts,
         matrix,
@@ -42,7 +42,7 @@ fn ties_leave_an_expert_itself_out() {
     let experts = ["a", "b", "c"].map(String::from).to_vec();
     let (warnings, skipped) = (Vec::new(), Vec::new());
     let s = Similarity {
-        metric: Metric::Flat,
+        metric: Metric::FLAT,
         sparsity: 0.0,
         experts,
         matrix,

@@ -1,16 +1,151 @@
-//! Similarity metrics.
+//! Similarity metrics: a file each, a table of them, and one place that everything else asks.
+//!
+//! A metric is a [`MetricSpec`] in a file of its own and a line in [`METRICS`]. Command line values and help, the
+//! cycle and the labels of the Similarity tab, figures, JSON and the reference page follow from the table.
 
-use serde::Serialize;
+mod delta;
+mod flat;
+mod mbc;
+mod spec;
 
-/// How two experts are compared; formulas in the docs of each variant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Metric {
-    /// Cosine of the sparsified, flattened A and B after a 64-dimensional truncated SVD (the paper's MBC).
-    #[default]
-    Mbc,
-    /// Cosine of the flattened A and B.
-    Flat,
-    /// Cosine of ΔW, from the factors: any ranks, no ΔW formed.
-    Delta,
+use std::ops::Deref;
+
+pub use self::spec::MetricSpec;
+pub(super) use self::spec::{Comparison, MetricMatrix};
+use crate::named::{Named, by_name};
+
+/// Every metric; the first is the default, and what clusterings go by.
+static METRICS: [Metric; 3] = [Metric::MBC, Metric::FLAT, Metric::DELTA];
+
+/// How two experts are compared: one of a closed set, described by its [`MetricSpec`].
+#[derive(Clone, Copy)]
+pub struct Metric(&'static MetricSpec);
+
+impl Metric {
+    /// The paper's.
+    pub const MBC: Self = Self(&mbc::METRIC);
+    /// Of the factors as they are.
+    pub const FLAT: Self = Self(&flat::METRIC);
+    /// Of ΔW.
+    pub const DELTA: Self = Self(&delta::METRIC);
+
+    /// The next in a cycle through all.
+    pub fn next(self) -> Self {
+        let at = METRICS.iter().position(|metric| *metric == self).map_or(0, |at| at + 1);
+        METRICS[at % METRICS.len()]
+    }
+
+    /// `asked` where it matters, else 0: with the metric itself, what a matrix follows from.
+    pub fn sparsity(self, asked: f64) -> f64 {
+        if self.uses_sparsity { asked } else { 0.0 }
+    }
+
+    /// Which metrics need equal ranks, and which to take instead.
+    pub(super) fn about_ranks() -> String {
+        let ids = |equal_ranks| {
+            let some = METRICS.iter().filter(move |metric| metric.equal_ranks == equal_ranks);
+            some.map(|metric| metric.id).collect::<Vec<_>>()
+        };
+        format!(
+            "{} need equal ranks; compare them with --metric {}",
+            ids(true).join(" and "),
+            ids(false).join(" or ")
+        )
+    }
+
+    /// The table of the reference page, in Markdown.
+    pub fn markdown() -> String {
+        let mut out = String::from(
+            "| `--metric` | what it compares | formula | `--sparsity` | ranks |\n|---|---|---|---|---|\n",
+        );
+        for metric in &METRICS {
+            let sparsity = if metric.uses_sparsity { "yes" } else { "–" };
+            let ranks = if metric.equal_ranks { "equal at each module" } else { "any" };
+            let MetricSpec { id, help, formula, .. } = **metric;
+            out.push_str(&format!("| `{id}` | {help} | {formula} | {sparsity} | {ranks} |\n"));
+        }
+        out
+    }
+}
+
+impl Default for Metric {
+    fn default() -> Self {
+        METRICS[0]
+    }
+}
+
+impl Deref for Metric {
+    type Target = MetricSpec;
+
+    fn deref(&self) -> &MetricSpec {
+        self.0
+    }
+}
+
+impl PartialEq for Metric {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Metric {}
+
+impl std::fmt::Debug for Metric {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.id)
+    }
+}
+
+impl Named for Metric {
+    const KIND: &'static str = "metric";
+
+    fn all() -> &'static [Self] {
+        &METRICS
+    }
+
+    fn name(&self) -> &'static str {
+        self.id
+    }
+
+    fn help(&self) -> &'static str {
+        self.help
+    }
+}
+
+by_name!(Metric);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cycle_goes_through_all_and_names_are_unique() {
+        let mut metric = Metric::default();
+        let mut seen = Vec::new();
+        for _ in &METRICS {
+            assert_eq!(Metric::named(metric.id).unwrap(), &metric);
+            seen.push(metric.id);
+            metric = metric.next();
+        }
+        assert_eq!(metric, Metric::default());
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), METRICS.len());
+    }
+
+    #[test]
+    fn sparsity_is_kept_only_where_it_matters() {
+        assert_eq!((Metric::MBC.sparsity(0.25), Metric::DELTA.sparsity(0.25)), (0.25, 0.0));
+        assert_eq!(Metric::about_ranks(), "mbc and flat need equal ranks; compare them with --metric delta");
+    }
+
+    #[test]
+    fn the_reference_table_has_a_line_per_metric() {
+        let table = Metric::markdown();
+        assert_eq!(table.lines().count(), 2 + METRICS.len(), "{table}");
+        assert!(
+            table.lines().all(|line| line.split(" | ").count() == 5 || line.starts_with("|-")),
+            "{table}"
+        );
+    }
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::cache::PrototypeCache;
 use super::one::{Prototype, spectral_gap};
 use crate::analysis::skipped::nothing_left;
-use crate::library::Expert;
+use crate::library::{Expert, Library};
 use crate::{Cancel, Error, Result};
 
 /// The prototypes of all experts at one module.
@@ -31,19 +31,21 @@ pub struct PrototypeTable {
     pub skipped: Vec<(String, String)>,
 }
 
-/// Computes the prototype of every expert at every module. Experts that are bad, cannot be read or hold
-/// NaN are left out with their reason. What `cache` knows is not computed again. `progress` gets (done, total) in experts.
+/// Computes the prototype of every expert of a library at every module. Experts that are bad, made for another
+/// base model than most, cannot be read or hold NaN are left out; the result names them with their reason. What
+/// `cache` knows is not computed again. `progress` gets (done, total) in experts.
 ///
 /// # Errors
 /// When no expert can be used; when two experts disagree about a module's input size (both are named);
 /// [`Error::Cancelled`].
 pub fn prototypes(
-    experts: &[&Expert],
+    library: &Library,
     cache: &PrototypeCache,
     progress: &mut dyn FnMut(usize, usize),
     cancel: &Cancel,
 ) -> Result<PrototypeTable> {
     const STEP: usize = 16;
+    let experts: Vec<&Expert> = library.experts.iter().collect();
     let mut table = PrototypeTable::default();
     let mut found: Vec<(&Expert, Vec<Prototype>)> = Vec::with_capacity(experts.len());
     for (step, some) in experts.chunks(STEP).enumerate() {

@@ -91,12 +91,12 @@ fn experts_of_another_base_are_pointed_out() {
     let misfits: Vec<bool> = library.experts.iter().map(|expert| expert.misfit.is_some()).collect();
     assert_eq!(misfits, [false, false, true]);
     // The others can still be compared.
-    let (experts, cancel) = (library.experts.iter().collect::<Vec<_>>(), crate::Cancel::new());
+    let cancel = crate::Cancel::new();
     let table =
-        crate::analysis::prototypes(&experts, &PrototypeCache::none(), &mut |_, _| {}, &cancel).unwrap();
+        crate::analysis::prototypes(&library, &PrototypeCache::none(), &mut |_, _| {}, &cancel).unwrap();
     assert_eq!((table.experts.len(), table.skipped[0].0.as_str()), (2, "c"));
-    let metric = crate::analysis::Metric::Mbc;
-    let similarity = crate::analysis::similarity(&experts, metric, 0.5, &mut |_, _| {}, &cancel).unwrap();
+    let metric = crate::analysis::Metric::MBC;
+    let similarity = crate::analysis::similarity(&library, metric, 0.5, &mut |_, _| {}, &cancel).unwrap();
     assert_eq!((similarity.len(), similarity.skipped[0].0.as_str()), (2, "c"));
 }
 
@@ -125,13 +125,13 @@ fn of_two_bases_with_equally_many_experts_the_first_is_taken_and_said() {
     let warning = &library.warnings[0];
     assert!(warning.contains("taken is some/base, that of a; left out: b; --base"), "{warning}");
     // The rest of the analysis goes on with what is left.
-    let (experts, cancel) = (library.experts.iter().collect::<Vec<_>>(), crate::Cancel::new());
-    for metric in [crate::analysis::Metric::Mbc, crate::analysis::Metric::Delta] {
-        let similarity = crate::analysis::similarity(&experts, metric, 0.5, &mut |_, _| {}, &cancel).unwrap();
+    let cancel = crate::Cancel::new();
+    for metric in [crate::analysis::Metric::MBC, crate::analysis::Metric::DELTA] {
+        let similarity = crate::analysis::similarity(&library, metric, 0.5, &mut |_, _| {}, &cancel).unwrap();
         assert_eq!((similarity.len(), similarity.skipped[0].0.as_str()), (1, "b"));
     }
     assert_eq!(
-        crate::analysis::prototypes(&experts, &PrototypeCache::none(), &mut |_, _| {}, &cancel)
+        crate::analysis::prototypes(&library, &PrototypeCache::none(), &mut |_, _| {}, &cancel)
             .unwrap()
             .experts,
         ["a"]
@@ -181,13 +181,9 @@ fn an_alpha_of_zero_leaves_nothing_to_route_to() {
     let module = &profile.modules[0];
     assert_eq!((module.effective_rank, module.gap, module.norm), (0.0, 0.0, 0.0));
     assert_eq!(module.sigma, [0.0, 0.0]);
-    let table = crate::analysis::prototypes(
-        &[expert],
-        &PrototypeCache::none(),
-        &mut |_, _| {},
-        &crate::Cancel::new(),
-    )
-    .unwrap();
+    let table =
+        crate::analysis::prototypes(&library, &PrototypeCache::none(), &mut |_, _| {}, &crate::Cancel::new())
+            .unwrap();
     assert_eq!((table.modules[0].rows.as_slice(), table.modules[0].gaps[0]), ([0.0; 3].as_slice(), None));
 }
 

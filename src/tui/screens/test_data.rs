@@ -75,7 +75,7 @@ pub fn clustering(n: usize, k: usize) -> Arc<Clustering> {
     let silhouettes: Vec<f64> = (0..n).map(|at| 0.62 - 0.09 * (at % 9) as f64).collect();
     let labels: Vec<usize> = (0..n).map(|at| (at / 3) % k).collect();
     Arc::new(Clustering {
-        ties: ties(&similarity(n, Metric::Mbc), &labels, k),
+        ties: ties(&similarity(n, Metric::MBC), &labels, k),
         k,
         seed: 42,
         experts: names(n),

@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 use super::latest_task::LatestTask;
 use crate::analysis::{self, Clustering, Metric, Similarity};
 use crate::library::{Expert, Library};
+use crate::named::Named;
 use crate::train::{ClustersPlan, ClustersSpec, plan_clusters};
 use crate::tui::{Effect, Message, Sender, Sweep};
 use crate::{Cancel, Error, Result};
 
-/// Similarities kept of one library: the three metrics and a second sparsity.
-const KEPT: usize = 4;
 /// Clusterings kept of one library.
 const KEPT_CLUSTERINGS: usize = 16;
 /// Typing goes on for this long before a plan is made.
@@ -69,20 +68,22 @@ impl Compute {
                 work.answer(cancel, result, |result| Message::Similarity { ticket, result });
             }),
             Effect::Cluster { ticket, k, sparsity, seed } => self.cluster.run(send, move |cancel| {
-                let result = work.similarity(ticket, Metric::Mbc, sparsity, cancel).and_then(|similarity| {
-                    // Experts that could not be compared may have left fewer.
-                    let k = k.min(similarity.len());
-                    let clustering = work.clustering(&similarity, k, seed, cancel)?;
-                    Ok((similarity, clustering))
-                });
+                let result =
+                    work.similarity(ticket, Metric::default(), sparsity, cancel).and_then(|similarity| {
+                        // Experts that could not be compared may have left fewer.
+                        let k = k.min(similarity.len());
+                        let clustering = work.clustering(&similarity, k, seed, cancel)?;
+                        Ok((similarity, clustering))
+                    });
                 work.answer(cancel, result, |result| Message::Clustering { ticket, result });
             }),
             Effect::Sweep { ticket, max_k, sparsity, seed } => self.sweep.run(send, move |cancel| {
-                let result = work.similarity(ticket, Metric::Mbc, sparsity, cancel).and_then(|similarity| {
-                    let ks = analysis::sweep(&similarity, 2..=max_k, seed, cancel)?;
-                    let map = analysis::project(&similarity, cancel);
-                    Ok(Arc::new(Sweep { experts: similarity.experts.clone(), ks, map }))
-                });
+                let result =
+                    work.similarity(ticket, Metric::default(), sparsity, cancel).and_then(|similarity| {
+                        let ks = analysis::sweep(&similarity, 2..=max_k, seed, cancel)?;
+                        let map = analysis::project(&similarity, cancel);
+                        Ok(Arc::new(Sweep { experts: similarity.experts.clone(), ks, map }))
+                    });
                 work.answer(cancel, result, |result| Message::Sweep { ticket, result });
             }),
             Effect::PlanClusters { ticket, spec } => self.plan.run(send, move |cancel| {
@@ -123,7 +124,7 @@ impl Work {
         self.library()?.expert(name)
     }
 
-    /// The similarity of all usable experts, computed once per library, metric and sparsity.
+    /// The similarity of all experts that can be compared, computed once per library, metric and sparsity.
     fn similarity(
         &self,
         ticket: u64,
@@ -131,12 +132,12 @@ impl Work {
         sparsity: f64,
         cancel: &Cancel,
     ) -> Result<Arc<Similarity>> {
-        let experts: Vec<&Expert> = self.library()?.usable().collect();
+        let library = self.library()?;
         // Held while computing: who asks for the same meanwhile waits for it and finds it done.
         let mut known = self.known.similarities.lock().unwrap_or_else(PoisonError::into_inner);
         cancel.check()?;
         let same = |s: &&Arc<Similarity>| {
-            s.metric == metric && (metric != Metric::Mbc || s.sparsity.to_bits() == sparsity.to_bits())
+            s.metric == metric && s.sparsity.to_bits() == metric.sparsity(sparsity).to_bits()
         };
         if let Some(similarity) = known.iter().find(same) {
             return Ok(similarity.clone());
@@ -148,17 +149,18 @@ impl Work {
                 self.send.send(Message::Progress { ticket, done, total });
             }
         };
-        let similarity = Arc::new(analysis::similarity(&experts, metric, sparsity, &mut progress, cancel)?);
+        let similarity = Arc::new(analysis::similarity(library, metric, sparsity, &mut progress, cancel)?);
         // Whoever shows it does not wait for that.
         similarity.spread();
-        if known.len() >= KEPT {
+        // One of every metric and a second sparsity.
+        if known.len() > Metric::all().len() {
             known.remove(0);
         }
         known.push(similarity.clone());
         Ok(similarity)
     }
 
-    /// Clusters by an MBC similarity, once per sparsity, k and seed.
+    /// Clusters by a similarity of the default metric, once per sparsity, k and seed.
     fn clustering(
         &self,
         similarity: &Similarity,
@@ -185,7 +187,7 @@ impl Work {
     /// What a job of `spec` would train.
     fn plan(&self, ticket: u64, spec: &ClustersSpec, cancel: &Cancel) -> Result<Arc<ClustersPlan>> {
         cancel.check()?;
-        let similarity = self.similarity(ticket, Metric::Mbc, spec.sparsity, cancel)?;
+        let similarity = self.similarity(ticket, Metric::default(), spec.sparsity, cancel)?;
         let clustering = self.clustering(&similarity, spec.k, spec.training.seed, cancel)?;
         plan_clusters(spec, self.library()?, &clustering, cancel).map(Arc::new)
     }

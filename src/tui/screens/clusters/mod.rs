@@ -321,7 +321,7 @@ impl Screen for ClustersScreen {
             Message::Library(Ok(library)) => return self.library_changed(library),
             // Once anybody looks at similarities, clusters order and colour them.
             Message::Similarity { result: Ok(similarity), .. }
-                if !self.wanted && similarity.metric == Metric::Mbc && similarity.len() <= LARGE =>
+                if !self.wanted && similarity.metric == Metric::default() && similarity.len() <= LARGE =>
             {
                 self.sparsity_steps = comparison_chrome::sparsity_steps(similarity.sparsity);
                 return self.on_show(shared);

@@ -10,7 +10,7 @@ use crate::tui::testing::{assert_screen, buffer, code, key, render, text};
 fn answer(screen: &mut ClustersScreen, asked: &[Effect], shared: &Shared) -> Vec<Effect> {
     let [Effect::Cluster { ticket, k, .. }] = asked else { panic!("asked for {asked:?}") };
     let n = shared.library.as_ref().map_or(0, |library| library.experts.len());
-    let result = Ok((test_data::similarity(n, Metric::Mbc), test_data::clustering(n, *k)));
+    let result = Ok((test_data::similarity(n, Metric::MBC), test_data::clustering(n, *k)));
     screen.on_message(&Message::Clustering { ticket: *ticket, result }, shared)
 }
 
@@ -137,7 +137,7 @@ fn the_selected_member_stays_selected_in_another_partition() {
 fn starts_by_itself_once_somebody_compares() {
     let shared = test_data::shared(12);
     let mut screen = ClustersScreen::new();
-    let result = Ok(test_data::similarity(12, Metric::Mbc));
+    let result = Ok(test_data::similarity(12, Metric::MBC));
     let asked = screen.on_message(&Message::Similarity { ticket: 9, result }, &shared);
     assert!(matches!(asked[..], [Effect::Cluster { .. }]));
 }
@@ -164,7 +164,7 @@ fn says_what_is_the_matter() {
 #[test]
 fn groups_say_what_holds_them_together() {
     let shared = test_data::shared(12);
-    let similarity = test_data::similarity(12, Metric::Mbc);
+    let similarity = test_data::similarity(12, Metric::MBC);
     let groups = Groups::new(&similarity, &test_data::clustering(12, 4), &shared);
     assert_eq!(groups.rows.len(), 16);
     let first = &groups.clusters[0];

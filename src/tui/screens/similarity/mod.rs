@@ -4,7 +4,7 @@ mod arrange;
 mod pair;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
@@ -16,8 +16,15 @@ use super::comparable::{Comparable, one_line};
 use super::comparison_chrome;
 use crate::analysis::{DEFAULT_SPARSITY, Metric, Similarity};
 use crate::library::Library;
+use crate::named::Named;
 use crate::tui::heatmap::HeatmapState;
 use crate::tui::{Binding, Effect, Message, Screen, Shared, Tab, Theme, Tickets};
+
+/// The metrics that `m` goes through.
+static TITLES: LazyLock<String> = LazyLock::new(|| {
+    let titles: Vec<&str> = Metric::all().iter().map(|metric| metric.title).collect();
+    format!("Change the metric: {}", titles.join(" · "))
+});
 
 /// State of the Similarity tab.
 #[derive(Debug)]
@@ -64,7 +71,7 @@ struct Shown {
 impl Default for SimilarityScreen {
     fn default() -> Self {
         Self {
-            metric: Metric::Mbc,
+            metric: Metric::default(),
             sparsity_steps: comparison_chrome::sparsity_steps(DEFAULT_SPARSITY),
             order: Order::Cluster,
             autoscale: true,
@@ -187,18 +194,15 @@ impl SimilarityScreen {
     fn on_own_key(&mut self, code: KeyCode, shared: &Shared) -> Option<Vec<Effect>> {
         match code {
             KeyCode::Char('m') => {
-                self.metric = match self.metric {
-                    Metric::Mbc => Metric::Flat,
-                    Metric::Flat => Metric::Delta,
-                    Metric::Delta => Metric::Mbc,
-                };
+                self.metric = self.metric.next();
                 Some(self.compute())
             }
             KeyCode::Char(c @ ('[' | ']')) => {
-                if self.metric != Metric::Mbc {
-                    return Some(vec![Effect::Notice(
-                        "Sparsity matters to the MBC metric only (m changes it).".into(),
-                    )]);
+                if !self.metric.uses_sparsity {
+                    let title = self.metric.title;
+                    return Some(vec![Effect::Notice(format!(
+                        "Sparsity does not matter to {title}: m changes the metric."
+                    ))]);
                 }
                 let steps =
                     if c == '[' { self.sparsity_steps.saturating_sub(1) } else { self.sparsity_steps + 1 };
@@ -248,12 +252,12 @@ impl Screen for SimilarityScreen {
         } else if self.comparable.question().is_some() && !self.agreed {
             keys.push(Binding::new("Enter", "compute", "Compute the matrix of this large library"));
         }
-        keys.push(Binding::new("m", "metric", "MBC, cosine of the factors, cosine of ΔW"));
-        if self.metric == Metric::Mbc {
+        keys.push(Binding::new("m", "metric", &TITLES));
+        if self.metric.uses_sparsity {
             keys.push(Binding::new(
                 "[ ]",
                 "sparsity",
-                "Share of entries that MBC leaves out, in steps of 5 %",
+                "Share of entries that count as zero, in steps of 5 %",
             ));
         }
         if self.shown.is_some() {

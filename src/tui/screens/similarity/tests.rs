@@ -14,7 +14,7 @@ fn loaded(n: usize) -> (SimilarityScreen, Shared) {
     let mut screen = SimilarityScreen::new();
     let asked = screen.on_show(&shared);
     let clustering = test_data::clustering(n, 4);
-    let similarity = test_data::similarity(n, Metric::Mbc);
+    let similarity = test_data::similarity(n, Metric::MBC);
     answer(&mut screen, &asked, &similarity, &shared);
     shared.clustering = Some(clustering.clone());
     screen.on_message(&Message::Clustering { ticket: 1, result: Ok((similarity, clustering)) }, &shared);
@@ -85,13 +85,13 @@ fn asks_once_when_first_shown_and_drops_stale_answers() {
     let shared = test_data::shared(3);
     let mut screen = SimilarityScreen::new();
     let first = screen.on_show(&shared);
-    assert!(matches!(first[..], [Effect::Similarity { metric: Metric::Mbc, sparsity: 0.5, .. }]));
+    assert!(matches!(first[..], [Effect::Similarity { metric, sparsity: 0.5, .. }] if metric == Metric::MBC));
     assert_eq!(screen.on_show(&shared), []);
     let second = press(&mut screen, "m", &shared);
-    assert!(matches!(second[..], [Effect::Similarity { metric: Metric::Flat, .. }]));
-    answer(&mut screen, &first, &test_data::similarity(3, Metric::Mbc), &shared);
+    assert!(matches!(second[..], [Effect::Similarity { metric, .. }] if metric == Metric::FLAT));
+    answer(&mut screen, &first, &test_data::similarity(3, Metric::MBC), &shared);
     assert!(screen.shown.is_none() && screen.is_animating(&shared));
-    answer(&mut screen, &second, &test_data::similarity(3, Metric::Flat), &shared);
+    answer(&mut screen, &second, &test_data::similarity(3, Metric::FLAT), &shared);
     assert!(screen.shown.is_some() && !screen.is_animating(&shared));
 }
 
@@ -168,7 +168,7 @@ fn says_what_is_the_matter() {
 #[test]
 fn warnings_and_experts_left_out_are_one_line() {
     let (mut screen, shared) = loaded(3);
-    let mut similarity = Similarity::clone(&test_data::similarity(3, Metric::Flat));
+    let mut similarity = Similarity::clone(&test_data::similarity(3, Metric::FLAT));
     similarity.warnings = vec!["experts started from different seeds".into()];
     similarity.skipped = vec![("broken".into(), "NaN in lora_A".into())];
     let asked = press(&mut screen, "m", &shared);
@@ -181,7 +181,7 @@ fn warnings_and_experts_left_out_are_one_line() {
 fn long_errors_and_notes_wrap() {
     let (mut screen, shared) = loaded(3);
     let asked = press(&mut screen, "m", &shared);
-    let mut similarity = Similarity::clone(&test_data::similarity(3, Metric::Flat));
+    let mut similarity = Similarity::clone(&test_data::similarity(3, Metric::FLAT));
     let reason =
         "rank 8 in model.layers.0.self_attn.q_proj, where most experts have rank 4: delta compares it";
     similarity.skipped = ["aspect", "mm"].map(|name| (name.to_string(), reason.to_string())).to_vec();
@@ -206,7 +206,7 @@ fn experts_that_cannot_be_used_are_counted() {
     let library = Arc::new(library);
     shared.library = Some(library.clone());
     let asked = screen.on_message(&Message::Library(Ok(library)), &shared);
-    let mut similarity = Similarity::clone(&test_data::similarity(2, Metric::Mbc));
+    let mut similarity = Similarity::clone(&test_data::similarity(2, Metric::MBC));
     similarity.skipped = vec![("format_list".into(), "made for another base model".into())];
     answer(&mut screen, &asked, &Arc::new(similarity), &shared);
     let text = render(&screen, &shared, 90, 16);
@@ -238,7 +238,7 @@ fn a_large_library_is_asked_about_first() {
 #[test]
 fn identical_experts_are_drawn() {
     let (mut screen, shared) = loaded(3);
-    let mut similarity = Similarity::clone(&test_data::similarity(3, Metric::Flat));
+    let mut similarity = Similarity::clone(&test_data::similarity(3, Metric::FLAT));
     similarity.matrix.fill(1.0);
     let asked = press(&mut screen, "m", &shared);
     answer(&mut screen, &asked, &Arc::new(similarity), &shared);
@@ -249,7 +249,7 @@ fn identical_experts_are_drawn() {
 fn every_key_of_the_table_is_taken() {
     let (mut screen, shared) = loaded(12);
     for c in "hjklHJKLgGm[]o+-0a".chars() {
-        screen.metric = Metric::Mbc;
+        screen.metric = Metric::MBC;
         assert!(screen.on_key(key(c), &shared).is_some(), "{c}");
     }
     assert!(screen.on_key(key('x'), &shared).is_none());

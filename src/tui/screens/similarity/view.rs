@@ -6,7 +6,6 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
 use super::{Request, Shown, SimilarityScreen};
-use crate::analysis::Metric;
 use crate::text::counted;
 use crate::tui::heatmap::Heatmap;
 use crate::tui::screens::comparison_chrome;
@@ -18,15 +17,6 @@ const WIDE: u16 = 104;
 const PANEL: u16 = 36;
 /// Columns that the legend below the picture may take.
 const LEGEND: u16 = 66;
-
-/// As people call it.
-pub fn metric_name(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Mbc => "MBC",
-        Metric::Flat => "flat A, B cosine",
-        Metric::Delta => "ΔW cosine",
-    }
-}
 
 impl SimilarityScreen {
     pub(super) fn draw(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
@@ -69,10 +59,10 @@ impl SimilarityScreen {
     fn draw_header(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
         let facts = match &self.shown {
             Some(Shown { similarity, arrangement, .. }) => {
-                let mut facts = vec![metric_name(similarity.metric).to_string()];
+                let mut facts = vec![similarity.metric.title.to_string()];
                 facts.push(counted(similarity.len(), "expert"));
                 facts.push(arrangement.title.clone());
-                if similarity.metric == Metric::Mbc {
+                if similarity.metric.uses_sparsity {
                     facts.push(format!("sparsity {:.2}", similarity.sparsity));
                 }
                 if self.map.is_zoomed() {
@@ -80,11 +70,11 @@ impl SimilarityScreen {
                 }
                 facts
             }
-            None => vec![metric_name(self.metric).to_string()],
+            None => vec![self.metric.title.to_string()],
         };
         header(frame, area, &facts, theme);
         if let Some(Request { metric, done, total, .. }) = &self.request {
-            let what = format!("computing {}", metric_name(*metric));
+            let what = format!("computing {}", metric.title);
             progress(frame, area, &what, *done, *total, shared.tick, theme);
         }
     }

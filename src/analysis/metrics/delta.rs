@@ -1,0 +1,23 @@
+//! Cosine of what the experts add to the weights.
+
+use super::{Comparison, MetricMatrix, MetricSpec};
+use crate::Result;
+use crate::analysis::weights::Product;
+
+/// cos(ΔW₁, ΔW₂) over all modules, with ⟨B₁A₁, B₂A₂⟩ = Σ (B₁ᵀB₂ ∘ A₁A₂ᵀ) and the scales.
+pub(super) static METRIC: MetricSpec = MetricSpec {
+    id: "delta",
+    title: "ΔW cosine",
+    help: "Cosine of ΔW, from the factors: any ranks, no ΔW formed",
+    formula: "cos(ΔW₁, ΔW₂), ΔW = s·B·A of all modules; ⟨B₁A₁, B₂A₂⟩ = Σ (B₁ᵀB₂ ∘ A₁A₂ᵀ)",
+    uses_sparsity: false,
+    equal_ranks: false,
+    of_other_seeds: "their input directions differ from the start",
+    of_zeros: "ΔW is zero",
+    rounds: |_| 1,
+    matrix,
+};
+
+fn matrix(comparison: &mut Comparison<'_>) -> Result<MetricMatrix> {
+    Ok(MetricMatrix { values: comparison.gram(Product::Delta)?.cosines(), warnings: Vec::new() })
+}

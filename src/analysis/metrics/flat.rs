@@ -1,0 +1,23 @@
+//! Cosine of the factors.
+
+use super::{Comparison, MetricMatrix, MetricSpec};
+use crate::Result;
+use crate::analysis::weights::Product;
+
+/// cos(x₁, x₂) with x the entries of A and B of all modules, one after the other.
+pub(super) static METRIC: MetricSpec = MetricSpec {
+    id: "flat",
+    title: "flat A, B cosine",
+    help: "Cosine of the flattened A and B",
+    formula: "cos(x₁, x₂), x = all entries of A and B",
+    uses_sparsity: false,
+    equal_ranks: true,
+    of_other_seeds: "their A and B are nearly orthogonal, whatever they learnt",
+    of_zeros: "all entries are zero",
+    rounds: |_| 1,
+    matrix,
+};
+
+fn matrix(comparison: &mut Comparison<'_>) -> Result<MetricMatrix> {
+    Ok(MetricMatrix { values: comparison.gram(Product::Flat)?.cosines(), warnings: Vec::new() })
+}
