@@ -18,7 +18,7 @@
 //! | `named` | sets whose members have names |
 //! | `cancel`, `threads` | cancellation, pools of threads |
 //! | `error` | the error type |
-//! | `text` | text for people |
+//! | `text`, `module_path` | text for people, paths of modules |
 
 pub mod analysis;
 pub mod cancel;
@@ -29,6 +29,7 @@ pub mod jobs;
 pub mod library;
 pub mod merge;
 pub mod model;
+pub mod module_path;
 pub mod named;
 pub mod plot;
 pub mod routing;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::score::{Split, expert_of};
 use crate::library::Library;
+use crate::module_path::ModulePath;
 use crate::routing::{Session, Trace};
 use crate::train::Dataset;
 use crate::{Cancel, Result};
@@ -35,11 +36,6 @@ impl TaskRouting {
     pub fn family_share(&self) -> f64 {
         self.relatives.iter().map(|&e| self.won[e]).sum()
     }
-}
-
-/// The first number in a module's path: its layer.
-fn layer(module: &str) -> usize {
-    module.split('.').find_map(|part| part.parse().ok()).unwrap_or(0)
 }
 
 #[derive(Default)]
@@ -108,11 +104,12 @@ fn count(
     kinds: &mut Vec<(String, Tally)>,
 ) {
     for (m, module) in trace.modules.iter().enumerate() {
-        let at = layer(module);
+        let path = ModulePath::new(module);
+        let at = path.layer().unwrap_or(0);
         if layers.len() <= at {
             layers.resize_with(at + 1, Tally::default);
         }
-        let kind = module.rsplit('.').next().unwrap_or(module);
+        let kind = path.kind();
         let slot = match kinds.iter().position(|(k, _)| k == kind) {
             Some(slot) => slot,
             None => {

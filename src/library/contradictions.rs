@@ -6,6 +6,7 @@ use regex::bytes::Regex;
 use super::AdapterConfig;
 use super::formats::peft::config::{ConfigNotes, Names, expression};
 use super::formats::peft::pairs::Parts;
+use crate::module_path::ModulePath;
 use crate::text::short;
 
 /// The contradictions, one line each.
@@ -24,9 +25,9 @@ pub(super) fn contradictions(notes: &ConfigNotes, config: &AdapterConfig, parts:
     let first = extra.next();
     tell(1 + extra.count(), first, "does not target");
     if let Names::List(names) = &selection.targets {
-        let mut absent = names
-            .iter()
-            .filter(|name| !is_shorthand(name) && !modules().any(|module| is_suffix(module, name)));
+        let mut absent = names.iter().filter(|name| {
+            !is_shorthand(name) && !modules().any(|module| ModulePath::new(module).ends_with(name))
+        });
         let first = absent.next();
         tell(1 + absent.count(), first.map(String::as_str), "targets, but the file has no LoRA for,");
     }
@@ -36,7 +37,9 @@ pub(super) fn contradictions(notes: &ConfigNotes, config: &AdapterConfig, parts:
         tell(1 + against.count(), first, "excludes");
     }
     if !selection.layers.is_empty() {
-        let outside = |module: &&str| layer(module).is_some_and(|layer| !selection.layers.contains(&layer));
+        let outside = |module: &&str| {
+            ModulePath::new(module).layer().is_some_and(|layer| !selection.layers.contains(&layer))
+        };
         let mut against = modules().filter(outside);
         let first = against.next();
         tell(1 + against.count(), first, "leaves out the layer of");
@@ -44,8 +47,8 @@ pub(super) fn contradictions(notes: &ConfigNotes, config: &AdapterConfig, parts:
     let saved = |name: &&String| {
         let owner =
             |parameter: &str| parameter.rsplit_once('.').map_or(String::new(), |(o, _)| o.to_string());
-        !parts.replacements.iter().any(|r| is_suffix(&owner(&r.name), name))
-            && !parts.pairs.iter().any(|pair| is_suffix(&pair.module, name))
+        !parts.replacements.iter().any(|r| ModulePath::new(&owner(&r.name)).ends_with(name))
+            && !parts.pairs.iter().any(|pair| ModulePath::new(&pair.module).ends_with(name))
     };
     let mut absent = notes.saves.iter().filter(saved);
     let first = absent.next();
@@ -71,16 +74,6 @@ fn is_shorthand(name: &str) -> bool {
     name.eq_ignore_ascii_case("all-linear")
 }
 
-/// Whether `name` is `path` or its end after a dot.
-fn is_suffix(path: &str, name: &str) -> bool {
-    path.strip_suffix(name).is_some_and(|before| before.is_empty() || before.ends_with('.'))
-}
-
-/// The number of a module's layer: the first part of its path that is one.
-fn layer(module: &str) -> Option<usize> {
-    module.split('.').find_map(|part| part.parse().ok())
-}
-
 enum Matcher<'a> {
     List(&'a [String]),
     Regex(Box<Regex>),
@@ -103,7 +96,7 @@ impl<'a> Matcher<'a> {
 
     fn matches(&self, module: &str) -> bool {
         match self {
-            Self::List(names) => names.iter().any(|name| is_suffix(module, name)),
+            Self::List(names) => names.iter().any(|name| ModulePath::new(module).ends_with(name)),
             Self::Regex(regex) => regex.is_match(module.as_bytes()),
         }
     }

@@ -10,6 +10,7 @@ use super::formats::peft::pairs::{Pair, Parts, TokenRows};
 use super::formats::{self, BaseTraits, Opened};
 use super::small_toml;
 use super::{AdapterConfig, Expert, Format, ModuleShape, Provenance, Status};
+use crate::module_path::ModulePath;
 use crate::text::short;
 
 /// Reads the expert at `path`, a folder or a file. Whatever is wrong becomes its status and reason. `base` is
@@ -179,9 +180,7 @@ fn not_applied(notes: ConfigNotes, parts: Parts) -> Option<String> {
 
 /// Which tokens trained rows belong to.
 pub(super) fn token_ids<'a>(notes: &'a ConfigNotes, rows: &TokenRows) -> Result<&'a [u32], String> {
-    let named = |key: &str| {
-        rows.module.strip_suffix(key).is_some_and(|before| before.is_empty() || before.ends_with('.'))
-    };
+    let named = |key: &str| ModulePath::new(&rows.module).ends_with(key);
     let found = notes.tokens.iter().find(|(key, _)| key.as_deref().is_none_or(named));
     let module = short(&rows.module);
     match found {

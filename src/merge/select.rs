@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{MergeSpec, Method, Modules};
 use crate::library::{Adapter, Expert, Library, MergedExpert, ModuleShape};
+use crate::module_path::ModulePath;
 use crate::named::find_name;
 use crate::text::counted;
 use crate::{Error, Result};
@@ -54,19 +55,12 @@ impl Selection<'_> {
     /// `target_modules`: the last components of the modules' paths where every layer has them, so that a
     /// list of them says the same as the paths; else the paths.
     pub fn targets(&self) -> Vec<String> {
-        let mut layers: BTreeSet<&str> = BTreeSet::new();
         let mut kinds: BTreeSet<&str> = BTreeSet::new();
         let mut numbers: BTreeSet<usize> = BTreeSet::new();
         for path in self.modules.keys() {
-            let (layer, kind) = path.rsplit_once('.').unwrap_or(("", path));
-            let prefix = layer
-                .split_inclusive('.')
-                .take_while(|part| part.trim_end_matches('.').parse::<usize>().is_err());
-            let length: usize = prefix.map(str::len).sum();
-            let rest = layer.get(length..).unwrap_or_default();
-            numbers.extend(rest.split('.').next().and_then(|number| number.parse::<usize>().ok()));
-            layers.insert(layer);
-            kinds.insert(kind);
+            let path = ModulePath::new(path);
+            numbers.extend(path.layer());
+            kinds.insert(path.kind());
         }
         let named =
             |kind: &&str| self.experts.iter().any(|e| e.expert.config.targets.iter().any(|t| t == kind));

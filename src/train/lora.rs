@@ -12,6 +12,7 @@ use crate::model::generic;
 use crate::model::simd::{axpy, dot};
 use crate::model::tensor::{edit, values};
 use crate::model::{Decoder, LinearHook};
+use crate::module_path::{ModulePath, kinds};
 use crate::{Error, Result};
 
 /// Rows of one task. Fixed, so that sums run in the same order whatever the number of threads.
@@ -90,9 +91,7 @@ impl TrainedLora {
 
 /// Whether `module` is one of the targets: its path is one or ends with `.` and one, as in PEFT.
 pub fn is_target(module: &str, targets: &[String]) -> bool {
-    targets
-        .iter()
-        .any(|t| module == t || module.strip_suffix(t.as_str()).is_some_and(|rest| rest.ends_with('.')))
+    targets.iter().any(|target| ModulePath::new(module).ends_with(target))
 }
 
 impl LoraTrainer {
@@ -117,10 +116,8 @@ impl LoraTrainer {
         let linears = decoder.linears();
         for target in targets {
             if !linears.iter().any(|l| is_target(&l.module, std::slice::from_ref(target))) {
-                let mut names: Vec<&str> =
-                    linears.iter().filter_map(|l| l.module.rsplit('.').next()).collect();
+                let mut names = kinds(linears.iter().map(|l| l.module.as_str()));
                 names.sort_unstable();
-                names.dedup();
                 return Err(Error::usage(format!(
                     "the base model has no layer \"{target}\": its layers are {}",
                     names.join(", ")
@@ -175,13 +172,11 @@ impl LoraTrainer {
         let known = |name: &str| self.modules.iter().any(|m| m.module == name);
         if let Some(module) = adapter.modules.iter().find(|m| !known(&m.shape.module)) {
             // Embedding and head are no layers of a block, which alone can be targets.
-            if !module.shape.module.split('.').any(|part| part.parse::<usize>().is_ok()) {
+            if ModulePath::new(&module.shape.module).layer().is_none() {
                 return cannot(format!("{}, which is no target", module.shape.module));
             }
-            let mut targets: Vec<&str> =
-                adapter.modules.iter().filter_map(|m| m.shape.module.rsplit('.').next()).collect();
+            let mut targets = kinds(adapter.modules.iter().map(|m| m.shape.module.as_str()));
             targets.sort_unstable();
-            targets.dedup();
             let problem =
                 format!("has LoRA at {}: give --targets {}", module.shape.module, targets.join(","));
             return Err(Error::file(&adapter.path, problem));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::cache;
 use crate::library::gguf::{first_part, model_in};
 use crate::library::{BaseSpec, Expert, Library};
+use crate::module_path::ModulePath;
 use crate::text::short;
 use crate::{Error, Result};
 
@@ -176,8 +177,9 @@ pub(in crate::library) fn fits_default(expert: &Expert) -> bool {
     const LAYERS: usize = 30;
     !expert.modules.is_empty()
         && expert.modules.iter().all(|m| {
-            let Some(rest) = m.module.strip_prefix("model.layers.") else { return false };
-            let Some((layer, part)) = rest.split_once('.') else { return false };
+            let Some(("model.layers", layer, part)) = ModulePath::new(&m.module).in_layer() else {
+                return false;
+            };
             let sizes = match part {
                 "self_attn.q_proj" | "self_attn.o_proj" => (576, 576),
                 "self_attn.k_proj" | "self_attn.v_proj" => (576, 192),
@@ -185,7 +187,6 @@ pub(in crate::library) fn fits_default(expert: &Expert) -> bool {
                 "mlp.down_proj" => (1536, 576),
                 _ => return false,
             };
-            layer.parse::<usize>().is_ok_and(|layer| layer < LAYERS)
-                && sizes == (m.in_features, m.out_features)
+            layer < LAYERS && sizes == (m.in_features, m.out_features)
         })
 }

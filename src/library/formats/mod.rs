@@ -28,6 +28,7 @@ pub(super) use view::View;
 use super::AdapterConfig;
 use super::files::{io_reason, open_regular};
 use super::safetensors::{Dtype, Place, TensorInfo};
+use crate::module_path::ModulePath;
 use peft::config::ConfigNotes;
 use peft::pairs::Parts;
 
@@ -140,8 +141,8 @@ impl Opened {
 
 /// The last components of the adapted layers' paths, for files that do not list them.
 fn targets(parts: &Parts) -> Vec<String> {
-    let last = |module: &str| module.rsplit('.').next().unwrap_or_default().to_string();
-    let all: BTreeSet<String> = parts.pairs.iter().map(|pair| last(&pair.module)).collect();
+    let kind = |module: &str| ModulePath::new(module).kind().to_string();
+    let all: BTreeSet<String> = parts.pairs.iter().map(|pair| kind(&pair.module)).collect();
     all.into_iter().collect()
 }
 

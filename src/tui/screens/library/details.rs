@@ -7,6 +7,7 @@ use super::rows::{Row, kind_order};
 use super::table::{loss_text, status_glyph};
 use crate::analysis::{ExpertProfile, Similarity};
 use crate::library::{Expert, Format, Provenance, Status};
+use crate::module_path::ModulePath;
 use crate::text::counted;
 use crate::tui::Theme;
 use crate::tui::format::{self, spinner};
@@ -117,7 +118,13 @@ impl Details<'_> {
             facts.push(format!("stored as {}", self.expert.format.name()));
         }
         self.joined(lines, &facts, cells, theme.text());
-        let layers = self.expert.modules.iter().filter_map(|m| place(&m.module).0).max().map_or(0, |l| l + 1);
+        let layers = self
+            .expert
+            .modules
+            .iter()
+            .filter_map(|m| ModulePath::new(&m.module).layer())
+            .max()
+            .map_or(0, |l| l + 1);
         let mut facts = vec![self.row.targets.clone()];
         if layers > 0 {
             facts.push(counted(layers, "layer"));
@@ -303,12 +310,6 @@ impl Details<'_> {
     }
 }
 
-/// Layer number and kind of a module path: `model.layers.3.self_attn.q_proj` is (3, `q_proj`).
-fn place(module: &str) -> (Option<usize>, &str) {
-    let layer = module.split('.').find_map(|part| part.parse().ok());
-    (layer, module.rsplit('.').next().unwrap_or(module))
-}
-
 /// Norms by kind of module and layer.
 struct Grid {
     kinds: Vec<String>,
@@ -325,8 +326,8 @@ impl Grid {
             .modules
             .iter()
             .map(|m| {
-                let (layer, kind) = place(&m.module);
-                (layer.unwrap_or(0), kind, m.norm)
+                let module = ModulePath::new(&m.module);
+                (module.layer().unwrap_or(0), module.kind(), m.norm)
             })
             // A module path is untrusted: no layer number makes a grid of a million columns.
             .filter(|(layer, ..)| *layer < 4096)

@@ -8,6 +8,7 @@ use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use crate::library::{Expert, Library, Status};
+use crate::module_path::{ModulePath, kinds};
 use crate::text::printable;
 
 /// One expert as the table shows it.
@@ -73,18 +74,12 @@ impl Row {
 
 /// The kinds of layers that carry LoRA, short: `q k v o`, or as configured where tensors say nothing.
 fn targets(expert: &Expert) -> String {
-    let mut kinds: Vec<&str> = Vec::new();
-    for module in &expert.modules {
-        let kind = module.module.rsplit('.').next().unwrap_or_default();
-        if !kinds.contains(&kind) {
-            kinds.push(kind);
-        }
-    }
+    let mut kinds = kinds(expert.modules.iter().map(|shape| shape.module.as_str()));
     if kinds.is_empty() {
         kinds = expert.config.targets.iter().map(String::as_str).collect();
     }
     kinds.sort_by_key(|kind| kind_order(kind));
-    let short: Vec<&str> = kinds.iter().map(|kind| kind.strip_suffix("_proj").unwrap_or(kind)).collect();
+    let short: Vec<&str> = kinds.iter().map(|kind| ModulePath::new(kind).short_kind()).collect();
     printable(&short.join(" ")).into_owned()
 }
 

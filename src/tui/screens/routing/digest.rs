@@ -1,5 +1,6 @@
 //! A trace summed up for drawing: modules grouped into columns, the top expert of every cell, totals.
 
+use crate::module_path::{ModulePath, short_kinds};
 use crate::routing::Trace;
 
 /// One column of the map: a layer, or one module when zoomed in.
@@ -38,27 +39,9 @@ pub struct Digest {
     pub counted: usize,
 }
 
-/// The number of the layer that a module path names: its first component that is a number.
-fn layer_of(module: &str) -> Option<&str> {
-    module.split('.').find(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// What kind of module a path names: its last component without `_proj`.
-pub fn kind_of(module: &str) -> &str {
-    let last = module.rsplit('.').next().unwrap_or(module);
-    last.strip_suffix("_proj").filter(|kind| !kind.is_empty()).unwrap_or(last)
-}
-
 /// The kinds of modules of a trace in the order of the network, each once.
 pub fn kinds(modules: &[String]) -> Vec<String> {
-    let mut kinds: Vec<String> = Vec::new();
-    for module in modules {
-        let kind = kind_of(module);
-        if !kinds.iter().any(|known| known == kind) {
-            kinds.push(kind.to_string());
-        }
-    }
-    kinds
+    short_kinds(modules.iter().map(String::as_str)).into_iter().map(String::from).collect()
 }
 
 /// Groups the modules of `kind` (all of them for `None`) into columns: one a layer, or one a module.
@@ -66,16 +49,17 @@ fn columns(modules: &[String], kind: Option<&str>, by_module: bool) -> Vec<Colum
     let mut columns: Vec<Column> = Vec::new();
     let mut last_layer = None;
     for (index, module) in modules.iter().enumerate() {
-        if kind.is_some_and(|kind| kind_of(module) != kind) {
+        let path = ModulePath::new(module);
+        if kind.is_some_and(|kind| path.short_kind() != kind) {
             continue;
         }
-        let layer = layer_of(module);
+        let layer = path.layer();
         let same_layer = layer.is_some() && layer == last_layer;
         last_layer = layer;
         match columns.last_mut() {
             Some(column) if same_layer && !by_module => column.modules.push(index),
             _ => columns.push(Column {
-                label: layer.unwrap_or_else(|| kind_of(module)).to_string(),
+                label: layer.map_or_else(|| path.short_kind().to_string(), |layer| layer.to_string()),
                 starts_layer: !same_layer,
                 modules: vec![index],
             }),
@@ -138,7 +122,9 @@ impl Digest {
                 }
             }
         }
-        let totals = trace.totals(|module| kind.is_none_or(|kind| kind_of(&trace.modules[module]) == kind));
+        let totals = trace.totals(|module| {
+            kind.is_none_or(|kind| ModulePath::new(&trace.modules[module]).short_kind() == kind)
+        });
         Self { columns, cells, totals, entropy: entropy / pairs.max(1) as f64, counted }
     }
 

@@ -4,9 +4,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::digest::{Digest, kind_of, mean_weights};
+use super::digest::{Digest, mean_weights};
 use super::map::Axis;
 use super::paint::{bar, column, heading, put, quoted, tint};
+use crate::module_path::ModulePath;
 use crate::routing::Trace;
 use crate::tui::text_width::{left, right, truncate};
 use crate::tui::{ExpertMarks, Theme};
@@ -184,7 +185,8 @@ impl CellDetail<'_> {
             at.label.clone()
         };
         heading(buf, area, 0, &format!("{text} at {place}"), "", theme);
-        let kinds = at.modules.iter().filter_map(|&m| trace.modules.get(m)).map(|m| kind_of(m));
+        let modules = at.modules.iter().filter_map(|&m| trace.modules.get(m));
+        let kinds = modules.map(|m| ModulePath::new(m).short_kind());
         let widest = kinds.clone().map(crate::tui::text_width::width).max().unwrap_or(0).min(12);
         for (row, (kind, &module)) in kinds.zip(&at.modules).enumerate() {
             let y = row as u16 + 1;

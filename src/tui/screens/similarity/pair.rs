@@ -10,6 +10,7 @@ use ratatui::widgets::Paragraph;
 
 use crate::analysis::PairModule;
 use crate::analysis::value_range;
+use crate::module_path::ModulePath;
 use crate::text::printable;
 use crate::tui::heatmap::{Heatmap, HeatmapState};
 use crate::tui::screens::comparable::{self, one_line};
@@ -244,8 +245,11 @@ struct Grid {
 
 impl Grid {
     fn new(modules: Arc<Vec<PairModule>>, measure: Measure) -> Self {
-        let places: Vec<(Option<usize>, String)> =
-            modules.iter().map(|module| place(&module.module)).collect();
+        let places: Vec<(Option<usize>, String)> = modules
+            .iter()
+            .map(|module| ModulePath::new(&module.module))
+            .map(|module| (module.layer(), module.without_layer()))
+            .collect();
         let mut layers: Vec<Option<usize>> = places.iter().map(|(layer, _)| *layer).collect();
         layers.sort_by_key(|layer| layer.unwrap_or(usize::MAX));
         layers.dedup();
@@ -312,22 +316,6 @@ impl Grid {
     }
 }
 
-/// Layer number of a module path and the path without it.
-fn place(module: &str) -> (Option<usize>, String) {
-    let mut layer = None;
-    let parts: Vec<&str> = module
-        .split('.')
-        .filter(|part| match part.parse::<usize>() {
-            Ok(number) if layer.is_none() => {
-                layer = Some(number);
-                false
-            }
-            _ => true,
-        })
-        .collect();
-    (layer, parts.join("."))
-}
-
 /// The shortest end of a path that no other path shares, printable.
 fn shortest(kind: &str, all: &[String]) -> String {
     let parts: Vec<&str> = kind.split('.').collect();
@@ -344,16 +332,6 @@ fn shortest(kind: &str, all: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn module_paths_split_into_layer_and_kind() {
-        assert_eq!(
-            place("model.layers.12.self_attn.q_proj"),
-            (Some(12), "model.layers.self_attn.q_proj".into())
-        );
-        assert_eq!(place("lm_head"), (None, "lm_head".into()));
-        assert_eq!(place(""), (None, String::new()));
-    }
 
     #[test]
     fn kinds_are_as_short_as_they_can_be() {
