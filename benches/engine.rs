@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use lora_tui::Cancel;
 use lora_tui::library::Library;
 use lora_tui::model::{ForwardPass, LoadOptions, Model, Precision, Tape, keep_freed_memory};
-use lora_tui::routing::{GenerateOptions, Part, Prompt, RouterConfig, RouterKind, Session};
+use lora_tui::routing::{GenerateOptions, Part, Prompt, RouterConfig, Session};
 use lora_tui::train::{AdamW, LoraTrainer, cross_entropy};
 
 /// Tokens of the prompt and of one training sequence.
@@ -282,7 +282,7 @@ fn arrow(base: &Path, from: &Path, experts: usize, options: &LoadOptions) -> Res
     session.reload_experts(&Library::open(part.path())?, &cancel)?;
     let load = start.elapsed().as_secs_f64();
     let more = memory() - before;
-    session.set_router(RouterConfig { kind: RouterKind::Arrow, ..RouterConfig::default() })?;
+    session.set_router(RouterConfig::default())?;
     let (prefill, decode) = prefill_and_decode(&mut session, 7)?;
     // With the prototypes that the first time left on disk.
     let start = Instant::now();

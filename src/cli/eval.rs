@@ -9,7 +9,6 @@ use super::{Align, Table};
 use crate::Result;
 use crate::eval::{Method, Scores, Split, TaskRouting, routing_of_tasks, score_tasks};
 use crate::model::Precision;
-use crate::routing::RouterKind;
 use crate::text::printable;
 use crate::train::find_tasks;
 
@@ -48,7 +47,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let mut tell = |line: &str| progress.stage(line);
     if args.routing {
         let limit = args.limit.unwrap_or(20) as usize;
-        if session.router().kind != RouterKind::Arrow {
+        if !session.router().is_routed() {
             return Err(crate::Error::usage("--routing looks at Arrow: leave --router out"));
         }
         let result =

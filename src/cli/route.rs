@@ -9,7 +9,7 @@ use super::output::{Output, Skipped, save_tensors};
 use super::{Align, Table};
 use crate::library::{BaseLocation, Library, NamedTensor, locate_base};
 use crate::model::{LoadOptions, Precision, open_library};
-use crate::routing::{RouterKind, Session, Trace};
+use crate::routing::{Session, TEMPERATURE, TOP_K, Trace};
 use crate::text::{counted, printable};
 use crate::{Error, Result};
 
@@ -39,7 +39,7 @@ pub(super) fn open_session(
 ) -> Result<(Library, Session)> {
     let library = open_library(library, base.base.as_deref())?;
     output.library_notes(&library);
-    let config = router.config(&library.manifest)?;
+    let config = router.config(&library)?;
     let path = base_path(&library, base, output)?;
     let mut progress = output.progress();
     let options = LoadOptions {
@@ -51,8 +51,7 @@ pub(super) fn open_session(
     session.set_router(config)?;
     drop(progress);
     let router = session.router();
-    let heard = !matches!(router.kind, RouterKind::Base | RouterKind::Single(_));
-    if heard && session.experts().iter().all(|name| router.muted.contains(name)) {
+    if router.router.mutes && session.experts().iter().all(|name| router.muted.contains(name)) {
         return Err(Error::usage("every expert is muted: leave one out of --mute, or use --router base"));
     }
     if !output.is_json() {
@@ -100,7 +99,7 @@ pub fn run(args: &RouteArgs, output: &Output) -> Result<()> {
     let trace = match &args.save {
         Some(path) => {
             let (logits, trace) = session.logits(&prompt, output.cancel())?;
-            save(path, &logits, &trace, session.router().kind == RouterKind::Arrow)?;
+            save(path, &logits, &trace, session.router().is_routed())?;
             trace
         }
         None => session.route_tokens(&prompt, output.cancel())?,
@@ -111,25 +110,15 @@ pub fn run(args: &RouteArgs, output: &Output) -> Result<()> {
     table(&session, &trace, output)
 }
 
-fn router_name(kind: &RouterKind) -> String {
-    match kind {
-        RouterKind::Arrow => "arrow".into(),
-        RouterKind::Uniform => "uniform".into(),
-        RouterKind::UniformFactors => "uniform-factors".into(),
-        RouterKind::Single(name) => format!("single:{name}"),
-        RouterKind::Base => "base".into(),
-    }
-}
-
 fn document(library: &Library, session: &Session, trace: &Trace) -> serde_json::Value {
     let router = session.router();
     let weights: Vec<Vec<Vec<(u32, f32)>>> = (0..trace.tokens.len())
         .map(|t| (0..trace.modules.len()).map(|m| trace.weights(t, m).to_vec()).collect())
         .collect();
     serde_json::json!({
-        "router": router_name(&router.kind),
-        "top_k": router.top_k,
-        "temperature": router.temperature,
+        "router": router.head(),
+        "top_k": router.values.count(&TOP_K),
+        "temperature": router.values.number(&TEMPERATURE),
         "precision": session.model().precision,
         "tokens": trace.tokens,
         "modules": *trace.modules,
@@ -142,7 +131,7 @@ fn document(library: &Library, session: &Session, trace: &Trace) -> serde_json::
 
 /// Shares per expert, then the heaviest expert of every token.
 fn table(session: &Session, trace: &Trace, output: &Output) -> Result<()> {
-    if trace.width() == 0 || trace.modules.is_empty() || session.router().kind == RouterKind::Base {
+    if trace.width() == 0 || trace.modules.is_empty() || !session.router().is_weighted() {
         return output
             .line(&format!("{}; the base model routes nothing", counted(trace.tokens.len(), "token")));
     }

@@ -1,7 +1,7 @@
 //! Greedy continuation of many prompts at once.
 
 use crate::model::{ForwardPass, KvCache, LinearHook, Model, NoHook, select_rows};
-use crate::routing::{ExpertSet, RoutedHook, Router};
+use crate::routing::{ExpertSet, ResolvedRouter, RoutedHook};
 use crate::{Cancel, Result};
 
 /// Prompts that run together.
@@ -11,7 +11,7 @@ const BATCH: usize = 16;
 /// what it would get alone. Stops at a token of `ends` or after `max_tokens`.
 pub fn generate_batch(
     model: &Model,
-    routed: Option<(&ExpertSet, &Router)>,
+    routed: Option<(&ExpertSet, &ResolvedRouter)>,
     prompts: &[Vec<u32>],
     max_tokens: usize,
     ends: &[u32],
@@ -26,7 +26,7 @@ pub fn generate_batch(
 
 fn run(
     model: &Model,
-    routed: Option<(&ExpertSet, &Router)>,
+    routed: Option<(&ExpertSet, &ResolvedRouter)>,
     prompts: &[Vec<u32>],
     max_tokens: usize,
     ends: &[u32],

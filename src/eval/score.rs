@@ -6,7 +6,7 @@ use super::generate::generate_batch;
 use crate::library::{Expert, Library, Provenance, Template};
 use crate::model::Model;
 use crate::named::{Named, by_name};
-use crate::routing::{ExpertSet, Router, RouterConfig, RouterKind};
+use crate::routing::{ExpertSet, ResolvedRouter, Router, RouterConfig};
 use crate::train::{Dataset, Example, TaskMetric};
 use crate::{Cancel, Error, Result};
 
@@ -187,7 +187,11 @@ fn score(
 ) -> Result<Option<f64>> {
     let share = |right: usize| Some(right as f64 / items.len() as f64);
     let metric = data.task.metric;
-    let router = |kind| Router::new(&RouterConfig { kind, ..settings.clone() }, experts, &model.decoder);
+    let router = |id: &str, argument: &str| {
+        let mut config = settings.clone();
+        config.change_to(Router::named(id)?, argument.to_string());
+        ResolvedRouter::new(&config, experts, &model.decoder)
+    };
     let router = match method {
         Method::Majority => {
             return Ok(if data.task.options.is_empty() {
@@ -199,11 +203,11 @@ fn score(
         }
         Method::Base | Method::BaseChat => None,
         Method::Expert => match expert_of(library, &data.task.id) {
-            Some(name) => Some(router(RouterKind::Single(name.to_string()))?),
+            Some(name) => Some(router("single", name)?),
             None => return Ok(None),
         },
-        Method::Arrow => Some(router(RouterKind::Arrow)?),
-        Method::Uniform => Some(router(RouterKind::Uniform)?),
+        Method::Arrow => Some(router("arrow", "")?),
+        Method::Uniform => Some(router("uniform", "")?),
     };
     let tokenizer = model.tokenizer()?;
     let prompts = items

@@ -60,14 +60,17 @@ impl Default for Template {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RouterDefaults {
-    /// 0 means all.
+    /// Text form of a router, with any settings: `arrow:k=3:temperature=0.1`.
+    pub default: Option<String>,
+    /// Where `default` says nothing of it; 0 means all.
     pub top_k: usize,
+    /// Where `default` says nothing of it.
     pub temperature: f64,
 }
 
 impl Default for RouterDefaults {
     fn default() -> Self {
-        Self { top_k: 3, temperature: 1.0 }
+        Self { default: None, top_k: 3, temperature: 1.0 }
     }
 }
 

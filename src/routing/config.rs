@@ -1,67 +1,26 @@
-//! Which router, with which settings.
+//! Which router, with which settings, over which experts; and the text form of a router,
+//! `ID[:ARG][:setting=value…]`.
 
-use serde::Serialize;
+use std::fmt;
+use std::str::FromStr;
 
-use crate::named::{Named, by_name};
-
-/// How the chosen experts' LoRA are put together.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mix {
-    /// Σ wₑ sₑ Bₑ Aₑ x (PEFT).
-    #[default]
-    Outputs,
-    /// (Σ wₑ Bₑ)(Σ wₑ Aₑ) x (mttl); needs equal ranks and scales.
-    Factors,
-}
-
-impl Named for Mix {
-    const KIND: &'static str = "way to mix";
-
-    fn all() -> &'static [Self] {
-        &[Self::Outputs, Self::Factors]
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Outputs => "outputs",
-            Self::Factors => "factors",
-        }
-    }
-
-    fn help(&self) -> &'static str {
-        match self {
-            Self::Outputs => "Σ wₑ sₑ Bₑ Aₑ x (PEFT)",
-            Self::Factors => "(Σ wₑ Bₑ)(Σ wₑ Aₑ) x (mttl); needs equal ranks and scales",
-        }
-    }
-}
-by_name!(Mix);
-
-/// The routers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub enum RouterKind {
-    /// Per token and module, softmax over the top k of |x · prototype|.
-    #[default]
-    Arrow,
-    /// Mean of the experts' ΔW.
-    Uniform,
-    /// Mean of the experts' A and of their B, apart.
-    UniformFactors,
-    /// One expert everywhere, by name.
-    Single(String),
-    /// The base model alone.
-    Base,
-}
+use super::routers::{
+    ROUTERS, Router, RouterSetting, Scope, SettingValue, SettingValues, TEMPERATURE, TOP_K,
+};
+use crate::library::Manifest;
+use crate::named::{Named, nearest, unknown};
+use crate::{Error, Result};
 
 /// A router with its settings. Compare for equality to know whether a trace is still good.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+///
+/// Settings that the router does not have are kept for one that has them, and change nothing. The text form is
+/// of the router alone; which experts take part stands beside it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct RouterConfig {
-    pub kind: RouterKind,
-    /// 0 means all; more than there are candidates means all of them.
-    pub top_k: usize,
-    /// Positive.
-    pub temperature: f64,
-    pub mix: Mix,
+    pub router: &'static Router,
+    /// What follows the id, as the name of an expert; empty where the router takes nothing.
+    pub argument: String,
+    pub values: SettingValues,
     /// Names of experts that get no weight.
     pub muted: Vec<String>,
     /// Names of experts that are always among the top k, whatever their scores.
@@ -69,28 +28,331 @@ pub struct RouterConfig {
     /// Names of experts whose mean A and mean B are taken out of the A and B of all others before anything
     /// else (GenKnowSub). They get no weight themselves.
     pub general: Vec<String>,
-    /// q, k and v that share one A share one prototype (mttl); else each module has its own (PEFT).
-    pub tied: bool,
-}
-
-impl RouterConfig {
-    /// Whether every token and module has weights of its own.
-    pub fn is_routed(&self) -> bool {
-        self.kind == RouterKind::Arrow
-    }
 }
 
 impl Default for RouterConfig {
     fn default() -> Self {
+        Self::of(&ROUTERS[0])
+    }
+}
+
+impl RouterConfig {
+    /// A router with its default settings over all experts.
+    pub fn of(router: &'static Router) -> Self {
         Self {
-            kind: RouterKind::Arrow,
-            top_k: 3,
-            temperature: 1.0,
-            mix: Mix::Outputs,
+            router,
+            argument: String::new(),
+            values: SettingValues::default(),
             muted: Vec::new(),
             pinned: Vec::new(),
             general: Vec::new(),
-            tied: false,
         }
+    }
+
+    /// One expert everywhere.
+    pub fn single(expert: impl Into<String>) -> Self {
+        Self { argument: expert.into(), ..Self::of(Router::single()) }
+    }
+
+    /// The base model alone.
+    pub fn base() -> Self {
+        Self::of(Router::base())
+    }
+
+    /// What a library wants where nobody asks for anything else; the base model alone where it has no experts.
+    ///
+    /// # Errors
+    /// When its `library.toml` names a router or a setting that does not exist.
+    pub fn of_library(manifest: &Manifest, has_experts: bool) -> Result<Self> {
+        let mut config = library_default(manifest)?.unwrap_or_default();
+        config.fill_from(manifest)?;
+        if !has_experts {
+            config.change_to(Router::base(), String::new());
+        }
+        Ok(config)
+    }
+
+    /// Takes the settings that were not given from a library's defaults: those of its default router, where this
+    /// is the same one, and those that stand for every router.
+    ///
+    /// # Errors
+    /// As [`Self::of_library`].
+    pub fn fill_from(&mut self, manifest: &Manifest) -> Result<()> {
+        if let Some(default) = library_default(manifest)?.filter(|default| default.router == self.router) {
+            self.values.fill(&default.values);
+        }
+        let mut others = SettingValues::default();
+        others.set(&TOP_K, manifest.router.top_k);
+        others.set(&TEMPERATURE, manifest.router.temperature);
+        self.values.fill(&others);
+        Ok(())
+    }
+
+    /// The same with another value of a setting.
+    #[must_use]
+    pub fn with(mut self, setting: &'static RouterSetting, value: impl Into<SettingValue>) -> Self {
+        self.values.set(setting, value);
+        self
+    }
+
+    /// Another router; values of settings and the experts that take part stay.
+    pub fn change_to(&mut self, router: &'static Router, argument: String) {
+        (self.router, self.argument) = (router, argument);
+    }
+
+    /// Whether every token and module has weights of its own.
+    pub fn is_routed(&self) -> bool {
+        self.router.scope == Scope::Token
+    }
+
+    /// Whether any expert takes part.
+    pub fn is_weighted(&self) -> bool {
+        self.router.scope != Scope::Nothing
+    }
+
+    /// Id and argument, without settings: `single:NAME`.
+    pub fn head(&self) -> String {
+        match &self.router.argument {
+            Some(_) => format!("{}:{}", self.router.id, self.argument),
+            None => self.router.id.to_string(),
+        }
+    }
+
+    /// Whether all values of the router's settings lie in their ranges.
+    ///
+    /// # Errors
+    /// A usage error that names the first that does not.
+    pub fn check(&self) -> Result<()> {
+        match self.router.settings.iter().find(|setting| !setting.admits(self.values.get(setting))) {
+            Some(setting) => Err(Error::usage(format!("the {} must be {}", setting.title, setting.range()))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The router that a library's `library.toml` names.
+fn library_default(manifest: &Manifest) -> Result<Option<RouterConfig>> {
+    let read = |text: &String| {
+        text.parse().map_err(|e| Error::usage(format!("{}: [router] default: {e}", Manifest::FILE)))
+    };
+    manifest.router.default.as_ref().map(read).transpose()
+}
+
+impl fmt::Display for RouterConfig {
+    /// The text form, with the settings that were given.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = self.head();
+        // An argument that ends like a setting stays whole where every setting follows it.
+        let all = self.router.argument.is_some() && ends_in_setting(self.router, &self.argument);
+        for setting in self.router.settings {
+            let value = match self.values.given(setting) {
+                None if all => Some(setting.default_value()),
+                given => given,
+            };
+            match value {
+                None => {}
+                Some(SettingValue::Flag(true)) => text = format!("{text}:{}", setting.name),
+                Some(value) => text = format!("{text}:{}={value}", setting.name),
+            }
+        }
+        f.pad(&text)
+    }
+}
+
+/// The setting that a piece of a text form gives a value, with the text of the value.
+fn setting_of<'t>(router: &Router, piece: &'t str) -> Option<(&'static RouterSetting, Option<&'t str>)> {
+    let (name, value) = match piece.split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (piece, None),
+    };
+    let setting = router.settings.iter().find(|setting| setting.name == name)?;
+    Some((setting, value))
+}
+
+fn ends_in_setting(router: &Router, text: &str) -> bool {
+    setting_of(router, text.rsplit(':').next().unwrap_or(text)).is_some()
+}
+
+impl FromStr for RouterConfig {
+    type Err = Error;
+
+    /// Reads the text form. Settings are taken from its end, so that an argument may hold colons.
+    fn from_str(text: &str) -> Result<Self> {
+        let (id, mut rest) = match text.split_once(':') {
+            Some((id, rest)) => (id, Some(rest)),
+            None => (text, None),
+        };
+        let usages = || ROUTERS.iter().map(Router::usage).collect::<Vec<_>>().join(", ");
+        let router = ROUTERS
+            .iter()
+            .find(|router| router.id == id)
+            .ok_or_else(|| unknown(Router::KIND, id, ROUTERS.iter().map(|r| r.id), &usages()))?;
+        let mut config = Self::of(router);
+        while let Some(text) = rest {
+            let (before, piece) = match text.rsplit_once(':') {
+                Some((before, piece)) => (Some(before), piece),
+                None => (None, text),
+            };
+            let Some((setting, value)) = setting_of(router, piece) else { break };
+            if config.values.given(setting).is_some() {
+                break;
+            }
+            let value = setting.parse(value).map_err(|e| Error::usage(format!("{id}: {e}")))?;
+            config.values.set(setting, value);
+            rest = before;
+        }
+        match (&router.argument, rest) {
+            (Some(argument), Some("") | None) => Err(Error::usage(format!(
+                "{id} needs {} after a colon: {}",
+                argument.placeholder,
+                router.usage()
+            ))),
+            (Some(_), Some(rest)) => Ok(Self { argument: rest.to_string(), ..config }),
+            (None, Some(rest)) => Err(no_such_setting(router, rest)),
+            (None, None) => Ok(config),
+        }
+    }
+}
+
+/// What is wrong with the rest of a text form of a router without an argument.
+fn no_such_setting(router: &Router, rest: &str) -> Error {
+    let id = router.id;
+    let piece = rest.rsplit(':').next().unwrap_or(rest);
+    if let Some((setting, _)) = setting_of(router, piece) {
+        return Error::usage(format!("{id}: {} is given twice", setting.name));
+    }
+    let name = piece.split('=').next().unwrap_or(piece);
+    let names: Vec<&str> = router.settings.iter().map(|setting| setting.name).collect();
+    let hint = match nearest(name, names.iter().copied(), 2).as_slice() {
+        _ if names.is_empty() => "it has none".to_string(),
+        [] => format!("it has {}", names.join(", ")),
+        near => format!("did you mean {}?", near.join(" or ")),
+    };
+    Error::usage(format!("{id} has no setting \"{name}\"; {hint}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::routing::{MIX, Mix, TIED};
+
+    #[test]
+    fn routers_are_read_by_their_text_form() {
+        let arrow: RouterConfig = "arrow:k=5:temperature=0.1:mix=factors:tied".parse().unwrap();
+        assert_eq!((arrow.router.id, arrow.values.count(&TOP_K)), ("arrow", 5));
+        assert_eq!(arrow.values.number(&TEMPERATURE), 0.1);
+        assert!(arrow.values.flag(&TIED) && arrow.values.mix() == Mix::Factors);
+        assert_eq!(arrow.to_string(), "arrow:k=5:temperature=0.1:mix=factors:tied");
+        let single: RouterConfig = "single:a/b:k=3".parse().unwrap();
+        assert_eq!(single.argument, "a/b:k=3", "single has no settings, so that all of it is the name");
+        assert_eq!(RouterConfig::default().to_string(), "arrow");
+    }
+
+    #[test]
+    fn wrong_texts_are_answered_with_what_there_is() {
+        let error = |text: &str| text.parse::<RouterConfig>().unwrap_err().to_string();
+        assert_eq!(error("arow"), "there is no router \"arow\"; did you mean arrow?");
+        assert_eq!(
+            error(""),
+            "there is no router \"\": choose from arrow, uniform, uniform-factors, single:NAME, base"
+        );
+        assert_eq!(error("single"), "single needs NAME after a colon: single:NAME");
+        assert_eq!(error("single:"), "single needs NAME after a colon: single:NAME");
+        assert_eq!(error("arrow:k=x"), "arrow: k must be a whole number (0 = all), not x");
+        assert_eq!(error("arrow:k"), "arrow: k needs a value: a whole number (0 = all)");
+        for text in ["arrow:temperature=0", "arrow:temperature=NaN", "arrow:temperature=inf"] {
+            assert!(error(text).starts_with("arrow: temperature must be a positive number"), "{text}");
+        }
+        assert_eq!(
+            error("arrow:temprature=1"),
+            "arrow has no setting \"temprature\"; did you mean temperature?"
+        );
+        assert_eq!(error("arrow:k=1:k=2"), "arrow: k is given twice");
+        assert_eq!(error("base:x"), "base has no setting \"x\"; it has none");
+        assert_eq!(
+            error("arrow:mix=factor"),
+            "arrow: there is no way to mix \"factor\"; did you mean factors?"
+        );
+    }
+
+    #[test]
+    fn a_library_says_what_is_used_where_nobody_asks() {
+        let mut manifest = Manifest::default();
+        manifest.router.top_k = 5;
+        let text = |manifest: &Manifest, has_experts| {
+            RouterConfig::of_library(manifest, has_experts).map(|config| config.to_string())
+        };
+        assert_eq!(text(&manifest, true).unwrap(), "arrow:k=5:temperature=1");
+        assert_eq!(text(&manifest, false).unwrap(), "base");
+        manifest.router.default = Some("arrow:k=1".into());
+        assert_eq!(text(&manifest, true).unwrap(), "arrow:k=1:temperature=1");
+        manifest.router.default = Some("uniform".into());
+        assert_eq!(text(&manifest, true).unwrap(), "uniform");
+        manifest.router.default = Some("arow".into());
+        assert!(
+            text(&manifest, true).unwrap_err().to_string().starts_with("library.toml: [router] default:")
+        );
+    }
+
+    /// Any value of a setting's range.
+    fn value(setting: &'static RouterSetting) -> BoxedStrategy<SettingValue> {
+        match setting.default_value() {
+            SettingValue::Count(_) => any::<usize>().prop_map(SettingValue::Count).boxed(),
+            SettingValue::Number(_) => (f64::MIN_POSITIVE..f64::MAX).prop_map(SettingValue::Number).boxed(),
+            SettingValue::Flag(_) => any::<bool>().prop_map(SettingValue::Flag).boxed(),
+            SettingValue::Word(_) => {
+                any::<bool>().prop_map(move |up| setting.step(setting.default_value(), up, 1)).boxed()
+            }
+        }
+    }
+
+    fn configs() -> impl Strategy<Value = RouterConfig> {
+        let names = prop_oneof![".{1,12}", "[a-z]{1,4}(:(k=3|tied|mix=outputs|[a-z,/]{1,3})){0,3}"];
+        (0..ROUTERS.len(), names).prop_flat_map(|(at, name)| {
+            let router = &ROUTERS[at];
+            let argument = if router.argument.is_some() { name } else { String::new() };
+            let values: Vec<_> =
+                router.settings.iter().map(|setting| proptest::option::of(value(setting))).collect();
+            values.prop_map(move |values| {
+                let mut config = RouterConfig { argument: argument.clone(), ..RouterConfig::of(router) };
+                for (setting, value) in router.settings.iter().zip(values) {
+                    if let Some(value) = value {
+                        config.values.set(setting, value);
+                    }
+                }
+                config
+            })
+        })
+    }
+
+    proptest! {
+        /// What is printed is read as what it was.
+        #[test]
+        fn text_forms_are_read_as_they_were_printed(config in configs()) {
+            let text = config.to_string();
+            let read: RouterConfig = text.parse().unwrap();
+            prop_assert_eq!(&read.argument, &config.argument);
+            for setting in config.router.settings {
+                prop_assert_eq!(read.values.get(setting), config.values.get(setting), "{}", text);
+            }
+            prop_assert_eq!(read.router.id, config.router.id);
+            prop_assert_eq!(read.to_string(), text);
+        }
+
+        /// Nothing that a person types panics.
+        #[test]
+        fn any_text_is_read_or_refused(text in "(arrow|single|base|uniform)?[:=a-z0-9,.]{0,20}") {
+            if let Ok(config) = text.parse::<RouterConfig>() {
+                prop_assert_eq!(config.to_string().parse::<RouterConfig>().unwrap(), config);
+            }
+        }
+    }
+
+    #[test]
+    fn mixes_are_set_by_word() {
+        let config = RouterConfig::default().with(&MIX, Mix::Factors);
+        assert_eq!(config.to_string(), "arrow:mix=factors");
     }
 }

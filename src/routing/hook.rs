@@ -4,7 +4,8 @@ use candle_core::Tensor;
 
 use super::apply::Tokens;
 use super::experts::{ExpertSet, StackedModule};
-use super::router::{Router, scores};
+use super::resolved::ResolvedRouter;
+use super::scores::ModuleRows;
 use super::trace::{Part, Trace, TraceToken};
 use crate::Result;
 use crate::model::LinearHook;
@@ -14,14 +15,14 @@ use crate::model::tensor::edit;
 #[derive(Debug)]
 pub struct RoutedHook<'a> {
     experts: &'a ExpertSet,
-    router: &'a Router,
+    router: &'a ResolvedRouter,
     width: usize,
     /// Per routed module: [rows, width]. Empty until the first module chose.
     chosen: Vec<Vec<(u32, f32)>>,
 }
 
 impl<'a> RoutedHook<'a> {
-    pub fn new(experts: &'a ExpertSet, router: &'a Router) -> Self {
+    pub fn new(experts: &'a ExpertSet, router: &'a ResolvedRouter) -> Self {
         Self { experts, router, width: router.width(), chosen: Vec::new() }
     }
 
@@ -61,7 +62,7 @@ impl<'a> RoutedHook<'a> {
 impl LinearHook for RoutedHook<'_> {
     fn apply(&mut self, linear: usize, x: &Tensor, y: &Tensor) -> Result<()> {
         if let Some(module) = self.module(linear) {
-            let chosen = self.router.choose(module, x.dim(0)?, self.width, || scores(module, x))?;
+            let chosen = self.router.choose(&ModuleRows::hidden(module, x), self.width)?;
             self.router.add(module, x, y, &chosen, self.width)?;
             // The head sees only some rows: what all of them chose was noted before.
             if linear != self.head() {
@@ -76,15 +77,8 @@ impl LinearHook for RoutedHook<'_> {
 
     fn embed(&mut self, tokens: &[u32], x: &Tensor) -> Result<()> {
         if let Some(module) = self.experts.embedding.as_ref().filter(|_| self.width > 0) {
-            let vocab = module.in_features;
-            let scores = || {
-                let score = |&token: &u32| {
-                    module.prototypes.chunks(vocab).map(move |prototype| prototype[token as usize])
-                };
-                Ok(tokens.iter().flat_map(score).collect())
-            };
-            let chosen = self.router.choose(module, tokens.len(), self.width, scores)?;
-            let input = Tokens { ids: tokens, vocab };
+            let chosen = self.router.choose(&ModuleRows::tokens(module, tokens), self.width)?;
+            let input = Tokens { ids: tokens, vocab: module.in_features };
             edit(x, |x| self.router.add_chunk(module, &input, x, &chosen, self.width))?;
             self.note(module.position, chosen);
         }
@@ -103,8 +97,7 @@ impl LinearHook for RoutedHook<'_> {
 
     fn hidden(&mut self, hidden: &Tensor) -> Result<()> {
         if let Some(module) = self.module(self.head()) {
-            let rows = hidden.dim(0)?;
-            let chosen = self.router.choose(module, rows, self.width, || scores(module, hidden))?;
+            let chosen = self.router.choose(&ModuleRows::hidden(module, hidden), self.width)?;
             self.note(module.position, chosen);
         }
         Ok(())

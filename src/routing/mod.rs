@@ -7,16 +7,25 @@ mod general;
 mod hook;
 mod load;
 mod lora;
+mod mix;
 mod replaced;
-mod router;
+mod resolved;
+mod routers;
+mod scores;
 mod session;
 mod there;
 mod tied;
 mod trace;
 
-pub use config::{Mix, RouterConfig, RouterKind};
+pub use config::RouterConfig;
 pub use experts::ExpertSet;
 pub use hook::RoutedHook;
-pub use router::Router;
+pub use mix::Mix;
+pub use resolved::ResolvedRouter;
+pub use routers::{
+    Argument, Domain, MIX, ROUTERS, Request, Resolved, Router, RouterSetting, Rule, Scope, SettingValue,
+    SettingValues, Speakers, TEMPERATURE, TIED, TOP_K, reference, titles,
+};
+pub use scores::ModuleRows;
 pub use session::{GenerateOptions, Prompt, Session};
 pub use trace::{Part, Trace, TraceToken};

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 
+use super::config::RouterConfig;
 use super::experts::ExpertSet;
 use super::hook::RoutedHook;
-use super::router::Router;
+use super::resolved::ResolvedRouter;
+use super::routers::TIED;
 use super::trace::{Part, Trace};
-use super::{RouterConfig, RouterKind};
 use crate::analysis::PrototypeCache;
 use crate::library::{Expert, Library, Stretch, Template};
 use crate::model::{Decoder, ForwardPass, KvCache, LoadOptions, Model, ModelFiles, open_device};
@@ -53,7 +54,7 @@ pub struct Session {
     /// The same, or with the router's general experts taken out and its prototypes tied.
     experts: Arc<ExpertSet>,
     config: RouterConfig,
-    router: Router,
+    router: ResolvedRouter,
     cache: KvCache,
     ids: Vec<u32>,
     trace: Trace,
@@ -65,20 +66,21 @@ fn prepare(
     all: &Arc<ExpertSet>,
     present: Option<&Arc<ExpertSet>>,
     decoder: &Decoder,
-) -> Result<(Arc<ExpertSet>, Router)> {
-    let as_wanted = |set: &Arc<ExpertSet>| (&set.general, set.tied) == (&config.general, config.tied);
+) -> Result<(Arc<ExpertSet>, ResolvedRouter)> {
+    let tied = config.values.flag(&TIED);
+    let as_wanted = |set: &Arc<ExpertSet>| (&set.general, set.tied) == (&config.general, tied);
     let experts = match present {
         Some(present) if as_wanted(present) => Arc::clone(present),
         _ if as_wanted(all) => Arc::clone(all),
         _ => {
             let mut set = all.without_general(&config.general, decoder, &Cancel::new())?;
-            if config.tied {
+            if tied {
                 set = set.with_tied_prototypes(decoder, &Cancel::new())?;
             }
             Arc::new(set)
         }
     };
-    let router = Router::new(config, &experts, decoder)?;
+    let router = ResolvedRouter::new(config, &experts, decoder)?;
     Ok((experts, router))
 }
 
@@ -116,15 +118,8 @@ impl Session {
         stage(&format!("loading {}", crate::text::counted(library.usable().count(), "expert")));
         let experts = load_experts(library, &model.decoder, cancel)?;
         let template = library.manifest.template.clone().unwrap_or_default();
-        let kind = if experts.is_empty() { RouterKind::Base } else { RouterKind::Arrow };
-        let defaults = &library.manifest.router;
-        let config = RouterConfig {
-            kind,
-            top_k: defaults.top_k,
-            temperature: defaults.temperature,
-            ..RouterConfig::default()
-        };
-        let router = Router::new(&config, &experts, &model.decoder)?;
+        let config = RouterConfig::of_library(&library.manifest, !experts.is_empty())?;
+        let router = ResolvedRouter::new(&config, &experts, &model.decoder)?;
         let cache = model.decoder.cache();
         let mut session = Self {
             model,
@@ -148,10 +143,7 @@ impl Session {
         self.template = library.manifest.template.clone().unwrap_or_default();
         let (experts, router) = prepare(&self.config, &all, None, decoder).or_else(|_| {
             // An expert that the router names may be gone.
-            self.config = RouterConfig {
-                kind: if all.is_empty() { RouterKind::Base } else { RouterKind::Arrow },
-                ..RouterConfig::default()
-            };
+            self.config = if all.is_empty() { RouterConfig::base() } else { RouterConfig::default() };
             prepare(&self.config, &all, None, decoder)
         })?;
         (self.all, self.experts, self.router) = (all, experts, router);

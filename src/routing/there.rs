@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 
 use candle_core::{DType, Tensor};
 
-use super::config::Mix;
 use super::experts::StackedModule;
 use super::lora::{Factors, Lora};
+use super::mix::Mix;
 use crate::Result;
 use crate::model::generic::{add_assign, upload};
 

@@ -93,7 +93,7 @@ mod tests {
     use crate::analysis::PrototypeCache;
     use crate::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
     use crate::model::{LoadOptions, Model};
-    use crate::routing::{Part, Prompt, RouterConfig, Session};
+    use crate::routing::{Part, Prompt, RouterConfig, Session, TIED, TOP_K};
 
     const RANK: usize = 3;
     const HIDDEN: usize = 32;
@@ -211,7 +211,7 @@ mod tests {
         let mut session = Session::open(&library, &base(), &options, &mut |_| {}, &Cancel::new()).unwrap();
         let prompt = Prompt { ids: vec![3, 14, 15, 9, 26], parts: vec![Part::Prompt; 5] };
         let alike = |session: &mut Session, tied: bool| {
-            session.set_router(RouterConfig { tied, top_k: 2, ..RouterConfig::default() }).unwrap();
+            session.set_router(RouterConfig::default().with(&TIED, tied).with(&TOP_K, 2)).unwrap();
             let trace = session.logits(&prompt, &Cancel::new()).unwrap().1;
             let at = |letter: &str| {
                 let name = format!("model.layers.1.self_attn.{letter}_proj");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lora_tui::Cancel;
 use lora_tui::library::{Expert, Format, Library, Status};
-use lora_tui::routing::{Part, Prompt, RouterConfig, RouterKind, Session};
+use lora_tui::routing::{Part, Prompt, RouterConfig, Session};
 
 use crate::support::models::{Fixture, cpu, values};
 use crate::support::repository;
@@ -103,8 +103,8 @@ fn experts_of_all_formats_route_alike() {
     let prompt = Prompt { ids: fixture.ids.clone(), parts: vec![Part::Prompt; fixture.ids.len()] };
     let mut session = Session::open(&library, &fixture.base(), &cpu(), &mut |_| {}, &Cancel::new()).unwrap();
     let mut logits = |name: &str| {
-        let kind = RouterKind::Single(name.into());
-        session.set_router(RouterConfig { kind, ..RouterConfig::default() }).unwrap();
+        let config = RouterConfig::single(name);
+        session.set_router(config).unwrap();
         values(&session.logits(&prompt, &Cancel::new()).unwrap().0)
     };
     let expected = logits("peft");
@@ -127,8 +127,8 @@ fn lora_of_mlx_lm_changes_the_whole_of_a_tied_table() {
     let prompt = Prompt { ids: fixture.ids.clone(), parts: vec![Part::Prompt; fixture.ids.len()] };
     let logits = |library: &Library, base: &Path| {
         let mut session = Session::open(library, base, &cpu(), &mut |_| {}, &Cancel::new()).unwrap();
-        let kind = RouterKind::Single("it".into());
-        session.set_router(RouterConfig { kind, ..RouterConfig::default() }).unwrap();
+        let config = RouterConfig::single("it");
+        session.set_router(config).unwrap();
         values(&session.logits(&prompt, &Cancel::new()).unwrap().0)
     };
     let device = candle_core::Device::Cpu;

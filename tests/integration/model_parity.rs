@@ -8,7 +8,8 @@ use lora_tui::model::{
     ForwardPass, KvCache, Model, NoHook, layer_sizes, open_library, with_generic_operations,
 };
 use lora_tui::routing::{
-    ExpertSet, Mix, Part, Prompt, RoutedHook, Router, RouterConfig, RouterKind, Session, Trace,
+    ExpertSet, MIX, Mix, Part, Prompt, ResolvedRouter, RoutedHook, RouterConfig, Session, TEMPERATURE, TOP_K,
+    Trace,
 };
 use lora_tui::{Cancel, Error, Result};
 
@@ -34,17 +35,15 @@ fn run(session: &mut Session, config: RouterConfig, ids: &[u32]) -> (Vec<f32>, T
     (values(&logits), trace)
 }
 
-fn of_kind(kind: RouterKind) -> RouterConfig {
-    RouterConfig { kind, ..RouterConfig::default() }
+fn router(text: &str) -> RouterConfig {
+    text.parse().unwrap()
 }
 
 /// The settings of the fixture's Arrow.
 fn arrow(fixture: &Fixture) -> RouterConfig {
-    RouterConfig {
-        top_k: fixture.facts["top_k"].as_u64().unwrap() as usize,
-        temperature: fixture.facts["temperature"].as_f64().unwrap(),
-        ..RouterConfig::default()
-    }
+    RouterConfig::default()
+        .with(&TOP_K, fixture.facts["top_k"].as_u64().unwrap() as usize)
+        .with(&TEMPERATURE, fixture.facts["temperature"].as_f64().unwrap())
 }
 
 /// Weights [tokens, experts] of a module.
@@ -146,15 +145,12 @@ fn routed_logits_and_weights_are_those_of_peft() {
         let mut session = open(&f, "experts");
         assert!(session.skipped().is_empty(), "{name}: {:?}", session.skipped());
         for expert in session.experts().to_vec() {
-            let (logits, _) = run(&mut session, of_kind(RouterKind::Single(expert.clone())), &f.ids);
+            let (logits, _) = run(&mut session, RouterConfig::single(expert.clone()), &f.ids);
             near(&format!("{name} {expert}"), &logits, &f.values(&format!("single.{expert}.logits")));
         }
-        for (kind, key) in [
-            (RouterKind::Base, "base"),
-            (RouterKind::Uniform, "uniform"),
-            (RouterKind::UniformFactors, "uniform_factors"),
-        ] {
-            let (logits, _) = run(&mut session, of_kind(kind), &f.ids);
+        for (text, key) in [("base", "base"), ("uniform", "uniform"), ("uniform-factors", "uniform_factors")]
+        {
+            let (logits, _) = run(&mut session, router(text), &f.ids);
             near(&format!("{name} {key}"), &logits, &f.values(&format!("{key}.logits")));
         }
         let (logits, trace) = run(&mut session, arrow(&f), &f.ids);
@@ -174,12 +170,12 @@ fn experts_of_any_rank_scale_dtype_and_targets_are_those_of_peft() {
         let mut session = open(&f, "mixed");
         assert_eq!(session.experts(), ["full", "patterned", "rslora"], "{name}: {:?}", session.skipped());
         for expert in session.experts().to_vec() {
-            let (logits, _) = run(&mut session, of_kind(RouterKind::Single(expert.clone())), &f.ids);
+            let (logits, _) = run(&mut session, RouterConfig::single(expert.clone()), &f.ids);
             near(&format!("{name} {expert}"), &logits, &f.values(&format!("single.{expert}.logits")));
         }
-        let (logits, _) = run(&mut session, of_kind(RouterKind::Uniform), &f.ids);
+        let (logits, _) = run(&mut session, router("uniform"), &f.ids);
         near(&format!("{name} mixed"), &logits, &f.values("mixed_uniform.logits"));
-        let error = session.set_router(of_kind(RouterKind::UniformFactors)).unwrap_err();
+        let error = session.set_router(router("uniform-factors")).unwrap_err();
         assert!(matches!(error, Error::Usage(_)) && error.to_string().contains("equal ranks"), "{error}");
     }
 }
@@ -239,7 +235,7 @@ fn batched_routing_is_that_of_single_sequences() {
     let set =
         ExpertSet::load(&usable, &model.decoder, &PrototypeCache::none(), &mut |_, _| {}, &Cancel::new())
             .unwrap();
-    let router = Router::new(&arrow(&f), &set, &model.decoder).unwrap();
+    let router = ResolvedRouter::new(&arrow(&f), &set, &model.decoder).unwrap();
     let logits = |ids: &[u32], lengths: &[usize]| {
         let mut hook = RoutedHook::new(&set, &router);
         let hidden =
@@ -308,7 +304,7 @@ fn weights_are_a_distribution_over_the_top_k() {
     let f = Fixture::open("qwen2");
     let mut session = open(&f, "experts");
     for (top_k, most) in [(0, 3), (1, 1), (2, 2), (3, 3), (99, 3)] {
-        let config = RouterConfig { top_k, temperature: 0.8, ..RouterConfig::default() };
+        let config = RouterConfig::default().with(&TOP_K, top_k).with(&TEMPERATURE, 0.8);
         let (_, trace) = run(&mut session, config, &f.ids);
         for m in 0..trace.modules.len() {
             for t in 0..f.ids.len() {
@@ -325,9 +321,9 @@ fn weights_are_a_distribution_over_the_top_k() {
 fn a_cold_softmax_is_the_top_expert_alone() {
     let f = Fixture::open("llama");
     let mut session = open(&f, "experts");
-    let cold = RouterConfig { top_k: 0, temperature: 1e-6, ..RouterConfig::default() };
+    let cold = RouterConfig::default().with(&TOP_K, 0).with(&TEMPERATURE, 1e-6);
     let (cold, _) = run(&mut session, cold, &f.ids);
-    let (one, _) = run(&mut session, RouterConfig { top_k: 1, ..RouterConfig::default() }, &f.ids);
+    let (one, _) = run(&mut session, RouterConfig::default().with(&TOP_K, 1), &f.ids);
     near("cold", &cold, &one);
 }
 
@@ -335,9 +331,9 @@ fn a_cold_softmax_is_the_top_expert_alone() {
 fn mixing_factors_of_one_expert_is_that_expert() {
     let f = Fixture::open("llama");
     let mut session = open(&f, "experts");
-    let one = RouterConfig { top_k: 1, mix: Mix::Outputs, ..RouterConfig::default() };
+    let one = RouterConfig::default().with(&TOP_K, 1).with(&MIX, Mix::Outputs);
     let (outputs, _) = run(&mut session, one.clone(), &f.ids);
-    let (factors, _) = run(&mut session, RouterConfig { mix: Mix::Factors, ..one }, &f.ids);
+    let (factors, _) = run(&mut session, one.with(&MIX, Mix::Factors), &f.ids);
     near("factors", &factors, &outputs);
 }
 
@@ -354,7 +350,7 @@ fn muted_experts_and_those_without_the_module_get_nothing() {
 
     // q_proj: patterned and rslora; down_proj: full and patterned.
     let mut session = open(&f, "mixed");
-    let (_, trace) = run(&mut session, RouterConfig { top_k: 0, ..arrow(&f) }, &f.ids);
+    let (_, trace) = run(&mut session, arrow(&f).with(&TOP_K, 0), &f.ids);
     for (m, module) in trace.modules.iter().enumerate() {
         let absent = if module.ends_with("q_proj") { 0 } else { 2 };
         for t in 0..f.ids.len() {
@@ -404,7 +400,7 @@ fn ties_go_to_the_lower_index_and_an_empty_delta_is_no_candidate() {
     assert!(reasons[0].contains("no module model.layers.9"), "{reasons:?}");
     assert!(reasons[1].contains("16 → 32 in the expert, 32 → 32 in the base model"), "{reasons:?}");
 
-    let (_, trace) = run(&mut session, RouterConfig { top_k: 2, ..RouterConfig::default() }, &f.ids);
+    let (_, trace) = run(&mut session, RouterConfig::default().with(&TOP_K, 2), &f.ids);
     for t in 0..f.ids.len() {
         assert_eq!(trace.weights(t, 0), [(1, 0.5), (2, 0.5)]);
     }
@@ -415,10 +411,10 @@ fn settings_that_make_no_sense_are_usage_errors() {
     let f = Fixture::open("llama");
     let mut session = open(&f, "experts");
     for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        let config = RouterConfig { temperature, ..RouterConfig::default() };
+        let config = RouterConfig::default().with(&TEMPERATURE, temperature);
         assert!(matches!(session.set_router(config), Err(Error::Usage(_))), "{temperature}");
     }
-    let error = session.set_router(of_kind(RouterKind::Single("expert_7".into()))).unwrap_err();
+    let error = session.set_router(RouterConfig::single("expert_7")).unwrap_err();
     assert!(matches!(error, Error::Usage(_)) && error.to_string().contains("near: expert_"), "{error}");
     let muted = vec!["nobody".to_string()];
     assert!(session.set_router(RouterConfig { muted, ..RouterConfig::default() }).is_err());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{Device, Tensor};
 use lora_tui::library::{Library, Status};
 use lora_tui::model::{LoadOptions, Precision, with_generic_operations};
-use lora_tui::routing::{Mix, Part, Prompt, RouterConfig, RouterKind, Session, Trace};
+use lora_tui::routing::{Part, Prompt, RouterConfig, Session, TEMPERATURE, TOP_K, Trace};
 use lora_tui::train::LoraTrainer;
 use lora_tui::{Cancel, Error};
 
@@ -58,12 +58,9 @@ impl Case {
     /// Arrow with the fixture's settings over the experts that it can route over as a whole.
     fn arrow(&self) -> RouterConfig {
         let replacing = self.session.experts().iter().filter(|name| name.starts_with("s_"));
-        RouterConfig {
-            top_k: self.facts["top_k"].as_u64().unwrap() as usize,
-            temperature: self.facts["temperature"].as_f64().unwrap(),
-            muted: replacing.cloned().collect(),
-            ..RouterConfig::default()
-        }
+        RouterConfig { muted: replacing.cloned().collect(), ..RouterConfig::default() }
+            .with(&TOP_K, self.facts["top_k"].as_u64().unwrap() as usize)
+            .with(&TEMPERATURE, self.facts["temperature"].as_f64().unwrap())
     }
 
     fn near(&self, what: &str, got: &[f32], wanted: &str) {
@@ -79,8 +76,8 @@ fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-fn of_kind(kind: RouterKind) -> RouterConfig {
-    RouterConfig { kind, ..RouterConfig::default() }
+fn router(text: &str) -> RouterConfig {
+    text.parse().unwrap()
 }
 
 #[test]
@@ -88,7 +85,7 @@ fn every_expert_alone_is_what_peft_computes() {
     for name in LIBRARIES {
         let mut case = Case::open(name);
         for expert in case.session.experts().to_vec() {
-            let (logits, _) = case.run(of_kind(RouterKind::Single(expert.clone())));
+            let (logits, _) = case.run(RouterConfig::single(expert.clone()));
             case.near(&format!("{name} {expert}"), &logits, &format!("single.{expert}.logits"));
             assert_eq!(case.session.not_applied(), [], "{name}");
         }
@@ -99,7 +96,7 @@ fn every_expert_alone_is_what_peft_computes() {
 fn the_uniform_mean_is_that_of_all_parameters() {
     for name in LIBRARIES {
         let mut case = Case::open(name);
-        let (logits, _) = case.run(of_kind(RouterKind::Uniform));
+        let (logits, _) = case.run(router("uniform"));
         case.near(&format!("{name} uniform"), &logits, "uniform.logits");
     }
 }
@@ -164,7 +161,7 @@ fn factors_of_one_expert_are_that_expert() {
     let names = case.session.experts().to_vec();
     for expert in &names {
         let muted = names.iter().filter(|name| *name != expert).cloned().collect();
-        let config = RouterConfig { mix: Mix::Factors, muted, ..of_kind(RouterKind::UniformFactors) };
+        let config = RouterConfig { muted, ..router("uniform-factors") };
         let (logits, _) = case.run(config);
         case.near(expert, &logits, &format!("single.{expert}.logits"));
     }
@@ -188,7 +185,7 @@ fn what_arrow_leaves_out_is_told() {
     let muted = ["plain", "s_head", "s_layers", "s_tokens_both"].map(String::from).to_vec();
     let (routed, trace) = case.run(RouterConfig { muted, ..RouterConfig::default() });
     assert_eq!(trace.weights(0, 0), [(3, 1.0)]);
-    let (alone, _) = case.run(of_kind(RouterKind::Single("s_tokens".into())));
+    let (alone, _) = case.run(RouterConfig::single("s_tokens"));
     assert!(routed.iter().zip(&alone).any(|(a, b)| (a - b).abs() > 0.01));
 }
 
@@ -200,9 +197,9 @@ fn variants_work_on_a_quantised_base() {
         let square = |v: &mut dyn Iterator<Item = f32>| v.map(|v| v * v).sum::<f32>().sqrt();
         square(&mut a.iter().zip(b).map(|(a, b)| a - b)) / square(&mut b.iter().copied())
     };
-    let base = relative(&quantised.run(of_kind(RouterKind::Base)).0, &exact.run(of_kind(RouterKind::Base)).0);
+    let base = relative(&quantised.run(RouterConfig::base()).0, &exact.run(RouterConfig::base()).0);
     for expert in exact.session.experts().to_vec() {
-        let config = of_kind(RouterKind::Single(expert.clone()));
+        let config = RouterConfig::single(expert.clone());
         let off = relative(&quantised.run(config.clone()).0, &exact.run(config).0);
         assert!(off < 4.0 * base && off < 0.1, "{expert}: {off}, the base {base}");
     }
@@ -234,10 +231,10 @@ fn general_knowledge_is_taken_out_as_peft_does() {
         assert!(trace.weights(t, 0).iter().all(|w| w.0 >= 2), "general experts do not speak");
     }
     // Without them, everything is as it was.
-    let (logits, _) = case.run(of_kind(RouterKind::Single("task_b".into())));
+    let (logits, _) = case.run(RouterConfig::single("task_b"));
     case.near("task_b", &logits, "single.task_b.logits");
 
-    let single = RouterConfig { general: general.clone(), ..of_kind(RouterKind::Single("general_a".into())) };
+    let single = RouterConfig { general: general.clone(), ..RouterConfig::single("general_a") };
     assert!(matches!(case.session.set_router(single), Err(Error::Usage(_))));
     let unknown = RouterConfig { general: vec!["nobody".into()], ..RouterConfig::default() };
     assert!(matches!(case.session.set_router(unknown), Err(Error::Usage(_))));
@@ -268,7 +265,7 @@ fn a_pinned_expert_is_always_among_the_top_k() {
     }
     // More pins than k: all of them speak.
     let all = ["task_a", "task_b", "task_c"].map(String::from).to_vec();
-    let (_, trace) = case.run(RouterConfig { pinned: all, top_k: 1, ..config.clone() });
+    let (_, trace) = case.run(RouterConfig { pinned: all, ..config.clone() }.with(&TOP_K, 1));
     assert_eq!(trace.weights(0, 0).len(), 3);
     let both = RouterConfig { muted: pinned, ..config };
     assert!(matches!(case.session.set_router(both), Err(Error::Usage(_))));
@@ -377,14 +374,14 @@ fn a_copy_that_differs_is_applied_and_told() {
         "{told:?}"
     );
     let prompt = Prompt { ids: vec![3, 17, 5], parts: vec![Part::Prompt; 3] };
-    let mut run = |kind| {
-        session.set_router(of_kind(kind)).unwrap();
+    let mut run = |config| {
+        session.set_router(config).unwrap();
         values(&session.logits(&prompt, &Cancel::new()).unwrap().0)
     };
-    let (plain, same) = (run(RouterKind::Base), run(RouterKind::Single("same".into())));
+    let (plain, same) = (run(RouterConfig::base()), run(RouterConfig::single("same")));
     let off = plain.iter().zip(&same).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(off < 1e-6, "{off}");
-    let scaled = run(RouterKind::Single("scaled".into()));
+    let scaled = run(RouterConfig::single("scaled"));
     assert!(plain.iter().zip(&scaled).any(|(a, b)| (a - b).abs() > 0.1));
     // The head has twice the weights too: the last norm takes the length out of what comes from below.
     let mean = |v: &[f32]| v.iter().map(|v| v.abs()).sum::<f32>();

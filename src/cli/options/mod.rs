@@ -1,19 +1,21 @@
 //! Options that several commands share.
 
 mod choice;
+mod router;
 mod settings;
 mod training;
 
 use std::path::PathBuf;
 
 pub use choice::choice;
+use router::RouterParser;
 pub use training::{TrainingArgs, show};
 
-use crate::library::{Library, Manifest};
+use crate::Result;
+use crate::library::Library;
 use crate::model::{Precision, open_library};
-use crate::routing::{Mix, Part, Prompt, RouterConfig, RouterKind, Session};
+use crate::routing::{Mix, Part, Prompt, RouterConfig, Session, TEMPERATURE, TOP_K};
 use crate::settings::{BELOW_ONE, NON_NEGATIVE};
-use crate::{Error, Result};
 
 /// A library whose experts are looked at without running them.
 #[derive(Clone, Debug, clap::Args)]
@@ -83,69 +85,29 @@ impl PromptArgs {
 }
 
 /// Which router, with which settings.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct RouterArgs {
-    /// arrow, uniform, uniform-factors, single:NAME or base
-    #[arg(long, default_value = "arrow", value_parser = parse_router)]
-    pub router: RouterKind,
-    /// Experts per token and module, 0 = all [default: the library's, else 3]
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_parser = RouterParser, help = router::help(), long_help = router::long_help())]
+    pub router: Option<RouterConfig>,
+    #[arg(long, value_name = "K", help = router::shorthand_help(&TOP_K))]
     pub top_k: Option<usize>,
-    /// Divides the scores before the softmax [default: the library's, else 1.0]
-    #[arg(long, value_name = "T", allow_hyphen_values = true)]
+    #[arg(long, value_name = "T", allow_hyphen_values = true, help = router::shorthand_help(&TEMPERATURE))]
     pub temperature: Option<f64>,
-    /// Mix the experts' outputs or their factors
-    #[arg(long, value_parser = choice::<Mix>(), default_value_t)]
-    pub mix: Mix,
+    /// Mix the experts' outputs or their factors [default: the library's, else outputs]
+    #[arg(long, value_parser = choice::<Mix>())]
+    pub mix: Option<Mix>,
     /// Give these experts no weight
-    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", num_args = 1..)]
     pub mute: Vec<String>,
     /// Keep these experts among the top k, whatever their scores
-    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", num_args = 1..)]
     pub pin: Vec<String>,
     /// Take the mean of these general experts out of all others (GenKnowSub)
-    #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", num_args = 1..)]
     pub general: Vec<String>,
     /// q, k and v that share one A share one prototype, as mttl has it
     #[arg(long)]
     pub tie_qkv: bool,
-}
-
-impl RouterArgs {
-    /// The router's settings, with the library's defaults where the command line says nothing.
-    ///
-    /// # Errors
-    /// A usage error for a temperature that is not positive.
-    pub fn config(&self, manifest: &Manifest) -> Result<RouterConfig> {
-        let temperature = self.temperature.unwrap_or(manifest.router.temperature);
-        if !(temperature > 0.0 && temperature.is_finite()) {
-            return Err(Error::usage(format!("--temperature must be positive, not {temperature}")));
-        }
-        Ok(RouterConfig {
-            kind: self.router.clone(),
-            top_k: self.top_k.unwrap_or(manifest.router.top_k),
-            temperature,
-            mix: self.mix,
-            muted: self.mute.clone(),
-            pinned: self.pin.clone(),
-            general: self.general.clone(),
-            tied: self.tie_qkv,
-        })
-    }
-}
-
-/// Reads `arrow`, `uniform`, `uniform-factors`, `single:NAME` or `base`.
-fn parse_router(text: &str) -> std::result::Result<RouterKind, String> {
-    match text {
-        "arrow" => Ok(RouterKind::Arrow),
-        "uniform" => Ok(RouterKind::Uniform),
-        "uniform-factors" => Ok(RouterKind::UniformFactors),
-        "base" => Ok(RouterKind::Base),
-        _ => match text.strip_prefix("single:") {
-            Some(name) if !name.is_empty() => Ok(RouterKind::Single(name.to_string())),
-            _ => Err("expected arrow, uniform, uniform-factors, single:NAME or base".into()),
-        },
-    }
 }
 
 /// Checks `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.
@@ -170,34 +132,6 @@ pub(super) fn parse_non_negative(text: &str) -> std::result::Result<f64, String>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn routers_are_read_by_name() {
-        assert_eq!(parse_router("uniform-factors"), Ok(RouterKind::UniformFactors));
-        assert_eq!(parse_router("single:a/b:c"), Ok(RouterKind::Single("a/b:c".into())));
-        assert!(parse_router("single:").is_err() && parse_router("arow").is_err());
-    }
-
-    #[test]
-    fn the_library_has_the_defaults_and_the_command_line_the_last_word() {
-        let mut manifest = Manifest::default();
-        manifest.router.top_k = 5;
-        let args = |top_k, temperature| RouterArgs {
-            router: RouterKind::Arrow,
-            top_k,
-            temperature,
-            mix: Mix::Outputs,
-            mute: Vec::new(),
-            pin: Vec::new(),
-            general: Vec::new(),
-            tie_qkv: false,
-        };
-        assert_eq!(args(None, None).config(&manifest).unwrap().top_k, 5);
-        assert_eq!(args(Some(0), None).config(&manifest).unwrap().top_k, 0);
-        for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(matches!(args(None, Some(temperature)).config(&manifest), Err(Error::Usage(_))));
-        }
-    }
 
     #[test]
     fn devices_are_checked_early() {

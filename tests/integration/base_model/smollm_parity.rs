@@ -4,7 +4,7 @@
 use lora_tui::Cancel;
 use lora_tui::library::Library;
 use lora_tui::model::LoadOptions;
-use lora_tui::routing::{Part, Prompt, RouterConfig, RouterKind, Session};
+use lora_tui::routing::{Part, Prompt, RouterConfig, Session};
 
 use super::base_model;
 use crate::support::repository;
@@ -31,8 +31,8 @@ fn a_shipped_expert_gives_the_logits_of_peft() {
     let prompt = ids("prompt_ids");
     let parts = vec![Part::Prompt; prompt.len()];
     let prompt = Prompt { ids: prompt, parts };
-    for (key, kind) in [("base", RouterKind::Base), ("single", RouterKind::Single(word("expert").into()))] {
-        session.set_router(RouterConfig { kind, ..RouterConfig::default() }).unwrap();
+    for (key, config) in [("base", RouterConfig::base()), ("single", RouterConfig::single(word("expert")))] {
+        session.set_router(config).unwrap();
         let (logits, _) = session.logits(&prompt, &Cancel::new()).unwrap();
         let last: Vec<f32> = logits.get(prompt.ids.len() - 1).unwrap().to_vec1().unwrap();
         let numbers = |name: &str| -> Vec<f32> { serde_json::from_value(facts[key][name].clone()).unwrap() };

@@ -1,11 +1,22 @@
 //! Keys: which ones work now, and what they do.
 
+use std::sync::LazyLock;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::prompt::Edit;
 use super::{Focus, RoutingScreen, needs_retry};
-use crate::routing::RouterKind;
+use crate::routing::{ROUTERS, TEMPERATURE, TOP_K};
 use crate::tui::{Binding, Effect, EngineState, Shared};
+
+/// What the key for the next router does: it goes round these.
+fn next_router() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let titles: Vec<&str> = ROUTERS.iter().filter(|r| r.cycles).map(|r| r.title).collect();
+        format!("Next router: {}.", titles.join(", "))
+    });
+    &TEXT
+}
 
 /// The keys that work now, the most wanted first.
 pub fn bindings(screen: &RoutingScreen, shared: &Shared) -> Vec<Binding> {
@@ -50,20 +61,22 @@ pub fn bindings(screen: &RoutingScreen, shared: &Shared) -> Vec<Binding> {
         keys.push(key("g", "generate", "Let the routed model continue the prompt."));
     }
     let Some(shown) = &screen.shown else { return keys };
-    let kind = &screen.router.kind;
-    let weighs = *kind != RouterKind::Base && !shown.trace.experts.is_empty();
+    let weighs = screen.router.is_weighted() && !shown.trace.experts.is_empty();
     let several = weighs && shown.trace.experts.len() > 1;
     let chosen = several && screen.expert_cursor().is_some();
-    let arrow = several && *kind == RouterKind::Arrow;
+    let has = |setting| several && screen.router.router.has(setting);
     let shares = several && screen.can_mute();
     let all = [
         (true, key("↑↓", "token", "Choose a token; PgUp, PgDn, Home and End go further.")),
         (weighs, key("←→", "layer", "Choose a layer, or a module when zoomed in.")),
         (weighs, key("m", "modules", "Show one kind of module: all, q, k, v …")),
         (weighs, key("z", "zoom", "One column per module instead of one per layer, and back.")),
-        (true, key("r", "router", "Next router: Arrow, uniform, a single expert, base.")),
-        (arrow, key("< >", "top k", "Keep fewer or more experts per token and module.")),
-        (arrow, key("T t", "temperature", "Lower the temperature (sharper) or raise it (softer).")),
+        (true, key("r", "router", next_router())),
+        (has(&TOP_K), key("< >", "top k", "Keep fewer or more experts per token and module.")),
+        (
+            has(&TEMPERATURE),
+            key("T t", "temperature", "Lower the temperature (sharper) or raise it (softer)."),
+        ),
         (several, key("[ ]", "expert", "Choose an expert; its cells stand out on the map.")),
         (chosen && shares, key("x", "mute", "Give the chosen expert no weight, or bring it back.")),
         (!screen.muted().is_empty(), key("X", "unmute all", "Bring all muted experts back.")),
@@ -126,10 +139,10 @@ impl RoutingScreen {
             KeyCode::Char('g') => self.generate(shared),
             KeyCode::Char('n') => self.next_example(shared, true),
             KeyCode::Char('r') => self.next_router(shared),
-            KeyCode::Char('<') => self.change_top_k(shared, false),
-            KeyCode::Char('>') => self.change_top_k(shared, true),
-            KeyCode::Char('t') => self.change_temperature(shared, true),
-            KeyCode::Char('T') => self.change_temperature(shared, false),
+            KeyCode::Char('<') => self.change_setting(shared, &TOP_K, false),
+            KeyCode::Char('>') => self.change_setting(shared, &TOP_K, true),
+            KeyCode::Char('t') => self.change_setting(shared, &TEMPERATURE, true),
+            KeyCode::Char('T') => self.change_setting(shared, &TEMPERATURE, false),
             KeyCode::Char('x') => self.toggle_mute(shared),
             KeyCode::Char('X') => self.unmute_all(shared),
             KeyCode::Char('s') => self.route_single(shared),

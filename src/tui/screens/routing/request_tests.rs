@@ -7,7 +7,7 @@ use crossterm::event::KeyCode;
 use super::testing::{PROMPT, Synthetic};
 use super::tests::{answer, press, ready, routed, shared, text, ticket, write};
 use super::{MAX_NEW_TOKENS, RoutingScreen};
-use crate::routing::Part;
+use crate::routing::{Part, TOP_K};
 use crate::tui::testing::{assert_screen, buffer, code, ctrl, key, render};
 use crate::tui::{Depth, Effect, EngineMessage, EngineState, Message, Screen};
 
@@ -166,7 +166,7 @@ fn generation_streams_and_stops() {
     assert!(!screen.captures_text());
     let again = press(&mut screen, &shared, key('>'));
     let [Effect::Generate { ticket, router, .. }] = &again[..] else { panic!("{again:?}") };
-    assert_eq!(router.top_k, 4);
+    assert_eq!(router.values.count(&TOP_K), 4);
     assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), [Effect::StopEngine]);
     // The engine's last words still belong to the request.
     text(&mut screen, &shared, *ticket, "twelve thousand", true);

@@ -6,7 +6,7 @@ use super::answer::Answer;
 use super::digest::Digest;
 use super::{Asked, Focus, MAX_NEW_TOKENS, Pending, RoutingScreen, Shown, is_ready, needs_retry};
 use crate::library::Library;
-use crate::routing::{Part, RouterKind, Trace};
+use crate::routing::{Part, RouterConfig, Trace};
 use crate::tui::{Effect, EngineMessage, EngineState, Shared};
 
 /// Seconds after which a person wants to know how far a request is, and how to end it.
@@ -228,12 +228,16 @@ impl RoutingScreen {
 
     pub(super) fn on_library(&mut self, library: &Library, shared: &Shared) -> Vec<Effect> {
         let before = self.router.clone();
+        let mut effects = Vec::new();
         if !self.router_touched {
-            self.router.top_k = library.manifest.router.top_k;
-            self.router.temperature = library.manifest.router.temperature;
             // Without experts only the base model can answer.
-            let nobody = library.usable().next().is_none();
-            self.router.kind = if nobody { RouterKind::Base } else { RouterKind::Arrow };
+            let anybody = library.usable().next().is_some();
+            match RouterConfig::of_library(&library.manifest, anybody) {
+                Ok(config) => {
+                    self.router = RouterConfig { muted: std::mem::take(&mut self.router.muted), ..config };
+                }
+                Err(error) => effects.push(Effect::Error(error.to_string())),
+            }
         }
         let known = |name: &String| library.usable().any(|e| &e.name == name);
         self.router.muted.retain(known);
@@ -241,12 +245,14 @@ impl RoutingScreen {
             // Somebody must be left to answer.
             self.router.muted.clear();
         }
-        if matches!(&self.router.kind, RouterKind::Single(name) if !known(name)) {
-            self.router.kind = RouterKind::Arrow;
+        if self.router.router.names_expert() && !known(&self.router.argument) {
+            self.router.change_to(RouterConfig::default().router, String::new());
         }
         if self.wanted && shared.engine == EngineState::Unloaded {
-            return vec![Effect::LoadEngine];
+            effects.push(Effect::LoadEngine);
+        } else if before != self.router && self.shown.is_some() {
+            effects.extend(self.route(shared));
         }
-        if before != self.router && self.shown.is_some() { self.route(shared) } else { Vec::new() }
+        effects
     }
 }

@@ -1,26 +1,33 @@
 //! Changes of the router; every one routes the prompt again.
 
 use super::RoutingScreen;
-use crate::routing::{RouterConfig, RouterKind};
+use crate::routing::{ROUTERS, Router, RouterConfig, RouterSetting, TEMPERATURE, TOP_K, titles};
 use crate::tui::{Effect, Shared};
 
-/// Steps of the temperature keys.
-const TEMPERATURES: [f64; 11] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0];
+/// The settings that have keys.
+const KEYED: [&RouterSetting; 2] = [&TOP_K, &TEMPERATURE];
 
-/// Said instead of a change that would show nothing.
-fn only_arrow() -> Vec<Effect> {
-    vec![Effect::Notice("Only the Arrow router has a top k and a temperature: r chooses it.".into())]
+/// Said instead of a change that would show nothing: which routers have the setting.
+fn not_this_router(setting: &RouterSetting) -> Vec<Effect> {
+    let who = |setting: &RouterSetting| titles(|router| router.has(setting));
+    let alike: Vec<&str> =
+        KEYED.iter().filter(|other| who(other) == who(setting)).map(|other| other.title).collect();
+    let names = alike.join(" and ");
+    let mut letters = names.chars();
+    let names: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    let apply = if alike.len() == 1 { "applies" } else { "apply" };
+    vec![Effect::Notice(format!("{names} {apply} to {} only (press r).", who(setting)))]
 }
 
 /// Said instead of a mute that would change nothing.
 fn nobody_to_mute() -> Vec<Effect> {
-    vec![Effect::Notice("Only Arrow and uniform mix experts, so that one can be muted: r chooses.".into())]
+    vec![Effect::Notice(format!("Muting needs {} (press r).", titles(|router| router.mutes)))]
 }
 
 impl RoutingScreen {
     /// Whether the router mixes experts, so that one of them can be left out.
     pub(super) fn can_mute(&self) -> bool {
-        !matches!(self.router.kind, RouterKind::Single(_) | RouterKind::Base)
+        self.router.router.mutes
     }
 
     /// The muted experts; none under routers that do not mix, though the choice is kept for those that do.
@@ -51,55 +58,37 @@ impl RoutingScreen {
         }
     }
 
-    /// Arrow → uniform → single → base → Arrow.
+    /// The next of the routers that the key stops at; one that needs an expert takes the chosen one.
     pub(super) fn next_router(&mut self, shared: &Shared) -> Vec<Effect> {
         let names = self.experts(shared);
-        let single = self
+        let expert = self
             .expert_cursor()
             .and_then(|e| names.get(e).cloned())
             .or_else(|| shared.selected.clone().filter(|name| names.contains(name)))
             .or_else(|| names.first().cloned());
-        self.change_router(shared, |router, _| {
-            router.kind = match &router.kind {
-                RouterKind::Arrow => RouterKind::Uniform,
-                RouterKind::Uniform | RouterKind::UniformFactors => {
-                    single.map_or(RouterKind::Base, RouterKind::Single)
-                }
-                RouterKind::Single(_) => RouterKind::Base,
-                RouterKind::Base => RouterKind::Arrow,
-            }
-        })
+        let stops = |router: &&Router| router.cycles && (expert.is_some() || !router.names_expert());
+        let now = ROUTERS.iter().position(|router| router == self.router.router).unwrap_or(0);
+        let Some(next) = ROUTERS.iter().cycle().skip(now + 1).take(ROUTERS.len()).find(stops) else {
+            return Vec::new();
+        };
+        let argument = expert.filter(|_| next.names_expert()).unwrap_or_default();
+        self.change_router(shared, |router, _| router.change_to(next, argument))
     }
 
-    /// Experts kept per token and module: 1, 2, … and then all of them, which is 0.
-    pub(super) fn change_top_k(&mut self, shared: &Shared, up: bool) -> Vec<Effect> {
-        if self.router.kind != RouterKind::Arrow {
-            return only_arrow();
+    /// The next value of a setting, where the router has it. Counts run from 1 to the number of experts.
+    pub(super) fn change_setting(
+        &mut self,
+        shared: &Shared,
+        setting: &'static RouterSetting,
+        up: bool,
+    ) -> Vec<Effect> {
+        if !self.router.router.has(setting) {
+            return not_this_router(setting);
         }
         let count = self.experts(shared).len().max(1);
         self.change_router(shared, |router, _| {
-            router.top_k = match (router.top_k, up) {
-                (0, true) => 0,
-                (0, false) => count.saturating_sub(1).max(1),
-                (k, true) if k + 1 >= count => 0,
-                (k, true) => k + 1,
-                (k, false) => k.min(count).saturating_sub(1).max(1),
-            }
-        })
-    }
-
-    pub(super) fn change_temperature(&mut self, shared: &Shared, up: bool) -> Vec<Effect> {
-        if self.router.kind != RouterKind::Arrow {
-            return only_arrow();
-        }
-        self.change_router(shared, |router, _| {
-            let now = router.temperature;
-            let next = if up {
-                TEMPERATURES.iter().find(|&&t| t > now * 1.001)
-            } else {
-                TEMPERATURES.iter().rev().find(|&&t| t < now * 0.999)
-            };
-            router.temperature = next.copied().unwrap_or(now);
+            let next = setting.step(router.values.get(setting), up, count);
+            router.values.set(setting, next);
         })
     }
 
@@ -133,7 +122,7 @@ impl RoutingScreen {
         let Some(name) = self.expert_cursor().and_then(|e| self.experts(shared).get(e).cloned()) else {
             return Vec::new();
         };
-        self.change_router(shared, |router, _| router.kind = RouterKind::Single(name))
+        self.change_router(shared, |router, _| router.change_to(Router::single(), name))
     }
 
     pub(super) fn move_expert(&mut self, shared: &Shared, by: isize) -> Vec<Effect> {
@@ -146,7 +135,7 @@ impl RoutingScreen {
             None => 0,
         };
         self.expert = Some(next);
-        if matches!(self.router.kind, RouterKind::Single(_)) {
+        if self.router.router.names_expert() {
             return self.route_single(shared);
         }
         Vec::new()

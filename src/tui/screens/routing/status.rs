@@ -5,7 +5,6 @@ use ratatui::text::{Line, Span};
 use super::RoutingScreen;
 use super::digest::kinds;
 use super::requests::written;
-use crate::routing::RouterKind;
 use crate::text::counted;
 use crate::tui::format::{duration, spinner};
 use crate::tui::text_width::{truncate, width};
@@ -24,25 +23,16 @@ pub fn line<'a>(screen: &RoutingScreen, shared: &Shared, theme: &Theme, room: u1
         parts.push(("dimmed: out of date".into(), theme.warning()));
     }
     let router = &screen.router;
-    let name = match &router.kind {
-        RouterKind::Arrow => "Arrow".to_string(),
-        RouterKind::Uniform => "uniform".into(),
-        RouterKind::UniformFactors => "uniform factors".into(),
-        RouterKind::Single(name) => format!("single {}", truncate(name, 24)),
-        RouterKind::Base => "base".into(),
+    let name = match &router.router.argument {
+        Some(_) => format!("{} {}", router.router.title, truncate(&router.argument, 24)),
+        None => router.router.title.to_string(),
     };
     parts.push((name, theme.accent()));
-    match &router.kind {
-        RouterKind::Arrow => {
-            let k = if router.top_k == 0 { "all".to_string() } else { router.top_k.to_string() };
-            parts.push((format!("top {k}"), theme.text()));
-            parts.push((format!("τ {}", router.temperature), theme.text()));
-        }
-        RouterKind::Uniform | RouterKind::UniformFactors => {
-            parts.push(("every expert has the same weight everywhere".into(), dim));
-        }
-        RouterKind::Single(_) => parts.push(("this expert everywhere".into(), dim)),
-        RouterKind::Base => parts.push(("the model alone, no experts".into(), dim)),
+    let settings = router.router.settings.iter();
+    let shown = settings.filter_map(|setting| setting.shown(router.values.get(setting)));
+    parts.extend(shown.map(|text| (text, theme.text())));
+    if !router.router.caption.is_empty() {
+        parts.push((router.router.caption.into(), dim));
     }
     let muted = screen.muted().len();
     if muted > 0 {

@@ -7,7 +7,7 @@ use super::RoutingScreen;
 use super::testing::{PROMPT, Synthetic};
 use crate::NoSource;
 use crate::library::{Expert, FetchPhase, FetchProgress, Library, Manifest};
-use crate::routing::{RouterKind, Trace};
+use crate::routing::{TOP_K, Trace};
 use crate::tui::testing::{assert_screen, buffer, code, ctrl, key, render};
 use crate::tui::{Depth, Effect, EngineMessage, EngineState, FetchError, Message, Screen, Shared};
 
@@ -213,13 +213,12 @@ fn the_router_cycles_through_its_kinds() {
     let mut kinds = Vec::new();
     for _ in 0..4 {
         press(&mut screen, &shared, key('r'));
-        kinds.push(screen.router.kind.clone());
+        kinds.push(screen.router.head());
     }
-    let [RouterKind::Uniform, RouterKind::Single(name), RouterKind::Base, RouterKind::Arrow] = &kinds[..]
-    else {
-        panic!("{kinds:?}")
-    };
-    assert!(Synthetic::default().experts().contains(name));
+    let [uniform, single, base, arrow] = &kinds[..] else { panic!("{kinds:?}") };
+    assert_eq!([uniform, base, arrow], ["uniform", "base", "arrow"]);
+    let name = single.strip_prefix("single:").unwrap();
+    assert!(Synthetic::default().experts().iter().any(|expert| expert == name));
 }
 
 #[test]
@@ -228,13 +227,13 @@ fn top_k_runs_from_one_to_all() {
     for _ in 0..5 {
         press(&mut screen, &shared, key('<'));
     }
-    assert_eq!(screen.router.top_k, 1);
+    assert_eq!(screen.router.values.count(&TOP_K), 1);
     for _ in 0..20 {
         press(&mut screen, &shared, key('>'));
     }
-    assert_eq!(screen.router.top_k, 0, "all");
+    assert_eq!(screen.router.values.count(&TOP_K), 0, "all");
     press(&mut screen, &shared, key('<'));
-    assert_eq!(screen.router.top_k, 11);
+    assert_eq!(screen.router.values.count(&TOP_K), 11);
 }
 
 #[test]
@@ -274,12 +273,13 @@ fn keys_without_a_use_are_not_offered() {
     press(&mut screen, &shared, key('x'));
     assert!(keys(&screen).contains(&"X"));
     press(&mut screen, &shared, key('r'));
-    assert_eq!(screen.router.kind, RouterKind::Uniform);
+    assert_eq!(screen.router.head(), "uniform");
     assert!(!keys(&screen).contains(&"T t") && keys(&screen).contains(&"x"));
-    assert!(matches!(&press(&mut screen, &shared, key('t'))[..], [Effect::Notice(_)]));
+    let notice = Effect::Notice("Top k and temperature apply to Arrow only (press r).".into());
+    assert_eq!(press(&mut screen, &shared, key('t')), [notice]);
     press(&mut screen, &shared, key('r'));
     press(&mut screen, &shared, key('r'));
-    assert_eq!(screen.router.kind, RouterKind::Base);
+    assert_eq!(screen.router.head(), "base");
     assert!(!keys(&screen).iter().any(|k| ["T t", "[ ]", "x", "s", "←→"].contains(k)));
     assert!(keys(&RoutingScreen::new()).iter().all(|k| ["i", "n"].contains(k)));
 }
@@ -380,11 +380,14 @@ fn routers_that_do_not_mix_say_nothing_of_muted_experts() {
         assert!(!screen.bindings(&shared).iter().any(|binding| matches!(binding.keys, "x" | "X")));
         for c in ['x', 'X'] {
             let said = press(&mut screen, &shared, key(c));
-            assert!(matches!(&said[..], [Effect::Notice(text)] if text.contains("r chooses")), "{said:?}");
+            assert!(
+                matches!(&said[..], [Effect::Notice(text)] if text == "Muting needs Arrow or uniform (press r)."),
+                "{said:?}"
+            );
         }
     }
     press(&mut screen, &shared, key('r'));
-    assert_eq!(screen.router.kind, RouterKind::Arrow);
+    assert_eq!(screen.router.head(), "arrow");
     assert_eq!(screen.router.muted, muted, "kept for the routers that mix");
     assert!(render(&screen, &shared, 120, 40).contains("1 muted"));
 }

@@ -16,7 +16,7 @@ use crate::NoSource;
 use crate::Result;
 use crate::library::{BaseLocation, BaseSpec, Expert, FetchPhase, FetchProgress, Manifest};
 use crate::model::{LoadOptions, Precision};
-use crate::routing::{Part, RouterKind, Session, Trace, TraceToken};
+use crate::routing::{Part, Session, Trace, TraceToken};
 use crate::tui::FetchError;
 
 /// Long enough for a busy machine; no test waits it out unless it fails.
@@ -120,9 +120,9 @@ impl RoutedModel for Slow {
     }
 
     fn set_router(&mut self, router: RouterConfig) -> Result<()> {
-        match router.kind {
-            RouterKind::Single(name) => Err(Error::usage(format!("there is no expert {name}"))),
-            _ => Ok(()),
+        match router.router.names_expert() {
+            true => Err(Error::usage(format!("there is no expert {}", router.argument))),
+            false => Ok(()),
         }
     }
 
@@ -340,7 +340,7 @@ fn work_asked_before_the_model_is_there_is_done_then() {
 #[test]
 fn errors_of_a_request_are_its_own_and_those_of_loading_are_a_state() {
     let mut bench = Bench::ready(Slow::default());
-    let router = RouterConfig { kind: RouterKind::Single("nobody".into()), ..RouterConfig::default() };
+    let router = RouterConfig::single("nobody");
     bench.engine.handle(Effect::Route { ticket: 4, prompt: "a".into(), raw: false, router });
     let EngineMessage::Failed { ticket: 4, error } = bench.next() else { panic!("no failure") };
     assert!(error.contains("nobody"));

@@ -1,0 +1,64 @@
+//! The routers. A new one is a file here and a line in [`ROUTERS`].
+
+mod arrow;
+mod base;
+mod reference;
+mod router;
+mod setting;
+mod single;
+mod uniform;
+mod uniform_factors;
+
+pub use reference::reference;
+pub use router::{Argument, Request, Resolved, Router, Rule, Scope, Speakers};
+pub use setting::{Domain, MIX, RouterSetting, SettingValue, SettingValues, TEMPERATURE, TIED, TOP_K};
+
+use crate::named::Named;
+
+/// Every router, in the order of help, docs and the key for the next one. The first is the default.
+pub static ROUTERS: [Router; 5] =
+    [arrow::ROUTER, uniform::ROUTER, uniform_factors::ROUTER, single::ROUTER, base::ROUTER];
+
+impl Named for Router {
+    const KIND: &'static str = "router";
+
+    fn all() -> &'static [Self] {
+        &ROUTERS
+    }
+
+    fn name(&self) -> &'static str {
+        self.id
+    }
+
+    fn help(&self) -> &'static str {
+        self.help
+    }
+}
+
+impl Router {
+    /// The base model alone.
+    pub fn base() -> &'static Self {
+        Self::of_scope(Scope::Nothing)
+    }
+
+    /// One expert everywhere.
+    pub fn single() -> &'static Self {
+        ROUTERS.iter().find(|router| router.names_expert()).unwrap_or(&ROUTERS[0])
+    }
+
+    fn of_scope(scope: Scope) -> &'static Self {
+        ROUTERS.iter().find(|router| router.scope == scope).unwrap_or(&ROUTERS[0])
+    }
+}
+
+/// The titles of the routers that the key for the next one stops at and of which `is_so` holds:
+/// `Arrow`, `Arrow or uniform`.
+pub fn titles(is_so: impl Fn(&Router) -> bool) -> String {
+    let titles: Vec<&str> =
+        ROUTERS.iter().filter(|router| router.cycles && is_so(router)).map(|router| router.title).collect();
+    match titles.as_slice() {
+        [] => String::new(),
+        [one] => (*one).to_string(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}

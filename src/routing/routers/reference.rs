@@ -1,0 +1,55 @@
+//! The routers as a table of the docs.
+
+use std::fmt::Write;
+
+use super::{Domain, ROUTERS, RouterSetting};
+
+/// A Markdown table of the routers: text form, settings with their defaults, what each does; and one of the
+/// settings.
+pub fn reference() -> String {
+    let mut text = String::from("| router | settings | weights |\n|---|---|---|\n");
+    for router in &ROUTERS {
+        let names: Vec<String> = router.settings.iter().map(|s| format!("`{}`", s.name)).collect();
+        let settings = if names.is_empty() { "–".to_string() } else { names.join(", ") };
+        // A bar would end the cell.
+        let help = router.help.replace('|', "\\|");
+        let _ = writeln!(text, "| `{}` | {settings} | {help} |", router.usage());
+    }
+    text.push_str("\n| setting | values | default | meaning |\n|---|---|---|---|\n");
+    for setting in settings() {
+        let values = match &setting.domain {
+            Domain::Word { words } => words().join(", "),
+            _ => setting.range().to_string(),
+        };
+        let (name, default, help) = (setting.name, setting.default_value(), setting.help);
+        let _ = writeln!(text, "| `{name}` | {values} | {default} | {help} |");
+    }
+    text
+}
+
+/// Every setting once, in the order of the routers that have it.
+fn settings() -> Vec<&'static RouterSetting> {
+    let mut all: Vec<&RouterSetting> = Vec::new();
+    for setting in ROUTERS.iter().flat_map(|router| router.settings) {
+        if !all.iter().any(|known| known.name == setting.name) {
+            all.push(setting);
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_every_router_and_every_setting_once() {
+        let text = reference();
+        for router in &ROUTERS {
+            assert_eq!(text.matches(&format!("\n| `{}` |", router.usage())).count(), 1, "{text}");
+        }
+        for setting in settings() {
+            assert_eq!(text.matches(&format!("\n| `{}` |", setting.name)).count(), 1, "{text}");
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Settings of routers: their names, ranges and defaults, and the values that a person gave.
+
+use std::collections::BTreeMap;
+
+use crate::named::{Named, unknown};
+use crate::routing::mix::Mix;
+use crate::{Error, Result};
+
+/// A setting that one router or several have. It is declared once; text form, command line, screens, checks
+/// and the reference page follow from it.
+#[derive(Debug)]
+pub struct RouterSetting {
+    /// In the text form of a router: `temperature`. Unique over all routers.
+    pub name: &'static str,
+    /// In messages: `top k`.
+    pub title: &'static str,
+    /// What stands before the value on the status line: `τ`. Empty where it is not shown there.
+    pub symbol: &'static str,
+    /// One line for help and docs, without a full stop.
+    pub help: &'static str,
+    pub domain: Domain,
+}
+
+/// Which values a setting takes, and the one that it has where nobody gives another.
+#[derive(Debug)]
+pub enum Domain {
+    /// A whole number; 0 means all.
+    Count { default: usize },
+    /// A finite number above 0.
+    Positive {
+        default: f64,
+        /// The values that keys step through, ascending.
+        steps: &'static [f64],
+    },
+    /// On or off, off by default: `name` alone turns it on.
+    Flag,
+    /// One of a few words; the first is the default.
+    Word { words: fn() -> Vec<&'static str> },
+}
+
+/// A value of a setting.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum SettingValue {
+    Count(usize),
+    Number(f64),
+    Flag(bool),
+    Word(&'static str),
+}
+
+impl From<usize> for SettingValue {
+    fn from(value: usize) -> Self {
+        Self::Count(value)
+    }
+}
+
+impl From<f64> for SettingValue {
+    fn from(value: f64) -> Self {
+        Self::Number(value)
+    }
+}
+
+impl From<bool> for SettingValue {
+    fn from(value: bool) -> Self {
+        Self::Flag(value)
+    }
+}
+
+impl From<Mix> for SettingValue {
+    fn from(value: Mix) -> Self {
+        Self::Word(value.name())
+    }
+}
+
+impl std::fmt::Display for SettingValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Count(value) => write!(f, "{value}"),
+            Self::Number(value) => write!(f, "{value}"),
+            Self::Flag(value) => write!(f, "{value}"),
+            Self::Word(value) => f.write_str(value),
+        }
+    }
+}
+
+/// Experts kept per token and module.
+pub static TOP_K: RouterSetting = RouterSetting {
+    name: "k",
+    title: "top k",
+    symbol: "top",
+    help: "Experts per token and module, 0 = all",
+    domain: Domain::Count { default: 3 },
+};
+
+/// What divides the scores before the softmax.
+pub static TEMPERATURE: RouterSetting = RouterSetting {
+    name: "temperature",
+    title: "temperature",
+    symbol: "τ",
+    help: "Divides the scores before the softmax",
+    domain: Domain::Positive {
+        default: 1.0,
+        steps: &[0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0],
+    },
+};
+
+/// How the chosen experts are put together.
+pub static MIX: RouterSetting = RouterSetting {
+    name: "mix",
+    title: "way to mix",
+    symbol: "",
+    help: "Mix the experts' outputs or their factors",
+    domain: Domain::Word { words: || Mix::all().iter().map(Named::name).collect() },
+};
+
+/// Whether q, k and v share prototypes.
+pub static TIED: RouterSetting = RouterSetting {
+    name: "tied",
+    title: "tied prototypes",
+    symbol: "",
+    help: "q, k and v that share one A share one prototype, as mttl has it",
+    domain: Domain::Flag,
+};
+
+impl RouterSetting {
+    /// The value where nobody gives one.
+    pub fn default_value(&self) -> SettingValue {
+        match &self.domain {
+            Domain::Count { default } => SettingValue::Count(*default),
+            Domain::Positive { default, .. } => SettingValue::Number(*default),
+            Domain::Flag => SettingValue::Flag(false),
+            Domain::Word { words } => SettingValue::Word(words().first().copied().unwrap_or_default()),
+        }
+    }
+
+    /// Reads a value; `None` is the name alone.
+    ///
+    /// # Errors
+    /// A usage error that says which values there are.
+    pub fn parse(&self, text: Option<&str>) -> Result<SettingValue> {
+        let name = self.name;
+        let wrong = |what: &str| match text {
+            Some(text) => Error::usage(format!("{name} must be {what}, not {text}")),
+            None => Error::usage(format!("{name} needs a value: {what}")),
+        };
+        let value = match &self.domain {
+            Domain::Count { .. } => text.and_then(|t| t.parse().ok()).map(SettingValue::Count),
+            Domain::Positive { .. } => text.and_then(|t| t.parse().ok()).map(SettingValue::Number),
+            Domain::Flag => match text {
+                None | Some("true") => Some(SettingValue::Flag(true)),
+                Some("false") => Some(SettingValue::Flag(false)),
+                Some(_) => None,
+            },
+            Domain::Word { words } => {
+                let words = words();
+                let found = words.iter().find(|word| Some(**word) == text).copied();
+                if let (None, Some(text)) = (found, text) {
+                    return Err(unknown(self.title, text, words.iter().copied(), &words.join(", ")));
+                }
+                found.map(SettingValue::Word)
+            }
+        };
+        value.filter(|value| self.admits(*value)).ok_or_else(|| wrong(self.range()))
+    }
+
+    /// Whether a value lies in the range.
+    pub fn admits(&self, value: SettingValue) -> bool {
+        match (&self.domain, value) {
+            (Domain::Count { .. }, SettingValue::Count(_)) | (Domain::Flag, SettingValue::Flag(_)) => true,
+            (Domain::Positive { .. }, SettingValue::Number(value)) => value > 0.0 && value.is_finite(),
+            (Domain::Word { words }, SettingValue::Word(word)) => words().contains(&word),
+            _ => false,
+        }
+    }
+
+    /// The range in words.
+    pub fn range(&self) -> &'static str {
+        match &self.domain {
+            Domain::Count { .. } => "a whole number (0 = all)",
+            Domain::Positive { .. } => "a positive number",
+            Domain::Flag => "true or false",
+            Domain::Word { .. } => "one of its words",
+        }
+    }
+
+    /// A value on the status line: `top 3`, `τ 0.1`; `None` where the setting is not shown there.
+    pub fn shown(&self, value: SettingValue) -> Option<String> {
+        let value = match value {
+            SettingValue::Count(0) => "all".to_string(),
+            value => value.to_string(),
+        };
+        (!self.symbol.is_empty()).then(|| format!("{} {value}", self.symbol))
+    }
+
+    /// The next value up or down: a count runs from 1 to `most` and then to all, a number through its steps.
+    pub fn step(&self, now: SettingValue, up: bool, most: usize) -> SettingValue {
+        match (&self.domain, now) {
+            (Domain::Count { .. }, SettingValue::Count(k)) => SettingValue::Count(match (k, up) {
+                (0, true) => 0,
+                (0, false) => most.saturating_sub(1).max(1),
+                (k, true) if k + 1 >= most => 0,
+                (k, true) => k + 1,
+                (k, false) => k.min(most).saturating_sub(1).max(1),
+            }),
+            (Domain::Positive { steps, .. }, SettingValue::Number(now)) => {
+                let next = if up {
+                    steps.iter().find(|&&step| step > now * 1.001)
+                } else {
+                    steps.iter().rev().find(|&&step| step < now * 0.999)
+                };
+                SettingValue::Number(next.copied().unwrap_or(now))
+            }
+            (Domain::Flag, SettingValue::Flag(now)) => SettingValue::Flag(!now),
+            (Domain::Word { words }, SettingValue::Word(now)) => {
+                let words = words();
+                let count = words.len().max(1);
+                let at = words.iter().position(|word| *word == now).unwrap_or(0);
+                let next = (at + if up { 1 } else { count - 1 }) % count;
+                words.get(next).map_or(SettingValue::Word(now), |word| SettingValue::Word(word))
+            }
+            _ => now,
+        }
+    }
+}
+
+/// The values that were given, by the names of their settings. What is not here has its default.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SettingValues(BTreeMap<&'static str, SettingValue>);
+
+impl SettingValues {
+    /// The value that was given for a setting.
+    pub fn given(&self, setting: &RouterSetting) -> Option<SettingValue> {
+        self.0.get(setting.name).copied()
+    }
+
+    /// The value of a setting.
+    pub fn get(&self, setting: &RouterSetting) -> SettingValue {
+        self.given(setting).unwrap_or_else(|| setting.default_value())
+    }
+
+    /// Gives a setting a value.
+    pub fn set(&mut self, setting: &'static RouterSetting, value: impl Into<SettingValue>) {
+        self.0.insert(setting.name, value.into());
+    }
+
+    /// Takes from `others` what was not given here.
+    pub fn fill(&mut self, others: &Self) {
+        for (name, value) in &others.0 {
+            self.0.entry(name).or_insert(*value);
+        }
+    }
+
+    /// A count; 0 for a setting of another kind.
+    pub fn count(&self, setting: &RouterSetting) -> usize {
+        if let SettingValue::Count(value) = self.get(setting) { value } else { 0 }
+    }
+
+    /// A number; NaN for a setting of another kind.
+    pub fn number(&self, setting: &RouterSetting) -> f64 {
+        if let SettingValue::Number(value) = self.get(setting) { value } else { f64::NAN }
+    }
+
+    /// Whether a flag is on.
+    pub fn flag(&self, setting: &RouterSetting) -> bool {
+        self.get(setting) == SettingValue::Flag(true)
+    }
+
+    /// How the chosen experts are put together.
+    pub fn mix(&self) -> Mix {
+        match self.get(&MIX) {
+            SettingValue::Word(word) => Mix::named(word).copied().unwrap_or_default(),
+            _ => Mix::default(),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Uniform over factors: the mean A and the mean B.
+
+use super::router::{Request, Resolved, Router, Scope};
+use super::uniform::Uniform;
+use crate::Result;
+use crate::routing::mix::Mix;
+
+pub(super) const ROUTER: Router = Router {
+    id: "uniform-factors",
+    title: "uniform factors",
+    help: "Mean of the experts' A times the mean of their B; needs equal ranks and scales",
+    caption: "every expert has the same weight everywhere",
+    argument: None,
+    settings: &[],
+    scope: Scope::Everywhere,
+    mutes: true,
+    pins: false,
+    // Few libraries have equal ranks and scales everywhere.
+    cycles: false,
+    resolve,
+};
+
+fn resolve(_: &Request) -> Result<Resolved> {
+    Ok(Resolved { rule: Box::new(Uniform), mix: Mix::Factors })
+}
