@@ -15,6 +15,7 @@
 //! | `model` | one decoder driven by data: checkpoints, forward and backward pass, tokenizers |
 //! | `library` | experts and libraries on disk, adapter formats, sources of base models |
 //! | `settings` | what options are, and their ranges |
+//! | `cpu` | which instructions are used |
 //! | `named` | sets whose members have names |
 //! | `cancel`, `threads` | cancellation, pools of threads |
 //! | `error` | the error type |
@@ -23,6 +24,7 @@
 pub mod analysis;
 pub mod cancel;
 pub mod cli;
+pub mod cpu;
 pub mod error;
 pub mod eval;
 pub mod jobs;
