@@ -15,16 +15,30 @@
 //! | `model` | one decoder driven by data: checkpoints, forward and backward pass, tokenizers |
 //! | `library` | experts and libraries on disk, adapter formats, sources of base models |
 //! | `settings` | what options are, and their ranges |
-//! | `cpu` | which instructions are used |
 //! | `named` | sets whose members have names |
 //! | `cancel`, `threads` | cancellation, pools of threads |
 //! | `error` | the error type |
 //! | `text`, `module_path` | text for people, paths of modules |
+//!
+//! # Use as a library
+//!
+//! `examples/` has programs that compare, route and merge. Comparing, for instance:
+//!
+//! ```no_run
+//! use lora_tui::Cancel;
+//! use lora_tui::analysis::{Metric, similarity};
+//! use lora_tui::library::Library;
+//!
+//! let library = Library::open("library".as_ref())?;
+//! // As in the paper, half of each expert's entries count as zero, the smallest.
+//! let found = similarity(&library, Metric::MBC, 0.5, &mut |_, _| {}, &Cancel::new())?;
+//! println!("{} and {}: {:.3}", found.experts[0], found.experts[1], found.get(0, 1));
+//! # Ok::<(), lora_tui::Error>(())
+//! ```
 
 pub mod analysis;
 pub mod cancel;
 pub mod cli;
-pub mod cpu;
 pub mod error;
 pub mod eval;
 pub mod jobs;

@@ -1,5 +1,6 @@
 //! Whatever bytes stand in a library's small files and headers: no panic, one clear line, and memory in
 //! proportion to the files.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed helper is a failed test")]
 
 use std::fs;
 use std::path::Path;

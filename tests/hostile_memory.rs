@@ -1,4 +1,5 @@
 //! Hostile adapters and base models cannot make the reader use much more memory than their files have bytes.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed helper is a failed test")]
 
 use std::fs;
 use std::path::Path;

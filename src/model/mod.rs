@@ -36,6 +36,7 @@ pub use generic::with_generic_operations;
 pub use linear::Linear;
 pub use load::{LoadOptions, Model, ModelFiles};
 pub(crate) use ops::Norm;
+pub use packed::multiplies_tiles;
 pub use precision::Precision;
 pub use spec::{BlockKind, DecoderSpec, MlpLayout};
 pub use tensor::keep_freed_memory;

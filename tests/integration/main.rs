@@ -2,6 +2,7 @@
 //! it holds, and none of them needs the network but those of `base_model`.
 //!
 //! What has to count the allocations of a whole process has a program of its own: `tests/hostile_*.rs`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed helper is a failed test")]
 
 /// Fixtures, trainings, jobs and terminals that several modules use.
 mod support;
@@ -12,6 +13,8 @@ mod analysis_parity;
 mod base_model;
 /// The binary as scripts see it: exit status, stdout, stderr.
 mod command_line;
+/// The documentation: its commands, links and tables.
+mod docs;
 /// Adapters in every kind of file, read as PEFT wrote them.
 mod formats;
 /// GGUF base models against transformers.

@@ -1,11 +1,10 @@
 //! A prompt typed into the Routing tab of the binary in a pseudo-terminal.
 
-use std::path::Path;
 use std::time::Duration;
 
 use super::base_model;
 use crate::support::pty::Session;
-use crate::support::repository;
+use crate::support::{copy_folder, repository};
 
 #[test]
 fn a_typed_prompt_shows_its_routing_and_its_answer() {
@@ -38,16 +37,4 @@ fn a_typed_prompt_shows_its_routing_and_its_answer() {
     session.press("q");
     assert!(session.end().success());
     session.assert_restored();
-}
-
-fn copy_folder(from: &Path, to: &Path) {
-    std::fs::create_dir(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        match entry.file_type().unwrap().is_dir() {
-            true => copy_folder(&entry.path(), &target),
-            false => drop(std::fs::copy(entry.path(), target).unwrap()),
-        }
-    }
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Makes assets/tasks from the families in this folder.
 
-    python3 assets/generators/generate.py            writes assets/tasks
-    python3 assets/generators/generate.py --check    changes nothing; exit 1 where the files are not
+    python3 tools/task_generators/generate.py            writes assets/tasks
+    python3 tools/task_generators/generate.py --check    changes nothing; exit 1 where the files are not
                                                      exactly what the sources give or break a rule
-    python3 assets/generators/generate.py --sample 5 prints lines of every task, to read them through
+    python3 tools/task_generators/generate.py --sample 5 prints lines of every task, to read them through
 """
 
 import argparse
@@ -16,7 +16,7 @@ sys.dont_write_bytecode = True
 import core
 from families import FAMILIES
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "tasks")
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir, "assets", "tasks")
 
 
 def read_folder(path):
