@@ -22,7 +22,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use lora_tui::Cancel;
 use lora_tui::analysis::{self, Metric, Similarity};
 use lora_tui::library::{Expert, Library};
-use lora_tui::tui::{App, Depth, Effect, Message, Theme};
+use lora_tui::tui::{App, ComputeEffect, Depth, Effect, Message, Theme};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
@@ -126,7 +126,7 @@ fn heatmap(n: usize) -> Result<()> {
     let mut bench = Bench::new(Arc::new(Library { experts, ..Library::default() }))?;
     let effects = bench.press(KeyCode::Char('2'))?;
     let asked = effects.iter().find_map(|effect| match effect {
-        Effect::Similarity { ticket, .. } => Some(*ticket),
+        Effect::Compute(ComputeEffect::Similarity { ticket, .. }) => Some(*ticket),
         _ => None,
     });
     let ticket = asked.context("the Similarity tab does not ask for the matrix")?;
@@ -173,7 +173,7 @@ fn table(path: &Path) -> Result<()> {
         for &key in &keys {
             for effect in bench.press(key)? {
                 // The details of the selected expert come from another thread and are drawn, too.
-                if let Effect::Profile { expert } = effect {
+                if let Effect::Compute(ComputeEffect::Profile { expert }) = effect {
                     let found = library.expert(&expert).and_then(analysis::profile);
                     let result = found.map(Arc::new).map_err(|error| error.to_string());
                     bench.app.update(Message::Profile { expert, result });

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::form::{Form, FormOutcome};
-use super::screens;
-use super::{Binding, Effect, EngineMessage, EngineState, Message, Screen, Shared, Tab, Tickets};
+use super::screens::{self, TABS};
+use super::{AppEffect, Binding, Effect, EngineMessage, EngineState, Message, Screen, Shared, Tab, Tickets};
 use crate::analysis::Metric;
 use crate::text::printable;
 
@@ -14,7 +14,7 @@ use crate::text::printable;
 pub struct App {
     pub(super) shared: Shared,
     pub(super) tab: Tab,
-    screens: [Box<dyn Screen>; 5],
+    pub(super) screens: Vec<Box<dyn Screen>>,
     /// First line shown of the key help, while it is open.
     pub(super) help: Option<u16>,
     pub(super) notice: Option<Notice>,
@@ -37,14 +37,8 @@ impl App {
     pub fn new(root: PathBuf, base: Option<PathBuf>, device: String) -> Self {
         Self {
             shared: Shared { root, base, device, ..Shared::default() },
-            tab: Tab::default(),
-            screens: [
-                Box::new(screens::library::LibraryScreen::new()),
-                Box::new(screens::similarity::SimilarityScreen::new()),
-                Box::new(screens::clusters::ClustersScreen::new()),
-                Box::new(screens::routing::RoutingScreen::new()),
-                Box::new(screens::jobs::JobsScreen::new()),
-            ],
+            tab: TABS[0].tab,
+            screens: TABS.iter().map(|spec| (spec.new)()).collect(),
             help: None,
             notice: None,
             form: None,
@@ -56,7 +50,7 @@ impl App {
     /// What to ask for once the first frame is on the screen.
     pub fn start(&mut self) -> Vec<Effect> {
         let mut effects = vec![Effect::ReloadLibrary];
-        let shown = self.screens[self.tab as usize].on_show(&self.shared);
+        let shown = self.screens[self.tab.index()].on_show(&self.shared);
         effects.extend(self.apply(shown));
         effects
     }
@@ -82,7 +76,7 @@ impl App {
     }
 
     pub(super) fn screen(&self) -> &dyn Screen {
-        self.screens[self.tab as usize].as_ref()
+        self.screens[self.tab.index()].as_ref()
     }
 
     /// Whether the visible part of the interface changes with time, so that ticks are needed.
@@ -95,12 +89,12 @@ impl App {
 
     /// Whether the jobs on disk should be looked at often.
     pub fn wants_jobs(&self) -> bool {
-        self.tab == Tab::Jobs || self.live_jobs() > 0
+        self.screen().watches_jobs() || self.live_jobs() > 0
     }
 
     /// Jobs that are queued, running or being cancelled.
     pub fn live_jobs(&self) -> usize {
-        self.shared.jobs.iter().filter(|job| !job.state.is_over()).count()
+        self.shared.live_jobs()
     }
 
     /// Takes in what happened and says what is to be done outside.
@@ -113,7 +107,7 @@ impl App {
                 } else if self.help.is_some() {
                     Vec::new()
                 } else {
-                    self.screens[self.tab as usize].on_paste(text, &self.shared)
+                    self.screens[self.tab.index()].on_paste(text, &self.shared)
                 }
             }
             _ => {
@@ -175,7 +169,7 @@ impl App {
     fn on_key(&mut self, key: KeyEvent) -> Vec<Effect> {
         if key.modifiers.contains(KeyModifiers::CONTROL) {
             match key.code {
-                KeyCode::Char('c') => return vec![Effect::Quit],
+                KeyCode::Char('c') => return vec![Effect::App(AppEffect::Quit)],
                 KeyCode::Char('z') => return vec![Effect::Suspend],
                 _ => {}
             }
@@ -200,7 +194,7 @@ impl App {
         if !capturing && let Some(effects) = self.on_global_key(key) {
             return effects;
         }
-        match self.screens[self.tab as usize].on_key(key, &self.shared) {
+        match self.screens[self.tab.index()].on_key(key, &self.shared) {
             Some(effects) => effects,
             None if capturing => self.on_global_key(key).unwrap_or_default(),
             None => Vec::new(),
@@ -216,7 +210,7 @@ impl App {
             }
             FormOutcome::Started => {
                 self.form = None;
-                vec![Effect::Show(Tab::Jobs)]
+                vec![Effect::App(AppEffect::Show(screens::jobs::TAB))]
             }
         }
     }
@@ -250,16 +244,19 @@ impl App {
         if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
             return None;
         }
-        let step = |by: usize| Tab::ALL[(self.tab as usize + by) % Tab::ALL.len()];
+        let step = |by: usize| TABS[(self.tab.index() + by) % TABS.len()].tab;
         match key.code {
-            KeyCode::Char('q') => Some(vec![Effect::Quit]),
+            KeyCode::Char('q') => Some(vec![Effect::App(AppEffect::Quit)]),
             KeyCode::Char('?') => {
                 self.help = Some(0);
                 Some(Vec::new())
             }
-            KeyCode::Char(c @ '1'..='5') => Some(vec![Effect::Show(Tab::ALL[c as usize - '1' as usize])]),
-            KeyCode::Tab => Some(vec![Effect::Show(step(1))]),
-            KeyCode::BackTab => Some(vec![Effect::Show(step(Tab::ALL.len() - 1))]),
+            KeyCode::Char(c @ '1'..='9') => {
+                let tab = TABS.get(c as usize - '1' as usize)?.tab;
+                Some(vec![Effect::App(AppEffect::Show(tab))])
+            }
+            KeyCode::Tab => Some(vec![Effect::App(AppEffect::Show(step(1)))]),
+            KeyCode::BackTab => Some(vec![Effect::App(AppEffect::Show(step(TABS.len() - 1)))]),
             _ => None,
         }
     }
@@ -269,24 +266,30 @@ impl App {
         let mut outside = Vec::new();
         let mut queue: std::collections::VecDeque<Effect> = effects.into();
         while let Some(effect) = queue.pop_front() {
+            let effect = match effect {
+                Effect::App(effect) => effect,
+                other => {
+                    outside.push(other);
+                    continue;
+                }
+            };
             match effect {
-                Effect::Quit => self.quit = true,
-                Effect::Show(tab) => {
+                AppEffect::Quit => self.quit = true,
+                AppEffect::Show(tab) => {
                     if tab != self.tab {
                         self.tab = tab;
-                        queue.extend(self.screens[tab as usize].on_show(&self.shared));
+                        queue.extend(self.screens[tab.index()].on_show(&self.shared));
                     }
                 }
-                Effect::OpenForm(kind) => {
+                AppEffect::OpenForm(kind) => {
                     self.forms = self.forms.wrapping_add(1);
                     let (form, asked) = Form::open(kind, Tickets::of_form(self.forms), &self.shared);
                     self.form = Some(form);
                     queue.extend(asked);
                 }
-                Effect::Select { expert } => self.shared.selected = Some(expert),
-                Effect::Notice(text) => self.say(&text, false),
-                Effect::Error(text) => self.say(&text, true),
-                other => outside.push(other),
+                AppEffect::Select { expert } => self.shared.selected = Some(expert),
+                AppEffect::Notice(text) => self.say(&text, false),
+                AppEffect::Error(text) => self.say(&text, true),
             }
         }
         outside

@@ -8,8 +8,9 @@ use ratatui::widgets::{Block, BorderType, Clear, Paragraph, Wrap};
 
 use super::app::App;
 use super::format::{self, spinner};
+use super::screens::TABS;
 use super::text_width::{self, truncate_start, width};
-use super::{Binding, EngineState, Tab, Theme, keymap};
+use super::{Binding, EngineState, Theme, keymap};
 use crate::text::{counted, printable};
 
 impl App {
@@ -66,17 +67,17 @@ impl App {
             return;
         }
         let room = usize::from(area.width);
-        let full: usize = Tab::ALL.iter().map(|&tab| width(&self.tab_label(tab)) + 5).sum();
+        let full: usize = self.tab_labels().map(|label| width(&label) + 5).sum();
         let mut spans = Vec::new();
-        for (i, &tab) in Tab::ALL.iter().enumerate() {
-            let active = tab == self.tab;
+        for (i, label) in self.tab_labels().enumerate() {
+            let active = i == self.tab.index();
             let (number, name) = match (active, theme.has_color()) {
                 (true, true) => (theme.selection(), theme.selection()),
                 (true, false) => (theme.selection(), theme.selection()),
                 (false, _) => (theme.dim(), theme.text()),
             };
             // Too narrow for all names: only the active tab keeps its name.
-            let label = if full <= room || active { self.tab_label(tab) } else { String::new() };
+            let label = if full <= room || active { label } else { String::new() };
             spans.push(Span::styled(format!(" {}", i + 1), number));
             spans.push(Span::styled(if label.is_empty() { " ".into() } else { format!(" {label} ") }, name));
             spans.push(Span::raw(" "));
@@ -91,11 +92,12 @@ impl App {
         }
     }
 
-    fn tab_label(&self, tab: Tab) -> String {
-        match (tab, self.live_jobs()) {
-            (Tab::Jobs, live @ 1..) => format!("{} {live}", tab.title()),
-            _ => tab.title().to_string(),
-        }
+    /// The tabs' titles, each with what its screen puts behind it.
+    fn tab_labels(&self) -> impl Iterator<Item = String> {
+        self.screens.iter().zip(TABS).map(|(screen, spec)| match screen.badge(self.shared()) {
+            Some(badge) => format!("{} {badge}", spec.tab.title()),
+            None => spec.tab.title().to_string(),
+        })
     }
 
     /// What stands at the right of the tab bar, in at most `room` cells.

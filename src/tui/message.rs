@@ -22,22 +22,22 @@ pub enum Message {
     Tick,
     /// The library was read (again).
     Library(Result<Arc<Library>, String>),
-    /// Answer to `Effect::Similarity`.
+    /// Answer to `ComputeEffect::Similarity`.
     Similarity {
         ticket: u64,
         result: Result<Arc<Similarity>, String>,
     },
-    /// Answer to `Effect::Cluster`.
+    /// Answer to `ComputeEffect::Cluster`.
     Clustering {
         ticket: u64,
         result: Result<(Arc<Similarity>, Arc<Clustering>), String>,
     },
-    /// Answer to `Effect::Sweep`.
+    /// Answer to `ComputeEffect::Sweep`.
     Sweep {
         ticket: u64,
         result: Result<Arc<Sweep>, String>,
     },
-    /// Answer to `Effect::Pair`: the modules that both have.
+    /// Answer to `ComputeEffect::Pair`: the modules that both have.
     Pair {
         ticket: u64,
         result: Result<Arc<Vec<PairModule>>, String>,
@@ -48,30 +48,30 @@ pub enum Message {
         done: usize,
         total: usize,
     },
-    /// Answer to `Effect::Profile`.
+    /// Answer to `ComputeEffect::Profile`.
     Profile {
         expert: String,
         result: Result<Arc<ExpertProfile>, String>,
     },
     /// The jobs as they are on disk now; sent when something changed.
     Jobs(Vec<JobSummary>),
-    /// Answer to `Effect::WatchJob`, again whenever the job changes.
+    /// Answer to `JobsEffect::Watch`, again whenever the job changes.
     JobDetail(Arc<JobDetail>),
-    /// Answer to `Effect::StartJob`: the job's id.
+    /// Answer to `JobsEffect::Start`: the job's id.
     JobStarted(Result<String, String>),
-    /// Answer to `Effect::CheckData`.
+    /// Answer to `DataEffect::Check`.
     DataChecked {
         path: String,
         result: Result<DataSummary, String>,
     },
-    /// Answer to `Effect::PlanClusters`.
+    /// Answer to `ComputeEffect::PlanClusters`.
     ClustersPlanned {
         ticket: u64,
         result: Result<Arc<ClustersPlan>, String>,
         /// Why the new library cannot be where it was asked for.
         out: Option<String>,
     },
-    /// Answer to `Effect::CompletePath`: whole paths, folders with `/` at their end, sorted.
+    /// Answer to `DataEffect::Complete`: whole paths, folders with `/` at their end, sorted.
     PathCompleted {
         text: String,
         candidates: Vec<String>,
@@ -110,7 +110,7 @@ pub enum EngineState {
     /// Nobody asked for it yet.
     #[default]
     Unloaded,
-    /// Not on this machine: `Effect::FetchBase` would try to get `what`; `error` of the last try.
+    /// Not on this machine: `EngineEffect::FetchBase` would try to get `what`; `error` of the last try.
     Missing {
         what: String,
         error: Option<FetchError>,

@@ -33,13 +33,13 @@ mod widgets;
 
 pub use app::App;
 pub use chrome::centered;
-pub use effect::{Effect, Tickets};
+pub use effect::{AppEffect, ComputeEffect, DataEffect, Effect, EngineEffect, JobsEffect, Tickets};
 pub use expert_marks::ExpertMarks;
 pub use form::FormKind;
 pub use keymap::Binding;
 pub use list::List;
 pub use message::{DataSummary, EngineMessage, EngineState, FetchError, Message, Sender, Sweep};
 pub use runtime::{TuiOptions, run};
-pub use screen::{Screen, Shared, Tab};
+pub use screen::{Screen, Shared, Tab, TabSpec};
 pub use text_field::TextField;
 pub use theme::{Depth, Theme};

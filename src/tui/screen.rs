@@ -6,36 +6,33 @@ use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
+use super::screens::TABS;
 use super::{Binding, Effect, EngineState, ExpertMarks, Message, Theme};
 use crate::analysis::{Clustering, Similarity};
 use crate::jobs::JobSummary;
 use crate::library::Library;
 
-/// The tabs, in the order of their number keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Tab {
-    #[default]
-    Library,
-    Similarity,
-    Clusters,
-    Routing,
-    Jobs,
-}
+/// One of [`TABS`], by its title.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tab(pub(in crate::tui) &'static str);
 
 impl Tab {
-    /// All of them, in order.
-    pub const ALL: [Tab; 5] = [Tab::Library, Tab::Similarity, Tab::Clusters, Tab::Routing, Tab::Jobs];
-
     /// As shown in the tab bar.
     pub fn title(self) -> &'static str {
-        match self {
-            Tab::Library => "Library",
-            Tab::Similarity => "Similarity",
-            Tab::Clusters => "Clusters",
-            Tab::Routing => "Routing",
-            Tab::Jobs => "Jobs",
-        }
+        self.0
     }
+
+    /// Its place in [`TABS`].
+    pub fn index(self) -> usize {
+        TABS.iter().position(|spec| spec.tab == self).unwrap_or_default()
+    }
+}
+
+/// What a tab is to the rest of the interface.
+pub struct TabSpec {
+    pub tab: Tab,
+    /// Its screen, before any data.
+    pub new: fn() -> Box<dyn Screen>,
 }
 
 /// What all screens may read. Only the application changes it, from messages.
@@ -67,6 +64,13 @@ pub struct Shared {
     pub tick: u64,
 }
 
+impl Shared {
+    /// Jobs that are queued, running or being cancelled.
+    pub fn live_jobs(&self) -> usize {
+        self.jobs.iter().filter(|job| !job.state.is_over()).count()
+    }
+}
+
 /// A tab. `on_key` and `on_message` are fast and pure: whatever takes time is an [`Effect`].
 pub trait Screen {
     /// The keys that work in the present state, for the footer and the help.
@@ -80,6 +84,16 @@ pub trait Screen {
     /// Where the cursor is in a list, `3 of 12`, and what the list is of; `None` without a list.
     fn position(&self, _shared: &Shared) -> Option<(String, &'static str)> {
         None
+    }
+
+    /// What stands behind its title in the tab bar; `None` for nothing.
+    fn badge(&self, _shared: &Shared) -> Option<String> {
+        None
+    }
+
+    /// Whether it shows the jobs, so that they are to be read often while it is the visible one.
+    fn watches_jobs(&self) -> bool {
+        false
     }
 
     /// Called when the tab becomes the visible one.

@@ -6,11 +6,12 @@ use crossterm::event::{KeyCode, KeyEvent};
 use proptest::prelude::*;
 
 use super::fixtures;
+use super::screens::{self, TABS};
 use super::testing::{
     assert_screen, buffer_app, code, ctrl, full_app, jobs_app, key, library_app, new_app, press, press_code,
     render_app,
 };
-use super::{Depth, EngineMessage, EngineState, Message, Tab};
+use super::{Depth, EngineMessage, EngineState, Message};
 use crate::jobs::JobState;
 use crate::library::{FetchPhase, FetchProgress};
 
@@ -45,15 +46,15 @@ fn hostile_names_are_escaped() {
 #[test]
 fn keys_change_tabs() {
     let mut app = full_app();
-    for (i, tab) in Tab::ALL.into_iter().enumerate() {
+    for (i, tab) in TABS.iter().map(|spec| spec.tab).enumerate() {
         press(&mut app, "1");
         app.update(Message::Key(key(char::from(b'1' + i as u8))));
         assert_eq!(app.tab(), tab);
     }
     press_code(&mut app, KeyCode::Tab);
-    assert_eq!(app.tab(), Tab::Library);
+    assert_eq!(app.tab(), screens::library::TAB);
     press_code(&mut app, KeyCode::BackTab);
-    assert_eq!(app.tab(), Tab::Jobs);
+    assert_eq!(app.tab(), screens::jobs::TAB);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use self::fields::{Field, Id, Step, Value};
-use super::{Binding, Effect, Message, Shared, Tickets};
+use super::{Binding, ComputeEffect, DataEffect, Effect, JobsEffect, Message, Shared, Tickets};
 use crate::text::{counted, printable};
 use crate::train::ClustersPlan;
 
@@ -126,7 +126,7 @@ impl Form {
                 if text.is_empty() && self.focus > 0 {
                     self.go(true);
                 } else {
-                    return FormOutcome::Open(vec![Effect::CompletePath { text }]);
+                    return FormOutcome::Open(vec![Effect::Data(DataEffect::Complete { text })]);
                 }
             }
             KeyCode::Tab | KeyCode::Down => self.go(true),
@@ -278,7 +278,7 @@ impl Form {
                 self.suggest_name();
                 let path = self.fields[self.focus].text();
                 if !path.is_empty() {
-                    effects.push(Effect::CheckData { path });
+                    effects.push(Effect::Data(DataEffect::Check { path }));
                 }
                 self.tidy_data();
             }
@@ -330,7 +330,7 @@ impl Form {
     /// Asks for what is not known of a task that was typed.
     fn check_data(&self) -> Option<Effect> {
         let unknown = |f: &&Field| f.id == Id::Data && f.data.is_none() && !f.text().is_empty();
-        self.fields.iter().find(unknown).map(|field| Effect::CheckData { path: field.text() })
+        self.fields.iter().find(unknown).map(|field| Effect::Data(DataEffect::Check { path: field.text() }))
     }
 
     /// Puts in what all candidates share; with nothing to add, shows them, or goes on when it is complete.
@@ -391,7 +391,7 @@ impl Form {
         let spec = Box::new(self.clusters(shared)?);
         let ticket = self.tickets.issue();
         self.planning = Some(ticket);
-        Some(Effect::PlanClusters { ticket, spec })
+        Some(Effect::Compute(ComputeEffect::PlanClusters { ticket, spec }))
     }
 
     fn take_plan(&mut self, result: &Result<Arc<ClustersPlan>, String>, shared: &Shared) {
@@ -442,7 +442,7 @@ impl Form {
             Some(spec) => {
                 self.waiting = true;
                 self.refused = None;
-                vec![Effect::StartJob(spec)]
+                vec![Effect::Jobs(JobsEffect::Start(spec))]
             }
             None => Vec::new(),
         }

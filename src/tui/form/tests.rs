@@ -10,7 +10,10 @@ use crate::jobs::JobSpec;
 use crate::model::Precision;
 use crate::train::{ClusterRow, ClustersPlan, ClustersSpec, LeftOut, Schedule, TrainSpec};
 use crate::tui::testing::{assert_screen, full_app, new_app, press, press_code, render_app};
-use crate::tui::{App, DataSummary, Effect, FormKind, Message, Tab, fixtures};
+use crate::tui::{
+    App, AppEffect, ComputeEffect, DataEffect, DataSummary, Effect, FormKind, JobsEffect, Message, fixtures,
+    screens,
+};
 
 fn down(app: &mut App, times: usize) {
     (0..times).for_each(|_| _ = press_code(app, KeyCode::Down));
@@ -32,7 +35,9 @@ fn with_data() -> App {
 
 fn started(app: &mut App) -> TrainSpec {
     let effects = press_code(app, KeyCode::Enter);
-    let [Effect::StartJob(JobSpec::Train(spec))] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::Jobs(JobsEffect::Start(JobSpec::Train(spec)))] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
     (**spec).clone()
 }
 
@@ -82,7 +87,7 @@ fn several_tasks_make_a_joint_expert() {
     assert!(line(&app, "and ").contains("another task makes a joint expert"));
     down(&mut app, 1);
     let effects = press(&mut app, "tasks/plural");
-    assert_eq!(effects.last(), Some(&Effect::CheckData { path: "tasks/plural".into() }));
+    assert_eq!(effects.last(), Some(&Effect::Data(DataEffect::Check { path: "tasks/plural".into() })));
     found(&mut app, "tasks/plural", 320);
     assert!(line(&app, "Name").contains("gerunds+plural"));
     assert!(render_app(&app, 80, 30).contains("60 steps"), "of both together");
@@ -147,10 +152,13 @@ fn tab_completes_every_path_and_goes_on_from_empty_ones() {
     let mut app = full_app();
     press(&mut app, "t");
     press(&mut app, "ta");
-    assert_eq!(press_code(&mut app, KeyCode::Tab), [Effect::CompletePath { text: "ta".into() }]);
+    assert_eq!(
+        press_code(&mut app, KeyCode::Tab),
+        [Effect::Data(DataEffect::Complete { text: "ta".into() })]
+    );
     // An answer without anything new: what the completion interrupted is looked at again.
     let answer = Message::PathCompleted { text: "ta".into(), candidates: vec!["ta/".into(), "tb/".into()] };
-    assert_eq!(app.update(answer), [Effect::CheckData { path: "ta".into() }]);
+    assert_eq!(app.update(answer), [Effect::Data(DataEffect::Check { path: "ta".into() })]);
     let mut app = with_data();
     down(&mut app, 1);
     assert_eq!(press_code(&mut app, KeyCode::Tab), []);
@@ -177,7 +185,9 @@ fn plan(missing: Vec<LeftOut>) -> Message {
 
 /// Answers the last request for a plan.
 fn answer(app: &mut App, asked: &[Effect], message: Message) -> ClustersSpec {
-    let Some(Effect::PlanClusters { ticket, spec }) = asked.last() else { panic!("asked for {asked:?}") };
+    let Some(Effect::Compute(ComputeEffect::PlanClusters { ticket, spec })) = asked.last() else {
+        panic!("asked for {asked:?}")
+    };
     let Message::ClustersPlanned { result, out, .. } = message else { panic!("not a plan") };
     app.update(Message::ClustersPlanned { ticket: *ticket, result, out });
     (**spec).clone()
@@ -185,7 +195,7 @@ fn answer(app: &mut App, asked: &[Effect], message: Message) -> ClustersSpec {
 
 fn clusters_form() -> (App, Vec<Effect>) {
     let mut app = full_app();
-    let asked = app.apply(vec![Effect::OpenForm(FormKind::TrainClusters)]);
+    let asked = app.apply(vec![Effect::App(AppEffect::OpenForm(FormKind::TrainClusters))]);
     (app, asked)
 }
 
@@ -202,7 +212,9 @@ fn one_expert_a_cluster_is_shown_with_its_data_and_started() {
     press_code(&mut app, KeyCode::Up);
     assert_screen!("form_clusters_rows_40x10", render_app(&app, 40, 10));
     let effects = press_code(&mut app, KeyCode::Enter);
-    let [Effect::StartJob(JobSpec::TrainClusters(spec))] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::Jobs(JobsEffect::Start(JobSpec::TrainClusters(spec)))] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
     assert_eq!(**spec, asked_for, "what was planned is what is started");
     let expected = ClustersSpec {
         library: std::path::absolute("library").unwrap(),
@@ -213,7 +225,7 @@ fn one_expert_a_cluster_is_shown_with_its_data_and_started() {
     };
     assert_eq!(**spec, expected);
     app.update(Message::JobStarted(Ok("g".into())));
-    assert_eq!(app.tab(), Tab::Jobs);
+    assert_eq!(app.tab(), screens::jobs::TAB);
 }
 
 #[test]
@@ -234,14 +246,16 @@ fn members_without_data_are_named_and_nothing_starts() {
     let asked = press(&mut app, "tasks");
     let spec = answer(&mut app, &asked, plan(Vec::new()));
     assert_eq!(spec.data, [std::path::absolute("tasks").unwrap()]);
-    assert!(matches!(press_code(&mut app, KeyCode::Enter)[..], [Effect::StartJob(_)]));
+    assert!(matches!(press_code(&mut app, KeyCode::Enter)[..], [Effect::Jobs(JobsEffect::Start(_))]));
 }
 
 #[test]
 fn what_makes_other_clusters_is_planned_again_and_stale_plans_are_dropped() {
     let (mut app, first) = clusters_form();
     let asked = press(&mut app, "2");
-    let Some(Effect::PlanClusters { spec, .. }) = asked.last() else { panic!("{asked:?}") };
+    let Some(Effect::Compute(ComputeEffect::PlanClusters { spec, .. })) = asked.last() else {
+        panic!("{asked:?}")
+    };
     assert_eq!((spec.k, spec.out.file_name()), (2, Some("library-mbc-2".as_ref())));
     answer(&mut app, &first, plan(Vec::new()));
     assert!(!render_app(&app, 80, 30).contains("cluster_0"));
@@ -264,7 +278,7 @@ fn what_makes_other_clusters_is_planned_again_and_stale_plans_are_dropped() {
 #[test]
 fn the_form_of_clusters_waits_for_the_library() {
     let mut app = new_app();
-    assert_eq!(app.apply(vec![Effect::OpenForm(FormKind::TrainClusters)]), []);
+    assert_eq!(app.apply(vec![Effect::App(AppEffect::OpenForm(FormKind::TrainClusters))]), []);
     let asked = app.update(Message::Library(Ok(fixtures::library())));
     let spec = answer(&mut app, &asked, plan(Vec::new()));
     assert_eq!((spec.k, spec.out.file_name()), (8, Some("library-mbc-8".as_ref())));
@@ -275,7 +289,7 @@ fn a_training_is_started_from_the_form() {
     let mut app = full_app();
     press(&mut app, "t");
     let effects = press(&mut app, "tasks/gerunds");
-    assert_eq!(effects.last(), Some(&Effect::CheckData { path: "tasks/gerunds".into() }));
+    assert_eq!(effects.last(), Some(&Effect::Data(DataEffect::Check { path: "tasks/gerunds".into() })));
     // An answer to an earlier state of the field is dropped.
     app.update(Message::DataChecked { path: "tasks/ger".into(), result: Err("no such file".into()) });
     assert!(!render_app(&app, 80, 24).contains("no such file"));
@@ -283,11 +297,13 @@ fn a_training_is_started_from_the_form() {
     app.update(Message::DataChecked { path: "tasks/gerunds".into(), result: Ok(summary) });
     assert_screen!("form_train", render_app(&app, 80, 24));
     let effects = press_code(&mut app, KeyCode::Enter);
-    let [Effect::StartJob(JobSpec::Train(spec))] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::Jobs(JobsEffect::Start(JobSpec::Train(spec)))] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
     assert_eq!((spec.name.as_str(), spec.rank, spec.batch), ("gerunds", 4, 16));
     assert!(spec.library.is_absolute() && spec.data[0].ends_with("tasks/gerunds"));
     app.update(Message::JobStarted(Ok("g".into())));
-    assert_eq!(app.tab(), Tab::Jobs);
+    assert_eq!(app.tab(), screens::jobs::TAB);
     assert!(app.form.is_none());
 }
 
@@ -298,7 +314,7 @@ fn a_refused_job_leaves_the_form_open_with_the_reason() {
     press_code(&mut app, KeyCode::Enter);
     app.update(Message::JobStarted(Err("the library cannot be written".into())));
     assert!(render_app(&app, 80, 24).contains("✗ the library cannot be written"));
-    assert_eq!(app.tab(), Tab::Library);
+    assert_eq!(app.tab(), screens::library::TAB);
 }
 
 #[test]
@@ -334,13 +350,16 @@ fn tab_completes_the_path() {
     let mut app = full_app();
     press(&mut app, "t");
     press(&mut app, "ta");
-    assert_eq!(press_code(&mut app, KeyCode::Tab), [Effect::CompletePath { text: "ta".into() }]);
+    assert_eq!(
+        press_code(&mut app, KeyCode::Tab),
+        [Effect::Data(DataEffect::Complete { text: "ta".into() })]
+    );
     let answer = |text: &str, candidates: &[&str]| Message::PathCompleted {
         text: text.into(),
         candidates: candidates.iter().map(|c| c.to_string()).collect(),
     };
     let effects = app.update(answer("ta", &["tasks/units/", "tasks/unfold/"]));
-    assert_eq!(effects, [Effect::CheckData { path: "tasks/un".into() }]);
+    assert_eq!(effects, [Effect::Data(DataEffect::Check { path: "tasks/un".into() })]);
     assert!(render_app(&app, 80, 24).contains("tasks/unfold/"));
 }
 
@@ -366,7 +385,9 @@ fn the_clustering_form_starts_with_what_the_tab_shows() {
     app.update(Message::Clustering { ticket: 0, result: Ok((Arc::new(similarity), Arc::new(clustering))) });
     press(&mut app, "c");
     let effects = press_code(&mut app, KeyCode::Enter);
-    let [Effect::StartJob(JobSpec::Cluster(spec))] = effects.as_slice() else { panic!("{effects:?}") };
+    let [Effect::Jobs(JobsEffect::Start(JobSpec::Cluster(spec)))] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
     assert_eq!((spec.k, spec.sparsity, spec.seed), (3, 0.35, 45));
 }
 
@@ -374,7 +395,7 @@ fn the_clustering_form_starts_with_what_the_tab_shows() {
 fn forms_open_over_every_tab() {
     for kind in [FormKind::Train, FormKind::Cluster, FormKind::TrainClusters] {
         let mut app = full_app();
-        app.apply(vec![Effect::OpenForm(kind)]);
+        app.apply(vec![Effect::App(AppEffect::OpenForm(kind))]);
         for (width, height) in [(0, 0), (1, 1), (5, 3), (20, 6), (40, 10)] {
             render_app(&app, width, height);
         }

@@ -9,7 +9,7 @@ use super::super::widgets::message;
 use super::comparable::{self, Comparable};
 use crate::analysis::Similarity;
 use crate::text::printable;
-use crate::tui::{Effect, FormKind, Shared, Theme, format, text_width};
+use crate::tui::{AppEffect, Effect, FormKind, Shared, Theme, format, text_width};
 
 /// Steps of the sparsity from 0 to 1; the last is out of its range.
 const SPARSITY_STEPS: f64 = 20.0;
@@ -32,9 +32,9 @@ pub fn can_compare(shared: &Shared) -> bool {
 /// Opens the form of a clustering, or says what it lacks.
 pub fn cluster_form(shared: &Shared) -> Effect {
     if can_compare(shared) {
-        return Effect::OpenForm(FormKind::Cluster);
+        return Effect::App(AppEffect::OpenForm(FormKind::Cluster));
     }
-    Effect::Notice("clustering needs at least two usable experts".into())
+    Effect::App(AppEffect::Notice("clustering needs at least two usable experts".into()))
 }
 
 /// An error in as many lines as `area` can give; `stale` when an older result is still on the screen.

@@ -1,4 +1,4 @@
-//! The tabs.
+//! The tabs. A new one is a folder here and a line in [`TABS`].
 
 pub mod clusters;
 mod comparable;
@@ -9,3 +9,8 @@ pub mod routing;
 pub mod similarity;
 #[cfg(test)]
 mod test_data;
+
+use super::screen::TabSpec;
+
+/// All tabs, in the order of their number keys.
+pub static TABS: &[TabSpec] = &[library::SPEC, similarity::SPEC, clusters::SPEC, routing::SPEC, jobs::SPEC];

@@ -8,7 +8,7 @@ use crate::analysis::{self, Clustering, Metric, Similarity};
 use crate::library::{Expert, Library};
 use crate::named::Named;
 use crate::train::{ClustersPlan, ClustersSpec, plan_clusters};
-use crate::tui::{Effect, Message, Sender, Sweep};
+use crate::tui::{ComputeEffect, Message, Sender, Sweep};
 use crate::{Cancel, Error, Result};
 
 /// Clusterings kept of one library.
@@ -54,20 +54,22 @@ impl Compute {
     }
 
     /// Begins one of the comparing effects.
-    pub fn run(&mut self, effect: Effect) {
+    pub fn run(&mut self, effect: ComputeEffect) {
         let send = self.send.clone();
         let work = Work { send: send.clone(), library: self.library.clone(), known: self.known.clone() };
         match effect {
-            Effect::Profile { expert } => self.profile.run(send, move |_| {
+            ComputeEffect::Profile { expert } => self.profile.run(send, move |_| {
                 let result = work.expert(&expert).and_then(analysis::profile);
                 let result = result.map(Arc::new).map_err(|error| error.to_string());
                 work.send.send(Message::Profile { expert, result });
             }),
-            Effect::Similarity { ticket, metric, sparsity } => self.similarity.run(send, move |cancel| {
-                let result = work.similarity(ticket, metric, sparsity, cancel);
-                work.answer(cancel, result, |result| Message::Similarity { ticket, result });
-            }),
-            Effect::Cluster { ticket, k, sparsity, seed } => self.cluster.run(send, move |cancel| {
+            ComputeEffect::Similarity { ticket, metric, sparsity } => {
+                self.similarity.run(send, move |cancel| {
+                    let result = work.similarity(ticket, metric, sparsity, cancel);
+                    work.answer(cancel, result, |result| Message::Similarity { ticket, result });
+                })
+            }
+            ComputeEffect::Cluster { ticket, k, sparsity, seed } => self.cluster.run(send, move |cancel| {
                 let result =
                     work.similarity(ticket, Metric::default(), sparsity, cancel).and_then(|similarity| {
                         // Experts that could not be compared may have left fewer.
@@ -77,7 +79,7 @@ impl Compute {
                     });
                 work.answer(cancel, result, |result| Message::Clustering { ticket, result });
             }),
-            Effect::Sweep { ticket, max_k, sparsity, seed } => self.sweep.run(send, move |cancel| {
+            ComputeEffect::Sweep { ticket, max_k, sparsity, seed } => self.sweep.run(send, move |cancel| {
                 let result =
                     work.similarity(ticket, Metric::default(), sparsity, cancel).and_then(|similarity| {
                         let ks = analysis::sweep(&similarity, 2..=max_k, seed, cancel)?;
@@ -86,17 +88,16 @@ impl Compute {
                     });
                 work.answer(cancel, result, |result| Message::Sweep { ticket, result });
             }),
-            Effect::PlanClusters { ticket, spec } => self.plan.run(send, move |cancel| {
+            ComputeEffect::PlanClusters { ticket, spec } => self.plan.run(send, move |cancel| {
                 std::thread::sleep(PAUSE);
                 let result = work.plan(ticket, &spec, cancel);
                 let out = spec.check_out().err().map(|error| error.to_string());
                 work.answer(cancel, result, |result| Message::ClustersPlanned { ticket, result, out });
             }),
-            Effect::Pair { ticket, a, b } => self.pair.run(send, move |cancel| {
+            ComputeEffect::Pair { ticket, a, b } => self.pair.run(send, move |cancel| {
                 let result = work.expert(&a).and_then(|a| analysis::pair(a, work.expert(&b)?)).map(Arc::new);
                 work.answer(cancel, result, |result| Message::Pair { ticket, result });
             }),
-            _ => {}
         }
     }
 }

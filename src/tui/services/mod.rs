@@ -13,7 +13,7 @@ use self::compute::Compute;
 use self::engine::Engine;
 use self::latest_task::LatestTask;
 use self::watch::{Watch, WatchCommand};
-use super::{Effect, Message, Sender, TuiOptions};
+use super::{DataEffect, Effect, JobsEffect, Message, Sender, TuiOptions};
 use crate::jobs::Jobs;
 use crate::library::Library;
 use crate::model::open_library;
@@ -88,49 +88,43 @@ impl Services {
     pub fn run(&mut self, effect: Effect) {
         match effect {
             Effect::ReloadLibrary => self.reload_library(),
-            Effect::StartJob(spec) => self.with_jobs(
+            Effect::Data(effect) => self.look_at_data(effect),
+            Effect::Compute(effect) => self.compute.run(effect),
+            Effect::Engine(effect) => self.engine.handle(effect),
+            Effect::Jobs(effect) => self.change_jobs(effect),
+            // The application and the event loop have taken these.
+            Effect::App(_) | Effect::Suspend => {}
+        }
+    }
+
+    fn look_at_data(&mut self, effect: DataEffect) {
+        let send = self.send.clone();
+        match effect {
+            DataEffect::Check { path } => {
+                self.data.run(self.send.clone(), move |cancel| data::check(path, &send, cancel));
+            }
+            DataEffect::Complete { text } => self.data.run(self.send.clone(), move |_| {
+                let candidates = data::complete(&text);
+                send.send(Message::PathCompleted { text, candidates });
+            }),
+        }
+    }
+
+    fn change_jobs(&self, effect: JobsEffect) {
+        match effect {
+            JobsEffect::Start(spec) => self.with_jobs(
                 move |jobs| Some(Message::JobStarted(jobs.start(&spec).map_err(|error| error.to_string()))),
                 |error| Message::JobStarted(Err(error)),
             ),
-            Effect::CancelJob { id } => self.with_jobs(
+            JobsEffect::Cancel { id } => self.with_jobs(
                 move |jobs| jobs.cancel(&id).err().map(|error| Message::Error(error.to_string())),
                 Message::Error,
             ),
-            Effect::ResumeJob { id } => self.with_jobs(
+            JobsEffect::Resume { id } => self.with_jobs(
                 move |jobs| jobs.resume(&id).err().map(|error| Message::Error(error.to_string())),
                 Message::Error,
             ),
-            Effect::WatchJob { id } => self.watch.order(WatchCommand::Follow(id)),
-            Effect::CheckData { path } => {
-                let send = self.send.clone();
-                self.data.run(self.send.clone(), move |cancel| data::check(path, &send, cancel));
-            }
-            Effect::CompletePath { text } => {
-                let send = self.send.clone();
-                self.data.run(self.send.clone(), move |_| {
-                    let candidates = data::complete(&text);
-                    send.send(Message::PathCompleted { text, candidates });
-                });
-            }
-            Effect::Profile { .. }
-            | Effect::Similarity { .. }
-            | Effect::Cluster { .. }
-            | Effect::Sweep { .. }
-            | Effect::PlanClusters { .. }
-            | Effect::Pair { .. } => self.compute.run(effect),
-            Effect::LoadEngine
-            | Effect::FetchBase
-            | Effect::Route { .. }
-            | Effect::Generate { .. }
-            | Effect::StopEngine => self.engine.handle(effect),
-            // The application and the event loop take these.
-            Effect::Quit
-            | Effect::Show(_)
-            | Effect::OpenForm(_)
-            | Effect::Select { .. }
-            | Effect::Suspend
-            | Effect::Notice(_)
-            | Effect::Error(_) => {}
+            JobsEffect::Watch { id } => self.watch.order(WatchCommand::Follow(id)),
         }
     }
 

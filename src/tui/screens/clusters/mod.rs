@@ -16,7 +16,10 @@ use super::comparable::{Comparable, LARGE, one_line};
 use super::comparison_chrome;
 use crate::analysis::{Clustering, DEFAULT_SPARSITY, Metric, Similarity, best_k, default_k, largest_k};
 use crate::library::Library;
-use crate::tui::{Binding, Effect, FormKind, List, Message, Screen, Shared, Sweep, Tab, Theme, Tickets};
+use crate::tui::{
+    AppEffect, Binding, ComputeEffect, Effect, FormKind, List, Message, Screen, Shared, Sweep, Tab, Theme,
+    Tickets, screen::TabSpec, screens::library,
+};
 
 /// Who chose the number of clusters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,12 @@ enum Chosen {
     Silhouette,
     Person,
 }
+
+/// The Clusters tab.
+pub const TAB: Tab = Tab("Clusters");
+
+/// Its line in the table of tabs.
+pub(super) const SPEC: TabSpec = TabSpec { tab: TAB, new: || Box::new(ClustersScreen::new()) };
 
 /// State of the Clusters tab.
 #[derive(Debug)]
@@ -76,7 +85,7 @@ impl Default for ClustersScreen {
             chosen: Chosen::Guess,
             seed: 42,
             sparsity_steps: comparison_chrome::sparsity_steps(DEFAULT_SPARSITY),
-            tickets: Tickets::of(Tab::Clusters),
+            tickets: Tickets::of(TAB),
             clustering: None,
             sweeping: None,
             wanted: false,
@@ -120,8 +129,12 @@ impl ClustersScreen {
         self.k = self.k.clamp(1, self.comparable.len);
         let request = self.request();
         self.error = None;
-        let effect =
-            Effect::Cluster { ticket: request.ticket, k: self.k, sparsity: self.sparsity(), seed: self.seed };
+        let effect = Effect::Compute(ComputeEffect::Cluster {
+            ticket: request.ticket,
+            k: self.k,
+            sparsity: self.sparsity(),
+            seed: self.seed,
+        });
         self.clustering = Some(request);
         vec![effect]
     }
@@ -129,12 +142,12 @@ impl ClustersScreen {
     /// Asks for the curve over k and the map.
     fn ask_sweep(&mut self) -> Vec<Effect> {
         let request = self.request();
-        let effect = Effect::Sweep {
+        let effect = Effect::Compute(ComputeEffect::Sweep {
             ticket: request.ticket,
             max_k: max_k(self.comparable.len),
             sparsity: self.sparsity(),
             seed: self.seed,
-        };
+        });
         self.sweeping = Some(request);
         vec![effect]
     }
@@ -282,7 +295,7 @@ impl Screen for ClustersScreen {
                 }
                 Some(effects)
             }
-            KeyCode::Char('t') => Some(vec![Effect::OpenForm(FormKind::TrainClusters)]),
+            KeyCode::Char('t') => Some(vec![Effect::App(AppEffect::OpenForm(FormKind::TrainClusters))]),
             KeyCode::Char('r') => {
                 self.seed = self.seed.wrapping_add(1);
                 Some(self.start_over())
@@ -306,7 +319,10 @@ impl Screen for ClustersScreen {
             }
             KeyCode::Enter => {
                 let expert = self.selected_name()?.to_owned();
-                Some(vec![Effect::Select { expert }, Effect::Show(Tab::Library)])
+                Some(vec![
+                    Effect::App(AppEffect::Select { expert }),
+                    Effect::App(AppEffect::Show(library::TAB)),
+                ])
             }
             _ => None,
         }

@@ -8,7 +8,9 @@ use crate::tui::screens::test_data;
 use crate::tui::testing::{assert_screen, buffer, code, key, render, text};
 
 fn answer(screen: &mut ClustersScreen, asked: &[Effect], shared: &Shared) -> Vec<Effect> {
-    let [Effect::Cluster { ticket, k, .. }] = asked else { panic!("asked for {asked:?}") };
+    let [Effect::Compute(ComputeEffect::Cluster { ticket, k, .. })] = asked else {
+        panic!("asked for {asked:?}")
+    };
     let n = shared.library.as_ref().map_or(0, |library| library.experts.len());
     let result = Ok((test_data::similarity(n, Metric::MBC), test_data::clustering(n, *k)));
     screen.on_message(&Message::Clustering { ticket: *ticket, result }, shared)
@@ -20,7 +22,9 @@ fn loaded(n: usize) -> (ClustersScreen, Shared) {
     let mut screen = ClustersScreen::new();
     let asked = screen.on_show(&shared);
     let asked = answer(&mut screen, &asked, &shared);
-    let [Effect::Sweep { ticket, .. }] = asked[..] else { panic!("asked for {asked:?}") };
+    let [Effect::Compute(ComputeEffect::Sweep { ticket, .. })] = asked[..] else {
+        panic!("asked for {asked:?}")
+    };
     let asked = screen.on_message(&Message::Sweep { ticket, result: Ok(test_data::sweep(n)) }, &shared);
     if !asked.is_empty() {
         assert_eq!(answer(&mut screen, &asked, &shared), []);
@@ -70,7 +74,10 @@ fn opens_with_the_best_silhouette() {
     let shared = test_data::shared(12);
     let mut screen = ClustersScreen::new();
     let asked = screen.on_show(&shared);
-    assert!(matches!(asked[..], [Effect::Cluster { k: 4, sparsity: 0.5, seed: 42, .. }]), "{asked:?}");
+    assert!(
+        matches!(asked[..], [Effect::Compute(ComputeEffect::Cluster { k: 4, sparsity: 0.5, seed: 42, .. })]),
+        "{asked:?}"
+    );
     // Thirty experts: the guess is ten, the sweep says four.
     let (screen, shared) = loaded(30);
     assert_eq!((screen.k, screen.chosen), (4, Chosen::Silhouette));
@@ -81,15 +88,17 @@ fn opens_with_the_best_silhouette() {
 fn a_k_chosen_by_hand_outlives_a_sweep() {
     let (mut screen, shared) = loaded(12);
     let asked = press(&mut screen, "+", &shared);
-    assert!(matches!(asked[..], [Effect::Cluster { k: 5, .. }]));
+    assert!(matches!(asked[..], [Effect::Compute(ComputeEffect::Cluster { k: 5, .. })]));
     assert_eq!(answer(&mut screen, &asked, &shared), []);
     let asked = press(&mut screen, "r", &shared);
-    assert!(matches!(asked[..], [Effect::Cluster { k: 5, seed: 43, .. }]));
+    assert!(matches!(asked[..], [Effect::Compute(ComputeEffect::Cluster { k: 5, seed: 43, .. })]));
     let asked = answer(&mut screen, &asked, &shared);
-    let [Effect::Sweep { ticket, seed: 43, .. }] = asked[..] else { panic!("{asked:?}") };
+    let [Effect::Compute(ComputeEffect::Sweep { ticket, seed: 43, .. })] = asked[..] else {
+        panic!("{asked:?}")
+    };
     assert_eq!(screen.on_message(&Message::Sweep { ticket, result: Ok(test_data::sweep(12)) }, &shared), []);
     let asked = press(&mut screen, "b", &shared);
-    assert!(matches!(asked[..], [Effect::Cluster { k: 4, .. }]), "{asked:?}");
+    assert!(matches!(asked[..], [Effect::Compute(ComputeEffect::Cluster { k: 4, .. })]), "{asked:?}");
 }
 
 #[test]
@@ -119,7 +128,13 @@ fn enter_shows_the_expert_in_the_library() {
     press(&mut screen, "j", &shared);
     let expert = screen.selected_name().map(str::to_owned).unwrap_or_default();
     let asked = screen.on_key(code(KeyCode::Enter), &shared);
-    assert_eq!(asked, Some(vec![Effect::Select { expert }, Effect::Show(Tab::Library)]));
+    assert_eq!(
+        asked,
+        Some(vec![
+            Effect::App(AppEffect::Select { expert }),
+            Effect::App(AppEffect::Show(crate::tui::screens::library::TAB))
+        ])
+    );
 }
 
 #[test]
@@ -139,7 +154,7 @@ fn starts_by_itself_once_somebody_compares() {
     let mut screen = ClustersScreen::new();
     let result = Ok(test_data::similarity(12, Metric::MBC));
     let asked = screen.on_message(&Message::Similarity { ticket: 9, result }, &shared);
-    assert!(matches!(asked[..], [Effect::Cluster { .. }]));
+    assert!(matches!(asked[..], [Effect::Compute(ComputeEffect::Cluster { .. })]));
 }
 
 #[test]
@@ -150,7 +165,7 @@ fn says_what_is_the_matter() {
     assert!(render(&screen, &shared, 80, 8).contains("at least two"));
     let shared = test_data::shared(3);
     let asked = screen.on_show(&shared);
-    let [Effect::Cluster { ticket, .. }] = asked[..] else { panic!("{asked:?}") };
+    let [Effect::Compute(ComputeEffect::Cluster { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
     screen.on_message(&Message::Clustering { ticket, result: Err("ranks differ".into()) }, &shared);
     assert!(render(&screen, &shared, 80, 8).contains("✗ ranks differ"));
     let shared = test_data::shared(2500);
@@ -158,7 +173,7 @@ fn says_what_is_the_matter() {
     assert_eq!(screen.on_show(&shared), []);
     assert!(render(&screen, &shared, 120, 8).contains("Enter computes it"));
     let asked = screen.on_key(code(KeyCode::Enter), &shared).unwrap_or_default();
-    assert!(matches!(asked[..], [Effect::Cluster { k: 10, .. }]));
+    assert!(matches!(asked[..], [Effect::Compute(ComputeEffect::Cluster { k: 10, .. })]));
 }
 
 #[test]

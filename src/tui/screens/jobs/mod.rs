@@ -20,7 +20,16 @@ use crate::jobs::{JobDetail, JobState, JobSummary};
 use crate::tui::format::spinner;
 use crate::tui::screens::comparison_chrome::{can_compare, cluster_form};
 use crate::tui::text_width;
-use crate::tui::{Binding, Effect, FormKind, List, Message, Screen, Shared, Theme};
+use crate::tui::{
+    AppEffect, Binding, Effect, FormKind, JobsEffect, List, Message, Screen, Shared, Tab, Theme,
+    screen::TabSpec,
+};
+
+/// The Jobs tab.
+pub const TAB: Tab = Tab("Jobs");
+
+/// Its line in the table of tabs.
+pub(super) const SPEC: TabSpec = TabSpec { tab: TAB, new: || Box::new(JobsScreen::new()) };
 
 /// State of the Jobs tab.
 #[derive(Debug, Default)]
@@ -64,7 +73,7 @@ impl JobsScreen {
         }
         self.selected.clone_from(&id);
         self.back = 0;
-        vec![Effect::WatchJob { id }]
+        vec![Effect::Jobs(JobsEffect::Watch { id })]
     }
 
     fn on_details_key(&mut self, key: KeyEvent) -> bool {
@@ -220,6 +229,15 @@ impl Screen for JobsScreen {
         self.follow_cursor(shared)
     }
 
+    fn badge(&self, shared: &Shared) -> Option<String> {
+        let live = shared.live_jobs();
+        (live > 0).then(|| live.to_string())
+    }
+
+    fn watches_jobs(&self) -> bool {
+        true
+    }
+
     fn position(&self, shared: &Shared) -> Option<(String, &'static str)> {
         let all = shared.jobs.len();
         match all {
@@ -232,7 +250,7 @@ impl Screen for JobsScreen {
     fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
         if let Some(id) = self.confirming.take() {
             match key.code {
-                KeyCode::Char('y' | 'Y') => return Some(vec![Effect::CancelJob { id }]),
+                KeyCode::Char('y' | 'Y') => return Some(vec![Effect::Jobs(JobsEffect::Cancel { id })]),
                 // Who means the question by `q` does not want to leave.
                 KeyCode::Char('n' | 'N' | 'q') | KeyCode::Esc => return Some(Vec::new()),
                 _ => {}
@@ -253,20 +271,22 @@ impl Screen for JobsScreen {
                 Some(job) if can_cancel(job) => self.confirming = Some(job.id.clone()),
                 Some(job) => {
                     let why = if job.state.is_over() { "is over" } else { "is being cancelled" };
-                    return Some(vec![Effect::Notice(format!("this job {why} already"))]);
+                    return Some(vec![Effect::App(AppEffect::Notice(format!("this job {why} already")))]);
                 }
                 None => return None,
             },
             KeyCode::Char('r') => match self.job(shared) {
                 Some(job) if job.state.can_resume() => {
-                    return Some(vec![Effect::ResumeJob { id: job.id.clone() }]);
+                    return Some(vec![Effect::Jobs(JobsEffect::Resume { id: job.id.clone() })]);
                 }
                 Some(_) => {
-                    return Some(vec![Effect::Notice("only cancelled and failed jobs can go on".into())]);
+                    return Some(vec![Effect::App(AppEffect::Notice(
+                        "only cancelled and failed jobs can go on".into(),
+                    ))]);
                 }
                 None => return None,
             },
-            KeyCode::Char('t') => return Some(vec![Effect::OpenForm(FormKind::Train)]),
+            KeyCode::Char('t') => return Some(vec![Effect::App(AppEffect::OpenForm(FormKind::Train))]),
             KeyCode::Char('c') => return Some(vec![cluster_form(shared)]),
             _ => return None,
         }
@@ -302,7 +322,7 @@ impl Screen for JobsScreen {
                 self.list.select(0, shared.jobs.len());
                 self.reading = false;
                 self.back = 0;
-                vec![Effect::WatchJob { id: Some(id.clone()) }]
+                vec![Effect::Jobs(JobsEffect::Watch { id: Some(id.clone()) })]
             }
             _ => Vec::new(),
         }

@@ -6,7 +6,7 @@ use crossterm::event::KeyCode;
 
 use crate::jobs::{JobDetail, JobRow};
 use crate::tui::testing::{SIZES, assert_screen, full_app, jobs_app, press, press_code, render_app};
-use crate::tui::{App, Effect, Message, Tab, fixtures};
+use crate::tui::{App, Effect, JobsEffect, Message, fixtures, screens};
 
 /// The words of a screen with one blank between them.
 fn unwrapped(text: &str) -> String {
@@ -33,7 +33,7 @@ fn cancelling_asks_first_and_finished_jobs_cannot_be_cancelled() {
     assert_eq!(press(&mut app, "q"), []);
     assert!(!app.should_quit());
     assert_eq!(press(&mut app, "n"), []);
-    assert_eq!(press(&mut app, "xy"), [Effect::CancelJob { id: "e".into() }]);
+    assert_eq!(press(&mut app, "xy"), [Effect::Jobs(JobsEffect::Cancel { id: "e".into() })]);
     press(&mut app, "jjx");
     assert!(render_app(&app, 80, 24).contains("over already"));
 }
@@ -93,14 +93,14 @@ fn what_was_cancelled_or_failed_goes_on() {
     }
     for id in ["b", "a"] {
         assert!(offered(&app), "{id}");
-        assert_eq!(press(&mut app, "r"), [Effect::ResumeJob { id: id.into() }]);
+        assert_eq!(press(&mut app, "r"), [Effect::Jobs(JobsEffect::Resume { id: id.into() })]);
         press(&mut app, "j");
     }
     assert_screen!("jobs_resume", render_app(&app, 80, 24));
     // Beside the log, too.
     press_code(&mut app, KeyCode::Enter);
     assert!(offered(&app));
-    assert_eq!(press(&mut app, "r"), [Effect::ResumeJob { id: "a".into() }]);
+    assert_eq!(press(&mut app, "r"), [Effect::Jobs(JobsEffect::Resume { id: "a".into() })]);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn other_keys_work_while_a_cancel_is_asked_about() {
         press(&mut app, "x");
         app
     };
-    for (keys, tab) in [("1", Tab::Library), ("3", Tab::Clusters)] {
+    for (keys, tab) in [("1", screens::library::TAB), ("3", screens::clusters::TAB)] {
         let mut app = asked();
         press(&mut app, keys);
         assert_eq!(app.tab(), tab);
@@ -152,7 +152,7 @@ fn other_keys_work_while_a_cancel_is_asked_about() {
         assert!(!render_app(&app, 80, 24).contains("Cancel train"), "the question is gone");
     }
     let mut app = asked();
-    assert_eq!(press(&mut app, "j"), [Effect::WatchJob { id: Some("d".into()) }]);
+    assert_eq!(press(&mut app, "j"), [Effect::Jobs(JobsEffect::Watch { id: Some("d".into()) })]);
     assert!(!render_app(&app, 80, 24).contains("Cancel train"));
     let mut app = asked();
     press(&mut app, "?");
@@ -178,7 +178,7 @@ fn the_cursor_stays_on_its_job_when_new_ones_come() {
     new.id = "g".into();
     jobs.insert(0, new);
     assert_eq!(app.update(Message::Jobs(jobs)), []);
-    assert_eq!(press(&mut app, "xy"), [Effect::CancelJob { id: "e".into() }]);
+    assert_eq!(press(&mut app, "xy"), [Effect::Jobs(JobsEffect::Cancel { id: "e".into() })]);
 }
 
 #[test]

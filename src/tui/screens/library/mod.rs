@@ -21,7 +21,10 @@ use crate::analysis::ExpertProfile;
 use crate::tui::format::spinner;
 use crate::tui::screens::comparison_chrome::{can_compare, cluster_form};
 use crate::tui::text_width;
-use crate::tui::{Binding, Effect, FormKind, List, Message, Screen, Shared, TextField, Theme};
+use crate::tui::{
+    AppEffect, Binding, ComputeEffect, Effect, FormKind, List, Message, Screen, Shared, Tab, TextField,
+    Theme, screen::TabSpec,
+};
 
 /// Profiles kept; more are forgotten together, for they are quick to compute again.
 const PROFILES: usize = 256;
@@ -44,6 +47,12 @@ impl Place {
         }
     }
 }
+
+/// The Library tab.
+pub const TAB: Tab = Tab("Library");
+
+/// Its line in the table of tabs.
+pub(super) const SPEC: TabSpec = TabSpec { tab: TAB, new: || Box::new(LibraryScreen::new()) };
 
 /// State of the Library tab.
 #[derive(Debug, Default)]
@@ -84,10 +93,10 @@ impl LibraryScreen {
         let mut effects = Vec::new();
         if shared.selected.as_deref() != Some(&name) {
             self.scroll = 0;
-            effects.push(Effect::Select { expert: name.clone() });
+            effects.push(Effect::App(AppEffect::Select { expert: name.clone() }));
         }
         if readable && !self.profiles.contains_key(&name) {
-            effects.push(Effect::Profile { expert: name });
+            effects.push(Effect::Compute(ComputeEffect::Profile { expert: name }));
         }
         effects
     }
@@ -330,7 +339,7 @@ impl Screen for LibraryScreen {
                 self.rows.set_sort(self.rows.sort, !self.rows.descending);
                 self.follow(shared);
             }
-            KeyCode::Char('t') => return Some(vec![Effect::OpenForm(FormKind::Train)]),
+            KeyCode::Char('t') => return Some(vec![Effect::App(AppEffect::OpenForm(FormKind::Train))]),
             KeyCode::Char('c') => return Some(vec![cluster_form(shared)]),
             KeyCode::Char('r') => return Some(vec![Effect::ReloadLibrary]),
             _ => return None,

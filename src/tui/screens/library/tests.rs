@@ -5,7 +5,7 @@ use crossterm::event::KeyCode;
 use crate::tui::testing::{
     SIZES, assert_screen, buffer_app, full_app, library_app, new_app, press, press_code, render_app,
 };
-use crate::tui::{Depth, Effect, Message, fixtures};
+use crate::tui::{ComputeEffect, Depth, Effect, Message, fixtures};
 
 #[test]
 fn library_looks_right_at_every_size() {
@@ -60,7 +60,10 @@ fn filter_narrows_selects_and_is_cleared_by_escape() {
     let mut app = library_app();
     press(&mut app, "/");
     let effects = press(&mut app, "senti");
-    assert!(effects.contains(&Effect::Profile { expert: "sentiment".into() }), "{effects:?}");
+    assert!(
+        effects.contains(&Effect::Compute(ComputeEffect::Profile { expert: "sentiment".into() })),
+        "{effects:?}"
+    );
     assert_eq!(app.shared().selected.as_deref(), Some("sentiment"));
     let text = render_app(&app, 80, 24);
     assert!(text.contains("1 of 10"), "{text}");
@@ -78,7 +81,10 @@ fn selecting_elsewhere_moves_the_library_cursor() {
     press(&mut app, "5");
     app.shared.selected = Some("topic".into());
     let effects = press(&mut app, "1");
-    assert!(effects.contains(&Effect::Profile { expert: "topic".into() }), "{effects:?}");
+    assert!(
+        effects.contains(&Effect::Compute(ComputeEffect::Profile { expert: "topic".into() })),
+        "{effects:?}"
+    );
 }
 
 #[test]
@@ -99,7 +105,10 @@ fn experts_of_another_base_are_bad_rows_with_the_reason() {
     for _ in 0..position {
         effects = press(&mut app, "j");
     }
-    assert!(effects.contains(&Effect::Profile { expert: "plurals".into() }), "{effects:?}");
+    assert!(
+        effects.contains(&Effect::Compute(ComputeEffect::Profile { expert: "plurals".into() })),
+        "{effects:?}"
+    );
     let text = render_app(&app, 120, 40);
     assert!(text.contains("rank 4") && text.contains("8 of 10 experts"), "{text}");
 }

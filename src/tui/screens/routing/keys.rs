@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::prompt::Edit;
 use super::{Focus, RoutingScreen, needs_retry};
 use crate::routing::{ROUTERS, TEMPERATURE, TOP_K};
-use crate::tui::{Binding, Effect, EngineState, Shared};
+use crate::tui::{Binding, Effect, EngineEffect, EngineState, Shared};
 
 /// What the key for the next router does: it goes round these.
 fn next_router() -> &'static str {
@@ -127,10 +127,12 @@ impl RoutingScreen {
         }
         let effects = match key.code {
             KeyCode::Char('f') if matches!(shared.engine, EngineState::Missing { .. }) => {
-                vec![Effect::FetchBase]
+                vec![Effect::Engine(EngineEffect::FetchBase)]
             }
-            KeyCode::Char('R') if needs_retry(&shared.engine) => vec![Effect::LoadEngine],
-            KeyCode::Esc if matches!(shared.engine, EngineState::Fetching { .. }) => vec![Effect::StopEngine],
+            KeyCode::Char('R') if needs_retry(&shared.engine) => vec![Effect::Engine(EngineEffect::Load)],
+            KeyCode::Esc if matches!(shared.engine, EngineState::Fetching { .. }) => {
+                vec![Effect::Engine(EngineEffect::Stop)]
+            }
             KeyCode::Esc if self.pending.is_some() => self.stop(),
             KeyCode::Char('i') | KeyCode::Enter => {
                 self.set_focus(Focus::Prompt);

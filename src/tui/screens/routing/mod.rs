@@ -33,7 +33,10 @@ use self::digest::Digest;
 use self::prompt::{Edit, PromptBox};
 use crate::routing::{RouterConfig, Trace};
 use crate::text::counted;
-use crate::tui::{Binding, Effect, EngineState, Message, Screen, Shared, Tab, Theme, Tickets};
+use crate::tui::{
+    AppEffect, Binding, Effect, EngineEffect, EngineState, Message, Screen, Shared, Tab, Theme, Tickets,
+    screen::TabSpec,
+};
 
 /// Tokens that `g` adds at most.
 const MAX_NEW_TOKENS: usize = 128;
@@ -74,6 +77,12 @@ struct Shown {
     digest: Digest,
     milliseconds: f64,
 }
+
+/// The Routing tab.
+pub const TAB: Tab = Tab("Routing");
+
+/// Its line in the table of tabs.
+pub(super) const SPEC: TabSpec = TabSpec { tab: TAB, new: || Box::new(RoutingScreen::new()) };
 
 /// State of the Routing tab.
 #[derive(Debug)]
@@ -130,7 +139,7 @@ impl RoutingScreen {
             raw: false,
             kind: None,
             by_module: false,
-            tickets: Tickets::of(Tab::Routing),
+            tickets: Tickets::of(TAB),
             ticket: 0,
             asked: Asked::default(),
             pending: None,
@@ -174,7 +183,7 @@ impl Screen for RoutingScreen {
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
         self.wanted = true;
         match shared.engine {
-            EngineState::Unloaded if shared.library.is_some() => vec![Effect::LoadEngine],
+            EngineState::Unloaded if shared.library.is_some() => vec![Effect::Engine(EngineEffect::Load)],
             _ => Vec::new(),
         }
     }
@@ -199,7 +208,7 @@ impl Screen for RoutingScreen {
         }
         if dropped > 0 {
             let text = format!("{} left out of the paste", counted(dropped, "character"));
-            effects.push(Effect::Notice(text));
+            effects.push(Effect::App(AppEffect::Notice(text)));
         }
         effects
     }

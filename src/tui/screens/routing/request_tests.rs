@@ -9,7 +9,7 @@ use super::tests::{answer, press, ready, routed, shared, text, ticket, write};
 use super::{MAX_NEW_TOKENS, RoutingScreen};
 use crate::routing::{Part, TOP_K};
 use crate::tui::testing::{assert_screen, buffer, code, ctrl, key, render};
-use crate::tui::{Depth, Effect, EngineMessage, EngineState, Message, Screen};
+use crate::tui::{AppEffect, Depth, Effect, EngineEffect, EngineMessage, EngineState, Message, Screen};
 
 #[test]
 fn an_answer_stays_while_one_types_and_says_that_it_is_old() {
@@ -17,7 +17,7 @@ fn an_answer_stays_while_one_types_and_says_that_it_is_old() {
     assert!(render(&screen, &shared, 80, 24).contains("╭ answer ─"));
     press(&mut screen, &shared, key('i'));
     let effects = press(&mut screen, &shared, key('!'));
-    assert!(matches!(&effects[..], [Effect::Route { .. }]));
+    assert!(matches!(&effects[..], [Effect::Engine(EngineEffect::Route { .. })]));
     let shown = render(&screen, &shared, 80, 24);
     assert!(shown.contains("12000 meters") && shown.contains("answer to an earlier prompt"), "{shown}");
     let small = render(&screen, &shared, 40, 10);
@@ -88,7 +88,7 @@ fn a_long_prompt_says_how_far_it_is_and_how_to_stop_it() {
     assert_screen!("stale_styles", format!("{:#?}", buffer(&screen, &shared, 80, 24, Depth::True)));
     // From the prompt, Esc stops first and leaves then.
     assert!(screen.bindings(&shared).iter().any(|b| b.keys == "Esc" && b.short == "stop"));
-    assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), [Effect::StopEngine]);
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), [Effect::Engine(EngineEffect::Stop)]);
     assert!(screen.captures_text() && !screen.is_animating(&shared));
     let shown = render(&screen, &shared, 80, 24);
     assert!(shown.contains("stopped · dimmed: out of date") && shown.contains("12000 meters"), "{shown}");
@@ -114,7 +114,11 @@ fn changed_experts_are_said_and_routed_over_and_nothing_is_dropped() {
     let (mut screen, shared) = routed();
     let ready = Message::Engine(EngineMessage::State(ready()));
     let effects = screen.on_message(&ready, &shared);
-    let [Effect::Route { ticket, .. }, Effect::Notice(notice)] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Engine(EngineEffect::Route { ticket, .. }), Effect::App(AppEffect::Notice(notice))] =
+        &effects[..]
+    else {
+        panic!("{effects:?}")
+    };
     assert!(notice.contains("experts changed"), "{notice}");
     assert!(screen.is_stale());
     let shown = render(&screen, &shared, 80, 24);
@@ -122,7 +126,7 @@ fn changed_experts_are_said_and_routed_over_and_nothing_is_dropped() {
     assert!(shown.contains("weights of"), "the map stays: {shown}");
     // A second reading while the first is being answered asks nothing twice.
     let again = screen.on_message(&ready, &shared);
-    assert!(matches!(&again[..], [Effect::Notice(_)]), "{again:?}");
+    assert!(matches!(&again[..], [Effect::App(AppEffect::Notice(_))]), "{again:?}");
     // The chosen expert is found again by its name, wherever it stands now.
     screen.expert = Some(4);
     let fewer = Synthetic { experts: 30, ..Synthetic::default() };
@@ -144,7 +148,7 @@ fn a_model_that_comes_back_is_no_change_of_experts() {
     screen.on_message(&Message::Engine(EngineMessage::State(failed)), &shared);
     shared.engine = ready();
     let effects = screen.on_message(&Message::Engine(EngineMessage::State(ready())), &shared);
-    assert!(matches!(&effects[..], [Effect::Route { .. }]), "{effects:?}");
+    assert!(matches!(&effects[..], [Effect::Engine(EngineEffect::Route { .. })]), "{effects:?}");
 }
 
 #[test]
@@ -154,7 +158,9 @@ fn generation_streams_and_stops() {
     press(&mut screen, &shared, key('i'));
     screen.on_paste("two\nlines", &shared);
     let effects = press(&mut screen, &shared, code(KeyCode::Enter));
-    let [Effect::Generate { ticket, prompt, max_tokens, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let [Effect::Engine(EngineEffect::Generate { ticket, prompt, max_tokens, .. })] = &effects[..] else {
+        panic!("{effects:?}")
+    };
     assert_eq!(prompt, "two\nlines");
     assert!(*max_tokens > 0);
     answer(&mut screen, &shared, *ticket, Synthetic::default().trace(&PROMPT[..14]), true);
@@ -165,16 +171,18 @@ fn generation_streams_and_stops() {
     // The map has the focus, so that another router is one key away: the answer starts anew with it.
     assert!(!screen.captures_text());
     let again = press(&mut screen, &shared, key('>'));
-    let [Effect::Generate { ticket, router, .. }] = &again[..] else { panic!("{again:?}") };
+    let [Effect::Engine(EngineEffect::Generate { ticket, router, .. })] = &again[..] else {
+        panic!("{again:?}")
+    };
     assert_eq!(router.values.count(&TOP_K), 4);
-    assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), [Effect::StopEngine]);
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), [Effect::Engine(EngineEffect::Stop)]);
     // The engine's last words still belong to the request.
     text(&mut screen, &shared, *ticket, "twelve thousand", true);
     let shown = render(&screen, &shared, 80, 24);
     assert!(shown.contains("twelve thousand") && shown.contains("stopped"), "{shown}");
     // What was stopped stays and says so; a finished answer says whose it is.
     let route = press(&mut screen, &shared, key('>'));
-    assert!(matches!(&route[..], [Effect::Route { .. }]), "{route:?}");
+    assert!(matches!(&route[..], [Effect::Engine(EngineEffect::Route { .. })]), "{route:?}");
     let shown = render(&screen, &shared, 80, 24);
     assert!(shown.contains("twelve thousand") && shown.contains("with the earlier router"), "{shown}");
 }

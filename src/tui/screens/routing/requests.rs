@@ -7,7 +7,7 @@ use super::digest::Digest;
 use super::{Asked, Focus, MAX_NEW_TOKENS, Pending, RoutingScreen, Shown, is_ready, needs_retry};
 use crate::library::Library;
 use crate::routing::{Part, RouterConfig, Trace};
-use crate::tui::{Effect, EngineMessage, EngineState, Shared};
+use crate::tui::{AppEffect, Effect, EngineEffect, EngineMessage, EngineState, Shared};
 
 /// Seconds after which a person wants to know how far a request is, and how to end it.
 const LONG: f64 = 1.0;
@@ -94,15 +94,15 @@ impl RoutingScreen {
         let (ticket, Asked { prompt, raw, router }) = (self.ticket, self.asked.clone());
         self.pending = Some(Pending { generating, since: shared.now, progress: None });
         vec![if generating {
-            Effect::Generate { ticket, prompt, raw, router, max_tokens: MAX_NEW_TOKENS }
+            Effect::Engine(EngineEffect::Generate { ticket, prompt, raw, router, max_tokens: MAX_NEW_TOKENS })
         } else {
-            Effect::Route { ticket, prompt, raw, router }
+            Effect::Engine(EngineEffect::Route { ticket, prompt, raw, router })
         }]
     }
 
     pub(super) fn stop(&mut self) -> Vec<Effect> {
         self.interrupt_answer();
-        if self.pending.take().is_some() { vec![Effect::StopEngine] } else { Vec::new() }
+        if self.pending.take().is_some() { vec![Effect::Engine(EngineEffect::Stop)] } else { Vec::new() }
     }
 
     /// Nothing more will be written.
@@ -117,9 +117,9 @@ impl RoutingScreen {
 
     pub(super) fn next_example(&mut self, shared: &Shared, forward: bool) -> Vec<Effect> {
         if !self.can_fill_example() {
-            return vec![Effect::Notice(
+            return vec![Effect::App(AppEffect::Notice(
                 "An example never replaces your own prompt: empty the box first.".into(),
-            )];
+            ))];
         }
         let count = self.examples.len();
         let next = match (self.example, forward) {
@@ -221,7 +221,7 @@ impl RoutingScreen {
         }
         if changed {
             let again = if self.prompt.is_blank() { "" } else { ": the prompt is routed again" };
-            effects.push(Effect::Notice(format!("The experts changed{again}.")));
+            effects.push(Effect::App(AppEffect::Notice(format!("The experts changed{again}."))));
         }
         effects
     }
@@ -236,7 +236,7 @@ impl RoutingScreen {
                 Ok(config) => {
                     self.router = RouterConfig { muted: std::mem::take(&mut self.router.muted), ..config };
                 }
-                Err(error) => effects.push(Effect::Error(error.to_string())),
+                Err(error) => effects.push(Effect::App(AppEffect::Error(error.to_string()))),
             }
         }
         let known = |name: &String| library.usable().any(|e| &e.name == name);
@@ -249,7 +249,7 @@ impl RoutingScreen {
             self.router.change_to(RouterConfig::default().router, String::new());
         }
         if self.wanted && shared.engine == EngineState::Unloaded {
-            effects.push(Effect::LoadEngine);
+            effects.push(Effect::Engine(EngineEffect::Load));
         } else if before != self.router && self.shown.is_some() {
             effects.extend(self.route(shared));
         }

@@ -2,7 +2,7 @@
 
 use super::RoutingScreen;
 use crate::routing::{ROUTERS, Router, RouterConfig, RouterSetting, TEMPERATURE, TOP_K, titles};
-use crate::tui::{Effect, Shared};
+use crate::tui::{AppEffect, Effect, Shared};
 
 /// The settings that have keys.
 const KEYED: [&RouterSetting; 2] = [&TOP_K, &TEMPERATURE];
@@ -16,12 +16,12 @@ fn not_this_router(setting: &RouterSetting) -> Vec<Effect> {
     let mut letters = names.chars();
     let names: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
     let apply = if alike.len() == 1 { "applies" } else { "apply" };
-    vec![Effect::Notice(format!("{names} {apply} to {} only (press r).", who(setting)))]
+    vec![Effect::App(AppEffect::Notice(format!("{names} {apply} to {} only (press r).", who(setting))))]
 }
 
 /// Said instead of a mute that would change nothing.
 fn nobody_to_mute() -> Vec<Effect> {
-    vec![Effect::Notice(format!("Muting needs {} (press r).", titles(|router| router.mutes)))]
+    vec![Effect::App(AppEffect::Notice(format!("Muting needs {} (press r).", titles(|router| router.mutes))))]
 }
 
 impl RoutingScreen {
@@ -104,7 +104,9 @@ impl RoutingScreen {
         }
         let left = names.iter().filter(|n| !self.router.muted.contains(n)).count();
         if left <= 1 {
-            return vec![Effect::Error("The last expert cannot be muted: X brings the others back.".into())];
+            return vec![Effect::App(AppEffect::Error(
+                "The last expert cannot be muted: X brings the others back.".into(),
+            ))];
         }
         // The selection stays on the expert, so that the same key brings it back.
         self.expert = Some(expert);

@@ -9,7 +9,9 @@ use crate::NoSource;
 use crate::library::{Expert, FetchPhase, FetchProgress, Library, Manifest};
 use crate::routing::{TOP_K, Trace};
 use crate::tui::testing::{assert_screen, buffer, code, ctrl, key, render};
-use crate::tui::{Depth, Effect, EngineMessage, EngineState, FetchError, Message, Screen, Shared};
+use crate::tui::{
+    AppEffect, Depth, Effect, EngineEffect, EngineMessage, EngineState, FetchError, Message, Screen, Shared,
+};
 
 const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 60)];
 
@@ -54,7 +56,10 @@ pub fn shared(state: EngineState) -> Shared {
 
 pub fn ticket(effects: &[Effect]) -> u64 {
     match effects {
-        [Effect::Route { ticket, .. } | Effect::Generate { ticket, .. }] => *ticket,
+        [
+            Effect::Engine(EngineEffect::Route { ticket, .. })
+            | Effect::Engine(EngineEffect::Generate { ticket, .. }),
+        ] => *ticket,
         other => panic!("not one request: {other:?}"),
     }
 }
@@ -185,7 +190,7 @@ fn every_change_asks_anew_and_old_answers_are_dropped() {
     assert_eq!(screen.shown.as_ref().map(|s| s.trace.tokens.len()), Some(5));
     assert!(!screen.is_animating(&shared));
     let third = press(&mut screen, &shared, key('c'));
-    assert!(matches!(&third[..], [Effect::Route { prompt, .. }] if prompt == "abc"));
+    assert!(matches!(&third[..], [Effect::Engine(EngineEffect::Route { prompt, .. })] if prompt == "abc"));
     assert!(screen.is_stale());
     assert!(render(&screen, &shared, 80, 24).contains("updating"));
 }
@@ -202,7 +207,7 @@ fn keys_that_move_ask_nothing_and_keys_that_route_do() {
             press(&mut screen, &shared, key('x'));
         }
         let effects = press(&mut screen, &shared, key(c));
-        assert!(matches!(&effects[..], [Effect::Route { .. }]), "{c}: {effects:?}");
+        assert!(matches!(&effects[..], [Effect::Engine(EngineEffect::Route { .. })]), "{c}: {effects:?}");
     }
     assert!(screen.on_key(key('Q'), &shared).is_none());
 }
@@ -250,7 +255,7 @@ fn a_muted_expert_stays_chosen_so_that_the_same_key_brings_it_back() {
         press(&mut screen, &shared, key(']'));
     }
     let last = press(&mut screen, &shared, key('x'));
-    assert!(matches!(&last[..], [Effect::Error(_)]), "somebody must stay: {last:?}");
+    assert!(matches!(&last[..], [Effect::App(AppEffect::Error(_))]), "somebody must stay: {last:?}");
     assert_eq!(screen.router.muted.len(), 11);
 }
 
@@ -275,7 +280,8 @@ fn keys_without_a_use_are_not_offered() {
     press(&mut screen, &shared, key('r'));
     assert_eq!(screen.router.head(), "uniform");
     assert!(!keys(&screen).contains(&"T t") && keys(&screen).contains(&"x"));
-    let notice = Effect::Notice("Top k and temperature apply to Arrow only (press r).".into());
+    let notice =
+        Effect::App(AppEffect::Notice("Top k and temperature apply to Arrow only (press r).".into()));
     assert_eq!(press(&mut screen, &shared, key('t')), [notice]);
     press(&mut screen, &shared, key('r'));
     press(&mut screen, &shared, key('r'));
@@ -290,7 +296,7 @@ fn an_empty_prompt_stops_what_runs_and_clears_the_map() {
     let mut screen = RoutingScreen::new();
     press(&mut screen, &shared, key('i'));
     press(&mut screen, &shared, key('a'));
-    assert_eq!(press(&mut screen, &shared, code(KeyCode::Backspace)), [Effect::StopEngine]);
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Backspace)), [Effect::Engine(EngineEffect::Stop)]);
     assert!(screen.shown.is_none() && !screen.is_animating(&shared));
     assert_eq!(press(&mut screen, &shared, code(KeyCode::Enter)), [], "nothing to generate from");
 }
@@ -310,12 +316,12 @@ fn failures_are_a_line_and_the_next_change_clears_them() {
 fn a_prompt_written_before_the_engine_is_ready_is_routed_then() {
     let mut shared = shared(EngineState::Unloaded);
     let mut screen = RoutingScreen::new();
-    assert_eq!(screen.on_show(&shared), [Effect::LoadEngine]);
+    assert_eq!(screen.on_show(&shared), [Effect::Engine(EngineEffect::Load)]);
     press(&mut screen, &shared, key('i'));
     assert_eq!(press(&mut screen, &shared, key('a')), []);
     shared.engine = ready();
     let effects = screen.on_message(&Message::Engine(EngineMessage::State(ready())), &shared);
-    assert!(matches!(&effects[..], [Effect::Route { prompt, .. }] if prompt == "a"));
+    assert!(matches!(&effects[..], [Effect::Engine(EngineEffect::Route { prompt, .. })] if prompt == "a"));
 }
 
 #[test]
@@ -325,7 +331,10 @@ fn a_tab_shown_before_the_library_was_read_loads_the_model_then() {
     assert_eq!(screen.on_show(&shared), []);
     let library = Arc::new(library(&["sum".to_string()]));
     shared.library = Some(library.clone());
-    assert_eq!(screen.on_message(&Message::Library(Ok(library.clone())), &shared), [Effect::LoadEngine]);
+    assert_eq!(
+        screen.on_message(&Message::Library(Ok(library.clone())), &shared),
+        [Effect::Engine(EngineEffect::Load)]
+    );
     let mut unseen = RoutingScreen::new();
     assert_eq!(unseen.on_message(&Message::Library(Ok(library)), &shared), []);
 }
@@ -337,8 +346,8 @@ fn a_missing_model_can_be_fetched_even_after_typing() {
     let mut screen = RoutingScreen::new();
     press(&mut screen, &shared, key('i'));
     screen.on_message(&Message::Engine(EngineMessage::State(missing)), &shared);
-    assert_eq!(press(&mut screen, &shared, key('f')), [Effect::FetchBase]);
-    assert_eq!(press(&mut screen, &shared, key('R')), [Effect::LoadEngine]);
+    assert_eq!(press(&mut screen, &shared, key('f')), [Effect::Engine(EngineEffect::FetchBase)]);
+    assert_eq!(press(&mut screen, &shared, key('R')), [Effect::Engine(EngineEffect::Load)]);
 }
 
 #[test]
@@ -350,16 +359,23 @@ fn examples_never_replace_what_a_person_wrote() {
         &shared,
     );
     let effects = press(&mut screen, &shared, key('n'));
-    assert!(matches!(&effects[..], [Effect::Route { prompt, .. }] if prompt == "Plural of fox?"));
+    assert!(
+        matches!(&effects[..], [Effect::Engine(EngineEffect::Route { prompt, .. })] if prompt == "Plural of fox?")
+    );
     press(&mut screen, &shared, key('i'));
     let effects = press(&mut screen, &shared, code(KeyCode::Tab));
-    assert!(matches!(&effects[..], [Effect::Route { prompt, .. }] if prompt == "Sum 1 2"));
+    assert!(
+        matches!(&effects[..], [Effect::Engine(EngineEffect::Route { prompt, .. })] if prompt == "Sum 1 2")
+    );
     press(&mut screen, &shared, key('!'));
     assert!(screen.on_key(code(KeyCode::Tab), &shared).is_none(), "Tab is free to change tabs");
     press(&mut screen, &shared, code(KeyCode::Esc));
     for key in [ctrl('n'), key('n')] {
         let said = press(&mut screen, &shared, key);
-        assert!(matches!(&said[..], [Effect::Notice(text)] if text.contains("empty the box")), "{said:?}");
+        assert!(
+            matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.contains("empty the box")),
+            "{said:?}"
+        );
         assert!(!screen.bindings(&shared).iter().any(|binding| binding.keys == "n"));
     }
     assert_eq!(screen.prompt.text(), "Sum 1 2!");
@@ -381,7 +397,7 @@ fn routers_that_do_not_mix_say_nothing_of_muted_experts() {
         for c in ['x', 'X'] {
             let said = press(&mut screen, &shared, key(c));
             assert!(
-                matches!(&said[..], [Effect::Notice(text)] if text == "Muting needs Arrow or uniform (press r)."),
+                matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text == "Muting needs Arrow or uniform (press r)."),
                 "{said:?}"
             );
         }
@@ -419,7 +435,7 @@ fn a_library_that_lost_an_expert_routes_without_it() {
     let shared = Shared { library: Some(Arc::new(smaller.clone())), ..shared };
     let effects = screen.on_message(&Message::Library(Ok(Arc::new(smaller))), &shared);
     assert!(screen.router.muted.is_empty());
-    assert!(matches!(&effects[..], [Effect::Route { .. }]));
+    assert!(matches!(&effects[..], [Effect::Engine(EngineEffect::Route { .. })]));
 }
 
 #[test]

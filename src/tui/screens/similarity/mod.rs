@@ -18,13 +18,21 @@ use crate::analysis::{DEFAULT_SPARSITY, Metric, Similarity};
 use crate::library::Library;
 use crate::named::Named;
 use crate::tui::heatmap::HeatmapState;
-use crate::tui::{Binding, Effect, Message, Screen, Shared, Tab, Theme, Tickets};
+use crate::tui::{
+    AppEffect, Binding, ComputeEffect, Effect, Message, Screen, Shared, Tab, Theme, Tickets, screen::TabSpec,
+};
 
 /// The metrics that `m` goes through.
 static TITLES: LazyLock<String> = LazyLock::new(|| {
     let titles: Vec<&str> = Metric::all().iter().map(|metric| metric.title).collect();
     format!("Change the metric: {}", titles.join(" · "))
 });
+
+/// The Similarity tab.
+pub const TAB: Tab = Tab("Similarity");
+
+/// Its line in the table of tabs.
+pub(super) const SPEC: TabSpec = TabSpec { tab: TAB, new: || Box::new(SimilarityScreen::new()) };
 
 /// State of the Similarity tab.
 #[derive(Debug)]
@@ -75,7 +83,7 @@ impl Default for SimilarityScreen {
             sparsity_steps: comparison_chrome::sparsity_steps(DEFAULT_SPARSITY),
             order: Order::Cluster,
             autoscale: true,
-            tickets: Tickets::of(Tab::Similarity),
+            tickets: Tickets::of(TAB),
             request: None,
             wanted: false,
             agreed: false,
@@ -108,7 +116,11 @@ impl SimilarityScreen {
         let ticket = self.tickets.issue();
         self.request = Some(Request { ticket, metric: self.metric, done: 0, total: 0 });
         self.error = None;
-        vec![Effect::Similarity { ticket, metric: self.metric, sparsity: self.sparsity() }]
+        vec![Effect::Compute(ComputeEffect::Similarity {
+            ticket,
+            metric: self.metric,
+            sparsity: self.sparsity(),
+        })]
     }
 
     fn take(&mut self, similarity: &Arc<Similarity>, shared: &Shared) {
@@ -182,13 +194,13 @@ impl SimilarityScreen {
     fn open_pair(&mut self) -> Vec<Effect> {
         let Some((a, b)) = self.cursor_names() else { return Vec::new() };
         if a == b {
-            return vec![Effect::Notice(
+            return vec![Effect::App(AppEffect::Notice(
                 "That is one expert with itself: move to a pair, then Enter.".into(),
-            )];
+            ))];
         }
         let ticket = self.tickets.issue();
         self.pair = Some(PairView::new(ticket, a.clone(), b.clone()));
-        vec![Effect::Pair { ticket, a, b }]
+        vec![Effect::Compute(ComputeEffect::Pair { ticket, a, b })]
     }
 
     fn on_own_key(&mut self, code: KeyCode, shared: &Shared) -> Option<Vec<Effect>> {
@@ -200,9 +212,9 @@ impl SimilarityScreen {
             KeyCode::Char(c @ ('[' | ']')) => {
                 if !self.metric.uses_sparsity {
                     let title = self.metric.title;
-                    return Some(vec![Effect::Notice(format!(
+                    return Some(vec![Effect::App(AppEffect::Notice(format!(
                         "Sparsity does not matter to {title}: m changes the metric."
-                    ))]);
+                    )))]);
                 }
                 let steps =
                     if c == '[' { self.sparsity_steps.saturating_sub(1) } else { self.sparsity_steps + 1 };

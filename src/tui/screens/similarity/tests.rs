@@ -22,7 +22,9 @@ fn loaded(n: usize) -> (SimilarityScreen, Shared) {
 }
 
 fn answer(screen: &mut SimilarityScreen, asked: &[Effect], similarity: &Arc<Similarity>, shared: &Shared) {
-    let [Effect::Similarity { ticket, .. }] = asked else { panic!("asked for {asked:?}") };
+    let [Effect::Compute(ComputeEffect::Similarity { ticket, .. })] = asked else {
+        panic!("asked for {asked:?}")
+    };
     screen.on_message(&Message::Similarity { ticket: *ticket, result: Ok(similarity.clone()) }, shared);
 }
 
@@ -34,7 +36,9 @@ fn press(screen: &mut SimilarityScreen, keys: &str, shared: &Shared) -> Vec<Effe
 fn paired() -> (SimilarityScreen, Shared) {
     let (mut screen, shared) = loaded(12);
     let asked = screen.on_key(code(KeyCode::Enter), &shared).unwrap_or_default();
-    let [Effect::Pair { ticket, a, b }] = &asked[..] else { panic!("asked for {asked:?}") };
+    let [Effect::Compute(ComputeEffect::Pair { ticket, a, b })] = &asked[..] else {
+        panic!("asked for {asked:?}")
+    };
     assert_ne!(a, b);
     screen.on_message(&Message::Pair { ticket: *ticket, result: Ok(test_data::pair()) }, &shared);
     (screen, shared)
@@ -85,10 +89,14 @@ fn asks_once_when_first_shown_and_drops_stale_answers() {
     let shared = test_data::shared(3);
     let mut screen = SimilarityScreen::new();
     let first = screen.on_show(&shared);
-    assert!(matches!(first[..], [Effect::Similarity { metric, sparsity: 0.5, .. }] if metric == Metric::MBC));
+    assert!(
+        matches!(first[..], [Effect::Compute(ComputeEffect::Similarity { metric, sparsity: 0.5, .. })] if metric == Metric::MBC)
+    );
     assert_eq!(screen.on_show(&shared), []);
     let second = press(&mut screen, "m", &shared);
-    assert!(matches!(second[..], [Effect::Similarity { metric, .. }] if metric == Metric::FLAT));
+    assert!(
+        matches!(second[..], [Effect::Compute(ComputeEffect::Similarity { metric, .. })] if metric == Metric::FLAT)
+    );
     answer(&mut screen, &first, &test_data::similarity(3, Metric::MBC), &shared);
     assert!(screen.shown.is_none() && screen.is_animating(&shared));
     answer(&mut screen, &second, &test_data::similarity(3, Metric::FLAT), &shared);
@@ -99,7 +107,10 @@ fn asks_once_when_first_shown_and_drops_stale_answers() {
 fn sparsity_moves_in_exact_steps_within_its_bounds() {
     let (mut screen, shared) = loaded(3);
     let asked = press(&mut screen, "]]", &shared);
-    assert!(matches!(asked[..], [_, Effect::Similarity { sparsity: 0.6, .. }]), "{asked:?}");
+    assert!(
+        matches!(asked[..], [_, Effect::Compute(ComputeEffect::Similarity { sparsity: 0.6, .. })]),
+        "{asked:?}"
+    );
     press(&mut screen, &"]".repeat(40), &shared);
     assert_eq!(screen.sparsity(), 0.95);
     press(&mut screen, &"[".repeat(40), &shared);
@@ -123,7 +134,7 @@ fn a_pair_opens_and_closes_and_an_expert_with_itself_is_no_pair() {
     let (mut screen, shared) = loaded(12);
     press(&mut screen, "h", &shared);
     let asked = screen.on_key(code(KeyCode::Enter), &shared).unwrap_or_default();
-    assert!(matches!(asked[..], [Effect::Notice(_)]));
+    assert!(matches!(asked[..], [Effect::App(AppEffect::Notice(_))]));
     let (mut screen, shared) = paired();
     assert!(render(&screen, &shared, 100, 24).contains("cosine of ΔW"));
     press(&mut screen, "m", &shared);
@@ -138,7 +149,7 @@ fn a_changed_library_is_compared_again_and_an_equal_one_is_not() {
     assert_eq!(screen.on_message(&Message::Library(Ok(test_data::library(6))), &shared), []);
     shared.library = Some(test_data::library(7));
     let asked = screen.on_message(&Message::Library(Ok(test_data::library(7))), &shared);
-    assert!(matches!(asked[..], [Effect::Similarity { .. }]));
+    assert!(matches!(asked[..], [Effect::Compute(ComputeEffect::Similarity { .. })]));
 }
 
 #[test]
@@ -157,7 +168,7 @@ fn says_what_is_the_matter() {
     }
     let shared = test_data::shared(3);
     let asked = screen.on_show(&shared);
-    let [Effect::Similarity { ticket, .. }] = asked[..] else { panic!("{asked:?}") };
+    let [Effect::Compute(ComputeEffect::Similarity { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
     screen.on_message(&Message::Progress { ticket, done: 2, total: 9 }, &shared);
     assert!(line(&screen, &shared).contains("computing MBC 2/9"));
     let error = "ranks differ\u{1b}[2J\nsecond line".to_string();
@@ -190,7 +201,7 @@ fn long_errors_and_notes_wrap() {
     let text = words(render(&screen, &shared, 80, 24));
     assert!(text.contains(&format!("! 2 experts left out, the first is aspect: {reason}")), "{text}");
     let asked = press(&mut screen, "m", &shared);
-    let [Effect::Similarity { ticket, .. }] = asked[..] else { panic!("{asked:?}") };
+    let [Effect::Compute(ComputeEffect::Similarity { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
     let error = format!("{reason}; {reason}");
     screen.on_message(&Message::Similarity { ticket, result: Err(error.clone()) }, &shared);
     let text = words(render(&screen, &shared, 80, 24));
@@ -232,7 +243,7 @@ fn a_large_library_is_asked_about_first() {
     assert!(render(&screen, &shared, 100, 8).contains("16 MB"));
     assert_eq!(press(&mut screen, "m", &shared), []);
     let asked = screen.on_key(code(KeyCode::Enter), &shared).unwrap_or_default();
-    assert!(matches!(asked[..], [Effect::Similarity { .. }]));
+    assert!(matches!(asked[..], [Effect::Compute(ComputeEffect::Similarity { .. })]));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use self::backend::{Backend, ModelBackend};
 use crate::library::Library;
 use crate::routing::RouterConfig;
-use crate::tui::{Effect, EngineMessage, EngineState, Message, Sender, TuiOptions};
+use crate::tui::{EngineEffect, EngineMessage, EngineState, Message, Sender, TuiOptions};
 use crate::{Cancel, Error};
 
 /// Handle to the engine; dropping it stops the thread.
@@ -122,23 +122,22 @@ impl Engine {
         });
     }
 
-    /// Takes `LoadEngine`, `FetchBase`, `Route`, `Generate` and `StopEngine`; returns at once.
-    pub fn handle(&self, effect: Effect) {
+    /// Takes an effect; returns at once.
+    pub fn handle(&self, effect: EngineEffect) {
         self.mailbox.change(|pending| match effect {
-            Effect::LoadEngine => pending.load |= !pending.is_running(Activity::Loading),
-            Effect::FetchBase => pending.fetch |= !pending.is_running(Activity::Fetching),
-            Effect::Route { ticket, prompt, raw, router } => {
+            EngineEffect::Load => pending.load |= !pending.is_running(Activity::Loading),
+            EngineEffect::FetchBase => pending.fetch |= !pending.is_running(Activity::Fetching),
+            EngineEffect::Route { ticket, prompt, raw, router } => {
                 pending.ask(Work { ticket, prompt, raw, router, max_tokens: None });
             }
-            Effect::Generate { ticket, prompt, raw, router, max_tokens } => {
+            EngineEffect::Generate { ticket, prompt, raw, router, max_tokens } => {
                 pending.ask(Work { ticket, prompt, raw, router, max_tokens: Some(max_tokens) });
             }
-            Effect::StopEngine => {
+            EngineEffect::Stop => {
                 pending.work = None;
                 // Loading goes on: nothing could be shown without it.
                 pending.cancel(|activity| activity != Activity::Loading);
             }
-            _ => {}
         });
     }
 }

@@ -182,7 +182,7 @@ impl Bench {
     fn ready(backend: Slow) -> Self {
         let mut bench = Self::start(backend);
         bench.engine.set_library(Arc::new(library("library", 1)));
-        bench.engine.handle(Effect::LoadEngine);
+        bench.engine.handle(EngineEffect::Load);
         bench.until(|m| matches!(m, EngineMessage::State(EngineState::Ready { .. })));
         bench
     }
@@ -222,12 +222,12 @@ impl Bench {
 
     fn route(&self, ticket: u64, prompt: &str) {
         let (prompt, router) = (prompt.to_string(), RouterConfig::default());
-        self.engine.handle(Effect::Route { ticket, prompt, raw: false, router });
+        self.engine.handle(EngineEffect::Route { ticket, prompt, raw: false, router });
     }
 
     fn generate(&self, ticket: u64, prompt: &str, max_tokens: usize) {
         let (prompt, router) = (prompt.to_string(), RouterConfig::default());
-        self.engine.handle(Effect::Generate { ticket, prompt, raw: false, router, max_tokens });
+        self.engine.handle(EngineEffect::Generate { ticket, prompt, raw: false, router, max_tokens });
     }
 }
 
@@ -249,7 +249,7 @@ fn wait_until(what: impl Fn() -> bool) {
 fn loading_goes_through_its_stages() {
     let mut bench = Bench::start(Slow::default());
     bench.engine.set_library(Arc::new(library("library", 1)));
-    bench.engine.handle(Effect::LoadEngine);
+    bench.engine.handle(EngineEffect::Load);
     let states = bench.until(|m| matches!(m, EngineMessage::State(EngineState::Ready { .. })));
     let stages: Vec<&str> = states
         .iter()
@@ -289,7 +289,7 @@ fn stopping_a_routing_leaves_the_engine_free() {
     let mut bench = Bench::ready(slow);
     bench.route(1, ENDLESS);
     wait_until(|| routed.load(Ordering::SeqCst) == 1);
-    bench.engine.handle(Effect::StopEngine);
+    bench.engine.handle(EngineEffect::Stop);
     wait_until(|| bench.engine.mailbox.lock().running.is_none());
     bench.route(2, "a");
     assert!(matches!(bench.next(), EngineMessage::Trace { ticket: 2, .. }));
@@ -317,7 +317,7 @@ fn a_stopped_generation_keeps_what_was_written_and_typing_overtakes_it() {
     let mut bench = Bench::ready(Slow::default());
     bench.generate(1, ENDLESS, 9);
     bench.until(|m| matches!(m, EngineMessage::Text { text, .. } if text == " 0 1"));
-    bench.engine.handle(Effect::StopEngine);
+    bench.engine.handle(EngineEffect::Stop);
     let answers = bench.until(|m| matches!(m, EngineMessage::Trace { generating: false, .. }));
     assert!(
         answers.iter().any(|m| matches!(m, EngineMessage::Text { text, done: true, .. } if text == " 0 1"))
@@ -333,7 +333,7 @@ fn work_asked_before_the_model_is_there_is_done_then() {
     let mut bench = Bench::start(Slow::default());
     bench.engine.set_library(Arc::new(library("library", 1)));
     bench.route(1, "early");
-    bench.engine.handle(Effect::LoadEngine);
+    bench.engine.handle(EngineEffect::Load);
     bench.until(|m| matches!(m, EngineMessage::Trace { ticket: 1, .. }));
 }
 
@@ -341,7 +341,7 @@ fn work_asked_before_the_model_is_there_is_done_then() {
 fn errors_of_a_request_are_its_own_and_those_of_loading_are_a_state() {
     let mut bench = Bench::ready(Slow::default());
     let router = RouterConfig::single("nobody");
-    bench.engine.handle(Effect::Route { ticket: 4, prompt: "a".into(), raw: false, router });
+    bench.engine.handle(EngineEffect::Route { ticket: 4, prompt: "a".into(), raw: false, router });
     let EngineMessage::Failed { ticket: 4, error } = bench.next() else { panic!("no failure") };
     assert!(error.contains("nobody"));
     bench.route(5, "a");
@@ -349,7 +349,7 @@ fn errors_of_a_request_are_its_own_and_those_of_loading_are_a_state() {
 
     let mut bench = Bench::start(Slow::default());
     bench.engine.set_library(Arc::new(library("broken", 1)));
-    bench.engine.handle(Effect::LoadEngine);
+    bench.engine.handle(EngineEffect::Load);
     let states = bench.until(|m| matches!(m, EngineMessage::State(EngineState::Failed { .. })));
     assert!(format!("{:?}", states.last()).contains("ends too early"));
 }
@@ -358,10 +358,10 @@ fn errors_of_a_request_are_its_own_and_those_of_loading_are_a_state() {
 fn a_missing_model_is_said_fetched_and_loaded() {
     let mut bench = Bench::start(Slow { missing: true, ..Slow::default() });
     bench.engine.set_library(Arc::new(library("library", 1)));
-    bench.engine.handle(Effect::LoadEngine);
+    bench.engine.handle(EngineEffect::Load);
     let missing = EngineState::Missing { what: "a model".into(), error: None };
     bench.until(|m| matches!(m, EngineMessage::State(state) if *state == missing));
-    bench.engine.handle(Effect::FetchBase);
+    bench.engine.handle(EngineEffect::FetchBase);
     let states = bench.until(|m| matches!(m, EngineMessage::State(EngineState::Ready { .. })));
     assert!(states.iter().any(
         |m| matches!(m, EngineMessage::State(EngineState::Fetching(progress)) if progress.source == "somewhere")
@@ -372,9 +372,9 @@ fn a_missing_model_is_said_fetched_and_loaded() {
 fn a_download_can_be_stopped() {
     let mut bench = Bench::start(Slow { missing: true, ..Slow::default() });
     bench.engine.set_library(Arc::new(library(ENDLESS, 1)));
-    bench.engine.handle(Effect::FetchBase);
+    bench.engine.handle(EngineEffect::FetchBase);
     bench.until(|m| matches!(m, EngineMessage::State(EngineState::Fetching(progress)) if progress.done == 1));
-    bench.engine.handle(Effect::StopEngine);
+    bench.engine.handle(EngineEffect::Stop);
     let stopped = EngineState::Missing { what: "a model".into(), error: Some(FetchError::Stopped) };
     bench.until(|m| matches!(m, EngineMessage::State(state) if *state == stopped));
 }
@@ -383,7 +383,7 @@ fn a_download_can_be_stopped() {
 fn a_fetch_that_finds_no_source_hands_on_what_was_tried() {
     let mut bench = Bench::start(Slow { missing: true, ..Slow::default() });
     bench.engine.set_library(Arc::new(library(OFFLINE, 1)));
-    bench.engine.handle(Effect::FetchBase);
+    bench.engine.handle(EngineEffect::FetchBase);
     let states = bench.until(|m| matches!(m, EngineMessage::State(EngineState::Missing { .. })));
     let Some(EngineMessage::State(EngineState::Missing {
         error: Some(FetchError::NoSource(failure)), ..
@@ -402,7 +402,7 @@ fn a_panic_becomes_a_state_and_a_retry_works() {
     assert!(
         matches!(&answers[0], EngineMessage::Failed { ticket: 1, error } if error.contains("out of bounds"))
     );
-    bench.engine.handle(Effect::LoadEngine);
+    bench.engine.handle(EngineEffect::Load);
     bench.until(|m| matches!(m, EngineMessage::State(EngineState::Ready { .. })));
     bench.route(2, "a");
     assert!(matches!(bench.next(), EngineMessage::Trace { ticket: 2, .. }));
@@ -436,7 +436,7 @@ fn dropping_the_engine_stops_the_thread() {
 #[test]
 fn asking_before_any_library_fails_with_a_line() {
     let mut bench = Bench::start(Slow::default());
-    bench.engine.handle(Effect::LoadEngine);
+    bench.engine.handle(EngineEffect::Load);
     assert!(matches!(bench.next(), EngineMessage::State(EngineState::Failed { .. })));
 }
 
@@ -447,7 +447,7 @@ fn a_real_model_routes_and_generates_and_says_what_is_too_long() {
     let options = TuiOptions { base: Some(base), ..TuiOptions::default() };
     let mut bench = Bench::start(ModelBackend::new(&options));
     bench.engine.set_library(Arc::new(library));
-    bench.engine.handle(Effect::LoadEngine);
+    bench.engine.handle(EngineEffect::Load);
     bench.until(|m| match m {
         EngineMessage::State(EngineState::Failed { error }) => panic!("{error}"),
         other => matches!(other, EngineMessage::State(EngineState::Ready { .. })),
