@@ -112,7 +112,7 @@ fn devices() -> Fact {
 fn free_memory() -> Fact {
     match memory::available() {
         Some(bytes) => fact("memory", format!("{} free", memory::size(bytes))),
-        None => fact("memory", "nobody says how much is free here".into()),
+        None => fact("memory", "the free memory is unknown".into()),
     }
 }
 
@@ -132,7 +132,7 @@ fn terminal() -> Fact {
             problem("terminal", format!("{columns} × {rows} is too small: 40 × 10 at least; TERM is {kind}"))
         }
         Ok((columns, rows)) => fact("terminal", format!("{columns} × {rows}; TERM is {kind}")),
-        Err(e) => problem("terminal", format!("its size cannot be told ({e}); TERM is {kind}")),
+        Err(e) => problem("terminal", format!("its size is unknown ({e}); TERM is {kind}")),
     }
 }
 

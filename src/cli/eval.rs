@@ -23,10 +23,10 @@ pub struct EvalArgs {
     /// Methods to compare [default: all]
     #[arg(long, value_delimiter = ',', value_name = "NAMES", value_enum)]
     pub methods: Vec<Method>,
-    /// Which examples to ask: choose settings on validation, report scores on test
+    /// Split to use: choose settings on validation, report scores on test
     #[arg(long, value_parser = choice::<Split>(), default_value_t)]
     pub split: Split,
-    /// Items a task [default: all; with --routing 20]
+    /// Items per task [default: all; 20 with --routing]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: Option<u32>,
     /// Count which expert wins every (prompt token, module) pair instead of scoring answers

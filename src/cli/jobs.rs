@@ -33,22 +33,22 @@ pub enum JobsAction {
     Ls,
     /// Show one job: progress, losses, result
     Show {
-        /// The job's id, or how it begins
+        /// Job ID or unique prefix
         id: String,
     },
     /// Ask a job to stop
     Cancel {
-        /// The job's id, or how it begins
+        /// Job ID or unique prefix
         id: String,
     },
-    /// Let a job go on that was cancelled, has failed or died
+    /// Resume a cancelled, failed or crashed job
     Resume {
-        /// The job's id, or how it begins
+        /// Job ID or unique prefix
         id: String,
     },
     /// Print a job's log
     Log {
-        /// The job's id, or how it begins
+        /// Job ID or unique prefix
         id: String,
         /// Go on until the job is over
         #[arg(long, short)]

@@ -13,10 +13,10 @@ use crate::text::{counted, printable};
 pub struct MergeArgs {
     #[command(flatten)]
     pub library: LibraryArgs,
-    /// Names of the experts, with commas between
+    /// Comma-separated names of the experts
     #[arg(long, required = true, num_args = 1.., value_name = "NAMES")]
     pub experts: Vec<String>,
-    /// A weight each, with commas between [default: one divided by their number; with ties 1]
+    /// Comma-separated weights, one per expert [default: 1/n; 1 for ties]
     #[arg(long, value_delimiter = ',', value_name = "NUMBERS", allow_hyphen_values = true)]
     pub weights: Option<Vec<f64>>,
     /// How to merge
@@ -25,13 +25,13 @@ pub struct MergeArgs {
     /// Name of the new expert
     #[arg(long)]
     pub name: String,
-    /// Rank of the new expert, with svd [default: the experts' largest]
+    /// Rank of the new expert, for svd [default: the largest of the experts]
     #[arg(long, value_name = "R")]
     pub rank: Option<usize>,
-    /// Share of the entries that stay, with ties and dare [default: 0.5]
+    /// Share of the entries to keep, for ties and dare [default: 0.5]
     #[arg(long, value_name = "D", allow_hyphen_values = true)]
     pub density: Option<f64>,
-    /// Seed of what is dropped, with dare [default: 42]
+    /// Seed of the random choice, for dare [default: 42]
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
 }

@@ -26,9 +26,9 @@ pub(super) fn check(arguments: &[OsString]) -> Result<()> {
     let near = if text.contains(['/', '\\', '.']) { Vec::new() } else { nearest(&text, shown, 1) };
     match near.first() {
         Some(name) => Err(Error::usage(format!(
-            "`{text}` is no command and no folder; did you mean `lora-tui {name}`?"
+            "`{text}` is neither a command nor a folder; did you mean `lora-tui {name}`?"
         ))),
-        None if more => Err(Error::usage(format!("`{text}` is no command; `lora-tui --help` lists them"))),
+        None if more => Err(Error::usage(format!("`{text}` is not a command; `lora-tui --help` lists them"))),
         None => Ok(()),
     }
 }

@@ -51,7 +51,7 @@ const DEFAULT_LIBRARY: &str = "./library";
     args_conflicts_with_subcommands = true,
     infer_subcommands = false,
     after_help = "Without a command the library opens in the terminal. A library is a folder of PEFT \
-                  adapters of one base model.\nA folder that is called like a command is written ./ls."
+                  adapters of one base model.\nWrite ./ls for a folder that has the name of a command."
 )]
 struct Cli {
     /// Folder of adapters [default: ./library]

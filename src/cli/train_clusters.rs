@@ -11,12 +11,12 @@ use crate::model::open_library;
 use crate::text::{counted, printable};
 use crate::train::{ClusterRow, ClustersEvent, ClustersReport, ClustersSpec, train_clusters};
 
-/// Cluster the experts and train one new expert for each cluster, into a new library
+/// Cluster the experts and train one new expert per cluster, into a new library
 #[derive(Clone, Debug, clap::Args)]
 pub struct TrainClustersArgs {
-    /// Folder of adapters, one a task
+    /// Folder of adapters, one per task
     pub library: PathBuf,
-    /// Folder of the new library; the same command again goes on with what was interrupted
+    /// Folder for the new library; run the same command again to resume
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Number of clusters [default: 10, or as many as there are experts]
@@ -25,10 +25,10 @@ pub struct TrainClustersArgs {
     /// Share of each expert's smallest entries that count as zero
     #[arg(long, default_value_t = ClustersSpec::default().sparsity, value_parser = parse_sparsity)]
     pub sparsity: f64,
-    /// What the new experts' names begin with; a number follows
+    /// Prefix of the new experts' names; a number follows
     #[arg(long, default_value_t = ClustersSpec::default().prefix)]
     pub prefix: String,
-    /// Tasks by their names, where the experts' own datasets are not there any more
+    /// Folder of tasks, for experts whose own dataset is missing
     #[arg(long, value_name = "DIR")]
     pub data: Vec<PathBuf>,
     #[command(flatten)]

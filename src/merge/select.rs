@@ -117,7 +117,7 @@ fn named<'a>(library: &'a Library, texts: &[String]) -> Result<Vec<&'a Expert>> 
         }
     }
     if experts.is_empty() {
-        return Err(Error::usage("--experts names nobody"));
+        return Err(Error::usage("--experts is empty"));
     }
     Ok(experts)
 }

@@ -379,7 +379,7 @@ fn bad_wishes_are_refused_and_leave_nothing_behind() {
     };
     refuse(of(Method::Cat, &["a", "nobody"]), false, "no expert is called `nobody`");
     refuse(of(Method::Cat, &["a,,b"]), false, "no expert is called ``");
-    refuse(of(Method::Cat, &[]), true, "names nobody");
+    refuse(of(Method::Cat, &[]), true, "--experts is empty");
     refuse(of(Method::Cat, &["a", "b", "a"]), true, "a is named twice");
     refuse(of(Method::Cat, &["a", "broken"]), false, "adapter_config.json");
     refuse(of(Method::Svd, &["a", "nan"]), false, "NaN");

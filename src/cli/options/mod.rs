@@ -102,10 +102,10 @@ pub struct RouterArgs {
     /// Keep these experts among the top k, whatever their scores
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub pin: Vec<String>,
-    /// Take the mean of these general experts out of all others (GenKnowSub)
+    /// Subtract the mean of these general experts from all others (GenKnowSub)
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub general: Vec<String>,
-    /// q, k and v that share one A share one prototype, as mttl has it
+    /// Let q, k and v that share one A share one prototype, as in mttl
     #[arg(long)]
     pub tie_qkv: bool,
 }

@@ -143,7 +143,7 @@ fn read(mut files: Files, length: u64, beside: Facts) -> Result<Opened, String> 
     let parts = find_parts(&tensors, &[])?;
     let mut notes = ConfigNotes { any_rank: true, ..ConfigNotes::default() };
     let alpha = facts.alpha.unwrap_or_else(|| {
-        notes.doubts.push(format!("its α is not told: {DEFAULT_ALPHA}, mttl's default, is assumed"));
+        notes.doubts.push(format!("its α is not recorded: {DEFAULT_ALPHA}, mttl's default, is assumed"));
         DEFAULT_ALPHA
     });
     if !alpha.is_finite() {

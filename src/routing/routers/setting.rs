@@ -117,7 +117,7 @@ pub static TIED: RouterSetting = RouterSetting {
     name: "tied",
     title: "tied prototypes",
     symbol: "",
-    help: "q, k and v that share one A share one prototype, as mttl has it",
+    help: "Let q, k and v that share one A share one prototype, as in mttl",
     domain: Domain::Flag,
 };
 

@@ -23,7 +23,9 @@ fn resolve(request: &Request) -> Result<Resolved> {
     let name = request.argument;
     let expert = request.experts.index(name)?;
     if request.speakers.general[expert] {
-        return Err(Error::usage(format!("{name} is general: it does not speak itself")));
+        return Err(Error::usage(format!(
+            "{name} is a general expert (--general): it gets no weight of its own"
+        )));
     }
     Ok(Resolved { rule: Box::new(Single { expert }), mix: Mix::Outputs })
 }

@@ -287,11 +287,11 @@ fn checkpoints_of_mttl_tell_what_is_missing() {
         let expert = only(root.path());
         (root, expert)
     };
-    // One A for q and k; α is not told.
+    // One A for q and k; α is not recorded.
     let tied = file(&entries(Some(&format!("{Q}.lora_a"))));
     let (_root, expert) = open(&tied, None);
     assert_eq!((expert.status, expert.modules.len(), expert.modules[0].scale), (Status::Partial, 2, 8.0));
-    assert!(expert.reason.as_ref().unwrap().contains("α is not told"), "{:?}", expert.reason);
+    assert!(expert.reason.as_ref().unwrap().contains("α is not recorded"), "{:?}", expert.reason);
     let adapter = expert.load().unwrap();
     assert_eq!(adapter.modules[0].a().unwrap(), adapter.modules[1].a().unwrap());
 
