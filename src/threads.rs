@@ -51,6 +51,14 @@ pub fn compute_here() {
     }
 }
 
+/// Tokens of one task where there are `rows`: each thread gets some, between 4 and 64, and reads experts and
+/// prototypes but once.
+pub(crate) fn rows_per_task(rows: usize) -> usize {
+    const LEAST: usize = 4;
+    const MOST: usize = 64;
+    rows.div_ceil(rayon::current_num_threads()).next_multiple_of(LEAST).min(MOST)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc::channel;

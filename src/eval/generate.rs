@@ -1,6 +1,6 @@
 //! Greedy continuation of many prompts at once.
 
-use crate::model::{ForwardPass, KvCache, LinearHook, Model, NoHook, select_rows};
+use crate::model::{ForwardPass, KvCache, LinearHook, Model, NoHook};
 use crate::routing::{ExpertSet, ResolvedRouter, RoutedHook};
 use crate::{Cancel, Result};
 
@@ -58,8 +58,8 @@ fn run(
                 row - 1
             })
             .collect();
-        let last = select_rows(&hidden, &last)?;
-        let logits = decoder.logits_with(&last, &mut *hook)?;
+        let last = decoder.ops().select_rows(&hidden, &last)?;
+        let logits = decoder.logits_with(&last, &mut *hook)?.into_tensor()?;
         let best = logits.argmax(1)?.to_vec1::<u32>()?;
         let mut still = Vec::new();
         next.clear();

@@ -1,15 +1,12 @@
 //! The one decoder: every family runs through this forward pass.
 
-use candle_core::Tensor;
+use std::sync::Arc;
 
-use super::attention::{Attention, Segment};
-use super::cache::KvCache;
-use super::generic;
+use super::kv_cache::KvCache;
 use super::linear::Linear;
-use super::ops::{self, Norm};
+use super::ops::{Activations, Attention, Norm, Ops, Segment};
 use super::rope::{Rope, RopeTable};
 use super::spec::{BlockKind, DecoderSpec};
-use super::tensor::{edit, from_vec, values as values_of};
 use crate::{Cancel, Error, Result};
 
 /// q, k, v from three layers or one.
@@ -77,6 +74,8 @@ impl Layer {
 /// A decoder with its weights, without tokenizer.
 #[derive(Debug)]
 pub struct Decoder {
+    /// What it computes with.
+    pub(crate) ops: Arc<dyn Ops>,
     pub spec: DecoderSpec,
     /// A layer [vocabulary, hidden] of which only rows are looked up; `None` where that is the head.
     pub(crate) embedding: Option<Linear>,
@@ -92,20 +91,20 @@ pub struct Decoder {
 /// through the network as in [`Decoder::linears`]; the head comes after them, as [`Decoder::head_index`].
 pub trait LinearHook {
     /// Adds to `y` [rows, out], in place, what belongs there for input `x` [rows, in].
-    fn apply(&mut self, linear: usize, x: &Tensor, y: &Tensor) -> Result<()>;
+    fn apply(&mut self, linear: usize, x: &Activations, y: &mut Activations) -> Result<()>;
 
     /// Adds to the embeddings `x` [tokens, hidden] of `tokens`, in place, before a family scales them.
-    fn embed(&mut self, _tokens: &[u32], _x: &Tensor) -> Result<()> {
+    fn embed(&mut self, _tokens: &[u32], _x: &mut Activations) -> Result<()> {
         Ok(())
     }
 
     /// Adds to the output `y` of the norm with this transformers name for input `x`, in place.
-    fn norm(&mut self, _name: &str, _x: &Tensor, _y: &Tensor) -> Result<()> {
+    fn norm(&mut self, _name: &str, _x: &Activations, _y: &mut Activations) -> Result<()> {
         Ok(())
     }
 
     /// Sees the final hidden states [rows, hidden], of which only some may go on to the head.
-    fn hidden(&mut self, _hidden: &Tensor) -> Result<()> {
+    fn hidden(&mut self, _hidden: &Activations) -> Result<()> {
         Ok(())
     }
 
@@ -116,7 +115,13 @@ pub trait LinearHook {
 
     /// Takes the gradient `dy` of a layer's output, keeps its own parameters' gradients, and adds its share
     /// to `dx` (absent where nobody needs it) in place.
-    fn backward(&mut self, _linear: usize, _x: &Tensor, _dy: &Tensor, _dx: Option<&Tensor>) -> Result<()> {
+    fn backward(
+        &mut self,
+        _linear: usize,
+        _x: &Activations,
+        _dy: &Activations,
+        _dx: Option<&mut Activations>,
+    ) -> Result<()> {
         Ok(())
     }
 }
@@ -126,30 +131,29 @@ pub trait LinearHook {
 pub struct NoHook;
 
 impl LinearHook for NoHook {
-    fn apply(&mut self, _linear: usize, _x: &Tensor, _y: &Tensor) -> Result<()> {
+    fn apply(&mut self, _linear: usize, _x: &Activations, _y: &mut Activations) -> Result<()> {
         Ok(())
     }
 }
 
-/// What one block's backward pass needs from its forward pass.
+/// What one block's backward pass needs from its forward pass besides the block's input.
 #[derive(Debug)]
-pub(crate) struct LayerTape {
-    pub x: Tensor,
+pub(crate) struct BlockTape {
     /// Before the q/k norms, where there are any.
-    pub raw_qk: Option<(Tensor, Tensor)>,
+    pub raw_qk: Option<(Activations, Activations)>,
     /// After the rotation.
-    pub q: Tensor,
-    pub k: Tensor,
-    pub v: Tensor,
+    pub q: Activations,
+    pub k: Activations,
+    pub v: Activations,
     /// Output of attention before o.
-    pub mixed: Tensor,
+    pub mixed: Activations,
     /// Before and after the first post norm, where there is one; after it comes the residual sum.
-    pub attn_out: Option<Tensor>,
+    pub attn_out: Option<Activations>,
     /// Input of the MLP's residual (sequential blocks).
-    pub middle: Option<Tensor>,
-    pub gate: Tensor,
-    pub up: Option<Tensor>,
-    pub mlp_raw: Option<Tensor>,
+    pub middle: Option<Activations>,
+    pub gate: Activations,
+    pub up: Option<Activations>,
+    pub mlp_raw: Option<Activations>,
 }
 
 /// Where the rows of a pass belong: its sequences one after another, and the angles of their positions.
@@ -189,9 +193,9 @@ impl<'a> ForwardPass<'a> {
 /// What the backward pass of the whole decoder needs.
 #[derive(Debug, Default)]
 pub struct Tape {
-    pub(crate) layers: Vec<TapeEntry>,
+    pub(crate) blocks: Vec<TapeEntry>,
     /// Input of the final norm.
-    pub(crate) last: Option<Tensor>,
+    pub(crate) last: Option<Activations>,
     pub(crate) batch: Option<Batch>,
     /// Keep only each block's input and compute the rest again.
     pub(crate) checkpoint: bool,
@@ -205,13 +209,21 @@ impl Tape {
     }
 }
 
+/// One block on a tape.
 #[derive(Debug)]
-pub(crate) enum TapeEntry {
-    Full(Box<LayerTape>),
-    Input(Tensor),
+pub(crate) struct TapeEntry {
+    /// The block's input.
+    pub x: Activations,
+    /// The rest, unless it is to be computed again.
+    pub kept: Option<Box<BlockTape>>,
 }
 
 impl Decoder {
+    /// What the decoder computes with: whatever works on its values does so too.
+    pub fn ops(&self) -> &Arc<dyn Ops> {
+        &self.ops
+    }
+
     /// Every linear layer that can carry LoRA, in the order of the network.
     pub fn linears(&self) -> Vec<&Linear> {
         self.layers.iter().flat_map(Layer::linears).collect()
@@ -263,7 +275,7 @@ impl Decoder {
         self.embedding.as_ref().unwrap_or(&self.head)
     }
 
-    fn embed(&self, tokens: &[u32], hook: &mut dyn LinearHook) -> Result<Tensor> {
+    fn embed(&self, tokens: &[u32], hook: &mut dyn LinearHook) -> Result<Activations> {
         let vocab = self.spec.vocab;
         if let Some(token) = tokens.iter().find(|t| **t as usize >= vocab) {
             return Err(Error::usage(format!(
@@ -271,16 +283,12 @@ impl Decoder {
                 vocab - 1
             )));
         }
-        let x = self.table().rows(tokens)?;
-        hook.embed(tokens, &x)?;
-        match self.spec.embed_scale {
-            Some(scale) if generic::wanted(&x) => Ok((x * f64::from(scale as f32))?),
-            Some(scale) => {
-                edit(&x, |x| x.iter_mut().for_each(|v| *v *= scale as f32))?;
-                Ok(x)
-            }
-            None => Ok(x),
+        let mut x = self.table().rows(tokens)?;
+        hook.embed(tokens, &mut x)?;
+        if let Some(scale) = self.spec.embed_scale {
+            self.ops.scale(&mut x, scale as f32)?;
         }
+        Ok(x)
     }
 
     /// Hidden states [tokens, hidden] after the final norm. `lengths` splits `tokens` into sequences.
@@ -288,7 +296,7 @@ impl Decoder {
     /// # Errors
     /// Token ids out of range, a context longer than the model's, a raised `cancel` (looked at before each
     /// block; the caches then hold what they held before).
-    pub fn forward(&self, tokens: &[u32], lengths: &[usize], mut pass: ForwardPass) -> Result<Tensor> {
+    pub fn forward(&self, tokens: &[u32], lengths: &[usize], mut pass: ForwardPass) -> Result<Activations> {
         if lengths.iter().sum::<usize>() != tokens.len() || tokens.is_empty() || lengths.contains(&0) {
             return Err(Error::usage("there are no tokens to work on"));
         }
@@ -317,19 +325,16 @@ impl Decoder {
                 return Err(Error::Cancelled);
             }
             let keep = pass.tape.as_ref().is_some_and(|t| !t.checkpoint);
-            let (next, saved) = self.block(layer, &x, &batch, &mut pass, keep)?;
+            let (next, kept) = self.block(layer, &x, &batch, &mut pass, keep)?;
             if let Some(tape) = pass.tape.as_deref_mut() {
-                tape.layers.push(match saved {
-                    Some(full) => TapeEntry::Full(Box::new(full)),
-                    None => TapeEntry::Input(x),
-                });
+                tape.blocks.push(TapeEntry { x, kept: kept.map(Box::new) });
             }
             x = next;
         }
         for (cache, segment) in pass.caches.iter_mut().zip(&batch.segments) {
             cache.advance(segment.len);
         }
-        let hidden = normed(&self.final_norm, &x, pass.hook)?;
+        let hidden = self.normed(&self.final_norm, &x, pass.hook)?;
         pass.hook.hidden(&hidden)?;
         if let Some(tape) = pass.tape {
             tape.last = Some(x);
@@ -342,53 +347,55 @@ impl Decoder {
     pub(crate) fn block(
         &self,
         index: usize,
-        x: &Tensor,
+        x: &Activations,
         Batch { segments, table }: &Batch,
         ForwardPass { hook, caches, .. }: &mut ForwardPass,
         keep: bool,
-    ) -> Result<(Tensor, Option<LayerTape>)> {
-        let hook = &mut **hook;
-        let layer = &self.layers[index];
+    ) -> Result<(Activations, Option<BlockTape>)> {
+        let (ops, hook, layer) = (&*self.ops, &mut **hook, &self.layers[index]);
         let mut slot = index * self.slots;
-        let h = normed(&layer.attn_norm, x, hook)?;
+        let h = self.normed(&layer.attn_norm, x, hook)?;
         let (q_width, kv_width) = (self.spec.q_width(), self.spec.kv_width());
         let (mut q, mut k, v) = match &layer.qkv {
             Qkv::Split(three) => {
-                let [q, k, v] = linears(three.each_ref(), &h, &mut slot, hook)?;
+                let [q, k, v] = self.run_linears(three.each_ref(), &h, &mut slot, hook)?;
                 (q, k, v)
             }
             Qkv::Fused(one) => {
-                let y = linear(one, &h, &mut slot, hook)?;
+                let y = self.run_linear(one, &h, &mut slot, hook)?;
                 (
-                    ops::columns(&y, 0, q_width)?,
-                    ops::columns(&y, q_width, kv_width)?,
-                    ops::columns(&y, q_width + kv_width, kv_width)?,
+                    ops.columns(&y, 0..q_width)?,
+                    ops.columns(&y, q_width..q_width + kv_width)?,
+                    ops.columns(&y, q_width + kv_width..q_width + 2 * kv_width)?,
                 )
             }
         };
         let mut raw_qk = None;
         if let (Some(qn), Some(kn)) = (&layer.q_norm, &layer.k_norm) {
-            let (nq, nk) = (normed(qn, &q, hook)?, normed(kn, &k, hook)?);
+            let (nq, nk) = (self.normed(qn, &q, hook)?, self.normed(kn, &k, hook)?);
             if keep {
                 raw_qk = Some((q, k));
             }
             (q, k) = (nq, nk);
         }
-        table.apply(&q, 1.0)?;
-        table.apply(&k, 1.0)?;
+        ops.rotate(&mut q, table, 1.0)?;
+        ops.rotate(&mut k, table, 1.0)?;
         let attention = self.attention(index);
         let mixed = if caches.is_empty() {
-            attention.forward(&q, &k, &v, segments)?
+            ops.attention(&attention, [&q, &k, &v], segments)?
         } else {
+            let mut cached = Vec::with_capacity(caches.len());
             for (cache, s) in caches.iter_mut().zip(segments) {
-                cache.append(index, &k, &v, s.start, s.len)?;
+                let layer = cache.layer_mut(index)?;
+                ops.append(layer, &k, &v, s.start..s.start + s.len)?;
+                cached.push(&*layer);
             }
-            attention.forward_cached(&q, segments, caches, index)?
+            ops.attention_cached(&attention, &q, segments, &cached)?
         };
-        let mut out = linear(&layer.o, &mixed, &mut slot, hook)?;
+        let mut out = self.run_linear(&layer.o, &mixed, &mut slot, hook)?;
         let mut attn_out = None;
         if let Some(norm) = &layer.post_attn_norm {
-            let after = normed(norm, &out, hook)?;
+            let after = self.normed(norm, &out, hook)?;
             if keep {
                 attn_out = Some(out);
             }
@@ -396,43 +403,42 @@ impl Decoder {
         }
         let mlp_in = match self.spec.block {
             BlockKind::Sequential => {
-                ops::add_assign(&out, x)?;
+                ops.add(&mut out, x)?;
                 let norm = layer.mlp_norm.as_ref().unwrap_or(&layer.attn_norm);
-                normed(norm, &out, hook)?
+                self.normed(norm, &out, hook)?
             }
             BlockKind::Parallel { .. } => match &layer.mlp_norm {
-                Some(norm) => normed(norm, x, hook)?,
+                Some(norm) => self.normed(norm, x, hook)?,
                 None => h,
             },
         };
         let (gate, up) = match &layer.mlp_in {
             MlpIn::Gated(two) => {
-                let [gate, up] = linears(two.each_ref(), &mlp_in, &mut slot, hook)?;
+                let [gate, up] = self.run_linears(two.each_ref(), &mlp_in, &mut slot, hook)?;
                 (gate, Some(up))
             }
             MlpIn::Fused(one) => {
-                let y = linear(one, &mlp_in, &mut slot, hook)?;
+                let y = self.run_linear(one, &mlp_in, &mut slot, hook)?;
                 let width = self.spec.intermediate;
-                (ops::columns(&y, 0, width)?, Some(ops::columns(&y, width, width)?))
+                (ops.columns(&y, 0..width)?, Some(ops.columns(&y, width..2 * width)?))
             }
-            MlpIn::Plain(one) => (linear(one, &mlp_in, &mut slot, hook)?, None),
+            MlpIn::Plain(one) => (self.run_linear(one, &mlp_in, &mut slot, hook)?, None),
         };
         let act = self.activate(&gate, up.as_ref())?;
-        let mut mlp = linear(&layer.mlp_out, &act, &mut slot, hook)?;
+        let mut mlp = self.run_linear(&layer.mlp_out, &act, &mut slot, hook)?;
         let mut mlp_raw = None;
         if let Some(norm) = &layer.post_mlp_norm {
-            let after = normed(norm, &mlp, hook)?;
+            let after = self.normed(norm, &mlp, hook)?;
             if keep {
                 mlp_raw = Some(mlp);
             }
             mlp = after;
         }
-        ops::add_assign(&mlp, &out)?;
+        ops.add(&mut mlp, &out)?;
         if matches!(self.spec.block, BlockKind::Parallel { .. }) {
-            ops::add_assign(&mlp, x)?;
+            ops.add(&mut mlp, x)?;
         }
-        let saved = keep.then(|| LayerTape {
-            x: x.clone(),
+        let kept = keep.then(|| BlockTape {
             raw_qk,
             q,
             k,
@@ -444,33 +450,67 @@ impl Decoder {
             up,
             mlp_raw,
         });
-        Ok((mlp, saved))
+        Ok((mlp, kept))
     }
 
-    pub(crate) fn activate(&self, gate: &Tensor, up: Option<&Tensor>) -> Result<Tensor> {
+    pub(crate) fn activate(&self, gate: &Activations, up: Option<&Activations>) -> Result<Activations> {
         match up {
-            Some(up) => ops::gated(self.spec.activation, gate, up),
-            None => ops::plain(self.spec.activation, gate),
+            Some(up) => self.ops.gated(self.spec.activation, gate, up),
+            None => self.ops.activate(self.spec.activation, gate),
         }
     }
 
+    /// Layers of one input with what `hook` adds to them; they are those from `slot` on, which moves past them.
+    fn run_linears<const N: usize>(
+        &self,
+        layers: [&Linear; N],
+        x: &Activations,
+        slot: &mut usize,
+        hook: &mut dyn LinearHook,
+    ) -> Result<[Activations; N]> {
+        let mut all = Linear::forward_all(layers, &*self.ops, x)?;
+        for y in &mut all {
+            hook.apply(*slot, x, y)?;
+            *slot += 1;
+        }
+        Ok(all)
+    }
+
+    fn run_linear(
+        &self,
+        layer: &Linear,
+        x: &Activations,
+        slot: &mut usize,
+        hook: &mut dyn LinearHook,
+    ) -> Result<Activations> {
+        let [y] = self.run_linears([layer], x, slot, hook)?;
+        Ok(y)
+    }
+
+    /// A norm with what `hook` adds to it.
+    fn normed(&self, norm: &Norm, x: &Activations, hook: &mut dyn LinearHook) -> Result<Activations> {
+        let mut y = self.ops.norm(norm, x)?;
+        hook.norm(&norm.name, x, &mut y)?;
+        Ok(y)
+    }
+
     /// Logits [rows, vocabulary] of hidden states [rows, hidden].
-    pub fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+    pub fn logits(&self, hidden: &Activations) -> Result<Activations> {
         self.logits_with(hidden, &mut NoHook)
     }
 
     /// [`Self::logits`] with what `hook` adds at the head.
-    pub fn logits_with(&self, hidden: &Tensor, hook: &mut dyn LinearHook) -> Result<Tensor> {
-        let logits = self.head.forward(hidden)?;
-        hook.apply(self.head_index(), hidden, &logits)?;
+    pub fn logits_with(&self, hidden: &Activations, hook: &mut dyn LinearHook) -> Result<Activations> {
+        let mut logits = self.head.forward(&*self.ops, hidden)?;
+        hook.apply(self.head_index(), hidden, &mut logits)?;
         if let Some(cap) = self.spec.final_softcap {
-            ops::softcap(&logits, cap as f32)?;
+            self.ops.softcap(&mut logits, cap as f32)?;
         }
         Ok(logits)
     }
 
     /// Gradient of hidden states [rows, hidden] from that of the head's output before any soft cap.
-    pub fn head_backward(&self, d_logits: &Tensor) -> Result<Tensor> {
+    pub fn head_backward(&self, d_logits: &Activations) -> Result<Activations> {
         self.head.backward(d_logits)
     }
 
@@ -479,61 +519,4 @@ impl Decoder {
         let outer = self.embedding.iter().chain([&self.head]);
         self.linears().into_iter().chain(outer).map(|l| l.in_features * l.out_features).sum()
     }
-}
-
-/// Layers of one input with what `hook` adds to them; they are those from `slot` on, which moves past them.
-fn linears<const N: usize>(
-    layers: [&Linear; N],
-    x: &Tensor,
-    slot: &mut usize,
-    hook: &mut dyn LinearHook,
-) -> Result<[Tensor; N]> {
-    let all = Linear::forward_all(layers, x)?;
-    for y in &all {
-        hook.apply(*slot, x, y)?;
-        *slot += 1;
-    }
-    Ok(all)
-}
-
-fn linear(l: &Linear, x: &Tensor, slot: &mut usize, hook: &mut dyn LinearHook) -> Result<Tensor> {
-    let [y] = linears([l], x, slot, hook)?;
-    Ok(y)
-}
-
-/// A norm with what `hook` adds to it.
-fn normed(norm: &Norm, x: &Tensor, hook: &mut dyn LinearHook) -> Result<Tensor> {
-    let y = norm.forward(x)?;
-    hook.norm(&norm.name, x, &y)?;
-    Ok(y)
-}
-
-/// Rows of a [rows, width] tensor by number.
-pub fn select_rows(x: &Tensor, rows: &[usize]) -> Result<Tensor> {
-    if generic::wanted(x) {
-        return generic::select_rows(x, rows);
-    }
-    let width = x.dim(1)?;
-    let values = values_of(x)?;
-    let mut out = Vec::with_capacity(rows.len() * width);
-    for &row in rows {
-        out.extend_from_slice(&values[row * width..(row + 1) * width]);
-    }
-    from_vec(out, (rows.len(), width))
-}
-
-/// The inverse of [`select_rows`]: `part`'s rows at their places in `total` rows of zeros.
-pub fn scatter_rows(part: &Tensor, rows: &[usize], total: usize) -> Result<Tensor> {
-    if generic::wanted(part) {
-        return generic::scatter_rows(part, rows, total);
-    }
-    let width = part.dim(1)?;
-    let values = values_of(part)?;
-    let out = from_vec(vec![0f32; total * width], (total, width))?;
-    edit(&out, |out| {
-        for (i, &row) in rows.iter().enumerate() {
-            out[row * width..(row + 1) * width].copy_from_slice(&values[i * width..(i + 1) * width]);
-        }
-    })?;
-    Ok(out)
 }

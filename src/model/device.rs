@@ -1,7 +1,10 @@
 //! Where the decoder runs.
 
+use std::sync::Arc;
+
 use candle_core::Device;
 
+use super::ops::{DeviceOps, HostOps, Ops};
 use crate::{Error, Result};
 
 /// The GPU libraries that this build carries, for messages and `doctor`.
@@ -45,9 +48,13 @@ fn metal() -> Result<Device> {
     })
 }
 
-/// Whether `name` is a device's name: `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.
+/// The CPU as one of candle's devices: the operations of a GPU, where there is none. For tests, and to tell a
+/// fault of the operations from one of a driver; it is slower than `cpu` and stands in no help.
+pub const CANDLE_CPU: &str = "candle-cpu";
+
+/// Whether `name` is a device's name: `auto`, `cpu`, `cuda`, `cuda:N` or `metal`, or [`CANDLE_CPU`].
 pub fn is_device(name: &str) -> bool {
-    matches!(name, "auto" | "cpu" | "cuda" | "metal")
+    matches!(name, "auto" | "cpu" | CANDLE_CPU | "cuda" | "metal")
         || name.strip_prefix("cuda:").is_some_and(|n| n.parse::<usize>().is_ok())
 }
 
@@ -66,11 +73,21 @@ pub fn choose_device() -> (Device, Vec<String>) {
     (Device::Cpu, passed_over)
 }
 
-/// The device called `name`. `auto` is [`choose_device`]'s.
+/// The operations of a model on the device called `name`. `auto` is [`choose_device`]'s.
 ///
 /// # Errors
 /// Unknown names; a device that this build or this machine lacks.
-pub fn open_device(name: &str) -> Result<Device> {
+pub fn open_ops(name: &str) -> Result<Arc<dyn Ops>> {
+    if name == CANDLE_CPU {
+        return Ok(Arc::new(DeviceOps::new(Device::Cpu)));
+    }
+    Ok(match open_device(name)? {
+        Device::Cpu => Arc::new(HostOps),
+        device => Arc::new(DeviceOps::new(device)),
+    })
+}
+
+fn open_device(name: &str) -> Result<Device> {
     match name {
         "cpu" => Ok(Device::Cpu),
         "auto" => Ok(choose_device().0),
@@ -114,7 +131,7 @@ mod tests {
 
     #[test]
     fn names_are_told_apart() {
-        for name in ["auto", "cpu", "cuda", "cuda:0", "cuda:11", "metal"] {
+        for name in ["auto", "cpu", "candle-cpu", "cuda", "cuda:0", "cuda:11", "metal"] {
             assert!(is_device(name), "{name}");
         }
         for name in ["", "gpu", "cuda:", "cuda:x", "cuda:-1", "CPU"] {
@@ -123,6 +140,10 @@ mod tests {
             assert!(error.contains("unknown device"), "{error}");
         }
         assert_eq!(device_name(&open_device("cpu").unwrap()), "cpu");
+        for name in ["cpu", CANDLE_CPU] {
+            assert_eq!(device_name(open_ops(name).unwrap().device()), "cpu");
+        }
+        assert!(open_ops("gpu").is_err());
     }
 
     #[test]

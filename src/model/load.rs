@@ -5,17 +5,15 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::Device;
-
 use super::chat::ChatTemplate;
 use super::checkpoint::{Checkpoint, read_text};
 use super::config::Config;
 use super::decoder::{Decoder, Layer, MlpIn, Qkv};
-use super::device::{device_name, open_device};
+use super::device::{device_name, open_ops};
 use super::families;
-use super::linear::{Holding, Linear};
+use super::linear::Linear;
 use super::memory;
-use super::ops::Norm;
+use super::ops::{Norm, Ops};
 use super::precision::Precision;
 use super::rope::Rope;
 use super::spec::{BlockKind, DecoderSpec, MlpLayout, NormKind, QkvLayout};
@@ -54,7 +52,7 @@ struct Builder<'a> {
     weights: &'a Checkpoint,
     spec: &'a DecoderSpec,
     precision: Precision,
-    device: &'a Device,
+    ops: &'a dyn Ops,
 }
 
 impl Builder<'_> {
@@ -82,7 +80,6 @@ impl Builder<'_> {
         bias: bool,
         order: Option<Arc<Vec<u32>>>,
     ) -> Result<Linear> {
-        let holding = Holding { precision: self.precision, device: self.device };
         let bias = if bias { Some(self.read(&format!("{module}.bias"), &[shape.0])?) } else { None };
         let stored = self.weights.tensor(self.spec, &format!("{module}.weight"), &[shape.0, shape.1])?;
         stored.check()?;
@@ -90,17 +87,18 @@ impl Builder<'_> {
             None => stored.read(rows, out),
             Some(order) => stored.read(order[rows].iter().map(|&row| row as usize), out),
         };
-        Linear::new(module, shape, &read, bias, order.clone(), holding)
+        let weight = self.ops.hold(self.precision, shape, &read)?;
+        Ok(Linear::new(module, shape, weight, bias, order.clone()))
     }
 
     /// The embedding as a layer called `module`.
     fn table(&self, module: &str) -> Result<Linear> {
         let shape = (self.spec.vocab, self.spec.hidden);
-        let holding = Holding { precision: self.precision, device: self.device };
         let name = format!("{}.weight", self.spec.names.embed);
         let stored = self.weights.tensor(self.spec, &name, &[shape.0, shape.1])?;
         stored.check()?;
-        Linear::new(module.to_string(), shape, &|rows, out| stored.read(rows, out), None, None, holding)
+        let weight = self.ops.hold(self.precision, shape, &|rows, out| stored.read(rows, out))?;
+        Ok(Linear::new(module.to_string(), shape, weight, None, None))
     }
 
     fn layer(&self, index: usize, per_head: &Option<Arc<Vec<u32>>>) -> Result<Layer> {
@@ -196,26 +194,26 @@ impl ModelFiles {
     }
 
     /// What loading takes: `543 MB as f32, 23.4 GB of memory free`.
-    pub fn forecast(&self, precision: Precision, device: &Device) -> String {
+    pub fn forecast(&self, precision: Precision, ops: &dyn Ops) -> String {
         let weights = memory::size(memory::need(&self.spec, precision).weights);
-        match memory::available().filter(|_| device.is_cpu()) {
+        match memory::available().filter(|_| ops.device().is_cpu()) {
             Some(free) => format!("{weights} as {precision}, {} of memory free", memory::size(free)),
             None => format!("{weights} as {precision}"),
         }
     }
 
-    /// Reads the tensors, one by one. `progress` gets (blocks done, blocks in all).
+    /// Reads the tensors, one by one, into a model that runs with `ops`. `progress` gets (blocks done, blocks in all).
     ///
     /// # Errors
     /// Too little memory (with a way out); missing, misshapen or damaged tensors; a raised `cancel`.
     pub fn load(
         mut self,
         precision: Precision,
-        device: &Device,
+        ops: Arc<dyn Ops>,
         progress: &mut dyn FnMut(usize, usize),
         cancel: &Cancel,
     ) -> Result<Model> {
-        if device.is_cpu() {
+        if ops.device().is_cpu() {
             memory::check(&self.path, &self.spec, precision, memory::available())?;
         }
         // Token ids work without one.
@@ -225,7 +223,7 @@ impl ModelFiles {
         };
         let Self { path, weights, spec, .. } = self;
         let n = spec.names.clone();
-        let builder = Builder { weights: &weights, spec: &spec, precision, device };
+        let builder = Builder { weights: &weights, spec: &spec, precision, ops: &*ops };
         // Some files keep a copy of the embedding as head; one that says "tied" means the embedding.
         let embedding = if spec.tied { None } else { Some(builder.table(n.embed)?) };
         let order = (spec.qkv == QkvLayout::FusedPerHead).then(|| per_head_order(&spec));
@@ -244,7 +242,7 @@ impl ModelFiles {
         progress(spec.layers, spec.layers);
         let rope = Rope::new(&spec.rope, spec.head_dim);
         let slots = layers.first().map_or(0, |l: &Layer| l.linears().len());
-        let decoder = Decoder { spec, embedding, layers, final_norm, head, rope, slots };
+        let decoder = Decoder { ops, spec, embedding, layers, final_norm, head, rope, slots };
         let chat = load_chat(&path, &weights, tokenizer.as_ref());
         Ok(Model { decoder, tokenizer, no_tokenizer, chat, path, precision })
     }
@@ -261,13 +259,12 @@ impl Model {
         progress: &mut dyn FnMut(usize, usize),
         cancel: &Cancel,
     ) -> Result<Self> {
-        let device = open_device(&options.device)?;
-        ModelFiles::open(path)?.load(options.precision, &device, progress, cancel)
+        ModelFiles::open(path)?.load(options.precision, open_ops(&options.device)?, progress, cancel)
     }
 
     /// Where it runs: `cpu`, `cuda:N` or `metal`.
     pub fn device_name(&self) -> String {
-        device_name(&self.decoder.head.device())
+        device_name(self.decoder.ops().device())
     }
 
     /// The tokenizer, or an error that says what is missing.

@@ -1,14 +1,7 @@
 //! Rotary position embedding, half-split layout, with the rescalings that published models use.
 
-use std::sync::OnceLock;
-
-use candle_core::Tensor;
-use rayon::prelude::*;
-
-use super::generic;
+use super::constant::DeviceConst;
 use super::spec::{RopeScaling, RopeSpec};
-use super::tensor::edit;
-use crate::Result;
 
 /// Frequencies of a model's rotary embedding.
 #[derive(Clone, Debug)]
@@ -21,13 +14,11 @@ pub struct Rope {
 #[derive(Debug)]
 pub struct RopeTable {
     /// Half the number of rotating dimensions.
-    half: usize,
-    head_dim: usize,
+    pub(super) half: usize,
+    pub(super) head_dim: usize,
     /// [rows, half].
-    cos: Vec<f32>,
-    sin: Vec<f32>,
-    /// The same on another device, once a layer asked for them.
-    there: OnceLock<(Tensor, Tensor)>,
+    pub(super) cos: DeviceConst,
+    pub(super) sin: DeviceConst,
 }
 
 /// Inverse frequencies [dim / 2] and the factor on cos and sin, as transformers computes them.
@@ -88,71 +79,15 @@ impl Rope {
         let half = inverse.len();
         // transformers multiplies position and frequency in f32.
         let angles = positions.iter().flat_map(|&p| inverse.iter().map(move |&f| f64::from(p as f32 * f)));
-        let (sin, cos) = angles.map(|a| ((a.sin() * attention) as f32, (a.cos() * attention) as f32)).unzip();
-        RopeTable { half, head_dim: self.head_dim, cos, sin, there: OnceLock::new() }
-    }
-}
-
-impl RopeTable {
-    /// Rotates every head of `x` [rows, heads · head_dim] in place. `sign` is 1, or −1 for the backward
-    /// pass (the transpose).
-    pub fn apply(&self, x: &Tensor, sign: f32) -> Result<()> {
-        let (half, head_dim) = (self.half, self.head_dim);
-        if half == 0 {
-            return Ok(());
-        }
-        if generic::wanted(x) {
-            if self.there.get().is_none() {
-                let there = |v: &[f32]| generic::upload(v, (v.len() / half, half), x);
-                let _ = self.there.set((there(&self.cos)?, there(&self.sin)?));
-            }
-            let Some((cos, sin)) = self.there.get() else { return Ok(()) };
-            return generic::rotate(x, head_dim, cos, sin, sign);
-        }
-        let width = x.dim(1)?;
-        edit(x, |values| {
-            values
-                .par_chunks_mut(width)
-                .zip(self.cos.par_chunks(half).zip(self.sin.par_chunks(half)))
-                .with_min_len(8)
-                .for_each(|(row, (cos, sin))| {
-                    for head in row.chunks_mut(head_dim) {
-                        let (first, rest) = head.split_at_mut(half);
-                        for (((a, b), c), s) in first.iter_mut().zip(rest).zip(cos).zip(sin) {
-                            let (x, y, s) = (*a, *b, s * sign);
-                            *a = x * c - y * s;
-                            *b = y * c + x * s;
-                        }
-                    }
-                });
-        })
+        let (sin, cos): (Vec<f32>, Vec<f32>) =
+            angles.map(|a| ((a.sin() * attention) as f32, (a.cos() * attention) as f32)).unzip();
+        RopeTable { half, head_dim: self.head_dim, cos: cos.into(), sin: sin.into() }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tensor::from_vec;
     use super::*;
-
-    #[test]
-    fn rotation_keeps_length_and_its_inverse_undoes_it() {
-        let spec = RopeSpec { theta: 10_000.0, dim: 4, scaling: RopeScaling::None };
-        let rope = Rope::new(&spec, 6).table(&[3, 31]);
-        let values: Vec<f32> = (0..24).map(|i| (i as f32).sin()).collect();
-        let x = from_vec(values.clone(), (2, 12)).unwrap();
-        rope.apply(&x, 1.0).unwrap();
-        let turned = x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        let length = |v: &[f32]| v.iter().map(|x| x * x).sum::<f32>();
-        assert!((length(&turned) - length(&values)).abs() < 1e-4);
-        assert_eq!(turned[4..6], values[4..6], "dimensions past the rotary ones stay");
-        let other = from_vec(values.clone(), (2, 12)).unwrap();
-        generic::with_generic_operations(|| rope.apply(&other, 1.0)).unwrap();
-        let other = other.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert!(other.iter().zip(&turned).all(|(a, b)| (a - b).abs() < 1e-6), "other devices differ");
-        rope.apply(&x, -1.0).unwrap();
-        let back = x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        assert!(back.iter().zip(&values).all(|(a, b)| (a - b).abs() < 1e-6));
-    }
 
     #[test]
     fn llama3_keeps_short_wavelengths_and_stretches_long_ones() {

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::ops::{Deref, Range};
 
-use candle_core::{CpuStorage, InplaceOp1, Layout, Shape, Storage, Tensor};
+use candle_core::{CpuStorage, Storage, Tensor};
 use rayon::prelude::*;
 
 use crate::Result;
@@ -40,11 +40,6 @@ pub(crate) fn values(tensor: &Tensor) -> Result<impl Deref<Target = [f32]> + '_>
             Ok(Values::Copied(tensor.flatten_all()?.to_vec1()?))
         }
     }
-}
-
-/// A new f32 CPU tensor from values.
-pub(crate) fn from_vec(values: Vec<f32>, shape: impl Into<Shape>) -> Result<Tensor> {
-    Ok(Tensor::from_vec(values, shape.into(), &candle_core::Device::Cpu)?)
 }
 
 /// Bytes from which memory is asked for in huge pages: many of them fit.
@@ -140,38 +135,6 @@ impl Room {
     fn at(&self, offset: usize) -> *mut MaybeUninit<f32> {
         self.0.wrapping_add(offset).cast()
     }
-}
-
-struct Edit<F>(F);
-
-impl<F: Fn(&mut [f32])> InplaceOp1 for Edit<F> {
-    fn name(&self) -> &'static str {
-        "edit"
-    }
-
-    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
-        let Some((start, end)) = layout.contiguous_offsets() else {
-            candle_core::bail!("in-place edit of a tensor that is not contiguous");
-        };
-        match storage {
-            CpuStorage::F32(values) => {
-                (self.0)(&mut values[start..end]);
-                Ok(())
-            }
-            _ => candle_core::bail!("in-place edit of a tensor that is not f32"),
-        }
-    }
-}
-
-/// Changes a contiguous f32 tensor in place; one that is elsewhere comes to the CPU and goes back. Only for
-/// tensors that nobody else still reads.
-pub(crate) fn edit(tensor: &Tensor, f: impl Fn(&mut [f32])) -> Result<()> {
-    if !tensor.device().is_cpu() {
-        let mut copy: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
-        f(&mut copy);
-        return super::generic::assign(tensor, &super::generic::upload(&copy, tensor.shape(), tensor)?);
-    }
-    Ok(tensor.inplace_op1(&Edit(f))?)
 }
 
 /// `dst[m, n] = alpha · lhs[m, k] · rhs[k, n] + beta · dst` on strided views, on the calling thread.

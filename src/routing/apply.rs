@@ -1,9 +1,17 @@
 //! Adding the chosen experts' LoRA to what a layer computed.
 
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use super::device;
 use super::experts::StackedModule;
 use super::lora::{Factors, Lora};
+use super::mix::Mix;
+use crate::Result;
+use crate::model::Delta;
 use crate::model::dot_rows::dot_rows;
 use crate::model::simd::{add_rows, axpy};
+use crate::threads::rows_per_task;
 
 /// What a module reads: rows of numbers, or tokens as one-hot vectors.
 pub(crate) trait Input {
@@ -57,6 +65,48 @@ impl Input for Tokens<'_> {
 
     fn rows(&self) -> usize {
         self.ids.len()
+    }
+}
+
+/// The LoRA of the experts that the rows of an input chose at a module.
+#[derive(Clone, Copy)]
+pub(super) struct ChosenLora<'a> {
+    pub module: &'a StackedModule,
+    pub mix: Mix,
+    /// (expert, weight) [rows, width].
+    pub chosen: &'a [(u32, f32)],
+    pub width: usize,
+}
+
+impl ChosenLora<'_> {
+    /// Adds to the rows `y` of any input, on the calling thread.
+    pub fn add(&self, input: &impl Input, y: &mut [f32]) {
+        let &Self { module, mix, chosen, width } = self;
+        if module.extras {
+            add_extras(module, y, chosen, width);
+        }
+        match mix {
+            Mix::Outputs => add_outputs(module, input, y, chosen, width),
+            Mix::Factors => add_factors(module, input, y, chosen, width),
+        }
+    }
+}
+
+impl Delta for ChosenLora<'_> {
+    fn on_host(&self, x: &[f32], y: &mut [f32]) {
+        let (i, out) = self.module.size();
+        let rows = rows_per_task(x.len() / i);
+        y.par_chunks_mut(out * rows)
+            .zip(x.par_chunks(i * rows).zip(self.chosen.par_chunks(self.width * rows)))
+            .for_each(|(y, (x, chosen))| Self { chosen, ..*self }.add(&Rows { x, width: i }, y));
+    }
+
+    fn on_device(&self, x: &Tensor, y: &Tensor) -> Result<Option<Tensor>> {
+        // DoRA and biases of B have no body for devices.
+        if self.module.extras {
+            return Ok(None);
+        }
+        device::add(self.module, self.mix, x, y, self.chosen, self.width).map(Some)
     }
 }
 
@@ -141,7 +191,7 @@ pub(super) fn add_factors(
 
 /// Σ w ((gain − 1) ⊙ W x + shift), from y = W x + b as the base model computed it: before anything else is
 /// added to it.
-pub(super) fn add_extras(module: &StackedModule, y: &mut [f32], chosen: &[(u32, f32)], width: usize) {
+fn add_extras(module: &StackedModule, y: &mut [f32], chosen: &[(u32, f32)], width: usize) {
     let mut stretch = vec![0f32; module.out_features];
     for (y, chosen) in y.chunks_mut(module.out_features).zip(chosen.chunks(width)) {
         let speaking = chosen

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::device::DeviceStack;
 use super::lora::{Entry, Factors, Kind, Lora, Parts, Store};
 use super::replaced::Replaced;
-use super::there::There;
+use crate::model::DeviceConst;
 use crate::named::{find_name, nearest};
 use crate::{Error, Result};
 
@@ -20,15 +21,15 @@ pub(crate) struct StackedModule {
     /// Their factors, shared by sets that differ in prototypes alone.
     pub store: Arc<Store>,
     /// [experts, in]; a zero row where an expert is no candidate.
-    pub prototypes: Vec<f32>,
+    pub prototypes: DeviceConst,
     /// Whether an expert has ΔW ≠ 0 here.
     pub candidate: Vec<bool>,
     /// Whether an expert has more than A and B here.
     pub extras: bool,
     /// The layer's own bias, where `extras` needs it; else empty.
     pub bias: Vec<f32>,
-    /// The same on a GPU.
-    pub there: There,
+    /// Their factors on a device.
+    pub device_stack: DeviceStack,
 }
 
 impl StackedModule {
@@ -39,11 +40,11 @@ impl StackedModule {
             out_features,
             loras: Vec::with_capacity(experts),
             store: Arc::default(),
-            prototypes: Vec::with_capacity(experts * in_features),
+            prototypes: Vec::with_capacity(experts * in_features).into(),
             candidate: Vec::with_capacity(experts),
             extras: false,
             bias: Vec::new(),
-            there: There::default(),
+            device_stack: DeviceStack::default(),
         }
     }
 
@@ -82,19 +83,19 @@ impl StackedModule {
 
     /// Gives an expert another prototype; one of zeros makes it no candidate.
     pub fn set_prototype(&mut self, expert: usize, vector: &[f32]) {
-        let row = self.prototypes.chunks_exact_mut(self.in_features.max(1)).nth(expert);
+        let row = self.prototypes.edit().chunks_exact_mut(self.in_features.max(1)).nth(expert);
         if let (Some(row), Some(candidate)) = (row, self.candidate.get_mut(expert)) {
             row.copy_from_slice(vector);
             *candidate = vector.iter().any(|v| *v != 0.0);
-            self.there.forget_prototypes();
         }
     }
 
     /// Adds the next expert's LoRA.
     pub fn push(&mut self, entry: Option<&Entry>) {
+        let prototypes = self.prototypes.edit();
         match entry {
-            Some(entry) => self.prototypes.extend_from_slice(&entry.prototype),
-            None => self.prototypes.resize(self.prototypes.len() + self.in_features, 0.0),
+            Some(entry) => prototypes.extend_from_slice(&entry.prototype),
+            None => prototypes.resize(prototypes.len() + self.in_features, 0.0),
         }
         self.candidate.push(entry.is_some_and(|entry| entry.prototype.iter().any(|v| *v != 0.0)));
         let lora = entry.map(|entry| entry.stack(Arc::make_mut(&mut self.store)));

@@ -1,15 +1,12 @@
 //! Routing inside a forward pass.
 
-use candle_core::Tensor;
-
-use super::apply::Tokens;
+use super::apply::{ChosenLora, Tokens};
 use super::experts::{ExpertSet, StackedModule};
 use super::resolved::ResolvedRouter;
 use super::scores::ModuleRows;
 use super::trace::{Part, Trace, TraceToken};
 use crate::Result;
-use crate::model::LinearHook;
-use crate::model::tensor::edit;
+use crate::model::{Activations, LinearHook};
 
 /// Routes at every module of a forward pass and keeps what was chosen.
 #[derive(Debug)]
@@ -53,6 +50,11 @@ impl<'a> RoutedHook<'a> {
         self.experts.linears.get(linear).and_then(Option::as_ref).filter(|_| self.width > 0)
     }
 
+    /// What the experts that were chosen add at a module.
+    fn lora<'c>(&self, module: &'c StackedModule, chosen: &'c [(u32, f32)]) -> ChosenLora<'c> {
+        ChosenLora { module, mix: self.router.mix, chosen, width: self.width }
+    }
+
     /// The number that the head has.
     fn head(&self) -> usize {
         self.experts.linears.len().saturating_sub(1)
@@ -60,26 +62,28 @@ impl<'a> RoutedHook<'a> {
 }
 
 impl LinearHook for RoutedHook<'_> {
-    fn apply(&mut self, linear: usize, x: &Tensor, y: &Tensor) -> Result<()> {
+    fn apply(&mut self, linear: usize, x: &Activations, y: &mut Activations) -> Result<()> {
         if let Some(module) = self.module(linear) {
-            let chosen = self.router.choose(&ModuleRows::hidden(module, x), self.width)?;
-            self.router.add(module, x, y, &chosen, self.width)?;
+            let ops = &*self.router.ops;
+            let chosen = self.router.choose(&ModuleRows::hidden(ops, module, x), self.width)?;
+            ops.add_delta(&self.lora(module, &chosen), x, y)?;
             // The head sees only some rows: what all of them chose was noted before.
             if linear != self.head() {
                 self.note(module.position, chosen);
             }
         }
         match &self.router.overlay {
-            Some(overlay) => overlay.apply(linear, x, y),
+            Some(overlay) => overlay.apply(&*self.router.ops, linear, x, y),
             None => Ok(()),
         }
     }
 
-    fn embed(&mut self, tokens: &[u32], x: &Tensor) -> Result<()> {
+    fn embed(&mut self, tokens: &[u32], x: &mut Activations) -> Result<()> {
         if let Some(module) = self.experts.embedding.as_ref().filter(|_| self.width > 0) {
             let chosen = self.router.choose(&ModuleRows::tokens(module, tokens), self.width)?;
             let input = Tokens { ids: tokens, vocab: module.in_features };
-            edit(x, |x| self.router.add_chunk(module, &input, x, &chosen, self.width))?;
+            let lora = self.lora(module, &chosen);
+            x.edit(|x| lora.add(&input, x))?;
             self.note(module.position, chosen);
         }
         match &self.router.overlay {
@@ -88,16 +92,17 @@ impl LinearHook for RoutedHook<'_> {
         }
     }
 
-    fn norm(&mut self, name: &str, x: &Tensor, y: &Tensor) -> Result<()> {
+    fn norm(&mut self, name: &str, x: &Activations, y: &mut Activations) -> Result<()> {
         match &self.router.overlay {
-            Some(overlay) => overlay.norm_output(name, x, y),
+            Some(overlay) => overlay.norm_output(&*self.router.ops, name, x, y),
             None => Ok(()),
         }
     }
 
-    fn hidden(&mut self, hidden: &Tensor) -> Result<()> {
+    fn hidden(&mut self, hidden: &Activations) -> Result<()> {
         if let Some(module) = self.module(self.head()) {
-            let chosen = self.router.choose(&ModuleRows::hidden(module, hidden), self.width)?;
+            let rows = ModuleRows::hidden(&*self.router.ops, module, hidden);
+            let chosen = self.router.choose(&rows, self.width)?;
             self.note(module.position, chosen);
         }
         Ok(())

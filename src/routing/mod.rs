@@ -2,6 +2,7 @@
 
 mod apply;
 mod config;
+mod device;
 mod experts;
 mod general;
 mod hook;
@@ -13,7 +14,6 @@ mod resolved;
 mod routers;
 mod scores;
 mod session;
-mod there;
 mod tied;
 mod trace;
 

@@ -6,13 +6,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use candle_core::Tensor;
-
 use super::experts::ExpertSet;
 use crate::library::{Adapter, Expert, Stored, StoredRows};
 use crate::model::simd::{axpy, dot};
-use crate::model::tensor::{edit, values};
-use crate::model::{Decoder, Linear, Norm};
+use crate::model::{Activations, Decoder, DeviceConst, Linear, Norm, Ops};
 use crate::text::counted;
 use crate::{Error, Result};
 
@@ -259,7 +256,7 @@ struct Change {
     /// Σ w (W′ − W).
     weight: Option<Linear>,
     /// Σ w (b′ − b).
-    bias: Option<Vec<f32>>,
+    bias: Option<DeviceConst>,
     /// Σ w (row′ − row) of single outputs.
     rows: BTreeMap<u32, Vec<f32>>,
 }
@@ -335,10 +332,10 @@ impl Overlay {
                 let base = places.linears[at];
                 let shape = (base.out_features, base.in_features);
                 let name = base.module.clone();
-                let linear = Linear::dense(name, shape, &sum, &base.device())?;
+                let linear = Linear::dense(name, shape, &sum, &**places.decoder.ops())?;
                 self.linears.entry(at).or_default().weight = Some(linear);
             }
-            Place::Bias(at) => self.linears.entry(at).or_default().bias = Some(sum),
+            Place::Bias(at) => self.linears.entry(at).or_default().bias = Some(sum.into()),
             Place::NormWeight(at) => self.norm(places.norms[at]).weight = sum.into(),
             Place::NormBias(at) => self.norm(places.norms[at]).bias = Some(sum.into()),
             Place::Embedding => self.embedding = Some(sum),
@@ -384,21 +381,21 @@ impl Overlay {
     }
 
     /// Adds to the output `y` of a linear layer for input `x`.
-    pub fn apply(&self, linear: usize, x: &Tensor, y: &Tensor) -> Result<()> {
+    pub fn apply(&self, ops: &dyn Ops, linear: usize, x: &Activations, y: &mut Activations) -> Result<()> {
         let Some(change) = self.linears.get(&linear) else { return Ok(()) };
-        let added = change.weight.as_ref().map(|weight| weight.forward(x)).transpose()?;
-        let added = added.as_ref().map(values).transpose()?;
-        let (width, x) = (x.dim(1)?, values(x)?);
-        let x: &[f32] = &x;
-        let out = y.dim(1)?;
-        edit(y, |y| {
-            if let Some(added) = &added {
-                axpy(1.0, added, y);
-            }
+        if let Some(weight) = &change.weight {
+            ops.add(y, &weight.forward(ops, x)?)?;
+        }
+        if let Some(bias) = &change.bias {
+            ops.add_bias(y, bias)?;
+        }
+        if change.rows.is_empty() {
+            return Ok(());
+        }
+        let (width, out) = (x.width(), y.width());
+        let x = x.values()?;
+        y.edit(|y| {
             for (y, x) in y.chunks_mut(out).zip(x.chunks(width)) {
-                if let Some(bias) = &change.bias {
-                    axpy(1.0, bias, y);
-                }
                 for (&at, row) in &change.rows {
                     y[at as usize] += dot(x, row);
                 }
@@ -407,20 +404,20 @@ impl Overlay {
     }
 
     /// Adds to the output `y` of a norm for input `x`.
-    pub fn norm_output(&self, name: &str, x: &Tensor, y: &Tensor) -> Result<()> {
-        let Some(norm) = self.norms.get(name) else { return Ok(()) };
-        let added = norm.forward(x)?;
-        let added = values(&added)?;
-        edit(y, |y| axpy(1.0, &added, y))
+    pub fn norm_output(&self, ops: &dyn Ops, name: &str, x: &Activations, y: &mut Activations) -> Result<()> {
+        match self.norms.get(name) {
+            Some(norm) => ops.add(y, &ops.norm(norm, x)?),
+            None => Ok(()),
+        }
     }
 
     /// Adds to the embeddings `x` [tokens, hidden].
-    pub fn embed(&self, tokens: &[u32], x: &Tensor) -> Result<()> {
+    pub fn embed(&self, tokens: &[u32], x: &mut Activations) -> Result<()> {
         if self.embedding.is_none() && self.rows.is_empty() {
             return Ok(());
         }
-        let hidden = x.dim(1)?;
-        edit(x, |x| {
+        let hidden = x.width();
+        x.edit(|x| {
             for (x, &token) in x.chunks_mut(hidden).zip(tokens) {
                 if let Some(table) = &self.embedding {
                     let at = token as usize * hidden;

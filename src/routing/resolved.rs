@@ -2,28 +2,25 @@
 
 use std::sync::Arc;
 
-use candle_core::Tensor;
-use rayon::prelude::*;
-
-use super::apply::{Input, Rows, add_extras, add_factors, add_outputs};
 use super::config::RouterConfig;
-use super::experts::{ExpertSet, StackedModule};
+use super::experts::ExpertSet;
 use super::mix::Mix;
 use super::replaced::Overlay;
 use super::routers::{Request, Resolved, Rule, Speakers, TIED};
-use super::scores::{ModuleRows, rows_per_task};
-use crate::model::tensor::{edit, values};
-use crate::model::{Decoder, generic};
+use super::scores::ModuleRows;
+use crate::model::{Decoder, Ops};
 use crate::{Error, Result};
 
 /// A router over an [`ExpertSet`].
 #[derive(Debug)]
 pub struct ResolvedRouter {
     rule: Box<dyn Rule>,
-    mix: Mix,
+    pub(super) mix: Mix,
     speakers: Speakers,
     /// What experts replace in the base model, where weights do not depend on the token.
     pub(super) overlay: Option<Arc<Overlay>>,
+    /// What the decoder computes with.
+    pub(super) ops: Arc<dyn Ops>,
 }
 
 impl ResolvedRouter {
@@ -53,7 +50,7 @@ impl ResolvedRouter {
             experts.check_equal_factors(&speakers.active)?;
         }
         let overlay = Overlay::new(experts, &rule.constant(&speakers), decoder)?.map(Arc::new);
-        Ok(Self { rule, mix, speakers, overlay })
+        Ok(Self { rule, mix, speakers, overlay, ops: Arc::clone(decoder.ops()) })
     }
 
     /// Experts that can have weight at one token and module: the width of a trace.
@@ -66,58 +63,6 @@ impl ResolvedRouter {
         let mut chosen = vec![(0u32, 0f32); rows.count() * width];
         self.rule.weigh(rows, &self.speakers, width, &mut chosen)?;
         Ok(chosen)
-    }
-
-    /// y [rows, out] += the chosen experts' LoRA of x [rows, in].
-    pub(super) fn add(
-        &self,
-        module: &StackedModule,
-        x: &Tensor,
-        y: &Tensor,
-        chosen: &[(u32, f32)],
-        width: usize,
-    ) -> Result<()> {
-        if generic::wanted(x) && !module.extras {
-            return module.there.add(module, self.mix, x, y, chosen, width);
-        }
-        let x = values(x)?;
-        edit(y, |y| self.add_rows(module, &x, y, chosen, width))
-    }
-
-    fn add_rows(
-        &self,
-        module: &StackedModule,
-        x: &[f32],
-        y: &mut [f32],
-        chosen: &[(u32, f32)],
-        width: usize,
-    ) {
-        let (i, out) = (module.in_features, module.out_features);
-        let work = |(y, (x, chosen)): (&mut [f32], (&[f32], &[(u32, f32)]))| {
-            self.add_chunk(module, &Rows { x, width: i }, y, chosen, width);
-        };
-        let rows = rows_per_task(x.len() / i);
-        y.par_chunks_mut(out * rows)
-            .zip(x.par_chunks(i * rows).zip(chosen.par_chunks(width * rows)))
-            .for_each(work);
-    }
-
-    /// [`Self::add`] on the CPU for a few rows of any input.
-    pub(super) fn add_chunk(
-        &self,
-        module: &StackedModule,
-        input: &impl Input,
-        y: &mut [f32],
-        chosen: &[(u32, f32)],
-        width: usize,
-    ) {
-        if module.extras {
-            add_extras(module, y, chosen, width);
-        }
-        match self.mix {
-            Mix::Outputs => add_outputs(module, input, y, chosen, width),
-            Mix::Factors => add_factors(module, input, y, chosen, width),
-        }
     }
 }
 

@@ -1,23 +1,8 @@
 //! The rows that a module reads, and how they score its experts.
 
-use candle_core::Tensor;
-use rayon::prelude::*;
-
 use super::experts::StackedModule;
 use crate::Result;
-use crate::model::dot_rows::dot_rows;
-use crate::model::generic;
-use crate::model::tensor::values;
-
-/// Rows of one task, at least and at most.
-const ROWS: (usize, usize) = (4, 64);
-/// Values of prototypes from which even one row's scores are computed on all threads.
-const WORTH_THREADS: usize = 1 << 16;
-
-/// Rows per task where there are `rows`: each thread gets some, and reads experts and prototypes but once.
-pub(super) fn rows_per_task(rows: usize) -> usize {
-    rows.div_ceil(rayon::current_num_threads()).next_multiple_of(ROWS.0).min(ROWS.1)
-}
+use crate::model::{Activations, Ops};
 
 /// What a module reads in one pass, for the rules that weigh its experts.
 pub struct ModuleRows<'a> {
@@ -27,15 +12,15 @@ pub struct ModuleRows<'a> {
 
 enum RowsInput<'a> {
     /// x [rows, in].
-    Hidden(&'a Tensor),
+    Hidden(&'a dyn Ops, &'a Activations),
     /// Rows of the one-hot matrix of an embedding.
     Tokens(&'a [u32]),
 }
 
 impl<'a> ModuleRows<'a> {
     /// x [rows, in] of a linear layer.
-    pub(super) fn hidden(module: &'a StackedModule, x: &'a Tensor) -> Self {
-        Self { module, input: RowsInput::Hidden(x) }
+    pub(super) fn hidden(ops: &'a dyn Ops, module: &'a StackedModule, x: &'a Activations) -> Self {
+        Self { module, input: RowsInput::Hidden(ops, x) }
     }
 
     /// Tokens of an embedding.
@@ -46,7 +31,7 @@ impl<'a> ModuleRows<'a> {
     /// Number of rows.
     pub fn count(&self) -> usize {
         match self.input {
-            RowsInput::Hidden(x) => x.elem_count() / self.module.in_features.max(1),
+            RowsInput::Hidden(_, x) => x.rows(),
             RowsInput::Tokens(ids) => ids.len(),
         }
     }
@@ -67,7 +52,7 @@ impl<'a> ModuleRows<'a> {
     /// When the device fails.
     pub fn prototype_scores(&self) -> Result<Vec<f32>> {
         match self.input {
-            RowsInput::Hidden(x) => scores(self.module, x),
+            RowsInput::Hidden(ops, x) => ops.scores(x, &self.module.prototypes),
             RowsInput::Tokens(ids) => {
                 let score = |&token: &u32| {
                     let prototypes = self.module.prototypes.chunks(self.module.in_features);
@@ -77,28 +62,4 @@ impl<'a> ModuleRows<'a> {
             }
         }
     }
-}
-
-/// x · prototypeᵀ [rows, experts] for x [rows, in].
-fn scores(module: &StackedModule, x: &Tensor) -> Result<Vec<f32>> {
-    if generic::wanted(x) {
-        return module.there.scores(module, x);
-    }
-    let x = values(x)?;
-    let (i, experts) = (module.in_features, module.candidate.len());
-    let rows = x.len() / i;
-    let mut out = vec![0f32; rows * experts];
-    let prototypes = &module.prototypes;
-    if rows == 1 && prototypes.len() >= WORTH_THREADS {
-        let some = experts.div_ceil(rayon::current_num_threads()).next_multiple_of(4);
-        out.par_chunks_mut(some)
-            .zip(prototypes.par_chunks(some * i))
-            .for_each(|(out, prototypes)| dot_rows(&x, prototypes, i, out));
-        return Ok(out);
-    }
-    let rows = rows_per_task(rows);
-    out.par_chunks_mut(experts * rows)
-        .zip(x.par_chunks(i * rows))
-        .for_each(|(out, x)| dot_rows(x, prototypes, i, out));
-    Ok(out)
 }

@@ -15,7 +15,7 @@ use super::routers::TIED;
 use super::trace::{Part, Trace};
 use crate::analysis::PrototypeCache;
 use crate::library::{Expert, Library, Stretch, Template};
-use crate::model::{Decoder, ForwardPass, KvCache, LoadOptions, Model, ModelFiles, open_device};
+use crate::model::{Activations, Decoder, ForwardPass, KvCache, LoadOptions, Model, ModelFiles, open_ops};
 use crate::{Cancel, Error, Result};
 
 /// Tokens of a prompt that go through the network together: few enough that one sees how far it is.
@@ -105,13 +105,13 @@ impl Session {
         cancel: &Cancel,
     ) -> Result<Self> {
         stage("loading the base model");
-        let device = open_device(&options.device)?;
+        let ops = open_ops(&options.device)?;
         let files = ModelFiles::open(base)?;
-        let forecast = files.forecast(options.precision, &device);
+        let forecast = files.forecast(options.precision, &*ops);
         stage(&format!("loading the base model: {forecast}"));
         let model = files.load(
             options.precision,
-            &device,
+            ops,
             &mut |done, all| stage(&format!("loading the base model: block {done} of {all}")),
             cancel,
         )?;
@@ -257,7 +257,7 @@ impl Session {
     }
 
     /// Runs `tokens` after what is cached; returns the hidden states of the new ones.
-    fn extend(&mut self, tokens: &[u32], parts: &[Part], cancel: &Cancel) -> Result<Tensor> {
+    fn extend(&mut self, tokens: &[u32], parts: &[Part], cancel: &Cancel) -> Result<Activations> {
         let mut hook = RoutedHook::new(&self.experts, &self.router);
         let pass = ForwardPass::new(&mut hook, cancel).cached([&mut self.cache]);
         let hidden = self.model.decoder.forward(tokens, &[tokens.len()], pass)?;
@@ -267,8 +267,9 @@ impl Session {
     }
 
     /// Logits of hidden states, with what the experts add at the head.
-    fn head(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.model.decoder.logits_with(hidden, &mut RoutedHook::new(&self.experts, &self.router))
+    fn head(&self, hidden: &Activations) -> Result<Tensor> {
+        let mut hook = RoutedHook::new(&self.experts, &self.router);
+        self.model.decoder.logits_with(hidden, &mut hook)?.into_tensor()
     }
 
     /// Fills in the text of tokens from `from` on.
@@ -291,7 +292,7 @@ impl Session {
         least: usize,
         progress: &mut dyn FnMut(usize, usize),
         cancel: &Cancel,
-    ) -> Result<Option<Tensor>> {
+    ) -> Result<Option<Activations>> {
         let (total, context) = (prompt.ids.len(), self.model.decoder.spec.context);
         if total > context {
             return Err(Error::usage(format!(
@@ -404,7 +405,7 @@ impl Session {
         let mut generated = String::new();
         for _ in 0..options.max_tokens {
             cancel.check()?;
-            let last = hidden.narrow(0, hidden.dim(0)? - 1, 1)?;
+            let last = self.model.decoder.ops().select_rows(&hidden, &[hidden.rows() - 1])?;
             let logits = self.head(&last)?.squeeze(0)?;
             let token = sampler.sample(&logits)?;
             if ends.contains(&token) || self.ids.len() >= context {

@@ -1,22 +1,15 @@
 //! LoRA in training: its share of the forward pass and its gradients.
 
-use candle_core::Tensor;
+use std::sync::Arc;
+
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::lora_there;
 use crate::library::{Adapter, NewLora};
-use crate::model::generic;
-use crate::model::simd::{axpy, dot};
-use crate::model::tensor::{edit, values};
-use crate::model::{Decoder, LinearHook};
+use crate::model::{Activations, Decoder, Dropout, LinearHook, LoraFactors, Ops, spread_bits};
 use crate::module_path::{ModulePath, kinds};
 use crate::{Error, Result};
-
-/// Rows of one task. Fixed, so that sums run in the same order whatever the number of threads.
-const ROWS: usize = 32;
 
 /// A and B of one module, with their gradients.
 #[derive(Clone, Debug)]
@@ -32,12 +25,14 @@ pub struct TrainedLora {
     pub grad_a: Vec<f32>,
     pub grad_bt: Vec<f32>,
     /// Row order of the running layer's output, where it is not the stored one.
-    order: Option<std::sync::Arc<Vec<u32>>>,
+    order: Option<Arc<Vec<u32>>>,
 }
 
 /// Every trained module, and the dropout of the present step.
 #[derive(Debug)]
 pub struct LoraTrainer {
+    /// What the decoder computes with.
+    ops: Arc<dyn Ops>,
     pub modules: Vec<TrainedLora>,
     /// Index into `modules` for each linear layer.
     places: Vec<Option<usize>>,
@@ -149,7 +144,8 @@ impl LoraTrainer {
         }
         let seen = vec![false; modules.len()];
         let scale = (alpha / rank as f64) as f32;
-        Ok(Self { modules, places, scale, dropout: dropout as f32, seed, step: None, rows: 0, seen })
+        let (ops, dropout) = (Arc::clone(decoder.ops()), dropout as f32);
+        Ok(Self { ops, modules, places, scale, dropout, seed, step: None, rows: 0, seen })
     }
 
     /// Starts from `adapter`, which must be plain LoRA of the same modules, ranks, shapes and scale.
@@ -272,152 +268,39 @@ impl LoraTrainer {
         self.modules.iter().map(|m| m.a.len() + m.bt.len()).sum()
     }
 
-    /// Seed of the mask of one row at one module in the present step; `None` without dropout.
-    fn mask(&self, module: usize) -> Option<u64> {
+    /// Dropout of the present batch at one module; `None` where nothing is dropped.
+    fn dropout(&self, place: usize) -> Option<Dropout> {
         let step = self.step.filter(|_| self.dropout > 0.0)?;
-        Some(mix(self.seed ^ mix(step.wrapping_add(1) ^ mix(module as u64 + 1))))
-    }
-}
-
-impl LoraTrainer {
-    /// The factors of dropout on `x` [rows, in], on its device; the same as on the CPU. `None` without
-    /// dropout.
-    fn mask_there(&self, place: usize, x: &Tensor) -> Result<Option<Tensor>> {
-        let Some(key) = self.mask(place) else { return Ok(None) };
-        let (rows, width) = x.dims2()?;
-        let mut mask = vec![1f32; rows * width];
-        mask.par_chunks_mut(width.max(1)).enumerate().for_each(|(row, mask)| {
-            drop_out(mask, key, self.rows + row, self.dropout);
-        });
-        Ok(Some(generic::upload(&mask, (rows, width), x)?))
-    }
-}
-
-/// SplitMix64's finaliser.
-#[inline(always)]
-fn mix(mut z: u64) -> u64 {
-    z = z.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
-/// Zeroes a share `p` of `row` and scales the rest by 1 / (1 − p). The mask is a function of `key` and
-/// `index` alone, so that the backward pass finds the same one.
-fn drop_out(row: &mut [f32], key: u64, index: usize, p: f32) {
-    let limit = (p * 65536.0) as u16;
-    let keep = 1.0 / (1.0 - p);
-    let start = mix(key ^ (index as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93));
-    for (i, four) in row.chunks_mut(4).enumerate() {
-        let bits = mix(start.wrapping_add(i as u64));
-        for (j, v) in four.iter_mut().enumerate() {
-            let kept = (bits >> (16 * j)) as u16 >= limit;
-            *v *= if kept { keep } else { 0.0 };
-        }
+        let key = spread_bits(self.seed ^ spread_bits(step.wrapping_add(1) ^ spread_bits(place as u64 + 1)));
+        Some(Dropout { key, first_row: self.rows, p: self.dropout })
     }
 }
 
 impl LinearHook for LoraTrainer {
-    fn apply(&mut self, linear: usize, x: &Tensor, y: &Tensor) -> Result<()> {
+    fn apply(&mut self, linear: usize, x: &Activations, y: &mut Activations) -> Result<()> {
         let Some(place) = self.places[linear] else { return Ok(()) };
         let m = &self.modules[place];
-        if generic::wanted(x) {
-            let mask = self.mask_there(place, x)?;
-            return lora_there::apply(m, self.scale, mask.as_ref(), x, y);
-        }
-        let x = values(x)?;
-        let x: &[f32] = &x;
-        let (mask, p, scale, before) = (self.mask(place), self.dropout, self.scale, self.rows);
-        let (i, o) = (m.in_features, m.out_features);
-        edit(y, |y| {
-            y.par_chunks_mut(o * ROWS).zip(x.par_chunks(i * ROWS)).enumerate().for_each(|(chunk, (y, x))| {
-                let mut row = vec![0f32; i];
-                for (at, (y, x)) in y.chunks_mut(o).zip(x.chunks(i)).enumerate() {
-                    row.copy_from_slice(x);
-                    if let Some(key) = mask {
-                        drop_out(&mut row, key, before + chunk * ROWS + at, p);
-                    }
-                    for (a, b) in m.a.chunks(i).zip(m.bt.chunks(o)) {
-                        axpy(scale * dot(a, &row), b, y);
-                    }
-                }
-            });
-        })
+        let dropout = self.dropout(place);
+        let lora = LoraFactors { rank: m.rank, scale: self.scale, a: &m.a, bt: &m.bt, dropout };
+        self.ops.add_lora(&lora, x, y)
     }
 
     fn trains(&self, linear: usize) -> bool {
         self.places[linear].is_some()
     }
 
-    fn backward(&mut self, linear: usize, x: &Tensor, dy: &Tensor, dx: Option<&Tensor>) -> Result<()> {
+    fn backward(
+        &mut self,
+        linear: usize,
+        x: &Activations,
+        dy: &Activations,
+        dx: Option<&mut Activations>,
+    ) -> Result<()> {
         let Some(place) = self.places[linear] else { return Ok(()) };
-        if generic::wanted(x) {
-            let mask = self.mask_there(place, x)?;
-            let (ga, gb) = lora_there::backward(&self.modules[place], self.scale, mask.as_ref(), x, dy, dx)?;
-            let m = &mut self.modules[place];
-            axpy(1.0, &ga, &mut m.grad_a);
-            axpy(1.0, &gb, &mut m.grad_bt);
-            self.seen[place] = true;
-            return Ok(());
-        }
-        let (mask, p, scale, before) = (self.mask(place), self.dropout, self.scale, self.rows);
-        let m = &self.modules[place];
-        let (xv, dyv) = (values(x)?, values(dy)?);
-        let (xv, dyv): (&[f32], &[f32]) = (&xv, &dyv);
-        let (i, o, rank) = (m.in_features, m.out_features, m.rank);
-        // Per row: z = A x̃, dz = s·B dy; then dBᵀ += s·z ⊗ dy, dA += dz ⊗ x̃, dx += mask · Aᵀ dz.
-        let work = |(chunk, ((x, dy), mut dx)): (usize, ((&[f32], &[f32]), Option<&mut [f32]>))| {
-            let (mut ga, mut gb) = (vec![0f32; rank * i], vec![0f32; rank * o]);
-            let (mut row, mut back) = (vec![0f32; i], vec![0f32; i]);
-            for (at, (x, dy)) in x.chunks(i).zip(dy.chunks(o)).enumerate() {
-                let index = before + chunk * ROWS + at;
-                row.copy_from_slice(x);
-                if let Some(key) = mask {
-                    drop_out(&mut row, key, index, p);
-                }
-                back.fill(0.0);
-                for r in 0..rank {
-                    let (a, b) = (&m.a[r * i..(r + 1) * i], &m.bt[r * o..(r + 1) * o]);
-                    let z = dot(a, &row);
-                    let dz = scale * dot(b, dy);
-                    axpy(scale * z, dy, &mut gb[r * o..(r + 1) * o]);
-                    axpy(dz, &row, &mut ga[r * i..(r + 1) * i]);
-                    if dx.is_some() {
-                        axpy(dz, a, &mut back);
-                    }
-                }
-                if let Some(dx) = dx.as_deref_mut() {
-                    if let Some(key) = mask {
-                        drop_out(&mut back, key, index, p);
-                    }
-                    axpy(1.0, &back, &mut dx[at * i..(at + 1) * i]);
-                }
-            }
-            (ga, gb)
-        };
-        let pairs = xv.par_chunks(i * ROWS).zip(dyv.par_chunks(o * ROWS));
-        let parts = std::sync::Mutex::new(Vec::new());
-        match dx {
-            Some(dx) => edit(dx, |dx| {
-                let all = pairs
-                    .clone()
-                    .zip(dx.par_chunks_mut(i * ROWS).map(Some))
-                    .enumerate()
-                    .map(work)
-                    .collect::<Vec<_>>();
-                *parts.lock().unwrap_or_else(|e| e.into_inner()) = all;
-            })?,
-            None => {
-                let all = pairs.map(|pair| (pair, None)).enumerate().map(work).collect::<Vec<_>>();
-                *parts.lock().unwrap_or_else(|e| e.into_inner()) = all;
-            }
-        }
-        let parts = parts.into_inner().unwrap_or_else(|e| e.into_inner());
+        let dropout = self.dropout(place);
         let m = &mut self.modules[place];
-        for (ga, gb) in &parts {
-            axpy(1.0, ga, &mut m.grad_a);
-            axpy(1.0, gb, &mut m.grad_bt);
-        }
+        let lora = LoraFactors { rank: m.rank, scale: self.scale, a: &m.a, bt: &m.bt, dropout };
+        self.ops.lora_backward(&lora, x, dy, dx, (&mut m.grad_a, &mut m.grad_bt))?;
         self.seen[place] = true;
         Ok(())
     }
@@ -426,21 +309,6 @@ impl LinearHook for LoraTrainer {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dropout_drops_its_share_and_repeats() {
-        let run = |index| {
-            let mut row = vec![1f32; 40_000];
-            drop_out(&mut row, 7, index, 0.1);
-            row
-        };
-        let row = run(3);
-        let dropped = row.iter().filter(|v| **v == 0.0).count() as f32 / 40_000.0;
-        assert!((dropped - 0.1).abs() < 0.01, "{dropped}");
-        assert!(row.iter().all(|v| *v == 0.0 || (*v - 1.0 / 0.9).abs() < 1e-6));
-        assert_eq!(row, run(3));
-        assert_ne!(row, run(4));
-    }
 
     #[test]
     fn the_initial_a_depends_on_seed_and_module_only() {

@@ -7,7 +7,6 @@ mod encode;
 mod forecast;
 mod log;
 mod lora;
-mod lora_there;
 mod loss;
 mod optimiser;
 mod prepare;

@@ -13,7 +13,7 @@ use super::prepare::{Prepared, Tokens};
 use super::state::{self, Identity, Standing, Validation};
 use super::{TrainReport, TrainSpec, forecast, save};
 use crate::library::{Adapter, Claim, Library, TaskRecord, base_at_hand};
-use crate::model::{ForwardPass, Model, ModelFiles, Tape, keep_freed_memory, memory, open_device};
+use crate::model::{ForwardPass, Model, ModelFiles, Tape, keep_freed_memory, memory, open_ops};
 use crate::text::counted;
 use crate::{Cancel, Error, Result};
 
@@ -73,12 +73,12 @@ pub fn train(
     }
     let lengths = tokens.lengths();
     // What a GPU has left is its own matter.
-    let device = open_device(&spec.device)?;
-    let free = memory::available().filter(|_| device.is_cpu());
+    let ops = open_ops(&spec.device)?;
+    let free = memory::available().filter(|_| ops.device().is_cpu());
     let needed = forecast::check(&prepared.base, &files.spec, spec, &lengths, free)?;
     let free = free.map_or(String::new(), |free| format!(", {} free", memory::size(free)));
     events(TrainEvent::Stage(format!("loading the base model: training needs {}{free}", needed.text())));
-    let mut model = files.load(spec.precision, &device, &mut |_, _| {}, cancel)?;
+    let mut model = files.load(spec.precision, ops, &mut |_, _| {}, cancel)?;
     model.decoder.widen_weights();
     let lora =
         LoraTrainer::new(&model.decoder, &spec.targets, spec.rank, spec.alpha, spec.dropout, spec.seed)?;

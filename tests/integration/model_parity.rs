@@ -4,16 +4,14 @@ use std::path::Path;
 
 use lora_tui::analysis::{PrototypeCache, prototype};
 use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
-use lora_tui::model::{
-    ForwardPass, KvCache, Model, NoHook, layer_sizes, open_library, with_generic_operations,
-};
+use lora_tui::model::{ForwardPass, KvCache, Model, NoHook, layer_sizes, open_library};
 use lora_tui::routing::{
     ExpertSet, MIX, Mix, Part, Prompt, ResolvedRouter, RoutedHook, RouterConfig, Session, TEMPERATURE, TOP_K,
     Trace,
 };
 use lora_tui::{Cancel, Error, Result};
 
-use crate::support::models::{FAMILIES, Fixture, cpu, values};
+use crate::support::models::{FAMILIES, Fixture, cpu, on, test_each_ops, values};
 
 const TOLERANCE: f32 = 1e-4;
 
@@ -21,12 +19,12 @@ fn prompt(ids: &[u32]) -> Prompt {
     Prompt { ids: ids.to_vec(), parts: vec![Part::Prompt; ids.len()] }
 }
 
-fn open(fixture: &Fixture, library: &str) -> Session {
-    open_session(fixture, &fixture.library(library))
+fn open(fixture: &Fixture, library: &str, device: &str) -> Session {
+    open_session(fixture, &fixture.library(library), device)
 }
 
-fn open_session(fixture: &Fixture, library: &Library) -> Session {
-    Session::open(library, &fixture.base(), &cpu(), &mut |_| {}, &Cancel::new()).unwrap()
+fn open_session(fixture: &Fixture, library: &Library, device: &str) -> Session {
+    Session::open(library, &fixture.base(), &on(device), &mut |_| {}, &Cancel::new()).unwrap()
 }
 
 fn run(session: &mut Session, config: RouterConfig, ids: &[u32]) -> (Vec<f32>, Trace) {
@@ -75,7 +73,7 @@ fn plain(model: &Model, ids: &[u32], lengths: &[usize], caches: &mut [&mut KvCac
     let (mut hook, cancel) = (NoHook, Cancel::new());
     let pass = ForwardPass::new(&mut hook, &cancel).cached(caches.iter_mut().map(|c| &mut **c));
     let hidden = model.decoder.forward(ids, lengths, pass)?;
-    Ok(values(&model.decoder.logits(&hidden)?))
+    Ok(model.decoder.logits(&hidden)?.values()?.into_owned())
 }
 
 #[test]
@@ -125,11 +123,10 @@ fn a_library_keeps_to_the_base_that_is_given_else_to_its_own() {
     assert_eq!(session.experts(), ["b", "c"]);
 }
 
-#[test]
-fn base_logits_are_those_of_transformers() {
+fn base_logits_are_those_of_transformers(device: &str) {
     for name in FAMILIES.into_iter().chain(["linear", "yarn", "longrope"]) {
         let f = Fixture::open(name);
-        let model = f.model();
+        let model = f.model_on(device);
         let full = plain(&model, &f.ids, &[f.ids.len()], &mut []).unwrap();
         near(&format!("{name} base"), &full, &f.values("base.logits"));
         // Shorter than the window and than longrope's original context.
@@ -138,11 +135,10 @@ fn base_logits_are_those_of_transformers() {
     }
 }
 
-#[test]
-fn routed_logits_and_weights_are_those_of_peft() {
+fn routed_logits_and_weights_are_those_of_peft(device: &str) {
     for name in FAMILIES {
         let f = Fixture::open(name);
-        let mut session = open(&f, "experts");
+        let mut session = open(&f, "experts", device);
         assert!(session.skipped().is_empty(), "{name}: {:?}", session.skipped());
         for expert in session.experts().to_vec() {
             let (logits, _) = run(&mut session, RouterConfig::single(expert.clone()), &f.ids);
@@ -163,11 +159,10 @@ fn routed_logits_and_weights_are_those_of_peft() {
     }
 }
 
-#[test]
-fn experts_of_any_rank_scale_dtype_and_targets_are_those_of_peft() {
+fn experts_of_any_rank_scale_dtype_and_targets_are_those_of_peft(device: &str) {
     for name in FAMILIES {
         let f = Fixture::open(name);
-        let mut session = open(&f, "mixed");
+        let mut session = open(&f, "mixed", device);
         assert_eq!(session.experts(), ["full", "patterned", "rslora"], "{name}: {:?}", session.skipped());
         for expert in session.experts().to_vec() {
             let (logits, _) = run(&mut session, RouterConfig::single(expert.clone()), &f.ids);
@@ -198,11 +193,10 @@ fn prototypes_are_exact() {
     }
 }
 
-#[test]
-fn batches_and_caches_change_nothing() {
+fn batches_and_caches_change_nothing(device: &str) {
     for name in FAMILIES.into_iter().chain(["yarn"]) {
         let f = Fixture::open(name);
-        let model = f.model();
+        let model = f.model_on(device);
         let vocab = model.decoder.spec.vocab;
         let whole = plain(&model, &f.ids, &[f.ids.len()], &mut []).unwrap();
 
@@ -226,10 +220,9 @@ fn batches_and_caches_change_nothing() {
     }
 }
 
-#[test]
-fn batched_routing_is_that_of_single_sequences() {
+fn batched_routing_is_that_of_single_sequences(device: &str) {
     let f = Fixture::open("llama");
-    let model = f.model();
+    let model = f.model_on(device);
     let library = f.library("experts");
     let usable: Vec<_> = library.usable().collect();
     let set =
@@ -240,41 +233,36 @@ fn batched_routing_is_that_of_single_sequences() {
         let mut hook = RoutedHook::new(&set, &router);
         let hidden =
             model.decoder.forward(ids, lengths, ForwardPass::new(&mut hook, &Cancel::new())).unwrap();
-        values(&model.decoder.logits(&hidden).unwrap())
+        model.decoder.logits(&hidden).unwrap().values().unwrap().into_owned()
     };
     let (a, b) = (&f.ids[..7], &f.ids[4..]);
     let together = logits(&[a, b].concat(), &[a.len(), b.len()]);
     near("routed batch", &together, &[logits(a, &[a.len()]), logits(b, &[b.len()])].concat());
 }
 
-/// What runs on a GPU runs here on the CPU.
-#[test]
-fn operations_for_gpus_pass_the_same_tests() {
-    with_generic_operations(|| {
-        base_logits_are_those_of_transformers();
-        routed_logits_and_weights_are_those_of_peft();
-        experts_of_any_rank_scale_dtype_and_targets_are_those_of_peft();
-        mixing_factors_of_one_expert_is_that_expert();
-        muted_experts_and_those_without_the_module_get_nothing();
-        ties_go_to_the_lower_index_and_an_empty_delta_is_no_candidate();
-        batches_and_caches_change_nothing();
-        batched_routing_is_that_of_single_sequences();
-        an_edited_prompt_routes_as_from_scratch();
-    });
-}
+test_each_ops!(
+    base_logits_are_those_of_transformers,
+    routed_logits_and_weights_are_those_of_peft,
+    experts_of_any_rank_scale_dtype_and_targets_are_those_of_peft,
+    mixing_factors_of_one_expert_is_that_expert,
+    muted_experts_and_those_without_the_module_get_nothing,
+    ties_go_to_the_lower_index_and_an_empty_delta_is_no_candidate,
+    batches_and_caches_change_nothing,
+    batched_routing_is_that_of_single_sequences,
+    an_edited_prompt_routes_as_from_scratch,
+);
 
-#[test]
-fn an_edited_prompt_routes_as_from_scratch() {
+fn an_edited_prompt_routes_as_from_scratch(device: &str) {
     for name in ["llama", "mistral", "gpt_neox"] {
         let f = Fixture::open(name);
-        let mut session = open(&f, "experts");
+        let mut session = open(&f, "experts", device);
         session.set_router(arrow(&f)).unwrap();
         session.route_tokens(&prompt(&f.ids), &Cancel::new()).unwrap();
         let mut edited = f.ids.clone();
         edited[5] = (edited[5] + 7) % 61;
         edited.truncate(10);
         let warm = session.route_tokens(&prompt(&edited), &Cancel::new()).unwrap();
-        let mut fresh = open(&f, "experts");
+        let mut fresh = open(&f, "experts", device);
         fresh.set_router(arrow(&f)).unwrap();
         let cold = fresh.route_tokens(&prompt(&edited), &Cancel::new()).unwrap();
         assert_eq!(warm.tokens, cold.tokens);
@@ -287,7 +275,7 @@ fn an_edited_prompt_routes_as_from_scratch() {
 #[test]
 fn a_cancelled_pass_leaves_the_session_usable() {
     let f = Fixture::open("llama");
-    let mut session = open(&f, "experts");
+    let mut session = open(&f, "experts", "cpu");
     session.set_router(arrow(&f)).unwrap();
     session.route_tokens(&prompt(&f.ids[..4]), &Cancel::new()).unwrap();
     let cancel = Cancel::new();
@@ -302,7 +290,7 @@ fn a_cancelled_pass_leaves_the_session_usable() {
 #[test]
 fn weights_are_a_distribution_over_the_top_k() {
     let f = Fixture::open("qwen2");
-    let mut session = open(&f, "experts");
+    let mut session = open(&f, "experts", "cpu");
     for (top_k, most) in [(0, 3), (1, 1), (2, 2), (3, 3), (99, 3)] {
         let config = RouterConfig::default().with(&TOP_K, top_k).with(&TEMPERATURE, 0.8);
         let (_, trace) = run(&mut session, config, &f.ids);
@@ -320,27 +308,25 @@ fn weights_are_a_distribution_over_the_top_k() {
 #[test]
 fn a_cold_softmax_is_the_top_expert_alone() {
     let f = Fixture::open("llama");
-    let mut session = open(&f, "experts");
+    let mut session = open(&f, "experts", "cpu");
     let cold = RouterConfig::default().with(&TOP_K, 0).with(&TEMPERATURE, 1e-6);
     let (cold, _) = run(&mut session, cold, &f.ids);
     let (one, _) = run(&mut session, RouterConfig::default().with(&TOP_K, 1), &f.ids);
     near("cold", &cold, &one);
 }
 
-#[test]
-fn mixing_factors_of_one_expert_is_that_expert() {
+fn mixing_factors_of_one_expert_is_that_expert(device: &str) {
     let f = Fixture::open("llama");
-    let mut session = open(&f, "experts");
+    let mut session = open(&f, "experts", device);
     let one = RouterConfig::default().with(&TOP_K, 1).with(&MIX, Mix::Outputs);
     let (outputs, _) = run(&mut session, one.clone(), &f.ids);
     let (factors, _) = run(&mut session, one.with(&MIX, Mix::Factors), &f.ids);
     near("factors", &factors, &outputs);
 }
 
-#[test]
-fn muted_experts_and_those_without_the_module_get_nothing() {
+fn muted_experts_and_those_without_the_module_get_nothing(device: &str) {
     let f = Fixture::open("llama");
-    let mut session = open(&f, "experts");
+    let mut session = open(&f, "experts", device);
     let muted = vec!["expert_0".to_string(), "expert_2".to_string()];
     let (logits, trace) = run(&mut session, RouterConfig { muted, ..arrow(&f) }, &f.ids);
     near("the one that is left", &logits, &f.values("single.expert_1.logits"));
@@ -349,7 +335,7 @@ fn muted_experts_and_those_without_the_module_get_nothing() {
     }
 
     // q_proj: patterned and rslora; down_proj: full and patterned.
-    let mut session = open(&f, "mixed");
+    let mut session = open(&f, "mixed", device);
     let (_, trace) = run(&mut session, arrow(&f).with(&TOP_K, 0), &f.ids);
     for (m, module) in trace.modules.iter().enumerate() {
         let absent = if module.ends_with("q_proj") { 0 } else { 2 };
@@ -383,8 +369,7 @@ fn write(dir: &Path, name: &str, module: &str, inputs: usize, b: f32) {
         .unwrap();
 }
 
-#[test]
-fn ties_go_to_the_lower_index_and_an_empty_delta_is_no_candidate() {
+fn ties_go_to_the_lower_index_and_an_empty_delta_is_no_candidate(device: &str) {
     let f = Fixture::open("llama");
     let dir = tempfile::tempdir().unwrap();
     let module = "model.layers.0.self_attn.q_proj";
@@ -394,7 +379,7 @@ fn ties_go_to_the_lower_index_and_an_empty_delta_is_no_candidate() {
     // Neither fits: they are left out with their reasons, and the others work.
     write(dir.path(), "e_other_model", "model.layers.9.self_attn.q_proj", 32, 0.5);
     write(dir.path(), "f_other_shape", module, 16, 0.5);
-    let mut session = open_session(&f, &Library::open(dir.path()).unwrap());
+    let mut session = open_session(&f, &Library::open(dir.path()).unwrap(), device);
     assert_eq!(session.experts(), ["a_empty", "b", "c", "d"]);
     let reasons: Vec<&str> = session.skipped().iter().map(|s| s.1.as_str()).collect();
     assert!(reasons[0].contains("no module model.layers.9"), "{reasons:?}");
@@ -409,7 +394,7 @@ fn ties_go_to_the_lower_index_and_an_empty_delta_is_no_candidate() {
 #[test]
 fn settings_that_make_no_sense_are_usage_errors() {
     let f = Fixture::open("llama");
-    let mut session = open(&f, "experts");
+    let mut session = open(&f, "experts", "cpu");
     for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         let config = RouterConfig::default().with(&TEMPERATURE, temperature);
         assert!(matches!(session.set_router(config), Err(Error::Usage(_))), "{temperature}");

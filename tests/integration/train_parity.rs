@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use candle_core::Tensor;
 use lora_tui::Cancel;
 use lora_tui::library::Library;
-use lora_tui::model::{ForwardPass, Model, Tape, with_generic_operations};
+use lora_tui::model::{ForwardPass, Model, Tape};
 use lora_tui::train::{LoraTrainer, TrainSpec, cross_entropy};
 
-use crate::support::models::{FAMILIES, Fixture};
+use crate::support::models::{FAMILIES, Fixture, test_each_ops};
 use crate::support::training::{curve_spec, library, log_lines, quiet};
 
 /// Loss and (tensor name, gradient as PEFT lays it out) of `expert_0` for next-token cross-entropy.
@@ -31,8 +30,7 @@ fn gradients(f: &Fixture, model: &Model, checkpoint: bool) -> (f64, Vec<(String,
         .unwrap();
     let wanted: Vec<(usize, u32)> = f.ids[1..].iter().copied().enumerate().collect();
     let n = wanted.len() as f64;
-    let (sum, d): (f64, Option<Tensor>) =
-        cross_entropy(&model.decoder, &hidden, &wanted, (1.0 / n) as f32, true).unwrap();
+    let (sum, d) = cross_entropy(&model.decoder, &hidden, &wanted, (1.0 / n) as f32, true).unwrap();
     model.decoder.backward(tape, &d.unwrap(), &mut lora, &cancel).unwrap();
     assert!(lora.without_gradient().is_empty());
     let mut found = Vec::new();
@@ -46,11 +44,10 @@ fn gradients(f: &Fixture, model: &Model, checkpoint: bool) -> (f64, Vec<(String,
     (sum / n, found)
 }
 
-#[test]
-fn gradients_are_those_of_pytorch() {
+fn gradients_are_those_of_pytorch(device: &str) {
     for name in FAMILIES {
         let f = Fixture::open(name);
-        let model = f.model();
+        let model = f.model_on(device);
         let (loss, found) = gradients(&f, &model, false);
         assert!((loss - f64::from(f.values("loss")[0])).abs() < 1e-5, "{name}: {loss}");
         assert_eq!(found.len(), f.tensors.keys().filter(|k| k.starts_with("grad.")).count(), "{name}");
@@ -68,43 +65,38 @@ fn gradients_are_those_of_pytorch() {
     }
 }
 
-/// What runs on a GPU runs here on the CPU.
-#[test]
-fn operations_for_gpus_pass_the_same_tests() {
-    with_generic_operations(|| {
-        gradients_are_those_of_pytorch();
-        the_loss_curve_is_that_of_pytorch();
-    });
-}
+test_each_ops!(gradients_are_those_of_pytorch, the_loss_curve_is_that_of_pytorch,);
 
 /// With dropout on, both ways drop the same values.
 #[test]
 fn dropout_is_the_same_on_every_device() {
     let f = Fixture::open("llama");
-    let run = || {
+    let run = |device: &str| {
         let dir = library();
         let log = dir.path().join("log.jsonl");
         let spec = TrainSpec {
             log: Some(log.clone()),
             dropout: 0.3,
+            device: device.into(),
             base: Some(f.base()),
             ..curve_spec(&f, "plain", dir.path())
         };
         quiet(&spec).unwrap();
         log_lines(&log).iter().map(|l| l["loss"].as_f64().unwrap()).collect::<Vec<f64>>()
     };
-    let (kernels, operations) = (run(), with_generic_operations(run));
-    assert!(kernels.iter().zip(&operations).all(|(a, b)| (a - b).abs() < 1e-4), "{kernels:?} {operations:?}");
+    let (host, device) = (run("cpu"), run("candle-cpu"));
+    assert!(host.iter().zip(&device).all(|(a, b)| (a - b).abs() < 1e-4), "{host:?} {device:?}");
 }
 
 /// Trains as the fixture's curve `name` was made; gives how far each loss is off, and the last loss.
-fn follow(name: &str, base: impl Fn(&Fixture, &Path) -> PathBuf) -> (Vec<f64>, f64) {
+fn follow(name: &str, device: &str, base: impl Fn(&Fixture, &Path) -> PathBuf) -> (Vec<f64>, f64) {
     let f = Fixture::open("llama");
     let dir = library();
     let log = dir.path().join("log.jsonl");
     let spec = TrainSpec {
         log: Some(log.clone()),
         base: Some(base(&f, dir.path())),
+        device: device.into(),
         ..curve_spec(&f, name, dir.path())
     };
     let report = quiet(&spec).unwrap();
@@ -134,10 +126,9 @@ fn own_base(f: &Fixture, _: &Path) -> PathBuf {
     f.base()
 }
 
-#[test]
-fn the_loss_curve_is_that_of_pytorch() {
-    assert!(worst(&follow("plain", own_base).0) <= 1e-4);
-    assert!(worst(&follow("constant", own_base).0) <= 1e-4);
+fn the_loss_curve_is_that_of_pytorch(device: &str) {
+    assert!(worst(&follow("plain", device, own_base).0) <= 1e-4);
+    assert!(worst(&follow("constant", device, own_base).0) <= 1e-4);
 }
 
 #[test]
@@ -146,7 +137,7 @@ fn fifty_steps_with_accumulation_clipping_decay_and_a_cosine_are_those_of_pytorc
     let f = Fixture::open("llama");
     let norms: Vec<f64> = serde_json::from_value(f.facts["full"]["norms"].clone()).unwrap();
     assert!(norms.iter().filter(|n| **n > f.facts["full"]["clip"].as_f64().unwrap()).count() > 25);
-    assert!(worst(&follow("full", own_base).0) <= 1e-3);
+    assert!(worst(&follow("full", "cpu", own_base).0) <= 1e-3);
 }
 
 /// The fixture's base with an embedding, which is the head too, four times as large: with small rows and a
@@ -168,7 +159,7 @@ fn eight_examples_are_learnt_by_heart_as_by_pytorch() {
     let f = Fixture::open("llama");
     let losses: Vec<f64> = serde_json::from_value(f.facts["by_heart"]["losses"].clone()).unwrap();
     assert!(*losses.last().unwrap() < 0.05);
-    let (off, last) = follow("by_heart", |f, dir| {
+    let (off, last) = follow("by_heart", "cpu", |f, dir| {
         let base = dir.join("base");
         base_with_a_loud_head(f, &base);
         base

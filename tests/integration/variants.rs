@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use lora_tui::library::{Library, Status};
-use lora_tui::model::{LoadOptions, Precision, with_generic_operations};
+use lora_tui::model::{LoadOptions, Precision};
 use lora_tui::routing::{Part, Prompt, RouterConfig, Session, TEMPERATURE, TOP_K, Trace};
 use lora_tui::train::LoraTrainer;
 use lora_tui::{Cancel, Error};
 
+use crate::support::models::test_each_ops;
 use crate::support::repository;
 
 const TOLERANCE: f32 = 1e-4;
@@ -34,13 +35,20 @@ impl Case {
     }
 
     fn with(name: &str, precision: Precision) -> Self {
+        Self::load(name, LoadOptions { device: "cpu".into(), precision })
+    }
+
+    fn on(name: &str, device: &str) -> Self {
+        Self::load(name, LoadOptions { device: device.into(), precision: Precision::F32 })
+    }
+
+    fn load(name: &str, options: LoadOptions) -> Self {
         let folder = root().join(name);
         let text = std::fs::read_to_string(folder.join("expected.json")).unwrap();
         let facts: serde_json::Value = serde_json::from_str(&text).unwrap();
         let tensors = candle_core::safetensors::load(folder.join("expected.safetensors"), &Device::Cpu);
         let library = Library::open(&folder).unwrap();
         let base = root().join("bases").join(facts["base"].as_str().unwrap());
-        let options = LoadOptions { device: "cpu".into(), precision };
         let session = Session::open(&library, &base, &options, &mut |_| {}, &Cancel::new()).unwrap();
         assert!(library.experts.iter().all(|e| e.is_usable()), "{name}: {:?}", library.experts);
         assert_eq!(session.skipped(), [], "{name}");
@@ -80,10 +88,9 @@ fn router(text: &str) -> RouterConfig {
     text.parse().unwrap()
 }
 
-#[test]
-fn every_expert_alone_is_what_peft_computes() {
+fn every_expert_alone_is_what_peft_computes(device: &str) {
     for name in LIBRARIES {
-        let mut case = Case::open(name);
+        let mut case = Case::on(name, device);
         for expert in case.session.experts().to_vec() {
             let (logits, _) = case.run(RouterConfig::single(expert.clone()));
             case.near(&format!("{name} {expert}"), &logits, &format!("single.{expert}.logits"));
@@ -92,19 +99,17 @@ fn every_expert_alone_is_what_peft_computes() {
     }
 }
 
-#[test]
-fn the_uniform_mean_is_that_of_all_parameters() {
+fn the_uniform_mean_is_that_of_all_parameters(device: &str) {
     for name in LIBRARIES {
-        let mut case = Case::open(name);
+        let mut case = Case::on(name, device);
         let (logits, _) = case.run(router("uniform"));
         case.near(&format!("{name} uniform"), &logits, "uniform.logits");
     }
 }
 
-#[test]
-fn arrow_mixes_what_is_linear_in_a_token() {
+fn arrow_mixes_what_is_linear_in_a_token(device: &str) {
     for name in ["linear", "tied", "fused", "fused_phi3", "scaled"] {
-        let mut case = Case::open(name);
+        let mut case = Case::on(name, device);
         let (logits, trace) = case.run(case.arrow());
         case.near(&format!("{name} arrow"), &logits, "arrow.logits");
         // The fixture's experts are those that replace nothing, in the same order.
@@ -134,9 +139,8 @@ fn modules_of_a_trace_stand_in_the_order_of_the_network() {
     assert_eq!(modules.last().unwrap(), "lm_head");
 }
 
-#[test]
-fn a_continued_prompt_is_the_prompt_at_once() {
-    let mut case = Case::open("linear");
+fn a_continued_prompt_is_the_prompt_at_once(device: &str) {
+    let mut case = Case::on("linear", device);
     let config = case.arrow();
     let (_, whole) = case.run(config.clone());
     case.session.set_router(config).unwrap();
@@ -155,9 +159,8 @@ fn a_continued_prompt_is_the_prompt_at_once() {
     }
 }
 
-#[test]
-fn factors_of_one_expert_are_that_expert() {
-    let mut case = Case::open("linear");
+fn factors_of_one_expert_are_that_expert(device: &str) {
+    let mut case = Case::on("linear", device);
     let names = case.session.experts().to_vec();
     for expert in &names {
         let muted = names.iter().filter(|name| *name != expert).cloned().collect();
@@ -220,9 +223,8 @@ fn what_is_told_of_experts_does_not_depend_on_the_precision() {
     }
 }
 
-#[test]
-fn general_knowledge_is_taken_out_as_peft_does() {
-    let mut case = Case::open("general");
+fn general_knowledge_is_taken_out_as_peft_does(device: &str) {
+    let mut case = Case::on("general", device);
     let general = vec!["general_a".to_string(), "general_b".to_string()];
     let config = RouterConfig { general: general.clone(), ..case.arrow() };
     let (logits, trace) = case.run(config.clone());
@@ -242,15 +244,14 @@ fn general_knowledge_is_taken_out_as_peft_does() {
     let (logits, _) = case.run(config);
     case.near("GenKnowSub again", &logits, "general.logits");
 
-    let mut mixed = Case::open("linear");
+    let mut mixed = Case::on("linear", device);
     let config = RouterConfig { general: vec!["dora".into()], ..RouterConfig::default() };
     let error = mixed.session.set_router(config).unwrap_err().to_string();
     assert!(error.contains("equal ranks") && error.contains("dora has rank 3"), "{error}");
 }
 
-#[test]
-fn a_pinned_expert_is_always_among_the_top_k() {
-    let mut case = Case::open("general");
+fn a_pinned_expert_is_always_among_the_top_k(device: &str) {
+    let mut case = Case::on("general", device);
     let muted = vec!["general_a".to_string(), "general_b".to_string()];
     let pinned = vec!["task_c".to_string()];
     let config = RouterConfig { muted: muted.clone(), pinned: pinned.clone(), ..case.arrow() };
@@ -388,19 +389,15 @@ fn a_copy_that_differs_is_applied_and_told() {
     assert!(mean(&scaled) > 1.5 * mean(&plain), "{} {}", mean(&scaled), mean(&plain));
 }
 
-/// What runs on a GPU runs here on the CPU.
-#[test]
-fn operations_for_gpus_pass_the_same_tests() {
-    with_generic_operations(|| {
-        every_expert_alone_is_what_peft_computes();
-        the_uniform_mean_is_that_of_all_parameters();
-        arrow_mixes_what_is_linear_in_a_token();
-        a_continued_prompt_is_the_prompt_at_once();
-        factors_of_one_expert_are_that_expert();
-        general_knowledge_is_taken_out_as_peft_does();
-        a_pinned_expert_is_always_among_the_top_k();
-    });
-}
+test_each_ops!(
+    every_expert_alone_is_what_peft_computes,
+    the_uniform_mean_is_that_of_all_parameters,
+    arrow_mixes_what_is_linear_in_a_token,
+    a_continued_prompt_is_the_prompt_at_once,
+    factors_of_one_expert_are_that_expert,
+    general_knowledge_is_taken_out_as_peft_does,
+    a_pinned_expert_is_always_among_the_top_k,
+);
 
 #[test]
 fn training_starts_from_plain_lora_only() {

@@ -5,7 +5,8 @@ use rayon::prelude::*;
 use super::router::{Request, Resolved, Router, Rule, Scope, Speakers};
 use super::setting::{MIX, TEMPERATURE, TIED, TOP_K};
 use crate::Result;
-use crate::routing::scores::{ModuleRows, rows_per_task};
+use crate::routing::scores::ModuleRows;
+use crate::threads::rows_per_task;
 
 pub(super) const ROUTER: Router = Router {
     id: "arrow",

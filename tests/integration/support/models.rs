@@ -42,7 +42,12 @@ impl Fixture {
     }
 
     pub fn model(&self) -> Model {
-        Model::load(&self.base(), &cpu(), &mut |_, _| {}, &Cancel::new()).unwrap()
+        self.model_on("cpu")
+    }
+
+    /// The model on the device of this name.
+    pub fn model_on(&self, device: &str) -> Model {
+        Model::load(&self.base(), &on(device), &mut |_, _| {}, &Cancel::new()).unwrap()
     }
 
     /// `experts` or `mixed`.
@@ -52,9 +57,34 @@ impl Fixture {
 }
 
 pub fn cpu() -> LoadOptions {
-    LoadOptions { device: "cpu".into(), ..LoadOptions::default() }
+    on("cpu")
+}
+
+/// The device of this name.
+pub fn on(device: &str) -> LoadOptions {
+    LoadOptions { device: device.into(), ..LoadOptions::default() }
 }
 
 pub fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
+
+/// One test per function and implementation of the model's operations: the host's kernels, and candle's operations
+/// on the CPU, which are what runs on a GPU. Each function gets the name of the device.
+macro_rules! test_each_ops {
+    ($($test:ident),* $(,)?) => {
+        mod on_the_host {
+            $(#[test]
+            fn $test() {
+                super::$test("cpu");
+            })*
+        }
+        mod on_a_device {
+            $(#[test]
+            fn $test() {
+                super::$test("candle-cpu");
+            })*
+        }
+    };
+}
+pub(crate) use test_each_ops;

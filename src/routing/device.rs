@@ -1,31 +1,29 @@
-//! The experts' LoRA on a GPU: the sums of [`super::apply`] as products of whole matrices. Scores come to the
-//! CPU, where experts are chosen, and the chosen weights go back; rows of hidden width stay where they are.
+//! The experts' LoRA on a device: the sums of [`super::apply`] as products of whole matrices. Scores come to the
+//! host, where experts are chosen, and the chosen weights go back; rows of hidden width stay where they are.
 //!
 //! Every token meets the rows of every expert that some token of the batch chose, with weight 0 where it chose
 //! another: work grows with the experts in use, not with the library.
 
 use std::sync::{Arc, OnceLock};
 
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 use super::experts::StackedModule;
 use super::lora::{Factors, Lora};
 use super::mix::Mix;
 use crate::Result;
-use crate::model::generic::{add_assign, upload};
 
-/// What a module has put on the device of its base model, each part when it was first needed.
+/// The factors of a module's experts on the device of the base model, once they were needed there.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct There {
-    /// [experts, in], f32.
-    prototypes: OnceLock<Tensor>,
-    stack: OnceLock<Arc<Stack>>,
-}
+pub(crate) struct DeviceStack(OnceLock<Arc<Stack>>);
 
-impl There {
-    /// Has the prototypes put there again, since they changed.
-    pub fn forget_prototypes(&mut self) {
-        self.prototypes = OnceLock::new();
+impl DeviceStack {
+    fn of<'a>(&'a self, module: &StackedModule, device: &Device) -> Result<&'a Stack> {
+        if let Some(stack) = self.0.get() {
+            return Ok(stack);
+        }
+        let new = Arc::new(Stack::new(module, device)?);
+        Ok(self.0.get_or_init(|| new))
     }
 }
 
@@ -51,7 +49,7 @@ fn common_dtype<'a>(factors: impl Iterator<Item = Factors<'a>>) -> DType {
 fn below_one_another<'a>(
     factors: impl Iterator<Item = Factors<'a>> + Clone,
     width: usize,
-    like: &Tensor,
+    device: &Device,
 ) -> Result<Tensor> {
     let dtype = common_dtype(factors.clone());
     let mut rows = Vec::new();
@@ -60,11 +58,11 @@ fn below_one_another<'a>(
         factors.widen(&mut wide);
         rows.extend_from_slice(&wide);
     }
-    Ok(upload(&rows, (rows.len() / width.max(1), width), like)?.to_dtype(dtype)?)
+    Ok(Tensor::from_slice(&rows, (rows.len() / width.max(1), width), device)?.to_dtype(dtype)?)
 }
 
 impl Stack {
-    fn new(module: &StackedModule, like: &Tensor) -> Result<Self> {
+    fn new(module: &StackedModule, device: &Device) -> Result<Self> {
         let loras = module.loras.iter().flatten();
         let mut starts = vec![0];
         let mut end = 0;
@@ -73,8 +71,8 @@ impl Stack {
             starts.push(end);
         }
         Ok(Self {
-            a: below_one_another(loras.clone().map(|l| module.a(l)), module.in_features, like)?,
-            bt: below_one_another(loras.map(|l| module.bt(l)), module.out_features, like)?,
+            a: below_one_another(loras.clone().map(|l| module.a(l)), module.in_features, device)?,
+            bt: below_one_another(loras.map(|l| module.bt(l)), module.out_features, device)?,
             starts,
         })
     }
@@ -140,57 +138,36 @@ fn spread(
     weights
 }
 
-impl There {
-    /// x · prototypeᵀ for x [rows, in]: [rows, experts], on the CPU.
-    pub fn scores(&self, module: &StackedModule, x: &Tensor) -> Result<Vec<f32>> {
-        let prototypes = match self.prototypes.get() {
-            Some(there) => there.clone(),
-            None => {
-                let shape = (module.candidate.len(), module.in_features);
-                let there = upload(&module.prototypes, shape, x)?;
-                self.prototypes.get_or_init(|| there).clone()
-            }
-        };
-        Ok(x.matmul(&prototypes.t()?)?.flatten_all()?.to_vec1()?)
-    }
-
-    /// y [rows, out] += the chosen experts' LoRA of x [rows, in], for a module without extras. `chosen` is
-    /// [rows, width].
-    pub fn add(
-        &self,
-        module: &StackedModule,
-        mix: Mix,
-        x: &Tensor,
-        y: &Tensor,
-        chosen: &[(u32, f32)],
-        width: usize,
-    ) -> Result<()> {
-        let speaking = speakers(&module.loras, chosen);
-        let Some(last) = speaking.last().filter(|last| last.rank > 0) else { return Ok(()) };
-        let (columns, rows) = (last.column + last.rank, x.dim(0)?);
-        let stack = match self.stack.get() {
-            Some(stack) => stack,
-            None => {
-                let new = Arc::new(Stack::new(module, x)?);
-                self.stack.get_or_init(|| new)
-            }
-        };
-        let (a, bt) = stack.pick(&speaking)?;
-        let weights = |scaled| upload(&spread(&speaking, columns, chosen, width, scaled), (rows, columns), x);
-        let z = x.matmul(&a.t()?)?;
-        let z = match mix {
-            Mix::Outputs => (z * weights(true)?)?,
-            // z = Σ w (A x), then Σ w s (B z): ranks and scales are equal.
-            Mix::Factors => {
-                let weights = weights(false)?;
-                let shape = (rows, speaking.len(), last.rank);
-                let mixed = (z * &weights)?.reshape(shape)?.sum_keepdim(1)?;
-                let again = weights.reshape(shape)?.broadcast_mul(&mixed)?;
-                again.reshape((rows, columns))?.affine(f64::from(last.scale), 0.0)?
-            }
-        };
-        add_assign(y, &z.matmul(&bt)?)
-    }
+/// y [rows, out] with the chosen experts' LoRA of x [rows, in] added, for a module without extras. `chosen` is
+/// [rows, width].
+pub(super) fn add(
+    module: &StackedModule,
+    mix: Mix,
+    x: &Tensor,
+    y: &Tensor,
+    chosen: &[(u32, f32)],
+    width: usize,
+) -> Result<Tensor> {
+    let speaking = speakers(&module.loras, chosen);
+    let Some(last) = speaking.last().filter(|last| last.rank > 0) else { return Ok(y.clone()) };
+    let (columns, rows, device) = (last.column + last.rank, x.dim(0)?, x.device());
+    let (a, bt) = module.device_stack.of(module, device)?.pick(&speaking)?;
+    let weights = |scaled| {
+        Tensor::from_slice(&spread(&speaking, columns, chosen, width, scaled), (rows, columns), device)
+    };
+    let z = x.matmul(&a.t()?)?;
+    let z = match mix {
+        Mix::Outputs => (z * weights(true)?)?,
+        // z = Σ w (A x), then Σ w s (B z): ranks and scales are equal.
+        Mix::Factors => {
+            let weights = weights(false)?;
+            let shape = (rows, speaking.len(), last.rank);
+            let mixed = (z * &weights)?.reshape(shape)?.sum_keepdim(1)?;
+            let again = weights.reshape(shape)?.broadcast_mul(&mixed)?;
+            again.reshape((rows, columns))?.affine(f64::from(last.scale), 0.0)?
+        }
+    };
+    Ok((y + z.matmul(&bt)?)?)
 }
 
 #[cfg(test)]
@@ -198,7 +175,6 @@ mod tests {
     use super::super::apply::{Rows, add_factors, add_outputs};
     use super::super::lora::{Kind, Parts};
     use super::*;
-    use crate::model::tensor::{from_vec, values};
 
     const SIZE: (usize, usize) = (9, 7);
 
@@ -229,16 +205,15 @@ mod tests {
             Mix::Outputs => add_outputs(module, &input, &mut wanted, chosen, width),
             Mix::Factors => add_factors(module, &input, &mut wanted, chosen, width),
         }
-        let y = from_vec(before, (rows, SIZE.1)).unwrap();
-        let x = from_vec(x, (rows, SIZE.0)).unwrap();
-        module.there.add(module, mix, &x, &y, chosen, width).unwrap();
-        let found = values(&y).unwrap();
+        let tensor = |v: &[f32], width| Tensor::from_slice(v, (rows, width), &Device::Cpu).unwrap();
+        let y = add(module, mix, &tensor(&x, SIZE.0), &tensor(&before, SIZE.1), chosen, width).unwrap();
+        let found: Vec<f32> = y.flatten_all().unwrap().to_vec1().unwrap();
         assert_eq!(found.len(), wanted.len());
         found.iter().zip(&wanted).map(|(f, w)| (f - w).abs()).fold(0.0, f32::max)
     }
 
     #[test]
-    fn outputs_are_added_as_on_the_cpu() {
+    fn outputs_are_added_as_on_the_host() {
         let kinds = [
             [(2, 1.5, "f32"), (0, 0.0, "f32"), (4, 0.3, "f32"), (1, 1.0, "f32")],
             [(2, 1.4, "bf16"), (3, 0.7, "bf16"), (4, 0.3, "bf16"), (0, 0.0, "bf16")],
@@ -257,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn factors_are_mixed_as_on_the_cpu() {
+    fn factors_are_mixed_as_on_the_host() {
         let module = module(&[(3, 0.8, "f32"), (3, 0.8, "f32"), (0, 0.0, "f32"), (3, 0.8, "f32")]);
         let all = [(3, 0.7), (0, 0.3), (1, 1.0), (2, 0.0), (2, 0.5), (3, 0.5)];
         for (chosen, width) in [(&all[..], 2), (&all[..2], 2), (&[(1, 1.0)], 1), (&[(2, 1.0)], 1)] {
@@ -272,8 +247,7 @@ mod tests {
         let chosen = [(17, 0.5), (199, 0.5), (17, 1.0), (3, 0.0)];
         let speaking = speakers(&module.loras, &chosen);
         assert_eq!(speaking.iter().map(|s| (s.expert, s.column)).collect::<Vec<_>>(), [(17, 0), (199, 2)]);
-        let like = from_vec(vec![0.0; 9], (1, 9)).unwrap();
-        let stack = Stack::new(&module, &like).unwrap();
+        let stack = Stack::new(&module, &Device::Cpu).unwrap();
         assert_eq!((stack.a.dims(), stack.a.dtype()), (&[400, 9][..], DType::BF16));
         let (a, bt) = stack.pick(&speaking).unwrap();
         assert_eq!((a.dims(), bt.dims(), a.dtype()), (&[4, 9][..], &[4, 7][..], DType::F32));

@@ -1,0 +1,90 @@
+//! What operations are told besides the values they work on.
+
+use candle_core::Tensor;
+
+use super::dropout::Dropout;
+use crate::Result;
+use crate::model::constant::DeviceConst;
+use crate::model::spec::NormKind;
+
+/// Weights of a normalisation.
+#[derive(Clone, Debug)]
+pub struct Norm {
+    /// Path in transformers: `model.layers.3.input_layernorm`.
+    pub name: String,
+    pub kind: NormKind,
+    pub eps: f32,
+    /// [width]; `unit_offset` is already added.
+    pub weight: DeviceConst,
+    /// [width], for [`NormKind::Layer`].
+    pub bias: Option<DeviceConst>,
+}
+
+impl Norm {
+    /// The weight as files store it.
+    pub(crate) fn stored_weight(&self) -> Vec<f32> {
+        let offset = if self.kind == (NormKind::Rms { unit_offset: true }) { 1.0 } else { 0.0 };
+        self.weight.iter().map(|w| w - offset).collect()
+    }
+}
+
+/// Shape and masking of one layer's attention.
+#[derive(Clone, Copy, Debug)]
+pub struct Attention {
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    pub scale: f32,
+    /// A token sees so many, itself included; all before it where there is no window.
+    pub window: Option<usize>,
+    /// Scores s become cap · tanh(s / cap).
+    pub softcap: Option<f32>,
+}
+
+impl Attention {
+    /// Width of a row of queries.
+    pub(crate) fn q_width(&self) -> usize {
+        self.heads * self.head_dim
+    }
+
+    /// Width of a row of keys or values.
+    pub(crate) fn kv_width(&self) -> usize {
+        self.kv_heads * self.head_dim
+    }
+}
+
+/// One sequence's part of a batch: `len` new rows from `start`, after `past` rows that are in its cache. The
+/// segments of a batch follow one another without gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    pub start: usize,
+    pub len: usize,
+    pub past: usize,
+}
+
+/// A LoRA in training at one linear layer: y += s·B A x.
+#[derive(Clone, Copy, Debug)]
+pub struct LoraFactors<'a> {
+    pub rank: usize,
+    /// s.
+    pub scale: f32,
+    /// A [rank, in].
+    pub a: &'a [f32],
+    /// Bᵀ [rank, out].
+    pub bt: &'a [f32],
+    /// What is dropped from x.
+    pub dropout: Option<Dropout>,
+}
+
+/// What the layers above the model add to the output y [rows, out] of a linear layer with input x [rows, in], with
+/// one body for each implementation of [`super::Ops`].
+pub trait Delta {
+    /// Adds to `y`.
+    fn on_host(&self, x: &[f32], y: &mut [f32]);
+
+    /// `y` with what is added; `None` where only the host can do it.
+    ///
+    /// # Errors
+    /// Those of the device.
+    fn on_device(&self, x: &Tensor, y: &Tensor) -> Result<Option<Tensor>>;
+}
