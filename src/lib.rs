@@ -14,7 +14,7 @@
 //! | `analysis` | similarity, clustering, prototypes, spectra |
 //! | `model` | one decoder driven by data: checkpoints, forward and backward pass, tokenizers |
 //! | `library` | experts and libraries on disk, adapter formats, sources of base models |
-//! | `settings` | what options are, and their ranges |
+//! | `settings`, `scorers` | what options are, and their ranges; how answers are scored |
 //! | `named` | sets whose members have names |
 //! | `cancel`, `threads` | cancellation, pools of threads |
 //! | `error` | the error type |
@@ -49,6 +49,7 @@ pub mod module_path;
 pub mod named;
 pub mod plot;
 pub mod routing;
+pub mod scorers;
 pub mod settings;
 pub mod text;
 pub mod threads;

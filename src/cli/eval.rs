@@ -4,11 +4,16 @@ use std::path::PathBuf;
 
 use super::options::{BaseArgs, RouterArgs, choice};
 use super::output::{Output, Skipped};
-use super::route::{left_out, open_session};
+use super::route::{left_out, start_session};
 use super::{Align, Table};
 use crate::Result;
-use crate::eval::{Method, Scores, Split, TaskRouting, routing_of_tasks, score_tasks};
-use crate::model::Precision;
+use crate::eval::{
+    BASELINES, Evaluation, Method, Questions, ScoredTask, Scores, Split, TaskRouting, default_methods,
+    routing_of_tasks,
+};
+use crate::library::Library;
+use crate::model::{Precision, open_library};
+use crate::named::{find_name, split_names};
 use crate::text::printable;
 use crate::train::find_tasks;
 
@@ -20,9 +25,8 @@ pub struct EvalArgs {
     /// Folder of tasks
     #[arg(long, value_name = "DIR")]
     pub tasks: PathBuf,
-    /// Methods to compare [default: all]
-    #[arg(long, value_delimiter = ',', value_name = "NAMES", value_enum)]
-    pub methods: Vec<Method>,
+    #[arg(long, value_name = "METHODS", help = methods_help())]
+    pub methods: Vec<String>,
     /// Split to use: choose settings on validation, report scores on test
     #[arg(long, value_parser = choice::<Split>(), default_value_t)]
     pub split: Split,
@@ -38,11 +42,34 @@ pub struct EvalArgs {
     pub base: BaseArgs,
 }
 
+/// Which methods there are.
+fn methods_help() -> String {
+    let baselines: Vec<&str> = BASELINES.iter().map(|baseline| baseline.name).collect();
+    let defaults: Vec<String> = default_methods().iter().map(Method::to_string).collect();
+    format!(
+        "Methods to compare, with commas between: {}, or a router with its settings [default: {}]",
+        baselines.join(", "),
+        defaults.join(",")
+    )
+}
+
+/// Reads lists of methods. A comma may belong to the name of an expert of `library`.
+fn methods(library: &Library, texts: &[String]) -> Result<Vec<Method>> {
+    let known = |name: &str| find_name(library.experts.iter().map(|e| e.name.as_str()), name).is_some();
+    let is_method = |text: &str| text.parse::<Method>().is_ok_and(|method| method.expert().is_none_or(known));
+    if texts.is_empty() {
+        return Ok(default_methods());
+    }
+    texts.iter().flat_map(|text| split_names(text, is_method)).map(str::parse).collect()
+}
+
 /// Runs the command.
 pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let tasks = find_tasks(&args.tasks)?;
-    let (library, mut session) =
-        open_session(&args.library, &args.router, &args.base, Precision::F32, output)?;
+    let library = open_library(&args.library, args.base.base.as_deref())?;
+    output.library_notes(&library);
+    let methods = methods(&library, &args.methods)?;
+    let mut session = start_session(&library, &args.router, &args.base, Precision::F32, output)?;
     let mut progress = output.progress();
     let mut tell = |line: &str| progress.stage(line);
     if args.routing {
@@ -50,8 +77,8 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
         if !session.router().is_routed() {
             return Err(crate::Error::usage("--routing looks at Arrow: leave --router out"));
         }
-        let result =
-            routing_of_tasks(&library, &mut session, &tasks, args.split, limit, &mut tell, output.cancel())?;
+        let questions = Questions { tasks: &tasks, split: args.split, limit };
+        let result = routing_of_tasks(&library, &mut session, &questions, &mut tell, output.cancel())?;
         drop(progress);
         if output.is_json() {
             return output.document(&serde_json::json!({
@@ -62,26 +89,14 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
         }
         return routing_table(&result, session.experts(), output);
     }
-    let methods = if args.methods.is_empty() { Method::ALL.to_vec() } else { args.methods.clone() };
     let limit = args.limit.map_or(usize::MAX, |n| n as usize);
-    let (model, experts) = (session.model(), session.expert_set());
-    let settings = session.router();
-    let scores = score_tasks(
-        &library,
-        model,
-        experts,
-        &tasks,
-        &methods,
-        settings,
-        args.split,
-        limit,
-        &mut tell,
-        output.cancel(),
-    )?;
+    let questions = Questions { tasks: &tasks, split: args.split, limit };
+    let evaluation = Evaluation { library: &library, session: &session, cancel: output.cancel() };
+    let scores = evaluation.score(&questions, &methods, &mut tell)?;
     drop(progress);
     if output.is_json() {
-        let names: Vec<&str> = scores.methods.iter().map(|m| m.name()).collect();
-        let tasks: Vec<&str> = scores.tasks.iter().map(|t| t.0.as_str()).collect();
+        let names: Vec<String> = scores.methods.iter().map(Method::to_string).collect();
+        let tasks: Vec<&str> = scores.tasks.iter().map(|t| t.id.as_str()).collect();
         return output.document(&serde_json::json!({
             "metric": "exact_match", "split": args.split, "methods": names, "tasks": tasks, "scores": scores.scores,
             "skipped": left_out(&library, &session),
@@ -97,10 +112,11 @@ fn percent(share: f64) -> String {
 
 fn score_table(scores: &Scores, output: &Output) -> Result<()> {
     let mut columns = vec![("task", Align::Left), ("family", Align::Left), ("items", Align::Right)];
-    columns.extend(scores.methods.iter().map(|m| (m.name(), Align::Right)));
+    let names: Vec<String> = scores.methods.iter().map(|m| printable(&m.to_string()).into_owned()).collect();
+    columns.extend(names.iter().map(|name| (name.as_str(), Align::Right)));
     let mut table = Table::new(&columns);
-    for ((task, family, items), row) in scores.tasks.iter().zip(&scores.scores) {
-        let mut cells = vec![printable(task).into_owned(), printable(family).into_owned(), items.to_string()];
+    for (ScoredTask { id, family, items }, row) in scores.tasks.iter().zip(&scores.scores) {
+        let mut cells = vec![printable(id).into_owned(), printable(family).into_owned(), items.to_string()];
         cells.extend(row.iter().map(|s| s.map_or("–".to_string(), percent)));
         table.row(cells);
     }

@@ -39,15 +39,27 @@ pub(super) fn open_session(
 ) -> Result<(Library, Session)> {
     let library = open_library(library, base.base.as_deref())?;
     output.library_notes(&library);
-    let config = router.config(&library)?;
-    let path = base_path(&library, base, output)?;
+    let session = start_session(&library, router, base, default_precision, output)?;
+    Ok((library, session))
+}
+
+/// Opens the base model of a library and sets the router of the command line.
+pub(super) fn start_session(
+    library: &Library,
+    router: &RouterArgs,
+    base: &BaseArgs,
+    default_precision: Precision,
+    output: &Output,
+) -> Result<Session> {
+    let config = router.config(library)?;
+    let path = base_path(library, base, output)?;
     let mut progress = output.progress();
     let options = LoadOptions {
         device: base.run.device.clone(),
         precision: base.run.precision.unwrap_or(default_precision),
     };
     let mut session =
-        Session::open(&library, &path, &options, &mut |stage| progress.update(stage), output.cancel())?;
+        Session::open(library, &path, &options, &mut |stage| progress.update(stage), output.cancel())?;
     session.set_router(config)?;
     drop(progress);
     let router = session.router();
@@ -57,10 +69,10 @@ pub(super) fn open_session(
     if !output.is_json() {
         let skipped = session.skipped().iter().map(|(name, reason)| format!("skipped {name}: {reason}"));
         notes(skipped, output);
-        let partial = Skipped::partial(&library, &session);
+        let partial = Skipped::partial(library, &session);
         notes(partial.iter().map(|p| format!("partly applied: {}: {}", p.name, p.reason)), output);
     }
-    Ok((library, session))
+    Ok(session)
 }
 
 /// Tells the first of many notes, and how many there are besides.

@@ -1,9 +1,16 @@
 //! Scoring methods on tasks, and how legible routing is.
 
+mod evaluation;
 mod generate;
-mod routing;
+mod legibility;
+mod methods;
+mod own_expert;
 mod score;
+mod split;
 
+pub use evaluation::{Evaluation, Questions};
 pub use generate::generate_batch;
-pub use routing::{TaskRouting, routing_of_tasks};
-pub use score::{Method, Scores, Split, correct, score_tasks};
+pub use legibility::{TaskRouting, routing_of_tasks};
+pub use methods::{BASELINES, Baseline, Method, default_methods, reference};
+pub use score::{ScoredTask, Scores};
+pub use split::Split;

@@ -212,6 +212,14 @@ impl Session {
         Ok(())
     }
 
+    /// The experts as `config` wants them, and its router, without changing the present one.
+    ///
+    /// # Errors
+    /// As [`ResolvedRouter::new`].
+    pub fn resolve(&self, config: &RouterConfig) -> Result<(Arc<ExpertSet>, ResolvedRouter)> {
+        prepare(config, &self.all, Some(&self.experts), &self.model.decoder)
+    }
+
     fn forget(&mut self) {
         self.cache.truncate(0);
         self.ids.clear();
@@ -430,10 +438,5 @@ impl Session {
         let mut ends = tokenizer.end_ids.clone();
         ends.extend(tokenizer.id(&self.template.end));
         ends
-    }
-
-    /// The experts, for batched work.
-    pub fn expert_set(&self) -> &ExpertSet {
-        &self.experts
     }
 }

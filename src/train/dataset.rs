@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::scorers::Scorer;
 use crate::{Error, Result};
 
 /// Longest line that is read; anything longer is no example of an instruction.
@@ -23,17 +24,6 @@ pub struct Example {
     pub output: String,
 }
 
-/// How outputs are scored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TaskMetric {
-    /// The output, trimmed, equals the reference.
-    #[default]
-    ExactMatch,
-    /// The same, for tasks whose outputs are a few labels.
-    Accuracy,
-}
-
 /// `task.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -41,7 +31,8 @@ pub struct TaskInfo {
     pub id: String,
     pub family: Option<String>,
     pub instruction: Option<String>,
-    pub metric: TaskMetric,
+    /// How outputs are scored.
+    pub metric: Scorer,
     /// The labels, for label tasks.
     pub options: Vec<String>,
     /// Prompts to try.

@@ -22,7 +22,7 @@ pub use clusters::{
     CLUSTERS, ClusterRow, ClustersEvent, ClustersPlan, ClustersReport, ClustersSpec, LeftOut, no_data,
     plan_clusters, train_clusters,
 };
-pub use dataset::{Dataset, Example, TaskInfo, TaskMetric, find_tasks, read_examples, read_task};
+pub use dataset::{Dataset, Example, TaskInfo, find_tasks, read_examples, read_task};
 pub use encode::{Encoded, encode};
 pub use forecast::{Forecast, forecast};
 pub use log::check_log;

@@ -15,6 +15,8 @@ mod base_model;
 mod command_line;
 /// The documentation: its commands, links and tables.
 mod docs;
+/// Methods × tasks on a tiny model, beside what one prompt at a time gives.
+mod eval;
 /// Adapters in every kind of file, read as PEFT wrote them.
 mod formats;
 /// GGUF base models against transformers.

@@ -1,8 +1,7 @@
 //! How legible routing is: on prompts of a task, how often its own expert wins.
 
-use std::path::PathBuf;
-
-use super::score::{Split, expert_of};
+use super::evaluation::Questions;
+use super::own_expert::own_expert;
 use crate::library::Library;
 use crate::module_path::ModulePath;
 use crate::routing::{Session, Trace};
@@ -50,25 +49,26 @@ impl Tally {
     }
 }
 
-/// Routes the first `limit` prompts of a split of every task with the session's router, which must be Arrow, and
-/// counts the heaviest expert of every (prompt token, module) pair. Template tokens and position 0 are left
-/// out.
+/// Routes the prompts of every task with the session's router, which must be one whose weights depend on the
+/// token, and counts the heaviest expert of every (prompt token, module) pair. Template tokens and position 0
+/// are left out. `progress` gets a line.
+///
+/// # Errors
+/// Tasks without items in that split; a raised `cancel`.
 pub fn routing_of_tasks(
     library: &Library,
     session: &mut Session,
-    tasks: &[PathBuf],
-    split: Split,
-    limit: usize,
+    questions: &Questions,
     progress: &mut dyn FnMut(&str),
     cancel: &Cancel,
 ) -> Result<Vec<TaskRouting>> {
-    let mut results = Vec::with_capacity(tasks.len());
-    for path in tasks {
+    let mut results = Vec::with_capacity(questions.tasks.len());
+    for path in questions.tasks {
         let data = Dataset::load(path)?;
-        let items = split.items(&data, limit, path)?;
+        let items = questions.split.items(&data, questions.limit, path)?;
         progress(&data.task.id);
         let index = |name: &str| session.experts().iter().position(|e| e == name);
-        let own = expert_of(library, &data.task.id).and_then(index);
+        let own = own_expert(library, &data.task.id).and_then(index);
         let family = data.task.family.clone().unwrap_or_default();
         let relatives = library
             .usable()

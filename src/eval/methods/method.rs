@@ -1,0 +1,54 @@
+//! What a method is: a baseline of the table, or a router with its settings.
+
+use crate::Result;
+use crate::eval::evaluation::{Answering, Evaluation, TaskItems};
+use crate::routing::RouterConfig;
+
+/// A way to answer that is more, or less, than a router.
+#[derive(Debug)]
+pub struct Baseline {
+    /// On the command line and in JSON: `majority`.
+    pub name: &'static str,
+    /// Another name that is understood.
+    pub alias: Option<&'static str>,
+    /// One line for help and docs, without a full stop.
+    pub help: &'static str,
+    /// How the items of a task are answered; `None` where it does not apply.
+    pub answering: fn(&Evaluation, &TaskItems) -> Result<Option<Answering>>,
+}
+
+/// One of the table: its name says which.
+impl PartialEq for Baseline {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+/// A way to answer a task's items.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Method {
+    Baseline(&'static Baseline),
+    /// Settings that are not given are those of the session's router.
+    Routed(RouterConfig),
+}
+
+impl Method {
+    /// The expert that it names, if it names one.
+    pub fn expert(&self) -> Option<&str> {
+        match self {
+            Self::Routed(config) if config.router.names_expert() => Some(&config.argument),
+            _ => None,
+        }
+    }
+
+    /// How the items of a task are answered; `None` where it does not apply.
+    ///
+    /// # Errors
+    /// A router that cannot be resolved; prompts that cannot be made.
+    pub fn answering(&self, evaluation: &Evaluation, task: &TaskItems) -> Result<Option<Answering>> {
+        match self {
+            Self::Baseline(baseline) => (baseline.answering)(evaluation, task),
+            Self::Routed(config) => evaluation.routed(task, config.clone()).map(Some),
+        }
+    }
+}

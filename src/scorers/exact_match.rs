@@ -1,0 +1,10 @@
+//! Exact match.
+
+use super::scorer::Scorer;
+
+pub(super) const SCORER: Scorer =
+    Scorer { name: "exact_match", help: "The output, trimmed, equals the reference", score };
+
+fn score(answer: &str, reference: &str) -> f64 {
+    f64::from(u8::from(answer.trim() == reference.trim()))
+}

@@ -1,0 +1,267 @@
+//! Methods × tasks on a tiny model, beside what one prompt at a time gives.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::process::Command;
+
+use lora_tui::Cancel;
+use lora_tui::model::open_library;
+use lora_tui::routing::{GenerateOptions, RouterConfig, Session};
+use serde_json::{Value, json};
+
+use crate::support::BINARY;
+use crate::support::models::{Fixture, cpu};
+
+/// Items of a task.
+const ITEMS: usize = 18;
+/// Tokens that an answer has at most.
+const LONGEST: usize = 12;
+/// What is asked of each of them, from the right answers of which the references are taken.
+const ROUTERS: [&str; 3] = ["base", "single:expert_1", "arrow:k=2:temperature=0.5"];
+
+/// The tiny llama with its experts as a library, and tasks beside it.
+struct Place {
+    dir: tempfile::TempDir,
+    base: PathBuf,
+}
+
+/// The input of an item.
+fn input(i: usize) -> String {
+    format!("w{} w{}", (i * 7 + 3) % 50, (i * 11 + 5) % 50)
+}
+
+fn lines(items: impl Iterator<Item = (String, String)>) -> String {
+    let line = |(input, output): (String, String)| {
+        json!({ "instruction": "copy", "input": input, "output": output }).to_string() + "\n"
+    };
+    items.map(line).collect()
+}
+
+impl Place {
+    fn new() -> Self {
+        let fixture = Fixture::open("llama");
+        let place = Self { dir: tempfile::tempdir().unwrap(), base: fixture.base() };
+        for expert in ["expert_0", "expert_1", "expert_2"] {
+            let to = place.library().join(expert);
+            std::fs::create_dir_all(&to).unwrap();
+            for entry in std::fs::read_dir(fixture.folder.join("experts").join(expert)).unwrap() {
+                let from = entry.unwrap().path();
+                std::fs::copy(&from, to.join(from.file_name().unwrap())).unwrap();
+            }
+        }
+        place
+    }
+
+    fn library(&self) -> PathBuf {
+        self.dir.path().join("library")
+    }
+
+    fn tasks(&self) -> PathBuf {
+        self.dir.path().join("tasks")
+    }
+
+    /// Writes `library.toml` with a token that ends answers.
+    fn set_end(&self, end: &str) {
+        let manifest = format!(
+            "[template]\nprompt = \"{{instruction}} {{input}} =\"\nend = \"{end}\"\n[router]\ndefault = \"arrow:k=2\"\ntemperature = 0.5\n"
+        );
+        std::fs::write(self.library().join("library.toml"), manifest).unwrap();
+    }
+
+    /// Writes a task; `more` is the rest of its `task.toml`.
+    fn write_task(&self, id: &str, more: &str, train: &str, test: &str) {
+        let folder = self.tasks().join(id);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("train.jsonl"), train).unwrap();
+        std::fs::write(folder.join("test.jsonl"), test).unwrap();
+        std::fs::write(folder.join("task.toml"), format!("id = \"{id}\"\n{more}")).unwrap();
+    }
+
+    fn session(&self) -> Session {
+        let library = open_library(&self.library(), Some(&self.base)).unwrap();
+        Session::open(&library, &self.base, &cpu(), &mut |_| {}, &Cancel::new()).unwrap()
+    }
+
+    fn eval(&self, arguments: &[&str]) -> Value {
+        let paths = [self.library(), self.base.clone(), self.tasks()];
+        let [library, base, tasks] = paths.each_ref().map(|path| path.to_str().unwrap());
+        let output = Command::new(BINARY)
+            .args(["eval", library, "--base", base, "--tasks", tasks, "--json"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+/// Greedy answers to all items, one at a time, with the text form of a router.
+fn answers(session: &mut Session, router: &str, max_tokens: usize) -> Vec<String> {
+    session.set_router(router.parse::<RouterConfig>().unwrap()).unwrap();
+    let options = GenerateOptions { max_tokens, seed: 0, temperature: 0.0 };
+    (0..ITEMS)
+        .map(|i| {
+            let prompt = session.prompt_of("copy", &input(i)).unwrap();
+            let on_token = &mut |_: &_, _: &str| std::ops::ControlFlow::Continue(());
+            session.generate_tokens(&prompt, &options, &Cancel::new(), on_token).unwrap()
+        })
+        .collect()
+}
+
+/// A word that ends answers of every router: the one that comes, but not first, in most of those that
+/// references are taken from, where it comes least.
+fn common_word(answers: &[Vec<String>]) -> String {
+    let mut counts: HashMap<&str, [usize; 3]> = HashMap::new();
+    for (router, answers) in answers.iter().enumerate() {
+        for answer in answers.iter().skip(router).step_by(ROUTERS.len()) {
+            let words: Vec<&str> = answer.split_whitespace().collect();
+            let later: HashSet<&str> =
+                words.iter().skip(1).copied().filter(|word| *word != words[0]).collect();
+            later.into_iter().for_each(|word| counts.entry(word).or_default()[router] += 1);
+        }
+    }
+    let least = |counts: &[usize; 3]| (counts.iter().min().copied(), counts.iter().sum::<usize>());
+    let (word, _) = counts.iter().max_by_key(|(word, counts)| (least(counts), **word)).expect("words came");
+    (*word).to_string()
+}
+
+/// A place whose references are answers of three routers in turn, with those answers by router.
+fn with_references() -> (Place, HashMap<&'static str, Vec<String>>) {
+    let place = Place::new();
+    place.set_end("<end>");
+    let mut session = place.session();
+    let open_ended: Vec<Vec<String>> =
+        ROUTERS.iter().map(|router| answers(&mut session, router, LONGEST)).collect();
+    place.set_end(&common_word(&open_ended));
+    let mut session = place.session();
+    let short: Vec<Vec<String>> =
+        ROUTERS.iter().map(|router| answers(&mut session, router, LONGEST)).collect();
+    let reference = |i: usize| {
+        let answer = &short[i % ROUTERS.len()][i];
+        if answer.is_empty() { "nothing".to_string() } else { answer.clone() }
+    };
+    let references: Vec<String> = (0..ITEMS).map(reference).collect();
+    let test = lines((0..ITEMS).map(|i| (input(i), references[i].clone())));
+    place.write_task("expert_1", "family = \"words\"\n", &test, &test);
+    // What the command allows: the longest reference and eight tokens more.
+    let longest = references.iter().map(|r| r.split_whitespace().count()).max().unwrap();
+    let full = ROUTERS.iter().map(|router| (*router, answers(&mut session, router, longest + 8))).collect();
+    (place, full)
+}
+
+/// The references of a task as its file has them.
+fn references(place: &Place, task: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(place.tasks().join(task).join("test.jsonl")).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["output"].as_str().unwrap().to_string())
+        .collect()
+}
+
+fn share(answers: &[String], references: &[String]) -> f64 {
+    let right = answers.iter().zip(references).filter(|(a, r)| a.trim() == r.trim()).count();
+    right as f64 / references.len() as f64
+}
+
+#[test]
+fn scores_are_those_of_answers_one_at_a_time() {
+    let (place, answers) = with_references();
+    let labels = ["w1", "w2", "W2.", "w3"].iter().map(|label| (input(0), (*label).to_string()));
+    let train = lines(["w2", "w1", "w2"].iter().map(|label| (input(1), (*label).to_string())));
+    let options = "metric = \"accuracy\"\noptions = [\"w1\", \"w2\", \"w3\"]\n";
+    place.write_task("labels", options, &train, &lines(labels));
+    let result = place
+        .eval(&["--methods", "majority,expert,base,arrow,single:expert_1,base-chat,arrow:k=1:temperature=2"]);
+    assert_eq!(
+        result["methods"],
+        json!([
+            "majority",
+            "expert",
+            "base",
+            "arrow",
+            "single:expert_1",
+            "base-chat",
+            "arrow:k=1:temperature=2"
+        ])
+    );
+    assert_eq!((&result["tasks"], &result["split"]), (&json!(["expert_1", "labels"]), &json!("test")));
+    let wanted = references(&place, "expert_1");
+    let of = |router: &str| share(&answers[router], &wanted);
+    let own = of("single:expert_1");
+    let row = &result["scores"][0];
+    for (at, expected) in [(1, own), (2, of("base")), (3, of("arrow:k=2:temperature=0.5")), (4, own)] {
+        let score = row[at].as_f64().unwrap();
+        assert!((score - expected).abs() < 1e-12, "{}: {score}, not {expected}", result["methods"][at]);
+    }
+    // References come from all three, so that each is right somewhere and none everywhere.
+    assert!(own > 0.0 && of("base") > 0.0 && own < 1.0, "{own} {}", of("base"));
+    // No labels, so that no majority; no chat template.
+    assert_eq!((&row[0], &row[5]), (&Value::Null, &Value::Null));
+    // The most frequent training label is w2, which two of the four test items have, one in another form.
+    let labels = &result["scores"][1];
+    assert_eq!((&labels[0], &labels[1]), (&json!(0.5), &Value::Null), "no expert of the task");
+    let limited = place.eval(&["--methods", "base", "--limit", "3"]);
+    let three = share(&answers["base"][..3], &wanted[..3]);
+    // The longest of fewer references allows fewer tokens, which changes no answer that ended.
+    assert_eq!(limited["scores"][0][0].as_f64().unwrap(), three);
+}
+
+#[test]
+fn legibility_counts_the_heaviest_expert_of_every_token_and_module() {
+    let (place, _) = with_references();
+    let result = place.eval(&["--routing", "--limit", "4"]);
+    let mut session = place.session();
+    session.set_router("arrow:k=2:temperature=0.5".parse().unwrap()).unwrap();
+    let (mut wins, mut own_first_layer, mut first_layer) = ([0usize; 3], 0usize, 0usize);
+    for i in 0..4 {
+        let prompt = session.prompt_of("copy", &input(i)).unwrap();
+        let trace = session.route_tokens(&prompt, &Cancel::new()).unwrap();
+        for t in (0..trace.tokens.len()).filter(|&t| trace.counts(t)) {
+            for (m, module) in trace.modules.iter().enumerate() {
+                let weights = trace.weights(t, m);
+                let Some((winner, _)) = weights.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
+                wins[*winner as usize] += 1;
+                if module.contains(".0.") {
+                    first_layer += 1;
+                    own_first_layer += usize::from(*winner == 1);
+                }
+            }
+        }
+    }
+    let all: usize = wins.iter().sum();
+    let task = &result["tasks"][0];
+    assert_eq!(
+        (&task["task"], &task["own"], &task["family"]),
+        (&json!("expert_1"), &json!(1), &json!("words"))
+    );
+    assert_eq!(result["prompts"], 4);
+    for (e, wins) in wins.iter().enumerate() {
+        let won = task["won"][e].as_f64().unwrap();
+        assert!((won - *wins as f64 / all as f64).abs() < 1e-12, "{e}: {won}");
+    }
+    let layer = task["own_by_layer"][0].as_f64().unwrap();
+    assert!((layer - own_first_layer as f64 / first_layer as f64).abs() < 1e-12, "{layer}");
+}
+
+#[test]
+fn unknown_methods_are_refused_by_name() {
+    let place = Place::new();
+    place.set_end("<end>");
+    std::fs::create_dir_all(place.tasks()).unwrap();
+    place.write_task("t", "", &lines([(input(0), "w1".into())].into_iter()), "");
+    for (methods, said) in [
+        ("arrow,experts", "there is no method \"experts\"; did you mean expert?"),
+        ("arrow:kk=1", "arrow has no setting \"kk\"; did you mean k?"),
+    ] {
+        let output = Command::new(BINARY)
+            .arg("eval")
+            .arg(place.library())
+            .arg("--tasks")
+            .arg(place.tasks())
+            .args(["--methods", methods, "--base"])
+            .arg(&place.base)
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(2) && stderr.contains(said), "{stderr}");
+    }
+}
