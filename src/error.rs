@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::text::printable;
 
+/// What the crate returns: a value, or an [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong. `Display` is one printable line (control characters escaped).
@@ -12,13 +13,20 @@ pub enum Error {
     /// The operating system refused something about a file.
     #[error("{}: {source}", printable(&path.to_string_lossy()))]
     Io {
+        /// The file.
         path: PathBuf,
+        /// What the system said.
         #[source]
         source: std::io::Error,
     },
     /// A file was read but its content cannot be used; `problem` says why and what to do.
     #[error("{}: {}", printable(&path.to_string_lossy()), printable(problem))]
-    File { path: PathBuf, problem: String },
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        problem: String,
+    },
     /// The person asked for something that makes no sense (exit status 2).
     #[error("{}", printable(.0))]
     Usage(String),

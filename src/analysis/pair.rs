@@ -12,6 +12,7 @@ use crate::{Error, Result};
 /// How two experts relate at one module that both have.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PairModule {
+    /// Its path.
     pub module: String,
     /// Cosine of the two ΔW (with the sign of the scales); 0 where one of them is zero.
     pub cosine: f64,

@@ -10,7 +10,9 @@ use crate::library::{Expert, LoraModule, Provenance};
 /// Norms and spectra of one expert, module by module.
 #[derive(Clone, Debug, Default)]
 pub struct ExpertProfile {
+    /// Its name.
     pub expert: String,
+    /// In the order of the network.
     pub modules: Vec<ModuleProfile>,
     /// Health warnings (ΔW is zero, NaN, ranks wasted, …), each one line.
     pub warnings: Vec<String>,
@@ -19,8 +21,11 @@ pub struct ExpertProfile {
 /// ΔW = s·B·A of one expert at one module.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ModuleProfile {
+    /// Its path.
     pub module: String,
+    /// Of the LoRA pair.
     pub rank: usize,
+    /// s = α/r, or α/√r under rsLoRA.
     pub scale: f64,
     /// Frobenius norm of ΔW.
     pub norm: f64,

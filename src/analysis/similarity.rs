@@ -15,6 +15,7 @@ use crate::{Cancel, Error, Result};
 /// An N × N similarity matrix.
 #[derive(Clone, Debug)]
 pub struct Similarity {
+    /// How the experts were compared.
     pub metric: Metric,
     /// Quantile below which entries of an expert are zeroed; 0 where the metric has none.
     pub sparsity: f64,

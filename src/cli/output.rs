@@ -106,7 +106,9 @@ impl Output {
 /// An expert that a result leaves out, wholly or in part.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Skipped {
+    /// Of the expert, untrusted.
     pub name: String,
+    /// One line, untrusted.
     pub reason: String,
 }
 

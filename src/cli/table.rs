@@ -7,7 +7,9 @@ use crate::text::printable;
 /// Which way a column leans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
+    /// Text.
     Left,
+    /// Numbers.
     Right,
 }
 

@@ -11,7 +11,9 @@ use crate::{Cancel, Result};
 /// Who wins the (prompt token, module) pairs of one task's prompts.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct TaskRouting {
+    /// Its id.
     pub task: String,
+    /// Its family, empty where it has none.
     pub family: String,
     /// Index of the task's own expert.
     pub own: Option<usize>,

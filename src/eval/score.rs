@@ -18,6 +18,7 @@ pub struct ScoredTask {
 /// Mean scores of methods on tasks.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scores {
+    /// In the order of the columns.
     pub methods: Vec<Method>,
     pub tasks: Vec<ScoredTask>,
     /// [task][method], 0–1; `None` where a method does not apply.

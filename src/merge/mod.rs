@@ -75,6 +75,7 @@ pub struct MergeSpec {
     pub experts: Vec<String>,
     /// One a expert. By default each has 1/n, with `ties`, which averages by itself, 1.
     pub weights: Option<Vec<f64>>,
+    /// How.
     pub method: Method,
     /// Rank of the result, `svd` only; by default the largest of the experts.
     pub rank: Option<usize>,
@@ -89,15 +90,21 @@ pub struct MergeSpec {
 /// What came out; what `merge --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct MergeReport {
+    /// Name of the new expert.
     pub expert: String,
+    /// Its folder.
     pub path: PathBuf,
+    /// How.
     pub method: Method,
     /// Rank of every module; α is the same, so that the scale is 1.
     pub rank: usize,
     /// Number of modules.
     pub modules: usize,
+    /// What went in, with weights and hashes.
     pub experts: Vec<MergedExpert>,
+    /// Share of the entries kept, for methods that drop some.
     pub density: Option<f64>,
+    /// Of the random choice.
     pub seed: Option<u64>,
     /// Share of ‖ΔW‖² over all modules that the rank cuts off (`svd`).
     pub energy_lost: Option<f64>,
@@ -110,7 +117,9 @@ pub struct MergeReport {
 /// Where a truncation costs most.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct WorstModule {
+    /// Its path.
     pub module: String,
+    /// Share of its ‖ΔW‖² that is discarded.
     pub energy_lost: f64,
 }
 

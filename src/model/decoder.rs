@@ -76,6 +76,7 @@ impl Layer {
 pub struct Decoder {
     /// What it computes with.
     pub(crate) ops: Arc<dyn Ops>,
+    /// What it is.
     pub spec: DecoderSpec,
     /// A layer [vocabulary, hidden] of which only rows are looked up; `None` where that is the head.
     pub(crate) embedding: Option<Linear>,

@@ -14,7 +14,9 @@ use crate::Result;
 pub struct Linear {
     /// Path in transformers: `model.layers.3.self_attn.q_proj`.
     pub module: String,
+    /// Columns of the weight.
     pub in_features: usize,
+    /// Rows of the weight.
     pub out_features: usize,
     weight: Weight,
     bias: Option<DeviceConst>,

@@ -25,6 +25,7 @@ use crate::{Cancel, Error, Result};
 pub struct LoadOptions {
     /// `auto`, `cpu`, `cuda:N` or `metal`.
     pub device: String,
+    /// Of the base model's weights.
     pub precision: Precision,
 }
 
@@ -37,13 +38,17 @@ impl Default for LoadOptions {
 /// A base model: decoder and, where the files have one, tokenizer.
 #[derive(Debug)]
 pub struct Model {
+    /// The network.
     pub decoder: Decoder,
+    /// `None` where the files have none.
     pub tokenizer: Option<Tokenizer>,
     /// Why there is no tokenizer.
     no_tokenizer: String,
     /// The model's own chat template, where its files have one.
     pub chat: Option<ChatTemplate>,
+    /// Where it was loaded from.
     pub path: PathBuf,
+    /// Of its weights.
     pub precision: Precision,
 }
 

@@ -15,7 +15,10 @@ pub enum BlockKind {
     /// x + attention(norm x), then x + mlp(norm x).
     Sequential,
     /// x + attention(norm₁ x) + mlp(norm₂ x); with `shared_norm` both read the same norm.
-    Parallel { shared_norm: bool },
+    Parallel {
+        /// Whether attention and MLP read the same norm.
+        shared_norm: bool,
+    },
 }
 
 /// The non-linearity of the MLP.
@@ -120,22 +123,33 @@ pub struct Names {
 pub struct DecoderSpec {
     /// `model_type` of transformers.
     pub family: String,
+    /// Tokens that the embedding has.
     pub vocab: usize,
+    /// Width of the residual stream.
     pub hidden: usize,
+    /// Number of blocks.
     pub layers: usize,
+    /// Heads of the queries.
     pub heads: usize,
+    /// Heads of keys and values.
     pub kv_heads: usize,
+    /// Width of a head.
     pub head_dim: usize,
+    /// Width inside the MLP.
     pub intermediate: usize,
     /// Longest context in tokens.
     pub context: usize,
+    /// Which norm.
     pub norm: NormKind,
+    /// What it adds to the variance.
     pub norm_eps: f64,
+    /// How attention and MLP are put together.
     pub block: BlockKind,
     /// Norms also after attention and MLP, before the residual sum (Gemma 2).
     pub post_norms: bool,
     /// Norm of each head of q and k before the rotation (Qwen 3; Phi with `qk_layernorm`).
     pub qk_norm: Option<NormKind>,
+    /// Rotary position embedding.
     pub rope: RopeSpec,
     /// A query sees this many positions, itself included.
     pub sliding_window: Option<usize>,
@@ -145,9 +159,13 @@ pub struct DecoderSpec {
     pub attention_scale: f64,
     /// s → cap · tanh(s / cap).
     pub attention_softcap: Option<f64>,
+    /// Bound of the logits: c·tanh(x/c).
     pub final_softcap: Option<f64>,
+    /// Inside the MLP.
     pub activation: Activation,
+    /// How q, k and v are stored.
     pub qkv: QkvLayout,
+    /// How the MLP's projections are stored.
     pub mlp: MlpLayout,
     /// Embeddings are multiplied by this.
     pub embed_scale: Option<f64>,
@@ -155,6 +173,7 @@ pub struct DecoderSpec {
     pub tied: bool,
     /// The family's linear layers have biases in attention (q, k, v), in o, in the MLP, in the head.
     pub bias: Biases,
+    /// Names of the tensors.
     pub names: Names,
 }
 

@@ -61,8 +61,11 @@ fn interpolate(anchors: &[[u8; 3]; 11], t: f32) -> [u8; 3] {
 /// negative values matter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
+    /// Value of the first colour.
     pub low: f32,
+    /// Value of the last colour.
     pub high: f32,
+    /// Whether 0 has the middle colour.
     pub diverging: bool,
     step: f32,
 }

@@ -17,9 +17,11 @@ use crate::{Error, Result};
 /// of the router alone; which experts take part stands beside it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RouterConfig {
+    /// Its entry in the table.
     pub router: &'static Router,
     /// What follows the id, as the name of an expert; empty where the router takes nothing.
     pub argument: String,
+    /// Its settings; the rest are defaults.
     pub values: SettingValues,
     /// Names of experts that get no weight.
     pub muted: Vec<String>,

@@ -19,6 +19,7 @@ pub struct RoutedHook<'a> {
 }
 
 impl<'a> RoutedHook<'a> {
+    /// A hook for one pass or several.
     pub fn new(experts: &'a ExpertSet, router: &'a ResolvedRouter) -> Self {
         Self { experts, router, width: router.width(), chosen: Vec::new() }
     }

@@ -24,7 +24,9 @@ const PIECE: usize = 128;
 /// How to continue a prompt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GenerateOptions {
+    /// Stop after so many.
     pub max_tokens: usize,
+    /// Of the sampling.
     pub seed: u64,
     /// 0 picks the likeliest token.
     pub temperature: f64,
@@ -39,7 +41,9 @@ impl Default for GenerateOptions {
 /// A prompt in tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prompt {
+    /// Token ids.
     pub ids: Vec<u32>,
+    /// What each token belongs to; as many as `ids`.
     pub parts: Vec<Part>,
 }
 

@@ -19,9 +19,11 @@ pub enum Part {
 /// One token of a traced sequence.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TraceToken {
+    /// Its number in the vocabulary.
     pub id: u32,
     /// Decoded text, untrusted: make it printable before showing it.
     pub text: String,
+    /// What it belongs to.
     pub part: Part,
 }
 
@@ -32,6 +34,7 @@ pub struct Trace {
     pub modules: Arc<Vec<String>>,
     /// Names of the experts that were routed over.
     pub experts: Arc<Vec<String>>,
+    /// The sequence.
     pub tokens: Vec<TraceToken>,
     width: usize,
     /// `[token][module][width]`: (expert index, weight), heaviest first, padded with weight 0.

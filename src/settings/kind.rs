@@ -9,7 +9,9 @@ use crate::named::Named;
 
 /// A field of `S`.
 pub struct Field<S: 'static, T: 'static> {
+    /// Reads it.
     pub get: fn(&S) -> &T,
+    /// Changes it.
     pub get_mut: fn(&mut S) -> &mut T,
 }
 
@@ -30,7 +32,9 @@ macro_rules! field {
 /// One word of a choice, and what it means (may be empty).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Word {
+    /// As it is written.
     pub word: &'static str,
+    /// What it means.
     pub help: &'static str,
 }
 
@@ -60,11 +64,15 @@ pub fn words<T: Named>() -> Vec<Word> {
 /// What a setting's value is, and where it is kept.
 #[derive(Debug)]
 pub enum Kind<S: 'static> {
+    /// A whole number.
     Whole(Field<S, usize>, Whole),
+    /// A whole number, or none.
     OptionalWhole(Field<S, Option<usize>>, Whole),
     /// Any whole number of 64 bits.
     Seed(Field<S, u64>),
+    /// A number.
     Number(Field<S, f64>, Range),
+    /// A number, or none.
     OptionalNumber(Field<S, Option<f64>>, Range),
     /// On or off; the option on the command line makes it the `bool` here.
     Switch(Field<S, bool>, bool),
@@ -73,8 +81,11 @@ pub enum Kind<S: 'static> {
     /// One of some words; `set` says whether it knows the word. [`named_setting`](crate::named_setting)
     /// makes one of a closed set.
     Choice {
+        /// All words.
         words: fn() -> Vec<Word>,
+        /// The present one.
         get: fn(&S) -> &'static str,
+        /// Chooses one; whether there is such a word.
         set: fn(&mut S, &str) -> bool,
     },
     /// A text; the function says what it has to be, if it is not that.

@@ -21,6 +21,7 @@ use serde_json::Value;
 pub struct Setting<S: 'static> {
     /// Its name in files: that of the field of `S`.
     pub id: &'static str,
+    /// Its type, its range and where it is kept.
     pub kind: Kind<S>,
     /// Its option on the command line, without dashes; empty where it has none.
     pub flag: &'static str,
@@ -32,6 +33,7 @@ pub struct Setting<S: 'static> {
     pub unset: &'static str,
     /// Flag that has to be given with it, and flag that cannot be; empty for none.
     pub requires: &'static str,
+    /// Flag of a setting that it cannot be given with; may be empty.
     pub conflicts: &'static str,
     /// Its name in forms; empty where no form shows it.
     pub label: &'static str,

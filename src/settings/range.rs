@@ -39,7 +39,9 @@ impl Range {
 /// A range of whole numbers, both ends in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whole {
+    /// Smallest.
     pub low: u64,
+    /// Largest.
     pub high: u64,
 }
 

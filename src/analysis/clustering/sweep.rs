@@ -16,7 +16,9 @@ const FEW_CLUSTERS: usize = 10;
 /// What one number of clusters gives.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct SweptK {
+    /// Number of clusters.
     pub k: usize,
+    /// As [`Clustering::inertia`].
     pub inertia: f64,
     /// Mean silhouette; `None` unless 2 ≤ k < N.
     pub silhouette: Option<f64>,

@@ -13,7 +13,9 @@ use crate::{Cancel, Error, Result};
 /// The prototypes of all experts at one module.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModulePrototypes {
+    /// Its path.
     pub module: String,
+    /// Inputs of the layer: the length of a prototype.
     pub in_features: usize,
     /// Row-major experts × in; a zero row for an expert that lacks the module or whose ΔW is zero there.
     pub rows: Vec<f32>,
@@ -24,6 +26,7 @@ pub struct ModulePrototypes {
 /// What [`prototypes`] gives.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PrototypeTable {
+    /// Names in the order of the rows.
     pub experts: Vec<String>,
     /// In the order of the network.
     pub modules: Vec<ModulePrototypes>,

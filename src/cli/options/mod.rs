@@ -43,6 +43,7 @@ pub struct BaseArgs {
     /// Base model: a .gguf file or a transformers folder [default: the library's]
     #[arg(long, value_name = "PATH")]
     pub base: Option<PathBuf>,
+    /// Where and in which precision.
     #[command(flatten)]
     pub run: RunArgs,
 }
@@ -87,10 +88,13 @@ impl PromptArgs {
 /// Which router, with which settings.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RouterArgs {
+    /// `--router`.
     #[arg(long, value_parser = RouterParser, help = router::help(), long_help = router::long_help())]
     pub router: Option<RouterConfig>,
+    /// `--top-k`, a shorthand.
     #[arg(long, value_name = "K", help = router::shorthand_help(&TOP_K))]
     pub top_k: Option<usize>,
+    /// `--temperature`, a shorthand.
     #[arg(long, value_name = "T", allow_hyphen_values = true, help = router::shorthand_help(&TEMPERATURE))]
     pub temperature: Option<f64>,
     /// Mix the experts' outputs or their factors [default: the library's, else outputs]

@@ -57,8 +57,11 @@ impl Attention {
 /// segments of a batch follow one another without gaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segment {
+    /// First row of the sequence in the batch.
     pub start: usize,
+    /// Number of its rows.
     pub len: usize,
+    /// Rows that are in its cache already.
     pub past: usize,
 }
 

@@ -23,6 +23,7 @@ pub struct Router {
     pub argument: Option<Argument>,
     /// In the order in which they are printed.
     pub settings: &'static [&'static RouterSetting],
+    /// What weights depend on.
     pub scope: Scope,
     /// Whether it mixes experts, so that one of them can be muted.
     pub mutes: bool,
@@ -87,8 +88,11 @@ impl PartialEq for Router {
 pub struct Request<'a> {
     /// What followed the id; empty where the router takes nothing.
     pub argument: &'a str,
+    /// The settings that were given.
     pub values: &'a SettingValues,
+    /// All experts, stacked per module.
     pub experts: &'a ExpertSet,
+    /// Who may have weight.
     pub speakers: &'a Speakers,
 }
 
@@ -113,7 +117,9 @@ impl Speakers {
 /// A rule with how its experts are put together.
 #[derive(Debug)]
 pub struct Resolved {
+    /// Gives the weights.
     pub rule: Box<dyn Rule>,
+    /// How the chosen experts are put together.
     pub mix: Mix,
 }
 

@@ -18,6 +18,7 @@ pub struct RouterSetting {
     pub symbol: &'static str,
     /// One line for help and docs, without a full stop.
     pub help: &'static str,
+    /// Values and default.
     pub domain: Domain,
 }
 
@@ -25,9 +26,13 @@ pub struct RouterSetting {
 #[derive(Debug)]
 pub enum Domain {
     /// A whole number; 0 means all.
-    Count { default: usize },
+    Count {
+        /// Where nobody gives one.
+        default: usize,
+    },
     /// A finite number above 0.
     Positive {
+        /// Where nobody gives one.
         default: f64,
         /// The values that keys step through, ascending.
         steps: &'static [f64],
@@ -35,15 +40,22 @@ pub enum Domain {
     /// On or off, off by default: `name` alone turns it on.
     Flag,
     /// One of a few words; the first is the default.
-    Word { words: fn() -> Vec<&'static str> },
+    Word {
+        /// All of them.
+        words: fn() -> Vec<&'static str>,
+    },
 }
 
 /// A value of a setting.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SettingValue {
+    /// Of [`Domain::Count`].
     Count(usize),
+    /// Of [`Domain::Positive`].
     Number(f64),
+    /// Of [`Domain::Flag`].
     Flag(bool),
+    /// Of [`Domain::Word`].
     Word(&'static str),
 }
 
