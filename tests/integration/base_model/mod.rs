@@ -22,7 +22,7 @@ mod smollm_parity;
 fn base_model() -> Option<&'static Path> {
     static BASE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let base = BASE.get_or_init(|| {
-        let base = find_or_fetch().map_err(|error| error.to_string().replace('\n', " "));
+        let base = find_or_fetch().map_err(|error| format!("{error}: {}", error.details().join("; ")));
         if let Err(error) = &base {
             use std::io::Write;
             // Not `eprintln!`, which the test harness keeps to itself.
