@@ -17,8 +17,8 @@ pub struct DeviceConst {
 impl DeviceConst {
     /// The values on `device`, in this shape.
     pub(crate) fn on(&self, device: &Device, shape: impl Into<Shape>) -> Result<Tensor> {
-        let there = self.on_device.get().filter(|tensor| tensor.device().same_device(device));
-        let flat = match there {
+        let uploaded = self.on_device.get().filter(|tensor| tensor.device().same_device(device));
+        let flat = match uploaded {
             Some(tensor) => tensor.clone(),
             None => {
                 let new = Tensor::from_slice(&self.values, self.values.len(), device)?;

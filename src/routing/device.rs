@@ -4,94 +4,12 @@
 //! Every token meets the rows of every expert that some token of the batch chose, with weight 0 where it chose
 //! another: work grows with the experts in use, not with the library.
 
-use std::sync::{Arc, OnceLock};
-
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 
 use super::experts::StackedModule;
-use super::lora::{Factors, Lora};
+use super::lora::Lora;
 use super::mix::Mix;
 use crate::Result;
-
-/// The factors of a module's experts on the device of the base model, once they were needed there.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct DeviceStack(OnceLock<Arc<Stack>>);
-
-impl DeviceStack {
-    fn of<'a>(&'a self, module: &StackedModule, device: &Device) -> Result<&'a Stack> {
-        if let Some(stack) = self.0.get() {
-            return Ok(stack);
-        }
-        let new = Arc::new(Stack::new(module, device)?);
-        Ok(self.0.get_or_init(|| new))
-    }
-}
-
-/// The factors of all experts, one below the other, in the dtype of their files.
-#[derive(Debug)]
-struct Stack {
-    /// [Σ rank, in].
-    a: Tensor,
-    /// [Σ rank, out].
-    bt: Tensor,
-    /// First row of every expert, and the end.
-    starts: Vec<usize>,
-}
-
-/// The dtype that holds all of `factors` as they are.
-fn common_dtype<'a>(factors: impl Iterator<Item = Factors<'a>>) -> DType {
-    let mut all = factors.map(|factors| factors.dtype());
-    let Some(first) = all.next() else { return DType::F32 };
-    if all.all(|dtype| dtype == first) { first } else { DType::F32 }
-}
-
-/// `factors` of `width` columns below one another.
-fn below_one_another<'a>(
-    factors: impl Iterator<Item = Factors<'a>> + Clone,
-    width: usize,
-    device: &Device,
-) -> Result<Tensor> {
-    let dtype = common_dtype(factors.clone());
-    let mut rows = Vec::new();
-    let mut wide = Vec::new();
-    for factors in factors {
-        factors.widen(&mut wide);
-        rows.extend_from_slice(&wide);
-    }
-    Ok(Tensor::from_slice(&rows, (rows.len() / width.max(1), width), device)?.to_dtype(dtype)?)
-}
-
-impl Stack {
-    fn new(module: &StackedModule, device: &Device) -> Result<Self> {
-        let loras = module.loras.iter().flatten();
-        let mut starts = vec![0];
-        let mut end = 0;
-        for lora in &module.loras {
-            end += lora.as_ref().map_or(0, |l| l.rank);
-            starts.push(end);
-        }
-        Ok(Self {
-            a: below_one_another(loras.clone().map(|l| module.a(l)), module.in_features, device)?,
-            bt: below_one_another(loras.map(|l| module.bt(l)), module.out_features, device)?,
-            starts,
-        })
-    }
-
-    /// A [Σ rank, in] and Bᵀ [Σ rank, out] of the experts in `speaking`, in f32.
-    fn pick(&self, speaking: &[Speaker]) -> Result<(Tensor, Tensor)> {
-        let rows: Vec<u32> = speaking
-            .iter()
-            .flat_map(|s| self.starts[s.expert as usize]..self.starts[s.expert as usize + 1])
-            .map(|row| row as u32)
-            .collect();
-        let (mut a, mut bt) = (self.a.clone(), self.bt.clone());
-        if rows.len() < a.dim(0)? {
-            let rows = Tensor::from_slice(&rows, rows.len(), a.device())?;
-            (a, bt) = (a.index_select(&rows, 0)?, bt.index_select(&rows, 0)?);
-        }
-        Ok((a.to_dtype(DType::F32)?, bt.to_dtype(DType::F32)?))
-    }
-}
 
 /// An expert that some row chose.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -151,7 +69,8 @@ pub(super) fn add(
     let speaking = speakers(&module.loras, chosen);
     let Some(last) = speaking.last().filter(|last| last.rank > 0) else { return Ok(y.clone()) };
     let (columns, rows, device) = (last.column + last.rank, x.dim(0)?, x.device());
-    let (a, bt) = module.device_stack.of(module, device)?.pick(&speaking)?;
+    let stack = module.device_stack.on(device, &module.store, &module.loras, module.size())?;
+    let (a, bt) = stack.pick(speaking.iter().map(|s| s.expert as usize))?;
     let weights = |scaled| {
         Tensor::from_slice(&spread(&speaking, columns, chosen, width, scaled), (rows, columns), device)
     };
@@ -173,6 +92,8 @@ pub(super) fn add(
 #[cfg(test)]
 mod tests {
     use super::super::apply::{Rows, add_factors, add_outputs};
+    use candle_core::{DType, Device};
+
     use super::super::lora::{Kind, Parts};
     use super::*;
 
@@ -247,9 +168,11 @@ mod tests {
         let chosen = [(17, 0.5), (199, 0.5), (17, 1.0), (3, 0.0)];
         let speaking = speakers(&module.loras, &chosen);
         assert_eq!(speaking.iter().map(|s| (s.expert, s.column)).collect::<Vec<_>>(), [(17, 0), (199, 2)]);
-        let stack = Stack::new(&module, &Device::Cpu).unwrap();
-        assert_eq!((stack.a.dims(), stack.a.dtype()), (&[400, 9][..], DType::BF16));
-        let (a, bt) = stack.pick(&speaking).unwrap();
+        let stack =
+            module.device_stack.on(&Device::Cpu, &module.store, &module.loras, module.size()).unwrap();
+        let (a, bt) = stack.pick(0..200).unwrap();
+        assert_eq!((a.dims(), bt.dims()), (&[400, 9][..], &[400, 7][..]));
+        let (a, bt) = stack.pick(speaking.iter().map(|s| s.expert as usize)).unwrap();
         assert_eq!((a.dims(), bt.dims(), a.dtype()), (&[4, 9][..], &[4, 7][..], DType::F32));
         assert!(apart(&module, Mix::Outputs, &chosen, 2) < 1e-5);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::device::DeviceStack;
+use super::device_stack::DeviceStack;
 use super::lora::{Entry, Factors, Kind, Lora, Parts, Store};
 use super::replaced::Replaced;
 use crate::model::DeviceConst;

@@ -3,12 +3,14 @@
 mod apply;
 mod config;
 mod device;
+mod device_stack;
 mod experts;
 mod general;
 mod hook;
 mod load;
 mod lora;
 mod mix;
+mod overlay;
 mod replaced;
 mod resolved;
 mod routers;

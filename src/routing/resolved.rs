@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::config::RouterConfig;
 use super::experts::ExpertSet;
 use super::mix::Mix;
-use super::replaced::Overlay;
+use super::overlay::Overlay;
 use super::routers::{Request, Resolved, Rule, Speakers, TIED};
 use super::scores::ModuleRows;
 use crate::model::{Decoder, Ops};

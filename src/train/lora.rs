@@ -14,15 +14,21 @@ use crate::{Error, Result};
 /// A and B of one module, with their gradients.
 #[derive(Clone, Debug)]
 pub struct TrainedLora {
+    /// Path in transformers.
     pub module: String,
+    /// Rows of A.
     pub rank: usize,
+    /// Width of the layer's input.
     pub in_features: usize,
+    /// Width of its output.
     pub out_features: usize,
     /// [rank, in].
     pub a: Vec<f32>,
     /// [rank, out]: B transposed, so that rows are what the passes read.
     pub bt: Vec<f32>,
+    /// Gradient of `a`.
     pub grad_a: Vec<f32>,
+    /// Gradient of `bt`.
     pub grad_bt: Vec<f32>,
     /// Row order of the running layer's output, where it is not the stored one.
     order: Option<Arc<Vec<u32>>>,
@@ -33,6 +39,7 @@ pub struct TrainedLora {
 pub struct LoraTrainer {
     /// What the decoder computes with.
     ops: Arc<dyn Ops>,
+    /// What is trained, in the order of the network.
     pub modules: Vec<TrainedLora>,
     /// Index into `modules` for each linear layer.
     places: Vec<Option<usize>>,

@@ -12,7 +12,9 @@ use crate::model::spec::NormKind;
 pub struct Norm {
     /// Path in transformers: `model.layers.3.input_layernorm`.
     pub name: String,
+    /// What is taken out of a row.
     pub kind: NormKind,
+    /// Added to the variance.
     pub eps: f32,
     /// [width]; `unit_offset` is already added.
     pub weight: DeviceConst,
@@ -31,9 +33,13 @@ impl Norm {
 /// Shape and masking of one layer's attention.
 #[derive(Clone, Copy, Debug)]
 pub struct Attention {
+    /// Heads of queries.
     pub heads: usize,
+    /// Heads of keys and values, a divisor of the heads of queries.
     pub kv_heads: usize,
+    /// Values per head.
     pub head_dim: usize,
+    /// Factor on q · k.
     pub scale: f32,
     /// A token sees so many, itself included; all before it where there is no window.
     pub window: Option<usize>,
@@ -68,6 +74,7 @@ pub struct Segment {
 /// A LoRA in training at one linear layer: y += s·B A x.
 #[derive(Clone, Copy, Debug)]
 pub struct LoraFactors<'a> {
+    /// Rows of A.
     pub rank: usize,
     /// s.
     pub scale: f32,

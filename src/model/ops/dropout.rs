@@ -15,6 +15,7 @@ pub fn spread_bits(mut z: u64) -> u64 {
 /// the backward pass, and every device, finds the same one.
 #[derive(Clone, Copy, Debug)]
 pub struct Dropout {
+    /// What the masks follow from: seed, step and module.
     pub key: u64,
     /// Number of the batch's first row in its step.
     pub first_row: usize,
