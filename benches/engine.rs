@@ -44,7 +44,7 @@ mod registers {
     use std::hint::black_box;
     use std::time::Instant;
 
-    use lora_tui::model::multiplies_tiles;
+    use lora_tui::cpu::{self, Level};
 
     /// Enough sums to hide the time that one takes.
     const SUMS: usize = 12;
@@ -111,7 +111,7 @@ mod registers {
 
     /// On all cores; `None` where the instructions are missing.
     pub fn peak() -> Option<(f64, f64)> {
-        if !is_x86_feature_detected!("avx512f") || !is_x86_feature_detected!("avx512bf16") {
+        if !cpu::bf16() {
             return None;
         }
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
@@ -125,7 +125,7 @@ mod registers {
             });
             (cores * times * flop) as f64 / start.elapsed().as_secs_f64() / 1e9
         };
-        let bf16 = match multiplies_tiles() {
+        let bf16 = match cpu::uses(Level::Amx) {
             true => time(amx, TIMES / 10, 4 * 2 * 16 * 16 * 32),
             // SAFETY: the CPU has the instructions.
             false => time(|n| unsafe { bf16(n) }, TIMES, SUMS * 64),

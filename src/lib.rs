@@ -15,6 +15,8 @@
 //! | `model` | one decoder driven by data: checkpoints, forward and backward pass, tokenizers |
 //! | `library` | experts and libraries on disk, adapter formats, sources of base models |
 //! | `settings`, `scorers` | what options are, and their ranges; how answers are scored |
+//! | `matrix` | products of dense matrices |
+//! | `cpu` | which instructions are used |
 //! | `named` | sets whose members have names |
 //! | `cancel`, `threads` | cancellation, pools of threads |
 //! | `error` | the error type |
@@ -39,10 +41,12 @@
 pub mod analysis;
 pub mod cancel;
 pub mod cli;
+pub mod cpu;
 pub mod error;
 pub mod eval;
 pub mod jobs;
 pub mod library;
+pub mod matrix;
 pub mod merge;
 pub mod model;
 pub mod module_path;

@@ -6,8 +6,8 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::linalg::eigen::Symmetric;
-use super::linalg::product;
 use super::weights::{Alignment, Product, Slot, WeightBlock};
+use crate::matrix::{self, MatMut, MatRef};
 use crate::{Cancel, Error, Result};
 
 /// Features per f32 product: what it accumulates in f32 stays far below the accuracy needed, the sum
@@ -121,14 +121,16 @@ impl Symmetric for Gram {
                     let tile = self.tile(i, j);
                     let (height, width) = (tile.rows.len(), tile.columns.len());
                     let (rows, columns) = (tile.rows.start * count, tile.columns.start * count);
-                    let mut add = |size, strides, from: usize, to: usize| {
-                        let (from, to) = (&side_by_side[from..], &mut sums[to..]);
-                        product(size, 1.0, &tile.values, strides, from, (count, 1), 1.0, to, (count, 1));
+                    let mut add = |tile: MatRef<f64>, (height, width), from: usize, to: usize| {
+                        let from = MatRef::rows(&side_by_side[from..], (width, count), count);
+                        let to = MatMut::rows(&mut sums[to..], (height, count), count);
+                        matrix::multiply(1.0, tile, from, 1.0, to);
                     };
-                    add((height, count, width), (width, 1), columns, rows);
+                    let values = MatRef::rows(&tile.values, (height, width), width);
+                    add(values, (height, width), columns, rows);
                     // On the diagonal a tile is its own mirror.
                     if i != j {
-                        add((width, count, height), (1, width), rows, columns);
+                        add(values.transposed(), (width, height), rows, columns);
                     }
                 }
             }
@@ -215,7 +217,9 @@ fn flat_tile(tile: &mut GramTile, rows: &WeightBlock, columns: &WeightBlock) {
     let mut scratch = vec![0.0f32; m * n];
     for start in (0..features).step_by(CHUNK) {
         let width = CHUNK.min(features - start);
-        outer_product(&mut scratch, m, n, width, &left[start..], features, &right[start..], features);
+        let left = MatRef::rows(&left[start..], (m, width), features);
+        let right = MatRef::rows(&right[start..], (n, width), features);
+        matrix::multiply(1.0, left, right.transposed(), 0.0, MatMut::rows(&mut scratch, (m, n), n));
         for (sum, &x) in tile.values.iter_mut().zip(&scratch) {
             *sum += f64::from(x);
         }
@@ -277,8 +281,12 @@ fn delta_tile(
         return;
     }
     let (mut of_a, mut of_b) = (vec![0.0f32; m * n], vec![0.0f32; m * n]);
-    outer_product(&mut of_a, m, n, slot.inputs, &left.a, slot.inputs, &right.a, slot.inputs);
-    outer_product(&mut of_b, m, n, slot.outputs, &left.b, slot.outputs, &right.b, slot.outputs);
+    for (of, width, left, right) in
+        [(&mut of_a, slot.inputs, &left.a, &right.a), (&mut of_b, slot.outputs, &left.b, &right.b)]
+    {
+        let (left, right) = (MatRef::rows(left, (m, width), width), MatRef::rows(right, (n, width), width));
+        matrix::multiply(1.0, left, right.transposed(), 0.0, MatMut::rows(of, (m, n), n));
+    }
     let width = tile.columns.len();
     for (&(row, rank, scale), sums) in left.experts.iter().zip(tile.values.chunks_exact_mut(width)) {
         for (&(column, other_rank, other_scale), sum) in right.experts.iter().zip(sums) {
@@ -290,52 +298,5 @@ fn delta_tile(
             }
             *sum += scale * other_scale * term;
         }
-    }
-}
-
-/// `out` (m × n, row-major) = left · rightᵀ over `k` features; rows of `left` and `right` lie
-/// `left_stride` and `right_stride` values apart. Single-threaded: the tiles are the parallel part,
-/// so that sums do not depend on the number of threads.
-#[allow(clippy::too_many_arguments)]
-fn outer_product(
-    out: &mut [f32],
-    m: usize,
-    n: usize,
-    k: usize,
-    left: &[f32],
-    left_stride: usize,
-    right: &[f32],
-    right_stride: usize,
-) {
-    if m == 0 || n == 0 {
-        return;
-    }
-    assert!(out.len() >= m * n, "room for the product");
-    assert!(left.len() >= (m - 1) * left_stride + k, "rows of the left side");
-    assert!(right.len() >= (n - 1) * right_stride + k, "rows of the right side");
-    // SAFETY: the assertions above bound every element that gemm reads or writes; `out` is exclusively
-    // borrowed and overwritten (read_dst is false).
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            n as isize,
-            false,
-            left.as_ptr(),
-            1,
-            left_stride as isize,
-            right.as_ptr(),
-            right_stride as isize,
-            1,
-            0.0f32,
-            1.0f32,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
     }
 }

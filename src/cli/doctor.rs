@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::output::Output;
 use crate::Result;
+use crate::cpu;
 use crate::library::{BaseLocation, Library, locate_base};
-use crate::model::{
-    ModelFiles, Precision, choose_device, compiled_for, device_details, device_name, memory, multiplies_tiles,
-};
+use crate::model::{ModelFiles, Precision, choose_device, compiled_for, device_details, device_name, memory};
+use crate::named::Named;
 use crate::text::printable;
 
 /// Check devices, terminal, base model and library
@@ -72,28 +72,15 @@ fn problem(what: &'static str, says: String) -> Fact {
 
 fn cpu() -> Fact {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let features = cpu_features();
-    let features = if features.is_empty() { "no special instructions".into() } else { features.join(" ") };
-    fact("cpu", format!("{cores} {}, {features}", if cores == 1 { "core" } else { "cores" }))
-}
-
-#[cfg(target_arch = "x86_64")]
-fn cpu_features() -> Vec<&'static str> {
-    let known = [
-        ("avx2", std::is_x86_feature_detected!("avx2")),
-        ("fma", std::is_x86_feature_detected!("fma")),
-        ("f16c", std::is_x86_feature_detected!("f16c")),
-        ("avx512f", std::is_x86_feature_detected!("avx512f")),
-        ("avx512vnni", std::is_x86_feature_detected!("avx512vnni")),
-        ("avx512bf16", std::is_x86_feature_detected!("avx512bf16")),
-        ("amx", multiplies_tiles()),
-    ];
-    known.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect()
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn cpu_features() -> Vec<&'static str> {
-    if cfg!(target_feature = "neon") { vec!["neon"] } else { Vec::new() }
+    let (level, highest) = (cpu::level(), cpu::offered());
+    let mut parts = vec![format!("{cores} {}", if cores == 1 { "core" } else { "cores" })];
+    parts.push(match level == highest {
+        true => format!("level {}", level.name()),
+        false => format!("level {} by LORA_TUI_CPU instead of {}", level.name(), highest.name()),
+    });
+    let features = cpu::features();
+    parts.push(if features.is_empty() { "no special instructions".into() } else { features.join(" ") });
+    fact("cpu", parts.join(", "))
 }
 
 /// What the build carries and what `--device auto` takes here.

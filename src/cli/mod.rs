@@ -100,7 +100,7 @@ pub fn command() -> clap::Command {
 }
 
 fn run(arguments: Vec<OsString>, workbench: Workbench) -> ExitCode {
-    if let Err(error) = mistyped::check(&arguments) {
+    if let Err(error) = crate::cpu::check().and_then(|()| mistyped::check(&arguments)) {
         return output::finish(Err(error));
     }
     match Cli::try_parse_from(arguments) {

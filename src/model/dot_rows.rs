@@ -1,13 +1,15 @@
 //! Inner products of rows with rows, without packing either: for few rows, or for those that are used once.
 
 use super::simd::dot;
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::{self, Level};
 
 /// `out` [rows of a, rows of b] = a · bᵀ for rows of `width` > 0 values.
 pub(crate) fn dot_rows(a: &[f32], b: &[f32], width: usize, out: &mut [f32]) {
     let columns = b.len() / width;
     assert!(out.len() >= a.len() / width * columns, "room for the products");
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx512f") {
+    if cpu::uses(Level::Avx512) {
         // SAFETY: the CPU has the instructions.
         unsafe { avx512::products(a, b, width, out) };
         return;
@@ -93,24 +95,28 @@ mod avx512 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::each::level_runs;
 
     #[test]
     fn products_are_those_of_each_pair_in_every_way() {
         let value = |i: usize| ((i * 37 % 23) as f32 - 11.0) * 0.25;
-        for (rows, columns, width) in [(1, 1, 1), (1, 9, 16), (4, 4, 48), (5, 7, 35), (9, 12, 17), (8, 0, 3)]
-        {
-            let a: Vec<f32> = (0..rows * width).map(value).collect();
-            let b: Vec<f32> = (0..columns * width).map(|i| value(i + 5)).collect();
-            for way in [dot_rows, by_pairs] {
-                let mut out = vec![f32::NAN; rows * columns];
-                way(&a, &b, width, &mut out);
-                for (at, got) in out.iter().enumerate() {
-                    let (r, c) = (at / columns, at % columns);
-                    let pairs = a[r * width..(r + 1) * width].iter().zip(&b[c * width..(c + 1) * width]);
-                    let want: f32 = pairs.map(|(x, y)| x * y).sum();
-                    assert!((got - want).abs() < 1e-3, "{rows} × {columns} × {width}: {got}, not {want}");
+        let shapes = [(1, 1, 1), (1, 9, 16), (4, 4, 48), (5, 7, 35), (9, 12, 17), (8, 0, 3)];
+        level_runs(|level| {
+            for (rows, columns, width) in shapes {
+                let a: Vec<f32> = (0..rows * width).map(value).collect();
+                let b: Vec<f32> = (0..columns * width).map(|i| value(i + 5)).collect();
+                for way in [dot_rows, by_pairs] {
+                    let mut out = vec![f32::NAN; rows * columns];
+                    way(&a, &b, width, &mut out);
+                    for (at, got) in out.iter().enumerate() {
+                        let (r, c) = (at / columns, at % columns);
+                        let pairs = a[r * width..(r + 1) * width].iter().zip(&b[c * width..(c + 1) * width]);
+                        let want: f32 = pairs.map(|(x, y)| x * y).sum();
+                        let name = format!("{level}, {rows} × {columns} × {width}");
+                        assert!((got - want).abs() < 1e-3, "{name}: {got}, not {want}");
+                    }
                 }
             }
-        }
+        });
     }
 }

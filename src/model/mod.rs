@@ -34,7 +34,6 @@ pub use linear::Linear;
 pub use load::{LoadOptions, Model, ModelFiles};
 pub use ops::{Activations, Ops, Segment};
 pub(crate) use ops::{Delta, Dropout, LoraFactors, Norm, spread_bits};
-pub use packed::multiplies_tiles;
 pub use precision::Precision;
 pub use spec::{BlockKind, DecoderSpec, MlpLayout};
 pub use tensor::keep_freed_memory;

@@ -1,7 +1,7 @@
 //! Loops compiled for several instruction sets, chosen at run time.
 
-/// Defines a function whose body is compiled for baseline, AVX2 + FMA and AVX-512, and that calls the
-/// best one this CPU has. The body must be plain loops that the compiler can vectorise.
+/// Defines a function whose body is compiled for the baseline, AVX2 + FMA and AVX-512, and that calls the
+/// one of the [level](crate::cpu). The body must be plain loops that the compiler can vectorise.
 macro_rules! multiversion {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident : $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block) => {
         $(#[$meta])*
@@ -14,13 +14,11 @@ macro_rules! multiversion {
                 fn avx2($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
                 #[target_feature(enable = "avx512f,avx512vl,avx2,fma")]
                 fn avx512($($arg: $ty),*) $(-> $ret)? { body($($arg),*) }
-                if std::arch::is_x86_feature_detected!("avx512f")
-                    && std::arch::is_x86_feature_detected!("avx512vl")
-                {
+                if $crate::cpu::uses($crate::cpu::Level::Avx512) {
                     // SAFETY: the CPU has the features that the function was compiled for.
                     return unsafe { avx512($($arg),*) };
                 }
-                if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+                if $crate::cpu::uses($crate::cpu::Level::Avx2) {
                     // SAFETY: as above.
                     return unsafe { avx2($($arg),*) };
                 }
@@ -47,7 +45,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     p = p * r + 0.5;
     p = p * r + 1.0;
     p = p * r + 1.0;
-    // SAFETY-free bit trick: n is in [-126, 127], so the exponent stays in range.
+    // 2ⁿ by its bits: n is in [-126, 127], so the exponent stays in range.
     p * f32::from_bits((((n as i32) + 127) << 23) as u32)
 }
 
@@ -122,6 +120,7 @@ multiversion! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::each::level_runs;
 
     #[test]
     fn exp_tanh_erf_agree_with_the_standard_library() {
@@ -137,25 +136,29 @@ mod tests {
 
     #[test]
     fn dot_and_axpy_handle_every_tail() {
-        for n in 0..40 {
-            let a: Vec<f32> = (0..n).map(|i| i as f32).collect();
-            let mut y = vec![1.0; n];
-            assert_eq!(dot(&a, &a), (0..n).map(|i| (i * i) as f32).sum::<f32>());
-            axpy(2.0, &a, &mut y);
-            assert!(y.iter().enumerate().all(|(i, &y)| y == 1.0 + 2.0 * i as f32));
-        }
+        level_runs(|level| {
+            for n in 0..40 {
+                let a: Vec<f32> = (0..n).map(|i| i as f32).collect();
+                let mut y = vec![1.0; n];
+                assert_eq!(dot(&a, &a), (0..n).map(|i| (i * i) as f32).sum::<f32>(), "{level}");
+                axpy(2.0, &a, &mut y);
+                assert!(y.iter().enumerate().all(|(i, &y)| y == 1.0 + 2.0 * i as f32), "{level}");
+            }
+        });
     }
 
     #[test]
     fn rows_are_added_as_one_by_one() {
         let value = |i: usize| ((i * 37 % 23) as f32 - 11.0) * 0.25;
-        for (rows, width) in [(1, 1), (4, 48), (7, 35), (9, 17), (0, 3)] {
-            let many: Vec<f32> = (0..rows * width).map(value).collect();
-            let factors: Vec<f32> = (0..rows).map(|i| value(i + 3)).collect();
-            let (mut y, mut want) = (vec![0.5; width], vec![0.5; width]);
-            add_rows(&factors, &many, &mut y);
-            factors.iter().zip(many.chunks(width)).for_each(|(f, row)| axpy(*f, row, &mut want));
-            assert_eq!(y, want);
-        }
+        level_runs(|level| {
+            for (rows, width) in [(1, 1), (4, 48), (7, 35), (9, 17), (0, 3)] {
+                let many: Vec<f32> = (0..rows * width).map(value).collect();
+                let factors: Vec<f32> = (0..rows).map(|i| value(i + 3)).collect();
+                let (mut y, mut want) = (vec![0.5; width], vec![0.5; width]);
+                add_rows(&factors, &many, &mut y);
+                factors.iter().zip(many.chunks(width)).for_each(|(f, row)| axpy(*f, row, &mut want));
+                assert_eq!(y, want, "{level}");
+            }
+        });
     }
 }

@@ -43,14 +43,14 @@ pub(crate) fn values(tensor: &Tensor) -> Result<impl Deref<Target = [f32]> + '_>
 }
 
 /// Bytes from which memory is asked for in huge pages: many of them fit.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 const HUGE: usize = 4 << 20;
 
 /// Room for `count` items. Large stretches come in huge pages where the system has them: far fewer are looked up
 /// and cleared.
 pub(crate) fn room<T>(count: usize) -> Vec<T> {
     let all: Vec<T> = Vec::with_capacity(count);
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     if let Some(bytes) = count.checked_mul(size_of::<T>()).filter(|bytes| *bytes >= HUGE) {
         let start = all.as_ptr() as usize;
         let (first, end) = (start.next_multiple_of(4096), (start + bytes) / 4096 * 4096);
@@ -65,7 +65,7 @@ pub(crate) fn room<T>(count: usize) -> Vec<T> {
 /// write to pages that are there: the system would clear them again each time. For training, whose every step
 /// needs as much.
 pub fn keep_freed_memory() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
     // SAFETY: both are settings of the allocator. 32 MiB is the most it takes for stretches of the heap.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, 32 << 20);
@@ -137,55 +137,6 @@ impl Room {
     }
 }
 
-/// `dst[m, n] = alpha · lhs[m, k] · rhs[k, n] + beta · dst` on strided views, on the calling thread.
-/// Strides are (row, column) in elements.
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn gemm(
-    (m, n, k): (usize, usize, usize),
-    alpha: f32,
-    lhs: &[f32],
-    (lhs_rs, lhs_cs): (usize, usize),
-    rhs: &[f32],
-    (rhs_rs, rhs_cs): (usize, usize),
-    beta: f32,
-    dst: &mut [f32],
-    (dst_rs, dst_cs): (usize, usize),
-) {
-    let reach = |r: usize, c: usize, rs: usize, cs: usize| {
-        if r == 0 || c == 0 { 0 } else { (r - 1) * rs + (c - 1) * cs + 1 }
-    };
-    assert!(
-        lhs.len() >= reach(m, k, lhs_rs, lhs_cs)
-            && rhs.len() >= reach(k, n, rhs_rs, rhs_cs)
-            && dst.len() >= reach(m, n, dst_rs, dst_cs),
-        "matrix views reach past their slices"
-    );
-    // SAFETY: every index that the strides reach was checked against the slices just above.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            dst.as_mut_ptr(),
-            dst_cs as isize,
-            dst_rs as isize,
-            beta != 0.0,
-            lhs.as_ptr(),
-            lhs_cs as isize,
-            lhs_rs as isize,
-            rhs.as_ptr(),
-            rhs_cs as isize,
-            rhs_rs as isize,
-            beta,
-            alpha,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
-}
-
 /// `values` [rows, columns] as [columns, rows].
 pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     const TILE: usize = 32;
@@ -207,15 +158,6 @@ pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn gemm_scales_and_accumulates_on_strided_views() {
-        let a = [1.0, 2.0, 3.0, 4.0]; // [2, 2], read transposed
-        let b = [1.0, 0.0, 0.0, 1.0];
-        let mut c = [10.0, 10.0, 10.0, 10.0];
-        gemm((2, 2, 2), 2.0, &a, (1, 2), &b, (2, 1), 1.0, &mut c, (2, 1));
-        assert_eq!(c, [12.0, 16.0, 14.0, 18.0]);
-    }
 
     #[test]
     fn vectors_are_filled_chunk_by_chunk() {

@@ -5,8 +5,8 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 use crate::analysis::prototype;
+use crate::matrix::{MatMut, MatRef, multiply};
 use crate::model::simd::dot;
-use crate::model::tensor::gemm;
 
 /// The dtype of an expert's file, as far as factors keep it: what is neither f16 nor bf16 is held in f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -298,7 +298,11 @@ fn lengths(
     scale: f32,
 ) -> Vec<f32> {
     let mut along = vec![0f32; outputs * rank];
-    gemm((outputs, rank, inputs), 1.0, w, (rs, cs), a, (1, inputs), 0.0, &mut along, (rank, 1));
+    let (w, at) = (
+        MatRef::strided(w, (outputs, inputs), (rs, cs)),
+        MatRef::rows(a, (rank, inputs), inputs).transposed(),
+    );
+    multiply(1.0, w, at, 0.0, MatMut::rows(&mut along, (outputs, rank), rank));
     let gram: Vec<f64> = (0..rank * rank)
         .map(|at| {
             let (p, q) = (at / rank, at % rank);

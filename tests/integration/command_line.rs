@@ -285,6 +285,26 @@ fn a_closed_pipe_is_no_error() {
 }
 
 #[test]
+fn the_level_of_the_cpu_can_be_capped_and_a_wrong_one_is_refused() {
+    let folder = tempfile::tempdir().expect("temporary folders can be made");
+    let doctor = |level: &str| {
+        let mut command = Command::new(BINARY);
+        command.args(["doctor", "--json"]).env("LORA_TUI_CPU", level).current_dir(folder.path());
+        command.output().expect("the binary runs")
+    };
+    let output = doctor("scalar");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("level scalar"), "{}", text(&output.stdout));
+    let output = doctor("avx3");
+    assert_eq!(output.status.code(), Some(2));
+    let error = text(&output.stderr);
+    assert!(
+        error.contains("LORA_TUI_CPU") && error.contains("\"avx3\"") && error.contains("avx2"),
+        "{error}"
+    );
+}
+
+#[test]
 fn doctor_tells_without_failing() {
     let folder = library();
     let output = lora_tui(&["doctor", "library", "--json"], folder.path());

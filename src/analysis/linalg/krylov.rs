@@ -4,6 +4,7 @@ use faer::Mat;
 use rayon::prelude::*;
 
 use super::vectors::{add, dot};
+use crate::matrix::{MatMut, MatRef, multiply};
 
 /// Components of all vectors that one thread works on. What is summed over them is summed in their order, so that
 /// results do not depend on the number of threads.
@@ -98,7 +99,9 @@ impl Basis {
                 let cut = cut(at, part);
                 let mut shares = vec![0.0; len * width];
                 let (w, v) = (part.width, &part.vectors);
-                product((len, width, w), 1.0, v, (w, 1), &cut, (1, w), 0.0, &mut shares, (width, 1));
+                let (v, cut_t) =
+                    (MatRef::rows(v, (len, w), w), MatRef::rows(&cut, (width, w), w).transposed());
+                multiply(1.0, v, cut_t, 0.0, MatMut::rows(&mut shares, (len, width), width));
                 (cut, shares)
             })
             .collect();
@@ -110,7 +113,9 @@ impl Basis {
             .zip(some)
             .map(|(part, (mut cut, _))| {
                 let (w, v) = (part.width, &part.vectors);
-                product((width, w, len), -1.0, &shares, (1, width), v, (w, 1), 1.0, &mut cut, (w, 1));
+                let shares_t = MatRef::rows(&shares, (len, width), width).transposed();
+                let v = MatRef::rows(v, (len, w), w);
+                multiply(-1.0, shares_t, v, 1.0, MatMut::rows(&mut cut, (width, w), w));
                 cut
             })
             .collect();
@@ -169,7 +174,9 @@ impl Basis {
         self.parts.par_iter_mut().for_each(|part| {
             let w = part.width;
             let mut turned = vec![0.0; count * w];
-            product((count, w, len), 1.0, &turn, (len, 1), &part.vectors, (w, 1), 0.0, &mut turned, (w, 1));
+            let (turn, v) =
+                (MatRef::rows(&turn, (count, len), len), MatRef::rows(&part.vectors, (len, w), w));
+            multiply(1.0, turn, v, 0.0, MatMut::rows(&mut turned, (count, w), w));
             part.vectors.clear();
             part.vectors.extend_from_slice(&turned);
         });
@@ -216,54 +223,4 @@ fn orthonormal(block: &mut Vec<f64>, size: usize, zero: f64, most: usize) -> (bo
     block.truncate(kept * size);
     factors.resize_with(vectors, kept, |_, _| 0.0);
     (again, factors)
-}
-
-/// `into` [m, n] = `factor` · left [m, k] · right [k, n] + `keep` · `into` on strided views, on the calling thread.
-/// Strides are (row, column).
-#[allow(clippy::too_many_arguments)]
-pub(in crate::analysis) fn product(
-    (m, n, k): (usize, usize, usize),
-    factor: f64,
-    left: &[f64],
-    (left_rows, left_columns): (usize, usize),
-    right: &[f64],
-    (right_rows, right_columns): (usize, usize),
-    keep: f64,
-    into: &mut [f64],
-    (into_rows, into_columns): (usize, usize),
-) {
-    if m == 0 || n == 0 {
-        return;
-    }
-    let reach = |r: usize, c: usize, rows: usize, columns: usize| match (r, c) {
-        (0, _) | (_, 0) => 0,
-        _ => (r - 1) * rows + (c - 1) * columns + 1,
-    };
-    assert!(left.len() >= reach(m, k, left_rows, left_columns), "the left side");
-    assert!(right.len() >= reach(k, n, right_rows, right_columns), "the right side");
-    assert!(into.len() >= reach(m, n, into_rows, into_columns), "room for the product");
-    // SAFETY: the assertions above bound every element that gemm reads or writes; `into` is exclusively borrowed.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            into.as_mut_ptr(),
-            into_columns as isize,
-            into_rows as isize,
-            keep != 0.0,
-            left.as_ptr(),
-            left_columns as isize,
-            left_rows as isize,
-            right.as_ptr(),
-            right_columns as isize,
-            right_rows as isize,
-            keep,
-            factor,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
 }

@@ -7,5 +7,4 @@ mod vectors;
 
 pub(crate) use dense::{Qr, full_svd};
 pub(in crate::analysis) use dense::{row_products, thin_svd, triangular};
-pub(in crate::analysis) use krylov::product;
 pub(in crate::analysis) use vectors::{add, dot};

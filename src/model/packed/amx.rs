@@ -6,14 +6,13 @@
 
 use std::arch::asm;
 use std::arch::x86_64::*;
-use std::ops::Range;
-use std::sync::LazyLock;
 
 use rayon::prelude::*;
 
 use super::avx512;
-use super::columns::Columns;
-use super::layout::{Element, KSlice, Out, WIDTH};
+use super::columns::PanelMut;
+use super::layout::{KSlice, Out, WIDTH};
+use crate::cpu::{self, Level};
 
 /// Rows of a tile, its columns of sums, and the slices that it adds up.
 const SIDE: usize = 16;
@@ -28,32 +27,6 @@ const LEAST: usize = 8;
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Tile([[u32; SIDE]; SIDE]);
-
-/// Whether this CPU has tiles and the system lets us use them.
-pub fn available() -> bool {
-    static AVAILABLE: LazyLock<bool> = LazyLock::new(|| avx512::available(Element::Bf16) && ask());
-    *AVAILABLE
-}
-
-/// Linux has to be asked: it keeps room for the tiles of those threads only whose process did.
-#[cfg(target_os = "linux")]
-fn ask() -> bool {
-    const REQUEST: libc::c_long = 0x1023;
-    const TILES: libc::c_long = 18;
-    // SAFETY: every CPU that this is compiled for tells what it has; the call changes nothing but what the system
-    // keeps of a thread's registers.
-    unsafe {
-        let features = if __cpuid(0).eax < 7 { 0 } else { __cpuid_count(7, 0).edx };
-        features & 1 << 22 != 0
-            && features & 1 << 24 != 0
-            && libc::syscall(libc::SYS_arch_prctl, REQUEST, TILES) == 0
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn ask() -> bool {
-    false
-}
 
 /// The shapes of the eight tiles: four of sums, two of operands, two of slices.
 #[repr(C, align(64))]
@@ -137,7 +110,7 @@ unsafe fn kernel(steps: usize, operands: [*const Tile; 2], slices: *const KSlice
 /// Sets the tiles up for the sums of 1 to 32 rows; takes as long as several steps.
 ///
 /// # Safety
-/// [`available`] said yes.
+/// [`cpu::uses`] AMX.
 unsafe fn set_up(count: usize) {
     // A lower half without rows has to be something.
     let config = Config::new([count.min(SIDE), count.saturating_sub(SIDE).max(1)]);
@@ -148,7 +121,7 @@ unsafe fn set_up(count: usize) {
 /// Leaves the tiles empty: the system need not keep them when threads take turns.
 ///
 /// # Safety
-/// [`available`] said yes.
+/// [`cpu::uses`] AMX.
 unsafe fn release() {
     // SAFETY: nothing but the tiles is touched.
     unsafe { asm!("tilerelease", options(nostack, nomem)) };
@@ -196,7 +169,7 @@ impl Tiles {
     /// Of `values` [rows, width]; none where products of so many rows do not take them.
     pub fn new(values: &[f32], width: usize) -> Option<Self> {
         let count = values.len() / width.max(1);
-        if count < LEAST || !available() {
+        if count < LEAST || !cpu::uses(Level::Amx) {
             return None;
         }
         let steps = width.div_ceil(STEP);
@@ -210,14 +183,9 @@ impl Tiles {
 
     /// As [`Rows::times`](super::rows::Rows::times), for rows from a multiple of [`ROWS`] and slices from a multiple
     /// of 16 on.
-    pub fn times(
-        &self,
-        rows: Range<usize>,
-        slices: &[KSlice],
-        first: usize,
-        (out, column): (Columns, usize),
-        scratch: &mut Vec<KSlice>,
-    ) {
+    pub fn times(&self, slices: &[KSlice], first: usize, out: &mut PanelMut, scratch: &mut Vec<KSlice>) {
+        let whole = first.is_multiple_of(SIDE) && out.rows().start.is_multiple_of(ROWS);
+        assert!(whole, "a product begins within a tile");
         let slices = match slices.len() % SIDE {
             0 => slices,
             _ => {
@@ -228,19 +196,18 @@ impl Tiles {
             }
         };
         let (step, mut set_up_for) = (first / SIDE, 0);
-        for row in rows.clone().step_by(ROWS) {
-            let count = ROWS.min(rows.end - row);
+        for row in out.rows().step_by(ROWS) {
+            let count = ROWS.min(out.rows().end - row);
             let half = |half: usize| &self.tiles[half * self.steps..][step..self.steps];
             let upper = row / SIDE;
             let operands = [half(upper), half(if count > SIDE { upper + 1 } else { upper })];
-            // SAFETY: there are tiles only where the instructions are; these rows of a panel's columns belong to
-            // one task.
+            // SAFETY: there are tiles only where the instructions are; the kernel writes the tile.
             unsafe {
                 if count != set_up_for {
                     set_up(count);
                     set_up_for = count;
                 }
-                out.tile::<WIDTH>((row, count), column, step > 0, |out| tile(count, slices, operands, out));
+                out.tile(row, count, |out| tile(count, slices, operands, out));
             }
         }
         // SAFETY: as above.

@@ -6,26 +6,16 @@ use super::layout::{
     BLOCK, Element, KSlice, Out, Q8_TILE_ROWS, Q8Block, Q8Chunk, STANDS_OUT, TILE_ROWS, WIDTH,
 };
 
-/// Whether this CPU multiplies slices of this element.
-pub fn available(element: Element) -> bool {
-    let f32 = std::arch::is_x86_feature_detected!("avx512f");
-    match element {
-        Element::F32 => f32,
-        Element::Bf16 => {
-            f32 && std::arch::is_x86_feature_detected!("avx512bw")
-                && std::arch::is_x86_feature_detected!("avx512vl")
-                && std::arch::is_x86_feature_detected!("avx512bf16")
-        }
-    }
-}
-
 /// Writes the sums of rows, or adds them to what is there.
+///
+/// # Safety
+/// `out` has 32 columns of M rows.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn write<const M: usize>(sums: &[[__m512; 2]; M], out: Out) {
+unsafe fn write<const M: usize>(sums: &[[__m512; 2]; M], out: Out) {
     for (m, sum) in sums.iter().enumerate() {
         for (h, sum) in sum.iter().enumerate() {
-            // SAFETY: [`tile`] and [`q8_tile`] were promised as much room.
+            // SAFETY: as the caller promises.
             unsafe {
                 let to = out.start.add(m * out.stride + 16 * h);
                 let before = if out.add { _mm512_loadu_ps(to) } else { _mm512_setzero_ps() };
@@ -36,11 +26,11 @@ fn write<const M: usize>(sums: &[[__m512; 2]; M], out: Out) {
 }
 
 /// Defines a function for the sums of M rows of `operands` (each of `slices.len()`, `stride` apart) with the
-/// slices; `$add` is a sum plus the product of two registers.
+/// slices; `$add` is a sum plus the product of two registers. Unsafe because `out` has to have 32 columns of M rows.
 macro_rules! kernel {
     ($name:ident, $features:literal, $add:ident) => {
         #[target_feature(enable = $features)]
-        fn $name<const M: usize>(slices: &[KSlice], operands: &[u32], stride: usize, out: Out) {
+        unsafe fn $name<const M: usize>(slices: &[KSlice], operands: &[u32], stride: usize, out: Out) {
             assert!(operands.len() >= (M - 1) * stride + slices.len(), "a tile reads past its rows");
             let mut sums = [[_mm512_setzero_ps(); 2]; M];
             for (k, slice) in slices.iter().enumerate() {
@@ -56,7 +46,8 @@ macro_rules! kernel {
                     }
                 }
             }
-            write(&sums, out);
+            // SAFETY: as the caller promises.
+            unsafe { write(&sums, out) };
         }
     };
 }
@@ -78,7 +69,7 @@ fn add_bf16(sum: __m512, a: __m512i, b: __m512i) -> __m512 {
 kernel!(f32_rows, "avx512f", add_f32);
 kernel!(bf16_rows, "avx512f,avx512bw,avx512vl,avx512bf16", add_bf16);
 
-/// A square of 32 × 32 with rows and columns swapped, in four of 16 × 16.
+/// A square of 32 × 32, transposed in four of 16 × 16.
 #[target_feature(enable = "avx512f")]
 pub fn transpose(from: &[KSlice; WIDTH], to: &mut [KSlice; WIDTH]) {
     for (down, across) in [(0, 0), (0, 16), (16, 0), (16, 16)] {
@@ -123,7 +114,7 @@ pub fn transpose(from: &[KSlice; WIDTH], to: &mut [KSlice; WIDTH]) {
 /// The sums of 1 to [`TILE_ROWS`] rows.
 ///
 /// # Safety
-/// [`available`] said yes; `out` has 32 columns of as many rows.
+/// [`cpu::uses`](crate::cpu::uses) AVX-512, for bf16 [`cpu::bf16`](crate::cpu::bf16); `out` has 32 columns of as many rows.
 pub unsafe fn tile(
     element: Element,
     count: usize,
@@ -142,11 +133,6 @@ pub unsafe fn tile(
         } }
     } }
     of!(1 2 3 4 5 6 7 8 9 10 11)
-}
-
-/// Whether this CPU multiplies rows of 8 bits with blocks.
-pub fn multiplies_q8() -> bool {
-    std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512vnni")
 }
 
 /// The nearest bf16 of 32 values, in their order.
@@ -271,8 +257,11 @@ fn add_block<const M: usize>(
 
 /// The sums of M rows of `chunks` (each of `blocks.len()`, `stride` apart) with the blocks: whole numbers over the
 /// inputs of a block, f32 over the blocks.
+///
+/// # Safety
+/// `out` has 32 columns of M rows.
 #[target_feature(enable = "avx512f,avx512vnni")]
-fn q8_rows<const M: usize>(blocks: &[Q8Block], chunks: &[Q8Chunk], stride: usize, out: Out) {
+unsafe fn q8_rows<const M: usize>(blocks: &[Q8Block], chunks: &[Q8Chunk], stride: usize, out: Out) {
     assert!(chunks.len() >= (M - 1) * stride + blocks.len(), "a tile reads past its rows");
     let mut sums = [[_mm512_setzero_ps(); 2]; M];
     for (b, block) in blocks.iter().enumerate() {
@@ -301,13 +290,14 @@ fn q8_rows<const M: usize>(blocks: &[Q8Block], chunks: &[Q8Chunk], stride: usize
             }
         }
     }
-    write(&sums, out);
+    // SAFETY: as the caller promises.
+    unsafe { write(&sums, out) };
 }
 
 /// The sums of 1 to [`Q8_TILE_ROWS`] rows in 8 bits.
 ///
 /// # Safety
-/// [`multiplies_q8`] said yes; `out` has 32 columns of as many rows.
+/// [`cpu::vnni`](crate::cpu::vnni); `out` has 32 columns of as many rows.
 pub unsafe fn q8_tile(count: usize, blocks: &[Q8Block], chunks: &[Q8Chunk], stride: usize, out: Out) {
     // SAFETY: as the caller promises.
     unsafe {

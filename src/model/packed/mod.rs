@@ -22,10 +22,8 @@ mod q8;
 pub(super) mod row_block;
 mod rows;
 
-use rayon::prelude::*;
-
-use self::columns::Columns;
-use self::layout::{BLOCK, Element, KSlice, Q8Block, SLICES, WIDTH, pair};
+use self::columns::{Split, compute};
+use self::layout::{BLOCK, Element, KSlice, Q8Block, SLICES, TILE_ROWS, WIDTH, pair};
 use self::q8::{Q8Rows, pack_q8, q8_row};
 use self::row_block::ReadRows;
 use self::rows::{Rows, Scratch, prefers_bf16};
@@ -33,14 +31,8 @@ use super::precision::Precision;
 use super::simd::multiversion;
 use super::tensor::filled;
 use crate::Result;
-
-/// Whether products in bf16 run on AMX's tiles here: the CPU has them, and the system lets this process use them.
-pub fn multiplies_tiles() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return amx::available();
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
+#[cfg(target_arch = "x86_64")]
+use crate::cpu::{self, Level};
 
 #[derive(Debug)]
 enum Store {
@@ -112,7 +104,7 @@ multiversion! {
 fn transpose_f32(from: &[KSlice], to: &mut [KSlice]) {
     #[cfg(target_arch = "x86_64")]
     if let (Some(from), Some(to), true) =
-        (from.first_chunk::<WIDTH>(), to.first_chunk_mut::<WIDTH>(), avx512::available(Element::F32))
+        (from.first_chunk::<WIDTH>(), to.first_chunk_mut::<WIDTH>(), cpu::uses(Level::Avx512))
     {
         // SAFETY: the CPU has the instructions.
         return unsafe { avx512::transpose(from, to) };
@@ -236,89 +228,74 @@ impl PackedWeight {
     /// y [rows, out] = x [rows, in] · Wᵀ for each of `weights`, which take the same inputs and are held in the same
     /// precision. Together, because threads wait for each other after every product.
     pub fn forward<const N: usize>(weights: [&PackedWeight; N], x: &[f32], rows: usize) -> [Vec<f32>; N] {
-        let outputs = weights.map(|w| w.outputs);
-        // SAFETY: the panels cover all columns, and each is worked on with all rows.
-        unsafe { Columns::filled(rows, outputs, |outs| Self::fill_forward(&weights, x, rows, &outs)) }
-    }
-
-    fn fill_forward(weights: &[&PackedWeight], x: &[f32], rows: usize, outs: &[Columns]) {
-        let Some(first) = weights.first() else { return };
+        // Up to so many rows only wait for memory.
+        const FEW: usize = 2;
+        let widths = weights.map(|w| w.outputs);
+        let Some(first) = weights.first() else { return widths.map(|_| Vec::new()) };
         let (inputs, precision, element) = (first.inputs, first.precision(), first.element());
         assert!(weights.iter().all(|w| w.inputs == inputs && w.precision() == precision), "weights differ");
         assert_eq!(x.len(), rows * inputs, "the input has other columns than the weight");
-        let panels = weights.iter().map(|w| w.panels()).sum();
-        // The weight and the output that panel `p` of all belongs to, and which of its panels that is.
-        let find = |mut p: usize| {
-            for (weight, out) in weights.iter().zip(outs) {
-                if p < weight.panels() {
-                    return (*weight, *out, p);
-                }
-                p -= weight.panels();
-            }
-            unreachable!("there are {panels} panels")
-        };
         if precision == Precision::Q8
             && weights.iter().all(|w| w.rounds_inputs)
             && !prefers_bf16(rows)
             && let Some(q8_rows) = Q8Rows::new(x, inputs)
         {
-            return q8_rows.times(panels, |p| {
-                let (weight, out, p) = find(p);
-                (weight.blocks(p), out, p * WIDTH)
-            });
+            return compute(
+                rows,
+                widths,
+                Q8Rows::SPLIT,
+                || (),
+                |(), out| {
+                    q8_rows.times(weights[out.matrix()].blocks(out.panel()), out);
+                },
+            );
         }
-        // Few rows wait for memory: about a task a core. Many rows: small tasks balance the cores.
-        let least = if rows > 2 { 1 } else { panels.div_ceil(2 * rayon::current_num_threads()) };
-        if rows <= 2 && precision != Precision::Bf16 {
-            (0..panels).into_par_iter().with_min_len(least).for_each(|p| {
-                let (weight, out, p) = find(p);
-                for (row, x) in x.chunks(inputs).enumerate() {
-                    let mut sums = [0f32; WIDTH];
-                    weight.row_times(p, x, &mut sums);
-                    let width = WIDTH.min(weight.outputs - p * WIDTH);
-                    // SAFETY: a panel's columns belong to one task.
-                    unsafe { out.put(row, p * WIDTH, &sums[..width], false) };
-                }
-            });
-            return;
+        if rows <= FEW && precision != Precision::Bf16 {
+            let split = Split { tile: TILE_ROWS, few: FEW };
+            return compute(
+                rows,
+                widths,
+                split,
+                || (),
+                |(), out| {
+                    let weight = weights[out.matrix()];
+                    for (row, x) in x.chunks(inputs.max(1)).enumerate() {
+                        let mut sums = [0f32; WIDTH];
+                        weight.row_times(out.panel(), x, &mut sums);
+                        out.put(row, &sums);
+                    }
+                },
+            );
         }
-        let rows = Rows::new(x, inputs, element);
+        let x = Rows::new(x, inputs, element);
         let all = inputs.div_ceil(element.inputs());
-        rows.tasks(panels).with_min_len(least).for_each_init(
-            || (Vec::new(), Scratch::default()),
-            |(slices, scratch), (p, part)| {
-                let (weight, out, p) = find(p);
-                for from in (0..all).step_by(SLICES) {
-                    let slices = weight.slices(p, (from, (from + SLICES).min(all)), slices);
-                    rows.times(part.clone(), slices, from, out, p * WIDTH, scratch);
-                }
-            },
-        );
+        let scratch = || (Vec::new(), Scratch::default());
+        compute(rows, widths, x.split(FEW), scratch, |(slices, scratch), out| {
+            let (weight, panel) = (weights[out.matrix()], out.panel());
+            for from in (0..all).step_by(SLICES) {
+                let slices = weight.slices(panel, (from, (from + SLICES).min(all)), slices);
+                x.times(slices, from, out, scratch);
+            }
+        })
     }
 
     /// dx [rows, in] = dy [rows, out] · W.
     pub fn backward(&self, dy: &[f32], rows: usize) -> Vec<f32> {
         assert_eq!(dy.len(), rows * self.outputs, "the gradient has other columns than the weight");
-        // SAFETY: stretches of 32 inputs cover all columns, and each is worked on with all rows.
-        let [dx] = unsafe { Columns::filled(rows, [self.inputs], |[out]| self.fill_backward(dy, out)) };
-        dx
-    }
-
-    fn fill_backward(&self, dy: &[f32], out: Columns) {
         let (element, per) = (self.element(), self.element().inputs());
-        let rows = Rows::new(dy, self.outputs, element);
+        let dy = Rows::new(dy, self.outputs, element);
         let all = self.inputs.div_ceil(per);
-        // Lines of a square of 32 inputs × 32 outputs.
+        // Slices of a square of 32 inputs × 32 outputs.
         let square = WIDTH / per;
         // 32 inputs are the panel's columns now; outputs are summed over, 32 from each stored panel.
         let panels: Vec<usize> = (0..self.panels()).collect();
-        rows.tasks(self.inputs.div_ceil(WIDTH)).for_each_init(
-            || (Vec::new(), vec![KSlice::ZERO; SLICES], Scratch::default()),
-            |(slices, transposed, scratch), (q, part)| {
+        let scratch = || (Vec::new(), vec![KSlice::ZERO; SLICES], Scratch::default());
+        let [dx] =
+            compute(rows, [self.inputs], dy.split(0), scratch, |(slices, transposed, scratch), out| {
                 for (group, panels) in panels.chunks(SLICES / square).enumerate() {
                     let first = group * SLICES;
                     for (&p, transposed) in panels.iter().zip(transposed.chunks_mut(square)) {
-                        let (from, to) = (q * square, ((q + 1) * square).min(all));
+                        let (from, to) = (out.panel() * square, ((out.panel() + 1) * square).min(all));
                         let slices = self.slices(p, (from, to), slices);
                         match element {
                             Element::F32 => transpose_f32(slices, transposed),
@@ -326,10 +303,10 @@ impl PackedWeight {
                         }
                     }
                     let count = (panels.len() * square).min(self.outputs.div_ceil(per) - first);
-                    rows.times(part.clone(), &transposed[..count], first, out, q * WIDTH, scratch);
+                    dy.times(&transposed[..count], first, out, scratch);
                 }
-            },
-        );
+            });
+        dx
     }
 
     /// The weights [out, in] in f32, as they are stored.

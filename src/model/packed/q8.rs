@@ -5,11 +5,9 @@ use rayon::prelude::*;
 
 #[cfg(target_arch = "x86_64")]
 use super::avx512;
-use super::columns::Columns;
-use super::layout::{
-    BLOCK, Element, KSlice, Q8_TILE_ROWS as TILE, Q8Block, Q8Chunk, WIDTH, WORD, byte, pair, widen,
-};
-use super::rows::tasks;
+use super::columns::{PanelMut, Split};
+use super::layout::{BLOCK, KSlice, Q8_TILE_ROWS as TILE, Q8Block, Q8Chunk, WIDTH, WORD, byte, pair, widen};
+use crate::cpu;
 use crate::model::simd::multiversion;
 
 multiversion! {
@@ -40,7 +38,7 @@ multiversion! {
 /// Writes `block` as slices of bf16.
 pub(super) fn widen_block(block: &Q8Block, slices: &mut [KSlice; BLOCK / 2]) {
     #[cfg(target_arch = "x86_64")]
-    if avx512::available(Element::Bf16) {
+    if cpu::bf16() {
         // SAFETY: the CPU has the instructions.
         return unsafe { avx512::widen_block(block, slices) };
     }
@@ -92,14 +90,13 @@ multiversion! {
 pub(super) struct Q8Rows {
     pub chunks: Vec<Q8Chunk>,
     stride: usize,
-    count: usize,
 }
 
 impl Q8Rows {
     /// Of `values` [rows, width]; none where the CPU has no kernel for them.
     pub fn new(values: &[f32], width: usize) -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
-        if avx512::multiplies_q8() {
+        if cpu::vnni() {
             let (stride, count) = (width.div_ceil(BLOCK), values.len() / width.max(1));
             let mut chunks = vec![Q8Chunk::default(); count * stride];
             // Rows of a task; one row is not worth one.
@@ -113,30 +110,26 @@ impl Q8Rows {
                         .for_each(|(chunks, x)| unsafe { avx512::to_chunks(x, chunks) });
                 },
             );
-            return Some(Self { chunks, stride, count });
+            return Some(Self { chunks, stride });
         }
         None
     }
 
-    /// The products of all rows with `panels`; `panel` gives one's blocks, as many as a row has chunks, and the
-    /// matrix and the column of it that its products are put to.
-    pub fn times<'a>(&self, panels: usize, panel: impl Fn(usize) -> (&'a [Q8Block], Columns, usize) + Sync) {
-        // One tile waits for memory: about a task a core. More: small tasks balance the cores.
-        let least = if self.count > TILE { 1 } else { panels.div_ceil(2 * rayon::current_num_threads()) };
-        tasks(self.count, TILE, panels).with_min_len(least).for_each(|(p, rows)| {
-            let (blocks, out, column) = panel(p);
-            for row in rows.clone().step_by(TILE) {
-                let count = TILE.min(rows.end - row);
-                #[cfg(target_arch = "x86_64")]
-                // SAFETY: there are chunks only where the instructions are; these rows of a panel's columns belong
-                // to one task.
-                unsafe {
-                    out.tile::<WIDTH>((row, count), column, false, |out| {
-                        let chunks = &self.chunks[row * self.stride..];
-                        avx512::q8_tile(count, blocks, chunks, self.stride, out);
-                    });
-                }
+    /// How products of these rows are split. One tile waits for memory.
+    pub const SPLIT: Split = Split { tile: TILE, few: TILE };
+
+    /// The products of the rows of `out` with the blocks of a panel, as many as a row has chunks.
+    pub fn times(&self, blocks: &[Q8Block], out: &mut PanelMut) {
+        for row in out.rows().step_by(TILE) {
+            let count = TILE.min(out.rows().end - row);
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: there are chunks only where the instructions are; the kernel writes the tile.
+            unsafe {
+                out.tile(row, count, |out| {
+                    let chunks = &self.chunks[row * self.stride..];
+                    avx512::q8_tile(count, blocks, chunks, self.stride, out);
+                });
             }
-        });
+        }
     }
 }

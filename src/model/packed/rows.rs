@@ -1,20 +1,16 @@
 //! The rows of a product, and their products with the slices of one panel.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::columns::Columns;
+use super::columns::{PanelMut, Split};
 use super::layout::{Element, KSlice, TILE_ROWS as TILE, WIDTH, pair};
-use super::multiplies_tiles;
 #[cfg(target_arch = "x86_64")]
 use super::{amx, avx512};
+use crate::cpu::{self, Level};
+use crate::matrix::{MatMut, MatRef, multiply};
 use crate::model::simd::multiversion;
-use crate::model::tensor::gemm;
-
-/// Least rows of a task: fewer would not pay for widening or transposing a panel again.
-const PART: usize = 8 * TILE;
 
 multiversion! {
     /// Rows of f32 [.., width] as bf16 pairs [.., ⌈width / 2⌉].
@@ -44,12 +40,12 @@ multiversion! {
     }
 }
 
-/// Whether this CPU has a kernel for slices of this element.
+/// Whether there is a kernel for slices of this element.
 fn native(element: Element) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return avx512::available(element);
-    #[cfg(not(target_arch = "x86_64"))]
-    false
+    match element {
+        Element::F32 => cpu::uses(Level::Avx512),
+        Element::Bf16 => cpu::bf16(),
+    }
 }
 
 /// The bits of f32 values.
@@ -58,26 +54,9 @@ fn bits(values: &[f32]) -> &[u32] {
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }
 
-/// What is to be done for `panels` of a product of `count` rows: each with all rows, or with parts of them, whole
-/// tiles, where there are more cores than panels to keep them busy.
-pub(super) fn tasks(
-    count: usize,
-    tile: usize,
-    panels: usize,
-) -> impl IndexedParallelIterator<Item = (usize, Range<usize>)> {
-    let wanted = (4 * rayon::current_num_threads()).div_ceil(panels.max(1));
-    let parts = wanted.min(count / PART).max(1);
-    let size = count.div_ceil(parts).next_multiple_of(tile);
-    let parts = count.div_ceil(size.max(1)).max(1);
-    (0..panels * parts).into_par_iter().map(move |task| {
-        let first = task % parts * size;
-        (task / parts, first..(first + size).min(count))
-    })
-}
-
 /// Whether so many rows are multiplied faster in bf16 than in 8 bits: with tiles, once widening the weights pays.
 pub(super) fn prefers_bf16(rows: usize) -> bool {
-    rows >= 96 && multiplies_tiles()
+    rows >= 96 && cpu::uses(Level::Amx)
 }
 
 /// Rows as a kernel takes them.
@@ -134,7 +113,6 @@ pub(super) struct Scratch {
 pub(super) struct Rows<'a> {
     pub values: &'a [f32],
     pub width: usize,
-    pub count: usize,
     pub element: Element,
     pub operands: Operands<'a>,
 }
@@ -142,68 +120,65 @@ pub(super) struct Rows<'a> {
 impl<'a> Rows<'a> {
     /// Of `values` [rows, width].
     pub fn new(values: &'a [f32], width: usize, element: Element) -> Self {
-        let count = values.len() / width.max(1);
         let operands = Operands::new(values, width, element);
-        Self { values, width, count, element, operands }
+        Self { values, width, element, operands }
     }
 
-    /// What is to be done for `panels`.
-    pub fn tasks(&self, panels: usize) -> impl IndexedParallelIterator<Item = (usize, Range<usize>)> + use<> {
+    /// How products of these rows are split.
+    pub fn split(&self, few: usize) -> Split {
         let tile = match &self.operands {
             #[cfg(target_arch = "x86_64")]
             Operands::Tiles(_) => amx::ROWS,
             _ => TILE,
         };
-        tasks(self.count, tile, panels)
+        Split { tile, few }
     }
 
-    /// Columns `column ..` of `out` for some rows: adds the products with `slices`, the first of which is slice
-    /// `first` of its panel.
-    pub fn times(
-        &self,
-        rows: Range<usize>,
-        slices: &[KSlice],
-        first: usize,
-        out: Columns,
-        column: usize,
-        scratch: &mut Scratch,
-    ) {
-        #[cfg(target_arch = "x86_64")]
-        if let Operands::Tiles(tiles) = &self.operands {
-            return tiles.times(rows, slices, first, (out, column), &mut scratch.slices);
-        }
-        #[cfg(target_arch = "x86_64")]
-        if let Operands::Words(operands) = &self.operands {
-            let stride = self.width.div_ceil(self.element.inputs());
-            for row in rows.clone().step_by(TILE) {
-                let count = TILE.min(rows.end - row);
-                let operands = &operands[row * stride + first..];
-                // SAFETY: the operands exist only where the instructions do; these rows of a panel's columns belong
-                // to one task.
-                unsafe {
-                    out.tile::<WIDTH>((row, count), column, first > 0, |out| {
-                        avx512::tile(self.element, count, slices, operands, stride, out);
-                    });
+    /// Adds to the rows of `out` the products with `slices`, the first of which is slice `first` of its panel. A
+    /// panel is gone through from its first slice on.
+    pub fn times(&self, slices: &[KSlice], first: usize, out: &mut PanelMut, scratch: &mut Scratch) {
+        match &self.operands {
+            #[cfg(target_arch = "x86_64")]
+            Operands::Tiles(tiles) => tiles.times(slices, first, out, &mut scratch.slices),
+            #[cfg(target_arch = "x86_64")]
+            Operands::Words(operands) => {
+                let (element, stride) = (self.element, self.width.div_ceil(self.element.inputs()));
+                for row in out.rows().step_by(TILE) {
+                    let count = TILE.min(out.rows().end - row);
+                    let operands = &operands[row * stride + first..];
+                    // SAFETY: there are operands only where there is a kernel; it writes the tile.
+                    unsafe {
+                        out.tile(row, count, |out| {
+                            avx512::tile(element, count, slices, operands, stride, out);
+                        });
+                    }
                 }
             }
-            return;
+            #[cfg(not(target_arch = "x86_64"))]
+            Operands::Words(_) => self.times_widened(slices, first, out, &mut scratch.values),
+            Operands::None => self.times_widened(slices, first, out, &mut scratch.values),
         }
-        let (per, width) = (self.element.inputs(), WIDTH.min(out.stride - column));
+    }
+
+    /// As [`Self::times`] without a kernel: in f32, by gemm.
+    fn times_widened(&self, slices: &[KSlice], first: usize, out: &mut PanelMut, scratch: &mut Vec<f32>) {
+        let per = self.element.inputs();
         let inputs = (per * slices.len()).min(self.width - per * first);
-        let (count, size) = (rows.len(), per * slices.len() * WIDTH);
-        scratch.values.resize(size + count * WIDTH, 0.0);
-        let (wide, sums) = scratch.values.split_at_mut(size);
+        let (count, size) = (out.rows().len(), per * slices.len() * WIDTH);
+        scratch.resize(size + count * WIDTH, 0.0);
+        let (wide, sums) = scratch.split_at_mut(size);
         match self.element {
             Element::F32 => wide.chunks_exact_mut(WIDTH).zip(slices).for_each(|(wide, slice)| {
                 wide.iter_mut().zip(slice.0).for_each(|(wide, bits)| *wide = f32::from_bits(bits));
             }),
             Element::Bf16 => widen_slices(slices, wide),
         }
-        let x = &self.values[rows.start * self.width + per * first..];
-        gemm((count, WIDTH, inputs), 1.0, x, (self.width, 1), wide, (WIDTH, 1), 0.0, sums, (WIDTH, 1));
-        for (row, sums) in rows.zip(sums.chunks(WIDTH)) {
-            // SAFETY: as above.
-            unsafe { out.put(row, column, &sums[..width], first > 0) };
+        let x = &self.values[out.rows().start * self.width + per * first..];
+        let (x, wide) =
+            (MatRef::rows(x, (count, inputs), self.width), MatRef::rows(wide, (inputs, WIDTH), WIDTH));
+        multiply(1.0, x, wide, 0.0, MatMut::rows(sums, (count, WIDTH), WIDTH));
+        for (row, sums) in out.rows().zip(sums.as_chunks().0) {
+            out.put(row, sums);
         }
     }
 }

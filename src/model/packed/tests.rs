@@ -2,9 +2,13 @@ use std::ops::Range;
 
 use half::f16;
 
-use super::layout::Q8Chunk;
+use super::layout::{Q8Block, Q8Chunk};
 use super::rows::Operands;
 use super::*;
+use crate::cpu;
+use crate::cpu::each::{level_runs, skipped};
+
+const PRECISIONS: [Precision; 3] = [Precision::F32, Precision::Bf16, Precision::Q8];
 
 fn random(n: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(1);
@@ -40,97 +44,172 @@ fn pack(precision: Precision, w: &[f32], outputs: usize, inputs: usize) -> Packe
 }
 
 /// bf16 inputs carry 8 bits: each product is off by at most 2⁻⁸ of its size.
-fn assert_close(precision: Precision, got: &[f32], want: &[f64], inputs: usize) {
+///
+/// Sums without a third of their inputs would be off by 0.05 · √inputs on average, ten times the tolerance.
+fn assert_close(name: &str, precision: Precision, got: &[f32], want: &[f64], inputs: usize) {
+    assert_eq!(got.len(), want.len(), "{name}");
     let share = if precision == Precision::F32 { 6e-7 } else { 0.004 };
     let tolerance = share * (inputs as f64).sqrt();
     for (i, (g, w)) in got.iter().zip(want).enumerate() {
-        assert!((f64::from(*g) - w).abs() < tolerance, "{i}: {g} vs {w}");
+        assert!((f64::from(*g) - w).abs() < tolerance, "{name}: value {i} is {g}, not {w}");
     }
 }
 
-#[test]
-fn products_are_those_of_the_stored_weights_at_every_size() {
-    for (outputs, inputs) in [(1, 1), (32, 32), (33, 31), (96, 64), (40, 1100), (1100, 40)] {
-        let w = random(outputs * inputs, 1);
-        for precision in [Precision::F32, Precision::Bf16, Precision::Q8] {
-            let panels = pack(precision, &w, outputs, inputs);
-            let own = panels.unpack();
-            assert!(own.iter().zip(&w).all(|(a, b)| (a - b).abs() <= 0.005 * b.abs() + 0.0025));
-            assert!(precision != Precision::F32 || own == w);
-            for rows in [1, 2, 3, 12, 13, 30, 200] {
-                let x = random(rows * inputs, 2);
-                let [y] = PackedWeight::forward([&panels], &x, rows);
-                assert_close(precision, &y, &product(&x, &own, rows, inputs, outputs), inputs);
+/// `w` [rows, columns] with rows and columns swapped.
+fn transposed(w: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    (0..columns * rows).map(|i| w[i % rows * columns + i / rows]).collect()
+}
 
-                let dy = random(rows * outputs, 3);
-                let dx = panels.backward(&dy, rows);
-                let transposed: Vec<f32> =
-                    (0..inputs * outputs).map(|i| own[i % outputs * inputs + i / outputs]).collect();
-                assert_close(precision, &dx, &product(&dy, &transposed, rows, outputs, inputs), outputs);
+/// Products of `rows` rows with a packed weight, forward and backward, against those of what it stores.
+fn check_products(level: &str, precision: Precision, (outputs, inputs): (usize, usize), rows: &[usize]) {
+    let w = random(outputs * inputs, 1);
+    let packed = pack(precision, &w, outputs, inputs);
+    let own = packed.unpack();
+    assert!(own.iter().zip(&w).all(|(a, b)| (a - b).abs() <= 0.005 * b.abs() + 0.0025));
+    assert!(precision != Precision::F32 || own == w);
+    for &rows in rows {
+        let name = format!("{level}, {precision}, {rows} × {inputs} × {outputs}");
+        let x = random(rows * inputs, 2);
+        let [y] = PackedWeight::forward([&packed], &x, rows);
+        assert_close(&name, precision, &y, &product(&x, &own, rows, inputs, outputs), inputs);
+
+        let dy = random(rows * outputs, 3);
+        let dx = packed.backward(&dy, rows);
+        let own = transposed(&own, outputs, inputs);
+        let want = product(&dy, &own, rows, outputs, inputs);
+        assert_close(&name, precision, &dx, &want, outputs);
+    }
+}
+
+/// All of `values`; under Miri, which takes thousands of times as long, the first `few`.
+fn sizes<T>(values: &[T], few: usize) -> &[T] {
+    if cfg!(miri) { &values[..few] } else { values }
+}
+
+#[test]
+fn products_are_those_of_the_stored_weights_at_every_size_and_level() {
+    level_runs(|level| {
+        for shape in sizes(&[(1, 1), (32, 32), (33, 31), (96, 64), (40, 1100), (1100, 40)], 3) {
+            for precision in PRECISIONS {
+                check_products(level, precision, *shape, sizes(&[1, 2, 13, 3, 12, 30, 200], 3));
             }
         }
-    }
+    });
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes hours")]
+fn sums_over_more_slices_than_are_worked_on_at_once_are_added_up() {
+    // 4096 bf16 values are 2048 slices, which come in three stretches: forward in the first shape, backward in the
+    // second. In the third the last stretch ends within a step.
+    level_runs(|level| {
+        for shape in [(64, 4096), (4096, 64), (33, 3075)] {
+            for precision in PRECISIONS {
+                check_products(level, precision, shape, &[1, 9, 45, 100]);
+            }
+        }
+    });
 }
 
 #[test]
 fn weights_together_give_what_each_gives_alone() {
     let inputs = 70;
-    for precision in [Precision::F32, Precision::Bf16, Precision::Q8] {
-        let all = [40, 1, 64].map(|outputs| pack(precision, &random(outputs * inputs, 1), outputs, inputs));
-        for rows in [1, 2, 5, 120] {
-            let x = random(rows * inputs, 2);
-            let together = PackedWeight::forward(all.each_ref(), &x, rows);
-            for (weight, y) in all.iter().zip(together) {
-                assert_eq!([y], PackedWeight::forward([weight], &x, rows), "{precision} {rows}");
+    level_runs(|level| {
+        for precision in PRECISIONS {
+            let all =
+                [40, 1, 64].map(|outputs| pack(precision, &random(outputs * inputs, 1), outputs, inputs));
+            for rows in [0, 1, 2, 5, 120] {
+                let x = random(rows * inputs, 2);
+                let together = PackedWeight::forward(all.each_ref(), &x, rows);
+                for (weight, y) in all.iter().zip(together) {
+                    assert_eq!([y], PackedWeight::forward([weight], &x, rows), "{level} {precision} {rows}");
+                }
             }
         }
-    }
+    });
 }
 
 #[test]
-fn every_way_to_multiply_gives_the_same() {
-    let (outputs, inputs, rows) = (70, 1100, 45);
+#[cfg_attr(miri, ignore = "takes hours")]
+fn every_kernel_gives_the_sums_of_the_loops_without_instructions() {
+    // More slices than are worked on at once, so that each kernel adds to its own sums.
+    let (outputs, inputs, rows) = (70, 3400, 45);
     let (w, x) = (random(outputs * inputs, 1), random(rows * inputs, 2));
-    for (precision, element) in [(Precision::F32, Element::F32), (Precision::Bf16, Element::Bf16)] {
-        let panels = pack(precision, &w, outputs, inputs);
-        let want = product(&x, &panels.unpack(), rows, inputs, outputs);
-        let (without, words) = (Operands::None, Operands::words(&x, inputs, element));
-        for (way, operands) in
-            [without, words, Rows::new(&x, inputs, element).operands].into_iter().enumerate()
-        {
-            let rounds = element == Element::Bf16 && !matches!(operands, Operands::None);
-            let rows = Rows { values: &x, width: inputs, count: rows, element, operands };
-            let all = inputs / element.inputs();
-            let fill = |[out]: [Columns; 1]| {
-                for p in 0..panels.panels() {
-                    for from in (0..all).step_by(SLICES) {
-                        let slices = (from, (from + SLICES).min(all));
-                        let (mut widened, mut scratch) = (Vec::new(), Scratch::default());
-                        let slices = panels.slices(p, slices, &mut widened);
-                        rows.times(0..rows.count, slices, from, out, p * WIDTH, &mut scratch);
+    level_runs(|level| {
+        for (precision, element) in [(Precision::F32, Element::F32), (Precision::Bf16, Element::Bf16)] {
+            let packed = pack(precision, &w, outputs, inputs);
+            let own = packed.unpack();
+            let (without, words) = (Operands::None, Operands::words(&x, inputs, element));
+            let all = [without, words, Rows::new(&x, inputs, element).operands];
+            for (kernel, operands) in all.into_iter().enumerate() {
+                // Kernels of bf16 round rows too; then sums of the same products differ by the rounding of f32 only.
+                let rounds = element == Element::Bf16 && !matches!(operands, Operands::None);
+                let round = |v: &f32| if rounds { half::bf16::from_f32(*v).to_f32() } else { *v };
+                let taken: Vec<f32> = x.iter().map(round).collect();
+                let want = product(&taken, &own, rows, inputs, outputs);
+                let x = Rows { values: &x, width: inputs, element, operands };
+                let slices = inputs.div_ceil(element.inputs());
+                let scratch = || (Vec::new(), Scratch::default());
+                let [y] = compute(rows, [outputs], x.split(0), scratch, |(widened, scratch), out| {
+                    for from in (0..slices).step_by(SLICES) {
+                        let to = (from + SLICES).min(slices);
+                        x.times(packed.slices(out.panel(), (from, to), widened), from, out, scratch);
                     }
-                }
-            };
-            // SAFETY: the panels cover all columns.
-            let [y] = unsafe { Columns::filled(rows.count, [outputs], fill) };
-            // Without the instructions the rows of f32 are not rounded.
-            let most = if rounds { 0.1 } else { 1e-4 };
-            let off = y.iter().zip(&want).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
-            assert!(off < most, "{precision} {way}: {off}");
+                });
+                let off = y.iter().zip(&want).map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max);
+                assert!(off < 1e-4, "{level}, {precision}, kernel {kernel}: {off}");
+            }
         }
-    }
+    });
 }
 
 #[test]
-fn tasks_cover_every_row_of_every_panel_once() {
-    for (panels, count) in [(1, 1), (3, 12), (6, 512), (1, 1000), (40, 200), (2, 97), (0, 5)] {
-        let values = vec![0f32; count];
-        let mut seen = vec![0; panels * count];
-        for (panel, rows) in Rows::new(&values, 1, Element::F32).tasks(panels).collect::<Vec<_>>() {
-            rows.for_each(|row| seen[panel * count + row] += 1);
+fn squares_are_transposed_alike_at_every_level() {
+    let from: Vec<KSlice> =
+        (0..WIDTH).map(|i| KSlice(std::array::from_fn(|j| (i * 0x1_0003 + j * 0x101) as u32))).collect();
+    level_runs(|level| {
+        let mut to = vec![KSlice::ZERO; WIDTH];
+        transpose_f32(&from, &mut to);
+        let right = |i: usize, j: usize| to[j].0[i] == from[i].0[j];
+        assert!((0..WIDTH).all(|i| (0..WIDTH).all(|j| right(i, j))), "{level}");
+
+        // A square that is cut short by the end of the inputs.
+        let mut to = vec![KSlice::ZERO; WIDTH];
+        transpose_f32(&from[..5], &mut to);
+        let right = |i: usize, j: usize| to[j].0[i] == if i < 5 { from[i].0[j] } else { 0 };
+        assert!((0..WIDTH).all(|i| (0..WIDTH).all(|j| right(i, j))), "{level}");
+
+        let mut to = vec![KSlice::ZERO; WIDTH / 2];
+        transpose_bf16(&from[..WIDTH / 2], &mut to);
+        let half = |slices: &[KSlice], i: usize, j: usize| slices[i / 2].0[j] >> (16 * (i % 2)) & 0xffff;
+        assert!((0..WIDTH).all(|i| (0..WIDTH).all(|j| half(&to, j, i) == half(&from, i, j))), "{level}");
+    });
+}
+
+#[test]
+fn blocks_are_widened_alike_at_every_level() {
+    let mut block = Q8Block::ZERO;
+    for (g, words) in block.words.iter_mut().enumerate() {
+        for (j, word) in words.iter_mut().enumerate() {
+            // −127 to 127, as they are packed.
+            *word = u32::from_le_bytes(std::array::from_fn(|i| ((g * 31 + j * 7 + i * 89) % 255) as u8 + 1));
         }
-        assert!(seen.iter().all(|&times| times == 1), "{panels} {count}");
     }
+    let scale = |j: usize| f16::from_f32([0.0, 1e-7, 0.0173, 3.0][j % 4] * (1.0 + j as f32));
+    (0..WIDTH).for_each(|j| block.scales[j] = scale(j));
+    level_runs(|level| {
+        let mut slices = [KSlice::ZERO; BLOCK / 2];
+        q8::widen_block(&block, &mut slices);
+        for j in 0..WIDTH {
+            for (i, weight) in block.weights(j).enumerate() {
+                let got = (slices[i / 2].0[j] >> (16 * (i % 2))) as u16;
+                let want = half::bf16::from_f32(weight).to_bits();
+                // The sign of zero says nothing.
+                let zero = weight == 0.0 && got & 0x7fff == 0;
+                assert!(got == want || zero, "{level}: {i}, {j} is {got:x}, not {want:x} ({weight})");
+            }
+        }
+    });
 }
 
 #[test]
@@ -150,6 +229,9 @@ fn values(chunk: &Q8Chunk) -> impl Iterator<Item = f32> {
 
 #[test]
 fn rows_in_8_bits_are_near_and_give_exact_products() {
+    if !cpu::vnni() {
+        return skipped("no AVX-512 VNNI");
+    }
     let (outputs, inputs) = (70, 1111);
     let panels = pack(Precision::Q8, &random(outputs * inputs, 1), outputs, inputs);
     for rows in 1..=13 {
@@ -157,7 +239,7 @@ fn rows_in_8_bits_are_near_and_give_exact_products() {
         // A column that stands out, and a row of zeros.
         x.iter_mut().skip(100).step_by(inputs).for_each(|x| *x *= 40.0);
         x[..inputs].fill(0.0);
-        let Some(q8_rows) = Q8Rows::new(&x, inputs) else { return };
+        let q8_rows = Q8Rows::new(&x, inputs).expect("the CPU has the instructions");
         let mut held = Vec::new();
         for (chunks, x) in q8_rows.chunks.chunks(inputs.div_ceil(BLOCK)).zip(x.chunks(inputs)) {
             for (chunk, x) in chunks.iter().zip(x.chunks(BLOCK)) {
@@ -171,23 +253,26 @@ fn rows_in_8_bits_are_near_and_give_exact_products() {
         }
         let want = product(&held, &panels.unpack(), rows, inputs, outputs);
         let [y] = PackedWeight::forward([&panels], &x, rows);
-        assert_close(Precision::F32, &y, &want, inputs);
+        assert_close("8 bits", Precision::F32, &y, &want, inputs);
     }
 }
 
 #[test]
 fn what_is_not_finite_stays_so_in_its_own_row() {
     let (outputs, inputs) = (33, 70);
-    for precision in [Precision::F32, Precision::Bf16, Precision::Q8] {
-        let panels = pack(precision, &random(outputs * inputs, 1), outputs, inputs);
-        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            for rows in [1, 3, 8] {
-                let mut x = random(rows * inputs, 2);
-                x[35] = wrong;
-                let [y] = PackedWeight::forward([&panels], &x, rows);
-                assert!(y[..outputs].iter().all(|y| !y.is_finite()), "{precision} {wrong}");
-                assert!(y[outputs..].iter().all(|y| y.is_finite()), "{precision} {wrong}");
+    level_runs(|level| {
+        for precision in PRECISIONS {
+            let packed = pack(precision, &random(outputs * inputs, 1), outputs, inputs);
+            for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                for rows in [1, 3, 8] {
+                    let mut x = random(rows * inputs, 2);
+                    x[35] = wrong;
+                    let [y] = PackedWeight::forward([&packed], &x, rows);
+                    let name = format!("{level} {precision} {wrong}");
+                    assert!(y[..outputs].iter().all(|y| !y.is_finite()), "{name}");
+                    assert!(y[outputs..].iter().all(|y| y.is_finite()), "{name}");
+                }
             }
         }
-    }
+    });
 }

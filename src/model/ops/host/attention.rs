@@ -5,9 +5,9 @@
 
 use rayon::prelude::*;
 
+use crate::matrix::{MatMut, MatRef, multiply};
 use crate::model::ops::{Attention, Segment};
 use crate::model::simd::{self, multiversion};
-use crate::model::tensor::gemm;
 
 /// `buffer`, which holds `heads` · `width` values of every row of the batch, as one stretch per segment and head: the
 /// head's [len, width] values lie together, so that each task owns what it writes.
@@ -78,11 +78,22 @@ multiversion! {
     }
 }
 
+/// scale · q · kᵀ of one head: scores [rows of q, rows of k].
+fn scores(attention: &Attention, q: MatRef<f32>, k: MatRef<f32>, scores: &mut [f32]) {
+    let shape = (q.shape().0, k.shape().0);
+    multiply(attention.scale, q, k.transposed(), 0.0, MatMut::rows(scores, shape, shape.1));
+}
+
+/// A row-major matrix [n, n].
+fn square(values: &[f32], n: usize) -> MatRef<'_, f32> {
+    MatRef::rows(values, (n, n), n)
+}
+
 /// Probabilities [len, past + len] of one head.
 fn probabilities(attention: &Attention, q: &[f32], k: &[f32], segment: Segment, p: &mut [f32]) {
     let (len, total, d) = (segment.len, segment.past + segment.len, attention.head_dim);
     let (qs, ks) = (attention.q_width(), attention.kv_width());
-    gemm((len, total, d), attention.scale, q, (qs, 1), k, (1, ks), 0.0, p, (total, 1));
+    scores(attention, MatRef::rows(q, (len, d), qs), MatRef::rows(k, (total, d), ks), p);
     for (i, row) in p.chunks_mut(total).enumerate() {
         let to = segment.past + i + 1;
         let from = attention.window.map_or(0, |w| to.saturating_sub(w));
@@ -109,7 +120,9 @@ pub fn forward<'a>(
         let mut p = vec![0f32; segment.len * total];
         let at = segment.start * qs + head * d;
         probabilities(attention, &queries[at..], &k[offset..], segment, &mut p);
-        gemm((segment.len, d, total), 1.0, &p, (total, 1), &v[offset..], (ks, 1), 0.0, out, (d, 1));
+        let (p, v) =
+            (MatRef::rows(&p, (segment.len, total), total), MatRef::rows(&v[offset..], (total, d), ks));
+        multiply(1.0, p, v, 0.0, MatMut::rows(out, (segment.len, d), d));
     });
     by_row(out, segments, attention.heads, d)
 }
@@ -137,10 +150,13 @@ pub fn backward(
         for (head, gq) in (kv_head * group..).zip(gq.chunks_exact_mut(n * d)) {
             let at = segment.start * qs + head * d;
             probabilities(attention, &qv[at..], &kv[at_kv..], segment, &mut p);
-            let d_out = &dv[at..];
+            let head = |values| MatRef::rows(values, (n, d), qs);
+            let kv_head = |values| MatRef::rows(values, (n, d), ks);
+            let (q, k, v, d_out) =
+                (head(&qv[at..]), kv_head(&kv[at_kv..]), kv_head(&vv[at_kv..]), head(&dv[at..]));
             // dV += Pᵀ dO, dP = dO Vᵀ.
-            gemm((n, d, n), 1.0, &p, (1, n), d_out, (qs, 1), 1.0, gv, (d, 1));
-            gemm((n, n, d), 1.0, d_out, (qs, 1), &vv[at_kv..], (1, ks), 0.0, &mut dp, (n, 1));
+            multiply(1.0, square(&p, n).transposed(), d_out, 1.0, MatMut::rows(gv, (n, d), d));
+            multiply(1.0, d_out, v.transposed(), 0.0, MatMut::rows(&mut dp, (n, n), n));
             for (p, dp) in p.chunks(n).zip(dp.chunks_mut(n)) {
                 let mean = simd::dot(p, dp);
                 for (dp, p) in dp.iter_mut().zip(p) {
@@ -149,25 +165,15 @@ pub fn backward(
             }
             if let Some(cap) = attention.softcap {
                 // d(cap·tanh(s/cap))/ds = 1 − tanh², from the raw scores.
-                gemm(
-                    (n, n, d),
-                    attention.scale,
-                    &qv[at..],
-                    (qs, 1),
-                    &kv[at_kv..],
-                    (1, ks),
-                    0.0,
-                    &mut p,
-                    (n, 1),
-                );
+                scores(attention, q, k, &mut p);
                 for (dp, s) in dp.iter_mut().zip(&p) {
                     let t = simd::tanh(s / cap);
                     *dp *= 1.0 - t * t;
                 }
             }
             // dQ = scale · dS K, dK += scale · dSᵀ Q.
-            gemm((n, d, n), attention.scale, &dp, (n, 1), &kv[at_kv..], (ks, 1), 0.0, gq, (d, 1));
-            gemm((n, d, n), attention.scale, &dp, (1, n), &qv[at..], (qs, 1), 1.0, gk, (d, 1));
+            multiply(attention.scale, square(&dp, n), k, 0.0, MatMut::rows(gq, (n, d), d));
+            multiply(attention.scale, square(&dp, n).transposed(), q, 1.0, MatMut::rows(gk, (n, d), d));
         }
     });
     [
