@@ -58,6 +58,20 @@ pub fn natural(a: &str, b: &str) -> Ordering {
         .then_with(|| x.cmp(y))
 }
 
+/// A duration in at most six cells: `42s`, `3m05s`, `2h10m`, `3d4h`. Negative and NaN are `–`.
+pub fn duration(seconds: f64) -> String {
+    if !seconds.is_finite() || seconds < 0.0 {
+        return "–".into();
+    }
+    let s = seconds.round().min(1e12) as u64;
+    match s {
+        0..60 => format!("{s}s"),
+        60..3600 => format!("{}m{:02}s", s / 60, s % 60),
+        3600..86_400 => format!("{}h{:02}m", s / 3600, s % 3600 / 60),
+        _ => format!("{}d{}h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,6 @@
 //! The settings of clusterings, defined once for commands, screens and jobs.
 
-use crate::settings::{BELOW_ONE, Field, Kind, Setting};
+use crate::settings::{BELOW_ONE, Field, Kind, Role, Setting, Whole};
 
 /// Share of each expert's smallest entries that count as zero, where nothing else is said (the paper's).
 pub const DEFAULT_SPARSITY: f64 = 0.5;
@@ -12,11 +12,21 @@ pub fn default_k(experts: usize) -> usize {
     (experts / 3).clamp(2, 10).min(experts).max(1)
 }
 
+/// The number of clusters of a library's experts, kept in `field`.
+pub const fn clusters<S>(field: Field<S, usize>) -> Setting<S> {
+    Setting::new("k", Kind::Whole(field, Whole::from(1)))
+        .flag("k", "Number of clusters")
+        .form("Clusters k", "")
+        .role(Role::Clusters)
+        .brief("k")
+}
+
 /// The sparsity of a comparison, kept in `field`.
 pub const fn sparsity<S>(field: Field<S, f64>) -> Setting<S> {
     Setting::new("sparsity", Kind::Number(field, BELOW_ONE))
         .flag("sparsity", "Share of each expert's smallest entries that count as zero")
         .form("Sparsity", "share of entries left out")
+        .role(Role::Plan)
         .brief("sparsity")
 }
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::output::{Output, Skipped};
 use super::table::{Align, Table};
-use crate::jobs::{JobDetail, JobRow, JobState, JobSummary, Jobs};
+use crate::jobs::{JobDetail, JobRow, JobState, JobSummary, Jobs, time_text};
 use crate::library::Library;
 use crate::text::printable;
 use crate::{Error, Result};
@@ -83,11 +83,11 @@ fn list(jobs: &Jobs, output: &Output) -> Result<()> {
     for job in &list {
         table.row([
             job.id.as_str(),
-            &job.kind,
+            job.kind_name(),
             &job.name,
             job.state.name(),
             &steps(job),
-            job.started.as_deref().unwrap_or(""),
+            &time_text(job.started),
             job.error.as_deref().unwrap_or(""),
         ]);
     }
@@ -112,7 +112,7 @@ fn show(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
         document["rows"] = json!(detail.rows);
         document["losses"] = json!(detail.losses);
         document["validation"] = json!(detail.validation);
-        document["spec"] = json!(detail.spec);
+        document["spec"] = json!(detail.job);
         document["result"] = jobs.outcome(id)?.unwrap_or_default();
         return output.document(&document);
     }
@@ -132,11 +132,11 @@ fn describe(detail: &JobDetail) -> String {
             table.row([name, &value]);
         }
     };
-    row("kind", Some(summary.kind.clone()));
+    row("kind", Some(summary.kind_name().into()));
     row("name", Some(summary.name.clone()));
     row("state", Some(summary.state.name().into()));
     row("error", summary.error.clone());
-    row("started", summary.started.clone());
+    row("started", Some(time_text(summary.started)));
     row("stage", detail.stage.clone().filter(|_| !summary.state.is_over()));
     row("step", Some(steps(summary)));
     let last = |curve: &[(usize, f64)]| curve.last().map(|(step, loss)| format!("{loss:.4} at step {step}"));

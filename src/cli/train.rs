@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::options::{TrainingArgs, show};
 use super::output::{Output, Skipped};
 use crate::Result;
-use crate::jobs::{JobSpec, Jobs};
+use crate::jobs::{AnyJob, Jobs};
 use crate::library::{Claim, Library};
 use crate::text::{counted, printable};
 use crate::train::{self, TrainReport, TrainSpec};
@@ -95,7 +95,7 @@ fn background(args: &TrainArgs, output: &Output) -> Result<()> {
         train::Dataset::load(path)?;
     }
     let library = Library::open(&spec.library)?;
-    let job = Jobs::open(&library)?.start(&JobSpec::Train(Box::new(spec)))?;
+    let job = Jobs::open(&library)?.start(&AnyJob::from(spec))?;
     super::jobs::started(&library, &job, output)
 }
 

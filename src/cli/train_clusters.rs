@@ -6,7 +6,7 @@ use super::options::{TrainingArgs, parse_sparsity, show};
 use super::output::Output;
 use super::table::{Align, Table};
 use crate::Result;
-use crate::jobs::{JobSpec, Jobs};
+use crate::jobs::{AnyJob, Jobs};
 use crate::model::open_library;
 use crate::text::{counted, printable};
 use crate::train::{ClusterRow, ClustersEvent, ClustersReport, ClustersSpec, train_clusters};
@@ -49,7 +49,7 @@ pub fn run(args: &TrainClustersArgs, output: &Output) -> Result<()> {
         training: args.training.spec.clone(),
     };
     if args.training.background {
-        let job = Jobs::open(&library)?.start(&JobSpec::TrainClusters(Box::new(spec)))?;
+        let job = Jobs::open(&library)?.start(&AnyJob::from(spec))?;
         return super::jobs::started(&library, &job, output);
     }
     let mut progress = output.progress();

@@ -5,9 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::directory::EVENTS;
-use super::files::now;
+use super::layout::EVENTS;
+use super::times::now;
 use super::{JobEvent, JobRow};
+use crate::train::{Step, TrainEvent};
 use crate::{Error, Result};
 
 /// Steps come at most this often, however fast they are.
@@ -51,7 +52,7 @@ impl EventLog {
         self.write(&JobEvent::Started { time: now(), steps });
     }
 
-    /// The job is to go on, once it has a slot again.
+    /// The job is resumed, once it has a slot again.
     pub fn resumed(&mut self) {
         self.write(&JobEvent::Resumed { time: now() });
     }
@@ -73,11 +74,25 @@ impl EventLog {
         self.write(&JobEvent::Log { time: now(), text: text.into() });
     }
 
-    /// Takes a [`JobEvent::Step`]; may hold it back when they come too fast.
-    pub fn step(&mut self, event: JobEvent) {
-        let JobEvent::Step { step, steps, loss, validation_loss, tokens_per_second, .. } = event else {
-            return self.write(&event);
-        };
+    /// What a training reports; the base model's loss is that of step 0.
+    pub fn training(&mut self, event: TrainEvent) {
+        if let TrainEvent::Started { steps, .. } = event {
+            self.started(steps);
+        }
+        match event.step() {
+            Some(step) => self.step(step, None),
+            None => {
+                if let TrainEvent::Stage(text) = event {
+                    self.stage(&text);
+                }
+            }
+        }
+    }
+
+    /// A unit of work, of part `row`, is over; may be held back when they come too fast.
+    pub fn step(&mut self, of: Step, row: Option<usize>) {
+        let Step { step, steps, loss, validation_loss, tokens_per_second, .. } = of;
+        let event = JobEvent::Step { time: now(), step: of, row };
         let notable = validation_loss.is_some() || step == steps;
         let since = |last: Option<Instant>| last.map_or(Duration::MAX, |last| last.elapsed());
         if notable || since(self.step_logged) >= BETWEEN_LOG_LINES {
@@ -138,18 +153,8 @@ mod tests {
     use super::*;
     use crate::jobs::progress::Progress;
 
-    fn step(step: usize, steps: usize, validation_loss: Option<f64>) -> JobEvent {
-        JobEvent::Step {
-            time: now(),
-            step,
-            steps,
-            loss: Some(1.0 / step as f64),
-            validation_loss,
-            learning_rate: None,
-            tokens_per_second: None,
-            eta_seconds: None,
-            row: None,
-        }
+    fn step(step: usize, steps: usize, validation_loss: Option<f64>) -> Step {
+        Step { step, steps, loss: Some(1.0 / step as f64), validation_loss, ..Step::default() }
     }
 
     fn written(dir: &Path) -> (Vec<usize>, Progress) {
@@ -159,7 +164,7 @@ mod tests {
         for line in text.lines() {
             progress.line(line.as_bytes());
             if let JobEvent::Step { step, .. } = serde_json::from_str(line).unwrap() {
-                steps.push(step);
+                steps.push(step.step);
             }
         }
         (steps, progress)
@@ -171,7 +176,7 @@ mod tests {
         let mut events = EventLog::open(dir.path(), |_| ()).unwrap();
         events.started(0);
         for i in 1..=5000 {
-            events.step(step(i, 100_000, (i == 2500).then_some(0.5)));
+            events.step(step(i, 100_000, (i == 2500).then_some(0.5)), None);
         }
         drop(events);
         let (steps, progress) = written(dir.path());
@@ -186,7 +191,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut events = EventLog::open(dir.path(), |_| ()).unwrap();
         for i in 1..=3 {
-            events.step(step(i, 10, None));
+            events.step(step(i, 10, None), None);
         }
         events.stage("saving");
         let text = std::fs::read_to_string(dir.path().join(EVENTS)).unwrap();
@@ -201,7 +206,7 @@ mod tests {
         std::os::unix::fs::symlink("/dev/full", dir.path().join(EVENTS)).unwrap();
         let mut events = EventLog::open(dir.path(), |_| ()).unwrap();
         for i in 1..=3 {
-            events.step(step(i, 3, None));
+            events.step(step(i, 3, None), None);
         }
         events.stage("saving");
         assert!(events.failed);

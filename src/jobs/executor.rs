@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::JobDir;
-use super::directory::LOG;
+use super::layout::LOG;
 use crate::{Error, Result};
 
 /// Starts workers.

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::{Error, Result};
 
@@ -157,21 +156,6 @@ impl Follower {
     }
 }
 
-/// Seconds since the epoch.
-pub fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
-}
-
-/// RFC 3339 in UTC, to the second; `None` for times no clock shows.
-pub fn rfc3339(seconds: f64) -> Option<String> {
-    // The year 9999 is the last that the format can say.
-    if !(0.0..253_402_300_800.0).contains(&seconds) {
-        return None;
-    }
-    let time = UNIX_EPOCH + Duration::from_secs(seconds as u64);
-    Some(humantime::format_rfc3339_seconds(time).to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,11 +224,5 @@ mod tests {
         assert!(open_regular(&link).unwrap_err().to_string().contains("not a regular file"));
         assert!(open_regular(dir.path()).is_err());
         assert!(open_regular(&dir.path().join("none")).unwrap().is_none());
-    }
-
-    #[test]
-    fn times_that_no_clock_shows_are_left_out() {
-        assert_eq!(rfc3339(0.5).unwrap(), "1970-01-01T00:00:00Z");
-        assert!(rfc3339(f64::NAN).is_none() && rfc3339(-1.0).is_none() && rfc3339(1e300).is_none());
     }
 }

@@ -4,32 +4,40 @@
 //!
 //! | file | written by | holds |
 //! |---|---|---|
-//! | `spec.json` | starter | the [`JobSpec`]: data, never executed |
+//! | `spec.json` | starter | what to do, of one of the [`kinds`]: data, never executed |
 //! | `lock` | starter, then worker | locked while the worker lives; inherited, so there is no gap |
 //! | `worker.json` | worker | process id and version, for people only |
 //! | `events.jsonl` | worker | one [`JobEvent`] a line, from the moment it holds a slot |
 //! | `log.txt` | worker | its stdout and stderr |
 //! | `cancel` | anybody | its existence asks the worker to stop |
 //! | `result.json` | worker | the end: written last, in one piece |
-//! | `state.safetensors` | worker | of a training: where a resumed job goes on |
+//! | `state.safetensors` | worker | of a training: where a resumed job begins |
 //!
 //! The state is derived from these, never stored: a result says how it ended; a held lock means alive
-//! (queued until the `started` event, cancelling once `cancel` exists); neither means the worker died. A job that was cancelled, failed or died can go on: [`Jobs::resume`] forgets
-//! the end and starts another worker in the same directory.
+//! (queued until the `started` event, cancelling once `cancel` exists); neither means the worker died. A job that was
+//! cancelled, failed or died can be resumed: [`Jobs::resume`] forgets the end and starts another worker in the same
+//! directory.
 
-mod directory;
+mod event;
 mod events;
 mod executor;
 mod files;
+mod job_dir;
+#[allow(clippy::module_inception, reason = "the type of a job list is looked for by this name")]
+mod jobs;
+pub mod kinds;
+mod layout;
 mod progress;
 mod queue;
-mod spec;
-mod store;
-mod work;
+mod state;
+mod times;
 mod worker;
 
-pub use directory::JobDir;
+pub use event::{JobEvent, JobRow};
 pub use executor::{Executor, Local};
-pub use spec::{ClusterSpec, JobDetail, JobEvent, JobRow, JobSpec, JobState, JobSummary};
-pub use store::{Jobs, LogFollower};
+pub use job_dir::JobDir;
+pub use jobs::{Jobs, LogFollower};
+pub use kinds::{AnyJob, AnyReport, ClusterReport, ClusterSpec, Job};
+pub use state::{JobDetail, JobState, JobSummary};
+pub use times::text as time_text;
 pub use worker::worker;

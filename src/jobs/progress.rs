@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::directory::EVENTS;
 use super::files::head_and_tail;
+use super::layout::EVENTS;
 use super::{JobEvent, JobRow};
 
 /// Curves with more points lose every other one: no screen shows so many.
@@ -68,25 +68,15 @@ impl Progress {
                 self.steps = self.steps.max(steps);
             }
             JobEvent::Stage { text, .. } => self.stage = Some(text),
-            JobEvent::Step {
-                step,
-                steps,
-                loss,
-                validation_loss,
-                tokens_per_second,
-                eta_seconds,
-                row,
-                time: _,
-                learning_rate: _,
-            } => {
-                self.step = step;
-                self.steps = steps;
-                push(&mut self.losses, step, loss);
-                push(&mut self.validation, step, validation_loss);
-                self.tokens_per_second = tokens_per_second.or(self.tokens_per_second);
-                self.eta_seconds = eta_seconds;
+            JobEvent::Step { step: of, row, time: _ } => {
+                self.step = of.step;
+                self.steps = of.steps;
+                push(&mut self.losses, of.step, of.loss);
+                push(&mut self.validation, of.step, of.validation_loss);
+                self.tokens_per_second = of.tokens_per_second.or(self.tokens_per_second);
+                self.eta_seconds = of.eta_seconds;
                 if let Some(row) = row {
-                    self.in_row(row, step, loss, validation_loss);
+                    self.in_row(row, of.step, of.loss, of.validation_loss);
                 }
             }
             JobEvent::Rows { rows, .. } => self.rows = rows,

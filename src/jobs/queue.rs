@@ -5,7 +5,8 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::directory::{EVENTS, LOCK, RESULT, SPEC, is_id, is_locked};
+use super::job_dir::{is_id, is_locked};
+use super::layout::{EVENTS, LOCK, RESULT, SPEC};
 use crate::{Cancel, Error, Result};
 
 /// How many jobs work at once, unless `LORA_TUI_JOB_SLOTS` says otherwise.
@@ -104,11 +105,11 @@ fn submitted(job: &Path) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::{ClusterSpec, JobDir, JobSpec};
+    use crate::jobs::{ClusterSpec, JobDir};
 
     fn job(jobs: &Path) -> JobDir {
-        let spec = ClusterSpec { library: "/lib".into(), base: None, k: 2, sparsity: 0.5, seed: 1 };
-        JobDir::create(jobs, &JobSpec::Cluster(spec)).unwrap()
+        let spec = ClusterSpec { library: "/lib".into(), k: 2, ..ClusterSpec::default() };
+        JobDir::create(jobs, &spec.into()).unwrap()
     }
 
     #[test]

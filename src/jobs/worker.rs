@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use super::directory::{CANCEL, JobResult, LOCK, RESULT, WORKER, read_spec, take};
 use super::events::{EventLog, say};
-use super::files::{now, rfc3339};
-use super::{JobSpec, JobState, queue, work};
+use super::job_dir::{JobResult, read_spec, take};
+use super::kinds::{AnyJob, JobContext};
+use super::layout::{CANCEL, LOCK, RESULT, STATE, WORKER};
+use super::times;
+use super::{JobState, queue};
 use crate::library::atomic_write;
 use crate::{Cancel, Error, Result};
 
@@ -37,7 +39,7 @@ pub fn worker(job_dir: &Path) -> Result<JobState> {
     introduce(job)?;
     lower_priority();
 
-    let done = read_spec(job).and_then(|spec| work_in_turn(job, &spec, &cancel));
+    let done = read_spec(job).and_then(|asked| work_in_turn(job, &asked, &cancel));
     let (state, error, result) = match done {
         Ok(value) => (JobState::Finished, None, Some(value)),
         Err(Error::Cancelled) => (JobState::Cancelled, None, None),
@@ -47,20 +49,22 @@ pub fn worker(job_dir: &Path) -> Result<JobState> {
         None => state.name().to_string(),
         Some(error) => format!("failed: {error}"),
     });
-    JobResult { state, error, result, ended: rfc3339(now()) }.write(job)?;
+    JobResult { state, error, result, ended: Some(SystemTime::now()) }.write(job)?;
     drop(lock);
     Ok(state)
 }
 
-fn work_in_turn(job: &Path, spec: &JobSpec, cancel: &Cancel) -> Result<serde_json::Value> {
-    let mut wait = || say(&format!("{} {}: waiting for a free slot", spec.kind(), spec.title()));
-    let _slot = queue::wait_for_slot(job, queue::slots()?, &mut wait, cancel)?;
-    say(&format!("{} {}", spec.kind(), spec.title()));
-    let mut events = EventLog::open(job, say)?;
+fn work_in_turn(dir: &Path, job: &AnyJob, cancel: &Cancel) -> Result<serde_json::Value> {
+    let name = format!("{} {}", job.kind().name, job.title());
+    let mut wait = || say(&format!("{name}: waiting for a free slot"));
+    let _slot = queue::wait_for_slot(dir, queue::slots()?, &mut wait, cancel)?;
+    say(&name);
+    let mut events = EventLog::open(dir, say)?;
     events.started(0);
-    let done = without_panic(|| work::run(spec, job, &mut events, cancel));
+    let done =
+        without_panic(|| job.run(&mut JobContext { state: &dir.join(STATE), events: &mut events, cancel }));
     events.flush();
-    done
+    done?.value()
 }
 
 /// The work's panic as its error, so that the job ends with a result.
@@ -125,7 +129,7 @@ fn introduce(job: &Path) -> Result<()> {
     let text = serde_json::json!({
         "pid": std::process::id(),
         "version": env!("CARGO_PKG_VERSION"),
-        "since": rfc3339(now()),
+        "since": times::text(Some(SystemTime::now())),
     });
     atomic_write(&job.join(WORKER), text.to_string().as_bytes())
 }
@@ -148,8 +152,8 @@ fn watch(job: &Path, cancel: &Cancel) -> Result<()> {
                 tokio::select! {
                     () = signals.next() => {
                         if signalled {
-                            let now = rfc3339(now());
-                            let end = JobResult { state: JobState::Cancelled, error: None, result: None, ended: now };
+                            let ended = Some(SystemTime::now());
+                            let end = JobResult { state: JobState::Cancelled, error: None, result: None, ended };
                             let _ = end.write(&job);
                             std::process::exit(130);
                         }

@@ -92,6 +92,10 @@ pub enum Kind<S: 'static> {
     Text(Field<S, String>, fn(&str) -> Option<&'static str>),
     /// A file or a folder, if there is one.
     Path(Field<S, Option<PathBuf>>),
+    /// A folder that has to be named; else the text here is the answer.
+    Folder(Field<S, PathBuf>, &'static str),
+    /// Files or folders; with a text here at least one, and the text is the answer to none.
+    Paths(Field<S, Vec<PathBuf>>, Option<&'static str>),
 }
 
 /// Words of what is on or off.
@@ -109,7 +113,12 @@ impl<S> Kind<S> {
 
     /// Whether the value is a path.
     pub fn is_path(&self) -> bool {
-        matches!(self, Self::Path(_))
+        matches!(self, Self::Path(_) | Self::Folder(..) | Self::Paths(..))
+    }
+
+    /// Whether the value is a list of names.
+    pub fn is_list(&self) -> bool {
+        matches!(self, Self::Names(_))
     }
 
     /// What a value has to be, for people; empty where anything goes.
@@ -124,7 +133,7 @@ impl<S> Kind<S> {
                 let words: Vec<&str> = words().iter().map(|word| word.word).collect();
                 words.join(", ")
             }
-            Self::Text(..) | Self::Path(_) => String::new(),
+            Self::Text(..) | Self::Path(_) | Self::Folder(..) | Self::Paths(..) => String::new(),
         }
     }
 
@@ -143,6 +152,11 @@ impl<S> Kind<S> {
             Self::Choice { get, .. } => get(of).into(),
             Self::Text(field, _) => (field.get)(of).clone(),
             Self::Path(field) => path_text((field.get)(of).as_deref()),
+            Self::Folder(field, _) => path_text(Some((field.get)(of))),
+            Self::Paths(field, _) => {
+                let paths: Vec<String> = (field.get)(of).iter().map(|path| path_text(Some(path))).collect();
+                paths.join(", ")
+            }
         }
     }
 
@@ -158,6 +172,7 @@ impl<S> Kind<S> {
             Self::Choice { get, .. } => Some(get(of).into()),
             Self::Text(field, _) => Some((field.get)(of).clone().into()),
             Self::Path(field) => (field.get)(of).as_deref().map(|path| path_text(Some(path)).into()),
+            Self::Folder(..) | Self::Paths(..) => Some(self.text(of).into()),
         }
     }
 
@@ -197,13 +212,23 @@ impl<S> Kind<S> {
                 *(field.get_mut)(of) = text.into();
             }
             Self::Path(field) => *(field.get_mut)(of) = (!text.is_empty()).then(|| path_of(text)),
+            Self::Folder(_, wanted) if text.is_empty() => return Err((*wanted).into()),
+            Self::Folder(field, _) => *(field.get_mut)(of) = path_of(text),
+            Self::Paths(_, Some(wanted)) if text.is_empty() => return Err((*wanted).into()),
+            Self::Paths(field, _) => {
+                *(field.get_mut)(of) = if text.is_empty() { Vec::new() } else { vec![path_of(text)] };
+            }
         }
         Ok(())
     }
 
-    pub(super) fn set_path(&self, of: &mut S, path: PathBuf) {
-        if let Self::Path(field) = self {
-            *(field.get_mut)(of) = Some(path);
+    /// Takes paths: all of them, or the first where it holds one; nothing happens where it holds none.
+    pub fn set_paths(&self, of: &mut S, paths: Vec<PathBuf>) {
+        match self {
+            Self::Path(field) => *(field.get_mut)(of) = paths.into_iter().next(),
+            Self::Folder(field, _) => *(field.get_mut)(of) = paths.into_iter().next().unwrap_or_default(),
+            Self::Paths(field, _) => *(field.get_mut)(of) = paths,
+            _ => {}
         }
     }
 
@@ -222,6 +247,8 @@ impl<S> Kind<S> {
             Self::Choice { get, set, .. } => _ = set(of, get(other)),
             Self::Text(field, _) => copy(field, of, other),
             Self::Path(field) => copy(field, of, other),
+            Self::Folder(field, _) => copy(field, of, other),
+            Self::Paths(field, _) => copy(field, of, other),
         }
     }
 
@@ -236,7 +263,16 @@ impl<S> Kind<S> {
                 Some(wanted) => return Err(wanted.into()),
                 None => true,
             },
-            Self::Seed(_) | Self::Switch(..) | Self::Choice { .. } | Self::Path(_) => true,
+            Self::Folder(field, wanted) if (field.get)(of).as_os_str().is_empty() => {
+                return Err((*wanted).into());
+            }
+            Self::Paths(field, Some(wanted)) if (field.get)(of).is_empty() => return Err((*wanted).into()),
+            Self::Seed(_)
+            | Self::Switch(..)
+            | Self::Choice { .. }
+            | Self::Path(_)
+            | Self::Folder(..)
+            | Self::Paths(..) => true,
         };
         if right { Ok(()) } else { Err(self.wanted()) }
     }

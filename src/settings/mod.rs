@@ -5,16 +5,35 @@
 //! knows no such struct, no command line and no screen.
 
 mod docs;
+mod entry;
 mod kind;
 mod range;
 
 pub use docs::markdown;
+pub use entry::{Entry, Look, Within, facts};
 pub use kind::{Field, Kind, Word, path_of, words};
 pub use range::{BELOW_ONE, NON_NEGATIVE, POSITIVE, Range, SHARE, Whole};
 
-use std::path::PathBuf;
-
 use serde_json::Value;
+
+/// What a form does with a field beyond showing and checking it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    #[default]
+    Plain,
+    /// Another value makes another plan of what will be trained.
+    Plan,
+    /// Task folders or files, a row each; what is in them shows below.
+    Data,
+    /// Name of an expert that does not exist yet.
+    NewExpert,
+    /// A number of clusters: from 1 to the number of experts that can be compared. Makes another plan.
+    Clusters,
+    /// Folder of a library to be made. Makes another plan.
+    NewLibrary,
+    /// Where tasks are looked for. Makes another plan.
+    Tasks,
+}
 
 /// One setting of `S`.
 #[derive(Debug)]
@@ -39,6 +58,7 @@ pub struct Setting<S: 'static> {
     pub label: &'static str,
     /// What a form says beside it.
     pub hint: &'static str,
+    pub role: Role,
     /// Behind "More options".
     pub advanced: bool,
     /// Its name in a job's details, where it always shows; without one it shows there when it is changed.
@@ -65,6 +85,7 @@ impl<S: 'static> Setting<S> {
             conflicts: "",
             label: "",
             hint: "",
+            role: Role::Plain,
             advanced: false,
             brief: "",
             recorded: false,
@@ -101,6 +122,11 @@ impl<S: 'static> Setting<S> {
     /// With a field in forms.
     pub const fn form(self, label: &'static str, hint: &'static str) -> Self {
         Self { label, hint, ..self }
+    }
+
+    /// A form does more than to show and check it.
+    pub const fn role(self, role: Role) -> Self {
+        Self { role, ..self }
     }
 
     /// Its field is behind "More options".
@@ -159,11 +185,6 @@ impl<S: 'static> Setting<S> {
         self.kind.set(of, text.trim())
     }
 
-    /// Takes a path; nothing happens where the setting is none.
-    pub fn set_path(&self, of: &mut S, path: PathBuf) {
-        self.kind.set_path(of, path);
-    }
-
     /// Gives it the value that it has in `other`.
     pub fn copy(&self, of: &mut S, other: &S) {
         self.kind.copy(of, other);
@@ -189,20 +210,6 @@ impl<S: 'static> Setting<S> {
 /// A usage error for the first that is outside.
 pub fn check<S>(table: &[Setting<S>], of: &S) -> crate::Result<()> {
     table.iter().try_for_each(|setting| setting.check(of).map_err(crate::Error::usage))
-}
-
-/// What a job's details say of the settings in `of`: those with a brief name, and those that are changed.
-pub fn facts<S: Default>(table: &[Setting<S>], of: &S) -> Vec<String> {
-    let default = S::default();
-    let fact = |setting: &Setting<S>| {
-        let text = setting.text(of);
-        match setting.brief {
-            "" if text.is_empty() || setting.label.is_empty() || setting.is_same(of, &default) => None,
-            "" => Some(format!("{} {text}", setting.name())),
-            brief => (!text.is_empty()).then(|| format!("{brief} {text}")),
-        }
-    };
-    table.iter().filter_map(fact).collect()
 }
 
 #[cfg(test)]
@@ -258,7 +265,8 @@ mod tests {
         );
         let names = vec!["a".to_string(), "b".to_string()];
         assert_eq!(toy, Toy { size: 7, rate: 2.5, limit: None, names, quiet: true });
-        assert_eq!(facts(&TABLE, &toy), ["size 7", "names a,b", "quiet yes"]);
+        let facts: Vec<String> = TABLE.iter().filter_map(|entry| entry.fact(&toy, &Toy::default())).collect();
+        assert_eq!(facts, ["size 7", "names a,b", "quiet yes"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::library::{
     BaseLocation, BaseSpec, Library, Manifest, atomic_write, base_at_hand, locate_base, state_dir,
 };
 use crate::model::open_library;
-use crate::settings::{self, Kind, Setting, Whole};
+use crate::settings::{self, Setting};
 use crate::{Cancel, Error, Result, field};
 
 /// Where the plan and the states are, in the new library.
@@ -115,11 +115,7 @@ struct Plan {
 
 /// How the experts are clustered; the rest is [`TRAINING`].
 pub static CLUSTERS: &[Setting<ClustersSpec>] = &[
-    Setting::new("k", Kind::Whole(field!(ClustersSpec.k), Whole::from(1)))
-        .flag("k", "Number of clusters")
-        .unset("10, or as many as there are experts")
-        .form("Clusters k", "")
-        .brief("k"),
+    analysis::clusters(field!(ClustersSpec.k)).unset("10, or as many as there are experts"),
     analysis::sparsity(field!(ClustersSpec.sparsity)).advanced(),
 ];
 

@@ -11,7 +11,7 @@ use super::loss::cross_entropy;
 use super::optimiser::{AdamW, clip};
 use super::prepare::{Prepared, Tokens};
 use super::state::{self, Identity, Standing, Validation};
-use super::{TrainReport, TrainSpec, forecast, save};
+use super::{Step, TrainEvent, TrainReport, TrainSpec, forecast, save};
 use crate::library::{Adapter, Claim, Library, TaskRecord, base_at_hand};
 use crate::model::{ForwardPass, Model, ModelFiles, Tape, keep_freed_memory, memory, open_ops};
 use crate::text::counted;
@@ -21,25 +21,6 @@ use crate::{Cancel, Error, Result};
 const VALIDATION_TOKENS: usize = 1024;
 /// Between two saved states, unless the specification says otherwise.
 const BETWEEN_STATES: Duration = Duration::from_secs(60);
-
-/// What a training tells while it runs.
-#[derive(Clone, Debug, PartialEq)]
-pub enum TrainEvent {
-    /// What it is doing now.
-    Stage(String),
-    /// The next step is about to begin, after `step` that an earlier run has made.
-    Started { step: usize, steps: usize, base_validation_loss: Option<f64> },
-    /// A step is over. The validation loss stands with each epoch's last and the last step.
-    Step {
-        step: usize,
-        steps: usize,
-        loss: f64,
-        validation_loss: Option<f64>,
-        learning_rate: f64,
-        tokens_per_second: f64,
-        eta_seconds: f64,
-    },
-}
 
 /// Trains an expert and writes it into the library.
 ///
@@ -172,15 +153,15 @@ impl Training<'_> {
                     "learning_rate": rate, "tokens_per_second": speed,
                 }))?;
             }
-            events(TrainEvent::Step {
+            events(TrainEvent::Step(Step {
                 step: step + 1,
                 steps: self.steps,
-                loss,
+                loss: Some(loss),
                 validation_loss,
-                learning_rate: rate,
-                tokens_per_second: speed,
-                eta_seconds: self.standing.busy / (step + 1) as f64 * (self.steps - step - 1) as f64,
-            });
+                learning_rate: Some(rate),
+                tokens_per_second: Some(speed),
+                eta_seconds: Some(self.standing.busy / (step + 1) as f64 * (self.steps - step - 1) as f64),
+            }));
             measured?;
             let due = match self.spec.checkpoint_every {
                 Some(every) => (step + 1) % every == 0,

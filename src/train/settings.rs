@@ -3,7 +3,7 @@
 
 use super::{Schedule, TrainSpec};
 use crate::model::{Precision, is_device};
-use crate::settings::{BELOW_ONE, Kind, NON_NEGATIVE, POSITIVE, SHARE, Setting, Whole, Word};
+use crate::settings::{BELOW_ONE, Kind, NON_NEGATIVE, POSITIVE, Role, SHARE, Setting, Whole, Word};
 use crate::{field, named_setting};
 
 /// Batches and accumulated batches: more make no sense, and their product fits any machine's word.
@@ -113,6 +113,7 @@ pub static TRAINING: &[Setting<TrainSpec>] = &[
         .flag("seed", "Seed of the start, the order and the dropout")
         .value("SEED")
         .form("Seed", "")
+        .role(Role::Plan)
         .advanced(),
     Setting::new("init", Kind::Path(field!(TrainSpec.init)))
         .flag("init", "Adapter to start from")

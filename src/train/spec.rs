@@ -129,12 +129,19 @@ impl TrainSpec {
     }
 }
 
+/// JSON has no NaN: it is written as null.
+fn null_is_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
 /// What `train --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainReport {
     pub expert: String,
     pub path: PathBuf,
     pub steps: usize,
+    /// NaN where no step was made.
+    #[serde(deserialize_with = "null_is_nan")]
     pub train_loss: f64,
     pub validation_loss: Option<f64>,
     pub base_validation_loss: Option<f64>,

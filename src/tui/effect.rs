@@ -3,10 +3,11 @@
 //! Each service has an enum of its own, which it matches exhaustively: an effect that nobody carries out does
 //! not compile.
 
+use super::Tab;
 use super::screens::TABS;
-use super::{FormKind, Tab};
 use crate::analysis::Metric;
-use crate::jobs::JobSpec;
+use crate::jobs::AnyJob;
+use crate::jobs::kinds::Kind;
 use crate::routing::RouterConfig;
 use crate::train::ClustersSpec;
 
@@ -38,7 +39,7 @@ pub enum AppEffect {
     /// Shows another tab.
     Show(Tab),
     /// Opens a form over the screen.
-    OpenForm(FormKind),
+    OpenForm(&'static Kind),
     /// Selects an expert in the Library tab, without showing that tab.
     Select { expert: String },
     /// One line to show, not an error.
@@ -93,7 +94,7 @@ pub enum EngineEffect {
 #[derive(Clone, Debug, PartialEq)]
 pub enum JobsEffect {
     /// Answered by `Message::JobStarted`.
-    Start(JobSpec),
+    Start(AnyJob),
     /// Cancels a job that is queued or running.
     Cancel { id: String },
     /// Resumes a job that was cancelled or has failed, as `jobs resume` does.

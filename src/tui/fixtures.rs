@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::analysis::{Clustering, ExpertProfile, Metric, ModuleProfile, Similarity, ties};
-use crate::jobs::{ClusterSpec, JobDetail, JobSpec, JobState, JobSummary};
+use crate::jobs::kinds::{CLUSTER, Kind, TRAIN, report_of};
+use crate::jobs::{ClusterReport, ClusterSpec, JobDetail, JobState, JobSummary};
 use crate::library::{AdapterConfig, Expert, Library, Manifest, ModuleShape, Provenance, Status};
 use crate::train::TrainSpec;
 
@@ -164,15 +165,15 @@ pub fn clustering() -> Arc<Clustering> {
     })
 }
 
-fn job(id: &str, kind: &str, name: &str, state: JobState, step: usize) -> JobSummary {
+fn job(id: &str, kind: &'static Kind, name: &str, state: JobState, step: usize) -> JobSummary {
     JobSummary {
         id: id.into(),
-        kind: kind.into(),
+        kind: Some(kind),
         name: name.into(),
         state,
         step,
         steps: 200,
-        started: (state != JobState::Queued).then(|| "2026-11-24T08:55:00Z".into()),
+        started: (state != JobState::Queued).then(|| UNIX_EPOCH + Duration::from_secs(1_795_510_500)),
         error: None,
     }
 }
@@ -180,12 +181,12 @@ fn job(id: &str, kind: &str, name: &str, state: JobState, step: usize) -> JobSum
 /// One job in every state, newest first.
 pub fn jobs() -> Vec<JobSummary> {
     let mut jobs = vec![
-        job("f", "train", "spam", JobState::Queued, 0),
-        job("e", "train", "past-tense", JobState::Running, 80),
-        job("d", "train", "topic", JobState::Cancelling, 31),
-        job("c", "cluster", "library, k = 4", JobState::Finished, 200),
-        job("b", "train", "plurals\x1b[31m", JobState::Failed, 12),
-        job("a", "train", "sentiment", JobState::Cancelled, 3),
+        job("f", &TRAIN, "spam", JobState::Queued, 0),
+        job("e", &TRAIN, "past-tense", JobState::Running, 80),
+        job("d", &TRAIN, "topic", JobState::Cancelling, 31),
+        job("c", &CLUSTER, "library, k = 4", JobState::Finished, 200),
+        job("b", &TRAIN, "plurals\x1b[31m", JobState::Failed, 12),
+        job("a", &TRAIN, "sentiment", JobState::Cancelled, 3),
     ];
     jobs[4].error = Some("assets/tasks/plurals/train.jsonl: line 3: the output is empty".into());
     jobs
@@ -196,11 +197,14 @@ pub fn job_detail() -> Arc<JobDetail> {
     let loss = |step: usize| 2.5 * (-(step as f64) / 30.0).exp() + 0.3 + 0.05 * ((step * 7 % 5) as f64 - 2.0);
     Arc::new(JobDetail {
         summary: jobs()[1].clone(),
-        spec: Some(JobSpec::Train(Box::new(TrainSpec {
-            name: "past-tense".into(),
-            data: vec![PathBuf::from("assets/tasks/inflection/past-tense")],
-            ..TrainSpec::default()
-        }))),
+        job: Some(
+            TrainSpec {
+                name: "past-tense".into(),
+                data: vec![PathBuf::from("assets/tasks/inflection/past-tense")],
+                ..TrainSpec::default()
+            }
+            .into(),
+        ),
         stage: Some("training".into()),
         rows: Vec::new(),
         losses: (1..=80).map(|step| (step, loss(step))).collect(),
@@ -210,7 +214,8 @@ pub fn job_detail() -> Arc<JobDetail> {
         log: (1..=30)
             .map(|i| format!("step {i}: loss {:.3}{}", loss(i), if i == 29 { "\x1b[2J" } else { "" }))
             .collect(),
-        result: None,
+        outcome: None,
+        ended: None,
     })
 }
 
@@ -218,13 +223,7 @@ pub fn job_detail() -> Arc<JobDetail> {
 pub fn cluster_detail() -> Arc<JobDetail> {
     Arc::new(JobDetail {
         summary: jobs()[3].clone(),
-        spec: Some(JobSpec::Cluster(ClusterSpec {
-            library: PathBuf::from("library"),
-            base: None,
-            k: 4,
-            sparsity: 0.5,
-            seed: 42,
-        })),
+        job: Some(ClusterSpec { k: 4, ..ClusterSpec::default() }.into()),
         stage: None,
         rows: Vec::new(),
         losses: Vec::new(),
@@ -232,6 +231,13 @@ pub fn cluster_detail() -> Arc<JobDetail> {
         tokens_per_second: None,
         eta_seconds: None,
         log: vec!["similarity of 9 experts".into()],
-        result: Some(r#"{"k":4,"inertia":1.52,"silhouette":0.71,"labels":[0,1,2]}"#.into()),
+        outcome: Some(Ok(report_of::<ClusterSpec>(ClusterReport {
+            k: 4,
+            inertia: Some(1.52),
+            silhouette: Some(0.71),
+            labels: vec![0, 1, 2],
+            ..ClusterReport::default()
+        }))),
+        ended: None,
     })
 }

@@ -1,5 +1,7 @@
 //! Numbers in words of few cells: counts, durations, the spinner.
 
+pub use crate::text::duration;
+
 /// A count in four or five cells: `980`, `1.2k`, `34.6M`.
 pub fn count(n: u64) -> String {
     match n {
@@ -12,20 +14,6 @@ pub fn count(n: u64) -> String {
 
 fn scaled(value: f64, unit: &str) -> String {
     if value < 99.95 { format!("{value:.1}{unit}") } else { format!("{value:.0}{unit}") }
-}
-
-/// A duration in at most six cells: `42s`, `3m05s`, `2h10m`, `3d4h`. Negative and NaN are `–`.
-pub fn duration(seconds: f64) -> String {
-    if !seconds.is_finite() || seconds < 0.0 {
-        return "–".into();
-    }
-    let s = seconds.round().min(1e12) as u64;
-    match s {
-        0..60 => format!("{s}s"),
-        60..3600 => format!("{}m{:02}s", s / 60, s % 60),
-        3600..86_400 => format!("{}h{:02}m", s / 3600, s % 3600 / 60),
-        _ => format!("{}d{}h", s / 86_400, s % 86_400 / 3600),
-    }
 }
 
 /// One frame of a spinner for `Shared::tick`.

@@ -35,7 +35,6 @@ pub use app::App;
 pub use chrome::centered;
 pub use effect::{AppEffect, ComputeEffect, DataEffect, Effect, EngineEffect, JobsEffect, Tickets};
 pub use expert_marks::ExpertMarks;
-pub use form::FormKind;
 pub use keymap::Binding;
 pub use list::List;
 pub use message::{DataSummary, EngineMessage, EngineState, FetchError, Message, Sender, Sweep};

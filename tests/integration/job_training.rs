@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use lora_tui::jobs::{JobSpec, JobState};
+use lora_tui::jobs::{AnyJob, JobState};
 use lora_tui::train::TrainSpec;
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
@@ -38,7 +38,7 @@ fn bench() -> Bench {
 fn a_training_that_was_cancelled_and_killed_ends_with_the_same_bytes() {
     let bench = bench();
     quiet(&spec(&bench, "whole")).unwrap();
-    let id = bench.jobs.start(&JobSpec::Train(Box::new(spec(&bench, "parts")))).unwrap();
+    let id = bench.jobs.start(&AnyJob::from(spec(&bench, "parts"))).unwrap();
     let state = bench.job(&id).join("state.safetensors");
 
     bench.wait(&id, "under way", |job| job.step >= 30);
@@ -73,7 +73,7 @@ fn a_training_that_was_cancelled_and_killed_ends_with_the_same_bytes() {
 fn a_job_whose_log_is_something_else_does_not_go_on() {
     let bench = bench();
     let _slot = bench.occupy_slot();
-    let id = bench.jobs.start(&JobSpec::Train(Box::new(spec(&bench, "new")))).unwrap();
+    let id = bench.jobs.start(&AnyJob::from(spec(&bench, "new"))).unwrap();
     kill_process(bench.worker(&id), Signal::KILL).unwrap();
     bench.wait_state(&id, JobState::Failed);
     let log = bench.library().join("new.jsonl");

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use lora_tui::jobs::{ClusterSpec, JobSpec, JobState, Jobs, Local};
+use lora_tui::jobs::{AnyJob, ClusterSpec, JobState, Jobs, Local};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -15,19 +15,25 @@ fn a_clustering_runs_to_its_result() {
     let bench = Bench::small();
     let id = bench.start(2);
     let job = bench.wait_state(&id, JobState::Finished);
-    assert_eq!((job.kind.as_str(), job.error), ("cluster", None));
+    assert_eq!((job.kind_name(), job.error.as_deref()), ("cluster", None));
     assert!(job.name.ends_with("k = 2") && job.started.is_some());
     assert!(job.steps > 0 && job.step == job.steps, "{} of {}", job.step, job.steps);
 
     let detail = bench.jobs.detail(&id).unwrap();
-    let result: Value = serde_json::from_str(&detail.result.unwrap()).unwrap();
-    assert_eq!(result["state"], "finished");
-    assert_eq!(result["result"]["labels"], json!([0, 0, 0, 1, 1, 1]));
-    assert_eq!(result["result"]["experts"][5], "expert-5");
-    assert_eq!((&result["result"]["k"], &result["result"]["seed"]), (&json!(2), &json!(42)));
-    assert!(result["result"]["silhouette"].as_f64().unwrap() > 0.5);
+    let outcome = detail.outcome.unwrap().unwrap();
+    let report = outcome.get::<ClusterSpec>().unwrap();
+    assert_eq!(report.labels, [0, 0, 0, 1, 1, 1]);
+    assert_eq!(report.experts[5], "expert-5");
+    assert_eq!((report.k, report.seed), (2, 42));
+    assert!(report.silhouette.unwrap() > 0.5);
+    assert!(detail.ended.unwrap() >= detail.summary.started.unwrap());
+    // The same stands in the file.
+    let file: Value =
+        serde_json::from_slice(&std::fs::read(bench.job(&id).join("result.json")).unwrap()).unwrap();
+    assert_eq!(file["state"], "finished");
+    assert_eq!(file["result"], outcome.value().unwrap());
     assert!(detail.log.iter().any(|line| line.contains("clustering")), "{:?}", detail.log);
-    assert_eq!(detail.spec.unwrap().kind(), "cluster");
+    assert_eq!(detail.job.unwrap().kind().name, "cluster");
 }
 
 #[test]
@@ -40,8 +46,9 @@ fn what_a_job_needs_is_found_from_wherever_it_was_started() {
         sparsity: 0.0,
         seed: 1,
     };
-    let id = bench.jobs.start(&JobSpec::Cluster(spec)).unwrap();
-    let Some(JobSpec::Cluster(written)) = bench.jobs.detail(&id).unwrap().spec else { panic!("no spec") };
+    let id = bench.jobs.start(&AnyJob::from(spec)).unwrap();
+    let asked = bench.jobs.detail(&id).unwrap().job.unwrap();
+    let written = asked.get::<ClusterSpec>().unwrap();
     assert_eq!(written.library, bench.library().canonicalize().unwrap());
     bench.wait_state(&id, JobState::Finished);
 }
@@ -195,7 +202,7 @@ fn a_job_outlives_who_started_it() {
     let answer: Value = serde_json::from_slice(&started.stdout).unwrap();
     let id = answer["job"].as_str().unwrap();
     let job = bench.jobs.get(id).unwrap();
-    assert_eq!((job.kind.as_str(), job.name.as_str(), job.state), ("train", "plural", JobState::Queued));
+    assert_eq!((job.kind_name(), job.name.as_str(), job.state), ("train", "plural", JobState::Queued));
 
     // A name can be trained once.
     let again = train("plural");
@@ -252,7 +259,7 @@ fn what_is_over_but_not_finished_can_go_on() {
     let id = bench.start(2);
     bench.wait_state(&id, JobState::Running);
     let error = bench.jobs.resume(&id).unwrap_err().to_string();
-    assert!(error.contains("is running: only what is over can go on"), "{error}");
+    assert!(error.contains("is running: only cancelled and failed jobs can be resumed"), "{error}");
     bench.jobs.cancel(&id).unwrap();
     bench.wait_state(&id, JobState::Cancelled);
 
@@ -283,7 +290,7 @@ fn a_failed_job_that_goes_on_can_finish() {
     assert_eq!(job.error, None);
     let again = bench.cli(&["resume", &id]);
     assert_eq!(again.status.code(), Some(1));
-    assert!(stderr(&again).contains("is finished: there is nothing to go on with"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("is finished: there is nothing to resume"), "{}", stderr(&again));
 }
 
 #[test]
@@ -310,10 +317,10 @@ fn specs_that_cannot_work_are_refused_at_once() {
     let bench = Bench::small();
     for (k, sparsity) in [(0, 0.5), (2, 1.0), (2, 1.1), (2, -0.1), (2, f64::NAN)] {
         let spec = ClusterSpec { library: bench.library().into(), base: None, k, sparsity, seed: 1 };
-        assert!(bench.jobs.start(&JobSpec::Cluster(spec)).is_err(), "k {k}, sparsity {sparsity}");
+        assert!(bench.jobs.start(&AnyJob::from(spec)).is_err(), "k {k}, sparsity {sparsity}");
     }
     let nowhere = ClusterSpec { library: "/nowhere/at/all".into(), base: None, k: 2, sparsity: 0.5, seed: 1 };
-    let error = bench.jobs.start(&JobSpec::Cluster(nowhere)).unwrap_err().to_string();
+    let error = bench.jobs.start(&AnyJob::from(nowhere)).unwrap_err().to_string();
     assert!(error.contains("/nowhere/at/all"), "{error}");
     assert!(bench.jobs.list().unwrap().is_empty());
 }
@@ -366,10 +373,10 @@ fn planted_and_broken_directories_hurt_nothing() {
     let ids: Vec<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
     assert_eq!(ids, ["20990101-000002-piped", "20990101-000001-other", "20990101-000000-broken", &id]);
     for job in &jobs[..3] {
-        assert_eq!((job.state, job.kind.as_str()), (JobState::Failed, "?"), "{job:?}");
+        assert_eq!((job.state, job.kind_name()), (JobState::Failed, "?"), "{job:?}");
         assert!(job.error.as_ref().unwrap().contains("spec.json"), "{job:?}");
     }
-    assert!(bench.jobs.detail("20990101-000001-other").unwrap().spec.is_none());
+    assert!(bench.jobs.detail("20990101-000001-other").unwrap().job.is_none());
     assert!(bench.jobs.detail("20990101-000002-piped").is_err());
     for bad in ["20990101-000000-cluster-link", "../x", "/etc", "", "."] {
         assert!(bench.jobs.detail(bad).is_err(), "{bad:?}");

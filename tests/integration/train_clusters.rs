@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lora_tui::jobs::{JobSpec, JobState};
+use lora_tui::jobs::{AnyJob, JobState};
 use lora_tui::library::{Library, Manifest};
-use lora_tui::train::{ClustersEvent, ClustersReport, ClustersSpec, TrainEvent, TrainSpec, train_clusters};
+use lora_tui::train::{
+    ClustersEvent, ClustersReport, ClustersSpec, Step, TrainEvent, TrainSpec, train_clusters,
+};
 use lora_tui::{Cancel, Error, Result};
 use serde_json::Value;
 
@@ -123,7 +125,8 @@ fn what_was_interrupted_goes_on_to_the_same_bytes() {
     let spec = place.spec("parts");
     let cancel = Cancel::new();
     let mut stop = |event: ClustersEvent| {
-        if matches!(event, ClustersEvent::Training { row: 1, event: TrainEvent::Step { step: 3, .. } }) {
+        if matches!(event, ClustersEvent::Training { row: 1, event: TrainEvent::Step(Step { step: 3, .. }) })
+        {
             cancel.cancel();
         }
     };
@@ -190,7 +193,7 @@ fn it_is_one_job_with_a_row_an_expert() {
     let bench = Bench::of(&place.library());
     let mut spec = place.spec("mbc");
     spec.training.max_steps = Some(STEPS);
-    let id = bench.jobs.start(&JobSpec::TrainClusters(Box::new(spec.clone()))).unwrap();
+    let id = bench.jobs.start(&AnyJob::from(spec.clone())).unwrap();
     bench.wait(&id, "at the second expert", |job| job.step > STEPS + 20);
     bench.jobs.cancel(&id).unwrap();
     bench.wait_state(&id, JobState::Cancelled);
@@ -200,7 +203,7 @@ fn it_is_one_job_with_a_row_an_expert() {
 
     assert_eq!(stdout(&bench.cli(&["resume", &id])).trim(), id);
     let job = bench.wait_state(&id, JobState::Finished);
-    assert_eq!((job.kind.as_str(), job.name.as_str()), ("train-clusters", "mbc, k = 2"));
+    assert_eq!((job.kind_name(), job.name.as_str()), ("train-clusters", "mbc, k = 2"));
     assert_eq!((job.step, job.steps), (2 * STEPS, 2 * STEPS));
     let shown: Value = serde_json::from_slice(&bench.cli(&["show", &id, "--json"]).stdout).unwrap();
     assert_eq!(shown["rows"][1]["name"], "cluster_1");

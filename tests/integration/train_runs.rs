@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lora_tui::library::Library;
 use lora_tui::model::Precision;
-use lora_tui::train::{TrainEvent, TrainSpec, train};
+use lora_tui::train::{Step, TrainEvent, TrainSpec, train};
 use lora_tui::{Cancel, Error};
 
 use crate::support::models::Fixture;
@@ -159,7 +159,7 @@ fn an_interrupted_training_goes_on_to_the_same_bytes() {
     let whole = quiet(&named("whole")).unwrap();
 
     let spec = named("parts");
-    let at = |n| move |event: &TrainEvent| matches!(event, TrainEvent::Step { step, .. } if *step == n);
+    let at = |n| move |event: &TrainEvent| matches!(event, TrainEvent::Step(Step { step, .. }) if *step == n);
     let first = interrupted(&spec, &state, at(4));
     assert!(first.contains(&TrainEvent::Stage("saved after step 4 of 10".into())), "{first:?}");
     assert!(!dir.path().join("parts").exists());
@@ -193,7 +193,7 @@ fn states_are_saved_as_often_as_asked_for() {
     let spec = TrainSpec { checkpoint_every: Some(3), ..spec(&f, dir.path()) };
     let mut there = Vec::new();
     let mut look = |event| {
-        if let TrainEvent::Step { .. } = event {
+        if let TrainEvent::Step(_) = event {
             there.push(std::fs::read(&state).ok());
         }
     };
@@ -213,7 +213,7 @@ fn a_state_of_something_else_is_refused() {
     let data = dir.path().join("data.jsonl");
     std::fs::copy(f.folder.join("train.jsonl"), &data).unwrap();
     let spec = TrainSpec { data: vec![data.clone()], ..spec(&f, dir.path()) };
-    interrupted(&spec, &state, |event| matches!(event, TrainEvent::Step { step: 2, .. }));
+    interrupted(&spec, &state, |event| matches!(event, TrainEvent::Step(Step { step: 2, .. })));
     let saved = std::fs::read(&state).unwrap();
     let error = |spec: &TrainSpec| {
         let error = train(spec, Some(&state), &mut |_| {}, &Cancel::new()).unwrap_err().to_string();
@@ -252,7 +252,7 @@ fn a_cancelled_training_leaves_nothing() {
         &spec(&f, dir.path()),
         None,
         &mut |event| {
-            if let TrainEvent::Step { step, .. } = event {
+            if let TrainEvent::Step(Step { step, .. }) = event {
                 steps = step;
                 if step == 3 {
                     cancel.cancel();

@@ -72,7 +72,7 @@ pub fn read<S>(setting: &Setting<S>, matches: &ArgMatches, of: &mut S) -> Result
         }
         Kind::Path(_) => {
             if let Some(path) = matches.get_one::<PathBuf>(flag) {
-                setting.set_path(of, path.clone());
+                setting.kind.set_paths(of, vec![path.clone()]);
             }
             return Ok(());
         }

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use super::settings::{option, read};
 use crate::cli::output::Progress;
 use crate::settings::Setting;
-use crate::train::{TRAINING, TrainEvent, TrainSpec};
+use crate::train::{Step, TRAINING, TrainEvent, TrainSpec};
 
 /// How an expert is trained: the options of [`TRAINING`]; with `ONE` also those that only the training of one
 /// expert has.
@@ -60,8 +60,12 @@ pub fn show(event: &TrainEvent, what: &str, progress: &mut Progress) {
             progress.stage(&format!("{what}before the first step: validation loss {loss:.3}"));
         }
         TrainEvent::Started { .. } => {}
-        TrainEvent::Step { step, steps, loss, validation_loss, tokens_per_second, eta_seconds, .. } => {
-            let left = humantime::format_duration(Duration::from_secs(*eta_seconds as u64));
+        TrainEvent::Step(Step {
+            step, steps, loss, validation_loss, tokens_per_second, eta_seconds, ..
+        }) => {
+            let left = humantime::format_duration(Duration::from_secs(eta_seconds.unwrap_or(0.0) as u64));
+            let loss = loss.unwrap_or(f64::NAN);
+            let tokens_per_second = tokens_per_second.unwrap_or(0.0);
             let line = format!(
                 "{what}step {step}/{steps}  loss {loss:.3}  {tokens_per_second:.0} tokens/s  {left} left"
             );

@@ -1,92 +1,59 @@
 //! The job that a form asks for.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
-use super::fields::{Field, Id};
-use super::{Form, FormKind};
-use crate::jobs::{ClusterSpec, JobSpec};
-use crate::settings::path_of;
-use crate::train::{ClustersSpec, TrainSpec};
+use super::Form;
+use crate::jobs::AnyJob;
+use crate::jobs::kinds::Around;
+use crate::settings::{Role, path_of};
 use crate::tui::Shared;
 
 impl Form {
-    /// What the fields say; `None` while one of them is wrong.
-    pub(super) fn job(&self, shared: &Shared) -> Option<JobSpec> {
-        match self.kind {
-            FormKind::Train => Some(JobSpec::Train(Box::new(self.training(shared)?))),
-            FormKind::Cluster => Some(JobSpec::Cluster(ClusterSpec {
-                library: absolute(&shared.root),
-                base: shared.base.as_deref().map(absolute),
-                k: parse(&self.text(Id::Clusters))?,
-                sparsity: parse(&self.text(Id::Sparsity))?,
-                seed: parse(&self.text(Id::Seed))?,
-            })),
-            FormKind::TrainClusters => Some(JobSpec::TrainClusters(Box::new(self.clusters(shared)?))),
-        }
+    /// What the fields say. Those that make no sense say nothing; `None` while a plain setting is one of them.
+    pub(super) fn job(&self) -> Option<AnyJob> {
+        let (job, right) = self.read(|text| absolute(&path_of(text)));
+        right.then_some(job)
     }
 
-    /// What an expert of each cluster is made by.
-    pub(super) fn clusters(&self, shared: &Shared) -> Option<ClustersSpec> {
-        let tasks = self.text(Id::Tasks);
-        Some(ClustersSpec {
-            library: absolute(&shared.root),
-            out: absolute(&path_of(&self.text(Id::Out))),
-            k: parse(&self.text(Id::Clusters))?,
-            sparsity: parse(&self.text(Id::Sparsity))?,
-            prefix: self.text(Id::Prefix),
-            data: if tasks.is_empty() { Vec::new() } else { vec![absolute(&path_of(&tasks))] },
-            training: TrainSpec {
-                // Filled in for each expert.
-                library: TrainSpec::default().library,
-                ..self.training(shared)?
-            },
-        })
+    /// What the fields say, with paths as they are typed, whatever makes no sense left out.
+    pub(super) fn typed(&self) -> AnyJob {
+        self.read(|text| PathBuf::from(text)).0
     }
 
-    /// How an expert is trained.
-    pub(super) fn training(&self, shared: &Shared) -> Option<TrainSpec> {
-        let mut spec = TrainSpec {
-            library: absolute(&shared.root),
-            base: shared.base.as_deref().map(absolute),
-            ..TrainSpec::default()
-        };
-        if !shared.device.is_empty() {
-            spec.device.clone_from(&shared.device);
-        }
-        self.fields.iter().try_for_each(|field| fill(&mut spec, field))?;
-        Some(spec)
-    }
-}
-
-/// Puts what `field` says into its place.
-fn fill(spec: &mut TrainSpec, field: &Field) -> Option<()> {
-    let text = field.text();
-    let path = || (!text.is_empty()).then(|| absolute(&path_of(&text)));
-    match field.id {
-        Id::Data => spec.data.extend(path()),
-        Id::Name => spec.name = text,
-        Id::Training(_) => {
-            let setting = field.id.setting()?;
-            match setting.kind.is_path() {
-                true => path().into_iter().for_each(|path| setting.set_path(spec, path)),
-                false => setting.set(spec, &text).ok()?,
+    fn read(&self, path: impl Fn(&str) -> PathBuf) -> (AnyJob, bool) {
+        let mut job = self.fresh.clone();
+        let mut data = Vec::new();
+        let mut right = true;
+        for field in &self.fields {
+            let Some(look) = field.look() else { continue };
+            let text = field.text();
+            let paths: Vec<PathBuf> = (!text.is_empty()).then(|| path(&text)).into_iter().collect();
+            if look.role == Role::Data {
+                data.extend(paths);
+                job.set_paths(look.id, data.clone());
+            } else if look.is_path {
+                job.set_paths(look.id, paths);
+            } else {
+                let wrong = job.set(look.id, &text).is_err();
+                right &= !wrong || look.role == Role::NewExpert;
             }
         }
-        Id::Out
-        | Id::Tasks
-        | Id::Prefix
-        | Id::Clusters
-        | Id::Sparsity
-        | Id::Seed
-        | Id::More
-        | Id::Expert(_) => {}
+        (job, right)
     }
-    Some(())
 }
 
-fn parse<T: FromStr>(text: &str) -> Option<T> {
-    text.parse().ok()
+/// Where the person is, as jobs need it.
+pub(super) fn around<'a>(shared: &'a Shared, library: &'a str) -> Around<'a> {
+    let shown = shared.clustering.as_ref();
+    Around {
+        library,
+        base: shared.base.as_deref(),
+        device: &shared.device,
+        comparable: super::fields::comparable(shared),
+        k: shown.map(|shown| shown.k),
+        seed: shown.map(|shown| shown.seed),
+        sparsity: shared.similarity.as_ref().map(|shown| shown.sparsity),
+    }
 }
 
 /// Workers may run elsewhere.

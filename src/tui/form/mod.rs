@@ -9,20 +9,13 @@ use std::sync::Arc;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use self::fields::{Field, Id, Step, Value};
+use self::job::around;
 use super::{Binding, ComputeEffect, DataEffect, Effect, JobsEffect, Message, Shared, Tickets};
+use crate::jobs::AnyJob;
+use crate::jobs::kinds::Kind;
+use crate::settings::Role;
 use crate::text::{counted, printable};
 use crate::train::ClustersPlan;
-
-/// Which form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FormKind {
-    /// A new expert from one task or several.
-    Train,
-    /// MBC and k-means over the library.
-    Cluster,
-    /// One new expert for each cluster, into a new library.
-    TrainClusters,
-}
 
 /// What became of a form.
 #[derive(Debug)]
@@ -36,7 +29,8 @@ pub enum FormOutcome {
 /// State of an open form.
 #[derive(Debug)]
 pub struct Form {
-    kind: FormKind,
+    /// The job with the defaults.
+    fresh: AnyJob,
     fields: Vec<Field>,
     focus: usize,
     /// Candidates for the path under the cursor.
@@ -57,10 +51,12 @@ pub struct Form {
 
 impl Form {
     /// A form with the defaults of the command line, and what it asks for at once. `tickets` are its own.
-    pub fn open(kind: FormKind, tickets: Tickets, shared: &Shared) -> (Self, Vec<Effect>) {
+    pub fn open(kind: &Kind, tickets: Tickets, shared: &Shared) -> (Self, Vec<Effect>) {
+        let root = shared.root.display().to_string();
+        let fresh = kind.fresh(&around(shared, &root));
         let mut form = Self {
-            kind,
-            fields: fields::fields(kind, shared),
+            fields: fields::fields(&fresh, shared),
+            fresh,
             focus: 0,
             candidates: Vec::new(),
             plan: None,
@@ -88,7 +84,7 @@ impl Form {
             Binding::new("↑↓", "field", "Another field (also Tab, Shift-Tab)"),
         ];
         match self.fields.get(self.focus) {
-            Some(field) if field.id.is_path() => {
+            Some(field) if field.is_path() => {
                 bindings.push(Binding::new("Tab", "complete", "Complete the path"));
             }
             Some(Field { value: Value::Choice { .. }, .. }) => {
@@ -120,7 +116,7 @@ impl Form {
         match key.code {
             KeyCode::Esc => return FormOutcome::Closed,
             KeyCode::Enter => return FormOutcome::Open(self.start(shared)),
-            KeyCode::Tab if self.fields[self.focus].id.is_path() => {
+            KeyCode::Tab if self.fields[self.focus].is_path() => {
                 let text = self.fields[self.focus].text();
                 // Nothing to complete: on to the next field, as Tab does elsewhere.
                 if text.is_empty() && self.focus > 0 {
@@ -202,7 +198,7 @@ impl Form {
                 }
             }
             Message::DataChecked { path, result } => {
-                for field in self.fields.iter_mut().filter(|f| f.id == Id::Data && f.text() == *path) {
+                for field in self.fields.iter_mut().filter(|f| f.role() == Role::Data && f.text() == *path) {
                     field.data = Some(result.clone());
                 }
                 self.check(shared);
@@ -211,7 +207,7 @@ impl Form {
             }
             Message::PathCompleted { text, candidates } => {
                 let field = &self.fields[self.focus];
-                if field.id.is_path() && field.text() == *text {
+                if field.is_path() && field.text() == *text {
                     effects = self.complete(candidates, shared);
                 }
             }
@@ -221,7 +217,7 @@ impl Form {
                 self.take_plan(result, shared);
             }
             Message::Library(Ok(_)) => {
-                self.suggest_k(shared);
+                self.suggest(shared, true);
                 self.check(shared);
                 effects.extend(self.ask_plan(shared));
             }
@@ -230,39 +226,30 @@ impl Form {
         FormOutcome::Open(effects)
     }
 
-    fn field(&self, id: Id) -> Option<&Field> {
-        self.fields.iter().find(|field| field.id == id)
-    }
-
-    fn text(&self, id: Id) -> String {
-        self.field(id).map_or(String::new(), Field::text)
-    }
-
-    /// Puts a text that typing replaces into a field that nobody has touched.
-    fn suggest(&mut self, id: Id, text: &str) {
-        let Some(field) = self.fields.iter_mut().find(|field| field.id == id) else { return };
-        if let Value::Text(input) = &mut field.value
-            && (input.is_suggestion() || input.is_empty())
-        {
-            *input = super::TextField::suggestion(text);
-            field.default = field.text();
-        }
-    }
-
-    /// Of another reading of the library, unless somebody has given one.
-    fn suggest_k(&mut self, shared: &Shared) {
-        let (k, ..) = fields::shown(shared);
-        self.suggest(Id::Clusters, &k.to_string());
-        if let Some(field) = self.fields.iter_mut().find(|field| field.id == Id::Clusters) {
-            field.hint = fields::k_hint(shared);
-        }
-        self.suggest_out(shared);
-    }
-
-    /// The folder says k, until somebody gives another.
-    fn suggest_out(&mut self, shared: &Shared) {
-        if let Ok(k) = self.text(Id::Clusters).parse() {
-            self.suggest(Id::Out, &fields::out(shared, k));
+    /// Puts what follows from the other fields into those that nobody has touched, but for the one in work; with
+    /// `all` also what follows from the library.
+    fn suggest(&mut self, shared: &Shared, all: bool) {
+        let root = shared.root.display().to_string();
+        let around = around(shared, &root);
+        for at in 0..self.fields.len() {
+            let field = &self.fields[at];
+            let Some(look) = field.look() else { continue };
+            let follows = matches!(look.role, Role::NewExpert | Role::NewLibrary);
+            if !all && (at == self.focus || !follows) {
+                continue;
+            }
+            let Some(text) = self.typed().suggest(look.id, &around) else { continue };
+            let hint = fields::hint(look.role, shared);
+            let field = &mut self.fields[at];
+            if let Some(hint) = hint {
+                field.hint = hint;
+            }
+            if let Value::Text(input) = &mut field.value
+                && (input.is_suggestion() || input.is_empty())
+            {
+                *input = super::TextField::suggestion(&text);
+                field.default = field.text();
+            }
         }
     }
 
@@ -270,46 +257,29 @@ impl Form {
     fn edited(&mut self, shared: &Shared) -> Vec<Effect> {
         self.refused = None;
         self.candidates.clear();
-        let id = self.fields[self.focus].id;
         let mut effects = Vec::new();
-        match id {
-            Id::Data => {
-                self.fields[self.focus].data = None;
-                self.suggest_name();
-                let path = self.fields[self.focus].text();
-                if !path.is_empty() {
-                    effects.push(Effect::Data(DataEffect::Check { path }));
-                }
-                self.tidy_data();
+        if self.fields[self.focus].role() == Role::Data {
+            self.fields[self.focus].data = None;
+            let path = self.fields[self.focus].text();
+            if !path.is_empty() {
+                effects.push(Effect::Data(DataEffect::Check { path }));
             }
-            Id::Clusters => self.suggest_out(shared),
-            _ => {}
         }
+        self.suggest(shared, false);
+        self.tidy_data();
         self.check(shared);
-        if id.decides_clusters() {
+        if self.fields[self.focus].decides_plan() {
             effects.extend(self.ask_plan(shared));
         } else {
-            self.show_experts(shared);
+            self.show_experts();
         }
         effects
-    }
-
-    /// The name of the data, or of all of them, until somebody gives another.
-    fn suggest_name(&mut self) {
-        let name = |path: &str| {
-            let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
-            let name = last.strip_suffix(".jsonl").unwrap_or(last);
-            (!matches!(name, "" | "." | ".." | "~")).then(|| name.to_string())
-        };
-        let all = self.fields.iter().filter(|f| f.id == Id::Data).filter_map(|f| name(&f.text()));
-        let joined = all.collect::<Vec<_>>().join("+");
-        self.suggest(Id::Name, &joined);
     }
 
     /// Keeps one empty row below tasks that are right, and none between them.
     fn tidy_data(&mut self) {
         let mut at = 0;
-        while self.fields.get(at + 1).is_some_and(|next| next.id == Id::Data) {
+        while self.fields.get(at + 1).is_some_and(|next| next.role() == Role::Data) {
             if self.fields[at].text().is_empty() && at != self.focus {
                 self.fields.remove(at);
                 self.focus = self.focus.saturating_sub(usize::from(self.focus > at));
@@ -317,19 +287,21 @@ impl Form {
                 at += 1;
             }
         }
-        if self.fields.get(at).is_some_and(|last| last.id == Id::Data && matches!(last.data, Some(Ok(_)))) {
-            self.fields.insert(at + 1, Field::data(false));
+        if let Some(last) = self.fields.get(at)
+            && let Some(look) = last.look().filter(|look| look.role == Role::Data)
+            && matches!(last.data, Some(Ok(_)))
+        {
+            self.fields.insert(at + 1, Field::another(look.clone()));
             self.focus += usize::from(self.focus > at);
         }
-        if let Some(first) = self.fields.first_mut().filter(|first| first.id == Id::Data) {
-            let Field { label, hint, .. } = Field::data(true);
-            (first.label, first.hint) = (label, hint);
+        if let Some(first) = self.fields.first_mut().filter(|first| first.role() == Role::Data) {
+            first.make_first();
         }
     }
 
     /// Asks for what is not known of a task that was typed.
     fn check_data(&self) -> Option<Effect> {
-        let unknown = |f: &&Field| f.id == Id::Data && f.data.is_none() && !f.text().is_empty();
+        let unknown = |f: &&Field| f.role() == Role::Data && f.data.is_none() && !f.text().is_empty();
         self.fields.iter().find(unknown).map(|field| Effect::Data(DataEffect::Check { path: field.text() }))
     }
 
@@ -361,34 +333,32 @@ impl Form {
         let found = self.plan.as_ref().and_then(|plan| fields::missing(&plan.missing));
         let mut first = true;
         for field in &mut self.fields {
-            let problem = fields::problem(field, shared);
-            field.error = match field.id {
+            let problem = fields::problem(field, &self.fresh, shared);
+            field.error = match field.role() {
                 // Only the first task has to be there.
-                Id::Data if !first && field.text().is_empty() => None,
-                Id::Tasks => problem.or_else(|| found.clone()),
-                Id::Out => problem.or_else(|| self.out.clone()),
+                Role::Data if !first && field.text().is_empty() => None,
+                Role::Tasks => problem.or_else(|| found.clone()),
+                Role::NewLibrary => problem.or_else(|| self.out.clone()),
                 _ => problem,
             };
-            first &= field.id != Id::Data;
+            first &= field.role() != Role::Data;
         }
     }
 
     /// Asks which expert would be trained on what.
     fn ask_plan(&mut self, shared: &Shared) -> Option<Effect> {
-        if self.kind != FormKind::TrainClusters {
-            return None;
-        }
+        self.fresh.clusters()?;
         self.plan = None;
         self.out = None;
         self.planning = None;
         self.check(shared);
-        self.show_experts(shared);
+        self.show_experts();
         // Without an output folder there is still something to show.
-        let wrong = |f: &Field| f.error.is_some() && f.id.decides_clusters() && f.id != Id::Out;
+        let wrong = |f: &Field| f.error.is_some() && f.decides_plan() && f.role() != Role::NewLibrary;
         if shared.library.is_none() || self.fields.iter().any(wrong) {
             return None;
         }
-        let spec = Box::new(self.clusters(shared)?);
+        let spec = Box::new(self.job()?.clusters()?.clone());
         let ticket = self.tickets.issue();
         self.planning = Some(ticket);
         Some(Effect::Compute(ComputeEffect::PlanClusters { ticket, spec }))
@@ -400,20 +370,18 @@ impl Form {
             Err(error) => self.refused = Some(error.clone()),
         }
         self.check(shared);
-        self.show_experts(shared);
+        self.show_experts();
     }
 
     /// A row for each expert that would be trained.
-    fn show_experts(&mut self, shared: &Shared) {
-        if self.kind != FormKind::TrainClusters {
-            return;
-        }
+    fn show_experts(&mut self) {
         self.fields.retain(|field| !matches!(field.id, Id::Expert(_)));
         if let Some(plan) = &self.plan {
-            let training = self.training(shared);
+            let job = self.job();
+            let training = job.as_ref().and_then(AnyJob::training);
             let rows = plan.rows.iter().enumerate().map(|(i, row)| {
                 let examples = counted(row.examples, "example");
-                let steps = training.as_ref().map(|spec| counted(spec.steps(row.examples), "step"));
+                let steps = training.map(|spec| counted(spec.steps(row.examples), "step"));
                 let facts = [Some(examples), steps, Some(row.members.join(", "))];
                 let facts: Vec<String> = facts.into_iter().flatten().collect();
                 Field::expert(i, &row.name, printable(&facts.join(" · ")).into_owned())
@@ -438,34 +406,28 @@ impl Form {
             self.focus = wrong;
             return Vec::new();
         }
-        match self.job(shared) {
-            Some(spec) => {
+        match self.job() {
+            Some(job) => {
                 self.waiting = true;
                 self.refused = None;
-                vec![Effect::Jobs(JobsEffect::Start(spec))]
+                vec![Effect::Jobs(JobsEffect::Start(job))]
             }
             None => Vec::new(),
         }
     }
 
     /// How many steps the training will have, when that is known.
-    fn steps(&self, shared: &Shared) -> Option<usize> {
-        let spec = self.training(shared)?;
-        match self.kind {
-            FormKind::Train => {
-                let known =
-                    |f: &Field| f.data.as_ref().and_then(|data| data.as_ref().ok()).map(|data| data.train);
-                let tasks = self.fields.iter().filter(|f| f.id == Id::Data && !f.text().is_empty());
-                let sizes: Vec<Option<usize>> = tasks.map(known).collect();
-                let all = sizes.iter().copied().sum::<Option<usize>>()?;
-                (!sizes.is_empty()).then(|| spec.steps(all))
-            }
-            FormKind::Cluster => None,
-            FormKind::TrainClusters => {
-                let plan = self.plan.as_ref()?;
-                Some(plan.rows.iter().map(|row| spec.steps(row.examples)).sum())
-            }
+    fn steps(&self) -> Option<usize> {
+        let job = self.job()?;
+        let spec = job.training()?;
+        if job.clusters().is_some() {
+            return Some(self.plan.as_ref()?.rows.iter().map(|row| spec.steps(row.examples)).sum());
         }
+        let known = |f: &Field| f.data.as_ref().and_then(|data| data.as_ref().ok()).map(|data| data.train);
+        let tasks = self.fields.iter().filter(|f| f.role() == Role::Data && !f.text().is_empty());
+        let sizes: Vec<Option<usize>> = tasks.map(known).collect();
+        let all = sizes.iter().copied().sum::<Option<usize>>()?;
+        (!sizes.is_empty()).then(|| spec.steps(all))
     }
 }
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crossterm::event::KeyCode;
 
 use crate::analysis::{Clustering, Similarity};
-use crate::jobs::JobSpec;
+use crate::jobs::ClusterSpec;
+use crate::jobs::kinds;
 use crate::model::Precision;
 use crate::train::{ClusterRow, ClustersPlan, ClustersSpec, LeftOut, Schedule, TrainSpec};
 use crate::tui::testing::{assert_screen, full_app, new_app, press, press_code, render_app};
 use crate::tui::{
-    App, AppEffect, ComputeEffect, DataEffect, DataSummary, Effect, FormKind, JobsEffect, Message, fixtures,
-    screens,
+    App, AppEffect, ComputeEffect, DataEffect, DataSummary, Effect, JobsEffect, Message, fixtures, screens,
 };
 
 fn down(app: &mut App, times: usize) {
@@ -35,10 +35,9 @@ fn with_data() -> App {
 
 fn started(app: &mut App) -> TrainSpec {
     let effects = press_code(app, KeyCode::Enter);
-    let [Effect::Jobs(JobsEffect::Start(JobSpec::Train(spec)))] = effects.as_slice() else {
-        panic!("{effects:?}")
-    };
-    (**spec).clone()
+    let [Effect::Jobs(JobsEffect::Start(job))] = effects.as_slice() else { panic!("{effects:?}") };
+    let spec = job.get::<TrainSpec>().unwrap();
+    spec.clone()
 }
 
 /// The line of a field.
@@ -195,7 +194,7 @@ fn answer(app: &mut App, asked: &[Effect], message: Message) -> ClustersSpec {
 
 fn clusters_form() -> (App, Vec<Effect>) {
     let mut app = full_app();
-    let asked = app.apply(vec![Effect::App(AppEffect::OpenForm(FormKind::TrainClusters))]);
+    let asked = app.apply(vec![Effect::App(AppEffect::OpenForm(&kinds::TRAIN_CLUSTERS))]);
     (app, asked)
 }
 
@@ -212,10 +211,9 @@ fn one_expert_a_cluster_is_shown_with_its_data_and_started() {
     press_code(&mut app, KeyCode::Up);
     assert_screen!("form_clusters_rows_40x10", render_app(&app, 40, 10));
     let effects = press_code(&mut app, KeyCode::Enter);
-    let [Effect::Jobs(JobsEffect::Start(JobSpec::TrainClusters(spec)))] = effects.as_slice() else {
-        panic!("{effects:?}")
-    };
-    assert_eq!(**spec, asked_for, "what was planned is what is started");
+    let [Effect::Jobs(JobsEffect::Start(job))] = effects.as_slice() else { panic!("{effects:?}") };
+    let spec = job.get::<ClustersSpec>().unwrap();
+    assert_eq!(*spec, asked_for, "what was planned is what is started");
     let expected = ClustersSpec {
         library: std::path::absolute("library").unwrap(),
         out: std::path::absolute("library-mbc-4").unwrap(),
@@ -223,7 +221,7 @@ fn one_expert_a_cluster_is_shown_with_its_data_and_started() {
         k: 4,
         ..ClustersSpec::default()
     };
-    assert_eq!(**spec, expected);
+    assert_eq!(*spec, expected);
     app.update(Message::JobStarted(Ok("g".into())));
     assert_eq!(app.tab(), screens::jobs::TAB);
 }
@@ -278,7 +276,7 @@ fn what_makes_other_clusters_is_planned_again_and_stale_plans_are_dropped() {
 #[test]
 fn the_form_of_clusters_waits_for_the_library() {
     let mut app = new_app();
-    assert_eq!(app.apply(vec![Effect::App(AppEffect::OpenForm(FormKind::TrainClusters))]), []);
+    assert_eq!(app.apply(vec![Effect::App(AppEffect::OpenForm(&kinds::TRAIN_CLUSTERS))]), []);
     let asked = app.update(Message::Library(Ok(fixtures::library())));
     let spec = answer(&mut app, &asked, plan(Vec::new()));
     assert_eq!((spec.k, spec.out.file_name()), (8, Some("library-mbc-8".as_ref())));
@@ -297,9 +295,8 @@ fn a_training_is_started_from_the_form() {
     app.update(Message::DataChecked { path: "tasks/gerunds".into(), result: Ok(summary) });
     assert_screen!("form_train", render_app(&app, 80, 24));
     let effects = press_code(&mut app, KeyCode::Enter);
-    let [Effect::Jobs(JobsEffect::Start(JobSpec::Train(spec)))] = effects.as_slice() else {
-        panic!("{effects:?}")
-    };
+    let [Effect::Jobs(JobsEffect::Start(job))] = effects.as_slice() else { panic!("{effects:?}") };
+    let spec = job.get::<TrainSpec>().unwrap();
     assert_eq!((spec.name.as_str(), spec.rank, spec.batch), ("gerunds", 4, 16));
     assert!(spec.library.is_absolute() && spec.data[0].ends_with("tasks/gerunds"));
     app.update(Message::JobStarted(Ok("g".into())));
@@ -385,15 +382,14 @@ fn the_clustering_form_starts_with_what_the_tab_shows() {
     app.update(Message::Clustering { ticket: 0, result: Ok((Arc::new(similarity), Arc::new(clustering))) });
     press(&mut app, "c");
     let effects = press_code(&mut app, KeyCode::Enter);
-    let [Effect::Jobs(JobsEffect::Start(JobSpec::Cluster(spec)))] = effects.as_slice() else {
-        panic!("{effects:?}")
-    };
+    let [Effect::Jobs(JobsEffect::Start(job))] = effects.as_slice() else { panic!("{effects:?}") };
+    let spec = job.get::<ClusterSpec>().unwrap();
     assert_eq!((spec.k, spec.sparsity, spec.seed), (3, 0.35, 45));
 }
 
 #[test]
 fn forms_open_over_every_tab() {
-    for kind in [FormKind::Train, FormKind::Cluster, FormKind::TrainClusters] {
+    for kind in [&kinds::TRAIN, &kinds::CLUSTER, &kinds::TRAIN_CLUSTERS] {
         let mut app = full_app();
         app.apply(vec![Effect::App(AppEffect::OpenForm(kind))]);
         for (width, height) in [(0, 0), (1, 1), (5, 3), (20, 6), (40, 10)] {

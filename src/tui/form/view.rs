@@ -8,8 +8,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear};
 
+use super::Form;
 use super::fields::{Field, Id, Value};
-use super::{Form, FormKind};
+use crate::settings::Role;
 use crate::text::counted;
 use crate::tui::chrome::centered;
 use crate::tui::format::spinner;
@@ -34,15 +35,11 @@ impl Form {
         if popup.is_empty() {
             return;
         }
-        let title = match self.kind {
-            FormKind::Train => " Train a new expert ",
-            FormKind::Cluster => " Cluster the library ",
-            FormKind::TrainClusters => " Train one expert for each cluster ",
-        };
+        let title = format!(" {} ", self.fresh.kind().heading);
         let block = Block::bordered()
             .border_type(BorderType::Rounded)
             .border_style(theme.border_focused())
-            .title(Span::styled(text_width::truncate(title, inner), theme.accent()));
+            .title(Span::styled(text_width::truncate(&title, inner), theme.accent()));
         frame.render_widget(Clear, popup);
         let room = block.inner(popup).inner(Margin::new(1, 0));
         frame.render_widget(block, popup);
@@ -89,7 +86,7 @@ impl Form {
         theme: &Theme,
     ) -> Vec<Line<'static>> {
         let room = cells.saturating_sub(LABEL + 2);
-        let value = if field.id.is_long() { room } else { SHORT.min(room) };
+        let value = if field.is_long() { room } else { SHORT.min(room) };
         let focused = here && !self.waiting;
         let mut line = match &field.value {
             Value::Text(input) => input.line(value, focused, theme),
@@ -118,10 +115,10 @@ impl Form {
         line.spans.insert(1, Span::styled(text_width::left(&field.label, LABEL), label));
         let blank = used == 0 || (here && field.text().is_empty());
         // What an empty field lacks can wait for a start, but not that there is no data.
-        let error = field.error.as_ref().filter(|_| !blank || self.tried || field.id == Id::Tasks);
+        let error = field.error.as_ref().filter(|_| !blank || self.tried || field.role() == Role::Tasks);
         let (note, style) = match error {
             Some(error) => (format!("✗ {error}"), theme.error()),
-            None if field.id.is_long() && !blank => (String::new(), theme.dim()),
+            None if field.is_long() && !blank => (String::new(), theme.dim()),
             None if matches!(field.value, Value::Fold { open: false }) => {
                 (self.changed_behind(field), theme.dim())
             }
@@ -130,8 +127,8 @@ impl Form {
         };
         let has_no_value = matches!(field.value, Value::Fold { .. } | Value::Shown);
         let gap = match () {
-            () if has_no_value || (used == 0 && field.id.is_long()) => 0,
-            () if field.id.is_long() => 1,
+            () if has_no_value || (used == 0 && field.is_long()) => 0,
+            () if field.is_long() => 1,
             () => value.saturating_sub(used) + 1,
         };
         let left = cells.saturating_sub(LABEL + 2 + used + gap);
@@ -153,7 +150,7 @@ impl Form {
         }
         if here && !self.candidates.is_empty() {
             lines.extend(self.candidate_lines(cells, theme));
-        } else if field.id == Id::Data {
+        } else if field.role() == Role::Data {
             lines.extend(data_lines(field, cells, shared, theme));
         }
         lines
@@ -189,7 +186,7 @@ impl Form {
             facts.push(format!("{} looking for the clusters' data", spinner(shared.tick)));
         }
         facts.extend(self.plan.as_ref().map(|plan| counted(plan.rows.len(), "expert")));
-        facts.extend(self.steps(shared).map(|n| counted(n, "step")));
+        facts.extend(self.steps().map(|n| counted(n, "step")));
         facts.push("goes on in the background when you quit".to_string());
         let mut lines = wrapped(&facts.join(" · "), theme.dim());
         if let Some(plan) = self.plan.as_ref().filter(|plan| !plan.warnings.is_empty()) {

@@ -8,8 +8,9 @@ use ratatui::text::Line;
 use super::super::widgets::message;
 use super::comparable::{self, Comparable};
 use crate::analysis::Similarity;
+use crate::jobs::kinds;
 use crate::text::printable;
-use crate::tui::{AppEffect, Effect, FormKind, Shared, Theme, format, text_width};
+use crate::tui::{AppEffect, Effect, Shared, Theme, format, text_width};
 
 /// Steps of the sparsity from 0 to 1; the last is out of its range.
 const SPARSITY_STEPS: f64 = 20.0;
@@ -32,7 +33,7 @@ pub fn can_compare(shared: &Shared) -> bool {
 /// Opens the form of a clustering, or says what it lacks.
 pub fn cluster_form(shared: &Shared) -> Effect {
     if can_compare(shared) {
-        return Effect::App(AppEffect::OpenForm(FormKind::Cluster));
+        return Effect::App(AppEffect::OpenForm(&kinds::CLUSTER));
     }
     Effect::App(AppEffect::Notice("clustering needs at least two usable experts".into()))
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lora_tui::jobs::{ClusterSpec, JobSpec, JobState, JobSummary, Jobs, Local};
+use lora_tui::jobs::{AnyJob, ClusterSpec, JobState, JobSummary, Jobs, Local};
 use lora_tui::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
 use rustix::process::Pid;
 use serde_json::Value;
@@ -94,14 +94,8 @@ impl Bench {
         &self.library
     }
 
-    pub fn clustering(&self, k: usize) -> JobSpec {
-        JobSpec::Cluster(ClusterSpec {
-            library: self.library().into(),
-            base: None,
-            k,
-            sparsity: 0.5,
-            seed: 42,
-        })
+    pub fn clustering(&self, k: usize) -> AnyJob {
+        AnyJob::from(ClusterSpec { library: self.library().into(), base: None, k, sparsity: 0.5, seed: 42 })
     }
 
     pub fn start(&self, k: usize) -> String {

@@ -15,10 +15,11 @@ use self::groups::{Groups, Row};
 use super::comparable::{Comparable, LARGE, one_line};
 use super::comparison_chrome;
 use crate::analysis::{Clustering, DEFAULT_SPARSITY, Metric, Similarity, best_k, default_k, largest_k};
+use crate::jobs::kinds;
 use crate::library::Library;
 use crate::tui::{
-    AppEffect, Binding, ComputeEffect, Effect, FormKind, List, Message, Screen, Shared, Sweep, Tab, Theme,
-    Tickets, screen::TabSpec, screens::library,
+    AppEffect, Binding, ComputeEffect, Effect, List, Message, Screen, Shared, Sweep, Tab, Theme, Tickets,
+    screen::TabSpec, screens::library,
 };
 
 /// Who chose the number of clusters.
@@ -295,7 +296,7 @@ impl Screen for ClustersScreen {
                 }
                 Some(effects)
             }
-            KeyCode::Char('t') => Some(vec![Effect::App(AppEffect::OpenForm(FormKind::TrainClusters))]),
+            KeyCode::Char('t') => Some(vec![Effect::App(AppEffect::OpenForm(&kinds::TRAIN_CLUSTERS))]),
             KeyCode::Char('r') => {
                 self.seed = self.seed.wrapping_add(1);
                 Some(self.start_over())

@@ -3,7 +3,7 @@
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
-use super::{progress_bar, remaining, seconds, share, state_glyph, state_text};
+use super::{progress_bar, remaining, seconds, share, state_glyph};
 use crate::jobs::{JobDetail, JobState, JobSummary};
 use crate::text::printable;
 use crate::tui::{Shared, Theme, format, text_width};
@@ -37,9 +37,13 @@ impl Columns {
         let eta = take(8);
         let bar = take(10);
         let started = take(9);
-        let kinds =
-            jobs.iter().map(|job| text_width::width(&printable(&job.kind))).max().unwrap_or(0).clamp(7, 14)
-                + 2;
+        let kinds = jobs
+            .iter()
+            .map(|job| text_width::width(&printable(job.kind_name())))
+            .max()
+            .unwrap_or(0)
+            .clamp(7, 14)
+            + 2;
         let kind = if take(kinds) { kinds } else { 0 };
         Self { name, kind, bar: if bar { 8 + left.min(8) } else { 0 }, left: eta, started }
     }
@@ -76,10 +80,10 @@ impl Columns {
             Span::styled(format!("{}  ", text_width::left(&job.name, self.name)), theme.text()),
         ];
         if self.kind > 0 {
-            spans.push(Span::styled(text_width::left(&job.kind, self.kind), theme.dim()));
+            spans.push(Span::styled(text_width::left(job.kind_name(), self.kind), theme.dim()));
         }
         let state = style.remove_modifier(Modifier::BOLD);
-        spans.push(Span::styled(text_width::left(state_text(job.state), 11), state));
+        spans.push(Span::styled(text_width::left(job.state.name(), 11), state));
         let share = share(job);
         if self.bar > 0 {
             let live = matches!(job.state, JobState::Running | JobState::Cancelling);
@@ -99,7 +103,7 @@ impl Columns {
             spans.push(Span::styled(text_width::right(&text, 8), theme.text()));
         }
         if self.started {
-            let text = match job.started.as_deref().and_then(seconds) {
+            let text = match job.started.map(seconds) {
                 Some(at) if shared.now - at < 60.0 => "now".into(),
                 Some(at) => format!("{} ago", short_age(shared.now - at)),
                 None => "–".into(),

@@ -7,9 +7,8 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
-use super::{curve, outcome, progress_bar, remaining, share, state_glyph, state_text};
-use crate::jobs::{JobDetail, JobRow, JobSpec, JobState, JobSummary};
-use crate::text::counted;
+use super::{curve, outcome, progress_bar, remaining, share, state_glyph};
+use crate::jobs::{JobDetail, JobRow, JobState, JobSummary};
 use crate::tui::{Shared, Theme, format, text_width};
 
 /// Everything the details are made of.
@@ -74,14 +73,14 @@ impl DetailsView<'_> {
         let mut lines = vec![Line::from(vec![
             Span::styled(format!("{glyph} "), style),
             Span::styled(
-                text_width::truncate(&format!("{} {}", job.kind, job.name), cells.saturating_sub(2)),
+                text_width::truncate(&format!("{} {}", job.kind_name(), job.name), cells.saturating_sub(2)),
                 theme.accent(),
             ),
         ])];
         let wrapped = |lines: &mut Vec<Line<'static>>, text: &str, style| {
             lines.extend(text_width::wrap(text, cells).into_iter().map(|line| Line::styled(line, style)));
         };
-        let mut facts = vec![state_text(job.state).to_string()];
+        let mut facts = vec![job.state.name().to_string()];
         let stage = self.detail.and_then(|detail| detail.stage.clone());
         if !job.state.is_over() {
             facts.extend(stage);
@@ -109,10 +108,9 @@ impl DetailsView<'_> {
                 Span::styled(text_width::truncate(&count, cells.saturating_sub(bar)), theme.text()),
             ]));
         }
-        if let Some(spec) = self.detail.and_then(|detail| detail.spec.as_ref()) {
-            lines.extend(
-                text_width::flow(&settings(spec), cells).into_iter().map(|l| Line::styled(l, theme.dim())),
-            );
+        if let Some(asked) = self.detail.and_then(|detail| detail.job.as_ref()) {
+            let facts = text_width::flow(&asked.facts(), cells);
+            lines.extend(facts.into_iter().map(|line| Line::styled(line, theme.dim())));
         }
         if let Some(detail) = self.detail {
             lines.extend(parts(&detail.rows, job.state.is_over(), cells, theme));
@@ -120,8 +118,10 @@ impl DetailsView<'_> {
         if let Some(error) = &job.error {
             wrapped(&mut lines, &format!("✗ {error}"), theme.error());
         }
-        if let Some(result) = self.detail.and_then(|detail| detail.result.as_deref()) {
-            lines.extend(outcome::lines(result, cells, theme));
+        match self.detail.and_then(|detail| detail.outcome.as_ref()) {
+            Some(Ok(report)) => lines.extend(outcome::lines(&report.findings(), cells, theme)),
+            Some(Err(error)) => wrapped(&mut lines, &format!("! {error}"), theme.warning()),
+            None => {}
         }
         lines.push(Line::default());
         lines
@@ -131,37 +131,6 @@ impl DetailsView<'_> {
         let Some(detail) = self.detail else { return Vec::new() };
         let shown = detail.log.iter().map(|line| text_width::truncate(line, cells));
         shown.map(|line| Line::styled(line, self.theme.dim())).collect()
-    }
-}
-
-/// What was asked for, in a line or two.
-fn settings(spec: &JobSpec) -> Vec<String> {
-    match spec {
-        JobSpec::Train(train) => {
-            let mut facts = vec![
-                format!("rank {}", train.rank),
-                format!("α {}", train.alpha),
-                format!("lr {}", train.learning_rate),
-                format!("batch {}", train.batch),
-            ];
-            facts.extend(train.epochs.map(|epochs| format!("epochs {epochs}")));
-            facts.extend(train.max_steps.map(|steps| format!("at most {}", counted(steps, "step"))));
-            facts.extend(train.data.iter().map(|path| path.display().to_string()));
-            facts
-        }
-        JobSpec::Cluster(cluster) => vec![
-            format!("k {}", cluster.k),
-            format!("sparsity {}", cluster.sparsity),
-            format!("seed {}", cluster.seed),
-        ],
-        JobSpec::TrainClusters(clusters) => vec![
-            format!("k {}", clusters.k),
-            format!("sparsity {}", clusters.sparsity),
-            format!("seed {}", clusters.training.seed),
-            format!("rank {}", clusters.training.rank),
-            format!("lr {}", clusters.training.learning_rate),
-            format!("into {}", clusters.out.display()),
-        ],
     }
 }
 

@@ -7,6 +7,7 @@ mod outcome;
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
@@ -16,13 +17,13 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Clear, Padding, Paragraph, Wrap};
 
 use self::columns::Columns;
+use crate::jobs::kinds;
 use crate::jobs::{JobDetail, JobState, JobSummary};
 use crate::tui::format::spinner;
 use crate::tui::screens::comparison_chrome::{can_compare, cluster_form};
 use crate::tui::text_width;
 use crate::tui::{
-    AppEffect, Binding, Effect, FormKind, JobsEffect, List, Message, Screen, Shared, Tab, Theme,
-    screen::TabSpec,
+    AppEffect, Binding, Effect, JobsEffect, List, Message, Screen, Shared, Tab, Theme, screen::TabSpec,
 };
 
 /// The Jobs tab.
@@ -154,10 +155,10 @@ impl JobsScreen {
         let row = list.y + 1 + line as u16;
         let cells = usize::from(area.width.saturating_sub(4)).min(56);
         let then = match job.keeps_its_work() {
-            true => "What it has done is saved: r goes on from there.",
+            true => "What it has done is saved: r resumes from there.",
             false => "What it has done is lost: r begins it again.",
         };
-        let question = format!("Cancel {} {}? {then}", job.kind, job.name);
+        let question = format!("Cancel {} {}? {then}", job.kind_name(), job.name);
         let mut lines: Vec<Line> = text_width::wrap(&question, cells)
             .into_iter()
             .map(|line| Line::styled(line, theme.text()))
@@ -207,10 +208,10 @@ impl Screen for JobsScreen {
         }
         match self.job(shared) {
             Some(job) if job.state.can_resume() && job.keeps_its_work() => {
-                bindings.push(Binding::new("r", "resume", "Let the selected job go on from its saved state"));
+                bindings.push(Binding::new("r", "resume", "Resume the selected job from its saved state"));
             }
             Some(job) if job.state.can_resume() => {
-                bindings.push(Binding::new("r", "run again", "Let the selected job begin again"));
+                bindings.push(Binding::new("r", "run again", "Begin the selected job again"));
             }
             _ => {}
         }
@@ -281,12 +282,12 @@ impl Screen for JobsScreen {
                 }
                 Some(_) => {
                     return Some(vec![Effect::App(AppEffect::Notice(
-                        "only cancelled and failed jobs can go on".into(),
+                        "only cancelled and failed jobs can be resumed".into(),
                     ))]);
                 }
                 None => return None,
             },
-            KeyCode::Char('t') => return Some(vec![Effect::App(AppEffect::OpenForm(FormKind::Train))]),
+            KeyCode::Char('t') => return Some(vec![Effect::App(AppEffect::OpenForm(&kinds::TRAIN))]),
             KeyCode::Char('c') => return Some(vec![cluster_form(shared)]),
             _ => return None,
         }
@@ -399,22 +400,9 @@ fn state_glyph(state: JobState, tick: u64, theme: &Theme) -> (&'static str, Styl
     }
 }
 
-/// As people read it.
-fn state_text(state: JobState) -> &'static str {
-    match state {
-        JobState::Queued => "queued",
-        JobState::Running => "running",
-        JobState::Cancelling => "cancelling",
-        JobState::Cancelled => "cancelled",
-        JobState::Failed => "failed",
-        JobState::Finished => "finished",
-    }
-}
-
-/// Seconds since the epoch of an RFC 3339 time.
-fn seconds(time: &str) -> Option<f64> {
-    let time = humantime::parse_rfc3339_weak(time).ok()?;
-    Some(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs_f64())
+/// Seconds since the epoch.
+fn seconds(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 /// Remaining seconds of a running job: its own word, else from the steps so far.
@@ -425,7 +413,7 @@ fn remaining(job: &JobSummary, detail: Option<&JobDetail>, now: f64) -> Option<f
     if let Some(eta) = detail.and_then(|detail| detail.eta_seconds) {
         return Some(eta);
     }
-    let elapsed = now - seconds(job.started.as_deref()?)?;
+    let elapsed = now - seconds(job.started?);
     let (done, all) = (job.step as f64, job.steps as f64);
     (done > 0.0 && all >= done && elapsed > 0.0).then(|| elapsed * (all - done) / done)
 }

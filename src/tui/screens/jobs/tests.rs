@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crossterm::event::KeyCode;
 
+use crate::jobs::kinds::{CLUSTER, Kind, TRAIN, TRAIN_CLUSTERS};
 use crate::jobs::{JobDetail, JobRow};
 use crate::tui::testing::{SIZES, assert_screen, full_app, jobs_app, press, press_code, render_app};
 use crate::tui::{App, Effect, JobsEffect, Message, fixtures, screens};
@@ -40,18 +41,18 @@ fn cancelling_asks_first_and_finished_jobs_cannot_be_cancelled() {
 
 #[test]
 fn the_cancel_question_says_what_becomes_of_the_work() {
-    let with = |kind: &str| {
+    let with = |kind: &'static Kind| {
         let mut jobs = fixtures::jobs();
-        jobs[1].kind = kind.into();
+        jobs[1].kind = Some(kind);
         let mut app = full_app();
         app.update(Message::Jobs(jobs));
         press(&mut app, "5jx");
         render_app(&app, 120, 40)
     };
     for (kind, then) in [
-        ("train", ["saved:", "goes on from there."]),
-        ("train-clusters", ["saved:", "goes on from there."]),
-        ("cluster", ["lost:", "begins it again."]),
+        (&TRAIN, ["saved:", "resumes from there."]),
+        (&TRAIN_CLUSTERS, ["saved:", "resumes from there."]),
+        (&CLUSTER, ["lost:", "begins it again."]),
     ] {
         let text = with(kind);
         assert!(then.iter().all(|part| text.contains(part)), "{text}");
@@ -88,7 +89,10 @@ fn what_was_cancelled_or_failed_goes_on() {
     for state in ["queued", "running", "cancelling", "finished"] {
         assert!(!offered(&app), "{state}");
         assert_eq!(press(&mut app, "r"), []);
-        assert!(render_app(&app, 80, 24).contains("only cancelled and failed jobs can go on"), "{state}");
+        assert!(
+            render_app(&app, 80, 24).contains("only cancelled and failed jobs can be resumed"),
+            "{state}"
+        );
         press(&mut app, "j");
     }
     for id in ["b", "a"] {

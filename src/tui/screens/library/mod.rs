@@ -18,12 +18,13 @@ use self::details::{Details, Known};
 use self::rows::Rows;
 use self::table::{Columns, TableView};
 use crate::analysis::ExpertProfile;
+use crate::jobs::kinds;
 use crate::tui::format::spinner;
 use crate::tui::screens::comparison_chrome::{can_compare, cluster_form};
 use crate::tui::text_width;
 use crate::tui::{
-    AppEffect, Binding, ComputeEffect, Effect, FormKind, List, Message, Screen, Shared, Tab, TextField,
-    Theme, screen::TabSpec,
+    AppEffect, Binding, ComputeEffect, Effect, List, Message, Screen, Shared, Tab, TextField, Theme,
+    screen::TabSpec,
 };
 
 /// Profiles kept; more are forgotten together, for they are quick to compute again.
@@ -339,7 +340,7 @@ impl Screen for LibraryScreen {
                 self.rows.set_sort(self.rows.sort, !self.rows.descending);
                 self.follow(shared);
             }
-            KeyCode::Char('t') => return Some(vec![Effect::App(AppEffect::OpenForm(FormKind::Train))]),
+            KeyCode::Char('t') => return Some(vec![Effect::App(AppEffect::OpenForm(&kinds::TRAIN))]),
             KeyCode::Char('c') => return Some(vec![cluster_form(shared)]),
             KeyCode::Char('r') => return Some(vec![Effect::ReloadLibrary]),
             _ => return None,

@@ -7,18 +7,11 @@ use std::time::{Duration, Instant, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::files::{open_regular, read_small};
-use super::{JobSpec, JobState};
+use super::kinds::AnyJob;
+use super::layout::{CANCEL, EVENTS, LOCK, LOG, RESULT, SPEC, STATE, WORKER};
+use super::{JobState, times};
 use crate::library::atomic_write;
 use crate::{Error, Result};
-
-pub const SPEC: &str = "spec.json";
-pub const LOCK: &str = "lock";
-pub const WORKER: &str = "worker.json";
-pub const EVENTS: &str = "events.jsonl";
-pub const LOG: &str = "log.txt";
-pub const CANCEL: &str = "cancel";
-pub const RESULT: &str = "result.json";
-pub const STATE: &str = "state.safetensors";
 
 /// How long the lock may be busy: those who only look take it for a moment.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
@@ -35,8 +28,8 @@ pub struct JobDir {
 impl JobDir {
     /// Makes the directory of a new job below `jobs` (which exists). It appears whole and locked, under
     /// a name that nobody else has.
-    pub(super) fn create(jobs: &Path, spec: &JobSpec) -> Result<Self> {
-        let text = serde_json::to_vec_pretty(spec)
+    pub(super) fn create(jobs: &Path, job: &AnyJob) -> Result<Self> {
+        let text = serde_json::to_vec_pretty(job)
             .map_err(|error| Error::usage(format!("this job cannot be written down: {error}")))?;
         let mut builder = tempfile::Builder::new();
         builder.prefix(".new-");
@@ -53,7 +46,7 @@ impl JobDir {
         let spec_path = fresh.path().join(SPEC);
         std::fs::write(&spec_path, text).map_err(|error| Error::io(&spec_path, error))?;
 
-        let stem = id_stem(SystemTime::now(), spec);
+        let stem = id_stem(SystemTime::now(), job);
         for attempt in 1..10_000 {
             let id = if attempt == 1 { stem.clone() } else { format!("{stem}-{attempt}") };
             let path = jobs.join(id);
@@ -90,7 +83,7 @@ impl JobDir {
         Ok(Self { path, lock })
     }
 
-    /// Forgets how the job ended, so that another worker can go on with it.
+    /// Forgets how the job ended, so that another worker can resume it.
     pub(super) fn clear(&self) -> Result<()> {
         // The result last: until then readers see the job as it was.
         for name in [CANCEL, WORKER, RESULT] {
@@ -140,7 +133,7 @@ pub fn take(lock: &File, job: &Path) -> Result<()> {
 }
 
 /// `20261124-081530-train-plural`: sortable, readable, plain ASCII.
-fn id_stem(time: SystemTime, spec: &JobSpec) -> String {
+fn id_stem(time: SystemTime, job: &AnyJob) -> String {
     let stamp: String = humantime::format_rfc3339_seconds(time)
         .to_string()
         .chars()
@@ -151,7 +144,7 @@ fn id_stem(time: SystemTime, spec: &JobSpec) -> String {
         })
         .collect();
     let mut slug = String::new();
-    for c in spec.title().chars() {
+    for c in job.title().chars() {
         if c.is_ascii_alphanumeric() || c == '_' {
             slug.push(c.to_ascii_lowercase());
         } else if !slug.is_empty() && !slug.ends_with('-') {
@@ -161,7 +154,7 @@ fn id_stem(time: SystemTime, spec: &JobSpec) -> String {
             break;
         }
     }
-    format!("{stamp}-{}-{slug}", spec.kind()).trim_end_matches('-').to_string()
+    format!("{stamp}-{}-{slug}", job.kind().name).trim_end_matches('-').to_string()
 }
 
 /// Whether a directory's name can be a job's: what people type and see, so plain ASCII.
@@ -180,9 +173,8 @@ pub struct JobResult {
     pub error: Option<String>,
     #[serde(default)]
     pub result: Option<serde_json::Value>,
-    /// RFC 3339 UTC.
-    #[serde(default)]
-    pub ended: Option<String>,
+    #[serde(default, with = "times")]
+    pub ended: Option<SystemTime>,
 }
 
 impl JobResult {
@@ -216,10 +208,10 @@ impl JobResult {
 }
 
 /// The spec of the job in `job`.
-pub fn read_spec(job: &Path) -> Result<JobSpec> {
+pub fn read_spec(job: &Path) -> Result<AnyJob> {
     let path = job.join(SPEC);
     let bytes = read_small(&path, MAX_SPEC)?.ok_or_else(|| Error::file(&path, "missing: this is no job"))?;
-    serde_json::from_slice(&bytes).map_err(|error| Error::file(&path, format!("cannot be read: {error}")))
+    AnyJob::read(&bytes).map_err(|problem| Error::file(&path, problem))
 }
 
 /// Whether a job's worker lives.
@@ -258,11 +250,11 @@ pub fn is_locked(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jobs::ClusterSpec;
+    use crate::jobs::{AnyJob, ClusterSpec};
     use std::time::{Duration, UNIX_EPOCH};
 
-    fn spec(library: &str) -> JobSpec {
-        JobSpec::Cluster(ClusterSpec { library: library.into(), base: None, k: 3, sparsity: 0.5, seed: 42 })
+    fn spec(library: &str) -> AnyJob {
+        ClusterSpec { library: library.into(), k: 3, ..ClusterSpec::default() }.into()
     }
 
     #[test]

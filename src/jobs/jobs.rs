@@ -7,17 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::directory::{
-    CANCEL, EVENTS, JobDir, JobResult, LOCK, LOG, Life, RESULT, WORKER, is_id, is_locked, read_spec,
-};
 use super::events::EventLog;
-use super::files::{Follower, last_lines, log_line, now, rfc3339};
+use super::files::{Follower, last_lines, log_line};
+use super::job_dir::{JobDir, JobResult, Life, is_id, is_locked, read_spec};
+use super::kinds::AnyJob;
+use super::layout::{CANCEL, EVENTS, LOCK, LOG, RESULT, WORKER};
 use super::progress::Progress;
-use super::{Executor, JobDetail, JobSpec, JobState, JobSummary, Local, queue};
-use crate::library::{Library, check_new_name};
-use crate::settings::BELOW_ONE;
+use super::{Executor, JobDetail, JobState, JobSummary, Local, queue, times};
+use crate::library::Library;
 use crate::{Error, Result};
 
 /// Lines and bytes of a log that a [`JobDetail`] carries.
@@ -91,45 +90,39 @@ impl Jobs {
     /// # Errors
     /// A spec that cannot work (usage), a training whose name is taken or under way, a state directory that cannot
     /// be written, a worker that cannot be started (the job then stands there as failed).
-    pub fn start(&self, spec: &JobSpec) -> Result<String> {
-        let mut spec = self.checked(spec)?;
-        if let JobSpec::Train(train) = &mut spec {
-            // Why there is none, the worker will say.
-            train.forecast = crate::train::forecast(train).ok();
-        }
+    pub fn start(&self, job: &AnyJob) -> Result<String> {
+        let mut job = self.prepared(job)?;
+        job.estimate();
         std::fs::create_dir_all(&self.dir).map_err(|error| Error::io(&self.dir, error))?;
-        let job = JobDir::create(&self.dir, &spec)?;
+        let job = JobDir::create(&self.dir, &job)?;
         self.hand_over(&job)?;
         Ok(job.id())
     }
 
-    /// Lets a job go on that was cancelled, has failed or whose worker died; it is queued at once. A training
-    /// goes on from its saved state, other jobs begin again.
+    /// Resumes a job that was cancelled, has failed or whose worker died; it is queued at once. Kinds that keep
+    /// their work resume from it, others begin again.
     ///
     /// # Errors
-    /// A job that is finished or not over; as [`Self::start`] for its spec.
+    /// A job that is finished or still under way; as [`Self::start`] for what it is asked to do.
     pub fn resume(&self, id: &str) -> Result<()> {
         let path = self.existing(id)?;
         match self.summary(id).state {
             state if state.can_resume() => {}
             JobState::Finished => {
-                return Err(Error::msg(format!("job {id} is finished: there is nothing to go on with")));
+                return Err(Error::msg(format!("job {id} is finished: there is nothing to resume")));
             }
             state => {
-                return Err(Error::msg(format!("job {id} is {}: only what is over can go on", state.name())));
+                return Err(Error::msg(format!(
+                    "job {id} is {}: only cancelled and failed jobs can be resumed",
+                    state.name()
+                )));
             }
         }
-        let spec = self.checked(&read_spec(&path)?)?;
-        if let JobSpec::Train(train) = &spec
-            && let Some(log) = &train.log
-        {
-            // The directory may come from anybody: no file but an earlier log is written over.
-            crate::train::check_log(log)?;
-        }
+        self.prepared(&read_spec(&path)?)?.check_resumed()?;
         let job = JobDir::reopen(path)?;
         // Somebody else may have done the same a moment ago.
         if JobResult::read(job.path()).is_some_and(|end| end.state == JobState::Finished) {
-            return Err(Error::msg(format!("job {id} is finished: there is nothing to go on with")));
+            return Err(Error::msg(format!("job {id} is finished: there is nothing to resume")));
         }
         if job.path().join(EVENTS).exists() {
             EventLog::open(job.path(), |_| ())?.resumed();
@@ -138,20 +131,23 @@ impl Jobs {
         self.hand_over(&job)
     }
 
-    /// What [`checked`] says, and that no other job trains the same expert.
-    fn checked(&self, spec: &JobSpec) -> Result<JobSpec> {
-        let spec = checked(spec)?;
+    /// The job with absolute paths, if it can work and no other does the same.
+    fn prepared(&self, job: &AnyJob) -> Result<AnyJob> {
+        let mut job = job.clone();
+        job.prepare()?;
         queue::slots()?;
-        if let JobSpec::Train(train) = &spec
-            && let Some(job) =
-                self.list()?.into_iter().find(|job| is_training(job, &train.name) && !job.state.is_over())
+        let (kind, title) = (job.kind(), job.title());
+        let same =
+            |other: &JobSummary| other.kind == Some(kind) && other.name == title && !other.state.is_over();
+        if let Some(doing) = kind.unique
+            && let Some(other) = self.list()?.into_iter().find(same)
         {
             return Err(Error::usage(format!(
-                "job {} is already training {}; choose another name or cancel it",
-                job.id, train.name
+                "job {} is already {doing} {title}; choose another name or cancel it",
+                other.id
             )));
         }
-        Ok(spec)
+        Ok(job)
     }
 
     /// Starts a worker; a job that gets none has failed.
@@ -161,7 +157,7 @@ impl Jobs {
             state: JobState::Failed,
             error: Some(error.to_string()),
             result: None,
-            ended: rfc3339(now()),
+            ended: Some(SystemTime::now()),
         };
         end.write(job.path())?;
         Err(error)
@@ -183,9 +179,15 @@ impl Jobs {
         summary.step = progress.step;
         summary.steps = progress.steps;
         let over = summary.state.is_over();
-        let result = JobResult::read(&job).and_then(|result| serde_json::to_value(result).ok());
+        let end = JobResult::read(&job);
+        let ended = end.as_ref().and_then(|end| end.ended);
+        let report = |value: Value| {
+            let kind = summary.kind?;
+            Some(kind.report(value).map_err(|error| format!("the result cannot be read: {error}")))
+        };
+        let outcome = end.and_then(|end| end.result).and_then(report);
         Ok(JobDetail {
-            spec: read_spec(&job).ok(),
+            job: read_spec(&job).ok(),
             stage: progress.stage,
             rows: progress.rows,
             losses: progress.losses,
@@ -193,7 +195,8 @@ impl Jobs {
             tokens_per_second: progress.tokens_per_second,
             eta_seconds: progress.eta_seconds.filter(|_| !over),
             log: last_lines(&job.join(LOG), LOG_LINES, LOG_BYTES)?,
-            result: result.map(|result| pretty(&result, 0)),
+            outcome,
+            ended,
             summary,
         })
     }
@@ -374,38 +377,13 @@ impl LogFollower {
     }
 }
 
-/// JSON for people: a key a line, but lists of plain values on one line, since there may be one an expert.
-fn pretty(value: &Value, depth: usize) -> String {
-    let indent = "  ".repeat(depth + 1);
-    let lines: Vec<String> = match value {
-        Value::Object(map) if !map.is_empty() => {
-            map.iter().map(|(key, value)| format!("{}: {}", json!(key), pretty(value, depth + 1))).collect()
-        }
-        Value::Array(list) if list.iter().any(|item| item.is_object() || item.is_array()) => {
-            list.iter().map(|item| pretty(item, depth + 1)).collect()
-        }
-        Value::Array(list) => {
-            let items: Vec<String> = list.iter().map(Value::to_string).collect();
-            return format!("[{}]", items.join(", "));
-        }
-        plain => return plain.to_string(),
-    };
-    let (open, close) = if value.is_object() { ('{', '}') } else { ('[', ']') };
-    let body = lines.join(&format!(",\n{indent}"));
-    format!("{open}\n{indent}{body}\n{}{close}", "  ".repeat(depth))
-}
-
-fn is_training(job: &JobSummary, name: &str) -> bool {
-    job.kind == "train" && job.name == name
-}
-
 fn read_summary(id: &str, job: &Path) -> JobSummary {
     // Life before events: an end that is seen has all its events before it.
     let life = Life::of(job);
     let progress = Progress::glance(job);
     let (kind, name, broken) = match read_spec(job) {
-        Ok(spec) => (spec.kind().to_string(), spec.title(), None),
-        Err(error) => ("?".to_string(), id.to_string(), Some(error.to_string())),
+        Ok(job) => (Some(job.kind()), job.title(), None),
+        Err(error) => (None, id.to_string(), Some(error.to_string())),
     };
     let cancel = job.join(CANCEL).exists();
     let (state, error) = match life {
@@ -428,65 +406,7 @@ fn read_summary(id: &str, job: &Path) -> JobSummary {
         state,
         step: progress.step,
         steps: progress.steps,
-        started: progress.started.and_then(rfc3339),
+        started: progress.started.and_then(times::time),
         error: broken.or(error),
-    }
-}
-
-/// The spec with absolute paths, if it can work at all; what takes long to check is the worker's.
-fn checked(spec: &JobSpec) -> Result<JobSpec> {
-    let whole = |path: &Path| path.canonicalize().map_err(|error| Error::io(path, error));
-    // What is not there now may be a name of something, or come later: the worker will say.
-    let if_there = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
-    let mut spec = spec.clone();
-    match &mut spec {
-        JobSpec::Train(train) => {
-            train.library = whole(&train.library)?;
-            train.check()?;
-            for path in train.data.iter_mut().chain(&mut train.validation) {
-                *path = whole(path)?;
-            }
-            train.init = train.init.as_ref().map(if_there);
-            train.base = train.base.as_ref().map(if_there);
-            if let Some(log) = &mut train.log {
-                *log = std::path::absolute(&*log).map_err(|error| Error::io(&*log, error))?;
-            }
-            check_new_name(&train.library, &train.name)?;
-        }
-        JobSpec::TrainClusters(clusters) => {
-            clusters.library = whole(&clusters.library)?;
-            for path in &mut clusters.data {
-                *path = whole(path)?;
-            }
-            clusters.out = std::path::absolute(&clusters.out).map_err(|e| Error::io(&clusters.out, e))?;
-            clusters.training.base = clusters.training.base.as_ref().map(if_there);
-            clusters.check()?;
-            clusters.check_out()?;
-        }
-        JobSpec::Cluster(cluster) => {
-            cluster.library = whole(&cluster.library)?;
-            cluster.base = cluster.base.as_ref().map(if_there);
-            if cluster.k == 0 {
-                return Err(Error::usage("k has to be at least 1"));
-            }
-            if !BELOW_ONE.contains(cluster.sparsity) {
-                return Err(Error::usage(format!("sparsity must be {}", BELOW_ONE.words)));
-            }
-        }
-    }
-    Ok(spec)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_are_laid_out_for_people_and_stay_json() {
-        let value = json!({ "k": 2, "labels": [0, 1, 0], "none": {}, "skipped": [{ "name": "a\nb" }] });
-        let text = pretty(&value, 0);
-        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
-        assert!(text.starts_with("{\n  \"k\": 2,\n  \"labels\": [0, 1, 0],\n"), "{text}");
-        assert!(text.ends_with("\"skipped\": [\n    {\n      \"name\": \"a\\nb\"\n    }\n  ]\n}"), "{text}");
     }
 }

@@ -1,0 +1,157 @@
+//! `cluster`: MBC similarity and clustering of a whole library.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Around, Findings, Job, JobContext, Kind, absolute, clusters_title, real, real_if_there};
+use crate::analysis::{self, DEFAULT_SEED, DEFAULT_SPARSITY, Metric};
+use crate::model::open_library;
+use crate::settings::{self, Entry, Setting};
+use crate::text::counted;
+use crate::train::{LeftOut, Step};
+use crate::{Error, Result, field};
+
+/// Clusterings.
+pub static CLUSTER: Kind = Kind::of::<ClusterSpec>();
+
+/// MBC similarity and clustering of a whole library.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClusterSpec {
+    pub library: PathBuf,
+    /// Base model that the experts have to fit; the library's where none is given.
+    pub base: Option<PathBuf>,
+    pub k: usize,
+    pub sparsity: f64,
+    pub seed: u64,
+}
+
+impl Default for ClusterSpec {
+    fn default() -> Self {
+        Self {
+            library: PathBuf::from("library"),
+            base: None,
+            k: 1,
+            sparsity: DEFAULT_SPARSITY,
+            seed: DEFAULT_SEED,
+        }
+    }
+}
+
+/// What a clustering reports.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClusterReport {
+    pub k: usize,
+    pub seed: u64,
+    pub sparsity: f64,
+    /// Names, in the order of `labels`.
+    pub experts: Vec<String>,
+    pub labels: Vec<usize>,
+    /// `None` where it is not finite.
+    pub inertia: Option<f64>,
+    pub silhouette: Option<f64>,
+    pub skipped: Vec<LeftOut>,
+}
+
+static TABLE: [Setting<ClusterSpec>; 3] = [
+    analysis::clusters(field!(ClusterSpec.k)),
+    analysis::sparsity(field!(ClusterSpec.sparsity)),
+    analysis::seed(field!(ClusterSpec.seed)),
+];
+
+static SETTINGS: LazyLock<Vec<Box<dyn Entry<ClusterSpec>>>> =
+    LazyLock::new(|| TABLE.iter().map(|setting| Box::new(setting) as Box<dyn Entry<_>>).collect());
+
+impl Job for ClusterSpec {
+    const KIND: &'static str = "cluster";
+    const HEADING: &'static str = "Cluster the library";
+    const RESUMES: bool = false;
+    type Report = ClusterReport;
+
+    fn settings() -> &'static [Box<dyn Entry<Self>>] {
+        &SETTINGS
+    }
+
+    fn fresh(around: &Around<'_>) -> Self {
+        let shown = around.k.map(|k| k.clamp(1, around.comparable.max(1)));
+        Self {
+            library: absolute(around.library),
+            base: around.base.map(absolute),
+            k: shown.unwrap_or_else(|| analysis::default_k(around.comparable)),
+            sparsity: around.sparsity.unwrap_or(DEFAULT_SPARSITY),
+            seed: around.seed.unwrap_or(DEFAULT_SEED),
+        }
+    }
+
+    fn suggest(&self, id: &str, around: &Around<'_>) -> Option<String> {
+        (id == "k").then(|| Self::fresh(around).k.to_string())
+    }
+
+    fn title(&self) -> String {
+        clusters_title(&self.library, self.k)
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        self.library = real(&self.library)?;
+        self.base = self.base.as_ref().map(real_if_there);
+        settings::check(&TABLE, self)
+    }
+
+    fn run(&self, context: &mut JobContext<'_>) -> Result<ClusterReport> {
+        let JobContext { events, cancel, .. } = context;
+        events.stage("reading the library");
+        let library = open_library(&self.library, self.base.as_deref())?;
+        let experts = library.comparable().count();
+        if self.k == 0 || self.k > experts {
+            return Err(Error::usage(format!(
+                "k is {}, but the library has {}",
+                self.k,
+                counted(experts, "usable expert")
+            )));
+        }
+        cancel.check()?;
+        events.stage("comparing the experts");
+        let mut progress =
+            |step: usize, steps: usize| events.step(Step { step, steps, ..Step::default() }, None);
+        let similarity =
+            analysis::similarity(&library, Metric::default(), self.sparsity, &mut progress, cancel)?;
+        for warning in &similarity.warnings {
+            events.log(warning);
+        }
+        cancel.check()?;
+        events.stage("clustering");
+        let clustering = analysis::cluster(&similarity, self.k, self.seed, cancel)?;
+        Ok(ClusterReport {
+            k: clustering.k,
+            seed: clustering.seed,
+            sparsity: self.sparsity,
+            experts: clustering.experts,
+            labels: clustering.labels,
+            inertia: Some(clustering.inertia),
+            silhouette: clustering.silhouette,
+            skipped: similarity.skipped.into_iter().map(|(name, reason)| LeftOut { name, reason }).collect(),
+        })
+    }
+
+    fn findings(report: &ClusterReport) -> Findings {
+        let size = format!("{} of {}", counted(report.k, "cluster"), counted(report.labels.len(), "expert"));
+        let rounded = |name: &str, value: Option<f64>| {
+            value.filter(|value| value.is_finite()).map(|value| format!("{name} {value:.3}"))
+        };
+        let facts =
+            [Some(size), rounded("inertia", report.inertia), rounded("silhouette", report.silhouette)];
+        let mut members: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+        for (name, label) in report.experts.iter().zip(&report.labels) {
+            members.entry(*label).or_default().push(name.clone());
+        }
+        Findings {
+            facts: facts.into_iter().flatten().collect(),
+            clusters: members.into_iter().collect(),
+            left_out: report.skipped.iter().map(|left| (left.name.clone(), left.reason.clone())).collect(),
+        }
+    }
+}

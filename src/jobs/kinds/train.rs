@@ -1,0 +1,139 @@
+//! `train`: one new expert from one task or several.
+
+use std::sync::LazyLock;
+
+use super::{Around, Findings, Job, JobContext, Kind, absolute, real, real_if_there};
+use crate::field;
+use crate::library::check_new_name;
+use crate::settings::{Entry, Kind as Of, Role, Setting};
+use crate::text::{counted, duration};
+use crate::train::{self, TRAINING, TrainReport, TrainSpec};
+use crate::{Error, Result};
+
+/// Trainings of one expert.
+pub static TRAIN: Kind = Kind::of::<TrainSpec>();
+
+static DATA: Setting<TrainSpec> =
+    Setting::new("data", Of::Paths(field!(TrainSpec.data), Some("name a task folder or a .jsonl file")))
+        .form("Data", "task folder or .jsonl file; Tab completes")
+        .role(Role::Data);
+static NAME: Setting<TrainSpec> = Setting::new("name", Of::Text(field!(TrainSpec.name), name_problem))
+    .form("Name", "folder of the new expert")
+    .role(Role::NewExpert);
+
+static SETTINGS: LazyLock<Vec<Box<dyn Entry<TrainSpec>>>> = LazyLock::new(|| {
+    let shown = TRAINING.iter().filter(|setting| !setting.label.is_empty());
+    let all = [&DATA, &NAME].into_iter().chain(shown);
+    all.map(|setting| Box::new(setting) as Box<dyn Entry<TrainSpec>>).collect()
+});
+
+fn name_problem(name: &str) -> Option<&'static str> {
+    match name {
+        "" => Some("name the new expert"),
+        "." | ".." => Some("one plain folder name, without / or \\"),
+        _ if name.contains(['/', '\\']) => Some("one plain folder name, without / or \\"),
+        _ => None,
+    }
+}
+
+impl Job for TrainSpec {
+    const KIND: &'static str = "train";
+    const HEADING: &'static str = "Train a new expert";
+    const RESUMES: bool = true;
+    const UNIQUE: Option<&'static str> = Some("training");
+    type Report = TrainReport;
+
+    fn settings() -> &'static [Box<dyn Entry<Self>>] {
+        &SETTINGS
+    }
+
+    fn fresh(around: &Around<'_>) -> Self {
+        Self { library: absolute(around.library), ..training(around) }
+    }
+
+    fn suggest(&self, id: &str, _around: &Around<'_>) -> Option<String> {
+        let name = |path: &std::path::PathBuf| {
+            let text = path.to_string_lossy();
+            let last = text.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_string();
+            let name = last.strip_suffix(".jsonl").unwrap_or(&last).to_string();
+            (!matches!(name.as_str(), "" | "." | ".." | "~")).then_some(name)
+        };
+        (id == NAME.id).then(|| self.data.iter().filter_map(name).collect::<Vec<_>>().join("+"))
+    }
+
+    fn title(&self) -> String {
+        self.name.clone()
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        self.library = real(&self.library)?;
+        self.check()?;
+        for path in self.data.iter_mut().chain(&mut self.validation) {
+            *path = real(path)?;
+        }
+        self.init = self.init.as_ref().map(real_if_there);
+        self.base = self.base.as_ref().map(real_if_there);
+        if let Some(log) = &mut self.log {
+            *log = std::path::absolute(&*log).map_err(|error| Error::io(&*log, error))?;
+        }
+        check_new_name(&self.library, &self.name).map(drop)
+    }
+
+    fn estimate(&mut self) {
+        // Why there is none, the worker will say.
+        self.forecast = train::forecast(self).ok();
+    }
+
+    fn check_resumed(&self) -> Result<()> {
+        // No file but an earlier log is written over.
+        self.log.as_deref().map_or(Ok(()), train::check_log)
+    }
+
+    fn run(&self, context: &mut JobContext<'_>) -> Result<TrainReport> {
+        let events = &mut *context.events;
+        train::train(self, Some(context.state), &mut |event| events.training(event), context.cancel)
+    }
+
+    fn facts(&self) -> Vec<String> {
+        let mut facts = crate::settings::facts(training_settings(), self);
+        facts.extend(self.data.iter().map(|path| path.display().to_string()));
+        facts
+    }
+
+    fn findings(report: &TrainReport) -> Findings {
+        let steps = counted(report.steps, "step");
+        let time = Some(report.seconds).filter(|seconds| seconds.is_finite()).map(duration);
+        let finite = |loss: Option<f64>| loss.filter(|loss| loss.is_finite());
+        let speed = Some(report.tokens_per_second).filter(|speed| speed.is_finite());
+        let base = finite(report.base_validation_loss);
+        let facts = [
+            Some(time.map_or(steps.clone(), |time| format!("{steps} in {time}"))),
+            speed.map(|speed| format!("{speed:.0} tokens/s")),
+            finite(Some(report.train_loss)).map(|loss| format!("training loss {loss:.3}")),
+            finite(report.validation_loss).map(|loss| {
+                let base = base.map_or(String::new(), |base| format!(", base {base:.3}"));
+                format!("validation loss {loss:.3}{base}")
+            }),
+            Some(format!("saved in {}", report.path.display())),
+        ];
+        Findings { facts: facts.into_iter().flatten().collect(), ..Findings::default() }
+    }
+
+    fn training(&self) -> Option<&TrainSpec> {
+        Some(self)
+    }
+}
+
+/// The settings below data and name.
+fn training_settings() -> &'static [Box<dyn Entry<TrainSpec>>] {
+    SETTINGS.get(2..).unwrap_or_default()
+}
+
+/// A training with the defaults, on the base and the device that were chosen.
+pub(super) fn training(around: &Around<'_>) -> TrainSpec {
+    let mut spec = TrainSpec { base: around.base.map(absolute), ..TrainSpec::default() };
+    if !around.device.is_empty() {
+        spec.device = around.device.into();
+    }
+    spec
+}

@@ -1,0 +1,190 @@
+//! `train-clusters`: one new expert for each cluster, into a new library.
+
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use super::train::training;
+use super::{Around, Findings, Job, JobContext, Kind, absolute, clusters_title, real, real_if_there};
+use crate::analysis::DEFAULT_SPARSITY;
+use crate::field;
+use crate::jobs::event::JobRow;
+use crate::settings::{Entry, Kind as Of, Role, Setting, Within};
+use crate::text::counted;
+use crate::train::{
+    self, CLUSTERS, ClusterRow, ClustersEvent, ClustersReport, ClustersSpec, Step, TRAINING, TrainEvent,
+    TrainSpec,
+};
+use crate::{Error, Result};
+
+/// Makings of an MBC library.
+pub static TRAIN_CLUSTERS: Kind = Kind::of::<ClustersSpec>();
+
+static FOLDERS: [Setting<ClustersSpec>; 3] = [
+    Setting::new("out", Of::Folder(field!(ClustersSpec.out), "name a folder for the new library"))
+        .form("New library", "folder of the new experts")
+        .role(Role::NewLibrary)
+        .brief("into"),
+    Setting::new("prefix", Of::Text(field!(ClustersSpec.prefix), prefix_problem))
+        .form("Names", "a number follows")
+        .role(Role::Plan),
+    Setting::new("tasks", Of::Paths(field!(ClustersSpec.data), None))
+        .form("Tasks", "folder with tasks, if the experts' own data is gone")
+        .role(Role::Tasks),
+];
+
+static SETTINGS: LazyLock<Vec<Box<dyn Entry<ClustersSpec>>>> = LazyLock::new(|| {
+    let (first, behind): (Vec<_>, Vec<_>) = CLUSTERS.iter().partition(|setting| !setting.advanced);
+    let own = |setting: &'static Setting<ClustersSpec>| Box::new(setting) as Box<dyn Entry<ClustersSpec>>;
+    let mut all: Vec<_> = first.into_iter().chain(&FOLDERS).map(own).collect();
+    let mut behind = behind.into_iter();
+    for setting in TRAINING.iter().filter(|setting| !setting.single && !setting.label.is_empty()) {
+        let is_seed = setting.id == "seed";
+        if is_seed {
+            all.extend(behind.by_ref().map(own));
+        }
+        let hint = is_seed.then_some("also of the clustering");
+        all.push(Box::new(Within { setting, part: field!(ClustersSpec.training), hint }));
+    }
+    all
+});
+
+fn prefix_problem(prefix: &str) -> Option<&'static str> {
+    let wrong = prefix.starts_with('.') || prefix.contains(['/', '\\']);
+    wrong.then_some("without / or \\, and no dot at its start")
+}
+
+impl Job for ClustersSpec {
+    const KIND: &'static str = "train-clusters";
+    const HEADING: &'static str = "Train one expert for each cluster";
+    const RESUMES: bool = true;
+    type Report = ClustersReport;
+
+    fn settings() -> &'static [Box<dyn Entry<Self>>] {
+        &SETTINGS
+    }
+
+    fn fresh(around: &Around<'_>) -> Self {
+        let default = Self::default();
+        let shown = around.k.map(|k| k.clamp(1, around.comparable.max(1)));
+        let k = shown.unwrap_or_else(|| Self::default_k(around.comparable));
+        Self {
+            library: absolute(around.library),
+            out: out(around, k).into(),
+            k,
+            sparsity: around.sparsity.unwrap_or(DEFAULT_SPARSITY),
+            training: TrainSpec {
+                seed: around.seed.unwrap_or(default.training.seed),
+                // The library is filled in for each expert.
+                ..training(around)
+            },
+            ..default
+        }
+    }
+
+    fn suggest(&self, id: &str, around: &Around<'_>) -> Option<String> {
+        match id {
+            "k" => Some(Self::fresh(around).k.to_string()),
+            "out" => Some(out(around, self.k)),
+            _ => None,
+        }
+    }
+
+    fn title(&self) -> String {
+        clusters_title(&self.out, self.k)
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        self.library = real(&self.library)?;
+        for path in &mut self.data {
+            *path = real(path)?;
+        }
+        self.out = std::path::absolute(&self.out).map_err(|error| Error::io(&self.out, error))?;
+        self.training.base = self.training.base.as_ref().map(real_if_there);
+        self.check()?;
+        self.check_out()
+    }
+
+    fn run(&self, context: &mut JobContext<'_>) -> Result<ClustersReport> {
+        let events = &mut *context.events;
+        let mut rows: Vec<ClusterRow> = Vec::new();
+        // When the first step of this worker began, and after how many.
+        let mut pace: Option<(Instant, usize)> = None;
+        let mut report = |event: ClustersEvent| match event {
+            ClustersEvent::Stage(text) => events.stage(&text),
+            ClustersEvent::Rows(all) => {
+                events.started(all.iter().map(|row| row.steps).sum());
+                events.rows(all.iter().map(row_of).collect());
+                rows = all;
+            }
+            ClustersEvent::Training { row, event: TrainEvent::Stage(text) } => {
+                let name = rows.get(row).map_or("", |row| row.name.as_str());
+                events.stage(&format!("{name}: {text}"));
+            }
+            ClustersEvent::Training { row, event } => {
+                let before: usize = rows.iter().take(row).map(|row| row.steps).sum();
+                let all: usize = rows.iter().map(|row| row.steps).sum();
+                if let TrainEvent::Started { step, .. } = event {
+                    pace.get_or_insert((Instant::now(), before + step));
+                }
+                // One count of steps over all rows.
+                let Some(one) = event.step() else { return };
+                let step = before + one.step;
+                let eta_seconds = pace.and_then(|(began, first)| {
+                    let made = step.checked_sub(first).filter(|made| *made > 0)?;
+                    Some(began.elapsed().as_secs_f64() / made as f64 * all.saturating_sub(step) as f64)
+                });
+                events.step(Step { step, steps: all, eta_seconds, ..one }, Some(row));
+            }
+        };
+        let made = train::train_clusters(self, &mut report, context.cancel)?;
+        made.warnings.iter().for_each(|warning| events.log(warning));
+        Ok(made)
+    }
+
+    fn findings(report: &ClustersReport) -> Findings {
+        // The rows of the job say the rest.
+        let silhouette = report.silhouette.filter(|value| value.is_finite());
+        let facts = [
+            Some(counted(report.clusters.len(), "expert")),
+            silhouette.map(|value| format!("silhouette {value:.3}")),
+            Some(format!("saved in {}", report.library.display())),
+        ];
+        Findings {
+            facts: facts.into_iter().flatten().collect(),
+            clusters: Vec::new(),
+            left_out: report.skipped.iter().map(|left| (left.name.clone(), left.reason.clone())).collect(),
+        }
+    }
+
+    fn training(&self) -> Option<&TrainSpec> {
+        Some(&self.training)
+    }
+
+    fn clusters(&self) -> Option<&ClustersSpec> {
+        Some(self)
+    }
+}
+
+/// A folder beside the library for `k` clusters' experts.
+fn out(around: &Around<'_>, k: usize) -> String {
+    // The library may be where we are: its whole path makes a folder beside it.
+    let root = std::path::Path::new(around.library);
+    let root = match root.file_name() {
+        Some(_) => root.to_path_buf(),
+        None => absolute(root),
+    };
+    let whole = root.display().to_string();
+    format!("{}-mbc-{k}", whole.trim_end_matches(['/', '\\']))
+}
+
+fn row_of(row: &ClusterRow) -> JobRow {
+    let report = row.report.as_ref();
+    JobRow {
+        name: row.name.clone(),
+        members: row.members.clone(),
+        step: report.map_or(0, |_| row.steps),
+        steps: row.steps,
+        loss: report.map(|report| report.train_loss),
+        validation_loss: report.and_then(|report| report.validation_loss),
+    }
+}

@@ -1,0 +1,10 @@
+//! The files in a job's directory.
+
+pub const SPEC: &str = "spec.json";
+pub const LOCK: &str = "lock";
+pub const WORKER: &str = "worker.json";
+pub const EVENTS: &str = "events.jsonl";
+pub const LOG: &str = "log.txt";
+pub const CANCEL: &str = "cancel";
+pub const RESULT: &str = "result.json";
+pub const STATE: &str = "state.safetensors";

@@ -1,0 +1,103 @@
+//! What a reader sees of a job.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::kinds::{AnyJob, AnyReport, Kind};
+use super::{JobRow, times};
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    Queued,
+    Running,
+    /// Asked to stop, not yet stopped.
+    Cancelling,
+    Cancelled,
+    Failed,
+    Finished,
+}
+
+impl JobState {
+    /// Its name in files and on screens.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Cancelling => "cancelling",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+            Self::Finished => "finished",
+        }
+    }
+
+    /// Whether the job will change no more.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Failed | Self::Finished)
+    }
+
+    /// Whether [`Jobs::resume`](super::Jobs::resume) takes the job.
+    pub fn can_resume(self) -> bool {
+        matches!(self, Self::Cancelled | Self::Failed)
+    }
+}
+
+/// A job as read from its directory.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct JobSummary {
+    pub id: String,
+    /// `None` where this version does not know it; `?` in JSON.
+    #[serde(serialize_with = "kind_name")]
+    pub kind: Option<&'static Kind>,
+    /// The expert's name, or what is clustered.
+    pub name: String,
+    pub state: JobState,
+    pub step: usize,
+    /// 0 while unknown.
+    pub steps: usize,
+    /// `None` while queued; RFC 3339 UTC in JSON.
+    #[serde(serialize_with = "times::serialize")]
+    pub started: Option<SystemTime>,
+    pub error: Option<String>,
+}
+
+impl JobSummary {
+    /// What its kind is called; `?` where this version does not know it.
+    pub fn kind_name(&self) -> &'static str {
+        self.kind.map_or("?", |kind| kind.name)
+    }
+
+    /// Whether what was done is kept when the job is cancelled, so that it is resumed from there; other jobs begin
+    /// again.
+    pub fn keeps_its_work(&self) -> bool {
+        self.kind.is_some_and(|kind| kind.resumes)
+    }
+}
+
+fn kind_name<S: Serializer>(kind: &Option<&'static Kind>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.map_or("?", |kind| kind.name))
+}
+
+/// Everything that is known of one job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobDetail {
+    pub summary: JobSummary,
+    /// What it was asked to do, where that can be read.
+    pub job: Option<AnyJob>,
+    pub stage: Option<String>,
+    /// The parts of the work, where it has several.
+    pub rows: Vec<JobRow>,
+    /// (step, training loss), in order.
+    pub losses: Vec<(usize, f64)>,
+    /// (step, validation loss), in order.
+    pub validation: Vec<(usize, f64)>,
+    pub tokens_per_second: Option<f64>,
+    pub eta_seconds: Option<f64>,
+    /// Last lines of the log and of the worker's output, untrusted.
+    pub log: Vec<String>,
+    /// What it reports, once it is finished; else why that cannot be read.
+    pub outcome: Option<Result<AnyReport, String>>,
+    pub ended: Option<SystemTime>,
+}

@@ -1,0 +1,112 @@
+//! Settings as a form sees them, whatever struct holds their values.
+
+use std::path::PathBuf;
+
+use super::{Field, Role, Setting, Word};
+
+/// What a form shows of a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    pub id: &'static str,
+    pub label: &'static str,
+    pub hint: &'static str,
+    pub advanced: bool,
+    pub role: Role,
+    /// The words that can be chosen, where the value is one of some.
+    pub words: Option<Vec<Word>>,
+    pub is_path: bool,
+    /// Its text may take a whole line.
+    pub is_long: bool,
+}
+
+/// One setting of `J`, or of something within it.
+pub trait Entry<J>: Send + Sync {
+    /// What a form shows of it.
+    fn look(&self) -> Look;
+    /// Its value as typed; empty where there is none.
+    fn text(&self, of: &J) -> String;
+    /// Takes a typed text.
+    ///
+    /// # Errors
+    /// What it has to be.
+    fn set(&self, of: &mut J, text: &str) -> Result<(), String>;
+    /// Takes paths: all of them, or the first where it holds one; nothing happens where it holds none.
+    fn set_paths(&self, of: &mut J, paths: Vec<PathBuf>);
+    /// What a job's details say of it, if anything; `default` has the values that need no mention.
+    fn fact(&self, of: &J, default: &J) -> Option<String>;
+}
+
+impl<J> Entry<J> for &'static Setting<J> {
+    fn look(&self) -> Look {
+        Look {
+            id: self.id,
+            label: self.label,
+            hint: self.hint,
+            advanced: self.advanced,
+            role: self.role,
+            words: self.kind.words(),
+            is_path: self.kind.is_path(),
+            is_long: self.kind.is_path() || self.kind.is_list() || self.role == Role::NewExpert,
+        }
+    }
+
+    fn text(&self, of: &J) -> String {
+        Setting::text(self, of)
+    }
+
+    fn set(&self, of: &mut J, text: &str) -> Result<(), String> {
+        Setting::set(self, of, text)
+    }
+
+    fn set_paths(&self, of: &mut J, paths: Vec<PathBuf>) {
+        self.kind.set_paths(of, paths);
+    }
+
+    fn fact(&self, of: &J, default: &J) -> Option<String> {
+        let text = Setting::text(self, of);
+        match self.brief {
+            _ if text.is_empty() => None,
+            "" if self.label.is_empty() || self.is_same(of, default) => None,
+            "" => Some(format!("{} {text}", self.name())),
+            brief => Some(format!("{brief} {text}")),
+        }
+    }
+}
+
+/// A setting of a part of `J`.
+#[derive(Debug)]
+pub struct Within<J: 'static, S: 'static> {
+    pub setting: &'static Setting<S>,
+    pub part: Field<J, S>,
+    /// Instead of the setting's own.
+    pub hint: Option<&'static str>,
+}
+
+impl<J, S> Entry<J> for Within<J, S> {
+    fn look(&self) -> Look {
+        let look = self.setting.look();
+        Look { hint: self.hint.unwrap_or(look.hint), ..look }
+    }
+
+    fn text(&self, of: &J) -> String {
+        self.setting.text((self.part.get)(of))
+    }
+
+    fn set(&self, of: &mut J, text: &str) -> Result<(), String> {
+        self.setting.set((self.part.get_mut)(of), text)
+    }
+
+    fn set_paths(&self, of: &mut J, paths: Vec<PathBuf>) {
+        self.setting.kind.set_paths((self.part.get_mut)(of), paths);
+    }
+
+    fn fact(&self, of: &J, default: &J) -> Option<String> {
+        self.setting.fact((self.part.get)(of), (self.part.get)(default))
+    }
+}
+
+/// What a job's details say of all settings in `of`: those with a brief name, and those that are changed.
+pub fn facts<J: Default>(entries: &[Box<dyn Entry<J>>], of: &J) -> Vec<String> {
+    let default = J::default();
+    entries.iter().filter_map(|entry| entry.fact(of, &default)).collect()
+}
