@@ -292,14 +292,18 @@ impl Decoder {
         Ok(x)
     }
 
-    /// Hidden states [tokens, hidden] after the final norm. `lengths` splits `tokens` into sequences.
+    /// Hidden states [tokens, hidden] after the final norm. `lengths` splits `tokens` into sequences, each of which
+    /// continues its cache where there are caches.
     ///
     /// # Errors
-    /// Token ids out of range, a context longer than the model's, a raised `cancel` (looked at before each
-    /// block; the caches then hold what they held before).
+    /// Token ids out of range, a context longer than the model's, caches for other sequences, a raised `cancel`
+    /// (looked at before each block; the caches then hold what they held before).
     pub fn forward(&self, tokens: &[u32], lengths: &[usize], mut pass: ForwardPass) -> Result<Activations> {
         if lengths.iter().sum::<usize>() != tokens.len() || tokens.is_empty() || lengths.contains(&0) {
             return Err(Error::usage("there are no tokens to work on"));
+        }
+        if !pass.caches.is_empty() && pass.caches.len() != lengths.len() {
+            return Err(Error::msg("a forward pass needs one cache per sequence"));
         }
         let mut segments = Vec::with_capacity(lengths.len());
         let mut positions = Vec::with_capacity(tokens.len());

@@ -273,6 +273,16 @@ fn an_edited_prompt_routes_as_from_scratch(device: &str) {
 }
 
 #[test]
+fn a_pass_wants_one_cache_per_sequence() {
+    let f = Fixture::open("llama");
+    let model = f.model();
+    let mut cache = model.decoder.cache();
+    let error = plain(&model, &f.ids[..4], &[2, 2], &mut [&mut cache]).unwrap_err().to_string();
+    assert!(error.contains("one cache per sequence"), "{error}");
+    assert!(cache.is_empty());
+}
+
+#[test]
 fn a_cancelled_pass_leaves_the_session_usable() {
     let f = Fixture::open("llama");
     let mut session = open(&f, "experts", "cpu");
