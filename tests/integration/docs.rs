@@ -148,6 +148,25 @@ fn links_lead_to_files_and_headings() {
     }
 }
 
+#[test]
+fn paths_that_are_named_are_there() {
+    const ROOTS: [&str; 9] =
+        ["src/", "tests/", "tools/", "docs/", "benches/", "assets/", "examples/", "library/", ".ci/"];
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        for name in text.split('`').skip(1).step_by(2) {
+            let is_path =
+                ROOTS.iter().any(|root| name.starts_with(root)) && !name.contains([' ', '<', '*', '{']);
+            // Capitals stand for a name.
+            let stands_for =
+                name.split('/').any(|part| part.len() > 1 && part.chars().all(|c| c.is_ascii_uppercase()));
+            if is_path && !stands_for {
+                assert!(repository().join(name).exists(), "{}: {name}", page.display());
+            }
+        }
+    }
+}
+
 /// The anchors of a page's headings.
 fn headings(text: &str) -> Vec<String> {
     let lines = text.lines().filter(|line| line.starts_with('#'));
