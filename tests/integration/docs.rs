@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use lora_tui::analysis::Metric;
+use lora_tui::named::Named;
+use lora_tui::scorers::Scorer;
 use lora_tui::settings;
 use lora_tui::train::TRAINING;
 
@@ -181,8 +183,10 @@ fn headings(text: &str) -> Vec<String> {
 
 #[test]
 fn generated_tables_are_up_to_date() {
-    let tables: [(&str, &str, String); 4] = [
+    let tables: [(&str, &str, String); 6] = [
         ("commands.md", "commands", table_of_commands()),
+        ("evaluation.md", "methods", lora_tui::eval::reference()),
+        ("evaluation.md", "scorers", table_of::<Scorer>("metric")),
         ("routing.md", "routers", lora_tui::routing::reference()),
         ("similarity.md", "metrics", Metric::markdown()),
         ("training.md", "training", settings::markdown(TRAINING)),
@@ -213,6 +217,15 @@ fn between<'a>(text: &'a str, name: &str, path: &Path) -> (&'a str, &'a str, &'a
     };
     let (from, to) = (place(&begin) + begin.len(), place(&end));
     (&text[..from], &text[from..to], &text[to..])
+}
+
+/// A row per member of a closed set, with its help.
+fn table_of<T: Named>(heading: &str) -> String {
+    let mut out = format!("| {heading} | what it does |\n|---|---|\n");
+    for member in T::all() {
+        writeln!(out, "| `{}` | {} |", member.name(), member.help().replace('|', "\\|")).unwrap();
+    }
+    out
 }
 
 /// A row per command with what its help begins with.
