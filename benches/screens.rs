@@ -21,6 +21,7 @@ use anyhow::{Context, Result, bail};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use lora_tui::Cancel;
 use lora_tui::analysis::{self, Metric, Similarity};
+use lora_tui::catalog::Catalog;
 use lora_tui::library::{Expert, Library};
 use lora_tui::tui::{App, ComputeEffect, Depth, Effect, Message, Theme};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
@@ -61,12 +62,12 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(library: Arc<Library>) -> Result<Self> {
+    fn new(library: Arc<Catalog>) -> Result<Self> {
         let bytes = Rc::new(Cell::new(0));
         let viewport = Viewport::Fixed(Rect::new(0, 0, WIDTH, HEIGHT));
         let backend = CrosstermBackend::new(Sink(bytes.clone()));
         let terminal = Terminal::with_options(backend, TerminalOptions { viewport })?;
-        let mut app = App::new(library.root.clone(), None, "cpu".into());
+        let mut app = App::new(library.root.clone(), "cpu".into());
         app.start();
         app.update(Message::Library(Ok(library)));
         Ok(Self { app, theme: Theme::new(Depth::True), terminal, bytes, milliseconds: Vec::new() })
@@ -123,7 +124,7 @@ fn heatmap(n: usize) -> Result<()> {
     let similarity = Arc::new(similarity(n));
     let named = |name: &String| Expert { name: name.clone(), ..Expert::default() };
     let experts = similarity.experts.iter().map(named).collect();
-    let mut bench = Bench::new(Arc::new(Library { experts, ..Library::default() }))?;
+    let mut bench = Bench::new(Arc::new(Catalog::from(Library { experts, ..Library::default() })))?;
     let effects = bench.press(KeyCode::Char('2'))?;
     let asked = effects.iter().find_map(|effect| match effect {
         Effect::Compute(ComputeEffect::Similarity { ticket, .. }) => Some(*ticket),
@@ -158,7 +159,7 @@ fn heatmap(n: usize) -> Result<()> {
 
 /// Scrolls, sorts and filters the table of a library.
 fn table(path: &Path) -> Result<()> {
-    let library = Arc::new(Library::open(path)?);
+    let library = Arc::new(Catalog::open(path, None)?);
     let rows = library.experts.len();
     let mut bench = Bench::new(library.clone())?;
     bench.draw()?;

@@ -3,22 +3,20 @@
 //!
 //!     cargo run --release --example route -- ./library "Niega esta frase. Mi hermana lleva gafas."
 
-use lora_tui::library::{BaseLocation, Library, locate_base};
+use lora_tui::catalog::Catalog;
 use lora_tui::model::{LoadOptions, Precision};
 use lora_tui::routing::{RouterConfig, Session, TEMPERATURE, TOP_K};
-use lora_tui::{Cancel, Error, Result};
+use lora_tui::{Cancel, Result};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().unwrap_or_else(|| "library".into());
     let prompt = arguments.next().unwrap_or_else(|| "Niega esta frase. Mi hermana lleva gafas.".into());
-    let library = Library::open(folder.as_ref())?;
-    let BaseLocation::Found { path, .. } = locate_base(&library, None)? else {
-        return Err(Error::msg("the base model is not here: `lora-tui fetch` downloads it"));
-    };
+    let catalog = Catalog::open(folder.as_ref(), None)?;
+    let base = catalog.base_here()?;
 
     let options = LoadOptions { precision: Precision::Q8, ..LoadOptions::default() };
-    let mut session = Session::open(&library, &path, &options, &mut |_| {}, &Cancel::new())?;
+    let mut session = Session::open(&catalog, &base, &options, &mut |_| {}, &Cancel::new())?;
     session.set_router(RouterConfig::default().with(&TOP_K, 2).with(&TEMPERATURE, 0.1))?;
     let trace = session.route(&prompt, false, &mut |_, _| {}, &Cancel::new())?;
 

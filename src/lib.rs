@@ -12,6 +12,7 @@
 //! | `routing` | routers, stacked experts, traces, sessions |
 //! | `plot` | figures as PNG and SVG |
 //! | `analysis` | similarity, clustering, prototypes, spectra |
+//! | `catalog` | a library with its base model: the one opener |
 //! | `model` | one decoder driven by data: checkpoints, forward and backward pass, tokenizers |
 //! | `library` | experts and libraries on disk, adapter formats, sources of base models |
 //! | `settings`, `scorers` | what options are, and their ranges; how answers are scored |
@@ -40,6 +41,7 @@
 
 pub mod analysis;
 pub mod cancel;
+pub mod catalog;
 pub mod cli;
 pub mod cpu;
 pub mod error;

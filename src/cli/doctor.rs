@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::output::Output;
 use crate::Result;
+use crate::catalog::Catalog;
 use crate::cpu;
-use crate::library::{BaseLocation, Library, locate_base};
+use crate::library::BaseLocation;
 use crate::model::{ModelFiles, Precision, choose_device, compiled_for, device_details, device_name, memory};
 use crate::named::Named;
 use crate::text::printable;
@@ -167,7 +168,7 @@ fn base(path: &Path, called: String) -> Fact {
 
 /// Leaves the library's own base model out where another one was given.
 fn library(path: &Path, has_other_base: bool, facts: &mut Vec<Fact>) {
-    let library = match Library::open(path) {
+    let library = match Catalog::open(path, None) {
         Ok(library) => library,
         Err(e) => return facts.push(problem("library", e.to_string())),
     };
@@ -189,7 +190,7 @@ fn library(path: &Path, has_other_base: bool, facts: &mut Vec<Fact>) {
     if has_other_base {
         return;
     }
-    facts.push(match locate_base(&library, None) {
+    facts.push(match library.base() {
         Ok(BaseLocation::Found { path, label }) => base(&path, format!("{label} at {}", path.display())),
         Ok(BaseLocation::Missing { label, .. }) => {
             let get = format!("lora-tui fetch {}", library.root.display());

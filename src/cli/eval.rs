@@ -7,12 +7,13 @@ use super::output::{Output, Skipped};
 use super::route::{left_out, start_session};
 use super::{Align, Table};
 use crate::Result;
+use crate::catalog::Catalog;
 use crate::eval::{
     BASELINES, Evaluation, Method, Questions, ScoredTask, Scores, Split, TaskRouting, default_methods,
     routing_of_tasks,
 };
 use crate::library::Library;
-use crate::model::{Precision, open_library};
+use crate::model::Precision;
 use crate::named::{find_name, split_names};
 use crate::text::printable;
 use crate::train::find_tasks;
@@ -66,7 +67,7 @@ fn methods(library: &Library, texts: &[String]) -> Result<Vec<Method>> {
 /// Runs the command.
 pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let tasks = find_tasks(&args.tasks)?;
-    let library = open_library(&args.library, args.base.base.as_deref())?;
+    let library = Catalog::open(&args.library, args.base.base.as_deref())?;
     output.library_notes(&library);
     let methods = methods(&library, &args.methods)?;
     let mut session = start_session(&library, &args.router, &args.base, Precision::F32, output)?;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::output::Output;
-use crate::library::{BaseLocation, FetchProgress, Library, fetch_base, locate_base, sha256_file};
+use crate::catalog::Catalog;
+use crate::library::{BaseLocation, FetchProgress, sha256_file};
 use crate::text::printable;
 use crate::{Cancel, Result};
 
@@ -27,11 +28,11 @@ struct Document {
 
 /// Runs the command.
 pub fn run(args: &FetchArgs, output: &Output) -> Result<()> {
-    let library = Library::open(&args.library)?;
-    let (base, path, fetched) = match locate_base(&library, None)? {
+    let catalog = Catalog::open(&args.library, None)?;
+    let (base, path, fetched) = match catalog.base()? {
         BaseLocation::Found { path, label } => (label, path, false),
-        BaseLocation::Missing { spec, label } => {
-            let path = fetch_with_progress(&spec, &library, output, output.cancel())?;
+        BaseLocation::Missing { label, .. } => {
+            let path = fetch_with_progress(&catalog, output, output.cancel())?;
             (label, path, true)
         }
     };
@@ -47,28 +48,21 @@ pub fn run(args: &FetchArgs, output: &Output) -> Result<()> {
 /// Fetches with a progress bar on stderr. For every command that needs the base model.
 ///
 /// # Errors
-/// As [`fetch_base`].
-pub fn fetch_with_progress(
-    spec: &crate::library::BaseSpec,
-    library: &Library,
-    output: &Output,
-    cancel: &Cancel,
-) -> Result<PathBuf> {
+/// As [`Catalog::base_fetched`].
+pub fn fetch_with_progress(catalog: &Catalog, output: &Output, cancel: &Cancel) -> Result<PathBuf> {
+    let label = catalog.base_label().unwrap_or_default();
     let mut line = output.progress();
     let mut source = String::new();
-    let path = fetch_base(
-        spec,
-        library,
+    catalog.base_fetched(
         &mut |progress| {
             if progress.source != source {
                 source.clone_from(&progress.source);
-                line.stage(&format!("{}: from {source}", spec.label()));
+                line.stage(&format!("{label}: from {source}"));
             }
             line.update(&bar(&progress));
         },
         cancel,
-    )?;
-    Ok(path)
+    )
 }
 
 /// `hub owner/name  downloading  [######----]  48.2 of 98.7 MB`.

@@ -1,13 +1,12 @@
 //! `ls`: the experts of a library.
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use super::options::LibraryArgs;
 use super::output::{Output, Skipped};
 use super::table::{Align, Table};
-use crate::library::{BaseLocation, Expert, Format, Library, Status, locate_base};
+use crate::catalog::Catalog;
+use crate::library::{BaseLocation, Expert, Format, Status};
 use crate::text::{counted, printable};
 use crate::{Cancel, Error, Result};
 
@@ -85,13 +84,6 @@ impl<'a> ExpertRow<'a> {
     }
 }
 
-/// The base model's name for people, on this machine or not; nothing when none fits.
-fn base_label(library: &Library, base: Option<&Path>) -> Option<String> {
-    match locate_base(library, base).ok()? {
-        BaseLocation::Found { label, .. } | BaseLocation::Missing { label, .. } => Some(label),
-    }
-}
-
 #[derive(Serialize)]
 struct Document<'a> {
     library: String,
@@ -103,12 +95,12 @@ struct Document<'a> {
 
 /// Runs the command.
 pub fn run(args: &LsArgs, output: &Output) -> Result<()> {
-    let mut library = args.library.open()?;
+    let mut catalog = args.library.open()?;
     if args.check {
-        library.check_weights(&Cancel::new())?;
+        catalog.library.check_weights(&Cancel::new())?;
     }
-    print(&library, &args.library, output)?;
-    let bad: Vec<&Expert> = library.experts.iter().filter(|expert| !expert.is_usable()).collect();
+    print(&catalog, output)?;
+    let bad: Vec<&Expert> = catalog.experts.iter().filter(|expert| !expert.is_usable()).collect();
     if !args.check || bad.is_empty() {
         return Ok(());
     }
@@ -118,21 +110,22 @@ pub fn run(args: &LsArgs, output: &Output) -> Result<()> {
             output.note(&format!("{}: {reason}", expert.path.display()));
         }
     }
-    let (bad, all) = (bad.len(), library.experts.len());
-    Err(Error::file(&library.root, format!("{bad} of its {} cannot be used", counted(all, "expert"))))
+    let (bad, all) = (bad.len(), catalog.experts.len());
+    Err(Error::file(&catalog.root, format!("{bad} of its {} cannot be used", counted(all, "expert"))))
 }
 
 /// Lists the experts of a library.
 pub(super) fn list(args: &LibraryArgs, output: &Output) -> Result<()> {
-    print(&args.open()?, args, output)
+    print(&args.open()?, output)
 }
 
-fn print(library: &Library, args: &LibraryArgs, output: &Output) -> Result<()> {
-    let (path, base) = (&args.library, args.base.as_deref());
+fn print(catalog: &Catalog, output: &Output) -> Result<()> {
+    let library = &catalog.library;
+    let path = &library.root;
     if output.is_json() {
         return output.document(&Document {
             library: path.to_string_lossy().into_owned(),
-            base: base_label(library, base),
+            base: catalog.base_label(),
             experts: library.experts.iter().map(ExpertRow::from).collect(),
             skipped: Skipped::incomparable(library),
             warnings: &library.warnings,
@@ -149,7 +142,7 @@ fn print(library: &Library, args: &LibraryArgs, output: &Output) -> Result<()> {
         return Ok(());
     }
     output.text(&table(&library.experts))?;
-    output.line(&summary(library, base))
+    output.line(&summary(catalog))
 }
 
 fn table(experts: &[Expert]) -> String {
@@ -214,7 +207,8 @@ fn targets(targets: &[String]) -> String {
     format!("{kept}…")
 }
 
-fn summary(library: &Library, base: Option<&Path>) -> String {
+fn summary(catalog: &Catalog) -> String {
+    let library = &catalog.library;
     let count = |status| library.experts.iter().filter(|e| ExpertRow::from(*e).status == status).count();
     let (partial, bad) = (count(Status::Partial), count(Status::Bad));
     let mut line = match library.experts.len() {
@@ -227,7 +221,7 @@ fn summary(library: &Library, base: Option<&Path>) -> String {
     if bad > 0 {
         line.push_str(&format!(", {bad} bad"));
     }
-    let base = match locate_base(library, base) {
+    let base = match catalog.base() {
         Ok(BaseLocation::Found { label, .. }) => format!("base {label}"),
         Ok(BaseLocation::Missing { label, .. }) => format!("base {label}, not yet on this machine"),
         Err(_) => "base unknown".into(),

@@ -7,8 +7,9 @@ use candle_core::Tensor;
 use super::options::{BaseArgs, PromptArgs, RouterArgs};
 use super::output::{Output, Skipped, save_tensors};
 use super::{Align, Table};
-use crate::library::{BaseLocation, Library, NamedTensor, locate_base};
-use crate::model::{LoadOptions, Precision, open_library};
+use crate::catalog::Catalog;
+use crate::library::{BaseLocation, NamedTensor};
+use crate::model::{LoadOptions, Precision};
 use crate::routing::{Session, TEMPERATURE, TOP_K, Trace};
 use crate::text::{counted, printable};
 use crate::{Error, Result};
@@ -36,8 +37,8 @@ pub(super) fn open_session(
     base: &BaseArgs,
     default_precision: Precision,
     output: &Output,
-) -> Result<(Library, Session)> {
-    let library = open_library(library, base.base.as_deref())?;
+) -> Result<(Catalog, Session)> {
+    let library = Catalog::open(library, base.base.as_deref())?;
     output.library_notes(&library);
     let session = start_session(&library, router, base, default_precision, output)?;
     Ok((library, session))
@@ -45,14 +46,14 @@ pub(super) fn open_session(
 
 /// Opens the base model of a library and sets the router of the command line.
 pub(super) fn start_session(
-    library: &Library,
+    library: &Catalog,
     router: &RouterArgs,
     base: &BaseArgs,
     default_precision: Precision,
     output: &Output,
 ) -> Result<Session> {
     let config = router.config(library)?;
-    let path = base_path(library, base, output)?;
+    let path = base_path(library, output)?;
     let mut progress = output.progress();
     let options = LoadOptions {
         device: base.run.device.clone(),
@@ -86,17 +87,15 @@ fn notes(all: impl ExactSizeIterator<Item = String>, output: &Output) {
 }
 
 /// Where the base model is, or what to do about it.
-pub(super) fn base_path(library: &Library, base: &BaseArgs, output: &Output) -> Result<PathBuf> {
-    match locate_base(library, base.base.as_deref())? {
+fn base_path(catalog: &Catalog, output: &Output) -> Result<PathBuf> {
+    match catalog.base()? {
         BaseLocation::Found { path, .. } => Ok(path),
-        BaseLocation::Missing { spec, .. } => {
-            super::fetch_with_progress(&spec, library, output, output.cancel())
-        }
+        BaseLocation::Missing { .. } => super::fetch_with_progress(catalog, output, output.cancel()),
     }
 }
 
 /// The experts that a result leaves out: bad ones and those that do not fit the base.
-pub(super) fn left_out(library: &Library, session: &Session) -> Vec<Skipped> {
+pub(super) fn left_out(library: &Catalog, session: &Session) -> Vec<Skipped> {
     let mut all = Skipped::of(library);
     all.extend(Skipped::pairs(session.skipped()));
     all.sort_by(|a, b| a.name.cmp(&b.name));
@@ -122,7 +121,7 @@ pub fn run(args: &RouteArgs, output: &Output) -> Result<()> {
     table(&session, &trace, output)
 }
 
-fn document(library: &Library, session: &Session, trace: &Trace) -> serde_json::Value {
+fn document(library: &Catalog, session: &Session, trace: &Trace) -> serde_json::Value {
     let router = session.router();
     let weights: Vec<Vec<Vec<(u32, f32)>>> = (0..trace.tokens.len())
         .map(|t| (0..trace.modules.len()).map(|m| trace.weights(t, m).to_vec()).collect())

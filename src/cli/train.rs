@@ -7,8 +7,9 @@ use serde::Serialize;
 use super::options::{TrainingArgs, show};
 use super::output::{Output, Skipped};
 use crate::Result;
+use crate::catalog::Catalog;
 use crate::jobs::{AnyJob, Jobs};
-use crate::library::{Claim, Library};
+use crate::library::Claim;
 use crate::text::{counted, printable};
 use crate::train::{self, TrainReport, TrainSpec};
 
@@ -55,7 +56,8 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
     let report = train::train(&args.spec(), None, &mut events, output.cancel())?;
     drop(progress);
     if output.is_json() {
-        let skipped = Skipped::of(&Library::open(&args.library)?);
+        let catalog = Catalog::open(&args.library, args.training.spec.base.as_deref())?;
+        let skipped = Skipped::of(&catalog);
         return output.document(&Document { report, skipped });
     }
     output.text(&text(&report))
@@ -94,7 +96,7 @@ fn background(args: &TrainArgs, output: &Output) -> Result<()> {
     for path in &spec.data {
         train::Dataset::load(path)?;
     }
-    let library = Library::open(&spec.library)?;
+    let library = Catalog::open(&spec.library, spec.base.as_deref())?;
     let job = Jobs::open(&library)?.start(&AnyJob::from(spec))?;
     super::jobs::started(&library, &job, output)
 }

@@ -6,8 +6,8 @@ use super::options::{TrainingArgs, parse_sparsity, show};
 use super::output::Output;
 use super::table::{Align, Table};
 use crate::Result;
+use crate::catalog::Catalog;
 use crate::jobs::{AnyJob, Jobs};
-use crate::model::open_library;
 use crate::text::{counted, printable};
 use crate::train::{ClusterRow, ClustersEvent, ClustersReport, ClustersSpec, train_clusters};
 
@@ -37,7 +37,7 @@ pub struct TrainClustersArgs {
 
 /// Runs the command.
 pub fn run(args: &TrainClustersArgs, output: &Output) -> Result<()> {
-    let library = open_library(&args.library, args.training.spec.base.as_deref())?;
+    let library = Catalog::open(&args.library, args.training.spec.base.as_deref())?;
     let comparable = library.usable().filter(|expert| expert.incomparable().is_none()).count();
     let spec = ClustersSpec {
         library: args.library.clone(),

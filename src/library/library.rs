@@ -10,7 +10,7 @@ use super::formats::{BaseTraits, file_name};
 use super::inspect::inspect;
 use super::scan::{Fingerprint, fingerprint, scan};
 use super::state_dir::{can_write, state_dir};
-use super::{BaseLocation, Expert, Manifest, Status, locate_base};
+use super::{Expert, Manifest, Status};
 use crate::named::{find_name, nearest};
 use crate::{Cancel, Error, Result};
 
@@ -33,6 +33,8 @@ impl Library {
     /// an `mttl_config.json`, or a file `*.gguf` (llama.cpp's LoRA) or `*.ckpt` (mttl). A folder that is
     /// itself an adapter is a library of one, and so is such a file. Only configurations and tensor headers are read.
     ///
+    /// Experts that need their base model wait for [`Self::use_base`]: [`crate::catalog::Catalog`] finds it.
+    ///
     /// Where the sizes of the experts' layers contradict each other, those of the fewest get their
     /// [`Expert::misfit`]; of equally many those whose base model is at hand stay, else the first.
     ///
@@ -49,26 +51,37 @@ impl Library {
             warnings: found.warnings,
             misfits: None,
         };
-        if library.experts.iter().any(|expert| expert.needs_base)
-            && let Ok(BaseLocation::Found { path, .. }) = locate_base(&library, None)
-        {
-            library.use_base(&path);
-        }
-        library.misfits =
-            base_consistency::keep_majority(&mut library.experts, path, library.manifest.base.as_ref());
-        library.warnings.extend(library.misfits.clone());
+        library.agree_on_base();
         Ok(library)
+    }
+
+    /// Compares the sizes of the experts' layers with each other: those of the fewest get their misfit.
+    fn agree_on_base(&mut self) {
+        self.forget_misfits();
+        let base = self.manifest.base.as_ref();
+        self.misfits = base_consistency::keep_majority(&mut self.experts, &self.root, base);
+        self.warnings.extend(self.misfits.clone());
+    }
+
+    fn forget_misfits(&mut self) {
+        let before = self.misfits.take();
+        self.warnings.retain(|warning| Some(warning) != before.as_ref());
+        self.experts.iter_mut().for_each(|expert| expert.misfit = None);
     }
 
     /// Looks again at the experts that depend on the base model, now that this one is chosen: on its heads, by
     /// which llama.cpp reorders attention rows, or on whether its head is its embedding, which MLX-LM's LoRA of
     /// the embedding then adapts too.
     pub fn use_base(&mut self, base: &Path) {
-        let depends = |expert: &&mut Expert| expert.needs_base || expert.base.is_some();
+        let depends = |expert: &Expert| expert.needs_base || expert.base.is_some();
+        if !self.experts.iter().any(depends) {
+            return;
+        }
         let base = BaseTraits::of(base);
-        for expert in self.experts.iter_mut().filter(depends) {
+        for expert in self.experts.iter_mut().filter(|expert| depends(expert)) {
             *expert = inspect(expert.path.clone(), expert.name.clone(), base);
         }
+        self.agree_on_base();
     }
 
     /// Reads all weights of the usable experts, which opening leaves to those who need them: what cannot be read,
@@ -105,8 +118,7 @@ impl Library {
     /// Keeps to one base model: the experts that do not fit its layers, and only those, get their
     /// [`Expert::misfit`]. `label` names the base model.
     pub fn keep_to(&mut self, sizes: &LayerSizes, label: &str) {
-        let before = self.misfits.take();
-        self.warnings.retain(|warning| Some(warning) != before.as_ref());
+        self.forget_misfits();
         self.misfits = base_consistency::keep_fitting(&mut self.experts, sizes, label);
         self.warnings.extend(self.misfits.clone());
     }

@@ -25,7 +25,7 @@ mod write;
 
 pub use adapter::{Adapter, LoraModule, Stored, StoredRows};
 pub(crate) use base::check_model;
-pub use base::{BaseLocation, FetchPhase, FetchProgress, base_at_hand, fetch_base, locate_base};
+pub use base::{BaseLocation, FetchPhase, FetchProgress, fetch_base, locate_base, locate_described};
 pub use base_consistency::LayerSizes;
 pub use claim::Claim;
 pub use expert::{

@@ -12,10 +12,8 @@ use super::dataset::Dataset;
 use super::sources::Sources;
 use super::{TRAINING, TrainEvent, TrainReport, TrainSpec, train};
 use crate::analysis::{self, Clustering, DEFAULT_SPARSITY, Metric};
-use crate::library::{
-    BaseLocation, BaseSpec, Library, Manifest, atomic_write, base_at_hand, locate_base, state_dir,
-};
-use crate::model::open_library;
+use crate::catalog::Catalog;
+use crate::library::{BaseSpec, Library, Manifest, atomic_write, state_dir};
 use crate::settings::{self, Setting};
 use crate::{Cancel, Error, Result, field};
 
@@ -352,7 +350,7 @@ impl Work {
 /// Clusters the library and finds the data of every cluster.
 fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Cancel) -> Result<Plan> {
     events(ClustersEvent::Stage("reading the library".into()));
-    let library = open_library(&spec.library, spec.training.base.as_deref())?;
+    let library = Catalog::open(&spec.library, spec.training.base.as_deref())?;
     let manifest = manifest_of(spec, &library, &mut |text| events(ClustersEvent::Stage(text)), cancel)?;
     events(ClustersEvent::Stage("comparing the experts".into()));
     let similarity =
@@ -438,7 +436,7 @@ pub fn no_data(missing: &[LeftOut]) -> String {
 /// The new library's manifest: the old one's, with a base model that is found from anywhere.
 fn manifest_of(
     spec: &ClustersSpec,
-    library: &Library,
+    library: &Catalog,
     stage: &mut dyn FnMut(String),
     cancel: &Cancel,
 ) -> Result<Manifest> {
@@ -446,7 +444,7 @@ fn manifest_of(
     manifest.name = Some(format!("{}, {} clusters", library.title(), spec.k));
     let absolute = |path: &Path| path.canonicalize().map_err(|e| Error::io(path, e));
     let at = |path: PathBuf| Some(BaseSpec { path: Some(path), ..BaseSpec::default() });
-    let found = base_at_hand(library, spec.training.base.as_deref(), stage, cancel)?;
+    let found = library.base_fetched_with_words(stage, cancel)?;
     if spec.training.base.is_some() {
         manifest.base = at(absolute(&found)?);
         return Ok(manifest);
@@ -460,10 +458,7 @@ fn manifest_of(
         }
         return Ok(manifest);
     }
-    let default = Library { root: library.root.clone(), ..Library::default() };
-    let is_default =
-        matches!(locate_base(&default, None), Ok(BaseLocation::Found { path, .. }) if path == found);
-    if !is_default {
+    if !library.is_default_base(&found) {
         manifest.base = at(absolute(&found)?);
     }
     Ok(manifest)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::prepare::Prepared;
 use super::{TrainSpec, is_target};
-use crate::library::{BaseLocation, locate_base};
+use crate::catalog::Catalog;
 use crate::model::memory::{self, size};
 use crate::model::{BlockKind, DecoderSpec, MlpLayout, ModelFiles, Precision, sizes};
 use crate::{Error, Result};
@@ -90,10 +90,7 @@ impl Forecast {
 /// What [`super::train`] says of them.
 pub fn forecast(spec: &TrainSpec) -> Result<Forecast> {
     spec.check()?;
-    let prepared = Prepared::read(spec, |library| match locate_base(library, spec.base.as_deref())? {
-        BaseLocation::Found { path, .. } => Ok(path),
-        BaseLocation::Missing { label, .. } => Err(Error::msg(format!("{label} is not on this machine yet"))),
-    })?;
+    let prepared = Prepared::read(spec, Catalog::base_here)?;
     let files = ModelFiles::open(&prepared.base)?;
     let tokens = prepared.encode(spec, &files)?;
     Ok(Forecast::new(&files.spec, spec, &tokens.lengths()))

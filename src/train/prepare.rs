@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::TrainSpec;
 use super::dataset::{Dataset, Example, fingerprint, read_examples};
 use super::encode::{Encoded, encode};
-use crate::library::{Library, Template};
+use crate::catalog::Catalog;
+use crate::library::Template;
 use crate::model::ModelFiles;
 use crate::text::counted;
 use crate::{Error, Result};
@@ -65,8 +66,8 @@ impl Tokens {
 
 impl Prepared {
     /// Reads the data of `spec`; `base` finds the base model.
-    pub(super) fn read(spec: &TrainSpec, base: impl FnOnce(&Library) -> Result<PathBuf>) -> Result<Self> {
-        let library = Library::open(&spec.library)?;
+    pub(super) fn read(spec: &TrainSpec, base: impl FnOnce(&Catalog) -> Result<PathBuf>) -> Result<Self> {
+        let library = Catalog::open(&spec.library, spec.base.as_deref())?;
         let (tasks, validation) = read(spec)?;
         let base = base(&library)?;
         let template = library.manifest.template.clone().unwrap_or_default();

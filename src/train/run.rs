@@ -12,7 +12,7 @@ use super::optimiser::{AdamW, clip};
 use super::prepare::{Prepared, Tokens};
 use super::state::{self, Identity, Standing, Validation};
 use super::{Step, TrainEvent, TrainReport, TrainSpec, forecast, save};
-use crate::library::{Adapter, Claim, Library, TaskRecord, base_at_hand};
+use crate::library::{Adapter, Claim, Library, TaskRecord};
 use crate::model::{ForwardPass, Model, ModelFiles, Tape, keep_freed_memory, memory, open_ops};
 use crate::text::counted;
 use crate::{Cancel, Error, Result};
@@ -41,8 +41,8 @@ pub fn train(
     keep_freed_memory();
     let claim = Claim::take(&spec.library, &spec.name)?;
     events(TrainEvent::Stage("reading the data".into()));
-    let prepared = Prepared::read(spec, |library| {
-        base_at_hand(library, spec.base.as_deref(), &mut |text| events(TrainEvent::Stage(text)), cancel)
+    let prepared = Prepared::read(spec, |catalog| {
+        catalog.base_fetched_with_words(&mut |text| events(TrainEvent::Stage(text)), cancel)
     })?;
     if let Some(path) = spec.log.as_ref().filter(|path| !path.exists()) {
         StepLog::open(path, 0)?;

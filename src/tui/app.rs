@@ -34,9 +34,9 @@ pub(super) struct Notice {
 
 impl App {
     /// An interface before any data, for the library at `root`.
-    pub fn new(root: PathBuf, base: Option<PathBuf>, device: String) -> Self {
+    pub fn new(root: PathBuf, device: String) -> Self {
         Self {
-            shared: Shared { root, base, device, ..Shared::default() },
+            shared: Shared { root, device, ..Shared::default() },
             tab: TABS[0].tab,
             screens: TABS.iter().map(|spec| (spec.new)()).collect(),
             help: None,

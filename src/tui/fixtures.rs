@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::analysis::{Clustering, ExpertProfile, Metric, ModuleProfile, Similarity, ties};
+use crate::catalog::Catalog;
 use crate::jobs::kinds::{CLUSTER, Kind, TRAIN, report_of};
 use crate::jobs::{ClusterReport, ClusterSpec, JobDetail, JobState, JobSummary};
 use crate::library::{AdapterConfig, Expert, Library, Manifest, ModuleShape, Provenance, Status};
@@ -88,7 +89,7 @@ fn bad(name: &str, reason: &str) -> Expert {
 }
 
 /// Eight good experts, one that is applied in part and two bad ones, one with a hostile name.
-pub fn library() -> Arc<Library> {
+pub fn library() -> Arc<Catalog> {
     let mut experts: Vec<Expert> =
         TASKS.iter().enumerate().map(|(i, (task, family))| expert(i, task, task, family)).collect();
     experts[3].status = Status::Partial;
@@ -103,13 +104,13 @@ pub fn library() -> Arc<Library> {
 }
 
 /// A library of these experts.
-pub fn with_experts(experts: Vec<Expert>) -> Arc<Library> {
-    Arc::new(Library {
+pub fn with_experts(experts: Vec<Expert>) -> Arc<Catalog> {
+    Arc::new(Catalog::from(Library {
         root: PathBuf::from("library"),
         manifest: Manifest::default(),
         experts,
         ..Library::default()
-    })
+    }))
 }
 
 /// Norms that rise with the layers.

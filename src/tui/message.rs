@@ -6,8 +6,9 @@ use crossterm::event::KeyEvent;
 
 use crate::NoSource;
 use crate::analysis::{Clustering, ExpertProfile, PairModule, Similarity, SweptK};
+use crate::catalog::Catalog;
 use crate::jobs::{JobDetail, JobSummary};
-use crate::library::{FetchProgress, Library};
+use crate::library::FetchProgress;
 use crate::routing::Trace;
 use crate::train::ClustersPlan;
 
@@ -21,7 +22,7 @@ pub enum Message {
     /// A tenth of a second went by while something moves.
     Tick,
     /// The library was read (again).
-    Library(Result<Arc<Library>, String>),
+    Library(Result<Arc<Catalog>, String>),
     /// Answer to `ComputeEffect::Similarity`.
     Similarity {
         ticket: u64,

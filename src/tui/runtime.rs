@@ -51,7 +51,7 @@ pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(terminal_error)?;
     let theme = Theme::detect();
     let (send, receive) = Sender::channel();
-    let mut app = App::new(library.clone(), options.base.clone(), options.device.clone());
+    let mut app = App::new(library.clone(), options.device.clone());
     let exit = {
         let _stderr = StderrGuard::redirect(super::services::log_path(&library).as_deref());
         let mut terminal = TerminalGuard::enter().map_err(terminal_error)?;

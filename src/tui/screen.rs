@@ -9,8 +9,8 @@ use ratatui::layout::Rect;
 use super::screens::TABS;
 use super::{Binding, Effect, EngineState, ExpertMarks, Message, Theme};
 use crate::analysis::{Clustering, Similarity};
+use crate::catalog::Catalog;
 use crate::jobs::JobSummary;
-use crate::library::Library;
 
 /// One of [`TABS`], by its title.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,7 +39,7 @@ pub struct TabSpec {
 #[derive(Debug, Default)]
 pub struct Shared {
     /// `None` until the library was read.
-    pub library: Option<Arc<Library>>,
+    pub library: Option<Arc<Catalog>>,
     /// Of the experts that were usable at some time of this session.
     pub marks: ExpertMarks,
     /// The newest clustering, whoever asked for it: colours and orders experts everywhere.
@@ -55,8 +55,7 @@ pub struct Shared {
     pub library_error: Option<String>,
     /// The library's directory as given.
     pub root: std::path::PathBuf,
-    /// Base model and device given on the command line, for the jobs that screens start.
-    pub base: Option<std::path::PathBuf>,
+    /// Device given on the command line, for the jobs that screens start.
     pub device: String,
     /// Seconds since the epoch when the last message arrived; for ages and remaining times.
     pub now: f64,
@@ -68,6 +67,12 @@ impl Shared {
     /// Jobs that are queued, running or being cancelled.
     pub fn live_jobs(&self) -> usize {
         self.jobs.iter().filter(|job| !job.state.is_over()).count()
+    }
+
+    /// The base model that was chosen on the command line, for the jobs that screens start. Known when the library
+    /// is; before, none can be started.
+    pub fn base(&self) -> Option<&std::path::Path> {
+        self.library.as_ref()?.wish()
     }
 }
 

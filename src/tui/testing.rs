@@ -85,7 +85,7 @@ pub fn ctrl(c: char) -> KeyEvent {
 
 /// An interface that has heard nothing yet.
 pub fn new_app() -> App {
-    let mut app = App::new("library".into(), None, "auto".into());
+    let mut app = App::new("library".into(), "auto".into());
     app.set_time(NOW);
     app.start();
     app

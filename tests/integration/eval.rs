@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use lora_tui::Cancel;
-use lora_tui::model::open_library;
+use lora_tui::catalog::Catalog;
 use lora_tui::routing::{GenerateOptions, RouterConfig, Session};
 use serde_json::{Value, json};
 
@@ -78,7 +78,7 @@ impl Place {
     }
 
     fn session(&self) -> Session {
-        let library = open_library(&self.library(), Some(&self.base)).unwrap();
+        let library = Catalog::open(&self.library(), Some(&self.base)).unwrap();
         Session::open(&library, &self.base, &cpu(), &mut |_| {}, &Cancel::new()).unwrap()
     }
 

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use lora_tui::analysis::{PrototypeCache, prototype};
+use lora_tui::catalog::Catalog;
 use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
-use lora_tui::model::{ForwardPass, KvCache, Model, NoHook, layer_sizes, open_library};
+use lora_tui::model::{ForwardPass, KvCache, Model, NoHook, layer_sizes};
 use lora_tui::routing::{
     ExpertSet, MIX, Mix, Part, Prompt, ResolvedRouter, RoutedHook, RouterConfig, Session, TEMPERATURE, TOP_K,
     Trace,
@@ -106,7 +107,7 @@ fn a_library_keeps_to_the_base_that_is_given_else_to_its_own() {
         }
     }
     let left = |base: Option<&Path>| -> Vec<String> {
-        let library = open_library(root.path(), base).unwrap();
+        let library = Catalog::open(root.path(), base).unwrap();
         library.experts.iter().filter(|e| e.misfit.is_some()).map(|e| e.name.clone()).collect()
     };
     assert_eq!(left(None), ["a"]);
@@ -116,9 +117,9 @@ fn a_library_keeps_to_the_base_that_is_given_else_to_its_own() {
     std::fs::write(root.path().join("library.toml"), manifest).unwrap();
     assert_eq!(left(None), ["b", "c"]);
     assert_eq!(left(Some(&phi.base())), ["a"]);
-    assert!(open_library(root.path(), Some(root.path())).is_err());
+    assert!(Catalog::open(root.path(), Some(root.path())).is_err());
     // Routing leaves out the same ones.
-    let library = open_library(root.path(), Some(&phi.base())).unwrap();
+    let library = Catalog::open(root.path(), Some(&phi.base())).unwrap();
     let session = Session::open(&library, &phi.base(), &cpu(), &mut |_| {}, &Cancel::new()).unwrap();
     assert_eq!(session.experts(), ["b", "c"]);
 }

@@ -12,8 +12,8 @@ use router::RouterParser;
 pub use training::{TrainingArgs, show};
 
 use crate::Result;
-use crate::library::Library;
-use crate::model::{Precision, open_library};
+use crate::catalog::Catalog;
+use crate::model::Precision;
 use crate::routing::{Mix, Part, Prompt, RouterConfig, Session, TEMPERATURE, TOP_K};
 use crate::settings::{BELOW_ONE, NON_NEGATIVE};
 
@@ -31,9 +31,9 @@ impl LibraryArgs {
     /// Reads the library.
     ///
     /// # Errors
-    /// As [`open_library`].
-    pub(super) fn open(&self) -> Result<Library> {
-        open_library(&self.library, self.base.as_deref())
+    /// As [`Catalog::open`].
+    pub(super) fn open(&self) -> Result<Catalog> {
+        Catalog::open(&self.library, self.base.as_deref())
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Around, Findings, Job, JobContext, Kind, absolute, clusters_title, real, real_if_there};
 use crate::analysis::{self, DEFAULT_SEED, DEFAULT_SPARSITY, Metric};
-use crate::model::open_library;
+use crate::catalog::Catalog;
 use crate::settings::{self, Entry, Setting};
 use crate::text::counted;
 use crate::train::{LeftOut, Step};
@@ -104,7 +104,7 @@ impl Job for ClusterSpec {
     fn run(&self, context: &mut JobContext<'_>) -> Result<ClusterReport> {
         let JobContext { events, cancel, .. } = context;
         events.stage("reading the library");
-        let library = open_library(&self.library, self.base.as_deref())?;
+        let library = Catalog::open(&self.library, self.base.as_deref())?;
         let experts = library.comparable().count();
         if self.k == 0 || self.k > experts {
             return Err(Error::usage(format!(

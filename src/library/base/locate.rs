@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::cache;
 use crate::library::gguf::{first_part, model_in};
-use crate::library::{BaseSpec, Expert, Library};
+use crate::library::{BaseSpec, Expert};
 use crate::module_path::ModulePath;
 use crate::text::short;
 use crate::{Error, Result};
@@ -19,33 +19,39 @@ pub enum BaseLocation {
     Missing { spec: BaseSpec, label: String },
 }
 
-/// Finds the base model without touching the network: the person's choice, else `library.toml`'s, else
-/// a local or cached `base_model_name_or_path` of the experts that belong together
-/// ([`Library::comparable`]), else the default if its shapes fit.
+/// Finds the base model of the library at `root` without touching the network: the one that the person has
+/// `chosen`, else the one `described` in `library.toml`, else a local or cached `base_model_name_or_path` of the
+/// experts that belong together ([`Expert::incomparable`]), else the default if its shapes fit.
 ///
 /// # Errors
 /// When a path that the person or `library.toml` gives is no model or has the wrong SHA-256, or when
 /// nothing on this machine fits the experts.
-pub fn locate_base(library: &Library, cli: Option<&Path>) -> Result<BaseLocation> {
-    if let Some(path) = cli {
+pub fn locate_base(
+    root: &Path,
+    described: Option<&BaseSpec>,
+    experts: &[Expert],
+    chosen: Option<&Path>,
+) -> Result<BaseLocation> {
+    if let Some(path) = chosen {
         return Ok(found(&check_model(path)?));
     }
-    if let Some(spec) = &library.manifest.base {
-        return locate_spec(spec, library);
+    if let Some(spec) = described {
+        return locate_described(spec, root);
     }
-    let names = base_names(library);
+    let comparable = || experts.iter().filter(|expert| expert.incomparable().is_none());
+    let names = base_names(comparable());
     for (name, expert) in &names {
-        if let Some(path) = named_by_expert(name, expert, &library.root) {
+        if let Some(path) = named_by_expert(name, expert, root) {
             return Ok(found(&first_part(&path)));
         }
     }
-    let mut usable = library.comparable().peekable();
+    let mut usable = comparable().peekable();
     if usable.peek().is_none() || usable.any(fits_default) {
-        return locate_spec(&BaseSpec::smollm2(), library);
+        return locate_described(&BaseSpec::smollm2(), root);
     }
     let name = names.first().map_or("another base model", |(name, _)| *name);
     Err(Error::file(
-        &library.root,
+        root,
         format!(
             "its experts were made for {}, which is not on this machine: give --base PATH, or a [base] \
              with path in library.toml",
@@ -64,9 +70,12 @@ fn found(path: &Path) -> BaseLocation {
 }
 
 /// Looks for what a manifest (or the default) describes in every place on this machine.
-pub(super) fn locate_spec(spec: &BaseSpec, library: &Library) -> Result<BaseLocation> {
+///
+/// # Errors
+/// When its path is wrong: nothing there, no model, or another SHA-256.
+pub fn locate_described(spec: &BaseSpec, root: &Path) -> Result<BaseLocation> {
     if let Some(path) = &spec.path {
-        let path = library.root.join(path);
+        let path = root.join(path);
         if path.exists() {
             let model = check_model(&path)?;
             if let Some(expected) = spec.sha256.as_deref().filter(|_| path.is_file()) {
@@ -87,7 +96,7 @@ pub(super) fn locate_spec(spec: &BaseSpec, library: &Library) -> Result<BaseLoca
         }
     }
     let label = spec.label();
-    Ok(match cache::find(spec, library) {
+    Ok(match cache::find(spec, root) {
         Some(path) => BaseLocation::Found { path, label },
         None => BaseLocation::Missing { spec: spec.clone(), label },
     })
@@ -144,9 +153,9 @@ fn is_model_folder(path: &Path) -> bool {
 }
 
 /// The base models that the experts name, most frequent first, each with one expert that names it.
-fn base_names(library: &Library) -> Vec<(&str, &Expert)> {
-    let mut names: Vec<(&str, &Expert, usize)> = Vec::new();
-    for expert in library.comparable() {
+fn base_names<'a>(experts: impl Iterator<Item = &'a Expert>) -> Vec<(&'a str, &'a Expert)> {
+    let mut names: Vec<(&'a str, &'a Expert, usize)> = Vec::new();
+    for expert in experts {
         let Some(name) = expert.config.base.as_deref() else { continue };
         if let Some((_, _, count)) = names.iter_mut().find(|(known, _, _)| *known == name) {
             *count += 1;

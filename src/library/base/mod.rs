@@ -11,8 +11,8 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub use fetch::{base_at_hand, fetch_base};
+pub use fetch::fetch_base;
 pub(crate) use locate::check_model;
-pub use locate::{BaseLocation, locate_base};
+pub use locate::{BaseLocation, locate_base, locate_described};
 pub(super) use locate::{fits_default, names_local_base};
 pub use progress::{FetchPhase, FetchProgress};

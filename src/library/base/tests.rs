@@ -198,7 +198,13 @@ fn a_cached_file_with_another_digest_is_named() {
     std::fs::create_dir_all(&slot).unwrap();
     let file = slot.join("model.gguf");
     std::fs::write(&file, b"wrong").unwrap();
-    assert_eq!((cache::find(&spec, &library), cache::ignored(&spec, &library)), (None, vec![file.clone()]));
+    assert_eq!(
+        (cache::find(&spec, &library.root), cache::ignored(&spec, &library.root)),
+        (None, vec![file.clone()])
+    );
     std::fs::write(&file, b"right").unwrap();
-    assert_eq!((cache::find(&spec, &library), cache::ignored(&spec, &library)), (Some(file), vec![]));
+    assert_eq!(
+        (cache::find(&spec, &library.root), cache::ignored(&spec, &library.root)),
+        (Some(file), vec![])
+    );
 }

@@ -6,7 +6,8 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{config, expert, safetensors};
-use crate::library::{BaseLocation, BaseSpec, Library, locate_base, sha256_file};
+use crate::Result;
+use crate::library::{BaseLocation, BaseSpec, Library, sha256_file};
 
 /// An adapter of a named base, for layers of the default base (or not).
 fn of_base(root: &Path, name: &str, base: &str, fits: bool) {
@@ -19,6 +20,11 @@ fn of_base(root: &Path, name: &str, base: &str, fits: bool) {
         (format!("{module}.lora_B.weight"), vec![size, 2]),
     ];
     expert(root, name, &config.to_string(), &safetensors(&tensors));
+}
+
+fn locate_base(library: &Library, chosen: Option<&Path>) -> Result<BaseLocation> {
+    let Library { root, manifest, experts, .. } = library;
+    crate::library::locate_base(root, manifest.base.as_ref(), experts, chosen)
 }
 
 fn model_folder(path: &Path) {

@@ -47,7 +47,7 @@ pub(super) fn around<'a>(shared: &'a Shared, library: &'a str) -> Around<'a> {
     let shown = shared.clustering.as_ref();
     Around {
         library,
-        base: shared.base.as_deref(),
+        base: shared.base(),
         device: &shared.device,
         comparable: super::fields::comparable(shared),
         k: shown.map(|shown| shown.k),

@@ -3,7 +3,8 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use crate::library::{Expert, Library};
+use crate::catalog::Catalog;
+use crate::library::Expert;
 use crate::text::{counted, printable};
 
 /// More experts than this are compared only after a question: cost grows with their square.
@@ -22,7 +23,7 @@ pub struct Comparable {
 
 impl Comparable {
     /// Looks at headers only.
-    pub fn of(library: Option<&Arc<Library>>) -> Self {
+    pub fn of(library: Option<&Arc<Catalog>>) -> Self {
         let Some(library) = library else { return Self::default() };
         let mut hasher = DefaultHasher::new();
         let mut len = 0;
@@ -74,14 +75,14 @@ impl Comparable {
 }
 
 /// The usable expert of this name.
-pub fn find<'a>(library: Option<&'a Arc<Library>>, name: &str) -> Option<&'a Expert> {
+pub fn find<'a>(library: Option<&'a Arc<Catalog>>, name: &str) -> Option<&'a Expert> {
     let experts = &library?.experts;
     // Experts are sorted by the bytes of their names.
     experts.binary_search_by(|expert| expert.name.as_str().cmp(name)).ok().and_then(|at| experts.get(at))
 }
 
 /// Family of an expert as its provenance says, printable.
-pub fn family(library: Option<&Arc<Library>>, name: &str) -> Option<String> {
+pub fn family(library: Option<&Arc<Catalog>>, name: &str) -> Option<String> {
     let family = find(library, name)?.provenance.as_ref()?.family.as_ref()?;
     Some(printable(family).into_owned())
 }

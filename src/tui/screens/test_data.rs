@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::analysis::{Clustering, Metric, PairModule, Similarity, SweptK, ties};
+use crate::catalog::Catalog;
 use crate::library::{Expert, Library, Provenance, Status};
 use crate::tui::{Shared, Sweep};
 
@@ -28,7 +29,7 @@ pub fn names(n: usize) -> Vec<String> {
 }
 
 /// A library of `n` usable experts, the first twelve with their families.
-pub fn library(n: usize) -> Arc<Library> {
+pub fn library(n: usize) -> Arc<Catalog> {
     let mut experts: Vec<Expert> = names(n)
         .into_iter()
         .enumerate()
@@ -44,7 +45,7 @@ pub fn library(n: usize) -> Arc<Library> {
         })
         .collect();
     experts.sort_by(|a, b| a.name.cmp(&b.name));
-    Arc::new(Library { experts, ..Library::default() })
+    Arc::new(Catalog::from(Library { experts, ..Library::default() }))
 }
 
 /// What the tabs share after that library was read.

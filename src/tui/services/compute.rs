@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::latest_task::LatestTask;
 use crate::analysis::{self, Clustering, Metric, Similarity};
+use crate::catalog::Catalog;
 use crate::library::{Expert, Library};
 use crate::named::Named;
 use crate::train::{ClustersPlan, ClustersSpec, plan_clusters};
@@ -21,7 +22,7 @@ const REPORT: Duration = Duration::from_millis(50);
 /// Runs comparisons on the library that was read last.
 pub struct Compute {
     send: Sender,
-    library: Option<Arc<Library>>,
+    library: Option<Arc<Catalog>>,
     known: Cache,
     profile: LatestTask,
     similarity: LatestTask,
@@ -47,7 +48,7 @@ impl Compute {
     }
 
     /// Forgets what was computed on an earlier reading.
-    pub fn set_library(&mut self, library: Arc<Library>) {
+    pub fn set_library(&mut self, library: Arc<Catalog>) {
         self.library = Some(library);
         // A new cell: work under way on the old library fills the old one.
         self.known = Cache::default();
@@ -112,13 +113,16 @@ struct Cache {
 /// What one request works with.
 struct Work {
     send: Sender,
-    library: Option<Arc<Library>>,
+    library: Option<Arc<Catalog>>,
     known: Cache,
 }
 
 impl Work {
     fn library(&self) -> Result<&Library> {
-        self.library.as_deref().ok_or_else(|| Error::msg("the library is not read yet; try again when it is"))
+        self.library
+            .as_deref()
+            .map(|catalog| &catalog.library)
+            .ok_or_else(|| Error::msg("the library is not read yet; try again when it is"))
     }
 
     fn expert(&self, name: &str) -> Result<&Expert> {

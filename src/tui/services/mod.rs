@@ -14,26 +14,36 @@ use self::engine::Engine;
 use self::latest_task::LatestTask;
 use self::watch::{Watch, WatchCommand};
 use super::{DataEffect, Effect, JobsEffect, Message, Sender, TuiOptions};
+use crate::catalog::Catalog;
 use crate::jobs::Jobs;
-use crate::library::Library;
-use crate::model::open_library;
+use crate::library::{Fingerprint, Library};
 
 /// Where stderr goes while the screen is ours; `None` when there is no place for it.
 pub fn log_path(library: &Path) -> Option<PathBuf> {
     Some(crate::library::state_dir(library).ok()?.join("stderr.log"))
 }
 
-/// Reads the library for the base model of the command line. One that cannot be read does not keep the
-/// experts from being looked at; running it will say why.
-fn read_library(root: &Path, base: Option<&Path>) -> Result<Arc<Library>, String> {
-    let library = open_library(root, base).or_else(|_| Library::open(root));
-    library.map(Arc::new).map_err(|error| error.to_string())
+/// The library and the base model of the command line, to be read now and whenever they change.
+#[derive(Clone, Debug)]
+struct Source {
+    root: PathBuf,
+    base: Option<PathBuf>,
+}
+
+impl Source {
+    fn read(&self) -> Result<Arc<Catalog>, String> {
+        let catalog = Catalog::look(&self.root, self.base.as_deref());
+        catalog.map(Arc::new).map_err(|error| error.to_string())
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Library::fingerprint(&self.root)
+    }
 }
 
 /// Everything that runs outside the interface.
 pub struct Services {
-    root: PathBuf,
-    base: Option<PathBuf>,
+    source: Source,
     send: Sender,
     engine: Engine,
     compute: Compute,
@@ -47,22 +57,23 @@ pub struct Services {
 impl Services {
     /// Nothing runs yet; answers go to `send`.
     pub fn new(root: PathBuf, options: TuiOptions, send: Sender) -> Self {
+        let engine = Engine::start(&options, send.clone());
+        let source = Source { root, base: options.base };
         Self {
-            engine: Engine::start(&options, send.clone()),
+            engine,
             compute: Compute::new(send.clone()),
-            watch: Watch::start(root.clone(), options.base.clone(), send.clone()),
+            watch: Watch::start(source.clone(), send.clone()),
             jobs: None,
             reload: LatestTask::new("library"),
             data: LatestTask::new("data"),
             closely: false,
-            root,
-            base: options.base,
+            source,
             send,
         }
     }
 
     /// Takes a new reading of the library, so that what follows works on it.
-    pub fn library_read(&mut self, library: &Arc<Library>) {
+    pub fn library_read(&mut self, library: &Arc<Catalog>) {
         self.engine.set_library(library.clone());
         self.compute.set_library(library.clone());
         if self.jobs.is_none() {
@@ -129,12 +140,12 @@ impl Services {
     }
 
     fn reload_library(&mut self) {
-        let (root, base) = (self.root.clone(), self.base.clone());
+        let source = self.source.clone();
         let (send, watch) = (self.send.clone(), self.watch.handle());
         self.reload.run(self.send.clone(), move |cancel| {
             // Before the reading, so that what changes meanwhile is noticed later.
-            let fingerprint = Library::fingerprint(&root);
-            let result = read_library(&root, base.as_deref());
+            let fingerprint = source.fingerprint();
+            let result = source.read();
             if !cancel.is_cancelled() {
                 watch.order(WatchCommand::Library(fingerprint));
                 send.send(Message::Library(result));

@@ -1,13 +1,13 @@
 //! One thread that looks at the disk: for jobs that go on, and for a library that changes.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use super::Source;
 use super::latest_task::spawn;
 use crate::jobs::Jobs;
-use crate::library::{Fingerprint, Library};
+use crate::library::Fingerprint;
 use crate::tui::{Message, Sender};
 
 /// Between two looks at the jobs while somebody watches or one is alive.
@@ -42,9 +42,9 @@ pub struct Watch(mpsc::Sender<WatchCommand>);
 
 impl Watch {
     /// Starts the thread; it ends when all handles are gone.
-    pub fn start(root: PathBuf, base: Option<PathBuf>, send: Sender) -> Self {
+    pub fn start(source: Source, send: Sender) -> Self {
         let (orders, receive) = mpsc::channel();
-        let watcher = Watcher::new(root, base, send.clone());
+        let watcher = Watcher::new(source, send.clone());
         spawn("watch", send, move || watcher.run(&receive));
         Self(orders)
     }
@@ -62,8 +62,7 @@ impl Watch {
 }
 
 struct Watcher {
-    root: PathBuf,
-    base: Option<PathBuf>,
+    source: Source,
     send: Sender,
     jobs: Option<Jobs>,
     closely: bool,
@@ -82,10 +81,9 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(root: PathBuf, base: Option<PathBuf>, send: Sender) -> Self {
+    fn new(source: Source, send: Sender) -> Self {
         Self {
-            root,
-            base,
+            source,
             send,
             jobs: None,
             closely: false,
@@ -190,10 +188,10 @@ impl Watcher {
         if !differs && now < self.next_files {
             return;
         }
-        let found = Library::fingerprint(&self.root);
+        let found = self.source.fingerprint();
         self.next_files = Instant::now() + LIBRARY.max(now.elapsed() * LIBRARY_SHARE);
         if *known != found {
-            self.send.send(Message::Library(super::read_library(&self.root, self.base.as_deref())));
+            self.send.send(Message::Library(self.source.read()));
         }
         self.library = Some(found);
     }
@@ -221,8 +219,8 @@ mod tests {
         };
         let first = add("first");
         let (send, mut sent) = Sender::channel();
-        let mut watcher = Watcher::new(root.path().to_path_buf(), None, send);
-        watcher.library = Some(Library::fingerprint(root.path()));
+        let mut watcher = Watcher::new(Source { root: root.path().to_path_buf(), base: None }, send);
+        watcher.library = Some(crate::library::Library::fingerprint(root.path()));
         assert!(!looks(&mut watcher, &mut sent));
         // The long look is far away now.
         watcher.next_files = Instant::now() + Duration::from_secs(1000);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use lora_tui::Cancel;
-use lora_tui::library::{BaseLocation, Library, fetch_base, locate_base};
+use lora_tui::catalog::Catalog;
 
 use crate::support::repository;
 
@@ -39,9 +39,5 @@ fn base_model() -> Option<&'static Path> {
 }
 
 fn find_or_fetch() -> lora_tui::Result<PathBuf> {
-    let library = Library::open(&repository().join("library"))?;
-    match locate_base(&library, None)? {
-        BaseLocation::Found { path, .. } => Ok(path),
-        BaseLocation::Missing { spec, .. } => fetch_base(&spec, &library, &mut |_| {}, &Cancel::new()),
-    }
+    Catalog::open(&repository().join("library"), None)?.base_fetched(&mut |_| {}, &Cancel::new())
 }

@@ -15,8 +15,8 @@ use self::groups::{Groups, Row};
 use super::comparable::{Comparable, LARGE, one_line};
 use super::comparison_chrome;
 use crate::analysis::{Clustering, DEFAULT_SPARSITY, Metric, Similarity, best_k, default_k, largest_k};
+use crate::catalog::Catalog;
 use crate::jobs::kinds;
-use crate::library::Library;
 use crate::tui::{
     AppEffect, Binding, ComputeEffect, Effect, List, Message, Screen, Shared, Sweep, Tab, Theme, Tickets,
     screen::TabSpec, screens::library,
@@ -198,7 +198,7 @@ impl ClustersScreen {
         }
     }
 
-    fn library_changed(&mut self, library: &Arc<Library>) -> Vec<Effect> {
+    fn library_changed(&mut self, library: &Arc<Catalog>) -> Vec<Effect> {
         let comparable = Comparable::of(Some(library));
         if comparable == self.comparable {
             return Vec::new();

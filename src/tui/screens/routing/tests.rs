@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::RoutingScreen;
 use super::testing::{PROMPT, Synthetic};
 use crate::NoSource;
+use crate::catalog::Catalog;
 use crate::library::{Expert, FetchPhase, FetchProgress, Library, Manifest};
 use crate::routing::{TOP_K, Trace};
 use crate::tui::testing::{assert_screen, buffer, code, ctrl, key, render};
@@ -51,7 +52,7 @@ fn offline() -> EngineState {
 
 pub fn shared(state: EngineState) -> Shared {
     let library = library(&Synthetic::default().experts());
-    Shared { library: Some(Arc::new(library)), engine: state, ..Shared::default() }
+    Shared { library: Some(Arc::new(library.into())), engine: state, ..Shared::default() }
 }
 
 pub fn ticket(effects: &[Effect]) -> u64 {
@@ -329,7 +330,7 @@ fn a_tab_shown_before_the_library_was_read_loads_the_model_then() {
     let mut shared = Shared::default();
     let mut screen = RoutingScreen::new();
     assert_eq!(screen.on_show(&shared), []);
-    let library = Arc::new(library(&["sum".to_string()]));
+    let library: Arc<Catalog> = Arc::new(library(&["sum".to_string()]).into());
     shared.library = Some(library.clone());
     assert_eq!(
         screen.on_message(&Message::Library(Ok(library.clone())), &shared),
@@ -431,9 +432,9 @@ fn a_library_that_lost_an_expert_routes_without_it() {
     let (mut screen, shared) = routed();
     press(&mut screen, &shared, key('x'));
     assert_eq!(screen.router.muted.len(), 1);
-    let smaller = library(&["sum".to_string(), "spam".to_string()]);
-    let shared = Shared { library: Some(Arc::new(smaller.clone())), ..shared };
-    let effects = screen.on_message(&Message::Library(Ok(Arc::new(smaller))), &shared);
+    let smaller: Arc<Catalog> = Arc::new(library(&["sum".to_string(), "spam".to_string()]).into());
+    let shared = Shared { library: Some(smaller.clone()), ..shared };
+    let effects = screen.on_message(&Message::Library(Ok(smaller)), &shared);
     assert!(screen.router.muted.is_empty());
     assert!(matches!(&effects[..], [Effect::Engine(EngineEffect::Route { .. })]));
 }
@@ -442,7 +443,7 @@ fn a_library_that_lost_an_expert_routes_without_it() {
 fn experts_that_are_left_alone_and_muted_speak_again() {
     let (mut screen, shared) = routed();
     screen.router.muted = vec!["sum".into(), "spam".into()];
-    let both = Arc::new(library(&["sum".to_string(), "spam".to_string()]));
+    let both = Arc::new(library(&["sum".to_string(), "spam".to_string()]).into());
     screen.on_message(&Message::Library(Ok(both)), &shared);
     assert!(screen.router.muted.is_empty());
 }

@@ -15,7 +15,7 @@ use self::pair::PairView;
 use super::comparable::{Comparable, one_line};
 use super::comparison_chrome;
 use crate::analysis::{DEFAULT_SPARSITY, Metric, Similarity};
-use crate::library::Library;
+use crate::catalog::Catalog;
 use crate::named::Named;
 use crate::tui::heatmap::HeatmapState;
 use crate::tui::{
@@ -175,7 +175,7 @@ impl SimilarityScreen {
         self.map.clamp(len, len);
     }
 
-    fn library_changed(&mut self, library: &Arc<Library>) -> Vec<Effect> {
+    fn library_changed(&mut self, library: &Arc<Catalog>) -> Vec<Effect> {
         let comparable = Comparable::of(Some(library));
         if comparable == self.comparable {
             return Vec::new();

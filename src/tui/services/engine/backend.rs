@@ -3,7 +3,8 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use crate::library::{BaseLocation, BaseSpec, FetchProgress, Library, fetch_base, locate_base};
+use crate::catalog::Catalog;
+use crate::library::{BaseLocation, FetchProgress, Library};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{GenerateOptions, RouterConfig, Session, Trace};
 use crate::tui::TuiOptions;
@@ -14,13 +15,12 @@ pub trait Backend: Send + 'static {
     type Session: RoutedModel;
 
     /// Finds the base model without downloading.
-    fn locate(&mut self, library: &Library) -> Result<BaseLocation>;
+    fn locate(&mut self, catalog: &Catalog) -> Result<BaseLocation>;
 
     /// Downloads and checks the base model.
     fn fetch(
         &mut self,
-        spec: &BaseSpec,
-        library: &Library,
+        catalog: &Catalog,
         progress: &mut dyn FnMut(FetchProgress),
         cancel: &Cancel,
     ) -> Result<PathBuf>;
@@ -63,34 +63,32 @@ pub trait RoutedModel {
 
 /// The real one.
 pub struct ModelBackend {
-    base: Option<PathBuf>,
     options: LoadOptions,
 }
 
 impl ModelBackend {
-    /// Takes base, device and precision of the command line.
+    /// Takes device and precision of the command line.
     pub fn new(options: &TuiOptions) -> Self {
         let device = if options.device.is_empty() { "auto".into() } else { options.device.clone() };
         let precision = options.precision.unwrap_or(Precision::Q8);
-        Self { base: options.base.clone(), options: LoadOptions { device, precision } }
+        Self { options: LoadOptions { device, precision } }
     }
 }
 
 impl Backend for ModelBackend {
     type Session = Session;
 
-    fn locate(&mut self, library: &Library) -> Result<BaseLocation> {
-        locate_base(library, self.base.as_deref())
+    fn locate(&mut self, catalog: &Catalog) -> Result<BaseLocation> {
+        catalog.base()
     }
 
     fn fetch(
         &mut self,
-        spec: &BaseSpec,
-        library: &Library,
+        catalog: &Catalog,
         progress: &mut dyn FnMut(FetchProgress),
         cancel: &Cancel,
     ) -> Result<PathBuf> {
-        fetch_base(spec, library, progress, cancel)
+        catalog.base_fetched(progress, cancel)
     }
 
     fn open(

@@ -14,7 +14,7 @@ mod tests;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use self::backend::{Backend, ModelBackend};
-use crate::library::Library;
+use crate::catalog::Catalog;
 use crate::routing::RouterConfig;
 use crate::tui::{EngineEffect, EngineMessage, EngineState, Message, Sender, TuiOptions};
 use crate::{Cancel, Error};
@@ -47,7 +47,7 @@ enum Activity {
 /// What is asked of the thread. Everything newer overwrites what is older.
 #[derive(Debug, Default)]
 struct Pending {
-    library: Option<Arc<Library>>,
+    library: Option<Arc<Catalog>>,
     /// The library was read again since it was last taken.
     library_changed: bool,
     load: bool,
@@ -115,7 +115,7 @@ impl Engine {
     }
 
     /// The library as it is now; called before the first effect and whenever it was read again.
-    pub fn set_library(&self, library: Arc<Library>) {
+    pub fn set_library(&self, library: Arc<Catalog>) {
         self.mailbox.change(|pending| {
             pending.library = Some(library);
             pending.library_changed = true;

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::backend::{Backend, RoutedModel};
 use super::{Activity, Mailbox, Pending, Work, examples, line};
-use crate::library::{BaseLocation, BaseSpec, FetchPhase, Library};
+use crate::catalog::Catalog;
+use crate::library::{BaseLocation, FetchPhase, Library};
 use crate::routing::{RouterConfig, Trace};
 use crate::tui::{EngineMessage, EngineState, FetchError, Message, Sender};
 use crate::{Cancel, Error, Result};
@@ -23,8 +24,8 @@ const LOOKING: &str = "looking for the base model";
 
 /// What to do next.
 enum Step {
-    Load(Arc<Library>),
-    Fetch(Arc<Library>),
+    Load(Arc<Catalog>),
+    Fetch(Arc<Catalog>),
     Work(Work),
     /// A model was asked for, but no library was read yet.
     NoLibrary,
@@ -151,10 +152,10 @@ impl<'a, B: Backend> Worker<'a, B> {
         self.state(EngineState::Failed { error });
     }
 
-    fn load(&mut self, library: &Library, cancel: &Cancel) {
+    fn load(&mut self, catalog: &Catalog, cancel: &Cancel) {
         self.state(EngineState::Loading { stage: LOOKING.into() });
-        match self.backend.locate(library) {
-            Ok(BaseLocation::Found { path, .. }) => self.open(library, path, cancel),
+        match self.backend.locate(catalog) {
+            Ok(BaseLocation::Found { path, .. }) => self.open(catalog, path, cancel),
             Ok(BaseLocation::Missing { label, .. }) => {
                 self.session = None;
                 self.state(EngineState::Missing { what: label, error: None });
@@ -195,19 +196,19 @@ impl<'a, B: Backend> Worker<'a, B> {
         }
     }
 
-    fn fetch(&mut self, library: &Library, cancel: &Cancel) {
+    fn fetch(&mut self, catalog: &Catalog, cancel: &Cancel) {
         self.state(EngineState::Loading { stage: LOOKING.into() });
-        let (spec, label) = match self.backend.locate(library) {
-            Ok(BaseLocation::Missing { spec, label }) => (spec, label),
-            Ok(BaseLocation::Found { path, .. }) => return self.open(library, path, cancel),
+        let label = match self.backend.locate(catalog) {
+            Ok(BaseLocation::Missing { label, .. }) => label,
+            Ok(BaseLocation::Found { path, .. }) => return self.open(catalog, path, cancel),
             Err(error) => return self.fail(line(&error)),
         };
-        match self.download(&spec, library, cancel) {
+        match self.download(catalog, cancel) {
             Ok(path) => {
                 // From here on, Esc no longer stops: it is a load.
                 let cancel = Cancel::new();
                 self.mailbox.lock().running = Some((Activity::Loading, cancel.clone()));
-                self.open(library, path, &cancel);
+                self.open(catalog, path, &cancel);
             }
             Err(error) => {
                 let error = match error {
@@ -220,12 +221,11 @@ impl<'a, B: Backend> Worker<'a, B> {
         }
     }
 
-    fn download(&mut self, spec: &BaseSpec, library: &Library, cancel: &Cancel) -> Result<PathBuf> {
+    fn download(&mut self, catalog: &Catalog, cancel: &Cancel) -> Result<PathBuf> {
         let send = self.send.clone();
         let mut last: Option<(Instant, String, FetchPhase)> = None;
         self.backend.fetch(
-            spec,
-            library,
+            catalog,
             &mut |progress| {
                 let news = last.as_ref().is_none_or(|(at, source, phase)| {
                     at.elapsed() >= PROGRESS_EVERY || *source != progress.source || *phase != progress.phase

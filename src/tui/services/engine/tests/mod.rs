@@ -14,7 +14,8 @@ use super::backend::{Backend, RoutedModel};
 use super::*;
 use crate::NoSource;
 use crate::Result;
-use crate::library::{BaseLocation, BaseSpec, Expert, FetchPhase, FetchProgress, Manifest};
+use crate::catalog::Catalog;
+use crate::library::{BaseLocation, BaseSpec, Expert, FetchPhase, FetchProgress, Library, Manifest};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{Part, Session, Trace, TraceToken};
 use crate::tui::FetchError;
@@ -63,7 +64,7 @@ fn wait_for_cancel(cancel: &Cancel) -> Result<()> {
 impl Backend for Slow {
     type Session = Slow;
 
-    fn locate(&mut self, _library: &Library) -> Result<BaseLocation> {
+    fn locate(&mut self, _catalog: &Catalog) -> Result<BaseLocation> {
         if self.missing {
             return Ok(BaseLocation::Missing { spec: BaseSpec::default(), label: "a model".into() });
         }
@@ -72,8 +73,7 @@ impl Backend for Slow {
 
     fn fetch(
         &mut self,
-        _spec: &BaseSpec,
-        library: &Library,
+        library: &Catalog,
         progress: &mut dyn FnMut(FetchProgress),
         cancel: &Cancel,
     ) -> Result<PathBuf> {
@@ -231,10 +231,11 @@ impl Bench {
     }
 }
 
-fn library(root: &str, bytes: u64) -> Library {
+fn library(root: &str, bytes: u64) -> Catalog {
     let expert =
         Expert { name: "a".into(), path: "a".into(), dtype: "f16".into(), bytes, ..Expert::default() };
-    Library { root: root.into(), manifest: Manifest::default(), experts: vec![expert], ..Library::default() }
+    let manifest = Manifest::default();
+    Library { root: root.into(), manifest, experts: vec![expert], ..Library::default() }.into()
 }
 
 fn wait_until(what: impl Fn() -> bool) {

@@ -9,7 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
-use crate::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
+use crate::catalog::Catalog;
+use crate::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
 
 const HIDDEN: usize = 16;
 const LAYERS: usize = 2;
@@ -17,7 +18,7 @@ const VOCABULARY: usize = 256;
 const CONTEXT: usize = 512;
 
 /// Writes both below `dir`; returns the model's folder and the library.
-pub fn model_and_library(dir: &Path) -> (PathBuf, Library) {
+pub fn model_and_library(dir: &Path) -> (PathBuf, Catalog) {
     let mut random = ChaCha8Rng::seed_from_u64(7);
     let base = dir.join("base");
     std::fs::create_dir(&base).unwrap();
@@ -27,7 +28,8 @@ pub fn model_and_library(dir: &Path) -> (PathBuf, Library) {
     for name in ["antonym", "plural", "sum"] {
         write_expert(&library.join(name), &mut random);
     }
-    (base, Library::open(&library).unwrap())
+    let catalog = Catalog::open(&library, Some(&base)).unwrap();
+    (base, catalog)
 }
 
 fn values(random: &mut ChaCha8Rng, count: usize) -> Vec<f32> {

@@ -1,0 +1,216 @@
+//! A library together with its base model: the one way to open a library for work.
+//!
+//! The base model is looked for when somebody first asks, and once found it is kept: the catalog travels, and nobody
+//! below passes a path of a base model along.
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use crate::library::{
+    BaseLocation, BaseSpec, FetchProgress, Library, fetch_base, locate_base, locate_described,
+};
+use crate::model::layer_sizes;
+use crate::{Cancel, Error, Result};
+
+/// A library whose experts are judged by its base model, and where that base model is.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    pub library: Library,
+    /// The base model that the person chose.
+    wish: Option<PathBuf>,
+    /// The base model, once it was found.
+    found: Mutex<Option<(PathBuf, String)>>,
+}
+
+impl Deref for Catalog {
+    type Target = Library;
+
+    fn deref(&self) -> &Library {
+        &self.library
+    }
+}
+
+/// A library as it is, without a chosen base model.
+impl From<Library> for Catalog {
+    fn from(library: Library) -> Self {
+        Self { library, ..Self::default() }
+    }
+}
+
+impl Catalog {
+    /// Opens a library for a base model: the one that is given (`--base`), else the one of `library.toml` where the
+    /// experts contradict each other and it is on this machine, else the one that most experts agree on (see
+    /// [`Library::open`]). Experts that do not fit have their [`crate::library::Expert::misfit`].
+    ///
+    /// # Errors
+    /// As [`Library::open`]; when the given base is no readable model.
+    pub fn open(path: &Path, base: Option<&Path>) -> Result<Self> {
+        let mut catalog = Self::from(Library::open(path)?);
+        catalog.wish = base.map(Path::to_path_buf);
+        catalog.judge()?;
+        Ok(catalog)
+    }
+
+    /// Opens a library to be looked at: a given base model that cannot be read keeps nobody from that. Whoever then
+    /// asks for the base model learns what is wrong with it.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub fn look(path: &Path, base: Option<&Path>) -> Result<Self> {
+        Self::open(path, base).or_else(|_| {
+            let mut catalog = Self::open(path, None)?;
+            catalog.wish = base.map(Path::to_path_buf);
+            Ok(catalog)
+        })
+    }
+
+    /// Looks at the experts with the base model in mind, where it was chosen or they need it.
+    fn judge(&mut self) -> Result<()> {
+        let library = &self.library;
+        if self.wish.is_none() && library.experts.iter().any(|expert| expert.needs_base) {
+            // Which one it is follows from the other experts: it is not settled before these are judged.
+            if let Ok(BaseLocation::Found { path, .. }) = self.locate() {
+                self.library.use_base(&path);
+            }
+        }
+        let contested = self.library.is_mixed() && self.library.manifest.base.is_some();
+        if self.wish.is_none() && !contested {
+            return Ok(());
+        }
+        let judged = match self.base() {
+            Ok(BaseLocation::Found { path, label }) => {
+                self.library.use_base(&path);
+                layer_sizes(&path).map(|sizes| self.library.keep_to(&sizes, &label))
+            }
+            Ok(BaseLocation::Missing { .. }) => Ok(()),
+            Err(error) => Err(error),
+        };
+        // Not readable: unless it was asked for, a matter of whoever runs it, not of looking at experts.
+        if self.wish.is_some() { judged } else { Ok(()) }
+    }
+
+    fn locate(&self) -> Result<BaseLocation> {
+        let Library { root, manifest, experts, .. } = &self.library;
+        locate_base(root, manifest.base.as_ref(), experts, self.wish.as_deref())
+    }
+
+    /// The base model that the person chose, if one was: what commands and jobs pass on as `--base`.
+    pub fn wish(&self) -> Option<&Path> {
+        self.wish.as_deref()
+    }
+
+    /// The base model, looked for without touching the network. Once found it stays; a missing one is looked for
+    /// again, since it may have been fetched meanwhile.
+    ///
+    /// # Errors
+    /// As [`locate_base`].
+    pub fn base(&self) -> Result<BaseLocation> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((path, label)) = found.clone() {
+            return Ok(BaseLocation::Found { path, label });
+        }
+        let location = self.locate()?;
+        if let BaseLocation::Found { path, label } = &location {
+            *found = Some((path.clone(), label.clone()));
+        }
+        Ok(location)
+    }
+
+    /// The base model's name for people, on this machine or not; nothing where none fits.
+    pub fn base_label(&self) -> Option<String> {
+        match self.base().ok()? {
+            BaseLocation::Found { label, .. } | BaseLocation::Missing { label, .. } => Some(label),
+        }
+    }
+
+    /// Where the base model is on this machine.
+    ///
+    /// # Errors
+    /// As [`Self::base`]; when it is not on this machine.
+    pub fn base_here(&self) -> Result<PathBuf> {
+        match self.base()? {
+            BaseLocation::Found { path, .. } => Ok(path),
+            BaseLocation::Missing { label, .. } => {
+                Err(Error::msg(format!("{label} is not on this machine yet")))
+            }
+        }
+    }
+
+    /// Where the base model is; one that is not on this machine is fetched. `progress` hears how far that is.
+    ///
+    /// # Errors
+    /// As [`Self::base`] and [`fetch_base`].
+    pub fn base_fetched(&self, progress: &mut dyn FnMut(FetchProgress), cancel: &Cancel) -> Result<PathBuf> {
+        match self.base()? {
+            BaseLocation::Found { path, .. } => Ok(path),
+            BaseLocation::Missing { spec, .. } => fetch_base(&spec, &self.library.root, progress, cancel),
+        }
+    }
+
+    /// [`Self::base_fetched`] with the progress in words, few enough for a log.
+    ///
+    /// # Errors
+    /// As [`Self::base_fetched`].
+    pub fn base_fetched_with_words(&self, stage: &mut dyn FnMut(String), cancel: &Cancel) -> Result<PathBuf> {
+        let label = self.base_label().unwrap_or_default();
+        let mut reported = String::new();
+        let mut report = |progress: FetchProgress| {
+            let mut text = format!("fetching {label}: {} {}", progress.phase.name(), progress.source);
+            if let Some(total) = progress.total.filter(|total| *total > 0) {
+                // Tens of percents are enough for a log.
+                text += &format!(", {} %", progress.done.min(total) * 10 / total * 10);
+            }
+            if text != reported {
+                reported.clone_from(&text);
+                stage(text);
+            }
+        };
+        self.base_fetched(&mut report, cancel)
+    }
+
+    /// Whether a model on this machine is the default base model, which needs no mention in a `library.toml`.
+    pub fn is_default_base(&self, path: &Path) -> bool {
+        let default = locate_described(&BaseSpec::smollm2(), &self.library.root);
+        matches!(default, Ok(BaseLocation::Found { path: default, .. }) if default == path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::library::sha256_file;
+
+    #[test]
+    fn a_missing_base_is_looked_for_again_and_a_found_one_is_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let model = root.path().join("m.gguf");
+        fs::write(&model, b"GGUF rest").unwrap();
+        let digest = sha256_file(&model).unwrap();
+        fs::remove_file(&model).unwrap();
+        let manifest = format!(
+            "[base]\npath = \"m.gguf\"\nhub = \"no/where\"\nfile = \"m.gguf\"\nsha256 = \"{digest}\""
+        );
+        fs::write(root.path().join("library.toml"), manifest).unwrap();
+        let catalog = Catalog::open(root.path(), None).unwrap();
+        assert!(matches!(catalog.base().unwrap(), BaseLocation::Missing { .. }));
+        assert!(catalog.base_here().unwrap_err().to_string().contains("not on this machine"));
+        fs::write(&model, b"GGUF rest").unwrap();
+        assert_eq!(catalog.base_here().unwrap(), model);
+        assert_eq!(catalog.base_label().as_deref(), Some("m.gguf"));
+        fs::remove_file(&model).unwrap();
+        assert_eq!(catalog.base_here().unwrap(), model);
+    }
+
+    #[test]
+    fn a_chosen_base_that_cannot_be_read_is_an_error_but_not_for_looking() {
+        let root = tempfile::tempdir().unwrap();
+        let absent = root.path().join("absent");
+        assert!(Catalog::open(root.path(), Some(&absent)).is_err());
+        let catalog = Catalog::look(root.path(), Some(&absent)).unwrap();
+        assert_eq!(catalog.wish(), Some(absent.as_path()));
+        assert!(catalog.base().unwrap_err().to_string().contains("there is no such base model"));
+    }
+}
