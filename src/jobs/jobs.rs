@@ -315,7 +315,7 @@ impl Jobs {
         if is_id(id) && path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
             Ok(path)
         } else {
-            Err(Error::msg(format!("there is no job {id:?} any more")))
+            Err(Error::msg(format!("there is no longer a job {id:?}")))
         }
     }
 

@@ -173,7 +173,7 @@ impl ClustersSpec {
                 true => Ok(()),
                 false => Err(Error::file(
                     out,
-                    "was begun with other settings: give the same ones to go on, or another folder (--out)",
+                    "was begun with other settings: give the same ones to resume, or another folder (--out)",
                 )),
             };
         }

@@ -159,7 +159,7 @@ impl LoraTrainer {
     pub fn start_from(&mut self, adapter: &Adapter) -> Result<()> {
         let cannot = |what: String| {
             let problem =
-                format!("trains {what}, which training here does not go on with: start from plain LoRA");
+                format!("trains {what}, which cannot be trained further: start from plain LoRA");
             Err(Error::file(&adapter.path, problem))
         };
         if let Some(module) = adapter.modules.iter().find(|m| !m.is_plain()) {

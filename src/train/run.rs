@@ -112,7 +112,7 @@ impl Training<'_> {
         if let Some((path, identity)) = &self.state
             && let Some(standing) = state::read(path, identity, &mut self.lora, &mut self.optimiser)?
         {
-            events(TrainEvent::Stage(format!("going on after step {} of {}", standing.step, self.steps)));
+            events(TrainEvent::Stage(format!("continuing after step {} of {}", standing.step, self.steps)));
             self.standing = standing;
             return Ok(());
         }
