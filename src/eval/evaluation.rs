@@ -14,9 +14,11 @@ use crate::train::{Dataset, Example};
 /// A library on its base model, under evaluation.
 #[derive(Clone, Copy)]
 pub struct Evaluation<'a> {
+    /// Whose experts are evaluated.
     pub library: &'a Library,
     /// Its router has the settings that a method does not give, and says who takes part.
     pub session: &'a Session,
+    /// Stops it.
     pub cancel: &'a Cancel,
 }
 
@@ -25,6 +27,7 @@ pub struct Evaluation<'a> {
 pub struct Questions<'a> {
     /// Task folders.
     pub tasks: &'a [PathBuf],
+    /// Of each task.
     pub split: Split,
     /// Items per task, at most.
     pub limit: usize,

@@ -9,7 +9,9 @@ use crate::train::Dataset;
 /// A task that was asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoredTask {
+    /// As in `task.toml`.
     pub id: String,
+    /// Empty where it has none.
     pub family: String,
     /// Number of items.
     pub items: usize,
@@ -20,6 +22,7 @@ pub struct ScoredTask {
 pub struct Scores {
     /// In the order of the columns.
     pub methods: Vec<Method>,
+    /// In the order of the rows.
     pub tasks: Vec<ScoredTask>,
     /// [task][method], 0–1; `None` where a method does not apply.
     pub scores: Vec<Vec<Option<f64>>>,

@@ -9,24 +9,49 @@ use crate::train::Step;
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum JobEvent {
     /// The worker holds a slot and has begun. `steps` is 0 while unknown.
-    Started { time: f64, steps: usize },
+    Started {
+        /// When.
+        time: f64,
+        /// Steps to do.
+        steps: usize,
+    },
     /// What it is doing now ("loading the base model").
-    Stage { time: f64, text: String },
+    Stage {
+        /// When.
+        time: f64,
+        /// In words.
+        text: String,
+    },
     /// The parts of the work, where it has several: they come one after the other.
-    Rows { time: f64, rows: Vec<JobRow> },
+    Rows {
+        /// When.
+        time: f64,
+        /// All of them.
+        rows: Vec<JobRow>,
+    },
     /// One unit of work is over.
     Step {
+        /// When.
         time: f64,
+        /// What was done.
         #[serde(flatten)]
         step: Step,
         /// Number of the part that the step belongs to; its steps count over all parts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         row: Option<usize>,
     },
-    /// Somebody resumed a job that was over; it waits for a slot again.
-    Resumed { time: f64 },
+    /// A job that had ended was resumed; it waits for a slot again.
+    Resumed {
+        /// When.
+        time: f64,
+    },
     /// A line for the log.
-    Log { time: f64, text: String },
+    Log {
+        /// When.
+        time: f64,
+        /// One line, untrusted.
+        text: String,
+    },
 }
 
 /// One part of a job's work: an expert of several.
@@ -37,9 +62,12 @@ pub struct JobRow {
     pub name: String,
     /// The experts whose tasks it learns.
     pub members: Vec<String>,
+    /// Steps done.
     pub step: usize,
+    /// Steps to do.
     pub steps: usize,
     /// The last ones.
     pub loss: Option<f64>,
+    /// After its training.
     pub validation_loss: Option<f64>,
 }

@@ -11,12 +11,17 @@ use super::{JobRow, times};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
+    /// Waits for its turn.
     Queued,
+    /// Its worker works.
     Running,
     /// Asked to stop, not yet stopped.
     Cancelling,
+    /// It was stopped on request.
     Cancelled,
+    /// It ended with an error.
     Failed,
+    /// It has its result.
     Finished,
 }
 
@@ -47,19 +52,23 @@ impl JobState {
 /// A job as read from its directory.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct JobSummary {
+    /// Its directory's name.
     pub id: String,
     /// `None` where this version does not know it; `?` in JSON.
     #[serde(serialize_with = "kind_name")]
     pub kind: Option<&'static Kind>,
     /// The expert's name, or what is clustered.
     pub name: String,
+    /// Where it stands.
     pub state: JobState,
+    /// Steps done.
     pub step: usize,
     /// 0 while unknown.
     pub steps: usize,
     /// `None` while queued; RFC 3339 UTC in JSON.
     #[serde(serialize_with = "times::serialize")]
     pub started: Option<SystemTime>,
+    /// Why it failed, one line, untrusted.
     pub error: Option<String>,
 }
 
@@ -83,9 +92,11 @@ fn kind_name<S: Serializer>(kind: &Option<&'static Kind>, serializer: S) -> Resu
 /// Everything that is known of one job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobDetail {
+    /// What lists show.
     pub summary: JobSummary,
     /// What it was asked to do, where that can be read.
     pub job: Option<AnyJob>,
+    /// What it is doing.
     pub stage: Option<String>,
     /// The parts of the work, where it has several.
     pub rows: Vec<JobRow>,
@@ -93,11 +104,14 @@ pub struct JobDetail {
     pub losses: Vec<(usize, f64)>,
     /// (step, validation loss), in order.
     pub validation: Vec<(usize, f64)>,
+    /// Of a training.
     pub tokens_per_second: Option<f64>,
+    /// Estimated time left.
     pub eta_seconds: Option<f64>,
     /// Last lines of the log and of the worker's output, untrusted.
     pub log: Vec<String>,
     /// What it reports, once it is finished; else why that cannot be read.
     pub outcome: Option<Result<AnyReport, String>>,
+    /// When it ended.
     pub ended: Option<SystemTime>,
 }

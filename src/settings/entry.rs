@@ -7,13 +7,19 @@ use super::{Field, Role, Setting, Word};
 /// What a form shows of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
+    /// Unique among the settings of a job.
     pub id: &'static str,
+    /// Its name.
     pub label: &'static str,
+    /// What is shown beside it.
     pub hint: &'static str,
+    /// Behind "More options".
     pub advanced: bool,
+    /// What else the form does with it.
     pub role: Role,
     /// The words that can be chosen, where the value is one of some.
     pub words: Option<Vec<Word>>,
+    /// Whether it is the path of a file or folder.
     pub is_path: bool,
     /// Its text may take a whole line.
     pub is_long: bool,
@@ -76,7 +82,9 @@ impl<J> Entry<J> for &'static Setting<J> {
 /// A setting of a part of `J`.
 #[derive(Debug)]
 pub struct Within<J: 'static, S: 'static> {
+    /// The setting.
     pub setting: &'static Setting<S>,
+    /// The part that it belongs to.
     pub part: Field<J, S>,
     /// Instead of the setting's own.
     pub hint: Option<&'static str>,

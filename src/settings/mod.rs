@@ -19,6 +19,7 @@ use serde_json::Value;
 /// What a form does with a field beyond showing and checking it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
+    /// Nothing.
     #[default]
     Plain,
     /// Another value makes another plan of what will be trained.
@@ -58,6 +59,7 @@ pub struct Setting<S: 'static> {
     pub label: &'static str,
     /// What a form says beside it.
     pub hint: &'static str,
+    /// What else a form does with it.
     pub role: Role,
     /// Behind "More options".
     pub advanced: bool,

@@ -30,7 +30,9 @@ pub struct ClustersSpec {
     pub library: PathBuf,
     /// Folder of the new library: empty or new, or one that the same settings began.
     pub out: PathBuf,
+    /// Number of clusters.
     pub k: usize,
+    /// Share of each expert's smallest entries that count as zero.
     pub sparsity: f64,
     /// The new experts' names begin with it; a number follows.
     pub prefix: String,
@@ -57,18 +59,21 @@ impl Default for ClustersSpec {
 /// One cluster and its expert.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClusterRow {
+    /// Of the new expert.
     pub name: String,
     /// Experts of the cluster.
     pub members: Vec<String>,
     /// Task folders or files that its expert learns from.
     pub data: Vec<PathBuf>,
+    /// Training examples of all members.
     pub examples: usize,
+    /// Steps of its training.
     pub steps: usize,
     /// Once it is trained.
     pub report: Option<TrainReport>,
 }
 
-/// What the making of an MBC library tells.
+/// What the making of an MBC library reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClustersEvent {
     /// What it is doing now.
@@ -76,26 +81,41 @@ pub enum ClustersEvent {
     /// What will be trained; rows with a report are done.
     Rows(Vec<ClusterRow>),
     /// The training of one row.
-    Training { row: usize, event: TrainEvent },
+    Training {
+        /// Number of the row.
+        row: usize,
+        /// What its training reports.
+        event: TrainEvent,
+    },
 }
 
 /// What `train-clusters --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClustersReport {
+    /// The new library.
     pub library: PathBuf,
+    /// Number of clusters.
     pub k: usize,
+    /// Of k-means.
     pub seed: u64,
+    /// Share of each expert's smallest entries that counted as zero.
     pub sparsity: f64,
+    /// Of the clustering; `None` unless 2 ≤ k < N.
     pub silhouette: Option<f64>,
+    /// One per new expert.
     pub clusters: Vec<ClusterRow>,
+    /// Things worth knowing, each one line, untrusted.
     pub warnings: Vec<String>,
+    /// Experts that no cluster has.
     pub skipped: Vec<LeftOut>,
 }
 
 /// An expert that no cluster has.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LeftOut {
+    /// Of the expert, untrusted.
     pub name: String,
+    /// One line, untrusted.
     pub reason: String,
 }
 
@@ -373,6 +393,7 @@ pub struct ClustersPlan {
     pub rows: Vec<ClusterRow>,
     /// Experts whose data is not found, and why.
     pub missing: Vec<LeftOut>,
+    /// Things worth knowing, each one line, untrusted.
     pub warnings: Vec<String>,
 }
 

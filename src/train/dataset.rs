@@ -18,9 +18,12 @@ const MAX_LINE: usize = 1 << 20;
 /// One example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Example {
+    /// What is asked.
     pub instruction: String,
+    /// What it is asked about.
     #[serde(default)]
     pub input: String,
+    /// The right answer.
     pub output: String,
 }
 
@@ -28,8 +31,11 @@ pub struct Example {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TaskInfo {
+    /// One word.
     pub id: String,
+    /// Group of related tasks.
     pub family: Option<String>,
+    /// The main phrasing.
     pub instruction: Option<String>,
     /// How outputs are scored.
     pub metric: Scorer,
@@ -42,10 +48,15 @@ pub struct TaskInfo {
 /// A task with its examples.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dataset {
+    /// Its folder or file.
     pub path: PathBuf,
+    /// `task.toml`, or what follows from the path.
     pub task: TaskInfo,
+    /// Training split.
     pub train: Vec<Example>,
+    /// Validation split.
     pub validation: Vec<Example>,
+    /// Test split; may be empty.
     pub test: Vec<Example>,
 }
 

@@ -8,7 +8,9 @@ use crate::{Error, Result};
 /// An example in tokens: the loss is on `output` only, which ends with the template's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Encoded {
+    /// Tokens without loss.
     pub prompt: Vec<u32>,
+    /// Tokens with loss.
     pub output: Vec<u32>,
     /// Whether it was too long, so that something of it is missing.
     pub cut: bool,

@@ -6,13 +6,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Step {
+    /// Steps done.
     pub step: usize,
+    /// Steps to do.
     pub steps: usize,
+    /// Training loss of this step.
     pub loss: Option<f64>,
     /// With each epoch's last step and the last one.
     pub validation_loss: Option<f64>,
+    /// Of this step.
     pub learning_rate: Option<f64>,
+    /// Forward and backward.
     pub tokens_per_second: Option<f64>,
+    /// Estimated time left.
     pub eta_seconds: Option<f64>,
 }
 
@@ -23,10 +29,14 @@ pub enum TrainEvent {
     Stage(String),
     /// The next step is about to begin, after `step` that an earlier run has made.
     Started {
+        /// Steps done before.
         step: usize,
+        /// Steps to do.
         steps: usize,
+        /// Loss of the base model alone, where there are validation examples.
         base_validation_loss: Option<f64>,
     },
+    /// A step is done.
     Step(Step),
 }
 

@@ -158,8 +158,7 @@ impl LoraTrainer {
     /// Starts from `adapter`, which must be plain LoRA of the same modules, ranks, shapes and scale.
     pub fn start_from(&mut self, adapter: &Adapter) -> Result<()> {
         let cannot = |what: String| {
-            let problem =
-                format!("trains {what}, which cannot be trained further: start from plain LoRA");
+            let problem = format!("trains {what}, which cannot be trained further: start from plain LoRA");
             Err(Error::file(&adapter.path, problem))
         };
         if let Some(module) = adapter.modules.iter().find(|m| !m.is_plain()) {

@@ -13,14 +13,19 @@ use crate::{Error, Result, settings};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TrainSpec {
+    /// That gets the new expert.
     pub library: PathBuf,
     /// Task folders or `.jsonl` files; several make a joint expert.
     pub data: Vec<PathBuf>,
     /// One plain path component: the new expert's folder below `library`.
     pub name: String,
+    /// Rank of the LoRA matrices.
     pub rank: usize,
+    /// α; the scale is α/r.
     pub alpha: f64,
+    /// Share of LoRA's inputs that are dropped while training.
     pub dropout: f64,
+    /// At its peak.
     pub learning_rate: f64,
     /// Passes over the data; `None` means one, or as many as `max_steps` takes.
     pub epochs: Option<f64>,
@@ -44,12 +49,15 @@ pub struct TrainSpec {
     pub max_length: usize,
     /// Last path components of the layers to adapt.
     pub targets: Vec<String>,
+    /// Of the start, the order and the dropout.
     pub seed: u64,
     /// Adapter to start from.
     pub init: Option<PathBuf>,
+    /// Whether the examples are shuffled in each epoch.
     pub shuffle: bool,
     /// Puts examples of similar length into one batch.
     pub by_length: bool,
+    /// Validation examples for a `.jsonl` file.
     pub validation: Option<PathBuf>,
     /// One JSON line a step.
     pub log: Option<PathBuf>,
@@ -137,15 +145,22 @@ fn null_is_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result
 /// What `train --json` prints.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainReport {
+    /// Name of the new expert.
     pub expert: String,
+    /// Its folder.
     pub path: PathBuf,
+    /// Steps that were trained.
     pub steps: usize,
     /// NaN where no step was made.
     #[serde(deserialize_with = "null_is_nan")]
     pub train_loss: f64,
+    /// Loss per output token on the validation split.
     pub validation_loss: Option<f64>,
+    /// The same of the base model alone.
     pub base_validation_loss: Option<f64>,
+    /// Time that it took.
     pub seconds: f64,
+    /// Forward and backward.
     pub tokens_per_second: f64,
     /// Each task, where there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -27,6 +27,7 @@ impl PartialEq for Baseline {
 /// A way to answer a task's items.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Method {
+    /// One of the table of baselines.
     Baseline(&'static Baseline),
     /// Settings that are not given are those of the session's router.
     Routed(RouterConfig),

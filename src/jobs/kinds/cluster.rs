@@ -21,11 +21,15 @@ pub static CLUSTER: Kind = Kind::of::<ClusterSpec>();
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClusterSpec {
+    /// Its folder.
     pub library: PathBuf,
     /// Base model that the experts have to fit; the library's where none is given.
     pub base: Option<PathBuf>,
+    /// Number of clusters.
     pub k: usize,
+    /// Share of each expert's smallest entries that count as zero.
     pub sparsity: f64,
+    /// Seed of k-means.
     pub seed: u64,
 }
 
@@ -45,15 +49,21 @@ impl Default for ClusterSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClusterReport {
+    /// Number of clusters.
     pub k: usize,
+    /// Seed of k-means.
     pub seed: u64,
+    /// Share of each expert's smallest entries that counted as zero.
     pub sparsity: f64,
     /// Names, in the order of `labels`.
     pub experts: Vec<String>,
+    /// Cluster of each expert, 0..k.
     pub labels: Vec<usize>,
     /// `None` where it is not finite.
     pub inertia: Option<f64>,
+    /// `None` unless 2 ≤ k < N.
     pub silhouette: Option<f64>,
+    /// Experts that were left out.
     pub skipped: Vec<LeftOut>,
 }
 

@@ -32,7 +32,9 @@ pub static KINDS: &[&Kind] = &[&TRAIN, &CLUSTER, &TRAIN_CLUSTERS];
 pub struct JobContext<'a> {
     /// Where the state is kept that a resumed job begins with.
     pub state: &'a Path,
+    /// Where progress is written.
     pub events: &'a mut EventLog,
+    /// Raised when the job is to stop.
     pub cancel: &'a Cancel,
 }
 
@@ -117,18 +119,22 @@ pub struct Around<'a> {
     pub library: &'a str,
     /// Base model and device, where they were chosen.
     pub base: Option<&'a Path>,
+    /// `--device`.
     pub device: &'a str,
     /// Experts that can be compared.
     pub comparable: usize,
     /// k and seed of the clustering that is shown, and the sparsity of the similarity.
     pub k: Option<usize>,
+    /// Seed of the clustering that is shown.
     pub seed: Option<u64>,
+    /// Sparsity of the similarity that is shown.
     pub sparsity: Option<f64>,
 }
 
 /// What a job found out, for people; all text is untrusted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
+    /// Short facts, in the order in which they are shown.
     pub facts: Vec<String>,
     /// Members of each cluster, by its number.
     pub clusters: Vec<(usize, Vec<String>)>,
@@ -138,9 +144,13 @@ pub struct Findings {
 
 /// What is known of a kind without a job of it.
 pub struct Kind {
+    /// `Job::KIND`.
     pub name: &'static str,
+    /// `Job::HEADING`.
     pub heading: &'static str,
+    /// `Job::RESUMES`.
     pub resumes: bool,
+    /// `Job::UNIQUE`.
     pub unique: Option<&'static str>,
     fresh: fn(&Around<'_>) -> AnyJob,
     read: fn(Value) -> serde_json::Result<AnyJob>,
