@@ -16,6 +16,7 @@ use crate::{Cancel, Error, Result};
 /// A library whose experts are judged by its base model, and where that base model is.
 #[derive(Debug, Default)]
 pub struct Catalog {
+    /// The library.
     pub library: Library,
     /// The base model that the person chose.
     wish: Option<PathBuf>,

@@ -38,6 +38,7 @@ pub struct Adapter {
 /// A and B of one module, and what else belongs to them.
 #[derive(Clone, Debug)]
 pub struct LoraModule {
+    /// Path, rank and sizes.
     pub shape: ModuleShape,
     source: Arc<Source>,
     a: Slot,

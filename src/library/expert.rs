@@ -26,16 +26,23 @@ pub enum Status {
 pub struct AdapterConfig {
     /// `base_model_name_or_path`.
     pub base: Option<String>,
+    /// Rank, where no pattern says otherwise.
     pub r: usize,
+    /// `lora_alpha`, where no pattern says otherwise.
     pub alpha: f64,
+    /// `lora_dropout`, of trainings only.
     pub dropout: f64,
+    /// Whether the scale is α/√r.
     pub use_rslora: bool,
+    /// Whether magnitudes belong to it.
     pub use_dora: bool,
+    /// Whether the base stores these weights as (in, out).
     pub fan_in_fan_out: bool,
     /// `target_modules`, sorted; a regular expression is kept as its one element.
     pub targets: Vec<String>,
     /// `rank_pattern` and `alpha_pattern` in file order.
     pub rank_pattern: Vec<(String, usize)>,
+    /// As `rank_pattern`, for α.
     pub alpha_pattern: Vec<(String, f64)>,
 }
 
@@ -46,8 +53,11 @@ pub struct ModuleShape {
     pub module: String,
     /// The layer is the embedding: its input is a one-hot token, `in_features` is the vocabulary.
     pub embedding: bool,
+    /// Rows of A.
     pub rank: usize,
+    /// Columns of A.
     pub in_features: usize,
+    /// Rows of B.
     pub out_features: usize,
     /// s = α/r, or α/√r with rsLoRA.
     pub scale: f64,
@@ -57,30 +67,45 @@ pub struct ModuleShape {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Provenance {
+    /// Id of the task.
     pub task: Option<String>,
+    /// Of the task.
     pub family: Option<String>,
     /// Dataset path(s) as given, and the SHA-256 of the training examples.
     pub dataset: Option<String>,
+    /// Of the training data.
     pub dataset_sha256: Option<String>,
+    /// Number of training examples.
     pub examples: Option<usize>,
     /// How it was trained, by the names of the settings: `rank`, `learning_rate`, `batch`, … and whatever else
     /// stands in the file; untrusted.
     #[serde(flatten)]
     pub settings: serde_json::Map<String, serde_json::Value>,
+    /// Steps that were trained.
     pub steps: Option<usize>,
+    /// Passes over the data.
     pub epochs: Option<f64>,
+    /// Of the start, the order and the dropout.
     pub seed: Option<u64>,
     /// Names or path of the base model and the SHA-256 of its file.
     pub base: Option<String>,
+    /// Of the base model's file.
     pub base_sha256: Option<String>,
+    /// The prompt template.
     pub template: Option<String>,
+    /// Mean loss per output token over the last steps.
     pub train_loss: Option<f64>,
+    /// Loss per output token on the validation split.
     pub validation_loss: Option<f64>,
+    /// The same of the base model alone.
     pub base_validation_loss: Option<f64>,
+    /// Time that the training took.
     pub seconds: Option<f64>,
+    /// Of the training, forward and backward.
     pub tokens_per_second: Option<f64>,
     /// RFC 3339, UTC.
     pub created: Option<String>,
+    /// Version of this program.
     pub tool_version: Option<String>,
     /// What it was merged from.
     pub merge: Option<MergeProvenance>,
@@ -93,10 +118,13 @@ pub struct Provenance {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TaskRecord {
+    /// Its id.
     pub task: String,
     /// Training examples.
     pub examples: usize,
+    /// Loss per output token on its validation split.
     pub validation_loss: Option<f64>,
+    /// The same of the base model alone.
     pub base_validation_loss: Option<f64>,
 }
 
@@ -104,9 +132,13 @@ pub struct TaskRecord {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MergeProvenance {
+    /// As on the command line.
     pub method: String,
+    /// Share of the entries kept, for methods that drop some.
     pub density: Option<f64>,
+    /// Of the random choice.
     pub seed: Option<u64>,
+    /// What went in.
     pub experts: Vec<MergedExpert>,
 }
 
@@ -116,6 +148,7 @@ pub struct MergeProvenance {
 pub struct MergedExpert {
     /// As it was called then.
     pub name: String,
+    /// What its ΔW was multiplied with.
     pub weight: f64,
     /// SHA-256 of its weights file.
     pub sha256: String,

@@ -17,6 +17,7 @@ use crate::{Cancel, Error, Result};
 /// A directory of experts of one base model.
 #[derive(Clone, Debug, Default)]
 pub struct Library {
+    /// Its folder.
     pub root: PathBuf,
     /// `library.toml`, or defaults.
     pub manifest: Manifest,

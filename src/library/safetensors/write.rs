@@ -11,8 +11,11 @@ use crate::{Error, Result};
 /// A tensor to write: its name, shape and row-major values.
 #[derive(Clone, Copy, Debug)]
 pub struct NamedTensor<'a> {
+    /// Its key in the file.
     pub name: &'a str,
+    /// Its dimensions.
     pub shape: &'a [usize],
+    /// Row-major.
     pub values: &'a [f32],
 }
 
