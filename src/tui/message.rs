@@ -25,33 +25,46 @@ pub enum Message {
     Library(Result<Arc<Catalog>, String>),
     /// Answer to `ComputeEffect::Similarity`.
     Similarity {
+        /// That of the request.
         ticket: u64,
+        /// The answer, or a line that says why there is none.
         result: Result<Arc<Similarity>, String>,
     },
     /// Answer to `ComputeEffect::Cluster`.
     Clustering {
+        /// That of the request.
         ticket: u64,
+        /// The answer, or a line that says why there is none.
         result: Result<(Arc<Similarity>, Arc<Clustering>), String>,
     },
     /// Answer to `ComputeEffect::Sweep`.
     Sweep {
+        /// That of the request.
         ticket: u64,
+        /// The answer, or a line that says why there is none.
         result: Result<Arc<Sweep>, String>,
     },
     /// Answer to `ComputeEffect::Pair`: the modules that both have.
     Pair {
+        /// That of the request.
         ticket: u64,
+        /// The answer, or a line that says why there is none.
         result: Result<Arc<Vec<PairModule>>, String>,
     },
     /// How far a similarity, clustering or sweep has come; no unit, `total` may be 0.
     Progress {
+        /// That of the request.
         ticket: u64,
+        /// How much is done.
         done: usize,
+        /// Of how much.
         total: usize,
     },
     /// Answer to `ComputeEffect::Profile`.
     Profile {
+        /// Its name.
         expert: String,
+        /// The answer, or a line that says why there is none.
         result: Result<Arc<ExpertProfile>, String>,
     },
     /// The jobs as they are on disk now; sent when something changed.
@@ -62,21 +75,28 @@ pub enum Message {
     JobStarted(Result<String, String>),
     /// Answer to `DataEffect::Check`.
     DataChecked {
+        /// As it was asked for.
         path: String,
+        /// The answer, or a line that says why there is none.
         result: Result<DataSummary, String>,
     },
     /// Answer to `ComputeEffect::PlanClusters`.
     ClustersPlanned {
+        /// That of the request.
         ticket: u64,
+        /// The answer, or a line that says why there is none.
         result: Result<Arc<ClustersPlan>, String>,
         /// Why the new library cannot be where it was asked for.
         out: Option<String>,
     },
     /// Answer to `DataEffect::Complete`: whole paths, folders with `/` at their end, sorted.
     PathCompleted {
+        /// What has been written.
         text: String,
+        /// Completions.
         candidates: Vec<String>,
     },
+    /// From the model.
     Engine(EngineMessage),
     /// One line to show, not an error.
     Notice(String),
@@ -89,6 +109,7 @@ pub enum Message {
 pub struct DataSummary {
     /// Examples of each split; `validation` includes what is set apart of a single file.
     pub train: usize,
+    /// Number of validation examples.
     pub validation: usize,
     /// Task name, untrusted.
     pub task: String,
@@ -113,19 +134,28 @@ pub enum EngineState {
     Unloaded,
     /// Not on this machine: `EngineEffect::FetchBase` would try to get `what`; `error` of the last try.
     Missing {
+        /// The base model, for people.
         what: String,
+        /// One line.
         error: Option<FetchError>,
     },
+    /// The base model is downloaded.
     Fetching(FetchProgress),
+    /// The base model or the experts are read.
     Loading {
+        /// What is being done.
         stage: String,
     },
     /// `label` says base, precision and device; experts that do not fit are listed with the reason.
     Ready {
+        /// Base model, precision and device.
         label: String,
+        /// Experts that are left out, and why.
         skipped: Vec<(String, String)>,
     },
+    /// It cannot be used.
     Failed {
+        /// One line.
         error: String,
     },
 }
@@ -144,29 +174,43 @@ pub enum FetchError {
 /// From the engine's thread.
 #[derive(Clone, Debug)]
 pub enum EngineMessage {
+    /// The model is loaded, missing, …
     State(EngineState),
     /// Routing of a prompt. `generating` while more tokens will follow under the same ticket. The time is
     /// that of the prompt, or of the answer's tokens where there is an answer.
     Trace {
+        /// That of the request.
         ticket: u64,
+        /// The routing weights so far.
         trace: Arc<Trace>,
+        /// Whether more tokens will come.
         generating: bool,
+        /// Time that it took.
         milliseconds: f64,
     },
     /// How many of the prompt's tokens are routed; sent before the first and as they are done.
     Progress {
+        /// That of the request.
         ticket: u64,
+        /// How much is done.
         done: usize,
+        /// Of how much.
         total: usize,
     },
     /// The generated text so far, untrusted.
     Text {
+        /// That of the request.
         ticket: u64,
+        /// What has been written.
         text: String,
+        /// Whether it is complete.
         done: bool,
     },
+    /// A request failed.
     Failed {
+        /// That of the request.
         ticket: u64,
+        /// One line.
         error: String,
     },
     /// Prompts from the tasks that the loaded experts were trained on, untrusted.
