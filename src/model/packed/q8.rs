@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::avx512;
 use super::columns::{PanelMut, Split};
 use super::layout::{BLOCK, KSlice, Q8_TILE_ROWS as TILE, Q8Block, Q8Chunk, WIDTH, WORD, byte, pair, widen};
+#[cfg(target_arch = "x86_64")]
 use crate::cpu;
 use crate::model::simd::multiversion;
 
