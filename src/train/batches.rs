@@ -97,15 +97,17 @@ impl Batches {
     }
 }
 
-/// Steps that `spec` asks for over so many examples.
-pub(super) fn steps(spec: &TrainSpec, examples: usize) -> usize {
-    let per_epoch = examples.div_ceil(spec.step_size().max(1)).max(1);
-    let of_epochs = |n: f64| (per_epoch as f64 * n).ceil().min(1e9) as usize;
-    match (spec.epochs, spec.max_steps) {
-        (None, Some(most)) => most,
-        (epochs, most) => of_epochs(epochs.unwrap_or(1.0)).min(most.unwrap_or(usize::MAX)),
+impl TrainSpec {
+    /// Steps that the training takes on so many examples.
+    pub fn steps(&self, examples: usize) -> usize {
+        let per_epoch = examples.div_ceil(self.step_size().max(1)).max(1);
+        let of_epochs = |n: f64| (per_epoch as f64 * n).ceil().min(1e9) as usize;
+        match (self.epochs, self.max_steps) {
+            (None, Some(most)) => most,
+            (epochs, most) => of_epochs(epochs.unwrap_or(1.0)).min(most.unwrap_or(usize::MAX)),
+        }
+        .max(1)
     }
-    .max(1)
 }
 
 #[cfg(test)]
@@ -195,7 +197,7 @@ mod tests {
     fn steps_come_from_epochs_and_the_most_that_is_allowed() {
         let steps = |epochs, max_steps, accumulate| {
             let spec = TrainSpec { epochs, max_steps, batch: 10, accumulate, ..TrainSpec::default() };
-            super::steps(&spec, 95)
+            spec.steps(95)
         };
         assert_eq!(
             (steps(None, None, 1), steps(Some(2.5), None, 1), steps(Some(2.0), Some(7), 1)),

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
+use super::memory_need::Forecast;
 use super::prepare::Prepared;
 use super::{TrainSpec, is_target};
 use crate::catalog::Catalog;
@@ -15,21 +14,6 @@ use crate::{Error, Result};
 const LOGITS: u64 = 2 * 128;
 /// Wide values a token that exist beside what is kept for the backward pass.
 const PASSING: u64 = 6;
-
-/// Memory in bytes, by what it is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Forecast {
-    /// The frozen base model.
-    pub weights: u64,
-    /// LoRA with its gradients and AdamW's moments.
-    pub lora: u64,
-    /// What the backward pass of the largest batch needs of the forward pass.
-    pub activations: u64,
-    /// What comes and goes within a layer and at the head.
-    pub working: u64,
-    /// On top of the weights while they are read, when there is nothing else yet.
-    pub loading: u64,
-}
 
 impl Forecast {
     /// Of a training over examples of these lengths in tokens.
@@ -64,23 +48,6 @@ impl Forecast {
             working: 4 * (LOGITS * wide(model.vocab) + PASSING * tokens * inner.max(hidden)),
             loading: need.loading,
         }
-    }
-
-    /// The most that is in use at any time.
-    pub fn peak(&self) -> u64 {
-        self.weights + self.loading.max(self.lora + self.activations + self.working)
-    }
-
-    /// `1.0 GB of memory (weights 538 MB, activations 430 MB, LoRA 7 MB, working 80 MB)`.
-    pub fn text(&self) -> String {
-        format!(
-            "{} of memory (weights {}, activations {}, LoRA {}, working {})",
-            size(self.peak()),
-            size(self.weights),
-            size(self.activations),
-            size(self.lora),
-            size(self.working)
-        )
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::batches::{Batches, steps};
+use super::batches::Batches;
 use super::encode::Encoded;
 use super::log::StepLog;
 use super::lora::LoraTrainer;
@@ -67,7 +67,7 @@ pub fn train(
     let mut training = Training {
         spec,
         model: &model,
-        steps: steps(spec, tokens.train.len()),
+        steps: spec.steps(tokens.train.len()),
         batches: Batches::new(spec, tokens.tasks.clone(), lengths),
         tokens,
         lora,

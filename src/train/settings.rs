@@ -4,7 +4,7 @@
 use super::{Schedule, TrainSpec};
 use crate::model::{Precision, is_device};
 use crate::settings::{BELOW_ONE, Kind, NON_NEGATIVE, POSITIVE, Role, SHARE, Setting, Whole, Word};
-use crate::{field, named_setting};
+use crate::{Error, Result, field, named_setting, settings};
 
 /// Batches and accumulated batches: more make no sense, and their product fits any machine's word.
 const COUNT: Whole = Whole { low: 1, high: 65_536 };
@@ -176,6 +176,24 @@ const ORDERS: [Word; 3] = [
     Word { word: "by length", help: "" },
     Word { word: "as in the file", help: "" },
 ];
+
+impl TrainSpec {
+    /// Checks everything that needs no file.
+    ///
+    /// # Errors
+    /// A usage error for the first setting that makes no sense.
+    pub fn check(&self) -> Result<()> {
+        settings::check(TRAINING, self)?;
+        let refuse = |problem: &str| Err(Error::usage(problem));
+        if self.by_length && !self.shuffle {
+            return refuse("batches by length change the order of the data: leave --no-shuffle out");
+        }
+        if self.data.is_empty() {
+            return refuse("give at least one task folder or .jsonl file with --data");
+        }
+        Ok(())
+    }
+}
 
 #[cfg(test)]
 mod tests {

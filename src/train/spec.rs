@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Forecast, Schedule, TRAINING};
+use super::Schedule;
+use super::memory_need::Forecast;
 use crate::library::TaskRecord;
 use crate::model::Precision;
-use crate::{Error, Result, settings};
 
 /// Everything that decides a training; the command line, the form and the job file all fill this.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,27 +113,6 @@ impl TrainSpec {
     /// Examples a step learns from.
     pub fn step_size(&self) -> usize {
         self.batch.saturating_mul(self.accumulate)
-    }
-
-    /// Steps that the training takes on so many examples.
-    pub fn steps(&self, examples: usize) -> usize {
-        super::batches::steps(self, examples)
-    }
-
-    /// Checks everything that needs no file.
-    ///
-    /// # Errors
-    /// A usage error for the first setting that makes no sense.
-    pub fn check(&self) -> Result<()> {
-        settings::check(TRAINING, self)?;
-        let refuse = |problem: &str| Err(Error::usage(problem));
-        if self.by_length && !self.shuffle {
-            return refuse("batches by length change the order of the data: leave --no-shuffle out");
-        }
-        if self.data.is_empty() {
-            return refuse("give at least one task folder or .jsonl file with --data");
-        }
-        Ok(())
     }
 }
 

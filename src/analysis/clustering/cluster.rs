@@ -5,32 +5,12 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
+use super::clustering::Clustering;
 use super::kmeans::{Partition, Points, kmeans};
 use super::quality::{mean, silhouettes, ties};
 use crate::analysis::linalg::row_products;
 use crate::analysis::similarity::Similarity;
 use crate::{Cancel, Error, Result};
-
-/// A partition of the experts by k-means on the rows of an MBC similarity matrix.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Clustering {
-    /// Number of clusters.
-    pub k: usize,
-    /// Seed of k-means.
-    pub seed: u64,
-    /// Names in the order of the labels.
-    pub experts: Vec<String>,
-    /// Cluster of each expert, 0..k, numbered by first appearance.
-    pub labels: Vec<usize>,
-    /// Sum of squared distances to the centres of the clusters.
-    pub inertia: f64,
-    /// Mean silhouette with distance 1 − S; `None` unless 2 ≤ k < N.
-    pub silhouette: Option<f64>,
-    /// Silhouette of each expert; empty when `silhouette` is `None`.
-    pub silhouettes: Vec<f64>,
-    /// Row-major N × k: sum of the similarities of each expert to the other members of each cluster.
-    pub ties: Vec<f64>,
-}
 
 /// Partitions the experts into `k` clusters by k-means on the rows of the matrix (greedy k-means++, the
 /// best of 10 starts or more, at most 300 steps); the same seed gives the same result on every machine.

@@ -2,13 +2,16 @@
 //! order of rows it gives, and a map.
 
 mod cluster;
+#[allow(clippy::module_inception, reason = "the type of a clustering is looked for by this name")]
+mod clustering;
 mod kmeans;
 mod map;
 mod order;
 mod quality;
 mod sweep;
 
-pub use cluster::{Clustering, cluster};
+pub use cluster::cluster;
+pub use clustering::Clustering;
 pub use map::project;
 pub use order::{boundaries, order_by_cluster};
 pub use quality::{cohesion, ties};

@@ -1,6 +1,6 @@
 //! The order of rows in which clusters lie together.
 
-use super::cluster::Clustering;
+use super::clustering::Clustering;
 use crate::analysis::similarity::Similarity;
 
 /// Row order for heatmaps: clusters in the order of their numbers, inside a cluster by similarity to

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::cluster::Clustering;
+use super::clustering::Clustering;
 use crate::analysis::similarity::Similarity;
 
 /// Silhouette of each expert with distance 1 − S (Rousseeuw 1987); 0 for the only member of a cluster.

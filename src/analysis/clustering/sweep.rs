@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::cluster::{Clustering, cluster, points};
+use super::cluster::{cluster, points};
+use super::clustering::Clustering;
 use super::kmeans::kmeans;
 use super::quality::{mean, silhouettes};
 use crate::analysis::similarity::Similarity;
