@@ -156,7 +156,7 @@ impl Decoder {
         let parts: Vec<(&Linear, &Activations)> = match &layer.qkv {
             Qkv::Split(three) => three.iter().zip([&dq, &dk, &dv]).collect(),
             Qkv::Fused(one) => {
-                together = ops.beside(&[&dq, &dk, &dv])?;
+                together = ops.concat_columns(&[&dq, &dk, &dv])?;
                 vec![(one, &together)]
             }
         };
@@ -212,7 +212,7 @@ impl Decoder {
             }
             (MlpIn::Fused(one), Some(up)) => {
                 let (dg, du) = ops.gated_backward(kind, &kept.gate, up, &d_act)?;
-                self.linear_backward(&slot(0, one), &ops.beside(&[&dg, &du])?, None, hook)
+                self.linear_backward(&slot(0, one), &ops.concat_columns(&[&dg, &du])?, None, hook)
             }
             (MlpIn::Plain(one), _) => {
                 let d = ops.activate_backward(kind, &kept.gate, &d_act)?;

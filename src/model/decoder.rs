@@ -84,7 +84,7 @@ pub struct Decoder {
     pub(crate) final_norm: Norm,
     pub(crate) head: Linear,
     pub(crate) rope: Rope,
-    /// Linear layers a block.
+    /// Linear layers per block.
     pub(crate) slots: usize,
 }
 
@@ -203,7 +203,7 @@ pub struct Tape {
 }
 
 impl Tape {
-    /// An empty tape. With `checkpoint`, memory falls to one tensor a block and the backward pass runs
+    /// An empty tape. With `checkpoint`, memory falls to one tensor per block and the backward pass runs
     /// every block's forward pass once more.
     pub fn new(checkpoint: bool) -> Self {
         Self { checkpoint, ..Self::default() }

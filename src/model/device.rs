@@ -48,8 +48,8 @@ fn metal() -> Result<Device> {
     })
 }
 
-/// The CPU as one of candle's devices: the operations of a GPU, where there is none. For tests, and to tell a
-/// fault of the operations from one of a driver; it is slower than `cpu` and stands in no help.
+/// The CPU as one of candle's devices: the operations of a GPU, where there is none. For tests, and to
+/// distinguish a fault of the operations from one of a driver; it is slower than `cpu`, and no help mentions it.
 pub const CANDLE_CPU: &str = "candle-cpu";
 
 /// Whether `name` is a device's name: `auto`, `cpu`, `cuda`, `cuda:N` or `metal`, or [`CANDLE_CPU`].

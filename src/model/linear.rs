@@ -56,7 +56,7 @@ impl Linear {
             Ok(())
         };
         let read: &ReadRows = &read;
-        Ok(Self::new(module, shape, ops.hold(Precision::F32, shape, read)?, None, None))
+        Ok(Self::new(module, shape, ops.load_weight(Precision::F32, shape, read)?, None, None))
     }
 
     /// The weights of some outputs [rows, in] in f32, as they are used: an embedding's rows. All of `outputs`
@@ -146,7 +146,7 @@ mod tests {
         let wanted = [3u32, 39, 0, 3];
         let precisions = [Precision::F32, Precision::Bf16, Precision::Q8];
         for (precision, ops) in precisions.into_iter().flat_map(|p| both().map(|ops| (p, ops))) {
-            let weight = ops.hold(precision, shape, &read).unwrap();
+            let weight = ops.load_weight(precision, shape, &read).unwrap();
             let linear = Linear::new("l".into(), shape, weight, None, None);
             let all = linear.weights().unwrap();
             for (held, stored) in all.chunks(64).zip(values.chunks(64)) {

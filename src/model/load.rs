@@ -92,7 +92,7 @@ impl Builder<'_> {
             None => stored.read(rows, out),
             Some(order) => stored.read(order[rows].iter().map(|&row| row as usize), out),
         };
-        let weight = self.ops.hold(self.precision, shape, &read)?;
+        let weight = self.ops.load_weight(self.precision, shape, &read)?;
         Ok(Linear::new(module, shape, weight, bias, order.clone()))
     }
 
@@ -102,7 +102,7 @@ impl Builder<'_> {
         let name = format!("{}.weight", self.spec.names.embed);
         let stored = self.weights.tensor(self.spec, &name, &[shape.0, shape.1])?;
         stored.check()?;
-        let weight = self.ops.hold(self.precision, shape, &|rows, out| stored.read(rows, out))?;
+        let weight = self.ops.load_weight(self.precision, shape, &|rows, out| stored.read(rows, out))?;
         Ok(Linear::new(module.to_string(), shape, weight, None, None))
     }
 

@@ -16,7 +16,7 @@ pub(crate) struct StackedModule {
     pub position: usize,
     pub in_features: usize,
     pub out_features: usize,
-    /// One an expert; `None` where it lacks the module.
+    /// One per expert; `None` where it lacks the module.
     pub loras: Vec<Option<Lora>>,
     /// Their factors, shared by sets that differ in prototypes alone.
     pub store: Arc<Store>,
@@ -123,7 +123,7 @@ pub struct ExpertSet {
     pub general: Vec<String>,
     /// Whether q, k and v that share one A share their prototypes ([`Self::with_tied_prototypes`]).
     pub tied: bool,
-    /// One a linear layer of the decoder, then the head.
+    /// One per linear layer of the decoder, then the head.
     pub(crate) linears: Vec<Option<StackedModule>>,
     pub(crate) embedding: Option<StackedModule>,
     /// Parameters that experts replace, with the number of the expert.

@@ -248,7 +248,7 @@ impl LoraTrainer {
         self.seen.fill(false);
     }
 
-    /// Another batch of the same step follows one of so many rows: gradients add up, and dropout goes on as if
+    /// Another batch of the same step follows one of so many rows: gradients add up, and dropout continues as if
     /// both were one batch.
     pub fn next_batch(&mut self, rows: usize) {
         self.rows += rows;

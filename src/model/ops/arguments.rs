@@ -1,4 +1,4 @@
-//! What operations are told besides the values they work on.
+//! The arguments of operations besides the values they work on.
 
 use candle_core::Tensor;
 
@@ -41,7 +41,7 @@ pub struct Attention {
     pub head_dim: usize,
     /// Factor on q · k.
     pub scale: f32,
-    /// A token sees so many, itself included; all before it where there is no window.
+    /// How many tokens a token sees, itself included; `None` for all before it.
     pub window: Option<usize>,
     /// Scores s become cap · tanh(s / cap).
     pub softcap: Option<f32>,

@@ -37,8 +37,8 @@ pub trait Ops: Debug + Send + Sync {
     /// Where the values are.
     fn device(&self) -> &Device;
 
-    /// The weight [out, in] that `read` gives, as `precision` holds it.
-    fn hold(&self, precision: Precision, shape: (usize, usize), read: &ReadRows) -> Result<Weight>;
+    /// The weight [out, in] that `read` gives, stored in this precision.
+    fn load_weight(&self, precision: Precision, shape: (usize, usize), read: &ReadRows) -> Result<Weight>;
 
     /// Zeros.
     fn zeros(&self, rows: usize, width: usize) -> Result<Activations>;
@@ -82,8 +82,8 @@ pub trait Ops: Debug + Send + Sync {
     /// Some columns of `x`, as values of their own.
     fn columns(&self, x: &Activations, columns: Range<usize>) -> Result<Activations>;
 
-    /// The columns of all parts beside one another.
-    fn beside(&self, parts: &[&Activations]) -> Result<Activations>;
+    /// The columns of all parts, side by side.
+    fn concat_columns(&self, parts: &[&Activations]) -> Result<Activations>;
 
     /// Rows of `x` by number.
     fn select_rows(&self, x: &Activations, rows: &[usize]) -> Result<Activations>;

@@ -114,7 +114,7 @@ fn rows_and_columns_are_the_same_on_a_device() {
     alike("softcap", |ops| changed(&|x| ops.softcap(x, 2.0).unwrap()));
     alike("columns", |ops| {
         let parts = [ops.columns(&x, 0..5).unwrap(), ops.columns(&x, 5..48).unwrap()];
-        let whole = ops.beside(&[&parts[0], &parts[1]]).unwrap();
+        let whole = ops.concat_columns(&[&parts[0], &parts[1]]).unwrap();
         assert_eq!(whole.values().unwrap(), x.values().unwrap());
         parts.into_iter().chain([whole]).collect()
     });

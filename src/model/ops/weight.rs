@@ -1,4 +1,4 @@
-//! Frozen weights, as each implementation holds them.
+//! Frozen weights, as each implementation stores them.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use crate::model::precision::Precision;
 use crate::model::tensor::values as values_of;
 use crate::{Error, Result};
 
-/// A weight matrix [out, in]. It multiplies where it is held.
+/// A weight matrix [out, in]. It multiplies where it is stored.
 #[derive(Debug)]
-pub struct Weight(Held);
+pub struct Weight(Storage);
 
 #[derive(Debug)]
-enum Held {
+enum Storage {
     Host(PackedWeight),
     /// [out, in] on a device, f32 or bf16.
     Dense(Tensor),
@@ -36,7 +36,7 @@ fn product(x: &Tensor, w: &Tensor) -> Result<Tensor> {
 impl Weight {
     /// The weight that `read` gives, packed for the CPU's kernels.
     pub(super) fn on_host(precision: Precision, shape: (usize, usize), read: &ReadRows) -> Result<Self> {
-        Ok(Self(Held::Host(PackedWeight::new(precision, shape, read)?)))
+        Ok(Self(Storage::Host(PackedWeight::new(precision, shape, read)?)))
     }
 
     /// The weight that `read` gives, on a device.
@@ -48,23 +48,23 @@ impl Weight {
     ) -> Result<Self> {
         let dense = Tensor::from_vec(read_whole(shape, read)?, shape, device)?;
         Ok(Self(match precision {
-            Precision::F32 => Held::Dense(dense),
-            Precision::Bf16 => Held::Dense(dense.to_dtype(DType::BF16)?),
+            Precision::F32 => Storage::Dense(dense),
+            Precision::Bf16 => Storage::Dense(dense.to_dtype(DType::BF16)?),
             Precision::Q8 if shape.1.is_multiple_of(32) => {
                 let blocks = Arc::new(QTensor::quantize(&dense, GgmlDType::Q8_0)?);
-                Held::Blocks(Arc::clone(&blocks), QMatMul::from_arc(blocks)?)
+                Storage::Blocks(Arc::clone(&blocks), QMatMul::from_arc(blocks)?)
             }
-            Precision::Q8 => Held::Dense(dense),
+            Precision::Q8 => Storage::Dense(dense),
         }))
     }
 
-    /// How the weights are held.
+    /// How the weights are stored.
     pub fn precision(&self) -> Precision {
         match &self.0 {
-            Held::Host(w) => w.precision(),
-            Held::Blocks(..) => Precision::Q8,
-            Held::Dense(w) if w.dtype() == DType::F32 => Precision::F32,
-            Held::Dense(_) => Precision::Bf16,
+            Storage::Host(w) => w.precision(),
+            Storage::Blocks(..) => Precision::Q8,
+            Storage::Dense(w) if w.dtype() == DType::F32 => Precision::F32,
+            Storage::Dense(_) => Precision::Bf16,
         }
     }
 
@@ -75,7 +75,7 @@ impl Weight {
     pub fn forward_all<const N: usize>(weights: [&Weight; N], x: &Activations) -> Result<[Activations; N]> {
         let alike = |w: &&Weight| w.precision() == weights[0].precision();
         fn on_host(w: &Weight) -> Option<&PackedWeight> {
-            if let Held::Host(w) = &w.0 { Some(w) } else { None }
+            if let Storage::Host(w) = &w.0 { Some(w) } else { None }
         }
         let packed: Vec<&PackedWeight> = weights.iter().copied().filter(alike).filter_map(on_host).collect();
         if let Ok(packed) = <[&PackedWeight; N]>::try_from(packed) {
@@ -90,12 +90,12 @@ impl Weight {
 
     fn forward(&self, x: &Activations) -> Result<Activations> {
         match &self.0 {
-            Held::Host(w) => {
+            Storage::Host(w) => {
                 let [y] = PackedWeight::forward([w], &x.values()?, x.rows());
                 Ok(Activations::new((x.rows(), w.outputs), y))
             }
-            Held::Dense(w) => Activations::on_device(product(&x.tensor(w.device())?, &w.t()?)?),
-            Held::Blocks(blocks, w) => Activations::on_device(w.forward(&x.tensor(&blocks.device())?)?),
+            Storage::Dense(w) => Activations::on_device(product(&x.tensor(w.device())?, &w.t()?)?),
+            Storage::Blocks(blocks, w) => Activations::on_device(w.forward(&x.tensor(&blocks.device())?)?),
         }
     }
 
@@ -105,12 +105,12 @@ impl Weight {
     /// Those of the device.
     pub fn backward(&self, dy: &Activations) -> Result<Activations> {
         match &self.0 {
-            Held::Host(w) => {
+            Storage::Host(w) => {
                 let dx = w.backward(&dy.values()?, dy.rows());
                 Ok(Activations::new((dy.rows(), w.inputs), dx))
             }
-            Held::Dense(w) => Activations::on_device(product(&dy.tensor(w.device())?, w)?),
-            Held::Blocks(w, _) => {
+            Storage::Dense(w) => Activations::on_device(product(&dy.tensor(w.device())?, w)?),
+            Storage::Blocks(w, _) => {
                 let device = w.device();
                 Activations::on_device(dy.tensor(&device)?.matmul(&w.dequantize(&device)?)?)
             }
@@ -125,15 +125,15 @@ impl Weight {
     pub fn rows(&self, outputs: &[u32]) -> Result<Activations> {
         let numbers = |device: &Device| Tensor::from_slice(outputs, outputs.len(), device);
         match &self.0 {
-            Held::Host(w) => {
+            Storage::Host(w) => {
                 let mut rows = Vec::with_capacity(outputs.len() * w.inputs);
                 outputs.iter().for_each(|&output| w.row(output as usize, &mut rows));
                 Ok(Activations::new((outputs.len(), w.inputs), rows))
             }
-            Held::Dense(w) => {
+            Storage::Dense(w) => {
                 Activations::on_device(w.index_select(&numbers(w.device())?, 0)?.to_dtype(DType::F32)?)
             }
-            Held::Blocks(w, _) => Activations::on_device(w.embedding(&numbers(&w.device())?)?),
+            Storage::Blocks(w, _) => Activations::on_device(w.embedding(&numbers(&w.device())?)?),
         }
     }
 
@@ -143,15 +143,15 @@ impl Weight {
     /// Those of the device.
     pub fn unpack(&self) -> Result<Vec<f32>> {
         Ok(match &self.0 {
-            Held::Host(w) => w.unpack(),
-            Held::Dense(w) => values_of(&w.to_dtype(DType::F32)?)?.to_vec(),
-            Held::Blocks(w, _) => values_of(&w.dequantize(&Device::Cpu)?)?.to_vec(),
+            Storage::Host(w) => w.unpack(),
+            Storage::Dense(w) => values_of(&w.to_dtype(DType::F32)?)?.to_vec(),
+            Storage::Blocks(w, _) => values_of(&w.dequantize(&Device::Cpu)?)?.to_vec(),
         })
     }
 
     /// From now on 8-bit weights are widened to bf16, and their inputs are not rounded to 8 bits.
     pub fn widen(&mut self) {
-        if let Held::Host(packed) = &mut self.0 {
+        if let Storage::Host(packed) = &mut self.0 {
             packed.rounds_inputs = false;
         }
     }

@@ -47,7 +47,7 @@ impl Ops for DeviceOps {
         &self.device
     }
 
-    fn hold(&self, precision: Precision, shape: (usize, usize), read: &ReadRows) -> Result<Weight> {
+    fn load_weight(&self, precision: Precision, shape: (usize, usize), read: &ReadRows) -> Result<Weight> {
         Weight::on_device(precision, shape, read, &self.device)
     }
 
@@ -107,7 +107,7 @@ impl Ops for DeviceOps {
         Activations::on_device(self.of(x)?.narrow(1, columns.start, columns.len())?)
     }
 
-    fn beside(&self, parts: &[&Activations]) -> Result<Activations> {
+    fn concat_columns(&self, parts: &[&Activations]) -> Result<Activations> {
         let parts = parts.iter().map(|part| self.of(part)).collect::<Result<Vec<_>>>()?;
         Activations::on_device(Tensor::cat(&parts, 1)?)
     }

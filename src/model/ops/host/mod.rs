@@ -36,7 +36,7 @@ impl Ops for HostOps {
         &Device::Cpu
     }
 
-    fn hold(&self, precision: Precision, shape: (usize, usize), read: &ReadRows) -> Result<Weight> {
+    fn load_weight(&self, precision: Precision, shape: (usize, usize), read: &ReadRows) -> Result<Weight> {
         Weight::on_host(precision, shape, read)
     }
 
@@ -97,13 +97,13 @@ impl Ops for HostOps {
         Ok(Activations::new(shape, rows::columns(&x.values()?, x.width(), columns)))
     }
 
-    fn beside(&self, parts: &[&Activations]) -> Result<Activations> {
+    fn concat_columns(&self, parts: &[&Activations]) -> Result<Activations> {
         let rows = parts.first().map_or(0, |part| part.rows());
         let width = parts.iter().map(|part| part.width()).sum();
         let values = parts.iter().map(|part| part.values()).collect::<Result<Vec<_>>>()?;
         let parts: Vec<(&[f32], usize)> =
             values.iter().zip(parts).map(|(values, part)| (&**values, part.width())).collect();
-        Ok(Activations::new((rows, width), rows::beside(&parts, rows)))
+        Ok(Activations::new((rows, width), rows::concat_columns(&parts, rows)))
     }
 
     fn select_rows(&self, x: &Activations, rows: &[usize]) -> Result<Activations> {

@@ -37,8 +37,8 @@ pub fn columns(x: &[f32], width: usize, columns: Range<usize>) -> Vec<f32> {
     out
 }
 
-/// The columns of all parts, each with its width, beside one another.
-pub fn beside(parts: &[(&[f32], usize)], rows: usize) -> Vec<f32> {
+/// The columns of all parts, each with its width, side by side.
+pub fn concat_columns(parts: &[(&[f32], usize)], rows: usize) -> Vec<f32> {
     let mut out = Vec::with_capacity(parts.iter().map(|(values, _)| values.len()).sum());
     for row in 0..rows {
         parts
