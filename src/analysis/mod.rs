@@ -18,7 +18,7 @@ pub use clustering::{
     order_by_cluster, project, sweep, ties,
 };
 pub use metrics::{Metric, MetricSpec};
-pub use pair::{PairModule, pair};
+pub use pair::{PAIR_MEASURES, PairMeasure, PairModule, pair};
 pub use profile::{ExpertProfile, ModuleProfile, profile};
 pub(crate) use prototypes::ExpertFactors;
 pub use prototypes::{

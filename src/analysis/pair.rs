@@ -23,6 +23,37 @@ pub struct PairModule {
     pub prototype: f64,
 }
 
+/// A number that says how two experts relate at a module.
+#[derive(Debug)]
+pub struct PairMeasure {
+    /// Its key in JSON and its column in tables: the field of [`PairModule`].
+    pub id: &'static str,
+    /// On screens.
+    pub title: &'static str,
+    /// Its value at a module.
+    pub of: fn(&PairModule) -> f64,
+}
+
+/// Every measure; the first is shown first.
+pub static PAIR_MEASURES: [PairMeasure; 3] = [
+    PairMeasure { id: "cosine", title: "cosine of ΔW", of: |m| m.cosine },
+    PairMeasure { id: "overlap", title: "overlap of input subspaces", of: |m| m.overlap },
+    PairMeasure { id: "prototype", title: "|cosine| of prototypes", of: |m| m.prototype },
+];
+
+impl PairMeasure {
+    /// Mean over modules; 0 without any.
+    pub fn mean(&self, modules: &[PairModule]) -> f64 {
+        modules.iter().map(self.of).sum::<f64>() / modules.len().max(1) as f64
+    }
+
+    /// The next in a cycle through all.
+    pub fn next(&self) -> &'static Self {
+        let at = PAIR_MEASURES.iter().position(|measure| measure.id == self.id).map_or(0, |at| at + 1);
+        &PAIR_MEASURES[at % PAIR_MEASURES.len()]
+    }
+}
+
 /// Compares two experts at every module that both have, in the order of the network.
 ///
 /// # Errors

@@ -2,31 +2,24 @@
 
 use serde::Serialize;
 
-use super::options::{LibraryArgs, choice, parse_sparsity};
+use super::grouping::{Grouping, GroupingArgs};
+use super::options::LibraryArgs;
 use super::output::{Output, Skipped};
-use super::similarity::compare;
 use super::table::{Align, Table};
 use crate::Result;
-use crate::analysis::{self, Clustering, DEFAULT_SEED, DEFAULT_SPARSITY, Metric, Similarity};
+use crate::analysis::{self, Metric, SweptK};
 use crate::text::counted;
-use crate::train::ClustersSpec;
 
 /// Group the experts (model-based clustering)
 #[derive(Clone, Debug, clap::Args)]
 pub struct ClusterArgs {
     #[command(flatten)]
     pub library: LibraryArgs,
-    /// Number of clusters [default: 10, or as many as there are experts]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    pub k: Option<u32>,
-    /// What to compare experts by; delta takes any ranks
-    #[arg(long, value_parser = choice::<Metric>(), default_value_t)]
-    pub metric: Metric,
-    /// Share of each expert's smallest entries that count as zero, where the metric uses it
-    #[arg(long, default_value_t = DEFAULT_SPARSITY, value_parser = parse_sparsity)]
-    pub sparsity: f64,
-    #[arg(long, default_value_t = DEFAULT_SEED)]
-    pub seed: u64,
+    #[command(flatten)]
+    pub grouping: GroupingArgs,
+    /// Print inertia and mean silhouette for several numbers of clusters, too
+    #[arg(long)]
+    pub sweep: bool,
 }
 
 #[derive(Serialize)]
@@ -39,6 +32,8 @@ struct Document<'a> {
     labels: &'a [usize],
     inertia: f64,
     silhouette: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sweep: Option<&'a [SweptK]>,
     skipped: Vec<Skipped>,
     warnings: &'a [String],
 }
@@ -46,9 +41,8 @@ struct Document<'a> {
 /// Runs the command.
 pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
-    let similarity = compare(&library, args.metric, args.sparsity, output)?;
-    let k = args.k.map_or(ClustersSpec::default_k(similarity.len()), |k| k as usize);
-    let clustering = analysis::cluster(&similarity, k, args.seed, output.cancel())?;
+    let grouping = args.grouping.group(&library, args.sweep, output)?;
+    let Grouping { similarity, clustering, swept, .. } = &grouping;
     if output.is_json() {
         return output.document(&Document {
             k: clustering.k,
@@ -59,15 +53,29 @@ pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
             labels: &clustering.labels,
             inertia: clustering.inertia,
             silhouette: clustering.silhouette,
+            sweep: swept.as_deref(),
             skipped: Skipped::pairs(&similarity.skipped),
             warnings: &similarity.warnings,
         });
     }
-    output.text(&text(&similarity, &clustering))
+    let sweep = swept.as_deref().filter(|_| args.sweep).map(curve).unwrap_or_default();
+    output.text(&format!("{}{sweep}", text(&grouping)))
+}
+
+/// What each number of clusters gives.
+fn curve(swept: &[SweptK]) -> String {
+    let mut table =
+        Table::new(&[("k", Align::Right), ("inertia", Align::Right), ("silhouette", Align::Right)]);
+    for swept in swept {
+        let silhouette = swept.silhouette.map_or(String::new(), |s| format!("{s:.3}"));
+        table.row([swept.k.to_string(), format!("{:.4}", swept.inertia), silhouette]);
+    }
+    format!("\n{}", table.render())
 }
 
 /// The clusters one after the other, members closest to the cluster's mean first.
-fn text(similarity: &Similarity, clustering: &Clustering) -> String {
+fn text(grouping: &Grouping) -> String {
+    let Grouping { similarity, clustering, .. } = grouping;
     let silhouette = clustering.silhouette.map_or("none".into(), |s| format!("{s:.3}"));
     let mut out = format!(
         "{} in {} ({}, seed {}): inertia {:.4}, silhouette {silhouette}\n",
@@ -77,6 +85,7 @@ fn text(similarity: &Similarity, clustering: &Clustering) -> String {
         clustering.seed,
         clustering.inertia,
     );
+    out.push_str(&grouping.about_k());
     let order = analysis::order_by_cluster(similarity, clustering);
     for (cluster, cohesion) in analysis::cohesion(similarity, clustering).into_iter().enumerate() {
         let members: Vec<usize> =
@@ -99,41 +108,40 @@ fn text(similarity: &Similarity, clustering: &Clustering) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::{Similarity, SweptK};
 
-    #[test]
-    fn prints_each_cluster_with_its_members() {
+    fn grouping(metric: Metric, k: usize) -> Grouping {
         let similarity = Similarity {
-            metric: Metric::MBC,
-            sparsity: 0.5,
+            metric,
+            sparsity: metric.sparsity(0.5),
             experts: vec!["a".into(), "b".into(), "far".into()],
             matrix: vec![1.0, 0.9, 0.1, 0.9, 1.0, 0.1, 0.1, 0.1, 1.0],
             warnings: vec![],
             skipped: vec![],
             known_spread: Default::default(),
         };
-        let clustering = analysis::cluster(&similarity, 2, 42, &crate::Cancel::new()).unwrap();
-        let text = text(&similarity, &clustering);
-        let expected = "3 experts in 2 clusters (mbc, sparsity 0.5, seed 42): inertia 0.0100, silhouette 0.593\n\n\
-            cluster 0: 2 experts, cohesion 0.90\n  expert  silhouette\n  a             0.89\n  b             0.89\n\n\
-            cluster 1: 1 expert, cohesion 1.00\n  expert  silhouette\n  far           0.00\n";
-        assert_eq!(text, expected);
+        let clustering = analysis::cluster(&similarity, k, 42, &crate::Cancel::new()).unwrap();
+        Grouping { similarity, clustering, swept: None, found: false }
     }
 
     #[test]
-    fn says_what_was_compared() {
-        let experts = vec!["a".to_string(), "b".to_string()];
-        let mut similarity = Similarity {
-            metric: Metric::DELTA,
-            sparsity: 0.0,
-            experts,
-            matrix: vec![1.0, 0.5, 0.5, 1.0],
-            warnings: vec![],
-            skipped: vec![],
-            known_spread: Default::default(),
-        };
-        let clustering = analysis::cluster(&similarity, 1, 42, &crate::Cancel::new()).unwrap();
-        assert!(text(&similarity, &clustering).contains("in 1 cluster (delta, seed 42): "));
-        similarity.metric = Metric::MBC;
-        assert!(text(&similarity, &clustering).contains("(mbc, sparsity 0, seed 42): "));
+    fn prints_each_cluster_with_its_members() {
+        let expected = "3 experts in 2 clusters (mbc, sparsity 0.5, seed 42): inertia 0.0100, silhouette 0.593\n\n\
+            cluster 0: 2 experts, cohesion 0.90\n  expert  silhouette\n  a             0.89\n  b             0.89\n\n\
+            cluster 1: 1 expert, cohesion 1.00\n  expert  silhouette\n  far           0.00\n";
+        assert_eq!(text(&grouping(Metric::MBC, 2)), expected);
+    }
+
+    #[test]
+    fn says_what_was_compared_and_how_k_was_found() {
+        let mut found = grouping(Metric::DELTA, 2);
+        assert!(text(&found).starts_with("3 experts in 2 clusters (delta, seed 42): "));
+        found.found = true;
+        found.swept = Some([2, 3].map(|k| SweptK { k, inertia: 1.0 / k as f64, silhouette: None }).into());
+        assert!(text(&found).contains("\nk = 2 has the best mean silhouette of k = 2 to 3\n\ncluster 0"));
+        let expected = "\nk  inertia  silhouette\n2   0.5000\n3   0.3333\n";
+        assert_eq!(curve(found.swept.as_deref().unwrap()), expected);
+        found.swept = Some(Vec::new());
+        assert!(text(&found).contains("\nk = 2: so few experts leave no choice\n"));
     }
 }

@@ -5,16 +5,20 @@
 
 mod cluster;
 mod completions;
+mod csv;
 mod doctor;
 mod eval;
 mod fetch;
 mod generate;
+mod grouping;
 mod jobs;
 mod ls;
 mod merge;
 mod mistyped;
 mod options;
 mod output;
+mod pair;
+mod project;
 mod prototypes;
 mod route;
 mod show;
@@ -70,7 +74,9 @@ enum Command {
     Ls(ls::LsArgs),
     Show(show::ShowArgs),
     Similarity(similarity::SimilarityArgs),
+    Pair(pair::PairArgs),
     Cluster(cluster::ClusterArgs),
+    Project(project::ProjectArgs),
     Prototypes(prototypes::PrototypesArgs),
     Route(route::RouteArgs),
     Generate(generate::GenerateArgs),
@@ -123,7 +129,9 @@ fn dispatch(cli: Cli, workbench: Workbench) -> Result<()> {
         Some(Command::Ls(args)) => ls::run(&args, &output),
         Some(Command::Show(args)) => show::run(&args, &output),
         Some(Command::Similarity(args)) => similarity::run(&args, &output),
+        Some(Command::Pair(args)) => pair::run(&args, &output),
         Some(Command::Cluster(args)) => cluster::run(&args, &output),
+        Some(Command::Project(args)) => project::run(&args, &output),
         Some(Command::Prototypes(args)) => prototypes::run(&args, &output),
         Some(Command::Route(args)) => route::run(&args, &output),
         Some(Command::Generate(args)) => generate::run(&args, &output),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::csv;
 use super::options::{LibraryArgs, choice, parse_sparsity};
 use super::output::{Output, Skipped, save_tensors};
 use super::table::{Align, Table};
@@ -110,7 +111,7 @@ fn write_files(args: &SimilarityArgs, similarity: &Similarity, output: &Output) 
         save_tensors(path, &[tensor], &similarity.experts)?;
     }
     if let Some(path) = &args.csv {
-        atomic_write(path, csv(similarity).as_bytes())?;
+        atomic_write(path, csv_of(similarity).as_bytes())?;
     }
     if args.png.is_none() && args.svg.is_none() {
         return Ok(());
@@ -130,15 +131,8 @@ fn write_files(args: &SimilarityArgs, similarity: &Similarity, output: &Output) 
 }
 
 /// A header line with the names, then one line per expert (RFC 4180).
-fn csv(similarity: &Similarity) -> String {
-    let field = |name: &str| {
-        if name.contains([',', '"', '\n', '\r']) {
-            format!("\"{}\"", name.replace('"', "\"\""))
-        } else {
-            name.into()
-        }
-    };
-    let names: Vec<String> = similarity.experts.iter().map(|name| field(name)).collect();
+fn csv_of(similarity: &Similarity) -> String {
+    let names: Vec<String> = similarity.experts.iter().map(|name| csv::field(name)).collect();
     let mut out = format!("expert,{}\r\n", names.join(","));
     for (name, row) in names.iter().zip(rows(similarity)) {
         out.push_str(name);
@@ -226,7 +220,7 @@ mod tests {
     #[test]
     fn csv_quotes_names_that_need_it() {
         assert_eq!(
-            csv(&of(&["a,b", "say \"hi\""])),
+            csv_of(&of(&["a,b", "say \"hi\""])),
             "expert,\"a,b\",\"say \"\"hi\"\"\"\r\n\"a,b\",1,0.875\r\n\"say \"\"hi\"\"\",0.875,1\r\n"
         );
     }

@@ -17,6 +17,8 @@ mod command_line;
 mod docs;
 /// Methods × tasks on a tiny model, beside what one prompt at a time gives.
 mod eval;
+/// Commands that compare experts, and that they give what the screens show.
+mod comparing;
 /// Adapters in every kind of file, read as PEFT wrote them.
 mod formats;
 /// GGUF base models against transformers.

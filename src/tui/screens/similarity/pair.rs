@@ -8,8 +8,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use crate::analysis::PairModule;
-use crate::analysis::value_range;
+use crate::analysis::{PAIR_MEASURES, PairMeasure, PairModule, value_range};
 use crate::module_path::ModulePath;
 use crate::text::printable;
 use crate::tui::heatmap::{Heatmap, HeatmapState};
@@ -25,39 +24,13 @@ pub const BINDINGS: [Binding; 4] = [
     Binding::new("Esc", "back", "Back to the matrix"),
 ];
 
-/// What is compared at a module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Measure {
-    Cosine,
-    Overlap,
-    Prototype,
-}
-
-impl Measure {
-    fn title(self) -> &'static str {
-        match self {
-            Measure::Cosine => "cosine of ΔW",
-            Measure::Overlap => "overlap of input subspaces",
-            Measure::Prototype => "|cosine| of prototypes",
-        }
-    }
-
-    fn of(self, module: &PairModule) -> f64 {
-        match self {
-            Measure::Cosine => module.cosine,
-            Measure::Overlap => module.overlap,
-            Measure::Prototype => module.prototype,
-        }
-    }
-}
-
 /// Two experts and how they compare.
 #[derive(Debug)]
 pub struct PairView {
     pub ticket: u64,
     a: String,
     b: String,
-    measure: Measure,
+    measure: &'static PairMeasure,
     grid: Option<Grid>,
     error: Option<String>,
     map: HeatmapState,
@@ -67,7 +40,7 @@ impl PairView {
     /// Before the answer to `ticket`.
     pub fn new(ticket: u64, a: String, b: String) -> Self {
         let map = HeatmapState::default();
-        Self { ticket, a, b, measure: Measure::Cosine, grid: None, error: None, map }
+        Self { ticket, a, b, measure: &PAIR_MEASURES[0], grid: None, error: None, map }
     }
 
     /// Whether the answer is still to come.
@@ -87,11 +60,7 @@ impl PairView {
     pub fn on_key(&mut self, key: KeyEvent) -> bool {
         let Some(grid) = &mut self.grid else { return false };
         if key.code == KeyCode::Char('m') {
-            self.measure = match self.measure {
-                Measure::Cosine => Measure::Overlap,
-                Measure::Overlap => Measure::Prototype,
-                Measure::Prototype => Measure::Cosine,
-            };
+            self.measure = self.measure.next();
             grid.fill(self.measure);
             return true;
         }
@@ -121,7 +90,7 @@ impl PairView {
             }
             return;
         };
-        let mut spans = vec![Span::styled(self.measure.title(), theme.header())];
+        let mut spans = vec![Span::styled(self.measure.title, theme.header())];
         if let Some((mean, low, high)) = grid.summary() {
             spans.push(Span::styled(
                 format!("  mean {mean:.3} · lowest {low:.3} · highest {high:.3}"),
@@ -174,7 +143,7 @@ impl PairView {
             return Line::styled("not both of them have this module", theme.dim());
         };
         Line::from(vec![
-            Span::styled(format!("{:.4}  ", self.measure.of(module)), theme.accent()),
+            Span::styled(format!("{:.4}  ", (self.measure.of)(module)), theme.accent()),
             Span::raw(grid.name(kind, layer)),
             Span::styled(
                 format!(
@@ -191,7 +160,7 @@ impl PairView {
         let places = (0..grid.kinds.len()).flat_map(|kind| (0..grid.layers.len()).map(move |at| (kind, at)));
         let mut modules: Vec<(f64, String)> = places
             .filter_map(|(kind, layer)| {
-                let value = self.measure.of(grid.module(kind, layer)?);
+                let value = (self.measure.of)(grid.module(kind, layer)?);
                 Some((value, grid.name(kind, layer)))
             })
             .collect();
@@ -244,7 +213,7 @@ struct Grid {
 }
 
 impl Grid {
-    fn new(modules: Arc<Vec<PairModule>>, measure: Measure) -> Self {
+    fn new(modules: Arc<Vec<PairModule>>, measure: &PairMeasure) -> Self {
         let places: Vec<(Option<usize>, String)> = modules
             .iter()
             .map(|module| ModulePath::new(&module.module))
@@ -284,10 +253,10 @@ impl Grid {
         grid
     }
 
-    fn fill(&mut self, measure: Measure) {
+    fn fill(&mut self, measure: &PairMeasure) {
         let value = |cell: &Option<usize>| {
             let module = cell.and_then(|index| self.modules.get(index));
-            module.map_or(f32::NAN, |module| measure.of(module) as f32)
+            module.map_or(f32::NAN, |module| (measure.of)(module) as f32)
         };
         self.values = self.cells.iter().map(value).collect();
         self.range = value_range(&self.values, self.layers.len(), false);

@@ -1,0 +1,106 @@
+//! `project`: the experts as points of a plane, the map of the Clusters tab.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::csv;
+use super::grouping::{Grouping, GroupingArgs};
+use super::options::LibraryArgs;
+use super::output::{Output, Skipped};
+use super::table::{Align, Table};
+use crate::Result;
+use crate::analysis::{self, Metric};
+use crate::library::atomic_write;
+use crate::text::counted;
+
+/// Place the experts on a map: similar ones lie close together
+#[derive(Clone, Debug, clap::Args)]
+pub struct ProjectArgs {
+    #[command(flatten)]
+    pub library: LibraryArgs,
+    #[command(flatten)]
+    pub grouping: GroupingArgs,
+    /// Write expert, cluster, x and y as CSV
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    metric: Metric,
+    sparsity: f64,
+    k: usize,
+    seed: u64,
+    experts: &'a [String],
+    labels: &'a [usize],
+    /// x and y of each expert, −1 to 1.
+    points: &'a [(f32, f32)],
+    skipped: Vec<Skipped>,
+    warnings: &'a [String],
+}
+
+/// Runs the command.
+pub fn run(args: &ProjectArgs, output: &Output) -> Result<()> {
+    let library = args.library.open()?;
+    let grouping = args.grouping.group(&library, false, output)?;
+    let points = analysis::project(&grouping.similarity, output.cancel());
+    output.cancel().check()?;
+    if let Some(path) = &args.csv {
+        atomic_write(path, lines(&grouping, &points).as_bytes())?;
+    }
+    let Grouping { similarity, clustering, .. } = &grouping;
+    if output.is_json() {
+        return output.document(&Document {
+            metric: similarity.metric,
+            sparsity: similarity.sparsity,
+            k: clustering.k,
+            seed: clustering.seed,
+            experts: &similarity.experts,
+            labels: &clustering.labels,
+            points: &points,
+            skipped: Skipped::pairs(&similarity.skipped),
+            warnings: &similarity.warnings,
+        });
+    }
+    output.text(&text(&grouping, &points))
+}
+
+/// Name, cluster and place of each expert.
+fn rows<'a>(
+    grouping: &'a Grouping,
+    points: &'a [(f32, f32)],
+) -> impl Iterator<Item = (&'a str, usize, (f32, f32))> {
+    let experts = grouping.similarity.experts.iter().zip(&grouping.clustering.labels);
+    experts.zip(points).map(|((name, &label), &point)| (name.as_str(), label, point))
+}
+
+fn lines(grouping: &Grouping, points: &[(f32, f32)]) -> String {
+    let mut out = String::from("expert,cluster,x,y\r\n");
+    for (name, label, (x, y)) in rows(grouping, points) {
+        out.push_str(&format!("{},{label},{x},{y}\r\n", csv::field(name)));
+    }
+    out
+}
+
+fn text(grouping: &Grouping, points: &[(f32, f32)]) -> String {
+    let mut table = Table::new(&[
+        ("expert", Align::Left),
+        ("cluster", Align::Right),
+        ("x", Align::Right),
+        ("y", Align::Right),
+    ]);
+    for (name, label, (x, y)) in rows(grouping, points) {
+        table.row([name.to_string(), label.to_string(), format!("{x:.3}"), format!("{y:.3}")]);
+    }
+    let Grouping { similarity, clustering, .. } = grouping;
+    format!(
+        "{} in {} ({}, seed {})\n{}\n{}",
+        counted(similarity.len(), "expert"),
+        counted(clustering.k, "cluster"),
+        similarity.settings(),
+        clustering.seed,
+        grouping.about_k(),
+        table.render()
+    )
+}
