@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::options::LibraryArgs;
+use super::options::{LibraryArgs, choice};
 use super::output::{Output, Skipped};
 use crate::Result;
-use crate::merge::{self, MergeReport, MergeSpec, Method};
+use crate::merge::{self, MergeMethod, MergeReport, MergeSpec};
 use crate::text::{counted, printable};
 
 /// Merge experts into a new one
@@ -20,8 +20,8 @@ pub struct MergeArgs {
     #[arg(long, value_delimiter = ',', value_name = "NUMBERS", allow_hyphen_values = true)]
     pub weights: Option<Vec<f64>>,
     /// How to merge
-    #[arg(long, value_enum)]
-    pub method: Method,
+    #[arg(long, value_parser = choice::<MergeMethod>())]
+    pub method: MergeMethod,
     /// Name of the new expert
     #[arg(long)]
     pub name: String,
@@ -75,12 +75,8 @@ fn text(report: &MergeReport) -> String {
     let experts = counted(report.experts.len(), "expert");
     let modules = counted(report.modules, "module");
     let path = report.path.to_string_lossy();
-    let mut out = format!(
-        "{}: {} of {experts}, rank {} at {modules}\n",
-        printable(&path),
-        report.method.name(),
-        report.rank
-    );
+    let mut out =
+        format!("{}: {} of {experts}, rank {} at {modules}\n", printable(&path), report.method, report.rank);
     if let Some(lost) = report.energy_lost {
         let worst = report.worst.as_ref().map_or(String::new(), |w| {
             format!(", at most {} at {}", percent(w.energy_lost), printable(&w.module))
@@ -114,7 +110,7 @@ mod tests {
         let mut report = MergeReport {
             expert: "ab".into(),
             path: "library/ab".into(),
-            method: Method::Svd,
+            method: MergeMethod::SVD,
             rank: 4,
             modules: 1,
             experts: vec![expert("a", 0.25), expert("b\n", -1.0)],

@@ -5,18 +5,18 @@
 //! the small core of their QR factorisations is decomposed. `ties` and `dare` do with the entries of A and
 //! of B what PEFT does under these names.
 
-mod combine;
+mod methods;
 mod select;
-mod sparsify;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use candle_core::DType;
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use self::combine::{Combined, Part, combine};
+use self::methods::{Combined, ModulePart, ModuleParts, Recipe};
+pub use self::methods::{MergeMethod, MergeOption, MethodSpec};
 use self::select::{Selected, Selection, select};
 use crate::library::{
     Claim, Library, MergeProvenance, MergedExpert, NewAdapterConfig, NewLora, Provenance, write_adapter,
@@ -26,48 +26,6 @@ use crate::{Cancel, Error, Result};
 /// Module paths of the network with the experts' (in, out) features there.
 type Modules = BTreeMap<String, (usize, usize)>;
 
-/// How experts become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    /// The exact weighted sum of the ΔW, at the smallest rank that holds it
-    ///
-    /// Singular values below 1e-7 of a module's largest count as rounding error. (PEFT's `linear` adds up A
-    /// and B apart, so that its result has cross terms Bᵢ·Aⱼ.)
-    Linear,
-    /// The exact weighted sum of the ΔW, with all A and B stacked: the ranks add up
-    Cat,
-    /// The best approximation of the weighted sum at a chosen rank
-    Svd,
-    /// Keep the largest entries of each A and B, elect a sign for each entry, average those that agree
-    /// (TIES)
-    ///
-    /// Yadav et al., 2023, on the entries of √|w s| A and √|w s| B, as PEFT's `ties`.
-    Ties,
-    /// Drop entries of each A and B at random, scale up the rest, add them up (DARE)
-    ///
-    /// Yu et al., 2024, on the entries of √|w s| A and √|w s| B, as PEFT's `dare_linear`.
-    Dare,
-}
-
-impl Method {
-    /// As on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Linear => "linear",
-            Self::Cat => "cat",
-            Self::Svd => "svd",
-            Self::Ties => "ties",
-            Self::Dare => "dare",
-        }
-    }
-
-    /// Whether it works on the entries of A and of B, which must then have equal shapes.
-    pub fn is_entrywise(self) -> bool {
-        matches!(self, Self::Ties | Self::Dare)
-    }
-}
-
 /// What to merge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MergeSpec {
@@ -76,7 +34,7 @@ pub struct MergeSpec {
     /// One a expert. By default each has 1/n, with `ties`, which averages by itself, 1.
     pub weights: Option<Vec<f64>>,
     /// How.
-    pub method: Method,
+    pub method: MergeMethod,
     /// Rank of the result, `svd` only; by default the largest of the experts.
     pub rank: Option<usize>,
     /// Share of entries that stay, above 0 and at most 1; `ties` and `dare` only, by default 0.5.
@@ -95,7 +53,7 @@ pub struct MergeReport {
     /// Its folder.
     pub path: PathBuf,
     /// How.
-    pub method: Method,
+    pub method: MergeMethod,
     /// Rank of every module; α is the same, so that the scale is 1.
     pub rank: usize,
     /// Number of modules.
@@ -123,7 +81,7 @@ pub struct WorstModule {
     pub energy_lost: f64,
 }
 
-/// Entries that stay unless asked otherwise.
+/// Share of entries that stay unless asked otherwise.
 const DENSITY: f64 = 0.5;
 /// Seed unless asked otherwise.
 const SEED: u64 = 42;
@@ -148,12 +106,11 @@ pub fn merge(
     let claim = Claim::take(&library.root, &spec.name)?;
     let selection = select(library, spec)?;
     let recipe = Recipe {
-        method: spec.method,
         rank: rank(spec, &selection)?,
         density: spec.density.unwrap_or(DENSITY),
         seed: spec.seed.unwrap_or(SEED),
     };
-    let combined = combine_all(&selection, &recipe, progress, cancel)?;
+    let combined = combine_all(&selection, spec.method, &recipe, progress, cancel)?;
     let report = report(spec, &recipe, &selection, &combined, claim.path.clone())?;
     let tensors = padded(combined, report.rank);
     let config = NewAdapterConfig {
@@ -169,29 +126,21 @@ pub fn merge(
     Ok(report)
 }
 
-/// What is done at every module.
-struct Recipe {
-    method: Method,
-    /// Cut to this rank; `None` keeps all.
-    rank: Option<usize>,
-    density: f64,
-    seed: u64,
-}
-
 /// Options that the method does not have are refused, not ignored.
 fn check_options(spec: &MergeSpec) -> Result<()> {
-    let method = spec.method.name();
-    if spec.rank.is_some() && spec.method != Method::Svd {
-        let why = format!("{method} has the rank that its sum has: --rank goes with --method svd");
-        return Err(Error::usage(why));
-    }
-    if spec.density.is_some() && !spec.method.is_entrywise() {
-        let why = format!("{method} keeps all entries: --density goes with --method ties or dare");
-        return Err(Error::usage(why));
-    }
-    if spec.seed.is_some() && spec.method != Method::Dare {
-        let why = format!("{method} leaves nothing to chance: --seed goes with --method dare");
-        return Err(Error::usage(why));
+    let given = [
+        (MergeOption::Rank, spec.rank.is_some()),
+        (MergeOption::Density, spec.density.is_some()),
+        (MergeOption::Seed, spec.seed.is_some()),
+    ];
+    if let Some((option, _)) = given.into_iter().find(|&(option, given)| given && !spec.method.has(option)) {
+        return Err(Error::usage(format!(
+            "{} {}: {} goes with --method {}",
+            spec.method,
+            option.why_not(),
+            option.flag(),
+            MergeMethod::ids(|method| method.has(option))
+        )));
     }
     match spec.density {
         Some(density) if !(density > 0.0 && density <= 1.0) => {
@@ -203,7 +152,7 @@ fn check_options(spec: &MergeSpec) -> Result<()> {
 
 /// The rank to cut to.
 fn rank(spec: &MergeSpec, selection: &Selection<'_>) -> Result<Option<usize>> {
-    if spec.method != Method::Svd {
+    if !spec.method.has(MergeOption::Rank) {
         return Ok(None);
     }
     let largest = selection.experts.iter().filter_map(|e| e.expert.rank_range()).map(|(_, high)| high).max();
@@ -221,6 +170,7 @@ fn rank(spec: &MergeSpec, selection: &Selection<'_>) -> Result<Option<usize>> {
 /// Every module combined, in the order of the network.
 fn combine_all(
     selection: &Selection<'_>,
+    method: MergeMethod,
     recipe: &Recipe,
     progress: &mut (dyn FnMut(usize, usize) + Send),
     cancel: &Cancel,
@@ -231,8 +181,10 @@ fn combine_all(
     for some in modules.chunks(step) {
         cancel.check()?;
         progress(all.len(), modules.len());
-        let found: Vec<Result<(String, Combined)>> =
-            some.par_iter().map(|module| Ok(((*module).clone(), one(selection, module, recipe)?))).collect();
+        let found: Vec<Result<(String, Combined)>> = some
+            .par_iter()
+            .map(|module| Ok(((*module).clone(), one(selection, module, method, recipe)?)))
+            .collect();
         for combined in found {
             all.push(combined?);
         }
@@ -242,13 +194,13 @@ fn combine_all(
     Ok(all)
 }
 
-fn one(selection: &Selection<'_>, module: &str, recipe: &Recipe) -> Result<Combined> {
+fn one(selection: &Selection<'_>, module: &str, method: MergeMethod, recipe: &Recipe) -> Result<Combined> {
     let mut parts = Vec::new();
     let mut size = None;
     for Selected { adapter, weight, sha256, .. } in &selection.experts {
         let Some(found) = adapter.module(module) else { continue };
         size = Some((found.shape.in_features, found.shape.out_features));
-        parts.push(Part {
+        parts.push(ModulePart {
             rank: found.shape.rank,
             factor: weight * found.shape.scale,
             a: found.a()?,
@@ -257,7 +209,7 @@ fn one(selection: &Selection<'_>, module: &str, recipe: &Recipe) -> Result<Combi
         });
     }
     let (inputs, outputs) = size.ok_or_else(|| Error::msg(format!("{module} is gone; try again")))?;
-    let combined = combine(module, &parts, inputs, outputs, recipe);
+    let combined = (method.combine)(&ModuleParts { module, parts, inputs, outputs }, recipe);
     if !combined.a.iter().chain(&combined.b).all(|x| x.is_finite()) {
         return Err(Error::msg(format!("the merged {module} is not finite: the weights are too large")));
     }
@@ -276,7 +228,7 @@ fn report(
     if zero || rank == 0 {
         return Err(Error::msg("the merged ΔW is zero everywhere: the weights, or the experts, cancel"));
     }
-    let truncated = recipe.method == Method::Svd;
+    let truncated = spec.method.has(MergeOption::Rank);
     let total: f64 = combined.iter().map(|(_, c)| c.energy).sum();
     let lost: f64 = combined.iter().map(|(_, c)| c.lost).sum();
     let share = |lost: f64, total: f64| if total > 0.0 { lost / total } else { 0.0 };
@@ -295,12 +247,12 @@ fn report(
     Ok(MergeReport {
         expert: spec.name.clone(),
         path,
-        method: recipe.method,
+        method: spec.method,
         rank,
         modules: combined.len(),
         experts: selection.experts.iter().map(Selected::merged).collect(),
-        density: recipe.method.is_entrywise().then_some(recipe.density),
-        seed: (recipe.method == Method::Dare).then_some(recipe.seed),
+        density: spec.method.has(MergeOption::Density).then_some(recipe.density),
+        seed: spec.method.has(MergeOption::Seed).then_some(recipe.seed),
         energy_lost: truncated.then(|| share(lost, total)),
         worst,
         warnings,
@@ -345,7 +297,7 @@ fn provenance(report: &MergeReport, selection: &Selection<'_>) -> Provenance {
         created: Some(humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()),
         tool_version: Some(env!("CARGO_PKG_VERSION").into()),
         merge: Some(MergeProvenance {
-            method: report.method.name().into(),
+            method: report.method.id.into(),
             density: report.density,
             seed: report.seed,
             experts: report.experts.clone(),

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{MergeSpec, Method, Modules};
+use super::methods::MergeMethod;
+use super::{MergeSpec, Modules};
 use crate::library::{Adapter, Expert, Library, MergedExpert, ModuleShape};
 use crate::module_path::ModulePath;
 use crate::named::find_name;
@@ -124,8 +125,7 @@ fn named<'a>(library: &'a Library, texts: &[String]) -> Result<Vec<&'a Expert>> 
 
 fn weights(spec: &MergeSpec, experts: usize) -> Result<Vec<f64>> {
     let Some(weights) = &spec.weights else {
-        let each = if spec.method == Method::Ties { 1.0 } else { 1.0 / experts as f64 };
-        return Ok(vec![each; experts]);
+        return Ok(vec![(spec.method.default_weight)(experts); experts]);
     };
     if weights.len() != experts {
         return Err(Error::usage(format!(
@@ -141,7 +141,7 @@ fn weights(spec: &MergeSpec, experts: usize) -> Result<Vec<f64>> {
 }
 
 /// Two experts at one module.
-fn agree(a: &Expert, left: &ModuleShape, b: &Expert, right: &ModuleShape, method: Method) -> Result<()> {
+fn agree(a: &Expert, left: &ModuleShape, b: &Expert, right: &ModuleShape, method: MergeMethod) -> Result<()> {
     let size = |shape: &ModuleShape| (shape.in_features, shape.out_features);
     if size(left) != size(right) {
         return Err(Error::msg(format!(
@@ -156,16 +156,17 @@ fn agree(a: &Expert, left: &ModuleShape, b: &Expert, right: &ModuleShape, method
             right.out_features
         )));
     }
-    if method.is_entrywise() && left.rank != right.rank {
+    if method.entrywise && left.rank != right.rank {
         return Err(Error::usage(format!(
             "{} compares the entries of A and B, which needs equal ranks: at {} '{}' has rank {}, '{}' has {}; \
-             use --method svd, linear or cat",
-            method.name(),
+             use --method {}",
+            method.id,
             left.module,
             a.name,
             left.rank,
             b.name,
-            right.rank
+            right.rank,
+            MergeMethod::ids(|method| !method.entrywise)
         )));
     }
     Ok(())
@@ -188,7 +189,7 @@ fn plain(expert: &Expert, adapter: &Adapter) -> Result<()> {
     Err(Error::file(&expert.path, format!("has {more}, which a merged LoRA cannot hold: leave it out")))
 }
 
-fn warnings(experts: &[&Expert], method: Method) -> Vec<String> {
+fn warnings(experts: &[&Expert], method: MergeMethod) -> Vec<String> {
     let mut warnings = Vec::new();
     for expert in experts {
         if let Some(reason) = expert.not_applied(false) {
@@ -204,7 +205,7 @@ fn warnings(experts: &[&Expert], method: Method) -> Vec<String> {
         ));
     }
     let mut seeds = experts.iter().filter_map(|e| Some((&e.name, e.provenance.as_ref()?.seed?)));
-    if method.is_entrywise()
+    if method.entrywise
         && let Some((first, seed)) = seeds.next()
         && let Some((other, another)) = seeds.find(|(_, s)| *s != seed)
     {

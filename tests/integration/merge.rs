@@ -7,7 +7,7 @@ use candle_core::{DType, Device};
 use lora_tui::library::{
     Expert, Library, NewAdapterConfig, NewLora, Provenance, Status, sha256_file, write_adapter,
 };
-use lora_tui::merge::{MergeReport, MergeSpec, Method, merge};
+use lora_tui::merge::{MergeMethod, MergeReport, MergeSpec, merge};
 use lora_tui::{Cancel, Error, Result};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
@@ -15,9 +15,10 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::support::repository;
 
-const METHODS: [Method; 5] = [Method::Linear, Method::Cat, Method::Svd, Method::Ties, Method::Dare];
+const METHODS: [MergeMethod; 5] =
+    [MergeMethod::LINEAR, MergeMethod::CAT, MergeMethod::SVD, MergeMethod::TIES, MergeMethod::DARE];
 
-fn spec(method: Method, experts: &[&str], name: &str) -> MergeSpec {
+fn spec(method: MergeMethod, experts: &[&str], name: &str) -> MergeSpec {
     MergeSpec {
         experts: experts.iter().map(|e| (*e).to_string()).collect(),
         weights: None,
@@ -111,10 +112,10 @@ fn merged_adapters_are_those_of_peft() {
             experts,
             weights: serde_json::from_value(facts["weights"].clone()).unwrap(),
             method: match case.split('_').next().unwrap() {
-                "cat" => Method::Cat,
-                "svd" => Method::Svd,
-                "ties" => Method::Ties,
-                _ => Method::Dare,
+                "cat" => MergeMethod::CAT,
+                "svd" => MergeMethod::SVD,
+                "ties" => MergeMethod::TIES,
+                _ => MergeMethod::DARE,
             },
             rank: facts["svd_rank"].as_u64().map(|r| r as usize),
             density: facts["density"].as_f64(),
@@ -190,7 +191,7 @@ impl Bench {
         self.root.path()
     }
 
-    fn spec(&self, method: Method, weights: &[f64], name: &str) -> MergeSpec {
+    fn spec(&self, method: MergeMethod, weights: &[f64], name: &str) -> MergeSpec {
         let experts: Vec<&str> = self.names.iter().map(String::as_str).collect();
         MergeSpec { weights: Some(weights.to_vec()), ..spec(method, &experts, name) }
     }
@@ -218,8 +219,8 @@ proptest! {
     fn the_exact_methods_hold_the_weighted_sum(seed: u64, weights in weights(3)) {
         let bench = Bench::new(seed, 3, false);
         let exact = bench.sum(&weights);
-        let (cat, of_cat) = bench.merge(&bench.spec(Method::Cat, &weights, "cat"));
-        let (linear, of_linear) = bench.merge(&bench.spec(Method::Linear, &weights, "linear"));
+        let (cat, of_cat) = bench.merge(&bench.spec(MergeMethod::CAT, &weights, "cat"));
+        let (linear, of_linear) = bench.merge(&bench.spec(MergeMethod::LINEAR, &weights, "linear"));
         prop_assert!(distance(&of_cat, &exact) < 1e-6);
         prop_assert!(distance(&of_linear, &exact) < 1e-6);
         // No module is larger than 9 → 7, so that a sum of many ranks can be held by fewer.
@@ -231,8 +232,8 @@ proptest! {
     fn the_order_of_the_experts_does_not_matter(seed: u64, weights in weights(3)) {
         let bench = Bench::new(seed, 3, true);
         for method in METHODS {
-            let forth = bench.spec(method, &weights, &format!("{}-forth", method.name()));
-            let mut back = MergeSpec { name: format!("{}-back", method.name()), ..forth.clone() };
+            let forth = bench.spec(method, &weights, &format!("{}-forth", method.id));
+            let mut back = MergeSpec { name: format!("{}-back", method.id), ..forth.clone() };
             back.experts.reverse();
             back.weights.as_mut().unwrap().reverse();
             let ((_, forth), (_, back)) = (bench.merge(&forth), bench.merge(&back));
@@ -244,7 +245,7 @@ proptest! {
     fn what_a_rank_cuts_off_is_what_is_missing(seed: u64, weights in weights(3), rank in 1usize..4) {
         let bench = Bench::new(seed, 3, false);
         let exact = bench.sum(&weights);
-        let spec = MergeSpec { rank: Some(rank), ..bench.spec(Method::Svd, &weights, "cut") };
+        let spec = MergeSpec { rank: Some(rank), ..bench.spec(MergeMethod::SVD, &weights, "cut") };
         // Only a sum of three experts of rank 1 can be too small for it.
         let Ok(report) = run(bench.path(), &spec) else { return Ok(()) };
         let merged = delta_of(bench.path(), "cut");
@@ -262,8 +263,8 @@ proptest! {
         let bench = Bench::new(seed, 1, false);
         let own = delta_of(bench.path(), "e0");
         for method in METHODS {
-            let mut spec = spec(method, &["e0"], method.name());
-            spec.density = method.is_entrywise().then_some(1.0);
+            let mut spec = spec(method, &["e0"], method.id);
+            spec.density = method.entrywise.then_some(1.0);
             let (report, merged) = bench.merge(&spec);
             prop_assert!(distance(&merged, &own) < 1e-6, "{:?}", method);
             prop_assert_eq!(report.experts[0].weight, 1.0);
@@ -274,7 +275,7 @@ proptest! {
 #[test]
 fn a_merged_adapter_says_where_it_comes_from_and_is_an_expert() {
     let root = fixture_library();
-    let report = run(root.path(), &spec(Method::Ties, &["a", "b"], "ab")).unwrap();
+    let report = run(root.path(), &spec(MergeMethod::TIES, &["a", "b"], "ab")).unwrap();
     let library = Library::open(root.path()).unwrap();
     let expert = library.expert("ab").unwrap();
     assert_eq!(
@@ -293,7 +294,7 @@ fn a_merged_adapter_says_where_it_comes_from_and_is_an_expert() {
     assert_eq!(from.experts[1].sha256, sha256_file(&weights).unwrap());
     // Defaults of the others are the mean; the same seed drops the same entries.
     let dare = |name: &str, seed| {
-        let spec = MergeSpec { seed, ..spec(Method::Dare, &["a, b"], name) };
+        let spec = MergeSpec { seed, ..spec(MergeMethod::DARE, &["a, b"], name) };
         assert_eq!(run(root.path(), &spec).unwrap().experts[0].weight, 0.5);
         delta_of(root.path(), name)
     };
@@ -324,8 +325,8 @@ fn modules_that_are_not_in_every_layer_are_named_by_their_paths() {
         write_adapter(&path, &[lora], &config, DType::F32, &Provenance::default()).unwrap();
     };
     only(1, "second");
-    run(root.path(), &spec(Method::Cat, &["second"], "one")).unwrap();
-    run(root.path(), &spec(Method::Cat, &["second", "a"], "more")).unwrap();
+    run(root.path(), &spec(MergeMethod::CAT, &["second"], "one")).unwrap();
+    run(root.path(), &spec(MergeMethod::CAT, &["second", "a"], "more")).unwrap();
     let library = Library::open(root.path()).unwrap();
     assert_eq!(library.expert("one").unwrap().config.targets, ["model.layers.1.self_attn.q_proj"]);
     assert_eq!(library.expert("more").unwrap().config.targets, ["down_proj", "q_proj", "v_proj"]);
@@ -375,38 +376,50 @@ fn bad_wishes_are_refused_and_leave_nothing_behind() {
     let of = |method, experts: &[&str]| spec(method, experts, "new");
     let weighted = |weights: &[f64]| MergeSpec {
         weights: Some(weights.to_vec()),
-        ..spec(Method::Linear, &["a", "b"], "new")
+        ..spec(MergeMethod::LINEAR, &["a", "b"], "new")
     };
-    refuse(of(Method::Cat, &["a", "nobody"]), false, "no expert is called `nobody`");
-    refuse(of(Method::Cat, &["a,,b"]), false, "no expert is called ``");
-    refuse(of(Method::Cat, &[]), true, "--experts is empty");
-    refuse(of(Method::Cat, &["a", "b", "a"]), true, "a is named twice");
-    refuse(of(Method::Cat, &["a", "broken"]), false, "adapter_config.json");
-    refuse(of(Method::Svd, &["a", "nan"]), false, "NaN");
-    refuse(of(Method::Svd, &["a", "wide"]), false, "'a' and 'wide' do not belong to the same base model");
-    refuse(of(Method::Ties, &["a", "odd"]), true, "'a' has rank 4, 'odd' has 3; use --method svd");
+    refuse(of(MergeMethod::CAT, &["a", "nobody"]), false, "no expert is called `nobody`");
+    refuse(of(MergeMethod::CAT, &["a,,b"]), false, "no expert is called ``");
+    refuse(of(MergeMethod::CAT, &[]), true, "--experts is empty");
+    refuse(of(MergeMethod::CAT, &["a", "b", "a"]), true, "a is named twice");
+    refuse(of(MergeMethod::CAT, &["a", "broken"]), false, "adapter_config.json");
+    refuse(of(MergeMethod::SVD, &["a", "nan"]), false, "NaN");
+    refuse(
+        of(MergeMethod::SVD, &["a", "wide"]),
+        false,
+        "'a' and 'wide' do not belong to the same base model",
+    );
+    refuse(
+        of(MergeMethod::TIES, &["a", "odd"]),
+        true,
+        "'a' has rank 4, 'odd' has 3; use --method linear, cat or svd",
+    );
     refuse(weighted(&[1.0]), true, "1 weight for 2 experts");
     refuse(weighted(&[1.0, f64::NAN]), true, "finite number, not NaN");
     refuse(weighted(&[1.0, f64::INFINITY]), true, "finite number, not inf");
     refuse(weighted(&[1e300, 1e300]), false, "not finite: the weights are too large");
     refuse(weighted(&[0.0, 0.0]), false, "zero everywhere");
-    refuse(MergeSpec { rank: Some(0), ..of(Method::Svd, &["a"]) }, true, "at least 1");
-    refuse(MergeSpec { rank: Some(5), ..of(Method::Svd, &["a"]) }, true, "which is 4");
-    refuse(MergeSpec { rank: Some(2), ..of(Method::Cat, &["a"]) }, true, "--rank goes with --method svd");
+    refuse(MergeSpec { rank: Some(0), ..of(MergeMethod::SVD, &["a"]) }, true, "at least 1");
+    refuse(MergeSpec { rank: Some(5), ..of(MergeMethod::SVD, &["a"]) }, true, "which is 4");
+    refuse(
+        MergeSpec { rank: Some(2), ..of(MergeMethod::CAT, &["a"]) },
+        true,
+        "--rank goes with --method svd",
+    );
     for density in [0.0, -0.5, 1.5, f64::NAN] {
-        let wrong = MergeSpec { density: Some(density), ..of(Method::Dare, &["a"]) };
+        let wrong = MergeSpec { density: Some(density), ..of(MergeMethod::DARE, &["a"]) };
         refuse(wrong, true, "above 0 and at most 1");
     }
-    refuse(MergeSpec { density: Some(0.5), ..of(Method::Svd, &["a"]) }, true, "--density goes with");
-    refuse(MergeSpec { seed: Some(1), ..of(Method::Ties, &["a"]) }, true, "--seed goes with");
-    refuse(MergeSpec { name: "a".into(), ..of(Method::Cat, &["a"]) }, false, "exists already");
+    refuse(MergeSpec { density: Some(0.5), ..of(MergeMethod::SVD, &["a"]) }, true, "--density goes with");
+    refuse(MergeSpec { seed: Some(1), ..of(MergeMethod::TIES, &["a"]) }, true, "--seed goes with");
+    refuse(MergeSpec { name: "a".into(), ..of(MergeMethod::CAT, &["a"]) }, false, "exists already");
     for name in ["", "../out", "a/b", ".hidden", "-dash", "library.toml"] {
-        refuse(MergeSpec { name: name.into(), ..of(Method::Cat, &["a"]) }, true, "cannot be the name");
+        refuse(MergeSpec { name: name.into(), ..of(MergeMethod::CAT, &["a"]) }, true, "cannot be the name");
     }
     let cancel = Cancel::new();
     cancel.cancel();
     let library = Library::open(root.path()).unwrap();
-    let stopped = merge(&library, &of(Method::Cat, &["a"]), &mut |_, _| {}, &cancel);
+    let stopped = merge(&library, &of(MergeMethod::CAT, &["a"]), &mut |_, _| {}, &cancel);
     assert!(matches!(stopped, Err(Error::Cancelled)));
     assert_eq!(entries(root.path()), before);
 }
@@ -426,7 +439,7 @@ fn what_a_sum_of_lora_cannot_hold_is_refused_and_not_dropped() {
         let mut tensors = plain.clone();
         tensors.insert(name, rows(shape));
         candle_core::safetensors::save(&tensors, &path).unwrap();
-        let error = run(root.path(), &spec(Method::Cat, &["a", "b"], "new")).unwrap_err().to_string();
+        let error = run(root.path(), &spec(MergeMethod::CAT, &["a", "b"], "new")).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains("leave it out"), "{error}");
     }
     assert_eq!(entries(root.path()), ["a", "b", "odd"]);
@@ -441,12 +454,12 @@ fn experts_whose_factors_have_nothing_to_do_with_each_other_are_told() {
         let text = std::fs::read_to_string(&config).unwrap().replace("\"tiny\"", &format!("{base:?}"));
         std::fs::write(config, text).unwrap();
     }
-    let warnings = |method: Method| {
-        run(root.path(), &spec(method, &["a", "b"], &format!("by-{}", method.name()))).unwrap().warnings
+    let warnings = |method: MergeMethod| {
+        run(root.path(), &spec(method, &["a", "b"], &format!("by-{}", method.id))).unwrap().warnings
     };
-    let ties = warnings(Method::Ties);
+    let ties = warnings(MergeMethod::TIES);
     assert!(ties.iter().any(|w| w.contains("different seeds ('a' from 1, 'b' from 2)")), "{ties:?}");
-    let svd = warnings(Method::Svd);
+    let svd = warnings(MergeMethod::SVD);
     assert_eq!(svd, ["'a' names tiny as its base model, 'b' other: tiny is written down"]);
 }
 

@@ -1,13 +1,24 @@
-//! Sparse merging of tensors of one shape: TIES and DARE.
+//! TIES: trim, elect a sign, average what agrees.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use sha2::{Digest, Sha256};
+use super::entrywise::entrywise;
+use super::spec::{MergeOption, MethodSpec};
+
+/// Yadav et al., 2023, on the entries of √|w s| A and √|w s| B, as PEFT's `ties`.
+pub(super) static METHOD: MethodSpec = MethodSpec {
+    id: "ties",
+    help: "Keep the largest entries of each A and B, elect a sign for each entry, average those that agree (TIES)",
+    formula: "mean of the entries of √abs(w·s) A (and B) whose sign is that of their sum, of the `density` largest \
+              each (Yadav et al., 2023; PEFT's `ties`)",
+    options: &[MergeOption::Density],
+    entrywise: true,
+    default_weight: |_| 1.0,
+    combine: |parts, recipe| entrywise(parts, |_, tensors, weights| elect(tensors, weights, recipe.density)),
+};
 
 /// TIES (Yadav et al., 2023): of each tensor the `density` largest entries in magnitude stay; per entry the
 /// sign of their plain sum is elected (positive for 0); the weighted entries of that sign are averaged over
 /// their number. As PEFT's `ties` with the majority sign method `total`.
-pub(super) fn elect(tensors: &[&[f32]], weights: &[f32], density: f64) -> Vec<f32> {
+fn elect(tensors: &[&[f32]], weights: &[f32], density: f64) -> Vec<f32> {
     let trimmed: Vec<Vec<f32>> = tensors.iter().map(|tensor| keep_largest(tensor, density)).collect();
     let length = trimmed.first().map_or(0, Vec::len);
     (0..length)
@@ -41,29 +52,6 @@ fn keep_largest(tensor: &[f32], density: f64) -> Vec<f32> {
     out
 }
 
-/// DARE (Yu et al., 2024): each entry stays with probability `density` and is divided by it, else it becomes
-/// 0, so that the expectation is the tensor itself. Chance depends on the seed and on `what` alone.
-pub(super) fn drop_at_random(tensor: &[f32], density: f64, seed: u64, what: &[&str]) -> Vec<f32> {
-    if density >= 1.0 {
-        return tensor.to_vec();
-    }
-    let mut hash = Sha256::new();
-    hash.update(seed.to_le_bytes());
-    for text in what {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text.as_bytes());
-    }
-    let mut rng = ChaCha8Rng::from_seed(hash.finalize().into());
-    let scale = (1.0 / density) as f32;
-    tensor.iter().map(|x| if rng.random::<f64>() < density { x * scale } else { 0.0 }).collect()
-}
-
-/// Σ wₑ xₑ, entry by entry.
-pub(super) fn add(tensors: &[Vec<f32>], weights: &[f32]) -> Vec<f32> {
-    let length = tensors.first().map_or(0, Vec::len);
-    (0..length).map(|i| tensors.iter().zip(weights).map(|(tensor, w)| tensor[i] * w).sum()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,25 +72,10 @@ mod tests {
         assert_eq!(elect(&[&a, &b], &[2.0, 1.0], 1.0), [6.0, -3.0, 2.0, 0.0]);
     }
 
-    #[test]
-    fn what_is_dropped_depends_on_seed_and_place_and_keeps_the_mean() {
-        let ones = vec![1f32; 20_000];
-        let drop = |seed, place: &str| drop_at_random(&ones, 0.25, seed, &[place, "A"]);
-        assert_eq!(drop(1, "q"), drop(1, "q"));
-        assert!(drop(1, "q") != drop(2, "q") && drop(1, "q") != drop(1, "k"));
-        let kept = drop(1, "q");
-        assert!(kept.iter().all(|&x| x == 0.0 || x == 4.0));
-        let mean = kept.iter().sum::<f32>() / ones.len() as f32;
-        // Five standard deviations of the mean of 20,000 draws.
-        assert!((mean - 1.0).abs() < 5.0 * 4.0 * (0.1875f32 / 20_000.0).sqrt(), "{mean}");
-    }
-
     proptest! {
         #[test]
         fn one_tensor_at_full_density_is_itself(tensor in prop::collection::vec(-5f32..5.0, 1..30)) {
-            prop_assert_eq!(elect(&[&tensor], &[1.0], 1.0), tensor.clone());
-            let whole = drop_at_random(&tensor, 1.0, 0, &[]);
-            prop_assert_eq!(add(&[whole], &[1.0]), tensor);
+            prop_assert_eq!(elect(&[&tensor], &[1.0], 1.0), tensor);
         }
 
         #[test]
