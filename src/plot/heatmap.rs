@@ -96,7 +96,7 @@ fn shorten(name: &str) -> String {
 }
 
 /// Where everything is, in units of the drawing.
-struct Layout {
+struct FigureLayout {
     width: u32,
     height: u32,
     left: i32,
@@ -179,7 +179,7 @@ impl Figure {
         Ok(text)
     }
 
-    fn layout(&self) -> Layout {
+    fn layout(&self) -> FigureLayout {
         let n = self.names.len().max(1) as i32;
         // Large cells for few experts; room for every name up to a hundred; then whole pixels per cell.
         let matrix = match n {
@@ -198,27 +198,28 @@ impl Figure {
         let ticks = self.ticks.iter().map(|(_, label)| text_width(label, 13)).max().unwrap_or(0);
         let width = (bar + 16 + 12 + ticks + 24).max(heading);
         let height = top + matrix + longest + 34;
-        Layout { width: width as u32, height: height as u32, left, top, matrix, font, every, bar }
+        FigureLayout { width: width as u32, height: height as u32, left, top, matrix, font, every, bar }
     }
 
     /// Everything but the cells and the lines on them.
-    fn draw<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, at: &Layout) -> Drawn<DB> {
-        pen.text(&self.title, 24, 32, 20, INK, Pos::new(HPos::Left, VPos::Center), false)?;
-        pen.text(&self.subtitle, 24, 54, 13, FAINT, Pos::new(HPos::Left, VPos::Center), false)?;
+    fn draw<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, at: &FigureLayout) -> Drawn<DB> {
+        pen.text(&self.title, &Label::new((24, 32), 20, INK))?;
+        pen.text(&self.subtitle, &Label::new((24, 54), 13, FAINT))?;
         let count = self.names.len();
         let middle = |i: usize| ((i as f64 + 0.5) * f64::from(at.matrix) / count as f64).round() as i32;
-        let right_middle = || Pos::new(HPos::Right, VPos::Center);
         for (i, name) in self.names.iter().enumerate().step_by(at.every) {
             let (x, y) = (at.left + middle(i), at.top + middle(i));
-            pen.text(name, at.left - 8, y, at.font, INK, right_middle(), false)?;
-            pen.text(name, x, at.top + at.matrix + 8, at.font, INK, right_middle(), true)?;
+            let row = Label { side: HPos::Right, ..Label::new((at.left - 8, y), at.font, INK) };
+            let column = Label { at: (x, at.top + at.matrix + 8), upright: true, ..row };
+            pen.text(name, &row)?;
+            pen.text(name, &column)?;
             pen.line((at.left - 5, y), (at.left - 1, y), FAINT, 1)?;
             pen.line((x, at.top + at.matrix + 1), (x, at.top + at.matrix + 5), FAINT, 1)?;
         }
         self.draw_bar(pen, at)
     }
 
-    fn draw_bar<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, at: &Layout) -> Drawn<DB> {
+    fn draw_bar<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, at: &FigureLayout) -> Drawn<DB> {
         let height = at.matrix.min(360);
         let bottom = at.top + height;
         let value = |y: i32| {
@@ -232,13 +233,13 @@ impl Figure {
         for (tick, label) in &self.ticks {
             let y = bottom - (self.scale.position(*tick) * height as f32).round() as i32;
             pen.line((at.bar + 16, y), (at.bar + 20, y), FAINT, 1)?;
-            pen.text(label, at.bar + 25, y, 13, INK, Pos::new(HPos::Left, VPos::Center), false)?;
+            pen.text(label, &Label::new((at.bar + 25, y), 13, INK))?;
         }
         Ok(())
     }
 
     /// Lines between clusters: light on the dark map, dark where the middle of the map is white.
-    fn draw_boundaries<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, at: &Layout) -> Drawn<DB> {
+    fn draw_boundaries<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, at: &FigureLayout) -> Drawn<DB> {
         let count = self.names.len().max(1);
         let color = if self.scale.diverging { INK } else { WHITE };
         for &boundary in &self.boundaries {
@@ -251,7 +252,7 @@ impl Figure {
     }
 
     /// Fills the matrix of a bitmap.
-    fn paint_cells(&self, pixels: &mut [u8], width: u32, at: &Layout) {
+    fn paint_cells(&self, pixels: &mut [u8], width: u32, at: &FigureLayout) {
         let zoom = SHARPNESS as usize;
         let size = at.matrix as usize * zoom;
         let (left, top) = (at.left as usize * zoom, at.top as usize * zoom);
@@ -270,6 +271,25 @@ impl Figure {
 
 type Drawn<DB> = std::result::Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
+/// Where and how a line of text is drawn.
+#[derive(Clone, Copy)]
+struct Label {
+    /// Its middle in height and, in width, the end that `side` names.
+    at: (i32, i32),
+    size: i32,
+    color: RGBColor,
+    side: HPos,
+    /// Whether it runs upwards.
+    upright: bool,
+}
+
+impl Label {
+    /// Of text that begins at `at`.
+    fn new(at: (i32, i32), size: i32, color: RGBColor) -> Self {
+        Self { at, size, color, side: HPos::Left, upright: false }
+    }
+}
+
 /// Draws in units of the drawing on a backend with `zoom` pixels per unit.
 struct Pen<'a, DB: DrawingBackend> {
     area: &'a DrawingArea<DB, Shift>,
@@ -279,17 +299,9 @@ struct Pen<'a, DB: DrawingBackend> {
 }
 
 impl<DB: DrawingBackend> Pen<'_, DB> {
-    #[allow(clippy::too_many_arguments)]
-    fn text(
-        &self,
-        text: &str,
-        x: i32,
-        y: i32,
-        size: i32,
-        color: RGBColor,
-        anchor: Pos,
-        upright: bool,
-    ) -> Drawn<DB> {
+    fn text(&self, text: &str, label: &Label) -> Drawn<DB> {
+        let &Label { at: (x, y), size, color, side, upright } = label;
+        let anchor = Pos::new(side, VPos::Center);
         let font = (FONT, size * self.zoom).into_font();
         let font = if upright { font.transform(FontTransform::Rotate270) } else { font };
         let style = font.color(&color).pos(anchor);

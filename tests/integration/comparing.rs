@@ -13,6 +13,8 @@ use crate::support::BINARY;
 fn library(odd: bool) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("temporary folders can be made");
     let root = folder.path().join("library");
+    fs::create_dir_all(root.join("broken")).expect("temporary folders can be made");
+    fs::write(root.join("broken/adapter_config.json"), "{").expect("temporary files can be written");
     let (inputs, outputs) = (8, 6);
     let add = |name: String, rank: usize, direction: usize, tilt: f32| {
         let lora = |layer: usize| NewLora {
@@ -39,8 +41,6 @@ fn library(odd: bool) -> tempfile::TempDir {
     if odd {
         add("odd, one".into(), 2, 2, 0.0);
     }
-    fs::create_dir(root.join("broken")).expect("temporary folders can be made");
-    fs::write(root.join("broken/adapter_config.json"), "{").expect("temporary files can be written");
     folder
 }
 

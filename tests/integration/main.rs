@@ -13,12 +13,12 @@ mod analysis_parity;
 mod base_model;
 /// The binary as scripts see it: exit status, stdout, stderr.
 mod command_line;
+/// Commands that compare experts, and that they give what the screens show.
+mod comparing;
 /// The documentation: its commands, links and tables.
 mod docs;
 /// Methods × tasks on a tiny model, beside what one prompt at a time gives.
 mod eval;
-/// Commands that compare experts, and that they give what the screens show.
-mod comparing;
 /// Adapters in every kind of file, read as PEFT wrote them.
 mod formats;
 /// GGUF base models against transformers.
