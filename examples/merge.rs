@@ -3,7 +3,7 @@
 //!     cargo run --release --example merge -- ./library dates iso_date clock_12h
 
 use lora_tui::library::Library;
-use lora_tui::merge::{MergeSpec, Method, merge};
+use lora_tui::merge::{MergeMethod, MergeSpec, merge};
 use lora_tui::{Cancel, Error, Result};
 
 fn main() -> Result<()> {
@@ -17,7 +17,7 @@ fn main() -> Result<()> {
         // 1/n each.
         weights: None,
         // The best approximation of the mean ΔW at the rank of the largest expert.
-        method: Method::Svd,
+        method: MergeMethod::SVD,
         rank: None,
         density: None,
         seed: None,
