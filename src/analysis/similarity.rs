@@ -63,7 +63,7 @@ impl Similarity {
 /// Experts scanned between two looks at the cancel flag and the progress.
 const SCAN_STEP: usize = 16;
 
-/// Compares all experts of a library with each other; what each metric computes is in [`Metric::all`].
+/// Compares all experts of a library with each other; what each metric computes is in its [`crate::analysis::MetricSpec`].
 ///
 /// Modules that an expert lacks count as zeros, also for the quantile of `sparsity`, which only some metrics
 /// use. A zero vector has similarity 0 to everything, itself included. Experts that are bad, made for another

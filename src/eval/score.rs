@@ -24,7 +24,7 @@ pub struct Scores {
     pub methods: Vec<Method>,
     /// In the order of the rows.
     pub tasks: Vec<ScoredTask>,
-    /// [task][method], 0–1; `None` where a method does not apply.
+    /// Per task and method, 0–1; `None` where a method does not apply.
     pub scores: Vec<Vec<Option<f64>>>,
 }
 

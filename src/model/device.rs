@@ -52,7 +52,7 @@ fn metal() -> Result<Device> {
 /// distinguish a fault of the operations from one of a driver; it is slower than `cpu`, and no help mentions it.
 pub const CANDLE_CPU: &str = "candle-cpu";
 
-/// Whether `name` is a device's name: `auto`, `cpu`, `cuda`, `cuda:N` or `metal`, or [`CANDLE_CPU`].
+/// Whether `name` is a device's name: `auto`, `cpu`, `cuda`, `cuda:N` or `metal`, or `CANDLE_CPU`.
 pub fn is_device(name: &str) -> bool {
     matches!(name, "auto" | "cpu" | CANDLE_CPU | "cuda" | "metal")
         || name.strip_prefix("cuda:").is_some_and(|n| n.parse::<usize>().is_ok())
