@@ -19,6 +19,10 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(3);
 
 /// List, show, follow, cancel and resume background jobs
 #[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "The jobs of a library run one at a time, in the order they were started. Set LORA_TUI_JOB_SLOTS \
+                  to a number up to 64\nto run more at once; each takes the memory that `train` says it needs."
+)]
 pub struct JobsArgs {
     /// Folder of adapters
     pub library: PathBuf,
@@ -136,6 +140,8 @@ fn describe(detail: &JobDetail) -> String {
     row("name", Some(summary.name.clone()));
     row("state", Some(summary.state.name().into()));
     row("error", summary.error.clone());
+    row("waits", summary.waits.clone());
+    row("after", Some(summary.after.join(", ")));
     row("started", Some(time_text(summary.started)));
     row("stage", detail.stage.clone().filter(|_| !summary.state.is_over()));
     row("step", Some(steps(summary)));

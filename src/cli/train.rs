@@ -96,8 +96,9 @@ fn background(args: &TrainArgs, output: &Output) -> Result<()> {
     for path in &spec.data {
         train::Dataset::load(path)?;
     }
-    let library = Catalog::open(&spec.library, spec.base.as_deref())?;
-    let job = Jobs::open(&library)?.start(&AnyJob::from(spec))?;
+    // What is wrong with a base model, the worker says.
+    let library = Catalog::open(&spec.library, None)?;
+    let job = args.training.start(&Jobs::open(&library)?, &AnyJob::from(spec))?;
     super::jobs::started(&library, &job, output)
 }
 

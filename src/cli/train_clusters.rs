@@ -49,7 +49,7 @@ pub fn run(args: &TrainClustersArgs, output: &Output) -> Result<()> {
         training: args.training.spec.clone(),
     };
     if args.training.background {
-        let job = Jobs::open(&library)?.start(&AnyJob::from(spec))?;
+        let job = args.training.start(&Jobs::open(&library)?, &AnyJob::from(spec))?;
         return super::jobs::started(&library, &job, output);
     }
     let mut progress = output.progress();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{open_regular, read_small};
 use super::kinds::AnyJob;
-use super::layout::{CANCEL, EVENTS, LOCK, LOG, RESULT, SPEC, STATE, WORKER};
+use super::layout::{AFTER, CANCEL, EVENTS, EXECUTOR, LOCK, LOG, RESULT, SPEC, STATE, WORKER};
 use super::{JobState, times};
 use crate::library::atomic_write;
 use crate::{Error, Result};
@@ -26,9 +26,9 @@ pub struct JobDir {
 }
 
 impl JobDir {
-    /// Makes the directory of a new job below `jobs` (which exists). It appears whole and locked, under
-    /// a name that nobody else has.
-    pub(super) fn create(jobs: &Path, job: &AnyJob) -> Result<Self> {
+    /// Makes the directory of a new job below `jobs` (which exists), which begins after those of `after`. It appears
+    /// whole and locked, under a name that nobody else has.
+    pub(super) fn create(jobs: &Path, job: &AnyJob, after: &[String]) -> Result<Self> {
         let text = serde_json::to_vec_pretty(job)
             .map_err(|error| Error::usage(format!("this job cannot be written down: {error}")))?;
         let mut builder = tempfile::Builder::new();
@@ -45,6 +45,11 @@ impl JobDir {
         lock.lock().map_err(|error| Error::io(&lock_path, error))?;
         let spec_path = fresh.path().join(SPEC);
         std::fs::write(&spec_path, text).map_err(|error| Error::io(&spec_path, error))?;
+        if !after.is_empty() {
+            let after_path = fresh.path().join(AFTER);
+            let text = serde_json::to_vec(after).map_err(|error| Error::msg(error.to_string()))?;
+            std::fs::write(&after_path, text).map_err(|error| Error::io(&after_path, error))?;
+        }
 
         let stem = id_stem(SystemTime::now(), job);
         for attempt in 1..10_000 {
@@ -70,7 +75,7 @@ impl JobDir {
     /// When somebody holds its lock, or it is no job.
     pub(super) fn reopen(path: PathBuf) -> Result<Self> {
         // What the worker will write to must not lead elsewhere: the directory may come from anybody.
-        for name in [LOCK, WORKER, EVENTS, LOG, RESULT, STATE] {
+        for name in [LOCK, WORKER, EVENTS, LOG, RESULT, STATE, AFTER, EXECUTOR] {
             open_regular(&path.join(name))?;
         }
         let lock_path = path.join(LOCK);
@@ -86,7 +91,7 @@ impl JobDir {
     /// Forgets how the job ended, so that another worker can resume it.
     pub(super) fn clear(&self) -> Result<()> {
         // The result last: until then readers see the job as it was.
-        for name in [CANCEL, WORKER, RESULT] {
+        for name in [CANCEL, WORKER, EXECUTOR, RESULT] {
             let file = self.path.join(name);
             match std::fs::remove_file(&file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -214,31 +219,6 @@ pub fn read_spec(job: &Path) -> Result<AnyJob> {
     AnyJob::read(&bytes).map_err(|problem| Error::file(&path, problem))
 }
 
-/// Whether a job's worker lives.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Life {
-    /// It ended and said how.
-    Over(JobResult),
-    /// Its worker holds the lock.
-    Alive,
-    /// No result and nobody who could write one.
-    Gone,
-}
-
-impl Life {
-    /// Looks at the result and the lock.
-    pub fn of(job: &Path) -> Self {
-        if let Some(result) = JobResult::read(job) {
-            return Self::Over(result);
-        }
-        if is_locked(&job.join(LOCK)) {
-            return Self::Alive;
-        }
-        // A worker that ended between the two looks has left its result.
-        JobResult::read(job).map_or(Self::Gone, Self::Over)
-    }
-}
-
 /// Whether somebody holds the lock of this file. Looking takes a shared lock for a moment.
 pub fn is_locked(path: &Path) -> bool {
     match open_regular(path) {
@@ -276,16 +256,16 @@ mod tests {
     fn a_new_job_is_whole_locked_and_alone_under_its_name() {
         let dir = tempfile::tempdir().unwrap();
         let jobs: Vec<JobDir> =
-            (0..5).map(|_| JobDir::create(dir.path(), &spec("/data/lib")).unwrap()).collect();
+            (0..5).map(|_| JobDir::create(dir.path(), &spec("/data/lib"), &[]).unwrap()).collect();
         for job in &jobs {
-            assert_eq!(Life::of(job.path()), Life::Alive);
+            assert!(is_locked(&job.path().join(LOCK)));
             assert_eq!(read_spec(job.path()).unwrap(), spec("/data/lib"));
         }
         let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names.len(), 5, "{names:?}");
         let path = jobs[0].path().to_path_buf();
         drop(jobs);
-        assert_eq!(Life::of(&path), Life::Gone);
+        assert!(!is_locked(&path.join(LOCK)));
     }
 
     #[test]

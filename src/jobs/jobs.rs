@@ -10,12 +10,14 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use super::events::EventLog;
+use super::executors::{self, Life};
 use super::files::{Follower, last_lines, log_line};
-use super::job_dir::{JobDir, JobResult, Life, is_id, is_locked, read_spec};
+use super::job_dir::{JobDir, JobResult, is_id, is_locked, read_spec};
 use super::kinds::AnyJob;
-use super::layout::{CANCEL, EVENTS, LOCK, LOG, RESULT, WORKER};
+use super::layout::{CANCEL, EVENTS, EXECUTOR, LOCK, LOG, RESULT, WORKER};
+use super::life::Standing;
 use super::progress::Progress;
-use super::{Executor, JobDetail, JobState, JobSummary, Local, queue, times};
+use super::{Executor, JobDetail, JobState, JobSummary, after, times};
 use crate::library::Library;
 use crate::{Error, Result};
 
@@ -55,7 +57,7 @@ fn stamp(path: &Path) -> Stamp {
 impl Jobs {
     /// The jobs of `library`. No job directory is made before a job is started.
     pub fn open(library: &Library) -> Result<Self> {
-        Ok(Self::at(library.state_dir()?.join("jobs"), Arc::new(Local::current())))
+        Ok(Self::at(library.state_dir()?.join("jobs"), executors::default_executor()))
     }
 
     /// The jobs of the library in the folder `root`, without reading its experts.
@@ -91,10 +93,22 @@ impl Jobs {
     /// A spec that cannot work (usage), a training whose name is taken or under way, a state directory that cannot
     /// be written, a worker that cannot be started (the job then stands there as failed).
     pub fn start(&self, job: &AnyJob) -> Result<String> {
+        self.start_after(job, &[])
+    }
+
+    /// Starts a job that begins once the jobs `after` are all finished; until then it is queued and says for which it
+    /// waits. One that failed or was cancelled keeps it waiting: it may be resumed, or the new one cancelled.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; a job of `after` that is not there.
+    pub fn start_after(&self, job: &AnyJob, after: &[String]) -> Result<String> {
+        for id in after {
+            self.existing(id)?;
+        }
         let mut job = self.prepared(job)?;
         job.estimate();
         std::fs::create_dir_all(&self.dir).map_err(|error| Error::io(&self.dir, error))?;
-        let job = JobDir::create(&self.dir, &job)?;
+        let job = JobDir::create(&self.dir, &job, after)?;
         self.hand_over(&job)?;
         Ok(job.id())
     }
@@ -135,7 +149,7 @@ impl Jobs {
     fn prepared(&self, job: &AnyJob) -> Result<AnyJob> {
         let mut job = job.clone();
         job.prepare()?;
-        queue::slots()?;
+        self.executor.slots()?;
         let (kind, title) = (job.kind(), job.title());
         let same =
             |other: &JobSummary| other.kind == Some(kind) && other.name == title && !other.state.is_over();
@@ -152,7 +166,7 @@ impl Jobs {
 
     /// Starts a worker; a job that gets none has failed.
     fn hand_over(&self, job: &JobDir) -> Result<()> {
-        let Err(error) = self.executor.start(job) else { return Ok(()) };
+        let Err(error) = executors::submit(&*self.executor, job) else { return Ok(()) };
         let end = JobResult {
             state: JobState::Failed,
             error: Some(error.to_string()),
@@ -226,9 +240,13 @@ impl Jobs {
         }
         let marker = job.join(CANCEL);
         match File::create_new(&marker) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(Error::io(marker, error)),
-            _ => Ok(()),
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                return Err(Error::io(marker, error));
+            }
+            _ => {}
         }
+        let (executor, handle) = executors::executor_of(&job)?;
+        executor.cancel(&job, &handle)
     }
 
     /// The one job whose id starts with `prefix`.
@@ -276,7 +294,7 @@ impl Jobs {
             let result = stamp(&job.join(RESULT));
             result.hash(&mut hasher);
             if result.is_none() {
-                for file in [EVENTS, LOG, CANCEL, WORKER] {
+                for file in [EVENTS, LOG, CANCEL, WORKER, EXECUTOR] {
                     stamp(&job.join(file)).hash(&mut hasher);
                 }
                 is_locked(&job.join(LOCK)).hash(&mut hasher);
@@ -378,27 +396,31 @@ impl LogFollower {
 }
 
 fn read_summary(id: &str, job: &Path) -> JobSummary {
-    // Life before events: an end that is seen has all its events before it.
-    let life = Life::of(job);
+    // Standing before events: an end that is seen has all its events before it.
+    let standing = Standing::of(job);
     let progress = Progress::glance(job);
     let (kind, name, broken) = match read_spec(job) {
         Ok(job) => (Some(job.kind()), job.title(), None),
         Err(error) => (None, id.to_string(), Some(error.to_string())),
     };
     let cancel = job.join(CANCEL).exists();
-    let (state, error) = match life {
-        Life::Over(result) => (result.state, result.error),
-        Life::Alive if cancel => (JobState::Cancelling, None),
-        Life::Alive if progress.started.is_some() && !progress.waiting => (JobState::Running, None),
-        Life::Alive => (JobState::Queued, None),
-        Life::Gone if !job.join(WORKER).exists() => {
-            (JobState::Failed, Some("the worker did not start; see the log".to_string()))
+    let begun = progress.started.is_some() && !progress.waiting;
+    let (state, error, reason) = match standing {
+        Standing::Over(result) => (result.state, result.error, None),
+        Standing::Open(Life::Alive | Life::Waiting(_)) if cancel => (JobState::Cancelling, None, None),
+        Standing::Open(Life::Waiting(reason)) => (JobState::Queued, None, reason),
+        Standing::Open(Life::Alive) if begun => (JobState::Running, None, None),
+        Standing::Open(Life::Alive) => (JobState::Queued, None, None),
+        Standing::Open(Life::Gone(reason)) => {
+            let why = match () {
+                () if !job.join(WORKER).exists() => "the worker did not start; see the log",
+                () if cancel => "worker died while it was being cancelled",
+                () => "worker died (killed or crashed); see the log",
+            };
+            (JobState::Failed, Some(reason.unwrap_or_else(|| why.to_string())), None)
         }
-        Life::Gone if cancel => {
-            (JobState::Failed, Some("worker died while it was being cancelled".to_string()))
-        }
-        Life::Gone => (JobState::Failed, Some("worker died (killed or crashed); see the log".to_string())),
     };
+    let waits = if state == JobState::Queued { after::waits_for(job).or(reason) } else { None };
     JobSummary {
         id: id.to_string(),
         kind,
@@ -408,5 +430,7 @@ fn read_summary(id: &str, job: &Path) -> JobSummary {
         steps: progress.steps,
         started: progress.started.and_then(times::time),
         error: broken.or(error),
+        after: after::parents(job),
+        waits,
     }
 }

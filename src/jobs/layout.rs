@@ -3,6 +3,8 @@
 pub const SPEC: &str = "spec.json";
 pub const LOCK: &str = "lock";
 pub const WORKER: &str = "worker.json";
+pub const EXECUTOR: &str = "executor.json";
+pub const AFTER: &str = "after.json";
 pub const EVENTS: &str = "events.jsonl";
 pub const LOG: &str = "log.txt";
 pub const CANCEL: &str = "cancel";

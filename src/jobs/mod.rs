@@ -5,6 +5,8 @@
 //! | file | written by | holds |
 //! |---|---|---|
 //! | `spec.json` | starter | what to do, of one of the [`kinds`]: data, never executed |
+//! | `after.json` | starter | ids of the jobs that have to be finished before it begins, if any |
+//! | `executor.json` | starter | who runs it, and what it is known by there |
 //! | `lock` | starter, then worker | locked while the worker lives; inherited, so there is no gap |
 //! | `worker.json` | worker | process id and version, for people only |
 //! | `events.jsonl` | worker | one [`JobEvent`] a line, from the moment it holds a slot |
@@ -13,28 +15,31 @@
 //! | `result.json` | worker | the end: written last, in one piece |
 //! | `state.safetensors` | worker | of a training: where a resumed job begins |
 //!
-//! The state is derived from these, never stored: a result says how it ended; a held lock means alive
+//! The state is derived from these, never stored: a result says how it ended; a held lock, or what another executor says, means alive
 //! (queued until the `started` event, cancelling once `cancel` exists); neither means the worker died. A job that was
 //! cancelled, failed or died can be resumed: [`Jobs::resume`] forgets the end and starts another worker in the same
 //! directory.
 
+mod after;
 mod event;
 mod events;
-mod executor;
+pub mod executors;
 mod files;
 mod job_dir;
 #[allow(clippy::module_inception, reason = "the type of a job list is looked for by this name")]
 mod jobs;
 pub mod kinds;
 mod layout;
+mod life;
 mod progress;
 mod queue;
+mod slots;
 mod state;
 mod times;
 mod worker;
 
 pub use event::{JobEvent, JobRow};
-pub use executor::{Executor, Local};
+pub use executors::{Executor, Local};
 pub use job_dir::JobDir;
 pub use jobs::{Jobs, LogFollower};
 pub use kinds::{AnyJob, AnyReport, ClusterReport, ClusterSpec, Job};

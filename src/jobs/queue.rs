@@ -1,36 +1,17 @@
 //! Waiting for a slot: a few locked files say how many jobs of a library may work at once.
 
-use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::after::waits_for;
 use super::job_dir::{is_id, is_locked};
 use super::layout::{EVENTS, LOCK, RESULT, SPEC};
 use crate::{Cancel, Error, Result};
 
-/// How many jobs work at once, unless `LORA_TUI_JOB_SLOTS` says otherwise.
-const SLOTS: usize = 1;
-const SLOTS_VARIABLE: &str = "LORA_TUI_JOB_SLOTS";
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 /// How long an older job may leave a free slot unused (it may be stopped) before others pass it.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How many jobs may work at once.
-pub fn slots() -> Result<usize> {
-    slots_of(std::env::var_os(SLOTS_VARIABLE).as_deref())
-}
-
-fn slots_of(value: Option<&OsStr>) -> Result<usize> {
-    let Some(text) = value.filter(|text| !text.is_empty()) else { return Ok(SLOTS) };
-    match text.to_str().and_then(|text| text.parse().ok()) {
-        Some(slots @ 1..=64) => Ok(slots),
-        _ => Err(Error::usage(format!(
-            "{SLOTS_VARIABLE} is {:?}; it has to be a number from 1 to 64",
-            text.to_string_lossy()
-        ))),
-    }
-}
 
 /// Waits until `job` may work: until a slot is free and no older job waits for it. The slot is taken
 /// while the returned file is open. `waiting` is called once, if it does not come at once.
@@ -94,6 +75,8 @@ fn older_one_waits(job: &Path, jobs: &Path) -> bool {
             && !path.join(EVENTS).exists()
             && (submitted(&path), &*path) < (mine, job)
             && is_locked(&path.join(LOCK))
+            // Who waits for another job does not wait for a slot.
+            && waits_for(&path).is_none()
     })
 }
 
@@ -109,18 +92,7 @@ mod tests {
 
     fn job(jobs: &Path) -> JobDir {
         let spec = ClusterSpec { library: "/lib".into(), k: 2, ..ClusterSpec::default() };
-        JobDir::create(jobs, &spec.into()).unwrap()
-    }
-
-    #[test]
-    fn the_number_of_slots_is_a_small_number() {
-        for (value, slots) in [(None, 1), (Some(""), 1), (Some("1"), 1), (Some("8"), 8)] {
-            assert_eq!(slots_of(value.map(OsStr::new)).unwrap(), slots);
-        }
-        for value in ["0", "65", "-1", "two", "1.5"] {
-            let error = slots_of(Some(OsStr::new(value))).unwrap_err().to_string();
-            assert!(error.contains("LORA_TUI_JOB_SLOTS") && error.contains(value), "{error}");
-        }
+        JobDir::create(jobs, &spec.into(), &[]).unwrap()
     }
 
     #[test]

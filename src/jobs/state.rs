@@ -70,6 +70,12 @@ pub struct JobSummary {
     pub started: Option<SystemTime>,
     /// Why it failed, one line, untrusted.
     pub error: Option<String>,
+    /// Jobs that have to be finished before it begins.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// Why it is still queued, where it is not for a free slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<String>,
 }
 
 impl JobSummary {

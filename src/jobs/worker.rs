@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use super::after::wait_for_parents;
 use super::events::{EventLog, say};
+use super::executors::{Slots, executor_of};
 use super::job_dir::{JobResult, read_spec, take};
 use super::kinds::{AnyJob, JobContext};
 use super::layout::{CANCEL, LOCK, RESULT, STATE, WORKER};
@@ -56,8 +58,13 @@ pub fn worker(job_dir: &Path) -> Result<JobState> {
 
 fn work_in_turn(dir: &Path, job: &AnyJob, cancel: &Cancel) -> Result<serde_json::Value> {
     let name = format!("{} {}", job.kind().name, job.title());
+    wait_for_parents(dir, &mut |reason| say(&format!("{name}: {reason}")), cancel)?;
     let mut wait = || say(&format!("{name}: waiting for a free slot"));
-    let _slot = queue::wait_for_slot(dir, queue::slots()?, &mut wait, cancel)?;
+    let (executor, _) = executor_of(dir)?;
+    let _slot = match executor.slots()? {
+        Slots::Library(slots) => Some(queue::wait_for_slot(dir, slots, &mut wait, cancel)?),
+        Slots::Executor => None,
+    };
     say(&name);
     let mut events = EventLog::open(dir, say)?;
     events.started(0);

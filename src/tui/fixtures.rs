@@ -176,6 +176,8 @@ fn job(id: &str, kind: &'static Kind, name: &str, state: JobState, step: usize) 
         steps: 200,
         started: (state != JobState::Queued).then(|| UNIX_EPOCH + Duration::from_secs(1_795_510_500)),
         error: None,
+        after: Vec::new(),
+        waits: None,
     }
 }
 

@@ -485,3 +485,59 @@ fn an_interrupted_follower_says_by_what_and_the_job_goes_on() {
     }
     assert_eq!(bench.jobs.get(&id).unwrap().state, JobState::Queued);
 }
+
+#[test]
+fn a_job_begins_after_its_parents_and_waits_for_one_that_was_cancelled() {
+    let bench = Bench::small();
+    let slot = bench.occupy_slot();
+    let parent = bench.start(2);
+    let child = bench.jobs.start_after(&bench.clustering(3), std::slice::from_ref(&parent)).unwrap();
+    assert!(bench.jobs.start_after(&bench.clustering(3), &["20000101-000000-none".into()]).is_err());
+    let waits = |child: &str| bench.jobs.get(child).unwrap().waits;
+    bench.wait(&child, "waiting", |job| job.waits.as_ref() == Some(&format!("waits for {parent}")));
+    bench.jobs.cancel(&parent).unwrap();
+    bench.wait_state(&parent, JobState::Cancelled);
+    assert_eq!(waits(&child), Some(format!("waits for {parent}, which was cancelled")));
+    drop(slot);
+
+    // A free slot is no help, and others are not held up.
+    let other = bench.start(2);
+    bench.wait_state(&other, JobState::Finished);
+    assert_eq!(bench.jobs.get(&child).unwrap().state, JobState::Queued);
+    let shown = stdout(&bench.cli(&["show", &child]));
+    assert!(shown.contains("which was cancelled"), "{shown}");
+    let listed: Value = serde_json::from_slice(&bench.cli(&["ls", "--json"]).stdout).unwrap();
+    let row =
+        |id: &str| listed["jobs"].as_array().unwrap().iter().find(|job| job["id"] == id).unwrap().clone();
+    assert_eq!(row(&child)["after"], json!([parent]));
+    assert!(row(&other).get("after").is_none() && row(&other).get("waits").is_none());
+
+    bench.jobs.resume(&parent).unwrap();
+    bench.wait_state(&child, JobState::Finished);
+    assert_eq!((waits(&child), bench.jobs.get(&parent).unwrap().state), (None, JobState::Finished));
+}
+
+#[test]
+fn a_job_that_waits_for_another_can_be_cancelled() {
+    let bench = Bench::small();
+    let _slot = bench.occupy_slot();
+    let parent = bench.start(2);
+    let child = bench.jobs.start_after(&bench.clustering(3), std::slice::from_ref(&parent)).unwrap();
+    bench.wait(&child, "waiting", |job| job.waits.is_some());
+    bench.jobs.cancel(&child).unwrap();
+    bench.wait_state(&child, JobState::Cancelled);
+    assert_eq!(bench.jobs.get(&parent).unwrap().state, JobState::Queued);
+}
+
+#[test]
+fn who_runs_a_job_is_kept_beside_it() {
+    let bench = Bench::small();
+    let id = bench.start(2);
+    bench.wait_state(&id, JobState::Finished);
+    let kept: Value =
+        serde_json::from_slice(&std::fs::read(bench.job(&id).join("executor.json")).unwrap()).unwrap();
+    assert_eq!(kept, json!({ "executor": "local", "id": null }));
+    // Jobs of earlier versions have none.
+    std::fs::remove_file(bench.job(&id).join("executor.json")).unwrap();
+    assert_eq!(bench.jobs.detail(&id).unwrap().summary.state, JobState::Finished);
+}

@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::settings::{option, read};
 use crate::cli::output::Progress;
+use crate::jobs::{AnyJob, Jobs};
 use crate::settings::Setting;
 use crate::train::{Step, TRAINING, TrainEvent, TrainSpec};
 
@@ -17,6 +18,8 @@ pub struct TrainingArgs<const ONE: bool> {
     pub spec: TrainSpec,
     /// Start it as a job and return at once.
     pub background: bool,
+    /// Jobs, by their ids or how they begin, that have to be finished before it begins.
+    pub after: Vec<String>,
 }
 
 /// The settings that these commands have.
@@ -26,12 +29,22 @@ fn table<const ONE: bool>() -> impl Iterator<Item = &'static Setting<TrainSpec>>
 
 impl<const ONE: bool> Args for TrainingArgs<ONE> {
     fn augment_args(command: Command) -> Command {
-        command.args(table::<ONE>().filter_map(option)).arg(
-            Arg::new("background")
-                .long("background")
-                .help("Start it as a job and return at once")
-                .action(ArgAction::SetTrue),
-        )
+        command
+            .args(table::<ONE>().filter_map(option))
+            .arg(
+                Arg::new("background")
+                    .long("background")
+                    .help("Start it as a job and return at once")
+                    .action(ArgAction::SetTrue),
+            )
+            .arg(
+                Arg::new("after")
+                    .long("after")
+                    .value_name("ID")
+                    .help("Begin once this job is finished")
+                    .requires("background")
+                    .action(ArgAction::Append),
+            )
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -41,14 +54,26 @@ impl<const ONE: bool> Args for TrainingArgs<ONE> {
 
 impl<const ONE: bool> FromArgMatches for TrainingArgs<ONE> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut args = Self { spec: TrainSpec::default(), background: false };
+        let mut args = Self { spec: TrainSpec::default(), background: false, after: Vec::new() };
         args.update_from_arg_matches(matches)?;
         Ok(args)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         self.background |= matches.get_flag("background");
+        self.after.extend(matches.get_many::<String>("after").into_iter().flatten().cloned());
         table::<ONE>().try_for_each(|setting| read(setting, matches, &mut self.spec))
+    }
+}
+
+impl<const ONE: bool> TrainingArgs<ONE> {
+    /// Starts `job` in the background; gives its id.
+    ///
+    /// # Errors
+    /// As [`Jobs::start_after`], and an id that fits no job or several.
+    pub fn start(&self, jobs: &Jobs, job: &AnyJob) -> crate::Result<String> {
+        let after = self.after.iter().map(|id| jobs.resolve(id)).collect::<crate::Result<Vec<_>>>()?;
+        jobs.start_after(job, &after)
     }
 }
 

@@ -86,7 +86,7 @@ impl DetailsView<'_> {
             facts.extend(stage);
         }
         if job.state == JobState::Queued {
-            facts.push("waits for a free slot".into());
+            facts.push(job.waits.clone().unwrap_or_else(|| "waits for a free slot".into()));
         }
         let speed = self.detail.and_then(|detail| detail.tokens_per_second);
         if let Some(speed) = speed.filter(|speed| speed.is_finite()) {

@@ -1,18 +1,13 @@
-//! Who runs a job's worker. Local processes now; a batch system fits behind the same trait.
+//! `local`: workers are processes of this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::JobDir;
-use super::layout::LOG;
+use super::{Executor, Handle, Life, Slots};
+use crate::jobs::job_dir::{JobDir, is_locked};
+use crate::jobs::layout::{LOCK, LOG};
+use crate::jobs::slots::slots;
 use crate::{Error, Result};
-
-/// Starts workers.
-pub trait Executor: Send + Sync + std::fmt::Debug {
-    /// Starts the worker of a new job and returns at once. The worker has to hold the job's lock before
-    /// this returns.
-    fn start(&self, job: &JobDir) -> Result<()>;
-}
 
 /// Workers are processes of this machine that outlive whoever started them.
 #[derive(Clone, Debug)]
@@ -21,6 +16,9 @@ pub struct Local {
 }
 
 impl Local {
+    /// Its name.
+    pub const ID: &str = "local";
+
     /// Workers run `program worker DIR`.
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self { program: program.into() }
@@ -38,7 +36,11 @@ impl Local {
 }
 
 impl Executor for Local {
-    fn start(&self, job: &JobDir) -> Result<()> {
+    fn id(&self) -> &'static str {
+        Self::ID
+    }
+
+    fn submit(&self, job: &JobDir) -> Result<Handle> {
         let log_path = job.path().join(LOG);
         let fail = |error| Error::io(&log_path, error);
         let log = std::fs::File::options().create(true).append(true).open(&log_path).map_err(fail)?;
@@ -58,7 +60,21 @@ impl Executor for Local {
         // Collects the exit status, so that no zombie is left while this process lives.
         let reaper = std::thread::Builder::new().name("job-reaper".into()).spawn(move || child.wait());
         drop(reaper);
+        Ok(Handle { executor: Self::ID.into(), id: None })
+    }
+
+    /// Alive while the worker holds the lock, which it inherits: there is no gap.
+    fn look(&self, job: &Path, _handle: &Handle) -> Life {
+        if is_locked(&job.join(LOCK)) { Life::Alive } else { Life::Gone(None) }
+    }
+
+    fn cancel(&self, _job: &Path, _handle: &Handle) -> Result<()> {
+        // The worker looks for the marker.
         Ok(())
+    }
+
+    fn slots(&self) -> Result<Slots> {
+        slots().map(Slots::Library)
     }
 }
 
