@@ -15,6 +15,7 @@ use crate::eval::{
 use crate::library::Library;
 use crate::model::Precision;
 use crate::named::{find_name, split_names};
+use crate::routing::{Scope, titles};
 use crate::text::printable;
 use crate::train::find_tasks;
 
@@ -76,7 +77,8 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     if args.routing {
         let limit = args.limit.unwrap_or(20) as usize;
         if !session.router().is_routed() {
-            return Err(crate::Error::usage("--routing looks at Arrow: leave --router out"));
+            let who = titles(|router| router.scope == Scope::Token);
+            return Err(crate::Error::usage(format!("--routing needs weights per token: use {who}")));
         }
         let questions = Questions { tasks: &tasks, split: args.split, limit };
         let result = routing_of_tasks(&library, &mut session, &questions, &mut tell, output.cancel())?;
