@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyEvent, KeyModifiers};
 
 use super::form::{Form, FormOutcome};
+use super::global_keys::{GLOBAL, Global, HELP};
 use super::screens::{self, TABS};
-use super::{AppEffect, Binding, Effect, EngineMessage, EngineState, Message, Screen, Shared, Tab, Tickets};
+use super::{AppEffect, Effect, EngineMessage, EngineState, KeyHint, Message, Screen, Shared, Tab, Tickets};
 use crate::analysis::Metric;
 use crate::text::printable;
 
@@ -50,7 +51,7 @@ impl App {
     /// What to ask for once the first frame is on the screen.
     pub fn start(&mut self) -> Vec<Effect> {
         let mut effects = vec![Effect::ReloadLibrary];
-        let shown = self.screens[self.tab.index()].on_show(&self.shared);
+        let shown = self.screens[screens::index(self.tab)].on_show(&self.shared);
         effects.extend(self.apply(shown));
         effects
     }
@@ -76,7 +77,7 @@ impl App {
     }
 
     pub(super) fn screen(&self) -> &dyn Screen {
-        self.screens[self.tab.index()].as_ref()
+        self.screens[screens::index(self.tab)].as_ref()
     }
 
     /// Whether the visible part of the interface changes with time, so that ticks are needed.
@@ -107,7 +108,7 @@ impl App {
                 } else if self.help.is_some() {
                     Vec::new()
                 } else {
-                    self.screens[self.tab.index()].on_paste(text, &self.shared)
+                    self.screens[screens::index(self.tab)].on_paste(text, &self.shared)
                 }
             }
             _ => {
@@ -167,23 +168,23 @@ impl App {
     }
 
     fn on_key(&mut self, key: KeyEvent) -> Vec<Effect> {
-        if key.modifiers.contains(KeyModifiers::CONTROL) {
-            match key.code {
-                KeyCode::Char('c') => return vec![Effect::App(AppEffect::Quit)],
-                KeyCode::Char('z') => return vec![Effect::Suspend],
-                _ => {}
-            }
+        let global = GLOBAL.action(key, &(), &self.shared);
+        if key.modifiers.contains(KeyModifiers::CONTROL)
+            && let Some(global) = global
+        {
+            return self.act(global, key).unwrap_or_default();
         }
         match &self.notice {
             Some(notice) if !notice.is_error => self.notice = None,
-            Some(_) if key.code == KeyCode::Esc => {
+            Some(_) if global == Some(Global::Dismiss) => {
                 self.notice = None;
                 return Vec::new();
             }
             _ => {}
         }
-        if self.help.is_some() {
-            self.on_help_key(key);
+        if let Some(offset) = self.help {
+            let motion = HELP.action(key, &(), &self.shared);
+            self.help = motion.map(|motion| motion.scroll(offset.into(), u16::MAX.into()) as u16);
             return Vec::new();
         }
         if let Some(form) = &mut self.form {
@@ -191,13 +192,36 @@ impl App {
             return self.finish_form(outcome);
         }
         let capturing = self.screen().captures_text();
-        if !capturing && let Some(effects) = self.on_global_key(key) {
+        if !capturing && let Some(effects) = global.and_then(|global| self.act(global, key)) {
             return effects;
         }
-        match self.screens[self.tab.index()].on_key(key, &self.shared) {
+        let screen = &mut self.screens[screens::index(self.tab)];
+        match screen.on_key(key, &self.shared) {
             Some(effects) => effects,
-            None if capturing => self.on_global_key(key).unwrap_or_default(),
+            None if capturing => global.and_then(|global| self.act(global, key)).unwrap_or_default(),
             None => Vec::new(),
+        }
+    }
+
+    /// What a key of [`GLOBAL`] does; `None` when it has no use now, so that the screen may have one.
+    fn act(&mut self, global: Global, key: KeyEvent) -> Option<Vec<Effect>> {
+        let step = |by: usize| TABS[(screens::index(self.tab) + by) % TABS.len()].tab;
+        let show = |tab| Some(vec![Effect::App(AppEffect::Show(tab))]);
+        match global {
+            Global::ShowTab => {
+                let number = key.code.as_char().and_then(|c| c.to_digit(10))? as usize;
+                show(TABS.get(number.checked_sub(1)?)?.tab)
+            }
+            Global::NextTab => show(step(1)),
+            Global::PreviousTab => show(step(TABS.len() - 1)),
+            // Errors are dismissed before the key comes here; what else is open knows how to close.
+            Global::Dismiss => None,
+            Global::Help => {
+                self.help = Some(0);
+                Some(Vec::new())
+            }
+            Global::Suspend => Some(vec![Effect::Suspend]),
+            Global::Quit => Some(vec![Effect::App(AppEffect::Quit)]),
         }
     }
 
@@ -221,43 +245,10 @@ impl App {
     }
 
     /// The keys of what has the focus.
-    pub(super) fn bindings(&self) -> Vec<Binding> {
+    pub(super) fn hints(&self) -> Vec<KeyHint> {
         match &self.form {
-            Some(form) => form.bindings(),
-            None => self.screen().bindings(&self.shared),
-        }
-    }
-
-    fn on_help_key(&mut self, key: KeyEvent) {
-        let offset = self.help.unwrap_or(0);
-        self.help = match key.code {
-            KeyCode::Down | KeyCode::Char('j') => Some(offset.saturating_add(1)),
-            KeyCode::Up | KeyCode::Char('k') => Some(offset.saturating_sub(1)),
-            KeyCode::PageDown | KeyCode::Char(' ') => Some(offset.saturating_add(10)),
-            KeyCode::PageUp => Some(offset.saturating_sub(10)),
-            _ => None,
-        };
-    }
-
-    /// The keys of `keymap::GLOBAL`.
-    fn on_global_key(&mut self, key: KeyEvent) -> Option<Vec<Effect>> {
-        if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
-            return None;
-        }
-        let step = |by: usize| TABS[(self.tab.index() + by) % TABS.len()].tab;
-        match key.code {
-            KeyCode::Char('q') => Some(vec![Effect::App(AppEffect::Quit)]),
-            KeyCode::Char('?') => {
-                self.help = Some(0);
-                Some(Vec::new())
-            }
-            KeyCode::Char(c @ '1'..='9') => {
-                let tab = TABS.get(c as usize - '1' as usize)?.tab;
-                Some(vec![Effect::App(AppEffect::Show(tab))])
-            }
-            KeyCode::Tab => Some(vec![Effect::App(AppEffect::Show(step(1)))]),
-            KeyCode::BackTab => Some(vec![Effect::App(AppEffect::Show(step(TABS.len() - 1)))]),
-            _ => None,
+            Some(form) => form.hints(&self.shared),
+            None => self.screen().hints(&self.shared),
         }
     }
 
@@ -278,7 +269,7 @@ impl App {
                 AppEffect::Show(tab) => {
                     if tab != self.tab {
                         self.tab = tab;
-                        queue.extend(self.screens[tab.index()].on_show(&self.shared));
+                        queue.extend(self.screens[screens::index(tab)].on_show(&self.shared));
                     }
                 }
                 AppEffect::OpenForm(kind) => {

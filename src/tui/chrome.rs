@@ -8,9 +8,10 @@ use ratatui::widgets::{Block, BorderType, Clear, Paragraph, Wrap};
 
 use super::app::App;
 use super::format::{self, spinner};
-use super::screens::TABS;
+use super::global_keys::{GLOBAL, Global};
+use super::screens::{self, TABS};
 use super::text_width::{self, truncate_start, width};
-use super::{Binding, EngineState, Theme, keymap};
+use super::{EngineState, KeyHint, Theme};
 use crate::text::{counted, printable};
 
 impl App {
@@ -70,7 +71,7 @@ impl App {
         let full: usize = self.tab_labels().map(|label| width(&label) + 5).sum();
         let mut spans = Vec::new();
         for (i, label) in self.tab_labels().enumerate() {
-            let active = i == self.tab.index();
+            let active = i == screens::index(self.tab);
             let (number, name) = match (active, theme.has_color()) {
                 (true, true) => (theme.selection(), theme.selection()),
                 (true, false) => (theme.selection(), theme.selection()),
@@ -164,12 +165,12 @@ impl App {
         }
         let room = usize::from(area.width);
         let capturing = self.captures_text();
-        let mut keys = self.bindings();
-        let global = |keys: &'static str| keymap::GLOBAL.iter().filter(move |b| !capturing && b.keys == keys);
-        keys.extend(global("1–5"));
+        let mut keys: Vec<KeyHint> = self.hints().into_iter().filter(|hint| !hint.short.is_empty()).collect();
+        let global = |action| if capturing { None } else { GLOBAL.hint_of(action) };
+        keys.extend(global(Global::ShowTab));
         // The way out and the way to all other keys are always there.
-        let last: Vec<&Binding> = global("q").chain(global("?")).collect();
-        let reserved = last.iter().map(|binding| cells(binding)).sum::<usize>();
+        let last: Vec<KeyHint> = [Global::Quit, Global::Help].into_iter().filter_map(global).collect();
+        let reserved = last.iter().map(cells).sum::<usize>();
         let mut spans = Vec::new();
         let mut used = 0;
         for binding in &keys {
@@ -179,30 +180,34 @@ impl App {
             used += cells(binding);
             spans.extend(key_spans(binding, theme));
         }
-        for binding in last {
+        for binding in &last {
             spans.extend(key_spans(binding, theme));
         }
         frame.render_widget(Paragraph::new(Line::from(spans)), area);
     }
 
     fn draw_help(&self, frame: &mut Frame, area: Rect, offset: u16, theme: &Theme) {
-        let own = self.bindings();
-        let column = own.iter().chain(&keymap::GLOBAL).map(|b| width(b.keys)).max().unwrap_or(0) + 2;
+        let (own, global) = (self.hints(), GLOBAL.hints(&(), self.shared()));
+        let column = own.iter().chain(&global).map(|hint| width(&hint.keys)).max().unwrap_or(0) + 2;
+        let room = usize::from(area.width).saturating_sub(column + 6);
         let mut lines = Vec::new();
-        for (title, bindings) in [(self.tab.title(), own.as_slice()), ("Everywhere", &keymap::GLOBAL[..])] {
-            if bindings.is_empty() {
+        for (title, hints) in [(self.tab.title(), own), (GLOBAL.title, global)] {
+            if hints.is_empty() {
                 continue;
             }
             if !lines.is_empty() {
                 lines.push(Line::default());
             }
             lines.push(Line::styled(format!(" {title}"), theme.header()));
-            for binding in bindings {
-                lines.push(Line::from(vec![
-                    Span::raw("  "),
-                    Span::styled(text_width::left(binding.keys, column), theme.key()),
-                    Span::styled(binding.help, theme.text()),
-                ]));
+            for hint in hints {
+                for (at, help) in text_width::wrap(&hint.help, room).into_iter().enumerate() {
+                    let keys = if at == 0 { hint.keys.as_str() } else { "" };
+                    lines.push(Line::from(vec![
+                        Span::raw("  "),
+                        Span::styled(text_width::left(keys, column), theme.key()),
+                        Span::styled(help, theme.text()),
+                    ]));
+                }
             }
         }
         let inner = lines.iter().map(Line::width).max().unwrap_or(0) + 2;
@@ -229,13 +234,13 @@ fn whole<const N: usize>(texts: [String; N], room: usize) -> Option<String> {
     texts.into_iter().map(|text| printable(&text).into_owned()).find(|text| width(text) <= room)
 }
 
-fn cells(binding: &Binding) -> usize {
-    width(binding.keys) + width(binding.short) + 3
+fn cells(binding: &KeyHint) -> usize {
+    width(&binding.keys) + width(binding.short) + 3
 }
 
-fn key_spans(binding: &Binding, theme: &Theme) -> [Span<'static>; 3] {
+fn key_spans(binding: &KeyHint, theme: &Theme) -> [Span<'static>; 3] {
     [
-        Span::styled(binding.keys, theme.key()),
+        Span::styled(binding.keys.clone(), theme.key()),
         Span::raw(" "),
         Span::styled(format!("{}  ", binding.short), theme.dim()),
     ]

@@ -3,8 +3,7 @@
 //! Each service has an enum of its own, which it matches exhaustively: an effect that nobody carries out does
 //! not compile.
 
-use super::Tab;
-use super::screens::TABS;
+use super::tab::Tab;
 use crate::analysis::Metric;
 use crate::jobs::AnyJob;
 use crate::jobs::kinds::Kind;
@@ -109,14 +108,19 @@ pub enum JobsEffect {
 pub struct Tickets(u64);
 
 impl Tickets {
-    /// The numbers of `tab`; the first is given out by the first [`Tickets::issue`].
+    /// The numbers of `tab`, which follow from its title; the first is given out by the first
+    /// [`Tickets::issue`].
     pub fn of(tab: Tab) -> Self {
-        Self((tab.index() as u64 + 1) << 40)
+        // FNV-1a; a test sees to it that no two tabs share their numbers.
+        let hash = tab.title().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self((hash & 0x3f_ffff) << 40)
     }
 
     /// The numbers of the `n`-th form of the session.
     pub fn of_form(n: u32) -> Self {
-        Self(((TABS.len() as u64 + 1) << 40) | (u64::from(n) << 16))
+        Self((1 << 63) | (u64::from(n) << 16))
     }
 
     /// A number that was not given out before.

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::ops::Range;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use super::keymap::Motion;
 
 /// Which row is selected. The first visible row is remembered from one drawing to the next, so that the
 /// list scrolls only when the cursor leaves it.
@@ -42,43 +42,38 @@ impl List {
         first..(first + height).min(len)
     }
 
-    /// Moves by arrows, `j`/`k`, page keys, `g`/`G`, Home and End. Whether the key was one of them.
-    pub fn on_key(&mut self, key: KeyEvent, len: usize) -> bool {
+    /// Moves the cursor.
+    pub fn go(&mut self, motion: Motion, len: usize) {
         let page = self.height.get().saturating_sub(1).max(1);
-        let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
-        let to = match key.code {
-            KeyCode::Char('d') if ctrl => self.cursor + page / 2 + 1,
-            KeyCode::Char('u') if ctrl => self.cursor.saturating_sub(page / 2 + 1),
-            _ if ctrl => return false,
-            KeyCode::Down | KeyCode::Char('j') => self.cursor + 1,
-            KeyCode::Up | KeyCode::Char('k') => self.cursor.saturating_sub(1),
-            KeyCode::PageDown => self.cursor + page,
-            KeyCode::PageUp => self.cursor.saturating_sub(page),
-            KeyCode::Home | KeyCode::Char('g') => 0,
-            KeyCode::End | KeyCode::Char('G') => len,
-            _ => return false,
+        let to = match motion {
+            Motion::HalfDown => self.cursor + page / 2 + 1,
+            Motion::HalfUp => self.cursor.saturating_sub(page / 2 + 1),
+            Motion::Down => self.cursor + 1,
+            Motion::Up => self.cursor.saturating_sub(1),
+            Motion::PageDown => self.cursor + page,
+            Motion::PageUp => self.cursor.saturating_sub(page),
+            Motion::First => 0,
+            Motion::Last => len,
         };
         self.select(to, len);
-        true
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tui::testing::{code, key};
 
     #[test]
     fn scrolls_only_when_the_cursor_leaves_the_window() {
         let mut list = List::default();
         assert_eq!(list.window(100, 10), 0..10);
-        (0..12).for_each(|_| assert!(list.on_key(key('j'), 100)));
+        (0..12).for_each(|_| list.go(Motion::Down, 100));
         assert_eq!(list.window(100, 10), 3..13);
-        list.on_key(key('k'), 100);
+        list.go(Motion::Up, 100);
         assert_eq!(list.window(100, 10), 3..13);
-        list.on_key(key('G'), 100);
+        list.go(Motion::Last, 100);
         assert_eq!(list.window(100, 10), 90..100);
-        list.on_key(code(KeyCode::PageUp), 100);
+        list.go(Motion::PageUp, 100);
         assert_eq!((list.cursor(), list.window(100, 10)), (90, 90..100));
     }
 
@@ -89,7 +84,7 @@ mod tests {
         list.window(100, 10);
         assert_eq!(list.window(3, 10), 0..3);
         assert_eq!(list.window(0, 10), 0..0);
-        list.on_key(key('j'), 0);
+        list.go(Motion::Down, 0);
         assert_eq!(list.cursor(), 0);
     }
 }

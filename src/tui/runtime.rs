@@ -11,25 +11,13 @@ use super::frame_limiter::FrameLimiter;
 use super::services::Services;
 use super::stderr::StderrGuard;
 use super::terminal::TerminalGuard;
-use super::{App, Effect, Message, Sender, Theme};
+use super::{App, Effect, Message, Sender, Theme, TuiOptions};
 use crate::cancel::remember_signal;
-use crate::model::Precision;
 use crate::text::counted;
 use crate::{Error, Result};
 
 /// Time between two ticks while something moves.
 const TICK: Duration = Duration::from_millis(100);
-
-/// What the command line says about the model.
-#[derive(Clone, Debug, Default)]
-pub struct TuiOptions {
-    /// Base model given by the person; else the library's.
-    pub base: Option<PathBuf>,
-    /// `auto`, `cpu`, `cuda:N`, `metal`.
-    pub device: String,
-    /// `None` is q8, which prefills as fast as bf16, decodes faster and takes the least memory.
-    pub precision: Option<Precision>,
-}
 
 /// Why the loop ended.
 enum Exit {

@@ -11,7 +11,7 @@ use super::testing::{
     assert_screen, buffer_app, code, ctrl, full_app, jobs_app, key, library_app, new_app, press, press_code,
     render_app,
 };
-use super::{Depth, EngineMessage, EngineState, Message};
+use super::{Depth, EngineMessage, EngineState, KeySection, Message, Tickets};
 use crate::jobs::JobState;
 use crate::library::{FetchPhase, FetchProgress};
 
@@ -202,6 +202,30 @@ proptest! {
         for (message, width, height) in messages {
             app.update(message);
             render_app(&app, width, height);
+        }
+    }
+}
+
+#[test]
+fn no_two_tabs_share_their_tickets() {
+    let first: std::collections::HashSet<u64> =
+        TABS.iter().map(|spec| Tickets::of(spec.tab).issue()).chain([Tickets::of_form(1).issue()]).collect();
+    assert_eq!(first.len(), TABS.len() + 1);
+}
+
+#[test]
+fn every_line_of_help_is_one_sentence_without_a_full_stop() {
+    let tabs = TABS.iter().flat_map(|spec| (spec.keys)());
+    for KeySection { title, hints } in tabs {
+        for hint in hints {
+            let ends = hint.help.ends_with('.') && !hint.help.ends_with("..");
+            assert!(!ends && !hint.help.is_empty(), "{title}, {}: {}", hint.keys, hint.help);
+            assert!(
+                hint.help.starts_with(|c: char| !c.is_lowercase()),
+                "{title}, {}: {}",
+                hint.keys,
+                hint.help
+            );
         }
     }
 }

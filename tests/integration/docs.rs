@@ -183,10 +183,11 @@ fn headings(text: &str) -> Vec<String> {
 
 #[test]
 fn generated_tables_are_up_to_date() {
-    let tables: [(&str, &str, String); 6] = [
+    let tables: [(&str, &str, String); 7] = [
         ("commands.md", "commands", table_of_commands()),
         ("evaluation.md", "methods", lora_tui::eval::reference()),
         ("evaluation.md", "scorers", table_of::<Scorer>("metric")),
+        ("keys.md", "keys", lora_tui::tui::keys_reference()),
         ("routing.md", "routers", lora_tui::routing::reference()),
         ("similarity.md", "metrics", Metric::markdown()),
         ("training.md", "training", settings::markdown(TRAINING)),

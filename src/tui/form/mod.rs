@@ -2,15 +2,15 @@
 
 mod fields;
 mod job;
+mod keys;
 mod view;
 
 use std::sync::Arc;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-
-use self::fields::{Field, Id, Step, Value};
+use self::fields::{Field, Id, Value};
 use self::job::around;
-use super::{Binding, ComputeEffect, DataEffect, Effect, JobsEffect, Message, Shared, Tickets};
+pub use self::keys::reference;
+use super::{ComputeEffect, DataEffect, Effect, JobsEffect, Message, Shared, Tickets};
 use crate::jobs::AnyJob;
 use crate::jobs::kinds::Kind;
 use crate::settings::Role;
@@ -75,84 +75,6 @@ impl Form {
     /// Whether an answer is awaited.
     pub fn is_waiting(&self) -> bool {
         self.waiting || self.planning.is_some()
-    }
-
-    /// The keys of the form.
-    pub fn bindings(&self) -> Vec<Binding> {
-        let mut bindings = vec![
-            Binding::new("Enter", "start", "Start the job"),
-            Binding::new("↑↓", "field", "Another field (also Tab, Shift-Tab)"),
-        ];
-        match self.fields.get(self.focus) {
-            Some(field) if field.is_path() => {
-                bindings.push(Binding::new("Tab", "complete", "Complete the path"));
-            }
-            Some(Field { value: Value::Choice { .. }, .. }) => {
-                bindings.push(Binding::new(
-                    "← →",
-                    "choose",
-                    "Another value (also Space, or its first letter)",
-                ));
-            }
-            Some(Field { value: Value::Fold { open }, .. }) => {
-                let short = if *open { "hide" } else { "show" };
-                bindings.push(Binding::new("Space", short, "Show or hide more options (also ← →)"));
-            }
-            _ => {}
-        }
-        bindings.push(Binding::new("Esc", "close", "Close without starting"));
-        bindings
-    }
-
-    /// Takes a key press.
-    pub fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> FormOutcome {
-        if self.waiting {
-            return if key.code == KeyCode::Esc {
-                FormOutcome::Closed
-            } else {
-                FormOutcome::Open(Vec::new())
-            };
-        }
-        match key.code {
-            KeyCode::Esc => return FormOutcome::Closed,
-            KeyCode::Enter => return FormOutcome::Open(self.start(shared)),
-            KeyCode::Tab if self.fields[self.focus].is_path() => {
-                let text = self.fields[self.focus].text();
-                // Nothing to complete: on to the next field, as Tab does elsewhere.
-                if text.is_empty() && self.focus > 0 {
-                    self.go(true);
-                } else {
-                    return FormOutcome::Open(vec![Effect::Data(DataEffect::Complete { text })]);
-                }
-            }
-            KeyCode::Tab | KeyCode::Down => self.go(true),
-            KeyCode::BackTab | KeyCode::Up => self.go(false),
-            _ if self.change(key) => return FormOutcome::Open(self.edited(shared)),
-            _ => {}
-        }
-        FormOutcome::Open(Vec::new())
-    }
-
-    /// Changes the focused field by a key; whether it says something else now.
-    fn change(&mut self, key: KeyEvent) -> bool {
-        let plain = !key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
-        let field = &mut self.fields[self.focus];
-        match &mut field.value {
-            Value::Text(input) => input.on_key(key) == Some(true),
-            Value::Fold { open } => {
-                if matches!(key.code, KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right) {
-                    *open = !*open;
-                }
-                false
-            }
-            Value::Choice { .. } => match key.code {
-                KeyCode::Right | KeyCode::Char(' ') => field.choose(Step::Next),
-                KeyCode::Left => field.choose(Step::Previous),
-                KeyCode::Char(c) if plain => field.choose(Step::To(c)),
-                _ => false,
-            },
-            Value::Shown => false,
-        }
     }
 
     /// Whether a field can be seen: those behind the fold only when it is open.

@@ -11,7 +11,6 @@ mod geometry;
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::text::Line;
 
 pub use geometry::{Axis, Geometry};
@@ -80,6 +79,24 @@ const TOP: u8 = 250;
 /// Entries averaged per pixel and axis; more are sampled evenly, so that one frame stays fast at any N.
 const SAMPLES: usize = 16;
 
+/// A step over a matrix, or another zoom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapMove {
+    Left,
+    Right,
+    Up,
+    Down,
+    FarLeft,
+    FarRight,
+    FarUp,
+    FarDown,
+    First,
+    Last,
+    Closer,
+    Wider,
+    Whole,
+}
+
 impl HeatmapState {
     /// Row and column under the cursor.
     pub fn cursor(&self) -> (usize, usize) {
@@ -97,31 +114,26 @@ impl HeatmapState {
         self.column = self.column.min(columns.saturating_sub(1));
     }
 
-    /// Moves or zooms; whether the key was one of ours.
-    pub fn on_key(&mut self, key: KeyEvent, rows: usize, columns: usize) -> bool {
-        if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
-            return false;
-        }
+    /// Moves or zooms.
+    pub fn go(&mut self, step: MapMove, rows: usize, columns: usize) {
         let page = |axis: Axis| (axis.shown / 4).clamp(4, 50);
         let (far_y, far_x) = (page(self.last.get().geometry.y), page(self.last.get().geometry.x));
-        match key.code {
-            KeyCode::Left | KeyCode::Char('h') => self.column = self.column.saturating_sub(1),
-            KeyCode::Right | KeyCode::Char('l') => self.column += 1,
-            KeyCode::Up | KeyCode::Char('k') => self.row = self.row.saturating_sub(1),
-            KeyCode::Down | KeyCode::Char('j') => self.row += 1,
-            KeyCode::Char('H') => self.column = self.column.saturating_sub(far_x),
-            KeyCode::Char('L') => self.column += far_x,
-            KeyCode::Char('K') | KeyCode::PageUp => self.row = self.row.saturating_sub(far_y),
-            KeyCode::Char('J') | KeyCode::PageDown => self.row += far_y,
-            KeyCode::Home | KeyCode::Char('g') => (self.row, self.column) = (0, 0),
-            KeyCode::End | KeyCode::Char('G') => (self.row, self.column) = (rows, columns),
-            KeyCode::Char('+' | '=') => self.zoom(true, rows, columns),
-            KeyCode::Char('-' | '_') => self.zoom(false, rows, columns),
-            KeyCode::Char('0') => self.span = None,
-            _ => return false,
+        match step {
+            MapMove::Left => self.column = self.column.saturating_sub(1),
+            MapMove::Right => self.column += 1,
+            MapMove::Up => self.row = self.row.saturating_sub(1),
+            MapMove::Down => self.row += 1,
+            MapMove::FarLeft => self.column = self.column.saturating_sub(far_x),
+            MapMove::FarRight => self.column += far_x,
+            MapMove::FarUp => self.row = self.row.saturating_sub(far_y),
+            MapMove::FarDown => self.row += far_y,
+            MapMove::First => (self.row, self.column) = (0, 0),
+            MapMove::Last => (self.row, self.column) = (rows, columns),
+            MapMove::Closer => self.zoom(true, rows, columns),
+            MapMove::Wider => self.zoom(false, rows, columns),
+            MapMove::Whole => self.span = None,
         }
         self.clamp(rows, columns);
-        true
     }
 
     /// Whether part of the matrix lies outside the screen by choice.

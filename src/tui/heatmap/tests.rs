@@ -1,14 +1,32 @@
 use std::time::Instant;
 
-use crossterm::event::KeyCode;
 use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::*;
 use crate::analysis::value_range;
-use crate::tui::testing::{assert_screen, code, key, text};
+use crate::tui::testing::{assert_screen, text};
 use crate::tui::{Depth, Theme};
+
+/// Steps in short: as their keys on the Similarity tab.
+fn step(c: char) -> MapMove {
+    match c {
+        'h' => MapMove::Left,
+        'j' => MapMove::Down,
+        'k' => MapMove::Up,
+        'l' => MapMove::Right,
+        'H' => MapMove::FarLeft,
+        'J' => MapMove::FarDown,
+        'K' => MapMove::FarUp,
+        'L' => MapMove::FarRight,
+        'g' => MapMove::First,
+        'G' => MapMove::Last,
+        '+' => MapMove::Closer,
+        '-' => MapMove::Wider,
+        _ => MapMove::Whole,
+    }
+}
 
 /// A square matrix with everything a [`Heatmap`] borrows.
 struct Square {
@@ -156,12 +174,12 @@ fn zoom_in_and_out_comes_back_to_the_whole_matrix() {
             break;
         }
         seen.push(shown);
-        state.on_key(key('+'), 200, 200);
+        state.go(MapMove::Closer, 200, 200);
     }
     assert!(seen.len() >= 5 && seen[0] == 200 && seen.is_sorted_by(|a, b| a > b), "{seen:?}");
     for _ in 0..3 * seen.len() {
         square.draw(&state, area, Depth::True);
-        state.on_key(key('-'), 200, 200);
+        state.go(MapMove::Wider, 200, 200);
     }
     assert!(!state.is_zoomed());
 }
@@ -173,7 +191,7 @@ fn the_cached_picture_equals_a_fresh_one() {
     let mut state = HeatmapState::default();
     for c in "++jJLl-0G+hhK".chars() {
         square.draw(&state, area, Depth::True);
-        state.on_key(key(c), 300, 300);
+        state.go(step(c), 300, 300);
         let cached = square.draw(&state, area, Depth::True);
         state.cache.borrow_mut().take();
         assert_eq!(cached, square.draw(&state, area, Depth::True), "after {c}");
@@ -189,7 +207,7 @@ fn a_thousand_experts_are_drawn_in_a_few_milliseconds() {
     let mut buf = Buffer::empty(Rect::new(0, 0, 200, 60));
     let mut times = vec![];
     for c in "++jlJ-0LK0j+l".chars() {
-        state.on_key(key(c), 1000, 1000);
+        state.go(step(c), 1000, 1000);
         let start = Instant::now();
         square.draw_into(&state, &mut buf, &theme);
         times.push(start.elapsed());
@@ -213,17 +231,10 @@ proptest! {
         let depth = if plain { Depth::Plain } else { Depth::Indexed };
         for c in keys {
             square.draw(&state, Rect::new(x, y, width, height), depth);
-            prop_assert!(state.on_key(key(c), n, n));
+            state.go(step(c), n, n);
             let (row, column) = state.cursor();
             prop_assert!(row < n.max(1) && column < n.max(1));
         }
         square.draw(&state, Rect::new(x, y, width, height), depth);
     }
-}
-
-#[test]
-fn other_keys_are_left_to_the_screen() {
-    let mut state = HeatmapState::default();
-    assert!(!state.on_key(code(KeyCode::Enter), 3, 3));
-    assert!(!state.on_key(key('m'), 3, 3));
 }

@@ -10,7 +10,12 @@ pub mod similarity;
 #[cfg(test)]
 mod test_data;
 
-use super::screen::TabSpec;
+use super::{Tab, TabSpec};
 
 /// All tabs, in the order of their number keys.
 pub static TABS: &[TabSpec] = &[library::SPEC, similarity::SPEC, clusters::SPEC, routing::SPEC, jobs::SPEC];
+
+/// Place of a tab in [`TABS`].
+pub fn index(tab: Tab) -> usize {
+    TABS.iter().position(|spec| spec.tab == tab).unwrap_or_default()
+}

@@ -3,11 +3,12 @@
 mod cells;
 mod charts;
 mod groups;
+mod keys;
 mod view;
 
 use std::sync::Arc;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -16,10 +17,9 @@ use super::comparable::{Comparable, LARGE, one_line};
 use super::comparison_chrome;
 use crate::analysis::{Clustering, DEFAULT_SPARSITY, Metric, Similarity, best_k, default_k, largest_k};
 use crate::catalog::Catalog;
-use crate::jobs::kinds;
 use crate::tui::{
-    AppEffect, Binding, ComputeEffect, Effect, List, Message, Screen, Shared, Sweep, Tab, Theme, Tickets,
-    screen::TabSpec, screens::library,
+    ComputeEffect, Effect, KeyHint, List, Message, Screen, Shared, Sweep, Tab, Theme, Tickets,
+    screen::TabSpec,
 };
 
 /// Who chose the number of clusters.
@@ -36,7 +36,8 @@ enum Chosen {
 pub const TAB: Tab = Tab("Clusters");
 
 /// Its line in the table of tabs.
-pub(super) const SPEC: TabSpec = TabSpec { tab: TAB, new: || Box::new(ClustersScreen::new()) };
+pub(super) const SPEC: TabSpec =
+    TabSpec { tab: TAB, keys: keys::reference, new: || Box::new(ClustersScreen::new()) };
 
 /// State of the Clusters tab.
 #[derive(Debug)]
@@ -223,6 +224,14 @@ impl ClustersScreen {
         self.cluster()
     }
 
+    fn set_sparsity(&mut self, steps: u32) -> Vec<Effect> {
+        if steps > 19 || steps == self.sparsity_steps {
+            return Vec::new();
+        }
+        self.sparsity_steps = steps;
+        self.start_over()
+    }
+
     /// Moves to the line of the next or the previous cluster.
     fn jump(&mut self, forward: bool) {
         let Some(shown) = &self.shown else { return };
@@ -238,27 +247,12 @@ impl ClustersScreen {
 }
 
 impl Screen for ClustersScreen {
-    fn bindings(&self, _shared: &Shared) -> Vec<Binding> {
-        if self.shown.is_none() {
-            let asks = self.comparable.question().is_some() && !self.agreed;
-            let compute = Binding::new("Enter", "compute", "Cluster this large library");
-            return if asks { vec![compute] } else { Vec::new() };
-        }
-        let mut keys = vec![
-            Binding::new("↑↓", "move", "Move over clusters and members (also jk, page keys, g, G)"),
-            Binding::new("+ -", "k", "One cluster more, one less"),
-        ];
-        if self.selected_name().is_some() {
-            keys.push(Binding::new("Enter", "expert", "Show this expert in the Library tab"));
-        }
-        keys.extend([
-            Binding::new("b", "best k", "The number of clusters with the best mean silhouette"),
-            Binding::new("r", "reseed", "Start k-means from another seed"),
-            Binding::new("[ ]", "sparsity", "Share of entries that MBC leaves out, in steps of 5 %"),
-            Binding::new("t", "train", "Train one new expert for each of these clusters, into a new library"),
-            Binding::new("← →", "cluster", "To the previous or next cluster (also hl)"),
-        ]);
-        keys
+    fn hints(&self, shared: &Shared) -> Vec<KeyHint> {
+        self.key_hints(shared)
+    }
+
+    fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
+        self.take_key(key, shared)
     }
 
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
@@ -268,64 +262,6 @@ impl Screen for ClustersScreen {
             self.cluster()
         } else {
             Vec::new()
-        }
-    }
-
-    fn on_key(&mut self, key: KeyEvent, _shared: &Shared) -> Option<Vec<Effect>> {
-        let Some(shown) = &self.shown else {
-            if key.code == KeyCode::Enter && self.comparable.question().is_some() && !self.agreed {
-                self.agreed = true;
-                return Some(self.cluster());
-            }
-            return None;
-        };
-        if self.list.on_key(key, shown.groups.rows.len()) {
-            return Some(Vec::new());
-        }
-        if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
-            return None;
-        }
-        match key.code {
-            KeyCode::Char('+' | '=') => Some(self.choose(self.k + 1)),
-            KeyCode::Char('-' | '_') => Some(self.choose(self.k.saturating_sub(1))),
-            KeyCode::Char('b') => {
-                let best = self.sweep.as_ref().and_then(|sweep| best_k(&sweep.ks));
-                let effects = best.map(|k| self.choose(k)).unwrap_or_default();
-                if best == Some(self.k) {
-                    self.chosen = Chosen::Silhouette;
-                }
-                Some(effects)
-            }
-            KeyCode::Char('t') => Some(vec![Effect::App(AppEffect::OpenForm(&kinds::TRAIN_CLUSTERS))]),
-            KeyCode::Char('r') => {
-                self.seed = self.seed.wrapping_add(1);
-                Some(self.start_over())
-            }
-            KeyCode::Char(c @ ('[' | ']')) => {
-                let steps =
-                    if c == '[' { self.sparsity_steps.saturating_sub(1) } else { self.sparsity_steps + 1 };
-                if steps > 19 || steps == self.sparsity_steps {
-                    return Some(Vec::new());
-                }
-                self.sparsity_steps = steps;
-                Some(self.start_over())
-            }
-            KeyCode::Left | KeyCode::Char('h') => {
-                self.jump(false);
-                Some(Vec::new())
-            }
-            KeyCode::Right | KeyCode::Char('l') => {
-                self.jump(true);
-                Some(Vec::new())
-            }
-            KeyCode::Enter => {
-                let expert = self.selected_name()?.to_owned();
-                Some(vec![
-                    Effect::App(AppEffect::Select { expert }),
-                    Effect::App(AppEffect::Show(library::TAB)),
-                ])
-            }
-            _ => None,
         }
     }
 

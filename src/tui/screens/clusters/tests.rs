@@ -3,9 +3,9 @@ use proptest::prelude::*;
 
 use super::charts::{Emphasis, Point};
 use super::*;
-use crate::tui::Depth;
 use crate::tui::screens::test_data;
 use crate::tui::testing::{assert_screen, buffer, code, key, render, text};
+use crate::tui::{AppEffect, Depth};
 
 fn answer(screen: &mut ClustersScreen, asked: &[Effect], shared: &Shared) -> Vec<Effect> {
     let [Effect::Compute(ComputeEffect::Cluster { ticket, k, .. })] = asked else {
@@ -212,7 +212,7 @@ proptest! {
         for c in keys {
             buffer(&screen, &shared, width, height, depth);
             screen.on_key(if c == '\n' { code(KeyCode::Enter) } else { key(c) }, &shared);
-            screen.bindings(&shared);
+            screen.hints(&shared);
         }
         buffer(&screen, &shared, width, height, depth);
     }

@@ -3,13 +3,14 @@
 mod columns;
 mod curve;
 mod details;
+mod keys;
 mod outcome;
 
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Margin, Rect};
 use ratatui::style::Style;
@@ -17,20 +18,17 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Borders, Clear, Padding, Paragraph, Wrap};
 
 use self::columns::Columns;
-use crate::jobs::kinds;
 use crate::jobs::{JobDetail, JobState, JobSummary};
 use crate::tui::format::spinner;
-use crate::tui::screens::comparison_chrome::{can_compare, cluster_form};
 use crate::tui::text_width;
-use crate::tui::{
-    AppEffect, Binding, Effect, JobsEffect, List, Message, Screen, Shared, Tab, Theme, screen::TabSpec,
-};
+use crate::tui::{Effect, JobsEffect, KeyHint, List, Message, Screen, Shared, Tab, Theme, screen::TabSpec};
 
 /// The Jobs tab.
 pub const TAB: Tab = Tab("Jobs");
 
 /// Its line in the table of tabs.
-pub(super) const SPEC: TabSpec = TabSpec { tab: TAB, new: || Box::new(JobsScreen::new()) };
+pub(super) const SPEC: TabSpec =
+    TabSpec { tab: TAB, keys: keys::reference, new: || Box::new(JobsScreen::new()) };
 
 /// State of the Jobs tab.
 #[derive(Debug, Default)]
@@ -75,24 +73,6 @@ impl JobsScreen {
         self.selected.clone_from(&id);
         self.back = 0;
         vec![Effect::Jobs(JobsEffect::Watch { id })]
-    }
-
-    fn on_details_key(&mut self, key: KeyEvent) -> bool {
-        let back = match key.code {
-            KeyCode::Up | KeyCode::Char('k') => self.back + 1,
-            KeyCode::Down | KeyCode::Char('j') => self.back.saturating_sub(1),
-            KeyCode::PageUp => self.back + 10,
-            KeyCode::PageDown => self.back.saturating_sub(10),
-            KeyCode::Home | KeyCode::Char('g') => self.back_end.get(),
-            KeyCode::End | KeyCode::Char('G') => 0,
-            KeyCode::Enter | KeyCode::Esc => {
-                self.reading = false;
-                return true;
-            }
-            _ => return false,
-        };
-        self.back = back.min(self.back_end.get());
-        true
     }
 
     fn draw_empty(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
@@ -184,42 +164,12 @@ impl JobsScreen {
 }
 
 impl Screen for JobsScreen {
-    fn bindings(&self, shared: &Shared) -> Vec<Binding> {
-        if self.confirming.is_some() {
-            return vec![
-                Binding::new("y", "cancel job", "Cancel the job"),
-                Binding::new(
-                    "n",
-                    "keep",
-                    "Let it run (also Esc; any other key does its work and asks no more)",
-                ),
-            ];
-        }
-        let mut bindings = Vec::new();
-        if self.reading {
-            bindings.push(Binding::new("↑↓", "scroll log", "Scroll the log (also PageUp, PageDown, g, G)"));
-            bindings.push(Binding::new("Esc", "back", "Back to the list (also Enter)"));
-        } else if !shared.jobs.is_empty() {
-            bindings.push(Binding::new("↑↓", "move", "Select a job (also j, k, PageUp, PageDown, g, G)"));
-            bindings.push(Binding::new("Enter", "details", "Read the log of the selected job"));
-        }
-        if self.job(shared).is_some_and(can_cancel) {
-            bindings.push(Binding::new("x", "cancel", "Cancel the selected job, after a question"));
-        }
-        match self.job(shared) {
-            Some(job) if job.state.can_resume() && job.keeps_its_work() => {
-                bindings.push(Binding::new("r", "resume", "Resume the selected job from its saved state"));
-            }
-            Some(job) if job.state.can_resume() => {
-                bindings.push(Binding::new("r", "run again", "Begin the selected job again"));
-            }
-            _ => {}
-        }
-        bindings.push(Binding::new("t", "train", "Train a new expert from a task file"));
-        if can_compare(shared) {
-            bindings.push(Binding::new("c", "cluster", "Cluster the experts of the library"));
-        }
-        bindings
+    fn hints(&self, shared: &Shared) -> Vec<KeyHint> {
+        self.key_hints(shared)
+    }
+
+    fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
+        self.take_key(key, shared)
     }
 
     fn captures_text(&self) -> bool {
@@ -246,52 +196,6 @@ impl Screen for JobsScreen {
             1 => Some(("1".into(), "job")),
             _ => Some((format!("{} of {all}", self.list.cursor() + 1), "jobs")),
         }
-    }
-
-    fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
-        if let Some(id) = self.confirming.take() {
-            match key.code {
-                KeyCode::Char('y' | 'Y') => return Some(vec![Effect::Jobs(JobsEffect::Cancel { id })]),
-                // Who means the question by `q` does not want to leave.
-                KeyCode::Char('n' | 'N' | 'q') | KeyCode::Esc => return Some(Vec::new()),
-                _ => {}
-            }
-        }
-        if self.reading && self.on_details_key(key) {
-            return Some(Vec::new());
-        }
-        if !self.reading && self.list.on_key(key, shared.jobs.len()) {
-            return Some(self.follow_cursor(shared));
-        }
-        if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
-            return None;
-        }
-        match key.code {
-            KeyCode::Enter if !shared.jobs.is_empty() => self.reading = true,
-            KeyCode::Char('x') => match self.job(shared) {
-                Some(job) if can_cancel(job) => self.confirming = Some(job.id.clone()),
-                Some(job) => {
-                    let why = if job.state.is_over() { "is over" } else { "is being cancelled" };
-                    return Some(vec![Effect::App(AppEffect::Notice(format!("this job {why} already")))]);
-                }
-                None => return None,
-            },
-            KeyCode::Char('r') => match self.job(shared) {
-                Some(job) if job.state.can_resume() => {
-                    return Some(vec![Effect::Jobs(JobsEffect::Resume { id: job.id.clone() })]);
-                }
-                Some(_) => {
-                    return Some(vec![Effect::App(AppEffect::Notice(
-                        "only cancelled and failed jobs can be resumed".into(),
-                    ))]);
-                }
-                None => return None,
-            },
-            KeyCode::Char('t') => return Some(vec![Effect::App(AppEffect::OpenForm(&kinds::TRAIN))]),
-            KeyCode::Char('c') => return Some(vec![cluster_form(shared)]),
-            _ => return None,
-        }
-        Some(Vec::new())
     }
 
     fn is_animating(&self, shared: &Shared) -> bool {

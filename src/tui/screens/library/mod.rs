@@ -1,6 +1,7 @@
 //! The Library tab: a table of experts and the details of the selected one.
 
 mod details;
+mod keys;
 mod rows;
 mod table;
 
@@ -8,7 +9,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
@@ -18,12 +19,10 @@ use self::details::{Details, Known};
 use self::rows::Rows;
 use self::table::{Columns, TableView};
 use crate::analysis::ExpertProfile;
-use crate::jobs::kinds;
 use crate::tui::format::spinner;
-use crate::tui::screens::comparison_chrome::{can_compare, cluster_form};
 use crate::tui::text_width;
 use crate::tui::{
-    AppEffect, Binding, ComputeEffect, Effect, List, Message, Screen, Shared, Tab, TextField, Theme,
+    AppEffect, ComputeEffect, Effect, KeyHint, List, Message, Screen, Shared, Tab, TextField, Theme,
     screen::TabSpec,
 };
 
@@ -53,7 +52,8 @@ impl Place {
 pub const TAB: Tab = Tab("Library");
 
 /// Its line in the table of tabs.
-pub(super) const SPEC: TabSpec = TabSpec { tab: TAB, new: || Box::new(LibraryScreen::new()) };
+pub(super) const SPEC: TabSpec =
+    TabSpec { tab: TAB, keys: keys::reference, new: || Box::new(LibraryScreen::new()) };
 
 /// State of the Library tab.
 #[derive(Debug, Default)]
@@ -75,6 +75,10 @@ impl LibraryScreen {
     /// A screen before any data.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    fn has_experts(&self) -> bool {
+        !self.rows.all().is_empty()
     }
 
     fn selected(&self) -> Option<&rows::Row> {
@@ -110,45 +114,6 @@ impl LibraryScreen {
             self.list.select(0, self.rows.len());
         }
         self.announce(shared)
-    }
-
-    fn on_filter_key(&mut self, key: KeyEvent, shared: &Shared) -> Vec<Effect> {
-        match key.code {
-            KeyCode::Enter => self.filtering = false,
-            KeyCode::Esc => {
-                self.filtering = false;
-                self.filter.set("");
-                return self.set_filter(shared);
-            }
-            KeyCode::Up | KeyCode::Down | KeyCode::PageUp | KeyCode::PageDown => {
-                self.list.on_key(key, self.rows.len());
-                return self.announce(shared);
-            }
-            _ => {
-                if self.filter.on_key(key) == Some(true) {
-                    return self.set_filter(shared);
-                }
-            }
-        }
-        Vec::new()
-    }
-
-    fn on_details_key(&mut self, key: KeyEvent) -> bool {
-        self.scroll = match key.code {
-            KeyCode::Down | KeyCode::Char('j') => self.scroll + 1,
-            KeyCode::Up | KeyCode::Char('k') => self.scroll.saturating_sub(1),
-            KeyCode::PageDown => self.scroll + 10,
-            KeyCode::PageUp => self.scroll.saturating_sub(10),
-            KeyCode::Home | KeyCode::Char('g') => 0,
-            KeyCode::End | KeyCode::Char('G') => self.scroll_end.get(),
-            KeyCode::Esc | KeyCode::Enter => {
-                self.reading = false;
-                return true;
-            }
-            _ => return false,
-        }
-        .min(self.scroll_end.get());
-        true
     }
 
     fn draw_empty(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
@@ -254,35 +219,12 @@ impl LibraryScreen {
 }
 
 impl Screen for LibraryScreen {
-    fn bindings(&self, shared: &Shared) -> Vec<Binding> {
-        if self.filtering {
-            return vec![
-                Binding::new("Enter", "keep", "Keep the filter and go back to the table"),
-                Binding::new("Esc", "clear", "Show all experts again"),
-                Binding::new("↑↓", "move", "Move in the matches"),
-            ];
-        }
-        if self.reading {
-            return vec![
-                Binding::new("↑↓", "scroll", "Scroll the details (also PageUp, PageDown, g, G)"),
-                Binding::new("Esc", "back", "Back to the table (also Enter)"),
-            ];
-        }
-        let mut bindings = Vec::new();
-        if !self.rows.all().is_empty() {
-            bindings.extend([
-                Binding::new("↑↓", "move", "Select an expert (also j, k, PageUp, PageDown, g, G)"),
-                Binding::new("Enter", "details", "Read the details of the selected expert"),
-                Binding::new("/", "filter", "Filter by name, task and family, fuzzily"),
-                Binding::new("s", "sort", "Sort by the next column; S reverses"),
-            ]);
-        }
-        bindings.push(Binding::new("t", "train", "Train a new expert from a task file, as a job"));
-        if can_compare(shared) {
-            bindings.push(Binding::new("c", "cluster", "Cluster the experts, as a job"));
-        }
-        bindings.push(Binding::new("r", "reload", "Read the library from disk again"));
-        bindings
+    fn hints(&self, shared: &Shared) -> Vec<KeyHint> {
+        self.key_hints(shared)
+    }
+
+    fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
+        self.take_key(key, shared)
     }
 
     fn captures_text(&self) -> bool {
@@ -302,50 +244,6 @@ impl Screen for LibraryScreen {
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
         self.follow(shared);
         self.announce(shared)
-    }
-
-    fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
-        if self.filtering {
-            if matches!(key.code, KeyCode::Tab | KeyCode::BackTab) {
-                self.filtering = false;
-                return None;
-            }
-            return Some(self.on_filter_key(key, shared));
-        }
-        if self.reading && self.on_details_key(key) {
-            return Some(Vec::new());
-        }
-        if !self.reading && self.list.on_key(key, self.rows.len()) {
-            return Some(self.announce(shared));
-        }
-        if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
-            return None;
-        }
-        match key.code {
-            KeyCode::Enter if self.selected().is_some() => self.reading = true,
-            KeyCode::Char('/') if !self.rows.all().is_empty() => {
-                self.reading = false;
-                self.filtering = true;
-            }
-            KeyCode::Esc if !self.rows.filter().is_empty() => {
-                self.filter.set("");
-                return Some(self.set_filter(shared));
-            }
-            KeyCode::Char('s') => {
-                let next = self.columns.next_sort(self.rows.sort);
-                self.rows.set_sort(next, false);
-                self.follow(shared);
-            }
-            KeyCode::Char('S') => {
-                self.rows.set_sort(self.rows.sort, !self.rows.descending);
-                self.follow(shared);
-            }
-            KeyCode::Char('t') => return Some(vec![Effect::App(AppEffect::OpenForm(&kinds::TRAIN))]),
-            KeyCode::Char('c') => return Some(vec![cluster_form(shared)]),
-            KeyCode::Char('r') => return Some(vec![Effect::ReloadLibrary]),
-            _ => return None,
-        }
-        Some(Vec::new())
     }
 
     fn on_paste(&mut self, text: &str, shared: &Shared) -> Vec<Effect> {

@@ -24,7 +24,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use crossterm::event::{KeyEvent, KeyEventKind};
+use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -34,7 +34,7 @@ use self::prompt::{Edit, PromptBox};
 use crate::routing::{RouterConfig, Trace};
 use crate::text::counted;
 use crate::tui::{
-    AppEffect, Binding, Effect, EngineEffect, EngineState, Message, Screen, Shared, Tab, Theme, Tickets,
+    AppEffect, Effect, EngineEffect, EngineState, KeyHint, Message, Screen, Shared, Tab, Theme, Tickets,
     screen::TabSpec,
 };
 
@@ -82,7 +82,8 @@ struct Shown {
 pub const TAB: Tab = Tab("Routing");
 
 /// Its line in the table of tabs.
-pub(super) const SPEC: TabSpec = TabSpec { tab: TAB, new: || Box::new(RoutingScreen::new()) };
+pub(super) const SPEC: TabSpec =
+    TabSpec { tab: TAB, keys: keys::reference, new: || Box::new(RoutingScreen::new()) };
 
 /// State of the Routing tab.
 #[derive(Debug)]
@@ -172,8 +173,12 @@ fn is_ready(shared: &Shared) -> bool {
 }
 
 impl Screen for RoutingScreen {
-    fn bindings(&self, shared: &Shared) -> Vec<Binding> {
-        keys::bindings(self, shared)
+    fn hints(&self, shared: &Shared) -> Vec<KeyHint> {
+        self.key_hints(shared)
+    }
+
+    fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
+        self.take_key(key, shared)
     }
 
     fn captures_text(&self) -> bool {
@@ -185,16 +190,6 @@ impl Screen for RoutingScreen {
         match shared.engine {
             EngineState::Unloaded if shared.library.is_some() => vec![Effect::Engine(EngineEffect::Load)],
             _ => Vec::new(),
-        }
-    }
-
-    fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
-        if key.kind == KeyEventKind::Release {
-            return None;
-        }
-        match self.focus {
-            Focus::Prompt => self.on_prompt_key(key, shared),
-            Focus::Map => self.on_map_key(key, shared),
         }
     }
 

@@ -17,12 +17,6 @@ pub enum Edit {
     Changed,
     /// Only the cursor moved, or nothing happened.
     Kept,
-    /// Enter: the text is to be continued by the model.
-    Submit,
-    /// Esc.
-    Leave,
-    /// Tab, Ctrl-N (forward) or Ctrl-P (back): another example.
-    Example { forward: bool },
     /// Not a key for a text box.
     Ignored,
 }
@@ -76,28 +70,26 @@ impl PromptBox {
         self.area.set_cursor_style(Style::new().add_modifier(modifier));
     }
 
-    /// A key that belongs to the box.
+    /// A key that edits the text.
     pub fn on_key(&mut self, key: KeyEvent) -> Edit {
         let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
         let alt = key.modifiers.contains(KeyModifiers::ALT);
-        let shift = key.modifiers.contains(KeyModifiers::SHIFT);
         match key.code {
-            KeyCode::Esc => Edit::Leave,
-            KeyCode::Enter if alt || shift || ctrl => self.newline(),
-            KeyCode::Char('j') if ctrl => self.newline(),
-            KeyCode::Enter => Edit::Submit,
-            KeyCode::Tab => Edit::Example { forward: true },
-            KeyCode::BackTab => Edit::Example { forward: false },
-            KeyCode::Char('n') if ctrl => Edit::Example { forward: true },
-            KeyCode::Char('p') if ctrl => Edit::Example { forward: false },
-            // As shells do; the editor's own meaning would be undo, which is Ctrl-Z elsewhere.
-            KeyCode::Char('u') if ctrl => self.after(|area| area.delete_line_by_head()),
-            KeyCode::Char('z') if ctrl => Edit::Ignored,
-            KeyCode::Char('c' | 'm') if ctrl => Edit::Ignored,
+            KeyCode::Esc | KeyCode::Enter | KeyCode::Tab | KeyCode::BackTab | KeyCode::F(_) => Edit::Ignored,
+            KeyCode::Char('c' | 'm' | 'z') if ctrl => Edit::Ignored,
             KeyCode::Char(c) if !ctrl && !alt => self.insert(c.encode_utf8(&mut [0; 4])).0,
-            KeyCode::F(_) => Edit::Ignored,
             _ => self.after(|area| area.input(key)),
         }
+    }
+
+    /// Deletes back to the head of the line, as shells do.
+    pub fn delete_to_head(&mut self) -> Edit {
+        self.after(|area| area.delete_line_by_head())
+    }
+
+    /// Begins a new line.
+    pub fn new_line(&mut self) -> Edit {
+        self.insert("\n").0
     }
 
     /// Inserts pasted text at the cursor. Also says how many characters were left out because they are
@@ -110,10 +102,6 @@ impl PromptBox {
             text.truncate(end);
         }
         (self.after(|area| !text.is_empty() && area.insert_str(&text)), dropped)
-    }
-
-    fn newline(&mut self) -> Edit {
-        self.insert("\n").0
     }
 
     fn after(&mut self, change: impl FnOnce(&mut TextArea<'static>) -> bool) -> Edit {
@@ -168,15 +156,15 @@ mod tests {
         for c in "日本 é".chars() {
             assert_eq!(press(&mut prompt, KeyCode::Char(c), KeyModifiers::NONE), Edit::Changed);
         }
-        assert_eq!(press(&mut prompt, KeyCode::Enter, KeyModifiers::ALT), Edit::Changed);
-        assert_eq!(press(&mut prompt, KeyCode::Char('j'), KeyModifiers::CONTROL), Edit::Changed);
+        assert_eq!(prompt.new_line(), Edit::Changed);
+        assert_eq!(prompt.new_line(), Edit::Changed);
         press(&mut prompt, KeyCode::Char('X'), KeyModifiers::SHIFT);
         assert_eq!(prompt.text(), "日本 é\n\nX");
         assert_eq!(prompt.rows(40), 3);
         assert_eq!(press(&mut prompt, KeyCode::Backspace, KeyModifiers::NONE), Edit::Changed);
         assert_eq!(press(&mut prompt, KeyCode::Left, KeyModifiers::NONE), Edit::Kept);
-        assert_eq!(press(&mut prompt, KeyCode::Enter, KeyModifiers::NONE), Edit::Submit);
-        assert_eq!(press(&mut prompt, KeyCode::Esc, KeyModifiers::NONE), Edit::Leave);
+        assert_eq!(press(&mut prompt, KeyCode::Enter, KeyModifiers::NONE), Edit::Ignored);
+        assert_eq!(press(&mut prompt, KeyCode::Esc, KeyModifiers::NONE), Edit::Ignored);
         assert_eq!(press(&mut prompt, KeyCode::Char('c'), KeyModifiers::CONTROL), Edit::Ignored);
     }
 
@@ -203,7 +191,7 @@ mod tests {
     fn control_u_clears_to_the_head_of_the_line() {
         let mut prompt = PromptBox::default();
         prompt.set_text("one\ntwo", true);
-        press(&mut prompt, KeyCode::Char('u'), KeyModifiers::CONTROL);
+        prompt.delete_to_head();
         assert_eq!(prompt.text(), "one\n");
     }
 }

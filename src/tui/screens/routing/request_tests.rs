@@ -87,7 +87,7 @@ fn a_long_prompt_says_how_far_it_is_and_how_to_stop_it() {
     assert!(small.contains("512/4003 tokens · 1m12s · Esc stops"), "{small}");
     assert_screen!("stale_styles", format!("{:#?}", buffer(&screen, &shared, 80, 24, Depth::True)));
     // From the prompt, Esc stops first and leaves then.
-    assert!(screen.bindings(&shared).iter().any(|b| b.keys == "Esc" && b.short == "stop"));
+    assert!(screen.hints(&shared).iter().any(|b| b.keys == "Esc" && b.short == "stop"));
     assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), [Effect::Engine(EngineEffect::Stop)]);
     assert!(screen.captures_text() && !screen.is_animating(&shared));
     let shown = render(&screen, &shared, 80, 24);

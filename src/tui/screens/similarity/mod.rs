@@ -1,12 +1,13 @@
 //! The Similarity tab: all experts against each other, and two of them module by module.
 
 mod arrange;
+mod keys;
 mod pair;
 mod view;
 
 use std::sync::{Arc, LazyLock};
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -19,7 +20,7 @@ use crate::catalog::Catalog;
 use crate::named::Named;
 use crate::tui::heatmap::HeatmapState;
 use crate::tui::{
-    AppEffect, Binding, ComputeEffect, Effect, Message, Screen, Shared, Tab, Theme, Tickets, screen::TabSpec,
+    AppEffect, ComputeEffect, Effect, KeyHint, Message, Screen, Shared, Tab, Theme, Tickets, screen::TabSpec,
 };
 
 /// The metrics that `m` goes through.
@@ -32,7 +33,8 @@ static TITLES: LazyLock<String> = LazyLock::new(|| {
 pub const TAB: Tab = Tab("Similarity");
 
 /// Its line in the table of tabs.
-pub(super) const SPEC: TabSpec = TabSpec { tab: TAB, new: || Box::new(SimilarityScreen::new()) };
+pub(super) const SPEC: TabSpec =
+    TabSpec { tab: TAB, keys: keys::reference, new: || Box::new(SimilarityScreen::new()) };
 
 /// State of the Similarity tab.
 #[derive(Debug)]
@@ -202,84 +204,15 @@ impl SimilarityScreen {
         self.pair = Some(PairView::new(ticket, a.clone(), b.clone()));
         vec![Effect::Compute(ComputeEffect::Pair { ticket, a, b })]
     }
-
-    fn on_own_key(&mut self, code: KeyCode, shared: &Shared) -> Option<Vec<Effect>> {
-        match code {
-            KeyCode::Char('m') => {
-                self.metric = self.metric.next();
-                Some(self.compute())
-            }
-            KeyCode::Char(c @ ('[' | ']')) => {
-                if !self.metric.uses_sparsity {
-                    let title = self.metric.title;
-                    return Some(vec![Effect::App(AppEffect::Notice(format!(
-                        "Sparsity does not matter to {title}: m changes the metric."
-                    )))]);
-                }
-                let steps =
-                    if c == '[' { self.sparsity_steps.saturating_sub(1) } else { self.sparsity_steps + 1 };
-                if steps > 19 || steps == self.sparsity_steps {
-                    return Some(Vec::new());
-                }
-                self.sparsity_steps = steps;
-                Some(self.compute())
-            }
-            KeyCode::Char('o') => {
-                self.order = self.order.next();
-                self.arrange(shared);
-                Some(Vec::new())
-            }
-            KeyCode::Char('a') => {
-                self.autoscale = !self.autoscale;
-                Some(Vec::new())
-            }
-            KeyCode::Enter if self.shown.is_none() && self.comparable.question().is_some() => {
-                self.agreed = true;
-                Some(self.compute())
-            }
-            KeyCode::Enter => Some(self.open_pair()),
-            _ => None,
-        }
-    }
 }
 
 impl Screen for SimilarityScreen {
-    fn bindings(&self, _shared: &Shared) -> Vec<Binding> {
-        if self.pair.is_some() {
-            return pair::BINDINGS.to_vec();
-        }
-        if self.comparable.problem().is_some() {
-            return Vec::new();
-        }
-        let mut keys = Vec::new();
-        if self.shown.is_some() {
-            keys.extend([
-                Binding::new(
-                    "←↓↑→",
-                    "move",
-                    "Move the cursor (also hjkl; HJKL and page keys far; g, G to the ends)",
-                ),
-                Binding::new("Enter", "pair", "Compare the two experts module by module"),
-            ]);
-        } else if self.comparable.question().is_some() && !self.agreed {
-            keys.push(Binding::new("Enter", "compute", "Compute the matrix of this large library"));
-        }
-        keys.push(Binding::new("m", "metric", &TITLES));
-        if self.metric.uses_sparsity {
-            keys.push(Binding::new(
-                "[ ]",
-                "sparsity",
-                "Share of entries that count as zero, in steps of 5 %",
-            ));
-        }
-        if self.shown.is_some() {
-            keys.extend([
-                Binding::new("o", "order", "By cluster, by family, by name"),
-                Binding::new("+ - 0", "zoom", "Closer, wider, the whole matrix"),
-                Binding::new("a", "scale", "Colours for the values that occur, or for −1 to 1"),
-            ]);
-        }
-        keys
+    fn hints(&self, shared: &Shared) -> Vec<KeyHint> {
+        self.key_hints(shared)
+    }
+
+    fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
+        self.take_key(key, shared)
     }
 
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
@@ -290,29 +223,6 @@ impl Screen for SimilarityScreen {
         } else {
             Vec::new()
         }
-    }
-
-    fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
-        if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
-            return None;
-        }
-        if let Some(pair) = &mut self.pair {
-            if key.code == KeyCode::Esc {
-                self.pair = None;
-                return Some(Vec::new());
-            }
-            return pair.on_key(key).then(Vec::new);
-        }
-        if self.comparable.problem().is_some() {
-            return None;
-        }
-        if let Some(shown) = &self.shown
-            && self.map.on_key(key, shown.similarity.len(), shown.similarity.len())
-        {
-            self.moved = true;
-            return Some(Vec::new());
-        }
-        self.on_own_key(key.code, shared)
     }
 
     fn is_animating(&self, _shared: &Shared) -> bool {

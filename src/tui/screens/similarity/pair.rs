@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -11,18 +10,10 @@ use ratatui::widgets::Paragraph;
 use crate::analysis::{PAIR_MEASURES, PairMeasure, PairModule, value_range};
 use crate::module_path::ModulePath;
 use crate::text::printable;
-use crate::tui::heatmap::{Heatmap, HeatmapState};
+use crate::tui::heatmap::{Heatmap, HeatmapState, MapMove};
 use crate::tui::screens::comparable::{self, one_line};
 use crate::tui::widgets::{below, message, progress, row};
-use crate::tui::{Binding, Shared, Theme, text_width};
-
-/// The keys of the pair view.
-pub const BINDINGS: [Binding; 4] = [
-    Binding::new("←↓↑→", "move", "Move over layers and modules (also hjkl)"),
-    Binding::new("m", "measure", "Cosine of ΔW, overlap of input subspaces, cosine of prototypes"),
-    Binding::new("+ - 0", "zoom", "Closer, wider, everything"),
-    Binding::new("Esc", "back", "Back to the matrix"),
-];
+use crate::tui::{Shared, Theme, text_width};
 
 /// Two experts and how they compare.
 #[derive(Debug)]
@@ -56,15 +47,18 @@ impl PairView {
         }
     }
 
-    /// Moves, zooms or changes the measure; whether the key was one of ours.
-    pub fn on_key(&mut self, key: KeyEvent) -> bool {
-        let Some(grid) = &mut self.grid else { return false };
-        if key.code == KeyCode::Char('m') {
-            self.measure = self.measure.next();
-            grid.fill(self.measure);
-            return true;
+    /// Moves or zooms.
+    pub fn go(&mut self, step: MapMove) {
+        if let Some(grid) = &self.grid {
+            self.map.go(step, grid.kinds.len(), grid.layers.len());
         }
-        self.map.on_key(key, grid.kinds.len(), grid.layers.len())
+    }
+
+    /// Compares by the next measure.
+    pub fn next_measure(&mut self) {
+        let Some(grid) = &mut self.grid else { return };
+        self.measure = self.measure.next();
+        grid.fill(self.measure);
     }
 
     /// Draws it.

@@ -230,7 +230,7 @@ fn keys_that_would_do_nothing_are_not_offered() {
         let shared = test_data::shared(n);
         let mut screen = SimilarityScreen::new();
         screen.on_show(&shared);
-        assert_eq!(screen.bindings(&shared), []);
+        assert_eq!(screen.hints(&shared), []);
         assert_eq!(screen.on_key(key('m'), &shared), None);
     }
 }
@@ -283,7 +283,7 @@ proptest! {
         for c in keys {
             buffer(&screen, &shared, width, height, depth);
             screen.on_key(if c == '\n' { code(KeyCode::Enter) } else { key(c) }, &shared);
-            screen.bindings(&shared);
+            screen.hints(&shared);
         }
         buffer(&screen, &shared, width, height, depth);
     }

@@ -1,0 +1,16 @@
+//! What the interface is started with.
+
+use std::path::PathBuf;
+
+use crate::model::Precision;
+
+/// What the command line says about the model.
+#[derive(Clone, Debug, Default)]
+pub struct TuiOptions {
+    /// Base model given by the person; else the library's.
+    pub base: Option<PathBuf>,
+    /// `auto`, `cpu`, `cuda:N`, `metal`.
+    pub device: String,
+    /// `None` is q8, which prefills as fast as bf16, decodes faster and takes the least memory.
+    pub precision: Option<Precision>,
+}

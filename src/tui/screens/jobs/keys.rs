@@ -1,0 +1,178 @@
+//! Keys of the Jobs tab.
+
+use crossterm::event::KeyEvent;
+
+use super::{JobsScreen, can_cancel};
+use crate::jobs::JobSummary;
+use crate::jobs::kinds;
+use crate::tui::keymap::{
+    Binding, Chord, ENTER, ESC, KeyHint, KeySection, KeyTable, Motion, more_moves, moves,
+};
+use crate::tui::screens::comparison_chrome::{can_compare, cluster_form};
+use crate::tui::{AppEffect, Effect, JobsEffect, Shared};
+
+/// What a key does here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Move(Motion),
+    Read,
+    Scroll(Motion),
+    StopReading,
+    Cancel,
+    Resume,
+    Train,
+    Cluster,
+    Confirm,
+    Refuse,
+}
+
+type Table = KeyTable<JobsScreen, Action>;
+
+fn can_resume(job: &JobSummary) -> bool {
+    job.state.can_resume()
+}
+
+/// The list of jobs.
+static LIST: Table = KeyTable {
+    title: "Jobs",
+    bindings: &[
+        Binding::new(moves!(Action::Move), "move", "Select a job")
+            .also(more_moves!(Action::Move))
+            .when(|_, shared| !shared.jobs.is_empty()),
+        Binding::new(&[(ENTER, Action::Read)], "details", "Read the log of the selected job")
+            .when(|_, shared| !shared.jobs.is_empty()),
+    ],
+};
+
+/// The log has the focus.
+static READING: Table = KeyTable {
+    title: "Jobs, in the log",
+    bindings: &[
+        Binding::new(moves!(Action::Scroll), "scroll log", "Scroll the log")
+            .also(more_moves!(Action::Scroll)),
+        Binding::new(&[(ESC, Action::StopReading)], "back", "Back to the list")
+            .also(&[(ENTER, Action::StopReading)]),
+    ],
+};
+
+/// What works in the list and in the log.
+static JOB: Table = KeyTable {
+    title: "Jobs, in both",
+    bindings: &[
+        Binding::new(
+            &[(Chord::char('x'), Action::Cancel)],
+            "cancel",
+            "Cancel the selected job, after a question",
+        )
+        .when(|s: &JobsScreen, shared| s.job(shared).is_some_and(can_cancel))
+        .explains(),
+        Binding::new(
+            &[(Chord::char('r'), Action::Resume)],
+            "resume",
+            "Resume the selected job from its saved state",
+        )
+        .when(|s: &JobsScreen, shared| {
+            s.job(shared).is_some_and(|job| can_resume(job) && job.keeps_its_work())
+        })
+        .explains(),
+        Binding::new(
+            &[(Chord::char('r'), Action::Resume)],
+            "run again",
+            "Start the selected job again, if it saves no state",
+        )
+        .when(|s: &JobsScreen, shared| {
+            s.job(shared).is_some_and(|job| can_resume(job) && !job.keeps_its_work())
+        }),
+        Binding::new(&[(Chord::char('t'), Action::Train)], "train", "Train a new expert from a task file"),
+        Binding::new(&[(Chord::char('c'), Action::Cluster)], "cluster", "Cluster the experts of the library")
+            .when(|_, shared| can_compare(shared))
+            .explains(),
+    ],
+};
+
+/// Whether to cancel is asked; any other key does its work and asks no more.
+static QUESTION: Table = KeyTable {
+    title: "Jobs, asked whether to cancel",
+    bindings: &[
+        Binding::new(&[(Chord::char('y'), Action::Confirm)], "cancel job", "Cancel the job")
+            .also(&[(Chord::char('Y'), Action::Confirm)]),
+        // Whoever means the question by `q` does not want to leave.
+        Binding::new(
+            &[(Chord::char('n'), Action::Refuse)],
+            "keep",
+            "Let it run, as any other key that does its work",
+        )
+        .also(&[
+            (ESC, Action::Refuse),
+            (Chord::char('N'), Action::Refuse),
+            (Chord::char('q'), Action::Refuse),
+        ]),
+    ],
+};
+
+/// All keys of the tab, for the reference.
+pub fn reference() -> Vec<KeySection> {
+    [&LIST, &READING, &JOB, &QUESTION].map(Table::section).into()
+}
+
+impl JobsScreen {
+    fn table(&self) -> &'static Table {
+        if self.reading { &READING } else { &LIST }
+    }
+
+    /// The keys that the footer and the help show now.
+    pub(super) fn key_hints(&self, shared: &Shared) -> Vec<KeyHint> {
+        if self.confirming.is_some() {
+            return QUESTION.hints(self, shared);
+        }
+        [self.table(), &JOB].iter().flat_map(|table| table.hints(self, shared)).collect()
+    }
+
+    pub(super) fn take_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
+        let asked = self.confirming.take();
+        let answer = asked.as_ref().and_then(|_| QUESTION.action(key, self, shared));
+        let action = answer
+            .or_else(|| self.table().action(key, self, shared))
+            .or_else(|| JOB.action(key, self, shared))?;
+        self.act(action, asked, shared)
+    }
+
+    fn act(&mut self, action: Action, asked: Option<String>, shared: &Shared) -> Option<Vec<Effect>> {
+        match action {
+            Action::Confirm => {
+                return Some(asked.into_iter().map(|id| Effect::Jobs(JobsEffect::Cancel { id })).collect());
+            }
+            Action::Refuse => {}
+            Action::Move(motion) => {
+                self.list.go(motion, shared.jobs.len());
+                return Some(self.follow_cursor(shared));
+            }
+            Action::Read => self.reading = true,
+            // The log is scrolled back from its end.
+            Action::Scroll(motion) => {
+                let end = self.back_end.get();
+                self.back = end - motion.scroll(end - self.back.min(end), end);
+            }
+            Action::StopReading => self.reading = false,
+            Action::Cancel => match self.job(shared)? {
+                job if can_cancel(job) => self.confirming = Some(job.id.clone()),
+                job => {
+                    let why = if job.state.is_over() { "is over" } else { "is being cancelled" };
+                    return Some(vec![Effect::App(AppEffect::Notice(format!("this job {why} already")))]);
+                }
+            },
+            Action::Resume => match self.job(shared)? {
+                job if can_resume(job) => {
+                    return Some(vec![Effect::Jobs(JobsEffect::Resume { id: job.id.clone() })]);
+                }
+                _ => {
+                    let text = "only cancelled or failed jobs can be resumed".into();
+                    return Some(vec![Effect::App(AppEffect::Notice(text))]);
+                }
+            },
+            Action::Train => return Some(vec![Effect::App(AppEffect::OpenForm(&kinds::TRAIN))]),
+            Action::Cluster => return Some(vec![cluster_form(shared)]),
+        }
+        Some(Vec::new())
+    }
+}

@@ -1,0 +1,197 @@
+//! Keys of the Similarity tab: those of the matrix and those of the pair view.
+
+use crossterm::event::{KeyCode, KeyEvent};
+
+use super::{SimilarityScreen, TITLES};
+use crate::tui::heatmap::MapMove;
+use crate::tui::keymap::{
+    Binding, Chord, DOWN, END, ENTER, ESC, HOME, KeyHint, KeySection, KeyTable, LEFT, PAGE_DOWN, PAGE_UP,
+    RIGHT, UP,
+};
+use crate::tui::{AppEffect, Effect, Shared};
+
+/// What a key does here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Agrees to what a large library costs.
+    Compute,
+    Move(MapMove),
+    OpenPair,
+    NextMetric,
+    LessSparse,
+    MoreSparse,
+    NextOrder,
+    Scale,
+    NextMeasure,
+    ClosePair,
+}
+
+type Row = Binding<SimilarityScreen, Action>;
+
+const MOVE: &[(Chord, Action)] = &[
+    (LEFT, Action::Move(MapMove::Left)),
+    (DOWN, Action::Move(MapMove::Down)),
+    (UP, Action::Move(MapMove::Up)),
+    (RIGHT, Action::Move(MapMove::Right)),
+];
+const MOVE_LETTERS: &[(Chord, Action)] = &[
+    (Chord::char('h'), Action::Move(MapMove::Left)),
+    (Chord::char('j'), Action::Move(MapMove::Down)),
+    (Chord::char('k'), Action::Move(MapMove::Up)),
+    (Chord::char('l'), Action::Move(MapMove::Right)),
+];
+const FAR: Row = Binding::new(
+    &[
+        (Chord::char('H'), Action::Move(MapMove::FarLeft)),
+        (Chord::char('J'), Action::Move(MapMove::FarDown)),
+        (Chord::char('K'), Action::Move(MapMove::FarUp)),
+        (Chord::char('L'), Action::Move(MapMove::FarRight)),
+    ],
+    "",
+    "Move far",
+)
+.also(&[(PAGE_UP, Action::Move(MapMove::FarUp)), (PAGE_DOWN, Action::Move(MapMove::FarDown))]);
+const ENDS: Row = Binding::new(
+    &[(Chord::char('g'), Action::Move(MapMove::First)), (Chord::char('G'), Action::Move(MapMove::Last))],
+    "",
+    "To the first corner, to the last",
+)
+.also(&[(HOME, Action::Move(MapMove::First)), (END, Action::Move(MapMove::Last))]);
+const ZOOM: &[(Chord, Action)] = &[
+    (Chord::char('+'), Action::Move(MapMove::Closer)),
+    (Chord::char('-'), Action::Move(MapMove::Wider)),
+    (Chord::char('0'), Action::Move(MapMove::Whole)),
+];
+const ZOOM_TOO: &[(Chord, Action)] = &[
+    (Chord::code(KeyCode::Char('=')), Action::Move(MapMove::Closer)),
+    (Chord::code(KeyCode::Char('_')), Action::Move(MapMove::Wider)),
+];
+
+static MATRIX: KeyTable<SimilarityScreen, Action> = KeyTable {
+    title: "Similarity",
+    bindings: &[
+        Binding::new(MOVE, "move", "Move the cursor").also(MOVE_LETTERS).when(shows),
+        FAR.when(shows),
+        ENDS.when(shows),
+        Binding::new(&[(ENTER, Action::OpenPair)], "pair", "Compare the two experts module by module")
+            .when(shows),
+        Binding::new(&[(ENTER, Action::Compute)], "compute", "Compute the matrix of this large library")
+            .when(|s: &SimilarityScreen, _| {
+                s.shown.is_none() && s.comparable.question().is_some() && !s.agreed
+            }),
+        Binding::new(&[(Chord::char('m'), Action::NextMetric)], "metric", "").made(|| &TITLES).when(compares),
+        Binding::new(
+            &[(Chord::char('['), Action::LessSparse), (Chord::char(']'), Action::MoreSparse)],
+            "sparsity",
+            "Share of entries that count as zero, in steps of 5 %",
+        )
+        .when(|s: &SimilarityScreen, shared| compares(s, shared) && s.metric.uses_sparsity)
+        .explains(),
+        Binding::new(&[(Chord::char('o'), Action::NextOrder)], "order", "By cluster, by family, by name")
+            .when(shows),
+        Binding::new(ZOOM, "zoom", "Closer, wider, the whole matrix").also(ZOOM_TOO).when(shows),
+        Binding::new(
+            &[(Chord::char('a'), Action::Scale)],
+            "scale",
+            "Colours for the values that occur, or for −1 to 1",
+        )
+        .when(shows),
+    ],
+};
+
+static PAIR: KeyTable<SimilarityScreen, Action> = KeyTable {
+    title: "Similarity, two experts",
+    bindings: &[
+        Binding::new(MOVE, "move", "Move over layers and modules").also(MOVE_LETTERS),
+        FAR,
+        ENDS,
+        Binding::new(
+            &[(Chord::char('m'), Action::NextMeasure)],
+            "measure",
+            "Cosine of ΔW, overlap of input subspaces, cosine of prototypes",
+        ),
+        Binding::new(ZOOM, "zoom", "Closer, wider, everything").also(ZOOM_TOO),
+        Binding::new(&[(ESC, Action::ClosePair)], "back", "Back to the matrix"),
+    ],
+};
+
+fn compares(screen: &SimilarityScreen, _: &Shared) -> bool {
+    screen.comparable.problem().is_none()
+}
+
+fn shows(screen: &SimilarityScreen, shared: &Shared) -> bool {
+    compares(screen, shared) && screen.shown.is_some()
+}
+
+/// All keys of the tab, for the reference.
+pub fn reference() -> Vec<KeySection> {
+    vec![MATRIX.section(), PAIR.section()]
+}
+
+impl SimilarityScreen {
+    fn table(&self) -> &'static KeyTable<Self, Action> {
+        if self.pair.is_some() { &PAIR } else { &MATRIX }
+    }
+
+    /// The keys that the footer and the help show now.
+    pub(super) fn key_hints(&self, shared: &Shared) -> Vec<KeyHint> {
+        self.table().hints(self, shared)
+    }
+
+    pub(super) fn take_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
+        if self.pair.is_none() && !compares(self, shared) {
+            return None;
+        }
+        let action = self.table().action(key, self, shared)?;
+        Some(self.act(action, shared))
+    }
+
+    fn act(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
+        match action {
+            Action::Compute => {
+                self.agreed = true;
+                return self.compute();
+            }
+            Action::Move(step) => match (&mut self.pair, &self.shown) {
+                (Some(pair), _) => pair.go(step),
+                (None, Some(shown)) => {
+                    self.map.go(step, shown.similarity.len(), shown.similarity.len());
+                    self.moved = true;
+                }
+                (None, None) => {}
+            },
+            Action::OpenPair => return self.open_pair(),
+            Action::NextMetric => {
+                self.metric = self.metric.next();
+                return self.compute();
+            }
+            Action::LessSparse => return self.set_sparsity(self.sparsity_steps.saturating_sub(1)),
+            Action::MoreSparse => return self.set_sparsity(self.sparsity_steps + 1),
+            Action::NextOrder => {
+                self.order = self.order.next();
+                self.arrange(shared);
+            }
+            Action::Scale => self.autoscale = !self.autoscale,
+            Action::NextMeasure => {
+                if let Some(pair) = &mut self.pair {
+                    pair.next_measure();
+                }
+            }
+            Action::ClosePair => self.pair = None,
+        }
+        Vec::new()
+    }
+
+    fn set_sparsity(&mut self, steps: u32) -> Vec<Effect> {
+        if !self.metric.uses_sparsity {
+            let title = self.metric.title;
+            let text = format!("Sparsity does not matter to {title}: m changes the metric.");
+            return vec![Effect::App(AppEffect::Notice(text))];
+        }
+        if steps > 19 || steps == self.sparsity_steps {
+            return Vec::new();
+        }
+        self.sparsity_steps = steps;
+        self.compute()
+    }
+}
