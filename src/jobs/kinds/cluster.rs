@@ -107,7 +107,7 @@ impl Job for ClusterSpec {
 
     fn prepare(&mut self) -> Result<()> {
         self.library = real(&self.library)?;
-        self.base = self.base.as_ref().map(real_if_there);
+        self.base = self.base.as_deref().map(real_if_there);
         settings::check(&TABLE, self)
     }
 

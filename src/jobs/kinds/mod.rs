@@ -514,8 +514,8 @@ fn real(path: &Path) -> Result<PathBuf> {
 }
 
 /// The real path of what may be there: else it is a name of something, or comes later, and the worker will say.
-fn real_if_there(path: &PathBuf) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| path.clone())
+fn real_if_there(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_path_buf())
 }
 
 /// The whole path of what need not be there.

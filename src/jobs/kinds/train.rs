@@ -71,8 +71,8 @@ impl Job for TrainSpec {
         for path in self.data.iter_mut().chain(&mut self.validation) {
             *path = real(path)?;
         }
-        self.init = self.init.as_ref().map(real_if_there);
-        self.base = self.base.as_ref().map(real_if_there);
+        self.init = self.init.as_deref().map(real_if_there);
+        self.base = self.base.as_deref().map(real_if_there);
         if let Some(log) = &mut self.log {
             *log = std::path::absolute(&*log).map_err(|error| Error::io(&*log, error))?;
         }

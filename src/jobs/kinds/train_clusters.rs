@@ -99,7 +99,7 @@ impl Job for ClustersSpec {
             *path = real(path)?;
         }
         self.out = std::path::absolute(&self.out).map_err(|error| Error::io(&self.out, error))?;
-        self.training.base = self.training.base.as_ref().map(real_if_there);
+        self.training.base = self.training.base.as_deref().map(real_if_there);
         self.check()?;
         self.check_out()
     }
