@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use lora_tui::analysis::Metric;
+use lora_tui::merge::MergeMethod;
 use lora_tui::named::Named;
 use lora_tui::scorers::Scorer;
 use lora_tui::settings;
@@ -183,11 +184,12 @@ fn headings(text: &str) -> Vec<String> {
 
 #[test]
 fn generated_tables_are_up_to_date() {
-    let tables: [(&str, &str, String); 7] = [
+    let tables = [
         ("commands.md", "commands", table_of_commands()),
         ("evaluation.md", "methods", lora_tui::eval::reference()),
         ("evaluation.md", "scorers", table_of::<Scorer>("metric")),
         ("keys.md", "keys", lora_tui::tui::keys_reference()),
+        ("merging.md", "methods", MergeMethod::markdown()),
         ("routing.md", "routers", lora_tui::routing::reference()),
         ("similarity.md", "metrics", Metric::markdown()),
         ("training.md", "training", settings::markdown(TRAINING)),
