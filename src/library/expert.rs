@@ -176,7 +176,9 @@ impl Provenance {
 pub struct Expert {
     /// Path below the library, `/` between components; what people type. Not yet made printable.
     pub name: String,
+    /// Its folder or file.
     pub path: PathBuf,
+    /// Whether it can be used.
     pub status: Status,
     /// Why it is partial or bad.
     pub reason: Option<String>,
@@ -186,6 +188,7 @@ pub struct Expert {
     /// Why it cannot be compared with the library's other experts: it was made for another base model
     /// than most of them. It can still be routed on its own base.
     pub misfit: Option<String>,
+    /// The fields of its configuration that matter.
     pub config: AdapterConfig,
     /// How it is stored.
     pub format: Format,
@@ -199,6 +202,7 @@ pub struct Expert {
     pub bytes: u64,
     /// Modification time of the weights file.
     pub modified: Option<std::time::SystemTime>,
+    /// `expert.toml`, where there is one.
     pub provenance: Option<Provenance>,
     /// Things worth knowing that do not keep it from being used.
     pub warnings: Vec<String>,

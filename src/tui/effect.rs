@@ -40,7 +40,10 @@ pub enum AppEffect {
     /// Opens a form over the screen.
     OpenForm(&'static Kind),
     /// Selects an expert in the Library tab, without showing that tab.
-    Select { expert: String },
+    Select {
+        /// Its name.
+        expert: String,
+    },
     /// One line to show, not an error.
     Notice(String),
     /// One line to show as an error.
@@ -51,27 +54,73 @@ pub enum AppEffect {
 #[derive(Clone, Debug, PartialEq)]
 pub enum DataEffect {
     /// Looks for a task folder or file at `path`, as typed; answered by `Message::DataChecked`.
-    Check { path: String },
+    Check {
+        /// As it was typed.
+        path: String,
+    },
     /// Looks for folders and `.jsonl` files whose path begins with `text`; answered by `Message::PathCompleted`.
-    Complete { text: String },
+    Complete {
+        /// What has been typed.
+        text: String,
+    },
 }
 
 /// What is computed of the experts' weights; of each kind the newest request only.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ComputeEffect {
     /// Norms and spectra of one expert.
-    Profile { expert: String },
+    Profile {
+        /// Its name.
+        expert: String,
+    },
     /// Similarity of all usable experts.
-    Similarity { ticket: u64, metric: Metric, sparsity: f64 },
+    Similarity {
+        /// Echoed by the answer.
+        ticket: u64,
+        /// How to compare.
+        metric: Metric,
+        /// Share of each expert's smallest entries that count as zero.
+        sparsity: f64,
+    },
     /// MBC and k-means.
-    Cluster { ticket: u64, k: usize, sparsity: f64, seed: u64 },
+    Cluster {
+        /// Echoed by the answer.
+        ticket: u64,
+        /// Number of clusters.
+        k: usize,
+        /// Share of each expert's smallest entries that count as zero.
+        sparsity: f64,
+        /// Of k-means.
+        seed: u64,
+    },
     /// Inertia and silhouette for k = 2..=`max_k` on the MBC similarity, and a 2-D map of the experts.
-    Sweep { ticket: u64, max_k: usize, sparsity: f64, seed: u64 },
+    Sweep {
+        /// Echoed by the answer.
+        ticket: u64,
+        /// Largest number of clusters.
+        max_k: usize,
+        /// Share of each expert's smallest entries that count as zero.
+        sparsity: f64,
+        /// Of k-means.
+        seed: u64,
+    },
     /// Compares two experts module by module.
-    Pair { ticket: u64, a: String, b: String },
+    Pair {
+        /// Echoed by the answer.
+        ticket: u64,
+        /// An expert.
+        a: String,
+        /// Another.
+        b: String,
+    },
     /// Clusters the library and finds each cluster's data, as the job of `spec` would; answered by
     /// `Message::ClustersPlanned`.
-    PlanClusters { ticket: u64, spec: Box<ClustersSpec> },
+    PlanClusters {
+        /// Echoed by the answer.
+        ticket: u64,
+        /// What would be made.
+        spec: Box<ClustersSpec>,
+    },
 }
 
 /// What the base model does.
@@ -82,9 +131,29 @@ pub enum EngineEffect {
     /// Downloads the base model, then loads it.
     FetchBase,
     /// Routes a prompt; latest wins.
-    Route { ticket: u64, prompt: String, raw: bool, router: RouterConfig },
+    Route {
+        /// Echoed by the answer.
+        ticket: u64,
+        /// As it was typed.
+        prompt: String,
+        /// Without the template.
+        raw: bool,
+        /// Which router, with its settings.
+        router: RouterConfig,
+    },
     /// Continues the prompt, streaming traces and text under the ticket.
-    Generate { ticket: u64, prompt: String, raw: bool, router: RouterConfig, max_tokens: usize },
+    Generate {
+        /// Echoed by the answer.
+        ticket: u64,
+        /// As it was typed.
+        prompt: String,
+        /// Without the template.
+        raw: bool,
+        /// Which router, with its settings.
+        router: RouterConfig,
+        /// Stop after so many.
+        max_tokens: usize,
+    },
     /// Stops routing, generation or a download that is under way.
     Stop,
 }
@@ -95,11 +164,20 @@ pub enum JobsEffect {
     /// Answered by `Message::JobStarted`.
     Start(AnyJob),
     /// Cancels a job that is queued or running.
-    Cancel { id: String },
+    Cancel {
+        /// The job.
+        id: String,
+    },
     /// Resumes a job that was cancelled or has failed, as `jobs resume` does.
-    Resume { id: String },
+    Resume {
+        /// The job.
+        id: String,
+    },
     /// Sends `JobDetail` of this job now and whenever it changes, until another is watched.
-    Watch { id: Option<String> },
+    Watch {
+        /// The job.
+        id: Option<String>,
+    },
 }
 
 /// Numbers requests of one tab, so that no two requests of the session share a number and every

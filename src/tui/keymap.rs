@@ -238,7 +238,9 @@ pub struct KeyHint {
 /// A table as the reference shows it.
 #[derive(Clone, Debug)]
 pub struct KeySection {
+    /// Where its keys work.
     pub title: &'static str,
+    /// A line each.
     pub hints: Vec<KeyHint>,
 }
 

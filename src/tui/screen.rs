@@ -9,6 +9,7 @@ use super::{Effect, Message, Shared, Tab, Theme};
 
 /// What a tab is to the rest of the interface.
 pub struct TabSpec {
+    /// Its place in the table.
     pub tab: Tab,
     /// All its keys.
     pub keys: fn() -> Vec<KeySection>,

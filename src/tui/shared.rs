@@ -20,6 +20,7 @@ pub struct Shared {
     pub similarity: Option<Arc<Similarity>>,
     /// Newest first.
     pub jobs: Vec<JobSummary>,
+    /// The base model and the routed experts.
     pub engine: EngineState,
     /// Name of the expert selected in the Library tab.
     pub selected: Option<String>,

@@ -63,7 +63,9 @@ impl Axis {
 /// Both axes of a picture, and how high a pixel is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Geometry {
+    /// Columns.
     pub x: Axis,
+    /// Rows.
     pub y: Axis,
     /// Pixels per screen row: 2 with half blocks, 1 without.
     pub per_row: usize,

@@ -23,6 +23,7 @@ pub struct Heatmap<'a> {
     pub stride: usize,
     /// Matrix row of each position; entries outside the matrix draw as missing.
     pub row_order: &'a [usize],
+    /// The same of columns.
     pub column_order: &'a [usize],
     /// Differs whenever `values` or an order differ: the key of the cache.
     pub version: u64,
@@ -36,6 +37,7 @@ pub struct Heatmap<'a> {
     pub label_width: usize,
     /// Short names (numbers), drawn as often as there is room: of rows without a line of their own, of columns.
     pub row_tick: &'a dyn Fn(usize) -> String,
+    /// The same of columns.
     pub column_tick: &'a dyn Fn(usize) -> String,
     /// Position 0 counts as this when ticks at multiples of 2, 5, 10 … are chosen.
     pub first_tick: usize,
@@ -82,18 +84,31 @@ const SAMPLES: usize = 16;
 /// A step over a matrix, or another zoom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapMove {
+    /// One column.
     Left,
+    /// One column.
     Right,
+    /// One row.
     Up,
+    /// One row.
     Down,
+    /// Many columns.
     FarLeft,
+    /// Many columns.
     FarRight,
+    /// Many rows.
     FarUp,
+    /// Many rows.
     FarDown,
+    /// To the first row.
     First,
+    /// To the last row.
     Last,
+    /// Zoom in.
     Closer,
+    /// Zoom out.
     Wider,
+    /// Show everything.
     Whole,
 }
 

@@ -86,7 +86,10 @@ impl JobsScreen {
                     Span::styled("c", theme.key()),
                     Span::raw(" clusters the library."),
                 ]),
-                Line::styled("Jobs are processes of their own: they go on when you quit.", theme.dim()),
+                Line::styled(
+                    "Jobs are processes of their own: they keep running when you quit.",
+                    theme.dim(),
+                ),
             ]
         } else if shared.library_error.is_some() {
             vec![Line::styled("The library could not be read; see the Library tab.", theme.dim())]
@@ -136,7 +139,7 @@ impl JobsScreen {
         let cells = usize::from(area.width.saturating_sub(4)).min(56);
         let then = match job.keeps_its_work() {
             true => "What it has done is saved: r resumes from there.",
-            false => "What it has done is lost: r begins it again.",
+            false => "Its progress is lost: r starts it again.",
         };
         let question = format!("Cancel {} {}? {then}", job.kind_name(), job.name);
         let mut lines: Vec<Line> = text_width::wrap(&question, cells)

@@ -52,7 +52,7 @@ fn the_cancel_question_says_what_becomes_of_the_work() {
     for (kind, then) in [
         (&TRAIN, ["saved:", "resumes from there."]),
         (&TRAIN_CLUSTERS, ["saved:", "resumes from there."]),
-        (&CLUSTER, ["lost:", "begins it again."]),
+        (&CLUSTER, ["lost:", "starts it again."]),
     ] {
         let text = with(kind);
         assert!(then.iter().all(|part| text.contains(part)), "{text}");

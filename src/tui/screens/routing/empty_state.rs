@@ -16,6 +16,9 @@ use crate::tui::format::{duration, spinner};
 use crate::tui::text_width::{flow, truncate};
 use crate::tui::{EngineState, FetchError, Shared, Theme};
 
+/// Below this there are no frames around the boxes.
+pub const SMALL_WIDTH: u16 = 48;
+
 /// Lines longer than this are hard to read.
 const WIDEST: u16 = 130;
 
@@ -24,7 +27,7 @@ const ROOMY: u16 = 14;
 
 /// Draws the panel.
 pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
-    let side = if area.width >= super::view::SMALL_WIDTH { 2 } else { 0 };
+    let side = if area.width >= SMALL_WIDTH { 2 } else { 0 };
     let roomy = area.height >= ROOMY;
     let top = u16::from(roomy);
     let inner = Rect {

@@ -4,6 +4,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::widgets::{Paragraph, Wrap};
 
+use super::empty_state::SMALL_WIDTH;
 use super::experts::{CellDetail, Totals, Weights};
 use super::map::{Axis, Map};
 use super::paint::{framed, put, quoted_width};
@@ -12,8 +13,6 @@ use crate::text::printable;
 use crate::tui::text_width::{truncate, width};
 use crate::tui::{Shared, Theme};
 
-/// Below this there are no frames around the boxes.
-pub const SMALL_WIDTH: u16 = 48;
 const SMALL_HEIGHT: u16 = 14;
 
 /// From here on prompt and answer stand side by side.
