@@ -189,10 +189,10 @@ fn table(experts: &[Expert]) -> String {
 
 /// The type of the weights, and how they are stored where that is not PEFT's usual way.
 fn kind(expert: &Expert, dtype: &str) -> String {
-    match expert.format {
-        Format::Peft => dtype.into(),
-        other if dtype.is_empty() => other.name().into(),
-        other => format!("{dtype}, {}", other.name()),
+    match expert.format.name() {
+        _ if expert.format == Format::default() => dtype.into(),
+        name if dtype.is_empty() => name.into(),
+        name => format!("{dtype}, {name}"),
     }
 }
 

@@ -82,8 +82,9 @@ impl Adapter {
             let reason = expert.reason.as_deref().unwrap_or("cannot be used");
             return Err(Error::file(&expert.path, reason));
         }
-        let Opened { notes, files, parts, .. } = formats::open(&expert.path, expert.base.as_ref())
+        let (_, opened) = formats::open(&expert.path, expert.base.as_ref())
             .map_err(|reason| Error::file(&expert.path, reason))?;
+        let Opened { notes, files, parts, .. } = opened;
         let path = files.files.first().map_or_else(|| expert.path.clone(), |(path, _)| path.clone());
         let Parts { pairs, replacements, tokens, .. } = parts;
         let same = pairs.len() == expert.modules.len()

@@ -38,8 +38,8 @@ pub(super) fn inspect(path: PathBuf, name: String, base: Option<BaseTraits>) -> 
 fn examine(expert: &mut Expert) -> Result<(Vec<String>, Option<String>), String> {
     read_provenance(expert);
     expert.format = Format::expected(&expert.path);
-    let Opened { format, config, notes, files, parts, task, warnings, needs_base } =
-        formats::open(&expert.path, expert.base.as_ref())?;
+    let (format, opened) = formats::open(&expert.path, expert.base.as_ref())?;
+    let Opened { config, notes, files, parts, task, warnings, needs_base } = opened;
     expert.format = format;
     expert.config = config;
     expert.bytes = files.bytes;

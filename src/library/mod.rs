@@ -35,7 +35,7 @@ pub use files::{atomic_write, atomic_write_with, sha256_file};
 pub(crate) use files::{
     hex, io_reason, open_regular, read_exact_at, read_limited, read_text_of, write_unsynced,
 };
-pub use formats::{BaseTraits, Format, Heads};
+pub use formats::{BaseTraits, FORMATS, Format, Heads, formats_table};
 pub use library::Library;
 pub use manifest::{BaseSpec, Manifest, RouterDefaults, Template};
 pub(crate) use safetensors::{Dtype, parse_header, read_header};

@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 use rayon::prelude::*;
 
 use super::files::io_reason;
-use super::formats::{CHECKPOINT, GGUF, META, WATCHED, WEIGHTS, has_extension, is_expert, is_gguf_adapter};
+use super::formats::{Format, companion, has_weights, is_expert, is_expert_file, is_shard, watched};
 use super::inspect::inspect;
 use super::{Expert, Manifest};
 use crate::{Error, Result};
@@ -80,7 +80,7 @@ fn check_root(root: &Path) -> Result<()> {
         std::io::ErrorKind::NotFound => Error::file(root, "there is no such folder"),
         _ => Error::io(root, e),
     })?;
-    let is_adapter = metadata.is_file() && (has_extension(root, GGUF) || has_extension(root, CHECKPOINT));
+    let is_adapter = metadata.is_file() && Format::of_file(root).is_some();
     if !metadata.is_dir() && !is_adapter {
         return Err(Error::file(root, "is not a folder: a library is a folder of adapters"));
     }
@@ -105,16 +105,12 @@ fn look(folder: Place, deeper: bool) -> Found {
     }
 }
 
-/// GGUF files are base models as often as adapters.
 fn look_at_file(file: Place) -> Found {
-    if has_extension(&file.path, GGUF) {
-        match is_gguf_adapter(&file.path) {
-            Ok(true) => {}
-            Ok(false) => return Found::Nothing,
-            Err(reason) => return Found::Unreadable(format!("{} was not looked at: it {reason}", file.name)),
-        }
+    match is_expert_file(&file.path) {
+        Ok(true) => Found::Expert(Box::new(inspect(file.path, file.name, None))),
+        Ok(false) => Found::Nothing,
+        Err(reason) => Found::Unreadable(format!("{} was not looked at: it {reason}", file.name)),
     }
-    Found::Expert(Box::new(inspect(file.path, file.name, None)))
 }
 
 /// The visible folders and adapter files in a folder, links followed unless they lead to a folder above.
@@ -130,7 +126,7 @@ fn list(folder: &Place) -> std::io::Result<Listing> {
         let path = entry.path();
         let kind = entry.file_type()?;
         let is_folder = kind.is_dir() || kind.is_symlink() && path.is_dir() && !leads_up(&path);
-        let is_file = || has_extension(&path, GGUF) || has_extension(&path, CHECKPOINT);
+        let is_file = || Format::of_file(&path).is_some();
         if !is_folder && !(is_file() && (kind.is_file() || kind.is_symlink() && path.is_file())) {
             continue;
         }
@@ -207,10 +203,10 @@ pub(super) fn fingerprint(root: &Path) -> Fingerprint {
         for folder in level {
             folder.name.hash(&mut hasher);
             if is_expert(&folder.path) {
-                for file in WATCHED {
+                for file in watched() {
                     stamp(&folder.path.join(file)).hash(&mut hasher);
                 }
-                if !folder.path.join(WEIGHTS).exists() {
+                if !has_weights(&folder.path) {
                     note(folder.path.clone());
                     stamp_weights(&folder.path, &mut hasher);
                 }
@@ -223,8 +219,8 @@ pub(super) fn fingerprint(root: &Path) -> Fingerprint {
                         for file in listing.files {
                             file.name.hash(&mut hasher);
                             stamp(&file.path).hash(&mut hasher);
-                            if has_extension(&file.path, CHECKPOINT) {
-                                stamp(&file.path.with_extension(META)).hash(&mut hasher);
+                            if let Some(extension) = companion(&file.path) {
+                                stamp(&file.path.with_extension(extension)).hash(&mut hasher);
                             }
                         }
                         next.extend(listing.folders);
@@ -243,7 +239,7 @@ fn stamp_weights(folder: &Path, hasher: &mut DefaultHasher) {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
         .unwrap_or_default();
-    files.retain(|path| has_extension(path, GGUF) || has_extension(path, "safetensors"));
+    files.retain(|path| is_shard(path));
     files.sort();
     for file in files {
         stamp(&file).hash(hasher);

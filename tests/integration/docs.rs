@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use lora_tui::analysis::Metric;
+use lora_tui::library::formats_table;
 use lora_tui::merge::MergeMethod;
 use lora_tui::named::Named;
 use lora_tui::scorers::Scorer;
@@ -185,6 +186,7 @@ fn headings(text: &str) -> Vec<String> {
 #[test]
 fn generated_tables_are_up_to_date() {
     let tables = [
+        ("adapters.md", "formats", formats_table()),
         ("commands.md", "commands", table_of_commands()),
         ("evaluation.md", "methods", lora_tui::eval::reference()),
         ("evaluation.md", "scorers", table_of::<Scorer>("metric")),

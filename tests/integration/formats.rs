@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use lora_tui::Cancel;
-use lora_tui::library::{Expert, Format, Library, Status};
+use lora_tui::library::{Expert, Library, Status};
 use lora_tui::routing::{Part, Prompt, RouterConfig, Session};
 
 use crate::support::models::{Fixture, cpu, values};
@@ -49,22 +49,22 @@ fn every_format_gives_the_tensors_that_peft_wrote() {
     let library = open("library");
     let f16 = 1.0 / 2048.0;
     for (name, reference, tolerance, format) in [
-        ("peft", "peft", 0.0, Format::Peft),
-        ("shards", "peft", 0.0, Format::Peft),
-        ("bin", "peft", 0.0, Format::PeftBin),
-        ("mlx", "peft", 0.0, Format::Mlx),
-        ("mlx_dora", "dora", 0.0, Format::Mlx),
-        ("mttl_library/poems.ckpt", "peft", 0.0, Format::Mttl),
-        ("mttl_library/tied.ckpt", "tied", 0.0, Format::Mttl),
-        ("mttl_run/best.ckpt", "peft", 0.0, Format::Mttl),
-        ("mttl_folder", "peft", f16, Format::Mttl),
-        ("f32.gguf", "peft", 0.0, Format::Gguf),
-        ("f16.gguf", "peft", f16, Format::Gguf),
-        ("q8_0.gguf", "peft", 1.0 / 200.0, Format::Gguf),
-        ("embedding.gguf", "embedding", 0.0, Format::Gguf),
+        ("peft", "peft", 0.0, "peft"),
+        ("shards", "peft", 0.0, "peft"),
+        ("bin", "peft", 0.0, "peft-bin"),
+        ("mlx", "peft", 0.0, "mlx"),
+        ("mlx_dora", "dora", 0.0, "mlx"),
+        ("mttl_library/poems.ckpt", "peft", 0.0, "mttl"),
+        ("mttl_library/tied.ckpt", "tied", 0.0, "mttl"),
+        ("mttl_run/best.ckpt", "peft", 0.0, "mttl"),
+        ("mttl_folder", "peft", f16, "mttl"),
+        ("f32.gguf", "peft", 0.0, "gguf"),
+        ("f16.gguf", "peft", f16, "gguf"),
+        ("q8_0.gguf", "peft", 1.0 / 200.0, "gguf"),
+        ("embedding.gguf", "embedding", 0.0, "gguf"),
     ] {
         assert_same(&library, name, reference, tolerance);
-        assert_eq!(library.expert(name).unwrap().format, format, "{name}");
+        assert_eq!(library.expert(name).unwrap().format.id(), format, "{name}");
     }
     assert_eq!(library.experts.len(), 17, "{:?}", names(&library));
     assert!(library.warnings.is_empty(), "{:?}", library.warnings);
@@ -218,13 +218,13 @@ fn files_of_one_folder_have_an_order() {
     let from = |name: &str| folder("library").join(name);
     std::fs::copy(from("bin/adapter_model.bin"), place.join("adapter_model.bin")).unwrap();
     let expert = || Library::open(root.path()).unwrap().experts.remove(0);
-    assert_eq!((expert().format, expert().status), (Format::Peft, Status::Ok));
+    assert_eq!((expert().format.id(), expert().status), ("peft", Status::Ok));
     assert!(expert().warnings[0].contains("adapter_model.bin is not read"), "{:?}", expert().warnings);
     std::fs::remove_file(place.join("adapter_model.safetensors")).unwrap();
-    assert_eq!((expert().format, expert().warnings.len()), (Format::PeftBin, 0));
+    assert_eq!((expert().format.id(), expert().warnings.len()), ("peft-bin", 0));
     std::fs::remove_file(place.join("adapter_model.bin")).unwrap();
     std::fs::copy(from("embedding.gguf"), place.join("any.gguf")).unwrap();
-    assert_eq!((expert().format, expert().config.base.as_deref()), (Format::Gguf, Some("tiny")));
+    assert_eq!((expert().format.id(), expert().config.base.as_deref()), ("gguf", Some("tiny")));
 }
 
 #[test]

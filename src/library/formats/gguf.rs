@@ -5,17 +5,42 @@
 //! The converter reorders rows of B as it does rows of W: for Llama those of q and k, for GPT-NeoX those of
 //! the fused projection. How is a matter of the heads, which the file does not tell: the base model does.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use super::peft::config::ConfigNotes;
+use super::format::{AdapterFile, AdapterFormat};
+use super::heads::{BaseTraits, Heads};
+use super::opened::{Files, Opened, file_name, has_extension, is_matrix, targets, transposed};
+use super::peft;
+use super::peft::config::{ConfigNotes, read_config};
 use super::peft::pairs::{Parts, find_parts};
-use super::{Files, Format, Heads, Opened, View, file_name, is_matrix, transposed};
+use super::view::View;
 use crate::Error;
 use crate::library::AdapterConfig;
 use crate::library::files::{io_reason, open_regular, read_exact_at};
 use crate::library::gguf::{GgufFile, GgufTensor};
 use crate::library::safetensors::{Dtype, Place, TensorInfo};
 use crate::text::short;
+
+/// Extension of llama.cpp's files.
+const EXTENSION: &str = "gguf";
+
+/// A LoRA file of llama.cpp, alone or in a folder with PEFT's configuration.
+pub(super) const FORMAT: AdapterFormat = AdapterFormat {
+    docs: &[[
+        "llama.cpp",
+        "`NAME.gguf` with LoRA, in f32, f16, bf16 or Q8_0",
+        "Llama, Qwen 2 and 3, Gemma, Phi-2, Phi-3, GPT-NeoX. Rows of q and k of Llama, and of q, k and v of GPT-NeoX, are \
+         reordered by heads, which the file does not describe: such an adapter waits until the base model is known \
+         (`library.toml`, `--base`). llama.cpp's converter keeps one α and neither `use_rslora` nor `alpha_pattern`: what \
+         is read is what llama.cpp applies, which then differs from PEFT",
+    ]],
+    marks: &[peft::CONFIG],
+    open_folder,
+    shards: &[EXTENSION],
+    file: Some(AdapterFile { extension: EXTENSION, companion: None, is_adapter, open }),
+    ..AdapterFormat::new("gguf", "llama.cpp GGUF")
+};
 
 /// Names inside a block and their transformers names.
 type Names = &'static [(&'static str, &'static str)];
@@ -85,7 +110,7 @@ const ARCHITECTURES: [Architecture; 9] = [
 ];
 
 /// Whether a file says that it is an adapter; the error is a reason without the file's name.
-pub(in crate::library) fn is_adapter(path: &Path) -> Result<bool, String> {
+fn is_adapter(path: &Path) -> Result<bool, String> {
     // The converter says it at the start, so that damage further on is the adapter's.
     const SAYS: &[u8] = b"general.type\x08\0\0\0\x07\0\0\0\0\0\0\0adapter";
     let (file, metadata) = open_regular(path).map_err(|e| io_reason(&e))?;
@@ -107,14 +132,18 @@ fn reason(error: Error) -> String {
 }
 
 /// Opens a file.
-pub(super) fn open(path: &Path, heads: Option<&Heads>) -> Result<Opened, String> {
+fn open(path: &Path, base: Option<&BaseTraits>) -> Result<Opened, String> {
     let (mut files, _) = Files::one(path)?;
     let wrong = |reason: String| format!("{} {reason}", file_name(path));
     let header = read_header(path).map_err(wrong)?;
     let architecture = architecture(&header).map_err(wrong)?;
     let own = Heads::of_header(&header);
-    let mut translation =
-        Translation { architecture, heads: own.as_ref().or(heads), needs_base: None, files: &mut files };
+    let mut translation = Translation {
+        architecture,
+        heads: own.as_ref().or(base.and_then(|base| base.heads.as_ref())),
+        needs_base: None,
+        files: &mut files,
+    };
     let mut tensors = Vec::with_capacity(header.tensors().len());
     for tensor in header.tensors() {
         tensors.push(translation.translate(tensor).map_err(wrong)?);
@@ -122,7 +151,30 @@ pub(super) fn open(path: &Path, heads: Option<&Heads>) -> Result<Opened, String>
     let needs_base = translation.needs_base.map(wrong);
     let parts = find_parts(&tensors, &[]).map_err(wrong)?;
     let (config, notes) = configuration(&header, &parts).map_err(wrong)?;
-    Ok(Opened { format: Format::Gguf, needs_base, ..Opened::new(config, notes, files, parts) })
+    Ok(Opened { needs_base, ..Opened::new(config, notes, files, parts) })
+}
+
+/// Opens a folder with PEFT's configuration and one file of llama.cpp instead of PEFT's weights.
+fn open_folder(folder: &Path, base: Option<&BaseTraits>) -> Option<Result<Opened, String>> {
+    if peft::has_weights(folder) {
+        return None;
+    }
+    let settings = folder.join(peft::CONFIG);
+    let (config, _) = read_config(&settings).ok()?;
+    let path = only_file(folder)?;
+    Some(open(&path, base).map(|mut opened| {
+        opened.config.base = config.base.or(opened.config.base);
+        opened.files.settings = Some(settings);
+        opened
+    }))
+}
+
+/// The one file of llama.cpp in a folder.
+fn only_file(folder: &Path) -> Option<PathBuf> {
+    let entries = fs::read_dir(folder).ok()?;
+    let mut found = entries.flatten().map(|entry| entry.path()).filter(|path| has_extension(path, EXTENSION));
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
 }
 
 fn read_header(path: &Path) -> Result<GgufFile, String> {
@@ -158,7 +210,7 @@ fn configuration(header: &GgufFile, parts: &Parts) -> Result<(AdapterConfig, Con
         r: rank,
         // llama.cpp takes the factors as they are when there is no α.
         alpha: if alpha == 0.0 { rank as f64 } else { alpha },
-        targets: super::targets(parts),
+        targets: targets(parts),
         ..AdapterConfig::default()
     };
     let mut notes = ConfigNotes { any_rank: true, ..ConfigNotes::default() };

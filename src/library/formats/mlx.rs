@@ -6,19 +6,37 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::format::AdapterFormat;
+use super::heads::BaseTraits;
+use super::keys::canonical;
+use super::opened::{Files, Opened, is_matrix, targets, transposed};
+use super::peft::CONFIG;
 use super::peft::config::{ConfigNotes, Number, Text, read_json};
 use super::peft::pairs::{Parts, find_parts};
-use super::{BaseTraits, Files, Format, Opened, canonical, is_matrix, transposed};
 use crate::library::AdapterConfig;
 use crate::library::safetensors::{TensorInfo, parse_header, read_header};
 use crate::text::short;
 
-pub(super) const WEIGHTS: &str = "adapters.safetensors";
+const WEIGHTS: &str = "adapters.safetensors";
 const OLD_WEIGHTS: &str = "adapters.npz";
 /// The head of models whose embedding can be it too.
 const HEAD: &str = "lm_head";
 /// Last components of embeddings' paths.
 const EMBEDDINGS: [&str; 4] = ["embed_tokens", "embed_in", "wte", "tok_embeddings"];
+
+/// An adapter folder of MLX-LM.
+pub(super) const FORMAT: AdapterFormat = AdapterFormat {
+    docs: &[[
+        "MLX-LM",
+        "`adapter_config.json`, `adapters.safetensors`",
+        "LoRA and DoRA; the scale as it is written. LoRA of the embedding also applies at the head where the base model \
+         has one table for both: such an adapter waits until the base model is known",
+    ]],
+    marks: &[CONFIG],
+    open_folder: |folder, base| is_config(&folder.join(CONFIG)).then(|| open(folder, base)),
+    watched: &[WEIGHTS],
+    ..AdapterFormat::new("mlx", "MLX-LM")
+};
 
 /// What tells the configuration of MLX-LM from that of PEFT.
 #[derive(Deserialize)]
@@ -48,7 +66,7 @@ struct Parameters {
 }
 
 /// Whether a configuration is one of MLX-LM.
-pub(super) fn is_config(path: &Path) -> bool {
+fn is_config(path: &Path) -> bool {
     read_json::<Marks>(path).is_ok_and(|marks| {
         marks.peft_type.is_none()
             && (marks.fine_tune_type.is_some()
@@ -58,10 +76,9 @@ pub(super) fn is_config(path: &Path) -> bool {
 }
 
 /// Opens an adapter folder.
-pub(super) fn open(folder: &Path, base: Option<&BaseTraits>) -> Result<Opened, String> {
-    let config: Config = read_json(&folder.join(super::peft::CONFIG))
-        .map_err(|reason| format!("{} {reason}", super::peft::CONFIG))?;
-    let wrong = |problem: &str| format!("{} {problem}", super::peft::CONFIG);
+fn open(folder: &Path, base: Option<&BaseTraits>) -> Result<Opened, String> {
+    let config: Config = read_json(&folder.join(CONFIG)).map_err(|reason| format!("{} {reason}", CONFIG))?;
+    let wrong = |problem: &str| format!("{} {problem}", CONFIG);
     let dora = match config.fine_tune_type.0.as_deref().unwrap_or("lora") {
         "lora" => false,
         "dora" => true,
@@ -92,6 +109,7 @@ pub(super) fn open(folder: &Path, base: Option<&BaseTraits>) -> Result<Opened, S
         return Err(format!("has no {WEIGHTS}"));
     }
     let (mut files, length) = Files::one(&path)?;
+    files.settings = Some(folder.join(CONFIG));
     let (parts, needs_base) =
         read(&mut files, length, base).map_err(|reason| format!("{WEIGHTS} {reason}"))?;
     let rank = parts.pairs.iter().map(|pair| pair.rank).max().unwrap_or(0);
@@ -107,11 +125,11 @@ pub(super) fn open(folder: &Path, base: Option<&BaseTraits>) -> Result<Opened, S
         alpha: scale * rank as f64,
         dropout: dropout.0.filter(|dropout| dropout.is_finite()).unwrap_or(0.0),
         use_dora: dora,
-        targets: super::targets(&parts),
+        targets: targets(&parts),
         ..AdapterConfig::default()
     };
     let notes = ConfigNotes { scale: Some(scale), ..ConfigNotes::default() };
-    Ok(Opened { format: Format::Mlx, warnings, needs_base, ..Opened::new(config, notes, files, parts) })
+    Ok(Opened { warnings, needs_base, ..Opened::new(config, notes, files, parts) })
 }
 
 /// What the weights hold, and why it cannot be told before the base model is known.

@@ -7,20 +7,46 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::format::{AdapterFile, AdapterFormat};
+use super::opened::{Files, Opened, file_name, is_matrix, targets, transposed};
 use super::peft::config::{ConfigNotes, Number, Text, read_json};
 use super::peft::pairs::find_parts;
 use super::torch::TorchFile;
 use super::torch::pickle::{Pickle, Value};
-use super::{Files, Format, Opened, View, file_name, is_matrix, transposed};
+use super::view::View;
 use crate::library::AdapterConfig;
 use crate::library::files::{io_reason, open_regular};
 use crate::library::safetensors::TensorInfo;
 use crate::text::short;
 
-pub(super) const CONFIG: &str = "mttl_config.json";
-pub(super) const WEIGHTS: &str = "mttl_weights.bin";
+const CONFIG: &str = "mttl_config.json";
+const WEIGHTS: &str = "mttl_weights.bin";
 /// What a library keeps about a member, beside its checkpoint.
-pub(in crate::library) const META: &str = "meta";
+const META: &str = "meta";
+/// A checkpoint of mttl or a member of one of its libraries.
+pub(super) const FORMAT: AdapterFormat = AdapterFormat {
+    docs: &[[
+        "mttl",
+        "`NAME.ckpt` with or without `NAME.meta`; `mttl_config.json`, `mttl_weights.bin`",
+        "libraries, checkpoints of trainings, one A for q, k and v, `skilled_lora` of one skill, and the older Phi-2 with \
+         its fused projection",
+    ]],
+    marks: &[CONFIG, WEIGHTS],
+    // A folder with PEFT's configuration is PEFT's.
+    open_folder: |folder, _| {
+        let is_peft = std::fs::symlink_metadata(folder.join(super::peft::CONFIG)).is_ok();
+        (!is_peft).then(|| open_folder(folder))
+    },
+    watched: &[CONFIG, WEIGHTS],
+    file: Some(AdapterFile {
+        extension: "ckpt",
+        companion: Some(META),
+        is_adapter: |_| Ok(true),
+        open: |path, _| open_file(path),
+    }),
+    ..AdapterFormat::new("mttl", "mttl")
+};
+
 /// α of mttl where nothing says another.
 const DEFAULT_ALPHA: f64 = 16.0;
 
@@ -84,7 +110,7 @@ struct Modifier {
 }
 
 /// Opens a checkpoint.
-pub(super) fn open_file(path: &Path) -> Result<Opened, String> {
+fn open_file(path: &Path) -> Result<Opened, String> {
     let (files, length) = Files::one(path)?;
     let name = file_name(path);
     let beside = path.with_extension(META);
@@ -102,7 +128,7 @@ pub(super) fn open_file(path: &Path) -> Result<Opened, String> {
 }
 
 /// Opens a folder with a configuration and weights.
-pub(super) fn open_folder(folder: &Path) -> Result<Opened, String> {
+fn open_folder(folder: &Path) -> Result<Opened, String> {
     let config: JsonConfig =
         read_json(&folder.join(CONFIG)).map_err(|reason| format!("{CONFIG} {reason}"))?;
     let facts = Facts {
@@ -154,10 +180,10 @@ fn read(mut files: Files, length: u64, beside: Facts) -> Result<Opened, String> 
         r: parts.pairs.iter().map(|pair| pair.rank).max().unwrap_or(0),
         alpha,
         dropout: facts.dropout.filter(|dropout| dropout.is_finite()).unwrap_or(0.0),
-        targets: super::targets(&parts),
+        targets: targets(&parts),
         ..AdapterConfig::default()
     };
-    Ok(Opened { format: Format::Mttl, task: facts.task, ..Opened::new(config, notes, files, parts) })
+    Ok(Opened { task: facts.task, ..Opened::new(config, notes, files, parts) })
 }
 
 /// The dimensions of `skilled_lora`'s factors that are a plain LoRA's where there is one skill and one split: it

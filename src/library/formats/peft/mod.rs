@@ -7,15 +7,17 @@ pub(in crate::library) mod pairs;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use self::config::{ConfigNotes, read_config};
 use self::pairs::{Parts, find_parts};
+use super::format::AdapterFormat;
+use super::keys::canonical;
+use super::opened::{Files, Opened};
 use super::torch::TorchFile;
-use super::{Files, Format, Heads, Opened, canonical};
 use crate::library::AdapterConfig;
 use crate::library::files::{io_reason, read_limited};
 use crate::library::safetensors::{TensorInfo, parse_header, read_header};
@@ -24,46 +26,80 @@ use crate::text::short;
 /// Names of PEFT's files.
 pub(in crate::library) const CONFIG: &str = "adapter_config.json";
 pub(in crate::library) const WEIGHTS: &str = "adapter_model.safetensors";
-pub(super) const INDEX: &str = "adapter_model.safetensors.index.json";
-pub(super) const BIN: &str = "adapter_model.bin";
+const INDEX: &str = "adapter_model.safetensors.index.json";
+const BIN: &str = "adapter_model.bin";
 /// More shards than any adapter has.
 const MAX_SHARDS: usize = 512;
 /// No real index comes near this.
 const MAX_INDEX: u64 = 16 << 20;
 
-/// Opens an adapter folder.
-pub(super) fn open(folder: &Path, heads: Option<&Heads>) -> Result<Opened, String> {
-    let (config, notes) = read_config(&folder.join(CONFIG))?;
-    let there = |name: &str| fs::symlink_metadata(folder.join(name)).is_ok();
-    if there(WEIGHTS) {
-        let mut opened = open_safetensors(folder, config, notes)?;
-        if there(BIN) {
-            opened.warnings.push(format!("{BIN} is not read: {WEIGHTS} is there too"));
-        }
-        return Ok(opened);
-    }
-    if there(INDEX) {
-        return open_shards(folder, config, notes);
-    }
-    if there(BIN) {
-        return open_bin(folder, config, notes);
-    }
-    match only_gguf(folder) {
-        Some(path) => {
-            let mut opened = super::gguf::open(&path, heads)?;
-            opened.config.base = config.base.or(opened.config.base);
-            Ok(opened)
-        }
-        None => Err(format!("has no {WEIGHTS}")),
-    }
+/// PEFT's folder with safetensors, in one file or in shards.
+pub(super) const FORMAT: AdapterFormat = AdapterFormat {
+    docs: &[
+        [
+            "PEFT, TRL, unsloth, axolotl",
+            "`adapter_config.json`, `adapter_model.safetensors`",
+            "prefixes and adapter names that PEFT, DDP, FSDP and `torch.compile` leave in keys are removed, and so is \
+             `language_model.` of multimodal models",
+        ],
+        [
+            "PEFT, sharded",
+            "`adapter_model.safetensors.index.json` and its shards",
+            "all shards must be there",
+        ],
+    ],
+    marks: &[CONFIG],
+    open_folder: |folder, _| Some(open(folder)),
+    watched: &[CONFIG, WEIGHTS, INDEX],
+    weights: Some(WEIGHTS),
+    shards: &["safetensors"],
+    ..AdapterFormat::new("peft", "PEFT")
+};
+
+/// PEFT's folder with `adapter_model.bin`.
+pub(super) const BIN_FORMAT: AdapterFormat = AdapterFormat {
+    docs: &[[
+        "PEFT, older",
+        "`adapter_model.bin`",
+        "read without executing anything: a class that has no place in an adapter is refused by name; files from \
+         before PyTorch 1.6 are not read",
+    ]],
+    marks: &[CONFIG, BIN],
+    open_folder: |folder, _| {
+        let (config, notes) = read_config(&folder.join(CONFIG)).ok()?;
+        (!has_safetensors(folder)).then(|| open_bin(folder, config, notes))
+    },
+    watched: &[BIN],
+    ..AdapterFormat::new("peft-bin", "PEFT .bin")
+};
+
+fn is_there(folder: &Path, name: &str) -> bool {
+    fs::symlink_metadata(folder.join(name)).is_ok()
 }
 
-fn only_gguf(folder: &Path) -> Option<PathBuf> {
-    let entries = fs::read_dir(folder).ok()?;
-    let mut found =
-        entries.flatten().map(|entry| entry.path()).filter(|path| super::has_extension(path, super::GGUF));
-    let first = found.next()?;
-    found.next().is_none().then_some(first)
+/// Whether a folder has weights as PEFT writes them now.
+fn has_safetensors(folder: &Path) -> bool {
+    is_there(folder, WEIGHTS) || is_there(folder, INDEX)
+}
+
+/// Whether a folder has weights under one of PEFT's names.
+pub(super) fn has_weights(folder: &Path) -> bool {
+    has_safetensors(folder) || is_there(folder, BIN)
+}
+
+/// Opens an adapter folder.
+fn open(folder: &Path) -> Result<Opened, String> {
+    let (config, notes) = read_config(&folder.join(CONFIG))?;
+    let mut opened = match (is_there(folder, WEIGHTS), is_there(folder, INDEX)) {
+        (true, _) => open_safetensors(folder, config, notes)?,
+        (false, true) => open_shards(folder, config, notes)?,
+        (false, false) => return Err(format!("has no {WEIGHTS}")),
+    };
+    if is_there(folder, WEIGHTS) && is_there(folder, BIN) {
+        opened.warnings.push(format!("{BIN} is not read: {WEIGHTS} is there too"));
+    }
+    opened.files.settings = Some(folder.join(CONFIG));
+    Ok(opened)
 }
 
 fn open_safetensors(folder: &Path, config: AdapterConfig, notes: ConfigNotes) -> Result<Opened, String> {
@@ -106,7 +142,8 @@ fn open_bin(folder: &Path, config: AdapterConfig, notes: ConfigNotes) -> Result<
         find_parts(&tensors, &notes.stacked)
     };
     let parts = read().map_err(|reason| format!("{BIN} {reason}"))?;
-    Ok(Opened { format: Format::PeftBin, ..Opened::new(config, notes, files, parts) })
+    files.settings = Some(folder.join(CONFIG));
+    Ok(Opened::new(config, notes, files, parts))
 }
 
 /// Calls `each` with every tensor of an index and the file that it names.

@@ -114,7 +114,7 @@ impl Details<'_> {
         facts.push(self.row.dtype.clone());
         facts.push(format!("{} parameters", format::count(self.expert.parameters)));
         facts.push(format!("{}B", format::count(self.expert.bytes)));
-        if self.expert.format != Format::Peft {
+        if self.expert.format != Format::default() {
             facts.push(format!("stored as {}", self.expert.format.name()));
         }
         self.joined(lines, &facts, cells, theme.text());
