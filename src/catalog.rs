@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use crate::library::{
-    BaseLocation, BaseSpec, FetchProgress, Library, fetch_base, locate_base, locate_described,
+    BaseLocation, BaseSpec, Expert, FetchProgress, Library, fetch_base, locate_base, locate_described,
 };
 use crate::model::layer_sizes;
 use crate::{Cancel, Error, Result};
@@ -69,7 +69,7 @@ impl Catalog {
     /// Looks at the experts with the base model in mind, where it was chosen or they need it.
     fn judge(&mut self) -> Result<()> {
         let library = &self.library;
-        if self.wish.is_none() && library.experts.iter().any(|expert| expert.needs_base) {
+        if self.wish.is_none() && library.experts.iter().any(Expert::needs_base) {
             // Which one it is follows from the other experts: it is not settled before these are judged.
             if let Ok(BaseLocation::Found { path, .. }) = self.locate() {
                 self.library.use_base(&path);

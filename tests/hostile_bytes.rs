@@ -203,7 +203,8 @@ proptest! {
             Ok(library) => {
                 let expert = &library.experts[0];
                 prop_assert_eq!(expert.is_usable(), expert.load().is_ok());
-                for text in expert.reason.iter().chain(&expert.warnings).chain(&library.warnings) {
+                let warnings = expert.warnings.iter().chain(&library.warnings).map(String::as_str);
+                for text in expert.reason().into_iter().chain(warnings) {
                     prop_assert!(text.len() < 2000, "{} bytes of reason", text.len());
                 }
             }

@@ -70,8 +70,8 @@ pub fn profile(expert: &Expert) -> Result<ExpertProfile> {
         };
         profile.warnings.push(format!("{first}{more}"));
     }
-    if let Some(reason) = &expert.reason {
-        profile.warnings.push(reason.clone());
+    if let Some(reason) = expert.reason() {
+        profile.warnings.push(reason.to_string());
     }
     profile.warnings.extend(warnings(&profile.modules));
     // One that cannot be read has its own warning.

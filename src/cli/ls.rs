@@ -43,9 +43,8 @@ impl<'a> From<&'a Expert> for ExpertRow<'a> {
         let provenance = expert.provenance.as_ref();
         Self {
             name: &expert.name,
-            // Made for another base than the rest: no use here, though it may be with --base.
-            status: if expert.misfit.is_some() { Status::Bad } else { expert.status },
-            reason: expert.incomparable().or(expert.reason.as_deref()),
+            status: expert.status_here(),
+            reason: expert.reason_here(),
             rank: expert.rank_range().map(|(low, high)| [low, high]),
             // A configuration that could not be read has rank 0.
             alpha: (expert.config.r > 0).then_some(expert.config.alpha),
@@ -106,7 +105,7 @@ pub fn run(args: &LsArgs, output: &Output) -> Result<()> {
     }
     if !output.is_json() {
         for expert in &bad {
-            let reason = expert.reason.as_deref().unwrap_or("cannot be used");
+            let reason = expert.reason().unwrap_or("cannot be used");
             output.note(&format!("{}: {reason}", expert.path.display()));
         }
     }

@@ -97,7 +97,7 @@ impl Output {
         }
         if !self.json {
             for expert in library.experts.iter().filter(|expert| !expert.is_usable()) {
-                self.note(&format!("skipped {}: {}", expert.name, expert.reason.as_deref().unwrap_or("bad")));
+                self.note(&format!("skipped {}: {}", expert.name, expert.reason().unwrap_or("bad")));
             }
         }
     }
@@ -143,7 +143,7 @@ impl Skipped {
 
 impl From<&Expert> for Skipped {
     fn from(expert: &Expert) -> Self {
-        Self { name: expert.name.clone(), reason: expert.reason.clone().unwrap_or_default() }
+        Self { name: expert.name.clone(), reason: expert.reason().unwrap_or_default().to_string() }
     }
 }
 

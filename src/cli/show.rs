@@ -7,7 +7,7 @@ use super::options::LibraryArgs;
 use super::output::{Output, Skipped};
 use super::table::{Align, Table};
 use crate::analysis::{ExpertProfile, ModuleProfile, profile};
-use crate::library::{Expert, MergeProvenance, Provenance, Status};
+use crate::library::{Expert, MergeProvenance, Provenance, Standing};
 use crate::text::printable;
 use crate::{Error, Result};
 
@@ -35,7 +35,7 @@ pub fn run(args: &ShowArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
     let expert = library.expert(&args.expert)?;
     if !expert.is_usable() {
-        let reason = expert.reason.as_deref().unwrap_or("it cannot be used");
+        let reason = expert.reason().unwrap_or("it cannot be used");
         return Err(Error::file(&expert.path, reason));
     }
     // Only reading all weights shows whether they are numbers: one that has others cannot be used.
@@ -44,8 +44,7 @@ pub fn run(args: &ShowArgs, output: &Output) -> Result<()> {
     if profile.modules.len() < expert.modules.len()
         && let Err(error) = expert.load()?.check_finite()
     {
-        expert.status = Status::Bad;
-        expert.reason = Some(error.to_string());
+        expert.standing = Standing::Bad { reason: error.to_string() };
     }
     let expert = &expert;
     let warnings: Vec<String> = expert.warnings.iter().chain(&profile.warnings).cloned().collect();

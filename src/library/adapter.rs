@@ -79,7 +79,7 @@ struct Source(Files);
 impl Adapter {
     pub(super) fn open(expert: &Expert) -> Result<Self> {
         if !expert.is_usable() {
-            let reason = expert.reason.as_deref().unwrap_or("cannot be used");
+            let reason = expert.reason().unwrap_or("cannot be used");
             return Err(Error::file(&expert.path, reason));
         }
         let (_, opened) = formats::open(&expert.path, expert.base.as_ref())

@@ -80,7 +80,7 @@ pub(super) fn keep_majority(experts: &mut [Expert], root: &Path, base: Option<&B
         if majority.tied {
             kept.get_or_insert(majority.example);
         }
-        experts[index].misfit = Some(reason);
+        experts[index].set_misfit(Some(reason));
         left.push(experts[index].name.clone());
     }
     let some = few(&left)?;
@@ -136,8 +136,8 @@ pub(super) fn keep_fitting(experts: &mut [Expert], sizes: &LayerSizes, label: &s
             };
             Some(format!("does not fit the base model {label}: {why}"))
         });
-        expert.misfit = wrong.filter(|_| expert.is_usable());
-        if expert.misfit.is_some() {
+        expert.set_misfit(wrong);
+        if expert.misfit().is_some() {
             left.push(expert.name.clone());
         }
     }

@@ -21,6 +21,33 @@ pub enum Status {
     Bad,
 }
 
+/// Whether an expert can be used, and why not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// Everything in it is understood.
+    #[default]
+    Whole,
+    /// Usable in part.
+    Partial(Shortfall),
+    /// Made for another base model than most experts of the library, or than the chosen one. It can still be routed
+    /// on its own base, wholly or in part.
+    Misfit { why: String, partial: Option<Shortfall> },
+    /// Cannot be used before the base model is known.
+    NeedsBase { reason: String },
+    /// Cannot be used.
+    Bad { reason: String },
+}
+
+/// What of an expert is not applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shortfall {
+    /// All of it, under the router that applies least.
+    pub reason: String,
+    /// Of `reason`, what holds under every router. The rest are parts that apply where an expert has the
+    /// same weight everywhere, alone or in a mean, and not where every token and module has its own.
+    pub unapplied: Option<String>,
+}
+
 /// The fields of PEFT's `adapter_config.json` that matter here.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AdapterConfig {
@@ -178,17 +205,8 @@ pub struct Expert {
     pub name: String,
     /// Its folder or file.
     pub path: PathBuf,
-    /// Whether it can be used.
-    pub status: Status,
-    /// Why it is partial or bad.
-    pub reason: Option<String>,
-    /// Of `reason`, what holds under every router. The rest are parts that apply where an expert has the
-    /// same weight everywhere, alone or in a mean, and not where every token and module has its own.
-    pub unapplied: Option<String>,
-    /// Why it cannot be compared with the library's other experts: it was made for another base model
-    /// than most of them. It can still be routed on its own base.
-    pub misfit: Option<String>,
-    /// The fields of its configuration that matter.
+    /// Whether it can be used, and why not.
+    pub standing: Standing,
     pub config: AdapterConfig,
     /// How it is stored.
     pub format: Format,
@@ -206,8 +224,6 @@ pub struct Expert {
     pub provenance: Option<Provenance>,
     /// Things worth knowing that do not keep it from being used.
     pub warnings: Vec<String>,
-    /// It is bad only because the base model is not known: see [`super::Library::use_base`].
-    pub needs_base: bool,
     /// What of the base model it was read with, where it needs that.
     pub base: Option<BaseTraits>,
 }
@@ -215,21 +231,87 @@ pub struct Expert {
 impl Expert {
     /// Whether it can be used, wholly or in part.
     pub fn is_usable(&self) -> bool {
-        self.status != Status::Bad
+        self.status() != Status::Bad
+    }
+
+    /// What it is worth by itself, on its own base model.
+    pub fn status(&self) -> Status {
+        match &self.standing {
+            Standing::Whole | Standing::Misfit { partial: None, .. } => Status::Ok,
+            Standing::Partial(_) | Standing::Misfit { partial: Some(_), .. } => Status::Partial,
+            Standing::NeedsBase { .. } | Standing::Bad { .. } => Status::Bad,
+        }
+    }
+
+    /// What it is worth in its library: one made for another base model than the rest is of no use there, though it
+    /// may be with `--base`.
+    pub fn status_here(&self) -> Status {
+        if self.misfit().is_some() { Status::Bad } else { self.status() }
+    }
+
+    /// Why it is partial or bad by itself.
+    pub fn reason(&self) -> Option<&str> {
+        match &self.standing {
+            Standing::Whole | Standing::Misfit { partial: None, .. } => None,
+            Standing::Partial(shortfall) | Standing::Misfit { partial: Some(shortfall), .. } => {
+                Some(&shortfall.reason)
+            }
+            Standing::NeedsBase { reason } | Standing::Bad { reason } => Some(reason),
+        }
+    }
+
+    /// Why it is partial or bad in its library.
+    pub fn reason_here(&self) -> Option<&str> {
+        self.misfit().or(self.reason())
+    }
+
+    /// Why it cannot be compared with the library's other experts: it was made for another base model.
+    pub fn misfit(&self) -> Option<&str> {
+        match &self.standing {
+            Standing::Misfit { why, .. } => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Whether it is bad only because the base model is not known: see [`super::Library::use_base`].
+    pub fn needs_base(&self) -> bool {
+        matches!(self.standing, Standing::NeedsBase { .. })
+    }
+
+    /// Makes a usable expert a misfit, or takes that back. A bad one stays bad.
+    pub fn set_misfit(&mut self, why: Option<String>) {
+        let partial = match std::mem::take(&mut self.standing) {
+            Standing::Whole => None,
+            Standing::Partial(shortfall) => Some(shortfall),
+            Standing::Misfit { partial, .. } => partial,
+            bad @ (Standing::NeedsBase { .. } | Standing::Bad { .. }) => {
+                self.standing = bad;
+                return;
+            }
+        };
+        self.standing = match (why, partial) {
+            (Some(why), partial) => Standing::Misfit { why, partial },
+            (None, Some(shortfall)) => Standing::Partial(shortfall),
+            (None, None) => Standing::Whole,
+        };
     }
 
     /// What of it is not applied, with weights per token and module (`routed`) or without; nothing for an
     /// expert that is applied as a whole.
     pub fn not_applied(&self, routed: bool) -> Option<&str> {
-        let reason = if routed { &self.reason } else { &self.unapplied };
-        reason.as_deref().filter(|_| self.status == Status::Partial)
+        let (Standing::Partial(shortfall) | Standing::Misfit { partial: Some(shortfall), .. }) =
+            &self.standing
+        else {
+            return None;
+        };
+        if routed { Some(&shortfall.reason) } else { shortfall.unapplied.as_deref() }
     }
 
     /// Why it must be left out of a comparison with the library's other experts, if it must.
     pub fn incomparable(&self) -> Option<&str> {
-        match self.status {
-            Status::Bad => Some(self.reason.as_deref().unwrap_or("cannot be used")),
-            Status::Ok | Status::Partial => self.misfit.as_deref(),
+        match &self.standing {
+            Standing::Whole | Standing::Partial(_) => None,
+            Standing::Misfit { .. } | Standing::NeedsBase { .. } | Standing::Bad { .. } => self.reason_here(),
         }
     }
 

@@ -9,7 +9,7 @@ use super::formats::peft::config::{ConfigNotes, Patterns};
 use super::formats::peft::pairs::{Pair, Parts, TokenRows};
 use super::formats::{self, BaseTraits, Opened};
 use super::small_toml;
-use super::{AdapterConfig, Expert, Format, ModuleShape, Provenance, Status};
+use super::{AdapterConfig, Expert, Format, ModuleShape, Provenance, Shortfall, Standing};
 use crate::module_path::ModulePath;
 use crate::text::short;
 
@@ -17,25 +17,12 @@ use crate::text::short;
 /// what matters of the base model, where that is known.
 pub(super) fn inspect(path: PathBuf, name: String, base: Option<BaseTraits>) -> Expert {
     let mut expert = Expert { name, path, base, ..Expert::default() };
-    match examine(&mut expert) {
-        Ok((unapplied, unrouted)) => {
-            let all: Vec<String> = unapplied.iter().cloned().chain(unrouted).collect();
-            if !all.is_empty() {
-                expert.status = Status::Partial;
-                expert.reason = Some(all.join("; "));
-                expert.unapplied = (!unapplied.is_empty()).then(|| unapplied.join("; "));
-            }
-        }
-        Err(reason) => {
-            expert.status = Status::Bad;
-            expert.reason = Some(reason);
-        }
-    }
+    expert.standing = examine(&mut expert).unwrap_or_else(|reason| Standing::Bad { reason });
     expert
 }
 
-/// Fills the expert; returns the reasons why it is only partial: under every router, and under Arrow.
-fn examine(expert: &mut Expert) -> Result<(Vec<String>, Option<String>), String> {
+/// Fills the expert, and says how it stands. The error is why it is bad.
+fn examine(expert: &mut Expert) -> Result<Standing, String> {
     read_provenance(expert);
     expert.format = Format::expected(&expert.path);
     let (format, opened) = formats::open(&expert.path, expert.base.as_ref())?;
@@ -61,13 +48,17 @@ fn examine(expert: &mut Expert) -> Result<(Vec<String>, Option<String>), String>
         return Err(format!("has no finite scale for {}", short(&bad.module)));
     }
     if let Some(reason) = needs_base {
-        expert.needs_base = true;
-        return Err(reason);
+        return Ok(Standing::NeedsBase { reason });
     }
     expert.warnings.extend(contradictions(&notes, &expert.config, &parts));
     let unrouted = not_routed(&parts);
     partly.extend(not_applied(notes, parts));
-    Ok((partly, unrouted))
+    let all: Vec<&str> = partly.iter().chain(&unrouted).map(String::as_str).collect();
+    if all.is_empty() {
+        return Ok(Standing::Whole);
+    }
+    let unapplied = (!partly.is_empty()).then(|| partly.join("; "));
+    Ok(Standing::Partial(Shortfall { reason: all.join("; "), unapplied }))
 }
 
 /// Parameters of a pair besides A and B.

@@ -10,7 +10,7 @@ use super::formats::{BaseTraits, file_name};
 use super::inspect::inspect;
 use super::scan::{Fingerprint, fingerprint, scan};
 use super::state_dir::{can_write, state_dir};
-use super::{Expert, Manifest, Status};
+use super::{Expert, Manifest, Standing};
 use crate::named::{find_name, nearest};
 use crate::{Cancel, Error, Result};
 
@@ -67,14 +67,14 @@ impl Library {
     fn forget_misfits(&mut self) {
         let before = self.misfits.take();
         self.warnings.retain(|warning| Some(warning) != before.as_ref());
-        self.experts.iter_mut().for_each(|expert| expert.misfit = None);
+        self.experts.iter_mut().for_each(|expert| expert.set_misfit(None));
     }
 
     /// Looks again at the experts that depend on the base model, now that this one is chosen: on its heads, by
     /// which llama.cpp reorders attention rows, or on whether its head is its embedding, which MLX-LM's LoRA of
     /// the embedding then adapts too.
     pub fn use_base(&mut self, base: &Path) {
-        let depends = |expert: &Expert| expert.needs_base || expert.base.is_some();
+        let depends = |expert: &Expert| expert.needs_base() || expert.base.is_some();
         if !self.experts.iter().any(depends) {
             return;
         }
@@ -95,12 +95,12 @@ impl Library {
         usable.try_for_each(|expert| {
             cancel.check()?;
             if let Err(error) = expert.load().and_then(|adapter| adapter.check_finite()) {
-                expert.status = Status::Bad;
-                expert.reason = Some(match error {
+                let reason = match error {
                     // As all reasons, without the folder, which is the expert's.
                     Error::File { path, problem } => format!("{} {problem}", file_name(&path)),
                     other => other.to_string(),
-                });
+                };
+                expert.standing = Standing::Bad { reason };
             }
             Ok(())
         })

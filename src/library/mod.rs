@@ -29,7 +29,8 @@ pub use base::{BaseLocation, FetchPhase, FetchProgress, fetch_base, locate_base,
 pub use base_consistency::LayerSizes;
 pub use claim::Claim;
 pub use expert::{
-    AdapterConfig, Expert, MergeProvenance, MergedExpert, ModuleShape, Provenance, Status, TaskRecord,
+    AdapterConfig, Expert, MergeProvenance, MergedExpert, ModuleShape, Provenance, Shortfall, Standing,
+    Status, TaskRecord,
 };
 pub use files::{atomic_write, atomic_write_with, sha256_file};
 pub(crate) use files::{

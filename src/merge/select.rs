@@ -108,7 +108,7 @@ fn named<'a>(library: &'a Library, texts: &[String]) -> Result<Vec<&'a Expert>> 
         let parts: Vec<&str> = if several { text.split(',').collect() } else { vec![text] };
         for name in parts {
             let expert = library.expert(name.trim())?;
-            if let Some(reason) = expert.reason.as_deref().filter(|_| !expert.is_usable()) {
+            if let Some(reason) = expert.reason().filter(|_| !expert.is_usable()) {
                 return Err(Error::file(&expert.path, reason));
             }
             if experts.iter().any(|known| known.name == expert.name) {

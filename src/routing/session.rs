@@ -94,7 +94,7 @@ fn load_experts(library: &Library, decoder: &Decoder, cancel: &Cancel) -> Result
     let cache = PrototypeCache::of(library);
     let mut set = ExpertSet::load(&usable, decoder, &cache, &mut |_, _| {}, cancel)?;
     let bad = library.experts.iter().filter(|expert| !expert.is_usable());
-    let reason = |expert: &Expert| expert.reason.clone().unwrap_or_default();
+    let reason = |expert: &Expert| expert.reason().unwrap_or_default().to_string();
     set.unreadable = bad.map(|expert| (expert.name.clone(), reason(expert))).collect();
     Ok(Arc::new(set))
 }

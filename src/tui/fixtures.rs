@@ -8,7 +8,9 @@ use crate::analysis::{Clustering, ExpertProfile, Metric, ModuleProfile, Similari
 use crate::catalog::Catalog;
 use crate::jobs::kinds::{CLUSTER, Kind, TRAIN, report_of};
 use crate::jobs::{ClusterReport, ClusterSpec, JobDetail, JobState, JobSummary};
-use crate::library::{AdapterConfig, Expert, Library, Manifest, ModuleShape, Provenance, Status};
+use crate::library::{
+    AdapterConfig, Expert, Library, Manifest, ModuleShape, Provenance, Shortfall, Standing,
+};
 use crate::train::TrainSpec;
 
 /// 2026-11-24 09:00 UTC.
@@ -78,8 +80,7 @@ pub fn expert(i: usize, name: &str, task: &str, family: &str) -> Expert {
 
 fn bad(name: &str, reason: &str) -> Expert {
     Expert {
-        status: Status::Bad,
-        reason: Some(reason.into()),
+        standing: Standing::Bad { reason: reason.into() },
         modules: Vec::new(),
         dtype: String::new(),
         parameters: 0,
@@ -92,8 +93,8 @@ fn bad(name: &str, reason: &str) -> Expert {
 pub fn library() -> Arc<Catalog> {
     let mut experts: Vec<Expert> =
         TASKS.iter().enumerate().map(|(i, (task, family))| expert(i, task, task, family)).collect();
-    experts[3].status = Status::Partial;
-    experts[3].reason = Some("lora_embedding_A is not applied: only linear layers are".into());
+    let reason = "lora_embedding_A is not applied: only linear layers are".into();
+    experts[3].standing = Standing::Partial(Shortfall { reason, unapplied: None });
     experts.push(bad(
         "broken",
         "adapter_model.safetensors: the header ends before its length says; copy it again",

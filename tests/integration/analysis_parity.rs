@@ -350,7 +350,7 @@ fn experts_of_another_base_are_left_out_and_wrong_sparsities_refused() {
         assert!(name == "stranger" && reason.contains("another base model"), "{reason}");
         let mut tie = scratch.library();
         tie.experts.remove(0);
-        tie.experts.iter_mut().for_each(|e| e.misfit = None);
+        tie.experts.iter_mut().for_each(|e| e.set_misfit(None));
         let error = similarity_of(&tie, metric, 0.5).unwrap_err().to_string();
         assert!(error.contains("'stranger'") && error.contains("base model"), "{error}");
     }

@@ -22,8 +22,8 @@ fn open(name: &str) -> Library {
 #[track_caller]
 fn assert_same(library: &Library, name: &str, reference: &str, tolerance: f32) {
     let (found, expected) = (library.expert(name).unwrap(), library.expert(reference).unwrap());
-    assert_eq!((found.status, &found.reason), (expected.status, &expected.reason), "{name}");
-    assert!(found.is_usable(), "{name}: {:?}", found.reason);
+    assert_eq!((found.status(), found.reason()), (expected.status(), expected.reason()), "{name}");
+    assert!(found.is_usable(), "{name}: {:?}", found.reason());
     assert_eq!(found.modules, expected.modules, "{name}");
     let (found, expected) = (found.load().unwrap(), expected.load().unwrap());
     for (module, other) in found.modules.iter().zip(&expected.modules) {
@@ -198,9 +198,9 @@ fn copy(parts: &[&str]) -> tempfile::TempDir {
 fn reordered_rows_wait_for_the_base_model() {
     let root = copy(&["peft", "f32.gguf", "embedding.gguf"]);
     let mut library = Library::open(root.path()).unwrap();
-    let reason = |expert: &Expert| expert.reason.clone().unwrap_or_default();
+    let reason = |expert: &Expert| expert.reason().unwrap_or_default().to_string();
     let found = library.expert("f32.gguf").unwrap();
-    assert_eq!(found.status, Status::Bad);
+    assert_eq!(found.status(), Status::Bad);
     assert!(reason(found).contains("library.toml") && reason(found).contains("--base"), "{}", reason(found));
     // Without adapted q and k nothing is reordered.
     assert!(library.expert("embedding.gguf").unwrap().is_usable());
@@ -218,7 +218,7 @@ fn files_of_one_folder_have_an_order() {
     let from = |name: &str| folder("library").join(name);
     std::fs::copy(from("bin/adapter_model.bin"), place.join("adapter_model.bin")).unwrap();
     let expert = || Library::open(root.path()).unwrap().experts.remove(0);
-    assert_eq!((expert().format.id(), expert().status), ("peft", Status::Ok));
+    assert_eq!((expert().format.id(), expert().status()), ("peft", Status::Ok));
     assert!(expert().warnings[0].contains("adapter_model.bin is not read"), "{:?}", expert().warnings);
     std::fs::remove_file(place.join("adapter_model.safetensors")).unwrap();
     assert_eq!((expert().format.id(), expert().warnings.len()), ("peft-bin", 0));

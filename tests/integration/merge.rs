@@ -279,7 +279,7 @@ fn a_merged_adapter_says_where_it_comes_from_and_is_an_expert() {
     let library = Library::open(root.path()).unwrap();
     let expert = library.expert("ab").unwrap();
     assert_eq!(
-        (expert.status, expert.dtype.as_str(), expert.rank_range()),
+        (expert.status(), expert.dtype.as_str(), expert.rank_range()),
         (Status::Ok, "f32", Some((4, 4)))
     );
     assert_eq!((expert.config.alpha, expert.config.use_rslora), (4.0, false));

@@ -108,7 +108,7 @@ fn a_library_keeps_to_the_base_that_is_given_else_to_its_own() {
     }
     let left = |base: Option<&Path>| -> Vec<String> {
         let library = Catalog::open(root.path(), base).unwrap();
-        library.experts.iter().filter(|e| e.misfit.is_some()).map(|e| e.name.clone()).collect()
+        library.experts.iter().filter(|e| e.misfit().is_some()).map(|e| e.name.clone()).collect()
     };
     assert_eq!(left(None), ["a"]);
     assert_eq!(left(Some(&llama.base())), ["b", "c"]);

@@ -174,13 +174,13 @@ fn factors_of_one_expert_are_that_expert(device: &str) {
 fn what_arrow_leaves_out_is_told() {
     let mut case = Case::open("replaced");
     let row = |case: &Case, name: &str| case.library.expert(name).unwrap().clone();
-    assert_eq!(row(&case, "plain").status, Status::Ok);
+    assert_eq!(row(&case, "plain").status(), Status::Ok);
     for (name, told) in [
         ("s_head", "not applied by Arrow: 2 trained parameters (such as lm_head.weight)"),
         ("s_tokens", "not applied by Arrow: trained tokens of model.embed_tokens"),
     ] {
         let expert = row(&case, name);
-        assert_eq!((expert.status, expert.reason.as_deref()), (Status::Partial, Some(told)));
+        assert_eq!((expert.status(), expert.reason()), (Status::Partial, Some(told)));
         assert_eq!(expert.not_applied(true), Some(told));
         assert_eq!(expert.not_applied(false), None);
     }

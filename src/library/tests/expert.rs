@@ -11,18 +11,18 @@ use crate::library::{Library, Status};
 fn bad(config: &str, weights: &[u8]) -> String {
     let (_root, library) = one(config, weights);
     let expert = &library.experts[0];
-    assert_eq!(expert.status, Status::Bad, "{:?}", expert.reason);
+    assert_eq!(expert.status(), Status::Bad, "{:?}", expert.reason());
     assert!(expert.load().is_err(), "a bad expert does not load");
-    expert.reason.clone().expect("a bad expert has a reason")
+    expert.reason().expect("a bad expert has a reason").to_string()
 }
 
 /// The reason why it is partial.
 fn partial(config: &str, weights: &[u8]) -> String {
     let (_root, library) = one(config, weights);
     let expert = &library.experts[0];
-    assert_eq!(expert.status, Status::Partial, "{:?}", expert.reason);
+    assert_eq!(expert.status(), Status::Partial, "{:?}", expert.reason());
     assert!(expert.load().is_ok(), "a partial expert loads");
-    expert.reason.clone().expect("a partial expert has a reason")
+    expert.reason().expect("a partial expert has a reason").to_string()
 }
 
 fn with(key: &str, value: Value) -> String {
@@ -39,7 +39,7 @@ fn a_sound_expert_is_read_without_surprises() {
         .unwrap();
     let library = Library::open(root.path()).unwrap();
     let expert = &library.experts[0];
-    assert_eq!((expert.status, expert.reason.as_deref()), (Status::Ok, None));
+    assert_eq!((expert.status(), expert.reason()), (Status::Ok, None));
     assert_eq!((expert.dtype.as_str(), expert.parameters), ("f32", 2 * (3 + 4)));
     assert_eq!(expert.modules[0].module, Q0);
     assert_eq!(expert.modules[0].scale, 2.0);
@@ -98,7 +98,7 @@ fn the_scale_follows_patterns_and_rslora() {
         }
         let (_root, library) = one(&config.to_string(), &safetensors(&pair(Q0)));
         let expert = &library.experts[0];
-        assert_eq!(expert.status, Status::Ok, "{changes}: {:?}", expert.reason);
+        assert_eq!(expert.status(), Status::Ok, "{changes}: {:?}", expert.reason());
         assert_eq!(expert.modules[0].scale, expected, "{changes}");
     }
 }
@@ -107,9 +107,9 @@ fn the_scale_follows_patterns_and_rslora() {
 fn tensors_win_over_a_configuration_that_lies_about_the_rank() {
     let (_root, library) = one(&with("r", json!(64)), &safetensors(&pair(Q0)));
     let expert = &library.experts[0];
-    assert_eq!(expert.status, Status::Partial);
+    assert_eq!(expert.status(), Status::Partial);
     assert_eq!((expert.modules[0].rank, expert.modules[0].scale), (2, 2.0));
-    assert!(expert.reason.as_ref().unwrap().contains("says rank 64, the tensors 2"));
+    assert!(expert.reason().unwrap().contains("says rank 64, the tensors 2"));
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn what_is_not_applied_is_told() {
     }
     // Settings that say nothing leave nothing out.
     let (_root, library) = one(&with("modules_to_save", json!([])), &weights);
-    assert_eq!(library.experts[0].status, Status::Ok);
+    assert_eq!(library.experts[0].status(), Status::Ok);
 }
 
 /// The expert of a pair at [`Q0`] and these tensors.
@@ -166,7 +166,7 @@ fn what_a_file_trains_beside_a_and_b_is_read() {
         ],
     );
     let expert = &library.experts[0];
-    assert!(expert.is_usable(), "{:?}", expert.reason);
+    assert!(expert.is_usable(), "{:?}", expert.reason());
     let adapter = expert.load().unwrap();
     adapter.check_finite().unwrap();
     let embedding = adapter.module("model.embed_tokens").unwrap();
@@ -207,9 +207,9 @@ fn parts_that_do_not_fit_have_a_reason() {
         ),
     ] {
         let (_root, library) = more(&config().to_string(), tensors);
-        let found = library.experts[0].reason.clone().unwrap_or_default();
+        let found = library.experts[0].reason().unwrap_or_default().to_string();
         assert!(found.contains(reason), "{reason}: {found}");
-        assert_eq!(library.experts[0].status, Status::Bad);
+        assert_eq!(library.experts[0].status(), Status::Bad);
     }
 }
 
@@ -230,7 +230,7 @@ fn contradictions_between_configuration_and_tensors_are_warnings() {
     ] {
         let (_root, library) = one(&with(key, value.clone()), &weights);
         let expert = &library.experts[0];
-        assert_eq!(expert.status, Status::Ok, "{key}");
+        assert_eq!(expert.status(), Status::Ok, "{key}");
         assert!(expert.warnings.iter().any(|w| w.contains(told)), "{key} {value}: {:?}", expert.warnings);
     }
     for (key, value) in [
@@ -322,7 +322,8 @@ fn missing_and_misnamed_weights_have_a_reason() {
     let root = tempfile::tempdir().unwrap();
     let folder = good(root.path(), "it");
     fs::remove_file(folder.join("adapter_model.safetensors")).unwrap();
-    let reason = |root: &std::path::Path| Library::open(root).unwrap().experts[0].reason.clone().unwrap();
+    let reason =
+        |root: &std::path::Path| Library::open(root).unwrap().experts[0].reason().unwrap().to_string();
     assert!(reason(root.path()).contains("has no adapter_model.safetensors"));
     fs::write(folder.join("adapter_model.bin"), b"x").unwrap();
     assert!(reason(root.path()).contains("adapter_model.bin is no file of PyTorch"));
@@ -341,7 +342,7 @@ fn a_pipe_in_place_of_a_file_does_not_block() {
         let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
         assert!(made.success());
         let library = Library::open(root.path()).unwrap();
-        assert!(library.experts[0].reason.as_ref().unwrap().contains("not a regular file"));
+        assert!(library.experts[0].reason().unwrap().contains("not a regular file"));
     }
 }
 
@@ -392,7 +393,7 @@ fn broken_provenance_is_a_warning() {
     let folder = expert(root.path(), "it", &config().to_string(), &safetensors(&pair(Q0)));
     fs::write(folder.join("expert.toml"), "seed = \"soon\"").unwrap();
     let library = Library::open(root.path()).unwrap();
-    assert_eq!(library.experts[0].status, Status::Ok);
+    assert_eq!(library.experts[0].status(), Status::Ok);
     assert!(library.experts[0].warnings[0].contains("expert.toml"));
     // One that is there but broken is not also missing.
     let warnings = |library: &Library| crate::analysis::profile(&library.experts[0]).unwrap().warnings;

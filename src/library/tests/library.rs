@@ -45,7 +45,7 @@ fn one_bad_expert_is_one_row() {
     let library = Library::open(root.path()).unwrap();
     assert_eq!(names(&library), ["a", "b"]);
     assert_eq!(library.usable().map(|e| e.name.as_str()).collect::<Vec<_>>(), ["a"]);
-    assert_eq!(library.expert("b").unwrap().status, Status::Bad);
+    assert_eq!(library.expert("b").unwrap().status(), Status::Bad);
 }
 
 #[test]
@@ -85,10 +85,10 @@ fn experts_of_another_base_are_pointed_out() {
     wide[0].1 = vec![2, 7];
     expert(root.path(), "c", &config().to_string(), &safetensors(&wide));
     let library = Library::open(root.path()).unwrap();
-    assert!(library.experts.iter().all(|expert| expert.status == Status::Ok));
+    assert!(library.experts.iter().all(|expert| expert.status() == Status::Ok));
     assert_eq!(library.warnings.len(), 1);
     assert!(library.warnings[0].ends_with(": c"), "{}", library.warnings[0]);
-    let misfits: Vec<bool> = library.experts.iter().map(|expert| expert.misfit.is_some()).collect();
+    let misfits: Vec<bool> = library.experts.iter().map(|expert| expert.misfit().is_some()).collect();
     assert_eq!(misfits, [false, false, true]);
     // The others can still be compared.
     let cancel = crate::Cancel::new();
@@ -110,7 +110,7 @@ fn wide(root: &std::path::Path, name: &str, base: &str) {
 }
 
 fn left_out(library: &Library) -> Vec<&str> {
-    library.experts.iter().filter(|e| e.misfit.is_some()).map(|e| e.name.as_str()).collect()
+    library.experts.iter().filter(|e| e.misfit().is_some()).map(|e| e.name.as_str()).collect()
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn of_two_bases_with_equally_many_experts_the_first_is_taken_and_said() {
     wide(root.path(), "b", "wide/base");
     let library = Library::open(root.path()).unwrap();
     assert_eq!(left_out(&library), ["b"]);
-    let reason = library.experts[1].misfit.as_deref().unwrap();
+    let reason = library.experts[1].misfit().unwrap();
     assert!(reason.contains("than some/base, that of a") && reason.contains("--base"), "{reason}");
     let warning = &library.warnings[0];
     assert!(warning.contains("taken is some/base, that of a; left out: b; --base"), "{warning}");
@@ -165,7 +165,7 @@ fn a_given_base_has_the_last_word() {
     assert_eq!(library.warnings, ["made for another base model than wide.gguf: a, b"]);
     library.keep_to(&crate::library::LayerSizes::new(), "empty");
     assert_eq!(left_out(&library), ["a", "b", "c"]);
-    assert!(library.experts[0].misfit.as_deref().unwrap().contains("it has no module model.layers.0"));
+    assert!(library.experts[0].misfit().unwrap().contains("it has no module model.layers.0"));
 }
 
 #[test]
@@ -174,8 +174,8 @@ fn an_alpha_of_zero_leaves_nothing_to_route_to() {
     config["lora_alpha"] = 0.into();
     let (_root, library) = one(&config.to_string(), &safetensors(&pair(Q0)));
     let expert = &library.experts[0];
-    assert!(expert.is_usable(), "{:?}", expert.reason);
-    let reason = expert.reason.as_deref();
+    assert!(expert.is_usable(), "{:?}", expert.reason());
+    let reason = expert.reason();
     assert_eq!(reason, Some("α is 0 at every module: what was trained there changes nothing"));
     let profile = crate::analysis::profile(expert).unwrap();
     let module = &profile.modules[0];

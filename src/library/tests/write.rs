@@ -49,7 +49,7 @@ fn what_is_written_is_read_back_as_it_was() {
 
         let library = Library::open(root.path()).unwrap();
         let expert = library.expert("new").unwrap();
-        assert_eq!((expert.status, expert.reason.as_deref()), (Status::Ok, None));
+        assert_eq!((expert.status(), expert.reason()), (Status::Ok, None));
         assert_eq!(expert.dtype, dtype.as_str());
         assert_eq!(expert.modules[0].scale, 2.5);
         assert_eq!(expert.config.targets, ["k_proj", "q_proj"]);

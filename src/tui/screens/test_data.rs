@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::analysis::{Clustering, Metric, PairModule, Similarity, SweptK, ties};
 use crate::catalog::Catalog;
-use crate::library::{Expert, Library, Provenance, Status};
+use crate::library::{Expert, Library, Provenance};
 use crate::tui::{Shared, Sweep};
 
 /// Twelve experts in four families, in the order of their names.
@@ -35,7 +35,6 @@ pub fn library(n: usize) -> Arc<Catalog> {
         .enumerate()
         .map(|(at, name)| Expert {
             name,
-            status: Status::Ok,
             provenance: EXPERTS.get(at).map(|(_, family)| Provenance {
                 family: Some((*family).into()),
                 seed: Some(if at == 5 { 7 } else { 42 }),

@@ -68,7 +68,7 @@ fn names_follow_the_architecture() {
         let names = ["a", "b"].map(|factor| format!("blk.3.{name}.weight.lora_{factor}"));
         let bytes = gguf(&adapter(architecture), &[(&names[0], &[2, 3]), (&names[1], &[4, 2])]);
         let (_root, expert) = open(&bytes);
-        assert_eq!(expert.status, Status::Ok, "{architecture}: {:?}", expert.reason);
+        assert_eq!(expert.status(), Status::Ok, "{architecture}: {:?}", expert.reason());
         assert_eq!(expert.modules[0].module, module);
         assert_eq!(expert.modules[0].scale, 4.0);
         assert_eq!(expert.load().unwrap().modules[0].b().unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
@@ -89,7 +89,7 @@ fn heads_that_the_file_tells_itself_are_enough() {
     let q: [(&str, &[u64]); 2] =
         [("blk.0.attn_q.weight.lora_a", &[1, 8]), ("blk.0.attn_q.weight.lora_b", &[8, 1])];
     let (_root, expert) = open(&gguf(&entries, &q));
-    assert_eq!(expert.status, Status::Ok, "{:?}", expert.reason);
+    assert_eq!(expert.status(), Status::Ok, "{:?}", expert.reason());
     let b = expert.load().unwrap().modules[0].b().unwrap();
     assert_eq!(b, [0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0]);
 }
@@ -97,7 +97,7 @@ fn heads_that_the_file_tells_itself_are_enough() {
 #[test]
 fn without_alpha_the_scale_is_one() {
     let (_root, expert) = open(&gguf(&adapter("llama")[..3], &V));
-    assert_eq!((expert.status, expert.modules[0].scale), (Status::Ok, 1.0), "{:?}", expert.reason);
+    assert_eq!((expert.status(), expert.modules[0].scale), (Status::Ok, 1.0), "{:?}", expert.reason());
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn what_is_left_over_is_named() {
     tensors.push(("blk.3.attn_norm.weight", &[4]));
     tensors.push(("blk.3.ffn_gate_exps.weight.lora_a", &[2, 3]));
     let (_root, expert) = open(&gguf(&adapter("llama"), &tensors));
-    assert_eq!(expert.status, Status::Partial);
-    let reason = expert.reason.unwrap();
+    assert_eq!(expert.status(), Status::Partial);
+    let reason = expert.reason().unwrap().to_string();
     assert!(reason.contains("2 other tensors") && reason.contains("blk/3/"), "{reason}");
 }
 
@@ -129,14 +129,14 @@ fn files_that_are_no_lora_have_a_reason() {
         (gguf(&adapter("llama"), &[("token_embd.weight.lora_a", &[5])]), "lacks lora_embedding_B"),
     ] {
         let (_root, expert) = open(&bytes);
-        let reason = expert.reason.clone().unwrap();
-        assert_eq!(expert.status, Status::Bad, "{reason}");
+        let reason = expert.reason().unwrap().to_string();
+        assert_eq!(expert.status(), Status::Bad, "{reason}");
         assert!(reason.starts_with("it.gguf ") && reason.contains(expected), "{expected}: {reason}");
         assert!(expert.load().is_err());
     }
     let whole = gguf(&adapter("llama"), &V);
     for length in 200..whole.len() {
         let (_root, expert) = open(&whole[..length]);
-        assert_eq!(expert.status, Status::Bad, "{length} bytes of {}", whole.len());
+        assert_eq!(expert.status(), Status::Bad, "{length} bytes of {}", whole.len());
     }
 }

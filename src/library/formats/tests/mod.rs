@@ -133,9 +133,9 @@ fn only(root: &Path) -> Expert {
 fn bad(files: &[(&str, &[u8])]) -> String {
     let (root, _) = folder(files);
     let expert = only(root.path());
-    assert_eq!(expert.status, Status::Bad, "{:?}", expert.reason);
+    assert_eq!(expert.status(), Status::Bad, "{:?}", expert.reason());
     assert!(expert.load().is_err(), "a bad expert does not load");
-    expert.reason.expect("a bad expert has a reason")
+    expert.reason().expect("a bad expert has a reason").to_string()
 }
 
 /// Why `adapter_model.bin` cannot be used.

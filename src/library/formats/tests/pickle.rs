@@ -61,8 +61,8 @@ fn classes_that_are_passed_over_do_nothing() {
     let file = torch_file(&dictionary(&pair), &[floats(8)]);
     let (root, _) = folder(&[("adapter_config.json", CONFIG.as_bytes()), ("adapter_model.bin", &file)]);
     let expert = only(root.path());
-    assert_eq!(expert.status, Status::Partial);
-    assert!(expert.reason.as_ref().unwrap().contains("config"), "{:?}", expert.reason);
+    assert_eq!(expert.status(), Status::Partial);
+    assert!(expert.reason().unwrap().contains("config"), "{:?}", expert.reason());
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn strides_offsets_and_shared_storages_are_followed() {
         let file = torch_file(&pickle, &[floats(8)]);
         let (root, _) = folder(&[("adapter_config.json", CONFIG.as_bytes()), ("adapter_model.bin", &file)]);
         let expert = only(root.path());
-        assert_eq!(expert.status, Status::Ok, "{:?}", expert.reason);
+        assert_eq!(expert.status(), Status::Ok, "{:?}", expert.reason());
         let module = &expert.load().unwrap().modules[0];
         assert_eq!(module.a().unwrap(), expected, "{shape:?} {strides:?} {offset}");
         assert_eq!(module.b().unwrap(), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use super::rows::{Row, kind_order};
 use super::table::{loss_text, status_glyph};
 use crate::analysis::{ExpertProfile, Similarity};
-use crate::library::{Expert, Format, Provenance, Status};
+use crate::library::{Expert, Format, Provenance};
 use crate::module_path::ModulePath;
 use crate::text::counted;
 use crate::tui::Theme;
@@ -39,7 +39,7 @@ const NEIGHBOURS: usize = 5;
 impl Details<'_> {
     /// The details as lines of at most `cells` cells; side by side where that reads well.
     pub fn lines(&self, cells: usize) -> Vec<Line<'static>> {
-        let good = self.expert.status != Status::Bad;
+        let good = self.expert.is_usable();
         if good && cells >= 76 {
             return self.two_columns(cells);
         }
@@ -89,7 +89,7 @@ impl Details<'_> {
         if !self.row.reason.is_empty() {
             self.wrapped(lines, &self.row.reason, cells, style);
         }
-        if self.expert.status == Status::Bad {
+        if !self.expert.is_usable() {
             let place = format!("in {}", self.expert.path.display());
             self.wrapped(lines, &place, cells, theme.dim());
             return;

@@ -54,11 +54,8 @@ impl Row {
         Self {
             name: expert.name.clone(),
             shown: printable(&expert.name).into_owned(),
-            status: if expert.misfit.is_some() { Status::Bad } else { expert.status },
-            reason: expert
-                .incomparable()
-                .or(expert.reason.as_deref())
-                .map_or(String::new(), |reason| printable(reason).into_owned()),
+            status: expert.status_here(),
+            reason: expert.reason_here().map_or(String::new(), |reason| printable(reason).into_owned()),
             readable: expert.is_usable(),
             task: field(|p| &p.task),
             family: field(|p| &p.family),

@@ -91,8 +91,8 @@ fn selecting_elsewhere_moves_the_library_cursor() {
 fn experts_of_another_base_are_bad_rows_with_the_reason() {
     let mut experts = fixtures::library().experts.clone();
     let position = experts.iter().position(|e| e.name == "plurals").unwrap();
-    experts[position].misfit =
-        Some("made for another base model than most of this library: v is 8 → 8".into());
+    experts[position]
+        .set_misfit(Some("made for another base model than most of this library: v is 8 → 8".into()));
     let mut app = new_app();
     app.update(Message::Library(Ok(fixtures::with_experts(experts))));
     let text = render_app(&app, 120, 40);

@@ -212,8 +212,8 @@ fn long_errors_and_notes_wrap() {
 fn experts_that_cannot_be_used_are_counted() {
     let (mut screen, mut shared) = loaded(4);
     let mut library = test_data::library(4).library.clone();
-    library.experts[1].status = crate::library::Status::Bad;
-    library.experts[2].misfit = Some("made for another base model".into());
+    library.experts[1].standing = crate::library::Standing::Bad { reason: "is damaged".into() };
+    library.experts[2].set_misfit(Some("made for another base model".into()));
     let library: Arc<crate::catalog::Catalog> = Arc::new(library.into());
     shared.library = Some(library.clone());
     let asked = screen.on_message(&Message::Library(Ok(library)), &shared);
