@@ -76,6 +76,16 @@ pub struct StoredRows {
 #[derive(Debug)]
 struct Source(Files);
 
+impl Expert {
+    /// Opens the weights. They are read module by module, when asked for.
+    ///
+    /// # Errors
+    /// For a bad expert its reason; when the file changed since the library was opened; I/O.
+    pub fn load(&self) -> Result<Adapter> {
+        Adapter::open(self)
+    }
+}
+
 impl Adapter {
     pub(super) fn open(expert: &Expert) -> Result<Self> {
         if !expert.is_usable() {

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::Adapter;
 use super::formats::{BaseTraits, Format};
-use crate::Result;
+use super::{AdapterConfig, Provenance};
 
 /// Whether an expert can be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -48,31 +47,6 @@ pub struct Shortfall {
     pub unapplied: Option<String>,
 }
 
-/// The fields of PEFT's `adapter_config.json` that matter here.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AdapterConfig {
-    /// `base_model_name_or_path`.
-    pub base: Option<String>,
-    /// Rank, where no pattern says otherwise.
-    pub r: usize,
-    /// `lora_alpha`, where no pattern says otherwise.
-    pub alpha: f64,
-    /// `lora_dropout`, of trainings only.
-    pub dropout: f64,
-    /// Whether the scale is α/√r.
-    pub use_rslora: bool,
-    /// Whether magnitudes belong to it.
-    pub use_dora: bool,
-    /// Whether the base stores these weights as (in, out).
-    pub fan_in_fan_out: bool,
-    /// `target_modules`, sorted; a regular expression is kept as its one element.
-    pub targets: Vec<String>,
-    /// `rank_pattern` and `alpha_pattern` in file order.
-    pub rank_pattern: Vec<(String, usize)>,
-    /// As `rank_pattern`, for α.
-    pub alpha_pattern: Vec<(String, f64)>,
-}
-
 /// Shape of one LoRA pair. The tensors say the rank; the configuration only the scale.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModuleShape {
@@ -88,114 +62,6 @@ pub struct ModuleShape {
     pub out_features: usize,
     /// s = α/r, or α/√r with rsLoRA.
     pub scale: f64,
-}
-
-/// `expert.toml`: where an expert came from. Every field is optional.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Provenance {
-    /// Id of the task.
-    pub task: Option<String>,
-    /// Of the task.
-    pub family: Option<String>,
-    /// Dataset path(s) as given, and the SHA-256 of the training examples.
-    pub dataset: Option<String>,
-    /// Of the training data.
-    pub dataset_sha256: Option<String>,
-    /// Number of training examples.
-    pub examples: Option<usize>,
-    /// How it was trained, by the names of the settings: `rank`, `learning_rate`, `batch`, … and whatever else
-    /// stands in the file; untrusted.
-    #[serde(flatten)]
-    pub settings: serde_json::Map<String, serde_json::Value>,
-    /// Steps that were trained.
-    pub steps: Option<usize>,
-    /// Passes over the data.
-    pub epochs: Option<f64>,
-    /// Of the start, the order and the dropout.
-    pub seed: Option<u64>,
-    /// Names or path of the base model and the SHA-256 of its file.
-    pub base: Option<String>,
-    /// Of the base model's file.
-    pub base_sha256: Option<String>,
-    /// The prompt template.
-    pub template: Option<String>,
-    /// Mean loss per output token over the last steps.
-    pub train_loss: Option<f64>,
-    /// Loss per output token on the validation split.
-    pub validation_loss: Option<f64>,
-    /// The same of the base model alone.
-    pub base_validation_loss: Option<f64>,
-    /// Time that the training took.
-    pub seconds: Option<f64>,
-    /// Of the training, forward and backward.
-    pub tokens_per_second: Option<f64>,
-    /// RFC 3339, UTC.
-    pub created: Option<String>,
-    /// Version of this program.
-    pub tool_version: Option<String>,
-    /// What it was merged from.
-    pub merge: Option<MergeProvenance>,
-    /// Each task of a joint expert.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tasks: Vec<TaskRecord>,
-}
-
-/// One of several tasks that an expert was trained on.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TaskRecord {
-    /// Its id.
-    pub task: String,
-    /// Training examples.
-    pub examples: usize,
-    /// Loss per output token on its validation split.
-    pub validation_loss: Option<f64>,
-    /// The same of the base model alone.
-    pub base_validation_loss: Option<f64>,
-}
-
-/// How experts were merged into one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct MergeProvenance {
-    /// As on the command line.
-    pub method: String,
-    /// Share of the entries kept, for methods that drop some.
-    pub density: Option<f64>,
-    /// Of the random choice.
-    pub seed: Option<u64>,
-    /// What went in.
-    pub experts: Vec<MergedExpert>,
-}
-
-/// One expert of a merge.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct MergedExpert {
-    /// As it was called then.
-    pub name: String,
-    /// What its ΔW was multiplied with.
-    pub weight: f64,
-    /// SHA-256 of its weights file.
-    pub sha256: String,
-    /// SHA-256 of its `adapter_config.json`, which has the scale.
-    pub config_sha256: String,
-}
-
-impl Provenance {
-    /// Name of the file in an expert's folder.
-    pub const FILE: &str = "expert.toml";
-
-    /// A setting of the training as text, if it is there and one value; untrusted.
-    pub fn setting(&self, id: &str) -> Option<String> {
-        use serde_json::Value;
-        match self.settings.get(id)? {
-            Value::String(text) => Some(text.clone()),
-            value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
-            Value::Null | Value::Array(_) | Value::Object(_) => None,
-        }
-    }
 }
 
 /// One folder with an `adapter_config.json`.
@@ -319,13 +185,5 @@ impl Expert {
     pub fn rank_range(&self) -> Option<(usize, usize)> {
         let ranks = self.modules.iter().map(|m| m.rank);
         Some((ranks.clone().min()?, ranks.max()?))
-    }
-
-    /// Opens the weights. They are read module by module, when asked for.
-    ///
-    /// # Errors
-    /// For a bad expert its reason; when the file changed since the library was opened; I/O.
-    pub fn load(&self) -> Result<Adapter> {
-        Adapter::open(self)
     }
 }

@@ -3,6 +3,7 @@
 //! Opening a library reads configurations and tensor headers only; weights are read on demand.
 
 mod adapter;
+mod adapter_config;
 mod base;
 mod base_consistency;
 mod claim;
@@ -16,6 +17,7 @@ mod inspect;
 #[allow(clippy::module_inception)]
 mod library;
 mod manifest;
+mod provenance;
 mod safetensors;
 mod scan;
 mod small_toml;
@@ -24,14 +26,12 @@ mod template;
 mod write;
 
 pub use adapter::{Adapter, LoraModule, Stored, StoredRows};
+pub use adapter_config::AdapterConfig;
 pub(crate) use base::check_model;
 pub use base::{BaseLocation, FetchPhase, FetchProgress, fetch_base, locate_base, locate_described};
 pub use base_consistency::LayerSizes;
 pub use claim::Claim;
-pub use expert::{
-    AdapterConfig, Expert, MergeProvenance, MergedExpert, ModuleShape, Provenance, Shortfall, Standing,
-    Status, TaskRecord,
-};
+pub use expert::{Expert, ModuleShape, Shortfall, Standing, Status};
 pub use files::{atomic_write, atomic_write_with, sha256_file};
 pub(crate) use files::{
     hex, io_reason, open_regular, read_exact_at, read_limited, read_text_of, write_unsynced,
@@ -39,6 +39,7 @@ pub(crate) use files::{
 pub use formats::{BaseTraits, FORMATS, Format, Heads, formats_table};
 pub use library::Library;
 pub use manifest::{BaseSpec, Manifest, RouterDefaults, Template};
+pub use provenance::{MergeProvenance, MergedExpert, Provenance, TaskRecord};
 pub(crate) use safetensors::{Dtype, parse_header, read_header};
 pub use safetensors::{NamedTensor, write_safetensors};
 pub use scan::Fingerprint;

@@ -30,9 +30,9 @@ pub(super) use peft::{CONFIG, WEIGHTS};
 pub static FORMATS: [Format; 5] = [
     Format(&peft::FORMAT),
     Format(&peft::BIN_FORMAT),
-    Format(&gguf::FORMAT),
     Format(&mlx::FORMAT),
     Format(&mttl::FORMAT),
+    Format(&gguf::FORMAT),
 ];
 
 /// How an expert is stored: one of [`FORMATS`].

@@ -1,0 +1,111 @@
+//! `expert.toml`: where an expert came from.
+
+use serde::{Deserialize, Serialize};
+
+/// `expert.toml`: where an expert came from. Every field is optional.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Provenance {
+    /// Id of the task.
+    pub task: Option<String>,
+    /// Of the task.
+    pub family: Option<String>,
+    /// Dataset path(s) as given, and the SHA-256 of the training examples.
+    pub dataset: Option<String>,
+    /// Of the training data.
+    pub dataset_sha256: Option<String>,
+    /// Number of training examples.
+    pub examples: Option<usize>,
+    /// How it was trained, by the names of the settings: `rank`, `learning_rate`, `batch`, … and whatever else
+    /// stands in the file; untrusted.
+    #[serde(flatten)]
+    pub settings: serde_json::Map<String, serde_json::Value>,
+    /// Steps that were trained.
+    pub steps: Option<usize>,
+    /// Passes over the data.
+    pub epochs: Option<f64>,
+    /// Of the start, the order and the dropout.
+    pub seed: Option<u64>,
+    /// Names or path of the base model and the SHA-256 of its file.
+    pub base: Option<String>,
+    /// Of the base model's file.
+    pub base_sha256: Option<String>,
+    /// The prompt template.
+    pub template: Option<String>,
+    /// Mean loss per output token over the last steps.
+    pub train_loss: Option<f64>,
+    /// Loss per output token on the validation split.
+    pub validation_loss: Option<f64>,
+    /// The same of the base model alone.
+    pub base_validation_loss: Option<f64>,
+    /// Time that the training took.
+    pub seconds: Option<f64>,
+    /// Of the training, forward and backward.
+    pub tokens_per_second: Option<f64>,
+    /// RFC 3339, UTC.
+    pub created: Option<String>,
+    /// Version of this program.
+    pub tool_version: Option<String>,
+    /// What it was merged from.
+    pub merge: Option<MergeProvenance>,
+    /// Each task of a joint expert.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<TaskRecord>,
+}
+
+/// One of several tasks that an expert was trained on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TaskRecord {
+    /// Its id.
+    pub task: String,
+    /// Training examples.
+    pub examples: usize,
+    /// Loss per output token on its validation split.
+    pub validation_loss: Option<f64>,
+    /// The same of the base model alone.
+    pub base_validation_loss: Option<f64>,
+}
+
+/// How experts were merged into one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MergeProvenance {
+    /// As on the command line.
+    pub method: String,
+    /// Share of the entries kept, for methods that drop some.
+    pub density: Option<f64>,
+    /// Of the random choice.
+    pub seed: Option<u64>,
+    /// What went in.
+    pub experts: Vec<MergedExpert>,
+}
+
+/// One expert of a merge.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MergedExpert {
+    /// As it was called then.
+    pub name: String,
+    /// What its ΔW was multiplied with.
+    pub weight: f64,
+    /// SHA-256 of its weights file.
+    pub sha256: String,
+    /// SHA-256 of its `adapter_config.json`, which has the scale.
+    pub config_sha256: String,
+}
+
+impl Provenance {
+    /// Name of the file in an expert's folder.
+    pub const FILE: &str = "expert.toml";
+
+    /// A setting of the training as text, if it is there and one value; untrusted.
+    pub fn setting(&self, id: &str) -> Option<String> {
+        use serde_json::Value;
+        match self.settings.get(id)? {
+            Value::String(text) => Some(text.clone()),
+            value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+}
