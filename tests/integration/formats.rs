@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use lora_tui::Cancel;
+use lora_tui::catalog::Catalog;
 use lora_tui::library::{Expert, Library, Status};
 use lora_tui::routing::{Part, Prompt, RouterConfig, Session};
 
@@ -15,7 +16,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 fn open(name: &str) -> Library {
-    Library::open(&folder(name)).unwrap()
+    Catalog::open(&folder(name), None).unwrap().library
 }
 
 /// Every tensor of two experts, module by module; values may differ by `tolerance` of the largest.
