@@ -30,11 +30,22 @@ pub enum Standing {
     Partial(Shortfall),
     /// Made for another base model than most experts of the library, or than the chosen one. It can still be routed
     /// on its own base, wholly or in part.
-    Misfit { why: String, partial: Option<Shortfall> },
+    Misfit {
+        /// Which layer does not fit, for people.
+        why: String,
+        /// What of it is not applied on its own base.
+        partial: Option<Shortfall>,
+    },
     /// Cannot be used before the base model is known.
-    NeedsBase { reason: String },
+    NeedsBase {
+        /// What the base model would tell.
+        reason: String,
+    },
     /// Cannot be used.
-    Bad { reason: String },
+    Bad {
+        /// What is wrong with it.
+        reason: String,
+    },
 }
 
 /// What of an expert is not applied.
@@ -73,6 +84,7 @@ pub struct Expert {
     pub path: PathBuf,
     /// Whether it can be used, and why not.
     pub standing: Standing,
+    /// The fields of its configuration that matter.
     pub config: AdapterConfig,
     /// How it is stored.
     pub format: Format,
