@@ -12,13 +12,14 @@ mod loss;
 mod memory_need;
 mod optimiser;
 mod prepare;
-mod run;
 mod save;
 mod schedule;
 mod settings;
 mod sources;
 mod spec;
 mod state;
+#[allow(clippy::module_inception, reason = "the function of this name is looked for in it")]
+mod train;
 
 pub use clusters::{
     CLUSTERS, ClusterRow, ClustersEvent, ClustersPlan, ClustersReport, ClustersSpec, LeftOut, no_data,
@@ -33,7 +34,7 @@ pub use lora::{LoraTrainer, is_target};
 pub use loss::cross_entropy;
 pub use memory_need::Forecast;
 pub use optimiser::{AdamW, clip};
-pub use run::train;
 pub use schedule::Schedule;
 pub use settings::TRAINING;
 pub use spec::{TrainReport, TrainSpec};
+pub use train::train;
