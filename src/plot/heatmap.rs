@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use image::ImageEncoder;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -346,9 +345,16 @@ fn text_width(text: &str, size: i32) -> i32 {
 
 fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    image::codecs::png::PngEncoder::new(&mut bytes)
-        .write_image(pixels, width, height, image::ExtendedColorType::Rgb8)
-        .map_err(|e| drawing_error(&e))?;
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Fast);
+    encoder.set_filter(png::Filter::Adaptive);
+    let written = encoder.write_header().and_then(|mut writer| {
+        writer.write_image_data(pixels)?;
+        writer.finish()
+    });
+    written.map_err(|e| drawing_error(&e))?;
     Ok(bytes)
 }
 
@@ -370,23 +376,33 @@ mod tests {
         }
     }
 
+    /// The pixels of a PNG, row by row, with its width and height.
+    fn decode(bytes: &[u8]) -> (Vec<[u8; 3]>, u32, u32) {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut values = vec![0; reader.output_buffer_size().unwrap()];
+        let frame = reader.next_frame(&mut values).unwrap();
+        assert_eq!((frame.color_type, frame.bit_depth), (png::ColorType::Rgb, png::BitDepth::Eight));
+        (values.as_chunks().0.to_vec(), frame.width, frame.height)
+    }
+
     #[test]
     fn the_png_shows_each_cell_in_its_place_and_colour() {
         let figure = heatmap(&similarity(&["a", "b", "c"]), &[2, 0, 1], &[1], "title");
         let at = figure.layout();
-        let image = image::load_from_memory(&figure.png().unwrap()).unwrap().to_rgb8();
-        assert_eq!(image.dimensions(), (at.width * SHARPNESS, at.height * SHARPNESS));
+        let (pixels, width, height) = decode(&figure.png().unwrap());
+        assert_eq!((width, height), (at.width * SHARPNESS, at.height * SHARPNESS));
         let cell = at.matrix / 3;
         let pixel = |row: i32, column: i32| {
             let middle = |start: i32, i: i32| ((start + i * cell + cell / 2) * SHARPNESS as i32) as u32;
-            image.get_pixel(middle(at.left, column), middle(at.top, row)).0
+            let (x, y) = (middle(at.left, column), middle(at.top, row));
+            pixels[(y * width + x) as usize]
         };
         assert_eq!(pixel(0, 0), figure.scale.color(1.0));
         // Expert 2 against expert 0 and expert 1.
         assert_eq!(pixel(0, 1), figure.scale.color(0.25));
         assert_eq!(pixel(0, 2), figure.scale.color(0.5));
         assert_ne!(pixel(0, 0), pixel(0, 1));
-        let ink = image.pixels().filter(|p| p.0.iter().all(|&c| c < 80)).count();
+        let ink = pixels.iter().filter(|p| p.iter().all(|&c| c < 80)).count();
         assert!(ink > 100, "names and numbers are drawn");
     }
 
