@@ -216,7 +216,8 @@ fn labels<A>(chords: &[(Chord, A)]) -> String {
     for (chord, _) in chords {
         let label = chord.label();
         let arrow = |c: Option<char>| c.is_some_and(|c| "↑↓←→".contains(c));
-        if !text.is_empty() && !(arrow(text.chars().last()) && arrow(label.chars().next())) {
+        let joined = arrow(text.chars().last()) && arrow(label.chars().next());
+        if !(text.is_empty() || joined) {
             text.push(' ');
         }
         text.push_str(&label);

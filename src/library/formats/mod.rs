@@ -58,7 +58,7 @@ impl Format {
     /// Whether a folder has the entries that mark this format, even as broken links.
     fn marks(self, folder: &Path) -> bool {
         let has = |name: &&str| fs::symlink_metadata(folder.join(name)).is_ok();
-        !self.0.marks.is_empty() && self.0.marks.iter().all(|name| has(name))
+        !self.0.marks.is_empty() && self.0.marks.iter().all(has)
     }
 
     /// Name in JSON: `peft-bin`.
