@@ -3,7 +3,8 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
+use ratatui::style::{Color, Style};
 
 use super::fixtures::{self, NOW};
 use super::{App, Depth, Effect, Message, Screen, Shared, Theme};
@@ -24,7 +25,7 @@ pub fn render(screen: &dyn Screen, shared: &Shared, width: u16, height: u16) -> 
     text(&buffer(screen, shared, width, height, Depth::True))
 }
 
-/// What a screen draws at a colour depth; its `Debug` shows styles.
+/// What a screen draws at a colour depth.
 pub fn buffer(screen: &dyn Screen, shared: &Shared, width: u16, height: u16, depth: Depth) -> Buffer {
     let theme = Theme::new(depth);
     draw(width, height, |frame| screen.view(frame, frame.area(), shared, &theme))
@@ -66,6 +67,49 @@ pub fn text(buffer: &Buffer) -> String {
         out.push('\n');
     }
     out
+}
+
+/// The first cell of a text, looked for row by row.
+#[track_caller]
+pub fn find(buffer: &Buffer, needle: &str) -> (u16, u16) {
+    for y in buffer.area.top()..buffer.area.bottom() {
+        for x in buffer.area.left()..buffer.area.right() {
+            let rest: String = (x..buffer.area.right()).map(|x| buffer[(x, y)].symbol()).collect();
+            if rest.starts_with(needle) {
+                return (x, y);
+            }
+        }
+    }
+    panic!("no {needle:?} in\n{}", text(buffer));
+}
+
+/// Whether a cell has every colour and modifier that a style sets.
+pub fn shows(cell: &Cell, style: Style) -> bool {
+    let mut styled = cell.clone();
+    styled.set_style(style);
+    styled == *cell
+}
+
+/// Asserts that a cell has every colour and modifier that a style sets.
+#[track_caller]
+pub fn assert_cell(buffer: &Buffer, at: (u16, u16), style: Style) {
+    assert!(shows(&buffer[at], style), "{at:?} is {:?}, not {style:?}:\n{}", buffer[at], text(buffer));
+}
+
+/// Asserts the style of every cell of a text where it stands first.
+#[track_caller]
+pub fn assert_text(buffer: &Buffer, needle: &str, style: Style) {
+    let (x, y) = find(buffer, needle);
+    for x in x..x + super::text_width::width(needle) as u16 {
+        assert_cell(buffer, (x, y), style);
+    }
+}
+
+/// Asserts that nothing has a colour.
+#[track_caller]
+pub fn assert_colourless(buffer: &Buffer) {
+    let colourless = |cell: &Cell| (cell.fg, cell.bg) == (Color::Reset, Color::Reset);
+    assert!(buffer.content.iter().all(colourless), "{buffer:?}");
 }
 
 /// A character key as typed.

@@ -1,10 +1,13 @@
 use crossterm::event::KeyCode;
 use proptest::prelude::*;
+use ratatui::style::Modifier;
 
 use super::charts::{Emphasis, Point};
 use super::*;
 use crate::tui::screens::test_data;
-use crate::tui::testing::{assert_screen, buffer, code, key, render, text};
+use crate::tui::testing::{
+    assert_cell, assert_screen, assert_text, buffer, code, find, key, render, shows, text,
+};
 use crate::tui::{AppEffect, Depth};
 
 fn answer(screen: &mut ClustersScreen, asked: &[Effect], shared: &Shared) -> Vec<Effect> {
@@ -54,10 +57,46 @@ fn a_member_at_usual_sizes() {
 }
 
 #[test]
-fn styles() {
+fn clusters_have_their_colours_and_what_is_selected_stands_out() {
     let (mut screen, shared) = loaded(12);
     press(&mut screen, "j", &shared);
-    assert_screen!("styles", format!("{:#?}", buffer(&screen, &shared, 80, 20, Depth::True)));
+    let drawn = buffer(&screen, &shared, 80, 20, Depth::True);
+    let theme = Theme::new(Depth::True);
+    for (cluster, head, member) in [
+        (0, "A  3", "│ format_json"),
+        (1, "B  3", "│ sentiment_books"),
+        (2, "C  3", "│ spanish_plural"),
+        (3, "D  3", "│ units_length"),
+    ] {
+        assert_cell(&drawn, find(&drawn, head), theme.category(cluster));
+        let (x, y) = find(&drawn, member);
+        assert_cell(&drawn, (x, y), theme.category(cluster));
+        assert_cell(&drawn, (24, y), theme.category(cluster));
+    }
+    // A silhouette below zero is a member in the wrong place.
+    assert_text(&drawn, "-0.10", theme.warning());
+    assert_text(&drawn, "0.35", theme.dim());
+    let (_, selected) = find(&drawn, "│ format_date");
+    for x in 0..36 {
+        assert_cell(&drawn, (x, selected), theme.selection());
+    }
+    // On the map: the selected one under the cursor, the nearest underlined, all in their cluster's colour.
+    let cursor: Vec<&str> =
+        drawn.content.iter().filter(|cell| shows(cell, theme.cursor())).map(|cell| cell.symbol()).collect();
+    assert_eq!(cursor, ["A"]);
+    let mark = |named: &str| {
+        let (x, y) = find(&drawn, named);
+        (x + named.len() as u16 - 1, y)
+    };
+    let (near, far) = (mark("sentiment_films B"), mark("spam_or_not B"));
+    assert_cell(&drawn, near, theme.category(1).add_modifier(Modifier::UNDERLINED));
+    assert_cell(&drawn, far, theme.category(1));
+    assert!(!drawn[far].modifier.contains(Modifier::UNDERLINED));
+    assert_cell(&drawn, find(&drawn, "D units_length"), theme.category(3));
+    // The bar of the best k.
+    let (x, y) = find(&drawn, "4*");
+    assert_cell(&drawn, (x, y - 2), theme.accent());
+    assert_cell(&drawn, (x - 4, y - 2), theme.dim());
 }
 
 #[test]

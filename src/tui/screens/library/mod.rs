@@ -78,7 +78,7 @@ impl LibraryScreen {
     }
 
     fn has_experts(&self) -> bool {
-        !self.rows.all().is_empty()
+        self.rows.total() > 0
     }
 
     fn selected(&self) -> Option<&rows::Row> {
@@ -152,7 +152,7 @@ impl LibraryScreen {
         let filter = u16::from(self.filtering || !self.rows.filter().is_empty());
         let [line, rest] = Layout::vertical([Constraint::Length(filter), Constraint::Min(0)]).areas(area);
         if !line.is_empty() {
-            let count = format!(" {} of {}", self.rows.len(), self.rows.all().len());
+            let count = format!(" {} of {}", self.rows.len(), self.rows.total());
             let room = usize::from(line.width).saturating_sub(2 + text_width::width(&count));
             let mut shown = self.filter.line(room, self.filtering, theme);
             shown.spans.insert(0, Span::styled("/ ", theme.key()));
@@ -289,7 +289,7 @@ impl Screen for LibraryScreen {
         if area.is_empty() {
             return;
         }
-        if shared.library.is_none() || self.rows.all().is_empty() {
+        if shared.library.is_none() || self.rows.total() == 0 {
             self.draw_empty(frame, area, shared, theme);
             return;
         }

@@ -126,6 +126,9 @@ pub struct Rows {
     pub descending: bool,
     filter: String,
     clusters: HashMap<String, usize>,
+    /// How many rows were looked at from outside, one by one or all at once.
+    #[cfg(test)]
+    pub looked_at: std::cell::Cell<usize>,
 }
 
 impl Rows {
@@ -162,13 +165,22 @@ impl Rows {
         self.shown.len()
     }
 
+    /// Number of all rows, filtered out ones too.
+    pub fn total(&self) -> usize {
+        self.all.len()
+    }
+
     /// All rows, filtered out ones too.
     pub fn all(&self) -> &[Row] {
+        #[cfg(test)]
+        self.looked_at.update(|count| count + self.all.len());
         &self.all
     }
 
     /// The row shown at `position`.
     pub fn get(&self, position: usize) -> Option<&Row> {
+        #[cfg(test)]
+        self.looked_at.update(|count| count + 1);
         self.shown.get(position).and_then(|&i| self.all.get(i))
     }
 

@@ -1,11 +1,14 @@
 //! The Library tab: what it shows at every size, its cursor, filter and order.
 
 use crossterm::event::KeyCode;
+use ratatui::style::Modifier;
 
+use super::LibraryScreen;
 use crate::tui::testing::{
-    SIZES, assert_screen, buffer_app, full_app, library_app, new_app, press, press_code, render_app,
+    SIZES, assert_cell, assert_colourless, assert_screen, assert_text, buffer_app, find, full_app, key,
+    library_app, new_app, press, press_code, render, render_app, shows,
 };
-use crate::tui::{ComputeEffect, Depth, Effect, Message, fixtures};
+use crate::tui::{ComputeEffect, Depth, Effect, Message, Screen, Shared, Theme, fixtures};
 
 #[test]
 fn library_looks_right_at_every_size() {
@@ -16,10 +19,47 @@ fn library_looks_right_at_every_size() {
 }
 
 #[test]
-fn styles_of_the_library() {
-    let app = library_app();
-    assert_screen!("library_styles", format!("{:#?}", buffer_app(&app, 80, 24, Depth::Indexed)));
-    assert_screen!("library_styles_plain", format!("{:#?}", buffer_app(&app, 80, 24, Depth::Plain)));
+fn states_clusters_and_the_selection_have_their_colours() {
+    let drawn = buffer_app(&library_app(), 80, 24, Depth::Indexed);
+    let theme = Theme::new(Depth::Indexed);
+    let (_, selected) = find(&drawn, "✓ formal-tone");
+    for x in 0..80 {
+        assert_cell(&drawn, (x, selected), theme.selection());
+    }
+    assert_text(&drawn, " 1 Library ", theme.selection());
+    assert!(!shows(&drawn[find(&drawn, "2 Similarity")], theme.selection()));
+    assert_text(&drawn, "✗ broken", theme.error());
+    assert_text(&drawn, "adapter_model.safetensors: the header", theme.error());
+    assert_cell(&drawn, find(&drawn, "✓ metric-length"), theme.ok());
+    assert_cell(&drawn, find(&drawn, "! metric-weight"), theme.warning());
+    for (cluster, name) in [(1, "metric-length"), (0, "passive-voice"), (2, "plurals"), (3, "topic")] {
+        let (_, row) = find(&drawn, name);
+        assert_eq!(drawn[(34, row)].symbol(), "●");
+        assert_cell(&drawn, (34, row), theme.category(cluster));
+        assert_cell(&drawn, (35, row), theme.category(cluster));
+    }
+    assert_text(&drawn, "Name▲", theme.header());
+    assert_text(&drawn, "units", theme.dim());
+    // The details are those of the selected expert.
+    assert_cell(&drawn, (0, 13), theme.ok());
+    assert_cell(&drawn, (2, 13), theme.accent());
+}
+
+#[test]
+fn without_colour_states_and_the_selection_are_bold_dim_and_reversed() {
+    let drawn = buffer_app(&library_app(), 80, 24, Depth::Plain);
+    let theme = Theme::new(Depth::Plain);
+    assert_colourless(&drawn);
+    let (_, selected) = find(&drawn, "✓ formal-tone");
+    let (x, y) = find(&drawn, " 1 Library ");
+    let tab = (x..x + 11).map(|x| (x, y));
+    let reversed: Vec<(u16, u16)> = tab.chain((0..80).map(|x| (x, selected))).collect();
+    for at in drawn.area.positions().map(|at| (at.x, at.y)) {
+        assert_eq!(drawn[at].modifier.contains(Modifier::REVERSED), reversed.contains(&at), "{at:?}");
+    }
+    assert_text(&drawn, "✗ broken", theme.error());
+    assert_text(&drawn, "units", theme.dim());
+    assert_text(&drawn, "Name▲", theme.header());
 }
 
 #[test]
@@ -34,7 +74,6 @@ fn first_frame_empty_library_and_library_that_cannot_be_read() {
 
 #[test]
 fn without_colour_bad_rows_states_and_the_selection_still_show() {
-    use ratatui::style::Modifier;
     let app = library_app();
     let text = render_app(&app, 120, 40);
     assert!(text.lines().any(|line| line.contains("✗ broken") && line.contains("header ends")));
@@ -123,18 +162,20 @@ fn a_library_that_can_be_read_again_ends_the_complaint() {
 }
 
 #[test]
-fn ten_thousand_experts_are_drawn_and_moved_through_quickly() {
+fn of_ten_thousand_experts_only_the_visible_rows_are_looked_at() {
     let experts = (0..10_000).map(|i| fixtures::expert(i % 14, &format!("expert-{i:05}"), "task", "family"));
     let library = fixtures::with_experts(experts.collect());
-    let mut app = new_app();
-    app.update(Message::Library(Ok(library)));
-    press(&mut app, "G");
-    assert!(render_app(&app, 120, 40).contains("expert-09999"));
-    let begun = std::time::Instant::now();
+    let shared = Shared { library: Some(library.clone()), ..Shared::default() };
+    let mut screen = LibraryScreen::new();
+    screen.on_message(&Message::Library(Ok(library)), &shared);
+    screen.on_key(key('G'), &shared);
+    assert!(render(&screen, &shared, 120, 40).contains("expert-09999"));
+    screen.rows.looked_at.set(0);
     for _ in 0..100 {
-        press(&mut app, "k");
-        render_app(&app, 120, 40);
+        screen.on_key(key('k'), &shared);
+        render(&screen, &shared, 120, 40);
     }
-    // Generous for busy machines: drawing all rows would take a minute.
-    assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+    // The rows on the screen, and a few times the selected one.
+    let per_frame = screen.rows.looked_at.get() / 100;
+    assert!((20..60).contains(&per_frame), "{per_frame}");
 }

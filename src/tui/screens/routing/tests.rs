@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use proptest::prelude::*;
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier};
 
 use super::RoutingScreen;
 use super::testing::{PROMPT, Synthetic};
@@ -9,9 +11,12 @@ use crate::NoSource;
 use crate::catalog::Catalog;
 use crate::library::{Expert, FetchPhase, FetchProgress, Library, Manifest};
 use crate::routing::{TOP_K, Trace};
-use crate::tui::testing::{assert_screen, buffer, code, ctrl, key, render};
+use crate::tui::testing::{
+    assert_cell, assert_colourless, assert_screen, assert_text, buffer, code, ctrl, find, key, render,
+};
 use crate::tui::{
     AppEffect, Depth, Effect, EngineEffect, EngineMessage, EngineState, FetchError, Message, Screen, Shared,
+    Theme,
 };
 
 const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 60)];
@@ -110,12 +115,77 @@ fn a_routed_prompt_at_all_sizes() {
     }
 }
 
+/// The expert of a cell of the map, by the letter in it.
+pub fn letter(drawn: &Buffer, at: (u16, u16)) -> usize {
+    usize::from(drawn[at].symbol().as_bytes()[0] - b'A')
+}
+
+/// Cells of the map at 60 × 20: place, token and column.
+fn map() -> impl Iterator<Item = ((u16, u16), usize, usize)> {
+    (0..6u16).flat_map(|row| {
+        (0..30u16).map(move |column| ((16 + column, 8 + row), 3 + usize::from(row), usize::from(column)))
+    })
+}
+
+/// Where the cursor of [`routed`] is on it.
+const CURSOR: (u16, u16) = (31, 11);
+
 #[test]
-fn cells_are_coloured_by_their_expert() {
+fn cells_are_filled_with_their_experts_colour_the_fuller_the_more_weight() {
+    let (screen, shared) = routed();
+    let drawn = buffer(&screen, &shared, 60, 20, Depth::True);
+    let theme = Theme::new(Depth::True);
+    let digest = &screen.shown.as_ref().unwrap().digest;
+    let mut fills: Vec<(usize, f32, Color)> = Vec::new();
+    for (at, token, column) in map().filter(|(at, ..)| *at != CURSOR) {
+        let (expert, cell) = (letter(&drawn, at), digest.cell(token, column));
+        assert_eq!(cell.expert, Some(expert as u32), "{at:?}");
+        let shades = (0..=10_000).map(|i| theme.categorical_faded(expert, i as f32 / 10_000.0));
+        assert!(shades.into_iter().any(|shade| shade == drawn[at].bg), "{at:?}: {:?}", drawn[at]);
+        fills.push((expert, cell.weight, drawn[at].bg));
+    }
+    let bright = |color: Color| match color {
+        Color::Rgb(r, g, b) => u32::from(r) + u32::from(g) + u32::from(b),
+        other => panic!("not a 24-bit colour: {other:?}"),
+    };
+    fills.sort_by(|a, b| (a.0, a.1).partial_cmp(&(b.0, b.1)).unwrap());
+    for pair in fills.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        assert!(bright(pair[0].2) <= bright(pair[1].2), "{pair:?}");
+    }
+    assert_cell(&drawn, CURSOR, theme.cursor());
+    assert_text(&drawn, "«·kilometers»", theme.selection());
+    // Below the map every expert has its mark and its bars in its colour, under the cursor's column.
+    let (x, y) = find(&drawn, "E negate");
+    assert_cell(&drawn, (x, y), theme.category_cell(4, 1.0));
+    assert_cell(&drawn, (16, y), theme.category_text(4));
+    assert_cell(&drawn, (CURSOR.0, y), theme.selection_unfocused());
+}
+
+#[test]
+fn the_cells_of_a_chosen_expert_stand_out_with_and_without_colour() {
     let (mut screen, shared) = routed();
     press(&mut screen, &shared, key('['));
-    assert_screen!("routed_styles", format!("{:#?}", buffer(&screen, &shared, 60, 20, Depth::True)));
-    assert_screen!("routed_styles_plain", format!("{:#?}", buffer(&screen, &shared, 60, 20, Depth::Plain)));
+    let chosen = 3;
+    let drawn = buffer(&screen, &shared, 60, 20, Depth::True);
+    let theme = Theme::new(Depth::True);
+    for (at, ..) in map().filter(|(at, ..)| *at != CURSOR) {
+        match letter(&drawn, at) {
+            expert if expert == chosen => assert_ne!(drawn[at].bg, Color::Reset, "{at:?}"),
+            expert => {
+                assert_cell(&drawn, at, theme.category_faint(expert));
+                assert_eq!(drawn[at].bg, Color::Reset, "{at:?}");
+            }
+        }
+    }
+    let drawn = buffer(&screen, &shared, 60, 20, Depth::Plain);
+    assert_colourless(&drawn);
+    for (at, ..) in map().filter(|(at, ..)| *at != CURSOR) {
+        let dim = drawn[at].modifier.contains(Modifier::DIM);
+        assert_eq!(dim, letter(&drawn, at) != chosen, "{at:?}");
+    }
+    for at in [CURSOR, find(&drawn, "«·kilometers»")] {
+        assert!(drawn[at].modifier.contains(Modifier::REVERSED), "{at:?}");
+    }
 }
 
 #[test]

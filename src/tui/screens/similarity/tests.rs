@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::tui::Depth;
 use crate::tui::screens::test_data;
-use crate::tui::testing::{assert_screen, buffer, code, key, render, text};
+use crate::tui::testing::{assert_cell, assert_screen, assert_text, buffer, code, find, key, render, text};
 
 /// Shows the tab and answers what it asks for.
 fn loaded(n: usize) -> (SimilarityScreen, Shared) {
@@ -70,10 +70,28 @@ fn a_pair_at_usual_sizes() {
 }
 
 #[test]
-fn styles() {
+fn colours_say_values_clusters_and_where_the_cursor_is() {
     let (mut screen, shared) = loaded(6);
     press(&mut screen, "jl", &shared);
-    assert_screen!("styles", format!("{:#?}", buffer(&screen, &shared, 60, 14, Depth::True)));
+    let drawn = buffer(&screen, &shared, 60, 14, Depth::True);
+    let theme = Theme::new(Depth::True);
+    let cell = |row: u16, column: u16| (20 + 6 * column, 3 + row);
+    for x in 31..37 {
+        assert_cell(&drawn, (x, 4), theme.cursor());
+    }
+    // Least and greatest of the pairs, in the cursor's row and column lighter.
+    assert_cell(&drawn, cell(0, 1), theme.on_sequential(1.0));
+    assert_cell(&drawn, cell(0, 4), theme.on_sequential(0.0));
+    assert_cell(&drawn, cell(1, 0), theme.on_sequential_lit(1.0));
+    assert_cell(&drawn, cell(5, 2), theme.on_sequential_lit(0.0));
+    assert_text(&drawn, "2 format_json", theme.accent());
+    assert_text(&drawn, "1 format_list", theme.dim());
+    assert_cell(&drawn, find(&drawn, "3     4"), theme.accent());
+    for (cluster, mark) in [(0, "A─"), (1, "B─")] {
+        assert_text(&drawn, mark, theme.category(cluster));
+    }
+    assert_text(&drawn, "0.8700", theme.accent());
+    assert_cell(&drawn, find(&drawn, "A format_json"), theme.category(0));
 }
 
 #[test]
