@@ -230,13 +230,13 @@ impl Jobs {
     /// step that it is in. Asking again changes nothing.
     ///
     /// # Errors
-    /// The job is over, or its worker died.
+    /// The job has ended, or its worker died.
     pub fn cancel(&self, id: &str) -> Result<()> {
         let job = self.existing(id)?;
         let summary = self.summary(id);
         if summary.state.is_over() {
             let error = summary.error.map(|error| format!(": {error}")).unwrap_or_default();
-            return Err(Error::msg(format!("job {id} is over ({}{error})", summary.state.name())));
+            return Err(Error::msg(format!("job {id} has ended ({}{error})", summary.state.name())));
         }
         let marker = job.join(CANCEL);
         match File::create_new(&marker) {

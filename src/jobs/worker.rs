@@ -27,7 +27,7 @@ const NICENESS: i32 = 10;
 /// Returns how the job ended; why is in its result and its log.
 ///
 /// # Errors
-/// Without touching anything: no job there, a job that is over, or one that another worker does. At the
+/// Without touching anything: no job there, a job that has ended, or one that another worker does. At the
 /// end: a result that cannot be written.
 pub fn worker(job_dir: &Path) -> Result<JobState> {
     let job = &std::path::absolute(job_dir).map_err(|error| Error::io(job_dir, error))?;
@@ -36,7 +36,7 @@ pub fn worker(job_dir: &Path) -> Result<JobState> {
     watch(job, &cancel)?;
     let lock = hold_lock(job)?;
     if job.join(RESULT).exists() {
-        return Err(Error::file(job, "this job is over"));
+        return Err(Error::file(job, "this job has ended"));
     }
     introduce(job)?;
     lower_priority();

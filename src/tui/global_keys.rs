@@ -68,7 +68,7 @@ pub fn keys_reference() -> String {
     for KeySection { title, hints } in sections {
         let _ = write!(text, "### {title}\n\n| keys | |\n|---|---|\n");
         for hint in hints {
-            let _ = writeln!(text, "| `{}` | {} |", hint.keys, hint.help);
+            let _ = writeln!(text, "| `{}` | {} |", hint.keys, hint.help.replace('|', "\\|"));
         }
         text.push('\n');
     }

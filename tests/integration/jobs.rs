@@ -65,7 +65,7 @@ fn a_queued_job_is_cancelled_before_it_begins() {
     let job = bench.wait_state(&id, JobState::Cancelled);
     assert_eq!((job.started, job.error), (None, None));
     let again = bench.jobs.cancel(&id).unwrap_err().to_string();
-    assert!(again.contains("is over (cancelled)"), "{again}");
+    assert!(again.contains("has ended (cancelled)"), "{again}");
 }
 
 #[test]
@@ -340,7 +340,7 @@ fn one_worker_a_job() {
     eventually("free", || {
         let late = bench.second_worker(&id);
         assert_eq!(late.status.code(), Some(1));
-        stderr(&late).contains("is over")
+        stderr(&late).contains("has ended")
     });
     assert_eq!(std::fs::read(bench.job(&id).join("result.json")).unwrap(), result);
     let none = Command::new(BINARY).arg("worker").arg(bench.library()).output().unwrap();
@@ -433,7 +433,7 @@ fn the_command_line_shows_the_same_jobs() {
     assert!(stderr(&unknown).contains("no job") && stderr(&unknown).contains(&id), "{}", stderr(&unknown));
     let over = bench.cli(&["cancel", &id]);
     assert_eq!(over.status.code(), Some(1));
-    assert!(stderr(&over).contains("is over (finished)"), "{}", stderr(&over));
+    assert!(stderr(&over).contains("has ended (finished)"), "{}", stderr(&over));
 }
 
 #[test]

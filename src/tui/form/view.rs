@@ -187,7 +187,7 @@ impl Form {
         }
         facts.extend(self.plan.as_ref().map(|plan| counted(plan.rows.len(), "expert")));
         facts.extend(self.steps().map(|n| counted(n, "step")));
-        facts.push("goes on in the background when you quit".to_string());
+        facts.push("keeps running after you quit".to_string());
         let mut lines = wrapped(&facts.join(" · "), theme.dim());
         if let Some(plan) = self.plan.as_ref().filter(|plan| !plan.warnings.is_empty()) {
             let first = plan.warnings.first().cloned().unwrap_or_default();

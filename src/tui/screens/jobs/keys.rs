@@ -157,8 +157,9 @@ impl JobsScreen {
             Action::Cancel => match self.job(shared)? {
                 job if can_cancel(job) => self.confirming = Some(job.id.clone()),
                 job => {
-                    let why = if job.state.is_over() { "is over" } else { "is being cancelled" };
-                    return Some(vec![Effect::App(AppEffect::Notice(format!("this job {why} already")))]);
+                    let why =
+                        if job.state.is_over() { "has already ended" } else { "is already being cancelled" };
+                    return Some(vec![Effect::App(AppEffect::Notice(format!("this job {why}")))]);
                 }
             },
             Action::Resume => match self.job(shared)? {

@@ -36,7 +36,7 @@ fn cancelling_asks_first_and_finished_jobs_cannot_be_cancelled() {
     assert_eq!(press(&mut app, "n"), []);
     assert_eq!(press(&mut app, "xy"), [Effect::Jobs(JobsEffect::Cancel { id: "e".into() })]);
     press(&mut app, "jjx");
-    assert!(render_app(&app, 80, 24).contains("over already"));
+    assert!(render_app(&app, 80, 24).contains("has already ended"));
 }
 
 #[test]

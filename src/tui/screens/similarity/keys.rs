@@ -1,8 +1,11 @@
 //! Keys of the Similarity tab: those of the matrix and those of the pair view.
 
+use std::sync::LazyLock;
+
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::{SimilarityScreen, TITLES};
+use crate::analysis::PAIR_MEASURES;
 use crate::tui::heatmap::MapMove;
 use crate::tui::keymap::{
     Binding, Chord, DOWN, END, ENTER, ESC, HOME, KeyHint, KeySection, KeyTable, LEFT, PAGE_DOWN, PAGE_UP,
@@ -24,6 +27,15 @@ pub enum Action {
     Scale,
     NextMeasure,
     ClosePair,
+}
+
+/// What the key for the next measure goes through.
+fn measures() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let titles: Vec<&str> = PAIR_MEASURES.iter().map(|measure| measure.title).collect();
+        format!("Next measure: {}", titles.join(", "))
+    });
+    &TEXT
 }
 
 type Row = Binding<SimilarityScreen, Action>;
@@ -105,11 +117,7 @@ static PAIR: KeyTable<SimilarityScreen, Action> = KeyTable {
         Binding::new(MOVE, "move", "Move over layers and modules").also(MOVE_LETTERS),
         FAR,
         ENDS,
-        Binding::new(
-            &[(Chord::char('m'), Action::NextMeasure)],
-            "measure",
-            "Cosine of ΔW, overlap of input subspaces, cosine of prototypes",
-        ),
+        Binding::new(&[(Chord::char('m'), Action::NextMeasure)], "measure", "").made(measures),
         Binding::new(ZOOM, "zoom", "Closer, wider, everything").also(ZOOM_TOO),
         Binding::new(&[(ESC, Action::ClosePair)], "back", "Back to the matrix"),
     ],
