@@ -36,5 +36,6 @@ pub use memory_need::Forecast;
 pub use optimiser::{AdamW, clip};
 pub use schedule::Schedule;
 pub use settings::TRAINING;
+pub use sources::dataset_places;
 pub use spec::{TrainReport, TrainSpec};
 pub use train::train;

@@ -11,8 +11,8 @@ use crate::library::{Expert, Provenance};
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     by_task: HashMap<String, Vec<PathBuf>>,
-    /// Where relative paths in a provenance may start.
-    roots: Vec<PathBuf>,
+    /// Folder of the library.
+    root: PathBuf,
 }
 
 /// Data of one expert.
@@ -45,9 +45,7 @@ impl Sources {
             paths.sort();
             paths.dedup();
         }
-        let root = real(root);
-        let roots = root.ancestors().take(2).map(Path::to_path_buf).collect();
-        Ok(Self { by_task, roots })
+        Ok(Self { by_task, root: real(root) })
     }
 
     /// The data of an expert: the given tasks of its tasks' names, else what its provenance names, which has
@@ -75,7 +73,7 @@ impl Sources {
             return Err("its expert.toml names no dataset".into());
         };
         let mut changed = None;
-        for paths in self.places(named) {
+        for paths in dataset_places(&self.root, named) {
             match unchanged(&paths, provenance) {
                 Some(true) => return Ok(Found { paths, warning: None }),
                 Some(false) => changed = Some(paths),
@@ -109,22 +107,25 @@ impl Sources {
         }
         Some(Ok(choices))
     }
+}
 
-    /// Where a dataset of a provenance may be: as given, and beside the library.
-    fn places(&self, named: &str) -> Vec<Vec<PathBuf>> {
-        // Several are written with a comma between them, which a path may have too.
-        let whole = vec![PathBuf::from(named)];
-        let parts = named.split(", ").map(PathBuf::from).collect::<Vec<_>>();
-        let mut places = Vec::new();
-        for paths in [whole, parts] {
-            places.push(paths.iter().map(|path| real(path)).collect());
-            for root in &self.roots {
-                places.push(paths.iter().map(|path| real(&root.join(path))).collect());
-            }
+/// Where the data of an expert may be: real paths of what its provenance calls its dataset (`named`), as given
+/// and beside the library at `root`. Each place has one path per dataset: the data of a joint expert is
+/// written `a, b`.
+pub fn dataset_places(root: &Path, named: &str) -> Vec<Vec<PathBuf>> {
+    let root = real(root);
+    // A path may have the comma that separates several, too.
+    let whole = vec![PathBuf::from(named)];
+    let parts = named.split(", ").map(PathBuf::from).collect::<Vec<_>>();
+    let mut places = Vec::new();
+    for paths in [whole, parts] {
+        places.push(paths.iter().map(|path| real(path)).collect());
+        for root in root.ancestors().take(2) {
+            places.push(paths.iter().map(|path| real(&root.join(path))).collect());
         }
-        places.dedup();
-        places
     }
+    places.dedup();
+    places
 }
 
 /// The tasks an expert was trained on; its own name when it does not say.

@@ -6,6 +6,7 @@
 mod app;
 mod chrome;
 mod effect;
+mod examples;
 mod expert_marks;
 #[cfg(test)]
 pub mod fixtures;

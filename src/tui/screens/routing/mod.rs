@@ -4,7 +4,6 @@ mod answer;
 mod cursor;
 mod digest;
 mod empty_state;
-mod examples;
 mod experts;
 mod keys;
 mod map;
@@ -33,6 +32,7 @@ use self::digest::Digest;
 use self::prompt::{Edit, PromptBox};
 use crate::routing::{RouterConfig, Trace};
 use crate::text::counted;
+use crate::tui::examples;
 use crate::tui::{
     AppEffect, Effect, EngineEffect, EngineState, KeyHint, Message, Screen, Shared, Tab, Theme, Tickets,
     screen::TabSpec,

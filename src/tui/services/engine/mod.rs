@@ -5,7 +5,6 @@
 //! the answer that arrives last is always to the newest request.
 
 mod backend;
-mod examples;
 mod worker;
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::backend::{Backend, RoutedModel};
-use super::{Activity, Mailbox, Pending, Work, examples, line};
+use super::{Activity, Mailbox, Pending, Work, line};
 use crate::catalog::Catalog;
 use crate::library::{BaseLocation, FetchPhase, Library};
 use crate::routing::{RouterConfig, Trace};
+use crate::tui::examples;
 use crate::tui::{EngineMessage, EngineState, FetchError, Message, Sender};
 use crate::{Cancel, Error, Result};
 
@@ -188,7 +189,7 @@ impl<'a, B: Backend> Worker<'a, B> {
             Ok(session) => {
                 let (label, skipped) = (session.label(), session.skipped());
                 self.session = Some(session);
-                self.tell(EngineMessage::Examples(examples::from_tasks(library)));
+                self.tell(EngineMessage::Examples(examples::of_tasks(library)));
                 self.state(EngineState::Ready { label, skipped });
             }
             Err(Error::Cancelled) => self.state(EngineState::Unloaded),

@@ -1,10 +1,11 @@
-//! Prompts to begin with: the first test example of some experts' own tasks.
+//! Prompts to begin with: a few of our own, and the first test example of some experts' own tasks.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::library::{Expert, Library};
+use crate::train::dataset_places;
 
 /// How many to show.
 const WANTED: usize = 4;
@@ -12,9 +13,20 @@ const WANTED: usize = 4;
 /// No line of a dataset that is fit for an example is longer.
 const MAX_LINE: u64 = 16 * 1024;
 
+/// Used until the experts' own tasks are known.
+pub fn defaults() -> Vec<String> {
+    [
+        "Convert the date to ISO 8601.\nJune 14, 1943",
+        "Rewrite this snake_case identifier in camelCase.\nmain_batch_date",
+        "Is this review positive or negative?\nThe soup was cold and the waiter was rude.",
+    ]
+    .map(String::from)
+    .to_vec()
+}
+
 /// Prompts from the datasets that the experts' provenance names, where they can be read: one a family as
 /// far as there are families, never more than [`WANTED`]. Nothing is an error here.
-pub fn from_tasks(library: &Library) -> Vec<String> {
+pub fn of_tasks(library: &Library) -> Vec<String> {
     let mut families: Vec<Option<&str>> = Vec::new();
     let mut first = Vec::new();
     let mut others = Vec::new();
@@ -32,7 +44,7 @@ pub fn from_tasks(library: &Library) -> Vec<String> {
         if prompts.len() == WANTED {
             break;
         }
-        if let Some(prompt) = example(library, expert)
+        if let Some(prompt) = example(&library.root, expert)
             && !prompts.contains(&prompt)
         {
             prompts.push(prompt);
@@ -41,19 +53,11 @@ pub fn from_tasks(library: &Library) -> Vec<String> {
     prompts
 }
 
-fn example(library: &Library, expert: &Expert) -> Option<String> {
+/// The first prompt of an expert's data; of a joint expert's, that of the first dataset with one.
+fn example(root: &Path, expert: &Expert) -> Option<String> {
     let dataset = expert.provenance.as_ref()?.dataset.as_deref()?;
-    candidates(&library.root, Path::new(dataset)).iter().find_map(|path| first_prompt(path))
-}
-
-/// Where a dataset named in a provenance may be: as given, and beside the library.
-fn candidates(root: &Path, dataset: &Path) -> Vec<PathBuf> {
-    let mut places = vec![dataset.to_path_buf()];
-    if dataset.is_relative() {
-        let root = std::path::absolute(root).unwrap_or_else(|_| root.to_path_buf());
-        places.extend(root.ancestors().take(2).map(|place| place.join(dataset)));
-    }
-    places.into_iter().flat_map(|place| [place.join("test.jsonl"), place]).collect()
+    let mut places = dataset_places(root, dataset).into_iter().flatten();
+    places.find_map(|place| first_prompt(&place.join("test.jsonl")).or_else(|| first_prompt(&place)))
 }
 
 /// Instruction and input of the first line.
@@ -72,20 +76,30 @@ fn first_prompt(path: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::library::Provenance;
 
     #[test]
-    fn reads_the_first_example_beside_the_library() {
+    fn the_first_example_beside_the_library_is_read_for_joint_experts_too() {
         let dir = tempfile::tempdir().unwrap();
         let task = dir.path().join("tasks/plural");
+        let library = dir.path().join("library");
         std::fs::create_dir_all(&task).unwrap();
-        std::fs::create_dir_all(dir.path().join("library")).unwrap();
+        std::fs::create_dir_all(&library).unwrap();
         std::fs::write(
             task.join("test.jsonl"),
             "{\"instruction\":\"Plural of?\",\"input\":\"fox\",\"output\":\"foxes\"}\n{\"instruction\":\"x\"}\n",
         )
         .unwrap();
-        let places = candidates(&dir.path().join("library"), Path::new("tasks/plural"));
-        assert_eq!(places.iter().find_map(|p| first_prompt(p)).as_deref(), Some("Plural of?\nfox"));
+        let of = |dataset: &str| {
+            let provenance = Provenance { dataset: Some(dataset.into()), ..Provenance::default() };
+            example(&library, &Expert { provenance: Some(provenance), ..Expert::default() })
+        };
+        for dataset in
+            ["tasks/plural", "tasks/plural/test.jsonl", "tasks/plural, tasks/gone", "gone, tasks/plural"]
+        {
+            assert_eq!(of(dataset).as_deref(), Some("Plural of?\nfox"), "{dataset}");
+        }
+        assert_eq!(of("tasks/gone"), None);
     }
 
     #[test]
