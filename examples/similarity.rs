@@ -26,8 +26,8 @@ fn main() -> Result<()> {
             None => println!("cluster {label}  {name}"),
         }
     }
-    for (name, reason) in &found.skipped {
-        eprintln!("left out: {name}: {reason}");
+    for skipped in &found.skipped {
+        eprintln!("left out: {skipped}");
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::metrics::{Comparison, Metric};
 use super::skipped::nothing_left;
 use super::spread::Spread;
 use super::weights::{Alignment, Scan, flattened_size, scan};
-use crate::library::{Expert, Library};
+use crate::library::{Expert, Library, Skipped};
 use crate::settings::BELOW_ONE;
 use crate::{Cancel, Error, Result};
 
@@ -26,7 +26,7 @@ pub struct Similarity {
     /// Things a reader should know (experts that started from different seeds, …).
     pub warnings: Vec<String>,
     /// Experts left out, with the reason.
-    pub skipped: Vec<(String, String)>,
+    pub skipped: Vec<Skipped>,
     /// What [`Self::spread`] found.
     pub known_spread: OnceLock<Spread>,
 }
@@ -89,14 +89,13 @@ pub fn similarity(
     }
     let sparsity = metric.sparsity(sparsity);
     let usable: Vec<&Expert> = library.comparable().collect();
-    let reason = |e: &Expert| Some((e.name.clone(), e.incomparable()?.to_string()));
-    let mut skipped: Vec<(String, String)> = library.experts.iter().filter_map(reason).collect();
+    let mut skipped = library.incomparable();
     // Scanning and each round of the metric count alike.
     let steps = usable.len();
     let total = (1 + (metric.rounds)(steps)) * steps;
     let (usable, scans) =
         scan_all(usable, sparsity, &mut skipped, &mut |done| progress(done, total), cancel)?;
-    skipped.sort_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
+    skipped.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     if usable.is_empty() {
         return Err(nothing_left(&skipped));
     }
@@ -123,7 +122,7 @@ pub fn similarity(
 fn scan_all<'a>(
     mut experts: Vec<&'a Expert>,
     sparsity: f64,
-    skipped: &mut Vec<(String, String)>,
+    skipped: &mut Vec<Skipped>,
     progress: &mut dyn FnMut(usize),
     cancel: &Cancel,
 ) -> Result<(Vec<&'a Expert>, Vec<Scan>)> {
@@ -142,7 +141,7 @@ fn scan_all<'a>(
                         scans.push(scan);
                     }
                     Err(Error::Cancelled) => return Err(Error::Cancelled),
-                    Err(error) => skipped.push((expert.name.clone(), error.to_string())),
+                    Err(error) => skipped.push(Skipped::new(&expert.name, error.to_string())),
                 }
             }
         }

@@ -4,10 +4,11 @@ use serde::Serialize;
 
 use super::grouping::{Grouping, GroupingArgs};
 use super::options::LibraryArgs;
-use super::output::{Output, Skipped};
+use super::output::Output;
 use super::table::{Align, Table};
 use crate::Result;
 use crate::analysis::{self, Metric, SweptK};
+use crate::library::Skipped;
 use crate::text::counted;
 
 /// Group the experts (model-based clustering)
@@ -34,7 +35,7 @@ struct Document<'a> {
     silhouette: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sweep: Option<&'a [SweptK]>,
-    skipped: Vec<Skipped>,
+    skipped: &'a [Skipped],
     warnings: &'a [String],
 }
 
@@ -54,7 +55,7 @@ pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
             inertia: clustering.inertia,
             silhouette: clustering.silhouette,
             sweep: swept.as_deref(),
-            skipped: Skipped::pairs(&similarity.skipped),
+            skipped: &similarity.skipped,
             warnings: &similarity.warnings,
         });
     }

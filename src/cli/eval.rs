@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::options::{BaseArgs, RouterArgs, choice};
-use super::output::{Output, Skipped};
-use super::route::{left_out, start_session};
+use super::output::Output;
+use super::route::{left_out, partial, start_session};
 use super::{Align, Table};
 use crate::Result;
 use crate::catalog::Catalog;
@@ -87,7 +87,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
             return output.document(&serde_json::json!({
                 "split": args.split, "prompts": limit, "experts": session.experts(), "tasks": result,
                 "skipped": left_out(&library, &session),
-            "partial": Skipped::partial(&library, &session),
+            "partial": partial(&library, &session),
             }));
         }
         return routing_table(&result, session.experts(), output);
@@ -103,7 +103,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
         return output.document(&serde_json::json!({
             "metric": "exact_match", "split": args.split, "methods": names, "tasks": tasks, "scores": scores.scores,
             "skipped": left_out(&library, &session),
-            "partial": Skipped::partial(&library, &session),
+            "partial": partial(&library, &session),
         }));
     }
     score_table(&scores, output)

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::options::{BaseArgs, PromptArgs, RouterArgs, parse_non_negative};
-use super::output::{Output, Skipped};
-use super::route::{left_out, open_session};
+use super::output::Output;
+use super::route::{left_out, open_session, partial};
 use crate::Result;
 use crate::model::Precision;
 use crate::routing::GenerateOptions;
@@ -79,7 +79,7 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<()> {
             "precision": session.model().precision,
             "experts": experts,
             "skipped": left_out(&library, &session),
-            "partial": Skipped::partial(&library, &session),
+            "partial": partial(&library, &session),
         }));
     }
     output.text(&format!("{}\n", safe(text.get(printed..).unwrap_or_default())))

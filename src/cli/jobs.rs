@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::output::{Output, Skipped};
+use super::output::Output;
 use super::table::{Align, Table};
 use crate::jobs::{JobDetail, JobRow, JobState, JobSummary, Jobs, time_text};
 use crate::library::Library;
@@ -223,7 +223,7 @@ fn resume(args: &JobsArgs, jobs: &Jobs, id: &str, output: &Output) -> Result<()>
 /// Says which job was started.
 pub(super) fn started(library: &Library, job: &str, output: &Output) -> Result<()> {
     if output.is_json() {
-        return output.document(&json!({ "job": job, "skipped": Skipped::of(library) }));
+        return output.document(&json!({ "job": job, "skipped": library.bad() }));
     }
     follow_it(&library.root, job, output)
 }

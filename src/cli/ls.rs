@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::options::LibraryArgs;
-use super::output::{Output, Skipped};
+use super::output::Output;
 use super::table::{Align, Table};
 use crate::catalog::Catalog;
-use crate::library::{BaseLocation, Expert, Format, Status};
+use crate::library::{BaseLocation, Expert, Format, Skipped, Status};
 use crate::text::{counted, printable};
 use crate::{Cancel, Error, Result};
 
@@ -126,7 +126,7 @@ fn print(catalog: &Catalog, output: &Output) -> Result<()> {
             library: path.to_string_lossy().into_owned(),
             base: catalog.base_label(),
             experts: library.experts.iter().map(ExpertRow::from).collect(),
-            skipped: Skipped::incomparable(library),
+            skipped: library.incomparable(),
             warnings: &library.warnings,
         });
     }

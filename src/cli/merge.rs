@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::options::{LibraryArgs, choice};
-use super::output::{Output, Skipped};
+use super::output::Output;
 use crate::Result;
+use crate::library::Skipped;
 use crate::merge::{self, MergeMethod, MergeReport, MergeSpec};
 use crate::text::{counted, printable};
 
@@ -65,7 +66,7 @@ pub fn run(args: &MergeArgs, output: &Output) -> Result<()> {
         output.note(&format!("warning: {warning}"));
     }
     if output.is_json() {
-        return output.document(&Document { report, skipped: Skipped::of(&library) });
+        return output.document(&Document { report, skipped: library.bad() });
     }
     output.text(&text(&report))
 }

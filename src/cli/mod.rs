@@ -37,7 +37,7 @@ use clap::{CommandFactory, Parser};
 
 pub use fetch::fetch_with_progress;
 pub use options::{BaseArgs, LibraryArgs, RouterArgs, RunArgs};
-pub use output::{Output, Progress, Skipped, save_tensors};
+pub use output::{Output, Progress, save_tensors};
 pub use table::{Align, Table};
 
 use crate::Result;

@@ -1,6 +1,5 @@
 //! What a command prints: results on stdout, everything else on stderr.
 
-use std::collections::HashSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,8 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::cancel::{end_of_cancelled, remember_signal};
-use crate::library::{Expert, Library, NamedTensor, write_safetensors};
-use crate::routing::Session;
+use crate::library::{Library, NamedTensor, write_safetensors};
 use crate::text::printable;
 use crate::{Cancel, Error, Result};
 
@@ -96,54 +94,10 @@ impl Output {
             self.note(&format!("warning: {warning}"));
         }
         if !self.json {
-            for expert in library.experts.iter().filter(|expert| !expert.is_usable()) {
-                self.note(&format!("skipped {}: {}", expert.name, expert.reason().unwrap_or("bad")));
+            for skipped in library.bad() {
+                self.note(&format!("skipped {skipped}"));
             }
         }
-    }
-}
-
-/// An expert that a result leaves out, wholly or in part.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Skipped {
-    /// Of the expert, untrusted.
-    pub name: String,
-    /// One line, untrusted.
-    pub reason: String,
-}
-
-impl Skipped {
-    /// The bad experts of a library.
-    pub fn of(library: &Library) -> Vec<Self> {
-        library.experts.iter().filter(|expert| !expert.is_usable()).map(Self::from).collect()
-    }
-
-    /// The experts that are bad or made for another base model than the others.
-    pub fn incomparable(library: &Library) -> Vec<Self> {
-        let row = |e: &Expert| Some(Self { name: e.name.clone(), reason: e.incomparable()?.to_string() });
-        library.experts.iter().filter_map(row).collect()
-    }
-
-    /// The experts that the session's router applies in part only, with what is missing.
-    pub fn partial(library: &Library, session: &Session) -> Vec<Self> {
-        let names: HashSet<&String> = session.experts().iter().collect();
-        let routed = session.router().is_routed();
-        let known = library.experts.iter().filter(|e| names.contains(&e.name));
-        let reason = |e: &Expert| Some((e.name.clone(), e.not_applied(routed)?.to_string()));
-        let mut pairs: Vec<(String, String)> = known.filter_map(reason).collect();
-        pairs.extend(session.not_applied());
-        Self::pairs(&pairs)
-    }
-
-    /// From (name, reason) pairs.
-    pub fn pairs(pairs: &[(String, String)]) -> Vec<Self> {
-        pairs.iter().map(|(name, reason)| Self { name: name.clone(), reason: reason.clone() }).collect()
-    }
-}
-
-impl From<&Expert> for Skipped {
-    fn from(expert: &Expert) -> Self {
-        Self { name: expert.name.clone(), reason: expert.reason().unwrap_or_default().to_string() }
     }
 }
 

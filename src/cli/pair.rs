@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::options::LibraryArgs;
-use super::output::{Output, Skipped};
+use super::output::Output;
 use super::table::{Align, Table};
 use crate::analysis::{self, PAIR_MEASURES, PairModule};
-use crate::library::Expert;
+use crate::library::{Expert, Skipped};
 use crate::text::{counted, printable};
 use crate::{Error, Result};
 
@@ -47,7 +47,7 @@ pub fn run(args: &PairArgs, output: &Output) -> Result<()> {
     }
     if output.is_json() {
         let mean = PAIR_MEASURES.iter().map(|m| (m.id.to_string(), m.mean(&modules).into())).collect();
-        let skipped = Skipped::of(&library);
+        let skipped = library.bad();
         return output.document(&Document {
             a: &a.name,
             b: &b.name,

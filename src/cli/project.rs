@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::csv;
 use super::grouping::{Grouping, GroupingArgs};
 use super::options::LibraryArgs;
-use super::output::{Output, Skipped};
+use super::output::Output;
 use super::table::{Align, Table};
 use crate::Result;
 use crate::analysis::{self, Metric};
-use crate::library::atomic_write;
+use crate::library::{Skipped, atomic_write};
 use crate::text::counted;
 
 /// Place the experts on a map: similar ones lie close together
@@ -36,7 +36,7 @@ struct Document<'a> {
     labels: &'a [usize],
     /// x and y of each expert, −1 to 1.
     points: &'a [(f32, f32)],
-    skipped: Vec<Skipped>,
+    skipped: &'a [Skipped],
     warnings: &'a [String],
 }
 
@@ -59,7 +59,7 @@ pub fn run(args: &ProjectArgs, output: &Output) -> Result<()> {
             experts: &similarity.experts,
             labels: &clustering.labels,
             points: &points,
-            skipped: Skipped::pairs(&similarity.skipped),
+            skipped: &similarity.skipped,
             warnings: &similarity.warnings,
         });
     }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::options::LibraryArgs;
-use super::output::{Output, Skipped, save_tensors};
+use super::output::{Output, save_tensors};
 use crate::analysis::{self, PrototypeCache};
-use crate::library::NamedTensor;
+use crate::library::{NamedTensor, Skipped};
 use crate::text::{counted, printable};
 use crate::{Error, Result};
 
@@ -29,7 +29,7 @@ struct Document<'a> {
     path: String,
     experts: &'a [String],
     modules: Vec<&'a str>,
-    skipped: Vec<Skipped>,
+    skipped: &'a [Skipped],
 }
 
 /// Runs the command.
@@ -71,11 +71,11 @@ pub fn run(args: &PrototypesArgs, output: &Output) -> Result<()> {
             path: args.save.to_string_lossy().into_owned(),
             experts: &table.experts,
             modules: table.modules.iter().map(|m| m.module.as_str()).collect(),
-            skipped: Skipped::pairs(&table.skipped),
+            skipped: &table.skipped,
         });
     }
-    for (name, reason) in &table.skipped {
-        output.note(&format!("skipped {name}: {reason}"));
+    for skipped in &table.skipped {
+        output.note(&format!("skipped {skipped}"));
     }
     let absent = table.modules.len() * count - gaps.len();
     let rest = if absent > 0 { format!(" ({absent} rows are zero: no update there)") } else { String::new() };

@@ -1,14 +1,15 @@
 //! `route`: which experts every token of a prompt uses, and the logits that come out.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
 
 use super::options::{BaseArgs, PromptArgs, RouterArgs};
-use super::output::{Output, Skipped, save_tensors};
+use super::output::{Output, save_tensors};
 use super::{Align, Table};
 use crate::catalog::Catalog;
-use crate::library::{BaseLocation, NamedTensor};
+use crate::library::{BaseLocation, Expert, NamedTensor, Skipped};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{Session, TEMPERATURE, TOP_K, Trace};
 use crate::text::{counted, printable};
@@ -68,10 +69,10 @@ pub(super) fn start_session(
         return Err(Error::usage("every expert is muted: leave one out of --mute, or use --router base"));
     }
     if !output.is_json() {
-        let skipped = session.skipped().iter().map(|(name, reason)| format!("skipped {name}: {reason}"));
+        let skipped = session.skipped().iter().map(|skipped| format!("skipped {skipped}"));
         notes(skipped, output);
-        let partial = Skipped::partial(library, &session);
-        notes(partial.iter().map(|p| format!("partly applied: {}: {}", p.name, p.reason)), output);
+        let partial = partial(library, &session);
+        notes(partial.iter().map(|skipped| format!("partly applied: {skipped}")), output);
     }
     Ok(session)
 }
@@ -96,10 +97,19 @@ fn base_path(catalog: &Catalog, output: &Output) -> Result<PathBuf> {
 
 /// The experts that a result leaves out: bad ones and those that do not fit the base.
 pub(super) fn left_out(library: &Catalog, session: &Session) -> Vec<Skipped> {
-    let mut all = Skipped::of(library);
-    all.extend(Skipped::pairs(session.skipped()));
+    let mut all = library.bad();
+    all.extend_from_slice(session.skipped());
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
+}
+
+/// The experts that the session's router applies in part only, with what is missing.
+pub(super) fn partial(library: &Catalog, session: &Session) -> Vec<Skipped> {
+    let names: HashSet<&String> = session.experts().iter().collect();
+    let routed = session.router().is_routed();
+    let known = library.experts.iter().filter(|expert| names.contains(&expert.name));
+    let row = |expert: &Expert| Some(Skipped::new(&expert.name, expert.not_applied(routed)?));
+    known.filter_map(row).chain(session.not_applied()).collect()
 }
 
 /// Runs the command.
@@ -136,7 +146,7 @@ fn document(library: &Catalog, session: &Session, trace: &Trace) -> serde_json::
         "experts": *trace.experts,
         "weights": weights,
         "skipped": left_out(library, session),
-        "partial": Skipped::partial(library, session),
+        "partial": partial(library, session),
     })
 }
 

@@ -4,10 +4,10 @@ use serde::Serialize;
 
 use super::ls::{ExpertRow, count};
 use super::options::LibraryArgs;
-use super::output::{Output, Skipped};
+use super::output::Output;
 use super::table::{Align, Table};
 use crate::analysis::{ExpertProfile, ModuleProfile, profile};
-use crate::library::{Expert, MergeProvenance, Provenance, Standing};
+use crate::library::{Expert, MergeProvenance, Provenance, Skipped, Standing};
 use crate::text::printable;
 use crate::{Error, Result};
 
@@ -54,7 +54,7 @@ pub fn run(args: &ShowArgs, output: &Output) -> Result<()> {
             modules: &profile.modules,
             warnings,
             provenance: expert.provenance.as_ref(),
-            skipped: Skipped::incomparable(&library),
+            skipped: library.incomparable(),
         });
     }
     output.text(&facts(expert, &profile))?;

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::csv;
 use super::options::{LibraryArgs, choice, parse_sparsity};
-use super::output::{Output, Skipped, save_tensors};
+use super::output::{Output, save_tensors};
 use super::table::{Align, Table};
 use crate::analysis::{self, DEFAULT_SPARSITY, Metric, Similarity};
-use crate::library::{Library, NamedTensor, atomic_write};
+use crate::library::{Library, NamedTensor, Skipped, atomic_write};
 use crate::text::printable;
 use crate::{Error, Result, plot};
 
@@ -49,7 +49,7 @@ struct Document<'a> {
     sparsity: f64,
     experts: &'a [String],
     matrix: Vec<&'a [f32]>,
-    skipped: Vec<Skipped>,
+    skipped: &'a [Skipped],
     warnings: &'a [String],
 }
 
@@ -64,7 +64,7 @@ pub fn run(args: &SimilarityArgs, output: &Output) -> Result<()> {
             sparsity: similarity.sparsity,
             experts: &similarity.experts,
             matrix: rows(&similarity).collect(),
-            skipped: Skipped::pairs(&similarity.skipped),
+            skipped: &similarity.skipped,
             warnings: &similarity.warnings,
         });
     }
@@ -93,8 +93,8 @@ pub(super) fn compare(
         output.note(&format!("warning: {warning}"));
     }
     if !output.is_json() {
-        for (name, reason) in &similarity.skipped {
-            output.note(&format!("skipped {name}: {reason}"));
+        for skipped in &similarity.skipped {
+            output.note(&format!("skipped {skipped}"));
         }
     }
     Ok(similarity)

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::options::{TrainingArgs, show};
-use super::output::{Output, Skipped};
+use super::output::Output;
 use crate::Result;
 use crate::catalog::Catalog;
 use crate::jobs::{AnyJob, Jobs};
-use crate::library::Claim;
+use crate::library::{Claim, Skipped};
 use crate::text::{counted, printable};
 use crate::train::{self, TrainReport, TrainSpec};
 
@@ -57,7 +57,7 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
     drop(progress);
     if output.is_json() {
         let catalog = Catalog::open(&args.library, args.training.spec.base.as_deref())?;
-        let skipped = Skipped::of(&catalog);
+        let skipped = catalog.bad();
         return output.document(&Document { report, skipped });
     }
     output.text(&text(&report))

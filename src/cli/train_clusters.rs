@@ -70,8 +70,8 @@ pub fn run(args: &TrainClustersArgs, output: &Output) -> Result<()> {
     if output.is_json() {
         return output.document(&report);
     }
-    for left_out in &report.skipped {
-        output.note(&format!("skipped {}: {}", left_out.name, left_out.reason));
+    for skipped in &report.skipped {
+        output.note(&format!("skipped {skipped}"));
     }
     output.text(&text(&report))
 }

@@ -10,7 +10,7 @@ use super::formats::{BaseTraits, file_name};
 use super::inspect::inspect;
 use super::scan::{Fingerprint, fingerprint, scan};
 use super::state_dir::{can_write, state_dir};
-use super::{Expert, Manifest, Standing};
+use super::{Expert, Manifest, Skipped, Standing};
 use crate::named::{find_name, nearest};
 use crate::{Cancel, Error, Result};
 
@@ -111,6 +111,12 @@ impl Library {
         self.experts.iter().filter(|expert| expert.is_usable())
     }
 
+    /// The bad experts, with their reason.
+    pub fn bad(&self) -> Vec<Skipped> {
+        let bad = self.experts.iter().filter(|expert| !expert.is_usable());
+        bad.map(|expert| Skipped::new(&expert.name, expert.reason().unwrap_or_default())).collect()
+    }
+
     /// Whether the experts contradict each other about the sizes of the base model's layers.
     pub fn is_mixed(&self) -> bool {
         self.misfits.is_some()
@@ -127,6 +133,12 @@ impl Library {
     /// The experts that belong together: usable, and made for the same base model.
     pub fn comparable(&self) -> impl Iterator<Item = &Expert> {
         self.experts.iter().filter(|expert| expert.incomparable().is_none())
+    }
+
+    /// The experts that are bad or made for another base model than the others.
+    pub fn incomparable(&self) -> Vec<Skipped> {
+        let row = |expert: &Expert| Some(Skipped::new(&expert.name, expert.incomparable()?));
+        self.experts.iter().filter_map(row).collect()
     }
 
     /// The expert with this name, which may be bad. A name may also be written as it is printed, with its

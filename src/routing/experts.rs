@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::device_stack::DeviceStack;
 use super::lora::{Entry, Factors, Kind, Lora, Parts, Store};
 use super::replaced::Replaced;
+use crate::library::Skipped;
 use crate::model::DeviceConst;
 use crate::named::{find_name, nearest};
 use crate::{Error, Result};
@@ -112,13 +113,13 @@ pub struct ExpertSet {
     /// Modules that at least one expert adapts, in the order of the network.
     pub modules: Arc<Vec<String>>,
     /// Experts left out, with the reason.
-    pub skipped: Vec<(String, String)>,
+    pub skipped: Vec<Skipped>,
     /// Experts of the library that were not even tried, with the reason.
-    pub unreadable: Vec<(String, String)>,
+    pub unreadable: Vec<Skipped>,
     /// What of an expert is not applied by any router, as found out with this base model.
-    pub partial: Vec<(String, String)>,
+    pub partial: Vec<Skipped>,
     /// What of an expert is not applied by Arrow, as found out with this base model.
-    pub unrouted: Vec<(String, String)>,
+    pub unrouted: Vec<Skipped>,
     /// Experts whose mean was taken out of all others; they do not speak themselves.
     pub general: Vec<String>,
     /// Whether q, k and v that share one A share their prototypes ([`Self::with_tied_prototypes`]).
@@ -138,8 +139,8 @@ impl ExpertSet {
     pub(super) fn index(&self, name: &str) -> Result<usize> {
         find_name(self.names.iter().map(String::as_str), name).ok_or_else(|| {
             let out = self.skipped.iter().chain(&self.unreadable);
-            if let Some((_, reason)) = out.into_iter().find(|(n, _)| n == name) {
-                return Error::msg(format!("{name} cannot be used: {reason}"));
+            if let Some(skipped) = out.into_iter().find(|skipped| skipped.name == name) {
+                return Error::msg(format!("{name} cannot be used: {}", skipped.reason));
             }
             let near = nearest(name, self.names.iter().map(String::as_str), 3);
             let hint = if near.is_empty() { String::new() } else { format!("; near: {}", near.join(", ")) };
@@ -159,10 +160,8 @@ impl ExpertSet {
 
     /// The experts' number, or an error that says that there are none and why.
     pub fn require_any(&self) -> Result<usize> {
-        if let (true, Some((name, reason))) = (self.is_empty(), self.skipped.first()) {
-            return Err(Error::msg(format!(
-                "no expert of the library fits the base model; {name}: {reason}"
-            )));
+        if let (true, Some(skipped)) = (self.is_empty(), self.skipped.first()) {
+            return Err(Error::msg(format!("no expert of the library fits the base model; {skipped}")));
         }
         if self.is_empty() {
             return Err(Error::msg("the library has no usable expert: train one, or use --router base"));

@@ -9,7 +9,7 @@ use super::experts::{ExpertSet, StackedModule};
 use super::lora::{Entry, Kind, Lora, Matrix, Parts};
 use super::replaced::{Found, Places, Replaced};
 use crate::analysis::{ExpertFactors, PrototypeCache};
-use crate::library::{Expert, LoraModule};
+use crate::library::{Expert, LoraModule, Skipped};
 use crate::model::tensor::transpose;
 use crate::model::{Decoder, Linear};
 use crate::{Cancel, Result};
@@ -154,7 +154,7 @@ impl ExpertSet {
         for (at, &expert) in experts.iter().enumerate() {
             match sites.fits(expert) {
                 Ok(()) => fitting.push((at, expert)),
-                Err(reason) => skipped.push((at, expert.name.clone(), reason)),
+                Err(reason) => skipped.push((at, Skipped::new(&expert.name, reason))),
             }
         }
         let mut stacks: Vec<Option<StackedModule>> = Vec::new();
@@ -184,13 +184,13 @@ impl ExpertSet {
                 let Loaded { loras, found } = match loaded {
                     Ok(loaded) => loaded,
                     Err(reason) => {
-                        skipped.push((*at, expert.name.clone(), reason));
+                        skipped.push((*at, Skipped::new(&expert.name, reason)));
                         continue;
                     }
                 };
                 let Found { replaced, missing, differing } = found;
-                set.partial.extend(missing.map(|reason| (expert.name.clone(), reason)));
-                set.unrouted.extend(differing.map(|what| (expert.name.clone(), what)));
+                set.partial.extend(missing.map(|reason| Skipped::new(&expert.name, reason)));
+                set.unrouted.extend(differing.map(|what| Skipped::new(&expert.name, what)));
                 set.replaced.extend(replaced.map(|replaced| (names.len(), replaced)));
                 names.push(expert.name.clone());
                 usable.push(loras);
@@ -221,8 +221,8 @@ impl ExpertSet {
         (set.embedding, set.linears) = (stacks.next().flatten(), stacks.collect());
         (set.names, set.modules) = (Arc::new(names), Arc::new(modules));
         // In the library's order, whenever they were found out.
-        skipped.sort_by_key(|(at, _, _)| *at);
-        set.skipped = skipped.into_iter().map(|(_, name, reason)| (name, reason)).collect();
+        skipped.sort_by_key(|(at, _)| *at);
+        set.skipped = skipped.into_iter().map(|(_, skipped)| skipped).collect();
         Ok(set)
     }
 

@@ -14,7 +14,7 @@ use super::resolved::ResolvedRouter;
 use super::routers::TIED;
 use super::trace::{Part, Trace};
 use crate::analysis::PrototypeCache;
-use crate::library::{Expert, Library, Stretch, Template};
+use crate::library::{Expert, Library, Skipped, Stretch, Template};
 use crate::model::{Activations, Decoder, ForwardPass, KvCache, LoadOptions, Model, ModelFiles, open_ops};
 use crate::{Cancel, Error, Result};
 
@@ -93,9 +93,7 @@ fn load_experts(library: &Library, decoder: &Decoder, cancel: &Cancel) -> Result
     let usable: Vec<&Expert> = library.usable().collect();
     let cache = PrototypeCache::of(library);
     let mut set = ExpertSet::load(&usable, decoder, &cache, &mut |_, _| {}, cancel)?;
-    let bad = library.experts.iter().filter(|expert| !expert.is_usable());
-    let reason = |expert: &Expert| expert.reason().unwrap_or_default().to_string();
-    set.unreadable = bad.map(|expert| (expert.name.clone(), reason(expert))).collect();
+    set.unreadable = library.bad();
     Ok(Arc::new(set))
 }
 
@@ -183,19 +181,21 @@ impl Session {
     }
 
     /// Experts left out, with the reason.
-    pub fn skipped(&self) -> &[(String, String)] {
+    pub fn skipped(&self) -> &[Skipped] {
         &self.experts.skipped
     }
 
     /// What of the experts the present router leaves out, as far as only the base model tells it, with the
     /// expert's name. [`Expert::not_applied`] tells the rest.
-    pub fn not_applied(&self) -> Vec<(String, String)> {
+    pub fn not_applied(&self) -> Vec<Skipped> {
         let mut all = self.experts.partial.clone();
         if self.config.is_routed() {
             let unrouted = self.experts.unrouted.iter();
-            all.extend(unrouted.map(|(name, what)| (name.clone(), format!("not applied by Arrow: {what}"))));
+            all.extend(unrouted.map(|Skipped { name, reason }| {
+                Skipped::new(name, format!("not applied by Arrow: {reason}"))
+            }));
             let silent = self.experts.without_candidacy();
-            all.extend(silent.map(|name| (name.clone(), "its ΔW is zero: no candidate for Arrow".into())));
+            all.extend(silent.map(|name| Skipped::new(name, "its ΔW is zero: no candidate for Arrow")));
         }
         all
     }

@@ -13,7 +13,7 @@ use super::sources::Sources;
 use super::{TRAINING, TrainEvent, TrainReport, TrainSpec, train};
 use crate::analysis::{self, Clustering, DEFAULT_SPARSITY, Metric};
 use crate::catalog::Catalog;
-use crate::library::{BaseSpec, Library, Manifest, atomic_write, state_dir};
+use crate::library::{BaseSpec, Library, Manifest, Skipped, atomic_write, state_dir};
 use crate::settings::{self, Setting};
 use crate::{Cancel, Error, Result, field};
 
@@ -107,16 +107,7 @@ pub struct ClustersReport {
     /// Things worth knowing, each one line, untrusted.
     pub warnings: Vec<String>,
     /// Experts that no cluster has.
-    pub skipped: Vec<LeftOut>,
-}
-
-/// An expert that no cluster has.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LeftOut {
-    /// Of the expert, untrusted.
-    pub name: String,
-    /// One line, untrusted.
-    pub reason: String,
+    pub skipped: Vec<Skipped>,
 }
 
 /// What is kept in the new library while it is made.
@@ -126,7 +117,7 @@ struct Plan {
     digest: String,
     silhouette: Option<f64>,
     warnings: Vec<String>,
-    skipped: Vec<LeftOut>,
+    skipped: Vec<Skipped>,
     rows: Vec<ClusterRow>,
     manifest: Manifest,
 }
@@ -382,7 +373,7 @@ fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Can
         return Err(Error::msg(format!("{}: give the folder with the tasks with --data", no_data(&missing))));
     }
     let warnings = [similarity.warnings.clone(), warnings].concat();
-    let skipped = similarity.skipped.into_iter().map(|(name, reason)| LeftOut { name, reason }).collect();
+    let skipped = similarity.skipped;
     Ok(Plan { digest: spec.digest()?, silhouette: clustering.silhouette, warnings, skipped, rows, manifest })
 }
 
@@ -392,7 +383,7 @@ pub struct ClustersPlan {
     /// One row a cluster that has members.
     pub rows: Vec<ClusterRow>,
     /// Experts whose data is not found, and why.
-    pub missing: Vec<LeftOut>,
+    pub missing: Vec<Skipped>,
     /// Things worth knowing, each one line, untrusted.
     pub warnings: Vec<String>,
 }
@@ -426,7 +417,7 @@ pub fn plan_clusters(
                     }
                 }
             }
-            Err(reason) => missing.push(LeftOut { name: name.clone(), reason }),
+            Err(reason) => missing.push(Skipped::new(name, reason)),
         }
     }
     rows.retain(|row| !row.members.is_empty());
@@ -443,7 +434,7 @@ pub fn plan_clusters(
 }
 
 /// `no data for a (its expert.toml names no dataset), b (…) and 3 more`.
-pub fn no_data(missing: &[LeftOut]) -> String {
+pub fn no_data(missing: &[Skipped]) -> String {
     const NAMED: usize = 5;
     let named: Vec<String> =
         missing.iter().take(NAMED).map(|left| format!("{} ({})", left.name, left.reason)).collect();

@@ -22,8 +22,8 @@ mod state;
 mod train;
 
 pub use clusters::{
-    CLUSTERS, ClusterRow, ClustersEvent, ClustersPlan, ClustersReport, ClustersSpec, LeftOut, no_data,
-    plan_clusters, train_clusters,
+    CLUSTERS, ClusterRow, ClustersEvent, ClustersPlan, ClustersReport, ClustersSpec, no_data, plan_clusters,
+    train_clusters,
 };
 pub use dataset::{Dataset, Example, TaskInfo, find_tasks, read_examples, read_task};
 pub use encode::{Encoded, encode};

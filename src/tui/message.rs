@@ -8,7 +8,7 @@ use crate::NoSource;
 use crate::analysis::{Clustering, ExpertProfile, PairModule, Similarity, SweptK};
 use crate::catalog::Catalog;
 use crate::jobs::{JobDetail, JobSummary};
-use crate::library::FetchProgress;
+use crate::library::{FetchProgress, Skipped};
 use crate::routing::Trace;
 use crate::train::ClustersPlan;
 
@@ -151,7 +151,7 @@ pub enum EngineState {
         /// Base model, precision and device.
         label: String,
         /// Experts that are left out, and why.
-        skipped: Vec<(String, String)>,
+        skipped: Vec<Skipped>,
     },
     /// It cannot be used.
     Failed {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 use lora_tui::analysis::{self, Clustering, Metric, PrototypeCache, Similarity};
-use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
+use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, Skipped, write_adapter};
 use lora_tui::{Cancel, Error};
 use tempfile::TempDir;
 
@@ -321,9 +321,9 @@ fn unusable_experts_are_left_out_with_their_reason() {
     std::fs::write(scratch.path().join("expert_02/adapter_model.safetensors"), b"junk").unwrap();
     let similarity = scratch.similarity(Metric::MBC, 0.5);
     assert_eq!(similarity.experts, ["expert_00", "expert_03"]);
-    let names: Vec<&str> = similarity.skipped.iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = similarity.skipped.iter().map(|skipped| skipped.name.as_str()).collect();
     assert_eq!(names, ["expert_01", "expert_02"]);
-    assert!(similarity.skipped[0].1.contains("NaN"), "{:?}", similarity.skipped);
+    assert!(similarity.skipped[0].reason.contains("NaN"), "{:?}", similarity.skipped);
 
     let mut hopeless = scratch.library();
     hopeless.experts = hopeless.experts[1..3].to_vec();
@@ -346,7 +346,7 @@ fn experts_of_another_base_are_left_out_and_wrong_sparsities_refused() {
         // What was not sorted out before is an error that names both.
         let similarity = scratch.similarity(metric, 0.5);
         assert_eq!(similarity.experts, ["expert_00", "expert_01"]);
-        let (name, reason) = &similarity.skipped[0];
+        let Skipped { name, reason } = &similarity.skipped[0];
         assert!(name == "stranger" && reason.contains("another base model"), "{reason}");
         let mut tie = scratch.library();
         tie.experts.remove(0);

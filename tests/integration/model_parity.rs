@@ -392,7 +392,7 @@ fn ties_go_to_the_lower_index_and_an_empty_delta_is_no_candidate(device: &str) {
     write(dir.path(), "f_other_shape", module, 16, 0.5);
     let mut session = open_session(&f, &Library::open(dir.path()).unwrap(), device);
     assert_eq!(session.experts(), ["a_empty", "b", "c", "d"]);
-    let reasons: Vec<&str> = session.skipped().iter().map(|s| s.1.as_str()).collect();
+    let reasons: Vec<&str> = session.skipped().iter().map(|s| s.reason.as_str()).collect();
     assert!(reasons[0].contains("no module model.layers.9"), "{reasons:?}");
     assert!(reasons[1].contains("16 → 32 in the expert, 32 → 32 in the base model"), "{reasons:?}");
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use lora_tui::library::{Library, Status};
+use lora_tui::library::{Library, Skipped, Status};
 use lora_tui::model::{LoadOptions, Precision};
 use lora_tui::routing::{Part, Prompt, RouterConfig, Session, TEMPERATURE, TOP_K, Trace};
 use lora_tui::train::LoraTrainer;
@@ -315,12 +315,12 @@ fn what_does_not_fit_the_base_is_told() {
     write(dir.path(), "f_vocab", none, &table);
     let session = open_on("llama", dir.path());
     assert_eq!(session.experts(), ["a_score"]);
-    let (name, reason) = &session.not_applied()[0];
+    let Skipped { name, reason } = &session.not_applied()[0];
     assert!(
         name == "a_score" && reason.contains("score.weight, which the base model does not have"),
         "{reason}"
     );
-    for ((name, reason), (wanted, told)) in session.skipped().iter().zip([
+    for (Skipped { name, reason }, (wanted, told)) in session.skipped().iter().zip([
         ("b_shape", "lm_head.weight is [33, 32] in the expert, [31, 32] in the base model"),
         ("c_token", "trains token 31, but the base model has 31 tokens"),
         ("d_width", "have 16 numbers, the base model's 32"),
@@ -367,11 +367,11 @@ fn a_copy_that_differs_is_applied_and_told() {
     let mut session = open_on("tied", dir.path());
     // A and B are zero in both, which is told besides.
     let (zero, told): (Vec<_>, Vec<_>) =
-        session.not_applied().into_iter().partition(|(_, what)| what.contains("ΔW is zero"));
+        session.not_applied().into_iter().partition(|skipped| skipped.reason.contains("ΔW is zero"));
     assert_eq!(zero.len(), 2, "{zero:?}");
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(
-        told[0].0 == "scaled" && told[0].1.contains("differs from the base model's by 100.0 %"),
+        told[0].name == "scaled" && told[0].reason.contains("differs from the base model's by 100.0 %"),
         "{told:?}"
     );
     let prompt = Prompt { ids: vec![3, 17, 5], parts: vec![Part::Prompt; 3] };

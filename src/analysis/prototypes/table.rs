@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::cache::PrototypeCache;
 use super::one::{Prototype, spectral_gap};
 use crate::analysis::skipped::nothing_left;
-use crate::library::{Expert, Library};
+use crate::library::{Expert, Library, Skipped};
 use crate::{Cancel, Error, Result};
 
 /// The prototypes of all experts at one module.
@@ -31,7 +31,7 @@ pub struct PrototypeTable {
     /// In the order of the network.
     pub modules: Vec<ModulePrototypes>,
     /// Experts left out, with the reason.
-    pub skipped: Vec<(String, String)>,
+    pub skipped: Vec<Skipped>,
 }
 
 /// Computes the prototype of every expert of a library at every module. Experts that are bad, made for another
@@ -58,7 +58,7 @@ pub fn prototypes(
         for (expert, result) in some.iter().zip(results) {
             match result {
                 Ok(prototypes) => found.push((*expert, prototypes)),
-                Err(error) => table.skipped.push((expert.name.clone(), error.to_string())),
+                Err(error) => table.skipped.push(Skipped::new(&expert.name, error.to_string())),
             }
         }
     }

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use super::{Around, Findings, Job, JobContext, Kind, absolute, clusters_title, real, real_if_there};
 use crate::analysis::{self, DEFAULT_SEED, DEFAULT_SPARSITY, Metric};
 use crate::catalog::Catalog;
+use crate::library::Skipped;
 use crate::settings::{self, Entry, Setting};
 use crate::text::counted;
-use crate::train::{LeftOut, Step};
+use crate::train::Step;
 use crate::{Error, Result, field};
 
 /// Clusterings.
@@ -64,7 +65,7 @@ pub struct ClusterReport {
     /// `None` unless 2 ≤ k < N.
     pub silhouette: Option<f64>,
     /// Experts that were left out.
-    pub skipped: Vec<LeftOut>,
+    pub skipped: Vec<Skipped>,
 }
 
 static TABLE: [Setting<ClusterSpec>; 3] = [
@@ -143,7 +144,7 @@ impl Job for ClusterSpec {
             labels: clustering.labels,
             inertia: Some(clustering.inertia),
             silhouette: clustering.silhouette,
-            skipped: similarity.skipped.into_iter().map(|(name, reason)| LeftOut { name, reason }).collect(),
+            skipped: similarity.skipped,
         })
     }
 
@@ -161,7 +162,7 @@ impl Job for ClusterSpec {
         Findings {
             facts: facts.into_iter().flatten().collect(),
             clusters: members.into_iter().collect(),
-            left_out: report.skipped.iter().map(|left| (left.name.clone(), left.reason.clone())).collect(),
+            left_out: report.skipped.clone(),
         }
     }
 }

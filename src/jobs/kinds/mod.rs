@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::events::EventLog;
+use crate::library::Skipped;
 use crate::settings::{self, Entry, Look};
 use crate::train::{ClustersSpec, TrainSpec};
 use crate::{Cancel, Error, Result};
@@ -139,7 +140,7 @@ pub struct Findings {
     /// Members of each cluster, by its number.
     pub clusters: Vec<(usize, Vec<String>)>,
     /// Experts that were left out, and why.
-    pub left_out: Vec<(String, String)>,
+    pub left_out: Vec<Skipped>,
 }
 
 /// What is known of a kind without a job of it.

@@ -152,7 +152,7 @@ impl Job for ClustersSpec {
         Findings {
             facts: facts.into_iter().flatten().collect(),
             clusters: Vec::new(),
-            left_out: report.skipped.iter().map(|left| (left.name.clone(), left.reason.clone())).collect(),
+            left_out: report.skipped.clone(),
         }
     }
 

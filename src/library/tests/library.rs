@@ -94,10 +94,10 @@ fn experts_of_another_base_are_pointed_out() {
     let cancel = crate::Cancel::new();
     let table =
         crate::analysis::prototypes(&library, &PrototypeCache::none(), &mut |_, _| {}, &cancel).unwrap();
-    assert_eq!((table.experts.len(), table.skipped[0].0.as_str()), (2, "c"));
+    assert_eq!((table.experts.len(), table.skipped[0].name.as_str()), (2, "c"));
     let metric = crate::analysis::Metric::MBC;
     let similarity = crate::analysis::similarity(&library, metric, 0.5, &mut |_, _| {}, &cancel).unwrap();
-    assert_eq!((similarity.len(), similarity.skipped[0].0.as_str()), (2, "c"));
+    assert_eq!((similarity.len(), similarity.skipped[0].name.as_str()), (2, "c"));
 }
 
 /// An expert with a layer of another size, made for `base`.
@@ -128,7 +128,7 @@ fn of_two_bases_with_equally_many_experts_the_first_is_taken_and_said() {
     let cancel = crate::Cancel::new();
     for metric in [crate::analysis::Metric::MBC, crate::analysis::Metric::DELTA] {
         let similarity = crate::analysis::similarity(&library, metric, 0.5, &mut |_, _| {}, &cancel).unwrap();
-        assert_eq!((similarity.len(), similarity.skipped[0].0.as_str()), (1, "b"));
+        assert_eq!((similarity.len(), similarity.skipped[0].name.as_str()), (1, "b"));
     }
     assert_eq!(
         crate::analysis::prototypes(&library, &PrototypeCache::none(), &mut |_, _| {}, &cancel)

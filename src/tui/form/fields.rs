@@ -1,6 +1,7 @@
 //! The fields of the forms: what they hold and what is wrong with them. They come from a job's settings.
 
 use crate::jobs::AnyJob;
+use crate::library::Skipped;
 use crate::settings::{Look, Role, Whole};
 use crate::text::printable;
 use crate::train::no_data;
@@ -222,6 +223,6 @@ pub(super) fn problem(field: &Field, job: &AnyJob, shared: &Shared) -> Option<St
 }
 
 /// What to do about members whose data is not there.
-pub(super) fn missing(left_out: &[crate::train::LeftOut]) -> Option<String> {
+pub(super) fn missing(left_out: &[Skipped]) -> Option<String> {
     (!left_out.is_empty()).then(|| format!("{}; give the folder with their tasks here", no_data(left_out)))
 }

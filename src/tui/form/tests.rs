@@ -8,8 +8,9 @@ use crossterm::event::KeyCode;
 use crate::analysis::{Clustering, Similarity};
 use crate::jobs::ClusterSpec;
 use crate::jobs::kinds;
+use crate::library::Skipped;
 use crate::model::Precision;
-use crate::train::{ClusterRow, ClustersPlan, ClustersSpec, LeftOut, Schedule, TrainSpec};
+use crate::train::{ClusterRow, ClustersPlan, ClustersSpec, Schedule, TrainSpec};
 use crate::tui::testing::{assert_screen, full_app, new_app, press, press_code, render_app};
 use crate::tui::{
     App, AppEffect, ComputeEffect, DataEffect, DataSummary, Effect, JobsEffect, Message, fixtures, screens,
@@ -164,7 +165,7 @@ fn tab_completes_every_path_and_goes_on_from_empty_ones() {
     assert!(line(&app, "› Name").contains("gerunds"));
 }
 
-fn plan(missing: Vec<LeftOut>) -> Message {
+fn plan(missing: Vec<Skipped>) -> Message {
     let row = |name: &str, members: &[&str], examples| ClusterRow {
         name: name.into(),
         members: members.iter().map(|m| m.to_string()).collect(),
@@ -229,7 +230,7 @@ fn one_expert_a_cluster_is_shown_with_its_data_and_started() {
 #[test]
 fn members_without_data_are_named_and_nothing_starts() {
     let (mut app, asked) = clusters_form();
-    let left = |name: &str| LeftOut { name: name.into(), reason: "its expert.toml names no dataset".into() };
+    let left = |name: &str| Skipped::new(name, "its expert.toml names no dataset");
     answer(&mut app, &asked, plan(vec![left("formal-tone")]));
     // As wide as the form, so that nothing stands beside it.
     let text = render_app(&app, 76, 30);

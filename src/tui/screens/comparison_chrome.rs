@@ -57,13 +57,10 @@ pub fn note_lines(
         comparable::find(shared.library.as_ref(), name).is_some_and(|expert| expert.incomparable().is_some())
     };
     // The Library tab says what is the matter with those that it marks.
-    let skipped: Vec<_> = similarity.skipped.iter().filter(|(name, _)| !known(name)).collect();
-    let left_out = skipped.first().map(|(name, reason)| {
-        let first = format!("{}: {}", printable(name), printable(reason));
-        match skipped.len() {
-            1 => format!("left out: {first}"),
-            many => format!("{many} experts left out, the first is {first}"),
-        }
+    let skipped: Vec<_> = similarity.skipped.iter().filter(|skipped| !known(&skipped.name)).collect();
+    let left_out = skipped.first().map(|first| match skipped.len() {
+        1 => format!("left out: {first}"),
+        many => format!("{many} experts left out, the first is {first}"),
     });
     let warnings = similarity.warnings.iter().map(|warning| printable(warning).into_owned());
     let notes: Vec<String> = comparable.note().into_iter().chain(left_out).chain(warnings).collect();

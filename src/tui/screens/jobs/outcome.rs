@@ -3,6 +3,7 @@
 use ratatui::text::{Line, Span};
 
 use crate::jobs::kinds::Findings;
+use crate::library::Skipped;
 use crate::tui::{Theme, text_width};
 
 /// Lines given to clusters, and to experts that were left out.
@@ -27,8 +28,8 @@ fn clusters(found: &Findings, cells: usize, theme: &Theme) -> Vec<Line<'static>>
 }
 
 fn left_out(found: &Findings, cells: usize, theme: &Theme) -> Vec<Line<'static>> {
-    let line = |(name, reason): &(String, String)| {
-        let text = format!("! left out: {name}: {reason}");
+    let line = |skipped: &Skipped| {
+        let text = format!("! left out: {skipped}");
         Line::styled(text_width::truncate(&text, cells), theme.warning())
     };
     capped(found.left_out.iter().map(line).collect(), "left out", theme)

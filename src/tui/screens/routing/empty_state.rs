@@ -10,7 +10,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 
 use super::{Focus, RoutingScreen, needs_retry};
 use crate::NoSource;
-use crate::library::FetchProgress;
+use crate::library::{FetchProgress, Skipped};
 use crate::text::printable;
 use crate::tui::format::{duration, spinner};
 use crate::tui::text_width::{flow, truncate};
@@ -184,8 +184,8 @@ impl Panel<'_> {
         ])
     }
 
-    fn skipped(&self, skipped: &[(String, String)]) -> Vec<Line<'static>> {
-        let row = |(name, reason): &(String, String)| {
+    fn skipped(&self, skipped: &[Skipped]) -> Vec<Line<'static>> {
+        let row = |Skipped { name, reason }: &Skipped| {
             format!("skipped {}: {}", truncate(name, 40), truncate(reason, 200))
         };
         let mut rows: Vec<String> = skipped.iter().take(4).map(row).collect();

@@ -9,7 +9,7 @@ use super::RoutingScreen;
 use super::testing::{PROMPT, Synthetic};
 use crate::NoSource;
 use crate::catalog::Catalog;
-use crate::library::{Expert, FetchPhase, FetchProgress, Library, Manifest};
+use crate::library::{Expert, FetchPhase, FetchProgress, Library, Manifest, Skipped};
 use crate::routing::{TOP_K, Trace};
 use crate::tui::testing::{
     assert_cell, assert_colourless, assert_screen, assert_text, buffer, code, ctrl, find, key, render,
@@ -235,7 +235,7 @@ fn every_state_of_the_engine_says_what_it_is() {
             "skipped",
             EngineState::Ready {
                 label: "SmolLM2".into(),
-                skipped: vec![("evil\x1b[2J".into(), "made for another base".into())],
+                skipped: vec![Skipped::new("evil\x1b[2J", "made for another base")],
             },
         ),
     ];

@@ -4,6 +4,7 @@ use crossterm::event::KeyCode;
 use proptest::prelude::*;
 
 use super::*;
+use crate::library::Skipped;
 use crate::tui::Depth;
 use crate::tui::screens::test_data;
 use crate::tui::testing::{assert_cell, assert_screen, assert_text, buffer, code, find, key, render, text};
@@ -199,7 +200,7 @@ fn warnings_and_experts_left_out_are_one_line() {
     let (mut screen, shared) = loaded(3);
     let mut similarity = Similarity::clone(&test_data::similarity(3, Metric::FLAT));
     similarity.warnings = vec!["experts started from different seeds".into()];
-    similarity.skipped = vec![("broken".into(), "NaN in lora_A".into())];
+    similarity.skipped = vec![Skipped::new("broken", "NaN in lora_A")];
     let asked = press(&mut screen, "m", &shared);
     answer(&mut screen, &asked, &Arc::new(similarity), &shared);
     let line = "! left out: broken: NaN in lora_A · experts started from different seeds";
@@ -213,7 +214,7 @@ fn long_errors_and_notes_wrap() {
     let mut similarity = Similarity::clone(&test_data::similarity(3, Metric::FLAT));
     let reason =
         "rank 8 in model.layers.0.self_attn.q_proj, where most experts have rank 4: delta compares it";
-    similarity.skipped = ["aspect", "mm"].map(|name| (name.to_string(), reason.to_string())).to_vec();
+    similarity.skipped = ["aspect", "mm"].map(|name| Skipped::new(name, reason)).to_vec();
     answer(&mut screen, &asked, &Arc::new(similarity), &shared);
     let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = words(render(&screen, &shared, 80, 24));
@@ -236,7 +237,7 @@ fn experts_that_cannot_be_used_are_counted() {
     shared.library = Some(library.clone());
     let asked = screen.on_message(&Message::Library(Ok(library)), &shared);
     let mut similarity = Similarity::clone(&test_data::similarity(2, Metric::MBC));
-    similarity.skipped = vec![("format_list".into(), "made for another base model".into())];
+    similarity.skipped = vec![Skipped::new("format_list", "made for another base model")];
     answer(&mut screen, &asked, &Arc::new(similarity), &shared);
     let text = render(&screen, &shared, 90, 16);
     assert!(text.contains("! 2 experts cannot be used, see Library\n"), "{text}");

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use crate::catalog::Catalog;
-use crate::library::{BaseLocation, FetchProgress, Library};
+use crate::library::{BaseLocation, FetchProgress, Library, Skipped};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{GenerateOptions, RouterConfig, Session, Trace};
 use crate::tui::TuiOptions;
@@ -38,7 +38,7 @@ pub trait Backend: Send + 'static {
 /// A base model with its routed experts.
 pub trait RoutedModel {
     fn label(&self) -> String;
-    fn skipped(&self) -> Vec<(String, String)>;
+    fn skipped(&self) -> Vec<Skipped>;
     /// Reads the experts again for the same base model; the router may become another one.
     fn reload(&mut self, library: &Library, cancel: &Cancel) -> Result<()>;
     fn set_router(&mut self, router: RouterConfig) -> Result<()>;
@@ -107,7 +107,7 @@ impl RoutedModel for Session {
         Session::label(self)
     }
 
-    fn skipped(&self) -> Vec<(String, String)> {
+    fn skipped(&self) -> Vec<Skipped> {
         Session::skipped(self).to_vec()
     }
 

@@ -15,7 +15,7 @@ use super::*;
 use crate::NoSource;
 use crate::Result;
 use crate::catalog::Catalog;
-use crate::library::{BaseLocation, BaseSpec, Expert, FetchPhase, FetchProgress, Library, Manifest};
+use crate::library::{BaseLocation, BaseSpec, Expert, FetchPhase, FetchProgress, Library, Manifest, Skipped};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{Part, Session, Trace, TraceToken};
 use crate::tui::FetchError;
@@ -110,8 +110,8 @@ impl RoutedModel for Slow {
         "slow".into()
     }
 
-    fn skipped(&self) -> Vec<(String, String)> {
-        vec![("x".into(), "too wide".into())]
+    fn skipped(&self) -> Vec<Skipped> {
+        vec![Skipped::new("x", "too wide")]
     }
 
     fn reload(&mut self, _library: &Library, _cancel: &Cancel) -> Result<()> {
