@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use lora_tui::analysis::Metric;
 use lora_tui::library::formats_table;
 use lora_tui::merge::MergeMethod;
+use lora_tui::model::families_table;
 use lora_tui::named::Named;
 use lora_tui::scorers::Scorer;
 use lora_tui::settings;
@@ -187,6 +188,7 @@ fn headings(text: &str) -> Vec<String> {
 fn generated_tables_are_up_to_date() {
     let tables = [
         ("adapters.md", "formats", formats_table()),
+        ("base-model.md", "families", families_table()),
         ("commands.md", "commands", table_of_commands()),
         ("evaluation.md", "methods", lora_tui::eval::reference()),
         ("evaluation.md", "scorers", table_of::<Scorer>("metric")),

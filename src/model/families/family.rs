@@ -15,6 +15,8 @@ const MAX_LAYERS: usize = 4096;
 pub(super) struct Family {
     /// `model_type` of transformers.
     pub name: &'static str,
+    /// The models of it, as their makers call them, for docs/base-model.md.
+    pub models: &'static str,
     pub spec: fn(&Config) -> Result<DecoderSpec>,
     /// How llama.cpp keeps it; absent where another family's architecture stands for it.
     pub gguf: Option<Conventions>,

@@ -7,6 +7,7 @@ use super::family::{
 
 pub(super) const FAMILY: Family = Family {
     name: "gemma2",
+    models: "Gemma 2",
     spec,
     gguf: Some(Conventions { extra: gguf, offset_norms: true, ..Conventions::plain("gemma2") }),
 };

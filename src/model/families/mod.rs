@@ -28,6 +28,19 @@ static FAMILIES: [Family; 8] = [
     qwen3::FAMILY,
 ];
 
+/// The families as a Markdown table, for docs/base-model.md.
+pub fn families_table() -> String {
+    let mut table = String::from("| models | `model_type` | architecture in GGUF |\n|---|---|---|\n");
+    for Family { name, models, gguf, .. } in &FAMILIES {
+        let architecture = match gguf {
+            Some(conventions) => format!("`{}`", conventions.architecture),
+            None => "another family's".into(),
+        };
+        table += &format!("| {models} | `{name}` | {architecture} |\n");
+    }
+    table
+}
+
 /// `model_type` and GGUF conventions of an architecture.
 pub(crate) fn of_gguf(architecture: &str) -> Option<(&'static str, &'static Conventions)> {
     FAMILIES.iter().find_map(|family| {

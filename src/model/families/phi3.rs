@@ -5,8 +5,12 @@ use super::family::{
     llama_like,
 };
 
-pub(super) const FAMILY: Family =
-    Family { name: "phi3", spec, gguf: Some(Conventions { extra: gguf, ..Conventions::plain("phi3") }) };
+pub(super) const FAMILY: Family = Family {
+    name: "phi3",
+    models: "Phi-3",
+    spec,
+    gguf: Some(Conventions { extra: gguf, ..Conventions::plain("phi3") }),
+};
 
 fn spec(config: &Config) -> Result<DecoderSpec> {
     let mut spec = llama_like(config)?;

@@ -2,7 +2,8 @@
 
 use super::family::{Biases, Config, Conventions, DecoderSpec, Family, Result, llama_like};
 
-pub(super) const FAMILY: Family = Family { name: "qwen2", spec, gguf: Some(Conventions::plain("qwen2")) };
+pub(super) const FAMILY: Family =
+    Family { name: "qwen2", models: "Qwen 2 and 2.5", spec, gguf: Some(Conventions::plain("qwen2")) };
 
 pub(super) fn spec(config: &Config) -> Result<DecoderSpec> {
     let mut spec = llama_like(config)?;

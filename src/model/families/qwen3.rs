@@ -2,7 +2,8 @@
 
 use super::family::{Config, Conventions, DecoderSpec, Family, NormKind, Result};
 
-pub(super) const FAMILY: Family = Family { name: "qwen3", spec, gguf: Some(Conventions::plain("qwen3")) };
+pub(super) const FAMILY: Family =
+    Family { name: "qwen3", models: "Qwen 3", spec, gguf: Some(Conventions::plain("qwen3")) };
 
 fn spec(config: &Config) -> Result<DecoderSpec> {
     let mut spec = super::qwen2::spec(config)?;
