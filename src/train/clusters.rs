@@ -335,7 +335,7 @@ impl Work {
             let text = toml::to_string(&plan.manifest).map_err(|e| Error::msg(e.to_string()))?;
             atomic_write(&manifest, text.as_bytes())?;
         }
-        let library = Library::open(&spec.out)?;
+        let library = Catalog::open(&spec.out, spec.training.base.as_deref())?;
         for row in plan.rows.iter_mut().filter(|row| row.report.is_none()) {
             let Some(expert) = library.experts.iter().find(|expert| expert.name == row.name) else {
                 continue;

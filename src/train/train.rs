@@ -12,7 +12,8 @@ use super::optimiser::{AdamW, clip};
 use super::prepare::{Prepared, Tokens};
 use super::state::{self, Identity, Standing, Validation};
 use super::{Step, TrainEvent, TrainReport, TrainSpec, forecast, save};
-use crate::library::{Adapter, Claim, Library, TaskRecord};
+use crate::catalog::Catalog;
+use crate::library::{Adapter, Claim, TaskRecord};
 use crate::model::{ForwardPass, Model, ModelFiles, Tape, keep_freed_memory, memory, open_ops};
 use crate::text::counted;
 use crate::{Cancel, Error, Result};
@@ -329,9 +330,8 @@ fn evaluate(
 
 /// The adapter given with `--init`, for this base model.
 fn load_init(path: &Path, base: &Path) -> Result<Adapter> {
-    let mut library = Library::open(path)?;
-    library.use_base(base);
-    match library.experts.as_slice() {
+    let catalog = Catalog::open(path, Some(base))?;
+    match catalog.experts.as_slice() {
         [one] => one.load(),
         _ => Err(Error::file(path, "is not one adapter: give its folder or file")),
     }
