@@ -1,7 +1,7 @@
 //! A flag that asks long work to stop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::{Error, Result};
 
@@ -29,24 +29,5 @@ impl Cancel {
     /// `Err(Error::Cancelled)` once a stop was asked for.
     pub fn check(&self) -> Result<()> {
         if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
-    }
-}
-
-/// The signal that asked this process to end; 0 while none did.
-static SIGNAL: AtomicI32 = AtomicI32::new(0);
-
-/// Remembers which signal asked the process to end, for its last words and its exit status.
-pub fn remember_signal(number: i32) {
-    SIGNAL.store(number, Ordering::Relaxed);
-}
-
-/// How a process that was asked to end says so, and its exit status: 128 and the signal's number.
-pub fn end_of_cancelled() -> (&'static str, u8) {
-    const HANG_UP: i32 = 1;
-    const TERMINATE: i32 = 15;
-    match SIGNAL.load(Ordering::Relaxed) {
-        HANG_UP => ("the terminal went away", 129),
-        TERMINATE => ("terminated", 143),
-        _ => ("interrupted", 130),
     }
 }

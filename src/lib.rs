@@ -19,7 +19,7 @@
 //! | `matrix` | products of dense matrices |
 //! | `cpu` | which instructions are used |
 //! | `named` | sets whose members have names |
-//! | `cancel`, `threads` | cancellation, pools of threads |
+//! | `cancel`, `signals`, `threads` | cancellation, signals, pools of threads |
 //! | `error` | the error type |
 //! | `text`, `module_path` | text for people, paths of modules |
 //!
@@ -57,6 +57,7 @@ pub mod plot;
 pub mod routing;
 pub mod scorers;
 pub mod settings;
+pub mod signals;
 pub mod text;
 pub mod threads;
 pub mod train;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::cancel::{end_of_cancelled, remember_signal};
 use crate::library::{Library, NamedTensor, write_safetensors};
+use crate::signals::{Signal, Signals, end_of_cancelled};
 use crate::text::printable;
 use crate::{Cancel, Error, Result};
 
@@ -144,30 +144,13 @@ fn watch_signals(cancel: &Cancel, ready: std::sync::mpsc::Sender<()>) {
         return;
     };
     runtime.block_on(async {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            let (Ok(mut interrupt), Ok(mut terminate)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            else {
-                return;
-            };
-            let _ = ready.send(());
-            loop {
-                let kind = tokio::select! {
-                    _ = interrupt.recv() => SignalKind::interrupt(),
-                    _ = terminate.recv() => SignalKind::terminate(),
-                };
-                remember_signal(kind.as_raw_value());
-                raise(cancel);
-            }
-        }
-        #[cfg(not(unix))]
-        {
-            let _ = ready.send(());
-            while tokio::signal::ctrl_c().await.is_ok() {
-                raise(cancel);
-            }
+        let Ok(mut signals) = Signals::listen(&[Signal::Interrupt, Signal::Terminate]) else {
+            return;
+        };
+        let _ = ready.send(());
+        loop {
+            signals.next().await.remember();
+            raise(cancel);
         }
     });
 }

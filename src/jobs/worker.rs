@@ -14,6 +14,7 @@ use super::layout::{CANCEL, LOCK, RESULT, STATE, WORKER};
 use super::times;
 use super::{JobState, queue};
 use crate::library::atomic_write;
+use crate::signals::{Signal, Signals};
 use crate::{Cancel, Error, Result};
 
 /// How often the worker looks whether it should stop.
@@ -148,7 +149,7 @@ fn watch(job: &Path, cancel: &Cancel) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
     let mut signals = {
         let _inside = runtime.enter();
-        Signals::listen().map_err(fail)?
+        Signals::listen(&[Signal::Terminate, Signal::Interrupt, Signal::HangUp]).map_err(fail)?
     };
     let (job, cancel) = (job.to_path_buf(), cancel.clone());
     let watcher = move || {
@@ -157,7 +158,7 @@ fn watch(job: &Path, cancel: &Cancel) -> Result<()> {
             let mut looks = tokio::time::interval(BETWEEN_LOOKS);
             loop {
                 tokio::select! {
-                    () = signals.next() => {
+                    _ = signals.next() => {
                         if signalled {
                             let ended = Some(SystemTime::now());
                             let end = JobResult { state: JobState::Cancelled, error: None, result: None, ended };
@@ -180,46 +181,6 @@ fn watch(job: &Path, cancel: &Cancel) -> Result<()> {
     };
     std::thread::Builder::new().name("cancel-watch".into()).spawn(watcher).map_err(fail)?;
     Ok(())
-}
-
-#[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 3]);
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self([
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::hangup())?,
-        ]))
-    }
-
-    async fn next(&mut self) {
-        let [terminate, interrupt, hangup] = &mut self.0;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::services::Services;
 use super::stderr::StderrGuard;
 use super::terminal::TerminalGuard;
 use super::{App, Effect, Message, Sender, Theme, TuiOptions};
-use crate::cancel::remember_signal;
+use crate::signals::{Signal, Signals};
 use crate::text::counted;
 use crate::{Error, Result};
 
@@ -74,7 +74,13 @@ async fn event_loop(
     services: &mut Services,
     mut messages: UnboundedReceiver<Message>,
 ) -> std::io::Result<Exit> {
-    let mut signals = Signals::listen()?;
+    let mut signals = Signals::listen(&[
+        Signal::Interrupt,
+        Signal::Terminate,
+        Signal::HangUp,
+        Signal::Stop,
+        Signal::Continue,
+    ])?;
     let mut input = listen_to_the_terminal()?;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -135,7 +141,10 @@ async fn event_loop(
                 frames.request();
             }
             signal = signals.next() => match signal {
-                Signal::End => return Ok(Exit::Interrupted),
+                Signal::Interrupt | Signal::Terminate | Signal::HangUp => {
+                    signal.remember();
+                    return Ok(Exit::Interrupted);
+                }
                 Signal::Stop => asked.push(Effect::Suspend),
                 Signal::Continue => {
                     terminal.resume()?;
@@ -170,65 +179,4 @@ fn listen_to_the_terminal() -> std::io::Result<UnboundedReceiver<std::io::Result
         }
     })?;
     Ok(receive)
-}
-
-/// What a signal asks for.
-enum Signal {
-    End,
-    Stop,
-    Continue,
-}
-
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hang_up: tokio::signal::unix::Signal,
-    stop: tokio::signal::unix::Signal,
-    resume: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let raw = |signal: rustix::process::Signal| SignalKind::from_raw(signal.as_raw());
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hang_up: signal(SignalKind::hangup())?,
-            stop: signal(raw(rustix::process::Signal::TSTP))?,
-            resume: signal(raw(rustix::process::Signal::CONT))?,
-        })
-    }
-
-    async fn next(&mut self) -> Signal {
-        use tokio::signal::unix::SignalKind;
-        let end = |kind: SignalKind| {
-            remember_signal(kind.as_raw_value());
-            Signal::End
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => end(SignalKind::interrupt()),
-            _ = self.terminate.recv() => end(SignalKind::terminate()),
-            _ = self.hang_up.recv() => end(SignalKind::hangup()),
-            _ = self.stop.recv() => Signal::Stop,
-            _ = self.resume.recv() => Signal::Continue,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) -> Signal {
-        let _ = tokio::signal::ctrl_c().await;
-        Signal::End
-    }
 }
