@@ -25,6 +25,8 @@ pub use prototypes::{
     ModulePrototypes, Prototype, PrototypeCache, PrototypeTable, effective_rank, prototype, prototypes,
     spectral_gap,
 };
-pub use settings::{DEFAULT_SEED, DEFAULT_SPARSITY, clusters, default_k, seed, sparsity};
+pub use settings::{
+    DEFAULT_SEED, DEFAULT_SPARSITY, PAPER_K, SPARSITY_HELP, clusters, default_k, paper_k, seed, sparsity,
+};
 pub use similarity::{Similarity, similarity};
 pub use spread::{Spread, value_range};

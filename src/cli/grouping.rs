@@ -3,11 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::options::{choice, parse_sparsity};
 use super::output::Output;
-use super::similarity::compare;
+use super::similarity::{ComparisonArgs, compare};
 use crate::Result;
-use crate::analysis::{self, Clustering, DEFAULT_SEED, DEFAULT_SPARSITY, Metric, Similarity, SweptK};
+use crate::analysis::{self, Clustering, DEFAULT_SEED, Similarity, SweptK};
 use crate::library::Library;
 
 /// How to compare experts, and into how many clusters to group them.
@@ -16,12 +15,8 @@ pub struct GroupingArgs {
     /// Number of clusters: auto (the best mean silhouette) or a number
     #[arg(long, value_name = "auto|N", default_value_t)]
     pub k: ClusterCount,
-    /// What to compare experts by; delta takes any ranks
-    #[arg(long, value_parser = choice::<Metric>(), default_value_t)]
-    pub metric: Metric,
-    /// Share of each expert's smallest entries that count as zero, where the metric uses it
-    #[arg(long, default_value_t = DEFAULT_SPARSITY, value_parser = parse_sparsity)]
-    pub sparsity: f64,
+    #[command(flatten)]
+    pub comparison: ComparisonArgs,
     /// Seed of k-means
     #[arg(long, default_value_t = DEFAULT_SEED)]
     pub seed: u64,
@@ -72,7 +67,7 @@ impl GroupingArgs {
     /// Compares and groups the experts of `library`; tries several numbers of clusters where none is given, or
     /// with `sweep`.
     pub(super) fn group(&self, library: &Library, sweep: bool, output: &Output) -> Result<Grouping> {
-        let similarity = compare(library, self.metric, self.sparsity, output)?;
+        let similarity = compare(library, &self.comparison, output)?;
         let cancel = output.cancel();
         let found = self.k == ClusterCount::Auto;
         let tried =

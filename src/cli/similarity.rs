@@ -8,7 +8,7 @@ use super::csv;
 use super::options::{LibraryArgs, choice, parse_sparsity};
 use super::output::{Output, save_tensors};
 use super::table::{Align, Table};
-use crate::analysis::{self, DEFAULT_SPARSITY, Metric, Similarity};
+use crate::analysis::{self, DEFAULT_SPARSITY, Metric, SPARSITY_HELP, Similarity};
 use crate::library::{Library, NamedTensor, Skipped, atomic_write};
 use crate::text::printable;
 use crate::{Error, Result, plot};
@@ -18,17 +18,29 @@ const PRINTED: usize = 24;
 /// Seed of the clustering that orders a figure.
 const SEED: u64 = 42;
 
+/// By what experts are compared.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ComparisonArgs {
+    /// What to compare experts by; delta takes any ranks
+    #[arg(long, value_parser = choice::<Metric>(), default_value_t)]
+    pub metric: Metric,
+    /// What the metric counts as zero.
+    #[arg(
+        long,
+        help = format!("{SPARSITY_HELP}, where the metric uses it"),
+        default_value_t = DEFAULT_SPARSITY,
+        value_parser = parse_sparsity
+    )]
+    pub sparsity: f64,
+}
+
 /// Compare all experts: an N × N matrix
 #[derive(Clone, Debug, clap::Args)]
 pub struct SimilarityArgs {
     #[command(flatten)]
     pub library: LibraryArgs,
-    /// How to compare
-    #[arg(long, value_parser = choice::<Metric>(), default_value_t)]
-    pub metric: Metric,
-    /// Share of each expert's smallest entries that count as zero, where the metric uses it
-    #[arg(long, default_value_t = DEFAULT_SPARSITY, value_parser = parse_sparsity)]
-    pub sparsity: f64,
+    #[command(flatten)]
+    pub comparison: ComparisonArgs,
     /// Write the tensor `similarity` as safetensors
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
@@ -56,7 +68,7 @@ struct Document<'a> {
 /// Runs the command.
 pub fn run(args: &SimilarityArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
-    let similarity = compare(&library, args.metric, args.sparsity, output)?;
+    let similarity = compare(&library, &args.comparison, output)?;
     write_files(args, &similarity, output)?;
     if output.is_json() {
         return output.document(&Document {
@@ -72,12 +84,7 @@ pub fn run(args: &SimilarityArgs, output: &Output) -> Result<()> {
 }
 
 /// The similarity of all experts of a library, with progress, warnings and left-out experts on stderr.
-pub(super) fn compare(
-    library: &Library,
-    metric: Metric,
-    sparsity: f64,
-    output: &Output,
-) -> Result<Similarity> {
+pub(super) fn compare(library: &Library, comparison: &ComparisonArgs, output: &Output) -> Result<Similarity> {
     if library.experts.is_empty() {
         return Err(Error::file(&library.root, "holds no adapters (folders with an adapter_config.json)"));
     }
@@ -86,7 +93,8 @@ pub(super) fn compare(
     let on_step = &mut |done: usize, total: usize| {
         progress.update(&format!("comparing {experts} experts: {} %", 100 * done / total.max(1)));
     };
-    let found = analysis::similarity(library, metric, sparsity, on_step, output.cancel());
+    let found =
+        analysis::similarity(library, comparison.metric, comparison.sparsity, on_step, output.cancel());
     drop(progress);
     let similarity = found?;
     for warning in library.warnings.iter().chain(&similarity.warnings) {

@@ -6,6 +6,7 @@ use super::options::{TrainingArgs, parse_sparsity, show};
 use super::output::Output;
 use super::table::{Align, Table};
 use crate::Result;
+use crate::analysis::{SPARSITY_HELP, paper_k};
 use crate::catalog::Catalog;
 use crate::jobs::{AnyJob, Jobs};
 use crate::text::{counted, printable};
@@ -22,8 +23,7 @@ pub struct TrainClustersArgs {
     /// Number of clusters [default: 10, or as many as there are experts]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     pub k: Option<u32>,
-    /// Share of each expert's smallest entries that count as zero
-    #[arg(long, default_value_t = ClustersSpec::default().sparsity, value_parser = parse_sparsity)]
+    #[arg(long, help = SPARSITY_HELP, default_value_t = ClustersSpec::default().sparsity, value_parser = parse_sparsity)]
     pub sparsity: f64,
     /// Prefix of the new experts' names; a number follows
     #[arg(long, default_value_t = ClustersSpec::default().prefix)]
@@ -42,7 +42,7 @@ pub fn run(args: &TrainClustersArgs, output: &Output) -> Result<()> {
     let spec = ClustersSpec {
         library: args.library.clone(),
         out: args.out.clone(),
-        k: args.k.map_or(ClustersSpec::default_k(comparable), |k| k as usize),
+        k: args.k.map_or(paper_k(comparable), |k| k as usize),
         sparsity: args.sparsity,
         prefix: args.prefix.clone(),
         data: args.data.clone(),

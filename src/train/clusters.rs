@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::dataset::Dataset;
 use super::sources::Sources;
 use super::{TRAINING, TrainEvent, TrainReport, TrainSpec, train};
-use crate::analysis::{self, Clustering, DEFAULT_SPARSITY, Metric};
+use crate::analysis::{self, Clustering, DEFAULT_SPARSITY, Metric, PAPER_K};
 use crate::catalog::Catalog;
 use crate::library::{BaseSpec, Library, Manifest, Skipped, atomic_write, state_dir};
 use crate::settings::{self, Setting};
@@ -47,7 +47,7 @@ impl Default for ClustersSpec {
         Self {
             library: PathBuf::from("library"),
             out: PathBuf::new(),
-            k: 10,
+            k: PAPER_K,
             sparsity: DEFAULT_SPARSITY,
             prefix: "cluster_".into(),
             data: Vec::new(),
@@ -129,11 +129,6 @@ pub static CLUSTERS: &[Setting<ClustersSpec>] = &[
 ];
 
 impl ClustersSpec {
-    /// The number of clusters of so many experts, where nobody gives it (the paper's 10, or as many as there are).
-    pub fn default_k(experts: usize) -> usize {
-        experts.clamp(1, Self::default().k)
-    }
-
     /// Checks everything that needs no file.
     ///
     /// # Errors

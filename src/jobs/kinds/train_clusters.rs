@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::train::training;
 use super::{Around, Findings, Job, JobContext, Kind, absolute, clusters_title, real, real_if_there};
-use crate::analysis::DEFAULT_SPARSITY;
+use crate::analysis::{DEFAULT_SPARSITY, paper_k};
 use crate::field;
 use crate::jobs::event::JobRow;
 use crate::settings::{Entry, Kind as Of, Role, Setting, Within};
@@ -66,7 +66,7 @@ impl Job for ClustersSpec {
     fn fresh(around: &Around<'_>) -> Self {
         let default = Self::default();
         let shown = around.k.map(|k| k.clamp(1, around.comparable.max(1)));
-        let k = shown.unwrap_or_else(|| Self::default_k(around.comparable));
+        let k = shown.unwrap_or_else(|| paper_k(around.comparable));
         Self {
             library: absolute(around.library),
             out: out(around, k).into(),
