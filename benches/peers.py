@@ -262,7 +262,7 @@ def screens(bench):
     typing = found["typing"]
     p50, p95, most = (report.number(typing[key]) for key in ("p50_ms", "p95_ms", "max_ms"))
     return found, (
-        f"{text}\n\nProcessor time while nobody does anything: {idle} ms in 3 s. From a key in the prompt to the new "
+        f"{text}\n\nProcessor time when idle: {idle} ms in 3 s. From a key in the prompt to the new "
         f"routing weights of all layers (shipped library, q8, {typing['keys']} keys): median {p50} ms, p95 {p95} ms, "
         f"at most {most} ms."
     )

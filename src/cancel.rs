@@ -11,7 +11,7 @@ use crate::{Error, Result};
 pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
-    /// A flag that nobody has raised yet.
+    /// A flag that is not raised yet.
     pub fn new() -> Self {
         Self::default()
     }

@@ -1,7 +1,7 @@
 //! A library together with its base model: the one way to open a library for work.
 //!
-//! The base model is looked for when somebody first asks, and once found it is kept: the catalog travels, and nobody
-//! below passes a path of a base model along.
+//! The base model is looked for when it is first asked for, and kept once it is found: functions below take the
+//! catalog, not the path of a base model.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -53,8 +53,8 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// Opens a library to be looked at: a given base model that cannot be read keeps nobody from that. Whoever then
-    /// asks for the base model learns what is wrong with it.
+    /// Opens a library to be looked at, also when a given base model cannot be read. What is wrong with the base model
+    /// is reported when it is asked for.
     ///
     /// # Errors
     /// As [`Library::open`].

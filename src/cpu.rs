@@ -197,7 +197,7 @@ mod machine {
         use std::arch::x86_64::{__cpuid, __cpuid_count};
         const REQUEST: libc::c_long = 0x1023;
         const TILES: libc::c_long = 18;
-        // SAFETY: every CPU that this is compiled for tells what it has; the call changes nothing but what the
+        // SAFETY: every CPU that this is compiled for has this instruction; the call changes nothing but what the
         // system keeps of a thread's registers.
         unsafe {
             let features = if __cpuid(0).eax < 7 { 0 } else { __cpuid_count(7, 0).edx };

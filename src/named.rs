@@ -133,7 +133,7 @@ pub fn edit_distance(a: &str, b: &str) -> usize {
 
 /// Up to `count` of `names` that someone who typed `typed` may have meant, nearest first.
 pub fn nearest<'a>(typed: &str, names: impl Iterator<Item = &'a str>, count: usize) -> Vec<&'a str> {
-    // Distances are quadratic in the length: nobody mistypes a name this long.
+    // Distances are quadratic in the length: no mistyped name is this long.
     const LONGEST: usize = 200;
     let lower: String = typed.chars().take(LONGEST).collect::<String>().to_lowercase();
     let close = (lower.chars().count() / 3).clamp(1, 4);

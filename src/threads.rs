@@ -36,7 +36,7 @@ pub fn environment() -> Option<(&'static str, String)> {
 
 /// Makes the calling thread one of a pool of compute threads, as many as there are cores (or as
 /// `RAYON_NUM_THREADS` says), one fewer beside a screen. Parallel work that it starts then runs on it too; otherwise it would sleep
-/// and be woken again at every product of the model, hundreds of times a token.
+/// and be woken again at every product of the model, hundreds of times per token.
 ///
 /// For threads that work until their process or engine ends: the pool is never given back. Calling it again
 /// on the same thread changes nothing.
@@ -79,9 +79,9 @@ mod tests {
                 return true;
             }
             // One half waits for the other, which only another thread can run meanwhile.
-            let (tell, hear) = channel();
-            let waits = move || hear.recv_timeout(Duration::from_secs(20)).is_ok();
-            rayon::join(waits, move || tell.send(()).is_ok()).0
+            let (send, receive) = channel();
+            let waits = move || receive.recv_timeout(Duration::from_secs(20)).is_ok();
+            rayon::join(waits, move || send.send(()).is_ok()).0
         });
         assert!(inside.join().unwrap(), "the pool has no other thread");
     }

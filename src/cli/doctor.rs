@@ -33,7 +33,7 @@ struct Fact {
     says: String,
 }
 
-/// Runs the command. Problems are told, not failed on.
+/// Runs the command. Problems are reported; they do not make it fail.
 pub fn run(args: &DoctorArgs, output: &Output) -> Result<()> {
     let mut facts = vec![
         fact("version", format!("lora-tui {}", env!("CARGO_PKG_VERSION"))),

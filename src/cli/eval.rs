@@ -73,7 +73,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let methods = methods(&library, &args.methods)?;
     let mut session = start_session(&library, &args.router, &args.base, Precision::F32, output)?;
     let mut progress = output.progress();
-    let mut tell = |line: &str| progress.stage(line);
+    let mut show = |line: &str| progress.stage(line);
     if args.routing {
         let limit = args.limit.unwrap_or(20) as usize;
         if !session.router().is_routed() {
@@ -81,7 +81,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
             return Err(crate::Error::usage(format!("--routing needs weights per token: use {who}")));
         }
         let questions = Questions { tasks: &tasks, split: args.split, limit };
-        let result = routing_of_tasks(&library, &mut session, &questions, &mut tell, output.cancel())?;
+        let result = routing_of_tasks(&library, &mut session, &questions, &mut show, output.cancel())?;
         drop(progress);
         if output.is_json() {
             return output.document(&serde_json::json!({
@@ -95,7 +95,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let limit = args.limit.map_or(usize::MAX, |n| n as usize);
     let questions = Questions { tasks: &tasks, split: args.split, limit };
     let evaluation = Evaluation { library: &library, session: &session, cancel: output.cancel() };
-    let scores = evaluation.score(&questions, &methods, &mut tell)?;
+    let scores = evaluation.score(&questions, &methods, &mut show)?;
     drop(progress);
     if output.is_json() {
         let names: Vec<String> = scores.methods.iter().map(Method::to_string).collect();

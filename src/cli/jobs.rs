@@ -54,7 +54,7 @@ pub enum JobsAction {
     Log {
         /// Job ID or unique prefix
         id: String,
-        /// Go on until the job is over
+        /// Continue until the job has ended
         #[arg(long, short)]
         follow: bool,
     },
@@ -246,7 +246,7 @@ fn log(jobs: &Jobs, id: &str, follow: bool, output: &Output) -> Result<()> {
     }
     let cancel = output.cancel();
     loop {
-        // The state before the lines: what is over has written its last line.
+        // The state before the lines: a job that has ended has written its last line.
         let over = !follow || jobs.get(id)?.state.is_over();
         let mut printed = Ok(());
         let mut print = |line: String| {

@@ -90,7 +90,7 @@ fn text(report: &MergeReport) -> String {
     out
 }
 
-/// A share in per cent, with enough digits to tell little from nothing.
+/// A share in per cent, with enough digits to distinguish little from nothing.
 fn percent(share: f64) -> String {
     match 100.0 * share {
         0.0 => "0 %".into(),

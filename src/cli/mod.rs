@@ -154,7 +154,7 @@ fn open(library: Option<PathBuf>, base: BaseArgs, workbench: Workbench, output: 
     if !output.is_json() && missing.is_none() {
         check_library(&path)?;
         if let Some(base) = &base.base {
-            // Before the screen is taken over: a wrong path is told at once.
+            // Before the screen is taken over: a wrong path is reported at once.
             layer_sizes(&crate::library::check_model(base)?)?;
         }
         return workbench(path, base);

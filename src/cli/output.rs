@@ -61,9 +61,9 @@ impl Output {
         self.line(&text)
     }
 
-    /// Tells the person something on stderr.
+    /// Writes a note for the person to stderr.
     pub fn note(&self, text: &str) {
-        // Nobody is left to tell when stderr is gone.
+        // Without stderr there is nowhere left to report to.
         let _ = writeln!(io::stderr().lock(), "{}", printable(text));
     }
 

@@ -1,6 +1,6 @@
 //! Jobs that depend on others: each begins only once all of its parents are finished.
 //!
-//! Nothing is stored but the parents' names, and nobody is told when one ends: whoever wants to know looks at the
+//! Nothing is stored but the parents' names, and the end of a job is not announced: its state is read from the
 //! parents' own directories. So a parent that failed may be resumed, and its children begin when it is finished.
 
 use std::path::Path;
@@ -108,12 +108,12 @@ mod tests {
         drop(dead);
         assert_eq!(waits_for(child.path()), Some(format!("waits for {id}, which has failed")));
         let cancel = Cancel::new();
-        let mut told = Vec::new();
-        let mut tell = |reason: &str| {
-            told.push(reason.to_string());
+        let mut reasons = Vec::new();
+        let mut report = |reason: &str| {
+            reasons.push(reason.to_string());
             cancel.cancel();
         };
-        assert!(wait_for_parents(child.path(), &mut tell, &cancel).is_err());
-        assert_eq!(told.len(), 1);
+        assert!(wait_for_parents(child.path(), &mut report, &cancel).is_err());
+        assert_eq!(reasons.len(), 1);
     }
 }

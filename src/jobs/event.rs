@@ -29,7 +29,7 @@ pub enum JobEvent {
         /// All of them.
         rows: Vec<JobRow>,
     },
-    /// One unit of work is over.
+    /// One unit of work has finished.
     Step {
         /// When.
         time: f64,

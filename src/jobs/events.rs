@@ -89,7 +89,7 @@ impl EventLog {
         }
     }
 
-    /// A unit of work, of part `row`, is over; may be held back when they come too fast.
+    /// A unit of work, of part `row`, has finished; may be delayed when they come too fast.
     pub fn step(&mut self, of: Step, row: Option<usize>) {
         let Step { step, steps, loss, validation_loss, tokens_per_second, .. } = of;
         let event = JobEvent::Step { time: now(), step: of, row };

@@ -1,4 +1,4 @@
-//! Reading files that somebody else writes, may have broken, or may have planted.
+//! Reading files that another program writes and may have broken, or that may have been planted.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};

@@ -27,7 +27,7 @@ pub struct JobDir {
 
 impl JobDir {
     /// Makes the directory of a new job below `jobs` (which exists), which begins after those of `after`. It appears
-    /// whole and locked, under a name that nobody else has.
+    /// whole and locked, under a name that no other job has.
     pub(super) fn create(jobs: &Path, job: &AnyJob, after: &[String]) -> Result<Self> {
         let text = serde_json::to_vec_pretty(job)
             .map_err(|error| Error::usage(format!("this job cannot be written down: {error}")))?;
@@ -72,9 +72,9 @@ impl JobDir {
     /// Takes over the job at `path`, whose worker is gone.
     ///
     /// # Errors
-    /// When somebody holds its lock, or it is no job.
+    /// When its lock is taken, or it is no job.
     pub(super) fn reopen(path: PathBuf) -> Result<Self> {
-        // What the worker will write to must not lead elsewhere: the directory may come from anybody.
+        // What the worker will write to must not lead elsewhere: the directory may come from anywhere.
         for name in [LOCK, WORKER, EVENTS, LOG, RESULT, STATE, AFTER, EXECUTOR] {
             open_regular(&path.join(name))?;
         }
@@ -122,7 +122,7 @@ impl JobDir {
 /// Locks a job's file.
 ///
 /// # Errors
-/// When somebody else keeps it locked.
+/// When another process keeps it locked.
 pub fn take(lock: &File, job: &Path) -> Result<()> {
     let began = Instant::now();
     loop {
@@ -219,7 +219,7 @@ pub fn read_spec(job: &Path) -> Result<AnyJob> {
     AnyJob::read(&bytes).map_err(|problem| Error::file(&path, problem))
 }
 
-/// Whether somebody holds the lock of this file. Looking takes a shared lock for a moment.
+/// Whether the lock of this file is taken. Looking takes a shared lock for a moment.
 pub fn is_locked(path: &Path) -> bool {
     match open_regular(path) {
         Ok(Some(file)) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),

@@ -40,7 +40,7 @@ pub struct Jobs {
 /// What need not be read again.
 #[derive(Debug, Default)]
 struct Known {
-    /// Jobs that are over, by id, with the stamp of their result.
+    /// Jobs that have ended, by id, with the stamp of their result.
     over: HashMap<String, (Stamp, JobSummary)>,
     /// Events read so far, newest look last.
     followed: Vec<(String, Follower, Progress)>,
@@ -283,7 +283,7 @@ impl Jobs {
         Ok(LogFollower { follower: Follower::new(path, u64::MAX) })
     }
 
-    /// Changes whenever a list or a detail would; costs a few system calls a job and reads nothing.
+    /// Changes whenever a list or a detail would; costs a few system calls per job and reads nothing.
     pub fn fingerprint(&self) -> u64 {
         let mut ids = self.ids().unwrap_or_default();
         ids.sort_unstable();
@@ -384,7 +384,7 @@ impl LogFollower {
         self.follower.read(|bytes| line(log_line(bytes))).map(drop)
     }
 
-    /// New lines and an unfinished last one; for a job that is over.
+    /// New lines and an unfinished last one; for a job that has ended.
     pub fn rest(&mut self, mut line: impl FnMut(String)) -> Result<()> {
         self.lines(&mut line)?;
         let rest = self.follower.rest()?;

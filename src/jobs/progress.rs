@@ -48,7 +48,7 @@ impl Progress {
         }
     }
 
-    /// A step of one part: those before it are over.
+    /// A step of one part: those before it have finished.
     fn in_row(&mut self, at: usize, step: usize, loss: Option<f64>, validation_loss: Option<f64>) {
         let Some((row, over)) = self.rows.get_mut(..=at).and_then(|rows| rows.split_last_mut()) else {
             return;

@@ -21,7 +21,7 @@ pub fn wait_for_slot(job: &Path, slots: usize, waiting: &mut dyn FnMut(), cancel
     let mut waits = false;
     loop {
         cancel.check()?;
-        // One at a time looks and decides, so that no slot looks taken by somebody who gives it back.
+        // One process at a time looks and decides, so that no slot looks taken by one that is about to release it.
         let turn = open(&jobs.join("queue"))?;
         turn.lock().map_err(|error| Error::io(jobs.join("queue"), error))?;
         match free_slot(jobs, slots)? {
@@ -139,15 +139,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let job = job(dir.path());
         let cancel = Cancel::new();
-        let mut told = 0;
-        let slot = wait_for_slot(job.path(), 1, &mut || told += 1, &cancel).unwrap();
-        assert_eq!(told, 0);
+        let mut reports = 0;
+        let slot = wait_for_slot(job.path(), 1, &mut || reports += 1, &cancel).unwrap();
+        assert_eq!(reports, 0);
         let freed = std::thread::spawn(move || {
             std::thread::sleep(BETWEEN_TRIES * 3);
             drop(slot);
         });
-        wait_for_slot(job.path(), 1, &mut || told += 1, &cancel).unwrap();
-        assert_eq!(told, 1);
+        wait_for_slot(job.path(), 1, &mut || reports += 1, &cancel).unwrap();
+        assert_eq!(reports, 1);
         freed.join().unwrap();
     }
 }

@@ -23,7 +23,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(150);
 const NICENESS: i32 = 10;
 
 /// Does the job in `job_dir`: waits for a slot, works, writes the result. Started by an
-/// [`Executor`](super::Executor), once a job.
+/// [`Executor`](super::Executor), once per job.
 ///
 /// Returns how the job ended; why is in its result and its log.
 ///

@@ -65,7 +65,7 @@ pub struct Stored {
 pub struct StoredRows {
     /// Transformers path of the embedding or head.
     pub module: String,
-    /// The tokens, one a row.
+    /// The tokens, one per row.
     pub ids: Vec<u32>,
     /// Length of a row.
     pub width: usize,

@@ -15,7 +15,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Checks the name, that the library can be written, and that nobody else is making an expert of it.
+    /// Checks the name, that the library can be written, and that no other training is making an expert of it.
     ///
     /// # Errors
     /// As [`check_new_name`]; when the name is taken or the library cannot be written.

@@ -12,7 +12,7 @@ use crate::text::short;
 /// The contradictions, one line each.
 pub(super) fn contradictions(notes: &ConfigNotes, config: &AdapterConfig, parts: &Parts) -> Vec<String> {
     let mut found = Vec::new();
-    let mut tell = |count: usize, first: Option<&str>, what: &str| {
+    let mut report = |count: usize, first: Option<&str>, what: &str| {
         if let Some(first) = first {
             let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
             found.push(format!("the configuration {what} {}{more}; the tensors decide", short(first)));
@@ -23,18 +23,18 @@ pub(super) fn contradictions(notes: &ConfigNotes, config: &AdapterConfig, parts:
     let targets = Matcher::new(&selection.targets);
     let mut extra = modules().filter(|module| targets.as_ref().is_some_and(|t| !t.matches(module)));
     let first = extra.next();
-    tell(1 + extra.count(), first, "does not target");
+    report(1 + extra.count(), first, "does not target");
     if let Names::List(names) = &selection.targets {
         let mut absent = names.iter().filter(|name| {
             !is_shorthand(name) && !modules().any(|module| ModulePath::new(module).ends_with(name))
         });
         let first = absent.next();
-        tell(1 + absent.count(), first.map(String::as_str), "targets, but the file has no LoRA for,");
+        report(1 + absent.count(), first.map(String::as_str), "targets, but the file has no LoRA for,");
     }
     if let Some(excluded) = Matcher::new(&selection.excluded) {
         let mut against = modules().filter(|module| excluded.matches(module));
         let first = against.next();
-        tell(1 + against.count(), first, "excludes");
+        report(1 + against.count(), first, "excludes");
     }
     if !selection.layers.is_empty() {
         let outside = |module: &&str| {
@@ -42,7 +42,7 @@ pub(super) fn contradictions(notes: &ConfigNotes, config: &AdapterConfig, parts:
         };
         let mut against = modules().filter(outside);
         let first = against.next();
-        tell(1 + against.count(), first, "leaves out the layer of");
+        report(1 + against.count(), first, "leaves out the layer of");
     }
     let saved = |name: &&String| {
         let owner =
@@ -52,7 +52,7 @@ pub(super) fn contradictions(notes: &ConfigNotes, config: &AdapterConfig, parts:
     };
     let mut absent = notes.saves.iter().filter(saved);
     let first = absent.next();
-    tell(1 + absent.count(), first.map(String::as_str), "saves, but the file does not have, the module");
+    report(1 + absent.count(), first.map(String::as_str), "saves, but the file does not have, the module");
     for (said, has, what) in [
         (config.use_dora, parts.pairs.iter().any(|p| p.magnitude.is_some()), "DoRA (use_dora)"),
         (notes.lora_bias, parts.pairs.iter().any(|p| p.bias.is_some()), "a bias of B (lora_bias)"),

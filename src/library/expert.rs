@@ -38,7 +38,7 @@ pub enum Standing {
     },
     /// Cannot be used before the base model is known.
     NeedsBase {
-        /// What the base model would tell.
+        /// Why the base model is needed.
         reason: String,
     },
     /// Cannot be used.

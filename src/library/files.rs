@@ -122,7 +122,7 @@ pub fn atomic_write_with(
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let work = || match fs::metadata(path) {
         Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        // Renaming over a pipe or a device would replace it by a file and reach nobody who reads it.
+        // Renaming over a pipe or a device would replace it by a file and not reach its reader.
         // Opened under the given name: the real path of a pipe behind /dev/stdout cannot be opened.
         Ok(found) if !found.is_file() => through(fs::OpenOptions::new().write(true).open(path)?, write),
         _ => replace(&target, write),
@@ -164,7 +164,7 @@ fn replace(
     Ok(())
 }
 
-/// The operating system's reason alone: errors about temporary files name those, which nobody asked for.
+/// The operating system's reason alone: errors about temporary files name those, which mean nothing to the user.
 fn plain(error: io::Error) -> io::Error {
     match error.to_string().split_once(" at path ") {
         Some((reason, _)) if error.raw_os_error().is_none() => io::Error::new(error.kind(), reason),

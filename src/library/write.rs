@@ -127,7 +127,7 @@ fn write_weights(path: &Path, tensors: &[NewLora], dtype: DType) -> Result<()> {
         .collect();
     let views: Vec<NamedTensor<'_>> =
         named.iter().map(|(name, shape, values)| NamedTensor { name, shape, values }).collect();
-    // PEFT and transformers expect to be told the framework.
+    // PEFT and transformers expect the name of the framework.
     write_safetensors(path, &views, dtype, &[("format", "pt")])
 }
 

@@ -264,10 +264,10 @@ mod tests {
         assert_eq!(rope(24, 0.25).unwrap().dim, 6);
         // Half a dimension is rounded down, as in transformers.
         assert_eq!(rope(26, 0.25).unwrap().dim, 6);
-        let told = rope(28, 0.25).unwrap_err().to_string();
+        let error = rope(28, 0.25).unwrap_err().to_string();
         assert!(
-            told.starts_with("config.json: 7 of the 28 dimensions") && told.ends_with("must be even"),
-            "{told}"
+            error.starts_with("config.json: 7 of the 28 dimensions") && error.ends_with("must be even"),
+            "{error}"
         );
         assert!(rope(8, 1e300).unwrap_err().to_string().contains("is too large"));
     }

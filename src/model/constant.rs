@@ -7,7 +7,7 @@ use candle_core::{Device, Shape, Tensor};
 
 use crate::Result;
 
-/// f32 values that seldom change. They go to a device when they are first needed there, and stay.
+/// f32 values that seldom change. They go to a device when they are first needed on it, and stay.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceConst {
     values: Vec<f32>,

@@ -104,7 +104,7 @@ pub trait LinearHook {
         Ok(())
     }
 
-    /// Sees the final hidden states [rows, hidden], of which only some may go on to the head.
+    /// Sees the final hidden states [rows, hidden], of which only some may reach the head.
     fn hidden(&mut self, _hidden: &Activations) -> Result<()> {
         Ok(())
     }
@@ -115,7 +115,7 @@ pub trait LinearHook {
     }
 
     /// Takes the gradient `dy` of a layer's output, keeps its own parameters' gradients, and adds its share
-    /// to `dx` (absent where nobody needs it) in place.
+    /// to `dx` (absent where it is not needed) in place.
     fn backward(
         &mut self,
         _linear: usize,

@@ -100,7 +100,7 @@ fn open_device(name: &str) -> Result<Device> {
     }
 }
 
-/// The model and the memory of a GPU, where its driver tells them.
+/// The model and the memory of a GPU, where its driver reports them.
 #[cfg(feature = "cuda")]
 pub fn device_details(device: &Device) -> Option<String> {
     let Device::Cuda(cuda) = device else { return None };
@@ -110,7 +110,7 @@ pub fn device_details(device: &Device) -> Option<String> {
     Some(format!("{name}, {} of {} free", size(free), size(total)))
 }
 
-/// The model and the memory of a GPU, where its driver tells them.
+/// The model and the memory of a GPU, where its driver reports them.
 #[cfg(not(feature = "cuda"))]
 pub fn device_details(_device: &Device) -> Option<String> {
     None

@@ -55,7 +55,7 @@ pub fn need(spec: &DecoderSpec, precision: Precision) -> Need {
 }
 
 /// Bytes of memory that this process may still take: what the system has left, or less where a control group
-/// or the shell (`ulimit -v`) sets a limit. `None` where nobody says.
+/// or the shell (`ulimit -v`) sets a limit. `None` where neither is known.
 pub fn available() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let system = meminfo(&text);
@@ -185,19 +185,19 @@ mod tests {
     #[test]
     fn what_cannot_fit_is_refused_with_a_way_out() {
         let spec = mistral_7b();
-        let told = |free: u64| {
+        let refusal = |free: u64| {
             let found = check(Path::new("m"), &spec, Precision::F32, Some(free));
             found.err().map(|e| e.to_string()).unwrap_or_default()
         };
-        assert_eq!(told(40 << 30), "");
+        assert_eq!(refusal(40 << 30), "");
         assert!(check(Path::new("m"), &spec, Precision::F32, None).is_ok());
-        let text = told(23 << 30);
+        let text = refusal(23 << 30);
         assert_eq!(
             text,
             "m: needs 29.0 GB of memory as f32, and 24.7 GB are free here; --precision bf16 needs 14.5 GB"
         );
-        assert!(told(10 << 30).contains("; --precision q8 needs"), "{}", told(10 << 30));
-        assert!(told(2 << 30).contains("even --precision q8 needs"), "{}", told(2 << 30));
+        assert!(refusal(10 << 30).contains("; --precision q8 needs"), "{}", refusal(10 << 30));
+        assert!(refusal(2 << 30).contains("even --precision q8 needs"), "{}", refusal(2 << 30));
         let q8 = check(Path::new("m"), &spec, Precision::Q8, Some(2 << 30)).unwrap_err().to_string();
         assert!(q8.ends_with("are free here; free memory, or use a smaller model"), "{q8}");
     }

@@ -61,7 +61,7 @@ impl RouterConfig {
         Self::of(Router::base())
     }
 
-    /// What a library wants where nobody asks for anything else; the base model alone where it has no experts.
+    /// The library's own router, used where no other is asked for; the base model alone where it has no experts.
     ///
     /// # Errors
     /// When its `library.toml` names a router or a setting that does not exist.

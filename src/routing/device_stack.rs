@@ -7,7 +7,7 @@ use candle_core::{DType, Device, Tensor};
 use super::lora::{Factors, Lora, Store};
 use crate::Result;
 
-/// The factors of a module's experts on the device of the base model, once they were needed there.
+/// The factors of a module's experts on the device of the base model, once they were needed on it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DeviceStack(OnceLock<Arc<Stack>>);
 

@@ -40,7 +40,7 @@ impl<'a> RoutedHook<'a> {
             for module in &self.chosen {
                 row.extend_from_slice(&module[t * self.width..(t + 1) * self.width]);
             }
-            // Where nothing was chosen, nobody has weight.
+            // Where nothing was chosen, no expert has weight.
             row.resize(trace.modules.len() * trace.width(), (0, 0.0));
             trace.push(TraceToken { id, text: String::new(), part }, &row);
         }

@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_text_is_taken_or_answered_with_what_it_has_to_be() {
         let mut toy = Toy::default();
-        let mut told = Vec::new();
+        let mut errors = Vec::new();
         for (setting, texts) in TABLE.iter().zip([
             ["0", "x", "7"],
             ["0", "nan", "2.5"],
@@ -249,10 +249,10 @@ mod tests {
             [" , ", "", "a, b"],
             ["maybe", "no", "yes"],
         ]) {
-            told.extend(texts.iter().filter_map(|text| setting.set(&mut toy, text).err()));
+            errors.extend(texts.iter().filter_map(|text| setting.set(&mut toy, text).err()));
         }
         assert_eq!(
-            told,
+            errors,
             [
                 "a whole number from 1 to 9",
                 "a whole number from 1 to 9",

@@ -11,14 +11,14 @@ use super::TrainSpec;
 /// Steps whose examples are sorted by length together.
 const SORTED_TOGETHER: usize = 50;
 
-/// The examples of every step. Nothing of it has to be kept to go on at a later step.
+/// The examples of every step. Nothing of it has to be kept to resume at a later step.
 #[derive(Clone, Debug)]
 pub(super) struct Batches {
     /// Where each task's examples stand.
     tasks: Vec<Range<usize>>,
     /// Length of each example in tokens.
     lengths: Vec<usize>,
-    /// Examples a step.
+    /// Examples per step.
     size: usize,
     seed: u64,
     shuffle: bool,

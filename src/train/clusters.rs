@@ -205,9 +205,9 @@ impl ClustersSpec {
     }
 }
 
-/// Clusters the experts of a library and trains one expert a cluster into a new library, which gets the base
-/// model, template and router of the old one. What was interrupted goes on when it is asked for again with the
-/// same settings: trained experts stay, and the one in between goes on from its saved state.
+/// Clusters the experts of a library and trains one expert per cluster into a new library, which gets the base
+/// model, template and router of the old one. What was interrupted resumes when it is asked for again with the
+/// same settings: trained experts stay, and the unfinished one continues from its saved state.
 ///
 /// # Errors
 /// Settings that make no sense; an output folder with something else in it; experts whose data cannot be found;
@@ -251,8 +251,8 @@ pub fn train_clusters(
             ..spec.training.clone()
         };
         let state = work.folder.join(format!("{}.safetensors", one.name));
-        let mut tell = |event| events(ClustersEvent::Training { row, event });
-        plan.rows[row].report = Some(train(&training, Some(&state), &mut tell, cancel)?);
+        let mut report = |event| events(ClustersEvent::Training { row, event });
+        plan.rows[row].report = Some(train(&training, Some(&state), &mut report, cancel)?);
         work.write(&plan)?;
     }
     Ok(ClustersReport {
@@ -375,7 +375,7 @@ fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Can
 /// What would be trained for each cluster.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClustersPlan {
-    /// One row a cluster that has members.
+    /// One row per cluster that has members.
     pub rows: Vec<ClusterRow>,
     /// Experts whose data is not found, and why.
     pub missing: Vec<Skipped>,

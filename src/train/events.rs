@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One step of the optimiser, or another unit of work, is over. Losses are means per output token.
+/// One step of the optimiser, or another unit of work, has finished. Losses are means per output token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Step {
@@ -41,7 +41,7 @@ pub enum TrainEvent {
 }
 
 impl TrainEvent {
-    /// The step that is over: the base model's loss is that of step 0.
+    /// The step that has finished: the base model's loss is that of step 0.
     pub fn step(&self) -> Option<Step> {
         match *self {
             Self::Step(step) => Some(step),

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 /// Rows of logits that exist at one time, and copies of them.
 const LOGITS: u64 = 2 * 128;
-/// Wide values a token that exist beside what is kept for the backward pass.
+/// Wide values per token that exist beside what is kept for the backward pass.
 const PASSING: u64 = 6;
 
 impl Forecast {
@@ -132,16 +132,20 @@ mod tests {
     #[test]
     fn what_cannot_fit_is_refused_with_the_first_way_that_does() {
         let spec = TrainSpec::default();
-        let told = |free: Option<u64>| {
+        let refusal = |free: Option<u64>| {
             let found = check(Path::new("m.gguf"), &smollm(), &spec, &[100; 400], free);
             found.err().map(|e| e.to_string()).unwrap_or_default()
         };
-        assert_eq!((told(None), told(Some(4 << 30))), (String::new(), String::new()));
-        let text = told(Some(1_000_000_000));
+        assert_eq!((refusal(None), refusal(Some(4 << 30))), (String::new(), String::new()));
+        let text = refusal(Some(1_000_000_000));
         assert!(text.starts_with("m.gguf: training needs 1.8 GB of memory (weights 538 MB, "), "{text}");
         assert!(text.ends_with("and 1.0 GB are free here; with --checkpointing it needs 806 MB"), "{text}");
-        assert!(told(Some(700_000_000)).contains("with --batch 1 and --accumulate it needs"));
-        assert!(told(Some(450_000_000)).contains("--precision q8 it needs"), "{}", told(Some(450_000_000)));
-        assert!(told(Some(100_000_000)).ends_with("(--max-length)"));
+        assert!(refusal(Some(700_000_000)).contains("with --batch 1 and --accumulate it needs"));
+        assert!(
+            refusal(Some(450_000_000)).contains("--precision q8 it needs"),
+            "{}",
+            refusal(Some(450_000_000))
+        );
+        assert!(refusal(Some(100_000_000)).ends_with("(--max-length)"));
     }
 }

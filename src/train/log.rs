@@ -1,4 +1,4 @@
-//! The `--log` file: one JSON line a step.
+//! The `--log` file: one JSON line per step.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -14,7 +14,7 @@ pub(super) struct StepLog {
 }
 
 impl StepLog {
-    /// A new log at `path`; a training that goes on after `step` steps keeps the lines of those.
+    /// A new log at `path`; a training that resumes after `step` steps keeps the lines of those.
     pub(super) fn open(path: &Path, step: usize) -> Result<Self> {
         let fail = |e| Error::io(path, e);
         let file = if step > 0 && path.is_file() {

@@ -1,4 +1,4 @@
-//! Datasets and LoRA training, of one expert or of one a cluster.
+//! Datasets and LoRA training, of one expert or of one per cluster.
 
 mod batches;
 mod clusters;

@@ -39,7 +39,7 @@ pub(super) struct Tokens {
     pub train: Vec<Encoded>,
     /// Where each task's examples stand in `train`.
     pub tasks: Vec<Range<usize>>,
-    /// What is validated on: one set a task, or the one that was given.
+    /// What is validated on: one set per task, or the one that was given.
     pub validation: Vec<Vec<Encoded>>,
     /// Most tokens of an example.
     pub max_length: usize,

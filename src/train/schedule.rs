@@ -2,7 +2,7 @@
 
 use crate::named::{Named, by_name};
 
-/// How the learning rate goes on after the warm-up; the factors are those of transformers' schedulers.
+/// How the learning rate changes after the warm-up; the factors are those of transformers' schedulers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Schedule {
     /// In a straight line down to 0.

@@ -207,7 +207,7 @@ mod tests {
         let sources = Sources::new(dir.path(), &[dir.path().join("tasks")]).unwrap();
         let known = expert(Some("/nowhere"), Some(&task));
         assert_eq!(sources.of(&known).unwrap(), Found { paths: vec![task.clone()], warning: None });
-        // Another version is used, since it was asked for, and told.
+        // Another version is used, since it was asked for, and reported.
         lines(&task, 41);
         assert!(sources.of(&known).unwrap().warning.unwrap().contains("another version"));
         // Two of a name: the one with the right hash, else none.

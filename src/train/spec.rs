@@ -33,9 +33,9 @@ pub struct TrainSpec {
     pub max_steps: Option<usize>,
     /// Examples that go through the model at once.
     pub batch: usize,
-    /// Batches a step: a step learns from `batch × accumulate` examples, in the memory of one batch.
+    /// Batches per step: a step learns from `batch × accumulate` examples, in the memory of one batch.
     pub accumulate: usize,
-    /// How the rate goes on after the warm-up.
+    /// How the rate changes after the warm-up.
     pub schedule: Schedule,
     /// Share of the steps over which the rate rises from 0.
     pub warmup: f64,
@@ -59,7 +59,7 @@ pub struct TrainSpec {
     pub by_length: bool,
     /// Validation examples for a `.jsonl` file.
     pub validation: Option<PathBuf>,
-    /// One JSON line a step.
+    /// One JSON line per step.
     pub log: Option<PathBuf>,
     /// Steps between two saved states of a job; `None` saves about once a minute.
     pub checkpoint_every: Option<usize>,

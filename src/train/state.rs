@@ -31,7 +31,7 @@ pub(super) struct Validation {
 /// this and the tensors are all there is to keep.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Standing {
-    /// Steps that are over.
+    /// Steps that have finished.
     pub step: usize,
     pub train_loss: Option<f64>,
     /// Before the first step.

@@ -26,7 +26,7 @@ const BETWEEN_STATES: Duration = Duration::from_secs(60);
 /// Trains an expert and writes it into the library.
 ///
 /// The loss of a step is the mean over the output tokens of all its examples. With a file for its `state`, the
-/// training goes on from what is there, saves now and then and when it is interrupted, and removes the file at
+/// training resumes from what is there, saves now and then and when it is interrupted, and removes the file at
 /// the end: the weights are those of a training that was never interrupted. Without, nothing is written before
 /// the end, but for `spec.log`.
 ///
@@ -145,7 +145,7 @@ impl Training<'_> {
             self.standing.seconds = seconds_before + self.began.elapsed().as_secs_f64();
             let due = step + 1 == self.steps || (step + 1) % self.batches.per_epoch() == 0;
             let measured = if due { self.measure(cancel) } else { Ok(None) };
-            // A step that is over is told, also when the look at the validation set was interrupted.
+            // A finished step is reported, also when the look at the validation set was interrupted.
             let validation_loss = measured.as_ref().ok().copied().flatten();
             let speed = self.standing.tokens as f64 / self.standing.busy.max(1e-9);
             if let Some(log) = &mut log {

@@ -137,7 +137,7 @@ impl App {
                 }
                 self.shared.marks.learn(library.usable().map(|expert| expert.name.as_str()));
                 self.shared.library = Some(library.clone());
-                // It can be read again: what was said about that is over.
+                // It can be read again: the error about that no longer applies.
                 let over = self.shared.library_error.take();
                 let over = over.as_deref().map(printable);
                 self.notice.take_if(|notice| Some(notice.text.as_str()) == over.as_deref());

@@ -1,6 +1,6 @@
 //! What an update asks for; run by the application or by a service outside the update.
 //!
-//! Each service has an enum of its own, which it matches exhaustively: an effect that nobody carries out does
+//! Each service has an enum of its own, which it matches exhaustively: an effect that no service carries out does
 //! not compile.
 
 use super::tab::Tab;
@@ -20,7 +20,7 @@ pub enum Effect {
     Suspend,
     /// Reads the library from disk again.
     ReloadLibrary,
-    /// Looks at paths that somebody types.
+    /// Looks at paths as they are typed.
     Data(DataEffect),
     /// Compares experts.
     Compute(ComputeEffect),

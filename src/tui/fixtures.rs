@@ -223,7 +223,7 @@ pub fn job_detail() -> Arc<JobDetail> {
     })
 }
 
-/// The clustering that is over.
+/// The clustering that has finished.
 pub fn cluster_detail() -> Arc<JobDetail> {
     Arc::new(JobDetail {
         summary: jobs()[3].clone(),

@@ -233,7 +233,7 @@ impl Sender {
         let _ = self.0.send(message);
     }
 
-    /// Whether the interface is gone, so that nobody will read an answer.
+    /// Whether the interface is gone, so that no answer will be read.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
     }

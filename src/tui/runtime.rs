@@ -168,7 +168,7 @@ async fn event_loop(
 /// Keys, pastes and new sizes, read on a thread of its own; after an error there is no more.
 fn listen_to_the_terminal() -> std::io::Result<UnboundedReceiver<std::io::Result<Event>>> {
     let (send, receive) = mpsc::unbounded_channel();
-    // Nobody waits for the thread's end: reading hangs until somebody presses a key.
+    // The thread's end is not waited for: reading blocks until a key is pressed.
     std::thread::Builder::new().name("input".into()).spawn(move || {
         loop {
             let event = crossterm::event::read();

@@ -83,7 +83,7 @@ impl TerminalGuard {
 /// Whether the terminal takes this process for the one that people talk to.
 #[cfg(unix)]
 fn in_foreground() -> bool {
-    // Without a controlling terminal nobody else can have it.
+    // Without a controlling terminal no other process can have it.
     rustix::termios::tcgetpgrp(rustix::stdio::stdin())
         .map_or(true, |group| group == rustix::process::getpgrp())
 }

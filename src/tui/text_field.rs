@@ -33,7 +33,7 @@ impl TextField {
         Self { suggested: !text.is_empty(), ..Self::new(text) }
     }
 
-    /// Whether the text is a suggestion that nobody has touched.
+    /// Whether the text is an untouched suggestion.
     pub fn is_suggestion(&self) -> bool {
         self.suggested
     }

@@ -54,7 +54,7 @@ pub fn truncate_start(text: &str, cells: usize) -> String {
     std::iter::once('…').chain(kept.into_iter().rev()).collect()
 }
 
-/// As [`truncate`], but keeps both ends: for names, whose ends tell them apart.
+/// As [`truncate`], but keeps both ends: for names, whose ends distinguish them.
 pub fn truncate_middle(text: &str, cells: usize) -> String {
     let text = printable(text);
     if width(&text) <= cells {

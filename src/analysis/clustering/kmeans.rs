@@ -15,7 +15,7 @@ const STARTS: std::ops::RangeInclusive<u64> = 10..=64;
 const CHEAP: u64 = 20_000_000;
 /// Lloyd steps per start.
 const MAX_STEPS: usize = 300;
-/// A start is over when the squared movement of its centres falls below this times the mean variance.
+/// A start has finished when the squared movement of its centres falls below this times the mean variance.
 const TOLERANCE: f64 = 1e-4;
 
 /// Points to cluster: `count` rows of `width` values, row-major.
@@ -110,7 +110,7 @@ fn distance2(a: &[f64], b: &[f64]) -> f64 {
     lanes.iter().sum::<f64>() + tail
 }
 
-/// Greedy k-means++ (Arthur & Vassilvitskii 2007, with scikit-learn's 2 + ⌊ln k⌋ candidates a step):
+/// Greedy k-means++ (Arthur & Vassilvitskii 2007, with scikit-learn's 2 + ⌊ln k⌋ candidates per step):
 /// of the candidates, drawn in proportion to the squared distance to the nearest centre so far, the
 /// one that lowers the sum of those distances most is kept. Returns k rows.
 fn plus_plus(points: &Points, k: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {

@@ -65,7 +65,7 @@ pub fn best_k(swept: &[SweptK]) -> Option<usize> {
     best.map(|(k, _)| k)
 }
 
-/// The number of clusters for when nobody chose one: [`best_k`] of k = 2 to [`largest_k`], or 1 where fewer than
+/// The number of clusters to use where none is given: [`best_k`] of k = 2 to [`largest_k`], or 1 where fewer than
 /// three experts leave no choice; and what each k gave.
 ///
 /// # Errors

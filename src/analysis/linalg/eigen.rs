@@ -126,7 +126,7 @@ impl Ritz {
 }
 
 /// Block Lanczos with full reorthogonalisation. The basis grows until every wanted pair has converged; where it
-/// reaches its bound, it goes on from the best of what it spans (Wu and Simon, 2000).
+/// reaches its bound, it restarts from the best vectors of its span (Wu and Simon, 2000).
 ///
 /// A Krylov space holds no more copies of a repeated eigenvalue than its first block has vectors. What has
 /// converged is therefore looked at again: from a random block orthogonal to it, until the largest eigenvalue
@@ -181,7 +181,7 @@ fn lanczos(
             let inexact = (!converged).then_some(inexact);
             return Ok(Pairs { values: ritz.values[..count].to_vec(), vectors: basis.vectors(), inexact });
         }
-        // Most of the time goes by before the first pairs converge: the slowest pair tells how far it is.
+        // Most of the time passes before the first pairs converge: the slowest pair shows the progress.
         let share = (inexact.log10() / RESIDUAL.log10()).clamp(0.0, 1.0);
         done = done.max(if settled.is_some() { 0.9 } else { 0.9 * share } * STEPS);
         if converged && !same {

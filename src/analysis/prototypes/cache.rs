@@ -315,7 +315,7 @@ mod tests {
         cached(root.path());
         let before = files(root.path());
         assert_eq!(before.len(), 3);
-        // The same size and the same time: only the content tells.
+        // The same size and the same time: only the content differs.
         let weights = root.path().join("e1/adapter_model.safetensors");
         let (time, length) = {
             let found = fs::metadata(&weights).unwrap();

@@ -77,7 +77,7 @@ impl<const ONE: bool> TrainingArgs<ONE> {
     }
 }
 
-/// Shows what a training tells, each line after `what`.
+/// Shows the events of a training, each line after `what`.
 pub fn show(event: &TrainEvent, what: &str, progress: &mut Progress) {
     match event {
         TrainEvent::Stage(text) => progress.stage(&format!("{what}{text}")),
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_is_out_of_range_is_refused_with_what_it_has_to_be() {
-        for (arguments, told) in [
+        for (arguments, expected) in [
             (&["--dropout", "1.0"][..], "must be a number from 0 to below 1"),
             (&["--rank", "1025"], "must be a whole number from 1 to 1024"),
             (&["--lr", "-1"], "must be a number above 0"),
@@ -149,7 +149,7 @@ mod tests {
             (&["--checkpoint-every", "5"], "--background"),
         ] {
             let error = parse(arguments).unwrap_err();
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(expected), "{error}");
         }
     }
 

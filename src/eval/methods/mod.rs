@@ -18,10 +18,10 @@ use crate::{Error, Result};
 /// The methods that are no routers.
 pub static BASELINES: [Baseline; 3] = [majority::BASELINE, base_chat::BASELINE, expert::BASELINE];
 
-/// What is compared where nobody says what, in the order of the table.
+/// The methods compared by default, in the order of the table.
 const DEFAULTS: [&str; 6] = ["majority", "base", "base-chat", "expert", "arrow", "uniform"];
 
-/// What is compared where nobody says what, in the order of the table.
+/// The methods compared by default, in the order of the table.
 pub fn default_methods() -> Vec<Method> {
     DEFAULTS.iter().filter_map(|text| text.parse().ok()).collect()
 }

@@ -27,7 +27,7 @@ const MAX_HANDLE: u64 = 1 << 16;
 /// * The job's lock need not be held when [`Executor::submit`] returns, nor mean anything on another machine: whether
 ///   the job lives is what [`Executor::look`] says. Only a result in the job's directory is stronger.
 /// * [`Executor::submit`] may take as long as one call of the scheduler. The submitter holds the job's lock meanwhile,
-///   so that nobody else submits it.
+///   so that no other process submits it.
 pub trait Executor: Send + Sync + Debug {
     /// Its name in [`EXECUTORS`] and in `executor.json`.
     fn id(&self) -> &'static str;
@@ -92,7 +92,7 @@ type Entry = (&'static str, fn() -> Arc<dyn Executor>);
 /// All executors; the first is the default.
 pub static EXECUTORS: [Entry; 1] = [(Local::ID, || Arc::new(Local::current()))];
 
-/// The executor for new jobs, where nobody has chosen one.
+/// The executor for new jobs, where none is chosen.
 pub fn default_executor() -> Arc<dyn Executor> {
     let [(_, first), ..] = EXECUTORS;
     first()
@@ -140,7 +140,7 @@ fn write(job: &Path, handle: &Handle) -> Result<()> {
     atomic_write(&job.join(EXECUTOR), &text)
 }
 
-/// Whether a job that has no result lives. What cannot be asked counts as waiting: nobody knows that it is gone.
+/// Whether a job that has no result lives. A job whose executor cannot be asked counts as waiting: it may still live.
 pub fn look(job: &Path) -> Life {
     match executor_of(job) {
         Ok((executor, handle)) => executor.look(job, &handle),

@@ -80,7 +80,7 @@ pub trait Job:
     /// Notes what the job will take, once, before it is written down.
     fn estimate(&mut self) {}
 
-    /// Checks a job that is to be resumed: its directory may come from anybody.
+    /// Checks a job that is to be resumed: its directory may come from anywhere.
     ///
     /// # Errors
     /// Anything that it would write over.

@@ -27,7 +27,7 @@ pub(super) struct Hub {
 }
 
 enum Part {
-    /// The answer has begun; the length, if told.
+    /// The answer has begun; the length, if the server states it.
     Start(Option<u64>),
     Data(Vec<u8>),
     End,
@@ -70,8 +70,8 @@ impl Source for HubFile {
         format!("hub {}", self.repository)
     }
 
-    /// The network is read on a thread of its own, so that a cancel is heard at once; when nobody
-    /// listens any more the thread ends by its own timeouts.
+    /// The network is read on a thread of its own, so that a cancel takes effect at once; when the
+    /// receiver is gone the thread ends by its own timeouts.
     fn download(&self, sink: &mut Sink, report: &mut Reporter<'_>, cancel: &Cancel) -> Result<()> {
         let Self { hub, repository, revision, file } = self;
         if hub.offline {
@@ -141,7 +141,7 @@ fn collect(
     }
 }
 
-/// Sends the answer's parts; stops when nobody listens.
+/// Sends the answer's parts; stops when the receiver is gone.
 fn stream(url: &str, token: Option<&str>, send: &SyncSender<Part>) -> std::result::Result<(), String> {
     let agent = ureq::Agent::config_builder()
         .timeout_resolve(Some(Duration::from_secs(4)))

@@ -92,7 +92,7 @@ fn run_pip(
         .arg("--dest")
         .arg(folder.join("wheels"))
         .arg(requirement)
-        // Python would import modules from the current folder, which may be somebody else's.
+        // Python would import modules from the current folder, which may be another user's.
         .current_dir(folder)
         // The growing file is in pip's temporary folder: seen there, and gone with it.
         .env("TMPDIR", folder.join("work"))

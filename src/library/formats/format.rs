@@ -5,7 +5,7 @@ use std::path::Path;
 use super::heads::BaseTraits;
 use super::opened::Opened;
 
-/// A kind of adapter files: how to tell it, what to watch, how to open it. Reasons start with a file's name.
+/// A kind of adapter files: how to recognise it, what to watch, how to open it. Reasons start with a file's name.
 pub(in crate::library) struct AdapterFormat {
     /// In JSON.
     pub id: &'static str,

@@ -3,7 +3,7 @@
 //! `use_rslora` and `alpha_pattern` of a PEFT adapter are lost on conversion, as they are for llama.cpp.
 //!
 //! The converter reorders rows of B as it does rows of W: for Llama those of q and k, for GPT-NeoX those of
-//! the fused projection. How is a matter of the heads, which the file does not tell: the base model does.
+//! the fused projection. The order depends on the heads, which only the base model states, not this file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -257,7 +257,7 @@ impl Translation<'_> {
         };
         let module = parameter.strip_suffix(".weight").and_then(|path| self.module(path));
         let (Some((path, module)), "lora_a" | "lora_b") = (module, factor) else {
-            // Without its last component the name means nothing: it is told as left over.
+            // Without its last component the name means nothing: it is reported as left over.
             return Ok(plain(tensor.name.trim_end_matches(".weight").replace('.', "/")));
         };
         let letter = if factor == "lora_a" { 'A' } else { 'B' };
@@ -318,7 +318,7 @@ impl Translation<'_> {
                 ),
             };
             self.needs_base.get_or_insert(format!(
-                "has reordered attention rows, and the base model, which tells their order, {problem}: give \
+                "has reordered attention rows, and the base model, which defines their order, {problem}: give \
                  its path under [base] in library.toml, or --base"
             ));
             return Ok(Place::default());

@@ -19,7 +19,7 @@ pub struct Heads {
     pub size: u64,
 }
 
-/// What of a base model tells how an adapter's tensors are meant.
+/// Facts of a base model by which an adapter's tensors are interpreted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BaseTraits {
     /// Its attention heads, where it says them.

@@ -38,7 +38,7 @@ pub(super) const FORMAT: AdapterFormat = AdapterFormat {
     ..AdapterFormat::new("mlx", "MLX-LM")
 };
 
-/// What tells the configuration of MLX-LM from that of PEFT.
+/// Fields that distinguish the configuration of MLX-LM from that of PEFT.
 #[derive(Deserialize)]
 struct Marks {
     peft_type: Option<IgnoredAny>,
@@ -132,7 +132,7 @@ fn open(folder: &Path, base: Option<&BaseTraits>) -> Result<Opened, String> {
     Ok(Opened { warnings, needs_base, ..Opened::new(config, notes, files, parts) })
 }
 
-/// What the weights hold, and why it cannot be told before the base model is known.
+/// What the weights contain, or why that cannot be known before the base model is.
 fn read(
     files: &mut Files,
     length: u64,
@@ -157,7 +157,7 @@ fn read(
             Some(_) => {}
             None => {
                 needs_base = Some(format!(
-                    "{WEIGHTS} adapts the embedding, which may also be the head, and the base model, which tells, \
+                    "{WEIGHTS} adapts the embedding, which may also be the head, and the base model, which decides, \
                      {problem}: give its path under [base] in library.toml, or --base"
                 ));
             }

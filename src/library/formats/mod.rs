@@ -40,7 +40,7 @@ pub static FORMATS: [Format; 5] = [
 pub struct Format(&'static AdapterFormat);
 
 impl Format {
-    /// By the path alone; opening it tells more.
+    /// By the path alone; opening it may show another.
     pub(super) fn expected(path: &Path) -> Self {
         let found = match path.is_dir() {
             true => FORMATS.iter().find(|format| format.marks(path)),

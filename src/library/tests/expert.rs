@@ -118,7 +118,7 @@ fn what_is_not_applied_is_told() {
     assert!(partial(&with("init_lora_weights", json!("pissa_niter_4")), &weights).contains("pissa"));
     assert!(partial(&with("rank_pattern", json!({"(?<=x)q": 2})), &weights).contains("regular expression"));
     let tokens = ("base_model.model.m.token_adapter.trainable_tokens_delta", vec![1, 3]);
-    for (config, (name, shape), told) in [
+    for (config, (name, shape), expected) in [
         (config().to_string(), ("base_model.model.m.lora_magnitude_vector", vec![4]), "without LoRA"),
         (config().to_string(), ("base_model.model.m.lora_B.bias", vec![4]), "without LoRA"),
         (config().to_string(), ("base_model.model.lm_head.weight", vec![9, 3]), "trained lm_head.weight"),
@@ -131,7 +131,7 @@ fn what_is_not_applied_is_told() {
         let mut tensors = pair(Q0);
         tensors.push((name.to_string(), shape));
         let reason = partial(&config, &safetensors(&tensors));
-        assert!(reason.contains(told), "{name}: {reason}");
+        assert!(reason.contains(expected), "{name}: {reason}");
     }
     // Settings that say nothing leave nothing out.
     let (_root, library) = one(&with("modules_to_save", json!([])), &weights);
@@ -216,7 +216,7 @@ fn parts_that_do_not_fit_have_a_reason() {
 #[test]
 fn contradictions_between_configuration_and_tensors_are_warnings() {
     let weights = safetensors(&pair(Q0));
-    for (key, value, told) in [
+    for (key, value, expected) in [
         ("target_modules", json!(["v_proj"]), "does not target model.layers.0.self_attn.q_proj"),
         ("target_modules", json!(["q_proj", "v_proj"]), "no LoRA for, v_proj"),
         ("target_modules", json!(".*layers\\.[1-9]\\..*"), "does not target"),
@@ -231,7 +231,7 @@ fn contradictions_between_configuration_and_tensors_are_warnings() {
         let (_root, library) = one(&with(key, value.clone()), &weights);
         let expert = &library.experts[0];
         assert_eq!(expert.status(), Status::Ok, "{key}");
-        assert!(expert.warnings.iter().any(|w| w.contains(told)), "{key} {value}: {:?}", expert.warnings);
+        assert!(expert.warnings.iter().any(|w| w.contains(expected)), "{key} {value}: {:?}", expert.warnings);
     }
     for (key, value) in [
         ("target_modules", json!("all-linear")),

@@ -124,7 +124,7 @@ fn of_two_bases_with_equally_many_experts_the_first_is_taken_and_said() {
     assert!(reason.contains("than some/base, that of a") && reason.contains("--base"), "{reason}");
     let warning = &library.warnings[0];
     assert!(warning.contains("taken is some/base, that of a; left out: b; --base"), "{warning}");
-    // The rest of the analysis goes on with what is left.
+    // The analysis continues with what is left.
     let cancel = crate::Cancel::new();
     for metric in [crate::analysis::Metric::MBC, crate::analysis::Metric::DELTA] {
         let similarity = crate::analysis::similarity(&library, metric, 0.5, &mut |_, _| {}, &cancel).unwrap();

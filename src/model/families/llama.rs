@@ -13,7 +13,7 @@ fn spec(config: &Config) -> Result<DecoderSpec> {
     llama_like(config)
 }
 
-/// Mistral is kept as a Llama; its window, where it was kept, tells.
+/// Mistral is stored as a Llama; it is recognised by its window, where that was stored.
 fn gguf(file: &Gguf, fields: &mut Fields) -> Result<()> {
     if let Some(window) = file.whole("attention.sliding_window") {
         fields.insert("model_type".into(), "mistral".into());

@@ -202,7 +202,7 @@ fn to_words(whole: [__m512i; 2], words: &mut [u32; 8]) -> i32 {
         // SAFETY: four words are 16 bytes.
         unsafe { _mm_storeu_si128(words.as_mut_ptr().cast(), _mm512_cvtsepi32_epi8(whole)) };
     }
-    // What is not finite makes whole numbers of any size; the scale tells.
+    // Values that are not finite make whole numbers of any size; their scale marks them.
     _mm512_reduce_add_epi32(_mm512_add_epi32(whole[0], whole[1])).wrapping_mul(-128)
 }
 

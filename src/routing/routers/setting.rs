@@ -22,17 +22,17 @@ pub struct RouterSetting {
     pub domain: Domain,
 }
 
-/// Which values a setting takes, and the one that it has where nobody gives another.
+/// Which values a setting takes, and its default.
 #[derive(Debug)]
 pub enum Domain {
     /// A whole number; 0 means all.
     Count {
-        /// Where nobody gives one.
+        /// Used where none is given.
         default: usize,
     },
     /// A finite number above 0.
     Positive {
-        /// Where nobody gives one.
+        /// Used where none is given.
         default: f64,
         /// The values that keys step through, ascending.
         steps: &'static [f64],
@@ -134,7 +134,7 @@ pub static TIED: RouterSetting = RouterSetting {
 };
 
 impl RouterSetting {
-    /// The value where nobody gives one.
+    /// The value where none is given.
     pub fn default_value(&self) -> SettingValue {
         match &self.domain {
             Domain::Count { default } => SettingValue::Count(*default),

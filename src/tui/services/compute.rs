@@ -14,7 +14,7 @@ use crate::{Cancel, Error, Result};
 
 /// Clusterings kept of one library.
 const KEPT_CLUSTERINGS: usize = 16;
-/// Typing goes on for this long before a plan is made.
+/// How long typing must pause before a plan is made.
 const PAUSE: Duration = Duration::from_millis(120);
 /// Between two reports of progress.
 const REPORT: Duration = Duration::from_millis(50);
@@ -197,7 +197,7 @@ impl Work {
         plan_clusters(spec, self.library()?, &clustering, cancel).map(Arc::new)
     }
 
-    /// Answers, unless nobody wants the answer any more.
+    /// Answers, unless the request was cancelled.
     fn answer<T>(
         &self,
         cancel: &Cancel,

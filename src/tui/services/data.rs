@@ -1,4 +1,4 @@
-//! Looks at what somebody types as the data of a training.
+//! Looks at the data that is typed for a training.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use crate::train::{Dataset, TrainSpec};
 use crate::tui::{DataSummary, Message, Sender};
 use crate::{Cancel, Result};
 
-/// Typing goes on for this long before the disk is looked at.
+/// How long typing must pause before the disk is looked at.
 const PAUSE: Duration = Duration::from_millis(120);
 /// Candidates given at most.
 const CANDIDATES: usize = 200;
 
-/// Reads the dataset at `path`, unless somebody types on, and says what is in it or what is wrong with it.
+/// Reads the dataset at `path`, unless typing continues, and says what is in it or what is wrong with it.
 pub fn check(path: String, send: &Sender, cancel: &Cancel) {
     std::thread::sleep(PAUSE);
     if cancel.is_cancelled() {

@@ -63,8 +63,8 @@ mod tests {
     fn a_newer_request_cancels_the_running_one_and_skips_the_waiting_one() {
         let (send, _messages) = Sender::channel();
         let mut latest = LatestTask::new("test");
-        let (tell, told) = mpsc::channel();
-        let first = tell.clone();
+        let (report, reports) = mpsc::channel();
+        let first = report.clone();
         latest.run(send.clone(), move |cancel| {
             first.send("first runs").unwrap();
             while !cancel.is_cancelled() {
@@ -72,17 +72,17 @@ mod tests {
             }
             first.send("first stopped").unwrap();
         });
-        assert_eq!(told.recv_timeout(SOON), Ok("first runs"));
-        let second = tell.clone();
+        assert_eq!(reports.recv_timeout(SOON), Ok("first runs"));
+        let second = report.clone();
         let blocked = latest.turn.clone();
         latest.newest.cancel();
-        assert_eq!(told.recv_timeout(SOON), Ok("first stopped"));
+        assert_eq!(reports.recv_timeout(SOON), Ok("first stopped"));
         let guard = blocked.lock().unwrap();
         latest.run(send.clone(), move |_| second.send("second").unwrap());
-        latest.run(send, move |_| tell.send("third").unwrap());
+        latest.run(send, move |_| report.send("third").unwrap());
         drop(guard);
-        assert_eq!(told.recv_timeout(SOON), Ok("third"));
-        assert!(told.recv_timeout(Duration::from_millis(50)).is_err());
+        assert_eq!(reports.recv_timeout(SOON), Ok("third"));
+        assert!(reports.recv_timeout(Duration::from_millis(50)).is_err());
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl Services {
         }
     }
 
-    /// Whether somebody looks at the jobs or one is alive, so that they are read twice a second.
+    /// Whether the jobs are shown or one is alive, so that they are read twice a second.
     pub fn watch_jobs_closely(&mut self, closely: bool) {
         if self.closely != closely {
             self.closely = closely;

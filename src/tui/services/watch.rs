@@ -1,4 +1,4 @@
-//! One thread that looks at the disk: for jobs that go on, and for a library that changes.
+//! One thread that looks at the disk: for jobs that run, and for a library that changes.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -10,7 +10,7 @@ use crate::jobs::Jobs;
 use crate::library::Fingerprint;
 use crate::tui::{Message, Sender};
 
-/// Between two looks at the jobs while somebody watches or one is alive.
+/// Between two looks at the jobs while they are shown or one is alive.
 const JOBS: Duration = Duration::from_millis(500);
 /// Between two looks at the library: experts that come and go, and the manifest, show after this time.
 const LIBRARY: Duration = Duration::from_secs(2);
@@ -21,7 +21,7 @@ const JOBS_SHARE: u32 = 30;
 /// 60 ms.
 const LIBRARY_SHARE: u32 = 250;
 
-/// What the watcher is told.
+/// Commands to the watcher.
 #[derive(Debug)]
 pub enum WatchCommand {
     /// The jobs to look at.

@@ -40,7 +40,7 @@ pub(in crate::library) struct ConfigNotes {
     pub doubts: Vec<String>,
 }
 
-/// `target_modules` and what narrows it down. The tensors decide; this is for telling contradictions.
+/// `target_modules` and what narrows it down. The tensors decide; this is for reporting contradictions.
 #[derive(Debug, Default)]
 pub(in crate::library) struct Selection {
     /// `target_modules` and `exclude_modules`.

@@ -243,7 +243,7 @@ fn lora_of_mlx_lm_on_an_embedding_is_also_at_the_head_where_they_are_one() {
             assert_eq!(at("lm_head").shape.scale, at(EMBED).shape.scale);
         }
     }
-    // A base model with another table tells nothing.
+    // A base model with another table does not help.
     fs::write(root.path().join(".true/config.json"), json!({"vocab_size": 6, "hidden_size": 3}).to_string())
         .unwrap();
     alone.use_base(&root.path().join(".true"));
@@ -308,7 +308,7 @@ fn checkpoints_of_mttl_tell_what_is_missing() {
     let reason = open(&file(&entries(None)), None).1.reason().unwrap().to_string();
     assert!(reason.contains("it.ckpt lacks lora_A"), "{reason}");
 
-    // skilled_lora with one skill is the plain LoRA of the same values; with more it is told what to do.
+    // skilled_lora with one skill is the plain LoRA of the same values; with more the reason says what to do.
     let skilled = |a: &[i64], b: &[i64]| {
         let steps = |shape: &[i64]| {
             let after = |at: usize| shape.iter().skip(at + 1).product();
@@ -320,13 +320,13 @@ fn checkpoints_of_mttl_tell_what_is_missing() {
     let ((_one, one), (_plain, plain)) = (skilled(&[1, 1, 3, 2], &[1, 2, 1, 4]), skilled(&[3, 2], &[2, 4]));
     let [one, plain] = [one, plain].map(|expert| expert.load().unwrap().modules.remove(0));
     assert_eq!((one.a().unwrap(), one.b().unwrap()), (plain.a().unwrap(), plain.b().unwrap()));
-    for (a, b, told) in [
+    for (a, b, expected) in [
         ([2, 1, 2, 2], [2, 2, 1, 2], "it.ckpt has 2 skills and 1 split at model.layers.0.self_attn.q_proj"),
         ([1, 2, 2, 2], [1, 2, 2, 2], "it.ckpt has 1 skill and 2 splits at"),
         ([2, 1, 3, 1], [2, 1, 1, 4], "it.ckpt has 2 skills and 1 split at"),
     ] {
         let reason = skilled(&a, &b).1.reason().unwrap().to_string();
-        assert!(reason.contains(told) && reason.contains("to_loras()"), "{reason}");
+        assert!(reason.contains(expected) && reason.contains("to_loras()"), "{reason}");
     }
     assert!(
         bad(&[("mttl_config.json", b"{}"), ("mttl_weights.bin", b"x")])

@@ -55,8 +55,8 @@ impl TorchFile {
     }
 
     /// The tensors of a dictionary in the pickle, by their keys. What is no tensor comes along by its name
-    /// and without values, so that it is told. `matrix` tells by a tensor's name and shape the two dimensions
-    /// that make a matrix of one with more, where all others are 1.
+    /// and without values, so that it is reported. For a tensor with more than two dimensions, `matrix` names
+    /// the two that make a matrix of it, by its name and shape; all others are 1.
     pub fn tensors<'a>(
         &self,
         pickle: &Pickle<'a>,
@@ -215,7 +215,7 @@ fn strided(shape: &[u64], strides: &[u64]) -> Option<View> {
             columns: size(*columns)?,
             steps: (size(*down)?, size(*right)?),
         }),
-        // Read by nobody: convolutions are not applied.
+        // Never read: convolutions are not applied.
         _ => Some(View::Steps { rows: 0, columns: 0, steps: (0, 0) }),
     }
 }

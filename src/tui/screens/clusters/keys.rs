@@ -86,7 +86,7 @@ pub fn reference() -> Vec<KeySection> {
 }
 
 impl ClustersScreen {
-    /// Whether a large library waits for somebody to agree.
+    /// Whether a large library waits for the user to agree.
     fn asks(&self) -> bool {
         self.shown.is_none() && self.comparable.question().is_some() && !self.agreed
     }

@@ -325,7 +325,7 @@ fn remaining(job: &JobSummary, detail: Option<&JobDetail>, now: f64) -> Option<f
     (done > 0.0 && all >= done && elapsed > 0.0).then(|| elapsed * (all - done) / done)
 }
 
-/// Share done, 0..=1; never 1 before it is over.
+/// Share done, 0..=1; never 1 before it has ended.
 fn share(job: &JobSummary) -> Option<f64> {
     if job.state == JobState::Finished {
         return Some(1.0);

@@ -349,8 +349,8 @@ impl Grid {
         Self { kinds, values, layers, least, most }
     }
 
-    /// Layers of each column of screen with its width: several cells a layer when there is room, several
-    /// layers a cell (their largest norm shows) when there is not.
+    /// Layers of each column of screen with its width: several cells per layer when there is room, several
+    /// layers per cell (their largest norm shows) when there is not.
     fn columns(&self, room: usize) -> Vec<(std::ops::Range<usize>, usize)> {
         let layers = self.layers;
         if room == 0 || layers == 0 {

@@ -134,7 +134,7 @@ impl Engine {
             }
             EngineEffect::Stop => {
                 pending.work = None;
-                // Loading goes on: nothing could be shown without it.
+                // Loading continues: nothing could be shown without it.
                 pending.cancel(|activity| activity != Activity::Loading);
             }
         });

@@ -17,7 +17,7 @@ use crate::tui::examples;
 use crate::tui::{EngineMessage, EngineState, FetchError, Message, Sender};
 use crate::{Cancel, Error, Result};
 
-/// Progress of a download is told at most this often.
+/// Progress of a download is reported at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// The first stage of loading: reading a large file for its digest takes a while.
@@ -42,7 +42,7 @@ pub struct Worker<'a, B: Backend> {
     mailbox: &'a Mailbox,
     send: Sender,
     session: Option<B::Session>,
-    /// The model that the session is over.
+    /// The model of the session.
     base: PathBuf,
     /// The router that the session has now.
     router: Option<RouterConfig>,
@@ -141,12 +141,12 @@ impl<'a, B: Backend> Worker<'a, B> {
         if self.session.is_some() { pending.work.take().map(Step::Work) } else { None }
     }
 
-    fn tell(&self, message: EngineMessage) {
+    fn report(&self, message: EngineMessage) {
         self.send.send(Message::Engine(message));
     }
 
     fn state(&self, state: EngineState) {
-        self.tell(EngineMessage::State(state));
+        self.report(EngineMessage::State(state));
     }
 
     fn fail(&self, error: String) {
@@ -189,7 +189,7 @@ impl<'a, B: Backend> Worker<'a, B> {
             Ok(session) => {
                 let (label, skipped) = (session.label(), session.skipped());
                 self.session = Some(session);
-                self.tell(EngineMessage::Examples(examples::of_tasks(library)));
+                self.report(EngineMessage::Examples(examples::of_tasks(library)));
                 self.state(EngineState::Ready { label, skipped });
             }
             Err(Error::Cancelled) => self.state(EngineState::Unloaded),
@@ -245,7 +245,7 @@ impl<'a, B: Backend> Worker<'a, B> {
         match self.answer(work, cancel) {
             // Whoever raised the flag no longer wants an answer.
             Ok(()) | Err(Error::Cancelled) => {}
-            Err(error) => self.tell(EngineMessage::Failed { ticket, error: line(&error) }),
+            Err(error) => self.report(EngineMessage::Failed { ticket, error: line(&error) }),
         }
     }
 
@@ -257,7 +257,7 @@ impl<'a, B: Backend> Worker<'a, B> {
             self.router = Some(work.router.clone());
         }
         let ticket = work.ticket;
-        let tell = |message| self.send.send(Message::Engine(message));
+        let report = |message| self.send.send(Message::Engine(message));
         // When the prompt was done, which is what the time of the answer's tokens counts from.
         let begun = Cell::new(Instant::now());
         let milliseconds = || begun.get().elapsed().as_secs_f64() * 1e3;
@@ -265,13 +265,13 @@ impl<'a, B: Backend> Worker<'a, B> {
             if work.max_tokens.is_some() {
                 begun.set(Instant::now());
             }
-            tell(EngineMessage::Progress { ticket, done, total });
+            report(EngineMessage::Progress { ticket, done, total });
         };
         let Some(max_tokens) = work.max_tokens else {
             let trace = Arc::new(session.route(&work.prompt, work.raw, &mut progress, cancel)?);
             cancel.check()?;
             let milliseconds = milliseconds();
-            tell(EngineMessage::Trace { ticket, trace, generating: false, milliseconds });
+            report(EngineMessage::Trace { ticket, trace, generating: false, milliseconds });
             return Ok(());
         };
         let mut newest: (Option<Arc<Trace>>, String) = (None, String::new());
@@ -279,8 +279,8 @@ impl<'a, B: Backend> Worker<'a, B> {
             let trace = Arc::new(trace.clone());
             newest = (Some(trace.clone()), text.to_string());
             let milliseconds = milliseconds();
-            tell(EngineMessage::Trace { ticket, trace, generating: true, milliseconds });
-            tell(EngineMessage::Text { ticket, text: text.to_string(), done: false });
+            report(EngineMessage::Trace { ticket, trace, generating: true, milliseconds });
+            report(EngineMessage::Text { ticket, text: text.to_string(), done: false });
             if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let result =
@@ -292,13 +292,13 @@ impl<'a, B: Backend> Worker<'a, B> {
             Err(Error::Cancelled) => (written, None),
             Err(error) => (written, Some(error)),
         };
-        tell(EngineMessage::Text { ticket, text, done: true });
+        report(EngineMessage::Text { ticket, text, done: true });
         if let Some(error) = failure {
             return Err(error);
         }
         if let Some(trace) = trace {
             let milliseconds = milliseconds();
-            tell(EngineMessage::Trace { ticket, trace, generating: false, milliseconds });
+            report(EngineMessage::Trace { ticket, trace, generating: false, milliseconds });
         }
         Ok(())
     }
@@ -315,7 +315,7 @@ impl<'a, B: Backend> Worker<'a, B> {
         self.mailbox.lock().work = None;
         let error = format!("the model stopped because of a bug: {text}");
         if let Some(ticket) = ticket {
-            self.tell(EngineMessage::Failed { ticket, error: error.clone() });
+            self.report(EngineMessage::Failed { ticket, error: error.clone() });
         }
         self.fail(error);
     }

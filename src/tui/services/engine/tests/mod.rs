@@ -31,7 +31,7 @@ fn no_source() -> NoSource {
     NoSource { what: "a model".into(), tried, place: "cache/model".into() }
 }
 
-/// A prompt that is routed until somebody cancels it.
+/// A prompt that is routed until it is cancelled.
 const ENDLESS: &str = "endless";
 
 #[derive(Clone, Default)]
@@ -58,7 +58,7 @@ fn wait_for_cancel(cancel: &Cancel) -> Result<()> {
         cancel.check()?;
         std::thread::sleep(Duration::from_millis(1));
     }
-    panic!("nobody cancelled");
+    panic!("it was not cancelled");
 }
 
 impl Backend for Slow {
@@ -341,12 +341,12 @@ fn work_asked_before_the_model_is_there_is_done_then() {
 #[test]
 fn errors_of_a_request_are_its_own_and_those_of_loading_are_a_state() {
     let mut bench = Bench::ready(Slow::default());
-    let router = RouterConfig::single("nobody");
+    let router = RouterConfig::single("unknown");
     bench.engine.handle(EngineEffect::Route { ticket: 4, prompt: "a".into(), raw: false, router });
     let EngineMessage::Failed { ticket: 4, error } = bench.next() else { panic!("no failure") };
-    assert!(error.contains("nobody"));
+    assert!(error.contains("unknown"));
     bench.route(5, "a");
-    assert!(matches!(bench.next(), EngineMessage::Trace { ticket: 5, .. }), "the engine goes on");
+    assert!(matches!(bench.next(), EngineMessage::Trace { ticket: 5, .. }), "the engine continues");
 
     let mut bench = Bench::start(Slow::default());
     bench.engine.set_library(Arc::new(library("broken", 1)));
