@@ -15,7 +15,7 @@ pub(super) use self::spec::{Comparison, MetricMatrix};
 use crate::named::{Named, by_name};
 
 /// Every metric; the first is the default, and what clusterings go by.
-static METRICS: [Metric; 3] = [Metric::MBC, Metric::FLAT, Metric::DELTA];
+static METRICS: &[Metric] = &[Metric::MBC, Metric::FLAT, Metric::DELTA];
 
 /// How two experts are compared: one of a closed set, described by its [`MetricSpec`].
 #[derive(Clone, Copy)]
@@ -58,7 +58,7 @@ impl Metric {
         let mut out = String::from(
             "| `--metric` | what it compares | formula | `--sparsity` | ranks |\n|---|---|---|---|---|\n",
         );
-        for metric in &METRICS {
+        for metric in METRICS {
             let sparsity = if metric.uses_sparsity { "yes" } else { "–" };
             let ranks = if metric.equal_ranks { "equal at each module" } else { "any" };
             let MetricSpec { id, help, formula, .. } = **metric;
@@ -100,7 +100,7 @@ impl Named for Metric {
     const KIND: &'static str = "metric";
 
     fn all() -> &'static [Self] {
-        &METRICS
+        METRICS
     }
 
     fn name(&self) -> &'static str {
@@ -122,7 +122,7 @@ mod tests {
     fn a_cycle_goes_through_all_and_names_are_unique() {
         let mut metric = Metric::default();
         let mut seen = Vec::new();
-        for _ in &METRICS {
+        for _ in METRICS {
             assert_eq!(Metric::named(metric.id).unwrap(), &metric);
             seen.push(metric.id);
             metric = metric.next();

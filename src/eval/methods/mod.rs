@@ -16,7 +16,7 @@ use crate::routing::ROUTERS;
 use crate::{Error, Result};
 
 /// The methods that are no routers.
-pub static BASELINES: [Baseline; 3] = [majority::BASELINE, base_chat::BASELINE, expert::BASELINE];
+pub static BASELINES: &[Baseline] = &[majority::BASELINE, base_chat::BASELINE, expert::BASELINE];
 
 /// The methods compared by default, in the order of the table.
 const DEFAULTS: [&str; 6] = ["majority", "base", "base-chat", "expert", "arrow", "uniform"];
@@ -55,7 +55,7 @@ impl FromStr for Method {
 /// The baselines as a Markdown table of the docs.
 pub fn reference() -> String {
     let mut text = String::from("| method | answers |\n|---|---|\n");
-    for baseline in &BASELINES {
+    for baseline in BASELINES {
         let names: Vec<String> =
             [Some(baseline.name), baseline.alias].into_iter().flatten().map(|n| format!("`{n}`")).collect();
         text.push_str(&format!("| {} | {} |\n", names.join(", "), baseline.help));

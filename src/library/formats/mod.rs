@@ -27,7 +27,7 @@ pub(super) use peft::{CONFIG, WEIGHTS};
 
 /// The formats. Where several may be meant, the first that opens a folder has it; of those that cannot, the last
 /// that knows it for its own says why.
-pub static FORMATS: [Format; 5] = [
+pub static FORMATS: &[Format] = &[
     Format(&peft::FORMAT),
     Format(&peft::BIN_FORMAT),
     Format(&mlx::FORMAT),

@@ -19,8 +19,8 @@ pub use self::spec::{MergeOption, MethodSpec};
 use crate::named::{Named, by_name};
 
 /// Every method.
-static METHODS: [MergeMethod; 5] =
-    [MergeMethod::LINEAR, MergeMethod::CAT, MergeMethod::SVD, MergeMethod::TIES, MergeMethod::DARE];
+static METHODS: &[MergeMethod] =
+    &[MergeMethod::LINEAR, MergeMethod::CAT, MergeMethod::SVD, MergeMethod::TIES, MergeMethod::DARE];
 
 /// How experts become one: one of a closed set, described by its [`MethodSpec`].
 #[derive(Clone, Copy)]
@@ -56,7 +56,7 @@ impl MergeMethod {
     /// The table of the reference page, in Markdown.
     pub fn markdown() -> String {
         let mut out = String::from("| `--method` | what it does | formula | options |\n|---|---|---|---|\n");
-        for method in &METHODS {
+        for method in METHODS {
             let options: Vec<String> = method.options.iter().map(|o| format!("`{}`", o.flag())).collect();
             let options = if options.is_empty() { "–".into() } else { options.join(", ") };
             let MethodSpec { id, help, formula, .. } = **method;
@@ -97,7 +97,7 @@ impl Named for MergeMethod {
     const KIND: &'static str = "merge method";
 
     fn all() -> &'static [Self] {
-        &METHODS
+        METHODS
     }
 
     fn name(&self) -> &'static str {
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn names_are_read_and_the_reference_table_has_a_line_each() {
-        for method in &METHODS {
+        for method in METHODS {
             assert_eq!(MergeMethod::named(method.id).unwrap(), method);
         }
         let table = MergeMethod::markdown();

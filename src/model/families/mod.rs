@@ -17,7 +17,7 @@ use super::spec::{DecoderSpec, RopeScaling};
 use crate::Result;
 use crate::text::short;
 
-static FAMILIES: [Family; 8] = [
+static FAMILIES: &[Family] = &[
     gemma2::FAMILY,
     gpt_neox::FAMILY,
     llama::FAMILY,
@@ -31,7 +31,7 @@ static FAMILIES: [Family; 8] = [
 /// The families as a Markdown table, for docs/base-model.md.
 pub fn families_table() -> String {
     let mut table = String::from("| models | `model_type` | architecture in GGUF |\n|---|---|---|\n");
-    for Family { name, models, gguf, .. } in &FAMILIES {
+    for Family { name, models, gguf, .. } in FAMILIES {
         let architecture = match gguf {
             Some(conventions) => format!("`{}`", conventions.architecture),
             None => "another family's".into(),

@@ -16,14 +16,14 @@ pub use setting::{Domain, MIX, RouterSetting, SettingValue, SettingValues, TEMPE
 use crate::named::Named;
 
 /// Every router, in the order of help, docs and the key for the next one. The first is the default.
-pub static ROUTERS: [Router; 5] =
-    [arrow::ROUTER, uniform::ROUTER, uniform_factors::ROUTER, single::ROUTER, base::ROUTER];
+pub static ROUTERS: &[Router] =
+    &[arrow::ROUTER, uniform::ROUTER, uniform_factors::ROUTER, single::ROUTER, base::ROUTER];
 
 impl Named for Router {
     const KIND: &'static str = "router";
 
     fn all() -> &'static [Self] {
-        &ROUTERS
+        ROUTERS
     }
 
     fn name(&self) -> &'static str {

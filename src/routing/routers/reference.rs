@@ -8,7 +8,7 @@ use super::{Domain, ROUTERS, RouterSetting};
 /// settings.
 pub fn reference() -> String {
     let mut text = String::from("| router | settings | weights |\n|---|---|---|\n");
-    for router in &ROUTERS {
+    for router in ROUTERS {
         let names: Vec<String> = router.settings.iter().map(|s| format!("`{}`", s.name)).collect();
         let settings = if names.is_empty() { "–".to_string() } else { names.join(", ") };
         // A bar would end the cell.
@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn the_page_has_every_router_and_every_setting_once() {
         let text = reference();
-        for router in &ROUTERS {
+        for router in ROUTERS {
             assert_eq!(text.matches(&format!("\n| `{}` |", router.usage())).count(), 1, "{text}");
         }
         for setting in settings() {

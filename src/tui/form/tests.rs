@@ -390,7 +390,7 @@ fn the_clustering_form_starts_with_what_the_tab_shows() {
 
 #[test]
 fn forms_open_over_every_tab() {
-    for kind in [&kinds::TRAIN, &kinds::CLUSTER, &kinds::TRAIN_CLUSTERS] {
+    for &kind in kinds::KINDS {
         let mut app = full_app();
         app.apply(vec![Effect::App(AppEffect::OpenForm(kind))]);
         for (width, height) in [(0, 0), (1, 1), (5, 3), (20, 6), (40, 10)] {
