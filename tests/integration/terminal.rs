@@ -142,7 +142,7 @@ fn a_job_is_started_cancelled_and_found_again() {
     session.press("c");
     session.see("Cluster the library");
     session.press("\r");
-    session.see("running");
+    see_running_job(&session);
     session.press("x");
     session.see("let it run");
     session.press("y");
@@ -155,7 +155,7 @@ fn a_job_is_started_cancelled_and_found_again() {
     again.see("cancelled");
     // It begins again.
     again.press("r");
-    again.see("running");
+    see_running_job(&again);
     again.press("x");
     again.see("let it run");
     again.press("y");
@@ -163,4 +163,10 @@ fn a_job_is_started_cancelled_and_found_again() {
     again.until("the end of the job", over);
     again.press("q");
     assert!(again.end().success());
+}
+
+/// Waits for the job's row: forms and hints speak of running, too.
+fn see_running_job(session: &Session) {
+    let row = |line: &str| line.contains("k = 10") && line.contains("running");
+    session.until("a running job", || session.text().lines().any(row));
 }
