@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::options::{BaseArgs, PromptArgs, RouterArgs};
 use super::output::{Output, save_tensors};
@@ -11,7 +13,7 @@ use super::{Align, Table};
 use crate::catalog::Catalog;
 use crate::library::{BaseLocation, Expert, NamedTensor, Skipped};
 use crate::model::{LoadOptions, Precision};
-use crate::routing::{Session, TEMPERATURE, TOP_K, Trace};
+use crate::routing::{RouterConfig, RouterSetting, Session, Trace, TraceToken, settings};
 use crate::text::{counted, printable};
 use crate::{Error, Result};
 
@@ -131,23 +133,58 @@ pub fn run(args: &RouteArgs, output: &Output) -> Result<()> {
     table(&session, &trace, output)
 }
 
-fn document(library: &Catalog, session: &Session, trace: &Trace) -> serde_json::Value {
-    let router = session.router();
-    let weights: Vec<Vec<Vec<(u32, f32)>>> = (0..trace.tokens.len())
-        .map(|t| (0..trace.modules.len()).map(|m| trace.weights(t, m).to_vec()).collect())
-        .collect();
-    serde_json::json!({
-        "router": router.head(),
-        "top_k": router.values.count(&TOP_K),
-        "temperature": router.values.number(&TEMPERATURE),
-        "precision": session.model().precision,
-        "tokens": trace.tokens,
-        "modules": *trace.modules,
-        "experts": *trace.experts,
-        "weights": weights,
-        "skipped": left_out(library, session),
-        "partial": partial(library, session),
-    })
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    router: RouterFields,
+    precision: Precision,
+    tokens: &'a [TraceToken],
+    modules: &'a [String],
+    experts: &'a [String],
+    /// [token][module], each the (expert index, weight) pairs.
+    weights: Vec<Vec<&'a [(u32, f32)]>>,
+    skipped: Vec<Skipped>,
+    partial: Vec<Skipped>,
+}
+
+/// The router as JSON has it: its id and argument, the settings that have options of their own, by the names of
+/// these, and the settings that this router has, by their names in the text form.
+#[derive(Serialize)]
+struct RouterFields {
+    router: String,
+    #[serde(flatten)]
+    shorthands: Map<String, Value>,
+    settings: Map<String, Value>,
+}
+
+impl RouterFields {
+    fn new(config: &RouterConfig) -> Self {
+        let value = |setting| serde_json::json!(config.values.get(setting));
+        let shorthand = |setting: &'static RouterSetting| {
+            setting.shorthand.as_ref().map(|shorthand| (shorthand.field(), value(setting)))
+        };
+        let own = config.router.settings.iter().map(|setting| (setting.name.to_string(), value(setting)));
+        Self {
+            router: config.head(),
+            shorthands: settings().into_iter().filter_map(shorthand).collect(),
+            settings: own.collect(),
+        }
+    }
+}
+
+fn document<'a>(library: &Catalog, session: &Session, trace: &'a Trace) -> Document<'a> {
+    Document {
+        router: RouterFields::new(session.router()),
+        precision: session.model().precision,
+        tokens: &trace.tokens,
+        modules: &trace.modules,
+        experts: &trace.experts,
+        weights: (0..trace.tokens.len())
+            .map(|t| (0..trace.modules.len()).map(|m| trace.weights(t, m)).collect())
+            .collect(),
+        skipped: left_out(library, session),
+        partial: partial(library, session),
+    }
 }
 
 /// Shares per expert, then the heaviest expert of every token.
@@ -223,6 +260,24 @@ fn save(path: &Path, logits: &Tensor, trace: &Trace, weights: bool) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_settings_of_every_router_are_in_json() {
+        for router in crate::routing::ROUTERS {
+            let json = serde_json::to_value(RouterFields::new(&RouterConfig::of(router))).unwrap();
+            let names: Vec<&str> = json["settings"].as_object().unwrap().keys().map(String::as_str).collect();
+            assert!(names.iter().eq(router.settings.iter().map(|setting| &setting.name)), "{json}");
+            // What scripts read of any router.
+            assert_eq!((&json["top_k"], &json["temperature"]), (&3.into(), &1.0.into()), "{json}");
+        }
+        let arrow = "arrow:k=5:mix=factors:tied".parse().unwrap();
+        let json = serde_json::to_string(&RouterFields::new(&arrow)).unwrap();
+        let expected = concat!(
+            r#"{"router":"arrow","top_k":5,"temperature":1.0,"mix":"factors","tie_qkv":true,"#,
+            r#""settings":{"k":5,"temperature":1.0,"mix":"factors","tied":true}}"#
+        );
+        assert_eq!(json, expected);
+    }
 
     #[test]
     fn equal_weights_have_no_heaviest_expert() {

@@ -256,10 +256,8 @@ mod tests {
     fn wrong_texts_are_answered_with_what_there_is() {
         let error = |text: &str| text.parse::<RouterConfig>().unwrap_err().to_string();
         assert_eq!(error("arow"), "there is no router \"arow\"; did you mean arrow?");
-        assert_eq!(
-            error(""),
-            "there is no router \"\": choose from arrow, uniform, uniform-factors, single:NAME, base"
-        );
+        let all: Vec<&str> = ROUTERS.iter().map(Router::usage).collect();
+        assert_eq!(error(""), format!("there is no router \"\": choose from {}", all.join(", ")));
         assert_eq!(error("single"), "single needs NAME after a colon: single:NAME");
         assert_eq!(error("single:"), "single needs NAME after a colon: single:NAME");
         assert_eq!(error("arrow:k=x"), "arrow: k must be a whole number (0 = all), not x");

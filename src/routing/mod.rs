@@ -26,7 +26,7 @@ pub use mix::Mix;
 pub use resolved::ResolvedRouter;
 pub use routers::{
     Argument, Domain, MIX, ROUTERS, Request, Resolved, Router, RouterSetting, Rule, Scope, SettingValue,
-    SettingValues, Speakers, TEMPERATURE, TIED, TOP_K, reference, titles,
+    SettingValues, Shorthand, Speakers, TEMPERATURE, TIED, TOP_K, reference, settings, titles,
 };
 pub use scores::ModuleRows;
 pub use session::{GenerateOptions, Prompt, Session};

@@ -136,7 +136,17 @@ mod tests {
     #[test]
     fn sparsity_is_kept_only_where_it_matters() {
         assert_eq!((Metric::MBC.sparsity(0.25), Metric::DELTA.sparsity(0.25)), (0.25, 0.0));
-        assert_eq!(Metric::about_ranks(), "mbc and flat need equal ranks; compare them with --metric delta");
+    }
+
+    #[test]
+    fn an_error_about_ranks_names_the_metrics_that_need_and_that_do_not_need_them_equal() {
+        let text = Metric::about_ranks();
+        let (need, other) = text.split_once(" need equal ranks; compare them with --metric ").unwrap();
+        for metric in METRICS {
+            let (here, there) = if metric.equal_ranks { (need, other) } else { (other, need) };
+            assert!(here.split(' ').any(|word| word == metric.id), "{text}");
+            assert!(!there.split(' ').any(|word| word == metric.id), "{text}");
+        }
     }
 
     #[test]

@@ -8,13 +8,13 @@ mod training;
 use std::path::PathBuf;
 
 pub use choice::choice;
-use router::RouterParser;
+use router::{RouterParser, Shorthands};
 pub use training::{TrainingArgs, show};
 
 use crate::Result;
 use crate::catalog::Catalog;
 use crate::model::Precision;
-use crate::routing::{Mix, Part, Prompt, RouterConfig, Session, TEMPERATURE, TOP_K};
+use crate::routing::{Part, Prompt, RouterConfig, Session};
 use crate::settings::{BELOW_ONE, NON_NEGATIVE};
 
 /// A library whose experts are looked at without running them.
@@ -91,15 +91,9 @@ pub struct RouterArgs {
     /// `--router`.
     #[arg(long, value_parser = RouterParser, help = router::help(), long_help = router::long_help())]
     pub router: Option<RouterConfig>,
-    /// `--top-k`, a shorthand.
-    #[arg(long, value_name = "K", help = router::shorthand_help(&TOP_K))]
-    pub top_k: Option<usize>,
-    /// `--temperature`, a shorthand.
-    #[arg(long, value_name = "T", allow_hyphen_values = true, help = router::shorthand_help(&TEMPERATURE))]
-    pub temperature: Option<f64>,
-    /// Mix the experts' outputs or their factors [default: the library's, else outputs]
-    #[arg(long, value_parser = choice::<Mix>())]
-    pub mix: Option<Mix>,
+    /// Settings that have options of their own.
+    #[command(flatten)]
+    pub shorthands: Shorthands,
     /// Give these experts no weight
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub mute: Vec<String>,
@@ -109,9 +103,6 @@ pub struct RouterArgs {
     /// Subtract the mean of these general experts from all others (GenKnowSub)
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub general: Vec<String>,
-    /// Let q, k and v that share one A share one prototype, as in mttl
-    #[arg(long)]
-    pub tie_qkv: bool,
 }
 
 /// Checks `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.

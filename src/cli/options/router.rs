@@ -2,14 +2,16 @@
 
 use std::ffi::OsStr;
 
-use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
-use clap::{Arg, Command};
+use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::RouterArgs;
+use crate::Result;
 use crate::library::Library;
 use crate::named::{find_name, split_names};
-use crate::routing::{MIX, ROUTERS, RouterConfig, RouterSetting, SettingValue, TEMPERATURE, TIED, TOP_K};
-use crate::{Error, Result};
+use crate::routing::{
+    Domain, ROUTERS, RouterConfig, RouterSetting, SettingValue, SettingValues, Shorthand, settings,
+};
 
 /// Reads the text form of a router; `--help` and completions list the routers.
 #[derive(Clone, Debug)]
@@ -51,34 +53,84 @@ pub fn long_help() -> String {
     text
 }
 
-/// Help of an option that stands for a setting.
-pub fn shorthand_help(setting: &RouterSetting) -> String {
-    format!("{} [default: the library's, else {}]", setting.help, setting.default_value())
+/// Values of the settings that have options of their own.
+#[derive(Clone, Debug, Default)]
+pub struct Shorthands(SettingValues);
+
+/// The settings that have options of their own.
+fn shorthands() -> impl Iterator<Item = (&'static RouterSetting, &'static Shorthand)> {
+    settings().into_iter().filter_map(|setting| Some((setting, setting.shorthand.as_ref()?)))
+}
+
+impl Args for Shorthands {
+    fn augment_args(command: Command) -> Command {
+        let arg = |(setting, shorthand): (&'static RouterSetting, &'static Shorthand)| {
+            let arg = Arg::new(shorthand.option).long(shorthand.option);
+            let help = setting.help;
+            let fallback = setting.default_value();
+            let arg = match &setting.domain {
+                Domain::Flag => return arg.action(ArgAction::SetTrue).help(help),
+                Domain::Word { words } => {
+                    let word = |word: crate::settings::Word| PossibleValue::new(word.word).help(word.help);
+                    let named = |text: String| setting.parse(Some(&text));
+                    arg.value_parser(PossibleValuesParser::new(words().into_iter().map(word)).try_map(named))
+                }
+                Domain::Count { .. } | Domain::Positive { .. } => {
+                    let wanted = || format!("must be {}", setting.range());
+                    // A negative number is answered with what is wanted, not taken for an option.
+                    arg.allow_hyphen_values(true)
+                        .value_parser(move |text: &str| setting.parse(Some(text)).map_err(|_| wanted()))
+                }
+            };
+            arg.value_name(shorthand.value).help(format!("{help} [default: the library's, else {fallback}]"))
+        };
+        command.args(shorthands().map(arg))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Shorthands {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut args = Self::default();
+        args.update_from_arg_matches(matches)?;
+        Ok(args)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for (setting, Shorthand { option, .. }) in shorthands() {
+            match &setting.domain {
+                Domain::Flag if matches.get_flag(option) => self.0.set(setting, true),
+                Domain::Flag => {}
+                _ => {
+                    if let Some(value) = matches.get_one::<SettingValue>(option) {
+                        self.0.set(setting, *value);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl RouterArgs {
     /// The router with its settings: the command line's, else the library's.
     ///
     /// # Errors
-    /// A usage error for a setting out of its range; an unknown router in `library.toml`.
+    /// An unknown router in `library.toml`.
     pub fn config(&self, library: &Library) -> Result<RouterConfig> {
         let manifest = &library.manifest;
         let mut config = match &self.router {
             Some(router) => router.clone(),
             None => RouterConfig::of_library(manifest, true)?,
         };
-        let mut shorthand = |option: &str, setting: &'static RouterSetting, value: Option<SettingValue>| {
-            let Some(value) = value else { return Ok(()) };
-            if !setting.admits(value) {
-                return Err(Error::usage(format!("{option} must be {}, not {value}", setting.range())));
+        for (setting, _) in shorthands() {
+            if let Some(value) = self.shorthands.0.given(setting) {
+                config.values.set(setting, value);
             }
-            config.values.set(setting, value);
-            Ok(())
-        };
-        shorthand("--top-k", &TOP_K, self.top_k.map(Into::into))?;
-        shorthand("--temperature", &TEMPERATURE, self.temperature.map(Into::into))?;
-        shorthand("--mix", &MIX, self.mix.map(Into::into))?;
-        shorthand("--tie-qkv", &TIED, self.tie_qkv.then(|| true.into()))?;
+        }
         config.fill_from(manifest)?;
         config.muted = names(library, &self.mute);
         config.pinned = names(library, &self.pin);
@@ -97,20 +149,47 @@ fn names(library: &Library, texts: &[String]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::library::Expert;
+    use crate::routing::TOP_K;
+
+    fn parse(arguments: &[&str]) -> Result<RouterArgs, String> {
+        let command = RouterArgs::augment_args(Command::new("route"));
+        let matches = command.try_get_matches_from(["route"].iter().chain(arguments));
+        matches.and_then(|matches| RouterArgs::from_arg_matches(&matches)).map_err(|e| e.to_string())
+    }
 
     #[test]
     fn the_library_has_the_defaults_and_the_command_line_the_last_word() {
         let mut library = Library::default();
         library.manifest.router.top_k = 5;
-        let args = |top_k, temperature| RouterArgs { top_k, temperature, ..RouterArgs::default() };
-        assert_eq!(args(None, None).config(&library).unwrap().values.count(&TOP_K), 5);
-        assert_eq!(args(Some(0), None).config(&library).unwrap().values.count(&TOP_K), 0);
-        for temperature in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert!(matches!(args(None, Some(temperature)).config(&library), Err(Error::Usage(_))));
+        let config = |arguments: &[&str]| parse(arguments).unwrap().config(&library).unwrap();
+        assert_eq!(config(&[]).values.count(&TOP_K), 5);
+        assert_eq!(config(&["--top-k", "0"]).values.count(&TOP_K), 0);
+        let config = config(&["--router", "arrow:k=7:temperature=0.5", "--top-k", "2", "--tie-qkv"]);
+        assert_eq!(config.to_string(), "arrow:k=2:temperature=0.5:tied");
+    }
+
+    #[test]
+    fn an_option_of_its_own_takes_what_its_setting_takes_in_the_text_form() {
+        for (setting, Shorthand { option, .. }) in shorthands() {
+            let given = |more: &[&str]| {
+                let option = format!("--{option}");
+                let args = parse(&[&[option.as_str()], more].concat());
+                args.map(|args| args.shorthands.0.given(setting).unwrap())
+            };
+            let value = setting.step(setting.default_value(), true, 9);
+            let text = value.to_string();
+            let words: &[&str] = if matches!(setting.domain, Domain::Flag) { &[] } else { &[&text] };
+            assert_eq!(given(words), Ok(value));
+            for wrong in ["-1", "NaN", "x"] {
+                assert!(given(&[wrong]).is_err(), "--{option} {wrong}");
+            }
         }
-        let router = Some("arrow:k=7:temperature=0.5".parse().unwrap());
-        let args = RouterArgs { router, top_k: Some(2), ..RouterArgs::default() };
-        assert_eq!(args.config(&library).unwrap().to_string(), "arrow:k=2:temperature=0.5");
+        for temperature in ["0", "-1", "NaN", "inf"] {
+            let error = parse(&["--temperature", temperature]).unwrap_err();
+            assert!(error.contains("must be a positive number"), "{error}");
+        }
+        let error = parse(&["--mix", "factor"]).unwrap_err();
+        assert!(error.contains("[possible values: outputs, factors]"), "{error}");
     }
 
     #[test]

@@ -11,13 +11,26 @@ mod uniform_factors;
 
 pub use reference::reference;
 pub use router::{Argument, Request, Resolved, Router, Rule, Scope, Speakers};
-pub use setting::{Domain, MIX, RouterSetting, SettingValue, SettingValues, TEMPERATURE, TIED, TOP_K};
+pub use setting::{
+    Domain, MIX, RouterSetting, SettingValue, SettingValues, Shorthand, TEMPERATURE, TIED, TOP_K,
+};
 
 use crate::named::Named;
 
 /// Every router, in the order of help, docs and the key for the next one. The first is the default.
 pub static ROUTERS: &[Router] =
     &[arrow::ROUTER, uniform::ROUTER, uniform_factors::ROUTER, single::ROUTER, base::ROUTER];
+
+/// Every setting of the routers once, in the order of the routers that have it.
+pub fn settings() -> Vec<&'static RouterSetting> {
+    let mut all: Vec<&RouterSetting> = Vec::new();
+    for setting in ROUTERS.iter().flat_map(|router| router.settings) {
+        if !all.iter().any(|known| known.name == setting.name) {
+            all.push(setting);
+        }
+    }
+    all
+}
 
 impl Named for Router {
     const KIND: &'static str = "router";

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Domain, ROUTERS, RouterSetting};
+use super::{Domain, ROUTERS, settings};
 
 /// A Markdown table of the routers: text form, settings with their defaults, what each does; and one of the
 /// settings.
@@ -15,27 +15,17 @@ pub fn reference() -> String {
         let help = router.help.replace('|', "\\|");
         let _ = writeln!(text, "| `{}` | {settings} | {help} |", router.usage());
     }
-    text.push_str("\n| setting | values | default | meaning |\n|---|---|---|---|\n");
+    text.push_str("\n| setting | values | default | also as | meaning |\n|---|---|---|---|---|\n");
     for setting in settings() {
         let values = match &setting.domain {
-            Domain::Word { words } => words().join(", "),
+            Domain::Word { words } => words().iter().map(|word| word.word).collect::<Vec<_>>().join(", "),
             _ => setting.range().to_string(),
         };
+        let option = setting.shorthand.as_ref().map_or("–".into(), |s| format!("`--{}`", s.option));
         let (name, default, help) = (setting.name, setting.default_value(), setting.help);
-        let _ = writeln!(text, "| `{name}` | {values} | {default} | {help} |");
+        let _ = writeln!(text, "| `{name}` | {values} | {default} | {option} | {help} |");
     }
     text
-}
-
-/// Every setting once, in the order of the routers that have it.
-fn settings() -> Vec<&'static RouterSetting> {
-    let mut all: Vec<&RouterSetting> = Vec::new();
-    for setting in ROUTERS.iter().flat_map(|router| router.settings) {
-        if !all.iter().any(|known| known.name == setting.name) {
-            all.push(setting);
-        }
-    }
-    all
 }
 
 #[cfg(test)]

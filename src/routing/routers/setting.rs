@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::named::{Named, unknown};
 use crate::routing::mix::Mix;
+use crate::settings::{Word, words};
 use crate::{Error, Result};
 
 /// A setting that one router or several have. It is declared once; text form, command line, screens, checks
@@ -20,6 +23,25 @@ pub struct RouterSetting {
     pub help: &'static str,
     /// Values and default.
     pub domain: Domain,
+    /// An option of its own beside `--router`, and a field of its own in JSON; without one it stands in the text
+    /// form and among the settings of its router.
+    pub shorthand: Option<Shorthand>,
+}
+
+/// A setting's own option on the command line.
+#[derive(Debug)]
+pub struct Shorthand {
+    /// Without dashes: `top-k`.
+    pub option: &'static str,
+    /// What the help calls its value; empty for flags.
+    pub value: &'static str,
+}
+
+impl Shorthand {
+    /// The field of JSON: `top_k`.
+    pub fn field(&self) -> String {
+        self.option.replace('-', "_")
+    }
 }
 
 /// Which values a setting takes, and its default.
@@ -42,12 +64,13 @@ pub enum Domain {
     /// One of a few words; the first is the default.
     Word {
         /// All of them.
-        words: fn() -> Vec<&'static str>,
+        words: fn() -> Vec<Word>,
     },
 }
 
-/// A value of a setting.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A value of a setting; in JSON a number, `true` or `false`, or the word.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
 pub enum SettingValue {
     /// Of [`Domain::Count`].
     Count(usize),
@@ -101,6 +124,7 @@ pub static TOP_K: RouterSetting = RouterSetting {
     symbol: "top",
     help: "Experts per token and module, 0 = all",
     domain: Domain::Count { default: 3 },
+    shorthand: Some(Shorthand { option: "top-k", value: "K" }),
 };
 
 /// What divides the scores before the softmax.
@@ -113,6 +137,7 @@ pub static TEMPERATURE: RouterSetting = RouterSetting {
         default: 1.0,
         steps: &[0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0],
     },
+    shorthand: Some(Shorthand { option: "temperature", value: "T" }),
 };
 
 /// How the chosen experts are put together.
@@ -121,7 +146,8 @@ pub static MIX: RouterSetting = RouterSetting {
     title: "way to mix",
     symbol: "",
     help: "Mix the experts' outputs or their factors",
-    domain: Domain::Word { words: || Mix::all().iter().map(Named::name).collect() },
+    domain: Domain::Word { words: words::<Mix> },
+    shorthand: Some(Shorthand { option: "mix", value: "MIX" }),
 };
 
 /// Whether q, k and v share prototypes.
@@ -131,6 +157,7 @@ pub static TIED: RouterSetting = RouterSetting {
     symbol: "",
     help: "Let q, k and v that share one A share one prototype, as in mttl",
     domain: Domain::Flag,
+    shorthand: Some(Shorthand { option: "tie-qkv", value: "" }),
 };
 
 impl RouterSetting {
@@ -140,7 +167,7 @@ impl RouterSetting {
             Domain::Count { default } => SettingValue::Count(*default),
             Domain::Positive { default, .. } => SettingValue::Number(*default),
             Domain::Flag => SettingValue::Flag(false),
-            Domain::Word { words } => SettingValue::Word(words().first().copied().unwrap_or_default()),
+            Domain::Word { words } => SettingValue::Word(words().first().map_or("", |first| first.word)),
         }
     }
 
@@ -163,7 +190,7 @@ impl RouterSetting {
                 Some(_) => None,
             },
             Domain::Word { words } => {
-                let words = words();
+                let words: Vec<&'static str> = words().iter().map(|word| word.word).collect();
                 let found = words.iter().find(|word| Some(**word) == text).copied();
                 if let (None, Some(text)) = (found, text) {
                     return Err(unknown(self.title, text, words.iter().copied(), &words.join(", ")));
@@ -179,7 +206,7 @@ impl RouterSetting {
         match (&self.domain, value) {
             (Domain::Count { .. }, SettingValue::Count(_)) | (Domain::Flag, SettingValue::Flag(_)) => true,
             (Domain::Positive { .. }, SettingValue::Number(value)) => value > 0.0 && value.is_finite(),
-            (Domain::Word { words }, SettingValue::Word(word)) => words().contains(&word),
+            (Domain::Word { words }, SettingValue::Word(word)) => words().iter().any(|one| one.word == word),
             _ => false,
         }
     }
@@ -225,9 +252,9 @@ impl RouterSetting {
             (Domain::Word { words }, SettingValue::Word(now)) => {
                 let words = words();
                 let count = words.len().max(1);
-                let at = words.iter().position(|word| *word == now).unwrap_or(0);
+                let at = words.iter().position(|word| word.word == now).unwrap_or(0);
                 let next = (at + if up { 1 } else { count - 1 }) % count;
-                words.get(next).map_or(SettingValue::Word(now), |word| SettingValue::Word(word))
+                SettingValue::Word(words.get(next).map_or(now, |word| word.word))
             }
             _ => now,
         }
