@@ -23,7 +23,7 @@ use lora_tui::Cancel;
 use lora_tui::analysis::{self, Metric, Similarity};
 use lora_tui::catalog::Catalog;
 use lora_tui::library::{Expert, Library};
-use lora_tui::tui::{App, ComputeEffect, Depth, Effect, Message, Theme};
+use lora_tui::tui::{App, ComputeEffect, ComputeMessage, Depth, Effect, Message, Theme};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
@@ -131,9 +131,12 @@ fn heatmap(n: usize) -> Result<()> {
         _ => None,
     });
     let ticket = asked.context("the Similarity tab does not ask for the matrix")?;
-    bench.app.update(Message::Similarity { ticket, result: Ok(similarity.clone()) });
+    bench.app.update(Message::Compute(ComputeMessage::Similarity { ticket, result: Ok(similarity.clone()) }));
     let clustering = Arc::new(analysis::cluster(&similarity, 10, 42, &Cancel::new())?);
-    bench.app.update(Message::Clustering { ticket: 0, result: Ok((similarity, clustering)) });
+    bench.app.update(Message::Compute(ComputeMessage::Clustering {
+        ticket: 0,
+        result: Ok((similarity, clustering)),
+    }));
     bench.draw()?;
     bench.milliseconds.clear();
     bench.bytes.set(0);
@@ -177,7 +180,7 @@ fn table(path: &Path) -> Result<()> {
                 if let Effect::Compute(ComputeEffect::Profile { expert }) = effect {
                     let found = library.expert(&expert).and_then(analysis::profile);
                     let result = found.map(Arc::new).map_err(|error| error.to_string());
-                    bench.app.update(Message::Profile { expert, result });
+                    bench.app.update(Message::Compute(ComputeMessage::Profile { expert, result }));
                 }
             }
         }

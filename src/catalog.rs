@@ -5,7 +5,7 @@
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::library::{
     BaseLocation, BaseSpec, Expert, FetchProgress, Library, fetch_base, locate_base, locate_described,
@@ -13,13 +13,21 @@ use crate::library::{
 use crate::model::layer_sizes;
 use crate::{Cancel, Error, Result};
 
+/// What a catalog is read from, once or whenever it changes on disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The library's folder.
+    pub root: PathBuf,
+    /// The base model that the person chose (`--base`).
+    pub base: Option<PathBuf>,
+}
+
 /// A library whose experts are judged by its base model, and where that base model is.
 #[derive(Debug, Default)]
 pub struct Catalog {
     /// The library.
     pub library: Library,
-    /// The base model that the person chose.
-    wish: Option<PathBuf>,
+    source: Arc<Source>,
     /// The base model, once it was found.
     found: Mutex<Option<(PathBuf, String)>>,
 }
@@ -47,8 +55,12 @@ impl Catalog {
     /// # Errors
     /// As [`Library::open`]; when the given base is no readable model.
     pub fn open(path: &Path, base: Option<&Path>) -> Result<Self> {
-        let mut catalog = Self::from(Library::open(path)?);
-        catalog.wish = base.map(Path::to_path_buf);
+        Self::read(Arc::new(Source { root: path.to_path_buf(), base: base.map(Path::to_path_buf) }))
+    }
+
+    fn read(source: Arc<Source>) -> Result<Self> {
+        let library = Library::open(&source.root)?;
+        let mut catalog = Self { source, ..Self::from(library) };
         catalog.judge()?;
         Ok(catalog)
     }
@@ -58,25 +70,24 @@ impl Catalog {
     ///
     /// # Errors
     /// As [`Library::open`].
-    pub fn look(path: &Path, base: Option<&Path>) -> Result<Self> {
-        Self::open(path, base).or_else(|_| {
-            let mut catalog = Self::open(path, None)?;
-            catalog.wish = base.map(Path::to_path_buf);
-            Ok(catalog)
+    pub fn look(source: &Arc<Source>) -> Result<Self> {
+        Self::read(source.clone()).or_else(|_| {
+            let catalog = Self::open(&source.root, None)?;
+            Ok(Self { source: source.clone(), ..catalog })
         })
     }
 
     /// Looks at the experts with the base model in mind, where it was chosen or they need it.
     fn judge(&mut self) -> Result<()> {
         let library = &self.library;
-        if self.wish.is_none() && library.experts.iter().any(Expert::needs_base) {
+        if self.source.base.is_none() && library.experts.iter().any(Expert::needs_base) {
             // Which one it is follows from the other experts: it is not settled before these are judged.
             if let Ok(BaseLocation::Found { path, .. }) = self.locate() {
                 self.library.use_base(&path);
             }
         }
         let contested = self.library.is_mixed() && self.library.manifest.base.is_some();
-        if self.wish.is_none() && !contested {
+        if self.source.base.is_none() && !contested {
             return Ok(());
         }
         let judged = match self.base() {
@@ -88,17 +99,17 @@ impl Catalog {
             Err(error) => Err(error),
         };
         // Not readable: unless it was asked for, a matter of whoever runs it, not of looking at experts.
-        if self.wish.is_some() { judged } else { Ok(()) }
+        if self.source.base.is_some() { judged } else { Ok(()) }
     }
 
     fn locate(&self) -> Result<BaseLocation> {
         let Library { root, manifest, experts, .. } = &self.library;
-        locate_base(root, manifest.base.as_ref(), experts, self.wish.as_deref())
+        locate_base(root, manifest.base.as_ref(), experts, self.source.base.as_deref())
     }
 
     /// The base model that the person chose, if one was: what commands and jobs pass on as `--base`.
-    pub fn wish(&self) -> Option<&Path> {
-        self.wish.as_deref()
+    pub fn chosen_base(&self) -> Option<&Path> {
+        self.source.base.as_deref()
     }
 
     /// The base model, looked for without touching the network. Once found it stays; a missing one is looked for
@@ -210,8 +221,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let absent = root.path().join("absent");
         assert!(Catalog::open(root.path(), Some(&absent)).is_err());
-        let catalog = Catalog::look(root.path(), Some(&absent)).unwrap();
-        assert_eq!(catalog.wish(), Some(absent.as_path()));
+        let source = Source { root: root.path().to_path_buf(), base: Some(absent.clone()) };
+        let catalog = Catalog::look(&Arc::new(source)).unwrap();
+        assert_eq!(catalog.chosen_base(), Some(absent.as_path()));
         assert!(catalog.base().unwrap_err().to_string().contains("there is no such base model"));
     }
 }

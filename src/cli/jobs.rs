@@ -110,12 +110,12 @@ fn show(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
     let detail = jobs.detail(id)?;
     if output.is_json() {
         let mut document = serde_json::to_value(&detail.summary).map_err(|e| Error::msg(e.to_string()))?;
-        document["stage"] = json!(detail.stage);
-        document["tokens_per_second"] = json!(detail.tokens_per_second);
-        document["eta_seconds"] = json!(detail.eta_seconds);
-        document["rows"] = json!(detail.rows);
-        document["losses"] = json!(detail.losses);
-        document["validation"] = json!(detail.validation);
+        document["stage"] = json!(detail.progress.stage);
+        document["tokens_per_second"] = json!(detail.progress.tokens_per_second);
+        document["eta_seconds"] = json!(detail.progress.eta_seconds);
+        document["rows"] = json!(detail.progress.rows);
+        document["losses"] = json!(detail.progress.losses);
+        document["validation"] = json!(detail.progress.validation);
         document["spec"] = json!(detail.job);
         document["result"] = jobs.outcome(id)?.unwrap_or_default();
         return output.document(&document);
@@ -129,7 +129,7 @@ fn show(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
 }
 
 fn describe(detail: &JobDetail) -> String {
-    let summary = &detail.summary;
+    let JobDetail { summary, progress, .. } = detail;
     let mut table = Table::new(&[("JOB", Align::Left), (&summary.id, Align::Left)]);
     let mut row = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -143,17 +143,17 @@ fn describe(detail: &JobDetail) -> String {
     row("waits", summary.waits.clone());
     row("after", Some(summary.after.join(", ")));
     row("started", Some(time_text(summary.started)));
-    row("stage", detail.stage.clone().filter(|_| !summary.state.is_over()));
+    row("stage", progress.stage.clone().filter(|_| !summary.state.is_over()));
     row("step", Some(steps(summary)));
     let last = |curve: &[(usize, f64)]| curve.last().map(|(step, loss)| format!("{loss:.4} at step {step}"));
-    row("loss", last(&detail.losses));
-    row("validation loss", last(&detail.validation));
-    row("tokens/s", detail.tokens_per_second.map(|speed| format!("{speed:.0}")));
-    row("time left", detail.eta_seconds.and_then(time_left));
+    row("loss", last(&progress.losses));
+    row("validation loss", last(&progress.validation));
+    row("tokens/s", progress.tokens_per_second.map(|speed| format!("{speed:.0}")));
+    row("time left", progress.eta_seconds.and_then(time_left));
     let mut text = table.render();
-    if !detail.rows.is_empty() {
+    if !progress.rows.is_empty() {
         text.push('\n');
-        text += &parts(&detail.rows);
+        text += &parts(&progress.rows);
     }
     text
 }

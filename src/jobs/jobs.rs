@@ -202,12 +202,7 @@ impl Jobs {
         let outcome = end.and_then(|end| end.result).and_then(report);
         Ok(JobDetail {
             job: read_spec(&job).ok(),
-            stage: progress.stage,
-            rows: progress.rows,
-            losses: progress.losses,
-            validation: progress.validation,
-            tokens_per_second: progress.tokens_per_second,
-            eta_seconds: progress.eta_seconds.filter(|_| !over),
+            progress: Progress { eta_seconds: progress.eta_seconds.filter(|_| !over), ..progress },
             log: last_lines(&job.join(LOG), LOG_LINES, LOG_BYTES)?,
             outcome,
             ended,

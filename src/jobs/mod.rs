@@ -43,6 +43,7 @@ pub use executors::{Executor, Local};
 pub use job_dir::JobDir;
 pub use jobs::{Jobs, LogFollower};
 pub use kinds::{AnyJob, AnyReport, ClusterReport, ClusterSpec, Job};
+pub use progress::Progress;
 pub use state::{JobDetail, JobState, JobSummary};
 pub use times::text as time_text;
 pub use worker::worker;

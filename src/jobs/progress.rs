@@ -18,16 +18,21 @@ pub struct Progress {
     pub started: Option<f64>,
     /// Resumed, and not begun since.
     pub waiting: bool,
+    /// Steps done.
     pub step: usize,
     /// 0 while unknown.
     pub steps: usize,
+    /// What it is doing.
     pub stage: Option<String>,
+    /// The parts of the work, where it has several.
     pub rows: Vec<JobRow>,
-    /// (step, training loss)
+    /// (step, training loss), in order.
     pub losses: Vec<(usize, f64)>,
-    /// (step, validation loss)
+    /// (step, validation loss), in order.
     pub validation: Vec<(usize, f64)>,
+    /// Of a training.
     pub tokens_per_second: Option<f64>,
+    /// Estimated time left.
     pub eta_seconds: Option<f64>,
 }
 

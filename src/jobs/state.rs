@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::kinds::{AnyJob, AnyReport, Kind};
-use super::{JobRow, times};
+use super::progress::Progress;
+use super::times;
 
 /// Where a job stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,18 +103,8 @@ pub struct JobDetail {
     pub summary: JobSummary,
     /// What it was asked to do, where that can be read.
     pub job: Option<AnyJob>,
-    /// What it is doing.
-    pub stage: Option<String>,
-    /// The parts of the work, where it has several.
-    pub rows: Vec<JobRow>,
-    /// (step, training loss), in order.
-    pub losses: Vec<(usize, f64)>,
-    /// (step, validation loss), in order.
-    pub validation: Vec<(usize, f64)>,
-    /// Of a training.
-    pub tokens_per_second: Option<f64>,
-    /// Estimated time left.
-    pub eta_seconds: Option<f64>,
+    /// What its events add up to.
+    pub progress: Progress,
     /// Last lines of the log and of the worker's output, untrusted.
     pub log: Vec<String>,
     /// What it reports, once it is finished; else why that cannot be read.

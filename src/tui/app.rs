@@ -7,7 +7,10 @@ use crossterm::event::{KeyEvent, KeyModifiers};
 use super::form::{Form, FormOutcome};
 use super::global_keys::{GLOBAL, Global, HELP};
 use super::screens::{self, TABS};
-use super::{AppEffect, Effect, EngineMessage, EngineState, KeyHint, Message, Screen, Shared, Tab, Tickets};
+use super::{
+    AppEffect, ComputeMessage, Effect, EngineMessage, EngineState, JobsMessage, KeyHint, Message, Screen,
+    Shared, Tab, Tickets,
+};
 use crate::analysis::Metric;
 use crate::text::printable;
 
@@ -111,7 +114,14 @@ impl App {
                     self.screens[screens::index(self.tab)].on_paste(text, &self.shared)
                 }
             }
-            _ => {
+            Message::Tick
+            | Message::Library(_)
+            | Message::Compute(_)
+            | Message::Jobs(_)
+            | Message::Data(_)
+            | Message::Engine(_)
+            | Message::Notice(_)
+            | Message::Error(_) => {
                 self.absorb(&message);
                 let shared = &self.shared;
                 let mut effects: Vec<Effect> =
@@ -148,18 +158,39 @@ impl App {
                     self.say(error, true);
                 }
             }
-            Message::Similarity { result: Ok(similarity), .. } if similarity.metric == Metric::default() => {
-                self.shared.similarity = Some(similarity.clone());
+            Message::Compute(message) => self.absorb_comparison(message),
+            Message::Jobs(JobsMessage::List(jobs)) => self.shared.jobs.clone_from(jobs),
+            Message::Jobs(JobsMessage::Detail(_) | JobsMessage::Started(_)) => {}
+            Message::Engine(message) => {
+                if let EngineMessage::State(state) = message {
+                    self.shared.engine = state.clone();
+                }
             }
-            Message::Clustering { result: Ok((similarity, clustering)), .. } => {
+            Message::Notice(text) => self.say(text, false),
+            Message::Error(text) => self.say(text, true),
+            Message::Key(_) | Message::Paste(_) | Message::Data(_) => {}
+        }
+    }
+
+    /// Keeps the newest comparison for all tabs.
+    fn absorb_comparison(&mut self, message: &ComputeMessage) {
+        match message {
+            ComputeMessage::Similarity { result: Ok(similarity), .. } => {
+                if similarity.metric == Metric::default() {
+                    self.shared.similarity = Some(similarity.clone());
+                }
+            }
+            ComputeMessage::Clustering { result: Ok((similarity, clustering)), .. } => {
                 self.shared.similarity = Some(similarity.clone());
                 self.shared.clustering = Some(clustering.clone());
             }
-            Message::Jobs(jobs) => self.shared.jobs.clone_from(jobs),
-            Message::Engine(EngineMessage::State(state)) => self.shared.engine = state.clone(),
-            Message::Notice(text) => self.say(text, false),
-            Message::Error(text) => self.say(text, true),
-            _ => {}
+            ComputeMessage::Similarity { result: Err(_), .. }
+            | ComputeMessage::Clustering { result: Err(_), .. }
+            | ComputeMessage::Sweep { .. }
+            | ComputeMessage::Pair { .. }
+            | ComputeMessage::Progress { .. }
+            | ComputeMessage::Profile { .. }
+            | ComputeMessage::ClustersPlanned { .. } => {}
         }
     }
 
@@ -259,8 +290,13 @@ impl App {
         while let Some(effect) = queue.pop_front() {
             let effect = match effect {
                 Effect::App(effect) => effect,
-                other => {
-                    outside.push(other);
+                Effect::Suspend
+                | Effect::ReloadLibrary
+                | Effect::Data(_)
+                | Effect::Compute(_)
+                | Effect::Engine(_)
+                | Effect::Jobs(_) => {
+                    outside.push(effect);
                     continue;
                 }
             };

@@ -131,7 +131,10 @@ impl App {
                     theme.accent(),
                 ));
             }
-            _ => {}
+            EngineState::Unloaded
+            | EngineState::Missing { .. }
+            | EngineState::Ready { .. }
+            | EngineState::Failed { .. } => {}
         }
         let name = shared
             .library

@@ -53,12 +53,12 @@ pub enum AppEffect {
 /// What is looked up on disk while a form is filled in; the newest request only.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DataEffect {
-    /// Looks for a task folder or file at `path`, as typed; answered by `Message::DataChecked`.
+    /// Looks for a task folder or file at `path`, as typed; answered by `DataMessage::Checked`.
     Check {
         /// As it was typed.
         path: String,
     },
-    /// Looks for folders and `.jsonl` files whose path begins with `text`; answered by `Message::PathCompleted`.
+    /// Looks for folders and `.jsonl` files whose path begins with `text`; answered by `DataMessage::Completed`.
     Complete {
         /// What has been typed.
         text: String,
@@ -114,7 +114,7 @@ pub enum ComputeEffect {
         b: String,
     },
     /// Clusters the library and finds each cluster's data, as the job of `spec` would; answered by
-    /// `Message::ClustersPlanned`.
+    /// `ComputeMessage::ClustersPlanned`.
     PlanClusters {
         /// Echoed by the answer.
         ticket: u64,
@@ -161,7 +161,7 @@ pub enum EngineEffect {
 /// What is done with jobs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum JobsEffect {
-    /// Answered by `Message::JobStarted`.
+    /// Answered by `JobsMessage::Started`.
     Start(AnyJob),
     /// Cancels a job that is queued or running.
     Cancel {
@@ -173,7 +173,7 @@ pub enum JobsEffect {
         /// The job.
         id: String,
     },
-    /// Sends `JobDetail` of this job now and whenever it changes, until another is watched.
+    /// Sends `JobsMessage::Detail` of this job now and whenever it changes, until another is watched.
     Watch {
         /// The job.
         id: Option<String>,

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::analysis::{Clustering, ExpertProfile, Metric, ModuleProfile, Similarity, ties};
 use crate::catalog::Catalog;
 use crate::jobs::kinds::{CLUSTER, Kind, TRAIN, report_of};
-use crate::jobs::{ClusterReport, ClusterSpec, JobDetail, JobState, JobSummary};
+use crate::jobs::{ClusterReport, ClusterSpec, JobDetail, JobState, JobSummary, Progress};
 use crate::library::{
     AdapterConfig, Expert, Library, Manifest, ModuleShape, Provenance, Shortfall, Standing,
 };
@@ -209,12 +209,14 @@ pub fn job_detail() -> Arc<JobDetail> {
             }
             .into(),
         ),
-        stage: Some("training".into()),
-        rows: Vec::new(),
-        losses: (1..=80).map(|step| (step, loss(step))).collect(),
-        validation: vec![(1, 2.9), (40, 1.05), (80, 0.52)],
-        tokens_per_second: Some(931.4),
-        eta_seconds: Some(437.0),
+        progress: Progress {
+            stage: Some("training".into()),
+            losses: (1..=80).map(|step| (step, loss(step))).collect(),
+            validation: vec![(1, 2.9), (40, 1.05), (80, 0.52)],
+            tokens_per_second: Some(931.4),
+            eta_seconds: Some(437.0),
+            ..Progress::default()
+        },
         log: (1..=30)
             .map(|i| format!("step {i}: loss {:.3}{}", loss(i), if i == 29 { "\x1b[2J" } else { "" }))
             .collect(),
@@ -228,12 +230,7 @@ pub fn cluster_detail() -> Arc<JobDetail> {
     Arc::new(JobDetail {
         summary: jobs()[3].clone(),
         job: Some(ClusterSpec { k: 4, ..ClusterSpec::default() }.into()),
-        stage: None,
-        rows: Vec::new(),
-        losses: Vec::new(),
-        validation: Vec::new(),
-        tokens_per_second: None,
-        eta_seconds: None,
+        progress: Progress::default(),
         log: vec!["similarity of 9 experts".into()],
         outcome: Some(Ok(report_of::<ClusterSpec>(ClusterReport {
             k: 4,

@@ -31,6 +31,7 @@ impl Chord {
     }
 
     /// Whether the key is this one. Shift counts where `exact`, as terminals say it of capitals in two ways.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "what keys terminals know is no set of ours")]
     fn is(self, key: KeyEvent, exact: bool) -> bool {
         const SHIFT: KeyModifiers = KeyModifiers::SHIFT;
         match self {
@@ -50,6 +51,7 @@ impl Chord {
     }
 
     /// As shown: `↑`, `Ctrl-U`, `m`.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "what keys terminals know is no set of ours")]
     fn label(self) -> Cow<'static, str> {
         let (code, modifiers) = match self {
             Self::Key(code, modifiers) => (code, modifiers),

@@ -23,6 +23,23 @@ pub enum Message {
     Tick,
     /// The library was read (again).
     Library(Result<Arc<Catalog>, String>),
+    /// What was computed of the experts' weights.
+    Compute(ComputeMessage),
+    /// The jobs, and what became of those that were asked for.
+    Jobs(JobsMessage),
+    /// What was found on disk while a form is filled in.
+    Data(DataMessage),
+    /// From the model.
+    Engine(EngineMessage),
+    /// One line to show, not an error.
+    Notice(String),
+    /// One line to show as an error.
+    Error(String),
+}
+
+/// What was computed of the experts' weights.
+#[derive(Clone, Debug)]
+pub enum ComputeMessage {
     /// Answer to `ComputeEffect::Similarity`.
     Similarity {
         /// That of the request.
@@ -67,19 +84,6 @@ pub enum Message {
         /// The answer, or a line that says why there is none.
         result: Result<Arc<ExpertProfile>, String>,
     },
-    /// The jobs as they are on disk now; sent when something changed.
-    Jobs(Vec<JobSummary>),
-    /// Answer to `JobsEffect::Watch`, again whenever the job changes.
-    JobDetail(Arc<JobDetail>),
-    /// Answer to `JobsEffect::Start`: the job's id.
-    JobStarted(Result<String, String>),
-    /// Answer to `DataEffect::Check`.
-    DataChecked {
-        /// As it was asked for.
-        path: String,
-        /// The answer, or a line that says why there is none.
-        result: Result<DataSummary, String>,
-    },
     /// Answer to `ComputeEffect::PlanClusters`.
     ClustersPlanned {
         /// That of the request.
@@ -89,20 +93,50 @@ pub enum Message {
         /// Why the new library cannot be where it was asked for.
         out: Option<String>,
     },
+}
+
+/// About jobs.
+#[derive(Clone, Debug)]
+pub enum JobsMessage {
+    /// The jobs as they are on disk now; sent when something changed.
+    List(Vec<JobSummary>),
+    /// Answer to `JobsEffect::Watch`, again whenever the job changes.
+    Detail(Arc<JobDetail>),
+    /// Answer to `JobsEffect::Start`: the job's id.
+    Started(Result<String, String>),
+}
+
+/// What was found on disk while a form is filled in.
+#[derive(Clone, Debug)]
+pub enum DataMessage {
+    /// Answer to `DataEffect::Check`.
+    Checked {
+        /// As it was asked for.
+        path: String,
+        /// The answer, or a line that says why there is none.
+        result: Result<DataSummary, String>,
+    },
     /// Answer to `DataEffect::Complete`: whole paths, folders with `/` at their end, sorted.
-    PathCompleted {
+    Completed {
         /// What has been written.
         text: String,
         /// Completions.
         candidates: Vec<String>,
     },
-    /// From the model.
-    Engine(EngineMessage),
-    /// One line to show, not an error.
-    Notice(String),
-    /// One line to show as an error.
-    Error(String),
 }
+
+/// A service's message is one of the interface.
+macro_rules! from_service {
+    ($($message:ty => $variant:ident),+) => {
+        $(impl From<$message> for Message {
+            fn from(message: $message) -> Self {
+                Self::$variant(message)
+            }
+        })+
+    };
+}
+
+from_service!(ComputeMessage => Compute, JobsMessage => Jobs, DataMessage => Data, EngineMessage => Engine);
 
 /// What a training would be fed with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -229,8 +263,8 @@ impl Sender {
     }
 
     /// Hands a message to the interface; lost without harm when the interface is gone.
-    pub fn send(&self, message: Message) {
-        let _ = self.0.send(message);
+    pub fn send(&self, message: impl Into<Message>) {
+        let _ = self.0.send(message.into());
     }
 
     /// Whether the interface is gone, so that no answer will be read.

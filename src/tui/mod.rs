@@ -3,6 +3,9 @@
 //! [`App::update`] takes a [`Message`] and returns [`Effect`]s; `App::view` draws. `runtime` owns the
 //! terminal and the clock, `services` carry effects out on other threads and answers with messages.
 
+// A new message, effect or state has to be thought of wherever its set is matched; tests name the one they expect.
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
+
 mod app;
 mod chrome;
 mod effect;
@@ -43,7 +46,10 @@ pub use expert_marks::ExpertMarks;
 pub use global_keys::keys_reference;
 pub use keymap::{KeyHint, KeySection};
 pub use list::List;
-pub use message::{DataSummary, EngineMessage, EngineState, FetchError, Message, Sender, Sweep};
+pub use message::{
+    ComputeMessage, DataMessage, DataSummary, EngineMessage, EngineState, FetchError, JobsMessage, Message,
+    Sender, Sweep,
+};
 pub use options::TuiOptions;
 pub use runtime::run;
 pub use screen::{Screen, TabSpec};

@@ -1,11 +1,14 @@
 //! What every tab is: data that keys and messages change, and a view that only reads.
 
+use std::sync::Arc;
+
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::keymap::{KeyHint, KeySection};
-use super::{Effect, Message, Shared, Tab, Theme};
+use super::{ComputeMessage, Effect, EngineMessage, JobsMessage, Message, Shared, Tab, Theme};
+use crate::catalog::Catalog;
 
 /// What a tab is to the rest of the interface.
 pub struct TabSpec {
@@ -17,7 +20,7 @@ pub struct TabSpec {
     pub new: fn() -> Box<dyn Screen>,
 }
 
-/// A tab. `on_key` and `on_message` are fast and pure: whatever takes time is an [`Effect`].
+/// A tab. Its handlers of keys and messages are fast and pure: whatever takes time is an [`Effect`].
 pub trait Screen {
     /// The keys that work in the present state, for the footer and the help.
     fn hints(&self, shared: &Shared) -> Vec<KeyHint>;
@@ -61,8 +64,44 @@ pub trait Screen {
         false
     }
 
-    /// Every message but keys and pastes reaches every screen, after `shared` was updated from it.
-    fn on_message(&mut self, message: &Message, shared: &Shared) -> Vec<Effect>;
+    /// The library was read (again).
+    fn on_library(&mut self, _library: &Arc<Catalog>, _shared: &Shared) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    /// Something was computed of the experts' weights, for whichever screen.
+    fn on_compute(&mut self, _message: &ComputeMessage, _shared: &Shared) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    /// The jobs changed.
+    fn on_jobs(&mut self, _message: &JobsMessage, _shared: &Shared) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    /// The model has something to say.
+    fn on_engine(&mut self, _message: &EngineMessage, _shared: &Shared) -> Vec<Effect> {
+        Vec::new()
+    }
+
+    /// Every message but keys and pastes reaches every screen, after `shared` was updated from it: those of a service
+    /// through the function for it, in which a screen matches all of them.
+    fn on_message(&mut self, message: &Message, shared: &Shared) -> Vec<Effect> {
+        match message {
+            Message::Library(Ok(library)) => self.on_library(library, shared),
+            Message::Compute(message) => self.on_compute(message, shared),
+            Message::Jobs(message) => self.on_jobs(message, shared),
+            Message::Engine(message) => self.on_engine(message, shared),
+            // The application and the form have taken these.
+            Message::Library(Err(_))
+            | Message::Data(_)
+            | Message::Key(_)
+            | Message::Paste(_)
+            | Message::Tick
+            | Message::Notice(_)
+            | Message::Error(_) => Vec::new(),
+        }
+    }
 
     /// Draws itself into `area`, which may be of any size, 0 × 0 included.
     fn view(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme);

@@ -45,6 +45,6 @@ impl Shared {
     /// The base model that was chosen on the command line, for the jobs that screens start. Known when the library
     /// is; before, none can be started.
     pub fn base(&self) -> Option<&std::path::Path> {
-        self.library.as_ref()?.wish()
+        self.library.as_ref()?.chosen_base()
     }
 }

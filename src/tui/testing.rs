@@ -7,7 +7,7 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Style};
 
 use super::fixtures::{self, NOW};
-use super::{App, Depth, Effect, Message, Screen, Shared, Theme};
+use super::{App, ComputeMessage, Depth, Effect, JobsMessage, Message, Screen, Shared, Theme};
 
 /// Compares with `snapshots/NAME.snap` beside the test's file.
 macro_rules! assert_screen {
@@ -148,9 +148,15 @@ pub fn full_app() -> App {
 pub fn everything() -> Vec<Message> {
     vec![
         Message::Library(Ok(fixtures::library())),
-        Message::Profile { expert: "formal-tone".into(), result: Ok(fixtures::profile("formal-tone")) },
-        Message::Clustering { ticket: 0, result: Ok((fixtures::similarity(), fixtures::clustering())) },
-        Message::Jobs(fixtures::jobs()),
+        Message::Compute(ComputeMessage::Profile {
+            expert: "formal-tone".into(),
+            result: Ok(fixtures::profile("formal-tone")),
+        }),
+        Message::Compute(ComputeMessage::Clustering {
+            ticket: 0,
+            result: Ok((fixtures::similarity(), fixtures::clustering())),
+        }),
+        Message::Jobs(JobsMessage::List(fixtures::jobs())),
     ]
 }
 
@@ -177,7 +183,7 @@ pub fn library_app() -> App {
 pub fn jobs_app() -> App {
     let mut app = full_app();
     press(&mut app, "5j");
-    app.update(Message::JobDetail(fixtures::job_detail()));
+    app.update(Message::Jobs(JobsMessage::Detail(fixtures::job_detail())));
     app
 }
 

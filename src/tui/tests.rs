@@ -11,7 +11,7 @@ use super::testing::{
     assert_screen, buffer_app, code, ctrl, full_app, jobs_app, key, library_app, new_app, press, press_code,
     render_app,
 };
-use super::{Depth, EngineMessage, EngineState, KeySection, Message, Tickets};
+use super::{ComputeMessage, Depth, EngineMessage, EngineState, JobsMessage, KeySection, Message, Tickets};
 use crate::jobs::JobState;
 use crate::library::{FetchPhase, FetchProgress};
 
@@ -119,7 +119,7 @@ fn clustering_is_offered_only_where_there_is_something_to_cluster() {
         let experts = (0..n).map(|i| fixtures::expert(i, &format!("e{i}"), "task", "family")).collect();
         let mut app = new_app();
         app.update(Message::Library(Ok(fixtures::with_experts(experts))));
-        app.update(Message::Jobs(Vec::new()));
+        app.update(Message::Jobs(JobsMessage::List(Vec::new())));
         for tab in ["1", "5"] {
             press(&mut app, tab);
             assert!(!render_app(&app, 100, 24).lines().last().unwrap_or_default().contains("cluster"));
@@ -141,7 +141,7 @@ fn ticks_are_wanted_only_while_something_moves() {
     assert!(calm.wants_jobs());
     let mut over = fixtures::jobs();
     over.iter_mut().for_each(|job| job.state = JobState::Finished);
-    calm.update(Message::Jobs(over));
+    calm.update(Message::Jobs(JobsMessage::List(over)));
     assert!(!calm.wants_jobs());
     press(&mut calm, "5");
     assert!(calm.wants_jobs() && !calm.is_animating());
@@ -165,17 +165,23 @@ fn any_message() -> impl Strategy<Value = Message> {
         Message::Library(Ok(fixtures::library())),
         Message::Library(Ok(fixtures::with_experts(Vec::new()))),
         Message::Library(Err("gone".into())),
-        Message::Profile { expert: "topic".into(), result: Ok(fixtures::profile("topic")) },
-        Message::Profile { expert: "topic".into(), result: Ok(Arc::default()) },
-        Message::Profile { expert: "broken".into(), result: Err("bad".into()) },
-        Message::Similarity { ticket: 1, result: Ok(fixtures::similarity()) },
-        Message::Clustering { ticket: 1, result: Ok((fixtures::similarity(), fixtures::clustering())) },
-        Message::Jobs(Vec::new()),
-        Message::Jobs(fixtures::jobs()),
-        Message::JobDetail(fixtures::job_detail()),
-        Message::JobDetail(fixtures::cluster_detail()),
-        Message::JobStarted(Err("no".into())),
-        Message::JobStarted(Ok("e".into())),
+        Message::Compute(ComputeMessage::Profile {
+            expert: "topic".into(),
+            result: Ok(fixtures::profile("topic")),
+        }),
+        Message::Compute(ComputeMessage::Profile { expert: "topic".into(), result: Ok(Arc::default()) }),
+        Message::Compute(ComputeMessage::Profile { expert: "broken".into(), result: Err("bad".into()) }),
+        Message::Compute(ComputeMessage::Similarity { ticket: 1, result: Ok(fixtures::similarity()) }),
+        Message::Compute(ComputeMessage::Clustering {
+            ticket: 1,
+            result: Ok((fixtures::similarity(), fixtures::clustering())),
+        }),
+        Message::Jobs(JobsMessage::List(Vec::new())),
+        Message::Jobs(JobsMessage::List(fixtures::jobs())),
+        Message::Jobs(JobsMessage::Detail(fixtures::job_detail())),
+        Message::Jobs(JobsMessage::Detail(fixtures::cluster_detail())),
+        Message::Jobs(JobsMessage::Started(Err("no".into()))),
+        Message::Jobs(JobsMessage::Started(Ok("e".into()))),
         Message::Engine(EngineMessage::State(EngineState::Loading { stage: "reading".into() })),
         Message::Engine(EngineMessage::State(EngineState::Fetching(FetchProgress {
             source: "hub".into(),

@@ -68,6 +68,7 @@ impl TextField {
     }
 
     /// Takes an editing key. `None`: not an editing key; `Some(changed)`: whether the text is another.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "what keys terminals know is no set of ours")]
     pub fn on_key(&mut self, key: KeyEvent) -> Option<bool> {
         let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
         if self.suggested {
@@ -110,6 +111,7 @@ impl TextField {
     }
 
     /// As [`Self::on_key`], for an untouched suggestion: it goes as a whole, or it stays and is text like any.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "what keys terminals know is no set of ours")]
     fn on_first_key(&mut self, key: KeyEvent) -> Option<bool> {
         let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
         let deletes = match key.code {

@@ -138,7 +138,7 @@ impl Theme {
     pub fn dim(&self) -> Style {
         match self.depth {
             Depth::Plain => Style::new().add_modifier(Modifier::DIM),
-            _ => self.fg([128, 134, 148], Color::DarkGray),
+            Depth::True | Depth::Indexed | Depth::Basic => self.fg([128, 134, 148], Color::DarkGray),
         }
     }
 
@@ -151,7 +151,7 @@ impl Theme {
     pub fn error(&self) -> Style {
         match self.depth {
             Depth::Plain => Style::new().add_modifier(Modifier::BOLD),
-            _ => self.fg([235, 95, 95], Color::LightRed),
+            Depth::True | Depth::Indexed | Depth::Basic => self.fg([235, 95, 95], Color::LightRed),
         }
     }
 
@@ -179,7 +179,7 @@ impl Theme {
     pub fn border(&self) -> Style {
         match self.depth {
             Depth::Plain => Style::new().add_modifier(Modifier::DIM),
-            _ => self.fg([85, 92, 108], Color::DarkGray),
+            Depth::True | Depth::Indexed | Depth::Basic => self.fg([85, 92, 108], Color::DarkGray),
         }
     }
 
@@ -291,9 +291,13 @@ impl Theme {
                 let fill = if self.depth == Depth::Indexed { 0.35 + 0.65 * part } else { part };
                 Style::new().bg(self.categorical_faded(i, fill)).fg(fit(text, self.depth))
             }
-            _ if strength > 0.7 => self.category_text(i).add_modifier(Modifier::BOLD),
-            _ if strength < 0.2 => self.category_text(i).add_modifier(Modifier::DIM),
-            _ => self.category_text(i),
+            Depth::Basic | Depth::Plain if strength > 0.7 => {
+                self.category_text(i).add_modifier(Modifier::BOLD)
+            }
+            Depth::Basic | Depth::Plain if strength < 0.2 => {
+                self.category_text(i).add_modifier(Modifier::DIM)
+            }
+            Depth::Basic | Depth::Plain => self.category_text(i),
         }
     }
 
@@ -306,7 +310,7 @@ impl Theme {
     pub fn category_faint(&self, i: usize) -> Style {
         match self.depth {
             Depth::True | Depth::Indexed => Style::new().fg(self.categorical_faded(i, 0.35)),
-            _ => self.category_text(i).add_modifier(Modifier::DIM),
+            Depth::Basic | Depth::Plain => self.category_text(i).add_modifier(Modifier::DIM),
         }
     }
 
@@ -396,7 +400,7 @@ fn encode_srgb(c: f32) -> f32 {
 fn fit(rgb: [u8; 3], depth: Depth) -> Color {
     match depth {
         Depth::True => Color::Rgb(rgb[0], rgb[1], rgb[2]),
-        _ => Color::Indexed(nearest_indexed(rgb)),
+        Depth::Indexed | Depth::Basic | Depth::Plain => Color::Indexed(nearest_indexed(rgb)),
     }
 }
 

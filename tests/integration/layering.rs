@@ -41,6 +41,22 @@ fn no_files_use_each_other_in_a_circle() {
     assert!(found.is_empty(), "{} circles:\n{}", found.len(), found.join("\n"));
 }
 
+#[test]
+fn every_tab_has_the_same_five_files() {
+    let screens = repository().join("src/tui/screens");
+    let folders: Vec<_> = std::fs::read_dir(&screens)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("mod.rs").is_file())
+        .collect();
+    assert!(folders.len() >= 5, "{folders:?}");
+    for folder in folders {
+        for file in ["mod.rs", "state.rs", "keys.rs", "view.rs", "tests.rs"] {
+            assert!(folder.join(file).is_file(), "{} has no {file}", folder.display());
+        }
+    }
+}
+
 /// The rows of the table in a file's documentation whose first column names modules in backticks.
 fn layers(text: &str) -> Vec<Vec<String>> {
     let rows = text.lines().filter_map(|line| line.strip_prefix("//! | `")?.split(" |").next());

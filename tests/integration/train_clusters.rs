@@ -197,7 +197,7 @@ fn it_is_one_job_with_a_row_an_expert() {
     bench.wait(&id, "at the second expert", |job| job.step > STEPS + 20);
     bench.jobs.cancel(&id).unwrap();
     bench.wait_state(&id, JobState::Cancelled);
-    let rows = bench.jobs.detail(&id).unwrap().rows;
+    let rows = bench.jobs.detail(&id).unwrap().progress.rows;
     assert_eq!((rows[0].step, rows[0].steps, rows[1].steps), (STEPS, STEPS, STEPS));
     assert!(rows[1].step > 0 && rows[1].step < STEPS && rows[0].validation_loss.is_some(), "{rows:?}");
 

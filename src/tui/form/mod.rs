@@ -10,7 +10,10 @@ use std::sync::Arc;
 use self::fields::{Field, Id, Value};
 use self::job::around;
 pub use self::keys::reference;
-use super::{ComputeEffect, DataEffect, Effect, JobsEffect, Message, Shared, Tickets};
+use super::{
+    ComputeEffect, ComputeMessage, DataEffect, DataMessage, Effect, JobsEffect, JobsMessage, Message, Shared,
+    Tickets,
+};
 use crate::jobs::AnyJob;
 use crate::jobs::kinds::Kind;
 use crate::settings::Role;
@@ -103,7 +106,7 @@ impl Form {
     pub fn on_paste(&mut self, text: &str, shared: &Shared) -> Vec<Effect> {
         match &mut self.fields[self.focus].value {
             Value::Text(input) if !self.waiting => input.insert(text.trim()),
-            _ => return Vec::new(),
+            Value::Text(_) | Value::Choice { .. } | Value::Fold { .. } | Value::Shown => return Vec::new(),
         }
         self.edited(shared)
     }
@@ -112,14 +115,17 @@ impl Form {
     pub fn on_message(&mut self, message: &Message, shared: &Shared) -> FormOutcome {
         let mut effects = Vec::new();
         match message {
-            Message::JobStarted(result) if self.waiting => {
-                self.waiting = false;
-                match result {
-                    Ok(_) => return FormOutcome::Started,
-                    Err(error) => self.refused = Some(error.clone()),
+            Message::Jobs(message) => match message {
+                JobsMessage::Started(result) if self.waiting => {
+                    self.waiting = false;
+                    match result {
+                        Ok(_) => return FormOutcome::Started,
+                        Err(error) => self.refused = Some(error.clone()),
+                    }
                 }
-            }
-            Message::DataChecked { path, result } => {
+                JobsMessage::Started(_) | JobsMessage::List(_) | JobsMessage::Detail(_) => {}
+            },
+            Message::Data(DataMessage::Checked { path, result }) => {
                 for field in self.fields.iter_mut().filter(|f| f.role() == Role::Data && f.text() == *path) {
                     field.data = Some(result.clone());
                 }
@@ -127,23 +133,33 @@ impl Form {
                 self.tidy_data();
                 effects.extend(self.check_data());
             }
-            Message::PathCompleted { text, candidates } => {
+            Message::Data(DataMessage::Completed { text, candidates }) => {
                 let field = &self.fields[self.focus];
                 if field.is_path() && field.text() == *text {
                     effects = self.complete(candidates, shared);
                 }
             }
-            Message::ClustersPlanned { ticket, result, out } if self.planning == Some(*ticket) => {
-                self.planning = None;
-                self.out.clone_from(out);
-                self.take_plan(result, shared);
+            Message::Compute(message) => {
+                if let ComputeMessage::ClustersPlanned { ticket, result, out } = message
+                    && self.planning == Some(*ticket)
+                {
+                    self.planning = None;
+                    self.out.clone_from(out);
+                    self.take_plan(result, shared);
+                }
             }
             Message::Library(Ok(_)) => {
                 self.suggest(shared, true);
                 self.check(shared);
                 effects.extend(self.ask_plan(shared));
             }
-            _ => {}
+            Message::Library(Err(_))
+            | Message::Key(_)
+            | Message::Paste(_)
+            | Message::Tick
+            | Message::Engine(_)
+            | Message::Notice(_)
+            | Message::Error(_) => {}
         }
         FormOutcome::Open(effects)
     }
@@ -261,7 +277,7 @@ impl Form {
                 Role::Data if !first && field.text().is_empty() => None,
                 Role::Tasks => problem.or_else(|| found.clone()),
                 Role::NewLibrary => problem.or_else(|| self.out.clone()),
-                _ => problem,
+                Role::Plain | Role::Plan | Role::Data | Role::NewExpert | Role::Clusters => problem,
             };
             first &= field.role() != Role::Data;
         }

@@ -13,7 +13,8 @@ use crate::model::Precision;
 use crate::train::{ClusterRow, ClustersPlan, ClustersSpec, Schedule, TrainSpec};
 use crate::tui::testing::{assert_screen, full_app, new_app, press, press_code, render_app};
 use crate::tui::{
-    App, AppEffect, ComputeEffect, DataEffect, DataSummary, Effect, JobsEffect, Message, fixtures, screens,
+    App, AppEffect, ComputeEffect, ComputeMessage, DataEffect, DataMessage, DataSummary, Effect, JobsEffect,
+    JobsMessage, Message, fixtures, screens,
 };
 
 fn down(app: &mut App, times: usize) {
@@ -22,7 +23,7 @@ fn down(app: &mut App, times: usize) {
 
 fn found(app: &mut App, path: &str, train: usize) -> Vec<Effect> {
     let summary = DataSummary { train, validation: 8, task: String::new() };
-    app.update(Message::DataChecked { path: path.into(), result: Ok(summary) })
+    app.update(Message::Data(DataMessage::Checked { path: path.into(), result: Ok(summary) }))
 }
 
 /// The training form with a task that is there.
@@ -157,7 +158,10 @@ fn tab_completes_every_path_and_goes_on_from_empty_ones() {
         [Effect::Data(DataEffect::Complete { text: "ta".into() })]
     );
     // An answer without anything new: what the completion interrupted is looked at again.
-    let answer = Message::PathCompleted { text: "ta".into(), candidates: vec!["ta/".into(), "tb/".into()] };
+    let answer = Message::Data(DataMessage::Completed {
+        text: "ta".into(),
+        candidates: vec!["ta/".into(), "tb/".into()],
+    });
     assert_eq!(app.update(answer), [Effect::Data(DataEffect::Check { path: "ta".into() })]);
     let mut app = with_data();
     down(&mut app, 1);
@@ -180,7 +184,7 @@ fn plan(missing: Vec<Skipped>) -> Message {
     ];
     let plan =
         ClustersPlan { rows, missing, warnings: vec!["plurals was trained on another version".into()] };
-    Message::ClustersPlanned { ticket: 0, result: Ok(Arc::new(plan)), out: None }
+    Message::Compute(ComputeMessage::ClustersPlanned { ticket: 0, result: Ok(Arc::new(plan)), out: None })
 }
 
 /// Answers the last request for a plan.
@@ -188,8 +192,10 @@ fn answer(app: &mut App, asked: &[Effect], message: Message) -> ClustersSpec {
     let Some(Effect::Compute(ComputeEffect::PlanClusters { ticket, spec })) = asked.last() else {
         panic!("asked for {asked:?}")
     };
-    let Message::ClustersPlanned { result, out, .. } = message else { panic!("not a plan") };
-    app.update(Message::ClustersPlanned { ticket: *ticket, result, out });
+    let Message::Compute(ComputeMessage::ClustersPlanned { result, out, .. }) = message else {
+        panic!("not a plan")
+    };
+    app.update(Message::Compute(ComputeMessage::ClustersPlanned { ticket: *ticket, result, out }));
     (**spec).clone()
 }
 
@@ -223,7 +229,7 @@ fn one_expert_a_cluster_is_shown_with_its_data_and_started() {
         ..ClustersSpec::default()
     };
     assert_eq!(*spec, expected);
-    app.update(Message::JobStarted(Ok("g".into())));
+    app.update(Message::Jobs(JobsMessage::Started(Ok("g".into()))));
     assert_eq!(app.tab(), screens::jobs::TAB);
 }
 
@@ -267,9 +273,11 @@ fn what_makes_other_clusters_is_planned_again_and_stale_plans_are_dropped() {
     assert!(render_app(&app, 80, 30).contains("3 experts · 21 steps"));
     // A folder that cannot be used is told beside it.
     let (mut app, asked) = clusters_form();
-    let Message::ClustersPlanned { result, .. } = plan(Vec::new()) else { panic!("not a plan") };
+    let Message::Compute(ComputeMessage::ClustersPlanned { result, .. }) = plan(Vec::new()) else {
+        panic!("not a plan")
+    };
     let out = Some("library-mbc-4: is not empty".to_string());
-    answer(&mut app, &asked, Message::ClustersPlanned { ticket: 0, result, out });
+    answer(&mut app, &asked, Message::Compute(ComputeMessage::ClustersPlanned { ticket: 0, result, out }));
     assert!(render_app(&app, 80, 30).contains("✗ library-mbc-4: is not empty"));
     assert_eq!(press_code(&mut app, KeyCode::Enter), []);
 }
@@ -290,17 +298,20 @@ fn a_training_is_started_from_the_form() {
     let effects = press(&mut app, "tasks/gerunds");
     assert_eq!(effects.last(), Some(&Effect::Data(DataEffect::Check { path: "tasks/gerunds".into() })));
     // An answer to an earlier state of the field is dropped.
-    app.update(Message::DataChecked { path: "tasks/ger".into(), result: Err("no such file".into()) });
+    app.update(Message::Data(DataMessage::Checked {
+        path: "tasks/ger".into(),
+        result: Err("no such file".into()),
+    }));
     assert!(!render_app(&app, 80, 24).contains("no such file"));
     let summary = DataSummary { train: 640, validation: 80, task: "gerunds".into() };
-    app.update(Message::DataChecked { path: "tasks/gerunds".into(), result: Ok(summary) });
+    app.update(Message::Data(DataMessage::Checked { path: "tasks/gerunds".into(), result: Ok(summary) }));
     assert_screen!("form_train", render_app(&app, 80, 24));
     let effects = press_code(&mut app, KeyCode::Enter);
     let [Effect::Jobs(JobsEffect::Start(job))] = effects.as_slice() else { panic!("{effects:?}") };
     let spec = job.get::<TrainSpec>().unwrap();
     assert_eq!((spec.name.as_str(), spec.rank, spec.batch), ("gerunds", 4, 16));
     assert!(spec.library.is_absolute() && spec.data[0].ends_with("tasks/gerunds"));
-    app.update(Message::JobStarted(Ok("g".into())));
+    app.update(Message::Jobs(JobsMessage::Started(Ok("g".into()))));
     assert_eq!(app.tab(), screens::jobs::TAB);
     assert!(app.form.is_none());
 }
@@ -310,7 +321,7 @@ fn a_refused_job_leaves_the_form_open_with_the_reason() {
     let mut app = full_app();
     press(&mut app, "c");
     press_code(&mut app, KeyCode::Enter);
-    app.update(Message::JobStarted(Err("the library cannot be written".into())));
+    app.update(Message::Jobs(JobsMessage::Started(Err("the library cannot be written".into()))));
     assert!(render_app(&app, 80, 24).contains("✗ the library cannot be written"));
     assert_eq!(app.tab(), screens::library::TAB);
 }
@@ -352,9 +363,11 @@ fn tab_completes_the_path() {
         press_code(&mut app, KeyCode::Tab),
         [Effect::Data(DataEffect::Complete { text: "ta".into() })]
     );
-    let answer = |text: &str, candidates: &[&str]| Message::PathCompleted {
-        text: text.into(),
-        candidates: candidates.iter().map(|c| c.to_string()).collect(),
+    let answer = |text: &str, candidates: &[&str]| {
+        Message::Data(DataMessage::Completed {
+            text: text.into(),
+            candidates: candidates.iter().map(|c| c.to_string()).collect(),
+        })
     };
     let effects = app.update(answer("ta", &["tasks/units/", "tasks/unfold/"]));
     assert_eq!(effects, [Effect::Data(DataEffect::Check { path: "tasks/un".into() })]);
@@ -380,7 +393,10 @@ fn the_clustering_form_starts_with_what_the_tab_shows() {
     let mut app = full_app();
     let clustering = Clustering { k: 3, seed: 45, ..(*fixtures::clustering()).clone() };
     let similarity = Similarity { sparsity: 0.35, ..(*fixtures::similarity()).clone() };
-    app.update(Message::Clustering { ticket: 0, result: Ok((Arc::new(similarity), Arc::new(clustering))) });
+    app.update(Message::Compute(ComputeMessage::Clustering {
+        ticket: 0,
+        result: Ok((Arc::new(similarity), Arc::new(clustering))),
+    }));
     press(&mut app, "c");
     let effects = press_code(&mut app, KeyCode::Enter);
     let [Effect::Jobs(JobsEffect::Start(job))] = effects.as_slice() else { panic!("{effects:?}") };

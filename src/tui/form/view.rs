@@ -107,8 +107,8 @@ impl Form {
         let mark = match field.value {
             Value::Fold { open: true } => "▾ ",
             Value::Fold { open: false } => "▸ ",
-            _ if here => "› ",
-            _ => "  ",
+            Value::Text(_) | Value::Choice { .. } | Value::Shown if here => "› ",
+            Value::Text(_) | Value::Choice { .. } | Value::Shown => "  ",
         };
         line.spans.insert(0, Span::styled(mark, theme.accent()));
         let label = if here { theme.header() } else { theme.dim() };

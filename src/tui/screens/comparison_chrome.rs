@@ -1,4 +1,7 @@
-//! What the comparing tabs, Similarity and Clusters, say around their pictures.
+//! What the comparing tabs, Similarity and Clusters, have in common: what they compare, and what they say around
+//! their pictures.
+
+use std::sync::Arc;
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -6,23 +9,197 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 
 use super::super::widgets::message;
-use super::comparable::{self, Comparable};
-use crate::analysis::Similarity;
+use super::comparable::{self, Comparable, LARGE, one_line};
+use crate::analysis::{DEFAULT_SPARSITY, Similarity};
+use crate::catalog::Catalog;
 use crate::jobs::kinds;
 use crate::text::printable;
 use crate::tui::{AppEffect, Effect, Shared, Theme, format, text_width};
 
 /// Steps of the sparsity from 0 to 1; the last is out of its range.
-const SPARSITY_STEPS: f64 = 20.0;
+const SPARSITY_STEPS: u32 = 20;
 
-/// The sparsity after so many steps.
-pub fn sparsity_of(steps: u32) -> f64 {
-    f64::from(steps) / SPARSITY_STEPS
+/// What both comparing tabs keep: the experts that can be compared, whether a person wants them to be, and the share
+/// of entries that is left out.
+#[derive(Debug)]
+pub struct Comparing {
+    /// In steps of 5 %, so that no rounding adds up.
+    sparsity_steps: u32,
+    /// Whether the tab was shown, so that results are wanted.
+    wanted: bool,
+    /// Whether the person agreed to what a large library costs.
+    agreed: bool,
+    comparable: Comparable,
+    /// Why the newest request has no answer; one printable line.
+    pub error: Option<String>,
 }
 
-/// The step nearest to a sparsity.
-pub fn sparsity_steps(sparsity: f64) -> u32 {
-    (sparsity * SPARSITY_STEPS).round().clamp(0.0, SPARSITY_STEPS - 1.0) as u32
+impl Default for Comparing {
+    fn default() -> Self {
+        let mut new = Self {
+            sparsity_steps: 0,
+            wanted: false,
+            agreed: false,
+            comparable: Comparable::default(),
+            error: None,
+        };
+        new.set_sparsity(DEFAULT_SPARSITY);
+        new
+    }
+}
+
+impl Comparing {
+    /// The experts.
+    pub fn comparable(&self) -> &Comparable {
+        &self.comparable
+    }
+
+    /// Share of each expert's smallest entries that count as zero.
+    pub fn sparsity(&self) -> f64 {
+        f64::from(self.sparsity_steps) / f64::from(SPARSITY_STEPS)
+    }
+
+    /// Takes the step nearest to a sparsity.
+    pub fn set_sparsity(&mut self, sparsity: f64) {
+        let most = f64::from(SPARSITY_STEPS);
+        self.sparsity_steps = (sparsity * most).round().clamp(0.0, most - 1.0) as u32;
+    }
+
+    /// One step more or less of the sparsity; whether there was one.
+    pub fn step_sparsity(&mut self, more: bool) -> bool {
+        let to = if more { self.sparsity_steps + 1 } else { self.sparsity_steps.saturating_sub(1) };
+        let changes = to < SPARSITY_STEPS && to != self.sparsity_steps;
+        if changes {
+            self.sparsity_steps = to;
+        }
+        changes
+    }
+
+    /// Whether the tab was shown.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
+    /// Whether a large library waits for the person to agree.
+    pub fn asks(&self) -> bool {
+        self.comparable.question().is_some() && !self.agreed
+    }
+
+    /// The person agrees to what a large library costs.
+    pub fn agree(&mut self) {
+        self.agreed = true;
+    }
+
+    /// Whether something may be computed now: it is wanted, there is something to compare, and nothing to ask before.
+    pub fn may_compute(&self) -> bool {
+        self.wanted && self.comparable.problem().is_none() && !self.asks()
+    }
+
+    /// The tab is shown; whether the first result is to be asked for, where there is neither one nor a request.
+    pub fn on_show(&mut self, shared: &Shared, idle: bool) -> bool {
+        self.wanted = true;
+        self.comparable = Comparable::of(shared.library.as_ref());
+        idle && self.error.is_none()
+    }
+
+    /// The library was read; whether other experts are to be compared now.
+    pub fn on_library(&mut self, library: &Arc<Catalog>) -> bool {
+        let comparable = Comparable::of(Some(library));
+        if comparable == self.comparable {
+            return false;
+        }
+        if comparable.len > self.comparable.len.max(LARGE) {
+            self.agreed = false;
+        }
+        self.comparable = comparable;
+        if self.comparable.problem().is_some() {
+            self.error = None;
+        }
+        true
+    }
+
+    /// Takes why a request has no answer.
+    pub fn fail(&mut self, error: &str) {
+        self.error = Some(one_line(error));
+    }
+
+    /// Says why there is no picture; `failed` is what helps after an error.
+    pub fn draw_nothing(&self, frame: &mut Frame, area: Rect, failed: &str, shared: &Shared, theme: &Theme) {
+        let text = match (&shared.library, &shared.library_error) {
+            (None, Some(_)) => Some("The library could not be read.".to_string()),
+            (None, None) => Some(format!("{} reading the library", format::spinner(shared.tick))),
+            (Some(_), _) => self
+                .comparable
+                .problem()
+                .or_else(|| self.comparable.question().filter(|_| !self.agreed))
+                .or_else(|| self.error.as_ref().map(|_| failed.to_string())),
+        };
+        if let Some(text) = text {
+            message(frame, area, &text, theme.dim());
+        }
+    }
+
+    /// An error in as many lines as `area` can give; `stale` when an older result is still on the screen.
+    pub fn error_lines(&self, stale: bool, area: Rect, theme: &Theme) -> Vec<Line<'static>> {
+        let Some(error) = &self.error else { return Vec::new() };
+        let shown = if stale { " (shown: the last result)" } else { "" };
+        lines(&format!("✗ {error}{shown}"), area, 4, theme.error())
+    }
+
+    /// How many cannot be used, what else was left out and why, warnings: as much as fits three lines, fewer
+    /// where `area` is low.
+    pub fn note_lines(
+        &self,
+        similarity: &Similarity,
+        shared: &Shared,
+        area: Rect,
+        theme: &Theme,
+    ) -> Vec<Line<'static>> {
+        let known = |name: &str| {
+            comparable::find(shared.library.as_ref(), name)
+                .is_some_and(|expert| expert.incomparable().is_some())
+        };
+        // The Library tab says what is the matter with those that it marks.
+        let skipped: Vec<_> = similarity.skipped.iter().filter(|skipped| !known(&skipped.name)).collect();
+        let left_out = skipped.first().map(|first| match skipped.len() {
+            1 => format!("left out: {first}"),
+            many => format!("{many} experts left out, the first is {first}"),
+        });
+        let warnings = similarity.warnings.iter().map(|warning| printable(warning).into_owned());
+        let notes: Vec<String> = self.comparable.note().into_iter().chain(left_out).chain(warnings).collect();
+        if notes.is_empty() {
+            return Vec::new();
+        }
+        lines(&format!("! {}", notes.join(" · ")), area, 3, theme.warning())
+    }
+}
+
+/// Something that is being computed, and how far it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    ticket: u64,
+    /// How much is done, of how much; 0 while that is unknown.
+    pub done: usize,
+    pub total: usize,
+}
+
+impl Request {
+    /// A request that was made just now.
+    pub fn new(ticket: u64) -> Self {
+        Self { ticket, done: 0, total: 0 }
+    }
+
+    /// Takes the request that an answer belongs to; nothing where the answer is to an older one.
+    pub fn answered(request: &mut Option<Self>, ticket: u64) -> Option<Self> {
+        request.take_if(|request| request.ticket == ticket)
+    }
+
+    /// Takes how far a request has come, if it is this one.
+    pub fn progress(&mut self, ticket: u64, done: usize, total: usize) {
+        if self.ticket == ticket {
+            (self.done, self.total) = (done, total);
+        }
+    }
 }
 
 /// Whether there are two experts to compare.
@@ -38,38 +215,6 @@ pub fn cluster_form(shared: &Shared) -> Effect {
     Effect::App(AppEffect::Notice("clustering needs at least two usable experts".into()))
 }
 
-/// An error in as many lines as `area` can give; `stale` when an older result is still on the screen.
-pub fn error_lines(error: &str, stale: bool, area: Rect, theme: &Theme) -> Vec<Line<'static>> {
-    let shown = if stale { " (shown: the last result)" } else { "" };
-    lines(&format!("✗ {error}{shown}"), area, 4, theme.error())
-}
-
-/// How many cannot be used, what else was left out and why, warnings: as much as fits three lines, fewer
-/// where `area` is low.
-pub fn note_lines(
-    similarity: &Similarity,
-    comparable: &Comparable,
-    shared: &Shared,
-    area: Rect,
-    theme: &Theme,
-) -> Vec<Line<'static>> {
-    let known = |name: &str| {
-        comparable::find(shared.library.as_ref(), name).is_some_and(|expert| expert.incomparable().is_some())
-    };
-    // The Library tab says what is the matter with those that it marks.
-    let skipped: Vec<_> = similarity.skipped.iter().filter(|skipped| !known(&skipped.name)).collect();
-    let left_out = skipped.first().map(|first| match skipped.len() {
-        1 => format!("left out: {first}"),
-        many => format!("{many} experts left out, the first is {first}"),
-    });
-    let warnings = similarity.warnings.iter().map(|warning| printable(warning).into_owned());
-    let notes: Vec<String> = comparable.note().into_iter().chain(left_out).chain(warnings).collect();
-    if notes.is_empty() {
-        return Vec::new();
-    }
-    lines(&format!("! {}", notes.join(" · ")), area, 3, theme.warning())
-}
-
 /// `text` in at most `most` lines that leave three quarters of `area` free; a cut end shows as `…`.
 fn lines(text: &str, area: Rect, most: usize, style: Style) -> Vec<Line<'static>> {
     let cells = usize::from(area.width);
@@ -80,27 +225,4 @@ fn lines(text: &str, area: Rect, most: usize, style: Style) -> Vec<Line<'static>
         lines.push(text_width::truncate(&rest, cells));
     }
     lines.into_iter().map(|line| Line::styled(line, style)).collect()
-}
-
-/// Says why there is no picture; `failed` is what helps after an error.
-pub fn draw_nothing(
-    frame: &mut Frame,
-    area: Rect,
-    comparable: &Comparable,
-    agreed: bool,
-    failed: Option<&str>,
-    shared: &Shared,
-    theme: &Theme,
-) {
-    let text = match (&shared.library, &shared.library_error) {
-        (None, Some(_)) => Some("The library could not be read.".to_string()),
-        (None, None) => Some(format!("{} reading the library", format::spinner(shared.tick))),
-        (Some(_), _) => comparable
-            .problem()
-            .or_else(|| comparable.question().filter(|_| !agreed))
-            .or_else(|| failed.map(str::to_string)),
-    };
-    if let Some(text) = text {
-        message(frame, area, &text, theme.dim());
-    }
 }

@@ -9,7 +9,7 @@ use crate::catalog::Catalog;
 use crate::library::{Expert, Library};
 use crate::named::Named;
 use crate::train::{ClustersPlan, ClustersSpec, plan_clusters};
-use crate::tui::{ComputeEffect, Message, Sender, Sweep};
+use crate::tui::{ComputeEffect, ComputeMessage, Sender, Sweep};
 use crate::{Cancel, Error, Result};
 
 /// Clusterings kept of one library.
@@ -62,12 +62,12 @@ impl Compute {
             ComputeEffect::Profile { expert } => self.profile.run(send, move |_| {
                 let result = work.expert(&expert).and_then(analysis::profile);
                 let result = result.map(Arc::new).map_err(|error| error.to_string());
-                work.send.send(Message::Profile { expert, result });
+                work.send.send(ComputeMessage::Profile { expert, result });
             }),
             ComputeEffect::Similarity { ticket, metric, sparsity } => {
                 self.similarity.run(send, move |cancel| {
                     let result = work.similarity(ticket, metric, sparsity, cancel);
-                    work.answer(cancel, result, |result| Message::Similarity { ticket, result });
+                    work.answer(cancel, result, |result| ComputeMessage::Similarity { ticket, result });
                 })
             }
             ComputeEffect::Cluster { ticket, k, sparsity, seed } => self.cluster.run(send, move |cancel| {
@@ -78,7 +78,7 @@ impl Compute {
                         let clustering = work.clustering(&similarity, k, seed, cancel)?;
                         Ok((similarity, clustering))
                     });
-                work.answer(cancel, result, |result| Message::Clustering { ticket, result });
+                work.answer(cancel, result, |result| ComputeMessage::Clustering { ticket, result });
             }),
             ComputeEffect::Sweep { ticket, max_k, sparsity, seed } => self.sweep.run(send, move |cancel| {
                 let result =
@@ -87,17 +87,17 @@ impl Compute {
                         let map = analysis::project(&similarity, cancel);
                         Ok(Arc::new(Sweep { experts: similarity.experts.clone(), ks, map }))
                     });
-                work.answer(cancel, result, |result| Message::Sweep { ticket, result });
+                work.answer(cancel, result, |result| ComputeMessage::Sweep { ticket, result });
             }),
             ComputeEffect::PlanClusters { ticket, spec } => self.plan.run(send, move |cancel| {
                 std::thread::sleep(PAUSE);
                 let result = work.plan(ticket, &spec, cancel);
                 let out = spec.check_out().err().map(|error| error.to_string());
-                work.answer(cancel, result, |result| Message::ClustersPlanned { ticket, result, out });
+                work.answer(cancel, result, |result| ComputeMessage::ClustersPlanned { ticket, result, out });
             }),
             ComputeEffect::Pair { ticket, a, b } => self.pair.run(send, move |cancel| {
                 let result = work.expert(&a).and_then(|a| analysis::pair(a, work.expert(&b)?)).map(Arc::new);
-                work.answer(cancel, result, |result| Message::Pair { ticket, result });
+                work.answer(cancel, result, |result| ComputeMessage::Pair { ticket, result });
             }),
         }
     }
@@ -151,7 +151,7 @@ impl Work {
         let mut progress = |done: usize, total: usize| {
             if done >= total || reported.is_none_or(|at| at.elapsed() >= REPORT) {
                 reported = Some(Instant::now());
-                self.send.send(Message::Progress { ticket, done, total });
+                self.send.send(ComputeMessage::Progress { ticket, done, total });
             }
         };
         let similarity = Arc::new(analysis::similarity(library, metric, sparsity, &mut progress, cancel)?);
@@ -202,7 +202,7 @@ impl Work {
         &self,
         cancel: &Cancel,
         result: Result<T>,
-        message: impl FnOnce(Result<T, String>) -> Message,
+        message: impl FnOnce(Result<T, String>) -> ComputeMessage,
     ) {
         if !cancel.is_cancelled() {
             self.send.send(message(result.map_err(|error| error.to_string())));

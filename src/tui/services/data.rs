@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::settings::path_of;
 use crate::train::{Dataset, TrainSpec};
-use crate::tui::{DataSummary, Message, Sender};
+use crate::tui::{DataMessage, DataSummary, Sender};
 use crate::{Cancel, Result};
 
 /// How long typing must pause before the disk is looked at.
@@ -21,7 +21,7 @@ pub fn check(path: String, send: &Sender, cancel: &Cancel) {
     }
     let result = summary(&path_of(&path)).map_err(|error| error.to_string());
     if !cancel.is_cancelled() {
-        send.send(Message::DataChecked { path, result });
+        send.send(DataMessage::Checked { path, result });
     }
 }
 

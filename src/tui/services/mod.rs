@@ -13,37 +13,24 @@ use self::compute::Compute;
 use self::engine::Engine;
 use self::latest_task::LatestTask;
 use self::watch::{Watch, WatchCommand};
-use super::{DataEffect, Effect, JobsEffect, Message, Sender, TuiOptions};
-use crate::catalog::Catalog;
+use super::{DataEffect, DataMessage, Effect, JobsEffect, JobsMessage, Message, Sender, TuiOptions};
+use crate::catalog::{Catalog, Source};
 use crate::jobs::Jobs;
-use crate::library::{Fingerprint, Library};
+use crate::library::Library;
 
 /// Where stderr goes while the screen is ours; `None` when there is no place for it.
 pub fn log_path(library: &Path) -> Option<PathBuf> {
     Some(crate::library::state_dir(library).ok()?.join("stderr.log"))
 }
 
-/// The library and the base model of the command line, to be read now and whenever they change.
-#[derive(Clone, Debug)]
-struct Source {
-    root: PathBuf,
-    base: Option<PathBuf>,
-}
-
-impl Source {
-    fn read(&self) -> Result<Arc<Catalog>, String> {
-        let catalog = Catalog::look(&self.root, self.base.as_deref());
-        catalog.map(Arc::new).map_err(|error| error.to_string())
-    }
-
-    fn fingerprint(&self) -> Fingerprint {
-        Library::fingerprint(&self.root)
-    }
+/// Reads the library.
+fn read(source: &Arc<Source>) -> Result<Arc<Catalog>, String> {
+    Catalog::look(source).map(Arc::new).map_err(|error| error.to_string())
 }
 
 /// Everything that runs outside the interface.
 pub struct Services {
-    source: Source,
+    source: Arc<Source>,
     send: Sender,
     engine: Engine,
     compute: Compute,
@@ -58,7 +45,7 @@ impl Services {
     /// Nothing runs yet; answers go to `send`.
     pub fn new(root: PathBuf, options: TuiOptions, send: Sender) -> Self {
         let engine = Engine::start(&options, send.clone());
-        let source = Source { root, base: options.base };
+        let source = Arc::new(Source { root, base: options.base });
         Self {
             engine,
             compute: Compute::new(send.clone()),
@@ -116,7 +103,7 @@ impl Services {
             }
             DataEffect::Complete { text } => self.data.run(self.send.clone(), move |_| {
                 let candidates = data::complete(&text);
-                send.send(Message::PathCompleted { text, candidates });
+                send.send(DataMessage::Completed { text, candidates });
             }),
         }
     }
@@ -124,8 +111,10 @@ impl Services {
     fn change_jobs(&self, effect: JobsEffect) {
         match effect {
             JobsEffect::Start(spec) => self.with_jobs(
-                move |jobs| Some(Message::JobStarted(jobs.start(&spec).map_err(|error| error.to_string()))),
-                |error| Message::JobStarted(Err(error)),
+                move |jobs| {
+                    Some(JobsMessage::Started(jobs.start(&spec).map_err(|error| error.to_string())).into())
+                },
+                |error| JobsMessage::Started(Err(error)).into(),
             ),
             JobsEffect::Cancel { id } => self.with_jobs(
                 move |jobs| jobs.cancel(&id).err().map(|error| Message::Error(error.to_string())),
@@ -144,8 +133,8 @@ impl Services {
         let (send, watch) = (self.send.clone(), self.watch.handle());
         self.reload.run(self.send.clone(), move |cancel| {
             // Before the reading, so that what changes meanwhile is noticed later.
-            let fingerprint = source.fingerprint();
-            let result = source.read();
+            let fingerprint = Library::fingerprint(&source.root);
+            let result = read(&source);
             if !cancel.is_cancelled() {
                 watch.order(WatchCommand::Library(fingerprint));
                 send.send(Message::Library(result));

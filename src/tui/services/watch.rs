@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use super::Source;
 use super::latest_task::spawn;
+use super::read;
+use crate::catalog::Source;
 use crate::jobs::Jobs;
-use crate::library::Fingerprint;
-use crate::tui::{Message, Sender};
+use crate::library::{Fingerprint, Library};
+use crate::tui::{JobsMessage, Message, Sender};
 
 /// Between two looks at the jobs while they are shown or one is alive.
 const JOBS: Duration = Duration::from_millis(500);
@@ -42,7 +43,7 @@ pub struct Watch(mpsc::Sender<WatchCommand>);
 
 impl Watch {
     /// Starts the thread; it ends when all handles are gone.
-    pub fn start(source: Source, send: Sender) -> Self {
+    pub fn start(source: Arc<Source>, send: Sender) -> Self {
         let (orders, receive) = mpsc::channel();
         let watcher = Watcher::new(source, send.clone());
         spawn("watch", send, move || watcher.run(&receive));
@@ -62,7 +63,7 @@ impl Watch {
 }
 
 struct Watcher {
-    source: Source,
+    source: Arc<Source>,
     send: Sender,
     jobs: Option<Jobs>,
     closely: bool,
@@ -81,7 +82,7 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(source: Source, send: Sender) -> Self {
+    fn new(source: Arc<Source>, send: Sender) -> Self {
         Self {
             source,
             send,
@@ -157,7 +158,7 @@ impl Watcher {
             if self.seen != Some(fingerprint) {
                 match jobs.list() {
                     Ok(list) => {
-                        self.send.send(Message::Jobs(list));
+                        self.send.send(JobsMessage::List(list));
                         self.error = None;
                     }
                     Err(error) => {
@@ -170,7 +171,7 @@ impl Watcher {
                 }
                 // A job that vanished is missing from the list: no need to say more.
                 if let Some(Ok(detail)) = self.follow.as_deref().map(|id| jobs.detail(id)) {
-                    self.send.send(Message::JobDetail(Arc::new(detail)));
+                    self.send.send(JobsMessage::Detail(Arc::new(detail)));
                 }
                 self.seen = Some(fingerprint);
             }
@@ -188,10 +189,10 @@ impl Watcher {
         if !differs && now < self.next_files {
             return;
         }
-        let found = self.source.fingerprint();
+        let found = Library::fingerprint(&self.source.root);
         self.next_files = Instant::now() + LIBRARY.max(now.elapsed() * LIBRARY_SHARE);
         if *known != found {
-            self.send.send(Message::Library(self.source.read()));
+            self.send.send(Message::Library(read(&self.source)));
         }
         self.library = Some(found);
     }
@@ -219,8 +220,9 @@ mod tests {
         };
         let first = add("first");
         let (send, mut sent) = Sender::channel();
-        let mut watcher = Watcher::new(Source { root: root.path().to_path_buf(), base: None }, send);
-        watcher.library = Some(crate::library::Library::fingerprint(root.path()));
+        let mut watcher =
+            Watcher::new(Arc::new(Source { root: root.path().to_path_buf(), base: None }), send);
+        watcher.library = Some(Library::fingerprint(root.path()));
         assert!(!looks(&mut watcher, &mut sent));
         // The long look is far away now.
         watcher.next_files = Instant::now() + Duration::from_secs(1000);

@@ -2,7 +2,8 @@
 
 use crossterm::event::KeyEvent;
 
-use super::{Chosen, ClustersScreen};
+use super::ClustersScreen;
+use super::state::Chosen;
 use crate::analysis::best_k;
 use crate::jobs::kinds;
 use crate::tui::keymap::{
@@ -33,7 +34,7 @@ static TABLE: KeyTable<ClustersScreen, Action> = KeyTable {
     title: "Clusters",
     bindings: &[
         Binding::new(&[(ENTER, Action::Compute)], "compute", "Cluster this large library")
-            .when(|s: &ClustersScreen, _| s.asks()),
+            .when(|s: &ClustersScreen, _| s.shown.is_none() && s.comparing.asks()),
         Binding::new(moves!(Action::Move), "move", "Move over clusters and members")
             .also(more_moves!(Action::Move))
             .when(shows),
@@ -86,11 +87,6 @@ pub fn reference() -> Vec<KeySection> {
 }
 
 impl ClustersScreen {
-    /// Whether a large library waits for the user to agree.
-    fn asks(&self) -> bool {
-        self.shown.is_none() && self.comparable.question().is_some() && !self.agreed
-    }
-
     /// The keys that the footer and the help show now.
     pub(super) fn key_hints(&self, shared: &Shared) -> Vec<KeyHint> {
         TABLE.hints(self, shared)
@@ -104,7 +100,7 @@ impl ClustersScreen {
     fn act(&mut self, action: Action) -> Vec<Effect> {
         match action {
             Action::Compute => {
-                self.agreed = true;
+                self.comparing.agree();
                 return self.cluster();
             }
             Action::Move(motion) => {
@@ -130,8 +126,11 @@ impl ClustersScreen {
                 self.seed = self.seed.wrapping_add(1);
                 return self.start_over();
             }
-            Action::LessSparse => return self.set_sparsity(self.sparsity_steps.saturating_sub(1)),
-            Action::MoreSparse => return self.set_sparsity(self.sparsity_steps + 1),
+            Action::LessSparse | Action::MoreSparse => {
+                if self.comparing.step_sparsity(action == Action::MoreSparse) {
+                    return self.start_over();
+                }
+            }
             Action::Train => return vec![Effect::App(AppEffect::OpenForm(&kinds::TRAIN_CLUSTERS))],
             Action::PreviousCluster => self.jump(false),
             Action::NextCluster => self.jump(true),

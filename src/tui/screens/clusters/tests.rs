@@ -1,14 +1,18 @@
 use crossterm::event::KeyCode;
 use proptest::prelude::*;
+use ratatui::layout::Rect;
 use ratatui::style::Modifier;
 
 use super::charts::{Emphasis, Point};
-use super::*;
+use super::groups::Groups;
+use super::state::Chosen;
+use super::{ClustersScreen, charts};
+use crate::analysis::Metric;
 use crate::tui::screens::test_data;
 use crate::tui::testing::{
     assert_cell, assert_screen, assert_text, buffer, code, find, key, render, shows, text,
 };
-use crate::tui::{AppEffect, Depth};
+use crate::tui::{AppEffect, ComputeEffect, ComputeMessage, Depth, Effect, Message, Screen, Shared, Theme};
 
 fn answer(screen: &mut ClustersScreen, asked: &[Effect], shared: &Shared) -> Vec<Effect> {
     let [Effect::Compute(ComputeEffect::Cluster { ticket, k, .. })] = asked else {
@@ -16,7 +20,7 @@ fn answer(screen: &mut ClustersScreen, asked: &[Effect], shared: &Shared) -> Vec
     };
     let n = shared.library.as_ref().map_or(0, |library| library.experts.len());
     let result = Ok((test_data::similarity(n, Metric::MBC), test_data::clustering(n, *k)));
-    screen.on_message(&Message::Clustering { ticket: *ticket, result }, shared)
+    screen.on_message(&Message::Compute(ComputeMessage::Clustering { ticket: *ticket, result }), shared)
 }
 
 /// Shows the tab and answers what it asks for, until it asks no more.
@@ -28,7 +32,10 @@ fn loaded(n: usize) -> (ClustersScreen, Shared) {
     let [Effect::Compute(ComputeEffect::Sweep { ticket, .. })] = asked[..] else {
         panic!("asked for {asked:?}")
     };
-    let asked = screen.on_message(&Message::Sweep { ticket, result: Ok(test_data::sweep(n)) }, &shared);
+    let asked = screen.on_message(
+        &Message::Compute(ComputeMessage::Sweep { ticket, result: Ok(test_data::sweep(n)) }),
+        &shared,
+    );
     if !asked.is_empty() {
         assert_eq!(answer(&mut screen, &asked, &shared), []);
     }
@@ -135,7 +142,13 @@ fn a_k_chosen_by_hand_outlives_a_sweep() {
     let [Effect::Compute(ComputeEffect::Sweep { ticket, seed: 43, .. })] = asked[..] else {
         panic!("{asked:?}")
     };
-    assert_eq!(screen.on_message(&Message::Sweep { ticket, result: Ok(test_data::sweep(12)) }, &shared), []);
+    assert_eq!(
+        screen.on_message(
+            &Message::Compute(ComputeMessage::Sweep { ticket, result: Ok(test_data::sweep(12)) }),
+            &shared
+        ),
+        []
+    );
     let asked = press(&mut screen, "b", &shared);
     assert!(matches!(asked[..], [Effect::Compute(ComputeEffect::Cluster { k: 4, .. })]), "{asked:?}");
 }
@@ -192,7 +205,8 @@ fn starts_by_itself_once_somebody_compares() {
     let shared = test_data::shared(12);
     let mut screen = ClustersScreen::new();
     let result = Ok(test_data::similarity(12, Metric::MBC));
-    let asked = screen.on_message(&Message::Similarity { ticket: 9, result }, &shared);
+    let asked =
+        screen.on_message(&Message::Compute(ComputeMessage::Similarity { ticket: 9, result }), &shared);
     assert!(matches!(asked[..], [Effect::Compute(ComputeEffect::Cluster { .. })]));
 }
 
@@ -205,7 +219,10 @@ fn says_what_is_the_matter() {
     let shared = test_data::shared(3);
     let asked = screen.on_show(&shared);
     let [Effect::Compute(ComputeEffect::Cluster { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
-    screen.on_message(&Message::Clustering { ticket, result: Err("ranks differ".into()) }, &shared);
+    screen.on_message(
+        &Message::Compute(ComputeMessage::Clustering { ticket, result: Err("ranks differ".into()) }),
+        &shared,
+    );
     assert!(render(&screen, &shared, 80, 8).contains("✗ ranks differ"));
     let shared = test_data::shared(2500);
     let mut screen = ClustersScreen::new();

@@ -5,11 +5,11 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use super::ClustersScreen;
 use super::charts::{self, Emphasis, Point};
 use super::groups::{Cluster, Row, nearest};
-use super::{Chosen, ClustersScreen, Shown};
+use super::state::{Chosen, Shown};
 use crate::text::counted;
-use crate::tui::screens::comparison_chrome;
 use crate::tui::widgets::{bar, below, header, progress, row};
 use crate::tui::{Shared, Theme, text_width};
 
@@ -28,11 +28,9 @@ impl ClustersScreen {
         self.draw_header(frame, row(area, 0), shared, theme);
         let mut used = 1;
         let shown = self.shown.as_ref();
-        let lines = match (&self.error, shown) {
-            (Some(error), _) => comparison_chrome::error_lines(error, shown.is_some(), area, theme),
-            (None, Some(shown)) => {
-                comparison_chrome::note_lines(&shown.similarity, &self.comparable, shared, area, theme)
-            }
+        let lines = match (&self.comparing.error, shown) {
+            (Some(_), _) => self.comparing.error_lines(shown.is_some(), area, theme),
+            (None, Some(shown)) => self.comparing.note_lines(&shown.similarity, shared, area, theme),
             (None, None) => Vec::new(),
         };
         for line in lines {
@@ -41,18 +39,9 @@ impl ClustersScreen {
         }
         let body = below(area, used + u16::from(area.height >= 16));
         let Some(shown) = &self.shown else {
-            let failed = self.error.as_ref().map(
-                |_| "No clusters without MBC similarity; the Similarity tab can still show ΔW cosines (m).",
-            );
-            comparison_chrome::draw_nothing(
-                frame,
-                body,
-                &self.comparable,
-                self.agreed,
-                failed,
-                shared,
-                theme,
-            );
+            let failed =
+                "No clusters without MBC similarity; the Similarity tab can still show ΔW cosines (m).";
+            self.comparing.draw_nothing(frame, body, failed, shared, theme);
             return;
         };
         if body.width < WIDE {

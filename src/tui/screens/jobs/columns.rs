@@ -3,7 +3,8 @@
 use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 
-use super::{progress_bar, remaining, seconds, share, state_glyph};
+use super::marks::{progress_bar, state_glyph};
+use super::state::{remaining, seconds, share};
 use crate::jobs::{JobDetail, JobState, JobSummary};
 use crate::text::printable;
 use crate::tui::{Shared, Theme, format, text_width};

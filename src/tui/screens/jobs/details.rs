@@ -7,7 +7,9 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
-use super::{curve, outcome, progress_bar, remaining, share, state_glyph};
+use super::marks::{progress_bar, state_glyph};
+use super::state::{remaining, share};
+use super::{curve, outcome};
 use crate::jobs::{JobDetail, JobRow, JobState, JobSummary};
 use crate::tui::{Shared, Theme, format, text_width};
 
@@ -31,7 +33,8 @@ impl DetailsView<'_> {
         let cells = usize::from(area.width);
         let head = self.head(job, cells);
         let log = self.log(cells);
-        let has_curve = self.detail.is_some_and(|d| !d.losses.is_empty() || !d.validation.is_empty());
+        let curve = self.detail.map(|detail| &detail.progress);
+        let has_curve = curve.is_some_and(|of| !of.losses.is_empty() || !of.validation.is_empty());
         let head_rows = (head.len() as u16).min(area.height);
         let left = area.height - head_rows;
         // The curve gets what makes it readable, the log the rest.
@@ -43,8 +46,8 @@ impl DetailsView<'_> {
         ])
         .areas(area);
         put(frame, top, &head);
-        if let Some(detail) = self.detail {
-            curve::draw(frame, middle, &detail.losses, &detail.validation, job.steps, self.theme);
+        if let Some(of) = curve {
+            curve::draw(frame, middle, &of.losses, &of.validation, job.steps, self.theme);
         }
         self.draw_log(frame, bottom, &log);
     }
@@ -81,14 +84,14 @@ impl DetailsView<'_> {
             lines.extend(text_width::wrap(text, cells).into_iter().map(|line| Line::styled(line, style)));
         };
         let mut facts = vec![job.state.name().to_string()];
-        let stage = self.detail.and_then(|detail| detail.stage.clone());
+        let stage = self.detail.and_then(|detail| detail.progress.stage.clone());
         if !job.state.is_over() {
             facts.extend(stage);
         }
         if job.state == JobState::Queued {
             facts.push(job.waits.clone().unwrap_or_else(|| "waits for a free slot".into()));
         }
-        let speed = self.detail.and_then(|detail| detail.tokens_per_second);
+        let speed = self.detail.and_then(|detail| detail.progress.tokens_per_second);
         if let Some(speed) = speed.filter(|speed| speed.is_finite()) {
             facts.push(format!("{speed:.0} tokens/s"));
         }
@@ -113,7 +116,7 @@ impl DetailsView<'_> {
             lines.extend(facts.into_iter().map(|line| Line::styled(line, theme.dim())));
         }
         if let Some(detail) = self.detail {
-            lines.extend(parts(&detail.rows, job.state.is_over(), cells, theme));
+            lines.extend(parts(&detail.progress.rows, job.state.is_over(), cells, theme));
         }
         if let Some(error) = &job.error {
             wrapped(&mut lines, &format!("✗ {error}"), theme.error());
@@ -146,7 +149,7 @@ fn parts(rows: &[JobRow], over: bool, cells: usize, theme: &Theme) -> Vec<Line<'
         let (glyph, style) = match i.cmp(&present) {
             Ordering::Less => ("✓", theme.ok()),
             Ordering::Equal if !over && row.step > 0 => ("▸", theme.accent()),
-            _ => ("·", theme.dim()),
+            Ordering::Equal | Ordering::Greater => ("·", theme.dim()),
         };
         let mut text = format!(
             " {:<names$}  {:>5} / {:<5}",

@@ -2,7 +2,8 @@
 
 use crossterm::event::KeyEvent;
 
-use super::{JobsScreen, can_cancel};
+use super::JobsScreen;
+use super::state::can_cancel;
 use crate::jobs::JobSummary;
 use crate::jobs::kinds;
 use crate::tui::keymap::{

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crossterm::event::KeyCode;
 
 use crate::jobs::kinds::{CLUSTER, Kind, TRAIN, TRAIN_CLUSTERS};
-use crate::jobs::{JobDetail, JobRow};
+use crate::jobs::{JobDetail, JobRow, Progress};
 use crate::tui::testing::{SIZES, assert_screen, full_app, jobs_app, press, press_code, render_app};
-use crate::tui::{App, Effect, JobsEffect, Message, fixtures, screens};
+use crate::tui::{App, Effect, JobsEffect, JobsMessage, Message, fixtures, screens};
 
 /// The words of a screen with one blank between them.
 fn unwrapped(text: &str) -> String {
@@ -45,7 +45,7 @@ fn the_cancel_question_says_what_becomes_of_the_work() {
         let mut jobs = fixtures::jobs();
         jobs[1].kind = Some(kind);
         let mut app = full_app();
-        app.update(Message::Jobs(jobs));
+        app.update(Message::Jobs(JobsMessage::List(jobs)));
         press(&mut app, "5jx");
         render_app(&app, 120, 40)
     };
@@ -66,17 +66,13 @@ fn a_job_shows_what_it_does_before_its_first_step() {
     let stage = "fetching SmolLM2-135M-Instruct.Q4_1.gguf: downloading hub owner/a-model, 30 %";
     let detail = JobDetail {
         summary: jobs[1].clone(),
-        stage: Some(stage.into()),
-        losses: Vec::new(),
-        validation: Vec::new(),
-        tokens_per_second: None,
-        eta_seconds: None,
+        progress: Progress { stage: Some(stage.into()), ..Progress::default() },
         ..(*fixtures::job_detail()).clone()
     };
     let mut app = full_app();
     press(&mut app, "5j");
-    app.update(Message::Jobs(jobs));
-    app.update(Message::JobDetail(Arc::new(detail)));
+    app.update(Message::Jobs(JobsMessage::List(jobs)));
+    app.update(Message::Jobs(JobsMessage::Detail(Arc::new(detail))));
     let text = unwrapped(&render_app(&app, 80, 24));
     assert!(text.contains(stage), "{text}");
 }
@@ -116,12 +112,12 @@ fn a_job_of_several_experts_shows_a_row_for_each() {
         loss,
         validation_loss: loss.filter(|_| step == 90),
     };
-    detail.rows = vec![
+    detail.progress.rows = vec![
         row("cluster_0", 90, Some(0.25), &["past-tense", "plurals"]),
         row("cluster_1", 12, Some(1.5), &["topic"]),
         row("cluster_2", 0, None, &["spam\x1b[31m"]),
     ];
-    app.update(Message::JobDetail(Arc::new(detail.clone())));
+    app.update(Message::Jobs(JobsMessage::Detail(Arc::new(detail.clone()))));
     let text = render_app(&app, 160, 40);
     assert!(
         text.contains("✓ cluster_0     90 / 90     loss 0.250  validation 0.250  past-tense, plurals"),
@@ -130,9 +126,9 @@ fn a_job_of_several_experts_shows_a_row_for_each() {
     assert!(text.contains("▸ cluster_1     12 / 90     loss 1.500  topic"), "{text}");
     assert!(text.contains("· cluster_2      0 / 90     spam"), "{text}");
     // Of many, those around the one in work.
-    detail.rows =
+    detail.progress.rows =
         (0..40).map(|i| row(&format!("cluster_{i:02}"), if i < 20 { 90 } else { 0 }, None, &[])).collect();
-    app.update(Message::JobDetail(Arc::new(detail)));
+    app.update(Message::Jobs(JobsMessage::Detail(Arc::new(detail))));
     let text = render_app(&app, 160, 60);
     assert!(text.contains("20 of 40 experts are done") && text.contains("cluster_20"), "{text}");
     assert!(!text.contains("cluster_00") && !text.contains("cluster_39"), "{text}");
@@ -178,7 +174,7 @@ fn the_cursor_stays_on_its_job_when_new_ones_come() {
     let mut new = jobs[0].clone();
     new.id = "g".into();
     jobs.insert(0, new);
-    assert_eq!(app.update(Message::Jobs(jobs)), []);
+    assert_eq!(app.update(Message::Jobs(JobsMessage::List(jobs))), []);
     assert_eq!(press(&mut app, "xy"), [Effect::Jobs(JobsEffect::Cancel { id: "e".into() })]);
 }
 
@@ -186,7 +182,7 @@ fn the_cursor_stays_on_its_job_when_new_ones_come() {
 fn a_finished_clustering_shows_its_result_and_a_failed_job_its_error() {
     let mut app = full_app();
     press(&mut app, "5jjj");
-    app.update(Message::JobDetail(fixtures::cluster_detail()));
+    app.update(Message::Jobs(JobsMessage::Detail(fixtures::cluster_detail())));
     let text = render_app(&app, 120, 40);
     assert!(text.contains("4 clusters of 3 experts · inertia 1.520"), "{text}");
     press(&mut app, "j");

@@ -133,7 +133,7 @@ impl Details<'_> {
         self.joined(lines, &facts, cells, theme.dim());
         let measured = match self.profile {
             Known::Profile(profile) => profile.warnings.as_slice(),
-            _ => &[],
+            Known::Waiting | Known::Failed(_) => &[],
         };
         for warning in self.expert.warnings.iter().chain(measured) {
             self.wrapped(lines, &format!("! {warning}"), cells, theme.warning());

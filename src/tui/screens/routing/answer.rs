@@ -7,11 +7,14 @@ use ratatui::widgets::Paragraph;
 use unicode_width::UnicodeWidthChar;
 
 use super::paint::{framed, put};
-use super::{Asked, MAX_NEW_TOKENS};
+use super::question::Asked;
 use crate::text::printable;
 use crate::tui::Theme;
 use crate::tui::format::spinner;
 use crate::tui::text_width::width;
+
+/// Tokens that an answer has at most.
+pub const MAX_NEW_TOKENS: usize = 128;
 
 /// Fewer cells of text say nothing.
 const LEAST_TEXT: usize = 8;

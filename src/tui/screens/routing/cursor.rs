@@ -1,73 +1,101 @@
-//! What is looked at: token, column, expert, and which modules the columns are.
+//! What of a routing is looked at: token, column, expert, and which modules the columns are.
 
 use super::digest::{self, Digest};
-use super::{RoutingScreen, Shown};
+use super::exchange::Shown;
+use crate::routing::Trace;
 
-impl RoutingScreen {
-    pub(super) fn token_cursor(&self) -> usize {
-        let Some(Shown { trace, .. }) = &self.shown else { return 0 };
+/// Where the cursor is on the map, and what the map's columns are.
+#[derive(Debug, Default)]
+pub struct MapView {
+    /// Token under the cursor; `None` follows the last one that counts.
+    pub token: Option<usize>,
+    pub column: usize,
+    /// Expert chosen with `[` and `]`; `None` follows the leader of the cell under the cursor.
+    pub expert: Option<usize>,
+    /// Kind of modules on the map (`q`, `v` …); all of them for `None`.
+    pub kind: Option<String>,
+    /// One column a module instead of one a layer.
+    pub by_module: bool,
+}
+
+impl MapView {
+    /// A trace summed up for these columns.
+    pub fn digest(&self, trace: &Trace) -> Digest {
+        Digest::new(trace, self.kind.as_deref(), self.by_module)
+    }
+
+    /// The token under the cursor.
+    pub fn token_in(&self, Shown { trace, .. }: &Shown) -> usize {
         let last = trace.tokens.len().saturating_sub(1);
         // What the template puts behind the prompt is of less interest than the prompt's end.
         let followed = || (0..=last).rev().find(|&token| trace.counts(token)).unwrap_or(last);
         self.token.map_or_else(followed, |token| token.min(last))
     }
 
-    pub(super) fn column_cursor(&self) -> usize {
-        let columns = self.shown.as_ref().map_or(0, |s| s.digest.columns.len());
-        self.column.min(columns.saturating_sub(1))
+    /// The column under the cursor.
+    pub fn column_in(&self, shown: &Shown) -> usize {
+        self.column.min(shown.digest.columns.len().saturating_sub(1))
     }
 
     /// The expert that `x` and `s` act on.
-    pub(super) fn expert_cursor(&self) -> Option<usize> {
-        let shown = self.shown.as_ref()?;
+    pub fn expert_in(&self, shown: &Shown) -> Option<usize> {
         let leader = || {
-            let cell = shown.digest.cell(self.token_cursor(), self.column_cursor());
+            let cell = shown.digest.cell(self.token_in(shown), self.column_in(shown));
             cell.expert.filter(|_| !cell.tie).map(|e| e as usize)
         };
         self.expert.or_else(leader).filter(|&e| e < shown.trace.experts.len())
     }
 
-    pub(super) fn move_token(&mut self, to: impl FnOnce(usize, usize) -> usize) {
-        let Some(shown) = &self.shown else { return };
+    /// Moves to another token.
+    pub fn move_token(&mut self, shown: &Shown, to: impl FnOnce(usize, usize) -> usize) {
         let last = shown.trace.tokens.len().saturating_sub(1);
-        self.token = Some(to(self.token_cursor(), last).min(last));
+        self.token = Some(to(self.token_in(shown), last).min(last));
         self.expert = None;
     }
 
-    pub(super) fn move_column(&mut self, by: isize) {
-        let Some(shown) = &self.shown else { return };
+    /// Moves over the columns.
+    pub fn move_column(&mut self, shown: &Shown, by: isize) {
         let last = shown.digest.columns.len().saturating_sub(1);
-        self.column = self.column_cursor().saturating_add_signed(by).min(last);
+        self.column = self.column_in(shown).saturating_add_signed(by).min(last);
         self.expert = None;
     }
 
-    pub(super) fn next_kind(&mut self) {
-        let Some(shown) = &self.shown else { return };
+    /// Another kind of modules, then all of them.
+    pub fn next_kind(&mut self, shown: &mut Shown) {
         let kinds = digest::kinds(&shown.trace.modules);
         let at = self.kind.as_ref().and_then(|kind| kinds.iter().position(|k| k == kind));
         self.kind = match at {
             None => kinds.first().cloned(),
             Some(i) => kinds.get(i + 1).cloned(),
         };
-        self.redigest();
+        shown.digest = self.digest(&shown.trace);
     }
 
     /// Switches between layers and modules, keeping the cursor on the same layer.
-    pub(super) fn toggle_zoom(&mut self) {
-        let here = self.shown.as_ref().and_then(|shown| {
-            shown.digest.columns.get(self.column_cursor()).and_then(|c| c.modules.first().copied())
-        });
+    pub fn toggle_zoom(&mut self, shown: &mut Shown) {
+        let here = shown
+            .digest
+            .columns
+            .get(self.column_in(shown))
+            .and_then(|column| column.modules.first().copied());
         self.by_module = !self.by_module;
-        self.redigest();
-        if let (Some(module), Some(shown)) = (here, &self.shown) {
-            self.column =
-                shown.digest.columns.iter().position(|c| c.modules.contains(&module)).unwrap_or_default();
+        shown.digest = self.digest(&shown.trace);
+        if let Some(module) = here {
+            let columns = &shown.digest.columns;
+            self.column = columns.iter().position(|c| c.modules.contains(&module)).unwrap_or_default();
         }
     }
 
-    fn redigest(&mut self) {
-        if let Some(shown) = &mut self.shown {
-            shown.digest = Digest::new(&shown.trace, self.kind.as_deref(), self.by_module);
+    /// A routing takes the place of `old`: the cursor stays on its expert.
+    pub fn replace(&mut self, old: Option<&Shown>, trace: &Trace, digest: &Digest) {
+        match old {
+            // The middle of the network says more than its first layer.
+            None => self.column = digest.columns.len() / 2,
+            Some(old) if old.trace.experts != trace.experts => {
+                let name = self.expert.and_then(|e| old.trace.experts.get(e));
+                self.expert = name.and_then(|name| trace.experts.iter().position(|e| e == name));
+            }
+            Some(_) => {}
         }
     }
 }

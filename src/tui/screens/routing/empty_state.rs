@@ -8,7 +8,8 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Paragraph, Wrap};
 
-use super::{Focus, RoutingScreen, needs_retry};
+use super::exchange::needs_retry;
+use super::state::{Focus, RoutingScreen};
 use crate::NoSource;
 use crate::library::{FetchProgress, Skipped};
 use crate::text::printable;
@@ -87,7 +88,7 @@ impl Panel<'_> {
         if !lines.is_empty() {
             lines.push(Line::default());
         }
-        lines.extend(if self.screen.prompt.is_blank() { self.beginning() } else { self.waiting() });
+        lines.extend(if self.screen.question.prompt.is_blank() { self.beginning() } else { self.waiting() });
         lines
     }
 
@@ -206,8 +207,8 @@ impl Panel<'_> {
             Line::default(),
             Line::styled("To begin with:", theme.dim()),
         ];
-        for (i, example) in screen.examples.iter().take(4).enumerate() {
-            let mark = if screen.example == Some(i) { "› " } else { "  " };
+        for (i, example) in screen.suggestions.prompts.iter().take(4).enumerate() {
+            let mark = if screen.suggestions.at == Some(i) { "› " } else { "  " };
             let text = truncate(&example.replace('\n', "⏎"), self.cells.saturating_sub(2));
             lines.push(Line::styled(format!("{mark}{text}"), theme.text()));
         }
@@ -223,10 +224,10 @@ impl Panel<'_> {
 
     /// With a prompt that has no routing yet.
     fn waiting(&self) -> Vec<Line<'static>> {
-        let (screen, shared, theme) = (self.screen, self.shared, self.theme);
-        if let Some(pending) = screen.pending {
-            let elapsed = screen.elapsed(shared).unwrap_or(0.0);
-            let Some((done, total)) = pending.progress.filter(|_| screen.is_long(shared)) else {
+        let (exchange, shared, theme) = (&self.screen.exchange, self.shared, self.theme);
+        if let Some(pending) = exchange.pending {
+            let elapsed = exchange.elapsed(shared).unwrap_or(0.0);
+            let Some((done, total)) = pending.progress.filter(|_| exchange.is_long(shared)) else {
                 return Vec::new();
             };
             let text = format!("The prompt has {total} tokens; {done} are routed, {}.", duration(elapsed));
@@ -237,13 +238,13 @@ impl Panel<'_> {
                 key("Esc", "stop", theme),
             ];
         }
-        if screen.is_stopped(shared) {
+        if exchange.is_stopped(shared) {
             return vec![
                 Line::styled("Stopped before the prompt was routed.", theme.warning()),
                 Line::styled("A change of prompt or router routes it again; g generates.", theme.dim()),
             ];
         }
-        if needs_retry(&shared.engine) || screen.error.is_some() {
+        if needs_retry(&shared.engine) || exchange.error.is_some() {
             return Vec::new();
         }
         vec![Line::styled("The prompt is routed as soon as the model is ready.", theme.dim())]

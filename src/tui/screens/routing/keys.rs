@@ -4,8 +4,9 @@ use std::sync::LazyLock;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::exchange::needs_retry;
 use super::prompt::Edit;
-use super::{Focus, RoutingScreen, needs_retry};
+use super::state::{Focus, RoutingScreen};
 use crate::routing::{ROUTERS, TEMPERATURE, TOP_K};
 use crate::tui::keymap::{
     BACK_TAB, Binding, Chord, END, ENTER, ESC, HOME, KeyHint, KeySection, KeyTable, LEFT, Motion, PAGE_DOWN,
@@ -24,11 +25,7 @@ pub enum Action {
     NextExample,
     PreviousExample,
     Generate,
-    MoveToken(Motion),
-    PreviousColumn,
-    NextColumn,
-    NextKind,
-    Zoom,
+    Look(Look),
     NextRouter,
     FewerExperts,
     MoreExperts,
@@ -44,6 +41,21 @@ pub enum Action {
     Submit,
     NewLine,
     DeleteToHead,
+}
+
+/// What moves over the map or changes its columns, and asks nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    Token(Motion),
+    PreviousColumn,
+    NextColumn,
+    NextKind,
+    Zoom,
+}
+
+/// A move to another token.
+const fn token(motion: Motion) -> Action {
+    Action::Look(Look::Token(motion))
 }
 
 /// What the key for the next router does: it goes round these.
@@ -76,7 +88,7 @@ static MAP: Table = KeyTable {
             .when(|_, shared| matches!(shared.engine, EngineState::Failed { .. })),
         Binding::new(&[(ESC, Action::StopFetching)], "stop", "Stop the download")
             .when(|_, shared| matches!(shared.engine, EngineState::Fetching { .. })),
-        STOP.when(|s: &RoutingScreen, shared| s.is_long(shared)).explains(),
+        STOP.when(|s: &RoutingScreen, shared| s.exchange.is_long(shared)).explains(),
         Binding::new(&[(Chord::char('i'), Action::EditPrompt)], "prompt", "Edit the prompt")
             .also(&[(ENTER, Action::EditPrompt)]),
         Binding::new(
@@ -101,34 +113,37 @@ static MAP: Table = KeyTable {
         )
         .when(|s: &RoutingScreen, shared| s.can_generate(shared))
         .explains(),
-        Binding::new(moves!(Action::MoveToken), "token", "Choose a token")
+        Binding::new(moves!(token), "token", "Choose a token")
             .also(&[
-                (Chord::char('j'), Action::MoveToken(Motion::Down)),
-                (Chord::char('k'), Action::MoveToken(Motion::Up)),
-                (PAGE_UP, Action::MoveToken(Motion::PageUp)),
-                (PAGE_DOWN, Action::MoveToken(Motion::PageDown)),
-                (HOME, Action::MoveToken(Motion::First)),
-                (END, Action::MoveToken(Motion::Last)),
+                (Chord::char('j'), token(Motion::Down)),
+                (Chord::char('k'), token(Motion::Up)),
+                (PAGE_UP, token(Motion::PageUp)),
+                (PAGE_DOWN, token(Motion::PageDown)),
+                (HOME, token(Motion::First)),
+                (END, token(Motion::Last)),
             ])
             .when(shows)
             .explains(),
         Binding::new(
-            &[(LEFT, Action::PreviousColumn), (RIGHT, Action::NextColumn)],
+            &[(LEFT, Action::Look(Look::PreviousColumn)), (RIGHT, Action::Look(Look::NextColumn))],
             "layer",
             "Choose a layer, or a module when zoomed in",
         )
-        .also(&[(Chord::char('h'), Action::PreviousColumn), (Chord::char('l'), Action::NextColumn)])
+        .also(&[
+            (Chord::char('h'), Action::Look(Look::PreviousColumn)),
+            (Chord::char('l'), Action::Look(Look::NextColumn)),
+        ])
         .when(weighs)
         .explains(),
         Binding::new(
-            &[(Chord::char('m'), Action::NextKind)],
+            &[(Chord::char('m'), Action::Look(Look::NextKind))],
             "modules",
             "Show one kind of module: all, q, k, v …",
         )
         .when(weighs)
         .explains(),
         Binding::new(
-            &[(Chord::char('z'), Action::Zoom)],
+            &[(Chord::char('z'), Action::Look(Look::Zoom))],
             "zoom",
             "One column per module instead of one per layer, and back",
         )
@@ -143,14 +158,14 @@ static MAP: Table = KeyTable {
             "top k",
             "Keep fewer or more experts per token and module",
         )
-        .when(|s: &RoutingScreen, shared| several(s, shared) && s.router.router.has(&TOP_K))
+        .when(|s: &RoutingScreen, shared| several(s, shared) && s.question.router.router.has(&TOP_K))
         .explains(),
         Binding::new(
             &[(Chord::char('T'), Action::Sharper), (Chord::char('t'), Action::Softer)],
             "temperature",
             "Lower the temperature (sharper) or raise it (softer)",
         )
-        .when(|s: &RoutingScreen, shared| several(s, shared) && s.router.router.has(&TEMPERATURE))
+        .when(|s: &RoutingScreen, shared| several(s, shared) && s.question.router.router.has(&TEMPERATURE))
         .explains(),
         Binding::new(
             &[(Chord::char('['), Action::PreviousExpert), (Chord::char(']'), Action::NextExpert)],
@@ -164,17 +179,17 @@ static MAP: Table = KeyTable {
             "mute",
             "Give the chosen expert no weight, or bring it back",
         )
-        .when(|s: &RoutingScreen, shared| chosen(s, shared) && s.can_mute())
+        .when(|s: &RoutingScreen, shared| chosen(s, shared) && s.question.can_mute())
         .explains(),
         Binding::new(&[(Chord::char('X'), Action::UnmuteAll)], "unmute all", "Bring all muted experts back")
-            .when(|s: &RoutingScreen, shared| shows(s, shared) && !s.muted().is_empty())
+            .when(|s: &RoutingScreen, shared| shows(s, shared) && !s.question.muted().is_empty())
             .explains(),
         Binding::new(
             &[(Chord::char('s'), Action::Single)],
             "single",
             "Route everything through the chosen expert",
         )
-        .when(|s: &RoutingScreen, shared| chosen(s, shared) && s.can_mute())
+        .when(|s: &RoutingScreen, shared| chosen(s, shared) && s.question.can_mute())
         .explains(),
         Binding::new(
             &[(Chord::char('w'), Action::Template)],
@@ -190,9 +205,9 @@ static MAP: Table = KeyTable {
 static PROMPT: Table = KeyTable {
     title: "Routing, in the prompt",
     bindings: &[
-        STOP.when(|s: &RoutingScreen, shared| s.is_long(shared)),
+        STOP.when(|s: &RoutingScreen, shared| s.exchange.is_long(shared)),
         Binding::new(&[(ESC, Action::LeavePrompt)], "to the map", "Leave the prompt for the map")
-            .when(|s: &RoutingScreen, shared| !s.is_long(shared)),
+            .when(|s: &RoutingScreen, shared| !s.exchange.is_long(shared)),
         Binding::new(&[(ENTER, Action::Submit)], "generate", "Let the routed model continue the prompt")
             .when(|s: &RoutingScreen, shared| s.can_generate(shared))
             .explains(),
@@ -223,25 +238,27 @@ static PROMPT: Table = KeyTable {
             "clear to the left",
             "Delete back to the head of the line",
         )
-        .when(|s: &RoutingScreen, _| !s.prompt.is_blank())
+        .when(|s: &RoutingScreen, _| !s.question.prompt.is_blank())
         .explains(),
     ],
 };
 
 fn shows(screen: &RoutingScreen, _: &Shared) -> bool {
-    screen.shown.is_some()
+    screen.exchange.shown.is_some()
 }
 
 fn weighs(screen: &RoutingScreen, _: &Shared) -> bool {
-    screen.router.is_weighted() && screen.shown.as_ref().is_some_and(|shown| !shown.trace.experts.is_empty())
+    let shown = screen.exchange.shown.as_ref();
+    screen.question.router.is_weighted() && shown.is_some_and(|shown| !shown.trace.experts.is_empty())
 }
 
 fn several(screen: &RoutingScreen, shared: &Shared) -> bool {
-    weighs(screen, shared) && screen.shown.as_ref().is_some_and(|shown| shown.trace.experts.len() > 1)
+    let shown = screen.exchange.shown.as_ref();
+    weighs(screen, shared) && shown.is_some_and(|shown| shown.trace.experts.len() > 1)
 }
 
 fn chosen(screen: &RoutingScreen, shared: &Shared) -> bool {
-    several(screen, shared) && screen.expert_cursor().is_some()
+    several(screen, shared) && screen.expert().is_some()
 }
 
 /// All keys of the tab, for the reference.
@@ -269,14 +286,14 @@ impl RoutingScreen {
         if self.focus == Focus::Map {
             return None;
         }
-        let edit = self.prompt.on_key(key);
+        let edit = self.question.prompt.on_key(key);
         self.edited(edit, shared)
     }
 
     fn edited(&mut self, edit: Edit, shared: &Shared) -> Option<Vec<Effect>> {
         match edit {
             Edit::Changed => {
-                self.token = None;
+                self.map.token = None;
                 Some(self.route(shared))
             }
             Edit::Kept => Some(Vec::new()),
@@ -290,29 +307,25 @@ impl RoutingScreen {
             Action::Load if needs_retry(&shared.engine) => return vec![Effect::Engine(EngineEffect::Load)],
             Action::Load => {}
             Action::StopFetching => return vec![Effect::Engine(EngineEffect::Stop)],
-            Action::Stop => return self.stop(),
+            Action::Stop => return self.exchange.stop(),
             Action::EditPrompt => self.set_focus(Focus::Prompt),
-            Action::NextExample => return self.next_example(shared, true),
-            Action::PreviousExample => return self.next_example(shared, false),
+            Action::NextExample => return self.fill_example(true, shared),
+            Action::PreviousExample => return self.fill_example(false, shared),
             Action::Generate => return self.generate(shared),
-            Action::MoveToken(motion) => self.move_token(|token, last| motion.scroll(token, last)),
-            Action::PreviousColumn => self.move_column(-1),
-            Action::NextColumn => self.move_column(1),
-            Action::NextKind => self.next_kind(),
-            Action::Zoom => self.toggle_zoom(),
+            Action::Look(look) => self.look(look),
             Action::NextRouter => return self.next_router(shared),
-            Action::FewerExperts => return self.change_setting(shared, &TOP_K, false),
-            Action::MoreExperts => return self.change_setting(shared, &TOP_K, true),
-            Action::Sharper => return self.change_setting(shared, &TEMPERATURE, false),
-            Action::Softer => return self.change_setting(shared, &TEMPERATURE, true),
-            Action::PreviousExpert => return self.move_expert(shared, -1),
-            Action::NextExpert => return self.move_expert(shared, 1),
+            Action::FewerExperts => return self.step_setting(&TOP_K, false, shared),
+            Action::MoreExperts => return self.step_setting(&TOP_K, true, shared),
+            Action::Sharper => return self.step_setting(&TEMPERATURE, false, shared),
+            Action::Softer => return self.step_setting(&TEMPERATURE, true, shared),
+            Action::PreviousExpert => return self.move_expert(-1, shared),
+            Action::NextExpert => return self.move_expert(1, shared),
             Action::Mute => return self.toggle_mute(shared),
             Action::UnmuteAll => return self.unmute_all(shared),
             Action::Single => return self.route_single(shared),
             Action::Template => {
-                self.raw = !self.raw;
-                self.token = None;
+                self.question.raw = !self.question.raw;
+                self.map.token = None;
                 return self.route(shared);
             }
             Action::LeavePrompt => self.set_focus(Focus::Map),
@@ -325,14 +338,25 @@ impl RoutingScreen {
                 return effects;
             }
             Action::NewLine => {
-                let edit = self.prompt.new_line();
+                let edit = self.question.prompt.new_line();
                 return self.edited(edit, shared).unwrap_or_default();
             }
             Action::DeleteToHead => {
-                let edit = self.prompt.delete_to_head();
+                let edit = self.question.prompt.delete_to_head();
                 return self.edited(edit, shared).unwrap_or_default();
             }
         }
         Vec::new()
+    }
+
+    fn look(&mut self, look: Look) {
+        let Some(shown) = &mut self.exchange.shown else { return };
+        match look {
+            Look::Token(motion) => self.map.move_token(shown, |token, last| motion.scroll(token, last)),
+            Look::PreviousColumn => self.map.move_column(shown, -1),
+            Look::NextColumn => self.map.move_column(shown, 1),
+            Look::NextKind => self.map.next_kind(shown),
+            Look::Zoom => self.map.toggle_zoom(shown),
+        }
     }
 }

@@ -116,14 +116,14 @@ impl Map<'_> {
         let Some(at) = self.trace.tokens.get(token) else { return };
         let counts = self.trace.counts(token);
         let style = match at.part {
-            _ if self.faded || !counts => theme.dim(),
+            Part::Generated | Part::Template | Part::Prompt if self.faded || !counts => theme.dim(),
             Part::Generated => theme.ok(),
-            _ => theme.text(),
+            Part::Template | Part::Prompt => theme.text(),
         };
         let mark = match at.part {
-            _ if token == self.token => "›",
+            Part::Generated | Part::Template | Part::Prompt if token == self.token => "›",
             Part::Generated => "+",
-            _ => " ",
+            Part::Template | Part::Prompt => " ",
         };
         put(buf, area, 0, y, mark, if token == self.token { theme.accent() } else { theme.ok() });
         let room = usize::from(axis.label).saturating_sub(2);

@@ -71,6 +71,7 @@ impl PromptBox {
     }
 
     /// A key that edits the text.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "what keys terminals know is no set of ours")]
     pub fn on_key(&mut self, key: KeyEvent) -> Edit {
         let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
         let alt = key.modifiers.contains(KeyModifiers::ALT);

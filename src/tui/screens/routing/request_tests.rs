@@ -6,9 +6,10 @@ use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
+use super::RoutingScreen;
+use super::answer::MAX_NEW_TOKENS;
 use super::testing::{PROMPT, Synthetic};
 use super::tests::{answer, letter, press, ready, routed, shared, text, ticket, write};
-use super::{MAX_NEW_TOKENS, RoutingScreen};
 use crate::routing::{Part, TOP_K};
 use crate::tui::testing::{assert_cell, assert_screen, assert_text, buffer, code, ctrl, key, render};
 use crate::tui::{
@@ -31,7 +32,7 @@ fn an_answer_stays_while_one_types_and_says_that_it_is_old() {
     assert!(render(&screen, &shared, 80, 24).contains("╭ answer ─"));
     press(&mut screen, &shared, ctrl('u'));
     let shown = render(&screen, &shared, 80, 24);
-    assert!(screen.prompt.is_blank() && shown.contains("12000 meters"), "{shown}");
+    assert!(screen.question.prompt.is_blank() && shown.contains("12000 meters"), "{shown}");
     screen.on_paste("new", &shared);
     press(&mut screen, &shared, code(KeyCode::Enter));
     assert!(!render(&screen, &shared, 80, 24).contains("12000 meters"), "a new answer begins");
@@ -49,7 +50,7 @@ fn typing_stops_an_answer_and_keeps_its_beginning() {
     press(&mut screen, &shared, key('i'));
     press(&mut screen, &shared, key('!'));
     text(&mut screen, &shared, generated, "foxes and more", true);
-    let answer = screen.answer.as_ref().unwrap();
+    let answer = screen.exchange.answer.as_ref().unwrap();
     assert_eq!((answer.text.as_str(), answer.done, answer.stopped), ("foxes and", true, true));
     press(&mut screen, &shared, code(KeyCode::Backspace));
     let small = render(&screen, &shared, 40, 10);
@@ -100,9 +101,9 @@ fn a_long_prompt_says_how_far_it_is_and_how_to_stop_it() {
     let asked = ticket(&screen.on_paste(&" word".repeat(3000), &shared));
     let progress = EngineMessage::Progress { ticket: asked, done: 512, total: 4003 };
     screen.on_message(&Message::Engine(progress), &shared);
-    assert!(!screen.is_faded(&shared) && render(&screen, &shared, 80, 24).contains("updating"));
+    assert!(!screen.exchange.is_faded(&shared) && render(&screen, &shared, 80, 24).contains("updating"));
     shared.now = 172.0;
-    assert!(screen.is_faded(&shared));
+    assert!(screen.exchange.is_faded(&shared));
     let shown = render(&screen, &shared, 80, 24);
     assert!(
         shown.contains("routing 512 of 4003 tokens · 1m12s · Esc stops · dimmed: out of date"),
@@ -145,7 +146,7 @@ fn changed_experts_are_said_and_routed_over_and_nothing_is_dropped() {
         panic!("{effects:?}")
     };
     assert!(notice.contains("experts changed"), "{notice}");
-    assert!(screen.is_stale());
+    assert!(screen.exchange.is_stale());
     let shown = render(&screen, &shared, 80, 24);
     assert!(shown.contains("12000 meters") && shown.contains("with the earlier experts"), "{shown}");
     assert!(shown.contains("weights of"), "the map stays: {shown}");
@@ -153,7 +154,7 @@ fn changed_experts_are_said_and_routed_over_and_nothing_is_dropped() {
     let again = screen.on_message(&ready, &shared);
     assert!(matches!(&again[..], [Effect::App(AppEffect::Notice(_))]), "{again:?}");
     // The chosen expert is found again by its name, wherever it stands now.
-    screen.expert = Some(4);
+    screen.map.expert = Some(4);
     let fewer = Synthetic { experts: 30, ..Synthetic::default() };
     let name = fewer.experts()[4].clone();
     let mut trace = fewer.trace(&PROMPT);
@@ -161,8 +162,8 @@ fn changed_experts_are_said_and_routed_over_and_nothing_is_dropped() {
     names.swap(4, 20);
     trace.experts = Arc::new(names);
     answer(&mut screen, &shared, *ticket, trace, false);
-    assert!(!screen.is_stale());
-    assert_eq!(screen.shown.as_ref().unwrap().trace.experts[screen.expert.unwrap()], name);
+    assert!(!screen.exchange.is_stale());
+    assert_eq!(screen.exchange.shown.as_ref().unwrap().trace.experts[screen.map.expert.unwrap()], name);
 }
 
 #[test]
@@ -190,7 +191,7 @@ fn generation_streams_and_stops() {
     assert!(*max_tokens > 0);
     answer(&mut screen, &shared, *ticket, Synthetic::default().trace(&PROMPT[..14]), true);
     text(&mut screen, &shared, *ticket, "twelve\nthousand\x1b[2J", false);
-    assert!(screen.is_generating());
+    assert!(screen.exchange.is_generating());
     let shown = render(&screen, &shared, 80, 24);
     assert!(shown.contains("generating") && shown.contains("thousand\\u{1b}[2J"), "{shown}");
     // The map has the focus, so that another router is one key away: the answer starts anew with it.

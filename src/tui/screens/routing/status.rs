@@ -2,9 +2,9 @@
 
 use ratatui::text::{Line, Span};
 
-use super::RoutingScreen;
 use super::digest::kinds;
-use super::requests::written;
+use super::exchange::{Exchange, written};
+use super::state::RoutingScreen;
 use crate::text::counted;
 use crate::tui::format::{duration, spinner};
 use crate::tui::text_width::{truncate, width};
@@ -17,12 +17,13 @@ const ROOM_FOR_VERB: u16 = 60;
 pub fn line<'a>(screen: &RoutingScreen, shared: &Shared, theme: &Theme, room: u16) -> Line<'a> {
     let mut parts: Vec<(String, ratatui::style::Style)> = Vec::new();
     let dim = theme.dim();
-    let updating = screen.pending.is_some();
-    parts.extend(activity(screen, shared, room).into_iter().map(|text| (text, theme.warning())));
-    if screen.is_faded(shared) {
+    let RoutingScreen { question, exchange, map, .. } = screen;
+    let updating = exchange.pending.is_some();
+    parts.extend(activity(exchange, shared, room).into_iter().map(|text| (text, theme.warning())));
+    if exchange.is_faded(shared) {
         parts.push(("dimmed: out of date".into(), theme.warning()));
     }
-    let router = &screen.router;
+    let router = &question.router;
     let name = match &router.router.argument {
         Some(_) => format!("{} {}", router.router.title, truncate(&router.argument, 24)),
         None => router.router.title.to_string(),
@@ -34,19 +35,19 @@ pub fn line<'a>(screen: &RoutingScreen, shared: &Shared, theme: &Theme, room: u1
     if !router.router.caption.is_empty() {
         parts.push((router.router.caption.into(), dim));
     }
-    let muted = screen.muted().len();
+    let muted = question.muted().len();
     if muted > 0 {
         parts.push((format!("{muted} muted"), theme.warning()));
     }
-    if let Some(shown) = &screen.shown {
+    if let Some(shown) = &exchange.shown {
         let all = || kinds(&shown.trace.modules).join(" ");
-        let text = screen.kind.clone().unwrap_or_else(all);
+        let text = map.kind.clone().unwrap_or_else(all);
         if !text.is_empty() {
-            let text = if screen.by_module { format!("{text} zoomed") } else { text };
+            let text = if map.by_module { format!("{text} zoomed") } else { text };
             parts.push((truncate(&text, 28), theme.text()));
         }
     }
-    parts.push((if screen.raw { "raw".into() } else { "template".into() }, theme.text()));
+    parts.push((if question.raw { "raw".into() } else { "template".into() }, theme.text()));
     if let EngineState::Loading { stage } = &shared.engine {
         parts.push((format!("{} {}", spinner(shared.tick), truncate(stage, 40)), theme.warning()));
     }
@@ -55,8 +56,8 @@ pub fn line<'a>(screen: &RoutingScreen, shared: &Shared, theme: &Theme, room: u1
     {
         parts.push((format!("{} skipped", skipped.len()), theme.warning()));
     }
-    let right = match (&shared.engine, &screen.shown) {
-        (EngineState::Ready { label, .. }, Some(shown)) if !updating && !screen.is_stale() => {
+    let right = match (&shared.engine, &exchange.shown) {
+        (EngineState::Ready { label, .. }, Some(shown)) if !updating && !exchange.is_stale() => {
             let speed = match written(&shown.trace) {
                 0 => format!("{:.0} ms", shown.milliseconds),
                 n => format!("{:.0} ms a token", shown.milliseconds / n as f64),
@@ -70,15 +71,15 @@ pub fn line<'a>(screen: &RoutingScreen, shared: &Shared, theme: &Theme, room: u1
 }
 
 /// What is under way, how far it is and how to end it; the short form where there is little room.
-fn activity(screen: &RoutingScreen, shared: &Shared, room: u16) -> Vec<String> {
-    let Some(pending) = screen.pending else {
-        return if screen.is_stopped(shared) { vec!["stopped".into()] } else { Vec::new() };
+fn activity(exchange: &Exchange, shared: &Shared, room: u16) -> Vec<String> {
+    let Some(pending) = exchange.pending else {
+        return if exchange.is_stopped(shared) { vec!["stopped".into()] } else { Vec::new() };
     };
     let spin = spinner(shared.tick);
-    let elapsed = screen.elapsed(shared).unwrap_or(0.0);
+    let elapsed = exchange.elapsed(shared).unwrap_or(0.0);
     let prompt = pending.progress.filter(|(done, total)| done < total);
-    let answer = screen.shown.as_ref().map_or(0, |shown| written(&shown.trace));
-    if !screen.is_long(shared) {
+    let answer = exchange.shown.as_ref().map_or(0, |shown| written(&shown.trace));
+    if !exchange.is_long(shared) {
         return vec![format!("{spin} updating")];
     }
     let narrow = room < ROOM_FOR_VERB;

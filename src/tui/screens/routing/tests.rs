@@ -135,7 +135,7 @@ fn cells_are_filled_with_their_experts_colour_the_fuller_the_more_weight() {
     let (screen, shared) = routed();
     let drawn = buffer(&screen, &shared, 60, 20, Depth::True);
     let theme = Theme::new(Depth::True);
-    let digest = &screen.shown.as_ref().unwrap().digest;
+    let digest = &screen.exchange.shown.as_ref().unwrap().digest;
     let mut fills: Vec<(usize, f32, Color)> = Vec::new();
     for (at, token, column) in map().filter(|(at, ..)| *at != CURSOR) {
         let (expert, cell) = (letter(&drawn, at), digest.cell(token, column));
@@ -256,13 +256,13 @@ fn every_change_asks_anew_and_old_answers_are_dropped() {
     assert!(second > first);
     assert!(screen.is_animating(&shared));
     answer(&mut screen, &shared, first, Synthetic::default().trace(&PROMPT[..3]), false);
-    assert!(screen.shown.is_none(), "a stale answer is not shown");
+    assert!(screen.exchange.shown.is_none(), "a stale answer is not shown");
     answer(&mut screen, &shared, second, Synthetic::default().trace(&PROMPT[..5]), false);
-    assert_eq!(screen.shown.as_ref().map(|s| s.trace.tokens.len()), Some(5));
+    assert_eq!(screen.exchange.shown.as_ref().map(|s| s.trace.tokens.len()), Some(5));
     assert!(!screen.is_animating(&shared));
     let third = press(&mut screen, &shared, key('c'));
     assert!(matches!(&third[..], [Effect::Engine(EngineEffect::Route { prompt, .. })] if prompt == "abc"));
-    assert!(screen.is_stale());
+    assert!(screen.exchange.is_stale());
     assert!(render(&screen, &shared, 80, 24).contains("updating"));
 }
 
@@ -289,7 +289,7 @@ fn the_router_cycles_through_its_kinds() {
     let mut kinds = Vec::new();
     for _ in 0..4 {
         press(&mut screen, &shared, key('r'));
-        kinds.push(screen.router.head());
+        kinds.push(screen.question.router.head());
     }
     let [uniform, single, base, arrow] = &kinds[..] else { panic!("{kinds:?}") };
     assert_eq!([uniform, base, arrow], ["uniform", "base", "arrow"]);
@@ -303,31 +303,31 @@ fn top_k_runs_from_one_to_all() {
     for _ in 0..5 {
         press(&mut screen, &shared, key('<'));
     }
-    assert_eq!(screen.router.values.count(&TOP_K), 1);
+    assert_eq!(screen.question.router.values.count(&TOP_K), 1);
     for _ in 0..20 {
         press(&mut screen, &shared, key('>'));
     }
-    assert_eq!(screen.router.values.count(&TOP_K), 0, "all");
+    assert_eq!(screen.question.router.values.count(&TOP_K), 0, "all");
     press(&mut screen, &shared, key('<'));
-    assert_eq!(screen.router.values.count(&TOP_K), 11);
+    assert_eq!(screen.question.router.values.count(&TOP_K), 11);
 }
 
 #[test]
 fn a_muted_expert_stays_chosen_so_that_the_same_key_brings_it_back() {
     let (mut screen, shared) = routed();
     press(&mut screen, &shared, key('x'));
-    let muted = screen.router.muted.clone();
+    let muted = screen.question.router.muted.clone();
     assert_eq!(muted.len(), 1);
     assert!(render(&screen, &shared, 80, 24).contains("1 muted"));
     press(&mut screen, &shared, key('x'));
-    assert!(screen.router.muted.is_empty());
+    assert!(screen.question.router.muted.is_empty());
     for _ in 0..11 {
         press(&mut screen, &shared, key('x'));
         press(&mut screen, &shared, key(']'));
     }
     let last = press(&mut screen, &shared, key('x'));
     assert!(matches!(&last[..], [Effect::App(AppEffect::Error(_))]), "somebody must stay: {last:?}");
-    assert_eq!(screen.router.muted.len(), 11);
+    assert_eq!(screen.question.router.muted.len(), 11);
 }
 
 #[test]
@@ -353,14 +353,14 @@ fn keys_without_a_use_are_not_offered() {
     press(&mut screen, &shared, key('x'));
     assert!(has(&screen, "X"));
     press(&mut screen, &shared, key('r'));
-    assert_eq!(screen.router.head(), "uniform");
+    assert_eq!(screen.question.router.head(), "uniform");
     assert!(!has(&screen, "T t") && has(&screen, "x"));
     let notice =
         Effect::App(AppEffect::Notice("Top k and temperature apply to Arrow only (press r).".into()));
     assert_eq!(press(&mut screen, &shared, key('t')), [notice]);
     press(&mut screen, &shared, key('r'));
     press(&mut screen, &shared, key('r'));
-    assert_eq!(screen.router.head(), "base");
+    assert_eq!(screen.question.router.head(), "base");
     assert!(!["T t", "[ ]", "x", "s", "←→"].iter().any(|keys| has(&screen, keys)));
     assert!(offered(&RoutingScreen::new()).iter().all(|keys| ["i", "n"].contains(&keys.as_str())));
 }
@@ -372,7 +372,7 @@ fn an_empty_prompt_stops_what_runs_and_clears_the_map() {
     press(&mut screen, &shared, key('i'));
     press(&mut screen, &shared, key('a'));
     assert_eq!(press(&mut screen, &shared, code(KeyCode::Backspace)), [Effect::Engine(EngineEffect::Stop)]);
-    assert!(screen.shown.is_none() && !screen.is_animating(&shared));
+    assert!(screen.exchange.shown.is_none() && !screen.is_animating(&shared));
     assert_eq!(press(&mut screen, &shared, code(KeyCode::Enter)), [], "nothing to generate from");
 }
 
@@ -453,14 +453,14 @@ fn examples_never_replace_what_a_person_wrote() {
         );
         assert!(!screen.hints(&shared).iter().any(|binding| binding.keys == "n"));
     }
-    assert_eq!(screen.prompt.text(), "Sum 1 2!");
+    assert_eq!(screen.question.prompt.text(), "Sum 1 2!");
 }
 
 #[test]
 fn routers_that_do_not_mix_say_nothing_of_muted_experts() {
     let (mut screen, shared) = routed();
     press(&mut screen, &shared, key('x'));
-    let muted = screen.router.muted.clone();
+    let muted = screen.question.router.muted.clone();
     for router in ["single", "base"] {
         match router {
             "single" => press(&mut screen, &shared, key('s')),
@@ -478,8 +478,8 @@ fn routers_that_do_not_mix_say_nothing_of_muted_experts() {
         }
     }
     press(&mut screen, &shared, key('r'));
-    assert_eq!(screen.router.head(), "arrow");
-    assert_eq!(screen.router.muted, muted, "kept for the routers that mix");
+    assert_eq!(screen.question.router.head(), "arrow");
+    assert_eq!(screen.question.router.muted, muted, "kept for the routers that mix");
     assert!(render(&screen, &shared, 120, 40).contains("1 muted"));
 }
 
@@ -505,21 +505,21 @@ fn routers_without_a_choice_are_shown_as_what_they_are() {
 fn a_library_that_lost_an_expert_routes_without_it() {
     let (mut screen, shared) = routed();
     press(&mut screen, &shared, key('x'));
-    assert_eq!(screen.router.muted.len(), 1);
+    assert_eq!(screen.question.router.muted.len(), 1);
     let smaller: Arc<Catalog> = Arc::new(library(&["sum".to_string(), "spam".to_string()]).into());
     let shared = Shared { library: Some(smaller.clone()), ..shared };
     let effects = screen.on_message(&Message::Library(Ok(smaller)), &shared);
-    assert!(screen.router.muted.is_empty());
+    assert!(screen.question.router.muted.is_empty());
     assert!(matches!(&effects[..], [Effect::Engine(EngineEffect::Route { .. })]));
 }
 
 #[test]
 fn experts_that_are_left_alone_and_muted_speak_again() {
     let (mut screen, shared) = routed();
-    screen.router.muted = vec!["sum".into(), "spam".into()];
+    screen.question.router.muted = vec!["sum".into(), "spam".into()];
     let both = Arc::new(library(&["sum".to_string(), "spam".to_string()]).into());
     screen.on_message(&Message::Library(Ok(both)), &shared);
-    assert!(screen.router.muted.is_empty());
+    assert!(screen.question.router.muted.is_empty());
 }
 
 fn any_key() -> impl Strategy<Value = KeyEvent> {
@@ -559,7 +559,7 @@ proptest! {
             screen.on_key(key, &shared);
             if i % 3 == 0 {
                 let shape = Synthetic { experts, layers, width: 3, uniform: i % 2 == 0 };
-                let last = screen.ticket;
+                let last = screen.exchange.ticket;
                 answer(&mut screen, &shared, last, shape.trace(&PROMPT[..tokens]), i % 2 == 0);
                 text(&mut screen, &shared, last, "日本\nx\x1b", i % 2 == 1);
             }

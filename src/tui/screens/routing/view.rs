@@ -5,10 +5,12 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::widgets::{Paragraph, Wrap};
 
 use super::empty_state::SMALL_WIDTH;
+use super::exchange::Shown;
 use super::experts::{CellDetail, Totals, Weights};
 use super::map::{Axis, Map};
 use super::paint::{framed, put, quoted_width};
-use super::{Focus, RoutingScreen, Shown, empty_state, status};
+use super::state::{Focus, RoutingScreen};
+use super::{empty_state, status};
 use crate::text::printable;
 use crate::tui::text_width::{truncate, width};
 use crate::tui::{Shared, Theme};
@@ -28,7 +30,7 @@ pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shar
     }
     let small = area.width < SMALL_WIDTH || area.height < SMALL_HEIGHT;
     let boxes = if small { small_boxes(screen, area) } else { framed_boxes(screen, area) };
-    let error_rows = screen.error.as_ref().map_or(0, |error| {
+    let error_rows = screen.exchange.error.as_ref().map_or(0, |error| {
         let rows = (width(error) + 4).div_ceil(usize::from(area.width));
         rows.min(4).min(usize::from(area.height) / 2) as u16
     });
@@ -41,11 +43,11 @@ pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shar
     .areas(area);
     boxes.draw(screen, frame, top, small, shared, theme);
     frame.render_widget(status::line(screen, shared, theme, line.width), line);
-    if let Some(text) = &screen.error {
+    if let Some(text) = &screen.exchange.error {
         let text = format!(" ✗ {}", printable(text));
         frame.render_widget(Paragraph::new(text).style(theme.error()).wrap(Wrap { trim: true }), error);
     }
-    match &screen.shown {
+    match &screen.exchange.shown {
         Some(shown) => draw_routing(screen, shown, frame, body, shared, theme),
         None => empty_state::draw(screen, frame, body, shared, theme),
     }
@@ -61,8 +63,8 @@ struct Boxes {
 
 fn small_boxes(screen: &RoutingScreen, area: Rect) -> Boxes {
     let most = usize::from(area.height / 4).max(1);
-    let prompt = screen.prompt.rows(area.width.saturating_sub(2)).min(most) as u16;
-    let answer = u16::from(screen.answer.is_some() && area.height > 4);
+    let prompt = screen.question.prompt.rows(area.width.saturating_sub(2)).min(most) as u16;
+    let answer = u16::from(screen.exchange.answer.is_some() && area.height > 4);
     Boxes {
         height: prompt + answer,
         prompt: Constraint::Length(prompt),
@@ -72,12 +74,12 @@ fn small_boxes(screen: &RoutingScreen, area: Rect) -> Boxes {
 }
 
 fn framed_boxes(screen: &RoutingScreen, area: Rect) -> Boxes {
-    let beside = screen.answer.is_some() && area.width >= WIDE;
+    let beside = screen.exchange.answer.is_some() && area.width >= WIDE;
     let inner = |cells: u16| cells.saturating_sub(4);
     let prompt_width = inner(if beside { area.width / 2 } else { area.width });
     let most = usize::from(area.height / 6).max(1);
-    let prompt = screen.prompt.rows(prompt_width).min(most) as u16;
-    let Some(answer) = &screen.answer else {
+    let prompt = screen.question.prompt.rows(prompt_width).min(most) as u16;
+    let Some(answer) = &screen.exchange.answer else {
         return Boxes {
             height: prompt + 2,
             prompt: Constraint::Min(0),
@@ -116,9 +118,9 @@ impl Boxes {
             Layout::vertical(layout).areas(area)
         };
         draw_prompt(screen, frame, prompt, small, theme);
-        match &screen.answer {
-            Some(text) if small => text.draw_small(frame, answer, &screen.asked, theme),
-            Some(text) => text.draw(frame, answer, &screen.asked, shared.tick, theme),
+        match &screen.exchange.answer {
+            Some(text) if small => text.draw_small(frame, answer, &screen.exchange.asked, theme),
+            Some(text) => text.draw(frame, answer, &screen.exchange.asked, shared.tick, theme),
             None => {}
         }
     }
@@ -132,12 +134,12 @@ fn draw_prompt(screen: &RoutingScreen, frame: &mut Frame, area: Rect, small: boo
     } else {
         framed(frame, area, " prompt ", focused, theme)
     };
-    if screen.prompt.is_blank() && !focused {
+    if screen.question.prompt.is_blank() && !focused {
         put(frame.buffer_mut(), inner, 0, 0, "i to type a prompt, n for an example", theme.dim());
         return;
     }
     if !inner.is_empty() {
-        frame.render_widget(screen.prompt.widget(), inner);
+        frame.render_widget(screen.question.prompt.widget(), inner);
     }
 }
 
@@ -152,8 +154,8 @@ fn draw_routing(
     if area.is_empty() {
         return;
     }
-    let (token, column) = (screen.token_cursor(), screen.column_cursor());
-    let faded = screen.is_faded(shared);
+    let (token, column) = (screen.map.token_in(shown), screen.map.column_in(shown));
+    let faded = screen.exchange.is_faded(shared);
     let columns = shown.digest.columns.len();
     let tokens = shown.trace.tokens.iter().map(|t| quoted_width(&t.text));
     let names = shown.trace.experts.iter().map(|name| width(name) + 2);
@@ -168,10 +170,10 @@ fn draw_routing(
     let grid_height = if grid_rows == 0 { 0 } else { grid_rows + 1 };
     let [top, bottom] = Layout::vertical([Constraint::Min(0), Constraint::Length(grid_height)]).areas(left);
     let buf = frame.buffer_mut();
-    let (trace, digest, expert) = (shown.trace.as_ref(), &shown.digest, screen.expert);
+    let (trace, digest, expert) = (shown.trace.as_ref(), &shown.digest, screen.map.expert);
     let marks = &*shared.marks.with(&trace.experts);
     Map { trace, digest, token, column, expert, faded, marks }.draw(buf, top, &axis, theme);
-    let chosen = screen.expert_cursor();
+    let chosen = screen.map.expert_in(shown);
     if grid_height > 0 {
         Weights { trace, digest, token, column, expert: chosen, faded, marks }
             .draw(buf, bottom, &axis, theme);
@@ -188,7 +190,7 @@ fn draw_routing(
         Layout::vertical([Constraint::Length(shares_height), Constraint::Length(cell_height)])
             .spacing(i32::from(area.height > shares_height + cell_height))
             .areas(right);
-    let totals = Totals { trace, digest, muted: screen.muted(), expert: chosen, faded, marks };
+    let totals = Totals { trace, digest, muted: screen.question.muted(), expert: chosen, faded, marks };
     totals.draw(buf, top, theme);
     if experts == 0 {
         put(buf, top, 0, 1, &truncate("no experts in this router", usize::from(top.width)), theme.dim());

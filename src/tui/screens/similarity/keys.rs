@@ -4,8 +4,9 @@ use std::sync::LazyLock;
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use super::{SimilarityScreen, TITLES};
-use crate::analysis::PAIR_MEASURES;
+use super::SimilarityScreen;
+use crate::analysis::{Metric, PAIR_MEASURES};
+use crate::named::Named;
 use crate::tui::heatmap::MapMove;
 use crate::tui::keymap::{
     Binding, Chord, DOWN, END, ENTER, ESC, HOME, KeyHint, KeySection, KeyTable, LEFT, PAGE_DOWN, PAGE_UP,
@@ -27,6 +28,15 @@ pub enum Action {
     Scale,
     NextMeasure,
     ClosePair,
+}
+
+/// The metrics that `m` goes through.
+fn metrics() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| {
+        let titles: Vec<&str> = Metric::all().iter().map(|metric| metric.title).collect();
+        format!("Change the metric: {}", titles.join(" · "))
+    });
+    &TEXT
 }
 
 /// What the key for the next measure goes through.
@@ -88,10 +98,8 @@ static MATRIX: KeyTable<SimilarityScreen, Action> = KeyTable {
         Binding::new(&[(ENTER, Action::OpenPair)], "pair", "Compare the two experts module by module")
             .when(shows),
         Binding::new(&[(ENTER, Action::Compute)], "compute", "Compute the matrix of this large library")
-            .when(|s: &SimilarityScreen, _| {
-                s.shown.is_none() && s.comparable.question().is_some() && !s.agreed
-            }),
-        Binding::new(&[(Chord::char('m'), Action::NextMetric)], "metric", "").made(|| &TITLES).when(compares),
+            .when(|s: &SimilarityScreen, _| s.shown.is_none() && s.comparing.asks()),
+        Binding::new(&[(Chord::char('m'), Action::NextMetric)], "metric", "").made(metrics).when(compares),
         Binding::new(
             &[(Chord::char('['), Action::LessSparse), (Chord::char(']'), Action::MoreSparse)],
             "sparsity",
@@ -124,7 +132,7 @@ static PAIR: KeyTable<SimilarityScreen, Action> = KeyTable {
 };
 
 fn compares(screen: &SimilarityScreen, _: &Shared) -> bool {
-    screen.comparable.problem().is_none()
+    screen.comparing.comparable().problem().is_none()
 }
 
 fn shows(screen: &SimilarityScreen, shared: &Shared) -> bool {
@@ -157,7 +165,7 @@ impl SimilarityScreen {
     fn act(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
         match action {
             Action::Compute => {
-                self.agreed = true;
+                self.comparing.agree();
                 return self.compute();
             }
             Action::Move(step) => match (&mut self.pair, &self.shown) {
@@ -173,8 +181,8 @@ impl SimilarityScreen {
                 self.metric = self.metric.next();
                 return self.compute();
             }
-            Action::LessSparse => return self.set_sparsity(self.sparsity_steps.saturating_sub(1)),
-            Action::MoreSparse => return self.set_sparsity(self.sparsity_steps + 1),
+            Action::LessSparse => return self.step_sparsity(false),
+            Action::MoreSparse => return self.step_sparsity(true),
             Action::NextOrder => {
                 self.order = self.order.next();
                 self.arrange(shared);
@@ -190,16 +198,12 @@ impl SimilarityScreen {
         Vec::new()
     }
 
-    fn set_sparsity(&mut self, steps: u32) -> Vec<Effect> {
+    fn step_sparsity(&mut self, more: bool) -> Vec<Effect> {
         if !self.metric.uses_sparsity {
             let title = self.metric.title;
             let text = format!("Sparsity does not matter to {title}: m changes the metric.");
             return vec![Effect::App(AppEffect::Notice(text))];
         }
-        if steps > 19 || steps == self.sparsity_steps {
-            return Vec::new();
-        }
-        self.sparsity_steps = steps;
-        self.compute()
+        if self.comparing.step_sparsity(more) { self.compute() } else { Vec::new() }
     }
 }

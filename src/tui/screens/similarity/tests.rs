@@ -3,11 +3,12 @@ use std::sync::Arc;
 use crossterm::event::KeyCode;
 use proptest::prelude::*;
 
-use super::*;
+use super::SimilarityScreen;
+use crate::analysis::{Metric, Similarity};
 use crate::library::Skipped;
-use crate::tui::Depth;
 use crate::tui::screens::test_data;
 use crate::tui::testing::{assert_cell, assert_screen, assert_text, buffer, code, find, key, render, text};
+use crate::tui::{AppEffect, ComputeEffect, ComputeMessage, Depth, Effect, Message, Screen, Shared, Theme};
 
 /// Shows the tab and answers what it asks for.
 fn loaded(n: usize) -> (SimilarityScreen, Shared) {
@@ -18,7 +19,10 @@ fn loaded(n: usize) -> (SimilarityScreen, Shared) {
     let similarity = test_data::similarity(n, Metric::MBC);
     answer(&mut screen, &asked, &similarity, &shared);
     shared.clustering = Some(clustering.clone());
-    screen.on_message(&Message::Clustering { ticket: 1, result: Ok((similarity, clustering)) }, &shared);
+    screen.on_message(
+        &Message::Compute(ComputeMessage::Clustering { ticket: 1, result: Ok((similarity, clustering)) }),
+        &shared,
+    );
     (screen, shared)
 }
 
@@ -26,7 +30,10 @@ fn answer(screen: &mut SimilarityScreen, asked: &[Effect], similarity: &Arc<Simi
     let [Effect::Compute(ComputeEffect::Similarity { ticket, .. })] = asked else {
         panic!("asked for {asked:?}")
     };
-    screen.on_message(&Message::Similarity { ticket: *ticket, result: Ok(similarity.clone()) }, shared);
+    screen.on_message(
+        &Message::Compute(ComputeMessage::Similarity { ticket: *ticket, result: Ok(similarity.clone()) }),
+        shared,
+    );
 }
 
 fn press(screen: &mut SimilarityScreen, keys: &str, shared: &Shared) -> Vec<Effect> {
@@ -41,7 +48,10 @@ fn paired() -> (SimilarityScreen, Shared) {
         panic!("asked for {asked:?}")
     };
     assert_ne!(a, b);
-    screen.on_message(&Message::Pair { ticket: *ticket, result: Ok(test_data::pair()) }, &shared);
+    screen.on_message(
+        &Message::Compute(ComputeMessage::Pair { ticket: *ticket, result: Ok(test_data::pair()) }),
+        &shared,
+    );
     (screen, shared)
 }
 
@@ -131,9 +141,9 @@ fn sparsity_moves_in_exact_steps_within_its_bounds() {
         "{asked:?}"
     );
     press(&mut screen, &"]".repeat(40), &shared);
-    assert_eq!(screen.sparsity(), 0.95);
+    assert_eq!(screen.comparing.sparsity(), 0.95);
     press(&mut screen, &"[".repeat(40), &shared);
-    assert_eq!(screen.sparsity(), 0.0);
+    assert_eq!(screen.comparing.sparsity(), 0.0);
 }
 
 #[test]
@@ -188,10 +198,10 @@ fn says_what_is_the_matter() {
     let shared = test_data::shared(3);
     let asked = screen.on_show(&shared);
     let [Effect::Compute(ComputeEffect::Similarity { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
-    screen.on_message(&Message::Progress { ticket, done: 2, total: 9 }, &shared);
+    screen.on_message(&Message::Compute(ComputeMessage::Progress { ticket, done: 2, total: 9 }), &shared);
     assert!(line(&screen, &shared).contains("computing MBC 2/9"));
     let error = "ranks differ\u{1b}[2J\nsecond line".to_string();
-    screen.on_message(&Message::Similarity { ticket, result: Err(error) }, &shared);
+    screen.on_message(&Message::Compute(ComputeMessage::Similarity { ticket, result: Err(error) }), &shared);
     assert!(line(&screen, &shared).contains("✗ ranks differ\\u{1b}[2J"));
 }
 
@@ -222,7 +232,10 @@ fn long_errors_and_notes_wrap() {
     let asked = press(&mut screen, "m", &shared);
     let [Effect::Compute(ComputeEffect::Similarity { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
     let error = format!("{reason}; {reason}");
-    screen.on_message(&Message::Similarity { ticket, result: Err(error.clone()) }, &shared);
+    screen.on_message(
+        &Message::Compute(ComputeMessage::Similarity { ticket, result: Err(error.clone()) }),
+        &shared,
+    );
     let text = words(render(&screen, &shared, 80, 24));
     assert!(text.contains(&format!("✗ {error} (shown: the last result)")), "{text}");
 }

@@ -5,10 +5,10 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
-use super::{Request, Shown, SimilarityScreen};
+use super::SimilarityScreen;
+use super::state::Shown;
 use crate::text::counted;
 use crate::tui::heatmap::Heatmap;
-use crate::tui::screens::comparison_chrome;
 use crate::tui::widgets::{bars, below, header, progress, row};
 use crate::tui::{Shared, Theme, text_width};
 
@@ -26,12 +26,9 @@ impl SimilarityScreen {
         self.draw_header(frame, row(area, 0), shared, theme);
         let mut used = 1;
         let shown = self.shown.as_ref();
-        let error =
-            self.error.iter().flat_map(|e| comparison_chrome::error_lines(e, shown.is_some(), area, theme));
-        let notes = shown.map(|shown| {
-            comparison_chrome::note_lines(&shown.similarity, &self.comparable, shared, area, theme)
-        });
-        for line in error.chain(notes.into_iter().flatten()) {
+        let error = self.comparing.error_lines(shown.is_some(), area, theme);
+        let notes = shown.map(|shown| self.comparing.note_lines(&shown.similarity, shared, area, theme));
+        for line in error.into_iter().chain(notes.into_iter().flatten()) {
             if used + 3 < area.height || area.height < 4 {
                 frame.render_widget(line, row(area, used));
                 used += 1;
@@ -41,17 +38,8 @@ impl SimilarityScreen {
         match &self.shown {
             Some(shown) => self.draw_map(shown, frame, body, theme),
             None => {
-                let failed =
-                    self.error.as_ref().map(|_| "Nothing to show with this metric: m tries another.");
-                comparison_chrome::draw_nothing(
-                    frame,
-                    body,
-                    &self.comparable,
-                    self.agreed,
-                    failed,
-                    shared,
-                    theme,
-                );
+                let failed = "Nothing to show with this metric: m tries another.";
+                self.comparing.draw_nothing(frame, body, failed, shared, theme);
             }
         }
     }
@@ -73,9 +61,9 @@ impl SimilarityScreen {
             None => vec![self.metric.title.to_string()],
         };
         header(frame, area, &facts, theme);
-        if let Some(Request { metric, done, total, .. }) = &self.request {
-            let what = format!("computing {}", metric.title);
-            progress(frame, area, &what, *done, *total, shared.tick, theme);
+        if let Some(request) = &self.request {
+            let what = format!("computing {}", self.metric.title);
+            progress(frame, area, &what, request.done, request.total, shared.tick, theme);
         }
     }
 

@@ -69,7 +69,7 @@ impl<'a, B: Backend> Worker<'a, B> {
             let (step, cancel) = self.next();
             let ticket = match &step {
                 Step::Work(work) => Some(work.ticket),
-                _ => None,
+                Step::Load(_) | Step::Fetch(_) | Step::NoLibrary | Step::Quit => None,
             };
             let outcome = catch_unwind(AssertUnwindSafe(|| match step {
                 Step::Quit => ControlFlow::Break(()),
@@ -215,7 +215,9 @@ impl<'a, B: Backend> Worker<'a, B> {
                 let error = match error {
                     Error::Cancelled => FetchError::Stopped,
                     Error::NoSource(failure) => FetchError::NoSource(*failure),
-                    error => FetchError::Other(line(&error)),
+                    Error::Io { .. } | Error::File { .. } | Error::Usage(_) | Error::Message(_) => {
+                        FetchError::Other(line(&error))
+                    }
                 };
                 self.state(EngineState::Missing { what: label, error: Some(error) });
             }

@@ -1,0 +1,163 @@
+//! What is asked: the prompt, and the router that is to answer it.
+
+use super::prompt::PromptBox;
+use crate::Result;
+use crate::library::Library;
+use crate::routing::{ROUTERS, Router, RouterConfig, RouterSetting, TEMPERATURE, TOP_K, titles};
+
+/// The settings that have keys.
+const KEYED: [&RouterSetting; 2] = [&TOP_K, &TEMPERATURE];
+
+/// What was asked of the model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Asked {
+    pub prompt: String,
+    pub raw: bool,
+    pub router: RouterConfig,
+}
+
+/// What became of a change of the router.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is another one now.
+    Made,
+    /// It was that one before.
+    Nothing,
+    /// This router has no use for it; the line says which have.
+    Useless(String),
+    /// It cannot be done; the line says why.
+    Refused(String),
+}
+
+/// What is in the prompt box, and how it is to be routed.
+#[derive(Debug, Default)]
+pub struct Question {
+    pub prompt: PromptBox,
+    /// The prompt goes to the model as it is, without the template.
+    pub raw: bool,
+    pub router: RouterConfig,
+    /// Whether a person changed the router, so that the library's defaults no longer apply.
+    touched: bool,
+}
+
+impl Question {
+    /// What is asked now.
+    pub fn asked(&self) -> Asked {
+        Asked { prompt: self.prompt.text(), raw: self.raw, router: self.router.clone() }
+    }
+
+    /// Whether the router mixes experts, so that one of them can be left out.
+    pub fn can_mute(&self) -> bool {
+        self.router.router.mutes
+    }
+
+    /// The muted experts; none under routers that do not mix, though the choice is kept for those that do.
+    pub fn muted(&self) -> &[String] {
+        if self.can_mute() { &self.router.muted } else { &[] }
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut RouterConfig)) -> Change {
+        let before = self.router.clone();
+        change(&mut self.router);
+        self.touched = true;
+        if before == self.router { Change::Nothing } else { Change::Made }
+    }
+
+    /// The next of the routers that the key stops at; one that needs an expert takes `expert`.
+    pub fn next_router(&mut self, expert: Option<String>) -> Change {
+        let stops = |router: &&Router| router.cycles && (expert.is_some() || !router.names_expert());
+        let now = ROUTERS.iter().position(|router| router == self.router.router).unwrap_or(0);
+        let Some(next) = ROUTERS.iter().cycle().skip(now + 1).take(ROUTERS.len()).find(stops) else {
+            return Change::Nothing;
+        };
+        let argument = expert.filter(|_| next.names_expert()).unwrap_or_default();
+        self.change(|router| router.change_to(next, argument))
+    }
+
+    /// The next value of a setting, where the router has it. Counts run from 1 to the number of `experts`.
+    pub fn step_setting(&mut self, setting: &'static RouterSetting, up: bool, experts: usize) -> Change {
+        if !self.router.router.has(setting) {
+            return not_this_router(setting);
+        }
+        self.change(|router| {
+            let next = setting.step(router.values.get(setting), up, experts.max(1));
+            router.values.set(setting, next);
+        })
+    }
+
+    /// Gives one of the experts `names` no weight, or brings it back. The last one cannot be muted.
+    pub fn toggle_mute(&mut self, name: Option<&str>, names: &[String]) -> Change {
+        if !self.can_mute() {
+            return nobody_to_mute();
+        }
+        let Some(name) = name else { return Change::Nothing };
+        if let Some(at) = self.router.muted.iter().position(|muted| muted == name) {
+            return self.change(|router| drop(router.muted.remove(at)));
+        }
+        let left = names.iter().filter(|name| !self.router.muted.contains(name)).count();
+        if left <= 1 {
+            return Change::Refused("The last expert cannot be muted: X brings the others back.".into());
+        }
+        self.change(|router| router.muted.push(name.to_string()))
+    }
+
+    /// Brings all muted experts back.
+    pub fn unmute_all(&mut self) -> Change {
+        if !self.can_mute() {
+            return nobody_to_mute();
+        }
+        self.change(|router| router.muted.clear())
+    }
+
+    /// Routes everything through one expert.
+    pub fn route_single(&mut self, name: String) -> Change {
+        self.change(|router| router.change_to(Router::single(), name))
+    }
+
+    /// Takes a library: its router, unless a person chose one, without experts that it does not have. Says whether
+    /// the router is another one now.
+    ///
+    /// # Errors
+    /// The library's own router makes no sense; all else was done.
+    pub fn take_library(&mut self, library: &Library) -> (bool, Result<()>) {
+        let before = self.router.clone();
+        let mut settled = Ok(());
+        if !self.touched {
+            // Without experts only the base model can answer.
+            let anybody = library.usable().next().is_some();
+            match RouterConfig::of_library(&library.manifest, anybody) {
+                Ok(config) => {
+                    self.router = RouterConfig { muted: std::mem::take(&mut self.router.muted), ..config };
+                }
+                Err(error) => settled = Err(error),
+            }
+        }
+        let known = |name: &String| library.usable().any(|expert| &expert.name == name);
+        self.router.muted.retain(known);
+        if library.usable().all(|expert| self.router.muted.contains(&expert.name)) {
+            // Somebody must be left to answer.
+            self.router.muted.clear();
+        }
+        if self.router.router.names_expert() && !known(&self.router.argument) {
+            self.router.change_to(RouterConfig::default().router, String::new());
+        }
+        (before != self.router, settled)
+    }
+}
+
+/// Said instead of a change that would show nothing: which routers have the setting.
+fn not_this_router(setting: &RouterSetting) -> Change {
+    let who = |setting: &RouterSetting| titles(|router| router.has(setting));
+    let alike: Vec<&str> =
+        KEYED.iter().filter(|other| who(other) == who(setting)).map(|other| other.title).collect();
+    let names = alike.join(" and ");
+    let mut letters = names.chars();
+    let names: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    let apply = if alike.len() == 1 { "applies" } else { "apply" };
+    Change::Useless(format!("{names} {apply} to {} only (press r).", who(setting)))
+}
+
+/// Said instead of a mute that would change nothing.
+fn nobody_to_mute() -> Change {
+    Change::Useless(format!("Muting needs {} (press r).", titles(|router| router.mutes)))
+}

@@ -1,0 +1,224 @@
+//! What the Routing tab knows, in parts: the question, the exchange with the engine, the view of its answer, and
+//! example prompts. Here is what concerns several of them.
+
+use std::sync::Arc;
+
+use super::cursor::MapView;
+use super::exchange::{Exchange, is_ready, needs_retry};
+use super::question::{Change, Question};
+use super::suggestions::Suggestions;
+use crate::library::Library;
+use crate::routing::{RouterSetting, Trace};
+use crate::tui::{AppEffect, Effect, EngineEffect, EngineState, Shared};
+
+/// What keys act on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Focus {
+    #[default]
+    Map,
+    Prompt,
+}
+
+/// State of the Routing tab.
+#[derive(Debug, Default)]
+pub struct RoutingScreen {
+    pub(super) question: Question,
+    pub(super) exchange: Exchange,
+    pub(super) map: MapView,
+    pub(super) suggestions: Suggestions,
+    pub(super) focus: Focus,
+    /// The tab was looked at, so the model is to be loaded as soon as there is a library.
+    pub(super) wanted: bool,
+}
+
+impl RoutingScreen {
+    /// A screen before any data.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn set_focus(&mut self, focus: Focus) {
+        self.focus = focus;
+        self.question.prompt.set_focus(focus == Focus::Prompt);
+    }
+
+    pub(super) fn can_fill_example(&self) -> bool {
+        self.suggestions.may_fill(&self.question.prompt)
+    }
+
+    pub(super) fn can_generate(&self, shared: &Shared) -> bool {
+        !self.question.prompt.is_blank() && is_ready(shared)
+    }
+
+    /// The expert that `x` and `s` act on.
+    pub(super) fn expert(&self) -> Option<usize> {
+        self.map.expert_in(self.exchange.shown.as_ref()?)
+    }
+
+    /// The experts that can be chosen: those of the routing, before one those of the library.
+    pub(super) fn experts(&self, shared: &Shared) -> Vec<String> {
+        match &self.exchange.shown {
+            Some(shown) if !shown.trace.experts.is_empty() => shown.trace.experts.to_vec(),
+            _ => shared.library.iter().flat_map(|l| l.usable()).map(|e| e.name.clone()).collect(),
+        }
+    }
+
+    /// Asks for the routing of what is in the box now. An answer stays until there is another one.
+    pub(super) fn route(&mut self, shared: &Shared) -> Vec<Effect> {
+        if self.question.prompt.is_blank() {
+            self.map.token = None;
+        }
+        self.exchange.ask(self.question.asked(), false, shared)
+    }
+
+    /// Asks for an answer.
+    pub(super) fn generate(&mut self, shared: &Shared) -> Vec<Effect> {
+        if !self.can_generate(shared) {
+            return Vec::new();
+        }
+        self.map.token = None;
+        self.exchange.ask(self.question.asked(), true, shared)
+    }
+
+    /// Fills in an example prompt.
+    pub(super) fn fill_example(&mut self, forward: bool, shared: &Shared) -> Vec<Effect> {
+        if !self.can_fill_example() {
+            return vec![Effect::App(AppEffect::Notice(
+                "An example never replaces your own prompt: empty the box first.".into(),
+            ))];
+        }
+        let Some(prompt) = self.suggestions.step(forward) else { return Vec::new() };
+        self.question.prompt.set_text(prompt, self.focus == Focus::Prompt);
+        self.map.token = None;
+        self.route(shared)
+    }
+
+    /// Routes again after a change of the router, or says why there is none. Live: an answer under way starts anew, a
+    /// finished one stays and says whose it is.
+    fn after(&mut self, change: Change, shared: &Shared) -> Vec<Effect> {
+        match change {
+            Change::Made if self.exchange.is_generating() => self.generate(shared),
+            Change::Made => self.route(shared),
+            Change::Nothing => Vec::new(),
+            Change::Useless(why) => vec![Effect::App(AppEffect::Notice(why))],
+            Change::Refused(why) => vec![Effect::App(AppEffect::Error(why))],
+        }
+    }
+
+    pub(super) fn next_router(&mut self, shared: &Shared) -> Vec<Effect> {
+        let names = self.experts(shared);
+        let expert = self
+            .expert()
+            .and_then(|e| names.get(e).cloned())
+            .or_else(|| shared.selected.clone().filter(|name| names.contains(name)))
+            .or_else(|| names.first().cloned());
+        let change = self.question.next_router(expert);
+        self.after(change, shared)
+    }
+
+    pub(super) fn step_setting(
+        &mut self,
+        setting: &'static RouterSetting,
+        up: bool,
+        shared: &Shared,
+    ) -> Vec<Effect> {
+        let change = self.question.step_setting(setting, up, self.experts(shared).len());
+        self.after(change, shared)
+    }
+
+    pub(super) fn toggle_mute(&mut self, shared: &Shared) -> Vec<Effect> {
+        let names = self.experts(shared);
+        let expert = self.expert();
+        let name = expert.and_then(|e| names.get(e)).map(String::as_str);
+        let was_muted = self.question.muted().len();
+        let change = self.question.toggle_mute(name, &names);
+        if self.question.muted().len() > was_muted {
+            // The selection stays on the expert, so that the same key brings it back.
+            self.map.expert = expert;
+        }
+        self.after(change, shared)
+    }
+
+    pub(super) fn unmute_all(&mut self, shared: &Shared) -> Vec<Effect> {
+        let change = self.question.unmute_all();
+        self.after(change, shared)
+    }
+
+    pub(super) fn route_single(&mut self, shared: &Shared) -> Vec<Effect> {
+        let Some(name) = self.expert().and_then(|e| self.experts(shared).get(e).cloned()) else {
+            return Vec::new();
+        };
+        let change = self.question.route_single(name);
+        self.after(change, shared)
+    }
+
+    pub(super) fn move_expert(&mut self, by: isize, shared: &Shared) -> Vec<Effect> {
+        let count = self.experts(shared).len();
+        if count == 0 {
+            return Vec::new();
+        }
+        let next = match self.expert() {
+            Some(now) => (now as isize + by).rem_euclid(count as isize) as usize,
+            None => 0,
+        };
+        self.map.expert = Some(next);
+        if self.question.router.router.names_expert() {
+            return self.route_single(shared);
+        }
+        Vec::new()
+    }
+
+    /// Shows a routing.
+    pub(super) fn show(&mut self, trace: &Arc<Trace>, milliseconds: f64, more: bool) {
+        let digest = self.map.digest(trace);
+        self.map.replace(self.exchange.shown.as_ref(), trace, &digest);
+        self.exchange.show(trace.clone(), digest, milliseconds, more);
+    }
+
+    /// The engine is in another state.
+    pub(super) fn take_state(&mut self, state: &EngineState, shared: &Shared) -> Vec<Effect> {
+        match state {
+            EngineState::Ready { .. } => return self.take_model(shared),
+            EngineState::Loading { .. } | EngineState::Fetching { .. } => {}
+            EngineState::Missing { .. } | EngineState::Failed { .. } | EngineState::Unloaded => {
+                self.exchange.lose_model();
+                // Keys such as `f` must not be typed into the box.
+                if needs_retry(state) {
+                    self.set_focus(Focus::Map);
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    /// A model was loaded, or the experts were read again.
+    fn take_model(&mut self, shared: &Shared) -> Vec<Effect> {
+        let changed = self.exchange.take_model();
+        // What was asked before is still to be answered, with the new experts.
+        let mut effects = Vec::new();
+        let is_blank = self.question.prompt.is_blank();
+        if self.exchange.pending.is_none() && !is_blank {
+            effects = self.route(shared);
+        }
+        if changed {
+            let again = if is_blank { "" } else { ": the prompt is routed again" };
+            effects.push(Effect::App(AppEffect::Notice(format!("The experts changed{again}."))));
+        }
+        effects
+    }
+
+    /// The library was read.
+    pub(super) fn take_library(&mut self, library: &Library, shared: &Shared) -> Vec<Effect> {
+        let (changed, settled) = self.question.take_library(library);
+        let mut effects = Vec::new();
+        if let Err(error) = settled {
+            effects.push(Effect::App(AppEffect::Error(error.to_string())));
+        }
+        if self.wanted && shared.engine == EngineState::Unloaded {
+            effects.push(Effect::Engine(EngineEffect::Load));
+        } else if changed && self.exchange.shown.is_some() {
+            effects.extend(self.route(shared));
+        }
+        effects
+    }
+}
