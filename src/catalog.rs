@@ -193,7 +193,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::library::sha256_file;
+    use crate::outside::sha256_file;
 
     #[test]
     fn a_missing_base_is_looked_for_again_and_a_found_one_is_kept() {

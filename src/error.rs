@@ -11,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The operating system refused something about a file.
-    #[error("{}: {source}", printable(&path.to_string_lossy()))]
+    #[error("{}: {}", printable(&path.to_string_lossy()), printable(&system_reason(source)))]
     Io {
         /// The file.
         path: PathBuf,
@@ -91,6 +91,24 @@ impl Error {
     }
 }
 
+/// What the system said, without its error number, and what to do where that is known.
+pub fn system_reason(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    let known = match error.kind() {
+        ErrorKind::StorageFull => "the disk is full; free some space or files there and try again",
+        ErrorKind::QuotaExceeded => "the disk quota is used up; free some space or files and try again",
+        ErrorKind::ReadOnlyFilesystem => "the file system can only be read; mount it for writing",
+        ErrorKind::FileTooLarge => "larger than files may be; raise the limit (ulimit -f)",
+        _ => "",
+    };
+    if error.raw_os_error().is_none() || known.is_empty() {
+        let text = error.to_string();
+        let numbered = text.rsplit_once(" (os error ");
+        return numbered.map_or(text.as_str(), |(reason, _)| reason).to_string();
+    }
+    known.to_string()
+}
+
 impl From<candle_core::Error> for Error {
     /// Candle's errors can carry a backtrace of many lines: only the first line is for people.
     fn from(error: candle_core::Error) -> Self {
@@ -115,6 +133,15 @@ fn is_out_of_memory(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_disk_that_takes_no_more_is_told_with_what_to_do() {
+        let told = |number| Error::io("f", std::io::Error::from_raw_os_error(number)).to_string();
+        assert_eq!(told(libc::ENOSPC), "f: the disk is full; free some space or files there and try again");
+        assert!(told(libc::EDQUOT).contains("quota") && told(libc::EROFS).contains("only be read"));
+        assert_eq!(told(libc::ENOENT), "f: No such file or directory");
+    }
 
     #[test]
     fn a_full_gpu_is_told_with_what_to_do() {

@@ -20,6 +20,7 @@
 //! | `cpu` | which instructions are used |
 //! | `named` | sets whose members have names |
 //! | `cancel`, `signals`, `threads` | cancellation, signals, pools of threads |
+//! | `outside` | files and folders: the one place that opens, makes, locks, renames and removes them |
 //! | `error` | the error type |
 //! | `text`, `module_path` | text for people, paths of modules |
 //!
@@ -53,6 +54,7 @@ pub mod merge;
 pub mod model;
 pub mod module_path;
 pub mod named;
+pub mod outside;
 pub mod plot;
 pub mod routing;
 pub mod scorers;

@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::output::Output;
 use crate::catalog::Catalog;
-use crate::library::{BaseLocation, FetchProgress, sha256_file};
+use crate::library::{BaseLocation, FetchProgress};
+use crate::outside::sha256_file;
 use crate::text::printable;
 use crate::{Cancel, Result};
 

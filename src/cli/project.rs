@@ -11,7 +11,8 @@ use super::output::Output;
 use super::table::{Align, Table};
 use crate::Result;
 use crate::analysis::{self, Metric};
-use crate::library::{Skipped, atomic_write};
+use crate::library::Skipped;
+use crate::outside::atomic_write;
 use crate::text::counted;
 
 /// Place the experts on a map: similar ones lie close together

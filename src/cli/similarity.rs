@@ -9,7 +9,8 @@ use super::options::{LibraryArgs, choice, parse_sparsity};
 use super::output::{Output, save_tensors};
 use super::table::{Align, Table};
 use crate::analysis::{self, DEFAULT_SPARSITY, Metric, SPARSITY_HELP, Similarity};
-use crate::library::{Library, NamedTensor, Skipped, atomic_write};
+use crate::library::{Library, NamedTensor, Skipped};
+use crate::outside::atomic_write;
 use crate::text::printable;
 use crate::{Error, Result, plot};
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::JobState;
 use super::executors::Life;
-use super::files::read_small;
 use super::job_dir::is_id;
 use super::layout::AFTER;
 use super::life::Standing;
+use crate::outside::own;
 use crate::{Cancel, Result};
 
 /// Largest list of parents that is read.
@@ -20,7 +20,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 
 /// The jobs that have to be finished before the one in `job` begins; none where that cannot be read.
 pub fn parents(job: &Path) -> Vec<String> {
-    let bytes = read_small(&job.join(AFTER), MAX_AFTER).ok().flatten().unwrap_or_default();
+    let bytes = own::read(&job.join(AFTER), MAX_AFTER).ok().flatten().unwrap_or_default();
     let ids: Vec<String> = serde_json::from_slice(&bytes).unwrap_or_default();
     ids.into_iter().filter(|id| is_id(id)).collect()
 }

@@ -1,6 +1,5 @@
 //! The worker's side of `events.jsonl` and of its log.
 
-use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::layout::EVENTS;
 use super::times::now;
 use super::{JobEvent, JobRow};
+use crate::outside::{Output, own};
 use crate::train::{Step, TrainEvent};
 use crate::{Error, Result};
 
@@ -25,7 +25,7 @@ const BETWEEN_LOG_LINES: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct EventLog {
     path: PathBuf,
-    file: File,
+    file: Output,
     /// Where the lines for people go.
     say: fn(&str),
     held_back: Option<JobEvent>,
@@ -38,10 +38,9 @@ impl EventLog {
     /// Opens the events of the job in `job` for appending; what people should read goes to `say` too.
     pub fn open(job: &Path, say: fn(&str)) -> Result<Self> {
         let path = job.join(EVENTS);
-        let mut file =
-            File::options().create(true).append(true).open(&path).map_err(|error| Error::io(&path, error))?;
+        let mut file = own::append(&path)?;
         // A worker that died may have left half a line: what follows stands on its own.
-        if file.metadata().is_ok_and(|metadata| metadata.len() > 0) {
+        if file.file().metadata().is_ok_and(|metadata| metadata.len() > 0) {
             file.write_all(b"\n").map_err(|error| Error::io(&path, error))?;
         }
         Ok(Self { path, file, say, held_back: None, step_written: None, step_logged: None, failed: false })
@@ -203,8 +202,8 @@ mod tests {
     #[test]
     fn a_full_disk_loses_events_but_ends_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("/dev/full", dir.path().join(EVENTS)).unwrap();
         let mut events = EventLog::open(dir.path(), |_| ()).unwrap();
+        events.file = crate::outside::create_named(Path::new("/dev/full")).unwrap();
         for i in 1..=3 {
             events.step(step(i, 3, None), None);
         }

@@ -1,53 +1,17 @@
 //! Reading files that another program writes and may have broken, or that may have been planted.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use crate::outside::own;
 use crate::{Error, Result};
 
 /// Longest line that is understood; longer ones are cut to pieces.
 const MAX_LINE: u64 = 1 << 20;
 
-/// Opens a regular file for reading, `None` when there is none. Symbolic links, pipes and devices are
-/// errors: a library may come from anybody, and opening a pipe would wait for ever.
-pub fn open_regular(path: &Path) -> Result<Option<File>> {
-    let mut options = File::options();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use rustix::fs::OFlags;
-        use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
-    }
-    let file = match options.open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(_) if path.is_symlink() => return Err(irregular(path)),
-        Err(error) => return Err(Error::io(path, error)),
-    };
-    let metadata = file.metadata().map_err(|error| Error::io(path, error))?;
-    if metadata.is_file() { Ok(Some(file)) } else { Err(irregular(path)) }
-}
-
-fn irregular(path: &Path) -> Error {
-    Error::file(path, "not a regular file; remove it")
-}
-
-/// The whole of a small file, `None` when there is none.
-pub fn read_small(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
-    let Some(file) = open_regular(path)? else { return Ok(None) };
-    let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| Error::io(path, error))?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::file(path, format!("larger than {limit} bytes; remove it")));
-    }
-    Ok(Some(bytes))
-}
-
 /// The first and the last bytes of a file (all of it if it is short), cut at line ends where possible.
 pub fn head_and_tail(path: &Path, each: u64) -> Result<Vec<u8>> {
-    let Some(mut file) = open_regular(path)? else { return Ok(Vec::new()) };
+    let Some(mut file) = own::open(path)? else { return Ok(Vec::new()) };
     let fail = |error| Error::io(path, error);
     let length = file.metadata().map_err(fail)?.len();
     let mut bytes = Vec::new();
@@ -64,7 +28,7 @@ pub fn head_and_tail(path: &Path, each: u64) -> Result<Vec<u8>> {
 
 /// The last lines of a text file, at most `lines` of them from its last `bytes` bytes.
 pub fn last_lines(path: &Path, lines: usize, bytes: u64) -> Result<Vec<String>> {
-    let Some(mut file) = open_regular(path)? else { return Ok(Vec::new()) };
+    let Some(mut file) = own::open(path)? else { return Ok(Vec::new()) };
     let fail = |error| Error::io(path, error);
     let length = file.metadata().map_err(fail)?.len();
     let start = length.saturating_sub(bytes);
@@ -108,7 +72,7 @@ impl Follower {
     /// Calls `line` for every new complete line, without its line break. A file that became shorter is
     /// another file: returns `true` before any line of it, and starts over at the next call.
     pub fn read(&mut self, mut line: impl FnMut(&[u8])) -> Result<bool> {
-        let Some(file) = open_regular(&self.path)? else {
+        let Some(file) = own::open(&self.path)? else {
             return Ok(std::mem::take(&mut self.offset) > 0);
         };
         let length = file.metadata().map_err(|error| Error::io(&self.path, error))?.len();
@@ -146,7 +110,7 @@ impl Follower {
 
     /// What stands after the last line break; for the end, when no more will come.
     pub fn rest(&mut self) -> Result<Vec<u8>> {
-        let Some(mut file) = open_regular(&self.path)? else { return Ok(Vec::new()) };
+        let Some(mut file) = own::open(&self.path)? else { return Ok(Vec::new()) };
         let mut bytes = Vec::new();
         file.seek(SeekFrom::Start(self.offset))
             .and_then(|_| file.take(MAX_LINE).read_to_end(&mut bytes))
@@ -159,6 +123,7 @@ impl Follower {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::io::Write;
 
     fn followed(follower: &mut Follower) -> Vec<String> {
@@ -221,8 +186,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let link = dir.path().join("link");
         std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
-        assert!(open_regular(&link).unwrap_err().to_string().contains("not a regular file"));
-        assert!(open_regular(dir.path()).is_err());
-        assert!(open_regular(&dir.path().join("none")).unwrap().is_none());
+        assert!(own::open(&link).unwrap_err().to_string().contains("not a regular file"));
+        assert!(own::open(dir.path()).is_err());
+        assert!(own::open(&dir.path().join("none")).unwrap().is_none());
     }
 }

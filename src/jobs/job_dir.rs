@@ -1,20 +1,21 @@
 //! The directory of one job: made in one piece, read by anybody, alive while its lock is held.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{open_regular, read_small};
 use super::kinds::AnyJob;
 use super::layout::{AFTER, CANCEL, EVENTS, EXECUTOR, LOCK, LOG, RESULT, SPEC, STATE, WORKER};
 use super::{JobState, times};
-use crate::library::atomic_write;
+use crate::outside::{Lock, UnfinishedFolder, own};
 use crate::{Error, Result};
 
 /// How long the lock may be busy: those who only look take it for a moment.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+pub const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// Beginning of the names of jobs that are being made.
+const UNFINISHED: &str = ".new-";
 const MAX_SPEC: u64 = 1 << 20;
 const MAX_RESULT: u64 = 1 << 26;
 
@@ -22,7 +23,7 @@ const MAX_RESULT: u64 = 1 << 26;
 #[derive(Debug)]
 pub struct JobDir {
     path: PathBuf,
-    lock: File,
+    lock: Lock,
 }
 
 impl JobDir {
@@ -31,38 +32,21 @@ impl JobDir {
     pub(super) fn create(jobs: &Path, job: &AnyJob, after: &[String]) -> Result<Self> {
         let text = serde_json::to_vec_pretty(job)
             .map_err(|error| Error::usage(format!("this job cannot be written down: {error}")))?;
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".new-");
-        #[cfg(unix)]
-        {
-            // As any other new directory: the umask decides who else may look.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(std::fs::Permissions::from_mode(0o777));
-        }
-        let fresh = builder.tempdir_in(jobs).map_err(|error| Error::io(jobs, error))?;
-        let lock_path = fresh.path().join(LOCK);
-        let lock = File::create_new(&lock_path).map_err(|error| Error::io(&lock_path, error))?;
-        lock.lock().map_err(|error| Error::io(&lock_path, error))?;
-        let spec_path = fresh.path().join(SPEC);
-        std::fs::write(&spec_path, text).map_err(|error| Error::io(&spec_path, error))?;
+        let mut fresh = UnfinishedFolder::new_in(jobs, UNFINISHED).map_err(|error| Error::io(jobs, error))?;
+        let lock = Lock::new(&fresh.path().join(LOCK))?;
+        own::create(&fresh.path().join(SPEC), &text)?;
         if !after.is_empty() {
-            let after_path = fresh.path().join(AFTER);
             let text = serde_json::to_vec(after).map_err(|error| Error::msg(error.to_string()))?;
-            std::fs::write(&after_path, text).map_err(|error| Error::io(&after_path, error))?;
+            own::create(&fresh.path().join(AFTER), &text)?;
         }
 
         let stem = id_stem(SystemTime::now(), job);
         for attempt in 1..10_000 {
             let id = if attempt == 1 { stem.clone() } else { format!("{stem}-{attempt}") };
             let path = jobs.join(id);
-            // Renaming onto a directory that is not empty fails, so no other starter can own this name.
-            match std::fs::rename(fresh.path(), &path) {
-                Ok(()) => {
-                    // Nothing is left at the temporary name.
-                    let _ = fresh.keep();
-                    return Ok(Self { path, lock });
-                }
-                Err(_) if path.symlink_metadata().is_ok() => {}
+            match fresh.finish(&path) {
+                Ok(()) => return Ok(Self { path, lock }),
+                Err(_) if own::is_taken(&path) => {}
                 Err(error) => return Err(Error::io(path, error)),
             }
         }
@@ -76,29 +60,23 @@ impl JobDir {
     pub(super) fn reopen(path: PathBuf) -> Result<Self> {
         // What the worker will write to must not lead elsewhere: the directory may come from anywhere.
         for name in [LOCK, WORKER, EVENTS, LOG, RESULT, STATE, AFTER, EXECUTOR] {
-            open_regular(&path.join(name))?;
+            own::open(&path.join(name))?;
         }
         let lock_path = path.join(LOCK);
-        if !lock_path.exists() {
+        if !own::is_taken(&lock_path) {
             return Err(Error::file(&path, "no job is here"));
         }
-        let lock = File::options().read(true).write(true).open(&lock_path);
-        let lock = lock.map_err(|error| Error::io(&lock_path, error))?;
-        take(&lock, &path)?;
-        Ok(Self { path, lock })
+        match Lock::take_existing(&lock_path, LOCK_PATIENCE)? {
+            Some(lock) => Ok(Self { path, lock }),
+            None => Err(busy(&path)),
+        }
     }
 
     /// Forgets how the job ended, so that another worker can resume it.
     pub(super) fn clear(&self) -> Result<()> {
         // The result last: until then readers see the job as it was.
         for name in [CANCEL, WORKER, EXECUTOR, RESULT] {
-            let file = self.path.join(name);
-            match std::fs::remove_file(&file) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Error::io(file, error));
-                }
-                _ => {}
-            }
+            own::remove(&self.path.join(name))?;
         }
         Ok(())
     }
@@ -115,26 +93,13 @@ impl JobDir {
 
     /// The locked file. Whoever keeps a duplicate of it open keeps the job alive.
     pub fn lock(&self) -> &File {
-        &self.lock
+        self.lock.file()
     }
 }
 
-/// Locks a job's file.
-///
-/// # Errors
-/// When another process keeps it locked.
-pub fn take(lock: &File, job: &Path) -> Result<()> {
-    let began = Instant::now();
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) if began.elapsed() < LOCK_PATIENCE => {
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            Err(TryLockError::WouldBlock) => return Err(Error::file(job, "another worker does this job")),
-            Err(TryLockError::Error(error)) => return Err(Error::io(job.join(LOCK), error)),
-        }
-    }
+/// The error for a job whose lock another process has.
+pub fn busy(job: &Path) -> Error {
+    Error::file(job, "another worker does this job")
 }
 
 /// `20261124-081530-train-plural`: sortable, readable, plain ASCII.
@@ -188,7 +153,7 @@ impl JobResult {
         let path = job.join(RESULT);
         let text = serde_json::to_vec(self)
             .map_err(|error| Error::file(&path, format!("the result cannot be written down: {error}")))?;
-        atomic_write(&path, &text)
+        own::replace(&path, &text)
     }
 
     /// The end of a job, `None` while it has none. A broken file is an end too: a failed one.
@@ -200,7 +165,7 @@ impl JobResult {
             result: None,
             ended: None,
         };
-        match read_small(&path, MAX_RESULT) {
+        match own::read(&path, MAX_RESULT) {
             Ok(None) => None,
             Ok(Some(bytes)) => Some(match serde_json::from_slice::<Self>(&bytes) {
                 Ok(result) if result.state.is_over() => result,
@@ -215,16 +180,8 @@ impl JobResult {
 /// The spec of the job in `job`.
 pub fn read_spec(job: &Path) -> Result<AnyJob> {
     let path = job.join(SPEC);
-    let bytes = read_small(&path, MAX_SPEC)?.ok_or_else(|| Error::file(&path, "missing: this is no job"))?;
+    let bytes = own::read(&path, MAX_SPEC)?.ok_or_else(|| Error::file(&path, "missing: this is no job"))?;
     AnyJob::read(&bytes).map_err(|problem| Error::file(&path, problem))
-}
-
-/// Whether the lock of this file is taken. Looking takes a shared lock for a moment.
-pub fn is_locked(path: &Path) -> bool {
-    match open_regular(path) {
-        Ok(Some(file)) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -258,14 +215,14 @@ mod tests {
         let jobs: Vec<JobDir> =
             (0..5).map(|_| JobDir::create(dir.path(), &spec("/data/lib"), &[]).unwrap()).collect();
         for job in &jobs {
-            assert!(is_locked(&job.path().join(LOCK)));
+            assert!(Lock::is_taken(&job.path().join(LOCK)));
             assert_eq!(read_spec(job.path()).unwrap(), spec("/data/lib"));
         }
         let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names.len(), 5, "{names:?}");
         let path = jobs[0].path().to_path_buf();
         drop(jobs);
-        assert!(!is_locked(&path.join(LOCK)));
+        assert!(!Lock::is_taken(&path.join(LOCK)));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! All jobs of a library: start, list, look, cancel, resume. Safe beside other processes that do the same.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,13 +11,14 @@ use serde_json::Value;
 use super::events::EventLog;
 use super::executors::{self, Life};
 use super::files::{Follower, last_lines, log_line};
-use super::job_dir::{JobDir, JobResult, is_id, is_locked, read_spec};
+use super::job_dir::{JobDir, JobResult, is_id, read_spec};
 use super::kinds::AnyJob;
 use super::layout::{CANCEL, EVENTS, EXECUTOR, LOCK, LOG, RESULT, WORKER};
 use super::life::Standing;
 use super::progress::Progress;
 use super::{Executor, JobDetail, JobState, JobSummary, after, times};
 use crate::library::Library;
+use crate::outside::{Lock, make_folders, own, sweep};
 use crate::{Error, Result};
 
 /// Lines and bytes of a log that a [`JobDetail`] carries.
@@ -107,7 +107,9 @@ impl Jobs {
         }
         let mut job = self.prepared(job)?;
         job.estimate();
-        std::fs::create_dir_all(&self.dir).map_err(|error| Error::io(&self.dir, error))?;
+        make_folders(&self.dir)?;
+        // What starters that were killed left behind.
+        sweep(&self.dir);
         let job = JobDir::create(&self.dir, &job, after)?;
         self.hand_over(&job)?;
         Ok(job.id())
@@ -233,13 +235,7 @@ impl Jobs {
             let error = summary.error.map(|error| format!(": {error}")).unwrap_or_default();
             return Err(Error::msg(format!("job {id} has ended ({}{error})", summary.state.name())));
         }
-        let marker = job.join(CANCEL);
-        match File::create_new(&marker) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-                return Err(Error::io(marker, error));
-            }
-            _ => {}
-        }
+        own::mark(&job.join(CANCEL))?;
         let (executor, handle) = executors::executor_of(&job)?;
         executor.cancel(&job, &handle)
     }
@@ -292,7 +288,7 @@ impl Jobs {
                 for file in [EVENTS, LOG, CANCEL, WORKER, EXECUTOR] {
                     stamp(&job.join(file)).hash(&mut hasher);
                 }
-                is_locked(&job.join(LOCK)).hash(&mut hasher);
+                Lock::is_taken(&job.join(LOCK)).hash(&mut hasher);
             }
         }
         hasher.finish()

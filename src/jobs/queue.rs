@@ -1,13 +1,13 @@
 //! Waiting for a slot: a few locked files say how many jobs of a library may work at once.
 
-use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::after::waits_for;
-use super::job_dir::{is_id, is_locked};
+use super::job_dir::is_id;
 use super::layout::{EVENTS, LOCK, RESULT, SPEC};
-use crate::{Cancel, Error, Result};
+use crate::outside::Lock;
+use crate::{Cancel, Result};
 
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 /// How long an older job may leave a free slot unused (it may be stopped) before others pass it.
@@ -15,15 +15,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Waits until `job` may work: until a slot is free and no older job waits for it. The slot is taken
 /// while the returned file is open. `waiting` is called once, if it does not come at once.
-pub fn wait_for_slot(job: &Path, slots: usize, waiting: &mut dyn FnMut(), cancel: &Cancel) -> Result<File> {
+pub fn wait_for_slot(job: &Path, slots: usize, waiting: &mut dyn FnMut(), cancel: &Cancel) -> Result<Lock> {
     let jobs = job.parent().unwrap_or(job);
     let mut let_pass_since = None;
     let mut waits = false;
     loop {
         cancel.check()?;
         // One process at a time looks and decides, so that no slot looks taken by one that is about to release it.
-        let turn = open(&jobs.join("queue"))?;
-        turn.lock().map_err(|error| Error::io(jobs.join("queue"), error))?;
+        let turn = Lock::wait(&jobs.join("queue"))?;
         match free_slot(jobs, slots)? {
             Some(slot) => {
                 let waited = let_pass_since.get_or_insert_with(Instant::now).elapsed();
@@ -41,23 +40,10 @@ pub fn wait_for_slot(job: &Path, slots: usize, waiting: &mut dyn FnMut(), cancel
     }
 }
 
-fn open(path: &Path) -> Result<File> {
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(|error| Error::io(path, error))
-}
-
-fn free_slot(jobs: &Path, slots: usize) -> Result<Option<File>> {
+fn free_slot(jobs: &Path, slots: usize) -> Result<Option<Lock>> {
     for number in 0..slots {
-        let path = jobs.join(format!("slot.{number}"));
-        let file = open(&path)?;
-        match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(Error::io(path, error)),
+        if let Some(slot) = Lock::take(&jobs.join(format!("slot.{number}")))? {
+            return Ok(Some(slot));
         }
     }
     Ok(None)
@@ -74,7 +60,7 @@ fn older_one_waits(job: &Path, jobs: &Path) -> bool {
             && !path.join(RESULT).exists()
             && !path.join(EVENTS).exists()
             && (submitted(&path), &*path) < (mine, job)
-            && is_locked(&path.join(LOCK))
+            && Lock::is_taken(&path.join(LOCK))
             // Who waits for another job does not wait for a slot.
             && waits_for(&path).is_none()
     })
@@ -88,6 +74,7 @@ fn submitted(job: &Path) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use crate::jobs::{ClusterSpec, JobDir};
 
     fn job(jobs: &Path) -> JobDir {

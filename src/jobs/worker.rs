@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 use super::after::wait_for_parents;
 use super::events::{EventLog, say};
 use super::executors::{Slots, executor_of};
-use super::job_dir::{JobResult, read_spec, take};
+use super::job_dir::{JobResult, LOCK_PATIENCE, busy, read_spec};
 use super::kinds::{AnyJob, JobContext};
 use super::layout::{CANCEL, LOCK, RESULT, STATE, WORKER};
 use super::times;
 use super::{JobState, queue};
-use crate::library::atomic_write;
+use crate::outside::{Lock, null_device, own};
 use crate::signals::{Signal, Signals};
 use crate::{Cancel, Error, Result};
 
@@ -89,17 +89,14 @@ fn without_panic<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
 
 /// The lock that keeps this job alive: inherited as standard input, or taken by a worker that was started
 /// by other means.
-fn hold_lock(job: &Path) -> Result<File> {
+fn hold_lock(job: &Path) -> Result<Lock> {
     let path = job.join(LOCK);
     let lock = match inherited_lock(&path) {
-        Some(lock) => lock,
-        None => File::options().read(true).write(true).open(&path).map_err(|error| {
-            let missing = error.kind() == std::io::ErrorKind::NotFound;
-            if missing { Error::file(job, "no job is here") } else { Error::io(&path, error) }
-        })?,
+        Some(lock) => Lock::inherited(lock, &path, LOCK_PATIENCE)?,
+        None if !own::is_taken(&path) => return Err(Error::file(job, "no job is here")),
+        None => Lock::take_existing(&path, LOCK_PATIENCE)?,
     };
-    take(&lock, job)?;
-    Ok(lock)
+    lock.ok_or_else(|| busy(job))
 }
 
 /// Standard input, if it is the lock; then it is moved away, so that no child of the worker can keep the
@@ -113,8 +110,7 @@ fn inherited_lock(path: &Path) -> Option<File> {
     if (ours.dev(), ours.ino()) != (wanted.dev(), wanted.ino()) {
         return None;
     }
-    let nothing = File::open("/dev/null").ok()?;
-    rustix::stdio::dup2_stdin(nothing).ok()?;
+    rustix::stdio::dup2_stdin(null_device()?).ok()?;
     Some(lock)
 }
 
@@ -139,7 +135,7 @@ fn introduce(job: &Path) -> Result<()> {
         "version": env!("CARGO_PKG_VERSION"),
         "since": times::text(Some(SystemTime::now())),
     });
-    atomic_write(&job.join(WORKER), text.to_string().as_bytes())
+    own::replace(&job.join(WORKER), text.to_string().as_bytes())
 }
 
 /// Raises `cancel` when the job's marker appears or a signal asks for the end; a second signal ends the
@@ -167,7 +163,7 @@ fn watch(job: &Path, cancel: &Cancel) -> Result<()> {
                         }
                         signalled = true;
                         // Readers see "cancelling", whoever asked for it.
-                        let _ = File::create(job.join(CANCEL));
+                        let _ = own::mark(&job.join(CANCEL));
                         cancel.cancel();
                     }
                     _ = looks.tick() => {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use half::slice::HalfFloatSliceExt;
 use sha2::{Digest, Sha256};
 
-use super::files::{hex, read_exact_at, sha256_file};
 use super::formats::peft::pairs::{Parts, Slot, TokenRows};
 use super::formats::{self, Files, Opened};
 use super::inspect::token_ids;
 use super::safetensors::Dtype;
 use super::{Expert, ModuleShape};
+use crate::outside::{hex, read_exact_at, sha256_file};
 use crate::text::natural;
 use crate::{Error, Result};
 

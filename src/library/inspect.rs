@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::contradictions::contradictions;
-use super::files::{io_reason, read_limited};
 use super::formats::peft::config::{ConfigNotes, Patterns};
 use super::formats::peft::pairs::{Pair, Parts, TokenRows};
 use super::formats::{self, BaseTraits, Opened};
 use super::small_toml;
 use super::{AdapterConfig, Expert, Format, ModuleShape, Provenance, Shortfall, Standing};
 use crate::module_path::ModulePath;
+use crate::outside::{io_reason, read_limited};
 use crate::text::short;
 
 /// Reads the expert at `path`, a folder or a file. Whatever is wrong becomes its status and reason. `base` is

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::read_limited;
 use super::small_toml;
+use crate::outside::read_limited;
 use crate::text::short;
 use crate::{Error, Result};
 

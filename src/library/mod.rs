@@ -9,7 +9,6 @@ mod base_consistency;
 mod claim;
 mod contradictions;
 mod expert;
-mod files;
 mod formats;
 pub(crate) mod gguf;
 mod inspect;
@@ -33,19 +32,15 @@ pub use base::{BaseLocation, FetchPhase, FetchProgress, fetch_base, locate_base,
 pub use base_consistency::LayerSizes;
 pub use claim::Claim;
 pub use expert::{Expert, ModuleShape, Shortfall, Standing, Status};
-pub use files::{atomic_write, atomic_write_with, sha256_file};
-pub(crate) use files::{
-    hex, io_reason, open_regular, read_exact_at, read_limited, read_text_of, write_unsynced,
-};
 pub use formats::{BaseTraits, FORMATS, Format, Heads, formats_table};
 pub use library::Library;
 pub use manifest::{BaseSpec, Manifest, RouterDefaults, Template};
 pub use provenance::{MergeProvenance, MergedExpert, Provenance, TaskRecord};
+pub(crate) use safetensors::replace_safetensors;
 pub(crate) use safetensors::{Dtype, parse_header, read_header};
 pub use safetensors::{NamedTensor, write_safetensors};
 pub use scan::Fingerprint;
 pub use skipped::Skipped;
-pub(crate) use state_dir::STATE_DIR;
 pub use state_dir::state_dir;
 pub use template::Stretch;
 pub use write::{NewAdapterConfig, NewLora, check_new_name, write_adapter};

@@ -7,10 +7,10 @@ use std::time::UNIX_EPOCH;
 
 use rayon::prelude::*;
 
-use super::files::io_reason;
 use super::formats::{Format, companion, has_weights, is_expert, is_expert_file, is_shard, watched};
 use super::inspect::inspect;
 use super::{Expert, Manifest};
+use crate::outside::io_reason;
 use crate::{Error, Result};
 
 /// Experts lie at most this many folders below the library.

@@ -3,25 +3,22 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::files::{builder, hex};
+use crate::outside::{TEMPORARY, Unfinished, hex, make_folders, own};
 use crate::{Error, Result};
 
-/// Folder for derived data inside a library.
-pub(crate) const STATE_DIR: &str = ".lora-tui";
-
-/// Where derived data and jobs of the library at `root` live: `.lora-tui` in the library, or, when the library
-/// cannot be written, a folder of its own under the user's state directory. Created when missing; nothing else
-/// of the library is looked at.
+/// Where derived data and jobs of the library at `root` live: `.lora-tui` in the library, or a folder of its own under
+/// the user's state directory where that cannot be used: when it cannot be written, when it is a link, which may lead
+/// anywhere, or when its storage cannot lock files. Created when missing; nothing else of the library is looked at.
 ///
 /// # Errors
 /// When neither can be created.
 pub fn state_dir(root: &Path) -> Result<PathBuf> {
-    let inside = root.join(STATE_DIR);
-    if fs::create_dir_all(&inside).is_ok() && can_write(&inside) {
+    let inside = root.join(own::STATE_DIR);
+    if make_folders(&inside).is_ok() && is_usable(&inside) {
         // Derived data has no place in version control. Without the file all else works.
         let ignore = inside.join(".gitignore");
-        if !ignore.exists() {
-            let _ = fs::write(&ignore, "*\n");
+        if !own::is_taken(&ignore) {
+            let _ = own::create(&ignore, b"*\n");
         }
         return Ok(inside);
     }
@@ -36,11 +33,20 @@ pub fn state_dir(root: &Path) -> Result<PathBuf> {
     };
     key.truncate(16);
     let folder = state.join("libraries").join(key);
-    fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+    make_folders(&folder)?;
     Ok(folder)
+}
+
+/// Whether files can be made and locked in a folder.
+fn is_usable(folder: &Path) -> bool {
+    probe(folder).is_ok_and(|probe| probe.locks)
 }
 
 /// Whether files can be made in a folder.
 pub(super) fn can_write(folder: &Path) -> bool {
-    builder(".tmp-", 0o600).tempfile_in(folder).is_ok()
+    probe(folder).is_ok()
+}
+
+fn probe(folder: &Path) -> std::io::Result<Unfinished> {
+    Unfinished::new(&folder.join("probe"), TEMPORARY)
 }

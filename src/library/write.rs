@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use candle_core::DType;
 use serde_json::json;
 
-use super::files::{atomic_write, builder, parent, sync_directory};
 use super::formats::{CONFIG, WEIGHTS, is_expert};
-use super::safetensors::{NamedTensor, write_safetensors};
+use super::safetensors::{NamedTensor, replace_safetensors};
 use super::{Manifest, Provenance};
+use crate::outside::{TEMPORARY, UnfinishedFolder, own};
 use crate::text::printable;
 use crate::{Error, Result};
 
@@ -62,40 +62,19 @@ pub fn write_adapter(
         return Err(Error::file(dir, "exists already: choose another name"));
     }
     check_shapes(dir, tensors)?;
-    let folder = parent(dir);
-    let temporary = builder(".tmp-", 0o777).tempdir_in(folder).map_err(|e| Error::io(dir, e))?;
+    let folder = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut temporary = UnfinishedFolder::new_in(folder, TEMPORARY).map_err(|e| Error::io(dir, e))?;
     write_weights(&temporary.path().join(WEIGHTS), tensors, dtype)?;
     let text = serde_json::to_string_pretty(&peft_config(config)).map_err(|e| Error::msg(e.to_string()))?;
-    atomic_write(&temporary.path().join(CONFIG), text.as_bytes())?;
+    own::replace(&temporary.path().join(CONFIG), text.as_bytes())?;
     let text = toml::to_string(provenance).map_err(|e| Error::msg(e.to_string()))?;
-    atomic_write(&temporary.path().join(Provenance::FILE), text.as_bytes())?;
-    rename_new(temporary.path(), dir).map_err(|e| match e.kind() {
+    own::replace(&temporary.path().join(Provenance::FILE), text.as_bytes())?;
+    temporary.finish(dir).map_err(|e| match e.kind() {
         std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::DirectoryNotEmpty => {
             Error::file(dir, "exists already: choose another name")
         }
         _ => Error::io(dir, e),
-    })?;
-    // It has its name now: there is nothing left to clean up.
-    let _ = temporary.keep();
-    sync_directory(folder);
-    Ok(())
-}
-
-/// Renames without ever replacing something that appeared meanwhile.
-fn rename_new(from: &Path, to: &Path) -> std::io::Result<()> {
-    #[cfg(any(target_os = "linux", target_os = "macos"))]
-    {
-        use rustix::fs::{CWD, RenameFlags, renameat_with};
-        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // File systems without this flag: the check below is the best there is.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::NOTSUP) => {}
-            other => return other.map_err(Into::into),
-        }
-    }
-    if fs::symlink_metadata(to).is_ok() {
-        return Err(std::io::ErrorKind::AlreadyExists.into());
-    }
-    fs::rename(from, to)
+    })
 }
 
 fn check_shapes(dir: &Path, tensors: &[NewLora]) -> Result<()> {
@@ -128,7 +107,7 @@ fn write_weights(path: &Path, tensors: &[NewLora], dtype: DType) -> Result<()> {
     let views: Vec<NamedTensor<'_>> =
         named.iter().map(|(name, shape, values)| NamedTensor { name, shape, values }).collect();
     // PEFT and transformers expect the name of the framework.
-    write_safetensors(path, &views, dtype, &[("format", "pt")])
+    replace_safetensors(path, &views, dtype, &[("format", "pt")])
 }
 
 /// The fields that PEFT writes for a plain LoRA; it fills others with defaults.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::spec::{RopeScaling, RopeSpec};
-use crate::library::read_text_of;
+use crate::outside::read_text_of;
 use crate::text::short;
 use crate::{Error, Result};
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::packed::row_block::ROW_BLOCK;
 use super::precision::Precision;
 use super::spec::DecoderSpec;
+use crate::outside::read_limited;
 use crate::{Error, Result};
 
 /// Memory that a model takes, in bytes.
@@ -57,17 +58,21 @@ pub fn need(spec: &DecoderSpec, precision: Precision) -> Need {
 /// Bytes of memory that this process may still take: what the system has left, or less where a control group
 /// or the shell (`ulimit -v`) sets a limit. `None` where neither is known.
 pub fn available() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let system = meminfo(&text);
-    let membership = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let system = meminfo(&text("/proc/meminfo").unwrap_or_default());
+    let membership = text("/proc/self/cgroup").unwrap_or_default();
     let groups = groups(&membership).into_iter().filter_map(|group| group_left(&group));
     system.into_iter().chain(groups).chain(addresses_left()).min()
 }
 
+/// What the system says in one of its files.
+fn text(path: impl AsRef<Path>) -> Option<String> {
+    let bytes = read_limited(path.as_ref(), 1 << 20).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// What the limit on addresses leaves, where there is one.
 fn addresses_left() -> Option<u64> {
-    let read = |name: &str| std::fs::read_to_string(Path::new("/proc/self").join(name)).ok();
-    unused_addresses(&read("limits")?, &read("status")?)
+    unused_addresses(&text("/proc/self/limits")?, &text("/proc/self/status")?)
 }
 
 /// The same from the text of `/proc/self/limits` and `/proc/self/status`.
@@ -106,11 +111,10 @@ fn groups(membership: &str) -> Vec<PathBuf> {
 
 /// What a control group's limit leaves; its cached files can go.
 fn group_left(folder: &Path) -> Option<u64> {
-    let number =
-        |name: &str| -> Option<u64> { std::fs::read_to_string(folder.join(name)).ok()?.trim().parse().ok() };
+    let number = |name: &str| -> Option<u64> { text(folder.join(name))?.trim().parse().ok() };
     let limit = number("memory.max").or_else(|| number("memory.limit_in_bytes"))?;
     let used = number("memory.current").or_else(|| number("memory.usage_in_bytes"))?;
-    let facts = std::fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
+    let facts = text(folder.join("memory.stat")).unwrap_or_default();
     let cached = |name: &str| -> u64 {
         facts.lines().find_map(|l| l.strip_prefix(name)?.trim().parse().ok()).unwrap_or(0)
     };

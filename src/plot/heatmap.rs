@@ -11,7 +11,7 @@ use plotters::style::{FontStyle, FontTransform, register_font};
 use super::colormap::Scale;
 use super::svg::image_element;
 use crate::analysis::Similarity;
-use crate::library::atomic_write;
+use crate::outside::atomic_write;
 use crate::text::printable;
 use crate::{Error, Result};
 

@@ -2,7 +2,6 @@
 //! data of all its members.
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,8 @@ use super::sources::Sources;
 use super::{TRAINING, TrainEvent, TrainReport, TrainSpec, train};
 use crate::analysis::{self, Clustering, DEFAULT_SPARSITY, Metric, PAPER_K};
 use crate::catalog::Catalog;
-use crate::library::{BaseSpec, Library, Manifest, Skipped, atomic_write, state_dir};
+use crate::library::{BaseSpec, Library, Manifest, Skipped, state_dir};
+use crate::outside::{Lock, hex, make_folders, own};
 use crate::settings::{self, Setting};
 use crate::{Cancel, Error, Result, field};
 
@@ -201,7 +201,7 @@ impl ClustersSpec {
             ..self.clone()
         };
         let text = serde_json::to_vec(&deciding).map_err(|e| Error::msg(e.to_string()))?;
-        Ok(Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect())
+        Ok(hex(&Sha256::digest(text)))
     }
 }
 
@@ -288,38 +288,31 @@ fn has_plan(out: &Path) -> bool {
 
 fn read_plan(out: &Path) -> Result<Plan> {
     let path = plan_path(out);
-    let size = std::fs::metadata(&path).map_err(|e| Error::io(&path, e))?;
-    if !size.is_file() || size.len() > MAX_PLAN {
-        return Err(Error::file(&path, "is not the plan of a library: remove it"));
-    }
-    let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, e))?;
+    let bytes = own::read(&path, MAX_PLAN)?.ok_or_else(|| Error::file(&path, "is missing"))?;
     serde_json::from_slice(&bytes).map_err(|e| Error::file(&path, format!("cannot be read: {e}")))
 }
 
 /// The output folder while it is worked on.
 struct Work {
     folder: PathBuf,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Work {
     fn open(out: &Path) -> Result<Self> {
-        std::fs::create_dir_all(out).map_err(|e| Error::io(out, e))?;
+        make_folders(out)?;
         state_dir(out)?;
         let folder = out.join(STATE.join("/"));
-        std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
-        let path = folder.join("lock");
-        let lock = File::create(&path).map_err(|e| Error::io(&path, e))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { folder, _lock: lock }),
-            Err(std::fs::TryLockError::WouldBlock) => Err(Error::file(out, "is being made already")),
-            Err(std::fs::TryLockError::Error(e)) => Err(Error::io(path, e)),
+        make_folders(&folder)?;
+        match Lock::take(&folder.join("lock"))? {
+            Some(lock) => Ok(Self { folder, _lock: lock }),
+            None => Err(Error::file(out, "is being made already")),
         }
     }
 
     fn write(&self, plan: &Plan) -> Result<()> {
         let text = serde_json::to_vec_pretty(plan).map_err(|e| Error::msg(e.to_string()))?;
-        atomic_write(&self.folder.join("plan.json"), &text)
+        own::replace(&self.folder.join("plan.json"), &text)
     }
 
     /// Writes the manifest if that has not happened, and takes up experts that were written before the plan
@@ -328,7 +321,7 @@ impl Work {
         let manifest = spec.out.join(Manifest::FILE);
         if !manifest.exists() {
             let text = toml::to_string(&plan.manifest).map_err(|e| Error::msg(e.to_string()))?;
-            atomic_write(&manifest, text.as_bytes())?;
+            own::replace(&manifest, text.as_bytes())?;
         }
         let library = Catalog::open(&spec.out, spec.training.base.as_deref())?;
         for row in plan.rows.iter_mut().filter(|row| row.report.is_none()) {

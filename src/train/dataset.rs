@@ -9,11 +9,16 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::outside::{hex, open_limited, read_limited};
 use crate::scorers::Scorer;
 use crate::{Error, Result};
 
+/// Largest file of examples that is read: all of them are kept in memory.
+const MAX_FILE: u64 = 16 << 30;
 /// Longest line that is read; anything longer is no example of an instruction.
 const MAX_LINE: usize = 1 << 20;
+/// Largest `task.toml` that is read.
+const MAX_TASK: u64 = 1 << 20;
 
 /// One example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +70,7 @@ pub struct Dataset {
 /// # Errors
 /// I/O; the first broken line by its number and what is wrong with it; a file without examples.
 pub fn read_examples(path: &Path) -> Result<Vec<Example>> {
-    let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+    let file = open_limited(path, MAX_FILE).map_err(|e| Error::io(path, e))?;
     let mut reader = BufReader::new(file);
     let (mut examples, mut line, mut number) = (Vec::new(), Vec::new(), 0usize);
     loop {
@@ -166,8 +171,8 @@ impl Dataset {
 /// `task.toml` of a folder; its name is the id where there is none.
 pub fn read_task(folder: &Path) -> Result<TaskInfo> {
     let path = folder.join("task.toml");
-    let mut task = match std::fs::read_to_string(&path) {
-        Ok(text) => toml::from_str::<TaskInfo>(&text)
+    let mut task = match read_limited(&path, MAX_TASK) {
+        Ok(bytes) => toml::from_str::<TaskInfo>(&String::from_utf8_lossy(&bytes))
             .map_err(|e| Error::file(&path, e.message().replace('\n', " ")))?,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => TaskInfo::default(),
         Err(e) => return Err(Error::io(&path, e)),
@@ -218,7 +223,7 @@ pub fn fingerprint<'a>(examples: impl IntoIterator<Item = &'a Example>) -> Strin
             hash.update(text.as_bytes());
         }
     }
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 #[cfg(test)]

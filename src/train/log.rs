@@ -1,31 +1,36 @@
 //! The `--log` file: one JSON line per step.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::library::atomic_write;
+use crate::outside::{Output, create_named, open_regular, read_limited};
 use crate::{Error, Result};
+
+/// Largest log that a resumed training keeps the lines of.
+const MAX_LOG: u64 = 4 << 30;
 
 /// An open log.
 pub(super) struct StepLog {
     path: PathBuf,
-    file: File,
+    file: Output,
 }
 
 impl StepLog {
     /// A new log at `path`; a training that resumes after `step` steps keeps the lines of those.
+    ///
+    /// # Errors
+    /// What cannot be read or written; as [`check_log`].
     pub(super) fn open(path: &Path, step: usize) -> Result<Self> {
+        check_log(path)?;
         let fail = |e| Error::io(path, e);
-        let file = if step > 0 && path.is_file() {
-            let text = std::fs::read_to_string(path).map_err(fail)?;
-            let kept: String = text.split_inclusive('\n').filter(|line| is_up_to(line, step)).collect();
-            atomic_write(path, kept.as_bytes())?;
-            File::options().append(true).open(path)
-        } else {
-            File::create(path)
-        };
-        Ok(Self { path: path.into(), file: file.map_err(fail)? })
+        let mut kept = String::new();
+        if step > 0 && path.is_file() {
+            let text = String::from_utf8_lossy(&read_limited(path, MAX_LOG).map_err(fail)?).into_owned();
+            kept = text.split_inclusive('\n').filter(|line| is_up_to(line, step)).collect();
+        }
+        let mut file = create_named(path).map_err(fail)?;
+        file.write_all(kept.as_bytes()).map_err(fail)?;
+        Ok(Self { path: path.into(), file })
     }
 
     /// Appends a line.
@@ -34,18 +39,21 @@ impl StepLog {
     }
 }
 
-/// Checks that `path` can be the log of an interrupted training: nothing is there, or lines of one.
+/// Checks that `path` can be the log of a training: nothing is there, a pipe or device, or lines of an earlier one.
 ///
 /// # Errors
-/// Anything else, since going on would write over it.
+/// Anything else, since it would be written over.
 pub fn check_log(path: &Path) -> Result<()> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => {}
+        Ok(found) if found.is_dir() => return Err(Error::io(path, io::ErrorKind::IsADirectory.into())),
+        Ok(_) => return Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(e) => return Err(Error::io(path, e)),
-    };
+    }
+    let (file, _) = open_regular(path).map_err(|e| Error::io(path, e))?;
     let mut line = String::new();
-    let fits = path.is_file() && BufReader::new(file.take(1 << 16)).read_line(&mut line).is_ok();
+    let fits = BufReader::new(file.take(1 << 16)).read_line(&mut line).is_ok();
     match fits && (line.is_empty() || is_up_to(&line, usize::MAX)) {
         true => Ok(()),
         false => Err(Error::file(path, "is not the log of a training: move it away")),

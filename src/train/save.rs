@@ -8,8 +8,9 @@ use super::lora::LoraTrainer;
 use super::prepare::Prepared;
 use super::{TRAINING, TrainReport, TrainSpec};
 use crate::Result;
-use crate::library::{BaseSpec, Manifest, NewAdapterConfig, Provenance, sha256_file, write_adapter};
+use crate::library::{BaseSpec, Manifest, NewAdapterConfig, Provenance, write_adapter};
 use crate::model::Model;
+use crate::outside::sha256_file;
 
 /// Writes the expert into its folder, which must not exist.
 pub(super) fn save(

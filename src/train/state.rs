@@ -1,6 +1,5 @@
 //! A training's state between two steps: LoRA tensors, AdamW's moments, and how far it is.
 
-use std::io::Read;
 use std::path::Path;
 
 use candle_core::DType;
@@ -11,7 +10,8 @@ use sha2::{Digest, Sha256};
 use super::lora::LoraTrainer;
 use super::optimiser::AdamW;
 use super::{TRAINING, TrainSpec};
-use crate::library::{NamedTensor, write_safetensors};
+use crate::library::{NamedTensor, replace_safetensors};
+use crate::outside::{hex, own};
 use crate::{Error, Result};
 
 /// Key of the header in the file's metadata.
@@ -76,7 +76,7 @@ impl Identity {
             setting.copy(&mut deciding, &default);
         }
         let text = serde_json::to_vec(&deciding).map_err(|e| Error::msg(e.to_string()))?;
-        let settings = Sha256::digest(text).iter().map(|b| format!("{b:02x}")).collect();
+        let settings = hex(&Sha256::digest(text));
         Ok(Self { settings, data })
     }
 }
@@ -116,7 +116,7 @@ pub(super) fn write(
     }
     let views: Vec<NamedTensor<'_>> =
         tensors.iter().map(|(name, shape, values)| NamedTensor { name, shape, values }).collect();
-    write_safetensors(path, &views, DType::F32, &[(HEADER, &header)])
+    replace_safetensors(path, &views, DType::F32, &[(HEADER, &header)])
 }
 
 /// Reads a state into `lora` and `optimiser`; `None` when there is no file.
@@ -131,18 +131,12 @@ pub(super) fn read(
 ) -> Result<Option<Standing>> {
     let bad =
         |problem: String| Error::file(path, format!("{problem}: remove it to train from the beginning"));
-    let mut file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io(path, e)),
-    };
-    let metadata = file.metadata().map_err(|e| Error::io(path, e))?;
     let most = 12 * lora.parameters() as u64 + MAX_HEADER;
-    if !metadata.is_file() || metadata.len() > most {
+    let Some(file) = own::open(path)? else { return Ok(None) };
+    if file.metadata().map_err(|e| Error::io(path, e))?.len() > most {
         return Err(bad("is not the state of this training".into()));
     }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize);
-    file.by_ref().take(most).read_to_end(&mut bytes).map_err(|e| Error::io(path, e))?;
+    let Some(bytes) = own::read(path, most)? else { return Ok(None) };
     let damaged = |e: safetensors::SafeTensorError| bad(format!("is damaged ({e})"));
     let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
     let text = metadata.metadata().as_ref().and_then(|map| map.get(HEADER));

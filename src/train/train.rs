@@ -15,6 +15,7 @@ use super::{Step, TrainEvent, TrainReport, TrainSpec, forecast, save};
 use crate::catalog::Catalog;
 use crate::library::{Adapter, Claim, TaskRecord};
 use crate::model::{ForwardPass, Model, ModelFiles, Tape, keep_freed_memory, memory, open_ops};
+use crate::outside::own;
 use crate::text::counted;
 use crate::{Cancel, Error, Result};
 
@@ -88,7 +89,7 @@ pub fn train(
     save::save(spec, &prepared, &model, &training.lora, &report)?;
     if let Some((path, _)) = &training.state {
         // The expert is there: a state that stays behind is only in the way.
-        let _ = std::fs::remove_file(path);
+        let _ = own::remove(path);
     }
     Ok(report)
 }

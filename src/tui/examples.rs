@@ -1,10 +1,10 @@
 //! Prompts to begin with: a few of our own, and the first test example of some experts' own tasks.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use crate::library::{Expert, Library};
+use crate::outside::open_regular;
 use crate::train::dataset_places;
 
 /// How many to show.
@@ -62,11 +62,8 @@ fn example(root: &Path, expert: &Expert) -> Option<String> {
 
 /// Instruction and input of the first line.
 fn first_prompt(path: &Path) -> Option<String> {
-    if !path.is_file() {
-        return None;
-    }
     let mut line = String::new();
-    BufReader::new(File::open(path).ok()?.take(MAX_LINE)).read_line(&mut line).ok()?;
+    BufReader::new(open_regular(path).ok()?.0.take(MAX_LINE)).read_line(&mut line).ok()?;
     let value: serde_json::Value = serde_json::from_str(&line).ok()?;
     let field = |name: &str| value.get(name).and_then(|v| v.as_str()).unwrap_or_default().trim();
     let prompt = [field("instruction"), field("input")].join("\n").trim().to_string();

@@ -1,7 +1,8 @@
 //! Keeps what libraries print to stderr off the screen while it is ours.
 
-use std::fs::OpenOptions;
 use std::path::Path;
+
+use crate::outside::{Output, null_device, own};
 
 /// While it lives, file descriptor 2 goes to a file; dropping it (or [`restore`]) gives it back.
 #[derive(Debug)]
@@ -42,8 +43,8 @@ impl StderrGuard {
     /// Sends stderr to the end of `log`; to nowhere without one or when it cannot be written, for the screen
     /// matters more.
     pub fn redirect(log: Option<&Path>) -> Self {
-        let open = |path: &Path| OpenOptions::new().create(true).append(true).open(path);
-        let file = log.and_then(|log| open(log).ok()).or_else(|| open(Path::new("/dev/null")).ok());
+        let open = |log| own::append(log).ok().map(Output::into_file);
+        let file = log.and_then(open).or_else(null_device);
         if let Some(file) = file {
             let _ = imp::redirect(&file);
         }

@@ -287,7 +287,7 @@ fn digests_cover_every_file_of_an_expert() {
         let adapter = library.expert(name).unwrap().load().unwrap();
         (adapter.sha256().unwrap(), adapter.settings_sha256().unwrap())
     };
-    let sha256 = |file: &str| lora_tui::library::sha256_file(&root.path().join(file)).unwrap();
+    let sha256 = |file: &str| lora_tui::outside::sha256_file(&root.path().join(file)).unwrap();
     assert_eq!(
         digests("peft"),
         (sha256("peft/adapter_model.safetensors"), sha256("peft/adapter_config.json"))

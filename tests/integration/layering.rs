@@ -360,7 +360,7 @@ fn is_name(token: &str) -> bool {
 }
 
 /// Names, `::` and single characters; without comments, strings and characters.
-fn tokens(text: &str) -> Vec<String> {
+pub(crate) fn tokens(text: &str) -> Vec<String> {
     let chars: Vec<char> = text.chars().collect();
     let at = |i: usize| chars.get(i).copied().unwrap_or('\0');
     let (mut tokens, mut i) = (Vec::new(), 0);
@@ -419,6 +419,41 @@ fn tokens(text: &str) -> Vec<String> {
         }
     }
     tokens
+}
+
+/// Tokens without the items that are compiled for tests alone.
+pub(crate) fn without_tests(tokens: Vec<String>) -> Vec<String> {
+    let (mut kept, mut at) = (Vec::new(), 0);
+    while at < tokens.len() {
+        let is = |ahead: usize, text: &str| tokens.get(at + ahead).is_some_and(|token| token == text);
+        let plain = ["#", "[", "cfg", "(", "test", ")", "]"];
+        let unix = ["#", "[", "cfg", "(", "all", "(", "test", ",", "unix", ")", ")", "]"];
+        let attribute = |words: &[&str]| words.iter().enumerate().all(|(ahead, word)| is(ahead, word));
+        let length = match () {
+            () if attribute(&plain) => plain.len(),
+            () if attribute(&unix) => unix.len(),
+            () => {
+                kept.push(tokens[at].clone());
+                at += 1;
+                continue;
+            }
+        };
+        at += length;
+        let mut depth = 0usize;
+        while at < tokens.len() {
+            match tokens[at].as_str() {
+                "{" => depth += 1,
+                "}" => depth -= 1,
+                _ => {}
+            }
+            let end = depth == 0 && matches!(tokens[at].as_str(), "}" | ";");
+            at += 1;
+            if end {
+                break;
+            }
+        }
+    }
+    kept
 }
 
 /// Sets of more than one module each of which reaches all others of its set.

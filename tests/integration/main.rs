@@ -35,6 +35,8 @@ mod layering;
 mod merge;
 /// Base models, routers and prototypes against transformers and PEFT.
 mod model_parity;
+/// Files are opened, made and changed in one place, as the sources say.
+mod outside;
 /// The experts that come along, without their base model.
 mod shipped_library;
 /// The binary in a pseudo-terminal, and how the terminal is left behind.

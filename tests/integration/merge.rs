@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device};
-use lora_tui::library::{
-    Expert, Library, NewAdapterConfig, NewLora, Provenance, Status, sha256_file, write_adapter,
-};
+use lora_tui::library::{Expert, Library, NewAdapterConfig, NewLora, Provenance, Status, write_adapter};
 use lora_tui::merge::{MergeMethod, MergeReport, MergeSpec, merge};
+use lora_tui::outside::sha256_file;
 use lora_tui::{Cancel, Error, Result};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
@@ -13,15 +13,14 @@ use sha2::{Digest, Sha256};
 
 use super::one::{Prototype, prototype};
 use crate::Result;
-use crate::library::{Adapter, Library, LoraModule, hex, read_limited, state_dir, write_unsynced};
+use crate::library::{Adapter, Library, LoraModule, state_dir};
+use crate::outside::{hex, make_folders, own, sweep};
 
 /// Part of every key: to be changed with anything that changes a bit of a prototype.
 const FORMULA: &str = concat!("prototypes 1 of lora-tui ", env!("CARGO_PKG_VERSION"));
 const EXTENSION: &str = "safetensors";
 /// Key in the files' metadata.
 const CHECKSUM: &str = "sha256";
-/// What a writer that was killed left behind is removed after this time.
-const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// Prototypes of a library's experts on disk, one file an expert in `.lora-tui/cache/prototypes`.
 ///
@@ -102,8 +101,8 @@ impl PrototypeCache {
     fn keep(&self, key: &str, modules: &[LoraModule], prototypes: &[Prototype]) {
         if let Some((path, folder)) = self.path(key).zip(self.folder())
             && let Some(bytes) = encode(key, modules, prototypes)
-            && fs::create_dir_all(folder).is_ok()
-            && write_unsynced(&path, &bytes).is_ok()
+            && make_folders(folder).is_ok()
+            && own::replace_unsynced(&path, &bytes).is_ok()
         {
             self.wrote.store(true, Ordering::Relaxed);
         }
@@ -116,18 +115,17 @@ impl PrototypeCache {
         if !self.wrote.swap(false, Ordering::Relaxed) {
             return;
         }
-        let Some(entries) = self.folder().and_then(|folder| fs::read_dir(folder).ok()) else { return };
+        let Some(folder) = self.folder() else { return };
+        // What writers that were killed left behind.
+        sweep(folder);
+        let Ok(entries) = fs::read_dir(folder) else { return };
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut others: Vec<(SystemTime, PathBuf)> = Vec::new();
         for entry in entries.flatten() {
             let (name, path) = (entry.file_name(), entry.path());
             let Some(modified) = entry.metadata().ok().and_then(|m| m.modified().ok()) else { continue };
             let Some(name) = name.to_str() else { continue };
-            if name.starts_with(".tmp-") {
-                if modified.elapsed().is_ok_and(|age| age > ABANDONED) {
-                    let _ = fs::remove_file(path);
-                }
-            } else if let Some((key, EXTENSION)) = name.split_once('.')
+            if let Some((key, EXTENSION)) = name.split_once('.')
                 && key.len() == 64
                 && key.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
                 && !asked.contains(key)
@@ -137,7 +135,7 @@ impl PrototypeCache {
         }
         others.sort_by(|a, b| b.cmp(a));
         for (_, path) in others.into_iter().skip(self.experts.saturating_sub(asked.len())) {
-            let _ = fs::remove_file(path);
+            let _ = own::remove(&path);
         }
     }
 }
@@ -182,7 +180,7 @@ fn read(path: &Path, key: &str, modules: &[LoraModule]) -> Option<Vec<Prototype>
         4 * shape.in_features + 8 * shape.rank + 12 * shape.module.len() + 512
     };
     let limit = modules.iter().map(size).sum::<usize>() + 512;
-    let bytes = read_limited(path, limit as u64).ok()?;
+    let bytes = own::read(path, limit as u64).ok()??;
     let (header, described) = SafeTensors::read_metadata(&bytes).ok()?;
     let data = bytes.get(header.checked_add(8)?..)?;
     let values = |name: &str, dtype: Dtype, length: usize| {
@@ -429,9 +427,9 @@ mod tests {
     fn leftovers_of_killed_writers_go_in_time() {
         let root = library(1);
         fs::create_dir_all(folder(root.path())).unwrap();
-        let [old, new] = [".tmp-old", ".tmp-new"].map(|name| folder(root.path()).join(name));
+        let [old, new] = [".tmp-0ld0ld", ".tmp-n3wn3w"].map(|name| folder(root.path()).join(name));
         fs::write(&new, "").unwrap();
-        let past = SystemTime::now() - 2 * ABANDONED;
+        let past = SystemTime::now() - std::time::Duration::from_secs(2 * 86_400);
         fs::File::create(&old).unwrap().set_modified(past).unwrap();
         cached(root.path());
         assert!(new.exists() && !old.exists());

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Executor, Handle, Life, Slots};
-use crate::jobs::job_dir::{JobDir, is_locked};
+use crate::jobs::job_dir::JobDir;
 use crate::jobs::layout::{LOCK, LOG};
 use crate::jobs::slots::slots;
+use crate::outside::{Lock, own};
 use crate::{Error, Result};
 
 /// Workers are processes of this machine that outlive whoever started them.
@@ -43,7 +44,7 @@ impl Executor for Local {
     fn submit(&self, job: &JobDir) -> Result<Handle> {
         let log_path = job.path().join(LOG);
         let fail = |error| Error::io(&log_path, error);
-        let log = std::fs::File::options().create(true).append(true).open(&log_path).map_err(fail)?;
+        let log = own::append(&log_path)?.into_file();
         let mut command = Command::new(&self.program);
         command
             .arg("worker")
@@ -65,7 +66,7 @@ impl Executor for Local {
 
     /// Alive while the worker holds the lock, which it inherits: there is no gap.
     fn look(&self, job: &Path, _handle: &Handle) -> Life {
-        if is_locked(&job.join(LOCK)) { Life::Alive } else { Life::Gone(None) }
+        if Lock::is_taken(&job.join(LOCK)) { Life::Alive } else { Life::Gone(None) }
     }
 
     fn cancel(&self, _job: &Path, _handle: &Handle) -> Result<()> {

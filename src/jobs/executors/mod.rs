@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::read_small;
 use super::job_dir::JobDir;
 use super::layout::EXECUTOR;
-use crate::library::atomic_write;
+use crate::outside::own;
 use crate::{Error, Result};
 
 pub use local::Local;
@@ -105,7 +104,7 @@ pub fn default_executor() -> Arc<dyn Executor> {
 /// An executor that this version does not know, or a file that cannot be read.
 pub fn executor_of(job: &Path) -> Result<(Arc<dyn Executor>, Handle)> {
     let path = job.join(EXECUTOR);
-    let handle = match read_small(&path, MAX_HANDLE)? {
+    let handle = match own::read(&path, MAX_HANDLE)? {
         None => Handle { executor: Local::ID.into(), id: None },
         Some(bytes) => serde_json::from_slice(&bytes)
             .map_err(|error| Error::file(&path, format!("cannot be read: {error}")))?,
@@ -137,7 +136,7 @@ pub fn submit(executor: &dyn Executor, job: &JobDir) -> Result<()> {
 
 fn write(job: &Path, handle: &Handle) -> Result<()> {
     let text = serde_json::to_vec(handle).map_err(|error| Error::msg(error.to_string()))?;
-    atomic_write(&job.join(EXECUTOR), &text)
+    own::replace(&job.join(EXECUTOR), &text)
 }
 
 /// Whether a job that has no result lives. A job whose executor cannot be asked counts as waiting: it may still live.

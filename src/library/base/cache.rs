@@ -8,8 +8,8 @@ use hf_hub::{Cache, Repo, RepoType};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::library::files::{atomic_write, hex, read_limited, sha256_file};
-use crate::library::{BaseSpec, STATE_DIR, state_dir};
+use crate::library::{BaseSpec, state_dir};
+use crate::outside::{hex, make_folders, own, read_limited, sha256_file};
 use crate::{Error, Result};
 
 /// The user's cache folder of this program; `None` without a home.
@@ -30,14 +30,14 @@ pub(super) fn destination(spec: &BaseSpec, root: &Path) -> Result<PathBuf> {
     let incomplete = || Error::msg("the base model's description names no file with its sha256");
     if let Some(cache) = cache_root() {
         let path = slot(&cache, spec).ok_or_else(incomplete)?;
-        if path.parent().is_some_and(|folder| fs::create_dir_all(folder).is_ok()) {
+        if path.parent().is_some_and(|folder| make_folders(folder).is_ok()) {
             return Ok(path);
         }
     }
     let cache = state_dir(root)?.join("cache");
     let path = slot(&cache, spec).ok_or_else(incomplete)?;
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        make_folders(folder)?;
     }
     Ok(path)
 }
@@ -64,7 +64,7 @@ fn candidates(spec: &BaseSpec, root: &Path) -> Vec<PathBuf> {
         return Vec::new();
     }
     let own = cache_root().and_then(|root| slot(&root, spec));
-    let beside = slot(&root.join(STATE_DIR).join("cache"), spec);
+    let beside = slot(&root.join(own::STATE_DIR).join("cache"), spec);
     let hub = spec.hub.as_deref().zip(spec.file.as_deref()).and_then(|(repository, file)| {
         let revision = spec.revision.as_deref().unwrap_or("main");
         Some(cached_repository(repository, revision)?.join(file))
@@ -145,10 +145,10 @@ pub(super) fn verified_sha256(path: &Path) -> Result<String> {
 /// Without this note the file is only read again next time: failing is fine.
 fn remember(memory: &Path, verified: &Verified) {
     if let Some(folder) = memory.parent()
-        && fs::create_dir_all(folder).is_ok()
+        && make_folders(folder).is_ok()
         && let Ok(text) = serde_json::to_vec(verified)
     {
-        let _ = atomic_write(memory, &text);
+        let _ = own::replace(memory, &text);
     }
 }
 

@@ -1,16 +1,14 @@
 //! Getting the base model: every source in turn, each with seconds to answer, nothing used unchecked.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use super::locate::{BaseLocation, locate_described};
 use super::progress::{FetchPhase, FetchProgress, Reporter};
-use super::sink::{Sink, UNFINISHED};
+use super::sink::Sink;
 use super::source::{FindSource, Source};
 use super::{cache, hub, package};
 use crate::library::BaseSpec;
-use crate::library::files::parent;
+use crate::outside::sweep;
 use crate::{Cancel, Error, NoSource, Result};
 
 /// The kinds of sources, in the order in which they are tried.
@@ -35,7 +33,10 @@ pub fn fetch_base(
     let expected =
         spec.sha256.as_deref().ok_or_else(|| Error::msg("the base model has no sha256 to check"))?;
     let target = cache::destination(spec, root)?;
-    remove_unfinished(parent(&target));
+    if let Some(folder) = target.parent() {
+        // What killed downloads left behind.
+        sweep(folder);
+    }
     let mut tried: Vec<(String, String)> = Vec::new();
     let named = |path: &Path| path.to_string_lossy().into_owned();
     if let Some(path) = &spec.path {
@@ -68,18 +69,4 @@ pub(super) fn download(
     source.download(&mut sink, report, cancel)?;
     report.at(FetchPhase::Checking, sink.written, Some(sink.written));
     sink.finish(target)
-}
-
-/// Removes what killed downloads left behind; a day old, so that no living one is meant.
-fn remove_unfinished(folder: &Path) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let old = entry.metadata().and_then(|m| m.modified()).is_ok_and(|time| {
-            SystemTime::now().duration_since(time).is_ok_and(|age| age > Duration::from_secs(86_400))
-        });
-        if old && entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
-            let path = entry.path();
-            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-        }
-    }
 }

@@ -182,7 +182,7 @@ fn stream(url: &str, token: Option<&str>, send: &SyncSender<Part>) -> std::resul
 /// Certificates of `SSL_CERT_FILE` where one is set (proxies of companies), else the usual ones.
 fn root_certificates() -> RootCerts {
     let file = std::env::var_os("SSL_CERT_FILE").filter(|value| !value.is_empty());
-    let pem = file.and_then(|path| crate::library::files::read_limited(path.as_ref(), 16 << 20).ok());
+    let pem = file.and_then(|path| crate::outside::read_limited(path.as_ref(), 16 << 20).ok());
     let certificates: Vec<_> = pem
         .iter()
         .flat_map(|pem| parse_pem(pem))

@@ -145,8 +145,8 @@ fn check_gguf(path: &Path) -> Result<()> {
 
 fn is_gguf(path: &Path) -> bool {
     let mut magic = [0u8; 4];
-    crate::library::files::open_regular(path)
-        .and_then(|(file, _)| crate::library::files::read_exact_at(&file, &mut magic, 0))
+    crate::outside::open_regular(path)
+        .and_then(|(file, _)| crate::outside::read_exact_at(&file, &mut magic, 0))
         .is_ok_and(|()| &magic == b"GGUF")
 }
 

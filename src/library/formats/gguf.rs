@@ -17,9 +17,9 @@ use super::peft::pairs::{Parts, find_parts};
 use super::view::View;
 use crate::Error;
 use crate::library::AdapterConfig;
-use crate::library::files::{io_reason, open_regular, read_exact_at};
 use crate::library::gguf::{GgufFile, GgufTensor};
 use crate::library::safetensors::{Dtype, Place, TensorInfo};
+use crate::outside::{io_reason, open_regular, read_exact_at};
 use crate::text::short;
 
 /// Extension of llama.cpp's files.

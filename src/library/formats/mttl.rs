@@ -15,8 +15,8 @@ use super::torch::TorchFile;
 use super::torch::pickle::{Pickle, Value};
 use super::view::View;
 use crate::library::AdapterConfig;
-use crate::library::files::{io_reason, open_regular};
 use crate::library::safetensors::TensorInfo;
+use crate::outside::{io_reason, open_regular};
 use crate::text::short;
 
 const CONFIG: &str = "mttl_config.json";

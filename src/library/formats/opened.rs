@@ -8,9 +8,9 @@ use super::peft::config::ConfigNotes;
 use super::peft::pairs::Parts;
 use super::view::View;
 use crate::library::AdapterConfig;
-use crate::library::files::{io_reason, open_regular};
 use crate::library::safetensors::{Dtype, Place, TensorInfo};
 use crate::module_path::ModulePath;
+use crate::outside::{io_reason, open_regular};
 
 /// Files that hold one expert's tensors, opened.
 #[derive(Debug, Default)]

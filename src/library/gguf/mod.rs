@@ -18,7 +18,7 @@ pub(crate) use types::GgmlType;
 use value::Kind;
 pub(crate) use value::{Array, Scalar, Value};
 
-use super::files::{io_reason, open_regular, read_exact_at};
+use crate::outside::{io_reason, open_regular, read_exact_at};
 use crate::text::short;
 use crate::{Error, Result};
 

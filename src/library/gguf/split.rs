@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{GgufFile, Part};
-use crate::library::files::io_reason;
+use crate::outside::io_reason;
 use crate::text::short;
 use crate::{Error, Result};
 

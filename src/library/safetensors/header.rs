@@ -9,7 +9,7 @@ use std::fs::File;
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::library::files::read_exact_at;
+use crate::outside::read_exact_at;
 use crate::text::short;
 
 /// The format's own bound on the length of the JSON header.

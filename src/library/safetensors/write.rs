@@ -5,7 +5,7 @@ use std::path::Path;
 
 use candle_core::DType;
 
-use crate::library::files::atomic_write_with;
+use crate::outside::{atomic_write_with, own};
 use crate::{Error, Result};
 
 /// A tensor to write: its name, shape and row-major values.
@@ -19,7 +19,7 @@ pub struct NamedTensor<'a> {
     pub values: &'a [f32],
 }
 
-/// Writes a safetensors file, as a whole or not at all, in f16, bf16 or f32.
+/// Writes a safetensors file that a person named, as a whole or not at all, in f16, bf16 or f32.
 ///
 /// # Errors
 /// When a shape does not match its values, a value is not finite in `dtype`, `dtype` is another one,
@@ -31,11 +31,29 @@ pub fn write_safetensors(
     metadata: &[(&str, &str)],
 ) -> Result<()> {
     let header = header(tensors, dtype, metadata).map_err(|problem| Error::file(path, problem))?;
-    atomic_write_with(path, |file| {
-        file.write_all(&(header.len() as u64).to_le_bytes())?;
-        file.write_all(&header)?;
-        tensors.iter().try_for_each(|tensor| write_values(file, tensor.values, dtype))
-    })
+    atomic_write_with(path, |file| write_all(file, &header, tensors, dtype))
+}
+
+/// [`write_safetensors`] for a file that the program named: no link is followed.
+pub(crate) fn replace_safetensors(
+    path: &Path,
+    tensors: &[NamedTensor<'_>],
+    dtype: DType,
+    metadata: &[(&str, &str)],
+) -> Result<()> {
+    let header = header(tensors, dtype, metadata).map_err(|problem| Error::file(path, problem))?;
+    own::replace_with(path, |file| write_all(file, &header, tensors, dtype))
+}
+
+fn write_all(
+    file: &mut impl Write,
+    header: &[u8],
+    tensors: &[NamedTensor<'_>],
+    dtype: DType,
+) -> io::Result<()> {
+    file.write_all(&(header.len() as u64).to_le_bytes())?;
+    file.write_all(header)?;
+    tensors.iter().try_for_each(|tensor| write_values(file, tensor.values, dtype))
 }
 
 fn header(

@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::{config, expert, safetensors};
 use crate::Result;
-use crate::library::{BaseLocation, BaseSpec, Library, sha256_file};
+use crate::library::{BaseLocation, BaseSpec, Library};
+use crate::outside::sha256_file;
 
 /// An adapter of a named base, for layers of the default base (or not).
 fn of_base(root: &Path, name: &str, base: &str, fits: bool) {

@@ -7,9 +7,10 @@ use candle_core::DType;
 
 use crate::Error;
 use crate::library::{
-    Library, NamedTensor, NewAdapterConfig, NewLora, Provenance, Status, atomic_write, check_new_name,
-    sha256_file, write_adapter, write_safetensors,
+    Library, NamedTensor, NewAdapterConfig, NewLora, Provenance, Status, check_new_name, write_adapter,
+    write_safetensors,
 };
+use crate::outside::{atomic_write, sha256_file};
 
 fn lora(module: &str, value: f32) -> NewLora {
     NewLora {
@@ -95,7 +96,7 @@ fn a_full_disk_is_an_error_and_leaves_the_old_file() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("file");
     atomic_write(&path, b"old").unwrap();
-    let full = crate::library::atomic_write_with(&path, |file| {
+    let full = crate::outside::atomic_write_with(&path, |file| {
         std::io::Write::write_all(file, b"half")?;
         Err(std::io::Error::from(error.kind()))
     });

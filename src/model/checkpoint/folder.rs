@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use candle_core::quantized::GgmlDType;
 
 use super::stored::{Rows, Stored, read_text, shape_problem};
-use crate::library::{Dtype, io_reason, open_regular, parse_header, read_header};
+use crate::library::{Dtype, parse_header, read_header};
 use crate::model::config::Config;
+use crate::outside::{io_reason, open_regular};
 use crate::{Error, Result};
 
 struct Place {

@@ -8,7 +8,7 @@ use candle_core::Device;
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use half::{bf16, f16};
 
-use crate::library::{io_reason, read_exact_at, read_text_of};
+use crate::outside::{io_reason, read_exact_at, read_text_of};
 use crate::{Error, Result};
 
 /// Tokenizers of large vocabularies have some ten million bytes.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::library::AdapterConfig;
-use crate::library::files::{io_reason, read_limited};
+use crate::outside::{io_reason, read_limited};
 use crate::text::short;
 
 /// No real configuration comes near this.

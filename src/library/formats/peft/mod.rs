@@ -19,8 +19,8 @@ use super::keys::canonical;
 use super::opened::{Files, Opened};
 use super::torch::TorchFile;
 use crate::library::AdapterConfig;
-use crate::library::files::{io_reason, read_limited};
 use crate::library::safetensors::{TensorInfo, parse_header, read_header};
+use crate::outside::{io_reason, read_limited};
 use crate::text::short;
 
 /// Names of PEFT's files.

@@ -8,8 +8,8 @@ use std::fs::File;
 use self::pickle::{Global, Object, Pickle, Tensor, Value};
 use self::zip::{Entry, find, read_entries};
 use super::view::View;
-use crate::library::files::read_exact_at;
 use crate::library::safetensors::{Dtype, Place, TensorInfo};
+use crate::outside::read_exact_at;
 use crate::text::short;
 
 /// More dimensions than any tensor of an adapter has.

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 
-use crate::library::files::read_exact_at;
+use crate::outside::read_exact_at;
 use crate::text::short;
 
 /// An entry's bytes in the file.

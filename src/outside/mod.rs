@@ -1,0 +1,36 @@
+//! Files and folders: the one place that opens, makes, locks, renames and removes them.
+//!
+//! What lies on a disk may come from anybody. Two kinds of paths are told apart:
+//!
+//! * What a person named, or what lies in a library or a cache of models, is read through links: hub caches and
+//!   libraries of symbolic links are made of them. Where it leads has to be a regular file ([`open_regular`]); pipes and
+//!   devices are refused before they are opened, since they could block for ever. Each caller names the largest size
+//!   that it reads as a whole ([`read_limited`], [`read_text_of`]).
+//! * What the program itself names is in [`own`]: everything below a `.lora-tui`, new experts, manifests. No link is
+//!   followed there, neither for the file nor for any folder from `.lora-tui` on, and nothing but regular files is
+//!   opened. Locks ([`Lock`]) are never truncated; new files are made exclusively.
+//!
+//! Files get their names in one piece: what is being written has a name that begins with [`TEMPORARY`] (or another such
+//! prefix), is locked by its writer, and is removed by [`sweep`] when no writer is left.
+//!
+//! A test looks for other ways to open or change files (`tests/integration/outside.rs`). Each operation here passes a
+//! [`fault`] point, where the crate's own tests let it fail or end the process.
+
+mod digest;
+mod fault;
+mod lock;
+mod output;
+pub mod own;
+mod place;
+mod read;
+#[cfg(test)]
+mod tests;
+mod unfinished;
+mod write;
+
+pub use digest::{hex, sha256_file};
+pub use lock::{Lock, NO_LOCKS};
+pub use output::Output;
+pub use read::{io_reason, open_limited, open_regular, read_exact_at, read_limited, read_text_of};
+pub use unfinished::{TEMPORARY, Unfinished, UnfinishedFolder, sweep};
+pub use write::{atomic_write, atomic_write_with, create_named, make_folders, null_device};
