@@ -66,6 +66,9 @@ pub(super) fn start_session(
         Session::open(library, &path, &options, &mut |stage| progress.update(stage), output.cancel())?;
     session.set_router(config)?;
     drop(progress);
+    for warning in &session.model().warnings {
+        output.note(&format!("warning: {warning}"));
+    }
     let router = session.router();
     if router.router.mutes && session.experts().iter().all(|name| router.muted.contains(name)) {
         return Err(Error::usage("every expert is muted: leave one out of --mute, or use --router base"));

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::spec::{RopeScaling, RopeSpec};
 use crate::outside::read_text_of;
-use crate::text::short;
+use crate::text::{printable, short};
 use crate::{Error, Result};
 
 /// No configuration is larger.
@@ -108,6 +108,14 @@ impl Config {
         }
     }
 
+    /// The way in which the weights are quantised, where they are.
+    pub fn quantised(&self) -> Option<String> {
+        let fields =
+            self.get("quantization_config").or_else(|| self.get("compression_config"))?.as_object()?;
+        let method = fields.get("quant_method").and_then(Value::as_str).filter(|m| !m.is_empty());
+        Some(method.map_or_else(|| "an unnamed method".into(), |m| short(&printable(m))))
+    }
+
     /// `sliding_window`, unless the configuration says that it is not used.
     pub fn window(&self) -> Result<Option<usize>> {
         if self.get("sliding_window").is_none() || !self.flag("use_sliding_window", true)? {
@@ -137,9 +145,15 @@ impl Config {
 
     /// Rotary settings from `rope_parameters` (transformers 5), or `rope_theta`, `rope_scaling` and the
     /// partial factors of older files. `partial` is the family's default share of rotating dimensions.
+    ///
+    /// Where both are there, transformers takes `rope_scaling`.
     pub fn rope(&self, head_dim: usize, context: usize, partial: f64) -> Result<RopeSpec> {
-        let new = self.get("rope_parameters");
-        let inner = |key: &str| new.and_then(|p| p.get(key)).filter(|v| !v.is_null());
+        let filled = |v: &&Value| v.as_object().is_some_and(|fields| !fields.is_empty());
+        let fields = match self.get("rope_scaling").filter(filled).or_else(|| self.get("rope_parameters")) {
+            Some(fields) => self.rope_of_all_layers(fields)?,
+            None => None,
+        };
+        let inner = |key: &str| fields.and_then(|p| p.get(key)).filter(|v| !v.is_null());
         let number = |v: &Value, key: &str| {
             v.as_f64()
                 .filter(|n| n.is_finite() && *n > 0.0)
@@ -168,11 +182,25 @@ impl Config {
                  \"rope.dimension_count\"): pairs of dimensions rotate together, so that their number must be even"
             )));
         }
-        let scaling = match new.or_else(|| self.get("rope_scaling")) {
+        let scaling = match fields {
             Some(s) => self.scaling(s, dim, context)?,
             None => RopeScaling::None,
         };
         Ok(RopeSpec { theta, dim, scaling })
+    }
+
+    /// The rotary settings that all layers have; they may stand apart for each type of layer.
+    fn rope_of_all_layers<'a>(&self, fields: &'a Value) -> Result<Option<&'a Value>> {
+        let kinds = ["full_attention", "sliding_attention"];
+        let mut of_kinds = kinds.iter().filter_map(|kind| fields.get(kind)).filter(|v| !v.is_null());
+        let Some(first) = of_kinds.next() else { return Ok(Some(fields)) };
+        match of_kinds.all(|other| other == first) {
+            true => Ok(Some(first)),
+            false => {
+                Err(self
+                    .error("\"rope_parameters\" differ between the types of layers, which is not supported"))
+            }
+        }
     }
 
     fn scaling(&self, s: &Value, dim: usize, context: usize) -> Result<RopeScaling> {
@@ -188,17 +216,26 @@ impl Config {
         let required = |key: &str| {
             optional(key)?.ok_or_else(|| self.error(format!("rope scaling \"{kind}\" lacks \"{key}\"")))
         };
+        // The one beside the rotary settings comes first, as in transformers.
         let original = || -> Result<f64> {
-            Ok(match optional("original_max_position_embeddings")? {
-                Some(n) => n,
-                None => self.size_or("original_max_position_embeddings", context)? as f64,
-            })
+            Ok(
+                match (
+                    self.get("original_max_position_embeddings"),
+                    optional("original_max_position_embeddings")?,
+                ) {
+                    (None, Some(n)) => n,
+                    _ => self.size_or("original_max_position_embeddings", context)? as f64,
+                },
+            )
         };
         match kind {
-            "default" => Ok(RopeScaling::None),
-            // Dynamic NTK changes frequencies only past the trained context, which is refused here.
-            "dynamic" => Ok(RopeScaling::None),
-            "linear" => Ok(RopeScaling::Linear { factor: required("factor")? }),
+            "default" | "mrope" => Ok(RopeScaling::None),
+            // transformers has no other context of training for these two; a length that is stretched already has.
+            "dynamic" => Ok(RopeScaling::Dynamic { factor: required("factor")?, original: context }),
+            "linear" => {
+                let original = optional("original_max_position_embeddings")?.map_or(context, |n| n as usize);
+                Ok(RopeScaling::Linear { factor: required("factor")?, original })
+            }
             "llama3" => Ok(RopeScaling::Llama3 {
                 factor: required("factor")?,
                 low: required("low_freq_factor")?,
@@ -206,7 +243,8 @@ impl Config {
                 original: original()?,
             }),
             "yarn" => {
-                let factor = required("factor")?;
+                let original = original()?;
+                let factor = optional("factor")?.unwrap_or(context as f64 / original);
                 let scale = |m: f64| if factor <= 1.0 { 1.0 } else { 0.1 * m * factor.ln() + 1.0 };
                 let attention =
                     match (optional("attention_factor")?, optional("mscale")?, optional("mscale_all_dim")?) {
@@ -216,7 +254,7 @@ impl Config {
                     };
                 Ok(RopeScaling::Yarn {
                     factor,
-                    original: original()?,
+                    original,
                     beta_fast: optional("beta_fast")?.unwrap_or(32.0),
                     beta_slow: optional("beta_slow")?.unwrap_or(1.0),
                     attention,

@@ -292,6 +292,12 @@ impl Decoder {
         Ok(x)
     }
 
+    /// Makes `cache` one of a sequence that will have `length` tokens. It is emptied where what it holds was computed
+    /// with the frequencies of another length, which some rescalings of the rotation have.
+    pub fn plan(&self, cache: &mut KvCache, length: usize) {
+        cache.plan(length, self.rope.length_class(length));
+    }
+
     /// Hidden states [tokens, hidden] after the final norm. `lengths` splits `tokens` into sequences, each of which
     /// continues its cache where there are caches.
     ///
@@ -306,7 +312,8 @@ impl Decoder {
             return Err(Error::msg("a forward pass needs one cache per sequence"));
         }
         let mut segments = Vec::with_capacity(lengths.len());
-        let mut positions = Vec::with_capacity(tokens.len());
+        let mut sequences = Vec::with_capacity(lengths.len());
+        let mut start = 0;
         for (i, &len) in lengths.iter().enumerate() {
             let past = pass.caches.get(i).map_or(0, |c| c.len());
             if past + len > self.spec.context {
@@ -316,10 +323,15 @@ impl Decoder {
                     self.spec.context
                 )));
             }
-            segments.push(Segment { start: positions.len(), len, past });
-            positions.extend(past..past + len);
+            segments.push(Segment { start, len, past });
+            start += len;
+            let length = (past + len).max(pass.caches.get(i).map_or(0, |c| c.planned()));
+            if let Some(cache) = pass.caches.get_mut(i) {
+                cache.note_angles(self.rope.length_class(length));
+            }
+            sequences.push((past..past + len, length));
         }
-        let batch = Batch { segments, table: self.rope.table(&positions) };
+        let batch = Batch { segments, table: self.rope.table(&sequences) };
         let mut x = self.embed(tokens, pass.hook)?;
         for layer in 0..self.layers.len() {
             if pass.cancel.is_cancelled() {

@@ -66,12 +66,22 @@ pub struct KvCache {
     layers: Vec<KvLayer>,
     width: usize,
     len: usize,
+    /// Tokens that the sequence will have, where that is known.
+    planned: usize,
+    /// The class of lengths ([`super::rope::Rope::length_class`]) whose frequencies all keys have; `None`: several.
+    angles: Option<usize>,
 }
 
 impl KvCache {
     /// An empty cache for `layers` layers of `width` = kv_heads · head_dim.
     pub fn new(layers: usize, width: usize) -> Self {
-        Self { layers: (0..layers).map(|_| KvLayer::default()).collect(), width, len: 0 }
+        Self {
+            layers: (0..layers).map(|_| KvLayer::default()).collect(),
+            width,
+            len: 0,
+            planned: 0,
+            angles: None,
+        }
     }
 
     /// Tokens in it.
@@ -82,6 +92,24 @@ impl KvCache {
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Tokens that the sequence will have, as far as [`super::Decoder::plan`] was told.
+    pub(crate) fn planned(&self) -> usize {
+        self.planned
+    }
+
+    /// Prepares for a sequence of `length` tokens, whose frequencies are those of `class`.
+    pub(crate) fn plan(&mut self, length: usize, class: usize) {
+        if self.angles != Some(class) {
+            self.truncate(0);
+        }
+        self.planned = length;
+    }
+
+    /// Takes in that keys with the frequencies of `class` follow.
+    pub(crate) fn note_angles(&mut self, class: usize) {
+        self.angles = (self.len == 0 || self.angles == Some(class)).then_some(class);
     }
 
     /// Forgets all but the first `len` tokens.

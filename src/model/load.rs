@@ -17,7 +17,7 @@ use super::ops::{Norm, Ops};
 use super::precision::Precision;
 use super::rope::Rope;
 use super::spec::{BlockKind, DecoderSpec, MlpLayout, NormKind, QkvLayout};
-use super::tokenizer::Tokenizer;
+use super::tokenizer::{SideFiles, Tokenizer};
 use crate::{Cancel, Error, Result};
 
 /// How to load a model.
@@ -50,6 +50,8 @@ pub struct Model {
     pub path: PathBuf,
     /// Of its weights.
     pub precision: Precision,
+    /// What is odd about its files, for the person.
+    pub warnings: Vec<String>,
 }
 
 /// Reads named tensors of one model.
@@ -167,6 +169,8 @@ pub struct ModelFiles {
     config: Config,
     /// What the configuration describes.
     pub spec: DecoderSpec,
+    /// What is odd about the files, for the person.
+    pub warnings: Vec<String>,
     /// The tokenizer, once it was asked for, or why there is none.
     tokenizer: OnceCell<Result<Tokenizer, String>>,
 }
@@ -178,12 +182,21 @@ impl ModelFiles {
     /// Everything about configuration and headers, naming the file.
     pub fn open(path: &Path) -> Result<Self> {
         let (weights, config) = Checkpoint::open(path)?;
-        let spec = families::spec(&config)?;
+        let mut spec = families::spec(&config)?;
+        let mut warnings = weights.warnings().to_vec();
+        if spec.tied && !weights.is_tied(&spec)? {
+            spec.tied = false;
+            warnings.push(format!(
+                "{}: its config.json ties the head to the embedding, but the file has a head of its own, which is used \
+                 as in transformers",
+                path.display()
+            ));
+        }
         // Only names and shapes: what is wrong with them shows before anything long begins.
         for (name, shape) in spec.tensors() {
             weights.tensor(&spec, &name, &shape)?;
         }
-        Ok(Self { path: path.to_path_buf(), weights, config, spec, tokenizer: OnceCell::new() })
+        Ok(Self { path: path.to_path_buf(), weights, config, spec, warnings, tokenizer: OnceCell::new() })
     }
 
     fn read_tokenizer(&self) -> Result<Tokenizer, String> {
@@ -226,7 +239,7 @@ impl ModelFiles {
             Ok(tokenizer) => (Some(tokenizer), String::new()),
             Err(reason) => (None, reason),
         };
-        let Self { path, weights, spec, .. } = self;
+        let Self { path, weights, spec, warnings, .. } = self;
         let n = spec.names.clone();
         let builder = Builder { weights: &weights, spec: &spec, precision, ops: &*ops };
         // Some files keep a copy of the embedding as head; one that says "tied" means the embedding.
@@ -249,7 +262,7 @@ impl ModelFiles {
         let slots = layers.first().map_or(0, |l: &Layer| l.linears().len());
         let decoder = Decoder { ops, spec, embedding, layers, final_norm, head, rope, slots };
         let chat = load_chat(&path, &weights, tokenizer.as_ref());
-        Ok(Model { decoder, tokenizer, no_tokenizer, chat, path, precision })
+        Ok(Model { decoder, tokenizer, no_tokenizer, chat, path, precision, warnings })
     }
 }
 
@@ -283,49 +296,57 @@ impl Model {
 fn load_tokenizer(path: &Path, weights: &Checkpoint, config: &Config, vocab: usize) -> Result<Tokenizer> {
     let folder = if path.is_dir() { Some(path) } else { path.parent() };
     let file = folder.map(|f| f.join("tokenizer.json")).filter(|f| f.exists());
+    let from_json = |file: &Path, end_ids| {
+        let side = SideFiles::read(file.parent().unwrap_or(Path::new(".")))?;
+        Tokenizer::from_file(file, &side, end_ids)
+    };
     let tokenizer = match (weights.gguf(), file) {
         // A file beside a GGUF may belong to another model: the GGUF's own comes first.
         (Some(gguf), file) => Tokenizer::from_gguf(gguf.file(), vocab).or_else(|reason| match file {
-            Some(file) => Tokenizer::from_file(&file, config.ids("eos_token_id")),
+            Some(file) => from_json(&file, config.ids("eos_token_id")),
             None => Err(reason),
         }),
-        (None, Some(file)) => {
-            let mut end_ids = config.ids("eos_token_id");
-            let generation = path.join("generation_config.json");
-            if let Ok(text) = read_text(&generation) {
-                end_ids.extend(Config::parse(&generation, &text)?.ids("eos_token_id"));
-            }
-            Tokenizer::from_file(&file, end_ids)
-        }
-        (None, None) => {
-            Err(Error::file(path, "has no tokenizer.json: copy it there from the original model"))
-        }
+        (None, Some(file)) => from_json(&file, end_ids(path, config)?),
+        (None, None) => Err(Error::file(path, no_tokenizer(path))),
     }?;
     tokenizer.check_size(path, vocab)?;
     Ok(tokenizer)
 }
 
-/// The chat template of a GGUF file, or of `chat_template.jinja` or `tokenizer_config.json` in a folder.
-fn load_chat(path: &Path, weights: &Checkpoint, tokenizer: Option<&Tokenizer>) -> Option<ChatTemplate> {
-    if let Some(gguf) = weights.gguf() {
-        let source = gguf.file().text("tokenizer.chat_template")?.to_string();
-        let token = |key: &str| {
-            let id = u32::try_from(gguf.file().scalar(key)?.as_u64()?).ok()?;
-            tokenizer?.decode(&[id], false).ok()
-        };
-        let bos = token("tokenizer.ggml.bos_token_id").unwrap_or_default();
-        let eos = token("tokenizer.ggml.eos_token_id").unwrap_or_default();
-        return Some(ChatTemplate::new(source, bos, eos));
-    }
-    let text = read_text(&path.join("tokenizer_config.json")).unwrap_or_default();
-    let config: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    let token = |key: &str| {
-        let value = config.get(key);
-        let text = value.and_then(|v| v.as_str().or_else(|| v.get("content")?.as_str()));
-        text.unwrap_or_default().to_string()
+/// The tokens that end a text: those of `generation_config.json`, where it names any, else the configuration's.
+fn end_ids(folder: &Path, config: &Config) -> Result<Vec<u32>> {
+    let generation = folder.join("generation_config.json");
+    let ids = match generation.exists() {
+        true => Config::parse(&generation, &read_text(&generation)?)?.ids("eos_token_id"),
+        false => Vec::new(),
     };
-    let source = read_text(&path.join("chat_template.jinja"))
-        .ok()
-        .or_else(|| config.get("chat_template")?.as_str().map(str::to_string))?;
-    Some(ChatTemplate::new(source, token("bos_token"), token("eos_token")))
+    Ok(if ids.is_empty() { config.ids("eos_token_id") } else { ids })
+}
+
+/// Why a folder without `tokenizer.json` has no tokenizer, and what to do.
+fn no_tokenizer(folder: &Path) -> String {
+    let old = ["tokenizer.model", "spiece.model", "tekken.json", "vocab.json", "tiktoken.model"];
+    match old.iter().find(|name| folder.join(name).exists()) {
+        Some(name) => format!(
+            "has its tokenizer as {name} only: open it once with AutoTokenizer.from_pretrained and save it with \
+             save_pretrained, which writes the tokenizer.json that is read here"
+        ),
+        None => "has no tokenizer.json: copy it there from the original model".into(),
+    }
+}
+
+/// The chat template of a GGUF file, or of a folder.
+fn load_chat(path: &Path, weights: &Checkpoint, tokenizer: Option<&Tokenizer>) -> Option<ChatTemplate> {
+    let Some(gguf) = weights.gguf() else {
+        return ChatTemplate::of_folder(path, &SideFiles::read(path).ok()?);
+    };
+    let source = gguf.file().text("tokenizer.chat_template")?.to_string();
+    let token = |name: &str| {
+        let id = u32::try_from(gguf.file().scalar(&format!("tokenizer.ggml.{name}_id"))?.as_u64()?).ok()?;
+        Some((name.to_string(), tokenizer?.decode(&[id], false).ok()?))
+    };
+    // Files of converters have no other names; templates of tokens that are missing print nothing for them.
+    let named = ["bos_token", "eos_token"].into_iter();
+    let named = named.map(|name| token(name).unwrap_or((name.to_string(), String::new())));
+    Some(ChatTemplate::new(source, named.collect()))
 }

@@ -1,5 +1,7 @@
 //! Rotary position embedding, half-split layout, with the rescalings that published models use.
 
+use std::ops::Range;
+
 use super::constant::DeviceConst;
 use super::spec::{RopeScaling, RopeSpec};
 
@@ -21,13 +23,20 @@ pub struct RopeTable {
     pub(super) sin: DeviceConst,
 }
 
-/// Inverse frequencies [dim / 2] and the factor on cos and sin, as transformers computes them.
-fn frequencies(spec: &RopeSpec, positions: usize) -> (Vec<f32>, f64) {
+/// Inverse frequencies [dim / 2] of a sequence of `length` tokens, and the factor on cos and sin, as transformers
+/// computes them.
+fn frequencies(spec: &RopeSpec, length: usize) -> (Vec<f32>, f64) {
     let half = spec.dim / 2;
-    let base: Vec<f64> = (0..half).map(|i| spec.theta.powf(-2.0 * i as f64 / spec.dim as f64)).collect();
+    let powers = |theta: f64| (0..half).map(move |i| theta.powf(-2.0 * i as f64 / spec.dim as f64));
+    let base: Vec<f64> = powers(spec.theta).collect();
     let (values, attention): (Vec<f64>, f64) = match &spec.scaling {
         RopeScaling::None => (base, 1.0),
-        RopeScaling::Linear { factor } => (base.iter().map(|f| f / factor).collect(), 1.0),
+        RopeScaling::Linear { factor, .. } => (base.iter().map(|f| f / factor).collect(), 1.0),
+        RopeScaling::Dynamic { factor, original } => {
+            let stretch = factor * length.max(*original) as f64 / *original as f64 - (factor - 1.0);
+            let exponent = spec.dim as f64 / (spec.dim as f64 - 2.0);
+            (powers(spec.theta * stretch.powf(exponent)).collect(), 1.0)
+        }
         RopeScaling::Llama3 { factor, low, high, original } => {
             let scale = |f: &f64| {
                 let wavelength = 2.0 * std::f64::consts::PI / f;
@@ -59,7 +68,7 @@ fn frequencies(spec: &RopeSpec, positions: usize) -> (Vec<f32>, f64) {
             (values.collect(), *attention)
         }
         RopeScaling::Long { short, long, original, attention } => {
-            let divisors = if positions > *original { long } else { short };
+            let divisors = if length > *original { long } else { short };
             (base.iter().zip(divisors).map(|(f, d)| f / d).collect(), *attention)
         }
     };
@@ -72,15 +81,37 @@ impl Rope {
         Self { spec: spec.clone(), head_dim }
     }
 
-    /// The angles of rows at `positions`.
-    pub fn table(&self, positions: &[usize]) -> RopeTable {
-        let longest = positions.iter().max().map_or(0, |p| p + 1);
-        let (inverse, attention) = frequencies(&self.spec, longest);
-        let half = inverse.len();
-        // transformers multiplies position and frequency in f32.
-        let angles = positions.iter().flat_map(|&p| inverse.iter().map(move |&f| f64::from(p as f32 * f)));
-        let (sin, cos): (Vec<f32>, Vec<f32>) =
-            angles.map(|a| ((a.sin() * attention) as f32, (a.cos() * attention) as f32)).unzip();
+    /// A number that lengths of sequences share if, and only if, they have the same frequencies.
+    pub fn length_class(&self, length: usize) -> usize {
+        match &self.spec.scaling {
+            RopeScaling::Long { original, .. } => usize::from(length > *original),
+            RopeScaling::Dynamic { original, .. } if length > *original => length,
+            _ => 0,
+        }
+    }
+
+    /// The angles of the rows of several sequences: the positions of each, and the length that it will have.
+    pub fn table(&self, sequences: &[(Range<usize>, usize)]) -> RopeTable {
+        let half = self.spec.dim / 2;
+        let rows: usize = sequences.iter().map(|(positions, _)| positions.len()).sum();
+        let (mut sin, mut cos) = (Vec::with_capacity(rows * half), Vec::with_capacity(rows * half));
+        let mut known: Option<(usize, (Vec<f32>, f64))> = None;
+        for (positions, length) in sequences {
+            let class = self.length_class(*length);
+            let known = match &mut known {
+                Some((of, known)) if *of == class => known,
+                known => &mut known.insert((class, frequencies(&self.spec, *length))).1,
+            };
+            let (inverse, attention) = &*known;
+            for position in positions.clone() {
+                // transformers multiplies position and frequency in f32.
+                let angles = inverse.iter().map(|&f| f64::from(position as f32 * f));
+                for angle in angles {
+                    sin.push((angle.sin() * attention) as f32);
+                    cos.push((angle.cos() * attention) as f32);
+                }
+            }
+        }
         RopeTable { half, head_dim: self.head_dim, cos: cos.into(), sin: sin.into() }
     }
 }
@@ -96,5 +127,22 @@ mod tests {
         let scaled = frequencies(&RopeSpec { theta: 500_000.0, dim: 128, scaling }, 1).0;
         assert_eq!(plain[0], scaled[0]);
         assert!((plain[63] / scaled[63] - 8.0).abs() < 1e-4);
+    }
+    #[test]
+    fn only_lengths_with_other_frequencies_are_told_apart() {
+        let rope = |scaling| Rope::new(&RopeSpec { theta: 10_000.0, dim: 8, scaling }, 8);
+        let dynamic = rope(RopeScaling::Dynamic { factor: 4.0, original: 64 });
+        assert_eq!([1, 64, 65, 66].map(|n| dynamic.length_class(n)), [0, 0, 65, 66]);
+        assert_eq!(frequencies(&dynamic.spec, 10), frequencies(&rope(RopeScaling::None).spec, 10));
+        // 100 tokens: θ · (4 · 100/64 − 3)^(8/6), the slowest frequency its power of −6/8.
+        let theta = 10_000.0f64 * (4.0f64 * 100.0 / 64.0 - 3.0).powf(8.0 / 6.0);
+        let slowest = frequencies(&dynamic.spec, 100).0[3];
+        assert!((f64::from(slowest) / theta.powf(-0.75) - 1.0).abs() < 1e-6);
+        // Sequences of one pass do not change each other.
+        let (short, long) = ((0..3, 3), (0..70, 70));
+        let both = dynamic.table(&[long.clone(), short.clone()]);
+        let alone = dynamic.table(&[short]);
+        let (RopeTable { cos: both, .. }, RopeTable { cos: alone, .. }) = (both, alone);
+        assert_eq!(both[70 * 4..], alone[..]);
     }
 }

@@ -58,9 +58,15 @@ pub enum MlpLayout {
 #[derive(Clone, Debug, PartialEq)]
 pub enum RopeScaling {
     None,
-    /// All frequencies divided by `factor`.
+    /// All frequencies divided by `factor`; the context of training was `original`.
     Linear {
         factor: f64,
+        original: usize,
+    },
+    /// Past `original` tokens the base of the powers grows with the length, by a factor of the context.
+    Dynamic {
+        factor: f64,
+        original: usize,
     },
     /// Llama 3: long wavelengths divided by `factor`, short ones kept, a smooth ramp between.
     Llama3 {
@@ -85,6 +91,21 @@ pub enum RopeScaling {
         original: usize,
         attention: f64,
     },
+}
+
+impl RopeScaling {
+    /// How many tokens a model reaches whose configuration says `context`: rescalings that stretch the context of
+    /// training by a factor often stand beside that context.
+    pub fn reach(&self, context: usize) -> usize {
+        let stretched = match self {
+            Self::Linear { factor, original } => *original as f64 * factor,
+            Self::Dynamic { factor, original } => *original as f64 * factor,
+            Self::Llama3 { factor, original, .. } | Self::Yarn { factor, original, .. } => original * factor,
+            Self::None | Self::Long { .. } => 0.0,
+        };
+        // A length beyond this means nothing, and sums of it must fit.
+        (stretched.min(f64::from(u32::MAX)) as usize).max(context)
+    }
 }
 
 /// Rotary position embedding of the half-split layout (dimension i rotates with i + rotary/2).

@@ -314,7 +314,8 @@ impl Session {
             )));
         }
         let same = self.ids.iter().zip(&prompt.ids).take_while(|(a, b)| a == b).count();
-        let keep = same.min(prompt.ids.len().saturating_sub(least));
+        self.model.decoder.plan(&mut self.cache, total);
+        let keep = same.min(prompt.ids.len().saturating_sub(least)).min(self.cache.len());
         self.cache.truncate(keep);
         self.ids.truncate(keep);
         self.trace.truncate(keep);

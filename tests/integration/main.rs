@@ -39,6 +39,8 @@ mod model_parity;
 mod outside;
 /// The experts that come along, without their base model.
 mod shipped_library;
+/// The files beside a base model's weights, against transformers.
+mod side_files;
 /// The binary in a pseudo-terminal, and how the terminal is left behind.
 #[cfg(unix)]
 mod terminal;

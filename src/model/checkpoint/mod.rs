@@ -77,10 +77,42 @@ impl Checkpoint {
         self.gguf().is_some_and(Gguf::offset_norms)
     }
 
+    /// Whether the head is the embedding. As in transformers, one that is said to be, but has other values in the
+    /// file, is a head of its own.
+    ///
+    /// # Errors
+    /// Unreadable files.
+    pub(crate) fn is_tied(&self, spec: &DecoderSpec) -> Result<bool> {
+        let Self::Folder(folder) = self else { return Ok(spec.tied) };
+        let [embed, head] = [spec.names.embed, spec.names.head].map(|name| format!("{name}.weight"));
+        if !spec.tied || !folder.holds(&embed) || !folder.holds(&head) {
+            return Ok(spec.tied);
+        }
+        let shape = [spec.vocab, spec.hidden];
+        folder.tensor(&embed, &shape)?.equals(&folder.tensor(&head, &shape)?)
+    }
+
+    /// What is odd about the files, for the person.
+    pub(crate) fn warnings(&self) -> &[String] {
+        match self {
+            Self::Folder(folder) => &folder.warnings,
+            Self::Gguf(_) => &[],
+        }
+    }
+
     /// A tensor by its transformers name; its shape must be `shape`.
     pub(crate) fn tensor(&self, spec: &DecoderSpec, name: &str, shape: &[usize]) -> Result<Stored<'_>> {
         match self {
-            Self::Folder(folder) => folder.tensor(name, shape),
+            Self::Folder(folder) => {
+                // A tied embedding may be there as the head alone.
+                let (stem, kind) = name.rsplit_once('.').unwrap_or((name, ""));
+                let other = if stem == spec.names.embed { spec.names.head } else { spec.names.embed };
+                match spec.tied && [spec.names.embed, spec.names.head].contains(&stem) && !folder.holds(name)
+                {
+                    true => folder.tensor(&format!("{other}.{kind}"), shape),
+                    false => folder.tensor(name, shape),
+                }
+            }
             Self::Gguf(gguf) => gguf.tensor(spec, name, shape),
         }
     }

@@ -126,6 +126,27 @@ impl Stored<'_> {
         Err((self.error)(format!("has the value {bad}: the model is damaged")))
     }
 
+    /// Whether another tensor of the same shape has the same values.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn equals(&self, other: &Self) -> Result<bool> {
+        self.check()?;
+        other.check()?;
+        let rows = (1usize << 18).div_ceil(self.columns.max(1));
+        let (mut a, mut b) = (vec![0f32; rows * self.columns], vec![0f32; rows * self.columns]);
+        for first in (0..self.rows).step_by(rows) {
+            let range = first..self.rows.min(first + rows);
+            let length = range.len() * self.columns;
+            self.read(range.clone(), &mut a[..length])?;
+            other.read(range, &mut b[..length])?;
+            if a[..length] != b[..length] {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// All values as f32, row by row in the order of transformers.
     ///
     /// # Errors

@@ -68,8 +68,9 @@ pub fn spec(config: &Config) -> Result<DecoderSpec> {
         let kind = short(kind);
         return Err(config.error(format!("architecture \"{kind}\" is not supported (known: {})", known())));
     };
-    let spec = (family.spec)(config)?;
+    let mut spec = (family.spec)(config)?;
     check(config, &spec)?;
+    spec.context = spec.rope.scaling.reach(spec.context);
     Ok(spec)
 }
 
@@ -91,6 +92,9 @@ fn check(config: &Config, spec: &DecoderSpec) -> Result<()> {
     }
     if !(spec.attention_scale > 0.0 && spec.attention_scale.is_finite()) {
         return Err(config.error("the attention's scale must be a positive number"));
+    }
+    if matches!(spec.rope.scaling, RopeScaling::Dynamic { .. }) && spec.rope.dim <= 2 {
+        return Err(config.error("dynamic rope scaling needs more than two rotating dimensions"));
     }
     if let RopeScaling::Yarn { attention, .. } | RopeScaling::Long { attention, .. } = &spec.rope.scaling
         && !(*attention > 0.0 && attention.is_finite())

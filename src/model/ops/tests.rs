@@ -159,7 +159,7 @@ fn activations_have_exact_gradients() {
 #[test]
 fn rotation_keeps_length_and_its_inverse_undoes_it() {
     let spec = RopeSpec { theta: 10_000.0, dim: 4, scaling: RopeScaling::None };
-    let table = Rope::new(&spec, 6).table(&[3, 31]);
+    let table = Rope::new(&spec, 6).table(&[(3..4, 4), (31..32, 32)]);
     let before = wave(2, 12, 1.0);
     let rotated = |ops: &dyn Ops| {
         let mut x = copy(&before);

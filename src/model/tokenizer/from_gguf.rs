@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::growth::Growth;
+use super::guard::guarded;
 use super::vocabulary::Vocabulary;
 use super::{Tokenizer, byte_level, sentence_piece};
 use crate::Result;
@@ -27,21 +29,25 @@ impl Tokenizer {
             _ => sentence_piece::build(&vocabulary)?,
         };
         let added = vocabulary.added();
-        inner
-            .add_special_tokens(added.iter().filter(|t| t.special).cloned())
-            .and_then(|_| inner.add_tokens(added.iter().filter(|t| !t.special).cloned()))
-            .map_err(|e| vocabulary.error(format!("has broken special tokens: {e}")))?;
+        guarded(|| {
+            inner.add_special_tokens(added.iter().filter(|t| t.special).cloned())?;
+            inner.add_tokens(added.iter().filter(|t| !t.special).cloned())
+        })
+        .map_err(|e| vocabulary.error(format!("has broken special tokens: {e}")))?;
         let start_id = if vocabulary.flag("add_bos_token").unwrap_or(starts) {
             vocabulary.id("bos_token_id")
         } else {
             None
         };
-        let ends: HashSet<u32> = ["eos_token_id", "eot_token_id", "eom_token_id"]
+        let mut ends: HashSet<u32> = ["eos_token_id", "eot_token_id", "eom_token_id"]
             .iter()
             .filter_map(|key| vocabulary.id(key))
             .collect();
+        // Files of converters that do not say: as llama.cpp, by the names that families give these tokens.
+        ends.extend(vocabulary.named_ends());
         let mut end_ids: Vec<u32> = ends.into_iter().collect();
         end_ids.sort_unstable();
-        Ok(Self { inner, start_id, end_ids })
+        let longest = vocabulary.tokens.iter().map(String::len).max().unwrap_or(0);
+        Ok(Self { inner, growth: Growth::of_families(longest), start_id, end_ids })
     }
 }

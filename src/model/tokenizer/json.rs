@@ -4,11 +4,28 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+
+use super::growth::Growth;
 
 #[derive(Deserialize)]
 struct File<'a> {
     #[serde(borrow, default)]
     model: Option<Model<'a>>,
+    #[serde(default)]
+    normalizer: Option<Value>,
+    #[serde(default)]
+    pre_tokenizer: Option<Value>,
+    #[serde(default)]
+    decoder: Option<Value>,
+    #[serde(borrow, default)]
+    added_tokens: Vec<Added<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Added<'a> {
+    #[serde(borrow, default)]
+    content: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -19,9 +36,11 @@ struct Model<'a> {
     merges: Merges,
     #[serde(borrow, default)]
     continuing_subword_prefix: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    end_of_word_suffix: Option<Cow<'a, str>>,
 }
 
-/// Bytes of the longest key of a vocabulary; 0 for vocabularies that are lists.
+/// Bytes of the longest key of a vocabulary; of vocabularies that are lists of tokens and scores, of the longest token.
 #[derive(Default)]
 struct Longest(usize);
 
@@ -39,6 +58,9 @@ enum Merge<'a> {
     Pair(#[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>),
     Other(IgnoredAny),
 }
+
+#[derive(Deserialize)]
+struct Scored<'a>(#[serde(borrow)] Cow<'a, str>, IgnoredAny);
 
 struct VocabReader;
 struct MergesReader;
@@ -63,8 +85,11 @@ impl<'de> Visitor<'de> for VocabReader {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Longest, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Longest::default())
+        let mut longest = 0;
+        while let Some(Scored(token, _)) = seq.next_element::<Scored<'de>>()? {
+            longest = longest.max(token.len());
+        }
+        Ok(Longest(longest))
     }
 }
 
@@ -107,14 +132,24 @@ impl<'de> Deserialize<'de> for Merges {
     }
 }
 
-/// Checks that merges make no token longer than any there is, which the library relies on.
-pub(super) fn check_merges(text: &str) -> Result<(), String> {
+/// Checks that merges make no token longer than any there is, which the library relies on, and how long texts may
+/// become.
+///
+/// # Errors
+/// What is wrong, after the file's name.
+pub(super) fn check(text: &str) -> Result<Growth, String> {
     let file: File = serde_json::from_str(text).map_err(|e| format!("is not a readable tokenizer: {e}"))?;
-    let Some(Model { vocab, merges, continuing_subword_prefix }) = file.model else { return Ok(()) };
-    let prefix = continuing_subword_prefix.map_or(0, |p| p.len());
-    let shortest = merges.shortest_second.unwrap_or(prefix);
-    if merges.longest > vocab.0.saturating_add(prefix) || shortest < prefix {
-        return Err("is a damaged tokenizer: it has merges that make no token".into());
+    let mut around = 0;
+    let mut longest = file.added_tokens.iter().map(|t| t.content.len()).max().unwrap_or(0);
+    if let Some(Model { vocab, merges, continuing_subword_prefix, end_of_word_suffix }) = file.model {
+        let prefix = continuing_subword_prefix.map_or(0, |p| p.len());
+        let shortest = merges.shortest_second.unwrap_or(prefix);
+        if merges.longest > vocab.0.saturating_add(prefix) || shortest < prefix {
+            return Err("is a damaged tokenizer: it has merges that make no token".into());
+        }
+        around = prefix + end_of_word_suffix.map_or(0, |s| s.len());
+        longest = longest.max(vocab.0);
     }
-    Ok(())
+    let [normalizer, splitter, decoder] = [&file.normalizer, &file.pre_tokenizer, &file.decoder];
+    Growth::new(normalizer.as_ref(), splitter.as_ref(), decoder.as_ref(), around, longest)
 }

@@ -2,19 +2,27 @@
 
 mod byte_level;
 mod from_gguf;
+mod growth;
+mod guard;
 mod json;
 mod sentence_piece;
+mod side_files;
 #[cfg(test)]
 mod tests;
 mod vocabulary;
 
 use std::path::Path;
 
+pub(crate) use self::side_files::SideFiles;
+
+use self::growth::{Growth, LARGEST};
+use self::guard::guarded;
 use crate::{Error, Result};
 
 /// A tokenizer.
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    growth: Growth,
     /// The token that transformers puts before every text, if it does so.
     pub start_id: Option<u32>,
     /// Ids that end a text.
@@ -28,16 +36,25 @@ impl std::fmt::Debug for Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads `tokenizer.json`, which is followed to the letter. `end_ids` come from the model's configuration.
-    pub fn from_file(path: &Path, end_ids: Vec<u32>) -> Result<Self> {
+    /// Reads `tokenizer.json` and adds the tokens that `side` has. As in transformers, what trainers leave there for
+    /// cutting and padding is not followed. `end_ids` come from the model's configuration.
+    pub(crate) fn from_file(path: &Path, side: &SideFiles, end_ids: Vec<u32>) -> Result<Self> {
         let text = super::checkpoint::read_text(path)?;
-        json::check_merges(&text).map_err(|problem| Error::file(path, problem))?;
-        let inner = text
-            .parse::<tokenizers::Tokenizer>()
+        let growth = json::check(&text).map_err(|problem| Error::file(path, problem))?;
+        let mut inner = guarded(|| text.parse::<tokenizers::Tokenizer>())
             .map_err(|e| Error::file(path, format!("is not a readable tokenizer: {e}")))?;
-        let start = inner.encode_fast("", true).ok().and_then(|e| e.get_ids().first().copied());
-        let start_id = start.filter(|id| !end_ids.contains(id));
-        Ok(Self { inner, start_id, end_ids })
+        drop(text);
+        inner.with_padding(None);
+        let first = guarded(|| {
+            inner.with_truncation(None)?;
+            side.add_to(&mut inner)?;
+            // What goes around a text is put together only now: a part that is missing shows here.
+            inner.encode("a", false)?;
+            inner.encode_fast("", true)
+        });
+        let first = first.map_err(|e| Error::file(path, e))?;
+        let start_id = first.get_ids().first().copied().filter(|id| !end_ids.contains(id));
+        Ok(Self { inner, growth, start_id, end_ids })
     }
 
     /// Checks that a vocabulary of `size` embeddings has room for it; `path` is the model's.
@@ -55,13 +72,25 @@ impl Tokenizer {
         Ok(())
     }
 
+    /// A text's ids and the bytes that they cover, `fast` without these.
+    ///
+    /// # Errors
+    /// A text that is too long; what the tokenizers library says.
+    fn encoding(&self, text: &str, fast: bool) -> Result<tokenizers::Encoding> {
+        if text.len() as f64 * self.growth.encoding > LARGEST {
+            let most = (LARGEST / self.growth.encoding) as usize;
+            return Err(Error::msg(format!(
+                "a text of {} bytes is too long to be tokenised: at most {most} are",
+                text.len()
+            )));
+        }
+        guarded(|| if fast { self.inner.encode_fast(text, false) } else { self.inner.encode(text, false) })
+            .map_err(|e| Error::msg(format!("the text cannot be tokenised: {e}")))
+    }
+
     /// Token ids of `text`, special tokens in it recognised, none added.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self
-            .inner
-            .encode_fast(text, false)
-            .map_err(|e| Error::msg(format!("the text cannot be tokenised: {e}")))?;
-        Ok(encoding.get_ids().to_vec())
+        Ok(self.encoding(text, true)?.get_ids().to_vec())
     }
 
     /// Token ids of a text that begins a sequence: [`Self::encode`] after the token that transformers puts
@@ -72,10 +101,7 @@ impl Tokenizer {
 
     /// [`Self::encode_start`] and the bytes of `text` that each token covers.
     pub fn encode_start_spans(&self, text: &str) -> Result<(Vec<u32>, Vec<(usize, usize)>)> {
-        let encoding = self
-            .inner
-            .encode(text, false)
-            .map_err(|e| Error::msg(format!("the text cannot be tokenised: {e}")))?;
+        let encoding = self.encoding(text, false)?;
         let (mut ids, mut spans) = (encoding.get_ids().to_vec(), encoding.get_offsets().to_vec());
         if let Some(start) = self.start_id.filter(|&id| ids.first() != Some(&id)) {
             ids.insert(0, start);
@@ -86,8 +112,13 @@ impl Tokenizer {
 
     /// Text of `ids`; special tokens are left out when `skip_special`.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
-        self.inner
-            .decode(ids, skip_special)
+        if (ids.len() * self.growth.token) as f64 * self.growth.decoding > LARGEST {
+            let bytes: usize = ids.iter().filter_map(|&id| self.inner.id_to_token(id)).map(|t| t.len()).sum();
+            if bytes as f64 * self.growth.decoding > LARGEST {
+                return Err(Error::msg(format!("{} tokens make a text that is too long", ids.len())));
+            }
+        }
+        guarded(|| self.inner.decode(ids, skip_special))
             .map_err(|e| Error::msg(format!("the tokens cannot be decoded: {e}")))
     }
 

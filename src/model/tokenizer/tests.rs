@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Tokenizer;
+use super::{SideFiles, Tokenizer};
 use crate::library::gguf::GgufFile;
 
 fn fixture(name: &str) -> PathBuf {
@@ -59,7 +59,7 @@ fn from_json(model: serde_json::Value) -> crate::Result<Tokenizer> {
     let file = tempfile::NamedTempFile::new().unwrap();
     let json = serde_json::json!({ "version": "1.0", "model": model });
     std::fs::write(file.path(), json.to_string()).unwrap();
-    Tokenizer::from_file(file.path(), Vec::new())
+    Tokenizer::from_file(file.path(), &SideFiles::default(), Vec::new())
 }
 
 #[test]

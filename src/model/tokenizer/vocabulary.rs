@@ -9,6 +9,26 @@ use crate::{Error, Result};
 const CONTROL: u64 = 3;
 const USER_DEFINED: u64 = 4;
 
+/// What ends a turn or a text in the families' vocabularies. llama.cpp takes these tokens for control tokens that end
+/// a generation, whatever the metadata say, since converters have left it out.
+const ENDS: [&str; 15] = [
+    "<|eot_id|>",
+    "<|eom_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|end_of_text|>",
+    "<|endoftext|>",
+    "<end_of_turn>",
+    "<end_of_utterance>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<|return|>",
+    "<|call|>",
+    "<｜end▁of▁sentence｜>",
+];
+
 /// The tokens of a file and their settings.
 pub(super) struct Vocabulary<'a> {
     pub file: &'a GgufFile,
@@ -77,12 +97,21 @@ impl<'a> Vocabulary<'a> {
         Ok(scores)
     }
 
+    /// Ids of the tokens that end a turn or a text by their [`ENDS`].
+    pub fn named_ends(&self) -> impl Iterator<Item = u32> {
+        (0u32..).zip(&self.tokens).filter(|(_, token)| ENDS.contains(&token.as_str())).map(|(id, _)| id)
+    }
+
     /// Tokens that are matched before anything is split: control tokens and those that users defined.
     pub fn added(&self) -> Vec<AddedToken> {
-        let kinds = self.tokens.iter().zip(&self.types);
-        kinds
-            .filter_map(|(token, &kind)| match kind {
+        let kinds = self.types.iter().copied().chain(std::iter::repeat(0));
+        let tokens = self.tokens.iter().zip(kinds);
+        tokens
+            .filter_map(|(token, kind)| match kind {
                 _ if token.is_empty() => None,
+                _ if ENDS.contains(&token.as_str()) => {
+                    Some(AddedToken::from(token.clone(), true).normalized(false))
+                }
                 CONTROL => Some(AddedToken::from(token.clone(), true).normalized(false)),
                 USER_DEFINED => Some(AddedToken::from(token.clone(), false).normalized(false)),
                 _ => None,

@@ -144,6 +144,10 @@ fn rope(gguf: &Gguf, head: u64) -> Result<Value> {
         ("linear", Some(factor)) => {
             rope.insert("rope_type".into(), "linear".into());
             rope.insert("factor".into(), json!(factor));
+            // The length of the file is the stretched one.
+            let context = gguf.size("context_length")?;
+            let original = original.map_or(context as f64 / factor, |n| n as f64);
+            rope.insert("original_max_position_embeddings".into(), json!(original.max(1.0)));
         }
         ("yarn", Some(factor)) => {
             rope.insert("rope_type".into(), "yarn".into());

@@ -1,0 +1,195 @@
+//! What stands beside `tokenizer.json`: `tokenizer_config.json`, and what older versions of transformers kept in
+//! `special_tokens_map.json` and `added_tokens.json`. Read as transformers 5 reads them.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use tokenizers::AddedToken;
+
+use crate::model::checkpoint::read_text;
+use crate::{Error, Result};
+
+/// The named tokens that every tokenizer of transformers has.
+const NAMED: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/// What the files beside a `tokenizer.json` say.
+#[derive(Debug, Default)]
+pub(crate) struct SideFiles {
+    /// Tokens that are described, in the order of their ids: they replace those of `tokenizer.json`.
+    described: Vec<AddedToken>,
+    /// Special tokens that are mentioned: they are added where there are none of their text.
+    mentioned: Vec<AddedToken>,
+    /// Names and texts of special tokens (`bos_token`, …), as a chat template may use them.
+    pub named: Vec<(String, String)>,
+    /// The entry `chat_template` of `tokenizer_config.json`.
+    pub chat_template: Option<Value>,
+}
+
+/// An object of a JSON file; nothing where there is no such file.
+fn object(path: &Path) -> Result<Option<Map<String, Value>>> {
+    // A link that leads nowhere is an error, as everywhere.
+    if path.symlink_metadata().is_err() {
+        return Ok(None);
+    }
+    match serde_json::from_str(&read_text(path)?) {
+        Ok(Value::Object(fields)) => Ok(Some(fields)),
+        Ok(_) => Err(Error::file(path, "is not a JSON object")),
+        Err(e) => Err(Error::file(path, format!("is not valid JSON: {e}"))),
+    }
+}
+
+/// A token as a side file describes it: a text alone (then special), or an object.
+fn token(value: &Value, special: Option<bool>) -> Option<AddedToken> {
+    if let Some(content) = value.as_str() {
+        return Some(AddedToken::from(content, true));
+    }
+    let flag = |key: &str| value.get(key).and_then(Value::as_bool);
+    let special = special.or_else(|| flag("special")).unwrap_or(false);
+    let content = value.get("content")?.as_str()?;
+    Some(AddedToken {
+        content: content.into(),
+        single_word: flag("single_word").unwrap_or(false),
+        lstrip: flag("lstrip").unwrap_or(false),
+        rstrip: flag("rstrip").unwrap_or(false),
+        normalized: flag("normalized").unwrap_or(!special),
+        special,
+    })
+}
+
+impl SideFiles {
+    /// Reads those of a folder.
+    ///
+    /// # Errors
+    /// Files that cannot be read or are no JSON objects; tokens that have no text.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let config_path = folder.join("tokenizer_config.json");
+        let mut config = object(&config_path)?.unwrap_or_default();
+        let mut decoder: Vec<(u64, AddedToken)> = Vec::new();
+        let mut special = Map::new();
+        // Both lists of tokens beside the named ones have the same meaning.
+        let extra_of = |fields: &Map<String, Value>| {
+            let lists = ["extra_special_tokens", "additional_special_tokens"].into_iter();
+            lists.filter_map(|key| fields.get(key)).find(|v| !empty(v)).cloned()
+        };
+        let mut extra = extra_of(&config);
+        let list = config.remove("added_tokens_decoder").filter(|v| !v.is_null());
+        let is_old = list.is_none();
+        match list {
+            Some(Value::Object(tokens)) => {
+                for (id, value) in &tokens {
+                    let bad = || {
+                        Error::file(
+                            &config_path,
+                            format!("has no token under \"added_tokens_decoder\", {id:?}"),
+                        )
+                    };
+                    let id = id.parse().map_err(|_| bad())?;
+                    decoder.push((id, token(value, None).filter(|_| value.is_object()).ok_or_else(bad)?));
+                }
+            }
+            None => {
+                special = object(&folder.join("special_tokens_map.json"))?.unwrap_or_default();
+                if let Some(list) = extra_of(&special) {
+                    extra = Some(merged(extra, list));
+                }
+            }
+            Some(_) => return Err(Error::file(&config_path, "\"added_tokens_decoder\" is not an object")),
+        }
+        // Later files replace earlier ones; a named token is known by its key.
+        let mut named: Vec<(String, AddedToken)> = Vec::new();
+        let mut set = |key: &str, token: AddedToken| match named.iter_mut().find(|(k, _)| k == key) {
+            Some((_, old)) => *old = token,
+            None => named.push((key.to_string(), token)),
+        };
+        for key in NAMED {
+            let found = special.get(key).or_else(|| config.get(key)).filter(|v| !v.is_null());
+            if let Some(value) = found {
+                let from = if special.contains_key(key) {
+                    "special_tokens_map.json"
+                } else {
+                    "tokenizer_config.json"
+                };
+                let bad = || Error::file(folder.join(from), format!("\"{key}\" is no token"));
+                set(key, token(value, Some(true)).ok_or_else(bad)?);
+            }
+        }
+        for (key, value) in config.iter().chain(&special) {
+            if key.ends_with("_token") && !NAMED.contains(&key.as_str()) && value.is_string() {
+                token(value, None).into_iter().for_each(|t| set(key, t));
+            }
+        }
+        let mut others = Vec::new();
+        match extra {
+            Some(Value::Object(fields)) => {
+                for (key, value) in &fields {
+                    token(value, Some(true)).into_iter().for_each(|t| set(key, t));
+                }
+            }
+            Some(Value::Array(values)) => {
+                others = values.iter().filter_map(|v| token(v, Some(true))).collect()
+            }
+            _ => {}
+        }
+        let added_path = folder.join("added_tokens.json");
+        if is_old && let Some(tokens) = object(&added_path)? {
+            for (content, id) in &tokens {
+                let bad = || Error::file(&added_path, format!("gives {content:?} no token id"));
+                let special = named.iter().map(|(_, t)| t).chain(&others).any(|t| t.content == *content);
+                let token = AddedToken::from(content.as_str(), special).normalized(!special);
+                decoder.push((id.as_u64().ok_or_else(bad)?, token));
+            }
+        }
+        decoder.sort_by_key(|(id, _)| *id);
+        let mut described: Vec<AddedToken> = decoder.into_iter().map(|(_, token)| token).collect();
+        for token in &mut described {
+            token.special |= named.iter().any(|(_, t)| t.content == token.content);
+        }
+        let mentioned = named.iter().map(|(_, token)| token.clone()).chain(others).collect();
+        let named = named.into_iter().map(|(key, token)| (key, token.content)).collect();
+        Ok(Self {
+            described,
+            mentioned,
+            named,
+            chat_template: config.remove("chat_template").filter(|v| !v.is_null()),
+        })
+    }
+}
+
+impl SideFiles {
+    /// Adds the tokens to those that `tokenizer` has; new ones get the next ids, as transformers gives them.
+    ///
+    /// # Errors
+    /// What the tokenizers library says.
+    pub(super) fn add_to(&self, tokenizer: &mut tokenizers::Tokenizer) -> tokenizers::Result<()> {
+        tokenizer.add_tokens(self.described.iter().cloned())?;
+        for token in &self.mentioned {
+            if !tokenizer.get_added_vocabulary().get_vocab().contains_key(&token.content) {
+                let token = AddedToken { special: true, ..token.clone() };
+                tokenizer.add_tokens([token])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether Python would take it for nothing.
+fn empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
+}
+
+/// Two lists of tokens as one; a later object replaces a list.
+fn merged(first: Option<Value>, second: Value) -> Value {
+    match (first, second) {
+        (Some(Value::Array(mut first)), Value::Array(second)) => {
+            first.extend(second);
+            Value::Array(first)
+        }
+        (_, second) => second,
+    }
+}
