@@ -116,6 +116,7 @@ fn similarity(n: usize) -> Similarity {
         warnings: Vec::new(),
         skipped: Vec::new(),
         known_spread: Default::default(),
+        origin: Default::default(),
     }
 }
 

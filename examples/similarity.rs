@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release --example similarity -- ./library
 
-use lora_tui::analysis::{Metric, cluster, similarity};
+use lora_tui::analysis::{ComparisonCache, Metric, cluster, similarity};
 use lora_tui::library::Library;
 use lora_tui::{Cancel, Result};
 
@@ -10,7 +10,14 @@ fn main() -> Result<()> {
     let folder = std::env::args().nth(1).unwrap_or_else(|| "library".into());
     let library = Library::open(folder.as_ref())?;
     // As in the paper, half of each expert's entries count as zero, the smallest.
-    let found = similarity(&library, Metric::MBC, 0.5, &mut |_, _| {}, &Cancel::new())?;
+    let found = similarity(
+        &library,
+        Metric::MBC,
+        0.5,
+        &ComparisonCache::of(&library),
+        &mut |_, _| {},
+        &Cancel::new(),
+    )?;
     let clusters = cluster(&found, 4.min(found.len()), 42, &Cancel::new())?;
 
     for (row, name) in found.experts.iter().enumerate() {

@@ -30,12 +30,12 @@
 //!
 //! ```no_run
 //! use lora_tui::Cancel;
-//! use lora_tui::analysis::{Metric, similarity};
+//! use lora_tui::analysis::{ComparisonCache, Metric, similarity};
 //! use lora_tui::library::Library;
 //!
 //! let library = Library::open("library".as_ref())?;
 //! // As in the paper, half of each expert's entries count as zero, the smallest.
-//! let found = similarity(&library, Metric::MBC, 0.5, &mut |_, _| {}, &Cancel::new())?;
+//! let found = similarity(&library, Metric::MBC, 0.5, &ComparisonCache::of(&library), &mut |_, _| {}, &Cancel::new())?;
 //! println!("{} and {}: {:.3}", found.experts[0], found.experts[1], found.get(0, 1));
 //! # Ok::<(), lora_tui::Error>(())
 //! ```

@@ -1,7 +1,10 @@
 //! Comparing experts: similarity metrics, MBC clustering, prototypes, spectra.
 
+mod cache;
 mod clustering;
+mod embedding;
 mod gram;
+mod identity;
 pub(crate) mod linalg;
 mod metrics;
 mod pair;
@@ -13,6 +16,7 @@ mod skipped;
 mod spread;
 mod weights;
 
+pub use cache::{ComparisonCache, Origin};
 pub use clustering::{
     Clustering, SweptK, best_k, boundaries, choose_k, cluster, cohesion, largest_k, natural_clusters,
     order_by_cluster, project, sweep, ties,
@@ -30,3 +34,6 @@ pub use settings::{
 };
 pub use similarity::{Similarity, similarity};
 pub use spread::{Spread, value_range};
+
+#[cfg(test)]
+mod tests;

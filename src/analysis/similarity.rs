@@ -2,13 +2,15 @@
 
 use std::sync::OnceLock;
 
-use rayon::prelude::*;
-
-use super::metrics::{Comparison, Metric};
+use super::cache::{ComparisonCache, Origin};
+use super::embedding::Embedding;
+use super::gram::Products;
+use super::identity::Identified;
+use super::metrics::Metric;
 use super::skipped::nothing_left;
 use super::spread::Spread;
-use super::weights::{Alignment, Scan, flattened_size, scan};
-use crate::library::{Expert, Library, Skipped};
+use super::weights::Alignment;
+use crate::library::{Library, Skipped};
 use crate::settings::BELOW_ONE;
 use crate::{Cancel, Error, Result};
 
@@ -29,6 +31,8 @@ pub struct Similarity {
     pub skipped: Vec<Skipped>,
     /// What [`Self::spread`] found.
     pub known_spread: OnceLock<Spread>,
+    /// What it was computed from; nothing where that is not known.
+    pub origin: Origin,
 }
 
 impl Similarity {
@@ -60,16 +64,14 @@ impl Similarity {
     }
 }
 
-/// Experts scanned between two looks at the cancel flag and the progress.
-const SCAN_STEP: usize = 16;
-
 /// Compares all experts of a library with each other; what each metric computes is in its [`crate::analysis::MetricSpec`].
 ///
 /// Modules that an expert lacks count as zeros, also for the quantile of `sparsity`, which only some metrics
 /// use. A zero vector has similarity 0 to everything, itself included. Experts that are bad, made for another
 /// base model than most of their library, cannot be read or hold NaN or infinite weights are left out; the
-/// result names them with their reason. `progress` gets (done, total) without a unit. Memory: N × N and blocks
-/// of bounded size; the result does not depend on the number of threads.
+/// result names them with their reason. What `cache` knows is not computed again: the weights of experts that have not
+/// changed are not read, unless there are new experts to compare them with. `progress` gets (done, total) without a
+/// unit. Memory: N × N and blocks of bounded size; the result does not depend on the number of threads.
 ///
 /// # Errors
 /// A sparsity outside 0 ≤ s < 1; no usable expert; experts of different base models; two experts with
@@ -78,6 +80,7 @@ pub fn similarity(
     library: &Library,
     metric: Metric,
     sparsity: f64,
+    cache: &ComparisonCache,
     progress: &mut dyn FnMut(usize, usize),
     cancel: &Cancel,
 ) -> Result<Similarity> {
@@ -88,75 +91,97 @@ pub fn similarity(
         )));
     }
     let sparsity = metric.sparsity(sparsity);
-    let usable: Vec<&Expert> = library.comparable().collect();
     let mut skipped = library.incomparable();
-    // Scanning and each round of the metric count alike.
-    let steps = usable.len();
-    let total = (1 + (metric.rounds)(steps)) * steps;
-    let (usable, scans) =
-        scan_all(usable, sparsity, &mut skipped, &mut |done| progress(done, total), cancel)?;
+    let steps = library.comparable().count();
+    let mut progress =
+        Rounds { progress, steps, done: 0, rounds: 2 + usize::from(metric.embedding_of(steps).is_some()) };
+    let found = Identified::find(
+        library,
+        (metric.product, sparsity),
+        cache,
+        &mut skipped,
+        &mut progress.round(),
+        cancel,
+    )?;
     skipped.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
-    if usable.is_empty() {
+    if found.experts.is_empty() {
         return Err(nothing_left(&skipped));
     }
-
-    let alignment = Alignment::new(usable, scans, metric.equal_ranks.then(Metric::about_ranks).as_deref())?;
-    let found = (metric.matrix)(&mut Comparison::new(&alignment, steps, total, progress, cancel))?;
-    progress(total, total);
-    let names: Vec<String> = alignment.experts.iter().map(|e| e.name.clone()).collect();
-    let mut warnings = warnings(&alignment, metric, &names, &found.values);
-    warnings.extend(found.warnings);
+    let Identified { experts, keys, segments, kind, stamps } = found;
+    let origin = super::identity::origin(cache, metric.id, sparsity, &keys);
+    let alignment = Alignment::new(experts, metric.equal_ranks.then(Metric::about_ranks).as_deref())?;
+    let n = alignment.experts.len();
+    let products = Products {
+        alignment: &alignment,
+        product: metric.product,
+        keys: &keys,
+        kept: cache.folders().map(|folders| (&folders.products, kind.as_str(), segments.as_slice())),
+    };
+    let unchanged = || stamps.unchanged(&alignment);
+    let mut about_embedding = None;
+    let matrix = match metric.embedding_of(n) {
+        None => products.gram(&unchanged, &mut progress.round(), cancel)?.cosines(),
+        Some(embed) => {
+            let embedding = match Embedding::kept(&origin, n) {
+                Some(embedding) => embedding,
+                None => {
+                    let gram = products.gram(&unchanged, &mut progress.round(), cancel)?;
+                    let embedding = (embed.embed)(gram, &mut progress.round(), cancel)?;
+                    embedding.keep(&origin);
+                    embedding
+                }
+            };
+            about_embedding = embedding.inexact.map(embed.warning);
+            embedding.cosines(cancel)?
+        }
+    };
+    progress.finish();
+    let names: Vec<String> = alignment.experts.iter().map(|e| e.expert.name.clone()).collect();
+    let mut warnings = warnings(&alignment, metric, &names, &matrix);
+    warnings.extend(about_embedding);
     Ok(Similarity {
         metric,
         sparsity,
         experts: names,
-        matrix: found.values,
+        matrix,
         warnings,
         skipped,
         known_spread: Default::default(),
+        origin,
     })
 }
 
-/// Scans every expert; those that fail move to `skipped`. The threshold depends on the modules of the
-/// experts that stay, so a failure that takes modules along repeats the scan.
-fn scan_all<'a>(
-    mut experts: Vec<&'a Expert>,
-    sparsity: f64,
-    skipped: &mut Vec<Skipped>,
-    progress: &mut dyn FnMut(usize),
-    cancel: &Cancel,
-) -> Result<(Vec<&'a Expert>, Vec<Scan>)> {
-    loop {
-        let size = flattened_size(&experts);
-        let mut kept = Vec::with_capacity(experts.len());
-        let mut scans = Vec::with_capacity(experts.len());
-        for (step, some) in experts.chunks(SCAN_STEP).enumerate() {
-            cancel.check()?;
-            progress(step * SCAN_STEP);
-            let found: Vec<Result<Scan>> = some.par_iter().map(|e| scan(e, sparsity, size)).collect();
-            for (expert, found) in some.iter().zip(found) {
-                match found {
-                    Ok(scan) => {
-                        kept.push(*expert);
-                        scans.push(scan);
-                    }
-                    Err(Error::Cancelled) => return Err(Error::Cancelled),
-                    Err(error) => skipped.push(Skipped::new(&expert.name, error.to_string())),
-                }
-            }
-        }
-        if sparsity == 0.0 || flattened_size(&kept) == size {
-            return Ok((kept, scans));
-        }
-        experts = kept;
+/// Progress in rounds that count alike.
+struct Rounds<'a> {
+    progress: &'a mut dyn FnMut(usize, usize),
+    /// Steps of a round, steps done before the next one.
+    steps: usize,
+    done: usize,
+    rounds: usize,
+}
+
+impl Rounds<'_> {
+    /// Begins a round, which reports (done, of) in any unit.
+    fn round(&mut self) -> impl FnMut(usize, usize) {
+        let (steps, before, total) = (self.steps, self.done, self.steps * self.rounds);
+        self.done += steps;
+        move |done, of| (self.progress)(before + steps * done.min(of) / of.max(1), total)
+    }
+
+    fn finish(&mut self) {
+        let total = self.steps * self.rounds;
+        (self.progress)(total, total);
     }
 }
 
 /// What a reader of the matrix should know.
 fn warnings(layout: &Alignment<'_>, metric: Metric, names: &[String], matrix: &[f32]) -> Vec<String> {
     let mut warnings = Vec::new();
-    let seeded: Vec<(&str, u64)> =
-        layout.experts.iter().filter_map(|e| Some((e.name.as_str(), e.provenance.as_ref()?.seed?))).collect();
+    let seeded: Vec<(&str, u64)> = layout
+        .experts
+        .iter()
+        .filter_map(|e| Some((e.expert.name.as_str(), e.expert.provenance.as_ref()?.seed?)))
+        .collect();
     if let Some(&(first, seed)) = seeded.first()
         && let Some((other, other_seed)) = seeded.iter().find(|(_, s)| *s != seed)
     {

@@ -3,10 +3,13 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use rayon::prelude::*;
+use sha2::{Digest, Sha256};
 
-use crate::library::{Adapter, Expert, ModuleShape};
+use super::cache::Content;
+use crate::library::{Expert, FactorPlaces, ModuleShape};
 use crate::{Cancel, Error, Result};
 
 /// How a pair of experts is multiplied.
@@ -21,13 +24,14 @@ pub(super) enum Product {
 /// What one expert has at a module.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ModuleFactor {
+    /// Which of the expert's modules it is.
+    pub number: usize,
     pub rank: usize,
     pub scale: f64,
 }
 
 /// One module that at least one expert has.
 pub(super) struct Slot {
-    pub module: String,
     pub inputs: usize,
     pub outputs: usize,
     /// Largest rank of the experts here.
@@ -54,60 +58,101 @@ pub(super) struct Scan {
     pub threshold: Option<f32>,
 }
 
+impl Scan {
+    /// The power of two by which [`Alignment::load`] divides A and B together: what an inner product has to be
+    /// multiplied by, once for each of its experts.
+    pub fn exponent(&self, product: Product) -> i32 {
+        match product {
+            Product::Flat => self.exponent_a.max(self.exponent_b),
+            Product::Delta => self.exponent_a + self.exponent_b,
+        }
+    }
+}
+
+/// What [`scan`] found.
+pub(super) struct Scanned {
+    pub scan: Scan,
+    /// Where the factors lie, if that can be said.
+    pub places: Option<FactorPlaces>,
+    /// What the weights are, where it was asked for.
+    pub content: Option<Content>,
+}
+
+/// An expert of a comparison.
+pub(super) struct Compared<'a> {
+    pub expert: &'a Expert,
+    pub scan: Scan,
+    /// Where its factors lie, once its headers were read.
+    pub places: OnceLock<FactorPlaces>,
+}
+
 /// All modules of all experts, aligned.
 pub(super) struct Alignment<'a> {
-    pub experts: Vec<&'a Expert>,
-    pub scans: Vec<Scan>,
+    pub experts: Vec<Compared<'a>>,
     pub slots: Vec<Slot>,
 }
 
-/// Weights of a range of experts at a range of slots, one segment after the other: per slot, the rows of
+/// Weights of some experts at a range of slots, one segment after the other: per slot, the rows of
 /// A, then B row by row (`Flat`) or column by column (`Delta`).
 pub(super) struct WeightBlock {
-    pub experts: Range<usize>,
+    /// Which of the rows that are being multiplied.
+    pub rows: Range<usize>,
     pub data: Vec<f32>,
     starts: Vec<usize>,
 }
 
 impl WeightBlock {
-    /// Where the segment of an expert begins.
-    pub fn start(&self, expert: usize) -> usize {
-        self.starts[expert - self.experts.start]
+    /// Where the segment of a row begins.
+    pub fn start(&self, row: usize) -> usize {
+        self.starts[row - self.rows.start]
     }
 
-    /// One expert's weights.
-    pub fn segment(&self, expert: usize) -> &[f32] {
-        self.span(&(expert..expert + 1))
+    /// One row's weights.
+    pub fn segment(&self, row: usize) -> &[f32] {
+        self.span(&(row..row + 1))
     }
 
-    /// The weights of neighbouring experts.
-    pub fn span(&self, experts: &Range<usize>) -> &[f32] {
-        &self.data[self.start(experts.start)..self.starts[experts.end - self.experts.start]]
+    /// The weights of neighbouring rows.
+    pub fn span(&self, rows: &Range<usize>) -> &[f32] {
+        &self.data[self.start(rows.start)..self.starts[rows.end - self.rows.start]]
     }
 }
 
 /// Entries of the flattened A and B over all modules that any of the experts has.
-pub(super) fn flattened_size(experts: &[&Expert]) -> usize {
+pub(super) fn flattened_size<'a>(experts: impl IntoIterator<Item = &'a Expert>) -> usize {
     let mut modules: HashMap<&str, usize> = HashMap::new();
-    for shape in experts.iter().flat_map(|e| &e.modules) {
+    for shape in experts.into_iter().flat_map(|e| &e.modules) {
         let size = modules.entry(&shape.module).or_default();
         *size = (*size).max(entries(shape));
     }
     modules.values().sum()
 }
 
+/// Entries of an expert's own A and B.
+pub(super) fn own_size(expert: &Expert) -> usize {
+    expert.modules.iter().map(entries).sum()
+}
+
 fn entries(shape: &ModuleShape) -> usize {
     shape.rank * (shape.in_features + shape.out_features)
 }
 
-/// Reads all weights of an expert once. Errors (unreadable, NaN or infinite weights) are about this
-/// expert alone; what passes is finite.
-pub(super) fn scan(expert: &Expert, sparsity: f64, flattened: usize) -> Result<Scan> {
+/// Part of every content: to be changed with what a hash is made of.
+const CONTENT: &str = "weights 1";
+
+/// Reads all weights of an expert once, and hashes them where `hashed` asks for it. Errors (unreadable, NaN or
+/// infinite weights) are about this expert alone; what passes is finite.
+pub(super) fn scan(expert: &Expert, sparsity: f64, flattened: usize, hashed: bool) -> Result<Scanned> {
     let adapter = expert.load()?;
+    let mut hash = Sha256::new_with_prefix(CONTENT);
     let mut magnitudes: Vec<u32> = Vec::new();
+    if sparsity > 0.0 {
+        magnitudes.reserve(own_size(expert));
+    }
     let mut largest = [0.0f32; 2];
     for module in &adapter.modules {
-        for (largest, values) in largest.iter_mut().zip([module.a()?, module.b()?]) {
+        let (a, b) = if hashed { module.factors(&mut hash)? } else { (module.a()?, module.b()?) };
+        for (largest, values) in largest.iter_mut().zip([a, b]) {
             *largest = values.iter().fold(*largest, |m, x| m.max(x.abs()));
             if sparsity > 0.0 {
                 // Without the sign bit, f32 order is the order of the bits.
@@ -119,7 +164,8 @@ pub(super) fn scan(expert: &Expert, sparsity: f64, flattened: usize) -> Result<S
         let absent = flattened.saturating_sub(magnitudes.len());
         quantile(&mut magnitudes, absent, sparsity)
     });
-    Ok(Scan { exponent_a: exponent(largest[0]), exponent_b: exponent(largest[1]), threshold })
+    let scan = Scan { exponent_a: exponent(largest[0]), exponent_b: exponent(largest[1]), threshold };
+    Ok(Scanned { scan, places: adapter.places(), content: hashed.then(|| hash.finalize().into()) })
 }
 
 /// n with 2ⁿ ≤ x < 2ⁿ⁺¹, kept where 2⁻ⁿ is a normal f32; 0 for zero.
@@ -137,16 +183,42 @@ fn quantile(bits: &mut [u32], zeros: usize, q: f64) -> f32 {
     let position = (count - 1) as f64 * q;
     let below = (position.floor() as usize).min(count - 1);
     let fraction = (position - below as f64) as f32;
+    let smallest = |bits: &[u32]| bits.iter().copied().min();
     let (low, high) = if below + 1 < zeros {
         (0.0, 0.0)
     } else if below < zeros {
-        (0.0, f32::from_bits(bits.iter().copied().min().unwrap_or(0)))
+        (0.0, f32::from_bits(smallest(bits).unwrap_or(0)))
     } else {
-        let (_, &mut low, above) = bits.select_nth_unstable(below - zeros);
-        (f32::from_bits(low), f32::from_bits(above.iter().copied().min().unwrap_or(low)))
+        let (low, above) = nth_and_next(bits, below - zeros);
+        (f32::from_bits(low), f32::from_bits(above.unwrap_or(low)))
     };
     let difference = high - low;
     if fraction < 0.5 { low + difference * fraction } else { high - difference * (1.0 - fraction) }
+}
+
+/// The value at this place of the sorted values, and the one after it. Below 2³¹ and of more than a few thousand, values
+/// are counted by their upper bits first, so that only those that share them have to be put in order.
+fn nth_and_next(bits: &mut [u32], at: usize) -> (u32, Option<u32>) {
+    const FEW: usize = 1 << 13;
+    const SHIFT: u32 = 15;
+    if bits.len() <= FEW {
+        let (_, &mut low, above) = bits.select_nth_unstable(at);
+        return (low, above.iter().copied().min());
+    }
+    let mut counts = vec![0u32; 1 << (31 - SHIFT)];
+    bits.iter().for_each(|value| counts[(value >> SHIFT) as usize & 0xffff] += 1);
+    let (mut before, mut upper) = (0, 0);
+    for (bin, &count) in counts.iter().enumerate() {
+        upper = bin as u32;
+        if before + count as usize > at {
+            break;
+        }
+        before += count as usize;
+    }
+    let mut inside: Vec<u32> = bits.iter().copied().filter(|value| value >> SHIFT == upper).collect();
+    let (_, &mut low, above) = inside.select_nth_unstable(at - before);
+    let next = above.iter().copied().min();
+    (low, next.or_else(|| bits.iter().copied().filter(|value| value >> SHIFT > upper).min()))
 }
 
 impl<'a> Alignment<'a> {
@@ -155,16 +227,15 @@ impl<'a> Alignment<'a> {
     /// # Errors
     /// If two experts disagree about the size of a module or, where `equal_ranks` says what needs the same
     /// ranks and what does not, about its rank; both are named.
-    pub fn new(experts: Vec<&'a Expert>, scans: Vec<Scan>, equal_ranks: Option<&str>) -> Result<Self> {
+    pub fn new(experts: Vec<Compared<'a>>, equal_ranks: Option<&str>) -> Result<Self> {
         let mut slots: Vec<Slot> = Vec::new();
         let mut first: Vec<usize> = Vec::new();
         let mut index: HashMap<&str, usize> = HashMap::new();
-        for (e, expert) in experts.iter().enumerate() {
-            for shape in &expert.modules {
+        for (e, Compared { expert, .. }) in experts.iter().enumerate() {
+            for (number, shape) in expert.modules.iter().enumerate() {
                 let at = *index.entry(&shape.module).or_insert_with(|| {
                     first.push(e);
                     slots.push(Slot {
-                        module: shape.module.clone(),
                         inputs: shape.in_features,
                         outputs: shape.out_features,
                         rank: shape.rank,
@@ -173,11 +244,12 @@ impl<'a> Alignment<'a> {
                     slots.len() - 1
                 });
                 let slot = &mut slots[at];
+                let other = || &experts[first[at]].expert.name;
                 if (slot.inputs, slot.outputs) != (shape.in_features, shape.out_features) {
                     return Err(Error::msg(format!(
                         "experts '{}' and '{}' do not belong to the same base model: {} maps {} to {} features \
                          in one and {} to {} in the other; keep them in separate libraries",
-                        experts[first[at]].name,
+                        other(),
                         expert.name,
                         shape.module,
                         slot.inputs,
@@ -189,19 +261,18 @@ impl<'a> Alignment<'a> {
                 if let Some(why) = equal_ranks.filter(|_| slot.rank != shape.rank) {
                     return Err(Error::msg(format!(
                         "experts '{}' and '{}' have ranks {} and {} at {}, where {why}",
-                        experts[first[at]].name, expert.name, slot.rank, shape.rank, shape.module,
+                        other(),
+                        expert.name,
+                        slot.rank,
+                        shape.rank,
+                        shape.module,
                     )));
                 }
                 slot.rank = slot.rank.max(shape.rank);
-                slot.factor[e] = Some(ModuleFactor { rank: shape.rank, scale: shape.scale });
+                slot.factor[e] = Some(ModuleFactor { number, rank: shape.rank, scale: shape.scale });
             }
         }
-        Ok(Self { experts, scans, slots })
-    }
-
-    /// Number of experts.
-    pub fn len(&self) -> usize {
-        self.experts.len()
+        Ok(Self { experts, slots })
     }
 
     /// Cuts the slots into runs of at most `values` entries per expert, at least one slot each.
@@ -221,18 +292,19 @@ impl<'a> Alignment<'a> {
         groups
     }
 
-    /// Reads the weights of `experts` at `slots`, scaled by their power of two and, for [`Product::Flat`],
-    /// sparsified.
+    /// Reads weights at `slots`, scaled by their power of two and, for [`Product::Flat`], sparsified: those of the
+    /// experts `order[row]`, for each of the `rows`.
     pub fn load(
         &self,
         slots: Range<usize>,
-        experts: Range<usize>,
+        order: &[usize],
+        rows: Range<usize>,
         product: Product,
         cancel: &Cancel,
     ) -> Result<WeightBlock> {
         let slots = &self.slots[slots];
         let mut starts = vec![0usize];
-        for expert in experts.clone() {
+        for &expert in &order[rows.clone()] {
             let size: usize = slots
                 .iter()
                 .map(|slot| match product {
@@ -245,9 +317,9 @@ impl<'a> Alignment<'a> {
             starts.push(starts[starts.len() - 1] + size);
         }
         let mut data = vec![0.0f32; starts[starts.len() - 1]];
-        let mut segments = Vec::with_capacity(experts.len());
+        let mut segments = Vec::with_capacity(rows.len());
         let mut rest = data.as_mut_slice();
-        for (expert, bounds) in experts.clone().zip(starts.windows(2)) {
+        for (&expert, bounds) in order[rows.clone()].iter().zip(starts.windows(2)) {
             let (segment, after) = rest.split_at_mut(bounds[1] - bounds[0]);
             segments.push((expert, segment));
             rest = after;
@@ -256,15 +328,24 @@ impl<'a> Alignment<'a> {
             cancel.check()?;
             self.fill(expert, slots, product, segment)
         })?;
-        Ok(WeightBlock { experts, data, starts })
+        Ok(WeightBlock { rows, data, starts })
     }
 
-    fn fill(&self, expert: usize, slots: &[Slot], product: Product, segment: &mut [f32]) -> Result<()> {
-        let adapter = self.experts[expert].load()?;
-        let scan = self.scans[expert];
+    fn fill(&self, number: usize, slots: &[Slot], product: Product, segment: &mut [f32]) -> Result<()> {
+        let Compared { expert, scan, places } = &self.experts[number];
+        let places = match places.get() {
+            Some(places) => places,
+            None => {
+                let found = expert.load()?.places().ok_or_else(|| {
+                    Error::file(&expert.path, "cannot be looked at while it is read; try again")
+                })?;
+                places.get_or_init(|| found)
+            }
+        };
+        let open = places.open()?;
         let (scale_a, scale_b) = match product {
             // One factor for the whole vector.
-            Product::Flat => [scan.exponent_a.max(scan.exponent_b); 2].into(),
+            Product::Flat => [scan.exponent(product); 2].into(),
             Product::Delta => (scan.exponent_a, scan.exponent_b),
         };
         let (scale_a, scale_b) = (2.0f32.powi(-scale_a), 2.0f32.powi(-scale_b));
@@ -272,13 +353,13 @@ impl<'a> Alignment<'a> {
         let keep = |x: f32, scale: f32| if x.abs() <= threshold { 0.0 } else { x * scale };
         let mut at = 0;
         for slot in slots {
-            let Some(ModuleFactor { rank, .. }) = slot.factor[expert] else {
+            let Some(ModuleFactor { number, rank, .. }) = slot.factor[number] else {
                 if product == Product::Flat {
                     at += slot.values();
                 }
                 continue;
             };
-            let (a, b) = self.factors(&adapter, slot, rank)?;
+            let (a, b) = open.factors(number, &expert.modules[number])?;
             for (to, x) in segment[at..at + a.len()].iter_mut().zip(&a) {
                 *to = keep(*x, scale_a);
             }
@@ -301,22 +382,6 @@ impl<'a> Alignment<'a> {
             at += b.len();
         }
         Ok(())
-    }
-
-    /// A and B of one module; an error when the file no longer holds what its header said.
-    fn factors(&self, adapter: &Adapter, slot: &Slot, rank: usize) -> Result<(Vec<f32>, Vec<f32>)> {
-        let found = match adapter.module(&slot.module) {
-            Some(module) => Some((module.a()?, module.b()?)),
-            None => None,
-        };
-        found.filter(|(a, b)| a.len() == rank * slot.inputs && b.len() == rank * slot.outputs).ok_or_else(
-            || {
-                Error::msg(format!(
-                    "expert '{}' changed on disk while it was read ({}); try again",
-                    adapter.name, slot.module
-                ))
-            },
-        )
     }
 }
 
@@ -348,6 +413,31 @@ mod tests {
             assert!((1.0..4.0).contains(&scaled), "{x} {scaled}");
         }
         assert_eq!(exponent(0.0), 0);
+    }
+
+    #[test]
+    fn many_values_are_counted_first_and_give_the_same() {
+        // Few distinct values, as f16 has, and many; runs of equal ones; all in one bin.
+        let mut state = 9u32;
+        let mut next = move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state >> 8
+        };
+        let some: Vec<Vec<u32>> = vec![
+            (0..20_000).map(|_| (next() as f32).sqrt().to_bits()).collect(),
+            (0..20_000).map(|_| ((next() % 7) as f32).to_bits()).collect(),
+            (0..20_000).map(|_| 1.0f32.to_bits() + next() % 50).collect(),
+            vec![0; 20_000],
+            (0..20_000).map(|i| if i % 2 == 0 { 0 } else { f32::MAX.to_bits() }).collect(),
+        ];
+        for values in some {
+            let mut sorted = values.clone();
+            sorted.sort_unstable();
+            for at in [0, 1, 9_998, 9_999, 10_000, 19_998, 19_999] {
+                let found = nth_and_next(&mut values.clone(), at);
+                assert_eq!(found, (sorted[at], sorted.get(at + 1).copied()), "{at}");
+            }
+        }
     }
 
     proptest! {

@@ -120,6 +120,7 @@ mod tests {
             warnings: vec![],
             skipped: vec![],
             known_spread: Default::default(),
+            origin: Default::default(),
         };
         let clustering = analysis::cluster(&similarity, k, 42, &crate::Cancel::new()).unwrap();
         Grouping { similarity, clustering, swept: None, found: false }

@@ -8,7 +8,7 @@ use super::csv;
 use super::options::{LibraryArgs, choice, parse_sparsity};
 use super::output::{Output, save_tensors};
 use super::table::{Align, Table};
-use crate::analysis::{self, DEFAULT_SPARSITY, Metric, SPARSITY_HELP, Similarity};
+use crate::analysis::{self, ComparisonCache, DEFAULT_SPARSITY, Metric, SPARSITY_HELP, Similarity};
 use crate::library::{Library, NamedTensor, Skipped};
 use crate::outside::atomic_write;
 use crate::text::printable;
@@ -94,8 +94,14 @@ pub(super) fn compare(library: &Library, comparison: &ComparisonArgs, output: &O
     let on_step = &mut |done: usize, total: usize| {
         progress.update(&format!("comparing {experts} experts: {} %", 100 * done / total.max(1)));
     };
-    let found =
-        analysis::similarity(library, comparison.metric, comparison.sparsity, on_step, output.cancel());
+    let found = analysis::similarity(
+        library,
+        comparison.metric,
+        comparison.sparsity,
+        &ComparisonCache::of(library),
+        on_step,
+        output.cancel(),
+    );
     drop(progress);
     let similarity = found?;
     for warning in library.warnings.iter().chain(&similarity.warnings) {
@@ -208,6 +214,7 @@ mod tests {
             warnings: vec![],
             skipped: vec![],
             known_spread: Default::default(),
+            origin: Default::default(),
         }
     }
 

@@ -7,9 +7,10 @@ use half::slice::HalfFloatSliceExt;
 use sha2::{Digest, Sha256};
 
 use super::formats::peft::pairs::{Parts, Slot, TokenRows};
-use super::formats::{self, Files, Opened};
+use super::formats::{self, Files, Opened, View};
 use super::inspect::token_ids;
 use super::safetensors::Dtype;
+use super::stamp::{self, FileStamp};
 use super::{Expert, ModuleShape};
 use crate::outside::{hex, read_exact_at, sha256_file};
 use crate::text::natural;
@@ -76,6 +77,59 @@ pub struct StoredRows {
 #[derive(Debug)]
 struct Source(Files);
 
+/// Where the factors of an expert's modules lie, while its files are closed: what reads the weights of thousands of
+/// experts piece by piece keeps of each. Headers are not read again.
+#[derive(Debug)]
+pub(crate) struct FactorPlaces {
+    name: String,
+    files: Vec<(PathBuf, FileStamp)>,
+    views: Vec<View>,
+    /// A and B of each module, in the order of [`Adapter::modules`].
+    slots: Vec<[Slot; 2]>,
+}
+
+/// The factors of an expert, its files open.
+pub(crate) struct OpenFactors<'a> {
+    places: &'a FactorPlaces,
+    source: Source,
+}
+
+impl FactorPlaces {
+    /// Opens the files.
+    ///
+    /// # Errors
+    /// When one cannot be opened or is no longer what it was.
+    pub(crate) fn open(&self) -> Result<OpenFactors<'_>> {
+        let mut files = Files { views: self.views.clone(), ..Files::default() };
+        for (at, (path, stamp)) in self.files.iter().enumerate() {
+            files.add(path.clone()).map_err(|e| Error::io(path, e))?;
+            let now = files.files.get(at).and_then(|(_, file)| stamp::of_file(file));
+            if now.as_ref() != Some(stamp) {
+                return Err(self.changed());
+            }
+        }
+        Ok(OpenFactors { places: self, source: Source(files) })
+    }
+
+    fn changed(&self) -> Error {
+        Error::msg(format!("expert '{}' changed on disk while it was read; try again", self.name))
+    }
+}
+
+impl OpenFactors<'_> {
+    /// A and B of the module with this number and shape, as [`LoraModule::a`] and [`LoraModule::b`] give them.
+    ///
+    /// # Errors
+    /// As these; when there is no such module.
+    pub(crate) fn factors(&self, number: usize, shape: &ModuleShape) -> Result<(Vec<f32>, Vec<f32>)> {
+        let &[a, b] = self.places.slots.get(number).ok_or_else(|| self.places.changed())?;
+        let (a, b) =
+            (self.source.read(a, "lora_A", &shape.module)?, self.source.read(b, "lora_B", &shape.module)?);
+        let fits = a.len() == shape.rank * shape.in_features && b.len() == shape.rank * shape.out_features;
+        if fits { Ok((a, b)) } else { Err(self.places.changed()) }
+    }
+}
+
 impl Expert {
     /// Opens the weights. They are read module by module, when asked for.
     ///
@@ -139,6 +193,18 @@ impl Adapter {
             })
             .collect();
         Ok(Self { name: expert.name.clone(), path, modules, replaced, tokens, source })
+    }
+
+    /// Where its factors lie. `None` where a file cannot be looked at.
+    pub(crate) fn places(&self) -> Option<FactorPlaces> {
+        let Files { files, views, .. } = &self.source.0;
+        let files = files.iter().map(|(path, file)| Some((path.clone(), stamp::of_file(file)?)));
+        Some(FactorPlaces {
+            name: self.name.clone(),
+            files: files.collect::<Option<_>>()?,
+            views: views.clone(),
+            slots: self.modules.iter().map(|module| [module.a, module.b]).collect(),
+        })
     }
 
     /// SHA-256 of the weights file; of several files, that of their digests one after the other.

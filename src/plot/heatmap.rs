@@ -373,6 +373,7 @@ mod tests {
             warnings: vec![],
             skipped: vec![],
             known_spread: Default::default(),
+            origin: Default::default(),
         }
     }
 

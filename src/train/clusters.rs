@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::dataset::Dataset;
 use super::sources::Sources;
 use super::{TRAINING, TrainEvent, TrainReport, TrainSpec, train};
-use crate::analysis::{self, Clustering, DEFAULT_SPARSITY, Metric, PAPER_K};
+use crate::analysis::{self, Clustering, ComparisonCache, DEFAULT_SPARSITY, Metric, PAPER_K};
 use crate::catalog::Catalog;
 use crate::library::{BaseSpec, Library, Manifest, Skipped, state_dir};
 use crate::outside::{Lock, hex, make_folders, own};
@@ -352,8 +352,14 @@ fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Can
     let library = Catalog::open(&spec.library, spec.training.base.as_deref())?;
     let manifest = manifest_of(spec, &library, &mut |text| events(ClustersEvent::Stage(text)), cancel)?;
     events(ClustersEvent::Stage("comparing the experts".into()));
-    let similarity =
-        analysis::similarity(&library, Metric::default(), spec.sparsity, &mut |_, _| {}, cancel)?;
+    let similarity = analysis::similarity(
+        &library,
+        Metric::default(),
+        spec.sparsity,
+        &ComparisonCache::of(&library),
+        &mut |_, _| {},
+        cancel,
+    )?;
     let clustering = analysis::cluster(&similarity, spec.k, spec.training.seed, cancel)?;
     events(ClustersEvent::Stage("looking for the data".into()));
     let ClustersPlan { rows, missing, warnings } = plan_clusters(spec, &library, &clustering, cancel)?;

@@ -143,6 +143,7 @@ pub fn similarity() -> Arc<Similarity> {
         warnings: Vec::new(),
         skipped: Vec::new(),
         known_spread: Default::default(),
+        origin: Default::default(),
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
-use lora_tui::analysis::{self, Clustering, Metric, PrototypeCache, Similarity};
+use lora_tui::analysis::{self, Clustering, ComparisonCache, Metric, PrototypeCache, Similarity};
 use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, Skipped, write_adapter};
 use lora_tui::{Cancel, Error};
 use tempfile::TempDir;
@@ -102,7 +102,7 @@ impl Scratch {
 }
 
 fn similarity_of(library: &Library, metric: Metric, sparsity: f64) -> lora_tui::Result<Similarity> {
-    analysis::similarity(library, metric, sparsity, &mut |_, _| {}, &Cancel::new())
+    analysis::similarity(library, metric, sparsity, &ComparisonCache::none(), &mut |_, _| {}, &Cancel::new())
 }
 
 #[track_caller]
@@ -375,8 +375,15 @@ fn work_reports_progress_and_stops_when_asked() {
     let library = scratch.library();
     let mut seen = Vec::new();
     let cancel = Cancel::new();
-    analysis::similarity(&library, Metric::MBC, 0.5, &mut |done, total| seen.push((done, total)), &cancel)
-        .unwrap();
+    analysis::similarity(
+        &library,
+        Metric::MBC,
+        0.5,
+        &ComparisonCache::none(),
+        &mut |done, total| seen.push((done, total)),
+        &cancel,
+    )
+    .unwrap();
     assert!(seen.windows(2).all(|w| w[0].0 <= w[1].0 && w[0].1 == w[1].1), "{seen:?}");
     assert_eq!(seen.last().map(|&(done, total)| done == total), Some(true));
     let stop = &mut |done: usize, _: usize| {
@@ -384,6 +391,6 @@ fn work_reports_progress_and_stops_when_asked() {
             cancel.cancel();
         }
     };
-    let stopped = analysis::similarity(&library, Metric::MBC, 0.5, stop, &cancel);
+    let stopped = analysis::similarity(&library, Metric::MBC, 0.5, &ComparisonCache::none(), stop, &cancel);
     assert!(matches!(stopped, Err(Error::Cancelled)));
 }

@@ -1,14 +1,9 @@
 //! The partition itself.
 
-use faer::Mat;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
-
 use super::clustering::Clustering;
-use super::kmeans::{Partition, Points, kmeans};
-use super::quality::{mean, silhouettes, ties};
-use crate::analysis::linalg::row_products;
+use super::kmeans::Partition;
+use super::partitions::Partitions;
+use super::quality::{silhouettes, ties};
 use crate::analysis::similarity::Similarity;
 use crate::{Cancel, Error, Result};
 
@@ -25,17 +20,17 @@ pub fn cluster(similarity: &Similarity, k: usize, seed: u64, cancel: &Cancel) ->
     if k > n {
         return Err(Error::usage(format!("k = {k} is more than there are experts: {}", allowed(n))));
     }
-    let partition = kmeans(&points(similarity), k, seed, cancel)?;
-    let silhouettes = silhouettes(similarity, &partition.labels, k);
-    let ties = ties(similarity, &partition.labels, k);
-    let Partition { labels, inertia } = partition;
+    let found = Partitions::of(similarity, seed).get(k, cancel)?;
+    let silhouettes = silhouettes(similarity, &found.partition.labels, k);
+    let ties = ties(similarity, &found.partition.labels, k);
+    let Partition { labels, inertia } = found.partition;
     Ok(Clustering {
         k,
         seed,
         experts: similarity.experts.clone(),
         labels,
         inertia,
-        silhouette: mean(&silhouettes),
+        silhouette: found.silhouette,
         silhouettes,
         ties,
     })
@@ -44,43 +39,4 @@ pub fn cluster(similarity: &Similarity, k: usize, seed: u64, cancel: &Cancel) ->
 /// The values of k that `n` experts allow.
 fn allowed(n: usize) -> String {
     if n == 1 { "1 expert allows k = 1 only".into() } else { format!("{n} experts allow k = 1 to {n}") }
-}
-
-/// The rows of the matrix as points. Where the matrix has low rank (MBC: 64), the rows are expressed in
-/// an orthonormal basis of their span, which leaves all distances as they are and costs less.
-pub(super) fn points(similarity: &Similarity) -> Points {
-    const BASIS: usize = 80;
-    const SMALL: usize = 3 * BASIS;
-    /// Rows that one thread multiplies at a time.
-    const ROWS: usize = 32;
-    let n = similarity.len();
-    let whole = || similarity.matrix.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
-    if n <= SMALL {
-        return Points { count: n, width: n, data: whole() };
-    }
-    // S · rightᵀ, N × BASIS, for BASIS rows of N.
-    let times = |right: &[f64]| -> Vec<f64> {
-        let mut product = vec![0.0f64; n * BASIS];
-        let blocks = similarity.matrix.par_chunks(ROWS * n).zip(product.par_chunks_mut(ROWS * BASIS));
-        blocks.for_each(|(rows, product)| {
-            let rows: Vec<f64> = rows.iter().map(|&x| f64::from(x)).collect();
-            row_products(product, &rows, right, n);
-        });
-        product
-    };
-    let mut rng = ChaCha8Rng::seed_from_u64(0x5eed);
-    let random: Vec<f64> = (0..BASIS * n).map(|_| rng.random_range(-1.0..1.0f64)).collect();
-    let image = times(&random);
-    let basis = Mat::from_fn(n, BASIS, |i, k| image[i * BASIS + k]).qr().compute_thin_Q();
-    let basis: Vec<f64> =
-        (0..BASIS).flat_map(|k| basis.col(k).iter().copied().collect::<Vec<f64>>()).collect();
-    let reduced = times(&basis);
-    let squares: f64 = similarity.matrix.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    // What the basis misses, per row: above f32's own rounding the rank is not low.
-    let missed = (squares - reduced.iter().map(|x| x * x).sum::<f64>()) / n as f64;
-    if missed.is_finite() && missed <= 1e-9 {
-        Points { count: n, width: BASIS, data: reduced }
-    } else {
-        Points { count: n, width: n, data: whole() }
-    }
 }

@@ -7,11 +7,17 @@ use crate::analysis::linalg::eigen::{self, Symmetric};
 use crate::analysis::linalg::{dot, row_products};
 use crate::analysis::similarity::Similarity;
 
+/// Name of the file that keeps one.
+const FILE: &str = "map";
+
 /// A 2-D map of the experts: classical multidimensional scaling of the distances √(2 − 2S), which for
 /// cosines are those between unit vectors. Scaled so that the largest coordinate is 1; (0, 0) for all
 /// where the experts do not differ, and when cancelled.
 pub fn project(similarity: &Similarity, cancel: &Cancel) -> Vec<(f32, f32)> {
     let n = similarity.len();
+    if let Some(known) = kept(similarity) {
+        return known;
+    }
     let centred = Centred::new(similarity);
     let Ok(pairs) = eigen::largest(&centred, 2, &mut |_, _| {}, cancel) else {
         return vec![(0.0, 0.0); n];
@@ -25,7 +31,19 @@ pub fn project(similarity: &Similarity, cancel: &Cancel) -> Vec<(f32, f32)> {
     let (x, y) = (axis(0), axis(1));
     let largest = x.iter().chain(&y).fold(0.0f64, |m, v| m.max(v.abs()));
     let scale = if largest > 0.0 { 1.0 / largest } else { 0.0 };
-    x.into_iter().zip(y).map(|(x, y)| ((x * scale) as f32, (y * scale) as f32)).collect()
+    let map: Vec<(f32, f32)> =
+        x.into_iter().zip(y).map(|(x, y)| ((x * scale) as f32, (y * scale) as f32)).collect();
+    let bytes: Vec<u8> = map.iter().flat_map(|(x, y)| [x.to_le_bytes(), y.to_le_bytes()].concat()).collect();
+    similarity.origin.keep(FILE, &bytes);
+    map
+}
+
+/// The map that was computed before, if it makes sense.
+fn kept(similarity: &Similarity) -> Option<Vec<(f32, f32)>> {
+    let bytes = similarity.origin.read(FILE, 8 * similarity.len())?;
+    let numbers: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+    let sound = bytes.len() == 8 * similarity.len() && numbers.iter().all(|x| x.abs() <= 1.0);
+    sound.then(|| numbers.as_chunks::<2>().0.iter().map(|&[x, y]| (x, y)).collect())
 }
 
 /// J·S·J with J = I − 11ᵀ/N: inner products about the centre.

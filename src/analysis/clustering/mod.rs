@@ -7,6 +7,8 @@ mod clustering;
 mod kmeans;
 mod map;
 mod order;
+mod partitions;
+mod points;
 mod quality;
 mod sweep;
 

@@ -2,10 +2,9 @@
 
 use serde::Serialize;
 
-use super::cluster::{cluster, points};
+use super::cluster::cluster;
 use super::clustering::Clustering;
-use super::kmeans::kmeans;
-use super::quality::{mean, silhouettes};
+use super::partitions::Partitions;
 use crate::analysis::similarity::Similarity;
 use crate::{Cancel, Result};
 
@@ -36,13 +35,12 @@ pub fn sweep(
     seed: u64,
     cancel: &Cancel,
 ) -> Result<Vec<SweptK>> {
-    let points = points(similarity);
+    let mut partitions = Partitions::of(similarity, seed);
     ks.into_iter()
         .filter(|k| (1..=similarity.len()).contains(k))
         .map(|k| {
-            let partition = kmeans(&points, k, seed, cancel)?;
-            let silhouette = mean(&silhouettes(similarity, &partition.labels, k));
-            Ok(SweptK { k, inertia: partition.inertia, silhouette })
+            let found = partitions.get(k, cancel)?;
+            Ok(SweptK { k, inertia: found.partition.inertia, silhouette: found.silhouette })
         })
         .collect()
 }

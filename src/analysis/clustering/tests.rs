@@ -3,7 +3,7 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::cluster::points;
+use super::points::points;
 use super::*;
 use crate::analysis::{Metric, Similarity};
 use crate::{Cancel, Error};
@@ -33,6 +33,7 @@ fn planted() -> Similarity {
         warnings: vec![],
         skipped: vec![],
         known_spread: Default::default(),
+        origin: Default::default(),
     }
 }
 
@@ -49,6 +50,7 @@ fn ties_leave_an_expert_itself_out() {
         warnings,
         skipped,
         known_spread: Default::default(),
+        origin: Default::default(),
     };
     assert_eq!(ties(&s, &[0, 0, 1], 2), [0.5, 0.25, 0.5, -0.5, -0.25, 0.0]);
 }

@@ -1,7 +1,6 @@
 //! Cosine of what the experts add to the weights.
 
-use super::{Comparison, MetricMatrix, MetricSpec};
-use crate::Result;
+use super::MetricSpec;
 use crate::analysis::weights::Product;
 
 /// cos(ΔW₁, ΔW₂) over all modules, with ⟨B₁A₁, B₂A₂⟩ = Σ (B₁ᵀB₂ ∘ A₁A₂ᵀ) and the scales.
@@ -14,10 +13,6 @@ pub(super) static METRIC: MetricSpec = MetricSpec {
     equal_ranks: false,
     of_other_seeds: "their input directions differ from the start",
     of_zeros: "ΔW is zero",
-    rounds: |_| 1,
-    matrix,
+    product: Product::Delta,
+    embedding: None,
 };
-
-fn matrix(comparison: &mut Comparison<'_>) -> Result<MetricMatrix> {
-    Ok(MetricMatrix { values: comparison.gram(Product::Delta)?.cosines(), warnings: Vec::new() })
-}

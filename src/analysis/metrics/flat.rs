@@ -1,7 +1,6 @@
 //! Cosine of the factors.
 
-use super::{Comparison, MetricMatrix, MetricSpec};
-use crate::Result;
+use super::MetricSpec;
 use crate::analysis::weights::Product;
 
 /// cos(x₁, x₂) with x the entries of A and B of all modules, one after the other.
@@ -14,10 +13,6 @@ pub(super) static METRIC: MetricSpec = MetricSpec {
     equal_ranks: true,
     of_other_seeds: "their A and B are nearly orthogonal, whatever they learnt",
     of_zeros: "all entries are zero",
-    rounds: |_| 1,
-    matrix,
+    product: Product::Flat,
+    embedding: None,
 };
-
-fn matrix(comparison: &mut Comparison<'_>) -> Result<MetricMatrix> {
-    Ok(MetricMatrix { values: comparison.gram(Product::Flat)?.cosines(), warnings: Vec::new() })
-}

@@ -1,18 +1,14 @@
 //! The metric of model-based clustering (MBC).
 
-use rayon::prelude::*;
-
-use super::{Comparison, MetricMatrix, MetricSpec};
+use super::spec::{Embed, MetricSpec};
+use crate::analysis::embedding::Embedding;
 use crate::analysis::gram::Gram;
 use crate::analysis::linalg::eigen::{self, Symmetric};
-use crate::analysis::linalg::row_products;
-use crate::analysis::weights::{Product, Scan};
+use crate::analysis::weights::Product;
 use crate::{Cancel, Result};
 
 /// Dimensions of the embedding.
 const EMBEDDING: usize = 64;
-/// Rows of the matrix that one thread computes at a time.
-const ROWS: usize = 64;
 
 /// Ostapenko et al., ICML 2024: per expert, entries of the flattened A and B whose magnitude is at most the
 /// `sparsity` quantile become 0; a truncated SVD without centring keeps 64 dimensions; rows are normalised; the
@@ -28,44 +24,15 @@ pub(super) static METRIC: MetricSpec = MetricSpec {
     equal_ranks: true,
     of_other_seeds: "their A and B are nearly orthogonal, whatever they learnt",
     of_zeros: "all entries are zero",
-    rounds: |experts| if experts > EMBEDDING { 2 } else { 1 },
-    matrix,
+    product: Product::Flat,
+    embedding: Some(Embed { above: EMBEDDING, embed, warning }),
 };
 
-fn matrix(comparison: &mut Comparison<'_>) -> Result<MetricMatrix> {
-    let mut gram = comparison.gram(Product::Flat)?;
-    if gram.size() <= EMBEDDING {
-        return Ok(MetricMatrix { values: gram.cosines(), warnings: Vec::new() });
-    }
-    restore_sizes(&mut gram, &comparison.alignment.scans);
-    let cancel = comparison.cancel;
-    let (values, inexact) = truncated_cosines(&gram, &mut comparison.round(), cancel)?;
-    let warning = inexact.map(|residual| {
-        format!(
-            "the {EMBEDDING} dimensions of the embedding hardly stand out from the rest: they are known only up to {residual:.0e} of the largest"
-        )
-    });
-    Ok(MetricMatrix { values, warnings: warning.into_iter().collect() })
-}
-
-/// Undoes the scaling by powers of two, up to one common factor: the embedding, unlike a cosine, depends
-/// on the experts' relative sizes.
-fn restore_sizes(gram: &mut Gram, scans: &[Scan]) {
-    let exponents: Vec<i32> = scans.iter().map(|s| s.exponent_a.max(s.exponent_b)).collect();
-    let largest = exponents.iter().copied().max().unwrap_or(0);
-    let factors: Vec<f64> = exponents.iter().map(|e| 2.0f64.powi(e - largest)).collect();
-    gram.rescale(&factors);
-}
-
-/// Cosines of the rows of U√λ over the largest 64 eigenpairs: the truncated SVD's embedding; with what
-/// [`eigen::Pairs::inexact`] says of them.
-fn truncated_cosines(
-    gram: &Gram,
-    progress: &mut dyn FnMut(usize, usize),
-    cancel: &Cancel,
-) -> Result<(Vec<f32>, Option<f64>)> {
+/// The rows of U√λ over the largest 64 eigenpairs, normalised: the truncated SVD's embedding.
+fn embed(mut gram: Gram, progress: &mut dyn FnMut(usize, usize), cancel: &Cancel) -> Result<Embedding> {
+    gram.normalise();
     let n = gram.size();
-    let pairs = eigen::largest(gram, EMBEDDING, progress, cancel)?;
+    let pairs = eigen::largest(&gram, EMBEDDING, progress, cancel)?;
     let width = pairs.values.len();
     let weights: Vec<f64> = pairs.values.iter().map(|v| v.max(0.0).sqrt()).collect();
     // Below this a row is rounding error of the decomposition, not a direction.
@@ -79,39 +46,12 @@ fn truncated_cosines(
         let kept = norm > noise && gram.entry(i, i) > 0.0;
         row.iter_mut().for_each(|x| *x = if kept { *x / norm } else { 0.0 });
     }
-    cancel.check()?;
-    let mut matrix = vec![0.0f32; n * n];
-    matrix.par_chunks_mut(ROWS * n).enumerate().for_each(|(block, out)| {
-        let first = block * ROWS;
-        let count = out.len() / n;
-        let mut cosines = vec![0.0f64; count * (n - first)];
-        row_products(
-            &mut cosines,
-            &rows[first * width..(first + count) * width],
-            &rows[first * width..],
-            width,
-        );
-        for (i, (out, cosines)) in out.chunks_exact_mut(n).zip(cosines.chunks_exact(n - first)).enumerate() {
-            for (value, cosine) in out[first..].iter_mut().zip(cosines) {
-                *value = cosine.clamp(-1.0, 1.0) as f32;
-            }
-            let own = rows[(first + i) * width..(first + i + 1) * width].iter().any(|&x| x != 0.0);
-            out[first + i] = if own { 1.0 } else { 0.0 };
-        }
-    });
-    mirror(&mut matrix, n);
-    Ok((matrix, pairs.inexact))
+    Ok(Embedding { width, rows, inexact: pairs.inexact })
 }
 
-/// Copies what is above the diagonal of an N × N matrix to below it, in squares that stay in the cache.
-fn mirror(matrix: &mut [f32], n: usize) {
-    for rows in (0..n).step_by(ROWS) {
-        for columns in (0..=rows).step_by(ROWS) {
-            for i in rows..(rows + ROWS).min(n) {
-                for j in columns..(columns + ROWS).min(i) {
-                    matrix[i * n + j] = matrix[j * n + i];
-                }
-            }
-        }
-    }
+fn warning(residual: f64) -> String {
+    format!(
+        "the {EMBEDDING} dimensions of the embedding hardly stand out from the rest: they are known only up to \
+         {residual:.0e} of the largest"
+    )
 }

@@ -11,7 +11,6 @@ mod spec;
 use std::ops::Deref;
 
 pub use self::spec::MetricSpec;
-pub(super) use self::spec::{Comparison, MetricMatrix};
 use crate::named::{Named, by_name};
 
 /// Every metric; the first is the default, and what clusterings go by.

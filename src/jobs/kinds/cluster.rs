@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::{Around, Findings, Job, JobContext, Kind, absolute, clusters_title, real, real_if_there};
-use crate::analysis::{self, DEFAULT_SEED, DEFAULT_SPARSITY, Metric};
+use crate::analysis::{self, ComparisonCache, DEFAULT_SEED, DEFAULT_SPARSITY, Metric};
 use crate::catalog::Catalog;
 use crate::library::Skipped;
 use crate::settings::{self, Entry, Setting};
@@ -128,8 +128,14 @@ impl Job for ClusterSpec {
         events.stage("comparing the experts");
         let mut progress =
             |step: usize, steps: usize| events.step(Step { step, steps, ..Step::default() }, None);
-        let similarity =
-            analysis::similarity(&library, Metric::default(), self.sparsity, &mut progress, cancel)?;
+        let similarity = analysis::similarity(
+            &library,
+            Metric::default(),
+            self.sparsity,
+            &ComparisonCache::of(&library),
+            &mut progress,
+            cancel,
+        )?;
         for warning in &similarity.warnings {
             events.log(warning);
         }

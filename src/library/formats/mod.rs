@@ -24,6 +24,7 @@ use self::format::{AdapterFile, AdapterFormat};
 pub use heads::{BaseTraits, Heads};
 pub(super) use opened::{Files, Opened, file_name, has_extension};
 pub(super) use peft::{CONFIG, WEIGHTS};
+pub(super) use view::View;
 
 /// The formats. Where several may be meant, the first that opens a folder has it; of those that cannot, the last
 /// that knows it for its own says why.

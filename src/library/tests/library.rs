@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::{Q0, config, expert, good, names, one, pair, safetensors};
-use crate::analysis::PrototypeCache;
+use crate::analysis::{ComparisonCache, PrototypeCache};
 use crate::library::{Library, Manifest, Status};
 
 #[test]
@@ -96,7 +96,9 @@ fn experts_of_another_base_are_pointed_out() {
         crate::analysis::prototypes(&library, &PrototypeCache::none(), &mut |_, _| {}, &cancel).unwrap();
     assert_eq!((table.experts.len(), table.skipped[0].name.as_str()), (2, "c"));
     let metric = crate::analysis::Metric::MBC;
-    let similarity = crate::analysis::similarity(&library, metric, 0.5, &mut |_, _| {}, &cancel).unwrap();
+    let similarity =
+        crate::analysis::similarity(&library, metric, 0.5, &ComparisonCache::none(), &mut |_, _| {}, &cancel)
+            .unwrap();
     assert_eq!((similarity.len(), similarity.skipped[0].name.as_str()), (2, "c"));
 }
 
@@ -127,7 +129,15 @@ fn of_two_bases_with_equally_many_experts_the_first_is_taken_and_said() {
     // The analysis continues with what is left.
     let cancel = crate::Cancel::new();
     for metric in [crate::analysis::Metric::MBC, crate::analysis::Metric::DELTA] {
-        let similarity = crate::analysis::similarity(&library, metric, 0.5, &mut |_, _| {}, &cancel).unwrap();
+        let similarity = crate::analysis::similarity(
+            &library,
+            metric,
+            0.5,
+            &ComparisonCache::none(),
+            &mut |_, _| {},
+            &cancel,
+        )
+        .unwrap();
         assert_eq!((similarity.len(), similarity.skipped[0].name.as_str()), (1, "b"));
     }
     assert_eq!(

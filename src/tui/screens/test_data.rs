@@ -67,6 +67,7 @@ pub fn similarity(n: usize, metric: Metric) -> Arc<Similarity> {
         warnings: Vec::new(),
         skipped: Vec::new(),
         known_spread: Default::default(),
+        origin: Default::default(),
     })
 }
 

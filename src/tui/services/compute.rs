@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::latest_task::LatestTask;
-use crate::analysis::{self, Clustering, Metric, Similarity};
+use crate::analysis::{self, Clustering, ComparisonCache, Metric, Similarity};
 use crate::catalog::Catalog;
 use crate::library::{Expert, Library};
 use crate::named::Named;
@@ -154,7 +154,14 @@ impl Work {
                 self.send.send(ComputeMessage::Progress { ticket, done, total });
             }
         };
-        let similarity = Arc::new(analysis::similarity(library, metric, sparsity, &mut progress, cancel)?);
+        let similarity = Arc::new(analysis::similarity(
+            library,
+            metric,
+            sparsity,
+            &ComparisonCache::of(library),
+            &mut progress,
+            cancel,
+        )?);
         // Whoever shows it does not wait for that.
         similarity.spread();
         // One of every metric and a second sparsity.
