@@ -18,7 +18,7 @@ mod weights;
 
 pub use cache::{ComparisonCache, Origin};
 pub use clustering::{
-    Clustering, SweptK, best_k, boundaries, choose_k, cluster, cohesion, largest_k, natural_clusters,
+    ChosenK, Clustering, SweptK, best_k, boundaries, choose_k, cluster, cohesion, natural_clusters,
     order_by_cluster, project, sweep, ties,
 };
 pub use metrics::{Metric, MetricSpec};

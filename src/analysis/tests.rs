@@ -107,7 +107,7 @@ fn what_was_compared_is_read_from_disk_the_next_time() {
         assert_eq!(kept(root.path(), metric).matrix, first.matrix);
         // That it came from the file shows when that has something else: the products of the second with the first.
         forge(&files(root.path(), "products")[0], |bytes| {
-            let at = 16 + 24 * 5 + 8;
+            let at = 16 + 24 * 5 + 32 + 8;
             bytes[at..at + 8].copy_from_slice(&0.0f64.to_le_bytes());
         });
         let forged = kept(root.path(), metric);
@@ -250,13 +250,13 @@ fn embeddings_partitions_and_maps_are_kept() {
     let first = kept(root.path(), Metric::MBC);
     assert_close(&first, &fresh(root.path(), Metric::MBC));
     let cancel = Cancel::new();
-    let (k, swept) = choose_k(&first, 42, &cancel).unwrap();
-    let clusters = cluster(&first, k, 42, &cancel).unwrap();
+    let chosen = choose_k(&first, 42, &mut |_| {}, &cancel).unwrap();
+    let clusters = cluster(&first, chosen.k, 42, &cancel).unwrap();
     let map = project(&first, &cancel);
     let again = kept(root.path(), Metric::MBC);
     assert_eq!(again.matrix, first.matrix);
-    assert_eq!(choose_k(&again, 42, &cancel).unwrap(), (k, swept));
-    assert_eq!(cluster(&again, k, 42, &cancel).unwrap(), clusters);
+    assert_eq!(choose_k(&again, 42, &mut |_| {}, &cancel).unwrap(), chosen);
+    assert_eq!(cluster(&again, chosen.k, 42, &cancel).unwrap(), clusters);
     assert_eq!(project(&again, &cancel), map);
     // Each came from its file: other values there are what is found.
     let [embedding, a_map, partitions] = &files(root.path(), "similarity")[..] else { panic!("three files") };

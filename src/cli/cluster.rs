@@ -7,7 +7,7 @@ use super::options::LibraryArgs;
 use super::output::Output;
 use super::table::{Align, Table};
 use crate::Result;
-use crate::analysis::{self, Metric, SweptK};
+use crate::analysis::{self, ChosenK, Metric, SweptK};
 use crate::library::Skipped;
 use crate::text::counted;
 
@@ -33,6 +33,9 @@ struct Document<'a> {
     labels: &'a [usize],
     inertia: f64,
     silhouette: Option<f64>,
+    /// Smallest and largest k among which `auto` found this one to be the best.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    best_of: Option<(usize, usize)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sweep: Option<&'a [SweptK]>,
     skipped: &'a [Skipped],
@@ -43,7 +46,8 @@ struct Document<'a> {
 pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
     let grouping = args.grouping.group(&library, args.sweep, output)?;
-    let Grouping { similarity, clustering, swept, .. } = &grouping;
+    let Grouping { similarity, clustering, tried, found, warnings } = &grouping;
+    let swept = tried.as_ref().map(|tried| tried.swept.as_slice()).filter(|_| args.sweep);
     if output.is_json() {
         return output.document(&Document {
             k: clustering.k,
@@ -54,12 +58,13 @@ pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
             labels: &clustering.labels,
             inertia: clustering.inertia,
             silhouette: clustering.silhouette,
-            sweep: swept.as_deref(),
+            best_of: tried.as_ref().filter(|_| *found).and_then(ChosenK::range),
+            sweep: swept,
             skipped: &similarity.skipped,
-            warnings: &similarity.warnings,
+            warnings,
         });
     }
-    let sweep = swept.as_deref().filter(|_| args.sweep).map(curve).unwrap_or_default();
+    let sweep = swept.map(curve).unwrap_or_default();
     output.text(&format!("{}{sweep}", text(&grouping)))
 }
 
@@ -123,7 +128,7 @@ mod tests {
             origin: Default::default(),
         };
         let clustering = analysis::cluster(&similarity, k, 42, &crate::Cancel::new()).unwrap();
-        Grouping { similarity, clustering, swept: None, found: false }
+        Grouping { similarity, clustering, tried: None, found: false, warnings: vec![] }
     }
 
     #[test]
@@ -139,11 +144,18 @@ mod tests {
         let mut found = grouping(Metric::DELTA, 2);
         assert!(text(&found).starts_with("3 experts in 2 clusters (delta, seed 42): "));
         found.found = true;
-        found.swept = Some([2, 3].map(|k| SweptK { k, inertia: 1.0 / k as f64, silhouette: None }).into());
+        let swept = |k: usize, silhouette| SweptK { k, inertia: 1.0 / k as f64, silhouette };
+        let tried = |k, swept, at_border| Some(ChosenK { k, swept, at_border });
+        found.tried = tried(2, vec![swept(2, None), swept(3, None)], false);
         assert!(text(&found).contains("\nk = 2 has the best mean silhouette of k = 2 to 3\n\ncluster 0"));
         let expected = "\nk  inertia  silhouette\n2   0.5000\n3   0.3333\n";
-        assert_eq!(curve(found.swept.as_deref().unwrap()), expected);
-        found.swept = Some(Vec::new());
-        assert!(text(&found).contains("\nk = 2: so few experts leave no choice\n"));
+        assert_eq!(curve(&found.tried.as_ref().unwrap().swept), expected);
+        found.clustering.k = 3;
+        found.tried = tried(3, vec![swept(2, Some(0.1)), swept(3, Some(0.2))], true);
+        assert!(
+            text(&found).contains("\nk = 3 has the best mean silhouette of k = 2 to 3; more may be better")
+        );
+        found.tried = Some(ChosenK::default());
+        assert!(text(&found).contains("\nk = 3: so few different experts leave no choice\n"));
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::output::Output;
 use super::similarity::{ComparisonArgs, compare};
 use crate::Result;
-use crate::analysis::{self, Clustering, DEFAULT_SEED, Similarity, SweptK};
+use crate::analysis::{self, ChosenK, Clustering, DEFAULT_SEED, Similarity};
 use crate::library::Library;
 
 /// How to compare experts, and into how many clusters to group them.
@@ -57,10 +57,12 @@ impl fmt::Display for ClusterCount {
 pub(super) struct Grouping {
     pub similarity: Similarity,
     pub clustering: Clustering,
-    /// What each number of clusters gives, where several were tried.
-    pub swept: Option<Vec<SweptK>>,
+    /// What other numbers of clusters give, where several were tried.
+    pub tried: Option<ChosenK>,
     /// Whether the number of clusters was found, not given.
     pub found: bool,
+    /// Things a reader should know of both.
+    pub warnings: Vec<String>,
 }
 
 impl GroupingArgs {
@@ -70,29 +72,40 @@ impl GroupingArgs {
         let similarity = compare(library, &self.comparison, output)?;
         let cancel = output.cancel();
         let found = self.k == ClusterCount::Auto;
-        let tried =
-            if found || sweep { Some(analysis::choose_k(&similarity, self.seed, cancel)?) } else { None };
+        let mut progress = output.progress();
+        let mut found_so_far = |chosen: &ChosenK| {
+            progress.update(&format!("trying more clusters: k = {} is the {}", chosen.k, chosen.about()));
+        };
+        let tried = match found || sweep {
+            true => Some(analysis::choose_k(&similarity, self.seed, &mut found_so_far, cancel)?),
+            false => None,
+        };
+        drop(progress);
         let k = match (self.k, &tried) {
             (ClusterCount::Exactly(k), _) => k,
-            (ClusterCount::Auto, tried) => tried.as_ref().map_or(1, |(k, _)| *k),
+            (ClusterCount::Auto, tried) => tried.as_ref().map_or(1, |chosen| chosen.k),
         };
         let clustering = analysis::cluster(&similarity, k, self.seed, cancel)?;
-        Ok(Grouping { similarity, clustering, swept: tried.map(|(_, swept)| swept), found })
+        let shortfall = clustering.shortfall(k);
+        shortfall.iter().for_each(|text| output.note(&format!("warning: {text}")));
+        let warnings = similarity.warnings.iter().cloned().chain(shortfall).collect();
+        Ok(Grouping { similarity, clustering, tried, found, warnings })
     }
 }
 
 impl Grouping {
     /// How the number of clusters was found, one line; empty where it was given.
     pub(super) fn about_k(&self) -> String {
-        match self.swept.as_deref() {
-            Some([first, .., last]) if self.found => format!(
-                "k = {} has the best mean silhouette of k = {} to {}\n",
-                self.clustering.k, first.k, last.k
-            ),
-            Some(_) if self.found => {
-                format!("k = {}: so few experts leave no choice\n", self.clustering.k)
-            }
-            _ => String::new(),
+        let k = self.clustering.k;
+        match self.tried.as_ref().filter(|_| self.found) {
+            Some(tried) => match tried.range() {
+                Some((first, last)) => {
+                    let more = if tried.at_border { "; more may be better still" } else { "" };
+                    format!("k = {k} has the best mean silhouette of k = {first} to {last}{more}\n")
+                }
+                None => format!("k = {k}: so few different experts leave no choice\n"),
+            },
+            None => String::new(),
         }
     }
 }

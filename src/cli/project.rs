@@ -61,7 +61,7 @@ pub fn run(args: &ProjectArgs, output: &Output) -> Result<()> {
             labels: &clustering.labels,
             points: &points,
             skipped: &similarity.skipped,
-            warnings: &similarity.warnings,
+            warnings: &grouping.warnings,
         });
     }
     output.text(&text(&grouping, &points))

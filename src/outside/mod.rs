@@ -16,6 +16,7 @@
 //! A test looks for other ways to open or change files (`tests/integration/outside.rs`). Each operation here passes a
 //! [`fault`] point, where the crate's own tests let it fail or end the process.
 
+mod counts;
 mod digest;
 mod fault;
 mod lock;
@@ -28,6 +29,8 @@ mod tests;
 mod unfinished;
 mod write;
 
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) use counts::testing as counting;
 pub use digest::{hex, sha256_file};
 pub use lock::{Lock, NO_LOCKS};
 pub use output::Output;

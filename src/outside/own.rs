@@ -93,9 +93,20 @@ pub fn replace_with(
 /// # Errors
 /// As there.
 pub fn replace_unsynced(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_unsynced_with(path, |file| file.write_all(bytes))
+}
+
+/// [`replace_unsynced`] for content that is made while it is written.
+///
+/// # Errors
+/// As there; what `write` returns.
+pub fn replace_unsynced_with(
+    path: &Path,
+    write: impl FnOnce(&mut io::BufWriter<&mut Output>) -> io::Result<()>,
+) -> Result<()> {
     let work = || {
         let mut temporary = Unfinished::new(path, TEMPORARY)?;
-        temporary.output().write_all(bytes)?;
+        write::through(temporary.output(), write)?;
         temporary.finish_unsynced()
     };
     work().map_err(|e| Error::io(path, e))

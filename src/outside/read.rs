@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::fault;
 use super::place::{self, Access};
+use super::{counts, fault};
 use crate::error::system_reason;
 use crate::{Error, Result};
 
@@ -20,6 +20,7 @@ pub fn open_regular(path: &Path) -> io::Result<(File, fs::Metadata)> {
         return Err(not_regular());
     }
     let file = place::open_through_links(path, Access::Read)?;
+    counts::opened(path);
     let metadata = file.metadata()?;
     // What lay there may have been replaced meanwhile; it was opened so that nothing blocks.
     if metadata.is_file() { Ok((file, metadata)) } else { Err(not_regular()) }
@@ -65,6 +66,7 @@ pub(super) fn read_open(file: File, length: u64, limit: u64) -> io::Result<Vec<u
         return Err(too_large(&format!("{length} bytes"), limit));
     }
     fault::point()?;
+    counts::read(&file, length as usize);
     let mut bytes = Vec::with_capacity(length as usize);
     // A file that grows meanwhile, and those of /proc, have more than they say.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -84,6 +86,7 @@ fn too_large(size: &str, limit: u64) -> io::Error {
 /// # Errors
 /// Whatever the system says; a file that ends before.
 pub fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    counts::read(file, buffer.len());
     #[cfg(unix)]
     return std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset);
     #[cfg(windows)]

@@ -66,7 +66,7 @@ fn into(path: &Path) -> io::Result<Output> {
     Ok(Output::new(file))
 }
 
-fn through(
+pub(super) fn through(
     file: &mut Output,
     write: impl FnOnce(&mut io::BufWriter<&mut Output>) -> io::Result<()>,
 ) -> io::Result<()> {

@@ -362,7 +362,8 @@ fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Can
     )?;
     let clustering = analysis::cluster(&similarity, spec.k, spec.training.seed, cancel)?;
     events(ClustersEvent::Stage("looking for the data".into()));
-    let ClustersPlan { rows, missing, warnings } = plan_clusters(spec, &library, &clustering, cancel)?;
+    let ClustersPlan { rows, missing, mut warnings } = plan_clusters(spec, &library, &clustering, cancel)?;
+    warnings.extend(clustering.shortfall(spec.k));
     if !missing.is_empty() {
         return Err(Error::msg(format!("{}: give the folder with the tasks with --data", no_data(&missing))));
     }

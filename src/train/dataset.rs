@@ -1,6 +1,5 @@
 //! Tasks on disk: `{"instruction","input","output"}` lines, split into train, validation and test.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use rand::SeedableRng;
@@ -9,28 +8,13 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::outside::{hex, open_limited, read_limited};
+use super::examples::{Example, read_examples};
+use crate::outside::{hex, read_limited};
 use crate::scorers::Scorer;
 use crate::{Error, Result};
 
-/// Largest file of examples that is read: all of them are kept in memory.
-const MAX_FILE: u64 = 16 << 30;
-/// Longest line that is read; anything longer is no example of an instruction.
-const MAX_LINE: usize = 1 << 20;
 /// Largest `task.toml` that is read.
 const MAX_TASK: u64 = 1 << 20;
-
-/// One example.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Example {
-    /// What is asked.
-    pub instruction: String,
-    /// What it is asked about.
-    #[serde(default)]
-    pub input: String,
-    /// The right answer.
-    pub output: String,
-}
 
 /// `task.toml`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -63,58 +47,6 @@ pub struct Dataset {
     pub validation: Vec<Example>,
     /// Test split; may be empty.
     pub test: Vec<Example>,
-}
-
-/// Reads the examples of a `.jsonl` file.
-///
-/// # Errors
-/// I/O; the first broken line by its number and what is wrong with it; a file without examples.
-pub fn read_examples(path: &Path) -> Result<Vec<Example>> {
-    let file = open_limited(path, MAX_FILE).map_err(|e| Error::io(path, e))?;
-    let mut reader = BufReader::new(file);
-    let (mut examples, mut line, mut number) = (Vec::new(), Vec::new(), 0usize);
-    loop {
-        line.clear();
-        number += 1;
-        let mut limited = std::io::Read::take(&mut reader, MAX_LINE as u64 + 1);
-        let read = limited.read_until(b'\n', &mut line).map_err(|e| Error::io(path, e))?;
-        if read == 0 {
-            break;
-        }
-        let at = |problem: &str| Error::file(path, format!("line {number}: {problem}"));
-        if read > MAX_LINE {
-            return Err(at("is longer than 1 MiB"));
-        }
-        let text = std::str::from_utf8(&line).map_err(|_| at("is not UTF-8"))?.trim();
-        let text = if number == 1 { text.trim_start_matches('\u{feff}') } else { text };
-        if text.is_empty() {
-            continue;
-        }
-        let value: serde_json::Value =
-            serde_json::from_str(text).map_err(|e| at(&format!("is not valid JSON: {}", in_line(&e))))?;
-        for key in ["instruction", "output"] {
-            if value.get(key).is_none() {
-                return Err(at(&format!("lacks \"{key}\" (an example has instruction, input and output)")));
-            }
-        }
-        let example: Example = serde_json::from_value(value).map_err(|e| at(&e.to_string()))?;
-        if example.instruction.trim().is_empty() && example.input.trim().is_empty() {
-            return Err(at("has neither an instruction nor an input"));
-        }
-        if example.output.trim().is_empty() {
-            return Err(at("has an empty output: there is nothing to learn from it"));
-        }
-        examples.push(example);
-    }
-    if examples.is_empty() {
-        return Err(Error::file(path, "has no examples"));
-    }
-    Ok(examples)
-}
-
-/// What is wrong with one line's JSON: the parser counts lines too, but it has seen only this one.
-fn in_line(error: &serde_json::Error) -> String {
-    error.to_string().replace(&format!("at line {} column", error.line()), "at column")
 }
 
 impl Dataset {
@@ -229,26 +161,6 @@ pub fn fingerprint<'a>(examples: impl IntoIterator<Item = &'a Example>) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn read(text: &str) -> Result<Vec<Example>> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("d.jsonl");
-        std::fs::write(&path, text).unwrap();
-        read_examples(&path)
-    }
-
-    #[test]
-    fn a_broken_line_is_named() {
-        let good = r#"{"instruction":"Add","input":"1 1","output":"2"}"#;
-        assert_eq!(read(&format!("{good}\n\n{good}\n")).unwrap().len(), 2);
-        let error = |text: &str| read(text).unwrap_err().to_string();
-        assert!(error(&format!("{good}\n{{oops\n")).contains("line 2: is not valid JSON"));
-        assert!(error("{oops\n").ends_with("at column 2"), "{}", error("{oops\n"));
-        assert!(error(r#"{"instruction":"Add"}"#).contains("line 1: lacks \"output\""));
-        assert!(error(r#"{"instruction":"Add","output":""}"#).contains("empty output"));
-        assert!(error(r#"{"instruction":3,"output":"x"}"#).contains("line 1"));
-        assert!(error("\n\n").contains("has no examples"));
-    }
 
     #[test]
     fn without_a_validation_split_a_seeded_share_is_held_back() {

@@ -1,6 +1,6 @@
 //! Examples as token ids.
 
-use super::dataset::Example;
+use super::examples::Example;
 use crate::library::Template;
 use crate::model::Tokenizer;
 use crate::{Error, Result};

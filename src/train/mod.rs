@@ -5,6 +5,7 @@ mod clusters;
 mod dataset;
 mod encode;
 mod events;
+mod examples;
 mod forecast;
 mod log;
 mod lora;
@@ -25,9 +26,10 @@ pub use clusters::{
     CLUSTERS, ClusterRow, ClustersEvent, ClustersPlan, ClustersReport, ClustersSpec, no_data, plan_clusters,
     train_clusters,
 };
-pub use dataset::{Dataset, Example, TaskInfo, find_tasks, read_examples, read_task};
+pub use dataset::{Dataset, TaskInfo, find_tasks, read_task};
 pub use encode::{Encoded, encode};
 pub use events::{Step, TrainEvent};
+pub use examples::{Example, read_examples};
 pub use forecast::forecast;
 pub use log::check_log;
 pub use lora::{LoraTrainer, is_target};

@@ -4,8 +4,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::TrainSpec;
-use super::dataset::{Dataset, Example, fingerprint, read_examples};
+use super::dataset::{Dataset, fingerprint};
 use super::encode::{Encoded, encode};
+use super::examples::{Example, read_examples};
 use crate::catalog::Catalog;
 use crate::library::Template;
 use crate::model::ModelFiles;

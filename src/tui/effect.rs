@@ -93,12 +93,11 @@ pub enum ComputeEffect {
         /// Of k-means.
         seed: u64,
     },
-    /// Inertia and silhouette for k = 2..=`max_k` on the MBC similarity, and a 2-D map of the experts.
+    /// Inertia and silhouette for every k that [`crate::analysis::choose_k`] tries on the MBC similarity, and a 2-D map
+    /// of the experts.
     Sweep {
         /// Echoed by the answer.
         ticket: u64,
-        /// Largest number of clusters.
-        max_k: usize,
         /// Share of each expert's smallest entries that count as zero.
         sparsity: f64,
         /// Of k-means.

@@ -154,7 +154,7 @@ pub struct DataSummary {
 pub struct Sweep {
     /// Names in the order of `map`.
     pub experts: Vec<String>,
-    /// By rising k; empty when no sweep was asked for (`max_k` < 2).
+    /// By rising k; empty where so few experts leave no choice.
     pub ks: Vec<SweptK>,
     /// Each expert's place in the plane that keeps most of the similarities; no unit.
     pub map: Vec<(f32, f32)>,

@@ -1,17 +1,16 @@
 //! A folder of a library's cache.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
-use crate::library::{Library, read_limited, state_dir, write_unsynced_with};
+use crate::library::{Library, state_dir};
+use crate::outside::{Output, TEMPORARY, make_folders, own, sweep};
 
-/// What a writer that was killed left behind is removed after this time.
-const ABANDONED: Duration = Duration::from_secs(3600);
 /// All files of a folder together; the oldest go first.
 const MOST_BYTES: u64 = 1 << 30;
 /// Files of a folder.
@@ -30,7 +29,7 @@ pub(in crate::analysis) struct CacheFolder {
 
 /// Writes and adds up a checksum.
 pub(in crate::analysis) struct Summing<'a, 'b> {
-    to: &'a mut io::BufWriter<&'b mut File>,
+    to: &'a mut io::BufWriter<&'b mut Output>,
     hash: Sha256,
 }
 
@@ -61,7 +60,7 @@ impl CacheFolder {
     /// The content of a file, if it is whole and at most `limit` bytes.
     pub fn read(&self, name: &str, limit: usize) -> Option<Vec<u8>> {
         let limit = limit.checked_add(CHECKSUM)?;
-        let mut bytes = read_limited(&self.path()?.join(name), limit as u64).ok()?;
+        let mut bytes = own::read(&self.path()?.join(name), limit as u64).ok()??;
         let content = bytes.len().checked_sub(CHECKSUM)?;
         if Sha256::digest(&bytes[..content])[..] != bytes[content..] {
             return None;
@@ -78,14 +77,14 @@ impl CacheFolder {
     /// [`Self::write`] for content that is made while it is written.
     pub fn write_with(&self, name: &str, write: impl FnOnce(&mut Summing<'_, '_>) -> io::Result<()>) -> bool {
         let Some(folder) = self.path() else { return false };
-        let all = |to: &mut io::BufWriter<&mut File>| {
+        let all = |to: &mut io::BufWriter<&mut Output>| {
             let mut summing = Summing { to, hash: Sha256::new() };
             write(&mut summing)?;
             let Summing { to, hash } = summing;
             to.write_all(&hash.finalize())
         };
         let written =
-            fs::create_dir_all(folder).is_ok() && write_unsynced_with(&folder.join(name), all).is_ok();
+            make_folders(folder).is_ok() && own::replace_unsynced_with(&folder.join(name), all).is_ok();
         if written {
             self.tidy(name);
         }
@@ -107,7 +106,7 @@ impl CacheFolder {
     /// Removes a file that has been replaced.
     pub fn remove(&self, name: &str) {
         if let Some(folder) = self.path() {
-            let _ = fs::remove_file(folder.join(name));
+            let _ = own::remove(&folder.join(name));
         }
     }
 
@@ -124,13 +123,10 @@ impl CacheFolder {
 
     /// Keeps the folder within its bounds; `written` stays.
     fn tidy(&self, written: &str) {
+        // What writers that were killed left behind.
+        self.path().into_iter().for_each(sweep);
         let mut entries = self.entries();
-        for (name, modified, _) in entries.iter().filter(|(name, ..)| name.starts_with(".tmp-")) {
-            if modified.elapsed().is_ok_and(|age| age > ABANDONED) {
-                self.remove(name);
-            }
-        }
-        entries.retain(|(name, ..)| !name.starts_with(".tmp-"));
+        entries.retain(|(name, ..)| !name.starts_with(TEMPORARY));
         entries.sort_by(|a, b| (b.0 == written).cmp(&(a.0 == written)).then(b.1.cmp(&a.1)));
         let mut bytes = 0u64;
         for (at, (name, _, length)) in entries.iter().enumerate() {

@@ -85,5 +85,5 @@ impl Origin {
 }
 
 fn file_name(name: &str, key: &[u8; 32]) -> String {
-    format!("{name}-{}", crate::library::hex(&key[..16]))
+    format!("{name}-{}", crate::outside::hex(&key[..16]))
 }

@@ -8,7 +8,8 @@ use crate::analysis::similarity::Similarity;
 use crate::{Cancel, Error, Result};
 
 /// Partitions the experts into `k` clusters by k-means on the rows of the matrix (greedy k-means++, the
-/// best of 10 starts or more, at most 300 steps); the same seed gives the same result on every machine.
+/// best of 10 starts or more, at most 300 steps); the same seed gives the same result on every machine. Where
+/// fewer than `k` experts differ, there are as many clusters as different experts.
 ///
 /// # Errors
 /// A usage error unless 1 ≤ k ≤ N; [`Error::Cancelled`].
@@ -21,6 +22,7 @@ pub fn cluster(similarity: &Similarity, k: usize, seed: u64, cancel: &Cancel) ->
         return Err(Error::usage(format!("k = {k} is more than there are experts: {}", allowed(n))));
     }
     let found = Partitions::of(similarity, seed).get(k, cancel)?;
+    let k = found.partition.used();
     let silhouettes = silhouettes(similarity, &found.partition.labels, k);
     let ties = ties(similarity, &found.partition.labels, k);
     let Partition { labels, inertia } = found.partition;

@@ -1,9 +1,11 @@
 //! What a clustering is.
 
+use crate::text::counted;
+
 /// A partition of the experts by k-means on the rows of an MBC similarity matrix.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clustering {
-    /// Number of clusters.
+    /// Number of clusters, each with a member.
     pub k: usize,
     /// Seed of k-means.
     pub seed: u64,
@@ -19,4 +21,18 @@ pub struct Clustering {
     pub silhouettes: Vec<f64>,
     /// Row-major N × k: sum of the similarities of each expert to the other members of each cluster.
     pub ties: Vec<f64>,
+}
+
+impl Clustering {
+    /// That there are fewer clusters than were asked for, one line; `None` where there are as many.
+    pub fn shortfall(&self, asked: usize) -> Option<String> {
+        (self.k < asked).then(|| {
+            let differ = if self.k == 1 {
+                "all experts are".into()
+            } else {
+                format!("only {} experts differ, the others are", self.k)
+            };
+            format!("{} instead of {asked}: {differ} the same to this metric", counted(self.k, "cluster"))
+        })
+    }
 }

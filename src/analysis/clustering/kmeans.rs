@@ -41,6 +41,13 @@ pub(super) struct Partition {
     pub inertia: f64,
 }
 
+impl Partition {
+    /// Number of clusters that have members: fewer than k where fewer than k points differ.
+    pub fn used(&self) -> usize {
+        self.labels.iter().max().map_or(0, |most| most + 1)
+    }
+}
+
 /// Partitions the points into `k` clusters, 1 ≤ k ≤ count.
 pub(super) fn kmeans(points: &Points, k: usize, seed: u64, cancel: &Cancel) -> Result<Partition> {
     let tolerance = TOLERANCE * mean_variance(points);

@@ -17,7 +17,7 @@ pub use clustering::Clustering;
 pub use map::project;
 pub use order::{boundaries, order_by_cluster};
 pub use quality::{cohesion, ties};
-pub use sweep::{SweptK, best_k, choose_k, largest_k, natural_clusters, sweep};
+pub use sweep::{ChosenK, SweptK, best_k, choose_k, natural_clusters, sweep};
 
 #[cfg(test)]
 mod tests;

@@ -96,8 +96,42 @@ fn silhouette_exists_only_between_two_and_n() {
 fn the_silhouette_chooses_the_planted_number() {
     let s = planted();
     assert_eq!(natural_clusters(&s, 1, &Cancel::new()).unwrap().k, 3);
+    let chosen = choose_k(&s, 1, &mut |_| {}, &Cancel::new()).unwrap();
+    assert_eq!((chosen.k, chosen.about().as_str(), chosen.at_border), (3, "best of 2…6", false));
     let two = Similarity { experts: vec!["a".into(), "b".into()], matrix: vec![1.0, 0.1, 0.1, 1.0], ..s };
     assert_eq!(natural_clusters(&two, 1, &Cancel::new()).unwrap().k, 1);
+}
+
+/// Groups of three equal experts, far from each other.
+fn triples(groups: usize) -> Similarity {
+    let n = 3 * groups;
+    let matrix = (0..n * n).map(|at| if at / n / 3 == at % n / 3 { 1.0 } else { 0.0 }).collect();
+    Similarity { experts: (0..n).map(|i| format!("e{i}")).collect(), matrix, ..planted() }
+}
+
+#[test]
+fn more_clusters_are_tried_while_the_last_is_the_best() {
+    let mut heard = Vec::new();
+    let s = triples(27);
+    let chosen =
+        choose_k(&s, 1, &mut |chosen| heard.push((chosen.k, chosen.about())), &Cancel::new()).unwrap();
+    assert_eq!((chosen.k, chosen.at_border), (27, false));
+    assert_eq!(chosen.swept.last().unwrap().k, 27, "more clusters than different experts are none");
+    assert_eq!(heard, [(20, "best of 2…20".to_string())]);
+    let many = choose_k(&triples(50), 1, &mut |_| {}, &Cancel::new()).unwrap();
+    assert_eq!((many.k, many.about().as_str(), many.at_border), (40, "best of 2…40", true));
+}
+
+#[test]
+fn there_are_no_more_clusters_than_different_experts() {
+    let s = triples(2);
+    let clustering = cluster(&s, 5, 1, &Cancel::new()).unwrap();
+    assert_eq!((clustering.k, clustering.labels.as_slice()), (2, &[0, 0, 0, 1, 1, 1][..]));
+    assert_eq!(clustering.ties.len(), 12);
+    assert!(clustering.shortfall(5).unwrap().starts_with("2 clusters instead of 5: only 2 experts differ"));
+    assert_eq!(clustering.shortfall(2), None);
+    let swept = sweep(&s, 1..=6, 1, &Cancel::new()).unwrap();
+    assert_eq!(swept.iter().map(|swept| swept.k).collect::<Vec<_>>(), [1, 2]);
 }
 
 #[test]

@@ -100,36 +100,64 @@ impl Step<'_> {
         let wanted = |tile: &&mut GramTile| {
             tile.columns.start >= self.old && inside(&tile.rows, rows) && inside(&tile.columns, columns)
         };
-        gram.tiles.par_iter_mut().filter(wanted).try_for_each(|tile| {
-            cancel.check()?;
-            match self.product {
-                Product::Flat => flat_tile(tile, rows, columns),
-                Product::Delta => {
-                    let mut offset = Offsets::new(tile, rows, columns);
-                    for slot in self.slots {
-                        delta_tile(tile, slot, self.order, rows, columns, &mut offset);
-                    }
-                }
+        let tiles = gram.tiles.par_iter_mut().filter(wanted);
+        match self.product {
+            Product::Flat => {
+                let mut runs = column_runs(tiles.collect());
+                runs.par_iter_mut().with_max_len(1).try_for_each(|run| {
+                    cancel.check()?;
+                    flat_run(run, rows, columns);
+                    Ok(())
+                })
             }
-            Ok::<(), Error>(())
-        })
+            Product::Delta => tiles.try_for_each(|tile| {
+                cancel.check()?;
+                let mut offset = Offsets::new(tile, rows, columns);
+                for slot in self.slots {
+                    delta_tile(tile, slot, self.order, rows, columns, &mut offset);
+                }
+                Ok::<(), Error>(())
+            }),
+        }
     }
 }
 
-/// Adds X_rows · X_columnsᵀ, `CHUNK` features at a time.
-fn flat_tile(tile: &mut GramTile, rows: &WeightBlock, columns: &WeightBlock) {
-    let (m, n) = (tile.rows.len(), tile.columns.len());
+/// Tiles below one another, a few in each run: the columns that they share are rearranged for a product once.
+fn column_runs(mut tiles: Vec<&mut GramTile>) -> Vec<Vec<&mut GramTile>> {
+    /// Rows of a run that are enough for that to cost little.
+    const ROWS: usize = 512;
+    tiles.sort_by_key(|tile| (tile.columns.start, tile.rows.start));
+    let mut runs: Vec<Vec<&mut GramTile>> = Vec::new();
+    for tile in tiles {
+        match runs.last_mut() {
+            Some(run)
+                if run[0].columns == tile.columns
+                    && run[run.len() - 1].rows.end == tile.rows.start
+                    && tile.rows.end - run[0].rows.start <= ROWS =>
+            {
+                run.push(tile)
+            }
+            _ => runs.push(vec![tile]),
+        }
+    }
+    runs
+}
+
+/// Adds X_rows · X_columnsᵀ to tiles below one another, `CHUNK` features at a time.
+fn flat_run(run: &mut [&mut GramTile], rows: &WeightBlock, columns: &WeightBlock) {
+    let of_rows = run[0].rows.start..run[run.len() - 1].rows.end;
+    let of_columns = run[0].columns.clone();
+    let (m, n) = (of_rows.len(), of_columns.len());
     // Every expert has the same features in this layout, so that segments lie at a fixed stride.
-    let features = rows.segment(tile.rows.start).len();
-    let left = rows.span(&tile.rows);
-    let right = columns.span(&tile.columns);
+    let features = rows.segment(of_rows.start).len();
+    let (left, right) = (rows.span(&of_rows), columns.span(&of_columns));
     let mut scratch = vec![0.0f32; m * n];
     for start in (0..features).step_by(CHUNK) {
         let width = CHUNK.min(features - start);
         let left = MatRef::rows(&left[start..], (m, width), features);
         let right = MatRef::rows(&right[start..], (n, width), features);
         matrix::multiply(1.0, left, right.transposed(), 0.0, MatMut::rows(&mut scratch, (m, n), n));
-        for (sum, &x) in tile.values.iter_mut().zip(&scratch) {
+        for (sum, &x) in run.iter_mut().flat_map(|tile| &mut tile.values).zip(&scratch) {
             *sum += f64::from(x);
         }
     }

@@ -8,8 +8,9 @@
 //! | 8 | `LTPROD01` |
 //! | 4, 4 | rows that were known before, new rows |
 //! | 24 each | of every row, the old ones first: its key (16), threshold (f32, NaN: none), exponents of A and B (i16) |
+//! | 32 | SHA-256 of all that: what follows need not be read to trust it |
 //! | 8 each | of every new row: its products with all rows up to itself (f64) |
-//! | 32 | SHA-256 of all that |
+//! | 32 | SHA-256 of the whole |
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::analysis::cache::{CHECKSUM, CacheFolder};
 use crate::analysis::weights::Scan;
-use crate::library::open_regular;
+use crate::outside::{hex, own};
 
 /// What an expert's inner products follow from: its weights, and how they are read and multiplied.
 pub(in crate::analysis) type RowKey = [u8; 16];
@@ -55,6 +56,11 @@ fn values(old: usize, new: usize) -> u64 {
     up_to(old + new) - up_to(old)
 }
 
+/// Where the values of a file with so many rows begin.
+fn values_at(rows: usize) -> u64 {
+    (HEADER + RECORD * rows + CHECKSUM) as u64
+}
+
 impl Segment {
     /// The files of products of this kind, newest first.
     pub fn all(folder: &CacheFolder, kind: &str) -> Vec<Self> {
@@ -63,7 +69,8 @@ impl Segment {
 
     fn open(folder: &CacheFolder, name: String) -> Option<Self> {
         let path = folder.path()?.join(&name);
-        let (file, metadata) = open_regular(&path).ok()?;
+        let file = own::open(&path).ok()??;
+        let metadata = file.metadata().ok()?;
         let mut reader = BufReader::new(file);
         let mut header = [0u8; HEADER];
         reader.read_exact(&mut header).ok()?;
@@ -72,12 +79,17 @@ impl Segment {
             Some(u32::from_le_bytes(bytes) as usize).filter(|count| *count <= MOST_ROWS)
         };
         let (old, new) = (count(8)?, count(12)?);
-        let length = (HEADER + RECORD * (old + new) + CHECKSUM) as u64 + 8 * values(old, new);
+        let length = values_at(old + new) + 8 * values(old, new) + CHECKSUM as u64;
         if &header[..8] != MAGIC || metadata.len() != length {
             return None;
         }
         let mut bytes = vec![0u8; RECORD * (old + new)];
         reader.read_exact(&mut bytes).ok()?;
+        let mut sum = [0u8; CHECKSUM];
+        reader.read_exact(&mut sum).ok()?;
+        if Sha256::new_with_prefix(header).chain_update(&bytes).finalize()[..] != sum {
+            return None;
+        }
         let records = bytes.as_chunks::<RECORD>().0.iter().map(record).collect::<Option<Vec<_>>>()?;
         Some(Self { name, path, old, records })
     }
@@ -91,8 +103,8 @@ impl Segment {
     /// damaged: that is known before the first call.
     pub fn read(&self, each: &mut dyn FnMut(usize, &[f64])) -> io::Result<()> {
         let damaged = || io::Error::from(io::ErrorKind::InvalidData);
-        let (mut file, metadata) = open_regular(&self.path)?;
-        let mut rest = metadata.len().checked_sub(CHECKSUM as u64).ok_or_else(damaged)?;
+        let mut file = own::open(&self.path).ok().flatten().ok_or_else(damaged)?;
+        let mut rest = file.metadata()?.len().checked_sub(CHECKSUM as u64).ok_or_else(damaged)?;
         let mut hash = Sha256::new();
         let mut buffer = vec![0u8; 1 << 18];
         while rest > 0 {
@@ -107,7 +119,7 @@ impl Segment {
             return Err(damaged());
         }
         let all = self.records.len();
-        file.seek(SeekFrom::Start((HEADER + RECORD * all) as u64))?;
+        file.seek(SeekFrom::Start(values_at(all)))?;
         let mut reader = BufReader::with_capacity(1 << 18, file);
         let (mut bytes, mut row) = (Vec::new(), Vec::new());
         for position in self.old..all {
@@ -166,18 +178,20 @@ pub(super) fn keep(
     let mut name = Sha256::new();
     records.iter().for_each(|record| name.update(record.key));
     name.update((old as u64).to_le_bytes());
-    let name = format!("{kind}-{}", crate::library::hex(&name.finalize()[..16]));
+    let name = format!("{kind}-{}", hex(&name.finalize()[..16]));
     let written = folder.write_with(&name, |to| {
-        to.write_all(MAGIC)?;
-        to.write_all(&(old as u32).to_le_bytes())?;
-        to.write_all(&((all - old) as u32).to_le_bytes())?;
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend((old as u32).to_le_bytes());
+        bytes.extend(((all - old) as u32).to_le_bytes());
         for Record { key, scan } in records {
-            to.write_all(key)?;
-            to.write_all(&scan.threshold.unwrap_or(f32::NAN).to_le_bytes())?;
-            to.write_all(&(scan.exponent_a as i16).to_le_bytes())?;
-            to.write_all(&(scan.exponent_b as i16).to_le_bytes())?;
+            bytes.extend(key);
+            bytes.extend(scan.threshold.unwrap_or(f32::NAN).to_le_bytes());
+            bytes.extend((scan.exponent_a as i16).to_le_bytes());
+            bytes.extend((scan.exponent_b as i16).to_le_bytes());
         }
-        let mut bytes = Vec::new();
+        let sum = Sha256::digest(&bytes);
+        bytes.extend(sum);
+        to.write_all(&bytes)?;
         for row in old..all {
             bytes.clear();
             bytes.extend((0..=row).flat_map(|column| value(row, column).to_le_bytes()));

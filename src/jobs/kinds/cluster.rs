@@ -142,6 +142,7 @@ impl Job for ClusterSpec {
         cancel.check()?;
         events.stage("clustering");
         let clustering = analysis::cluster(&similarity, self.k, self.seed, cancel)?;
+        clustering.shortfall(self.k).iter().for_each(|text| events.log(text));
         Ok(ClusterReport {
             k: clustering.k,
             seed: clustering.seed,

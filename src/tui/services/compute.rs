@@ -80,10 +80,10 @@ impl Compute {
                     });
                 work.answer(cancel, result, |result| ComputeMessage::Clustering { ticket, result });
             }),
-            ComputeEffect::Sweep { ticket, max_k, sparsity, seed } => self.sweep.run(send, move |cancel| {
+            ComputeEffect::Sweep { ticket, sparsity, seed } => self.sweep.run(send, move |cancel| {
                 let result =
                     work.similarity(ticket, Metric::default(), sparsity, cancel).and_then(|similarity| {
-                        let ks = analysis::sweep(&similarity, 2..=max_k, seed, cancel)?;
+                        let ks = analysis::choose_k(&similarity, seed, &mut |_| {}, cancel)?.swept;
                         let map = analysis::project(&similarity, cancel);
                         Ok(Arc::new(Sweep { experts: similarity.experts.clone(), ks, map }))
                     });

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::TAB;
 use super::groups::{Groups, Row};
-use crate::analysis::{Clustering, Similarity, best_k, default_k, largest_k};
-use crate::tui::screens::comparable::LARGE;
+use crate::analysis::{Clustering, Similarity, best_k, default_k};
 use crate::tui::screens::comparison_chrome::{Comparing, Request};
 use crate::tui::{ComputeEffect, Effect, List, Shared, Sweep, Tickets};
 
@@ -59,11 +58,6 @@ impl Default for ClustersScreen {
     }
 }
 
-/// Largest k of the sweep; 0 where it would take longer than a person waits for a curve.
-fn max_k(experts: usize) -> usize {
-    if experts <= LARGE { largest_k(experts) } else { 0 }
-}
-
 impl ClustersScreen {
     /// A screen before any data.
     pub fn new() -> Self {
@@ -96,7 +90,6 @@ impl ClustersScreen {
         let ticket = self.tickets.issue();
         let effect = Effect::Compute(ComputeEffect::Sweep {
             ticket,
-            max_k: max_k(self.comparing.comparable().len),
             sparsity: self.comparing.sparsity(),
             seed: self.seed,
         });
