@@ -7,7 +7,7 @@
 
 use std::fmt::Display;
 
-use crate::text::printable;
+use crate::text::{composed, printable};
 use crate::{Error, Result};
 
 /// A member of a closed set that is known by its name.
@@ -105,10 +105,15 @@ pub fn split_names(text: &str, is_name: impl Fn(&str) -> bool) -> Vec<&str> {
     }
 }
 
-/// Index of the name that was typed: as it is, else as it is printed, with control characters escaped.
+/// Index of the name that was typed: as it is, else as it is printed, with control characters escaped, else with its
+/// accents written in another way, if only one name is that.
 pub fn find_name<'a>(names: impl Iterator<Item = &'a str> + Clone, typed: &str) -> Option<usize> {
     let exact = names.clone().position(|name| name == typed);
-    exact.or_else(|| names.into_iter().position(|name| printable(name) == typed))
+    exact.or_else(|| names.clone().position(|name| printable(name) == typed)).or_else(|| {
+        let typed = composed(typed);
+        let mut same = names.enumerate().filter(|(_, name)| composed(name) == typed);
+        same.next().filter(|_| same.next().is_none()).map(|(at, _)| at)
+    })
 }
 
 /// Edit distance in which swapping two neighbours counts once (optimal string alignment), in characters.

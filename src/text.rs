@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use unicode_normalization_alignments::UnicodeNormalization;
+
 /// Whether a character could move the cursor, hide text or reorder it on a terminal.
 fn unsafe_char(c: char) -> bool {
     c.is_control()
@@ -21,6 +23,51 @@ pub fn printable(text: &str) -> Cow<'_, str> {
         if unsafe_char(c) { out.extend(c.escape_default()) } else { out.push(c) }
     }
     Cow::Owned(out)
+}
+
+/// With letters and their accents as one character where there is one (NFC): `é` is then the same however it was
+/// written.
+pub fn composed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { Cow::Borrowed(text) } else { text.nfc().map(|(c, _)| c).collect::<String>().into() }
+}
+
+/// A number for tables: with `places` decimals, or with three digits and a power of ten where those would say nothing
+/// or run on: below half of the last place, and from a million on.
+pub fn number(value: f64, places: usize) -> String {
+    let least = 0.5 * 0.1f64.powi(i32::try_from(places).unwrap_or(300));
+    match value.abs() {
+        size if size == 0.0 || (least..1e6).contains(&size) => format!("{value:.places$}"),
+        _ if value.is_finite() => format!("{value:.2e}"),
+        _ => value.to_string(),
+    }
+}
+
+/// A number in about six cells: three digits, with a power of ten below a thousandth and from a million on.
+pub fn brief(value: f64) -> String {
+    match value.abs() {
+        _ if !value.is_finite() => "?".into(),
+        0.0 => "0".into(),
+        size if size < 0.001 => format!("{value:.1e}"),
+        size if size < 1.0 => format!("{value:.3}"),
+        size if size < 100.0 => format!("{value:.2}"),
+        size if size < 1e6 => format!("{value:.0}"),
+        _ => format!("{value:.1e}"),
+    }
+}
+
+/// A loss in about six cells: three decimals, so that losses below one another can be compared, or [`brief`] where
+/// these would say nothing.
+pub fn loss_text(value: f64) -> String {
+    let size = value.abs();
+    if size == 0.0 || (0.0005..100.0).contains(&size) { format!("{value:.3}") } else { brief(value) }
+}
+
+/// A number as it was given, in the fewest characters from which it can be read again.
+pub fn exact(value: f64) -> String {
+    match value.abs() {
+        size if size == 0.0 || (1e-5..1e9).contains(&size) => value.to_string(),
+        _ => format!("{value:e}"),
+    }
 }
 
 /// `1 expert`, `2 experts`: a number with its noun.
@@ -75,6 +122,26 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_of_any_size_say_something() {
+        let at = |value| [number(value, 4), number(value, 0), brief(value), loss_text(value), exact(value)];
+        assert_eq!(at(4.021e39), ["4.02e39", "4.02e39", "4.0e39", "4.0e39", "4.021e39"]);
+        assert_eq!(at(4e-43), ["4.00e-43", "4.00e-43", "4.0e-43", "4.0e-43", "4e-43"]);
+        assert_eq!(at(0.0), ["0.0000", "0", "0", "0.000", "0"]);
+        assert_eq!(at(-12.25), ["-12.2500", "-12", "-12.25", "-12.250", "-12.25"]);
+        assert_eq!(at(1234.0), ["1234.0000", "1234", "1234", "1234", "1234"]);
+        assert_eq!(at(1e300)[4], "1e300");
+        assert_eq!(at(0.0001)[..3], ["0.0001", "1.00e-4", "1.0e-4"]);
+        assert_eq!(at(f64::NAN), ["NaN", "NaN", "?", "?", "NaN"]);
+        assert_eq!(at(f64::INFINITY), ["inf", "inf", "?", "?", "inf"]);
+    }
+
+    #[test]
+    fn accents_are_composed() {
+        assert_eq!(composed("cafe\u{301}"), "caf\u{e9}");
+        assert!(matches!(composed("cafe"), Cow::Borrowed(_)));
+    }
 
     #[test]
     fn escapes_what_a_terminal_would_obey() {

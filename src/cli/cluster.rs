@@ -9,7 +9,7 @@ use super::table::{Align, Table};
 use crate::Result;
 use crate::analysis::{self, ChosenK, Metric, SweptK};
 use crate::library::Skipped;
-use crate::text::counted;
+use crate::text::{counted, number};
 
 /// Group the experts (model-based clustering)
 #[derive(Clone, Debug, clap::Args)]
@@ -74,7 +74,7 @@ fn curve(swept: &[SweptK]) -> String {
         Table::new(&[("k", Align::Right), ("inertia", Align::Right), ("silhouette", Align::Right)]);
     for swept in swept {
         let silhouette = swept.silhouette.map_or(String::new(), |s| format!("{s:.3}"));
-        table.row([swept.k.to_string(), format!("{:.4}", swept.inertia), silhouette]);
+        table.row([swept.k.to_string(), number(swept.inertia, 4), silhouette]);
     }
     format!("\n{}", table.render())
 }
@@ -84,12 +84,12 @@ fn text(grouping: &Grouping) -> String {
     let Grouping { similarity, clustering, .. } = grouping;
     let silhouette = clustering.silhouette.map_or("none".into(), |s| format!("{s:.3}"));
     let mut out = format!(
-        "{} in {} ({}, seed {}): inertia {:.4}, silhouette {silhouette}\n",
+        "{} in {} ({}, seed {}): inertia {}, silhouette {silhouette}\n",
         counted(similarity.len(), "expert"),
         counted(clustering.k, "cluster"),
         similarity.settings(),
         clustering.seed,
-        clustering.inertia,
+        number(clustering.inertia, 4),
     );
     out.push_str(&grouping.about_k());
     let order = analysis::order_by_cluster(similarity, clustering);

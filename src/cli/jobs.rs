@@ -9,7 +9,7 @@ use super::output::Output;
 use super::table::{Align, Table};
 use crate::jobs::{JobDetail, JobRow, JobState, JobSummary, Jobs, time_text};
 use crate::library::Library;
-use crate::text::printable;
+use crate::text::{number, printable};
 use crate::{Error, Result};
 
 /// How often a followed log is looked at.
@@ -145,7 +145,9 @@ fn describe(detail: &JobDetail) -> String {
     row("started", Some(time_text(summary.started)));
     row("stage", progress.stage.clone().filter(|_| !summary.state.is_over()));
     row("step", Some(steps(summary)));
-    let last = |curve: &[(usize, f64)]| curve.last().map(|(step, loss)| format!("{loss:.4} at step {step}"));
+    let last = |curve: &[(usize, f64)]| {
+        curve.last().map(|(step, loss)| format!("{} at step {step}", number(*loss, 4)))
+    };
     row("loss", last(&progress.losses));
     row("validation loss", last(&progress.validation));
     row("tokens/s", progress.tokens_per_second.map(|speed| format!("{speed:.0}")));
@@ -167,7 +169,7 @@ fn parts(rows: &[JobRow]) -> String {
         ("VALIDATION", Align::Right),
         ("MADE FOR", Align::Left),
     ]);
-    let loss = |loss: Option<f64>| loss.map_or(String::new(), |loss| format!("{loss:.4}"));
+    let loss = |loss: Option<f64>| loss.map_or(String::new(), |loss| number(loss, 4));
     for row in rows {
         table.row([
             row.name.clone(),

@@ -7,7 +7,7 @@ use super::output::Output;
 use super::table::{Align, Table};
 use crate::catalog::Catalog;
 use crate::library::{BaseLocation, Expert, Format, Skipped, Status};
-use crate::text::{counted, printable};
+use crate::text::{counted, exact, printable};
 use crate::{Cancel, Error, Result};
 
 /// List the experts of a library
@@ -163,7 +163,7 @@ fn table(experts: &[Expert]) -> String {
             expert.name.clone(),
             row.status_text(),
             row.rank_text(),
-            row.alpha.map(|alpha| alpha.to_string()).unwrap_or_default(),
+            row.alpha.map(exact).unwrap_or_default(),
             kind(expert, row.dtype.unwrap_or_default()),
             if row.parameters > 0 { count(row.parameters) } else { String::new() },
         ];

@@ -8,7 +8,7 @@ use super::output::Output;
 use super::table::{Align, Table};
 use crate::analysis::{ExpertProfile, ModuleProfile, profile};
 use crate::library::{Expert, MergeProvenance, Provenance, Skipped, Standing};
-use crate::text::printable;
+use crate::text::{exact, number, printable};
 use crate::{Error, Result};
 
 /// Show one expert: configuration, norms, spectra, health
@@ -77,14 +77,14 @@ fn facts(expert: &Expert, profile: &ExpertProfile) -> String {
     lines.push(("base", config.base.clone().unwrap_or_else(|| "not said".into())));
     lines.push(("stored as", expert.format.name().into()));
     let scaling = if config.use_rslora { " (rsLoRA)" } else { "" };
-    lines.push(("rank, alpha", format!("{}, {}{scaling}", row.rank_text(), config.alpha)));
+    lines.push(("rank, alpha", format!("{}, {}{scaling}", row.rank_text(), exact(config.alpha))));
     lines.push(("targets", config.targets.join(", ")));
     lines.push((
         "parameters",
         format!("{} as {} in {} modules", count(expert.parameters), expert.dtype, expert.modules.len()),
     ));
     let norm = profile.modules.iter().map(|m| m.norm * m.norm).sum::<f64>().sqrt();
-    lines.push(("norm of all ΔW", format!("{norm:.4}")));
+    lines.push(("norm of all ΔW", number(norm, 4)));
     if let Some(provenance) = &expert.provenance
         && let Ok(serde_json::Value::Object(entries)) = serde_json::to_value(provenance)
     {
@@ -103,7 +103,8 @@ fn facts(expert: &Expert, profile: &ExpertProfile) -> String {
 
 /// `0.5 × a + 0.5 × b (ties, density 0.5)`.
 fn merged(merge: &MergeProvenance) -> String {
-    let parts: Vec<String> = merge.experts.iter().map(|e| format!("{} × {}", e.weight, e.name)).collect();
+    let parts: Vec<String> =
+        merge.experts.iter().map(|e| format!("{} × {}", exact(e.weight), e.name)).collect();
     let density = merge.density.map_or(String::new(), |d| format!(", density {d}"));
     let seed = merge.seed.map_or(String::new(), |s| format!(", seed {s}"));
     format!("{} ({}{density}{seed})", parts.join(" + "), merge.method)
@@ -125,15 +126,15 @@ fn modules(profile: &ExpertProfile) -> String {
         ("SIGMA", Left),
     ]);
     for module in &profile.modules {
-        let mut sigma: Vec<String> = module.sigma.iter().take(4).map(|s| format!("{s:.4}")).collect();
+        let mut sigma: Vec<String> = module.sigma.iter().take(4).map(|s| number(*s, 4)).collect();
         if module.sigma.len() > 4 {
             sigma.push("…".into());
         }
         table.row([
             module.module.clone(),
             module.rank.to_string(),
-            format!("{:.3}", module.scale),
-            format!("{:.4}", module.norm),
+            number(module.scale, 3),
+            number(module.norm, 4),
             format!("{:.2}", module.effective_rank),
             format!("{:.3}", module.gap),
             sigma.join(" "),

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::catalog::Catalog;
 use crate::jobs::{AnyJob, Jobs};
 use crate::library::{Claim, Skipped};
-use crate::text::{counted, printable};
+use crate::text::{counted, number, printable};
 use crate::train::{self, TrainReport, TrainSpec};
 
 /// Train a new expert
@@ -64,14 +64,14 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
 }
 
 fn text(report: &TrainReport) -> String {
-    let of = |loss: Option<f64>| loss.map_or("–".to_string(), |v| format!("{v:.3}"));
+    let of = |loss: Option<f64>| loss.map_or("–".to_string(), |v| number(v, 3));
     let mut out = format!(
-        "{}: {} in {:.0} s at {:.0} tokens/s, training loss {:.3}, validation loss {} → {}\n",
+        "{}: {} in {:.0} s at {:.0} tokens/s, training loss {}, validation loss {} → {}\n",
         printable(&report.path.display().to_string()),
         counted(report.steps, "step"),
         report.seconds,
         report.tokens_per_second,
-        report.train_loss,
+        number(report.train_loss, 3),
         of(report.base_validation_loss),
         of(report.validation_loss),
     );

@@ -9,7 +9,7 @@ use crate::Result;
 use crate::analysis::{SPARSITY_HELP, paper_k};
 use crate::catalog::Catalog;
 use crate::jobs::{AnyJob, Jobs};
-use crate::text::{counted, printable};
+use crate::text::{counted, number, printable};
 use crate::train::{ClusterRow, ClustersEvent, ClustersReport, ClustersSpec, train_clusters};
 
 /// Cluster the experts and train one new expert per cluster, into a new library
@@ -93,7 +93,7 @@ fn text(report: &ClustersReport) -> String {
         ("VALIDATION", Align::Right),
         ("MADE FOR", Align::Left),
     ]);
-    let loss = |loss: Option<f64>| loss.map_or("–".to_string(), |loss| format!("{loss:.3}"));
+    let loss = |loss: Option<f64>| loss.map_or("–".to_string(), |loss| number(loss, 3));
     for row in &report.clusters {
         let Some(report) = &row.report else { continue };
         table.row([

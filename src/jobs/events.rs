@@ -8,6 +8,7 @@ use super::layout::EVENTS;
 use super::times::now;
 use super::{JobEvent, JobRow};
 use crate::outside::{Output, own};
+use crate::text::number;
 use crate::train::{Step, TrainEvent};
 use crate::{Error, Result};
 
@@ -98,7 +99,7 @@ impl EventLog {
             self.step_logged = Some(Instant::now());
             let mut line = format!("step {step} of {steps}");
             for (name, value) in [("loss", loss), ("validation loss", validation_loss)] {
-                line += &value.map(|value| format!(", {name} {value:.4}")).unwrap_or_default();
+                line += &value.map(|value| format!(", {name} {}", number(value, 4))).unwrap_or_default();
             }
             line += &tokens_per_second.map(|speed| format!(", {speed:.0} tokens/s")).unwrap_or_default();
             (self.say)(&line);

@@ -6,7 +6,7 @@ use super::methods::MergeMethod;
 use super::{MergeSpec, Modules};
 use crate::library::{Adapter, Expert, Library, MergedExpert, ModuleShape};
 use crate::module_path::ModulePath;
-use crate::named::find_name;
+use crate::named::{find_name, split_names};
 use crate::text::counted;
 use crate::{Error, Result};
 
@@ -99,15 +99,13 @@ pub(super) fn select<'a>(library: &'a Library, spec: &MergeSpec) -> Result<Selec
     Ok(Selection { experts, modules, base, warnings })
 }
 
-/// The experts of these names. A text that is no name is read as several with commas between.
+/// The experts of these names, with commas between several.
 fn named<'a>(library: &'a Library, texts: &[String]) -> Result<Vec<&'a Expert>> {
     let names = || library.experts.iter().map(|e| e.name.as_str());
     let mut experts: Vec<&Expert> = Vec::new();
     for text in texts {
-        let several = find_name(names(), text).is_none() && text.contains(',');
-        let parts: Vec<&str> = if several { text.split(',').collect() } else { vec![text] };
-        for name in parts {
-            let expert = library.expert(name.trim())?;
+        for name in split_names(text, |name| find_name(names(), name).is_some()) {
+            let expert = library.expert(name)?;
             if let Some(reason) = expert.reason().filter(|_| !expert.is_usable()) {
                 return Err(Error::file(&expert.path, reason));
             }

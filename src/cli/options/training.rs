@@ -8,6 +8,7 @@ use super::settings::{option, read};
 use crate::cli::output::Progress;
 use crate::jobs::{AnyJob, Jobs};
 use crate::settings::Setting;
+use crate::text::number;
 use crate::train::{Step, TRAINING, TrainEvent, TrainSpec};
 
 /// How an expert is trained: the options of [`TRAINING`]; with `ONE` also those that only the training of one
@@ -82,7 +83,7 @@ pub fn show(event: &TrainEvent, what: &str, progress: &mut Progress) {
     match event {
         TrainEvent::Stage(text) => progress.stage(&format!("{what}{text}")),
         TrainEvent::Started { step: 0, base_validation_loss: Some(loss), .. } => {
-            progress.stage(&format!("{what}before the first step: validation loss {loss:.3}"));
+            progress.stage(&format!("{what}before the first step: validation loss {}", number(*loss, 3)));
         }
         TrainEvent::Started { .. } => {}
         TrainEvent::Step(Step {
@@ -92,10 +93,11 @@ pub fn show(event: &TrainEvent, what: &str, progress: &mut Progress) {
             let loss = loss.unwrap_or(f64::NAN);
             let tokens_per_second = tokens_per_second.unwrap_or(0.0);
             let line = format!(
-                "{what}step {step}/{steps}  loss {loss:.3}  {tokens_per_second:.0} tokens/s  {left} left"
+                "{what}step {step}/{steps}  loss {}  {tokens_per_second:.0} tokens/s  {left} left",
+                number(loss, 3),
             );
             match validation_loss {
-                Some(v) => progress.stage(&format!("{line}  validation {v:.3}")),
+                Some(v) => progress.stage(&format!("{line}  validation {}", number(*v, 3))),
                 None => progress.update(&line),
             }
         }

@@ -11,7 +11,7 @@ use crate::analysis::{self, ComparisonCache, DEFAULT_SEED, DEFAULT_SPARSITY, Met
 use crate::catalog::Catalog;
 use crate::library::Skipped;
 use crate::settings::{self, Entry, Setting};
-use crate::text::counted;
+use crate::text::{counted, number};
 use crate::train::Step;
 use crate::{Error, Result, field};
 
@@ -158,7 +158,7 @@ impl Job for ClusterSpec {
     fn findings(report: &ClusterReport) -> Findings {
         let size = format!("{} of {}", counted(report.k, "cluster"), counted(report.labels.len(), "expert"));
         let rounded = |name: &str, value: Option<f64>| {
-            value.filter(|value| value.is_finite()).map(|value| format!("{name} {value:.3}"))
+            value.filter(|value| value.is_finite()).map(|value| format!("{name} {}", number(value, 3)))
         };
         let facts =
             [Some(size), rounded("inertia", report.inertia), rounded("silhouette", report.silhouette)];

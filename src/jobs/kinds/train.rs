@@ -6,7 +6,7 @@ use super::{Around, Findings, Job, JobContext, Kind, absolute, real, real_if_the
 use crate::field;
 use crate::library::check_new_name;
 use crate::settings::{Entry, Kind as Of, Role, Setting};
-use crate::text::{counted, duration};
+use crate::text::{counted, duration, number};
 use crate::train::{self, TRAINING, TrainReport, TrainSpec};
 use crate::{Error, Result};
 
@@ -109,10 +109,10 @@ impl Job for TrainSpec {
         let facts = [
             Some(time.map_or(steps.clone(), |time| format!("{steps} in {time}"))),
             speed.map(|speed| format!("{speed:.0} tokens/s")),
-            finite(Some(report.train_loss)).map(|loss| format!("training loss {loss:.3}")),
+            finite(Some(report.train_loss)).map(|loss| format!("training loss {}", number(loss, 3))),
             finite(report.validation_loss).map(|loss| {
-                let base = base.map_or(String::new(), |base| format!(", base {base:.3}"));
-                format!("validation loss {loss:.3}{base}")
+                let base = base.map_or(String::new(), |base| format!(", base {}", number(base, 3)));
+                format!("validation loss {}{base}", number(loss, 3))
             }),
             Some(format!("saved in {}", report.path.display())),
         ];

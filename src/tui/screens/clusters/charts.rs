@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::cells::Cells;
 use crate::analysis::best_k;
+use crate::text::number;
 use crate::tui::widgets::{bars, row};
 use crate::tui::{Sweep, Theme, text_width};
 
@@ -100,7 +101,7 @@ pub fn curves(frame: &mut Frame, area: Rect, sweep: &Sweep, k: usize, theme: &Th
         Line::from(vec![Span::styled(name, theme.header()), Span::styled(value, theme.dim())])
     };
     let silhouette = at.and_then(|point| point.silhouette).map(|value| format!("{value:.3} at k = {k}"));
-    let inertia = at.map(|point| format!("{:.3} at k = {k}", point.inertia));
+    let inertia = at.map(|point| format!("{} at k = {k}", number(point.inertia, 3)));
     let room = area.height - 3;
     let (upper, lower) = if area.height >= 6 { (room - room / 2, room / 2) } else { (room + 1, 0) };
     frame.render_widget(title("Silhouette by k", silhouette), row(area, 0));

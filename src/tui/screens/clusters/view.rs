@@ -9,7 +9,7 @@ use super::ClustersScreen;
 use super::charts::{self, Emphasis, Point};
 use super::groups::{Cluster, Row, nearest};
 use super::state::{Chosen, Shown};
-use crate::text::counted;
+use crate::text::{counted, number};
 use crate::tui::widgets::{bar, below, header, progress, row};
 use crate::tui::{Shared, Theme, text_width};
 
@@ -78,7 +78,7 @@ impl ClustersScreen {
                 vec![
                     format!("k = {}", clustering.k),
                     why,
-                    format!("inertia {:.3}", clustering.inertia),
+                    format!("inertia {}", number(clustering.inertia, 3)),
                     format!("seed {}", clustering.seed),
                     format!("sparsity {:.2}", similarity.sparsity),
                     counted(similarity.len(), "expert"),

@@ -7,6 +7,7 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType};
 
+use crate::text::loss_text;
 use crate::tui::Theme;
 
 /// The smallest and the largest value of each of `columns` columns between `from` and `to`, in the order of
@@ -76,7 +77,7 @@ pub fn draw(
             .style(theme.warning())
             .data(&validation),
     ];
-    let label = |value: f64| Span::styled(number(value), theme.dim());
+    let label = |value: f64| Span::styled(loss_text(value), theme.dim());
     let mut heights = vec![label(bottom), label(top)];
     if area.height >= 8 {
         heights.insert(1, label(f64::midpoint(bottom, top)));
@@ -95,19 +96,15 @@ pub fn draw(
         .y_axis(Axis::default().bounds([bottom, top]).labels(heights).style(theme.border()));
     let mut key = vec![Span::styled("⠤ training", plain(theme.accent()))];
     if let Some(&(_, value)) = training.last() {
-        key.push(Span::styled(format!(" {}", number(value)), theme.text()));
+        key.push(Span::styled(format!(" {}", loss_text(value)), theme.text()));
     }
     if let Some(&(_, value)) = validation.last() {
         key.push(Span::styled("  • validation", theme.warning()));
-        key.push(Span::styled(format!(" {}", number(value)), theme.text()));
+        key.push(Span::styled(format!(" {}", loss_text(value)), theme.text()));
     }
     frame.buffer_mut().set_line(area.x, area.y, &Line::from(key), area.width);
     let below = Rect { y: area.y + 1, height: area.height - 1, ..area };
     frame.render_widget(chart, below);
-}
-
-fn number(value: f64) -> String {
-    if value.abs() < 100.0 { format!("{value:.3}") } else { format!("{value:.0}") }
 }
 
 #[cfg(test)]

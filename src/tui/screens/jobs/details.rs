@@ -11,6 +11,7 @@ use super::marks::{progress_bar, state_glyph};
 use super::state::{remaining, share};
 use super::{curve, outcome};
 use crate::jobs::{JobDetail, JobRow, JobState, JobSummary};
+use crate::text::loss_text;
 use crate::tui::{Shared, Theme, format, text_width};
 
 /// Everything the details are made of.
@@ -158,7 +159,7 @@ fn parts(rows: &[JobRow], over: bool, cells: usize, theme: &Theme) -> Vec<Line<'
             row.steps
         );
         for (what, loss) in [("loss", row.loss), ("validation", row.validation_loss)] {
-            text += &loss.map(|loss| format!("  {what} {loss:.3}")).unwrap_or_default();
+            text += &loss.map(|loss| format!("  {what} {}", loss_text(loss))).unwrap_or_default();
         }
         text += &format!("  {}", row.members.join(", "));
         Line::from(vec![

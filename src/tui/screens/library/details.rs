@@ -4,11 +4,11 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::rows::{Row, kind_order};
-use super::table::{loss_text, status_glyph};
+use super::table::status_glyph;
 use crate::analysis::{ExpertProfile, Similarity};
 use crate::library::{Expert, Format, Provenance};
 use crate::module_path::ModulePath;
-use crate::text::counted;
+use crate::text::{brief, counted, exact, loss_text};
 use crate::tui::Theme;
 use crate::tui::format::{self, spinner};
 use crate::tui::text_width::{self, width};
@@ -110,7 +110,7 @@ impl Details<'_> {
         if let Some((low, high)) = self.row.rank {
             facts.push(if low == high { format!("rank {low}") } else { format!("rank {low}–{high}") });
         }
-        facts.push(format!("α {}{}", config.alpha, if config.use_rslora { " (rsLoRA)" } else { "" }));
+        facts.push(format!("α {}{}", exact(config.alpha), if config.use_rslora { " (rsLoRA)" } else { "" }));
         facts.push(self.row.dtype.clone());
         facts.push(format!("{} parameters", format::count(self.expert.parameters)));
         facts.push(format!("{}B", format::count(self.expert.bytes)));
@@ -158,7 +158,7 @@ impl Details<'_> {
             Known::Profile(profile) => profile,
         };
         let grid = Grid::new(profile);
-        let title = format!("‖ΔW‖ by layer  {} – {}", short(grid.least), short(grid.most));
+        let title = format!("‖ΔW‖ by layer  {} – {}", brief(grid.least), brief(grid.most));
         lines.push(Line::styled(text_width::truncate(&title, cells), theme.header()));
         let label = grid.kinds.iter().map(|kind| width(kind)).max().unwrap_or(0).min(cells / 3);
         let columns = grid.columns(cells.saturating_sub(label + 1));
@@ -217,7 +217,7 @@ impl Details<'_> {
             lines.push(Line::from(vec![
                 Span::styled(format!("σ{} ", subscript(i + 1)), theme.dim()),
                 Span::styled("▆".repeat(full), theme.border_focused()),
-                Span::styled(format!(" {}", short(value)), theme.text()),
+                Span::styled(format!(" {}", brief(value)), theme.text()),
             ]));
         }
     }
@@ -395,18 +395,6 @@ fn bar(value: Option<f64>, most: f64, theme: &Theme) -> (&'static str, Style) {
             // The dark end of the scale would drown in a dark background.
             (glyph, Style::new().fg(theme.sequential(0.3 + 0.7 * part as f32)))
         }
-    }
-}
-
-/// Three significant digits.
-fn short(value: f64) -> String {
-    match value.abs() {
-        _ if !value.is_finite() => "?".into(),
-        0.0 => "0".into(),
-        v if v < 0.001 => format!("{value:.1e}"),
-        v if v < 1.0 => format!("{value:.3}"),
-        v if v < 100.0 => format!("{value:.2}"),
-        _ => format!("{value:.0}"),
     }
 }
 

@@ -7,6 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::rows::{Row, Rows, SortKey};
 use crate::library::Status;
+use crate::text::loss_text;
 use crate::tui::List;
 use crate::tui::Theme;
 use crate::tui::format;
@@ -245,11 +246,6 @@ pub fn status_glyph(status: Status, theme: &Theme) -> (&'static str, Style) {
         Status::Partial => ("!", theme.warning()),
         Status::Bad => ("✗", theme.error()),
     }
-}
-
-/// A loss in at most six cells.
-pub fn loss_text(loss: f64) -> String {
-    if loss.abs() < 100.0 { format!("{loss:.3}") } else { format!("{loss:.0}") }
 }
 
 /// A time ago in at most four cells; the future and unknown clocks are `now` and `–`.
