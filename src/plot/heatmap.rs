@@ -1,37 +1,28 @@
 //! The similarity heatmap: names on both axes, ordered by cluster, with boundaries and a colour bar.
 
 use std::path::Path;
-use std::sync::OnceLock;
 
-use plotters::coord::Shift;
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{FontStyle, FontTransform, register_font};
+use plotters::style::text_anchor::HPos;
 
+use super::canvas::{Drawn, FAINT, INK, Label, Pen, SHARPNESS, document, encode, pixels, text_width};
 use super::colormap::Scale;
+use super::labels::Labels;
 use super::svg::image_element;
 use crate::analysis::Similarity;
 use crate::outside::atomic_write;
-use crate::text::printable;
 use crate::{Error, Result};
 
 /// Larger matrices are averaged down to at most this many rows and columns of cells.
 const MAX_CELLS: usize = 2000;
-/// Names longer than this lose their middle.
-const MAX_NAME: usize = 26;
-/// PNG pixels per unit of the drawing.
-const SHARPNESS: u32 = 2;
-const FONT: &str = "sans-serif";
-const INK: RGBColor = RGBColor(38, 38, 38);
-const FAINT: RGBColor = RGBColor(110, 110, 110);
-
 /// A figure that can be saved.
 #[derive(Clone, Debug)]
 pub struct Figure {
-    title: String,
     subtitle: String,
-    /// Names in drawing order, printable and shortened.
-    names: Vec<String>,
+    /// Names in drawing order, as the built-in font can show them.
+    drawn: Labels,
+    /// The same as whoever shows an SVG can.
+    written: Labels,
     boundaries: Vec<usize>,
     /// Cells per side; fewer than names where the matrix was averaged down.
     side: usize,
@@ -71,27 +62,17 @@ pub fn heatmap(similarity: &Similarity, order: &[usize], boundaries: &[usize], t
         lines => format!(" · {} clusters", lines + 1),
     };
     let experts = if order.len() == 1 { "1 expert".into() } else { format!("{} experts", order.len()) };
+    let names: Vec<&str> = order.iter().map(|&i| similarity.experts[i].as_str()).collect();
     Figure {
-        title: printable(title).into_owned(),
+        drawn: Labels::drawn(&names, title),
+        written: Labels::written(&names, title),
         subtitle: format!("{settings} · {experts}{clusters}"),
-        names: order.iter().map(|&i| shorten(&printable(&similarity.experts[i]))).collect(),
         boundaries: boundaries.iter().copied().filter(|&b| b > 0 && b < order.len()).collect(),
         side,
         cells,
         ticks: scale.ticks(&similarity.matrix),
         scale,
     }
-}
-
-/// Keeps the beginning and the end of a long name: tasks of one family often differ at the end.
-fn shorten(name: &str) -> String {
-    let count = name.chars().count();
-    if count <= MAX_NAME {
-        return name.to_string();
-    }
-    let head = MAX_NAME / 2;
-    let tail = MAX_NAME - head - 1;
-    name.chars().take(head).chain(['…']).chain(name.chars().skip(count - tail)).collect()
 }
 
 /// Where everything is, in units of the drawing.
@@ -105,6 +86,8 @@ struct FigureLayout {
     /// Every how many-th name is shown.
     every: usize,
     bar: i32,
+    /// Below all names.
+    foot: i32,
 }
 
 impl Figure {
@@ -124,47 +107,32 @@ impl Figure {
         atomic_write(path, self.svg()?.as_bytes())
     }
 
-    /// The PNG file's bytes.
+    /// The PNG file's bytes. Names that the font lacks characters of are numbered, with a legend.
     ///
     /// # Errors
     /// When it cannot be drawn.
     pub fn png(&self) -> Result<Vec<u8>> {
-        load_font()?;
-        let layout = self.layout();
-        let (width, height) = (layout.width * SHARPNESS, layout.height * SHARPNESS);
-        let mut pixels = vec![255u8; (width * height * 3) as usize];
-        {
-            let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-            let pen = Pen { area: &area, zoom: SHARPNESS as i32, lift: 0.14 };
-            self.draw(&pen, &layout).map_err(|e| drawing_error(&e))?;
-            area.present().map_err(|e| drawing_error(&e))?;
-        }
-        self.paint_cells(&mut pixels, width, &layout);
-        {
-            let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-            let pen = Pen { area: &area, zoom: SHARPNESS as i32, lift: 0.14 };
-            self.draw_boundaries(&pen, &layout).map_err(|e| drawing_error(&e))?;
-            area.present().map_err(|e| drawing_error(&e))?;
-        }
+        let names = &self.drawn;
+        let layout = self.layout(&names.labels, names.legend.len());
+        let size = (layout.width, layout.height);
+        let (mut below, width, _) = pixels(size, None, |pen| self.draw(pen, &layout, names))?;
+        self.paint_cells(&mut below, width, &layout);
+        let (pixels, width, height) = pixels(size, Some(below), |pen| self.draw_boundaries(pen, &layout))?;
         encode(&pixels, width, height)
     }
 
-    /// The SVG document. The cells are an embedded image, so that it stays small and sharp.
+    /// The SVG document. The cells are an embedded image, so that it stays small and sharp; names are drawn by whoever
+    /// shows it.
     ///
     /// # Errors
     /// When it cannot be drawn.
     pub fn svg(&self) -> Result<String> {
-        load_font()?;
-        let layout = self.layout();
-        let mut text = String::new();
-        {
-            let area = SVGBackend::with_string(&mut text, (layout.width, layout.height)).into_drawing_area();
-            let pen = Pen { area: &area, zoom: 1, lift: 0.0 };
-            area.fill(&WHITE).map_err(|e| drawing_error(&e))?;
-            self.draw(&pen, &layout).map_err(|e| drawing_error(&e))?;
-            self.draw_boundaries(&pen, &layout).map_err(|e| drawing_error(&e))?;
-            area.present().map_err(|e| drawing_error(&e))?;
-        }
+        let names = &self.written;
+        let layout = self.layout(&names.labels, 0);
+        let mut text = document((layout.width, layout.height), |pen| {
+            self.draw(pen, &layout, names)?;
+            self.draw_boundaries(pen, &layout)
+        })?;
         let side = self.side as u32;
         if side > 0 {
             let cells = encode(self.cells.as_flattened(), side, side)?;
@@ -178,8 +146,13 @@ impl Figure {
         Ok(text)
     }
 
-    fn layout(&self) -> FigureLayout {
-        let n = self.names.len().max(1) as i32;
+    /// The names that the PNG shows by number: the label and the name, printable.
+    pub fn numbered(&self) -> &[(String, String)] {
+        &self.drawn.numbered
+    }
+
+    fn layout(&self, names: &[String], legend: usize) -> FigureLayout {
+        let n = names.len().max(1) as i32;
         // Large cells for few experts; room for every name up to a hundred; then whole pixels per cell.
         let matrix = match n {
             ..=100 => (n * (720 / n).clamp(10, 44)).max(150),
@@ -189,24 +162,28 @@ impl Figure {
         let pitch = f64::from(matrix) / f64::from(n);
         let font = (pitch * 0.8).round().clamp(9.0, 14.0) as i32;
         let every = (f64::from(font + 1) / pitch).ceil().max(1.0) as usize;
-        let longest = self.names.iter().step_by(every).map(|name| text_width(name, font)).max().unwrap_or(0);
-        let heading = text_width(&self.title, 20).max(text_width(&self.subtitle, 13)) + 40;
+        let longest = names.iter().step_by(every).map(|name| text_width(name, font)).max().unwrap_or(0);
+        let heading = text_width(&self.written.title, 20).max(text_width(&self.subtitle, 13)) + 40;
         let left = longest + 34;
         let top = 74;
         let bar = left + matrix + 26;
         let ticks = self.ticks.iter().map(|(_, label)| text_width(label, 13)).max().unwrap_or(0);
         let width = (bar + 16 + 12 + ticks + 24).max(heading);
-        let height = top + matrix + longest + 34;
-        FigureLayout { width: width as u32, height: height as u32, left, top, matrix, font, every, bar }
+        let foot = top + matrix + longest + 34;
+        let height = foot + 16 * legend as i32;
+        FigureLayout { width: width as u32, height: height as u32, left, top, matrix, font, every, bar, foot }
     }
 
     /// Everything but the cells and the lines on them.
-    fn draw<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, at: &FigureLayout) -> Drawn<DB> {
-        pen.text(&self.title, &Label::new((24, 32), 20, INK))?;
+    fn draw<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, at: &FigureLayout, names: &Labels) -> Drawn<DB> {
+        pen.text(&names.title, &Label::new((24, 32), 20, INK))?;
         pen.text(&self.subtitle, &Label::new((24, 54), 13, FAINT))?;
-        let count = self.names.len();
+        for (line, text) in names.legend.iter().enumerate() {
+            pen.text(text, &Label::new((24, at.foot + 16 * line as i32), 12, FAINT))?;
+        }
+        let count = names.labels.len();
         let middle = |i: usize| ((i as f64 + 0.5) * f64::from(at.matrix) / count as f64).round() as i32;
-        for (i, name) in self.names.iter().enumerate().step_by(at.every) {
+        for (i, name) in names.labels.iter().enumerate().step_by(at.every) {
             let (x, y) = (at.left + middle(i), at.top + middle(i));
             let row = Label { side: HPos::Right, ..Label::new((at.left - 8, y), at.font, INK) };
             let column = Label { at: (x, at.top + at.matrix + 8), upright: true, ..row };
@@ -239,7 +216,7 @@ impl Figure {
 
     /// Lines between clusters: light on the dark map, dark where the middle of the map is white.
     fn draw_boundaries<DB: DrawingBackend>(&self, pen: &Pen<'_, DB>, at: &FigureLayout) -> Drawn<DB> {
-        let count = self.names.len().max(1);
+        let count = self.written.labels.len().max(1);
         let color = if self.scale.diverging { INK } else { WHITE };
         for &boundary in &self.boundaries {
             let offset = (boundary as f64 * f64::from(at.matrix) / count as f64).round() as i32;
@@ -266,96 +243,6 @@ impl Figure {
             }
         }
     }
-}
-
-type Drawn<DB> = std::result::Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
-
-/// Where and how a line of text is drawn.
-#[derive(Clone, Copy)]
-struct Label {
-    /// Its middle in height and, in width, the end that `side` names.
-    at: (i32, i32),
-    size: i32,
-    color: RGBColor,
-    side: HPos,
-    /// Whether it runs upwards.
-    upright: bool,
-}
-
-impl Label {
-    /// Of text that begins at `at`.
-    fn new(at: (i32, i32), size: i32, color: RGBColor) -> Self {
-        Self { at, size, color, side: HPos::Left, upright: false }
-    }
-}
-
-/// Draws in units of the drawing on a backend with `zoom` pixels per unit.
-struct Pen<'a, DB: DrawingBackend> {
-    area: &'a DrawingArea<DB, Shift>,
-    zoom: i32,
-    /// Share of the font size by which the backend draws centred text too high.
-    lift: f64,
-}
-
-impl<DB: DrawingBackend> Pen<'_, DB> {
-    fn text(&self, text: &str, label: &Label) -> Drawn<DB> {
-        let &Label { at: (x, y), size, color, side, upright } = label;
-        let anchor = Pos::new(side, VPos::Center);
-        let font = (FONT, size * self.zoom).into_font();
-        let font = if upright { font.transform(FontTransform::Rotate270) } else { font };
-        let style = font.color(&color).pos(anchor);
-        let lift = (f64::from(size * self.zoom) * self.lift).round() as i32;
-        let (x, y) = (x * self.zoom, y * self.zoom);
-        let position = if upright { (x + lift, y) } else { (x, y + lift) };
-        self.area.draw(&Text::new(text, position, style))
-    }
-
-    fn line(&self, from: (i32, i32), to: (i32, i32), color: RGBColor, width: i32) -> Drawn<DB> {
-        let scaled = |(x, y): (i32, i32)| (x * self.zoom, y * self.zoom);
-        let style = color.stroke_width((width * self.zoom) as u32);
-        self.area.draw(&PathElement::new(vec![scaled(from), scaled(to)], style))
-    }
-
-    fn rectangle(&self, from: (i32, i32), to: (i32, i32), color: RGBColor) -> Drawn<DB> {
-        let scaled = |(x, y): (i32, i32)| (x * self.zoom, y * self.zoom);
-        self.area.draw(&Rectangle::new([scaled(from), scaled(to)], color.filled()))
-    }
-}
-
-fn drawing_error(error: &impl std::fmt::Display) -> Error {
-    Error::msg(format!("the figure cannot be drawn: {error}"))
-}
-
-/// Registers the built-in font, so that figures need none from the system.
-fn load_font() -> Result<()> {
-    static LOADED: OnceLock<bool> = OnceLock::new();
-    let load = || register_font(FONT, FontStyle::Normal, epaint_default_fonts::UBUNTU_LIGHT).is_ok();
-    if *LOADED.get_or_init(load) { Ok(()) } else { Err(Error::msg("the built-in font cannot be read")) }
-}
-
-/// Width in units of a line of text.
-fn text_width(text: &str, size: i32) -> i32 {
-    // Half the height per letter is what the font averages, should it be missing.
-    let guess = || text.chars().count() as i32 * size / 2;
-    if load_font().is_err() {
-        return guess();
-    }
-    (FONT, size).into_font().box_size(text).map_or_else(|_| guess(), |(width, _)| width as i32)
-}
-
-fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Fast);
-    encoder.set_filter(png::Filter::Adaptive);
-    let written = encoder.write_header().and_then(|mut writer| {
-        writer.write_image_data(pixels)?;
-        writer.finish()
-    });
-    written.map_err(|e| drawing_error(&e))?;
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -389,7 +276,7 @@ mod tests {
     #[test]
     fn the_png_shows_each_cell_in_its_place_and_colour() {
         let figure = heatmap(&similarity(&["a", "b", "c"]), &[2, 0, 1], &[1], "title");
-        let at = figure.layout();
+        let at = figure.layout(&figure.drawn.labels, 0);
         let (pixels, width, height) = decode(&figure.png().unwrap());
         assert_eq!((width, height), (at.width * SHARPNESS, at.height * SHARPNESS));
         let cell = at.matrix / 3;
@@ -419,13 +306,25 @@ mod tests {
     }
 
     #[test]
+    fn names_in_any_script_are_readable_somewhere() {
+        let figure = heatmap(&similarity(&["cafe\u{301}", "日本語", "plain"]), &[0, 1, 2], &[], "t");
+        assert_eq!(figure.numbered(), [("#1".to_string(), "日本語".to_string())]);
+        let svg = figure.svg().unwrap();
+        assert!(svg.contains("café") && svg.contains("日本語") && !svg.contains("#1"), "{svg}");
+        // The legend makes the picture higher.
+        let plain = heatmap(&similarity(&["caf\u{e9}", "#1", "plain"]), &[0, 1, 2], &[], "t");
+        let height = |figure: &Figure| decode(&figure.png().unwrap()).2;
+        assert_eq!(height(&figure), height(&plain) + 16 * SHARPNESS);
+    }
+
+    #[test]
     fn any_number_of_experts_can_be_drawn() {
         for n in [0usize, 1, 2, 101, 700, 2300] {
             let names: Vec<String> = (0..n).map(|i| format!("expert_{i}")).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let order: Vec<usize> = (0..n).collect();
             let figure = heatmap(&similarity(&names), &order, &[n / 2, n, n + 7], "t");
-            let at = figure.layout();
+            let at = figure.layout(&figure.drawn.labels, 0);
             assert!(at.width < 1400 && at.height < 1400, "{n}: {} x {}", at.width, at.height);
             assert!(figure.png().unwrap().len() > 500);
             assert!(figure.svg().unwrap().contains("</svg>"));
