@@ -203,9 +203,9 @@ fn what_is_not_a_whole_file_of_ours_is_ignored_and_replaced() {
             fs::read(path).unwrap()
         };
         fs::write(path, &good).unwrap();
-        bad.push(forged(&|bytes| bytes[8..16].fill(0xff)));
-        fs::write(path, &good).unwrap();
         if folder == "products" {
+            bad.push(forged(&|bytes| bytes[8..16].fill(0xff)));
+            fs::write(path, &good).unwrap();
             bad.push(forged(&|bytes| {
                 let end = bytes.len();
                 bytes[end - 8..].copy_from_slice(&f64::NAN.to_le_bytes());
