@@ -66,6 +66,49 @@ impl<'a> ModulePath<'a> {
     }
 }
 
+/// What one module is called: by its path in the language model, and by the file that names it, where wrappers and
+/// multimodal models put more around the path (`model.language_model.layers.0.…`).
+///
+/// What people and configurations write may mean either: it is matched against both, the file's name first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModuleNames<'a> {
+    /// Path in the language model.
+    pub path: &'a str,
+    /// Name in the file.
+    pub file: &'a str,
+}
+
+impl<'a> ModuleNames<'a> {
+    /// A module with this path; `file` is what the file calls it, where that is another name.
+    pub fn new(path: &'a str, file: Option<&'a str>) -> Self {
+        Self { path, file: file.unwrap_or(path) }
+    }
+
+    /// Whether the file's name is another than the path.
+    pub fn differ(self) -> bool {
+        self.file != self.path
+    }
+
+    /// What stands before the components that both names end with: of the path and of the file's name. `None` where
+    /// they are one name.
+    pub fn prefixes(self) -> Option<(&'a str, &'a str)> {
+        let end = self.path.split('.').rev().zip(self.file.split('.').rev()).take_while(|(a, b)| a == b);
+        let length: usize = end.map(|(part, _)| part.len() + 1).sum();
+        let before = |name: &'a str| name.get(..(name.len() + 1).saturating_sub(length));
+        self.differ().then(|| Some((before(self.path)?, before(self.file)?))).flatten()
+    }
+
+    /// Whether one of the names has a property.
+    pub fn any(self, has: impl Fn(&'a str) -> bool) -> bool {
+        has(self.file) || self.differ() && has(self.path)
+    }
+
+    /// Whether one of the names is `end` or ends with these components.
+    pub fn end_with(self, end: &str) -> bool {
+        self.any(|name| ModulePath::new(name).ends_with(end))
+    }
+}
+
 impl fmt::Display for ModulePath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.0)
@@ -132,6 +175,24 @@ mod tests {
             );
         }
         assert_eq!(ModulePath::new("x._proj").short_kind(), "_proj");
+    }
+
+    #[test]
+    fn either_name_of_a_module_counts() {
+        let wrapped = ModuleNames::new("model.layers.0.q", Some("model.language_model.layers.0.q"));
+        assert_eq!(wrapped.prefixes(), Some(("model.", "model.language_model.")));
+        assert_eq!(ModuleNames::new("a.q", None).prefixes(), None);
+        assert_eq!(
+            ModuleNames::new("a.q", Some("language_model.a.q")).prefixes(),
+            Some(("", "language_model."))
+        );
+        assert!(wrapped.differ() && !ModuleNames::new("a.q", None).differ());
+        for end in ["q", "layers.0.q", "model.layers.0.q", "language_model.layers.0.q", wrapped.file] {
+            assert!(wrapped.end_with(end), "{end}");
+        }
+        for end in ["odel.layers.0.q", "x.q", "language_model.layers.0"] {
+            assert!(!wrapped.end_with(end), "{end}");
+        }
     }
 
     #[test]

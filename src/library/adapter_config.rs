@@ -5,6 +5,8 @@
 pub struct AdapterConfig {
     /// `base_model_name_or_path`.
     pub base: Option<String>,
+    /// `revision` of the base model's repository.
+    pub revision: Option<String>,
     /// Rank, where no pattern says otherwise.
     pub r: usize,
     /// `lora_alpha`, where no pattern says otherwise.

@@ -1,11 +1,14 @@
 //! One expert as found on disk: configuration, tensor shapes and provenance, without its weights.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::formats::peft::config::Selection;
 use super::formats::{BaseTraits, Format};
 use super::{AdapterConfig, Provenance};
+use crate::module_path::ModuleNames;
 
 /// Whether an expert can be used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -63,6 +66,8 @@ pub struct Shortfall {
 pub struct ModuleShape {
     /// Transformers path of the linear layer: `model.layers.3.self_attn.q_proj`; or of the embedding.
     pub module: String,
+    /// What its file calls the layer, where that is another name: `model.language_model.layers.3.self_attn.q_proj`.
+    pub file_name: Option<Box<str>>,
     /// The layer is the embedding: its input is a one-hot token, `in_features` is the vocabulary.
     pub embedding: bool,
     /// Rows of A.
@@ -73,6 +78,13 @@ pub struct ModuleShape {
     pub out_features: usize,
     /// s = α/r, or α/√r with rsLoRA.
     pub scale: f64,
+}
+
+impl ModuleShape {
+    /// Both names of the layer.
+    pub fn names(&self) -> ModuleNames<'_> {
+        ModuleNames::new(&self.module, self.file_name.as_deref())
+    }
 }
 
 /// One folder with an `adapter_config.json`.
@@ -102,6 +114,8 @@ pub struct Expert {
     pub provenance: Option<Provenance>,
     /// Things worth knowing that do not keep it from being used.
     pub warnings: Vec<String>,
+    /// Which modules its configuration adapts.
+    pub selection: Option<Arc<Selection>>,
     /// What of the base model it was read with, where it needs that.
     pub base: Option<BaseTraits>,
 }

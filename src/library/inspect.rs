@@ -1,17 +1,17 @@
 //! From an adapter's folder to an [`Expert`]: configuration and tensor header, never the weights.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::contradictions::contradictions;
-use super::formats::peft::config::{ConfigNotes, Patterns};
+use super::formats::peft::config::ConfigNotes;
 use super::formats::peft::pairs::{Pair, Parts, TokenRows};
+use super::formats::peft::pattern::Patterns;
 use super::formats::{self, BaseTraits, Opened};
 use super::small_toml;
 use super::{AdapterConfig, Expert, Format, ModuleShape, Provenance, Shortfall, Standing};
-use crate::module_path::ModulePath;
 use crate::outside::{io_reason, read_limited};
-use crate::text::short;
+use crate::text::{counted, short};
 
 /// Reads the expert at `path`, a folder or a file. Whatever is wrong becomes its status and reason. `base` is
 /// what matters of the base model, where that is known.
@@ -36,7 +36,7 @@ fn examine(expert: &mut Expert) -> Result<Standing, String> {
         expert.provenance.get_or_insert_default().task.get_or_insert(task);
     }
     let mut partly = notes.doubts.clone();
-    expert.modules = shapes(&expert.config, &notes, &parts.pairs, &mut partly);
+    expert.modules = shapes(&expert.config, &notes, &parts, &mut partly, &mut expert.warnings);
     expert.dtype = dtype(&parts.pairs);
     expert.parameters = expert
         .modules
@@ -51,8 +51,10 @@ fn examine(expert: &mut Expert) -> Result<Standing, String> {
         return Ok(Standing::NeedsBase { reason });
     }
     expert.warnings.extend(contradictions(&notes, &expert.config, &parts));
+    let mut notes = notes;
+    expert.selection = Some(Arc::new(std::mem::take(&mut notes.selection)));
     let unrouted = not_routed(&parts);
-    partly.extend(not_applied(notes, parts));
+    partly.extend(not_applied(&notes, parts));
     let all: Vec<&str> = partly.iter().chain(&unrouted).map(String::as_str).collect();
     if all.is_empty() {
         return Ok(Standing::Whole);
@@ -87,32 +89,28 @@ fn read_provenance(expert: &mut Expert) {
 fn shapes(
     config: &AdapterConfig,
     notes: &ConfigNotes,
-    pairs: &[Pair],
+    parts: &Parts,
     partly: &mut Vec<String>,
+    warnings: &mut Vec<String>,
 ) -> Vec<ModuleShape> {
-    let mut compile = |what: &str, error: String| {
-        partly.push(format!("{what} `{error}` is a regular expression that cannot be read: it is ignored"));
-    };
-    let ranks = Patterns::new(&config.rank_pattern).unwrap_or_else(|key| {
-        compile("rank_pattern", key);
-        Patterns::default()
-    });
-    let alphas = Patterns::new(&config.alpha_pattern).unwrap_or_else(|key| {
-        compile("alpha_pattern", key);
-        Patterns::default()
-    });
+    let Parts { pairs, others, .. } = parts;
+    let mut by_pattern = Said { pairs, others, partly: &mut *partly, warnings };
+    let ranks = by_pattern.values("rank_pattern", &config.rank_pattern);
+    let alphas = by_pattern.values("alpha_pattern", &config.alpha_pattern);
     let mut lies: Option<(usize, &Pair, usize)> = None;
     let shapes: Vec<ModuleShape> = pairs
         .iter()
-        .map(|pair| {
-            let said = ranks.find(&pair.module).unwrap_or(config.r);
+        .zip(ranks.into_iter().zip(alphas))
+        .map(|(pair, (rank, alpha))| {
+            let said = rank.unwrap_or(config.r);
             if said != pair.rank && !notes.any_rank {
                 lies = Some(lies.map_or((1, pair, said), |(count, first, said)| (count + 1, first, said)));
             }
-            let alpha = alphas.find(&pair.module).unwrap_or(config.alpha);
+            let alpha = alpha.unwrap_or(config.alpha);
             let rank = pair.rank as f64;
             ModuleShape {
                 module: pair.module.clone(),
+                file_name: pair.file_name.clone(),
                 embedding: pair.embedding,
                 rank: pair.rank,
                 in_features: pair.in_features,
@@ -146,6 +144,41 @@ fn shapes(
     shapes
 }
 
+/// The modules that patterns are about, and where problems are reported.
+struct Said<'a> {
+    pairs: &'a [Pair],
+    others: &'a [String],
+    partly: &'a mut Vec<String>,
+    warnings: &'a mut Vec<String>,
+}
+
+impl Said<'_> {
+    /// What a pattern says about each module. PEFT warns of keys that match none.
+    fn values<T: Copy>(&mut self, what: &str, entries: &[(String, T)]) -> Vec<Option<T>> {
+        let patterns = Patterns::new(entries).unwrap_or_else(|key| {
+            self.partly
+                .push(format!("{what} `{key}` is a regular expression that cannot be read: it is ignored"));
+            Patterns::default()
+        });
+        let resolved = patterns.resolve(self.pairs.iter().map(Pair::names), self.others);
+        let mut keys = resolved.unmatched.iter().filter_map(|&at| entries.get(at)).map(|(key, _)| short(key));
+        if let Some(first) = keys.next() {
+            let few: Vec<String> = std::iter::once(first).chain(keys.by_ref().take(2)).collect();
+            let more = match keys.count() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            self.warnings.push(format!(
+                "{} of {what} {} no module of this adapter: {}{more}; correct the spelling",
+                counted(resolved.unmatched.len(), "key"),
+                if resolved.unmatched.len() == 1 { "matches" } else { "match" },
+                few.join(", ")
+            ));
+        }
+        resolved.values
+    }
+}
+
 fn dtype(pairs: &[Pair]) -> String {
     let slots = |pair: &Pair| [Some(pair.a), Some(pair.b), pair.bias, pair.magnitude];
     let mut names = pairs.iter().flat_map(slots).flatten().map(|slot| slot.dtype);
@@ -157,21 +190,19 @@ fn dtype(pairs: &[Pair]) -> String {
 }
 
 /// One reason that lists all that the adapter asks for and does not get.
-fn not_applied(notes: ConfigNotes, parts: Parts) -> Option<String> {
+fn not_applied(notes: &ConfigNotes, parts: Parts) -> Option<String> {
     let mut missing: Vec<String> = parts.unused;
     for rows in &parts.tokens {
-        if let Err(problem) = token_ids(&notes, rows) {
+        if let Err(problem) = token_ids(notes, rows) {
             missing.push(problem);
         }
     }
-    let listed: BTreeSet<String> = notes.unsupported.into_iter().collect();
-    missing.extend(listed);
     (!missing.is_empty()).then(|| format!("not applied: {}", missing.join(", ")))
 }
 
 /// Which tokens trained rows belong to.
 pub(super) fn token_ids<'a>(notes: &'a ConfigNotes, rows: &TokenRows) -> Result<&'a [u32], String> {
-    let named = |key: &str| ModulePath::new(&rows.module).ends_with(key);
+    let named = |key: &str| rows.names().end_with(key);
     let found = notes.tokens.iter().find(|(key, _)| key.as_deref().is_none_or(named));
     let module = short(&rows.module);
     match found {

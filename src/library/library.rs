@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::base_consistency::{self, LayerSizes};
+use super::contradictions::compare_with_base;
 use super::formats::{BaseTraits, file_name};
 use super::inspect::inspect;
 use super::scan::{Fingerprint, fingerprint, scan};
@@ -32,7 +33,8 @@ pub struct Library {
 impl Library {
     /// Reads a library: every adapter at depth ≤ 3, a folder with an `adapter_config.json` (PEFT, MLX-LM) or
     /// an `mttl_config.json`, or a file `*.gguf` (llama.cpp's LoRA) or `*.ckpt` (mttl). A folder that is
-    /// itself an adapter is a library of one, and so is such a file. Only configurations and tensor headers are read.
+    /// itself an adapter is a library of one, and so is such a file; folders of adapters directly below an adapter count
+    /// too. Only configurations and tensor headers are read.
     ///
     /// Experts that need their base model wait for [`Self::use_base`]: [`crate::catalog::Catalog`] finds it.
     ///
@@ -128,6 +130,9 @@ impl Library {
         self.forget_misfits();
         self.misfits = base_consistency::keep_fitting(&mut self.experts, sizes, label);
         self.warnings.extend(self.misfits.clone());
+        let fitting =
+            self.experts.iter_mut().filter(|expert| expert.is_usable() && expert.misfit().is_none());
+        fitting.for_each(|expert| compare_with_base(expert, sizes));
     }
 
     /// The experts that belong together: usable, and made for the same base model.

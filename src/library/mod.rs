@@ -12,6 +12,7 @@ mod expert;
 mod formats;
 pub(crate) mod gguf;
 mod inspect;
+mod left_out;
 // The type and its module share their name, as the folder does.
 #[allow(clippy::module_inception)]
 mod library;
@@ -34,7 +35,7 @@ pub use base::{BaseLocation, FetchPhase, FetchProgress, fetch_base, locate_base,
 pub use base_consistency::LayerSizes;
 pub use claim::Claim;
 pub use expert::{Expert, ModuleShape, Shortfall, Standing, Status};
-pub use formats::{BaseTraits, FORMATS, Format, Heads, formats_table};
+pub use formats::{BaseTraits, FORMATS, Format, Heads, Selection, formats_table, variants_table};
 pub use library::Library;
 pub use manifest::{BaseSpec, Manifest, RouterDefaults, Template};
 pub use provenance::{MergeProvenance, MergedExpert, Provenance, TaskRecord};

@@ -1,5 +1,6 @@
 //! Finding the experts below a folder.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use rayon::prelude::*;
 
 use super::formats::{Format, companion, has_weights, is_expert, is_expert_file, is_shard, watched};
 use super::inspect::inspect;
+use super::left_out::{self, may_hold_lora, odd_entry, stray_lora};
 use super::{Expert, Manifest};
 use crate::outside::io_reason;
 use crate::{Error, Result};
@@ -23,8 +25,11 @@ struct Place {
 }
 
 enum Found {
-    Expert(Box<Expert>),
+    /// An expert, and others that lie in its folder.
+    Expert(Box<Expert>, Listing),
     Inside(Listing),
+    /// A file that is none, for this reason.
+    Stray(String, &'static str),
     Nothing,
     /// A folder or file below the library that cannot be read.
     Unreadable(String),
@@ -35,6 +40,27 @@ enum Found {
 struct Listing {
     folders: Vec<Place>,
     files: Vec<Place>,
+    /// Files that may hold LoRA and be no experts.
+    strays: Vec<Place>,
+    /// Entries that are neither folders nor files, and what they are.
+    odd: Vec<(String, &'static str)>,
+}
+
+impl Listing {
+    /// What in the folder of an expert may be further ones: PEFT writes several adapters of a model into folders by
+    /// their names, the default one above them. Checkpoints of a training are none.
+    fn below_an_expert(mut self) -> Self {
+        let nested = |folder: &Place| !is_checkpoint(&folder.path) && is_expert(&folder.path);
+        self.folders.retain(nested);
+        Self { folders: self.folders, odd: self.odd, ..Self::default() }
+    }
+}
+
+/// Whether a folder is named as trainers name checkpoints: `checkpoint-500`.
+fn is_checkpoint(folder: &Path) -> bool {
+    let name = folder.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
+    let number = name.strip_prefix("checkpoint-").or_else(|| name.strip_prefix("checkpoint_"));
+    number.is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// What a walk found: experts sorted by the bytes of their names, and warnings.
@@ -43,34 +69,53 @@ pub(super) struct Scan {
     pub warnings: Vec<String>,
 }
 
-/// Looks for experts at depth ≤ 3. Hidden folders, and links that lead back above themselves, are left out.
+/// Looks for experts at depth ≤ 3, and for others directly below an expert. Hidden folders, links that lead back above
+/// themselves, pipes and the like are left out.
 pub(super) fn scan(root: &Path) -> Result<Scan> {
     check_root(root)?;
-    if is_expert(root) || root.is_file() {
-        return Ok(Scan {
-            experts: vec![inspect(root.to_path_buf(), root_name(root), None)],
-            warnings: Vec::new(),
-        });
-    }
     let mut scan = Scan { experts: Vec::new(), warnings: Vec::new() };
+    let itself = || inspect(root.to_path_buf(), root_name(root), None);
+    if root.is_file() {
+        scan.experts.push(itself());
+        return Ok(scan);
+    }
     let top = Place { path: root.to_path_buf(), name: String::new() };
     let mut level = list(&top).map_err(|e| Error::io(root, e))?;
+    if is_expert(root) {
+        scan.experts.push(itself());
+        level = level.below_an_expert();
+    }
+    let mut odd = std::mem::take(&mut level.odd);
     for depth in 1..=MAX_DEPTH {
-        let Listing { folders, files } = std::mem::take(&mut level);
+        let Listing { folders, files, strays, .. } = std::mem::take(&mut level);
         let folders = folders.into_par_iter().map(|folder| look(folder, depth < MAX_DEPTH));
-        let found: Vec<Found> = folders.chain(files.into_par_iter().map(look_at_file)).collect();
+        let files = files.into_par_iter().map(look_at_file);
+        let found: Vec<Found> =
+            folders.chain(files).chain(strays.into_par_iter().map(look_at_stray)).collect();
         for found in found {
-            match found {
-                Found::Expert(expert) => scan.experts.push(*expert),
-                Found::Inside(inside) => {
-                    level.folders.extend(inside.folders);
-                    level.files.extend(inside.files);
+            let inside = match found {
+                Found::Expert(expert, inside) => {
+                    scan.experts.push(*expert);
+                    inside
                 }
-                Found::Nothing => {}
-                Found::Unreadable(warning) => scan.warnings.push(warning),
-            }
+                Found::Inside(inside) => inside,
+                Found::Stray(name, reason) => {
+                    odd.push((name, reason));
+                    continue;
+                }
+                Found::Nothing => continue,
+                Found::Unreadable(warning) => {
+                    scan.warnings.push(warning);
+                    continue;
+                }
+            };
+            level.folders.extend(inside.folders);
+            level.files.extend(inside.files);
+            level.strays.extend(inside.strays);
+            odd.extend(inside.odd);
         }
     }
+    scan.warnings.extend(left_out::lines(&odd));
     scan.experts.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     Ok(scan)
 }
@@ -89,17 +134,22 @@ fn check_root(root: &Path) -> Result<()> {
 
 fn root_name(root: &Path) -> String {
     let real = fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
-    real.file_name().map_or_else(|| "adapter".into(), |name| name.to_string_lossy().into_owned())
+    real.file_name().map_or_else(|| "adapter".into(), name_of)
 }
 
 fn look(folder: Place, deeper: bool) -> Found {
-    if is_expert(&folder.path) {
-        return Found::Expert(Box::new(inspect(folder.path, folder.name, None)));
-    }
-    if !deeper {
-        return Found::Nothing;
-    }
-    match list(&folder) {
+    let is_expert = is_expert(&folder.path);
+    let listing = match deeper {
+        true => list(&folder),
+        false => Ok(Listing::default()),
+    };
+    match listing {
+        // Its own reason says why it cannot be read.
+        _ if is_expert => {
+            let below = listing.unwrap_or_default().below_an_expert();
+            Found::Expert(Box::new(inspect(folder.path, folder.name, None)), below)
+        }
+        Ok(_) if !deeper => Found::Nothing,
         Ok(listing) => Found::Inside(listing),
         Err(e) => Found::Unreadable(format!("{} was not looked at: {}", folder.name, io_reason(&e))),
     }
@@ -107,10 +157,27 @@ fn look(folder: Place, deeper: bool) -> Found {
 
 fn look_at_file(file: Place) -> Found {
     match is_expert_file(&file.path) {
-        Ok(true) => Found::Expert(Box::new(inspect(file.path, file.name, None))),
+        Ok(true) => Found::Expert(Box::new(inspect(file.path, file.name, None)), Listing::default()),
         Ok(false) => Found::Nothing,
         Err(reason) => Found::Unreadable(format!("{} was not looked at: it {reason}", file.name)),
     }
+}
+
+fn look_at_stray(file: Place) -> Found {
+    match stray_lora(&file.path) {
+        Some(reason) => Found::Stray(file.name, reason),
+        None => Found::Nothing,
+    }
+}
+
+/// A file's name as text. Bytes that are no UTF-8 are written as `\xff`, so that names that differ stay different.
+fn name_of(name: &OsStr) -> String {
+    let mut text = String::new();
+    for chunk in name.as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|byte| text.push_str(&format!("\\x{byte:02x}")));
+    }
+    text
 }
 
 /// The visible folders and adapter files in a folder, links followed unless they lead to a folder above.
@@ -119,25 +186,29 @@ fn list(folder: &Place) -> std::io::Result<Listing> {
     for entry in fs::read_dir(&folder.path)? {
         let entry = entry?;
         let file_name = entry.file_name();
-        let name = file_name.to_string_lossy();
+        let name = name_of(&file_name);
         if name.starts_with('.') {
             continue;
         }
         let path = entry.path();
         let kind = entry.file_type()?;
         let is_folder = kind.is_dir() || kind.is_symlink() && path.is_dir() && !leads_up(&path);
-        let is_file = || Format::of_file(&path).is_some();
-        if !is_folder && !(is_file() && (kind.is_file() || kind.is_symlink() && path.is_file())) {
-            continue;
-        }
         let name = match folder.name.as_str() {
-            "" => name.into_owned(),
+            "" => name,
             above => format!("{above}/{name}"),
         };
-        let place = Place { path, name };
-        if is_folder { listing.folders.push(place) } else { listing.files.push(place) }
+        if is_folder {
+            listing.folders.push(Place { path, name });
+        } else if let Some(what) = odd_entry(&path, kind) {
+            listing.odd.push((name, what));
+        } else if Format::of_file(&path).is_some() {
+            listing.files.push(Place { path, name });
+        } else if may_hold_lora(&path) {
+            listing.strays.push(Place { path, name });
+        }
     }
-    for places in [&mut listing.folders, &mut listing.files] {
+    listing.odd.sort();
+    for places in [&mut listing.folders, &mut listing.files, &mut listing.strays] {
         places.sort_by(|a, b| a.name.as_bytes().cmp(b.name.as_bytes()));
     }
     Ok(listing)
@@ -209,6 +280,11 @@ pub(super) fn fingerprint(root: &Path) -> Fingerprint {
                 if !has_weights(&folder.path) {
                     note(folder.path.clone());
                     stamp_weights(&folder.path, &mut hasher);
+                }
+                if depth < MAX_DEPTH
+                    && let Ok(listing) = list(&folder)
+                {
+                    next.extend(listing.below_an_expert().folders);
                 }
                 continue;
             }

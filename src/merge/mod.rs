@@ -112,7 +112,10 @@ pub fn merge(
     };
     let combined = combine_all(&selection, spec.method, &recipe, progress, cancel)?;
     let report = report(spec, &recipe, &selection, &combined, claim.path.clone())?;
-    let tensors = padded(combined, report.rank);
+    let mut tensors = padded(combined, report.rank);
+    for tensor in &mut tensors {
+        tensor.module = selection.file_name(&tensor.module).to_string();
+    }
     let config = NewAdapterConfig {
         base: selection.base.clone().unwrap_or_default(),
         r: report.rank,

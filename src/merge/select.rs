@@ -1,6 +1,6 @@
 //! The experts of a merge: found, checked against each other, opened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::methods::MergeMethod;
 use super::{MergeSpec, Modules};
@@ -38,6 +38,8 @@ pub(super) struct Selection<'a> {
     pub experts: Vec<Selected<'a>>,
     /// Every module that one of them has, with its (in, out) features.
     pub modules: Modules,
+    /// What the experts' files call modules, where that is another name than the path.
+    pub file_names: BTreeMap<String, Box<str>>,
     /// The base model that the first of them names.
     pub base: Option<String>,
     pub warnings: Vec<String>,
@@ -53,9 +55,18 @@ impl Selection<'_> {
         self.modules.iter().map(at).max().unwrap_or(0)
     }
 
+    /// What the result's file calls a module: what those of the experts do, so that it loads where they do.
+    pub fn file_name<'m>(&'m self, module: &'m str) -> &'m str {
+        self.file_names.get(module).map_or(module, |name| name)
+    }
+
     /// `target_modules`: the last components of the modules' paths where every layer has them, so that a
-    /// list of them says the same as the paths; else the paths.
+    /// list of them says the same as the paths; else the paths. Of a model with other parts it is the paths too: these
+    /// may have modules of the same kinds.
     pub fn targets(&self) -> Vec<String> {
+        if !self.file_names.is_empty() {
+            return self.modules.keys().map(|module| self.file_name(module).to_string()).collect();
+        }
         let mut kinds: BTreeSet<&str> = BTreeSet::new();
         let mut numbers: BTreeSet<usize> = BTreeSet::new();
         for path in self.modules.keys() {
@@ -87,7 +98,9 @@ pub(super) fn select<'a>(library: &'a Library, spec: &MergeSpec) -> Result<Selec
             modules.insert(shape.module.clone(), (shape.in_features, shape.out_features));
         }
     }
-    let warnings = warnings(&experts, spec.method);
+    let mut warnings = warnings(&experts, spec.method);
+    let (file_names, differing) = file_names(&experts);
+    warnings.extend(differing);
     let base = experts.iter().find_map(|e| e.config.base.clone());
     let open = |(expert, weight): (&'a Expert, f64)| -> Result<Selected<'a>> {
         let adapter = expert.load()?;
@@ -96,7 +109,28 @@ pub(super) fn select<'a>(library: &'a Library, spec: &MergeSpec) -> Result<Selec
         Ok(Selected { expert, adapter, weight, sha256, config_sha256 })
     };
     let experts = experts.into_iter().zip(weights).map(open).collect::<Result<_>>()?;
-    Ok(Selection { experts, modules, base, warnings })
+    Ok(Selection { experts, modules, file_names, base, warnings })
+}
+
+/// What the files call modules, where that is another name than the path; the first that has a module decides.
+/// The second answer is a warning where another disagrees.
+fn file_names(experts: &[&Expert]) -> (BTreeMap<String, Box<str>>, Option<String>) {
+    let mut first: BTreeMap<&str, (&Expert, &str)> = BTreeMap::new();
+    let mut differing = None;
+    for expert in experts {
+        for shape in &expert.modules {
+            let names = shape.names();
+            let (owner, known) = *first.entry(names.path).or_insert((expert, names.file));
+            if known != names.file && differing.is_none() {
+                differing = Some(format!(
+                    "'{}' and '{}' call {} by different names ({known}, {}): the result has those of '{}'",
+                    owner.name, expert.name, names.path, names.file, owner.name
+                ));
+            }
+        }
+    }
+    let other = first.into_iter().filter(|(path, (_, name))| path != name);
+    (other.map(|(path, (_, name))| (path.to_string(), name.into())).collect(), differing)
 }
 
 /// The experts of these names, with commas between several.

@@ -16,6 +16,8 @@ use crate::{Error, Result};
 pub struct TrainedLora {
     /// Path in transformers.
     pub module: String,
+    /// What the adapter that it continues calls the module, where that is another name.
+    pub file_name: Option<Box<str>>,
     /// Rows of A.
     pub rank: usize,
     /// Width of the layer's input.
@@ -81,7 +83,7 @@ impl TrainedLora {
     /// As it goes to disk.
     pub fn to_new(&self) -> NewLora {
         NewLora {
-            module: self.module.clone(),
+            module: self.file_name.as_deref().unwrap_or(&self.module).to_string(),
             rank: self.rank,
             in_features: self.in_features,
             out_features: self.out_features,
@@ -136,6 +138,7 @@ impl LoraTrainer {
             places.push(Some(modules.len()));
             modules.push(TrainedLora {
                 module: linear.module.clone(),
+                file_name: None,
                 rank,
                 in_features: i,
                 out_features: o,
@@ -153,6 +156,22 @@ impl LoraTrainer {
         let scale = (alpha / rank as f64) as f32;
         let (ops, dropout) = (Arc::clone(decoder.ops()), dropout as f32);
         Ok(Self { ops, modules, places, scale, dropout, seed, step: None, rows: 0, seen })
+    }
+
+    /// Calls the modules what `adapter`, which is continued, calls them.
+    pub fn name_as(&mut self, adapter: &Adapter) {
+        for module in &mut self.modules {
+            module.file_name = adapter.module(&module.module).and_then(|m| m.shape.file_name.clone());
+        }
+    }
+
+    /// `target_modules` of the adapter: `targets`, unless its modules have other names than their paths. Then other
+    /// parts of the model may have modules of the same kinds, and the names are listed.
+    pub fn targets(&self, targets: &[String]) -> Vec<String> {
+        if self.modules.iter().all(|module| module.file_name.is_none()) {
+            return targets.to_vec();
+        }
+        self.modules.iter().map(|m| m.file_name.as_deref().unwrap_or(&m.module).to_string()).collect()
     }
 
     /// Starts from `adapter`, which must be plain LoRA of the same modules, ranks, shapes and scale.

@@ -27,7 +27,7 @@ pub(super) fn save(
         r: spec.rank,
         alpha: spec.alpha,
         dropout: spec.dropout,
-        targets: spec.targets.clone(),
+        targets: lora.targets(&spec.targets),
     };
     let data: Vec<String> = spec.data.iter().map(|p| p.display().to_string()).collect();
     let examples = prepared.examples().count();

@@ -111,6 +111,10 @@ struct Training<'a> {
 impl Training<'_> {
     /// Goes to where an earlier run ended, or to the start.
     fn begin(&mut self, events: &mut dyn FnMut(TrainEvent), cancel: &Cancel) -> Result<()> {
+        let init = self.spec.init.as_deref().map(|path| load_init(path, &self.model.path)).transpose()?;
+        if let Some(init) = &init {
+            self.lora.name_as(init);
+        }
         if let Some((path, identity)) = &self.state
             && let Some(standing) = state::read(path, identity, &mut self.lora, &mut self.optimiser)?
         {
@@ -121,8 +125,8 @@ impl Training<'_> {
         events(TrainEvent::Stage("measuring the base model's loss".into()));
         self.standing.base = self.validate(cancel)?;
         self.standing.validation = self.standing.base.clone();
-        if let Some(path) = &self.spec.init {
-            self.lora.start_from(&load_init(path, &self.model.path)?)?;
+        if let Some(init) = &init {
+            self.lora.start_from(init)?;
         }
         events(TrainEvent::Stage(format!("training {}", counted(self.steps, "step"))));
         Ok(())
@@ -332,8 +336,10 @@ fn evaluate(
 /// The adapter given with `--init`, for this base model.
 fn load_init(path: &Path, base: &Path) -> Result<Adapter> {
     let catalog = Catalog::open(path, Some(base))?;
-    match catalog.experts.as_slice() {
-        [one] => one.load(),
+    // Others may lie in its folder.
+    let itself = catalog.experts.iter().find(|expert| expert.path == path);
+    match (itself, catalog.experts.as_slice()) {
+        (Some(one), _) | (None, [one]) => one.load(),
         _ => Err(Error::file(path, "is not one adapter: give its folder or file")),
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use lora_tui::analysis::Metric;
-use lora_tui::library::formats_table;
+use lora_tui::library::{formats_table, variants_table};
 use lora_tui::merge::MergeMethod;
 use lora_tui::model::families_table;
 use lora_tui::named::Named;
@@ -188,6 +188,7 @@ fn headings(text: &str) -> Vec<String> {
 fn generated_tables_are_up_to_date() {
     let tables = [
         ("adapters.md", "formats", formats_table()),
+        ("adapters.md", "variants", variants_table()),
         ("base-model.md", "families", families_table()),
         ("commands.md", "commands", table_of_commands()),
         ("evaluation.md", "methods", lora_tui::eval::reference()),

@@ -7,6 +7,8 @@
 /// Fixtures, trainings, jobs and terminals that several modules use.
 mod support;
 
+/// Adapters from all over what PEFT can write: its logits, and its warnings.
+mod adapter_grid;
 /// Similarity, clustering and prototypes against scikit-learn and numpy.
 mod analysis_parity;
 /// What needs the shipped library's base model, and therefore perhaps the network.

@@ -33,6 +33,44 @@ fn run(root: &Path, spec: &MergeSpec) -> Result<MergeReport> {
     merge(&Library::open(root).unwrap(), spec, &mut |_, _| {}, &Cancel::new())
 }
 
+/// Merged adapters load where their parts came from: modules keep the names of the files, and targets match them.
+#[test]
+fn merged_adapters_of_a_multimodal_model_keep_its_names() {
+    let root = tempfile::tempdir().unwrap();
+    let fixtures = repository().join("tests/fixtures/grid/llava");
+    for (name, folder) in [("a", "0000-plain-qv-wild"), ("b", "0001-plain-lang")] {
+        crate::support::copy_folder(&fixtures.join(folder), &root.path().join(name));
+    }
+    let report = run(root.path(), &spec(MergeMethod::LINEAR, &["a", "b"], "sum")).unwrap();
+    assert!(
+        report.warnings.iter().any(|w| w.contains("outside the language model")),
+        "{:?}",
+        report.warnings
+    );
+    let folder = root.path().join("sum");
+    let tensors =
+        candle_core::safetensors::load(folder.join("adapter_model.safetensors"), &Device::Cpu).unwrap();
+    let config: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("adapter_config.json")).unwrap()).unwrap();
+    let targets: Vec<&str> =
+        config["target_modules"].as_array().unwrap().iter().map(|t| t.as_str().unwrap()).collect();
+    let mut named: Vec<String> = Vec::new();
+    for layer in 0..2 {
+        for kind in ["k_proj", "o_proj", "q_proj", "v_proj"] {
+            named.push(format!("model.language_model.layers.{layer}.self_attn.{kind}"));
+        }
+    }
+    assert_eq!(targets, named);
+    assert_eq!(tensors.len(), 2 * named.len());
+    for name in named {
+        for factor in ["lora_A", "lora_B"] {
+            assert!(tensors.contains_key(&format!("base_model.model.{name}.{factor}.weight")), "{name}");
+        }
+    }
+    let wanted = sum(&[(0.5, delta_of(root.path(), "a")), (0.5, delta_of(root.path(), "b"))]);
+    assert!(distance(&delta_of(root.path(), "sum"), &wanted) < 1e-6);
+}
+
 /// ΔW (out × in) of every module of an expert.
 type Delta = BTreeMap<String, Vec<f64>>;
 

@@ -8,8 +8,17 @@ use crate::layering::{tokens, without_tests};
 use crate::support::repository;
 
 /// Functions of `std::fs` that look at names and change nothing; all others open or change something.
-const LOOKS: [&str; 8] =
-    ["self", "Metadata", "File", "TryLockError", "canonicalize", "metadata", "symlink_metadata", "read_dir"];
+const LOOKS: [&str; 9] = [
+    "self",
+    "Metadata",
+    "File",
+    "FileType",
+    "TryLockError",
+    "canonicalize",
+    "metadata",
+    "symlink_metadata",
+    "read_dir",
+];
 /// Functions of `File` for an open file.
 const OPEN: [&str; 1] = ["from"];
 /// Other crates that open files.

@@ -282,6 +282,39 @@ fn names_that_exist_or_are_no_names_are_refused_before_anything_runs() {
 }
 
 #[test]
+fn a_continued_adapter_keeps_the_names_of_its_file() {
+    let f = Fixture::open("llama");
+    let dir = library();
+    let init = dir.path().join("multimodal");
+    crate::support::copy_folder(&f.folder.join("experts/expert_0"), &init);
+    let file = init.join("adapter_model.safetensors");
+    let device = candle_core::Device::Cpu;
+    let renamed: std::collections::HashMap<String, candle_core::Tensor> =
+        candle_core::safetensors::load(&file, &device)
+            .unwrap()
+            .into_iter()
+            .map(|(name, tensor)| (name.replace("model.layers", "model.language_model.layers"), tensor))
+            .collect();
+    candle_core::safetensors::save(&renamed, &file).unwrap();
+    let plain = TrainSpec { max_steps: Some(2), ..spec(&f, dir.path()) };
+    quiet(&TrainSpec { name: "plain".into(), ..plain.clone() }).unwrap();
+    quiet(&TrainSpec { init: Some(init), ..plain }).unwrap();
+    assert_eq!(values(dir.path(), "new"), values(dir.path(), "plain"));
+    let written =
+        candle_core::safetensors::load(dir.path().join("new/adapter_model.safetensors"), &device).unwrap();
+    let names = |tensors: &std::collections::HashMap<String, candle_core::Tensor>| {
+        let mut names: Vec<String> = tensors.keys().cloned().collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&written), names(&renamed));
+    let config = std::fs::read_to_string(dir.path().join("new/adapter_config.json")).unwrap();
+    let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+    let targets = config["target_modules"].as_array().unwrap();
+    assert!(targets.contains(&"model.language_model.layers.0.self_attn.q_proj".into()), "{targets:?}");
+}
+
+#[test]
 fn bad_specifications_say_what_is_wrong() {
     let f = Fixture::open("llama");
     let dir = library();

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use hf_hub::{Cache, Repo, RepoType};
+use hf_hub::{Repo, RepoType};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::environment::with_environment;
 use crate::library::{BaseSpec, state_dir};
 use crate::outside::{hex, make_folders, own, read_limited, sha256_file};
 use crate::{Error, Result};
@@ -72,28 +73,24 @@ fn candidates(spec: &BaseSpec, root: &Path) -> Vec<PathBuf> {
     [own, hub, beside].into_iter().flatten().filter(|path| path.is_file()).collect()
 }
 
-/// The Hugging Face cache, honouring `HF_HUB_CACHE` and `HF_HOME`.
-pub(super) fn hub_cache() -> Option<Cache> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let path = set("HF_HUB_CACHE")
-        .or_else(|| Some(set("HF_HOME")?.join("hub")))
-        .or_else(|| Some(directories::BaseDirs::new()?.home_dir().join(".cache/huggingface/hub")))?;
-    Some(Cache::new(path))
+/// The folder of a repository's snapshot in the Hugging Face cache, or one inside it: `owner/name`, `name` or
+/// `owner/name/folder`. `revision` is a branch, tag or commit.
+pub(super) fn cached_repository(repository: &str, revision: &str) -> Option<PathBuf> {
+    cached_below(&with_environment(|environment| environment.hub_cache())?, repository, revision)
 }
 
-/// The snapshot folder of a repository in the Hugging Face cache. `revision` is a branch, tag or commit.
-pub(super) fn cached_repository(repository: &str, revision: &str) -> Option<PathBuf> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
-    let parts = repository.split('/').count();
-    if parts > 2
-        || !repository.chars().all(plain)
-        || repository.split('/').any(|p| matches!(p, "" | "." | ".."))
-    {
+fn cached_below(cache: &Path, repository: &str, revision: &str) -> Option<PathBuf> {
+    let plain = |text: &str| {
+        text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/'))
+            && !text.split('/').any(|part| matches!(part, "" | "." | ".."))
+    };
+    if !plain(repository) || !plain(revision) {
         return None;
     }
-    let cache = hub_cache()?;
+    let second = repository.match_indices('/').nth(1).map_or(repository.len(), |(at, _)| at);
+    let (repository, inside) = repository.split_at(second);
     let repo = Repo::with_revision(repository.into(), RepoType::Model, revision.into());
-    let folder = cache.path().join(repo.folder_name());
+    let folder = cache.join(repo.folder_name());
     let commit = match read_limited(&folder.join("refs").join(repo.revision()), 256) {
         Ok(bytes) => String::from_utf8(bytes).ok()?.trim().to_string(),
         Err(_) => revision.to_string(),
@@ -101,7 +98,7 @@ pub(super) fn cached_repository(repository: &str, revision: &str) -> Option<Path
     if commit.is_empty() || commit.contains("..") || commit.contains(['/', '\\']) {
         return None;
     }
-    let snapshot = folder.join("snapshots").join(commit);
+    let snapshot = folder.join("snapshots").join(commit).join(inside.trim_start_matches('/'));
     snapshot.is_dir().then_some(snapshot)
 }
 
@@ -160,4 +157,39 @@ fn stamp(path: &Path) -> Option<(u64, u128, u64)> {
     #[cfg(not(unix))]
     let inode = 0;
     Some((metadata.len(), modified, inode))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_found_by_revision_and_folder() {
+        let cache = tempfile::tempdir().unwrap();
+        let folder = cache.path().join("models--owner--name");
+        for (revision, commit) in [("main", "aaaa"), ("v2", "bbbb"), ("refs/pr/7", "cccc")] {
+            let reference = folder.join("refs").join(revision);
+            fs::create_dir_all(reference.parent().unwrap()).unwrap();
+            fs::write(reference, commit).unwrap();
+            fs::create_dir_all(folder.join("snapshots").join(commit).join("sub")).unwrap();
+        }
+        let find = |name: &str, revision: &str| {
+            let found = cached_below(cache.path(), name, revision)?;
+            Some(found.strip_prefix(folder.join("snapshots")).unwrap().to_str().unwrap().to_string())
+        };
+        for (name, revision, expected) in [
+            ("owner/name", "main", Some("aaaa")),
+            ("owner/name", "v2", Some("bbbb")),
+            ("owner/name", "refs/pr/7", Some("cccc")),
+            ("owner/name", "bbbb", Some("bbbb")),
+            ("owner/name/sub", "v2", Some("bbbb/sub")),
+            ("owner/name/none", "v2", None),
+            ("owner/name", "v3", None),
+            ("owner/../name", "main", None),
+            ("owner/name/..", "main", None),
+            ("owner/name", "../refs/main", None),
+        ] {
+            assert_eq!(find(name, revision).as_deref(), expected, "{name} {revision}");
+        }
+    }
 }

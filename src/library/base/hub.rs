@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 
-use super::cache;
+use super::environment::with_environment;
 use super::progress::{FetchPhase, Reporter};
 use super::sink::Sink;
 use super::source::Source;
@@ -35,15 +35,13 @@ enum Part {
 }
 
 impl Hub {
-    /// Honours `HF_ENDPOINT`, `HF_TOKEN` (or the token file of the cache) and `HF_HUB_OFFLINE`.
+    /// Honours the variables of huggingface_hub: `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE` and their kin.
     pub fn from_environment() -> Self {
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-        let token_file = || cache::hub_cache().and_then(|cache| cache.token());
-        Self {
-            endpoint: set("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into()),
-            token: set("HF_TOKEN").or_else(token_file).map(|token| token.trim().to_string()),
-            offline: set("HF_HUB_OFFLINE").is_some_and(|value| !matches!(value.as_str(), "0" | "false")),
-        }
+        with_environment(|environment| Self {
+            endpoint: environment.endpoint(),
+            token: environment.token(),
+            offline: environment.offline(),
+        })
     }
 }
 

@@ -187,7 +187,8 @@ fn named_by_expert(name: &str, expert: &Expert, root: &Path) -> Option<PathBuf> 
     let usable = |path: &PathBuf| is_model_folder(path) || path.is_file() && is_gguf(path);
     let places = [expert.path.join(name), root.join(name), PathBuf::from(name)];
     let local = places.into_iter().find(usable);
-    local.or_else(|| cache::cached_repository(name, "main").filter(|path| is_model_folder(path)))
+    let revision = expert.config.revision.as_deref().unwrap_or("main");
+    local.or_else(|| cache::cached_repository(name, revision).filter(|path| is_model_folder(path)))
 }
 
 /// Whether at least the layers of one expert have the sizes of the default base, SmolLM2-135M.

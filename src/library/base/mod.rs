@@ -1,6 +1,7 @@
 //! Which base model belongs to a library, where it is, and how to get it.
 
 mod cache;
+mod environment;
 mod fetch;
 mod hub;
 mod locate;

@@ -109,6 +109,11 @@ const ARCHITECTURES: [Architecture; 9] = [
     },
 ];
 
+/// The paths of a block's linear layers, for each architecture.
+pub(in crate::library) fn linear_layers() -> impl Iterator<Item = Vec<&'static str>> {
+    [ATTENTION, PHI2, PHI3, NEOX].into_iter().map(|names| names.iter().map(|(_, path)| *path).collect())
+}
+
 /// Whether a file says that it is an adapter; the error is a reason without the file's name.
 fn is_adapter(path: &Path) -> Result<bool, String> {
     // The converter says it at the start, so that damage further on is the adapter's.
@@ -213,12 +218,14 @@ fn configuration(header: &GgufFile, parts: &Parts) -> Result<(AdapterConfig, Con
         targets: targets(parts),
         ..AdapterConfig::default()
     };
+    if header.get("adapter.alora.invocation_tokens").is_some()
+        && let Some(refusal) = peft::variants::refused_field("alora_invocation_tokens")
+    {
+        return Err(refusal);
+    }
     let mut notes = ConfigNotes { any_rank: true, ..ConfigNotes::default() };
     if alpha == 0.0 {
         notes.scale = Some(1.0);
-    }
-    if header.get("adapter.alora.invocation_tokens").is_some() {
-        notes.unsupported.push("alora_invocation_tokens".into());
     }
     Ok((config, notes))
 }

@@ -13,7 +13,7 @@ const BODY: [&str; 4] = ["layers", "embed_tokens", "norm", "final_layernorm"];
 /// A tensor's name without what wrappers, trainers and multimodal models put around the path:
 /// `module.base_model.model.model.layers.0.…` and `model.language_model.layers.0.…` become
 /// `model.layers.0.…`.
-pub(super) fn canonical(name: &str) -> Cow<'_, str> {
+pub(in crate::library) fn canonical(name: &str) -> Cow<'_, str> {
     let mut name: Cow<'_, str> = match name.split('.').any(|part| WRAPPERS.contains(&part)) {
         true => {
             let kept: Vec<&str> = name.split('.').filter(|part| !WRAPPERS.contains(part)).collect();
@@ -37,9 +37,58 @@ pub(super) fn canonical(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// What PEFT's file calls the module or parameter of a tensor: all behind its own prefix, wrappers included.
+pub(in crate::library) fn in_file(name: &str) -> &str {
+    let at = name.match_indices(PEFT).map(|(at, _)| at).find(|&at| at == 0 || name[..at].ends_with('.'));
+    at.map_or(name, |at| &name[at + PEFT.len()..])
+}
+
+/// Parts of multimodal models beside the language model, as components of paths.
+const OTHER_PARTS: [&str; 32] = [
+    "visual",
+    "vision",
+    "vision_tower",
+    "vision_model",
+    "vision_encoder",
+    "vision_projection",
+    "vision_embed_tokens",
+    "vision_backbone",
+    "vision_language_adapter",
+    "vision_adapter",
+    "vit",
+    "vpm",
+    "img_processor",
+    "image_encoder",
+    "image_newline",
+    "embed_vision",
+    "embed_audio",
+    "audio_tower",
+    "audio_model",
+    "audio_encoder",
+    "audio_projection",
+    "audio_embed",
+    "speech_encoder",
+    "apm",
+    "resampler",
+    "multi_modal_projector",
+    "multimodal_projector",
+    "mm_projector",
+    "mlp_AR",
+    "aligner",
+    "connector",
+    "patch_embed",
+];
+
+/// Whether a path is of a part of a multimodal model that is not its language model.
+pub(in crate::library) fn is_other_part(path: &str) -> bool {
+    path.split('.').any(|part| OTHER_PARTS.contains(&part))
+}
+
+/// PEFT's own prefix.
+const PEFT: &str = "base_model.model.";
+
 /// Where the path in the base model starts.
 fn start(name: &str) -> usize {
-    const PEFT: &str = "base_model.model.";
     let mut from = match name.rfind(PEFT) {
         Some(at) if at == 0 || name[..at].ends_with('.') => at + PEFT.len(),
         _ => 0,
@@ -104,6 +153,20 @@ mod tests {
         );
         let neox = "gpt_neox.layers.1.attention.dense.lora_B.weight";
         assert_eq!(canonical(&format!("base_model.model.{neox}")), neox);
+    }
+
+    #[test]
+    fn a_file_names_what_stands_behind_peft_s_prefix() {
+        for (name, module) in [
+            ("base_model.model.model.language_model.layers.0.q", "model.language_model.layers.0.q"),
+            ("module.base_model.model.model.layers.0.q", "model.layers.0.q"),
+            ("base_model.model._orig_mod.model.layers.0.q", "_orig_mod.model.layers.0.q"),
+            ("base_model.model.base_model.model.model.q", "base_model.model.model.q"),
+            ("model.layers.0.q", "model.layers.0.q"),
+            ("xbase_model.model.fc", "xbase_model.model.fc"),
+        ] {
+            assert_eq!(in_file(name), module, "{name}");
+        }
     }
 
     #[test]

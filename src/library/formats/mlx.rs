@@ -10,9 +10,9 @@ use super::format::AdapterFormat;
 use super::heads::BaseTraits;
 use super::keys::canonical;
 use super::opened::{Files, Opened, is_matrix, targets, transposed};
-use super::peft::CONFIG;
 use super::peft::config::{ConfigNotes, Number, Text, read_json};
 use super::peft::pairs::{Parts, find_parts};
+use super::peft::{self, CONFIG};
 use crate::library::AdapterConfig;
 use crate::library::safetensors::{TensorInfo, parse_header, read_header};
 use crate::text::short;
@@ -33,7 +33,7 @@ pub(super) const FORMAT: AdapterFormat = AdapterFormat {
          has one table for both: such an adapter waits until the base model is known",
     ]],
     marks: &[CONFIG],
-    open_folder: |folder, base| is_config(&folder.join(CONFIG)).then(|| open(folder, base)),
+    open_folder: |folder, base| is_config(folder).then(|| open(folder, base)),
     watched: &[WEIGHTS],
     ..AdapterFormat::new("mlx", "MLX-LM")
 };
@@ -65,13 +65,14 @@ struct Parameters {
     dropout: Number,
 }
 
-/// Whether a configuration is one of MLX-LM.
-fn is_config(path: &Path) -> bool {
-    read_json::<Marks>(path).is_ok_and(|marks| {
-        marks.peft_type.is_none()
-            && (marks.fine_tune_type.is_some()
-                || marks.lora_parameters.is_some()
-                || marks.lora_layers.is_some())
+/// Whether a folder's configuration is one of MLX-LM. Some tools add the fields of PEFT's to it: then the weights
+/// decide.
+fn is_config(folder: &Path) -> bool {
+    let here = || folder.join(WEIGHTS).exists() && !peft::has_weights(folder);
+    read_json::<Marks>(&folder.join(CONFIG)).is_ok_and(|marks| {
+        let known =
+            marks.fine_tune_type.is_some() || marks.lora_parameters.is_some() || marks.lora_layers.is_some();
+        known && (marks.peft_type.is_none() || here())
     })
 }
 
@@ -202,8 +203,7 @@ fn is_embedding(module: &str) -> bool {
 
 /// A tensor in PEFT's name and shape.
 fn translate<'a>(tensor: &TensorInfo<'a>, files: &mut Files) -> Result<TensorInfo<'a>, String> {
-    let name = canonical(&tensor.name);
-    let Some((module, leaf)) = name.rsplit_once('.') else { return Ok(tensor.clone()) };
+    let Some((module, leaf)) = tensor.name.rsplit_once('.') else { return Ok(tensor.clone()) };
     let name = match (leaf, is_embedding(module)) {
         ("lora_a", false) => format!("{module}.lora_A.weight"),
         ("lora_b", false) => format!("{module}.lora_B.weight"),

@@ -4,7 +4,7 @@
 mod format;
 mod gguf;
 mod heads;
-mod keys;
+pub(super) mod keys;
 mod mlx;
 mod mttl;
 mod opened;
@@ -21,8 +21,11 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use self::format::{AdapterFile, AdapterFormat};
+pub(super) use gguf::linear_layers;
 pub use heads::{BaseTraits, Heads};
 pub(super) use opened::{Files, Opened, file_name, has_extension};
+pub use peft::config::Selection;
+pub use peft::variants::variants_table;
 pub(super) use peft::{CONFIG, WEIGHTS};
 pub(super) use view::View;
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::format::{AdapterFile, AdapterFormat};
+use super::keys::canonical;
 use super::opened::{Files, Opened, file_name, is_matrix, targets, transposed};
 use super::peft::config::{ConfigNotes, Number, Text, read_json};
 use super::peft::pairs::find_parts;
@@ -161,6 +162,7 @@ fn read(mut files: Files, length: u64, beside: Facts) -> Result<Opened, String> 
     };
     let mut tensors = Vec::new();
     for tensor in torch.tensors(&pickle, inner.unwrap_or(root), one_skill, &mut files.views)? {
+        let tensor = tensor.renamed(canonical(&tensor.name).into_owned());
         for tensor in modern(tensor, &mut files)? {
             tensors.push(translate(tensor, &mut files)?);
         }

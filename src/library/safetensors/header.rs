@@ -115,6 +115,11 @@ pub(crate) struct Place {
 }
 
 impl<'a> TensorInfo<'a> {
+    /// Elements behind each of rows × columns: the product of the dimensions after the second.
+    pub fn depth(&self) -> u64 {
+        self.elements.checked_div(self.rows.saturating_mul(self.columns)).unwrap_or(0)
+    }
+
     /// The same tensor under another name.
     pub fn renamed<'b>(&self, name: impl Into<Cow<'b, str>>) -> TensorInfo<'b> {
         TensorInfo { name: name.into(), ..*self }

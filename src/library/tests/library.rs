@@ -33,8 +33,83 @@ fn names_are_sorted_by_bytes() {
 fn an_adapter_is_a_library_of_one() {
     let root = tempfile::tempdir().unwrap();
     let folder = good(root.path(), "only");
-    good(&folder, "below");
+    good(&folder, "checkpoint-20");
+    good(&folder, "elsewhere/deeper");
     assert_eq!(names(&Library::open(&folder).unwrap()), ["only"]);
+}
+
+/// `save_pretrained` of a model with several adapters writes the default one at the top, and the others below it.
+#[test]
+fn adapters_lie_below_the_default_one() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = good(root.path(), "model");
+    good(&folder, "german");
+    good(&folder, "french");
+    good(root.path(), "other/one");
+    assert_eq!(
+        names(&Library::open(root.path()).unwrap()),
+        ["model", "model/french", "model/german", "other/one"]
+    );
+    assert_eq!(names(&Library::open(&folder).unwrap()), ["french", "german", "model"]);
+    let before = Library::fingerprint(root.path());
+    fs::write(folder.join("german/adapter_config.json"), "{}").unwrap();
+    assert!(Library::fingerprint(root.path()) != before);
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_expert_is_left_out_with_a_word() {
+    use std::os::unix::fs::symlink;
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name);
+    good(root.path(), "fine");
+    for name in ["folder", "folder/inside"] {
+        fs::create_dir_all(at(name)).unwrap();
+    }
+    for pipe in ["folder/pipe.gguf", "queue"] {
+        let status = std::process::Command::new("mkfifo").arg(at(pipe)).status().unwrap();
+        assert!(status.success());
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(at("s")).unwrap();
+    symlink("/nowhere", at("gone")).unwrap();
+    symlink(root.path(), at("folder/up")).unwrap();
+    fs::write(at("folder/adapters.npz"), b"PK\x03\x04....model.layers.0.self_attn.q_proj.lora_a.npy")
+        .unwrap();
+    let kohya = safetensors(&[("lora_unet_down_blocks_0.lora_down.weight".into(), vec![2, 3])]);
+    fs::write(at("folder/inside/style.safetensors"), kohya).unwrap();
+    fs::write(at("folder/bare.safetensors"), safetensors(&pair(Q0))).unwrap();
+    fs::write(at("folder/model.safetensors"), safetensors(&[("model.norm.weight".into(), vec![3])])).unwrap();
+    let library = Library::open(root.path()).unwrap();
+    assert_eq!(names(&library), ["fine"]);
+    assert_eq!(
+        library.warnings,
+        [
+            "left out: folder/adapters.npz (LoRA of MLX as .npz: save it as adapters.safetensors with its \
+             adapter_config.json)",
+            "left out: folder/inside/style.safetensors (LoRA of an image model, as kohya's scripts write it)",
+            "left out: folder/bare.safetensors (LoRA without an adapter_config.json beside it)",
+            "left out: gone (a link that leads nowhere)",
+            "left out: folder/up (a link to a folder above it)",
+            "left out: queue, folder/pipe.gguf (a pipe)",
+            "left out: s (a socket)",
+        ]
+    );
+}
+
+/// macOS has no names that are not UTF-8.
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_differ_in_invalid_bytes_stay_different() {
+    use std::os::unix::ffi::OsStrExt;
+    let root = tempfile::tempdir().unwrap();
+    for bytes in [&b"a\xff"[..], b"a\xfe", b"a"] {
+        good(root.path(), "new");
+        let name = std::ffi::OsStr::from_bytes(bytes);
+        fs::rename(root.path().join("new"), root.path().join(name)).unwrap();
+    }
+    let library = Library::open(root.path()).unwrap();
+    assert_eq!(names(&library), ["a", r"a\xfe", r"a\xff"]);
+    assert!(library.expert(r"a\xff").unwrap().load().is_ok());
 }
 
 #[test]

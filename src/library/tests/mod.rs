@@ -4,6 +4,7 @@ mod base;
 mod expert;
 mod header;
 mod library;
+mod names;
 mod write;
 
 use std::fs;

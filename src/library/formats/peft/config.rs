@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::Path;
 
-use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::variants;
 use crate::library::AdapterConfig;
 use crate::outside::{io_reason, read_limited};
 use crate::text::short;
@@ -20,14 +20,10 @@ const MAX_ENTRIES: usize = 50_000;
 /// What the configuration says beyond [`AdapterConfig`].
 #[derive(Debug, Default)]
 pub(in crate::library) struct ConfigNotes {
-    /// Things the adapter does that are not applied here.
-    pub unsupported: Vec<String>,
     /// `target_parameters`: layers whose LoRA is shaped for a stack of weights.
     pub stacked: Vec<String>,
     /// `trainable_token_indices`: token ids per module; without a module's name for the embedding.
     pub tokens: Vec<(Option<String>, Vec<u32>)>,
-    /// `modules_to_save`.
-    pub saves: Vec<String>,
     /// Whether B has a bias.
     pub lora_bias: bool,
     /// Which modules are adapted, as far as the configuration says.
@@ -40,14 +36,21 @@ pub(in crate::library) struct ConfigNotes {
     pub doubts: Vec<String>,
 }
 
-/// `target_modules` and what narrows it down. The tensors decide; this is for reporting contradictions.
+/// Which modules an adapter's configuration adapts: `target_modules` and what narrows it down. The tensors decide; this
+/// is for reporting contradictions.
 #[derive(Debug, Default)]
-pub(in crate::library) struct Selection {
+pub struct Selection {
     /// `target_modules` and `exclude_modules`.
-    pub targets: Names,
-    pub excluded: Names,
+    pub(in crate::library) targets: Names,
+    pub(in crate::library) excluded: Names,
+    /// `modules_to_save`, which get no LoRA.
+    pub(in crate::library) saves: Vec<String>,
     /// `layers_to_transform`; empty means all layers.
-    pub layers: Vec<usize>,
+    pub(in crate::library) layers: Vec<usize>,
+    /// `layers_pattern`: what stands before the number of a layer; empty means anything.
+    pub(in crate::library) layers_pattern: Vec<String>,
+    /// `ensure_weight_tying`: LoRA of the embedding is also the head's.
+    pub(in crate::library) tied: bool,
 }
 
 /// Module names as a list, or one regular expression.
@@ -86,8 +89,14 @@ pub(in crate::library) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, C
         serde_json::from_slice(bytes).map_err(|e| format!("cannot be used: {}", short(&e.to_string())))?;
     match raw.peft_type.0.as_deref() {
         Some(kind) if kind.eq_ignore_ascii_case("LORA") => {}
-        Some(kind) => return Err(format!("is of peft_type {}: only LORA can be used", short(kind))),
+        Some(kind) => {
+            let name = variants::tuner(kind).map_or(String::new(), |name| format!(" ({name})"));
+            return Err(format!("is of peft_type {}{name}: only LORA can be used", short(kind)));
+        }
         None => return Err("has no peft_type: it is not a PEFT adapter".into()),
+    }
+    if let Some(refusal) = raw.refused {
+        return Err(refusal);
     }
     let r = whole(raw.r.0.unwrap_or(8.0)).ok_or("has an `r` that is not a whole number")?;
     if r == 0 {
@@ -117,6 +126,7 @@ pub(in crate::library) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, C
     let layers = layers.ok_or("has `layers_to_transform` that are not whole numbers")?;
     let config = AdapterConfig {
         base: raw.base.0.filter(|base| !base.is_empty()),
+        revision: raw.revision.0.filter(|revision| !revision.is_empty()),
         r,
         alpha,
         dropout,
@@ -128,12 +138,17 @@ pub(in crate::library) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, C
         alpha_pattern: raw.alpha_pattern.0,
     };
     let notes = ConfigNotes {
-        unsupported: raw.unsupported,
         stacked: raw.stacked.0,
         tokens: raw.tokens.0,
-        saves: raw.saves.0,
         lora_bias: raw.lora_bias.0,
-        selection: Selection { targets: raw.targets, excluded: raw.excluded, layers },
+        selection: Selection {
+            targets: raw.targets,
+            excluded: raw.excluded,
+            saves: raw.saves.0,
+            layers,
+            layers_pattern: raw.layers_pattern.0,
+            tied: raw.tied.0,
+        },
         ..ConfigNotes::default()
     };
     Ok((config, notes))
@@ -143,83 +158,12 @@ fn whole(value: f64) -> Option<usize> {
     (value.fract() == 0.0 && (0.0..=1e9).contains(&value)).then_some(value as usize)
 }
 
-/// Finds the entry of `rank_pattern` or `alpha_pattern` that PEFT applies to a module: the first key,
-/// in file order, for which `^(.*\.)?(KEY)$` matches the module's path.
-pub(in crate::library) struct Patterns<T>(Vec<(Matcher, T)>);
-
-impl<T> Default for Patterns<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-enum Matcher {
-    /// Letters, digits, `_`, `-` and `.` (which matches any character, as in a regular expression).
-    Plain(Vec<char>),
-    Regex(Box<Regex>),
-}
-
-/// Keys with more than letters, digits and dots.
-const MAX_EXPRESSIONS: usize = 128;
-
-/// Compiles an expression over module paths, which are ASCII: classes of all of Unicode would cost memory out of
-/// proportion. It may take 256 KiB divided by `share`, but 8 KiB in any case.
-pub(in crate::library) fn expression(text: &str, share: usize) -> Result<Regex, regex::Error> {
-    let limit = (256 << 10) / share.max(1);
-    RegexBuilder::new(text).unicode(false).size_limit(limit.max(8 << 10)).build()
-}
-
-impl<T: Copy> Patterns<T> {
-    /// Compiles the keys. The error names the key that is no regular expression we can read.
-    pub fn new(entries: &[(String, T)]) -> Result<Self, String> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        let expressions = entries.iter().filter(|(key, _)| !key.chars().all(plain)).count();
-        if expressions > MAX_EXPRESSIONS {
-            return Err(format!("{expressions} expressions: at most {MAX_EXPRESSIONS} are read"));
-        }
-        entries
-            .iter()
-            .map(|(key, value)| {
-                if key.chars().all(plain) {
-                    return Ok((Matcher::Plain(key.chars().collect()), *value));
-                }
-                expression(&format!(r"^(.*\.)?({key})$"), expressions)
-                    .map(|regex| (Matcher::Regex(Box::new(regex)), *value))
-                    .map_err(|_| short(key))
-            })
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-
-    /// The value for a module's path (without `base_model.model.`).
-    pub fn find(&self, module: &str) -> Option<T> {
-        self.0.iter().find(|(matcher, _)| matcher.matches(module)).map(|(_, value)| *value)
-    }
-}
-
-impl Matcher {
-    fn matches(&self, module: &str) -> bool {
-        match self {
-            Self::Regex(regex) => regex.is_match(module.as_bytes()),
-            Self::Plain(key) => {
-                let mut path = module.chars().rev();
-                for &expected in key.iter().rev() {
-                    match path.next() {
-                        Some(c) if expected == '.' && c != '\n' || c == expected => {}
-                        _ => return false,
-                    }
-                }
-                matches!(path.next(), None | Some('.'))
-            }
-        }
-    }
-}
-
 /// The fields that matter, each `null`-tolerant.
 #[derive(Default)]
 struct RawConfig {
     peft_type: Text,
     base: Text,
+    revision: Text,
     r: Number,
     alpha: Number,
     dropout: Number,
@@ -229,13 +173,16 @@ struct RawConfig {
     targets: Names,
     excluded: Names,
     layers: Numbers,
+    layers_pattern: Strings,
+    tied: Flag,
     saves: Strings,
     tokens: TokenIds,
     lora_bias: Flag,
     rank_pattern: Pattern,
     alpha_pattern: Pattern,
     stacked: Strings,
-    unsupported: Vec<String>,
+    /// Why it cannot be used, though it is LoRA.
+    refused: Option<String>,
 }
 
 impl<'de> Deserialize<'de> for RawConfig {
@@ -263,6 +210,7 @@ impl<'de> Visitor<'de> for RawVisitor {
             match key {
                 "peft_type" => raw.peft_type = value(&mut map, key)?,
                 "base_model_name_or_path" => raw.base = value(&mut map, key)?,
+                "revision" => raw.revision = value(&mut map, key)?,
                 "r" => raw.r = value(&mut map, key)?,
                 "lora_alpha" => raw.alpha = value(&mut map, key)?,
                 "lora_dropout" => raw.dropout = value(&mut map, key)?,
@@ -272,6 +220,8 @@ impl<'de> Visitor<'de> for RawVisitor {
                 "target_modules" => raw.targets = value(&mut map, key)?,
                 "exclude_modules" => raw.excluded = value(&mut map, key)?,
                 "layers_to_transform" => raw.layers = value(&mut map, key)?,
+                "layers_pattern" => raw.layers_pattern = value(&mut map, key)?,
+                "ensure_weight_tying" => raw.tied = value(&mut map, key)?,
                 "modules_to_save" => raw.saves = value(&mut map, key)?,
                 "trainable_token_indices" => raw.tokens = value(&mut map, key)?,
                 "lora_bias" => raw.lora_bias = value(&mut map, key)?,
@@ -280,29 +230,23 @@ impl<'de> Visitor<'de> for RawVisitor {
                 "target_parameters" => raw.stacked = value(&mut map, key)?,
                 "init_lora_weights" => {
                     let Filled { text, .. } = value(&mut map, key)?;
-                    if let Some(name) = text.filter(|name| changes_base(name)) {
-                        raw.unsupported
-                            .push(format!("the base weights that its `{}` start changed", short(&name)));
+                    let refusal = text.and_then(|name| variants::refused_init(&name));
+                    raw.refused = raw.refused.take().or(refusal);
+                }
+                _ => match variants::refused_field(key) {
+                    Some(refusal) => {
+                        if value::<Filled, _>(&mut map, key)?.filled {
+                            raw.refused.get_or_insert(refusal);
+                        }
                     }
-                }
-                "layer_replication" | "alora_invocation_tokens" | "use_qalora" | "use_bdlora" => {
-                    if value::<Filled, _>(&mut map, key)?.filled {
-                        raw.unsupported.push(key.to_string());
+                    None => {
+                        map.next_value::<IgnoredAny>()?;
                     }
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
+                },
             }
         }
         Ok(raw)
     }
-}
-
-/// Initialisations that also replace the base model's weights by a residual.
-fn changes_base(init: &str) -> bool {
-    let init = init.to_ascii_lowercase();
-    ["pissa", "olora", "corda", "loftq", "lora_ga"].iter().any(|name| init.starts_with(name))
 }
 
 fn value<'de, T: Deserialize<'de>, A: MapAccess<'de>>(map: &mut A, key: &str) -> Result<T, A::Error> {
@@ -466,7 +410,7 @@ any!(Pattern, "a map from module names to numbers or null", no strings, {
     }
 });
 
-/// Whether a value says anything: not null, false, zero or empty.
+/// Whether a value says anything: not null, false, zero or an empty list.
 #[derive(Default)]
 struct Filled {
     filled: bool,
@@ -496,10 +440,8 @@ any!(Filled, "any value", {
         Ok(Filled { filled, text: None })
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Filled, A::Error> {
-        let mut filled = false;
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-            filled = true;
-        }
-        Ok(Filled { filled, text: None })
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        // Settings of a variant, all of which may be the defaults.
+        Ok(Filled { filled: true, text: None })
     }
 });

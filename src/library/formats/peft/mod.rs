@@ -3,6 +3,8 @@
 
 pub(in crate::library) mod config;
 pub(in crate::library) mod pairs;
+pub(in crate::library) mod pattern;
+pub(in crate::library) mod variants;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,7 +17,6 @@ use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visi
 use self::config::{ConfigNotes, read_config};
 use self::pairs::{Parts, find_parts};
 use super::format::AdapterFormat;
-use super::keys::canonical;
 use super::opened::{Files, Opened};
 use super::torch::TorchFile;
 use crate::library::AdapterConfig;
@@ -106,31 +107,11 @@ fn open_safetensors(folder: &Path, config: AdapterConfig, notes: ConfigNotes) ->
     let (files, length) = Files::one(&folder.join(WEIGHTS))?;
     let read = || -> Result<Parts, String> {
         let header = read_header(files.file(0)?, length)?;
-        let mut tensors = parse_header(&header, length)?;
-        tensors.iter_mut().for_each(shorten);
+        let tensors = parse_header(&header, length)?;
         find_parts(&tensors, &notes.stacked)
     };
     let parts = read().map_err(|reason| format!("{WEIGHTS} {reason}"))?;
     Ok(Opened::new(config, notes, files, parts))
-}
-
-/// Gives a tensor its plain name.
-fn shorten(tensor: &mut TensorInfo<'_>) {
-    if let Cow::Owned(name) = canonical(&tensor.name) {
-        tensor.name = name.into();
-        return;
-    }
-    let kept = canonical(&tensor.name).len();
-    let cut = tensor.name.len() - kept;
-    if cut > 0 {
-        tensor.name = match std::mem::take(&mut tensor.name) {
-            Cow::Borrowed(name) => name[cut..].into(),
-            Cow::Owned(mut name) => {
-                name.drain(..cut);
-                name.into()
-            }
-        };
-    }
 }
 
 fn open_bin(folder: &Path, config: AdapterConfig, notes: ConfigNotes) -> Result<Opened, String> {
@@ -191,7 +172,7 @@ fn open_shards(folder: &Path, config: AdapterConfig, notes: ConfigNotes) -> Resu
         tensors.extend(found);
     }
     tensors.sort_unstable_by(|x, y| x.name.cmp(&y.name));
-    let mut read = || -> Result<Parts, String> {
+    let read = || -> Result<Parts, String> {
         if let Some([twice, _]) = tensors.windows(2).find(|pair| matches!(pair, [x, y] if x.name == y.name)) {
             return Err(format!("names files that both have the tensor {}", short(&twice.name)));
         }
@@ -202,7 +183,6 @@ fn open_shards(folder: &Path, config: AdapterConfig, notes: ConfigNotes) -> Resu
         if listed != tensors.len() {
             return Err(format!("names {listed} tensors, its files have {}", tensors.len()));
         }
-        tensors.iter_mut().for_each(shorten);
         find_parts(&tensors, &notes.stacked)
     };
     let parts = read().map_err(|reason| format!("{INDEX} {reason}"))?;

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::variants::{Parameters, parameter as parameter_of};
+use crate::library::formats::keys::{canonical, in_file, is_other_part};
 use crate::library::safetensors::{Dtype, Place, TensorInfo};
+use crate::module_path::{ModuleNames, ModulePath};
 use crate::text::{natural, short};
 
 /// Where a LoRA factor lies in its file.
@@ -19,6 +22,8 @@ pub(in crate::library) struct Slot {
 #[derive(Clone, Debug)]
 pub(in crate::library) struct Pair {
     pub module: String,
+    /// What the file calls the module, where that is another name.
+    pub file_name: Option<Box<str>>,
     pub embedding: bool,
     pub rank: usize,
     pub in_features: usize,
@@ -31,11 +36,19 @@ pub(in crate::library) struct Pair {
     pub magnitude: Option<Slot>,
 }
 
+impl Pair {
+    pub fn names(&self) -> ModuleNames<'_> {
+        ModuleNames::new(&self.module, self.file_name.as_deref())
+    }
+}
+
 /// A parameter of the base model that the file replaces.
 #[derive(Clone, Debug)]
 pub(in crate::library) struct Replacement {
     /// Transformers name: `lm_head.weight`, `model.norm.weight`.
     pub name: String,
+    /// What the file calls its module, where that is another name.
+    pub file_name: Option<Box<str>>,
     /// One or two dimensions.
     pub shape: Vec<usize>,
     pub slot: Slot,
@@ -43,13 +56,29 @@ pub(in crate::library) struct Replacement {
     pub copy: bool,
 }
 
+impl Replacement {
+    /// Of the module whose parameter it is.
+    pub fn module(&self) -> ModuleNames<'_> {
+        let module = self.name.rsplit_once('.').map_or("", |(module, _)| module);
+        ModuleNames::new(module, self.file_name.as_deref())
+    }
+}
+
 /// Trained rows of an embedding or of the head; the configuration says which tokens they belong to.
 #[derive(Clone, Debug)]
 pub(in crate::library) struct TokenRows {
     pub module: String,
+    /// What the file calls the module, where that is another name.
+    pub file_name: Option<Box<str>>,
     pub rows: usize,
     pub width: usize,
     pub slot: Slot,
+}
+
+impl TokenRows {
+    pub fn names(&self) -> ModuleNames<'_> {
+        ModuleNames::new(&self.module, self.file_name.as_deref())
+    }
 }
 
 /// What a file holds.
@@ -63,6 +92,8 @@ pub(in crate::library) struct Parts {
     pub tokens: Vec<TokenRows>,
     /// Tensors that are not applied, as counts and an example: `3 convolution LoRA (model.…)`.
     pub unused: Vec<String>,
+    /// Names in the file of modules whose LoRA is not applied.
+    pub others: Vec<String>,
 }
 
 /// What a tensor's name says it is. A and B come first, so that they stand first in a module's group.
@@ -81,6 +112,8 @@ enum Role {
     Copy,
     /// What PEFT keeps of the base model; it does not use it.
     Original,
+    /// Of a variant of LoRA, for training alone.
+    Training,
     Other,
 }
 
@@ -108,9 +141,49 @@ fn role(name: &str) -> (Role, Cow<'_, str>) {
         ("lora_embedding_A", _) => Role::EmbeddingA,
         ("lora_embedding_B", _) => Role::EmbeddingB,
         ("lora_magnitude_vector", _) => Role::Magnitude,
-        _ => Role::Other,
+        _ => match parameter_of(kind) {
+            Parameters::TrainingOnly => Role::Training,
+            _ => Role::Other,
+        },
     };
     (role, module.into())
+}
+
+/// Why a tensor keeps the file from being a LoRA that can be applied, if it does: a parameter of a variant that is
+/// something else than B·A, or that is not known.
+fn refusal(name: &str) -> Option<String> {
+    let known = name.split('.').rev().take(3).find_map(|part| match parameter_of(part) {
+        Parameters::Refused(kind, why) => Some((part, Some((kind, why)))),
+        _ => None,
+    });
+    let (part, known) = known.or_else(|| {
+        let (_, rest) = name.rsplit_once(".lora_")?;
+        let part = rest.split('.').next().unwrap_or_default();
+        let start = name.len() - rest.len() - "lora_".len();
+        let ours = ["A", "B", "embedding_A", "embedding_B", "magnitude_vector"].contains(&part);
+        Some((&name[start..start + "lora_".len() + part.len()], None)).filter(|_| !ours)
+    })?;
+    Some(match known {
+        Some((kind, why)) => format!("is {kind} (it has `{part}`), which {why}"),
+        None => format!(
+            "has `{}` ({}), which belongs to a variant of LoRA that is not known here: merge it into the base model \
+             with the tool that trained it",
+            short(part),
+            short(name)
+        ),
+    })
+}
+
+/// What the file calls the module of a tensor, where that is not `module`.
+fn file_name(tensor: &str, module: &str) -> Option<Box<str>> {
+    let name = in_file(tensor);
+    let cut = |tail: &str| name.rfind(tail).map(|at| &name[..at]);
+    let owner = cut(".lora_")
+        .or_else(|| cut(".token_adapter."))
+        .or_else(|| cut(".modules_to_save"))
+        .or_else(|| cut(".base_layer."))
+        .or_else(|| name.rsplit_once('.').map(|(owner, _)| owner))?;
+    (owner != module).then(|| owner.into())
 }
 
 /// The roles of tensors that are no LoRA.
@@ -154,26 +227,52 @@ pub(in crate::library) fn find_parts(
 ) -> Result<Parts, String> {
     let mut named: Vec<Named<'_, '_>> = tensors
         .iter()
-        .map(|tensor| {
-            let (role, module) = role(&tensor.name);
-            (module, role, tensor)
+        .map(|tensor| match canonical(&tensor.name) {
+            Cow::Borrowed(name) => {
+                let (role, module) = role(name);
+                (module, role, tensor)
+            }
+            Cow::Owned(name) => {
+                let (role, module) = role(&name);
+                (module.into_owned().into(), role, tensor)
+            }
         })
         .collect();
     named.sort_unstable_by(|x, y| (&x.0, x.1, &x.2.name).cmp(&(&y.0, y.1, &y.2.name)));
 
     let mut found = Parts { pairs: Vec::with_capacity(named.len() / 2), ..Parts::default() };
     let mut unused = Unused::default();
+    if let Some(reason) =
+        named.iter().filter(|(_, role, _)| *role == Role::Other).find_map(|n| refusal(&n.2.name))
+    {
+        return Err(reason);
+    }
     for group in named.chunk_by(|x, y| x.0 == y.0) {
         let Some((module, _, first)) = group.first() else { continue };
         let lora = group.partition_point(|(_, role, _)| *role <= Role::Magnitude);
         let (lora, others) = group.split_at(lora);
-        if let Some(pair) = find_pair(module, lora, stacked, &mut unused)? {
-            found.pairs.push(pair);
+        match find_pair(module, lora, stacked, &mut unused)? {
+            Some(pair) => found.pairs.push(pair),
+            None if lora.is_empty() => {}
+            None => {
+                found.others.push(file_name(&first.name, module).unwrap_or_else(|| (**module).into()).into())
+            }
         }
         if module.is_empty() && others.iter().any(|(_, role, _)| *role != Role::Other) {
             return Err(format!("names no module in tensor `{}`", short(&first.name)));
         }
         find_others(module, others, &mut found, &mut unused)?;
+    }
+    // Where the file distinguishes the language model, the other layers are of other parts.
+    let language = |pair: &Pair| pair.names().file.split('.').any(|part| part == "language_model");
+    if found.pairs.iter().any(language) {
+        let others = found
+            .pairs
+            .extract_if(.., |pair| !language(pair) && ModulePath::new(&pair.module).layer().is_some());
+        for pair in others {
+            unused.add_named(UNUSED_PART, &pair.module);
+            found.others.push(pair.file_name.map_or(pair.module, Into::into));
+        }
     }
     found.pairs.sort_unstable_by(|x, y| natural(&x.module, &y.module));
     found.unused = unused.describe();
@@ -229,15 +328,21 @@ fn find_pair(
         }
         _ => return Err(format!("has LoRA of a linear layer and of an embedding for {}", short(module))),
     };
-    if is_stacked(module, stacked) {
-        unused.add_named(UNUSED_STACKED, module);
+    let file_name = file_name(&a.name, module);
+    let names = ModuleNames::new(module, file_name.as_deref());
+    // Of a convolution, B has one place, or both factors have two-dimensional kernels.
+    let convolution = a.dims > 3 || b.depth() == 1;
+    let apart = match a.dims > 2 && b.dims > 2 {
+        _ if is_other_part(module) => Some(UNUSED_PART),
+        true if convolution => Some(UNUSED_CONVOLUTION),
+        true => Some(UNUSED_STACKED),
+        false => is_stacked(names, stacked).then_some(UNUSED_STACKED),
+    };
+    if let Some(kind) = apart {
+        unused.add_named(kind, module);
         return Ok(None);
     }
-    if a.dims > 2 && b.dims > 2 {
-        unused.add_named(UNUSED_CONVOLUTION, module);
-        return Ok(None);
-    }
-    let mut pair = pair(module, embeds, a, b)?;
+    let mut pair = Pair { file_name, ..pair(module, embeds, a, b)? };
     for (vector, what, place) in
         [(bias, "a bias of lora_B", &mut pair.bias), (magnitude, "a DoRA magnitude", &mut pair.magnitude)]
     {
@@ -278,7 +383,11 @@ fn find_others(
     let mut before: Option<Role> = None;
     for (_, role, tensor) in group {
         match (role, before) {
-            (Role::Original, _) | (Role::Saved, Some(Role::Replacement)) => continue,
+            (Role::Original | Role::Training, _) | (Role::Saved, Some(Role::Replacement)) => continue,
+            _ if is_other_part(module) => {
+                unused.add_named(UNUSED_PART_TENSORS, module);
+                continue;
+            }
             (Role::Other, _) => {
                 unused.add(*role, &tensor.name);
                 continue;
@@ -299,7 +408,9 @@ fn find_others(
                     return Err(twice());
                 }
                 let slot = slot(tensor, "trained tokens", module)?;
-                found.tokens.push(TokenRows { module: module.to_string(), rows, width: columns, slot });
+                let file_name = file_name(&tensor.name, module);
+                let module = module.to_string();
+                found.tokens.push(TokenRows { module, file_name, rows, width: columns, slot });
             }
             _ => {
                 if matches!(before, Some(Role::Replacement | Role::Saved | Role::Copy)) {
@@ -308,7 +419,10 @@ fn find_others(
                 let shape = if tensor.dims == 1 { vec![rows] } else { vec![rows, columns] };
                 let slot = slot(tensor, "a replaced parameter", module)?;
                 let copy = *role == Role::Copy;
-                found.replacements.push(Replacement { name: module.to_string(), shape, slot, copy });
+                let name = module.to_string();
+                let owner = name.rsplit_once('.').map_or("", |(owner, _)| owner);
+                let file_name = file_name(&tensor.name, owner);
+                found.replacements.push(Replacement { name, file_name, shape, slot, copy });
             }
         }
         before = Some(*role);
@@ -317,11 +431,10 @@ fn find_others(
 }
 
 /// Whether a module's LoRA belongs to a parameter (`target_parameters`), not to a linear layer.
-fn is_stacked(module: &str, stacked: &[String]) -> bool {
-    let module = module.trim_end_matches(".base_layer");
+fn is_stacked(module: ModuleNames<'_>, stacked: &[String]) -> bool {
     stacked.iter().any(|parameter| {
         let owner = parameter.rsplit_once('.').map_or(parameter.as_str(), |(owner, _)| owner);
-        module.strip_suffix(owner).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        module.any(|name| ModulePath::new(name.trim_end_matches(".base_layer")).ends_with(owner))
     })
 }
 
@@ -360,6 +473,7 @@ fn pair(module: &str, embedding: bool, a: &TensorInfo<'_>, b: &TensorInfo<'_>) -
     let size = |value: u64| usize::try_from(value).map_err(|_| "is too large for this machine".to_string());
     Ok(Pair {
         module: module.to_string(),
+        file_name: None,
         embedding,
         rank: size(a.rows)?,
         in_features: size(a.columns)?,
@@ -373,18 +487,22 @@ fn pair(module: &str, embedding: bool, a: &TensorInfo<'_>, b: &TensorInfo<'_>) -
 
 const UNUSED_STACKED: usize = 3;
 const UNUSED_CONVOLUTION: usize = 4;
+const UNUSED_PART: usize = 5;
+const UNUSED_PART_TENSORS: usize = 6;
 
 /// Counts what is not applied, with one example each.
 #[derive(Default)]
-struct Unused([(usize, String); 5]);
+struct Unused([(usize, String); 7]);
 
 impl Unused {
-    const NAMES: [(&str, &str); 5] = [
+    const NAMES: [(&str, &str); 7] = [
         ("LoRA bias without LoRA", "LoRA biases without LoRA"),
         ("DoRA magnitude without LoRA", "DoRA magnitudes without LoRA"),
         ("other tensor", "other tensors"),
-        ("LoRA of stacked weights", "LoRA of stacked weights"),
+        ("LoRA of stacked weights (experts of a mixture)", "LoRA of stacked weights (experts of a mixture)"),
         ("convolution LoRA", "convolution LoRA"),
+        ("LoRA outside the language model", "LoRA outside the language model"),
+        ("tensor outside the language model", "tensors outside the language model"),
     ];
 
     fn add(&mut self, role: Role, name: &str) {

@@ -156,7 +156,7 @@ impl TorchFile {
             place.view = u32::try_from(views.len()).map_err(|_| wrong("is one of too many"))?;
         }
         Ok(TensorInfo::new(
-            super::keys::canonical(name),
+            name,
             dtype,
             &shape,
             (entry.start + offset * width, entry.start + end * width),
