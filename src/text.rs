@@ -75,6 +75,14 @@ pub fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// `a`, `a or b`, `a, b or c`: names with a word before the last.
+pub fn listed(names: &[&str], word: &str) -> String {
+    match names {
+        [some @ .., last] if !some.is_empty() => format!("{} {word} {last}", some.join(", ")),
+        names => names.concat(),
+    }
+}
+
 /// At most 120 characters of untrusted text for a message.
 pub(crate) fn short(text: &str) -> String {
     match text.char_indices().nth(120) {

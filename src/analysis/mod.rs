@@ -30,7 +30,8 @@ pub use prototypes::{
     spectral_gap,
 };
 pub use settings::{
-    DEFAULT_SEED, DEFAULT_SPARSITY, PAPER_K, SPARSITY_HELP, clusters, default_k, paper_k, seed, sparsity,
+    COMPARISON, ComparisonSpec, DEFAULT_SEED, DEFAULT_SPARSITY, GROUPING, GroupingSpec, PAPER_K, clusters,
+    default_k, paper_k, seed, sparsity,
 };
 pub use similarity::{Similarity, similarity};
 pub use spread::{Spread, value_range};

@@ -1,11 +1,11 @@
-//! The settings of clusterings, defined once for commands, screens and jobs.
+//! The settings of comparisons and clusterings, defined once for commands, screens and jobs.
 
+use super::Metric;
 use crate::settings::{BELOW_ONE, Field, Kind, Role, Setting, Whole};
+use crate::{field, named_setting};
 
 /// Share of each expert's smallest entries that count as zero, where nothing else is said (the paper's).
 pub const DEFAULT_SPARSITY: f64 = 0.5;
-/// What the sparsity does, for help.
-pub const SPARSITY_HELP: &str = "Share of each expert's smallest entries that count as zero";
 /// Seed of clusterings and trainings, where nothing else is said.
 pub const DEFAULT_SEED: u64 = 42;
 
@@ -28,6 +28,7 @@ pub fn paper_k(experts: usize) -> usize {
 pub const fn clusters<S>(field: Field<S, usize>) -> Setting<S> {
     Setting::new("k", Kind::Whole(field, Whole::from(1)))
         .flag("k", "Number of clusters")
+        .value("N")
         .form("Clusters k", "")
         .role(Role::Clusters)
         .brief("k")
@@ -36,16 +37,67 @@ pub const fn clusters<S>(field: Field<S, usize>) -> Setting<S> {
 /// The sparsity of a comparison, kept in `field`.
 pub const fn sparsity<S>(field: Field<S, f64>) -> Setting<S> {
     Setting::new("sparsity", Kind::Number(field, BELOW_ONE))
-        .flag("sparsity", SPARSITY_HELP)
+        .flag("sparsity", "Share of each expert's smallest entries that count as zero")
+        .value("SHARE")
         .form("Sparsity", "share of entries left out")
         .role(Role::Plan)
         .brief("sparsity")
 }
 
+/// By what experts are compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ComparisonSpec {
+    /// The measure.
+    pub metric: Metric,
+    /// Share of each expert's smallest entries that count as zero, where the metric uses it.
+    pub sparsity: f64,
+}
+
+impl Default for ComparisonSpec {
+    fn default() -> Self {
+        Self { metric: Metric::default(), sparsity: DEFAULT_SPARSITY }
+    }
+}
+
+/// The settings of comparisons.
+pub static COMPARISON: &[Setting<ComparisonSpec>] = &[
+    Setting::new("metric", named_setting!(Metric, ComparisonSpec.metric))
+        .flag("metric", "What to compare experts by")
+        .value("METRIC"),
+    sparsity(field!(ComparisonSpec.sparsity)).flag(
+        "sparsity",
+        "Share of each expert's smallest entries that count as zero, where the metric uses it",
+    ),
+];
+
+/// Into how many clusters experts are grouped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupingSpec {
+    /// Number of clusters; `None` is what [`choose_k`](super::choose_k) finds, the rule of the Clusters tab.
+    pub k: Option<usize>,
+    /// Of k-means.
+    pub seed: u64,
+}
+
+impl Default for GroupingSpec {
+    fn default() -> Self {
+        Self { k: None, seed: DEFAULT_SEED }
+    }
+}
+
+/// The settings of groupings.
+pub static GROUPING: &[Setting<GroupingSpec>] = &[
+    Setting::new("k", Kind::Auto(field!(GroupingSpec.k), Whole::from(1)))
+        .flag("k", "Number of clusters: auto (the best mean silhouette) or a number")
+        .value("auto|N"),
+    seed(field!(GroupingSpec.seed)),
+];
+
 /// The seed of a clustering, kept in `field`.
 pub const fn seed<S>(field: Field<S, u64>) -> Setting<S> {
     Setting::new("seed", Kind::Seed(field))
-        .flag("seed", "Seed of the clustering")
+        .flag("seed", "Seed of k-means")
+        .value("SEED")
         .form("Seed", "")
         .brief("seed")
 }

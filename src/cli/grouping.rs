@@ -1,56 +1,26 @@
 //! Experts compared and grouped: what `cluster` and `project` have in common.
 
-use std::fmt;
-use std::str::FromStr;
-
+use super::options::{Options, Table};
 use super::output::Output;
-use super::similarity::{ComparisonArgs, compare};
+use super::similarity::compare;
 use crate::Result;
-use crate::analysis::{self, ChosenK, Clustering, DEFAULT_SEED, Similarity};
+use crate::analysis::{self, ChosenK, Clustering, ComparisonSpec, GROUPING, GroupingSpec, Similarity};
 use crate::library::Library;
+use crate::settings::Setting;
+
+impl Table for GroupingSpec {
+    fn settings() -> Vec<&'static Setting<Self>> {
+        GROUPING.iter().collect()
+    }
+}
 
 /// How to compare experts, and into how many clusters to group them.
 #[derive(Clone, Debug, clap::Args)]
 pub struct GroupingArgs {
-    /// Number of clusters: auto (the best mean silhouette) or a number
-    #[arg(long, value_name = "auto|N", default_value_t)]
-    pub k: ClusterCount,
     #[command(flatten)]
-    pub comparison: ComparisonArgs,
-    /// Seed of k-means
-    #[arg(long, default_value_t = DEFAULT_SEED)]
-    pub seed: u64,
-}
-
-/// How many clusters to make.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ClusterCount {
-    /// As many as [`analysis::choose_k`] finds, which is the rule of the Clusters tab.
-    #[default]
-    Auto,
-    /// This many.
-    Exactly(usize),
-}
-
-impl FromStr for ClusterCount {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        match (text, text.parse::<usize>()) {
-            ("auto", _) => Ok(Self::Auto),
-            (_, Ok(k)) if k > 0 => Ok(Self::Exactly(k)),
-            _ => Err("expected auto or a number of at least 1".into()),
-        }
-    }
-}
-
-impl fmt::Display for ClusterCount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Exactly(k) => k.fmt(f),
-        }
-    }
+    pub comparison: Options<ComparisonSpec>,
+    #[command(flatten)]
+    pub grouping: Options<GroupingSpec>,
 }
 
 /// Experts that were compared and grouped.
@@ -69,23 +39,21 @@ impl GroupingArgs {
     /// Compares and groups the experts of `library`; tries several numbers of clusters where none is given, or
     /// with `sweep`.
     pub(super) fn group(&self, library: &Library, sweep: bool, output: &Output) -> Result<Grouping> {
-        let similarity = compare(library, &self.comparison, output)?;
+        let similarity = compare(library, &self.comparison.0, output)?;
         let cancel = output.cancel();
-        let found = self.k == ClusterCount::Auto;
+        let GroupingSpec { k, seed } = self.grouping.0;
+        let found = k.is_none();
         let mut progress = output.progress();
         let mut found_so_far = |chosen: &ChosenK| {
             progress.update(&format!("trying more clusters: k = {} is the {}", chosen.k, chosen.about()));
         };
         let tried = match found || sweep {
-            true => Some(analysis::choose_k(&similarity, self.seed, &mut found_so_far, cancel)?),
+            true => Some(analysis::choose_k(&similarity, seed, &mut found_so_far, cancel)?),
             false => None,
         };
         drop(progress);
-        let k = match (self.k, &tried) {
-            (ClusterCount::Exactly(k), _) => k,
-            (ClusterCount::Auto, tried) => tried.as_ref().map_or(1, |chosen| chosen.k),
-        };
-        let clustering = analysis::cluster(&similarity, k, self.seed, cancel)?;
+        let k = k.or(tried.as_ref().map(|chosen| chosen.k)).unwrap_or(1);
+        let clustering = analysis::cluster(&similarity, k, seed, cancel)?;
         let shortfall = clustering.shortfall(k);
         shortfall.iter().for_each(|text| output.note(&format!("warning: {text}")));
         let warnings = similarity.warnings.iter().cloned().chain(shortfall).collect();
@@ -112,18 +80,23 @@ impl Grouping {
 
 #[cfg(test)]
 mod tests {
+    use clap::{Args, Command, FromArgMatches};
+
     use super::*;
 
     #[test]
     fn a_number_of_clusters_is_read() {
-        assert_eq!("auto".parse(), Ok(ClusterCount::Auto));
-        assert_eq!("12".parse(), Ok(ClusterCount::Exactly(12)));
+        let parse = |words: &[&str]| {
+            let command = GroupingArgs::augment_args(Command::new("cluster"));
+            let matches = command.try_get_matches_from(["cluster"].iter().chain(words))?;
+            GroupingArgs::from_arg_matches(&matches).map(|args| args.grouping.0)
+        };
+        assert_eq!(parse(&[]).unwrap(), GroupingSpec::default());
+        assert_eq!(parse(&["--k", "auto"]).unwrap().k, None);
+        assert_eq!(parse(&["--k", "12", "--seed", "7"]).unwrap(), GroupingSpec { k: Some(12), seed: 7 });
         for wrong in ["0", "-1", "x", "", "1.5"] {
-            assert!(wrong.parse::<ClusterCount>().is_err(), "{wrong}");
+            let error = parse(&["--k", wrong]).unwrap_err().to_string();
+            assert!(error.contains("must be auto or a whole number from 1"), "{error}");
         }
-        assert_eq!(
-            (ClusterCount::Auto.to_string(), ClusterCount::Exactly(3).to_string()),
-            ("auto".into(), "3".into())
-        );
     }
 }

@@ -1,14 +1,17 @@
 //! `jobs`: what runs in the background.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::options::{GivenJob, JobToStart};
 use super::output::Output;
 use super::table::{Align, Table};
+use crate::catalog::{Catalog, Source};
+use crate::jobs::kinds::Around;
 use crate::jobs::{JobDetail, JobRow, JobState, JobSummary, Jobs, time_text};
-use crate::library::Library;
 use crate::text::{number, printable};
 use crate::{Error, Result};
 
@@ -17,7 +20,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 /// How long `cancel` waits for the worker's answer.
 const CANCEL_PATIENCE: Duration = Duration::from_secs(3);
 
-/// List, show, follow, cancel and resume background jobs
+/// List, start, show, follow, cancel and resume background jobs
 #[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "The jobs of a library run one at a time, in the order they were started. Set LORA_TUI_JOB_SLOTS \
@@ -35,6 +38,12 @@ pub struct JobsArgs {
 pub enum JobsAction {
     /// List the jobs, newest first
     Ls,
+    /// Start a job of any kind and return at once
+    Start {
+        /// What to do.
+        #[command(subcommand)]
+        job: JobToStart,
+    },
     /// Show one job: progress, losses, result
     Show {
         /// Job ID or unique prefix
@@ -65,6 +74,7 @@ pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
     let jobs = Jobs::of_folder(&args.library)?;
     match &args.action {
         None | Some(JobsAction::Ls) => list(&jobs, output),
+        Some(JobsAction::Start { job }) => start(&args.library, &job.0, output),
         Some(JobsAction::Show { id }) => show(&jobs, &jobs.resolve(id)?, output),
         Some(JobsAction::Cancel { id }) => cancel(&jobs, &jobs.resolve(id)?, output),
         Some(JobsAction::Resume { id }) => resume(args, &jobs, &jobs.resolve(id)?, output),
@@ -78,7 +88,7 @@ fn list(jobs: &Jobs, output: &Output) -> Result<()> {
         return output.document(&json!({ "jobs": list }));
     }
     if list.is_empty() {
-        output.note("no jobs yet: start one in the Jobs tab, or with `lora-tui train … --background`");
+        output.note("no jobs yet: start one in the Jobs tab, or with `lora-tui jobs LIBRARY start KIND`");
         return Ok(());
     }
     let columns = ["ID", "KIND", "NAME", "STATE", "STEP", "STARTED", "ERROR"];
@@ -222,12 +232,23 @@ fn resume(args: &JobsArgs, jobs: &Jobs, id: &str, output: &Output) -> Result<()>
     follow_it(&args.library, id, output)
 }
 
-/// Says which job was started.
-pub(super) fn started(library: &Library, job: &str, output: &Output) -> Result<()> {
+/// Starts a job of the library in the folder `library` and says which.
+///
+/// # Errors
+/// As [`Catalog::look`] and [`Jobs::start_after`]; an id that fits no job or several.
+pub(super) fn start(library: &Path, given: &GivenJob, output: &Output) -> Result<()> {
+    // What is wrong with a base model, the worker says.
+    let source = Source { root: library.to_path_buf(), base: given.base().map(Path::to_path_buf) };
+    let catalog = Catalog::look(&Arc::new(source))?;
+    let comparable = catalog.comparable().count();
+    let around = Around { library, base: given.base(), comparable, ..Around::default() };
+    let jobs = Jobs::open(&catalog)?;
+    let after = given.after.iter().map(|id| jobs.resolve(id)).collect::<Result<Vec<_>>>()?;
+    let job = jobs.start_after(&given.job(&around)?, &after)?;
     if output.is_json() {
-        return output.document(&json!({ "job": job, "skipped": library.bad() }));
+        return output.document(&json!({ "job": job, "skipped": catalog.bad() }));
     }
-    follow_it(&library.root, job, output)
+    follow_it(library, &job, output)
 }
 
 fn follow_it(library: &Path, job: &str, output: &Output) -> Result<()> {

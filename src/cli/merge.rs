@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::options::{LibraryArgs, choice};
+use super::options::{LibraryArgs, Options, Table, choice};
 use super::output::Output;
 use crate::Result;
 use crate::library::Skipped;
-use crate::merge::{self, MergeMethod, MergeReport, MergeSpec};
+use crate::merge::{self, MERGE_OPTIONS, MergeMethod, MergeReport, MergeSpec};
+use crate::settings::{CommandOption, Entry, Setting};
 use crate::text::{counted, printable};
 
 /// Merge experts into a new one
@@ -17,8 +18,8 @@ pub struct MergeArgs {
     /// Comma-separated names of the experts
     #[arg(long, required = true, num_args = 1.., value_name = "NAMES")]
     pub experts: Vec<String>,
-    /// Comma-separated weights, one per expert [default: 1/n; 1 for ties]
-    #[arg(long, value_delimiter = ',', value_name = "NUMBERS", allow_hyphen_values = true)]
+    /// `--weights`.
+    #[arg(long, help = weights_help(), value_delimiter = ',', value_name = "NUMBERS", allow_hyphen_values = true)]
     pub weights: Option<Vec<f64>>,
     /// How to merge
     #[arg(long, value_parser = choice::<MergeMethod>())]
@@ -26,15 +27,28 @@ pub struct MergeArgs {
     /// Name of the new expert
     #[arg(long)]
     pub name: String,
-    /// Rank of the new expert, for svd [default: the largest of the experts]
-    #[arg(long, value_name = "R")]
-    pub rank: Option<usize>,
-    /// Share of the entries to keep, for ties and dare [default: 0.5]
-    #[arg(long, value_name = "D", allow_hyphen_values = true)]
-    pub density: Option<f64>,
-    /// Seed of the random choice, for dare [default: 42]
-    #[arg(long, value_name = "S")]
-    pub seed: Option<u64>,
+    #[command(flatten)]
+    pub options: Options<MergeSpec>,
+}
+
+/// What weights there are where none are given.
+fn weights_help() -> String {
+    // Those that do not take the mean take the sum.
+    let sums = MergeMethod::ids(|method| method.weighs_one());
+    format!("Comma-separated weights, one per expert [default: 1/n; 1 for {sums}]")
+}
+
+impl Table for MergeSpec {
+    fn settings() -> Vec<&'static Setting<Self>> {
+        MERGE_OPTIONS.iter().map(|option| &option.setting).collect()
+    }
+
+    fn option(setting: &'static Setting<Self>) -> Option<CommandOption> {
+        let own = MERGE_OPTIONS.iter().find(|option| option.setting.id == setting.id)?;
+        let methods = MergeMethod::ids(|method| method.has(own));
+        let help = format!("{}, for {methods} [default: {}]", setting.help, own.fallback());
+        Some(CommandOption { help, ..Entry::<Self>::option(&setting)? })
+    }
 }
 
 #[derive(Serialize)]
@@ -51,10 +65,8 @@ pub fn run(args: &MergeArgs, output: &Output) -> Result<()> {
         experts: args.experts.clone(),
         weights: args.weights.clone(),
         method: args.method,
-        rank: args.rank,
-        density: args.density,
-        seed: args.seed,
         name: args.name.clone(),
+        ..args.options.0.clone()
     };
     let mut progress = output.progress();
     let on_module =
@@ -115,8 +127,7 @@ mod tests {
             rank: 4,
             modules: 1,
             experts: vec![expert("a", 0.25), expert("b\n", -1.0)],
-            density: None,
-            seed: None,
+            options: Default::default(),
             energy_lost: Some(0.1234),
             worst: Some(WorstModule { module: "q".into(), energy_lost: 0.5 }),
             warnings: Vec::new(),

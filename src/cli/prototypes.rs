@@ -36,7 +36,7 @@ struct Document<'a> {
 pub fn run(args: &PrototypesArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
     if library.experts.is_empty() {
-        return Err(Error::file(&library.root, "holds no adapters (folders with an adapter_config.json)"));
+        return Err(Error::file(&library.root, "has no adapters (folders with an adapter_config.json)"));
     }
     let mut progress = output.progress();
     let on_step = &mut |done: usize, total: usize| {

@@ -105,9 +105,8 @@ fn facts(expert: &Expert, profile: &ExpertProfile) -> String {
 fn merged(merge: &MergeProvenance) -> String {
     let parts: Vec<String> =
         merge.experts.iter().map(|e| format!("{} × {}", exact(e.weight), e.name)).collect();
-    let density = merge.density.map_or(String::new(), |d| format!(", density {d}"));
-    let seed = merge.seed.map_or(String::new(), |s| format!(", seed {s}"));
-    format!("{} ({}{density}{seed})", parts.join(" + "), merge.method)
+    let options: String = merge.options.iter().map(|(id, value)| format!(", {id} {value}")).collect();
+    format!("{} ({}{options})", parts.join(" + "), merge.method)
 }
 
 fn render(lines: impl Iterator<Item = (String, String)>) -> String {

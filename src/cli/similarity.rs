@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::csv;
-use super::options::{LibraryArgs, choice, parse_sparsity};
+use super::options::{LibraryArgs, Options, Table as Settings};
 use super::output::{Output, save_tensors};
 use super::table::{Align, Table};
-use crate::analysis::{self, ComparisonCache, DEFAULT_SPARSITY, Metric, SPARSITY_HELP, Similarity};
+use crate::analysis::{self, COMPARISON, ComparisonCache, ComparisonSpec, Metric, Similarity};
 use crate::library::{Library, NamedTensor, Skipped};
 use crate::outside::atomic_write;
+use crate::settings::Setting;
 use crate::text::printable;
 use crate::{Error, Result, plot};
 
@@ -19,20 +20,10 @@ const PRINTED: usize = 24;
 /// Seed of the clustering that orders a figure.
 const SEED: u64 = 42;
 
-/// By what experts are compared.
-#[derive(Clone, Debug, clap::Args)]
-pub struct ComparisonArgs {
-    /// What to compare experts by; delta takes any ranks
-    #[arg(long, value_parser = choice::<Metric>(), default_value_t)]
-    pub metric: Metric,
-    /// What the metric counts as zero.
-    #[arg(
-        long,
-        help = format!("{SPARSITY_HELP}, where the metric uses it"),
-        default_value_t = DEFAULT_SPARSITY,
-        value_parser = parse_sparsity
-    )]
-    pub sparsity: f64,
+impl Settings for ComparisonSpec {
+    fn settings() -> Vec<&'static Setting<Self>> {
+        COMPARISON.iter().collect()
+    }
 }
 
 /// Compare all experts: an N × N matrix
@@ -41,7 +32,7 @@ pub struct SimilarityArgs {
     #[command(flatten)]
     pub library: LibraryArgs,
     #[command(flatten)]
-    pub comparison: ComparisonArgs,
+    pub comparison: Options<ComparisonSpec>,
     /// Write the tensor `similarity` as safetensors
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
@@ -69,7 +60,7 @@ struct Document<'a> {
 /// Runs the command.
 pub fn run(args: &SimilarityArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
-    let similarity = compare(&library, &args.comparison, output)?;
+    let similarity = compare(&library, &args.comparison.0, output)?;
     write_files(args, &similarity, output)?;
     if output.is_json() {
         return output.document(&Document {
@@ -85,9 +76,9 @@ pub fn run(args: &SimilarityArgs, output: &Output) -> Result<()> {
 }
 
 /// The similarity of all experts of a library, with progress, warnings and left-out experts on stderr.
-pub(super) fn compare(library: &Library, comparison: &ComparisonArgs, output: &Output) -> Result<Similarity> {
+pub(super) fn compare(library: &Library, comparison: &ComparisonSpec, output: &Output) -> Result<Similarity> {
     if library.experts.is_empty() {
-        return Err(Error::file(&library.root, "holds no adapters (folders with an adapter_config.json)"));
+        return Err(Error::file(&library.root, "has no adapters (folders with an adapter_config.json)"));
     }
     let experts = library.experts.len();
     let mut progress = output.progress();

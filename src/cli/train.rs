@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::options::{TrainingArgs, show};
+use super::options::{JobArgs, show};
 use super::output::Output;
 use crate::Result;
 use crate::catalog::Catalog;
-use crate::jobs::{AnyJob, Jobs};
-use crate::library::{Claim, Skipped};
+use crate::jobs::kinds::Around;
+use crate::library::Skipped;
 use crate::text::{counted, number, printable};
 use crate::train::{self, TrainReport, TrainSpec};
 
@@ -18,25 +18,8 @@ use crate::train::{self, TrainReport, TrainSpec};
 pub struct TrainArgs {
     /// Folder of adapters that gets the new expert
     pub library: PathBuf,
-    /// Task folder or .jsonl file; several make a joint expert
-    #[arg(long, required = true, value_name = "DIR_OR_FILE")]
-    pub data: Vec<PathBuf>,
-    /// Name of the new expert
-    #[arg(long)]
-    pub name: String,
     #[command(flatten)]
-    pub training: TrainingArgs<true>,
-}
-
-impl TrainArgs {
-    fn spec(&self) -> TrainSpec {
-        TrainSpec {
-            library: self.library.clone(),
-            data: self.data.clone(),
-            name: self.name.clone(),
-            ..self.training.spec.clone()
-        }
-    }
+    pub job: JobArgs<TrainSpec>,
 }
 
 #[derive(Serialize)]
@@ -48,15 +31,16 @@ struct Document {
 
 /// Runs the command.
 pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
-    if args.training.background {
-        return background(args, output);
+    if args.job.background {
+        return super::jobs::start(&args.library, &args.job.given, output);
     }
+    let spec = TrainSpec { library: args.library.clone(), ..args.job.spec(&Around::default())? };
     let mut progress = output.progress();
     let mut events = |event| show(&event, "", &mut progress);
-    let report = train::train(&args.spec(), None, &mut events, output.cancel())?;
+    let report = train::train(&spec, None, &mut events, output.cancel())?;
     drop(progress);
     if output.is_json() {
-        let catalog = Catalog::open(&args.library, args.training.spec.base.as_deref())?;
+        let catalog = Catalog::open(&args.library, args.job.given.base())?;
         let skipped = catalog.bad();
         return output.document(&Document { report, skipped });
     }
@@ -85,21 +69,6 @@ fn text(report: &TrainReport) -> String {
         );
     }
     out
-}
-
-/// Starts the training as a job, after the checks that take no time.
-fn background(args: &TrainArgs, output: &Output) -> Result<()> {
-    let spec = args.spec();
-    spec.check()?;
-    // Given back at once: the job takes it again.
-    drop(Claim::take(&spec.library, &spec.name)?);
-    for path in &spec.data {
-        train::Dataset::load(path)?;
-    }
-    // What is wrong with a base model, the worker says.
-    let library = Catalog::open(&spec.library, None)?;
-    let job = args.training.start(&Jobs::open(&library)?, &AnyJob::from(spec))?;
-    super::jobs::started(&library, &job, output)
 }
 
 #[cfg(test)]

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::options::{TrainingArgs, parse_sparsity, show};
+use super::options::{JobArgs, show};
 use super::output::Output;
 use super::table::{Align, Table};
 use crate::Result;
-use crate::analysis::{SPARSITY_HELP, paper_k};
 use crate::catalog::Catalog;
-use crate::jobs::{AnyJob, Jobs};
+use crate::jobs::kinds::Around;
 use crate::text::{counted, number, printable};
 use crate::train::{ClusterRow, ClustersEvent, ClustersReport, ClustersSpec, train_clusters};
 
@@ -17,41 +16,18 @@ use crate::train::{ClusterRow, ClustersEvent, ClustersReport, ClustersSpec, trai
 pub struct TrainClustersArgs {
     /// Folder of adapters, one per task
     pub library: PathBuf,
-    /// Folder for the new library; run the same command again to resume
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-    /// Number of clusters [default: 10, or as many as there are experts]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
-    pub k: Option<u32>,
-    #[arg(long, help = SPARSITY_HELP, default_value_t = ClustersSpec::default().sparsity, value_parser = parse_sparsity)]
-    pub sparsity: f64,
-    /// Prefix of the new experts' names; a number follows
-    #[arg(long, default_value_t = ClustersSpec::default().prefix)]
-    pub prefix: String,
-    /// Folder of tasks, for experts whose own dataset is missing
-    #[arg(long, value_name = "DIR")]
-    pub data: Vec<PathBuf>,
     #[command(flatten)]
-    pub training: TrainingArgs<false>,
+    pub job: JobArgs<ClustersSpec>,
 }
 
 /// Runs the command.
 pub fn run(args: &TrainClustersArgs, output: &Output) -> Result<()> {
-    let library = Catalog::open(&args.library, args.training.spec.base.as_deref())?;
-    let comparable = library.usable().filter(|expert| expert.incomparable().is_none()).count();
-    let spec = ClustersSpec {
-        library: args.library.clone(),
-        out: args.out.clone(),
-        k: args.k.map_or(paper_k(comparable), |k| k as usize),
-        sparsity: args.sparsity,
-        prefix: args.prefix.clone(),
-        data: args.data.clone(),
-        training: args.training.spec.clone(),
-    };
-    if args.training.background {
-        let job = args.training.start(&Jobs::open(&library)?, &AnyJob::from(spec))?;
-        return super::jobs::started(&library, &job, output);
+    if args.job.background {
+        return super::jobs::start(&args.library, &args.job.given, output);
     }
+    let comparable = Catalog::open(&args.library, args.job.given.base())?.comparable().count();
+    let around = Around { comparable, ..Around::default() };
+    let spec = ClustersSpec { library: args.library.clone(), ..args.job.spec(&around)? };
     let mut progress = output.progress();
     let mut rows: Vec<ClusterRow> = Vec::new();
     let mut events = |event| match event {

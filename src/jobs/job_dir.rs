@@ -31,7 +31,7 @@ impl JobDir {
     /// whole and locked, under a name that no other job has.
     pub(super) fn create(jobs: &Path, job: &AnyJob, after: &[String]) -> Result<Self> {
         let text = serde_json::to_vec_pretty(job)
-            .map_err(|error| Error::usage(format!("this job cannot be written down: {error}")))?;
+            .map_err(|error| Error::usage(format!("this job cannot be written: {error}")))?;
         let mut fresh = UnfinishedFolder::new_in(jobs, UNFINISHED).map_err(|error| Error::io(jobs, error))?;
         let lock = Lock::new(&fresh.path().join(LOCK))?;
         own::create(&fresh.path().join(SPEC), &text)?;
@@ -152,7 +152,7 @@ impl JobResult {
     pub fn write(&self, job: &Path) -> Result<()> {
         let path = job.join(RESULT);
         let text = serde_json::to_vec(self)
-            .map_err(|error| Error::file(&path, format!("the result cannot be written down: {error}")))?;
+            .map_err(|error| Error::file(&path, format!("the result cannot be written: {error}")))?;
         own::replace(&path, &text)
     }
 

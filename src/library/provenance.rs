@@ -73,10 +73,9 @@ pub struct TaskRecord {
 pub struct MergeProvenance {
     /// As on the command line.
     pub method: String,
-    /// Share of the entries kept, for methods that drop some.
-    pub density: Option<f64>,
-    /// Of the random choice.
-    pub seed: Option<u64>,
+    /// The options of the method, by name: `density`, `seed`, … and whatever else stands in the file; untrusted.
+    #[serde(flatten)]
+    pub options: serde_json::Map<String, serde_json::Value>,
     /// What went in.
     pub experts: Vec<MergedExpert>,
 }

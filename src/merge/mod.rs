@@ -6,6 +6,7 @@
 //! of B what PEFT does under these names.
 
 mod methods;
+mod options;
 mod select;
 
 use std::collections::BTreeMap;
@@ -14,20 +15,24 @@ use std::path::PathBuf;
 use candle_core::DType;
 use rayon::prelude::*;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use self::methods::{Combined, ModulePart, ModuleParts, Recipe};
-pub use self::methods::{MergeMethod, MergeOption, MethodSpec};
+use self::methods::{Combined, ModulePart, ModuleParts};
+pub use self::methods::{MergeMethod, MethodSpec};
+use self::options::RANK;
+pub use self::options::{MERGE_OPTIONS, MergeOption};
 use self::select::{Selected, Selection, select};
 use crate::library::{
     Claim, Library, MergeProvenance, MergedExpert, NewAdapterConfig, NewLora, Provenance, write_adapter,
 };
+use crate::settings::Setting;
 use crate::{Cancel, Error, Result};
 
 /// Module paths of the network with the experts' (in, out) features there.
 type Modules = BTreeMap<String, (usize, usize)>;
 
-/// What to merge.
-#[derive(Clone, Debug, PartialEq)]
+/// What to merge. What was not given of the options that its method has is filled in.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MergeSpec {
     /// Names of experts, as they are or as they are printed; one text may list several with commas.
     pub experts: Vec<String>,
@@ -60,10 +65,9 @@ pub struct MergeReport {
     pub modules: usize,
     /// What went in, with weights and hashes.
     pub experts: Vec<MergedExpert>,
-    /// Share of the entries kept, for methods that drop some.
-    pub density: Option<f64>,
-    /// Of the random choice.
-    pub seed: Option<u64>,
+    /// The recorded options of the method, by name: `density`, `seed`.
+    #[serde(flatten)]
+    pub options: Map<String, Value>,
     /// Share of ‖ΔW‖² over all modules that the rank cuts off (`svd`).
     pub energy_lost: Option<f64>,
     /// The module that loses the largest share of its own.
@@ -80,11 +84,6 @@ pub struct WorstModule {
     /// Share of its ‖ΔW‖² that is discarded.
     pub energy_lost: f64,
 }
-
-/// Share of entries that stay unless asked otherwise.
-const DENSITY: f64 = 0.5;
-/// Seed unless asked otherwise.
-const SEED: u64 = 42;
 
 /// Merges experts into a new one of the library: f32, `use_rslora` off, α = rank, with its provenance.
 /// Modules that an expert lacks count as zero; ranks, targets, scales and dtypes may differ, but for
@@ -105,13 +104,13 @@ pub fn merge(
     check_options(spec)?;
     let claim = Claim::take(&library.root, &spec.name)?;
     let selection = select(library, spec)?;
-    let recipe = Recipe {
-        rank: rank(spec, &selection)?,
-        density: spec.density.unwrap_or(DENSITY),
-        seed: spec.seed.unwrap_or(SEED),
-    };
-    let combined = combine_all(&selection, spec.method, &recipe, progress, cancel)?;
-    let report = report(spec, &recipe, &selection, &combined, claim.path.clone())?;
+    let mut spec = spec.clone();
+    spec.method.options.iter().for_each(|option| option.fill(&mut spec));
+    if spec.method.has(&RANK) {
+        spec.rank = Some(rank(&spec, &selection)?);
+    }
+    let combined = combine_all(&selection, &spec, progress, cancel)?;
+    let report = report(&spec, &selection, &combined, claim.path.clone())?;
     let mut tensors = padded(combined, report.rank);
     for tensor in &mut tensors {
         tensor.module = selection.file_name(&tensor.module).to_string();
@@ -131,50 +130,35 @@ pub fn merge(
 
 /// Options that the method does not have are refused, not ignored.
 fn check_options(spec: &MergeSpec) -> Result<()> {
-    let given = [
-        (MergeOption::Rank, spec.rank.is_some()),
-        (MergeOption::Density, spec.density.is_some()),
-        (MergeOption::Seed, spec.seed.is_some()),
-    ];
-    if let Some((option, _)) = given.into_iter().find(|&(option, given)| given && !spec.method.has(option)) {
+    let other = |option: &&&MergeOption| option.is_given(spec) && !spec.method.has(option);
+    if let Some(option) = MERGE_OPTIONS.iter().find(other) {
         return Err(Error::usage(format!(
             "{} {}: {} goes with --method {}",
             spec.method,
-            option.why_not(),
+            option.why_not,
             option.flag(),
             MergeMethod::ids(|method| method.has(option))
         )));
     }
-    match spec.density {
-        Some(density) if !(density > 0.0 && density <= 1.0) => {
-            Err(Error::usage(format!("--density must be above 0 and at most 1, not {density}")))
-        }
-        _ => Ok(()),
-    }
+    MERGE_OPTIONS.iter().try_for_each(|option| option.setting.check(spec).map_err(Error::usage))
 }
 
-/// The rank to cut to.
-fn rank(spec: &MergeSpec, selection: &Selection<'_>) -> Result<Option<usize>> {
-    if !spec.method.has(MergeOption::Rank) {
-        return Ok(None);
-    }
+/// The rank to cut to: the one that was given, else the largest of the experts, as far as their sum can have it.
+fn rank(spec: &MergeSpec, selection: &Selection<'_>) -> Result<usize> {
     let largest = selection.experts.iter().filter_map(|e| e.expert.rank_range()).map(|(_, high)| high).max();
-    let rank = spec.rank.or(largest).unwrap_or(1);
     let possible = selection.largest_rank();
-    match rank {
-        0 => Err(Error::usage("--rank must be at least 1")),
-        rank if spec.rank.is_some() && rank > possible => Err(Error::usage(format!(
+    match spec.rank {
+        Some(rank) if rank > possible => Err(Error::usage(format!(
             "--rank {rank} is more than the sum of these experts can have anywhere, which is {possible}"
         ))),
-        rank => Ok(Some(rank.min(possible))),
+        rank => Ok(rank.or(largest).unwrap_or(1).min(possible)),
     }
 }
 
 /// Every module combined, in the order of the network.
 fn combine_all(
     selection: &Selection<'_>,
-    method: MergeMethod,
-    recipe: &Recipe,
+    spec: &MergeSpec,
     progress: &mut (dyn FnMut(usize, usize) + Send),
     cancel: &Cancel,
 ) -> Result<Vec<(String, Combined)>> {
@@ -184,10 +168,8 @@ fn combine_all(
     for some in modules.chunks(step) {
         cancel.check()?;
         progress(all.len(), modules.len());
-        let found: Vec<Result<(String, Combined)>> = some
-            .par_iter()
-            .map(|module| Ok(((*module).clone(), one(selection, module, method, recipe)?)))
-            .collect();
+        let found: Vec<Result<(String, Combined)>> =
+            some.par_iter().map(|module| Ok(((*module).clone(), one(selection, module, spec)?))).collect();
         for combined in found {
             all.push(combined?);
         }
@@ -197,7 +179,7 @@ fn combine_all(
     Ok(all)
 }
 
-fn one(selection: &Selection<'_>, module: &str, method: MergeMethod, recipe: &Recipe) -> Result<Combined> {
+fn one(selection: &Selection<'_>, module: &str, spec: &MergeSpec) -> Result<Combined> {
     let mut parts = Vec::new();
     let mut size = None;
     for Selected { adapter, weight, sha256, .. } in &selection.experts {
@@ -212,7 +194,7 @@ fn one(selection: &Selection<'_>, module: &str, method: MergeMethod, recipe: &Re
         });
     }
     let (inputs, outputs) = size.ok_or_else(|| Error::msg(format!("{module} is gone; try again")))?;
-    let combined = (method.combine)(&ModuleParts { module, parts, inputs, outputs }, recipe);
+    let combined = (spec.method.combine)(&ModuleParts { module, parts, inputs, outputs }, spec);
     if !combined.a.iter().chain(&combined.b).all(|x| x.is_finite()) {
         return Err(Error::msg(format!("the merged {module} is not finite: the weights are too large")));
     }
@@ -221,7 +203,6 @@ fn one(selection: &Selection<'_>, module: &str, method: MergeMethod, recipe: &Re
 
 fn report(
     spec: &MergeSpec,
-    recipe: &Recipe,
     selection: &Selection<'_>,
     combined: &[(String, Combined)],
     path: PathBuf,
@@ -231,7 +212,7 @@ fn report(
     if zero || rank == 0 {
         return Err(Error::msg("the merged ΔW is zero everywhere: the weights, or the experts, cancel"));
     }
-    let truncated = spec.method.has(MergeOption::Rank);
+    let truncated = spec.method.truncates;
     let total: f64 = combined.iter().map(|(_, c)| c.energy).sum();
     let lost: f64 = combined.iter().map(|(_, c)| c.lost).sum();
     let share = |lost: f64, total: f64| if total > 0.0 { lost / total } else { 0.0 };
@@ -243,8 +224,8 @@ fn report(
     let mut warnings = selection.warnings.clone();
     if let Some((module, c)) = combined.iter().find(|(_, c)| c.rank > c.inputs.min(c.outputs)) {
         warnings.push(format!(
-            "rank {} is more than {module} ({} → {}) can use: --method linear holds the same at a lower rank",
-            c.rank, c.inputs, c.outputs
+            "rank {} is more than {module} ({} → {}) can use: --method {} represents the same at a lower rank",
+            c.rank, c.inputs, c.outputs, MergeMethod::LINEAR
         ));
     }
     Ok(MergeReport {
@@ -254,12 +235,18 @@ fn report(
         rank,
         modules: combined.len(),
         experts: selection.experts.iter().map(Selected::merged).collect(),
-        density: spec.method.has(MergeOption::Density).then_some(recipe.density),
-        seed: spec.method.has(MergeOption::Seed).then_some(recipe.seed),
+        options: recorded(spec),
         energy_lost: truncated.then(|| share(lost, total)),
         worst,
         warnings,
     })
+}
+
+/// What is written down of the method's options.
+fn recorded(spec: &MergeSpec) -> Map<String, Value> {
+    let settings = spec.method.options.iter().map(|option| &option.setting);
+    let value = |setting: &Setting<MergeSpec>| Some((setting.id.to_string(), setting.json(spec)?));
+    settings.filter(|setting| setting.recorded).filter_map(value).collect()
 }
 
 /// All modules at one rank: what is missing is zero.
@@ -301,8 +288,7 @@ fn provenance(report: &MergeReport, selection: &Selection<'_>) -> Provenance {
         tool_version: Some(env!("CARGO_PKG_VERSION").into()),
         merge: Some(MergeProvenance {
             method: report.method.id.into(),
-            density: report.density,
-            seed: report.seed,
+            options: report.options.clone(),
             experts: report.experts.clone(),
         }),
         ..Provenance::default()

@@ -218,7 +218,7 @@ fn plain(expert: &Expert, adapter: &Adapter) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::file(&expert.path, format!("has {more}, which a merged LoRA cannot hold: leave it out")))
+    Err(Error::file(&expert.path, format!("has {more}, which a merged LoRA cannot have: leave it out")))
 }
 
 fn warnings(experts: &[&Expert], method: MergeMethod) -> Vec<String> {
@@ -233,7 +233,7 @@ fn warnings(experts: &[&Expert], method: MergeMethod) -> Vec<String> {
         && let Some((other, another)) = bases.find(|(_, b)| *b != base)
     {
         warnings.push(format!(
-            "'{first}' names {base} as its base model, '{other}' {another}: {base} is written down"
+            "'{first}' names {base} as its base model, '{other}' {another}: {base} is recorded"
         ));
     }
     let mut seeds = experts.iter().filter_map(|e| Some((&e.name, e.provenance.as_ref()?.seed?)));

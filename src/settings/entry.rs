@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Field, Role, Setting, Word};
+use super::{Field, Role, Setting, Takes, Word};
 
 /// What a form shows of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +25,37 @@ pub struct Look {
     pub is_long: bool,
 }
 
+/// What the command line shows of a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandOption {
+    /// Unique among the settings of a job.
+    pub id: &'static str,
+    /// Its name, without dashes.
+    pub flag: &'static str,
+    /// Another name; may be empty.
+    pub alias: &'static str,
+    /// What the help calls its value; may be empty.
+    pub value: &'static str,
+    /// What it does, and what holds while it is not given.
+    pub help: String,
+    /// Flag that has to be given with it; may be empty.
+    pub requires: &'static str,
+    /// Flag that cannot be given with it; may be empty.
+    pub conflicts: &'static str,
+    /// Whether it has to be given: the default will not do.
+    pub is_required: bool,
+    /// What it takes.
+    pub takes: Takes,
+}
+
 /// One setting of `J`, or of something within it.
 pub trait Entry<J>: Send + Sync {
-    /// What a form shows of it.
-    fn look(&self) -> Look;
+    /// What a form shows of it; `None` where no form does.
+    fn look(&self) -> Option<Look>;
+    /// Its option on the command line, if it has one.
+    fn option(&self) -> Option<CommandOption>;
+    /// Its name.
+    fn id(&self) -> &'static str;
     /// Its value as typed; empty where there is none.
     fn text(&self, of: &J) -> String;
     /// Takes a typed text.
@@ -42,9 +69,9 @@ pub trait Entry<J>: Send + Sync {
     fn fact(&self, of: &J, default: &J) -> Option<String>;
 }
 
-impl<J> Entry<J> for &'static Setting<J> {
-    fn look(&self) -> Look {
-        Look {
+impl<J: Default> Entry<J> for &'static Setting<J> {
+    fn look(&self) -> Option<Look> {
+        (!self.label.is_empty()).then(|| Look {
             id: self.id,
             label: self.label,
             hint: self.hint,
@@ -53,7 +80,32 @@ impl<J> Entry<J> for &'static Setting<J> {
             words: self.kind.words(),
             is_path: self.kind.is_path(),
             is_long: self.kind.is_path() || self.kind.is_list() || self.role == Role::NewExpert,
+        })
+    }
+
+    fn option(&self) -> Option<CommandOption> {
+        if self.flag.is_empty() {
+            return None;
         }
+        let help = match self.fallback() {
+            fallback if fallback.is_empty() => self.help.to_string(),
+            fallback => format!("{} [default: {fallback}]", self.help),
+        };
+        Some(CommandOption {
+            id: self.id,
+            flag: self.flag,
+            alias: self.alias,
+            value: self.value,
+            help,
+            requires: self.requires,
+            conflicts: self.conflicts,
+            is_required: self.check(&J::default()).is_err(),
+            takes: self.kind.takes(),
+        })
+    }
+
+    fn id(&self) -> &'static str {
+        self.id
     }
 
     fn text(&self, of: &J) -> String {
@@ -90,10 +142,18 @@ pub struct Within<J: 'static, S: 'static> {
     pub hint: Option<&'static str>,
 }
 
-impl<J, S> Entry<J> for Within<J, S> {
-    fn look(&self) -> Look {
-        let look = self.setting.look();
-        Look { hint: self.hint.unwrap_or(look.hint), ..look }
+impl<J, S: Default> Entry<J> for Within<J, S> {
+    fn look(&self) -> Option<Look> {
+        let look = self.setting.look()?;
+        Some(Look { hint: self.hint.unwrap_or(look.hint), ..look })
+    }
+
+    fn option(&self) -> Option<CommandOption> {
+        self.setting.option()
+    }
+
+    fn id(&self) -> &'static str {
+        self.setting.id
     }
 
     fn text(&self, of: &J) -> String {

@@ -68,8 +68,12 @@ pub enum Kind<S: 'static> {
     Whole(Field<S, usize>, Whole),
     /// A whole number, or none.
     OptionalWhole(Field<S, Option<usize>>, Whole),
+    /// A whole number, or none, which is written `auto`.
+    Auto(Field<S, Option<usize>>, Whole),
     /// Any whole number of 64 bits.
     Seed(Field<S, u64>),
+    /// Any whole number of 64 bits, or none.
+    OptionalSeed(Field<S, Option<u64>>),
     /// A number.
     Number(Field<S, f64>, Range),
     /// A number, or none.
@@ -98,6 +102,28 @@ pub enum Kind<S: 'static> {
     Paths(Field<S, Vec<PathBuf>>, Option<&'static str>),
 }
 
+/// What an option takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// Nothing: that it is given means this text.
+    Nothing(&'static str),
+    /// One of some words.
+    Word(Vec<Word>),
+    /// A number.
+    Number,
+    /// A text.
+    Text,
+    /// Names with commas between them; several options add up.
+    Names,
+    /// A path.
+    Path,
+    /// A path; several options add up.
+    Paths,
+}
+
+/// How it is written that a number is found.
+const AUTO: &str = "auto";
+
 /// Words of what is on or off.
 const NO_YES: [Word; 2] = [Word { word: "no", help: "" }, Word { word: "yes", help: "" }];
 
@@ -108,6 +134,25 @@ impl<S> Kind<S> {
             Self::Switch(..) => Some(NO_YES.to_vec()),
             Self::Choice { words, .. } => Some(words()),
             _ => None,
+        }
+    }
+
+    /// What an option takes for it.
+    pub(super) fn takes(&self) -> Takes {
+        match self {
+            Self::Switch(_, on) => Takes::Nothing(NO_YES[usize::from(*on)].word),
+            Self::Choice { words, .. } => Takes::Word(words()),
+            Self::Names(_) => Takes::Names,
+            Self::Path(_) | Self::Folder(..) => Takes::Path,
+            Self::Paths(..) => Takes::Paths,
+            Self::Text(..) => Takes::Text,
+            Self::Whole(..)
+            | Self::OptionalWhole(..)
+            | Self::Auto(..)
+            | Self::Seed(_)
+            | Self::OptionalSeed(_)
+            | Self::Number(..)
+            | Self::OptionalNumber(..) => Takes::Number,
         }
     }
 
@@ -125,7 +170,8 @@ impl<S> Kind<S> {
     pub fn wanted(&self) -> String {
         match self {
             Self::Whole(_, range) | Self::OptionalWhole(_, range) => range.words(),
-            Self::Seed(_) => Whole::from(0).words(),
+            Self::Auto(_, range) => format!("{AUTO} or {}", range.words()),
+            Self::Seed(_) | Self::OptionalSeed(_) => Whole::from(0).words(),
             Self::Number(_, range) | Self::OptionalNumber(_, range) => range.words.into(),
             Self::Switch(..) => "yes or no".into(),
             Self::Names(_) => "at least one name".into(),
@@ -144,7 +190,9 @@ impl<S> Kind<S> {
         match self {
             Self::Whole(field, _) => (field.get)(of).to_string(),
             Self::OptionalWhole(field, _) => optional((field.get)(of)),
+            Self::Auto(field, _) => (field.get)(of).map_or(AUTO.into(), |n| n.to_string()),
             Self::Seed(field) => (field.get)(of).to_string(),
+            Self::OptionalSeed(field) => optional((field.get)(of)),
             Self::Number(field, _) => (field.get)(of).to_string(),
             Self::OptionalNumber(field, _) => optional((field.get)(of)),
             Self::Switch(field, _) => NO_YES[usize::from(*(field.get)(of))].word.into(),
@@ -163,8 +211,9 @@ impl<S> Kind<S> {
     pub(super) fn json(&self, of: &S) -> Option<Value> {
         match self {
             Self::Whole(field, _) => Some((*(field.get)(of)).into()),
-            Self::OptionalWhole(field, _) => (field.get)(of).map(Value::from),
+            Self::OptionalWhole(field, _) | Self::Auto(field, _) => (field.get)(of).map(Value::from),
             Self::Seed(field) => Some((*(field.get)(of)).into()),
+            Self::OptionalSeed(field) => (field.get)(of).map(Value::from),
             Self::Number(field, _) => Some((*(field.get)(of)).into()),
             Self::OptionalNumber(field, _) => (field.get)(of).map(Value::from),
             Self::Switch(field, _) => Some((*(field.get)(of)).into()),
@@ -183,7 +232,16 @@ impl<S> Kind<S> {
             Self::OptionalWhole(field, range) => {
                 *(field.get_mut)(of) = if text.is_empty() { None } else { Some(whole(range)?) };
             }
+            Self::Auto(field, range) => {
+                *(field.get_mut)(of) = match text {
+                    AUTO => None,
+                    _ => Some(whole(range).map_err(|_| self.wanted())?),
+                };
+            }
             Self::Seed(field) => *(field.get_mut)(of) = Whole::from(0).parse(text)?,
+            Self::OptionalSeed(field) => {
+                *(field.get_mut)(of) = if text.is_empty() { None } else { Some(Whole::from(0).parse(text)?) };
+            }
             Self::Number(field, range) => *(field.get_mut)(of) = range.parse(text)?,
             Self::OptionalNumber(field, range) => {
                 *(field.get_mut)(of) = if text.is_empty() { None } else { Some(range.parse(text)?) };
@@ -238,8 +296,9 @@ impl<S> Kind<S> {
         }
         match self {
             Self::Whole(field, _) => copy(field, of, other),
-            Self::OptionalWhole(field, _) => copy(field, of, other),
+            Self::OptionalWhole(field, _) | Self::Auto(field, _) => copy(field, of, other),
             Self::Seed(field) => copy(field, of, other),
+            Self::OptionalSeed(field) => copy(field, of, other),
             Self::Number(field, _) => copy(field, of, other),
             Self::OptionalNumber(field, _) => copy(field, of, other),
             Self::Switch(field, _) => copy(field, of, other),
@@ -255,7 +314,9 @@ impl<S> Kind<S> {
     pub(super) fn check(&self, of: &S) -> Result<(), String> {
         let right = match self {
             Self::Whole(field, range) => range.contains(*(field.get)(of) as u64),
-            Self::OptionalWhole(field, range) => (field.get)(of).is_none_or(|n| range.contains(n as u64)),
+            Self::OptionalWhole(field, range) | Self::Auto(field, range) => {
+                (field.get)(of).is_none_or(|n| range.contains(n as u64))
+            }
             Self::Number(field, range) => range.contains(*(field.get)(of)),
             Self::OptionalNumber(field, range) => (field.get)(of).is_none_or(|x| range.contains(x)),
             Self::Names(field) => !(field.get)(of).is_empty(),
@@ -268,6 +329,7 @@ impl<S> Kind<S> {
             }
             Self::Paths(field, Some(wanted)) if (field.get)(of).is_empty() => return Err((*wanted).into()),
             Self::Seed(_)
+            | Self::OptionalSeed(_)
             | Self::Switch(..)
             | Self::Choice { .. }
             | Self::Path(_)

@@ -10,9 +10,9 @@ mod kind;
 mod range;
 
 pub use docs::markdown;
-pub use entry::{Entry, Look, Within, facts};
-pub use kind::{Field, Kind, Word, path_of, words};
-pub use range::{BELOW_ONE, NON_NEGATIVE, POSITIVE, Range, SHARE, Whole};
+pub use entry::{CommandOption, Entry, Look, Within, facts};
+pub use kind::{Field, Kind, Takes, Word, path_of, words};
+pub use range::{BELOW_ONE, NON_NEGATIVE, POSITIVE, Range, SHARE, SHARE_ABOVE_ZERO, Whole};
 
 use serde_json::Value;
 
@@ -45,11 +45,13 @@ pub struct Setting<S: 'static> {
     pub kind: Kind<S>,
     /// Its option on the command line, without dashes; empty where it has none.
     pub flag: &'static str,
+    /// Another name of the option; may be empty.
+    pub alias: &'static str,
     /// What the help calls its value.
     pub value: &'static str,
     /// What it does, as in the command line's help and in the docs.
     pub help: &'static str,
-    /// What holds while it is not given, where that is no value.
+    /// What holds while it is not given, where that is no value, or follows from something else.
     pub unset: &'static str,
     /// Flag that has to be given with it, and flag that cannot be; empty for none.
     pub requires: &'static str,
@@ -80,6 +82,7 @@ impl<S: 'static> Setting<S> {
             id,
             kind,
             flag: "",
+            alias: "",
             value: "",
             help: "",
             unset: "",
@@ -99,6 +102,11 @@ impl<S: 'static> Setting<S> {
     /// With an option `--flag` and its help.
     pub const fn flag(self, flag: &'static str, help: &'static str) -> Self {
         Self { flag, help, ..self }
+    }
+
+    /// With another name of its option.
+    pub const fn alias(self, alias: &'static str) -> Self {
+        Self { alias, ..self }
     }
 
     /// What the help calls its value.
@@ -161,6 +169,18 @@ impl<S: 'static> Setting<S> {
         matches!(self.kind, Kind::Switch(..))
     }
 
+    /// What holds while it is not given, for people; empty where nothing needs to be said.
+    pub fn fallback(&self) -> String
+    where
+        S: Default,
+    {
+        match self.unset {
+            "" if self.is_switch() => String::new(),
+            "" => self.text(&S::default()),
+            unset => unset.to_string(),
+        }
+    }
+
     /// What people call it, in lower case.
     pub fn name(&self) -> String {
         match self.label {
@@ -202,7 +222,10 @@ impl<S: 'static> Setting<S> {
     /// # Errors
     /// One line, such as "rank must be a whole number from 1 to 1024".
     pub fn check(&self, of: &S) -> Result<(), String> {
-        self.kind.check(of).map_err(|wanted| format!("{} must be {wanted}", self.name()))
+        self.kind.check(of).map_err(|wanted| match self.kind.is_path() {
+            true => format!("{wanted} (--{})", self.flag),
+            false => format!("{} must be {wanted}", self.name()),
+        })
     }
 }
 
@@ -226,9 +249,10 @@ mod tests {
         limit: Option<f64>,
         names: Vec<String>,
         quiet: bool,
+        count: Option<usize>,
     }
 
-    static TABLE: [Setting<Toy>; 5] = [
+    static TABLE: [Setting<Toy>; 6] = [
         Setting::new("size", Kind::Whole(field!(Toy.size), Whole { low: 1, high: 9 }))
             .form("Size", "in cells")
             .brief("size"),
@@ -236,6 +260,7 @@ mod tests {
         Setting::new("limit", Kind::OptionalNumber(field!(Toy.limit), SHARE)).form("Limit", ""),
         Setting::new("names", Kind::Names(field!(Toy.names))).form("Names", ""),
         Setting::new("quiet", Kind::Switch(field!(Toy.quiet), true)).form("Quiet", ""),
+        Setting::new("count", Kind::Auto(field!(Toy.count), Whole::from(1))),
     ];
 
     #[test]
@@ -248,6 +273,7 @@ mod tests {
             ["1.5", "-1", ""],
             [" , ", "", "a, b"],
             ["maybe", "no", "yes"],
+            ["0", "3", "auto"],
         ]) {
             errors.extend(texts.iter().filter_map(|text| setting.set(&mut toy, text).err()));
         }
@@ -263,10 +289,11 @@ mod tests {
                 "at least one name",
                 "at least one name",
                 "yes or no",
+                "auto or a whole number from 1",
             ]
         );
         let names = vec!["a".to_string(), "b".to_string()];
-        assert_eq!(toy, Toy { size: 7, rate: 2.5, limit: None, names, quiet: true });
+        assert_eq!(toy, Toy { size: 7, rate: 2.5, limit: None, names, quiet: true, count: None });
         let facts: Vec<String> = TABLE.iter().filter_map(|entry| entry.fact(&toy, &Toy::default())).collect();
         assert_eq!(facts, ["size 7", "names a,b", "quiet yes"]);
     }

@@ -14,6 +14,9 @@ pub const POSITIVE: Range = Range { words: "a number above 0", holds: |x| x > 0.
 pub const NON_NEGATIVE: Range = Range { words: "0 or a number above 0", holds: |x| x >= 0.0 };
 /// From 0 to 1.
 pub const SHARE: Range = Range { words: "a number from 0 to 1", holds: |x| (0.0..=1.0).contains(&x) };
+/// Above 0 and at most 1.
+pub const SHARE_ABOVE_ZERO: Range =
+    Range { words: "a number above 0 and at most 1", holds: |x| x > 0.0 && x <= 1.0 };
 /// From 0 to below 1.
 pub const BELOW_ONE: Range =
     Range { words: "a number from 0 to below 1", holds: |x| (0.0..1.0).contains(&x) };
@@ -83,6 +86,7 @@ mod tests {
             (POSITIVE, [f64::MIN_POSITIVE, 1e300], [0.0, -1.0]),
             (NON_NEGATIVE, [0.0, 1e300], [-f64::MIN_POSITIVE, -1.0]),
             (SHARE, [0.0, 1.0], [-0.1, 1.1]),
+            (SHARE_ABOVE_ZERO, [f64::MIN_POSITIVE, 1.0], [0.0, 1.1]),
             (BELOW_ONE, [0.0, 0.999], [-0.1, 1.0]),
         ] {
             assert!(inside.iter().all(|&x| range.contains(x)), "{range:?}");

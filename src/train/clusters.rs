@@ -14,7 +14,7 @@ use crate::analysis::{self, Clustering, ComparisonCache, DEFAULT_SPARSITY, Metri
 use crate::catalog::Catalog;
 use crate::library::{BaseSpec, Library, Manifest, Skipped, state_dir};
 use crate::outside::{Lock, hex, make_folders, own};
-use crate::settings::{self, Setting};
+use crate::settings::{self, Kind, Role, Setting};
 use crate::{Cancel, Error, Result, field};
 
 /// Where the plan and the states are, in the new library.
@@ -37,7 +37,8 @@ pub struct ClustersSpec {
     /// The new experts' names begin with it; a number follows.
     pub prefix: String,
     /// Where tasks are looked for, beside what the experts' provenance names.
-    pub data: Vec<PathBuf>,
+    #[serde(rename = "data")]
+    pub tasks: Vec<PathBuf>,
     /// How each expert is trained; its seed is the clustering's too. Library, data and name are filled in.
     pub training: TrainSpec,
 }
@@ -50,7 +51,7 @@ impl Default for ClustersSpec {
             k: PAPER_K,
             sparsity: DEFAULT_SPARSITY,
             prefix: "cluster_".into(),
-            data: Vec::new(),
+            tasks: Vec::new(),
             training: TrainSpec::default(),
         }
     }
@@ -122,11 +123,33 @@ struct Plan {
     manifest: Manifest,
 }
 
-/// How the experts are clustered; the rest is [`TRAINING`].
+/// How the experts are clustered and where what is made goes; the rest is [`TRAINING`].
 pub static CLUSTERS: &[Setting<ClustersSpec>] = &[
     analysis::clusters(field!(ClustersSpec.k)).unset("10, or as many as there are experts"),
     analysis::sparsity(field!(ClustersSpec.sparsity)).advanced(),
+    Setting::new("out", Kind::Folder(field!(ClustersSpec.out), "name a folder for the new library"))
+        .flag("out", "Folder for the new library; run the same command again to resume")
+        .value("DIR")
+        .form("New library", "folder of the new experts")
+        .role(Role::NewLibrary)
+        .brief("into"),
+    Setting::new("prefix", Kind::Text(field!(ClustersSpec.prefix), prefix_problem))
+        .flag("prefix", "Prefix of the new experts' names; a number follows")
+        .value("PREFIX")
+        .form("Names", "a number follows")
+        .role(Role::Plan),
+    Setting::new("tasks", Kind::Paths(field!(ClustersSpec.tasks), None))
+        .flag("tasks", "Folder of tasks, for experts whose own dataset is missing")
+        .alias("data")
+        .value("DIR")
+        .form("Tasks", "folder with tasks, if the experts' own data is gone")
+        .role(Role::Tasks),
 ];
+
+fn prefix_problem(prefix: &str) -> Option<&'static str> {
+    let wrong = prefix.starts_with('.') || prefix.contains(['/', '\\']);
+    wrong.then_some("without / or \\, and no dot at its start")
+}
 
 impl ClustersSpec {
     /// Checks everything that needs no file.
@@ -135,14 +158,6 @@ impl ClustersSpec {
     /// A usage error for the first setting that makes no sense.
     pub fn check(&self) -> Result<()> {
         settings::check(CLUSTERS, self)?;
-        if self.prefix.starts_with('.') || self.prefix.contains(['/', '\\']) {
-            return Err(Error::usage(
-                "the prefix begins the names of folders: it must have no dot at its start and no / or \\",
-            ));
-        }
-        if self.out.as_os_str().is_empty() {
-            return Err(Error::usage("the new library needs a folder: give --out DIR"));
-        }
         let default = TrainSpec::default();
         let single =
             |setting: &&Setting<TrainSpec>| setting.single && !setting.is_same(&self.training, &default);
@@ -196,7 +211,7 @@ impl ClustersSpec {
         let deciding = Self {
             library: real(&self.library),
             out: PathBuf::new(),
-            data: self.data.iter().map(real).collect(),
+            tasks: self.tasks.iter().map(real).collect(),
             training: TrainSpec { base, checkpoint_every: None, ..self.training.clone() },
             ..self.clone()
         };
@@ -365,7 +380,10 @@ fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Can
     let ClustersPlan { rows, missing, mut warnings } = plan_clusters(spec, &library, &clustering, cancel)?;
     warnings.extend(clustering.shortfall(spec.k));
     if !missing.is_empty() {
-        return Err(Error::msg(format!("{}: give the folder with the tasks with --data", no_data(&missing))));
+        return Err(Error::msg(format!(
+            "{}: give the folder with the tasks with --tasks",
+            no_data(&missing)
+        )));
     }
     let warnings = [similarity.warnings.clone(), warnings].concat();
     let skipped = similarity.skipped;
@@ -386,14 +404,14 @@ pub struct ClustersPlan {
 /// Looks for the data of every member of `clustering` and counts its examples and steps. Writes nothing.
 ///
 /// # Errors
-/// A folder of `spec.data` without tasks; data that cannot be read; a raised `cancel`.
+/// A folder of `spec.tasks` without tasks; data that cannot be read; a raised `cancel`.
 pub fn plan_clusters(
     spec: &ClustersSpec,
     library: &Library,
     clustering: &Clustering,
     cancel: &Cancel,
 ) -> Result<ClustersPlan> {
-    let sources = Sources::new(&spec.library, &spec.data)?;
+    let sources = Sources::new(&spec.library, &spec.tasks)?;
     let digits = spec.k.saturating_sub(1).to_string().len();
     let name = |cluster: usize| format!("{}{cluster:0digits$}", spec.prefix);
     let mut rows: Vec<ClusterRow> =

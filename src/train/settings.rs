@@ -51,7 +51,7 @@ pub static TRAINING: &[Setting<TrainSpec>] = &[
         .form("Schedule", "of the rate after the warm-up")
         .recorded(),
     Setting::new("precision", named_setting!(Precision, TrainSpec.precision))
-        .flag("precision", "How the weights of the frozen base model are held")
+        .flag("precision", "How the weights of the frozen base model are stored")
         .value("PRECISION")
         .form("Precision", "of the frozen base model")
         .recorded(),

@@ -11,6 +11,7 @@ use super::format::{self, spinner};
 use super::global_keys::{GLOBAL, Global};
 use super::screens::{self, TABS};
 use super::text_width::{self, truncate_start, width};
+use super::widgets::centered;
 use super::{EngineState, KeyHint, Theme};
 use crate::text::{counted, printable};
 
@@ -224,12 +225,6 @@ impl App {
         frame.render_widget(Clear, popup);
         frame.render_widget(Paragraph::new(lines).block(block).scroll((offset.min(most), 0)), popup);
     }
-}
-
-/// A rectangle of at most the given size in the middle of `area`.
-pub fn centered(area: Rect, width: u16, height: u16) -> Rect {
-    let (width, height) = (width.min(area.width), height.min(area.height));
-    Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
 }
 
 /// The first of `texts`, the longest first, that fits `room` cells; never a part of one.

@@ -40,7 +40,6 @@ mod theme;
 mod widgets;
 
 pub use app::App;
-pub use chrome::centered;
 pub use effect::{AppEffect, ComputeEffect, DataEffect, Effect, EngineEffect, JobsEffect, Tickets};
 pub use expert_marks::ExpertMarks;
 pub use global_keys::keys_reference;
@@ -57,3 +56,4 @@ pub use shared::Shared;
 pub use tab::Tab;
 pub use text_field::TextField;
 pub use theme::{Depth, Theme};
+pub use widgets::centered;

@@ -8,6 +8,12 @@ use ratatui::widgets::{Clear, Paragraph, Wrap};
 
 use crate::tui::{Theme, format, text_width};
 
+/// A rectangle of at most the given size in the middle of `area`.
+pub fn centered(area: Rect, width: u16, height: u16) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height));
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
+}
+
 /// One row of an area, cut to it.
 pub fn row(area: Rect, at: u16) -> Rect {
     Rect { y: area.y.saturating_add(at), height: u16::from(at < area.height), ..area }

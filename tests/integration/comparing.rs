@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use lora_tui::analysis::Metric;
 use lora_tui::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
+use lora_tui::named::Named;
 use serde_json::Value;
 
 use crate::support::BINARY;
@@ -85,9 +87,11 @@ fn clusters_name_their_metric_and_find_their_number() {
     assert!(text.contains("\nk = 2 has the best mean silhouette of k = 2 to 5\n"), "{text}");
     assert!(text.contains("\nk  inertia  silhouette\n2 "), "{text}");
     let (status, _, error) = run(&["cluster", "library", "--k", "0"], folder.path());
-    assert!(status == Some(2) && error.contains("expected auto or a number"), "{error}");
+    assert!(status == Some(2) && error.contains("must be auto or a whole number from 1"), "{error}");
     let (status, _, error) = run(&["cluster", "library", "--metric", "cosine"], folder.path());
-    assert!(status == Some(2) && error.contains("possible values: mbc, flat, delta"), "{error}");
+    let metrics: Vec<&str> = Metric::all().iter().map(|metric| metric.id).collect();
+    let values = format!("possible values: {}", metrics.join(", "));
+    assert!(status == Some(2) && error.contains(&values), "{error}");
 }
 
 #[test]
@@ -96,7 +100,10 @@ fn any_ranks_are_compared_by_their_updates_and_others_say_so() {
     for command in ["similarity", "cluster", "project"] {
         let (status, _, error) = run(&[command, "library"], folder.path());
         assert_eq!(status, Some(1), "{error}");
-        assert!(error.contains("mbc and flat need equal ranks; compare them with --metric delta"), "{error}");
+        let (need, other) = error.split_once(" need equal ranks; compare them with --metric ").unwrap();
+        for metric in Metric::all() {
+            assert!(if metric.equal_ranks { need } else { other }.contains(metric.id), "{error}");
+        }
         let document = json(&[command, "library", "--metric", "delta"], folder.path());
         assert_eq!(document["experts"].as_array().map(Vec::len), Some(7), "{document}");
     }

@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use lora_tui::analysis::Metric;
+use lora_tui::jobs::kinds::KINDS;
 use lora_tui::library::{formats_table, variants_table};
 use lora_tui::merge::MergeMethod;
 use lora_tui::model::families_table;
 use lora_tui::named::Named;
 use lora_tui::scorers::Scorer;
 use lora_tui::settings;
-use lora_tui::train::TRAINING;
+use lora_tui::train::{CLUSTERS, TRAINING};
 
 use crate::support::{BINARY, copy_folder, repository};
 
@@ -197,6 +198,8 @@ fn generated_tables_are_up_to_date() {
         ("merging.md", "methods", MergeMethod::markdown()),
         ("routing.md", "routers", lora_tui::routing::reference()),
         ("similarity.md", "metrics", Metric::markdown()),
+        ("training.md", "clusters", settings::markdown(CLUSTERS)),
+        ("training.md", "kinds", kinds_table()),
         ("training.md", "training", settings::markdown(TRAINING)),
     ];
     let update = std::env::var_os("UPDATE_DOCS").is_some();
@@ -232,6 +235,16 @@ fn table_of<T: Named>(heading: &str) -> String {
     let mut out = format!("| {heading} | what it does |\n|---|---|\n");
     for member in T::all() {
         writeln!(out, "| `{}` | {} |", member.name(), member.help().replace('|', "\\|")).unwrap();
+    }
+    out
+}
+
+/// A row per kind of jobs.
+fn kinds_table() -> String {
+    let mut out = String::from("| kind | what it does | when it is cancelled |\n|---|---|---|\n");
+    for kind in KINDS {
+        let then = if kind.resumes { "resumes from its saved state" } else { "begins again" };
+        writeln!(out, "| `{}` | {} | {then} |", kind.name, kind.heading).unwrap();
     }
     out
 }

@@ -3,7 +3,9 @@
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use lora_tui::analysis::default_k;
 use lora_tui::jobs::{AnyJob, ClusterSpec, JobState, Jobs, Local};
+use lora_tui::library::Library;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -180,6 +182,36 @@ fn two_processes_may_start_jobs_on_one_library_at_once() {
     let listed: Vec<String> = bench.jobs.list().unwrap().into_iter().map(|job| job.id).collect();
     ids.reverse();
     assert_eq!(listed, ids);
+}
+
+#[test]
+fn a_job_of_any_kind_is_started_with_its_settings_as_options() {
+    let bench = Bench::small();
+    let started = |arguments: &[&str]| {
+        let output = bench.cli(arguments);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        answer["job"].as_str().unwrap().to_string()
+    };
+    let id = started(&["start", "cluster", "--k", "2", "--seed", "7", "--sparsity", "0.25", "--json"]);
+    let after = started(&["start", "cluster", "--after", &id, "--json"]);
+    bench.wait_state(&after, JobState::Finished);
+    let spec = |id: &str| bench.jobs.detail(id).unwrap().job.unwrap().get::<ClusterSpec>().unwrap().clone();
+    assert_eq!((spec(&id).k, spec(&id).seed, spec(&id).sparsity), (2, 7, 0.25));
+    assert_eq!(bench.jobs.get(&after).unwrap().after, [id]);
+    // As the form of a clustering begins.
+    let experts = Library::open(bench.library()).unwrap().comparable().count();
+    assert_eq!(spec(&after).k, default_k(experts));
+    for (wrong, why) in [
+        (&["start", "cluster", "--k", "0"][..], "must be a whole number from 1"),
+        (&["start", "dance"], "dance"),
+        (&["start", "train", "--name", "a"], "--data"),
+        (&["start"], "cluster"),
+    ] {
+        let output = bench.cli(wrong);
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+        assert!(stderr(&output).contains(why), "{}", stderr(&output));
+    }
 }
 
 #[test]

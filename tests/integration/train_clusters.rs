@@ -172,15 +172,15 @@ fn nothing_is_begun_where_it_cannot_end_well() {
     let error = refused(&spec);
     assert!(error.contains("no data for copy (") && error.contains("is not there"), "{error}");
     assert!(
-        error.contains("same (") && error.contains("has changed since") && error.contains("--data"),
+        error.contains("same (") && error.contains("has changed since") && error.contains("--tasks"),
         "{error}"
     );
     assert!(!spec.out.exists(), "nothing is made before all is found");
-    let data = vec![place.path("moved"), place.path("tasks")];
-    let report = quietly(&ClustersSpec { data: data.clone(), ..spec.clone() }).unwrap();
+    let tasks = vec![place.path("moved"), place.path("tasks")];
+    let report = quietly(&ClustersSpec { tasks: tasks.clone(), ..spec.clone() }).unwrap();
     assert_eq!(report.warnings, ["same was trained on another version of this data"]);
 
-    let other = ClustersSpec { k: 3, data, ..spec };
+    let other = ClustersSpec { k: 3, tasks, ..spec };
     assert!(refused(&other).contains("begun with other settings"));
 }
 

@@ -12,14 +12,16 @@ use std::ops::Deref;
 
 pub use self::spec::MetricSpec;
 use crate::named::{Named, by_name};
+use crate::text::listed;
 
 /// Every metric; the first is the default, and what clusterings go by.
-static METRICS: &[Metric] = &[Metric::MBC, Metric::FLAT, Metric::DELTA];
+static METRICS: &[Metric] = &[Metric(&mbc::METRIC), Metric(&flat::METRIC), Metric(&delta::METRIC)];
 
 /// How two experts are compared: one of a closed set, described by its [`MetricSpec`].
 #[derive(Clone, Copy)]
 pub struct Metric(&'static MetricSpec);
 
+/// Names for code that means one metric; a new one needs none.
 impl Metric {
     /// The paper's.
     pub const MBC: Self = Self(&mbc::METRIC);
@@ -27,7 +29,9 @@ impl Metric {
     pub const FLAT: Self = Self(&flat::METRIC);
     /// Of ΔW.
     pub const DELTA: Self = Self(&delta::METRIC);
+}
 
+impl Metric {
     /// The next in a cycle through all.
     pub fn next(self) -> Self {
         let at = METRICS.iter().position(|metric| *metric == self).map_or(0, |at| at + 1);
@@ -47,8 +51,8 @@ impl Metric {
         };
         format!(
             "{} need equal ranks; compare them with --metric {}",
-            ids(true).join(" and "),
-            ids(false).join(" or ")
+            listed(&ids(true), "and"),
+            listed(&ids(false), "or")
         )
     }
 

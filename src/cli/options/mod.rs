@@ -1,6 +1,7 @@
 //! Options that several commands share.
 
 mod choice;
+mod job;
 mod router;
 mod settings;
 mod training;
@@ -8,14 +9,16 @@ mod training;
 use std::path::PathBuf;
 
 pub use choice::choice;
+pub use job::{GivenJob, JobArgs, JobToStart};
 use router::{RouterParser, Shorthands};
-pub use training::{TrainingArgs, show};
+pub use settings::{Options, Table};
+pub use training::show;
 
 use crate::Result;
 use crate::catalog::Catalog;
 use crate::model::Precision;
 use crate::routing::{Part, Prompt, RouterConfig, Session};
-use crate::settings::{BELOW_ONE, NON_NEGATIVE};
+use crate::settings::NON_NEGATIVE;
 
 /// A library whose experts are looked at without running them.
 #[derive(Clone, Debug, clap::Args)]
@@ -112,11 +115,6 @@ fn parse_device(text: &str) -> std::result::Result<String, String> {
     } else {
         Err("expected auto, cpu, cuda:N or metal".into())
     }
-}
-
-/// Reads a sparsity: a share of entries, not all.
-pub(super) fn parse_sparsity(text: &str) -> std::result::Result<f64, String> {
-    BELOW_ONE.parse(text).map_err(|wanted| format!("must be {wanted}"))
 }
 
 /// Reads a finite number of at least 0.

@@ -2,10 +2,11 @@
 
 use std::ffi::OsStr;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, StringValueParser, TypedValueParser};
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::RouterArgs;
+use super::settings::possible;
 use crate::Result;
 use crate::library::Library;
 use crate::named::{find_name, split_names};
@@ -71,9 +72,8 @@ impl Args for Shorthands {
             let arg = match &setting.domain {
                 Domain::Flag => return arg.action(ArgAction::SetTrue).help(help),
                 Domain::Word { words } => {
-                    let word = |word: crate::settings::Word| PossibleValue::new(word.word).help(word.help);
                     let named = |text: String| setting.parse(Some(&text));
-                    arg.value_parser(PossibleValuesParser::new(words().into_iter().map(word)).try_map(named))
+                    arg.value_parser(possible(words()).try_map(named))
                 }
                 Domain::Count { .. } | Domain::Positive { .. } => {
                     let wanted = || format!("must be {}", setting.range());

@@ -1,95 +1,133 @@
-//! Options made from tables of settings.
+//! Options made from settings, whatever struct holds their values.
 
+use std::fmt::Debug;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
-use clap::{Arg, ArgAction, ArgMatches};
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::settings::{Kind, Setting};
+use crate::settings::{CommandOption, Entry, Setting, Takes, Word};
 
-/// The option of a setting; `None` where it has none.
-pub fn option<S>(setting: &'static Setting<S>) -> Option<Arg>
-where
-    S: Default + Send + Sync,
-{
-    if setting.flag.is_empty() {
-        return None;
-    }
-    let default = match setting.text(&S::default()) {
-        _ if setting.is_switch() => String::new(),
-        text if text.is_empty() => setting.unset.to_string(),
-        text => text,
-    };
-    let help = match default.as_str() {
-        "" => setting.help.to_string(),
-        default => format!("{} [default: {default}]", setting.help),
-    };
-    let mut arg = Arg::new(setting.flag).long(setting.flag).help(help);
-    if !setting.value.is_empty() {
-        arg = arg.value_name(setting.value);
-    }
-    if !setting.requires.is_empty() {
-        arg = arg.requires(setting.requires);
-    }
-    if !setting.conflicts.is_empty() {
-        arg = arg.conflicts_with(setting.conflicts);
-    }
-    Some(match &setting.kind {
-        Kind::Switch(..) => arg.action(ArgAction::SetTrue),
-        Kind::Path(_) => arg.value_parser(clap::value_parser!(PathBuf)),
-        Kind::Choice { words, .. } => {
-            let word = |word: &crate::settings::Word| PossibleValue::new(word.word).help(word.help);
-            arg.value_parser(PossibleValuesParser::new(words().iter().map(word)))
-        }
-        // Several options add up, as several names in one do.
-        Kind::Names(_) => arg.action(ArgAction::Append),
-        _ => {
-            let parse = move |text: &str| match setting.set(&mut S::default(), text) {
-                Ok(()) => Ok(text.to_string()),
-                Err(wanted) => Err(format!("must be {wanted}")),
-            };
-            // A negative number is answered with what is wanted, not taken for an option.
-            arg.allow_hyphen_values(true).value_parser(parse)
-        }
-    })
+/// What the command line says of a setting.
+#[derive(Clone, Debug)]
+pub enum Given {
+    /// Its value as typed.
+    Text(String),
+    /// Its paths.
+    Paths(Vec<PathBuf>),
 }
 
-/// Puts what the command line says of a setting into `of`.
-///
-/// # Errors
-/// A value that the setting refuses.
-pub fn read<S>(setting: &Setting<S>, matches: &ArgMatches, of: &mut S) -> Result<(), clap::Error> {
-    let flag = setting.flag;
-    if flag.is_empty() {
-        return Ok(());
-    }
-    let text = match &setting.kind {
-        Kind::Switch(field, on) => {
-            if matches.get_flag(flag) {
-                *(field.get_mut)(of) = *on;
-            }
-            return Ok(());
-        }
-        Kind::Path(_) => {
-            if let Some(path) = matches.get_one::<PathBuf>(flag) {
-                setting.kind.set_paths(of, vec![path.clone()]);
-            }
-            return Ok(());
-        }
-        Kind::Names(_) => {
-            let names: Vec<&str> =
-                matches.get_many::<String>(flag).into_iter().flatten().map(String::as_str).collect();
-            (!names.is_empty()).then(|| names.join(","))
-        }
-        _ => matches.get_one::<String>(flag).cloned(),
+/// The words of a choice as values of an option.
+pub fn possible(words: Vec<Word>) -> PossibleValuesParser {
+    let value = |word: Word| match word.help {
+        "" => PossibleValue::new(word.word),
+        help => PossibleValue::new(word.word).help(help),
     };
-    match text {
-        Some(text) => setting.set(of, &text).map_err(|wanted| {
-            clap::Error::raw(
-                clap::error::ErrorKind::ValueValidation,
-                format!("--{flag} must be {wanted}, not {text:?}\n"),
-            )
-        }),
-        None => Ok(()),
+    PossibleValuesParser::new(words.into_iter().map(value))
+}
+
+/// An option of the command line; `check` says what a typed text has to be.
+pub fn arg(
+    option: CommandOption,
+    check: impl Fn(&str) -> Result<(), String> + Clone + Send + Sync + 'static,
+) -> Arg {
+    let mut arg = Arg::new(option.flag).long(option.flag).help(option.help).required(option.is_required);
+    if !option.alias.is_empty() {
+        arg = arg.alias(option.alias);
+    }
+    if !option.value.is_empty() {
+        arg = arg.value_name(option.value);
+    }
+    if !option.requires.is_empty() {
+        arg = arg.requires(option.requires);
+    }
+    if !option.conflicts.is_empty() {
+        arg = arg.conflicts_with(option.conflicts);
+    }
+    let checked = move |text: &str| match check(text) {
+        Ok(()) => Ok(text.to_string()),
+        Err(wanted) => Err(format!("must be {wanted}")),
+    };
+    match option.takes {
+        Takes::Nothing(_) => arg.action(ArgAction::SetTrue),
+        Takes::Word(words) => arg.value_parser(possible(words)),
+        // A negative number is answered with what is wanted, not taken for an option.
+        Takes::Number => arg.allow_hyphen_values(true).value_parser(checked),
+        Takes::Text => arg.value_parser(checked),
+        Takes::Names => arg.action(ArgAction::Append),
+        Takes::Path => arg.value_parser(clap::value_parser!(PathBuf)),
+        Takes::Paths => arg.value_parser(clap::value_parser!(PathBuf)).action(ArgAction::Append),
+    }
+}
+
+/// What was given for an option, if it was.
+pub fn given(option: &CommandOption, matches: &ArgMatches) -> Option<Given> {
+    let flag = option.flag;
+    match option.takes {
+        Takes::Nothing(text) => matches.get_flag(flag).then(|| Given::Text(text.into())),
+        Takes::Word(_) | Takes::Number | Takes::Text => {
+            matches.get_one::<String>(flag).cloned().map(Given::Text)
+        }
+        Takes::Names => {
+            let names: Vec<&str> = matches.get_many::<String>(flag)?.map(String::as_str).collect();
+            Some(Given::Text(names.join(",")))
+        }
+        Takes::Path | Takes::Paths => Some(Given::Paths(matches.get_many(flag)?.cloned().collect())),
+    }
+}
+
+/// A struct whose fields are settings.
+pub trait Table: Default + Clone + Debug + Send + Sync + 'static {
+    /// Its settings, in the order of help.
+    fn settings() -> Vec<&'static Setting<Self>>;
+
+    /// The option of a setting; `None` where it has none.
+    fn option(setting: &'static Setting<Self>) -> Option<CommandOption> {
+        Entry::<Self>::option(&setting)
+    }
+}
+
+/// The options of a table: what was given, over the defaults.
+#[derive(Clone, Debug, Default)]
+pub struct Options<S>(pub S);
+
+/// The settings with their options.
+fn options<S: Table>() -> impl Iterator<Item = (&'static Setting<S>, CommandOption)> {
+    S::settings().into_iter().filter_map(|setting| Some((setting, S::option(setting)?)))
+}
+
+impl<S: Table> Args for Options<S> {
+    fn augment_args(command: Command) -> Command {
+        command.args(
+            options::<S>()
+                .map(|(setting, option)| arg(option, move |text| setting.set(&mut S::default(), text))),
+        )
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<S: Table> FromArgMatches for Options<S> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut args = Self::default();
+        args.update_from_arg_matches(matches)?;
+        Ok(args)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for (setting, option) in options::<S>() {
+            match given(&option, matches) {
+                Some(Given::Text(text)) => setting.set(&mut self.0, &text).map_err(|wanted| {
+                    let text = format!("--{} must be {wanted}, not {text}\n", option.flag);
+                    clap::Error::raw(ErrorKind::ValueValidation, text)
+                })?,
+                Some(Given::Paths(paths)) => setting.kind.set_paths(&mut self.0, paths),
+                None => {}
+            }
+        }
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use super::{Around, Findings, Job, JobContext, Kind, absolute, clusters_title, r
 use crate::analysis::{self, ComparisonCache, DEFAULT_SEED, DEFAULT_SPARSITY, Metric};
 use crate::catalog::Catalog;
 use crate::library::Skipped;
-use crate::settings::{self, Entry, Setting};
+use crate::settings::{self, Entry, Kind as Of, Setting};
 use crate::text::{counted, number};
 use crate::train::Step;
 use crate::{Error, Result, field};
@@ -68,10 +68,14 @@ pub struct ClusterReport {
     pub skipped: Vec<Skipped>,
 }
 
-static TABLE: [Setting<ClusterSpec>; 3] = [
-    analysis::clusters(field!(ClusterSpec.k)),
+static TABLE: [Setting<ClusterSpec>; 4] = [
+    analysis::clusters(field!(ClusterSpec.k)).unset("a third of the experts, from 2 to 10"),
     analysis::sparsity(field!(ClusterSpec.sparsity)),
     analysis::seed(field!(ClusterSpec.seed)),
+    Setting::new("base", Of::Path(field!(ClusterSpec.base)))
+        .flag("base", "Base model that the experts have to fit: a .gguf file or a transformers folder")
+        .value("PATH")
+        .unset("the library's"),
 ];
 
 static SETTINGS: LazyLock<Vec<Box<dyn Entry<ClusterSpec>>>> =

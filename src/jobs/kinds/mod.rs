@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use super::events::EventLog;
 use crate::library::Skipped;
-use crate::settings::{self, Entry, Look};
+use crate::settings::{self, CommandOption, Entry, Look};
 use crate::train::{ClustersSpec, TrainSpec};
 use crate::{Cancel, Error, Result};
 
@@ -56,7 +56,8 @@ pub trait Job:
     /// What a finished job reports, as `result.json` holds it.
     type Report: Serialize + DeserializeOwned + Debug + PartialEq + Send + Sync;
 
-    /// The settings that a form offers and the details show, in this order.
+    /// Its settings, in the order of forms, help and details: a form shows those with a label, the command line
+    /// those with a flag. One with the id `base` is the path of the base model.
     fn settings() -> &'static [Box<dyn Entry<Self>>];
 
     /// A new job with the defaults, where the person is.
@@ -114,10 +115,10 @@ pub trait Job:
 }
 
 /// Where a person is who starts a job.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Around<'a> {
     /// The library, as it was opened.
-    pub library: &'a str,
+    pub library: &'a Path,
     /// Base model and device, where they were chosen.
     pub base: Option<&'a Path>,
     /// `--device`.
@@ -130,6 +131,20 @@ pub struct Around<'a> {
     pub seed: Option<u64>,
     /// Sparsity of the similarity that is shown.
     pub sparsity: Option<f64>,
+}
+
+impl Default for Around<'_> {
+    fn default() -> Self {
+        Self {
+            library: Path::new(""),
+            base: None,
+            device: "",
+            comparable: 0,
+            k: None,
+            seed: None,
+            sparsity: None,
+        }
+    }
 }
 
 /// What a job found out, for people; all text is untrusted.
@@ -172,6 +187,12 @@ impl Kind {
                 Ok(AnyReport(Arc::new(Reported::<J> { report: J::Report::deserialize(value)? })))
             },
         }
+    }
+
+    /// The entry of `J` in the table.
+    pub fn named<J: Job>() -> &'static Self {
+        // Every job's kind stands there: a test looks.
+        KINDS.iter().copied().find(|kind| kind.name == J::KIND).unwrap_or(&TRAIN)
     }
 
     /// A new job of this kind with the defaults.
@@ -288,6 +309,11 @@ impl AnyJob {
         self.0.looks()
     }
 
+    /// What the command line shows of its settings.
+    pub fn options(&self) -> Vec<CommandOption> {
+        self.0.options()
+    }
+
     /// The value of a setting as typed.
     pub fn text(&self, id: &str) -> String {
         self.0.text(id)
@@ -394,6 +420,7 @@ trait Erased: Debug + Send + Sync {
     fn training(&self) -> Option<&TrainSpec>;
     fn clusters(&self) -> Option<&ClustersSpec>;
     fn looks(&self) -> Vec<Look>;
+    fn options(&self) -> Vec<CommandOption>;
     fn text(&self, id: &str) -> String;
     fn set(&mut self, id: &str, text: &str) -> Result<(), String>;
     fn set_paths(&mut self, id: &str, paths: Vec<PathBuf>);
@@ -402,13 +429,12 @@ trait Erased: Debug + Send + Sync {
 
 /// The setting of `J` with this name.
 fn entry<J: Job>(id: &str) -> Option<&'static dyn Entry<J>> {
-    J::settings().iter().map(|entry| &**entry).find(|entry| entry.look().id == id)
+    J::settings().iter().map(|entry| &**entry).find(|entry| entry.id() == id)
 }
 
 impl<J: Job> Erased for J {
     fn kind(&self) -> &'static Kind {
-        // Every job's kind stands in the table: a test looks.
-        KINDS.iter().copied().find(|kind| kind.name == J::KIND).unwrap_or(&TRAIN)
+        Kind::named::<J>()
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -460,7 +486,11 @@ impl<J: Job> Erased for J {
     }
 
     fn looks(&self) -> Vec<Look> {
-        J::settings().iter().map(|entry| entry.look()).collect()
+        J::settings().iter().filter_map(|entry| entry.look()).collect()
+    }
+
+    fn options(&self) -> Vec<CommandOption> {
+        J::settings().iter().filter_map(|entry| entry.option()).collect()
     }
 
     fn text(&self, id: &str) -> String {
@@ -535,18 +565,25 @@ mod tests {
 
     #[test]
     fn every_kind_has_jobs_that_are_written_and_read_back() {
-        let around = Around { library: "lib", comparable: 8, ..Around::default() };
+        let around = Around { library: Path::new("lib"), comparable: 8, ..Around::default() };
         for kind in KINDS {
             let job = kind.fresh(&around);
             assert_eq!(job.kind(), *kind);
             let text = serde_json::to_vec(&job).unwrap();
             assert!(text.starts_with(format!("{{\"kind\":\"{}\"", kind.name).as_bytes()));
             assert_eq!(AnyJob::read(&text).unwrap(), job);
-            let ids: Vec<&str> = job.looks().iter().map(|look| look.id).collect();
-            let mut once = ids.clone();
-            once.sort_unstable();
-            once.dedup();
-            assert_eq!(once.len(), ids.len(), "{ids:?}");
+            let options = job.options();
+            for mut names in [
+                job.looks().iter().map(|look| look.id).collect::<Vec<_>>(),
+                options.iter().map(|option| option.id).collect(),
+                options.iter().flat_map(|option| [option.flag, option.alias]).collect(),
+            ] {
+                names.retain(|name| !name.is_empty());
+                let mut once = names.clone();
+                once.sort_unstable();
+                once.dedup();
+                assert_eq!(once.len(), names.len(), "{names:?}");
+            }
         }
     }
 

@@ -15,15 +15,18 @@ pub static TRAIN: Kind = Kind::of::<TrainSpec>();
 
 static DATA: Setting<TrainSpec> =
     Setting::new("data", Of::Paths(field!(TrainSpec.data), Some("name a task folder or a .jsonl file")))
+        .flag("data", "Task folder or .jsonl file; several make a joint expert")
+        .value("DIR_OR_FILE")
         .form("Data", "task folder or .jsonl file; Tab completes")
         .role(Role::Data);
 static NAME: Setting<TrainSpec> = Setting::new("name", Of::Text(field!(TrainSpec.name), name_problem))
+    .flag("name", "Name of the new expert")
+    .value("NAME")
     .form("Name", "folder of the new expert")
     .role(Role::NewExpert);
 
 static SETTINGS: LazyLock<Vec<Box<dyn Entry<TrainSpec>>>> = LazyLock::new(|| {
-    let shown = TRAINING.iter().filter(|setting| !setting.label.is_empty());
-    let all = [&DATA, &NAME].into_iter().chain(shown);
+    let all = [&DATA, &NAME].into_iter().chain(TRAINING);
     all.map(|setting| Box::new(setting) as Box<dyn Entry<TrainSpec>>).collect()
 });
 
@@ -73,6 +76,9 @@ impl Job for TrainSpec {
         }
         self.init = self.init.as_deref().map(real_if_there);
         self.base = self.base.as_deref().map(real_if_there);
+        for path in &self.data {
+            train::Dataset::load(path)?;
+        }
         if let Some(log) = &mut self.log {
             *log = std::path::absolute(&*log).map_err(|error| Error::io(&*log, error))?;
         }

@@ -8,7 +8,7 @@ use super::{Around, Findings, Job, JobContext, Kind, absolute, clusters_title, r
 use crate::analysis::{DEFAULT_SPARSITY, paper_k};
 use crate::field;
 use crate::jobs::event::JobRow;
-use crate::settings::{Entry, Kind as Of, Role, Setting, Within};
+use crate::settings::{Entry, Setting, Within};
 use crate::text::counted;
 use crate::train::{
     self, CLUSTERS, ClusterRow, ClustersEvent, ClustersReport, ClustersSpec, Step, TRAINING, TrainEvent,
@@ -19,39 +19,20 @@ use crate::{Error, Result};
 /// Makings of an MBC library.
 pub static TRAIN_CLUSTERS: Kind = Kind::of::<ClustersSpec>();
 
-static FOLDERS: [Setting<ClustersSpec>; 3] = [
-    Setting::new("out", Of::Folder(field!(ClustersSpec.out), "name a folder for the new library"))
-        .form("New library", "folder of the new experts")
-        .role(Role::NewLibrary)
-        .brief("into"),
-    Setting::new("prefix", Of::Text(field!(ClustersSpec.prefix), prefix_problem))
-        .form("Names", "a number follows")
-        .role(Role::Plan),
-    Setting::new("tasks", Of::Paths(field!(ClustersSpec.data), None))
-        .form("Tasks", "folder with tasks, if the experts' own data is gone")
-        .role(Role::Tasks),
-];
-
 static SETTINGS: LazyLock<Vec<Box<dyn Entry<ClustersSpec>>>> = LazyLock::new(|| {
-    let (first, behind): (Vec<_>, Vec<_>) = CLUSTERS.iter().partition(|setting| !setting.advanced);
+    let (mut behind, first): (Vec<_>, Vec<_>) = CLUSTERS.iter().partition(|setting| setting.advanced);
     let own = |setting: &'static Setting<ClustersSpec>| Box::new(setting) as Box<dyn Entry<ClustersSpec>>;
-    let mut all: Vec<_> = first.into_iter().chain(&FOLDERS).map(own).collect();
-    let mut behind = behind.into_iter();
-    for setting in TRAINING.iter().filter(|setting| !setting.single && !setting.label.is_empty()) {
+    let mut all: Vec<_> = first.into_iter().map(own).collect();
+    for setting in TRAINING.iter().filter(|setting| !setting.single) {
         let is_seed = setting.id == "seed";
         if is_seed {
-            all.extend(behind.by_ref().map(own));
+            all.extend(behind.drain(..).map(own));
         }
         let hint = is_seed.then_some("also of the clustering");
         all.push(Box::new(Within { setting, part: field!(ClustersSpec.training), hint }));
     }
     all
 });
-
-fn prefix_problem(prefix: &str) -> Option<&'static str> {
-    let wrong = prefix.starts_with('.') || prefix.contains(['/', '\\']);
-    wrong.then_some("without / or \\, and no dot at its start")
-}
 
 impl Job for ClustersSpec {
     const KIND: &'static str = "train-clusters";
@@ -95,7 +76,7 @@ impl Job for ClustersSpec {
 
     fn prepare(&mut self) -> Result<()> {
         self.library = real(&self.library)?;
-        for path in &mut self.data {
+        for path in &mut self.tasks {
             *path = real(path)?;
         }
         self.out = std::path::absolute(&self.out).map_err(|error| Error::io(&self.out, error))?;
@@ -168,10 +149,9 @@ impl Job for ClustersSpec {
 /// A folder beside the library for `k` clusters' experts.
 fn out(around: &Around<'_>, k: usize) -> String {
     // The library may be where we are: its whole path makes a folder beside it.
-    let root = std::path::Path::new(around.library);
-    let root = match root.file_name() {
-        Some(_) => root.to_path_buf(),
-        None => absolute(root),
+    let root = match around.library.file_name() {
+        Some(_) => around.library.to_path_buf(),
+        None => absolute(around.library),
     };
     let whole = root.display().to_string();
     format!("{}-mbc-{k}", whole.trim_end_matches(['/', '\\']))

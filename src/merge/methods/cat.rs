@@ -1,21 +1,24 @@
 //! All factors stacked.
 
 use super::mean_weight;
-use super::spec::{Combined, MethodSpec, ModuleParts, Recipe};
+use super::spec::{Combined, MethodSpec, ModuleParts};
+use crate::merge::MergeSpec;
 
 /// ΔW = Σ wₑ sₑ Bₑ Aₑ as [B₁ B₂ …] · [w₁s₁A₁; w₂s₂A₂; …].
 pub(super) static METHOD: MethodSpec = MethodSpec {
     id: "cat",
     help: "The exact weighted sum of the ΔW, with all A and B stacked: the ranks add up",
     formula: "ΔW = Σ w·s·B·A; B = [B₁ B₂ …], A = [w₁s₁A₁; w₂s₂A₂; …]",
+    rank: "the sum of the ranks",
     options: &[],
+    truncates: false,
     entrywise: false,
     default_weight: mean_weight,
     combine,
 };
 
 /// All A below, all B beside each other; the factors go into A.
-fn combine(at: &ModuleParts<'_>, _: &Recipe) -> Combined {
+fn combine(at: &ModuleParts<'_>, _: &MergeSpec) -> Combined {
     let ModuleParts { parts, inputs, outputs, .. } = at;
     let (inputs, outputs) = (*inputs, *outputs);
     let rank: usize = parts.iter().map(|p| p.rank).sum();

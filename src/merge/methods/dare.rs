@@ -6,7 +6,9 @@ use sha2::{Digest, Sha256};
 
 use super::entrywise::entrywise;
 use super::mean_weight;
-use super::spec::{Combined, MergeOption, MethodSpec, ModuleParts, Recipe};
+use super::spec::{Combined, MethodSpec, ModuleParts};
+use crate::merge::MergeSpec;
+use crate::merge::options::{DENSITY, SEED};
 
 /// Yu et al., 2024, on the entries of √|w s| A and √|w s| B, as PEFT's `dare_linear`.
 pub(super) static METHOD: MethodSpec = MethodSpec {
@@ -14,20 +16,21 @@ pub(super) static METHOD: MethodSpec = MethodSpec {
     help: "Drop entries of each A and B at random, scale up the rest, add them up (DARE)",
     formula: "sum of √abs(w·s) A (and B), each entry dropped with probability 1 − `density`, else divided by \
               `density` (Yu et al., 2024; PEFT's `dare_linear`)",
-    options: &[MergeOption::Density, MergeOption::Seed],
+    rank: "that of the experts",
+    options: &[&DENSITY, &SEED],
+    truncates: false,
     entrywise: true,
     default_weight: mean_weight,
     combine,
 };
 
-fn combine(at: &ModuleParts<'_>, recipe: &Recipe) -> Combined {
+fn combine(at: &ModuleParts<'_>, spec: &MergeSpec) -> Combined {
+    let (density, seed) = (spec.density.unwrap_or(1.0), spec.seed.unwrap_or_default());
     entrywise(at, |which, tensors, weights| {
         let thinned: Vec<Vec<f32>> = tensors
             .iter()
             .zip(&at.parts)
-            .map(|(tensor, part)| {
-                drop_at_random(tensor, recipe.density, recipe.seed, &[at.module, which, part.origin])
-            })
+            .map(|(tensor, part)| drop_at_random(tensor, density, seed, &[at.module, which, part.origin]))
             .collect();
         add(&thinned, weights)
     })

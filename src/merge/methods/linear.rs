@@ -8,10 +8,12 @@ use super::spec::MethodSpec;
 /// (PEFT's `linear` adds up A and B apart, so that its result has cross terms Bᵢ·Aⱼ.)
 pub(super) static METHOD: MethodSpec = MethodSpec {
     id: "linear",
-    help: "The exact weighted sum of the ΔW, at the smallest rank that holds it",
+    help: "The exact weighted sum of the ΔW, at the smallest rank that represents it",
     formula: "ΔW = Σ w·s·B·A; singular values below 1e-7 of a module's largest count as rounding error (PEFT's \
               `linear` adds up A and B apart, with cross terms BᵢAⱼ)",
+    rank: "the smallest that represents the sum",
     options: &[],
+    truncates: false,
     entrywise: false,
     default_weight: mean_weight,
     combine: |parts, _| decompose(parts, None),

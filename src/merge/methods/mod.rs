@@ -14,18 +14,26 @@ mod ties;
 
 use std::ops::Deref;
 
-pub(super) use self::spec::{Combined, ModulePart, ModuleParts, Recipe};
-pub use self::spec::{MergeOption, MethodSpec};
+pub use self::spec::MethodSpec;
+pub(super) use self::spec::{Combined, ModulePart, ModuleParts};
+use super::options::{MERGE_OPTIONS, MergeOption};
 use crate::named::{Named, by_name};
+use crate::text::listed;
 
 /// Every method.
-static METHODS: &[MergeMethod] =
-    &[MergeMethod::LINEAR, MergeMethod::CAT, MergeMethod::SVD, MergeMethod::TIES, MergeMethod::DARE];
+static METHODS: &[MergeMethod] = &[
+    MergeMethod(&linear::METHOD),
+    MergeMethod(&cat::METHOD),
+    MergeMethod(&svd::METHOD),
+    MergeMethod(&ties::METHOD),
+    MergeMethod(&dare::METHOD),
+];
 
 /// How experts become one: one of a closed set, described by its [`MethodSpec`].
 #[derive(Clone, Copy)]
 pub struct MergeMethod(&'static MethodSpec);
 
+/// Names for code that means one method; a new one needs none.
 impl MergeMethod {
     /// The exact sum at its own rank.
     pub const LINEAR: Self = Self(&linear::METHOD);
@@ -37,30 +45,43 @@ impl MergeMethod {
     pub const TIES: Self = Self(&ties::METHOD);
     /// DARE.
     pub const DARE: Self = Self(&dare::METHOD);
+}
+
+impl MergeMethod {
+    /// Whether each expert has the weight 1 where none is given, rather than its share of 1.
+    pub fn weighs_one(self) -> bool {
+        (self.default_weight)(2) == 1.0
+    }
 
     /// Whether it has an option.
-    pub fn has(self, option: MergeOption) -> bool {
+    pub fn has(self, option: &MergeOption) -> bool {
         self.options.contains(&option)
     }
 
     /// The names of the methods for which `holds`, with `or` between.
-    pub(super) fn ids(holds: impl Fn(Self) -> bool) -> String {
+    pub fn ids(holds: impl Fn(Self) -> bool) -> String {
         let ids: Vec<&str> =
             METHODS.iter().filter(|method| holds(**method)).map(|method| method.id).collect();
-        match ids.as_slice() {
-            [some @ .., last] if !some.is_empty() => format!("{} or {last}", some.join(", ")),
-            ids => ids.concat(),
-        }
+        listed(&ids, "or")
     }
 
-    /// The table of the reference page, in Markdown.
+    /// The tables of the reference page, in Markdown: of the methods, and of their options.
     pub fn markdown() -> String {
-        let mut out = String::from("| `--method` | what it does | formula | options |\n|---|---|---|---|\n");
+        let mut out = String::from(
+            "| `--method` | what it does | formula | rank of the result | may experts differ in rank | options |\n\
+             |---|---|---|---|---|---|\n",
+        );
         for method in METHODS {
             let options: Vec<String> = method.options.iter().map(|o| format!("`{}`", o.flag())).collect();
             let options = if options.is_empty() { "–".into() } else { options.join(", ") };
-            let MethodSpec { id, help, formula, .. } = **method;
-            out.push_str(&format!("| `{id}` | {help} | {formula} | {options} |\n"));
+            let differ = if method.entrywise { "no" } else { "yes" };
+            let MethodSpec { id, help, formula, rank, .. } = **method;
+            out.push_str(&format!("| `{id}` | {help} | {formula} | {rank} | {differ} | {options} |\n"));
+        }
+        out.push_str("\n| option | default | value | what it is |\n|---|---|---|---|\n");
+        for option in MERGE_OPTIONS {
+            let (wanted, help) = (option.setting.kind.wanted(), option.setting.help);
+            out.push_str(&format!("| `{}` | {} | {wanted} | {help} |\n", option.flag(), option.fallback()));
         }
         out
     }
@@ -69,6 +90,12 @@ impl MergeMethod {
 /// 1/n: the mean of the experts.
 fn mean_weight(experts: usize) -> f64 {
     1.0 / experts as f64
+}
+
+impl Default for MergeMethod {
+    fn default() -> Self {
+        METHODS[0]
+    }
 }
 
 impl Deref for MergeMethod {
@@ -120,18 +147,23 @@ mod tests {
         for method in METHODS {
             assert_eq!(MergeMethod::named(method.id).unwrap(), method);
         }
-        let table = MergeMethod::markdown();
-        assert_eq!(table.lines().count(), 2 + METHODS.len(), "{table}");
-        assert!(
-            table.lines().all(|line| line.split(" | ").count() == 4 || line.starts_with("|-")),
-            "{table}"
-        );
+        let page = MergeMethod::markdown();
+        let (table, options) = page.split_once("\n\n").unwrap();
+        for (table, lines, columns) in [(table, METHODS.len(), 6), (options, MERGE_OPTIONS.len(), 4)] {
+            assert_eq!(table.lines().count(), 2 + lines, "{table}");
+            let right = |line: &str| line.split(" | ").count() == columns || line.starts_with("|-");
+            assert!(table.lines().all(right), "{table}");
+        }
     }
 
     #[test]
     fn methods_with_something_in_common_are_listed() {
-        assert_eq!(MergeMethod::ids(|m| m.has(MergeOption::Density)), "ties or dare");
-        assert_eq!(MergeMethod::ids(|m| m.has(MergeOption::Rank)), "svd");
-        assert_eq!(MergeMethod::ids(|m| !m.entrywise), "linear, cat or svd");
+        for option in MERGE_OPTIONS {
+            let text = MergeMethod::ids(|method| method.has(option));
+            let listed: Vec<&str> = text.split(", ").flat_map(|part| part.split(" or ")).collect();
+            let have: Vec<&str> = METHODS.iter().filter(|m| m.has(option)).map(|m| m.id).collect();
+            assert_eq!(listed, have);
+        }
+        assert_eq!(MergeMethod::ids(|_| false), "");
     }
 }

@@ -1,5 +1,8 @@
 //! What describes a way to merge, and what it works with.
 
+use crate::merge::MergeSpec;
+use crate::merge::options::MergeOption;
+
 /// A way to merge: its names, which options it has, and what it does at a module.
 pub struct MethodSpec {
     /// On the command line, in JSON and in expert.toml.
@@ -8,54 +11,19 @@ pub struct MethodSpec {
     pub help: &'static str,
     /// The formula and its source, for the reference page: Markdown on one line, without `|`.
     pub formula: &'static str,
+    /// Which rank the result has, for the reference page.
+    pub rank: &'static str,
     /// The options that it has; others are refused.
-    pub options: &'static [MergeOption],
+    pub options: &'static [&'static MergeOption],
+    /// Whether it cuts ΔW to a rank, so that a report says how much of it is lost.
+    pub truncates: bool,
     /// Whether it works on the entries of A and of B, which must then have equal shapes.
     pub entrywise: bool,
     /// The weight of each of so many experts unless asked otherwise.
     pub(in crate::merge) default_weight: fn(usize) -> f64,
     /// Combines what the experts have at a module.
-    pub(in crate::merge) combine: fn(&ModuleParts<'_>, &Recipe) -> Combined,
-}
-
-/// An option that some methods have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MergeOption {
-    /// `--rank`: the rank to cut to.
-    Rank,
-    /// `--density`: share of entries that stay.
-    Density,
-    /// `--seed`: of what is left to chance.
-    Seed,
-}
-
-impl MergeOption {
-    /// As on the command line.
-    pub fn flag(self) -> &'static str {
-        match self {
-            Self::Rank => "--rank",
-            Self::Density => "--density",
-            Self::Seed => "--seed",
-        }
-    }
-
-    /// Why a method does not have it.
-    pub(in crate::merge) fn why_not(self) -> &'static str {
-        match self {
-            Self::Rank => "has the rank that its sum has",
-            Self::Density => "keeps all entries",
-            Self::Seed => "leaves nothing to chance",
-        }
-    }
-}
-
-/// The settings of a merge; a method reads those that are among its options.
-pub(in crate::merge) struct Recipe {
-    /// Cut to this rank; `None` keeps all.
-    pub rank: Option<usize>,
-    /// Share of entries that stay.
-    pub density: f64,
-    pub seed: u64,
+    /// Whatever option it has was given, or has its default.
+    pub(in crate::merge) combine: fn(&ModuleParts<'_>, &MergeSpec) -> Combined,
 }
 
 /// What the experts have at one module.

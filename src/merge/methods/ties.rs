@@ -1,7 +1,8 @@
 //! TIES: trim, elect a sign, average what agrees.
 
 use super::entrywise::entrywise;
-use super::spec::{MergeOption, MethodSpec};
+use super::spec::MethodSpec;
+use crate::merge::options::DENSITY;
 
 /// Yadav et al., 2023, on the entries of √|w s| A and √|w s| B, as PEFT's `ties`.
 pub(super) static METHOD: MethodSpec = MethodSpec {
@@ -9,10 +10,15 @@ pub(super) static METHOD: MethodSpec = MethodSpec {
     help: "Keep the largest entries of each A and B, elect a sign for each entry, average those that agree (TIES)",
     formula: "mean of the entries of √abs(w·s) A (and B) whose sign is that of their sum, of the `density` largest \
               each (Yadav et al., 2023; PEFT's `ties`)",
-    options: &[MergeOption::Density],
+    rank: "that of the experts",
+    options: &[&DENSITY],
+    truncates: false,
     entrywise: true,
     default_weight: |_| 1.0,
-    combine: |parts, recipe| entrywise(parts, |_, tensors, weights| elect(tensors, weights, recipe.density)),
+    combine: |parts, spec| {
+        let density = spec.density.unwrap_or(1.0);
+        entrywise(parts, |_, tensors, weights| elect(tensors, weights, density))
+    },
 };
 
 /// TIES (Yadav et al., 2023): of each tensor the `density` largest entries in magnitude stay; per entry the

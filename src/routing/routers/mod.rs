@@ -16,6 +16,7 @@ pub use setting::{
 };
 
 use crate::named::Named;
+use crate::text::listed;
 
 /// Every router, in the order of help, docs and the key for the next one. The first is the default.
 pub static ROUTERS: &[Router] =
@@ -69,9 +70,5 @@ impl Router {
 pub fn titles(is_so: impl Fn(&Router) -> bool) -> String {
     let titles: Vec<&str> =
         ROUTERS.iter().filter(|router| router.cycles && is_so(router)).map(|router| router.title).collect();
-    match titles.as_slice() {
-        [] => String::new(),
-        [one] => (*one).to_string(),
-        [first @ .., last] => format!("{} or {last}", first.join(", ")),
-    }
+    listed(&titles, "or")
 }

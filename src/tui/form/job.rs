@@ -43,10 +43,10 @@ impl Form {
 }
 
 /// Where the person is, as jobs need it.
-pub(super) fn around<'a>(shared: &'a Shared, library: &'a str) -> Around<'a> {
+pub(super) fn around(shared: &Shared) -> Around<'_> {
     let shown = shared.clustering.as_ref();
     Around {
-        library,
+        library: &shared.root,
         base: shared.base(),
         device: &shared.device,
         comparable: super::fields::comparable(shared),

@@ -55,8 +55,7 @@ pub struct Form {
 impl Form {
     /// A form with the defaults of the command line, and what it asks for at once. `tickets` are its own.
     pub fn open(kind: &Kind, tickets: Tickets, shared: &Shared) -> (Self, Vec<Effect>) {
-        let root = shared.root.display().to_string();
-        let fresh = kind.fresh(&around(shared, &root));
+        let fresh = kind.fresh(&around(shared));
         let mut form = Self {
             fields: fields::fields(&fresh, shared),
             fresh,
@@ -167,8 +166,7 @@ impl Form {
     /// Puts what follows from the other fields into those that nobody has touched, but for the one in work; with
     /// `all` also what follows from the library.
     fn suggest(&mut self, shared: &Shared, all: bool) {
-        let root = shared.root.display().to_string();
-        let around = around(shared, &root);
+        let around = around(shared);
         for at in 0..self.fields.len() {
             let field = &self.fields[at];
             let Some(look) = field.look() else { continue };

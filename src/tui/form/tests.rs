@@ -250,7 +250,7 @@ fn members_without_data_are_named_and_nothing_starts() {
     // Naming the folder asks again.
     let asked = press(&mut app, "tasks");
     let spec = answer(&mut app, &asked, plan(Vec::new()));
-    assert_eq!(spec.data, [std::path::absolute("tasks").unwrap()]);
+    assert_eq!(spec.tasks, [std::path::absolute("tasks").unwrap()]);
     assert!(matches!(press_code(&mut app, KeyCode::Enter)[..], [Effect::Jobs(JobsEffect::Start(_))]));
 }
 

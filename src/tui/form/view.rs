@@ -12,9 +12,9 @@ use super::Form;
 use super::fields::{Field, Id, Value};
 use crate::settings::Role;
 use crate::text::counted;
-use crate::tui::chrome::centered;
 use crate::tui::format::spinner;
 use crate::tui::text_width;
+use crate::tui::widgets::centered;
 use crate::tui::{Shared, Theme};
 
 /// Cells of the labels.

@@ -3,9 +3,11 @@
 use crossterm::event::KeyEvent;
 
 use super::JobsScreen;
+use super::chooser::{self, Choice, Chooser};
 use super::state::can_cancel;
-use crate::jobs::JobSummary;
 use crate::jobs::kinds;
+use crate::jobs::{ClusterSpec, Job, JobSummary};
+use crate::train::TrainSpec;
 use crate::tui::keymap::{
     Binding, Chord, ENTER, ESC, KeyHint, KeySection, KeyTable, Motion, more_moves, moves,
 };
@@ -21,6 +23,7 @@ pub enum Action {
     StopReading,
     Cancel,
     Resume,
+    New,
     Train,
     Cluster,
     Confirm,
@@ -84,8 +87,9 @@ static JOB: Table = KeyTable {
         .when(|s: &JobsScreen, shared| {
             s.job(shared).is_some_and(|job| can_resume(job) && !job.keeps_its_work())
         }),
-        Binding::new(&[(Chord::char('t'), Action::Train)], "train", "Train a new expert from a task file"),
-        Binding::new(&[(Chord::char('c'), Action::Cluster)], "cluster", "Cluster the experts of the library")
+        Binding::new(&[(Chord::char('s'), Action::New)], "start", "Start a job of any kind"),
+        Binding::new(&[(Chord::char('t'), Action::Train)], "train", TrainSpec::HEADING),
+        Binding::new(&[(Chord::char('c'), Action::Cluster)], "cluster", ClusterSpec::HEADING)
             .when(|_, shared| can_compare(shared))
             .explains(),
     ],
@@ -113,7 +117,8 @@ static QUESTION: Table = KeyTable {
 
 /// All keys of the tab, for the reference.
 pub fn reference() -> Vec<KeySection> {
-    [&LIST, &READING, &JOB, &QUESTION].map(Table::section).into()
+    let own = [&LIST, &READING, &JOB, &QUESTION].map(Table::section);
+    own.into_iter().chain([chooser::reference()]).collect()
 }
 
 impl JobsScreen {
@@ -123,6 +128,9 @@ impl JobsScreen {
 
     /// The keys that the footer and the help show now.
     pub(super) fn key_hints(&self, shared: &Shared) -> Vec<KeyHint> {
+        if let Some(chooser) = &self.choosing {
+            return chooser.hints(shared);
+        }
         if self.confirming.is_some() {
             return QUESTION.hints(self, shared);
         }
@@ -130,6 +138,15 @@ impl JobsScreen {
     }
 
     pub(super) fn take_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
+        if let Some(chooser) = self.choosing.take() {
+            return Some(match chooser.take_key(key, shared) {
+                Choice::Open(chooser) => {
+                    self.choosing = Some(chooser);
+                    Vec::new()
+                }
+                Choice::Closed(effects) => effects,
+            });
+        }
         let asked = self.confirming.take();
         let answer = asked.as_ref().and_then(|_| QUESTION.action(key, self, shared));
         let action = answer
@@ -172,6 +189,7 @@ impl JobsScreen {
                     return Some(vec![Effect::App(AppEffect::Notice(text))]);
                 }
             },
+            Action::New => self.choosing = Some(Chooser::default()),
             Action::Train => return Some(vec![Effect::App(AppEffect::OpenForm(&kinds::TRAIN))]),
             Action::Cluster => return Some(vec![cluster_form(shared)]),
         }

@@ -1,5 +1,6 @@
 //! The Jobs tab: what runs in the background, how far it is, its curves and its log.
 
+mod chooser;
 mod columns;
 mod curve;
 mod details;
@@ -35,7 +36,7 @@ impl Screen for JobsScreen {
     }
 
     fn captures_text(&self) -> bool {
-        self.confirming.is_some()
+        self.confirming.is_some() || self.choosing.is_some()
     }
 
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
@@ -81,5 +82,8 @@ impl Screen for JobsScreen {
 
     fn view(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
         self.draw(frame, area, shared, theme);
+        if let Some(chooser) = &self.choosing {
+            chooser.draw(frame, area, theme);
+        }
     }
 }

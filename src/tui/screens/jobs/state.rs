@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::chooser::Chooser;
 use crate::jobs::{JobDetail, JobState, JobSummary};
 use crate::tui::{Effect, JobsEffect, List, Shared};
 
@@ -18,6 +19,8 @@ pub struct JobsScreen {
     pub(super) listed: bool,
     /// The job that `x` asked about.
     pub(super) confirming: Option<String>,
+    /// What to start is being chosen.
+    pub(super) choosing: Option<Chooser>,
     /// The details have the focus.
     pub(super) reading: bool,
     /// Lines scrolled back from the end of the log.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossterm::event::KeyCode;
 
-use crate::jobs::kinds::{CLUSTER, Kind, TRAIN, TRAIN_CLUSTERS};
+use crate::jobs::kinds::{CLUSTER, KINDS, Kind, TRAIN, TRAIN_CLUSTERS};
 use crate::jobs::{JobDetail, JobRow, Progress};
 use crate::tui::testing::{SIZES, assert_screen, full_app, jobs_app, press, press_code, render_app};
 use crate::tui::{App, Effect, JobsEffect, JobsMessage, Message, fixtures, screens};
@@ -37,6 +37,35 @@ fn cancelling_asks_first_and_finished_jobs_cannot_be_cancelled() {
     assert_eq!(press(&mut app, "xy"), [Effect::Jobs(JobsEffect::Cancel { id: "e".into() })]);
     press(&mut app, "jjx");
     assert!(render_app(&app, 80, 24).contains("has already ended"));
+}
+
+#[test]
+fn every_kind_of_job_is_started_from_one_key() {
+    for (at, kind) in KINDS.iter().enumerate() {
+        let mut app = jobs_app();
+        assert_eq!(press(&mut app, "s"), []);
+        let text = render_app(&app, 80, 24);
+        assert!(
+            text.contains("Start a job") && KINDS.iter().all(|kind| text.contains(kind.heading)),
+            "{text}"
+        );
+        press(&mut app, "q");
+        assert!(!app.should_quit());
+        press(&mut app, &"j".repeat(at));
+        press_code(&mut app, KeyCode::Enter);
+        let text = render_app(&app, 80, 24);
+        assert!(!text.contains("Start a job"), "{text}");
+        assert!(text.contains(&format!(" {} ─", kind.heading)), "{text}");
+        for (width, height) in [(0, 0), (1, 1), (5, 3), (20, 6)] {
+            let mut app = jobs_app();
+            press(&mut app, "s");
+            render_app(&app, width, height);
+        }
+    }
+    let mut app = jobs_app();
+    press(&mut app, "s");
+    press_code(&mut app, KeyCode::Esc);
+    assert!(!render_app(&app, 80, 24).contains("Start a job"));
 }
 
 #[test]

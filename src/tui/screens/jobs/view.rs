@@ -78,7 +78,9 @@ impl JobsScreen {
                     Span::styled("t", theme.key()),
                     Span::raw(" trains an expert, "),
                     Span::styled("c", theme.key()),
-                    Span::raw(" clusters the library."),
+                    Span::raw(" clusters the library, "),
+                    Span::styled("s", theme.key()),
+                    Span::raw(" lists all kinds of jobs."),
                 ]),
                 Line::styled(
                     "Jobs are processes of their own: they keep running when you quit.",

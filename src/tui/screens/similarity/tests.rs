@@ -119,12 +119,12 @@ fn asks_once_when_first_shown_and_drops_stale_answers() {
     let mut screen = SimilarityScreen::new();
     let first = screen.on_show(&shared);
     assert!(
-        matches!(first[..], [Effect::Compute(ComputeEffect::Similarity { metric, sparsity: 0.5, .. })] if metric == Metric::MBC)
+        matches!(first[..], [Effect::Compute(ComputeEffect::Similarity { metric, sparsity: 0.5, .. })] if metric == Metric::default())
     );
     assert_eq!(screen.on_show(&shared), []);
     let second = press(&mut screen, "m", &shared);
     assert!(
-        matches!(second[..], [Effect::Compute(ComputeEffect::Similarity { metric, .. })] if metric == Metric::FLAT)
+        matches!(second[..], [Effect::Compute(ComputeEffect::Similarity { metric, .. })] if metric == Metric::default().next())
     );
     answer(&mut screen, &first, &test_data::similarity(3, Metric::MBC), &shared);
     assert!(screen.shown.is_none() && screen.is_animating(&shared));

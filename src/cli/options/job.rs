@@ -1,0 +1,322 @@
+//! Options of commands that do the work of a job, made from the settings of its kind.
+
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
+
+use super::settings::{Given, arg, given};
+use crate::jobs::kinds::{Around, KINDS, Kind};
+use crate::jobs::{AnyJob, Job};
+use crate::{Error, Result};
+
+/// Flag that makes a job of a command.
+const BACKGROUND: &str = "background";
+const AFTER: &str = "after";
+/// Setting that is the path of the base model, in every kind that has one.
+const BASE: &str = "base";
+
+/// What a command line says of a job.
+#[derive(Clone, Debug)]
+pub struct GivenJob {
+    /// Of this kind.
+    pub kind: &'static Kind,
+    /// Jobs, by their ids or how they begin, that have to be finished before it begins.
+    pub after: Vec<String>,
+    values: Vec<(&'static str, Given)>,
+}
+
+impl GivenJob {
+    /// The options of a kind's settings; where all that can be asked for is a job, none has to say so.
+    fn args(kind: &'static Kind, all_are_jobs: bool) -> impl Iterator<Item = Arg> {
+        let fresh = kind.fresh(&Around::default());
+        fresh.options().into_iter().map(move |mut option| {
+            if all_are_jobs && option.requires == BACKGROUND {
+                option.requires = "";
+            }
+            let (fresh, id) = (fresh.clone(), option.id);
+            arg(option, move |text| fresh.clone().set(id, text.trim()))
+        })
+    }
+
+    fn read(kind: &'static Kind, matches: &ArgMatches) -> Self {
+        let options = kind.fresh(&Around::default()).options();
+        Self {
+            kind,
+            after: matches.get_many::<String>(AFTER).into_iter().flatten().cloned().collect(),
+            values: options.iter().filter_map(|option| Some((option.id, given(option, matches)?))).collect(),
+        }
+    }
+
+    /// The job that was asked for; what was not given is as for a new job.
+    ///
+    /// # Errors
+    /// A usage error for a value that a setting refuses.
+    pub fn job(&self, around: &Around<'_>) -> Result<AnyJob> {
+        let mut job = self.kind.fresh(around);
+        for (id, given) in &self.values {
+            match given {
+                Given::Text(text) => job
+                    .set(id, text)
+                    .map_err(|wanted| Error::usage(format!("{id} must be {wanted}, not {text}")))?,
+                Given::Paths(paths) => job.set_paths(id, paths.clone()),
+            }
+        }
+        Ok(job)
+    }
+
+    /// The base model that was asked for.
+    pub fn base(&self) -> Option<&Path> {
+        self.values.iter().find_map(|(id, given)| match given {
+            Given::Paths(paths) if *id == BASE => paths.first().map(PathBuf::as_path),
+            _ => None,
+        })
+    }
+}
+
+fn after() -> Arg {
+    Arg::new(AFTER)
+        .long(AFTER)
+        .value_name("ID")
+        .help("Begin once this job is finished")
+        .action(ArgAction::Append)
+}
+
+/// The options of a command that does the work of a job of the kind `J`, or starts one.
+#[derive(Clone, Debug)]
+pub struct JobArgs<J> {
+    /// What to do.
+    pub given: GivenJob,
+    /// Start it as a job and return at once.
+    pub background: bool,
+    kind: PhantomData<J>,
+}
+
+impl<J: Job> JobArgs<J> {
+    /// The specification that was asked for.
+    ///
+    /// # Errors
+    /// As [`GivenJob::job`].
+    pub fn spec(&self, around: &Around<'_>) -> Result<J> {
+        let job = self.given.job(around)?;
+        job.get::<J>().cloned().ok_or_else(|| Error::msg(format!("{} is not in the table of jobs", J::KIND)))
+    }
+}
+
+impl<J: Job> Args for JobArgs<J> {
+    fn augment_args(command: Command) -> Command {
+        let background = Arg::new(BACKGROUND)
+            .long(BACKGROUND)
+            .help("Start it as a job and return at once")
+            .action(ArgAction::SetTrue);
+        command
+            .args(GivenJob::args(Kind::named::<J>(), false))
+            .args([background, after().requires(BACKGROUND)])
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<J: Job> FromArgMatches for JobArgs<J> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self {
+            given: GivenJob::read(Kind::named::<J>(), matches),
+            background: matches.get_flag(BACKGROUND),
+            kind: PhantomData,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// A job to start: a command for each kind, with its settings as options.
+#[derive(Clone, Debug)]
+pub struct JobToStart(pub GivenJob);
+
+impl Subcommand for JobToStart {
+    fn augment_subcommands(command: Command) -> Command {
+        command.subcommands(KINDS.iter().map(|kind| {
+            Command::new(kind.name).about(kind.heading).args(GivenJob::args(kind, true)).arg(after())
+        }))
+    }
+
+    fn augment_subcommands_for_update(command: Command) -> Command {
+        Self::augment_subcommands(command)
+    }
+
+    fn has_subcommand(name: &str) -> bool {
+        KINDS.iter().any(|kind| kind.name == name)
+    }
+}
+
+impl FromArgMatches for JobToStart {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let named = matches
+            .subcommand()
+            .and_then(|(name, matches)| Some((*KINDS.iter().find(|kind| kind.name == name)?, matches)));
+        match named {
+            Some((kind, matches)) => Ok(Self(GivenJob::read(kind, matches))),
+            None => Err(clap::Error::raw(ErrorKind::MissingSubcommand, "name the kind of job to start\n")),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::named::Named;
+    use crate::train::{ClustersSpec, Schedule, TrainSpec};
+
+    fn schedules() -> String {
+        Schedule::all().iter().map(|schedule| schedule.name()).collect::<Vec<_>>().join(", ")
+    }
+
+    fn around() -> Around<'static> {
+        Around { library: Path::new("/lib"), ..Around::default() }
+    }
+
+    /// A training by the defaults.
+    fn plain() -> TrainSpec {
+        let (library, data) = ("/lib".into(), vec!["tasks".into()]);
+        TrainSpec { library, data, name: "new".into(), ..TrainSpec::default() }
+    }
+
+    fn parse(arguments: &[&str]) -> Result<TrainSpec, String> {
+        let command = JobArgs::<TrainSpec>::augment_args(Command::new("train"));
+        let arguments = ["train", "--data", "tasks", "--name", "new"].iter().chain(arguments);
+        let matches = command.try_get_matches_from(arguments).map_err(|error| error.to_string())?;
+        let args = JobArgs::<TrainSpec>::from_arg_matches(&matches).map_err(|error| error.to_string())?;
+        args.spec(&around()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_options_an_expert_is_trained_by_the_defaults_of_all() {
+        assert_eq!(parse(&[]), Ok(plain()));
+    }
+
+    #[test]
+    fn options_reach_the_specification() {
+        let text = "--rank 8 --lr 2e-3 --epochs 0.5 --schedule cosine --targets q_proj,v_proj --targets k_proj \
+                    --checkpointing --no-shuffle --init some/adapter --background --checkpoint-every 5";
+        let expected = TrainSpec {
+            rank: 8,
+            learning_rate: 2e-3,
+            epochs: Some(0.5),
+            schedule: Schedule::Cosine,
+            targets: ["q_proj", "v_proj", "k_proj"].map(String::from).to_vec(),
+            checkpointing: true,
+            shuffle: false,
+            init: Some("some/adapter".into()),
+            checkpoint_every: Some(5),
+            ..plain()
+        };
+        assert_eq!(parse(&text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>()), Ok(expected));
+    }
+
+    #[test]
+    fn what_is_out_of_range_is_refused_with_what_it_has_to_be() {
+        for (arguments, expected) in [
+            (&["--dropout", "1.0"][..], "must be a number from 0 to below 1"),
+            (&["--rank", "1025"], "must be a whole number from 1 to 1024"),
+            (&["--lr", "-1"], "must be a number above 0"),
+            (&["--device", "gpu"], "must be auto, cpu, cuda:N or metal"),
+            (&["--schedule", "lin"], &format!("[possible values: {}]", schedules())),
+            (&["--by-length", "--no-shuffle"], "cannot be used with"),
+            (&["--checkpoint-every", "5"], "--background"),
+            (&["--after", "a"], "--background"),
+        ] {
+            let error = parse(arguments).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    fn help(command: Command) -> String {
+        command.term_width(200).render_help().to_string()
+    }
+
+    #[test]
+    fn a_name_is_one_folder() {
+        let command = JobArgs::<TrainSpec>::augment_args(Command::new("train"));
+        let words = ["train", "--data", "tasks", "--name", "a/b"];
+        let error = command.try_get_matches_from(words).unwrap_err().to_string();
+        assert!(error.contains("must be one plain folder name"), "{error}");
+    }
+
+    #[test]
+    fn every_kind_is_started_with_its_settings_as_options() {
+        for kind in KINDS {
+            let command = JobToStart::augment_subcommands(Command::new("start"));
+            let one = command.find_subcommand(kind.name).unwrap().clone();
+            let text = help(one);
+            let mut words = vec!["start".to_string(), kind.name.into()];
+            for option in kind.fresh(&Around::default()).options() {
+                assert!(text.contains(&format!("--{}", option.flag)), "{text}");
+                if option.is_required {
+                    words.extend([format!("--{}", option.flag), "some".into()]);
+                }
+            }
+            words.extend(["--after".into(), "a".into(), "--after".into(), "b".into()]);
+            let matches = command.try_get_matches_from(words).unwrap();
+            let JobToStart(given) = JobToStart::from_arg_matches(&matches).unwrap();
+            assert_eq!((given.kind, given.after.len()), (*kind, 2));
+            assert_eq!(given.job(&around()).unwrap().kind(), *kind);
+        }
+        let command = JobToStart::augment_subcommands(Command::new("start").subcommand_required(true));
+        let words = ["start", "train", "--data", "a", "--name", "b", "--checkpoint-every", "5"];
+        let matches = command.clone().try_get_matches_from(words).unwrap();
+        let job = JobToStart::from_arg_matches(&matches).unwrap().0.job(&around()).unwrap();
+        assert_eq!(job.get::<TrainSpec>().unwrap().checkpoint_every, Some(5));
+        assert!(command.try_get_matches_from(["start", "dance"]).is_err());
+    }
+
+    #[test]
+    fn task_folders_have_one_name_and_an_older_one() {
+        let tasks = |flag: &str| {
+            let words = ["train-clusters", "--out", "new", flag, "a", flag, "b", "--base", "base"];
+            let command = JobArgs::<ClustersSpec>::augment_args(Command::new("train-clusters"));
+            let matches = command.try_get_matches_from(words).unwrap();
+            let args = JobArgs::<ClustersSpec>::from_arg_matches(&matches).unwrap();
+            assert_eq!(args.given.base(), Some(Path::new("base")));
+            args.spec(&around()).unwrap()
+        };
+        let expected = ClustersSpec {
+            library: "/lib".into(),
+            out: "new".into(),
+            k: 1,
+            tasks: vec!["a".into(), "b".into()],
+            training: TrainSpec { base: Some("base".into()), ..TrainSpec::default() },
+            ..ClustersSpec::default()
+        };
+        assert_eq!(tasks("--tasks"), expected);
+        assert_eq!(tasks("--data"), expected);
+    }
+
+    #[test]
+    fn the_help_says_what_holds_by_itself() {
+        let help = help(JobArgs::<ClustersSpec>::augment_args(Command::new("train-clusters")));
+        for line in [
+            "--lr <LR>",
+            "Highest learning rate [default: 0.001]",
+            "Passes over the data [default: 1, or as many as --max-steps takes]",
+            "--targets <NAMES>",
+            "[default: q_proj,k_proj,v_proj,o_proj]",
+            &format!("[default: linear] [possible values: {}]", schedules()),
+            "Number of clusters [default: 10, or as many as there are experts]",
+            "Prefix of the new experts' names; a number follows [default: cluster_]",
+        ] {
+            assert!(help.contains(line), "{line}\n{help}");
+        }
+        assert!(!help.contains("--init"));
+    }
+}
