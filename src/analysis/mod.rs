@@ -26,8 +26,8 @@ pub use pair::{PAIR_MEASURES, PairMeasure, PairModule, pair};
 pub use profile::{ExpertProfile, ModuleProfile, profile};
 pub(crate) use prototypes::ExpertFactors;
 pub use prototypes::{
-    ModulePrototypes, Prototype, PrototypeCache, PrototypeTable, effective_rank, prototype, prototypes,
-    spectral_gap,
+    Directions, ModulePrototypes, Prototype, PrototypeCache, PrototypeTable, directions, effective_rank,
+    prototype, prototypes, spectral_gap,
 };
 pub use settings::{
     COMPARISON, ComparisonSpec, DEFAULT_SEED, DEFAULT_SPARSITY, GROUPING, GroupingSpec, PAPER_K, clusters,

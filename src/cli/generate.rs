@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::options::{BaseArgs, PromptArgs, RouterArgs, parse_non_negative};
 use super::output::Output;
-use super::route::{left_out, open_session, partial};
+use super::route::{CalibrationFields, left_out, open_session, partial};
 use crate::Result;
 use crate::model::Precision;
 use crate::routing::GenerateOptions;
@@ -78,6 +78,7 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<()> {
             "tokens": ids,
             "precision": session.model().precision,
             "experts": experts,
+            "calibration": CalibrationFields::of(&session),
             "skipped": left_out(&library, &session),
             "partial": partial(&library, &session),
         }));

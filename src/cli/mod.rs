@@ -3,6 +3,7 @@
 //! Exit status: 0 done, 1 failed with one clear line on stderr, 2 wrong usage, 130 interrupted, 143
 //! terminated.
 
+mod calibrate;
 mod cluster;
 mod completions;
 mod csv;
@@ -78,6 +79,7 @@ enum Command {
     Cluster(cluster::ClusterArgs),
     Project(project::ProjectArgs),
     Prototypes(prototypes::PrototypesArgs),
+    Calibrate(calibrate::CalibrateArgs),
     Route(route::RouteArgs),
     Generate(generate::GenerateArgs),
     Train(train::TrainArgs),
@@ -133,6 +135,7 @@ fn dispatch(cli: Cli, workbench: Workbench) -> Result<()> {
         Some(Command::Cluster(args)) => cluster::run(&args, &output),
         Some(Command::Project(args)) => project::run(&args, &output),
         Some(Command::Prototypes(args)) => prototypes::run(&args, &output),
+        Some(Command::Calibrate(args)) => calibrate::run(&args, &output),
         Some(Command::Route(args)) => route::run(&args, &output),
         Some(Command::Generate(args)) => generate::run(&args, &output),
         Some(Command::Train(args)) => train::run(&args, &output),

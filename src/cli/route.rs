@@ -11,6 +11,7 @@ use super::options::{BaseArgs, PromptArgs, RouterArgs};
 use super::output::{Output, save_tensors};
 use super::{Align, Table};
 use crate::catalog::Catalog;
+use crate::eval::prompt_source;
 use crate::library::{BaseLocation, Expert, NamedTensor, Skipped};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{RouterConfig, RouterSetting, Session, Trace, TraceToken, settings};
@@ -56,22 +57,31 @@ pub(super) fn start_session(
     output: &Output,
 ) -> Result<Session> {
     let config = router.config(library)?;
+    let chosen = router.chosen_prompts()?;
     let path = base_path(library, output)?;
     let mut progress = output.progress();
     let options = LoadOptions {
         device: base.run.device.clone(),
         precision: base.run.precision.unwrap_or(default_precision),
     };
-    let mut session =
-        Session::open(library, &path, &options, &mut |stage| progress.update(stage), output.cancel())?;
-    session.set_router(config)?;
+    let mut session = Session::open_unrouted(
+        library,
+        &path,
+        &options,
+        &mut |stage| progress.update(stage),
+        output.cancel(),
+    )?;
+    if config.router.mutes && session.experts().iter().all(|name| config.muted.contains(name)) {
+        return Err(Error::usage("every expert is muted: leave one out of --mute, or use --router base"));
+    }
+    session.calibrate_with(prompt_source(library, chosen));
+    session.set_router_with(config, &mut |stage| progress.update(stage), output.cancel())?;
     drop(progress);
     for warning in &session.model().warnings {
         output.note(&format!("warning: {warning}"));
     }
-    let router = session.router();
-    if router.router.mutes && session.experts().iter().all(|name| router.muted.contains(name)) {
-        return Err(Error::usage("every expert is muted: leave one out of --mute, or use --router base"));
+    if let Some(calibration) = session.calibrated() {
+        output.note(&format!("calibrated with {}", calibration.source));
     }
     if !output.is_json() {
         let skipped = session.skipped().iter().map(|skipped| format!("skipped {skipped}"));
@@ -125,7 +135,7 @@ pub fn run(args: &RouteArgs, output: &Output) -> Result<()> {
     let trace = match &args.save {
         Some(path) => {
             let (logits, trace) = session.logits(&prompt, output.cancel())?;
-            save(path, &logits, &trace, session.router().is_routed())?;
+            save(path, &logits, &trace, session.router().chooses())?;
             trace
         }
         None => session.route_tokens(&prompt, output.cancel())?,
@@ -144,6 +154,9 @@ struct Document<'a> {
     tokens: &'a [TraceToken],
     modules: &'a [String],
     experts: &'a [String],
+    /// What the router was calibrated with, where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calibration: Option<CalibrationFields>,
     /// [token][module], each the (expert index, weight) pairs.
     weights: Vec<Vec<&'a [(u32, f32)]>>,
     skipped: Vec<Skipped>,
@@ -175,6 +188,23 @@ impl RouterFields {
     }
 }
 
+/// What a router was calibrated with.
+#[derive(Serialize)]
+pub(super) struct CalibrationFields {
+    source: String,
+    prompts: usize,
+    tokens: usize,
+}
+
+impl CalibrationFields {
+    /// What the session's router was calibrated with.
+    pub(super) fn of(session: &Session) -> Option<Self> {
+        let calibration = session.calibrated()?;
+        let source = calibration.source.clone();
+        Some(Self { source, prompts: calibration.prompts, tokens: calibration.tokens })
+    }
+}
+
 fn document<'a>(library: &Catalog, session: &Session, trace: &'a Trace) -> Document<'a> {
     Document {
         router: RouterFields::new(session.router()),
@@ -182,6 +212,7 @@ fn document<'a>(library: &Catalog, session: &Session, trace: &'a Trace) -> Docum
         tokens: &trace.tokens,
         modules: &trace.modules,
         experts: &trace.experts,
+        calibration: CalibrationFields::of(session),
         weights: (0..trace.tokens.len())
             .map(|t| (0..trace.modules.len()).map(|m| trace.weights(t, m)).collect())
             .collect(),

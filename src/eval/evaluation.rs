@@ -8,7 +8,7 @@ use crate::Cancel;
 use crate::Result;
 use crate::library::{Library, Template};
 use crate::model::Model;
-use crate::routing::{ExpertSet, ResolvedRouter, RouterConfig, Session};
+use crate::routing::{ExpertSet, Prompt, ResolvedRouter, RouterConfig, Session};
 use crate::train::{Dataset, Example};
 
 /// A library on its base model, under evaluation.
@@ -44,8 +44,8 @@ pub struct TaskItems<'a> {
 pub enum Answering {
     /// The same text for every item, without the model.
     Text(String),
-    /// The model continues a prompt per item (token ids), through experts or alone.
-    Generated { prompts: Vec<Vec<u32>>, routed: Option<(Arc<ExpertSet>, ResolvedRouter)> },
+    /// The model continues a prompt per item , through experts or alone.
+    Generated { prompts: Vec<Prompt>, routed: Option<Box<(Arc<ExpertSet>, ResolvedRouter)>> },
 }
 
 impl Evaluation<'_> {
@@ -70,10 +70,9 @@ impl Evaluation<'_> {
         config.muted.clone_from(&own.muted);
         config.pinned.clone_from(&own.pinned);
         config.general.clone_from(&own.general);
-        let routed = config.is_weighted().then(|| self.session.resolve(&config)).transpose()?;
-        let tokenizer = self.model().tokenizer()?;
-        let template = self.template();
-        let prompt = |e: &Example| tokenizer.encode_start(&template.render(&e.instruction, &e.input));
+        let resolve = || self.session.resolve(&config, &mut |_| {}, self.cancel).map(Box::new);
+        let routed = config.is_weighted().then(resolve).transpose()?;
+        let prompt = |e: &Example| self.session.prompt_of(&e.instruction, &e.input);
         Ok(Answering::Generated { prompts: task.items.iter().map(prompt).collect::<Result<_>>()?, routed })
     }
 }

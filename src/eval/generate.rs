@@ -1,24 +1,25 @@
 //! Greedy continuation of many prompts at once.
 
 use crate::model::{ForwardPass, KvCache, LinearHook, Model, NoHook};
-use crate::routing::{ExpertSet, ResolvedRouter, RoutedHook};
+use crate::routing::{ExpertSet, Prompt, ResolvedRouter, RoutedHook};
 use crate::{Cancel, Result};
 
 /// Prompts that run together.
 const BATCH: usize = 16;
 
-/// Greedy continuations, without their end token, of `prompts` (token ids, none empty). Every sequence gets
+/// Greedy continuations, without their end token, of `prompts`, none of them empty. Every sequence gets
 /// what it would get alone. Stops at a token of `ends` or after `max_tokens`.
 pub fn generate_batch(
     model: &Model,
     routed: Option<(&ExpertSet, &ResolvedRouter)>,
-    prompts: &[Vec<u32>],
+    prompts: &[Prompt],
     max_tokens: usize,
     ends: &[u32],
     cancel: &Cancel,
 ) -> Result<Vec<Vec<u32>>> {
     let mut outputs = Vec::with_capacity(prompts.len());
-    for chunk in prompts.chunks(BATCH) {
+    let together = routed.is_none_or(|(experts, router)| router.runs_together(experts));
+    for chunk in prompts.chunks(if together { BATCH } else { 1 }) {
         outputs.extend(run(model, routed, chunk, max_tokens, ends, cancel)?);
     }
     Ok(outputs)
@@ -27,16 +28,24 @@ pub fn generate_batch(
 fn run(
     model: &Model,
     routed: Option<(&ExpertSet, &ResolvedRouter)>,
-    prompts: &[Vec<u32>],
+    prompts: &[Prompt],
     max_tokens: usize,
     ends: &[u32],
     cancel: &Cancel,
 ) -> Result<Vec<Vec<u32>>> {
     let decoder = &model.decoder;
+    let mut alone = NoHook;
     let mut caches: Vec<KvCache> = prompts.iter().map(|_| decoder.cache()).collect();
     let mut outputs = vec![Vec::new(); prompts.len()];
     let mut open: Vec<usize> = (0..prompts.len()).collect();
-    let mut next: Vec<Vec<u32>> = prompts.to_vec();
+    let mut next: Vec<Vec<u32>> = prompts.iter().map(|prompt| prompt.ids.clone()).collect();
+    let survey =
+        |(experts, router): (&ExpertSet, &ResolvedRouter)| router.survey(experts, decoder, prompts, cancel);
+    let findings = routed.map(survey).transpose()?.unwrap_or_default();
+    // The sequence of each row.
+    let owners = |open: &[usize], lengths: &[usize]| -> Vec<u32> {
+        open.iter().zip(lengths).flat_map(|(&at, &length)| std::iter::repeat_n(at as u32, length)).collect()
+    };
     for _ in 0..max_tokens {
         if open.is_empty() {
             break;
@@ -44,12 +53,15 @@ fn run(
         let lengths: Vec<usize> = next.iter().map(Vec::len).collect();
         let tokens: Vec<u32> = next.concat();
         let active = caches.iter_mut().enumerate().filter(|(i, _)| open.contains(i)).map(|(_, c)| c);
-        let mut hook: Box<dyn LinearHook> = match routed {
-            Some((experts, router)) => Box::new(RoutedHook::new(experts, router)),
-            None => Box::new(NoHook),
+        let mut routing =
+            routed.map(|(experts, router)| RoutedHook::new(experts, router).informed(&findings));
+        if let Some(routing) = &mut routing {
+            routing.set_rows(owners(&open, &lengths));
+        }
+        let hidden = {
+            let pass = ForwardPass::new(as_hook(&mut routing, &mut alone), cancel).cached(active);
+            decoder.forward(&tokens, &lengths, pass)?
         };
-        let pass = ForwardPass::new(&mut *hook, cancel).cached(active);
-        let hidden = decoder.forward(&tokens, &lengths, pass)?;
         let mut row = 0;
         let last: Vec<usize> = lengths
             .iter()
@@ -59,7 +71,10 @@ fn run(
             })
             .collect();
         let last = decoder.ops().select_rows(&hidden, &last)?;
-        let logits = decoder.logits_with(&last, &mut *hook)?.into_tensor()?;
+        if let Some(routing) = &mut routing {
+            routing.set_rows(owners(&open, &vec![1; open.len()]));
+        }
+        let logits = decoder.logits_with(&last, as_hook(&mut routing, &mut alone))?.into_tensor()?;
         let best = logits.argmax(1)?.to_vec1::<u32>()?;
         let mut still = Vec::new();
         next.clear();
@@ -73,4 +88,15 @@ fn run(
         open = still;
     }
     Ok(outputs)
+}
+
+/// The experts' hook where there is one.
+fn as_hook<'h, 'a: 'h>(
+    routing: &'h mut Option<RoutedHook<'a>>,
+    alone: &'h mut NoHook,
+) -> &'h mut dyn LinearHook {
+    match routing {
+        Some(routing) => routing,
+        None => alone,
+    }
 }

@@ -1,5 +1,6 @@
 //! Scoring methods on tasks, and how legible routing is.
 
+mod calibration;
 mod evaluation;
 mod generate;
 mod legibility;
@@ -8,6 +9,7 @@ mod own_expert;
 mod score;
 mod split;
 
+pub use calibration::{ChosenPrompts, prompt_source};
 pub use evaluation::{Evaluation, Questions};
 pub use generate::generate_batch;
 pub use legibility::{TaskRouting, routing_of_tasks};

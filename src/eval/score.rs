@@ -76,7 +76,7 @@ impl Evaluation<'_> {
         let longest = task.items.iter().map(|e| tokenizer.encode(&e.output).map_or(0, |ids| ids.len())).max();
         // Room for an answer that is longer than the right one; what runs on is wrong anyway.
         let max_tokens = longest.unwrap_or(0) + 8;
-        let routed = routed.as_ref().map(|(experts, router)| (&**experts, router));
+        let routed = routed.as_deref().map(|(experts, router)| (&**experts, router));
         let ends = self.session.end_ids();
         let answers = generate_batch(self.model(), routed, prompts, max_tokens, &ends, self.cancel)?;
         answers.iter().map(|answer| tokenizer.decode(answer, true)).collect()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::kv_cache::KvCache;
 use super::linear::Linear;
 use super::ops::{Activations, Attention, Norm, Ops, Segment};
+use super::precision::Precision;
 use super::rope::{Rope, RopeTable};
 use super::spec::{BlockKind, DecoderSpec};
 use crate::{Cancel, Error, Result};
@@ -223,6 +224,11 @@ impl Decoder {
     /// What the decoder computes with: whatever works on its values does so too.
     pub fn ops(&self) -> &Arc<dyn Ops> {
         &self.ops
+    }
+
+    /// How the blocks' weights are held.
+    pub fn precision(&self) -> Precision {
+        self.layers.first().map_or(Precision::F32, |layer| layer.o.precision())
     }
 
     /// Every linear layer that can carry LoRA, in the order of the network.

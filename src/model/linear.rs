@@ -59,6 +59,11 @@ impl Linear {
         Ok(Self::new(module, shape, ops.load_weight(Precision::F32, shape, read)?, None, None))
     }
 
+    /// How the weights are held.
+    pub(crate) fn precision(&self) -> Precision {
+        self.weight.precision()
+    }
+
     /// The weights of some outputs [rows, in] in f32, as they are used: an embedding's rows. All of `outputs`
     /// must be in range.
     pub(crate) fn rows(&self, outputs: &[u32]) -> Result<Activations> {

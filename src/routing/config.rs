@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::routers::{
-    ROUTERS, Router, RouterSetting, Scope, SettingValue, SettingValues, TEMPERATURE, TOP_K,
+    CALIBRATED, ROUTERS, Router, RouterSetting, Scope, SettingValue, SettingValues, TEMPERATURE, TOP_K,
 };
 use crate::library::Manifest;
 use crate::named::{Named, nearest, unknown};
@@ -107,6 +107,16 @@ impl RouterConfig {
         self.router.scope == Scope::Token
     }
 
+    /// Whether weights depend on the token or on the sequence.
+    pub fn chooses(&self) -> bool {
+        matches!(self.router.scope, Scope::Token | Scope::Sequence)
+    }
+
+    /// Whether scores have to be calibrated.
+    pub fn needs_calibration(&self) -> bool {
+        self.router.has(&CALIBRATED) && self.values.flag(&CALIBRATED)
+    }
+
     /// Whether any expert takes part.
     pub fn is_weighted(&self) -> bool {
         self.router.scope != Scope::Nothing
@@ -127,7 +137,10 @@ impl RouterConfig {
     pub fn check(&self) -> Result<()> {
         match self.router.settings.iter().find(|setting| !setting.admits(self.values.get(setting))) {
             Some(setting) => Err(Error::usage(format!("the {} must be {}", setting.title, setting.range()))),
-            None => Ok(()),
+            None => match &self.router.argument {
+                Some(argument) => (argument.check)(&self.argument),
+                None => Ok(()),
+            },
         }
     }
 }
@@ -209,7 +222,10 @@ impl FromStr for RouterConfig {
                 argument.placeholder,
                 router.usage()
             ))),
-            (Some(_), Some(rest)) => Ok(Self { argument: rest.to_string(), ..config }),
+            (Some(argument), Some(rest)) => {
+                (argument.check)(rest)?;
+                Ok(Self { argument: rest.to_string(), ..config })
+            }
             (None, Some(rest)) => Err(no_such_setting(router, rest)),
             (None, None) => Ok(config),
         }
@@ -310,9 +326,13 @@ mod tests {
 
     fn configs() -> impl Strategy<Value = RouterConfig> {
         let names = prop_oneof![".{1,12}", "[a-z]{1,4}(:(k=3|tied|mix=outputs|[a-z,/]{1,3})){0,3}"];
-        (0..ROUTERS.len(), names).prop_flat_map(|(at, name)| {
+        (0..ROUTERS.len(), names, any::<u64>()).prop_flat_map(|(at, name, number)| {
             let router = &ROUTERS[at];
-            let argument = if router.argument.is_some() { name } else { String::new() };
+            let argument = match &router.argument {
+                None => String::new(),
+                Some(argument) if argument.names_expert => name,
+                Some(_) => number.to_string(),
+            };
             let values: Vec<_> =
                 router.settings.iter().map(|setting| proptest::option::of(value(setting))).collect();
             values.prop_map(move |values| {
@@ -343,7 +363,7 @@ mod tests {
 
         /// Nothing that a person types panics.
         #[test]
-        fn any_text_is_read_or_refused(text in "(arrow|single|base|uniform)?[:=a-z0-9,.]{0,20}") {
+        fn any_text_is_read_or_refused(text in "(arrow|single|base|uniform|vote|random)?[:=a-z0-9,.]{0,20}") {
             if let Ok(config) = text.parse::<RouterConfig>() {
                 prop_assert_eq!(config.to_string().parse::<RouterConfig>().unwrap(), config);
             }

@@ -1,14 +1,19 @@
 //! A library's experts, stacked module by module for one base model.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use sha2::{Digest, Sha256};
 
 use super::device_stack::DeviceStack;
 use super::lora::{Entry, Factors, Kind, Lora, Parts, Store};
 use super::replaced::Replaced;
+use super::spectra::{Hold, Spectra};
 use crate::library::Skipped;
-use crate::model::DeviceConst;
+use crate::model::simd::dot;
+use crate::model::{Decoder, DeviceConst};
 use crate::named::{find_name, nearest};
-use crate::{Error, Result};
+use crate::outside::hex;
+use crate::{Cancel, Error, Result};
 
 /// All experts at one module.
 #[derive(Clone, Debug)]
@@ -25,6 +30,10 @@ pub(crate) struct StackedModule {
     pub prototypes: DeviceConst,
     /// Whether an expert has ΔW ≠ 0 here.
     pub candidate: Vec<bool>,
+    /// All right singular vectors, once they were needed.
+    pub spectra: OnceLock<Arc<Spectra>>,
+    /// By expert: s² BᵀB [rank, rank], once it was needed; empty where it is no candidate.
+    pub grams: OnceLock<Arc<Vec<Vec<f32>>>>,
     /// Whether an expert has more than A and B here.
     pub extras: bool,
     /// The layer's own bias, where `extras` needs it; else empty.
@@ -43,6 +52,8 @@ impl StackedModule {
             store: Arc::default(),
             prototypes: Vec::with_capacity(experts * in_features).into(),
             candidate: Vec::with_capacity(experts),
+            spectra: OnceLock::new(),
+            grams: OnceLock::new(),
             extras: false,
             bias: Vec::new(),
             device_stack: DeviceStack::default(),
@@ -75,6 +86,32 @@ impl StackedModule {
         lora.parts(&self.store, self.size())
     }
 
+    /// Computes the spectra unless they are there.
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub fn prepare_spectra(&self, hold: &Hold) -> Result<()> {
+        if self.spectra.get().is_none() {
+            let found = Spectra::new(&self.loras, &self.store, &self.candidate, self.size(), hold)?;
+            let _ = self.spectra.set(Arc::new(found));
+        }
+        Ok(())
+    }
+
+    /// s² BᵀB [rank, rank] of every candidate: ‖s·B z‖² is zᵀ(s² BᵀB)z.
+    pub fn grams(&self) -> &[Vec<f32>] {
+        self.grams.get_or_init(|| {
+            let gram = |(lora, candidate): (&Option<Lora>, &bool)| {
+                let Some(lora) = lora.as_ref().filter(|_| *candidate) else { return Vec::new() };
+                let mut scratch = Vec::new();
+                let bt = self.bt(lora).wide(&mut scratch);
+                let rows = || bt.chunks(self.out_features.max(1));
+                rows().flat_map(|p| rows().map(move |q| dot(p, q) * lora.scale * lora.scale)).collect()
+            };
+            Arc::new(self.loras.iter().zip(&self.candidate).map(gram).collect())
+        })
+    }
+
     /// Replaces all experts' LoRA.
     pub fn restack(&mut self, entries: &[Option<Entry>]) {
         let bias = std::mem::take(&mut self.bias);
@@ -93,6 +130,7 @@ impl StackedModule {
 
     /// Adds the next expert's LoRA.
     pub fn push(&mut self, entry: Option<&Entry>) {
+        (self.spectra, self.grams) = (OnceLock::new(), OnceLock::new());
         let prototypes = self.prototypes.edit();
         match entry {
             Some(entry) => prototypes.extend_from_slice(&entry.prototype),
@@ -112,6 +150,8 @@ pub struct ExpertSet {
     pub names: Arc<Vec<String>>,
     /// Modules that at least one expert adapts, in the order of the network.
     pub modules: Arc<Vec<String>>,
+    /// By expert: a hash of its factors as they are stored.
+    pub(super) contents: Arc<Vec<String>>,
     /// Experts left out, with the reason.
     pub skipped: Vec<Skipped>,
     /// Experts of the library that were not even tried, with the reason.
@@ -148,6 +188,27 @@ impl ExpertSet {
         })
     }
 
+    /// What scores follow from besides the base model: two sets with the same digest have the same scores.
+    pub(super) fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut text = |text: &str| {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        };
+        for (content, name) in self.contents.iter().zip(self.names.iter()) {
+            text(content);
+            text(if self.general.contains(name) { "general" } else { "" });
+        }
+        text(if self.tied { "tied" } else { "" });
+        for (name, module) in self.modules.iter().zip(self.stacked()) {
+            text(name);
+            for lora in &module.loras {
+                text(&lora.as_ref().map_or(String::new(), |lora| format!("{}", lora.scale.to_bits())));
+            }
+        }
+        hex(&hash.finalize())
+    }
+
     /// Number of experts.
     pub fn len(&self) -> usize {
         self.names.len()
@@ -173,6 +234,22 @@ impl ExpertSet {
     pub(super) fn without_candidacy(&self) -> impl Iterator<Item = &String> {
         let speaks = |e: usize| self.stacked().any(|module| module.candidate.get(e) == Some(&true));
         self.names.iter().enumerate().filter(move |(e, _)| !speaks(*e)).map(|(_, name)| name)
+    }
+
+    /// Computes the singular vectors of all experts at all modules, unless they are there.
+    ///
+    /// # Errors
+    /// Those of the device; a raised `cancel`.
+    pub(super) fn prepare_spectra(&self, decoder: &Decoder, cancel: &Cancel) -> Result<()> {
+        let ops = &**decoder.ops();
+        if let Some(module) = &self.embedding {
+            module.prepare_spectra(&Hold::Embedding)?;
+        }
+        for module in self.linears.iter().flatten() {
+            cancel.check()?;
+            module.prepare_spectra(&Hold::Linear(ops, decoder.precision()))?;
+        }
+        Ok(())
     }
 
     /// Every stacked module, in the order of the network.

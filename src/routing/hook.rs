@@ -2,11 +2,12 @@
 
 use super::apply::{ChosenLora, Tokens};
 use super::experts::{ExpertSet, StackedModule};
-use super::resolved::ResolvedRouter;
-use super::scores::ModuleRows;
+use super::overlay::Overlay;
+use super::resolved::{Findings, ResolvedRouter};
+use super::rows::{ModuleRows, Sequences};
 use super::trace::{Part, Trace, TraceToken};
-use crate::Result;
 use crate::model::{Activations, LinearHook};
+use crate::{Error, Result};
 
 /// Routes at every module of a forward pass and keeps what was chosen.
 #[derive(Debug)]
@@ -16,12 +17,48 @@ pub struct RoutedHook<'a> {
     width: usize,
     /// Per routed module: [rows, width]. Empty until the first module chose.
     chosen: Vec<Vec<(u32, f32)>>,
+    findings: Option<&'a Findings>,
+    /// By row of the pass: its sequence among those of the findings; empty where there is one only.
+    of_row: Vec<u32>,
 }
 
 impl<'a> RoutedHook<'a> {
     /// A hook for one pass or several.
     pub fn new(experts: &'a ExpertSet, router: &'a ResolvedRouter) -> Self {
-        Self { experts, router, width: router.width(), chosen: Vec::new() }
+        Self {
+            experts,
+            router,
+            width: router.width(),
+            chosen: Vec::new(),
+            findings: None,
+            of_row: Vec::new(),
+        }
+    }
+
+    /// The same with what was found out about the sequences of the pass ([`ResolvedRouter::survey`]).
+    #[must_use]
+    pub fn informed(mut self, findings: &'a Findings) -> Self {
+        self.findings = Some(findings);
+        self
+    }
+
+    /// Says which sequence of the findings each row of the next pass, or of its head, belongs to.
+    pub fn set_rows(&mut self, of_row: Vec<u32>) {
+        self.of_row = of_row;
+    }
+
+    fn choose(&self, rows: &ModuleRows) -> Result<Vec<(u32, f32)>> {
+        let found = self.findings.map_or(&[][..], |findings| &findings.found);
+        if self.router.has_survey() && found.is_empty() {
+            return Err(Error::msg("the router was not given what it has to know of the sequence"));
+        }
+        self.router.choose(rows, self.width, Sequences { found, of_row: &self.of_row })
+    }
+
+    /// What the chosen experts replace in the base model.
+    fn overlay(&self) -> Option<&'a Overlay> {
+        let of_sequence = self.findings.and_then(|findings| findings.overlay.as_deref());
+        of_sequence.or(self.router.overlay.as_deref())
     }
 
     /// Keeps what a module chose.
@@ -66,14 +103,14 @@ impl LinearHook for RoutedHook<'_> {
     fn apply(&mut self, linear: usize, x: &Activations, y: &mut Activations) -> Result<()> {
         if let Some(module) = self.module(linear) {
             let ops = &*self.router.ops;
-            let chosen = self.router.choose(&ModuleRows::hidden(ops, module, x), self.width)?;
+            let chosen = self.choose(&ModuleRows::hidden(ops, module, x))?;
             ops.add_delta(&self.lora(module, &chosen), x, y)?;
             // The head sees only some rows: what all of them chose was noted before.
             if linear != self.head() {
                 self.note(module.position, chosen);
             }
         }
-        match &self.router.overlay {
+        match self.overlay() {
             Some(overlay) => overlay.apply(&*self.router.ops, linear, x, y),
             None => Ok(()),
         }
@@ -81,20 +118,20 @@ impl LinearHook for RoutedHook<'_> {
 
     fn embed(&mut self, tokens: &[u32], x: &mut Activations) -> Result<()> {
         if let Some(module) = self.experts.embedding.as_ref().filter(|_| self.width > 0) {
-            let chosen = self.router.choose(&ModuleRows::tokens(module, tokens), self.width)?;
+            let chosen = self.choose(&ModuleRows::tokens(module, tokens))?;
             let input = Tokens { ids: tokens, vocab: module.in_features };
             let lora = self.lora(module, &chosen);
             x.edit(|x| lora.add(&input, x))?;
             self.note(module.position, chosen);
         }
-        match &self.router.overlay {
+        match self.overlay() {
             Some(overlay) => overlay.embed(tokens, x),
             None => Ok(()),
         }
     }
 
     fn norm(&mut self, name: &str, x: &Activations, y: &mut Activations) -> Result<()> {
-        match &self.router.overlay {
+        match self.overlay() {
             Some(overlay) => overlay.norm_output(&*self.router.ops, name, x, y),
             None => Ok(()),
         }
@@ -103,7 +140,7 @@ impl LinearHook for RoutedHook<'_> {
     fn hidden(&mut self, hidden: &Activations) -> Result<()> {
         if let Some(module) = self.module(self.head()) {
             let rows = ModuleRows::hidden(&*self.router.ops, module, hidden);
-            let chosen = self.router.choose(&rows, self.width)?;
+            let chosen = self.choose(&rows)?;
             self.note(module.position, chosen);
         }
         Ok(())

@@ -119,6 +119,8 @@ struct Loaded {
     /// The LoRA at each site.
     loras: HashMap<usize, Entry>,
     found: Found,
+    /// Names its factors.
+    content: String,
 }
 
 fn load(expert: &Expert, sites: &Sites, places: &Places, cache: &PrototypeCache) -> Result<Loaded, String> {
@@ -126,14 +128,14 @@ fn load(expert: &Expert, sites: &Sites, places: &Places, cache: &PrototypeCache)
     let kind = Kind::named(&expert.dtype);
     let mut loras = HashMap::with_capacity(adapter.modules.len());
     // A prototype lies on the side of the input: the order of a running layer's outputs is nothing to it.
-    let ExpertFactors { values, prototypes } = cache.factors(&adapter).map_err(|e| e.to_string())?;
+    let ExpertFactors { values, prototypes, key } = cache.factors(&adapter).map_err(|e| e.to_string())?;
     for ((module, values), prototype) in adapter.modules.iter().zip(values).zip(prototypes) {
         let Some(&site) = sites.index.get(module.shape.module.as_str()) else { continue };
         let entry = sites.entry(site, module, kind, values, prototype.vector);
         loras.insert(site, entry.map_err(|e| e.to_string())?);
     }
     let found = Replaced::find(expert, &adapter, places)?;
-    Ok(Loaded { loras, found })
+    Ok(Loaded { loras, found, content: key })
 }
 
 impl ExpertSet {
@@ -173,6 +175,7 @@ impl ExpertSet {
         }
         let mut set = Self::default();
         let mut names = Vec::with_capacity(fitting.len());
+        let mut contents = Vec::with_capacity(fitting.len());
         // Their files are open and their weights in memory twice: no more than are worked on.
         let together = rayon::current_num_threads();
         for (done, some) in fitting.chunks(together).enumerate() {
@@ -181,7 +184,7 @@ impl ExpertSet {
             let loaded: Vec<_> = some.par_iter().map(|(_, e)| load(e, &sites, &places, cache)).collect();
             let mut usable = Vec::with_capacity(loaded.len());
             for ((at, expert), loaded) in some.iter().zip(loaded) {
-                let Loaded { loras, found } = match loaded {
+                let Loaded { loras, found, content } = match loaded {
                     Ok(loaded) => loaded,
                     Err(reason) => {
                         skipped.push((*at, Skipped::new(&expert.name, reason)));
@@ -193,6 +196,7 @@ impl ExpertSet {
                 set.unrouted.extend(differing.map(|what| Skipped::new(&expert.name, what)));
                 set.replaced.extend(replaced.map(|replaced| (names.len(), replaced)));
                 names.push(expert.name.clone());
+                contents.push(content);
                 usable.push(loras);
             }
             stacks.par_iter_mut().enumerate().for_each(|(site, stack)| {
@@ -219,7 +223,7 @@ impl ExpertSet {
         }
         let mut stacks = stacks.into_iter();
         (set.embedding, set.linears) = (stacks.next().flatten(), stacks.collect());
-        (set.names, set.modules) = (Arc::new(names), Arc::new(modules));
+        (set.names, set.modules, set.contents) = (Arc::new(names), Arc::new(modules), Arc::new(contents));
         // In the library's order, whenever they were found out.
         skipped.sort_by_key(|(at, _)| *at);
         set.skipped = skipped.into_iter().map(|(_, skipped)| skipped).collect();

@@ -1,6 +1,9 @@
 //! Arrow and the other routers over a library's experts, and the record of what they chose.
 
 mod apply;
+mod ballot;
+mod calibration;
+mod calibrator;
 mod config;
 mod device;
 mod device_stack;
@@ -11,23 +14,36 @@ mod load;
 mod lora;
 mod mix;
 mod overlay;
+mod prompt;
 mod replaced;
 mod resolved;
 mod routers;
+mod rows;
 mod scores;
 mod session;
+mod speakers;
+mod spectra;
+mod survey;
+mod surveyor;
 mod tied;
 mod trace;
 
+pub use calibration::{Calibration, CalibrationPrompts, CalibrationText, general, read_prompts};
+pub use calibrator::PromptSource;
 pub use config::RouterConfig;
 pub use experts::ExpertSet;
 pub use hook::RoutedHook;
 pub use mix::Mix;
-pub use resolved::ResolvedRouter;
+pub use prompt::Prompt;
+pub use resolved::{Findings, ResolvedRouter};
 pub use routers::{
-    Argument, Domain, MIX, ROUTERS, Request, Resolved, Router, RouterSetting, Rule, Scope, SettingValue,
-    SettingValues, Shorthand, Speakers, TEMPERATURE, TIED, TOP_K, reference, settings, titles,
+    Argument, CALIBRATED, Domain, MIX, PRIOR, ROUTERS, Request, Resolved, Router, RouterSetting, Rule, SCORE,
+    Scope, SettingValue, SettingValues, Shorthand, TEMPERATURE, TIED, TOP_K, Weighing, reference, settings,
+    titles,
 };
-pub use scores::ModuleRows;
-pub use session::{GenerateOptions, Prompt, Session};
+pub use rows::{ModuleRows, Sequences};
+pub use scores::{Measure, Needs, SCORES, Score, ScoreSpec};
+pub use session::{GenerateOptions, Session};
+pub use speakers::Speakers;
+pub use survey::{Reach, Seen, Survey, Surveyed};
 pub use trace::{Part, Trace, TraceToken};

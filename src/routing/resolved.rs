@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use super::calibration::Calibration;
 use super::config::RouterConfig;
 use super::experts::ExpertSet;
 use super::mix::Mix;
 use super::overlay::Overlay;
-use super::routers::{Request, Resolved, Rule, Speakers, TIED};
-use super::scores::ModuleRows;
+use super::prompt::Prompt;
+use super::routers::{Request, Resolved, Rule, TIED, Weighing};
+use super::rows::{ModuleRows, Sequences};
+use super::speakers::Speakers;
+use super::survey::{Survey, Surveyed, survey_pass};
 use crate::model::{Decoder, Ops};
-use crate::{Error, Result};
+use crate::{Cancel, Error, Result};
 
 /// A router over an [`ExpertSet`].
 #[derive(Debug)]
@@ -24,6 +28,14 @@ pub struct ResolvedRouter {
 }
 
 impl ResolvedRouter {
+    /// [`Self::calibrated`] for a router that needs no calibration.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn new(config: &RouterConfig, experts: &ExpertSet, decoder: &Decoder) -> Result<Self> {
+        Self::calibrated(config, experts, decoder, None)
+    }
+
     /// Resolves a configuration for `experts` loaded for `decoder`, with the configuration's general
     /// experts taken out ([`ExpertSet::without_general`]) and its prototypes tied
     /// ([`ExpertSet::with_tied_prototypes`]).
@@ -31,7 +43,12 @@ impl ResolvedRouter {
     /// # Errors
     /// Settings out of their ranges, unknown names, factors that cannot be mixed, no expert at all, files of
     /// replaced parameters that cannot be read.
-    pub fn new(config: &RouterConfig, experts: &ExpertSet, decoder: &Decoder) -> Result<Self> {
+    pub fn calibrated(
+        config: &RouterConfig,
+        experts: &ExpertSet,
+        decoder: &Decoder,
+        calibration: Option<&Arc<Calibration>>,
+    ) -> Result<Self> {
         config.check()?;
         if config.general != experts.general {
             return Err(Error::msg("the general experts were not taken out of the others"));
@@ -40,16 +57,16 @@ impl ResolvedRouter {
             return Err(Error::msg("the prototypes of q, k and v are not those of the settings"));
         }
         let speakers = speakers(config, experts)?;
-        let request =
-            Request { argument: &config.argument, values: &config.values, experts, speakers: &speakers };
-        let Resolved { rule, mix } = (config.router.resolve)(&request)?;
         if config.is_weighted() {
             experts.require_any()?;
         }
+        let (argument, values, speaking) = (config.argument.as_str(), &config.values, &speakers);
+        let request = Request { argument, values, experts, decoder, speakers: speaking, calibration };
+        let Resolved { rule, mix } = (config.router.resolve)(&request)?;
         if mix == Mix::Factors && config.router.mutes {
             experts.check_equal_factors(&speakers.active)?;
         }
-        let overlay = Overlay::new(experts, &rule.constant(&speakers), decoder)?.map(Arc::new);
+        let overlay = Overlay::new(experts, &rule.constant(&speakers, &[]), decoder)?.map(Arc::new);
         Ok(Self { rule, mix, speakers, overlay, ops: Arc::clone(decoder.ops()) })
     }
 
@@ -59,11 +76,85 @@ impl ResolvedRouter {
     }
 
     /// (expert, weight) of every row of a module's input, `width` per row, heaviest first, padded with weight 0.
-    pub(super) fn choose(&self, rows: &ModuleRows, width: usize) -> Result<Vec<(u32, f32)>> {
+    pub(super) fn choose(
+        &self,
+        rows: &ModuleRows,
+        width: usize,
+        sequences: Sequences,
+    ) -> Result<Vec<(u32, f32)>> {
         let mut chosen = vec![(0u32, 0f32); rows.count() * width];
-        self.rule.weigh(rows, &self.speakers, width, &mut chosen)?;
+        self.rule.weigh(&Weighing { rows, speakers: &self.speakers, width, sequences }, &mut chosen)?;
         Ok(chosen)
     }
+
+    /// What the rule has to know of a sequence before it weighs its tokens.
+    pub(super) fn own_survey(&self) -> Option<&dyn Survey> {
+        self.rule.survey()
+    }
+
+    /// Whether it has to know something of a sequence before it weighs its tokens ([`Self::survey`]).
+    pub fn has_survey(&self) -> bool {
+        self.rule.survey().is_some()
+    }
+
+    /// What follows from what was found of one sequence.
+    pub(super) fn findings(
+        &self,
+        found: Vec<f32>,
+        experts: &ExpertSet,
+        decoder: &Decoder,
+    ) -> Result<Findings> {
+        let overlay = Overlay::new(experts, &self.rule.constant(&self.speakers, &found), decoder)?;
+        Ok(Findings { found: vec![found], overlay: overlay.map(Arc::new) })
+    }
+
+    /// Whether sequences with other findings can run in one pass: not where experts replace parameters of the base
+    /// model.
+    pub fn runs_together(&self, experts: &ExpertSet) -> bool {
+        !self.has_survey() || experts.replaced.is_empty()
+    }
+
+    /// Finds out what has to be known of sequences before their tokens are weighed. Of several at once, unless
+    /// [`Self::runs_together`] says no.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub fn survey(
+        &self,
+        experts: &ExpertSet,
+        decoder: &Decoder,
+        prompts: &[Prompt],
+        cancel: &Cancel,
+    ) -> Result<Findings> {
+        let Some(survey) = self.own_survey() else { return Ok(Findings::default()) };
+        let lengths: Vec<usize> = prompts.iter().map(|p| survey.reach().tokens(&p.parts)).collect();
+        let pieces = prompts.iter().zip(&lengths).flat_map(|(p, length)| p.ids.iter().take(*length));
+        let tokens: Vec<u32> = pieces.copied().collect();
+        let kept = match tokens.is_empty() {
+            true => Vec::new(),
+            false => survey_pass(survey, (experts, decoder), &tokens, &lengths, None, cancel)?,
+        };
+        let mut rest = kept.as_slice();
+        let mut found = Vec::with_capacity(prompts.len());
+        for (prompt, length) in prompts.iter().zip(&lengths) {
+            let (own, others) = rest.split_at(length * survey.width());
+            rest = others;
+            found.push(survey.conclude(&Surveyed { ids: &prompt.ids, parts: &prompt.parts, kept: own })?);
+        }
+        match <[Vec<f32>; 1]>::try_from(found) {
+            Ok([one]) => self.findings(one, experts, decoder),
+            Err(found) => Ok(Findings { found, overlay: None }),
+        }
+    }
+}
+
+/// What was found out about sequences before their tokens are weighed.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// By sequence.
+    pub(super) found: Vec<Vec<f32>>,
+    /// What the experts of a single sequence replace in the base model.
+    pub(super) overlay: Option<Arc<Overlay>>,
 }
 
 /// Who may have weight under a configuration.

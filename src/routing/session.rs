@@ -7,11 +7,15 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 
+use super::calibration::{Calibration, CalibrationText};
+use super::calibrator::{Calibrator, PromptSource};
 use super::config::RouterConfig;
 use super::experts::ExpertSet;
 use super::hook::RoutedHook;
+use super::prompt::Prompt;
 use super::resolved::ResolvedRouter;
 use super::routers::TIED;
+use super::surveyor::Surveyor;
 use super::trace::{Part, Trace};
 use crate::analysis::PrototypeCache;
 use crate::library::{Expert, Library, Skipped, Stretch, Template};
@@ -38,15 +42,6 @@ impl Default for GenerateOptions {
     }
 }
 
-/// A prompt in tokens.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Prompt {
-    /// Token ids.
-    pub ids: Vec<u32>,
-    /// What each token belongs to; as many as `ids`.
-    pub parts: Vec<Part>,
-}
-
 /// Model, experts and the sequence that was looked at last, with its cache: an edited prompt is computed
 /// only from its first changed token.
 #[derive(Debug)]
@@ -62,30 +57,32 @@ pub struct Session {
     cache: KvCache,
     ids: Vec<u32>,
     trace: Trace,
+    /// What the router has to know of the sequence.
+    surveyor: Surveyor,
+    calibrator: Calibrator,
 }
 
-/// The experts as `config` wants them, and its router. `present` is used where it is as `config` wants.
+/// The experts as `config` wants them. `present` is used where it is as `config` wants.
 fn prepare(
     config: &RouterConfig,
     all: &Arc<ExpertSet>,
-    present: Option<&Arc<ExpertSet>>,
+    present: &Arc<ExpertSet>,
     decoder: &Decoder,
-) -> Result<(Arc<ExpertSet>, ResolvedRouter)> {
+    cancel: &Cancel,
+) -> Result<Arc<ExpertSet>> {
     let tied = config.values.flag(&TIED);
     let as_wanted = |set: &Arc<ExpertSet>| (&set.general, set.tied) == (&config.general, tied);
-    let experts = match present {
-        Some(present) if as_wanted(present) => Arc::clone(present),
-        _ if as_wanted(all) => Arc::clone(all),
-        _ => {
-            let mut set = all.without_general(&config.general, decoder, &Cancel::new())?;
-            if tied {
-                set = set.with_tied_prototypes(decoder, &Cancel::new())?;
-            }
-            Arc::new(set)
-        }
-    };
-    let router = ResolvedRouter::new(config, &experts, decoder)?;
-    Ok((experts, router))
+    if as_wanted(present) {
+        return Ok(Arc::clone(present));
+    }
+    if as_wanted(all) {
+        return Ok(Arc::clone(all));
+    }
+    let mut set = all.without_general(&config.general, decoder, cancel)?;
+    if tied {
+        set = set.with_tied_prototypes(decoder, cancel)?;
+    }
+    Ok(Arc::new(set))
 }
 
 /// The experts of `library` that fit the decoder.
@@ -98,8 +95,23 @@ fn load_experts(library: &Library, decoder: &Decoder, cancel: &Cancel) -> Result
 }
 
 impl Session {
-    /// Loads the base model at `base` and the library's experts that fit it. `stage` hears what is loaded.
+    /// Loads the base model at `base` and the library's experts that fit it, and sets the library's router. `stage`
+    /// hears what is loaded.
     pub fn open(
+        library: &Library,
+        base: &Path,
+        options: &LoadOptions,
+        stage: &mut dyn FnMut(&str),
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let mut session = Self::open_unrouted(library, base, options, stage, cancel)?;
+        let config = RouterConfig::of_library(&library.manifest, !session.all.is_empty())?;
+        session.set_router_with(config, stage, cancel)?;
+        Ok(session)
+    }
+
+    /// [`Self::open`] with the base model's router, for those who set another one anyway.
+    pub fn open_unrouted(
         library: &Library,
         base: &Path,
         options: &LoadOptions,
@@ -120,9 +132,9 @@ impl Session {
         stage(&format!("loading {}", crate::text::counted(library.usable().count(), "expert")));
         let experts = load_experts(library, &model.decoder, cancel)?;
         let template = library.manifest.template.clone().unwrap_or_default();
-        let config = RouterConfig::of_library(&library.manifest, !experts.is_empty())?;
+        let config = RouterConfig::base();
         let router = ResolvedRouter::new(&config, &experts, &model.decoder)?;
-        let cache = model.decoder.cache();
+        let (cache, surveyor) = (model.decoder.cache(), Surveyor::new(&model.decoder));
         let mut session = Self {
             model,
             template,
@@ -133,6 +145,8 @@ impl Session {
             cache,
             ids: Vec::new(),
             trace: Trace::default(),
+            surveyor,
+            calibrator: Calibrator::of(&library.root),
         };
         session.forget();
         Ok(session)
@@ -140,17 +154,18 @@ impl Session {
 
     /// Reads the library's experts again, for the same base model.
     pub fn reload_experts(&mut self, library: &Library, cancel: &Cancel) -> Result<()> {
-        let decoder = &self.model.decoder;
-        let all = load_experts(library, decoder, cancel)?;
+        let all = load_experts(library, &self.model.decoder, cancel)?;
         self.template = library.manifest.template.clone().unwrap_or_default();
-        let (experts, router) = prepare(&self.config, &all, None, decoder).or_else(|_| {
-            // An expert that the router names may be gone.
-            self.config = if all.is_empty() { RouterConfig::base() } else { RouterConfig::default() };
-            prepare(&self.config, &all, None, decoder)
-        })?;
-        (self.all, self.experts, self.router) = (all, experts, router);
+        (self.all, self.experts) = (Arc::clone(&all), all);
+        let config = std::mem::replace(&mut self.config, RouterConfig::base());
+        self.router = ResolvedRouter::new(&self.config, &self.experts, &self.model.decoder)?;
         self.forget();
-        Ok(())
+        match self.set_router_with(config, &mut |_| {}, cancel) {
+            Err(Error::Cancelled) => Err(Error::Cancelled),
+            // An expert that the router names may be gone.
+            Err(_) if !self.all.is_empty() => self.set_router(RouterConfig::default()),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Base file, precision and device, for people.
@@ -206,10 +221,25 @@ impl Session {
     }
 
     /// Changes the router; what was computed with another one is forgotten.
+    ///
+    /// # Errors
+    /// As [`ResolvedRouter::new`] and, for a router that is calibrated, as [`Self::calibrate`].
     pub fn set_router(&mut self, config: RouterConfig) -> Result<()> {
+        self.set_router_with(config, &mut |_| {}, &Cancel::new())
+    }
+
+    /// [`Self::set_router`]; `stage` hears how far a calibration is.
+    ///
+    /// # Errors
+    /// As there; a raised `cancel`.
+    pub fn set_router_with(
+        &mut self,
+        config: RouterConfig,
+        stage: &mut dyn FnMut(&str),
+        cancel: &Cancel,
+    ) -> Result<()> {
         if config != self.config {
-            (self.experts, self.router) =
-                prepare(&config, &self.all, Some(&self.experts), &self.model.decoder)?;
+            (self.experts, self.router) = self.resolve(&config, stage, cancel)?;
             self.config = config;
             self.forget();
         }
@@ -219,12 +249,67 @@ impl Session {
     /// The experts as `config` wants them, and its router, without changing the present one.
     ///
     /// # Errors
-    /// As [`ResolvedRouter::new`].
-    pub fn resolve(&self, config: &RouterConfig) -> Result<(Arc<ExpertSet>, ResolvedRouter)> {
-        prepare(config, &self.all, Some(&self.experts), &self.model.decoder)
+    /// As [`Self::set_router_with`].
+    pub fn resolve(
+        &self,
+        config: &RouterConfig,
+        stage: &mut dyn FnMut(&str),
+        cancel: &Cancel,
+    ) -> Result<(Arc<ExpertSet>, ResolvedRouter)> {
+        let decoder = &self.model.decoder;
+        let experts = prepare(config, &self.all, &self.experts, decoder, cancel)?;
+        let calibration = match config.needs_calibration() {
+            false => None,
+            // Everything else is looked at first: it takes no time.
+            true => {
+                config.check()?;
+                Some(self.calibration_of(&experts, stage, cancel)?)
+            }
+        };
+        let router = ResolvedRouter::calibrated(config, &experts, decoder, calibration.as_ref())?;
+        Ok((experts, router))
+    }
+
+    /// From now on calibrations are made with these prompts; a calibrated router is to be set again.
+    pub fn calibrate_with(&mut self, source: PromptSource) {
+        self.calibrator.set_source(source);
+    }
+
+    /// What is usual for the present experts: what was measured before, else measured now with the prompts of
+    /// [`Self::calibrate_with`], the general ones of this program where none were given.
+    ///
+    /// # Errors
+    /// Prompts that cannot be read or used; a raised `cancel`.
+    pub fn calibrate(&self, stage: &mut dyn FnMut(&str), cancel: &Cancel) -> Result<Arc<Calibration>> {
+        self.calibration_of(&self.experts, stage, cancel)
+    }
+
+    fn calibration_of(
+        &self,
+        experts: &ExpertSet,
+        stage: &mut dyn FnMut(&str),
+        cancel: &Cancel,
+    ) -> Result<Arc<Calibration>> {
+        experts.require_any()?;
+        let encode = |text: &CalibrationText| match text {
+            CalibrationText::Instruction(instruction, input) => self.prompt_of(instruction, input),
+            CalibrationText::Tokens(ids) => Ok(Prompt::of_tokens(ids.clone())),
+        };
+        self.calibrator.get((experts, &self.model), &encode, stage, cancel)
+    }
+
+    /// What the present router was calibrated with, where it was.
+    pub fn calibrated(&self) -> Option<Arc<Calibration>> {
+        self.config.needs_calibration().then(|| self.calibrator.last()).flatten()
     }
 
     fn forget(&mut self) {
+        self.surveyor.forget();
+        self.forget_routed();
+    }
+
+    /// Forgets what was computed with experts.
+    fn forget_routed(&mut self) {
         self.cache.truncate(0);
         self.ids.clear();
         let (modules, experts) = (Arc::clone(&self.experts.modules), Arc::clone(&self.experts.names));
@@ -270,7 +355,7 @@ impl Session {
 
     /// Runs `tokens` after what is cached; returns the hidden states of the new ones.
     fn extend(&mut self, tokens: &[u32], parts: &[Part], cancel: &Cancel) -> Result<Activations> {
-        let mut hook = RoutedHook::new(&self.experts, &self.router);
+        let mut hook = RoutedHook::new(&self.experts, &self.router).informed(self.surveyor.findings());
         let pass = ForwardPass::new(&mut hook, cancel).cached([&mut self.cache]);
         let hidden = self.model.decoder.forward(tokens, &[tokens.len()], pass)?;
         hook.record(tokens, parts, &mut self.trace);
@@ -280,7 +365,7 @@ impl Session {
 
     /// Logits of hidden states, with what the experts add at the head.
     fn head(&self, hidden: &Activations) -> Result<Tensor> {
-        let mut hook = RoutedHook::new(&self.experts, &self.router);
+        let mut hook = RoutedHook::new(&self.experts, &self.router).informed(self.surveyor.findings());
         self.model.decoder.logits_with(hidden, &mut hook)?.into_tensor()
     }
 
@@ -312,6 +397,10 @@ impl Session {
                  shorten it",
                 total - context
             )));
+        }
+        let (network, survey) = ((&*self.experts, &self.model.decoder), &self.router);
+        if self.surveyor.look_at(survey, network, prompt, &mut || progress(0, total), cancel)? {
+            self.forget_routed();
         }
         let same = self.ids.iter().zip(&prompt.ids).take_while(|(a, b)| a == b).count();
         self.model.decoder.plan(&mut self.cache, total);

@@ -39,6 +39,8 @@ mod merge;
 mod model_parity;
 /// Files are opened, made and changed in one place, as the sources say.
 mod outside;
+/// Routers that score, calibrate and vote, against torch.
+mod routers;
 /// The experts that come along, without their base model.
 mod shipped_library;
 /// The files beside a base model's weights, against transformers.

@@ -44,6 +44,8 @@ pub(crate) struct ExpertFactors {
     /// A [rank, in] and B [out, rank].
     pub values: Vec<(Vec<f32>, Vec<f32>)>,
     pub prototypes: Vec<Prototype>,
+    /// SHA-256 of the factors with their modules and sizes.
+    pub key: String,
 }
 
 impl PrototypeCache {
@@ -82,8 +84,8 @@ impl PrototypeCache {
                 prototype.sigma.fill(0.0);
             }
         }
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-        Ok(ExpertFactors { values, prototypes })
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
+        Ok(ExpertFactors { values, prototypes, key })
     }
 
     fn folder(&self) -> Option<&Path> {

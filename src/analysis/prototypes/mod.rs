@@ -7,5 +7,5 @@ mod table;
 
 pub(crate) use cache::ExpertFactors;
 pub use cache::PrototypeCache;
-pub use one::{Prototype, effective_rank, prototype, spectral_gap};
+pub use one::{Directions, Prototype, directions, effective_rank, prototype, spectral_gap};
 pub use table::{ModulePrototypes, PrototypeTable, prototypes};

@@ -56,6 +56,48 @@ pub fn prototype(a: &[f32], b: &[f32], rank: usize, in_features: usize, out_feat
     Prototype { vector: direction.into_iter().map(|x| (x / norm) as f32).collect(), sigma }
 }
 
+/// Where ΔW of one expert at one module looks, and how strongly it answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Directions {
+    /// Right singular vectors of B·A that count [count, in], unit length, strongest first.
+    pub vectors: Vec<f32>,
+    /// Their singular values (the scale α/r is not in them).
+    pub sigma: Vec<f64>,
+}
+
+/// All right singular vectors of B·A for `a` (row-major rank × in) and `b` (row-major out × rank), exact and without
+/// forming the product, as [`prototype`] has the first of them. Those whose singular value is below 1e-7 of the
+/// largest are rounding errors of f32 factors and left out; none where a factor is not finite.
+///
+/// # Panics
+/// As [`prototype`].
+pub fn directions(a: &[f32], b: &[f32], rank: usize, in_features: usize, out_features: usize) -> Directions {
+    assert_eq!(a.len(), rank * in_features, "lora_A is rank x in");
+    assert_eq!(b.len(), out_features * rank, "lora_B is out x rank");
+    let mut found = Directions { vectors: Vec::new(), sigma: Vec::new() };
+    if rank == 0 || in_features == 0 || out_features == 0 {
+        return found;
+    }
+    let r_a = triangular(Mat::from_fn(in_features, rank, |i, j| f64::from(a[j * in_features + i])));
+    let r_b = triangular(Mat::from_fn(out_features, rank, |i, j| f64::from(b[i * rank + j])));
+    let small = &r_b * r_a.transpose();
+    let Some(decomposition) = thin_svd(small.as_ref()) else { return found };
+    let noise = 1e-14 * r_a.norm_l2() * r_b.norm_l2();
+    let least = decomposition.sigma.first().map_or(0.0, |first| 1e-7 * first).max(noise);
+    let mut direction = vec![0.0f64; in_features];
+    for (i, &sigma) in decomposition.sigma.iter().enumerate().take_while(|(_, sigma)| **sigma > least) {
+        let weights = r_b.transpose() * decomposition.u.col(i);
+        direction.fill(0.0);
+        for (row, weight) in a.chunks_exact(in_features).zip(weights.iter()) {
+            direction.iter_mut().zip(row).for_each(|(sum, &x)| *sum += weight * f64::from(x));
+        }
+        let norm = direction.iter().map(|x| x * x).sum::<f64>().sqrt();
+        found.vectors.extend(direction.iter().map(|x| (x / norm) as f32));
+        found.sigma.push(sigma);
+    }
+    found
+}
+
 /// exp of the entropy of σ / Σσ: between 1 and the number of values; 0 when all are zero.
 pub fn effective_rank(sigma: &[f64]) -> f64 {
     let total: f64 = sigma.iter().sum();
@@ -118,6 +160,31 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// Lengths along the directions are those of the product: ‖B A x‖ = ‖S Vᵀ x‖.
+        #[test]
+        fn directions_span_what_the_product_sees(
+            rank in 1usize..8, inputs in 1usize..16, outputs in 1usize..16, seed: u64,
+        ) {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let (a, b) = (random(rank * inputs, &mut rng), random(outputs * rank, &mut rng));
+            let x = random(inputs, &mut rng);
+            let found = directions(&a, &b, rank, inputs, outputs);
+            let formed = product(&a, &b, rank, inputs, outputs);
+            let x = faer::Col::from_fn(inputs, |i| f64::from(x[i]));
+            let along = found.vectors.chunks(inputs).zip(&found.sigma).map(|(v, s)| {
+                s * v.iter().zip(x.iter()).map(|(v, x)| f64::from(*v) * x).sum::<f64>()
+            });
+            let length = along.map(|y| y * y).sum::<f64>().sqrt();
+            let wanted = (&formed * &x).norm_l2();
+            prop_assert!((length - wanted).abs() <= 1e-5 * (found.sigma[0] * x.norm_l2()), "{length} {wanted}");
+            prop_assert!(found.sigma.len() <= rank.min(inputs).min(outputs));
+            let first = prototype(&a, &b, rank, inputs, outputs).vector;
+            let cosine: f32 = first.iter().zip(&found.vectors).map(|(a, b)| a * b).sum();
+            prop_assert!(found.sigma.get(1) > Some(&(0.999 * found.sigma[0])) || cosine.abs() > 0.999);
+        }
+    }
+
     #[test]
     fn no_direction_where_the_product_is_zero() {
         let zero = prototype(&[1.0, 2.0, 3.0, 4.0], &[0.0; 6], 2, 2, 3);
@@ -125,6 +192,7 @@ mod tests {
         // B·A cancels although neither factor is zero.
         let cancels = prototype(&[0.3, 0.7, 0.3, 0.7], &[1.0, -1.0], 2, 2, 1);
         assert_eq!(cancels.vector, [0.0, 0.0]);
+        assert!(directions(&[0.3, 0.7, 0.3, 0.7], &[1.0, -1.0], 2, 2, 1).sigma.is_empty());
         assert_eq!(prototype(&[], &[], 0, 3, 2), Prototype { vector: vec![0.0; 3], sigma: vec![] });
     }
 

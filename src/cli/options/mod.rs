@@ -16,6 +16,7 @@ pub use training::show;
 
 use crate::Result;
 use crate::catalog::Catalog;
+use crate::eval::ChosenPrompts;
 use crate::model::Precision;
 use crate::routing::{Part, Prompt, RouterConfig, Session};
 use crate::settings::NON_NEGATIVE;
@@ -106,6 +107,29 @@ pub struct RouterArgs {
     /// Subtract the mean of these general experts from all others (GenKnowSub)
     #[arg(long, value_name = "NAME", num_args = 1..)]
     pub general: Vec<String>,
+    /// Prompts that calibrated routers are calibrated with: a file with lines {"prompt": "…"} or {"tokens": [1, 2, …]}
+    /// [default: those of `calibrate`, else the experts' own validation prompts, else general ones]
+    #[arg(long, value_name = "FILE")]
+    pub calibration: Option<PathBuf>,
+    /// Tasks to calibrate with, where a command has an option for them.
+    #[arg(skip)]
+    pub calibration_tasks: Option<PathBuf>,
+}
+
+impl RouterArgs {
+    /// The prompts that were chosen to calibrate with, read once so that a wrong file is reported before anything is
+    /// loaded.
+    ///
+    /// # Errors
+    /// As [`ChosenPrompts::read`].
+    pub(super) fn chosen_prompts(&self) -> Result<Option<ChosenPrompts>> {
+        let tasks = || self.calibration_tasks.clone().map(ChosenPrompts::Tasks);
+        let chosen = self.calibration.clone().map(ChosenPrompts::Prompts).or_else(tasks);
+        if let Some(chosen) = &chosen {
+            chosen.read()?;
+        }
+        Ok(chosen)
+    }
 }
 
 /// Checks `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.

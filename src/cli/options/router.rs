@@ -75,7 +75,7 @@ impl Args for Shorthands {
                     let named = |text: String| setting.parse(Some(&text));
                     arg.value_parser(possible(words()).try_map(named))
                 }
-                Domain::Count { .. } | Domain::Positive { .. } => {
+                Domain::Count { .. } | Domain::Positive { .. } | Domain::NotNegative { .. } => {
                     let wanted = || format!("must be {}", setting.range());
                     // A negative number is answered with what is wanted, not taken for an option.
                     arg.allow_hyphen_values(true)

@@ -3,6 +3,7 @@
 use super::method::Baseline;
 use crate::Result;
 use crate::eval::evaluation::{Answering, Evaluation, TaskItems};
+use crate::routing::Prompt;
 use crate::train::Example;
 
 pub(super) const BASELINE: Baseline =
@@ -14,7 +15,7 @@ fn answering(evaluation: &Evaluation, task: &TaskItems) -> Result<Option<Answeri
     let tokenizer = model.tokenizer()?;
     let prompt = |e: &Example| {
         let text = chat.user(template.content(&e.instruction, &e.input).trim())?;
-        tokenizer.encode_start(&text)
+        tokenizer.encode_start(&text).map(Prompt::of_tokens)
     };
     let prompts = task.items.iter().map(prompt).collect::<Result<_>>()?;
     Ok(Some(Answering::Generated { prompts, routed: None }))

@@ -1,15 +1,19 @@
 //! Base: the model alone.
 
-use super::router::{Request, Resolved, Router, Rule, Scope, Speakers};
+use super::router::{Request, Resolved, Router, Rule, Scope, Weighing};
 use crate::Result;
 use crate::routing::mix::Mix;
-use crate::routing::scores::ModuleRows;
+use crate::routing::speakers::Speakers;
 
 pub(super) const ROUTER: Router = Router {
     id: "base",
     title: "base",
     help: "The base model alone",
     caption: "the model alone, no experts",
+    formula: "no expert has weight",
+    source: "–",
+    cost: "nothing",
+    fails: "it knows no task",
     argument: None,
     settings: &[],
     scope: Scope::Nothing,
@@ -31,7 +35,7 @@ impl Rule for Base {
         0
     }
 
-    fn weigh(&self, _: &ModuleRows, _: &Speakers, _: usize, _: &mut [(u32, f32)]) -> Result<()> {
+    fn weigh(&self, _: &Weighing, _: &mut [(u32, f32)]) -> Result<()> {
         Ok(())
     }
 }

@@ -2,25 +2,47 @@
 
 mod arrow;
 mod base;
+mod lag;
+mod logo;
+mod norm;
+mod oracle;
+mod random;
 mod reference;
 mod router;
+mod sequence;
 mod setting;
 mod single;
+mod subspace;
+mod token;
 mod uniform;
 mod uniform_factors;
+mod vote;
 
 pub use reference::reference;
-pub use router::{Argument, Request, Resolved, Router, Rule, Scope, Speakers};
+pub use router::{Argument, Request, Resolved, Router, Rule, Scope, Weighing};
 pub use setting::{
-    Domain, MIX, RouterSetting, SettingValue, SettingValues, Shorthand, TEMPERATURE, TIED, TOP_K,
+    CALIBRATED, Domain, MIX, PRIOR, RouterSetting, SCORE, SettingValue, SettingValues, Shorthand,
+    TEMPERATURE, TIED, TOP_K,
 };
 
 use crate::named::Named;
 use crate::text::listed;
 
 /// Every router, in the order of help, docs and the key for the next one. The first is the default.
-pub static ROUTERS: &[Router] =
-    &[arrow::ROUTER, uniform::ROUTER, uniform_factors::ROUTER, single::ROUTER, base::ROUTER];
+pub static ROUTERS: &[Router] = &[
+    arrow::ROUTER,
+    subspace::ROUTER,
+    norm::ROUTER,
+    lag::ROUTER,
+    vote::ROUTER,
+    logo::ROUTER,
+    uniform::ROUTER,
+    uniform_factors::ROUTER,
+    single::ROUTER,
+    base::ROUTER,
+    random::ROUTER,
+    oracle::ROUTER,
+];
 
 /// Every setting of the routers once, in the order of the routers that have it.
 pub fn settings() -> Vec<&'static RouterSetting> {

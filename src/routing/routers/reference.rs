@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Domain, ROUTERS, settings};
+use super::{Domain, ROUTERS, Router, settings};
 
 /// A Markdown table of the routers: text form, settings with their defaults, what each does; and one of the
 /// settings.
@@ -14,6 +14,15 @@ pub fn reference() -> String {
         // A bar would end the cell.
         let help = router.help.replace('|', "\\|");
         let _ = writeln!(text, "| `{}` | {settings} | {help} |", router.usage());
+    }
+    for router in ROUTERS {
+        let Router { title, formula, source, cost, fails, .. } = router;
+        let _ = write!(
+            text,
+            "\n**{title}** (`{}`). Weights: {formula}. Source: {source}. Cost: {cost}. ",
+            router.usage()
+        );
+        let _ = writeln!(text, "Fails: {fails}.");
     }
     text.push_str("\n| setting | values | default | also as | meaning |\n|---|---|---|---|---|\n");
     for setting in settings() {

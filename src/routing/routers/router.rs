@@ -1,12 +1,18 @@
 //! What a router is: its entry in the table, and its rule once names and settings are resolved.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
-use super::setting::{RouterSetting, SettingValues};
-use crate::Result;
+use super::setting::{CALIBRATED, RouterSetting, SettingValues};
+use crate::model::Decoder;
+use crate::routing::calibration::Calibration;
 use crate::routing::experts::ExpertSet;
 use crate::routing::mix::Mix;
-use crate::routing::scores::ModuleRows;
+use crate::routing::rows::{ModuleRows, Sequences};
+use crate::routing::scores::{Measure, Needs, Score};
+use crate::routing::speakers::Speakers;
+use crate::routing::survey::Survey;
+use crate::{Cancel, Error, Result};
 
 /// A router's entry in [`super::ROUTERS`]: everything that is said about it, and how its rule is made.
 #[derive(Debug)]
@@ -19,6 +25,14 @@ pub struct Router {
     pub help: &'static str,
     /// What the status line says of it beside its settings; empty where they say enough.
     pub caption: &'static str,
+    /// Its weights as a formula, for docs.
+    pub formula: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// What it costs beside the pass of the base model and the chosen experts.
+    pub cost: &'static str,
+    /// Where it goes wrong.
+    pub fails: &'static str,
     /// What follows the id in the text form, where something has to.
     pub argument: Option<Argument>,
     /// In the order in which they are printed.
@@ -47,6 +61,8 @@ pub struct Argument {
     pub usage: &'static str,
     /// Whether it is the name of an expert.
     pub names_expert: bool,
+    /// Says what is wrong with it, as far as that shows without a library.
+    pub check: fn(&str) -> Result<()>,
 }
 
 /// What weights depend on.
@@ -56,6 +72,8 @@ pub enum Scope {
     Nothing,
     /// Nothing: they are the same everywhere.
     Everywhere,
+    /// The sequence: they are the same for all its tokens and modules.
+    Sequence,
     /// The token and the module.
     Token,
 }
@@ -94,24 +112,41 @@ pub struct Request<'a> {
     pub experts: &'a ExpertSet,
     /// Who may have weight.
     pub speakers: &'a Speakers,
+    /// The base model that they were loaded for.
+    pub decoder: &'a Decoder,
+    /// What is usual for the experts, where it was measured.
+    pub calibration: Option<&'a Arc<Calibration>>,
 }
 
-/// Who may have weight.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Speakers {
-    /// By expert: whether it may have weight (neither muted nor general).
-    pub active: Vec<bool>,
-    /// By expert: whether its knowledge was taken out of the others.
-    pub general: Vec<bool>,
-    /// Experts that always have weight where they are candidates.
-    pub pinned: Vec<usize>,
-}
-
-impl Speakers {
-    /// Number of experts that may have weight.
-    pub fn count(&self) -> usize {
-        self.active.iter().filter(|active| **active).count()
+impl Request<'_> {
+    /// A score, calibrated where the settings say so.
+    ///
+    /// # Errors
+    /// When nothing was measured.
+    pub(super) fn measure(&self, score: Score) -> Result<Measure> {
+        let calibration = match (self.values.flag(&CALIBRATED), self.calibration) {
+            (false, _) => None,
+            (true, Some(calibration)) => Some(Arc::clone(calibration)),
+            (true, None) => return Err(Error::msg("the experts' scores were not calibrated")),
+        };
+        if score.needs == Needs::Spectra {
+            self.experts.prepare_spectra(self.decoder, &Cancel::new())?;
+        }
+        Ok(Measure { score, calibration })
     }
+}
+
+/// What a rule weighs: the rows of a module.
+#[derive(Clone, Copy)]
+pub struct Weighing<'a> {
+    /// What the module reads.
+    pub rows: &'a ModuleRows<'a>,
+    /// Who may have weight.
+    pub speakers: &'a Speakers,
+    /// Experts per row.
+    pub width: usize,
+    /// What surveys found of the rows' sequences.
+    pub sequences: Sequences<'a>,
 }
 
 /// A rule with how its experts are put together.
@@ -129,21 +164,21 @@ pub trait Rule: Debug + Send + Sync {
     /// Experts that can have weight at one token and module: the width of a trace.
     fn width(&self, speakers: &Speakers) -> usize;
 
-    /// (expert, weight) where weights are the same everywhere; else empty.
-    fn constant(&self, speakers: &Speakers) -> Vec<(usize, f32)> {
-        let _ = speakers;
+    /// (expert, weight) where weights are the same everywhere, or for the sequence of which `found` was found; else
+    /// empty.
+    fn constant(&self, speakers: &Speakers, found: &[f32]) -> Vec<(usize, f32)> {
+        let _ = (speakers, found);
         Vec::new()
+    }
+
+    /// What it has to know of a sequence before it weighs its tokens.
+    fn survey(&self) -> Option<&dyn Survey> {
+        None
     }
 
     /// Writes (expert, weight) into `chosen` [rows, width], heaviest first; what it leaves is weight 0.
     ///
     /// # Errors
     /// When scores cannot be computed.
-    fn weigh(
-        &self,
-        rows: &ModuleRows,
-        speakers: &Speakers,
-        width: usize,
-        chosen: &mut [(u32, f32)],
-    ) -> Result<()>;
+    fn weigh(&self, at: &Weighing, chosen: &mut [(u32, f32)]) -> Result<()>;
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::named::{Named, unknown};
 use crate::routing::mix::Mix;
+use crate::routing::scores::Score;
 use crate::settings::{Word, words};
 use crate::{Error, Result};
 
@@ -59,6 +60,11 @@ pub enum Domain {
         /// The values that keys step through, ascending.
         steps: &'static [f64],
     },
+    /// A finite number of at least 0; 0 by default, which turns it off.
+    NotNegative {
+        /// The values that keys step through, ascending.
+        steps: &'static [f64],
+    },
     /// On or off, off by default: `name` alone turns it on.
     Flag,
     /// One of a few words; the first is the default.
@@ -74,7 +80,7 @@ pub enum Domain {
 pub enum SettingValue {
     /// Of [`Domain::Count`].
     Count(usize),
-    /// Of [`Domain::Positive`].
+    /// Of [`Domain::Positive`] and [`Domain::NotNegative`].
     Number(f64),
     /// Of [`Domain::Flag`].
     Flag(bool),
@@ -160,12 +166,43 @@ pub static TIED: RouterSetting = RouterSetting {
     shorthand: Some(Shorthand { option: "tie-qkv", value: "" }),
 };
 
+/// Whether scores are compared with what is usual for each expert.
+pub static CALIBRATED: RouterSetting = RouterSetting {
+    name: "calibrated",
+    title: "calibration",
+    symbol: "",
+    help: "Replace each score by its deviation from what is usual for that expert at that module",
+    domain: Domain::Flag,
+    shorthand: None,
+};
+
+/// How much the votes of the whole prompt count for each token.
+pub static PRIOR: RouterSetting = RouterSetting {
+    name: "prior",
+    title: "prior",
+    symbol: "prior",
+    help: "Add this times log(votes of the whole prompt) to the scores, 0 = none",
+    domain: Domain::NotNegative { steps: &[0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0] },
+    shorthand: None,
+};
+
+/// By which score.
+pub static SCORE: RouterSetting = RouterSetting {
+    name: "score",
+    title: "score",
+    symbol: "",
+    help: "How experts are scored",
+    domain: Domain::Word { words: words::<Score> },
+    shorthand: None,
+};
+
 impl RouterSetting {
     /// The value where none is given.
     pub fn default_value(&self) -> SettingValue {
         match &self.domain {
             Domain::Count { default } => SettingValue::Count(*default),
             Domain::Positive { default, .. } => SettingValue::Number(*default),
+            Domain::NotNegative { .. } => SettingValue::Number(0.0),
             Domain::Flag => SettingValue::Flag(false),
             Domain::Word { words } => SettingValue::Word(words().first().map_or("", |first| first.word)),
         }
@@ -183,7 +220,9 @@ impl RouterSetting {
         };
         let value = match &self.domain {
             Domain::Count { .. } => text.and_then(|t| t.parse().ok()).map(SettingValue::Count),
-            Domain::Positive { .. } => text.and_then(|t| t.parse().ok()).map(SettingValue::Number),
+            Domain::Positive { .. } | Domain::NotNegative { .. } => {
+                text.and_then(|t| t.parse().ok()).map(SettingValue::Number)
+            }
             Domain::Flag => match text {
                 None | Some("true") => Some(SettingValue::Flag(true)),
                 Some("false") => Some(SettingValue::Flag(false)),
@@ -206,6 +245,7 @@ impl RouterSetting {
         match (&self.domain, value) {
             (Domain::Count { .. }, SettingValue::Count(_)) | (Domain::Flag, SettingValue::Flag(_)) => true,
             (Domain::Positive { .. }, SettingValue::Number(value)) => value > 0.0 && value.is_finite(),
+            (Domain::NotNegative { .. }, SettingValue::Number(value)) => value >= 0.0 && value.is_finite(),
             (Domain::Word { words }, SettingValue::Word(word)) => words().iter().any(|one| one.word == word),
             _ => false,
         }
@@ -216,6 +256,7 @@ impl RouterSetting {
         match &self.domain {
             Domain::Count { .. } => "a whole number (0 = all)",
             Domain::Positive { .. } => "a positive number",
+            Domain::NotNegative { .. } => "a number of at least 0",
             Domain::Flag => "true or false",
             Domain::Word { .. } => "one of its words",
         }
@@ -240,7 +281,7 @@ impl RouterSetting {
                 (k, true) => k + 1,
                 (k, false) => k.min(most).saturating_sub(1).max(1),
             }),
-            (Domain::Positive { steps, .. }, SettingValue::Number(now)) => {
+            (Domain::Positive { steps, .. } | Domain::NotNegative { steps }, SettingValue::Number(now)) => {
                 let next = if up {
                     steps.iter().find(|&&step| step > now * 1.001)
                 } else {
@@ -301,6 +342,14 @@ impl SettingValues {
     /// Whether a flag is on.
     pub fn flag(&self, setting: &RouterSetting) -> bool {
         self.get(setting) == SettingValue::Flag(true)
+    }
+
+    /// By which score experts are compared.
+    pub fn score(&self) -> Score {
+        match self.get(&SCORE) {
+            SettingValue::Word(word) => Score::named(word).copied().unwrap_or_default(),
+            _ => Score::default(),
+        }
     }
 
     /// How the chosen experts are put together.

@@ -1,8 +1,8 @@
 //! Single: one expert everywhere.
 
-use super::router::{Argument, Request, Resolved, Router, Rule, Scope, Speakers};
+use super::router::{Argument, Request, Resolved, Router, Rule, Scope, Weighing};
 use crate::routing::mix::Mix;
-use crate::routing::scores::ModuleRows;
+use crate::routing::speakers::Speakers;
 use crate::{Error, Result};
 
 pub(super) const ROUTER: Router = Router {
@@ -10,7 +10,16 @@ pub(super) const ROUTER: Router = Router {
     title: "single",
     help: "One expert everywhere, by name",
     caption: "this expert everywhere",
-    argument: Some(Argument { placeholder: "NAME", usage: "single:NAME", names_expert: true }),
+    formula: "weight 1 for the named expert",
+    source: "–",
+    cost: "nothing",
+    fails: "other tasks than its own",
+    argument: Some(Argument {
+        placeholder: "NAME",
+        usage: "single:NAME",
+        names_expert: true,
+        check: |_| Ok(()),
+    }),
     settings: &[],
     scope: Scope::Everywhere,
     mutes: false,
@@ -40,12 +49,12 @@ impl Rule for Single {
         1
     }
 
-    fn constant(&self, _: &Speakers) -> Vec<(usize, f32)> {
+    fn constant(&self, _: &Speakers, _: &[f32]) -> Vec<(usize, f32)> {
         vec![(self.expert, 1.0)]
     }
 
-    fn weigh(&self, rows: &ModuleRows, _: &Speakers, _: usize, chosen: &mut [(u32, f32)]) -> Result<()> {
-        let weight = if rows.has_module(self.expert) { 1.0 } else { 0.0 };
+    fn weigh(&self, at: &Weighing, chosen: &mut [(u32, f32)]) -> Result<()> {
+        let weight = if at.rows.has_module(self.expert) { 1.0 } else { 0.0 };
         chosen.fill((self.expert as u32, weight));
         Ok(())
     }

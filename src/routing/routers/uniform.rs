@@ -1,15 +1,19 @@
 //! Uniform: the mean of the experts.
 
-use super::router::{Request, Resolved, Router, Rule, Scope, Speakers};
+use super::router::{Request, Resolved, Router, Rule, Scope, Weighing};
 use super::setting::MIX;
 use crate::Result;
-use crate::routing::scores::ModuleRows;
+use crate::routing::speakers::Speakers;
 
 pub(super) const ROUTER: Router = Router {
     id: "uniform",
     title: "uniform",
     help: "Mean of the experts' ΔW",
     caption: "every expert has the same weight everywhere",
+    formula: "1 / N for each of N experts, Σ ΔW / N",
+    source: "mean of a library, “μ” in Ostapenko et al., 2024",
+    cost: "grows with the number of experts",
+    fails: "one expert of many that knows the task is diluted",
     argument: None,
     settings: &[&MIX],
     scope: Scope::Everywhere,
@@ -39,18 +43,13 @@ impl Rule for Uniform {
         speakers.count()
     }
 
-    fn constant(&self, speakers: &Speakers) -> Vec<(usize, f32)> {
+    fn constant(&self, speakers: &Speakers, _: &[f32]) -> Vec<(usize, f32)> {
         let share = Self::share(speakers);
         (0..speakers.active.len()).filter(|&e| speakers.active[e]).map(|e| (e, share)).collect()
     }
 
-    fn weigh(
-        &self,
-        rows: &ModuleRows,
-        speakers: &Speakers,
-        width: usize,
-        chosen: &mut [(u32, f32)],
-    ) -> Result<()> {
+    fn weigh(&self, at: &Weighing, chosen: &mut [(u32, f32)]) -> Result<()> {
+        let &Weighing { rows, speakers, width, .. } = at;
         let weight = Self::share(speakers);
         for row in chosen.chunks_mut(width.max(1)) {
             let speak = (0..speakers.active.len()).filter(|&e| speakers.active[e] && rows.has_module(e));

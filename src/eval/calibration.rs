@@ -1,0 +1,122 @@
+//! Which prompts a library's experts are calibrated with.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::library::{Library, state_dir};
+use crate::outside::own;
+use crate::routing::{CalibrationPrompts, CalibrationText, PromptSource, general, read_prompts};
+use crate::text::counted;
+use crate::train::{Dataset, Example, dataset_places, find_tasks};
+use crate::{Error, Result};
+
+/// Prompts of all tasks together, about.
+const WANTED: usize = 256;
+/// Prompts of one task, at most.
+const OF_ONE: usize = 24;
+/// In a library's folder for derived data: the prompts that were chosen for it.
+const CHOICE: &str = "calibration.json";
+
+/// Prompts that a person chose: a file, or a folder of tasks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum ChosenPrompts {
+    /// A file with lines `{"prompt"}` or `{"tokens"}`.
+    Prompts(PathBuf),
+    /// Task folders, of which the validation prompts are taken.
+    Tasks(PathBuf),
+}
+
+impl ChosenPrompts {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// Files that cannot be read; no task.
+    pub fn read(&self) -> Result<CalibrationPrompts> {
+        match self {
+            Self::Prompts(path) => read_prompts(path),
+            Self::Tasks(path) => {
+                let texts = of_tasks(&find_tasks(path)?)?;
+                let source = format!("{} of the tasks in {}", counted(texts.len(), "prompt"), path.display());
+                Ok(CalibrationPrompts { source, texts })
+            }
+        }
+    }
+
+    /// The same with paths that mean the same in every folder.
+    fn absolute(&self) -> Result<Self> {
+        let real = |path: &Path| std::fs::canonicalize(path).map_err(|e| Error::io(path, e));
+        Ok(match self {
+            Self::Prompts(path) => Self::Prompts(real(path)?),
+            Self::Tasks(path) => Self::Tasks(real(path)?),
+        })
+    }
+
+    /// Makes them those of a library from now on, until its folder for derived data is deleted.
+    ///
+    /// # Errors
+    /// When nothing can be written.
+    pub fn remember(&self, library: &Library) -> Result<()> {
+        let text = serde_json::to_vec(&self.absolute()?).map_err(|e| Error::msg(e.to_string()))?;
+        let path = state_dir(&library.root)?.join(CHOICE);
+        own::replace(&path, &text)
+    }
+
+    /// Those that were chosen for a library; none where the file is missing or broken.
+    fn remembered(library: &Path) -> Option<Self> {
+        let bytes = own::read(&state_dir(library).ok()?.join(CHOICE), 1 << 16).ok()??;
+        serde_json::from_slice(&bytes).ok()
+    }
+}
+
+/// Where the prompts of a library's calibrations come from: `chosen`, else those that were chosen for the library
+/// before, else the validation prompts of the experts' own tasks where most of them are still there, else the
+/// general ones of this program. They are looked for when they are needed.
+pub fn prompt_source(library: &Library, chosen: Option<ChosenPrompts>) -> PromptSource {
+    let root = library.root.clone();
+    let datasets: Vec<Option<String>> =
+        library.usable().map(|expert| expert.provenance.as_ref()?.dataset.clone()).collect();
+    PromptSource::new(move || {
+        if let Some(chosen) = chosen.clone().or_else(|| ChosenPrompts::remembered(&root)) {
+            return chosen.read();
+        }
+        own_prompts(&root, &datasets).map_or_else(general, Ok)
+    })
+}
+
+/// The validation prompts of what the experts were trained on, where most of that is still there.
+fn own_prompts(root: &Path, datasets: &[Option<String>]) -> Option<CalibrationPrompts> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    let mut found = 0;
+    for dataset in datasets.iter().flatten() {
+        let places = dataset_places(root, dataset);
+        if let Some(place) = places.into_iter().find(|place| place.iter().all(|path| path.exists())) {
+            found += 1;
+            paths.extend(place);
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    if 2 * found <= datasets.len() || paths.len() < 2 {
+        return None;
+    }
+    let texts = of_tasks(&paths).ok()?;
+    let source = format!("{} that the experts' own tasks hold out", counted(texts.len(), "prompt"));
+    Some(CalibrationPrompts { source, texts })
+}
+
+/// Validation prompts of tasks, as many of each.
+fn of_tasks(paths: &[PathBuf]) -> Result<Vec<CalibrationText>> {
+    let each = WANTED.div_ceil(paths.len().max(1)).min(OF_ONE);
+    let mut texts = Vec::new();
+    for path in paths {
+        let mut data = Dataset::load(path)?;
+        // As a training without a validation split holds some back.
+        data.ensure_validation(42);
+        let examples = if data.validation.is_empty() { &data.train } else { &data.validation };
+        let text = |e: &Example| CalibrationText::Instruction(e.instruction.clone(), e.input.clone());
+        texts.extend(examples.iter().take(each).map(text));
+    }
+    Ok(texts)
+}

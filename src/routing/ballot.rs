@@ -1,0 +1,160 @@
+//! Votes: which expert every token and module of a prompt is for, when none has a say yet.
+
+use rayon::prelude::*;
+
+use super::experts::ExpertSet;
+use super::scores::Measure;
+use super::speakers::Speakers;
+use super::survey::{Reach, Seen, Survey, Surveyed};
+use crate::Result;
+use crate::threads::rows_per_task;
+
+/// Divides scores before the softmax of a vote.
+const TEMPERATURE: f32 = 0.5;
+/// Keeps the logarithm of a share finite.
+const LEAST: f64 = 1e-6;
+
+/// A vote of all counted tokens of a sequence and of all modules: p = softmax(score / 0.5) over the experts that
+/// may speak, averaged to V.
+#[derive(Debug)]
+pub struct Ballot {
+    measure: Measure,
+    active: Vec<bool>,
+    /// Modules at which anyone may speak.
+    modules: usize,
+    outcome: Outcome,
+}
+
+/// What is made of V.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The weights of the experts with the most votes.
+    Weights(Selection),
+    /// λ · log(V + 1e-6) for this λ.
+    Prior(f32),
+}
+
+/// Which experts of a ranking are used, and how much of each.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// So many; 0 means all.
+    pub top: usize,
+    /// Weights are shares to the power 1 / sharpness.
+    pub sharpness: f64,
+    /// These in any case.
+    pub pinned: Vec<usize>,
+}
+
+impl Selection {
+    /// How many of `count` experts are used.
+    pub fn width(&self, count: usize) -> usize {
+        match self.top {
+            0 => count,
+            top => top.max(self.pinned.len()).min(count),
+        }
+    }
+
+    /// Weights that sum to 1, from shares; 0 where `active` says no. Of equals the first is taken.
+    pub fn weights(&self, shares: &[f64], active: &[bool]) -> Vec<f32> {
+        let mut order: Vec<usize> = (0..shares.len()).filter(|&e| active[e]).collect();
+        order.sort_by(|&a, &b| {
+            let pinned = |e: &usize| self.pinned.contains(e);
+            pinned(&b).cmp(&pinned(&a)).then(shares[b].total_cmp(&shares[a])).then(a.cmp(&b))
+        });
+        order.truncate(self.width(order.len()));
+        let mut weights = vec![0f32; shares.len()];
+        let most = order.iter().map(|&e| shares[e]).fold(0.0, f64::max);
+        let power = |share: f64| match most > 0.0 {
+            true => (share / most).powf(1.0 / self.sharpness),
+            false => 1.0,
+        };
+        let sum: f64 = order.iter().map(|&e| power(shares[e])).sum();
+        for e in order {
+            weights[e] = (power(shares[e]) / sum) as f32;
+        }
+        weights
+    }
+}
+
+impl Ballot {
+    /// A vote among `speakers`.
+    pub fn new(measure: Measure, experts: &ExpertSet, speakers: &Speakers, outcome: Outcome) -> Self {
+        let active = speakers.active.clone();
+        let speaks = |candidate: &[bool]| candidate.iter().zip(&active).any(|(c, a)| *c && *a);
+        let modules = experts.stacked().filter(|module| speaks(&module.candidate)).count();
+        Self { measure, active, modules, outcome }
+    }
+
+    /// V, by expert; sums to 1.
+    fn votes(&self, sequence: &Surveyed) -> Vec<f64> {
+        let mut votes = vec![0f64; self.active.len()];
+        for row in sequence.counted(self.width().max(1)) {
+            votes.iter_mut().zip(row).for_each(|(sum, p)| *sum += f64::from(*p));
+        }
+        let sum: f64 = votes.iter().sum();
+        match sum > 0.0 {
+            true => votes.iter_mut().for_each(|v| *v /= sum),
+            false => {
+                let share = 1.0 / self.active.iter().filter(|active| **active).count().max(1) as f64;
+                votes.iter_mut().zip(&self.active).filter(|(_, a)| **a).for_each(|(v, _)| *v = share);
+            }
+        }
+        votes
+    }
+
+    /// p of one row, added to `kept`.
+    fn cast(&self, candidate: &[bool], scores: &mut [f32], kept: &mut [f32]) {
+        let mut highest = f32::NEG_INFINITY;
+        for ((score, candidate), active) in scores.iter_mut().zip(candidate).zip(&self.active) {
+            if *candidate && *active {
+                highest = highest.max(*score);
+            } else {
+                *score = f32::NEG_INFINITY;
+            }
+        }
+        let mut sum = 0f32;
+        for score in scores.iter_mut() {
+            *score = ((*score - highest) / TEMPERATURE).exp();
+            sum += *score;
+        }
+        kept.iter_mut().zip(scores).for_each(|(kept, p)| *kept += *p / sum);
+    }
+}
+
+impl Survey for Ballot {
+    fn reach(&self) -> Reach {
+        Reach::Counted
+    }
+
+    fn width(&self) -> usize {
+        self.active.len()
+    }
+
+    fn see(&self, seen: &Seen, kept: &mut [f32]) -> Result<()> {
+        let Some(rows) = &seen.rows else { return Ok(()) };
+        let candidate = rows.candidates();
+        if self.modules == 0 || !candidate.iter().zip(&self.active).any(|(c, a)| *c && *a) {
+            return Ok(());
+        }
+        let mut scores = self.measure.of(rows)?;
+        let (experts, some) = (rows.experts(), rows_per_task(rows.count()));
+        kept.par_chunks_mut((experts * some).max(1)).zip(scores.par_chunks_mut(experts * some)).for_each(
+            |(kept, scores)| {
+                for (kept, scores) in kept.chunks_mut(experts).zip(scores.chunks_mut(experts)) {
+                    self.cast(candidate, scores, kept);
+                }
+            },
+        );
+        Ok(())
+    }
+
+    fn conclude(&self, sequence: &Surveyed) -> Result<Vec<f32>> {
+        let votes = self.votes(sequence);
+        Ok(match &self.outcome {
+            Outcome::Weights(selection) => selection.weights(&votes, &self.active),
+            Outcome::Prior(strength) => {
+                votes.iter().map(|v| (f64::from(*strength) * (v + LEAST).ln()) as f32).collect()
+            }
+        })
+    }
+}

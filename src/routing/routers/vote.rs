@@ -1,0 +1,60 @@
+//! Vote: once per sequence, the experts that most tokens and modules of the prompt are for.
+
+use super::router::{Request, Resolved, Router, Scope};
+use super::sequence::Sequence;
+use super::setting::{CALIBRATED, Domain, MIX, RouterSetting, SCORE, TIED};
+use crate::Result;
+use crate::routing::ballot::{Ballot, Outcome, Selection};
+
+/// Experts kept per sequence.
+static TOP: RouterSetting = RouterSetting {
+    name: "top",
+    title: "number of experts",
+    symbol: "top",
+    help: "Experts per sequence, 0 = all",
+    domain: Domain::Count { default: 1 },
+    shorthand: None,
+};
+
+/// How much the votes count.
+static SHARPNESS: RouterSetting = RouterSetting {
+    name: "sharpness",
+    title: "sharpness",
+    symbol: "sharpness",
+    help: "Weights are shares of the votes to the power 1 / sharpness: below 1 sharper, above 1 softer",
+    domain: Domain::Positive { default: 1.0, steps: &[0.1, 0.2, 0.5, 1.0, 2.0, 5.0] },
+    shorthand: None,
+};
+
+pub(super) const ROUTER: Router = Router {
+    id: "vote",
+    title: "vote",
+    help: "Once per sequence, the experts with the most votes of the prompt's tokens and modules",
+    caption: "",
+    formula: "p = softmax(score / 0.5) over experts at every counted prompt token and module of a pass without \
+              experts; V = mean of p; the `top` best have weights ∝ V^(1/sharpness)",
+    source: "this program; measured in results.md",
+    cost: "one more pass of the prompt, without experts",
+    fails: "a prompt of several tasks at once gets one choice for all of them; without `calibrated`, experts that \
+            every text excites win too often",
+    argument: None,
+    settings: &[&SCORE, &TOP, &SHARPNESS, &CALIBRATED, &MIX, &TIED],
+    scope: Scope::Sequence,
+    mutes: true,
+    pins: true,
+    cycles: false,
+    resolve,
+};
+
+fn resolve(request: &Request) -> Result<Resolved> {
+    let (values, speakers) = (request.values, request.speakers);
+    let selection = Selection {
+        top: values.count(&TOP),
+        sharpness: values.number(&SHARPNESS),
+        pinned: speakers.pinned.clone(),
+    };
+    let width = selection.width(speakers.count());
+    let measure = request.measure(values.score())?;
+    let survey = Ballot::new(measure, request.experts, speakers, Outcome::Weights(selection));
+    Ok(Resolved { rule: Box::new(Sequence { survey, width }), mix: values.mix() })
+}

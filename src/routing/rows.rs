@@ -1,0 +1,181 @@
+//! The rows that a module reads in one pass, and what of them scores its experts.
+
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
+use super::apply::{Input, Rows, Tokens};
+use super::experts::StackedModule;
+use crate::model::simd::dot;
+use crate::model::{Activations, Ops};
+use crate::threads::rows_per_task;
+use crate::{Error, Result};
+
+/// What a module reads in one pass, for the rules that weigh its experts.
+pub struct ModuleRows<'a> {
+    module: &'a StackedModule,
+    input: RowsInput<'a>,
+}
+
+enum RowsInput<'a> {
+    /// x [rows, in].
+    Hidden(&'a dyn Ops, &'a Activations),
+    /// Rows of the one-hot matrix of an embedding.
+    Tokens(&'a [u32]),
+}
+
+impl<'a> ModuleRows<'a> {
+    /// x [rows, in] of a linear layer.
+    pub(super) fn hidden(ops: &'a dyn Ops, module: &'a StackedModule, x: &'a Activations) -> Self {
+        Self { module, input: RowsInput::Hidden(ops, x) }
+    }
+
+    /// Tokens of an embedding.
+    pub(super) fn tokens(module: &'a StackedModule, ids: &'a [u32]) -> Self {
+        Self { module, input: RowsInput::Tokens(ids) }
+    }
+
+    /// Number of rows.
+    pub fn count(&self) -> usize {
+        match self.input {
+            RowsInput::Hidden(_, x) => x.rows(),
+            RowsInput::Tokens(ids) => ids.len(),
+        }
+    }
+
+    /// Number of experts.
+    pub fn experts(&self) -> usize {
+        self.module.candidate.len()
+    }
+
+    /// The module's position among the routed ones, in the order of the network.
+    pub fn position(&self) -> usize {
+        self.module.position
+    }
+
+    /// By expert: whether it has ΔW ≠ 0 here.
+    pub fn candidates(&self) -> &'a [bool] {
+        &self.module.candidate
+    }
+
+    /// Whether an expert has this module.
+    pub fn has_module(&self, expert: usize) -> bool {
+        self.module.loras.get(expert).is_some_and(Option::is_some)
+    }
+
+    /// x · prototypeᵀ [rows, experts].
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn prototype_scores(&self) -> Result<Vec<f32>> {
+        match self.input {
+            RowsInput::Hidden(ops, x) => ops.scores(x, &self.module.prototypes),
+            RowsInput::Tokens(ids) => {
+                let score = |&token: &u32| {
+                    let prototypes = self.module.prototypes.chunks(self.module.in_features);
+                    prototypes.map(move |prototype| prototype[token as usize])
+                };
+                Ok(ids.iter().flat_map(score).collect())
+            }
+        }
+    }
+
+    /// [rows, experts]: what `score` makes of Vᵀx and the singular values of s·B·A, for every expert that is a
+    /// candidate; 0 for others.
+    ///
+    /// # Errors
+    /// When the device fails; when the spectra were not prepared.
+    pub fn spectral_scores(&self, score: impl Fn(&[f32], &[f32]) -> f32 + Sync) -> Result<Vec<f32>> {
+        let spectra = self.module.spectra.get().ok_or_else(|| Error::msg("the spectra were not prepared"))?;
+        let along = match self.input {
+            RowsInput::Hidden(_, x) => spectra.along(x)?,
+            RowsInput::Tokens(ids) => spectra.along_tokens(ids),
+        };
+        let experts = self.experts();
+        let rows = rows_per_task(self.count());
+        let mut scores = vec![0f32; self.count() * experts];
+        let width = spectra.width();
+        if width == 0 {
+            return Ok(scores);
+        }
+        scores.par_chunks_mut((experts * rows).max(1)).zip(along.par_chunks(width * rows)).for_each(
+            |(scores, along)| {
+                for (scores, along) in scores.chunks_mut(experts).zip(along.chunks(width)) {
+                    for (score_of, (range, sigma)) in scores.iter_mut().zip(spectra.experts()) {
+                        if !sigma.is_empty() {
+                            *score_of = score(&along[range], sigma);
+                        }
+                    }
+                }
+            },
+        );
+        Ok(scores)
+    }
+
+    /// The rows, to ask for ‖s·B·A·x‖ of few experts of each.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn norms(&self) -> Result<Norms<'a>> {
+        let x = match self.input {
+            RowsInput::Hidden(_, x) => NormInput::Hidden(x.values()?),
+            RowsInput::Tokens(ids) => NormInput::Tokens(ids),
+        };
+        Ok(Norms { module: self.module, x })
+    }
+}
+
+/// Rows of a module, of which some experts' ‖s·B·A·x‖ are asked.
+pub(super) struct Norms<'a> {
+    module: &'a StackedModule,
+    x: NormInput<'a>,
+}
+
+enum NormInput<'a> {
+    Hidden(Cow<'a, [f32]>),
+    Tokens(&'a [u32]),
+}
+
+impl Norms<'_> {
+    /// ‖s·B·A·x‖ of a candidate for one row; 0 for others.
+    pub fn of(&self, row: usize, expert: usize) -> f32 {
+        let module = self.module;
+        let Some(lora) = module.loras.get(expert).and_then(Option::as_ref) else { return 0.0 };
+        let Some(gram) = module.grams().get(expert).filter(|gram| !gram.is_empty()) else { return 0.0 };
+        let (a, mut scratch, mut z) = (module.a(lora), Vec::new(), vec![0f32; lora.rank]);
+        match &self.x {
+            NormInput::Hidden(x) => {
+                let input = Rows { x, width: module.in_features };
+                let ready = input.prepare(a, &mut scratch);
+                input.project(a, ready, row, &mut z);
+            }
+            NormInput::Tokens(ids) => {
+                let input = Tokens { ids, vocab: module.in_features };
+                input.project(a, &[], row, &mut z);
+            }
+        }
+        let rows = gram.chunks(lora.rank.max(1)).zip(&z);
+        rows.map(|(gram, own)| own * dot(gram, &z)).sum::<f32>().max(0.0).sqrt()
+    }
+}
+
+/// What surveys found of the sequences that a pass works on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sequences<'a> {
+    /// By sequence: a number for each expert; its meaning is the rule's.
+    pub found: &'a [Vec<f32>],
+    /// By row: the number of its sequence; empty where there is one sequence only.
+    pub of_row: &'a [u32],
+}
+
+impl<'a> Sequences<'a> {
+    /// What was found of the sequence that a row belongs to.
+    pub fn of(&self, row: usize) -> &'a [f32] {
+        self.found.get(self.number(row)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The number of the sequence that a row belongs to.
+    pub fn number(&self, row: usize) -> usize {
+        self.of_row.get(row).copied().unwrap_or(0) as usize
+    }
+}

@@ -1,0 +1,14 @@
+//! How much ΔW adds (SEQR, 2509.18093), as ‖S Vᵀx‖: what it adds itself is never formed.
+
+use super::{Needs, ScoreSpec};
+
+pub(super) const SCORE: ScoreSpec = ScoreSpec {
+    id: "norm",
+    help: "‖ΔW x‖, computed as ‖S Vᵀx‖",
+    needs: Needs::Spectra,
+    of: |rows| {
+        rows.spectral_scores(|along, sigma| {
+            along.iter().zip(sigma).map(|(y, s)| (y * s) * (y * s)).sum::<f32>().sqrt()
+        })
+    },
+};

@@ -1,0 +1,329 @@
+//! Routers that score, calibrate and vote against torch, and the laws that they obey. The fixtures are made by
+//! `tests/fixtures/make_router_fixtures.py`.
+
+use std::collections::HashMap;
+
+use candle_core::{Device, Tensor};
+use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
+use lora_tui::routing::{
+    CalibrationPrompts, CalibrationText, Part, Prompt, PromptSource, ROUTERS, RouterConfig, SCORES, Scope,
+    Score, Session, Trace,
+};
+use lora_tui::{Cancel, Error};
+use serde_json::Value;
+
+use crate::support::models::{Fixture, on, test_each_ops, values};
+
+const FAMILIES: [&str; 3] = ["llama", "qwen2", "phi"];
+const TOLERANCE: f32 = 1e-4;
+/// Behind the first layer, where what f32 rounds off has gone through choices that differ little between experts.
+const BEHIND: f32 = 4e-3;
+
+fn tokens(value: &Value) -> Vec<u32> {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+fn source(prompts: Vec<Vec<u32>>) -> PromptSource {
+    PromptSource::new(move || {
+        let texts = prompts.iter().cloned().map(CalibrationText::Tokens).collect();
+        Ok(CalibrationPrompts { source: "prompts of the test".into(), texts })
+    })
+}
+
+fn open(fixture: &Fixture, library: &Library, device: &str, prompts: &[Vec<u32>]) -> Session {
+    let mut session =
+        Session::open(library, &fixture.base(), &on(device), &mut |_| {}, &Cancel::new()).unwrap();
+    session.calibrate_with(source(prompts.to_vec()));
+    session
+}
+
+/// A fixture with copies of its experts that may be written to.
+fn copied(fixture: &Fixture, name: &str) -> (tempfile::TempDir, Library) {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("library");
+    crate::support::copy_folder(&fixture.folder.join(name), &folder);
+    let library = Library::open(&folder).unwrap();
+    (root, library)
+}
+
+fn run(session: &mut Session, text: &str, prompt: &Prompt) -> (Vec<f32>, Trace) {
+    session.set_router(text.parse().unwrap()).unwrap();
+    let (logits, trace) = session.logits(prompt, &Cancel::new()).unwrap();
+    (values(&logits), trace)
+}
+
+fn dense(trace: &Trace, module: usize) -> Vec<f32> {
+    let experts = trace.experts.len();
+    let mut out = vec![0f32; trace.tokens.len() * experts];
+    for t in 0..trace.tokens.len() {
+        trace.weights(t, module).iter().for_each(|&(e, w)| out[t * experts + e as usize] += w);
+    }
+    out
+}
+
+#[track_caller]
+fn near(what: &str, found: &[f32], wanted: &[f32]) {
+    within(TOLERANCE, what, found, wanted);
+}
+
+#[track_caller]
+fn within(tolerance: f32, what: &str, found: &[f32], wanted: &[f32]) {
+    assert_eq!(found.len(), wanted.len(), "{what}");
+    let off = found.iter().zip(wanted).map(|(a, b)| (a - b).abs() / (1.0 + b.abs() / 10.0));
+    let off = off.fold(0.0, |m, d| if d > m || d.is_nan() { d } else { m });
+    assert!(off <= tolerance, "{what} is off by {off}");
+}
+
+fn routers_give_what_torch_gives(device: &str) {
+    for family in FAMILIES {
+        let f = Fixture::open(family);
+        let facts: Value =
+            serde_json::from_str(&std::fs::read_to_string(f.folder.join("routers.json")).unwrap()).unwrap();
+        let file = f.folder.join("routers.safetensors");
+        let tensors: HashMap<String, Tensor> = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
+        for name in ["experts", "mixed"] {
+            let facts = &facts[name];
+            let prompts: Vec<Vec<u32>> = facts["prompts"].as_array().unwrap().iter().map(tokens).collect();
+            let (_root, library) = copied(&f, name);
+            let mut session = open(&f, &library, device, &prompts);
+            let names: Vec<&str> =
+                facts["experts"].as_array().unwrap().iter().map(|e| e.as_str().unwrap()).collect();
+            assert_eq!(session.experts(), names);
+            let ids = tokens(&facts["token_ids"]);
+            let typed = facts["template_from"].as_u64().unwrap() as usize;
+            let part = |t| if t < typed { Part::Prompt } else { Part::Template };
+            let prompt = Prompt { parts: (0..ids.len()).map(part).collect(), ids };
+            for (number, case) in facts["cases"].as_array().unwrap().iter().enumerate() {
+                let text = case["router"].as_str().unwrap();
+                let what = format!("{family} {name} {text}");
+                let (logits, trace) = run(&mut session, text, &prompt);
+                within(BEHIND, &what, &logits, &values(&tensors[&format!("{name}.{number}.logits")]));
+                for (m, module) in trace.modules.iter().enumerate() {
+                    let wanted = values(&tensors[&format!("{name}.{number}.weights.{module}")]);
+                    let first = module.contains("layers.0.self_attn.q");
+                    let tolerance = if first { TOLERANCE } else { BEHIND };
+                    within(tolerance, &format!("{what} {module}"), &dense(&trace, m), &wanted);
+                }
+            }
+            session.set_router("arrow:calibrated".parse().unwrap()).unwrap();
+            let calibration = session.calibrated().unwrap();
+            assert_eq!((calibration.prompts, calibration.tokens), (4, 7 + 12 + 9 + 15 - 4));
+            for (m, module) in session.modules().iter().enumerate() {
+                for score in SCORES {
+                    let usual = calibration.usual(*score, m);
+                    let (mean, deviation): (Vec<f32>, Vec<f32>) =
+                        usual.iter().map(|(m, d)| (*m as f32, *d as f32)).unzip();
+                    for (what, found) in [("mean", mean), ("deviation", deviation)] {
+                        let key = format!("{name}.{}.{what}.{module}", score.id);
+                        near(&key, &found, &values(&tensors[&key]));
+                    }
+                }
+            }
+        }
+    }
+}
+
+test_each_ops!(routers_give_what_torch_gives, what_is_found_follows_from_the_sequence_alone);
+
+/// Sequences that differ from one another in the middle, at the end and in length.
+fn sequences() -> Vec<Vec<u32>> {
+    let long: Vec<u32> = (0..44).map(|i| 2 + (i * 17) % 57).collect();
+    let mut other = long.clone();
+    other[5] = 3;
+    let lengths = [1, 2, 3, 31, 32, 33, 34, 40];
+    let mut all: Vec<Vec<u32>> = lengths.iter().map(|&n| long[..n].to_vec()).collect();
+    all.extend([long.clone(), other.clone(), other[..20].to_vec(), long[..35].to_vec(), long[..2].to_vec()]);
+    all
+}
+
+fn what_is_found_follows_from_the_sequence_alone(device: &str) {
+    let f = Fixture::open("llama");
+    let (_root, library) = copied(&f, "experts");
+    let prompts = vec![f.ids.clone(), f.ids[3..].to_vec()];
+    let bits = |trace: &Trace| -> Vec<(u32, u32)> {
+        let all = (0..trace.tokens.len()).flat_map(|t| (0..trace.modules.len()).map(move |m| (t, m)));
+        all.flat_map(|(t, m)| trace.weights(t, m).to_vec()).map(|(e, w)| (e, w.to_bits())).collect()
+    };
+    for router in ["vote:top=0:sharpness=2", "vote:score=norm:top=0:calibrated", "logo", "random:7"] {
+        let mut typed = open(&f, &library, device, &prompts);
+        typed.set_router(router.parse().unwrap()).unwrap();
+        for ids in sequences() {
+            let prompt = Prompt::of_tokens(ids.clone());
+            let found = typed.route_tokens(&prompt, &Cancel::new()).unwrap();
+            let mut fresh = open(&f, &library, device, &prompts);
+            fresh.set_router(router.parse().unwrap()).unwrap();
+            let wanted = fresh.route_tokens(&prompt, &Cancel::new()).unwrap();
+            assert_eq!(bits(&found), bits(&wanted), "{router}, {} tokens", ids.len());
+        }
+    }
+}
+
+#[test]
+fn weights_sum_to_one_and_muted_experts_get_none() {
+    let f = Fixture::open("qwen2");
+    let (_root, library) = copied(&f, "experts");
+    let mut session = open(&f, &library, "cpu", &[f.ids.clone()]);
+    let prompt = Prompt::of_tokens(f.ids.clone());
+    let muted = session.experts()[1].clone();
+    let calibrated = [":calibrated", ""];
+    for router in ROUTERS.iter().filter(|router| matches!(router.scope, Scope::Token | Scope::Sequence)) {
+        let head = if router.id == "random" { "random:3" } else { router.id };
+        for more in calibrated {
+            let Ok(mut config) = format!("{head}{more}").parse::<RouterConfig>() else { continue };
+            config.muted = vec![muted.clone()];
+            session.set_router(config.clone()).unwrap();
+            let trace = session.route_tokens(&prompt, &Cancel::new()).unwrap();
+            for (t, m) in (0..prompt.ids.len()).flat_map(|t| (0..trace.modules.len()).map(move |m| (t, m))) {
+                let sum: f32 = trace.weights(t, m).iter().map(|(_, w)| w).sum();
+                assert!((sum - 1.0).abs() < 1e-5, "{config} {t} {m}: {sum}");
+                assert!(trace.weights(t, m).iter().all(|(e, _)| *e != 1), "{config}");
+            }
+            if router.pins {
+                config.pinned = vec![session.experts()[2].clone()];
+                session.set_router(config.clone()).unwrap();
+                let trace = session.route_tokens(&prompt, &Cancel::new()).unwrap();
+                let pinned = |(t, m)| trace.weights(t, m).iter().any(|(e, _)| *e == 2);
+                let all = (0..prompt.ids.len()).flat_map(|t| (0..trace.modules.len()).map(move |m| (t, m)));
+                assert!(router.id == "lag" || all.into_iter().all(pinned), "{config}");
+            }
+        }
+    }
+}
+
+/// Numbers without a pattern.
+fn numbers(seed: usize, count: usize) -> Vec<f32> {
+    (0..count).map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.0 - 1.0).collect()
+}
+
+/// Experts at one module of the llama fixture, whose B are times these factors.
+fn scaled(factors: &[f32]) -> (tempfile::TempDir, Library) {
+    let root = tempfile::tempdir().unwrap();
+    for (e, factor) in factors.iter().enumerate() {
+        let lora = NewLora {
+            module: "model.layers.1.self_attn.q_proj".into(),
+            rank: 2,
+            in_features: 32,
+            out_features: 32,
+            a: numbers(e + 1, 64),
+            b: numbers(e + 9, 64).iter().map(|b| b * factor).collect(),
+        };
+        let targets = vec!["q_proj".into()];
+        let config = NewAdapterConfig { base: "tiny".into(), r: 2, alpha: 2.0, dropout: 0.0, targets };
+        let folder = root.path().join(format!("e{e}"));
+        write_adapter(&folder, &[lora], &config, candle_core::DType::F32, &Provenance::default()).unwrap();
+    }
+    let library = Library::open(root.path()).unwrap();
+    (root, library)
+}
+
+#[test]
+fn a_calibrated_score_does_not_change_when_an_experts_b_is_scaled() {
+    let f = Fixture::open("llama");
+    let prompt = Prompt::of_tokens(f.ids.clone());
+    let prompts = [f.ids.clone(), f.ids[2..].to_vec()];
+    let (_one, plain) = scaled(&[1.0, 1.0, 1.0]);
+    let (_two, loud) = scaled(&[1.0, 8.0, 0.25]);
+    for score in SCORES {
+        let weights = |library: &Library, more: &str| {
+            let mut session = open(&f, library, "cpu", &prompts);
+            // Of one module, so that what the experts add does not come back.
+            let (_, trace) = run(&mut session, &format!("{}:k=0{more}", score.id), &prompt);
+            dense(&trace, 0)
+        };
+        near(score.id, &weights(&loud, ":calibrated"), &weights(&plain, ":calibrated"));
+    }
+    let mut session = open(&f, &plain, "cpu", &prompts);
+    let (_, quiet) = run(&mut session, "norm:k=0", &prompt);
+    let mut session = open(&f, &loud, "cpu", &prompts);
+    let (_, shouting) = run(&mut session, "norm:k=0", &prompt);
+    let won = |trace: &Trace| (0..prompt.ids.len()).filter(|&t| trace.top(t, 0).unwrap().0 == 1).count();
+    assert!(won(&shouting) > won(&quiet), "raw norms follow the scale");
+}
+
+#[test]
+fn a_vote_over_one_module_and_token_is_that_modules_softmax() {
+    let f = Fixture::open("llama");
+    let (_root, library) = scaled(&[1.0, 1.0, 1.0]);
+    for score in SCORES {
+        for more in ["", ":calibrated"] {
+            let mut session = open(&f, &library, "cpu", &[f.ids.clone()]);
+            let prompt = Prompt::of_tokens(f.ids[..2].to_vec());
+            let (_, vote) = run(&mut session, &format!("vote:score={}:top=0{more}", score.id), &prompt);
+            let (_, token) = run(&mut session, &format!("{}:k=0:temperature=0.5{more}", score.id), &prompt);
+            let last = |trace: &Trace| dense(trace, 0)[3..].to_vec();
+            near(score.id, &last(&vote), &last(&token));
+        }
+    }
+}
+
+#[test]
+fn a_vote_for_one_expert_is_that_expert_alone() {
+    let f = Fixture::open("phi");
+    let (_root, library) = copied(&f, "mixed");
+    let mut session = open(&f, &library, "cpu", &[f.ids.clone()]);
+    let prompt = Prompt::of_tokens(f.ids.clone());
+    for router in ["vote:calibrated", "logo:experts=1", "random:1", "random:2"] {
+        let (logits, trace) = run(&mut session, router, &prompt);
+        let chosen = (0..trace.modules.len()).find_map(|m| trace.top(0, m)).unwrap();
+        assert_eq!(chosen.1, 1.0);
+        let name = session.experts()[chosen.0 as usize].clone();
+        let (alone, _) = run(&mut session, &format!("single:{name}"), &prompt);
+        assert_eq!(logits, alone, "{router}");
+    }
+}
+
+#[test]
+fn a_calibration_is_made_once_and_for_its_experts_only() {
+    let f = Fixture::open("llama");
+    let (_root, library) = copied(&f, "experts");
+    let prompts = vec![f.ids.clone()];
+    let folder = library.root.join(".lora-tui/cache/calibration");
+    let count = || std::fs::read_dir(&folder).map_or(0, |entries| entries.count());
+    let mut first = open(&f, &library, "cpu", &prompts);
+    first.set_router("arrow:calibrated".parse().unwrap()).unwrap();
+    let made = first.calibrated().unwrap();
+    assert_eq!((made.source.as_str(), count()), ("prompts of the test", 1));
+    let mut stages = Vec::new();
+    let mut again = open(&f, &library, "cpu", &prompts);
+    let config: RouterConfig = "vote:score=norm:calibrated".parse().unwrap();
+    again.set_router_with(config, &mut |stage| stages.push(stage.to_string()), &Cancel::new()).unwrap();
+    assert_eq!(*again.calibrated().unwrap(), *made);
+    assert_eq!((stages.as_slice(), count()), (&["calibrating".to_string()][..], 1), "read, not made");
+    // Other prompts, other experts, tied prototypes: each has its own.
+    let mut other = open(&f, &library, "cpu", &[f.ids[1..].to_vec()]);
+    other.set_router("arrow:calibrated".parse().unwrap()).unwrap();
+    other.set_router("arrow:calibrated:tied".parse().unwrap()).unwrap();
+    assert_eq!(count(), 3);
+    std::fs::remove_dir_all(library.root.join("expert_1")).unwrap();
+    let fewer = Library::open(&library.root).unwrap();
+    let mut fewer = open(&f, &fewer, "cpu", &prompts);
+    fewer.set_router("arrow:calibrated".parse().unwrap()).unwrap();
+    assert_eq!(count(), 4);
+    assert_eq!(fewer.calibrated().unwrap().usual(Score::default(), 0).len(), 2);
+}
+
+#[test]
+fn what_cannot_be_calibrated_or_routed_is_refused_in_words() {
+    let f = Fixture::open("llama");
+    let (_root, library) = copied(&f, "experts");
+    let refused = |prompts: Vec<Vec<u32>>, router: &str| {
+        let mut session = open(&f, &library, "cpu", &prompts);
+        let before = session.router().clone();
+        let error = session.set_router(router.parse().unwrap()).unwrap_err();
+        assert_eq!(*session.router(), before, "nothing is lost");
+        assert!(matches!(error, Error::Usage(_)), "{error}");
+        error.to_string()
+    };
+    let error = refused(vec![vec![3, 999]], "arrow:calibrated");
+    assert!(error.contains("prompts of the test") && error.contains("999"), "{error}");
+    let error = refused(vec![vec![3]], "arrow:calibrated");
+    assert!(error.contains("at least two tokens"), "{error}");
+    let error = refused(vec![], "oracle");
+    assert!(error.contains("eval --methods"), "{error}");
+    let parse = |text: &str| text.parse::<RouterConfig>().unwrap_err().to_string();
+    assert_eq!(parse("random:x"), "the seed of random must be a whole number, not x");
+    assert_eq!(parse("vote:score=arow"), "vote: there is no score \"arow\"; did you mean arrow?");
+    assert_eq!(parse("vote:sharpness=0"), "vote: sharpness must be a positive number, not 0");
+    assert_eq!(parse("arrow:prior=-1"), "arrow: prior must be a number of at least 0, not -1");
+    assert_eq!(parse("votes"), "there is no router \"votes\"; did you mean vote?");
+}
