@@ -27,7 +27,8 @@ fn write_with(root: &Path, name: &str, seed: usize, modules: usize) {
     };
     let loras: Vec<NewLora> = MODULES[..modules].iter().enumerate().map(lora).collect();
     let targets = vec!["q_proj".into(), "v_proj".into()];
-    let config = NewAdapterConfig { base: "tiny".into(), r: rank, alpha: 4.0, dropout: 0.0, targets };
+    let config =
+        NewAdapterConfig { revision: None, base: "tiny".into(), r: rank, alpha: 4.0, dropout: 0.0, targets };
     // Written beside and moved: what was there keeps its inode until the new one has its own.
     let beside = root.join(format!("{name}.new"));
     write_adapter(&beside, &loras, &config, DType::F32, &Provenance::default()).unwrap();

@@ -35,6 +35,8 @@ pub struct NewLora {
 pub struct NewAdapterConfig {
     /// `base_model_name_or_path`.
     pub base: String,
+    /// `revision` of the base model's repository.
+    pub revision: Option<String>,
     /// Rank.
     pub r: usize,
     /// α; the scale is α/r.
@@ -136,7 +138,7 @@ fn peft_config(config: &NewAdapterConfig) -> serde_json::Value {
         "peft_type": "LORA",
         "r": config.r,
         "rank_pattern": {},
-        "revision": null,
+        "revision": config.revision,
         "target_modules": targets,
         "task_type": "CAUSAL_LM",
         "use_dora": false,

@@ -116,6 +116,7 @@ pub fn merge(
         tensor.module = selection.file_name(&tensor.module).to_string();
     }
     let config = NewAdapterConfig {
+        revision: selection.revision.clone(),
         base: selection.base.clone().unwrap_or_default(),
         r: report.rank,
         alpha: report.rank as f64,

@@ -42,6 +42,8 @@ pub(super) struct Selection<'a> {
     pub file_names: BTreeMap<String, Box<str>>,
     /// The base model that the first of them names.
     pub base: Option<String>,
+    /// Its revision, where that expert names one.
+    pub revision: Option<String>,
     pub warnings: Vec<String>,
 }
 
@@ -101,7 +103,8 @@ pub(super) fn select<'a>(library: &'a Library, spec: &MergeSpec) -> Result<Selec
     let mut warnings = warnings(&experts, spec.method);
     let (file_names, differing) = file_names(&experts);
     warnings.extend(differing);
-    let base = experts.iter().find_map(|e| e.config.base.clone());
+    let based = experts.iter().map(|e| &e.config).find(|config| config.base.is_some());
+    let (base, revision) = based.map_or((None, None), |c| (c.base.clone(), c.revision.clone()));
     let open = |(expert, weight): (&'a Expert, f64)| -> Result<Selected<'a>> {
         let adapter = expert.load()?;
         plain(expert, &adapter)?;
@@ -109,7 +112,7 @@ pub(super) fn select<'a>(library: &'a Library, spec: &MergeSpec) -> Result<Selec
         Ok(Selected { expert, adapter, weight, sha256, config_sha256 })
     };
     let experts = experts.into_iter().zip(weights).map(open).collect::<Result<_>>()?;
-    Ok(Selection { experts, modules, file_names, base, warnings })
+    Ok(Selection { experts, modules, file_names, base, revision, warnings })
 }
 
 /// What the files call modules, where that is another name than the path; the first that has a module decides.

@@ -123,6 +123,7 @@ mod tests {
             })
             .collect();
         let config = NewAdapterConfig {
+            revision: None,
             base: "tiny".into(),
             r: RANK,
             alpha: 6.0,

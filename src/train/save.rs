@@ -20,9 +20,10 @@ pub(super) fn save(
     lora: &LoraTrainer,
     report: &TrainReport,
 ) -> Result<()> {
-    let base = base_name(&spec.library, spec.base.as_deref(), &prepared.base)?;
+    let (base, revision) = base_name(&spec.library, spec.base.as_deref(), &prepared.base)?;
     let tensors: Vec<_> = lora.modules.iter().map(|m| m.to_new()).collect();
     let config = NewAdapterConfig {
+        revision,
         base: base.clone(),
         r: spec.rank,
         alpha: spec.alpha,
@@ -61,14 +62,14 @@ pub(super) fn save(
     write_adapter(&report.path, &tensors, &config, DType::F16, &provenance)
 }
 
-/// What the adapter says of its base: the hub repository that `library.toml` or the default names, else the
-/// path.
-fn base_name(library: &Path, cli: Option<&Path>, found: &Path) -> Result<String> {
+/// What the adapter says of its base: the hub repository that `library.toml` or the default names, with its revision,
+/// else the path.
+fn base_name(library: &Path, cli: Option<&Path>, found: &Path) -> Result<(String, Option<String>)> {
     if cli.is_none() {
         let spec = Manifest::read(library)?.base.unwrap_or_else(BaseSpec::smollm2);
         if let Some(hub) = spec.hub {
-            return Ok(hub);
+            return Ok((hub, spec.revision));
         }
     }
-    Ok(found.display().to_string())
+    Ok((found.display().to_string(), None))
 }

@@ -74,6 +74,7 @@ impl Scratch {
     fn add(&self, name: &str, loras: &[NewLora], seed: u64) {
         let r = loras[0].rank;
         let config = NewAdapterConfig {
+            revision: None,
             base: "tiny".into(),
             r,
             alpha: 2.0 * r as f64,

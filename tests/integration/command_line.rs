@@ -39,6 +39,7 @@ fn library() -> tempfile::TempDir {
         b: vec![0.25; 576 * 2],
     };
     let config = NewAdapterConfig {
+        revision: None,
         base: "some/base".into(),
         r: 2,
         alpha: 4.0,

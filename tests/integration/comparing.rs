@@ -30,7 +30,14 @@ fn library(odd: bool) -> tempfile::TempDir {
             b: (0..outputs * rank).map(|i| if i == direction { 1.0 } else { 0.1 }).collect(),
         };
         let targets = vec!["q_proj".into()];
-        let config = NewAdapterConfig { base: "tiny".into(), r: rank, alpha: 4.0, dropout: 0.0, targets };
+        let config = NewAdapterConfig {
+            revision: None,
+            base: "tiny".into(),
+            r: rank,
+            alpha: 4.0,
+            dropout: 0.0,
+            targets,
+        };
         let loras = [lora(0), lora(1)];
         let provenance = Provenance::default();
         write_adapter(&root.join(name), &loras, &config, candle_core::DType::F32, &provenance)

@@ -40,6 +40,12 @@ fn merged_adapters_of_a_multimodal_model_keep_its_names() {
     let fixtures = repository().join("tests/fixtures/grid/llava");
     for (name, folder) in [("a", "0000-plain-qv-wild"), ("b", "0001-plain-lang")] {
         crate::support::copy_folder(&fixtures.join(folder), &root.path().join(name));
+        let path = root.path().join(name).join("adapter_config.json");
+        let mut config: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        config["base_model_name_or_path"] = "some/model".into();
+        config["revision"] = "v2".into();
+        std::fs::write(path, config.to_string()).unwrap();
     }
     let report = run(root.path(), &spec(MergeMethod::LINEAR, &["a", "b"], "sum")).unwrap();
     assert!(
@@ -52,6 +58,10 @@ fn merged_adapters_of_a_multimodal_model_keep_its_names() {
         candle_core::safetensors::load(folder.join("adapter_model.safetensors"), &Device::Cpu).unwrap();
     let config: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(folder.join("adapter_config.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&config["base_model_name_or_path"], &config["revision"]),
+        (&"some/model".into(), &"v2".into())
+    );
     let targets: Vec<&str> =
         config["target_modules"].as_array().unwrap().iter().map(|t| t.as_str().unwrap()).collect();
     let mut named: Vec<String> = Vec::new();
@@ -210,6 +220,7 @@ impl Bench {
                 }
             }
             let config = NewAdapterConfig {
+                revision: None,
                 base: "tiny".into(),
                 r: rank,
                 alpha: rng.random_range(0.5f64..6.0),
@@ -353,6 +364,7 @@ fn modules_that_are_not_in_every_layer_are_named_by_their_paths() {
             b: vec![0.5; 24],
         };
         let config = NewAdapterConfig {
+            revision: None,
             base: "tiny".into(),
             r: 1,
             alpha: 1.0,
@@ -375,6 +387,7 @@ fn bad_wishes_are_refused_and_leave_nothing_behind() {
     let root = fixture_library();
     // One of another base, one with NaN, one broken, one with more than A and B.
     let config = NewAdapterConfig {
+        revision: None,
         base: "wide".into(),
         r: 4,
         alpha: 4.0,

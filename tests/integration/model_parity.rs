@@ -370,6 +370,7 @@ fn write(dir: &Path, name: &str, module: &str, inputs: usize, b: f32) {
         b: vec![b; 32],
     };
     let config = NewAdapterConfig {
+        revision: None,
         base: "tiny".into(),
         r: 1,
         alpha: 1.0,

@@ -208,7 +208,8 @@ fn scaled(factors: &[f32]) -> (tempfile::TempDir, Library) {
             b: numbers(e + 9, 64).iter().map(|b| b * factor).collect(),
         };
         let targets = vec!["q_proj".into()];
-        let config = NewAdapterConfig { base: "tiny".into(), r: 2, alpha: 2.0, dropout: 0.0, targets };
+        let config =
+            NewAdapterConfig { revision: None, base: "tiny".into(), r: 2, alpha: 2.0, dropout: 0.0, targets };
         let folder = root.path().join(format!("e{e}"));
         write_adapter(&folder, &[lora], &config, candle_core::DType::F32, &Provenance::default()).unwrap();
     }

@@ -15,6 +15,7 @@ fn library(count: usize, width: usize) -> tempfile::TempDir {
     let tensor =
         NewLora { module, rank: 4, in_features: width, out_features: 8, a: values(4 * width), b: values(32) };
     let config = NewAdapterConfig {
+        revision: None,
         base: "some/base".into(),
         r: 4,
         alpha: 8.0,

@@ -244,7 +244,14 @@ mod tests {
         };
         let loras: Vec<NewLora> = MODULES.iter().enumerate().map(lora).collect();
         let targets = vec!["q_proj".into()];
-        let config = NewAdapterConfig { base: "tiny".into(), r: rank, alpha: 4.0, dropout: 0.0, targets };
+        let config = NewAdapterConfig {
+            revision: None,
+            base: "tiny".into(),
+            r: rank,
+            alpha: 4.0,
+            dropout: 0.0,
+            targets,
+        };
         let folder = root.join(name);
         let _ = fs::remove_dir_all(&folder);
         write_adapter(&folder, &loras, &config, dtype, &Provenance::default()).unwrap();

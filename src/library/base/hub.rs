@@ -19,11 +19,18 @@ const FIRST_ANSWER: Duration = Duration::from_secs(12);
 /// No byte for this long means that the source is dead.
 const STALL: Duration = Duration::from_secs(20);
 
+/// No file of a base model is larger.
+const LARGEST: u64 = 1 << 40;
+/// Set to 1 to let a token go to a hub without encryption.
+const PLAIN_TOKEN: &str = "LORA_TUI_PLAIN_TOKEN";
+
 /// A hub and how to talk to it.
 pub(super) struct Hub {
     pub endpoint: String,
     pub token: Option<String>,
     pub offline: bool,
+    /// Whether the token may go where everybody on the way can read it.
+    pub plain_token: bool,
 }
 
 enum Part {
@@ -41,6 +48,26 @@ impl Hub {
             endpoint: environment.endpoint(),
             token: environment.token(),
             offline: environment.offline(),
+            plain_token: std::env::var(PLAIN_TOKEN).is_ok_and(|value| value == "1"),
+        })
+    }
+
+    /// Why the token is not sent, if it must not be: others could read it on the way. This machine's own ports are no
+    /// way.
+    pub fn unsafe_token(&self) -> Option<String> {
+        let plain = self.endpoint.to_ascii_lowercase().strip_prefix("http://").map(str::to_string)?;
+        let host = plain.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+        let name = match host.strip_prefix('[') {
+            Some(six) => six.split(']').next().unwrap_or_default(),
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        let here = name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        (self.token.is_some() && !here && !self.plain_token).then(|| {
+            format!(
+                "would get your token without encryption: give HF_ENDPOINT with https, unset HF_TOKEN, or set \
+                 {PLAIN_TOKEN}=1"
+            )
         })
     }
 }
@@ -75,6 +102,9 @@ impl Source for HubFile {
         if hub.offline {
             return Err(Error::msg("HF_HUB_OFFLINE is set"));
         }
+        if let Some(problem) = hub.unsafe_token() {
+            return Err(Error::msg(problem));
+        }
         let endpoint = hub.endpoint.trim_end_matches('/');
         let url = format!("{endpoint}/{repository}/resolve/{revision}/{}", file.replace(' ', "%20"));
         let token = hub.token.clone();
@@ -108,6 +138,9 @@ fn collect(
         cancel.check()?;
         match receive.recv_timeout(Duration::from_millis(100)) {
             Ok(Part::Start(length)) => {
+                if length.is_some_and(|length| length > LARGEST) {
+                    return Err(Error::msg("announces a file larger than any base model"));
+                }
                 total = length;
                 started = true;
             }
@@ -115,6 +148,9 @@ fn collect(
                 done += bytes.len() as u64;
                 if total.is_some_and(|total| done > total) {
                     return Err(Error::msg("sent more than it announced"));
+                }
+                if done > LARGEST {
+                    return Err(Error::msg("sends more than any base model has"));
                 }
                 sink.write(&bytes)?;
             }

@@ -49,7 +49,7 @@ fn file_of(hub: Hub) -> HubFile {
 
 /// Downloads from `endpoint` into `folder`; the file is there afterwards only on success.
 fn download(endpoint: String, folder: &Path, expected: &str, cancel: &Cancel) -> Result<Vec<FetchProgress>> {
-    let hub = Hub { endpoint, token: None, offline: false };
+    let hub = Hub { endpoint, token: None, offline: false, plain_token: false };
     let target = folder.join("file.gguf");
     let mut seen = Vec::new();
     let mut see = |progress| seen.push(progress);
@@ -128,9 +128,41 @@ fn a_cancel_is_heard_while_the_server_is_silent() {
 }
 
 #[test]
+fn a_token_goes_nowhere_without_encryption() {
+    let problem = |endpoint: &str, plain_token: bool| {
+        let token = Some("secret".into());
+        Hub { endpoint: endpoint.into(), token, offline: false, plain_token }.unsafe_token()
+    };
+    for endpoint in
+        ["http://hub.example", "HTTP://hub.example:80/x", "http://localhost@hub.example", "http://10.0.0.1"]
+    {
+        assert!(problem(endpoint, false).unwrap().contains("LORA_TUI_PLAIN_TOKEN=1"), "{endpoint}");
+        assert_eq!(problem(endpoint, true), None, "{endpoint}");
+    }
+    for endpoint in ["https://hub.example", "http://localhost:1", "http://127.0.0.1:1", "http://[::1]:1/x"] {
+        assert_eq!(problem(endpoint, false), None, "{endpoint}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let token = Some("secret".into());
+    let hub = Hub { endpoint: "http://hub.invalid".into(), token, offline: false, plain_token: false };
+    let (target, mut unheard) = (folder.path().join("file.gguf"), |_| {});
+    let mut reporter = Reporter::new("hub", &mut unheard);
+    let error = fetch::download(&file_of(hub), &target, &digest(b""), &mut reporter, &Cancel::new());
+    assert!(error.unwrap_err().to_string().contains("without encryption"));
+}
+
+#[test]
+fn an_endless_file_is_not_fetched() {
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = server(ok(b"x", 1 << 50), Duration::ZERO);
+    let error = download(endpoint, folder.path(), &digest(b"x"), &Cancel::new()).unwrap_err().to_string();
+    assert!(error.contains("larger than any base model"), "{error}");
+}
+
+#[test]
 fn an_offline_hub_is_not_asked() {
     let folder = tempfile::tempdir().unwrap();
-    let hub = Hub { endpoint: "http://127.0.0.1:1".into(), token: None, offline: true };
+    let hub = Hub { endpoint: "http://127.0.0.1:1".into(), token: None, offline: true, plain_token: false };
     let target = folder.path().join("x");
     let mut unheard = |_| {};
     let mut report = Reporter::new("hub", &mut unheard);

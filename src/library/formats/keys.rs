@@ -107,20 +107,39 @@ fn start(name: &str) -> usize {
     from
 }
 
-/// The path of the language model's part of a multimodal model in the language model alone.
+/// What larger models call the language model inside them.
+const CONTAINERS: [&str; 8] = [
+    "language_model",
+    "text_model",
+    "llm",
+    "thinker",
+    // Not multimodal, but a model around a model: value heads of TRL, and what people write themselves.
+    "pretrained_model",
+    "transformer",
+    "backbone",
+    "policy",
+];
+
+/// The path of the language model's part of a larger model in the language model alone.
 fn text_part(name: &str) -> Option<String> {
     let first = |rest: &str, known: &[&str]| known.contains(&rest.split('.').next().unwrap_or_default());
-    if let Some(rest) = name.strip_prefix("language_model.") {
-        if first(rest, &TOPS) {
-            return Some(rest.to_string());
-        }
-        return first(rest, &BODY).then(|| format!("model.{rest}"));
-    }
-    let rest = name.strip_prefix("model.language_model.")?;
+    let inside = name.strip_prefix("model.").filter(|rest| first(rest, &CONTAINERS));
+    let (rest, below) = match inside {
+        Some(rest) => (rest, true),
+        None => (name, false),
+    };
+    let (_, rest) = rest.split_once('.').filter(|(container, _)| CONTAINERS.contains(container))?;
     match rest.strip_prefix("model.") {
-        Some(inner) if first(inner, &BODY) => Some(rest.to_string()),
+        // `model.language_model.model.layers` is what `language_model.model.layers` is.
+        Some(inner) if below => first(inner, &BODY).then(|| rest.to_string()),
+        _ if !below && first(rest, &TOPS) => Some(rest.to_string()),
         _ => first(rest, &BODY).then(|| format!("model.{rest}")),
     }
+}
+
+/// Whether a file's name is of the language model inside a larger model.
+pub(in crate::library) fn is_inside(name: &str) -> bool {
+    name.split('.').any(|part| CONTAINERS.contains(&part))
 }
 
 #[cfg(test)]
@@ -144,6 +163,11 @@ mod tests {
             "base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_A.weight",
             "base_model.model.language_model.model.layers.0.self_attn.q_proj.lora_A.weight",
             "model.language_model.model.layers.0.self_attn.q_proj.lora_A.weight",
+            "base_model.model.transformer.model.layers.0.self_attn.q_proj.lora_A.weight",
+            "base_model.model.llm.model.layers.0.self_attn.q_proj.lora_A.weight",
+            "base_model.model.thinker.model.layers.0.self_attn.q_proj.lora_A.weight",
+            "base_model.model.model.text_model.layers.0.self_attn.q_proj.lora_A.weight",
+            "base_model.model.pretrained_model.model.layers.0.self_attn.q_proj.lora_A.weight",
         ] {
             assert_eq!(canonical(name), q, "{name}");
         }

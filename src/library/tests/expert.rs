@@ -212,6 +212,8 @@ fn parts_that_do_not_fit_have_a_reason() {
     }
 }
 
+const UNSLOTH: &str = r"(?:.*?(?:language|text).*?(?:self_attn|attention|attn|mlp|feed_forward|ffn|dense).*?(?:q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj).*?)|(?:\bmodel\.layers\.[\d]{1,}\.(?:self_attn|attention|attn|mlp|feed_forward|ffn|dense)\.(?:(?:q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)))";
+
 #[test]
 fn contradictions_between_configuration_and_tensors_are_warnings() {
     let weights = safetensors(&pair(Q0));
@@ -239,6 +241,8 @@ fn contradictions_between_configuration_and_tensors_are_warnings() {
         ("target_modules", json!(".*\\.(q|v)_proj")),
         ("target_modules", json!(".*(?<=self_attn\\.)q_proj")),
         ("target_modules", json!(["q_proj", "c_attn", "W_pack"])),
+        // As unsloth writes it.
+        ("target_modules", json!(UNSLOTH)),
         ("target_modules", Value::Null),
         ("exclude_modules", json!(["lm_head"])),
         ("layers_to_transform", json!(0)),

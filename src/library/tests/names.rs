@@ -144,7 +144,7 @@ fn the_language_part_of_a_multimodal_adapter_is_applied() {
 #[test]
 fn stacked_lora_of_a_mixture_is_called_so() {
     for (a, b, called) in [
-        (vec![2, 48, 4], vec![2, 4, 80], "LoRA of stacked weights"),
+        (vec![2, 48, 4], vec![2, 4, 80], "LoRA of a mixture's stacked experts"),
         (vec![4, 8, 3], vec![16, 4, 1], "convolution LoRA"),
         (vec![4, 8, 3, 3], vec![16, 4, 1, 1], "convolution LoRA"),
     ] {
@@ -160,17 +160,17 @@ fn stacked_lora_of_a_mixture_is_called_so() {
 #[test]
 fn variants_that_are_not_b_a_are_refused_and_training_tensors_are_not() {
     for (key, value, told) in [
-        ("init_lora_weights", json!("pissa_niter_4"), "is PiSSA"),
-        ("init_lora_weights", json!("olora"), "is OLoRA"),
-        ("init_lora_weights", json!("corda"), "is CorDA"),
-        ("init_lora_weights", json!("lora_ga"), "is LoRA-GA"),
-        ("init_lora_weights", json!("loftq"), "is LoftQ"),
-        ("kasa_config", json!({}), "is KaSA"),
-        ("alora_invocation_tokens", json!([1, 2]), "is aLoRA"),
-        ("use_qalora", json!(true), "is QALoRA"),
-        ("use_bdlora", json!({"nblocks": 2}), "is BD-LoRA"),
-        ("layer_replication", json!([[0, 2], [1, 3]]), "is layer replication"),
-        ("arrow_config", json!({"top_k": 3}), "is Arrow's router"),
+        ("init_lora_weights", json!("pissa_niter_4"), "asks for PiSSA"),
+        ("init_lora_weights", json!("olora"), "asks for OLoRA"),
+        ("init_lora_weights", json!("corda"), "asks for CorDA"),
+        ("init_lora_weights", json!("lora_ga"), "asks for LoRA-GA"),
+        ("init_lora_weights", json!("loftq"), "asks for LoftQ"),
+        ("kasa_config", json!({}), "asks for KaSA"),
+        ("alora_invocation_tokens", json!([1, 2]), "asks for aLoRA"),
+        ("use_qalora", json!(true), "asks for QALoRA"),
+        ("use_bdlora", json!({"nblocks": 2}), "asks for BD-LoRA"),
+        ("layer_replication", json!([[0, 2], [1, 3]]), "asks for layer replication"),
+        ("arrow_config", json!({"top_k": 3}), "asks for Arrow's router"),
     ] {
         let (_root, library) = library(&[Q], json!({key: value}));
         let expert = &library.experts[0];
@@ -195,10 +195,10 @@ fn variants_that_are_not_b_a_are_refused_and_training_tensors_are_not() {
         ("lora_velora_embed", None),
         ("lora_monteclora_sampler.std_prior", None),
         ("lora_monteclora_sampler.gaussian_var_prior", None),
-        ("lora_diag", Some("is KaSA (it has `lora_diag`)")),
-        ("lora_E", Some("is AdaLoRA")),
-        ("lora_mid.weight", Some("is LoCon")),
-        ("hada_w1_a", Some("is LoHa")),
+        ("lora_diag", Some("has `lora_diag` of KaSA")),
+        ("lora_E", Some("of AdaLoRA")),
+        ("lora_mid.weight", Some("of LoCon")),
+        ("hada_w1_a", Some("of LoHa")),
         ("lora_future.weight", Some("has `lora_future`")),
         ("lora_C", Some("a variant of LoRA that is not known here")),
     ] {

@@ -25,7 +25,7 @@ fn lora(module: &str, value: f32) -> NewLora {
 
 fn new_config() -> NewAdapterConfig {
     let targets = vec!["q_proj".into(), "k_proj".into()];
-    NewAdapterConfig { base: "some/base".into(), r: 2, alpha: 5.0, dropout: 0.05, targets }
+    NewAdapterConfig { revision: None, base: "some/base".into(), r: 2, alpha: 5.0, dropout: 0.05, targets }
 }
 
 fn entries(folder: &Path) -> Vec<String> {

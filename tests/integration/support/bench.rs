@@ -80,6 +80,7 @@ impl Bench {
             b: (0..rank * width).map(|i| value(i + 1)).collect(),
         };
         let config = NewAdapterConfig {
+            revision: None,
             base: "tiny".into(),
             r: rank,
             alpha: 4.0,

@@ -90,7 +90,8 @@ pub(in crate::library) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, C
     match raw.peft_type.0.as_deref() {
         Some(kind) if kind.eq_ignore_ascii_case("LORA") => {}
         Some(kind) => {
-            let name = variants::tuner(kind).map_or(String::new(), |name| format!(" ({name})"));
+            let name = variants::tuner(kind).filter(|name| *name != kind);
+            let name = name.map_or(String::new(), |name| format!(" ({name})"));
             return Err(format!("is of peft_type {}{name}: only LORA can be used", short(kind)));
         }
         None => return Err("has no peft_type: it is not a PEFT adapter".into()),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::variants::{Parameters, parameter as parameter_of};
-use crate::library::formats::keys::{canonical, in_file, is_other_part};
+use crate::library::formats::keys::{canonical, in_file, is_inside, is_other_part};
 use crate::library::safetensors::{Dtype, Place, TensorInfo};
 use crate::module_path::{ModuleNames, ModulePath};
 use crate::text::{natural, short};
@@ -164,7 +164,7 @@ fn refusal(name: &str) -> Option<String> {
         Some((&name[start..start + "lora_".len() + part.len()], None)).filter(|_| !ours)
     })?;
     Some(match known {
-        Some((kind, why)) => format!("is {kind} (it has `{part}`), which {why}"),
+        Some((kind, why)) => format!("has `{part}` of {kind}, which {why}"),
         None => format!(
             "has `{}` ({}), which belongs to a variant of LoRA that is not known here: merge it into the base model \
              with the tool that trained it",
@@ -264,7 +264,7 @@ pub(in crate::library) fn find_parts(
         find_others(module, others, &mut found, &mut unused)?;
     }
     // Where the file distinguishes the language model, the other layers are of other parts.
-    let language = |pair: &Pair| pair.names().file.split('.').any(|part| part == "language_model");
+    let language = |pair: &Pair| is_inside(pair.names().file);
     if found.pairs.iter().any(language) {
         let others = found
             .pairs
@@ -499,7 +499,7 @@ impl Unused {
         ("LoRA bias without LoRA", "LoRA biases without LoRA"),
         ("DoRA magnitude without LoRA", "DoRA magnitudes without LoRA"),
         ("other tensor", "other tensors"),
-        ("LoRA of stacked weights (experts of a mixture)", "LoRA of stacked weights (experts of a mixture)"),
+        ("LoRA of a mixture's stacked experts", "LoRA of a mixture's stacked experts"),
         ("convolution LoRA", "convolution LoRA"),
         ("LoRA outside the language model", "LoRA outside the language model"),
         ("tensor outside the language model", "tensors outside the language model"),

@@ -11,6 +11,8 @@ use crate::text::short;
 const MAX_STEPS: usize = 20_000;
 /// Names that one such expression is tried on.
 const MAX_TRIES: u32 = 50_000;
+/// Length of an expression: what a parser makes of it takes some hundred times as much memory.
+const MAX_LENGTH: usize = 32 << 10;
 /// Keys with more than letters, digits and dots.
 const MAX_EXPRESSIONS: usize = 128;
 
@@ -27,6 +29,9 @@ impl Expression {
     /// Compiles an expression. It may take 256 KiB divided by `share`, but 8 KiB in any case; `None` where it is
     /// none, or too large.
     pub fn new(text: &str, share: usize) -> Option<Self> {
+        if text.len() > MAX_LENGTH {
+            return None;
+        }
         let limit = ((256 << 10) / share.max(1)).max(8 << 10);
         if let Ok(regex) = RegexBuilder::new(text).unicode(false).size_limit(limit).build() {
             return Some(Self::Regular(Box::new(regex)));
@@ -228,6 +233,17 @@ mod tests {
         let expression = Expression::new(r"^(?=(a+)+$)\1*b$", 1).unwrap();
         assert!(!expression.matches(&"a".repeat(200)));
         assert!(!expression.matches("aab"));
+        // What is large, in itself or once it is written out, ends too.
+        for text in [
+            "(?:(?:(?=a)b){1000}){1000}".to_string(),
+            r"(?=\w{1000})(?:\w{1000}){1000}".into(),
+            format!("{}(?=a){}", "(".repeat(10_000), ")".repeat(10_000)),
+            format!("(?=a){}", "b?".repeat(20_000)),
+        ] {
+            if let Some(expression) = Expression::new(&text, 1) {
+                expression.matches(&"ab".repeat(100));
+            }
+        }
         let cheap = Expression::new(r"^(?!x)ab$", 1).unwrap();
         assert!(cheap.matches("ab") && !cheap.matches("xab"));
     }

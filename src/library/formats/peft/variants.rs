@@ -175,7 +175,7 @@ pub(super) enum Parameters {
     Unknown,
 }
 
-/// Why an adapter with this field in its configuration cannot be used, if it cannot: `is KaSA, which …`.
+/// Why an adapter with this field in its configuration cannot be used, if it cannot: `asks for KaSA (…), which …`.
 pub(in crate::library) fn refused_field(field: &str) -> Option<String> {
     let has = |mark: &Mark| matches!(mark, Field(name) if *name == field);
     refusal(has, field)
@@ -190,7 +190,7 @@ pub(super) fn refused_init(value: &str) -> Option<String> {
 fn refusal(has: impl Fn(&Mark) -> bool, field: &str) -> Option<String> {
     let variant = VARIANTS.iter().find(|variant| variant.marks.iter().any(&has))?;
     match variant.fate {
-        Refused(why) => Some(format!("is {} (`{field}`), which {why}", variant.name)),
+        Refused(why) => Some(format!("asks for {} (`{field}`), which {why}", variant.name)),
         Applied | TrainingOnly => None,
     }
 }

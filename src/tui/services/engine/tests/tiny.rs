@@ -102,6 +102,7 @@ fn write_expert(dir: &Path, random: &mut ChaCha8Rng) {
         })
         .collect();
     let config = NewAdapterConfig {
+        revision: None,
         base: "tiny".into(),
         r: 2,
         alpha: 4.0,
