@@ -115,6 +115,7 @@ fn similarity(n: usize) -> Similarity {
         matrix: (0..n * n).map(|at| value(at / n, at % n)).collect(),
         warnings: Vec::new(),
         skipped: Vec::new(),
+        strength: Vec::new(),
         known_spread: Default::default(),
         origin: Default::default(),
     }

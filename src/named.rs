@@ -225,4 +225,15 @@ mod tests {
         assert_eq!(nearest("simlarity", ["similarity", "show"].into_iter(), 1), ["similarity"]);
         assert!(nearest("x", ["similarity", "show"].into_iter(), 1).is_empty());
     }
+
+    #[test]
+    fn names_are_found_however_their_accents_are_written() {
+        let names = ["caf\u{e9}", "n\u{e9}e", "ne\u{301}e"];
+        let find = |typed: &str| find_name(names.iter().copied(), typed);
+        assert_eq!(find("cafe\u{301}"), Some(0));
+        // Where two names differ in that alone, only what was typed exactly counts.
+        assert_eq!((find("n\u{e9}e"), find("ne\u{301}e")), (Some(1), Some(2)));
+        let decomposed = ["x\u{323}\u{302}"];
+        assert_eq!(find_name(decomposed.iter().copied(), "x\u{302}\u{323}"), Some(0));
+    }
 }

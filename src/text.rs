@@ -113,6 +113,20 @@ pub fn natural(a: &str, b: &str) -> Ordering {
         .then_with(|| x.cmp(y))
 }
 
+/// A time ago in at most four cells; the future and unknown clocks are `now` and `–`.
+pub fn age(seconds: f64) -> String {
+    const DAY: f64 = 86_400.0;
+    match seconds {
+        s if s.is_nan() => "–".into(),
+        s if s < 60.0 => "now".into(),
+        s if s < 3600.0 => format!("{:.0}m", (s / 60.0).floor()),
+        s if s < DAY => format!("{:.0}h", (s / 3600.0).floor()),
+        s if s < 60.0 * DAY => format!("{:.0}d", (s / DAY).floor()),
+        s if s < 730.0 * DAY => format!("{:.0}mo", (s / (30.44 * DAY)).floor()),
+        s => format!("{:.0}y", (s / (365.25 * DAY)).floor().min(999.0)),
+    }
+}
+
 /// A duration in at most six cells: `42s`, `3m05s`, `2h10m`, `3d4h`. Negative and NaN are `–`.
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {

@@ -6,8 +6,9 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::cache::{ComparisonCache, Content, Folders, Origin};
+use super::cache::{ComparisonCache, Content, Facts, Folders, Origin};
 use super::gram::{RowKey, Segment};
+use super::strength::Strength;
 use super::weights::{Alignment, Compared, Product, Scan, Scanned, flattened_size, own_size, scan};
 use crate::library::{Expert, Library, Skipped, Stamp};
 use crate::{Cancel, Error, Result};
@@ -27,6 +28,8 @@ pub(super) struct Identified<'a> {
     /// What begins the names of such files.
     pub kind: String,
     pub stamps: Stamps,
+    /// How strong each expert is.
+    pub strength: Vec<Strength>,
 }
 
 /// How the experts stood on disk before anything was read.
@@ -49,6 +52,7 @@ struct Known<'a> {
     expert: &'a Expert,
     stamp: Option<Stamp>,
     content: Option<Content>,
+    strength: Option<Strength>,
     scan: Option<Scan>,
     places: OnceLock<crate::library::FactorPlaces>,
 }
@@ -96,7 +100,36 @@ pub(super) fn origin(
     Origin::new(cache, hash.finalize().into())
 }
 
+/// What is known of all experts of a library that can be compared: how products are made, the files with such
+/// products, the scans in these, and each expert.
+fn look<'a, 'c>(
+    library: &'a Library,
+    (product, sparsity): (Product, f64),
+    cache: &'c ComparisonCache,
+) -> (Kind<'c>, Vec<Segment>, HashMap<RowKey, Scan>, Vec<Known<'a>>) {
+    let folders = cache.folders();
+    let kind = Kind { product, sparsity, name: format!("{product:?}-{sparsity}").to_lowercase(), folders };
+    let segments = folders.map(|folders| Segment::all(&folders.products, &kind.name)).unwrap_or_default();
+    let records = segments.iter().flat_map(|segment| &segment.records);
+    let facts = records.map(|record| (record.key, record.scan)).collect();
+    let experts: Vec<&Expert> = library.comparable().collect();
+    let look = |expert: &&'a Expert| {
+        let stamp = folders.and_then(|_| expert.stamp());
+        let facts = stamp.and_then(|stamp| folders?.contents.get(&stamp));
+        let (content, strength) = facts.map(|facts| (facts.content, facts.strength)).unzip();
+        Known { expert, stamp, content, strength, scan: None, places: OnceLock::new() }
+    };
+    (kind, segments, facts, experts.par_iter().map(look).collect())
+}
+
 impl<'a> Identified<'a> {
+    /// Whether all inner products of a library's experts may be on disk.
+    pub fn is_known(library: &Library, product: (Product, f64), cache: &ComparisonCache) -> bool {
+        let (kind, _, facts, known) = look(library, product, cache);
+        let size = flattened_size(known.iter().map(|known| known.expert));
+        known.iter().all(|known| kind.key(known, size).is_some_and(|key| facts.contains_key(&key)))
+    }
+
     /// Looks at all experts of a library that can be compared, and reads those of which too little is known. Those
     /// that cannot be read move to `skipped`.
     ///
@@ -110,19 +143,7 @@ impl<'a> Identified<'a> {
         progress: &mut dyn FnMut(usize, usize),
         cancel: &Cancel,
     ) -> Result<Self> {
-        let folders = cache.folders();
-        let kind =
-            Kind { product, sparsity, name: format!("{product:?}-{sparsity}").to_lowercase(), folders };
-        let segments = folders.map(|folders| Segment::all(&folders.products, &kind.name)).unwrap_or_default();
-        let records = segments.iter().flat_map(|segment| &segment.records);
-        let facts: HashMap<RowKey, Scan> = records.map(|record| (record.key, record.scan)).collect();
-        let experts: Vec<&Expert> = library.comparable().collect();
-        let look = |expert: &&'a Expert| {
-            let stamp = folders.and_then(|_| expert.stamp());
-            let content = stamp.and_then(|stamp| folders?.contents.get(&stamp));
-            Known { expert, stamp, content, scan: None, places: OnceLock::new() }
-        };
-        let mut known: Vec<Known<'_>> = experts.par_iter().map(look).collect();
+        let (kind, segments, facts, mut known) = look(library, (product, sparsity), cache);
         // The thresholds depend on the modules of the experts that stay: a failure that takes modules along repeats it.
         let size = loop {
             let size = flattened_size(known.iter().map(|known| known.expert));
@@ -136,10 +157,11 @@ impl<'a> Identified<'a> {
         };
         let keys = known.iter().map(|known| kind.key(known, size)).collect();
         let stamps = Stamps(known.iter().map(|known| known.stamp).collect());
+        let strength = known.iter().map(|known| known.strength.unwrap_or_default()).collect();
         let experts = known
             .into_iter()
             .filter_map(|Known { expert, scan, places, .. }| Some(Compared { expert, scan: scan?, places }));
-        Ok(Self { experts: experts.collect(), keys, segments, kind: kind.name, stamps })
+        Ok(Self { experts: experts.collect(), keys, segments, kind: kind.name, stamps, strength })
     }
 }
 
@@ -173,9 +195,9 @@ impl Kind<'_> {
             let found: Vec<Result<Scanned>> = some.par_iter().map(one).collect();
             for (&at, found) in some.iter().zip(found) {
                 match found {
-                    Ok(Scanned { scan, places, content }) => {
+                    Ok(Scanned { scan, places, content, strength }) => {
                         let known = &mut known[at];
-                        (known.scan, known.content) = (Some(scan), content);
+                        (known.scan, known.content, known.strength) = (Some(scan), content, Some(strength));
                         known.places = places.map(OnceLock::from).unwrap_or_default();
                     }
                     Err(Error::Cancelled) => return Err(Error::Cancelled),
@@ -191,7 +213,10 @@ impl Kind<'_> {
                 Some(reason) => {
                     failed.insert(at, reason.clone());
                 }
-                None => (known[at].scan, known[at].content) = (known[other].scan, known[other].content),
+                None => {
+                    let Known { scan, content, strength, .. } = known[other];
+                    (known[at].scan, known[at].content, known[at].strength) = (scan, content, strength);
+                }
             }
         }
         let mut kept = Vec::with_capacity(known.len());
@@ -210,10 +235,11 @@ impl Kind<'_> {
         let mut was_read = vec![false; known.len()];
         read.iter().for_each(|&at| was_read[at] = true);
         let pair = |(at, known): (usize, &Known<'_>)| {
-            let (stamp, content) = known.stamp.zip(known.content)?;
-            (!was_read[at] || stands_so(known.expert, &stamp)).then_some((stamp, content))
+            let facts = Facts { content: known.content?, strength: known.strength? };
+            let stamp = known.stamp?;
+            (!was_read[at] || stands_so(known.expert, &stamp)).then_some((stamp, facts))
         };
-        let pairs: Vec<(Stamp, Content)> = known.par_iter().enumerate().filter_map(pair).collect();
+        let pairs: Vec<(Stamp, Facts)> = known.par_iter().enumerate().filter_map(pair).collect();
         folders.contents.keep(&pairs);
     }
 }

@@ -2,8 +2,10 @@
 
 mod cache;
 mod clustering;
+mod compare;
 mod embedding;
 mod gram;
+mod hubs;
 mod identity;
 pub(crate) mod linalg;
 mod metrics;
@@ -14,6 +16,7 @@ mod settings;
 mod similarity;
 mod skipped;
 mod spread;
+mod strength;
 mod weights;
 
 pub use cache::{ComparisonCache, Origin};
@@ -21,6 +24,8 @@ pub use clustering::{
     ChosenK, Clustering, SweptK, best_k, boundaries, choose_k, cluster, cohesion, natural_clusters,
     order_by_cluster, project, sweep, ties,
 };
+pub use compare::{is_kept, similarity};
+pub use hubs::{Untrained, untrained};
 pub use metrics::{Metric, MetricSpec};
 pub use pair::{PAIR_MEASURES, PairMeasure, PairModule, pair};
 pub use profile::{ExpertProfile, ModuleProfile, profile};
@@ -33,8 +38,9 @@ pub use settings::{
     COMPARISON, ComparisonSpec, DEFAULT_SEED, DEFAULT_SPARSITY, GROUPING, GroupingSpec, PAPER_K, clusters,
     default_k, paper_k, seed, sparsity,
 };
-pub use similarity::{Similarity, similarity};
+pub use similarity::Similarity;
 pub use spread::{Spread, value_range};
+pub use strength::Strength;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::prototypes::{effective_rank, prototype, spectral_gap};
+use super::strength::FLAT;
 use crate::Result;
 use crate::library::{Expert, LoraModule, Provenance};
 
@@ -37,8 +38,6 @@ pub struct ModuleProfile {
     pub gap: f64,
 }
 
-/// Above this σ₂ / σ₁ the top direction, and with it the prototype, is a matter of chance.
-const FLAT: f64 = 0.95;
 /// Singular values below this share of the largest are not used.
 const DEAD: f64 = 1e-6;
 

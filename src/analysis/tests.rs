@@ -287,3 +287,35 @@ fn several_at_once_find_the_same() {
     });
     assert_close(&kept(root.path(), Metric::MBC), &expected);
 }
+
+#[test]
+fn experts_that_were_hardly_trained_are_named_each_time() {
+    let root = library(5);
+    // The same as the second, a hundredth as strong.
+    let library = Library::open(root.path()).unwrap();
+    let adapter = library.expert("e01").unwrap().load().unwrap();
+    let lora = |module: &crate::library::LoraModule| NewLora {
+        module: module.shape.module.clone(),
+        rank: module.shape.rank,
+        in_features: module.shape.in_features,
+        out_features: module.shape.out_features,
+        a: module.a().unwrap(),
+        b: module.b().unwrap().iter().map(|x| x * 0.01).collect(),
+    };
+    let loras: Vec<NewLora> = adapter.modules.iter().map(lora).collect();
+    let targets = vec!["q_proj".into(), "v_proj".into()];
+    let config =
+        NewAdapterConfig { base: "tiny".into(), r: 2, alpha: 4.0, dropout: 0.0, targets, revision: None };
+    let folder = root.path().join("weak");
+    write_adapter(&folder, &loras, &config, DType::F32, &Provenance::default()).unwrap();
+    for _ in 0..2 {
+        let found = kept(root.path(), Metric::MBC);
+        let [weak] = &untrained(&found)[..] else { panic!("one: {:?}", found.strength) };
+        assert_eq!(found.experts[weak.expert], "weak");
+        let norm = profile(library.expert("e01").unwrap()).unwrap();
+        let norm = norm.modules.iter().map(|module| module.norm.powi(2)).sum::<f64>().sqrt();
+        assert!((weak.norm / norm - 0.01).abs() < 1e-6, "{} {norm}", weak.norm);
+        let warned = found.warnings.iter().any(|line| line.starts_with("'weak' is barely trained: ‖ΔW‖"));
+        assert!(warned, "{:?}", found.warnings);
+    }
+}

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::cache::Content;
+use super::strength::{Measure, Strength};
 use crate::library::{Expert, FactorPlaces, ModuleShape};
 use crate::{Cancel, Error, Result};
 
@@ -76,6 +77,7 @@ pub(super) struct Scanned {
     pub places: Option<FactorPlaces>,
     /// What the weights are, where it was asked for.
     pub content: Option<Content>,
+    pub strength: Strength,
 }
 
 /// An expert of a comparison.
@@ -150,8 +152,10 @@ pub(super) fn scan(expert: &Expert, sparsity: f64, flattened: usize, hashed: boo
         magnitudes.reserve(own_size(expert));
     }
     let mut largest = [0.0f32; 2];
+    let mut measure = Measure::new(adapter.modules.len());
     for module in &adapter.modules {
         let (a, b) = if hashed { module.factors(&mut hash)? } else { (module.a()?, module.b()?) };
+        measure.add(&module.shape, &a, &b);
         for (largest, values) in largest.iter_mut().zip([a, b]) {
             *largest = values.iter().fold(*largest, |m, x| m.max(x.abs()));
             if sparsity > 0.0 {
@@ -165,7 +169,12 @@ pub(super) fn scan(expert: &Expert, sparsity: f64, flattened: usize, hashed: boo
         quantile(&mut magnitudes, absent, sparsity)
     });
     let scan = Scan { exponent_a: exponent(largest[0]), exponent_b: exponent(largest[1]), threshold };
-    Ok(Scanned { scan, places: adapter.places(), content: hashed.then(|| hash.finalize().into()) })
+    Ok(Scanned {
+        scan,
+        places: adapter.places(),
+        content: hashed.then(|| hash.finalize().into()),
+        strength: measure.finish(),
+    })
 }
 
 /// n with 2ⁿ ≤ x < 2ⁿ⁺¹, kept where 2⁻ⁿ is a normal f32; 0 for zero.

@@ -47,7 +47,7 @@ pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
     let grouping = args.grouping.group(&library, args.sweep, output)?;
     let Grouping { similarity, clustering, tried, found, warnings } = &grouping;
-    let swept = tried.as_ref().map(|tried| tried.swept.as_slice()).filter(|_| args.sweep);
+    let swept = tried.as_ref().map(|tried| tried.swept.as_slice());
     if output.is_json() {
         return output.document(&Document {
             k: clustering.k,
@@ -64,7 +64,7 @@ pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
             warnings,
         });
     }
-    let sweep = swept.map(curve).unwrap_or_default();
+    let sweep = swept.filter(|_| args.sweep).map(curve).unwrap_or_default();
     output.text(&format!("{}{sweep}", text(&grouping)))
 }
 
@@ -124,6 +124,7 @@ mod tests {
             matrix: vec![1.0, 0.9, 0.1, 0.9, 1.0, 0.1, 0.1, 0.1, 1.0],
             warnings: vec![],
             skipped: vec![],
+            strength: Vec::new(),
             known_spread: Default::default(),
             origin: Default::default(),
         };

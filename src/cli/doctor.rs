@@ -45,7 +45,7 @@ pub fn run(args: &DoctorArgs, output: &Output) -> Result<()> {
         colours(),
         python(),
     ];
-    let default = PathBuf::from(super::DEFAULT_LIBRARY);
+    let default = PathBuf::from(super::default_library::DEFAULT_LIBRARY);
     match args.library.clone().or_else(|| default.is_dir().then_some(default)) {
         Some(path) => library(&path, args.base.is_some(), &mut facts),
         None => facts.push(fact("library", "none given, and no ./library here".into())),

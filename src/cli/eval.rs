@@ -22,7 +22,7 @@ use crate::train::find_tasks;
 /// Score methods on tasks, or count who wins the routing
 #[derive(Clone, Debug, clap::Args)]
 pub struct EvalArgs {
-    /// Folder of adapters
+    /// Folder of adapters [default: ./library, if it is there]
     pub library: PathBuf,
     /// Folder of tasks
     #[arg(long, value_name = "DIR")]

@@ -14,7 +14,7 @@ use crate::{Cancel, Result};
 /// Get the library's base model
 #[derive(Clone, Debug, clap::Args)]
 pub struct FetchArgs {
-    /// Folder of adapters
+    /// Folder of adapters [default: ./library, if it is there]
     pub library: PathBuf,
 }
 

@@ -14,7 +14,7 @@ use crate::text::printable;
 /// Generate text with routed experts
 #[derive(Clone, Debug, clap::Args)]
 pub struct GenerateArgs {
-    /// Folder of adapters
+    /// Folder of adapters [default: ./library, if it is there]
     pub library: PathBuf,
     #[command(flatten)]
     pub prompt: PromptArgs,
@@ -35,6 +35,7 @@ pub struct GenerateArgs {
 
 /// Runs the command.
 pub fn run(args: &GenerateArgs, output: &Output) -> Result<()> {
+    args.prompt.check()?;
     let (library, mut session) =
         open_session(&args.library, &args.router, &args.base, Precision::Q8, output)?;
     let prompt = args.prompt.read(&session)?;

@@ -27,7 +27,7 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(3);
                   to a number up to 64\nto run more at once; each takes the memory that `train` says it needs."
 )]
 pub struct JobsArgs {
-    /// Folder of adapters
+    /// Folder of adapters [default: ./library, if it is there]
     pub library: PathBuf,
     #[command(subcommand)]
     pub action: Option<JobsAction>,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::options::{LibraryArgs, Options, Table, choice};
+use super::options::{LibraryArgs, Options, Table, choice, parse_trimmed};
 use super::output::Output;
 use crate::Result;
 use crate::library::Skipped;
@@ -19,7 +19,14 @@ pub struct MergeArgs {
     #[arg(long, required = true, num_args = 1.., value_name = "NAMES")]
     pub experts: Vec<String>,
     /// `--weights`.
-    #[arg(long, help = weights_help(), value_delimiter = ',', value_name = "NUMBERS", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        help = weights_help(),
+        value_delimiter = ',',
+        value_name = "NUMBERS",
+        allow_hyphen_values = true,
+        value_parser = parse_trimmed::<f64>
+    )]
     pub weights: Option<Vec<f64>>,
     /// How to merge
     #[arg(long, value_parser = choice::<MergeMethod>())]

@@ -1,6 +1,6 @@
 //! A mistyped command looks like the name of a library: say which command was meant.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::Path;
 
 use crate::named::nearest;
@@ -14,7 +14,9 @@ const WITH_VALUE: [&str; 3] = ["--base", "--device", "--precision"];
 /// # Errors
 /// A usage error when it is neither and looks like a command or is followed by more arguments.
 pub(super) fn check(arguments: &[OsString]) -> Result<()> {
-    let Some((first, more)) = first_plain(arguments) else { return Ok(()) };
+    let Some(at) = command_at(arguments) else { return Ok(()) };
+    let first = &arguments[at];
+    let more = arguments.get(at + 1).is_some_and(|next| !next.to_string_lossy().starts_with('-'));
     let cli = super::command();
     let names: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).chain(["help"]).collect();
     let text = first.to_string_lossy();
@@ -33,21 +35,18 @@ pub(super) fn check(arguments: &[OsString]) -> Result<()> {
     }
 }
 
-/// The first argument that is no option, and whether another plain one follows.
-fn first_plain(arguments: &[OsString]) -> Option<(&OsStr, bool)> {
-    let mut rest = arguments.iter().skip(1);
-    while let Some(argument) = rest.next() {
+/// Where the first argument is that is no option: a command or a library.
+pub(super) fn command_at(arguments: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    while let Some(argument) = arguments.get(at) {
         let text = argument.to_string_lossy();
         if text == "--" {
             return None;
         }
         if !text.starts_with('-') {
-            let more = rest.next().is_some_and(|next| !next.to_string_lossy().starts_with('-'));
-            return Some((argument, more));
+            return Some(at);
         }
-        if WITH_VALUE.contains(&&*text) {
-            rest.next();
-        }
+        at += 1 + usize::from(WITH_VALUE.contains(&&*text));
     }
     None
 }

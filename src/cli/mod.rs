@@ -5,15 +5,19 @@
 
 mod calibrate;
 mod cluster;
+mod compared;
 mod completions;
 mod csv;
+mod default_library;
 mod doctor;
 mod eval;
+mod expert_row;
 mod fetch;
 mod generate;
 mod grouping;
 mod jobs;
 mod ls;
+mod ls_columns;
 mod merge;
 mod mistyped;
 mod options;
@@ -44,8 +48,7 @@ pub use table::{Align, Table};
 use crate::Result;
 use crate::model::layer_sizes;
 
-/// The library when none is named.
-const DEFAULT_LIBRARY: &str = "./library";
+use default_library::DEFAULT_LIBRARY;
 
 /// A terminal workbench for libraries of LoRA experts.
 #[derive(Debug, Parser)]
@@ -111,7 +114,7 @@ fn run(arguments: Vec<OsString>, workbench: Workbench) -> ExitCode {
     if let Err(error) = crate::cpu::check().and_then(|()| mistyped::check(&arguments)) {
         return output::finish(Err(error));
     }
-    match Cli::try_parse_from(arguments) {
+    match parse(&arguments) {
         Ok(cli) => output::finish(dispatch(cli, workbench)),
         Err(error) => {
             // Help and version go to stdout with status 0; a closed pipe is no error.
@@ -119,6 +122,18 @@ fn run(arguments: Vec<OsString>, workbench: Workbench) -> ExitCode {
             ExitCode::from(if error.use_stderr() { 2 } else { 0 })
         }
     }
+}
+
+/// Reads the arguments; a command without its library means ./library, where that is there.
+fn parse(arguments: &[OsString]) -> std::result::Result<Cli, clap::Error> {
+    let with_default = default_library::inserted(arguments, &|path| path.is_dir());
+    if let Some((with_default, true)) = &with_default {
+        return Cli::try_parse_from(with_default);
+    }
+    Cli::try_parse_from(arguments).or_else(|error| match (with_default, error.use_stderr()) {
+        (Some((with_default, _)), true) => Cli::try_parse_from(with_default).map_err(|_| error),
+        _ => Err(error),
+    })
 }
 
 fn dispatch(cli: Cli, workbench: Workbench) -> Result<()> {

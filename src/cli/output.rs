@@ -67,6 +67,22 @@ impl Output {
         let _ = writeln!(io::stderr().lock(), "{}", printable(text));
     }
 
+    /// Says that a file was written, in one line on stderr.
+    pub fn wrote(&self, path: &Path, what: &str) {
+        self.note(&format!("wrote {}: {what}", path.display()));
+    }
+
+    /// Says which names a figure shows by number, because its font cannot show them.
+    pub fn numbered(&self, names: &[(String, String)]) {
+        let pairs: Vec<String> = names.iter().map(|(number, name)| format!("{number} {name}")).collect();
+        if !pairs.is_empty() {
+            self.note(&format!(
+                "names that the figure's font lacks are numbered there: {}",
+                pairs.join(", ")
+            ));
+        }
+    }
+
     /// A flag that Ctrl-C and TERM raise from now on; a second one ends the process at once.
     pub fn cancel(&self) -> &Cancel {
         self.cancel.get_or_init(|| {

@@ -21,7 +21,7 @@ use crate::{Error, Result};
 /// Route a prompt: which experts every token uses in every module
 #[derive(Clone, Debug, clap::Args)]
 pub struct RouteArgs {
-    /// Folder of adapters
+    /// Folder of adapters [default: ./library, if it is there]
     pub library: PathBuf,
     #[command(flatten)]
     pub prompt: PromptArgs,
@@ -57,6 +57,7 @@ pub(super) fn start_session(
     output: &Output,
 ) -> Result<Session> {
     let config = router.config(library)?;
+    check_names(library, &config)?;
     let chosen = router.chosen_prompts()?;
     let path = base_path(library, output)?;
     let mut progress = output.progress();
@@ -90,6 +91,13 @@ pub(super) fn start_session(
         notes(partial.iter().map(|skipped| format!("partly applied: {skipped}")), output);
     }
     Ok(session)
+}
+
+/// Whether there are experts of the names that a router has: known before anything is loaded.
+fn check_names(library: &Catalog, config: &RouterConfig) -> Result<()> {
+    let named = config.router.names_expert().then_some(&config.argument);
+    let lists = [&config.muted, &config.pinned, &config.general];
+    named.into_iter().chain(lists.into_iter().flatten()).try_for_each(|name| library.expert(name).map(drop))
 }
 
 /// Tells the first of many notes, and how many there are besides.
@@ -129,6 +137,7 @@ pub(super) fn partial(library: &Catalog, session: &Session) -> Vec<Skipped> {
 
 /// Runs the command.
 pub fn run(args: &RouteArgs, output: &Output) -> Result<()> {
+    args.prompt.check()?;
     let (library, mut session) =
         open_session(&args.library, &args.router, &args.base, Precision::F32, output)?;
     let prompt = args.prompt.read(&session)?;

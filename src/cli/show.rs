@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::ls::{ExpertRow, count};
+use super::expert_row::{ExpertRow, count};
 use super::options::LibraryArgs;
 use super::output::Output;
 use super::table::{Align, Table};

@@ -12,7 +12,7 @@ use crate::analysis::{self, COMPARISON, ComparisonCache, ComparisonSpec, Metric,
 use crate::library::{Library, NamedTensor, Skipped};
 use crate::outside::atomic_write;
 use crate::settings::Setting;
-use crate::text::printable;
+use crate::text::{counted, printable};
 use crate::{Error, Result, plot};
 
 /// Up to so many experts the whole matrix is printed, above only each one's nearest.
@@ -61,7 +61,7 @@ struct Document<'a> {
 pub fn run(args: &SimilarityArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
     let similarity = compare(&library, &args.comparison.0, output)?;
-    write_files(args, &similarity, output)?;
+    let written = write_files(args, &similarity, output)?;
     if output.is_json() {
         return output.document(&Document {
             metric: similarity.metric,
@@ -72,7 +72,9 @@ pub fn run(args: &SimilarityArgs, output: &Output) -> Result<()> {
             warnings: &similarity.warnings,
         });
     }
-    output.text(&text(&similarity))
+    // Whoever asked for a file has it there.
+    let body = if written { head(&similarity) + "\n" } else { text(&similarity) };
+    output.text(&body)
 }
 
 /// The similarity of all experts of a library, with progress, warnings and left-out experts on stderr.
@@ -110,30 +112,38 @@ fn rows(similarity: &Similarity) -> impl Iterator<Item = &[f32]> {
     similarity.matrix.chunks_exact(similarity.len().max(1))
 }
 
-fn write_files(args: &SimilarityArgs, similarity: &Similarity, output: &Output) -> Result<()> {
+/// Writes the files that were asked for, and says so; whether there were any.
+fn write_files(args: &SimilarityArgs, similarity: &Similarity, output: &Output) -> Result<bool> {
     let n = similarity.len();
+    let what = counted(n, "expert");
     if let Some(path) = &args.save {
         let tensor = NamedTensor { name: "similarity", shape: &[n, n], values: &similarity.matrix };
         save_tensors(path, &[tensor], &similarity.experts)?;
+        output.wrote(path, &format!("the similarity of {what}"));
     }
     if let Some(path) = &args.csv {
         atomic_write(path, csv_of(similarity).as_bytes())?;
+        output.wrote(path, &format!("the similarity of {what}"));
     }
     if args.png.is_none() && args.svg.is_none() {
-        return Ok(());
+        return Ok(args.save.is_some() || args.csv.is_some());
     }
     let clusters = analysis::natural_clusters(similarity, SEED, output.cancel())?;
     let order = analysis::order_by_cluster(similarity, &clusters);
     let boundaries = analysis::boundaries(&clusters, &order);
     let title = format!("Similarity of the experts in {}", args.library.library.display());
     let figure = plot::heatmap(similarity, &order, &boundaries, &title);
+    let what = format!("a heatmap of {what}");
     if let Some(path) = &args.png {
         figure.save_png(path)?;
+        output.wrote(path, &what);
+        output.numbered(figure.numbered());
     }
     if let Some(path) = &args.svg {
         figure.save_svg(path)?;
+        output.wrote(path, &what);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// A header line with the names, then one line per expert (RFC 4180).
@@ -148,14 +158,17 @@ fn csv_of(similarity: &Similarity) -> String {
     out
 }
 
-fn text(similarity: &Similarity) -> String {
-    let n = similarity.len();
-    let metric = similarity.metric;
+/// What was compared.
+fn head(similarity: &Similarity) -> String {
+    let Similarity { metric, .. } = similarity;
     let sparsity =
         if metric.uses_sparsity { format!(", sparsity {}", similarity.sparsity) } else { String::new() };
-    let experts = if n == 1 { "1 expert".into() } else { format!("{n} experts") };
-    let body = if n <= PRINTED { matrix(similarity) } else { nearest(similarity) };
-    format!("{metric} similarity of {experts}{sparsity}\n\n{}", body.render())
+    format!("{metric} similarity of {}{sparsity}", counted(similarity.len(), "expert"))
+}
+
+fn text(similarity: &Similarity) -> String {
+    let body = if similarity.len() <= PRINTED { matrix(similarity) } else { nearest(similarity) };
+    format!("{}\n\n{}", head(similarity), body.render())
 }
 
 /// Numbered rows with names; the columns have the numbers only.
@@ -204,6 +217,7 @@ mod tests {
             matrix: (0..n * n).map(|at| 1.0 - 0.125 * (at / n).abs_diff(at % n) as f32).collect(),
             warnings: vec![],
             skipped: vec![],
+            strength: Vec::new(),
             known_spread: Default::default(),
             origin: Default::default(),
         }

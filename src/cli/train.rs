@@ -16,7 +16,7 @@ use crate::train::{self, TrainReport, TrainSpec};
 /// Train a new expert
 #[derive(Clone, Debug, clap::Args)]
 pub struct TrainArgs {
-    /// Folder of adapters that gets the new expert
+    /// Folder of adapters that gets the new expert [default: ./library, if it is there]
     pub library: PathBuf,
     #[command(flatten)]
     pub job: JobArgs<TrainSpec>,

@@ -14,7 +14,7 @@ use crate::train::{ClusterRow, ClustersEvent, ClustersReport, ClustersSpec, trai
 /// Cluster the experts and train one new expert per cluster, into a new library
 #[derive(Clone, Debug, clap::Args)]
 pub struct TrainClustersArgs {
-    /// Folder of adapters, one per task
+    /// Folder of adapters, one per task [default: ./library, if it is there]
     pub library: PathBuf,
     #[command(flatten)]
     pub job: JobArgs<ClustersSpec>,

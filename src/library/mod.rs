@@ -9,6 +9,7 @@ mod base_consistency;
 mod claim;
 mod contradictions;
 mod expert;
+mod facts;
 mod formats;
 pub(crate) mod gguf;
 mod inspect;
@@ -35,6 +36,7 @@ pub use base::{BaseLocation, FetchPhase, FetchProgress, fetch_base, locate_base,
 pub use base_consistency::LayerSizes;
 pub use claim::Claim;
 pub use expert::{Expert, ModuleShape, Shortfall, Standing, Status};
+pub use facts::kind_order;
 pub use formats::{BaseTraits, FORMATS, Format, Heads, Selection, formats_table, variants_table};
 pub use library::Library;
 pub use manifest::{BaseSpec, Manifest, RouterDefaults, Template};

@@ -116,7 +116,8 @@ pub(super) fn of_file(file: &fs::File) -> Option<FileStamp> {
     file.metadata().ok().map(|metadata| FileStamp::of(&metadata))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::path::Path;
 
@@ -128,7 +129,7 @@ mod tests {
 
     /// Writes and waits until nothing written later can have the same time.
     fn write(path: &Path, text: &str) {
-        fs::write(path, text).unwrap();
+        fs::write(path, text).expect("temporary files can be written");
     }
 
     #[test]

@@ -141,7 +141,12 @@ fn named<'a>(library: &'a Library, texts: &[String]) -> Result<Vec<&'a Expert>> 
     let names = || library.experts.iter().map(|e| e.name.as_str());
     let mut experts: Vec<&Expert> = Vec::new();
     for text in texts {
-        for name in split_names(text, |name| find_name(names(), name).is_some()) {
+        let is_name = |name: &str| find_name(names(), name).is_some();
+        // Each expert has a weight: what is missing between commas would shift them.
+        if !is_name(text) && text.contains(',') && text.split(',').any(|name| name.trim().is_empty()) {
+            library.expert("")?;
+        }
+        for name in split_names(text, is_name) {
             let expert = library.expert(name)?;
             if let Some(reason) = expert.reason().filter(|_| !expert.is_usable()) {
                 return Err(Error::file(&expert.path, reason));

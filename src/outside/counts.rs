@@ -11,10 +11,12 @@ pub(super) fn opened(_: &std::path::Path) {}
 #[inline(always)]
 pub(super) fn read(_: &std::fs::File, _: usize) {}
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 pub(super) use testing::{opened, read};
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 pub(crate) mod testing {
     //! A list of folders that are watched.
 
@@ -48,7 +50,10 @@ pub(crate) mod testing {
 
     /// Counts what is done below `folder`, by its real path, until the counts are dropped.
     pub fn watch(folder: &Path) -> Arc<Counts> {
-        let counts = Arc::new(Counts { folder: fs::canonicalize(folder).unwrap(), ..Counts::default() });
+        let counts = Arc::new(Counts {
+            folder: fs::canonicalize(folder).expect("the folder is there"),
+            ..Counts::default()
+        });
         let mut watched = WATCHED.lock().unwrap_or_else(PoisonError::into_inner);
         watched.retain(|counts| counts.strong_count() > 0);
         watched.push(Arc::downgrade(&counts));

@@ -82,7 +82,7 @@ pub(crate) mod testing {
         match due() {
             Some(What::Kill) => end(),
             Some(What::Fails(number)) => Err(io::Error::from_raw_os_error(number)),
-            Some(What::Torn) => Ok(HALF | length / 2),
+            Some(What::Torn) => Ok(HALF | (length / 2)),
             Some(What::Short) => Ok((length / 2).max(1).min(length)),
             None => Ok(length),
         }

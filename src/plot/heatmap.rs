@@ -259,6 +259,7 @@ mod tests {
             matrix: (0..n * n).map(|at| 1.0 / (1 << (at / n).abs_diff(at % n).min(8)) as f32).collect(),
             warnings: vec![],
             skipped: vec![],
+            strength: Vec::new(),
             known_spread: Default::default(),
             origin: Default::default(),
         }
@@ -307,10 +308,10 @@ mod tests {
 
     #[test]
     fn names_in_any_script_are_readable_somewhere() {
-        let figure = heatmap(&similarity(&["cafe\u{301}", "日本語", "plain"]), &[0, 1, 2], &[], "t");
-        assert_eq!(figure.numbered(), [("#1".to_string(), "日本語".to_string())]);
+        let figure = heatmap(&similarity(&["cafe\u{301}", "日本語アダプタ", "plain"]), &[0, 1, 2], &[], "t");
+        assert_eq!(figure.numbered(), [("#1".to_string(), "日本語アダプタ".to_string())]);
         let svg = figure.svg().unwrap();
-        assert!(svg.contains("café") && svg.contains("日本語") && !svg.contains("#1"), "{svg}");
+        assert!(svg.contains("café") && svg.contains("日本語アダプタ") && !svg.contains("#1"), "{svg}");
         // The legend makes the picture higher.
         let plain = heatmap(&similarity(&["caf\u{e9}", "#1", "plain"]), &[0, 1, 2], &[], "t");
         let height = |figure: &Figure| decode(&figure.png().unwrap()).2;

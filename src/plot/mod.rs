@@ -4,6 +4,8 @@ mod canvas;
 pub mod colormap;
 mod heatmap;
 mod labels;
+mod map;
 mod svg;
 
 pub use heatmap::{Figure, heatmap};
+pub use map::{MapFigure, map};

@@ -201,7 +201,7 @@ impl<'de> Visitor<'de> for &mut Array {
 
 /// What stands where an example should be.
 enum Found {
-    Object(Fields),
+    Object(Box<Fields>),
     /// Something else, in words.
     Other(&'static str),
 }
@@ -314,7 +314,7 @@ impl<'de> Visitor<'de> for Look {
                 fields.twice.get_or_insert(name);
             }
         }
-        Ok(Found::Object(fields))
+        Ok(Found::Object(Box::new(fields)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Found, A::Error> {

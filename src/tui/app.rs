@@ -186,6 +186,7 @@ impl App {
             }
             ComputeMessage::Similarity { result: Err(_), .. }
             | ComputeMessage::Clustering { result: Err(_), .. }
+            | ComputeMessage::Sample { .. }
             | ComputeMessage::Sweep { .. }
             | ComputeMessage::Pair { .. }
             | ComputeMessage::Progress { .. }

@@ -142,6 +142,7 @@ pub fn similarity() -> Arc<Similarity> {
         matrix,
         warnings: Vec::new(),
         skipped: Vec::new(),
+        strength: Vec::new(),
         known_spread: Default::default(),
         origin: Default::default(),
     })

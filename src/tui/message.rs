@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossterm::event::KeyEvent;
 
 use crate::NoSource;
-use crate::analysis::{Clustering, ExpertProfile, PairModule, Similarity, SweptK};
+use crate::analysis::{ChosenK, Clustering, ExpertProfile, PairModule, Similarity};
 use crate::catalog::Catalog;
 use crate::jobs::{JobDetail, JobSummary};
 use crate::library::{FetchProgress, Skipped};
@@ -53,6 +53,16 @@ pub enum ComputeMessage {
         ticket: u64,
         /// The answer, or a line that says why there is none.
         result: Result<(Arc<Similarity>, Arc<Clustering>), String>,
+    },
+    /// While an answer to `ComputeEffect::Similarity` or `ComputeEffect::Cluster` takes long: the same of some of the
+    /// experts.
+    Sample {
+        /// That of the request.
+        ticket: u64,
+        /// Of the sample.
+        similarity: Arc<Similarity>,
+        /// Of the sample.
+        clustering: Arc<Clustering>,
     },
     /// Answer to `ComputeEffect::Sweep`.
     Sweep {
@@ -154,8 +164,10 @@ pub struct DataSummary {
 pub struct Sweep {
     /// Names in the order of `map`.
     pub experts: Vec<String>,
-    /// By rising k; empty where so few experts leave no choice.
-    pub ks: Vec<SweptK>,
+    /// The number of clusters that fits best, and what those that were tried give.
+    pub chosen: ChosenK,
+    /// Whether more numbers are being tried: another answer follows.
+    pub more: bool,
     /// Each expert's place in the plane that keeps most of the similarities; no unit.
     pub map: Vec<(f32, f32)>,
 }

@@ -41,22 +41,14 @@ pub fn header(frame: &mut Frame, area: Rect, facts: &[String], theme: &Theme) {
     frame.render_widget(Line::from(spans), area);
 }
 
-/// What is being computed and how far it is, at the right end of a row.
-pub fn progress(
-    frame: &mut Frame,
-    area: Rect,
-    what: &str,
-    done: usize,
-    total: usize,
-    tick: u64,
-    theme: &Theme,
-) {
-    let far = if total > 0 { format!(" {}/{total}", done.min(total)) } else { String::new() };
-    let text = format!(" {} {what}{far}", format::spinner(tick));
-    let width = (text_width::width(&text) as u16).min(area.width);
+/// What is being computed and how far it is, in words, at the right end of a row.
+pub fn progress(frame: &mut Frame, area: Rect, what: &str, far: &str, tick: u64, theme: &Theme) {
+    let text = format!(" {} {what} {far}", format::spinner(tick));
+    let text = text.trim_end();
+    let width = (text_width::width(text) as u16).min(area.width);
     let at = Rect { x: area.right() - width, width, ..area };
     frame.render_widget(Clear, at);
-    frame.render_widget(Line::styled(text, theme.accent()), at);
+    frame.render_widget(Line::styled(text.to_string(), theme.accent()), at);
 }
 
 /// A text of several lines in the middle of nothing.

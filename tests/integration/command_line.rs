@@ -102,6 +102,72 @@ fn a_library_without_a_terminal_is_listed() {
 }
 
 #[test]
+fn the_library_may_be_left_out_where_there_is_one() {
+    let folder = library();
+    let same = |short: &[&str], long: &[&str]| {
+        let (short, long) = (lora_tui(short, folder.path()), lora_tui(long, folder.path()));
+        assert_eq!(short.status.code(), Some(0), "{}", text(&short.stderr));
+        assert_eq!(text(&short.stdout).replace("./library", "library"), text(&long.stdout));
+    };
+    same(&["ls"], &["ls", "library"]);
+    same(&["show", "plural", "--json"], &["show", "library", "plural", "--json"]);
+    same(&["similarity", "--metric", "delta"], &["similarity", "library", "--metric", "delta"]);
+    same(&["jobs"], &["jobs", "library"]);
+    same(&["jobs", "ls"], &["jobs", "library", "ls"]);
+    // A folder that is named is the library, and an action alone lacks what it is about.
+    let output = lora_tui(&["jobs", "show"], folder.path());
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    let output = lora_tui(&["show", "library"], folder.path());
+    assert!(text(&output.stderr).contains("<EXPERT>"), "{}", text(&output.stderr));
+    let elsewhere = tempfile::tempdir().expect("temporary folders can be made");
+    let output = lora_tui(&["ls"], elsewhere.path());
+    assert!(text(&output.stderr).contains("<LIBRARY>"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn names_and_prompts_are_checked_before_anything_is_loaded() {
+    let folder = library();
+    for (arguments, expected) in [
+        (&["--prompt", " "][..], "the prompt is empty"),
+        (&["--prompt", "x", "--router", "single:plurla"], "did you mean plural?"),
+        (&["--prompt", "x", "--mute", "plurla"], "did you mean plural?"),
+    ] {
+        let output = lora_tui(&[&["route", "library"], arguments].concat(), folder.path());
+        let stderr = text(&output.stderr);
+        assert!(stderr.lines().last().is_some_and(|line| line.contains(expected)), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_list_has_the_columns_that_are_asked_for() {
+    let folder = library();
+    let list = |arguments: &[&str]| {
+        let output = lora_tui(&[&["ls", "library"], arguments].concat(), folder.path());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let head =
+        |list: &str| list.lines().next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    // The order of the Library tab; the task is called as the expert is.
+    assert_eq!(head(&list(&[])), "NAME STATUS RANK AGE PARAMS DTYPE TARGETS");
+    let some = list(&["--columns", "alpha, name,nearest"]);
+    assert_eq!(head(&some), "ALPHA NAME NEAREST");
+    let output = lora_tui(&["ls", "library", "--columns", "nmae"], folder.path());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("did you mean name?"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn figures_that_are_written_are_named_and_nothing_else_is_printed() {
+    let folder = library();
+    let output = lora_tui(&["similarity", "library", "--png", "a.png", "--csv", "a.csv"], folder.path());
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(stdout, "mbc similarity of 1 expert, sparsity 0.5\n");
+    assert!(stderr.contains("wrote a.png: a heatmap of 1 expert"), "{stderr}");
+    assert!(stderr.contains("wrote a.csv: the similarity of 1 expert"), "{stderr}");
+}
+
+#[test]
 fn json_is_one_document_of_the_promised_shape() {
     let folder = library();
     let output = lora_tui(&["ls", "library", "--json"], folder.path());
@@ -242,7 +308,8 @@ fn exit_status_and_one_line_say_what_went_wrong() {
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
         assert!(output.stdout.is_empty());
     }
-    for arguments in [&["ls"][..], &["ls", "library", "--nonsense"], &["route", "library"], &["ls", "a", "b"]]
+    for arguments in
+        [&["show"][..], &["ls", "library", "--nonsense"], &["route", "library"], &["ls", "a", "b"]]
     {
         assert_eq!(lora_tui(arguments, folder.path()).status.code(), Some(2), "{arguments:?}");
     }

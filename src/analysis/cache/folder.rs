@@ -114,11 +114,11 @@ impl CacheFolder {
         let Some(entries) = self.path().and_then(|folder| fs::read_dir(folder).ok()) else {
             return Vec::new();
         };
-        let one = |entry: fs::DirEntry| {
+        let found = entries.flatten().filter_map(|entry| {
             let metadata = entry.metadata().ok().filter(fs::Metadata::is_file)?;
             Some((entry.file_name().into_string().ok()?, metadata.modified().ok()?, metadata.len()))
-        };
-        entries.flatten().filter_map(one).collect()
+        });
+        found.collect()
     }
 
     /// Keeps the folder within its bounds; `written` stays.

@@ -9,7 +9,7 @@ mod folder;
 
 use std::sync::Arc;
 
-pub(in crate::analysis) use contents::{Content, Contents};
+pub(in crate::analysis) use contents::{Content, Contents, Facts};
 pub(in crate::analysis) use folder::{CHECKSUM, CacheFolder};
 
 use crate::library::Library;

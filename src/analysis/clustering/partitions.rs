@@ -46,6 +46,7 @@ impl<'a> Partitions<'a> {
         if let Some(known) = self.known.iter().find(|known| known.k == k) {
             return Ok(known.clone());
         }
+        cancel.check()?;
         let points = self.points.get_or_insert_with(|| points(self.similarity));
         let partition = kmeans(points, k, self.seed, cancel)?;
         let silhouette = mean(&silhouettes(self.similarity, &partition.labels, k));

@@ -32,6 +32,7 @@ fn planted() -> Similarity {
         matrix,
         warnings: vec![],
         skipped: vec![],
+        strength: Vec::new(),
         known_spread: Default::default(),
         origin: Default::default(),
     }
@@ -49,6 +50,7 @@ fn ties_leave_an_expert_itself_out() {
         matrix,
         warnings,
         skipped,
+        strength: Vec::new(),
         known_spread: Default::default(),
         origin: Default::default(),
     };

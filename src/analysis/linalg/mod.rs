@@ -6,5 +6,5 @@ mod krylov;
 mod vectors;
 
 pub(crate) use dense::{Qr, full_svd};
-pub(in crate::analysis) use dense::{row_products, thin_svd, triangular};
+pub(in crate::analysis) use dense::{row_products, symmetric_eigen, thin_svd, triangular};
 pub(in crate::analysis) use vectors::{add, dot};

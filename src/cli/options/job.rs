@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
+use super::parse_trimmed;
 use super::settings::{Given, arg, given};
 use crate::jobs::kinds::{Around, KINDS, Kind};
 use crate::jobs::{AnyJob, Job};
@@ -79,7 +80,9 @@ fn after() -> Arg {
     Arg::new(AFTER)
         .long(AFTER)
         .value_name("ID")
-        .help("Begin once this job is finished")
+        .value_delimiter(',')
+        .value_parser(parse_trimmed::<String>)
+        .help("Begin once this job is finished; several with commas between")
         .action(ArgAction::Append)
 }
 

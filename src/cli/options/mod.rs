@@ -24,7 +24,7 @@ use crate::settings::NON_NEGATIVE;
 /// A library whose experts are looked at without running them.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LibraryArgs {
-    /// Folder of adapters
+    /// Folder of adapters [default: ./library, if it is there]
     pub library: PathBuf,
     /// Base model that the experts have to fit: a .gguf file or a transformers folder [default: the library's]
     #[arg(long, value_name = "PATH")]
@@ -75,11 +75,22 @@ pub struct PromptArgs {
     #[arg(long, requires = "prompt")]
     pub raw: bool,
     /// Token ids instead of text
-    #[arg(long, value_name = "1,2,3", value_delimiter = ',')]
+    #[arg(long, value_name = "1,2,3", value_delimiter = ',', value_parser = parse_trimmed::<u32>)]
     pub tokens: Vec<u32>,
 }
 
 impl PromptArgs {
+    /// Whether there is a prompt, which is known before anything is loaded.
+    ///
+    /// # Errors
+    /// A usage error where the text is empty.
+    pub(super) fn check(&self) -> Result<()> {
+        match self.prompt.as_deref().map(str::trim) {
+            Some("") => Err(crate::Error::usage("the prompt is empty: --prompt needs a text")),
+            _ => Ok(()),
+        }
+    }
+
     /// The prompt in tokens.
     pub(super) fn read(&self, session: &Session) -> Result<Prompt> {
         match &self.prompt {
@@ -130,6 +141,11 @@ impl RouterArgs {
         }
         Ok(chosen)
     }
+}
+
+/// Reads a member of a list, which may have blanks around it.
+pub(super) fn parse_trimmed<T: std::str::FromStr>(text: &str) -> std::result::Result<T, T::Err> {
+    text.trim().parse()
 }
 
 /// Checks `auto`, `cpu`, `cuda`, `cuda:N` or `metal`.

@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::Line;
 
-use super::super::widgets::message;
+use super::super::widgets::{bar, message, row};
 use super::comparable::{self, Comparable, LARGE, one_line};
 use crate::analysis::{DEFAULT_SPARSITY, Similarity};
 use crate::catalog::Catalog;
@@ -102,6 +102,11 @@ impl Comparing {
         idle && self.error.is_none()
     }
 
+    /// Compares without being shown, where that needs no question.
+    pub fn want_early(&mut self) {
+        self.wanted |= self.comparable.question().is_none();
+    }
+
     /// The library was read; whether other experts are to be compared now.
     pub fn on_library(&mut self, library: &Arc<Catalog>) -> bool {
         let comparable = Comparable::of(Some(library));
@@ -181,12 +186,14 @@ pub struct Request {
     /// How much is done, of how much; 0 while that is unknown.
     pub done: usize,
     pub total: usize,
+    /// When it was first heard of, in seconds since the epoch, and how much was done then.
+    began: Option<(f64, usize)>,
 }
 
 impl Request {
     /// A request that was made just now.
     pub fn new(ticket: u64) -> Self {
-        Self { ticket, done: 0, total: 0 }
+        Self { ticket, done: 0, total: 0, began: None }
     }
 
     /// Takes the request that an answer belongs to; nothing where the answer is to an older one.
@@ -194,10 +201,53 @@ impl Request {
         request.take_if(|request| request.ticket == ticket)
     }
 
-    /// Takes how far a request has come, if it is this one.
-    pub fn progress(&mut self, ticket: u64, done: usize, total: usize) {
+    /// Whether an answer is to this one.
+    pub fn is(request: &Option<Self>, ticket: u64) -> bool {
+        request.as_ref().is_some_and(|request| request.ticket == ticket)
+    }
+
+    /// Takes how far a request has come at `now`, in seconds since the epoch, if it is this one.
+    pub fn progress(&mut self, ticket: u64, done: usize, total: usize, now: f64) {
         if self.ticket == ticket {
             (self.done, self.total) = (done, total);
+            self.began.get_or_insert((now, done));
+        }
+    }
+
+    /// How far it is: `51 % · 12s left`; nothing while that is unknown. Of the time nothing is said in the first
+    /// second.
+    pub fn far(&self, now: f64) -> String {
+        if self.total == 0 {
+            return String::new();
+        }
+        let share = self.share();
+        let left = self.began.and_then(|(then, before)| {
+            let (since, done) = (now - then, self.done.saturating_sub(before));
+            (since >= 1.0 && done > 0)
+                .then(|| since * self.total.saturating_sub(self.done) as f64 / done as f64)
+        });
+        let left = left.map_or(String::new(), |left| format!(" · {} left", format::duration(left)));
+        format!("{:.0} %{left}", (100.0 * share).floor())
+    }
+
+    /// The share that is done.
+    fn share(&self) -> f64 {
+        (self.done as f64 / self.total.max(1) as f64).min(1.0)
+    }
+
+    /// What is being computed in the middle of an area that has nothing else yet: what it is, a bar, how far it is.
+    pub fn draw(&self, frame: &mut Frame, area: Rect, what: &str, now: f64, tick: u64, theme: &Theme) {
+        let width = area.width.min(48);
+        let top = area.height.saturating_sub(3) / 2;
+        let middle = Rect { x: area.x + (area.width - width) / 2, width, ..area };
+        let what = format!("{} {what}", format::spinner(tick));
+        let lines = [
+            Line::styled(text_width::truncate(&what, width.into()), theme.text()),
+            Line::styled(bar(self.share(), width.into()), theme.accent()),
+            Line::styled(self.far(now), theme.dim()),
+        ];
+        for (line, at) in lines.into_iter().zip(top..) {
+            frame.render_widget(line.centered(), row(middle, at));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::analysis::{Clustering, Metric, PairModule, Similarity, SweptK, ties};
+use crate::analysis::{ChosenK, Clustering, Metric, PairModule, Similarity, SweptK, ties};
 use crate::catalog::Catalog;
 use crate::library::{Expert, Library, Provenance};
 use crate::tui::{Shared, Sweep};
@@ -66,6 +66,7 @@ pub fn similarity(n: usize, metric: Metric) -> Arc<Similarity> {
         matrix: (0..n * n).map(|at| value(at / n, at % n)).collect(),
         warnings: Vec::new(),
         skipped: Vec::new(),
+        strength: Vec::new(),
         known_spread: Default::default(),
         origin: Default::default(),
     })
@@ -96,7 +97,8 @@ pub fn sweep(n: usize) -> Arc<Sweep> {
     let spread = |at: usize| 0.8 + 0.2 * (at % 3) as f32;
     Arc::new(Sweep {
         experts: names(n),
-        ks: ks.map(swept).collect(),
+        chosen: ChosenK { k: 4, swept: ks.map(swept).collect(), at_border: false },
+        more: false,
         map: (0..n).map(|at| (angle(at).cos() * spread(at), angle(at).sin() * spread(at))).collect(),
     })
 }

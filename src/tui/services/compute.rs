@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::latest_task::LatestTask;
-use crate::analysis::{self, Clustering, ComparisonCache, Metric, Similarity};
+use crate::analysis::{self, ChosenK, Clustering, ComparisonCache, DEFAULT_SEED, Metric, Similarity};
 use crate::catalog::Catalog;
 use crate::library::{Expert, Library};
 use crate::named::Named;
@@ -16,6 +16,8 @@ use crate::{Cancel, Error, Result};
 const KEPT_CLUSTERINGS: usize = 16;
 /// How long typing must pause before a plan is made.
 const PAUSE: Duration = Duration::from_millis(120);
+/// Of more experts than twice this many, so many are compared first.
+const SAMPLE: usize = 128;
 /// Between two reports of progress.
 const REPORT: Duration = Duration::from_millis(50);
 
@@ -83,9 +85,17 @@ impl Compute {
             ComputeEffect::Sweep { ticket, sparsity, seed } => self.sweep.run(send, move |cancel| {
                 let result =
                     work.similarity(ticket, Metric::default(), sparsity, cancel).and_then(|similarity| {
-                        let ks = analysis::choose_k(&similarity, seed, &mut |_| {}, cancel)?.swept;
                         let map = analysis::project(&similarity, cancel);
-                        Ok(Arc::new(Sweep { experts: similarity.experts.clone(), ks, map }))
+                        let of = |chosen, more| {
+                            let (experts, map) = (similarity.experts.clone(), map.clone());
+                            Arc::new(Sweep { experts, chosen, more, map })
+                        };
+                        let mut so_far = |chosen: &ChosenK| {
+                            let result = Ok(of(chosen.clone(), true));
+                            work.answer(cancel, result, |result| ComputeMessage::Sweep { ticket, result });
+                        };
+                        let chosen = analysis::choose_k(&similarity, seed, &mut so_far, cancel)?;
+                        Ok(of(chosen, false))
                     });
                 work.answer(cancel, result, |result| ComputeMessage::Sweep { ticket, result });
             }),
@@ -108,6 +118,27 @@ impl Compute {
 struct Cache {
     similarities: Arc<Mutex<Vec<Arc<Similarity>>>>,
     clusterings: Arc<Mutex<Vec<(f64, Arc<Clustering>)>>>,
+    /// Requests for a similarity that have no answer yet.
+    waiting: Arc<Mutex<Vec<Waiting>>>,
+    /// The newest sample.
+    sample: Arc<Mutex<Option<Sample>>>,
+}
+
+/// A similarity of some experts, with its clusters.
+type Sample = (Arc<Similarity>, Arc<Clustering>);
+
+/// A request for a similarity.
+#[derive(Clone, Copy)]
+struct Waiting {
+    ticket: u64,
+    metric: Metric,
+    sparsity: f64,
+}
+
+impl Waiting {
+    fn is_for(&self, metric: Metric, sparsity: f64) -> bool {
+        self.metric == metric && self.sparsity.to_bits() == metric.sparsity(sparsity).to_bits()
+    }
 }
 
 /// What one request works with.
@@ -129,7 +160,8 @@ impl Work {
         self.library()?.expert(name)
     }
 
-    /// The similarity of all experts that can be compared, computed once per library, metric and sparsity.
+    /// The similarity of all experts that can be compared, computed once per library, metric and sparsity. All who
+    /// wait for it hear how far it is, and see a sample meanwhile.
     fn similarity(
         &self,
         ticket: u64,
@@ -137,6 +169,62 @@ impl Work {
         sparsity: f64,
         cancel: &Cancel,
     ) -> Result<Arc<Similarity>> {
+        let waiting = || self.known.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let request = Waiting { ticket, metric, sparsity: metric.sparsity(sparsity) };
+        waiting().push(request);
+        let sample = self.known.sample.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((similarity, clustering)) = sample
+            && request.is_for(similarity.metric, similarity.sparsity)
+            && self.known.similarities.try_lock().is_err()
+        {
+            self.send.send(ComputeMessage::Sample { ticket, similarity, clustering });
+        }
+        let found = self.similarity_once(metric, sparsity, cancel);
+        waiting().retain(|waiting| waiting.ticket != ticket);
+        found
+    }
+
+    /// The tickets that wait for a similarity.
+    fn tickets(&self, metric: Metric, sparsity: f64) -> Vec<u64> {
+        let waiting = self.known.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting
+            .iter()
+            .filter(|waiting| waiting.is_for(metric, sparsity))
+            .map(|waiting| waiting.ticket)
+            .collect()
+    }
+
+    /// Compares some experts of a library that will take long, and shows them to all who wait.
+    fn show_sample(
+        &self,
+        library: &Library,
+        metric: Metric,
+        sparsity: f64,
+        cache: &ComparisonCache,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let count = library.comparable().count();
+        if count <= 2 * SAMPLE || analysis::is_kept(library, metric, sparsity, cache) {
+            return Ok(());
+        }
+        let all: Vec<&Expert> = library.comparable().collect();
+        let experts = (0..SAMPLE).map(|at| all[at * count / SAMPLE].clone()).collect();
+        let (root, manifest) = (library.root.clone(), library.manifest.clone());
+        let some = Library { root, manifest, experts, ..Library::default() };
+        let similarity = analysis::similarity(&some, metric, sparsity, cache, &mut |_, _| {}, cancel)?;
+        let k = analysis::default_k(similarity.len());
+        let clustering = Arc::new(analysis::cluster(&similarity, k, DEFAULT_SEED, cancel)?);
+        let similarity = Arc::new(similarity);
+        let sample = (similarity.clone(), clustering.clone());
+        *self.known.sample.lock().unwrap_or_else(PoisonError::into_inner) = Some(sample);
+        for ticket in self.tickets(metric, sparsity) {
+            let (similarity, clustering) = (similarity.clone(), clustering.clone());
+            self.send.send(ComputeMessage::Sample { ticket, similarity, clustering });
+        }
+        Ok(())
+    }
+
+    fn similarity_once(&self, metric: Metric, sparsity: f64, cancel: &Cancel) -> Result<Arc<Similarity>> {
         let library = self.library()?;
         // Held while computing: who asks for the same meanwhile waits for it and finds it done.
         let mut known = self.known.similarities.lock().unwrap_or_else(PoisonError::into_inner);
@@ -147,21 +235,19 @@ impl Work {
         if let Some(similarity) = known.iter().find(same) {
             return Ok(similarity.clone());
         }
+        let cache = ComparisonCache::of(library);
+        self.show_sample(library, metric, sparsity, &cache, cancel)?;
         let mut reported: Option<Instant> = None;
         let mut progress = |done: usize, total: usize| {
             if done >= total || reported.is_none_or(|at| at.elapsed() >= REPORT) {
                 reported = Some(Instant::now());
-                self.send.send(ComputeMessage::Progress { ticket, done, total });
+                for ticket in self.tickets(metric, sparsity) {
+                    self.send.send(ComputeMessage::Progress { ticket, done, total });
+                }
             }
         };
-        let similarity = Arc::new(analysis::similarity(
-            library,
-            metric,
-            sparsity,
-            &ComparisonCache::of(library),
-            &mut progress,
-            cancel,
-        )?);
+        let similarity =
+            Arc::new(analysis::similarity(library, metric, sparsity, &cache, &mut progress, cancel)?);
         // Whoever shows it does not wait for that.
         similarity.spread();
         // One of every metric and a second sparsity.

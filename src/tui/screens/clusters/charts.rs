@@ -6,10 +6,10 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::cells::Cells;
-use crate::analysis::best_k;
+use crate::analysis::{SweptK, best_k};
 use crate::text::number;
 use crate::tui::widgets::{bars, row};
-use crate::tui::{Sweep, Theme, text_width};
+use crate::tui::{Theme, text_width};
 
 /// A point of the map.
 pub struct Point<'a> {
@@ -78,24 +78,24 @@ pub fn curve_rows(height: u16) -> u16 {
 }
 
 /// Silhouette and inertia over k as bars, `k` marked.
-pub fn curves(frame: &mut Frame, area: Rect, sweep: &Sweep, k: usize, theme: &Theme) {
-    if area.height < 4 || sweep.ks.is_empty() {
+pub fn curves(frame: &mut Frame, area: Rect, curve: &[SweptK], k: usize, theme: &Theme) {
+    if area.height < 4 || curve.is_empty() {
         return;
     }
-    let wide = (area.width / sweep.ks.len() as u16).clamp(3, 6);
+    let wide = (area.width / curve.len() as u16).clamp(3, 6);
     // Where not all fit, those around k.
     let fits = usize::from(area.width / wide).max(1);
-    let now = sweep.ks.iter().position(|point| point.k == k).unwrap_or(0);
-    let first = (now + 1).saturating_sub(fits).min(sweep.ks.len().saturating_sub(fits));
-    let shown = &sweep.ks[first..(first + fits).min(sweep.ks.len())];
-    let best = best_k(&sweep.ks);
+    let now = curve.iter().position(|point| point.k == k).unwrap_or(0);
+    let first = (now + 1).saturating_sub(fits).min(curve.len().saturating_sub(fits));
+    let shown = &curve[first..(first + fits).min(curve.len())];
+    let best = best_k(curve);
     let style = |index: usize| -> Style {
         match shown.get(index) {
             Some(point) if point.k == k => theme.accent(),
             _ => theme.dim(),
         }
     };
-    let at = sweep.ks.iter().find(|point| point.k == k);
+    let at = curve.iter().find(|point| point.k == k);
     let title = |name: &'static str, value: Option<String>| {
         let value = value.map(|value| format!(" {value}")).unwrap_or_default();
         Line::from(vec![Span::styled(name, theme.header()), Span::styled(value, theme.dim())])

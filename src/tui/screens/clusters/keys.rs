@@ -115,7 +115,7 @@ impl ClustersScreen {
                 return vec![Effect::App(AppEffect::Select { expert }), Effect::App(show)];
             }
             Action::BestK => {
-                let best = self.sweep.as_ref().and_then(|sweep| best_k(&sweep.ks));
+                let best = best_k(&self.curve());
                 let effects = best.map(|k| self.choose(k)).unwrap_or_default();
                 if best == Some(self.k) {
                     self.chosen = Chosen::Silhouette;

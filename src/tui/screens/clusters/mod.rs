@@ -48,7 +48,10 @@ impl Screen for ClustersScreen {
     }
 
     fn on_library(&mut self, library: &Arc<Catalog>, _shared: &Shared) -> Vec<Effect> {
-        if self.comparing.on_library(library) { self.library_changed() } else { Vec::new() }
+        let changed = self.comparing.on_library(library);
+        // All tabs show clusters: they are looked for before anybody asks.
+        self.comparing.want_early();
+        if changed { self.library_changed() } else { Vec::new() }
     }
 
     fn on_compute(&mut self, message: &ComputeMessage, shared: &Shared) -> Vec<Effect> {
@@ -63,7 +66,7 @@ impl Screen for ClustersScreen {
             }
             ComputeMessage::Progress { ticket, done, total } => {
                 for request in [&mut self.clustering, &mut self.sweeping].into_iter().flatten() {
-                    request.progress(*ticket, *done, *total);
+                    request.progress(*ticket, *done, *total, shared.now);
                 }
             }
             ComputeMessage::Clustering { ticket, result } => {
@@ -76,6 +79,16 @@ impl Screen for ClustersScreen {
                     }
                     (Some(_), Err(error)) => self.comparing.fail(error),
                     (None, _) => {}
+                }
+            }
+            ComputeMessage::Sample { ticket, similarity, clustering } => {
+                if Request::is(&self.clustering, *ticket) {
+                    self.take_sample(similarity, clustering, shared);
+                }
+            }
+            ComputeMessage::Sweep { ticket, result: Ok(sweep) } if sweep.more => {
+                if Request::is(&self.sweeping, *ticket) {
+                    return self.take_sweep(sweep);
                 }
             }
             ComputeMessage::Sweep { ticket, result } => {

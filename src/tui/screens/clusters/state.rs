@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::TAB;
 use super::groups::{Groups, Row};
-use crate::analysis::{Clustering, Similarity, best_k, default_k};
+use crate::analysis::{Clustering, Similarity, SweptK, best_k, default_k};
 use crate::tui::screens::comparison_chrome::{Comparing, Request};
 use crate::tui::{ComputeEffect, Effect, List, Shared, Sweep, Tickets};
 
@@ -30,6 +30,8 @@ pub struct ClustersScreen {
     pub(super) sweeping: Option<Request>,
     pub(super) shown: Option<Shown>,
     pub(super) sweep: Option<Arc<Sweep>>,
+    /// What numbers of clusters give that a person tried.
+    tried: Vec<SweptK>,
     pub(super) list: List,
 }
 
@@ -39,6 +41,8 @@ pub(super) struct Shown {
     pub similarity: Arc<Similarity>,
     pub clustering: Arc<Clustering>,
     pub groups: Groups,
+    /// Of how many experts it is a sample, where it is one.
+    pub sample_of: Option<usize>,
 }
 
 impl Default for ClustersScreen {
@@ -53,6 +57,7 @@ impl Default for ClustersScreen {
             sweeping: None,
             shown: None,
             sweep: None,
+            tried: Vec::new(),
             list: List::default(),
         }
     }
@@ -101,13 +106,41 @@ impl ClustersScreen {
     pub(super) fn start_over(&mut self) -> Vec<Effect> {
         self.sweep = None;
         self.sweeping = None;
+        self.tried.clear();
         self.cluster()
     }
 
+    /// Shows an answer.
     pub(super) fn take(
         &mut self,
         similarity: &Arc<Similarity>,
         clustering: &Arc<Clustering>,
+        shared: &Shared,
+    ) {
+        self.show(similarity, clustering, None, shared);
+        self.k = clustering.k;
+        let Clustering { k, inertia, silhouette, .. } = **clustering;
+        self.tried.retain(|tried| tried.k != k);
+        self.tried.push(SweptK { k, inertia, silhouette });
+    }
+
+    /// Shows some of the experts while the answer for all takes long.
+    pub(super) fn take_sample(
+        &mut self,
+        similarity: &Arc<Similarity>,
+        clustering: &Arc<Clustering>,
+        shared: &Shared,
+    ) {
+        if self.shown.as_ref().is_none_or(|shown| shown.sample_of.is_some()) {
+            self.show(similarity, clustering, Some(self.comparing.comparable().len), shared);
+        }
+    }
+
+    fn show(
+        &mut self,
+        similarity: &Arc<Similarity>,
+        clustering: &Arc<Clustering>,
+        sample_of: Option<usize>,
         shared: &Shared,
     ) {
         let selected = self.selected_name().map(str::to_owned);
@@ -119,13 +152,39 @@ impl ClustersScreen {
             })
         });
         self.list.select(row.unwrap_or(0), groups.rows.len());
-        self.k = clustering.k;
-        self.shown = Some(Shown { similarity: similarity.clone(), clustering: clustering.clone(), groups });
+        self.shown =
+            Some(Shown { similarity: similarity.clone(), clustering: clustering.clone(), groups, sample_of });
+    }
+
+    /// What every number of clusters gives that was tried, by rising k: those of the sweep and those that a person
+    /// chose. Nothing before the sweep.
+    pub(super) fn curve(&self) -> Vec<SweptK> {
+        let Some(sweep) = &self.sweep else { return Vec::new() };
+        let mut curve = sweep.chosen.swept.clone();
+        let known = |k: usize| sweep.chosen.swept.iter().any(|swept| swept.k == k);
+        curve.extend(self.tried.iter().filter(|tried| !known(tried.k)));
+        curve.sort_by_key(|swept| swept.k);
+        curve
+    }
+
+    /// Among which numbers of clusters the best was looked for: `best of 2…20`.
+    pub(super) fn best_of(&self) -> String {
+        let Some(sweep) = &self.sweep else { return "best".into() };
+        match sweep.chosen.about() {
+            about if about.is_empty() => "only choice".into(),
+            _ if sweep.chosen.swept.iter().all(|swept| swept.k != self.k) => "best of all tried".into(),
+            about if sweep.chosen.at_border && sweep.more => format!("{about}, trying more"),
+            about if sweep.chosen.at_border => format!("{about}, more may be better"),
+            about => about,
+        }
     }
 
     pub(super) fn take_sweep(&mut self, sweep: &Arc<Sweep>) -> Vec<Effect> {
         self.sweep = Some(sweep.clone());
-        match best_k(&sweep.ks) {
+        if sweep.more {
+            return Vec::new();
+        }
+        match best_k(&sweep.chosen.swept) {
             Some(k) if self.chosen != Chosen::Person => {
                 self.chosen = Chosen::Silhouette;
                 if k == self.k {

@@ -127,7 +127,73 @@ fn opens_with_the_best_silhouette() {
     // Thirty experts: the guess is ten, the sweep says four.
     let (screen, shared) = loaded(30);
     assert_eq!((screen.k, screen.chosen), (4, Chosen::Silhouette));
-    assert!(render(&screen, &shared, 120, 20).contains("k = 4 · best silhouette"));
+    assert!(render(&screen, &shared, 120, 20).contains("k = 4 · best of 2…11, silhouette 0."));
+}
+
+#[test]
+fn looks_for_clusters_as_soon_as_there_is_a_library() {
+    let shared = test_data::shared(12);
+    let library = shared.library.clone().unwrap();
+    let mut screen = ClustersScreen::new();
+    let asked = screen.on_library(&library, &shared);
+    assert!(matches!(asked[..], [Effect::Compute(ComputeEffect::Cluster { k: 4, .. })]), "{asked:?}");
+    // Shown meanwhile, it waits for that.
+    assert_eq!(screen.on_show(&shared), []);
+    assert!(answer(&mut screen, &asked, &shared).len() == 1, "the sweep");
+}
+
+#[test]
+fn progress_stands_in_the_middle_with_the_time_left_and_a_sample_comes_first() {
+    let mut shared = test_data::shared(300);
+    let mut screen = ClustersScreen::new();
+    let asked = screen.on_show(&shared);
+    let [Effect::Compute(ComputeEffect::Cluster { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
+    for (now, done) in [(100.0, 100), (102.0, 300)] {
+        shared.now = now;
+        let message = ComputeMessage::Progress { ticket, done, total: 900 };
+        screen.on_message(&Message::Compute(message), &shared);
+    }
+    let drawn = render(&screen, &shared, 80, 24);
+    assert!(drawn.contains("comparing 300 experts") && drawn.contains("33 % · 6s left"), "{drawn}");
+    // Of another request: not for this screen.
+    let sample = |ticket| ComputeMessage::Sample {
+        ticket,
+        similarity: test_data::similarity(12, Metric::MBC),
+        clustering: test_data::clustering(12, 4),
+    };
+    screen.on_message(&Message::Compute(sample(ticket + 1)), &shared);
+    assert!(screen.shown.is_none());
+    screen.on_message(&Message::Compute(sample(ticket)), &shared);
+    let drawn = render(&screen, &shared, 100, 24);
+    assert!(drawn.contains("sample of 12 of 300") && drawn.contains("comparing 33 %"), "{drawn}");
+    assert_eq!(screen.k, 10, "what was asked for");
+    answer(&mut screen, &asked, &shared);
+    assert!(!render(&screen, &shared, 100, 24).contains("sample"));
+}
+
+#[test]
+fn the_curve_has_what_a_person_tried_and_best_means_all_of_it() {
+    let (mut screen, shared) = loaded(30);
+    assert_eq!(screen.curve().last().map(|point| point.k), Some(11));
+    let asked = press(&mut screen, &"+".repeat(10), &shared);
+    for asked in asked.chunks(1) {
+        answer(&mut screen, asked, &shared);
+    }
+    let curve = screen.curve();
+    assert_eq!(curve.last().map(|point| point.k), Some(14));
+    let best = crate::analysis::best_k(&curve).unwrap();
+    press(&mut screen, "b", &shared);
+    assert_eq!((screen.k, screen.chosen), (best, Chosen::Silhouette));
+    // While more numbers are tried, what is known shows and the partition stays.
+    let asked = press(&mut screen, "r", &shared);
+    let asked = answer(&mut screen, &asked, &shared);
+    let [Effect::Compute(ComputeEffect::Sweep { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
+    let mut part = (*test_data::sweep(30)).clone();
+    (part.more, part.chosen.at_border) = (true, true);
+    let part = ComputeMessage::Sweep { ticket, result: Ok(std::sync::Arc::new(part)) };
+    assert_eq!(screen.on_message(&Message::Compute(part), &shared), []);
+    screen.k = 4;
+    assert!(screen.sweeping.is_some() && screen.best_of().ends_with("trying more"));
 }
 
 #[test]

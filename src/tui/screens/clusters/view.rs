@@ -39,6 +39,11 @@ impl ClustersScreen {
         }
         let body = below(area, used + u16::from(area.height >= 16));
         let Some(shown) = &self.shown else {
+            if let Some(request) = self.clustering.as_ref().filter(|_| self.comparing.error.is_none()) {
+                let what = format!("comparing {}", counted(self.comparing.comparable().len, "expert"));
+                request.draw(frame, body, &what, shared.now, shared.tick, theme);
+                return;
+            }
             let failed =
                 "No clusters without MBC similarity; the Similarity tab can still show ΔW cosines (m).";
             self.comparing.draw_nothing(frame, body, failed, shared, theme);
@@ -65,35 +70,41 @@ impl ClustersScreen {
 
     fn draw_header(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
         let facts = match &self.shown {
-            Some(Shown { clustering, similarity, .. }) => {
+            Some(Shown { clustering, similarity, sample_of: shown_sample, .. }) => {
                 let why = match (self.chosen, clustering.silhouette) {
                     (Chosen::Guess, None) => "first guess".to_string(),
                     (Chosen::Guess, Some(silhouette)) => format!("first guess, silhouette {silhouette:.3}"),
                     (Chosen::Silhouette, silhouette) => {
-                        format!("best silhouette {:.3}", silhouette.unwrap_or_default())
+                        format!("{}, silhouette {:.3}", self.best_of(), silhouette.unwrap_or_default())
                     }
                     (Chosen::Person, None) => "by hand".to_string(),
                     (Chosen::Person, Some(silhouette)) => format!("by hand, silhouette {silhouette:.3}"),
                 };
-                vec![
+                let sample = shown_sample.map(|all| format!("sample of {} of {all}", similarity.len()));
+                let mut facts: Vec<String> = sample.into_iter().collect();
+                facts.extend([
                     format!("k = {}", clustering.k),
                     why,
                     format!("inertia {}", number(clustering.inertia, 3)),
                     format!("seed {}", clustering.seed),
                     format!("sparsity {:.2}", similarity.sparsity),
                     counted(similarity.len(), "expert"),
-                ]
+                ]);
+                facts
             }
             None => vec!["MBC clusters".to_string()],
         };
         header(frame, area, &facts, theme);
         let under_way = match (&self.clustering, &self.sweeping) {
+            // In the middle of the screen, where that is empty.
+            (Some(_), _) if self.shown.is_none() => None,
+            (Some(request), _) if request.total > 0 => Some(("comparing".to_string(), request)),
             (Some(request), _) => Some((format!("clustering k = {}", self.k), request)),
             (None, Some(request)) => Some(("trying other k".to_string(), request)),
             (None, None) => None,
         };
         if let Some((what, request)) = under_way {
-            progress(frame, area, &what, request.done, request.total, shared.tick, theme);
+            progress(frame, area, &what, &request.far(shared.now), shared.tick, theme);
         }
     }
 
@@ -130,10 +141,8 @@ impl ClustersScreen {
     /// From the top: map, details if they are wanted here, curves; what has no room is left out, the map
     /// last.
     fn draw_right(&self, shown: &Shown, frame: &mut Frame, area: Rect, detail: bool, theme: &Theme) {
-        let curves = match &self.sweep {
-            Some(sweep) if !sweep.ks.is_empty() => charts::curve_rows(area.height),
-            _ => 0,
-        };
+        let curve = self.curve();
+        let curves = if curve.is_empty() { 0 } else { charts::curve_rows(area.height) };
         let rest = area.height - curves;
         let detail = if detail && rest >= 10 { (rest * 2 / 5).clamp(5, 14) } else { 0 };
         let map = rest - detail - u16::from(curves > 0);
@@ -141,9 +150,9 @@ impl ClustersScreen {
         if detail > 0 {
             self.draw_detail(shown, frame, Rect { y: area.y + map, height: detail, ..area }, theme);
         }
-        if let Some(sweep) = self.sweep.as_deref().filter(|_| curves > 0) {
+        if curves > 0 {
             let at = Rect { y: area.bottom() - curves, height: curves, ..area };
-            charts::curves(frame, at, sweep, shown.clustering.k, theme);
+            charts::curves(frame, at, &curve, shown.clustering.k, theme);
         }
     }
 

@@ -3,10 +3,10 @@
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::rows::{Row, kind_order};
+use super::rows::Row;
 use super::table::status_glyph;
 use crate::analysis::{ExpertProfile, Similarity};
-use crate::library::{Expert, Format, Provenance};
+use crate::library::{Expert, Format, Provenance, kind_order};
 use crate::module_path::ModulePath;
 use crate::text::{brief, counted, exact, loss_text};
 use crate::tui::Theme;
@@ -29,6 +29,8 @@ pub struct Details<'a> {
     pub cluster: Option<usize>,
     pub profile: Known<'a>,
     pub similarity: Option<&'a Similarity>,
+    /// Whether there will be one.
+    pub comparing: bool,
     pub tick: u64,
     pub theme: &'a Theme,
 }
@@ -223,8 +225,15 @@ impl Details<'_> {
     }
 
     fn neighbours(&self, lines: &mut Vec<Line<'static>>, cells: usize) {
-        let Some(similarity) = self.similarity else { return };
         let theme = self.theme;
+        let Some(similarity) = self.similarity else {
+            if self.comparing {
+                lines.push(Line::default());
+                lines.push(Line::styled(text_width::truncate("Nearest experts", cells), theme.header()));
+                lines.push(Line::styled("…", theme.dim()));
+            }
+            return;
+        };
         let Some(own) = similarity.experts.iter().position(|name| *name == self.expert.name) else { return };
         let mut others: Vec<(f32, &str)> = (0..similarity.len())
             .filter(|&i| i != own)

@@ -17,6 +17,7 @@ use ratatui::layout::Rect;
 
 pub use self::state::LibraryScreen;
 use self::table::Columns;
+use super::comparable::Comparable;
 use crate::catalog::Catalog;
 use crate::tui::{ComputeMessage, Effect, KeyHint, Screen, Shared, Tab, Theme, screen::TabSpec};
 
@@ -70,6 +71,12 @@ impl Screen for LibraryScreen {
     fn on_library(&mut self, library: &Arc<Catalog>, shared: &Shared) -> Vec<Effect> {
         self.profiles.clear();
         self.rows.set_library(library);
+        let comparable = Comparable::of(Some(library));
+        // The Clusters tab looks for clusters when other experts can be compared.
+        if comparable != self.comparable {
+            self.rows.comparing = comparable.problem().is_none() && comparable.question().is_none();
+            self.comparable = comparable;
+        }
         self.columns = Columns::measure(&self.rows);
         self.follow(shared);
         self.announce(shared)
@@ -83,9 +90,13 @@ impl Screen for LibraryScreen {
                 self.columns = Columns::measure(&self.rows);
                 self.follow(shared);
             }
+            ComputeMessage::Clustering { result: Err(_), .. } => {
+                self.rows.comparing = false;
+                self.columns = Columns::measure(&self.rows);
+            }
             ComputeMessage::Profile { expert, result } => self.take_profile(expert, result),
-            ComputeMessage::Clustering { result: Err(_), .. }
-            | ComputeMessage::Similarity { .. }
+            ComputeMessage::Similarity { .. }
+            | ComputeMessage::Sample { .. }
             | ComputeMessage::Sweep { .. }
             | ComputeMessage::Pair { .. }
             | ComputeMessage::Progress { .. }

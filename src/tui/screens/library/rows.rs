@@ -8,7 +8,6 @@ use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use crate::library::{Expert, Library, Status};
-use crate::module_path::{ModulePath, kinds};
 use crate::text::printable;
 
 /// One expert as the table shows it.
@@ -46,10 +45,6 @@ impl Row {
         let seconds = |time: std::time::SystemTime| {
             time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
         };
-        let stated = provenance
-            .and_then(|p| p.created.as_deref())
-            .and_then(|text| humantime::parse_rfc3339_weak(text).ok())
-            .and_then(seconds);
         let ranks = expert.modules.iter().map(|m| m.rank);
         Self {
             name: expert.name.clone(),
@@ -60,43 +55,13 @@ impl Row {
             task: field(|p| &p.task),
             family: field(|p| &p.family),
             rank: ranks.clone().min().zip(ranks.max()),
-            targets: targets(expert),
+            targets: printable(&expert.kinds_text()).into_owned(),
             dtype: printable(&expert.dtype).into_owned(),
             parameters: expert.parameters,
-            loss: provenance.and_then(|p| p.validation_loss.or(p.train_loss)).filter(|l| l.is_finite()),
-            created: stated.or_else(|| expert.modified.and_then(seconds)),
+            loss: expert.loss(),
+            created: expert.created().and_then(seconds),
         }
     }
-}
-
-/// The kinds of layers that carry LoRA, short: `q k v o`, or as configured where tensors say nothing.
-fn targets(expert: &Expert) -> String {
-    let mut kinds = kinds(expert.modules.iter().map(|shape| shape.module.as_str()));
-    if kinds.is_empty() {
-        kinds = expert.config.targets.iter().map(String::as_str).collect();
-    }
-    kinds.sort_by_key(|kind| kind_order(kind));
-    let short: Vec<&str> = kinds.iter().map(|kind| ModulePath::new(kind).short_kind()).collect();
-    printable(&short.join(" ")).into_owned()
-}
-
-/// Sorts kinds of layers as the network applies them; unknown ones come last, by name.
-pub fn kind_order(kind: &str) -> (usize, &str) {
-    const USUAL: [&str; 12] = [
-        "qkv_proj",
-        "query_key_value",
-        "q_proj",
-        "k_proj",
-        "v_proj",
-        "o_proj",
-        "dense",
-        "gate_up_proj",
-        "gate_proj",
-        "up_proj",
-        "down_proj",
-        "lm_head",
-    ];
-    (USUAL.iter().position(|usual| *usual == kind).unwrap_or(USUAL.len()), kind)
 }
 
 /// What the table can be sorted by.
@@ -126,6 +91,8 @@ pub struct Rows {
     pub descending: bool,
     filter: String,
     clusters: HashMap<String, usize>,
+    /// Whether experts without a cluster may get one.
+    pub comparing: bool,
     /// How many rows were looked at from outside, one by one or all at once.
     #[cfg(test)]
     pub looked_at: std::cell::Cell<usize>,
@@ -141,6 +108,7 @@ impl Rows {
     /// Takes the cluster of each expert by name.
     pub fn set_clusters(&mut self, clusters: HashMap<String, usize>) {
         self.clusters = clusters;
+        self.comparing = false;
         self.arrange();
     }
 
@@ -194,7 +162,7 @@ impl Rows {
     }
 
     pub fn has_clusters(&self) -> bool {
-        !self.clusters.is_empty()
+        self.comparing || !self.clusters.is_empty()
     }
 
     fn arrange(&mut self) {

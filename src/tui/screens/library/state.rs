@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::rows::{Row, Rows};
 use super::table::Columns;
 use crate::analysis::ExpertProfile;
+use crate::tui::screens::comparable::Comparable;
 use crate::tui::{AppEffect, ComputeEffect, Effect, List, Shared, TextField};
 
 /// Profiles kept; more are forgotten together, for they are quick to compute again.
@@ -26,6 +27,8 @@ pub struct LibraryScreen {
     /// Furthest useful scroll, known once drawn.
     pub(super) scroll_end: Cell<usize>,
     pub(super) profiles: HashMap<String, Result<Arc<ExpertProfile>, String>>,
+    /// The experts for which clusters were last waited for.
+    pub(super) comparable: Comparable,
 }
 
 impl LibraryScreen {

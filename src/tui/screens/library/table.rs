@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::rows::{Row, Rows, SortKey};
 use crate::library::Status;
-use crate::text::loss_text;
+use crate::text::{age, loss_text};
 use crate::tui::List;
 use crate::tui::Theme;
 use crate::tui::format;
@@ -219,6 +219,7 @@ impl TableView<'_> {
                     (format!("●{}", theme.mark(c)), Style::new().fg(theme.categorical(c)))
                 }
                 Some(c) => (theme.mark(c).to_string(), text),
+                None if self.rows.comparing => ("…".into(), dim),
                 None => ("–".into(), dim),
             },
             SortKey::Rank => match row.rank {
@@ -245,19 +246,5 @@ pub fn status_glyph(status: Status, theme: &Theme) -> (&'static str, Style) {
         Status::Ok => ("✓", theme.ok()),
         Status::Partial => ("!", theme.warning()),
         Status::Bad => ("✗", theme.error()),
-    }
-}
-
-/// A time ago in at most four cells; the future and unknown clocks are `now` and `–`.
-pub fn age(seconds: f64) -> String {
-    const DAY: f64 = 86_400.0;
-    match seconds {
-        s if s.is_nan() => "–".into(),
-        s if s < 60.0 => "now".into(),
-        s if s < 3600.0 => format!("{:.0}m", (s / 60.0).floor()),
-        s if s < DAY => format!("{:.0}h", (s / 3600.0).floor()),
-        s if s < 60.0 * DAY => format!("{:.0}d", (s / DAY).floor()),
-        s if s < 730.0 * DAY => format!("{:.0}mo", (s / (30.44 * DAY)).floor()),
-        s => format!("{:.0}y", (s / (365.25 * DAY)).floor().min(999.0)),
     }
 }

@@ -8,7 +8,7 @@ use crate::tui::testing::{
     SIZES, assert_cell, assert_colourless, assert_screen, assert_text, buffer_app, find, full_app, key,
     library_app, new_app, press, press_code, render, render_app, shows,
 };
-use crate::tui::{ComputeEffect, Depth, Effect, Message, Screen, Shared, Theme, fixtures};
+use crate::tui::{ComputeEffect, ComputeMessage, Depth, Effect, Message, Screen, Shared, Theme, fixtures};
 
 #[test]
 fn library_looks_right_at_every_size() {
@@ -178,4 +178,25 @@ fn of_ten_thousand_experts_only_the_visible_rows_are_looked_at() {
     // The rows on the screen, and a few times the selected one.
     let per_frame = screen.rows.looked_at.get() / 100;
     assert!((20..60).contains(&per_frame), "{per_frame}");
+}
+
+#[test]
+fn clusters_and_nearest_experts_have_their_place_before_they_are_known() {
+    let mut app = new_app();
+    let asked = app.update(Message::Library(Ok(fixtures::library())));
+    let is_cluster = |effect: &Effect| matches!(effect, Effect::Compute(ComputeEffect::Cluster { .. }));
+    assert!(asked.iter().any(is_cluster), "{asked:?}");
+    press(&mut app, "jj");
+    let drawn = render_app(&app, 120, 40);
+    assert!(drawn.contains(" Cl ") && drawn.contains("Nearest experts"), "{drawn}");
+    let named = drawn.lines().find(|line| line.contains("✓ formal-tone")).unwrap().to_string();
+    assert!(named.contains("…"), "{named}");
+    // Where there can be none, nobody waits for them.
+    let Some(Effect::Compute(ComputeEffect::Cluster { ticket, .. })) = asked.into_iter().find(is_cluster)
+    else {
+        panic!("it was there")
+    };
+    app.update(Message::Compute(ComputeMessage::Clustering { ticket, result: Err("ranks differ".into()) }));
+    let drawn = render_app(&app, 120, 40);
+    assert!(!drawn.contains(" Cl ") && !drawn.contains("Nearest experts"), "{drawn}");
 }

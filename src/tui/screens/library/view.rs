@@ -148,6 +148,7 @@ impl LibraryScreen {
             cluster: self.rows.cluster(&row.name),
             profile,
             similarity: shared.similarity.as_deref(),
+            comparing: self.rows.comparing,
             tick: shared.tick,
             theme,
         };

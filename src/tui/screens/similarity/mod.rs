@@ -53,7 +53,7 @@ impl Screen for SimilarityScreen {
         match message {
             ComputeMessage::Progress { ticket, done, total } => {
                 if let Some(request) = &mut self.request {
-                    request.progress(*ticket, *done, *total);
+                    request.progress(*ticket, *done, *total, shared.now);
                 }
             }
             ComputeMessage::Similarity { ticket, result } => {
@@ -61,6 +61,11 @@ impl Screen for SimilarityScreen {
                     (Some(_), Ok(similarity)) => self.take(similarity, shared),
                     (Some(_), Err(error)) => self.comparing.fail(error),
                     (None, _) => {}
+                }
+            }
+            ComputeMessage::Sample { ticket, similarity, .. } => {
+                if Request::is(&self.request, *ticket) {
+                    self.take_sample(similarity, shared);
                 }
             }
             ComputeMessage::Clustering { result: Ok(_), .. } => self.arrange(shared),

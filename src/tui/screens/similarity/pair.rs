@@ -80,7 +80,7 @@ impl PairView {
         let Some(grid) = &self.grid else {
             match &self.error {
                 Some(error) => message(frame, below(area, 1), &format!("✗ {error}"), theme.error()),
-                None => progress(frame, row(area, 0), "comparing", 0, 0, shared.tick, theme),
+                None => progress(frame, row(area, 0), "comparing", "", shared.tick, theme),
             }
             return;
         };

@@ -34,6 +34,8 @@ pub(super) struct Shown {
     pub similarity: Arc<Similarity>,
     pub arrangement: Arrangement,
     pub version: u64,
+    /// Of how many experts it is a sample, where it is one.
+    pub sample_of: Option<usize>,
 }
 
 impl Default for SimilarityScreen {
@@ -72,14 +74,26 @@ impl SimilarityScreen {
         vec![Effect::Compute(ComputeEffect::Similarity { ticket, metric: self.metric, sparsity })]
     }
 
+    /// Shows some of the experts while the matrix of all takes long.
+    pub(super) fn take_sample(&mut self, similarity: &Arc<Similarity>, shared: &Shared) {
+        if self.shown.as_ref().is_none_or(|shown| shown.sample_of.is_some()) {
+            self.show(similarity, Some(self.comparing.comparable().len), shared);
+        }
+    }
+
     /// Shows a matrix.
     pub(super) fn take(&mut self, similarity: &Arc<Similarity>, shared: &Shared) {
+        self.show(similarity, None, shared);
+    }
+
+    fn show(&mut self, similarity: &Arc<Similarity>, sample_of: Option<usize>, shared: &Shared) {
         let chosen = self.cursor_names();
         self.versions += 1;
         self.shown = Some(Shown {
             arrangement: Arrangement::new(similarity, self.order, shared),
             similarity: similarity.clone(),
             version: self.versions,
+            sample_of,
         });
         self.follow(chosen);
     }

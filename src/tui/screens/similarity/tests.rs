@@ -199,7 +199,8 @@ fn says_what_is_the_matter() {
     let asked = screen.on_show(&shared);
     let [Effect::Compute(ComputeEffect::Similarity { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
     screen.on_message(&Message::Compute(ComputeMessage::Progress { ticket, done: 2, total: 9 }), &shared);
-    assert!(line(&screen, &shared).contains("computing MBC 2/9"));
+    let drawn = line(&screen, &shared);
+    assert!(drawn.contains("comparing 3 experts") && drawn.contains("22 %"), "{drawn}");
     let error = "ranks differ\u{1b}[2J\nsecond line".to_string();
     screen.on_message(&Message::Compute(ComputeMessage::Similarity { ticket, result: Err(error) }), &shared);
     assert!(line(&screen, &shared).contains("✗ ranks differ\\u{1b}[2J"));

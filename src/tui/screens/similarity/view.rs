@@ -37,6 +37,13 @@ impl SimilarityScreen {
         let body = below(area, used + u16::from(area.height >= 16));
         match &self.shown {
             Some(shown) => self.draw_map(shown, frame, body, theme),
+            None if self.request.is_some() && self.comparing.error.is_none() => {
+                let what = format!("comparing {}", counted(self.comparing.comparable().len, "expert"));
+                let request = self.request.iter();
+                request.for_each(|request| {
+                    request.draw(frame, body, &what, shared.now, shared.tick, theme);
+                });
+            }
             None => {
                 let failed = "Nothing to show with this metric: m tries another.";
                 self.comparing.draw_nothing(frame, body, failed, shared, theme);
@@ -46,8 +53,9 @@ impl SimilarityScreen {
 
     fn draw_header(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
         let facts = match &self.shown {
-            Some(Shown { similarity, arrangement, .. }) => {
+            Some(Shown { similarity, arrangement, sample_of, .. }) => {
                 let mut facts = vec![similarity.metric.title.to_string()];
+                facts.extend(sample_of.map(|all| format!("sample of {} of {all}", similarity.len())));
                 facts.push(counted(similarity.len(), "expert"));
                 facts.push(arrangement.title.clone());
                 if similarity.metric.uses_sparsity {
@@ -61,9 +69,10 @@ impl SimilarityScreen {
             None => vec![self.metric.title.to_string()],
         };
         header(frame, area, &facts, theme);
-        if let Some(request) = &self.request {
-            let what = format!("computing {}", self.metric.title);
-            progress(frame, area, &what, request.done, request.total, shared.tick, theme);
+        // In the middle of the screen, where that is empty.
+        if let Some(request) = self.request.as_ref().filter(|_| self.shown.is_some()) {
+            let what = format!("comparing by {}", self.metric.title);
+            progress(frame, area, &what, &request.far(shared.now), shared.tick, theme);
         }
     }
 
