@@ -5,13 +5,14 @@ use std::fs::FileType;
 use std::path::Path;
 
 use super::formats::has_extension;
-use super::safetensors::read_header;
 use crate::outside::{open_regular, read_exact_at};
 
 /// Names that a reason is given with.
 const NAMES: usize = 3;
-/// How much of a file that is no expert is looked at.
+/// How much of a file that is no expert is looked at: of safetensors the names of tensors, before which there may be
+/// a description.
 const START: usize = 4096;
+const HEADER: usize = 4 << 20;
 
 /// Why an entry of a folder is neither a folder nor a file that could be read. `None` for one that is, and where the
 /// file system does not say what it is.
@@ -54,13 +55,16 @@ pub(super) fn may_hold_lora(path: &Path) -> bool {
 /// Why a file with LoRA is no expert; `None` for one without.
 pub(super) fn stray_lora(path: &Path) -> Option<&'static str> {
     let (file, metadata) = open_regular(path).ok()?;
+    let first = |most: usize, from: usize| {
+        let length = usize::try_from(metadata.len()).unwrap_or(usize::MAX).saturating_sub(from).min(most);
+        let mut bytes = vec![0; length];
+        read_exact_at(&file, &mut bytes, from as u64).ok().map(|()| bytes)
+    };
     if has_extension(path, "safetensors") {
-        let header = read_header(&file, metadata.len()).ok()?;
-        return weights(&header);
+        let length = u64::from_le_bytes(first(8, 0)?.try_into().ok()?);
+        return weights(&first(usize::try_from(length).unwrap_or(HEADER).min(HEADER), 8)?);
     }
-    let length = usize::try_from(metadata.len()).unwrap_or(START).min(START);
-    let mut start = vec![0; length];
-    read_exact_at(&file, &mut start, 0).ok()?;
+    let start = first(START, 0)?;
     if !has(&start, "lora_") {
         return None;
     }
