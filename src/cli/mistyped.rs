@@ -6,9 +6,6 @@ use std::path::Path;
 use crate::named::nearest;
 use crate::{Error, Result};
 
-/// Options before the command that take a value.
-const WITH_VALUE: [&str; 3] = ["--base", "--device", "--precision"];
-
 /// Looks at the first plain argument: a command or something that exists is fine.
 ///
 /// # Errors
@@ -37,6 +34,11 @@ pub(super) fn check(arguments: &[OsString]) -> Result<()> {
 
 /// Where the first argument is that is no option: a command or a library.
 pub(super) fn command_at(arguments: &[OsString]) -> Option<usize> {
+    let cli = super::command();
+    let takes_value = |text: &str| {
+        let mut options = cli.get_arguments().filter(|option| option.get_action().takes_values());
+        text.starts_with("--") && options.any(|option| option.get_long() == text.strip_prefix("--"))
+    };
     let mut at = 1;
     while let Some(argument) = arguments.get(at) {
         let text = argument.to_string_lossy();
@@ -46,7 +48,7 @@ pub(super) fn command_at(arguments: &[OsString]) -> Option<usize> {
         if !text.starts_with('-') {
             return Some(at);
         }
-        at += 1 + usize::from(WITH_VALUE.contains(&&*text));
+        at += 1 + usize::from(takes_value(&text));
     }
     None
 }
