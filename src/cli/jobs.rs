@@ -39,6 +39,11 @@ pub enum JobsAction {
     /// List the jobs, newest first
     Ls,
     /// Start a job of any kind and return at once
+    #[command(
+        subcommand_value_name = "KIND",
+        subcommand_help_heading = "Kinds",
+        disable_help_subcommand = true
+    )]
     Start {
         /// What to do.
         #[command(subcommand)]
