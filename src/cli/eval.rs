@@ -16,6 +16,7 @@ use crate::library::Library;
 use crate::model::Precision;
 use crate::named::{find_name, split_names};
 use crate::routing::{Scope, titles};
+use crate::scorers::Scorer;
 use crate::text::printable;
 use crate::train::find_tasks;
 
@@ -100,13 +101,20 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     if output.is_json() {
         let names: Vec<String> = scores.methods.iter().map(Method::to_string).collect();
         let tasks: Vec<&str> = scores.tasks.iter().map(|t| t.id.as_str()).collect();
+        let metrics: Vec<Scorer> = scores.tasks.iter().map(|t| t.metric).collect();
         return output.document(&serde_json::json!({
-            "metric": "exact_match", "split": args.split, "methods": names, "tasks": tasks, "scores": scores.scores,
+            "metric": shared_metric(&scores.tasks), "metrics": metrics, "split": args.split, "methods": names, "tasks": tasks, "scores": scores.scores,
             "skipped": left_out(&library, &session),
             "partial": partial(&library, &session),
         }));
     }
     score_table(&scores, output)
+}
+
+/// How the answers of all tasks are scored; `None` where some are scored in another way.
+fn shared_metric(tasks: &[ScoredTask]) -> Option<Scorer> {
+    let first = tasks.first()?.metric;
+    tasks.iter().all(|task| task.metric == first).then_some(first)
 }
 
 fn percent(share: f64) -> String {
@@ -118,7 +126,7 @@ fn score_table(scores: &Scores, output: &Output) -> Result<()> {
     let names: Vec<String> = scores.methods.iter().map(|m| printable(&m.to_string()).into_owned()).collect();
     columns.extend(names.iter().map(|name| (name.as_str(), Align::Right)));
     let mut table = Table::new(&columns);
-    for (ScoredTask { id, family, items }, row) in scores.tasks.iter().zip(&scores.scores) {
+    for (ScoredTask { id, family, items, .. }, row) in scores.tasks.iter().zip(&scores.scores) {
         let mut cells = vec![printable(id).into_owned(), printable(family).into_owned(), items.to_string()];
         cells.extend(row.iter().map(|s| s.map_or("–".to_string(), percent)));
         table.row(cells);
@@ -151,4 +159,20 @@ fn routing_table(result: &[TaskRouting], experts: &[String], output: &Output) ->
         ]);
     }
     output.text(&table.render())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scorers::SCORERS;
+
+    #[test]
+    fn a_metric_is_named_where_all_tasks_have_it() {
+        let task = |metric| ScoredTask { id: "t".into(), family: String::new(), metric, items: 1 };
+        for &metric in SCORERS {
+            assert_eq!(shared_metric(&[task(metric), task(metric)]), Some(metric));
+        }
+        assert_eq!(shared_metric(&SCORERS.iter().copied().map(task).collect::<Vec<_>>()), None);
+        assert_eq!(shared_metric(&[]), None);
+    }
 }

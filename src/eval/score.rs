@@ -4,6 +4,7 @@ use super::evaluation::{Answering, Evaluation, Questions, TaskItems};
 use super::generate::generate_batch;
 use super::methods::Method;
 use crate::Result;
+use crate::scorers::Scorer;
 use crate::train::Dataset;
 
 /// A task that was asked.
@@ -13,6 +14,8 @@ pub struct ScoredTask {
     pub id: String,
     /// Empty where it has none.
     pub family: String,
+    /// How its answers are scored.
+    pub metric: Scorer,
     /// Number of items.
     pub items: usize,
 }
@@ -51,7 +54,8 @@ impl Evaluation<'_> {
                 row.push(self.score_task(&task, method)?);
             }
             let family = data.task.family.clone().unwrap_or_default();
-            table.tasks.push(ScoredTask { id: data.task.id.clone(), family, items: items.len() });
+            let (id, metric) = (data.task.id.clone(), data.task.metric);
+            table.tasks.push(ScoredTask { id, family, metric, items: items.len() });
             table.scores.push(row);
         }
         Ok(table)
