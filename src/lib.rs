@@ -22,7 +22,7 @@
 //! | `cancel`, `signals`, `threads` | cancellation, signals, pools of threads |
 //! | `outside` | files and folders: the one place that opens, makes, locks, renames and removes them |
 //! | `error` | the error type |
-//! | `text`, `module_path` | text for people, paths of modules |
+//! | `text`, `module_path`, `clock` | text for people, paths of modules, times as texts |
 //!
 //! # Use as a library
 //!
@@ -44,6 +44,7 @@ pub mod analysis;
 pub mod cancel;
 pub mod catalog;
 pub mod cli;
+pub mod clock;
 pub mod cpu;
 pub mod error;
 pub mod eval;

@@ -44,6 +44,18 @@ impl Signal {
         }
     }
 
+    /// Whether whoever started this process had it ignore the signal.
+    #[cfg(unix)]
+    fn is_ignored(self) -> bool {
+        let mut now = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+        // SAFETY: without a new action the call changes nothing and writes the present one; it is read only where the
+        // call says that it has done so.
+        unsafe {
+            libc::sigaction(self.number(), std::ptr::null(), now.as_mut_ptr()) == 0
+                && now.assume_init().sa_sigaction == libc::SIG_IGN
+        }
+    }
+
     /// Remembers that this signal asked the process to end, for [`end_of_cancelled`].
     pub fn remember(self) {
         ASKED.store(self.number(), Ordering::Relaxed);
@@ -77,7 +89,9 @@ impl Signals {
         {
             use tokio::signal::unix::{SignalKind, signal};
             let listen = |&kind: &Signal| Ok((kind, signal(SignalKind::from_raw(kind.number()))?));
-            Ok(Self { heard: signals.iter().map(listen).collect::<io::Result<_>>()? })
+            // What `nohup` had ignored stays ignored.
+            let wanted = signals.iter().filter(|kind| **kind != Signal::HangUp || !kind.is_ignored());
+            Ok(Self { heard: wanted.map(listen).collect::<io::Result<_>>()? })
         }
         #[cfg(not(unix))]
         {

@@ -10,8 +10,8 @@ use super::options::{GivenJob, JobToStart};
 use super::output::Output;
 use super::table::{Align, Table};
 use crate::catalog::{Catalog, Source};
-use crate::jobs::kinds::Around;
-use crate::jobs::{JobDetail, JobRow, JobState, JobSummary, Jobs, time_text};
+use crate::jobs::kinds::{Around, Use};
+use crate::jobs::{AnyJob, JobDetail, JobRow, JobState, JobSummary, Jobs, time_text};
 use crate::text::{number, printable};
 use crate::{Error, Result};
 
@@ -63,6 +63,9 @@ pub enum JobsAction {
     Resume {
         /// Job ID or unique prefix
         id: String,
+        /// Resume it also if you did not start it on this machine
+        #[arg(long)]
+        trust: bool,
     },
     /// Print a job's log
     Log {
@@ -82,7 +85,7 @@ pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
         Some(JobsAction::Start { job }) => start(&args.library, &job.0, output),
         Some(JobsAction::Show { id }) => show(&jobs, &jobs.resolve(id)?, output),
         Some(JobsAction::Cancel { id }) => cancel(&jobs, &jobs.resolve(id)?, output),
-        Some(JobsAction::Resume { id }) => resume(args, &jobs, &jobs.resolve(id)?, output),
+        Some(JobsAction::Resume { id, trust }) => resume(args, &jobs, &jobs.resolve(id)?, *trust, output),
         Some(JobsAction::Log { id, follow }) => log(&jobs, &jobs.resolve(id)?, *follow, output),
     }
 }
@@ -157,6 +160,14 @@ fn describe(detail: &JobDetail) -> String {
     row("error", summary.error.clone());
     row("waits", summary.waits.clone());
     row("after", Some(summary.after.join(", ")));
+    let uses = detail.job.as_ref().map(AnyJob::uses).unwrap_or_default();
+    let named = |wanted: Use| {
+        let paths = uses.iter().filter(|(how, _)| *how == wanted).map(|(_, path)| path.display().to_string());
+        Some(paths.collect::<Vec<_>>().join(", "))
+    };
+    row("library", named(Use::Library));
+    row("reads", named(Use::Reads));
+    row("writes", named(Use::Writes));
     row("started", Some(time_text(summary.started)));
     row("stage", progress.stage.clone().filter(|_| !summary.state.is_over()));
     row("step", Some(steps(summary)));
@@ -229,8 +240,12 @@ fn cancel(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
     })
 }
 
-fn resume(args: &JobsArgs, jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
-    jobs.resume(id)?;
+fn resume(args: &JobsArgs, jobs: &Jobs, id: &str, trust: bool, output: &Output) -> Result<()> {
+    if trust {
+        jobs.resume_trusted(id)?;
+    } else {
+        jobs.resume(id)?;
+    }
     if output.is_json() {
         return output.document(&json!({ "id": id, "state": jobs.get(id)?.state }));
     }

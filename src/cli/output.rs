@@ -160,7 +160,7 @@ fn watch_signals(cancel: &Cancel, ready: std::sync::mpsc::Sender<()>) {
         return;
     };
     runtime.block_on(async {
-        let Ok(mut signals) = Signals::listen(&[Signal::Interrupt, Signal::Terminate]) else {
+        let Ok(mut signals) = Signals::listen(&[Signal::Interrupt, Signal::Terminate, Signal::HangUp]) else {
             return;
         };
         let _ = ready.send(());

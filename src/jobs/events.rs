@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::layout::EVENTS;
 use super::times::now;
 use super::{JobEvent, JobRow};
+use crate::clock::now_rfc3339;
 use crate::outside::{Output, own};
 use crate::text::number;
 use crate::train::{Step, TrainEvent};
@@ -20,6 +21,9 @@ const STEPS_WORTH_KEEPING: usize = 4000;
 const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 /// Steps reach the log this often.
 const BETWEEN_LOG_LINES: Duration = Duration::from_secs(10);
+
+/// In the log, before the reason why a worker ended.
+pub const FAILED: &str = "failed: ";
 
 /// Appends events, one line a write. The last step of a burst is never lost: it is written with the next
 /// event or when the log is dropped.
@@ -144,8 +148,7 @@ impl Drop for EventLog {
 /// A line with its time on standard error, which is the job's log. Unlike `eprintln!`, a disk that is
 /// full ends nothing.
 pub fn say(text: &str) {
-    let time = humantime::format_rfc3339_seconds(std::time::SystemTime::now());
-    let _ = writeln!(std::io::stderr(), "{time} {text}");
+    let _ = writeln!(std::io::stderr(), "{} {text}", now_rfc3339());
 }
 
 #[cfg(test)]

@@ -1,15 +1,18 @@
 //! The directory of one job: made in one piece, read by anybody, alive while its lock is held.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::kinds::AnyJob;
-use super::layout::{AFTER, CANCEL, EVENTS, EXECUTOR, LOCK, LOG, RESULT, SPEC, STATE, WORKER};
-use super::{JobState, times};
-use crate::outside::{Lock, UnfinishedFolder, own};
+use super::kinds::{AnyJob, Use};
+use super::layout::{AFTER, CANCEL, EVENTS, EXECUTOR, LOCK, LOG, ORIGIN, RESULT, SPEC, STATE, WORKER};
+use super::{JobState, origin, times};
+use crate::clock::rfc3339;
+use crate::library::moved;
+use crate::outside::{Lock, TEMPORARY, Unfinished, UnfinishedFolder, own, sweep};
 use crate::{Error, Result};
 
 /// How long the lock may be busy: those who only look take it for a moment.
@@ -40,6 +43,7 @@ impl JobDir {
             own::create(&fresh.path().join(AFTER), &text)?;
         }
 
+        origin::mark(fresh.path());
         let stem = id_stem(SystemTime::now(), job);
         for attempt in 1..10_000 {
             let id = if attempt == 1 { stem.clone() } else { format!("{stem}-{attempt}") };
@@ -59,9 +63,11 @@ impl JobDir {
     /// When its lock is taken, or it is no job.
     pub(super) fn reopen(path: PathBuf) -> Result<Self> {
         // What the worker will write to must not lead elsewhere: the directory may come from anywhere.
-        for name in [LOCK, WORKER, EVENTS, LOG, RESULT, STATE, AFTER, EXECUTOR] {
+        for name in [LOCK, WORKER, EVENTS, LOG, RESULT, STATE, AFTER, EXECUTOR, ORIGIN] {
             own::open(&path.join(name))?;
         }
+        // What workers that were killed left behind.
+        sweep(&path);
         let lock_path = path.join(LOCK);
         if !own::is_taken(&lock_path) {
             return Err(Error::file(&path, "no job is here"));
@@ -104,8 +110,7 @@ pub fn busy(job: &Path) -> Error {
 
 /// `20261124-081530-train-plural`: sortable, readable, plain ASCII.
 fn id_stem(time: SystemTime, job: &AnyJob) -> String {
-    let stamp: String = humantime::format_rfc3339_seconds(time)
-        .to_string()
+    let stamp: String = rfc3339(time)
         .chars()
         .filter_map(|c| match c {
             'T' => Some('-'),
@@ -150,10 +155,12 @@ pub struct JobResult {
 impl JobResult {
     /// Writes the end of a job, in one piece.
     pub fn write(&self, job: &Path) -> Result<()> {
-        let path = job.join(RESULT);
-        let text = serde_json::to_vec(self)
-            .map_err(|error| Error::file(&path, format!("the result cannot be written: {error}")))?;
-        own::replace(&path, &text)
+        own::replace(&job.join(RESULT), &self.text(job)?)
+    }
+
+    fn text(&self, job: &Path) -> Result<Vec<u8>> {
+        serde_json::to_vec(self)
+            .map_err(|error| Error::file(job.join(RESULT), format!("the result cannot be written: {error}")))
     }
 
     /// The end of a job, `None` while it has none. A broken file is an end too: a failed one.
@@ -177,8 +184,54 @@ impl JobResult {
     }
 }
 
-/// The spec of the job in `job`.
+/// Room on the disk for the end of a job, taken while there is some.
+#[derive(Debug)]
+pub struct ResultRoom(Unfinished);
+
+impl ResultRoom {
+    /// For most results, and for every reason of a failure.
+    const BYTES: u64 = 64 << 10;
+
+    /// Takes the room.
+    ///
+    /// # Errors
+    /// A disk without it.
+    pub fn take(job: &Path) -> Result<Self> {
+        let path = job.join(RESULT);
+        let room =
+            Unfinished::new(&path, TEMPORARY).and_then(|room| room.reserve(Self::BYTES).map(|()| room));
+        room.map(Self).map_err(|error| Error::io(path, error))
+    }
+
+    /// Writes the end of the job into it, in one piece.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn write(mut self, end: &JobResult, job: &Path) -> Result<()> {
+        let text = end.text(job)?;
+        let written = self.0.output().write_all(&text).and_then(|()| self.0.finish());
+        written.map_err(|error| Error::io(job.join(RESULT), error))
+    }
+}
+
+/// The spec of the job in `job`. Where its library has moved since, paths are where they are now: a job works on the
+/// library in which its directory lies.
 pub fn read_spec(job: &Path) -> Result<AnyJob> {
+    let mut spec = read_written(job)?;
+    let Some(home) = origin::library_of(job) else { return Ok(spec) };
+    let library = spec.uses().into_iter().find(|(how, _)| *how == Use::Library).map(|(_, path)| path);
+    if let Some(old) = library.filter(|old| *old != home)
+        && old.canonicalize().map_or(true, |real| real != home)
+    {
+        spec.paths(&mut |path, how| {
+            *path = if how == Use::Library { home.clone() } else { moved(path, &old, &home) };
+        });
+    }
+    Ok(spec)
+}
+
+/// The spec as it was written.
+fn read_written(job: &Path) -> Result<AnyJob> {
     let path = job.join(SPEC);
     let bytes = own::read(&path, MAX_SPEC)?.ok_or_else(|| Error::file(&path, "missing: this is no job"))?;
     AnyJob::read(&bytes).map_err(|problem| Error::file(&path, problem))

@@ -8,15 +8,16 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::events::EventLog;
+use super::events::{EventLog, FAILED};
 use super::executors::{self, Life};
 use super::files::{Follower, last_lines, log_line};
 use super::job_dir::{JobDir, JobResult, is_id, read_spec};
-use super::kinds::AnyJob;
+use super::kinds::{AnyJob, Use};
 use super::layout::{CANCEL, EVENTS, EXECUTOR, LOCK, LOG, RESULT, WORKER};
 use super::life::Standing;
 use super::progress::Progress;
-use super::{Executor, JobDetail, JobState, JobSummary, after, times};
+use super::{Executor, JobDetail, JobState, JobSummary, after, origin, times};
+use crate::clock::rfc3339;
 use crate::library::Library;
 use crate::outside::{Lock, make_folders, own, sweep};
 use crate::{Error, Result};
@@ -106,6 +107,7 @@ impl Jobs {
             self.existing(id)?;
         }
         let mut job = self.prepared(job)?;
+        job.check_new()?;
         job.estimate();
         make_folders(&self.dir)?;
         // What starters that were killed left behind.
@@ -119,9 +121,27 @@ impl Jobs {
     /// their work resume from it, others begin again.
     ///
     /// # Errors
-    /// A job that is finished or still under way; as [`Self::start`] for what it is asked to do.
+    /// A job that is finished or still under way; one that this user did not start on this machine, with what it
+    /// would read and write; as [`Self::start`] for what it is asked to do.
     pub fn resume(&self, id: &str) -> Result<()> {
         let path = self.existing(id)?;
+        if !origin::is_ours(&path) {
+            return Err(foreign(id, &read_spec(&path)?));
+        }
+        self.resume_at(id, path)
+    }
+
+    /// [`Self::resume`], also for a job that somebody else started, such as one that came along with the library. From
+    /// then on it counts as this user's.
+    ///
+    /// # Errors
+    /// As there, but for where the job comes from.
+    pub fn resume_trusted(&self, id: &str) -> Result<()> {
+        let path = self.existing(id)?;
+        self.resume_at(id, path)
+    }
+
+    fn resume_at(&self, id: &str, path: PathBuf) -> Result<()> {
         match self.summary(id).state {
             state if state.can_resume() => {}
             JobState::Finished => {
@@ -144,6 +164,7 @@ impl Jobs {
             EventLog::open(job.path(), |_| ())?.resumed();
         }
         job.clear()?;
+        origin::mark(job.path());
         self.hand_over(&job)
     }
 
@@ -386,6 +407,33 @@ impl LogFollower {
     }
 }
 
+/// Why a worker failed that could not write its result: the end of its log, where that says so.
+fn last_words(job: &Path) -> Option<String> {
+    let lines = last_lines(&job.join(LOG), 20, LOG_BYTES).ok()?;
+    // When the job was handed over, the last time.
+    let since = stamp(&job.join(EXECUTOR)).map_or(String::new(), |(time, _)| rfc3339(time));
+    // Behind the time, which is written so that texts compare as times do. What is older was another worker's.
+    let says = |line: &String| {
+        let (time, text) = line.split_once(' ').filter(|(time, _)| *time >= since.as_str())?;
+        text.strip_prefix(FAILED).filter(|_| time.ends_with('Z')).map(String::from)
+    };
+    lines.iter().rev().find_map(says)
+}
+
+/// The error for a job that came from elsewhere: what it would read and write, and how to let it.
+fn foreign(id: &str, job: &AnyJob) -> Error {
+    let uses = job.uses();
+    let named = |wanted: &[Use]| {
+        let paths = uses.iter().filter(|(how, _)| wanted.contains(how));
+        paths.map(|(_, path)| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let (reads, writes) = (named(&[Use::Library, Use::Reads]), named(&[Use::Library, Use::Writes]));
+    Error::msg(format!(
+        "job {id} was not started by you on this machine: it reads {reads} and may write to {writes}; if that is \
+         right, resume it with `lora-tui jobs LIBRARY resume {id} --trust`"
+    ))
+}
+
 fn read_summary(id: &str, job: &Path) -> JobSummary {
     // Standing before events: an end that is seen has all its events before it.
     let standing = Standing::of(job);
@@ -403,12 +451,13 @@ fn read_summary(id: &str, job: &Path) -> JobSummary {
         Standing::Open(Life::Alive) if begun => (JobState::Running, None, None),
         Standing::Open(Life::Alive) => (JobState::Queued, None, None),
         Standing::Open(Life::Gone(reason)) => {
-            let why = match () {
+            let why = || match () {
                 () if !job.join(WORKER).exists() => "the worker did not start; see the log",
                 () if cancel => "worker died while it was being cancelled",
                 () => "worker died (killed or crashed); see the log",
             };
-            (JobState::Failed, Some(reason.unwrap_or_else(|| why.to_string())), None)
+            let reason = reason.or_else(|| last_words(job)).unwrap_or_else(|| why().to_string());
+            (JobState::Failed, Some(reason), None)
         }
     };
     let waits = if state == JobState::Queued { after::waits_for(job).or(reason) } else { None };

@@ -1,6 +1,7 @@
 //! The files in a job's directory.
 
 pub const SPEC: &str = "spec.json";
+pub const ORIGIN: &str = "origin";
 pub const LOCK: &str = "lock";
 pub const WORKER: &str = "worker.json";
 pub const EXECUTOR: &str = "executor.json";

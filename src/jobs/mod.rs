@@ -5,6 +5,7 @@
 //! | file | written by | holds |
 //! |---|---|---|
 //! | `spec.json` | starter | what to do, of one of the [`kinds`]: data, never executed |
+//! | `origin` | starter | that this user started it on this machine: a digest of the spec with the user's key |
 //! | `after.json` | starter | ids of the jobs that have to be finished before it begins, if any |
 //! | `executor.json` | starter | who runs it, and what it is known by there |
 //! | `lock` | starter, then worker | locked while the worker lives; inherited, so there is no gap |
@@ -24,6 +25,8 @@ mod after;
 mod event;
 mod events;
 pub mod executors;
+#[cfg(all(test, target_os = "linux"))]
+mod fault_tests;
 mod files;
 mod job_dir;
 #[allow(clippy::module_inception, reason = "the type of a job list is looked for by this name")]
@@ -31,6 +34,7 @@ mod jobs;
 pub mod kinds;
 mod layout;
 mod life;
+mod origin;
 mod progress;
 mod queue;
 mod slots;

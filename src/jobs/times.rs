@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Deserializer, Serializer};
 
+use crate::clock::rfc3339;
+
 /// Seconds since the epoch.
 pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
@@ -20,7 +22,7 @@ pub fn time(seconds: f64) -> Option<SystemTime> {
 
 /// As text, to the second; empty without a time.
 pub fn text(time: Option<SystemTime>) -> String {
-    time.map_or(String::new(), |time| humantime::format_rfc3339_seconds(time).to_string())
+    time.map_or(String::new(), rfc3339)
 }
 
 /// Writes a time as text, or null.
@@ -45,6 +47,7 @@ mod tests {
     fn times_that_no_clock_shows_are_left_out() {
         assert_eq!(text(time(0.5)), "1970-01-01T00:00:00Z");
         assert!([f64::NAN, -1.0, 1e300].iter().all(|&seconds| time(seconds).is_none()));
+        assert_eq!(text(Some(UNIX_EPOCH - Duration::from_secs(9))), "1970-01-01T00:00:00Z");
         assert_eq!(text(None), "");
     }
 }

@@ -3,22 +3,27 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::after::wait_for_parents;
-use super::events::{EventLog, say};
+use super::events::{EventLog, FAILED, say};
 use super::executors::{Slots, executor_of};
-use super::job_dir::{JobResult, LOCK_PATIENCE, busy, read_spec};
+use super::job_dir::{JobResult, LOCK_PATIENCE, ResultRoom, busy, read_spec};
 use super::kinds::{AnyJob, JobContext};
-use super::layout::{CANCEL, LOCK, RESULT, STATE, WORKER};
+use super::layout::{CANCEL, LOCK, LOG, RESULT, SPEC, STATE, WORKER};
 use super::times;
-use super::{JobState, queue};
-use crate::outside::{Lock, null_device, own};
+use super::{JobState, origin, queue};
+use crate::outside::{Lock, make_folders, null_device, own};
 use crate::signals::{Signal, Signals};
 use crate::{Cancel, Error, Result};
 
 /// How often the worker looks whether it should stop.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(150);
+/// The error of a job whose directory went away.
+const GONE: &str = "its directory was deleted or moved while it worked; delete .lora-tui, or move the library, only \
+     while no job runs";
 /// Below what a person is doing at the same time.
 const NICENESS: i32 = 10;
 
@@ -33,28 +38,61 @@ const NICENESS: i32 = 10;
 pub fn worker(job_dir: &Path) -> Result<JobState> {
     let job = &std::path::absolute(job_dir).map_err(|error| Error::io(job_dir, error))?;
     let cancel = Cancel::new();
+    let gone = Arc::new(AtomicBool::new(false));
     // First of all: from here on a signal is a request.
-    watch(job, &cancel)?;
+    watch(job, &cancel, &gone)?;
     let lock = hold_lock(job)?;
     if job.join(RESULT).exists() {
         return Err(Error::file(job, "this job has ended"));
     }
-    introduce(job)?;
+    introduce(job);
     lower_priority();
 
-    let done = read_spec(job).and_then(|asked| work_in_turn(job, &asked, &cancel));
+    let asked = read_spec(job);
+    let room = ResultRoom::take(job);
+    let done = match (&asked, &room) {
+        (Ok(asked), Ok(_)) => work_in_turn(job, asked, &cancel),
+        (Err(error), _) | (_, Err(error)) => Err(Error::msg(error.to_string())),
+    };
     let (state, error, result) = match done {
+        Err(_) if gone.load(Ordering::Relaxed) => (JobState::Failed, Some(GONE.to_string()), None),
         Ok(value) => (JobState::Finished, None, Some(value)),
         Err(Error::Cancelled) => (JobState::Cancelled, None, None),
         Err(error) => (JobState::Failed, Some(error.to_string()), None),
     };
     say(&match &error {
         None => state.name().to_string(),
-        Some(error) => format!("failed: {error}"),
+        Some(error) => format!("{FAILED}{error}"),
     });
-    JobResult { state, error, result, ended: Some(SystemTime::now()) }.write(job)?;
+    let end = JobResult { state, error, result, ended: Some(SystemTime::now()) };
+    if gone.load(Ordering::Relaxed) {
+        if let Ok(asked) = &asked {
+            leave_a_trace(job, asked, &end)?;
+        }
+        return Ok(state);
+    }
+    match room {
+        Ok(room) => room.write(&end, job)?,
+        Err(_) => end.write(job)?,
+    }
     drop(lock);
     Ok(state)
+}
+
+/// A job whose directory was deleted gets one again that says so, if its library is still there.
+fn leave_a_trace(job: &Path, asked: &AnyJob, end: &JobResult) -> Result<()> {
+    let library = job.ancestors().nth(3);
+    if !library.is_some_and(Path::is_dir) || own::is_taken(job) {
+        return Ok(());
+    }
+    make_folders(job)?;
+    let text = serde_json::to_vec_pretty(asked).map_err(|error| Error::msg(error.to_string()))?;
+    own::create(&job.join(SPEC), &text)?;
+    origin::mark(job);
+    own::create(&job.join(LOCK), b"")?;
+    let line = format!("{} {FAILED}{GONE}\n", times::text(Some(SystemTime::now())));
+    own::create(&job.join(LOG), line.as_bytes())?;
+    end.write(job)
 }
 
 fn work_in_turn(dir: &Path, job: &AnyJob, cancel: &Cancel) -> Result<serde_json::Value> {
@@ -129,25 +167,27 @@ fn lower_priority() {
 fn lower_priority() {}
 
 /// Says who does the job; nothing decides anything by it.
-fn introduce(job: &Path) -> Result<()> {
+fn introduce(job: &Path) {
     let text = serde_json::json!({
         "pid": std::process::id(),
         "version": env!("CARGO_PKG_VERSION"),
         "since": times::text(Some(SystemTime::now())),
     });
-    own::replace(&job.join(WORKER), text.to_string().as_bytes())
+    if let Err(error) = own::replace(&job.join(WORKER), text.to_string().as_bytes()) {
+        say(&error.to_string());
+    }
 }
 
-/// Raises `cancel` when the job's marker appears or a signal asks for the end; a second signal ends the
+/// Raises `cancel` when the job's marker appears, when its directory is `gone`, or when a signal asks for the end; a second signal ends the
 /// process at once.
-fn watch(job: &Path, cancel: &Cancel) -> Result<()> {
+fn watch(job: &Path, cancel: &Cancel, gone: &Arc<AtomicBool>) -> Result<()> {
     let fail = |error| Error::msg(format!("cannot listen to signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
     let mut signals = {
         let _inside = runtime.enter();
         Signals::listen(&[Signal::Terminate, Signal::Interrupt, Signal::HangUp]).map_err(fail)?
     };
-    let (job, cancel) = (job.to_path_buf(), cancel.clone());
+    let (job, cancel, gone) = (job.to_path_buf(), cancel.clone(), gone.clone());
     let watcher = move || {
         runtime.block_on(async move {
             let mut signalled = false;
@@ -167,6 +207,11 @@ fn watch(job: &Path, cancel: &Cancel) -> Result<()> {
                         cancel.cancel();
                     }
                     _ = looks.tick() => {
+                        let lock = job.join(LOCK).symlink_metadata();
+                        if lock.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+                            gone.store(true, Ordering::Relaxed);
+                            cancel.cancel();
+                        }
                         if job.join(CANCEL).exists() {
                             cancel.cancel();
                         }

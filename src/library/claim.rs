@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::write::expert_path;
 use super::{check_new_name, state_dir};
 use crate::outside::{Lock, TEMPORARY, UnfinishedFolder, io_reason, make_folders, sweep};
 use crate::{Error, Result};
@@ -21,12 +22,23 @@ impl Claim {
     /// # Errors
     /// As [`check_new_name`]; when the name is taken or the library cannot be written.
     pub fn take(library: &Path, name: &str) -> Result<Self> {
-        let path = check_new_name(library, name)?;
+        check_new_name(library, name)?;
+        Self::take_again(library, name)
+    }
+
+    /// As [`Self::take`], also where the expert is there already: an earlier run may have finished it.
+    ///
+    /// # Errors
+    /// As there, but for a name that is taken.
+    pub fn take_again(library: &Path, name: &str) -> Result<Self> {
+        let path = expert_path(library, name)?;
         // What writing the expert will do first.
         UnfinishedFolder::new_in(library, TEMPORARY)
             .map_err(|e| Error::file(library, format!("no expert can be written here: {}", io_reason(&e))))?;
         sweep(library);
-        let folder = state_dir(library)?.join("training");
+        let state = state_dir(library)?;
+        sweep(&state);
+        let folder = state.join("training");
         make_folders(&folder)?;
         match Lock::take(&folder.join(format!("{name}.lock")))? {
             Some(lock) => Ok(Self { path, _lock: lock }),

@@ -42,6 +42,8 @@ pub struct Provenance {
     pub seconds: Option<f64>,
     /// Of the training, forward and backward.
     pub tokens_per_second: Option<f64>,
+    /// SHA-256 of all that decided the training: the base model, the data, the template and the settings.
+    pub training_sha256: Option<String>,
     /// RFC 3339, UTC.
     pub created: Option<String>,
     /// Version of this program.

@@ -1,6 +1,5 @@
 //! Writing a new expert so that PEFT loads it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use candle_core::DType;
@@ -60,8 +59,8 @@ pub fn write_adapter(
     dtype: DType,
     provenance: &Provenance,
 ) -> Result<()> {
-    if fs::symlink_metadata(dir).is_ok() {
-        return Err(Error::file(dir, "exists already: choose another name"));
+    if own::is_taken(dir) {
+        return Err(exists(dir));
     }
     check_shapes(dir, tensors)?;
     let folder = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -72,9 +71,7 @@ pub fn write_adapter(
     let text = toml::to_string(provenance).map_err(|e| Error::msg(e.to_string()))?;
     own::replace(&temporary.path().join(Provenance::FILE), text.as_bytes())?;
     temporary.finish(dir).map_err(|e| match e.kind() {
-        std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::DirectoryNotEmpty => {
-            Error::file(dir, "exists already: choose another name")
-        }
+        std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::DirectoryNotEmpty => exists(dir),
         _ => Error::io(dir, e),
     })
 }
@@ -149,9 +146,26 @@ fn peft_config(config: &NewAdapterConfig) -> serde_json::Value {
 /// Checks the name of a new expert and returns its folder.
 ///
 /// # Errors
-/// A usage error when the name is not one plain, visible path component; a file error when something of
-/// that name exists, or the library is itself an adapter (nothing below it would be found again).
+/// As [`expert_path`]; a file error when something of that name exists.
 pub fn check_new_name(library_root: &Path, name: &str) -> Result<PathBuf> {
+    let dir = expert_path(library_root, name)?;
+    match own::is_taken(&dir) {
+        true => Err(exists(&dir)),
+        false => Ok(dir),
+    }
+}
+
+/// The error for a name that is taken.
+pub(crate) fn exists(dir: &Path) -> Error {
+    Error::file(dir, "exists already: choose another name")
+}
+
+/// The folder of an expert of this name, whether it is there or not.
+///
+/// # Errors
+/// A usage error when the name is not one plain, visible path component; a file error when the library is itself an
+/// adapter (nothing below it would be found again).
+pub(super) fn expert_path(library_root: &Path, name: &str) -> Result<PathBuf> {
     let refuse = |why: &str| Err(Error::usage(format!("`{name}` cannot be the name of an expert: {why}")));
     if name.is_empty() || name.trim() != name {
         return refuse("it is empty or starts or ends with a space");
@@ -177,9 +191,5 @@ pub fn check_new_name(library_root: &Path, name: &str) -> Result<PathBuf> {
             "is itself an adapter: give the folder above it as the library",
         ));
     }
-    let dir = library_root.join(name);
-    match fs::symlink_metadata(&dir) {
-        Ok(_) => Err(Error::file(dir, "exists already: choose another name")),
-        Err(_) => Ok(dir),
-    }
+    Ok(library_root.join(name))
 }

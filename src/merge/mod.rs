@@ -22,6 +22,7 @@ pub use self::methods::{MergeMethod, MethodSpec};
 use self::options::RANK;
 pub use self::options::{MERGE_OPTIONS, MergeOption};
 use self::select::{Selected, Selection, select};
+use crate::clock::now_rfc3339;
 use crate::library::{
     Claim, Library, MergeProvenance, MergedExpert, NewAdapterConfig, NewLora, Provenance, write_adapter,
 };
@@ -285,7 +286,7 @@ fn provenance(report: &MergeReport, selection: &Selection<'_>) -> Provenance {
         base: selection.base.clone(),
         base_sha256: agreed(|p| &p.base_sha256),
         template: agreed(|p| &p.template),
-        created: Some(humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()),
+        created: Some(now_rfc3339()),
         tool_version: Some(env!("CARGO_PKG_VERSION").into()),
         merge: Some(MergeProvenance {
             method: report.method.id.into(),

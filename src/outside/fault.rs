@@ -1,9 +1,23 @@
 //! Points at which the crate's own tests let the disk fail, or end the process. Outside of them they are nothing.
 
-/// One operation on the disk is about to happen.
+/// Something on the disk is about to be looked at.
 #[cfg(not(test))]
 #[inline(always)]
-pub(super) fn point() -> std::io::Result<()> {
+pub(super) fn look() -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Something on the disk is about to be made or changed.
+#[cfg(not(test))]
+#[inline(always)]
+pub(super) fn change() -> std::io::Result<()> {
+    Ok(())
+}
+
+/// A lock is about to be tried.
+#[cfg(not(test))]
+#[inline(always)]
+pub(super) fn lock() -> std::io::Result<()> {
     Ok(())
 }
 
@@ -15,11 +29,12 @@ pub(super) fn write(length: usize) -> std::io::Result<usize> {
 }
 
 #[cfg(test)]
-pub(super) use testing::{point, write};
+pub(super) use testing::{change, lock, look, write};
 
 #[cfg(test)]
 pub(crate) mod testing {
-    //! One fault a process: `LORA_TUI_FAULT=KIND:NUMBER`, at the operation with that number.
+    //! One fault a process: `LORA_TUI_FAULT=KIND:NUMBER[:COUNT]`, at the operation with that number, or at so many of
+    //! those from there on that it can happen to.
 
     use std::io;
     use std::sync::OnceLock;
@@ -38,11 +53,14 @@ pub(crate) mod testing {
         Torn,
         /// Half of a write is made, and so it says.
         Short,
-        /// An error of the system: its number.
+        /// Any operation fails with this error of the system.
         Fails(i32),
+        /// What takes room fails.
+        Full(i32),
+        /// Locks fail, as on storage without them.
+        NoLocks,
     }
 
-    /// What happens, at which operation, and at how many of those from there on.
     fn plan() -> Option<(What, u64, u64)> {
         static PLAN: OnceLock<Option<(What, u64, u64)>> = OnceLock::new();
         *PLAN.get_or_init(|| {
@@ -52,8 +70,9 @@ pub(crate) mod testing {
                 "kill" => What::Kill,
                 "torn" => What::Torn,
                 "short" => What::Short,
-                "ENOSPC" => What::Fails(libc::ENOSPC),
-                "EDQUOT" => What::Fails(libc::EDQUOT),
+                "ENOSPC" => What::Full(libc::ENOSPC),
+                "EDQUOT" => What::Full(libc::EDQUOT),
+                "nolocks" => What::NoLocks,
                 "EIO" => What::Fails(libc::EIO),
                 "EINTR" => What::Fails(libc::EINTR),
                 other => panic!("{VARIABLE} names the unknown fault {other}"),
@@ -70,21 +89,43 @@ pub(crate) mod testing {
         (first..first.saturating_add(count)).contains(&number).then_some(what)
     }
 
-    pub(in crate::outside) fn point() -> io::Result<()> {
+    /// Operations so far.
+    pub fn operations() -> u64 {
+        DONE.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::outside) fn look() -> io::Result<()> {
         match due() {
             Some(What::Kill | What::Torn) => end(),
             Some(What::Fails(number)) => Err(io::Error::from_raw_os_error(number)),
-            Some(What::Short) | None => Ok(()),
+            Some(What::Short | What::Full(_) | What::NoLocks) | None => Ok(()),
+        }
+    }
+
+    pub(in crate::outside) fn lock() -> io::Result<()> {
+        match due() {
+            Some(What::NoLocks) => Err(io::Error::from_raw_os_error(libc::ENOLCK)),
+            Some(What::Kill | What::Torn) => end(),
+            Some(What::Fails(number)) => Err(io::Error::from_raw_os_error(number)),
+            Some(What::Short | What::Full(_)) | None => Ok(()),
+        }
+    }
+
+    pub(in crate::outside) fn change() -> io::Result<()> {
+        match due() {
+            Some(What::Kill | What::Torn) => end(),
+            Some(What::Fails(number) | What::Full(number)) => Err(io::Error::from_raw_os_error(number)),
+            Some(What::Short | What::NoLocks) | None => Ok(()),
         }
     }
 
     pub(in crate::outside) fn write(length: usize) -> io::Result<usize> {
         match due() {
             Some(What::Kill) => end(),
-            Some(What::Fails(number)) => Err(io::Error::from_raw_os_error(number)),
+            Some(What::Fails(number) | What::Full(number)) => Err(io::Error::from_raw_os_error(number)),
             Some(What::Torn) => Ok(HALF | (length / 2)),
             Some(What::Short) => Ok((length / 2).max(1).min(length)),
-            None => Ok(length),
+            Some(What::NoLocks) | None => Ok(length),
         }
     }
 

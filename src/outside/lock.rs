@@ -32,7 +32,7 @@ pub(super) enum Attempt {
 /// Tries to lock `file`.
 pub(super) fn attempt(file: &File) -> io::Result<Attempt> {
     loop {
-        let done = fault::point().map_err(TryLockError::Error).and_then(|()| file.try_lock());
+        let done = fault::lock().map_err(TryLockError::Error).and_then(|()| file.try_lock());
         return match done {
             Ok(()) => Ok(Attempt::Taken),
             Err(TryLockError::WouldBlock) => Ok(Attempt::Busy),

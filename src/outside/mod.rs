@@ -36,4 +36,7 @@ pub use lock::{Lock, NO_LOCKS};
 pub use output::Output;
 pub use read::{io_reason, open_limited, open_regular, read_exact_at, read_limited, read_text_of};
 pub use unfinished::{TEMPORARY, Unfinished, UnfinishedFolder, sweep};
-pub use write::{atomic_write, atomic_write_with, create_named, make_folders, null_device};
+pub use write::{append_named, atomic_write, atomic_write_with, create_named, make_folders, null_device};
+
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) use fault::testing as faults;

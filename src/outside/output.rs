@@ -30,7 +30,7 @@ impl Output {
     /// What the system says.
     pub fn sync(&self) -> io::Result<()> {
         loop {
-            match fault::point().and_then(|()| self.0.sync_all()) {
+            match fault::change().and_then(|()| self.0.sync_all()) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 done => return done,
             }

@@ -8,7 +8,7 @@ use super::output::Output;
 pub use super::place::STATE_DIR;
 use super::place::{Access, Place};
 use super::read::read_open;
-use super::unfinished::{TEMPORARY, Unfinished};
+use super::unfinished::{TEMPORARY, Unfinished, fresh_name};
 use super::write;
 use crate::{Error, Result};
 
@@ -45,6 +45,25 @@ fn found<T>(path: &Path, result: io::Result<T>) -> Result<Option<T>> {
 pub fn append(path: &Path) -> Result<Output> {
     let file = Place::own(path).and_then(|place| place.open(Access::Append));
     file.map(Output::new).map_err(|e| Error::io(path, e))
+}
+
+/// [`create`] for what only the user may read. It appears whole.
+///
+/// # Errors
+/// As there.
+pub fn create_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    let work = || {
+        let target = Place::own(path)?;
+        let temporary = target.beside(&fresh_name(TEMPORARY))?;
+        let mut output = Output::new(temporary.open(Access::Private)?);
+        let done =
+            output.write_all(bytes).and_then(|()| output.sync()).and_then(|()| temporary.rename_new(&target));
+        if done.is_err() {
+            let _ = temporary.remove();
+        }
+        done
+    };
+    work().map_err(|e| Error::io(path, e))
 }
 
 /// Writes a file that must not be there yet.

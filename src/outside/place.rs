@@ -24,9 +24,11 @@ pub enum Access {
     Append,
     /// Reading and writing; it must not be there.
     New,
+    /// As `New`, for the user alone.
+    Private,
 }
 
-pub use imp::{Place, make_folders, open_through_links};
+pub use imp::{Place, make_folders, open_through_links, reserve};
 
 /// The error for something that is in the way of a file of the program.
 pub fn in_the_way(what: &str) -> io::Error {
@@ -61,7 +63,7 @@ mod imp {
     use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
     use rustix::io::Errno;
 
-    use super::{Access, in_the_way, parts};
+    use super::{Access, STATE_DIR, in_the_way, parts};
     use crate::outside::fault;
 
     /// A name in an open folder.
@@ -87,26 +89,66 @@ mod imp {
                 Self::Write => OFlags::WRONLY,
                 Self::Open => OFlags::RDWR | OFlags::CREATE,
                 Self::Append => OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE,
-                Self::New => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+                Self::New | Self::Private => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
             };
             of | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK
         }
+
+        fn call<T>(self, what: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+            match self {
+                Self::Read | Self::ReadWrite | Self::Write => look(what),
+                Self::Open | Self::Append | Self::New | Self::Private => change(what),
+            }
+        }
+
+        /// Who may read and write what is made; the umask takes away from it.
+        fn mode(self) -> Mode {
+            Mode::from_raw_mode(if self == Self::Private { 0o600 } else { 0o666 })
+        }
     }
 
-    /// Calls again what a signal interrupted.
-    fn call<T>(mut what: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    /// Looks at something, again where a signal interrupted it.
+    fn look<T>(what: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+        again(fault::look, what)
+    }
+
+    /// Makes or changes something, again where a signal interrupted it.
+    fn change<T>(what: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+        again(fault::change, what)
+    }
+
+    fn again<T>(
+        point: impl Fn() -> io::Result<()>,
+        mut what: impl FnMut() -> rustix::io::Result<T>,
+    ) -> io::Result<T> {
         loop {
-            let done = fault::point().and_then(|()| what().map_err(io::Error::from));
-            match done {
+            match point().and_then(|()| what().map_err(io::Error::from)) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 done => return done,
             }
         }
     }
 
+    /// Takes room for so many bytes from the disk; where that cannot be done, looks whether there is some.
+    pub fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{FallocateFlags, fallocate};
+            match change(|| fallocate(file, FallocateFlags::KEEP_SIZE, 0, bytes.max(1))) {
+                Err(e) if matches!(Errno::from_io_error(&e), Some(Errno::NOTSUP | Errno::NOSYS)) => {}
+                done => return done,
+            }
+        }
+        let found = rustix::fs::fstatvfs(file)?;
+        match found.f_bavail.saturating_mul(found.f_frsize) < bytes {
+            true => Err(Errno::NOSPC.into()),
+            false => Ok(()),
+        }
+    }
+
     /// Opens what a person named, wherever links lead.
     pub fn open_through_links(path: &Path, access: Access) -> io::Result<File> {
-        call(|| rustix::fs::openat(CWD, path, access.flags(), Mode::from_raw_mode(0o666))).map(File::from)
+        access.call(|| rustix::fs::openat(CWD, path, access.flags(), access.mode())).map(File::from)
     }
 
     impl Place {
@@ -116,7 +158,7 @@ mod imp {
             let Some((name, folders)) = names.split_last() else {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "names no file"));
             };
-            let mut folder = call(|| rustix::fs::openat(CWD, base, FOLDER, Mode::empty()))?;
+            let mut folder = look(|| rustix::fs::openat(CWD, base, FOLDER, Mode::empty()))?;
             for inner in folders {
                 folder = enter(&folder, inner)?;
             }
@@ -130,7 +172,7 @@ mod imp {
             };
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
             let parent = parent.unwrap_or(Path::new("."));
-            let folder = call(|| rustix::fs::openat(CWD, parent, FOLDER, Mode::empty()))?;
+            let folder = look(|| rustix::fs::openat(CWD, parent, FOLDER, Mode::empty()))?;
             Ok(Self { folder, name: name.into(), path: path.into() })
         }
 
@@ -156,7 +198,7 @@ mod imp {
         /// Opens the file that lies here: no link, nothing but a regular file.
         pub fn open(&self, access: Access) -> io::Result<File> {
             let flags = access.flags() | OFlags::NOFOLLOW;
-            let open = || rustix::fs::openat(&self.folder, &self.name, flags, Mode::from_raw_mode(0o666));
+            let open = || rustix::fs::openat(&self.folder, &self.name, flags, access.mode());
             // A device or a pipe must not even be opened.
             match self.kind() {
                 Ok(Some(FileType::RegularFile) | None) | Err(_) => {}
@@ -164,7 +206,7 @@ mod imp {
                 Ok(Some(FileType::Directory)) => return Err(in_the_way("a folder")),
                 Ok(Some(_)) => return Err(in_the_way("a pipe or a device")),
             }
-            let file = File::from(call(open).map_err(|error| match Errno::from_io_error(&error) {
+            let file = File::from(access.call(open).map_err(|error| match Errno::from_io_error(&error) {
                 Some(Errno::LOOP) => in_the_way("a link"),
                 // A pipe without a reader.
                 Some(Errno::NXIO) => in_the_way("a pipe or a device"),
@@ -176,7 +218,7 @@ mod imp {
         /// Opens the folder that lies here.
         pub fn open_folder(&self) -> io::Result<File> {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-            call(|| rustix::fs::openat(&self.folder, &self.name, flags, Mode::empty())).map(File::from)
+            look(|| rustix::fs::openat(&self.folder, &self.name, flags, Mode::empty())).map(File::from)
         }
 
         /// What lies here; `None` where nothing does.
@@ -204,12 +246,12 @@ mod imp {
 
         /// Makes a folder here.
         pub fn make_folder(&self) -> io::Result<()> {
-            call(|| rustix::fs::mkdirat(&self.folder, &self.name, Mode::from_raw_mode(0o777)))
+            change(|| rustix::fs::mkdirat(&self.folder, &self.name, Mode::from_raw_mode(0o777)))
         }
 
         /// Renames what lies here to another name, in place of what is there.
         pub fn rename(&self, to: &Self) -> io::Result<()> {
-            call(|| rustix::fs::renameat(&self.folder, &self.name, &to.folder, &to.name))
+            change(|| rustix::fs::renameat(&self.folder, &self.name, &to.folder, &to.name))
         }
 
         /// Renames without ever replacing something.
@@ -219,7 +261,7 @@ mod imp {
                 use rustix::fs::{RenameFlags, renameat_with};
                 let rename =
                     || renameat_with(&self.folder, &self.name, &to.folder, &to.name, RenameFlags::NOREPLACE);
-                match call(rename) {
+                match change(rename) {
                     // File systems without this flag: the check below is the best there is.
                     Err(e)
                         if matches!(
@@ -237,13 +279,13 @@ mod imp {
 
         /// Removes the file or link that lies here.
         pub fn remove(&self) -> io::Result<()> {
-            call(|| rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty()))
+            change(|| rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty()))
         }
 
         /// Makes a rename in the folder last through a power cut, where the platform can.
         pub fn sync_folder(&self) {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            if let Ok(folder) = call(|| rustix::fs::openat(&self.folder, ".", flags, Mode::empty())) {
+            if let Ok(folder) = look(|| rustix::fs::openat(&self.folder, ".", flags, Mode::empty())) {
                 // Some file systems cannot sync directories; the rename itself has happened.
                 let _ = rustix::fs::fsync(folder);
             }
@@ -253,7 +295,7 @@ mod imp {
     /// Opens a folder within another, which is no link.
     fn enter(folder: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
         let flags = FOLDER | OFlags::NOFOLLOW;
-        call(|| rustix::fs::openat(folder, name, flags, Mode::empty())).map_err(|error| {
+        look(|| rustix::fs::openat(folder, name, flags, Mode::empty())).map_err(|error| {
             let is_link = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)
                 .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Symlink);
             match is_link {
@@ -274,11 +316,14 @@ mod imp {
     /// Makes the folders from `.lora-tui` on, none of which may be a link; those before may be reached through links.
     pub fn make_folders(path: &Path) -> io::Result<()> {
         let (base, names) = parts(path);
-        call(|| Ok(()))?;
-        std::fs::create_dir_all(base)?;
-        let mut folder = call(|| rustix::fs::openat(CWD, base, FOLDER, Mode::empty()))?;
+        change(|| Ok(()))?;
+        // A library that is gone does not come back for the sake of what is derived from it.
+        if names.first().is_none_or(|name| *name != STATE_DIR) {
+            std::fs::create_dir_all(base)?;
+        }
+        let mut folder = look(|| rustix::fs::openat(CWD, base, FOLDER, Mode::empty()))?;
         for name in names {
-            match call(|| rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o777))) {
+            match change(|| rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o777))) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => {}
             }
@@ -309,14 +354,19 @@ mod imp {
             Access::Write => options.write(true),
             Access::Open => options.read(true).write(true).create(true).truncate(false),
             Access::Append => options.append(true).create(true),
-            Access::New => options.read(true).write(true).create_new(true),
+            Access::New | Access::Private => options.read(true).write(true).create_new(true),
         };
         options
     }
 
+    /// Room cannot be taken here.
+    pub fn reserve(_file: &File, _bytes: u64) -> io::Result<()> {
+        fault::change()
+    }
+
     /// Opens what a person named, wherever links lead.
     pub fn open_through_links(path: &Path, access: Access) -> io::Result<File> {
-        fault::point()?;
+        fault::change()?;
         options(access).open(path)
     }
 
@@ -360,7 +410,7 @@ mod imp {
 
         /// Opens the file that lies here: no link, nothing but a regular file.
         pub fn open(&self, access: Access) -> io::Result<File> {
-            fault::point()?;
+            fault::change()?;
             if is_link(&self.0) {
                 return Err(in_the_way("a link"));
             }
@@ -385,13 +435,13 @@ mod imp {
 
         /// Makes a folder here.
         pub fn make_folder(&self) -> io::Result<()> {
-            fault::point()?;
+            fault::change()?;
             fs::create_dir(&self.0)
         }
 
         /// Renames what lies here to another name, in place of what is there.
         pub fn rename(&self, to: &Self) -> io::Result<()> {
-            fault::point()?;
+            fault::change()?;
             fs::rename(&self.0, &to.0)
         }
 
@@ -405,7 +455,7 @@ mod imp {
 
         /// Removes the file or link that lies here.
         pub fn remove(&self) -> io::Result<()> {
-            fault::point()?;
+            fault::change()?;
             fs::remove_file(&self.0)
         }
 

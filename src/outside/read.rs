@@ -65,7 +65,12 @@ pub(super) fn read_open(file: File, length: u64, limit: u64) -> io::Result<Vec<u
     if length > limit {
         return Err(too_large(&format!("{length} bytes"), limit));
     }
-    fault::point()?;
+    loop {
+        match fault::look() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            done => break done?,
+        }
+    }
     counts::read(&file, length as usize);
     let mut bytes = Vec::with_capacity(length as usize);
     // A file that grows meanwhile, and those of /proc, have more than they say.

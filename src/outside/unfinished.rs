@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::lock::{Attempt, attempt};
 use super::output::Output;
-use super::place::{Access, Place};
+use super::place::{self, Access, Place};
 
 /// Beginning of the names of files and folders that are being written.
 pub const TEMPORARY: &str = ".tmp-";
@@ -61,6 +61,15 @@ impl Unfinished {
                 }
             }
         }
+    }
+
+    /// Takes room for so many bytes from the disk, so that there is some when they are written, or when this file is
+    /// dropped for another.
+    ///
+    /// # Errors
+    /// A disk or a quota that has no room.
+    pub fn reserve(&self, bytes: u64) -> io::Result<()> {
+        place::reserve(self.output.file(), bytes)
     }
 
     /// To write to.
@@ -177,7 +186,7 @@ impl Drop for UnfinishedFolder {
 }
 
 /// `.tmp-0123456789ab`.
-fn fresh_name(prefix: &str) -> String {
+pub(super) fn fresh_name(prefix: &str) -> String {
     let random = std::hash::RandomState::new().build_hasher().finish();
     let digits = format!("{random:016x}");
     format!("{prefix}{}", digits.get(..DIGITS).unwrap_or(&digits))

@@ -55,6 +55,18 @@ pub fn create_named(path: &Path) -> io::Result<Output> {
     }
 }
 
+/// A file that a person named, to be written to at its end.
+///
+/// # Errors
+/// As [`create_named`].
+pub fn append_named(path: &Path) -> io::Result<Output> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(found) if !found.is_file() => into(path),
+        _ => place::open_through_links(path, Access::Append).map(Output::new),
+    }
+}
+
 /// A pipe or device, whose writer waits as usual once it is open.
 fn into(path: &Path) -> io::Result<Output> {
     let file = place::open_through_links(path, Access::Write)?;

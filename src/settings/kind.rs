@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Range, Whole};
 use crate::named::Named;
+use crate::text::exact;
 
 /// A field of `S`.
 pub struct Field<S: 'static, T: 'static> {
@@ -193,8 +194,8 @@ impl<S> Kind<S> {
             Self::Auto(field, _) => (field.get)(of).map_or(AUTO.into(), |n| n.to_string()),
             Self::Seed(field) => (field.get)(of).to_string(),
             Self::OptionalSeed(field) => optional((field.get)(of)),
-            Self::Number(field, _) => (field.get)(of).to_string(),
-            Self::OptionalNumber(field, _) => optional((field.get)(of)),
+            Self::Number(field, _) => exact(*(field.get)(of)),
+            Self::OptionalNumber(field, _) => (field.get)(of).map_or(String::new(), exact),
             Self::Switch(field, _) => NO_YES[usize::from(*(field.get)(of))].word.into(),
             Self::Names(field) => (field.get)(of).join(","),
             Self::Choice { get, .. } => get(of).into(),

@@ -10,6 +10,9 @@ pub struct Range {
 
 /// Above 0.
 pub const POSITIVE: Range = Range { words: "a number above 0", holds: |x| x > 0.0 };
+/// Above 0, for what makes no sense beyond a million.
+pub const UP_TO_A_MILLION: Range =
+    Range { words: "a number above 0, at most 1000000", holds: |x| x > 0.0 && x <= 1e6 };
 /// From 0.
 pub const NON_NEGATIVE: Range = Range { words: "0 or a number above 0", holds: |x| x >= 0.0 };
 /// From 0 to 1.
@@ -85,6 +88,7 @@ mod tests {
         for (range, inside, outside) in [
             (POSITIVE, [f64::MIN_POSITIVE, 1e300], [0.0, -1.0]),
             (NON_NEGATIVE, [0.0, 1e300], [-f64::MIN_POSITIVE, -1.0]),
+            (UP_TO_A_MILLION, [f64::MIN_POSITIVE, 1e6], [0.0, 1.1e6]),
             (SHARE, [0.0, 1.0], [-0.1, 1.1]),
             (SHARE_ABOVE_ZERO, [f64::MIN_POSITIVE, 1.0], [0.0, 1.1]),
             (BELOW_ONE, [0.0, 0.999], [-0.1, 1.0]),

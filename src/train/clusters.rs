@@ -12,7 +12,7 @@ use super::sources::Sources;
 use super::{TRAINING, TrainEvent, TrainReport, TrainSpec, train};
 use crate::analysis::{self, Clustering, ComparisonCache, DEFAULT_SPARSITY, Metric, PAPER_K};
 use crate::catalog::Catalog;
-use crate::library::{BaseSpec, Library, Manifest, Skipped, state_dir};
+use crate::library::{BaseSpec, Library, Manifest, Skipped, moved, relative, state_dir};
 use crate::outside::{Lock, hex, make_folders, own};
 use crate::settings::{self, Kind, Role, Setting};
 use crate::{Cancel, Error, Result, field};
@@ -116,6 +116,9 @@ pub struct ClustersReport {
 struct Plan {
     /// Of the settings.
     digest: String,
+    /// Where the new library was.
+    #[serde(default)]
+    out: PathBuf,
     silhouette: Option<f64>,
     warnings: Vec<String>,
     skipped: Vec<Skipped>,
@@ -206,12 +209,17 @@ impl ClustersSpec {
     }
 
     fn digest(&self) -> Result<String> {
-        let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
-        let base = self.training.base.as_ref().map(real);
+        // As seen from the new library, so that all of it can move.
+        let out = real_of(&self.out)?;
+        let place = |path: &PathBuf| {
+            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+            relative(&real, &out).unwrap_or(real)
+        };
+        let base = self.training.base.as_ref().map(place);
         let deciding = Self {
-            library: real(&self.library),
+            library: place(&self.library),
             out: PathBuf::new(),
-            tasks: self.tasks.iter().map(real).collect(),
+            tasks: self.tasks.iter().map(place).collect(),
             training: TrainSpec { base, checkpoint_every: None, ..self.training.clone() },
             ..self.clone()
         };
@@ -304,7 +312,16 @@ fn has_plan(out: &Path) -> bool {
 fn read_plan(out: &Path) -> Result<Plan> {
     let path = plan_path(out);
     let bytes = own::read(&path, MAX_PLAN)?.ok_or_else(|| Error::file(&path, "is missing"))?;
-    serde_json::from_slice(&bytes).map_err(|e| Error::file(&path, format!("cannot be read: {e}")))
+    let mut plan: Plan =
+        serde_json::from_slice(&bytes).map_err(|e| Error::file(&path, format!("cannot be read: {e}")))?;
+    let here = real_of(out)?;
+    if plan.out != here {
+        for data in plan.rows.iter_mut().flat_map(|row| &mut row.data) {
+            *data = moved(data, &plan.out, &here);
+        }
+        plan.out = here;
+    }
+    Ok(plan)
 }
 
 /// The output folder while it is worked on.
@@ -344,18 +361,7 @@ impl Work {
                 continue;
             };
             let Some(p) = expert.provenance.as_ref().filter(|_| expert.is_usable()) else { continue };
-            let Some(train_loss) = p.train_loss else { continue };
-            row.report = Some(TrainReport {
-                expert: row.name.clone(),
-                path: expert.path.clone(),
-                steps: p.steps.unwrap_or_default(),
-                train_loss,
-                validation_loss: p.validation_loss,
-                base_validation_loss: p.base_validation_loss,
-                seconds: p.seconds.unwrap_or_default(),
-                tokens_per_second: p.tokens_per_second.unwrap_or_default(),
-                tasks: p.tasks.clone(),
-            });
+            row.report = TrainReport::of_finished(&row.name, expert.path.clone(), p);
         }
         self.write(plan)
     }
@@ -387,7 +393,16 @@ fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Can
     }
     let warnings = [similarity.warnings.clone(), warnings].concat();
     let skipped = similarity.skipped;
-    Ok(Plan { digest: spec.digest()?, silhouette: clustering.silhouette, warnings, skipped, rows, manifest })
+    let out = real_of(&spec.out)?;
+    Ok(Plan {
+        digest: spec.digest()?,
+        out,
+        silhouette: clustering.silhouette,
+        warnings,
+        skipped,
+        rows,
+        manifest,
+    })
 }
 
 /// What would be trained for each cluster.

@@ -3,11 +3,14 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-use crate::outside::{Output, create_named, open_regular, read_limited};
+use crate::outside::{Output, append_named, atomic_write, create_named, open_regular, read_limited};
 use crate::{Error, Result};
 
 /// Largest log that a resumed training keeps the lines of.
 const MAX_LOG: u64 = 4 << 30;
+
+/// How each line begins.
+const BEGINNING: &str = "{\"step\":";
 
 /// An open log.
 pub(super) struct StepLog {
@@ -23,14 +26,15 @@ impl StepLog {
     pub(super) fn open(path: &Path, step: usize) -> Result<Self> {
         check_log(path)?;
         let fail = |e| Error::io(path, e);
-        let mut kept = String::new();
-        if step > 0 && path.is_file() {
+        let file = if step > 0 && path.is_file() {
             let text = String::from_utf8_lossy(&read_limited(path, MAX_LOG).map_err(fail)?).into_owned();
-            kept = text.split_inclusive('\n').filter(|line| is_up_to(line, step)).collect();
-        }
-        let mut file = create_named(path).map_err(fail)?;
-        file.write_all(kept.as_bytes()).map_err(fail)?;
-        Ok(Self { path: path.into(), file })
+            let kept: String = text.split_inclusive('\n').filter(|line| is_up_to(line, step)).collect();
+            atomic_write(path, kept.as_bytes())?;
+            append_named(path)
+        } else {
+            create_named(path)
+        };
+        Ok(Self { path: path.into(), file: file.map_err(fail)? })
     }
 
     /// Appends a line.
@@ -54,7 +58,9 @@ pub fn check_log(path: &Path) -> Result<()> {
     let (file, _) = open_regular(path).map_err(|e| Error::io(path, e))?;
     let mut line = String::new();
     let fits = BufReader::new(file.take(1 << 16)).read_line(&mut line).is_ok();
-    match fits && (line.is_empty() || is_up_to(&line, usize::MAX)) {
+    // A training that was killed may have left the beginning of its first line.
+    let begun = !line.ends_with('\n') && (BEGINNING.starts_with(&line) || line.starts_with(BEGINNING));
+    match fits && (begun || is_up_to(&line, usize::MAX)) {
         true => Ok(()),
         false => Err(Error::file(path, "is not the log of a training: move it away")),
     }

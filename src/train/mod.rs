@@ -7,6 +7,7 @@ mod encode;
 mod events;
 mod examples;
 mod forecast;
+mod identity;
 mod log;
 mod lora;
 mod loss;

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use sha2::{Digest, Sha256};
+
 use super::TrainSpec;
 use super::dataset::{Dataset, fingerprint};
 use super::encode::{Encoded, encode};
@@ -10,6 +12,7 @@ use super::examples::{Example, read_examples};
 use crate::catalog::Catalog;
 use crate::library::Template;
 use crate::model::ModelFiles;
+use crate::outside::hex;
 use crate::text::counted;
 use crate::{Error, Result};
 
@@ -50,6 +53,20 @@ impl Tokens {
     /// Length of each training example.
     pub(super) fn lengths(&self) -> Vec<usize> {
         self.train.iter().map(Encoded::len).collect()
+    }
+
+    /// SHA-256 of all examples, those for validation too.
+    pub(super) fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        let sets = std::iter::once(&self.train).chain(&self.validation);
+        for set in sets {
+            hash.update((set.len() as u64).to_le_bytes());
+            for part in set.iter().flat_map(|example| [&example.prompt, &example.output]) {
+                hash.update((part.len() as u64).to_le_bytes());
+                part.iter().for_each(|token| hash.update(token.to_le_bytes()));
+            }
+        }
+        hex(&hash.finalize())
     }
 
     /// What was left out of examples that are too long, if any is.

@@ -4,13 +4,14 @@ use std::path::Path;
 
 use candle_core::DType;
 
+use super::identity::Identity;
 use super::lora::LoraTrainer;
 use super::prepare::Prepared;
 use super::{TRAINING, TrainReport, TrainSpec};
 use crate::Result;
-use crate::library::{BaseSpec, Manifest, NewAdapterConfig, Provenance, write_adapter};
+use crate::clock::now_rfc3339;
+use crate::library::{BaseSpec, Manifest, NewAdapterConfig, Provenance, file_sha256, write_adapter};
 use crate::model::Model;
-use crate::outside::sha256_file;
 
 /// Writes the expert into its folder, which must not exist.
 pub(super) fn save(
@@ -19,6 +20,7 @@ pub(super) fn save(
     model: &Model,
     lora: &LoraTrainer,
     report: &TrainReport,
+    identity: &Identity,
 ) -> Result<()> {
     let (base, revision) = base_name(&spec.library, spec.base.as_deref(), &prepared.base)?;
     let tensors: Vec<_> = lora.modules.iter().map(|m| m.to_new()).collect();
@@ -47,14 +49,15 @@ pub(super) fn save(
         epochs: Some(report.steps as f64 * spec.step_size() as f64 / examples as f64),
         seed: Some(spec.seed),
         base: Some(base),
-        base_sha256: if model.path.is_file() { Some(sha256_file(&model.path)?) } else { None },
+        base_sha256: if model.path.is_file() { Some(file_sha256(&model.path)?) } else { None },
         template: Some(prepared.template.prompt.clone()),
         train_loss: Some(report.train_loss),
         validation_loss: report.validation_loss,
         base_validation_loss: report.base_validation_loss,
         seconds: Some(report.seconds),
         tokens_per_second: Some(report.tokens_per_second),
-        created: Some(humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()),
+        training_sha256: Some(identity.sha256()?),
+        created: Some(now_rfc3339()),
         tool_version: Some(env!("CARGO_PKG_VERSION").into()),
         merge: None,
         tasks: report.tasks.clone(),

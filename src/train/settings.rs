@@ -3,11 +3,15 @@
 
 use super::{Schedule, TrainSpec};
 use crate::model::{Precision, is_device};
-use crate::settings::{BELOW_ONE, Kind, NON_NEGATIVE, POSITIVE, Role, SHARE, Setting, Whole, Word};
+use crate::settings::{
+    BELOW_ONE, Kind, NON_NEGATIVE, POSITIVE, Role, SHARE, Setting, UP_TO_A_MILLION, Whole, Word,
+};
 use crate::{Error, Result, field, named_setting, settings};
 
 /// Batches and accumulated batches: more make no sense, and their product fits any machine's word.
 const COUNT: Whole = Whole { low: 1, high: 65_536 };
+/// More steps than any training makes.
+const STEPS: Whole = Whole { low: 1, high: 1_000_000_000 };
 
 /// All settings, in the order of help and forms.
 pub static TRAINING: &[Setting<TrainSpec>] = &[
@@ -17,7 +21,7 @@ pub static TRAINING: &[Setting<TrainSpec>] = &[
         .form("Rank", "")
         .brief("rank")
         .recorded(),
-    Setting::new("alpha", Kind::Number(field!(TrainSpec.alpha), POSITIVE))
+    Setting::new("alpha", Kind::Number(field!(TrainSpec.alpha), UP_TO_A_MILLION))
         .flag("alpha", "LoRA is scaled by alpha / rank")
         .value("ALPHA")
         .form("Alpha", "scale = alpha / rank")
@@ -29,12 +33,12 @@ pub static TRAINING: &[Setting<TrainSpec>] = &[
         .form("Learning rate", "at its peak")
         .brief("lr")
         .recorded(),
-    Setting::new("epochs", Kind::OptionalNumber(field!(TrainSpec.epochs), POSITIVE))
+    Setting::new("epochs", Kind::OptionalNumber(field!(TrainSpec.epochs), UP_TO_A_MILLION))
         .flag("epochs", "Passes over the data")
         .value("N")
         .unset("1, or as many as --max-steps takes")
         .form("Epochs", "empty: 1, or as many as max steps take"),
-    Setting::new("max_steps", Kind::OptionalWhole(field!(TrainSpec.max_steps), Whole::from(1)))
+    Setting::new("max_steps", Kind::OptionalWhole(field!(TrainSpec.max_steps), STEPS))
         .flag("max-steps", "Stop after this many steps")
         .value("N")
         .unset("as many as --epochs has")
@@ -141,7 +145,7 @@ pub static TRAINING: &[Setting<TrainSpec>] = &[
     Setting::new("device", Kind::Text(field!(TrainSpec.device), device_problem))
         .flag("device", "Where to compute: auto, cpu, cuda:N or metal")
         .value("DEVICE"),
-    Setting::new("checkpoint_every", Kind::OptionalWhole(field!(TrainSpec.checkpoint_every), Whole::from(1)))
+    Setting::new("checkpoint_every", Kind::OptionalWhole(field!(TrainSpec.checkpoint_every), STEPS))
         .flag("checkpoint-every", "Save the job's state after every N steps")
         .value("N")
         .unset("about once a minute")

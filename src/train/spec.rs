@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Schedule;
 use super::memory_need::Forecast;
-use crate::library::TaskRecord;
+use crate::library::{Provenance, TaskRecord};
 use crate::model::Precision;
 
 /// Everything that decides a training; the command line, the form and the job file all fill this.
@@ -119,6 +119,23 @@ impl TrainSpec {
 /// JSON has no NaN: it is written as null.
 fn null_is_nan<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
+impl TrainReport {
+    /// Of an expert that an earlier run finished, as its provenance has it; `None` where that has no loss.
+    pub(super) fn of_finished(expert: &str, path: PathBuf, provenance: &Provenance) -> Option<Self> {
+        Some(Self {
+            expert: expert.into(),
+            path,
+            steps: provenance.steps.unwrap_or_default(),
+            train_loss: provenance.train_loss?,
+            validation_loss: provenance.validation_loss,
+            base_validation_loss: provenance.base_validation_loss,
+            seconds: provenance.seconds.unwrap_or_default(),
+            tokens_per_second: provenance.tokens_per_second.unwrap_or_default(),
+            tasks: provenance.tasks.clone(),
+        })
+    }
 }
 
 /// What `train --json` prints.

@@ -1,5 +1,7 @@
 //! A training's state between two steps: LoRA tensors, AdamW's moments, and how far it is.
 
+use std::collections::HashMap;
+use std::fs::File;
 use std::path::Path;
 
 use candle_core::DType;
@@ -7,15 +9,17 @@ use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::identity::Identity;
 use super::lora::LoraTrainer;
 use super::optimiser::AdamW;
-use super::{TRAINING, TrainSpec};
 use crate::library::{NamedTensor, replace_safetensors};
-use crate::outside::{hex, own};
+use crate::outside::{hex, own, read_exact_at};
 use crate::{Error, Result};
 
 /// Key of the header in the file's metadata.
 const HEADER: &str = "lora-tui.training";
+/// Key of the checksum there.
+const CHECKSUM: &str = "sha256";
 /// What stands before the tensors is far smaller.
 const MAX_HEADER: u64 = 16 << 20;
 
@@ -48,37 +52,8 @@ pub(super) struct Standing {
 
 #[derive(Serialize, Deserialize)]
 struct Header {
-    /// Of the settings and of the training examples: with others, going on would give another expert.
-    settings: String,
-    data: String,
+    identity: Identity,
     standing: Standing,
-}
-
-/// What has to be the same for a state to be used.
-pub(super) struct Identity {
-    settings: String,
-    data: String,
-}
-
-impl Identity {
-    /// Of `spec` on training examples with the fingerprint `data`.
-    pub(super) fn new(spec: &TrainSpec, data: String) -> Result<Self> {
-        // Where things are and how often they are saved changes nothing.
-        let mut deciding = TrainSpec {
-            library: Default::default(),
-            data: Vec::new(),
-            name: String::new(),
-            forecast: None,
-            ..spec.clone()
-        };
-        let default = TrainSpec::default();
-        for setting in TRAINING.iter().filter(|setting| !setting.decides) {
-            setting.copy(&mut deciding, &default);
-        }
-        let text = serde_json::to_vec(&deciding).map_err(|e| Error::msg(e.to_string()))?;
-        let settings = hex(&Sha256::digest(text));
-        Ok(Self { settings, data })
-    }
 }
 
 /// Names of one parameter tensor and of its moments.
@@ -98,11 +73,7 @@ pub(super) fn write(
     lora: &LoraTrainer,
     optimiser: &AdamW,
 ) -> Result<()> {
-    let header = Header {
-        settings: identity.settings.clone(),
-        data: identity.data.clone(),
-        standing: standing.clone(),
-    };
+    let header = Header { identity: identity.clone(), standing: standing.clone() };
     let header = serde_json::to_string(&header).map_err(|e| Error::msg(e.to_string()))?;
     let names = names(lora);
     let values = lora.modules.iter().flat_map(|m| [&m.a, &m.bt]);
@@ -116,13 +87,47 @@ pub(super) fn write(
     }
     let views: Vec<NamedTensor<'_>> =
         tensors.iter().map(|(name, shape, values)| NamedTensor { name, shape, values }).collect();
-    replace_safetensors(path, &views, DType::F32, &[(HEADER, &header)])
+    let checksum = checksum(&header, tensors.iter().map(|(name, _, values)| (*name, *values)));
+    replace_safetensors(path, &views, DType::F32, &[(HEADER, &header), (CHECKSUM, &checksum)])
+}
+
+/// SHA-256 of the header and of the tensors as they are stored.
+fn checksum<'a>(header: &str, tensors: impl Iterator<Item = (&'a str, &'a [f32])>) -> String {
+    let mut sum = Sha256::new_with_prefix(header);
+    let mut bytes = Vec::with_capacity(4 * 4096);
+    for (name, values) in tensors {
+        sum.update(name);
+        for values in values.chunks(4096) {
+            bytes.clear();
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            sum.update(&bytes);
+        }
+    }
+    hex(&sum.finalize())
+}
+
+/// What stands in the metadata of a safetensors file of `length` bytes; `None` where there is no such header.
+fn notes(file: &File, length: u64) -> Option<HashMap<String, String>> {
+    #[derive(Deserialize)]
+    struct Noted {
+        #[serde(default, rename = "__metadata__")]
+        notes: HashMap<String, String>,
+    }
+    let mut size = [0; 8];
+    read_exact_at(file, &mut size, 0).ok()?;
+    let size = u64::from_le_bytes(size);
+    if size > MAX_HEADER || size.checked_add(8)? > length {
+        return None;
+    }
+    let mut text = vec![0; size as usize];
+    read_exact_at(file, &mut text, 8).ok()?;
+    serde_json::from_slice::<Noted>(&text).ok().map(|noted| noted.notes)
 }
 
 /// Reads a state into `lora` and `optimiser`; `None` when there is no file.
 ///
 /// # Errors
-/// A file that is no state, is damaged, or belongs to other settings or other data.
+/// A file that is no state, is damaged, or belongs to another training: what has changed since is named.
 pub(super) fn read(
     path: &Path,
     identity: &Identity,
@@ -131,23 +136,31 @@ pub(super) fn read(
 ) -> Result<Option<Standing>> {
     let bad =
         |problem: String| Error::file(path, format!("{problem}: remove it to train from the beginning"));
-    let most = 12 * lora.parameters() as u64 + MAX_HEADER;
     let Some(file) = own::open(path)? else { return Ok(None) };
-    if file.metadata().map_err(|e| Error::io(path, e))?.len() > most {
+    let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
+    let most = 12 * lora.parameters() as u64 + MAX_HEADER;
+    let notes = match notes(&file, length) {
+        Some(notes) => notes,
+        None if length > most => return Err(bad("is not the state of this training".into())),
+        None => return Err(bad("is damaged (it has no header)".into())),
+    };
+    let Some(text) = notes.get(HEADER) else {
+        return Err(bad("is not the state of a training".into()));
+    };
+    let Ok(header) = serde_json::from_str::<Header>(text) else {
+        return Err(bad("was saved by another version, which noted other things about its training".into()));
+    };
+    if let Some(changes) = identity.changes_since(&header.identity) {
+        return Err(Error::file(
+            path,
+            format!("was saved {changes}: put that back to resume, or remove it to train from the beginning"),
+        ));
+    }
+    if length > most {
         return Err(bad("is not the state of this training".into()));
     }
     let Some(bytes) = own::read(path, most)? else { return Ok(None) };
     let damaged = |e: safetensors::SafeTensorError| bad(format!("is damaged ({e})"));
-    let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(damaged)?;
-    let text = metadata.metadata().as_ref().and_then(|map| map.get(HEADER));
-    let header: Option<Header> = text.and_then(|text| serde_json::from_str(text).ok());
-    let Some(header) = header else { return Err(bad("is not the state of a training".into())) };
-    if header.settings != identity.settings {
-        return Err(bad("was saved with other settings".into()));
-    }
-    if header.data != identity.data {
-        return Err(bad("was saved before the training data changed".into()));
-    }
     let tensors = SafeTensors::deserialize(&bytes).map_err(damaged)?;
     let values = |name: &str, length: usize| -> Result<Vec<f32>> {
         let tensor = tensors.tensor(name).map_err(|_| bad(format!("lacks the tensor {name}")))?;
@@ -169,6 +182,16 @@ pub(super) fn read(
         if header.standing.step > 0 {
             moments.push((values(&names[1], length)?, values(&names[2], length)?));
         }
+    }
+    let stored = names(lora).into_iter().zip(&parameters).enumerate().flat_map(|(i, (names, values))| {
+        let [name, m, v] = names;
+        let moments = moments.get(i).map(|(first, second)| [(m, first), (v, second)]);
+        std::iter::once((name, values)).chain(moments.into_iter().flatten())
+    });
+    let stored: Vec<(String, &Vec<f32>)> = stored.collect();
+    let sum = checksum(text, stored.iter().map(|(name, values)| (name.as_str(), values.as_slice())));
+    if notes.get(CHECKSUM) != Some(&sum) {
+        return Err(bad("is damaged (its checksum is another)".into()));
     }
     let mut parameters = parameters.into_iter();
     for module in &mut lora.modules {

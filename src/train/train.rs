@@ -5,17 +5,19 @@ use std::time::{Duration, Instant};
 
 use super::batches::Batches;
 use super::encode::Encoded;
+use super::identity::Identity;
 use super::log::StepLog;
 use super::lora::LoraTrainer;
 use super::loss::cross_entropy;
 use super::optimiser::{AdamW, clip};
 use super::prepare::{Prepared, Tokens};
-use super::state::{self, Identity, Standing, Validation};
+use super::state::{self, Standing, Validation};
 use super::{Step, TrainEvent, TrainReport, TrainSpec, forecast, save};
 use crate::catalog::Catalog;
-use crate::library::{Adapter, Claim, TaskRecord};
+use crate::error::system_reason;
+use crate::library::{Adapter, Claim, Expert, Library, Provenance, TaskRecord, exists};
 use crate::model::{ForwardPass, Model, ModelFiles, Tape, keep_freed_memory, memory, open_ops};
-use crate::outside::own;
+use crate::outside::{TEMPORARY, Unfinished, own};
 use crate::text::counted;
 use crate::{Cancel, Error, Result};
 
@@ -41,7 +43,15 @@ pub fn train(
 ) -> Result<TrainReport> {
     spec.check()?;
     keep_freed_memory();
-    let claim = Claim::take(&spec.library, &spec.name)?;
+    // With a state, an earlier run may have finished the expert and not lived to report it.
+    let claim = match state {
+        Some(_) => Claim::take_again(&spec.library, &spec.name)?,
+        None => Claim::take(&spec.library, &spec.name)?,
+    };
+    let finished = match own::is_taken(&claim.path) {
+        true => Some(made_before(&claim.path).ok_or_else(|| exists(&claim.path))?),
+        false => None,
+    };
     events(TrainEvent::Stage("reading the data".into()));
     let prepared = Prepared::read(spec, |catalog| {
         catalog.base_fetched_with_words(&mut |text| events(TrainEvent::Stage(text)), cancel)
@@ -54,6 +64,13 @@ pub fn train(
     if let Some(cuts) = tokens.cuts() {
         events(TrainEvent::Stage(cuts));
     }
+    let identity = Identity::new(spec, &prepared, &tokens)?;
+    if let Some(found) = finished {
+        let report = take_up(spec, &claim.path, &found, &identity)?;
+        events(TrainEvent::Stage("the expert was finished by an earlier run".into()));
+        remove_state(state);
+        return Ok(report);
+    }
     let lengths = tokens.lengths();
     // What a GPU has left is its own matter.
     let ops = open_ops(&spec.device)?;
@@ -65,7 +82,7 @@ pub fn train(
     model.decoder.widen_weights();
     let lora =
         LoraTrainer::new(&model.decoder, &spec.targets, spec.rank, spec.alpha, spec.dropout, spec.seed)?;
-    let identity = Identity::new(spec, prepared.fingerprint())?;
+    let room = reserve(&claim.path, &lora)?;
     let mut training = Training {
         spec,
         model: &model,
@@ -76,7 +93,9 @@ pub fn train(
         optimiser: AdamW::new(spec.weight_decay),
         standing: Standing::default(),
         began: Instant::now(),
-        state: state.map(|path| (path, identity)),
+        state,
+        identity,
+        unsaved: None,
     };
     training.begin(events, cancel)?;
     let done = training.run(events, cancel);
@@ -86,12 +105,46 @@ pub fn train(
     done?;
     events(TrainEvent::Stage("writing the expert".into()));
     let report = training.report(&prepared, claim.path.clone());
-    save::save(spec, &prepared, &model, &training.lora, &report)?;
-    if let Some((path, _)) = &training.state {
-        // The expert is there: a state that stays behind is only in the way.
+    // From here on the room is the expert's.
+    drop(room);
+    let saved = save::save(spec, &prepared, &model, &training.lora, &report, &training.identity);
+    if saved.is_err() {
+        training.keep(events);
+    }
+    saved?;
+    remove_state(state);
+    Ok(report)
+}
+
+/// The expert is there: a state that stays behind is only in the way.
+fn remove_state(state: Option<&Path>) {
+    if let Some(path) = state {
         let _ = own::remove(path);
     }
-    Ok(report)
+}
+
+/// Where an expert that lies at `path` came from, if a training made it whole.
+fn made_before(path: &Path) -> Option<Provenance> {
+    let expert = Library::open(path).ok()?.experts.into_iter().next().filter(Expert::is_usable)?;
+    expert.provenance.filter(|provenance| provenance.training_sha256.is_some())
+}
+
+/// The report of an expert that an earlier run of this very training finished.
+fn take_up(spec: &TrainSpec, path: &Path, found: &Provenance, identity: &Identity) -> Result<TrainReport> {
+    let ours = found.training_sha256 == Some(identity.sha256()?);
+    let report = TrainReport::of_finished(&spec.name, path.to_path_buf(), found);
+    report.filter(|_| ours).ok_or_else(|| exists(path))
+}
+
+/// Takes room on the disk for the expert that will lie at `path`, which the disk may not have any more when it is made.
+fn reserve(path: &Path, lora: &LoraTrainer) -> Result<Unfinished> {
+    // f16, and the texts around it; f32 where f16 cannot say the values.
+    let bytes = 4 * lora.parameters() as u64 + (64 << 10);
+    let room = Unfinished::new(path, TEMPORARY).and_then(|room| room.reserve(bytes).map(|()| room));
+    room.map_err(|e| {
+        let (size, reason) = (memory::size(bytes), system_reason(&e));
+        Error::file(path, format!("the new expert takes up to {size} there: {reason}"))
+    })
 }
 
 /// A training under way.
@@ -105,7 +158,10 @@ struct Training<'a> {
     optimiser: AdamW,
     standing: Standing,
     began: Instant,
-    state: Option<(&'a Path, Identity)>,
+    state: Option<&'a Path>,
+    identity: Identity,
+    /// Why the state could not be saved, the last time.
+    unsaved: Option<String>,
 }
 
 impl Training<'_> {
@@ -115,8 +171,8 @@ impl Training<'_> {
         if let Some(init) = &init {
             self.lora.name_as(init);
         }
-        if let Some((path, identity)) = &self.state
-            && let Some(standing) = state::read(path, identity, &mut self.lora, &mut self.optimiser)?
+        if let Some(path) = self.state
+            && let Some(standing) = state::read(path, &self.identity, &mut self.lora, &mut self.optimiser)?
         {
             events(TrainEvent::Stage(format!("continuing after step {} of {}", standing.step, self.steps)));
             self.standing = standing;
@@ -153,11 +209,20 @@ impl Training<'_> {
             // A finished step is reported, also when the look at the validation set was interrupted.
             let validation_loss = measured.as_ref().ok().copied().flatten();
             let speed = self.standing.tokens as f64 / self.standing.busy.max(1e-9);
-            if let Some(log) = &mut log {
-                log.line(&serde_json::json!({
+            if let Some(open) = &mut log {
+                let line = serde_json::json!({
                     "step": step + 1, "steps": self.steps, "loss": loss, "validation_loss": validation_loss,
                     "learning_rate": rate, "tokens_per_second": speed,
-                }))?;
+                });
+                if let Err(error) = open.line(&line) {
+                    // One that cannot be written at all was asked for in vain.
+                    if step == first {
+                        return Err(error);
+                    }
+                    // It decides nothing. A line in the middle would be missing, so that it ends here.
+                    events(TrainEvent::Stage(format!("the log ends before step {}: {error}", step + 1)));
+                    log = None;
+                }
             }
             events(TrainEvent::Step(Step {
                 step: step + 1,
@@ -173,8 +238,8 @@ impl Training<'_> {
                 Some(every) => (step + 1) % every == 0,
                 None => saved.elapsed() >= BETWEEN_STATES,
             };
-            if due && let Some((path, identity)) = &self.state {
-                state::write(path, identity, &self.standing, &self.lora, &self.optimiser)?;
+            if due && let Some(path) = self.state {
+                self.save(path, events);
                 saved = Instant::now();
             }
         }
@@ -244,10 +309,28 @@ impl Training<'_> {
         Ok(Validation { all: mean(all), sets: sets.into_iter().map(mean).collect() })
     }
 
+    /// Saves the state of a training that goes on. One that cannot be saved is reported, once, and the next time it
+    /// is tried again: the training itself needs no disk.
+    fn save(&mut self, path: &Path, events: &mut dyn FnMut(TrainEvent)) {
+        let written = state::write(path, &self.identity, &self.standing, &self.lora, &self.optimiser);
+        let problem = written.err().map(|error| error.to_string());
+        let step = self.standing.step;
+        match (&problem, &self.unsaved) {
+            (Some(error), before) if before.as_ref() != Some(error) => events(TrainEvent::Stage(format!(
+                "the state after step {step} could not be saved; the training goes on and tries again: {error}"
+            ))),
+            (None, Some(_)) => {
+                events(TrainEvent::Stage(format!("the state is saved again, after step {step}")))
+            }
+            _ => {}
+        }
+        self.unsaved = problem;
+    }
+
     /// Saves the state of a training that ends early, if it is kept at all.
     fn keep(&self, events: &mut dyn FnMut(TrainEvent)) {
-        let Some((path, identity)) = &self.state else { return };
-        let saved = state::write(path, identity, &self.standing, &self.lora, &self.optimiser);
+        let Some(path) = self.state else { return };
+        let saved = state::write(path, &self.identity, &self.standing, &self.lora, &self.optimiser);
         events(TrainEvent::Stage(match saved {
             Ok(()) => format!("saved after step {} of {}", self.standing.step, self.steps),
             Err(error) => format!("the state could not be saved: {error}"),

@@ -491,7 +491,11 @@ fn an_interrupted_follower_says_by_what_and_the_job_goes_on() {
     let bench = Bench::small();
     let _slot = bench.occupy_slot();
     let id = bench.start(2);
-    for (signal, status, word) in [(Signal::INT, 130, "interrupted"), (Signal::TERM, 143, "terminated")] {
+    for (signal, status, word) in [
+        (Signal::INT, 130, "interrupted"),
+        (Signal::TERM, 143, "terminated"),
+        (Signal::HUP, 129, "the terminal went away"),
+    ] {
         let mut follower = Command::new(BINARY)
             .args([
                 "jobs".as_ref(),

@@ -21,6 +21,9 @@ mod comparing;
 mod docs;
 /// Methods × tasks on a tiny model, beside what one prompt at a time gives.
 mod eval;
+/// Libraries that came from others, moved, or lost their state folder.
+#[cfg(unix)]
+mod foreign;
 /// Adapters in every kind of file, read as PEFT wrote them.
 mod formats;
 /// GGUF base models against transformers.

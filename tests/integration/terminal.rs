@@ -150,7 +150,7 @@ fn a_job_is_started_cancelled_and_found_again() {
     session.see("cancelled");
     session.press("q");
     assert!(session.end().success());
-    let mut again = Session::open(library.path());
+    let mut again = session.again(library.path());
     again.see("expert-0");
     again.press("5");
     again.see("cancelled");

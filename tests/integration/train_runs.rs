@@ -241,6 +241,141 @@ fn a_state_of_something_else_is_refused() {
     train(&spec, Some(&state), &mut |_| {}, &Cancel::new()).unwrap();
 }
 
+/// A copy of a folder of files.
+fn copied(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn a_state_belongs_to_its_base_model_template_and_precision_wherever_they_lie() {
+    let f = Fixture::open("llama");
+    let outer = tempfile::tempdir().unwrap();
+    let at = |place: &str| {
+        let folder = outer.path().join(place);
+        let [base, library, data] = ["base", "library", "data.jsonl"].map(|name| folder.join(name));
+        let state = library.join("state");
+        let spec = TrainSpec {
+            base: Some(base.clone()),
+            data: vec![data.clone()],
+            validation: Some(data.clone()),
+            init: None,
+            ..random_spec(&f, &library)
+        };
+        (folder, base, library, data, state, spec)
+    };
+    let (folder, base, library, data, state, spec) = at("here");
+    [&folder, &library].iter().for_each(|folder| std::fs::create_dir(folder).unwrap());
+    copied(&f.base(), &base);
+    std::fs::copy(f.folder.join("train.jsonl"), &data).unwrap();
+    let manifest = |end: &str| {
+        let text = format!("[template]\nprompt = \"{{instruction}} {{input}} =\"\nend = \"{end}\"\n");
+        std::fs::write(library.join("library.toml"), text).unwrap();
+    };
+    manifest(" <end>");
+    quiet(&TrainSpec { name: "whole".into(), ..spec.clone() }).unwrap();
+    interrupted(&spec, &state, |event| matches!(event, TrainEvent::Step(Step { step: 4, .. })));
+
+    let error =
+        |spec: &TrainSpec| train(spec, Some(&state), &mut |_| {}, &Cancel::new()).unwrap_err().to_string();
+    let weights_file = base.join("model.safetensors");
+    let good = std::fs::read(&weights_file).unwrap();
+    let mut other = good.clone();
+    *other.last_mut().unwrap() ^= 1;
+    std::fs::write(&weights_file, other).unwrap();
+    let told = error(&spec);
+    assert!(
+        told.contains("was saved with another base model: put that back to resume, or remove it"),
+        "{told}"
+    );
+    std::fs::write(&weights_file, good).unwrap();
+    manifest(" ;");
+    assert!(error(&spec).contains("was saved with another template: put that back"), "{}", error(&spec));
+    manifest(" <end>");
+    let changed = TrainSpec { precision: Precision::Bf16, rank: 3, ..spec.clone() };
+    let told = error(&changed);
+    assert!(told.contains("with other settings (rank 2, not 3; precision f32, not bf16)"), "{told}");
+
+    let saved = std::fs::read(&state).unwrap();
+    let mut damaged = saved.clone();
+    // Another number, as finite as the old one.
+    let last = damaged.len() - 3;
+    damaged[last] ^= 1;
+    std::fs::write(&state, damaged).unwrap();
+    assert!(error(&spec).contains("is damaged (its checksum"), "{}", error(&spec));
+    let text = String::from_utf8_lossy(&saved[8..200]).into_owned();
+    assert!(text.contains(r#"{\"identity\":{\"base\""#), "{text}");
+    let mut old = saved.clone();
+    let key = saved.windows(8).position(|window| window == b"identity").unwrap();
+    old[key..key + 8].copy_from_slice(b"settings");
+    std::fs::write(&state, old).unwrap();
+    assert!(error(&spec).contains("was saved by another version"), "{}", error(&spec));
+    std::fs::write(&state, &saved).unwrap();
+
+    // All of it moves: what decides is the same.
+    std::fs::rename(&folder, outer.path().join("there")).unwrap();
+    let (_, _, library, _, state, spec) = at("there");
+    train(&spec, Some(&state), &mut |_| {}, &Cancel::new()).unwrap();
+    assert!(weights(&library, "whole") == weights(&library, "new"));
+}
+
+#[test]
+fn a_state_that_cannot_be_saved_is_told_and_tried_again() {
+    let f = Fixture::open("llama");
+    let dir = library();
+    let whole = TrainSpec { name: "whole".into(), ..random_spec(&f, dir.path()) };
+    quiet(&whole).unwrap();
+    let spec = TrainSpec { name: "new".into(), checkpoint_every: Some(2), ..whole };
+    let folder = dir.path().join("later");
+    let mut texts = Vec::new();
+    let mut listen = |event| match event {
+        TrainEvent::Step(Step { step: 5, .. }) => std::fs::create_dir(&folder).unwrap(),
+        TrainEvent::Stage(text) => texts.push(text),
+        _ => {}
+    };
+    train(&spec, Some(&folder.join("state")), &mut listen, &Cancel::new()).unwrap();
+    let found = |words: &str| texts.iter().filter(|text| text.contains(words)).count();
+    assert_eq!(
+        found("after step 2 could not be saved; the training goes on and tries again"),
+        1,
+        "{texts:?}"
+    );
+    assert_eq!((found("could not be saved"), found("the state is saved again, after step 6")), (1, 1));
+    assert!(weights(dir.path(), "whole") == weights(dir.path(), "new"));
+}
+
+#[test]
+fn an_expert_that_was_finished_but_not_reported_is_taken_up() {
+    let f = Fixture::open("llama");
+    let dir = library();
+    let state = dir.path().join("state");
+    let spec = spec(&f, dir.path());
+    let first = train(&spec, Some(&state), &mut |_| {}, &Cancel::new()).unwrap();
+    let bytes = weights(dir.path(), "new");
+    // Its worker was killed before it could remove the state or write its result.
+    std::fs::write(&state, "left behind").unwrap();
+    let mut texts = Vec::new();
+    let mut listen =
+        |event| texts.extend(if let TrainEvent::Stage(text) = event { Some(text) } else { None });
+    let again = train(&spec, Some(&state), &mut listen, &Cancel::new()).unwrap();
+    assert_eq!(again, first);
+    assert!(texts.iter().any(|text| text == "the expert was finished by an earlier run"), "{texts:?}");
+    assert!(!state.exists() && weights(dir.path(), "new") == bytes);
+    // Another training's, or nobody's, is not.
+    let exists = |spec: &TrainSpec, state: Option<&Path>| {
+        let error = train(spec, state, &mut |_| {}, &Cancel::new()).unwrap_err().to_string();
+        assert!(error.contains("exists already"), "{error}");
+    };
+    exists(&TrainSpec { seed: 7, ..spec.clone() }, Some(&state));
+    exists(&spec, None);
+    std::fs::create_dir(dir.path().join("folder")).unwrap();
+    exists(&TrainSpec { name: "folder".into(), ..spec.clone() }, Some(&state));
+    assert!(weights(dir.path(), "new") == bytes);
+}
+
 #[test]
 fn a_cancelled_training_leaves_nothing() {
     let f = Fixture::open("llama");

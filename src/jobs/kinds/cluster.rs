@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Around, Findings, Job, JobContext, Kind, absolute, clusters_title, real, real_if_there};
+use super::{Around, Findings, Job, JobContext, Kind, Use, absolute, clusters_title, real, real_if_there};
 use crate::analysis::{self, ComparisonCache, DEFAULT_SEED, DEFAULT_SPARSITY, Metric};
 use crate::catalog::Catalog;
 use crate::library::Skipped;
@@ -114,6 +114,11 @@ impl Job for ClusterSpec {
         self.library = real(&self.library)?;
         self.base = self.base.as_deref().map(real_if_there);
         settings::check(&TABLE, self)
+    }
+
+    fn paths(&mut self, visit: &mut dyn FnMut(&mut PathBuf, Use)) {
+        visit(&mut self.library, Use::Library);
+        self.base.iter_mut().for_each(|path| visit(path, Use::Reads));
     }
 
     fn run(&self, context: &mut JobContext<'_>) -> Result<ClusterReport> {

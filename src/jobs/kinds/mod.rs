@@ -81,6 +81,18 @@ pub trait Job:
     /// Notes what the job will take, once, before it is written down.
     fn estimate(&mut self) {}
 
+    /// Shows every path that the job reads or writes, with what it does there: to list them, and to follow a library
+    /// that has moved.
+    fn paths(&mut self, visit: &mut dyn FnMut(&mut PathBuf, Use));
+
+    /// Checks a job that is to be started: what it makes must not be there yet.
+    ///
+    /// # Errors
+    /// What is in the way.
+    fn check_new(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Checks a job that is to be resumed: its directory may come from anywhere.
     ///
     /// # Errors
@@ -112,6 +124,17 @@ pub trait Job:
     fn clusters(&self) -> Option<&ClustersSpec> {
         None
     }
+}
+
+/// What a job does with a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Its library, which it reads and may write new experts into.
+    Library,
+    /// Reads what is there.
+    Reads,
+    /// Writes there.
+    Writes,
 }
 
 /// Where a person is who starts a job.
@@ -273,6 +296,26 @@ impl AnyJob {
         self.0.estimate();
     }
 
+    /// See [`Job::paths`].
+    pub fn paths(&mut self, visit: &mut dyn FnMut(&mut PathBuf, Use)) {
+        self.0.paths(visit);
+    }
+
+    /// Every path that the job reads or writes.
+    pub fn uses(&self) -> Vec<(Use, PathBuf)> {
+        let mut found = Vec::new();
+        self.clone().paths(&mut |path, how| found.push((how, path.clone())));
+        found
+    }
+
+    /// See [`Job::check_new`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_new(&self) -> Result<()> {
+        self.0.check_new()
+    }
+
     /// See [`Job::check_resumed`].
     ///
     /// # Errors
@@ -414,6 +457,8 @@ trait Erased: Debug + Send + Sync {
     fn title(&self) -> String;
     fn prepare(&mut self) -> Result<()>;
     fn estimate(&mut self);
+    fn paths(&mut self, visit: &mut dyn FnMut(&mut PathBuf, Use));
+    fn check_new(&self) -> Result<()>;
     fn check_resumed(&self) -> Result<()>;
     fn run(&self, context: &mut JobContext<'_>) -> Result<AnyReport>;
     fn facts(&self) -> Vec<String>;
@@ -463,6 +508,14 @@ impl<J: Job> Erased for J {
 
     fn estimate(&mut self) {
         Job::estimate(self);
+    }
+
+    fn paths(&mut self, visit: &mut dyn FnMut(&mut PathBuf, Use)) {
+        Job::paths(self, visit);
+    }
+
+    fn check_new(&self) -> Result<()> {
+        Job::check_new(self)
     }
 
     fn check_resumed(&self) -> Result<()> {
@@ -584,6 +637,28 @@ mod tests {
                 once.dedup();
                 assert_eq!(once.len(), names.len(), "{names:?}");
             }
+        }
+    }
+
+    #[test]
+    fn every_path_of_a_job_is_shown() {
+        let base = PathBuf::from("/base");
+        let around =
+            Around { library: Path::new("/library"), base: Some(&base), comparable: 8, ..Around::default() };
+        for kind in KINDS {
+            let mut job = kind.fresh(&around);
+            for look in job.looks() {
+                job.set_paths(look.id, vec!["/set".into()]);
+                if look.is_path {
+                    job.set(look.id, "/typed").unwrap();
+                }
+            }
+            assert!(
+                job.uses().iter().any(|(how, path)| *how == Use::Library && path == Path::new("/library"))
+            );
+            job.paths(&mut |path, _| *path = "shown".into());
+            let text = serde_json::to_string(&job).unwrap();
+            assert!(!text.contains("\"/"), "{}: {text}", kind.name);
         }
     }
 

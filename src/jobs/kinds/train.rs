@@ -1,8 +1,9 @@
 //! `train`: one new expert from one task or several.
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use super::{Around, Findings, Job, JobContext, Kind, absolute, real, real_if_there};
+use super::{Around, Findings, Job, JobContext, Kind, Use, absolute, real, real_if_there};
 use crate::field;
 use crate::library::check_new_name;
 use crate::settings::{Entry, Kind as Of, Role, Setting};
@@ -82,6 +83,15 @@ impl Job for TrainSpec {
         if let Some(log) = &mut self.log {
             *log = std::path::absolute(&*log).map_err(|error| Error::io(&*log, error))?;
         }
+        Ok(())
+    }
+
+    fn paths(&mut self, visit: &mut dyn FnMut(&mut PathBuf, Use)) {
+        visit(&mut self.library, Use::Library);
+        paths_of_training(self, visit);
+    }
+
+    fn check_new(&self) -> Result<()> {
         check_new_name(&self.library, &self.name).map(drop)
     }
 
@@ -128,6 +138,13 @@ impl Job for TrainSpec {
     fn training(&self) -> Option<&TrainSpec> {
         Some(self)
     }
+}
+
+/// Paths that a training reads and writes, beside its library.
+pub(super) fn paths_of_training(spec: &mut TrainSpec, visit: &mut dyn FnMut(&mut PathBuf, Use)) {
+    let read = spec.data.iter_mut().chain(&mut spec.validation).chain(&mut spec.init).chain(&mut spec.base);
+    read.for_each(|path| visit(path, Use::Reads));
+    spec.log.iter_mut().for_each(|path| visit(path, Use::Writes));
 }
 
 /// The settings below data and name.

@@ -1,10 +1,11 @@
 //! `train-clusters`: one new expert for each cluster, into a new library.
 
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Instant;
 
-use super::train::training;
-use super::{Around, Findings, Job, JobContext, Kind, absolute, clusters_title, real, real_if_there};
+use super::train::{paths_of_training, training};
+use super::{Around, Findings, Job, JobContext, Kind, Use, absolute, clusters_title, real, real_if_there};
 use crate::analysis::{DEFAULT_SPARSITY, paper_k};
 use crate::field;
 use crate::jobs::event::JobRow;
@@ -83,6 +84,13 @@ impl Job for ClustersSpec {
         self.training.base = self.training.base.as_deref().map(real_if_there);
         self.check()?;
         self.check_out()
+    }
+
+    fn paths(&mut self, visit: &mut dyn FnMut(&mut PathBuf, Use)) {
+        visit(&mut self.library, Use::Library);
+        visit(&mut self.out, Use::Writes);
+        self.tasks.iter_mut().for_each(|path| visit(path, Use::Reads));
+        paths_of_training(&mut self.training, visit);
     }
 
     fn run(&self, context: &mut JobContext<'_>) -> Result<ClustersReport> {

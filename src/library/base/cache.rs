@@ -102,6 +102,9 @@ fn cached_below(cache: &Path, repository: &str, revision: &str) -> Option<PathBu
     snapshot.is_dir().then_some(snapshot)
 }
 
+/// Files of this size take time to read.
+const WORTH_REMEMBERING: u64 = 16 << 20;
+
 /// What was once computed about a file, good while size, time and inode stay.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Verified {
@@ -115,13 +118,15 @@ struct Verified {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(super) fn verified_sha256(path: &Path) -> Result<String> {
+pub(crate) fn verified_sha256(path: &Path) -> Result<String> {
     let real = fs::canonicalize(path).map_err(|e| Error::io(path, e))?;
     let before = stamp(&real);
-    let memory = cache_root().map(|root| {
-        let key = hex(&Sha256::digest(real.as_os_str().as_encoded_bytes()));
-        root.join("verified").join(format!("{}.json", &key[..32]))
-    });
+    // Small files are read as quickly as a note of them.
+    let memory =
+        cache_root().filter(|_| before.is_some_and(|(size, ..)| size >= WORTH_REMEMBERING)).map(|root| {
+            let key = hex(&Sha256::digest(real.as_os_str().as_encoded_bytes()));
+            root.join("verified").join(format!("{}.json", &key[..32]))
+        });
     if let (Some(memory), Some((size, modified, inode))) = (&memory, before) {
         let known = read_limited(memory, 4096).ok().and_then(|b| serde_json::from_slice::<Verified>(&b).ok());
         if let Some(known) = known

@@ -12,6 +12,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cache::verified_sha256;
 pub use fetch::fetch_base;
 pub(crate) use locate::check_model;
 pub use locate::{BaseLocation, locate_base, locate_described};

@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-pub(crate) use split::{first_part, model_in};
+pub(crate) use split::{first_part, model_in, parts};
 pub(crate) use types::GgmlType;
 use value::Kind;
 pub(crate) use value::{Array, Scalar, Value};

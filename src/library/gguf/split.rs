@@ -43,6 +43,13 @@ pub(crate) fn first_part(path: &Path) -> PathBuf {
     first.filter(|first| first.is_file()).unwrap_or_else(|| path.to_path_buf())
 }
 
+/// All parts of the model that a file is a part of by its name, if they are there; else the file.
+pub(crate) fn parts(path: &Path) -> Vec<PathBuf> {
+    let parts = PartName::of(path)
+        .map(|name| (1..=name.count).map(|n| path.with_file_name(name.file_name(n))).collect::<Vec<_>>());
+    parts.filter(|parts| parts.iter().all(|part| part.is_file())).unwrap_or_else(|| vec![path.to_path_buf()])
+}
+
 /// The GGUF model in a folder: its file, or the first of its parts; `None` where there is none.
 ///
 /// # Errors

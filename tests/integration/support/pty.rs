@@ -20,7 +20,7 @@ pub struct Session {
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
     /// Configuration and state of the test's own.
-    _home: tempfile::TempDir,
+    home: Arc<tempfile::TempDir>,
 }
 
 impl Session {
@@ -34,9 +34,22 @@ impl Session {
 
     /// `term` is what the terminal says that it is.
     pub fn open_in(term: Option<&str>, library: &Path, arguments: &[&std::ffi::OsStr]) -> Self {
+        Self::of(Arc::new(tempfile::tempdir().unwrap()), term, library, arguments)
+    }
+
+    /// Another session of the same person.
+    pub fn again(&self, library: &Path) -> Self {
+        Self::of(self.home.clone(), Some("xterm-256color"), library, &[])
+    }
+
+    fn of(
+        home: Arc<tempfile::TempDir>,
+        term: Option<&str>,
+        library: &Path,
+        arguments: &[&std::ffi::OsStr],
+    ) -> Self {
         let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
-        let home = tempfile::tempdir().unwrap();
         let mut command = CommandBuilder::new(BINARY);
         command.arg(library);
         command.args(arguments);
@@ -58,7 +71,7 @@ impl Session {
             }
         });
         let keys = pair.master.take_writer().unwrap();
-        Self { screen, keys, child, master: pair.master, _home: home }
+        Self { screen, keys, child, master: pair.master, home }
     }
 
     pub fn press(&mut self, keys: &str) {

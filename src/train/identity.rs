@@ -1,0 +1,115 @@
+//! What decides a training: where any of it differs, another expert would come out.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::prepare::{Prepared, Tokens};
+use super::{TRAINING, TrainSpec};
+use crate::library::content_sha256;
+use crate::outside::hex;
+use crate::text::short;
+use crate::{Error, Result};
+
+/// What has to be the same for a saved state to be used, and for an expert to be the one that was asked for. Digests
+/// are SHA-256.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    /// Content of the base model's files.
+    base: String,
+    /// Prompt and end of the template.
+    template: String,
+    /// The training examples.
+    data: String,
+    /// All examples in tokens, those for validation too.
+    tokens: String,
+    /// Content of the adapter that the training starts from, if it was there.
+    init: Option<String>,
+    /// Every setting that decides something, by its field.
+    settings: Map<String, Value>,
+}
+
+impl Identity {
+    /// Of `spec` on data that was read and encoded. Reads the base model's files, if they were not read before.
+    ///
+    /// # Errors
+    /// A base model that cannot be read.
+    pub(super) fn new(spec: &TrainSpec, prepared: &Prepared, tokens: &Tokens) -> Result<Self> {
+        let template = &prepared.template;
+        let mut text = Sha256::new();
+        for part in [&template.prompt, &template.end] {
+            text.update((part.len() as u64).to_le_bytes());
+            text.update(part.as_bytes());
+        }
+        Ok(Self {
+            base: content_sha256(&prepared.base)?,
+            template: hex(&text.finalize()),
+            data: prepared.fingerprint(),
+            tokens: tokens.sha256(),
+            // What is wrong with it is told by whoever starts from it.
+            init: spec.init.as_deref().and_then(|path| content_sha256(path).ok()),
+            settings: settings(spec)?,
+        })
+    }
+
+    /// SHA-256 of all of it.
+    ///
+    /// # Errors
+    /// Never for what was made here.
+    pub(super) fn sha256(&self) -> Result<String> {
+        let text = serde_json::to_vec(self).map_err(|e| Error::msg(e.to_string()))?;
+        Ok(hex(&Sha256::digest(text)))
+    }
+
+    /// How `saved` differs from this one, in words; nothing where it does not.
+    pub(super) fn changes_since(&self, saved: &Self) -> Option<String> {
+        let mut changes = Vec::new();
+        let mut settings: Vec<String> = Vec::new();
+        let names = saved
+            .settings
+            .keys()
+            .chain(self.settings.keys().filter(|key| !saved.settings.contains_key(*key)));
+        for name in names {
+            let (before, now) = (saved.settings.get(name), self.settings.get(name));
+            if before != now {
+                let text = |value: Option<&Value>| match value {
+                    None | Some(Value::Null) => "unset".to_string(),
+                    Some(Value::String(text)) => short(text),
+                    Some(other) => short(&other.to_string()),
+                };
+                settings.push(format!("{} {}, not {}", name.replace('_', " "), text(before), text(now)));
+            }
+        }
+        if !settings.is_empty() {
+            changes.push(format!("with other settings ({})", settings.join("; ")));
+        }
+        let parts = [
+            ("with another base model", &self.base, &saved.base),
+            ("with another template", &self.template, &saved.template),
+            ("before the training data changed", &self.data, &saved.data),
+        ];
+        changes.extend(
+            parts.iter().filter(|(_, now, before)| now != before).map(|(words, ..)| (*words).to_string()),
+        );
+        if self.init != saved.init {
+            changes.push("with another adapter to start from".into());
+        }
+        // The same follows from most of the above.
+        if changes.is_empty() && self.tokens != saved.tokens {
+            changes.push("with another tokenizer or other validation examples".into());
+        }
+        (!changes.is_empty()).then(|| changes.join(" and "))
+    }
+}
+
+/// The settings by field. Where things are, and what decides nothing, is left out.
+fn settings(spec: &TrainSpec) -> Result<Map<String, Value>> {
+    let value = serde_json::to_value(spec).map_err(|e| Error::msg(e.to_string()))?;
+    let Value::Object(fields) = value else { return Err(Error::msg("settings are an object")) };
+    // Paths decide by what lies there.
+    let paths = ["library", "data", "name", "base", "init", "validation", "forecast"];
+    let decides = |id: &String| {
+        !paths.contains(&id.as_str()) && TRAINING.iter().all(|setting| setting.decides || setting.id != id)
+    };
+    Ok(fields.into_iter().filter(|(id, _)| decides(id)).collect())
+}
