@@ -19,7 +19,7 @@
 //! | `matrix` | products of dense matrices |
 //! | `cpu` | which instructions are used |
 //! | `named` | sets whose members have names |
-//! | `cancel`, `signals`, `threads` | cancellation, signals, pools of threads |
+//! | `cancel`, `memory`, `signals`, `threads` | cancellation, free memory, signals, pools of threads |
 //! | `outside` | files and folders: the one place that opens, makes, locks, renames and removes them |
 //! | `error` | the error type |
 //! | `text`, `module_path`, `clock` | text for people, paths of modules, times as texts |
@@ -51,6 +51,7 @@ pub mod eval;
 pub mod jobs;
 pub mod library;
 pub mod matrix;
+pub mod memory;
 pub mod merge;
 pub mod model;
 pub mod module_path;

@@ -11,6 +11,7 @@ use crate::Result;
 use crate::catalog::Catalog;
 use crate::cpu;
 use crate::library::BaseLocation;
+use crate::memory::{available, size};
 use crate::model::{ModelFiles, Precision, choose_device, compiled_for, device_details, device_name, memory};
 use crate::named::Named;
 use crate::text::printable;
@@ -51,7 +52,7 @@ pub fn run(args: &DoctorArgs, output: &Output) -> Result<()> {
         None => facts.push(fact("library", "none given, and no ./library here".into())),
     }
     if let Some(path) = &args.base {
-        facts.push(base(path, path.display().to_string()));
+        facts.extend(base(path, path.display().to_string()));
     }
     if output.is_json() {
         return output.document(&serde_json::json!({ "checks": facts }));
@@ -98,15 +99,15 @@ fn devices() -> Fact {
 }
 
 fn free_memory() -> Fact {
-    match memory::available() {
-        Some(bytes) => fact("memory", format!("{} free", memory::size(bytes))),
+    match available() {
+        Some(bytes) => fact("memory", format!("{} free", size(bytes))),
         None => fact("memory", "the free memory is unknown".into()),
     }
 }
 
 /// What the base model takes in memory.
 fn sizes(files: &ModelFiles) -> String {
-    let of = |p: Precision| format!("{} as {p}", memory::size(memory::need(&files.spec, p).weights));
+    let of = |p: Precision| format!("{} as {p}", size(memory::need(&files.spec, p).weights));
     [Precision::F32, Precision::Bf16, Precision::Q8].map(of).join(", ")
 }
 
@@ -159,11 +160,15 @@ fn python() -> Fact {
 }
 
 /// Whether a base model can be read, and what it takes.
-fn base(path: &Path, called: String) -> Fact {
-    match ModelFiles::open(path) {
-        Ok(files) => fact("base", format!("{called} ({})", sizes(&files))),
-        Err(e) => problem("base", e.to_string()),
-    }
+fn base(path: &Path, called: String) -> Vec<Fact> {
+    let files = match ModelFiles::open(path) {
+        Ok(files) => files,
+        Err(e) => return vec![problem("base", e.to_string())],
+    };
+    let mut facts = vec![fact("base", format!("{called} ({})", sizes(&files)))];
+    facts.extend(files.warnings.iter().map(|warning| problem("base", warning.clone())));
+    facts.extend(files.tokenizer().err().map(|e| problem("tokenizer", e.to_string())));
+    facts
 }
 
 /// Leaves the library's own base model out where another one was given.
@@ -190,12 +195,12 @@ fn library(path: &Path, has_other_base: bool, facts: &mut Vec<Fact>) {
     if has_other_base {
         return;
     }
-    facts.push(match library.base() {
+    facts.extend(match library.base() {
         Ok(BaseLocation::Found { path, label }) => base(&path, format!("{label} at {}", path.display())),
         Ok(BaseLocation::Missing { label, .. }) => {
             let get = format!("lora-tui fetch {}", library.root.display());
-            problem("base", format!("{label} is not on this machine: `{get}` gets it"))
+            vec![problem("base", format!("{label} is not on this machine: `{get}` gets it"))]
         }
-        Err(e) => problem("base", e.to_string()),
+        Err(e) => vec![problem("base", e.to_string())],
     });
 }

@@ -98,12 +98,16 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let evaluation = Evaluation { library: &library, session: &session, cancel: output.cancel() };
     let scores = evaluation.score(&questions, &methods, &mut show)?;
     drop(progress);
+    for failed in &scores.failed {
+        output.note(&format!("warning: no scores of {failed}"));
+    }
     if output.is_json() {
         let names: Vec<String> = scores.methods.iter().map(Method::to_string).collect();
         let tasks: Vec<&str> = scores.tasks.iter().map(|t| t.id.as_str()).collect();
         let metrics: Vec<Scorer> = scores.tasks.iter().map(|t| t.metric).collect();
         return output.document(&serde_json::json!({
             "metric": shared_metric(&scores.tasks), "metrics": metrics, "split": args.split, "methods": names, "tasks": tasks, "scores": scores.scores,
+            "failed": scores.failed.iter().map(|f| serde_json::json!({ "method": f.name, "reason": f.reason })).collect::<Vec<_>>(),
             "skipped": left_out(&library, &session),
             "partial": partial(&library, &session),
         }));

@@ -44,7 +44,9 @@ pub struct TaskItems<'a> {
 pub enum Answering {
     /// The same text for every item, without the model.
     Text(String),
-    /// The model continues a prompt per item , through experts or alone.
+    /// Not at all, for this reason, which is that of the model's files and no other method's matter.
+    Impossible(String),
+    /// The model continues a prompt per item, through experts or alone.
     Generated { prompts: Vec<Prompt>, routed: Option<Box<(Arc<ExpertSet>, ResolvedRouter)>> },
 }
 

@@ -1,6 +1,6 @@
 //! Greedy continuation of many prompts at once.
 
-use crate::model::{ForwardPass, KvCache, LinearHook, Model, NoHook};
+use crate::model::{ForwardPass, KvCache, Model, NoHook};
 use crate::routing::{ExpertSet, Prompt, ResolvedRouter, RoutedHook};
 use crate::{Cancel, Result};
 
@@ -34,7 +34,6 @@ fn run(
     cancel: &Cancel,
 ) -> Result<Vec<Vec<u32>>> {
     let decoder = &model.decoder;
-    let mut alone = NoHook;
     let mut caches: Vec<KvCache> = prompts.iter().map(|_| decoder.cache()).collect();
     let mut outputs = vec![Vec::new(); prompts.len()];
     let mut open: Vec<usize> = (0..prompts.len()).collect();
@@ -58,9 +57,12 @@ fn run(
         if let Some(routing) = &mut routing {
             routing.set_rows(owners(&open, &lengths));
         }
-        let hidden = {
-            let pass = ForwardPass::new(as_hook(&mut routing, &mut alone), cancel).cached(active);
-            decoder.forward(&tokens, &lengths, pass)?
+        let mut active: Vec<&mut KvCache> = active.collect();
+        let hidden = match &mut routing {
+            Some(routing) => routing.forward(decoder, &tokens, &lengths, &mut active, cancel)?,
+            None => {
+                decoder.forward(&tokens, &lengths, ForwardPass::new(&mut NoHook, cancel).cached(active))?
+            }
         };
         let mut row = 0;
         let last: Vec<usize> = lengths
@@ -74,7 +76,11 @@ fn run(
         if let Some(routing) = &mut routing {
             routing.set_rows(owners(&open, &vec![1; open.len()]));
         }
-        let logits = decoder.logits_with(&last, as_hook(&mut routing, &mut alone))?.into_tensor()?;
+        let logits = match &mut routing {
+            Some(routing) => routing.logits(decoder, &last)?,
+            None => decoder.logits(&last)?,
+        };
+        let logits = logits.into_tensor()?;
         let best = logits.argmax(1)?.to_vec1::<u32>()?;
         let mut still = Vec::new();
         next.clear();
@@ -88,15 +94,4 @@ fn run(
         open = still;
     }
     Ok(outputs)
-}
-
-/// The experts' hook where there is one.
-fn as_hook<'h, 'a: 'h>(
-    routing: &'h mut Option<RoutedHook<'a>>,
-    alone: &'h mut NoHook,
-) -> &'h mut dyn LinearHook {
-    match routing {
-        Some(routing) => routing,
-        None => alone,
-    }
 }

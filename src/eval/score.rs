@@ -4,6 +4,7 @@ use super::evaluation::{Answering, Evaluation, Questions, TaskItems};
 use super::generate::generate_batch;
 use super::methods::Method;
 use crate::Result;
+use crate::library::Skipped;
 use crate::scorers::Scorer;
 use crate::train::Dataset;
 
@@ -29,6 +30,8 @@ pub struct Scores {
     pub tasks: Vec<ScoredTask>,
     /// Per task and method, 0–1; `None` where a method does not apply.
     pub scores: Vec<Vec<Option<f64>>>,
+    /// Methods that could not answer a task, with the reason, once for each.
+    pub failed: Vec<Skipped>,
 }
 
 impl Evaluation<'_> {
@@ -51,7 +54,13 @@ impl Evaluation<'_> {
             for method in methods {
                 self.cancel.check()?;
                 progress(&format!("{}: {method}", data.task.id));
-                row.push(self.score_task(&task, method)?);
+                row.push(self.score_task(&task, method)?.unwrap_or_else(|reason| {
+                    let failed = Skipped::new(method.to_string(), reason);
+                    if !table.failed.contains(&failed) {
+                        table.failed.push(failed);
+                    }
+                    None
+                }));
             }
             let family = data.task.family.clone().unwrap_or_default();
             let (id, metric) = (data.task.id.clone(), data.task.metric);
@@ -61,16 +70,17 @@ impl Evaluation<'_> {
         Ok(table)
     }
 
-    /// The mean score of one method on one task; `None` where it does not apply.
-    fn score_task(&self, task: &TaskItems, method: &Method) -> Result<Option<f64>> {
+    /// The mean score of one method on one task; `None` where it does not apply, a reason where it cannot answer.
+    fn score_task(&self, task: &TaskItems, method: &Method) -> Result<Result<Option<f64>, String>> {
         let answers = match method.answering(self, task)? {
-            None => return Ok(None),
+            None => return Ok(Ok(None)),
+            Some(Answering::Impossible(reason)) => return Ok(Err(reason)),
             Some(Answering::Text(text)) => vec![text; task.items.len()],
             Some(answering) => self.generate(task, &answering)?,
         };
         let score = task.data.task.metric.score;
         let scores = answers.iter().zip(task.items).map(|(answer, item)| score(answer, &item.output));
-        Ok(Some(scores.sum::<f64>() / task.items.len() as f64))
+        Ok(Ok(Some(scores.sum::<f64>() / task.items.len() as f64)))
     }
 
     /// The model's answers.

@@ -2,16 +2,16 @@
 
 use std::path::Path;
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, context};
 use serde_json::Value;
 
 use super::checkpoint::read_text;
+use super::template::{self, Input};
 use super::tokenizer::SideFiles;
+use crate::text::{printable, short};
 use crate::{Error, Result};
 
-/// A chat template in the Jinja dialect of transformers. Rendering has no access to anything but the
-/// messages, and a bound on its steps.
+/// A chat template in the Jinja dialect of transformers. It has access to nothing but the messages and the clock, and
+/// what it takes is bounded (see `model::template`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatTemplate {
     /// Its text, or why there is none.
@@ -19,9 +19,6 @@ pub struct ChatTemplate {
     /// Names and texts of special tokens.
     named: Vec<(String, String)>,
 }
-
-/// Steps that a template may take.
-const FUEL: u64 = 1_000_000;
 
 impl ChatTemplate {
     /// A template, with the names and texts of the tokens that it may use.
@@ -46,29 +43,28 @@ impl ChatTemplate {
     }
 
     /// One turn of a user, ready for the answer.
+    ///
+    /// # Errors
+    /// A template that transformers refuses too, that raises an error itself, or that takes too much.
     pub fn user(&self, content: &str) -> Result<String> {
-        let bad = |e: minijinja::Error| Error::msg(format!("the model's chat template fails: {e}"));
-        let mut environment = Environment::new();
-        environment.set_fuel(Some(FUEL));
-        // As transformers sets up its own templates.
-        environment
-            .set_syntax(SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(bad)?);
-        environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", |text: String| -> Result<String, minijinja::Error> {
-            Err(minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, text))
-        });
-        for (name, text) in &self.named {
-            environment.add_global(name.clone(), text.as_str());
-        }
-        let fails = |reason: &String| Error::msg(format!("the model's chat template fails: {reason}"));
-        environment
-            .template_from_str(self.source.as_ref().map_err(fails)?)
-            .map_err(bad)?
-            .render(context! {
-                messages => [context! { role => "user", content => content }],
-                add_generation_prompt => true,
-            })
-            .map_err(bad)
+        let text = |text: &str| Input::Text(text.to_string());
+        let message = Input::Fields(vec![("role".into(), text("user")), ("content".into(), text(content))]);
+        let given = [
+            ("messages", Input::List(vec![message])),
+            ("tools", Input::None),
+            ("documents", Input::None),
+            ("add_generation_prompt", Input::Flag(true)),
+        ];
+        let given = given.into_iter().map(|(name, value)| (name.to_string(), value));
+        let named = self.named.iter().map(|(name, token)| (name.clone(), text(token)));
+        let variables: Vec<_> = given.chain(named).collect();
+        let rendered = self
+            .source
+            .as_ref()
+            .map_err(String::clone)
+            .and_then(|source| template::render(source, &variables));
+        rendered
+            .map_err(|e| Error::msg(format!("the model's chat template fails: {}", printable(&short(&e)))))
     }
 }
 
@@ -103,13 +99,52 @@ mod tests {
     use super::*;
 
     #[test]
-    fn renders_a_turn_and_bounds_what_a_template_may_do() {
-        let source = "{% for m in messages %}{% if loop.first and messages[0]['role'] != 'system' %}<s>{% endif %}\
+    fn a_turn_is_rendered_with_the_names_of_tokens() {
+        let source = "{% for m in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ bos_token }}{% endif %}\
                       [{{ m['role'] }}] {{ m['content'].strip() }}{% endfor %}{% if add_generation_prompt %}>{% endif %}";
         let chat = |source: &str| ChatTemplate::new(source.into(), vec![("bos_token".into(), "<b>".into())]);
-        assert_eq!(chat(source).user(" hi ").unwrap(), "<s>[user] hi>");
-        assert!(chat("{{ raise_exception('no') }}").user("x").is_err());
-        let endless = "{% for a in range(10000) %}{% for b in range(10000) %}x{% endfor %}{% endfor %}";
-        assert!(chat(endless).user("x").is_err());
+        assert_eq!(chat(source).user(" hi ").unwrap(), "<b>[user] hi>");
+        let error =
+            chat("{{ raise_exception('no ' ~ eos_token ~ '\u{1b}') }}").user("x").unwrap_err().to_string();
+        assert_eq!(error, "the model's chat template fails: no \\u{1b}");
+    }
+
+    #[test]
+    fn of_several_templates_the_default_is_meant() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let user = || {
+            let side = SideFiles::read(folder.path()).unwrap();
+            ChatTemplate::of_folder(folder.path(), &side)
+                .map(|chat| chat.user("x").map_err(|e| e.to_string()))
+        };
+        assert_eq!(user(), None);
+        let list = |name: &str| {
+            let templates = serde_json::json!([
+                { "name": "tool_use", "template": "tools" }, { "name": name, "template": "list" },
+            ]);
+            write("tokenizer_config.json", &serde_json::json!({ "chat_template": templates }).to_string());
+        };
+        list("default");
+        assert_eq!(user(), Some(Ok("list".into())));
+        list("other");
+        let error = user().unwrap().unwrap_err();
+        assert!(
+            error.ends_with("none of tool_use, other in tokenizer_config.json is the default"),
+            "{error}"
+        );
+        write("tokenizer_config.json", r#"{ "chat_template": "text" }"#);
+        assert_eq!(user(), Some(Ok("text".into())));
+        // Files come before it, even where none of them is the default.
+        write("additional_chat_templates/tools.jinja", "tools");
+        assert!(user().unwrap().unwrap_err().contains("none of tools in "));
+        write("chat_template.jinja", "file");
+        assert_eq!(user(), Some(Ok("file".into())));
+        write("additional_chat_templates/default.jinja", "named");
+        assert_eq!(user(), Some(Ok("named".into())));
     }
 }

@@ -106,7 +106,7 @@ pub fn device_details(device: &Device) -> Option<String> {
     let Device::Cuda(cuda) = device else { return None };
     let stream = cuda.cuda_stream();
     let (name, (free, total)) = (stream.context().name().ok()?, stream.context().mem_get_info().ok()?);
-    let size = |bytes: usize| super::memory::size(bytes as u64);
+    let size = |bytes: usize| crate::memory::size(bytes as u64);
     Some(format!("{name}, {} of {} free", size(free), size(total)))
 }
 

@@ -18,6 +18,7 @@ use super::precision::Precision;
 use super::rope::Rope;
 use super::spec::{BlockKind, DecoderSpec, MlpLayout, NormKind, QkvLayout};
 use super::tokenizer::{SideFiles, Tokenizer};
+use crate::memory::{available, size};
 use crate::{Cancel, Error, Result};
 
 /// How to load a model.
@@ -213,9 +214,9 @@ impl ModelFiles {
 
     /// What loading takes: `543 MB as f32, 23.4 GB of memory free`.
     pub fn forecast(&self, precision: Precision, ops: &dyn Ops) -> String {
-        let weights = memory::size(memory::need(&self.spec, precision).weights);
-        match memory::available().filter(|_| ops.device().is_cpu()) {
-            Some(free) => format!("{weights} as {precision}, {} of memory free", memory::size(free)),
+        let weights = size(memory::need(&self.spec, precision).weights);
+        match available().filter(|_| ops.device().is_cpu()) {
+            Some(free) => format!("{weights} as {precision}, {} of memory free", size(free)),
             None => format!("{weights} as {precision}"),
         }
     }
@@ -232,7 +233,7 @@ impl ModelFiles {
         cancel: &Cancel,
     ) -> Result<Model> {
         if ops.device().is_cpu() {
-            memory::check(&self.path, &self.spec, precision, memory::available())?;
+            memory::check(&self.path, &self.spec, precision, available())?;
         }
         // Token ids work without one.
         let (tokenizer, no_tokenizer) = match self.tokenizer.take().unwrap_or_else(|| self.read_tokenizer()) {
@@ -341,12 +342,19 @@ fn load_chat(path: &Path, weights: &Checkpoint, tokenizer: Option<&Tokenizer>) -
         return ChatTemplate::of_folder(path, &SideFiles::read(path).ok()?);
     };
     let source = gguf.file().text("tokenizer.chat_template")?.to_string();
-    let token = |name: &str| {
-        let id = u32::try_from(gguf.file().scalar(&format!("tokenizer.ggml.{name}_id"))?.as_u64()?).ok()?;
-        Some((name.to_string(), tokenizer?.decode(&[id], false).ok()?))
+    let token = |name: &str, key: &str| {
+        let id =
+            u32::try_from(gguf.file().scalar(&format!("tokenizer.ggml.{key}_token_id"))?.as_u64()?).ok()?;
+        Some((format!("{name}_token"), tokenizer?.decode(&[id], false).ok()?))
     };
-    // Files of converters have no other names; templates of tokens that are missing print nothing for them.
-    let named = ["bos_token", "eos_token"].into_iter();
-    let named = named.map(|name| token(name).unwrap_or((name.to_string(), String::new())));
+    let keys = [
+        ("bos", "bos"),
+        ("eos", "eos"),
+        ("unk", "unknown"),
+        ("sep", "seperator"),
+        ("pad", "padding"),
+        ("mask", "mask"),
+    ];
+    let named = keys.into_iter().filter_map(|(name, key)| token(name, key));
     Some(ChatTemplate::new(source, named.collect()))
 }

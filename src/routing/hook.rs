@@ -6,8 +6,9 @@ use super::overlay::Overlay;
 use super::resolved::{Findings, ResolvedRouter};
 use super::rows::{ModuleRows, Sequences};
 use super::trace::{Part, Trace, TraceToken};
-use crate::model::{Activations, LinearHook};
-use crate::{Error, Result};
+use super::watch::{Watch, is_finite};
+use crate::model::{Activations, Decoder, ForwardPass, KvCache, LinearHook};
+use crate::{Cancel, Error, Result};
 
 /// Routes at every module of a forward pass and keeps what was chosen.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct RoutedHook<'a> {
     findings: Option<&'a Findings>,
     /// By row of the pass: its sequence among those of the findings; empty where there is one only.
     of_row: Vec<u32>,
+    /// Looks at every addition.
+    watch: Option<Watch>,
 }
 
 impl<'a> RoutedHook<'a> {
@@ -32,6 +35,7 @@ impl<'a> RoutedHook<'a> {
             chosen: Vec::new(),
             findings: None,
             of_row: Vec::new(),
+            watch: None,
         }
     }
 
@@ -59,6 +63,47 @@ impl<'a> RoutedHook<'a> {
     fn overlay(&self) -> Option<&'a Overlay> {
         let of_sequence = self.findings.and_then(|findings| findings.overlay.as_deref());
         of_sequence.or(self.router.overlay.as_deref())
+    }
+
+    /// Hidden states of tokens, as [`Decoder::forward`], which are numbers.
+    ///
+    /// # Errors
+    /// As there; values that are no numbers, with the expert and the module that they come from. The caches then have
+    /// what they had before.
+    pub fn forward(
+        &mut self,
+        decoder: &Decoder,
+        tokens: &[u32],
+        lengths: &[usize],
+        caches: &mut [&mut KvCache],
+        cancel: &Cancel,
+    ) -> Result<Activations> {
+        let before: Vec<usize> = caches.iter().map(|cache| cache.len()).collect();
+        let pass = ForwardPass::new(self, cancel).cached(caches.iter_mut().map(|cache| &mut **cache));
+        let hidden = decoder.forward(tokens, lengths, pass)?;
+        if is_finite(&hidden.values()?) {
+            return Ok(hidden);
+        }
+        caches.iter_mut().zip(&before).for_each(|(cache, &len)| cache.truncate(len));
+        self.watch = Some(Watch::default());
+        let pass = ForwardPass::new(self, cancel).cached(caches.iter_mut().map(|cache| &mut **cache));
+        decoder.forward(tokens, lengths, pass)?;
+        caches.iter_mut().zip(&before).for_each(|(cache, &len)| cache.truncate(len));
+        Err(self.watch.take().unwrap_or_default().verdict(self.experts))
+    }
+
+    /// Logits of hidden states that are numbers, as [`Decoder::logits_with`].
+    ///
+    /// # Errors
+    /// As there; values that are no numbers, with the expert that they come from.
+    pub fn logits(&mut self, decoder: &Decoder, hidden: &Activations) -> Result<Activations> {
+        let logits = decoder.logits_with(hidden, self)?;
+        if is_finite(&logits.values()?) {
+            return Ok(logits);
+        }
+        self.watch = Some(Watch::default());
+        decoder.logits_with(hidden, self)?;
+        Err(self.watch.take().unwrap_or_default().verdict(self.experts))
     }
 
     /// Keeps what a module chose.
@@ -99,21 +144,34 @@ impl<'a> RoutedHook<'a> {
     }
 }
 
+/// The path of a module that is routed.
+fn name_of<'a>(experts: &'a ExpertSet, module: &StackedModule) -> &'a str {
+    experts.modules.get(module.position).map_or("a linear layer", String::as_str)
+}
+
 impl LinearHook for RoutedHook<'_> {
     fn apply(&mut self, linear: usize, x: &Activations, y: &mut Activations) -> Result<()> {
         if let Some(module) = self.module(linear) {
             let ops = &*self.router.ops;
             let chosen = self.choose(&ModuleRows::hidden(ops, module, x))?;
-            ops.add_delta(&self.lora(module, &chosen), x, y)?;
+            let lora = self.lora(module, &chosen);
+            ops.add_delta(&lora, x, y)?;
+            if let Some(watch) = &mut self.watch {
+                watch.saw(&lora, &x.values()?, name_of(self.experts, module));
+            }
             // The head sees only some rows: what all of them chose was noted before.
             if linear != self.head() {
                 self.note(module.position, chosen);
             }
         }
-        match self.overlay() {
-            Some(overlay) => overlay.apply(&*self.router.ops, linear, x, y),
-            None => Ok(()),
-        }
+        let Some(overlay) = self.overlay() else { return Ok(()) };
+        let Some(watch) = &mut self.watch else { return overlay.apply(&*self.router.ops, linear, x, y) };
+        let before = y.values()?.into_owned();
+        overlay.apply(&*self.router.ops, linear, x, y)?;
+        let module = self.experts.linears.get(linear).and_then(Option::as_ref);
+        let name = module.map_or("a linear layer", |module| name_of(self.experts, module));
+        watch.moved(&before, &y.values()?, name);
+        Ok(())
     }
 
     fn embed(&mut self, tokens: &[u32], x: &mut Activations) -> Result<()> {

@@ -10,9 +10,11 @@ use super::lora::{Entry, Kind, Lora, Matrix, Parts};
 use super::replaced::{Found, Places, Replaced};
 use crate::analysis::{ExpertFactors, PrototypeCache};
 use crate::library::{Expert, LoraModule, Skipped};
+use crate::memory::check_room;
 use crate::model::tensor::transpose;
 use crate::model::{Decoder, Linear};
-use crate::{Cancel, Result};
+use crate::text::counted;
+use crate::{Cancel, Error, Result};
 
 /// The places of a decoder that can carry LoRA, in the order of the network: the embedding, the linear
 /// layers, the head.
@@ -114,6 +116,11 @@ impl<'a> Sites<'a> {
     }
 }
 
+/// Bytes that an expert's factors take in a stack.
+fn stored_bytes(expert: &Expert) -> u64 {
+    expert.parameters.saturating_mul(Kind::named(&expert.dtype).bytes())
+}
+
 /// An expert as it was read.
 struct Loaded {
     /// The LoRA at each site.
@@ -154,7 +161,9 @@ impl ExpertSet {
         // Sums of ranks by site and kind: what is held then needs no more than it has.
         let mut rooms: HashMap<(usize, Kind), usize> = HashMap::new();
         for (at, &expert) in experts.iter().enumerate() {
-            match sites.fits(expert) {
+            // Once as stored, and twice as f32 while it is read.
+            let fits = sites.fits(expert).and_then(|()| check_room(stored_bytes(expert).saturating_mul(5)));
+            match fits {
                 Ok(()) => fitting.push((at, expert)),
                 Err(reason) => skipped.push((at, Skipped::new(&expert.name, reason))),
             }
@@ -168,6 +177,10 @@ impl ExpertSet {
             *room += shape.rank;
             stacks[site].get_or_insert_with(new);
         }
+        let all = fitting.iter().map(|(_, expert)| stored_bytes(expert)).fold(0, u64::saturating_add);
+        check_room(all).map_err(|problem| {
+            Error::msg(format!("{} together {problem}: use fewer", counted(fitting.len(), "expert")))
+        })?;
         for ((site, kind), ranks) in rooms {
             if let Some(stack) = &mut stacks[site] {
                 stack.reserve(kind, ranks);

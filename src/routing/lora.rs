@@ -25,6 +25,14 @@ impl Kind {
             _ => Self::F32,
         }
     }
+
+    /// Bytes of a value.
+    pub fn bytes(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+        }
+    }
 }
 
 /// The factors of all experts at a module, in as few pieces as can be: A and then B of one expert, then the

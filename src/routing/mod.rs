@@ -27,6 +27,7 @@ mod survey;
 mod surveyor;
 mod tied;
 mod trace;
+mod watch;
 
 pub use calibration::{Calibration, CalibrationPrompts, CalibrationText, general, read_prompts};
 pub use calibrator::PromptSource;

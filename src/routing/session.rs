@@ -19,7 +19,7 @@ use super::surveyor::Surveyor;
 use super::trace::{Part, Trace};
 use crate::analysis::PrototypeCache;
 use crate::library::{Expert, Library, Skipped, Stretch, Template};
-use crate::model::{Activations, Decoder, ForwardPass, KvCache, LoadOptions, Model, ModelFiles, open_ops};
+use crate::model::{Activations, Decoder, KvCache, LoadOptions, Model, ModelFiles, open_ops};
 use crate::{Cancel, Error, Result};
 
 /// Tokens of a prompt that go through the network together: few enough that one sees how far it is.
@@ -356,8 +356,8 @@ impl Session {
     /// Runs `tokens` after what is cached; returns the hidden states of the new ones.
     fn extend(&mut self, tokens: &[u32], parts: &[Part], cancel: &Cancel) -> Result<Activations> {
         let mut hook = RoutedHook::new(&self.experts, &self.router).informed(self.surveyor.findings());
-        let pass = ForwardPass::new(&mut hook, cancel).cached([&mut self.cache]);
-        let hidden = self.model.decoder.forward(tokens, &[tokens.len()], pass)?;
+        let hidden =
+            hook.forward(&self.model.decoder, tokens, &[tokens.len()], &mut [&mut self.cache], cancel)?;
         hook.record(tokens, parts, &mut self.trace);
         self.ids.extend_from_slice(tokens);
         Ok(hidden)
@@ -366,7 +366,7 @@ impl Session {
     /// Logits of hidden states, with what the experts add at the head.
     fn head(&self, hidden: &Activations) -> Result<Tensor> {
         let mut hook = RoutedHook::new(&self.experts, &self.router).informed(self.surveyor.findings());
-        self.model.decoder.logits_with(hidden, &mut hook)?.into_tensor()
+        hook.logits(&self.model.decoder, hidden)?.into_tensor()
     }
 
     /// Fills in the text of tokens from `from` on.

@@ -6,7 +6,8 @@ use super::memory_need::Forecast;
 use super::prepare::Prepared;
 use super::{TrainSpec, is_target};
 use crate::catalog::Catalog;
-use crate::model::memory::{self, size};
+use crate::memory::size;
+use crate::model::memory;
 use crate::model::{BlockKind, DecoderSpec, MlpLayout, ModelFiles, Precision, sizes};
 use crate::{Error, Result};
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use candle_core::DType;
+use half::f16;
 
 use super::identity::Identity;
 use super::lora::LoraTrainer;
@@ -10,7 +11,7 @@ use super::prepare::Prepared;
 use super::{TRAINING, TrainReport, TrainSpec};
 use crate::Result;
 use crate::clock::now_rfc3339;
-use crate::library::{BaseSpec, Manifest, NewAdapterConfig, Provenance, file_sha256, write_adapter};
+use crate::library::{BaseSpec, Manifest, NewAdapterConfig, NewLora, Provenance, file_sha256, write_adapter};
 use crate::model::Model;
 
 /// Writes the expert into its folder, which must not exist.
@@ -62,7 +63,21 @@ pub(super) fn save(
         merge: None,
         tasks: report.tasks.clone(),
     };
-    write_adapter(&report.path, &tensors, &config, DType::F16, &provenance)
+    write_adapter(&report.path, &tensors, &config, stored_as(&tensors), &provenance)
+}
+
+/// The type that an expert is written in: f16, unless a factor has values that f16 cannot have, or is so small that
+/// most of its digits would be lost.
+fn stored_as(tensors: &[NewLora]) -> DType {
+    let fits = |values: &[f32]| {
+        let largest = values.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
+        let smallest = f16::MIN_POSITIVE.to_f32();
+        f16::from_f32(largest).is_finite() && (largest == 0.0 || largest >= smallest)
+    };
+    match tensors.iter().all(|lora| fits(&lora.a) && fits(&lora.b)) {
+        true => DType::F16,
+        false => DType::F32,
+    }
 }
 
 /// What the adapter says of its base: the hub repository that `library.toml` or the default names, with its revision,
@@ -75,4 +90,30 @@ fn base_name(library: &Path, cli: Option<&Path>, found: &Path) -> Result<(String
         }
     }
     Ok((found.display().to_string(), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_f16_cannot_have_is_written_in_f32() {
+        let lora = |a: f32, b: f32| NewLora {
+            module: "m".into(),
+            rank: 1,
+            in_features: 1,
+            out_features: 1,
+            a: vec![a],
+            b: vec![b],
+        };
+        for (a, b, dtype) in [
+            (1.0, 0.0, DType::F16),
+            (-65_504.0, 1e-4, DType::F16),
+            (65_520.0, 1.0, DType::F32),
+            (1.0, -1e30, DType::F32),
+            (1e-7, 1.0, DType::F32),
+        ] {
+            assert_eq!(stored_as(&[lora(1.0, 1.0), lora(a, b)]), dtype, "{a} {b}");
+        }
+    }
 }

@@ -243,6 +243,30 @@ fn legibility_counts_the_heaviest_expert_of_every_token_and_module() {
 }
 
 #[test]
+fn a_chat_template_that_fails_costs_its_own_column() {
+    let (mut place, answers) = with_references();
+    let base = place.dir.path().join("base");
+    std::fs::create_dir(&base).unwrap();
+    for entry in std::fs::read_dir(&place.base).unwrap() {
+        let from = entry.unwrap().path();
+        std::fs::copy(&from, base.join(from.file_name().unwrap())).unwrap();
+    }
+    std::fs::write(base.join("chat_template.jinja"), "{{ raise_exception('only for tools') }}").unwrap();
+    place.base = base.clone();
+    let result = place.eval(&["--methods", "base-chat,base"]);
+    assert_eq!(result["scores"][0][0], Value::Null);
+    let wanted = share(&answers["base"], &references(&place, "expert_1"));
+    assert_eq!(result["scores"][0][1].as_f64().unwrap(), wanted);
+    let reason = "the model's chat template fails: only for tools";
+    assert_eq!(result["failed"], json!([{ "method": "base-chat", "reason": reason }]));
+    // One that transformers renders is a column of its own.
+    let source = "{% for m in messages %}{{ '%s' % m.content }}{% endfor %} =";
+    std::fs::write(base.join("chat_template.jinja"), source).unwrap();
+    let result = place.eval(&["--methods", "base-chat"]);
+    assert!(result["scores"][0][0].is_number() && result["failed"] == json!([]), "{result}");
+}
+
+#[test]
 fn unknown_methods_are_refused_by_name() {
     let place = Place::new();
     place.set_end("<end>");

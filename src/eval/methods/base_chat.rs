@@ -14,9 +14,17 @@ fn answering(evaluation: &Evaluation, task: &TaskItems) -> Result<Option<Answeri
     let Some(chat) = &model.chat else { return Ok(None) };
     let tokenizer = model.tokenizer()?;
     let prompt = |e: &Example| {
+        // The template says itself what begins a text, as in transformers.
         let text = chat.user(template.content(&e.instruction, &e.input).trim())?;
-        tokenizer.encode_start(&text).map(Prompt::of_tokens)
+        tokenizer.encode(&text).map(Prompt::of_tokens)
     };
-    let prompts = task.items.iter().map(prompt).collect::<Result<_>>()?;
+    let mut prompts = Vec::with_capacity(task.items.len());
+    for item in task.items {
+        evaluation.cancel.check()?;
+        match prompt(item) {
+            Ok(prompt) => prompts.push(prompt),
+            Err(e) => return Ok(Some(Answering::Impossible(e.to_string()))),
+        }
+    }
     Ok(Some(Answering::Generated { prompts, routed: None }))
 }

@@ -1,0 +1,359 @@
+//! Python's methods of texts, lists and dictionaries, as far as they change nothing.
+
+use std::rc::Rc;
+
+use super::eval::{Answer, Given, Interpreter};
+use super::formats::{Case, padded};
+use super::names::CHANGING;
+use super::value::{Value, type_name, whole};
+
+impl Interpreter {
+    /// Calls a method of a value.
+    pub fn method(&mut self, of: &Value, name: &str, given: Given) -> Answer<Value> {
+        self.heap.meter.step(1)?;
+        if CHANGING.contains(&name) && !matches!(of, Value::Str(_)) {
+            return Err(format!("{name} would change a {}, which templates may not", type_name(of)));
+        }
+        match of {
+            Value::Str(text) => self.text_method(&Rc::clone(text), name, &given),
+            Value::Dict(_) => self.dict_method(of, name, &given),
+            Value::List(_) | Value::Tuple(_) => self.list_method(of, name, &given),
+            Value::Loop(id) => self.loop_method(*id, name, given),
+            Value::Cycler(id) => match name {
+                "next" => {
+                    let current = self.cycled(*id);
+                    if let Some((_, calls)) = self.heap.calls.get_mut(*id) {
+                        *calls += 1;
+                    }
+                    current.ok_or_else(|| "a cycler has no items".into())
+                }
+                _ => {
+                    if let Some((_, calls)) = self.heap.calls.get_mut(*id) {
+                        *calls = 0;
+                    }
+                    Ok(Value::None)
+                }
+            },
+            Value::Float(x) if name == "is_integer" => Ok(Value::Bool(x.fract() == 0.0)),
+            Value::Int(n) => Ok(Value::Int(64 - i64::from(n.unsigned_abs().leading_zeros()))),
+            other => Err(format!("a {} has no method {name}", type_name(other))),
+        }
+    }
+
+    /// What a cycler gives now.
+    pub fn cycled(&self, id: usize) -> Option<Value> {
+        let (items, calls) = self.heap.calls.get(id)?;
+        let items = self.heap.items(items)?;
+        items.get(calls % items.len().max(1)).cloned()
+    }
+
+    /// What a joiner gives: nothing first, then its separator.
+    pub fn joined(&mut self, id: usize) -> Answer<Value> {
+        let (separator, calls) = self.heap.calls.get_mut(id).ok_or("a joiner is gone")?;
+        *calls += 1;
+        Ok(if *calls == 1 { Value::Str("".into()) } else { separator.clone() })
+    }
+
+    fn loop_method(&mut self, id: usize, name: &str, given: Given) -> Answer<Value> {
+        let Some(index) = self.heap.loops.get(id).map(|state| state.index) else {
+            return Err("a loop is gone".into());
+        };
+        if name == "cycle" {
+            let items = given.positional;
+            return items
+                .get(index % items.len().max(1))
+                .cloned()
+                .ok_or_else(|| "no items for cycling given".into());
+        }
+        let now = self.heap.tuple(given.positional)?;
+        let seen = self.heap.loops.get(id).and_then(|state| state.seen.clone());
+        let changed = match seen {
+            Some(seen) => !self.heap.equal(&seen, &now)?,
+            None => true,
+        };
+        if let Some(state) = self.heap.loops.get_mut(id) {
+            state.seen = Some(now);
+        }
+        Ok(Value::Bool(changed))
+    }
+
+    fn dict_method(&mut self, of: &Value, name: &str, given: &Given) -> Answer<Value> {
+        let entries = self.heap.entries(of).unwrap_or_default();
+        match name {
+            "get" => {
+                let [key, default] = given.bind(name, ["key", "default"])?;
+                let key = key.ok_or("get needs a key")?;
+                Ok(self.heap.lookup(of, &key)?.or(default).unwrap_or(Value::None))
+            }
+            "keys" => self.heap.list(entries.iter().map(|(key, _)| key.clone()).collect()),
+            "values" => self.heap.list(entries.iter().map(|(_, value)| value.clone()).collect()),
+            "items" => {
+                let mut pairs = Vec::with_capacity(entries.len());
+                for (key, value) in entries.iter() {
+                    pairs.push(self.heap.tuple(vec![key.clone(), value.clone()])?);
+                }
+                self.heap.list(pairs)
+            }
+            "copy" => Ok(of.clone()),
+            other => Err(format!("a dict has no method {other}")),
+        }
+    }
+
+    fn list_method(&mut self, of: &Value, name: &str, given: &Given) -> Answer<Value> {
+        let items = self.heap.items(of).unwrap_or_default();
+        if name == "copy" {
+            return self.heap.list(items.to_vec());
+        }
+        let [wanted] = given.bind(name, ["value"])?;
+        let wanted = wanted.ok_or_else(|| format!("{name} needs a value"))?;
+        let mut count = 0;
+        for (at, item) in items.iter().enumerate() {
+            if self.heap.equal(item, &wanted)? {
+                if name == "index" {
+                    return Ok(Value::Int(at as i64));
+                }
+                count += 1;
+            }
+        }
+        if name == "index" { Err("the value is not in the list".into()) } else { Ok(Value::Int(count)) }
+    }
+
+    fn text_method(&mut self, text: &Rc<str>, name: &str, given: &Given) -> Answer<Value> {
+        self.heap.meter.take(2 * text.len() as u64)?;
+        let mut texts = Vec::new();
+        for value in &given.positional {
+            texts.push(match value {
+                Value::Str(text) => Some(Rc::clone(text)),
+                _ => None,
+            });
+        }
+        let argument = |at: usize| texts.get(at).cloned().flatten();
+        let needed = |at: usize| argument(at).ok_or_else(|| format!("{name} needs a text"));
+        let all = |test: fn(char) -> bool| Ok(Value::Bool(!text.is_empty() && text.chars().all(test)));
+        let number = |at: usize| given.positional.get(at).and_then(whole);
+        // Characters that are stripped: whitespace, where none are given.
+        let strips = |c: char| match argument(0) {
+            Some(chars) => chars.contains(c),
+            None => c.is_whitespace(),
+        };
+        let made: String = match name {
+            "upper" => text.to_uppercase(),
+            "lower" | "casefold" => text.to_lowercase(),
+            "capitalize" => Case::Capitalized.of(text),
+            "title" => Case::Titled.of(text),
+            "swapcase" => Case::Swapped.of(text),
+            "strip" => text.trim_matches(strips).into(),
+            "lstrip" => text.trim_start_matches(strips).into(),
+            "rstrip" => text.trim_end_matches(strips).into(),
+            "removeprefix" => text.strip_prefix(&*needed(0)?).unwrap_or(text).into(),
+            "removesuffix" => text.strip_suffix(&*needed(0)?).unwrap_or(text).into(),
+            "replace" => {
+                let count = number(2).or_else(|| {
+                    let named = given.named.iter().find(|(n, _)| **n == *"count");
+                    named.and_then(|(_, value)| whole(value))
+                });
+                let count = count.and_then(|n| usize::try_from(n).ok());
+                return self.replaced(text, &needed(0)?, &needed(1)?, count);
+            }
+            "ljust" | "rjust" | "center" | "zfill" => {
+                let width = number(0).ok_or_else(|| format!("{name} needs a width"))?;
+                let width = self.counted(width)?;
+                let fill = argument(1).and_then(|t| t.chars().next()).unwrap_or(' ');
+                match name {
+                    "ljust" => padded(text, width, fill, '<'),
+                    "rjust" => padded(text, width, fill, '>'),
+                    "center" => padded(text, width, fill, 'c'),
+                    _ => {
+                        let sign = text.len()
+                            - text.trim_start_matches(['+', '-']).len().max(text.len().saturating_sub(1));
+                        let (sign, digits) = text.split_at(sign);
+                        format!("{sign}{}", padded(digits, width.saturating_sub(sign.len()), '0', '>'))
+                    }
+                }
+            }
+            "expandtabs" => {
+                let width = self.counted(number(0).unwrap_or(8))?;
+                let tabs = text.matches('\t').count() as u64;
+                self.heap.meter.take(tabs.saturating_mul(width as u64))?;
+                let mut column = 0;
+                let mut made = String::new();
+                for letter in text.chars() {
+                    match letter {
+                        '\t' => {
+                            let gap = if width == 0 { 0 } else { width - column % width };
+                            made.extend(std::iter::repeat_n(' ', gap));
+                            column += gap;
+                        }
+                        c => {
+                            made.push(c);
+                            column = if c == '\n' { 0 } else { column + 1 };
+                        }
+                    }
+                }
+                made
+            }
+            "join" => {
+                let items = given.positional.first().cloned().ok_or("join needs a list")?;
+                let mut made = String::new();
+                for (i, item) in self.heap.iterate(&items)?.iter().enumerate() {
+                    let Value::Str(part) = item else {
+                        return Err(format!(
+                            "join of item {i}: expected str instance, {} found",
+                            type_name(item)
+                        ));
+                    };
+                    self.heap.meter.take((part.len() + text.len()) as u64)?;
+                    made.push_str(if i > 0 { text } else { "" });
+                    made.push_str(part);
+                }
+                made
+            }
+            "format" | "format_map" => {
+                let mut given = given.clone();
+                if name == "format_map" {
+                    let map = given.positional.drain(..).next().unwrap_or(Value::None);
+                    for (key, value) in self.heap.entries(&map).unwrap_or_default().iter() {
+                        given.named.push((self.heap.string(key)?, value.clone()));
+                    }
+                }
+                self.braces(text, &given)?
+            }
+            "startswith" | "endswith" => {
+                let options = match given.positional.first() {
+                    Some(tuple @ Value::Tuple(_)) => self.heap.items(tuple).unwrap_or_default().to_vec(),
+                    Some(one) => vec![one.clone()],
+                    None => return Err(format!("{name} needs a text")),
+                };
+                let from = number(1).unwrap_or(0);
+                let skipped = |text: &str| -> Option<usize> {
+                    let count = if from < 0 { text.chars().count() as i64 + from } else { from };
+                    text.char_indices()
+                        .map(|(at, _)| at)
+                        .chain([text.len()])
+                        .nth(usize::try_from(count).unwrap_or(0))
+                };
+                let Some(at) = skipped(text) else { return Ok(Value::Bool(false)) };
+                let holds = options.iter().any(|option| match option {
+                    Value::Str(option) if name == "startswith" => text[at..].starts_with(&**option),
+                    Value::Str(option) => text[at..].ends_with(&**option),
+                    _ => false,
+                });
+                return Ok(Value::Bool(holds));
+            }
+            "find" | "rfind" | "index" | "rindex" => {
+                let wanted = needed(0)?;
+                let found = if name.starts_with('r') { text.rfind(&*wanted) } else { text.find(&*wanted) };
+                return match found {
+                    Some(at) => Ok(Value::Int(text[..at].chars().count() as i64)),
+                    None if name.ends_with("find") => Ok(Value::Int(-1)),
+                    None => Err("substring not found".into()),
+                };
+            }
+            "count" => {
+                let wanted = needed(0)?;
+                let count =
+                    if wanted.is_empty() { text.chars().count() + 1 } else { text.matches(&*wanted).count() };
+                return Ok(Value::Int(count as i64));
+            }
+            "split" | "rsplit" => {
+                let named = |key: &str| given.named.iter().find(|(n, _)| **n == *key).map(|(_, v)| v.clone());
+                let by = argument(0).or_else(|| match named("sep") {
+                    Some(Value::Str(by)) => Some(by),
+                    _ => None,
+                });
+                let most = number(1).or_else(|| named("maxsplit").as_ref().and_then(whole)).unwrap_or(-1);
+                return self.split(text, by.as_deref(), most, name == "rsplit");
+            }
+            "splitlines" => {
+                let keeps = given.positional.first().or(given.named.first().map(|(_, v)| v)).cloned();
+                let keeps = keeps.is_some_and(|k| self.heap.truth(&k));
+                let mut lines = Vec::new();
+                for line in text.split_inclusive('\n') {
+                    let line = if keeps { line } else { line.trim_end_matches('\n').trim_end_matches('\r') };
+                    lines.push(self.heap.text(line)?);
+                }
+                return self.heap.list(lines);
+            }
+            "partition" | "rpartition" => {
+                let by = needed(0)?;
+                if by.is_empty() {
+                    return Err("empty separator".into());
+                }
+                let found = if name == "partition" { text.split_once(&*by) } else { text.rsplit_once(&*by) };
+                let (before, middle, after) = match found {
+                    Some((before, after)) => (before, &*by, after),
+                    None if name == "partition" => (&**text, "", ""),
+                    None => ("", "", &**text),
+                };
+                let mut parts = Vec::new();
+                for part in [before, middle, after] {
+                    parts.push(self.heap.text(part)?);
+                }
+                return self.heap.tuple(parts);
+            }
+            "isalnum" => return all(char::is_alphanumeric),
+            "isalpha" => return all(char::is_alphabetic),
+            "isdigit" | "isdecimal" | "isnumeric" => return all(char::is_numeric),
+            "isspace" => return all(char::is_whitespace),
+            "isascii" => return Ok(Value::Bool(text.is_ascii())),
+            "isprintable" => return Ok(Value::Bool(!text.chars().any(char::is_control))),
+            "isidentifier" => {
+                let first = text.chars().next().is_some_and(|c| c == '_' || c.is_alphabetic());
+                return Ok(Value::Bool(first && text.chars().all(|c| c == '_' || c.is_alphanumeric())));
+            }
+            "islower" | "isupper" => {
+                let cased = text.chars().any(|c| c.is_lowercase() || c.is_uppercase());
+                let other = |c: char| if name == "islower" { c.is_uppercase() } else { c.is_lowercase() };
+                return Ok(Value::Bool(cased && !text.chars().any(other)));
+            }
+            "istitle" => {
+                let cased = text.chars().any(|c| c.is_lowercase() || c.is_uppercase());
+                return Ok(Value::Bool(cased && Case::Titled.of(text) == **text));
+            }
+            other => return Err(format!("a text has no method {other}")),
+        };
+        self.heap.text(made)
+    }
+
+    fn split(&mut self, text: &str, by: Option<&str>, most: i64, from_end: bool) -> Answer<Value> {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let mut parts: Vec<&str> = Vec::new();
+        match by {
+            Some("") => return Err("empty separator".into()),
+            Some(by) if from_end => {
+                parts.extend(text.rsplitn(most.saturating_add(1), by));
+                parts.reverse();
+            }
+            Some(by) => parts.extend(text.splitn(most.saturating_add(1), by)),
+            None if from_end => {
+                let mut rest = text.trim_end();
+                while !rest.is_empty() && parts.len() < most {
+                    let at = rest.rfind(char::is_whitespace);
+                    let from = at.map_or(0, |at| at + rest[at..].chars().next().map_or(1, char::len_utf8));
+                    parts.push(&rest[from..]);
+                    rest = rest[..from].trim_end();
+                }
+                if !rest.is_empty() {
+                    parts.push(rest);
+                }
+                parts.reverse();
+            }
+            None => {
+                let mut rest = text.trim_start();
+                while !rest.is_empty() && parts.len() < most {
+                    let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+                    parts.push(&rest[..end]);
+                    rest = rest[end..].trim_start();
+                }
+                if !rest.is_empty() {
+                    parts.push(rest);
+                }
+            }
+        }
+        let mut made = Vec::with_capacity(parts.len());
+        for part in parts {
+            made.push(self.heap.text(part)?);
+        }
+        self.heap.list(made)
+    }
+}
