@@ -45,6 +45,24 @@ impl Config {
         Ok(Self { path: path.to_path_buf(), value })
     }
 
+    /// The same with these numbers where it has no such fields. A field that is there and null stays so.
+    pub(super) fn with_defaults(&self, defaults: &[(&str, f64)]) -> Self {
+        let mut complete = self.clone();
+        if let Some(fields) = complete.value.as_object_mut() {
+            let heads = fields.get("num_attention_heads").and_then(Value::as_u64).unwrap_or(u64::MAX);
+            for (key, number) in defaults {
+                // transformers would make a model that cannot be; as many as there are heads can.
+                if *key == "num_key_value_heads" && *number as u64 > heads {
+                    continue;
+                }
+                let value =
+                    if number.fract() == 0.0 { Value::from(*number as u64) } else { Value::from(*number) };
+                fields.entry(*key).or_insert(value);
+            }
+        }
+        complete
+    }
+
     /// An error about this configuration.
     pub fn error(&self, problem: impl Into<String>) -> Error {
         Error::file(&self.path, problem)

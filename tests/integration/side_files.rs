@@ -177,7 +177,7 @@ fn tokenizers_and_their_side_files_give_the_ids_of_transformers() {
     let cases = cases();
     let texts: Vec<String> = serde_json::from_value(cases["texts"].clone()).unwrap();
     let folders = cases["tokenizers"].as_object().unwrap();
-    assert_eq!(folders.len(), 16);
+    assert_eq!(folders.len(), 17);
     let mut wrong = Vec::new();
     for (name, case) in folders {
         let folder = Folder::of("plain");
@@ -189,7 +189,7 @@ fn tokenizers_and_their_side_files_give_the_ids_of_transformers() {
         let ids: Vec<Vec<u32>> = serde_json::from_value(case["ids"].clone()).unwrap();
         for (text, mut ids) in texts.iter().zip(ids) {
             // A start token that the text spells is not put there again.
-            if text.starts_with("<s>") {
+            if text.starts_with("<s>") && name != "split" {
                 ids.remove(0);
             }
             let found = tokenizer.encode_start(text).unwrap();

@@ -17,6 +17,8 @@ pub(super) struct Family {
     pub name: &'static str,
     /// The models of it, as their makers call them, for docs/base-model.md.
     pub models: &'static str,
+    /// What transformers takes where its configuration lacks a field, as far as it differs from a Llama's.
+    pub defaults: &'static [(&'static str, f64)],
     pub spec: fn(&Config) -> Result<DecoderSpec>,
     /// How llama.cpp keeps it; absent where another family's architecture stands for it.
     pub gguf: Option<Conventions>,

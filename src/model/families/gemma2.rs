@@ -8,6 +8,14 @@ use super::family::{
 pub(super) const FAMILY: Family = Family {
     name: "gemma2",
     models: "Gemma 2",
+    defaults: &[
+        ("num_key_value_heads", 4.0),
+        ("head_dim", 256.0),
+        ("max_position_embeddings", 8192.0),
+        ("sliding_window", 4096.0),
+        ("attn_logit_softcapping", 50.0),
+        ("final_logit_softcapping", 30.0),
+    ],
     spec,
     gguf: Some(Conventions { extra: gguf, offset_norms: true, ..Conventions::plain("gemma2") }),
 };

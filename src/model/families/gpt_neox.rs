@@ -8,6 +8,7 @@ use super::family::{
 pub(super) const FAMILY: Family = Family {
     name: "gpt_neox",
     models: "GPT-NeoX, Pythia",
+    defaults: &[],
     spec,
     gguf: Some(Conventions { extra: gguf, ..Conventions::plain("gptneox") }),
 };

@@ -5,6 +5,7 @@ use super::family::{Config, Conventions, DecoderSpec, Family, Fields, Gguf, Resu
 pub(super) const FAMILY: Family = Family {
     name: "llama",
     models: "Llama 2 and 3, SmolLM2, TinyLlama",
+    defaults: &[],
     spec,
     gguf: Some(Conventions { extra: gguf, interleaved: true, ..Conventions::plain("llama") }),
 };

@@ -68,6 +68,7 @@ pub fn spec(config: &Config) -> Result<DecoderSpec> {
         let kind = short(kind);
         return Err(config.error(format!("architecture \"{kind}\" is not supported (known: {})", known())));
     };
+    let config = &config.with_defaults(family.defaults);
     let mut spec = (family.spec)(config)?;
     check(config, &spec)?;
     spec.context = spec.rope.scaling.reach(spec.context);
@@ -106,4 +107,31 @@ fn check(config: &Config, spec: &DecoderSpec) -> Result<()> {
         return Err(config.error("soft caps must be positive numbers"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::model::described;
+
+    /// Made by `tests/fixtures/make_side_files.py`.
+    #[test]
+    fn what_a_configuration_lacks_is_what_transformers_takes() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/side_files/cases.json");
+        let cases: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let families = cases["defaults"].as_object().unwrap();
+        assert_eq!(families.len(), super::FAMILIES.len());
+        for (name, wanted) in families {
+            let spec = described(wanted["fields"].clone());
+            let windows: Vec<_> = (0..spec.layers).map(|layer| spec.window(layer)).collect();
+            let found = json!({
+                "fields": wanted["fields"], "kv_heads": spec.kv_heads, "head_dim": spec.head_dim, "context": spec.context,
+                "tied": spec.tied, "norm_eps": spec.norm_eps, "windows": windows,
+                "attention_softcap": spec.attention_softcap, "final_softcap": spec.final_softcap,
+                "theta": spec.rope.theta, "share": spec.rope.dim as f64 / spec.head_dim as f64,
+            });
+            assert_eq!(&found, wanted, "{name}");
+        }
+    }
 }

@@ -5,8 +5,13 @@ use super::family::{
     Result, activation, llama_like,
 };
 
-pub(super) const FAMILY: Family =
-    Family { name: "phi", models: "Phi-1, 1.5 and 2", spec, gguf: Some(Conventions::plain("phi2")) };
+pub(super) const FAMILY: Family = Family {
+    name: "phi",
+    models: "Phi-1, 1.5 and 2",
+    defaults: &[],
+    spec,
+    gguf: Some(Conventions::plain("phi2")),
+};
 
 fn spec(config: &Config) -> Result<DecoderSpec> {
     let mut spec = llama_like(config)?;

@@ -8,6 +8,11 @@ use super::family::{
 pub(super) const FAMILY: Family = Family {
     name: "phi3",
     models: "Phi-3",
+    defaults: &[
+        ("max_position_embeddings", 4096.0),
+        ("original_max_position_embeddings", 4096.0),
+        ("rms_norm_eps", 1e-5),
+    ],
     spec,
     gguf: Some(Conventions { extra: gguf, ..Conventions::plain("phi3") }),
 };

@@ -2,8 +2,19 @@
 
 use super::family::{Config, Conventions, DecoderSpec, Family, NormKind, Result};
 
-pub(super) const FAMILY: Family =
-    Family { name: "qwen3", models: "Qwen 3", spec, gguf: Some(Conventions::plain("qwen3")) };
+pub(super) const FAMILY: Family = Family {
+    name: "qwen3",
+    models: "Qwen 3",
+    defaults: &[
+        ("num_key_value_heads", 32.0),
+        ("head_dim", 128.0),
+        ("max_position_embeddings", 32_768.0),
+        ("sliding_window", 4096.0),
+        ("max_window_layers", 28.0),
+    ],
+    spec,
+    gguf: Some(Conventions::plain("qwen3")),
+};
 
 fn spec(config: &Config) -> Result<DecoderSpec> {
     let mut spec = super::qwen2::spec(config)?;

@@ -24,10 +24,9 @@ impl Tokenizer {
             )));
         }
         let vocabulary = Vocabulary::read(file, embeddings)?;
-        let (mut inner, starts) = match kind {
-            "gpt2" => byte_level::build(&vocabulary)?,
-            _ => sentence_piece::build(&vocabulary)?,
-        };
+        let build = if kind == "gpt2" { byte_level::build } else { sentence_piece::build };
+        let built = guarded(|| Ok::<_, String>(build(&vocabulary)));
+        let (mut inner, starts) = built.map_err(|e| vocabulary.error(e))??;
         let added = vocabulary.added();
         guarded(|| {
             inner.add_special_tokens(added.iter().filter(|t| t.special).cloned())?;

@@ -48,6 +48,7 @@ impl Tokenizer {
         let first = guarded(|| {
             inner.with_truncation(None)?;
             side.add_to(&mut inner)?;
+            inner.set_encode_special_tokens(side.splits_special);
             // What goes around a text is put together only now: a part that is missing shows here.
             inner.encode("a", false)?;
             inner.encode_fast("", true)

@@ -22,6 +22,8 @@ pub(crate) struct SideFiles {
     mentioned: Vec<AddedToken>,
     /// Names and texts of special tokens (`bos_token`, …), as a chat template may use them.
     pub named: Vec<(String, String)>,
+    /// Whether special tokens in a text are spelled out, as any other text.
+    pub splits_special: bool,
     /// The entry `chat_template` of `tokenizer_config.json`.
     pub chat_template: Option<Value>,
 }
@@ -147,8 +149,10 @@ impl SideFiles {
         }
         let mentioned = named.iter().map(|(_, token)| token.clone()).chain(others).collect();
         let named = named.into_iter().map(|(key, token)| (key, token.content)).collect();
+        let splits_special = config.get("split_special_tokens").and_then(Value::as_bool).unwrap_or(false);
         Ok(Self {
             described,
+            splits_special,
             mentioned,
             named,
             chat_template: config.remove("chat_template").filter(|v| !v.is_null()),

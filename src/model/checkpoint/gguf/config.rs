@@ -99,6 +99,9 @@ pub(super) fn transformers(gguf: &Gguf) -> Result<Value> {
             set(ours, json!(eps));
         }
     }
+    if let Some(original) = gguf.whole("rope.scaling.original_context_length") {
+        set("original_max_position_embeddings", original.into());
+    }
     set("rope_parameters", rope(gguf, head)?);
     (gguf.conventions.extra)(gguf, &mut fields)?;
     Ok(Value::Object(fields))
