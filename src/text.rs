@@ -70,6 +70,25 @@ pub fn exact(value: f64) -> String {
     }
 }
 
+/// JSON in which what [`printable`] escapes is escaped too, as JSON does it: the same document, and nothing that acts
+/// on a terminal. Line ends between its parts stay.
+pub fn printable_json(json: &str) -> Cow<'_, str> {
+    let acts = |c: char| c != '\n' && unsafe_char(c);
+    if !json.chars().any(acts) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if acts(c) {
+            let mut units = [0; 2];
+            c.encode_utf16(&mut units).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// `1 expert`, `2 experts`: a number with its noun.
 pub fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -170,5 +189,15 @@ mod tests {
         assert_eq!(printable("a\x1b[2Jb\n"), "a\\u{1b}[2Jb\\n");
         assert_eq!(printable("safe\u{202e}evil"), "safe\\u{202e}evil");
         assert!(matches!(printable("héllo 🙂 日本"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_stays_the_same_document() {
+        let value = serde_json::json!({ "a\u{9b}": ["\u{7f}\u{202e}\u{200b}\n", "é 🙂"] });
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let safe = printable_json(&text);
+        assert!(!safe.chars().any(|c| c != '\n' && unsafe_char(c)), "{safe}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
+        assert!(matches!(printable_json("{\n  \"é\": 1\n}"), Cow::Borrowed(_)));
     }
 }

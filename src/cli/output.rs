@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::library::{Library, NamedTensor, write_safetensors};
 use crate::signals::{Signal, Signals, end_of_cancelled};
-use crate::text::printable;
+use crate::text::{printable, printable_json};
 use crate::{Cancel, Error, Result};
 
 /// Name under which errors of writing to stdout are reported.
@@ -58,7 +58,7 @@ impl Output {
     /// As [`Output::text`].
     pub fn document(&self, value: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string_pretty(value).map_err(|e| Error::msg(e.to_string()))?;
-        self.line(&text)
+        self.line(&printable_json(&text))
     }
 
     /// Writes a note for the person to stderr.

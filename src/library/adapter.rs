@@ -12,6 +12,7 @@ use super::inspect::token_ids;
 use super::safetensors::Dtype;
 use super::stamp::{self, FileStamp};
 use super::{Expert, ModuleShape};
+use crate::memory::{check_room, with_room};
 use crate::outside::{hex, read_exact_at, sha256_file};
 use crate::text::natural;
 use crate::{Error, Result};
@@ -366,9 +367,14 @@ impl Source {
         // The extent was checked against the file's size when it was opened.
         let length = usize::try_from(slot.end - slot.start)
             .map_err(|_| Error::file(path, "is too large for this machine"))?;
-        let mut bytes = vec![0u8; length];
-        read_exact_at(file, &mut bytes, slot.start).map_err(|e| Error::io(path, e))?;
         let view = self.0.view(slot.place);
+        // Its bytes, its values, and again where they are put in order; and as much for what is made of them.
+        let values = (length as u64).saturating_mul(8) / slot.dtype.bits().max(1);
+        let large = |problem: String| Error::file(path, format!("{what} of {place} {problem}"));
+        check_room((length as u64).saturating_add(values.saturating_mul(16))).map_err(large)?;
+        let mut bytes = with_room(length).map_err(large)?;
+        bytes.resize(length, 0u8);
+        read_exact_at(file, &mut bytes, slot.start).map_err(|e| Error::io(path, e))?;
         if let Some(hash) = hash {
             hash.update(format!("{:?} {view:?} {length} ", slot.dtype));
             hash.update(&bytes);

@@ -196,11 +196,19 @@ fn one(selection: &Selection<'_>, module: &str, spec: &MergeSpec) -> Result<Comb
         });
     }
     let (inputs, outputs) = size.ok_or_else(|| Error::msg(format!("{module} is gone; try again")))?;
-    let combined = (spec.method.combine)(&ModuleParts { module, parts, inputs, outputs }, spec);
-    if !combined.a.iter().chain(&combined.b).all(|x| x.is_finite()) {
-        return Err(Error::msg(format!("the merged {module} is not finite: the weights are too large")));
+    let parts = ModuleParts { module, parts, inputs, outputs };
+    let combined = (spec.method.combine)(&parts, spec);
+    if combined.a.iter().chain(&combined.b).all(|x| x.is_finite()) {
+        return Ok(combined);
     }
-    Ok(combined)
+    // Whose part is the largest, as far as the bounds of its factors tell.
+    let largest = |values: &[f32]| values.iter().fold(0.0, |most: f64, v| most.max(f64::from(v.abs())));
+    let bound = |part: &ModulePart| part.factor.abs() * largest(&part.a) * largest(&part.b);
+    let names =
+        selection.experts.iter().filter(|s| s.adapter.module(module).is_some()).map(|s| &s.adapter.name);
+    let worst = names.zip(&parts.parts).max_by(|x, y| bound(x.1).total_cmp(&bound(y.1)));
+    let who = worst.map_or(String::new(), |(name, _)| format!(", those of {name} the most"));
+    Err(Error::msg(format!("the merged {module} is not finite: the weights or scales are too large{who}")))
 }
 
 fn report(

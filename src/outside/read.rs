@@ -72,7 +72,8 @@ pub(super) fn read_open(file: File, length: u64, limit: u64) -> io::Result<Vec<u
         }
     }
     counts::read(&file, length as usize);
-    let mut bytes = Vec::with_capacity(length as usize);
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length as usize)?;
     // A file that grows meanwhile, and those of /proc, have more than they say.
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > limit {

@@ -36,6 +36,9 @@ mod job_training;
 mod jobs;
 /// Modules use only those below them, as the sources say.
 mod layering;
+/// What files ask for that no machine has, under a limit on the address space.
+#[cfg(unix)]
+mod limits;
 /// Merged adapters against PEFT's and against the sums they stand for.
 mod merge;
 /// Base models, routers and prototypes against transformers and PEFT.

@@ -22,8 +22,12 @@ use crate::outside::{io_reason, open_regular, read_exact_at};
 use crate::text::short;
 use crate::{Error, Result};
 
+/// Real headers have up to some ten million bytes, most of them the tokenizer's.
+const MAX_HEADER: u64 = 512 << 20;
 /// Real files have some dozens of entries: this bounds the memory that empty ones take.
 const MAX_ENTRIES: u64 = 4096;
+/// Models of hundreds of experts and layers have some ten thousand tensors.
+const MAX_TENSORS: u64 = 1 << 20;
 /// Bytes of a description without name and dimensions: bounds the number of tensors by the file's size.
 const MIN_TENSOR: u64 = 24;
 const MAX_DIMS: u32 = 4;
@@ -190,6 +194,12 @@ impl<'a> Header<'a> {
                 self.left()
             ));
         }
+        if self.at.saturating_add(bytes) > MAX_HEADER {
+            return wrong(format!(
+                "is damaged: {what} at byte {} has {bytes} bytes, more than any header",
+                self.at
+            ));
+        }
         usize::try_from(bytes).map_err(|_| Ok(format!("{what} is too large for this machine")))
     }
 
@@ -233,7 +243,7 @@ impl<'a> Header<'a> {
         if entries > MAX_ENTRIES {
             return wrong(format!("is damaged: it claims {entries} metadata entries"));
         }
-        if tensor_count > self.left() / MIN_TENSOR {
+        if tensor_count > MAX_TENSORS.min(self.left() / MIN_TENSOR) {
             return wrong(format!("is damaged: it claims {tensor_count} tensors in {} bytes", self.length));
         }
         let mut metadata = HashMap::new();
@@ -246,8 +256,8 @@ impl<'a> Header<'a> {
             }
             metadata.insert(key, value);
         }
-        // Fits: checked against the file's length.
-        let mut tensors = Vec::with_capacity(tensor_count as usize);
+        // A sparse file has room for more than there are.
+        let mut tensors = Vec::with_capacity(tensor_count.min(4096) as usize);
         for _ in 0..tensor_count {
             tensors.push(self.tensor()?);
         }

@@ -22,12 +22,17 @@ const LOCAL: &[u8; 4] = b"PK\x03\x04";
 const END_SIZE: usize = 22;
 const CENTRAL_SIZE: usize = 46;
 const LOCAL_SIZE: usize = 30;
+/// A hundred bytes for each of some ten thousand tensors are a million.
+const MAX_DIRECTORY: u64 = 64 << 20;
 /// No path inside such a file is longer.
 const MAX_NAME: usize = 1024;
 
 /// The entries of a file of `length` bytes, sorted by name. The error is a reason without the file's name.
 pub(super) fn read_entries(file: &File, length: u64) -> Result<Vec<Entry>, String> {
     let Directory { start, end, count } = find_directory(file, length)?;
+    if end.saturating_sub(start) > MAX_DIRECTORY {
+        return Err(damaged(&format!("claims a directory of {} bytes", end.saturating_sub(start))));
+    }
     let bytes = read(file, start, end - start)?;
     if count > bytes.len() as u64 / CENTRAL_SIZE as u64 {
         return Err(damaged("claims more entries than its directory can hold"));
