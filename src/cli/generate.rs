@@ -38,6 +38,13 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<()> {
     args.prompt.check()?;
     let (library, mut session) =
         open_session(&args.library, &args.router, &args.base, Precision::Q8, output)?;
+    let unfollowed = session.model().unfollowed_settings();
+    if !unfollowed.is_empty() {
+        let settings = unfollowed.join(", ");
+        output.note(&format!(
+            "warning: the base model's generation_config.json asks for {settings}, which is not followed"
+        ));
+    }
     let prompt = args.prompt.read(&session)?;
     let options = GenerateOptions {
         max_tokens: args.max_tokens,

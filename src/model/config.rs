@@ -90,6 +90,15 @@ impl Config {
         }
     }
 
+    /// Whether a field is there and says something else than this number, or than nothing.
+    pub fn says_other(&self, key: &str, plain: &f64) -> bool {
+        match self.get(key) {
+            None => false,
+            Some(Value::Array(list)) => !list.is_empty(),
+            Some(value) => value.as_f64() != Some(*plain),
+        }
+    }
+
     /// A number, if it is there.
     pub fn number(&self, key: &str) -> Result<Option<f64>> {
         match self.get(key) {

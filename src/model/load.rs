@@ -286,6 +286,19 @@ impl Model {
         device_name(self.decoder.ops().device())
     }
 
+    /// Settings of its `generation_config.json` that change which token is the likeliest, and are not followed. How
+    /// tokens are drawn is said elsewhere.
+    pub fn unfollowed_settings(&self) -> Vec<String> {
+        let path = self.path.join("generation_config.json");
+        let text = read_text(&path).unwrap_or_default();
+        let Ok(config) = Config::parse(&path, &text) else { return Vec::new() };
+        UNFOLLOWED
+            .iter()
+            .filter(|(key, plain)| config.says_other(key, plain))
+            .map(|(key, _)| key.to_string())
+            .collect()
+    }
+
     /// The tokenizer, or an error that says what is missing.
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
         self.tokenizer.as_ref().ok_or_else(|| {
@@ -293,6 +306,23 @@ impl Model {
         })
     }
 }
+
+/// Settings of generation that change logits, with the number that changes nothing.
+const UNFOLLOWED: [(&str, f64); 13] = [
+    ("repetition_penalty", 1.0),
+    ("encoder_repetition_penalty", 1.0),
+    ("no_repeat_ngram_size", 0.0),
+    ("min_length", 0.0),
+    ("min_new_tokens", 0.0),
+    ("num_beams", 1.0),
+    ("penalty_alpha", 0.0),
+    ("guidance_scale", 1.0),
+    ("bad_words_ids", 0.0),
+    ("sequence_bias", 0.0),
+    ("suppress_tokens", 0.0),
+    ("begin_suppress_tokens", 0.0),
+    ("forced_bos_token_id", -1.0),
+];
 
 fn load_tokenizer(path: &Path, weights: &Checkpoint, config: &Config, vocab: usize) -> Result<Tokenizer> {
     let folder = if path.is_dir() { Some(path) } else { path.parent() };

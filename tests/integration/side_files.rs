@@ -211,8 +211,16 @@ fn what_ends_a_text_is_what_generation_follows() {
     assert_eq!(ends(), [2]);
     folder.write("generation_config.json", &json!({ "eos_token_id": [5, 7] }));
     assert_eq!(ends(), [5, 7]);
-    folder.write("generation_config.json", &json!({ "do_sample": true }));
+    folder.write(
+        "generation_config.json",
+        &json!({ "do_sample": true, "top_p": 0.8, "repetition_penalty": 1.0 }),
+    );
     assert_eq!(ends(), [2]);
+    assert!(folder.load().unwrap().unfollowed_settings().is_empty());
+    let asked =
+        json!({ "repetition_penalty": 1.1, "suppress_tokens": [3], "bad_words_ids": null, "num_beams": 1 });
+    folder.write("generation_config.json", &asked);
+    assert_eq!(folder.load().unwrap().unfollowed_settings(), ["repetition_penalty", "suppress_tokens"]);
 }
 
 /// A tokenizer with one field changed; what is wrong with it, where it is refused.

@@ -42,7 +42,8 @@ impl Folder {
         let config = Config::open(&config_path)?;
         if let Some(method) = config.quantised() {
             return Err(config.error(format!(
-                "is quantised by {method}, which is not read: use the model as it was before, or a GGUF file of it"
+                "is quantised by {method}, which is not read: use the model as it was before, or a GGUF file of it; if its \
+                 weights are whole after all, remove \"quantization_config\""
             )));
         }
         let (single, index) = (path.join(SINGLE), path.join(INDEX));
