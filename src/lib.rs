@@ -16,13 +16,14 @@
 //! | `model` | one decoder driven by data: checkpoints, forward and backward pass, tokenizers |
 //! | `library` | experts and libraries on disk, adapter formats, sources of base models |
 //! | `settings`, `scorers` | what options are, and their ranges; how answers are scored |
+//! | `colours` | colours of the terminal |
 //! | `matrix` | products of dense matrices |
 //! | `cpu` | which instructions are used |
 //! | `named` | sets whose members have names |
 //! | `cancel`, `memory`, `signals`, `threads` | cancellation, free memory, signals, pools of threads |
 //! | `outside` | files and folders: the one place that opens, makes, locks, renames and removes them |
 //! | `error` | the error type |
-//! | `text`, `module_path`, `clock` | text for people, paths of modules, times as texts |
+//! | `text`, `module_path`, `clock`, `streams` | text for people, paths of modules, times as texts, waiting for streams |
 //!
 //! # Use as a library
 //!
@@ -45,6 +46,7 @@ pub mod cancel;
 pub mod catalog;
 pub mod cli;
 pub mod clock;
+pub mod colours;
 pub mod cpu;
 pub mod error;
 pub mod eval;
@@ -62,6 +64,7 @@ pub mod routing;
 pub mod scorers;
 pub mod settings;
 pub mod signals;
+pub mod streams;
 pub mod text;
 pub mod threads;
 pub mod train;

@@ -3,9 +3,9 @@
 use lora_tui::{cli, tui};
 
 fn main() -> std::process::ExitCode {
-    cli::main(|library, base| {
-        let options =
-            tui::TuiOptions { base: base.base, device: base.run.device, precision: base.run.precision };
+    cli::main(|library, base, theme| {
+        let (base, run) = (base.base, base.run);
+        let options = tui::TuiOptions { base, device: run.device, precision: run.precision, theme };
         tui::run(library, options)
     })
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 /// What reaches the process from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum Signal {
     Stop,
     /// CONT.
     Continue,
+    /// WINCH: the terminal has another size.
+    Resize,
 }
 
 /// The number of the signal that asked this process to end; 0 while none did.
@@ -32,6 +35,7 @@ impl Signal {
                 Self::HangUp => Raw::HUP,
                 Self::Stop => Raw::TSTP,
                 Self::Continue => Raw::CONT,
+                Self::Resize => Raw::WINCH,
             };
             raw.as_raw()
         }
@@ -40,8 +44,13 @@ impl Signal {
             Self::Interrupt => 2,
             Self::Terminate => 15,
             Self::HangUp => 1,
-            Self::Stop | Self::Continue => 0,
+            Self::Stop | Self::Continue | Self::Resize => 0,
         }
+    }
+
+    /// Whether it asks the process to end.
+    pub fn ends(self) -> bool {
+        matches!(self, Self::Interrupt | Self::Terminate | Self::HangUp)
     }
 
     /// Whether whoever started this process had it ignore the signal.
@@ -60,6 +69,37 @@ impl Signal {
     pub fn remember(self) {
         ASKED.store(self.number(), Ordering::Relaxed);
     }
+}
+
+/// How long a process that was asked to end may wait for a terminal that reads nothing.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether a terminal that output goes to takes nothing more now, so that whoever writes there waits.
+pub fn terminal_is_stuck() -> bool {
+    #[cfg(unix)]
+    {
+        use crate::streams::{Ready, wait};
+        use std::io::IsTerminal;
+        use std::os::fd::AsFd;
+        let now = Some(Duration::ZERO);
+        let (out, err) = (io::stdout(), io::stderr());
+        let stuck = |fd| matches!(wait(fd, Ready::ToWrite, now), Ok(false));
+        out.is_terminal() && stuck(out.as_fd()) || err.is_terminal() && stuck(err.as_fd())
+    }
+    #[cfg(not(unix))]
+    false
+}
+
+/// Ends the process at once, as one that was asked to end: nothing is waited for, flushed or dropped.
+pub fn end_now() -> ! {
+    let status = i32::from(end_of_cancelled().1);
+    #[cfg(unix)]
+    // SAFETY: takes no locks and runs nothing of this program.
+    unsafe {
+        libc::_exit(status)
+    }
+    #[cfg(not(unix))]
+    std::process::exit(status)
 }
 
 /// How a process that was asked to end says so, and its exit status: 128 and the signal's number.

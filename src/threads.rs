@@ -51,6 +51,17 @@ pub fn compute_here() {
     }
 }
 
+/// Gives memory that was freed back to the system, for processes that live long and compute now and then. The
+/// allocator keeps a heap for every few threads, each as large as the largest work that a thread of it ever did, and
+/// gives back the end of a heap alone: on many cores that is many times what is in use.
+pub fn give_back_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
+    // SAFETY: the allocator locks its heaps, and what is in use stays where it is.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Tokens of one task where there are `rows`: each thread gets some, between 4 and 64, and reads experts and
 /// prototypes but once.
 pub(crate) fn rows_per_task(rows: usize) -> usize {

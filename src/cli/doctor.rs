@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::output::Output;
 use crate::Result;
 use crate::catalog::Catalog;
+use crate::colours::Depth;
 use crate::cpu;
 use crate::library::BaseLocation;
 use crate::memory::{available, size};
@@ -126,14 +127,14 @@ fn terminal() -> Fact {
 }
 
 fn colours() -> Fact {
-    if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
-        return fact("colours", "off: NO_COLOR is set".into());
-    }
-    let says = match supports_color::on(supports_color::Stream::Stdout) {
-        Some(level) if level.has_16m => "16 million",
-        Some(level) if level.has_256 => "256",
-        Some(_) => "16",
-        None => "none",
+    let says = match Depth::detect() {
+        Depth::True => "16 million",
+        Depth::Indexed => "256",
+        Depth::Basic => "16",
+        Depth::Plain if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) => {
+            "off: NO_COLOR is set"
+        }
+        Depth::Plain => "none",
     };
     fact("colours", says.into())
 }

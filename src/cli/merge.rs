@@ -16,7 +16,7 @@ pub struct MergeArgs {
     #[command(flatten)]
     pub library: LibraryArgs,
     /// Comma-separated names of the experts
-    #[arg(long, required = true, num_args = 1.., value_name = "NAMES")]
+    #[arg(long, required = true, num_args = 1.., value_name = "EXPERTS")]
     pub experts: Vec<String>,
     /// `--weights`.
     #[arg(

@@ -1,7 +1,7 @@
 //! The command line: one file per command; prints text or JSON.
 //!
 //! Exit status: 0 done, 1 failed with one clear line on stderr, 2 wrong usage, 130 interrupted, 143
-//! terminated.
+//! terminated, 129 where the terminal went away.
 
 mod calibrate;
 mod cluster;
@@ -46,6 +46,7 @@ pub use output::{Output, Progress, save_tensors};
 pub use table::{Align, Table};
 
 use crate::Result;
+use crate::colours::Ground;
 use crate::model::layer_sizes;
 
 use default_library::DEFAULT_LIBRARY;
@@ -66,6 +67,9 @@ struct Cli {
     library: Option<PathBuf>,
     #[command(flatten)]
     base: BaseArgs,
+    /// Colours of the workbench
+    #[arg(long, env = "LORA_TUI_THEME", value_parser = options::choice::<Ground>(), default_value_t)]
+    theme: Ground,
     /// Print one JSON document
     #[arg(long, global = true)]
     json: bool,
@@ -97,8 +101,8 @@ enum Command {
     Worker(worker::WorkerArgs),
 }
 
-/// Opens a library in the terminal, with the base model that the command line names.
-pub type Workbench = fn(PathBuf, BaseArgs) -> Result<()>;
+/// Opens a library in the terminal, with the base model and the colours that the command line names.
+pub type Workbench = fn(PathBuf, BaseArgs, Ground) -> Result<()>;
 
 /// Runs the command line of this process; `workbench` is what a command line without a command opens.
 pub fn main(workbench: Workbench) -> ExitCode {
@@ -142,7 +146,7 @@ fn dispatch(cli: Cli, workbench: Workbench) -> Result<()> {
         crate::threads::compute_here();
     }
     match cli.command {
-        None => open(cli.library, cli.base, workbench, &output),
+        None => open(cli.library, cli.base, cli.theme, workbench, &output),
         Some(Command::Ls(args)) => ls::run(&args, &output),
         Some(Command::Show(args)) => show::run(&args, &output),
         Some(Command::Similarity(args)) => similarity::run(&args, &output),
@@ -166,7 +170,13 @@ fn dispatch(cli: Cli, workbench: Workbench) -> Result<()> {
 }
 
 /// The terminal interface, or what can be said without a terminal.
-fn open(library: Option<PathBuf>, base: BaseArgs, workbench: Workbench, output: &Output) -> Result<()> {
+fn open(
+    library: Option<PathBuf>,
+    base: BaseArgs,
+    theme: Ground,
+    workbench: Workbench,
+    output: &Output,
+) -> Result<()> {
     let path = library.unwrap_or_else(|| PathBuf::from(DEFAULT_LIBRARY));
     let missing = no_screen();
     if !output.is_json() && missing.is_none() {
@@ -175,7 +185,7 @@ fn open(library: Option<PathBuf>, base: BaseArgs, workbench: Workbench, output: 
             // Before the screen is taken over: a wrong path is reported at once.
             layer_sizes(&crate::library::check_model(base)?)?;
         }
-        return workbench(path, base);
+        return workbench(path, base, theme);
     }
     let args = LibraryArgs { library: path.clone(), base: base.base };
     ls::list(&args, output)?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::library::{Library, NamedTensor, write_safetensors};
-use crate::signals::{Signal, Signals, end_of_cancelled};
+use crate::signals::{self, Signal, Signals, end_of_cancelled};
 use crate::text::{printable, printable_json};
 use crate::{Cancel, Error, Result};
 
@@ -83,7 +83,8 @@ impl Output {
         }
     }
 
-    /// A flag that Ctrl-C and TERM raise from now on; a second one ends the process at once.
+    /// A flag that Ctrl-C, TERM and HUP raise from now on; a second one ends the process at once, and so does a
+    /// terminal that reads nothing.
     pub fn cancel(&self) -> &Cancel {
         self.cancel.get_or_init(|| {
             let cancel = Cancel::new();
@@ -160,22 +161,24 @@ fn watch_signals(cancel: &Cancel, ready: std::sync::mpsc::Sender<()>) {
         return;
     };
     runtime.block_on(async {
-        let Ok(mut signals) = Signals::listen(&[Signal::Interrupt, Signal::Terminate, Signal::HangUp]) else {
+        let Ok(mut heard) = Signals::listen(&[Signal::Interrupt, Signal::Terminate, Signal::HangUp]) else {
             return;
         };
         let _ = ready.send(());
+        heard.next().await.remember();
+        cancel.cancel();
         loop {
-            signals.next().await.remember();
-            raise(cancel);
+            match tokio::time::timeout(signals::PATIENCE, heard.next()).await {
+                Ok(again) => {
+                    again.remember();
+                    std::process::exit(i32::from(end_of_cancelled().1));
+                }
+                // Nobody would learn that the work has ended, if it can: it waits there, too.
+                Err(_) if signals::terminal_is_stuck() => signals::end_now(),
+                Err(_) => {}
+            }
         }
     });
-}
-
-fn raise(cancel: &Cancel) {
-    if cancel.is_cancelled() {
-        std::process::exit(i32::from(end_of_cancelled().1));
-    }
-    cancel.cancel();
 }
 
 /// One line on stderr that is overwritten on a terminal; elsewhere only its stages are printed.

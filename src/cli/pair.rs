@@ -16,8 +16,10 @@ pub struct PairArgs {
     #[command(flatten)]
     pub library: LibraryArgs,
     /// Name of an expert
+    #[arg(value_name = "EXPERT")]
     pub a: String,
     /// Name of another
+    #[arg(value_name = "EXPERT")]
     pub b: String,
 }
 

@@ -252,6 +252,7 @@ impl App {
                 self.help = Some(0);
                 Some(Vec::new())
             }
+            Global::Redraw => Some(vec![Effect::Redraw]),
             Global::Suspend => Some(vec![Effect::Suspend]),
             Global::Quit => Some(vec![Effect::App(AppEffect::Quit)]),
         }
@@ -292,6 +293,7 @@ impl App {
             let effect = match effect {
                 Effect::App(effect) => effect,
                 Effect::Suspend
+                | Effect::Redraw
                 | Effect::ReloadLibrary
                 | Effect::Data(_)
                 | Effect::Compute(_)

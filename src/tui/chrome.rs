@@ -1,7 +1,8 @@
 //! What surrounds the tabs: tab bar, notice line, footer and key help.
 
 use ratatui::Frame;
-use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Position, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear, Paragraph, Wrap};
@@ -11,6 +12,7 @@ use super::format::{self, spinner};
 use super::global_keys::{GLOBAL, Global};
 use super::screens::{self, TABS};
 use super::text_width::{self, truncate_start, width};
+use super::theme::CARET;
 use super::widgets::centered;
 use super::{EngineState, KeyHint, Theme};
 use crate::text::{counted, printable};
@@ -41,6 +43,11 @@ impl App {
         self.draw_footer(frame, footer, theme);
         if let Some(offset) = self.help {
             self.draw_help(frame, area, offset, theme);
+        }
+        if let Some(caret) = take_caret(frame.buffer_mut())
+            && self.help.is_none()
+        {
+            frame.set_cursor_position(caret);
         }
     }
 
@@ -73,10 +80,9 @@ impl App {
         let mut spans = Vec::new();
         for (i, label) in self.tab_labels().enumerate() {
             let active = i == screens::index(self.tab);
-            let (number, name) = match (active, theme.has_color()) {
-                (true, true) => (theme.selection(), theme.selection()),
-                (true, false) => (theme.selection(), theme.selection()),
-                (false, _) => (theme.dim(), theme.text()),
+            let (number, name) = match active {
+                true => (theme.selection(), theme.selection()),
+                false => (theme.dim(), theme.text()),
             };
             // Too narrow for all names: only the active tab keeps its name.
             let label = if full <= room || active { label } else { String::new() };
@@ -225,6 +231,18 @@ impl App {
         frame.render_widget(Clear, popup);
         frame.render_widget(Paragraph::new(lines).block(block).scroll((offset.min(most), 0)), popup);
     }
+}
+
+/// Where the caret was drawn, and no mark of it left.
+fn take_caret(buffer: &mut Buffer) -> Option<Position> {
+    let mut at = None;
+    for (i, cell) in buffer.content.iter_mut().enumerate() {
+        if cell.modifier.contains(CARET) {
+            cell.modifier.remove(CARET);
+            at = Some(i);
+        }
+    }
+    at.map(|i| buffer.pos_of(i).into())
 }
 
 /// The first of `texts`, the longest first, that fits `room` cells; never a part of one.

@@ -18,6 +18,8 @@ pub enum Effect {
     /// Stops this process as Ctrl-Z does in a shell, the screen put away, until it is continued; the event loop
     /// does it.
     Suspend,
+    /// Writes the whole screen anew, whatever it shows; the event loop does it.
+    Redraw,
     /// Reads the library from disk again.
     ReloadLibrary,
     /// Looks at paths as they are typed.

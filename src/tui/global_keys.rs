@@ -19,6 +19,7 @@ pub enum Global {
     PreviousTab,
     Dismiss,
     Help,
+    Redraw,
     Suspend,
     Quit,
 }
@@ -32,6 +33,7 @@ pub static GLOBAL: KeyTable<(), Global> = KeyTable {
         Binding::new(&[(BACK_TAB, Global::PreviousTab)], "", "Previous tab"),
         Binding::new(&[(ESC, Global::Dismiss)], "dismiss", "Dismiss an error line, close what is open"),
         Binding::new(&[(Chord::char('?'), Global::Help)], "help", "These keys"),
+        Binding::new(&[(Chord::ctrl('l'), Global::Redraw)], "redraw", "Draw the screen anew"),
         Binding::new(
             &[(Chord::ctrl('z'), Global::Suspend)],
             "suspend",

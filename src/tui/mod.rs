@@ -8,6 +8,8 @@
 
 mod app;
 mod chrome;
+#[cfg(unix)]
+mod crash;
 mod effect;
 mod examples;
 mod expert_marks;
@@ -18,10 +20,13 @@ mod format;
 mod frame_limiter;
 mod global_keys;
 pub mod heatmap;
+mod input;
 mod keymap;
 mod list;
 mod message;
 mod options;
+mod owned;
+mod rows;
 mod runtime;
 mod screen;
 pub mod screens;
@@ -37,6 +42,8 @@ mod tests;
 mod text_field;
 pub mod text_width;
 mod theme;
+#[cfg(test)]
+mod walk_tests;
 mod widgets;
 
 pub use app::App;
@@ -55,5 +62,5 @@ pub use screen::{Screen, TabSpec};
 pub use shared::Shared;
 pub use tab::Tab;
 pub use text_field::TextField;
-pub use theme::{Depth, Theme};
+pub use theme::{Depth, Ground, Theme};
 pub use widgets::centered;

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::colours::Ground;
 use crate::model::Precision;
 
-/// What the command line says about the model.
+/// What the command line says about the model and the screen.
 #[derive(Clone, Debug, Default)]
 pub struct TuiOptions {
     /// Base model given by the person; else the library's.
@@ -13,4 +14,6 @@ pub struct TuiOptions {
     pub device: String,
     /// `None` is q8, which prefills as fast as bf16, decodes faster and takes the least memory.
     pub precision: Option<Precision>,
+    /// For which ground colours are chosen.
+    pub theme: Ground,
 }

@@ -1,65 +1,158 @@
 //! The loop that owns the terminal and the clock: events and messages in, effects and frames out.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossterm::event::{Event, KeyEventKind};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::time::MissedTickBehavior;
 
 use super::frame_limiter::FrameLimiter;
+use super::input::{self, Input};
 use super::services::Services;
 use super::stderr::StderrGuard;
 use super::terminal::TerminalGuard;
-use super::{App, Effect, Message, Sender, Theme, TuiOptions};
-use crate::signals::{Signal, Signals};
+use super::{App, Depth, Effect, Ground, Message, Sender, Theme, TuiOptions};
+use crate::signals::{self, Signal, Signals};
 use crate::text::counted;
 use crate::{Error, Result};
 
 /// Time between two ticks while something moves.
 const TICK: Duration = Duration::from_millis(100);
 
+/// How often a terminal that reads nothing is made room in, before the program ends without its answer.
+#[cfg(unix)]
+const ATTEMPTS: usize = 10;
+
 /// Why the loop ended.
 enum Exit {
     /// The person quit.
     Quit,
-    /// TERM, HUP or INT from outside, or the terminal went away.
+    /// TERM, HUP or INT from outside, or the terminal went away, which is remembered.
     Interrupted,
+}
+
+/// What the loop listens to.
+struct Sources {
+    messages: UnboundedReceiver<Message>,
+    input: UnboundedReceiver<Input>,
+    signals: UnboundedReceiver<Signal>,
 }
 
 /// Opens the interface on the library at `library` and returns when the person quits.
 ///
 /// # Errors
-/// When the terminal cannot be used; [`Error::Cancelled`] when a signal ended it. The terminal is as it
-/// was before in every case.
+/// When the terminal cannot be used; [`Error::Cancelled`] when a signal ended it or the terminal went away, which is
+/// the same as HUP. The terminal is as it was before in every case.
 pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
     crate::threads::leave_room_for_the_screen();
     let terminal_error = |source| Error::msg(format!("the terminal cannot be used: {source}"));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(terminal_error)?;
-    let theme = Theme::detect();
-    let (send, receive) = Sender::channel();
+    let looks = Looks::new(options.theme);
+    let (send, messages) = Sender::channel();
     let mut app = App::new(library.clone(), options.device.clone());
     let exit = {
         let _stderr = StderrGuard::redirect(super::services::log_path(&library).as_deref());
         let mut terminal = TerminalGuard::enter().map_err(terminal_error)?;
+        let signals = listen_to_signals().map_err(terminal_error)?;
+        let input = input::listen().map_err(terminal_error)?;
         let mut services = Services::new(library.clone(), options, send);
-        runtime.block_on(event_loop(&mut app, &theme, &mut terminal, &mut services, receive))
+        let sources = Sources { messages, input, signals };
+        let exit = runtime.block_on(event_loop(&mut app, looks, &mut terminal, &mut services, sources));
+        // What cannot be written any more has gone away, whether HUP came first or not.
+        exit.unwrap_or_else(|_| hung_up())
     };
     runtime.shutdown_background();
     let live = app.live_jobs();
     if live > 0 {
         let goes = if live == 1 { "goes" } else { "go" };
-        eprintln!(
+        // Nobody may be there to read it.
+        let _ = writeln!(
+            std::io::stderr(),
             "{} {goes} on in the background; `lora-tui jobs {}` shows and cancels them",
             counted(live, "job"),
             crate::text::printable(&library.display().to_string())
         );
     }
-    match exit.map_err(terminal_error)? {
+    match exit {
         Exit::Quit => Ok(()),
         Exit::Interrupted => Err(Error::Cancelled),
     }
+}
+
+/// The end where there is no terminal any more.
+fn hung_up() -> Exit {
+    Signal::HangUp.remember();
+    Exit::Interrupted
+}
+
+/// For which terminal everything is drawn.
+struct Looks {
+    depth: Depth,
+    /// The person's choice.
+    ground: Ground,
+    theme: Theme,
+}
+
+impl Looks {
+    fn new(ground: Ground) -> Self {
+        let depth = Depth::detect();
+        Self { depth, ground, theme: Theme::on(depth, ground) }
+    }
+
+    /// Whether the terminal's answer matters.
+    fn asks(&self) -> bool {
+        self.ground == Ground::Auto && self.depth != Depth::Plain
+    }
+
+    /// Takes the terminal's answer: a background of this colour.
+    fn learn(&mut self, background: [u8; 3]) {
+        if self.asks() {
+            self.theme = Theme::on(self.depth, Ground::of_background(background));
+        }
+    }
+}
+
+/// Listens to signals on a thread of its own: where the loop waits for a terminal that reads nothing, a signal that
+/// asks for the end ends the program all the same, a little later.
+fn listen_to_signals() -> std::io::Result<UnboundedReceiver<Signal>> {
+    let (send, receive) = mpsc::unbounded_channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::listen(&[
+            Signal::Interrupt,
+            Signal::Terminate,
+            Signal::HangUp,
+            Signal::Stop,
+            Signal::Continue,
+            Signal::Resize,
+        ])?
+    };
+    let listen = async move {
+        loop {
+            let signal = signals.next().await;
+            if signal.ends() {
+                signal.remember();
+                let _ = send.send(signal);
+                break;
+            }
+            let _ = send.send(signal);
+        }
+        tokio::time::sleep(signals::PATIENCE).await;
+        #[cfg(unix)]
+        {
+            for _ in 0..ATTEMPTS {
+                super::crash::make_room();
+                tokio::time::sleep(TICK).await;
+            }
+            super::crash::give_back();
+        }
+        signals::end_now()
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(listen))?;
+    Ok(receive)
 }
 
 /// Seconds since the epoch; 0 for clocks before it.
@@ -69,25 +162,20 @@ fn now() -> f64 {
 
 async fn event_loop(
     app: &mut App,
-    theme: &Theme,
+    mut looks: Looks,
     terminal: &mut TerminalGuard,
     services: &mut Services,
-    mut messages: UnboundedReceiver<Message>,
+    Sources { mut messages, mut input, mut signals }: Sources,
 ) -> std::io::Result<Exit> {
-    let mut signals = Signals::listen(&[
-        Signal::Interrupt,
-        Signal::Terminate,
-        Signal::HangUp,
-        Signal::Stop,
-        Signal::Continue,
-    ])?;
-    let mut input = listen_to_the_terminal()?;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut frames = FrameLimiter::default();
-    // The first frame comes before any work.
+    // The first frame comes before any work, and before the terminal's answer.
     frames.begin(Instant::now());
-    terminal.draw(app, theme)?;
+    terminal.draw(app, &looks.theme)?;
+    if looks.asks() {
+        terminal.ask_for_ground()?;
+    }
     let mut asked = app.start();
     loop {
         for effect in asked.drain(..) {
@@ -95,6 +183,10 @@ async fn event_loop(
                 #[cfg(unix)]
                 Effect::Suspend => {
                     terminal.suspend()?;
+                    frames.request();
+                }
+                Effect::Redraw => {
+                    terminal.redraw()?;
                     frames.request();
                 }
                 effect => services.run(effect),
@@ -112,21 +204,16 @@ async fn event_loop(
             }
         };
         tokio::select! {
-            event = input.recv() => match event {
-                Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
-                    app.set_time(now());
-                    asked = app.update(Message::Key(key));
-                    frames.request();
+            event = input.recv() => {
+                app.set_time(now());
+                match event {
+                    Some(Input::Key(key)) => asked = app.update(Message::Key(key)),
+                    Some(Input::Paste(text)) => asked = app.update(Message::Paste(text)),
+                    Some(Input::Ground(background)) => looks.learn(background),
+                    None => return Ok(hung_up()),
                 }
-                Some(Ok(Event::Paste(text))) => {
-                    app.set_time(now());
-                    asked = app.update(Message::Paste(text));
-                    frames.request();
-                }
-                Some(Ok(Event::Resize(..))) => frames.request(),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Ok(Exit::Interrupted),
-            },
+                frames.request();
+            }
             Some(message) = messages.recv() => {
                 app.set_time(now());
                 let mut next = Some(message);
@@ -140,21 +227,19 @@ async fn event_loop(
                 }
                 frames.request();
             }
-            signal = signals.next() => match signal {
-                Signal::Interrupt | Signal::Terminate | Signal::HangUp => {
-                    signal.remember();
-                    return Ok(Exit::Interrupted);
-                }
+            Some(signal) = signals.recv() => match signal {
+                Signal::Interrupt | Signal::Terminate | Signal::HangUp => return Ok(Exit::Interrupted),
                 Signal::Stop => asked.push(Effect::Suspend),
                 Signal::Continue => {
                     terminal.resume()?;
                     frames.request();
                 }
+                Signal::Resize => frames.request(),
             },
             () = frame => {
                 frames.begin(Instant::now());
                 app.set_time(now());
-                terminal.draw(app, theme)?;
+                terminal.draw(app, &looks.theme)?;
             }
             _ = tick.tick(), if app.is_animating() => {
                 app.set_time(now());
@@ -163,20 +248,4 @@ async fn event_loop(
             }
         }
     }
-}
-
-/// Keys, pastes and new sizes, read on a thread of its own; after an error there is no more.
-fn listen_to_the_terminal() -> std::io::Result<UnboundedReceiver<std::io::Result<Event>>> {
-    let (send, receive) = mpsc::unbounded_channel();
-    // The thread's end is not waited for: reading blocks until a key is pressed.
-    std::thread::Builder::new().name("input".into()).spawn(move || {
-        loop {
-            let event = crossterm::event::read();
-            let failed = event.is_err();
-            if send.send(event).is_err() || failed {
-                return;
-            }
-        }
-    })?;
-    Ok(receive)
 }

@@ -10,23 +10,28 @@ pub struct StderrGuard(());
 
 #[cfg(unix)]
 mod imp {
-    use std::os::fd::OwnedFd;
-    use std::sync::Mutex;
+    use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+    use std::sync::atomic::{AtomicI32, Ordering};
 
-    /// The terminal's stderr, while it is redirected.
-    static SAVED: Mutex<Option<OwnedFd>> = Mutex::new(None);
+    /// The terminal's stderr, while it is redirected; else -1. No lock: handlers of signals give it back, too.
+    static SAVED: AtomicI32 = AtomicI32::new(-1);
 
     pub fn redirect(file: &std::fs::File) -> std::io::Result<()> {
         let saved = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)?;
         rustix::stdio::dup2_stderr(file)?;
-        *SAVED.lock().unwrap_or_else(|e| e.into_inner()) = Some(saved);
+        drop(taken(SAVED.swap(saved.into_raw_fd(), Ordering::SeqCst)));
         Ok(())
     }
 
     pub fn restore() {
-        if let Some(saved) = SAVED.lock().unwrap_or_else(|e| e.into_inner()).take() {
+        if let Some(saved) = taken(SAVED.swap(-1, Ordering::SeqCst)) {
             let _ = rustix::stdio::dup2_stderr(&saved);
         }
+    }
+
+    fn taken(saved: i32) -> Option<OwnedFd> {
+        // SAFETY: whoever swaps it out of `SAVED` owns it alone.
+        (saved >= 0).then(|| unsafe { OwnedFd::from_raw_fd(saved) })
     }
 }
 
@@ -58,7 +63,7 @@ impl Drop for StderrGuard {
     }
 }
 
-/// Gives stderr back; does nothing when it was not taken. Safe to call from a panic hook.
+/// Gives stderr back; does nothing when it was not taken. Safe to call from a panic hook and from a handler of signals.
 pub fn restore() {
     imp::restore();
 }

@@ -1,11 +1,11 @@
 //! Takes the terminal and gives it back, whatever happens.
 
 use std::io::{self, Stdout, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ThreadId};
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::style::Print;
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     disable_raw_mode, enable_raw_mode,
@@ -15,28 +15,28 @@ use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 
-use super::{App, Theme, stderr};
-
-/// Whether the terminal is ours now. Process-wide, as the terminal is.
-static OURS: AtomicBool = AtomicBool::new(false);
+use super::rows::Rows;
+use super::{App, Theme, input, owned, stderr};
 
 /// The terminal while it is ours; dropping it gives it back.
 pub struct TerminalGuard {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<Rows<CrosstermBackend<Stdout>>>,
     /// Continued in the background: the terminal belongs to the shell, nothing is drawn.
     away: bool,
 }
 
 impl TerminalGuard {
-    /// Raw mode, alternate screen, bracketed paste; and a panic hook that gives all of it back before a
-    /// panic of this thread is printed. Panics of other threads leave the screen alone.
+    /// Raw mode, alternate screen, bracketed paste; and what gives all of it back before a panic of this thread is
+    /// printed, and before a fatal signal ends the process. Panics of other threads leave the screen alone.
     pub fn enter() -> io::Result<Self> {
         restore_before_panics_of(thread::current().id());
+        #[cfg(unix)]
+        super::crash::restore_before_fatal_signals();
         if let Err(error) = take() {
             restore();
             return Err(error);
         }
-        match Terminal::new(CrosstermBackend::new(io::stdout())) {
+        match Terminal::new(Rows::new(CrosstermBackend::new(io::stdout()))) {
             Ok(terminal) => Ok(Self { terminal, away: false }),
             Err(error) => {
                 restore();
@@ -45,15 +45,32 @@ impl TerminalGuard {
         }
     }
 
+    /// Asks for the colour of the ground, which comes as [`input::Input::Ground`] or not at all.
+    pub fn ask_for_ground(&self) -> io::Result<()> {
+        // The console of Linux would show the question.
+        if std::env::var_os("TERM").is_some_and(|term| term == "linux") {
+            return Ok(());
+        }
+        execute!(io::stdout(), Print(input::ASK_FOR_GROUND))
+    }
+
     /// Draws a frame; terminals that know synchronised output show it in one piece.
     pub fn draw(&mut self, app: &App, theme: &Theme) -> io::Result<()> {
         if self.away {
             return Ok(());
         }
-        queue!(io::stdout(), BeginSynchronizedUpdate)?;
+        // Where one types, the cursor is shown; not where it is while the cells are written.
+        queue!(io::stdout(), BeginSynchronizedUpdate, Hide)?;
         let drawn = self.terminal.draw(|frame| app.view(frame, theme)).map(|_| ());
         execute!(io::stdout(), EndSynchronizedUpdate)?;
         drawn
+    }
+
+    /// Forgets what the screen shows, so that the next frame writes all of it.
+    pub fn redraw(&mut self) -> io::Result<()> {
+        // Not `clear`, which asks the terminal where its cursor is.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
 
     /// Stops this process's group, as a shell's Ctrl-Z does, with the terminal given back meanwhile.
@@ -74,9 +91,7 @@ impl TerminalGuard {
             return Ok(());
         }
         take()?;
-        // Not `clear`, which asks the terminal where its cursor is: the answer would go to the key reader.
-        let size = self.terminal.size()?;
-        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
+        self.redraw()
     }
 }
 
@@ -100,14 +115,16 @@ impl Drop for TerminalGuard {
 }
 
 fn take() -> io::Result<()> {
-    OURS.store(true, Ordering::SeqCst);
+    #[cfg(unix)]
+    super::crash::remember();
+    owned::take();
     enable_raw_mode()?;
     execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)
 }
 
 /// Gives the terminal back; every step is tried, and a second call does nothing.
 pub fn restore() {
-    if !OURS.swap(false, Ordering::SeqCst) {
+    if !owned::release() {
         return;
     }
     let mut out = io::stdout();

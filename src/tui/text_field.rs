@@ -148,7 +148,7 @@ impl TextField {
         start
     }
 
-    /// The part around the cursor that fits `cells`; the cursor is drawn when `focused`.
+    /// The part around the cursor that fits `cells`; the caret is marked when `focused`.
     pub fn line(&self, cells: usize, focused: bool, theme: &Theme) -> Line<'static> {
         if cells == 0 {
             return Line::default();
@@ -181,7 +181,7 @@ impl TextField {
         let style = if self.suggested { theme.selection() } else { theme.text() };
         Line::from(vec![
             Span::styled(before, style),
-            Span::styled(under, theme.cursor()),
+            Span::styled(under, theme.caret()),
             Span::styled(after, theme.text()),
         ])
     }

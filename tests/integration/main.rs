@@ -17,6 +17,9 @@ mod base_model;
 mod command_line;
 /// Commands that compare experts, and that they give what the screens show.
 mod comparing;
+/// Completions as shells ask for them.
+#[cfg(unix)]
+mod completions;
 /// The documentation: its commands, links and tables.
 mod docs;
 /// Methods × tasks on a tiny model, beside what one prompt at a time gives.
@@ -63,3 +66,6 @@ mod train_parity;
 mod train_runs;
 /// Every kind of LoRA that PEFT writes, under every router.
 mod variants;
+/// Random walks of the binary in a pseudo-terminal.
+#[cfg(unix)]
+mod walk;

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::support::pty::Session;
 
 /// `count` tiny experts of one module with `width` inputs; all but the first share its files.
-fn library(count: usize, width: usize) -> tempfile::TempDir {
+pub fn library(count: usize, width: usize) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let values = |n: usize| (0..n).map(|i| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5).collect();
     let module = "model.layers.0.self_attn.q_proj".to_string();
@@ -66,6 +66,176 @@ fn signals_end_it_with_the_terminal_restored() {
         session.signal(signal);
         assert_eq!(session.end().exit_code(), status, "{signal:?}");
         session.assert_restored();
+    }
+}
+
+#[test]
+fn a_fatal_signal_leaves_the_terminal_as_it_was() {
+    let library = library(1, 16);
+    for signal in [Signal::ABORT, Signal::SEGV, Signal::BUS] {
+        let mut session = Session::open(library.path());
+        session.see("expert-0");
+        session.signal(signal);
+        assert!(session.end().signal().is_some(), "{signal:?}");
+        session.assert_restored();
+        session.see("lora-tui: ended by a fault");
+    }
+}
+
+/// Less memory than the process has already: whatever it asks for now is refused.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_allocation_that_fails_leaves_the_terminal_as_it_was() {
+    use rustix::process::{Resource, Rlimit, prlimit};
+    let library = library(1, 16);
+    let mut session = Session::open(library.path());
+    session.see("expert-0");
+    session.press("/");
+    let limit = Rlimit { current: Some(1 << 20), maximum: Some(1 << 20) };
+    prlimit(Some(session.process()), Resource::Data, limit).unwrap();
+    // More than any free list has.
+    session.press("\x1b[200~");
+    let piece = "x".repeat(4096);
+    for _ in 0..32 * 256 {
+        if session.has_ended() {
+            break;
+        }
+        session.press(&piece);
+    }
+    assert!(session.end().signal().is_some());
+    session.assert_restored();
+}
+
+#[test]
+fn a_terminal_that_reads_nothing_does_not_hold_back_the_end() {
+    let library = library(1, 16);
+    for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        let mut session = Session::open(library.path());
+        // More than the buffers between the two hold.
+        session.resize(300, 100);
+        session.see("expert-0");
+        let reading = session.reading();
+        let stalled = reading.lock().unwrap();
+        let begun = std::time::Instant::now();
+        for _ in 0..12 {
+            session.press("\x0c");
+            std::thread::sleep(Duration::from_millis(25));
+        }
+        session.signal(signal);
+        let ended = session.end();
+        assert!(begun.elapsed() >= Duration::from_secs(1), "it could still write");
+        drop(stalled);
+        assert_eq!(ended.exit_code(), status, "{signal:?}");
+        session.assert_restored();
+    }
+}
+
+#[test]
+fn a_terminal_that_is_closed_counts_as_hung_up() {
+    let library = library(1, 16);
+    for _ in 0..4 {
+        assert_eq!(Session::hang_up_at("expert-0", library.path()).exit_code(), 129);
+    }
+}
+
+/// Answers to questions that an earlier program asked, or that this one did.
+const LATE: [&str; 7] = [
+    "\x1b]11;rgb:1c1c/1c1c/1c1c\x1b\\",
+    "\x1b]10;rgb:ffff/ffff/ffff\x07",
+    "\x1b]52;c;cXFx\x1b\\",
+    "\x1bP>|terminal(q)\x1b\\",
+    "\x1b_Gi=1;q\x1b\\",
+    "\x1b[?62;22c\x1b[24;80R\x1b[?2026;2$y\x1b[8;24;80t",
+    "\x1b[<0;5;5M\x1b[<0;5;5m",
+];
+
+#[test]
+fn late_answers_of_the_terminal_are_neither_keys_nor_text() {
+    let library = library(3, 16);
+    let mut session = Session::open(library.path());
+    session.see("expert-2");
+    LATE.iter().for_each(|answer| session.press(answer));
+    // Half an answer, and then a key.
+    session.press("\x1b[<0;");
+    std::thread::sleep(Duration::from_millis(200));
+    session.press("/");
+    session.see("3 of 3");
+    for answer in LATE {
+        let (first, second) = answer.split_at(answer.len() / 2);
+        session.press(first);
+        session.press(second);
+    }
+    session.press("expert-1");
+    session.see("/ expert-1");
+    session.press("\x1b]4;1;rgb:ff/ff");
+    // A control character ends it, too.
+    session.press("\x03");
+    assert!(session.end().success());
+    session.assert_restored();
+}
+
+#[test]
+fn the_cursor_of_the_terminal_is_where_one_types() {
+    let library = library(3, 16);
+    let mut session = Session::open(library.path());
+    session.see("expert-2");
+    assert_eq!(session.cursor(), None);
+    let follows = |session: &mut Session, what: &str| {
+        session.until(what, || session.cursor().is_some());
+        session.press("日b");
+        // Behind what was typed.
+        let right = || {
+            let (column, row) = session.find("日b")?;
+            Some((column + 3, row))
+        };
+        session.until(what, || right().is_some() && session.cursor() == right());
+    };
+    session.press("/");
+    follows(&mut session, "the cursor in the filter");
+    session.press("\r\x1b");
+    std::thread::sleep(Duration::from_millis(100));
+    session.until("no cursor", || session.cursor().is_none());
+    session.press("t");
+    session.see("Train a new expert");
+    follows(&mut session, "the cursor in the form");
+    session.press("\x1b");
+    std::thread::sleep(Duration::from_millis(100));
+    session.press("4");
+    session.see("try again");
+    session.press("i");
+    follows(&mut session, "the cursor in the prompt");
+    session.press("\x03");
+    assert!(session.end().success());
+    session.assert_restored();
+}
+
+#[test]
+fn colours_follow_the_terminal_and_the_person() {
+    use vt100::Color;
+    let library = library(3, 16);
+    let colour = |session: &Session| {
+        session.see("quit");
+        session.colours(session.find("quit").unwrap()).0
+    };
+    // An empty NO_COLOR counts as not set.
+    let open = |no_color: Option<&str>, theme: Option<&str>| {
+        let variables = [("NO_COLOR", no_color), ("COLORTERM", Some("truecolor")), ("LORA_TUI_THEME", theme)];
+        let session = Session::open_where(&variables, library.path(), &[]);
+        session.see("expert-2");
+        session
+    };
+    assert_eq!(colour(&open(Some("1"), None)), Color::Default);
+    for (no_color, theme) in [(None, None), (Some(""), Some("auto"))] {
+        let mut session = open(no_color, theme);
+        let dark = colour(&session);
+        assert!(matches!(dark, Color::Rgb(..)), "{dark:?}");
+        // The terminal answers late, and that its ground is light.
+        session.press("\x1b]11;rgb:ffff/ffff/f0f0\x1b\\");
+        session.until("other colours", || colour(&session) != dark);
+        let light = colour(&session);
+        session.press("\x1b]11;rgb:0000/0000/0000\x1b\\");
+        session.until("the first colours", || colour(&session) == dark);
+        assert_eq!(colour(&open(None, Some("light"))), light);
     }
 }
 
@@ -170,4 +340,40 @@ fn a_job_is_started_cancelled_and_found_again() {
 fn see_running_job(session: &Session) {
     let row = |line: &str| line.contains("k = 10") && line.contains("running");
     session.until("a running job", || session.text().lines().any(row));
+}
+
+/// What threads that have ended computed with is given back: without that, every heap of the allocator would keep as
+/// much as the largest comparison took.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[test]
+fn memory_stays_bounded_while_the_library_changes() {
+    let library = library(6, 400_000);
+    let mut session = Session::open(library.path());
+    session.see("expert-5");
+    let private = |session: &Session| -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", session.process().as_raw_nonzero()));
+        let line = status.unwrap().lines().find_map(|line| line.strip_prefix("RssAnon:").map(String::from));
+        line.unwrap().trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    let first = library.path().join("expert-0");
+    let mut most = 0;
+    for round in 0..8 {
+        let name = format!("later-{round}");
+        let other = library.path().join(&name);
+        std::fs::create_dir(&other).unwrap();
+        for file in ["adapter_config.json", "adapter_model.safetensors"] {
+            std::fs::hard_link(first.join(file), other.join(file)).unwrap();
+        }
+        session.press("1r");
+        session.see(&format!("of {} experts", 7 + round));
+        session.press("2");
+        session.see(&format!("MBC · {} experts", 7 + round));
+        session.see("range of pairs");
+        most = most.max(private(&session));
+    }
+    session.press("1");
+    eprintln!("at most {most} kB, at the end {} kB", private(&session));
+    session.until("memory given back", || private(&session) < 48 * 1024);
+    session.press("q");
+    assert!(session.end().success());
 }

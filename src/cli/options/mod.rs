@@ -110,13 +110,13 @@ pub struct RouterArgs {
     #[command(flatten)]
     pub shorthands: Shorthands,
     /// Give these experts no weight
-    #[arg(long, value_name = "NAME", num_args = 1..)]
+    #[arg(long, value_name = "EXPERT", num_args = 1..)]
     pub mute: Vec<String>,
     /// Keep these experts among the top k, whatever their scores
-    #[arg(long, value_name = "NAME", num_args = 1..)]
+    #[arg(long, value_name = "EXPERT", num_args = 1..)]
     pub pin: Vec<String>,
     /// Subtract the mean of these general experts from all others (GenKnowSub)
-    #[arg(long, value_name = "NAME", num_args = 1..)]
+    #[arg(long, value_name = "EXPERT", num_args = 1..)]
     pub general: Vec<String>,
     /// Prompts that calibrated routers are calibrated with: a file with lines {"prompt": "…"} or {"tokens": [1, 2, …]}
     /// [default: those of `calibrate`, else the experts' own validation prompts, else general ones]

@@ -8,7 +8,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
-use super::{Geometry, Heatmap, HeatmapState, Last, MISSING, TOP};
+use super::{Axis, Geometry, Heatmap, HeatmapState, Last, MISSING, TOP};
 use crate::tui::{Theme, text_width};
 
 /// Where the parts stand, in screen coordinates.
@@ -74,7 +74,9 @@ impl Heatmap<'_> {
         let label = if body.width >= 12 { label } else { 0 };
         let strip = u16::from(!self.groups.is_empty() && body.width >= 12);
         let margin = label + u16::from(label > 0) + strip;
-        let room = body.width.saturating_sub(margin);
+        // Behind the picture, the row of the cursor is marked once more.
+        let behind = u16::from(margin > 0);
+        let room = body.width.saturating_sub(margin + behind);
         let geometry = state.layout(self.rows(), self.columns(), room.into(), y, per_row);
         state.last.set(Last { geometry, room: (room.into(), height.into()) });
         let (wide, high) = geometry.cells();
@@ -125,6 +127,7 @@ impl Heatmap<'_> {
                 if here {
                     let x = places.labels.x + places.labels.width;
                     buf.set_string(x, places.labels.y + line, "▸", theme.accent());
+                    buf.set_string(places.picture.right(), places.labels.y + line, "◂", theme.accent());
                 }
             }
             if places.strip.width > 0 {
@@ -267,14 +270,32 @@ impl Painter<'_> {
         if level == MISSING { f32::NAN } else { f32::from(level) / f32::from(TOP) }
     }
 
-    /// Background of a pixel; the default style when its value is missing.
+    /// Background of a pixel, the same everywhere so that the legend says it; the default style when its value is
+    /// missing.
     fn paint(&self, x: usize, y: usize, level: u8) -> Style {
         match (self.hit_x.contains(&x), self.hit_y.contains(&y)) {
-            (true, true) => self.theme.cursor(),
+            // What has a frame keeps its colour.
+            (true, true) if !self.has_frame() => self.theme.cursor(),
             _ if level == MISSING => self.theme.dim(),
-            (false, false) => self.theme.on_sequential(Self::place(level)),
-            _ => self.theme.on_sequential_lit(Self::place(level)),
+            _ => self.theme.on_sequential(Self::place(level)),
         }
+    }
+
+    /// Whether entries are so large that their numbers are written.
+    fn has_numbers(&self) -> bool {
+        let Geometry { x, y, per_row } = self.places.geometry;
+        x.factor >= NUMBERED && y.factor >= per_row
+    }
+
+    /// Whether the entry under the cursor is framed, and so keeps its colour.
+    fn has_frame(&self) -> bool {
+        self.has_numbers() && self.places.geometry.x.factor >= FRAMED
+    }
+
+    /// Whether a group begins at a position, with another before it.
+    fn gap(&self, axis: Axis, at: usize) -> bool {
+        let groups = &self.map.groups;
+        at > axis.first && groups.get(at) != groups.get(at - 1)
     }
 
     fn colours(&self, buf: &mut Buffer) {
@@ -285,6 +306,9 @@ impl Painter<'_> {
                 let Some(cell) = buf.cell_mut((left + column, top + line)) else { continue };
                 let (x, y) = (usize::from(column), 2 * usize::from(line));
                 let Some(upper) = self.level(x, y) else { continue };
+                if self.in_column_gap(x) {
+                    continue;
+                }
                 let above = self.paint(x, y, upper);
                 let Some(lower) = self.level(x, y + 1) else {
                     // An odd number of pixels: the lower half stays empty.
@@ -293,6 +317,11 @@ impl Painter<'_> {
                     continue;
                 };
                 let below = self.paint(x, y + 1, lower);
+                if self.in_row_gap(y) {
+                    let symbol = if lower == MISSING { " " } else { "▄" };
+                    cell.set_symbol(symbol).set_style(Style::new().fg(below.bg.unwrap_or_default()));
+                    continue;
+                }
                 match (upper == MISSING, lower == MISSING) {
                     _ if above == below => {
                         let symbol = if upper == MISSING { missing } else { " " };
@@ -318,6 +347,18 @@ impl Painter<'_> {
         }
     }
 
+    /// Whether a pixel is the gap before a group of columns.
+    fn in_column_gap(&self, x: usize) -> bool {
+        let axis = self.places.geometry.x;
+        axis.factor >= FRAMED && x.is_multiple_of(axis.factor) && self.gap(axis, axis.entries(x).start)
+    }
+
+    /// The same of rows.
+    fn in_row_gap(&self, y: usize) -> bool {
+        let axis = self.places.geometry.y;
+        axis.factor >= 4 && y.is_multiple_of(axis.factor) && self.gap(axis, axis.entries(y).start)
+    }
+
     fn glyphs(&self, buf: &mut Buffer) {
         let Rect { x: left, y: top, width, height } = self.places.picture;
         for line in 0..height {
@@ -325,7 +366,10 @@ impl Painter<'_> {
                 let Some(cell) = buf.cell_mut((left + column, top + line)) else { continue };
                 let (x, y) = (usize::from(column), usize::from(line));
                 let Some(level) = self.level(x, y) else { continue };
-                cell.set_symbol(self.theme.glyph(Self::place(level))).set_style(self.glyph_style(x, y));
+                // Where there is a number, it says more.
+                if !self.has_numbers() {
+                    cell.set_symbol(self.theme.glyph(Self::place(level))).set_style(self.glyph_style(x, y));
+                }
             }
         }
     }
@@ -338,48 +382,55 @@ impl Painter<'_> {
         }
     }
 
-    /// Writes the values into entries that have room for them.
+    /// Writes the values into entries that have room for them, that under the cursor in brackets.
     fn numbers(&self, buf: &mut Buffer, cursor: (usize, usize)) {
-        let Geometry { x, y, per_row } = self.places.geometry;
-        if x.factor < 4 || y.factor < per_row {
+        if !self.has_numbers() {
             return;
         }
+        let framed = self.has_frame();
+        let Geometry { x, y, per_row } = self.places.geometry;
         let gradient = self.theme.has_gradient();
-        // A ramp glyph stays visible before the number; colour needs no room.
-        let room = if gradient { x.factor - 1 } else { x.factor - 2 };
         for row in y.first..y.first + y.shown {
             for column in x.first..x.first + x.shown {
                 let value = self.map.value(row, column);
                 let (Some(across), Some(down)) = (x.pixels_of(column), y.pixels_of(row)) else { continue };
-                if value.is_nan() && gradient {
+                let here = (row, column) == cursor;
+                if value.is_nan() && gradient && !here {
                     continue;
                 }
                 let rows = y.factor / per_row;
                 let line = self.places.picture.y + (down.start / per_row + (rows - 1) / 2) as u16;
                 let left = self.places.picture.x + across.start as u16;
-                let text = compact(value, room);
-                if gradient {
-                    let width = x.factor;
-                    let text = format!("{text:^width$}");
-                    let mut style = self.paint(across.start, down.start, self.map.level(value));
-                    if row == cursor.0 || column == cursor.1 {
-                        style = style.add_modifier(Modifier::BOLD);
-                    }
-                    buf.set_stringn(left, line, text, width, style);
-                } else {
-                    // The glyph stays before the number, or fills the entry but for a gap.
-                    let glyph = self.theme.glyph(self.map.place(value));
-                    let text = match text.is_empty() {
-                        true => glyph.repeat(x.factor - 1) + " ",
-                        false => format!("{glyph}{text:<0$}", x.factor - 1),
-                    };
-                    let style = self.glyph_style(across.start, down.start);
-                    buf.set_stringn(left, line, text, x.factor, style);
+                // One cell stays free between numbers, two where the frame goes.
+                let framed = framed && here;
+                let room = x.factor - if framed { 2 } else { 1 };
+                let number = match (compact(value, room), gradient) {
+                    (text, false) if text.is_empty() => self.theme.glyph(self.map.place(value)).into(),
+                    (text, _) => text,
+                };
+                let mut style = match gradient {
+                    true => self.paint(across.start, down.start, self.map.level(value)),
+                    false if here && !framed => self.theme.cursor(),
+                    false => self.theme.text(),
+                };
+                if row == cursor.0 || column == cursor.1 {
+                    style = style.add_modifier(Modifier::BOLD);
                 }
+                let text = match here {
+                    true if framed => format!("{:^width$}", format!("[{number}]"), width = x.factor),
+                    _ => format!("{number:^width$}", width = x.factor),
+                };
+                let skip = usize::from(self.in_column_gap(across.start) && !here && text.starts_with(' '));
+                buf.set_stringn(left + skip as u16, line, &text[skip..], x.factor - skip, style);
             }
         }
     }
 }
+
+/// Cells of an entry from which on its number is written: three and a gap.
+const NUMBERED: usize = 4;
+/// Cells of an entry from which on it has room for a frame or for a gap before it.
+const FRAMED: usize = 5;
 
 /// A value in at most `room` characters: `-0.12`, `.87`, `1.0`; empty when none fits or it is missing.
 fn compact(value: f32, room: usize) -> String {

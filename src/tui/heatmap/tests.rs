@@ -7,7 +7,7 @@ use ratatui::style::Color;
 
 use super::*;
 use crate::analysis::value_range;
-use crate::tui::testing::{assert_cell, assert_screen, assert_text, text};
+use crate::tui::testing::{assert_cell, assert_screen, assert_text, find, text};
 use crate::tui::{Depth, Theme};
 
 /// Steps in short: as their keys on the Similarity tab.
@@ -107,6 +107,51 @@ fn without_colour_values_are_glyphs_and_no_half_blocks() {
 }
 
 #[test]
+fn without_colour_maps_numbers_are_shown_wherever_three_cells_are_free() {
+    let square = Square::new(9);
+    let state = HeatmapState::default();
+    let coloured = text(&square.draw(&state, Rect::new(0, 0, 60, 14), Depth::True));
+    for depth in [Depth::Basic, Depth::Plain] {
+        for width in [52, 60, 90] {
+            let drawn = text(&square.draw(&state, Rect::new(0, 0, width, 14), depth));
+            for value in ["1.0", ".89", ".44", ".11"] {
+                assert!(drawn.contains(value), "{value} at {width}:\n{drawn}");
+            }
+            let map: Vec<&str> = drawn.lines().take(11).collect();
+            assert!(!map.join("").contains(['@', '=', '*']), "{drawn}");
+        }
+        // Zoomed out, there is the ramp.
+        let drawn = text(&Square::new(24).draw(&state, Rect::new(0, 0, 60, 30), depth));
+        assert!(drawn.contains("@@") && !drawn.contains(".89"), "{drawn}");
+    }
+    assert!(coloured.contains(".44"), "{coloured}");
+}
+
+#[test]
+fn the_cursor_is_framed_and_groups_have_gaps_where_there_is_room() {
+    let mut state = HeatmapState::default();
+    state.set_cursor(4, 2);
+    let square = Square::new(9);
+    let theme = Theme::new(Depth::True);
+    let drawn = square.draw(&state, Rect::new(0, 0, 80, 24), Depth::True);
+    let shown = text(&drawn);
+    let (x, y) = find(&drawn, "[0.78]");
+    // The entry that has the same value has the same colour.
+    let (other_x, other_y) = find(&drawn, "0.78");
+    assert_eq!(drawn[(x + 1, y)].bg, drawn[(other_x, other_y)].bg, "{shown}");
+    assert_ne!(drawn[(x + 1, y)].bg, theme.cursor().bg.unwrap());
+    // The row is marked on both sides.
+    let row = shown.lines().nth(y.into()).unwrap();
+    assert!(row.contains('▸') && row.contains('◂'), "{row}");
+    // Groups begin at 3 and 6: the cell before them has no colour, the one before any other entry has one.
+    let factor = state.last.get().geometry.x.factor as u16;
+    let left = x - 2 * factor - (factor - 6) / 2;
+    let ground = |column: u16| drawn[(left + column * factor, y)].bg;
+    assert_eq!([3, 6].map(ground), [Color::Reset; 2], "{shown}");
+    assert!([0, 1, 2, 4, 5, 7, 8].into_iter().all(|column| ground(column) != Color::Reset), "{shown}");
+}
+
+#[test]
 fn crowded_rows_share_lines_and_keep_ticks() {
     let mut state = HeatmapState::default();
     state.set_cursor(17, 17);
@@ -124,9 +169,9 @@ fn colours_say_values_groups_and_where_the_cursor_is() {
     let theme = Theme::new(Depth::True);
     let cell = |row: u16, column: u16| (10 + 4 * column, 1 + row);
     assert_cell(&drawn, cell(0, 0), theme.cursor());
-    // The row and the column of the cursor are lighter than the rest.
-    assert_cell(&drawn, cell(0, 1), theme.on_sequential_lit(1.0));
-    assert_cell(&drawn, cell(2, 0), theme.on_sequential_lit(0.0));
+    // The row and the column of the cursor have the legend's colours.
+    assert_cell(&drawn, cell(0, 1), theme.on_sequential(1.0));
+    assert_cell(&drawn, cell(2, 0), theme.on_sequential(0.0));
     assert_cell(&drawn, cell(1, 1), theme.on_sequential(1.0));
     assert_cell(&drawn, cell(0, 2), theme.dim());
     assert_eq!(drawn[cell(0, 2)].bg, Color::Reset, "a missing value has no place on the scale");

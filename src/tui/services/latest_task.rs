@@ -45,6 +45,8 @@ pub fn spawn(name: &'static str, send: Sender, work: impl FnOnce() + Send + 'sta
                 format!("an internal error stopped the {name} work; stderr.log in the state folder has more");
             report.send(Message::Error(text));
         }
+        // The threads come and go, and what they computed with may never be needed again.
+        crate::threads::give_back_freed_memory();
     });
     if let Err(error) = started {
         send.send(Message::Error(format!("no thread for the {name} work: {error}; close other programs")));

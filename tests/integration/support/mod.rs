@@ -9,6 +9,8 @@ pub mod models;
 #[cfg(unix)]
 pub mod pty;
 pub mod training;
+#[cfg(unix)]
+pub mod walk;
 
 /// The program under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_lora-tui");

@@ -115,7 +115,7 @@ impl JobsScreen {
                 let focused = !self.reading;
                 buffer
                     .set_style(place, if focused { theme.selection() } else { theme.selection_unfocused() });
-                if theme.has_color() {
+                if theme.has_gradient() {
                     let glyph = Rect { width: 1, ..place }.intersection(place);
                     buffer.set_style(glyph, state_glyph(job.state, shared.tick, theme).1);
                 }

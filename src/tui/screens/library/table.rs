@@ -147,7 +147,7 @@ impl TableView<'_> {
                 let theme = self.theme;
                 let style = if self.focused { theme.selection() } else { theme.selection_unfocused() };
                 buffer.set_style(place, style);
-                if row.status == Status::Bad && theme.has_color() {
+                if row.status == Status::Bad && theme.has_gradient() {
                     // The red of a bad row stays visible on the selection.
                     buffer
                         .set_style(Rect { width: GLYPH as u16, ..place }.intersection(place), theme.error());
@@ -215,9 +215,7 @@ impl TableView<'_> {
             SortKey::Task => (row.task.clone(), text),
             SortKey::Family => (row.family.clone(), dim),
             SortKey::Cluster => match cluster {
-                Some(c) if theme.has_color() => {
-                    (format!("●{}", theme.mark(c)), Style::new().fg(theme.categorical(c)))
-                }
+                Some(c) if theme.has_color() => (format!("●{}", theme.mark(c)), theme.category(c)),
                 Some(c) => (theme.mark(c).to_string(), text),
                 None if self.rows.comparing => ("…".into(), dim),
                 None => ("–".into(), dim),

@@ -81,7 +81,7 @@ impl Weights<'_> {
                 if self.faded { theme.category_faint(letter) } else { theme.category_cell(letter, part) };
             return (right(&format!("{:.0}", weight * 100.0), cells), style);
         }
-        let style = if self.faded { theme.category_faint(letter) } else { theme.category_text(letter) };
+        let style = if self.faded { theme.category_faint(letter) } else { theme.category(letter) };
         (column(part).repeat(cells), style)
     }
 }
@@ -135,8 +135,7 @@ impl Totals<'_> {
                 continue;
             }
             let part = if peak > 0.0 { share / peak } else { 0.0 };
-            let bar_style =
-                if self.faded { theme.category_faint(letter) } else { theme.category_text(letter) };
+            let bar_style = if self.faded { theme.category_faint(letter) } else { theme.category(letter) };
             put(buf, area, x, y, &bar(part, bar_room), bar_style);
             let percent = right(&percent(share), 5);
             put(buf, area, x + bar_room as u16, y, &percent, style);

@@ -6,6 +6,7 @@ use ratatui_textarea::{CursorMove, TextArea, WrapMode};
 use unicode_width::UnicodeWidthStr;
 
 use crate::text::printable;
+use crate::tui::theme::CARET;
 
 /// More than any context holds; keeps a mistaken paste from freezing the editor.
 const MAX_CHARS: usize = 64 * 1024;
@@ -66,7 +67,7 @@ impl PromptBox {
 
     /// Shows the cursor or hides it.
     pub fn set_focus(&mut self, focus: bool) {
-        let modifier = if focus { Modifier::REVERSED } else { Modifier::empty() };
+        let modifier = if focus { CARET } else { Modifier::empty() };
         self.area.set_cursor_style(Style::new().add_modifier(modifier));
     }
 

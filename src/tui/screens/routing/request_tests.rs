@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossterm::event::KeyCode;
 use ratatui::buffer::Buffer;
-use ratatui::style::{Color, Modifier};
+use ratatui::style::Color;
 
 use super::RoutingScreen;
 use super::answer::MAX_NEW_TOKENS;
@@ -12,6 +12,7 @@ use super::testing::{PROMPT, Synthetic};
 use super::tests::{answer, letter, press, ready, routed, shared, text, ticket, write};
 use crate::routing::{Part, TOP_K};
 use crate::tui::testing::{assert_cell, assert_screen, assert_text, buffer, code, ctrl, key, render};
+use crate::tui::theme::CARET;
 use crate::tui::{
     AppEffect, Depth, Effect, EngineEffect, EngineMessage, EngineState, Message, Screen, Theme,
 };
@@ -90,7 +91,7 @@ fn assert_receded(drawn: &Buffer) {
     // The prompt has the focus and its cursor.
     assert_cell(drawn, (0, 0), theme.border_focused());
     assert_text(drawn, " prompt ", theme.accent());
-    assert!((1..39).any(|x| drawn[(x, 2)].modifier.contains(Modifier::REVERSED)));
+    assert!((1..39).any(|x| drawn[(x, 2)].modifier.contains(CARET)));
 }
 
 #[test]

@@ -157,7 +157,7 @@ fn cells_are_filled_with_their_experts_colour_the_fuller_the_more_weight() {
     // Below the map every expert has its mark and its bars in its colour, under the cursor's column.
     let (x, y) = find(&drawn, "E negate");
     assert_cell(&drawn, (x, y), theme.category_cell(4, 1.0));
-    assert_cell(&drawn, (16, y), theme.category_text(4));
+    assert_cell(&drawn, (16, y), theme.category(4));
     assert_cell(&drawn, (CURSOR.0, y), theme.selection_unfocused());
 }
 

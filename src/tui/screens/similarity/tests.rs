@@ -87,14 +87,14 @@ fn colours_say_values_clusters_and_where_the_cursor_is() {
     let drawn = buffer(&screen, &shared, 60, 14, Depth::True);
     let theme = Theme::new(Depth::True);
     let cell = |row: u16, column: u16| (20 + 6 * column, 3 + row);
-    for x in 31..37 {
-        assert_cell(&drawn, (x, 4), theme.cursor());
-    }
-    // Least and greatest of the pairs, in the cursor's row and column lighter.
+    // The cursor frames a number, whose colour stays that of the same pair the other way round.
+    assert_eq!(find(&drawn, "[0.87]"), (31, 4));
+    assert_eq!(drawn[(32, 4)].bg, drawn[cell(2, 1)].bg);
+    // Least and greatest of the pairs, in the cursor's row and column as elsewhere.
     assert_cell(&drawn, cell(0, 1), theme.on_sequential(1.0));
     assert_cell(&drawn, cell(0, 4), theme.on_sequential(0.0));
-    assert_cell(&drawn, cell(1, 0), theme.on_sequential_lit(1.0));
-    assert_cell(&drawn, cell(5, 2), theme.on_sequential_lit(0.0));
+    assert_cell(&drawn, cell(1, 0), theme.on_sequential(1.0));
+    assert_cell(&drawn, cell(5, 2), theme.on_sequential(0.0));
     assert_text(&drawn, "2 format_json", theme.accent());
     assert_text(&drawn, "1 format_list", theme.dim());
     assert_cell(&drawn, find(&drawn, "3     4"), theme.accent());

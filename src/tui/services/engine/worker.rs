@@ -195,6 +195,8 @@ impl<'a, B: Backend> Worker<'a, B> {
             Err(Error::Cancelled) => self.state(EngineState::Unloaded),
             Err(error) => self.fail(line(&error)),
         }
+        // What an earlier reading took is free now.
+        crate::threads::give_back_freed_memory();
     }
 
     fn fetch(&mut self, catalog: &Catalog, cancel: &Cancel) {
