@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use super::cache::Content;
 use super::strength::{Measure, Strength};
 use crate::library::{Expert, FactorPlaces, ModuleShape};
+use crate::memory::{check_room, with_room};
 use crate::{Cancel, Error, Result};
 
 /// How a pair of experts is multiplied.
@@ -147,10 +148,8 @@ const CONTENT: &str = "weights 1";
 pub(super) fn scan(expert: &Expert, sparsity: f64, flattened: usize, hashed: bool) -> Result<Scanned> {
     let adapter = expert.load()?;
     let mut hash = Sha256::new_with_prefix(CONTENT);
-    let mut magnitudes: Vec<u32> = Vec::new();
-    if sparsity > 0.0 {
-        magnitudes.reserve(own_size(expert));
-    }
+    let count = if sparsity > 0.0 { own_size(expert) } else { 0 };
+    let mut magnitudes: Vec<u32> = with_room(count).map_err(|problem| Error::file(&expert.path, problem))?;
     let mut largest = [0.0f32; 2];
     let mut measure = Measure::new(adapter.modules.len());
     for module in &adapter.modules {
@@ -325,7 +324,9 @@ impl<'a> Alignment<'a> {
                 .sum();
             starts.push(starts[starts.len() - 1] + size);
         }
-        let mut data = vec![0.0f32; starts[starts.len() - 1]];
+        let size = starts[starts.len() - 1];
+        check_room(4 * size as u64).map_err(|problem| Error::msg(format!("the comparison {problem}")))?;
+        let mut data = vec![0.0f32; size];
         let mut segments = Vec::with_capacity(rows.len());
         let mut rest = data.as_mut_slice();
         for (&expert, bounds) in order[rows.clone()].iter().zip(starts.windows(2)) {
