@@ -31,7 +31,7 @@ pub(in crate::library) fn canonical(name: &str) -> Cow<'_, str> {
             }
         };
     }
-    match text_part(&name) {
+    match text_part(&name, 3) {
         Some(short) => short.into(),
         None => name,
     }
@@ -44,7 +44,7 @@ pub(in crate::library) fn in_file(name: &str) -> &str {
 }
 
 /// Parts of multimodal models beside the language model, as components of paths.
-const OTHER_PARTS: [&str; 32] = [
+const OTHER_PARTS: &[&str] = &[
     "visual",
     "vision",
     "vision_tower",
@@ -77,6 +77,17 @@ const OTHER_PARTS: [&str; 32] = [
     "aligner",
     "connector",
     "patch_embed",
+    "image_tower",
+    "video_tower",
+    "vision_tokenizer",
+    "projector",
+    "language_projection",
+    "resampler_model",
+    "qformer",
+    "merger",
+    "talker",
+    "token2wav",
+    "code2wav",
 ];
 
 /// Whether a path is of a part of a multimodal model that is not its language model.
@@ -108,10 +119,11 @@ fn start(name: &str) -> usize {
 }
 
 /// What larger models call the language model inside them.
-const CONTAINERS: [&str; 8] = [
+const CONTAINERS: [&str; 9] = [
     "language_model",
     "text_model",
     "llm",
+    "vlm",
     "thinker",
     // Not multimodal, but a model around a model: value heads of TRL, and what people write themselves.
     "pretrained_model",
@@ -120,19 +132,19 @@ const CONTAINERS: [&str; 8] = [
     "policy",
 ];
 
-/// The path of the language model's part of a larger model in the language model alone.
-fn text_part(name: &str) -> Option<String> {
+/// The path of the language model's part of a larger model in the language model alone; `nested` more models may lie
+/// around it.
+fn text_part(name: &str, nested: u8) -> Option<String> {
     let first = |rest: &str, known: &[&str]| known.contains(&rest.split('.').next().unwrap_or_default());
     let inside = name.strip_prefix("model.").filter(|rest| first(rest, &CONTAINERS));
-    let (rest, below) = match inside {
-        Some(rest) => (rest, true),
-        None => (name, false),
-    };
-    let (_, rest) = rest.split_once('.').filter(|(container, _)| CONTAINERS.contains(container))?;
+    let below = inside.is_some();
+    let (_, rest) =
+        inside.unwrap_or(name).split_once('.').filter(|(container, _)| CONTAINERS.contains(container))?;
     match rest.strip_prefix("model.") {
         // `model.language_model.model.layers` is what `language_model.model.layers` is.
         Some(inner) if below => first(inner, &BODY).then(|| rest.to_string()),
         _ if !below && first(rest, &TOPS) => Some(rest.to_string()),
+        _ if first(rest, &CONTAINERS) => text_part(rest, nested.checked_sub(1)?),
         _ => first(rest, &BODY).then(|| format!("model.{rest}")),
     }
 }
@@ -167,6 +179,8 @@ mod tests {
             "base_model.model.llm.model.layers.0.self_attn.q_proj.lora_A.weight",
             "base_model.model.thinker.model.layers.0.self_attn.q_proj.lora_A.weight",
             "base_model.model.model.text_model.layers.0.self_attn.q_proj.lora_A.weight",
+            "base_model.model.text_model.model.layers.0.self_attn.q_proj.lora_A.weight",
+            "base_model.model.model.vlm.language_model.layers.0.self_attn.q_proj.lora_A.weight",
             "base_model.model.pretrained_model.model.layers.0.self_attn.q_proj.lora_A.weight",
         ] {
             assert_eq!(canonical(name), q, "{name}");
@@ -190,6 +204,28 @@ mod tests {
             ("xbase_model.model.fc", "xbase_model.model.fc"),
         ] {
             assert_eq!(in_file(name), module, "{name}");
+        }
+    }
+
+    /// Names of linear layers of transformers' multimodal models beside the language model.
+    #[test]
+    fn other_parts_of_multimodal_models_are_known() {
+        for path in [
+            "model.vision_tower.encoder.layers.0.self_attn.q_proj",
+            "model.visual.blocks.0.attn.qkv",
+            "model.connector.modality_projection.proj",
+            "model.multi_modal_projector.linear_1",
+            "model.audio_tower.layers.0.self_attn.q_proj",
+            "model.vision_embed_tokens",
+            "model.projector.linear_1",
+            "model.merger.mlp.0",
+            "multi_modal_projector.linear_1",
+            "talker.model.layers.0.self_attn.q_proj",
+        ] {
+            assert!(is_other_part(path), "{path}");
+        }
+        for path in ["model.layers.0.self_attn.q_proj", "lm_head", "gpt_neox.layers.0.attention.dense"] {
+            assert!(!is_other_part(path), "{path}");
         }
     }
 

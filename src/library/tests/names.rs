@@ -131,9 +131,9 @@ fn the_language_part_of_a_multimodal_adapter_is_applied() {
     );
     assert_eq!((expert.modules.len(), expert.warnings.as_slice()), (1, [].as_slice()));
     // A part that is not known by its name, and the head, which is outside too.
-    let tower = "model.tower.layers.0.q_proj";
+    let (tower, bridge) = ("model.tower.layers.0.q_proj", "model.bridge.q_proj");
     let (_root, both) =
-        library(&[WRAPPED, tower, "lm_head"], json!({"target_modules": ["q_proj", "lm_head"]}));
+        library(&[WRAPPED, tower, bridge, "lm_head"], json!({"target_modules": ["q_proj", "lm_head"]}));
     let found: Vec<&str> = both.experts[0].modules.iter().map(|m| m.module.as_str()).collect();
     assert_eq!(found, ["lm_head", Q]);
     let (_root, alone) = library(&[vision], json!({"target_modules": ["qkv"]}));

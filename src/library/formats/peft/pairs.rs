@@ -263,12 +263,11 @@ pub(in crate::library) fn find_parts(
         }
         find_others(module, others, &mut found, &mut unused)?;
     }
-    // Where the file distinguishes the language model, the other layers are of other parts.
-    let language = |pair: &Pair| is_inside(pair.names().file);
-    if found.pairs.iter().any(language) {
-        let others = found
-            .pairs
-            .extract_if(.., |pair| !language(pair) && ModulePath::new(&pair.module).layer().is_some());
+    // Where the file distinguishes the language model, all but the head lies in other parts.
+    let language =
+        |pair: &Pair| is_inside(pair.names().file) || matches!(pair.module.as_str(), "lm_head" | "embed_out");
+    if found.pairs.iter().any(|pair| is_inside(pair.names().file)) {
+        let others = found.pairs.extract_if(.., |pair| !language(pair));
         for pair in others {
             unused.add_named(UNUSED_PART, &pair.module);
             found.others.push(pair.file_name.map_or(pair.module, Into::into));
