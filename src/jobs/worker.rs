@@ -25,6 +25,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(150);
 const GONE: &str = "its directory was deleted or moved while it worked; delete .lora-tui, or move the library, only \
      while no job runs";
 /// Below what a person is doing at the same time.
+#[cfg(all(unix, not(test)))]
 const NICENESS: i32 = 10;
 
 /// Does the job in `job_dir`: waits for a slot, works, writes the result. Started by an
@@ -157,13 +158,14 @@ fn inherited_lock(_path: &Path) -> Option<File> {
     None
 }
 
-#[cfg(unix)]
+#[cfg(all(unix, not(test)))]
 fn lower_priority() {
     // A worker at normal priority is no failure.
     let _ = rustix::process::nice(NICENESS);
 }
 
-#[cfg(not(unix))]
+/// The tests' workers do not wait behind other tests.
+#[cfg(any(not(unix), test))]
 fn lower_priority() {}
 
 /// Says who does the job; nothing decides anything by it.

@@ -5,6 +5,8 @@ mod expert;
 mod header;
 mod library;
 mod names;
+#[cfg(target_os = "linux")]
+mod state_dir;
 mod write;
 
 use std::fs;
