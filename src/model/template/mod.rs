@@ -15,6 +15,7 @@ mod json;
 mod lexer;
 mod methods;
 mod names;
+mod operators;
 mod parser;
 mod statements;
 #[cfg(test)]

@@ -490,3 +490,19 @@ fn quoted(text: &str, out: &mut String) {
     }
     out.push(quote);
 }
+
+/// What is said of whole numbers beyond 64 bits, which Python has.
+pub(super) fn too_large() -> String {
+    "a number is too large".into()
+}
+
+/// What is said of values that an operator does not take.
+pub(super) fn unfit(sign: &str, left: &Value, right: Option<&Value>) -> String {
+    match (left, right) {
+        (Value::Undefined(name), _) => format!("{name} is undefined"),
+        (left, Some(right)) => {
+            format!("{sign} does not fit values of '{}' and '{}'", type_name(left), type_name(right))
+        }
+        (left, None) => format!("{sign} does not fit a value of '{}'", type_name(left)),
+    }
+}
