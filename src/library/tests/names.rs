@@ -33,6 +33,8 @@ fn patterns_targets_and_tokens_mean_the_file_s_names() {
         (json!({"target_modules": r".*language_model.*\.(q|v)_proj"}), 2.0),
         (json!({"target_modules": [WRAPPED]}), 2.0),
         (json!({"target_modules": [Q]}), 2.0),
+        (json!({"layers_to_transform": [0], "layers_pattern": ""}), 2.0),
+        (json!({"layers_to_transform": 0, "layers_pattern": ["layers"]}), 2.0),
         (json!({"exclude_modules": r"(?!.*language_model).*"}), 2.0),
     ] {
         let (_root, library) = library(&[WRAPPED], changes.clone());

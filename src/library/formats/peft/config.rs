@@ -147,7 +147,7 @@ pub(in crate::library) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, C
             excluded: raw.excluded,
             saves: raw.saves.0,
             layers,
-            layers_pattern: raw.layers_pattern.0,
+            layers_pattern: raw.layers_pattern.0.into_iter().filter(|pattern| !pattern.is_empty()).collect(),
             tied: raw.tied.0,
         },
         ..ConfigNotes::default()
