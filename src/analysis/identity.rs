@@ -125,6 +125,10 @@ fn look<'a, 'c>(
 impl<'a> Identified<'a> {
     /// Whether all inner products of a library's experts may be on disk.
     pub fn is_known(library: &Library, product: (Product, f64), cache: &ComparisonCache) -> bool {
+        let kept = cache.folders().is_some_and(|folders| !folders.products.names("").is_empty());
+        if !kept {
+            return false;
+        }
         let (kind, _, facts, known) = look(library, product, cache);
         let size = flattened_size(known.iter().map(|known| known.expert));
         known.iter().all(|known| kind.key(known, size).is_some_and(|key| facts.contains_key(&key)))

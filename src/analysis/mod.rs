@@ -32,7 +32,7 @@ pub use profile::{ExpertProfile, ModuleProfile, profile};
 pub(crate) use prototypes::ExpertFactors;
 pub use prototypes::{
     Directions, ModulePrototypes, Prototype, PrototypeCache, PrototypeTable, directions, effective_rank,
-    prototype, prototypes, spectral_gap,
+    keep_prototypes, prototype, prototypes, spectral_gap,
 };
 pub use settings::{
     COMPARISON, ComparisonSpec, DEFAULT_SEED, DEFAULT_SPARSITY, GROUPING, GroupingSpec, PAPER_K, clusters,

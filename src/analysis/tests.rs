@@ -319,3 +319,26 @@ fn experts_that_were_hardly_trained_are_named_each_time() {
         assert!(warned, "{:?}", found.warnings);
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn experts_that_are_known_are_not_opened_again() {
+    let root = library(6);
+    kept(root.path(), Metric::MBC);
+    let library = Library::open(root.path()).unwrap();
+    let cache = ComparisonCache::hasty(&library);
+    let prototypes = PrototypeCache::of(&library);
+    let cancel = Cancel::new();
+    keep_prototypes(&library, &prototypes, &cache, &cancel).unwrap();
+    assert_eq!(files(root.path(), "prototypes").len(), 6);
+    let counts = crate::outside::counting::watch(root.path());
+    assert!(is_kept(&library, Metric::MBC, 0.5, &cache));
+    similarity(&library, Metric::MBC, 0.5, &cache, &mut |_, _| {}, &cancel).unwrap();
+    keep_prototypes(&library, &PrototypeCache::of(&library), &cache, &cancel).unwrap();
+    assert_eq!(counts.opened(), 0);
+    assert!(!is_kept(&library, Metric::MBC, 0.25, &cache) && !is_kept(&library, Metric::DELTA, 0.5, &cache));
+    // They are read where there is somebody new to compare them with.
+    write(root.path(), "new", 30);
+    kept(root.path(), Metric::MBC);
+    assert!(counts.opened() >= 7, "{}", counts.opened());
+}

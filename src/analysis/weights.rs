@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 
-use super::cache::Content;
+use super::cache::{Content, hasher};
 use super::strength::{Measure, Strength};
 use crate::library::{Expert, FactorPlaces, ModuleShape};
 use crate::memory::{check_room, with_room};
@@ -140,14 +140,11 @@ fn entries(shape: &ModuleShape) -> usize {
     shape.rank * (shape.in_features + shape.out_features)
 }
 
-/// Part of every content: to be changed with what a hash is made of.
-const CONTENT: &str = "weights 1";
-
 /// Reads all weights of an expert once, and hashes them where `hashed` asks for it. Errors (unreadable, NaN or
 /// infinite weights) are about this expert alone; what passes is finite.
 pub(super) fn scan(expert: &Expert, sparsity: f64, flattened: usize, hashed: bool) -> Result<Scanned> {
     let adapter = expert.load()?;
-    let mut hash = Sha256::new_with_prefix(CONTENT);
+    let mut hash = hasher();
     let count = if sparsity > 0.0 { own_size(expert) } else { 0 };
     let mut magnitudes: Vec<u32> = with_room(count).map_err(|problem| Error::file(&expert.path, problem))?;
     let mut largest = [0.0f32; 2];

@@ -52,6 +52,7 @@ pub use safetensors::{NamedTensor, write_safetensors};
 pub use scan::Fingerprint;
 pub use skipped::Skipped;
 pub(crate) use stamp::Stamp;
+pub(crate) use state_dir::existing_state_dir;
 pub use state_dir::state_dir;
 pub use template::Stretch;
 pub(crate) use write::exists;

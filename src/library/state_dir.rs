@@ -22,6 +22,26 @@ pub fn state_dir(root: &Path) -> Result<PathBuf> {
         }
         return Ok(inside);
     }
+    let folder = elsewhere(root)?;
+    make_folders(&folder)?;
+    Ok(folder)
+}
+
+/// [`state_dir`] for those who only look: nothing is created, and nothing is there where nothing was kept yet.
+pub(crate) fn existing_state_dir(root: &Path) -> Option<PathBuf> {
+    let inside = root.join(own::STATE_DIR);
+    let is_folder = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
+    let elsewhere = elsewhere(root).ok().filter(|folder| is_folder(folder));
+    match (is_folder(&inside), elsewhere) {
+        // Which of them is in use shows by trying.
+        (true, Some(_)) => state_dir(root).ok(),
+        (true, None) => Some(inside),
+        (false, elsewhere) => elsewhere,
+    }
+}
+
+/// The folder for a library in which nothing can be kept.
+fn elsewhere(root: &Path) -> Result<PathBuf> {
     let directories = directories::ProjectDirs::from("", "", "lora-tui").ok_or_else(|| {
         Error::file(root, "cannot be written, and there is no home directory to keep jobs and caches in")
     })?;
@@ -32,9 +52,7 @@ pub fn state_dir(root: &Path) -> Result<PathBuf> {
         hex(&Sha256::digest(real.as_os_str().as_encoded_bytes()))
     };
     key.truncate(16);
-    let folder = state.join("libraries").join(key);
-    make_folders(&folder)?;
-    Ok(folder)
+    Ok(state.join("libraries").join(key))
 }
 
 /// Whether files can be made and locked in a folder.

@@ -150,6 +150,7 @@ fn a_list_has_the_columns_that_are_asked_for() {
         |list: &str| list.lines().next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
     // The order of the Library tab; the task is called as the expert is.
     assert_eq!(head(&list(&[])), "NAME STATUS RANK AGE PARAMS DTYPE TARGETS");
+    assert!(!folder.path().join("library/.lora-tui").exists(), "looking keeps nothing");
     let some = list(&["--columns", "alpha, name,nearest"]);
     assert_eq!(head(&some), "ALPHA NAME NEAREST");
     let output = lora_tui(&["ls", "library", "--columns", "nmae"], folder.path());

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use sha2::{Digest, Sha256};
+
 use super::folder::CacheFolder;
 use crate::analysis::strength::Strength;
 use crate::library::{Library, Stamp};
@@ -15,6 +17,12 @@ pub(in crate::analysis) type Content = [u8; 32];
 pub(in crate::analysis) struct Facts {
     pub content: Content,
     pub strength: Strength,
+}
+
+/// What hashes a content.
+pub(in crate::analysis) fn hasher() -> Sha256 {
+    // To be changed with what the hash is made of.
+    Sha256::new_with_prefix("weights 1")
 }
 
 const FILE: &str = "contents-2";

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
-use crate::library::{Library, state_dir};
+use crate::library::{Library, existing_state_dir, state_dir};
 use crate::outside::{Output, TEMPORARY, make_folders, own, sweep};
 
 /// All files of a folder together; the oldest go first.
@@ -51,8 +51,14 @@ impl CacheFolder {
         Self { library: library.root.clone(), name, found: OnceLock::new() }
     }
 
+    /// Where it is, if anything was kept yet: looking creates nothing.
+    pub fn there(&self) -> Option<PathBuf> {
+        let known = self.found.get().cloned();
+        known.unwrap_or_else(|| Some(existing_state_dir(&self.library)?.join("cache").join(self.name)))
+    }
+
     /// Where it is, if there can be one.
-    pub fn path(&self) -> Option<&Path> {
+    fn path(&self) -> Option<&Path> {
         let find = || Some(state_dir(&self.library).ok()?.join("cache").join(self.name));
         self.found.get_or_init(find).as_deref()
     }
@@ -60,7 +66,7 @@ impl CacheFolder {
     /// The content of a file, if it is whole and at most `limit` bytes.
     pub fn read(&self, name: &str, limit: usize) -> Option<Vec<u8>> {
         let limit = limit.checked_add(CHECKSUM)?;
-        let mut bytes = own::read(&self.path()?.join(name), limit as u64).ok()??;
+        let mut bytes = own::read(&self.there()?.join(name), limit as u64).ok()??;
         let content = bytes.len().checked_sub(CHECKSUM)?;
         if Sha256::digest(&bytes[..content])[..] != bytes[content..] {
             return None;
@@ -105,13 +111,13 @@ impl CacheFolder {
 
     /// Removes a file that has been replaced.
     pub fn remove(&self, name: &str) {
-        if let Some(folder) = self.path() {
+        if let Some(folder) = self.there() {
             let _ = own::remove(&folder.join(name));
         }
     }
 
     fn entries(&self) -> Vec<(String, SystemTime, u64)> {
-        let Some(entries) = self.path().and_then(|folder| fs::read_dir(folder).ok()) else {
+        let Some(entries) = self.there().and_then(|folder| fs::read_dir(folder).ok()) else {
             return Vec::new();
         };
         let found = entries.flatten().filter_map(|entry| {

@@ -9,10 +9,10 @@ mod folder;
 
 use std::sync::Arc;
 
-pub(in crate::analysis) use contents::{Content, Contents, Facts};
+pub(in crate::analysis) use contents::{Content, Contents, Facts, hasher};
 pub(in crate::analysis) use folder::{CHECKSUM, CacheFolder};
 
-use crate::library::Library;
+use crate::library::{Expert, Library};
 
 /// What comparisons of a library's experts keep on disk: inner products, embeddings, partitions. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +51,11 @@ impl ComparisonCache {
     /// Keeps nothing and knows nothing.
     pub fn none() -> Self {
         Self::default()
+    }
+
+    /// What an expert's weights are, where that is known without reading them.
+    pub(in crate::analysis) fn content(&self, expert: &Expert) -> Option<Content> {
+        self.folders()?.contents.get(&expert.stamp()?).map(|facts| facts.content)
     }
 
     pub(in crate::analysis) fn folders(&self) -> Option<&Folders> {

@@ -68,7 +68,7 @@ impl Segment {
     }
 
     fn open(folder: &CacheFolder, name: String) -> Option<Self> {
-        let path = folder.path()?.join(&name);
+        let path = folder.there()?.join(&name);
         let file = own::open(&path).ok()??;
         let metadata = file.metadata().ok()?;
         let mut reader = BufReader::new(file);

@@ -13,11 +13,12 @@ use sha2::{Digest, Sha256};
 
 use super::one::{Prototype, prototype};
 use crate::Result;
+use crate::analysis::cache::{Content, hasher};
 use crate::library::{Adapter, Library, LoraModule, state_dir};
 use crate::outside::{hex, make_folders, own, sweep};
 
 /// Part of every key: to be changed with anything that changes a bit of a prototype.
-const FORMULA: &str = concat!("prototypes 1 of lora-tui ", env!("CARGO_PKG_VERSION"));
+const FORMULA: &str = concat!("prototypes 2 of lora-tui ", env!("CARGO_PKG_VERSION"));
 const EXTENSION: &str = "safetensors";
 /// Key in the files' metadata.
 const CHECKSUM: &str = "sha256";
@@ -65,9 +66,9 @@ impl PrototypeCache {
     /// When the weights cannot be read or are not finite.
     pub(crate) fn factors(&self, adapter: &Adapter) -> Result<ExpertFactors> {
         let modules = &adapter.modules;
-        let mut hash = Sha256::new_with_prefix(FORMULA);
+        let mut hash = hasher();
         let values = modules.iter().map(|m| m.factors(&mut hash)).collect::<Result<Vec<_>>>()?;
-        let key = hex(&hash.finalize());
+        let key = key_of(&hash.finalize().into());
         let known = self.path(&key).and_then(|path| read(&path, &key, modules));
         let mut prototypes = known.unwrap_or_else(|| {
             let compute = |(module, (a, b)): (&LoraModule, &(Vec<f32>, Vec<f32>))| {
@@ -86,6 +87,16 @@ impl PrototypeCache {
         }
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone());
         Ok(ExpertFactors { values, prototypes, key })
+    }
+
+    /// Whether there is a file for weights of this content, which stays then as if it had been asked for.
+    pub(super) fn has(&self, content: &Content) -> bool {
+        let key = key_of(content);
+        let found = self.path(&key).is_some_and(|path| own::is_taken(&path));
+        if found {
+            self.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+        }
+        found
     }
 
     fn folder(&self) -> Option<&Path> {
@@ -140,6 +151,10 @@ impl PrototypeCache {
             let _ = own::remove(&path);
         }
     }
+}
+
+fn key_of(content: &Content) -> String {
+    hex(&Sha256::new_with_prefix(FORMULA).chain_update(content).finalize())
 }
 
 fn names(module: &LoraModule) -> [String; 2] {

@@ -8,4 +8,4 @@ mod table;
 pub(crate) use cache::ExpertFactors;
 pub use cache::PrototypeCache;
 pub use one::{Directions, Prototype, directions, effective_rank, prototype, spectral_gap};
-pub use table::{ModulePrototypes, PrototypeTable, prototypes};
+pub use table::{ModulePrototypes, PrototypeTable, keep_prototypes, prototypes};

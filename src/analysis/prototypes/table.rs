@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::cache::PrototypeCache;
 use super::one::{Prototype, spectral_gap};
+use crate::analysis::cache::ComparisonCache;
 use crate::analysis::skipped::nothing_left;
 use crate::library::{Expert, Library, Skipped};
 use crate::{Cancel, Error, Result};
@@ -96,6 +97,30 @@ pub fn prototypes(
     }
     table.modules.sort_by(|a, b| crate::text::natural(&a.module, &b.module));
     Ok(table)
+}
+
+/// Computes and keeps the prototypes of all experts that can be compared, so that whoever needs them finds them. The
+/// weights of experts whose prototypes are there are not read, where `known` says what they are.
+///
+/// # Errors
+/// [`Error::Cancelled`].
+pub fn keep_prototypes(
+    library: &Library,
+    cache: &PrototypeCache,
+    known: &ComparisonCache,
+    cancel: &Cancel,
+) -> Result<()> {
+    let experts: Vec<&Expert> = library.comparable().collect();
+    experts.par_iter().try_for_each(|expert| {
+        cancel.check()?;
+        if !known.content(expert).is_some_and(|content| cache.has(&content)) {
+            // What cannot be read is said by whoever needs it.
+            let _ = of_expert(expert, cache);
+        }
+        Ok::<(), Error>(())
+    })?;
+    cache.tidy();
+    Ok(())
 }
 
 /// One prototype per entry of `expert.modules`.

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::latest_task::LatestTask;
-use crate::analysis::{self, ChosenK, Clustering, ComparisonCache, DEFAULT_SEED, Metric, Similarity};
+use crate::analysis::{
+    self, ChosenK, Clustering, ComparisonCache, DEFAULT_SEED, Metric, PrototypeCache, Similarity,
+};
 use crate::catalog::Catalog;
 use crate::library::{Expert, Library};
 use crate::named::Named;
@@ -98,6 +100,8 @@ impl Compute {
                         Ok(of(chosen, false))
                     });
                 work.answer(cancel, result, |result| ComputeMessage::Sweep { ticket, result });
+                // Whoever routes next does not wait for them. Why there are none is said then, too.
+                let _ = work.keep_prototypes(cancel);
             }),
             ComputeEffect::PlanClusters { ticket, spec } => self.plan.run(send, move |cancel| {
                 std::thread::sleep(PAUSE);
@@ -280,6 +284,13 @@ impl Work {
         }
         known.push((similarity.sparsity, clustering.clone()));
         Ok(clustering)
+    }
+
+    /// Computes the experts' prototypes where they are not on disk.
+    fn keep_prototypes(&self, cancel: &Cancel) -> Result<()> {
+        let library = self.library()?;
+        let known = ComparisonCache::of(library);
+        analysis::keep_prototypes(library, &PrototypeCache::of(library), &known, cancel)
     }
 
     /// What a job of `spec` would train.
