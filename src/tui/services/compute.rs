@@ -313,3 +313,74 @@ impl Work {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use candle_core::DType;
+
+    use super::*;
+    use crate::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
+    use crate::tui::Message;
+
+    /// So many experts that a sample comes first.
+    fn library(root: &Path) -> Arc<Catalog> {
+        let lora = NewLora {
+            module: "model.layers.0.self_attn.q_proj".into(),
+            rank: 1,
+            in_features: 2,
+            out_features: 2,
+            a: vec![1.0, 0.5],
+            b: vec![0.25, -0.5],
+        };
+        let config = NewAdapterConfig {
+            base: "tiny".into(),
+            revision: None,
+            r: 1,
+            alpha: 1.0,
+            dropout: 0.0,
+            targets: vec!["q_proj".into()],
+        };
+        let first = root.join("0000");
+        write_adapter(&first, &[lora], &config, DType::F32, &Provenance::default()).unwrap();
+        let weights = fs::read(first.join("adapter_model.safetensors")).unwrap();
+        for at in 1..=2 * SAMPLE {
+            let folder = root.join(format!("{at:04}"));
+            fs::create_dir(&folder).unwrap();
+            fs::copy(first.join("adapter_config.json"), folder.join("adapter_config.json")).unwrap();
+            let mut other = weights.clone();
+            let end = other.len();
+            other[end - 4..].copy_from_slice(&(at as f32 * 0.01).to_le_bytes());
+            fs::write(folder.join("adapter_model.safetensors"), other).unwrap();
+        }
+        Arc::new(Catalog::from(Library::open(root).unwrap()))
+    }
+
+    #[test]
+    fn many_experts_are_shown_by_a_sample_first() {
+        let root = tempfile::tempdir().unwrap();
+        let (send, mut messages) = Sender::channel();
+        let mut compute = Compute::new(send);
+        compute.set_library(library(root.path()));
+        compute.run(ComputeEffect::Cluster { ticket: 7, k: 3, sparsity: 0.5, seed: 42 });
+        let (mut samples, mut progress) = (Vec::new(), 0);
+        loop {
+            let Some(Message::Compute(message)) = messages.blocking_recv() else { panic!("no answer") };
+            match message {
+                ComputeMessage::Sample { ticket, similarity, clustering } => {
+                    samples.push((ticket, similarity.len(), clustering.experts.len()));
+                }
+                ComputeMessage::Progress { ticket: 7, done, total } => progress = 100 * done / total.max(1),
+                ComputeMessage::Clustering { ticket, result } => {
+                    let (similarity, clustering) = result.unwrap();
+                    assert_eq!((ticket, similarity.len(), clustering.k), (7, 2 * SAMPLE + 1, 3));
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((samples, progress), (vec![(7, SAMPLE, SAMPLE)], 100));
+    }
+}
