@@ -49,7 +49,7 @@ impl<'a> Partitions<'a> {
         cancel.check()?;
         let points = self.points.get_or_insert_with(|| points(self.similarity));
         let partition = kmeans(points, k, self.seed, cancel)?;
-        let silhouette = mean(&silhouettes(self.similarity, &partition.labels, k));
+        let silhouette = mean(&silhouettes(self.similarity, &partition.labels, partition.used()));
         let judged = Judged { k, partition, silhouette };
         self.known.push(judged.clone());
         self.found_more = true;

@@ -56,7 +56,7 @@ impl ChosenK {
 }
 
 /// Inertia and mean silhouette for several numbers of clusters, in the order of `ks`; values of k outside 1..=N
-/// are left out, and those of more clusters than there are different experts.
+/// are left out. Where fewer than k experts differ, k gives what their number gives.
 ///
 /// # Errors
 /// [`crate::Error::Cancelled`].
@@ -67,14 +67,13 @@ pub fn sweep(
     cancel: &Cancel,
 ) -> Result<Vec<SweptK>> {
     let mut partitions = Partitions::of(similarity, seed);
-    let mut swept = Vec::new();
-    for k in ks.into_iter().filter(|k| (1..=similarity.len()).contains(k)) {
-        let found = partitions.get(k, cancel)?;
-        if found.partition.used() == k {
-            swept.push(SweptK { k, inertia: found.partition.inertia, silhouette: found.silhouette });
-        }
-    }
-    Ok(swept)
+    ks.into_iter()
+        .filter(|k| (1..=similarity.len()).contains(k))
+        .map(|k| {
+            let found = partitions.get(k, cancel)?;
+            Ok(SweptK { k, inertia: found.partition.inertia, silhouette: found.silhouette })
+        })
+        .collect()
 }
 
 /// The k with the highest mean silhouette, the lowest of equals; `None` where no k has one.
@@ -105,7 +104,7 @@ pub fn choose_k(
     let mut last = most.min(if experts <= FEW_EXPERTS { MANY_CLUSTERS } else { FEW_CLUSTERS });
     let mut swept = sweep(similarity, 2..=last, seed, cancel)?;
     loop {
-        // Of more clusters than there are different experts nothing is known.
+        // Of equals the lowest is the best: more clusters than different experts are never at the border.
         let at_border = best_k(&swept) == Some(last) && last + 1 < experts;
         let chosen = ChosenK::of(swept, at_border);
         if !at_border || last >= most {

@@ -189,7 +189,7 @@ fn clusters_and_nearest_experts_have_their_place_before_they_are_known() {
     press(&mut app, "jj");
     let drawn = render_app(&app, 120, 40);
     assert!(drawn.contains(" Cl ") && drawn.contains("Nearest experts"), "{drawn}");
-    let named = drawn.lines().find(|line| line.contains("✓ formal-tone")).unwrap().to_string();
+    let named = drawn.lines().find(|line| line.starts_with("✓ formal-tone")).unwrap().to_string();
     assert!(named.contains("…"), "{named}");
     // Where there can be none, nobody waits for them.
     let Some(Effect::Compute(ComputeEffect::Cluster { ticket, .. })) = asked.into_iter().find(is_cluster)
