@@ -46,14 +46,7 @@ impl Measure {
         self.seen += 1;
         // Powers of two keep squares of any weights in the range of f64.
         let (up_a, up_b) = (scale(a), scale(b));
-        let of_a: Vec<f64> = a.iter().map(|x| f64::from(*x) / up_a).collect();
-        let mut of_b = vec![0.0f64; b.len()];
-        for (row, values) in b.chunks_exact(rank.max(1)).enumerate() {
-            for (k, x) in values.iter().enumerate() {
-                of_b[k * shape.out_features + row] = f64::from(*x) / up_b;
-            }
-        }
-        let (a, b) = (products(&of_a, rank), products(&of_b, rank));
+        let (a, b) = (of_rows(a, rank, 1.0 / up_a), of_columns(b, rank, 1.0 / up_b));
         let sum: f64 = (0..rank).flat_map(|i| (0..rank).map(move |j| (i, j))).map(|at| a[at] * b[at]).sum();
         let size = shape.scale * up_a * up_b;
         self.square += sum.max(0.0) * size * size;
@@ -75,19 +68,32 @@ fn scale(values: &[f32]) -> f64 {
     if largest > 0.0 { 2.0f64.powi(f64::from(largest).log2().floor() as i32) } else { 1.0 }
 }
 
-/// Inner products of `count` rows with each other.
-fn products(rows: &[f64], count: usize) -> Mat<f64> {
-    let width = rows.len() / count.max(1);
-    let row = |i: usize| &rows[i * width..(i + 1) * width];
+/// Inner products of `count` rows with each other, multiplied by `down` each.
+fn of_rows(values: &[f32], count: usize, down: f64) -> Mat<f64> {
+    let width = values.len() / count.max(1);
+    let row = |i: usize| &values[i * width..(i + 1) * width];
     let mut products = Mat::zeros(count, count);
     for i in 0..count {
         for j in 0..=i {
-            let product = super::linalg::dot(row(i), row(j));
+            let pairs = row(i).iter().zip(row(j));
+            let product: f64 = pairs.map(|(&x, &y)| (f64::from(x) * down) * (f64::from(y) * down)).sum();
             products[(i, j)] = product;
             products[(j, i)] = product;
         }
     }
     products
+}
+
+/// Inner products of `count` columns with each other, multiplied by `down` each.
+fn of_columns(values: &[f32], count: usize, down: f64) -> Mat<f64> {
+    let mut sums = vec![0.0f64; count * count];
+    for row in values.chunks_exact(count.max(1)) {
+        for (sums, &x) in sums.chunks_exact_mut(count).zip(row) {
+            let x = f64::from(x) * down * down;
+            sums.iter_mut().zip(row).for_each(|(sum, &y)| *sum += x * f64::from(y));
+        }
+    }
+    Mat::from_fn(count, count, |i, j| sums[i * count + j])
 }
 
 /// σ₂/σ₁ of BA; `None` where BA is zero.
