@@ -120,6 +120,11 @@ impl Config {
         }
     }
 
+    /// A text of a configuration in this one, if it is there.
+    pub fn inner_text(&self, inner: &str, key: &str) -> Option<&str> {
+        self.get(inner)?.get(key)?.as_str()
+    }
+
     /// A text, if it is there.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.get(key).and_then(Value::as_str)

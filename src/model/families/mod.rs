@@ -66,6 +66,15 @@ pub fn spec(config: &Config) -> Result<DecoderSpec> {
     };
     let Some(family) = FAMILIES.iter().find(|f| f.name == kind) else {
         let kind = short(kind);
+        let inner = ["text_config", "llm_config", "language_config"].into_iter();
+        let inner = inner.filter_map(|key| config.inner_text(key, "model_type"));
+        if let Some(family) = inner.filter_map(|inner| FAMILIES.iter().find(|f| f.name == inner)).next() {
+            return Err(config.error(format!(
+                "architecture \"{kind}\" is not supported; the language model in it is of architecture \"{}\", which \
+                 is: save that alone",
+                family.name
+            )));
+        }
         return Err(config.error(format!("architecture \"{kind}\" is not supported (known: {})", known())));
     };
     let config = &config.with_defaults(family.defaults);
@@ -114,6 +123,18 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::model::described;
+
+    #[test]
+    fn a_language_model_in_another_is_named() {
+        let fields = json!({ "model_type": "llava", "text_config": { "model_type": "mistral" } });
+        let config = super::Config::new("config.json".as_ref(), fields).unwrap();
+        let error = super::spec(&config).unwrap_err().to_string();
+        assert!(
+            error.contains("\"llava\" is not supported; the language model in it")
+                && error.contains("mistral"),
+            "{error}"
+        );
+    }
 
     /// Made by `tests/fixtures/make_side_files.py`.
     #[test]

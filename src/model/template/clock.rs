@@ -26,6 +26,7 @@ pub(super) fn now() -> Time {
 
 /// Seconds that the local time is ahead of UTC.
 #[cfg(unix)]
+#[allow(clippy::unnecessary_cast, reason = "the types of C have 32 bits on some machines")]
 fn offset(seconds: i64) -> i64 {
     let clock = seconds as libc::time_t;
     let mut local = std::mem::MaybeUninit::<libc::tm>::zeroed();
