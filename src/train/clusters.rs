@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::dataset::Dataset;
+use super::identity::template_sha256;
 use super::sources::Sources;
 use super::{TRAINING, TrainEvent, TrainReport, TrainSpec, train};
 use crate::analysis::{self, Clustering, ComparisonCache, DEFAULT_SPARSITY, Metric, PAPER_K};
 use crate::catalog::Catalog;
-use crate::library::{BaseSpec, Library, Manifest, Skipped, moved, relative, state_dir};
-use crate::outside::{Lock, hex, make_folders, own};
+use crate::library::{BaseSpec, Library, Manifest, Skipped, content_sha256, moved, relative, state_dir};
+use crate::outside::{Lock, hex, make_folders, own, sweep};
 use crate::settings::{self, Kind, Role, Setting};
 use crate::{Cancel, Error, Result, field};
 
@@ -119,11 +120,23 @@ struct Plan {
     /// Where the new library was.
     #[serde(default)]
     out: PathBuf,
+    /// What all experts have in common, once the first is begun.
+    #[serde(default)]
+    common: Option<Common>,
     silhouette: Option<f64>,
     warnings: Vec<String>,
     skipped: Vec<Skipped>,
     rows: Vec<ClusterRow>,
     manifest: Manifest,
+}
+
+/// What has to be the same for all experts of a library. SHA-256 each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Common {
+    /// Content of the base model's files.
+    base: String,
+    /// Prompt and end of the template.
+    template: String,
 }
 
 /// How the experts are clustered and where what is made goes; the rest is [`TRAINING`].
@@ -258,6 +271,9 @@ pub fn train_clusters(
         _ => read_plan(&spec.out)?,
     };
     work.collect(spec, &mut plan)?;
+    if plan.rows.iter().any(|row| row.report.is_none()) {
+        work.keep_to_common(spec, &mut plan, &mut |text| events(ClustersEvent::Stage(text)), cancel)?;
+    }
     events(ClustersEvent::Rows(plan.rows.clone()));
     for row in 0..plan.rows.len() {
         if plan.rows[row].report.is_some() {
@@ -276,7 +292,10 @@ pub fn train_clusters(
         let state = work.folder.join(format!("{}.safetensors", one.name));
         let mut report = |event| events(ClustersEvent::Training { row, event });
         plan.rows[row].report = Some(train(&training, Some(&state), &mut report, cancel)?);
-        work.write(&plan)?;
+        if let Err(error) = work.write(&plan) {
+            // The expert is there, and is found again without the plan.
+            events(ClustersEvent::Stage(format!("the plan could not be saved: {error}")));
+        }
     }
     Ok(ClustersReport {
         library: spec.out.clone(),
@@ -337,7 +356,11 @@ impl Work {
         let folder = out.join(STATE.join("/"));
         make_folders(&folder)?;
         match Lock::take(&folder.join("lock"))? {
-            Some(lock) => Ok(Self { folder, _lock: lock }),
+            Some(lock) => {
+                // What makers that were killed left behind.
+                sweep(&folder);
+                Ok(Self { folder, _lock: lock })
+            }
             None => Err(Error::file(out, "is being made already")),
         }
     }
@@ -345,6 +368,34 @@ impl Work {
     fn write(&self, plan: &Plan) -> Result<()> {
         let text = serde_json::to_vec_pretty(plan).map_err(|e| Error::msg(e.to_string()))?;
         own::replace(&self.folder.join("plan.json"), &text)
+    }
+
+    /// Checks that the base model and the template are those with which the first expert was begun.
+    fn keep_to_common(
+        &self,
+        spec: &ClustersSpec,
+        plan: &mut Plan,
+        stage: &mut dyn FnMut(String),
+        cancel: &Cancel,
+    ) -> Result<()> {
+        // As the new library says.
+        let library = Catalog::open(&spec.out, None)?;
+        let base = content_sha256(&library.base_fetched_with_words(stage, cancel)?)?;
+        let template = template_sha256(&library.manifest.template.clone().unwrap_or_default());
+        let now = Common { base, template };
+        let Some(before) = &plan.common else {
+            plan.common = Some(now);
+            return self.write(plan);
+        };
+        let changed = match () {
+            () if before.base != now.base => "base model",
+            () if before.template != now.template => "template",
+            () => return Ok(()),
+        };
+        let problem = format!(
+            "was begun with another {changed}: put that back to resume, or choose another folder (--out)"
+        );
+        Err(Error::file(&spec.out, problem))
     }
 
     /// Writes the manifest if that has not happened, and takes up experts that were written before the plan
@@ -397,6 +448,7 @@ fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Can
     Ok(Plan {
         digest: spec.digest()?,
         out,
+        common: None,
         silhouette: clustering.silhouette,
         warnings,
         skipped,

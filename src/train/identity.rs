@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::prepare::{Prepared, Tokens};
 use super::{TRAINING, TrainSpec};
-use crate::library::content_sha256;
+use crate::library::{Template, content_sha256};
 use crate::outside::hex;
 use crate::text::short;
 use crate::{Error, Result};
@@ -35,15 +35,9 @@ impl Identity {
     /// # Errors
     /// A base model that cannot be read.
     pub(super) fn new(spec: &TrainSpec, prepared: &Prepared, tokens: &Tokens) -> Result<Self> {
-        let template = &prepared.template;
-        let mut text = Sha256::new();
-        for part in [&template.prompt, &template.end] {
-            text.update((part.len() as u64).to_le_bytes());
-            text.update(part.as_bytes());
-        }
         Ok(Self {
             base: content_sha256(&prepared.base)?,
-            template: hex(&text.finalize()),
+            template: template_sha256(&prepared.template),
             data: prepared.fingerprint(),
             tokens: tokens.sha256(),
             // What is wrong with it is told by whoever starts from it.
@@ -100,6 +94,16 @@ impl Identity {
         }
         (!changes.is_empty()).then(|| changes.join(" and "))
     }
+}
+
+/// SHA-256 of a template's prompt and end.
+pub(super) fn template_sha256(template: &Template) -> String {
+    let mut text = Sha256::new();
+    for part in [&template.prompt, &template.end] {
+        text.update((part.len() as u64).to_le_bytes());
+        text.update(part.as_bytes());
+    }
+    hex(&text.finalize())
 }
 
 /// The settings by field. Where things are, and what decides nothing, is left out.

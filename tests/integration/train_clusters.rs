@@ -133,6 +133,22 @@ fn what_was_interrupted_goes_on_to_the_same_bytes() {
     assert!(matches!(train_clusters(&spec, &mut stop, &cancel), Err(Error::Cancelled)));
     assert_eq!(entries(&spec.out), ["cluster_0", "library.toml"]);
 
+    // All experts of a library have one template and one base model.
+    for (file, changed) in
+        [(spec.out.join("library.toml"), "template"), (place.path("base/model.safetensors"), "base model")]
+    {
+        let good = std::fs::read(&file).unwrap();
+        let mut other = good.clone();
+        match other.windows(4).position(|window| window == b"<end") {
+            Some(at) => other[at + 1] = b'E',
+            None => *other.last_mut().unwrap() ^= 1,
+        }
+        std::fs::write(&file, other).unwrap();
+        let told = refused(&spec);
+        assert!(told.contains(&format!("was begun with another {changed}: put that back")), "{told}");
+        std::fs::write(&file, good).unwrap();
+    }
+
     // As if it had died before it could say that the first one is done.
     let plan = spec.out.join(".lora-tui/clusters/plan.json");
     let mut value: Value = serde_json::from_slice(&std::fs::read(&plan).unwrap()).unwrap();
