@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::compared::Compared;
+use crate::clock::rfc3339;
 use crate::library::{Expert, Format, Status};
 
 /// One expert as `ls --json` and `show --json` give it.
@@ -55,7 +56,7 @@ impl<'a> From<&'a Expert> for ExpertRow<'a> {
             task: provenance.and_then(|p| p.task.as_deref()),
             family: provenance.and_then(|p| p.family.as_deref()),
             loss: expert.loss(),
-            created: expert.created().map(|time| humantime::format_rfc3339_seconds(time).to_string()),
+            created: expert.created().map(rfc3339),
             bytes: expert.bytes,
             cluster: None,
             norm: None,

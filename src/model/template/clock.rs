@@ -37,7 +37,9 @@ fn offset(seconds: i64) -> i64 {
     }
     // SAFETY: every field of `tm` may be zero, and the call has filled it in.
     let local = unsafe { local.assume_init() };
-    local.tm_gmtoff as i64
+    #[allow(clippy::unnecessary_cast, reason = "narrower on some systems")]
+    let offset = local.tm_gmtoff as i64;
+    offset
 }
 
 /// Seconds that the local time is ahead of UTC: not known here.
