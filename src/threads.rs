@@ -51,9 +51,24 @@ pub fn compute_here() {
     }
 }
 
-/// Gives memory that was freed back to the system, for processes that live long and compute now and then. The
-/// allocator keeps a heap for every few threads, each as large as the largest work that a thread of it ever did, and
-/// gives back the end of a heap alone: on many cores that is many times what is in use.
+/// From now on little memory that this process frees stays with it, for processes that live long and compute now and
+/// then. By itself the allocator keeps up to eight heaps a core, each as large as the largest work that one of its
+/// threads ever did: hundreds of megabytes where one is in use. To be called before there are other threads.
+pub fn keep_little_freed_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
+    {
+        let heaps = std::thread::available_parallelism().map_or(2, std::num::NonZero::get).clamp(2, 8) as i32;
+        // SAFETY: settings of the allocator: how many heaps, from which size on memory is asked from the system and
+        // given back alone, how much stays at the end of a heap.
+        unsafe {
+            libc::mallopt(libc::M_ARENA_MAX, heaps);
+            libc::mallopt(libc::M_MMAP_THRESHOLD, 4 << 20);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, 4 << 20);
+        }
+    }
+}
+
+/// Gives freed memory within heaps back to the system, which [`keep_little_freed_memory`] does at their ends.
 pub fn give_back_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]
     // SAFETY: the allocator locks its heaps, and what is in use stays where it is.

@@ -45,6 +45,7 @@ struct Sources {
 /// When the terminal cannot be used; [`Error::Cancelled`] when a signal ended it or the terminal went away, which is
 /// the same as HUP. The terminal is as it was before in every case.
 pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
+    crate::threads::keep_little_freed_memory();
     crate::threads::leave_room_for_the_screen();
     let terminal_error = |source| Error::msg(format!("the terminal cannot be used: {source}"));
     let runtime =

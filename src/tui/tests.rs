@@ -11,7 +11,9 @@ use super::testing::{
     assert_screen, buffer_app, code, ctrl, full_app, jobs_app, key, library_app, new_app, press, press_code,
     render_app,
 };
-use super::{ComputeMessage, Depth, EngineMessage, EngineState, JobsMessage, KeySection, Message, Tickets};
+use super::{
+    ComputeMessage, Depth, Effect, EngineMessage, EngineState, JobsMessage, KeySection, Message, Tickets,
+};
 use crate::jobs::JobState;
 use crate::library::{FetchPhase, FetchProgress};
 
@@ -78,6 +80,15 @@ fn control_c_quits_from_anywhere() {
         press(&mut app, keys);
         app.update(Message::Key(ctrl('c')));
         assert!(app.should_quit(), "after {keys:?}");
+    }
+}
+
+#[test]
+fn control_l_draws_anew_from_anywhere() {
+    for keys in ["", "/", "t", "?", "4i"] {
+        let mut app = full_app();
+        press(&mut app, keys);
+        assert_eq!(app.update(Message::Key(ctrl('l'))), [Effect::Redraw], "after {keys:?}");
     }
 }
 
