@@ -55,8 +55,9 @@ pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
     let mut app = App::new(library.clone(), options.device.clone());
     let exit = {
         let _stderr = StderrGuard::redirect(super::services::log_path(&library).as_deref());
-        let mut terminal = TerminalGuard::enter().map_err(terminal_error)?;
+        // First of all: a signal that nobody listens to would end the program with the terminal taken.
         let signals = listen_to_signals().map_err(terminal_error)?;
+        let mut terminal = TerminalGuard::enter().map_err(terminal_error)?;
         let input = input::listen().map_err(terminal_error)?;
         let mut services = Services::new(library.clone(), options, send);
         let sources = Sources { messages, input, signals };
