@@ -1,5 +1,7 @@
 //! Routing inside a forward pass.
 
+use std::cell::Cell;
+
 use super::apply::{ChosenLora, Tokens};
 use super::experts::{ExpertSet, StackedModule};
 use super::overlay::Overlay;
@@ -21,6 +23,8 @@ pub struct RoutedHook<'a> {
     findings: Option<&'a Findings>,
     /// By row of the pass: its sequence among those of the findings; empty where there is one only.
     of_row: Vec<u32>,
+    /// Whether nothing could be chosen: of values that are no numbers, say.
+    stopped: Cell<bool>,
     /// Looks at every addition.
     watch: Option<Watch>,
 }
@@ -35,6 +39,7 @@ impl<'a> RoutedHook<'a> {
             chosen: Vec::new(),
             findings: None,
             of_row: Vec::new(),
+            stopped: Cell::new(false),
             watch: None,
         }
     }
@@ -56,7 +61,8 @@ impl<'a> RoutedHook<'a> {
         if self.router.has_survey() && found.is_empty() {
             return Err(Error::msg("the router was not given what it has to know of the sequence"));
         }
-        self.router.choose(rows, self.width, Sequences { found, of_row: &self.of_row })
+        let chosen = self.router.choose(rows, self.width, Sequences { found, of_row: &self.of_row });
+        chosen.inspect_err(|_| self.stopped.set(true))
     }
 
     /// What the chosen experts replace in the base model.
@@ -79,17 +85,25 @@ impl<'a> RoutedHook<'a> {
         cancel: &Cancel,
     ) -> Result<Activations> {
         let before: Vec<usize> = caches.iter().map(|cache| cache.len()).collect();
+        self.stopped.set(false);
         let pass = ForwardPass::new(self, cancel).cached(caches.iter_mut().map(|cache| &mut **cache));
-        let hidden = decoder.forward(tokens, lengths, pass)?;
-        if is_finite(&hidden.values()?) {
-            return Ok(hidden);
-        }
-        caches.iter_mut().zip(&before).for_each(|(cache, &len)| cache.truncate(len));
+        let error = match decoder.forward(tokens, lengths, pass) {
+            Ok(hidden) if is_finite(&hidden.values()?) => return Ok(hidden),
+            Ok(_) => not_finite(),
+            Err(error) if self.stopped.get() => error,
+            Err(error) => return Err(error),
+        };
+        let back = |caches: &mut [&mut KvCache]| {
+            caches.iter_mut().zip(&before).for_each(|(cache, &len)| cache.truncate(len));
+        };
+        back(caches);
         self.watch = Some(Watch::default());
         let pass = ForwardPass::new(self, cancel).cached(caches.iter_mut().map(|cache| &mut **cache));
-        decoder.forward(tokens, lengths, pass)?;
-        caches.iter_mut().zip(&before).for_each(|(cache, &len)| cache.truncate(len));
-        Err(self.watch.take().unwrap_or_default().verdict(self.experts))
+        // It goes wrong again; what came before was seen.
+        let _ = decoder.forward(tokens, lengths, pass);
+        back(caches);
+        cancel.check()?;
+        Err(self.watch.take().and_then(|watch| watch.verdict(self.experts)).unwrap_or(error))
     }
 
     /// Logits of hidden states that are numbers, as [`Decoder::logits_with`].
@@ -103,7 +117,7 @@ impl<'a> RoutedHook<'a> {
         }
         self.watch = Some(Watch::default());
         decoder.logits_with(hidden, self)?;
-        Err(self.watch.take().unwrap_or_default().verdict(self.experts))
+        Err(self.watch.take().and_then(|watch| watch.verdict(self.experts)).unwrap_or_else(not_finite))
     }
 
     /// Keeps what a module chose.
@@ -142,6 +156,13 @@ impl<'a> RoutedHook<'a> {
     fn head(&self) -> usize {
         self.experts.linears.len().saturating_sub(1)
     }
+}
+
+/// What is said where no expert is to blame.
+fn not_finite() -> Error {
+    Error::msg(
+        "the base model gives values that are no numbers: it is damaged, or they overflow on this prompt",
+    )
 }
 
 /// The path of a module that is routed.

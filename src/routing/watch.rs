@@ -6,6 +6,9 @@ use super::experts::ExpertSet;
 use crate::Error;
 use crate::model::Delta;
 
+/// Squares of less fit into f32 many times over, and so do their sums.
+const HARMFUL: f32 = 1e15;
+
 /// The largest addition that was seen.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
@@ -65,20 +68,19 @@ impl Watch {
         }
     }
 
-    /// What to say of a pass that gave values that are no numbers.
-    pub fn verdict(&self, experts: &ExpertSet) -> Error {
-        let Some(Worst { size, expert, module }) = &self.worst else {
-            return Error::msg(
-                "the base model gives values that are no numbers: it is damaged, or no model of this kind",
-            );
+    /// What to say of a pass that gave values that are no numbers, where an expert added any that can lead to them.
+    pub fn verdict(&self, experts: &ExpertSet) -> Option<Error> {
+        let Some(Worst { size, expert, module }) = self.worst.as_ref().filter(|worst| worst.size >= HARMFUL)
+        else {
+            return None;
         };
         let name = match (expert.and_then(|e| experts.names.get(e as usize)), experts.general.as_slice()) {
             (Some(name), _) | (None, [name]) => format!("the expert {name}"),
             (None, _) => "the experts".into(),
         };
-        Error::msg(format!(
+        Some(Error::msg(format!(
             "{name} makes values that are no numbers: at {module} it adds up to {size:e}; its scale or its weights are \
              too large, leave it out"
-        ))
+        )))
     }
 }

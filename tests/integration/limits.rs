@@ -118,7 +118,7 @@ fn an_expert_that_no_memory_holds_is_refused_with_numbers() {
     let (code, _, err) = said(&["similarity", others.to_str().unwrap(), "--json"]);
     assert!(code == 1 && err.contains("of memory, and"), "{err}");
     // Where the base model is known, it does not fit; one whose sizes do is left out too, and the others are used.
-    write_sparse(&place.library().join("high"), 1 << 31, 32);
+    write_sparse(&place.library().join("high"), 1 << 28, 32);
     let (code, _, err) = place.said("route", &["--raw", "--prompt", "w1 w2"]);
     assert!(code == 0 && err.contains("high: needs"), "{err}");
 }
@@ -130,9 +130,10 @@ fn an_absurd_scale_is_an_error_that_names_expert_and_module() {
         change(&place.library().join("expert_1/adapter_config.json"), |config| {
             config["lora_alpha"] = json!(alpha)
         });
-        for command in ["route", "generate"] {
-            let (code, _, err) =
-                place.said(command, &["--raw", "--prompt", "w1 w2 w3", "--router", "uniform"]);
+        for (command, router) in
+            [("route", "uniform"), ("generate", "uniform"), ("route", "arrow"), ("generate", "arrow")]
+        {
+            let (code, _, err) = place.said(command, &["--raw", "--prompt", "w1 w2 w3", "--router", router]);
             assert!(
                 code == 1 && err.contains("expert_1 makes values that are no numbers: at model.layers.0"),
                 "{err}"
@@ -141,12 +142,11 @@ fn an_absurd_scale_is_an_error_that_names_expert_and_module() {
                 place.said(command, &["--raw", "--prompt", "w1 w2 w3", "--router", "single:expert_0"]);
             assert_eq!(code, 0, "{err}");
         }
-        let (code, _, err) = place.said(
-            "merge",
-            &["--experts", "expert_0,expert_1", "--method", "svd", "--rank", "2", "--name", "m"],
-        );
-        assert!(code == 1 && err.contains("those of expert_1 the most"), "{err}");
     }
+    // The larger of the two has no merged factors in f32.
+    let (code, _, err) = place
+        .said("merge", &["--experts", "expert_0,expert_1", "--method", "svd", "--rank", "2", "--name", "m"]);
+    assert!(code == 1 && err.contains("those of expert_1 the most"), "{err}");
 }
 
 #[test]
