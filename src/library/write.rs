@@ -146,7 +146,8 @@ fn peft_config(config: &NewAdapterConfig) -> serde_json::Value {
 /// Checks the name of a new expert and returns its folder.
 ///
 /// # Errors
-/// As [`expert_path`]; a file error when something of that name exists.
+/// A usage error when the name is not one plain, visible path component; a file error when something of that name
+/// exists, or the library is itself an adapter (nothing below it would be found again).
 pub fn check_new_name(library_root: &Path, name: &str) -> Result<PathBuf> {
     let dir = expert_path(library_root, name)?;
     match own::is_taken(&dir) {

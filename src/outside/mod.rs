@@ -14,7 +14,7 @@
 //! prefix), is locked by its writer, and is removed by [`sweep`] when no writer is left.
 //!
 //! A test looks for other ways to open or change files (`tests/integration/outside.rs`). Each operation here passes a
-//! [`fault`] point, where the crate's own tests let it fail or end the process.
+//! fault point (`fault.rs`), where the crate's own tests let it fail or end the process.
 
 mod counts;
 mod digest;

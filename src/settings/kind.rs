@@ -291,27 +291,6 @@ impl<S> Kind<S> {
         }
     }
 
-    pub(super) fn copy(&self, of: &mut S, other: &S) {
-        fn copy<S, T: Clone>(field: &Field<S, T>, of: &mut S, other: &S) {
-            (field.get_mut)(of).clone_from((field.get)(other));
-        }
-        match self {
-            Self::Whole(field, _) => copy(field, of, other),
-            Self::OptionalWhole(field, _) | Self::Auto(field, _) => copy(field, of, other),
-            Self::Seed(field) => copy(field, of, other),
-            Self::OptionalSeed(field) => copy(field, of, other),
-            Self::Number(field, _) => copy(field, of, other),
-            Self::OptionalNumber(field, _) => copy(field, of, other),
-            Self::Switch(field, _) => copy(field, of, other),
-            Self::Names(field) => copy(field, of, other),
-            Self::Choice { get, set, .. } => _ = set(of, get(other)),
-            Self::Text(field, _) => copy(field, of, other),
-            Self::Path(field) => copy(field, of, other),
-            Self::Folder(field, _) => copy(field, of, other),
-            Self::Paths(field, _) => copy(field, of, other),
-        }
-    }
-
     pub(super) fn check(&self, of: &S) -> Result<(), String> {
         let right = match self {
             Self::Whole(field, range) => range.contains(*(field.get)(of) as u64),

@@ -207,11 +207,6 @@ impl<S: 'static> Setting<S> {
         self.kind.set(of, text.trim())
     }
 
-    /// Gives it the value that it has in `other`.
-    pub fn copy(&self, of: &mut S, other: &S) {
-        self.kind.copy(of, other);
-    }
-
     /// Whether both say the same.
     pub fn is_same(&self, one: &S, other: &S) -> bool {
         self.kind.json(one) == self.kind.json(other)

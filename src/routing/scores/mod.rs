@@ -30,7 +30,7 @@ pub struct ScoreSpec {
 pub enum Needs {
     /// Prototypes, which every set of experts has.
     Prototypes,
-    /// All right singular vectors ([`super::ExpertSet::prepare_spectra`]).
+    /// All right singular vectors (`ExpertSet::prepare_spectra`).
     Spectra,
 }
 
