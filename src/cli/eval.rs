@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::options::{BaseArgs, RouterArgs, choice};
 use super::output::Output;
-use super::route::{left_out, partial, start_session};
+use super::route::{CalibrationFields, left_out, partial, start_session};
 use super::{Align, Table};
 use crate::Result;
 use crate::catalog::Catalog;
@@ -98,6 +98,11 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let evaluation = Evaluation { library: &library, session: &session, cancel: output.cancel() };
     let scores = evaluation.score(&questions, &methods, &mut show)?;
     drop(progress);
+    let routers = scores.methods.iter().filter_map(|method| match method {
+        Method::Routed(config) => Some(config),
+        Method::Baseline(_) => None,
+    });
+    let calibration = CalibrationFields::of_resolved(&session, routers, output);
     for failed in &scores.failed {
         output.note(&format!("warning: no scores of {failed}"));
     }
@@ -107,6 +112,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
         let metrics: Vec<Scorer> = scores.tasks.iter().map(|t| t.metric).collect();
         return output.document(&serde_json::json!({
             "metric": shared_metric(&scores.tasks), "metrics": metrics, "split": args.split, "methods": names, "tasks": tasks, "scores": scores.scores,
+            "calibration": calibration,
             "failed": scores.failed.iter().map(|f| serde_json::json!({ "method": f.name, "reason": f.reason })).collect::<Vec<_>>(),
             "skipped": left_out(&library, &session),
             "partial": partial(&library, &session),

@@ -3,8 +3,10 @@
 //! Exit status: 0 done, 1 failed with one clear line on stderr, 2 wrong usage, 130 interrupted, 143
 //! terminated, 129 where the terminal went away.
 
+mod attribute;
 mod calibrate;
 mod cluster;
+mod compare;
 mod compared;
 mod completions;
 mod csv;
@@ -31,6 +33,7 @@ mod similarity;
 mod table;
 mod train;
 mod train_clusters;
+mod tune;
 mod worker;
 
 use std::ffi::OsString;
@@ -87,12 +90,15 @@ enum Command {
     Project(project::ProjectArgs),
     Prototypes(prototypes::PrototypesArgs),
     Calibrate(calibrate::CalibrateArgs),
+    Compare(compare::CompareArgs),
+    Attribute(attribute::AttributeArgs),
     Route(route::RouteArgs),
     Generate(generate::GenerateArgs),
     Train(train::TrainArgs),
     TrainClusters(train_clusters::TrainClustersArgs),
     Merge(merge::MergeArgs),
     Eval(eval::EvalArgs),
+    Tune(tune::TuneArgs),
     Jobs(jobs::JobsArgs),
     Fetch(fetch::FetchArgs),
     Doctor(doctor::DoctorArgs),
@@ -155,12 +161,15 @@ fn dispatch(cli: Cli, workbench: Workbench) -> Result<()> {
         Some(Command::Project(args)) => project::run(&args, &output),
         Some(Command::Prototypes(args)) => prototypes::run(&args, &output),
         Some(Command::Calibrate(args)) => calibrate::run(&args, &output),
+        Some(Command::Attribute(args)) => attribute::run(&args, &output),
+        Some(Command::Compare(args)) => compare::run(&args, &output),
         Some(Command::Route(args)) => route::run(&args, &output),
         Some(Command::Generate(args)) => generate::run(&args, &output),
         Some(Command::Train(args)) => train::run(&args, &output),
         Some(Command::TrainClusters(args)) => train_clusters::run(&args, &output),
         Some(Command::Merge(args)) => merge::run(&args, &output),
         Some(Command::Eval(args)) => eval::run(&args, &output),
+        Some(Command::Tune(args)) => tune::run(&args, &output),
         Some(Command::Jobs(args)) => jobs::run(&args, &output),
         Some(Command::Fetch(args)) => fetch::run(&args, &output),
         Some(Command::Doctor(args)) => doctor::run(&args, &output),

@@ -11,10 +11,10 @@ use super::options::{BaseArgs, PromptArgs, RouterArgs};
 use super::output::{Output, save_tensors};
 use super::{Align, Table};
 use crate::catalog::Catalog;
-use crate::eval::prompt_source;
+use crate::eval::{own_source, prompt_source};
 use crate::library::{BaseLocation, Expert, NamedTensor, Skipped};
 use crate::model::{LoadOptions, Precision};
-use crate::routing::{RouterConfig, RouterSetting, Session, Trace, TraceToken, settings};
+use crate::routing::{Calibration, RouterConfig, RouterSetting, Session, Trace, TraceToken, settings};
 use crate::text::{counted, printable};
 use crate::{Error, Result};
 
@@ -75,8 +75,9 @@ pub(super) fn start_session(
     if config.router.mutes && session.experts().iter().all(|name| config.muted.contains(name)) {
         return Err(Error::usage("every expert is muted: leave one out of --mute, or use --router base"));
     }
+    session.learn_from(own_source(library, router.calibration_tasks.clone()));
     session.calibrate_with(prompt_source(library, chosen));
-    session.set_router_with(config, &mut |stage| progress.update(stage), output.cancel())?;
+    session.set_router_with(config, &mut |step| progress.update(&step.to_string()), output.cancel())?;
     drop(progress);
     for warning in &session.model().warnings {
         output.note(&format!("warning: {warning}"));
@@ -208,9 +209,26 @@ pub(super) struct CalibrationFields {
 impl CalibrationFields {
     /// What the session's router was calibrated with.
     pub(super) fn of(session: &Session) -> Option<Self> {
-        let calibration = session.calibrated()?;
+        session.calibrated().map(|calibration| Self::new(&calibration))
+    }
+
+    /// What routers that a command resolved were calibrated with, where one of them was; says so on stderr.
+    pub(super) fn of_resolved<'a>(
+        session: &Session,
+        mut routers: impl Iterator<Item = &'a RouterConfig>,
+        output: &Output,
+    ) -> Option<Self> {
+        let calibration =
+            session.last_calibration().filter(|_| routers.any(RouterConfig::needs_calibration))?;
+        if session.calibrated().is_none() {
+            output.note(&format!("calibrated with {}", calibration.source));
+        }
+        Some(Self::new(&calibration))
+    }
+
+    fn new(calibration: &Calibration) -> Self {
         let source = calibration.source.clone();
-        Some(Self { source, prompts: calibration.prompts, tokens: calibration.tokens })
+        Self { source, prompts: calibration.prompts, tokens: calibration.tokens }
     }
 }
 
@@ -317,7 +335,7 @@ mod tests {
         let json = serde_json::to_string(&RouterFields::new(&arrow)).unwrap();
         let expected = concat!(
             r#"{"router":"arrow","top_k":5,"temperature":1.0,"mix":"factors","tie_qkv":true,"#,
-            r#""settings":{"k":5,"temperature":1.0,"mix":"factors","tied":true}}"#
+            r#""settings":{"k":5,"temperature":1.0,"calibrated":false,"prior":0.0,"mix":"factors","tied":true}}"#
         );
         assert_eq!(json, expected);
     }

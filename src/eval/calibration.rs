@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::library::{Library, state_dir};
+use crate::library::{Library, Provenance, state_dir};
 use crate::outside::own;
-use crate::routing::{CalibrationPrompts, CalibrationText, PromptSource, general, read_prompts};
+use crate::routing::{
+    CalibrationPrompts, CalibrationText, OwnPrompts, OwnSource, PromptSource, general, read_prompts,
+};
 use crate::text::counted;
-use crate::train::{Dataset, Example, dataset_places, find_tasks};
+use crate::train::{Dataset, Example, dataset_places, find_tasks, read_task};
 use crate::{Error, Result};
 
 /// Prompts of all tasks together, about.
@@ -82,6 +84,47 @@ pub fn prompt_source(library: &Library, chosen: Option<ChosenPrompts>) -> Prompt
             return chosen.read();
         }
         own_prompts(&root, &datasets).map_or_else(general, Ok)
+    })
+}
+
+/// The own prompts of a library's experts: of the tasks in `tasks` or, without, in the folder that was chosen for the
+/// library, that bear their names or those of their tasks; else of what their `expert.toml` names. An expert whose data
+/// is not found has none.
+pub fn own_source(library: &Library, tasks: Option<PathBuf>) -> OwnSource {
+    let root = library.root.clone();
+    let experts: Vec<(String, Option<String>, Option<String>)> = library
+        .usable()
+        .map(|expert| {
+            let provenance = expert.provenance.as_ref();
+            let of = |field: fn(&Provenance) -> &Option<String>| provenance.and_then(|p| field(p).clone());
+            (expert.name.clone(), of(|p| &p.task), of(|p| &p.dataset))
+        })
+        .collect();
+    OwnSource::new(move |_| {
+        let chosen = tasks.clone().or_else(|| match ChosenPrompts::remembered(&root) {
+            Some(ChosenPrompts::Tasks(tasks)) => Some(tasks),
+            _ => None,
+        });
+        let mut known: Vec<(String, PathBuf)> = Vec::new();
+        for path in chosen.iter().map(|path| find_tasks(path)).collect::<Result<Vec<_>>>()?.concat() {
+            known.push((read_task(&path)?.id, path));
+        }
+        let prompts = |(name, task, dataset): &(String, Option<String>, Option<String>)| {
+            let named =
+                |wanted: &str| known.iter().find(|(id, _)| id == wanted).map(|(_, path)| vec![path.clone()]);
+            let given = task.as_deref().and_then(named).or_else(|| named(name));
+            let places = dataset.as_deref().map_or_else(Vec::new, |named| dataset_places(&root, named));
+            let there = |place: &Vec<PathBuf>| place.iter().all(|path| path.exists());
+            let paths = given.or_else(|| places.into_iter().find(there));
+            let mut texts = Vec::new();
+            for path in paths.unwrap_or_default() {
+                let data = Dataset::load(&path)?;
+                let text = |e: &Example| CalibrationText::Instruction(e.instruction.clone(), e.input.clone());
+                texts.extend(data.train.iter().take(OF_ONE).map(text));
+            }
+            Ok(OwnPrompts { expert: name.clone(), texts })
+        };
+        experts.iter().map(prompts).collect()
     })
 }
 

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::calibration::{
-    Calibration, CalibrationCache, CalibrationPrompts, CalibrationText, collect, general,
+    Calibration, CalibrationCache, CalibrationPrompts, CalibrationText, Partial, collect, general,
 };
 use super::experts::ExpertSet;
+use super::own_data::{OwnData, OwnDataCache, OwnPrompts, collect as collect_own};
 use super::prompt::Prompt;
 use super::trace::Part;
 use crate::model::{ForwardPass, Model, NoHook};
@@ -38,25 +39,128 @@ impl fmt::Debug for PromptSource {
     }
 }
 
+/// Finds the own prompts of the experts with these names, in their order.
+#[derive(Clone)]
+pub struct OwnSource(Arc<dyn Fn(&[String]) -> Result<Vec<OwnPrompts>> + Send + Sync>);
+
+impl OwnSource {
+    /// Prompts that `find` finds.
+    pub fn new(find: impl Fn(&[String]) -> Result<Vec<OwnPrompts>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(find))
+    }
+}
+
+impl fmt::Debug for OwnSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnSource")
+    }
+}
+
+/// How far a calibration is.
+#[derive(Clone, Copy, Debug)]
+pub struct CalibrationStep<'a> {
+    /// Whose prompts they are; empty while they are looked for.
+    pub source: &'a str,
+    /// Prompts that are done.
+    pub done: usize,
+    /// All of them; 0 while they are looked for.
+    pub all: usize,
+}
+
+impl fmt::Display for CalibrationStep<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.all {
+            0 => f.write_str("calibrating"),
+            all => write!(f, "calibrating with {}: {} of {all}", self.source, self.done),
+        }
+    }
+}
+
 /// Makes calibrations of a library's experts and keeps them.
 #[derive(Debug)]
 pub(super) struct Calibrator {
     source: PromptSource,
+    own: OwnSource,
+    own_cache: OwnDataCache,
     cache: CalibrationCache,
     /// By key, the last one last.
     made: Mutex<Vec<(String, Arc<Calibration>)>>,
+    /// By its key, one that was cancelled.
+    partial: Mutex<Option<(String, Partial)>>,
 }
 
 impl Calibrator {
     /// For the library at `root`, with the general prompts.
     pub fn of(root: &Path) -> Self {
         let source = PromptSource::new(general);
-        Self { source, cache: CalibrationCache::of(root), made: Mutex::default() }
+        let own = OwnSource::new(|_| Ok(Vec::new()));
+        let own_cache = OwnDataCache::of(root);
+        Self {
+            source,
+            own,
+            own_cache,
+            cache: CalibrationCache::of(root),
+            made: Mutex::default(),
+            partial: Mutex::default(),
+        }
     }
 
     /// From now on with these prompts.
     pub fn set_source(&mut self, source: PromptSource) {
         self.source = source;
+    }
+
+    /// From now on these are the experts' own prompts.
+    pub fn set_own_source(&mut self, own: OwnSource) {
+        self.own = own;
+    }
+
+    /// What the own prompts of `experts` look like.
+    ///
+    /// # Errors
+    /// An expert whose prompts are not known; prompts that cannot be read or encoded; a raised `cancel`.
+    pub fn own_data(
+        &self,
+        (experts, model): (&ExpertSet, &Model),
+        encode: &dyn Fn(&CalibrationText) -> Result<Prompt>,
+        step: &mut dyn FnMut(CalibrationStep),
+        cancel: &Cancel,
+    ) -> Result<Arc<OwnData>> {
+        let found = (self.own.0)(&experts.names)?;
+        let texts =
+            |name: &String| found.iter().find(|own| own.expert == *name).map_or(&[][..], |own| &own.texts);
+        let without: Vec<&str> =
+            experts.names.iter().filter(|name| texts(name).is_empty()).map(String::as_str).collect();
+        if let [first, more @ ..] = without.as_slice() {
+            let others = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+            return Err(Error::usage(format!(
+                "this router knows experts by the prompts that they were trained on, and those of {first}{others} are \
+                 not known: name their tasks with calibrate --tasks DIR, or use another router"
+            )));
+        }
+        let prompts: Vec<Vec<Prompt>> = experts
+            .names
+            .iter()
+            .map(|name| {
+                texts(name)
+                    .iter()
+                    .map(encode)
+                    .filter(|p| p.as_ref().map_or(true, |p| !p.ids.is_empty()))
+                    .collect()
+            })
+            .collect::<Result<_>>()?;
+        let all: Vec<Prompt> = prompts.concat();
+        let mut key = key(experts, model, &all, cancel)?;
+        prompts.iter().for_each(|prompts| key.push_str(&format!(" {}", prompts.len())));
+        let key = hex(&Sha256::digest(key));
+        if let Some(kept) = self.own_cache.read(&key, experts, model.decoder.spec.hidden) {
+            return Ok(Arc::new(kept));
+        }
+        let source = "the experts' own prompts";
+        let mut progress = |done: usize, all: usize| step(CalibrationStep { source, done, all });
+        let new = collect_own((experts, &model.decoder), &prompts, &mut progress, cancel)?;
+        self.own_cache.keep(&key, experts.len(), &new);
+        Ok(Arc::new(new))
     }
 
     /// The calibration that was asked for last.
@@ -73,10 +177,10 @@ impl Calibrator {
         &self,
         (experts, model): (&ExpertSet, &Model),
         encode: &dyn Fn(&CalibrationText) -> Result<Prompt>,
-        stage: &mut dyn FnMut(&str),
+        step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<Arc<Calibration>> {
-        stage("calibrating");
+        step(CalibrationStep { source: "", done: 0, all: 0 });
         let CalibrationPrompts { source, texts } = (self.source.0)()?;
         let explain = |e: Error| match e {
             Error::Cancelled => Error::Cancelled,
@@ -93,11 +197,19 @@ impl Calibrator {
             let calibration = match self.cache.read(&key, size) {
                 Some(kept) => kept.named(source),
                 None => {
-                    let mut progress = |done: usize, all: usize| {
-                        stage(&format!("calibrating with {source}: {done} of {all}"));
-                    };
+                    let mut progress =
+                        |done: usize, all: usize| step(CalibrationStep { source: &source, done, all });
                     let network = (experts, &model.decoder);
-                    let new = collect(network, &source, &prompts, &mut progress, cancel).map_err(explain)?;
+                    let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
+                    let (_, begun) = match partial.take().filter(|(known, _)| *known == key) {
+                        Some(begun) => partial.insert(begun),
+                        None => partial.insert((key.clone(), Partial::new(experts.modules.len()))),
+                    };
+                    let new = collect(network, &source, &prompts, begun, &mut progress, cancel);
+                    if !matches!(new, Err(Error::Cancelled)) {
+                        *partial = None;
+                    }
+                    let new = new.map_err(explain)?;
                     self.cache.keep(&key, size, &new);
                     new
                 }

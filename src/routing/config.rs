@@ -117,6 +117,11 @@ impl RouterConfig {
         self.router.has(&CALIBRATED) && self.values.flag(&CALIBRATED)
     }
 
+    /// Whether it has to be known what the experts' own prompts look like.
+    pub fn needs_own_data(&self) -> bool {
+        self.router.needs_data
+    }
+
     /// Whether any expert takes part.
     pub fn is_weighted(&self) -> bool {
         self.router.scope != Scope::Nothing

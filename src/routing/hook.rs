@@ -4,12 +4,14 @@ use std::cell::Cell;
 
 use super::apply::{ChosenLora, Tokens};
 use super::experts::{ExpertSet, StackedModule};
+use super::knockout::{Knockout, Taken, add_random, take};
 use super::overlay::Overlay;
 use super::resolved::{Findings, ResolvedRouter};
 use super::rows::{ModuleRows, Sequences};
 use super::trace::{Part, Trace, TraceToken};
 use super::watch::{Watch, is_finite};
 use crate::model::{Activations, Decoder, ForwardPass, KvCache, LinearHook};
+use crate::module_path::ModulePath;
 use crate::{Cancel, Error, Result};
 
 /// Routes at every module of a forward pass and keeps what was chosen.
@@ -27,6 +29,10 @@ pub struct RoutedHook<'a> {
     stopped: Cell<bool>,
     /// Looks at every addition.
     watch: Option<Watch>,
+    /// By sequence: what is taken out of it.
+    knockouts: &'a [Option<Knockout>],
+    /// By module: its layer; filled where something is taken out.
+    layers: Vec<usize>,
 }
 
 impl<'a> RoutedHook<'a> {
@@ -41,6 +47,8 @@ impl<'a> RoutedHook<'a> {
             of_row: Vec::new(),
             stopped: Cell::new(false),
             watch: None,
+            knockouts: &[],
+            layers: Vec::new(),
         }
     }
 
@@ -48,6 +56,15 @@ impl<'a> RoutedHook<'a> {
     #[must_use]
     pub fn informed(mut self, findings: &'a Findings) -> Self {
         self.findings = Some(findings);
+        self
+    }
+
+    /// The same with an expert taken out of some of the sequences that [`Self::set_rows`] tells apart.
+    #[must_use]
+    pub fn without(mut self, knockouts: &'a [Option<Knockout>]) -> Self {
+        self.knockouts = knockouts;
+        let layer = |module: &String| ModulePath::new(module).layer().unwrap_or(0);
+        self.layers = self.experts.modules.iter().map(layer).collect();
         self
     }
 
@@ -63,6 +80,14 @@ impl<'a> RoutedHook<'a> {
         }
         let chosen = self.router.choose(rows, self.width, Sequences { found, of_row: &self.of_row });
         chosen.inspect_err(|_| self.stopped.set(true))
+    }
+
+    /// Takes out of what was chosen at a module what the sequences are to do without.
+    fn take(&self, position: usize, chosen: &mut [(u32, f32)]) -> Vec<Taken> {
+        match self.layers.get(position) {
+            Some(&layer) => take(self.knockouts, &self.of_row, (layer, position), chosen, self.width),
+            None => Vec::new(),
+        }
     }
 
     /// What the chosen experts replace in the base model.
@@ -174,11 +199,25 @@ impl LinearHook for RoutedHook<'_> {
     fn apply(&mut self, linear: usize, x: &Activations, y: &mut Activations) -> Result<()> {
         if let Some(module) = self.module(linear) {
             let ops = &*self.router.ops;
-            let chosen = self.choose(&ModuleRows::hidden(ops, module, x))?;
+            let rows = ModuleRows::hidden(ops, module, x);
+            let mut chosen = self.choose(&rows)?;
+            let taken = self.take(module.position, &mut chosen);
             let lora = self.lora(module, &chosen);
             ops.add_delta(&lora, x, y)?;
             if let Some(watch) = &mut self.watch {
                 watch.saw(&lora, &x.values()?, name_of(self.experts, module));
+            }
+            if taken.iter().any(|taken| taken.seed.is_some()) {
+                let norms = rows.norms()?;
+                let out = y.width();
+                y.edit(|y| {
+                    for Taken { row, expert, weight, seed } in taken {
+                        let length = weight * norms.of(row, expert as usize);
+                        if let Some(seed) = seed {
+                            add_random(seed, length, &mut y[row * out..(row + 1) * out]);
+                        }
+                    }
+                })?;
             }
             // The head sees only some rows: what all of them chose was noted before.
             if linear != self.head() {
@@ -197,7 +236,8 @@ impl LinearHook for RoutedHook<'_> {
 
     fn embed(&mut self, tokens: &[u32], x: &mut Activations) -> Result<()> {
         if let Some(module) = self.experts.embedding.as_ref().filter(|_| self.width > 0) {
-            let chosen = self.choose(&ModuleRows::tokens(module, tokens))?;
+            let mut chosen = self.choose(&ModuleRows::tokens(module, tokens))?;
+            self.take(module.position, &mut chosen);
             let input = Tokens { ids: tokens, vocab: module.in_features };
             let lora = self.lora(module, &chosen);
             x.edit(|x| lora.add(&input, x))?;

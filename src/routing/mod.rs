@@ -10,10 +10,12 @@ mod device_stack;
 mod experts;
 mod general;
 mod hook;
+mod knockout;
 mod load;
 mod lora;
 mod mix;
 mod overlay;
+mod own_data;
 mod prompt;
 mod replaced;
 mod resolved;
@@ -30,13 +32,15 @@ mod trace;
 mod watch;
 
 pub use calibration::{Calibration, CalibrationPrompts, CalibrationText, general, read_prompts};
-pub use calibrator::PromptSource;
+pub use calibrator::{CalibrationStep, OwnSource, PromptSource};
 pub use config::RouterConfig;
 pub use experts::ExpertSet;
 pub use hook::RoutedHook;
+pub use knockout::Knockout;
 pub use mix::Mix;
+pub use own_data::{OwnData, OwnPrompts};
 pub use prompt::Prompt;
-pub use resolved::{Findings, ResolvedRouter};
+pub use resolved::{Findings, Prepared, ResolvedRouter};
 pub use routers::{
     Argument, CALIBRATED, Domain, MIX, PRIOR, ROUTERS, Request, Resolved, Router, RouterSetting, Rule, SCORE,
     Scope, SettingValue, SettingValues, Shorthand, TEMPERATURE, TIED, TOP_K, Weighing, reference, settings,

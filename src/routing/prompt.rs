@@ -12,6 +12,19 @@ pub struct Prompt {
 }
 
 impl Prompt {
+    /// How many of its first tokens are no answer yet.
+    pub fn asked(&self) -> usize {
+        self.parts.iter().position(|part| *part == Part::Generated).unwrap_or(self.ids.len())
+    }
+
+    /// The same with an answer.
+    #[must_use]
+    pub fn answered(mut self, answer: &[u32]) -> Self {
+        self.ids.extend_from_slice(answer);
+        self.parts.resize(self.ids.len(), Part::Generated);
+        self
+    }
+
     /// Tokens that were all typed.
     pub fn of_tokens(ids: Vec<u32>) -> Self {
         Self { parts: vec![Part::Prompt; ids.len()], ids }

@@ -7,6 +7,7 @@ use super::config::RouterConfig;
 use super::experts::ExpertSet;
 use super::mix::Mix;
 use super::overlay::Overlay;
+use super::own_data::OwnData;
 use super::prompt::Prompt;
 use super::routers::{Request, Resolved, Rule, TIED, Weighing};
 use super::rows::{ModuleRows, Sequences};
@@ -28,12 +29,12 @@ pub struct ResolvedRouter {
 }
 
 impl ResolvedRouter {
-    /// [`Self::calibrated`] for a router that needs no calibration.
+    /// [`Self::prepared`] for a router that needs nothing to be prepared.
     ///
     /// # Errors
     /// As there.
     pub fn new(config: &RouterConfig, experts: &ExpertSet, decoder: &Decoder) -> Result<Self> {
-        Self::calibrated(config, experts, decoder, None)
+        Self::prepared(config, experts, decoder, &Prepared::default())
     }
 
     /// Resolves a configuration for `experts` loaded for `decoder`, with the configuration's general
@@ -43,11 +44,11 @@ impl ResolvedRouter {
     /// # Errors
     /// Settings out of their ranges, unknown names, factors that cannot be mixed, no expert at all, files of
     /// replaced parameters that cannot be read.
-    pub fn calibrated(
+    pub fn prepared(
         config: &RouterConfig,
         experts: &ExpertSet,
         decoder: &Decoder,
-        calibration: Option<&Arc<Calibration>>,
+        prepared: &Prepared,
     ) -> Result<Self> {
         config.check()?;
         if config.general != experts.general {
@@ -61,7 +62,8 @@ impl ResolvedRouter {
             experts.require_any()?;
         }
         let (argument, values, speaking) = (config.argument.as_str(), &config.values, &speakers);
-        let request = Request { argument, values, experts, decoder, speakers: speaking, calibration };
+        let (calibration, own) = (prepared.calibration.as_ref(), prepared.own.as_ref());
+        let request = Request { argument, values, experts, decoder, speakers: speaking, calibration, own };
         let Resolved { rule, mix } = (config.router.resolve)(&request)?;
         if mix == Mix::Factors && config.router.mutes {
             experts.check_equal_factors(&speakers.active)?;
@@ -127,7 +129,8 @@ impl ResolvedRouter {
         cancel: &Cancel,
     ) -> Result<Findings> {
         let Some(survey) = self.own_survey() else { return Ok(Findings::default()) };
-        let lengths: Vec<usize> = prompts.iter().map(|p| survey.reach().tokens(&p.parts)).collect();
+        let reach = |p: &Prompt| survey.reach().tokens(&p.parts[..p.asked()]);
+        let lengths: Vec<usize> = prompts.iter().map(reach).collect();
         let pieces = prompts.iter().zip(&lengths).flat_map(|(p, length)| p.ids.iter().take(*length));
         let tokens: Vec<u32> = pieces.copied().collect();
         let kept = match tokens.is_empty() {
@@ -139,13 +142,24 @@ impl ResolvedRouter {
         for (prompt, length) in prompts.iter().zip(&lengths) {
             let (own, others) = rest.split_at(length * survey.width());
             rest = others;
-            found.push(survey.conclude(&Surveyed { ids: &prompt.ids, parts: &prompt.parts, kept: own })?);
+            let asked = prompt.asked();
+            let (ids, parts) = (&prompt.ids[..asked], &prompt.parts[..asked]);
+            found.push(survey.conclude(&Surveyed { ids, parts, kept: own })?);
         }
         match <[Vec<f32>; 1]>::try_from(found) {
             Ok([one]) => self.findings(one, experts, decoder),
             Err(found) => Ok(Findings { found, overlay: None }),
         }
     }
+}
+
+/// What a router may need that takes a pass over prompts.
+#[derive(Clone, Debug, Default)]
+pub struct Prepared {
+    /// What is usual for the experts.
+    pub calibration: Option<Arc<Calibration>>,
+    /// What their own prompts look like.
+    pub own: Option<Arc<OwnData>>,
 }
 
 /// What was found out about sequences before their tokens are weighed.
@@ -155,6 +169,17 @@ pub struct Findings {
     pub(super) found: Vec<Vec<f32>>,
     /// What the experts of a single sequence replace in the base model.
     pub(super) overlay: Option<Arc<Overlay>>,
+}
+
+impl Findings {
+    /// The same for so many copies of a single sequence.
+    #[must_use]
+    pub fn copied(mut self, copies: usize) -> Self {
+        if let [one] = self.found.as_slice() {
+            self.found = vec![one.clone(); copies];
+        }
+        self
+    }
 }
 
 /// Who may have weight under a configuration.

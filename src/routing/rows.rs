@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::apply::{Input, Rows, Tokens};
 use super::experts::StackedModule;
 use crate::model::simd::dot;
-use crate::model::{Activations, Ops};
+use crate::model::{Activations, DeviceConst, Ops};
 use crate::threads::rows_per_task;
 use crate::{Error, Result};
 
@@ -110,6 +110,31 @@ impl<'a> ModuleRows<'a> {
             },
         );
         Ok(scores)
+    }
+
+    /// Cosines [rows, experts] of the rows with `directions` [experts, in] of length 1.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn cosines(&self, directions: &DeviceConst) -> Result<Vec<f32>> {
+        match self.input {
+            RowsInput::Hidden(ops, x) => {
+                let mut scores = ops.scores(x, directions)?;
+                let values = x.values()?;
+                let rows = values.chunks(x.width().max(1));
+                for (scores, x) in scores.chunks_mut(self.experts().max(1)).zip(rows) {
+                    let length = dot(x, x).sqrt().max(f32::MIN_POSITIVE);
+                    scores.iter_mut().for_each(|score| *score /= length);
+                }
+                Ok(scores)
+            }
+            RowsInput::Tokens(ids) => {
+                let of_token = |&token: &u32| {
+                    directions.chunks(self.module.in_features).map(move |row| row[token as usize])
+                };
+                Ok(ids.iter().flat_map(of_token).collect())
+            }
+        }
     }
 
     /// The rows, to ask for ‖s·B·A·x‖ of few experts of each.

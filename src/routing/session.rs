@@ -8,12 +8,12 @@ use candle_core::Tensor;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 
 use super::calibration::{Calibration, CalibrationText};
-use super::calibrator::{Calibrator, PromptSource};
+use super::calibrator::{CalibrationStep, Calibrator, OwnSource, PromptSource};
 use super::config::RouterConfig;
 use super::experts::ExpertSet;
 use super::hook::RoutedHook;
 use super::prompt::Prompt;
-use super::resolved::ResolvedRouter;
+use super::resolved::{Prepared, ResolvedRouter};
 use super::routers::TIED;
 use super::surveyor::Surveyor;
 use super::trace::{Part, Trace};
@@ -106,7 +106,7 @@ impl Session {
     ) -> Result<Self> {
         let mut session = Self::open_unrouted(library, base, options, stage, cancel)?;
         let config = RouterConfig::of_library(&library.manifest, !session.all.is_empty())?;
-        session.set_router_with(config, stage, cancel)?;
+        session.set_router_with(config, &mut |step| stage(&step.to_string()), cancel)?;
         Ok(session)
     }
 
@@ -228,18 +228,18 @@ impl Session {
         self.set_router_with(config, &mut |_| {}, &Cancel::new())
     }
 
-    /// [`Self::set_router`]; `stage` hears how far a calibration is.
+    /// [`Self::set_router`]; `step` hears how far a calibration is. One that is cancelled is resumed the next time.
     ///
     /// # Errors
     /// As there; a raised `cancel`.
     pub fn set_router_with(
         &mut self,
         config: RouterConfig,
-        stage: &mut dyn FnMut(&str),
+        step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<()> {
         if config != self.config {
-            (self.experts, self.router) = self.resolve(&config, stage, cancel)?;
+            (self.experts, self.router) = self.resolve(&config, step, cancel)?;
             self.config = config;
             self.forget();
         }
@@ -253,20 +253,25 @@ impl Session {
     pub fn resolve(
         &self,
         config: &RouterConfig,
-        stage: &mut dyn FnMut(&str),
+        step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<(Arc<ExpertSet>, ResolvedRouter)> {
         let decoder = &self.model.decoder;
         let experts = prepare(config, &self.all, &self.experts, decoder, cancel)?;
-        let calibration = match config.needs_calibration() {
-            false => None,
+        let mut prepared = Prepared::default();
+        if config.needs_calibration() || config.needs_own_data() {
             // Everything else is looked at first: it takes no time.
-            true => {
-                config.check()?;
-                Some(self.calibration_of(&experts, stage, cancel)?)
-            }
-        };
-        let router = ResolvedRouter::calibrated(config, &experts, decoder, calibration.as_ref())?;
+            config.check()?;
+        }
+        if config.needs_calibration() {
+            prepared.calibration = Some(self.calibration_of(&experts, step, cancel)?);
+        }
+        if config.needs_own_data() {
+            experts.require_any()?;
+            let encode = |text: &CalibrationText| self.encode(text);
+            prepared.own = Some(self.calibrator.own_data((&experts, &self.model), &encode, step, cancel)?);
+        }
+        let router = ResolvedRouter::prepared(config, &experts, decoder, &prepared)?;
         Ok((experts, router))
     }
 
@@ -280,22 +285,41 @@ impl Session {
     ///
     /// # Errors
     /// Prompts that cannot be read or used; a raised `cancel`.
-    pub fn calibrate(&self, stage: &mut dyn FnMut(&str), cancel: &Cancel) -> Result<Arc<Calibration>> {
-        self.calibration_of(&self.experts, stage, cancel)
+    pub fn calibrate(
+        &self,
+        step: &mut dyn FnMut(CalibrationStep),
+        cancel: &Cancel,
+    ) -> Result<Arc<Calibration>> {
+        self.calibration_of(&self.experts, step, cancel)
     }
 
     fn calibration_of(
         &self,
         experts: &ExpertSet,
-        stage: &mut dyn FnMut(&str),
+        step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<Arc<Calibration>> {
         experts.require_any()?;
-        let encode = |text: &CalibrationText| match text {
+        let encode = |text: &CalibrationText| self.encode(text);
+        self.calibrator.get((experts, &self.model), &encode, step, cancel)
+    }
+
+    fn encode(&self, text: &CalibrationText) -> Result<Prompt> {
+        match text {
             CalibrationText::Instruction(instruction, input) => self.prompt_of(instruction, input),
             CalibrationText::Tokens(ids) => Ok(Prompt::of_tokens(ids.clone())),
-        };
-        self.calibrator.get((experts, &self.model), &encode, stage, cancel)
+        }
+    }
+
+    /// From now on these are the experts' own prompts, for routers that know experts by them; such a router is to be
+    /// set again.
+    pub fn learn_from(&mut self, source: OwnSource) {
+        self.calibrator.set_own_source(source);
+    }
+
+    /// What the last calibrated router was calibrated with, also one that was resolved only.
+    pub fn last_calibration(&self) -> Option<Arc<Calibration>> {
+        self.calibrator.last()
     }
 
     /// What the present router was calibrated with, where it was.

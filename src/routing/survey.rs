@@ -6,7 +6,7 @@ use super::experts::{ExpertSet, StackedModule};
 use super::rows::ModuleRows;
 use super::trace::Part;
 use crate::model::{Activations, Decoder, ForwardPass, KvCache, LinearHook, Ops};
-use crate::{Cancel, Result};
+use crate::{Cancel, Error, Result};
 
 /// How much of a sequence a survey has to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,13 @@ impl<'a> Surveyed<'a> {
         let parts = self.parts;
         rows.enumerate().filter(move |(t, _)| !any || counts(parts, *t)).map(|(_, row)| row)
     }
+}
+
+/// The error of a pass without experts whose values are no numbers.
+pub(super) fn no_numbers() -> Error {
+    Error::msg(
+        "the base model gives values that are no numbers on this prompt: it is damaged, or no model of this kind",
+    )
 }
 
 /// Whether a token counts: neither template nor position 0, an attention sink.
@@ -146,5 +153,8 @@ pub(super) fn survey_pass(
     let kept = vec![0.0; tokens.len() * survey.width()];
     let mut hook = SurveyHook { experts, ops: &**decoder.ops(), survey, kept };
     decoder.forward(tokens, lengths, ForwardPass::new(&mut hook, cancel).cached(cache))?;
-    Ok(hook.kept)
+    match hook.kept.iter().all(|kept| kept.is_finite()) {
+        true => Ok(hook.kept),
+        false => Err(no_numbers()),
+    }
 }

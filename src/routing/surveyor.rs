@@ -56,7 +56,9 @@ impl Surveyor {
     ) -> Result<bool> {
         let Some(survey) = router.own_survey() else { return Ok(false) };
         let width = survey.width();
-        let reach = &prompt.ids[..survey.reach().tokens(&prompt.parts).min(prompt.ids.len())];
+        // An answer changes nothing: its tokens are routed as the prompt's were.
+        let (ids, parts) = (&prompt.ids[..prompt.asked()], &prompt.parts[..prompt.asked()]);
+        let reach = &ids[..survey.reach().tokens(parts)];
         let same = self.ids.iter().zip(reach).take_while(|(a, b)| a == b).count();
         let keep = if same == reach.len() && same == self.ids.len() { same } else { same / PIECE * PIECE };
         self.cache.truncate(keep);
@@ -75,8 +77,7 @@ impl Surveyor {
             self.kept.extend(kept);
             self.ids.extend_from_slice(piece);
         }
-        let found =
-            survey.conclude(&Surveyed { ids: &prompt.ids, parts: &prompt.parts, kept: &self.kept })?;
+        let found = survey.conclude(&Surveyed { ids, parts, kept: &self.kept })?;
         if self.findings.found.first() == Some(&found) {
             return Ok(false);
         }

@@ -234,6 +234,15 @@ pub enum EngineMessage {
         /// Time that it took.
         milliseconds: f64,
     },
+    /// How many of the prompts of a calibration are done, which the request's router needs first.
+    Calibrating {
+        /// That of the request.
+        ticket: u64,
+        /// How much is done.
+        done: usize,
+        /// Of how much.
+        total: usize,
+    },
     /// How many of the prompt's tokens are routed; sent before the first and as they are done.
     Progress {
         /// That of the request.

@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
+use lora_tui::eval::{attribute, compare, differing, forced, generate_batch};
 use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
 use lora_tui::routing::{
-    CalibrationPrompts, CalibrationText, Part, Prompt, PromptSource, ROUTERS, RouterConfig, SCORES, Scope,
-    Score, Session, Trace,
+    CalibrationPrompts, CalibrationText, OwnPrompts, OwnSource, Part, Prompt, PromptSource, ROUTERS,
+    RouterConfig, SCORES, Scope, Score, Session, Trace,
 };
 use lora_tui::{Cancel, Error};
 use serde_json::Value;
@@ -89,6 +90,18 @@ fn routers_give_what_torch_gives(device: &str) {
             let names: Vec<&str> =
                 facts["experts"].as_array().unwrap().iter().map(|e| e.as_str().unwrap()).collect();
             assert_eq!(session.experts(), names);
+            let own: Vec<OwnPrompts> = (names.iter().zip(facts["own"].as_array().unwrap()))
+                .map(|(name, prompts)| OwnPrompts {
+                    expert: (*name).into(),
+                    texts: prompts
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .map(|p| CalibrationText::Tokens(tokens(p)))
+                        .collect(),
+                })
+                .collect();
+            session.learn_from(OwnSource::new(move |_| Ok(own.clone())));
             let ids = tokens(&facts["token_ids"]);
             let typed = facts["template_from"].as_u64().unwrap() as usize;
             let part = |t| if t < typed { Part::Prompt } else { Part::Template };
@@ -165,6 +178,8 @@ fn weights_sum_to_one_and_muted_experts_get_none() {
     let mut session = open(&f, &library, "cpu", &[f.ids.clone()]);
     let prompt = Prompt::of_tokens(f.ids.clone());
     let muted = session.experts()[1].clone();
+    let own = own_prompts(session.experts());
+    session.learn_from(OwnSource::new(move |_| Ok(own.clone())));
     let calibrated = [":calibrated", ""];
     for router in ROUTERS.iter().filter(|router| matches!(router.scope, Scope::Token | Scope::Sequence)) {
         let head = if router.id == "random" { "random:3" } else { router.id };
@@ -188,6 +203,158 @@ fn weights_sum_to_one_and_muted_experts_get_none() {
             }
         }
     }
+}
+
+#[test]
+fn an_answer_does_not_change_what_was_found_of_its_prompt() {
+    let f = Fixture::open("llama");
+    let (_root, library) = copied(&f, "experts");
+    let mut session = open(&f, &library, "cpu", &[f.ids.clone()]);
+    let prompt = Prompt::of_tokens(f.ids[..6].to_vec());
+    for router in ["vote:top=0", "logo", "random:5", "arrow:prior=2"] {
+        let (_, alone) = run(&mut session, router, &prompt);
+        let (_, answered) = run(&mut session, router, &prompt.clone().answered(&f.ids[6..]));
+        for m in 0..alone.modules.len() {
+            let wanted = dense(&alone, m);
+            near(router, &dense(&answered, m)[..wanted.len()], &wanted);
+        }
+    }
+}
+
+#[test]
+fn routers_are_compared_by_what_they_do_with_one_prompt() {
+    let f = Fixture::open("llama");
+    let (_root, library) = copied(&f, "experts");
+    let mut session = open(&f, &library, "cpu", &[f.ids.clone()]);
+    let (prompt, answer) = (Prompt::of_tokens(f.ids[..6].to_vec()), &f.ids[6..9]);
+    let routers = ["base", "uniform", "vote", "arrow:k=1"].map(|text| text.parse::<RouterConfig>().unwrap());
+    let found = compare(&mut session, &prompt, &routers, (answer, 0), &mut |_| {}, &Cancel::new()).unwrap();
+    let effective: Vec<f64> = found.iter().map(|one| one.effective).collect();
+    assert_eq!(effective[0], 0.0);
+    assert!((effective[1] - 3.0).abs() < 1e-4 && (effective[2] - 1.0).abs() < 1e-9, "{effective:?}");
+    assert_eq!(
+        (differing(&found[1].trace, &found[1].trace), differing(&found[0].trace, &found[2].trace)),
+        (0.0, 1.0)
+    );
+    // The sum of the logarithms of a softmax at the three positions.
+    let (logits, _) = run(&mut session, "uniform", &prompt.clone().answered(answer));
+    let vocab = logits.len() / 9;
+    let wanted: f64 = (5..8)
+        .map(|t| {
+            let row: Vec<f64> = logits[t * vocab..(t + 1) * vocab].iter().map(|v| f64::from(*v)).collect();
+            row[f.ids[t + 1] as usize] - row.iter().map(|v| v.exp()).sum::<f64>().ln()
+        })
+        .sum();
+    assert!((found[1].log_probability.unwrap() - wanted).abs() < 1e-3);
+    assert!(found.iter().all(|one| one.answer.is_none()));
+}
+
+#[test]
+fn an_answer_that_is_fed_in_is_right_where_it_would_have_been_generated() {
+    let f = Fixture::open("llama");
+    let (_root, library) = copied(&f, "experts");
+    let session = open(&f, &library, "cpu", &[f.ids.clone()]);
+    let prompts = [&f.ids[..5], &f.ids[2..10], &f.ids[4..]].map(|ids| Prompt::of_tokens(ids.to_vec()));
+    let cancel = Cancel::new();
+    for router in ["vote", "vote:top=2:calibrated", "arrow:k=2:prior=1", "norm:k=1", "random:4"] {
+        let config = router.parse().unwrap();
+        let (experts, resolved) = session.resolve(&config, &mut |_| {}, &cancel).unwrap();
+        let routed = (&*experts, &resolved);
+        let greedy = generate_batch(session.model(), Some(routed), &prompts, 3, &[], &cancel).unwrap();
+        let found = forced(session.model(), routed, &prompts, &greedy, &cancel).unwrap();
+        assert!(found.iter().all(|one| one.exact && one.log_probability < 0.0), "{router}: {found:?}");
+        let other = |answer: &Vec<u32>| vec![answer[0], answer[1], (answer[2] + 1) % 61];
+        let wrong: Vec<Vec<u32>> = greedy.iter().map(other).collect();
+        let missed = forced(session.model(), routed, &prompts, &wrong, &cancel).unwrap();
+        for (found, missed) in found.iter().zip(&missed) {
+            assert!(!missed.exact && missed.log_probability < found.log_probability, "{router}");
+        }
+        // Together as alone.
+        let alone = forced(session.model(), routed, &prompts[1..2], &greedy[1..2], &cancel).unwrap();
+        assert!((alone[0].log_probability - found[1].log_probability).abs() < 1e-3, "{router}");
+    }
+}
+
+#[test]
+fn an_expert_that_is_taken_out_is_missed_as_if_it_had_never_spoken() {
+    let f = Fixture::open("llama");
+    let (_root, library) = copied(&f, "experts");
+    let mut session = open(&f, &library, "cpu", &[f.ids.clone()]);
+    let (prompt, answer) = (Prompt::of_tokens(f.ids[..6].to_vec()), &f.ids[6..10]);
+    let log_probability = |session: &mut Session, router: &str| {
+        let config = [router.parse::<RouterConfig>().unwrap()];
+        let found = compare(session, &prompt, &config, (answer, 0), &mut |_| {}, &Cancel::new()).unwrap();
+        found[0].log_probability.unwrap()
+    };
+    let base = log_probability(&mut session, "base");
+    let single = log_probability(&mut session, "single:expert_1");
+    let found = attribute(&mut session, &prompt, answer, 12, &Cancel::new()).unwrap();
+    let [only] = &found.experts[..] else { panic!("{found:?}") };
+    assert!((found.base - base).abs() < 1e-3 && (found.routed - single).abs() < 1e-3, "{found:?}");
+    assert!((only.effect - (single - base)).abs() < 2e-3 && (only.share - 1.0).abs() < 1e-6, "{found:?}");
+    assert_eq!((found.groups.as_slice(), only.by_group.len()), (&[0..1, 1..2][..], 2));
+    assert!((only.control - only.effect).abs() > 1e-3, "{found:?}");
+    assert_eq!(found, attribute(&mut session, &prompt, answer, 12, &Cancel::new()).unwrap());
+    session.set_router("arrow:k=2".parse().unwrap()).unwrap();
+    let found = attribute(&mut session, &prompt, answer, 2, &Cancel::new()).unwrap();
+    assert_eq!(found.experts.len(), 2);
+    session.set_router(RouterConfig::base()).unwrap();
+    assert!(attribute(&mut session, &prompt, answer, 2, &Cancel::new()).is_err());
+}
+
+/// Prompts of each expert, which differ.
+fn own_prompts(experts: &[String]) -> Vec<OwnPrompts> {
+    let prompt =
+        |e: usize, p: usize| (0..8).map(|t| (2 + (e * 19 + p * 3 + t * (2 * e + 1)) % 57) as u32).collect();
+    let texts = |e| (0..6).map(|p| CalibrationText::Tokens(prompt(e, p))).collect();
+    experts
+        .iter()
+        .enumerate()
+        .map(|(e, expert)| OwnPrompts { expert: expert.clone(), texts: texts(e) })
+        .collect()
+}
+
+#[test]
+fn experts_are_known_by_their_own_prompts_once_these_were_looked_at() {
+    let f = Fixture::open("llama");
+    let (_root, library) = copied(&f, "experts");
+    let mut session = open(&f, &library, "cpu", &[]);
+    let names = session.experts().to_vec();
+    for router in ["predictor", "retrieve", "centroid"] {
+        let error = session.set_router(router.parse().unwrap()).unwrap_err();
+        assert!(
+            matches!(error, Error::Usage(_)) && error.to_string().contains("and 2 more are not known"),
+            "{error}"
+        );
+    }
+    let own = own_prompts(&names);
+    let source = own.clone();
+    session.learn_from(OwnSource::new(move |_| Ok(source.clone())));
+    let mut chosen = Vec::new();
+    for own in &own {
+        for text in &own.texts {
+            let CalibrationText::Tokens(ids) = text else { panic!("tokens") };
+            let (_, trace) = run(&mut session, "predictor", &Prompt::of_tokens(ids.clone()));
+            chosen.push(trace.top(1, 0).unwrap().0 as usize);
+        }
+    }
+    let right = chosen.iter().enumerate().filter(|(at, e)| at / 6 == **e).count();
+    assert!(right >= 16, "{chosen:?}");
+    // Found again in the cache, also by another session; with other prompts it is another one.
+    let folder = library.root.join(".lora-tui/cache/own-data");
+    let count = || std::fs::read_dir(&folder).unwrap().count();
+    assert_eq!(count(), 1);
+    let mut again = open(&f, &library, "cpu", &[]);
+    let source = own.clone();
+    again.learn_from(OwnSource::new(move |_| Ok(source.clone())));
+    let prompt = Prompt::of_tokens(f.ids.clone());
+    assert_eq!(run(&mut again, "retrieve", &prompt).0, run(&mut session, "retrieve", &prompt).0);
+    assert_eq!(count(), 1);
+    let fewer: Vec<OwnPrompts> =
+        own.into_iter().map(|own| OwnPrompts { texts: own.texts[..3].to_vec(), ..own }).collect();
+    again.learn_from(OwnSource::new(move |_| Ok(fewer.clone())));
+    again.set_router("centroid".parse().unwrap()).unwrap();
+    assert_eq!(count(), 2);
 }
 
 /// Numbers without a pattern.
@@ -287,7 +454,7 @@ fn a_calibration_is_made_once_and_for_its_experts_only() {
     let mut stages = Vec::new();
     let mut again = open(&f, &library, "cpu", &prompts);
     let config: RouterConfig = "vote:score=norm:calibrated".parse().unwrap();
-    again.set_router_with(config, &mut |stage| stages.push(stage.to_string()), &Cancel::new()).unwrap();
+    again.set_router_with(config, &mut |step| stages.push(step.to_string()), &Cancel::new()).unwrap();
     assert_eq!(*again.calibrated().unwrap(), *made);
     assert_eq!((stages.as_slice(), count()), (&["calibrating".to_string()][..], 1), "read, not made");
     // Other prompts, other experts, tied prototypes: each has its own.

@@ -78,8 +78,8 @@ mod tests {
         assert_eq!(error("experts"), "there is no method \"experts\"; did you mean expert?");
         assert!(error("arrow:q=1").contains("arrow has no setting \"q\""));
         assert!(error("zzz").ends_with(
-            "choose from majority, base-chat, expert, arrow, subspace, norm, lag, vote, logo, uniform, \
-             uniform-factors, single, base, random, oracle"
+            "choose from majority, base-chat, expert, arrow, subspace, norm, lag, vote, logo, centroid, retrieve, \
+             predictor, uniform, uniform-factors, single, base, random, oracle"
         ));
     }
 

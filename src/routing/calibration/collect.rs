@@ -15,19 +15,37 @@ const BATCH: usize = 256;
 const LONGEST: usize = 512;
 
 /// Feeds the scores of counted rows to the statistics.
-struct Collector<'a> {
+struct Collector<'a, 'p> {
     experts: &'a ExpertSet,
     ops: &'a dyn Ops,
     /// By row of the pass.
     counted: Vec<bool>,
     /// By score and module.
-    streams: Vec<Vec<Stream>>,
+    streams: &'p mut [Vec<Stream>],
 }
 
-impl Collector<'_> {
+/// A calibration that is not finished. One that was cancelled goes on from it.
+#[derive(Debug)]
+pub(in crate::routing) struct Partial {
+    /// By score and module.
+    streams: Vec<Vec<Stream>>,
+    /// Prompts that are in them.
+    done: usize,
+    /// Tokens that were counted.
+    tokens: usize,
+}
+
+impl Partial {
+    /// Nothing of so many modules.
+    pub fn new(modules: usize) -> Self {
+        Self { streams: streams(modules), done: 0, tokens: 0 }
+    }
+}
+
+impl Collector<'_, '_> {
     fn take(&mut self, rows: &ModuleRows) -> Result<()> {
         let (experts, position) = (rows.experts(), rows.position());
-        for (score, streams) in SCORES.iter().zip(&mut self.streams) {
+        for (score, streams) in SCORES.iter().zip(self.streams.iter_mut()) {
             let Some(stream) = streams.get_mut(position) else { continue };
             let scores = (score.of)(rows)?;
             for (scores, _) in
@@ -51,7 +69,7 @@ impl Collector<'_> {
     }
 }
 
-impl LinearHook for Collector<'_> {
+impl LinearHook for Collector<'_, '_> {
     fn apply(&mut self, linear: usize, x: &Activations, _y: &mut Activations) -> Result<()> {
         if linear == self.head() { Ok(()) } else { self.linear(linear, x) }
     }
@@ -69,7 +87,7 @@ impl LinearHook for Collector<'_> {
 }
 
 /// Means and deviations of all scores over the counted tokens of `prompts`. `progress` hears how many of how many
-/// prompts are done.
+/// prompts are done. What is done stays in `partial` when `cancel` is raised; one batch is never left half-way.
 ///
 /// # Errors
 /// Prompts without counted tokens; values that are not finite; a raised `cancel`.
@@ -77,17 +95,16 @@ pub(in crate::routing) fn collect(
     (experts, decoder): (&ExpertSet, &Decoder),
     source: &str,
     prompts: &[Prompt],
+    partial: &mut Partial,
     progress: &mut dyn FnMut(usize, usize),
     cancel: &Cancel,
 ) -> Result<Calibration> {
     experts.prepare_spectra(decoder, cancel)?;
-    let (ops, streams) = (&**decoder.ops(), streams(experts.modules.len()));
-    let mut collector = Collector { experts, ops, counted: Vec::new(), streams };
-    let (mut at, mut counted) = (0, 0);
-    while at < prompts.len() {
-        progress(at, prompts.len());
-        let (mut tokens, mut lengths) = (Vec::new(), Vec::new());
-        collector.counted.clear();
+    while partial.done < prompts.len() {
+        progress(partial.done, prompts.len());
+        cancel.check()?;
+        let (mut tokens, mut lengths, mut counted) = (Vec::new(), Vec::new(), Vec::new());
+        let mut at = partial.done;
         while let Some(prompt) = prompts.get(at) {
             let length = prompt.ids.len().min(LONGEST).min(decoder.spec.context);
             if !tokens.is_empty() && tokens.len() + length > BATCH {
@@ -95,22 +112,26 @@ pub(in crate::routing) fn collect(
             }
             if length > 0 {
                 tokens.extend_from_slice(&prompt.ids[..length]);
-                collector.counted.extend((0..length).map(|t| counts(&prompt.parts, t)));
+                counted.extend((0..length).map(|t| counts(&prompt.parts, t)));
                 lengths.push(length);
             }
             at += 1;
         }
         if !tokens.is_empty() {
-            counted += collector.counted.iter().filter(|counted| **counted).count();
-            decoder.forward(&tokens, &lengths, ForwardPass::new(&mut collector, cancel))?;
+            partial.tokens += counted.iter().filter(|counted| **counted).count();
+            let streams = partial.streams.as_mut_slice();
+            let mut collector = Collector { experts, ops: &**decoder.ops(), counted, streams };
+            decoder.forward(&tokens, &lengths, ForwardPass::new(&mut collector, &Cancel::new()))?;
         }
+        partial.done = at;
     }
     progress(prompts.len(), prompts.len());
     let finish = |streams: Vec<Stream>| streams.into_iter().map(Stream::finish).collect::<Result<Vec<_>>>();
-    let tables: Vec<Vec<_>> = collector.streams.into_iter().map(finish).collect::<Result<_>>()?;
+    let streams = std::mem::take(&mut partial.streams);
+    let tables: Vec<Vec<_>> = streams.into_iter().map(finish).collect::<Result<_>>()?;
     let finite = |v: &Vec<f64>| v.iter().all(|v| v.is_finite());
     if !tables.iter().flatten().all(|usual| finite(&usual.mean) && finite(&usual.deviation)) {
         return Err(Error::msg("the experts' scores on the calibration prompts are not finite"));
     }
-    Ok(Calibration::new(tables, source.to_string(), prompts.len(), counted))
+    Ok(Calibration::new(tables, source.to_string(), prompts.len(), partial.tokens))
 }

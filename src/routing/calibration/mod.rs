@@ -7,6 +7,6 @@ mod prompts;
 mod statistics;
 
 pub(super) use cache::CalibrationCache;
-pub(super) use collect::collect;
+pub(super) use collect::{Partial, collect};
 pub use prompts::{CalibrationPrompts, CalibrationText, general, read_prompts};
 pub use statistics::Calibration;

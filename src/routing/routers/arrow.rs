@@ -21,5 +21,6 @@ pub(super) const ROUTER: Router = Router {
     mutes: true,
     pins: true,
     cycles: true,
+    needs_data: false,
     resolve: |request| token::resolve(request, Score::arrow()),
 };

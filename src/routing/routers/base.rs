@@ -20,6 +20,7 @@ pub(super) const ROUTER: Router = Router {
     mutes: false,
     pins: false,
     cycles: true,
+    needs_data: false,
     resolve,
 };
 

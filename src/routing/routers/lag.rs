@@ -24,7 +24,8 @@ pub(super) const ROUTER: Router = Router {
     scope: Scope::Token,
     mutes: true,
     pins: true,
-    cycles: false,
+    cycles: true,
+    needs_data: false,
     resolve,
 };
 

@@ -35,7 +35,8 @@ pub(super) const ROUTER: Router = Router {
     scope: Scope::Sequence,
     mutes: true,
     pins: true,
-    cycles: false,
+    cycles: true,
+    needs_data: false,
     resolve,
 };
 

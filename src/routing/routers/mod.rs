@@ -2,6 +2,8 @@
 
 mod arrow;
 mod base;
+mod by_state;
+mod centroid;
 mod lag;
 mod logo;
 mod norm;
@@ -36,6 +38,9 @@ pub static ROUTERS: &[Router] = &[
     lag::ROUTER,
     vote::ROUTER,
     logo::ROUTER,
+    centroid::ROUTER,
+    by_state::RETRIEVE,
+    by_state::PREDICTOR,
     uniform::ROUTER,
     uniform_factors::ROUTER,
     single::ROUTER,

@@ -19,6 +19,7 @@ pub(super) const ROUTER: Router = Router {
     scope: Scope::Token,
     mutes: true,
     pins: true,
-    cycles: false,
+    cycles: true,
+    needs_data: false,
     resolve: |request| token::resolve(request, Score::norm()),
 };

@@ -18,6 +18,7 @@ pub(super) const ROUTER: Router = Router {
     mutes: false,
     pins: false,
     cycles: false,
+    needs_data: false,
     resolve: |_| {
         Err(Error::usage(
             "oracle needs to know the task of a prompt: it works in eval --methods; elsewhere use single:NAME",

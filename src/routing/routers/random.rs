@@ -25,6 +25,7 @@ pub(super) const ROUTER: Router = Router {
     mutes: true,
     pins: false,
     cycles: false,
+    needs_data: false,
     resolve,
 };
 

@@ -8,6 +8,7 @@ use crate::model::Decoder;
 use crate::routing::calibration::Calibration;
 use crate::routing::experts::ExpertSet;
 use crate::routing::mix::Mix;
+use crate::routing::own_data::OwnData;
 use crate::routing::rows::{ModuleRows, Sequences};
 use crate::routing::scores::{Measure, Needs, Score};
 use crate::routing::speakers::Speakers;
@@ -45,6 +46,8 @@ pub struct Router {
     pub pins: bool,
     /// Whether the key for the next router stops at it.
     pub cycles: bool,
+    /// Whether it knows experts by their own prompts.
+    pub needs_data: bool,
     /// Makes the rule.
     ///
     /// # Errors
@@ -116,9 +119,19 @@ pub struct Request<'a> {
     pub decoder: &'a Decoder,
     /// What is usual for the experts, where it was measured.
     pub calibration: Option<&'a Arc<Calibration>>,
+    /// What the experts' own prompts look like, where that was found out.
+    pub own: Option<&'a Arc<OwnData>>,
 }
 
 impl Request<'_> {
+    /// What the experts' own prompts look like.
+    ///
+    /// # Errors
+    /// When that was not found out.
+    pub(super) fn own(&self) -> Result<Arc<OwnData>> {
+        self.own.map(Arc::clone).ok_or_else(|| Error::msg("the experts' own prompts were not looked at"))
+    }
+
     /// A score, calibrated where the settings say so.
     ///
     /// # Errors

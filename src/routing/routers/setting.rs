@@ -170,7 +170,7 @@ pub static TIED: RouterSetting = RouterSetting {
 pub static CALIBRATED: RouterSetting = RouterSetting {
     name: "calibrated",
     title: "calibration",
-    symbol: "",
+    symbol: "calibrated",
     help: "Replace each score by its deviation from what is usual for that expert at that module",
     domain: Domain::Flag,
     shorthand: None,
@@ -190,7 +190,7 @@ pub static PRIOR: RouterSetting = RouterSetting {
 pub static SCORE: RouterSetting = RouterSetting {
     name: "score",
     title: "score",
-    symbol: "",
+    symbol: "by",
     help: "How experts are scored",
     domain: Domain::Word { words: words::<Score> },
     shorthand: None,
@@ -265,6 +265,11 @@ impl RouterSetting {
     /// A value on the status line: `top 3`, `τ 0.1`; `None` where the setting is not shown there.
     pub fn shown(&self, value: SettingValue) -> Option<String> {
         let value = match value {
+            // What is off changes nothing.
+            SettingValue::Flag(false) | SettingValue::Number(0.0) => return None,
+            SettingValue::Flag(true) => {
+                return Some(self.symbol.to_string()).filter(|symbol| !symbol.is_empty());
+            }
             SettingValue::Count(0) => "all".to_string(),
             value => value.to_string(),
         };

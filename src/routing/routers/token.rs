@@ -70,15 +70,20 @@ impl Token {
     /// Softmax(score / τ) over the pinned experts and the highest scores; ties go to the lower index.
     fn weigh_row(&self, candidate: &[bool], speakers: &Speakers, scores: &[f32], row: &mut [(u32, f32)]) {
         let kept = highest(candidate, speakers, scores, row);
-        let Some(&(_, most)) = row[..kept].first() else { return };
-        let mut sum = 0f32;
-        for slot in &mut row[..kept] {
-            slot.1 = ((slot.1 - most) / self.temperature).exp();
-            sum += slot.1;
-        }
-        row[..kept].iter_mut().for_each(|slot| slot.1 /= sum);
-        row[kept..].fill((0, 0.0));
+        soften(row, kept, self.temperature);
     }
+}
+
+/// Turns the first `kept` entries of a row, scores with the highest first, into weights; the rest is weight 0.
+pub(super) fn soften(row: &mut [(u32, f32)], kept: usize, temperature: f32) {
+    let Some(&(_, most)) = row[..kept].first() else { return };
+    let mut sum = 0f32;
+    for slot in &mut row[..kept] {
+        slot.1 = ((slot.1 - most) / temperature).exp();
+        sum += slot.1;
+    }
+    row[..kept].iter_mut().for_each(|slot| slot.1 /= sum);
+    row[kept..].fill((0, 0.0));
 }
 
 /// Puts (expert, score) of the pinned experts and of those with the highest scores into `row`, highest first, as

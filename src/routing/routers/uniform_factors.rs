@@ -21,6 +21,7 @@ pub(super) const ROUTER: Router = Router {
     pins: false,
     // Few libraries have equal ranks and scales everywhere.
     cycles: false,
+    needs_data: false,
     resolve,
 };
 

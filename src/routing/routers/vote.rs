@@ -42,7 +42,8 @@ pub(super) const ROUTER: Router = Router {
     scope: Scope::Sequence,
     mutes: true,
     pins: true,
-    cycles: false,
+    cycles: true,
+    needs_data: false,
     resolve,
 };
 

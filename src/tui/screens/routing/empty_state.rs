@@ -227,6 +227,18 @@ impl Panel<'_> {
         let (exchange, shared, theme) = (&self.screen.exchange, self.shared, self.theme);
         if let Some(pending) = exchange.pending {
             let elapsed = exchange.elapsed(shared).unwrap_or(0.0);
+            if let Some((done, total)) = pending.calibration.filter(|_| exchange.is_long(shared)) {
+                let text = format!(
+                    "The router needs a calibration first: {done} of {total} prompts are done, {}.",
+                    duration(elapsed)
+                );
+                return vec![
+                    Line::styled(text, theme.text()),
+                    self.bar(done as f64 / total.max(1) as f64),
+                    Line::default(),
+                    key("Esc", "stop", theme),
+                ];
+            }
             let Some((done, total)) = pending.progress.filter(|_| exchange.is_long(shared)) else {
                 return Vec::new();
             };

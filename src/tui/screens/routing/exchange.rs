@@ -23,6 +23,8 @@ pub struct Pending {
     pub since: f64,
     /// Tokens of the prompt that are done, and all of them, once the engine said so.
     pub progress: Option<(usize, usize)>,
+    /// Prompts of a calibration that are done, and all of them, while one is made.
+    pub calibration: Option<(usize, usize)>,
 }
 
 /// The newest routing that arrived.
@@ -131,7 +133,7 @@ impl Exchange {
             return Vec::new();
         }
         let (ticket, Asked { prompt, raw, router }) = (self.ticket, self.asked.clone());
-        self.pending = Some(Pending { generating, since: shared.now, progress: None });
+        self.pending = Some(Pending { generating, since: shared.now, progress: None, calibration: None });
         if !generating {
             return vec![Effect::Engine(EngineEffect::Route { ticket, prompt, raw, router })];
         }
@@ -170,6 +172,14 @@ impl Exchange {
     pub fn take_progress(&mut self, done: usize, total: usize) {
         if let Some(pending) = &mut self.pending {
             pending.progress = Some((done, total));
+            pending.calibration = None;
+        }
+    }
+
+    /// Takes how much of a calibration is done.
+    pub fn take_calibration(&mut self, done: usize, total: usize) {
+        if let Some(pending) = &mut self.pending {
+            pending.calibration = Some((done, total)).filter(|(done, total)| done < total);
         }
     }
 

@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::exchange::needs_retry;
 use super::prompt::Edit;
 use super::state::{Focus, RoutingScreen};
-use crate::routing::{ROUTERS, TEMPERATURE, TOP_K};
+use crate::routing::{CALIBRATED, ROUTERS, TEMPERATURE, TOP_K};
 use crate::tui::keymap::{
     BACK_TAB, Binding, Chord, END, ENTER, ESC, HOME, KeyHint, KeySection, KeyTable, LEFT, Motion, PAGE_DOWN,
     PAGE_UP, RIGHT, TAB, moves,
@@ -31,6 +31,7 @@ pub enum Action {
     MoreExperts,
     Sharper,
     Softer,
+    Calibrate,
     PreviousExpert,
     NextExpert,
     Mute,
@@ -166,6 +167,13 @@ static MAP: Table = KeyTable {
             "Lower the temperature (sharper) or raise it (softer)",
         )
         .when(|s: &RoutingScreen, shared| several(s, shared) && s.question.router.router.has(&TEMPERATURE))
+        .explains(),
+        Binding::new(
+            &[(Chord::char('c'), Action::Calibrate)],
+            "calibrated",
+            "Compare each expert's scores with what is usual for it, or take them as they are",
+        )
+        .when(|s: &RoutingScreen, shared| several(s, shared) && s.question.router.router.has(&CALIBRATED))
         .explains(),
         Binding::new(
             &[(Chord::char('['), Action::PreviousExpert), (Chord::char(']'), Action::NextExpert)],
@@ -318,6 +326,7 @@ impl RoutingScreen {
             Action::MoreExperts => return self.step_setting(&TOP_K, true, shared),
             Action::Sharper => return self.step_setting(&TEMPERATURE, false, shared),
             Action::Softer => return self.step_setting(&TEMPERATURE, true, shared),
+            Action::Calibrate => return self.step_setting(&CALIBRATED, true, shared),
             Action::PreviousExpert => return self.move_expert(-1, shared),
             Action::NextExpert => return self.move_expert(1, shared),
             Action::Mute => return self.toggle_mute(shared),

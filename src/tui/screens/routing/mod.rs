@@ -95,12 +95,16 @@ impl Screen for RoutingScreen {
             EngineMessage::State(state) => return self.take_state(state, shared),
             EngineMessage::Examples(prompts) => self.suggestions.take(prompts),
             EngineMessage::Trace { ticket, .. }
+            | EngineMessage::Calibrating { ticket, .. }
             | EngineMessage::Progress { ticket, .. }
             | EngineMessage::Text { ticket, .. }
             | EngineMessage::Failed { ticket, .. }
                 if *ticket != newest => {}
             EngineMessage::Trace { trace, generating, milliseconds, ticket: _ } => {
                 self.show(trace, *milliseconds, *generating);
+            }
+            EngineMessage::Calibrating { done, total, ticket: _ } => {
+                self.exchange.take_calibration(*done, *total);
             }
             EngineMessage::Progress { done, total, ticket: _ } => self.exchange.take_progress(*done, *total),
             EngineMessage::Text { text, done, ticket: _ } => self.exchange.take_text(text, *done),

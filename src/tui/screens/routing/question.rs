@@ -3,10 +3,10 @@
 use super::prompt::PromptBox;
 use crate::Result;
 use crate::library::Library;
-use crate::routing::{ROUTERS, Router, RouterConfig, RouterSetting, TEMPERATURE, TOP_K, titles};
+use crate::routing::{CALIBRATED, ROUTERS, Router, RouterConfig, RouterSetting, TEMPERATURE, TOP_K, titles};
 
 /// The settings that have keys.
-const KEYED: [&RouterSetting; 2] = [&TOP_K, &TEMPERATURE];
+const KEYED: [&RouterSetting; 3] = [&TOP_K, &TEMPERATURE, &CALIBRATED];
 
 /// What was asked of the model.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -84,6 +84,11 @@ fn activity(exchange: &Exchange, shared: &Shared, room: u16) -> Vec<String> {
     }
     let narrow = room < ROOM_FOR_VERB;
     let (verb, tokens) = match prompt {
+        _ if pending.calibration.is_some() => {
+            let (done, total) = pending.calibration.unwrap_or_default();
+            let of = if narrow { format!("{done}/{total}") } else { format!("{done} of {total}") };
+            ("calibrating", format!("{of} prompts"))
+        }
         Some((done, total)) if narrow => ("routing", format!("{done}/{total} tokens")),
         Some((done, total)) => ("routing", format!("{done} of {total} tokens")),
         None if pending.generating => ("generating", counted(answer, "token")),

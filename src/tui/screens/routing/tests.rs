@@ -283,6 +283,39 @@ fn keys_that_move_ask_nothing_and_keys_that_route_do() {
     assert!(screen.on_key(key('Q'), &shared).is_none());
 }
 
+/// Presses the key for the next router until it is uniform; what the last one did.
+fn to_uniform(screen: &mut RoutingScreen, shared: &Shared) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for _ in ROUTERS {
+        if screen.question.router.head() == "uniform" {
+            break;
+        }
+        effects = press(screen, shared, key('r'));
+    }
+    effects
+}
+
+#[test]
+fn scores_are_calibrated_and_taken_as_they_are_by_one_key() {
+    let (mut screen, shared) = routed();
+    let effects = press(&mut screen, &shared, key('c'));
+    assert!(screen.question.router.needs_calibration());
+    let asked = ticket(&effects);
+    let step = |done| EngineMessage::Calibrating { ticket: asked, done, total: 264 };
+    screen.on_message(&Message::Engine(step(12)), &shared);
+    assert_eq!(screen.exchange.pending.unwrap().calibration, Some((12, 264)));
+    let later = Shared { now: shared.now + 2.0, ..shared };
+    let drawn = render(&screen, &later, 120, 40);
+    assert!(drawn.contains("calibrating 12 of 264 prompts") && drawn.contains("· calibrated"), "{drawn}");
+    screen.on_message(&Message::Engine(step(264)), &later);
+    assert_eq!(screen.exchange.pending.unwrap().calibration, None);
+    press(&mut screen, &later, key('c'));
+    assert!(!screen.question.router.needs_calibration());
+    to_uniform(&mut screen, &later);
+    let said = press(&mut screen, &later, key('c'));
+    assert!(matches!(&said[..], [Effect::App(AppEffect::Notice(_))]), "{said:?}");
+}
+
 #[test]
 fn the_router_cycles_through_its_kinds() {
     let (mut screen, shared) = routed();
@@ -352,11 +385,12 @@ fn keys_without_a_use_are_not_offered() {
     assert!(has(&screen, "T t") && !has(&screen, "X"));
     press(&mut screen, &shared, key('x'));
     assert!(has(&screen, "X"));
-    press(&mut screen, &shared, key('r'));
+    to_uniform(&mut screen, &shared);
     assert_eq!(screen.question.router.head(), "uniform");
     assert!(!has(&screen, "T t") && has(&screen, "x"));
-    let notice =
-        Effect::App(AppEffect::Notice("Top k and temperature apply to Arrow only (press r).".into()));
+    let notice = Effect::App(AppEffect::Notice(
+        "Temperature applies to Arrow, subspace or norm only (press r).".into(),
+    ));
     assert_eq!(press(&mut screen, &shared, key('t')), [notice]);
     press(&mut screen, &shared, key('r'));
     press(&mut screen, &shared, key('r'));
@@ -472,7 +506,7 @@ fn routers_that_do_not_mix_say_nothing_of_muted_experts() {
         for c in ['x', 'X'] {
             let said = press(&mut screen, &shared, key(c));
             assert!(
-                matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text == "Muting needs Arrow or uniform (press r)."),
+                matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.starts_with("Muting needs Arrow, ") && text.ends_with(" or uniform (press r).")),
                 "{said:?}"
             );
         }
@@ -486,7 +520,7 @@ fn routers_that_do_not_mix_say_nothing_of_muted_experts() {
 #[test]
 fn routers_without_a_choice_are_shown_as_what_they_are() {
     let (mut screen, shared) = routed();
-    let next = ticket(&press(&mut screen, &shared, key('r')));
+    let next = ticket(&to_uniform(&mut screen, &shared));
     let uniform = Synthetic { width: 12, uniform: true, ..Synthetic::default() }.trace(&PROMPT);
     answer(&mut screen, &shared, next, uniform, false);
     let shown = render(&screen, &shared, 120, 40);

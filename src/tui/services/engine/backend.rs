@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use crate::catalog::Catalog;
+use crate::eval::{own_source, prompt_source};
 use crate::library::{BaseLocation, FetchProgress, Library, Skipped};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{GenerateOptions, RouterConfig, Session, Trace};
@@ -41,7 +42,13 @@ pub trait RoutedModel {
     fn skipped(&self) -> Vec<Skipped>;
     /// Reads the experts again for the same base model; the router may become another one.
     fn reload(&mut self, library: &Library, cancel: &Cancel) -> Result<()>;
-    fn set_router(&mut self, router: RouterConfig) -> Result<()>;
+    /// `calibrating` hears how many of how many prompts a calibration has done, if one has to be made.
+    fn set_router(
+        &mut self,
+        router: RouterConfig,
+        calibrating: &mut dyn FnMut(usize, usize),
+        cancel: &Cancel,
+    ) -> Result<()>;
     /// `progress` hears how many of how many tokens are done.
     fn route(
         &mut self,
@@ -98,7 +105,11 @@ impl Backend for ModelBackend {
         stage: &mut dyn FnMut(&str),
         cancel: &Cancel,
     ) -> Result<Session> {
-        Session::open(library, base, &self.options, stage, cancel)
+        // Every request brings its router.
+        let mut session = Session::open_unrouted(library, base, &self.options, stage, cancel)?;
+        session.calibrate_with(prompt_source(library, None));
+        session.learn_from(own_source(library, None));
+        Ok(session)
     }
 }
 
@@ -112,11 +123,18 @@ impl RoutedModel for Session {
     }
 
     fn reload(&mut self, library: &Library, cancel: &Cancel) -> Result<()> {
+        self.calibrate_with(prompt_source(library, None));
+        self.learn_from(own_source(library, None));
         self.reload_experts(library, cancel)
     }
 
-    fn set_router(&mut self, router: RouterConfig) -> Result<()> {
-        Session::set_router(self, router)
+    fn set_router(
+        &mut self,
+        router: RouterConfig,
+        calibrating: &mut dyn FnMut(usize, usize),
+        cancel: &Cancel,
+    ) -> Result<()> {
+        self.set_router_with(router, &mut |step| calibrating(step.done, step.all), cancel)
     }
 
     fn route(

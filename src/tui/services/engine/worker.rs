@@ -257,7 +257,11 @@ impl<'a, B: Backend> Worker<'a, B> {
         let Some(session) = &mut self.session else { return Ok(()) };
         if self.router.as_ref() != Some(&work.router) {
             self.router = None;
-            session.set_router(work.router.clone())?;
+            let (ticket, send) = (work.ticket, &self.send);
+            let mut calibrating = |done: usize, total: usize| {
+                send.send(Message::Engine(EngineMessage::Calibrating { ticket, done, total }));
+            };
+            session.set_router(work.router.clone(), &mut calibrating, cancel)?;
             self.router = Some(work.router.clone());
         }
         let ticket = work.ticket;

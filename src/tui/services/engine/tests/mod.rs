@@ -119,7 +119,12 @@ impl RoutedModel for Slow {
         Ok(())
     }
 
-    fn set_router(&mut self, router: RouterConfig) -> Result<()> {
+    fn set_router(
+        &mut self,
+        router: RouterConfig,
+        _calibrating: &mut dyn FnMut(usize, usize),
+        _cancel: &Cancel,
+    ) -> Result<()> {
         match router.router.names_expert() {
             true => Err(Error::usage(format!("there is no expert {}", router.argument))),
             false => Ok(()),
@@ -191,7 +196,7 @@ impl Bench {
     fn next(&mut self) -> EngineMessage {
         loop {
             match self.next_of_all() {
-                EngineMessage::Progress { .. } => {}
+                EngineMessage::Progress { .. } | EngineMessage::Calibrating { .. } => {}
                 other => return other,
             }
         }

@@ -1,0 +1,109 @@
+//! `attribute`: which experts an answer is owed to.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use super::options::{BaseArgs, PromptArgs, RouterArgs};
+use super::output::Output;
+use super::route::{left_out, open_session};
+use super::{Align, Table};
+use crate::Result;
+use crate::eval::{Effect, attribute};
+use crate::model::Precision;
+use crate::routing::GenerateOptions;
+use crate::text::printable;
+
+/// Show how much less likely an answer is without each expert
+#[derive(Clone, Debug, clap::Args)]
+pub struct AttributeArgs {
+    /// Folder of adapters
+    pub library: PathBuf,
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    /// The answer [default: the greedy one]
+    #[arg(long, value_name = "TEXT")]
+    pub answer: Option<String>,
+    /// Experts to take out, those with the most weight
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
+    pub experts: u32,
+    /// Longest greedy answer
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_tokens: u32,
+    #[command(flatten)]
+    pub router: RouterArgs,
+    #[command(flatten)]
+    pub base: BaseArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &AttributeArgs, output: &Output) -> Result<()> {
+    let (library, mut session) =
+        open_session(&args.library, &args.router, &args.base, Precision::F32, output)?;
+    let prompt = args.prompt.read(&session)?;
+    let answer = match &args.answer {
+        Some(text) => session.model().tokenizer()?.encode(text)?,
+        None => {
+            let mut ids = Vec::new();
+            let options =
+                GenerateOptions { max_tokens: args.max_tokens as usize, ..GenerateOptions::default() };
+            session.generate_tokens(&prompt, &options, output.cancel(), &mut |trace, _| {
+                ids.extend(trace.tokens.last().map(|token| token.id));
+                ControlFlow::Continue(())
+            })?;
+            ids
+        }
+    };
+    let found = attribute(&mut session, &prompt, &answer, args.experts as usize, output.cancel())?;
+    let text = match &session.model().tokenizer {
+        Some(tokenizer) => tokenizer.decode(&answer, true)?,
+        None => String::new(),
+    };
+    let names = session.experts();
+    if output.is_json() {
+        let row = |one: &Effect| {
+            serde_json::json!({
+                "expert": names[one.expert], "share": one.share, "effect": one.effect,
+                "by_group": one.by_group, "control": one.control,
+            })
+        };
+        return output.document(&serde_json::json!({
+            "router": session.router().to_string(),
+            "answer": text, "tokens": answer,
+            "log_probability": found.routed, "base_log_probability": found.base,
+            "layers": found.groups.iter().map(|g| [g.start, g.end]).collect::<Vec<_>>(),
+            "experts": found.experts.iter().map(row).collect::<Vec<_>>(),
+            "explained": found.explained(),
+            "skipped": left_out(&library, &session),
+        }));
+    }
+    output.line(&format!("{} (log p {:.2}, base {:.2})", printable(&text), found.routed, found.base))?;
+    let groups: Vec<String> =
+        found.groups.iter().map(|g| format!("layers {}–{}", g.start, g.end - 1)).collect();
+    let mut columns = vec![
+        ("expert", Align::Left),
+        ("share", Align::Right),
+        ("without it", Align::Right),
+        ("random instead", Align::Right),
+    ];
+    columns.extend(groups.iter().map(|name| (name.as_str(), Align::Right)));
+    let mut table = Table::new(&columns);
+    let change = |effect: f64| format!("{:+.2}", 0.0 - effect);
+    for one in &found.experts {
+        let mut cells = vec![
+            printable(&names[one.expert]).into_owned(),
+            format!("{:.1} %", 100.0 * one.share),
+            change(one.effect),
+            change(one.control),
+        ];
+        cells.extend(one.by_group.iter().map(|effect| change(*effect)));
+        table.row(cells);
+    }
+    output.text(&table.render())?;
+    match found.explained() {
+        Some(share) => output.line(&format!(
+            "Together they make {:.0} % of what routing gained over the base model.",
+            100.0 * share
+        )),
+        None => output.line("Routing gained nothing over the base model here."),
+    }
+}

@@ -1,0 +1,127 @@
+//! `compare`: several routers on one prompt.
+
+use std::path::PathBuf;
+
+use super::options::{BaseArgs, PromptArgs, RouterArgs};
+use super::output::Output;
+use super::route::{CalibrationFields, left_out, open_session};
+use super::{Align, Table};
+use crate::eval::{Compared, compare, differing};
+use crate::library::Library;
+use crate::model::Precision;
+use crate::named::{find_name, split_names};
+use crate::routing::RouterConfig;
+use crate::text::printable;
+use crate::{Error, Result};
+
+/// Experts of a router that the table names.
+const NAMED: usize = 3;
+
+/// Compare several routers on one prompt: who gets weight, what is answered, where they differ
+#[derive(Clone, Debug, clap::Args)]
+pub struct CompareArgs {
+    /// Folder of adapters
+    pub library: PathBuf,
+    #[command(flatten)]
+    pub prompt: PromptArgs,
+    /// Routers to compare, with commas between
+    #[arg(long, value_name = "ROUTERS", required = true)]
+    pub routers: Vec<String>,
+    /// A right answer, whose probability is shown
+    #[arg(long, value_name = "TEXT")]
+    pub reference: Option<String>,
+    /// Stop answers after this many tokens; 0 asks for none
+    #[arg(long, default_value_t = 32, value_name = "N")]
+    pub max_tokens: usize,
+    #[command(flatten)]
+    pub router: RouterArgs,
+    #[command(flatten)]
+    pub base: BaseArgs,
+}
+
+/// Reads a list of routers. A comma may belong to the name of an expert of `library`.
+fn routers(library: &Library, texts: &[String]) -> Result<Vec<RouterConfig>> {
+    let known = |name: &str| find_name(library.experts.iter().map(|e| e.name.as_str()), name).is_some();
+    let is_router = |text: &str| {
+        let read = text.parse::<RouterConfig>();
+        read.is_ok_and(|config| !config.router.names_expert() || known(&config.argument))
+    };
+    texts.iter().flat_map(|text| split_names(text, is_router)).map(str::parse).collect()
+}
+
+/// Runs the command.
+pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
+    // Read before anything is loaded, to report a wrong name at once.
+    routers(&Library::default(), &args.routers).or_else(|error| match &error {
+        Error::Usage(_) if args.routers.iter().any(|text| text.contains("single:")) => Ok(Vec::new()),
+        _ => Err(error),
+    })?;
+    let (library, mut session) =
+        open_session(&args.library, &args.router, &args.base, Precision::F32, output)?;
+    let own = session.router().clone();
+    let mut all = routers(&library, &args.routers)?;
+    for config in &mut all {
+        config.values.fill(&own.values);
+        config.muted.clone_from(&own.muted);
+        config.pinned.clone_from(&own.pinned);
+        config.general.clone_from(&own.general);
+    }
+    let prompt = args.prompt.read(&session)?;
+    let reference = match &args.reference {
+        Some(text) => session.model().tokenizer()?.encode(text)?,
+        None => Vec::new(),
+    };
+    let mut progress = output.progress();
+    let wanted = (reference.as_slice(), args.max_tokens);
+    let mut show = |line: &str| progress.update(line);
+    let found = compare(&mut session, &prompt, &all, wanted, &mut show, output.cancel())?;
+    drop(progress);
+    let calibration = CalibrationFields::of_resolved(&session, all.iter(), output);
+    if output.is_json() {
+        let row = |one: &Compared| {
+            serde_json::json!({
+                "router": one.router.to_string(),
+                "shares": one.shares,
+                "effective_experts": one.effective,
+                "answer": one.answer,
+                "log_probability": one.log_probability,
+                "differs": found.iter().map(|other| differing(&one.trace, &other.trace)).collect::<Vec<_>>(),
+            })
+        };
+        return output.document(&serde_json::json!({
+            "experts": session.experts(),
+            "calibration": calibration,
+            "routers": found.iter().map(row).collect::<Vec<_>>(),
+            "skipped": left_out(&library, &session),
+        }));
+    }
+    let mut table = Table::new(&[
+        ("router", Align::Left),
+        ("most weight", Align::Left),
+        ("effective experts", Align::Right),
+        ("differs from the first", Align::Right),
+        ("log p", Align::Right),
+        ("answer", Align::Left),
+    ]);
+    for one in &found {
+        let differs = found.first().map_or(0.0, |first| differing(&first.trace, &one.trace));
+        table.row([
+            printable(&one.router.to_string()).into_owned(),
+            heaviest(one, session.experts()),
+            format!("{:.1}", one.effective),
+            format!("{:.0} %", 100.0 * differs),
+            one.log_probability.map_or("–".into(), |p| format!("{p:.2}")),
+            printable(one.answer.as_deref().unwrap_or("–")).into_owned(),
+        ]);
+    }
+    output.text(&table.render())
+}
+
+/// The experts with the largest shares.
+fn heaviest(one: &Compared, experts: &[String]) -> String {
+    let mut order: Vec<usize> = (0..one.shares.len()).filter(|&e| one.shares[e] > 0.0).collect();
+    order.sort_by(|&a, &b| one.shares[b].total_cmp(&one.shares[a]).then(a.cmp(&b)));
+    let name = |&e: &usize| format!("{} {:.0} %", printable(&experts[e]), 100.0 * one.shares[e]);
+    let named: Vec<String> = order.iter().take(NAMED).map(name).collect();
+    if named.is_empty() { "–".into() } else { named.join(", ") }
+}

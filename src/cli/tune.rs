@@ -1,0 +1,118 @@
+//! `tune`: the best router for a library, found on validation splits.
+
+use std::path::PathBuf;
+
+use super::options::{BaseArgs, RouterArgs};
+use super::output::Output;
+use super::route::{CalibrationFields, left_out, start_session};
+use super::{Align, Table};
+use crate::catalog::Catalog;
+use crate::eval::{CANDIDATES, Evaluation, Tuned, is_noise, with_default};
+use crate::library::Manifest;
+use crate::model::Precision;
+use crate::named::split_names;
+use crate::outside::{atomic_write, read_text_of};
+use crate::routing::RouterConfig;
+use crate::text::{counted, printable};
+use crate::train::find_tasks;
+use crate::{Error, Result};
+
+/// Find the best router for a library on the validation splits of tasks
+#[derive(Clone, Debug, clap::Args)]
+pub struct TuneArgs {
+    /// Folder of adapters
+    pub library: PathBuf,
+    /// Folder of tasks
+    #[arg(long, value_name = "DIR")]
+    pub tasks: PathBuf,
+    /// Routers to try, with commas between [default: a dozen of all kinds]
+    #[arg(long, value_name = "ROUTERS")]
+    pub routers: Vec<String>,
+    /// Items per task that the last two are asked
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(2..))]
+    pub limit: u32,
+    /// Write the best one into library.toml as the default
+    #[arg(long)]
+    pub write: bool,
+    #[command(flatten)]
+    pub router: RouterArgs,
+    #[command(flatten)]
+    pub base: BaseArgs,
+}
+
+/// Runs the command.
+pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
+    let tasks = find_tasks(&args.tasks)?;
+    let is_router = |text: &str| text.parse::<RouterConfig>().is_ok();
+    let named = args.routers.iter().flat_map(|text| split_names(text, is_router));
+    let texts: Vec<&str> = if args.routers.is_empty() { CANDIDATES.to_vec() } else { named.collect() };
+    let routers: Vec<RouterConfig> = texts.into_iter().map(str::parse).collect::<Result<_>>()?;
+    let library = Catalog::open(&args.library, args.base.base.as_deref())?;
+    output.library_notes(&library);
+    let session = start_session(&library, &args.router, &args.base, Precision::F32, output)?;
+    let evaluation = Evaluation { library: &library, session: &session, cancel: output.cancel() };
+    let mut progress = output.progress();
+    let mut show = |line: &str| progress.stage(line);
+    let tuned = evaluation.tune(&tasks, &routers, args.limit as usize, &mut show)?;
+    drop(progress);
+    let calibration = CalibrationFields::of_resolved(&session, routers.iter(), output);
+    let noise = is_noise(&tuned);
+    let best = tuned.first().ok_or_else(|| Error::msg("no router was tried"))?;
+    if args.write {
+        write(&library.root, &best.router)?;
+    }
+    if output.is_json() {
+        let row = |one: &Tuned| {
+            serde_json::json!({
+                "router": one.router.to_string(), "rounds": one.rounds, "items": one.items,
+                "exact_match": one.exact, "stderr": one.stderr, "log_probability": one.log_probability,
+                "behind": one.behind,
+            })
+        };
+        return output.document(&serde_json::json!({
+            "routers": tuned.iter().map(row).collect::<Vec<_>>(),
+            "calibration": calibration,
+            "best": best.router.to_string(), "noise": noise, "written": args.write,
+            "skipped": left_out(&library, &session),
+        }));
+    }
+    let mut table = Table::new(&[
+        ("router", Align::Left),
+        ("items", Align::Right),
+        ("exact %", Align::Right),
+        ("± ", Align::Right),
+        ("log p", Align::Right),
+        ("behind the best", Align::Right),
+    ]);
+    for one in &tuned {
+        let percent = |share: f64| format!("{:.1}", 100.0 * share);
+        table.row([
+            printable(&one.router.to_string()).into_owned(),
+            one.items.to_string(),
+            percent(one.exact),
+            percent(one.stderr),
+            format!("{:.2}", one.log_probability),
+            one.behind.map_or("–".into(), |(by, error)| format!("{} ± {}", percent(-by), percent(error))),
+        ]);
+    }
+    output.text(&table.render())?;
+    let name = printable(&best.router.to_string()).into_owned();
+    let items = counted(best.items, "item");
+    output.line(&match noise {
+        true => format!("{name} is first after {items}, but no better than the next one except by chance."),
+        false => format!("{name} is the best one after {items}."),
+    })?;
+    if args.write {
+        output.note(&format!("{} has it as the default now", Manifest::FILE));
+    }
+    Ok(())
+}
+
+/// Makes a router the default of the library at `root`.
+fn write(root: &std::path::Path, router: &RouterConfig) -> Result<()> {
+    // What is there has to be sound, and to be a manifest.
+    Manifest::read(root)?;
+    let path = root.join(Manifest::FILE);
+    let text = if path.exists() { read_text_of(&path, 1 << 20)? } else { String::new() };
+    atomic_write(&path, with_default(&text, router).as_bytes())
+}

@@ -1,0 +1,95 @@
+//! Several routers on one prompt.
+
+use std::ops::ControlFlow;
+
+use candle_core::D;
+
+use crate::routing::{GenerateOptions, Prompt, RouterConfig, Session, Trace};
+use crate::{Cancel, Error, Result};
+
+/// What one router makes of a prompt.
+#[derive(Clone, Debug)]
+pub struct Compared {
+    /// With its settings.
+    pub router: RouterConfig,
+    /// The routing of the prompt.
+    pub trace: Trace,
+    /// By expert: its share of the prompt.
+    pub shares: Vec<f64>,
+    /// exp of the entropy of the shares: as many experts of equal shares would be as spread.
+    pub effective: f64,
+    /// The greedy answer, where one was wanted; untrusted.
+    pub answer: Option<String>,
+    /// Log-probability in nats of the reference answer, its end token left out.
+    pub log_probability: Option<f64>,
+}
+
+/// Runs a prompt through each of `routers`; leaves the session with the last one. `reference` is an answer in tokens
+/// whose probability is computed; `max_tokens` of 0 asks for no answer. `progress` gets a line.
+///
+/// # Errors
+/// A router that cannot be resolved; as [`Session::route_tokens`].
+pub fn compare(
+    session: &mut Session,
+    prompt: &Prompt,
+    routers: &[RouterConfig],
+    (reference, max_tokens): (&[u32], usize),
+    progress: &mut dyn FnMut(&str),
+    cancel: &Cancel,
+) -> Result<Vec<Compared>> {
+    let mut all = Vec::with_capacity(routers.len());
+    for router in routers {
+        progress(&router.to_string());
+        session.set_router_with(router.clone(), &mut |step| progress(&step.to_string()), cancel)?;
+        let trace = session.route_tokens(prompt, cancel)?;
+        let shares = trace.totals(|_| true);
+        let entropy: f64 = shares.iter().filter(|share| **share > 0.0).map(|share| -share * share.ln()).sum();
+        let effective = if shares.iter().any(|share| *share > 0.0) { entropy.exp() } else { 0.0 };
+        let answer = match max_tokens {
+            0 => None,
+            max_tokens => {
+                let options = GenerateOptions { max_tokens, ..GenerateOptions::default() };
+                let go_on = &mut |_: &Trace, _: &str| ControlFlow::Continue(());
+                Some(session.generate_tokens(prompt, &options, cancel, go_on)?)
+            }
+        };
+        let log_probability = match reference {
+            [] => None,
+            reference => Some(log_probability(session, prompt, reference, cancel)?),
+        };
+        all.push(Compared { router: router.clone(), trace, shares, effective, answer, log_probability });
+    }
+    Ok(all)
+}
+
+/// Log-probability in nats of an answer after a prompt, under the session's router.
+fn log_probability(session: &mut Session, prompt: &Prompt, answer: &[u32], cancel: &Cancel) -> Result<f64> {
+    if prompt.ids.is_empty() {
+        return Err(Error::usage("the prompt is empty"));
+    }
+    let (logits, _) = session.logits(&prompt.clone().answered(answer), cancel)?;
+    // Every token is foretold one position before it.
+    let rows = logits.narrow(0, prompt.ids.len() - 1, answer.len())?;
+    let most = rows.max_keepdim(D::Minus1)?;
+    let sums: Vec<f32> = rows.broadcast_sub(&most)?.exp()?.sum(D::Minus1)?.to_vec1()?;
+    let most: Vec<f32> = most.flatten_all()?.to_vec1()?;
+    let mut sum = 0.0;
+    for (at, &token) in answer.iter().enumerate() {
+        let logit: f32 = rows.get(at)?.get(token as usize)?.to_scalar()?;
+        sum += f64::from(logit - most[at]) - f64::from(sums[at]).ln();
+    }
+    Ok(sum)
+}
+
+/// Share of the counted tokens and modules at which two routings have another heaviest expert.
+pub fn differing(one: &Trace, other: &Trace) -> f64 {
+    let (mut differ, mut all) = (0usize, 0usize);
+    for t in (0..one.tokens.len().min(other.tokens.len())).filter(|&t| one.counts(t)) {
+        for m in 0..one.modules.len().max(other.modules.len()) {
+            let top = |trace: &Trace| trace.top(t, m).map(|(e, _)| e);
+            all += 1;
+            differ += usize::from(top(one) != top(other));
+        }
+    }
+    differ as f64 / all.max(1) as f64
+}

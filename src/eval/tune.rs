@@ -1,0 +1,249 @@
+//! The best router for a library, found on the validation splits of tasks by successive halving.
+
+use std::path::PathBuf;
+
+use super::evaluation::{Answering, Evaluation, TaskItems};
+use super::forced::{Forced, forced};
+use super::split::Split;
+use crate::routing::RouterConfig;
+use crate::train::Dataset;
+use crate::{Error, Result};
+
+/// Routers that are tried where none are named.
+pub const CANDIDATES: [&str; 12] = [
+    "arrow:k=3:temperature=0.1",
+    "arrow:k=3:temperature=1",
+    "arrow:k=3:temperature=0.3:calibrated",
+    "norm:k=3:temperature=0.3:calibrated",
+    "arrow:k=3:temperature=0.3:calibrated:prior=4",
+    "norm:k=3:temperature=0.3:calibrated:prior=8",
+    "lag:k=3:calibrated",
+    "vote:score=arrow:top=1:calibrated",
+    "vote:score=norm:top=1:calibrated",
+    "vote:score=arrow:top=3:sharpness=0.5:calibrated",
+    "vote:score=arrow:top=0:sharpness=2:calibrated",
+    "uniform",
+];
+
+/// Items of each task in the first round.
+const FIRST: usize = 4;
+
+/// What a router scored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tuned {
+    /// With its settings.
+    pub router: RouterConfig,
+    /// Rounds that it was in.
+    pub rounds: usize,
+    /// Items of all tasks that it was asked.
+    pub items: usize,
+    /// Share of the right answers that are its greedy ones.
+    pub exact: f64,
+    /// Standard error of it.
+    pub stderr: f64,
+    /// Mean log-probability of a right answer in nats.
+    pub log_probability: f64,
+    /// Difference of `exact` to the best one's on the same items, and its standard error; `None` for the best one.
+    pub behind: Option<(f64, f64)>,
+}
+
+/// A router with what it answered so far.
+struct Candidate {
+    router: RouterConfig,
+    rounds: usize,
+    /// By task.
+    answers: Vec<Vec<Forced>>,
+}
+
+impl Candidate {
+    fn all(&self) -> impl Iterator<Item = &Forced> {
+        self.answers.iter().flatten()
+    }
+
+    /// Exact answers first, then log-probability.
+    fn order(&self) -> (f64, f64) {
+        let count = self.all().count().max(1) as f64;
+        let exact = self.all().filter(|answer| answer.exact).count() as f64;
+        (exact / count, self.all().map(|answer| answer.log_probability).sum::<f64>() / count)
+    }
+}
+
+impl Evaluation<'_> {
+    /// Scores `routers` on the validation splits of `tasks`, on few items first; the better half goes on with twice as
+    /// many, until two are left or there are `limit` items of each task. Best first. Settings that a router does not
+    /// give are those of the session's router. `progress` gets a line.
+    ///
+    /// # Errors
+    /// Tasks without validation items; routers that cannot be resolved; none at all.
+    pub fn tune(
+        &self,
+        tasks: &[PathBuf],
+        routers: &[RouterConfig],
+        limit: usize,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Vec<Tuned>> {
+        let data: Vec<Dataset> = tasks.iter().map(|path| Dataset::load(path)).collect::<Result<_>>()?;
+        let new = |router: &RouterConfig| Candidate {
+            router: router.clone(),
+            rounds: 0,
+            answers: vec![Vec::new(); data.len()],
+        };
+        let mut alive: Vec<Candidate> = routers.iter().map(new).collect();
+        let mut out: Vec<Candidate> = Vec::new();
+        let mut items = FIRST.min(limit.max(1));
+        loop {
+            for candidate in &mut alive {
+                progress(&format!("{}: {items} items of each task", candidate.router));
+                self.ask(candidate, tasks, &data, items)?;
+            }
+            alive.sort_by(|a, b| {
+                let (a, b) = (a.order(), b.order());
+                b.0.total_cmp(&a.0).then(b.1.total_cmp(&a.1))
+            });
+            if items >= limit {
+                break;
+            }
+            let left = alive.len().div_ceil(2).max(2).min(alive.len());
+            // Those that are out come after those that stay longer.
+            out.splice(0..0, alive.split_off(left));
+            items = if left == 2 { limit } else { (2 * items).min(limit) };
+        }
+        alive.extend(out);
+        let best = alive.first().ok_or_else(|| Error::usage("there is no router to try"))?;
+        Ok(alive.iter().enumerate().map(|(at, candidate)| summary(candidate, best, at == 0)).collect())
+    }
+
+    /// Lets a candidate answer the items of every task up to `items` that it has not seen yet.
+    fn ask(
+        &self,
+        candidate: &mut Candidate,
+        tasks: &[PathBuf],
+        data: &[Dataset],
+        items: usize,
+    ) -> Result<()> {
+        candidate.rounds += 1;
+        let tokenizer = self.model().tokenizer()?;
+        for ((path, data), answers) in tasks.iter().zip(data).zip(&mut candidate.answers) {
+            self.cancel.check()?;
+            let all = Split::Validation.items(data, items, path)?;
+            let Some(new) = all.get(answers.len()..).filter(|new| !new.is_empty()) else { continue };
+            let task = TaskItems { data, items: new };
+            let Answering::Generated { prompts, routed } = self.routed(&task, candidate.router.clone())?
+            else {
+                continue;
+            };
+            let end = &self.template().end;
+            let right: Vec<Vec<u32>> = new
+                .iter()
+                .map(|item| tokenizer.encode(&format!("{}{end}", item.output)))
+                .collect::<Result<_>>()?;
+            let routed = match routed {
+                Some(routed) => routed,
+                // The base model alone.
+                None => Box::new(self.session.resolve(&candidate.router, &mut |_| {}, self.cancel)?),
+            };
+            let (experts, router) = &*routed;
+            answers.extend(forced(self.model(), (experts, router), &prompts, &right, self.cancel)?);
+        }
+        Ok(())
+    }
+}
+
+/// Mean and its standard error.
+fn mean(values: &[f64]) -> (f64, f64) {
+    let count = values.len().max(1) as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let square = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+    (mean, (square / (count - 1.0).max(1.0) / count).sqrt())
+}
+
+fn summary(candidate: &Candidate, best: &Candidate, first: bool) -> Tuned {
+    let one = |answer: &Forced| f64::from(u8::from(answer.exact));
+    let exact: Vec<f64> = candidate.all().map(one).collect();
+    let same = candidate.answers.iter().zip(&best.answers).flat_map(|(own, best)| own.iter().zip(best));
+    let differences: Vec<f64> = same.map(|(own, best)| one(own) - one(best)).collect();
+    let ((share, stderr), (_, log_probability)) = (mean(&exact), candidate.order());
+    Tuned {
+        router: candidate.router.clone(),
+        rounds: candidate.rounds,
+        items: exact.len(),
+        exact: share,
+        stderr,
+        log_probability,
+        behind: (!first).then(|| mean(&differences)),
+    }
+}
+
+/// Whether the best one is no better than the next one but by chance: by less than two standard errors of their
+/// difference.
+pub fn is_noise(tuned: &[Tuned]) -> bool {
+    let next = tuned.get(1).and_then(|next| next.behind);
+    next.is_some_and(|(difference, stderr)| -difference <= 2.0 * stderr)
+}
+
+/// A `library.toml` whose `[router]` has this default; everything else stays as it is, comments too.
+pub fn with_default(manifest: &str, router: &RouterConfig) -> String {
+    let line = format!("default = {}", toml::Value::String(router.to_string()));
+    let mut lines: Vec<String> = manifest.lines().map(String::from).collect();
+    let header = |line: &String| line.trim_start().starts_with('[');
+    let Some(section) = lines.iter().position(|line| line.trim() == "[router]") else {
+        if lines.last().is_some_and(|last| !last.is_empty()) {
+            lines.push(String::new());
+        }
+        lines.extend(["[router]".to_string(), line]);
+        return lines.join("\n") + "\n";
+    };
+    let end = lines[section + 1..].iter().position(header).map_or(lines.len(), |at| section + 1 + at);
+    let is_default = |line: &String| {
+        line.trim_start().strip_prefix("default").is_some_and(|rest| rest.trim_start().starts_with('='))
+    };
+    match lines[section + 1..end].iter().position(is_default) {
+        Some(at) => lines[section + 1 + at] = line,
+        None => lines.insert(section + 1, line),
+    }
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_put_where_it_belongs_and_all_else_stays() {
+        let router: RouterConfig = "vote:calibrated".parse().unwrap();
+        let line = "default = \"vote:calibrated\"";
+        let cases = [
+            ("", format!("[router]\n{line}\n")),
+            ("name = \"x\" # mine\n", format!("name = \"x\" # mine\n\n[router]\n{line}\n")),
+            ("[router]\n# τ\ntop_k = 3\n[base]\n", format!("[router]\n{line}\n# τ\ntop_k = 3\n[base]\n")),
+            ("[router]\ndefault = \"arrow\"\n", format!("[router]\n{line}\n")),
+            ("[base]\ndefault = \"x\"\n[router]\n", format!("[base]\ndefault = \"x\"\n[router]\n{line}\n")),
+        ];
+        for (before, after) in cases {
+            assert_eq!(with_default(before, &router), after);
+        }
+    }
+
+    #[test]
+    fn the_candidates_are_routers() {
+        for text in CANDIDATES {
+            assert_eq!(text.parse::<RouterConfig>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_small_difference_is_noise() {
+        let candidate = |exact: &[bool]| Candidate {
+            router: RouterConfig::default(),
+            rounds: 1,
+            answers: vec![exact.iter().map(|&exact| Forced { exact, log_probability: -1.0 }).collect()],
+        };
+        let best = candidate(&[true; 20]);
+        let near: Vec<bool> = (0..20).map(|i| i > 0).collect();
+        let far: Vec<bool> = (0..20).map(|i| i > 12).collect();
+        for (other, noise) in [(near, true), (far, false)] {
+            let all = [summary(&best, &best, true), summary(&candidate(&other), &best, false)];
+            assert_eq!(is_noise(&all), noise, "{:?}", all[1].behind);
+        }
+    }
+}
