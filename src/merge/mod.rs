@@ -208,7 +208,9 @@ fn one(selection: &Selection<'_>, module: &str, spec: &MergeSpec) -> Result<Comb
         selection.experts.iter().filter(|s| s.adapter.module(module).is_some()).map(|s| &s.adapter.name);
     let worst = names.zip(&parts.parts).max_by(|x, y| bound(x.1).total_cmp(&bound(y.1)));
     let who = worst.map_or(String::new(), |(name, _)| format!(", those of {name} the most"));
-    Err(Error::msg(format!("the merged {module} is not finite: the weights or scales are too large{who}")))
+    Err(Error::msg(format!(
+        "the merged {module} is not finite: the weights are too large, or the scales{who}"
+    )))
 }
 
 fn report(
