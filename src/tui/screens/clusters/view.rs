@@ -72,6 +72,10 @@ impl ClustersScreen {
         let facts = match &self.shown {
             Some(Shown { clustering, similarity, sample_of: shown_sample, .. }) => {
                 let why = match (self.chosen, clustering.silhouette) {
+                    // What is on the screen is not what was chosen: that is under way.
+                    (Chosen::Silhouette | Chosen::Person, silhouette) if clustering.k != self.k => {
+                        silhouette.map_or("chosen before".into(), |value| format!("silhouette {value:.3}"))
+                    }
                     (Chosen::Guess, None) => "first guess".to_string(),
                     (Chosen::Guess, Some(silhouette)) => format!("first guess, silhouette {silhouette:.3}"),
                     (Chosen::Silhouette, silhouette) => {
