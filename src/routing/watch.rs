@@ -70,10 +70,7 @@ impl Watch {
 
     /// What to say of a pass that gave values that are no numbers, where an expert added any that can lead to them.
     pub fn verdict(&self, experts: &ExpertSet) -> Option<Error> {
-        let Some(Worst { size, expert, module }) = self.worst.as_ref().filter(|worst| worst.size >= HARMFUL)
-        else {
-            return None;
-        };
+        let Worst { size, expert, module } = self.worst.as_ref().filter(|worst| worst.size >= HARMFUL)?;
         let name = match (expert.and_then(|e| experts.names.get(e as usize)), experts.general.as_slice()) {
             (Some(name), _) | (None, [name]) => format!("the expert {name}"),
             (None, _) => "the experts".into(),
