@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::library::{
     BaseLocation, BaseSpec, Expert, FetchProgress, Library, fetch_base, locate_base, locate_described,
+    write_refusal,
 };
 use crate::model::layer_sizes;
 use crate::{Cancel, Error, Result};
@@ -27,6 +28,8 @@ pub struct Source {
 pub struct Catalog {
     /// The library.
     pub library: Library,
+    /// Why no expert can be written into it, where that is known.
+    pub read_only: Option<String>,
     source: Arc<Source>,
     /// The base model, once it was found.
     found: Mutex<Option<(PathBuf, String)>>,
@@ -71,10 +74,12 @@ impl Catalog {
     /// # Errors
     /// As [`Library::open`].
     pub fn look(source: &Arc<Source>) -> Result<Self> {
-        Self::read(source.clone()).or_else(|_| {
+        let mut catalog = Self::read(source.clone()).or_else(|_| {
             let catalog = Self::open(&source.root, None)?;
-            Ok(Self { source: source.clone(), ..catalog })
-        })
+            Ok::<_, Error>(Self { source: source.clone(), ..catalog })
+        })?;
+        catalog.read_only = write_refusal(&source.root);
+        Ok(catalog)
     }
 
     /// Looks at the experts with the base model in mind, where it was chosen or they need it.

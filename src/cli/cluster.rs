@@ -100,7 +100,7 @@ fn text(grouping: &Grouping) -> String {
             continue;
         }
         let size = counted(members.len(), "expert");
-        out.push_str(&format!("\ncluster {cluster}: {size}, cohesion {cohesion:.2}\n"));
+        out.push_str(&format!("\n{}: {size}, cohesion {cohesion:.2}\n", analysis::cluster_name(cluster)));
         let mut table = Table::new(&[("  expert", Align::Left), ("silhouette", Align::Right)]);
         for i in members {
             let value = clustering.silhouettes.get(i).map_or(String::new(), |s| format!("{s:.2}"));
@@ -135,8 +135,8 @@ mod tests {
     #[test]
     fn prints_each_cluster_with_its_members() {
         let expected = "3 experts in 2 clusters (mbc, sparsity 0.5, seed 42): inertia 0.0100, silhouette 0.593\n\n\
-            cluster 0: 2 experts, cohesion 0.90\n  expert  silhouette\n  a             0.89\n  b             0.89\n\n\
-            cluster 1: 1 expert, cohesion 1.00\n  expert  silhouette\n  far           0.00\n";
+            cluster 1: 2 experts, cohesion 0.90\n  expert  silhouette\n  a             0.89\n  b             0.89\n\n\
+            cluster 2: 1 expert, cohesion 1.00\n  expert  silhouette\n  far           0.00\n";
         assert_eq!(text(&grouping(Metric::MBC, 2)), expected);
     }
 
@@ -148,7 +148,7 @@ mod tests {
         let swept = |k: usize, silhouette| SweptK { k, inertia: 1.0 / k as f64, silhouette };
         let tried = |k, swept, at_border| Some(ChosenK { k, swept, at_border });
         found.tried = tried(2, vec![swept(2, None), swept(3, None)], false);
-        assert!(text(&found).contains("\nk = 2 has the best mean silhouette of k = 2 to 3\n\ncluster 0"));
+        assert!(text(&found).contains("\nk = 2 has the best mean silhouette of k = 2 to 3\n\ncluster 1"));
         let expected = "\nk  inertia  silhouette\n2   0.5000\n3   0.3333\n";
         assert_eq!(curve(&found.tried.as_ref().unwrap().swept), expected);
         found.clustering.k = 3;

@@ -106,7 +106,9 @@ fn rows<'a>(
     points: &'a [(f32, f32)],
 ) -> impl Iterator<Item = (&'a str, usize, (f32, f32))> {
     let experts = grouping.similarity.experts.iter().zip(&grouping.clustering.labels);
-    experts.zip(points).map(|((name, &label), &point)| (name.as_str(), label, point))
+    experts
+        .zip(points)
+        .map(|((name, &label), &point)| (name.as_str(), analysis::cluster_number(label), point))
 }
 
 fn lines(grouping: &Grouping, points: &[(f32, f32)]) -> String {

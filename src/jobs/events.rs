@@ -67,6 +67,11 @@ impl EventLog {
         self.write(&JobEvent::Stage { time: now(), text: text.into() });
     }
 
+    /// What is being done now, of which only the newest word counts: no line of the log.
+    pub fn doing(&mut self, text: String) {
+        self.write(&JobEvent::Stage { time: now(), text });
+    }
+
     /// The parts of the work.
     pub fn rows(&mut self, rows: Vec<JobRow>) {
         self.write(&JobEvent::Rows { time: now(), rows });
@@ -82,6 +87,9 @@ impl EventLog {
     pub fn training(&mut self, event: TrainEvent) {
         if let TrainEvent::Started { steps, .. } = event {
             self.started(steps);
+        }
+        if let Some(text) = event.doing() {
+            return self.doing(text);
         }
         match event.step() {
             Some(step) => self.step(step, None),

@@ -479,8 +479,8 @@ pub fn plan_clusters(
     cancel: &Cancel,
 ) -> Result<ClustersPlan> {
     let sources = Sources::new(&spec.library, &spec.tasks)?;
-    let digits = spec.k.saturating_sub(1).to_string().len();
-    let name = |cluster: usize| format!("{}{cluster:0digits$}", spec.prefix);
+    let digits = spec.k.to_string().len();
+    let name = |cluster: usize| format!("{}{:0digits$}", spec.prefix, analysis::cluster_number(cluster));
     let mut rows: Vec<ClusterRow> =
         (0..spec.k).map(|cluster| ClusterRow { name: name(cluster), ..ClusterRow::default() }).collect();
     let (mut missing, mut warnings) = (Vec::new(), Vec::new());

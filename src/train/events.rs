@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::counted;
+
 /// One step of the optimiser, or another unit of work, has finished. Losses are means per output token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -27,6 +29,13 @@ pub struct Step {
 pub enum TrainEvent {
     /// What it is doing now.
     Stage(String),
+    /// How much of the base model's loss is measured.
+    Measuring {
+        /// Validation examples done.
+        done: usize,
+        /// Of how many.
+        all: usize,
+    },
     /// The next step is about to begin, after `step` that an earlier run has made.
     Started {
         /// Steps done before.
@@ -41,6 +50,16 @@ pub enum TrainEvent {
 }
 
 impl TrainEvent {
+    /// What it is doing, in words that change while it does it.
+    pub fn doing(&self) -> Option<String> {
+        match self {
+            Self::Measuring { done, all } => {
+                Some(format!("measuring the base model's loss: {done} of {}", counted(*all, "example")))
+            }
+            Self::Stage(_) | Self::Started { .. } | Self::Step(_) => None,
+        }
+    }
+
     /// The step that has finished: the base model's loss is that of step 0.
     pub fn step(&self) -> Option<Step> {
         match *self {
@@ -48,7 +67,7 @@ impl TrainEvent {
             Self::Started { step: 0, steps, base_validation_loss: Some(loss) } => {
                 Some(Step { steps, validation_loss: Some(loss), ..Step::default() })
             }
-            Self::Stage(_) | Self::Started { .. } => None,
+            Self::Stage(_) | Self::Measuring { .. } | Self::Started { .. } => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Datasets and LoRA training, of one expert or of one per cluster.
 
+mod base_loss;
 mod batches;
 mod clusters;
 mod dataset;

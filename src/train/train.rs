@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::base_loss::{BaseLoss, Sums};
 use super::batches::Batches;
 use super::encode::Encoded;
 use super::identity::Identity;
@@ -24,6 +25,8 @@ use crate::{Cancel, Error, Result};
 
 /// Tokens of one validation batch.
 const VALIDATION_TOKENS: usize = 1024;
+/// Between two counts of a measurement.
+const BETWEEN_COUNTS: Duration = Duration::from_millis(500);
 /// Between two saved states, unless the specification says otherwise.
 const BETWEEN_STATES: Duration = Duration::from_secs(60);
 
@@ -192,8 +195,7 @@ impl Training<'_> {
             self.standing = standing;
             return Ok(());
         }
-        events(TrainEvent::Stage("measuring the base model's loss".into()));
-        self.standing.base = self.validate(cancel)?;
+        self.standing.base = self.base_loss(events, cancel)?;
         self.standing.validation = self.standing.base.clone();
         if let Some(init) = &init {
             self.lora.start_from(init)?;
@@ -312,15 +314,47 @@ impl Training<'_> {
         Ok(self.standing.validation.all)
     }
 
+    /// The base model's losses, measured unless they are known from an earlier training on the same data.
+    fn base_loss(&mut self, events: &mut dyn FnMut(TrainEvent), cancel: &Cancel) -> Result<Validation> {
+        // Without a place for what is known, it is measured.
+        let known = BaseLoss::of(self.spec, &self.model.path, &self.tokens.validation).ok();
+        if let Some(sums) = known.as_ref().and_then(BaseLoss::read) {
+            events(TrainEvent::Stage("the base model's loss is known from an earlier training".into()));
+            return Ok(validation(&sums));
+        }
+        events(TrainEvent::Stage("measuring the base model's loss".into()));
+        let mut said = Instant::now();
+        let all = self.tokens.validation.iter().map(Vec::len).sum();
+        events(TrainEvent::Measuring { done: 0, all });
+        let sums = self.sums(
+            &mut |done| {
+                if said.elapsed() >= BETWEEN_COUNTS {
+                    said = Instant::now();
+                    events(TrainEvent::Measuring { done, all });
+                }
+            },
+            cancel,
+        )?;
+        if let Some(known) = known {
+            known.keep(&sums);
+        }
+        Ok(validation(&sums))
+    }
+
     /// Losses on the validation sets.
     fn validate(&mut self, cancel: &Cancel) -> Result<Validation> {
-        let mut sets = Vec::new();
+        Ok(validation(&self.sums(&mut |_| {}, cancel)?))
+    }
+
+    /// Summed losses on the validation sets; `progress` hears how many examples are done.
+    fn sums(&mut self, progress: &mut dyn FnMut(usize), cancel: &Cancel) -> Result<Sums> {
+        let (mut sets, mut before) = (Vec::new(), 0);
         for set in &self.tokens.validation {
-            sets.push(evaluate(self.model, &mut self.lora, set, cancel)?);
+            let mut progress = |done: usize| progress(before + done);
+            sets.push(evaluate(self.model, &mut self.lora, set, &mut progress, cancel)?);
+            before += set.len();
         }
-        let mean = |(sum, count): (f64, usize)| (count > 0).then(|| sum / count as f64);
-        let all = sets.iter().fold((0.0, 0), |(sum, count), set| (sum + set.0, count + set.1));
-        Ok(Validation { all: mean(all), sets: sets.into_iter().map(mean).collect() })
+        Ok(sets)
     }
 
     /// Saves the state of a training that goes on. One that cannot be saved is reported, once, and the next time it
@@ -377,6 +411,13 @@ impl Training<'_> {
     }
 }
 
+/// Mean losses of the sets and of all of them together.
+fn validation(sums: &Sums) -> Validation {
+    let mean = |&(sum, count): &(f64, usize)| (count > 0).then(|| sum / count as f64);
+    let all = sums.iter().fold((0.0, 0), |(sum, count), set| (sum + set.0, count + set.1));
+    Validation { all: mean(&all), sets: sums.iter().map(mean).collect() }
+}
+
 /// Runs a batch through the model; returns summed loss and number of output tokens. With `train`, gradients
 /// of the sum times a weight are added to those in `lora`; blocks may be computed again for it.
 fn run_batch(
@@ -412,6 +453,7 @@ fn evaluate(
     model: &Model,
     lora: &mut LoraTrainer,
     examples: &[Encoded],
+    progress: &mut dyn FnMut(usize),
     cancel: &Cancel,
 ) -> Result<(f64, usize)> {
     lora.begin(None);
@@ -425,6 +467,7 @@ fn evaluate(
             let (loss, n) = run_batch(model, lora, &batch, None, cancel)?;
             (sum, count, tokens) = (sum + loss, count + n, 0);
             batch.clear();
+            progress(i + 1);
         }
     }
     Ok((sum, count))

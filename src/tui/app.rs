@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
-use crossterm::event::{KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::form::{Form, FormOutcome};
 use super::global_keys::{GLOBAL, Global, HELP};
 use super::screens::{self, TABS};
 use super::{
     AppEffect, ComputeMessage, Effect, EngineMessage, EngineState, JobsMessage, KeyHint, Message, Screen,
-    Shared, Tab, Tickets,
+    Shared, Tab, Tickets, Wanted,
 };
 use crate::analysis::Metric;
+use crate::jobs::kinds::{AnyReport, Findings, Made};
+use crate::jobs::{JobDetail, JobState};
 use crate::text::printable;
 
 /// The interface. [`App::update`] changes it, `App::view` draws it; neither waits for anything.
@@ -29,11 +31,13 @@ pub struct App {
 }
 
 /// A line above the footer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Notice {
     /// Printable.
     pub text: String,
     pub is_error: bool,
+    /// What Enter shows, where the line speaks of something.
+    pub shows: Vec<AppEffect>,
 }
 
 impl App {
@@ -124,8 +128,25 @@ impl App {
             | Message::Error(_) => {
                 self.absorb(&message);
                 let shared = &self.shared;
-                let mut effects: Vec<Effect> =
-                    self.screens.iter_mut().flat_map(|screen| screen.on_message(&message, shared)).collect();
+                let shown = screens::index(self.tab);
+                // What a tab that is not shown remarks by itself is of no interest elsewhere, and what speaks of
+                // something stays.
+                let speaks = self.notice.as_ref().is_some_and(|notice| !notice.shows.is_empty());
+                let heard = |at: usize, effect: &Effect| {
+                    !matches!(effect, Effect::App(AppEffect::Notice(_))) || (at == shown && !speaks)
+                };
+                let screens = self.screens.iter_mut().enumerate();
+                let mut effects: Vec<Effect> = screens
+                    .flat_map(|(at, screen)| {
+                        let asked = screen.on_message(&message, shared);
+                        asked.into_iter().filter(move |effect| heard(at, effect)).collect::<Vec<_>>()
+                    })
+                    .collect();
+                if let Message::Jobs(JobsMessage::Ended(job)) = &message
+                    && findings(job).is_some_and(|found| matches!(found.made, Some(Made::Expert(_))))
+                {
+                    effects.push(Effect::ReloadLibrary);
+                }
                 if let Some(form) = &mut self.form {
                     let outcome = form.on_message(&message, shared);
                     effects.extend(self.finish_form(outcome));
@@ -145,7 +166,6 @@ impl App {
                 if !library.warnings.is_empty() && known.as_ref() != Some(&library.warnings) {
                     self.say(&library.warnings.join("; "), false);
                 }
-                self.shared.marks.learn(library.usable().map(|expert| expert.name.as_str()));
                 self.shared.library = Some(library.clone());
                 // It can be read again: the error about that no longer applies.
                 let over = self.shared.library_error.take();
@@ -161,6 +181,7 @@ impl App {
             Message::Compute(message) => self.absorb_comparison(message),
             Message::Jobs(JobsMessage::List(jobs)) => self.shared.jobs.clone_from(jobs),
             Message::Jobs(JobsMessage::Detail(_) | JobsMessage::Started(_)) => {}
+            Message::Jobs(JobsMessage::Ended(job)) => self.say_ended(job),
             Message::Engine(message) => {
                 if let EngineMessage::State(state) = message {
                     self.shared.engine = state.clone();
@@ -177,11 +198,11 @@ impl App {
         match message {
             ComputeMessage::Similarity { result: Ok(similarity), .. } => {
                 if similarity.metric == Metric::default() {
-                    self.shared.similarity = Some(similarity.clone());
+                    self.shared.set_similarity(similarity);
                 }
             }
             ComputeMessage::Clustering { result: Ok((similarity, clustering)), .. } => {
-                self.shared.similarity = Some(similarity.clone());
+                self.shared.set_similarity(similarity);
                 self.shared.clustering = Some(clustering.clone());
             }
             ComputeMessage::Similarity { result: Err(_), .. }
@@ -196,7 +217,29 @@ impl App {
     }
 
     fn say(&mut self, text: &str, is_error: bool) {
-        self.notice = Some(Notice { text: printable(text).into_owned(), is_error });
+        self.notice = Some(Notice { text: printable(text).into_owned(), is_error, shows: Vec::new() });
+    }
+
+    /// Says what became of a job; nothing where a person ended it.
+    fn say_ended(&mut self, job: &JobDetail) {
+        let summary = &job.summary;
+        let findings = findings(job);
+        let name = format!("{} {}", summary.kind_name(), summary.name);
+        let text = match (summary.state, findings.as_ref().map(|found| found.headline.as_str())) {
+            (JobState::Finished, Some(headline)) if !headline.is_empty() => headline.to_string(),
+            (JobState::Finished, _) => format!("{name} has finished"),
+            (JobState::Failed, _) => {
+                let why = summary.error.as_ref().map(|error| format!(": {error}"));
+                format!("{name} has failed{}", why.unwrap_or_default())
+            }
+            (JobState::Queued | JobState::Running | JobState::Cancelling | JobState::Cancelled, _) => return,
+        };
+        let show = AppEffect::ShowJob { id: summary.id.clone() };
+        let shows = vec![findings.and_then(|found| found.made).map_or(show, AppEffect::Open)];
+        self.say(&text, summary.state == JobState::Failed);
+        if let Some(notice) = &mut self.notice {
+            notice.shows = shows;
+        }
     }
 
     fn on_key(&mut self, key: KeyEvent) -> Vec<Effect> {
@@ -206,7 +249,12 @@ impl App {
         {
             return self.act(global, key).unwrap_or_default();
         }
+        let free = self.help.is_none() && !self.captures_text();
         match &self.notice {
+            Some(notice) if free && !notice.shows.is_empty() && key.code == KeyCode::Enter => {
+                let shows = std::mem::take(&mut self.notice).map(|notice| notice.shows).unwrap_or_default();
+                return shows.into_iter().map(Effect::App).collect();
+            }
             Some(notice) if !notice.is_error => self.notice = None,
             Some(_) if global == Some(Global::Dismiss) => {
                 self.notice = None;
@@ -285,6 +333,23 @@ impl App {
         }
     }
 
+    /// Shows something in a tab.
+    fn lead_to(&mut self, tab: Tab, wanted: Wanted) -> Vec<Effect> {
+        self.tab = tab;
+        self.shared.wanted = Some(wanted);
+        let asked = self.screens[screens::index(tab)].on_show(&self.shared);
+        self.shared.wanted = None;
+        asked
+    }
+
+    /// Leaves the library for another one; what to ask for then.
+    pub fn reopen(&mut self, root: PathBuf) -> Vec<Effect> {
+        let now = self.shared.now;
+        *self = Self::new(root, std::mem::take(&mut self.shared.device));
+        self.set_time(now);
+        self.start()
+    }
+
     /// Carries out the effects that concern the interface itself and returns the others.
     pub(super) fn apply(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
         let mut outside = Vec::new();
@@ -295,6 +360,7 @@ impl App {
                 Effect::Suspend
                 | Effect::Redraw
                 | Effect::ReloadLibrary
+                | Effect::OpenLibrary(_)
                 | Effect::Data(_)
                 | Effect::Compute(_)
                 | Effect::Engine(_)
@@ -318,10 +384,29 @@ impl App {
                     queue.extend(asked);
                 }
                 AppEffect::Select { expert } => self.shared.selected = Some(expert),
+                AppEffect::ShowJob { id } => {
+                    queue.extend(self.lead_to(screens::jobs::TAB, Wanted::Job(id)));
+                }
+                AppEffect::Open(Made::Expert(expert)) => {
+                    self.shared.selected = Some(expert);
+                    // Also where that is the visible tab: the cursor is to move.
+                    self.tab = screens::library::TAB;
+                    queue.extend(self.screens[screens::index(self.tab)].on_show(&self.shared));
+                }
+                AppEffect::Open(Made::Clusters { k, seed, sparsity }) => {
+                    let wanted = Wanted::Clusters { k, seed, sparsity };
+                    queue.extend(self.lead_to(screens::clusters::TAB, wanted));
+                }
+                AppEffect::Open(Made::Library(root)) => outside.push(Effect::OpenLibrary(root)),
                 AppEffect::Notice(text) => self.say(&text, false),
                 AppEffect::Error(text) => self.say(&text, true),
             }
         }
         outside
     }
+}
+
+/// What a job found out, if it is finished.
+fn findings(job: &JobDetail) -> Option<Findings> {
+    job.outcome.as_ref()?.as_ref().ok().map(AnyReport::findings)
 }

@@ -17,6 +17,9 @@ use super::widgets::centered;
 use super::{EngineState, KeyHint, Theme};
 use crate::text::{counted, printable};
 
+/// Behind the key that shows what a notice speaks of.
+const LEADS: &str = " shows it";
+
 impl App {
     /// Draws everything.
     pub fn view(&self, frame: &mut Frame, theme: &Theme) {
@@ -58,16 +61,28 @@ impl App {
             return 0;
         }
         // Word wrap can waste up to a word a row: one row of reserve.
-        let cells = width(&notice.text) + 2;
+        let leads = if self.notice_leads() { width(LEADS) + 8 } else { 0 };
+        let cells = width(&notice.text) + 2 + leads;
         let rows = cells.div_ceil(usize::from(area.width).max(1));
         let reserve = usize::from(rows > 1);
         (rows + reserve).min(usize::from(area.height) / 3).clamp(1, 4) as u16
     }
 
+    /// Whether Enter shows what the notice speaks of now.
+    fn notice_leads(&self) -> bool {
+        !self.captures_text() && self.notice.as_ref().is_some_and(|notice| !notice.shows.is_empty())
+    }
+
     fn draw_notice(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
         let Some(notice) = &self.notice else { return };
         let (glyph, style) = if notice.is_error { ("✗ ", theme.error()) } else { ("● ", theme.ok()) };
-        let line = Line::from(vec![Span::styled(glyph, style), Span::styled(notice.text.as_str(), style)]);
+        let mut line =
+            Line::from(vec![Span::styled(glyph, style), Span::styled(notice.text.as_str(), style)]);
+        if self.notice_leads() {
+            let keys =
+                [Span::styled(" · ", style), Span::styled("Enter", theme.key()), Span::styled(LEADS, style)];
+            line.spans.extend(keys);
+        }
         frame.render_widget(Paragraph::new(line).wrap(Wrap { trim: true }), area);
     }
 
@@ -150,10 +165,14 @@ impl App {
             .unwrap_or_else(|| shared.root.display().to_string());
         let text = match &shared.library {
             Some(library) => {
-                let all = counted(library.experts.len(), "expert");
-                let count = match self.screen().position(shared) {
-                    Some((place, what)) => whole([format!("{place} {what}"), place], room)?,
-                    None => whole([all], room)?,
+                let read_only = if library.read_only.is_some() { " · read-only" } else { "" };
+                let all = format!("{}{read_only}", counted(library.experts.len(), "expert"));
+                let count = match self.screen().count(shared) {
+                    Some((count, what)) => {
+                        let short = if read_only.is_empty() { count.clone() } else { "read-only".into() };
+                        whole([format!("{count} {what}{read_only}"), short], room)?
+                    }
+                    None => whole([all, read_only.trim_start_matches([' ', '·']).into()], room)?,
                 };
                 // A name cut to a few letters says nothing.
                 let left = room.saturating_sub(width(&count) + 3);
@@ -197,25 +216,32 @@ impl App {
     }
 
     fn draw_help(&self, frame: &mut Frame, area: Rect, offset: u16, theme: &Theme) {
-        let (own, global) = (self.hints(), GLOBAL.hints(&(), self.shared()));
-        let column = own.iter().chain(&global).map(|hint| width(&hint.keys)).max().unwrap_or(0) + 2;
+        // All keys of the tab, also those that do nothing at the moment: these are dim.
+        let now = self.hints();
+        let mut sections = (TABS[screens::index(self.tab)].keys)();
+        sections.push(GLOBAL.section());
+        let all = || sections.iter().flat_map(|section| &section.hints);
+        let column =
+            all().map(|hint| width(&hint.keys)).max().unwrap_or(0).min(usize::from(area.width) / 3) + 2;
         let room = usize::from(area.width).saturating_sub(column + 6);
         let mut lines = Vec::new();
-        for (title, hints) in [(self.tab.title(), own), (GLOBAL.title, global)] {
-            if hints.is_empty() {
-                continue;
-            }
+        for section in &sections {
             if !lines.is_empty() {
                 lines.push(Line::default());
             }
-            lines.push(Line::styled(format!(" {title}"), theme.header()));
-            for hint in hints {
-                for (at, help) in text_width::wrap(&hint.help, room).into_iter().enumerate() {
-                    let keys = if at == 0 { hint.keys.as_str() } else { "" };
+            lines.push(Line::styled(format!(" {}", section.title), theme.header()));
+            for hint in &section.hints {
+                let works = section.title == GLOBAL.title || now.contains(hint);
+                let (key, text) =
+                    if works { (theme.key(), theme.text()) } else { (theme.dim(), theme.dim()) };
+                let keys = text_width::wrap(&hint.keys, column - 1);
+                let help = text_width::wrap(&hint.help, room);
+                for at in 0..keys.len().max(help.len()) {
+                    let keys = keys.get(at).map_or("", String::as_str);
                     lines.push(Line::from(vec![
                         Span::raw("  "),
-                        Span::styled(text_width::left(keys, column), theme.key()),
-                        Span::styled(help, theme.text()),
+                        Span::styled(text_width::left(keys, column), key),
+                        Span::styled(help.get(at).cloned().unwrap_or_default(), text),
                     ]));
                 }
             }

@@ -3,10 +3,12 @@
 //! Each service has an enum of its own, which it matches exhaustively: an effect that no service carries out does
 //! not compile.
 
+use std::path::PathBuf;
+
 use super::tab::Tab;
 use crate::analysis::Metric;
 use crate::jobs::AnyJob;
-use crate::jobs::kinds::Kind;
+use crate::jobs::kinds::{Kind, Made};
 use crate::routing::RouterConfig;
 use crate::train::ClustersSpec;
 
@@ -22,6 +24,8 @@ pub enum Effect {
     Redraw,
     /// Reads the library from disk again.
     ReloadLibrary,
+    /// Leaves this library for the one in this folder; the event loop does it.
+    OpenLibrary(PathBuf),
     /// Looks at paths as they are typed.
     Data(DataEffect),
     /// Compares experts.
@@ -46,6 +50,13 @@ pub enum AppEffect {
         /// Its name.
         expert: String,
     },
+    /// Shows a job in the Jobs tab.
+    ShowJob {
+        /// The job.
+        id: String,
+    },
+    /// Shows what a job made, in the tab for it.
+    Open(Made),
     /// One line to show, not an error.
     Notice(String),
     /// One line to show as an error.

@@ -114,6 +114,8 @@ pub enum JobsMessage {
     Detail(Arc<JobDetail>),
     /// Answer to `JobsEffect::Start`: the job's id.
     Started(Result<String, String>),
+    /// A job ended that was alive at the last look.
+    Ended(Arc<JobDetail>),
 }
 
 /// What was found on disk while a form is filled in.

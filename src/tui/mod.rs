@@ -8,11 +8,11 @@
 
 mod app;
 mod chrome;
+mod cluster_mark;
 #[cfg(unix)]
 mod crash;
 mod effect;
 mod examples;
-mod expert_marks;
 #[cfg(test)]
 pub mod fixtures;
 mod form;
@@ -48,7 +48,6 @@ mod widgets;
 
 pub use app::App;
 pub use effect::{AppEffect, ComputeEffect, DataEffect, Effect, EngineEffect, JobsEffect, Tickets};
-pub use expert_marks::ExpertMarks;
 pub use global_keys::keys_reference;
 pub use keymap::{KeyHint, KeySection};
 pub use list::List;
@@ -59,7 +58,7 @@ pub use message::{
 pub use options::TuiOptions;
 pub use runtime::run;
 pub use screen::{Screen, TabSpec};
-pub use shared::Shared;
+pub use shared::{Shared, Wanted};
 pub use tab::Tab;
 pub use text_field::TextField;
 pub use theme::{Depth, Ground, Theme};

@@ -59,9 +59,10 @@ pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
         let signals = listen_to_signals().map_err(terminal_error)?;
         let mut terminal = TerminalGuard::enter().map_err(terminal_error)?;
         let input = input::listen().map_err(terminal_error)?;
-        let mut services = Services::new(library.clone(), options, send);
+        let mut services = Services::new(library, options.clone(), send);
         let sources = Sources { messages, input, signals };
-        let exit = runtime.block_on(event_loop(&mut app, looks, &mut terminal, &mut services, sources));
+        let exit =
+            runtime.block_on(event_loop(&mut app, looks, &mut terminal, &mut services, &options, sources));
         // What cannot be written any more has gone away, whether HUP came first or not.
         exit.unwrap_or_else(|_| hung_up())
     };
@@ -74,7 +75,7 @@ pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
             std::io::stderr(),
             "{} {goes} on in the background; `lora-tui jobs {}` shows and cancels them",
             counted(live, "job"),
-            crate::text::printable(&library.display().to_string())
+            crate::text::printable(&app.shared().root.display().to_string())
         );
     }
     match exit {
@@ -167,6 +168,7 @@ async fn event_loop(
     mut looks: Looks,
     terminal: &mut TerminalGuard,
     services: &mut Services,
+    options: &TuiOptions,
     Sources { mut messages, mut input, mut signals }: Sources,
 ) -> std::io::Result<Exit> {
     let mut tick = tokio::time::interval(TICK);
@@ -180,8 +182,10 @@ async fn event_loop(
     }
     let mut asked = app.start();
     loop {
+        let mut opened = None;
         for effect in asked.drain(..) {
             match effect {
+                Effect::OpenLibrary(root) => opened = Some(root),
                 #[cfg(unix)]
                 Effect::Suspend => {
                     terminal.suspend()?;
@@ -196,6 +200,15 @@ async fn event_loop(
         }
         if app.should_quit() {
             return Ok(Exit::Quit);
+        }
+        if let Some(root) = opened {
+            // What the services of the other library still answer goes nowhere.
+            let (send, receive) = Sender::channel();
+            messages = receive;
+            *services = Services::new(root.clone(), options.clone(), send);
+            asked = app.reopen(root);
+            frames.request();
+            continue;
         }
         services.watch_jobs_closely(app.wants_jobs());
         let due = frames.due(Instant::now());

@@ -30,8 +30,9 @@ pub trait Screen {
         false
     }
 
-    /// Where the cursor is in a list, `3 of 12`, and what the list is of; `None` without a list.
-    fn position(&self, _shared: &Shared) -> Option<(String, &'static str)> {
+    /// What its list has, for the title: a number, or `3 of 12` under a filter, and the noun; `None` where it lists
+    /// nothing but the library's experts.
+    fn count(&self, _shared: &Shared) -> Option<(String, &'static str)> {
         None
     }
 

@@ -1,19 +1,36 @@
 //! What all tabs may read.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{EngineState, ExpertMarks};
-use crate::analysis::{Clustering, Similarity};
+use super::EngineState;
+use crate::analysis::{Clustering, Similarity, Untrained, untrained};
 use crate::catalog::Catalog;
 use crate::jobs::JobSummary;
+
+/// What a tab is to show when another one leads to it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wanted {
+    /// The job of this id.
+    Job(String),
+    /// A clustering.
+    Clusters {
+        /// Number of clusters.
+        k: usize,
+        /// Of k-means.
+        seed: u64,
+        /// Share of each expert's smallest entries that counts as zero.
+        sparsity: f64,
+    },
+}
 
 /// What all screens may read. Only the application changes it, from messages.
 #[derive(Debug, Default)]
 pub struct Shared {
     /// `None` until the library was read.
     pub library: Option<Arc<Catalog>>,
-    /// Of the experts that were usable at some time of this session.
-    pub marks: ExpertMarks,
+    /// What is to be said of experts that were hardly trained, by name; of the newest MBC similarity.
+    pub doubts: HashMap<String, String>,
     /// The newest clustering, whoever asked for it: colours and orders experts everywhere.
     pub clustering: Option<Arc<Clustering>>,
     /// The newest MBC similarity.
@@ -24,6 +41,8 @@ pub struct Shared {
     pub engine: EngineState,
     /// Name of the expert selected in the Library tab.
     pub selected: Option<String>,
+    /// What a tab is to show, while it becomes the visible one.
+    pub wanted: Option<Wanted>,
     /// Why the library could not be read; the last one read stays in `library`.
     pub library_error: Option<String>,
     /// The library's directory as given.
@@ -37,6 +56,14 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Takes a newer MBC similarity.
+    pub fn set_similarity(&mut self, similarity: &Arc<Similarity>) {
+        let name = |found: &Untrained| similarity.experts.get(found.expert).cloned();
+        let found = untrained(similarity);
+        self.doubts = found.iter().filter_map(|found| Some((name(found)?, found.brief()))).collect();
+        self.similarity = Some(similarity.clone());
+    }
+
     /// Jobs that are queued, running or being cancelled.
     pub fn live_jobs(&self) -> usize {
         self.jobs.iter().filter(|job| !job.state.is_over()).count()

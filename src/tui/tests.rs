@@ -8,14 +8,18 @@ use proptest::prelude::*;
 use super::fixtures;
 use super::screens::{self, TABS};
 use super::testing::{
-    assert_screen, buffer_app, code, ctrl, full_app, jobs_app, key, library_app, new_app, press, press_code,
-    render_app,
+    assert_screen, assert_text, buffer_app, code, ctrl, full_app, jobs_app, key, library_app, new_app, press,
+    press_code, render_app, text,
 };
 use super::{
-    ComputeMessage, Depth, Effect, EngineMessage, EngineState, JobsMessage, KeySection, Message, Tickets,
+    ComputeMessage, Depth, Effect, EngineEffect, EngineMessage, EngineState, JobsMessage, KeySection,
+    Message, Tickets,
 };
 use crate::jobs::JobState;
+use crate::jobs::kinds::report_of;
 use crate::library::{FetchPhase, FetchProgress};
+use crate::routing::Trace;
+use crate::train::{TrainReport, TrainSpec};
 
 #[test]
 fn help_lists_the_keys_of_the_tab_and_of_all_tabs() {
@@ -24,6 +28,37 @@ fn help_lists_the_keys_of_the_tab_and_of_all_tabs() {
     assert_screen!("help", render_app(&app, 80, 24));
     press_code(&mut app, KeyCode::Esc);
     assert!(app.help.is_none());
+}
+
+#[test]
+fn help_has_all_keys_of_the_tab_whole_and_dims_those_that_do_nothing_now() {
+    for (width, height) in [(40, 10), (80, 24), (160, 48)] {
+        // Nothing can be cancelled or resumed on an empty list.
+        let mut app = full_app();
+        app.update(Message::Jobs(JobsMessage::List(Vec::new())));
+        press(&mut app, "5?");
+        let mut seen = String::new();
+        for _ in 0..80 {
+            let drawn = buffer_app(&app, width, height, Depth::True);
+            let text = text(&drawn);
+            assert!(!text.contains('…'), "{text}");
+            seen += &text
+                .split(|c: char| c.is_whitespace() || "│╭╮╰╯─".contains(c))
+                .collect::<Vec<_>>()
+                .join(" ");
+            press(&mut app, "j");
+        }
+        let words = seen.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("Cancel the selected job"), "{words}");
+        assert!(words.contains("Resume the selected job"), "{words}");
+    }
+    let mut app = full_app();
+    app.update(Message::Jobs(JobsMessage::List(Vec::new())));
+    press(&mut app, "5?");
+    let drawn = buffer_app(&app, 160, 60, Depth::True);
+    let theme = super::Theme::new(Depth::True);
+    assert_text(&drawn, "Cancel the selected job", theme.dim());
+    assert_text(&drawn, "Train a new expert", theme.text());
 }
 
 #[test]
@@ -121,7 +156,7 @@ fn nothing_in_the_bar_is_cut() {
         }
     }
     let text = render_app(&library_app(), 40, 10);
-    assert!(text.lines().next().is_some_and(|bar| bar.ends_with("3 of 10")), "{text}");
+    assert!(text.lines().next().is_some_and(|bar| bar.ends_with("10 experts")), "{text}");
 }
 
 #[test]
@@ -156,6 +191,80 @@ fn ticks_are_wanted_only_while_something_moves() {
     assert!(!calm.wants_jobs());
     press(&mut calm, "5");
     assert!(calm.wants_jobs() && !calm.is_animating());
+}
+
+/// A training that ended.
+fn trained(state: JobState) -> Message {
+    let mut detail = (*fixtures::job_detail()).clone();
+    (detail.summary.state, detail.summary.name) = (state, "money_2".into());
+    if state == JobState::Failed {
+        detail.summary.error = Some("no expert can be written here: permission denied".into());
+    } else {
+        detail.outcome = Some(Ok(report_of::<TrainSpec>(TrainReport {
+            expert: "topic".into(),
+            path: "library/topic".into(),
+            steps: 200,
+            train_loss: 0.4,
+            validation_loss: Some(0.512),
+            base_validation_loss: Some(2.049),
+            seconds: 312.0,
+            tokens_per_second: 930.0,
+            tasks: Vec::new(),
+        })));
+    }
+    Message::Jobs(JobsMessage::Ended(Arc::new(detail)))
+}
+
+#[test]
+fn a_training_that_finished_says_what_came_out_and_enter_shows_it() {
+    let mut app = full_app();
+    let ready = || {
+        let state = EngineState::Ready { label: "a model".into(), skipped: Vec::new() };
+        Message::Engine(EngineMessage::State(state))
+    };
+    app.update(ready());
+    // The Routing tab has a routing, which other experts would make an old one.
+    press(&mut app, "4i");
+    let asked = app.update(Message::Paste("fox".into()));
+    let Some(Effect::Engine(EngineEffect::Route { ticket, .. })) = asked.first() else { panic!("{asked:?}") };
+    let trace = Arc::new(Trace::new(Arc::default(), Arc::default(), 1));
+    let routed = EngineMessage::Trace { ticket: *ticket, trace, generating: false, milliseconds: 1.0 };
+    app.update(Message::Engine(routed));
+    press_code(&mut app, KeyCode::Esc);
+    press(&mut app, "5");
+    assert!(app.update(trained(JobState::Finished)).contains(&Effect::ReloadLibrary));
+    let said = "● topic is trained: validation 0.51, base 2.05 · Enter shows it";
+    assert!(render_app(&app, 80, 24).contains(said), "{}", render_app(&app, 80, 24));
+    // The Routing tab, which nobody looks at, has nothing to say about the experts that it reads again.
+    app.update(ready());
+    assert!(render_app(&app, 80, 24).contains(said), "{}", render_app(&app, 80, 24));
+    press_code(&mut app, KeyCode::Enter);
+    assert_eq!((app.tab(), app.shared().selected.as_deref()), (screens::library::TAB, Some("topic")));
+    assert!(!render_app(&app, 80, 24).contains("is trained"));
+    // In a text field, Enter belongs to it.
+    press(&mut app, "4i");
+    app.update(trained(JobState::Finished));
+    assert!(!render_app(&app, 80, 24).contains("Enter shows it"));
+    press_code(&mut app, KeyCode::Enter);
+    assert_eq!(app.tab(), screens::routing::TAB);
+}
+
+#[test]
+fn a_job_that_failed_says_why_and_enter_shows_it_among_the_jobs() {
+    let mut app = full_app();
+    app.update(trained(JobState::Failed));
+    let text = render_app(&app, 120, 24);
+    assert!(
+        text.contains("✗ train money_2 has failed: no expert can be written here: permission denied"),
+        "{text}"
+    );
+    press_code(&mut app, KeyCode::Enter);
+    assert_eq!(app.tab(), screens::jobs::TAB);
+    assert!(render_app(&app, 120, 40).contains("past-tense"));
+    // One that a person ended needs no words.
+    let mut app = full_app();
+    app.update(trained(JobState::Cancelled));
+    assert!(app.notice.is_none());
 }
 
 fn any_key() -> impl Strategy<Value = KeyEvent> {

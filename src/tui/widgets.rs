@@ -1,5 +1,7 @@
 //! Small pieces of drawing that several tabs use.
 
+use std::ops::Range;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -23,6 +25,25 @@ pub fn row(area: Rect, at: u16) -> Rect {
 pub fn below(area: Rect, rows: u16) -> Rect {
     let rows = rows.min(area.height);
     Rect { y: area.y + rows, height: area.height - rows, ..area }
+}
+
+/// Where a list is that has more rows than its area: a mark at its right edge, beside the part that is shown. Returns
+/// the area that is left for the rows.
+pub fn list_edge(frame: &mut Frame, area: Rect, shown: Range<usize>, all: usize, theme: &Theme) -> Rect {
+    let height = usize::from(area.height);
+    if all <= height || height == 0 || area.width < 2 {
+        return area;
+    }
+    let at = |row: usize| row * height / all;
+    let first = at(shown.start).min(height - 1);
+    let last = at(shown.end).clamp(first + 1, height);
+    for row in first..last {
+        let place = (area.right() - 1, area.y + row as u16);
+        if let Some(cell) = frame.buffer_mut().cell_mut(place) {
+            cell.set_symbol("▐").set_style(theme.dim());
+        }
+    }
+    Rect { width: area.width - 1, ..area }
 }
 
 /// As many of the facts as fit, in their order, the first in the accent colour.
@@ -93,6 +114,14 @@ pub fn bar(value: f64, cells: usize) -> String {
     text_width::left(&out, cells)
 }
 
+/// As [`bar`], from the right end to the left; what is above 0 is seen at all.
+pub fn bar_left(value: f64, cells: usize) -> String {
+    let value = if value > 0.0 { value.min(1.0) } else { 0.0 };
+    let halves = (value * cells as f64 * 2.0).round().max(f64::from(u8::from(value > 0.0))) as usize;
+    let half = if halves.is_multiple_of(2) { "" } else { "▐" };
+    text_width::right(&format!("{half}{}", "█".repeat(halves / 2)), cells)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,8 +130,10 @@ mod tests {
     fn bars_are_exact_and_survive_any_number() {
         assert_eq!(bar(0.5, 4), "██  ");
         assert_eq!(bar(0.99, 2), "██");
+        assert_eq!([bar_left(0.5, 4), bar_left(0.02, 4), bar_left(0.0, 2)], ["  ██", "   ▐", "  "]);
         for value in [f64::NAN, -1.0, 0.0, 1.0, 9.0, f64::INFINITY] {
             assert_eq!(text_width::width(&bar(value, 5)), 5);
+            assert_eq!(text_width::width(&bar_left(value, 5)), 5);
         }
     }
 }

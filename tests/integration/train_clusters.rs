@@ -92,7 +92,7 @@ fn a_cluster_s_expert_learns_the_data_of_all_members() {
     let before = entries(&place.library());
     let report = quietly(&place.spec("mbc")).unwrap();
     assert_eq!(entries(&place.library()), before);
-    assert_eq!(entries(&place.path("mbc")), ["cluster_0", "cluster_1", "library.toml"]);
+    assert_eq!(entries(&place.path("mbc")), ["cluster_1", "cluster_2", "library.toml"]);
 
     let mut members: Vec<&str> =
         report.clusters.iter().flat_map(|r| &r.members).map(String::as_str).collect();
@@ -113,9 +113,9 @@ fn a_cluster_s_expert_learns_the_data_of_all_members() {
     assert_eq!(new.name.as_deref(), Some("private, 2 clusters"));
 
     // Asking again changes nothing and tells the same.
-    let bytes = weights(&place.path("mbc"), "cluster_1");
+    let bytes = weights(&place.path("mbc"), "cluster_2");
     assert_eq!(quietly(&place.spec("mbc")).unwrap(), report);
-    assert!(bytes == weights(&place.path("mbc"), "cluster_1"));
+    assert!(bytes == weights(&place.path("mbc"), "cluster_2"));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn what_was_interrupted_goes_on_to_the_same_bytes() {
         }
     };
     assert!(matches!(train_clusters(&spec, &mut stop, &cancel), Err(Error::Cancelled)));
-    assert_eq!(entries(&spec.out), ["cluster_0", "library.toml"]);
+    assert_eq!(entries(&spec.out), ["cluster_1", "library.toml"]);
 
     // All experts of a library have one template and one base model.
     for (file, changed) in
@@ -163,7 +163,7 @@ fn what_was_interrupted_goes_on_to_the_same_bytes() {
     let report = train_clusters(&spec, &mut look, &Cancel::new()).unwrap();
     assert_eq!(started, [(1, 3)], "one is done, the other goes on");
     assert!(report.clusters.iter().all(|row| row.report.is_some()));
-    for name in ["cluster_0", "cluster_1"] {
+    for name in ["cluster_1", "cluster_2"] {
         assert!(weights(&place.path("whole"), name) == weights(&place.path("parts"), name), "{name}");
     }
 }
@@ -222,11 +222,11 @@ fn it_is_one_job_with_a_row_an_expert() {
     assert_eq!((job.kind_name(), job.name.as_str()), ("train-clusters", "mbc, k = 2"));
     assert_eq!((job.step, job.steps), (2 * STEPS, 2 * STEPS));
     let shown: Value = serde_json::from_slice(&bench.cli(&["show", &id, "--json"]).stdout).unwrap();
-    assert_eq!(shown["rows"][1]["name"], "cluster_1");
+    assert_eq!(shown["rows"][1]["name"], "cluster_2");
     assert_eq!((&shown["rows"][1]["step"], &shown["rows"][1]["steps"]), (&STEPS.into(), &STEPS.into()));
     assert_eq!(shown["result"]["clusters"][0]["report"]["steps"], STEPS);
     let text = stdout(&bench.cli(&["show", &id]));
-    assert!(text.contains(&format!("cluster_0  {STEPS}/{STEPS}")) && text.contains("MADE FOR"), "{text}");
+    assert!(text.contains(&format!("cluster_1  {STEPS}/{STEPS}")) && text.contains("MADE FOR"), "{text}");
 
     // The same from the command line, which finds it done.
     let output = Command::new(BINARY)
@@ -263,13 +263,13 @@ fn it_is_started_from_the_screen_and_seen_there() {
     session.press("\r");
     session.see("train-clusters");
     session.see("finished ·");
-    session.see("cluster_1");
+    session.see("cluster_2");
     session.press("q");
     assert!(session.end().success());
     let library = Library::open(&place.path("library-mbc-2")).unwrap();
     assert_eq!(
         library.usable().map(|expert| expert.name.as_str()).collect::<Vec<_>>(),
-        ["cluster_0", "cluster_1"]
+        ["cluster_1", "cluster_2"]
     );
     assert!(library.experts.iter().all(|e| e.provenance.as_ref().is_some_and(|p| p.steps == Some(5))));
 }

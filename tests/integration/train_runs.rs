@@ -497,3 +497,25 @@ fn a_full_disk_is_an_error_that_names_the_log() {
     assert!(error.to_string().starts_with("/dev/full: "), "{error}");
     assert_eq!(entries(dir.path()), ["library.toml"]);
 }
+
+#[test]
+fn the_base_models_loss_is_measured_once_for_the_same_data() {
+    let f = Fixture::open("llama");
+    let dir = library();
+    let of = |name: &str, seed: u64| {
+        let spec = TrainSpec { name: name.into(), seed, ..spec(&f, dir.path()) };
+        let mut stages = Vec::new();
+        let mut hear = |event| {
+            if let TrainEvent::Stage(text) = event {
+                stages.push(text);
+            }
+        };
+        let report = train(&spec, None, &mut hear, &Cancel::new()).unwrap();
+        let known =
+            stages.iter().any(|text| text == "the base model's loss is known from an earlier training");
+        (report.base_validation_loss, known)
+    };
+    let (first, known) = of("first", 1);
+    assert!(first.is_some() && !known);
+    assert_eq!(of("second", 1), (first, true));
+}

@@ -36,3 +36,13 @@ impl Clustering {
         })
     }
 }
+
+/// A cluster's number as people see it: its label, counted from 1.
+pub fn cluster_number(label: usize) -> usize {
+    label + 1
+}
+
+/// A cluster's name, everywhere: `cluster 1`.
+pub fn cluster_name(label: usize) -> String {
+    format!("cluster {}", cluster_number(label))
+}

@@ -13,7 +13,7 @@ mod quality;
 mod sweep;
 
 pub use cluster::cluster;
-pub use clustering::Clustering;
+pub use clustering::{Clustering, cluster_name, cluster_number};
 pub use map::project;
 pub use order::{boundaries, order_by_cluster};
 pub use quality::{cohesion, ties};

@@ -14,6 +14,9 @@ pub fn show(event: &TrainEvent, what: &str, progress: &mut Progress) {
             progress.stage(&format!("{what}before the first step: validation loss {}", number(*loss, 3)));
         }
         TrainEvent::Started { .. } => {}
+        TrainEvent::Measuring { .. } => {
+            progress.update(&format!("{what}{}", event.doing().unwrap_or_default()));
+        }
         TrainEvent::Step(Step {
             step, steps, loss, validation_loss, tokens_per_second, eta_seconds, ..
         }) => {

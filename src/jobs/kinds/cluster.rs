@@ -6,7 +6,9 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Around, Findings, Job, JobContext, Kind, Use, absolute, clusters_title, real, real_if_there};
+use super::{
+    Around, Findings, Job, JobContext, Kind, Made, Use, absolute, clusters_title, real, real_if_there,
+};
 use crate::analysis::{self, ComparisonCache, DEFAULT_SEED, DEFAULT_SPARSITY, Metric};
 use crate::catalog::Catalog;
 use crate::library::Skipped;
@@ -169,6 +171,8 @@ impl Job for ClusterSpec {
         let rounded = |name: &str, value: Option<f64>| {
             value.filter(|value| value.is_finite()).map(|value| format!("{name} {}", number(value, 3)))
         };
+        let silhouette = rounded("silhouette", report.silhouette);
+        let headline = [Some(size.clone()), silhouette].into_iter().flatten().collect::<Vec<_>>().join(", ");
         let facts =
             [Some(size), rounded("inertia", report.inertia), rounded("silhouette", report.silhouette)];
         let mut members: BTreeMap<usize, Vec<String>> = BTreeMap::new();
@@ -176,6 +180,8 @@ impl Job for ClusterSpec {
             members.entry(*label).or_default().push(name.clone());
         }
         Findings {
+            headline,
+            made: Some(Made::Clusters { k: report.k, seed: report.seed, sparsity: report.sparsity }),
             facts: facts.into_iter().flatten().collect(),
             clusters: members.into_iter().collect(),
             left_out: report.skipped.clone(),

@@ -170,9 +170,31 @@ impl Default for Around<'_> {
     }
 }
 
+/// What a job made.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Made {
+    /// An expert of the job's library.
+    Expert(String),
+    /// Clusters of its experts, by what gives them again.
+    Clusters {
+        /// Number of clusters.
+        k: usize,
+        /// Of k-means.
+        seed: u64,
+        /// Share of each expert's smallest entries that counts as zero.
+        sparsity: f64,
+    },
+    /// A library, in this folder.
+    Library(PathBuf),
+}
+
 /// What a job found out, for people; all text is untrusted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
+    /// What there is now, in a sentence without a full stop: `money is trained: validation 0.51, base 2.05`.
+    pub headline: String,
+    /// What it made, where that can be looked at.
+    pub made: Option<Made>,
     /// Short facts, in the order in which they are shown.
     pub facts: Vec<String>,
     /// Members of each cluster, by its number.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use super::{Around, Findings, Job, JobContext, Kind, Use, absolute, real, real_if_there};
+use super::{Around, Findings, Job, JobContext, Kind, Made, Use, absolute, real, real_if_there};
 use crate::field;
 use crate::library::check_new_name;
 use crate::settings::{Entry, Kind as Of, Role, Setting};
@@ -122,6 +122,10 @@ impl Job for TrainSpec {
         let finite = |loss: Option<f64>| loss.filter(|loss| loss.is_finite());
         let speed = Some(report.tokens_per_second).filter(|speed| speed.is_finite());
         let base = finite(report.base_validation_loss);
+        let loss = |name: &str, loss: Option<f64>| finite(loss).map(|loss| format!("{name} {loss:.2}"));
+        let losses = [loss("validation", report.validation_loss), loss("base", report.base_validation_loss)];
+        let losses: Vec<String> = losses.into_iter().flatten().collect();
+        let losses = if losses.is_empty() { String::new() } else { format!(": {}", losses.join(", ")) };
         let facts = [
             Some(time.map_or(steps.clone(), |time| format!("{steps} in {time}"))),
             speed.map(|speed| format!("{speed:.0} tokens/s")),
@@ -132,7 +136,12 @@ impl Job for TrainSpec {
             }),
             Some(format!("saved in {}", report.path.display())),
         ];
-        Findings { facts: facts.into_iter().flatten().collect(), ..Findings::default() }
+        Findings {
+            headline: format!("{} is trained{losses}", report.expert),
+            made: Some(Made::Expert(report.expert.clone())),
+            facts: facts.into_iter().flatten().collect(),
+            ..Findings::default()
+        }
     }
 
     fn training(&self) -> Option<&TrainSpec> {

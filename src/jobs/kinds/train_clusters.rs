@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use super::train::{paths_of_training, training};
-use super::{Around, Findings, Job, JobContext, Kind, Use, absolute, clusters_title, real, real_if_there};
+use super::{
+    Around, Findings, Job, JobContext, Kind, Made, Use, absolute, clusters_title, real, real_if_there,
+};
 use crate::analysis::{DEFAULT_SPARSITY, paper_k};
 use crate::field;
 use crate::jobs::event::JobRow;
@@ -110,6 +112,10 @@ impl Job for ClustersSpec {
                 events.stage(&format!("{name}: {text}"));
             }
             ClustersEvent::Training { row, event } => {
+                if let Some(text) = event.doing() {
+                    let name = rows.get(row).map_or("", |row| row.name.as_str());
+                    return events.doing(format!("{name}: {text}"));
+                }
                 let before: usize = rows.iter().take(row).map(|row| row.steps).sum();
                 let all: usize = rows.iter().map(|row| row.steps).sum();
                 if let TrainEvent::Started { step, .. } = event {
@@ -133,12 +139,17 @@ impl Job for ClustersSpec {
     fn findings(report: &ClustersReport) -> Findings {
         // The rows of the job say the rest.
         let silhouette = report.silhouette.filter(|value| value.is_finite());
+        let count = counted(report.clusters.len(), "expert");
+        let verb = if report.clusters.len() == 1 { "is" } else { "are" };
+        let headline = format!("{count} {verb} trained, saved in {}", report.library.display());
         let facts = [
-            Some(counted(report.clusters.len(), "expert")),
+            Some(count),
             silhouette.map(|value| format!("silhouette {value:.3}")),
             Some(format!("saved in {}", report.library.display())),
         ];
         Findings {
+            headline,
+            made: Some(Made::Library(report.library.clone())),
             facts: facts.into_iter().flatten().collect(),
             clusters: Vec::new(),
             left_out: report.skipped.clone(),

@@ -69,9 +69,20 @@ impl Form {
             waiting: false,
             refused: None,
         };
+        form.tidy_data(false);
         form.check(shared);
         let effects = form.ask_plan(shared).into_iter().collect();
         (form, effects)
+    }
+
+    /// Why nothing that it asks for can be written, before anything is typed; `None` where it can.
+    fn closed(&self, shared: &Shared) -> Option<String> {
+        let makes_expert = self.fields.iter().any(|field| field.role() == Role::NewExpert);
+        let why = shared.library.as_ref()?.read_only.as_ref().filter(|_| makes_expert)?;
+        Some(format!(
+            "This library is read-only ({why}): no expert can be saved here. Copy it into a folder of yours, and \
+             open that: lora-tui FOLDER"
+        ))
     }
 
     /// Whether an answer is awaited.
@@ -98,7 +109,7 @@ impl Form {
             }
         }
         self.focus = to;
-        self.tidy_data();
+        self.tidy_data(true);
     }
 
     /// Takes pasted text.
@@ -122,14 +133,16 @@ impl Form {
                         Err(error) => self.refused = Some(error.clone()),
                     }
                 }
-                JobsMessage::Started(_) | JobsMessage::List(_) | JobsMessage::Detail(_) => {}
+                JobsMessage::Started(_)
+                | JobsMessage::List(_)
+                | JobsMessage::Detail(_)
+                | JobsMessage::Ended(_) => {}
             },
             Message::Data(DataMessage::Checked { path, result }) => {
                 for field in self.fields.iter_mut().filter(|f| f.role() == Role::Data && f.text() == *path) {
                     field.data = Some(result.clone());
                 }
                 self.check(shared);
-                self.tidy_data();
                 effects.extend(self.check_data());
             }
             Message::Data(DataMessage::Completed { text, candidates }) => {
@@ -202,7 +215,7 @@ impl Form {
             }
         }
         self.suggest(shared, false);
-        self.tidy_data();
+        self.tidy_data(false);
         self.check(shared);
         if self.fields[self.focus].decides_plan() {
             effects.extend(self.ask_plan(shared));
@@ -212,23 +225,27 @@ impl Form {
         effects
     }
 
-    /// Keeps one empty row below tasks that are right, and none between them.
-    fn tidy_data(&mut self) {
+    /// Keeps an empty row below the tasks, from the start, so that no row comes while somebody is on the way to
+    /// another one: it follows from what is typed alone. With `all`, empty rows between tasks go.
+    fn tidy_data(&mut self, all: bool) {
+        let tasks = |fields: &[Field]| fields.iter().take_while(|field| field.role() == Role::Data).count();
         let mut at = 0;
-        while self.fields.get(at + 1).is_some_and(|next| next.role() == Role::Data) {
-            if self.fields[at].text().is_empty() && at != self.focus {
+        while all && at + 1 < tasks(&self.fields) && tasks(&self.fields) > 2 {
+            if at != self.focus && self.fields[at].text().is_empty() {
                 self.fields.remove(at);
                 self.focus = self.focus.saturating_sub(usize::from(self.focus > at));
             } else {
                 at += 1;
             }
         }
-        if let Some(last) = self.fields.get(at)
-            && let Some(look) = last.look().filter(|look| look.role == Role::Data)
-            && matches!(last.data, Some(Ok(_)))
+        let count = tasks(&self.fields);
+        let last = count.checked_sub(1).and_then(|last| self.fields.get(last));
+        if let Some(last) = last
+            && let Some(look) = last.look()
+            && (count == 1 || !last.text().is_empty())
         {
-            self.fields.insert(at + 1, Field::another(look.clone()));
-            self.focus += usize::from(self.focus > at);
+            self.fields.insert(count, Field::another(look.clone()));
+            self.focus += usize::from(self.focus >= count);
         }
         if let Some(first) = self.fields.first_mut().filter(|first| first.role() == Role::Data) {
             first.make_first();
@@ -268,11 +285,12 @@ impl Form {
     fn check(&mut self, shared: &Shared) {
         let found = self.plan.as_ref().and_then(|plan| fields::missing(&plan.missing));
         let mut first = true;
+        let any_data = self.fields.iter().any(|f| f.role() == Role::Data && !f.text().is_empty());
         for field in &mut self.fields {
             let problem = fields::problem(field, &self.fresh, shared);
             field.error = match field.role() {
-                // Only the first task has to be there.
-                Role::Data if !first && field.text().is_empty() => None,
+                // One task has to be there.
+                Role::Data if field.text().is_empty() && (any_data || !first) => None,
                 Role::Tasks => problem.or_else(|| found.clone()),
                 Role::NewLibrary => problem.or_else(|| self.out.clone()),
                 Role::Plain | Role::Plan | Role::Data | Role::NewExpert | Role::Clusters => problem,
@@ -331,6 +349,9 @@ impl Form {
     fn start(&mut self, shared: &Shared) -> Vec<Effect> {
         self.tried = true;
         self.check(shared);
+        if self.closed(shared).is_some() {
+            return Vec::new();
+        }
         if let Some(wrong) = self.fields.iter().position(|f| f.error.is_some()) {
             if self.fields[wrong].more {
                 for field in &mut self.fields {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crossterm::event::KeyCode;
 
 use crate::analysis::{Clustering, Similarity};
+use crate::catalog::Catalog;
 use crate::jobs::ClusterSpec;
 use crate::jobs::kinds;
-use crate::library::Skipped;
+use crate::library::{Library, Skipped};
 use crate::model::Precision;
 use crate::train::{ClusterRow, ClustersPlan, ClustersSpec, Schedule, TrainSpec};
 use crate::tui::testing::{assert_screen, full_app, new_app, press, press_code, render_app};
@@ -178,9 +179,9 @@ fn plan(missing: Vec<Skipped>) -> Message {
         ..ClusterRow::default()
     };
     let rows = vec![
-        row("cluster_0", &["formal-tone", "shorter"], 1280),
-        row("cluster_1", &["past-tense", "plurals", "gerunds-with-a-long-name"], 640),
-        row("cluster_2", &["evil\x1b[2Jname"], 1),
+        row("cluster_1", &["formal-tone", "shorter"], 1280),
+        row("cluster_2", &["past-tense", "plurals", "gerunds-with-a-long-name"], 640),
+        row("cluster_3", &["evil\x1b[2Jname"], 1),
     ];
     let plan =
         ClustersPlan { rows, missing, warnings: vec!["plurals was trained on another version".into()] };
@@ -263,13 +264,13 @@ fn what_makes_other_clusters_is_planned_again_and_stale_plans_are_dropped() {
     };
     assert_eq!((spec.k, spec.out.file_name()), (2, Some("library-mbc-2".as_ref())));
     answer(&mut app, &first, plan(Vec::new()));
-    assert!(!render_app(&app, 80, 30).contains("cluster_0"));
+    assert!(!render_app(&app, 80, 30).contains("cluster_1"));
     answer(&mut app, &asked, plan(Vec::new()));
-    assert!(line(&app, "cluster_0").contains("1280 examples · 80 steps"), "{}", line(&app, "cluster_0"));
+    assert!(line(&app, "cluster_1").contains("1280 examples · 80 steps"), "{}", line(&app, "cluster_1"));
     // Steps follow from what is known: nothing is asked for.
     down(&mut app, 8);
     assert_eq!(press(&mut app, "7"), []);
-    assert!(line(&app, "cluster_0").contains("· 7 steps"), "{}", line(&app, "cluster_0"));
+    assert!(line(&app, "cluster_1").contains("· 7 steps"), "{}", line(&app, "cluster_1"));
     assert!(render_app(&app, 80, 30).contains("3 experts · 21 steps"));
     // A folder that cannot be used is told beside it.
     let (mut app, asked) = clusters_form();
@@ -341,7 +342,7 @@ fn wrong_fields_say_why_and_start_nothing() {
     {
         let mut app = full_app();
         press(&mut app, "t");
-        press_code(&mut app, KeyCode::Down);
+        down(&mut app, 2);
         press(&mut app, name);
         let text = render_app(&app, 100, 30);
         assert!(text.contains(problem), "{name}: {text}");
@@ -413,4 +414,73 @@ fn forms_open_over_every_tab() {
             render_app(&app, width, height);
         }
     }
+}
+
+#[test]
+fn the_row_for_another_task_is_there_from_the_start() {
+    let mut app = full_app();
+    press(&mut app, "t");
+    assert!(line(&app, "and ").contains("another task makes a joint expert"));
+    press(&mut app, "tasks/gerunds");
+    // Whether the answer comes before or after the keys, they lead to the same rows.
+    for late in [false, true] {
+        let mut app = full_app();
+        press(&mut app, "t");
+        press(&mut app, "tasks/gerunds");
+        if !late {
+            found(&mut app, "tasks/gerunds", 640);
+        }
+        down(&mut app, 2);
+        if late {
+            found(&mut app, "tasks/gerunds", 640);
+        }
+        press(&mut app, "mine");
+        assert!(line(&app, "Name").contains(" mine "), "{late}: {}", line(&app, "Name"));
+        assert_eq!(started(&mut app).name, "mine");
+    }
+}
+
+#[test]
+fn a_task_in_the_second_row_alone_is_the_first() {
+    let mut app = full_app();
+    press(&mut app, "t");
+    down(&mut app, 1);
+    press(&mut app, "tasks/plural");
+    found(&mut app, "tasks/plural", 320);
+    down(&mut app, 1);
+    assert!(line(&app, "Data").contains("tasks/plural"), "{}", line(&app, "Data"));
+    assert_eq!(started(&mut app).data, [std::path::absolute("tasks/plural").unwrap()]);
+}
+
+#[test]
+fn a_library_that_cannot_be_written_says_so_before_anything_is_typed() {
+    let closed = |app: &mut App| {
+        let library = Library { experts: fixtures::library().experts.clone(), ..Library::default() };
+        let read_only = Some("permission denied".to_string());
+        let mut catalog = Catalog::from(library);
+        catalog.read_only = read_only;
+        app.update(Message::Library(Ok(Arc::new(catalog))));
+    };
+    let mut app = full_app();
+    closed(&mut app);
+    assert!(render_app(&app, 100, 24).lines().next().unwrap().ends_with("10 experts · read-only"));
+    assert!(render_app(&app, 80, 24).lines().next().unwrap().ends_with("read-only"));
+    press(&mut app, "t");
+    for (width, height) in [(80, 30), (160, 48), (80, 24), (40, 24), (30, 12)] {
+        let text = render_app(&app, width, height);
+        let form = text.lines().skip_while(|line| !line.contains('╭')).skip(1);
+        let inside: Vec<&str> = form.filter_map(|line| line.split('│').nth(1)).collect();
+        assert!(height < 30 || inside[0].contains("✗ This library is read-only"), "{text}");
+        let words: String =
+            inside.iter().flat_map(|line| line.split_whitespace()).collect::<Vec<_>>().join(" ");
+        assert!(words.contains("(permission denied): no expert can be saved here"), "{text}");
+    }
+    press(&mut app, "tasks/gerunds");
+    found(&mut app, "tasks/gerunds", 640);
+    assert_eq!(press_code(&mut app, KeyCode::Enter), []);
+    // What is written elsewhere can be.
+    press_code(&mut app, KeyCode::Esc);
+    press(&mut app, "c");
+    assert!(!render_app(&app, 80, 24).contains("read-only ("));
+    assert!(!press_code(&mut app, KeyCode::Enter).is_empty());
 }

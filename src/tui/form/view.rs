@@ -27,9 +27,24 @@ impl Form {
     pub fn view(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
         let width = 76.min(area.width);
         let inner = usize::from(width.saturating_sub(4));
-        let (lines, focused) = self.lines(inner, shared, theme);
+        let (mut lines, mut focused) = self.lines(inner, shared, theme);
         // The last lines say what will be done: they stay where they are.
-        let last = self.last_lines(inner, shared, theme);
+        let mut last = self.last_lines(inner, shared, theme);
+        let mut says_why = self.refused.is_some();
+        if let Some(why) = self.closed(shared) {
+            let mut why: Vec<Line> = text_width::wrap(&format!("✗ {why}"), inner)
+                .into_iter()
+                .map(|line| Line::styled(line, theme.error()))
+                .collect();
+            if lines.len() + why.len() + last.len() + 4 > usize::from(area.height) {
+                // What comes first would be scrolled away.
+                (last, says_why) = (why, true);
+            } else {
+                why.push(Line::default());
+                focused = focused.start + why.len()..focused.end + why.len();
+                lines.splice(0..0, why);
+            }
+        }
         let rows = u16::try_from(lines.len() + last.len() + 3).unwrap_or(u16::MAX);
         let popup = centered(area, width, rows);
         if popup.is_empty() {
@@ -45,9 +60,9 @@ impl Form {
         frame.render_widget(block, popup);
         let height = usize::from(room.height);
         // In a low window the focused field goes before the last lines, unless they say what is wrong.
-        let (needed, most) = match self.refused {
-            Some(_) => (0, height),
-            None => (focused.len().min(height), (height / 3).max(2)),
+        let (needed, most) = match says_why {
+            true => (0, height),
+            false => (focused.len().min(height), (height / 3).max(2)),
         };
         let below = (last.len() + 1).min(most).min(height - needed);
         let body = height - below;

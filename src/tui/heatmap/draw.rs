@@ -9,7 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::Widget;
 
 use super::{Axis, Geometry, Heatmap, HeatmapState, Last, MISSING, TOP};
-use crate::tui::{Theme, text_width};
+use crate::tui::{Theme, cluster_mark, text_width};
 
 /// Where the parts stand, in screen coordinates.
 struct Places {
@@ -136,7 +136,7 @@ impl Heatmap<'_> {
         }
     }
 
-    /// One cell of a strip: the letter of the group where it begins, else a line in its colour.
+    /// One cell of a strip: the number of the group where it begins, else a line in its colour.
     fn strip_mark(
         &self,
         buf: &mut Buffer,
@@ -153,8 +153,13 @@ impl Heatmap<'_> {
         let style = theme.category(group);
         match begin {
             Some(_) => {
-                let mark = theme.mark(group);
-                buf.set_string(x, y, mark.encode_utf8(&mut [0; 4]), style.add_modifier(Modifier::BOLD))
+                let mark = cluster_mark::one_cell(group);
+                buf.set_string(
+                    x,
+                    y,
+                    mark.encode_utf8(&mut [0; 4]),
+                    style.add_modifier(Modifier::BOLD | Modifier::REVERSED),
+                )
             }
             None => buf.set_string(x, y, line, style),
         }

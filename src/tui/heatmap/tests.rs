@@ -177,8 +177,10 @@ fn colours_say_values_groups_and_where_the_cursor_is() {
     assert_eq!(drawn[cell(0, 2)].bg, Color::Reset, "a missing value has no place on the scale");
     assert_text(&drawn, "1 e…t 0", theme.accent());
     assert_text(&drawn, "2 e…t 1", theme.dim());
-    for (group, mark) in ["A", "B", "C"].into_iter().enumerate() {
-        assert_text(&drawn, mark, theme.category(group));
+    for (group, mark) in ["1", "2", "3"].into_iter().enumerate() {
+        let at = (9, 1 + group as u16);
+        assert_eq!(drawn[at].symbol(), mark);
+        assert_cell(&drawn, at, theme.category(group));
     }
     // The legend runs over the whole scale.
     assert_eq!((drawn[(5, 7)].bg, drawn[(14, 7)].bg), (theme.sequential(0.0), theme.sequential(1.0)));

@@ -179,6 +179,12 @@ impl Comparing {
     }
 }
 
+/// An expert's name, printable, with a sign where it is hardly trained.
+pub fn label(expert: &str, shared: &Shared) -> String {
+    let sign = if shared.doubts.contains_key(expert) { "! " } else { "" };
+    format!("{sign}{}", printable(expert))
+}
+
 /// Something that is being computed, and how far it is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {

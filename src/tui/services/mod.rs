@@ -91,7 +91,7 @@ impl Services {
             Effect::Engine(effect) => self.engine.handle(effect),
             Effect::Jobs(effect) => self.change_jobs(effect),
             // The application and the event loop have taken these.
-            Effect::App(_) | Effect::Suspend | Effect::Redraw => {}
+            Effect::App(_) | Effect::Suspend | Effect::Redraw | Effect::OpenLibrary(_) => {}
         }
     }
 

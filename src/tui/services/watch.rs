@@ -1,5 +1,6 @@
 //! One thread that looks at the disk: for jobs that run, and for a library that changes.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -70,6 +71,8 @@ struct Watcher {
     follow: Option<String>,
     /// Fingerprint of the jobs that were sent last.
     seen: Option<u64>,
+    /// Jobs that had not ended then.
+    alive: HashSet<String>,
     /// The error of the last look, so that it is said once.
     error: Option<String>,
     /// Fingerprint of the library as it was read.
@@ -90,6 +93,7 @@ impl Watcher {
             closely: false,
             follow: None,
             seen: None,
+            alive: HashSet::new(),
             error: None,
             library: None,
             next_jobs: None,
@@ -158,7 +162,14 @@ impl Watcher {
             if self.seen != Some(fingerprint) {
                 match jobs.list() {
                     Ok(list) => {
+                        let over =
+                            list.iter().filter(|job| job.state.is_over() && self.alive.contains(&job.id));
+                        // One that vanished meanwhile has nothing to say.
+                        let ended: Vec<_> = over.filter_map(|job| jobs.detail(&job.id).ok()).collect();
+                        let alive = list.iter().filter(|job| !job.state.is_over());
+                        self.alive = alive.map(|job| job.id.clone()).collect();
                         self.send.send(JobsMessage::List(list));
+                        ended.into_iter().for_each(|job| self.send.send(JobsMessage::Ended(Arc::new(job))));
                         self.error = None;
                     }
                     Err(error) => {

@@ -9,7 +9,7 @@ use super::cells::Cells;
 use crate::analysis::{SweptK, best_k};
 use crate::text::number;
 use crate::tui::widgets::{bars, row};
-use crate::tui::{Theme, text_width};
+use crate::tui::{Theme, cluster_mark, text_width};
 
 /// A point of the map.
 pub struct Point<'a> {
@@ -32,7 +32,7 @@ pub enum Emphasis {
     Selected,
 }
 
-/// Draws experts as the letters of their clusters; both axes have the same scale. Those that fall on one
+/// Draws experts as the numbers of their clusters; both axes have the same scale. Those that fall on one
 /// another are moved to free cells nearby. Returns how many have no cell of their own even so.
 pub fn map(frame: &mut Frame, area: Rect, points: &[Point], theme: &Theme) -> usize {
     if area.is_empty() || points.is_empty() {
@@ -59,7 +59,7 @@ pub fn map(frame: &mut Frame, area: Rect, points: &[Point], theme: &Theme) -> us
             Emphasis::Near => style.add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
             Emphasis::Selected => theme.cursor().add_modifier(Modifier::BOLD),
         };
-        let mark = theme.mark(point.cluster);
+        let mark = cluster_mark::one_cell(point.cluster);
         frame.buffer_mut().set_stringn(area.x + x, area.y + y, mark.encode_utf8(&mut [0; 4]), 1, style);
     }
     let drawn: std::collections::HashSet<_> = places.iter().flatten().collect();

@@ -1,9 +1,9 @@
 //! A clustering arranged for the screen: lines, and what there is to say about each.
 
 use crate::analysis::{Clustering, Similarity, cohesion};
-use crate::text::printable;
 use crate::tui::Shared;
 use crate::tui::screens::comparable;
+use crate::tui::screens::comparison_chrome;
 
 /// A line of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Groups {
                 std::iter::once(Row::Cluster(at)).chain(cluster.members.iter().map(|&at| Row::Member(at)))
             })
             .collect();
-        let names = similarity.experts.iter().map(|name| printable(name).into_owned()).collect();
+        let names = similarity.experts.iter().map(|name| comparison_chrome::label(name, shared)).collect();
         Self { rows, clusters, names }
     }
 }

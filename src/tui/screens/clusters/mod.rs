@@ -20,7 +20,7 @@ use super::comparable::LARGE;
 use super::comparison_chrome::Request;
 use crate::analysis::Metric;
 use crate::catalog::Catalog;
-use crate::tui::{ComputeMessage, Effect, KeyHint, Screen, Shared, Tab, Theme, screen::TabSpec};
+use crate::tui::{ComputeMessage, Effect, KeyHint, Screen, Shared, Tab, Theme, Wanted, screen::TabSpec};
 
 /// The Clusters tab.
 pub const TAB: Tab = Tab("Clusters");
@@ -39,6 +39,9 @@ impl Screen for ClustersScreen {
     }
 
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
+        if let Some(Wanted::Clusters { k, seed, sparsity }) = shared.wanted {
+            return self.adopt(k, seed, sparsity, shared);
+        }
         let idle = self.shown.is_none() && self.clustering.is_none();
         if self.comparing.on_show(shared, idle) { self.cluster() } else { Vec::new() }
     }

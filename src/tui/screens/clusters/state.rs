@@ -90,6 +90,16 @@ impl ClustersScreen {
         })]
     }
 
+    /// Shows the clustering that a job made.
+    pub(super) fn adopt(&mut self, k: usize, seed: u64, sparsity: f64, shared: &Shared) -> Vec<Effect> {
+        self.comparing.on_show(shared, false);
+        // It was computed before.
+        self.comparing.agree();
+        self.comparing.set_sparsity(sparsity);
+        (self.k, self.seed, self.chosen) = (k, seed, Chosen::Person);
+        self.start_over()
+    }
+
     /// Asks for the curve over k and the map.
     pub(super) fn ask_sweep(&mut self) -> Vec<Effect> {
         let ticket = self.tickets.issue();

@@ -7,7 +7,7 @@ use super::charts::{Emphasis, Point};
 use super::groups::Groups;
 use super::state::Chosen;
 use super::{ClustersScreen, charts};
-use crate::analysis::Metric;
+use crate::analysis::{Metric, Strength};
 use crate::tui::screens::test_data;
 use crate::tui::testing::{
     assert_cell, assert_screen, assert_text, buffer, code, find, key, render, shows, text,
@@ -70,10 +70,10 @@ fn clusters_have_their_colours_and_what_is_selected_stands_out() {
     let drawn = buffer(&screen, &shared, 80, 20, Depth::True);
     let theme = Theme::new(Depth::True);
     for (cluster, head, member) in [
-        (0, "A  3", "│ format_json"),
-        (1, "B  3", "│ sentiment_books"),
-        (2, "C  3", "│ spanish_plural"),
-        (3, "D  3", "│ units_length"),
+        (0, "1  3", "│ format_json"),
+        (1, "2  3", "│ sentiment_books"),
+        (2, "3  3", "│ spanish_plural"),
+        (3, "4  3", "│ units_length"),
     ] {
         assert_cell(&drawn, find(&drawn, head), theme.category(cluster));
         let (x, y) = find(&drawn, member);
@@ -81,7 +81,7 @@ fn clusters_have_their_colours_and_what_is_selected_stands_out() {
         assert_cell(&drawn, (24, y), theme.category(cluster));
     }
     // A silhouette below zero is a member in the wrong place.
-    assert_text(&drawn, "-0.10", theme.warning());
+    assert_text(&drawn, "-0.10", theme.error());
     assert_text(&drawn, "0.35", theme.dim());
     let (_, selected) = find(&drawn, "│ format_date");
     for x in 0..36 {
@@ -362,5 +362,46 @@ proptest! {
                 prop_assert!(inside || drawn[(x, y)].symbol() == " ", "drew outside at {x}, {y}");
             }
         }
+    }
+}
+
+#[test]
+fn an_expert_that_was_hardly_trained_is_marked_among_its_cluster() {
+    let mut shared = test_data::shared(12);
+    let mut screen = ClustersScreen::new();
+    let mut similarity = (*test_data::similarity(12, Metric::MBC)).clone();
+    let weak = similarity.experts.iter().position(|name| name == "units_mass");
+    let strength = |at| Strength { norm: if Some(at) == weak { 0.1 } else { 6.0 }, gap: Some(0.4) };
+    similarity.strength = (0..12).map(strength).collect();
+    let similarity = std::sync::Arc::new(similarity);
+    shared.set_similarity(&similarity);
+    let asked = screen.on_show(&shared);
+    let [Effect::Compute(ComputeEffect::Cluster { ticket, k, .. })] = asked[..] else { panic!("{asked:?}") };
+    let result = Ok((similarity, test_data::clustering(12, k)));
+    screen.on_message(&Message::Compute(ComputeMessage::Clustering { ticket, result }), &shared);
+    let drawn = render(&screen, &shared, 120, 40);
+    assert!(drawn.contains("│ ! units_mass") && !drawn.contains("! units_time"), "{drawn}");
+}
+
+#[test]
+fn a_silhouette_below_zero_has_a_red_bar_to_the_left() {
+    let (mut screen, shared) = loaded(12);
+    let asked = press(&mut screen, "+", &shared);
+    let [Effect::Compute(ComputeEffect::Cluster { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
+    let mut clustering = (*test_data::clustering(12, 5)).clone();
+    clustering.silhouettes[1] = -0.5;
+    let result = Ok((test_data::similarity(12, Metric::MBC), std::sync::Arc::new(clustering)));
+    screen.on_message(&Message::Compute(ComputeMessage::Clustering { ticket, result }), &shared);
+    let drawn = buffer(&screen, &shared, 120, 40, Depth::True);
+    let theme = Theme::new(Depth::True);
+    let (_, y) = find(&drawn, "format_json");
+    let row: String = (0..54).map(|x| drawn[(x, y)].symbol().to_string()).collect();
+    let (bar, _) = row.split_once(" -0.50").unwrap_or_else(|| panic!("{row}"));
+    assert!(bar.ends_with(" ██████"), "{row}");
+    let (end, _) = find(&drawn, " -0.50");
+    let at = (0..120).find(|&x| drawn[(x, y)].symbol() == "-").unwrap();
+    assert!(end > 0);
+    for x in at - 7..at + 5 {
+        assert_cell(&drawn, (x, y), theme.error());
     }
 }

@@ -10,8 +10,8 @@ use super::charts::{self, Emphasis, Point};
 use super::groups::{Cluster, Row, nearest};
 use super::state::{Chosen, Shown};
 use crate::text::{counted, number};
-use crate::tui::widgets::{bar, below, header, progress, row};
-use crate::tui::{Shared, Theme, text_width};
+use crate::tui::widgets::{bar, bar_left, below, header, list_edge, progress, row};
+use crate::tui::{Shared, Theme, cluster_mark, text_width};
 
 /// Width from which map and curves stand beside the list.
 const WIDE: u16 = 64;
@@ -128,6 +128,7 @@ impl ClustersScreen {
             area
         };
         let window = self.list.window(rows.len(), area.height.into());
+        let area = list_edge(frame, area, window.clone(), rows.len(), theme);
         for (line, at) in window.enumerate() {
             let here = row(area, line as u16);
             let selected = at == self.list.cursor();
@@ -216,7 +217,7 @@ impl ClustersScreen {
                 room,
             )
         };
-        let mark = |cluster: usize| Span::styled(theme.mark(cluster).to_string(), theme.category(cluster));
+        let mark = |cluster: usize| Span::styled(cluster_mark::mark(cluster), theme.category(cluster));
         match shown.groups.rows.get(self.list.cursor()) {
             Some(&Row::Member(expert)) => {
                 let mut lines = vec![Line::from(vec![
@@ -266,7 +267,7 @@ impl ClustersScreen {
     }
 }
 
-/// `A  5 experts   cohesion 0.913`
+/// `1  5 experts   cohesion 0.913`
 fn heading(shown: &Shown, cluster: usize, width: usize, theme: &Theme) -> Line<'static> {
     let empty = Cluster::default();
     let group = shown.groups.clusters.get(cluster).unwrap_or(&empty);
@@ -275,7 +276,7 @@ fn heading(shown: &Shown, cluster: usize, width: usize, theme: &Theme) -> Line<'
         facts.push_str(&format!(" · cohesion {:.3}", group.cohesion));
     }
     let mut spans = vec![
-        Span::styled(theme.mark(cluster).to_string(), theme.header().patch(theme.category(cluster))),
+        Span::styled(cluster_mark::mark(cluster), theme.header().patch(theme.category(cluster))),
         Span::styled(text_width::truncate(&facts, width.saturating_sub(8)), theme.header()),
     ];
     if let Some(silhouette) = group.silhouette {
@@ -303,9 +304,11 @@ fn member(shown: &Shown, expert: usize, width: usize, theme: &Theme) -> Line<'st
         Span::raw(" "),
     ];
     if let Some(silhouette) = silhouette.filter(|_| tail > 0) {
-        spans.push(Span::styled(bar(silhouette, cells), theme.category(cluster)));
-        // Below 0 an expert is nearer to another cluster than to its own.
-        let style = if silhouette < 0.0 { theme.warning() } else { theme.dim() };
+        // Below 0 an expert is nearer to another cluster than to its own: its bar grows to the left, in red.
+        let against = silhouette < 0.0;
+        let bar = if against { bar_left(-silhouette, cells) } else { bar(silhouette, cells) };
+        spans.push(Span::styled(bar, if against { theme.error() } else { theme.category(cluster) }));
+        let style = if against { theme.error() } else { theme.dim() };
         spans.push(Span::styled(format!("{silhouette:>6.2}"), style));
     }
     Line::from(spans)

@@ -1,6 +1,5 @@
 //! One job: its state and settings, its curves, its result or error, the end of its log.
 
-use std::cell::Cell;
 use std::cmp::Ordering;
 
 use ratatui::Frame;
@@ -8,7 +7,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
 use super::marks::{progress_bar, state_glyph};
-use super::state::{remaining, share};
+use super::state::{Scroll, remaining, share};
 use super::{curve, outcome};
 use crate::jobs::{JobDetail, JobRow, JobState, JobSummary};
 use crate::text::loss_text;
@@ -18,9 +17,7 @@ use crate::tui::{Shared, Theme, format, text_width};
 pub struct DetailsView<'a> {
     pub job: Option<&'a JobSummary>,
     pub detail: Option<&'a JobDetail>,
-    /// Lines scrolled back from the end of the log.
-    pub back: usize,
-    pub back_end: &'a Cell<usize>,
+    pub scroll: &'a Scroll,
     pub shared: &'a Shared,
     pub theme: &'a Theme,
 }
@@ -34,6 +31,10 @@ impl DetailsView<'_> {
         let cells = usize::from(area.width);
         let head = self.head(job, cells);
         let log = self.log(cells);
+        // What has no room for a few lines of the log below it is one text with it.
+        if head.len() + LOG_ROWS.min(log.len()) > usize::from(area.height) {
+            return self.draw_all(frame, area, head, log);
+        }
         let curve = self.detail.map(|detail| &detail.progress);
         let has_curve = curve.is_some_and(|of| !of.losses.is_empty() || !of.validation.is_empty());
         let head_rows = (head.len() as u16).min(area.height);
@@ -56,19 +57,39 @@ impl DetailsView<'_> {
     fn draw_log(&self, frame: &mut Frame, area: Rect, log: &[Line<'static>]) {
         let [title, body] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(area);
         let rows = usize::from(body.height);
-        let most = log.len().saturating_sub(rows);
-        self.back_end.set(most);
+        let last = log.len().saturating_sub(rows);
+        let first = self.scroll.first(last, last);
         if log.is_empty() || rows == 0 {
             return;
         }
-        let end = log.len() - self.back.min(most);
-        let first = end.saturating_sub(rows);
+        let end = (first + rows).min(log.len());
         let mut text = String::from("Log");
         if end < log.len() {
             text.push_str(&format!("  {} more below", log.len() - end));
         }
         put(frame, title, &[Line::styled(text, self.theme.header())]);
         put(frame, body, &log[first..end]);
+    }
+
+    /// Everything but the curve as one text, from its beginning.
+    fn draw_all(
+        &self,
+        frame: &mut Frame,
+        area: Rect,
+        mut lines: Vec<Line<'static>>,
+        log: Vec<Line<'static>>,
+    ) {
+        if !log.is_empty() {
+            lines.push(Line::styled("Log", self.theme.header()));
+            lines.extend(log);
+        }
+        let end = lines.len().saturating_sub(usize::from(area.height));
+        let first = self.scroll.first(0, end);
+        put(frame, area, &lines[first..]);
+        if first < end {
+            let more = Rect { x: area.right() - 1, y: area.bottom() - 1, width: 1, height: 1 };
+            frame.render_widget(Span::styled("↓", self.theme.dim()), more);
+        }
     }
 
     fn head(&self, job: &JobSummary, cells: usize) -> Vec<Line<'static>> {
@@ -133,10 +154,13 @@ impl DetailsView<'_> {
 
     fn log(&self, cells: usize) -> Vec<Line<'static>> {
         let Some(detail) = self.detail else { return Vec::new() };
-        let shown = detail.log.iter().map(|line| text_width::truncate(line, cells));
+        let shown = detail.log.iter().flat_map(|line| text_width::wrap(line, cells));
         shown.map(|line| Line::styled(line, self.theme.dim())).collect()
     }
 }
+
+/// Lines of the log that are worth a place of their own.
+const LOG_ROWS: usize = 4;
 
 /// Experts of several that are shown at once.
 const ROWS: usize = 16;
@@ -161,13 +185,19 @@ fn parts(rows: &[JobRow], over: bool, cells: usize, theme: &Theme) -> Vec<Line<'
         for (what, loss) in [("loss", row.loss), ("validation", row.validation_loss)] {
             text += &loss.map(|loss| format!("  {what} {}", loss_text(loss))).unwrap_or_default();
         }
-        text += &format!("  {}", row.members.join(", "));
-        Line::from(vec![
-            Span::styled(glyph, style),
-            Span::styled(text_width::truncate(&text, cells.saturating_sub(1)), theme.text()),
-        ])
+        let members = row.members.join(", ");
+        let room = cells.saturating_sub(1);
+        let beside = text_width::width(&text) + 2 + text_width::width(&members) <= room;
+        if beside {
+            text += &format!("  {members}");
+        }
+        let text = Span::styled(text_width::truncate(&text, room), theme.text());
+        let below = if beside { Vec::new() } else { text_width::wrap(&members, cells.saturating_sub(3)) };
+        let below = below.into_iter().map(|line| Line::styled(format!("   {line}"), theme.dim()));
+        std::iter::once(Line::from(vec![Span::styled(glyph, style), text])).chain(below).collect::<Vec<_>>()
     };
-    let mut lines: Vec<Line<'static>> = rows.iter().enumerate().skip(first).take(ROWS).map(line).collect();
+    let shown = rows.iter().enumerate().skip(first).take(ROWS);
+    let mut lines: Vec<Line<'static>> = shown.flat_map(line).collect();
     if rows.len() > ROWS {
         lines.push(Line::styled(format!("{present} of {} experts are done", rows.len()), theme.dim()));
     }

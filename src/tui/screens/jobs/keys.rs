@@ -26,6 +26,7 @@ pub enum Action {
     New,
     Train,
     Cluster,
+    Open,
     Confirm,
     Refuse,
 }
@@ -43,7 +44,7 @@ static LIST: Table = KeyTable {
         Binding::new(moves!(Action::Move), "move", "Select a job")
             .also(more_moves!(Action::Move))
             .when(|_, shared| !shared.jobs.is_empty()),
-        Binding::new(&[(ENTER, Action::Read)], "details", "Read the log of the selected job")
+        Binding::new(&[(ENTER, Action::Read)], "details", "Read the details and the log of the selected job")
             .when(|_, shared| !shared.jobs.is_empty()),
     ],
 };
@@ -52,7 +53,7 @@ static LIST: Table = KeyTable {
 static READING: Table = KeyTable {
     title: "Jobs, in the log",
     bindings: &[
-        Binding::new(moves!(Action::Scroll), "scroll log", "Scroll the log")
+        Binding::new(moves!(Action::Scroll), "scroll", "Scroll the log, or all details where they are long")
             .also(more_moves!(Action::Scroll)),
         Binding::new(&[(ESC, Action::StopReading)], "back", "Back to the list")
             .also(&[(ENTER, Action::StopReading)]),
@@ -87,6 +88,13 @@ static JOB: Table = KeyTable {
         .when(|s: &JobsScreen, shared| {
             s.job(shared).is_some_and(|job| can_resume(job) && !job.keeps_its_work())
         }),
+        Binding::new(
+            &[(Chord::char('o'), Action::Open)],
+            "open",
+            "Show what the job made: its expert, its clusters, or its library instead of this one",
+        )
+        .when(|s: &JobsScreen, _| s.made().is_some())
+        .explains(),
         Binding::new(&[(Chord::char('s'), Action::New)], "start", "Start a job of any kind"),
         Binding::new(&[(Chord::char('t'), Action::Train)], "train", TrainSpec::HEADING),
         Binding::new(&[(Chord::char('c'), Action::Cluster)], "cluster", ClusterSpec::HEADING)
@@ -161,16 +169,17 @@ impl JobsScreen {
                 return Some(asked.into_iter().map(|id| Effect::Jobs(JobsEffect::Cancel { id })).collect());
             }
             Action::Refuse => {}
+            Action::Open => {
+                let none = || AppEffect::Notice("this job has made nothing that could be shown".into());
+                return Some(vec![Effect::App(self.made().map_or_else(none, AppEffect::Open))]);
+            }
             Action::Move(motion) => {
+                self.awaited = None;
                 self.list.go(motion, shared.jobs.len());
                 return Some(self.follow_cursor(shared));
             }
             Action::Read => self.reading = true,
-            // The log is scrolled back from its end.
-            Action::Scroll(motion) => {
-                let end = self.back_end.get();
-                self.back = end - motion.scroll(end - self.back.min(end), end);
-            }
+            Action::Scroll(motion) => self.scroll.go(motion),
             Action::StopReading => self.reading = false,
             Action::Cancel => match self.job(shared)? {
                 job if can_cancel(job) => self.confirming = Some(job.id.clone()),

@@ -17,7 +17,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 pub use self::state::JobsScreen;
-use crate::tui::{Effect, JobsMessage, KeyHint, Screen, Shared, Tab, Theme, screen::TabSpec};
+use crate::tui::{Effect, JobsMessage, KeyHint, Screen, Shared, Tab, Theme, Wanted, screen::TabSpec};
 
 /// The Jobs tab.
 pub const TAB: Tab = Tab("Jobs");
@@ -40,7 +40,10 @@ impl Screen for JobsScreen {
     }
 
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
-        self.follow_cursor(shared)
+        match &shared.wanted {
+            Some(Wanted::Job(id)) => self.select_job(id, shared),
+            Some(Wanted::Clusters { .. }) | None => self.follow_cursor(shared),
+        }
     }
 
     fn badge(&self, shared: &Shared) -> Option<String> {
@@ -52,13 +55,9 @@ impl Screen for JobsScreen {
         true
     }
 
-    fn position(&self, shared: &Shared) -> Option<(String, &'static str)> {
+    fn count(&self, shared: &Shared) -> Option<(String, &'static str)> {
         let all = shared.jobs.len();
-        match all {
-            0 => None,
-            1 => Some(("1".into(), "job")),
-            _ => Some((format!("{} of {all}", self.list.cursor() + 1), "jobs")),
-        }
+        (all > 0).then(|| (all.to_string(), if all == 1 { "job" } else { "jobs" }))
     }
 
     fn is_animating(&self, shared: &Shared) -> bool {
@@ -75,8 +74,8 @@ impl Screen for JobsScreen {
                 self.detail = Some(detail.clone());
                 Vec::new()
             }
-            JobsMessage::Started(Ok(id)) => self.select_new(id, shared),
-            JobsMessage::Started(Err(_)) => Vec::new(),
+            JobsMessage::Started(Ok(id)) => self.select_job(id, shared),
+            JobsMessage::Started(Err(_)) | JobsMessage::Ended(_) => Vec::new(),
         }
     }
 

@@ -4,10 +4,10 @@ use ratatui::text::{Line, Span};
 
 use crate::jobs::kinds::Findings;
 use crate::library::Skipped;
-use crate::tui::{Theme, text_width};
+use crate::tui::{Theme, cluster_mark, text_width};
 
-/// Lines given to clusters, and to experts that were left out.
-const LINES: usize = 12;
+/// How many clusters are listed, and how many experts that were left out.
+const ENTRIES: usize = 12;
 
 /// The lines of what a job found out, in at most `cells` cells each.
 pub fn lines(found: &Findings, cells: usize, theme: &Theme) -> Vec<Line<'static>> {
@@ -15,33 +15,36 @@ pub fn lines(found: &Findings, cells: usize, theme: &Theme) -> Vec<Line<'static>
     facts.chain(clusters(found, cells, theme)).chain(left_out(found, cells, theme)).collect()
 }
 
-/// A line per cluster: its letter and its members.
+/// Each cluster: its number and its members.
 fn clusters(found: &Findings, cells: usize, theme: &Theme) -> Vec<Line<'static>> {
     let line = |(cluster, names): &(usize, Vec<String>)| {
-        let members = format!("  {}", names.join(", "));
-        Line::from(vec![
-            Span::styled(theme.mark(*cluster).to_string(), theme.category(*cluster)),
-            Span::styled(text_width::truncate(&members, cells.saturating_sub(1)), theme.text()),
-        ])
+        let mark = cluster_mark::mark(*cluster);
+        let indent = text_width::width(&mark) + 2;
+        let members = text_width::wrap(&names.join(", "), cells.saturating_sub(indent));
+        let mark = Span::styled(text_width::left(&mark, indent), theme.category(*cluster));
+        let marks = std::iter::once(mark).chain(std::iter::repeat(Span::raw(" ".repeat(indent))));
+        let lines = members.into_iter().zip(marks);
+        lines.map(|(text, mark)| Line::from(vec![mark, Span::styled(text, theme.text())])).collect()
     };
     capped(found.clusters.iter().map(line).collect(), "clusters", theme)
 }
 
 fn left_out(found: &Findings, cells: usize, theme: &Theme) -> Vec<Line<'static>> {
     let line = |skipped: &Skipped| {
-        let text = format!("! left out: {skipped}");
-        Line::styled(text_width::truncate(&text, cells), theme.warning())
+        let lines = text_width::wrap(&format!("! left out: {skipped}"), cells);
+        lines.into_iter().map(|line| Line::styled(line, theme.warning())).collect()
     };
     capped(found.left_out.iter().map(line).collect(), "left out", theme)
 }
 
-fn capped(mut lines: Vec<Line<'static>>, what: &str, theme: &Theme) -> Vec<Line<'static>> {
-    let more = lines.len().saturating_sub(LINES);
+/// The first entries, each of some lines.
+fn capped(mut entries: Vec<Vec<Line<'static>>>, what: &str, theme: &Theme) -> Vec<Line<'static>> {
+    let more = entries.len().saturating_sub(ENTRIES);
     if more > 0 {
-        lines.truncate(LINES);
-        lines.push(Line::styled(format!("… and {more} more {what}"), theme.dim()));
+        entries.truncate(ENTRIES);
+        entries.push(vec![Line::styled(format!("… and {more} more {what}"), theme.dim())]);
     }
-    lines
+    entries.concat()
 }
 
 #[cfg(test)]
@@ -82,7 +85,7 @@ mod tests {
         let row = |name: &str| json!({ "name": name, "members": [], "data": [], "examples": 1, "steps": 1 });
         let result = json!({
             "library": "/lib/mbc", "k": 2, "seed": 42, "sparsity": 0.5, "silhouette": 0.25,
-            "clusters": [row("cluster_0"), row("cluster_1")],
+            "clusters": [row("cluster_1"), row("cluster_2")],
             "warnings": [], "skipped": [{ "name": "odd", "reason": "bad" }],
         });
         assert_eq!(
@@ -99,7 +102,7 @@ mod tests {
         });
         assert_eq!(
             text(&CLUSTER, result),
-            ["2 clusters of 3 experts · inertia 1.520", "A  a, c", "B  b\\u{1b}[2J", "! left out: x: NaN"]
+            ["2 clusters of 3 experts · inertia 1.520", "1  a, c", "2  b\\u{1b}[2J", "! left out: x: NaN"]
         );
         let many: Vec<usize> = (0..40).collect();
         let names: Vec<String> = many.iter().map(|i| format!("e{i}")).collect();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::chooser::Chooser;
+use crate::jobs::kinds::Made;
 use crate::jobs::{JobDetail, JobState, JobSummary};
+use crate::tui::keymap::Motion;
 use crate::tui::{Effect, JobsEffect, List, Shared};
 
 /// State of the Jobs tab.
@@ -23,10 +25,36 @@ pub struct JobsScreen {
     pub(super) choosing: Option<Chooser>,
     /// The details have the focus.
     pub(super) reading: bool,
-    /// Lines scrolled back from the end of the log.
-    pub(super) back: usize,
-    /// Furthest useful scroll, known once drawn.
-    pub(super) back_end: Cell<usize>,
+    pub(super) scroll: Scroll,
+    /// A job that was started just now and is not in the list yet.
+    pub(super) awaited: Option<String>,
+}
+
+/// Which part of the details is shown.
+#[derive(Debug, Default)]
+pub struct Scroll {
+    /// First line shown; `None` shows what matters most, which is the end of a log.
+    pub first: Option<usize>,
+    /// First line shown when nobody scrolls, and the last useful one; known once drawn.
+    pub usual: Cell<usize>,
+    pub end: Cell<usize>,
+}
+
+impl Scroll {
+    /// The first line to show of a text.
+    pub fn first(&self, usual: usize, end: usize) -> usize {
+        self.usual.set(usual);
+        self.end.set(end);
+        self.first.unwrap_or(usual).min(end)
+    }
+
+    /// Scrolls.
+    pub fn go(&mut self, motion: Motion) {
+        let (usual, end) = (self.usual.get(), self.end.get());
+        let to = motion.scroll(self.first.unwrap_or(usual).min(end), end);
+        // At the end of a log, what is written next shows, too.
+        self.first = Some(to).filter(|&to| to != usual);
+    }
 }
 
 impl JobsScreen {
@@ -35,8 +63,9 @@ impl JobsScreen {
         Self::default()
     }
 
+    /// The selected job; `None` also while one that was started just now is not in the list.
     pub(super) fn job<'a>(&self, shared: &'a Shared) -> Option<&'a JobSummary> {
-        shared.jobs.get(self.list.cursor())
+        if self.awaited.is_some() { None } else { shared.jobs.get(self.list.cursor()) }
     }
 
     /// The details of the job under the cursor, once they are here.
@@ -44,14 +73,22 @@ impl JobsScreen {
         self.detail.as_deref().filter(|detail| Some(&detail.summary.id) == self.selected.as_ref())
     }
 
+    /// What the selected job made.
+    pub(super) fn made(&self) -> Option<Made> {
+        self.detail()?.outcome.as_ref()?.as_ref().ok()?.findings().made
+    }
+
     /// Follows the job under the cursor.
     pub(super) fn follow_cursor(&mut self, shared: &Shared) -> Vec<Effect> {
+        if self.awaited.is_some() {
+            return Vec::new();
+        }
         let id = self.job(shared).map(|job| job.id.clone());
         if id == self.selected {
             return Vec::new();
         }
         self.selected.clone_from(&id);
-        self.back = 0;
+        self.scroll.first = None;
         vec![Effect::Jobs(JobsEffect::Watch { id })]
     }
 
@@ -59,6 +96,7 @@ impl JobsScreen {
     pub(super) fn take_list(&mut self, jobs: &[JobSummary]) {
         self.listed = true;
         let kept = self.selected.as_ref().and_then(|id| jobs.iter().position(|job| job.id == *id));
+        self.awaited.take_if(|_| kept.is_some());
         self.list.select(kept.unwrap_or(self.list.cursor()), jobs.len());
         let asked = self.confirming.as_ref();
         if asked.is_some_and(|id| !jobs.iter().any(|job| job.id == *id && can_cancel(job))) {
@@ -66,13 +104,15 @@ impl JobsScreen {
         }
     }
 
-    /// Selects a job that was started just now.
-    pub(super) fn select_new(&mut self, id: &str, shared: &Shared) -> Vec<Effect> {
-        // It will be first in the next list.
+    /// Selects a job, which may have been started just now.
+    pub(super) fn select_job(&mut self, id: &str, shared: &Shared) -> Vec<Effect> {
         self.selected = Some(id.to_string());
-        self.list.select(0, shared.jobs.len());
+        // The list that has it may have come already; else it will be the first of the next one.
+        let row = shared.jobs.iter().position(|job| job.id == id);
+        self.awaited = row.is_none().then(|| id.to_string());
+        self.list.select(row.unwrap_or(0), shared.jobs.len());
         self.reading = false;
-        self.back = 0;
+        self.scroll.first = None;
         vec![Effect::Jobs(JobsEffect::Watch { id: Some(id.to_string()) })]
     }
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use crossterm::event::KeyCode;
 
-use crate::jobs::kinds::{CLUSTER, KINDS, Kind, TRAIN, TRAIN_CLUSTERS};
-use crate::jobs::{JobDetail, JobRow, Progress};
-use crate::tui::testing::{SIZES, assert_screen, full_app, jobs_app, press, press_code, render_app};
-use crate::tui::{App, Effect, JobsEffect, JobsMessage, Message, fixtures, screens};
+use crate::jobs::kinds::{AnyReport, CLUSTER, KINDS, Kind, TRAIN, TRAIN_CLUSTERS, report_of};
+use crate::jobs::{ClusterReport, ClusterSpec, JobDetail, JobRow, Progress};
+use crate::library::Skipped;
+use crate::train::{ClustersReport, ClustersSpec};
+use crate::tui::testing::{SIZES, assert_screen, code, full_app, jobs_app, press, press_code, render_app};
+use crate::tui::{App, ComputeEffect, Effect, JobsEffect, JobsMessage, Message, fixtures, screens};
 
 /// The words of a screen with one blank between them.
 fn unwrapped(text: &str) -> String {
@@ -142,18 +144,18 @@ fn a_job_of_several_experts_shows_a_row_for_each() {
         validation_loss: loss.filter(|_| step == 90),
     };
     detail.progress.rows = vec![
-        row("cluster_0", 90, Some(0.25), &["past-tense", "plurals"]),
-        row("cluster_1", 12, Some(1.5), &["topic"]),
-        row("cluster_2", 0, None, &["spam\x1b[31m"]),
+        row("cluster_1", 90, Some(0.25), &["past-tense", "plurals"]),
+        row("cluster_2", 12, Some(1.5), &["topic"]),
+        row("cluster_3", 0, None, &["spam\x1b[31m"]),
     ];
     app.update(Message::Jobs(JobsMessage::Detail(Arc::new(detail.clone()))));
     let text = render_app(&app, 160, 40);
     assert!(
-        text.contains("✓ cluster_0     90 / 90     loss 0.250  validation 0.250  past-tense, plurals"),
+        text.contains("✓ cluster_1     90 / 90     loss 0.250  validation 0.250  past-tense, plurals"),
         "{text}"
     );
-    assert!(text.contains("▸ cluster_1     12 / 90     loss 1.500  topic"), "{text}");
-    assert!(text.contains("· cluster_2      0 / 90     spam"), "{text}");
+    assert!(text.contains("▸ cluster_2     12 / 90     loss 1.500  topic"), "{text}");
+    assert!(text.contains("· cluster_3      0 / 90     spam"), "{text}");
     // Of many, those around the one in work.
     detail.progress.rows =
         (0..40).map(|i| row(&format!("cluster_{i:02}"), if i < 20 { 90 } else { 0 }, None, &[])).collect();
@@ -216,4 +218,103 @@ fn a_finished_clustering_shows_its_result_and_a_failed_job_its_error() {
     assert!(text.contains("4 clusters of 3 experts · inertia 1.520"), "{text}");
     press(&mut app, "j");
     assert!(render_app(&app, 120, 40).contains("✗ assets/tasks/plurals/train.jsonl: line 3"));
+}
+
+#[test]
+fn a_job_that_was_just_started_is_the_selected_one_from_wherever_it_was_started() {
+    for start in ["1", "3", "5jjj"] {
+        let mut app = full_app();
+        press(&mut app, start);
+        press(&mut app, "1t");
+        press(&mut app, "tasks/gerunds");
+        let watched = app.update(Message::Jobs(JobsMessage::Started(Ok("g".into()))));
+        app.update(Message::Key(code(KeyCode::Esc)));
+        press(&mut app, "5");
+        assert!(watched.contains(&Effect::Jobs(JobsEffect::Watch { id: Some("g".into()) })), "{watched:?}");
+        // Before the list has it, keys do nothing to another job.
+        assert_eq!(press(&mut app, "xy"), [], "from {start}");
+        let mut jobs = fixtures::jobs();
+        let mut new = jobs[1].clone();
+        (new.id, new.name) = ("g".into(), "gerunds".into());
+        jobs.insert(0, new);
+        app.update(Message::Jobs(JobsMessage::List(jobs)));
+        assert!(render_app(&app, 120, 40).contains("train gerunds"), "its details");
+        assert_eq!(press(&mut app, "xy"), [Effect::Jobs(JobsEffect::Cancel { id: "g".into() })]);
+    }
+}
+
+#[test]
+fn long_lines_of_the_log_and_of_the_result_are_wrapped() {
+    let mut app = jobs_app();
+    let mut detail = (*fixtures::job_detail()).clone();
+    let words: Vec<String> = (0..60).map(|i| format!("word{i}")).collect();
+    detail.log = vec![words.join(" ")];
+    app.update(Message::Jobs(JobsMessage::Detail(Arc::new(detail.clone()))));
+    let all = |app: &App, end: &str| {
+        let text = unwrapped(&render_app(app, 120, 40));
+        assert!(
+            words.iter().all(|word| text.contains(&format!("{word} ")) || text.ends_with(word)),
+            "{text}"
+        );
+        assert!(text.contains(end), "{text}");
+    };
+    all(&app, "word59");
+    // What was left out, whose reason is as long, can be read by scrolling.
+    detail.outcome = Some(Ok(report_of::<ClusterSpec>(ClusterReport {
+        k: 1,
+        labels: vec![0],
+        experts: vec![words.join("_")],
+        skipped: vec![Skipped::new("odd", words.join(" "))],
+        ..ClusterReport::default()
+    })));
+    app.update(Message::Jobs(JobsMessage::Detail(Arc::new(detail))));
+    press_code(&mut app, KeyCode::Enter);
+    let mut seen = String::new();
+    for _ in 0..40 {
+        seen += &unwrapped(&render_app(&app, 80, 24));
+        press(&mut app, "k");
+    }
+    for _ in 0..80 {
+        seen += &unwrapped(&render_app(&app, 80, 24));
+        press(&mut app, "j");
+    }
+    for word in ["left out: odd: word0", "word58 word59", "Log"] {
+        assert!(seen.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn what_a_job_made_is_one_key_away() {
+    let finished = |outcome: AnyReport| {
+        let mut app = full_app();
+        press(&mut app, "5jjj");
+        let mut detail = (*fixtures::cluster_detail()).clone();
+        detail.outcome = Some(Ok(outcome));
+        app.update(Message::Jobs(JobsMessage::Detail(Arc::new(detail))));
+        app
+    };
+    let clusters = ClusterReport { k: 3, seed: 7, sparsity: 0.25, ..ClusterReport::default() };
+    let mut app = finished(report_of::<ClusterSpec>(clusters));
+    let asked = press(&mut app, "o");
+    assert_eq!(app.tab(), screens::clusters::TAB);
+    assert!(
+        matches!(asked[..], [Effect::Compute(ComputeEffect::Cluster { k: 3, seed: 7, sparsity: 0.25, .. })]),
+        "{asked:?}"
+    );
+    let library: ClustersReport = serde_json::from_value(serde_json::json!({
+        "library": "/lib/mbc", "k": 2, "seed": 42, "sparsity": 0.5, "silhouette": 0.25,
+        "clusters": [], "warnings": [], "skipped": [],
+    }))
+    .unwrap();
+    let mut app = finished(report_of::<ClustersSpec>(library));
+    assert_eq!(press(&mut app, "o"), [Effect::OpenLibrary("/lib/mbc".into())]);
+    // The event loop does it: everything begins anew there.
+    let asked = app.reopen("/lib/mbc".into());
+    assert!(asked.contains(&Effect::ReloadLibrary), "{asked:?}");
+    assert_eq!((app.tab(), app.shared().root.as_path()), (screens::library::TAB, "/lib/mbc".as_ref()));
+    assert!(app.shared().library.is_none() && app.shared().jobs.is_empty());
+    // One that runs has made nothing.
+    let mut app = jobs_app();
+    press(&mut app, "o");
+    assert!(render_app(&app, 80, 24).contains("has made nothing"));
 }

@@ -12,6 +12,7 @@ use super::marks::state_glyph;
 use crate::jobs::JobSummary;
 use crate::tui::format::spinner;
 use crate::tui::text_width;
+use crate::tui::widgets::{below, list_edge};
 use crate::tui::{Shared, Theme};
 
 impl JobsScreen {
@@ -24,14 +25,8 @@ impl JobsScreen {
             return;
         }
         let style = if self.reading { theme.border_focused() } else { theme.border() };
-        let view = DetailsView {
-            job: self.job(shared),
-            detail: self.detail(),
-            back: self.back,
-            back_end: &self.back_end,
-            shared,
-            theme,
-        };
+        let view =
+            DetailsView { job: self.job(shared), detail: self.detail(), scroll: &self.scroll, shared, theme };
         let list = match (area.width, area.height) {
             (100.., 8..) => {
                 let list = (area.width * 9 / 20).clamp(44, 76);
@@ -100,10 +95,11 @@ impl JobsScreen {
         if area.is_empty() {
             return;
         }
-        let columns = Columns::new(&shared.jobs, usize::from(area.width));
-        frame.buffer_mut().set_line(area.x, area.y, &columns.header(theme), area.width);
-        let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        let body = below(area, 1);
         let window = self.list.window(shared.jobs.len(), usize::from(body.height));
+        let body = list_edge(frame, body, window.clone(), shared.jobs.len(), theme);
+        let columns = Columns::new(&shared.jobs, usize::from(body.width));
+        frame.buffer_mut().set_line(area.x, area.y, &columns.header(theme), area.width);
         for (line, position) in window.enumerate() {
             let Some(job) = shared.jobs.get(position) else { continue };
             let place = Rect { y: body.y + line as u16, height: 1, ..body };
@@ -111,7 +107,7 @@ impl JobsScreen {
             let row = columns.row(job, detail, shared, theme);
             let buffer = frame.buffer_mut();
             buffer.set_line(place.x, place.y, &row, place.width);
-            if position == self.list.cursor() {
+            if position == self.list.cursor() && self.awaited.is_none() {
                 let focused = !self.reading;
                 buffer
                     .set_style(place, if focused { theme.selection() } else { theme.selection_unfocused() });

@@ -5,7 +5,7 @@ use ratatui::text::{Line, Span};
 
 use super::rows::Row;
 use super::table::status_glyph;
-use crate::analysis::{ExpertProfile, Similarity};
+use crate::analysis::{ExpertProfile, Similarity, cluster_name};
 use crate::library::{Expert, Format, Provenance, kind_order};
 use crate::module_path::ModulePath;
 use crate::text::{brief, counted, exact, loss_text};
@@ -104,7 +104,7 @@ impl Details<'_> {
             facts.push(format!("family {}", self.row.family));
         }
         if let Some(cluster) = self.cluster {
-            facts.push(format!("cluster {}", theme.mark(cluster)));
+            facts.push(cluster_name(cluster));
         }
         self.joined(lines, &facts, cells, theme.text());
         let config = &self.expert.config;

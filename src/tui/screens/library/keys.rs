@@ -47,8 +47,8 @@ static TABLE: Table = KeyTable {
         )
         .when(|s: &LibraryScreen, _| s.has_experts()),
         Binding::new(&[(ESC, Action::ClearFilter)], "", "Show all experts again")
-            .when(|s: &LibraryScreen, _| !s.rows.filter().is_empty()),
-        Binding::new(&[(Chord::char('s'), Action::Sort)], "sort", "Sort by the next column")
+            .when(|s: &LibraryScreen, _| s.rows.is_filtered()),
+        Binding::new(&[(Chord::char('s'), Action::Sort)], "sort", "Sort by the next column, or by match")
             .when(|s: &LibraryScreen, _| s.has_experts()),
         Binding::new(&[(Chord::char('S'), Action::Reverse)], "", "Reverse the order")
             .when(|s: &LibraryScreen, _| s.has_experts()),
@@ -150,7 +150,7 @@ impl LibraryScreen {
             }
             Action::KeepFilter => self.filtering = false,
             Action::Sort => {
-                let next = self.columns.next_sort(self.rows.sort);
+                let next = self.columns.next_sort(self.rows.sort, self.rows.is_filtered());
                 self.rows.set_sort(next, false);
                 self.follow(shared);
             }
@@ -162,7 +162,10 @@ impl LibraryScreen {
             Action::StopReading => self.reading = false,
             Action::Train => return vec![Effect::App(AppEffect::OpenForm(&kinds::TRAIN))],
             Action::Cluster => return vec![cluster_form(shared)],
-            Action::Reload => return vec![Effect::ReloadLibrary],
+            Action::Reload => {
+                self.rereading = true;
+                return vec![Effect::ReloadLibrary];
+            }
         }
         Vec::new()
     }

@@ -19,7 +19,7 @@ pub use self::state::LibraryScreen;
 use self::table::Columns;
 use super::comparable::Comparable;
 use crate::catalog::Catalog;
-use crate::tui::{ComputeMessage, Effect, KeyHint, Screen, Shared, Tab, Theme, screen::TabSpec};
+use crate::tui::{AppEffect, ComputeMessage, Effect, KeyHint, Screen, Shared, Tab, Theme, screen::TabSpec};
 
 /// The Library tab.
 pub const TAB: Tab = Tab("Library");
@@ -41,14 +41,11 @@ impl Screen for LibraryScreen {
         self.filtering
     }
 
-    fn position(&self, _shared: &Shared) -> Option<(String, &'static str)> {
-        let (here, all) = (self.list.cursor() + 1, self.rows.len());
-        match (all, self.rows.filter().is_empty()) {
-            (0, _) => None,
-            (1, true) => Some(("1".into(), "expert")),
-            (_, true) => Some((format!("{here} of {all}"), "experts")),
-            (_, false) => Some((format!("{here} of {all}"), "found")),
-        }
+    fn count(&self, _shared: &Shared) -> Option<(String, &'static str)> {
+        self.rows.is_filtered().then(|| {
+            let (found, all) = (self.rows.len(), self.rows.total());
+            (format!("{found} of {all}"), "experts found")
+        })
     }
 
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
@@ -70,6 +67,7 @@ impl Screen for LibraryScreen {
 
     fn on_library(&mut self, library: &Arc<Catalog>, shared: &Shared) -> Vec<Effect> {
         self.profiles.clear();
+        let said = std::mem::take(&mut self.rereading).then(|| self.differs(library));
         self.rows.set_library(library);
         let comparable = Comparable::of(Some(library));
         // The Clusters tab looks for clusters when other experts can be compared.
@@ -77,15 +75,21 @@ impl Screen for LibraryScreen {
             self.rows.comparing = comparable.problem().is_none() && comparable.question().is_none();
             self.comparable = comparable;
         }
+        if let Some(similarity) = &shared.similarity {
+            self.rows.set_strength(similarity, &shared.doubts);
+        }
         self.columns = Columns::measure(&self.rows);
         self.follow(shared);
-        self.announce(shared)
+        let mut effects = self.announce(shared);
+        effects.extend(said.map(|text| Effect::App(AppEffect::Notice(text))));
+        effects
     }
 
     fn on_compute(&mut self, message: &ComputeMessage, shared: &Shared) -> Vec<Effect> {
         match message {
-            ComputeMessage::Clustering { result: Ok((_, clustering)), .. } => {
+            ComputeMessage::Clustering { result: Ok((similarity, clustering)), .. } => {
                 let labels = clustering.labels.iter().copied();
+                self.rows.set_strength(similarity, &shared.doubts);
                 self.rows.set_clusters(clustering.experts.iter().cloned().zip(labels).collect());
                 self.columns = Columns::measure(&self.rows);
                 self.follow(shared);

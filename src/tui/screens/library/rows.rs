@@ -2,11 +2,12 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
-use std::time::UNIX_EPOCH;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
+use crate::analysis::Similarity;
 use crate::library::{Expert, Library, Status};
 use crate::text::printable;
 
@@ -30,6 +31,10 @@ pub struct Row {
     pub dtype: String,
     pub parameters: u64,
     pub loss: Option<f64>,
+    /// ‖ΔW‖, once it is known.
+    pub norm: Option<f64>,
+    /// Size and time of its files.
+    pub file: (u64, Option<SystemTime>),
     /// When it was made: provenance, else the file's time. Seconds since the epoch.
     pub created: Option<f64>,
 }
@@ -42,9 +47,8 @@ impl Row {
                 .and_then(|p| get(p).as_deref())
                 .map_or(String::new(), |text| printable(text).into_owned())
         };
-        let seconds = |time: std::time::SystemTime| {
-            time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64())
-        };
+        let seconds =
+            |time: SystemTime| time.duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64());
         let ranks = expert.modules.iter().map(|m| m.rank);
         Self {
             name: expert.name.clone(),
@@ -59,6 +63,8 @@ impl Row {
             dtype: printable(&expert.dtype).into_owned(),
             parameters: expert.parameters,
             loss: expert.loss(),
+            norm: None,
+            file: (expert.bytes, expert.modified),
             created: expert.created().and_then(seconds),
         }
     }
@@ -77,8 +83,11 @@ pub enum SortKey {
     Dtype,
     Parameters,
     Loss,
+    Norm,
     Age,
     Status,
+    /// How well a row matches the filter; only while there is one.
+    Match,
 }
 
 /// All rows, and which of them are shown in which order.
@@ -90,6 +99,8 @@ pub struct Rows {
     pub sort: SortKey,
     pub descending: bool,
     filter: String,
+    /// What a filter took the place of.
+    unfiltered: (SortKey, bool),
     clusters: HashMap<String, usize>,
     /// Whether experts without a cluster may get one.
     pub comparing: bool,
@@ -112,20 +123,50 @@ impl Rows {
         self.arrange();
     }
 
-    /// Shows only rows that match `filter` fuzzily, best first; all when it is empty.
-    pub fn set_filter(&mut self, filter: &str) {
-        self.filter = filter.to_string();
+    /// Takes how strong experts are, and what is to be said of those that were hardly trained.
+    pub fn set_strength(&mut self, similarity: &Similarity, doubts: &HashMap<String, String>) {
+        let strength: HashMap<&str, f64> = similarity
+            .experts
+            .iter()
+            .map(String::as_str)
+            .zip(similarity.strength.iter().map(|strength| strength.norm))
+            .collect();
+        for row in &mut self.all {
+            row.norm = strength.get(row.name.as_str()).copied();
+            if let Some(doubt) = doubts.get(&row.name)
+                && row.status == Status::Ok
+            {
+                row.status = Status::Partial;
+                row.reason.clone_from(doubt);
+            }
+        }
         self.arrange();
+    }
+
+    /// Shows only rows that match `filter` fuzzily, best first until they are sorted otherwise; all when it is empty.
+    pub fn set_filter(&mut self, filter: &str) {
+        let was_filtered = self.is_filtered();
+        self.filter = filter.to_string();
+        match (was_filtered, self.is_filtered()) {
+            (false, true) => {
+                self.unfiltered = (self.sort, self.descending);
+                (self.sort, self.descending) = (SortKey::Match, false);
+            }
+            (true, false) if self.sort == SortKey::Match => (self.sort, self.descending) = self.unfiltered,
+            (true, false) | (false, false) | (true, true) => {}
+        }
+        self.arrange();
+    }
+
+    /// Whether a filter leaves rows out.
+    pub fn is_filtered(&self) -> bool {
+        !self.filter.trim().is_empty()
     }
 
     /// Sorts by another key.
     pub fn set_sort(&mut self, sort: SortKey, descending: bool) {
         (self.sort, self.descending) = (sort, descending);
         self.arrange();
-    }
-
-    pub fn filter(&self) -> &str {
-        &self.filter
     }
 
     /// Rows shown.
@@ -167,8 +208,9 @@ impl Rows {
 
     fn arrange(&mut self) {
         let mut order: Vec<usize> = (0..self.all.len()).collect();
-        order.sort_by(|&a, &b| self.compare(&self.all[a], &self.all[b]).then(a.cmp(&b)));
-        if !self.filter.trim().is_empty() {
+        let by = if self.sort == SortKey::Match { self.unfiltered } else { (self.sort, self.descending) };
+        order.sort_by(|&a, &b| compare(&self.all[a], &self.all[b], by, &self.clusters).then(a.cmp(&b)));
+        if self.is_filtered() {
             let pattern = Pattern::parse(&self.filter, CaseMatching::Smart, Normalization::Smart);
             let mut matcher = Matcher::new(Config::DEFAULT);
             let mut buffer = Vec::new();
@@ -184,43 +226,54 @@ impl Rows {
                 })
                 .collect();
             // Stable: equals stay in table order.
-            scored.sort_by_key(|&(score, _)| std::cmp::Reverse(score));
+            match (self.sort, self.descending) {
+                (SortKey::Match, false) => scored.sort_by_key(|&(score, _)| std::cmp::Reverse(score)),
+                (SortKey::Match, true) => scored.sort_by_key(|&(score, _)| score),
+                _ => {}
+            }
             order = scored.into_iter().map(|(_, i)| i).collect();
         }
         self.shown = order;
     }
+}
 
-    /// By the sort key, what has no value last in either direction, then by name.
-    fn compare(&self, a: &Row, b: &Row) -> Ordering {
-        let text =
-            |x: &str, y: &str| self.directed((!x.is_empty()).then_some(x), (!y.is_empty()).then_some(y));
-        let number = |x: Option<f64>, y: Option<f64>| match (x, y) {
-            (Some(x), Some(y)) if self.descending => y.total_cmp(&x),
-            (Some(x), Some(y)) => x.total_cmp(&y),
-            (x, y) => y.is_some().cmp(&x.is_some()),
-        };
-        match self.sort {
-            SortKey::Name => self.directed(Some(&a.name), Some(&b.name)),
-            SortKey::Task => text(&a.task, &b.task),
-            SortKey::Family => text(&a.family, &b.family),
-            SortKey::Cluster => self.directed(self.cluster(&a.name), self.cluster(&b.name)),
-            SortKey::Rank => self.directed(a.rank, b.rank),
-            SortKey::Targets => text(&a.targets, &b.targets),
-            SortKey::Dtype => text(&a.dtype, &b.dtype),
-            SortKey::Parameters => self.directed(Some(a.parameters), Some(b.parameters)),
-            SortKey::Loss => number(a.loss, b.loss),
-            // The age grows as the time of making falls.
-            SortKey::Age => number(a.created.map(|t| -t), b.created.map(|t| -t)),
-            SortKey::Status => self.directed(Some(severity(a.status)), Some(severity(b.status))),
-        }
-    }
-
-    fn directed<T: Ord>(&self, x: Option<T>, y: Option<T>) -> Ordering {
+/// By a key, falling where the second is true; what has no value comes last in either direction, then by name.
+fn compare(
+    a: &Row,
+    b: &Row,
+    (sort, falling): (SortKey, bool),
+    clusters: &HashMap<String, usize>,
+) -> Ordering {
+    fn ranked<T: Ord>(x: Option<T>, y: Option<T>, falling: bool) -> Ordering {
         match (x, y) {
-            (Some(x), Some(y)) if self.descending => y.cmp(&x),
+            (Some(x), Some(y)) if falling => y.cmp(&x),
             (Some(x), Some(y)) => x.cmp(&y),
             (x, y) => y.is_some().cmp(&x.is_some()),
         }
+    }
+    let text = |x: &str, y: &str| ranked((!x.is_empty()).then_some(x), (!y.is_empty()).then_some(y), falling);
+    let number = |x: Option<f64>, y: Option<f64>| match (x, y) {
+        (Some(x), Some(y)) if falling => y.total_cmp(&x),
+        (Some(x), Some(y)) => x.total_cmp(&y),
+        (x, y) => y.is_some().cmp(&x.is_some()),
+    };
+    let cluster = |row: &Row| clusters.get(&row.name).copied();
+    match sort {
+        SortKey::Name => text(&a.name, &b.name),
+        SortKey::Task => text(&a.task, &b.task),
+        SortKey::Family => text(&a.family, &b.family),
+        SortKey::Cluster => ranked(cluster(a), cluster(b), falling),
+        SortKey::Rank => ranked(a.rank, b.rank, falling),
+        SortKey::Targets => text(&a.targets, &b.targets),
+        SortKey::Dtype => text(&a.dtype, &b.dtype),
+        SortKey::Parameters => ranked(Some(a.parameters), Some(b.parameters), falling),
+        SortKey::Loss => number(a.loss, b.loss),
+        SortKey::Norm => number(a.norm, b.norm),
+        // The age grows as the time of making falls.
+        SortKey::Age => number(a.created.map(|t| -t), b.created.map(|t| -t)),
+        SortKey::Status => ranked(Some(severity(a.status)), Some(severity(b.status)), falling),
+        // Rows have no such value: it comes with the filter.
+        SortKey::Match => Ordering::Equal,
     }
 }
 

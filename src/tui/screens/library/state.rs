@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::rows::{Row, Rows};
 use super::table::Columns;
 use crate::analysis::ExpertProfile;
+use crate::library::{Expert, Library};
 use crate::tui::screens::comparable::Comparable;
 use crate::tui::{AppEffect, ComputeEffect, Effect, List, Shared, TextField};
 
@@ -26,6 +27,8 @@ pub struct LibraryScreen {
     pub(super) scroll: usize,
     /// Furthest useful scroll, known once drawn.
     pub(super) scroll_end: Cell<usize>,
+    /// A person asked to read the library again.
+    pub(super) rereading: bool,
     pub(super) profiles: HashMap<String, Result<Arc<ExpertProfile>, String>>,
     /// The experts for which clusters were last waited for.
     pub(super) comparable: Comparable,
@@ -68,12 +71,32 @@ impl LibraryScreen {
 
     pub(super) fn set_filter(&mut self, shared: &Shared) -> Vec<Effect> {
         self.rows.set_filter(&self.filter.text());
-        if self.filter.is_empty() {
+        if !self.rows.is_filtered() {
             self.follow(shared);
         } else {
             self.list.select(0, self.rows.len());
         }
         self.announce(shared)
+    }
+
+    /// What another reading brought, in words.
+    pub(super) fn differs(&self, library: &Library) -> String {
+        let before: HashMap<&str, _> =
+            self.rows.all().iter().map(|row| (row.name.as_str(), row.file)).collect();
+        let new = library.experts.iter().filter(|expert| !before.contains_key(expert.name.as_str())).count();
+        let stayed = library.experts.len() - new;
+        let changed = |expert: &&Expert| {
+            before.get(expert.name.as_str()).is_some_and(|&file| file != (expert.bytes, expert.modified))
+        };
+        let counts = [
+            (new, "new"),
+            (before.len().saturating_sub(stayed), "gone"),
+            (library.experts.iter().filter(changed).count(), "changed"),
+        ];
+        let parts: Vec<String> =
+            counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        let parts = if parts.is_empty() { "nothing changed".into() } else { parts.join(", ") };
+        format!("Read again: {parts}.")
     }
 
     /// Takes what is known of an expert's weights.

@@ -7,11 +7,13 @@ use ratatui::text::{Line, Span};
 
 use super::rows::{Row, Rows, SortKey};
 use crate::library::Status;
-use crate::text::{age, loss_text};
+use crate::text::{age, brief, loss_text};
 use crate::tui::List;
 use crate::tui::Theme;
+use crate::tui::cluster_mark;
 use crate::tui::format;
 use crate::tui::text_width::{self, width};
+use crate::tui::widgets::{below, list_edge};
 
 /// Cells between two columns.
 const GAP: usize = 2;
@@ -67,6 +69,7 @@ impl Columns {
         fixed(SortKey::Cluster, "Cl", 3, true, 3, rows.has_clusters());
         fixed(SortKey::Rank, "Rank", 5, true, 1, any(|r| r.rank.is_some()));
         fixed(SortKey::Loss, "Loss", 6, true, 2, any(|r| r.loss.is_some()));
+        fixed(SortKey::Norm, "‖ΔW‖", 6, true, 3, rows.comparing || any(|r| r.norm.is_some()));
         fixed(SortKey::Age, "Age", 4, true, 6, any(|r| r.created.is_some()));
         fixed(SortKey::Parameters, "Params", 7, true, 7, any(|r| r.parameters > 0));
         fixed(SortKey::Dtype, "Dtype", 6, false, 9, any(|r| !r.dtype.is_empty()));
@@ -79,16 +82,13 @@ impl Columns {
         Self(columns)
     }
 
-    /// The next key of `s`, among the columns that exist; then by status.
-    pub fn next_sort(&self, sort: SortKey) -> SortKey {
-        let mut keys = self.0.iter().map(|column| column.key).chain([SortKey::Status]);
-        let first = keys.next().unwrap_or_default();
-        if sort == first {
-            return keys.next().unwrap_or(first);
-        }
-        let mut rest = keys.skip_while(|&key| key != sort);
-        rest.next();
-        rest.next().unwrap_or(first)
+    /// The next key of `s`, among the columns that exist; then by status and, under a filter, by match.
+    pub fn next_sort(&self, sort: SortKey, filtered: bool) -> SortKey {
+        let by_match = filtered.then_some(SortKey::Match);
+        let keys: Vec<SortKey> =
+            self.0.iter().map(|column| column.key).chain([SortKey::Status]).chain(by_match).collect();
+        let next = keys.iter().position(|&key| key == sort).map_or(0, |at| (at + 1) % keys.len());
+        keys.get(next).copied().unwrap_or_default()
     }
 
     /// Columns and their widths in `room` cells: the least needed go until the rest fits, then what is
@@ -131,16 +131,17 @@ impl TableView<'_> {
         if area.is_empty() {
             return;
         }
-        let columns = self.columns.fit(usize::from(area.width));
+        let body = below(area, 1);
+        let window = self.list.window(self.rows.len(), usize::from(body.height));
+        let body = list_edge(frame, body, window.clone(), self.rows.len(), self.theme);
+        let columns = self.columns.fit(usize::from(body.width));
         let header = self.header(&columns);
         frame.buffer_mut().set_line(area.x, area.y, &header, area.width);
-        let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
-        let window = self.list.window(self.rows.len(), usize::from(body.height));
         for (line, position) in window.enumerate() {
             let Some(row) = self.rows.get(position) else { continue };
             let place = Rect { y: body.y + line as u16, height: 1, ..body };
             let selected = position == self.list.cursor();
-            let shown = self.row(row, &columns, usize::from(area.width));
+            let shown = self.row(row, &columns, usize::from(body.width));
             let buffer = frame.buffer_mut();
             buffer.set_line(place.x, place.y, &shown, place.width);
             if selected {
@@ -157,8 +158,7 @@ impl TableView<'_> {
     }
 
     fn header(&self, columns: &[(Column, usize)]) -> Line<'static> {
-        let mark = |key| match (self.rows.filter().is_empty() && self.rows.sort == key, self.rows.descending)
-        {
+        let mark = |key| match (self.rows.sort == key, self.rows.descending) {
             (true, false) => "▲",
             (true, true) => "▼",
             (false, _) => "",
@@ -215,8 +215,8 @@ impl TableView<'_> {
             SortKey::Task => (row.task.clone(), text),
             SortKey::Family => (row.family.clone(), dim),
             SortKey::Cluster => match cluster {
-                Some(c) if theme.has_color() => (format!("●{}", theme.mark(c)), theme.category(c)),
-                Some(c) => (theme.mark(c).to_string(), text),
+                Some(c) if theme.has_color() => (format!("●{}", cluster_mark::mark(c)), theme.category(c)),
+                Some(c) => (cluster_mark::mark(c), text),
                 None if self.rows.comparing => ("…".into(), dim),
                 None => ("–".into(), dim),
             },
@@ -232,8 +232,13 @@ impl TableView<'_> {
                 Some(loss) => (loss_text(loss), text),
                 None => ("–".into(), dim),
             },
+            SortKey::Norm => match row.norm {
+                Some(norm) => (brief(norm), text),
+                None if self.rows.comparing => ("…".into(), dim),
+                None => ("–".into(), dim),
+            },
             SortKey::Age => (row.created.map_or("–".into(), |at| age(self.now - at)), dim),
-            SortKey::Status => (String::new(), text),
+            SortKey::Status | SortKey::Match => (String::new(), text),
         }
     }
 }

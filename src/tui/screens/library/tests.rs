@@ -1,14 +1,19 @@
 //! The Library tab: what it shows at every size, its cursor, filter and order.
 
+use std::sync::Arc;
+
 use crossterm::event::KeyCode;
 use ratatui::style::Modifier;
 
 use super::LibraryScreen;
+use crate::analysis::Strength;
 use crate::tui::testing::{
     SIZES, assert_cell, assert_colourless, assert_screen, assert_text, buffer_app, find, full_app, key,
     library_app, new_app, press, press_code, render, render_app, shows,
 };
-use crate::tui::{ComputeEffect, ComputeMessage, Depth, Effect, Message, Screen, Shared, Theme, fixtures};
+use crate::tui::{
+    App, ComputeEffect, ComputeMessage, Depth, Effect, Message, Screen, Shared, Theme, fixtures,
+};
 
 #[test]
 fn library_looks_right_at_every_size() {
@@ -149,7 +154,7 @@ fn experts_of_another_base_are_bad_rows_with_the_reason() {
         "{effects:?}"
     );
     let text = render_app(&app, 120, 40);
-    assert!(text.contains("rank 4") && text.contains("8 of 10 experts"), "{text}");
+    assert!(text.contains("rank 4") && text.contains("10 experts"), "{text}");
 }
 
 #[test]
@@ -199,4 +204,123 @@ fn clusters_and_nearest_experts_have_their_place_before_they_are_known() {
     app.update(Message::Compute(ComputeMessage::Clustering { ticket, result: Err("ranks differ".into()) }));
     let drawn = render_app(&app, 120, 40);
     assert!(!drawn.contains(" Cl ") && !drawn.contains("Nearest experts"), "{drawn}");
+}
+
+#[test]
+fn sorting_works_under_a_filter_and_by_match_is_one_of_its_ways() {
+    let mut app = library_app();
+    press(&mut app, "/");
+    press(&mut app, "me");
+    press_code(&mut app, KeyCode::Enter);
+    let text = render_app(&app, 200, 24);
+    assert!(text.contains("/ me") && text.contains("of 10 · by match · Esc ends"), "{text}");
+    assert!(!text.contains(['▲', '▼']), "{text}");
+    let names = |app: &App| -> Vec<String> {
+        let text = render_app(app, 200, 24);
+        let rows = text.lines().skip(3).take_while(|line| line.starts_with(['✓', '!', '✗']));
+        rows.filter_map(|row| row.split_whitespace().nth(1).map(String::from)).collect()
+    };
+    let mut seen = Vec::new();
+    for _ in 0..12 {
+        press(&mut app, "s");
+        let text = render_app(&app, 200, 24);
+        let header = text.lines().nth(2).unwrap_or_default().to_string();
+        match header.split_whitespace().find(|title| title.contains('▲')) {
+            Some(title) => seen.push(title.to_string()),
+            None => {
+                assert!(text.contains("by match"), "{text}");
+                seen.push("by match".into());
+            }
+        }
+        if header.contains("Name▲") {
+            let mut sorted = names(&app);
+            sorted.sort();
+            assert_eq!(names(&app), sorted);
+            press(&mut app, "S");
+            sorted.reverse();
+            assert_eq!(names(&app), sorted);
+            press(&mut app, "S");
+        }
+    }
+    assert!(seen.contains(&"by match".into()) && seen.contains(&"Name▲".into()), "{seen:?}");
+    // Without the filter, the order is one that it has then.
+    press_code(&mut app, KeyCode::Esc);
+    assert!(!render_app(&app, 80, 24).contains("by match"));
+}
+
+#[test]
+fn a_filter_gives_the_order_before_it_back() {
+    let mut app = library_app();
+    press(&mut app, "sS");
+    let before = render_app(&app, 80, 24);
+    press(&mut app, "/");
+    press(&mut app, "plur");
+    press_code(&mut app, KeyCode::Esc);
+    press(&mut app, "gG");
+    press(&mut app, "g");
+    let after = render_app(&app, 80, 24);
+    assert_eq!(before.lines().nth(1), after.lines().nth(1));
+}
+
+#[test]
+fn the_title_counts_and_the_edge_of_a_long_list_says_where_it_is() {
+    let app = library_app();
+    let title = |app: &App| render_app(app, 100, 24).lines().next().unwrap_or_default().to_string();
+    assert!(title(&app).ends_with("10 experts"), "{}", title(&app));
+    assert!(!render_app(&app, 100, 24).contains('▐'), "all are on the screen");
+    let experts = (0..300).map(|i| fixtures::expert(i % 14, &format!("expert-{i:03}"), "task", "family"));
+    let mut app = new_app();
+    app.update(Message::Library(Ok(fixtures::with_experts(experts.collect()))));
+    let rows = |app: &App| -> Vec<usize> {
+        let text = render_app(app, 80, 24);
+        text.lines().enumerate().filter(|(_, line)| line.contains('▐')).map(|(row, _)| row).collect()
+    };
+    let top = rows(&app);
+    press(&mut app, "G");
+    let end = rows(&app);
+    assert!(!top.is_empty() && top.len() < 4 && top[0] < end[0], "{top:?} {end:?}");
+    press(&mut app, "/");
+    press(&mut app, "expert-01");
+    assert!(title(&app).contains(" of 300 experts found"), "{}", title(&app));
+}
+
+#[test]
+fn norms_are_a_column_and_what_is_hardly_trained_is_marked_in_its_row() {
+    let mut app = library_app();
+    let mut similarity = (*fixtures::similarity()).clone();
+    let norm = |name: &String| if name == "plurals" { 0.013 } else { 12.4 };
+    let strength = |name: &String| Strength { norm: norm(name), gap: Some(0.4) };
+    similarity.strength = similarity.experts.iter().map(strength).collect();
+    let result = Ok((Arc::new(similarity), fixtures::clustering()));
+    app.update(Message::Compute(ComputeMessage::Clustering { ticket: 0, result }));
+    let text = render_app(&app, 160, 48);
+    let row = |name: &str| text.lines().find(|line| line.contains(name)).unwrap_or_default().to_string();
+    assert!(text.contains("‖ΔW‖"), "{text}");
+    assert!(row("plurals").starts_with("! plurals") && row("plurals").contains("0.013"), "{text}");
+    assert!(row("topic").starts_with("✓ topic") && row("topic").contains("12.4"), "{text}");
+    // The details say why.
+    press(&mut app, "G");
+    while app.shared().selected.as_deref() != Some("plurals") {
+        press(&mut app, "k");
+    }
+    assert!(render_app(&app, 160, 48).contains("barely trained"));
+}
+
+#[test]
+fn reading_again_by_hand_says_what_it_brought() {
+    let mut app = library_app();
+    assert!(press(&mut app, "r").contains(&Effect::ReloadLibrary));
+    app.update(Message::Library(Ok(fixtures::library())));
+    assert!(render_app(&app, 80, 24).contains("● Read again: nothing changed."));
+    press(&mut app, "r");
+    let mut experts = fixtures::library().experts.clone();
+    experts.retain(|expert| expert.name != "topic");
+    experts[3].bytes += 1;
+    experts.push(fixtures::expert(9, "zebra", "task", "family"));
+    app.update(Message::Library(Ok(fixtures::with_experts(experts))));
+    assert!(render_app(&app, 80, 24).contains("● Read again: 1 new, 1 gone, 1 changed."));
+    // What the watcher finds needs no words.
+    press(&mut app, "j");
+    app.update(Message::Library(Ok(fixtures::library())));
+    assert!(!render_app(&app, 80, 24).contains("Read again"));
 }

@@ -7,6 +7,7 @@ use ratatui::widgets::{Block, Borders, Padding, Paragraph, Wrap};
 
 use super::LibraryScreen;
 use super::details::{Details, Known};
+use super::rows::SortKey;
 use super::table::TableView;
 use crate::tui::format::spinner;
 use crate::tui::text_width;
@@ -97,14 +98,22 @@ impl LibraryScreen {
     }
 
     fn draw_table(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
-        let filter = u16::from(self.filtering || !self.rows.filter().is_empty());
+        let filter = u16::from(self.filtering || self.rows.is_filtered());
         let [line, rest] = Layout::vertical([Constraint::Length(filter), Constraint::Min(0)]).areas(area);
         if !line.is_empty() {
-            let count = format!(" {} of {}", self.rows.len(), self.rows.total());
-            let room = usize::from(line.width).saturating_sub(2 + text_width::width(&count));
+            // What was typed keeps half of the line.
+            let mut facts = format!(" {} of {}", self.rows.len(), self.rows.total());
+            let by_match =
+                (self.rows.sort == SortKey::Match && self.rows.is_filtered()).then_some("by match");
+            for fact in by_match.into_iter().chain(["Esc ends"]) {
+                if 2 * (text_width::width(&facts) + text_width::width(fact) + 3) <= usize::from(line.width) {
+                    facts += &format!(" · {fact}");
+                }
+            }
+            let room = usize::from(line.width).saturating_sub(2 + text_width::width(&facts));
             let mut shown = self.filter.line(room, self.filtering, theme);
             shown.spans.insert(0, Span::styled("/ ", theme.key()));
-            shown.spans.push(Span::styled(count, theme.dim()));
+            shown.spans.push(Span::styled(facts, theme.dim()));
             frame.buffer_mut().set_line(line.x, line.y, &shown, line.width);
         }
         let focused = !self.reading;
@@ -118,7 +127,7 @@ impl LibraryScreen {
         }
         .draw(frame, rest);
         if self.rows.len() == 0 && rest.height > 1 {
-            let none = Line::styled("  nothing matches; Esc clears the filter", theme.dim());
+            let none = Line::styled("  nothing matches; Esc ends the filter", theme.dim());
             frame.buffer_mut().set_line(rest.x, rest.y + 1, &none, rest.width);
         }
     }

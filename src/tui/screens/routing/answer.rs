@@ -40,6 +40,11 @@ impl Answer {
         Self { text: String::new(), done: false, stopped: false, full: false, experts_changed: false, asked }
     }
 
+    /// Whether there is no word of it yet.
+    pub fn is_empty(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
     /// What was changed since it was asked for, if anything.
     fn earlier(&self, now: &Asked) -> Option<&'static str> {
         if self.asked.prompt != now.prompt {

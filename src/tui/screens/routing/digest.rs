@@ -1,7 +1,7 @@
 //! A trace summed up for drawing: modules grouped into columns, the top expert of every cell, totals.
 
 use crate::module_path::{ModulePath, short_kinds};
-use crate::routing::Trace;
+use crate::routing::{Part, Trace};
 
 /// One column of the map: a layer, or one module when zoomed in.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,10 @@ pub struct Digest {
     pub entropy: f64,
     /// How many tokens the totals count.
     pub counted: usize,
+    /// How many tokens are of an answer.
+    pub generated: usize,
+    /// Whether there are cells where all experts that have weight have the same.
+    pub ties: bool,
 }
 
 /// The kinds of modules of a trace in the order of the network, each once.
@@ -125,7 +129,9 @@ impl Digest {
         let totals = trace.totals(|module| {
             kind.is_none_or(|kind| ModulePath::new(&trace.modules[module]).short_kind() == kind)
         });
-        Self { columns, cells, totals, entropy: entropy / pairs.max(1) as f64, counted }
+        let ties = cells.iter().any(|cell| cell.tie);
+        let generated = trace.tokens.iter().filter(|token| token.part == Part::Generated).count();
+        Self { columns, cells, totals, entropy: entropy / pairs.max(1) as f64, counted, generated, ties }
     }
 
     /// The leader of a cell; nobody out of range.

@@ -64,6 +64,8 @@ pub struct Exchange {
     pub pending: Option<Pending>,
     pub shown: Option<Shown>,
     pub answer: Option<Answer>,
+    /// The answer that stood there before this one, until there is a word of it.
+    earlier: Option<Answer>,
     /// Why the newest request has no answer.
     pub error: Option<String>,
     /// The model was there and is no more, so that the next one is not a change of experts.
@@ -79,6 +81,7 @@ impl Default for Exchange {
             pending: None,
             shown: None,
             answer: None,
+            earlier: None,
             error: None,
             lost: false,
         }
@@ -137,7 +140,9 @@ impl Exchange {
         if !generating {
             return vec![Effect::Engine(EngineEffect::Route { ticket, prompt, raw, router })];
         }
-        self.answer = Some(Answer::new(self.asked.clone()));
+        let earlier = self.answer.replace(Answer::new(self.asked.clone()));
+        // One that was asked for before its first word has no place.
+        self.earlier = earlier.filter(|earlier| !earlier.is_empty()).or(self.earlier.take());
         let max_tokens = MAX_NEW_TOKENS;
         vec![Effect::Engine(EngineEffect::Generate { ticket, prompt, raw, router, max_tokens })]
     }
@@ -148,13 +153,16 @@ impl Exchange {
         if self.pending.take().is_some() { vec![Effect::Engine(EngineEffect::Stop)] } else { Vec::new() }
     }
 
-    /// Nothing more will be written.
+    /// Nothing more will be written. What has no word yet gives its place back to the answer before it.
     fn interrupt_answer(&mut self) {
         if self.is_generating()
             && let Some(answer) = &mut self.answer
         {
             answer.done = true;
             answer.stopped = true;
+            if answer.is_empty() && self.earlier.is_some() {
+                self.answer = self.earlier.take();
+            }
         }
     }
 
@@ -190,13 +198,14 @@ impl Exchange {
             answer.text = text.to_string();
             answer.done = done;
             answer.full = done && tokens >= MAX_NEW_TOKENS;
+            self.earlier.take_if(|_| done || !answer.is_empty());
         }
     }
 
     /// Takes why the request cannot be answered.
     pub fn fail(&mut self, error: &str) {
         self.interrupt_answer();
-        self.answer.take_if(|answer| answer.stopped && answer.text.is_empty());
+        self.answer.take_if(|answer| answer.stopped && answer.is_empty());
         self.pending = None;
         self.error = Some(error.to_string());
     }

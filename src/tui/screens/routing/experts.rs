@@ -6,11 +6,12 @@ use ratatui::style::Style;
 
 use super::digest::{Digest, mean_weights};
 use super::map::Axis;
+use super::marks::{ExpertMarks, Mark};
 use super::paint::{bar, column, heading, put, quoted, tint};
 use crate::module_path::ModulePath;
 use crate::routing::Trace;
+use crate::tui::Theme;
 use crate::tui::text_width::{left, right, truncate};
-use crate::tui::{ExpertMarks, Theme};
 
 /// The rows to show when not all experts have room: the heaviest, in the order of the library.
 fn rows(weights: &[f64], room: usize) -> Vec<usize> {
@@ -23,8 +24,8 @@ fn rows(weights: &[f64], room: usize) -> Vec<usize> {
     rows
 }
 
-fn put_mark(buf: &mut Buffer, area: Rect, x: u16, y: u16, letter: usize, theme: &Theme) {
-    put(buf, area, x, y, &theme.mark(letter).to_string(), theme.category_cell(letter, 1.0));
+fn put_mark(buf: &mut Buffer, area: Rect, x: u16, y: u16, mark: Mark, theme: &Theme) {
+    put(buf, area, x, y, &mark.letter.to_string(), theme.category_cell(mark.hue, 1.0));
 }
 
 /// Weights of one token: experts × layers, on the axis of the map.
@@ -45,6 +46,8 @@ impl Weights<'_> {
         let grid: Vec<Vec<f32>> =
             self.digest.columns.iter().map(|c| mean_weights(self.trace, self.token, &c.modules)).collect();
         let peak = grid.iter().flatten().copied().fold(0.0, f32::max);
+        let mut weights = grid.iter().flatten().copied().filter(|weight| *weight > 0.0);
+        let even = weights.all(|weight| weight > 0.999 * peak);
         let title = format!("  weights of {token}");
         let note = if peak > 0.0 { format!("█ = {peak:.2}") } else { String::new() };
         heading(buf, Rect { width: axis.width().min(area.width), ..area }, 0, &title, &note, theme);
@@ -54,14 +57,14 @@ impl Weights<'_> {
         for (row, expert) in rows(&sums, usize::from(area.height).saturating_sub(1)).into_iter().enumerate() {
             let y = row as u16 + 1;
             let name = self.trace.experts.get(expert).map_or("", String::as_str);
-            let letter = self.marks.of(name);
-            put_mark(buf, area, 1, y, letter, theme);
+            let mark = self.marks.of(name);
+            put_mark(buf, area, 1, y, mark, theme);
             let room = usize::from(axis.label).saturating_sub(4);
             let style = if self.expert == Some(expert) { theme.accent() } else { theme.text() };
             put(buf, area, 3, y, &truncate(name, room), style);
             for at in axis.columns() {
                 let (Some(x), Some(weights)) = (axis.x(at), grid.get(at)) else { continue };
-                let (text, style) = self.cell(weights[expert], peak, letter, axis.cell, theme);
+                let (text, style) = self.cell(weights[expert], (peak, even), mark.hue, axis.cell, theme);
                 put(buf, area, x, y, &text, style);
                 if at == self.column && theme.has_gradient() {
                     tint(buf, area, x, y, axis.cell, theme.selection_unfocused());
@@ -70,19 +73,27 @@ impl Weights<'_> {
         }
     }
 
-    fn cell(&self, weight: f32, peak: f32, letter: usize, cells: u16, theme: &Theme) -> (String, Style) {
+    fn cell(
+        &self,
+        weight: f32,
+        (peak, even): (f32, bool),
+        hue: usize,
+        cells: u16,
+        theme: &Theme,
+    ) -> (String, Style) {
         let cells = usize::from(cells);
         let part = if peak > 0.0 { weight / peak } else { 0.0 };
         if weight <= 0.0 {
             return (" ".repeat(cells), Style::new());
         }
-        if cells >= 3 {
-            let style =
-                if self.faded { theme.category_faint(letter) } else { theme.category_cell(letter, part) };
+        // Numbers that are all the same say less than bars; 100 in three cells has no gap to the next.
+        if cells >= 3 && !even && !(cells == 3 && weight > 0.995) {
+            let style = if self.faded { theme.category_faint(hue) } else { theme.category_cell(hue, part) };
             return (right(&format!("{:.0}", weight * 100.0), cells), style);
         }
-        let style = if self.faded { theme.category_faint(letter) } else { theme.category(letter) };
-        (column(part).repeat(cells), style)
+        let style = if self.faded { theme.category_faint(hue) } else { theme.category(hue) };
+        let gap = usize::from(cells >= 3);
+        (format!("{}{}", column(part).repeat(cells - gap), " ".repeat(gap)), style)
     }
 }
 
@@ -122,8 +133,8 @@ impl Totals<'_> {
             if selected {
                 put(buf, area, 0, y, "›", theme.accent());
             }
-            let letter = self.marks.of(name);
-            put_mark(buf, area, 1, y, letter, theme);
+            let mark = self.marks.of(name);
+            put_mark(buf, area, 1, y, mark, theme);
             let style = if muted || self.faded { theme.dim() } else { theme.text() };
             put(buf, area, 3, y, &left(name, name_room), style);
             if selected {
@@ -135,7 +146,8 @@ impl Totals<'_> {
                 continue;
             }
             let part = if peak > 0.0 { share / peak } else { 0.0 };
-            let bar_style = if self.faded { theme.category_faint(letter) } else { theme.category(letter) };
+            let bar_style =
+                if self.faded { theme.category_faint(mark.hue) } else { theme.category(mark.hue) };
             put(buf, area, x, y, &bar(part, bar_room), bar_style);
             let percent = right(&percent(share), 5);
             put(buf, area, x + bar_room as u16, y, &percent, style);
@@ -221,7 +233,8 @@ mod tests {
         let digest = Digest::new(&trace, None, false);
         let mut marks = ExpertMarks::default();
         // "capital" was there first; "antonym", the first of the trace, came last.
-        marks.learn(["capital", "celsius", "antonym"]);
+        let order = ["capital", "celsius", "antonym"].map(String::from);
+        marks.update(&order, &[], &crate::tui::Shared::default());
         let totals =
             Totals { trace: &trace, digest: &digest, muted: &[], expert: None, faded: false, marks: &marks };
         let area = Rect::new(0, 0, 40, 4);

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::exchange::needs_retry;
-use super::prompt::Edit;
+use super::prompt::{Edit, PromptBox};
 use super::state::{Focus, RoutingScreen};
 use crate::routing::{CALIBRATED, ROUTERS, TEMPERATURE, TOP_K};
 use crate::tui::keymap::{
@@ -42,6 +42,9 @@ pub enum Action {
     Submit,
     NewLine,
     DeleteToHead,
+    Clear,
+    Undo,
+    Redo,
 }
 
 /// What moves over the map or changes its columns, and asks nothing.
@@ -72,6 +75,22 @@ type Table = KeyTable<RoutingScreen, Action>;
 
 const STOP: Binding<RoutingScreen, Action> =
     Binding::new(&[(ESC, Action::Stop)], "stop", "Stop routing or generating; what is there stays");
+
+const CLEAR: Binding<RoutingScreen, Action> = Binding::new(
+    &[(Chord::ctrl('x'), Action::Clear)],
+    "clear",
+    "Empty the prompt box; Alt-z brings the text back",
+)
+.when(|s: &RoutingScreen, _| !s.question.prompt.is_blank())
+.explains();
+const UNDO: Binding<RoutingScreen, Action> = Binding::new(
+    &[
+        (Chord::Key(KeyCode::Char('z'), KeyModifiers::ALT), Action::Undo),
+        (Chord::Key(KeyCode::Char('y'), KeyModifiers::ALT), Action::Redo),
+    ],
+    "",
+    "Take the last change of the prompt back, make it again",
+);
 
 /// The keys of the map, the most wanted first.
 static MAP: Table = KeyTable {
@@ -162,7 +181,7 @@ static MAP: Table = KeyTable {
         .when(|s: &RoutingScreen, shared| several(s, shared) && s.question.router.router.has(&TOP_K))
         .explains(),
         Binding::new(
-            &[(Chord::char('T'), Action::Sharper), (Chord::char('t'), Action::Softer)],
+            &[(Chord::char('t'), Action::Sharper), (Chord::char('T'), Action::Softer)],
             "temperature",
             "Lower the temperature (sharper) or raise it (softer)",
         )
@@ -195,9 +214,11 @@ static MAP: Table = KeyTable {
         Binding::new(
             &[(Chord::char('s'), Action::Single)],
             "single",
-            "Route everything through the chosen expert",
+            "Route everything through the chosen expert, and back",
         )
-        .when(|s: &RoutingScreen, shared| chosen(s, shared) && s.question.can_mute())
+        .when(|s: &RoutingScreen, shared| {
+            chosen(s, shared) && (s.question.can_mute() || s.question.router.router.names_expert())
+        })
         .explains(),
         Binding::new(
             &[(Chord::char('w'), Action::Template)],
@@ -206,6 +227,8 @@ static MAP: Table = KeyTable {
         )
         .when(shows)
         .explains(),
+        CLEAR,
+        UNDO,
     ],
 };
 
@@ -248,6 +271,8 @@ static PROMPT: Table = KeyTable {
         )
         .when(|s: &RoutingScreen, _| !s.question.prompt.is_blank())
         .explains(),
+        CLEAR,
+        UNDO,
     ],
 };
 
@@ -309,6 +334,11 @@ impl RoutingScreen {
         }
     }
 
+    fn edit(&mut self, change: fn(&mut PromptBox) -> Edit, shared: &Shared) -> Vec<Effect> {
+        let edit = change(&mut self.question.prompt);
+        self.edited(edit, shared).unwrap_or_default()
+    }
+
     fn act(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
         match action {
             Action::Fetch => return vec![Effect::Engine(EngineEffect::FetchBase)],
@@ -331,7 +361,7 @@ impl RoutingScreen {
             Action::NextExpert => return self.move_expert(1, shared),
             Action::Mute => return self.toggle_mute(shared),
             Action::UnmuteAll => return self.unmute_all(shared),
-            Action::Single => return self.route_single(shared),
+            Action::Single => return self.toggle_single(shared),
             Action::Template => {
                 self.question.raw = !self.question.raw;
                 self.map.token = None;
@@ -346,14 +376,11 @@ impl RoutingScreen {
                 }
                 return effects;
             }
-            Action::NewLine => {
-                let edit = self.question.prompt.new_line();
-                return self.edited(edit, shared).unwrap_or_default();
-            }
-            Action::DeleteToHead => {
-                let edit = self.question.prompt.delete_to_head();
-                return self.edited(edit, shared).unwrap_or_default();
-            }
+            Action::NewLine => return self.edit(PromptBox::new_line, shared),
+            Action::DeleteToHead => return self.edit(PromptBox::delete_to_head, shared),
+            Action::Clear => return self.edit(PromptBox::clear, shared),
+            Action::Undo => return self.edit(PromptBox::undo, shared),
+            Action::Redo => return self.edit(PromptBox::redo, shared),
         }
         Vec::new()
     }

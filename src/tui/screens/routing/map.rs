@@ -5,10 +5,11 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::digest::{Cell, Digest, strength};
+use super::marks::ExpertMarks;
 use super::paint::{put, quoted, scroll, tint};
 use crate::routing::{Part, Trace};
+use crate::tui::Theme;
 use crate::tui::text_width::{left, width};
-use crate::tui::{ExpertMarks, Theme};
 
 /// Where the layers stand, shared by the map and by the weights below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,28 +141,28 @@ impl Map<'_> {
             } else {
                 self.style(cell, counts, theme)
             };
-            put(buf, area, x, y, &self.glyph(cell, axis.cell, theme), style);
+            put(buf, area, x, y, &self.glyph(cell, axis.cell), style);
         }
     }
 
     fn style(&self, cell: Cell, counts: bool, theme: &Theme) -> Style {
         let Some(expert) = cell.expert.filter(|_| !cell.tie) else { return theme.dim() };
         let expert = expert as usize;
-        let category = self.marks.of(self.trace.experts.get(expert).map_or("", String::as_str));
+        let category = self.marks.of(self.trace.experts.get(expert).map_or("", String::as_str)).hue;
         if self.faded || !counts || self.expert.is_some_and(|chosen| chosen != expert) {
             return theme.category_faint(category);
         }
         theme.category_cell(category, strength(cell.weight, self.trace.experts.len()))
     }
 
-    /// The mark of the leader in the middle of a cell; `=` where all have the same, `·` where nobody has any.
-    fn glyph(&self, cell: Cell, cells: u16, theme: &Theme) -> String {
+    /// The mark of the leader in the middle of a cell; `=` where all have the same, blank where nobody has any.
+    fn glyph(&self, cell: Cell, cells: u16) -> String {
         let mark = match cell.expert {
-            None => '·',
+            None => ' ',
             Some(_) if cell.tie => '=',
             Some(expert) => {
                 let name = self.trace.experts.get(expert as usize).map_or("", String::as_str);
-                theme.mark(self.marks.of(name))
+                self.marks.of(name).letter
             }
         };
         let cells = usize::from(cells);

@@ -8,6 +8,7 @@ mod exchange;
 mod experts;
 mod keys;
 mod map;
+mod marks;
 mod paint;
 mod prompt;
 mod question;
@@ -34,8 +35,8 @@ pub use self::state::RoutingScreen;
 use crate::catalog::Catalog;
 use crate::text::counted;
 use crate::tui::{
-    AppEffect, Effect, EngineEffect, EngineMessage, EngineState, KeyHint, Screen, Shared, Tab, Theme,
-    screen::TabSpec,
+    AppEffect, ComputeMessage, Effect, EngineEffect, EngineMessage, EngineState, KeyHint, Screen, Shared,
+    Tab, Theme, screen::TabSpec,
 };
 
 /// The Routing tab.
@@ -89,6 +90,21 @@ impl Screen for RoutingScreen {
         self.take_library(library, shared)
     }
 
+    fn on_compute(&mut self, message: &ComputeMessage, shared: &Shared) -> Vec<Effect> {
+        match message {
+            ComputeMessage::Clustering { result: Ok(_), .. } => self.mark_experts(shared),
+            ComputeMessage::Clustering { result: Err(_), .. }
+            | ComputeMessage::Similarity { .. }
+            | ComputeMessage::Sample { .. }
+            | ComputeMessage::Sweep { .. }
+            | ComputeMessage::Pair { .. }
+            | ComputeMessage::Progress { .. }
+            | ComputeMessage::Profile { .. }
+            | ComputeMessage::ClustersPlanned { .. } => {}
+        }
+        Vec::new()
+    }
+
     fn on_engine(&mut self, message: &EngineMessage, shared: &Shared) -> Vec<Effect> {
         let newest = self.exchange.ticket;
         match message {
@@ -101,7 +117,7 @@ impl Screen for RoutingScreen {
             | EngineMessage::Failed { ticket, .. }
                 if *ticket != newest => {}
             EngineMessage::Trace { trace, generating, milliseconds, ticket: _ } => {
-                self.show(trace, *milliseconds, *generating);
+                self.show(trace, *milliseconds, *generating, shared);
             }
             EngineMessage::Calibrating { done, total, ticket: _ } => {
                 self.exchange.take_calibration(*done, *total);

@@ -1,7 +1,10 @@
 //! The prompt box: a few lines of text that a person edits.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::Frame;
+use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
+use ratatui::widgets::Clear;
 use ratatui_textarea::{CursorMove, TextArea, WrapMode};
 use unicode_width::UnicodeWidthStr;
 
@@ -59,10 +62,25 @@ impl PromptBox {
         self.area.lines().iter().all(|line| line.trim().is_empty())
     }
 
-    /// Replaces the text and puts the cursor at its end.
-    pub fn set_text(&mut self, text: &str, focus: bool) {
-        *self = Self::with_text(&clean(text).0);
-        self.set_focus(focus);
+    /// Replaces the text and puts the cursor at its end; [`Self::undo`] brings the old one back.
+    pub fn set_text(&mut self, text: &str) {
+        self.clear();
+        self.insert(text);
+    }
+
+    /// Deletes all text; [`Self::undo`] brings it back.
+    pub fn clear(&mut self) -> Edit {
+        self.after(TextArea::clear)
+    }
+
+    /// Takes the last change back.
+    pub fn undo(&mut self) -> Edit {
+        self.after(TextArea::undo)
+    }
+
+    /// Makes a change again that was taken back.
+    pub fn redo(&mut self) -> Edit {
+        self.after(TextArea::redo)
     }
 
     /// Shows the cursor or hides it.
@@ -122,9 +140,30 @@ impl PromptBox {
         self.area.lines().iter().map(|line| line.width() / width + 1).sum()
     }
 
-    /// The widget; it scrolls so that the cursor is visible.
-    pub fn widget(&self) -> &TextArea<'static> {
-        &self.area
+    /// Draws it, scrolled so that the cursor is visible and no row is blank while there is text above.
+    pub fn draw(&self, frame: &mut Frame, area: Rect) {
+        if area.is_empty() {
+            return;
+        }
+        frame.render_widget(&self.area, area);
+        let (top, _) = self.area.scroll_offset();
+        if top == 0 {
+            return;
+        }
+        // The editor scrolls no further than the cursor needs, so a box that grew shows what is below it only.
+        let mut whole = self.area.clone();
+        let cursor = self.area.cursor();
+        whole.move_cursor(CursorMove::Bottom);
+        whole.move_cursor(CursorMove::End);
+        let rows = whole.screen_cursor().row + 1;
+        let blank = (usize::from(top) + usize::from(area.height)).saturating_sub(rows).min(usize::from(top));
+        if blank > 0 {
+            let place = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+            whole.move_cursor(CursorMove::Jump(place(cursor.0), place(cursor.1)));
+            whole.scroll((-(blank as i16), 0));
+            frame.render_widget(Clear, area);
+            frame.render_widget(&whole, area);
+        }
     }
 }
 
@@ -192,8 +231,40 @@ mod tests {
     #[test]
     fn control_u_clears_to_the_head_of_the_line() {
         let mut prompt = PromptBox::default();
-        prompt.set_text("one\ntwo", true);
+        prompt.set_text("one\ntwo");
         prompt.delete_to_head();
         assert_eq!(prompt.text(), "one\n");
+    }
+
+    #[test]
+    fn all_text_can_be_deleted_and_brought_back() {
+        let mut prompt = PromptBox::default();
+        let long = "a line\n".repeat(600);
+        prompt.insert(&long);
+        assert_eq!(prompt.clear(), Edit::Changed);
+        assert!(prompt.text().is_empty() && prompt.clear() == Edit::Kept);
+        assert_eq!(prompt.undo(), Edit::Changed);
+        assert_eq!(prompt.text(), long);
+        assert_eq!(prompt.redo(), Edit::Changed);
+        assert_eq!(prompt.insert("x"), (Edit::Changed, 0), "the limit counts what is there");
+    }
+
+    #[test]
+    fn a_box_that_grows_shows_what_stands_above() {
+        let mut prompt = PromptBox::default();
+        prompt.insert(&(0..40).map(|i| format!("line {i}\n")).collect::<String>());
+        let drawn = |prompt: &PromptBox, rows: u16| {
+            let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(12, rows)).unwrap();
+            terminal.draw(|frame| prompt.draw(frame, frame.area())).unwrap();
+            crate::tui::testing::text(terminal.backend().buffer())
+        };
+        assert_eq!(drawn(&prompt, 1).trim(), "");
+        assert_eq!(drawn(&prompt, 4), "line 37\nline 38\nline 39\n\n");
+        assert_eq!(drawn(&prompt, 2), "line 39\n\n");
+        // The cursor keeps its place.
+        prompt.on_key(KeyEvent::new(KeyCode::Up, KeyModifiers::NONE));
+        prompt.on_key(KeyEvent::new(KeyCode::Up, KeyModifiers::NONE));
+        prompt.insert("x");
+        assert!(drawn(&prompt, 4).starts_with("line 37\nxline 38\n"), "{}", drawn(&prompt, 4));
     }
 }

@@ -38,6 +38,8 @@ pub struct Question {
     pub router: RouterConfig,
     /// Whether a person changed the router, so that the library's defaults no longer apply.
     touched: bool,
+    /// The router before everything went through one expert.
+    before_single: Option<RouterConfig>,
 }
 
 impl Question {
@@ -111,7 +113,17 @@ impl Question {
 
     /// Routes everything through one expert.
     pub fn route_single(&mut self, name: String) -> Change {
+        if !self.router.router.names_expert() {
+            self.before_single = Some(self.router.clone());
+        }
         self.change(|router| router.change_to(Router::single(), name))
+    }
+
+    /// Goes back to the router from which [`Self::route_single`] came; to the default where it came from none.
+    pub fn leave_single(&mut self) -> Change {
+        let before = self.before_single.take().unwrap_or_default();
+        let muted = std::mem::take(&mut self.router.muted);
+        self.change(|router| *router = RouterConfig { muted, ..before })
     }
 
     /// Takes a library: its router, unless a person chose one, without experts that it does not have. Says whether

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossterm::event::KeyCode;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 
@@ -10,7 +10,7 @@ use super::RoutingScreen;
 use super::answer::MAX_NEW_TOKENS;
 use super::testing::{PROMPT, Synthetic};
 use super::tests::{answer, letter, press, ready, routed, shared, text, ticket, write};
-use crate::routing::{Part, TOP_K};
+use crate::routing::{Part, TEMPERATURE, TOP_K};
 use crate::tui::testing::{assert_cell, assert_screen, assert_text, buffer, code, ctrl, key, render};
 use crate::tui::theme::CARET;
 use crate::tui::{
@@ -91,7 +91,8 @@ fn assert_receded(drawn: &Buffer) {
     // The prompt has the focus and its cursor.
     assert_cell(drawn, (0, 0), theme.border_focused());
     assert_text(drawn, " prompt ", theme.accent());
-    assert!((1..39).any(|x| drawn[(x, 2)].modifier.contains(CARET)));
+    let cursor = |y: u16| (1..39).any(|x| drawn[(x, y)].modifier.contains(CARET));
+    assert!((1..5).any(cursor));
 }
 
 #[test]
@@ -212,4 +213,101 @@ fn generation_streams_and_stops() {
     assert!(matches!(&route[..], [Effect::Engine(EngineEffect::Route { .. })]), "{route:?}");
     let shown = render(&screen, &shared, 80, 24);
     assert!(shown.contains("twelve thousand") && shown.contains("with the earlier router"), "{shown}");
+}
+
+#[test]
+fn a_refused_prompt_keeps_the_old_answer_and_shows_its_text() {
+    let (mut screen, shared) = routed();
+    press(&mut screen, &shared, key('i'));
+    screen.on_paste(&"line of a long prompt\n".repeat(600), &shared);
+    let asked = ticket(&press(&mut screen, &shared, code(KeyCode::Enter)));
+    render(&screen, &shared, 120, 40);
+    let error = "the prompt has 9000 tokens, the context 8192: shorten it".to_string();
+    screen.on_message(&Message::Engine(EngineMessage::Failed { ticket: asked, error }), &shared);
+    for (width, height) in [(120, 40), (80, 24), (160, 48)] {
+        let shown = render(&screen, &shared, width, height);
+        assert!(shown.contains("shorten it") && shown.contains("12000 meters"), "{shown}");
+        assert!(shown.contains("answer to an earlier prompt"), "{shown}");
+        // All rows of the box but the last, where the cursor stands, have text.
+        let inside = shown.lines().skip(1).take_while(|line| line.starts_with('│')).count();
+        let text = shown.lines().filter(|line| line.contains("line of a long prompt")).count();
+        assert_eq!(text, inside - 1, "{shown}");
+    }
+}
+
+#[test]
+fn one_key_empties_the_prompt_box_and_one_brings_the_text_back() {
+    let (mut screen, shared) = routed();
+    screen.on_paste(&"line\n".repeat(600), &shared);
+    let long = screen.question.prompt.text();
+    press(&mut screen, &shared, ctrl('x'));
+    assert!(screen.question.prompt.is_blank());
+    press(&mut screen, &shared, KeyEvent::new(KeyCode::Char('z'), KeyModifiers::ALT));
+    assert_eq!(screen.question.prompt.text(), long);
+    // From the map, too, where the text stands in the way of an example.
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    let said = press(&mut screen, &shared, key('n'));
+    assert!(
+        matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.contains("Ctrl-X")),
+        "{said:?}"
+    );
+    press(&mut screen, &shared, ctrl('x'));
+    assert!(matches!(
+        &press(&mut screen, &shared, key('n'))[..],
+        [Effect::Engine(EngineEffect::Route { .. })]
+    ));
+}
+
+#[test]
+fn one_expert_for_all_is_left_by_the_key_that_chose_it() {
+    let (mut screen, shared) = routed();
+    press(&mut screen, &shared, key('<'));
+    press(&mut screen, &shared, key('x'));
+    let before = screen.question.router.clone();
+    let single = ticket(&press(&mut screen, &shared, key('s')));
+    assert!(screen.question.router.head().starts_with("single:"));
+    let alone = Synthetic { experts: 12, width: 1, uniform: true, ..Synthetic::default() }.trace(&PROMPT);
+    answer(&mut screen, &shared, single, alone, false);
+    // Every weight is 1: bars with gaps, no row of numbers.
+    let drawn = render(&screen, &shared, 160, 40);
+    assert!(!drawn.contains("100100") && drawn.contains("██ ██ "), "{drawn}");
+    press(&mut screen, &shared, key('s'));
+    assert_eq!(screen.question.router, before);
+}
+
+#[test]
+fn the_capital_raises_the_temperature() {
+    let (mut screen, shared) = routed();
+    let at = |screen: &RoutingScreen| screen.question.router.values.number(&TEMPERATURE);
+    let first = at(&screen);
+    press(&mut screen, &shared, key('T'));
+    assert!(at(&screen) > first);
+    press(&mut screen, &shared, key('t'));
+    press(&mut screen, &shared, key('t'));
+    assert!(at(&screen) < first);
+}
+
+#[test]
+fn no_letter_stands_for_two_experts_and_signs_are_explained() {
+    let shared = shared(ready());
+    for experts in [13, 1000] {
+        let mut screen = RoutingScreen::new();
+        let asked = write(&mut screen, &shared, "fox");
+        let mut tokens = PROMPT.to_vec();
+        tokens[9] = ("", Part::Prompt);
+        let trace = Synthetic { experts, layers: 30, width: 6, uniform: false }.trace(&tokens);
+        let names = trace.experts.to_vec();
+        answer(&mut screen, &shared, asked, trace, false);
+        let mut owners: std::collections::HashMap<char, &String> = std::collections::HashMap::new();
+        for name in &names {
+            let letter = screen.marks.of(name).letter;
+            if letter != '·' {
+                assert_eq!(owners.insert(letter, name), None, "{letter}");
+            }
+        }
+        assert_eq!(owners.len(), if experts == 13 { 13 } else { 40 });
+        let drawn = render(&screen, &shared, 160, 60);
+        assert!(drawn.contains("∅ a part of a character"), "{drawn}");
+        assert_eq!(drawn.contains("· an expert with less weight"), experts == 1000, "{drawn}");
+    }
 }

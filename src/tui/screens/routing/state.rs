@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cursor::MapView;
 use super::exchange::{Exchange, is_ready, needs_retry};
+use super::marks::ExpertMarks;
 use super::question::{Change, Question};
 use super::suggestions::Suggestions;
 use crate::library::Library;
@@ -26,6 +27,7 @@ pub struct RoutingScreen {
     pub(super) exchange: Exchange,
     pub(super) map: MapView,
     pub(super) suggestions: Suggestions,
+    pub(super) marks: ExpertMarks,
     pub(super) focus: Focus,
     /// The tab was looked at, so the model is to be loaded as soon as there is a library.
     pub(super) wanted: bool,
@@ -84,11 +86,11 @@ impl RoutingScreen {
     pub(super) fn fill_example(&mut self, forward: bool, shared: &Shared) -> Vec<Effect> {
         if !self.can_fill_example() {
             return vec![Effect::App(AppEffect::Notice(
-                "An example never replaces your own prompt: empty the box first.".into(),
+                "An example never replaces your own prompt: Ctrl-X empties the box.".into(),
             ))];
         }
         let Some(prompt) = self.suggestions.step(forward) else { return Vec::new() };
-        self.question.prompt.set_text(prompt, self.focus == Focus::Prompt);
+        self.question.prompt.set_text(prompt);
         self.map.token = None;
         self.route(shared)
     }
@@ -152,6 +154,15 @@ impl RoutingScreen {
         self.after(change, shared)
     }
 
+    /// Routes everything through the chosen expert, or no longer where that is so.
+    pub(super) fn toggle_single(&mut self, shared: &Shared) -> Vec<Effect> {
+        if !self.question.router.router.names_expert() {
+            return self.route_single(shared);
+        }
+        let change = self.question.leave_single();
+        self.after(change, shared)
+    }
+
     pub(super) fn move_expert(&mut self, by: isize, shared: &Shared) -> Vec<Effect> {
         let count = self.experts(shared).len();
         if count == 0 {
@@ -169,10 +180,18 @@ impl RoutingScreen {
     }
 
     /// Shows a routing.
-    pub(super) fn show(&mut self, trace: &Arc<Trace>, milliseconds: f64, more: bool) {
+    pub(super) fn show(&mut self, trace: &Arc<Trace>, milliseconds: f64, more: bool, shared: &Shared) {
         let digest = self.map.digest(trace);
         self.map.replace(self.exchange.shown.as_ref(), trace, &digest);
         self.exchange.show(trace.clone(), digest, milliseconds, more);
+        self.mark_experts(shared);
+    }
+
+    /// Gives letters and hues to the experts of the routing that is shown.
+    pub(super) fn mark_experts(&mut self, shared: &Shared) {
+        if let Some(shown) = &self.exchange.shown {
+            self.marks.update(&shown.trace.experts, &shown.digest.totals, shared);
+        }
     }
 
     /// The engine is in another state.

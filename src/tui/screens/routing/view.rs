@@ -8,11 +8,12 @@ use super::empty_state::SMALL_WIDTH;
 use super::exchange::Shown;
 use super::experts::{CellDetail, Totals, Weights};
 use super::map::{Axis, Map};
+use super::marks::{ExpertMarks, OTHERS};
 use super::paint::{framed, put, quoted_width};
 use super::state::{Focus, RoutingScreen};
 use super::{empty_state, status};
 use crate::text::printable;
-use crate::tui::text_width::{truncate, width};
+use crate::tui::text_width::{flow, truncate, width};
 use crate::tui::{Shared, Theme};
 
 const SMALL_HEIGHT: u16 = 14;
@@ -138,9 +139,7 @@ fn draw_prompt(screen: &RoutingScreen, frame: &mut Frame, area: Rect, small: boo
         put(frame.buffer_mut(), inner, 0, 0, "i to type a prompt, n for an example", theme.dim());
         return;
     }
-    if !inner.is_empty() {
-        frame.render_widget(screen.question.prompt.widget(), inner);
-    }
+    screen.question.prompt.draw(frame, inner);
 }
 
 fn draw_routing(
@@ -171,7 +170,7 @@ fn draw_routing(
     let [top, bottom] = Layout::vertical([Constraint::Min(0), Constraint::Length(grid_height)]).areas(left);
     let buf = frame.buffer_mut();
     let (trace, digest, expert) = (shown.trace.as_ref(), &shown.digest, screen.map.expert);
-    let marks = &*shared.marks.with(&trace.experts);
+    let marks = &screen.marks;
     Map { trace, digest, token, column, expert, faded, marks }.draw(buf, top, &axis, theme);
     let chosen = screen.map.expert_in(shown);
     if grid_height > 0 {
@@ -185,15 +184,42 @@ fn draw_routing(
         Rect { x: left.right() + 2, width: (area.width.saturating_sub(left.width + 2)).min(72), ..area };
     let cell_rows = digest.columns.get(column).map_or(0, |c| c.modules.len()).min(6) as u16;
     let cell_height = if area.height >= 12 && cell_rows > 0 { cell_rows + 1 } else { 0 };
-    let shares_height = (experts as u16 + 1).min(area.height - cell_height);
-    let [top, bottom] =
-        Layout::vertical([Constraint::Length(shares_height), Constraint::Length(cell_height)])
-            .spacing(i32::from(area.height > shares_height + cell_height))
-            .areas(right);
+    let signs = if area.height >= 16 { legend(shown, marks) } else { Vec::new() };
+    let legend = flow(&signs, usize::from(right.width));
+    let below = cell_height + legend.len() as u16 + if legend.is_empty() { 0 } else { 2 };
+    let shares_height = (experts as u16).saturating_add(1).min(area.height.saturating_sub(below));
+    let spacing = u16::from(area.height > shares_height + cell_height);
+    let [top, bottom, rest] = Layout::vertical([
+        Constraint::Length(shares_height),
+        Constraint::Length(cell_height),
+        Constraint::Min(0),
+    ])
+    .spacing(i32::from(spacing))
+    .areas(right);
     let totals = Totals { trace, digest, muted: screen.question.muted(), expert: chosen, faded, marks };
     totals.draw(buf, top, theme);
     if experts == 0 {
         put(buf, top, 0, 1, &truncate("no experts in this router", usize::from(top.width)), theme.dim());
     }
     CellDetail { trace, digest, token, column, faded, marks }.draw(buf, bottom, theme);
+    for (y, line) in legend.into_iter().enumerate() {
+        put(buf, rest, 0, y as u16, &line, theme.dim());
+    }
+}
+
+/// What the signs on the map mean that are no letters, as far as there are any.
+fn legend(shown: &Shown, marks: &ExpertMarks) -> Vec<String> {
+    let unlettered = |name: &String| marks.of(name).letter == OTHERS;
+    let signs = [
+        shown.digest.ties.then(|| "= all the same".to_string()),
+        shown.trace.experts.iter().any(unlettered).then(|| format!("{OTHERS} an expert with less weight")),
+        shown
+            .trace
+            .tokens
+            .iter()
+            .any(|token| token.text.is_empty())
+            .then(|| "∅ a part of a character".into()),
+        (shown.digest.generated > 0).then(|| "+ the answer".into()),
+    ];
+    signs.into_iter().flatten().collect()
 }

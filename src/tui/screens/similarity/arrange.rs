@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use crate::analysis::{Similarity, order_by_cluster};
-use crate::text::printable;
-use crate::tui::Shared;
+use crate::analysis::{Similarity, cluster_name, order_by_cluster};
 use crate::tui::screens::comparable;
+use crate::tui::screens::comparison_chrome::label;
 use crate::tui::text_width;
+use crate::tui::{Shared, cluster_mark};
 
 /// What the person chose to order by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +54,7 @@ impl Arrangement {
         made.labels = made
             .order
             .iter()
-            .map(|&at| {
-                similarity.experts.get(at).map(|name| printable(name).into_owned()).unwrap_or_default()
-            })
+            .map(|&at| similarity.experts.get(at).map(|name| label(name, shared)).unwrap_or_default())
             .collect();
         made.label_width = made.labels.iter().map(|label| text_width::width(label)).max().unwrap_or(0);
         made
@@ -90,8 +88,7 @@ fn by_cluster(similarity: &Similarity, shared: &Shared) -> Arrangement {
         order
     };
     let groups = order.iter().map(|&at| label(at)).collect();
-    let names =
-        (0..clustering.k).map(|i| format!("cluster {}", i + 1)).chain(["no cluster".into()]).collect();
+    let names = (0..clustering.k).map(cluster_name).chain(["no cluster".into()]).collect();
     Arrangement {
         order,
         groups,
@@ -117,6 +114,8 @@ fn by_family(similarity: &Similarity, shared: &Shared) -> Arrangement {
     let mut order: Vec<usize> = (0..similarity.len()).collect();
     order.sort_by_key(|&at| label(at));
     let groups = order.iter().map(|&at| label(at)).collect();
+    let mut names: Vec<String> =
+        names.iter().enumerate().map(|(at, name)| format!("{} {name}", cluster_mark::mark(at))).collect();
     names.push("no family".into());
     Arrangement { order, groups, names, title: "by family".into(), ..Arrangement::default() }
 }

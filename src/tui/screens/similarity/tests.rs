@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 use proptest::prelude::*;
 
 use super::SimilarityScreen;
-use crate::analysis::{Metric, Similarity};
+use crate::analysis::{Metric, Similarity, Strength};
 use crate::library::Skipped;
 use crate::tui::screens::test_data;
 use crate::tui::testing::{assert_cell, assert_screen, assert_text, buffer, code, find, key, render, text};
@@ -98,11 +98,25 @@ fn colours_say_values_clusters_and_where_the_cursor_is() {
     assert_text(&drawn, "2 format_json", theme.accent());
     assert_text(&drawn, "1 format_list", theme.dim());
     assert_cell(&drawn, find(&drawn, "3     4"), theme.accent());
-    for (cluster, mark) in [(0, "A─"), (1, "B─")] {
+    for (cluster, mark) in [(0, "1─"), (1, "2─")] {
         assert_text(&drawn, mark, theme.category(cluster));
     }
     assert_text(&drawn, "0.8700", theme.accent());
-    assert_cell(&drawn, find(&drawn, "A format_json"), theme.category(0));
+    assert_cell(&drawn, find(&drawn, "1 format_json"), theme.category(0));
+}
+
+#[test]
+fn an_expert_that_was_hardly_trained_is_marked_wherever_it_is_named() {
+    let (mut screen, mut shared) = loaded(6);
+    let mut similarity = (*test_data::similarity(6, Metric::MBC)).clone();
+    let strength = |at| Strength { norm: if at == 5 { 0.1 } else { 6.0 }, gap: Some(0.4) };
+    similarity.strength = (0..6).map(strength).collect();
+    let similarity = Arc::new(similarity);
+    shared.set_similarity(&similarity);
+    let asked = press(&mut screen, "m", &shared);
+    answer(&mut screen, &asked, &similarity, &shared);
+    let drawn = render(&screen, &shared, 120, 40);
+    assert!(drawn.contains("! spam_or_not") && !drawn.contains("! format_date"), "{drawn}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::state::Shown;
 use crate::text::counted;
 use crate::tui::heatmap::Heatmap;
 use crate::tui::widgets::{bars, below, header, progress, row};
-use crate::tui::{Shared, Theme, text_width};
+use crate::tui::{Shared, Theme, cluster_mark, text_width};
 
 /// Widths from which the side panel is drawn, and its own.
 const WIDE: u16 = 104;
@@ -143,10 +143,10 @@ impl SimilarityScreen {
         Line::from(spans)
     }
 
-    /// The letter of a position's group, if there are groups.
+    /// The number of a position's group, if there are groups.
     fn mark(&self, shown: &Shown, at: usize, theme: &Theme) -> Option<Span<'static>> {
         let group = *shown.arrangement.groups.get(at)?;
-        Some(Span::styled(format!("{} ", theme.mark(group)), theme.category(group)))
+        Some(Span::styled(format!("{} ", cluster_mark::mark(group)), theme.category(group)))
     }
 
     /// Beside the picture: the row's expert and what is nearest to and farthest from it.
@@ -170,9 +170,7 @@ impl SimilarityScreen {
         let group = shown.arrangement.groups.get(row).copied();
         if let Some(group) = group {
             let name = shown.arrangement.names.get(group).map(String::as_str).unwrap_or_default();
-            let mut spans: Vec<Span> = self.mark(shown, row, theme).into_iter().collect();
-            spans.push(Span::styled(text_width::truncate(name, width.saturating_sub(2)), theme.dim()));
-            lines.push(Line::from(spans));
+            lines.push(Line::styled(text_width::truncate(name, width), theme.category(group)));
         }
         lines.push(Line::default());
         if let Some(mean) = mean(others.iter().map(|(value, _)| *value)) {
