@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::library::{
     BaseLocation, BaseSpec, Expert, FetchProgress, Library, fetch_base, locate_base, locate_described,
-    write_refusal,
 };
 use crate::model::layer_sizes;
+use crate::outside::write_refusal;
 use crate::{Cancel, Error, Result};
 
 /// What a catalog is read from, once or whenever it changes on disk.

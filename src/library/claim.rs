@@ -47,23 +47,6 @@ impl Claim {
     }
 }
 
-/// Why no expert can be written into a library, as far as that is known without trying; `None` where it may be.
-pub fn write_refusal(library: &Path) -> Option<String> {
-    #[cfg(unix)]
-    {
-        use rustix::fs::{Access, AtFlags, CWD, accessat};
-        let refused = accessat(CWD, library, Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty()).err()?;
-        let reason = std::io::Error::from(refused).kind();
-        // One that is not there is another matter.
-        (reason != std::io::ErrorKind::NotFound).then(|| reason.to_string())
-    }
-    #[cfg(not(unix))]
-    {
-        let metadata = std::fs::metadata(library).ok()?;
-        metadata.permissions().readonly().then(|| "read-only".into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,21 +61,5 @@ mod tests {
         drop(first);
         assert!(Claim::take(library.path(), "a").is_ok());
         assert!(!library.path().join("a").exists());
-    }
-
-    #[test]
-    fn a_library_that_may_be_written_is_not_refused() {
-        let library = tempfile::tempdir().unwrap();
-        assert_eq!(write_refusal(library.path()), None);
-        assert_eq!(write_refusal(&library.path().join("absent")), None);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            std::fs::set_permissions(library.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
-            // Root may even so.
-            let refused = tempfile::tempdir_in(library.path()).is_err();
-            assert_eq!(write_refusal(library.path()), refused.then(|| "permission denied".to_string()));
-            std::fs::set_permissions(library.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-        }
     }
 }

@@ -37,7 +37,7 @@ pub(crate) use base::check_model;
 pub(crate) use base::verified_sha256 as file_sha256;
 pub use base::{BaseLocation, FetchPhase, FetchProgress, fetch_base, locate_base, locate_described};
 pub use base_consistency::LayerSizes;
-pub use claim::{Claim, write_refusal};
+pub use claim::Claim;
 pub(crate) use content::content_sha256;
 pub use expert::{Expert, ModuleShape, Shortfall, Standing, Status};
 pub use facts::kind_order;

@@ -16,6 +16,7 @@
 //! A test looks for other ways to open or change files (`tests/integration/outside.rs`). Each operation here passes a
 //! fault point (`fault.rs`), where the crate's own tests let it fail or end the process.
 
+mod access;
 mod counts;
 mod digest;
 mod fault;
@@ -29,6 +30,7 @@ mod tests;
 mod unfinished;
 mod write;
 
+pub use access::write_refusal;
 #[cfg(all(test, target_os = "linux"))]
 pub(crate) use counts::testing as counting;
 pub use digest::{hex, sha256_file};
