@@ -129,7 +129,7 @@ fn the_map_puts_similar_experts_together() {
     assert_eq!(map["experts"][0], "a1");
     assert!(distance(0, 2) < 0.2 * distance(0, 1), "{map}");
     let csv = fs::read_to_string(folder.path().join("map.csv")).expect("it was written");
-    assert!(csv.starts_with("expert,cluster,x,y\r\na1,0,") && csv.lines().count() == 7, "{csv}");
+    assert!(csv.starts_with("expert,cluster,x,y\r\na1,1,") && csv.lines().count() == 7, "{csv}");
     let (_, text, _) = run(&["project", "library", "--k", "1"], folder.path());
     assert!(text.starts_with("6 experts in 1 cluster (mbc, sparsity 0.5, seed 42)\n"), "{text}");
 }
