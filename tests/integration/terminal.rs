@@ -368,7 +368,7 @@ fn memory_stays_bounded_while_the_library_changes() {
             std::fs::hard_link(first.join(file), other.join(file)).unwrap();
         }
         session.press("1r");
-        session.see(&format!("· {} experts", 7 + round));
+        session.see(&format!(" {} experts", 7 + round));
         session.press("2");
         session.see(&format!("MBC · {} experts", 7 + round));
         session.see("range of pairs");
