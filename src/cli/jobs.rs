@@ -10,7 +10,7 @@ use super::options::{GivenJob, JobToStart};
 use super::output::Output;
 use super::table::{Align, Table};
 use crate::catalog::{Catalog, Source};
-use crate::jobs::kinds::{Around, Use};
+use crate::jobs::kinds::{Around, Findings, Use};
 use crate::jobs::{AnyJob, JobDetail, JobRow, JobState, JobSummary, Jobs, time_text};
 use crate::text::{number, printable};
 use crate::{Error, Result};
@@ -24,7 +24,7 @@ const CANCEL_PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "The jobs of a library run one at a time, in the order they were started. Set LORA_TUI_JOB_SLOTS \
-                  to a number up to 64\nto run more at once; each takes the memory that `train` says it needs."
+                  to a number up to 64 to run more at once; each takes the memory that `train` says it needs."
 )]
 pub struct JobsArgs {
     /// Folder of adapters [default: ./library, if it is there]
@@ -139,11 +139,18 @@ fn show(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
         return output.document(&document);
     }
     output.text(&describe(&detail))?;
-    if let Some(result) = jobs.outcome(id)? {
-        output.line("")?;
-        output.line(&printed(&result))?;
+    match (&detail.outcome, jobs.outcome(id)?) {
+        (Some(Ok(report)), _) => {
+            output.line("")?;
+            output.line(&found(&report.findings()))
+        }
+        // Of a kind, or a version, that this one does not know.
+        (_, Some(result)) => {
+            output.line("")?;
+            output.line(&printed(&result))
+        }
+        (_, None) => Ok(()),
     }
-    Ok(())
 }
 
 fn describe(detail: &JobDetail) -> String {
@@ -168,6 +175,7 @@ fn describe(detail: &JobDetail) -> String {
     row("library", named(Use::Library));
     row("reads", named(Use::Reads));
     row("writes", named(Use::Writes));
+    row("asked", detail.job.as_ref().map(|job| job.facts().join(" · ")));
     row("started", Some(time_text(summary.started)));
     row("stage", progress.stage.clone().filter(|_| !summary.state.is_over()));
     row("step", Some(steps(summary)));
@@ -212,6 +220,15 @@ fn parts(rows: &[JobRow]) -> String {
 fn time_left(seconds: f64) -> Option<String> {
     let time = Duration::try_from_secs_f64(seconds.round()).ok()?;
     Some(humantime::format_duration(time).to_string())
+}
+
+/// What a job found out, a fact, a cluster and an expert that was left out on a line each.
+fn found(findings: &Findings) -> String {
+    let clusters =
+        findings.clusters.iter().map(|(cluster, names)| format!("cluster {cluster}: {}", names.join(", ")));
+    let left_out = findings.left_out.iter().map(|skipped| format!("left out: {skipped}"));
+    let lines: Vec<String> = findings.facts.iter().cloned().chain(clusters).chain(left_out).collect();
+    lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// A result, each key on a line; lists of experts are long.

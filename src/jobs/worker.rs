@@ -99,7 +99,7 @@ fn leave_a_trace(job: &Path, asked: &AnyJob, end: &JobResult) -> Result<()> {
 fn work_in_turn(dir: &Path, job: &AnyJob, cancel: &Cancel) -> Result<serde_json::Value> {
     let name = format!("{} {}", job.kind().name, job.title());
     wait_for_parents(dir, &mut |reason| say(&format!("{name}: {reason}")), cancel)?;
-    let mut wait = || say(&format!("{name}: waiting for a free slot"));
+    let mut wait = || say(&format!("{name}: waiting for its turn"));
     let (executor, _) = executor_of(dir)?;
     let _slot = match executor.slots()? {
         Slots::Library(slots) => Some(queue::wait_for_slot(dir, slots, &mut wait, cancel)?),

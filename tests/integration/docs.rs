@@ -190,6 +190,7 @@ fn generated_tables_are_up_to_date() {
     let tables = [
         ("adapters.md", "formats", formats_table()),
         ("adapters.md", "variants", variants_table()),
+        ("architecture.md", "files", files_table()),
         ("base-model.md", "families", families_table()),
         ("commands.md", "commands", table_of_commands()),
         ("evaluation.md", "methods", lora_tui::eval::reference()),
@@ -235,6 +236,38 @@ fn table_of<T: Named>(heading: &str) -> String {
     let mut out = format!("| {heading} | what it does |\n|---|---|\n");
     for member in T::all() {
         writeln!(out, "| `{}` | {} |", member.name(), member.help().replace('|', "\\|")).unwrap();
+    }
+    out
+}
+
+/// A row per source file with the first sentence of its head; files of tests are left out.
+fn files_table() -> String {
+    let mut files = Vec::new();
+    let mut folders = vec![repository().join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("tests") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "rs")
+                && !path.file_stem().unwrap().to_string_lossy().ends_with("tests")
+            {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    let mut out = String::from("| file | subject |\n|---|---|\n");
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        let head =
+            text.lines().map_while(|line| line.strip_prefix("//!")).take_while(|line| !line.is_empty());
+        let head = head.map(str::trim).collect::<Vec<_>>().join(" ");
+        let sentence = head.split_once(". ").map_or(head.as_str(), |(first, _)| first);
+        let sentence = sentence.trim_end_matches('.').replace('|', "\\|").replace("crate::", "");
+        assert!(!sentence.is_empty(), "{} has no head that says its subject", path.display());
+        let short = path.strip_prefix(repository()).unwrap().display().to_string();
+        writeln!(out, "| `{short}` | {sentence} |").unwrap();
     }
     out
 }

@@ -99,3 +99,16 @@ pub fn titles(is_so: impl Fn(&Router) -> bool) -> String {
         ROUTERS.iter().filter(|router| router.cycles && is_so(router)).map(|router| router.title).collect();
     listed(&titles, "or")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_one_name_are_one_setting() {
+        for setting in ROUTERS.iter().flat_map(|router| router.settings) {
+            let known = settings().into_iter().find(|known| known.name == setting.name).unwrap();
+            assert_eq!(format!("{known:?}"), format!("{setting:?}"));
+        }
+    }
+}
