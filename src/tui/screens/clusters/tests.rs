@@ -90,16 +90,16 @@ fn clusters_have_their_colours_and_what_is_selected_stands_out() {
     // On the map: the selected one under the cursor, the nearest underlined, all in their cluster's colour.
     let cursor: Vec<&str> =
         drawn.content.iter().filter(|cell| shows(cell, theme.cursor())).map(|cell| cell.symbol()).collect();
-    assert_eq!(cursor, ["A"]);
+    assert_eq!(cursor, ["1"]);
     let mark = |named: &str| {
         let (x, y) = find(&drawn, named);
         (x + named.len() as u16 - 1, y)
     };
-    let (near, far) = (mark("sentiment_films B"), mark("spam_or_not B"));
+    let (near, far) = (mark("sentiment_films 2"), mark("spam_or_not 2"));
     assert_cell(&drawn, near, theme.category(1).add_modifier(Modifier::UNDERLINED));
     assert_cell(&drawn, far, theme.category(1));
     assert!(!drawn[far].modifier.contains(Modifier::UNDERLINED));
-    assert_cell(&drawn, find(&drawn, "D units_length"), theme.category(3));
+    assert_cell(&drawn, find(&drawn, "4 units_length"), theme.category(3));
     // The bar of the best k.
     let (x, y) = find(&drawn, "4*");
     assert_cell(&drawn, (x, y - 2), theme.accent());
@@ -107,7 +107,7 @@ fn clusters_have_their_colours_and_what_is_selected_stands_out() {
 }
 
 #[test]
-fn without_colour_letters_name_clusters() {
+fn without_colour_numbers_name_clusters() {
     let (screen, shared) = loaded(12);
     assert_screen!(
         "without_colour_letters_name_clusters",
