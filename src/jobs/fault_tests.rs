@@ -4,6 +4,8 @@
 //! A fault is one of `outside::fault`. The worker runs in a process of its own: this test program, with a filter. The
 //! tests try a sample of all faults; `tools/faults` tries a thousand.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failed helper is a failed test")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 

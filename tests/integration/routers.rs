@@ -175,7 +175,7 @@ fn what_is_found_follows_from_the_sequence_alone(device: &str) {
 fn weights_sum_to_one_and_muted_experts_get_none() {
     let f = Fixture::open("qwen2");
     let (_root, library) = copied(&f, "experts");
-    let mut session = open(&f, &library, "cpu", &[f.ids.clone()]);
+    let mut session = open(&f, &library, "cpu", std::slice::from_ref(&f.ids));
     let prompt = Prompt::of_tokens(f.ids.clone());
     let muted = session.experts()[1].clone();
     let own = own_prompts(session.experts());
@@ -209,7 +209,7 @@ fn weights_sum_to_one_and_muted_experts_get_none() {
 fn an_answer_does_not_change_what_was_found_of_its_prompt() {
     let f = Fixture::open("llama");
     let (_root, library) = copied(&f, "experts");
-    let mut session = open(&f, &library, "cpu", &[f.ids.clone()]);
+    let mut session = open(&f, &library, "cpu", std::slice::from_ref(&f.ids));
     let prompt = Prompt::of_tokens(f.ids[..6].to_vec());
     for router in ["vote:top=0", "logo", "random:5", "arrow:prior=2"] {
         let (_, alone) = run(&mut session, router, &prompt);
@@ -225,7 +225,7 @@ fn an_answer_does_not_change_what_was_found_of_its_prompt() {
 fn routers_are_compared_by_what_they_do_with_one_prompt() {
     let f = Fixture::open("llama");
     let (_root, library) = copied(&f, "experts");
-    let mut session = open(&f, &library, "cpu", &[f.ids.clone()]);
+    let mut session = open(&f, &library, "cpu", std::slice::from_ref(&f.ids));
     let (prompt, answer) = (Prompt::of_tokens(f.ids[..6].to_vec()), &f.ids[6..9]);
     let routers = ["base", "uniform", "vote", "arrow:k=1"].map(|text| text.parse::<RouterConfig>().unwrap());
     let found = compare(&mut session, &prompt, &routers, (answer, 0), &mut |_| {}, &Cancel::new()).unwrap();
@@ -253,7 +253,7 @@ fn routers_are_compared_by_what_they_do_with_one_prompt() {
 fn an_answer_that_is_fed_in_is_right_where_it_would_have_been_generated() {
     let f = Fixture::open("llama");
     let (_root, library) = copied(&f, "experts");
-    let session = open(&f, &library, "cpu", &[f.ids.clone()]);
+    let session = open(&f, &library, "cpu", std::slice::from_ref(&f.ids));
     let prompts = [&f.ids[..5], &f.ids[2..10], &f.ids[4..]].map(|ids| Prompt::of_tokens(ids.to_vec()));
     let cancel = Cancel::new();
     for router in ["vote", "vote:top=2:calibrated", "arrow:k=2:prior=1", "norm:k=1", "random:4"] {
@@ -279,7 +279,7 @@ fn an_answer_that_is_fed_in_is_right_where_it_would_have_been_generated() {
 fn an_expert_that_is_taken_out_is_missed_as_if_it_had_never_spoken() {
     let f = Fixture::open("llama");
     let (_root, library) = copied(&f, "experts");
-    let mut session = open(&f, &library, "cpu", &[f.ids.clone()]);
+    let mut session = open(&f, &library, "cpu", std::slice::from_ref(&f.ids));
     let (prompt, answer) = (Prompt::of_tokens(f.ids[..6].to_vec()), &f.ids[6..10]);
     let log_probability = |session: &mut Session, router: &str| {
         let config = [router.parse::<RouterConfig>().unwrap()];
@@ -414,7 +414,7 @@ fn a_vote_over_one_module_and_token_is_that_modules_softmax() {
     let (_root, library) = scaled(&[1.0, 1.0, 1.0]);
     for score in SCORES {
         for more in ["", ":calibrated"] {
-            let mut session = open(&f, &library, "cpu", &[f.ids.clone()]);
+            let mut session = open(&f, &library, "cpu", std::slice::from_ref(&f.ids));
             let prompt = Prompt::of_tokens(f.ids[..2].to_vec());
             let (_, vote) = run(&mut session, &format!("vote:score={}:top=0{more}", score.id), &prompt);
             let (_, token) = run(&mut session, &format!("{}:k=0:temperature=0.5{more}", score.id), &prompt);
@@ -428,7 +428,7 @@ fn a_vote_over_one_module_and_token_is_that_modules_softmax() {
 fn a_vote_for_one_expert_is_that_expert_alone() {
     let f = Fixture::open("phi");
     let (_root, library) = copied(&f, "mixed");
-    let mut session = open(&f, &library, "cpu", &[f.ids.clone()]);
+    let mut session = open(&f, &library, "cpu", std::slice::from_ref(&f.ids));
     let prompt = Prompt::of_tokens(f.ids.clone());
     for router in ["vote:calibrated", "logo:experts=1", "random:1", "random:2"] {
         let (logits, trace) = run(&mut session, router, &prompt);
