@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use super::compared::Compared;
 use super::expert_row::{ExpertRow, count};
 use super::table::{Align, Table};
+use crate::analysis::cluster_number;
 use crate::library::{Expert, Format, Status};
 use crate::named::{Named, by_name};
 use crate::text::{age, brief, exact, loss_text};
@@ -59,7 +60,10 @@ static FAMILY: ColumnSpec = usual("family", "FAMILY", Align::Left, "Family of it
 static CLUSTER: ColumnSpec = ColumnSpec {
     compares: true,
     ..usual("cluster", "CL", Align::Right, "Number of its MBC cluster", |e, of| {
-        of.compared.and_then(|compared| compared.cluster(e)).map(|c| c.to_string()).unwrap_or_default()
+        of.compared
+            .and_then(|compared| compared.cluster(e))
+            .map(|c| cluster_number(c).to_string())
+            .unwrap_or_default()
     })
 };
 static RANK: ColumnSpec =
@@ -184,14 +188,17 @@ pub(super) fn table(listed: &Listed<'_>, columns: &[Column]) -> String {
         }
         some => some.iter().map(|column| (*column, cells(column))).collect(),
     };
-    let head: Vec<(&str, Align)> =
+    let reason_of = |expert| ExpertRow::from(expert).reason().filter(|_| columns.is_empty());
+    let mut head: Vec<(&str, Align)> =
         wanted.iter().map(|(column, _)| (column.0.title, column.0.align)).collect();
+    if listed.experts.iter().any(|expert| reason_of(expert).is_some()) {
+        head.push(("REASON", Align::Left));
+    }
     let mut table = Table::new(&head);
     for (at, expert) in listed.experts.iter().enumerate() {
-        let reason = ExpertRow::from(expert).reason();
         let row: Vec<String> = wanted.iter().map(|(_, cells)| cells[at].clone()).collect();
         // The reason takes the place of the columns that a broken expert cannot fill.
-        match reason.filter(|_| columns.is_empty()) {
+        match reason_of(expert) {
             Some(reason) if expert.status_here() == Status::Bad => {
                 let kept =
                     wanted.iter().take_while(|(column, _)| [NAME.id, STATUS.id].contains(&column.0.id));

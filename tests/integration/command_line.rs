@@ -149,13 +149,19 @@ fn a_list_has_the_columns_that_are_asked_for() {
     let head =
         |list: &str| list.lines().next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
     // The order of the Library tab; the task is called as the expert is.
-    assert_eq!(head(&list(&[])), "NAME STATUS RANK AGE PARAMS DTYPE TARGETS");
+    assert_eq!(head(&list(&[])), "NAME STATUS RANK AGE PARAMS DTYPE TARGETS REASON");
+    assert!(list(&[]).contains("adapter_config.json"), "{}", list(&[]));
     assert!(!folder.path().join("library/.lora-tui").exists(), "looking keeps nothing");
     let some = list(&["--columns", "alpha, name,nearest"]);
     assert_eq!(head(&some), "ALPHA NAME NEAREST");
     let output = lora_tui(&["ls", "library", "--columns", "nmae"], folder.path());
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("did you mean name?"), "{}", text(&output.stderr));
+    // The reason is there where nothing else is.
+    fs::remove_dir_all(folder.path().join("library/plural")).unwrap();
+    let alone = list(&[]);
+    assert_eq!(head(&alone), "NAME STATUS REASON");
+    assert!(alone.contains("adapter_config.json"), "{alone}");
 }
 
 #[test]

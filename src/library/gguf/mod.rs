@@ -256,8 +256,8 @@ impl<'a> Header<'a> {
             }
             metadata.insert(key, value);
         }
-        // A sparse file has room for more than there are.
-        let mut tensors = Vec::with_capacity(tensor_count.min(4096) as usize);
+        // Bounded above; growing by doubling would take more than this at its peak.
+        let mut tensors = Vec::with_capacity(tensor_count as usize);
         for _ in 0..tensor_count {
             tensors.push(self.tensor()?);
         }
