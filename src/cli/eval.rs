@@ -136,9 +136,10 @@ fn score_table(scores: &Scores, output: &Output) -> Result<()> {
     let names: Vec<String> = scores.methods.iter().map(|m| printable(&m.to_string()).into_owned()).collect();
     columns.extend(names.iter().map(|name| (name.as_str(), Align::Right)));
     let mut table = Table::new(&columns);
-    for (ScoredTask { id, family, items, .. }, row) in scores.tasks.iter().zip(&scores.scores) {
+    for (ScoredTask { id, family, items, metric }, row) in scores.tasks.iter().zip(&scores.scores) {
         let mut cells = vec![printable(id).into_owned(), printable(family).into_owned(), items.to_string()];
-        cells.extend(row.iter().map(|s| s.map_or("–".to_string(), percent)));
+        let cell = |score: f64| if metric.is_loss() { format!("{score:.3}") } else { percent(score) };
+        cells.extend(row.iter().map(|s| s.map_or("–".to_string(), cell)));
         table.row(cells);
     }
     output.text(&table.render())

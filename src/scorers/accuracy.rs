@@ -1,11 +1,11 @@
 //! Accuracy of label tasks.
 
-use super::scorer::Scorer;
+use super::scorer::{Asks, Scorer};
 
 pub(super) const SCORER: Scorer = Scorer {
     name: "accuracy",
     help: "The same for tasks whose outputs are a few labels: case and a full stop are forgiven",
-    score,
+    asks: Asks::Answer(score),
 };
 
 /// A base model that answers in a sentence's form is not counted wrong for it.

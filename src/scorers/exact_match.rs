@@ -1,9 +1,12 @@
 //! Exact match.
 
-use super::scorer::Scorer;
+use super::scorer::{Asks, Scorer};
 
-pub(super) const SCORER: Scorer =
-    Scorer { name: "exact_match", help: "The output, trimmed, equals the reference", score };
+pub(super) const SCORER: Scorer = Scorer {
+    name: "exact_match",
+    help: "The output, trimmed, equals the reference",
+    asks: Asks::Answer(score),
+};
 
 fn score(answer: &str, reference: &str) -> f64 {
     f64::from(u8::from(answer.trim() == reference.trim()))

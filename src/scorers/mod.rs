@@ -1,15 +1,19 @@
 //! How a task's answers are scored. A new scorer is a file here and a line in [`SCORERS`].
 
 mod accuracy;
+mod choice;
+mod choice_norm;
 mod exact_match;
+mod loss;
 mod scorer;
 
-pub use scorer::Scorer;
+pub use scorer::{Asks, Likelihood, Scorer, likeliest};
 
 use crate::named::{Named, by_name};
 
 /// Every scorer. The first is that of a task that names none.
-pub static SCORERS: &[Scorer] = &[exact_match::SCORER, accuracy::SCORER];
+pub static SCORERS: &[Scorer] =
+    &[exact_match::SCORER, accuracy::SCORER, choice::SCORER, choice_norm::SCORER, loss::SCORER];
 
 impl Named for Scorer {
     const KIND: &'static str = "metric";
@@ -40,12 +44,28 @@ mod tests {
 
     #[test]
     fn exact_match_is_strict_and_labels_forgive_form() {
-        let right = |name: &str, answer: &str, reference: &str| {
-            (Scorer::named(name).unwrap().score)(answer, reference) == 1.0
+        let right = |name: &str, answer: &str, reference: &str| match Scorer::named(name).unwrap().asks {
+            Asks::Answer(score) => score(answer, reference) == 1.0,
+            asks => panic!("{name} asks for {asks:?}"),
         };
         assert!(right("exact_match", " 3:00 pm\n", "3:00 pm"));
         assert!(!right("exact_match", "3:00 PM", "3:00 pm"));
         assert!(right("accuracy", "Positive.", "positive"));
         assert!(!right("accuracy", "It is positive", "positive"));
+    }
+
+    #[test]
+    fn options_compare_by_their_sums_or_per_character() {
+        let option = |text, log_probability| Likelihood { text, tokens: 2, log_probability };
+        let options = [option("no", -4.0), option("ÿes, of course", -7.0), option("ab", -4.0)];
+        let chosen = |name: &str| match Scorer::named(name).unwrap().asks {
+            Asks::Options(value) => likeliest(&options.iter().map(value).collect::<Vec<_>>()),
+            _ => None,
+        };
+        assert_eq!((chosen("choice"), chosen("choice_norm")), (Some(0), Some(1)));
+        assert_eq!(likeliest(&[f64::NAN, -3.0, f64::NEG_INFINITY]), Some(1));
+        assert_eq!(likeliest(&[f64::NAN]), None);
+        let Asks::Reference(loss) = Scorer::named("loss").unwrap().asks else { panic!("no loss") };
+        assert_eq!(loss(&option("x", -3.0)), 1.5);
     }
 }

@@ -7,8 +7,50 @@ pub struct Scorer {
     pub name: &'static str,
     /// One line for docs, without a full stop.
     pub help: &'static str,
-    /// The score of an answer, 0 to 1, given the reference.
-    pub score: fn(answer: &str, reference: &str) -> f64,
+    /// What the model is asked for, and what becomes of it.
+    pub asks: Asks,
+}
+
+/// What a scorer needs of the model for an item, with the score that follows.
+#[derive(Clone, Copy, Debug)]
+pub enum Asks {
+    /// An answer in its own words. The score of an answer given a reference, 0 to 1; of several references the best
+    /// counts.
+    Answer(fn(answer: &str, reference: &str) -> f64),
+    /// How likely each option is. What is compared between options: the item is right where the right option's is the
+    /// largest, of equals the first.
+    Options(fn(&Likelihood) -> f64),
+    /// How likely the reference is, its end included. The score of it; of several references the best counts.
+    Reference(fn(&Likelihood) -> f64),
+}
+
+/// How likely a text is after a prompt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Likelihood<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// Its number of tokens, one at least.
+    pub tokens: usize,
+    /// Sum of the log-probabilities of its tokens in nats.
+    pub log_probability: f64,
+}
+
+/// Index of the largest value, of equals the first; not-a-number is none of them.
+pub fn likeliest(values: &[f64]) -> Option<usize> {
+    let known = values.iter().enumerate().filter(|(_, value)| !value.is_nan());
+    known.max_by(|(i, a), (j, b)| a.total_cmp(b).then(j.cmp(i))).map(|(at, _)| at)
+}
+
+impl Scorer {
+    /// Whether it lets the model choose between options.
+    pub fn chooses(&self) -> bool {
+        matches!(self.asks, Asks::Options(_))
+    }
+
+    /// Whether a smaller score is a better one, as of losses. Such scores are in nats, others are shares.
+    pub fn is_loss(&self) -> bool {
+        matches!(self.asks, Asks::Reference(_))
+    }
 }
 
 /// One of the table: its name says which.

@@ -504,7 +504,7 @@ pub fn plan_clusters(
     for row in &mut rows {
         for path in &row.data {
             cancel.check()?;
-            let mut data = Dataset::load(path)?;
+            let mut data = Dataset::load_for_training(path)?;
             data.ensure_validation(spec.training.seed);
             row.examples += data.train.len();
         }

@@ -8,7 +8,8 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::examples::{Example, read_examples};
+use super::example::Example;
+use super::examples::{read_checked, read_examples};
 use crate::outside::{hex, read_limited};
 use crate::scorers::Scorer;
 use crate::{Error, Result};
@@ -30,6 +31,12 @@ pub struct TaskInfo {
     pub metric: Scorer,
     /// The labels, for label tasks.
     pub options: Vec<String>,
+    /// Whether the task is for evaluation alone: no expert should be trained on it.
+    pub held_out: bool,
+    /// Where the data come from.
+    pub source: Option<String>,
+    /// Under which terms the data may be used.
+    pub licence: Option<String>,
     /// Prompts to try.
     pub examples: Vec<String>,
 }
@@ -41,7 +48,7 @@ pub struct Dataset {
     pub path: PathBuf,
     /// `task.toml`, or what follows from the path.
     pub task: TaskInfo,
-    /// Training split.
+    /// Training split; empty where the task is for evaluation alone.
     pub train: Vec<Example>,
     /// Validation split.
     pub validation: Vec<Example>,
@@ -51,7 +58,10 @@ pub struct Dataset {
 
 impl Dataset {
     /// A task folder (`train.jsonl`, optional `validation.jsonl`, `test.jsonl`, `task.toml`), or one `.jsonl`
-    /// file of training examples.
+    /// file of training examples. A folder with a test split needs no training examples.
+    ///
+    /// # Errors
+    /// I/O; neither of the two; a broken example, by file and line.
     pub fn load(path: &Path) -> Result<Self> {
         if !path.exists() {
             return Err(Error::file(path, "does not exist: give a task folder or a .jsonl file"));
@@ -65,21 +75,40 @@ impl Dataset {
             return Err(Error::file(path, "is neither a task folder nor a .jsonl file"));
         }
         let task = read_task(path)?;
-        let train = path.join("train.jsonl");
-        if !train.exists() {
-            return Err(Error::file(path, "is not a task folder: it has no train.jsonl"));
+        let (train, test) = (path.join("train.jsonl"), path.join("test.jsonl"));
+        if !train.exists() && !test.exists() {
+            return Err(Error::file(path, "is not a task folder: it has neither train.jsonl nor test.jsonl"));
         }
-        let optional = |name: &str| {
-            let file = path.join(name);
-            if file.exists() { read_examples(&file) } else { Ok(Vec::new()) }
+        // What is asked has to fit how answers are scored.
+        let check = |example: &Example| match task.metric.chooses() {
+            true => example.options(&task.options).map(drop),
+            false => Ok(()),
         };
-        Ok(Self {
-            path: path.into(),
-            task,
-            train: read_examples(&train)?,
-            validation: optional("validation.jsonl")?,
-            test: optional("test.jsonl")?,
-        })
+        let asked = |file: &Path| match read_checked(file, &check) {
+            Ok(examples) if examples.is_empty() => Err(Error::file(file, "has no examples")),
+            read => read,
+        };
+        let optional = |file: &Path| if file.exists() { asked(file) } else { Ok(Vec::new()) };
+        let trained = match (train.exists(), test.exists()) {
+            (false, _) => Vec::new(),
+            (true, true) => read_checked(&train, &|_| Ok(()))?,
+            (true, false) => read_examples(&train)?,
+        };
+        let (validation, test) = (optional(&path.join("validation.jsonl"))?, optional(&test)?);
+        Ok(Self { path: path.into(), train: trained, validation, test, task })
+    }
+
+    /// As [`Dataset::load`], for training.
+    ///
+    /// # Errors
+    /// As there; a task without training examples.
+    pub fn load_for_training(path: &Path) -> Result<Self> {
+        let data = Self::load(path)?;
+        if data.train.is_empty() {
+            let problem = "is a task for evaluation alone: it has no training examples (train.jsonl)";
+            return Err(Error::file(path, problem));
+        }
+        Ok(data)
     }
 
     /// Where there is no validation split, takes a seeded 5 % of the training examples (one at least) for
@@ -164,8 +193,12 @@ mod tests {
 
     #[test]
     fn without_a_validation_split_a_seeded_share_is_held_back() {
-        let example =
-            |i: usize| Example { instruction: "i".into(), input: i.to_string(), output: "o".into() };
+        let example = |i: usize| Example {
+            instruction: "i".into(),
+            input: i.to_string(),
+            output: "o".into(),
+            ..Example::default()
+        };
         let all: Vec<Example> = (0..100).map(example).collect();
         let split = |seed| {
             let mut d = Dataset { train: all.clone(), ..Dataset::default() };
@@ -177,5 +210,57 @@ mod tests {
         assert_eq!(a, b);
         assert_ne!(a.validation, c.validation);
         assert!(a.validation.iter().all(|v| !a.train.contains(v)));
+    }
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        files.iter().for_each(|(name, text)| std::fs::write(dir.path().join(name), text).unwrap());
+        dir
+    }
+
+    const LINE: &str = "{\"instruction\":\"Add\",\"input\":\"1 1\",\"output\":\"2\"}\n";
+
+    #[test]
+    fn a_task_with_a_test_split_alone_can_be_asked_and_not_be_trained_on() {
+        for files in [&[("test.jsonl", LINE)][..], &[("test.jsonl", LINE), ("train.jsonl", "\n")]] {
+            let place = folder(files);
+            let data = Dataset::load(place.path()).unwrap();
+            assert_eq!((data.train.len(), data.test.len()), (0, 1));
+            let refused = Dataset::load_for_training(place.path()).unwrap_err().to_string();
+            assert!(refused.contains("is a task for evaluation alone"), "{refused}");
+            assert_eq!(find_tasks(place.path()).unwrap(), [place.path()]);
+        }
+        for (files, said) in [
+            (&[("train.jsonl", "")][..], "train.jsonl: has no examples"),
+            (&[("train.jsonl", LINE), ("test.jsonl", "")], "test.jsonl: has no examples"),
+            (&[("validation.jsonl", LINE)], "has neither train.jsonl nor test.jsonl"),
+        ] {
+            let place = folder(files);
+            let error = Dataset::load(place.path()).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_choice_needs_options_that_have_the_right_one() {
+        let task = |options: &str, test: &str| {
+            let toml = format!("metric = \"choice_norm\"\nheld_out = true\nlicence = \"MIT\"\n{options}");
+            let place = folder(&[("task.toml", &toml), ("test.jsonl", test)]);
+            Dataset::load(place.path()).map_err(|error| error.to_string())
+        };
+        let options = "options = [\"2\", \"3\"]";
+        let data = task(options, LINE).unwrap();
+        assert_eq!(data.test[0].options(&data.task.options).unwrap().1, 0);
+        assert!(data.task.held_out && data.task.licence.as_deref() == Some("MIT"));
+        let error = task(options, &format!("{LINE}{}", LINE.replace('2', "4"))).unwrap_err();
+        assert!(
+            error.contains("test.jsonl: line 2: \"output\" is \"4\", none of the task's options: 2, 3"),
+            "{error}"
+        );
+        let error = task("", LINE).unwrap_err();
+        assert!(error.contains("test.jsonl: line 1: has no \"choices\", and its task no options"), "{error}");
+        // Choices of its own come before those of the task.
+        let own = LINE.replace("}", ",\"choices\":[\"7\",\"2\"],\"answer\":1}");
+        assert_eq!(task(options, &own).unwrap().test[0].options(&["2".into()]).unwrap().1, 1);
     }
 }

@@ -1,6 +1,6 @@
 //! Examples as token ids.
 
-use super::examples::Example;
+use super::example::Example;
 use crate::library::Template;
 use crate::model::Tokenizer;
 use crate::{Error, Result};

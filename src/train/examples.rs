@@ -6,12 +6,10 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::rc::Rc;
 
-use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
+use super::example::{Example, Found};
 use crate::outside::{io_reason, open_limited};
-use crate::text::{counted, short};
 use crate::{Error, Result};
 
 /// Largest file that is read: all examples are kept in memory.
@@ -21,24 +19,27 @@ const MAX_EXAMPLE: usize = 1 << 20;
 /// Bytes by which the kind of a file is known.
 const FIRST: usize = 1 << 16;
 
-/// One example.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Example {
-    /// What is asked.
-    pub instruction: String,
-    /// What it is asked about.
-    #[serde(default)]
-    pub input: String,
-    /// The right answer.
-    pub output: String,
-}
-
 /// Reads the examples of a file: one per line (JSON Lines), or all in one JSON array. A byte order mark, blank lines
 /// and line ends of Windows are fine; `input` may be missing or null.
 ///
 /// # Errors
 /// I/O; the first broken example by its line and what is wrong with it; a file without examples.
 pub fn read_examples(path: &Path) -> Result<Vec<Example>> {
+    let examples = read_checked(path, &|_| Ok(()))?;
+    if examples.is_empty() {
+        return Err(Error::file(path, "has no examples"));
+    }
+    Ok(examples)
+}
+
+/// What is wrong with an example that is well-formed, if anything is.
+pub(super) type Check<'a> = &'a dyn Fn(&Example) -> std::result::Result<(), String>;
+
+/// As [`read_examples`], with a check of each example; a file without examples gives none.
+///
+/// # Errors
+/// I/O; the first broken example, or the first that `check` refuses, by its line.
+pub(super) fn read_checked(path: &Path, check: Check) -> Result<Vec<Example>> {
     let file = open_limited(path, MAX_FILE).map_err(|e| Error::file(path, io_reason(&e)))?;
     let mut reader = BufReader::with_capacity(FIRST, file);
     let start = reader.fill_buf().map_err(|e| Error::file(path, io_reason(&e)))?;
@@ -48,12 +49,8 @@ pub fn read_examples(path: &Path) -> Result<Vec<Example>> {
     let mark = if start.starts_with(MARK) { MARK.len() } else { 0 };
     let is_array = start[mark..].iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
     reader.consume(mark);
-    let examples = if is_array { read_array(reader) } else { read_lines(reader) };
-    let examples = examples.map_err(|problem| Error::file(path, problem))?;
-    if examples.is_empty() {
-        return Err(Error::file(path, "has no examples"));
-    }
-    Ok(examples)
+    let examples = if is_array { read_array(reader, check) } else { read_lines(reader, check) };
+    examples.map_err(|problem| Error::file(path, problem))
 }
 
 /// The byte order mark of UTF-8.
@@ -74,7 +71,7 @@ fn no_text(start: &[u8]) -> Option<&'static str> {
     known.or_else(|| start.iter().take(64).any(|byte| *byte == 0).then_some("is no text: save it as UTF-8"))
 }
 
-fn read_lines(mut reader: impl BufRead) -> std::result::Result<Vec<Example>, String> {
+fn read_lines(mut reader: impl BufRead, check: Check) -> std::result::Result<Vec<Example>, String> {
     let (mut examples, mut line, mut number) = (Vec::new(), Vec::new(), 0usize);
     loop {
         line.clear();
@@ -96,7 +93,9 @@ fn read_lines(mut reader: impl BufRead) -> std::result::Result<Vec<Example>, Str
             continue;
         }
         let found: Found = serde_json::from_str(text).map_err(|e| at(&about_line(&e, text)))?;
-        examples.push(found.example().map_err(|problem| at(&problem))?);
+        let example = found.example().map_err(|problem| at(&problem))?;
+        check(&example).map_err(|problem| at(&problem))?;
+        examples.push(example);
     }
 }
 
@@ -144,9 +143,11 @@ impl<R: Read> Read for Counting<R> {
 }
 
 /// Reads an array example by example.
-fn read_array(reader: impl BufRead) -> std::result::Result<Vec<Example>, String> {
+fn read_array(reader: impl BufRead, check: Check) -> std::result::Result<Vec<Example>, String> {
     let (lines, bytes) = (Rc::new(Cell::new(1)), Rc::new(Cell::new(0)));
-    let mut array = Array { lines: lines.clone(), bytes: bytes.clone(), examples: Vec::new(), problem: None };
+    let (counted_lines, counted_bytes) = (lines.clone(), bytes.clone());
+    let mut array =
+        Array { lines: counted_lines, bytes: counted_bytes, examples: Vec::new(), problem: None, check };
     let mut json =
         serde_json::Deserializer::from_reader(Counting { inner: reader, lines, bytes: bytes.clone() });
     let read = json.deserialize_seq(&mut array);
@@ -167,15 +168,16 @@ fn read_array(reader: impl BufRead) -> std::result::Result<Vec<Example>, String>
     Ok(array.examples)
 }
 
-struct Array {
+struct Array<'a> {
     lines: Rc<Cell<usize>>,
     bytes: Rc<Cell<usize>>,
     examples: Vec<Example>,
     /// What is wrong with an example that is valid JSON.
     problem: Option<String>,
+    check: Check<'a>,
 }
 
-impl<'de> Visitor<'de> for &mut Array {
+impl<'de> Visitor<'de> for &mut Array<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -186,7 +188,7 @@ impl<'de> Visitor<'de> for &mut Array {
         loop {
             self.bytes.set(0);
             let Some(found) = seq.next_element::<Found>()? else { return Ok(()) };
-            match found.example() {
+            match found.example().and_then(|example| (self.check)(&example).map(|()| example)) {
                 Ok(example) => self.examples.push(example),
                 Err(problem) => {
                     let (line, number) = (self.lines.get(), self.examples.len() + 1);
@@ -196,154 +198,6 @@ impl<'de> Visitor<'de> for &mut Array {
                 }
             }
         }
-    }
-}
-
-/// What stands where an example should be.
-enum Found {
-    Object(Box<Fields>),
-    /// Something else, in words.
-    Other(&'static str),
-}
-
-/// The fields of an object.
-#[derive(Default)]
-struct Fields {
-    instruction: Option<Value>,
-    input: Option<Value>,
-    output: Option<Value>,
-    /// A field of these that stands in it twice.
-    twice: Option<&'static str>,
-    /// The first names of other fields.
-    others: Vec<String>,
-}
-
-/// Other fields that are named in a message.
-const NAMED: usize = 6;
-
-impl Found {
-    /// The example. The error is what is wrong with it.
-    fn example(self) -> std::result::Result<Example, String> {
-        let fields = match self {
-            Self::Object(fields) => fields,
-            Self::Other(what) => {
-                return Err(format!(
-                    "is {what}, not an object with \"instruction\", \"input\" and \"output\""
-                ));
-            }
-        };
-        if let Some(name) = fields.twice {
-            return Err(format!("has \"{name}\" twice: which one is meant is not clear"));
-        }
-        let lacks = |name: &str| {
-            let has = fields.others.iter().map(|other| format!("\"{}\"", short(other))).collect::<Vec<_>>();
-            let has = if has.is_empty() { String::new() } else { format!("; it has {}", has.join(", ")) };
-            format!("lacks \"{name}\" (an example has instruction, input and output){has}")
-        };
-        let instruction = match &fields.instruction {
-            Some(value) => text_of("instruction", value)?,
-            None => return Err(lacks("instruction")),
-        };
-        let input = fields.input.as_ref().map_or(Ok(String::new()), |value| text_of("input", value))?;
-        let output = match &fields.output {
-            Some(Value::Null) => {
-                return Err("has no \"output\" (null): there is nothing to learn from it".into());
-            }
-            Some(value) => text_of("output", value)?,
-            None => return Err(lacks("output")),
-        };
-        if instruction.trim().is_empty() && input.trim().is_empty() {
-            return Err("has neither an instruction nor an input".into());
-        }
-        if output.trim().is_empty() {
-            return Err("has an empty output: there is nothing to learn from it".into());
-        }
-        Ok(Example { instruction, input, output })
-    }
-}
-
-/// A field's text; nothing of null.
-fn text_of(name: &str, value: &Value) -> std::result::Result<String, String> {
-    let what = match value {
-        Value::String(text) => return Ok(text.clone()),
-        Value::Null => return Ok(String::new()),
-        Value::Number(number) => {
-            let number = short(&number.to_string());
-            return Err(format!("\"{name}\" is the number {number}: write it as a text, \"{number}\""));
-        }
-        Value::Bool(truth) => {
-            return Err(format!("\"{name}\" is {truth}: write it as a text, \"{truth}\""));
-        }
-        Value::Array(values) => format!("a list of {}", counted(values.len(), "value")),
-        Value::Object(_) => "an object".into(),
-    };
-    Err(format!("\"{name}\" is {what}, not a text"))
-}
-
-impl<'de> Deserialize<'de> for Found {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        from.deserialize_any(Look)
-    }
-}
-
-struct Look;
-
-impl<'de> Visitor<'de> for Look {
-    type Value = Found;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an example")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Found, A::Error> {
-        let mut fields = Fields::default();
-        while let Some(name) = map.next_key::<String>()? {
-            let (name, place) = match name.as_str() {
-                "instruction" => ("instruction", &mut fields.instruction),
-                "input" => ("input", &mut fields.input),
-                "output" => ("output", &mut fields.output),
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                    if fields.others.len() < NAMED {
-                        fields.others.push(name);
-                    }
-                    continue;
-                }
-            };
-            if place.replace(map.next_value::<Value>()?).is_some() {
-                fields.twice.get_or_insert(name);
-            }
-        }
-        Ok(Found::Object(Box::new(fields)))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Found, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Found::Other("an array"))
-    }
-
-    fn visit_str<E>(self, _: &str) -> std::result::Result<Found, E> {
-        Ok(Found::Other("a text"))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> std::result::Result<Found, E> {
-        Ok(Found::Other("true or false"))
-    }
-
-    fn visit_i64<E>(self, _: i64) -> std::result::Result<Found, E> {
-        Ok(Found::Other("a number"))
-    }
-
-    fn visit_u64<E>(self, _: u64) -> std::result::Result<Found, E> {
-        Ok(Found::Other("a number"))
-    }
-
-    fn visit_f64<E>(self, _: f64) -> std::result::Result<Found, E> {
-        Ok(Found::Other("a number"))
-    }
-
-    fn visit_unit<E>(self) -> std::result::Result<Found, E> {
-        Ok(Found::Other("null"))
     }
 }
 
@@ -372,7 +226,12 @@ mod tests {
 
     #[test]
     fn lines_and_arrays_give_the_same_examples() {
-        let one = Example { instruction: "Add".into(), input: "1 1".into(), output: "2".into() };
+        let one = Example {
+            instruction: "Add".into(),
+            input: "1 1".into(),
+            output: "2".into(),
+            ..Example::default()
+        };
         let texts = [
             format!("{GOOD}\n\n{GOOD}\n"),
             format!("{GOOD}\r\n{GOOD}"),
@@ -397,6 +256,18 @@ mod tests {
     }
 
     #[test]
+    fn choices_and_further_references_are_read() {
+        let text = r#"{"instruction":"Pick","choices":["a","b"],"answer":1,"references":["B"]}"#;
+        let example = &read(text).unwrap()[0];
+        assert_eq!((example.output.as_str(), example.answer), ("b", Some(1)));
+        assert_eq!(example.right().collect::<Vec<_>>(), ["b", "B"]);
+        // Without choices, `answer` is any other field.
+        let other = GOOD.replace('}', ",\"answer\":\"two\",\"choices\":null,\"references\":[]}");
+        let example = &read(&other).unwrap()[0];
+        assert!(example.answer.is_none() && example.choices.is_empty() && example.references.is_empty());
+    }
+
+    #[test]
     fn a_broken_example_is_named_by_line_and_field() {
         for (text, expected) in [
             (format!("{GOOD}\n{{oops\n"), "line 2: is not valid JSON: key must be a string at column 2"),
@@ -414,6 +285,27 @@ mod tests {
             (GOOD.replace("\"Add\"", "{}"), "\"instruction\" is an object, not a text"),
             (GOOD.replace("\"1 1\"", "1.5"), "\"input\" is the number 1.5"),
             (GOOD.replace("\"input\"", "\"output\""), "has \"output\" twice"),
+            (GOOD.replace('}', ",\"references\":\"2\"}"), "\"references\" is not a list of texts"),
+            (GOOD.replace('}', ",\"references\":[\"2\",2]}"), "\"references[1]\" is the number 2"),
+            (GOOD.replace('}', ",\"references\":[\" \"]}"), "\"references[0]\" is empty"),
+            (GOOD.replace('}', ",\"choices\":[\"1\",\"2\"]}"), "line 1: has \"choices\" without \"answer\""),
+            (GOOD.replace('}', ",\"choices\":[\"2\"],\"answer\":0}"), "has a single choice"),
+            (
+                GOOD.replace('}', ",\"choices\":[\"1\",\"2\"],\"answer\":2}"),
+                "\"answer\" is 2, not the number of a choice, from 0 to 1",
+            ),
+            (
+                GOOD.replace('}', ",\"choices\":[\"1\",\"2\"],\"answer\":\"B\"}"),
+                "\"answer\" is \"B\", not the number",
+            ),
+            (
+                GOOD.replace('}', ",\"choices\":[\"1\",\"2\"],\"answer\":0}"),
+                "\"output\" is \"2\", but \"answer\" says the choice \"1\"",
+            ),
+            (
+                GOOD.replace('}', ",\"answer\":0,\"choices\":[\"2\",\"1\"],\"choices\":[]}"),
+                "has \"choices\" twice",
+            ),
             ("\"Add\"\n".into(), "line 1: is a text, not an object"),
             ("3\n".into(), "line 1: is a number"),
             ("null".into(), "line 1: is null"),

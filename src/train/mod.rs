@@ -6,6 +6,7 @@ mod clusters;
 mod dataset;
 mod encode;
 mod events;
+mod example;
 mod examples;
 mod forecast;
 mod identity;
@@ -31,7 +32,8 @@ pub use clusters::{
 pub use dataset::{Dataset, TaskInfo, find_tasks, read_task};
 pub use encode::{Encoded, encode};
 pub use events::{Step, TrainEvent};
-pub use examples::{Example, read_examples};
+pub use example::Example;
+pub use examples::read_examples;
 pub use forecast::forecast;
 pub use log::check_log;
 pub use lora::{LoraTrainer, is_target};

@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use super::TrainSpec;
 use super::dataset::{Dataset, fingerprint};
 use super::encode::{Encoded, encode};
-use super::examples::{Example, read_examples};
+use super::example::Example;
+use super::examples::read_examples;
 use crate::catalog::Catalog;
 use crate::library::Template;
 use crate::model::ModelFiles;
@@ -151,7 +152,7 @@ fn read(spec: &TrainSpec) -> Result<(Vec<Task>, Option<Vec<Example>>)> {
     let most = (VALIDATION / spec.data.len().max(1)).max(VALIDATION_OF_A_TASK);
     let mut tasks = Vec::new();
     for path in &spec.data {
-        let mut data = Dataset::load(path)?;
+        let mut data = Dataset::load_for_training(path)?;
         if spec.validation.is_none() {
             data.ensure_validation(spec.seed);
         }

@@ -205,6 +205,83 @@ fn scores_are_those_of_answers_one_at_a_time() {
     assert_eq!(limited["scores"][0][0].as_f64().unwrap(), three);
 }
 
+/// Log-probabilities of the tokens of an answer after a prompt, summed, with their number.
+fn likelihood(session: &mut Session, prompt: &lora_tui::routing::Prompt, answer: &str) -> (f64, usize) {
+    let tokens = session.model().tokenizer().unwrap().encode(answer).unwrap();
+    let (logits, _) = session.logits(&prompt.clone().answered(&tokens), &Cancel::new()).unwrap();
+    let rows: Vec<Vec<f32>> = logits.to_vec2().unwrap();
+    let of = |(i, token): (usize, &u32)| {
+        let row = &rows[prompt.ids.len() - 1 + i];
+        let sum: f64 = row.iter().map(|logit| f64::from(*logit).exp()).sum();
+        f64::from(row[*token as usize]) - sum.ln()
+    };
+    (tokens.iter().enumerate().map(of).sum(), tokens.len())
+}
+
+#[test]
+fn choices_and_losses_are_those_of_the_logits() {
+    let place = Place::new();
+    place.set_end("w7");
+    let choices = |i: usize| {
+        [0, 1, 2, 3]
+            .map(|c| (0..=c).map(|k| format!("w{}", (i * 13 + c * 5 + k) % 50)).collect::<Vec<_>>().join(" "))
+    };
+    let item = |i: usize, more: Value| {
+        let mut line = json!({ "instruction": "copy", "input": input(i) });
+        line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        line.to_string() + "\n"
+    };
+    let chosen: String =
+        (0..ITEMS).map(|i| item(i, json!({ "choices": choices(i), "answer": i % 4 }))).collect();
+    let told: String = (0..ITEMS)
+        .map(|i| item(i, json!({ "output": choices(i)[0], "references": [choices(i)[1]] })))
+        .collect();
+    let folder = |name: &str| place.tasks().join(name);
+    for (name, text) in [("choice", &chosen), ("choice_norm", &chosen), ("loss", &told)] {
+        std::fs::create_dir_all(folder(name)).unwrap();
+        std::fs::write(folder(name).join("test.jsonl"), text).unwrap();
+        std::fs::write(folder(name).join("task.toml"), format!("metric = \"{name}\"\nheld_out = true\n"))
+            .unwrap();
+    }
+    let methods = ["base", "arrow:k=2:temperature=0.5"];
+    let result = place.eval(&["--methods", &methods.join(",")]);
+    assert_eq!(result["tasks"], json!(["choice", "choice_norm", "loss"]));
+    assert_eq!(result["metrics"], result["tasks"]);
+    let mut session = place.session();
+    for (at, method) in methods.iter().enumerate() {
+        session.set_router(method.parse().unwrap()).unwrap();
+        let (mut right, mut right_norm, mut loss) = (0, 0, 0.0);
+        for i in 0..ITEMS {
+            let prompt = session.prompt_of("copy", &input(i)).unwrap();
+            let texts = choices(i);
+            let sums = texts.each_ref().map(|text| likelihood(&mut session, &prompt, text).0);
+            let best = |values: [f64; 4]| (0..4).max_by(|&a, &b| values[a].total_cmp(&values[b])).unwrap();
+            right += usize::from(best(sums) == i % 4);
+            let lengths = texts.each_ref().map(|text| text.len() as f64);
+            right_norm += usize::from(best([0, 1, 2, 3].map(|c| sums[c] / lengths[c])) == i % 4);
+            let ended = [0, 1].map(|c| likelihood(&mut session, &prompt, &format!("{}w7", texts[c])));
+            loss +=
+                ended.map(|(sum, tokens)| -sum / tokens as f64).iter().copied().fold(f64::INFINITY, f64::min);
+        }
+        let score = |task: usize| result["scores"][task][at].as_f64().unwrap();
+        assert_eq!((score(0) * ITEMS as f64).round() as usize, right, "{method}");
+        assert_eq!((score(1) * ITEMS as f64).round() as usize, right_norm, "{method}");
+        assert!((score(2) - loss / ITEMS as f64).abs() < 1e-4, "{method}: {}", score(2));
+    }
+    // An output is among the options, if nothing else says what is right.
+    std::fs::write(folder("choice").join("test.jsonl"), told).unwrap();
+    let output = Command::new(BINARY)
+        .args(["eval".as_ref(), place.library().as_os_str(), "--tasks".as_ref(), place.tasks().as_os_str()])
+        .args(["--base".as_ref(), place.base.as_os_str()])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(1) && stderr.contains("choice/test.jsonl: line 1: has no \"choices\""),
+        "{stderr}"
+    );
+}
+
 #[test]
 fn legibility_counts_the_heaviest_expert_of_every_token_and_module() {
     let (place, _) = with_references();

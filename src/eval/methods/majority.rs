@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn the_majority_is_the_most_frequent_output() {
-        let e = |o: &str| Example { instruction: "i".into(), input: String::new(), output: o.into() };
+        let e = |o: &str| Example { instruction: "i".into(), output: o.into(), ..Example::default() };
         assert_eq!(majority(&[e("b"), e("a"), e("b")]), "b");
         assert_eq!(majority(&[e("b"), e("a")]), "a");
     }

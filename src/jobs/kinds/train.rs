@@ -78,7 +78,7 @@ impl Job for TrainSpec {
         self.init = self.init.as_deref().map(real_if_there);
         self.base = self.base.as_deref().map(real_if_there);
         for path in &self.data {
-            train::Dataset::load(path)?;
+            train::Dataset::load_for_training(path)?;
         }
         if let Some(log) = &mut self.log {
             *log = std::path::absolute(&*log).map_err(|error| Error::io(&*log, error))?;

@@ -57,7 +57,7 @@ pub fn complete(text: &str) -> Vec<String> {
 
 /// What a training on `path` would start from.
 fn summary(path: &Path) -> Result<DataSummary> {
-    let mut data = Dataset::load(path)?;
+    let mut data = Dataset::load_for_training(path)?;
     data.ensure_validation(TrainSpec::default().seed);
     Ok(DataSummary { train: data.train.len(), validation: data.validation.len(), task: data.task.id })
 }
