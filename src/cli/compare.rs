@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::options::{BaseArgs, PromptArgs, RouterArgs};
 use super::output::Output;
-use super::route::{CalibrationFields, left_out, open_session};
+use super::route::{CalibrationFields, left_out, start_session};
 use super::{Align, Table};
+use crate::catalog::Catalog;
 use crate::eval::{Compared, compare, differing};
 use crate::library::Library;
 use crate::model::Precision;
@@ -56,10 +57,12 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
         Error::Usage(_) if args.routers.iter().any(|text| text.contains("single:")) => Ok(Vec::new()),
         _ => Err(error),
     })?;
-    let (library, mut session) =
-        open_session(&args.library, &args.router, &args.base, Precision::F32, output)?;
-    let own = session.router().clone();
+    let library = Catalog::open(&args.library, args.base.base.as_deref())?;
+    output.library_notes(&library);
     let mut all = routers(&library, &args.routers)?;
+    let router = args.router.among(all.iter());
+    let mut session = start_session(&library, &router, &args.base, Precision::F32, output)?;
+    let own = session.router().clone();
     for config in &mut all {
         config.values.fill(&own.values);
         config.muted.clone_from(&own.muted);

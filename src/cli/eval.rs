@@ -72,7 +72,11 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let library = Catalog::open(&args.library, args.base.base.as_deref())?;
     output.library_notes(&library);
     let methods = methods(&library, &args.methods)?;
-    let mut session = start_session(&library, &args.router, &args.base, Precision::F32, output)?;
+    let router = match args.routing {
+        true => args.router.clone(),
+        false => args.router.among(methods.iter().filter_map(Method::router)),
+    };
+    let mut session = start_session(&library, &router, &args.base, Precision::F32, output)?;
     let mut progress = output.progress();
     let mut show = |line: &str| progress.stage(line);
     if args.routing {
@@ -98,10 +102,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let evaluation = Evaluation { library: &library, session: &session, cancel: output.cancel() };
     let scores = evaluation.score(&questions, &methods, &mut show)?;
     drop(progress);
-    let routers = scores.methods.iter().filter_map(|method| match method {
-        Method::Routed(config) => Some(config),
-        Method::Baseline(_) => None,
-    });
+    let routers = scores.methods.iter().filter_map(Method::router);
     let calibration = CalibrationFields::of_resolved(&session, routers, output);
     for failed in &scores.failed {
         output.note(&format!("warning: no scores of {failed}"));

@@ -49,7 +49,8 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
     let routers: Vec<RouterConfig> = texts.into_iter().map(str::parse).collect::<Result<_>>()?;
     let library = Catalog::open(&args.library, args.base.base.as_deref())?;
     output.library_notes(&library);
-    let session = start_session(&library, &args.router, &args.base, Precision::F32, output)?;
+    let router = args.router.among(routers.iter());
+    let session = start_session(&library, &router, &args.base, Precision::F32, output)?;
     let evaluation = Evaluation { library: &library, session: &session, cancel: output.cancel() };
     let mut progress = output.progress();
     let mut show = |line: &str| progress.stage(line);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::write::expert_path;
 use super::{check_new_name, state_dir};
-use crate::outside::{Lock, TEMPORARY, UnfinishedFolder, io_reason, make_folders, sweep};
+use crate::outside::{Lock, TEMPORARY, UnfinishedFolder, make_folders, sweep, write_reason};
 use crate::{Error, Result};
 
 /// The right to write the expert of one name; given back when dropped, also by the end of the process.
@@ -33,8 +33,7 @@ impl Claim {
     pub fn take_again(library: &Path, name: &str) -> Result<Self> {
         let path = expert_path(library, name)?;
         // What writing the expert will do first.
-        UnfinishedFolder::new_in(library, TEMPORARY)
-            .map_err(|e| Error::file(library, format!("no expert can be written here: {}", io_reason(&e))))?;
+        UnfinishedFolder::new_in(library, TEMPORARY).map_err(|e| unwritable(library, &e))?;
         sweep(library);
         let state = state_dir(library)?;
         sweep(&state);
@@ -47,9 +46,23 @@ impl Claim {
     }
 }
 
+/// What is said of a library into which an expert could not be written.
+fn unwritable(library: &Path, why: &std::io::Error) -> Error {
+    Error::file(library, format!("no expert can be written here: {}", write_reason(why)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_keeps_an_expert_from_being_written_is_said_once() {
+        let said = |kind: std::io::ErrorKind| unwritable(Path::new("lib"), &kind.into()).to_string();
+        let denied = said(std::io::ErrorKind::PermissionDenied);
+        assert_eq!(denied, "lib: no expert can be written here: permission denied");
+        let error = Claim::take_again(Path::new("/no/such/library"), "a").unwrap_err().to_string();
+        assert!(error.starts_with("/no/such/library: no expert can be written here: No such"), "{error}");
+    }
 
     #[test]
     fn a_name_is_claimed_once_at_a_time() {

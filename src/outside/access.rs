@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::error::system_reason;
+
 /// Why nothing can be written into a folder, as far as that is known without trying; `None` where it may be, or where
 /// there is no such folder.
 pub fn write_refusal(folder: &Path) -> Option<String> {
@@ -11,12 +13,20 @@ pub fn write_refusal(folder: &Path) -> Option<String> {
         let refused = accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty()).err()?;
         let reason = std::io::Error::from(refused).kind();
         // One that is not there is another matter.
-        (reason != std::io::ErrorKind::NotFound).then(|| reason.to_string())
+        (reason != std::io::ErrorKind::NotFound).then(|| write_reason(&reason.into()))
     }
     #[cfg(not(unix))]
     {
         let metadata = std::fs::metadata(folder).ok()?;
         metadata.permissions().readonly().then(|| "read-only".into())
+    }
+}
+
+/// The reason why something could not be written, in few words.
+pub fn write_reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        kind @ std::io::ErrorKind::PermissionDenied => kind.to_string(),
+        _ => system_reason(error),
     }
 }
 

@@ -30,7 +30,7 @@ mod tests;
 mod unfinished;
 mod write;
 
-pub use access::write_refusal;
+pub use access::{write_reason, write_refusal};
 #[cfg(all(test, target_os = "linux"))]
 pub(crate) use counts::testing as counting;
 pub use digest::{hex, sha256_file};

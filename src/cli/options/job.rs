@@ -142,10 +142,20 @@ impl<J: Job> FromArgMatches for JobArgs<J> {
 #[derive(Clone, Debug)]
 pub struct JobToStart(pub GivenJob);
 
+/// The usage line of a kind's command. clap leaves the arguments of the command two levels up out of its own.
+fn usage(command: &Command, kind: &Kind) -> String {
+    let mut whole = command.clone().bin_name(format!("lora-tui jobs <LIBRARY> start {}", kind.name));
+    let line = whole.render_usage().to_string();
+    line.strip_prefix("Usage: ").unwrap_or(&line).to_string()
+}
+
 impl Subcommand for JobToStart {
     fn augment_subcommands(command: Command) -> Command {
         command.subcommands(KINDS.iter().map(|kind| {
-            Command::new(kind.name).about(kind.heading).args(GivenJob::args(kind, true)).arg(after())
+            let command =
+                Command::new(kind.name).about(kind.heading).args(GivenJob::args(kind, true)).arg(after());
+            let usage = usage(&command, kind);
+            command.override_usage(usage)
         }))
     }
 
@@ -262,6 +272,8 @@ mod tests {
             let command = JobToStart::augment_subcommands(Command::new("start"));
             let one = command.find_subcommand(kind.name).unwrap().clone();
             let text = help(one);
+            let usage = format!("Usage: lora-tui jobs <LIBRARY> start {} [OPTIONS]", kind.name);
+            assert!(text.contains(&usage), "{text}");
             let mut words = vec!["start".to_string(), kind.name.into()];
             for option in kind.fresh(&Around::default()).options() {
                 assert!(text.contains(&format!("--{}", option.flag)), "{text}");

@@ -125,6 +125,9 @@ pub struct RouterArgs {
     /// Tasks to calibrate with, where a command has an option for them.
     #[arg(skip)]
     pub calibration_tasks: Option<PathBuf>,
+    /// The routers to which these options apply, where a command has others than `--router`.
+    #[arg(skip)]
+    pub among: Option<Vec<RouterConfig>>,
 }
 
 impl RouterArgs {

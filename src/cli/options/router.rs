@@ -7,12 +7,13 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
 use super::RouterArgs;
 use super::settings::possible;
-use crate::Result;
 use crate::library::Library;
 use crate::named::{find_name, split_names};
 use crate::routing::{
-    Domain, ROUTERS, RouterConfig, RouterSetting, SettingValue, SettingValues, Shorthand, settings,
+    CALIBRATED, Domain, ROUTERS, RouterConfig, RouterSetting, SettingValue, SettingValues, Shorthand,
+    settings,
 };
+use crate::{Error, Result};
 
 /// Reads the text form of a router; `--help` and completions list the routers.
 #[derive(Clone, Debug)]
@@ -119,7 +120,7 @@ impl RouterArgs {
     /// The router with its settings: the command line's, else the library's.
     ///
     /// # Errors
-    /// An unknown router in `library.toml`.
+    /// An unknown router in `library.toml`; an option that has no effect on any router of the command.
     pub fn config(&self, library: &Library) -> Result<RouterConfig> {
         let manifest = &library.manifest;
         let mut config = match &self.router {
@@ -132,10 +133,52 @@ impl RouterArgs {
             }
         }
         config.fill_from(manifest)?;
+        self.check_effect(&config)?;
         config.muted = names(library, &self.mute);
         config.pinned = names(library, &self.pin);
         config.general = names(library, &self.general);
         Ok(config)
+    }
+
+    /// These options, for the routers of a command that has several.
+    #[must_use]
+    pub fn among<'a>(&self, routers: impl Iterator<Item = &'a RouterConfig>) -> Self {
+        Self { among: Some(routers.cloned().collect()), ..self.clone() }
+    }
+
+    /// Refuses options that would change nothing: no router of the command has what they set.
+    fn check_effect(&self, own: &RouterConfig) -> Result<()> {
+        let mut routers = self.among.clone().unwrap_or_else(|| vec![own.clone()]);
+        routers.iter_mut().for_each(|config| config.values.fill(&own.values));
+        let check = |option: &str, is_given: bool, takes: &str, has: &dyn Fn(&RouterConfig) -> bool| {
+            if !is_given || routers.iter().any(has) {
+                return Ok(());
+            }
+            let mut with: Vec<&str> = routers.iter().map(|config| config.router.id).collect();
+            with.dedup();
+            let with = match with.as_slice() {
+                [] => "these methods".to_string(),
+                [id] if self.router.is_none() && self.among.is_none() => {
+                    format!("{id}, the library's router")
+                }
+                ids => ids.join(", "),
+            };
+            let plain = ROUTERS.iter().map(RouterConfig::of);
+            let mut all = plain.flat_map(|config| [config.clone(), config.with(&CALIBRATED, true)]);
+            let example = all.find(has).map_or(String::new(), |config| config.to_string());
+            Err(Error::usage(format!(
+                "--{option} has no effect with {with}: leave it out, or use a router {takes}, such as {example}"
+            )))
+        };
+        for (setting, Shorthand { option, .. }) in shorthands() {
+            let takes = format!("with the setting {}", setting.name);
+            let is_given = self.shorthands.0.given(setting).is_some();
+            check(option, is_given, &takes, &|config| config.router.has(setting))?;
+        }
+        check("mute", !self.mute.is_empty(), "that mixes experts", &|config| config.router.mutes)?;
+        check("pin", !self.pin.is_empty(), "that chooses among experts", &|config| config.router.pins)?;
+        check("general", !self.general.is_empty(), "that uses experts", &RouterConfig::is_weighted)?;
+        check("calibration", self.calibration.is_some(), "with :calibrated", &RouterConfig::needs_calibration)
     }
 }
 
@@ -203,6 +246,63 @@ mod tests {
         assert_eq!(config(None), "uniform:mix=factors");
         assert_eq!(config(Some("uniform")), "uniform:mix=factors");
         assert_eq!(config(Some("arrow")), "arrow:k=3:temperature=1", "settings of another router stay there");
+    }
+
+    #[test]
+    fn an_option_that_changes_nothing_is_refused_where_no_router_has_it() {
+        let library = Library::default();
+        let said = |arguments: &[&str]| parse(arguments).unwrap().config(&library).map_err(|e| e.to_string());
+        // Every option with every router, by what the table says of it.
+        for router in ROUTERS {
+            let text = router.argument.as_ref().map_or(router.id, |argument| match argument.names_expert {
+                true => "single:a",
+                false => argument.usage,
+            });
+            let text = text.replace("SEED", "1");
+            let mut cases: Vec<(Vec<String>, bool)> = vec![
+                (vec!["--mute".into(), "a".into()], router.mutes),
+                (vec!["--pin".into(), "a".into()], router.pins),
+                (vec!["--general".into(), "a".into()], RouterConfig::of(router).is_weighted()),
+                (vec!["--calibration".into(), "file".into()], false),
+            ];
+            for (setting, Shorthand { option, .. }) in shorthands() {
+                let mut words = vec![format!("--{option}")];
+                if !matches!(setting.domain, Domain::Flag) {
+                    words.push(setting.default_value().to_string());
+                }
+                cases.push((words, router.has(setting)));
+            }
+            for (words, has) in cases {
+                let words: Vec<&str> =
+                    ["--router", &text].into_iter().chain(words.iter().map(|w| &**w)).collect();
+                let found = said(&words);
+                assert_eq!(found.is_ok(), has, "{words:?}: {found:?}");
+            }
+        }
+        assert_eq!(
+            said(&["--router", "uniform", "--top-k", "2"]).unwrap_err(),
+            "--top-k has no effect with uniform: leave it out, or use a router with the setting k, such as arrow"
+        );
+        assert_eq!(
+            said(&["--router", "uniform", "--pin", "a"]).unwrap_err(),
+            "--pin has no effect with uniform: leave it out, or use a router that chooses among experts, such as arrow"
+        );
+        assert!(said(&["--router", "arrow:calibrated", "--calibration", "file"]).is_ok());
+        let error = said(&["--calibration", "file"]).unwrap_err();
+        assert!(error.ends_with("use a router with :calibrated, such as arrow:calibrated"), "{error}");
+        // Of several, one is enough.
+        let among = |texts: &[&str], arguments: &[&str]| {
+            let routers: Vec<RouterConfig> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            parse(arguments).unwrap().among(routers.iter()).config(&library).map_err(|e| e.to_string())
+        };
+        assert!(among(&["uniform", "arrow"], &["--top-k", "2"]).is_ok());
+        let error = among(&["uniform", "base"], &["--top-k", "2"]).unwrap_err();
+        assert!(error.starts_with("--top-k has no effect with uniform, base: "), "{error}");
+        assert!(among(&[], &["--pin", "a"]).unwrap_err().contains("with these methods"));
+        let mut library = Library::default();
+        library.manifest.router.default = Some("uniform".into());
+        let error = parse(&["--top-k", "2"]).unwrap().config(&library).unwrap_err().to_string();
+        assert!(error.starts_with("--top-k has no effect with uniform, the library's router: "), "{error}");
     }
 
     #[test]

@@ -34,6 +34,14 @@ pub enum Method {
 }
 
 impl Method {
+    /// The router that it is, if it is one.
+    pub fn router(&self) -> Option<&RouterConfig> {
+        match self {
+            Self::Routed(config) => Some(config),
+            Self::Baseline(_) => None,
+        }
+    }
+
     /// The expert that it names, if it names one.
     pub fn expert(&self) -> Option<&str> {
         match self {

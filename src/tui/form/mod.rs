@@ -71,7 +71,9 @@ impl Form {
         };
         form.tidy_data(false);
         form.check(shared);
-        let effects = form.ask_plan(shared).into_iter().collect();
+        let mut effects: Vec<Effect> = form.ask_plan(shared).into_iter().collect();
+        // What kept it from being written may be gone by now.
+        effects.extend(form.closed(shared).map(|_| Effect::ReloadLibrary));
         (form, effects)
     }
 

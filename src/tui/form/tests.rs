@@ -454,18 +454,18 @@ fn a_task_in_the_second_row_alone_is_the_first() {
 
 #[test]
 fn a_library_that_cannot_be_written_says_so_before_anything_is_typed() {
-    let closed = |app: &mut App| {
+    let read = |app: &mut App, read_only: Option<&str>| {
         let library = Library { experts: fixtures::library().experts.clone(), ..Library::default() };
-        let read_only = Some("permission denied".to_string());
         let mut catalog = Catalog::from(library);
-        catalog.read_only = read_only;
+        catalog.read_only = read_only.map(String::from);
         app.update(Message::Library(Ok(Arc::new(catalog))));
     };
     let mut app = full_app();
-    closed(&mut app);
+    read(&mut app, Some("permission denied"));
     assert!(render_app(&app, 100, 24).lines().next().unwrap().ends_with("10 experts · read-only"));
     assert!(render_app(&app, 80, 24).lines().next().unwrap().ends_with("read-only"));
-    press(&mut app, "t");
+    // It is looked at again whenever somebody wants to write into it.
+    assert!(press(&mut app, "t").contains(&Effect::ReloadLibrary));
     for (width, height) in [(80, 30), (160, 48), (80, 24), (40, 24), (30, 12)] {
         let text = render_app(&app, width, height);
         let form = text.lines().skip_while(|line| !line.contains('╭')).skip(1);
@@ -483,4 +483,11 @@ fn a_library_that_cannot_be_written_says_so_before_anything_is_typed() {
     press(&mut app, "c");
     assert!(!render_app(&app, 80, 24).contains("read-only ("));
     assert!(!press_code(&mut app, KeyCode::Enter).is_empty());
+    // Once it can be written, the form that is open says so.
+    press_code(&mut app, KeyCode::Esc);
+    press(&mut app, "t");
+    assert!(render_app(&app, 100, 30).contains("read-only (permission denied)"));
+    read(&mut app, None);
+    let text = render_app(&app, 100, 30);
+    assert!(!text.contains("read-only"), "{text}");
 }
