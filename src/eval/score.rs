@@ -81,7 +81,7 @@ impl Evaluation<'_> {
         };
         let options = &task.data.task.options;
         let scores: Vec<f64> = match (task.data.task.metric.asks, &answering) {
-            (Asks::Answer(score), answering) => {
+            (Asks::Answer { score, .. }, answering) => {
                 let answers = match answering {
                     Answering::Text(text) => vec![text.clone(); task.items.len()],
                     answering => self.generate(task, answering)?,

@@ -5,7 +5,8 @@ use super::scorer::{Asks, Scorer};
 pub(super) const SCORER: Scorer = Scorer {
     name: "accuracy",
     help: "The same for tasks whose outputs are a few labels: case and a full stop are forgiven",
-    asks: Asks::Answer(score),
+    version: 1,
+    asks: Asks::Answer { score, is_match: false },
 };
 
 /// A base model that answers in a sentence's form is not counted wrong for it.

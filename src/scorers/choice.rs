@@ -5,6 +5,7 @@ use super::scorer::{Asks, Likelihood, Scorer};
 pub(super) const SCORER: Scorer = Scorer {
     name: "choice",
     help: "The right option is the likeliest: the largest sum of log-probabilities of its tokens",
+    version: 1,
     asks: Asks::Options(sum),
 };
 

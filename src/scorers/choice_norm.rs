@@ -5,6 +5,7 @@ use super::scorer::{Asks, Likelihood, Scorer};
 pub(super) const SCORER: Scorer = Scorer {
     name: "choice_norm",
     help: "The same, with each option's sum divided by its number of characters",
+    version: 1,
     asks: Asks::Options(per_character),
 };
 

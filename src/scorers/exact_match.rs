@@ -5,7 +5,8 @@ use super::scorer::{Asks, Scorer};
 pub(super) const SCORER: Scorer = Scorer {
     name: "exact_match",
     help: "The output, trimmed, equals the reference",
-    asks: Asks::Answer(score),
+    version: 1,
+    asks: Asks::Answer { score, is_match: true },
 };
 
 fn score(answer: &str, reference: &str) -> f64 {

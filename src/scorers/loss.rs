@@ -5,6 +5,7 @@ use super::scorer::{Asks, Likelihood, Scorer};
 pub(super) const SCORER: Scorer = Scorer {
     name: "loss",
     help: "Cross-entropy per token of the reference, its end included, in nats: smaller is better",
+    version: 1,
     asks: Asks::Reference(per_token),
 };
 

@@ -5,15 +5,25 @@ mod choice;
 mod choice_norm;
 mod exact_match;
 mod loss;
+mod porter;
+mod rouge_l;
 mod scorer;
+mod token_f1;
 
 pub use scorer::{Asks, Likelihood, Scorer, likeliest};
 
 use crate::named::{Named, by_name};
 
 /// Every scorer. The first is that of a task that names none.
-pub static SCORERS: &[Scorer] =
-    &[exact_match::SCORER, accuracy::SCORER, choice::SCORER, choice_norm::SCORER, loss::SCORER];
+pub static SCORERS: &[Scorer] = &[
+    exact_match::SCORER,
+    accuracy::SCORER,
+    choice::SCORER,
+    choice_norm::SCORER,
+    rouge_l::SCORER,
+    token_f1::SCORER,
+    loss::SCORER,
+];
 
 impl Named for Scorer {
     const KIND: &'static str = "metric";
@@ -45,7 +55,7 @@ mod tests {
     #[test]
     fn exact_match_is_strict_and_labels_forgive_form() {
         let right = |name: &str, answer: &str, reference: &str| match Scorer::named(name).unwrap().asks {
-            Asks::Answer(score) => score(answer, reference) == 1.0,
+            Asks::Answer { score, .. } => score(answer, reference) == 1.0,
             asks => panic!("{name} asks for {asks:?}"),
         };
         assert!(right("exact_match", " 3:00 pm\n", "3:00 pm"));

@@ -7,6 +7,8 @@ pub struct Scorer {
     pub name: &'static str,
     /// One line for docs, without a full stop.
     pub help: &'static str,
+    /// Changes with what changes a score: kept scores of another version are not used.
+    pub version: u32,
     /// What the model is asked for, and what becomes of it.
     pub asks: Asks,
 }
@@ -14,9 +16,14 @@ pub struct Scorer {
 /// What a scorer needs of the model for an item, with the score that follows.
 #[derive(Clone, Copy, Debug)]
 pub enum Asks {
-    /// An answer in its own words. The score of an answer given a reference, 0 to 1; of several references the best
-    /// counts.
-    Answer(fn(answer: &str, reference: &str) -> f64),
+    /// An answer in its own words.
+    Answer {
+        /// The score of an answer given a reference, 0 to 1; of several references the best counts.
+        score: fn(answer: &str, reference: &str) -> f64,
+        /// Whether the score is 1 where both are the same but for blanks around them, and else 0. Then it may be known
+        /// without an answer: where the reference is what the model would have said.
+        is_match: bool,
+    },
     /// How likely each option is. What is compared between options: the item is right where the right option's is the
     /// largest, of equals the first.
     Options(fn(&Likelihood) -> f64),
