@@ -17,7 +17,7 @@ use lora_tui::Cancel;
 use lora_tui::library::Library;
 use lora_tui::model::{ForwardPass, LoadOptions, Model, Precision, Tape, keep_freed_memory};
 use lora_tui::routing::{GenerateOptions, Part, Prompt, RouterConfig, Session};
-use lora_tui::train::{AdamW, LoraTrainer, cross_entropy};
+use lora_tui::train::{AdamW, LoraTrainer, Target, cross_entropy};
 
 /// Tokens of the prompt and of one training sequence.
 const LENGTH: usize = 64;
@@ -181,9 +181,10 @@ fn train(base: &Path, steps: usize, options: &LoadOptions) -> Result<()> {
     let targets: Vec<String> = ["q_proj", "k_proj", "v_proj", "o_proj"].map(String::from).to_vec();
     let mut lora = LoraTrainer::new(&model.decoder, &targets, 4, 8.0, 0.0, 42)?;
     let tokens = ids(BATCH * LENGTH, model.decoder.spec.vocab);
-    let targets: Vec<(usize, u32)> = (0..tokens.len())
-        .map(|i| (i, if (i + 1) % LENGTH == 0 { tokens[i + 1 - LENGTH] } else { tokens[i + 1] }))
-        .collect();
+    let weight = 1.0 / tokens.len() as f32;
+    let next = |row: usize| if (row + 1) % LENGTH == 0 { tokens[row + 1 - LENGTH] } else { tokens[row + 1] };
+    let targets: Vec<Target> =
+        (0..tokens.len()).map(|row| Target { row, token: next(row), weight }).collect();
     let (mut optimiser, mut times, mut loss) = (AdamW::default(), Vec::new(), 0.0);
     for step in 0..=steps {
         let start = Instant::now();
@@ -195,8 +196,7 @@ fn train(base: &Path, steps: usize, options: &LoadOptions) -> Result<()> {
             &[LENGTH; BATCH],
             ForwardPass::new(&mut lora, &cancel).taped(&mut tape),
         )?;
-        let weight = 1.0 / targets.len() as f32;
-        let (sum, gradient) = cross_entropy(decoder, &hidden, &targets, weight, true)?;
+        let (losses, gradient) = cross_entropy(decoder, &hidden, &targets, true)?;
         decoder.backward(tape, &gradient.context("no gradient")?, &mut lora, &cancel)?;
         let (mut parameters, mut gradients) = (Vec::new(), Vec::new());
         for m in &mut lora.modules {
@@ -205,7 +205,7 @@ fn train(base: &Path, steps: usize, options: &LoadOptions) -> Result<()> {
         }
         optimiser.step(&mut parameters, &gradients, 1e-3)?;
         times.push(start.elapsed().as_secs_f64());
-        loss = sum / targets.len() as f64;
+        loss = losses.iter().sum::<f64>() / targets.len() as f64;
     }
     let step = median(times.split_off(1));
     println!(

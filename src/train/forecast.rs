@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::memory_need::Forecast;
+pub(super) use super::memory_need::Forecast;
 use super::prepare::Prepared;
 use super::{TrainSpec, is_target};
 use crate::catalog::Catalog;
@@ -16,13 +16,68 @@ const LOGITS: u64 = 2 * 128;
 /// Wide values per token that exist beside what is kept for the backward pass.
 const PASSING: u64 = 6;
 
+/// Tokens of a pass from which on more make it no faster per token.
+const CPU_TOKENS: usize = 512;
+const GPU_TOKENS: usize = 4096;
+
+/// Where trainings compute.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Here {
+    /// On the host.
+    pub cpu: bool,
+    /// Bytes of memory, where that is known and counts.
+    pub free: Option<u64>,
+}
+
+/// Trainings that share a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Crowd {
+    /// How many at once.
+    pub trainings: usize,
+    /// Tokens of a pass, where more than one training has a share in it.
+    pub tokens: usize,
+}
+
+/// Tokens of the largest batch.
+fn largest_batch(spec: &TrainSpec, lengths: &[usize]) -> usize {
+    let mut longest = lengths.to_vec();
+    longest.sort_unstable_by(|a, b| b.cmp(a));
+    longest.iter().take(spec.batch).sum()
+}
+
+/// As many trainings like this one at once as make a pass faster per token, or `wanted` of them, and in both cases no
+/// more than memory has room for, and than there are (`most`).
+pub(super) fn crowd(
+    model: &DecoderSpec,
+    spec: &TrainSpec,
+    lengths: &[usize],
+    here: Here,
+    (most, wanted): (usize, Option<usize>),
+) -> Crowd {
+    let largest = largest_batch(spec, lengths);
+    let mean =
+        (lengths.iter().sum::<usize>() as f64 / lengths.len().max(1) as f64 * spec.batch as f64).max(1.0);
+    let useful = if here.cpu { CPU_TOKENS } else { GPU_TOKENS };
+    let fast = ((useful as f64 / mean) as usize).max(1);
+    let of = |trainings: usize| Crowd {
+        trainings,
+        tokens: trainings.saturating_mul(largest).min(useful.max(largest)),
+    };
+    let fits = |crowd: &Crowd| here.free.is_none_or(|free| Forecast::of(model, spec, *crowd).peak() <= free);
+    let wanted = wanted.unwrap_or(fast).clamp(1, most.max(1));
+    (2..=wanted).rev().map(of).find(fits).unwrap_or_else(|| of(1))
+}
+
 impl Forecast {
     /// Of a training over examples of these lengths in tokens.
     pub(super) fn new(model: &DecoderSpec, spec: &TrainSpec, lengths: &[usize]) -> Self {
+        Self::of(model, spec, Crowd { trainings: 1, tokens: largest_batch(spec, lengths) })
+    }
+
+    /// Of several trainings like this one.
+    pub(super) fn of(model: &DecoderSpec, spec: &TrainSpec, crowd: Crowd) -> Self {
         let need = memory::need(model, spec.precision);
-        let mut longest = lengths.to_vec();
-        longest.sort_unstable_by(|a, b| b.cmp(a));
-        let tokens: u64 = longest.iter().take(spec.batch).map(|&n| n as u64).sum();
+        let tokens = crowd.tokens as u64;
         let trained: u64 = sizes(model)
             .iter()
             .filter(|(module, _)| is_target(module, &spec.targets))
@@ -44,7 +99,7 @@ impl Forecast {
         let kept = if spec.checkpointing { layers * hidden + block } else { layers * block };
         Self {
             weights: need.weights,
-            lora: 16 * trained,
+            lora: 16 * trained * crowd.trainings as u64,
             activations: 4 * tokens * (kept + hidden),
             working: 4 * (LOGITS * wide(model.vocab) + PASSING * tokens * inner.max(hidden)),
             loading: need.loading,
@@ -60,7 +115,7 @@ pub fn forecast(spec: &TrainSpec) -> Result<Forecast> {
     spec.check()?;
     let prepared = Prepared::read(spec, Catalog::base_here)?;
     let files = ModelFiles::open(&prepared.base)?;
-    let tokens = prepared.encode(spec, &files)?;
+    let tokens = prepared.encode(spec, files.tokenizer()?, files.spec.context)?;
     Ok(Forecast::new(&files.spec, spec, &tokens.lengths()))
 }
 

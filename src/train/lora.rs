@@ -1,5 +1,6 @@
 //! LoRA in training: its share of the forward pass and its gradients.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rand::{Rng, SeedableRng};
@@ -7,7 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
 use crate::library::{Adapter, NewLora};
-use crate::model::{Activations, Decoder, Dropout, LinearHook, LoraFactors, Ops, spread_bits};
+use crate::model::{
+    Activations, Decoder, Dropout, LinearHook, LoraFactors, LoraGradients, LoraPart, Ops, spread_bits,
+};
 use crate::module_path::{ModulePath, kinds};
 use crate::{Error, Result};
 
@@ -299,15 +302,34 @@ impl LoraTrainer {
         let key = spread_bits(self.seed ^ spread_bits(step.wrapping_add(1) ^ spread_bits(place as u64 + 1)));
         Some(Dropout { key, first_row: self.rows, p: self.dropout })
     }
+
+    /// What it adds to these rows of a batch at a linear layer; `None` where it trains nothing.
+    fn part(&self, linear: usize, rows: Range<usize>) -> Option<LoraPart<'_>> {
+        let place = self.places[linear]?;
+        let m = &self.modules[place];
+        let (scale, dropout) = (self.scale, self.dropout(place));
+        Some(LoraPart { rows, factors: LoraFactors { rank: m.rank, scale, a: &m.a, bt: &m.bt, dropout } })
+    }
+
+    /// The same with its gradients, which now arrive.
+    fn learning_part(
+        &mut self,
+        linear: usize,
+        rows: Range<usize>,
+    ) -> Option<(LoraPart<'_>, LoraGradients<'_>)> {
+        let place = self.places[linear]?;
+        self.seen[place] = true;
+        let (scale, dropout) = (self.scale, self.dropout(place));
+        let m = &mut self.modules[place];
+        let factors = LoraFactors { rank: m.rank, scale, a: &m.a, bt: &m.bt, dropout };
+        Some((LoraPart { rows, factors }, LoraGradients { a: &mut m.grad_a, bt: &mut m.grad_bt }))
+    }
 }
 
+/// All rows of a batch are of one expert.
 impl LinearHook for LoraTrainer {
     fn apply(&mut self, linear: usize, x: &Activations, y: &mut Activations) -> Result<()> {
-        let Some(place) = self.places[linear] else { return Ok(()) };
-        let m = &self.modules[place];
-        let dropout = self.dropout(place);
-        let lora = LoraFactors { rank: m.rank, scale: self.scale, a: &m.a, bt: &m.bt, dropout };
-        self.ops.add_lora(&lora, x, y)
+        self.part(linear, 0..x.rows()).map_or(Ok(()), |part| self.ops.add_lora(&[part], x, y))
     }
 
     fn trains(&self, linear: usize) -> bool {
@@ -321,13 +343,38 @@ impl LinearHook for LoraTrainer {
         dy: &Activations,
         dx: Option<&mut Activations>,
     ) -> Result<()> {
-        let Some(place) = self.places[linear] else { return Ok(()) };
-        let dropout = self.dropout(place);
-        let m = &mut self.modules[place];
-        let lora = LoraFactors { rank: m.rank, scale: self.scale, a: &m.a, bt: &m.bt, dropout };
-        self.ops.lora_backward(&lora, x, dy, dx, (&mut m.grad_a, &mut m.grad_bt))?;
-        self.seen[place] = true;
-        Ok(())
+        let ops = Arc::clone(&self.ops);
+        let Some((part, gradients)) = self.learning_part(linear, 0..x.rows()) else { return Ok(()) };
+        ops.lora_backward(&[part], &mut [gradients], x, dy, dx)
+    }
+}
+
+/// Several experts in one batch, each with its rows, in order.
+pub(super) struct SharedBatch<'a>(pub Vec<(Range<usize>, &'a mut LoraTrainer)>);
+
+impl LinearHook for SharedBatch<'_> {
+    fn apply(&mut self, linear: usize, x: &Activations, y: &mut Activations) -> Result<()> {
+        let Some((_, first)) = self.0.first() else { return Ok(()) };
+        let parts: Vec<LoraPart> =
+            self.0.iter().filter_map(|(rows, lora)| lora.part(linear, rows.clone())).collect();
+        first.ops.add_lora(&parts, x, y)
+    }
+
+    fn trains(&self, linear: usize) -> bool {
+        self.0.iter().any(|(_, lora)| lora.trains(linear))
+    }
+
+    fn backward(
+        &mut self,
+        linear: usize,
+        x: &Activations,
+        dy: &Activations,
+        dx: Option<&mut Activations>,
+    ) -> Result<()> {
+        let Some(ops) = self.0.first().map(|(_, lora)| Arc::clone(&lora.ops)) else { return Ok(()) };
+        let (parts, mut gradients): (Vec<LoraPart>, Vec<LoraGradients>) =
+            self.0.iter_mut().filter_map(|(rows, lora)| lora.learning_part(linear, rows.clone())).unzip();
+        ops.lora_backward(&parts, &mut gradients, x, dy, dx)
     }
 }
 

@@ -6,26 +6,41 @@ use crate::model::{Activations, Decoder};
 /// Rows of logits that exist at one time.
 const ROWS: usize = 128;
 
-/// Summed cross-entropy of `targets` (row of `hidden`, token id; no row twice), and with `gradient` the gradient of
-/// `weight` times that sum with respect to `hidden` [rows, hidden].
+/// A position whose next token is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Target {
+    /// Of the hidden states; none has two targets.
+    pub row: usize,
+    /// Id of the right token.
+    pub token: u32,
+    /// What its loss counts in the gradient.
+    pub weight: f32,
+}
+
+/// Cross-entropy in nats of each target, and with `gradient` the gradient of their weighted sum with respect to
+/// `hidden` [rows, hidden].
+///
+/// # Errors
+/// Those of the device.
 pub fn cross_entropy(
     decoder: &Decoder,
     hidden: &Activations,
-    targets: &[(usize, u32)],
-    weight: f32,
+    targets: &[Target],
     gradient: bool,
-) -> Result<(f64, Option<Activations>)> {
+) -> Result<(Vec<f64>, Option<Activations>)> {
     let ops = decoder.ops();
     let softcap = decoder.spec.final_softcap.map(|c| c as f32);
     let mut d_hidden = if gradient { Some(ops.zeros(hidden.rows(), hidden.width())?) } else { None };
-    let mut sum = 0f64;
+    let mut losses = Vec::with_capacity(targets.len());
     for chunk in targets.chunks(ROWS) {
-        let (rows, ids): (Vec<usize>, Vec<u32>) = chunk.iter().copied().unzip();
+        let rows: Vec<usize> = chunk.iter().map(|target| target.row).collect();
+        let tokens: Vec<u32> = chunk.iter().map(|target| target.token).collect();
+        let weights: Vec<f32> = chunk.iter().map(|target| target.weight).collect();
         let mut logits = decoder.logits(&ops.select_rows(hidden, &rows)?)?;
-        sum += ops.cross_entropy(&mut logits, &ids, weight, softcap, gradient)?;
+        losses.extend(ops.cross_entropy(&mut logits, &tokens, &weights, softcap, gradient)?);
         if let Some(d_hidden) = &mut d_hidden {
             ops.put_rows(d_hidden, &decoder.head_backward(&logits)?, &rows)?;
         }
     }
-    Ok((sum, d_hidden))
+    Ok((losses, d_hidden))
 }

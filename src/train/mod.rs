@@ -9,12 +9,14 @@ mod events;
 mod example;
 mod examples;
 mod forecast;
+mod frozen;
 mod identity;
 mod log;
 mod lora;
 mod loss;
 mod memory_need;
 mod optimiser;
+mod pass;
 mod prepare;
 mod save;
 mod schedule;
@@ -22,8 +24,10 @@ mod settings;
 mod sources;
 mod spec;
 mod state;
+mod together;
 #[allow(clippy::module_inception, reason = "the function of this name is looked for in it")]
 mod train;
+mod training;
 
 pub use clusters::{
     CLUSTERS, ClusterRow, ClustersEvent, ClustersPlan, ClustersReport, ClustersSpec, no_data, plan_clusters,
@@ -37,11 +41,12 @@ pub use examples::read_examples;
 pub use forecast::forecast;
 pub use log::check_log;
 pub use lora::{LoraTrainer, is_target};
-pub use loss::cross_entropy;
+pub use loss::{Target, cross_entropy};
 pub use memory_need::Forecast;
 pub use optimiser::{AdamW, clip};
 pub use schedule::Schedule;
 pub use settings::TRAINING;
 pub use sources::dataset_places;
 pub use spec::{TrainReport, TrainSpec};
+pub use together::{OneOf, TogetherEvent, train_together};
 pub use train::train;

@@ -12,7 +12,7 @@ use super::example::Example;
 use super::examples::read_examples;
 use crate::catalog::Catalog;
 use crate::library::Template;
-use crate::model::ModelFiles;
+use crate::model::Tokenizer;
 use crate::outside::hex;
 use crate::text::counted;
 use crate::{Error, Result};
@@ -114,12 +114,11 @@ impl Prepared {
         first.filter(|family| self.tasks.iter().all(|task| task.family.as_ref() == Some(family)))
     }
 
-    /// Turns all examples into tokens.
+    /// Turns all examples into tokens, of a base model with this context.
     ///
     /// # Errors
-    /// A base model without a tokenizer; a length that the template alone fills.
-    pub(super) fn encode(&self, spec: &TrainSpec, model: &ModelFiles) -> Result<Tokens> {
-        let tokenizer = model.tokenizer()?;
+    /// A length that the template alone fills.
+    pub(super) fn encode(&self, spec: &TrainSpec, tokenizer: &Tokenizer, context: usize) -> Result<Tokens> {
         let frame = tokenizer.encode_start(&self.template.render("", ""))?.len();
         if spec.max_length <= frame {
             return Err(Error::usage(format!(
@@ -127,7 +126,7 @@ impl Prepared {
                 spec.max_length
             )));
         }
-        let max = spec.max_length.min(model.spec.context);
+        let max = spec.max_length.min(context);
         let all = |examples: &[Example]| -> Result<Vec<Encoded>> {
             examples.iter().map(|e| encode(e, &self.template, tokenizer, max)).collect()
         };

@@ -64,6 +64,7 @@ mod train_clusters;
 mod train_parity;
 /// What a training does and leaves on disk.
 mod train_runs;
+mod train_together;
 /// Every kind of LoRA that PEFT writes, under every router.
 mod variants;
 /// Random walks of the binary in a pseudo-terminal.

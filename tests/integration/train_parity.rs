@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lora_tui::Cancel;
 use lora_tui::library::Library;
 use lora_tui::model::{ForwardPass, Model, Tape};
-use lora_tui::train::{LoraTrainer, TrainSpec, cross_entropy};
+use lora_tui::train::{LoraTrainer, Target, TrainSpec, cross_entropy};
 
 use crate::support::models::{FAMILIES, Fixture, test_each_ops};
 use crate::support::training::{curve_spec, library, log_lines, quiet};
@@ -28,9 +28,10 @@ fn gradients(f: &Fixture, model: &Model, checkpoint: bool) -> (f64, Vec<(String,
         .decoder
         .forward(&f.ids, &lengths, ForwardPass::new(&mut lora, &cancel).taped(&mut tape))
         .unwrap();
-    let wanted: Vec<(usize, u32)> = f.ids[1..].iter().copied().enumerate().collect();
-    let n = wanted.len() as f64;
-    let (sum, d) = cross_entropy(&model.decoder, &hidden, &wanted, (1.0 / n) as f32, true).unwrap();
+    let n = (f.ids.len() - 1) as f64;
+    let target = |(row, &token)| Target { row, token, weight: (1.0 / n) as f32 };
+    let wanted: Vec<Target> = f.ids[1..].iter().enumerate().map(target).collect();
+    let (losses, d) = cross_entropy(&model.decoder, &hidden, &wanted, true).unwrap();
     model.decoder.backward(tape, &d.unwrap(), &mut lora, &cancel).unwrap();
     assert!(lora.without_gradient().is_empty());
     let mut found = Vec::new();
@@ -41,7 +42,7 @@ fn gradients(f: &Fixture, model: &Model, checkpoint: bool) -> (f64, Vec<(String,
         found.push((format!("{}.lora_A.weight", m.module), stored.a));
         found.push((format!("{}.lora_B.weight", m.module), stored.b));
     }
-    (sum / n, found)
+    (losses.iter().sum::<f64>() / n, found)
 }
 
 fn gradients_are_those_of_pytorch(device: &str) {

@@ -1,5 +1,7 @@
 //! The arguments of operations besides the values they work on.
 
+use std::ops::Range;
+
 use candle_core::Tensor;
 
 use super::dropout::Dropout;
@@ -84,6 +86,25 @@ pub struct LoraFactors<'a> {
     pub bt: &'a [f32],
     /// What is dropped from x.
     pub dropout: Option<Dropout>,
+}
+
+/// The rows of a batch that one LoRA in training works on. Where several share a batch, their rows stand in order and
+/// do not overlap; rows between them have no LoRA.
+#[derive(Clone, Debug)]
+pub struct LoraPart<'a> {
+    /// Of x and y.
+    pub rows: Range<usize>,
+    /// What is added to them.
+    pub factors: LoraFactors<'a>,
+}
+
+/// Where the gradients of a LoRA in training are added.
+#[derive(Debug)]
+pub struct LoraGradients<'a> {
+    /// Of A [rank, in].
+    pub a: &'a mut [f32],
+    /// Of Bᵀ [rank, out].
+    pub bt: &'a mut [f32],
 }
 
 /// What the layers above the model add to the output y [rows, out] of a linear layer with input x [rows, in], with

@@ -17,7 +17,7 @@ use std::ops::Range;
 use candle_core::Device;
 
 pub use activations::Activations;
-pub use arguments::{Attention, Delta, LoraFactors, Norm, Segment};
+pub use arguments::{Attention, Delta, LoraFactors, LoraGradients, LoraPart, Norm, Segment};
 pub use device::DeviceOps;
 pub use dropout::{Dropout, spread_bits};
 pub use host::HostOps;
@@ -133,29 +133,30 @@ pub trait Ops: Debug + Send + Sync {
     /// y [rows, out] += what `delta` makes of x [rows, in].
     fn add_delta(&self, delta: &dyn Delta, x: &Activations, y: &mut Activations) -> Result<()>;
 
-    /// y [rows, out] += s·B A x for x [rows, in].
-    fn add_lora(&self, lora: &LoraFactors, x: &Activations, y: &mut Activations) -> Result<()>;
+    /// y [rows, out] += s·B A x for x [rows, in], each part's rows with its own A and B.
+    fn add_lora(&self, parts: &[LoraPart], x: &Activations, y: &mut Activations) -> Result<()>;
 
-    /// Backward pass of [`Self::add_lora`], given the gradient of the output: adds the gradients of A and Bᵀ to
-    /// `gradients`, and that of x to `dx`, if it is wanted.
+    /// Backward pass of [`Self::add_lora`], given the gradient of the output: adds the gradients of each part's A and
+    /// Bᵀ to its `gradients`, and that of x to `dx`, if it is wanted. What a part gets is, to the last bit on the host,
+    /// what it would get alone.
     fn lora_backward(
         &self,
-        lora: &LoraFactors,
+        parts: &[LoraPart],
+        gradients: &mut [LoraGradients],
         x: &Activations,
         dy: &Activations,
         dx: Option<&mut Activations>,
-        gradients: (&mut [f32], &mut [f32]),
     ) -> Result<()>;
 
-    /// Summed cross-entropy in nats of `logits` [rows, vocabulary] for one target per row. With `gradient` the
-    /// logits become the gradient of `weight` times that sum, before the soft cap of the logits; without, they are
-    /// used up.
+    /// Cross-entropy in nats of each row of `logits` [rows, vocabulary], which has one target and one weight. With
+    /// `gradient` the logits become the gradient of the weighted sum, before the soft cap of the logits; without, they
+    /// are used up.
     fn cross_entropy(
         &self,
         logits: &mut Activations,
         targets: &[u32],
-        weight: f32,
+        weights: &[f32],
         softcap: Option<f32>,
         gradient: bool,
-    ) -> Result<f64>;
+    ) -> Result<Vec<f64>>;
 }

@@ -262,24 +262,26 @@ fn lora_is_the_same_on_a_device_and_has_exact_gradients() {
     let (x, y, c) = (random(5, 9, 1), random(5, 7, 2), random(5, 7, 3));
     let (a, bt) = (random(3, 9, 4), random(3, 7, 5));
     for dropout in [None, Some(Dropout { key: 11, first_row: 3, p: 0.4 })] {
-        let factors = |a: &Activations, bt: &Activations, f: &dyn Fn(&LoraFactors) -> Activations| {
+        let factors = |a: &Activations, bt: &Activations, f: &dyn Fn(LoraPart) -> Activations| {
             let (a, bt) = (a.values().unwrap(), bt.values().unwrap());
-            f(&LoraFactors { rank: 3, scale: 1.5, a: &a, bt: &bt, dropout })
+            f(LoraPart { rows: 0..5, factors: LoraFactors { rank: 3, scale: 1.5, a: &a, bt: &bt, dropout } })
         };
         let added = |ops: &dyn Ops, x: &Activations, a: &Activations, bt: &Activations| {
             factors(a, bt, &|lora| {
                 let mut y = copy(&y);
-                ops.add_lora(lora, x, &mut y).unwrap();
+                ops.add_lora(&[lora], x, &mut y).unwrap();
                 y
             })
         };
         let backward = |ops: &dyn Ops| {
             let (mut ga, mut gb, mut dx) = (vec![0.0; 27], vec![0.0; 21], ops.zeros(5, 9).unwrap());
             let (av, bv) = (a.values().unwrap(), bt.values().unwrap());
-            let lora = LoraFactors { rank: 3, scale: 1.5, a: &av, bt: &bv, dropout };
-            ops.lora_backward(&lora, &x, &c, Some(&mut dx), (&mut ga, &mut gb)).unwrap();
-            let before = (ga.clone(), gb.clone());
-            ops.lora_backward(&lora, &x, &c, None, (&mut ga, &mut gb)).unwrap();
+            let factors = LoraFactors { rank: 3, scale: 1.5, a: &av, bt: &bv, dropout };
+            let lora = [LoraPart { rows: 0..5, factors }];
+            let mut own = [LoraGradients { a: &mut ga, bt: &mut gb }];
+            ops.lora_backward(&lora, &mut own, &x, &c, Some(&mut dx)).unwrap();
+            let before = (own[0].a.to_vec(), own[0].bt.to_vec());
+            ops.lora_backward(&lora, &mut own, &x, &c, None).unwrap();
             assert!(ga.iter().zip(&before.0).all(|(two, one)| (two - 2.0 * one).abs() < 1e-5), "they add up");
             vec![dx, Activations::new((3, 9), before.0), Activations::new((3, 7), before.1)]
         };
@@ -297,9 +299,74 @@ fn lora_is_the_same_on_a_device_and_has_exact_gradients() {
     }
 }
 
+/// A batch with rows of several experts gives each what it would get alone, with its own rank and dropout, and leaves
+/// the rows of none alone.
+#[test]
+fn rows_of_several_experts_get_their_own_lora_as_if_they_were_alone() {
+    struct Own {
+        rows: Range<usize>,
+        factors: (usize, f32, Option<Dropout>),
+        a: Vec<f32>,
+        bt: Vec<f32>,
+    }
+    let own = |rows: Range<usize>, rank: usize, scale, p: Option<f32>| Own {
+        rows,
+        factors: (rank, scale, p.map(|p| Dropout { key: 11, first_row: 5, p })),
+        a: random(rank, 9, 20 + rank as u64).values().unwrap().to_vec(),
+        bt: random(rank, 7, 30 + rank as u64).values().unwrap().to_vec(),
+    };
+    let each = [own(0..40, 3, 1.5, None), own(45..46, 1, 0.5, None), own(46..88, 2, 2.0, Some(0.4))];
+    // y, dx, and the gradients of each part.
+    type Found = (Vec<f32>, Vec<f32>, Vec<(Vec<f32>, Vec<f32>)>);
+    let run = |ops: &dyn Ops, experts: &[(&Own, Range<usize>)], [x, dy, y]: [&Activations; 3]| -> Found {
+        let parts: Vec<LoraPart> = experts
+            .iter()
+            .map(|(own, rows)| {
+                let (rank, scale, dropout) = own.factors;
+                let rows = rows.clone();
+                LoraPart { rows, factors: LoraFactors { rank, scale, a: &own.a, bt: &own.bt, dropout } }
+            })
+            .collect();
+        let (mut y, mut dx) = (copy(y), ops.zeros(x.rows(), 9).unwrap());
+        ops.add_lora(&parts, x, &mut y).unwrap();
+        let mut sums: Vec<_> =
+            experts.iter().map(|(own, _)| (vec![0f32; own.a.len()], vec![0f32; own.bt.len()])).collect();
+        let mut gradients: Vec<_> = sums.iter_mut().map(|(a, bt)| LoraGradients { a, bt }).collect();
+        ops.lora_backward(&parts, &mut gradients, x, dy, Some(&mut dx)).unwrap();
+        (y.values().unwrap().to_vec(), dx.values().unwrap().to_vec(), sums)
+    };
+    let (x, dy, y) = (random(90, 9, 1), random(90, 7, 2), random(90, 7, 3));
+    for (at, ops) in both().into_iter().enumerate() {
+        let same = |a: &[f32], b: &[f32]| match at {
+            0 => assert_eq!(a, b),
+            _ => assert!(a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5)),
+        };
+        let experts: Vec<_> = each.iter().map(|own| (own, own.rows.clone())).collect();
+        let (new, dx, sums) = run(&*ops, &experts, [&x, &dy, &y]);
+        let of = |values: &[f32], width: usize, rows: &Range<usize>| {
+            values[rows.start * width..rows.end * width].to_vec()
+        };
+        for rows in [40..45, 88..90] {
+            same(&of(&new, 7, &rows), &of(&y.values().unwrap(), 7, &rows));
+            assert!(of(&dx, 9, &rows).iter().all(|v| *v == 0.0));
+        }
+        for (own, sums) in each.iter().zip(&sums) {
+            let cut = |all: &Activations| {
+                let values = of(&all.values().unwrap(), all.width(), &own.rows);
+                Activations::new((own.rows.len(), all.width()), values)
+            };
+            let alone = run(&*ops, &[(own, 0..own.rows.len())], [&cut(&x), &cut(&dy), &cut(&y)]);
+            same(&of(&new, 7, &own.rows), &alone.0);
+            same(&of(&dx, 9, &own.rows), &alone.1);
+            same(&sums.0, &alone.2[0].0);
+            same(&sums.1, &alone.2[0].1);
+        }
+    }
+}
+
 #[test]
 fn cross_entropy_is_the_same_on_a_device_and_has_exact_gradients() {
-    let targets = [3, 0, 10];
+    let (targets, weights) = ([3, 0, 10], [0.7, 0.1, 1.3]);
     for cap in [None, Some(2.5)] {
         let raw = wave(3, 11, 0.37);
         let loss = |ops: &dyn Ops, raw: &Activations, gradient: bool| {
@@ -307,15 +374,15 @@ fn cross_entropy_is_the_same_on_a_device_and_has_exact_gradients() {
             if let Some(cap) = cap {
                 ops.softcap(&mut logits, cap).unwrap();
             }
-            let loss = ops.cross_entropy(&mut logits, &targets, 0.7, cap, gradient).unwrap();
-            (Activations::new((1, 1), vec![loss as f32]), logits)
+            let losses = ops.cross_entropy(&mut logits, &targets, &weights, cap, gradient).unwrap();
+            (Activations::new((1, 3), losses.into_iter().map(|loss| loss as f32).collect()), logits)
         };
         alike("cross-entropy", |ops| {
             let (loss, d) = loss(ops, &raw, true);
             vec![loss, d]
         });
         for ops in both() {
-            let weight = Activations::new((1, 1), vec![0.7]);
+            let weight = Activations::new((1, 3), weights.to_vec());
             is_gradient(&raw, &weight, &loss(&*ops, &raw, true).1, |raw| loss(&*ops, raw, false).0);
         }
     }

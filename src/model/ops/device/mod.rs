@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::{Activations, Attention, Delta, LoraFactors, Norm, Ops, Segment, Weight};
+use super::{Activations, Attention, Delta, LoraGradients, LoraPart, Norm, Ops, Segment, Weight};
 use crate::Result;
 use crate::model::constant::DeviceConst;
 use crate::model::kv_cache::KvLayer;
@@ -190,24 +190,38 @@ impl Ops for DeviceOps {
         }
     }
 
-    fn add_lora(&self, lora: &LoraFactors, x: &Activations, y: &mut Activations) -> Result<()> {
-        y.replace((self.of(y)? + training::lora(lora, &self.of(x)?)?)?)
+    fn add_lora(&self, parts: &[LoraPart], x: &Activations, y: &mut Activations) -> Result<()> {
+        let x = self.of(x)?;
+        let each: Result<Vec<Tensor>> =
+            parts.iter().map(|part| training::lora(&part.factors, &rows_of(&x, part)?)).collect();
+        match training::spread(parts, &each?, x.dim(0)?)? {
+            Some(added) => y.replace((self.of(y)? + added)?),
+            None => Ok(()),
+        }
     }
 
     fn lora_backward(
         &self,
-        lora: &LoraFactors,
+        parts: &[LoraPart],
+        gradients: &mut [LoraGradients],
         x: &Activations,
         dy: &Activations,
         dx: Option<&mut Activations>,
-        (grad_a, grad_bt): (&mut [f32], &mut [f32]),
     ) -> Result<()> {
-        let (ga, gb, back) = training::lora_backward(lora, &self.of(x)?, &self.of(dy)?, dx.is_some())?;
-        if let (Some(dx), Some(back)) = (dx, back) {
+        let (x, dy) = (self.of(x)?, self.of(dy)?);
+        let mut all = Vec::with_capacity(parts.len());
+        for (part, own) in parts.iter().zip(gradients) {
+            let (x, dy) = (rows_of(&x, part)?, rows_of(&dy, part)?);
+            let (a, bt, back) = training::lora_backward(&part.factors, &x, &dy, dx.is_some())?;
+            axpy(1.0, &a, own.a);
+            axpy(1.0, &bt, own.bt);
+            all.extend(back);
+        }
+        if let Some(dx) = dx
+            && let Some(back) = training::spread(parts, &all, x.dim(0)?)?
+        {
             dx.replace((self.of(dx)? + back)?)?;
         }
-        axpy(1.0, &ga, grad_a);
-        axpy(1.0, &gb, grad_bt);
         Ok(())
     }
 
@@ -215,14 +229,19 @@ impl Ops for DeviceOps {
         &self,
         logits: &mut Activations,
         targets: &[u32],
-        weight: f32,
+        weights: &[f32],
         softcap: Option<f32>,
         gradient: bool,
-    ) -> Result<f64> {
-        let (loss, d) = training::cross_entropy(&self.of(logits)?, targets, weight, softcap)?;
+    ) -> Result<Vec<f64>> {
+        let (losses, d) = training::cross_entropy(&self.of(logits)?, targets, weights, softcap)?;
         if gradient {
             logits.replace(d)?;
         }
-        Ok(loss)
+        Ok(losses)
     }
+}
+
+/// A part's rows of `x`.
+fn rows_of(x: &Tensor, part: &LoraPart) -> Result<Tensor> {
+    Ok(x.narrow(0, part.rows.start, part.rows.len())?)
 }

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 
 use crate::Result;
-use crate::model::ops::LoraFactors;
+use crate::model::ops::{LoraFactors, LoraPart};
 
 /// A LoRA's parts on a device.
 struct Uploaded {
@@ -55,24 +55,43 @@ pub fn lora_backward(
     Ok((flat(dz.t()?.matmul(&x)?)?, flat(z.t()?.matmul(dy)?)?, dx))
 }
 
-/// Summed cross-entropy of `logits` [rows, vocabulary], and its gradient before the soft cap, times `weight`.
+/// What was computed for each part's rows [rows of the part, width] as one tensor of all `rows`, with zeros between
+/// them; `None` where there is nothing.
+pub fn spread(parts: &[LoraPart], each: &[Tensor], rows: usize) -> Result<Option<Tensor>> {
+    let Some(first) = each.first() else { return Ok(None) };
+    let nothing = |rows: usize| Tensor::zeros((rows, first.dim(1)?), first.dtype(), first.device());
+    let (mut all, mut at) = (Vec::with_capacity(2 * each.len()), 0);
+    for (part, values) in parts.iter().zip(each) {
+        if part.rows.start > at {
+            all.push(nothing(part.rows.start - at)?);
+        }
+        all.push(values.clone());
+        at = part.rows.end;
+    }
+    if rows > at {
+        all.push(nothing(rows - at)?);
+    }
+    Ok(Some(Tensor::cat(&all, 0)?))
+}
+
+/// Cross-entropy of each row of `logits` [rows, vocabulary], and the gradient of the weighted sum before the soft cap.
 pub fn cross_entropy(
     logits: &Tensor,
     targets: &[u32],
-    weight: f32,
+    weights: &[f32],
     softcap: Option<f32>,
-) -> Result<(f64, Tensor)> {
+) -> Result<(Vec<f64>, Tensor)> {
     let ids = Tensor::from_slice(targets, (targets.len(), 1), logits.device())?;
     let high = logits.max_keepdim(1)?;
     let raised = logits.broadcast_sub(&high)?.exp()?;
     let total = raised.sum_keepdim(1)?;
     let losses = ((total.log()? + high)? - logits.gather(&ids, 1)?)?;
     let losses: Vec<f32> = losses.flatten_all()?.to_vec1()?;
-    let p = (raised.broadcast_div(&total)? * f64::from(weight))?;
-    let own = Tensor::full(-weight, ids.shape(), logits.device())?;
-    let mut d = p.scatter_add(&ids, &own, 1)?;
+    let weights = Tensor::from_slice(weights, (weights.len(), 1), logits.device())?;
+    let p = raised.broadcast_div(&total)?.broadcast_mul(&weights)?;
+    let mut d = p.scatter_add(&ids, &weights.neg()?, 1)?;
     if let Some(cap) = softcap {
         d = (d * (logits / f64::from(cap))?.sqr()?.affine(-1.0, 1.0)?)?;
     }
-    Ok((losses.iter().copied().map(f64::from).sum(), d))
+    Ok((losses.into_iter().map(f64::from).collect(), d))
 }

@@ -2,28 +2,62 @@
 
 use rayon::prelude::*;
 
-use crate::model::ops::LoraFactors;
+use crate::model::ops::{LoraFactors, LoraGradients, LoraPart};
 use crate::model::simd::{axpy, dot};
 
-/// Rows of one task. Fixed, so that sums run in the same order whatever the number of threads.
+/// Rows of one task. Fixed, so that sums run in the same order whatever the number of threads and whatever other parts
+/// there are.
 const ROWS: usize = 32;
 
-impl LoraFactors<'_> {
-    /// (in, out) features.
-    fn size(&self) -> (usize, usize) {
-        (self.a.len() / self.rank, self.bt.len() / self.rank)
+/// Values [rows, width], and their width.
+type Rows<'a> = (&'a [f32], usize);
+
+/// Some rows of a part.
+struct Task<'a> {
+    /// Number of the part.
+    part: usize,
+    factors: LoraFactors<'a>,
+    /// Number of the first row within the part.
+    first: usize,
+    /// [rows, in].
+    x: &'a [f32],
+}
+
+/// All parts in tasks of at most [`ROWS`] rows, in order.
+fn tasks<'a>(parts: &'a [LoraPart], (x, i): Rows<'a>) -> impl Iterator<Item = Task<'a>> {
+    parts.iter().enumerate().flat_map(move |(number, part)| {
+        let x = &x[part.rows.start * i..part.rows.end * i];
+        x.chunks(i * ROWS).enumerate().map(move |(chunk, x)| Task {
+            part: number,
+            factors: part.factors,
+            first: chunk * ROWS,
+            x,
+        })
+    })
+}
+
+/// The rows of the same tasks among `values` [rows, width], to be written.
+fn written<'a>(parts: &[LoraPart], values: &'a mut [f32], width: usize) -> Vec<&'a mut [f32]> {
+    let (mut rest, mut at, mut all) = (values, 0, Vec::new());
+    for part in parts {
+        let (_, own) = rest.split_at_mut((part.rows.start - at) * width);
+        let (own, after) = own.split_at_mut(part.rows.len() * width);
+        all.extend(own.chunks_mut(width * ROWS));
+        (rest, at) = (after, part.rows.end);
     }
+    all
 }
 
 /// y [rows, out] += s·B A x̃ for x [rows, in], x̃ what dropout leaves of it.
-pub fn add(lora: &LoraFactors, x: &[f32], y: &mut [f32]) {
-    let (i, o) = lora.size();
-    y.par_chunks_mut(o * ROWS).zip(x.par_chunks(i * ROWS)).enumerate().for_each(|(chunk, (y, x))| {
+pub fn add(parts: &[LoraPart], x: Rows, (y, o): (&mut [f32], usize)) {
+    let tasks: Vec<_> = tasks(parts, x).zip(written(parts, y, o)).collect();
+    let i = x.1;
+    tasks.into_par_iter().for_each(|(Task { factors: lora, first, x, .. }, y)| {
         let mut row = vec![0f32; i];
         for (at, (y, x)) in y.chunks_mut(o).zip(x.chunks(i)).enumerate() {
             row.copy_from_slice(x);
             if let Some(dropout) = &lora.dropout {
-                dropout.apply(chunk * ROWS + at, &mut row);
+                dropout.apply(first + at, &mut row);
             }
             for (a, b) in lora.a.chunks(i).zip(lora.bt.chunks(o)) {
                 axpy(lora.scale * dot(a, &row), b, y);
@@ -32,39 +66,34 @@ pub fn add(lora: &LoraFactors, x: &[f32], y: &mut [f32]) {
     });
 }
 
-/// Adds the gradients of A and Bᵀ, given that of the output, and adds that of x to `dx`, if it is wanted.
+/// Adds the gradients of each part's A and Bᵀ, given that of the output, and adds that of x to `dx`, if it is wanted.
 pub fn backward(
-    lora: &LoraFactors,
-    x: &[f32],
-    dy: &[f32],
+    parts: &[LoraPart],
+    gradients: &mut [LoraGradients],
+    x: Rows,
+    (dy, o): Rows,
     dx: Option<&mut [f32]>,
-    (grad_a, grad_bt): (&mut [f32], &mut [f32]),
 ) {
-    let (i, o) = lora.size();
-    let pairs = x.par_chunks(i * ROWS).zip(dy.par_chunks(o * ROWS)).enumerate();
-    let sums: Vec<(Vec<f32>, Vec<f32>)> = match dx {
-        Some(dx) => pairs
-            .zip(dx.par_chunks_mut(i * ROWS))
-            .map(|((chunk, (x, dy)), dx)| rows_backward(lora, chunk * ROWS, x, dy, Some(dx)))
-            .collect(),
-        None => pairs.map(|(chunk, (x, dy))| rows_backward(lora, chunk * ROWS, x, dy, None)).collect(),
+    let outputs = parts.iter().flat_map(|part| dy[part.rows.start * o..part.rows.end * o].chunks(o * ROWS));
+    let pairs: Vec<_> = tasks(parts, x).zip(outputs).collect();
+    let sums: Vec<(usize, Vec<f32>, Vec<f32>)> = match dx {
+        Some(dx) => {
+            let tasks: Vec<_> = pairs.into_iter().zip(written(parts, dx, x.1)).collect();
+            tasks.into_par_iter().map(|((task, dy), dx)| rows_backward(&task, dy, Some(dx))).collect()
+        }
+        None => pairs.into_par_iter().map(|(task, dy)| rows_backward(&task, dy, None)).collect(),
     };
-    for (ga, gb) in &sums {
-        axpy(1.0, ga, grad_a);
-        axpy(1.0, gb, grad_bt);
+    for (part, a, bt) in &sums {
+        axpy(1.0, a, gradients[*part].a);
+        axpy(1.0, bt, gradients[*part].bt);
     }
 }
 
-/// Gradients of A and Bᵀ over some rows, of which the first has number `first`. Per row: z = A x̃, dz = s·B dy; then
+/// Number of the part and gradients of its A and Bᵀ over some of its rows. Per row: z = A x̃, dz = s·B dy; then
 /// dBᵀ += s·z ⊗ dy, dA += dz ⊗ x̃, dx += mask · Aᵀ dz.
-fn rows_backward(
-    lora: &LoraFactors,
-    first: usize,
-    x: &[f32],
-    dy: &[f32],
-    mut dx: Option<&mut [f32]>,
-) -> (Vec<f32>, Vec<f32>) {
-    let (i, o) = lora.size();
+fn rows_backward(task: &Task, dy: &[f32], mut dx: Option<&mut [f32]>) -> (usize, Vec<f32>, Vec<f32>) {
+    let Task { part, factors: lora, first, x } = task;
+    let (i, o) = (lora.a.len() / lora.rank, lora.bt.len() / lora.rank);
     let (mut ga, mut gb) = (vec![0f32; lora.a.len()], vec![0f32; lora.bt.len()]);
     let (mut row, mut back) = (vec![0f32; i], vec![0f32; i]);
     for (at, (x, dy)) in x.chunks(i).zip(dy.chunks(o)).enumerate() {
@@ -90,5 +119,5 @@ fn rows_backward(
             axpy(1.0, &back, &mut dx[at * i..(at + 1) * i]);
         }
     }
-    (ga, gb)
+    (*part, ga, gb)
 }

@@ -36,18 +36,18 @@ pub struct Gradient {
     pub softcap: Option<f32>,
 }
 
-/// Summed cross-entropy of rows of `vocab` logits; they become its gradient, times `weight`, or are used up.
+/// Cross-entropy of rows of `vocab` logits; they become its gradient, times the row's weight, or are used up.
 pub fn cross_entropy(
     logits: &mut [f32],
     vocab: usize,
     targets: &[u32],
-    weight: f32,
+    weights: &[f32],
     gradient: Option<Gradient>,
-) -> f64 {
-    let losses: Vec<f64> = logits
+) -> Vec<f64> {
+    logits
         .par_chunks_mut(vocab)
-        .zip(targets.par_iter())
-        .map(|(row, &target)| {
+        .zip(targets.par_iter().zip(weights))
+        .map(|(row, (&target, &weight))| {
             let target = target as usize;
             let logit = row[target];
             // d(cap·tanh(l / cap)) = 1 − (capped / cap)².
@@ -63,6 +63,5 @@ pub fn cross_entropy(
             }
             log_sum - f64::from(logit)
         })
-        .collect();
-    losses.iter().sum()
+        .collect()
 }

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use candle_core::Device;
 
-use super::{Activations, Attention, Delta, LoraFactors, Norm, Ops, Segment, Weight};
+use super::{Activations, Attention, Delta, LoraGradients, LoraPart, Norm, Ops, Segment, Weight};
 use crate::Result;
 use crate::model::constant::DeviceConst;
 use crate::model::kv_cache::KvLayer;
@@ -179,24 +179,24 @@ impl Ops for HostOps {
         y.edit(|y| delta.on_host(&x, y))
     }
 
-    fn add_lora(&self, lora: &LoraFactors, x: &Activations, y: &mut Activations) -> Result<()> {
-        let x = x.values()?;
-        y.edit(|y| lora::add(lora, &x, y))
+    fn add_lora(&self, parts: &[LoraPart], x: &Activations, y: &mut Activations) -> Result<()> {
+        let (x, width) = ((&*x.values()?, x.width()), y.width());
+        y.edit(|y| lora::add(parts, x, (y, width)))
     }
 
     fn lora_backward(
         &self,
-        lora: &LoraFactors,
+        parts: &[LoraPart],
+        gradients: &mut [LoraGradients],
         x: &Activations,
         dy: &Activations,
         dx: Option<&mut Activations>,
-        gradients: (&mut [f32], &mut [f32]),
     ) -> Result<()> {
-        let (x, dy) = (x.values()?, dy.values()?);
+        let (x, dy) = ((&*x.values()?, x.width()), (&*dy.values()?, dy.width()));
         match dx {
-            Some(dx) => dx.edit(|dx| lora::backward(lora, &x, &dy, Some(dx), gradients)),
+            Some(dx) => dx.edit(|dx| lora::backward(parts, gradients, x, dy, Some(dx))),
             None => {
-                lora::backward(lora, &x, &dy, None, gradients);
+                lora::backward(parts, gradients, x, dy, None);
                 Ok(())
             }
         }
@@ -206,12 +206,12 @@ impl Ops for HostOps {
         &self,
         logits: &mut Activations,
         targets: &[u32],
-        weight: f32,
+        weights: &[f32],
         softcap: Option<f32>,
         gradient: bool,
-    ) -> Result<f64> {
+    ) -> Result<Vec<f64>> {
         let gradient = gradient.then_some(loss::Gradient { softcap });
         let vocab = logits.width();
-        logits.edit(|logits| loss::cross_entropy(logits, vocab, targets, weight, gradient))
+        logits.edit(|logits| loss::cross_entropy(logits, vocab, targets, weights, gradient))
     }
 }

@@ -1,0 +1,584 @@
+//! One expert's training, from its claim to the expert on disk, a step at a time.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::base_loss::{BaseLoss, Sums};
+use super::batches::Batches;
+use super::encode::Encoded;
+use super::frozen::Frozen;
+use super::identity::Identity;
+use super::log::StepLog;
+use super::lora::LoraTrainer;
+use super::optimiser::{AdamW, clip};
+use super::pass::{Share, evaluate};
+use super::prepare::{Prepared, Tokens};
+use super::state::{self, Standing, Validation};
+use super::{Step, TrainEvent, TrainReport, TrainSpec, save};
+use crate::catalog::Catalog;
+use crate::error::system_reason;
+use crate::library::{Adapter, Claim, Expert, Library, Provenance, TaskRecord, exists};
+use crate::memory;
+use crate::model::Model;
+use crate::outside::{TEMPORARY, Unfinished, UnfinishedFolder, own};
+use crate::text::counted;
+use crate::{Cancel, Error, Result};
+
+/// Between two counts of a measurement.
+const BETWEEN_COUNTS: Duration = Duration::from_millis(500);
+/// Between two saved states, unless the specification says otherwise.
+const BETWEEN_STATES: Duration = Duration::from_secs(60);
+
+/// How a training begins.
+pub(super) enum Opened<'a> {
+    /// An earlier run finished the expert.
+    Finished(TrainReport),
+    /// The model has to be loaded for it.
+    Ready(Box<Ready<'a>>),
+}
+
+/// A training whose data is read and checked.
+pub(super) struct Ready<'a> {
+    spec: &'a TrainSpec,
+    state: Option<&'a Path>,
+    claim: Claim,
+    prepared: Prepared,
+    tokens: Tokens,
+    identity: Identity,
+}
+
+impl<'a> Ready<'a> {
+    /// Claims the name of the new expert, and reads and checks the data. `frozen` is opened by the first.
+    ///
+    /// # Errors
+    /// Bad specification, data or base model; a name that exists.
+    pub(super) fn open(
+        spec: &'a TrainSpec,
+        state: Option<&'a Path>,
+        frozen: &mut Option<Frozen>,
+        events: &mut dyn FnMut(TrainEvent),
+        cancel: &Cancel,
+    ) -> Result<Opened<'a>> {
+        spec.check()?;
+        // With a state, an earlier run may have finished the expert and not lived to report it.
+        let claim = match state {
+            Some(_) => Claim::take_again(&spec.library, &spec.name)?,
+            None => Claim::take(&spec.library, &spec.name)?,
+        };
+        let finished = match own::is_taken(&claim.path) {
+            true => Some(made_before(&claim.path).ok_or_else(|| exists(&claim.path))?),
+            false => None,
+        };
+        events(TrainEvent::Stage("reading the data".into()));
+        let prepared = Prepared::read(spec, |catalog| {
+            catalog.base_fetched_with_words(&mut |text| events(TrainEvent::Stage(text)), cancel)
+        })?;
+        if let Some(path) = spec.log.as_ref().filter(|path| !path.exists()) {
+            StepLog::open(path, 0)?;
+        }
+        let base = match frozen {
+            Some(frozen) => {
+                frozen.check(&prepared.base, spec)?;
+                frozen
+            }
+            None => frozen.insert(Frozen::open(&prepared.base, spec)?),
+        };
+        let tokens = prepared.encode(spec, base.tokenizer()?, base.spec()?.context)?;
+        if let Some(cuts) = tokens.cuts() {
+            events(TrainEvent::Stage(cuts));
+        }
+        let identity = Identity::new(spec, &prepared, &tokens)?;
+        if let Some(found) = finished {
+            let report = take_up(spec, &claim.path, &found, &identity)?;
+            events(TrainEvent::Stage("the expert was finished by an earlier run".into()));
+            remove_state(state);
+            return Ok(Opened::Finished(report));
+        }
+        Ok(Opened::Ready(Box::new(Self { spec, state, claim, prepared, tokens, identity })))
+    }
+
+    /// Length of each training example.
+    pub(super) fn lengths(&self) -> Vec<usize> {
+        self.tokens.lengths()
+    }
+
+    /// Takes room on the disk and goes to where an earlier run ended, or to the start.
+    ///
+    /// # Errors
+    /// A disk that is full; targets that the model does not have; a bad state or adapter to start from; a raised
+    /// `cancel`.
+    pub(super) fn begin(
+        self,
+        model: &Model,
+        events: &mut dyn FnMut(TrainEvent),
+        cancel: &Cancel,
+    ) -> Result<Training<'a>> {
+        let Self { spec, state, claim, prepared, tokens, identity } = self;
+        let lora =
+            LoraTrainer::new(&model.decoder, &spec.targets, spec.rank, spec.alpha, spec.dropout, spec.seed)?;
+        let room = reserve(&claim.path, &lora)?;
+        let mut training = Training {
+            spec,
+            state,
+            claim,
+            room: Some(room),
+            steps: spec.steps(tokens.train.len()),
+            batches: Batches::new(spec, tokens.tasks.clone(), tokens.lengths()),
+            prepared,
+            tokens,
+            lora,
+            optimiser: AdamW::new(spec.weight_decay),
+            standing: Standing::default(),
+            identity,
+            log: None,
+            run: Run::default(),
+            unsaved: None,
+        };
+        training.find_start(model, events, cancel)?;
+        training.start_run(events)?;
+        Ok(training)
+    }
+}
+
+/// The expert is there: a state that stays behind is only in the way.
+fn remove_state(state: Option<&Path>) {
+    if let Some(path) = state {
+        let _ = own::remove(path);
+    }
+}
+
+/// Where an expert that lies at `path` came from, if a training made it whole.
+fn made_before(path: &Path) -> Option<Provenance> {
+    let expert = Library::open(path).ok()?.experts.into_iter().next().filter(Expert::is_usable)?;
+    expert.provenance.filter(|provenance| provenance.training_sha256.is_some())
+}
+
+/// The report of an expert that an earlier run of this very training finished.
+fn take_up(spec: &TrainSpec, path: &Path, found: &Provenance, identity: &Identity) -> Result<TrainReport> {
+    let ours = found.training_sha256 == Some(identity.sha256()?);
+    let report = TrainReport::of_finished(&spec.name, path.to_path_buf(), found);
+    report.filter(|_| ours).ok_or_else(|| exists(path))
+}
+
+/// Takes room on the disk for the expert that will lie at `path`, which the disk may not have any more when it is made.
+fn reserve(path: &Path, lora: &LoraTrainer) -> Result<Room> {
+    // f16, and the texts around it; f32 where f16 cannot say the values.
+    let bytes = 4 * lora.parameters() as u64 + (64 << 10);
+    let take = || {
+        let folder = UnfinishedFolder::new_in(path.parent().unwrap_or(Path::new(".")), TEMPORARY)?;
+        let file = |name: &str| Unfinished::new(&folder.path().join(name), TEMPORARY);
+        // As many as an expert has: a disk may run out of files before it runs out of bytes.
+        let files = [file("weights")?, file("configuration")?, file("provenance")?];
+        files[0].reserve(bytes)?;
+        Ok(Room { _files: files, _folder: folder })
+    };
+    take().map_err(|e: std::io::Error| {
+        let (size, reason) = (memory::size(bytes), system_reason(&e));
+        Error::file(path, format!("the new expert takes up to {size} there: {reason}"))
+    })
+}
+
+/// Room for a folder and its files, given back when dropped: the files before their folder.
+struct Room {
+    _files: [Unfinished; 3],
+    _folder: UnfinishedFolder,
+}
+
+/// A training under way.
+pub(super) struct Training<'a> {
+    spec: &'a TrainSpec,
+    state: Option<&'a Path>,
+    claim: Claim,
+    room: Option<Room>,
+    prepared: Prepared,
+    tokens: Tokens,
+    batches: Batches,
+    steps: usize,
+    lora: LoraTrainer,
+    optimiser: AdamW,
+    standing: Standing,
+    identity: Identity,
+    log: Option<StepLog>,
+    run: Run,
+    /// Why the state could not be saved, the last time.
+    unsaved: Option<String>,
+}
+
+/// What only this run of a training knows.
+struct Run {
+    began: Instant,
+    /// When its first step was about to begin.
+    stepping: Instant,
+    /// The step that it began with, and the seconds of earlier runs.
+    first: usize,
+    seconds_before: f64,
+    saved: Instant,
+    /// The present step, once its first batch was asked for.
+    step: Option<Within>,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self { began: now, stepping: now, first: 0, seconds_before: 0.0, saved: now, step: None }
+    }
+}
+
+/// A step of which some batches are done.
+struct Within {
+    /// Examples of the whole step.
+    examples: Vec<usize>,
+    /// Of them, those that went through.
+    done: usize,
+    /// Output tokens of the whole step.
+    outputs: usize,
+    /// Summed loss so far.
+    loss: f64,
+}
+
+impl Training<'_> {
+    /// Goes to where an earlier run ended, or to the start.
+    fn find_start(
+        &mut self,
+        model: &Model,
+        events: &mut dyn FnMut(TrainEvent),
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let init = self.spec.init.as_deref().map(|path| load_init(path, &model.path)).transpose()?;
+        if let Some(init) = &init {
+            self.lora.name_as(init);
+        }
+        if let Some(path) = self.state
+            && let Some(standing) = state::read(path, &self.identity, &mut self.lora, &mut self.optimiser)?
+        {
+            events(TrainEvent::Stage(format!("continuing after step {} of {}", standing.step, self.steps)));
+            self.standing = standing;
+            return Ok(());
+        }
+        self.standing.base = self.base_loss(model, events, cancel)?;
+        self.standing.validation = self.standing.base.clone();
+        if let Some(init) = &init {
+            self.lora.start_from(init)?;
+        }
+        events(TrainEvent::Stage(format!("training {}", counted(self.steps, "step"))));
+        Ok(())
+    }
+
+    /// Its first step of this run comes next.
+    fn start_run(&mut self, events: &mut dyn FnMut(TrainEvent)) -> Result<()> {
+        let first = self.standing.step;
+        self.log = self.spec.log.as_deref().map(|path| StepLog::open(path, first)).transpose()?;
+        events(TrainEvent::Started {
+            step: first,
+            steps: self.steps,
+            base_validation_loss: self.standing.base.all,
+        });
+        let now = Instant::now();
+        let run = &mut self.run;
+        (run.first, run.seconds_before, run.saved, run.stepping) = (first, self.standing.seconds, now, now);
+        Ok(())
+    }
+
+    /// Whether all steps are made.
+    pub(super) fn is_over(&self) -> bool {
+        self.standing.step >= self.steps
+    }
+
+    /// Whether blocks are computed again in the backward pass.
+    pub(super) fn checkpoints(&self) -> bool {
+        self.spec.checkpointing
+    }
+
+    /// Tokens of the next batch.
+    pub(super) fn next_tokens(&mut self) -> usize {
+        let tokens = &self.tokens;
+        let batch = Self::batch(&mut self.run.step, &mut self.batches, tokens, &self.standing, self.spec);
+        batch.iter().map(|&example| tokens.train[example].len()).sum()
+    }
+
+    /// Examples of the next batch of the present step, which begins with its first.
+    fn batch<'b>(
+        step: &'b mut Option<Within>,
+        batches: &mut Batches,
+        tokens: &Tokens,
+        standing: &Standing,
+        spec: &TrainSpec,
+    ) -> &'b [usize] {
+        let within = step.get_or_insert_with(|| {
+            let examples = batches.of(standing.step);
+            let outputs = examples.iter().map(|&example| tokens.train[example].output.len()).sum();
+            Within { examples, done: 0, outputs, loss: 0.0 }
+        });
+        let left = within.examples.get(within.done..).unwrap_or_default();
+        left.get(..spec.batch).unwrap_or(left)
+    }
+
+    /// Its next batch, as a share of a pass.
+    pub(super) fn share(&mut self) -> Share<'_> {
+        let step = self.standing.step as u64;
+        let Self { run, batches, tokens, standing, spec, lora, .. } = self;
+        let batch: Vec<&Encoded> = Self::batch(&mut run.step, batches, tokens, standing, spec)
+            .iter()
+            .map(|&example| &tokens.train[example])
+            .collect();
+        let within = run.step.as_ref();
+        if within.is_none_or(|within| within.done == 0) {
+            lora.begin(Some(step));
+        }
+        let outputs = within.map_or(1, |within| within.outputs);
+        Share { lora, batch, weight: 1.0 / outputs as f32 }
+    }
+
+    /// Its share went through in so many seconds that were its own: with the last batch of a step, the step is made.
+    ///
+    /// # Errors
+    /// A run that diverges; a raised `cancel`.
+    pub(super) fn went_through(
+        &mut self,
+        (loss, seconds): (f64, f64),
+        model: &Model,
+        events: &mut dyn FnMut(TrainEvent),
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let rows = self.next_tokens();
+        let start = Instant::now();
+        let Some(within) = &mut self.run.step else { return Ok(()) };
+        within.loss += loss;
+        within.done = (within.done + self.spec.batch).min(within.examples.len());
+        self.lora.next_batch(rows);
+        self.standing.tokens += rows;
+        self.standing.busy += seconds;
+        if within.done < within.examples.len() {
+            return Ok(());
+        }
+        let loss = within.loss / within.outputs as f64;
+        self.run.step = None;
+        let step = self.standing.step;
+        let rate = self.spec.learning_rate * self.spec.schedule.factor(step, self.steps, self.spec.warmup);
+        self.learn(step, rate)?;
+        self.standing.step = step + 1;
+        self.standing.train_loss = Some(loss);
+        self.standing.busy += start.elapsed().as_secs_f64();
+        self.standing.seconds = self.run.seconds_before + self.run.began.elapsed().as_secs_f64();
+        self.step_is_made(step, (loss, rate), model, events, cancel)
+    }
+
+    /// A step of the optimiser.
+    fn learn(&mut self, step: usize, rate: f64) -> Result<()> {
+        if step == self.run.first
+            && let Some(module) = self.lora.without_gradient().first()
+        {
+            return Err(Error::msg(format!("no gradient reached {module}")));
+        }
+        if let Some(limit) = self.spec.clip {
+            clip(&mut self.lora.gradients(), limit);
+        }
+        let (mut parameters, mut gradients) = (Vec::new(), Vec::new());
+        for m in &mut self.lora.modules {
+            parameters.extend([&mut m.a, &mut m.bt]);
+            gradients.extend([m.grad_a.as_slice(), m.grad_bt.as_slice()]);
+        }
+        self.optimiser.step(&mut parameters, &gradients, rate)
+    }
+
+    /// Reports a step, and saves the state where that is due.
+    fn step_is_made(
+        &mut self,
+        step: usize,
+        (loss, rate): (f64, f64),
+        model: &Model,
+        events: &mut dyn FnMut(TrainEvent),
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let due = step + 1 == self.steps || (step + 1) % self.batches.per_epoch() == 0;
+        let measured = if due { self.measure(model, cancel) } else { Ok(None) };
+        // A finished step is reported, also when the look at the validation set was interrupted.
+        let validation_loss = measured.as_ref().ok().copied().flatten();
+        let speed = self.standing.tokens as f64 / self.standing.busy.max(1e-9);
+        if let Some(open) = &mut self.log {
+            let line = serde_json::json!({
+                "step": step + 1, "steps": self.steps, "loss": loss, "validation_loss": validation_loss,
+                "learning_rate": rate, "tokens_per_second": speed,
+            });
+            if let Err(error) = open.line(&line) {
+                // One that cannot be written at all was asked for in vain.
+                if step == self.run.first {
+                    return Err(error);
+                }
+                // It decides nothing. A line in the middle would be missing, so that it ends here.
+                events(TrainEvent::Stage(format!("the log ends before step {}: {error}", step + 1)));
+                self.log = None;
+            }
+        }
+        // Others may share the passes, so that only the clock says how long a step takes.
+        let pace = self.run.stepping.elapsed().as_secs_f64() / (step + 1 - self.run.first) as f64;
+        events(TrainEvent::Step(Step {
+            step: step + 1,
+            steps: self.steps,
+            loss: Some(loss),
+            validation_loss,
+            learning_rate: Some(rate),
+            tokens_per_second: Some(speed),
+            eta_seconds: Some(pace * (self.steps - step - 1) as f64),
+        }));
+        measured?;
+        let due = match self.spec.checkpoint_every {
+            Some(every) => (step + 1) % every == 0,
+            None => self.run.saved.elapsed() >= BETWEEN_STATES,
+        };
+        if due && let Some(path) = self.state {
+            self.save(path, events);
+            self.run.saved = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Writes the expert, after the last step.
+    ///
+    /// # Errors
+    /// What cannot be written; a raised `cancel`.
+    pub(super) fn finish(
+        &mut self,
+        model: &Model,
+        events: &mut dyn FnMut(TrainEvent),
+        cancel: &Cancel,
+    ) -> Result<TrainReport> {
+        if self.standing.validated_at != self.steps {
+            self.measure(model, cancel)?;
+        }
+        self.standing.seconds = self.run.seconds_before + self.run.began.elapsed().as_secs_f64();
+        events(TrainEvent::Stage("writing the expert".into()));
+        let report = self.report(self.claim.path.clone());
+        // From here on the room is the expert's.
+        self.room = None;
+        save::save(self.spec, &self.prepared, model, &self.lora, &report, &self.identity)?;
+        remove_state(self.state);
+        Ok(report)
+    }
+
+    fn measure(&mut self, model: &Model, cancel: &Cancel) -> Result<Option<f64>> {
+        self.standing.validation = self.validate(model, cancel)?;
+        self.standing.validated_at = self.standing.step;
+        Ok(self.standing.validation.all)
+    }
+
+    /// The base model's losses, measured unless they are known from an earlier training on the same data.
+    fn base_loss(
+        &mut self,
+        model: &Model,
+        events: &mut dyn FnMut(TrainEvent),
+        cancel: &Cancel,
+    ) -> Result<Validation> {
+        // Without a place for what is known, it is measured.
+        let known = BaseLoss::of(self.spec, &model.path, &self.tokens.validation).ok();
+        if let Some(sums) = known.as_ref().and_then(BaseLoss::read) {
+            events(TrainEvent::Stage("the base model's loss is known from an earlier training".into()));
+            return Ok(validation(&sums));
+        }
+        events(TrainEvent::Stage("measuring the base model's loss".into()));
+        let mut said = Instant::now();
+        let all = self.tokens.validation.iter().map(Vec::len).sum();
+        events(TrainEvent::Measuring { done: 0, all });
+        let sums = self.sums(
+            model,
+            &mut |done| {
+                if said.elapsed() >= BETWEEN_COUNTS {
+                    said = Instant::now();
+                    events(TrainEvent::Measuring { done, all });
+                }
+            },
+            cancel,
+        )?;
+        if let Some(known) = known {
+            known.keep(&sums);
+        }
+        Ok(validation(&sums))
+    }
+
+    /// Losses on the validation sets.
+    fn validate(&mut self, model: &Model, cancel: &Cancel) -> Result<Validation> {
+        Ok(validation(&self.sums(model, &mut |_| {}, cancel)?))
+    }
+
+    /// Summed losses on the validation sets; `progress` hears how many examples are done.
+    fn sums(&mut self, model: &Model, progress: &mut dyn FnMut(usize), cancel: &Cancel) -> Result<Sums> {
+        let (mut sets, mut before) = (Vec::new(), 0);
+        for set in &self.tokens.validation {
+            let mut progress = |done: usize| progress(before + done);
+            sets.push(evaluate(model, &mut self.lora, set, &mut progress, cancel)?);
+            before += set.len();
+        }
+        Ok(sets)
+    }
+
+    /// Saves the state of a training that goes on. One that cannot be saved is reported, once, and the next time it
+    /// is tried again: the training itself needs no disk.
+    fn save(&mut self, path: &Path, events: &mut dyn FnMut(TrainEvent)) {
+        let written = state::write(path, &self.identity, &self.standing, &self.lora, &self.optimiser);
+        let problem = written.err().map(|error| error.to_string());
+        let step = self.standing.step;
+        match (&problem, &self.unsaved) {
+            (Some(error), before) if before.as_ref() != Some(error) => events(TrainEvent::Stage(format!(
+                "the state after step {step} could not be saved; the training goes on and tries again: {error}"
+            ))),
+            (None, Some(_)) => {
+                events(TrainEvent::Stage(format!("the state is saved again, after step {step}")))
+            }
+            _ => {}
+        }
+        self.unsaved = problem;
+    }
+
+    /// Saves the state of a training that ends early, if it is kept at all.
+    pub(super) fn keep(&self, events: &mut dyn FnMut(TrainEvent)) {
+        let Some(path) = self.state else { return };
+        let saved = state::write(path, &self.identity, &self.standing, &self.lora, &self.optimiser);
+        events(TrainEvent::Stage(match saved {
+            Ok(()) => format!("saved after step {} of {}", self.standing.step, self.steps),
+            Err(error) => format!("the state could not be saved: {error}"),
+        }));
+    }
+
+    fn report(&self, path: PathBuf) -> TrainReport {
+        let (standing, prepared) = (&self.standing, &self.prepared);
+        let set = |of: &Validation, task: usize| {
+            // With a validation file of its own, the tasks have no losses.
+            of.sets.get(task).copied().flatten().filter(|_| prepared.validation.is_none())
+        };
+        let tasks = prepared.tasks.iter().enumerate().map(|(i, task)| TaskRecord {
+            task: task.id.clone(),
+            examples: task.train.len(),
+            validation_loss: set(&standing.validation, i),
+            base_validation_loss: set(&standing.base, i),
+        });
+        TrainReport {
+            expert: self.spec.name.clone(),
+            path,
+            steps: self.steps,
+            train_loss: standing.train_loss.unwrap_or(f64::NAN),
+            validation_loss: standing.validation.all,
+            base_validation_loss: standing.base.all,
+            seconds: standing.seconds,
+            tokens_per_second: standing.tokens as f64 / standing.busy.max(1e-9),
+            tasks: if prepared.tasks.len() > 1 { tasks.collect() } else { Vec::new() },
+        }
+    }
+}
+
+/// Mean losses of the sets and of all of them together.
+fn validation(sums: &Sums) -> Validation {
+    let mean = |&(sum, count): &(f64, usize)| (count > 0).then(|| sum / count as f64);
+    let all = sums.iter().fold((0.0, 0), |(sum, count), set| (sum + set.0, count + set.1));
+    Validation { all: mean(&all), sets: sums.iter().map(mean).collect() }
+}
+
+/// The adapter given with `--init`, for this base model.
+fn load_init(path: &Path, base: &Path) -> Result<Adapter> {
+    let catalog = Catalog::open(path, Some(base))?;
+    // Others may lie in its folder.
+    let itself = catalog.experts.iter().find(|expert| expert.path == path);
+    match (itself, catalog.experts.as_slice()) {
+        (Some(one), _) | (None, [one]) => one.load(),
+        _ => Err(Error::file(path, "is not one adapter: give its folder or file")),
+    }
+}
