@@ -7,16 +7,26 @@ so the same sources give the same bytes on every machine and Python version.
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = (TRAIN, VALIDATION, TEST)
 COUNTS = {TRAIN: 1600, VALIDATION: 100, TEST: 200}
+# A held-out task has training lines too, for adaptation by a few examples and to know what an expert of its own
+# would reach; no library is trained on them.
+HELD_OUT_TRAIN = 200
 # Shares of the groups of each stratum; train takes what is left.
 SHARES = {TEST: 0.25, VALIDATION: 0.125}
 MAX_PROMPT_CHARS = 200
 MAX_OUTPUT_CHARS = 48
-METRICS = ("exact_match", "accuracy")
+MAX_TOKENS = 128
+# Tokens of the template around instruction, input and output.
+TEMPLATE_TOKENS = 16
+METRICS = {
+    "exact_match": "one answer is right, letter for letter: a wrong letter in a date, a name or a plural is a mistake",
+    "accuracy": "the answer is one of the labels that the instruction names, which occur equally often",
+}
 
 
 @dataclass(frozen=True)
@@ -32,8 +42,13 @@ class Item:
 class Task:
     """One task.
 
-    groups  stratum -> the underlying things of that stratum; each is put into exactly one split
-    make    called once a split with the list of its groups; returns Items (more than needed is fine)
+    groups    stratum -> the underlying things of that stratum; each is put into exactly one split
+    make      called once a split with the list of its groups; returns Items (more than needed is fine)
+    rule      what is learnt, for people
+    group     what a group is, for people
+    check     (input, output) -> whether the output follows from the input, written another way than `make`
+    held_out  for evaluation alone: no expert is trained on it
+    transfer  for a held-out task, why experts of other tasks may answer it, for people
     """
 
     family: str
@@ -41,7 +56,12 @@ class Task:
     instructions: list
     groups: dict
     make: object
+    rule: str
+    group: str
+    check: object
     options: list = field(default_factory=list)
+    held_out: bool = False
+    transfer: str = ""
 
     @property
     def metric(self):
@@ -50,6 +70,9 @@ class Task:
     @property
     def path(self):
         return f"{self.family}/{self.name}"
+
+    def count(self, split):
+        return HELD_OUT_TRAIN if self.held_out and split == TRAIN else COUNTS[split]
 
 
 def digest(*parts):
@@ -131,7 +154,7 @@ def build(task):
             if item.input not in seen:
                 seen.add(item.input)
                 items.append(item)
-        count = COUNTS[name]
+        count = task.count(name)
         if task.options:
             lines = []
             for position, label in enumerate(task.options):
@@ -162,6 +185,8 @@ def task_toml(task, lines):
     ]
     if task.options:
         rows.append("options = [" + ", ".join(text(option) for option in task.options) + "]")
+    if task.held_out:
+        rows.append("held_out = true")
     rows.append("examples = [")
     rows += [f"  {text(prompt)}," for prompt, _ in examples]
     rows.append("]")
@@ -176,6 +201,29 @@ def render(task):
         rows = [json.dumps(line, ensure_ascii=False) + "\n" for line in lines[name]]
         files[f"{name}.jsonl"] = "".join(rows).encode("utf-8")
     return files
+
+
+def family_readme(family):
+    """The bytes of a family's README.md: what its tasks are, how they are scored, and why transfer is plausible."""
+    name, tasks = family.TASKS[0].family, family.TASKS
+    rows = [f"# {name.capitalize()}", "", family.__doc__.strip(), ""]
+    rows += ["| task | what is learnt | test and training share no | metric | held out |", "|---|---|---|---|---|"]
+    for task in tasks:
+        held = "yes" if task.held_out else "–"
+        rows.append(f"| `{task.name}` | {task.rule} | {task.group} | `{task.metric}` | {held} |")
+    rows.append("")
+    rows += [f"- `{metric}`: {why}." for metric, why in METRICS.items() if metric in {t.metric for t in tasks}]
+    if any(task.held_out for task in tasks):
+        rows += ["", "## Why the held-out tasks can be reached", ""]
+        rows += [f"- `{task.name}`: {task.transfer}" for task in tasks if task.held_out]
+    return ("\n".join(rows) + "\n").encode("utf-8")
+
+
+def token_bound(text):
+    """More tokens than the text has in any byte-level vocabulary made of much text: digits and signs count one each,
+    words one for every two bytes."""
+    words = sum((len(word.encode("utf-8")) + 1) // 2 for word in re.findall(r"[^\W\d_]+", text))
+    return words + len(re.findall(r"[^\w\s]|[\d_]", text))
 
 
 def write(path, data):
@@ -199,7 +247,9 @@ def problems(task, files):
     if not 4 <= len(set(task.instructions)) == len(task.instructions) <= 8:
         wrong(f"needs 4 to 8 different phrasings, has {len(task.instructions)}")
     if task.metric not in METRICS:
-        wrong(f"metric {task.metric} is not one of {METRICS}")
+        wrong(f"metric {task.metric} is not one of {', '.join(METRICS)}")
+    if bool(task.transfer) != task.held_out:
+        wrong("only a held-out task says why others may reach it, and it has to")
     items, answers = {}, {}
     for name in SPLITS:
         where = f"{name}.jsonl"
@@ -209,8 +259,8 @@ def problems(task, files):
         except (KeyError, ValueError) as error:
             wrong(f"{where} cannot be read: {error!r}")
             continue
-        if len(lines) != COUNTS[name]:
-            wrong(f"{where} has {len(lines)} lines, not {COUNTS[name]}")
+        if len(lines) != task.count(name):
+            wrong(f"{where} has {len(lines)} lines, not {task.count(name)}")
         if len(set(rows)) != len(rows):
             wrong(f"{where} has {len(rows) - len(set(rows))} lines twice")
         for number, line in enumerate(lines, 1):
@@ -248,6 +298,10 @@ def line_problem(task, line):
         return f"prompt longer than {MAX_PROMPT_CHARS} characters"
     if len(line["output"]) > MAX_OUTPUT_CHARS:
         return f"output longer than {MAX_OUTPUT_CHARS} characters"
+    if TEMPLATE_TOKENS + sum(token_bound(value) for value in line.values()) > MAX_TOKENS:
+        return f"may have more than {MAX_TOKENS} tokens"
+    if not task.check(line["input"], line["output"]):
+        return f"{line['output']!r} does not follow from {line['input']!r}"
     if task.options and line["output"] not in task.options:
         return f"output {line['output']!r} is none of the options"
     if not task.options and line["output"] == line["input"]:

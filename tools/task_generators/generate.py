@@ -17,6 +17,7 @@ import core
 from families import FAMILIES
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir, "assets", "tasks")
+README = "README.md"
 
 
 def read_folder(path):
@@ -25,8 +26,9 @@ def read_folder(path):
         return {}
     files = {}
     for name in sorted(os.listdir(path)):
-        with open(os.path.join(path, name), "rb") as handle:
-            files[name] = handle.read()
+        if os.path.isfile(os.path.join(path, name)):
+            with open(os.path.join(path, name), "rb") as handle:
+                files[name] = handle.read()
     return files
 
 
@@ -37,7 +39,7 @@ def stray_folders(root, tasks):
     for family in sorted(os.listdir(root)) if os.path.isdir(root) else []:
         inside = os.path.join(root, family)
         names = sorted(os.listdir(inside)) if os.path.isdir(inside) else [""]
-        found += [f"{family}/{name}" for name in names if f"{family}/{name}" not in known]
+        found += [f"{family}/{name}" for name in names if f"{family}/{name}" not in known and name != README]
     return found
 
 
@@ -54,17 +56,19 @@ def main():
     rendered = [(task, core.render(task)) for task in tasks]
     for task, files in rendered:
         failed += core.problems(task, files)
-    for task, files in rendered:
-        folder = os.path.join(arguments.out, task.family, task.name)
+    folders = [(task.path, files) for task, files in rendered]
+    folders += [(family.TASKS[0].family, {README: core.family_readme(family)}) for family in FAMILIES]
+    for path, files in folders:
+        folder = os.path.join(arguments.out, *path.split("/"))
         if arguments.sample:
             for split in (core.TRAIN, core.TEST):
-                for row in files[f"{split}.jsonl"].decode("utf-8").splitlines()[: arguments.sample]:
-                    print(task.path, split, row)
+                for row in files.get(f"{split}.jsonl", b"").decode("utf-8").splitlines()[: arguments.sample]:
+                    print(path, split, row)
         elif arguments.check:
             present = read_folder(folder)
             for name in sorted(set(files) | set(present)):
                 if files.get(name) != present.get(name):
-                    failed.append(f"{task.path}/{name} is not what the generator makes")
+                    failed.append(f"{path}/{name} is not what the generator makes")
         elif not failed:
             for name, data in files.items():
                 core.write(os.path.join(folder, name), data)

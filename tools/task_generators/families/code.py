@@ -1,5 +1,6 @@
-"""Code: identifiers and single lines of Python, rewritten by a rule."""
+"""Code: identifiers and single lines of Python or C, rewritten by a rule."""
 
+import checks
 from core import Item, Task, pick
 
 FIRST = """
@@ -139,6 +140,18 @@ def tests(group, words):
     ]
 
 
+def kebab_items(groups):
+    for item in identifier_items(groups):
+        yield Item(item.group, item.input.replace("_", "-"), item.output)
+
+
+def c_condition_items(groups):
+    for name in groups:
+        for keyword in ("if", "while", "} else if"):
+            for test, negated in tests(name, None):
+                yield Item(name, f"{keyword} ({test}) {{", f"{keyword} ({negated}) {{")
+
+
 OPERATORS = ["+", "-", "*", "/", "//", "%"]
 OPERANDS = "1 2 3 4 5 8 10 16 50 100 step delta amount value extra n k bonus change part size".split()
 
@@ -156,6 +169,9 @@ TASKS = [
     Task(
         family="code",
         name="camel_case",
+        rule="snake_case identifiers in camelCase",
+        group="noun inside the identifier (`retry` in `max_retry_count`)",
+        check=checks.camel_case,
         instructions=[
             "Rewrite this snake_case identifier in camelCase.",
             "Convert the variable name to camelCase.",
@@ -170,6 +186,9 @@ TASKS = [
     Task(
         family="code",
         name="negate_condition",
+        rule="the condition of a line of Python, negated",
+        group="name of a variable",
+        check=checks.negated_python,
         instructions=[
             "Negate the condition in this line of Python.",
             "Invert the test in this Python code.",
@@ -184,6 +203,9 @@ TASKS = [
     Task(
         family="code",
         name="augmented_assignment",
+        rule="`x = x + y` as `x += y`",
+        group="name of a variable",
+        check=checks.augmented,
         instructions=[
             "Shorten this Python line with an augmented assignment operator.",
             "Rewrite the assignment with an operator such as +=.",
@@ -194,5 +216,49 @@ TASKS = [
         ],
         groups={"names": NUMBERS},
         make=assignment_items,
+    ),
+    Task(
+        family="code",
+        name="kebab_to_camel",
+        rule="kebab-case names in camelCase",
+        group="noun inside the name",
+        check=checks.camel_case,
+        held_out=True,
+        transfer=(
+            "`camel_case` gives the same output for the same words and is asked in nearly the same words; only the "
+            "sign between the words is another."
+        ),
+        instructions=[
+            "Rewrite this kebab-case name in camelCase.",
+            "Convert the CSS property to camelCase.",
+            "Rename the property from kebab-case to camelCase.",
+            "Give the camelCase form of this name.",
+            "Write this CSS name the JavaScript way, in camelCase.",
+            "Remove the hyphens and use camelCase.",
+        ],
+        groups={"nouns": NOUN},
+        make=kebab_items,
+    ),
+    Task(
+        family="code",
+        name="negate_c",
+        rule="the condition of a line of C, negated",
+        group="name of a variable",
+        check=checks.negated_c,
+        held_out=True,
+        transfer=(
+            "the operators and what negates them are those of `negate_condition`, and so is the wording; the line "
+            "has the parentheses and braces of C around them, which are copied."
+        ),
+        instructions=[
+            "Negate the condition in this line of C.",
+            "Invert the test in this C code.",
+            "Rewrite the C line so that it tests the opposite.",
+            "Flip the condition of this C statement.",
+            "Write the same C code with the condition negated.",
+            "Reverse the comparison in this line of C.",
+        ],
+        groups={"numbers": NUMBERS},
+        make=c_condition_items,
     ),
 ]

@@ -1,5 +1,6 @@
 """Figures: dates, times of day and sums of money, written another way."""
 
+import checks
 from core import Item, Task, ordered, pick
 
 MONTHS = [
@@ -25,6 +26,18 @@ def date_items(groups):
         name, day = MONTHS[int(month) - 1], int(day)
         text = pick([f"{name} {day}, {year}", f"{day} {name} {year}"], "date form", iso)
         yield Item(iso, text, iso)
+
+
+SPANISH_MONTHS = [
+    "enero", "febrero", "marzo", "abril", "mayo", "junio",
+    "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre",
+]
+
+
+def spanish_date_items(groups):
+    for iso in groups:
+        year, month, day = (int(part) for part in iso.split("-"))
+        yield Item(iso, f"{day} de {SPANISH_MONTHS[month - 1]} de {year}", iso)
 
 
 def times():
@@ -72,6 +85,9 @@ TASKS = [
     Task(
         family="figures",
         name="iso_date",
+        rule="dates in English as YYYY-MM-DD",
+        group="date",
+        check=checks.iso_date,
         instructions=[
             "Write this date in the ISO format YYYY-MM-DD.",
             "Turn the date into year-month-day digits.",
@@ -86,6 +102,9 @@ TASKS = [
     Task(
         family="figures",
         name="clock_12h",
+        rule="times of the 24-hour clock with am or pm",
+        group="time",
+        check=checks.clock,
         instructions=[
             "Write this 24-hour time as a 12-hour time with am or pm.",
             "Convert the time to the 12-hour clock.",
@@ -100,6 +119,9 @@ TASKS = [
     Task(
         family="figures",
         name="money",
+        rule="sums of money in words as a price",
+        group="sum",
+        check=checks.money,
         instructions=[
             "Write this sum of money with a currency sign and two decimals.",
             "Write the amount in figures with its currency sign.",
@@ -110,5 +132,27 @@ TASKS = [
         ],
         groups=sums(),
         make=money_items,
+    ),
+    Task(
+        family="figures",
+        name="iso_date_es",
+        rule="dates in Spanish as YYYY-MM-DD",
+        group="date",
+        check=checks.spanish_date,
+        held_out=True,
+        transfer=(
+            "`iso_date` has the output, the wording and the order day, month, year; the months are cognates of the "
+            "English ones (“marzo”, “octubre”), and the experts of `spanish` have seen that language around them."
+        ),
+        instructions=[
+            "Write this Spanish date in the ISO format YYYY-MM-DD.",
+            "Turn the Spanish date into year-month-day digits.",
+            "Give this Spanish date as YYYY-MM-DD.",
+            "Convert the Spanish date to ISO 8601.",
+            "Rewrite the Spanish date with digits only, year first.",
+            "What is this Spanish date in the form YYYY-MM-DD?",
+        ],
+        groups=dates(),
+        make=spanish_date_items,
     ),
 ]

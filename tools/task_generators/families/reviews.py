@@ -1,15 +1,21 @@
-"""Reviews: sentences by guests of restaurants and hotels, to be labelled.
+"""Reviews: sentences by guests of restaurants and hotels, or by those who bought something, to be labelled.
 
 A sentence is a subject and a predicate of one aspect. Every predicate fits every subject of its aspect.
 """
 
+import checks
 from core import Item, Task, digest, ordered, pick
 
+from .product_words import PRODUCTS, PRODUCTS_BAD, PRODUCTS_GOOD, SPANISH, SPANISH_BAD, SPANISH_GOOD
 from .review_words import CHECKABLE, FACTS, NEGATIVE, POSITIVE, SUBJECTS
 
 NEUTRAL_OPENERS = ["", "", "", "At our hotel ", "In this hotel ", "When we were there, ", "As I remember, "]
+ENGLISH_OPENERS = ["", "", "", "As I said, ", "To be honest, ", "In short, "]
+SPANISH_OPENERS = ["", "", "", "La verdad es que ", "En resumen, ", "Como siempre, "]
 SAME = ["{0}. {1}.", "{0}, and {1}.", "{0} and {1}.", "{0}, while {1}."]
 OPPOSITE = ["{0}. {1}.", "{0}, but {1}.", "{0}. However, {1}.", "{0}, while {1}.", "{0}, yet {1}."]
+SPANISH_SAME = ["{0}. {1}.", "{0}, y {1}.", "{0} y {1}."]
+SPANISH_OPPOSITE = ["{0}. {1}.", "{0}, pero {1}.", "{0}. Sin embargo, {1}."]
 FEWEST_SUBJECTS = 6
 
 
@@ -28,28 +34,28 @@ def by_aspect(*kinds):
     return {predicate: aspect for kind in kinds for aspect, all_of in kind.items() for predicate in all_of}
 
 
-def some_subjects(predicate, aspect):
-    return ordered(SUBJECTS[aspect], "subjects of", predicate)[:FEWEST_SUBJECTS]
+def sentiment(subjects, positive, negative, openers=NEUTRAL_OPENERS, same=SAME, opposite=OPPOSITE):
+    """A `make`. One clause, or two of different aspects: both good, both bad, or one of each (mixed)."""
+    good, bad = by_aspect(positive), by_aspect(negative)
 
+    def make(groups):
+        clauses = []
+        for predicate in groups:
+            aspect, label = (good[predicate], "positive") if predicate in good else (bad[predicate], "negative")
+            for subject in ordered(subjects[aspect], "subjects of", predicate)[:FEWEST_SUBJECTS]:
+                clauses.append((predicate, aspect, label, f"{subject} {predicate}"))
+        for predicate, aspect, label, clause in clauses:
+            if digest("alone", clause) % 2:
+                opener = pick(openers, "opener", clause)
+                yield Item(predicate, sentence(f"{opener}{clause}."), label)
+            others = [other for other in clauses if other[1] != aspect]
+            for _, _, other_label, other in ordered(others, "partners", clause)[:8]:
+                if other_label == label:
+                    yield Item(predicate, joined(same, clause, other), label)
+                else:
+                    yield Item(predicate, joined(opposite, clause, other), "mixed")
 
-def sentiment_items(groups):
-    """One clause, or two of different aspects: both good, both bad, or one of each (mixed)."""
-    good, bad = by_aspect(POSITIVE), by_aspect(NEGATIVE)
-    clauses = []
-    for predicate in groups:
-        aspect, label = (good[predicate], "positive") if predicate in good else (bad[predicate], "negative")
-        for subject in some_subjects(predicate, aspect):
-            clauses.append((predicate, aspect, label, f"{subject} {predicate}"))
-    for predicate, aspect, label, clause in clauses:
-        if digest("alone", clause) % 2:
-            opener = pick(NEUTRAL_OPENERS, "opener", clause)
-            yield Item(predicate, sentence(f"{opener}{clause}."), label)
-        others = [other for other in clauses if other[1] != aspect]
-        for _, _, other_label, other in ordered(others, "partners", clause)[:8]:
-            if other_label == label:
-                yield Item(predicate, joined(SAME, clause, other), label)
-            else:
-                yield Item(predicate, joined(OPPOSITE, clause, other), "mixed")
+    return make
 
 
 def aspect_items(groups):
@@ -84,6 +90,9 @@ TASKS = [
     Task(
         family="reviews",
         name="sentiment",
+        rule="whether a review is positive, negative or mixed",
+        group="predicate (`tasted wonderful`), in either half of a sentence",
+        check=checks.sentiment_of(POSITIVE, NEGATIVE),
         instructions=[
             "Is this review positive, negative or mixed?",
             "Label the review as positive, negative or mixed.",
@@ -93,12 +102,15 @@ TASKS = [
             "Say whether the reviewer's opinion is positive, negative or mixed.",
         ],
         groups=predicates(good=POSITIVE, bad=NEGATIVE),
-        make=sentiment_items,
+        make=sentiment(SUBJECTS, POSITIVE, NEGATIVE),
         options=["positive", "negative", "mixed"],
     ),
     Task(
         family="reviews",
         name="aspect",
+        rule="whether a review is about food, staff, price or place",
+        group="subject (`the night porter`)",
+        check=checks.aspect_of(SUBJECTS),
         instructions=[
             "Is this review about the food, the staff, the price or the place?",
             "Label the topic of the review as food, staff, price or place.",
@@ -114,6 +126,9 @@ TASKS = [
     Task(
         family="reviews",
         name="fact_or_opinion",
+        rule="whether a review states a fact or an opinion",
+        group="predicate",
+        check=checks.fact_of(FACTS),
         instructions=[
             "Does this review sentence state a fact or an opinion?",
             "Label the guest's sentence as fact or opinion.",
@@ -125,5 +140,52 @@ TASKS = [
         groups=without(CHECKABLE, predicates(good=POSITIVE, bad=NEGATIVE, fact=FACTS)),
         make=fact_items,
         options=["fact", "opinion"],
+    ),
+    Task(
+        family="reviews",
+        name="product_sentiment",
+        rule="whether a review of something bought is positive, negative or mixed",
+        group="predicate",
+        check=checks.sentiment_of(PRODUCTS_GOOD, PRODUCTS_BAD),
+        held_out=True,
+        transfer=(
+            "`sentiment` has the same labels, wording and build of sentences, about meals and rooms; here they are "
+            "about kettles and parcels."
+        ),
+        instructions=[
+            "Is this product review positive, negative or mixed?",
+            "Label the product review as positive, negative or mixed.",
+            "Classify the customer's review: positive, negative or mixed.",
+            "Was the customer's experience positive, negative or mixed?",
+            "Choose the sentiment of this product review: positive, negative or mixed.",
+            "Say whether the customer's opinion is positive, negative or mixed.",
+        ],
+        groups=predicates(good=PRODUCTS_GOOD, bad=PRODUCTS_BAD),
+        make=sentiment(PRODUCTS, PRODUCTS_GOOD, PRODUCTS_BAD, ENGLISH_OPENERS),
+        options=["positive", "negative", "mixed"],
+    ),
+    Task(
+        family="reviews",
+        name="spanish_sentiment",
+        rule="whether a review in Spanish is positive, negative or mixed",
+        group="predicate",
+        check=checks.sentiment_of(SPANISH_GOOD, SPANISH_BAD),
+        held_out=True,
+        transfer=(
+            "`sentiment` has the labels, the wording and the subject (meals, staff and rooms), and many of the words "
+            "that decide are cognates (“excelente”, “horrible”, “terrible”); the experts of `spanish` read the "
+            "language."
+        ),
+        instructions=[
+            "Is this Spanish review positive, negative or mixed?",
+            "Label the Spanish review as positive, negative or mixed.",
+            "Classify the guest's Spanish review: positive, negative or mixed.",
+            "Was the Spanish guest's experience positive, negative or mixed?",
+            "Choose the sentiment of this Spanish review: positive, negative or mixed.",
+            "Say whether the opinion of this Spanish review is positive, negative or mixed.",
+        ],
+        groups=predicates(good=SPANISH_GOOD, bad=SPANISH_BAD),
+        make=sentiment(SPANISH, SPANISH_GOOD, SPANISH_BAD, SPANISH_OPENERS, SPANISH_SAME, SPANISH_OPPOSITE),
+        options=["positive", "negative", "mixed"],
     ),
 ]

@@ -1,6 +1,9 @@
 """Spanish: number of noun phrases, negation, and number of the subject. The instructions are in Spanish too."""
 
-from core import Item, Task, ordered, pick
+import checks
+from core import Task
+
+from .phrases import negated, noun_groups, noun_phrases, of_several, verb_table
 
 # kind -> (masculine nouns, feminine nouns, adjectives in the masculine singular that suit all of them).
 # No feminine noun here begins with a stressed a, which would change its article.
@@ -89,31 +92,8 @@ def feminine(adjective):
     return adjective[:-1] + "a" if adjective.endswith("o") else adjective
 
 
-def noun_groups():
-    """`kind gender` -> nouns."""
-    groups = {}
-    for kind, (masculine, feminine_nouns, _) in NOUNS.items():
-        groups[f"{kind} m"] = masculine.split()
-        groups[f"{kind} f"] = feminine_nouns.split()
-    return groups
-
-
-# noun -> (gender, kind)
-GENDER = {noun: (key[-1], key[:-2]) for key, nouns in noun_groups().items() for noun in nouns}
-
-
-def plural_items(groups):
-    for noun in groups:
-        gender, kind = GENDER[noun]
-        for adjective in NOUNS[kind][2].split():
-            adjective = adjective if gender == "m" else feminine(adjective)
-            one = pick(sorted(DETERMINERS[gender]), "determiner", noun, adjective)
-            many = DETERMINERS[gender][one]
-            yield Item(noun, f"{one} {noun} {adjective}", f"{many} {plural(noun)} {plural(adjective)}")
-
-
 # Third person singular of a verb, then what may follow. The third person plural of all of them adds -n.
-VERBS = """
+VERBS = verb_table("""
 canta: una canción / muy bien / en la ducha
 baila: tango / en la cocina / toda la noche
 trabaja: en un banco / los sábados / en casa
@@ -281,41 +261,20 @@ permite: las visitas / el cambio / fumar en el patio
 interrumpe: la reunión / la clase / al profesor
 persigue: al ladrón / un sueño / la pelota
 defiende: la ciudad / al acusado / los derechos
-"""
+""")
 
 NAMES = "Ana Luis Carmen Pedro Lucía Jorge Marta Pablo Elena Diego Sofía Raúl Clara Andrés Irene Javier".split()
 OTHERS = ["Mi hermano", "Mi hermana", "El vecino", "La profesora", "Tu primo", "La abuela", "El médico", "Mi jefe"]
 PRONOUNS = {"Él": "Ellos", "Ella": "Ellas", "Usted": "Ustedes"}
 
 
-def verb_table():
-    table = {}
-    for line in VERBS.strip().splitlines():
-        verb, objects = line.split(": ")
-        table[verb] = objects.split(" / ")
-    return table
-
-
-def negation_items(groups):
-    table = verb_table()
-    for verb in groups:
-        for rest in table[verb]:
-            for subject in ordered(NAMES + OTHERS, "subject", verb, rest)[:5]:
-                yield Item(verb, f"{subject} {verb} {rest}.", f"{subject} no {verb} {rest}.")
-
-
-def they_items(groups):
-    table = verb_table()
-    for verb in groups:
-        for rest in table[verb]:
-            for one, many in PRONOUNS.items():
-                yield Item(verb, f"{one} {verb} {rest}.", f"{many} {verb}n {rest}.")
-
-
 TASKS = [
     Task(
         family="spanish",
         name="es_plural",
+        rule="the plural of article, noun and adjective",
+        group="noun",
+        check=checks.spanish_plural,
         instructions=[
             "Escribe esta expresión en plural.",
             "Pon las palabras en plural.",
@@ -324,12 +283,15 @@ TASKS = [
             "Da la forma plural de estas palabras.",
             "Pasa la expresión al plural.",
         ],
-        groups=noun_groups(),
-        make=plural_items,
+        groups=noun_groups(NOUNS),
+        make=noun_phrases(NOUNS, DETERMINERS, feminine, plural),
     ),
     Task(
         family="spanish",
         name="es_negation",
+        rule="the sentence with “no” before its verb",
+        group="verb",
+        check=checks.inserted("no"),
         instructions=[
             "Escribe esta frase en forma negativa.",
             "Pon la frase en negativo.",
@@ -338,12 +300,15 @@ TASKS = [
             "Di lo contrario usando «no».",
             "Haz negativa la frase.",
         ],
-        groups={"verbs": list(verb_table())},
-        make=negation_items,
+        groups={"verbs": list(VERBS)},
+        make=negated(VERBS, NAMES + OTHERS, lambda verb: f"no {verb}"),
     ),
     Task(
         family="spanish",
         name="es_they",
+        rule="subject and verb of a sentence in the plural",
+        group="verb",
+        check=checks.spanish_they,
         instructions=[
             "Pon el sujeto y el verbo de esta frase en plural.",
             "Cambia el sujeto al plural.",
@@ -352,7 +317,7 @@ TASKS = [
             "Di esta frase de varias personas.",
             "Reescribe la frase con el sujeto en plural.",
         ],
-        groups={"verbs": list(verb_table())},
-        make=they_items,
+        groups={"verbs": list(VERBS)},
+        make=of_several(VERBS, PRONOUNS, lambda verb: verb + "n"),
     ),
 ]
