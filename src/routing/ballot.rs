@@ -57,11 +57,17 @@ impl Selection {
     /// Weights that sum to 1, from shares; 0 where `active` says no. Of equals the first is taken.
     pub fn weights(&self, shares: &[f64], active: &[bool]) -> Vec<f32> {
         let mut order: Vec<usize> = (0..shares.len()).filter(|&e| active[e]).collect();
-        order.sort_by(|&a, &b| {
+        let before = |a: &usize, b: &usize| {
             let pinned = |e: &usize| self.pinned.contains(e);
-            pinned(&b).cmp(&pinned(&a)).then(shares[b].total_cmp(&shares[a])).then(a.cmp(&b))
-        });
-        order.truncate(self.width(order.len()));
+            pinned(b).cmp(&pinned(a)).then(shares[*b].total_cmp(&shares[*a])).then(a.cmp(b))
+        };
+        let width = self.width(order.len());
+        if (1..order.len()).contains(&width) {
+            // Of many experts few are used: only these are put in order.
+            order.select_nth_unstable_by(width - 1, before);
+        }
+        order.truncate(width);
+        order.sort_by(before);
         let mut weights = vec![0f32; shares.len()];
         let most = order.iter().map(|&e| shares[e]).fold(0.0, f64::max);
         let power = |share: f64| match most > 0.0 {
@@ -74,6 +80,16 @@ impl Selection {
         }
         weights
     }
+}
+
+/// softmax(score / 0.5) over those that `active` admits, as in a vote; 0 for others.
+pub(super) fn softmax(scores: &[f64], active: &[bool]) -> Vec<f64> {
+    let known = || scores.iter().zip(active).filter(|(_, active)| **active).map(|(score, _)| *score);
+    let most = known().fold(f64::NEG_INFINITY, f64::max);
+    let power = |score: f64| ((score - most) / f64::from(TEMPERATURE)).exp();
+    let sum: f64 = known().map(power).sum();
+    let shares = scores.iter().zip(active);
+    shares.map(|(score, active)| if *active { power(*score) / sum } else { 0.0 }).collect()
 }
 
 impl Ballot {
@@ -124,6 +140,10 @@ impl Ballot {
 impl Survey for Ballot {
     fn reach(&self) -> Reach {
         Reach::Counted
+    }
+
+    fn measure(&self) -> Option<&Measure> {
+        Some(&self.measure)
     }
 
     fn width(&self) -> usize {

@@ -21,24 +21,26 @@ mod replaced;
 mod resolved;
 mod routers;
 mod rows;
+mod run;
 mod scores;
 mod session;
 mod speakers;
 mod spectra;
 mod survey;
 mod surveyor;
+mod tensor_cache;
 mod tied;
 mod trace;
 mod watch;
 
 pub use calibration::{Calibration, CalibrationPrompts, CalibrationText, general, read_prompts};
-pub use calibrator::{CalibrationStep, OwnSource, PromptSource};
+pub use calibrator::{CalibrationStep, PromptSource};
 pub use config::RouterConfig;
 pub use experts::ExpertSet;
 pub use hook::RoutedHook;
 pub use knockout::Knockout;
 pub use mix::Mix;
-pub use own_data::{OwnData, OwnPrompts};
+pub use own_data::{GateJob, GateTrainer, Gates, Known, OwnAnswer, OwnData, OwnPrompts, OwnSource};
 pub use prompt::Prompt;
 pub use resolved::{Findings, Prepared, ResolvedRouter};
 pub use routers::{

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use super::experts::{ExpertSet, StackedModule};
 use super::rows::ModuleRows;
+use super::scores::Measure;
 use super::trace::Part;
 use crate::model::{Activations, Decoder, ForwardPass, KvCache, LinearHook, Ops};
 use crate::{Cancel, Error, Result};
@@ -23,6 +24,11 @@ pub enum Reach {
 pub trait Survey: Debug + Send + Sync {
     /// How much it has to see.
     fn reach(&self) -> Reach;
+
+    /// What it scores experts by, where it does.
+    fn measure(&self) -> Option<&Measure> {
+        None
+    }
 
     /// Numbers kept per token.
     fn width(&self) -> usize;

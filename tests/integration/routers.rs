@@ -7,9 +7,10 @@ use candle_core::{Device, Tensor};
 use lora_tui::eval::{attribute, compare, differing, forced, generate_batch};
 use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
 use lora_tui::routing::{
-    CalibrationPrompts, CalibrationText, OwnPrompts, OwnSource, Part, Prompt, PromptSource, ROUTERS,
-    RouterConfig, SCORES, Scope, Score, Session, Trace,
+    CalibrationPrompts, CalibrationText, Needs, OwnAnswer, OwnPrompts, OwnSource, Part, Prompt, PromptSource,
+    ROUTERS, RouterConfig, SCORES, Scope, Score, Session, Trace,
 };
+use lora_tui::train::{GateSpec, train_gates_as};
 use lora_tui::{Cancel, Error};
 use serde_json::Value;
 
@@ -90,18 +91,35 @@ fn routers_give_what_torch_gives(device: &str) {
             let names: Vec<&str> =
                 facts["experts"].as_array().unwrap().iter().map(|e| e.as_str().unwrap()).collect();
             assert_eq!(session.experts(), names);
-            let own: Vec<OwnPrompts> = (names.iter().zip(facts["own"].as_array().unwrap()))
-                .map(|(name, prompts)| OwnPrompts {
-                    expert: (*name).into(),
-                    texts: prompts
-                        .as_array()
-                        .unwrap()
-                        .iter()
-                        .map(|p| CalibrationText::Tokens(tokens(p)))
-                        .collect(),
-                })
-                .collect();
-            session.learn_from(OwnSource::new(move |_| Ok(own.clone())));
+            let list = |name: &str, e: usize| facts[name][e].as_array().unwrap().iter().map(tokens);
+            let own = |(e, name): (usize, &&str)| OwnPrompts {
+                expert: (*name).into(),
+                texts: list("own", e).map(CalibrationText::Tokens).collect(),
+                answers: list("answers", e).map(OwnAnswer::Tokens).collect(),
+            };
+            let own: Vec<OwnPrompts> = names.iter().enumerate().map(own).collect();
+            session.learn_from(OwnSource::new(move |_| Ok(own.clone())).with_gates(
+                |job, progress, cancel| {
+                    let spec = GateSpec { steps: 4, rate: 0.05, warmup: 0.1, batch: 2 };
+                    train_gates_as(spec, job, progress, cancel)
+                },
+            ));
+            let gates = session.learn(Needs::Gates, &mut |_| {}, &Cancel::new()).unwrap().gates.unwrap();
+            for (m, module) in session.modules().iter().enumerate() {
+                match tensors.get(&format!("{name}.gates.{module}")) {
+                    Some(wanted) => within(
+                        1e-3,
+                        &format!("{family} {name} gates {module}"),
+                        gates.raw(m),
+                        &values(wanted),
+                    ),
+                    // Embedding and head.
+                    None => assert!(
+                        gates.raw(m).iter().all(|g| *g == 0.0) && !module.contains("layers."),
+                        "{module}"
+                    ),
+                }
+            }
             let ids = tokens(&facts["token_ids"]);
             let typed = facts["template_from"].as_u64().unwrap() as usize;
             let part = |t| if t < typed { Part::Prompt } else { Part::Template };
@@ -110,11 +128,12 @@ fn routers_give_what_torch_gives(device: &str) {
                 let text = case["router"].as_str().unwrap();
                 let what = format!("{family} {name} {text}");
                 let (logits, trace) = run(&mut session, text, &prompt);
-                within(BEHIND, &what, &logits, &values(&tensors[&format!("{name}.{number}.logits")]));
+                let behind = if text.starts_with("phatgoose") { 4.0 * BEHIND } else { BEHIND };
+                within(behind, &what, &logits, &values(&tensors[&format!("{name}.{number}.logits")]));
                 for (m, module) in trace.modules.iter().enumerate() {
                     let wanted = values(&tensors[&format!("{name}.{number}.weights.{module}")]);
                     let first = module.contains("layers.0.self_attn.q");
-                    let tolerance = if first { TOLERANCE } else { BEHIND };
+                    let tolerance = if first && behind == BEHIND { TOLERANCE } else { behind };
                     within(tolerance, &format!("{what} {module}"), &dense(&trace, m), &wanted);
                 }
             }
@@ -122,7 +141,7 @@ fn routers_give_what_torch_gives(device: &str) {
             let calibration = session.calibrated().unwrap();
             assert_eq!((calibration.prompts, calibration.tokens), (4, 7 + 12 + 9 + 15 - 4));
             for (m, module) in session.modules().iter().enumerate() {
-                for score in SCORES {
+                for score in SCORES.iter().filter(|score| calibration.has(**score)) {
                     let usual = calibration.usual(*score, m);
                     let (mean, deviation): (Vec<f32>, Vec<f32>) =
                         usual.iter().map(|(m, d)| (*m as f32, *d as f32)).unzip();
@@ -179,7 +198,9 @@ fn weights_sum_to_one_and_muted_experts_get_none() {
     let prompt = Prompt::of_tokens(f.ids.clone());
     let muted = session.experts()[1].clone();
     let own = own_prompts(session.experts());
-    session.learn_from(OwnSource::new(move |_| Ok(own.clone())));
+    session.learn_from(OwnSource::new(move |_| Ok(own.clone())).with_gates(|job, progress, cancel| {
+        train_gates_as(GateSpec { steps: 2, ..GateSpec::default() }, job, progress, cancel)
+    }));
     let calibrated = [":calibrated", ""];
     for router in ROUTERS.iter().filter(|router| matches!(router.scope, Scope::Token | Scope::Sequence)) {
         let head = if router.id == "random" { "random:3" } else { router.id };
@@ -307,10 +328,11 @@ fn own_prompts(experts: &[String]) -> Vec<OwnPrompts> {
     let prompt =
         |e: usize, p: usize| (0..8).map(|t| (2 + (e * 19 + p * 3 + t * (2 * e + 1)) % 57) as u32).collect();
     let texts = |e| (0..6).map(|p| CalibrationText::Tokens(prompt(e, p))).collect();
+    let answers = |e| (0..6).map(|p| OwnAnswer::Tokens(prompt(e + 3, p))).collect();
     experts
         .iter()
         .enumerate()
-        .map(|(e, expert)| OwnPrompts { expert: expert.clone(), texts: texts(e) })
+        .map(|(e, expert)| OwnPrompts { expert: expert.clone(), texts: texts(e), answers: answers(e) })
         .collect()
 }
 
