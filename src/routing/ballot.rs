@@ -101,23 +101,6 @@ impl Ballot {
         Self { measure, active, modules, outcome }
     }
 
-    /// V, by expert; sums to 1.
-    fn votes(&self, sequence: &Surveyed) -> Vec<f64> {
-        let mut votes = vec![0f64; self.active.len()];
-        for row in sequence.counted(self.width().max(1)) {
-            votes.iter_mut().zip(row).for_each(|(sum, p)| *sum += f64::from(*p));
-        }
-        let sum: f64 = votes.iter().sum();
-        match sum > 0.0 {
-            true => votes.iter_mut().for_each(|v| *v /= sum),
-            false => {
-                let share = 1.0 / self.active.iter().filter(|active| **active).count().max(1) as f64;
-                votes.iter_mut().zip(&self.active).filter(|(_, a)| **a).for_each(|(v, _)| *v = share);
-            }
-        }
-        votes
-    }
-
     /// p of one row, added to `kept`.
     fn cast(&self, candidate: &[bool], scores: &mut [f32], kept: &mut [f32]) {
         let mut highest = f32::NEG_INFINITY;
@@ -166,6 +149,22 @@ impl Survey for Ballot {
             },
         );
         Ok(())
+    }
+
+    fn votes(&self, sequence: &Surveyed) -> Vec<f64> {
+        let mut votes = vec![0f64; self.active.len()];
+        for row in sequence.counted(self.width().max(1)) {
+            votes.iter_mut().zip(row).for_each(|(sum, p)| *sum += f64::from(*p));
+        }
+        let sum: f64 = votes.iter().sum();
+        match sum > 0.0 {
+            true => votes.iter_mut().for_each(|v| *v /= sum),
+            false => {
+                let share = 1.0 / self.active.iter().filter(|active| **active).count().max(1) as f64;
+                votes.iter_mut().zip(&self.active).filter(|(_, a)| **a).for_each(|(v, _)| *v = share);
+            }
+        }
+        votes
     }
 
     fn conclude(&self, sequence: &Surveyed) -> Result<Vec<f32>> {

@@ -254,6 +254,23 @@ impl Calibrator {
         made.last().map(|(_, calibration)| Arc::clone(calibration))
     }
 
+    /// The calibration of `experts`, where it was made before.
+    pub fn at_hand(
+        &self,
+        (experts, model, known): (&ExpertSet, &Model, &Known),
+        encode: &dyn Fn(&CalibrationText) -> Result<Prompt>,
+        cancel: &Cancel,
+    ) -> Option<Arc<Calibration>> {
+        let CalibrationPrompts { source, texts } = (self.source.0)().ok()?;
+        let prompts: Vec<Prompt> = texts.iter().map(encode).collect::<Result<_>>().ok()?;
+        let named = Named::new((experts, model, known), &prompts, cancel).ok()?;
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, made)) = made.iter().find(|(key, _)| *key == named.key) {
+            return Some(Arc::clone(made));
+        }
+        Some(Arc::new(named.kept(&self.cache, experts)?.named(source)))
+    }
+
     /// The calibration of `experts`, of whom this is known. `encode` gives a prompt in tokens.
     ///
     /// # Errors
@@ -272,40 +289,66 @@ impl Calibrator {
             e => Error::usage(format!("the experts cannot be calibrated with {source}: {e}")),
         };
         let prompts: Vec<Prompt> = texts.iter().map(encode).collect::<Result<_>>().map_err(explain)?;
-        let key = key(experts, model, &prompts, cancel).map_err(explain)?;
-        let key = hex(&Sha256::digest(format!("{key} {}", known.key())));
-        let scores: Vec<Score> = SCORES.iter().copied().filter(|score| score.is_known(known)).collect();
+        let named = Named::new((experts, model, known), &prompts, cancel).map_err(explain)?;
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = made.iter().position(|(known, _)| *known == key) {
+        if let Some(at) = made.iter().position(|(key, _)| *key == named.key) {
             let known = made.remove(at);
             made.push(known);
         } else {
-            let hidden = model.decoder.spec.hidden;
-            let states = prompts.iter().filter(|prompt| !prompt.ids.is_empty()).count().min(STATES);
-            let kept = Calibration::kept(&self.cache, &key, &scores, experts, (states, hidden));
-            let calibration = match kept {
+            let calibration = match named.kept(&self.cache, experts) {
                 Some(kept) => kept.named(source),
                 None => {
                     let mut progress =
                         |done: usize, all: usize| step(CalibrationStep { source: &source, done, all });
                     let network = (experts, &model.decoder, known);
                     let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
-                    let (_, begun) = match partial.take().filter(|(known, _)| *known == key) {
+                    let (_, begun) = match partial.take().filter(|(key, _)| *key == named.key) {
                         Some(begun) => partial.insert(begun),
-                        None => partial.insert((key.clone(), Partial::new(&scores, experts.modules.len()))),
+                        None => partial
+                            .insert((named.key.clone(), Partial::new(&named.scores, experts.modules.len()))),
                     };
                     let new = collect(network, &source, &prompts, begun, &mut progress, cancel);
                     if !matches!(new, Err(Error::Cancelled)) {
                         *partial = None;
                     }
                     let new = new.map_err(explain)?;
-                    new.keep(&self.cache, &key, hidden);
+                    new.keep(&self.cache, &named.key, named.states.1);
                     new
                 }
             };
-            made.push((key, Arc::new(calibration)));
+            made.push((named.key, Arc::new(calibration)));
         }
         made.last().map(|(_, last)| Arc::clone(last)).ok_or_else(|| Error::msg("nothing was calibrated"))
+    }
+}
+
+/// A calibration by what it follows from.
+struct Named {
+    key: String,
+    /// What is measured.
+    scores: Vec<Score>,
+    /// How many mean states of prompts are kept, and how many numbers each has.
+    states: (usize, usize),
+}
+
+impl Named {
+    fn new(
+        (experts, model, known): (&ExpertSet, &Model, &Known),
+        prompts: &[Prompt],
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let key = key(experts, model, prompts, cancel)?;
+        let states = prompts.iter().filter(|prompt| !prompt.ids.is_empty()).count().min(STATES);
+        Ok(Self {
+            key: hex(&Sha256::digest(format!("{key} {}", known.key()))),
+            scores: SCORES.iter().copied().filter(|score| score.is_known(known)).collect(),
+            states: (states, model.decoder.spec.hidden),
+        })
+    }
+
+    /// What is kept of it.
+    fn kept(&self, cache: &TensorCache, experts: &ExpertSet) -> Option<Calibration> {
+        Calibration::kept(cache, &self.key, &self.scores, experts, self.states)
     }
 }
 

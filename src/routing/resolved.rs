@@ -11,6 +11,7 @@ use super::own_data::Known;
 use super::prompt::Prompt;
 use super::routers::{Request, Resolved, Rule, TIED, Weighing};
 use super::rows::{ModuleRows, Sequences};
+use super::scores::Measure;
 use super::speakers::Speakers;
 use super::survey::{Survey, Surveyed, survey_pass};
 use crate::model::{Decoder, Ops};
@@ -87,6 +88,11 @@ impl ResolvedRouter {
         let mut chosen = vec![(0u32, 0f32); rows.count() * width];
         self.rule.weigh(&Weighing { rows, speakers: &self.speakers, width, sequences }, &mut chosen)?;
         Ok(chosen)
+    }
+
+    /// What the rule scores experts by, where it does.
+    pub(super) fn measure(&self) -> Option<&Measure> {
+        self.rule.measure()
     }
 
     /// What the rule has to know of a sequence before it weighs its tokens.

@@ -49,18 +49,18 @@ impl Default for GenerateOptions {
 /// only from its first changed token.
 #[derive(Debug)]
 pub struct Session {
-    model: Model,
+    pub(super) model: Model,
     template: Template,
     /// As the library has them.
     all: Arc<ExpertSet>,
     /// The same, or with the router's general experts taken out and its prototypes tied.
-    experts: Arc<ExpertSet>,
-    config: RouterConfig,
-    router: ResolvedRouter,
-    run: Run,
+    pub(super) experts: Arc<ExpertSet>,
+    pub(super) config: RouterConfig,
+    pub(super) router: ResolvedRouter,
+    pub(super) run: Run,
     /// What the router has to know of the sequence.
-    surveyor: Surveyor,
-    calibrator: Calibrator,
+    pub(super) surveyor: Surveyor,
+    pub(super) calibrator: Calibrator,
 }
 
 /// The experts as `config` wants them. `present` is used where it is as `config` wants.
@@ -331,7 +331,7 @@ impl Session {
         self.calibrator.get((experts, &self.model, known), &encode, step, cancel)
     }
 
-    fn encode(&self, text: &CalibrationText) -> Result<Prompt> {
+    pub(super) fn encode(&self, text: &CalibrationText) -> Result<Prompt> {
         match text {
             CalibrationText::Instruction(instruction, input) => self.prompt_of(instruction, input),
             CalibrationText::Tokens(ids) => Ok(Prompt::of_tokens(ids.clone())),
@@ -411,7 +411,7 @@ impl Session {
     ///
     /// A long prompt goes through in pieces: `progress` hears (tokens done, tokens in all) between them, and
     /// what is done when `cancel` is raised need not be done again.
-    fn bring_to(
+    pub(super) fn bring_to(
         &mut self,
         prompt: &Prompt,
         least: usize,

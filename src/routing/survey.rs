@@ -39,6 +39,12 @@ pub trait Survey: Debug + Send + Sync {
     /// When scores cannot be computed.
     fn see(&self, seen: &Seen, kept: &mut [f32]) -> Result<()>;
 
+    /// The experts' shares of a vote, where it is one.
+    fn votes(&self, sequence: &Surveyed) -> Vec<f64> {
+        let _ = sequence;
+        Vec::new()
+    }
+
     /// What was found, a number for each expert.
     ///
     /// # Errors

@@ -2,15 +2,13 @@
 
 use serde::Serialize;
 
-use super::experts::ExpertSet;
-use super::hook::RoutedHook;
+use super::experts::StackedModule;
 use super::prompt::Prompt;
-use super::scores::{Measure, Score};
+use super::session::Session;
 use super::tap::{Seen, Tap};
-use crate::analysis::directions;
+use crate::analysis::{directions, spectral_gap};
 use crate::model::tensor::transpose;
-use crate::model::{Decoder, KvCache};
-use crate::{Cancel, Result};
+use crate::{Cancel, Error, Result};
 
 /// What was decided for one token, and from what.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -66,11 +64,10 @@ impl Tap for OneToken {
         let at = self.token * experts..(self.token + 1) * experts;
         let (Some(raw), Some(used)) = (seen.raw.get(at.clone()), seen.used.get(at)) else { return };
         let chosen = seen.chosen.chunks(seen.width.max(1)).nth(self.token).unwrap_or_default();
-        let weight = |e: usize| chosen.iter().filter(|(own, _)| *own as usize == e).map(|(_, w)| *w).sum::<f32>();
-        let mut all: Vec<_> = (0..experts)
-            .filter(|&e| seen.candidate[e])
-            .map(|e| (e, weight(e), raw[e], used[e]))
-            .collect();
+        let weight =
+            |e: usize| chosen.iter().filter(|(own, _)| *own as usize == e).map(|(_, w)| *w).sum::<f32>();
+        let mut all: Vec<_> =
+            (0..experts).filter(|&e| seen.candidate[e]).map(|e| (e, weight(e), raw[e], used[e])).collect();
         all.sort_by(|a, b| b.1.total_cmp(&a.1).then(b.3.total_cmp(&a.3)).then(a.0.cmp(&b.0)));
         all.truncate(self.most);
         if let Some(found) = self.found.get_mut(seen.position) {
@@ -79,25 +76,19 @@ impl Tap for OneToken {
     }
 }
 
-/// What was decided for the token number `token` of a prompt, about `most` experts per module. `hook` is that of the
-/// prompt; votes are not filled in.
+/// What was decided for the token number `token` of the prompt that a session is at, about `most` experts per module.
 ///
 /// # Errors
-/// As [`RoutedHook::forward`].
-pub(super) fn why(
-    hook: RoutedHook,
-    (experts, decoder): (&ExpertSet, &Decoder),
-    prompt: &Prompt,
-    (token, most): (usize, usize),
-    cancel: &Cancel,
-) -> Result<Why> {
-    let measure = hook.measure();
+/// As [`Session::route_tokens`].
+fn why(session: &Session, prompt: &Prompt, (token, most): (usize, usize), cancel: &Cancel) -> Result<Why> {
+    let (experts, decoder) = (&*session.experts, &session.model.decoder);
     let mut tap = OneToken { token, most, found: vec![Vec::new(); experts.modules.len()] };
     let ids = &prompt.ids[..prompt.ids.len().min(token + 1)];
-    let caches: &mut [&mut KvCache] = &mut [];
-    hook.tapped(&mut tap).forward(decoder, ids, &[ids.len()], caches, cancel)?;
+    let hook = session.hook();
+    let measure = hook.measure();
+    hook.tapped(&mut tap).forward(decoder, ids, &[ids.len()], &mut [], cancel)?;
     let calibrated = measure.calibration.is_some();
-    let module = |((name, stack), found): ((&String, &super::experts::StackedModule), Vec<_>)| {
+    let module = |((name, stack), found): ((&String, &StackedModule), Vec<_>)| {
         let expert = |(e, weight, score, used): (usize, f32, f32, f32)| {
             let (first_share, gap) = spectrum(stack, e);
             WhyExpert { expert: e, weight, score, calibrated: calibrated.then_some(used), first_share, gap }
@@ -105,11 +96,11 @@ pub(super) fn why(
         WhyModule { module: name.clone(), experts: found.into_iter().map(expert).collect() }
     };
     let modules = experts.modules.iter().zip(experts.stacked()).zip(tap.found).map(module).collect();
-    Ok(Why { token, score: measure.score.id, votes: Vec::new(), modules })
+    Ok(Why { token, score: measure.score.id, votes: session.surveyor.votes().to_vec(), modules })
 }
 
 /// (σ₁² / Σ σ², σ₂ / σ₁) of an expert's ΔW at a module; zeros where it has none.
-pub(super) fn spectrum(module: &super::experts::StackedModule, expert: usize) -> (f64, f64) {
+pub(super) fn spectrum(module: &StackedModule, expert: usize) -> (f64, f64) {
     let Some(lora) = module.loras.get(expert).and_then(Option::as_ref) else { return (0.0, 0.0) };
     let (inputs, outputs) = module.size();
     let parts = module.parts(lora);
@@ -117,12 +108,25 @@ pub(super) fn spectrum(module: &super::experts::StackedModule, expert: usize) ->
     let sigma = directions(&parts.a, &b, parts.rank, inputs, outputs).sigma;
     let all: f64 = sigma.iter().map(|s| s * s).sum();
     match sigma.first() {
-        Some(first) if all > 0.0 => (first * first / all, crate::analysis::spectral_gap(&sigma)),
+        Some(first) if all > 0.0 => (first * first / all, spectral_gap(&sigma)),
         _ => (0.0, 0.0),
     }
 }
 
-/// Arrow's score, for routers that have none of their own.
-pub(super) fn arrow() -> Measure {
-    Measure { score: Score::arrow(), known: Default::default(), calibration: None }
+impl Session {
+    /// Why experts have the weights that they have for the token number `token` of a prompt, at every module: about
+    /// `most` of them each.
+    ///
+    /// # Errors
+    /// A token that the prompt does not have; as [`Self::route_tokens`].
+    pub fn why(&mut self, prompt: &Prompt, token: usize, most: usize, cancel: &Cancel) -> Result<Why> {
+        let count = prompt.ids.len();
+        if token >= count {
+            return Err(Error::usage(format!(
+                "there is no token {token}: the prompt has {count}, from 0 on"
+            )));
+        }
+        self.bring_to(prompt, 0, &mut |_, _| {}, cancel)?;
+        why(self, prompt, (token, most), cancel)
+    }
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::loss::cross_entropy;
+use super::loss::{Target, cross_entropy};
 use super::optimiser::AdamW;
 use super::schedule::Schedule;
 use crate::model::dot_rows::dot_rows;
@@ -156,7 +156,8 @@ impl GatedExpert {
             let answer = &answer[..answer.len().min(longest.saturating_sub(1).max(1))];
             let prompt = &prompt[prompt.len().saturating_sub((longest - answer.len()).max(1))..];
             let before = tokens.len() + prompt.len() - 1;
-            targets.extend(answer.iter().enumerate().map(|(at, &id)| (before + at, id)));
+            let target = |(at, &token): (usize, &u32)| Target { row: before + at, token, weight: 1.0 };
+            targets.extend(answer.iter().enumerate().map(target));
             lengths.push(prompt.len() + answer.len() - 1);
             tokens.extend_from_slice(prompt);
             tokens.extend_from_slice(&answer[..answer.len() - 1]);
@@ -165,7 +166,8 @@ impl GatedExpert {
         let mut tape = Tape::new(false);
         let hidden = decoder.forward(&tokens, &lengths, ForwardPass::new(self, cancel).taped(&mut tape))?;
         let weight = 1.0 / targets.len().max(1) as f32;
-        let (_, gradient) = cross_entropy(decoder, &hidden, &targets, weight, true)?;
+        targets.iter_mut().for_each(|target: &mut Target| target.weight = weight);
+        let (_, gradient) = cross_entropy(decoder, &hidden, &targets, true)?;
         let gradient = gradient.ok_or_else(|| Error::msg("the loss has no gradient"))?;
         decoder.backward(tape, &gradient, self, cancel)
     }

@@ -194,7 +194,7 @@ fn what_is_found_follows_from_the_sequence_alone(device: &str) {
 fn weights_sum_to_one_and_muted_experts_get_none() {
     let f = Fixture::open("qwen2");
     let (_root, library) = copied(&f, "experts");
-    let mut session = open(&f, &library, "cpu", std::slice::from_ref(&f.ids));
+    let mut session = open(&f, &library, "cpu", &[f.ids.clone(), f.ids[2..].to_vec()]);
     let prompt = Prompt::of_tokens(f.ids.clone());
     let muted = session.experts()[1].clone();
     let own = own_prompts(session.experts());
@@ -413,7 +413,7 @@ fn a_calibrated_score_does_not_change_when_an_experts_b_is_scaled() {
     let prompts = [f.ids.clone(), f.ids[2..].to_vec()];
     let (_one, plain) = scaled(&[1.0, 1.0, 1.0]);
     let (_two, loud) = scaled(&[1.0, 8.0, 0.25]);
-    for score in SCORES {
+    for score in SCORES.iter().filter(|score| score.needs <= Needs::Spectra) {
         let weights = |library: &Library, more: &str| {
             let mut session = open(&f, library, "cpu", &prompts);
             // Of one module, so that what the experts add does not come back.
@@ -434,7 +434,7 @@ fn a_calibrated_score_does_not_change_when_an_experts_b_is_scaled() {
 fn a_vote_over_one_module_and_token_is_that_modules_softmax() {
     let f = Fixture::open("llama");
     let (_root, library) = scaled(&[1.0, 1.0, 1.0]);
-    for score in SCORES {
+    for score in SCORES.iter().filter(|score| score.needs <= Needs::Spectra) {
         for more in ["", ":calibrated"] {
             let mut session = open(&f, &library, "cpu", std::slice::from_ref(&f.ids));
             let prompt = Prompt::of_tokens(f.ids[..2].to_vec());
@@ -516,4 +516,78 @@ fn what_cannot_be_calibrated_or_routed_is_refused_in_words() {
     assert_eq!(parse("vote:sharpness=0"), "vote: sharpness must be a positive number, not 0");
     assert_eq!(parse("arrow:prior=-1"), "arrow: prior must be a number of at least 0, not -1");
     assert_eq!(parse("votes"), "there is no router \"votes\"; did you mean vote?");
+}
+
+#[test]
+fn a_choice_is_explained_by_the_scores_that_made_it() {
+    let f = Fixture::open("llama");
+    let (_root, library) = copied(&f, "experts");
+    let prompts = [f.ids.clone(), f.ids[2..].to_vec()];
+    let mut session = open(&f, &library, "cpu", &prompts);
+    let prompt = Prompt::of_tokens(f.ids.clone());
+    for (router, calibrated, votes) in [
+        ("arrow:k=2:temperature=0.7", false, 0),
+        ("norm:k=2:temperature=0.7:calibrated", true, 0),
+        ("arrow:k=3:temperature=0.7:calibrated:prior=1", true, 3),
+        ("vote:top=0:calibrated", true, 3),
+    ] {
+        let (_, trace) = run(&mut session, router, &prompt);
+        let why = session.why(&prompt, 4, 3, &Cancel::new()).unwrap();
+        assert_eq!((why.token, why.votes.len(), why.modules.len()), (4, votes, trace.modules.len()));
+        assert!(votes == 0 || (why.votes.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        for (m, module) in why.modules.iter().enumerate() {
+            assert_eq!(module.module, trace.modules[m]);
+            for (found, wanted) in module.experts.iter().zip(trace.weights(4, m)) {
+                assert_eq!(found.expert, wanted.0 as usize, "{router}");
+                assert!((found.weight - wanted.1).abs() < 1e-3, "{router} {found:?} {wanted:?}");
+            }
+            for expert in &module.experts {
+                assert_eq!(expert.calibrated.is_some(), calibrated);
+                assert!(expert.first_share > 0.0 && expert.first_share <= 1.0 + 1e-12, "{expert:?}");
+                assert!((0.0..=1.0 + 1e-12).contains(&expert.gap), "{expert:?}");
+            }
+            if let ("arrow:k=2:temperature=0.7", [first, second, ..]) = (router, module.experts.as_slice()) {
+                // Weights are a softmax of the two scores.
+                let share = 1.0 / (1.0 + ((second.score - first.score) / 0.7).exp());
+                assert!((first.weight - share).abs() < 1e-5, "{module:?}");
+            }
+        }
+    }
+    let error = session.why(&prompt, 99, 3, &Cancel::new()).unwrap_err();
+    assert!(error.to_string().starts_with("there is no token 99: the prompt has"), "{error}");
+}
+
+#[test]
+fn what_makes_a_routing_doubtful_is_said() {
+    let f = Fixture::open("llama");
+    let ids = |session: &mut Session, router: &str, prompt: &Prompt| -> Vec<(&'static str, String)> {
+        session.set_router(router.parse().unwrap()).unwrap();
+        let found = session.warnings(prompt, &Cancel::new()).unwrap();
+        found.into_iter().map(|warning| (warning.id, warning.text)).collect()
+    };
+    let has = |found: &[(&str, String)], id: &str| found.iter().any(|(own, _)| *own == id);
+    // One expert whose ΔW is a hundred times as long as the others'.
+    let (_root, library) = scaled(&[1.0, 100.0, 1.0]);
+    let alike: Vec<Vec<u32>> = (0..9).map(|i| (0..8).map(|t| 3 + (i + t) % 9).collect()).collect();
+    let mut session = open(&f, &library, "cpu", &alike);
+    let prompt = Prompt::of_tokens(alike[0].clone());
+    assert!(!has(&ids(&mut session, "norm:k=2", &prompt), "hub"), "nothing was measured yet");
+    let calibrated = ids(&mut session, "norm:k=2:calibrated", &prompt);
+    assert!(!has(&calibrated, "hub") && !has(&calibrated, "foreign-calibration"), "{calibrated:?}");
+    let raw = ids(&mut session, "norm:k=2", &prompt);
+    assert!(has(&raw, "hub") && has(&raw, "idle"), "{raw:?}");
+    assert!(
+        raw.iter().any(|(id, text)| *id == "hub" && text.starts_with("e1 has the highest scores")),
+        "{raw:?}"
+    );
+    let hot = ids(&mut session, "arrow:k=3:temperature=1000", &prompt);
+    assert!(has(&hot, "equal-weights"), "{hot:?}");
+    assert!(!has(&ids(&mut session, "arrow:k=3:temperature=0.001", &prompt), "equal-weights"));
+    let foreign = Prompt::of_tokens((0..8).map(|t| 40 + 2 * t).collect());
+    let found = ids(&mut session, "norm:k=2:calibrated", &foreign);
+    assert!(
+        found.iter().any(|(id, text)| *id == "foreign-calibration" && text.contains("prompts of the test")),
+        "{found:?}"
+    );
+    assert!(ids(&mut session, "base", &prompt).is_empty());
 }

@@ -46,7 +46,12 @@ fn resolve(request: &Request) -> Result<Resolved> {
         position.ok_or_else(|| Error::usage("no expert adapts a module that logo could look at"))?;
     let selection = sequence::selection(request, &EXPERTS);
     let width = selection.width(speakers.count());
-    let (measure, active) = (request.measure(Score::norm())?, speakers.active.clone());
+    let (measure, mut active) = (request.measure(Score::norm())?, speakers.active.clone());
+    let here = experts.stacked().nth(position).map_or(&[][..], |module| &module.candidate);
+    if active.iter().zip(here).any(|(active, here)| *active && *here) {
+        // Those that have nothing here have no score to be compared.
+        active.iter_mut().zip(here).for_each(|(active, here)| *active &= here);
+    }
     let survey = LastQuery { measure, position, active, selection };
     Ok(sequence::resolved(survey, width, request.values.mix()))
 }
