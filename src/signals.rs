@@ -19,6 +19,8 @@ pub enum Signal {
     Continue,
     /// WINCH: the terminal has another size.
     Resize,
+    /// USR1: whoever started the process will end it soon.
+    Warning,
 }
 
 /// The number of the signal that asked this process to end; 0 while none did.
@@ -36,6 +38,7 @@ impl Signal {
                 Self::Stop => Raw::TSTP,
                 Self::Continue => Raw::CONT,
                 Self::Resize => Raw::WINCH,
+                Self::Warning => Raw::USR1,
             };
             raw.as_raw()
         }
@@ -44,7 +47,7 @@ impl Signal {
             Self::Interrupt => 2,
             Self::Terminate => 15,
             Self::HangUp => 1,
-            Self::Stop | Self::Continue | Self::Resize => 0,
+            Self::Stop | Self::Continue | Self::Resize | Self::Warning => 0,
         }
     }
 

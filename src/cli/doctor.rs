@@ -11,6 +11,7 @@ use crate::Result;
 use crate::catalog::Catalog;
 use crate::colours::Depth;
 use crate::cpu;
+use crate::jobs::executors::{EXECUTORS, Entry};
 use crate::library::BaseLocation;
 use crate::memory::{available, size};
 use crate::model::{ModelFiles, Precision, choose_device, compiled_for, device_details, device_name, memory};
@@ -52,6 +53,7 @@ pub fn run(args: &DoctorArgs, output: &Output) -> Result<()> {
         Some(path) => library(&path, args.base.is_some(), &mut facts),
         None => facts.push(fact("library", "none given, and no ./library here".into())),
     }
+    facts.extend(executors(args.library.as_deref()));
     if let Some(path) = &args.base {
         facts.extend(base(path, path.display().to_string()));
     }
@@ -158,6 +160,18 @@ fn python() -> Fact {
         }
     }
     fact("python", "none with pip: the base model can come from the hub or a file only".into())
+}
+
+/// Whether jobs can be handed over to others than this machine.
+fn executors(library: Option<&Path>) -> Vec<Fact> {
+    let look = |entry: &'static Entry| {
+        let health = (entry.make)(library.map(Path::to_path_buf)).health()?;
+        Some(match health {
+            Ok(says) => fact(entry.id, says),
+            Err(says) => problem(entry.id, says),
+        })
+    };
+    EXECUTORS.iter().filter_map(look).collect()
 }
 
 /// Whether a base model can be read, and what it takes.

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::options::{GivenJob, JobToStart};
+use super::options::{GivenJob, JobToStart, choice};
 use super::output::Output;
 use super::table::{Align, Table};
 use crate::catalog::{Catalog, Source};
+use crate::jobs::executors::{Entry as Executor, executor_named};
 use crate::jobs::kinds::{Around, Findings, Use};
-use crate::jobs::{AnyJob, JobDetail, JobRow, JobState, JobSummary, Jobs, time_text};
-use crate::text::{number, printable};
+use crate::jobs::{After, AnyJob, JobDetail, JobRow, JobState, JobSummary, Jobs, Started, time_text};
+use crate::text::{counted, number, printable};
 use crate::{Error, Result};
 
 /// How often a followed log is looked at.
@@ -54,18 +55,30 @@ pub enum JobsAction {
         /// Job ID or unique prefix
         id: String,
     },
-    /// Ask a job to stop
-    Cancel {
-        /// Job ID or unique prefix
-        id: String,
-    },
-    /// Resume a cancelled, failed or crashed job
+    /// Ask jobs to stop
+    Cancel(Chosen),
+    /// Resume cancelled, failed or crashed jobs
     Resume {
-        /// Job ID or unique prefix
-        id: String,
-        /// Resume it also if you did not start it on this machine
+        #[command(flatten)]
+        chosen: Chosen,
+        /// All jobs that have failed, and nothing else
+        #[arg(long, conflicts_with_all = ["ids", "group", "all"])]
+        failed: bool,
+        /// Resume them also if you did not start them on this machine
         #[arg(long)]
         trust: bool,
+        /// Who does them [default: whoever did before]
+        #[arg(long, value_name = "EXECUTOR", value_parser = choice::<Executor>())]
+        executor: Option<Executor>,
+    },
+    /// Keep jobs that wait from beginning
+    Hold(Chosen),
+    /// Let jobs go that are held
+    Release(Chosen),
+    /// Put a job that waits on this machine before all others
+    First {
+        /// Job ID or unique prefix
+        id: String,
     },
     /// Print a job's log
     Log {
@@ -77,6 +90,44 @@ pub enum JobsAction {
     },
 }
 
+/// Which jobs are meant.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct Chosen {
+    /// Job IDs or unique prefixes
+    #[arg(value_name = "ID")]
+    pub ids: Vec<String>,
+    /// All jobs that were started together with this one
+    #[arg(long, value_name = "ID", conflicts_with_all = ["ids", "all"])]
+    pub group: Option<String>,
+    /// All jobs of the library that this can be done with
+    #[arg(long, conflicts_with = "ids")]
+    pub all: bool,
+}
+
+impl Chosen {
+    /// The ids; of groups and of all jobs those that `fits`.
+    fn ids(&self, jobs: &Jobs, fits: impl Fn(&JobSummary) -> bool) -> Result<Vec<String>> {
+        let group = match &self.group {
+            None if !self.all && self.ids.is_empty() => {
+                return Err(Error::usage("name jobs by their ids, or take those of --group ID or --all"));
+            }
+            None if !self.all => return self.ids.iter().map(|id| jobs.resolve(id)).collect(),
+            None => None,
+            Some(id) => {
+                let id = jobs.resolve(id)?;
+                Some(jobs.get(&id)?.group.unwrap_or(id))
+            }
+        };
+        let fits = |job: &JobSummary| {
+            let of_group = |group: &String| job.group.as_ref() == Some(group) || job.id == *group;
+            group.as_ref().is_none_or(of_group) && fits(job)
+        };
+        // The oldest first, as they were started.
+        Ok(jobs.list()?.into_iter().rev().filter(fits).map(|job| job.id).collect())
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
     let jobs = Jobs::of_folder(&args.library)?;
@@ -84,8 +135,32 @@ pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
         None | Some(JobsAction::Ls) => list(&jobs, output),
         Some(JobsAction::Start { job }) => start(&args.library, &job.0, output),
         Some(JobsAction::Show { id }) => show(&jobs, &jobs.resolve(id)?, output),
-        Some(JobsAction::Cancel { id }) => cancel(&jobs, &jobs.resolve(id)?, output),
-        Some(JobsAction::Resume { id, trust }) => resume(args, &jobs, &jobs.resolve(id)?, *trust, output),
+        Some(JobsAction::Cancel(chosen)) => {
+            cancel(&jobs, &chosen.ids(&jobs, |job| !job.state.is_over())?, chosen, output)
+        }
+        Some(JobsAction::Resume { chosen, failed, trust, executor }) => {
+            let ids = match failed {
+                true => {
+                    Chosen { all: true, ..chosen.clone() }.ids(&jobs, |job| job.state == JobState::Failed)?
+                }
+                false => chosen.ids(&jobs, |job| job.state.can_resume())?,
+            };
+            let jobs = match executor {
+                None => jobs,
+                Some(executor) => {
+                    let executor = executor_named(executor.id, Some(args.library.clone()))?;
+                    jobs.with_executor(executor)
+                }
+            };
+            resume(args, &jobs, &ids, *trust, output)
+        }
+        Some(JobsAction::Hold(chosen)) => hold(&jobs, chosen, true, output),
+        Some(JobsAction::Release(chosen)) => hold(&jobs, chosen, false, output),
+        Some(JobsAction::First { id }) => {
+            let id = jobs.resolve(id)?;
+            jobs.put_first(&id)?;
+            say(&[(id, "is first".into())], output)
+        }
         Some(JobsAction::Log { id, follow }) => log(&jobs, &jobs.resolve(id)?, *follow, output),
     }
 }
@@ -99,7 +174,7 @@ fn list(jobs: &Jobs, output: &Output) -> Result<()> {
         output.note("no jobs yet: start one in the Jobs tab, or with `lora-tui jobs LIBRARY start KIND`");
         return Ok(());
     }
-    let columns = ["ID", "KIND", "NAME", "STATE", "STEP", "STARTED", "ERROR"];
+    let columns = ["ID", "KIND", "NAME", "STATE", "STEP", "STARTED", "WHY"];
     let mut table =
         Table::new(&columns.map(|name| (name, if name == "STEP" { Align::Right } else { Align::Left })));
     for job in &list {
@@ -110,7 +185,7 @@ fn list(jobs: &Jobs, output: &Output) -> Result<()> {
             job.state.name(),
             &steps(job),
             &time_text(job.started),
-            job.error.as_deref().unwrap_or(""),
+            job.error.as_deref().or(job.waits.as_deref()).unwrap_or(""),
         ]);
     }
     output.text(&table.render())
@@ -166,6 +241,7 @@ fn describe(detail: &JobDetail) -> String {
     row("state", Some(summary.state.name().into()));
     row("error", summary.error.clone());
     row("waits", summary.waits.clone());
+    row("runs as", summary.place.clone());
     row("after", Some(summary.after.join(", ")));
     let uses = detail.job.as_ref().map(AnyJob::uses).unwrap_or_default();
     let named = |wanted: Use| {
@@ -239,53 +315,135 @@ fn printed(result: &serde_json::Value) -> String {
     lines.join("\n")
 }
 
-fn cancel(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
-    jobs.cancel(id)?;
+fn cancel(jobs: &Jobs, ids: &[String], chosen: &Chosen, output: &Output) -> Result<()> {
+    match (ids, chosen.ids.is_empty()) {
+        ([id], false) => jobs.cancel(id)?,
+        _ => jobs.cancel_many(ids)?,
+    }
     let began = Instant::now();
-    let mut state = jobs.get(id)?.state;
-    while !state.is_over() && began.elapsed() < CANCEL_PATIENCE {
+    let states = || ids.iter().map(|id| Ok(jobs.get(id)?.state)).collect::<Result<Vec<JobState>>>();
+    let mut found = states()?;
+    while found.iter().any(|state| !state.is_over()) && began.elapsed() < CANCEL_PATIENCE {
         output.cancel().check()?;
         std::thread::sleep(BETWEEN_LOOKS / 4);
-        state = jobs.get(id)?.state;
+        found = states()?;
     }
-    if output.is_json() {
-        return output.document(&json!({ "id": id, "state": state }));
+    if let ([id], [state]) = (ids, found.as_slice()) {
+        if output.is_json() {
+            return output.document(&json!({ "id": id, "state": state }));
+        }
+        return output.line(&stopped(id, *state));
     }
-    output.line(&match state {
+    let words = |(id, state): (&String, &JobState)| (id.clone(), state.name().to_string());
+    say(&ids.iter().zip(&found).map(words).collect::<Vec<_>>(), output)
+}
+
+fn stopped(id: &str, state: JobState) -> String {
+    match state {
         JobState::Cancelling => format!("{id} is cancelling: it stops after the step that it is in"),
         state => format!("{id} is {}", state.name()),
-    })
+    }
 }
 
-fn resume(args: &JobsArgs, jobs: &Jobs, id: &str, trust: bool, output: &Output) -> Result<()> {
-    if trust {
-        jobs.resume_trusted(id)?;
-    } else {
-        jobs.resume(id)?;
-    }
+/// What became of some jobs, a line each.
+fn say(jobs: &[(String, String)], output: &Output) -> Result<()> {
     if output.is_json() {
-        return output.document(&json!({ "id": id, "state": jobs.get(id)?.state }));
+        let rows: Vec<_> = jobs.iter().map(|(id, says)| json!({ "id": id, "says": says })).collect();
+        return output.document(&json!({ "jobs": rows }));
     }
-    follow_it(&args.library, id, output)
+    if jobs.is_empty() {
+        output.note("there are no such jobs");
+    }
+    jobs.iter().try_for_each(|(id, says)| output.line(&format!("{id} {says}")))
 }
 
-/// Starts a job of the library in the folder `library` and says which.
+fn hold(jobs: &Jobs, chosen: &Chosen, held: bool, output: &Output) -> Result<()> {
+    let ids = chosen.ids(jobs, |job| job.state == JobState::Queued && job.held != held)?;
+    jobs.hold(&ids, held)?;
+    let says = if held { "is held" } else { "may begin" };
+    say(&ids.into_iter().map(|id| (id, says.to_string())).collect::<Vec<_>>(), output)
+}
+
+fn resume(args: &JobsArgs, jobs: &Jobs, ids: &[String], trust: bool, output: &Output) -> Result<()> {
+    let results = jobs.resume_many(ids, trust)?;
+    if let ([_], [(id, done)]) = (ids, results.as_slice()) {
+        if let Err(error) = done {
+            return Err(Error::msg(error.to_string()));
+        }
+        if output.is_json() {
+            return output.document(&json!({ "id": id, "state": jobs.get(id)?.state }));
+        }
+        return follow_it(&args.library, id, output);
+    }
+    let failed = results.iter().filter(|(_, done)| done.is_err()).count();
+    let words = |(id, done): (String, Result<()>)| {
+        (id, done.map_or_else(|error| format!("is not resumed: {error}"), |()| "is resumed".into()))
+    };
+    let count = results.len();
+    say(&results.into_iter().map(words).collect::<Vec<_>>(), output)?;
+    match failed {
+        0 => Ok(()),
+        failed => Err(Error::msg(format!("{failed} of {} were not resumed", counted(count, "job")))),
+    }
+}
+
+/// Starts jobs of the library in the folder `library` and says which.
 ///
 /// # Errors
-/// As [`Catalog::look`] and [`Jobs::start_after`]; an id that fits no job or several.
+/// As [`Catalog::look`] and [`Jobs::start_many`]; an id that fits no job or several.
 pub(super) fn start(library: &Path, given: &GivenJob, output: &Output) -> Result<()> {
     // What is wrong with a base model, the worker says.
     let source = Source { root: library.to_path_buf(), base: given.base().map(Path::to_path_buf) };
     let catalog = Catalog::look(&Arc::new(source))?;
     let comparable = catalog.comparable().count();
     let around = Around { library, base: given.base(), comparable, ..Around::default() };
-    let jobs = Jobs::open(&catalog)?;
-    let after = given.after.iter().map(|id| jobs.resolve(id)).collect::<Result<Vec<_>>>()?;
-    let job = jobs.start_after(&given.job(&around)?, &after)?;
-    if output.is_json() {
-        return output.document(&json!({ "job": job, "skipped": catalog.bad() }));
+    let mut jobs = Jobs::open(&catalog)?;
+    if let Some(name) = given.executor {
+        jobs = jobs.with_executor(executor_named(name, Some(library.to_path_buf()))?);
     }
-    follow_it(library, &job, output)
+    let after = |ids: &[String], any: bool| {
+        let resolve = |id: &String| Ok(After { id: jobs.resolve(id)?, any });
+        ids.iter().map(resolve).collect::<Result<Vec<_>>>()
+    };
+    let after = [after(&given.after, false)?, after(&given.after_any, true)?].concat();
+    let asked: Vec<_> = given.jobs(&around)?.into_iter().map(|job| (job, after.clone())).collect();
+    if given.dry_run {
+        let plan = jobs.plan(&asked)?;
+        if output.is_json() {
+            return output.document(&json!({ "jobs": asked.len(), "plan": plan }));
+        }
+        return output.text(&plan);
+    }
+    let mut started = jobs.start_many(&asked)?;
+    let problem = started.iter().find_map(|job| job.problem.clone());
+    if !given.each
+        && let Some(Started { id, problem }) = started.pop()
+    {
+        if let Some(problem) = problem {
+            return Err(Error::msg(problem));
+        }
+        if output.is_json() {
+            return output.document(&json!({ "job": id, "skipped": catalog.bad() }));
+        }
+        return follow_it(library, &id, output);
+    }
+    if output.is_json() {
+        let rows: Vec<_> = started.iter().map(|job| json!({ "job": job.id, "error": job.problem })).collect();
+        output.document(&json!({ "jobs": rows, "skipped": catalog.bad() }))?;
+    } else {
+        for job in &started {
+            output.line(&job.id)?;
+        }
+        output.note(&format!("see them with `lora-tui jobs {}`", library.display()));
+    }
+    let failed = started.iter().filter(|job| job.problem.is_some()).count();
+    match problem {
+        None => Ok(()),
+        Some(problem) => Err(Error::msg(format!(
+            "{failed} of {} were not handed over: {problem}",
+            counted(started.len(), "job")
+        ))),
+    }
 }
 
 fn follow_it(library: &Path, job: &str, output: &Output) -> Result<()> {

@@ -7,8 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::after::After;
 use super::kinds::{AnyJob, Use};
-use super::layout::{AFTER, CANCEL, EVENTS, EXECUTOR, LOCK, LOG, ORIGIN, RESULT, SPEC, STATE, WORKER};
+use super::layout::{
+    AFTER, CANCEL, EVENTS, EXECUTOR, GROUP, HOLD, LOCK, LOG, ORDER, ORIGIN, RESULT, SPEC, STATE, WORKER,
+};
 use super::{JobState, origin, times};
 use crate::clock::rfc3339;
 use crate::library::moved;
@@ -26,13 +29,14 @@ const MAX_RESULT: u64 = 1 << 26;
 #[derive(Debug)]
 pub struct JobDir {
     path: PathBuf,
-    lock: Lock,
+    /// `None` once it was released.
+    lock: Option<Lock>,
 }
 
 impl JobDir {
     /// Makes the directory of a new job below `jobs` (which exists), which begins after those of `after`. It appears
     /// whole and locked, under a name that no other job has.
-    pub(super) fn create(jobs: &Path, job: &AnyJob, after: &[String]) -> Result<Self> {
+    pub(super) fn create(jobs: &Path, job: &AnyJob, after: &[After]) -> Result<Self> {
         let text = serde_json::to_vec_pretty(job)
             .map_err(|error| Error::usage(format!("this job cannot be written: {error}")))?;
         let mut fresh = UnfinishedFolder::new_in(jobs, UNFINISHED).map_err(|error| Error::io(jobs, error))?;
@@ -49,7 +53,7 @@ impl JobDir {
             let id = if attempt == 1 { stem.clone() } else { format!("{stem}-{attempt}") };
             let path = jobs.join(id);
             match fresh.finish(&path) {
-                Ok(()) => return Ok(Self { path, lock }),
+                Ok(()) => return Ok(Self { path, lock: Some(lock) }),
                 Err(_) if own::is_taken(&path) => {}
                 Err(error) => return Err(Error::io(path, error)),
             }
@@ -63,7 +67,7 @@ impl JobDir {
     /// When its lock is taken, or it is no job.
     pub(super) fn reopen(path: PathBuf) -> Result<Self> {
         // What the worker will write to must not lead elsewhere: the directory may come from anywhere.
-        for name in [LOCK, WORKER, EVENTS, LOG, RESULT, STATE, AFTER, EXECUTOR, ORIGIN] {
+        for name in [LOCK, WORKER, EVENTS, LOG, RESULT, STATE, AFTER, EXECUTOR, ORIGIN, GROUP, ORDER, HOLD] {
             own::open(&path.join(name))?;
         }
         // What workers that were killed left behind.
@@ -73,7 +77,7 @@ impl JobDir {
             return Err(Error::file(&path, "no job is here"));
         }
         match Lock::take_existing(&lock_path, LOCK_PATIENCE)? {
-            Some(lock) => Ok(Self { path, lock }),
+            Some(lock) => Ok(Self { path, lock: Some(lock) }),
             None => Err(busy(&path)),
         }
     }
@@ -81,7 +85,7 @@ impl JobDir {
     /// Forgets how the job ended, so that another worker can resume it.
     pub(super) fn clear(&self) -> Result<()> {
         // The result last: until then readers see the job as it was.
-        for name in [CANCEL, WORKER, EXECUTOR, RESULT] {
+        for name in [CANCEL, HOLD, WORKER, EXECUTOR, RESULT] {
             own::remove(&self.path.join(name))?;
         }
         Ok(())
@@ -97,9 +101,14 @@ impl JobDir {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// The locked file. Whoever keeps a duplicate of it open keeps the job alive.
-    pub fn lock(&self) -> &File {
-        self.lock.file()
+    /// The locked file, unless it was released. Whoever keeps a duplicate of it open keeps the job alive.
+    pub fn lock(&self) -> Option<&File> {
+        self.lock.as_ref().map(Lock::file)
+    }
+
+    /// Gives the lock back: somebody else says from now on whether the job lives.
+    pub fn release(&mut self) {
+        self.lock = None;
     }
 }
 
@@ -109,7 +118,7 @@ pub fn busy(job: &Path) -> Error {
 }
 
 /// `20261124-081530-train-plural`: sortable, readable, plain ASCII.
-fn id_stem(time: SystemTime, job: &AnyJob) -> String {
+pub fn id_stem(time: SystemTime, job: &AnyJob) -> String {
     let stamp: String = rfc3339(time)
         .chars()
         .filter_map(|c| match c {
@@ -130,14 +139,6 @@ fn id_stem(time: SystemTime, job: &AnyJob) -> String {
         }
     }
     format!("{stamp}-{}-{slug}", job.kind().name).trim_end_matches('-').to_string()
-}
-
-/// Whether a directory's name can be a job's: what people type and see, so plain ASCII.
-pub fn is_id(name: &str) -> bool {
-    !name.starts_with('.')
-        && !name.is_empty()
-        && name.len() <= 128
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
 /// What `result.json` says.
@@ -240,6 +241,7 @@ fn read_written(job: &Path) -> Result<AnyJob> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::jobs::layout::is_id;
     use crate::jobs::{AnyJob, ClusterSpec};
     use std::time::{Duration, UNIX_EPOCH};
 

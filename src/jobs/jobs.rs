@@ -1,6 +1,6 @@
-//! All jobs of a library: start, list, look, cancel, resume. Safe beside other processes that do the same.
+//! All jobs of a library, as their directories and executors say. Safe beside other processes that change them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,18 +8,14 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::events::{EventLog, FAILED};
-use super::executors::{self, Life};
+use super::executors::{Handle, executor_by};
 use super::files::{Follower, last_lines, log_line};
-use super::job_dir::{JobDir, JobResult, is_id, read_spec};
-use super::kinds::{AnyJob, Use};
-use super::layout::{CANCEL, EVENTS, EXECUTOR, LOCK, LOG, RESULT, WORKER};
-use super::life::Standing;
+use super::job_dir::{JobResult, read_spec};
+use super::layout::{CANCEL, EVENTS, EXECUTOR, HOLD, LOCK, LOG, RESULT, WORKER, is_id};
 use super::progress::Progress;
-use super::{Executor, JobDetail, JobState, JobSummary, after, origin, times};
-use crate::clock::rfc3339;
+use super::{Executor, JobDetail, JobSummary, summary};
 use crate::library::Library;
-use crate::outside::{Lock, make_folders, own, sweep};
+use crate::outside::Lock;
 use crate::{Error, Result};
 
 /// Lines and bytes of a log that a [`JobDetail`] carries.
@@ -34,7 +30,10 @@ const FOLLOWED: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Jobs {
     dir: PathBuf,
-    executor: Arc<dyn Executor>,
+    /// The library's folder, where its settings are.
+    library: Option<PathBuf>,
+    /// The executor that was chosen; else the configuration's for new jobs, and their own for others.
+    executor: Option<Arc<dyn Executor>>,
     known: Arc<Mutex<Known>>,
 }
 
@@ -43,6 +42,8 @@ pub struct Jobs {
 struct Known {
     /// Jobs that have ended, by id, with the stamp of their result.
     over: HashMap<String, (Stamp, JobSummary)>,
+    /// What executors know jobs by, with the stamp of the file.
+    handles: HashMap<String, (Stamp, Handle)>,
     /// Events read so far, newest look last.
     followed: Vec<(String, Follower, Progress)>,
 }
@@ -58,7 +59,8 @@ fn stamp(path: &Path) -> Stamp {
 impl Jobs {
     /// The jobs of `library`. No job directory is made before a job is started.
     pub fn open(library: &Library) -> Result<Self> {
-        Ok(Self::at(library.state_dir()?.join("jobs"), executors::default_executor()))
+        let (dir, root) = (library.state_dir()?.join("jobs"), library.root.clone());
+        Ok(Self { dir, library: Some(root), executor: None, known: Arc::default() })
     }
 
     /// The jobs of the library in the folder `root`, without reading its experts.
@@ -75,12 +77,22 @@ impl Jobs {
 
     /// The jobs below `dir`, whose workers `executor` starts.
     pub fn at(dir: PathBuf, executor: Arc<dyn Executor>) -> Self {
-        Self { dir, executor, known: Arc::default() }
+        Self { dir, library: None, executor: Some(executor), known: Arc::default() }
     }
 
-    /// The same jobs with another executor for new ones.
+    /// The same jobs with another executor for those that are started or resumed.
     pub fn with_executor(self, executor: Arc<dyn Executor>) -> Self {
-        Self { executor, ..self }
+        Self { executor: Some(executor), ..self }
+    }
+
+    /// The executor that was chosen.
+    pub(super) fn chosen(&self) -> Option<Arc<dyn Executor>> {
+        self.executor.clone()
+    }
+
+    /// The library's folder.
+    pub(super) fn library(&self) -> Option<&Path> {
+        self.library.as_deref()
     }
 
     /// The directory that holds the jobs' directories.
@@ -88,123 +100,44 @@ impl Jobs {
         &self.dir
     }
 
-    /// Starts a job; gives its id. It is queued at once and survives this process.
-    ///
-    /// # Errors
-    /// A spec that cannot work (usage), a training whose name is taken or under way, a state directory that cannot
-    /// be written, a worker that cannot be started (the job then stands there as failed).
-    pub fn start(&self, job: &AnyJob) -> Result<String> {
-        self.start_after(job, &[])
-    }
-
-    /// Starts a job that begins once the jobs `after` are all finished; until then it is queued and says for which it
-    /// waits. One that failed or was cancelled keeps it waiting: it may be resumed, or the new one cancelled.
-    ///
-    /// # Errors
-    /// As [`Self::start`]; a job of `after` that is not there.
-    pub fn start_after(&self, job: &AnyJob, after: &[String]) -> Result<String> {
-        for id in after {
-            self.existing(id)?;
-        }
-        let mut job = self.prepared(job)?;
-        job.check_new()?;
-        job.estimate();
-        make_folders(&self.dir)?;
-        // What starters that were killed left behind.
-        sweep(&self.dir);
-        let job = JobDir::create(&self.dir, &job, after)?;
-        self.hand_over(&job)?;
-        Ok(job.id())
-    }
-
-    /// Resumes a job that was cancelled, has failed or whose worker died; it is queued at once. Kinds that keep
-    /// their work resume from it, others begin again.
-    ///
-    /// # Errors
-    /// A job that is finished or still under way; one that this user did not start on this machine, with what it
-    /// would read and write; as [`Self::start`] for what it is asked to do.
-    pub fn resume(&self, id: &str) -> Result<()> {
-        let path = self.existing(id)?;
-        if !origin::is_ours(&path) {
-            return Err(foreign(id, &read_spec(&path)?));
-        }
-        self.resume_at(id, path)
-    }
-
-    /// [`Self::resume`], also for a job that somebody else started, such as one that came along with the library. From
-    /// then on it counts as this user's.
-    ///
-    /// # Errors
-    /// As there, but for where the job comes from.
-    pub fn resume_trusted(&self, id: &str) -> Result<()> {
-        let path = self.existing(id)?;
-        self.resume_at(id, path)
-    }
-
-    fn resume_at(&self, id: &str, path: PathBuf) -> Result<()> {
-        match self.summary(id).state {
-            state if state.can_resume() => {}
-            JobState::Finished => {
-                return Err(Error::msg(format!("job {id} is finished: there is nothing to resume")));
-            }
-            state => {
-                return Err(Error::msg(format!(
-                    "job {id} is {}: only cancelled and failed jobs can be resumed",
-                    state.name()
-                )));
-            }
-        }
-        self.prepared(&read_spec(&path)?)?.check_resumed()?;
-        let job = JobDir::reopen(path)?;
-        // Somebody else may have done the same a moment ago.
-        if JobResult::read(job.path()).is_some_and(|end| end.state == JobState::Finished) {
-            return Err(Error::msg(format!("job {id} is finished: there is nothing to resume")));
-        }
-        if job.path().join(EVENTS).exists() {
-            EventLog::open(job.path(), |_| ())?.resumed();
-        }
-        job.clear()?;
-        origin::mark(job.path());
-        self.hand_over(&job)
-    }
-
-    /// The job with absolute paths, if it can work and no other does the same.
-    fn prepared(&self, job: &AnyJob) -> Result<AnyJob> {
-        let mut job = job.clone();
-        job.prepare()?;
-        self.executor.slots()?;
-        let (kind, title) = (job.kind(), job.title());
-        let same =
-            |other: &JobSummary| other.kind == Some(kind) && other.name == title && !other.state.is_over();
-        if let Some(doing) = kind.unique
-            && let Some(other) = self.list()?.into_iter().find(same)
-        {
-            return Err(Error::usage(format!(
-                "job {} is already {doing} {title}; choose another name or cancel it",
-                other.id
-            )));
-        }
-        Ok(job)
-    }
-
-    /// Starts a worker; a job that gets none has failed.
-    fn hand_over(&self, job: &JobDir) -> Result<()> {
-        let Err(error) = executors::submit(&*self.executor, job) else { return Ok(()) };
-        let end = JobResult {
-            state: JobState::Failed,
-            error: Some(error.to_string()),
-            result: None,
-            ended: Some(SystemTime::now()),
-        };
-        end.write(job.path())?;
-        Err(error)
-    }
-
     /// All jobs, newest first. A job that cannot be read is a row with its error.
     pub fn list(&self) -> Result<Vec<JobSummary>> {
         let mut ids = self.ids()?;
         ids.sort_unstable_by(|a, b| b.cmp(a));
+        self.ask_executors(&ids);
         Ok(ids.iter().map(|id| self.summary(id)).collect())
+    }
+
+    /// Lets each executor look at all jobs without a result at once.
+    fn ask_executors(&self, ids: &[String]) {
+        let mut asked: BTreeMap<String, Vec<(PathBuf, Handle)>> = BTreeMap::new();
+        for id in ids {
+            let job = self.dir.join(id);
+            if !job.join(RESULT).exists()
+                && let Some(handle) = self.handle(id, &job)
+            {
+                asked.entry(handle.executor.clone()).or_default().push((job, handle));
+            }
+        }
+        for jobs in asked.into_values() {
+            // One that is not known here says so at each of its jobs.
+            if let Some(executor) = jobs.first().and_then(|(job, handle)| executor_by(job, handle).ok()) {
+                executor.look_at_all(&jobs);
+            }
+        }
+    }
+
+    /// What a job's executor knows it by, read again when the file changes.
+    fn handle(&self, id: &str, job: &Path) -> Option<Handle> {
+        let written = stamp(&job.join(EXECUTOR));
+        if let Some((known, handle)) = self.known().handles.get(id)
+            && *known == written
+        {
+            return Some(handle.clone());
+        }
+        let handle = Handle::read(job).ok()?;
+        self.known().handles.insert(id.into(), (written, handle.clone()));
+        Some(handle)
     }
 
     /// Everything about one job. Looking again costs only what is new.
@@ -242,23 +175,6 @@ impl Jobs {
     pub fn get(&self, id: &str) -> Result<JobSummary> {
         self.existing(id)?;
         Ok(self.summary(id))
-    }
-
-    /// Asks a job to stop and returns at once; its worker answers within a fraction of a second, or after the
-    /// step that it is in. Asking again changes nothing.
-    ///
-    /// # Errors
-    /// The job has ended, or its worker died.
-    pub fn cancel(&self, id: &str) -> Result<()> {
-        let job = self.existing(id)?;
-        let summary = self.summary(id);
-        if summary.state.is_over() {
-            let error = summary.error.map(|error| format!(": {error}")).unwrap_or_default();
-            return Err(Error::msg(format!("job {id} has ended ({}{error})", summary.state.name())));
-        }
-        own::mark(&job.join(CANCEL))?;
-        let (executor, handle) = executors::executor_of(&job)?;
-        executor.cancel(&job, &handle)
     }
 
     /// The one job whose id starts with `prefix`.
@@ -299,6 +215,7 @@ impl Jobs {
     pub fn fingerprint(&self) -> u64 {
         let mut ids = self.ids().unwrap_or_default();
         ids.sort_unstable();
+        self.ask_executors(&ids);
         let mut hasher = DefaultHasher::new();
         for id in &ids {
             id.hash(&mut hasher);
@@ -306,10 +223,17 @@ impl Jobs {
             let result = stamp(&job.join(RESULT));
             result.hash(&mut hasher);
             if result.is_none() {
-                for file in [EVENTS, LOG, CANCEL, WORKER, EXECUTOR] {
+                for file in [EVENTS, LOG, CANCEL, HOLD, WORKER, EXECUTOR] {
                     stamp(&job.join(file)).hash(&mut hasher);
                 }
-                Lock::is_taken(&job.join(LOCK)).hash(&mut hasher);
+                let executor =
+                    self.handle(id, &job).and_then(|handle| Some((executor_by(&job, &handle).ok()?, handle)));
+                match executor {
+                    Some((executor, handle)) if !executor.locks() => {
+                        executor.look(&job, &handle).hash(&mut hasher);
+                    }
+                    _ => Lock::is_taken(&job.join(LOCK)).hash(&mut hasher),
+                }
             }
         }
         hasher.finish()
@@ -321,7 +245,7 @@ impl Jobs {
     }
 
     /// Names of the real directories with a name that a job can have.
-    fn ids(&self) -> Result<Vec<String>> {
+    pub(super) fn ids(&self) -> Result<Vec<String>> {
         let entries = match std::fs::read_dir(&self.dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -340,7 +264,7 @@ impl Jobs {
         Ok(ids)
     }
 
-    fn existing(&self, id: &str) -> Result<PathBuf> {
+    pub(super) fn existing(&self, id: &str) -> Result<PathBuf> {
         let path = self.dir.join(id);
         if is_id(id) && path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
             Ok(path)
@@ -349,7 +273,7 @@ impl Jobs {
         }
     }
 
-    fn summary(&self, id: &str) -> JobSummary {
+    pub(super) fn summary(&self, id: &str) -> JobSummary {
         let job = self.dir.join(id);
         let ended = stamp(&job.join(RESULT));
         if ended.is_some()
@@ -358,7 +282,7 @@ impl Jobs {
         {
             return summary.clone();
         }
-        let summary = read_summary(id, &job);
+        let summary = summary::read(id, &job);
         if ended.is_some() {
             self.known().over.insert(id.to_string(), (ended, summary.clone()));
         }
@@ -404,73 +328,5 @@ impl LogFollower {
             line(log_line(&rest));
         }
         Ok(())
-    }
-}
-
-/// Why a worker failed that could not write its result: the end of its log, where that says so.
-fn last_words(job: &Path) -> Option<String> {
-    let lines = last_lines(&job.join(LOG), 20, LOG_BYTES).ok()?;
-    // When the job was handed over, the last time.
-    let since = stamp(&job.join(EXECUTOR)).map_or(String::new(), |(time, _)| rfc3339(time));
-    // Behind the time, which is written so that texts compare as times do. What is older was another worker's.
-    let says = |line: &String| {
-        let (time, text) = line.split_once(' ').filter(|(time, _)| *time >= since.as_str())?;
-        text.strip_prefix(FAILED).filter(|_| time.ends_with('Z')).map(String::from)
-    };
-    lines.iter().rev().find_map(says)
-}
-
-/// The error for a job that came from elsewhere: what it would read and write, and how to let it.
-fn foreign(id: &str, job: &AnyJob) -> Error {
-    let uses = job.uses();
-    let named = |wanted: &[Use]| {
-        let paths = uses.iter().filter(|(how, _)| wanted.contains(how));
-        paths.map(|(_, path)| path.display().to_string()).collect::<Vec<_>>().join(", ")
-    };
-    let (reads, writes) = (named(&[Use::Library, Use::Reads]), named(&[Use::Library, Use::Writes]));
-    Error::msg(format!(
-        "job {id} was not started by you on this machine: it reads {reads} and may write to {writes}; if that is \
-         right, resume it with `lora-tui jobs LIBRARY resume {id} --trust`"
-    ))
-}
-
-fn read_summary(id: &str, job: &Path) -> JobSummary {
-    // Standing before events: an end that is seen has all its events before it.
-    let standing = Standing::of(job);
-    let progress = Progress::glance(job);
-    let (kind, name, broken) = match read_spec(job) {
-        Ok(job) => (Some(job.kind()), job.title(), None),
-        Err(error) => (None, id.to_string(), Some(error.to_string())),
-    };
-    let cancel = job.join(CANCEL).exists();
-    let begun = progress.started.is_some() && !progress.waiting;
-    let (state, error, reason) = match standing {
-        Standing::Over(result) => (result.state, result.error, None),
-        Standing::Open(Life::Alive | Life::Waiting(_)) if cancel => (JobState::Cancelling, None, None),
-        Standing::Open(Life::Waiting(reason)) => (JobState::Queued, None, reason),
-        Standing::Open(Life::Alive) if begun => (JobState::Running, None, None),
-        Standing::Open(Life::Alive) => (JobState::Queued, None, None),
-        Standing::Open(Life::Gone(reason)) => {
-            let why = || match () {
-                () if !job.join(WORKER).exists() => "the worker did not start; see the log",
-                () if cancel => "worker died while it was being cancelled",
-                () => "worker died (killed or crashed); see the log",
-            };
-            let reason = reason.or_else(|| last_words(job)).unwrap_or_else(|| why().to_string());
-            (JobState::Failed, Some(reason), None)
-        }
-    };
-    let waits = if state == JobState::Queued { after::waits_for(job).or(reason) } else { None };
-    JobSummary {
-        id: id.to_string(),
-        kind,
-        name,
-        state,
-        step: progress.step,
-        steps: progress.steps,
-        started: progress.started.and_then(times::time),
-        error: broken.or(error),
-        after: after::parents(job),
-        waits,
     }
 }

@@ -1,4 +1,4 @@
-//! The files in a job's directory.
+//! The files in a job's directory, and its name.
 
 pub const SPEC: &str = "spec.json";
 pub const ORIGIN: &str = "origin";
@@ -11,3 +11,14 @@ pub const LOG: &str = "log.txt";
 pub const CANCEL: &str = "cancel";
 pub const RESULT: &str = "result.json";
 pub const STATE: &str = "state.safetensors";
+pub const GROUP: &str = "group";
+pub const HOLD: &str = "hold";
+pub const ORDER: &str = "order";
+
+/// Whether a directory's name can be a job's: what people type and see, so plain ASCII.
+pub fn is_id(name: &str) -> bool {
+    !name.starts_with('.')
+        && !name.is_empty()
+        && name.len() <= 128
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+}

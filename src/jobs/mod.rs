@@ -8,6 +8,9 @@
 //! | `origin` | starter | that this user started it on this machine: a digest of the spec with the user's key |
 //! | `after.json` | starter | ids of the jobs that have to be finished before it begins, if any |
 //! | `executor.json` | starter | who runs it, and what it is known by there |
+//! | `group` | starter | the first of the jobs that were started together with it |
+//! | `hold` | anybody | its existence keeps the job from beginning |
+//! | `order` | anybody | a number: jobs of smaller ones begin before others |
 //! | `lock` | starter, then worker | locked while the worker lives; inherited, so there is no gap |
 //! | `worker.json` | worker | process id and version, for people only |
 //! | `events.jsonl` | worker | one [`JobEvent`] a line, from the moment it holds a slot |
@@ -22,6 +25,7 @@
 //! directory.
 
 mod after;
+mod change;
 mod event;
 mod events;
 pub mod executors;
@@ -34,20 +38,25 @@ mod jobs;
 pub mod kinds;
 mod layout;
 mod life;
+mod manifest;
 mod origin;
 mod progress;
 mod queue;
 mod slots;
 mod state;
+mod summary;
 mod times;
+mod waits;
 mod worker;
 
+pub use after::After;
+pub use change::Started;
 pub use event::{JobEvent, JobRow};
-pub use executors::{Executor, Local};
+pub use executors::{Executor, Local, default_executor, executor_named};
 pub use job_dir::JobDir;
 pub use jobs::{Jobs, LogFollower};
 pub use kinds::{AnyJob, AnyReport, ClusterReport, ClusterSpec, Job};
 pub use progress::Progress;
 pub use state::{JobDetail, JobState, JobSummary};
 pub use times::text as time_text;
-pub use worker::worker;
+pub use worker::{worker, worker_of_manifest};

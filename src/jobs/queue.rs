@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::after::waits_for;
-use super::job_dir::is_id;
-use super::layout::{EVENTS, LOCK, RESULT, SPEC};
-use crate::outside::Lock;
+use super::layout::{EVENTS, HOLD, LOCK, ORDER, RESULT, SPEC, is_id};
+use super::waits::waits_for;
+use crate::outside::{Lock, own};
 use crate::{Cancel, Result};
 
 const BETWEEN_TRIES: Duration = Duration::from_millis(200);
+/// Largest `order` that is read.
+const MAX_ORDER: u64 = 64;
 /// How long an older job may leave a free slot unused (it may be stopped) before others pass it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -21,6 +22,13 @@ pub fn wait_for_slot(job: &Path, slots: usize, waiting: &mut dyn FnMut(), cancel
     let mut waits = false;
     loop {
         cancel.check()?;
+        if job.join(HOLD).exists() {
+            if !std::mem::replace(&mut waits, true) {
+                waiting();
+            }
+            std::thread::sleep(BETWEEN_TRIES);
+            continue;
+        }
         // One process at a time looks and decides, so that no slot looks taken by one that is about to release it.
         let turn = Lock::wait(&jobs.join("queue"))?;
         match free_slot(jobs, slots)? {
@@ -51,7 +59,7 @@ fn free_slot(jobs: &Path, slots: usize) -> Result<Option<Lock>> {
 
 fn older_one_waits(job: &Path, jobs: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(jobs) else { return false };
-    let mine = submitted(job);
+    let mine = turn(job);
     entries.flatten().any(|entry| {
         let path = entry.path();
         path != job
@@ -59,11 +67,23 @@ fn older_one_waits(job: &Path, jobs: &Path) -> bool {
             && entry.file_type().is_ok_and(|kind| kind.is_dir())
             && !path.join(RESULT).exists()
             && !path.join(EVENTS).exists()
-            && (submitted(&path), &*path) < (mine, job)
+            && turn(&path) < mine
+            && !path.join(HOLD).exists()
             && Lock::is_taken(&path.join(LOCK))
             // Who waits for another job does not wait for a slot.
             && waits_for(&path).is_none()
     })
+}
+
+/// What decides which of two waiting jobs is first: the order that somebody gave them, then age.
+fn turn(job: &Path) -> (i64, Option<SystemTime>, &Path) {
+    (order(job), submitted(job), job)
+}
+
+/// The order that somebody gave a job; 0 where nobody has.
+pub fn order(job: &Path) -> i64 {
+    let text = own::read(&job.join(ORDER), MAX_ORDER).ok().flatten().unwrap_or_default();
+    std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
 }
 
 /// When a job was submitted: nothing touches its spec later.
@@ -109,6 +129,21 @@ mod tests {
         let path = older.path().to_path_buf();
         drop(older);
         assert!(!older_one_waits(newer.path(), dir.path()), "{} is dead", path.display());
+    }
+
+    #[test]
+    fn a_job_that_is_held_has_no_turn_and_one_that_is_put_first_has_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (job(dir.path()), job(dir.path()));
+        std::fs::write(other.path().join(ORDER), "-1").unwrap();
+        assert!(older_one_waits(one.path(), dir.path()) && !older_one_waits(other.path(), dir.path()));
+        own::mark(&other.path().join(HOLD)).unwrap();
+        assert!(!older_one_waits(one.path(), dir.path()));
+        let cancel = Cancel::new();
+        let mut report = || cancel.cancel();
+        let waited = wait_for_slot(other.path(), 1, &mut report, &cancel);
+        assert!(matches!(waited, Err(Error::Cancelled)), "it took a slot though it is held");
+        assert_eq!(order(Path::new("/none")), 0);
     }
 
     #[test]

@@ -77,6 +77,15 @@ pub struct JobSummary {
     /// Why it is still queued, where it is not for a free slot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits: Option<String>,
+    /// Somebody holds it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
+    /// Where it runs, if that is not on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+    /// The first of the jobs that were started together with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
 }
 
 impl JobSummary {

@@ -2,25 +2,29 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
-use super::after::wait_for_parents;
 use super::events::{EventLog, FAILED, say};
-use super::executors::{Slots, executor_of};
+use super::executors::{Ending, Executor, Handle, Slots, executor_of};
 use super::job_dir::{JobResult, LOCK_PATIENCE, ResultRoom, busy, read_spec};
 use super::kinds::{AnyJob, JobContext};
 use super::layout::{CANCEL, LOCK, LOG, RESULT, SPEC, STATE, WORKER};
+use super::manifest::{Head, Manifest, library_mark};
 use super::times;
+use super::waits::{Patience, wait_for_parents};
 use super::{JobState, origin, queue};
-use crate::outside::{Lock, make_folders, null_device, own};
+use crate::outside::{Lock, make_folders, null_device, own, read_limited};
 use crate::signals::{Signal, Signals};
 use crate::{Cancel, Error, Result};
 
 /// How often the worker looks whether it should stop.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(150);
+/// The same where the job lies on a shared file system, which may be slow or away for a while.
+const SHARED_PATIENCE: Duration = Duration::from_secs(120);
+/// Largest `worker.json` that is read.
+const MAX_WORKER: u64 = 1 << 16;
 /// The error of a job whose directory went away.
 const GONE: &str = "its directory was deleted or moved while it worked; delete .lora-tui, or move the library, only \
      while no job runs";
@@ -29,7 +33,7 @@ const GONE: &str = "its directory was deleted or moved while it worked; delete .
 const NICENESS: i32 = 10;
 
 /// Does the job in `job_dir`: waits for a slot, works, writes the result. Started by an
-/// [`Executor`](super::Executor), once per job.
+/// [`Executor`](super::Executor), once per submission.
 ///
 /// Returns how the job ended; why is in its result and its log.
 ///
@@ -38,35 +42,152 @@ const NICENESS: i32 = 10;
 /// end: a result that cannot be written.
 pub fn worker(job_dir: &Path) -> Result<JobState> {
     let job = &std::path::absolute(job_dir).map_err(|error| Error::io(job_dir, error))?;
-    let cancel = Cancel::new();
-    let gone = Arc::new(AtomicBool::new(false));
+    let watched = Watched::of(job);
     // First of all: from here on a signal is a request.
-    watch(job, &cancel, &gone)?;
-    let lock = hold_lock(job)?;
+    watch(&watched)?;
+    work(job, &watched)
+}
+
+/// Does the jobs of one task of a [`Manifest`], one after the other: those that have no result yet, and that were not
+/// handed over again since. Started by an [`Executor`](super::Executor) that takes many jobs together, on whatever
+/// machine it finds, and again when that machine is lost.
+///
+/// Returns how they ended: the first state that is not [`JobState::Finished`], if there is one.
+///
+/// # Errors
+/// Without touching anything: a manifest that cannot be read or lacks the task. Else the first error of [`worker`].
+pub fn worker_of_manifest(path: &Path, task: usize) -> Result<JobState> {
+    let path = std::path::absolute(path).map_err(|error| Error::io(path, error))?;
+    let manifest = Manifest::read(&path)?;
+    let ids = manifest.tasks.get(task).ok_or_else(|| {
+        Error::file(&path, format!("lists {} tasks, so there is no number {task}", manifest.tasks.len()))
+    })?;
+    // `jobs/.slurm/token/manifest.jsonl`
+    let jobs = path.ancestors().nth(3).ok_or_else(|| Error::file(&path, "is in no folder of jobs"))?;
+    // A folder that is no job: nothing is marked there.
+    let watched = Watched::of(jobs);
+    lock(&watched).shared = true;
+    watch(&watched)?;
+    let mut ended = Ok(JobState::Finished);
+    for id in ids {
+        let job = jobs.join(id);
+        // What asked one job to stop asks those after it.
+        if lock(&watched).asked.is_some() {
+            return ended.and(Ok(JobState::Cancelled));
+        }
+        if job.join(RESULT).exists() || Handle::read(&job)?.token != manifest.head.token {
+            continue;
+        }
+        log_to(&job)?;
+        lock(&watched).next(&job);
+        let done = match differs(&manifest, jobs) {
+            None => work(&job, &watched),
+            Some(problem) => fail(&job, problem),
+        };
+        ended = match (ended, done) {
+            (Ok(JobState::Finished), done) => done,
+            (ended, _) => ended,
+        };
+    }
+    ended
+}
+
+/// What is not here as it was where the jobs were handed over.
+fn differs(manifest: &Manifest, jobs: &Path) -> Option<String> {
+    let Head { version, library, .. } = &manifest.head;
+    let here = env!("CARGO_PKG_VERSION");
+    if version != here {
+        return Some(format!(
+            "version {version} of lora-tui handed this job over, but here is {here}: install the same, or set program \
+             in [executor.slurm], and resume it"
+        ));
+    }
+    match library_mark(jobs) {
+        Ok(mark) if mark == *library => None,
+        Ok(_) => Some(
+            "library.toml names another base model or template than when this job was handed over; resume it if that \
+             is right"
+                .into(),
+        ),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Ends a job before it has begun.
+fn fail(job: &Path, problem: String) -> Result<JobState> {
+    say(&format!("{FAILED}{problem}"));
+    let end = JobResult {
+        state: JobState::Failed,
+        error: Some(problem),
+        result: None,
+        ended: Some(SystemTime::now()),
+    };
+    end.write(job)?;
+    Ok(end.state)
+}
+
+/// From here on, what this process prints goes into the log of the job.
+fn log_to(job: &Path) -> Result<()> {
+    let path = job.join(LOG);
+    let log = own::append(&path)?.into_file();
+    #[cfg(unix)]
+    {
+        let fail = |error: rustix::io::Errno| Error::io(&path, error.into());
+        rustix::stdio::dup2_stdout(&log).map_err(fail)?;
+        rustix::stdio::dup2_stderr(&log).map_err(fail)?;
+    }
+    #[cfg(not(unix))]
+    drop(log);
+    Ok(())
+}
+
+fn work(job: &Path, watched: &Arc<Mutex<Watched>>) -> Result<JobState> {
+    let (executor, _) = executor_of(job)?;
+    let held = if executor.locks() { Some(hold_lock(job)?) } else { try_lock(job)? };
     if job.join(RESULT).exists() {
         return Err(Error::file(job, "this job has ended"));
     }
-    introduce(job);
+    let interruptions = interruptions(job);
+    introduce(job, interruptions);
     lower_priority();
 
+    let cancel = lock(watched).cancel.clone();
     let asked = read_spec(job);
     let room = ResultRoom::take(job);
     let done = match (&asked, &room) {
-        (Ok(asked), Ok(_)) => work_in_turn(job, asked, &cancel),
+        (Ok(asked), Ok(_)) => work_in_turn(job, asked, &*executor, &cancel),
         (Err(error), _) | (_, Err(error)) => Err(Error::msg(error.to_string())),
     };
-    let (state, error, result) = match done {
-        Err(_) if gone.load(Ordering::Relaxed) => (JobState::Failed, Some(GONE.to_string()), None),
-        Ok(value) => (JobState::Finished, None, Some(value)),
-        Err(Error::Cancelled) => (JobState::Cancelled, None, None),
-        Err(error) => (JobState::Failed, Some(error.to_string()), None),
+    let (gone, signal) = {
+        let watched = lock(watched);
+        (watched.gone, watched.asked.filter(|_| !job.join(CANCEL).exists()))
+    };
+    let (state, error, result) = match (done, signal) {
+        (Err(_), _) if gone => (JobState::Failed, Some(GONE.to_string()), None),
+        (Ok(value), _) => (JobState::Finished, None, Some(value)),
+        (Err(Error::Cancelled), Some(signal)) => {
+            if signal == Signal::Warning {
+                introduce(job, interruptions + 1);
+            }
+            let keeps = asked.as_ref().is_ok_and(|asked| asked.kind().resumes);
+            match executor.interrupted(signal, interruptions, keeps) {
+                Ending::Cancelled => (JobState::Cancelled, None, None),
+                Ending::Failed(reason) => (JobState::Failed, Some(reason), None),
+                Ending::Left => {
+                    say("stopped by the scheduler; what was done is saved");
+                    return Ok(JobState::Cancelled);
+                }
+            }
+        }
+        (Err(Error::Cancelled), None) => (JobState::Cancelled, None, None),
+        (Err(error), _) => (JobState::Failed, Some(error.to_string()), None),
     };
     say(&match &error {
         None => state.name().to_string(),
         Some(error) => format!("{FAILED}{error}"),
     });
     let end = JobResult { state, error, result, ended: Some(SystemTime::now()) };
-    if gone.load(Ordering::Relaxed) {
+    if gone {
         if let Ok(asked) = &asked {
             leave_a_trace(job, asked, &end)?;
         }
@@ -76,7 +197,7 @@ pub fn worker(job_dir: &Path) -> Result<JobState> {
         Ok(room) => room.write(&end, job)?,
         Err(_) => end.write(job)?,
     }
-    drop(lock);
+    drop(held);
     Ok(state)
 }
 
@@ -96,12 +217,23 @@ fn leave_a_trace(job: &Path, asked: &AnyJob, end: &JobResult) -> Result<()> {
     end.write(job)
 }
 
-fn work_in_turn(dir: &Path, job: &AnyJob, cancel: &Cancel) -> Result<serde_json::Value> {
+fn work_in_turn(
+    dir: &Path,
+    job: &AnyJob,
+    executor: &dyn Executor,
+    cancel: &Cancel,
+) -> Result<serde_json::Value> {
     let name = format!("{} {}", job.kind().name, job.title());
-    wait_for_parents(dir, &mut |reason| say(&format!("{name}: {reason}")), cancel)?;
+    let mut waits = |reason: &str| say(&format!("{name}: {reason}"));
+    let slots = executor.slots()?;
+    // A node is not kept for a parent that has failed.
+    let patience = match slots {
+        Slots::Library(_) => Patience::ForEver,
+        Slots::Executor => Patience::WhileUnderWay,
+    };
+    wait_for_parents(dir, patience, &mut waits, cancel)?;
     let mut wait = || say(&format!("{name}: waiting for its turn"));
-    let (executor, _) = executor_of(dir)?;
-    let _slot = match executor.slots()? {
+    let _slot = match slots {
         Slots::Library(slots) => Some(queue::wait_for_slot(dir, slots, &mut wait, cancel)?),
         Slots::Executor => None,
     };
@@ -138,6 +270,23 @@ fn hold_lock(job: &Path) -> Result<Lock> {
     lock.ok_or_else(|| busy(job))
 }
 
+/// The lock, where it can be had: what decides that this job lives is what its executor says. `None` where the storage
+/// has no locks.
+///
+/// # Errors
+/// Another worker that has it.
+fn try_lock(job: &Path) -> Result<Option<Lock>> {
+    let path = job.join(LOCK);
+    if !own::is_taken(&path) {
+        return Err(Error::file(job, "no job is here"));
+    }
+    match Lock::take_existing(&path, SHARED_PATIENCE) {
+        Ok(Some(lock)) => Ok(Some(lock)),
+        Ok(None) => Err(busy(job)),
+        Err(_) => Ok(None),
+    }
+}
+
 /// Standard input, if it is the lock; then it is moved away, so that no child of the worker can keep the
 /// lock when the worker is dead.
 #[cfg(unix)]
@@ -168,56 +317,129 @@ fn lower_priority() {
 #[cfg(any(not(unix), test))]
 fn lower_priority() {}
 
-/// Says who does the job; nothing decides anything by it.
-fn introduce(job: &Path) {
+/// Says who does the job; and how often one before was interrupted.
+fn introduce(job: &Path, interruptions: u64) {
     let text = serde_json::json!({
         "pid": std::process::id(),
+        "host": host_name(),
         "version": env!("CARGO_PKG_VERSION"),
         "since": times::text(Some(SystemTime::now())),
+        "interruptions": interruptions,
     });
     if let Err(error) = own::replace(&job.join(WORKER), text.to_string().as_bytes()) {
         say(&error.to_string());
     }
 }
 
-/// Raises `cancel` when the job's marker appears, when its directory is `gone`, or when a signal asks for the end; a second signal ends the
-/// process at once.
-fn watch(job: &Path, cancel: &Cancel, gone: &Arc<AtomicBool>) -> Result<()> {
+/// What an earlier worker has written down.
+fn interruptions(job: &Path) -> u64 {
+    let bytes = own::read(&job.join(WORKER), MAX_WORKER).ok().flatten().unwrap_or_default();
+    let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    value.get("interruptions").and_then(serde_json::Value::as_u64).unwrap_or(0)
+}
+
+/// The name of this machine; empty where the system does not say it in a file.
+fn host_name() -> String {
+    let bytes = read_limited(Path::new("/proc/sys/kernel/hostname"), 256).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).trim().into()
+}
+
+/// The job that is done now, and what was asked of it.
+#[derive(Debug)]
+struct Watched {
+    job: PathBuf,
+    /// It is on a shared file system, and its executor says what a signal means.
+    shared: bool,
+    /// Raised when it is to stop.
+    cancel: Cancel,
+    /// Its directory went away.
+    gone: bool,
+    /// When that was first seen.
+    missing: Option<Instant>,
+    /// The signal that asked this process to end.
+    asked: Option<Signal>,
+}
+
+impl Watched {
+    fn of(job: &Path) -> Arc<Mutex<Self>> {
+        let shared = is_shared(job);
+        let (job, cancel) = (job.to_path_buf(), Cancel::new());
+        Arc::new(Mutex::new(Self { job, shared, cancel, gone: false, missing: None, asked: None }))
+    }
+
+    /// Goes on to another job.
+    fn next(&mut self, job: &Path) {
+        self.job = job.to_path_buf();
+        self.shared = is_shared(job);
+        (self.cancel, self.gone, self.missing) = (Cancel::new(), false, None);
+        if self.asked.is_some() {
+            self.cancel.cancel();
+        }
+    }
+
+    /// Looks for the marker, and whether the directory is still there.
+    fn look(&mut self) {
+        let lock = self.job.join(LOCK).symlink_metadata();
+        if lock.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            let since = self.missing.get_or_insert_with(Instant::now).elapsed();
+            // A shared file system may be away for a while.
+            if !self.shared || since >= SHARED_PATIENCE {
+                self.gone = true;
+                self.cancel.cancel();
+            }
+        } else {
+            self.missing = None;
+        }
+        if self.job.join(CANCEL).exists() {
+            self.cancel.cancel();
+        }
+    }
+
+    /// A signal asks for the end. On this machine that counts as if the job had been cancelled.
+    fn hear(&mut self, signal: Signal) {
+        let again = self.asked.replace(self.asked.unwrap_or(signal)).is_some();
+        if again && !self.shared {
+            let ended = Some(SystemTime::now());
+            let end = JobResult { state: JobState::Cancelled, error: None, result: None, ended };
+            let _ = end.write(&self.job);
+            std::process::exit(130);
+        }
+        if !self.shared {
+            // Readers see "cancelling", whoever asked for it.
+            let _ = own::mark(&self.job.join(CANCEL));
+        }
+        self.cancel.cancel();
+    }
+}
+
+/// Without `executor.json`, as in earlier versions, it is a process of this machine.
+fn is_shared(job: &Path) -> bool {
+    executor_of(job).is_ok_and(|(executor, _)| !executor.locks())
+}
+
+fn lock(watched: &Mutex<Watched>) -> MutexGuard<'_, Watched> {
+    // What is watched makes sense at any moment.
+    watched.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Raises the job's `cancel` when its marker appears, when its directory is gone, or when a signal asks for the end; where
+/// workers are processes of this machine, a second signal ends the process at once.
+fn watch(watched: &Arc<Mutex<Watched>>) -> Result<()> {
     let fail = |error| Error::msg(format!("cannot listen to signals: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(fail)?;
     let mut signals = {
         let _inside = runtime.enter();
-        Signals::listen(&[Signal::Terminate, Signal::Interrupt, Signal::HangUp]).map_err(fail)?
+        Signals::listen(&[Signal::Terminate, Signal::Interrupt, Signal::HangUp, Signal::Warning])
+            .map_err(fail)?
     };
-    let (job, cancel, gone) = (job.to_path_buf(), cancel.clone(), gone.clone());
+    let watched = watched.clone();
     let watcher = move || {
         runtime.block_on(async move {
-            let mut signalled = false;
             let mut looks = tokio::time::interval(BETWEEN_LOOKS);
             loop {
                 tokio::select! {
-                    _ = signals.next() => {
-                        if signalled {
-                            let ended = Some(SystemTime::now());
-                            let end = JobResult { state: JobState::Cancelled, error: None, result: None, ended };
-                            let _ = end.write(&job);
-                            std::process::exit(130);
-                        }
-                        signalled = true;
-                        // Readers see "cancelling", whoever asked for it.
-                        let _ = own::mark(&job.join(CANCEL));
-                        cancel.cancel();
-                    }
-                    _ = looks.tick() => {
-                        let lock = job.join(LOCK).symlink_metadata();
-                        if lock.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
-                            gone.store(true, Ordering::Relaxed);
-                            cancel.cancel();
-                        }
-                        if job.join(CANCEL).exists() {
-                            cancel.cancel();
-                        }
-                    }
+                    signal = signals.next() => lock(&watched).hear(signal),
+                    _ = looks.tick() => lock(&watched).look(),
                 }
             }
         });

@@ -21,6 +21,9 @@ pub struct Manifest {
     pub template: Option<Template>,
     /// `[router]`.
     pub router: RouterDefaults,
+    /// `[executor]`: the default executor of its jobs and a table for each; executors know what stands there.
+    #[serde(skip_serializing_if = "toml::Table::is_empty")]
+    pub executor: toml::Table,
 }
 
 /// Where the base model is. One of `path`, `hub` or `package` at least.

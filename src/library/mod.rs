@@ -24,7 +24,7 @@ mod provenance;
 mod safetensors;
 mod scan;
 mod skipped;
-mod small_toml;
+pub(crate) mod small_toml;
 mod stamp;
 mod state_dir;
 mod template;

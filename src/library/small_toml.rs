@@ -9,7 +9,7 @@ use crate::text::short;
 const MAX_TOKENS: usize = 8_000;
 
 /// Reads a small TOML file. The error is a reason on one line, with the line it is about.
-pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8".to_string())?;
     let tokens = tokens(text);
     if tokens > MAX_TOKENS {

@@ -181,6 +181,9 @@ fn job(id: &str, kind: &'static Kind, name: &str, state: JobState, step: usize) 
         error: None,
         after: Vec::new(),
         waits: None,
+        held: false,
+        place: None,
+        group: None,
     }
 }
 

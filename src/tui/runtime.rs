@@ -249,7 +249,8 @@ async fn event_loop(
                     terminal.resume()?;
                     frames.request();
                 }
-                Signal::Resize => frames.request(),
+                // Only workers listen to it.
+                Signal::Resize | Signal::Warning => frames.request(),
             },
             () = frame => {
                 frames.begin(Instant::now());

@@ -43,14 +43,14 @@ fn bash_completes_options_values_commands_and_names() {
         ("lora-tui similarity ./library --metric ", &["delta", "flat", "mbc"]),
         // Bash replaces what follows the `=` alone.
         ("lora-tui similarity ./library --metric=f", &["flat"]),
-        ("lora-tui jobs ./library re", &["resume"]),
+        ("lora-tui jobs ./library re", &["release", "resume"]),
         ("lora-tui show ./library iso", &["iso_date"]),
         ("lora-tui merge ./library --experts iso_date,clock", &["iso_date,clock_12h"]),
         ("lora-tui route ./library --router single:iso", &["iso_date"]),
         ("lora-tui route ./library --mute iso_date cloc", &["clock_12h"]),
         // The library of this folder is meant.
         ("lora-tui show iso", &["iso_date"]),
-        ("lora-tui jobs re", &["resume"]),
+        ("lora-tui jobs re", &["release", "resume"]),
         ("lora-tui jobs show --js", &["--json"]),
         ("lora-tui work", &[]),
         ("lora-tui --theme li", &["light"]),

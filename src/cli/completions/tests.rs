@@ -20,7 +20,7 @@ fn commands_options_and_values_complete() {
     assert_eq!(texts("similarity ./lib --metric "), ["mbc", "flat", "delta"]);
     assert_eq!(texts("similarity ./lib --metric=f"), ["--metric=flat"]);
     assert_eq!(texts("similarity --metric flat ./lib --sp"), ["--sparsity"]);
-    assert_eq!(texts("jobs ./lib re"), ["resume"]);
+    assert_eq!(texts("jobs ./lib re"), ["resume", "release"]);
     assert_eq!(texts("jobs ./lib log --fol"), ["--follow"]);
     assert_eq!(texts("--theme "), ["auto", "dark", "light"]);
     assert_eq!(texts("completions z"), ["zsh"]);

@@ -4,17 +4,23 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
-use super::parse_trimmed;
 use super::settings::{Given, arg, given};
+use super::{choice, parse_trimmed};
+use crate::jobs::executors::Entry as Executor;
 use crate::jobs::kinds::{Around, KINDS, Kind};
 use crate::jobs::{AnyJob, Job};
 use crate::{Error, Result};
 
-/// Flag that makes a job of a command.
+/// Flags that make a job of a command, and their group.
 const BACKGROUND: &str = "background";
+const EXECUTOR: &str = "executor";
+const AS_JOB: &str = "as-job";
 const AFTER: &str = "after";
+const AFTER_ANY: &str = "after-any";
+const DRY_RUN: &str = "dry-run";
+const EACH: &str = "each";
 /// Setting that is the path of the base model, in every kind that has one.
 const BASE: &str = "base";
 
@@ -23,31 +29,86 @@ const BASE: &str = "base";
 pub struct GivenJob {
     /// Of this kind.
     pub kind: &'static Kind,
+    /// Who is to do it, where that is said.
+    pub executor: Option<&'static str>,
     /// Jobs, by their ids or how they begin, that have to be finished before it begins.
     pub after: Vec<String>,
+    /// Jobs that have to end before it begins, however they end.
+    pub after_any: Vec<String>,
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// One job for each dataset.
+    pub each: bool,
     values: Vec<(&'static str, Given)>,
 }
 
 impl GivenJob {
     /// The options of a kind's settings; where all that can be asked for is a job, none has to say so.
-    fn args(kind: &'static Kind, all_are_jobs: bool) -> impl Iterator<Item = Arg> {
+    fn args(kind: &'static Kind, all_are_jobs: bool) -> Vec<Arg> {
         let fresh = kind.fresh(&Around::default());
-        fresh.options().into_iter().map(move |mut option| {
-            if all_are_jobs && option.requires == BACKGROUND {
-                option.requires = "";
-            }
-            let (fresh, id) = (fresh.clone(), option.id);
-            arg(option, move |text| fresh.clone().set(id, text.trim()))
-        })
+        let mut args: Vec<Arg> = fresh
+            .options()
+            .into_iter()
+            .map(|mut option| {
+                if option.requires == BACKGROUND {
+                    option.requires = if all_are_jobs { "" } else { AS_JOB };
+                }
+                let (fresh, id, is_required) = (fresh.clone(), option.id, option.is_required);
+                let arg = arg(option, move |text| fresh.clone().set(id, text.trim()));
+                if kind.each == Some(id) && is_required {
+                    return arg.required(false).required_unless_present(EACH).conflicts_with(EACH);
+                }
+                arg
+            })
+            .collect();
+        if kind.each.is_some() {
+            let each = Arg::new(EACH)
+                .long(EACH)
+                .help("One job for each dataset, named after it; a folder of tasks stands for all tasks below it")
+                .action(ArgAction::SetTrue);
+            args.push(if all_are_jobs { each } else { each.requires(AS_JOB) });
+        }
+        args.extend(
+            [
+                after(AFTER, "Begin once this job is finished; several with commas between"),
+                after(AFTER_ANY, "Begin once this job has ended, also if it has failed"),
+            ]
+            .map(|after| if all_are_jobs { after } else { after.requires(AS_JOB) }),
+        );
+        let executor = Arg::new(EXECUTOR)
+            .long(EXECUTOR)
+            .value_name("EXECUTOR")
+            .value_parser(choice::<Executor>())
+            .help("Who does the job [default: that of [executor] in the configuration, else local]");
+        let dry_run = Arg::new(DRY_RUN)
+            .long(DRY_RUN)
+            .help("Print what would be handed over, scripts and commands, and start nothing")
+            .action(ArgAction::SetTrue);
+        args.extend([executor, if all_are_jobs { dry_run } else { dry_run.requires(AS_JOB) }]);
+        args
     }
 
     fn read(kind: &'static Kind, matches: &ArgMatches) -> Self {
         let options = kind.fresh(&Around::default()).options();
+        let ids = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
         Self {
             kind,
-            after: matches.get_many::<String>(AFTER).into_iter().flatten().cloned().collect(),
+            executor: matches.get_one::<Executor>(EXECUTOR).map(|executor| executor.id),
+            after: ids(AFTER),
+            after_any: ids(AFTER_ANY),
+            dry_run: matches.get_flag(DRY_RUN),
+            each: kind.each.is_some() && matches.get_flag(EACH),
             values: options.iter().filter_map(|option| Some((option.id, given(option, matches)?))).collect(),
         }
+    }
+
+    /// The jobs that were asked for: several with `--each`.
+    ///
+    /// # Errors
+    /// As [`Self::job`]; datasets that cannot be found.
+    pub fn jobs(&self, around: &Around<'_>) -> Result<Vec<AnyJob>> {
+        let job = self.job(around)?;
+        if self.each { job.each() } else { Ok(vec![job]) }
     }
 
     /// The job that was asked for; what was not given is as for a new job.
@@ -76,13 +137,13 @@ impl GivenJob {
     }
 }
 
-fn after() -> Arg {
-    Arg::new(AFTER)
-        .long(AFTER)
+fn after(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
         .value_name("ID")
         .value_delimiter(',')
         .value_parser(parse_trimmed::<String>)
-        .help("Begin once this job is finished; several with commas between")
+        .help(help)
         .action(ArgAction::Append)
 }
 
@@ -115,7 +176,8 @@ impl<J: Job> Args for JobArgs<J> {
             .action(ArgAction::SetTrue);
         command
             .args(GivenJob::args(Kind::named::<J>(), false))
-            .args([background, after().requires(BACKGROUND)])
+            .arg(background)
+            .group(ArgGroup::new(AS_JOB).args([BACKGROUND, EXECUTOR]).multiple(true))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -127,7 +189,7 @@ impl<J: Job> FromArgMatches for JobArgs<J> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         Ok(Self {
             given: GivenJob::read(Kind::named::<J>(), matches),
-            background: matches.get_flag(BACKGROUND),
+            background: matches.get_flag(BACKGROUND) || matches.contains_id(EXECUTOR),
             kind: PhantomData,
         })
     }
@@ -152,8 +214,7 @@ fn usage(command: &Command, kind: &Kind) -> String {
 impl Subcommand for JobToStart {
     fn augment_subcommands(command: Command) -> Command {
         command.subcommands(KINDS.iter().map(|kind| {
-            let command =
-                Command::new(kind.name).about(kind.heading).args(GivenJob::args(kind, true)).arg(after());
+            let command = Command::new(kind.name).about(kind.heading).args(GivenJob::args(kind, true));
             let usage = usage(&command, kind);
             command.override_usage(usage)
         }))

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Executor, Handle, Life, Slots};
+use super::{Batch, Executor, Handle, Life, Slots, ToSubmit};
 use crate::jobs::job_dir::JobDir;
 use crate::jobs::layout::{LOCK, LOG};
 use crate::jobs::slots::slots;
@@ -41,9 +41,60 @@ impl Executor for Local {
         Self::ID
     }
 
-    fn submit(&self, job: &JobDir) -> Result<Handle> {
+    fn check(&self) -> Result<()> {
+        self.slots().map(drop)
+    }
+
+    fn health(&self) -> Option<Result<String, String>> {
+        None
+    }
+
+    fn together(&self) -> usize {
+        1
+    }
+
+    fn locks(&self) -> bool {
+        true
+    }
+
+    fn submit(&self, batch: &Batch<'_>) -> Vec<Result<Handle, String>> {
+        let start = |job: &ToSubmit<'_>| {
+            let Some(dir) = job.dir else { return Err("its lock is not held".into()) };
+            self.start(dir).map_err(|error| error.to_string())
+        };
+        batch.jobs.iter().map(start).collect()
+    }
+
+    fn plan(&self, batch: &Batch<'_>) -> Result<String> {
+        let line = |job: &ToSubmit<'_>| format!("{} worker {}\n", self.program.display(), job.path.display());
+        Ok(batch.jobs.iter().map(line).collect())
+    }
+
+    /// Alive while the worker holds the lock, which it inherits: there is no gap.
+    fn look(&self, job: &Path, _handle: &Handle) -> Life {
+        if Lock::is_taken(&job.join(LOCK)) { Life::Alive(None) } else { Life::Gone(None) }
+    }
+
+    fn cancel(&self, _jobs: &[(PathBuf, Handle)]) -> Result<()> {
+        // The worker looks for the marker.
+        Ok(())
+    }
+
+    fn hold(&self, _jobs: &[(PathBuf, Handle)], _held: bool) -> Result<()> {
+        // So it does for this one.
+        Ok(())
+    }
+
+    fn slots(&self) -> Result<Slots> {
+        slots().map(Slots::Library)
+    }
+}
+
+impl Local {
+    fn start(&self, job: &JobDir) -> Result<Handle> {
         let log_path = job.path().join(LOG);
         let fail = |error| Error::io(&log_path, error);
+        let lock = job.lock().ok_or_else(|| Error::file(job.path(), "its lock is not held"))?;
         let log = own::append(&log_path)?.into_file();
         let mut command = Command::new(&self.program);
         command
@@ -51,7 +102,7 @@ impl Executor for Local {
             .arg(job.path())
             .envs(crate::threads::environment())
             // The lock travels as the (empty) standard input: the worker holds it from its first moment.
-            .stdin(Stdio::from(job.lock().try_clone().map_err(fail)?))
+            .stdin(Stdio::from(lock.try_clone().map_err(fail)?))
             .stdout(Stdio::from(log.try_clone().map_err(fail)?))
             .stderr(Stdio::from(log));
         own_session(&mut command);
@@ -61,21 +112,7 @@ impl Executor for Local {
         // Collects the exit status, so that no zombie is left while this process lives.
         let reaper = std::thread::Builder::new().name("job-reaper".into()).spawn(move || child.wait());
         drop(reaper);
-        Ok(Handle { executor: Self::ID.into(), id: None })
-    }
-
-    /// Alive while the worker holds the lock, which it inherits: there is no gap.
-    fn look(&self, job: &Path, _handle: &Handle) -> Life {
-        if Lock::is_taken(&job.join(LOCK)) { Life::Alive } else { Life::Gone(None) }
-    }
-
-    fn cancel(&self, _job: &Path, _handle: &Handle) -> Result<()> {
-        // The worker looks for the marker.
-        Ok(())
-    }
-
-    fn slots(&self) -> Result<Slots> {
-        slots().map(Slots::Library)
+        Ok(Handle::early(Self::ID))
     }
 }
 

@@ -143,6 +143,14 @@ impl AnyJob {
         self.0.set_paths(id, paths);
     }
 
+    /// See [`Job::each`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn each(&self) -> Result<Vec<Self>> {
+        self.0.each()
+    }
+
     /// See [`Job::suggest`].
     pub fn suggest(&self, id: &str, around: &Around<'_>) -> Option<String> {
         self.0.suggest(id, around)
@@ -232,6 +240,7 @@ trait Erased: Debug + Send + Sync {
     fn facts(&self) -> Vec<String>;
     fn training(&self) -> Option<&TrainSpec>;
     fn clusters(&self) -> Option<&ClustersSpec>;
+    fn each(&self) -> Result<Vec<AnyJob>>;
     fn looks(&self) -> Vec<Look>;
     fn options(&self) -> Vec<CommandOption>;
     fn text(&self, id: &str) -> String;
@@ -304,6 +313,10 @@ impl<J: Job> Erased for J {
 
     fn clusters(&self) -> Option<&ClustersSpec> {
         Job::clusters(self)
+    }
+
+    fn each(&self) -> Result<Vec<AnyJob>> {
+        Ok(Job::each(self)?.into_iter().map(AnyJob::from).collect())
     }
 
     fn looks(&self) -> Vec<Look> {

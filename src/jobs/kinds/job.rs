@@ -37,6 +37,10 @@ pub trait Job:
     /// What a second job of the same title would also be doing, where that cannot be ("training").
     const UNIQUE: Option<&'static str> = None;
 
+    /// The setting that names what a job makes, where one can be split into a job for each of its datasets ([`Self::each`]):
+    /// then each chooses its own.
+    const EACH: Option<&'static str> = None;
+
     /// What a finished job reports, as `result.json` holds it.
     type Report: Serialize + DeserializeOwned + Debug + PartialEq + Send + Sync;
 
@@ -50,6 +54,14 @@ pub trait Job:
     /// What an untouched field could say, given the others.
     fn suggest(&self, _id: &str, _around: &Around<'_>) -> Option<String> {
         None
+    }
+
+    /// A job for each of its datasets, named after it.
+    ///
+    /// # Errors
+    /// Datasets that cannot be found.
+    fn each(&self) -> Result<Vec<Self>> {
+        Ok(vec![self.clone()])
     }
 
     /// The new expert's name, or what is clustered or made (`library, k = 4`).

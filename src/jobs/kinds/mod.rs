@@ -35,6 +35,8 @@ pub struct Kind {
     pub resumes: bool,
     /// `Job::UNIQUE`.
     pub unique: Option<&'static str>,
+    /// `Job::EACH`.
+    pub each: Option<&'static str>,
     fresh: fn(&Around<'_>) -> AnyJob,
     read: fn(Value) -> serde_json::Result<AnyJob>,
     read_report: fn(Value) -> serde_json::Result<AnyReport>,
@@ -48,6 +50,7 @@ impl Kind {
             heading: J::HEADING,
             resumes: J::RESUMES,
             unique: J::UNIQUE,
+            each: J::EACH,
             fresh: |around| AnyJob::from(J::fresh(around)),
             read: |value| J::deserialize(value).map(AnyJob::from),
             read_report: |value| J::Report::deserialize(value).map(report_of::<J>),

@@ -45,6 +45,7 @@ impl Job for TrainSpec {
     const HEADING: &'static str = "Train a new expert";
     const RESUMES: bool = true;
     const UNIQUE: Option<&'static str> = Some("training");
+    const EACH: Option<&'static str> = Some("name");
     type Report = TrainReport;
 
     fn settings() -> &'static [Box<dyn Entry<Self>>] {
@@ -63,6 +64,30 @@ impl Job for TrainSpec {
             (!matches!(name.as_str(), "" | "." | ".." | "~")).then_some(name)
         };
         (id == NAME.id).then(|| self.data.iter().filter_map(name).collect::<Vec<_>>().join("+"))
+    }
+
+    /// A folder that is no task itself stands for those below it that have training examples.
+    fn each(&self) -> Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for path in &self.data {
+            let is_task = !path.is_dir() || path.join("train.jsonl").is_file();
+            let tasks = if is_task { vec![path.clone()] } else { train::find_tasks(path)? };
+            let trained =
+                tasks.into_iter().filter(|task| !task.is_dir() || task.join("train.jsonl").is_file());
+            let before = all.len();
+            for task in trained {
+                if task.is_dir() && train::read_task(&task)?.held_out {
+                    continue;
+                }
+                let mut one = Self { data: vec![task], ..self.clone() };
+                one.name = one.suggest(NAME.id, &Around::default()).unwrap_or_default();
+                all.push(one);
+            }
+            if all.len() == before {
+                return Err(Error::file(path, "has no tasks with training examples (train.jsonl) below it"));
+            }
+        }
+        Ok(all)
     }
 
     fn title(&self) -> String {

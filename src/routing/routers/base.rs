@@ -3,7 +3,6 @@
 use super::router::{Request, Resolved, Router, Rule, Scope, Weighing};
 use crate::Result;
 use crate::routing::mix::Mix;
-use crate::routing::scores::Needs;
 use crate::routing::speakers::Speakers;
 
 pub(super) const ROUTER: Router = Router {
@@ -21,7 +20,7 @@ pub(super) const ROUTER: Router = Router {
     mutes: false,
     pins: false,
     cycles: true,
-    needs: Needs::Prototypes,
+    needs_data: false,
     resolve,
 };
 

@@ -2,7 +2,6 @@
 
 use super::router::{Router, Scope};
 use crate::Error;
-use crate::routing::scores::Needs;
 
 pub(super) const ROUTER: Router = Router {
     id: "oracle",
@@ -19,7 +18,7 @@ pub(super) const ROUTER: Router = Router {
     mutes: false,
     pins: false,
     cycles: false,
-    needs: Needs::Prototypes,
+    needs_data: false,
     resolve: |_| {
         Err(Error::usage(
             "oracle needs to know the task of a prompt: it works in eval --methods; elsewhere use single:NAME",

@@ -2,7 +2,6 @@
 
 use super::router::{Argument, Request, Resolved, Router, Rule, Scope, Weighing};
 use crate::routing::mix::Mix;
-use crate::routing::scores::Needs;
 use crate::routing::speakers::Speakers;
 use crate::{Error, Result};
 
@@ -26,7 +25,7 @@ pub(super) const ROUTER: Router = Router {
     mutes: false,
     pins: false,
     cycles: true,
-    needs: Needs::Prototypes,
+    needs_data: false,
     resolve,
 };
 

@@ -2,7 +2,6 @@
 
 use ratatui::text::{Line, Span};
 
-use super::cursor::Zoom;
 use super::digest::kinds;
 use super::exchange::{Exchange, written};
 use super::state::RoutingScreen;
@@ -36,16 +35,15 @@ pub fn line<'a>(screen: &RoutingScreen, shared: &Shared, theme: &Theme, room: u1
     if !router.router.caption.is_empty() {
         parts.push((router.router.caption.into(), dim));
     }
-    for (count, what) in [(question.muted().len(), "muted"), (question.pinned().len(), "pinned")] {
-        if count > 0 {
-            parts.push((format!("{count} {what}"), theme.warning()));
-        }
+    let muted = question.muted().len();
+    if muted > 0 {
+        parts.push((format!("{muted} muted"), theme.warning()));
     }
     if let Some(shown) = &exchange.shown {
         let all = || kinds(&shown.trace.modules).join(" ");
         let text = map.kind.clone().unwrap_or_else(all);
         if !text.is_empty() {
-            let text = if map.zoom == Zoom::Modules { format!("{text} zoomed") } else { text };
+            let text = if map.by_module { format!("{text} zoomed") } else { text };
             parts.push((truncate(&text, 28), theme.text()));
         }
     }

@@ -1,0 +1,515 @@
+//! `slurm`: workers are tasks of Slurm's arrays.
+//!
+//! A batch of jobs becomes one array (`submit.rs`); what Slurm says of its tasks (`record.rs`, `states.rs`) is asked
+//! for all of them at once (`poll.rs`). Commands run without a shell (`command.rs`).
+
+mod command;
+mod poll;
+mod record;
+mod settings;
+mod states;
+mod submit;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+use self::command::{Call, Failure};
+use self::poll::{Answer, Wanted, on};
+use self::record::{Record, Task};
+use self::settings::{COMMANDS, SlurmSettings, TABLE};
+use self::states::Means;
+use self::submit::{Array, Limits, MANIFEST};
+use super::configuration;
+use super::{Batch, Child, Ending, Executor, Handle, Life, Slots};
+use crate::jobs::files::last_lines;
+use crate::jobs::layout::{CANCEL, EXECUTOR, RESULT, WORKER};
+use crate::jobs::manifest::Manifest;
+use crate::signals::Signal;
+use crate::text::counted;
+use crate::{Error, Result};
+
+/// Largest answer of `scontrol` and `sbatch`.
+const MAX_TEXT: u64 = 1 << 20;
+/// Ids in one call.
+const IDS: usize = 400;
+/// How long a result may take to show on a shared file system after its job has ended.
+const DELAY: Duration = Duration::from_secs(60);
+/// How long it may take to hand a batch over.
+const HANDING_OVER: Duration = Duration::from_secs(180);
+/// How often a job that reaches its time limit is queued again by itself.
+const REQUEUES: u64 = 3;
+
+/// Workers are tasks of arrays on a Slurm cluster.
+#[derive(Clone, Debug)]
+pub struct Slurm {
+    /// Where `library.toml` is.
+    library: Option<PathBuf>,
+    /// Between two looks; known once it was asked for.
+    poll: OnceLock<Duration>,
+}
+
+impl Slurm {
+    /// Its name.
+    pub const ID: &str = "slurm";
+
+    /// For the jobs of the library in a folder, with the settings that stand there and in the user's configuration.
+    pub fn new(library: Option<PathBuf>) -> Self {
+        Self { library, poll: OnceLock::new() }
+    }
+
+    fn settings(&self) -> Result<SlurmSettings> {
+        configuration::settings(self.library.as_deref(), Self::ID, TABLE, COMMANDS)
+    }
+
+    fn limits(settings: &SlurmSettings) -> Result<Limits, Failure> {
+        let text = config(&settings.cluster)?;
+        Ok(Limits::read(&text))
+    }
+
+    /// The arrays of a batch.
+    fn arrays<'a>(&self, batch: &Batch<'a>) -> Result<(SlurmSettings, Vec<Array<'a>>)> {
+        let settings = self.settings()?;
+        let program = match settings.program.as_str() {
+            "" => std::env::current_exe()
+                .map_err(|error| Error::msg(format!("where this program is: {error}")))?,
+            program => PathBuf::from(program),
+        };
+        let limits = Self::limits(&settings).map_err(|failure| Error::msg(failure.text()))?;
+        let arrays = Array::all(batch, &settings, limits, &program)?;
+        Ok((settings, arrays))
+    }
+
+    /// What is known of jobs, in one question for each cluster.
+    fn ask(&self, jobs: &[(&Path, &Handle)]) -> Vec<Answer> {
+        // What is wrong with the settings is said where jobs are handed over.
+        let settings = || self.settings().unwrap_or_default().poll;
+        let poll = *self.poll.get_or_init(|| Duration::from_secs(settings() as u64));
+        let mut answers = vec![Answer::Unknown; jobs.len()];
+        let mut clusters: BTreeMap<&str, Vec<(usize, Wanted)>> = BTreeMap::new();
+        for (at, (job, handle)) in jobs.iter().enumerate() {
+            if let Some(wanted) = wanted(job, handle) {
+                clusters.entry(&handle.cluster).or_default().push((at, wanted));
+            }
+        }
+        for (cluster, asked) in clusters {
+            let (places, wanted): (Vec<usize>, Vec<Wanted>) = asked.into_iter().unzip();
+            let found = poll::ask(cluster, poll, &wanted);
+            for (at, answer) in places.into_iter().zip(found) {
+                if let Some(place) = answers.get_mut(at) {
+                    *place = answer;
+                }
+            }
+        }
+        answers
+    }
+
+    /// Runs a command with the ids of tasks, several times where they are many.
+    fn with_ids(
+        &self,
+        program: &'static str,
+        before: &[&str],
+        ids: &[(&str, String)],
+        joined: bool,
+    ) -> Result<()> {
+        let mut clusters: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (cluster, id) in ids {
+            clusters.entry(cluster).or_default().push(id);
+        }
+        for (cluster, ids) in clusters {
+            for ids in ids.chunks(IDS) {
+                let ids =
+                    if joined { vec![ids.join(",")] } else { ids.iter().map(ToString::to_string).collect() };
+                let words = before.iter().map(ToString::to_string).chain(on(cluster));
+                let call = Call::new(program, words.chain(ids));
+                call.run(MAX_TEXT).map_err(|failure| Error::msg(failure.text()))?;
+            }
+            poll::changed(cluster);
+        }
+        Ok(())
+    }
+}
+
+/// `scontrol show config`.
+fn config(cluster: &str) -> Result<String, Failure> {
+    let words = on(cluster).into_iter().chain(["show", "config"].map(String::from));
+    let bytes = Call::new("scontrol", words).run(MAX_TEXT)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What to ask about a job; `None` for one that has not been handed over.
+fn wanted(job: &Path, handle: &Handle) -> Option<Wanted> {
+    if handle.token.is_empty() {
+        return None;
+    }
+    let (array, index) = match &handle.id {
+        Some(_) => (Some(task_of(handle)?.0), task_of(handle)?.1),
+        // Whoever handed it over may have ended before it wrote down the number.
+        None => (None, index_in_manifest(job, handle)?),
+    };
+    Some(Wanted { array, index, name: handle.token.clone() })
+}
+
+fn task_of(handle: &Handle) -> Option<Task> {
+    let (array, index) = handle.id.as_deref()?.split_once('_')?;
+    Some((array.parse().ok()?, index.parse().ok()?))
+}
+
+fn manifest_of(job: &Path, handle: &Handle) -> Option<Manifest> {
+    let jobs = job.parent()?;
+    // The token is a name of our own making, but stands in a file that may come from anybody.
+    let fine = handle.token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    fine.then(|| Manifest::read(&submit::folder(jobs, &handle.token).join(MANIFEST)).ok()).flatten()
+}
+
+fn index_in_manifest(job: &Path, handle: &Handle) -> Option<u32> {
+    let id = job.file_name()?.to_str()?;
+    let task =
+        manifest_of(job, handle)?.tasks.iter().position(|jobs| jobs.iter().any(|other| other == id))?;
+    u32::try_from(task).ok()
+}
+
+impl Executor for Slurm {
+    fn id(&self) -> &'static str {
+        Self::ID
+    }
+
+    fn check(&self) -> Result<()> {
+        self.settings().map(drop)
+    }
+
+    fn health(&self) -> Option<Result<String, String>> {
+        let settings = match self.settings() {
+            Ok(settings) => settings,
+            Err(error) => return Some(Err(error.to_string())),
+        };
+        let found = ["sbatch", "squeue", "scancel", "scontrol"].map(|program| (program, on_path(program)));
+        if found.iter().all(|(_, found)| !found) {
+            return None;
+        }
+        if let Some((missing, _)) = found.iter().find(|(_, found)| !found) {
+            return Some(Err(format!("`{missing}` is not on the PATH, though other commands of Slurm are")));
+        }
+        Some(match config(&settings.cluster) {
+            Err(failure) => Err(failure.text().into()),
+            Ok(text) => {
+                let value = |name: &str| {
+                    let line = text
+                        .lines()
+                        .find(|line| line.split('=').next().is_some_and(|key| key.trim() == name));
+                    line.and_then(|line| line.split_once('=')).map_or("?", |(_, value)| value.trim())
+                };
+                let limits = Limits::read(&text);
+                let accounts = match value("AccountingStorageType") {
+                    "accounting_storage/none" | "(null)" => {
+                        "no accounts: ended jobs are known for MinJobAge only"
+                    }
+                    _ => "with accounts",
+                };
+                let asks =
+                    TABLE.iter().filter(|setting| !setting.is_same(&settings, &SlurmSettings::default()));
+                let asks: Vec<String> =
+                    asks.map(|setting| format!("{} {}", setting.id, setting.text(&settings))).collect();
+                let asks = if asks.is_empty() { String::new() } else { format!("; {}", asks.join(", ")) };
+                Ok(format!(
+                    "cluster {}, Slurm {}, arrays of up to {}, {accounts}{asks}",
+                    value("ClusterName"),
+                    value("SLURM_VERSION"),
+                    counted(limits.array, "task")
+                ))
+            }
+        })
+    }
+
+    fn together(&self) -> usize {
+        100_000
+    }
+
+    fn locks(&self) -> bool {
+        false
+    }
+
+    fn submit(&self, batch: &Batch<'_>) -> Vec<Result<Handle, String>> {
+        let (settings, arrays) = match self.arrays(batch) {
+            Ok(arrays) => arrays,
+            Err(error) => return batch.jobs.iter().map(|_| Err(error.to_string())).collect(),
+        };
+        let mut handles = Vec::with_capacity(batch.jobs.len());
+        // Once one is refused, so will be the others: limits and rights do not change meanwhile.
+        let mut refused: Option<String> = None;
+        for array in &arrays {
+            let hand_over = || {
+                array.write(&settings.cluster).map_err(|error| error.to_string())?;
+                array.call.run(MAX_TEXT).map_err(|failure| hint(failure.text()))
+            };
+            let answer = match &refused {
+                Some(error) => Err(error.clone()),
+                None => hand_over(),
+            };
+            match answer.and_then(|answer| number_of(&answer)) {
+                Ok(number) => handles.extend(array.handles(number, &settings.cluster).into_iter().map(Ok)),
+                Err(error) => {
+                    handles.extend((0..array.len()).map(|_| Err(error.clone())));
+                    refused = Some(error);
+                }
+            }
+        }
+        poll::changed(&settings.cluster);
+        handles
+    }
+
+    fn plan(&self, batch: &Batch<'_>) -> Result<String> {
+        let (_, arrays) = self.arrays(batch)?;
+        Ok(arrays.iter().map(Array::plan).collect::<Vec<_>>().join("\n"))
+    }
+
+    fn look(&self, job: &Path, handle: &Handle) -> Life {
+        let answer = self.ask(&[(job, handle)]).pop().unwrap_or(Answer::Unknown);
+        match answer {
+            Answer::Known(task, record) => life(job, handle, task, &record),
+            Answer::Silent(error) if job.join(WORKER).exists() => Life::Alive(Some(error)),
+            Answer::Silent(error) => Life::Waiting(Some(error)),
+            Answer::Unknown if handle.id.is_none() && is_young(job) => {
+                Life::Waiting(Some("is being handed over to Slurm".into()))
+            }
+            Answer::Unknown if job.join(CANCEL).exists() => Life::Stopped,
+            Answer::Unknown => Life::Gone(Some(match &handle.id {
+                Some(id) => format!(
+                    "Slurm no longer knows job {id}, and it has left no result: it was lost with the controller's \
+                     state, or ended long ago"
+                ),
+                None => "it was not handed over to Slurm: whoever did it ended before".into(),
+            })),
+        }
+    }
+
+    fn look_at_all(&self, jobs: &[(PathBuf, Handle)]) {
+        let jobs: Vec<(&Path, &Handle)> = jobs.iter().map(|(job, handle)| (job.as_path(), handle)).collect();
+        self.ask(&jobs);
+    }
+
+    fn cancel(&self, jobs: &[(PathBuf, Handle)]) -> Result<()> {
+        let mut manifests: BTreeMap<&str, Option<Manifest>> = BTreeMap::new();
+        let mut ids: Vec<(&str, String)> = Vec::new();
+        for (job, handle) in jobs {
+            let Some((array, index)) = task_of(handle) else { continue };
+            let manifest = manifests.entry(&handle.token).or_insert_with(|| manifest_of(job, handle));
+            // A task that does several jobs ends when all of them are to end; else the worker sees the marker.
+            let others = manifest.as_ref().and_then(|manifest| manifest.tasks.get(index as usize));
+            let to_end = |id: &String| {
+                let other = job.with_file_name(id);
+                other.join(CANCEL).exists() || other.join(RESULT).exists()
+            };
+            if others.is_none_or(|others| others.iter().all(to_end)) {
+                ids.push((&handle.cluster, format!("{array}_{index}")));
+            }
+        }
+        ids.dedup();
+        self.with_ids("scancel", &["--quiet"], &ids, false)
+    }
+
+    fn hold(&self, jobs: &[(PathBuf, Handle)], held: bool) -> Result<()> {
+        let ids: Vec<(&str, String)> = jobs
+            .iter()
+            .filter_map(|(_, handle)| Some((handle.cluster.as_str(), handle.id.clone()?)))
+            .collect();
+        self.with_ids("scontrol", &[if held { "hold" } else { "release" }], &ids, true)
+    }
+
+    fn follow(&self, children: &[Child]) -> Result<()> {
+        // A whole array has one condition.
+        let mut arrays: BTreeMap<(&str, u64), Vec<&super::Parent>> = BTreeMap::new();
+        for child in children {
+            if let Some((array, _)) = task_of(&child.handle) {
+                arrays.entry((&child.handle.cluster, array)).or_default().extend(&child.after);
+            }
+        }
+        for ((cluster, array), parents) in arrays {
+            let mut distinct: Vec<&super::Parent> = Vec::new();
+            parents.into_iter().for_each(|parent| {
+                if !distinct.contains(&parent) {
+                    distinct.push(parent);
+                }
+            });
+            let Some(condition) = submit::condition(distinct.into_iter())? else { continue };
+            let words = ["update".into(), format!("JobId={array}"), format!("Dependency={condition}")];
+            let call = Call::new("scontrol", on(cluster).into_iter().chain(words));
+            call.run(MAX_TEXT).map_err(|failure| Error::msg(failure.text()))?;
+            poll::changed(cluster);
+        }
+        Ok(())
+    }
+
+    fn interrupted(&self, by: Signal, before: u64, keeps_its_work: bool) -> Ending {
+        // Whoever else ends it says so, or starts it again: preemption, the loss of a node, `scancel`.
+        if by != Signal::Warning {
+            return Ending::Left;
+        }
+        if !keeps_its_work {
+            return Ending::Failed(
+                "it would have reached its time limit; set a longer time in [executor.slurm], and resume it"
+                    .into(),
+            );
+        }
+        let limit = "set a longer time in [executor.slurm], and resume it: what it has done is saved";
+        if before >= REQUEUES {
+            return Ending::Failed(format!("it reached its time limit {} times; {limit}", before + 1));
+        }
+        let id = match own_task() {
+            Some(id) => id,
+            None => return Ending::Failed(format!("it reached its time limit; {limit}")),
+        };
+        match Call::new("scontrol", ["requeue".to_string(), id]).run(MAX_TEXT) {
+            Ok(_) => Ending::Left,
+            Err(failure) => Ending::Failed(format!(
+                "it reached its time limit and could not be queued again ({}); {limit}",
+                failure.text()
+            )),
+        }
+    }
+
+    fn slots(&self) -> Result<Slots> {
+        Ok(Slots::Executor)
+    }
+}
+
+/// The task that this process is.
+fn own_task() -> Option<String> {
+    let variable =
+        |name: &str| std::env::var(name).ok().filter(|value| value.bytes().all(|b| b.is_ascii_digit()));
+    Some(format!("{}_{}", variable("SLURM_ARRAY_JOB_ID")?, variable("SLURM_ARRAY_TASK_ID")?))
+}
+
+/// Whether a program is somewhere on the PATH.
+fn on_path(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+/// The number of a new array: `12`, or `12;cluster`.
+fn number_of(answer: &[u8]) -> Result<u64, String> {
+    let text = String::from_utf8_lossy(answer);
+    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+    let number = last.split(';').next().unwrap_or_default().parse();
+    number.map_err(|_| {
+        format!("`sbatch` has not said the number of the array but {:?}", crate::text::short(last))
+    })
+}
+
+/// An error of `sbatch` with what to do about it.
+fn hint(error: &str) -> String {
+    let hints = [
+        ("nvalid partition", "set partition in [executor.slurm]; `sinfo` lists them"),
+        (
+            "nvalid account",
+            "set account in [executor.slurm]; `sacctmgr show associations user=$USER` lists them",
+        ),
+        ("nvalid qos", "set qos in [executor.slurm]; `sacctmgr show qos` lists them"),
+        ("submit limit", "hand over what is left later: `lora-tui jobs LIBRARY resume --failed`"),
+        ("configuration is not available", "ask for less in [executor.slurm]: no node has so much"),
+        ("Requested time limit is invalid", "set a time in [executor.slurm] that the partition allows"),
+    ];
+    match hints.iter().find(|(said, _)| error.contains(said)) {
+        Some((_, what)) => format!("{error}; {what}"),
+        None => error.into(),
+    }
+}
+
+/// Whether a job's directory says that it is being handed over, and not for long.
+fn is_young(job: &Path) -> bool {
+    let written = job.join(EXECUTOR).symlink_metadata().and_then(|metadata| metadata.modified());
+    // The clock of a file server may be ahead.
+    written.is_ok_and(|time| SystemTime::now().duration_since(time).map_or(true, |age| age < HANDING_OVER))
+}
+
+/// What Slurm's word means for a job that has no result.
+fn life(job: &Path, handle: &Handle, (array, index): Task, record: &Record) -> Life {
+    let id = format!("{array}_{index}");
+    let Some(state) = record.state else {
+        return Life::Waiting(Some(format!(
+            "Slurm calls its state {}, which this version does not know",
+            record.called
+        )));
+    };
+    let place = || {
+        let nodes = if record.nodes.is_empty() { String::new() } else { format!(" on {}", record.nodes) };
+        let words = if state.words.is_empty() { String::new() } else { format!(", which {}", state.words) };
+        format!("Slurm job {id}{nodes}{words}")
+    };
+    match state.means {
+        Means::Waits => {
+            let reason = states::reason(&record.reason);
+            let words = if state.words.is_empty() { reason } else { state.words.into() };
+            Life::Waiting(Some(words).filter(|words| !words.is_empty()))
+        }
+        Means::Runs => Life::Alive(Some(place())),
+        Means::Completed
+            if poll::ended_for(&handle.cluster, (array, index)) < DELAY && ended_just_now(record) =>
+        {
+            Life::Alive(Some(format!("{}; its result is not here yet", place())))
+        }
+        Means::Completed => Life::Gone(Some(format!(
+            "Slurm job {id} has completed without this job's result: look at the end of its log, and whether all nodes \
+             see this folder"
+        ))),
+        Means::Stopped if job.join(CANCEL).exists() => Life::Stopped,
+        Means::Stopped => {
+            let by = record.by.as_deref().map_or("somebody".into(), user);
+            Life::Gone(Some(format!("Slurm job {id} was cancelled by {by}, not by `jobs cancel`")))
+        }
+        Means::Ended => Life::Gone(Some(ended(job, handle, &id, record, state.words))),
+    }
+}
+
+/// Why a job ended that has left no result.
+fn ended(job: &Path, handle: &Handle, id: &str, record: &Record, words: &str) -> String {
+    let how = match record.exit {
+        Some((_, signal)) if signal > 0 => format!(" (signal {signal})"),
+        Some((code, _)) if code > 0 => format!(" (exit status {code})"),
+        _ => String::new(),
+    };
+    let nodes = if record.nodes.is_empty() { String::new() } else { format!(" on {}", record.nodes) };
+    let mut text = format!("Slurm job {id}{nodes} {words}{how}");
+    // What the script said before there was a worker.
+    if !job.join(WORKER).exists()
+        && let Some((jobs, (_, index))) = job.parent().zip(task_of(handle))
+        && manifest_of(job, handle).is_some()
+    {
+        let path = submit::folder(jobs, &handle.token).join(format!("{index}.out"));
+        let last = last_lines(&path, 1, 4096).ok().and_then(|mut lines| lines.pop()).unwrap_or_default();
+        if !last.is_empty() {
+            text += &format!(": {}", crate::text::short(&last));
+        }
+    }
+    text
+}
+
+/// Whether a job ended within the last minute by Slurm's clock, which may differ from ours: then this process decides
+/// by when it first saw it.
+fn ended_just_now(record: &Record) -> bool {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
+    record.ended.is_none_or(|ended| now.saturating_sub(ended) < DELAY.as_secs() as i64)
+}
+
+/// A user by a number or a name.
+fn user(by: &str) -> String {
+    match by {
+        "0" => "root".into(),
+        number if number.bytes().all(|byte| byte.is_ascii_digit()) => format!("user {number}"),
+        name => name.into(),
+    }
+}
+
+/// The table of settings for the docs.
+pub fn settings_table() -> String {
+    let mut text = String::from("| setting | default | value | what it does |\n|---|---|---|---|\n");
+    for setting in TABLE {
+        let stands = match setting.fallback() {
+            text if text.is_empty() || !setting.unset.is_empty() => text,
+            text => format!("`{text}`"),
+        };
+        text += &format!("| `{}` | {stands} | {} | {} |\n", setting.id, setting.kind.wanted(), setting.help);
+    }
+    text
+}
