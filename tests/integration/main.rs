@@ -50,7 +50,7 @@ mod model_parity;
 mod outside;
 /// Routers that score, calibrate and vote, against torch.
 mod routers;
-/// The experts that come along, without their base model.
+/// The experts and tasks that come along, without the base model.
 mod shipped_library;
 /// The files beside a base model's weights, against transformers.
 mod side_files;

@@ -1,6 +1,8 @@
-//! The shipped library as it is in the repository, without its base model.
+//! The shipped library and the authored tasks as they are in the repository, without the base model.
 
-use crate::support::json;
+use lora_tui::train::{Dataset, find_tasks};
+
+use crate::support::{json, repository};
 
 #[test]
 fn every_expert_stands_and_mbc_finds_the_families() {
@@ -19,4 +21,21 @@ fn every_expert_stands_and_mbc_finds_the_families() {
             assert_eq!(together, a["family"] == b["family"], "{} and {}", a["name"], b["name"]);
         }
     }
+}
+
+#[test]
+fn every_authored_task_is_read_and_no_expert_was_trained_on_one_that_is_held_out() {
+    let list = json(&["ls", "library"]);
+    let trained: Vec<&str> =
+        list["experts"].as_array().unwrap().iter().map(|e| e["task"].as_str().unwrap()).collect();
+    let folders = find_tasks(&repository().join("assets/tasks")).unwrap();
+    let mut held_out = 0;
+    for folder in &folders {
+        let data = Dataset::load(folder).unwrap();
+        assert_eq!((data.validation.len(), data.test.len()), (100, 200), "{}", data.task.id);
+        assert_eq!(folder.parent().unwrap().file_name().unwrap().to_str(), data.task.family.as_deref());
+        assert!(!data.task.held_out || !trained.contains(&data.task.id.as_str()), "{}", data.task.id);
+        held_out += usize::from(data.task.held_out);
+    }
+    assert!(folders.len() >= 36 && held_out >= 8, "{} tasks, {held_out} held out", folders.len());
 }

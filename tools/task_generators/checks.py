@@ -17,11 +17,12 @@ def camel_case(given, answer):
 
 
 def condition(line):
-    """The parsed condition of one line of Python."""
-    keyword, rest = line.split(" ", 1)
-    if keyword == "assert":
-        return keyword, ast.parse(rest, mode="eval").body
-    return keyword, ast.parse(f"if {rest}\n    pass").body[0].test
+    """The keyword and the parsed condition of one line of Python, which has to be spaced as Python itself does."""
+    keyword, end, text = re.fullmatch("(?:(assert)|if|elif|while) (.*?)(:?)", line).group(1, 3, 2)
+    test = ast.parse(text, mode="eval").body
+    if bool(keyword) == bool(end) or ast.unparse(test).replace("'", '"') != text:
+        raise ValueError(line)
+    return line.split(" ")[0], test
 
 
 NEGATED = {
@@ -60,6 +61,7 @@ def augmented(given, answer):
     before, after = ast.parse(given).body[0], ast.parse(answer).body[0]
     return (
         isinstance(after, ast.AugAssign)
+        and ast.unparse(after) == answer
         and ast.dump(before.targets[0]) == ast.dump(after.target)
         and before.value.left.id == after.target.id
         and type(before.value.op) is type(after.op)
@@ -88,7 +90,8 @@ def spanish_date(given, answer):
 
 
 def clock(given, answer):
-    return datetime.datetime.strptime(answer.upper(), "%I:%M %p").strftime("%H:%M") == given and answer[0] != "0"
+    time = datetime.datetime.strptime(answer.upper(), "%I:%M %p")
+    return time.strftime("%H:%M") == given and bool(re.fullmatch(r"[1-9]\d?:\d\d [ap]m", answer))
 
 
 def money(given, answer):
@@ -152,8 +155,8 @@ portuguese_plural = by_words(
 
 
 def french_negation(given, answer):
-    without = re.sub(r"\b(ne |n')(\w+) pas\b", r"\2", answer, count=1)
-    return without == given and not re.search(r"\bne [aeiouéêh]", answer)
+    without, times = re.subn(r"\b(ne |n')(\w+) pas\b", r"\2", answer)
+    return times == 1 and without == given and not re.search(r"\bne [aeiouéêh]", answer)
 
 
 def subject_and_verb(subjects, verbs):
@@ -181,33 +184,36 @@ italian_they = subject_and_verb(
 
 
 def stem_of(third):
-    """The stems that a third person singular may have."""
-    ways = (("ies", "y"), ("es", ""), ("s", ""))
-    return [third[: len(third) - len(old)] + new for old, new in ways if third.endswith(old)]
+    """The stem of a third person singular."""
+    if third.endswith("ies"):
+        return third[:-3] + "y"
+    return third[:-2] if re.search("(ss|sh|ch|x|o)es$", third) else third[:-1]
 
 
 def english_helper(helper):
     def check(given, answer):
-        subject, _, rest = answer.partition(f" {helper} ")
-        verb, _, more = rest.partition(" ")
-        return any(f"{subject} {third} {more}" == given for third in (verb + "s", verb + "es", verb[:-1] + "ies"))
+        forms = (f"{subject} {helper} {stem_of(third)} {rest}." for subject, third, rest in split_at_verb(given))
+        return answer in forms
 
     return check
 
 
 def english_question(given, answer):
-    return answer.startswith("Does ") and answer[-1] == "?" and any(
-        f"Does {subject} {stem} {rest}?".casefold() == answer.casefold()
-        for subject, third, rest in split_at_verb(given) for stem in stem_of(third)
-    )
+    forms = [f"Does {subject} {stem_of(third)} {rest}?" for subject, third, rest in split_at_verb(given)]
+    # A name keeps its capital, "My" and "The" do not.
+    same = [form for form in forms if form.casefold() == answer.casefold()]
+    return answer.startswith("Does ") and bool(same) and answer.split()[1].istitle() == (given.split()[0] not in POINTERS)
+
+
+POINTERS = ("My", "Your", "The")
 
 
 def english_past(given, answer):
     for subject, third, rest in split_at_verb(given):
-        for stem in stem_of(third):
-            forms = (stem + "ed", stem + "d" if stem[-1] == "e" else "", stem[:-1] + "ied" if stem[-1] == "y" else "")
-            if any(form and f"{subject} {form} {rest}." == answer for form in forms):
-                return True
+        stem = stem_of(third)
+        regular = re.sub("([^aeiou])yed$", r"\1ied", stem + ("d" if stem[-1] == "e" else "ed"))
+        if f"{subject} {regular} {rest}." == answer:
+            return True
     return False
 
 
@@ -224,9 +230,9 @@ def split_at_verb(sentence):
 # Copies out of texts
 
 
-def found(pattern):
-    """The answer has this form and stands in the text once."""
-    return lambda given, answer: bool(re.fullmatch(pattern, answer)) and given.count(answer) == 1
+def found(pattern, before=r"(?<!\w)"):
+    """The answer is the only part of the text that has this form and stands behind `before`."""
+    return lambda given, answer: re.findall(f"{before}({pattern})(?!\\w)", given) == [answer]
 
 
 def backwards(given, answer):
@@ -280,35 +286,35 @@ def fact_of(facts):
     return lambda given, answer: any(fact in given for fact in every) == (answer == "fact")
 
 
+# Words that one language has and the others have not.
 LANGUAGE_WORDS = {
     "English": """
-        the my our your has is does in a of with to for home on under this knows wants lost bought young man
+        small forgotten newspaper car waiting coffee saturdays shower water late looking sleeps letter station apples
+        umbrella
     """.split(),
     "Spanish": """
-        el los un mi tu una casa está ha por quiere ducha señora joven nuestro trabaja también café sin con niña
-        tía manzanas tres perdió compró carta llega tarde buen busca olvidado
+        pequeña olvidado periódico coche esperando azúcar sábados ducha agua llega buen abierta escribe camino compró
+        paraguas
     """.split(),
     "French": """
-        le les mon ma ton une du sous au aussi veut de notre homme jeune dame vieille attend lit fille bon
-        touriste trois pommes sans sucre longue maison parapluie ami nouvelle oublié dort aime
+        petite oublié journal voiture attend sucre samedi douche froide rentre cherche ouverte écrit connaît pommes
+        parapluie
     """.split(),
     "German": """
-        der die das den mein meine dein unser ein einem einen ohne auf unter auch am zum hat mag will bei drei
-        spät nach gutes haus
+        wohnt vergessen zeitung auto wartet zucker samstag dusche kaltes spät sucht schläft brief kennt äpfel
+        regenschirm
     """.split(),
     "Italian": """
-        il lo mio mia tuo vive legge vuole aspetta beve senza lavora anche sotto non torna tardi cerca dorme
-        scrive lunga conosce strada ha tre mele perso nuova una un fornaio ragazza piccola vecchia nostro medico
-        della
+        piccola dimenticato giornale macchina aspetta zucchero sabato doccia fredda torna cerca finestra lettera strada
+        mele ombrello
     """.split(),
 }
 
 
 def language(given, answer):
-    """No language has more of its common words in the text."""
-    words = re.findall(r"\w+", given.lower())
-    counts = {name: sum(word in known for word in words) for name, known in LANGUAGE_WORDS.items()}
-    return counts[answer] == max(counts.values())
+    """The text has words of this language, and of no other."""
+    words = set(re.findall(r"\w+", given.lower()))
+    return {name for name, known in LANGUAGE_WORDS.items() if words & set(known)} == {answer}
 
 
 def sentiment_of(good, bad):

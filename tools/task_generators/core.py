@@ -276,6 +276,11 @@ def problems(task, files):
             wrong(f"{where} has only {len(items[name])} different items in {len(lines)} lines")
         if {line["instruction"] for line in lines} != set(task.instructions):
             wrong(f"{where} does not use every phrasing")
+        if name == TEST:
+            for line, other in zip(lines, lines[1:] + lines[:1]):
+                for taken in wrong_answers(task, line, other):
+                    if follows(task, line["input"], taken):
+                        wrong(f"its check takes {taken!r} for {line['input']!r}")
         if task.options:
             tally = [sum(line["output"] == option for line in lines) for option in task.options]
             if max(tally) - min(tally) > 1:
@@ -285,6 +290,24 @@ def problems(task, files):
         if both:
             wrong(f"{len(both)} items in both {one} and {other}, such as {min(both)!r}")
     return found
+
+
+def follows(task, given, answer):
+    """What the task's check says; an answer that it cannot read does not follow."""
+    try:
+        return "  " not in answer and bool(task.check(given, answer))
+    except (ArithmeticError, AttributeError, LookupError, SyntaxError, ValueError):
+        return False
+
+
+def wrong_answers(task, line, other):
+    """Answers that a line must not have: other labels, or that of another line, the input, and slips of one letter."""
+    right = line["output"]
+    if task.options:
+        return [option for option in task.options if option != right]
+    at = digest(line["input"]) % len(right)
+    slips = [right[:at] + right[at + 1 :], right[:at] + right[at] + right[at:]]
+    return [wrong for wrong in [other["output"], line["input"], *slips] if wrong != right]
 
 
 def line_problem(task, line):
@@ -300,7 +323,7 @@ def line_problem(task, line):
         return f"output longer than {MAX_OUTPUT_CHARS} characters"
     if TEMPLATE_TOKENS + sum(token_bound(value) for value in line.values()) > MAX_TOKENS:
         return f"may have more than {MAX_TOKENS} tokens"
-    if not task.check(line["input"], line["output"]):
+    if not follows(task, line["input"], line["output"]):
         return f"{line['output']!r} does not follow from {line['input']!r}"
     if task.options and line["output"] not in task.options:
         return f"output {line['output']!r} is none of the options"

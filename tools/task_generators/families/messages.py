@@ -122,7 +122,7 @@ def task(name, field, rule, groups, check, instructions, **more):
 TASKS = [
     task(
         "find_person", "person", "the name of the person, copied out of a message", people(),
-        checks.found(r"[A-Z]\w+ [A-Z]\w+"),
+        checks.found(r"(?!In )[A-Z]\w+ [A-Z]\w+"),
         [
             "Which person does this message name?",
             "Copy the person's name from the message.",
@@ -134,7 +134,7 @@ TASKS = [
     ),
     task(
         "find_city", "city", "the name of the city, copied out of a message", {"cities": CITIES},
-        checks.found(r"[A-Z]\w+"),
+        checks.found(r"[A-Z]\w+(?! [A-Z])", before=r"\b(?:[Ii]n|to|from) "),
         [
             "Which city does this message name?",
             "Copy the city's name from the message.",
@@ -158,7 +158,7 @@ TASKS = [
     ),
     task(
         "find_price", "price", "the sum of money, copied out of a message", {"prices": ordered(PRICES, "prices")[:240]},
-        checks.found(r"[$€£]\d+\.\d\d"),
+        checks.found(r"[$€£]\d+\.\d\d", before=""),
         [
             "Which price does this message name?",
             "Copy the price from the message.",
@@ -176,7 +176,7 @@ TASKS = [
     ),
     task(
         "find_email", "mail", "the e-mail address, copied out of a message", unique(mails()),
-        checks.found(r"[a-z._]+@[a-z.]+"),
+        checks.found(r"[a-z._]+@[a-z.]+[a-z]"),
         [
             "Which e-mail address does this message name?",
             "Copy the e-mail address from the message.",
