@@ -33,6 +33,7 @@ mod similarity;
 mod table;
 mod train;
 mod train_clusters;
+mod train_many;
 mod tune;
 mod worker;
 
@@ -95,6 +96,7 @@ enum Command {
     Route(route::RouteArgs),
     Generate(generate::GenerateArgs),
     Train(train::TrainArgs),
+    TrainMany(train_many::TrainManyArgs),
     TrainClusters(train_clusters::TrainClustersArgs),
     Merge(merge::MergeArgs),
     Eval(eval::EvalArgs),
@@ -166,6 +168,7 @@ fn dispatch(cli: Cli, workbench: Workbench) -> Result<()> {
         Some(Command::Route(args)) => route::run(&args, &output),
         Some(Command::Generate(args)) => generate::run(&args, &output),
         Some(Command::Train(args)) => train::run(&args, &output),
+        Some(Command::TrainMany(args)) => train_many::run(&args, &output),
         Some(Command::TrainClusters(args)) => train_clusters::run(&args, &output),
         Some(Command::Merge(args)) => merge::run(&args, &output),
         Some(Command::Eval(args)) => eval::run(&args, &output),

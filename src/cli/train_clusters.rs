@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::options::{JobArgs, show};
+use super::options::{JobArgs, RowsShown, trained};
 use super::output::Output;
-use super::table::{Align, Table};
 use crate::Result;
 use crate::catalog::Catalog;
 use crate::jobs::kinds::Around;
-use crate::text::{counted, number, printable};
-use crate::train::{ClusterRow, ClustersEvent, ClustersReport, ClustersSpec, train_clusters};
+use crate::text::{counted, printable};
+use crate::train::{ClustersReport, ClustersSpec, train_clusters};
 
 /// Cluster the experts and train one new expert per cluster, into a new library
 #[derive(Clone, Debug, clap::Args)]
@@ -28,17 +27,8 @@ pub fn run(args: &TrainClustersArgs, output: &Output) -> Result<()> {
     let comparable = Catalog::open(&args.library, args.job.given.base())?.comparable().count();
     let around = Around { comparable, ..Around::default() };
     let spec = ClustersSpec { library: args.library.clone(), ..args.job.spec(&around)? };
-    let mut progress = output.progress();
-    let mut rows: Vec<ClusterRow> = Vec::new();
-    let mut events = |event| match event {
-        ClustersEvent::Stage(text) => progress.stage(&text),
-        ClustersEvent::Rows(all) => rows = all,
-        ClustersEvent::Training { row, event } => {
-            let name = rows.get(row).map_or("", |row| row.name.as_str());
-            show(&event, &format!("{name} of {}: ", rows.len()), &mut progress);
-        }
-    };
-    let report = train_clusters(&spec, &mut events, output.cancel())?;
+    let mut progress = RowsShown::new(output);
+    let report = train_clusters(&spec, &mut |event| progress.show(event), output.cancel())?;
     drop(progress);
     for warning in &report.warnings {
         output.note(&format!("warning: {warning}"));
@@ -61,26 +51,6 @@ fn text(report: &ClustersReport) -> String {
         report.sparsity,
         report.seed,
     );
-    let mut table = Table::new(&[
-        ("EXPERT", Align::Left),
-        ("STEPS", Align::Right),
-        ("LOSS", Align::Right),
-        ("BASE", Align::Right),
-        ("VALIDATION", Align::Right),
-        ("MADE FOR", Align::Left),
-    ]);
-    let loss = |loss: Option<f64>| loss.map_or("–".to_string(), |loss| number(loss, 3));
-    for row in &report.clusters {
-        let Some(report) = &row.report else { continue };
-        table.row([
-            row.name.clone(),
-            report.steps.to_string(),
-            loss(Some(report.train_loss)),
-            loss(report.base_validation_loss),
-            loss(report.validation_loss),
-            row.members.join(", "),
-        ]);
-    }
-    out += &table.render();
+    out += &trained(&report.clusters);
     out
 }

@@ -22,7 +22,7 @@ pub enum JobEvent {
         /// In words.
         text: String,
     },
-    /// The parts of the work, where it has several: they come one after the other.
+    /// The parts of the work, where it has several.
     Rows {
         /// When.
         time: f64,
@@ -39,6 +39,9 @@ pub enum JobEvent {
         /// Number of the part that the step belongs to; its steps count over all parts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         row: Option<usize>,
+        /// Steps that this part has made; without it, all parts before it are done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        row_step: Option<usize>,
     },
     /// A job that had ended was resumed; it waits for a slot again.
     Resumed {

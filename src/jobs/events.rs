@@ -101,10 +101,12 @@ impl EventLog {
         }
     }
 
-    /// A unit of work, of part `row`, has finished; may be delayed when they come too fast.
-    pub fn step(&mut self, of: Step, row: Option<usize>) {
+    /// A unit of work has finished, which makes so many of a part (number, steps), where it belongs to one; may be
+    /// delayed when they come too fast.
+    pub fn step(&mut self, of: Step, part: Option<(usize, usize)>) {
         let Step { step, steps, loss, validation_loss, tokens_per_second, .. } = of;
-        let event = JobEvent::Step { time: now(), step: of, row };
+        let (row, row_step) = part.unzip();
+        let event = JobEvent::Step { time: now(), step: of, row, row_step };
         let notable = validation_loss.is_some() || step == steps;
         let since = |last: Option<Instant>| last.map_or(Duration::MAX, |last| last.elapsed());
         if notable || since(self.step_logged) >= BETWEEN_LOG_LINES {

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::files::head_and_tail;
 use super::layout::EVENTS;
 use super::{JobEvent, JobRow};
+use crate::train::Step;
 
 /// Curves with more points lose every other one: no screen shows so many.
 const MAX_POINTS: usize = 20_000;
@@ -53,16 +54,19 @@ impl Progress {
         }
     }
 
-    /// A step of one part: those before it have finished.
-    fn in_row(&mut self, at: usize, step: usize, loss: Option<f64>, validation_loss: Option<f64>) {
-        let Some((row, over)) = self.rows.get_mut(..=at).and_then(|rows| rows.split_last_mut()) else {
+    /// A step of one part, which has then made `own`; earlier versions did not say how many, and then those before it
+    /// have finished.
+    fn in_row(&mut self, at: usize, own: Option<usize>, of: &Step) {
+        let Some((row, before)) = self.rows.get_mut(..=at).and_then(|rows| rows.split_last_mut()) else {
             return;
         };
-        let before: usize = over.iter().map(|row| row.steps).sum();
-        over.iter_mut().for_each(|row| row.step = row.steps);
-        row.step = step.saturating_sub(before).min(row.steps);
-        row.loss = loss.or(row.loss);
-        row.validation_loss = validation_loss.or(row.validation_loss);
+        row.step = own.unwrap_or_else(|| {
+            before.iter_mut().for_each(|row| row.step = row.steps);
+            of.step.saturating_sub(before.iter().map(|row| row.steps).sum())
+        });
+        row.step = row.step.min(row.steps);
+        row.loss = of.loss.or(row.loss);
+        row.validation_loss = of.validation_loss.or(row.validation_loss);
     }
 
     fn event(&mut self, event: JobEvent) {
@@ -73,7 +77,7 @@ impl Progress {
                 self.steps = self.steps.max(steps);
             }
             JobEvent::Stage { text, .. } => self.stage = Some(text),
-            JobEvent::Step { step: of, row, time: _ } => {
+            JobEvent::Step { step: of, row, row_step, time: _ } => {
                 self.step = of.step;
                 self.steps = of.steps;
                 push(&mut self.losses, of.step, of.loss);
@@ -81,7 +85,7 @@ impl Progress {
                 self.tokens_per_second = of.tokens_per_second.or(self.tokens_per_second);
                 self.eta_seconds = of.eta_seconds;
                 if let Some(row) = row {
-                    self.in_row(row, of.step, of.loss, of.validation_loss);
+                    self.in_row(row, row_step, &of);
                 }
             }
             JobEvent::Rows { rows, .. } => self.rows = rows,
@@ -170,6 +174,20 @@ mod tests {
             [row("a", &[], 4, 4, 2.0, None), row("b", &["x", "y"], 3, 6, 0.75, Some(0.5))]
         );
         assert_eq!((progress.step, progress.losses.len()), (8, 4));
+    }
+
+    #[test]
+    fn parts_at_once_have_their_own_counts() {
+        let mut progress = Progress::default();
+        for line in [
+            r#"{"event":"rows","time":1,"rows":[{"name":"a","steps":4},{"name":"b","steps":6}]}"#,
+            r#"{"event":"step","time":1,"step":3,"steps":10,"loss":2.0,"row":1,"row_step":2}"#,
+            r#"{"event":"step","time":1,"step":4,"steps":10,"loss":1.0,"row":0,"row_step":2}"#,
+        ] {
+            progress.line(line.as_bytes());
+        }
+        let rows: Vec<_> = progress.rows.iter().map(|row| (row.step, row.loss)).collect();
+        assert_eq!((progress.step, rows), (4, vec![(2, Some(1.0)), (2, Some(2.0))]));
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub(crate) use state_dir::existing_state_dir;
 pub use state_dir::state_dir;
 pub use template::Stretch;
 pub(crate) use write::exists;
-pub use write::{NewAdapterConfig, NewLora, check_new_name, write_adapter};
+pub use write::{NewAdapterConfig, NewLora, check_new_name, expert_path, write_adapter};
 
 #[cfg(test)]
 mod tests;

@@ -166,7 +166,7 @@ pub(crate) fn exists(dir: &Path) -> Error {
 /// # Errors
 /// A usage error when the name is not one plain, visible path component; a file error when the library is itself an
 /// adapter (nothing below it would be found again).
-pub(super) fn expert_path(library_root: &Path, name: &str) -> Result<PathBuf> {
+pub fn expert_path(library_root: &Path, name: &str) -> Result<PathBuf> {
     let refuse = |why: &str| Err(Error::usage(format!("`{name}` cannot be the name of an expert: {why}")));
     if name.is_empty() || name.trim() != name {
         return refuse("it is empty or starts or ends with a space");

@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 
 use super::dataset::Dataset;
 use super::identity::template_sha256;
+use super::rows::{RowTraining, RowsEvent, TrainRow, at_once, train_rows};
 use super::sources::Sources;
-use super::{TRAINING, TrainEvent, TrainReport, TrainSpec, train};
+use super::{TRAINING, TrainReport, TrainSpec};
 use crate::analysis::{self, Clustering, ComparisonCache, DEFAULT_SPARSITY, Metric, PAPER_K};
 use crate::catalog::Catalog;
 use crate::library::{BaseSpec, Library, Manifest, Skipped, content_sha256, moved, relative, state_dir};
@@ -40,6 +41,9 @@ pub struct ClustersSpec {
     /// Where tasks are looked for, beside what the experts' provenance names.
     #[serde(rename = "data")]
     pub tasks: Vec<PathBuf>,
+    /// How many experts are trained at once; `None` means as many as make it faster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<usize>,
     /// How each expert is trained; its seed is the clustering's too. Library, data and name are filled in.
     pub training: TrainSpec,
 }
@@ -53,42 +57,10 @@ impl Default for ClustersSpec {
             sparsity: DEFAULT_SPARSITY,
             prefix: "cluster_".into(),
             tasks: Vec::new(),
+            at_once: None,
             training: TrainSpec::default(),
         }
     }
-}
-
-/// One cluster and its expert.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ClusterRow {
-    /// Of the new expert.
-    pub name: String,
-    /// Experts of the cluster.
-    pub members: Vec<String>,
-    /// Task folders or files that its expert learns from.
-    pub data: Vec<PathBuf>,
-    /// Training examples of all members.
-    pub examples: usize,
-    /// Steps of its training.
-    pub steps: usize,
-    /// Once it is trained.
-    pub report: Option<TrainReport>,
-}
-
-/// What the making of an MBC library reports.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ClustersEvent {
-    /// What it is doing now.
-    Stage(String),
-    /// What will be trained; rows with a report are done.
-    Rows(Vec<ClusterRow>),
-    /// The training of one row.
-    Training {
-        /// Number of the row.
-        row: usize,
-        /// What its training reports.
-        event: TrainEvent,
-    },
 }
 
 /// What `train-clusters --json` prints.
@@ -105,7 +77,7 @@ pub struct ClustersReport {
     /// Of the clustering; `None` unless 2 ≤ k < N.
     pub silhouette: Option<f64>,
     /// One per new expert.
-    pub clusters: Vec<ClusterRow>,
+    pub clusters: Vec<TrainRow>,
     /// Things worth knowing, each one line, untrusted.
     pub warnings: Vec<String>,
     /// Experts that no cluster has.
@@ -126,7 +98,7 @@ struct Plan {
     silhouette: Option<f64>,
     warnings: Vec<String>,
     skipped: Vec<Skipped>,
-    rows: Vec<ClusterRow>,
+    rows: Vec<TrainRow>,
     manifest: Manifest,
 }
 
@@ -160,6 +132,7 @@ pub static CLUSTERS: &[Setting<ClustersSpec>] = &[
         .value("DIR")
         .form("Tasks", "folder with tasks, if the experts' own data is gone")
         .role(Role::Tasks),
+    at_once(field!(ClustersSpec.at_once)),
 ];
 
 fn prefix_problem(prefix: &str) -> Option<&'static str> {
@@ -233,6 +206,7 @@ impl ClustersSpec {
             library: place(&self.library),
             out: PathBuf::new(),
             tasks: self.tasks.iter().map(place).collect(),
+            at_once: None,
             training: TrainSpec { base, checkpoint_every: None, ..self.training.clone() },
             ..self.clone()
         };
@@ -250,7 +224,7 @@ impl ClustersSpec {
 /// what [`train`] refuses; a raised `cancel`.
 pub fn train_clusters(
     spec: &ClustersSpec,
-    events: &mut dyn FnMut(ClustersEvent),
+    events: &mut dyn FnMut(RowsEvent),
     cancel: &Cancel,
 ) -> Result<ClustersReport> {
     spec.check()?;
@@ -272,31 +246,33 @@ pub fn train_clusters(
     };
     work.collect(spec, &mut plan)?;
     if plan.rows.iter().any(|row| row.report.is_none()) {
-        work.keep_to_common(spec, &mut plan, &mut |text| events(ClustersEvent::Stage(text)), cancel)?;
+        work.keep_to_common(spec, &mut plan, &mut |text| events(RowsEvent::Stage(text)), cancel)?;
     }
-    events(ClustersEvent::Rows(plan.rows.clone()));
-    for row in 0..plan.rows.len() {
-        if plan.rows[row].report.is_some() {
-            continue;
-        }
-        cancel.check()?;
-        let one = &plan.rows[row];
-        let training = TrainSpec {
-            library: spec.out.clone(),
-            data: one.data.clone(),
-            name: one.name.clone(),
-            // As the new library says.
-            base: None,
-            ..spec.training.clone()
-        };
-        let state = work.folder.join(format!("{}.safetensors", one.name));
-        let mut report = |event| events(ClustersEvent::Training { row, event });
-        plan.rows[row].report = Some(train(&training, Some(&state), &mut report, cancel)?);
-        if let Err(error) = work.write(&plan) {
-            // The expert is there, and is found again without the plan.
-            events(ClustersEvent::Stage(format!("the plan could not be saved: {error}")));
-        }
-    }
+    events(RowsEvent::Rows(plan.rows.clone()));
+    let all: Vec<RowTraining> = plan
+        .rows
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| row.report.is_none())
+        .map(|(number, row)| RowTraining {
+            number,
+            state: work.folder.join(format!("{}.safetensors", row.name)),
+            spec: TrainSpec {
+                library: spec.out.clone(),
+                data: row.data.clone(),
+                name: row.name.clone(),
+                // As the new library says.
+                base: None,
+                ..spec.training.clone()
+            },
+        })
+        .collect();
+    let mut made = |row: usize, report: TrainReport| {
+        plan.rows[row].report = Some(report);
+        // The expert is there, and is found again without the plan.
+        work.write(&plan).err().map(|error| format!("the plan could not be saved: {error}"))
+    };
+    train_rows(&all, spec.at_once, &mut made, events, cancel)?;
     Ok(ClustersReport {
         library: spec.out.clone(),
         k: spec.k,
@@ -419,11 +395,11 @@ impl Work {
 }
 
 /// Clusters the library and finds the data of every cluster.
-fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Cancel) -> Result<Plan> {
-    events(ClustersEvent::Stage("reading the library".into()));
+fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(RowsEvent), cancel: &Cancel) -> Result<Plan> {
+    events(RowsEvent::Stage("reading the library".into()));
     let library = Catalog::open(&spec.library, spec.training.base.as_deref())?;
-    let manifest = manifest_of(spec, &library, &mut |text| events(ClustersEvent::Stage(text)), cancel)?;
-    events(ClustersEvent::Stage("comparing the experts".into()));
+    let manifest = manifest_of(spec, &library, &mut |text| events(RowsEvent::Stage(text)), cancel)?;
+    events(RowsEvent::Stage("comparing the experts".into()));
     let similarity = analysis::similarity(
         &library,
         Metric::default(),
@@ -433,7 +409,7 @@ fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Can
         cancel,
     )?;
     let clustering = analysis::cluster(&similarity, spec.k, spec.training.seed, cancel)?;
-    events(ClustersEvent::Stage("looking for the data".into()));
+    events(RowsEvent::Stage("looking for the data".into()));
     let ClustersPlan { rows, missing, mut warnings } = plan_clusters(spec, &library, &clustering, cancel)?;
     warnings.extend(clustering.shortfall(spec.k));
     if !missing.is_empty() {
@@ -461,7 +437,7 @@ fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(ClustersEvent), cancel: &Can
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClustersPlan {
     /// One row per cluster that has members.
-    pub rows: Vec<ClusterRow>,
+    pub rows: Vec<TrainRow>,
     /// Experts whose data is not found, and why.
     pub missing: Vec<Skipped>,
     /// Things worth knowing, each one line, untrusted.
@@ -481,8 +457,8 @@ pub fn plan_clusters(
     let sources = Sources::new(&spec.library, &spec.tasks)?;
     let digits = spec.k.to_string().len();
     let name = |cluster: usize| format!("{}{:0digits$}", spec.prefix, analysis::cluster_number(cluster));
-    let mut rows: Vec<ClusterRow> =
-        (0..spec.k).map(|cluster| ClusterRow { name: name(cluster), ..ClusterRow::default() }).collect();
+    let mut rows: Vec<TrainRow> =
+        (0..spec.k).map(|cluster| TrainRow { name: name(cluster), ..TrainRow::default() }).collect();
     let (mut missing, mut warnings) = (Vec::new(), Vec::new());
     for (name, &label) in clustering.experts.iter().zip(&clustering.labels) {
         cancel.check()?;

@@ -14,10 +14,12 @@ mod identity;
 mod log;
 mod lora;
 mod loss;
+mod many;
 mod memory_need;
 mod optimiser;
 mod pass;
 mod prepare;
+mod rows;
 mod save;
 mod schedule;
 mod settings;
@@ -30,8 +32,7 @@ mod train;
 mod training;
 
 pub use clusters::{
-    CLUSTERS, ClusterRow, ClustersEvent, ClustersPlan, ClustersReport, ClustersSpec, no_data, plan_clusters,
-    train_clusters,
+    CLUSTERS, ClustersPlan, ClustersReport, ClustersSpec, no_data, plan_clusters, train_clusters,
 };
 pub use dataset::{Dataset, TaskInfo, find_tasks, read_task};
 pub use encode::{Encoded, encode};
@@ -42,8 +43,10 @@ pub use forecast::forecast;
 pub use log::check_log;
 pub use lora::{LoraTrainer, is_target};
 pub use loss::{Target, cross_entropy};
+pub use many::{MANY, ManyReport, ManySpec, plan_many, train_many};
 pub use memory_need::Forecast;
 pub use optimiser::{AdamW, clip};
+pub use rows::{RowsEvent, TrainRow};
 pub use schedule::Schedule;
 pub use settings::TRAINING;
 pub use sources::dataset_places;

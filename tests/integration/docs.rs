@@ -16,7 +16,7 @@ use lora_tui::model::families_table;
 use lora_tui::named::Named;
 use lora_tui::scorers::Scorer;
 use lora_tui::settings;
-use lora_tui::train::{CLUSTERS, TRAINING};
+use lora_tui::train::{CLUSTERS, MANY, TRAINING};
 
 use crate::support::{BINARY, copy_folder, repository};
 
@@ -201,6 +201,7 @@ fn generated_tables_are_up_to_date() {
         ("similarity.md", "metrics", Metric::markdown()),
         ("training.md", "clusters", settings::markdown(CLUSTERS)),
         ("training.md", "kinds", kinds_table()),
+        ("training.md", "many", settings::markdown(MANY)),
         ("training.md", "training", settings::markdown(TRAINING)),
     ];
     let update = std::env::var_os("UPDATE_DOCS").is_some();

@@ -60,10 +60,14 @@ mod terminal;
 /// One expert per cluster: the MBC library, made, interrupted, refused, and as a job.
 #[cfg(unix)]
 mod train_clusters;
+/// An expert for each of several tasks: `train-many`.
+#[cfg(unix)]
+mod train_many;
 /// Gradients and loss curves against PyTorch and PEFT.
 mod train_parity;
 /// What a training does and leaves on disk.
 mod train_runs;
+/// Several experts in one process, each as it would be alone.
 mod train_together;
 /// Every kind of LoRA that PEFT writes, under every router.
 mod variants;

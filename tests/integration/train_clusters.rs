@@ -5,9 +5,7 @@ use std::process::Command;
 
 use lora_tui::jobs::{AnyJob, JobState};
 use lora_tui::library::{Library, Manifest};
-use lora_tui::train::{
-    ClustersEvent, ClustersReport, ClustersSpec, Step, TrainEvent, TrainSpec, train_clusters,
-};
+use lora_tui::train::{ClustersReport, ClustersSpec, RowsEvent, Step, TrainEvent, TrainSpec, train_clusters};
 use lora_tui::{Cancel, Error, Result};
 use serde_json::Value;
 
@@ -72,6 +70,8 @@ impl Place {
             library: self.library(),
             out: self.path(out),
             k: 2,
+            // One after the other, so that it is known what is interrupted.
+            at_once: Some(1),
             training,
             ..ClustersSpec::default()
         }
@@ -124,9 +124,8 @@ fn what_was_interrupted_goes_on_to_the_same_bytes() {
     quietly(&place.spec("whole")).unwrap();
     let spec = place.spec("parts");
     let cancel = Cancel::new();
-    let mut stop = |event: ClustersEvent| {
-        if matches!(event, ClustersEvent::Training { row: 1, event: TrainEvent::Step(Step { step: 3, .. }) })
-        {
+    let mut stop = |event: RowsEvent| {
+        if matches!(event, RowsEvent::Training { row: 1, event: TrainEvent::Step(Step { step: 3, .. }) }) {
             cancel.cancel();
         }
     };
@@ -156,7 +155,7 @@ fn what_was_interrupted_goes_on_to_the_same_bytes() {
     std::fs::write(&plan, value.to_string()).unwrap();
     let mut started = Vec::new();
     let mut look = |event| {
-        if let ClustersEvent::Training { row, event: TrainEvent::Started { step, .. } } = event {
+        if let RowsEvent::Training { row, event: TrainEvent::Started { step, .. } } = event {
             started.push((row, step));
         }
     };

@@ -12,7 +12,7 @@ pub use choice::choice;
 pub use job::{GivenJob, JobArgs, JobToStart};
 use router::{RouterParser, Shorthands};
 pub use settings::{Options, Table};
-pub use training::show;
+pub use training::{RowsShown, show, trained};
 
 use crate::Result;
 use crate::catalog::Catalog;

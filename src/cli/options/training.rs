@@ -1,10 +1,11 @@
-//! Progress lines that `train` and `train-clusters` share.
+//! What the commands that train show: progress, and what was made.
 
 use std::time::Duration;
 
-use crate::cli::output::Progress;
+use crate::cli::output::{Output, Progress};
+use crate::cli::table::{Align, Table};
 use crate::text::number;
-use crate::train::{Step, TrainEvent};
+use crate::train::{RowsEvent, Step, TrainEvent, TrainRow};
 
 /// Shows the events of a training, each line after `what`.
 pub fn show(event: &TrainEvent, what: &str, progress: &mut Progress) {
@@ -33,4 +34,58 @@ pub fn show(event: &TrainEvent, what: &str, progress: &mut Progress) {
             }
         }
     }
+}
+
+/// Shows the training of several experts.
+pub struct RowsShown {
+    progress: Progress,
+    rows: Vec<TrainRow>,
+}
+
+impl RowsShown {
+    /// Nothing yet.
+    pub fn new(output: &Output) -> Self {
+        Self { progress: output.progress(), rows: Vec::new() }
+    }
+
+    /// Shows what is reported.
+    pub fn show(&mut self, event: RowsEvent) {
+        match event {
+            RowsEvent::Stage(text) => self.progress.stage(&text),
+            RowsEvent::Rows(rows) => self.rows = rows,
+            RowsEvent::Training { row, event } => {
+                let name = self.rows.get(row).map_or("", |row| row.name.as_str());
+                show(&event, &format!("{name} of {}: ", self.rows.len()), &mut self.progress);
+            }
+        }
+    }
+}
+
+/// A table of the experts that were made.
+pub fn trained(rows: &[TrainRow]) -> String {
+    let clusters = rows.iter().any(|row| !row.members.is_empty());
+    let columns = [
+        ("EXPERT", Align::Left),
+        ("STEPS", Align::Right),
+        ("LOSS", Align::Right),
+        ("BASE", Align::Right),
+        ("VALIDATION", Align::Right),
+        ("MADE FOR", Align::Left),
+    ];
+    let shown = columns.len() - usize::from(!clusters);
+    let mut table = Table::new(&columns[..shown]);
+    let loss = |loss: Option<f64>| loss.map_or("–".to_string(), |loss| number(loss, 3));
+    for row in rows {
+        let Some(report) = &row.report else { continue };
+        let cells = [
+            row.name.clone(),
+            report.steps.to_string(),
+            loss(Some(report.train_loss)),
+            loss(report.base_validation_loss),
+            loss(report.validation_loss),
+            row.members.join(", "),
+        ];
+        table.row(cells.into_iter().take(shown));
+    }
+    table.render()
 }

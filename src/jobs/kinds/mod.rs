@@ -5,8 +5,10 @@
 mod any;
 mod cluster;
 mod job;
+mod rows;
 mod train;
 mod train_clusters;
+mod train_many;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -21,9 +23,10 @@ pub use cluster::{CLUSTER, ClusterReport, ClusterSpec};
 pub use job::{Around, Findings, Job, JobContext, Made, Use};
 pub use train::TRAIN;
 pub use train_clusters::TRAIN_CLUSTERS;
+pub use train_many::TRAIN_MANY;
 
 /// All kinds, in the order of lists.
-pub static KINDS: &[&Kind] = &[&TRAIN, &CLUSTER, &TRAIN_CLUSTERS];
+pub static KINDS: &[&Kind] = &[&TRAIN, &TRAIN_MANY, &CLUSTER, &TRAIN_CLUSTERS];
 
 /// What is known of a kind without a job of it.
 pub struct Kind {

@@ -2,21 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
-use std::time::Instant;
 
+use super::rows::RowsProgress;
 use super::train::{paths_of_training, training};
 use super::{
     Around, Findings, Job, JobContext, Kind, Made, Use, absolute, clusters_title, real, real_if_there,
 };
 use crate::analysis::{DEFAULT_SPARSITY, paper_k};
 use crate::field;
-use crate::jobs::event::JobRow;
 use crate::settings::{Entry, Setting, Within};
 use crate::text::counted;
-use crate::train::{
-    self, CLUSTERS, ClusterRow, ClustersEvent, ClustersReport, ClustersSpec, Step, TRAINING, TrainEvent,
-    TrainSpec,
-};
+use crate::train::{self, CLUSTERS, ClustersReport, ClustersSpec, TRAINING, TrainSpec};
 use crate::{Error, Result};
 
 /// Makings of an MBC library.
@@ -96,42 +92,8 @@ impl Job for ClustersSpec {
     }
 
     fn run(&self, context: &mut JobContext<'_>) -> Result<ClustersReport> {
-        let events = &mut *context.events;
-        let mut rows: Vec<ClusterRow> = Vec::new();
-        // When the first step of this worker began, and after how many.
-        let mut pace: Option<(Instant, usize)> = None;
-        let mut report = |event: ClustersEvent| match event {
-            ClustersEvent::Stage(text) => events.stage(&text),
-            ClustersEvent::Rows(all) => {
-                events.started(all.iter().map(|row| row.steps).sum());
-                events.rows(all.iter().map(row_of).collect());
-                rows = all;
-            }
-            ClustersEvent::Training { row, event: TrainEvent::Stage(text) } => {
-                let name = rows.get(row).map_or("", |row| row.name.as_str());
-                events.stage(&format!("{name}: {text}"));
-            }
-            ClustersEvent::Training { row, event } => {
-                if let Some(text) = event.doing() {
-                    let name = rows.get(row).map_or("", |row| row.name.as_str());
-                    return events.doing(format!("{name}: {text}"));
-                }
-                let before: usize = rows.iter().take(row).map(|row| row.steps).sum();
-                let all: usize = rows.iter().map(|row| row.steps).sum();
-                if let TrainEvent::Started { step, .. } = event {
-                    pace.get_or_insert((Instant::now(), before + step));
-                }
-                // One count of steps over all rows.
-                let Some(one) = event.step() else { return };
-                let step = before + one.step;
-                let eta_seconds = pace.and_then(|(began, first)| {
-                    let made = step.checked_sub(first).filter(|made| *made > 0)?;
-                    Some(began.elapsed().as_secs_f64() / made as f64 * all.saturating_sub(step) as f64)
-                });
-                events.step(Step { step, steps: all, eta_seconds, ..one }, Some(row));
-            }
-        };
-        let made = train::train_clusters(self, &mut report, context.cancel)?;
+        let (events, mut progress) = (&mut *context.events, RowsProgress::default());
+        let made = train::train_clusters(self, &mut |event| progress.take(event, events), context.cancel)?;
         made.warnings.iter().for_each(|warning| events.log(warning));
         Ok(made)
     }
@@ -174,16 +136,4 @@ fn out(around: &Around<'_>, k: usize) -> String {
     };
     let whole = root.display().to_string();
     format!("{}-mbc-{k}", whole.trim_end_matches(['/', '\\']))
-}
-
-fn row_of(row: &ClusterRow) -> JobRow {
-    let report = row.report.as_ref();
-    JobRow {
-        name: row.name.clone(),
-        members: row.members.clone(),
-        step: report.map_or(0, |_| row.steps),
-        steps: row.steps,
-        loss: report.map(|report| report.train_loss),
-        validation_loss: report.and_then(|report| report.validation_loss),
-    }
 }

@@ -11,7 +11,7 @@ use crate::jobs::ClusterSpec;
 use crate::jobs::kinds;
 use crate::library::{Library, Skipped};
 use crate::model::Precision;
-use crate::train::{ClusterRow, ClustersPlan, ClustersSpec, Schedule, TrainSpec};
+use crate::train::{ClustersPlan, ClustersSpec, Schedule, TrainRow, TrainSpec};
 use crate::tui::testing::{assert_screen, full_app, new_app, press, press_code, render_app};
 use crate::tui::{
     App, AppEffect, ComputeEffect, ComputeMessage, DataEffect, DataMessage, DataSummary, Effect, JobsEffect,
@@ -171,12 +171,12 @@ fn tab_completes_every_path_and_goes_on_from_empty_ones() {
 }
 
 fn plan(missing: Vec<Skipped>) -> Message {
-    let row = |name: &str, members: &[&str], examples| ClusterRow {
+    let row = |name: &str, members: &[&str], examples| TrainRow {
         name: name.into(),
         members: members.iter().map(|m| m.to_string()).collect(),
         data: vec![PathBuf::from("tasks")],
         examples,
-        ..ClusterRow::default()
+        ..TrainRow::default()
     };
     let rows = vec![
         row("cluster_1", &["formal-tone", "shorter"], 1280),

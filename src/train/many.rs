@@ -1,0 +1,167 @@
+//! A private library: one expert for each of several tasks.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::dataset::{Dataset, find_tasks};
+use super::rows::{RowTraining, RowsEvent, TrainRow, at_once, train_rows};
+use super::{TRAINING, TrainReport, TrainSpec};
+use crate::library::{Skipped, expert_path, state_dir};
+use crate::outside::{hex, make_folders};
+use crate::settings::{self, Kind, Role, Setting};
+use crate::{Cancel, Error, Result, field};
+
+/// What makes experts for several tasks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ManySpec {
+    /// That gets the new experts.
+    pub library: PathBuf,
+    /// Task folders, or folders of them: each task gets an expert of its name.
+    pub tasks: Vec<PathBuf>,
+    /// How many experts are trained at once; `None` means as many as make it faster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<usize>,
+    /// How each expert is trained. Library, data and name are filled in.
+    pub training: TrainSpec,
+}
+
+/// What `train-many --json` prints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ManyReport {
+    /// That has the new experts.
+    pub library: PathBuf,
+    /// One per new expert.
+    pub experts: Vec<TrainRow>,
+    /// Seconds in all.
+    pub seconds: f64,
+    /// Tasks that get no expert.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Which tasks, and how many at once; the rest is [`TRAINING`].
+pub static MANY: &[Setting<ManySpec>] = &[
+    Setting::new("tasks", Kind::Paths(field!(ManySpec.tasks), Some("name a folder of tasks")))
+        .flag("tasks", "Task folder, or a folder of them: each task gets an expert of its name")
+        .value("DIR")
+        .form("Tasks", "folder of tasks")
+        .role(Role::Tasks),
+    at_once(field!(ManySpec.at_once)),
+];
+
+impl ManySpec {
+    /// Checks everything that needs no file.
+    ///
+    /// # Errors
+    /// A usage error for the first setting that makes no sense.
+    pub fn check(&self) -> Result<()> {
+        settings::check(MANY, self)?;
+        let default = TrainSpec::default();
+        let single =
+            |setting: &&Setting<TrainSpec>| setting.single && !setting.is_same(&self.training, &default);
+        if let Some(setting) = TRAINING.iter().find(single) {
+            return Err(Error::usage(format!("--{} belongs to the training of one expert", setting.flag)));
+        }
+        if self.tasks.is_empty() {
+            return Err(Error::usage("give at least one folder of tasks with --tasks"));
+        }
+        TrainSpec { data: self.tasks.clone(), ..self.training.clone() }.check()
+    }
+
+    /// Where states are kept while these settings are at work.
+    fn states(&self) -> Result<PathBuf> {
+        let deciding = Self {
+            library: PathBuf::new(),
+            tasks: Vec::new(),
+            at_once: None,
+            training: TrainSpec { checkpoint_every: None, forecast: None, ..self.training.clone() },
+        };
+        let text = serde_json::to_vec(&deciding).map_err(|e| Error::msg(e.to_string()))?;
+        let name = hex(&Sha256::digest(text));
+        Ok(state_dir(&self.library)?.join("train-many").join(name.get(..16).unwrap_or(&name)))
+    }
+}
+
+/// The tasks that get an expert, in the order of their paths, and those that get none.
+///
+/// # Errors
+/// Folders without tasks; two tasks of one name, or a name that is none for an expert; examples that cannot be read.
+pub fn plan_many(spec: &ManySpec, cancel: &Cancel) -> Result<(Vec<TrainRow>, Vec<Skipped>)> {
+    let (mut rows, mut skipped) = (Vec::new(), Vec::new());
+    let mut names: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for folder in &spec.tasks {
+        for path in find_tasks(folder)? {
+            cancel.check()?;
+            let path = path.canonicalize().map_err(|e| Error::io(&path, e))?;
+            let mut data = Dataset::load(&path)?;
+            let name = data.task.id.clone();
+            let reason = match () {
+                () if data.task.held_out => "held out: it is for evaluation alone",
+                () if data.train.is_empty() => "it has no training examples",
+                () => "",
+            };
+            if !reason.is_empty() {
+                skipped.push(Skipped::new(name, reason));
+                continue;
+            }
+            expert_path(&spec.library, &name)
+                .map_err(|error| Error::file(&path, format!("names its task so that {error}")))?;
+            match names.insert(name.clone(), path.clone()) {
+                Some(other) if other == path => continue,
+                Some(other) => {
+                    let problem = format!("is called {name}, as the task in {} is", other.display());
+                    return Err(Error::file(&path, problem));
+                }
+                None => {}
+            }
+            data.ensure_validation(spec.training.seed);
+            let examples = data.train.len();
+            let steps = spec.training.steps(examples);
+            rows.push(TrainRow { name, data: vec![path], examples, steps, ..TrainRow::default() });
+        }
+    }
+    match rows.is_empty() {
+        true => Err(Error::msg("no task here can be trained on: all are for evaluation alone")),
+        false => Ok((rows, skipped)),
+    }
+}
+
+/// Trains an expert for each task, several at once. What was interrupted resumes when it is asked for again with the
+/// same settings: experts that it made stay, and those under way continue from their saved states.
+///
+/// # Errors
+/// What [`plan_many`] refuses; trainings that failed, once all others are done; a raised `cancel`.
+pub fn train_many(spec: &ManySpec, events: &mut dyn FnMut(RowsEvent), cancel: &Cancel) -> Result<ManyReport> {
+    spec.check()?;
+    let began = std::time::Instant::now();
+    events(RowsEvent::Stage("reading the tasks".into()));
+    let (mut rows, skipped) = plan_many(spec, cancel)?;
+    events(RowsEvent::Rows(rows.clone()));
+    let states = spec.states()?;
+    make_folders(&states)?;
+    let all: Vec<RowTraining> =
+        rows.iter().enumerate().map(|(at, row)| row_of(spec, at, row, &states)).collect();
+    let mut made = |row: usize, report: TrainReport| {
+        rows[row].report = Some(report);
+        None
+    };
+    train_rows(&all, spec.at_once, &mut made, events, cancel)?;
+    let seconds = began.elapsed().as_secs_f64();
+    Ok(ManyReport { library: spec.library.clone(), experts: rows, seconds, skipped })
+}
+
+fn row_of(spec: &ManySpec, number: usize, row: &TrainRow, states: &Path) -> RowTraining {
+    RowTraining {
+        number,
+        state: states.join(format!("{}.safetensors", row.name)),
+        spec: TrainSpec {
+            library: spec.library.clone(),
+            data: row.data.clone(),
+            name: row.name.clone(),
+            ..spec.training.clone()
+        },
+    }
+}
