@@ -17,6 +17,8 @@ const MAX_BYTES: u64 = 1 << 20;
 pub struct Config {
     path: PathBuf,
     value: Value,
+    /// `model_type` of the model around this one, where there is one.
+    wrapper: Option<String>,
 }
 
 /// A value as a message shows it.
@@ -42,7 +44,7 @@ impl Config {
         if !value.is_object() {
             return Err(Error::file(path, "is not a JSON object"));
         }
-        Ok(Self { path: path.to_path_buf(), value })
+        Ok(Self { path: path.to_path_buf(), value, wrapper: None })
     }
 
     /// The same with these numbers where it has no such fields. A field that is there and null stays so.
@@ -61,6 +63,34 @@ impl Config {
             }
         }
         complete
+    }
+
+    /// The configuration of the model inside this one, which is of the architecture `model_type`: that under `key`, or
+    /// this one where there is no such key. What concerns the files as a whole is taken along.
+    pub(super) fn unwrapped(&self, key: &str, model_type: &str) -> Self {
+        let inner = self.get(key).and_then(Value::as_object);
+        let mut fields = inner.or_else(|| self.value.as_object()).cloned().unwrap_or_default();
+        for key in ["eos_token_id", "tokenizer_class", "quantization_config", "compression_config"] {
+            if let Some(value) = self.get(key) {
+                fields.insert(key.into(), value.clone());
+            }
+        }
+        let wrapper = self.text("model_type").map(String::from);
+        let inner = Self { path: self.path.clone(), value: fields.into(), wrapper };
+        inner.with("model_type", model_type.into())
+    }
+
+    /// The same with another value of a field.
+    pub(super) fn with(mut self, key: &str, value: Value) -> Self {
+        if let Some(fields) = self.value.as_object_mut() {
+            fields.insert(key.into(), value);
+        }
+        self
+    }
+
+    /// `model_type` of the model that this one is part of, where it is.
+    pub fn wrapper(&self) -> Option<&str> {
+        self.wrapper.as_deref()
     }
 
     /// An error about this configuration.

@@ -17,7 +17,7 @@ use super::ops::{Norm, Ops};
 use super::precision::Precision;
 use super::rope::Rope;
 use super::spec::{BlockKind, DecoderSpec, MlpLayout, NormKind, QkvLayout};
-use super::tokenizer::{SideFiles, Tokenizer};
+use super::tokenizer::{Legacy, SideFiles, Tokenizer};
 use crate::memory::{available, size};
 use crate::{Cancel, Error, Result};
 
@@ -240,7 +240,7 @@ impl ModelFiles {
             Ok(tokenizer) => (Some(tokenizer), String::new()),
             Err(reason) => (None, reason),
         };
-        let Self { path, weights, spec, warnings, .. } = self;
+        let Self { path, weights, config, spec, warnings, .. } = self;
         let n = spec.names.clone();
         let builder = Builder { weights: &weights, spec: &spec, precision, ops: &*ops };
         // Some files keep a copy of the embedding as head; one that says "tied" means the embedding.
@@ -262,7 +262,7 @@ impl ModelFiles {
         let rope = Rope::new(&spec.rope, spec.head_dim);
         let slots = layers.first().map_or(0, |l: &Layer| l.linears().len());
         let decoder = Decoder { ops, spec, embedding, layers, final_norm, head, rope, slots };
-        let chat = load_chat(&path, &weights, tokenizer.as_ref());
+        let chat = load_chat(&path, &weights, &config, tokenizer.as_ref());
         Ok(Model { decoder, tokenizer, no_tokenizer, chat, path, precision, warnings })
     }
 }
@@ -338,7 +338,7 @@ fn load_tokenizer(path: &Path, weights: &Checkpoint, config: &Config, vocab: usi
             None => Err(reason),
         }),
         (None, Some(file)) => from_json(&file, end_ids(path, config)?),
-        (None, None) => Err(Error::file(path, no_tokenizer(path))),
+        (None, None) => Tokenizer::from_legacy(&legacy(path, config)?, end_ids(path, config)?),
     }?;
     tokenizer.check_size(path, vocab)?;
     Ok(tokenizer)
@@ -354,22 +354,28 @@ fn end_ids(folder: &Path, config: &Config) -> Result<Vec<u32>> {
     Ok(if ids.is_empty() { config.ids("eos_token_id") } else { ids })
 }
 
-/// Why a folder without `tokenizer.json` has no tokenizer, and what to do.
-fn no_tokenizer(folder: &Path) -> String {
-    let old = ["tokenizer.model", "spiece.model", "tekken.json", "vocab.json", "tiktoken.model"];
-    match old.iter().find(|name| folder.join(name).exists()) {
-        Some(name) => format!(
-            "has its tokenizer as {name} only: open it once with AutoTokenizer.from_pretrained and save it with \
-             save_pretrained, which writes the tokenizer.json that is read here"
-        ),
-        None => "has no tokenizer.json: copy it there from the original model".into(),
-    }
+/// The tokenizer of a folder without `tokenizer.json`.
+fn legacy(folder: &Path, config: &Config) -> Result<Legacy> {
+    let registered =
+        families::tokenizer_class(config.wrapper().or(config.text("model_type")).unwrap_or_default());
+    Legacy::read(folder, config.text("tokenizer_class"), registered)
 }
 
 /// The chat template of a GGUF file, or of a folder.
-fn load_chat(path: &Path, weights: &Checkpoint, tokenizer: Option<&Tokenizer>) -> Option<ChatTemplate> {
+fn load_chat(
+    path: &Path,
+    weights: &Checkpoint,
+    config: &Config,
+    tokenizer: Option<&Tokenizer>,
+) -> Option<ChatTemplate> {
     let Some(gguf) = weights.gguf() else {
-        return ChatTemplate::of_folder(path, &SideFiles::read(path).ok()?);
+        let side = match path.join("tokenizer.json").exists() {
+            true => SideFiles::read(path).ok()?,
+            false => {
+                legacy(path, config).map(|legacy| legacy.side).or_else(|_| SideFiles::read(path)).ok()?
+            }
+        };
+        return ChatTemplate::of_folder(path, &side);
     };
     let source = gguf.file().text("tokenizer.chat_template")?.to_string();
     let token = |name: &str, key: &str| {

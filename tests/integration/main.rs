@@ -46,6 +46,8 @@ mod limits;
 mod merge;
 /// Base models, routers and prototypes against transformers and PEFT.
 mod model_parity;
+/// Language models inside models that also see or hear.
+mod multimodal;
 /// Files are opened, made and changed in one place, as the sources say.
 mod outside;
 /// Routers that score, calibrate and vote, against torch.

@@ -37,6 +37,12 @@ pub(in crate::library) fn canonical(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// A tensor of a larger model under the name that the language model inside has for it; `None` for tensors of other
+/// parts.
+pub(crate) fn language_tensor(name: &str) -> Option<Cow<'_, str>> {
+    (!is_other_part(name)).then(|| canonical(name))
+}
+
 /// What PEFT's file calls the module or parameter of a tensor: all behind its own prefix, wrappers included.
 pub(in crate::library) fn in_file(name: &str) -> &str {
     let at = name.match_indices(PEFT).map(|(at, _)| at).find(|&at| at == 0 || name[..at].ends_with('.'));

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use candle_core::quantized::GgmlDType;
 
+use super::read_config;
 use super::stored::{Rows, Stored, read_text, shape_problem};
-use crate::library::{Dtype, parse_header, read_header};
+use crate::library::{Dtype, language_tensor, parse_header, read_header};
 use crate::model::config::Config;
 use crate::outside::{io_reason, open_regular, read_exact_at};
 use crate::{Error, Result};
@@ -28,6 +29,8 @@ pub(crate) struct Folder {
     path: PathBuf,
     shards: Vec<(PathBuf, File)>,
     tensors: HashMap<String, Place>,
+    /// Whether names have what larger models put around those of the language model.
+    wrapped: bool,
     /// What is odd about the files, for the person.
     pub warnings: Vec<String>,
 }
@@ -39,21 +42,22 @@ impl Folder {
         if !config_path.exists() {
             return Err(Error::file(path, "is not a model folder: it has no config.json"));
         }
-        let config = Config::open(&config_path)?;
+        let config = read_config(path)?;
         if let Some(method) = config.quantised() {
             return Err(config.error(format!(
                 "is quantised by {method}, which is not read: use the model as it was before, or a GGUF file of it; if its \
                  weights are whole after all, remove \"quantization_config\""
             )));
         }
+        let wrapped = config.wrapper().is_some();
         let (single, index) = (path.join(SINGLE), path.join(INDEX));
         if !single.exists() {
-            return Ok((Self::read(path, shards(path)?)?, config));
+            return Ok((Self::read(path, shards(path)?, wrapped)?, config));
         }
-        let mut folder = Self::read(path, vec![single])?;
+        let mut folder = Self::read(path, vec![single], wrapped)?;
         // As in transformers, a whole file comes before an index. One that was left behind is worth a word only
         // where it leads to another complete model.
-        let other = index.exists().then(|| Self::read(path, indexed(&index)?)).and_then(Result::ok);
+        let other = index.exists().then(|| Self::read(path, indexed(&index)?, wrapped)).and_then(Result::ok);
         if other.is_some_and(|other| !folder.resembles(&other)) {
             folder.warnings.push(format!(
                 "{}: {SINGLE} and the files of {INDEX} are different models; {SINGLE} is used, as in transformers",
@@ -63,9 +67,9 @@ impl Folder {
         Ok((folder, config))
     }
 
-    fn read(path: &Path, shards: Vec<PathBuf>) -> Result<Self> {
+    fn read(path: &Path, shards: Vec<PathBuf>, wrapped: bool) -> Result<Self> {
         let (tensors, warnings) = (HashMap::new(), Vec::new());
-        let mut folder = Self { path: path.to_path_buf(), shards: Vec::new(), tensors, warnings };
+        let mut folder = Self { path: path.to_path_buf(), shards: Vec::new(), tensors, wrapped, warnings };
         for shard in shards {
             folder.add(shard)?;
         }
@@ -121,7 +125,13 @@ impl Folder {
                 }
             };
             let place = Place { shard, dtype: tensor.dtype, shape, start: tensor.start };
-            self.tensors.insert(tensor.name.into_owned(), place);
+            let name = match self.wrapped {
+                true => language_tensor(&tensor.name).map(String::from),
+                false => Some(tensor.name.into_owned()),
+            };
+            if let Some(name) = name {
+                self.tensors.insert(name, place);
+            }
         }
         self.shards.push((path, file));
         Ok(())

@@ -30,7 +30,7 @@ pub(crate) enum Checkpoint {
 /// When it cannot be read; of a GGUF file also when its architecture is not known.
 pub(crate) fn read_config(path: &Path) -> Result<Config> {
     match path.is_dir() {
-        true => Config::open(&path.join("config.json")),
+        true => families::language_model(Config::open(&path.join("config.json"))?),
         false => open_gguf(path)?.config(),
     }
 }

@@ -6,6 +6,7 @@ pub(super) use crate::model::config::Config;
 pub(super) use crate::model::spec::{
     Activation, Biases, BlockKind, DecoderSpec, MlpLayout, Names, NormKind, QkvLayout,
 };
+pub(super) use crate::model::tokenizer::Registered;
 use crate::text::short;
 
 /// Real models have some hundred; more would only make long lists.
@@ -20,6 +21,8 @@ pub(super) struct Family {
     /// What transformers takes where its configuration lacks a field, as far as it differs from a Llama's.
     pub defaults: &'static [(&'static str, f64)],
     pub spec: fn(&Config) -> Result<DecoderSpec>,
+    /// Class that transformers takes for its tokenizer, where that is in files older than `tokenizer.json`.
+    pub tokenizer: Registered,
     /// How llama.cpp keeps it; absent where another family's architecture stands for it.
     pub gguf: Option<Conventions>,
 }

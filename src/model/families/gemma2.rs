@@ -1,8 +1,8 @@
 //! Gemma 2: norms before and after, soft caps, scaled embeddings, every second layer slides.
 
 use super::family::{
-    Config, Conventions, DecoderSpec, Family, Fields, Gguf, LLAMA_NAMES, Names, NormKind, Result, activation,
-    llama_like,
+    Config, Conventions, DecoderSpec, Family, Fields, Gguf, LLAMA_NAMES, Names, NormKind, Registered, Result,
+    activation, llama_like,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -17,6 +17,7 @@ pub(super) const FAMILY: Family = Family {
         ("final_logit_softcapping", 30.0),
     ],
     spec,
+    tokenizer: Registered::Default("GemmaTokenizer"),
     gguf: Some(Conventions { extra: gguf, offset_norms: true, ..Conventions::plain("gemma2") }),
 };
 

@@ -2,7 +2,7 @@
 
 use super::family::{
     Biases, BlockKind, Config, Conventions, DecoderSpec, Family, Fields, Gguf, LLAMA_NAMES, MlpLayout, Names,
-    NormKind, QkvLayout, Result, activation, llama_like,
+    NormKind, QkvLayout, Registered, Result, activation, llama_like,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -10,6 +10,7 @@ pub(super) const FAMILY: Family = Family {
     models: "GPT-NeoX, Pythia",
     defaults: &[],
     spec,
+    tokenizer: Registered::Default("GPTNeoXTokenizer"),
     gguf: Some(Conventions { extra: gguf, ..Conventions::plain("gptneox") }),
 };
 

@@ -1,12 +1,13 @@
 //! Llama 2 and 3, SmolLM2, TinyLlama.
 
-use super::family::{Config, Conventions, DecoderSpec, Family, Fields, Gguf, Result, llama_like};
+use super::family::{Config, Conventions, DecoderSpec, Family, Fields, Gguf, Registered, Result, llama_like};
 
 pub(super) const FAMILY: Family = Family {
     name: "llama",
     models: "Llama 2 and 3, SmolLM2, TinyLlama",
     defaults: &[],
     spec,
+    tokenizer: Registered::Nothing,
     gguf: Some(Conventions { extra: gguf, interleaved: true, ..Conventions::plain("llama") }),
 };
 

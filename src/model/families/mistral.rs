@@ -1,6 +1,6 @@
 //! Mistral: Llama with a sliding window.
 
-use super::family::{Config, DecoderSpec, Family, Result, llama_like};
+use super::family::{Config, DecoderSpec, Family, Registered, Result, llama_like};
 
 pub(super) const FAMILY: Family = Family {
     name: "mistral",
@@ -11,6 +11,7 @@ pub(super) const FAMILY: Family = Family {
         ("sliding_window", 4096.0),
     ],
     spec,
+    tokenizer: Registered::GENERAL,
     gguf: None,
 };
 

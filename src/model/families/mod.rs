@@ -9,11 +9,15 @@ mod phi;
 mod phi3;
 mod qwen2;
 mod qwen3;
+mod wrapper;
+
+pub(crate) use self::wrapper::language_model;
 
 use self::family::Family;
 use super::checkpoint::gguf::Conventions;
 use super::config::Config;
 use super::spec::{DecoderSpec, RopeScaling};
+use super::tokenizer::Registered;
 use crate::Result;
 use crate::text::short;
 
@@ -39,6 +43,12 @@ pub fn families_table() -> String {
         table += &format!("| {models} | `{name}` | {architecture} |\n");
     }
     table
+        + &format!(
+            "\nOf models that also see or hear, the language model is read where it is of one of these families: {}. Adapters \
+             of the whole apply, and what they change elsewhere is reported. An architecture around them that is not listed \
+             is refused.\n",
+            wrapper::wrappers()
+        )
 }
 
 /// `model_type` and GGUF conventions of an architecture.
@@ -55,12 +65,22 @@ pub(crate) fn gguf_architectures() -> String {
     known.join(", ")
 }
 
+/// The class that transformers has for the tokenizer of an architecture.
+pub(crate) fn tokenizer_class(model_type: &str) -> Registered {
+    let family = || FAMILIES.iter().find(|family| family.name == model_type).map(|family| family.tokenizer);
+    wrapper::tokenizer(model_type).or_else(family).unwrap_or(Registered::Nothing)
+}
+
+/// The names of the families, for messages.
+fn known() -> String {
+    FAMILIES.iter().map(|f| f.name).collect::<Vec<_>>().join(", ")
+}
+
 /// The decoder that a configuration describes.
 ///
 /// # Errors
 /// Unknown `model_type` (the known ones are named), missing or wrong fields.
 pub fn spec(config: &Config) -> Result<DecoderSpec> {
-    let known = || FAMILIES.iter().map(|f| f.name).collect::<Vec<_>>().join(", ");
     let Some(kind) = config.text("model_type") else {
         return Err(config.error(format!("lacks \"model_type\" (known: {})", known())));
     };
@@ -126,12 +146,12 @@ mod tests {
 
     #[test]
     fn a_language_model_in_another_is_named() {
-        let fields = json!({ "model_type": "llava", "text_config": { "model_type": "mistral" } });
+        let fields = json!({ "model_type": "paligemma", "text_config": { "model_type": "gemma2" } });
         let config = super::Config::new("config.json".as_ref(), fields).unwrap();
         let error = super::spec(&config).unwrap_err().to_string();
         assert!(
-            error.contains("\"llava\" is not supported; the language model in it")
-                && error.contains("mistral"),
+            error.contains("\"paligemma\" is not supported; the language model in it")
+                && error.contains("gemma2"),
             "{error}"
         );
     }

@@ -2,7 +2,7 @@
 
 use super::family::{
     Biases, BlockKind, Config, Conventions, DecoderSpec, Family, LLAMA_NAMES, MlpLayout, Names, NormKind,
-    Result, activation, llama_like,
+    Registered, Result, activation, llama_like,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -10,6 +10,7 @@ pub(super) const FAMILY: Family = Family {
     models: "Phi-1, 1.5 and 2",
     defaults: &[],
     spec,
+    tokenizer: Registered::Default("GPT2Tokenizer"),
     gguf: Some(Conventions::plain("phi2")),
 };
 

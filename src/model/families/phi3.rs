@@ -1,8 +1,8 @@
 //! Phi-3: Llama with fused q, k, v and fused gate, up; LongRoPE.
 
 use super::family::{
-    Config, Conventions, DecoderSpec, Family, Fields, Gguf, LLAMA_NAMES, MlpLayout, Names, QkvLayout, Result,
-    llama_like,
+    Config, Conventions, DecoderSpec, Family, Fields, Gguf, LLAMA_NAMES, MlpLayout, Names, QkvLayout,
+    Registered, Result, llama_like,
 };
 
 pub(super) const FAMILY: Family = Family {
@@ -14,6 +14,7 @@ pub(super) const FAMILY: Family = Family {
         ("rms_norm_eps", 1e-5),
     ],
     spec,
+    tokenizer: Registered::GENERAL,
     gguf: Some(Conventions { extra: gguf, ..Conventions::plain("phi3") }),
 };
 

@@ -1,6 +1,6 @@
 //! Qwen 2 and 2.5: biases on q, k and v.
 
-use super::family::{Biases, Config, Conventions, DecoderSpec, Family, Result, llama_like};
+use super::family::{Biases, Config, Conventions, DecoderSpec, Family, Registered, Result, llama_like};
 
 pub(super) const FAMILY: Family = Family {
     name: "qwen2",
@@ -12,6 +12,7 @@ pub(super) const FAMILY: Family = Family {
         ("max_window_layers", 28.0),
     ],
     spec,
+    tokenizer: Registered::Always("Qwen2Tokenizer"),
     gguf: Some(Conventions::plain("qwen2")),
 };
 

@@ -1,6 +1,6 @@
 //! Qwen 3: a norm on each head of q and k.
 
-use super::family::{Config, Conventions, DecoderSpec, Family, NormKind, Result};
+use super::family::{Config, Conventions, DecoderSpec, Family, NormKind, Registered, Result};
 
 pub(super) const FAMILY: Family = Family {
     name: "qwen3",
@@ -13,6 +13,7 @@ pub(super) const FAMILY: Family = Family {
         ("max_window_layers", 28.0),
     ],
     spec,
+    tokenizer: Registered::Default("Qwen2Tokenizer"),
     gguf: Some(Conventions::plain("qwen3")),
 };
 

@@ -12,6 +12,9 @@ const SHORTEST_TEXT: f64 = 4096.0;
 /// Bytes of the longest token that makes sense.
 const LONGEST_TOKEN: usize = 64 << 10;
 
+/// Bytes of "▁", which stands for a space.
+const SPACE: f64 = 3.0;
+
 /// The most bytes that one byte can become in each direction.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Growth {
@@ -71,7 +74,12 @@ fn growth(part: &Value) -> f64 {
         _ if part.get("pattern").is_some() && part.get("content").is_some() => {
             let found =
                 part.get("pattern").and_then(|p| p.get("String")).and_then(Value::as_str).map_or(0, str::len);
+            let regex = part.get("pattern").and_then(|p| p.get("Regex")).and_then(Value::as_str);
             match found {
+                _ if text("content") == 0.0 => 1.0,
+                // As transformers writes them for SentencePiece's: less spaces, and another one at the beginning.
+                0 if regex == Some(" {2,}") && text("content") == 1.0 => 1.0,
+                0 if regex == Some(r"\A▁") => (text("content") / SPACE).max(1.0),
                 // Patterns may match between all bytes.
                 0 => 1.0 + 2.0 * text("content"),
                 found => (text("content") / found as f64).max(1.0),

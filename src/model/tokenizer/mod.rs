@@ -5,6 +5,7 @@ mod from_gguf;
 mod growth;
 mod guard;
 mod json;
+mod legacy;
 mod sentence_piece;
 mod side_files;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod vocabulary;
 
 use std::path::Path;
 
+pub(crate) use self::legacy::{Legacy, Registered};
 pub(crate) use self::side_files::SideFiles;
 
 use self::growth::{Growth, LARGEST};
@@ -35,26 +37,45 @@ impl std::fmt::Debug for Tokenizer {
     }
 }
 
+/// The tokenizer that the text of a `tokenizer.json` describes, with the tokens that `side` has; `path` is where it is
+/// from. With it comes the token that it puts before every text, if it does so.
+fn parse(path: &Path, text: &str, side: &SideFiles) -> Result<(tokenizers::Tokenizer, Growth, Option<u32>)> {
+    let growth = json::check(text).map_err(|problem| Error::file(path, problem))?;
+    let mut inner = guarded(|| text.parse::<tokenizers::Tokenizer>())
+        .map_err(|e| Error::file(path, format!("is not a readable tokenizer: {e}")))?;
+    inner.with_padding(None);
+    let first = guarded(|| {
+        inner.with_truncation(None)?;
+        side.add_to(&mut inner)?;
+        inner.set_encode_special_tokens(side.splits_special);
+        // What goes around a text is put together only now: a part that is missing shows here.
+        inner.encode("a", false)?;
+        inner.encode_fast("", true)
+    });
+    let first = first.map_err(|e| Error::file(path, e))?;
+    Ok((inner, growth, first.get_ids().first().copied()))
+}
+
 impl Tokenizer {
     /// Reads `tokenizer.json` and adds the tokens that `side` has. As in transformers, what trainers leave there for
     /// cutting and padding is not followed. `end_ids` come from the model's configuration.
     pub(crate) fn from_file(path: &Path, side: &SideFiles, end_ids: Vec<u32>) -> Result<Self> {
-        let text = super::checkpoint::read_text(path)?;
-        let growth = json::check(&text).map_err(|problem| Error::file(path, problem))?;
-        let mut inner = guarded(|| text.parse::<tokenizers::Tokenizer>())
-            .map_err(|e| Error::file(path, format!("is not a readable tokenizer: {e}")))?;
-        drop(text);
-        inner.with_padding(None);
-        let first = guarded(|| {
-            inner.with_truncation(None)?;
-            side.add_to(&mut inner)?;
-            inner.set_encode_special_tokens(side.splits_special);
-            // What goes around a text is put together only now: a part that is missing shows here.
-            inner.encode("a", false)?;
-            inner.encode_fast("", true)
-        });
-        let first = first.map_err(|e| Error::file(path, e))?;
-        let start_id = first.get_ids().first().copied().filter(|id| !end_ids.contains(id));
+        let (inner, growth, first) = parse(path, &super::checkpoint::read_text(path)?, side)?;
+        let start_id = first.filter(|id| !end_ids.contains(id));
+        Ok(Self { inner, growth, start_id, end_ids })
+    }
+
+    /// The tokenizer that older files describe.
+    ///
+    /// # Errors
+    /// Vocabularies that contradict themselves.
+    pub(crate) fn from_legacy(legacy: &Legacy, end_ids: Vec<u32>) -> Result<Self> {
+        let (mut inner, growth, _) = parse(&legacy.path, &legacy.json, &legacy.side)?;
+        if legacy.plain_special {
+            inner.add_tokens(legacy.side.plain()).map_err(|e| Error::file(&legacy.path, e.to_string()))?;
+        }
+        let start = legacy.side.named("bos_token").filter(|_| legacy.starts);
+        let start_id = start.and_then(|start| inner.token_to_id(start));
         Ok(Self { inner, growth, start_id, end_ids })
     }
 

@@ -13,12 +13,23 @@ use crate::{Error, Result};
 const NAMED: [&str; 7] =
     ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
-/// What the files beside a `tokenizer.json` say.
+/// What holds where the files do not say.
+#[derive(Debug, Default)]
+pub(super) struct Assumed {
+    /// Named tokens.
+    pub named: Vec<(&'static str, String)>,
+    /// Tokens beside the named ones.
+    pub extra: Vec<AddedToken>,
+    /// Whether described tokens are looked for in the text as it is.
+    pub raw: bool,
+}
+
+/// What the files beside a vocabulary say.
 #[derive(Debug, Default)]
 pub(crate) struct SideFiles {
-    /// Tokens that are described, in the order of their ids: they replace those of `tokenizer.json`.
-    described: Vec<AddedToken>,
-    /// Special tokens that are mentioned: they are added where there are none of their text.
+    /// Tokens that are described, with their ids and in the order of these: they replace those of `tokenizer.json`.
+    described: Vec<(u64, AddedToken)>,
+    /// Tokens that are mentioned: they are added where there are none of their text.
     mentioned: Vec<AddedToken>,
     /// Names and texts of special tokens (`bos_token`, …), as a chat template may use them.
     pub named: Vec<(String, String)>,
@@ -29,7 +40,7 @@ pub(crate) struct SideFiles {
 }
 
 /// An object of a JSON file; nothing where there is no such file.
-fn object(path: &Path) -> Result<Option<Map<String, Value>>> {
+pub(super) fn object(path: &Path) -> Result<Option<Map<String, Value>>> {
     // A link that leads nowhere is an error, as everywhere.
     if path.symlink_metadata().is_err() {
         return Ok(None);
@@ -65,6 +76,14 @@ impl SideFiles {
     /// # Errors
     /// Files that cannot be read or are no JSON objects; tokens that have no text.
     pub fn read(folder: &Path) -> Result<Self> {
+        Self::read_assuming(folder, &Assumed::default())
+    }
+
+    /// The same for a folder in whose files not everything is said.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) fn read_assuming(folder: &Path, assumed: &Assumed) -> Result<Self> {
         let config_path = folder.join("tokenizer_config.json");
         let mut config = object(&config_path)?.unwrap_or_default();
         let mut decoder: Vec<(u64, AddedToken)> = Vec::new();
@@ -114,6 +133,10 @@ impl SideFiles {
                 };
                 let bad = || Error::file(folder.join(from), format!("\"{key}\" is no token"));
                 set(key, token(value, Some(true)).ok_or_else(bad)?);
+            } else if !special.contains_key(key) && !config.contains_key(key) {
+                // Null means that there is none.
+                let text = assumed.named.iter().find(|(name, _)| *name == key).map(|(_, text)| text.as_str());
+                text.into_iter().for_each(|text| set(key, AddedToken::from(text, true)));
             }
         }
         for (key, value) in config.iter().chain(&special) {
@@ -131,7 +154,7 @@ impl SideFiles {
             Some(Value::Array(values)) => {
                 others = values.iter().filter_map(|v| token(v, Some(true))).collect()
             }
-            _ => {}
+            _ => others.clone_from(&assumed.extra),
         }
         let added_path = folder.join("added_tokens.json");
         if is_old && let Some(tokens) = object(&added_path)? {
@@ -143,9 +166,10 @@ impl SideFiles {
             }
         }
         decoder.sort_by_key(|(id, _)| *id);
-        let mut described: Vec<AddedToken> = decoder.into_iter().map(|(_, token)| token).collect();
-        for token in &mut described {
+        let mut described = decoder;
+        for (_, token) in &mut described {
             token.special |= named.iter().any(|(_, t)| t.content == token.content);
+            token.normalized &= !assumed.raw;
         }
         let mentioned = named.iter().map(|(_, token)| token.clone()).chain(others).collect();
         let named = named.into_iter().map(|(key, token)| (key, token.content)).collect();
@@ -166,14 +190,28 @@ impl SideFiles {
     /// # Errors
     /// What the tokenizers library says.
     pub(super) fn add_to(&self, tokenizer: &mut tokenizers::Tokenizer) -> tokenizers::Result<()> {
-        tokenizer.add_tokens(self.described.iter().cloned())?;
+        tokenizer.add_tokens(self.described.iter().map(|(_, token)| token.clone()))?;
         for token in &self.mentioned {
             if !tokenizer.get_added_vocabulary().get_vocab().contains_key(&token.content) {
-                let token = AddedToken { special: true, ..token.clone() };
-                tokenizer.add_tokens([token])?;
+                tokenizer.add_tokens([token.clone()])?;
             }
         }
         Ok(())
+    }
+
+    /// Ids and texts of the tokens that are described.
+    pub(super) fn described(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.described.iter().map(|(id, token)| (*id, token.content.as_str()))
+    }
+
+    /// The text of a named token.
+    pub(super) fn named(&self, key: &str) -> Option<&str> {
+        self.named.iter().find(|(name, _)| name == key).map(|(_, text)| text.as_str())
+    }
+
+    /// The mentioned tokens, as special ones of which only the text is known.
+    pub(super) fn plain(&self) -> impl Iterator<Item = AddedToken> {
+        self.mentioned.iter().map(|token| AddedToken::from(token.content.as_str(), true))
     }
 }
 
