@@ -6,13 +6,15 @@ use super::options::BaseArgs;
 use super::output::Output;
 use super::route::{left_out, start_session};
 use super::{Align, RouterArgs, Table};
-use crate::Result;
 use crate::catalog::Catalog;
 use crate::model::Precision;
-use crate::routing::{CALIBRATED, Calibration, RouterConfig, SCORES, Score};
-use crate::text::{counted, printable};
+use crate::routing::{
+    CALIBRATED, Calibration, CalibrationStep, Needs, ROUTERS, RouterConfig, SCORES, Score, Session,
+};
+use crate::text::{counted, listed, printable};
+use crate::{Error, Result};
 
-/// Measure how high each expert's scores usually are, for routers with `calibrated`
+/// Measure how high each expert's scores usually are, for routers with `calibrated`, and what its own prompts look like
 #[derive(Clone, Debug, clap::Args)]
 pub struct CalibrateArgs {
     /// Folder of adapters
@@ -23,6 +25,9 @@ pub struct CalibrateArgs {
     /// Use the validation prompts of these tasks from now on
     #[arg(long, value_name = "DIR", conflicts_with = "prompts")]
     pub tasks: Option<PathBuf>,
+    /// Train the gates of phatgoose, too: 100 steps per expert on its own examples
+    #[arg(long)]
+    pub gates: bool,
     #[command(flatten)]
     pub base: BaseArgs,
 }
@@ -40,16 +45,18 @@ pub fn run(args: &CalibrateArgs, output: &Output) -> Result<()> {
     let chosen = router.chosen_prompts()?;
     let session = start_session(&library, &router, &args.base, Precision::F32, output)?;
     let calibration = session.calibrate(&mut |_| {}, output.cancel())?;
+    let learnt = learn(&session, args.gates, output)?;
     if let Some(chosen) = &chosen {
         chosen.remember(&library)?;
     }
     let modules = session.modules().len();
+    let measured: Vec<Score> = SCORES.iter().copied().filter(|score| calibration.has(*score)).collect();
     if output.is_json() {
         let means = |score: &Score| -> Vec<[f64; 2]> {
             (0..session.experts().len()).map(|e| mean(&calibration, *score, modules, e)).collect()
         };
         let scores: serde_json::Map<String, serde_json::Value> =
-            SCORES.iter().map(|score| (score.id.to_string(), serde_json::json!(means(score)))).collect();
+            measured.iter().map(|score| (score.id.to_string(), serde_json::json!(means(score)))).collect();
         return output.document(&serde_json::json!({
             "source": calibration.source,
             "prompts": calibration.prompts,
@@ -57,23 +64,53 @@ pub fn run(args: &CalibrateArgs, output: &Output) -> Result<()> {
             "precision": session.model().precision,
             "experts": session.experts(),
             "scores": scores,
+            "prepared": learnt.iter().flat_map(|(_, routers)| routers.iter()).collect::<Vec<_>>(),
             "skipped": left_out(&library, &session),
         }));
     }
     let tokens = counted(calibration.tokens, "token");
     output.line(&format!("{tokens} of {}, at {}", calibration.source, counted(modules, "module")))?;
     let mut columns = vec![("expert", Align::Left)];
-    columns.extend(SCORES.iter().map(|score| (score.id, Align::Right)));
+    columns.extend(measured.iter().map(|score| (score.id, Align::Right)));
     let mut table = Table::new(&columns);
     for (e, name) in session.experts().iter().enumerate() {
         let mut cells = vec![printable(name).into_owned()];
-        cells.extend(SCORES.iter().map(|score| {
+        cells.extend(measured.iter().map(|score| {
             let [mean, deviation] = mean(&calibration, *score, modules, e);
             format!("{mean:.3} ± {deviation:.3}")
         }));
         table.row(cells);
     }
-    output.text(&table.render())
+    output.text(&table.render())?;
+    learnt.iter().try_for_each(|(what, routers)| {
+        output.line(&format!("{what}: {} can be used", listed(routers, "and")))
+    })
+}
+
+/// Prepares what is known of experts by their own data, as far as that is known: what it is, and the routers that have
+/// it now. Says why where there is none.
+///
+/// # Errors
+/// Gates that were asked for and cannot be trained; a raised cancel.
+fn learn(session: &Session, gates: bool, output: &Output) -> Result<Vec<(&'static str, Vec<&'static str>)>> {
+    let mut progress = output.progress();
+    let mut learnt = Vec::new();
+    let wanted = [(Needs::OwnData, "own prompts", true), (Needs::Gates, "gates", gates)];
+    for (needs, what, _) in wanted.into_iter().filter(|(.., wanted)| *wanted) {
+        let mut step = |step: CalibrationStep| progress.update(&step.to_string());
+        match session.learn(needs, &mut step, output.cancel()) {
+            Ok(_) => {
+                let having = ROUTERS.iter().filter(|router| router.needs == needs);
+                learnt.push((what, having.map(|router| router.id).collect()));
+            }
+            // Without it, the calibration is good all the same.
+            Err(error @ Error::Usage(_)) if needs == Needs::OwnData && !gates => {
+                output.note(&error.to_string())
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(learnt)
 }
 
 /// Mean and deviation of an expert's scores, averaged over the modules at which it has any.

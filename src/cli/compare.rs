@@ -88,6 +88,7 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
                 "effective_experts": one.effective,
                 "answer": one.answer,
                 "log_probability": one.log_probability,
+                "warnings": one.warnings,
                 "differs": found.iter().map(|other| differing(&one.trace, &other.trace)).collect::<Vec<_>>(),
             })
         };
@@ -116,6 +117,11 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
             one.log_probability.map_or("–".into(), |p| format!("{p:.2}")),
             printable(one.answer.as_deref().unwrap_or("–")).into_owned(),
         ]);
+    }
+    for one in &found {
+        for warning in &one.warnings {
+            output.note(&format!("warning: {}: {}", one.router, warning.text));
+        }
     }
     output.text(&table.render())
 }

@@ -14,7 +14,10 @@ use crate::catalog::Catalog;
 use crate::eval::{own_source, prompt_source};
 use crate::library::{BaseLocation, Expert, NamedTensor, Skipped};
 use crate::model::{LoadOptions, Precision};
-use crate::routing::{Calibration, RouterConfig, RouterSetting, Session, Trace, TraceToken, settings};
+use crate::routing::{
+    Calibration, RouteWarning, RouterConfig, RouterSetting, Session, Trace, TraceToken, Why, WhyExpert,
+    WhyModule, settings,
+};
 use crate::text::{counted, printable};
 use crate::{Error, Result};
 
@@ -32,7 +35,13 @@ pub struct RouteArgs {
     /// Write `logits` and `weights.<module>` as safetensors
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
+    /// Explain the weights of one token, by its number from 0 on: scores, what is compared, who came next
+    #[arg(long, value_name = "TOKEN")]
+    pub why: Option<usize>,
 }
+
+/// Experts per module about which `--why` says something.
+const EXPLAINED: usize = 5;
 
 /// Opens library and base model and sets the router of the command line.
 pub(super) fn open_session(
@@ -150,10 +159,80 @@ pub fn run(args: &RouteArgs, output: &Output) -> Result<()> {
         }
         None => session.route_tokens(&prompt, output.cancel())?,
     };
+    let warnings = session.warnings(&prompt, output.cancel())?;
+    let why = args.why.map(|token| session.why(&prompt, token, EXPLAINED, output.cancel())).transpose()?;
     if output.is_json() {
-        return output.document(&document(&library, &session, &trace));
+        return output.document(&document(&library, &session, &trace, (warnings, why)));
     }
-    table(&session, &trace, output)
+    note_warnings(&warnings, output);
+    match why {
+        Some(why) => reasons(&why, &trace, output),
+        None => table(&session, &trace, output),
+    }
+}
+
+/// Prints what to know of a routing.
+pub(super) fn note_warnings(warnings: &[RouteWarning], output: &Output) {
+    warnings.iter().for_each(|warning| output.note(&format!("warning: {}", warning.text)));
+}
+
+/// Why a token's experts have their weights, one row per module.
+fn reasons(why: &Why, trace: &Trace, output: &Output) -> Result<()> {
+    let name = |e: usize| trace.experts.get(e).map_or("–".into(), |name| printable(name).into_owned());
+    if let Some(token) = trace.tokens.get(why.token) {
+        output.line(&format!(
+            "token {} \"{}\", scored by {}",
+            why.token,
+            printable(&token.text),
+            why.score
+        ))?;
+    }
+    let mut order: Vec<usize> = (0..why.votes.len()).collect();
+    order.sort_by(|&a, &b| why.votes[b].total_cmp(&why.votes[a]).then(a.cmp(&b)));
+    let votes: Vec<String> =
+        order.iter().take(EXPLAINED).map(|&e| format!("{} {:.1} %", name(e), 100.0 * why.votes[e])).collect();
+    if !votes.is_empty() {
+        output.line(&format!("votes of the prompt: {}", votes.join(", ")))?;
+    }
+    let mut table = Table::new(&[
+        ("module", Align::Left),
+        ("expert", Align::Left),
+        ("weight", Align::Right),
+        ("score", Align::Right),
+        ("calibrated", Align::Right),
+        ("σ₁ share", Align::Right),
+        ("σ₂/σ₁", Align::Right),
+        ("runner-up", Align::Left),
+        ("weight", Align::Right),
+        ("score", Align::Right),
+        ("calibrated", Align::Right),
+    ]);
+    for WhyModule { module, experts } in &why.modules {
+        let deviation = |one: &WhyExpert| one.calibrated.map_or("–".into(), |z| format!("{z:.2}"));
+        let mut cells = vec![printable(module).into_owned()];
+        match experts.first() {
+            Some(one) => cells.extend([
+                name(one.expert),
+                format!("{:.2}", one.weight),
+                format!("{:.3}", one.score),
+                deviation(one),
+                format!("{:.2}", one.first_share),
+                format!("{:.2}", one.gap),
+            ]),
+            None => cells.extend(["–"; 6].map(String::from)),
+        }
+        match experts.get(1) {
+            Some(next) => cells.extend([
+                name(next.expert),
+                format!("{:.2}", next.weight),
+                format!("{:.3}", next.score),
+                deviation(next),
+            ]),
+            None => cells.extend(["–"; 4].map(String::from)),
+        }
+        table.row(cells);
+    }
+    output.text(&table.render())
 }
 
 #[derive(Serialize)]
@@ -171,6 +250,11 @@ struct Document<'a> {
     weights: Vec<Vec<&'a [(u32, f32)]>>,
     skipped: Vec<Skipped>,
     partial: Vec<Skipped>,
+    /// What to know before one trusts the routing.
+    warnings: Vec<RouteWarning>,
+    /// Why a token's experts have their weights, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<Why>,
 }
 
 /// The router as JSON has it: its id and argument, the settings that have options of their own, by the names of
@@ -232,7 +316,12 @@ impl CalibrationFields {
     }
 }
 
-fn document<'a>(library: &Catalog, session: &Session, trace: &'a Trace) -> Document<'a> {
+fn document<'a>(
+    library: &Catalog,
+    session: &Session,
+    trace: &'a Trace,
+    (warnings, why): (Vec<RouteWarning>, Option<Why>),
+) -> Document<'a> {
     Document {
         router: RouterFields::new(session.router()),
         precision: session.model().precision,
@@ -245,6 +334,8 @@ fn document<'a>(library: &Catalog, session: &Session, trace: &'a Trace) -> Docum
             .collect(),
         skipped: left_out(library, session),
         partial: partial(library, session),
+        warnings,
+        why,
     }
 }
 

@@ -7,16 +7,19 @@ use serde::{Deserialize, Serialize};
 use crate::library::{Library, Provenance, state_dir};
 use crate::outside::own;
 use crate::routing::{
-    CalibrationPrompts, CalibrationText, OwnPrompts, OwnSource, PromptSource, general, read_prompts,
+    CalibrationPrompts, CalibrationText, OwnAnswer, OwnPrompts, OwnSource, PromptSource, general,
+    read_prompts,
 };
 use crate::text::counted;
-use crate::train::{Dataset, Example, dataset_places, find_tasks, read_task};
+use crate::train::{Dataset, Example, dataset_places, find_tasks, read_task, train_gates};
 use crate::{Error, Result};
 
 /// Prompts of all tasks together, about.
 const WANTED: usize = 256;
 /// Prompts of one task, at most.
 const OF_ONE: usize = 24;
+/// Own examples of one expert, at most: gates learn from all of them.
+const EXAMPLES: usize = 256;
 /// In a library's folder for derived data: the prompts that were chosen for it.
 const CHOICE: &str = "calibration.json";
 
@@ -116,16 +119,23 @@ pub fn own_source(library: &Library, tasks: Option<PathBuf>) -> OwnSource {
             let places = dataset.as_deref().map_or_else(Vec::new, |named| dataset_places(&root, named));
             let there = |place: &Vec<PathBuf>| place.iter().all(|path| path.exists());
             let paths = given.or_else(|| places.into_iter().find(there));
-            let mut texts = Vec::new();
-            for path in paths.unwrap_or_default() {
-                let data = Dataset::load(&path)?;
-                let text = |e: &Example| CalibrationText::Instruction(e.instruction.clone(), e.input.clone());
-                texts.extend(data.train.iter().take(OF_ONE).map(text));
+            let mut own = OwnPrompts { expert: name.clone(), ..OwnPrompts::default() };
+            let paths = paths.unwrap_or_default();
+            let each = EXAMPLES.div_ceil(paths.len().max(1));
+            let tasks = paths.iter().map(|path| Ok(Dataset::load(path)?.train.into_iter().take(each)));
+            let mut tasks: Vec<_> = tasks.collect::<Result<_>>()?;
+            // Of several tasks one example each, in turn: the first ones are of all of them.
+            for _ in 0..each {
+                for example in tasks.iter_mut().filter_map(Iterator::next) {
+                    own.texts.push(CalibrationText::Instruction(example.instruction, example.input));
+                    own.answers.push(OwnAnswer::Text(example.output));
+                }
             }
-            Ok(OwnPrompts { expert: name.clone(), texts })
+            Ok(own)
         };
         experts.iter().map(prompts).collect()
     })
+    .with_gates(train_gates)
 }
 
 /// The validation prompts of what the experts were trained on, where most of that is still there.

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use candle_core::D;
 
-use crate::routing::{GenerateOptions, Prompt, RouterConfig, Session, Trace};
+use crate::routing::{GenerateOptions, Prompt, RouteWarning, RouterConfig, Session, Trace};
 use crate::{Cancel, Error, Result};
 
 /// What one router makes of a prompt.
@@ -22,6 +22,8 @@ pub struct Compared {
     pub answer: Option<String>,
     /// Log-probability in nats of the reference answer, its end token left out.
     pub log_probability: Option<f64>,
+    /// What to know before one trusts the routing.
+    pub warnings: Vec<RouteWarning>,
 }
 
 /// Runs a prompt through each of `routers`; leaves the session with the last one. `reference` is an answer in tokens
@@ -57,7 +59,9 @@ pub fn compare(
             [] => None,
             reference => Some(log_probability(session, prompt, reference, cancel)?),
         };
-        all.push(Compared { router: router.clone(), trace, shares, effective, answer, log_probability });
+        let warnings = session.warnings(prompt, cancel)?;
+        let router = router.clone();
+        all.push(Compared { router, trace, shares, effective, answer, log_probability, warnings });
     }
     Ok(all)
 }

@@ -57,11 +57,17 @@ impl Selection {
     /// Weights that sum to 1, from shares; 0 where `active` says no. Of equals the first is taken.
     pub fn weights(&self, shares: &[f64], active: &[bool]) -> Vec<f32> {
         let mut order: Vec<usize> = (0..shares.len()).filter(|&e| active[e]).collect();
-        order.sort_by(|&a, &b| {
+        let before = |a: &usize, b: &usize| {
             let pinned = |e: &usize| self.pinned.contains(e);
-            pinned(&b).cmp(&pinned(&a)).then(shares[b].total_cmp(&shares[a])).then(a.cmp(&b))
-        });
-        order.truncate(self.width(order.len()));
+            pinned(b).cmp(&pinned(a)).then(shares[*b].total_cmp(&shares[*a])).then(a.cmp(b))
+        };
+        let width = self.width(order.len());
+        if (1..order.len()).contains(&width) {
+            // Of many experts few are used: only these are put in order.
+            order.select_nth_unstable_by(width - 1, before);
+        }
+        order.truncate(width);
+        order.sort_by(before);
         let mut weights = vec![0f32; shares.len()];
         let most = order.iter().map(|&e| shares[e]).fold(0.0, f64::max);
         let power = |share: f64| match most > 0.0 {
@@ -76,6 +82,16 @@ impl Selection {
     }
 }
 
+/// softmax(score / 0.5) over those that `active` admits, as in a vote; 0 for others.
+pub(super) fn softmax(scores: &[f64], active: &[bool]) -> Vec<f64> {
+    let known = || scores.iter().zip(active).filter(|(_, active)| **active).map(|(score, _)| *score);
+    let most = known().fold(f64::NEG_INFINITY, f64::max);
+    let power = |score: f64| ((score - most) / f64::from(TEMPERATURE)).exp();
+    let sum: f64 = known().map(power).sum();
+    let shares = scores.iter().zip(active);
+    shares.map(|(score, active)| if *active { power(*score) / sum } else { 0.0 }).collect()
+}
+
 impl Ballot {
     /// A vote among `speakers`.
     pub fn new(measure: Measure, experts: &ExpertSet, speakers: &Speakers, outcome: Outcome) -> Self {
@@ -83,23 +99,6 @@ impl Ballot {
         let speaks = |candidate: &[bool]| candidate.iter().zip(&active).any(|(c, a)| *c && *a);
         let modules = experts.stacked().filter(|module| speaks(&module.candidate)).count();
         Self { measure, active, modules, outcome }
-    }
-
-    /// V, by expert; sums to 1.
-    fn votes(&self, sequence: &Surveyed) -> Vec<f64> {
-        let mut votes = vec![0f64; self.active.len()];
-        for row in sequence.counted(self.width().max(1)) {
-            votes.iter_mut().zip(row).for_each(|(sum, p)| *sum += f64::from(*p));
-        }
-        let sum: f64 = votes.iter().sum();
-        match sum > 0.0 {
-            true => votes.iter_mut().for_each(|v| *v /= sum),
-            false => {
-                let share = 1.0 / self.active.iter().filter(|active| **active).count().max(1) as f64;
-                votes.iter_mut().zip(&self.active).filter(|(_, a)| **a).for_each(|(v, _)| *v = share);
-            }
-        }
-        votes
     }
 
     /// p of one row, added to `kept`.
@@ -126,6 +125,10 @@ impl Survey for Ballot {
         Reach::Counted
     }
 
+    fn measure(&self) -> Option<&Measure> {
+        Some(&self.measure)
+    }
+
     fn width(&self) -> usize {
         self.active.len()
     }
@@ -146,6 +149,22 @@ impl Survey for Ballot {
             },
         );
         Ok(())
+    }
+
+    fn votes(&self, sequence: &Surveyed) -> Vec<f64> {
+        let mut votes = vec![0f64; self.active.len()];
+        for row in sequence.counted(self.width().max(1)) {
+            votes.iter_mut().zip(row).for_each(|(sum, p)| *sum += f64::from(*p));
+        }
+        let sum: f64 = votes.iter().sum();
+        match sum > 0.0 {
+            true => votes.iter_mut().for_each(|v| *v /= sum),
+            false => {
+                let share = 1.0 / self.active.iter().filter(|active| **active).count().max(1) as f64;
+                votes.iter_mut().zip(&self.active).filter(|(_, a)| **a).for_each(|(v, _)| *v = share);
+            }
+        }
+        votes
     }
 
     fn conclude(&self, sequence: &Surveyed) -> Result<Vec<f32>> {

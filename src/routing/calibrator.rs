@@ -7,20 +7,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 
 use super::calibration::{
-    Calibration, CalibrationCache, CalibrationPrompts, CalibrationText, Partial, collect, general,
+    Calibration, CalibrationPrompts, CalibrationText, Partial, STATES, collect, general,
 };
 use super::experts::ExpertSet;
-use super::own_data::{OwnData, OwnDataCache, OwnPrompts, collect as collect_own};
+use super::own_data::{
+    GateJob, Gates, Known, OwnAnswer, OwnData, OwnPrompts, OwnSource, collect as collect_own, gate_tensors,
+    own_tensors,
+};
 use super::prompt::Prompt;
+use super::scores::{Needs, SCORES, Score};
+use super::tensor_cache::{Counts, TensorCache};
 use super::trace::Part;
 use crate::model::{ForwardPass, Model, NoHook};
 use crate::outside::hex;
 use crate::{Cancel, Error, Result};
 
 /// Part of every key: to be changed with anything that changes a bit of a calibration.
-const FORMULA: &str = concat!("calibration 1 of lora-tui ", env!("CARGO_PKG_VERSION"));
+const FORMULA: &str = concat!("calibration 2 of lora-tui ", env!("CARGO_PKG_VERSION"));
 /// Tokens by which a base model is known.
 const PROBE: usize = 16;
+/// Own prompts of an expert that are looked at; gates learn from all that are given.
+const LOOKED_AT: usize = 24;
 
 /// Finds the prompts when they are needed.
 #[derive(Clone)]
@@ -36,23 +43,6 @@ impl PromptSource {
 impl fmt::Debug for PromptSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PromptSource")
-    }
-}
-
-/// Finds the own prompts of the experts with these names, in their order.
-#[derive(Clone)]
-pub struct OwnSource(Arc<dyn Fn(&[String]) -> Result<Vec<OwnPrompts>> + Send + Sync>);
-
-impl OwnSource {
-    /// Prompts that `find` finds.
-    pub fn new(find: impl Fn(&[String]) -> Result<Vec<OwnPrompts>> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(find))
-    }
-}
-
-impl fmt::Debug for OwnSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OwnSource")
     }
 }
 
@@ -76,13 +66,22 @@ impl fmt::Display for CalibrationStep<'_> {
     }
 }
 
+/// How prompts and answers become tokens.
+pub(super) struct Encoding<'a> {
+    /// A prompt in tokens.
+    pub prompt: &'a dyn Fn(&CalibrationText) -> Result<Prompt>,
+    /// An answer in tokens, its end included.
+    pub answer: &'a dyn Fn(&OwnAnswer) -> Result<Vec<u32>>,
+}
+
 /// Makes calibrations of a library's experts and keeps them.
 #[derive(Debug)]
 pub(super) struct Calibrator {
     source: PromptSource,
     own: OwnSource,
-    own_cache: OwnDataCache,
-    cache: CalibrationCache,
+    own_cache: TensorCache,
+    gate_cache: TensorCache,
+    cache: TensorCache,
     /// By key, the last one last.
     made: Mutex<Vec<(String, Arc<Calibration>)>>,
     /// By its key, one that was cancelled.
@@ -92,14 +91,12 @@ pub(super) struct Calibrator {
 impl Calibrator {
     /// For the library at `root`, with the general prompts.
     pub fn of(root: &Path) -> Self {
-        let source = PromptSource::new(general);
-        let own = OwnSource::new(|_| Ok(Vec::new()));
-        let own_cache = OwnDataCache::of(root);
         Self {
-            source,
-            own,
-            own_cache,
-            cache: CalibrationCache::of(root),
+            source: PromptSource::new(general),
+            own: OwnSource::new(|_| Ok(Vec::new())),
+            own_cache: TensorCache::of(root, "own-data"),
+            gate_cache: TensorCache::of(root, "gates"),
+            cache: TensorCache::of(root, "calibration"),
             made: Mutex::default(),
             partial: Mutex::default(),
         }
@@ -115,52 +112,140 @@ impl Calibrator {
         self.own = own;
     }
 
+    /// What has to be known of `experts` beside their weights.
+    ///
+    /// # Errors
+    /// As [`Self::own_data`] and [`Self::gates`].
+    pub fn known(
+        &self,
+        needs: Needs,
+        network: (&ExpertSet, &Model),
+        encoding: &Encoding,
+        step: &mut dyn FnMut(CalibrationStep),
+        cancel: &Cancel,
+    ) -> Result<Known> {
+        Ok(match needs {
+            Needs::Prototypes | Needs::Spectra => Known::default(),
+            Needs::OwnData => {
+                Known { own: Some(self.own_data(network, encoding, step, cancel)?), gates: None }
+            }
+            Needs::Gates => Known { own: None, gates: Some(self.gates(network, encoding, step, cancel)?) },
+        })
+    }
+
     /// What the own prompts of `experts` look like.
     ///
     /// # Errors
     /// An expert whose prompts are not known; prompts that cannot be read or encoded; a raised `cancel`.
-    pub fn own_data(
+    fn own_data(
         &self,
         (experts, model): (&ExpertSet, &Model),
-        encode: &dyn Fn(&CalibrationText) -> Result<Prompt>,
+        encoding: &Encoding,
         step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<Arc<OwnData>> {
-        let found = (self.own.0)(&experts.names)?;
-        let texts =
-            |name: &String| found.iter().find(|own| own.expert == *name).map_or(&[][..], |own| &own.texts);
-        let without: Vec<&str> =
-            experts.names.iter().filter(|name| texts(name).is_empty()).map(String::as_str).collect();
-        if let [first, more @ ..] = without.as_slice() {
-            let others = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-            return Err(Error::usage(format!(
-                "this router knows experts by the prompts that they were trained on, and those of {first}{others} are \
-                 not known: name their tasks with calibrate --tasks DIR, or use another router"
-            )));
-        }
-        let prompts: Vec<Vec<Prompt>> = experts
-            .names
-            .iter()
-            .map(|name| {
-                texts(name)
-                    .iter()
-                    .map(encode)
-                    .filter(|p| p.as_ref().map_or(true, |p| !p.ids.is_empty()))
-                    .collect()
-            })
-            .collect::<Result<_>>()?;
+        let found = self.own_prompts(experts, "the prompts", |own| own.texts.is_empty())?;
+        let encode = |own: &OwnPrompts| -> Result<Vec<Prompt>> {
+            let texts = own.texts.iter().take(LOOKED_AT).map(encoding.prompt);
+            texts.filter(|p| p.as_ref().map_or(true, |p| !p.ids.is_empty())).collect()
+        };
+        let prompts: Vec<Vec<Prompt>> = found.iter().map(encode).collect::<Result<_>>()?;
         let all: Vec<Prompt> = prompts.concat();
         let mut key = key(experts, model, &all, cancel)?;
         prompts.iter().for_each(|prompts| key.push_str(&format!(" {}", prompts.len())));
         let key = hex(&Sha256::digest(key));
-        if let Some(kept) = self.own_cache.read(&key, experts, model.decoder.spec.hidden) {
-            return Ok(Arc::new(kept));
+        let wanted = own_tensors(experts, model.decoder.spec.hidden);
+        let kept = self
+            .own_cache
+            .read(&key, &wanted)
+            .and_then(|found| OwnData::of_tensors(found.f32s()?, found.counts.get("prompts").copied()?));
+        if let Some(kept) = kept {
+            return Ok(Arc::new(kept.keyed(&key)));
         }
         let source = "the experts' own prompts";
         let mut progress = |done: usize, all: usize| step(CalibrationStep { source, done, all });
         let new = collect_own((experts, &model.decoder), &prompts, &mut progress, cancel)?;
-        self.own_cache.keep(&key, experts.len(), &new);
-        Ok(Arc::new(new))
+        let tensors: Vec<_> = new.tensors().into_iter().map(|tensor| (tensor, experts.len())).collect();
+        self.own_cache.keep(&key, &tensors, &Counts::from([("prompts".into(), new.prompts)]));
+        Ok(Arc::new(new.keyed(&key)))
+    }
+
+    /// Gates of `experts`.
+    ///
+    /// # Errors
+    /// An expert whose examples are not known; examples that cannot be read or encoded; what cannot be trained; a raised
+    /// `cancel`.
+    fn gates(
+        &self,
+        (experts, model): (&ExpertSet, &Model),
+        encoding: &Encoding,
+        step: &mut dyn FnMut(CalibrationStep),
+        cancel: &Cancel,
+    ) -> Result<Arc<Gates>> {
+        let trainer = self.own.trainer();
+        let trainer = trainer.ok_or_else(|| Error::msg("there is nothing here that trains gates"))?;
+        let without = |own: &OwnPrompts| own.texts.is_empty() || own.answers.len() != own.texts.len();
+        let found = self.own_prompts(experts, "the prompts and answers", without)?;
+        let pair = |(text, answer): (&CalibrationText, &OwnAnswer)| -> Result<(Vec<u32>, Vec<u32>)> {
+            Ok(((encoding.prompt)(text)?.ids, (encoding.answer)(answer)?))
+        };
+        let examples: Vec<Vec<(Vec<u32>, Vec<u32>)>> = found
+            .iter()
+            .map(|own| {
+                let pairs = own.texts.iter().zip(&own.answers).map(pair);
+                let whole = |p: &Result<(Vec<u32>, Vec<u32>)>| {
+                    p.as_ref().map_or(true, |(prompt, answer)| !prompt.is_empty() && !answer.is_empty())
+                };
+                pairs.filter(whole).collect()
+            })
+            .collect::<Result<_>>()?;
+        let mut all = Vec::new();
+        for (prompt, answer) in examples.iter().flatten() {
+            all.extend([Prompt::of_tokens(prompt.clone()), Prompt::of_tokens(answer.clone())]);
+        }
+        let mut key = key(experts, model, &all, cancel)?;
+        examples.iter().for_each(|examples| key.push_str(&format!(" gates {}", examples.len())));
+        let key = hex(&Sha256::digest(key));
+        let widths: Vec<usize> = experts.stacked().map(|module| module.in_features).collect();
+        let kept = self.gate_cache.read(&key, &gate_tensors(experts)).and_then(|found| found.f32s());
+        if let Some(kept) = kept {
+            return Ok(Arc::new(Gates::new(kept, &widths).keyed(&key)));
+        }
+        let mut progress =
+            |done: usize, all: usize| step(CalibrationStep { source: "training steps of gates", done, all });
+        let job = GateJob { experts, model, examples: &examples };
+        let new = trainer(&job, &mut progress, cancel)?;
+        let tensors: Vec<_> = new.tensors().into_iter().map(|tensor| (tensor, experts.len())).collect();
+        self.gate_cache.keep(&key, &tensors, &Counts::new());
+        Ok(Arc::new(new.keyed(&key)))
+    }
+
+    /// The own prompts of `experts`, in their order.
+    ///
+    /// # Errors
+    /// Experts of which `without` holds, with `what` is missing; data that cannot be read.
+    fn own_prompts(
+        &self,
+        experts: &ExpertSet,
+        what: &str,
+        without: impl Fn(&OwnPrompts) -> bool,
+    ) -> Result<Vec<OwnPrompts>> {
+        let mut found = self.own.find(&experts.names)?;
+        let own = |name: &String| match found.iter().position(|own| own.expert == *name) {
+            Some(at) => found.swap_remove(at),
+            None => OwnPrompts { expert: name.clone(), ..OwnPrompts::default() },
+        };
+        let all: Vec<OwnPrompts> = experts.names.iter().map(own).collect();
+        let missing: Vec<&str> =
+            all.iter().filter(|own| without(own)).map(|own| own.expert.as_str()).collect();
+        if let [first, more @ ..] = missing.as_slice() {
+            let others = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+            return Err(Error::usage(format!(
+                "this router knows experts by {what} that they were trained on, and those of {first}{others} are \
+                 not known: name their tasks with calibrate --tasks DIR, or use another router"
+            )));
+        }
+        Ok(all)
     }
 
     /// The calibration that was asked for last.
@@ -169,13 +254,30 @@ impl Calibrator {
         made.last().map(|(_, calibration)| Arc::clone(calibration))
     }
 
-    /// The calibration of `experts`. `encode` gives a prompt in tokens.
+    /// The calibration of `experts`, where it was made before.
+    pub fn at_hand(
+        &self,
+        (experts, model, known): (&ExpertSet, &Model, &Known),
+        encode: &dyn Fn(&CalibrationText) -> Result<Prompt>,
+        cancel: &Cancel,
+    ) -> Option<Arc<Calibration>> {
+        let CalibrationPrompts { source, texts } = (self.source.0)().ok()?;
+        let prompts: Vec<Prompt> = texts.iter().map(encode).collect::<Result<_>>().ok()?;
+        let named = Named::new((experts, model, known), &prompts, cancel).ok()?;
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, made)) = made.iter().find(|(key, _)| *key == named.key) {
+            return Some(Arc::clone(made));
+        }
+        Some(Arc::new(named.kept(&self.cache, experts)?.named(source)))
+    }
+
+    /// The calibration of `experts`, of whom this is known. `encode` gives a prompt in tokens.
     ///
     /// # Errors
     /// Prompts that cannot be read or encoded; those of [`collect`].
     pub fn get(
         &self,
-        (experts, model): (&ExpertSet, &Model),
+        (experts, model, known): (&ExpertSet, &Model, &Known),
         encode: &dyn Fn(&CalibrationText) -> Result<Prompt>,
         step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
@@ -187,36 +289,66 @@ impl Calibrator {
             e => Error::usage(format!("the experts cannot be calibrated with {source}: {e}")),
         };
         let prompts: Vec<Prompt> = texts.iter().map(encode).collect::<Result<_>>().map_err(explain)?;
-        let key = key(experts, model, &prompts, cancel).map_err(explain)?;
+        let named = Named::new((experts, model, known), &prompts, cancel).map_err(explain)?;
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = made.iter().position(|(known, _)| *known == key) {
+        if let Some(at) = made.iter().position(|(key, _)| *key == named.key) {
             let known = made.remove(at);
             made.push(known);
         } else {
-            let size = (experts.modules.len(), experts.len());
-            let calibration = match self.cache.read(&key, size) {
+            let calibration = match named.kept(&self.cache, experts) {
                 Some(kept) => kept.named(source),
                 None => {
                     let mut progress =
                         |done: usize, all: usize| step(CalibrationStep { source: &source, done, all });
-                    let network = (experts, &model.decoder);
+                    let network = (experts, &model.decoder, known);
                     let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
-                    let (_, begun) = match partial.take().filter(|(known, _)| *known == key) {
+                    let (_, begun) = match partial.take().filter(|(key, _)| *key == named.key) {
                         Some(begun) => partial.insert(begun),
-                        None => partial.insert((key.clone(), Partial::new(experts.modules.len()))),
+                        None => partial
+                            .insert((named.key.clone(), Partial::new(&named.scores, experts.modules.len()))),
                     };
                     let new = collect(network, &source, &prompts, begun, &mut progress, cancel);
                     if !matches!(new, Err(Error::Cancelled)) {
                         *partial = None;
                     }
                     let new = new.map_err(explain)?;
-                    self.cache.keep(&key, size, &new);
+                    new.keep(&self.cache, &named.key, named.states.1);
                     new
                 }
             };
-            made.push((key, Arc::new(calibration)));
+            made.push((named.key, Arc::new(calibration)));
         }
         made.last().map(|(_, last)| Arc::clone(last)).ok_or_else(|| Error::msg("nothing was calibrated"))
+    }
+}
+
+/// A calibration by what it follows from.
+struct Named {
+    key: String,
+    /// What is measured.
+    scores: Vec<Score>,
+    /// How many mean states of prompts are kept, and how many numbers each has.
+    states: (usize, usize),
+}
+
+impl Named {
+    fn new(
+        (experts, model, known): (&ExpertSet, &Model, &Known),
+        prompts: &[Prompt],
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let key = key(experts, model, prompts, cancel)?;
+        let states = prompts.iter().filter(|prompt| !prompt.ids.is_empty()).count().min(STATES);
+        Ok(Self {
+            key: hex(&Sha256::digest(format!("{key} {}", known.key()))),
+            scores: SCORES.iter().copied().filter(|score| score.is_known(known)).collect(),
+            states: (states, model.decoder.spec.hidden),
+        })
+    }
+
+    /// What is kept of it.
+    fn kept(&self, cache: &TensorCache, experts: &ExpertSet) -> Option<Calibration> {
+        Calibration::kept(cache, &self.key, &self.scores, experts, self.states)
     }
 }
 

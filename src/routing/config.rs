@@ -5,8 +5,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::routers::{
-    CALIBRATED, ROUTERS, Router, RouterSetting, Scope, SettingValue, SettingValues, TEMPERATURE, TOP_K,
+    CALIBRATED, ROUTERS, Router, RouterSetting, SCORE, Scope, SettingValue, SettingValues, TEMPERATURE, TOP_K,
 };
+use super::scores::Needs;
 use crate::library::Manifest;
 use crate::named::{Named, nearest, unknown};
 use crate::{Error, Result};
@@ -117,9 +118,12 @@ impl RouterConfig {
         self.router.has(&CALIBRATED) && self.values.flag(&CALIBRATED)
     }
 
-    /// Whether it has to be known what the experts' own prompts look like.
-    pub fn needs_own_data(&self) -> bool {
-        self.router.needs_data
+    /// What has to be known of the experts for it.
+    pub fn needs(&self) -> Needs {
+        match self.router.has(&SCORE) {
+            true => self.router.needs.max(self.values.score().needs),
+            false => self.router.needs,
+        }
     }
 
     /// Whether any expert takes part.

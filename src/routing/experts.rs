@@ -253,7 +253,7 @@ impl ExpertSet {
     }
 
     /// Every stacked module, in the order of the network.
-    pub(super) fn stacked(&self) -> impl Iterator<Item = &StackedModule> {
+    pub(crate) fn stacked(&self) -> impl Iterator<Item = &StackedModule> {
         self.embedding.iter().chain(self.linears.iter().flatten())
     }
 

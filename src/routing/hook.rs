@@ -6,8 +6,11 @@ use super::apply::{ChosenLora, Tokens};
 use super::experts::{ExpertSet, StackedModule};
 use super::knockout::{Knockout, Taken, add_random, take};
 use super::overlay::Overlay;
+use super::own_data::Known;
 use super::resolved::{Findings, ResolvedRouter};
 use super::rows::{ModuleRows, Sequences};
+use super::scores::{Measure, Score};
+use super::tap::{Seen, Tap};
 use super::trace::{Part, Trace, TraceToken};
 use super::watch::{Watch, is_finite};
 use crate::model::{Activations, Decoder, ForwardPass, KvCache, LinearHook};
@@ -33,6 +36,8 @@ pub struct RoutedHook<'a> {
     knockouts: &'a [Option<Knockout>],
     /// By module: its layer; filled where something is taken out.
     layers: Vec<usize>,
+    /// Sees all scores.
+    tap: Option<&'a mut dyn Tap>,
 }
 
 impl<'a> RoutedHook<'a> {
@@ -49,7 +54,38 @@ impl<'a> RoutedHook<'a> {
             watch: None,
             knockouts: &[],
             layers: Vec::new(),
+            tap: None,
         }
+    }
+
+    /// The same with something that sees the scores of every module, the last pass's last.
+    #[must_use]
+    pub(super) fn tapped(mut self, tap: &'a mut dyn Tap) -> Self {
+        self.tap = Some(tap);
+        self
+    }
+
+    /// What the router scores experts by; Arrow's score where it scores none.
+    pub(super) fn measure(&self) -> Measure {
+        self.router.measure().cloned().unwrap_or(Measure {
+            score: Score::arrow(),
+            known: Known::default(),
+            calibration: None,
+        })
+    }
+
+    /// Shows what was scored at a module, and what was chosen.
+    fn show(&mut self, rows: &ModuleRows, chosen: &[(u32, f32)]) -> Result<()> {
+        if self.tap.is_none() {
+            return Ok(());
+        }
+        let measure = self.measure();
+        let (raw, used) = (measure.raw(rows)?, measure.of(rows)?);
+        let (position, candidate, width) = (rows.position(), rows.candidates(), self.width);
+        if let Some(tap) = &mut self.tap {
+            tap.see(&Seen { position, candidate, raw: &raw, used: &used, chosen, width });
+        }
+        Ok(())
     }
 
     /// The same with what was found out about the sequences of the pass ([`ResolvedRouter::survey`]).
@@ -201,6 +237,10 @@ impl LinearHook for RoutedHook<'_> {
             let ops = &*self.router.ops;
             let rows = ModuleRows::hidden(ops, module, x);
             let mut chosen = self.choose(&rows)?;
+            // The head sees only some rows; all of them are shown as hidden states.
+            if linear != self.head() {
+                self.show(&rows, &chosen)?;
+            }
             let taken = self.take(module.position, &mut chosen);
             let lora = self.lora(module, &chosen);
             ops.add_delta(&lora, x, y)?;
@@ -236,7 +276,9 @@ impl LinearHook for RoutedHook<'_> {
 
     fn embed(&mut self, tokens: &[u32], x: &mut Activations) -> Result<()> {
         if let Some(module) = self.experts.embedding.as_ref().filter(|_| self.width > 0) {
-            let mut chosen = self.choose(&ModuleRows::tokens(module, tokens))?;
+            let rows = ModuleRows::tokens(module, tokens);
+            let mut chosen = self.choose(&rows)?;
+            self.show(&rows, &chosen)?;
             self.take(module.position, &mut chosen);
             let input = Tokens { ids: tokens, vocab: module.in_features };
             let lora = self.lora(module, &chosen);
@@ -260,6 +302,7 @@ impl LinearHook for RoutedHook<'_> {
         if let Some(module) = self.module(self.head()) {
             let rows = ModuleRows::hidden(&*self.router.ops, module, hidden);
             let chosen = self.choose(&rows)?;
+            self.show(&rows, &chosen)?;
             self.note(module.position, chosen);
         }
         Ok(())

@@ -7,10 +7,11 @@ use super::config::RouterConfig;
 use super::experts::ExpertSet;
 use super::mix::Mix;
 use super::overlay::Overlay;
-use super::own_data::OwnData;
+use super::own_data::Known;
 use super::prompt::Prompt;
 use super::routers::{Request, Resolved, Rule, TIED, Weighing};
 use super::rows::{ModuleRows, Sequences};
+use super::scores::Measure;
 use super::speakers::Speakers;
 use super::survey::{Survey, Surveyed, survey_pass};
 use crate::model::{Decoder, Ops};
@@ -62,8 +63,8 @@ impl ResolvedRouter {
             experts.require_any()?;
         }
         let (argument, values, speaking) = (config.argument.as_str(), &config.values, &speakers);
-        let (calibration, own) = (prepared.calibration.as_ref(), prepared.own.as_ref());
-        let request = Request { argument, values, experts, decoder, speakers: speaking, calibration, own };
+        let (calibration, known) = (prepared.calibration.as_ref(), &prepared.known);
+        let request = Request { argument, values, experts, decoder, speakers: speaking, calibration, known };
         let Resolved { rule, mix } = (config.router.resolve)(&request)?;
         if mix == Mix::Factors && config.router.mutes {
             experts.check_equal_factors(&speakers.active)?;
@@ -87,6 +88,11 @@ impl ResolvedRouter {
         let mut chosen = vec![(0u32, 0f32); rows.count() * width];
         self.rule.weigh(&Weighing { rows, speakers: &self.speakers, width, sequences }, &mut chosen)?;
         Ok(chosen)
+    }
+
+    /// What the rule scores experts by, where it does.
+    pub(super) fn measure(&self) -> Option<&Measure> {
+        self.rule.measure()
     }
 
     /// What the rule has to know of a sequence before it weighs its tokens.
@@ -158,8 +164,8 @@ impl ResolvedRouter {
 pub struct Prepared {
     /// What is usual for the experts.
     pub calibration: Option<Arc<Calibration>>,
-    /// What their own prompts look like.
-    pub own: Option<Arc<OwnData>>,
+    /// What is known of them beside their weights.
+    pub known: Known,
 }
 
 /// What was found out about sequences before their tokens are weighed.

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 
 use super::apply::{Input, Rows, Tokens};
 use super::experts::StackedModule;
+use super::own_data::STANDARD_EPS;
 use crate::model::simd::dot;
 use crate::model::{Activations, DeviceConst, Ops};
 use crate::threads::rows_per_task;
@@ -112,25 +113,54 @@ impl<'a> ModuleRows<'a> {
         Ok(scores)
     }
 
-    /// Cosines [rows, experts] of the rows with `directions` [experts, in] of length 1.
+    /// Cosines [rows, experts] of the rows with `directions` [experts, in] of length 1; zeros where there are none.
     ///
     /// # Errors
     /// When the device fails.
-    pub(super) fn cosines(&self, directions: &DeviceConst) -> Result<Vec<f32>> {
+    pub(super) fn cosines(&self, directions: Option<&DeviceConst>) -> Result<Vec<f32>> {
+        self.along(directions, |x| dot(x, x).sqrt().max(f32::MIN_POSITIVE), 1.0)
+    }
+
+    /// LN(x)·LN(g) / √in [rows, experts] for `gates` LN(g) [experts, in]; zeros where there are none.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn along_gates(&self, gates: Option<&DeviceConst>) -> Result<Vec<f32>> {
+        let width = self.module.in_features.max(1) as f32;
+        // The gates sum to 0, so that the mean of x does not count.
+        let spread = |mean: f32, square: f32| (square - mean * mean + STANDARD_EPS).sqrt() * width.sqrt();
+        let of_row = |x: &[f32]| {
+            let mean = x.iter().sum::<f32>() / width;
+            let square = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / width;
+            spread(0.0, square)
+        };
+        self.along(gates, of_row, spread(1.0 / width, 1.0 / width))
+    }
+
+    /// Products [rows, experts] of the rows with `directions` [experts, in], each row's divided by what `length` says of
+    /// it, and by `of_one` for a row of the one-hot matrix of an embedding.
+    fn along(
+        &self,
+        directions: Option<&DeviceConst>,
+        length: impl Fn(&[f32]) -> f32,
+        of_one: f32,
+    ) -> Result<Vec<f32>> {
+        let Some(directions) = directions else { return Ok(vec![0.0; self.count() * self.experts()]) };
         match self.input {
             RowsInput::Hidden(ops, x) => {
                 let mut scores = ops.scores(x, directions)?;
                 let values = x.values()?;
                 let rows = values.chunks(x.width().max(1));
                 for (scores, x) in scores.chunks_mut(self.experts().max(1)).zip(rows) {
-                    let length = dot(x, x).sqrt().max(f32::MIN_POSITIVE);
+                    let length = length(x);
                     scores.iter_mut().for_each(|score| *score /= length);
                 }
                 Ok(scores)
             }
             RowsInput::Tokens(ids) => {
                 let of_token = |&token: &u32| {
-                    directions.chunks(self.module.in_features).map(move |row| row[token as usize])
+                    let rows = directions.chunks(self.module.in_features);
+                    rows.map(move |row| row[token as usize] / of_one)
                 };
                 Ok(ids.iter().flat_map(of_token).collect())
             }

@@ -8,18 +8,21 @@ use candle_core::Tensor;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 
 use super::calibration::{Calibration, CalibrationText};
-use super::calibrator::{CalibrationStep, Calibrator, OwnSource, PromptSource};
+use super::calibrator::{CalibrationStep, Calibrator, Encoding, PromptSource};
 use super::config::RouterConfig;
 use super::experts::ExpertSet;
 use super::hook::RoutedHook;
+use super::own_data::{Known, OwnAnswer, OwnSource};
 use super::prompt::Prompt;
 use super::resolved::{Prepared, ResolvedRouter};
 use super::routers::TIED;
+use super::run::Run;
+use super::scores::Needs;
 use super::surveyor::Surveyor;
 use super::trace::{Part, Trace};
 use crate::analysis::PrototypeCache;
 use crate::library::{Expert, Library, Skipped, Stretch, Template};
-use crate::model::{Activations, Decoder, KvCache, LoadOptions, Model, ModelFiles, open_ops};
+use crate::model::{Activations, Decoder, LoadOptions, Model, ModelFiles, open_ops};
 use crate::{Cancel, Error, Result};
 
 /// Tokens of a prompt that go through the network together: few enough that one sees how far it is.
@@ -46,20 +49,18 @@ impl Default for GenerateOptions {
 /// only from its first changed token.
 #[derive(Debug)]
 pub struct Session {
-    model: Model,
+    pub(super) model: Model,
     template: Template,
     /// As the library has them.
     all: Arc<ExpertSet>,
     /// The same, or with the router's general experts taken out and its prototypes tied.
-    experts: Arc<ExpertSet>,
-    config: RouterConfig,
-    router: ResolvedRouter,
-    cache: KvCache,
-    ids: Vec<u32>,
-    trace: Trace,
+    pub(super) experts: Arc<ExpertSet>,
+    pub(super) config: RouterConfig,
+    pub(super) router: ResolvedRouter,
+    pub(super) run: Run,
     /// What the router has to know of the sequence.
-    surveyor: Surveyor,
-    calibrator: Calibrator,
+    pub(super) surveyor: Surveyor,
+    pub(super) calibrator: Calibrator,
 }
 
 /// The experts as `config` wants them. `present` is used where it is as `config` wants.
@@ -134,7 +135,7 @@ impl Session {
         let template = library.manifest.template.clone().unwrap_or_default();
         let config = RouterConfig::base();
         let router = ResolvedRouter::new(&config, &experts, &model.decoder)?;
-        let (cache, surveyor) = (model.decoder.cache(), Surveyor::new(&model.decoder));
+        let (run, surveyor) = (Run::new(&model.decoder), Surveyor::new(&model.decoder));
         let mut session = Self {
             model,
             template,
@@ -142,9 +143,7 @@ impl Session {
             experts,
             config,
             router,
-            cache,
-            ids: Vec::new(),
-            trace: Trace::default(),
+            run,
             surveyor,
             calibrator: Calibrator::of(&library.root),
         };
@@ -258,19 +257,16 @@ impl Session {
     ) -> Result<(Arc<ExpertSet>, ResolvedRouter)> {
         let decoder = &self.model.decoder;
         let experts = prepare(config, &self.all, &self.experts, decoder, cancel)?;
-        let mut prepared = Prepared::default();
-        if config.needs_calibration() || config.needs_own_data() {
+        let (needs, calibrated) = (config.needs(), config.needs_calibration());
+        if calibrated || needs > Needs::Spectra {
             // Everything else is looked at first: it takes no time.
             config.check()?;
-        }
-        if config.needs_calibration() {
-            prepared.calibration = Some(self.calibration_of(&experts, step, cancel)?);
-        }
-        if config.needs_own_data() {
             experts.require_any()?;
-            let encode = |text: &CalibrationText| self.encode(text);
-            prepared.own = Some(self.calibrator.own_data((&experts, &self.model), &encode, step, cancel)?);
         }
+        let known = self.known(needs, &experts, step, cancel)?;
+        let calibration =
+            calibrated.then(|| self.calibration_of(&experts, &known, step, cancel)).transpose()?;
+        let prepared = Prepared { calibration, known };
         let router = ResolvedRouter::prepared(config, &experts, decoder, &prepared)?;
         Ok((experts, router))
     }
@@ -290,21 +286,52 @@ impl Session {
         step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<Arc<Calibration>> {
-        self.calibration_of(&self.experts, step, cancel)
+        self.calibration_of(&self.experts, &Known::default(), step, cancel)
+    }
+
+    /// What routers need to be known of the present experts beside their weights: what was found before, else found now
+    /// with the data of [`Self::learn_from`].
+    ///
+    /// # Errors
+    /// Experts whose data is not known; data that cannot be read or used; a raised `cancel`.
+    pub fn learn(
+        &self,
+        needs: Needs,
+        step: &mut dyn FnMut(CalibrationStep),
+        cancel: &Cancel,
+    ) -> Result<Known> {
+        self.known(needs, &self.experts, step, cancel)
+    }
+
+    fn known(
+        &self,
+        needs: Needs,
+        experts: &ExpertSet,
+        step: &mut dyn FnMut(CalibrationStep),
+        cancel: &Cancel,
+    ) -> Result<Known> {
+        let prompt = |text: &CalibrationText| self.encode(text);
+        let answer = |answer: &OwnAnswer| match answer {
+            OwnAnswer::Tokens(ids) => Ok(ids.clone()),
+            OwnAnswer::Text(text) => self.model.tokenizer()?.encode(&format!("{text}{}", self.template.end)),
+        };
+        let encoding = Encoding { prompt: &prompt, answer: &answer };
+        self.calibrator.known(needs, (experts, &self.model), &encoding, step, cancel)
     }
 
     fn calibration_of(
         &self,
         experts: &ExpertSet,
+        known: &Known,
         step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<Arc<Calibration>> {
         experts.require_any()?;
         let encode = |text: &CalibrationText| self.encode(text);
-        self.calibrator.get((experts, &self.model), &encode, step, cancel)
+        self.calibrator.get((experts, &self.model, known), &encode, step, cancel)
     }
 
-    fn encode(&self, text: &CalibrationText) -> Result<Prompt> {
+    pub(super) fn encode(&self, text: &CalibrationText) -> Result<Prompt> {
         match text {
             CalibrationText::Instruction(instruction, input) => self.prompt_of(instruction, input),
             CalibrationText::Tokens(ids) => Ok(Prompt::of_tokens(ids.clone())),
@@ -334,10 +361,7 @@ impl Session {
 
     /// Forgets what was computed with experts.
     fn forget_routed(&mut self) {
-        self.cache.truncate(0);
-        self.ids.clear();
-        let (modules, experts) = (Arc::clone(&self.experts.modules), Arc::clone(&self.experts.names));
-        self.trace = Trace::new(modules, experts, self.router.width());
+        self.run.restart(&self.experts, self.router.width());
     }
 
     /// Tokens of `text`, filled into the template as its instruction unless `raw`.
@@ -377,29 +401,9 @@ impl Session {
         Ok(Prompt { ids, parts })
     }
 
-    /// Runs `tokens` after what is cached; returns the hidden states of the new ones.
-    fn extend(&mut self, tokens: &[u32], parts: &[Part], cancel: &Cancel) -> Result<Activations> {
-        let mut hook = RoutedHook::new(&self.experts, &self.router).informed(self.surveyor.findings());
-        let hidden =
-            hook.forward(&self.model.decoder, tokens, &[tokens.len()], &mut [&mut self.cache], cancel)?;
-        hook.record(tokens, parts, &mut self.trace);
-        self.ids.extend_from_slice(tokens);
-        Ok(hidden)
-    }
-
-    /// Logits of hidden states, with what the experts add at the head.
-    fn head(&self, hidden: &Activations) -> Result<Tensor> {
-        let mut hook = RoutedHook::new(&self.experts, &self.router).informed(self.surveyor.findings());
-        hook.logits(&self.model.decoder, hidden)?.into_tensor()
-    }
-
-    /// Fills in the text of tokens from `from` on.
-    fn name_tokens(&mut self, from: usize) {
-        let Some(tokenizer) = &self.model.tokenizer else { return };
-        let pieces = tokenizer.pieces(&self.ids[from..]);
-        for (token, text) in self.trace.tokens[from..].iter_mut().zip(pieces) {
-            token.text = text;
-        }
+    /// Routes passes of the present sequence.
+    pub(super) fn hook(&self) -> RoutedHook<'_> {
+        RoutedHook::new(&self.experts, &self.router).informed(self.surveyor.findings())
     }
 
     /// Makes the cached sequence equal to `prompt`, computing from the first token that differs, and at least
@@ -407,7 +411,7 @@ impl Session {
     ///
     /// A long prompt goes through in pieces: `progress` hears (tokens done, tokens in all) between them, and
     /// what is done when `cancel` is raised need not be done again.
-    fn bring_to(
+    pub(super) fn bring_to(
         &mut self,
         prompt: &Prompt,
         least: usize,
@@ -426,26 +430,28 @@ impl Session {
         if self.surveyor.look_at(survey, network, prompt, &mut || progress(0, total), cancel)? {
             self.forget_routed();
         }
-        let same = self.ids.iter().zip(&prompt.ids).take_while(|(a, b)| a == b).count();
-        self.model.decoder.plan(&mut self.cache, total);
-        let keep = same.min(prompt.ids.len().saturating_sub(least)).min(self.cache.len());
-        self.cache.truncate(keep);
-        self.ids.truncate(keep);
-        self.trace.truncate(keep);
-        for (token, part) in self.trace.tokens.iter_mut().zip(&prompt.parts) {
+        let Self { model, experts, router, surveyor, run, .. } = self;
+        let decoder = &model.decoder;
+        let same = run.ids.iter().zip(&prompt.ids).take_while(|(a, b)| a == b).count();
+        decoder.plan(&mut run.cache, total);
+        let keep = same.min(prompt.ids.len().saturating_sub(least)).min(run.cache.len());
+        run.truncate(keep);
+        for (token, part) in run.trace.tokens.iter_mut().zip(&prompt.parts) {
             token.part = *part;
         }
         if keep == prompt.ids.len() {
             return Ok(None);
         }
+        let mut hook = RoutedHook::new(experts, router).informed(surveyor.findings());
         let mut done = keep;
         loop {
             progress(done, total);
             let left = total - done;
             let end = if left > PIECE.max(least) { done + PIECE } else { total };
-            let hidden = self.extend(&prompt.ids[done..end], &prompt.parts[done..end], cancel)?;
+            let piece = (&prompt.ids[done..end], &prompt.parts[done..end]);
+            let hidden = run.extend(&mut hook, decoder, piece, cancel)?;
             // From `keep` on, because one character may be spread over tokens of two pieces.
-            self.name_tokens(keep);
+            run.name_tokens(model.tokenizer.as_ref(), keep);
             done = end;
             if done == total {
                 progress(done, total);
@@ -465,13 +471,13 @@ impl Session {
     ) -> Result<Trace> {
         let prompt = self.prompt(text, raw)?;
         self.bring_to(&prompt, 0, progress, cancel)?;
-        Ok(self.trace.clone())
+        Ok(self.run.trace.clone())
     }
 
     /// [`Self::route`] for a prompt in tokens.
     pub fn route_tokens(&mut self, prompt: &Prompt, cancel: &Cancel) -> Result<Trace> {
         self.bring_to(prompt, 0, &mut |_, _| {}, cancel)?;
-        Ok(self.trace.clone())
+        Ok(self.run.trace.clone())
     }
 
     /// Logits [tokens, vocabulary] at every position of `prompt`, and its trace.
@@ -481,7 +487,7 @@ impl Session {
         }
         let hidden = self.bring_to(prompt, prompt.ids.len(), &mut |_, _| {}, cancel)?;
         let hidden = hidden.ok_or_else(|| Error::msg("nothing was computed"))?;
-        Ok((self.head(&hidden)?, self.trace.clone()))
+        Ok((self.hook().logits(&self.model.decoder, &hidden)?.into_tensor()?, self.run.trace.clone()))
     }
 
     /// Continues a prompt until its end token, `max_tokens`, the end of the context, or `Break`. `on_token`
@@ -527,23 +533,25 @@ impl Session {
         };
         let mut sampler = LogitsProcessor::from_sampling(options.seed, sampling);
         let ends = self.end_ids();
-        let start = self.ids.len();
+        let Self { model, experts, router, surveyor, run, .. } = self;
+        let (decoder, tokenizer) = (&model.decoder, model.tokenizer.as_ref());
+        let mut hook = RoutedHook::new(experts, router).informed(surveyor.findings());
+        let start = run.ids.len();
         let mut generated = String::new();
         for _ in 0..options.max_tokens {
             cancel.check()?;
-            let last = self.model.decoder.ops().select_rows(&hidden, &[hidden.rows() - 1])?;
-            let logits = self.head(&last)?.squeeze(0)?;
+            let last = decoder.ops().select_rows(&hidden, &[hidden.rows() - 1])?;
+            let logits = hook.logits(decoder, &last)?.into_tensor()?.squeeze(0)?;
             let token = sampler.sample(&logits)?;
-            if ends.contains(&token) || self.ids.len() >= context {
+            if ends.contains(&token) || run.ids.len() >= context {
                 break;
             }
-            hidden = self.extend(&[token], &[Part::Generated], cancel)?;
-            self.name_tokens(start);
-            generated = match &self.model.tokenizer {
-                Some(tokenizer) => tokenizer.decode(&self.ids[start..], true)?,
-                None => String::new(),
-            };
-            if on_token(&self.trace, &generated).is_break() {
+            hidden = run.extend(&mut hook, decoder, (&[token], &[Part::Generated]), cancel)?;
+            run.name_tokens(tokenizer, start);
+            if let Some(tokenizer) = tokenizer {
+                generated = tokenizer.decode(&run.ids[start..], true)?;
+            }
+            if on_token(&run.trace, &generated).is_break() {
                 break;
             }
         }

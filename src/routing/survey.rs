@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use super::experts::{ExpertSet, StackedModule};
 use super::rows::ModuleRows;
+use super::scores::Measure;
 use super::trace::Part;
 use crate::model::{Activations, Decoder, ForwardPass, KvCache, LinearHook, Ops};
 use crate::{Cancel, Error, Result};
@@ -24,6 +25,11 @@ pub trait Survey: Debug + Send + Sync {
     /// How much it has to see.
     fn reach(&self) -> Reach;
 
+    /// What it scores experts by, where it does.
+    fn measure(&self) -> Option<&Measure> {
+        None
+    }
+
     /// Numbers kept per token.
     fn width(&self) -> usize;
 
@@ -32,6 +38,12 @@ pub trait Survey: Debug + Send + Sync {
     /// # Errors
     /// When scores cannot be computed.
     fn see(&self, seen: &Seen, kept: &mut [f32]) -> Result<()>;
+
+    /// The experts' shares of a vote, where it is one.
+    fn votes(&self, sequence: &Surveyed) -> Vec<f64> {
+        let _ = sequence;
+        Vec::new()
+    }
 
     /// What was found, a number for each expert.
     ///

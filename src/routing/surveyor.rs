@@ -20,12 +20,20 @@ pub(super) struct Surveyor {
     /// [tokens, the survey's width].
     kept: Vec<f32>,
     findings: Findings,
+    /// By expert: its share of the votes, where there was a vote.
+    votes: Vec<f64>,
 }
 
 impl Surveyor {
     /// Knows nothing yet.
     pub fn new(decoder: &Decoder) -> Self {
-        Self { cache: decoder.cache(), ids: Vec::new(), kept: Vec::new(), findings: Findings::default() }
+        Self {
+            cache: decoder.cache(),
+            ids: Vec::new(),
+            kept: Vec::new(),
+            findings: Findings::default(),
+            votes: Vec::new(),
+        }
     }
 
     /// Forgets everything: the router is another one.
@@ -34,6 +42,12 @@ impl Surveyor {
         self.ids.clear();
         self.kept.clear();
         self.findings = Findings::default();
+        self.votes.clear();
+    }
+
+    /// By expert: its share of the votes of the sequence, where there was a vote.
+    pub fn votes(&self) -> &[f64] {
+        &self.votes
     }
 
     /// What the router has to know of the sequence.
@@ -77,7 +91,9 @@ impl Surveyor {
             self.kept.extend(kept);
             self.ids.extend_from_slice(piece);
         }
-        let found = survey.conclude(&Surveyed { ids, parts, kept: &self.kept })?;
+        let surveyed = Surveyed { ids, parts, kept: &self.kept };
+        let found = survey.conclude(&surveyed)?;
+        self.votes = survey.votes(&surveyed);
         if self.findings.found.first() == Some(&found) {
             return Ok(false);
         }

@@ -7,9 +7,10 @@ use candle_core::{Device, Tensor};
 use lora_tui::eval::{attribute, compare, differing, forced, generate_batch};
 use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
 use lora_tui::routing::{
-    CalibrationPrompts, CalibrationText, OwnPrompts, OwnSource, Part, Prompt, PromptSource, ROUTERS,
-    RouterConfig, SCORES, Scope, Score, Session, Trace,
+    CalibrationPrompts, CalibrationText, Needs, OwnAnswer, OwnPrompts, OwnSource, Part, Prompt, PromptSource,
+    ROUTERS, RouterConfig, SCORES, Scope, Score, Session, Trace,
 };
+use lora_tui::train::{GateSpec, train_gates_as};
 use lora_tui::{Cancel, Error};
 use serde_json::Value;
 
@@ -90,18 +91,35 @@ fn routers_give_what_torch_gives(device: &str) {
             let names: Vec<&str> =
                 facts["experts"].as_array().unwrap().iter().map(|e| e.as_str().unwrap()).collect();
             assert_eq!(session.experts(), names);
-            let own: Vec<OwnPrompts> = (names.iter().zip(facts["own"].as_array().unwrap()))
-                .map(|(name, prompts)| OwnPrompts {
-                    expert: (*name).into(),
-                    texts: prompts
-                        .as_array()
-                        .unwrap()
-                        .iter()
-                        .map(|p| CalibrationText::Tokens(tokens(p)))
-                        .collect(),
-                })
-                .collect();
-            session.learn_from(OwnSource::new(move |_| Ok(own.clone())));
+            let list = |name: &str, e: usize| facts[name][e].as_array().unwrap().iter().map(tokens);
+            let own = |(e, name): (usize, &&str)| OwnPrompts {
+                expert: (*name).into(),
+                texts: list("own", e).map(CalibrationText::Tokens).collect(),
+                answers: list("answers", e).map(OwnAnswer::Tokens).collect(),
+            };
+            let own: Vec<OwnPrompts> = names.iter().enumerate().map(own).collect();
+            session.learn_from(OwnSource::new(move |_| Ok(own.clone())).with_gates(
+                |job, progress, cancel| {
+                    let spec = GateSpec { steps: 4, rate: 0.05, warmup: 0.1, batch: 2 };
+                    train_gates_as(spec, job, progress, cancel)
+                },
+            ));
+            let gates = session.learn(Needs::Gates, &mut |_| {}, &Cancel::new()).unwrap().gates.unwrap();
+            for (m, module) in session.modules().iter().enumerate() {
+                match tensors.get(&format!("{name}.gates.{module}")) {
+                    Some(wanted) => within(
+                        1e-3,
+                        &format!("{family} {name} gates {module}"),
+                        gates.raw(m),
+                        &values(wanted),
+                    ),
+                    // Embedding and head.
+                    None => assert!(
+                        gates.raw(m).iter().all(|g| *g == 0.0) && !module.contains("layers."),
+                        "{module}"
+                    ),
+                }
+            }
             let ids = tokens(&facts["token_ids"]);
             let typed = facts["template_from"].as_u64().unwrap() as usize;
             let part = |t| if t < typed { Part::Prompt } else { Part::Template };
@@ -110,11 +128,12 @@ fn routers_give_what_torch_gives(device: &str) {
                 let text = case["router"].as_str().unwrap();
                 let what = format!("{family} {name} {text}");
                 let (logits, trace) = run(&mut session, text, &prompt);
-                within(BEHIND, &what, &logits, &values(&tensors[&format!("{name}.{number}.logits")]));
+                let behind = if text.starts_with("phatgoose") { 4.0 * BEHIND } else { BEHIND };
+                within(behind, &what, &logits, &values(&tensors[&format!("{name}.{number}.logits")]));
                 for (m, module) in trace.modules.iter().enumerate() {
                     let wanted = values(&tensors[&format!("{name}.{number}.weights.{module}")]);
                     let first = module.contains("layers.0.self_attn.q");
-                    let tolerance = if first { TOLERANCE } else { BEHIND };
+                    let tolerance = if first && behind == BEHIND { TOLERANCE } else { behind };
                     within(tolerance, &format!("{what} {module}"), &dense(&trace, m), &wanted);
                 }
             }
@@ -122,7 +141,7 @@ fn routers_give_what_torch_gives(device: &str) {
             let calibration = session.calibrated().unwrap();
             assert_eq!((calibration.prompts, calibration.tokens), (4, 7 + 12 + 9 + 15 - 4));
             for (m, module) in session.modules().iter().enumerate() {
-                for score in SCORES {
+                for score in SCORES.iter().filter(|score| calibration.has(**score)) {
                     let usual = calibration.usual(*score, m);
                     let (mean, deviation): (Vec<f32>, Vec<f32>) =
                         usual.iter().map(|(m, d)| (*m as f32, *d as f32)).unzip();
@@ -175,11 +194,13 @@ fn what_is_found_follows_from_the_sequence_alone(device: &str) {
 fn weights_sum_to_one_and_muted_experts_get_none() {
     let f = Fixture::open("qwen2");
     let (_root, library) = copied(&f, "experts");
-    let mut session = open(&f, &library, "cpu", std::slice::from_ref(&f.ids));
+    let mut session = open(&f, &library, "cpu", &[f.ids.clone(), f.ids[2..].to_vec()]);
     let prompt = Prompt::of_tokens(f.ids.clone());
     let muted = session.experts()[1].clone();
     let own = own_prompts(session.experts());
-    session.learn_from(OwnSource::new(move |_| Ok(own.clone())));
+    session.learn_from(OwnSource::new(move |_| Ok(own.clone())).with_gates(|job, progress, cancel| {
+        train_gates_as(GateSpec { steps: 2, ..GateSpec::default() }, job, progress, cancel)
+    }));
     let calibrated = [":calibrated", ""];
     for router in ROUTERS.iter().filter(|router| matches!(router.scope, Scope::Token | Scope::Sequence)) {
         let head = if router.id == "random" { "random:3" } else { router.id };
@@ -307,10 +328,11 @@ fn own_prompts(experts: &[String]) -> Vec<OwnPrompts> {
     let prompt =
         |e: usize, p: usize| (0..8).map(|t| (2 + (e * 19 + p * 3 + t * (2 * e + 1)) % 57) as u32).collect();
     let texts = |e| (0..6).map(|p| CalibrationText::Tokens(prompt(e, p))).collect();
+    let answers = |e| (0..6).map(|p| OwnAnswer::Tokens(prompt(e + 3, p))).collect();
     experts
         .iter()
         .enumerate()
-        .map(|(e, expert)| OwnPrompts { expert: expert.clone(), texts: texts(e) })
+        .map(|(e, expert)| OwnPrompts { expert: expert.clone(), texts: texts(e), answers: answers(e) })
         .collect()
 }
 
@@ -391,7 +413,7 @@ fn a_calibrated_score_does_not_change_when_an_experts_b_is_scaled() {
     let prompts = [f.ids.clone(), f.ids[2..].to_vec()];
     let (_one, plain) = scaled(&[1.0, 1.0, 1.0]);
     let (_two, loud) = scaled(&[1.0, 8.0, 0.25]);
-    for score in SCORES {
+    for score in SCORES.iter().filter(|score| score.needs <= Needs::Spectra) {
         let weights = |library: &Library, more: &str| {
             let mut session = open(&f, library, "cpu", &prompts);
             // Of one module, so that what the experts add does not come back.
@@ -412,7 +434,7 @@ fn a_calibrated_score_does_not_change_when_an_experts_b_is_scaled() {
 fn a_vote_over_one_module_and_token_is_that_modules_softmax() {
     let f = Fixture::open("llama");
     let (_root, library) = scaled(&[1.0, 1.0, 1.0]);
-    for score in SCORES {
+    for score in SCORES.iter().filter(|score| score.needs <= Needs::Spectra) {
         for more in ["", ":calibrated"] {
             let mut session = open(&f, &library, "cpu", std::slice::from_ref(&f.ids));
             let prompt = Prompt::of_tokens(f.ids[..2].to_vec());
@@ -494,4 +516,78 @@ fn what_cannot_be_calibrated_or_routed_is_refused_in_words() {
     assert_eq!(parse("vote:sharpness=0"), "vote: sharpness must be a positive number, not 0");
     assert_eq!(parse("arrow:prior=-1"), "arrow: prior must be a number of at least 0, not -1");
     assert_eq!(parse("votes"), "there is no router \"votes\"; did you mean vote?");
+}
+
+#[test]
+fn a_choice_is_explained_by_the_scores_that_made_it() {
+    let f = Fixture::open("llama");
+    let (_root, library) = copied(&f, "experts");
+    let prompts = [f.ids.clone(), f.ids[2..].to_vec()];
+    let mut session = open(&f, &library, "cpu", &prompts);
+    let prompt = Prompt::of_tokens(f.ids.clone());
+    for (router, calibrated, votes) in [
+        ("arrow:k=2:temperature=0.7", false, 0),
+        ("norm:k=2:temperature=0.7:calibrated", true, 0),
+        ("arrow:k=3:temperature=0.7:calibrated:prior=1", true, 3),
+        ("vote:top=0:calibrated", true, 3),
+    ] {
+        let (_, trace) = run(&mut session, router, &prompt);
+        let why = session.why(&prompt, 4, 3, &Cancel::new()).unwrap();
+        assert_eq!((why.token, why.votes.len(), why.modules.len()), (4, votes, trace.modules.len()));
+        assert!(votes == 0 || (why.votes.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        for (m, module) in why.modules.iter().enumerate() {
+            assert_eq!(module.module, trace.modules[m]);
+            for (found, wanted) in module.experts.iter().zip(trace.weights(4, m)) {
+                assert_eq!(found.expert, wanted.0 as usize, "{router}");
+                assert!((found.weight - wanted.1).abs() < 1e-3, "{router} {found:?} {wanted:?}");
+            }
+            for expert in &module.experts {
+                assert_eq!(expert.calibrated.is_some(), calibrated);
+                assert!(expert.first_share > 0.0 && expert.first_share <= 1.0 + 1e-12, "{expert:?}");
+                assert!((0.0..=1.0 + 1e-12).contains(&expert.gap), "{expert:?}");
+            }
+            if let ("arrow:k=2:temperature=0.7", [first, second, ..]) = (router, module.experts.as_slice()) {
+                // Weights are a softmax of the two scores.
+                let share = 1.0 / (1.0 + ((second.score - first.score) / 0.7).exp());
+                assert!((first.weight - share).abs() < 1e-5, "{module:?}");
+            }
+        }
+    }
+    let error = session.why(&prompt, 99, 3, &Cancel::new()).unwrap_err();
+    assert!(error.to_string().starts_with("there is no token 99: the prompt has"), "{error}");
+}
+
+#[test]
+fn what_makes_a_routing_doubtful_is_said() {
+    let f = Fixture::open("llama");
+    let ids = |session: &mut Session, router: &str, prompt: &Prompt| -> Vec<(&'static str, String)> {
+        session.set_router(router.parse().unwrap()).unwrap();
+        let found = session.warnings(prompt, &Cancel::new()).unwrap();
+        found.into_iter().map(|warning| (warning.id, warning.text)).collect()
+    };
+    let has = |found: &[(&str, String)], id: &str| found.iter().any(|(own, _)| *own == id);
+    // One expert whose ΔW is a hundred times as long as the others'.
+    let (_root, library) = scaled(&[1.0, 100.0, 1.0]);
+    let alike: Vec<Vec<u32>> = (0..9).map(|i| (0..8).map(|t| 3 + (i + t) % 9).collect()).collect();
+    let mut session = open(&f, &library, "cpu", &alike);
+    let prompt = Prompt::of_tokens(alike[0].clone());
+    assert!(!has(&ids(&mut session, "norm:k=2", &prompt), "hub"), "nothing was measured yet");
+    let calibrated = ids(&mut session, "norm:k=2:calibrated", &prompt);
+    assert!(!has(&calibrated, "hub") && !has(&calibrated, "foreign-calibration"), "{calibrated:?}");
+    let raw = ids(&mut session, "norm:k=2", &prompt);
+    assert!(has(&raw, "hub") && has(&raw, "idle"), "{raw:?}");
+    assert!(
+        raw.iter().any(|(id, text)| *id == "hub" && text.starts_with("e1 has the highest scores")),
+        "{raw:?}"
+    );
+    let hot = ids(&mut session, "arrow:k=3:temperature=1000", &prompt);
+    assert!(has(&hot, "equal-weights"), "{hot:?}");
+    assert!(!has(&ids(&mut session, "arrow:k=3:temperature=0.001", &prompt), "equal-weights"));
+    let foreign = Prompt::of_tokens((0..8).map(|t| 40 + 2 * t).collect());
+    let found = ids(&mut session, "norm:k=2:calibrated", &foreign);
+    assert!(
+        found.iter().any(|(id, text)| *id == "foreign-calibration" && text.contains("prompts of the test")),
+        "{found:?}"
+    );
+    assert!(ids(&mut session, "base", &prompt).is_empty());
 }

@@ -3,25 +3,35 @@
 use super::statistics::{Calibration, Stream, streams};
 use crate::model::{Activations, Decoder, ForwardPass, LinearHook, Ops};
 use crate::routing::experts::ExpertSet;
+use crate::routing::own_data::{Known, middle};
 use crate::routing::prompt::Prompt;
 use crate::routing::rows::ModuleRows;
-use crate::routing::scores::SCORES;
+use crate::routing::scores::{SCORES, Score};
 use crate::routing::survey::counts;
-use crate::{Cancel, Error, Result};
+use crate::{Cancel, Result};
 
 /// Tokens that run together, about.
 const BATCH: usize = 256;
 /// Of a longer prompt the first so many are used.
 const LONGEST: usize = 512;
+/// Mean states are kept of the first so many prompts: what routers that judge whole prompts are calibrated with.
+pub(in crate::routing) const STATES: usize = 4096;
 
 /// Feeds the scores of counted rows to the statistics.
 struct Collector<'a, 'p> {
     experts: &'a ExpertSet,
+    known: &'a Known,
     ops: &'a dyn Ops,
+    /// The layer whose input is the state in the middle of the network.
+    middle: usize,
+    /// Tokens of each prompt of the pass.
+    lengths: Vec<usize>,
     /// By row of the pass.
     counted: Vec<bool>,
     /// By score and module.
     streams: &'p mut [Vec<Stream>],
+    /// Mean states [prompts, hidden].
+    states: &'p mut Vec<f32>,
 }
 
 /// A calibration that is not finished. One that was cancelled goes on from it.
@@ -29,6 +39,8 @@ struct Collector<'a, 'p> {
 pub(in crate::routing) struct Partial {
     /// By score and module.
     streams: Vec<Vec<Stream>>,
+    /// Mean states [prompts, hidden] of the first prompts.
+    states: Vec<f32>,
     /// Prompts that are in them.
     done: usize,
     /// Tokens that were counted.
@@ -36,9 +48,9 @@ pub(in crate::routing) struct Partial {
 }
 
 impl Partial {
-    /// Nothing of so many modules.
-    pub fn new(modules: usize) -> Self {
-        Self { streams: streams(modules), done: 0, tokens: 0 }
+    /// Nothing of these scores at so many modules.
+    pub fn new(scores: &[Score], modules: usize) -> Self {
+        Self { streams: streams(scores, modules), states: Vec::new(), done: 0, tokens: 0 }
     }
 }
 
@@ -47,7 +59,7 @@ impl Collector<'_, '_> {
         let (experts, position) = (rows.experts(), rows.position());
         for (score, streams) in SCORES.iter().zip(self.streams.iter_mut()) {
             let Some(stream) = streams.get_mut(position) else { continue };
-            let scores = (score.of)(rows)?;
+            let scores = (score.of)(rows, self.known)?;
             for (scores, _) in
                 scores.chunks(experts.max(1)).zip(&self.counted).filter(|(_, counted)| **counted)
             {
@@ -57,7 +69,30 @@ impl Collector<'_, '_> {
         Ok(())
     }
 
+    /// Keeps the mean state of every prompt.
+    fn keep_states(&mut self, x: &Activations) -> Result<()> {
+        let (values, width) = (x.values()?, x.width().max(1));
+        let mut rows = values.chunks(width).zip(&self.counted);
+        for &length in self.lengths.iter().filter(|length| **length > 0) {
+            if self.states.len() >= STATES * width {
+                break;
+            }
+            let own: Vec<_> = rows.by_ref().take(length).collect();
+            let any = own.iter().any(|(_, counted)| **counted);
+            let (mut sum, mut count) = (vec![0f64; width], 0usize);
+            for (row, _) in own.iter().filter(|(_, counted)| !any || **counted) {
+                sum.iter_mut().zip(*row).for_each(|(sum, x)| *sum += f64::from(*x));
+                count += 1;
+            }
+            self.states.extend(sum.iter().map(|sum| (sum / count.max(1) as f64) as f32));
+        }
+        Ok(())
+    }
+
     fn linear(&mut self, linear: usize, x: &Activations) -> Result<()> {
+        if linear == self.middle {
+            self.keep_states(x)?;
+        }
         match self.experts.linears.get(linear).and_then(Option::as_ref) {
             Some(module) => self.take(&ModuleRows::hidden(self.ops, module, x)),
             None => Ok(()),
@@ -92,7 +127,7 @@ impl LinearHook for Collector<'_, '_> {
 /// # Errors
 /// Prompts without counted tokens; values that are not finite; a raised `cancel`.
 pub(in crate::routing) fn collect(
-    (experts, decoder): (&ExpertSet, &Decoder),
+    (experts, decoder, known): (&ExpertSet, &Decoder, &Known),
     source: &str,
     prompts: &[Prompt],
     partial: &mut Partial,
@@ -119,8 +154,16 @@ pub(in crate::routing) fn collect(
         }
         if !tokens.is_empty() {
             partial.tokens += counted.iter().filter(|counted| **counted).count();
-            let streams = partial.streams.as_mut_slice();
-            let mut collector = Collector { experts, ops: &**decoder.ops(), counted, streams };
+            let mut collector = Collector {
+                experts,
+                known,
+                ops: &**decoder.ops(),
+                middle: middle(decoder.spec.layers, decoder.slots),
+                lengths: lengths.clone(),
+                counted,
+                streams: &mut partial.streams,
+                states: &mut partial.states,
+            };
             decoder.forward(&tokens, &lengths, ForwardPass::new(&mut collector, &Cancel::new()))?;
         }
         partial.done = at;
@@ -129,9 +172,6 @@ pub(in crate::routing) fn collect(
     let finish = |streams: Vec<Stream>| streams.into_iter().map(Stream::finish).collect::<Result<Vec<_>>>();
     let streams = std::mem::take(&mut partial.streams);
     let tables: Vec<Vec<_>> = streams.into_iter().map(finish).collect::<Result<_>>()?;
-    let finite = |v: &Vec<f64>| v.iter().all(|v| v.is_finite());
-    if !tables.iter().flatten().all(|usual| finite(&usual.mean) && finite(&usual.deviation)) {
-        return Err(Error::msg("the experts' scores on the calibration prompts are not finite"));
-    }
-    Ok(Calibration::new(tables, source.to_string(), prompts.len(), partial.tokens))
+    let states = std::mem::take(&mut partial.states);
+    Calibration::new(tables, states, source.to_string(), (prompts.len(), partial.tokens))
 }

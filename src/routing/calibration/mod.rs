@@ -1,12 +1,11 @@
 //! Calibration: how high each expert's scores usually are, so that an expert is compared with itself before it is
 //! compared with others.
 
-mod cache;
 mod collect;
 mod prompts;
 mod statistics;
 
-pub(super) use cache::CalibrationCache;
-pub(super) use collect::{Partial, collect};
+pub(super) use collect::{Partial, STATES, collect};
 pub use prompts::{CalibrationPrompts, CalibrationText, general, read_prompts};
 pub use statistics::Calibration;
+pub(super) use statistics::Usual;

@@ -1,6 +1,8 @@
 //! Mean and deviation of every expert's scores at every module.
 
+use crate::routing::experts::ExpertSet;
 use crate::routing::scores::{SCORES, Score};
+use crate::routing::tensor_cache::{Counts, Found, Kept, TensorCache, Wanted};
 use crate::{Error, Result};
 
 /// Keeps a division by a deviation of 0 finite.
@@ -9,8 +11,10 @@ const LEAST: f64 = 1e-6;
 /// What is usual for every expert: mean and sample deviation of each score at each module.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Calibration {
-    /// By score of [`SCORES`] and module: (mean, deviation) of each expert.
+    /// By score of [`SCORES`] and module: (mean, deviation) of each expert; none for a score that was not measured.
     tables: Vec<Vec<Usual>>,
+    /// Mean states [prompts, hidden] in the middle of the network of the first prompts.
+    states: Vec<f32>,
     /// Whose prompts they are.
     pub source: String,
     /// Number of prompts.
@@ -19,12 +23,12 @@ pub struct Calibration {
     pub tokens: usize,
 }
 
-/// What is usual at one module, by expert.
+/// What is usual at one module, or of whole prompts, by expert.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Usual {
-    pub mean: Vec<f64>,
+pub(in crate::routing) struct Usual {
+    mean: Vec<f64>,
     /// Sample deviation (n − 1).
-    pub deviation: Vec<f64>,
+    deviation: Vec<f64>,
     /// mean and 1 / (deviation + 1e-6), as they are used.
     ready: Vec<(f32, f32)>,
 }
@@ -35,12 +39,56 @@ impl Usual {
         let ready = ready.map(|(m, d)| (*m as f32, (1.0 / (d + LEAST)) as f32)).collect();
         Self { mean, deviation, ready }
     }
+
+    /// What is usual among rows of one value per expert.
+    ///
+    /// # Errors
+    /// Of fewer than two rows nothing is usual.
+    pub(in crate::routing) fn of<'a>(rows: impl Iterator<Item = &'a [f32]>) -> Result<Self> {
+        let mut stream = Stream::default();
+        rows.for_each(|row| stream.add(row));
+        stream.finish()
+    }
+
+    /// Turns scores [rows, experts] into (score − mean) / (deviation + 1e-6).
+    pub(in crate::routing) fn apply(&self, scores: &mut [f32]) {
+        for row in scores.chunks_mut(self.ready.len().max(1)) {
+            row.iter_mut()
+                .zip(&self.ready)
+                .for_each(|(score, (mean, scale))| *score = (*score - mean) * scale);
+        }
+    }
+
+    fn is_finite(&self) -> bool {
+        self.mean.iter().chain(&self.deviation).all(|v| v.is_finite())
+    }
 }
 
 impl Calibration {
-    /// From the tables [score][module].
-    pub(super) fn new(tables: Vec<Vec<Usual>>, source: String, prompts: usize, tokens: usize) -> Self {
-        Self { tables, source, prompts, tokens }
+    /// From the tables [score][module], and the mean states of prompts.
+    ///
+    /// # Errors
+    /// Values that are not finite.
+    pub(super) fn new(
+        tables: Vec<Vec<Usual>>,
+        states: Vec<f32>,
+        source: String,
+        (prompts, tokens): (usize, usize),
+    ) -> Result<Self> {
+        match tables.iter().flatten().all(Usual::is_finite) && states.iter().all(|v| v.is_finite()) {
+            true => Ok(Self { tables, states, source, prompts, tokens }),
+            false => Err(Error::msg("the experts' scores on the calibration prompts are not finite")),
+        }
+    }
+
+    /// Whether a score was measured.
+    pub fn has(&self, score: Score) -> bool {
+        !self.table(score).is_empty()
+    }
+
+    /// Mean states of the first prompts, each of so many numbers.
+    pub(in crate::routing) fn states(&self, hidden: usize) -> impl Iterator<Item = &[f32]> {
+        self.states.chunks(hidden.max(1))
     }
 
     /// The same with the name of its prompts.
@@ -56,11 +104,8 @@ impl Calibration {
 
     /// Turns scores [rows, experts] at a module into (score − mean) / (deviation + 1e-6).
     pub(in crate::routing) fn apply(&self, score: Score, module: usize, scores: &mut [f32]) {
-        let Some(usual) = self.table(score).get(module) else { return };
-        for row in scores.chunks_mut(usual.ready.len().max(1)) {
-            row.iter_mut()
-                .zip(&usual.ready)
-                .for_each(|(score, (mean, scale))| *score = (*score - mean) * scale);
+        if let Some(usual) = self.table(score).get(module) {
+            usual.apply(scores);
         }
     }
 
@@ -74,6 +119,59 @@ impl Calibration {
     pub fn usual(&self, score: Score, module: usize) -> Vec<(f64, f64)> {
         let pairs = |usual: &Usual| usual.mean.iter().copied().zip(usual.deviation.iter().copied()).collect();
         self.table(score).get(module).map_or_else(Vec::new, pairs)
+    }
+}
+
+/// What is kept of a calibration of these scores for `experts`, with so many states of so many numbers.
+fn wanted(scores: &[Score], experts: &ExpertSet, states: (usize, usize)) -> Vec<Wanted> {
+    let shape = (experts.modules.len(), experts.len());
+    let names =
+        scores.iter().flat_map(|score| ["mean", "deviation"].map(|what| format!("{}.{what}", score.id)));
+    let mut all: Vec<Wanted> = names.map(|name| Wanted::f64(name, shape)).collect();
+    all.push(Wanted::f32("states".into(), states));
+    all
+}
+
+impl Calibration {
+    /// The calibration of this key, which has these scores and a state of `hidden` numbers for `states` prompts. Whose
+    /// prompts they are is not in the file.
+    pub(in crate::routing) fn kept(
+        cache: &TensorCache,
+        key: &str,
+        scores: &[Score],
+        experts: &ExpertSet,
+        states: (usize, usize),
+    ) -> Option<Self> {
+        let found: Found = cache.read(key, &wanted(scores, experts, states))?;
+        let count = |name: &str| found.counts.get(name).copied();
+        let mut tables = vec![Vec::new(); SCORES.len()];
+        for (at, score) in scores.iter().enumerate() {
+            let (mean, deviation) = (found.f64(2 * at)?, found.f64(2 * at + 1)?);
+            let width = experts.len().max(1);
+            let modules = mean.chunks(width).zip(deviation.chunks(width));
+            *tables.get_mut(score.index())? =
+                modules.map(|(m, d)| Usual::new(m.to_vec(), d.to_vec())).collect();
+        }
+        let states = found.last_f32()?;
+        Self::new(tables, states, String::new(), (count("prompts")?, count("tokens")?)).ok()
+    }
+
+    /// Keeps it under this key.
+    pub(in crate::routing) fn keep(&self, cache: &TensorCache, key: &str, hidden: usize) {
+        let mut tensors = Vec::new();
+        for score in SCORES.iter().filter(|score| self.has(**score)) {
+            let table = self.table(*score);
+            let columns: [(&str, fn(&Usual) -> &Vec<f64>); 2] =
+                [("mean", |usual| &usual.mean), ("deviation", |usual| &usual.deviation)];
+            for (what, column) in columns {
+                let values = table.iter().flat_map(column).copied();
+                tensors.push((Kept::f64(format!("{}.{what}", score.id), values), table.len()));
+            }
+        }
+        tensors.push((Kept::f32("states".into(), &self.states), self.states.len() / hidden.max(1)));
+        let counts = [("prompts", self.prompts), ("tokens", self.tokens)];
+        let counts: Counts = counts.map(|(name, count)| (name.to_string(), count)).into();
+        cache.keep(key, &tensors, &counts);
     }
 }
 
@@ -116,9 +214,10 @@ impl Stream {
     }
 }
 
-/// Empty streams, by score and module.
-pub(super) fn streams(modules: usize) -> Vec<Vec<Stream>> {
-    vec![vec![Stream::default(); modules]; SCORES.len()]
+/// Empty streams, by score of the table and module; none for scores that are not among `scores`.
+pub(super) fn streams(scores: &[Score], modules: usize) -> Vec<Vec<Stream>> {
+    let of = |score| vec![Stream::default(); if scores.contains(score) { modules } else { 0 }];
+    SCORES.iter().map(of).collect()
 }
 
 #[cfg(test)]

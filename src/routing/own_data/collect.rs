@@ -112,5 +112,5 @@ pub(in crate::routing) fn collect(
     progress(experts.len(), experts.len());
     let regression = fit(&all, decoder.spec.hidden, &labels, experts.len());
     let centroids = centroids.into_iter().map(DeviceConst::from).collect();
-    Ok(OwnData { centroids, states, regression, prompts: labels.len() })
+    Ok(OwnData { centroids, states: states.into(), regression, prompts: labels.len(), key: String::new() })
 }

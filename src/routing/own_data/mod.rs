@@ -1,11 +1,17 @@
-//! What the experts' own prompts look like to the base model: for routers that know experts by their data.
+//! What the experts' own prompts look like to the base model, and gates that were trained on them: for routers that know
+//! experts by their data.
 
-mod cache;
 mod collect;
 mod fit;
+mod gates;
+mod known;
+mod source;
 mod table;
 
-pub(super) use cache::OwnDataCache;
 pub(super) use collect::collect;
-pub(super) use table::middle;
-pub use table::{OwnData, OwnPrompts};
+pub use gates::{GateJob, GateTrainer, Gates};
+pub(super) use gates::{STANDARD_EPS, gate_tensors};
+pub use known::Known;
+pub use source::{OwnAnswer, OwnPrompts, OwnSource};
+pub use table::OwnData;
+pub(super) use table::{middle, own_tensors};

@@ -1,26 +1,23 @@
 //! Arrow: per token and module, the experts whose prototype the input is most along (Ostapenko et al., 2024).
 
-use super::router::{Router, Scope};
-use super::setting::{CALIBRATED, MIX, PRIOR, TEMPERATURE, TIED, TOP_K};
+use super::router::{Router, Words};
+use super::setting::{CALIBRATED, MIX, PRIOR, RouterSetting, TEMPERATURE, TIED, TOP_K};
 use super::token;
 use crate::routing::scores::Score;
 
-pub(super) const ROUTER: Router = Router {
-    id: "arrow",
-    title: "Arrow",
-    help: "Per token and module, softmax over the top k of |x · prototype|",
-    caption: "",
-    formula: "score = |v₁·x|, v₁ the top right singular vector of ΔW; softmax(score / temperature) over the k best",
-    source: "Ostapenko et al., ICML 2024",
-    cost: "one product of x with the prototypes",
-    fails: "raw scores compare experts that differ in how much any text excites them: `calibrated` mends that; a \
-            prototype of a flat spectrum says little",
-    argument: None,
-    settings: &[&TOP_K, &TEMPERATURE, &CALIBRATED, &PRIOR, &MIX, &TIED],
-    scope: Scope::Token,
-    mutes: true,
-    pins: true,
-    cycles: true,
-    needs_data: false,
-    resolve: |request| token::resolve(request, Score::arrow()),
-};
+const SETTINGS: &[&RouterSetting] = &[&TOP_K, &TEMPERATURE, &CALIBRATED, &PRIOR, &MIX, &TIED];
+
+pub(super) const ROUTER: Router = Router::per_token(
+    Words {
+        id: "arrow",
+        title: "Arrow",
+        help: "Per token and module, softmax over the top k of |x · prototype|",
+        formula: "score = |v₁·x|, v₁ the top right singular vector of ΔW; softmax(score / temperature) over the k best",
+        source: "Ostapenko et al., ICML 2024",
+        cost: "one product of x with the prototypes",
+        fails: "raw scores compare experts that differ in how much any text excites them: `calibrated` mends that; a \
+                prototype of a flat spectrum says little",
+    },
+    SETTINGS,
+    |request| token::resolve(request, Score::arrow()),
+);

@@ -3,6 +3,7 @@
 use super::router::{Request, Resolved, Router, Rule, Scope, Weighing};
 use crate::Result;
 use crate::routing::mix::Mix;
+use crate::routing::scores::Needs;
 use crate::routing::speakers::Speakers;
 
 pub(super) const ROUTER: Router = Router {
@@ -20,7 +21,7 @@ pub(super) const ROUTER: Router = Router {
     mutes: false,
     pins: false,
     cycles: true,
-    needs_data: false,
+    needs: Needs::Prototypes,
     resolve,
 };
 

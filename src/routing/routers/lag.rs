@@ -2,32 +2,29 @@
 
 use rayon::prelude::*;
 
-use super::router::{Request, Resolved, Router, Rule, Scope, Weighing};
-use super::setting::{CALIBRATED, MIX, TIED, TOP_K};
+use super::router::{Request, Resolved, Router, Rule, Weighing, Words};
+use super::setting::{CALIBRATED, MIX, RouterSetting, TIED, TOP_K};
 use super::token::highest;
 use crate::Result;
 use crate::routing::scores::{Measure, Score};
 use crate::routing::speakers::Speakers;
 use crate::threads::rows_per_task;
 
-pub(super) const ROUTER: Router = Router {
-    id: "lag",
-    title: "LAG",
-    help: "Per token and module, of the top k of |x · prototype| the one with the largest ‖ΔW x‖",
-    caption: "",
-    formula: "the k best by |v₁·x|, then weight 1 for the largest ‖s·B·A·x‖ among them",
-    source: "LAG (2507.05346)",
-    cost: "Arrow's, and A x of k experts per row",
-    fails: "one expert a token: where two are needed, one is lost; `norm`'s weakness within the k",
-    argument: None,
-    settings: &[&TOP_K, &CALIBRATED, &MIX, &TIED],
-    scope: Scope::Token,
-    mutes: true,
-    pins: true,
-    cycles: true,
-    needs_data: false,
+const SETTINGS: &[&RouterSetting] = &[&TOP_K, &CALIBRATED, &MIX, &TIED];
+
+pub(super) const ROUTER: Router = Router::per_token(
+    Words {
+        id: "lag",
+        title: "LAG",
+        help: "Per token and module, of the top k of |x · prototype| the one with the largest ‖ΔW x‖",
+        formula: "the k best by |v₁·x|, then weight 1 for the largest ‖s·B·A·x‖ among them",
+        source: "LAG (2507.05346)",
+        cost: "Arrow's, and A x of k experts per row",
+        fails: "one expert a token: where two are needed, one is lost; `norm`'s weakness within the k",
+    },
+    SETTINGS,
     resolve,
-};
+);
 
 fn resolve(request: &Request) -> Result<Resolved> {
     let values = request.values;
@@ -49,6 +46,10 @@ struct Lag {
 impl Rule for Lag {
     fn width(&self, speakers: &Speakers) -> usize {
         speakers.count().min(1)
+    }
+
+    fn measure(&self) -> Option<&Measure> {
+        Some(&self.arrow)
     }
 
     fn weigh(&self, at: &Weighing, chosen: &mut [(u32, f32)]) -> Result<()> {

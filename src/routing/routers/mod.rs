@@ -2,14 +2,17 @@
 
 mod arrow;
 mod base;
-mod by_state;
 mod centroid;
 mod lag;
 mod logo;
+mod mean_state;
 mod norm;
 mod oracle;
+mod phatgoose;
+mod predictor;
 mod random;
 mod reference;
+mod retrieve;
 mod router;
 mod sequence;
 mod setting;
@@ -39,8 +42,9 @@ pub static ROUTERS: &[Router] = &[
     vote::ROUTER,
     logo::ROUTER,
     centroid::ROUTER,
-    by_state::RETRIEVE,
-    by_state::PREDICTOR,
+    phatgoose::ROUTER,
+    retrieve::ROUTER,
+    predictor::ROUTER,
     uniform::ROUTER,
     uniform_factors::ROUTER,
     single::ROUTER,

@@ -2,6 +2,7 @@
 
 use super::router::{Router, Scope};
 use crate::Error;
+use crate::routing::scores::Needs;
 
 pub(super) const ROUTER: Router = Router {
     id: "oracle",
@@ -18,7 +19,7 @@ pub(super) const ROUTER: Router = Router {
     mutes: false,
     pins: false,
     cycles: false,
-    needs_data: false,
+    needs: Needs::Prototypes,
     resolve: |_| {
         Err(Error::usage(
             "oracle needs to know the task of a prompt: it works in eval --methods; elsewhere use single:NAME",

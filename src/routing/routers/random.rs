@@ -5,8 +5,9 @@ use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
 use super::router::{Argument, Request, Resolved, Router, Scope};
-use super::sequence::Sequence;
+use super::sequence;
 use crate::routing::mix::Mix;
+use crate::routing::scores::Needs;
 use crate::routing::survey::{Reach, Seen, Survey, Surveyed};
 use crate::{Error, Result};
 
@@ -25,7 +26,7 @@ pub(super) const ROUTER: Router = Router {
     mutes: true,
     pins: false,
     cycles: false,
-    needs_data: false,
+    needs: Needs::Prototypes,
     resolve,
 };
 
@@ -41,7 +42,7 @@ fn resolve(request: &Request) -> Result<Resolved> {
     let active = &request.speakers.active;
     let speaking = (0..active.len()).filter(|&e| active[e]).collect();
     let survey = Draw { seed: seed(request.argument)?, experts: active.len(), speaking };
-    Ok(Resolved { rule: Box::new(Sequence { survey, width: 1 }), mix: Mix::Outputs })
+    Ok(sequence::resolved(survey, 1, Mix::Outputs))
 }
 
 #[derive(Debug)]

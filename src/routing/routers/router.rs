@@ -8,7 +8,7 @@ use crate::model::Decoder;
 use crate::routing::calibration::Calibration;
 use crate::routing::experts::ExpertSet;
 use crate::routing::mix::Mix;
-use crate::routing::own_data::OwnData;
+use crate::routing::own_data::Known;
 use crate::routing::rows::{ModuleRows, Sequences};
 use crate::routing::scores::{Measure, Needs, Score};
 use crate::routing::speakers::Speakers;
@@ -46,8 +46,8 @@ pub struct Router {
     pub pins: bool,
     /// Whether the key for the next router stops at it.
     pub cycles: bool,
-    /// Whether it knows experts by their own prompts.
-    pub needs_data: bool,
+    /// What has to be known of the experts for it, whatever its settings.
+    pub needs: Needs,
     /// Makes the rule.
     ///
     /// # Errors
@@ -81,7 +81,60 @@ pub enum Scope {
     Token,
 }
 
+/// What a router says of itself where the rest follows from what it chooses for.
+pub(super) struct Words {
+    pub id: &'static str,
+    pub title: &'static str,
+    pub help: &'static str,
+    pub formula: &'static str,
+    pub source: &'static str,
+    pub cost: &'static str,
+    pub fails: &'static str,
+}
+
 impl Router {
+    /// One that weighs experts for every token and module, as Arrow does: by a score of its own.
+    pub(super) const fn per_token(
+        words: Words,
+        settings: &'static [&'static RouterSetting],
+        resolve: fn(&Request) -> Result<Resolved>,
+    ) -> Self {
+        let Words { id, title, help, formula, source, cost, fails } = words;
+        Self {
+            id,
+            title,
+            help,
+            caption: "",
+            formula,
+            source,
+            cost,
+            fails,
+            argument: None,
+            settings,
+            scope: Scope::Token,
+            mutes: true,
+            pins: true,
+            cycles: true,
+            needs: Needs::Prototypes,
+            resolve,
+        }
+    }
+
+    /// One that weighs experts once per sequence.
+    pub(super) const fn per_sequence(
+        words: Words,
+        settings: &'static [&'static RouterSetting],
+        resolve: fn(&Request) -> Result<Resolved>,
+    ) -> Self {
+        Self { scope: Scope::Sequence, ..Self::per_token(words, settings, resolve) }
+    }
+
+    /// The same for one that needs the experts' own prompts to be known, or more. The key for the next router does not
+    /// stop at it.
+    pub(super) const fn needing(self, needs: Needs) -> Self {
+        Self { needs, cycles: false, ..self }
+    }
+
     /// Whether it has a setting.
     pub fn has(&self, setting: &RouterSetting) -> bool {
         self.settings.iter().any(|own| own.name == setting.name)
@@ -119,17 +172,17 @@ pub struct Request<'a> {
     pub decoder: &'a Decoder,
     /// What is usual for the experts, where it was measured.
     pub calibration: Option<&'a Arc<Calibration>>,
-    /// What the experts' own prompts look like, where that was found out.
-    pub own: Option<&'a Arc<OwnData>>,
+    /// What is known of the experts beside their weights.
+    pub known: &'a Known,
 }
 
 impl Request<'_> {
-    /// What the experts' own prompts look like.
+    /// What is usual for the experts.
     ///
     /// # Errors
-    /// When that was not found out.
-    pub(super) fn own(&self) -> Result<Arc<OwnData>> {
-        self.own.map(Arc::clone).ok_or_else(|| Error::msg("the experts' own prompts were not looked at"))
+    /// When it was not measured.
+    pub(super) fn calibration(&self) -> Result<&'_ Arc<Calibration>> {
+        self.calibration.ok_or_else(|| Error::msg("the experts' scores were not calibrated"))
     }
 
     /// A score, calibrated where the settings say so.
@@ -137,15 +190,17 @@ impl Request<'_> {
     /// # Errors
     /// When nothing was measured.
     pub(super) fn measure(&self, score: Score) -> Result<Measure> {
-        let calibration = match (self.values.flag(&CALIBRATED), self.calibration) {
-            (false, _) => None,
-            (true, Some(calibration)) => Some(Arc::clone(calibration)),
-            (true, None) => return Err(Error::msg("the experts' scores were not calibrated")),
+        let calibration = match self.values.flag(&CALIBRATED) {
+            false => None,
+            true => Some(Arc::clone(self.calibration()?)),
         };
+        if calibration.as_ref().is_some_and(|calibration| !calibration.has(score)) {
+            return Err(Error::msg(format!("the score {} was not calibrated", score.id)));
+        }
         if score.needs == Needs::Spectra {
             self.experts.prepare_spectra(self.decoder, &Cancel::new())?;
         }
-        Ok(Measure { score, calibration })
+        Ok(Measure { score, known: self.known.clone(), calibration })
     }
 }
 
@@ -182,6 +237,11 @@ pub trait Rule: Debug + Send + Sync {
     fn constant(&self, speakers: &Speakers, found: &[f32]) -> Vec<(usize, f32)> {
         let _ = (speakers, found);
         Vec::new()
+    }
+
+    /// What it scores experts by, where it does.
+    fn measure(&self) -> Option<&Measure> {
+        None
     }
 
     /// What it has to know of a sequence before it weighs its tokens.

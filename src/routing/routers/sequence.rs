@@ -1,22 +1,41 @@
 //! What routers that choose once per sequence have in common: a survey finds the weights, which are then the same
 //! for every token and module.
 
-use super::router::{Rule, Weighing};
+use super::router::{Request, Resolved, Rule, Weighing};
+use super::setting::RouterSetting;
 use crate::Result;
+use crate::routing::ballot::Selection;
+use crate::routing::mix::Mix;
+use crate::routing::scores::Measure;
 use crate::routing::speakers::Speakers;
 use crate::routing::survey::Survey;
 
+/// The experts that a router with this setting for their number uses of a ranking.
+pub(super) fn selection(request: &Request, top: &RouterSetting) -> Selection {
+    let pinned = request.speakers.pinned.clone();
+    Selection { top: request.values.count(top), sharpness: 1.0, pinned }
+}
+
+/// The rule of a router whose `survey` finds the weights, of at most `width` experts.
+pub(super) fn resolved(survey: impl Survey + 'static, width: usize, mix: Mix) -> Resolved {
+    Resolved { rule: Box::new(Sequence { survey, width }), mix }
+}
+
 /// Weights that a survey found.
 #[derive(Debug)]
-pub(super) struct Sequence<S> {
-    pub survey: S,
+struct Sequence<S> {
+    survey: S,
     /// Experts that can have weight.
-    pub width: usize,
+    width: usize,
 }
 
 impl<S: Survey> Rule for Sequence<S> {
     fn width(&self, _: &Speakers) -> usize {
         self.width
+    }
+
+    fn measure(&self) -> Option<&Measure> {
+        self.survey.measure()
     }
 
     fn survey(&self) -> Option<&dyn Survey> {

@@ -2,6 +2,7 @@
 
 use super::router::{Argument, Request, Resolved, Router, Rule, Scope, Weighing};
 use crate::routing::mix::Mix;
+use crate::routing::scores::Needs;
 use crate::routing::speakers::Speakers;
 use crate::{Error, Result};
 
@@ -25,7 +26,7 @@ pub(super) const ROUTER: Router = Router {
     mutes: false,
     pins: false,
     cycles: true,
-    needs_data: false,
+    needs: Needs::Prototypes,
     resolve,
 };
 

@@ -3,13 +3,16 @@
 use rayon::prelude::*;
 
 use super::router::{Request, Resolved, Rule, Weighing};
-use super::setting::{PRIOR, TEMPERATURE, TOP_K};
+use super::setting::{CALIBRATED, MIX, PRIOR, RouterSetting, TEMPERATURE, TOP_K};
 use crate::Result;
 use crate::routing::ballot::{Ballot, Outcome};
 use crate::routing::scores::{Measure, Score};
 use crate::routing::speakers::Speakers;
 use crate::routing::survey::Survey;
 use crate::threads::rows_per_task;
+
+/// The settings of a router that weighs by a score.
+pub(super) const SETTINGS: &[&RouterSetting] = &[&TOP_K, &TEMPERATURE, &CALIBRATED, &PRIOR, &MIX];
 
 /// The rule of a router that has the settings of Arrow, by another score or the same.
 pub(super) fn resolve(request: &Request, score: Score) -> Result<Resolved> {
@@ -38,6 +41,10 @@ impl Rule for Token {
             0 => speakers.count(),
             top_k => top_k.max(speakers.pinned.len()).min(speakers.count()),
         }
+    }
+
+    fn measure(&self) -> Option<&Measure> {
+        Some(&self.measure)
     }
 
     fn survey(&self) -> Option<&dyn Survey> {

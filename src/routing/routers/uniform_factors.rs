@@ -4,6 +4,7 @@ use super::router::{Request, Resolved, Router, Scope};
 use super::uniform::Uniform;
 use crate::Result;
 use crate::routing::mix::Mix;
+use crate::routing::scores::Needs;
 
 pub(super) const ROUTER: Router = Router {
     id: "uniform-factors",
@@ -21,7 +22,7 @@ pub(super) const ROUTER: Router = Router {
     pins: false,
     // Few libraries have equal ranks and scales everywhere.
     cycles: false,
-    needs_data: false,
+    needs: Needs::Prototypes,
     resolve,
 };
 

@@ -1,7 +1,7 @@
 //! Vote: once per sequence, the experts that most tokens and modules of the prompt are for.
 
-use super::router::{Request, Resolved, Router, Scope};
-use super::sequence::Sequence;
+use super::router::{Request, Resolved, Router, Words};
+use super::sequence;
 use super::setting::{CALIBRATED, Domain, MIX, RouterSetting, SCORE, TIED};
 use crate::Result;
 use crate::routing::ballot::{Ballot, Outcome, Selection};
@@ -26,36 +26,29 @@ static SHARPNESS: RouterSetting = RouterSetting {
     shorthand: None,
 };
 
-pub(super) const ROUTER: Router = Router {
-    id: "vote",
-    title: "vote",
-    help: "Once per sequence, the experts with the most votes of the prompt's tokens and modules",
-    caption: "",
-    formula: "p = softmax(score / 0.5) over experts at every counted prompt token and module of a pass without \
-              experts; V = mean of p; the `top` best have weights ∝ V^(1/sharpness)",
-    source: "this program; measured in results.md",
-    cost: "one more pass of the prompt, without experts",
-    fails: "a prompt of several tasks at once gets one choice for all of them; without `calibrated`, experts that \
-            every text excites win too often",
-    argument: None,
-    settings: &[&SCORE, &TOP, &SHARPNESS, &CALIBRATED, &MIX, &TIED],
-    scope: Scope::Sequence,
-    mutes: true,
-    pins: true,
-    cycles: true,
-    needs_data: false,
+const SETTINGS: &[&RouterSetting] = &[&SCORE, &TOP, &SHARPNESS, &CALIBRATED, &MIX, &TIED];
+
+pub(super) const ROUTER: Router = Router::per_sequence(
+    Words {
+        id: "vote",
+        title: "vote",
+        help: "Once per sequence, the experts with the most votes of the prompt's tokens and modules",
+        formula: "p = softmax(score / 0.5) over experts at every counted prompt token and module of a pass without \
+                  experts; V = mean of p; the `top` best have weights ∝ V^(1/sharpness)",
+        source: "this program; measured in results.md",
+        cost: "one more pass of the prompt, without experts",
+        fails: "a prompt of several tasks at once gets one choice for all of them; without `calibrated`, experts that \
+                every text excites win too often",
+    },
+    SETTINGS,
     resolve,
-};
+);
 
 fn resolve(request: &Request) -> Result<Resolved> {
-    let (values, speakers) = (request.values, request.speakers);
-    let selection = Selection {
-        top: values.count(&TOP),
-        sharpness: values.number(&SHARPNESS),
-        pinned: speakers.pinned.clone(),
-    };
-    let width = selection.width(speakers.count());
-    let measure = request.measure(values.score())?;
-    let survey = Ballot::new(measure, request.experts, speakers, Outcome::Weights(selection));
-    Ok(Resolved { rule: Box::new(Sequence { survey, width }), mix: values.mix() })
+    let measure = request.measure(request.values.score())?;
+    let selection =
+        Selection { sharpness: request.values.number(&SHARPNESS), ..sequence::selection(request, &TOP) };
+    let width = selection.width(request.speakers.count());
+    let survey = Ballot::new(measure, request.experts, request.speakers, Outcome::Weights(selection));
+    Ok(sequence::resolved(survey, width, request.values.mix()))
 }

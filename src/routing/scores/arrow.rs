@@ -6,7 +6,7 @@ pub(super) const SCORE: ScoreSpec = ScoreSpec {
     id: "arrow",
     help: "|x · prototype|",
     needs: Needs::Prototypes,
-    of: |rows| {
+    of: |rows, _| {
         let mut scores = rows.prototype_scores()?;
         scores.iter_mut().for_each(|score| *score = score.abs());
         Ok(scores)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Score;
 use crate::Result;
 use crate::routing::calibration::Calibration;
+use crate::routing::own_data::Known;
 use crate::routing::rows::ModuleRows;
 
 /// A score, calibrated or not.
@@ -12,6 +13,8 @@ use crate::routing::rows::ModuleRows;
 pub struct Measure {
     /// Which one.
     pub score: Score,
+    /// What it is made from, beside the experts' weights.
+    pub known: Known,
     /// Turns it into its deviation from what is usual for an expert at a module.
     pub calibration: Option<Arc<Calibration>>,
 }
@@ -22,10 +25,18 @@ impl Measure {
     /// # Errors
     /// When the device fails.
     pub fn of(&self, rows: &ModuleRows) -> Result<Vec<f32>> {
-        let mut scores = (self.score.of)(rows)?;
+        let mut scores = self.raw(rows)?;
         if let Some(calibration) = &self.calibration {
             calibration.apply(self.score, rows.position(), &mut scores);
         }
         Ok(scores)
+    }
+
+    /// [`Self::of`] before it is calibrated.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn raw(&self, rows: &ModuleRows) -> Result<Vec<f32>> {
+        (self.score.of)(rows, &self.known)
     }
 }

@@ -2,12 +2,15 @@
 //! [`SCORES`].
 
 mod arrow;
+mod centroid;
 mod measure;
 mod norm;
+mod phatgoose;
 mod subspace;
 
 pub use measure::Measure;
 
+use super::own_data::Known;
 use super::rows::ModuleRows;
 use crate::Result;
 use crate::named::{Named, by_name};
@@ -21,17 +24,21 @@ pub struct ScoreSpec {
     pub help: &'static str,
     /// What has to be prepared for it.
     pub needs: Needs,
-    /// Scores of all experts [rows, experts], none negative; 0 for an expert that is no candidate.
-    pub of: fn(&ModuleRows) -> Result<Vec<f32>>,
+    /// Scores of all experts [rows, experts]; without meaning for an expert that is no candidate.
+    pub of: fn(&ModuleRows, &Known) -> Result<Vec<f32>>,
 }
 
-/// What a score is made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a score is made from, or a router: the later ones take longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Needs {
     /// Prototypes, which every set of experts has.
     Prototypes,
     /// All right singular vectors (`ExpertSet::prepare_spectra`).
     Spectra,
+    /// What the experts' own prompts look like.
+    OwnData,
+    /// Gates that were trained on the experts' own examples.
+    Gates,
 }
 
 /// One of the scores.
@@ -39,7 +46,13 @@ pub enum Needs {
 pub struct Score(&'static ScoreSpec);
 
 /// Every score, in the order of help and docs. The first is the default.
-pub static SCORES: &[Score] = &[Score(&arrow::SCORE), Score(&subspace::SCORE), Score(&norm::SCORE)];
+pub static SCORES: &[Score] = &[
+    Score(&arrow::SCORE),
+    Score(&subspace::SCORE),
+    Score(&norm::SCORE),
+    Score(&centroid::SCORE),
+    Score(&phatgoose::SCORE),
+];
 
 impl std::ops::Deref for Score {
     type Target = ScoreSpec;
@@ -97,5 +110,24 @@ impl Score {
     /// ‖s·B·A·x‖.
     pub(super) const fn norm() -> Self {
         Self(&norm::SCORE)
+    }
+
+    /// Cosine with the mean input of the expert's own prompts.
+    pub(super) const fn centroid() -> Self {
+        Self(&centroid::SCORE)
+    }
+
+    /// Along the expert's trained gate.
+    pub(super) const fn phatgoose() -> Self {
+        Self(&phatgoose::SCORE)
+    }
+
+    /// Whether it can be computed from what is known.
+    pub(super) fn is_known(self, known: &Known) -> bool {
+        match self.needs {
+            Needs::Prototypes | Needs::Spectra => true,
+            Needs::OwnData => known.own.is_some(),
+            Needs::Gates => known.gates.is_some(),
+        }
     }
 }

@@ -6,7 +6,7 @@ pub(super) const SCORE: ScoreSpec = ScoreSpec {
     id: "norm",
     help: "‖ΔW x‖, computed as ‖S Vᵀx‖",
     needs: Needs::Spectra,
-    of: |rows| {
+    of: |rows, _| {
         rows.spectral_scores(|along, sigma| {
             along.iter().zip(sigma).map(|(y, s)| (y * s) * (y * s)).sum::<f32>().sqrt()
         })

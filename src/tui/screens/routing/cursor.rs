@@ -2,7 +2,29 @@
 
 use super::digest::{self, Digest};
 use super::exchange::Shown;
-use crate::routing::Trace;
+use crate::routing::{Part, Trace};
+
+/// How closely a routing is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Zoom {
+    /// The prompt as text, and layers as bars.
+    #[default]
+    Whole,
+    /// A row a token, a column a layer.
+    Layers,
+    /// A row a token, a column a module.
+    Modules,
+}
+
+/// What the bars of the layers are made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BarsBy {
+    /// Experts while each has a colour of its own, else groups.
+    #[default]
+    Fitting,
+    Experts,
+    Groups,
+}
 
 /// Where the cursor is on the map, and what the map's columns are.
 #[derive(Debug, Default)]
@@ -14,14 +36,14 @@ pub struct MapView {
     pub expert: Option<usize>,
     /// Kind of modules on the map (`q`, `v` …); all of them for `None`.
     pub kind: Option<String>,
-    /// One column a module instead of one a layer.
-    pub by_module: bool,
+    pub zoom: Zoom,
+    pub bars: BarsBy,
 }
 
 impl MapView {
     /// A trace summed up for these columns.
     pub fn digest(&self, trace: &Trace) -> Digest {
-        Digest::new(trace, self.kind.as_deref(), self.by_module)
+        Digest::new(trace, self.kind.as_deref(), self.zoom == Zoom::Modules)
     }
 
     /// The token under the cursor.
@@ -46,11 +68,19 @@ impl MapView {
         self.expert.or_else(leader).filter(|&e| e < shown.trace.experts.len())
     }
 
-    /// Moves to another token.
+    /// Moves to another token. What the template adds is passed over where only the text is shown.
     pub fn move_token(&mut self, shown: &Shown, to: impl FnOnce(usize, usize) -> usize) {
-        let last = shown.trace.tokens.len().saturating_sub(1);
-        self.token = Some(to(self.token_in(shown), last).min(last));
+        let tokens = &shown.trace.tokens;
+        let text: Vec<usize> = (0..tokens.len()).filter(|&t| tokens[t].part != Part::Template).collect();
+        let now = self.token_in(shown);
         self.expert = None;
+        if self.zoom != Zoom::Whole || text.is_empty() {
+            let last = tokens.len().saturating_sub(1);
+            self.token = Some(to(now, last).min(last));
+            return;
+        }
+        let at = text.partition_point(|&token| token < now).min(text.len() - 1);
+        self.token = text.get(to(at, text.len() - 1).min(text.len() - 1)).copied();
     }
 
     /// Moves over the columns.
@@ -71,19 +101,28 @@ impl MapView {
         shown.digest = self.digest(&shown.trace);
     }
 
-    /// Switches between layers and modules, keeping the cursor on the same layer.
+    /// Looks closer: a row a token, then a column a module, then at the whole again. The cursor stays on its layer.
     pub fn toggle_zoom(&mut self, shown: &mut Shown) {
         let here = shown
             .digest
             .columns
             .get(self.column_in(shown))
             .and_then(|column| column.modules.first().copied());
-        self.by_module = !self.by_module;
+        self.zoom = match self.zoom {
+            Zoom::Whole => Zoom::Layers,
+            Zoom::Layers => Zoom::Modules,
+            Zoom::Modules => Zoom::Whole,
+        };
         shown.digest = self.digest(&shown.trace);
         if let Some(module) = here {
             let columns = &shown.digest.columns;
             self.column = columns.iter().position(|c| c.modules.contains(&module)).unwrap_or_default();
         }
+    }
+
+    /// Bars of experts instead of groups, and back.
+    pub fn toggle_bars(&mut self, groups: bool) {
+        self.bars = if groups { BarsBy::Experts } else { BarsBy::Groups };
     }
 
     /// A routing takes the place of `old`: the cursor stays on its expert.

@@ -25,14 +25,29 @@ pub struct Cell {
     pub tie: bool,
 }
 
+/// A layer of the filtered modules, all counted tokens together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Layer {
+    /// Its number, or the kind of a module that has none.
+    pub label: String,
+    /// Share of every expert; sums to 1 or is all zero.
+    pub shares: Vec<f32>,
+}
+
 /// What the views need of a trace under a module filter.
 #[derive(Clone, Debug, Default)]
 pub struct Digest {
     pub columns: Vec<Column>,
     /// `[token][column]`.
     cells: Vec<Cell>,
+    /// The leader of every token over all filtered modules.
+    tokens: Vec<Cell>,
+    /// In the order of the network.
+    pub layers: Vec<Layer>,
     /// Share of every expert over counted tokens and filtered modules; sums to 1 or is all zero.
     pub totals: Vec<f64>,
+    /// Of all counted tokens and filtered modules, how many every expert leads, as a share.
+    pub wins: Vec<f64>,
     /// Mean entropy of the weights in nats over the same tokens and modules.
     pub entropy: f64,
     /// How many tokens the totals count.
@@ -90,15 +105,42 @@ fn add_weights(trace: &Trace, token: usize, modules: &[usize], sums: &mut [f32])
     }
 }
 
+/// Weights of few out of many experts, so that nothing is looked at for those that have none.
+struct Sums {
+    weights: Vec<f32>,
+    touched: Vec<u32>,
+}
+
+impl Sums {
+    fn of(experts: usize) -> Self {
+        Self { weights: vec![0.0; experts], touched: Vec::new() }
+    }
+
+    fn add(&mut self, expert: u32, weight: f32) {
+        let Some(sum) = self.weights.get_mut(expert as usize).filter(|_| weight > 0.0) else { return };
+        if *sum == 0.0 {
+            self.touched.push(expert);
+        }
+        *sum += weight;
+    }
+
+    /// The leader; all sums are 0 afterwards.
+    fn take_leader(&mut self) -> Cell {
+        let cell = leader(self.touched.iter().map(|&e| (e, self.weights[e as usize])));
+        self.touched.drain(..).for_each(|e| self.weights[e as usize] = 0.0);
+        cell
+    }
+}
+
 /// The leader among mean weights; the lower index wins ties.
-fn leader(weights: &[f32]) -> Cell {
+fn leader(weights: impl Iterator<Item = (u32, f32)>) -> Cell {
     let mut cell = Cell::default();
     let (mut least, mut candidates) = (f32::INFINITY, 0);
-    for (expert, &weight) in weights.iter().enumerate().filter(|&(_, &w)| w > 0.0) {
+    for (expert, weight) in weights.filter(|&(_, weight)| weight > 0.0) {
         candidates += 1;
         least = least.min(weight);
-        if weight > cell.weight {
-            cell = Cell { expert: Some(expert as u32), weight, tie: false };
+        if weight > cell.weight || weight == cell.weight && cell.expert.is_some_and(|other| expert < other) {
+            cell = Cell { expert: Some(expert), weight, tie: false };
         }
     }
     cell.tie = candidates > 1 && cell.weight - least <= cell.weight * 1e-4;
@@ -109,29 +151,104 @@ impl Digest {
     /// Sums up `trace` over the modules of `kind` (all for `None`).
     pub fn new(trace: &Trace, kind: Option<&str>, by_module: bool) -> Self {
         let columns = columns(&trace.modules, kind, by_module);
+        let experts = trace.experts.len();
+        let mut layers: Vec<Layer> = Vec::new();
+        for column in columns.iter().filter(|column| column.starts_layer) {
+            layers.push(Layer { label: column.label.clone(), shares: vec![0.0; experts] });
+        }
         let mut cells = Vec::with_capacity(trace.tokens.len() * columns.len());
-        let mut weights = vec![0.0; trace.experts.len()];
+        let mut tokens = Vec::with_capacity(trace.tokens.len());
+        let (mut cell, mut whole) = (Sums::of(experts), Sums::of(experts));
+        let all = columns.iter().map(|column| column.modules.len()).sum::<usize>().max(1) as f32;
+        let mut wins = vec![0.0; experts];
         let (mut entropy, mut counted, mut pairs) = (0.0, 0, 0usize);
         for token in 0..trace.tokens.len() {
+            let counts = trace.counts(token);
+            counted += usize::from(counts);
+            let mut layer = 0;
             for column in &columns {
-                weights.fill(0.0);
-                add_weights(trace, token, &column.modules, &mut weights);
-                cells.push(leader(&weights));
-            }
-            if trace.counts(token) {
-                counted += 1;
-                for &module in columns.iter().flat_map(|c| &c.modules) {
-                    entropy += trace.entropy(token, module);
-                    pairs += 1;
+                layer += usize::from(column.starts_layer);
+                let part = 1.0 / column.modules.len().max(1) as f32;
+                for &module in &column.modules {
+                    let weights = trace.weights(token, module);
+                    for &(expert, weight) in weights {
+                        cell.add(expert, weight * part);
+                        whole.add(expert, weight / all);
+                        if counts
+                            && let Some(share) =
+                                layers.get_mut(layer - 1).and_then(|l| l.shares.get_mut(expert as usize))
+                        {
+                            *share += weight;
+                        }
+                    }
+                    if counts {
+                        entropy += trace.entropy(token, module);
+                        pairs += 1;
+                        let top = leader(weights.iter().copied());
+                        if let Some(expert) = top.expert.filter(|_| !top.tie) {
+                            wins[expert as usize] += 1.0;
+                        }
+                    }
                 }
+                cells.push(cell.take_leader());
+            }
+            tokens.push(whole.take_leader());
+        }
+        for layer in &mut layers {
+            let sum: f32 = layer.shares.iter().sum();
+            if sum > 0.0 {
+                layer.shares.iter_mut().for_each(|share| *share /= sum);
             }
         }
+        wins.iter_mut().for_each(|wins| *wins /= pairs.max(1) as f64);
         let totals = trace.totals(|module| {
             kind.is_none_or(|kind| ModulePath::new(&trace.modules[module]).short_kind() == kind)
         });
         let ties = cells.iter().any(|cell| cell.tie);
         let generated = trace.tokens.iter().filter(|token| token.part == Part::Generated).count();
-        Self { columns, cells, totals, entropy: entropy / pairs.max(1) as f64, counted, generated, ties }
+        let entropy = entropy / pairs.max(1) as f64;
+        Self { columns, cells, tokens, layers, totals, wins, entropy, counted, generated, ties }
+    }
+
+    /// The leader of a token over all filtered modules; nobody out of range.
+    pub fn token(&self, token: usize) -> Cell {
+        self.tokens.get(token).copied().unwrap_or_default()
+    }
+
+    /// All experts, those with the most weight first.
+    pub fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.totals.len()).collect();
+        order.sort_by(|&a, &b| self.totals[b].total_cmp(&self.totals[a]).then(a.cmp(&b)));
+        order
+    }
+
+    /// exp of the entropy of the shares: over as many experts of equal shares would the weight be spread.
+    pub fn effective(&self) -> f64 {
+        let entropy: f64 =
+            self.totals.iter().filter(|share| **share > 0.0).map(|share| -share * share.ln()).sum();
+        if self.totals.iter().any(|share| *share > 0.0) { entropy.exp() } else { 0.0 }
+    }
+
+    /// The layers in which an expert has the most weight, first and last, if it is no matter of all layers: the
+    /// neighbours whose shares exceed its mean the most.
+    pub fn home(&self, expert: usize) -> Option<(usize, usize)> {
+        let share = |layer: &Layer| layer.shares.get(expert).copied().unwrap_or(0.0);
+        let mean = self.layers.iter().map(share).sum::<f32>() / self.layers.len().max(1) as f32;
+        let (mut best, mut found) = (0.0, None);
+        let (mut sum, mut from) = (0.0, 0);
+        for (at, layer) in self.layers.iter().enumerate() {
+            if sum <= 0.0 {
+                (sum, from) = (0.0, at);
+            }
+            sum += share(layer) - mean;
+            if sum > best {
+                (best, found) = (sum, Some((from, at)));
+            }
+        }
+        let (from, to) = found?;
+        let inside: f32 = self.layers[from..=to].iter().map(share).sum::<f32>() / (to - from + 1) as f32;
+        // A little more is no home.
+        (inside > 1.15 * mean && to - from + 1 < self.layers.len()).then_some((from, to))
     }
 
     /// The leader of a cell; nobody out of range.
@@ -183,10 +300,57 @@ mod tests {
 
     #[test]
     fn a_cell_is_led_by_the_greatest_mean_weight_and_ties_are_said() {
+        let leader = |weights: &[f32]| leader(weights.iter().enumerate().map(|(e, w)| (e as u32, *w)));
         assert_eq!(leader(&[0.0, 0.4, 0.6]), Cell { expert: Some(2), weight: 0.6, tie: false });
         assert!(leader(&[0.25; 4]).tie);
         assert_eq!(leader(&[0.0; 3]), Cell::default());
         assert!(!leader(&[0.0, 1.0]).tie, "a single expert is no tie");
+        let backwards = [(2, 0.5), (0, 0.5), (1, 0.1)].into_iter();
+        assert_eq!(super::leader(backwards).expert, Some(0));
+    }
+
+    #[test]
+    fn layers_wins_and_tokens_agree_with_the_trace() {
+        let trace = Synthetic { experts: 5, layers: 4, ..Synthetic::default() }.trace(&testing::PROMPT);
+        let counted: Vec<usize> = (0..trace.tokens.len()).filter(|&t| trace.counts(t)).collect();
+        // Columns of modules change nothing of the layers.
+        for by_module in [false, true] {
+            let digest = Digest::new(&trace, None, by_module);
+            assert_eq!(
+                digest.layers.iter().map(|l| l.label.as_str()).collect::<Vec<_>>(),
+                ["0", "1", "2", "3"]
+            );
+            for (layer, found) in digest.layers.iter().enumerate() {
+                let expected = trace.totals(|m| m / 4 == layer);
+                for (share, expected) in found.shares.iter().zip(expected) {
+                    assert!((f64::from(*share) - expected).abs() < 1e-5);
+                }
+            }
+            let top = |t: usize, m: usize| trace.top(t, m).unwrap().0 as usize;
+            for (expert, wins) in digest.wins.iter().enumerate() {
+                let won = counted.iter().flat_map(|&t| (0..16).map(move |m| (t, m)));
+                let won = won.filter(|&(t, m)| top(t, m) == expert).count();
+                assert!((wins - won as f64 / (16 * counted.len()) as f64).abs() < 1e-9);
+            }
+            let weights = mean_weights(&trace, 7, &(0..16).collect::<Vec<_>>());
+            let most = (0..5).max_by(|&a, &b| weights[a].total_cmp(&weights[b])).unwrap();
+            assert_eq!(digest.token(7).expert, Some(most as u32));
+            assert!(digest.order().is_sorted_by(|&a, &b| digest.totals[a] >= digest.totals[b]));
+            assert!(digest.effective() > 1.0 && digest.effective() <= 5.0);
+        }
+    }
+
+    #[test]
+    fn the_home_of_an_expert_is_where_it_has_the_most_weight() {
+        let layer = |share: f32| Layer { label: String::new(), shares: vec![share, 1.0 - share] };
+        let of = |shares: &[f32]| Digest {
+            layers: shares.iter().map(|&share| layer(share)).collect(),
+            ..Digest::default()
+        };
+        assert_eq!(of(&[0.1, 0.1, 0.8, 0.7, 0.9, 0.1]).home(0), Some((2, 4)));
+        assert_eq!(of(&[0.5; 6]).home(0), None);
+        assert_eq!(of(&[0.5, 0.52, 0.5]).home(0), None, "hardly more");
+        assert_eq!(of(&[]).home(0), None);
     }
 
     #[test]

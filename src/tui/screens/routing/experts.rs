@@ -1,143 +1,102 @@
-//! Experts as rows: their weights for one token, their share of the prompt, and one cell in numbers.
+//! Experts as rows, those with the most weight first: share, how often each leads, and in which layers.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 
-use super::digest::{Digest, mean_weights};
-use super::map::Axis;
-use super::marks::{ExpertMarks, Mark};
-use super::paint::{bar, column, heading, put, quoted, tint};
-use crate::module_path::ModulePath;
+use super::digest::Digest;
+use super::marks::{ExpertMarks, Mark, OTHERS, put_mark};
+use super::paint::{bar, column, heading, put, tint};
 use crate::routing::Trace;
 use crate::tui::Theme;
-use crate::tui::text_width::{left, right, truncate};
+use crate::tui::text_width::{left, right, truncate, truncate_middle, width};
 
-/// The rows to show when not all experts have room: the heaviest, in the order of the library.
-fn rows(weights: &[f64], room: usize) -> Vec<usize> {
-    let mut rows: Vec<usize> = (0..weights.len()).collect();
-    if rows.len() > room {
-        rows.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]).then(a.cmp(&b)));
-        rows.truncate(room);
-        rows.sort_unstable();
-    }
-    rows
+/// From this width on the rows also say how often an expert leads, and where.
+const ROOMY: usize = 44;
+
+/// Cells of a sparkline over the layers, at most.
+const SPARK: usize = 15;
+
+/// The experts that have a row: only they show by their letters, since nothing else says whose those are.
+pub struct Listed<'a> {
+    marks: &'a ExpertMarks,
+    /// In the order of the rows.
+    pub rows: Vec<usize>,
+    listed: Vec<bool>,
 }
 
-fn put_mark(buf: &mut Buffer, area: Rect, x: u16, y: u16, mark: Mark, theme: &Theme) {
-    put(buf, area, x, y, &mark.letter.to_string(), theme.category_cell(mark.hue, 1.0));
-}
-
-/// Weights of one token: experts × layers, on the axis of the map.
-pub struct Weights<'a> {
-    pub trace: &'a Trace,
-    pub digest: &'a Digest,
-    pub token: usize,
-    pub column: usize,
-    pub expert: Option<usize>,
-    pub faded: bool,
-    pub marks: &'a ExpertMarks,
-}
-
-impl Weights<'_> {
-    /// Draws a heading and as many experts as have room.
-    pub fn draw(&self, buf: &mut Buffer, area: Rect, axis: &Axis, theme: &Theme) {
-        let token = self.trace.tokens.get(self.token).map(|t| quoted(&t.text, 20)).unwrap_or_default();
-        let grid: Vec<Vec<f32>> =
-            self.digest.columns.iter().map(|c| mean_weights(self.trace, self.token, &c.modules)).collect();
-        let peak = grid.iter().flatten().copied().fold(0.0, f32::max);
-        let mut weights = grid.iter().flatten().copied().filter(|weight| *weight > 0.0);
-        let even = weights.all(|weight| weight > 0.999 * peak);
-        let title = format!("  weights of {token}");
-        let note = if peak > 0.0 { format!("█ = {peak:.2}") } else { String::new() };
-        heading(buf, Rect { width: axis.width().min(area.width), ..area }, 0, &title, &note, theme);
-        let sums: Vec<f64> = (0..self.trace.experts.len())
-            .map(|e| grid.iter().map(|weights| f64::from(weights[e])).sum())
-            .collect();
-        for (row, expert) in rows(&sums, usize::from(area.height).saturating_sub(1)).into_iter().enumerate() {
-            let y = row as u16 + 1;
-            let name = self.trace.experts.get(expert).map_or("", String::as_str);
-            let mark = self.marks.of(name);
-            put_mark(buf, area, 1, y, mark, theme);
-            let room = usize::from(axis.label).saturating_sub(4);
-            let style = if self.expert == Some(expert) { theme.accent() } else { theme.text() };
-            put(buf, area, 3, y, &truncate(name, room), style);
-            for at in axis.columns() {
-                let (Some(x), Some(weights)) = (axis.x(at), grid.get(at)) else { continue };
-                let (text, style) = self.cell(weights[expert], (peak, even), mark.hue, axis.cell, theme);
-                put(buf, area, x, y, &text, style);
-                if at == self.column && theme.has_gradient() {
-                    tint(buf, area, x, y, axis.cell, theme.selection_unfocused());
-                }
-            }
+impl<'a> Listed<'a> {
+    /// The first of `order` that have room; where others have weight, a row is kept for them.
+    pub fn new(order: Vec<usize>, experts: usize, room: usize, marks: &'a ExpertMarks) -> Self {
+        let mut rows = order;
+        if rows.len() > room {
+            // In two rows two experts say more than one and the rest.
+            rows.truncate(if room > 2 { room - 1 } else { room });
         }
+        let mut listed = vec![false; experts];
+        rows.iter().for_each(|&expert| listed[expert] = true);
+        Self { marks, rows, listed }
     }
 
-    fn cell(
-        &self,
-        weight: f32,
-        (peak, even): (f32, bool),
-        hue: usize,
-        cells: u16,
-        theme: &Theme,
-    ) -> (String, Style) {
-        let cells = usize::from(cells);
-        let part = if peak > 0.0 { weight / peak } else { 0.0 };
-        if weight <= 0.0 {
-            return (" ".repeat(cells), Style::new());
-        }
-        // Numbers that are all the same say less than bars; 100 in three cells has no gap to the next.
-        if cells >= 3 && !even && !(cells == 3 && weight > 0.995) {
-            let style = if self.faded { theme.category_faint(hue) } else { theme.category_cell(hue, part) };
-            return (right(&format!("{:.0}", weight * 100.0), cells), style);
-        }
-        let style = if self.faded { theme.category_faint(hue) } else { theme.category(hue) };
-        let gap = usize::from(cells >= 3);
-        (format!("{}{}", column(part).repeat(cells - gap), " ".repeat(gap)), style)
+    /// How an expert shows.
+    pub fn mark(&self, trace: &Trace, expert: usize) -> Mark {
+        let mark = self.marks.of(trace.experts.get(expert).map_or("", String::as_str));
+        let listed = self.listed.get(expert).copied().unwrap_or(false);
+        Mark { letter: if listed { mark.letter } else { OTHERS }, ..mark }
     }
 }
 
-/// Shares of the prompt.
-pub struct Totals<'a> {
+/// The shares of the prompt.
+pub struct Shares<'a> {
     pub trace: &'a Trace,
     pub digest: &'a Digest,
     pub muted: &'a [String],
+    pub pinned: &'a [String],
     /// The expert that keys act on.
     pub expert: Option<usize>,
     pub faded: bool,
-    pub marks: &'a ExpertMarks,
+    pub listed: &'a Listed<'a>,
+    /// How many experts there are to list: all, or those that a search found.
+    pub found: usize,
+    /// The text of a search, where there is one.
+    pub search: Option<&'a str>,
+    /// Whether there is room for a heading.
+    pub headed: bool,
 }
 
-impl Totals<'_> {
-    /// Draws a heading, a row an expert, and how even it all is.
+impl Shares<'_> {
+    /// Draws a heading, a row an expert, and what the others have.
     pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
-        let counted = self.digest.counted;
-        let tokens = if counted == 1 { "token" } else { "tokens" };
-        heading(buf, area, 0, &format!("share of {counted} {tokens}"), &self.entropy(), theme);
-        let totals = &self.digest.totals;
-        let room = usize::from(area.height).saturating_sub(1);
-        let shown = rows(totals, if totals.len() > room { room.saturating_sub(1) } else { room });
-        let peak = totals.iter().copied().fold(0.0, f64::max);
-        let widest =
-            shown.iter().map(|&e| crate::tui::text_width::width(&self.trace.experts[e])).max().unwrap_or(0);
+        if area.is_empty() {
+            return;
+        }
         let cells = usize::from(area.width);
-        // Mark, name, bar and percentage; the bar keeps a third.
-        let name_room = widest.min(cells.saturating_sub(8 + cells / 3));
-        let bar_room = cells.saturating_sub(name_room + 9);
-        for (row, &expert) in shown.iter().enumerate() {
-            let y = row as u16 + 1;
+        let names = self.listed.rows.iter().map(|&expert| width(&self.trace.experts[expert]));
+        let widest = names.max().unwrap_or(0);
+        let roomy = cells >= ROOMY;
+        let spark = if roomy { self.digest.layers.len().min(SPARK) } else { 0 };
+        let columns = if roomy { 12 + spark + 2 } else { 6 };
+        // Mark, name, bar, share; the bar keeps a quarter.
+        let room = cells.saturating_sub(4 + columns);
+        let name_room = widest.min(room.saturating_sub(room / 4));
+        let bar_room = room.saturating_sub(name_room);
+        if self.headed {
+            self.head(buf, area, roomy, spark, theme);
+        }
+        let peak = self.digest.totals.iter().copied().fold(0.0, f64::max);
+        for (row, &expert) in self.listed.rows.iter().enumerate() {
+            let y = row as u16 + u16::from(self.headed);
             let name = &self.trace.experts[expert];
             let muted = self.muted.contains(name);
-            let share = totals.get(expert).copied().unwrap_or(0.0);
-            let selected = self.expert == Some(expert);
-            if selected {
+            let share = self.digest.totals.get(expert).copied().unwrap_or(0.0);
+            if self.expert == Some(expert) {
                 put(buf, area, 0, y, "›", theme.accent());
             }
-            let mark = self.marks.of(name);
+            let mark = self.listed.mark(self.trace, expert);
             put_mark(buf, area, 1, y, mark, theme);
             let style = if muted || self.faded { theme.dim() } else { theme.text() };
-            put(buf, area, 3, y, &left(name, name_room), style);
-            if selected {
+            let shown = if width(name) > name_room { truncate_middle(name, name_room) } else { name.clone() };
+            put(buf, area, 3, y, &left(&shown, name_room), style);
+            if self.expert == Some(expert) {
                 tint(buf, area, 3, y, name_room as u16, theme.selection());
             }
             let x = (name_room + 4) as u16;
@@ -148,110 +107,158 @@ impl Totals<'_> {
             let part = if peak > 0.0 { share / peak } else { 0.0 };
             let bar_style =
                 if self.faded { theme.category_faint(mark.hue) } else { theme.category(mark.hue) };
-            put(buf, area, x, y, &bar(part, bar_room), bar_style);
-            let percent = right(&percent(share), 5);
-            put(buf, area, x + bar_room as u16, y, &percent, style);
+            let used = put(buf, area, x, y, &bar(part, bar_room.saturating_sub(1)), bar_style);
+            if self.pinned.contains(name) && usize::from(used) + 7 <= bar_room {
+                put(buf, area, x + used + 1, y, "pinned", theme.warning());
+            } else if self.pinned.contains(name) {
+                put(buf, area, 2, y, "*", theme.warning());
+            }
+            let x = x + bar_room as u16;
+            put(buf, area, x, y, &right(&percent(share), 5), style);
+            if roomy {
+                let wins = self.digest.wins.get(expert).copied().unwrap_or(0.0);
+                put(buf, area, x + 6, y, &right(&percent(wins), 5), style);
+                put(buf, area, x + 13, y, &self.sparkline(expert, spark), bar_style);
+            }
         }
-        let hidden = totals.len() - shown.len();
-        if hidden > 0 && room > 0 {
-            let text = format!("   {hidden} more, each with less");
-            put(buf, area, 0, shown.len() as u16 + 1, &text, theme.dim());
+        self.rest(buf, area, theme);
+    }
+
+    fn head(&self, buf: &mut Buffer, area: Rect, roomy: bool, spark: usize, theme: &Theme) {
+        let counted = self.digest.counted;
+        let tokens = if counted == 1 { "token" } else { "tokens" };
+        let title = match self.search {
+            Some(text) => format!("/ {text}"),
+            None => format!("share of {counted} {tokens}"),
+        };
+        let note = if self.search.is_some() { format!("{} found", self.found) } else { String::new() };
+        heading(buf, area, 0, &title, &note, theme);
+        if roomy {
+            let layers = if spark < 8 { "" } else { "by layer" };
+            let columns = format!(" share  wins  {}", left(layers, spark));
+            let x = usize::from(area.width).saturating_sub(width(&columns));
+            put(buf, area, x as u16, 0, &columns, theme.header());
         }
     }
 
-    /// Mean entropy against its greatest value, when anything was counted.
-    fn entropy(&self) -> String {
-        if self.digest.counted == 0 || self.digest.totals.iter().all(|&t| t == 0.0) {
+    /// What the experts without a row have together.
+    fn rest(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        let hidden = self.found.saturating_sub(self.listed.rows.len());
+        let y = self.listed.rows.len() as u16 + u16::from(self.headed);
+        if hidden == 0 {
+            if self.found == 0 && self.search.is_some() {
+                put(buf, area, 3, 1, "no expert has such a name", theme.dim());
+            }
+            return;
+        }
+        if self.search.is_some() {
+            put(buf, area, 3, y, &format!("{hidden} more found"), theme.dim());
+            return;
+        }
+        let shown: f64 = self.listed.rows.iter().map(|&expert| self.digest.totals[expert]).sum();
+        let all: f64 = self.digest.totals.iter().sum();
+        let text = format!("{hidden} more with {}", percent((all - shown).max(0.0)));
+        let cells = usize::from(area.width).saturating_sub(3);
+        let hint = format!("{text} · / finds one");
+        put(
+            buf,
+            area,
+            3,
+            y,
+            &truncate(if width(&hint) <= cells { &hint } else { &text }, cells),
+            theme.dim(),
+        );
+    }
+
+    /// An expert's share by layer, beside its own greatest.
+    fn sparkline(&self, expert: usize, cells: usize) -> String {
+        let layers = &self.digest.layers;
+        if cells == 0 || layers.is_empty() {
             return String::new();
         }
-        format!("entropy {:.2} of {:.2}", self.digest.entropy, (self.trace.width() as f64).ln())
+        let mean = |cell: usize| {
+            let (from, to) = (cell * layers.len() / cells, (cell + 1) * layers.len() / cells);
+            let part = &layers[from..to.max(from + 1)];
+            part.iter().map(|layer| layer.shares[expert]).sum::<f32>() / part.len() as f32
+        };
+        let values: Vec<f32> = (0..cells).map(mean).collect();
+        let peak = values.iter().copied().fold(0.0, f32::max);
+        values.iter().map(|value| column(if peak > 0.0 { value / peak } else { 0.0 })).collect()
     }
 }
 
-fn percent(share: f64) -> String {
+/// A share in percent, with two digits.
+pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent < 9.95 { format!("{percent:.1}%") } else { format!("{percent:.0}%") }
 }
 
-/// One cell of the map in numbers.
-pub struct CellDetail<'a> {
-    pub trace: &'a Trace,
-    pub digest: &'a Digest,
-    pub token: usize,
-    pub column: usize,
-    pub faded: bool,
-    pub marks: &'a ExpertMarks,
-}
-
-impl CellDetail<'_> {
-    /// Draws a heading and every module of the cell with its experts.
-    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
-        let Self { trace, digest, token, column, faded, marks } = *self;
-        let style = if faded { theme.dim() } else { theme.text() };
-        let Some(at) = digest.columns.get(column) else { return };
-        let text = trace.tokens.get(token).map(|t| quoted(&t.text, 18)).unwrap_or_default();
-        let place = if at.label.bytes().all(|b| b.is_ascii_digit()) {
-            format!("layer {}", at.label)
-        } else {
-            at.label.clone()
-        };
-        heading(buf, area, 0, &format!("{text} at {place}"), "", theme);
-        let modules = at.modules.iter().filter_map(|&m| trace.modules.get(m));
-        let kinds = modules.map(|m| ModulePath::new(m).short_kind());
-        let widest = kinds.clone().map(crate::tui::text_width::width).max().unwrap_or(0).min(12);
-        for (row, (kind, &module)) in kinds.zip(&at.modules).enumerate() {
-            let y = row as u16 + 1;
-            put(buf, area, 1, y, &left(kind, widest), theme.header());
-            let mut x = widest as u16 + 3;
-            let weights = trace.weights(token, module);
-            if weights.is_empty() {
-                put(buf, area, x, y, "no expert here", theme.dim());
-            }
-            for &(expert, weight) in weights {
-                // Never half a number.
-                if x + 6 > area.width {
-                    put(buf, area, x.min(area.width.saturating_sub(1)), y, "…", theme.dim());
-                    break;
-                }
-                let name = trace.experts.get(expert as usize).map_or("", String::as_str);
-                put_mark(buf, area, x, y, marks.of(name), theme);
-                put(buf, area, x + 2, y, &format!("{weight:.2}"), style);
-                x += 8;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{PROMPT, Synthetic};
     use super::*;
+
+    fn drawn(experts: usize, cells: u16, rows: u16) -> String {
+        let trace = Synthetic { experts, layers: 12, ..Synthetic::default() }.trace(&PROMPT);
+        let digest = Digest::new(&trace, None, false);
+        let mut marks = ExpertMarks::default();
+        marks.update(&trace.experts, &digest.totals, &crate::tui::Shared::default());
+        let listed = Listed::new(digest.order(), experts, usize::from(rows) - 1, &marks);
+        let shares = Shares {
+            trace: &trace,
+            digest: &digest,
+            muted: &[],
+            pinned: &[],
+            expert: None,
+            faded: false,
+            listed: &listed,
+            found: experts,
+            search: None,
+            headed: true,
+        };
+        let area = Rect::new(0, 0, cells, rows);
+        let mut buf = Buffer::empty(area);
+        shares.draw(&mut buf, area, &Theme::new(crate::tui::Depth::Plain));
+        crate::tui::testing::text(&buf)
+    }
 
     #[test]
     fn experts_keep_their_letters_whatever_the_order_of_the_trace() {
-        use super::super::testing::{PROMPT, Synthetic};
         let trace = Synthetic { experts: 3, layers: 2, ..Synthetic::default() }.trace(&PROMPT);
-        let digest = Digest::new(&trace, None, false);
         let mut marks = ExpertMarks::default();
         // "capital" was there first; "antonym", the first of the trace, came last.
         let order = ["capital", "celsius", "antonym"].map(String::from);
         marks.update(&order, &[], &crate::tui::Shared::default());
-        let totals =
-            Totals { trace: &trace, digest: &digest, muted: &[], expert: None, faded: false, marks: &marks };
-        let area = Rect::new(0, 0, 40, 4);
-        let mut buf = Buffer::empty(area);
-        totals.draw(&mut buf, area, &Theme::new(crate::tui::Depth::Plain));
-        let text = crate::tui::testing::text(&buf);
-        for line in ["C antonym", "A capital", "B celsius"] {
-            assert!(text.contains(line), "{text}");
-        }
+        let listed = Listed::new(vec![0, 1, 2], 3, 3, &marks);
+        assert_eq!([0, 1, 2].map(|e| listed.mark(&trace, e).letter), ['C', 'A', 'B']);
     }
 
     #[test]
-    fn the_heaviest_experts_stay_when_room_is_short() {
-        assert_eq!(rows(&[0.1, 0.5, 0.0, 0.4], 2), [1, 3]);
-        assert_eq!(rows(&[0.1, 0.5], 9), [0, 1]);
-        assert_eq!(rows(&[0.25; 4], 3), [0, 1, 2]);
-        assert!(rows(&[], 3).is_empty());
+    fn the_strongest_come_first_and_the_rest_is_summed() {
+        let text = drawn(1000, 60, 8);
+        let shares: Vec<f64> = text
+            .lines()
+            .skip(1)
+            .filter_map(|line| line.split_whitespace().find_map(|word| word.strip_suffix('%')?.parse().ok()))
+            .collect();
+        assert_eq!(shares.len(), 7, "{text}");
+        assert!(shares[..6].is_sorted_by(|a, b| a >= b), "{text}");
+        // Six rows and the rest are all of it.
+        assert!((shares.iter().sum::<f64>() - 100.0).abs() < 1.5, "{text}");
+        assert!(text.contains("994 more with") && text.contains("/ finds one"), "{text}");
+        assert!(text.contains("share  wins  by lay"), "{text}");
+        assert!(drawn(5, 30, 8).lines().nth(1).is_some_and(|line| line.contains('━')));
+    }
+
+    #[test]
+    fn only_experts_with_a_row_have_a_letter() {
+        let trace = Synthetic { experts: 5, layers: 2, ..Synthetic::default() }.trace(&PROMPT);
+        let mut marks = ExpertMarks::default();
+        marks.update(&trace.experts, &[], &crate::tui::Shared::default());
+        let listed = Listed::new(vec![4, 3, 2, 1, 0], 5, 3, &marks);
+        assert_eq!(listed.rows, [4, 3]);
+        let letters = [0, 1, 2, 3, 4].map(|e| listed.mark(&trace, e).letter);
+        assert_eq!(letters, [OTHERS, OTHERS, OTHERS, 'D', 'E']);
     }
 
     #[test]

@@ -5,14 +5,15 @@ use std::sync::LazyLock;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::exchange::needs_retry;
+use super::layers::by_groups;
 use super::prompt::{Edit, PromptBox};
 use super::state::{Focus, RoutingScreen};
 use crate::routing::{CALIBRATED, ROUTERS, TEMPERATURE, TOP_K};
 use crate::tui::keymap::{
-    BACK_TAB, Binding, Chord, END, ENTER, ESC, HOME, KeyHint, KeySection, KeyTable, LEFT, Motion, PAGE_DOWN,
-    PAGE_UP, RIGHT, TAB, moves,
+    BACK_TAB, Binding, Chord, DOWN, END, ENTER, ESC, HOME, KeyHint, KeySection, KeyTable, LEFT, Motion,
+    PAGE_DOWN, PAGE_UP, RIGHT, TAB, UP, moves,
 };
-use crate::tui::{Effect, EngineEffect, EngineState, Shared};
+use crate::tui::{AppEffect, Effect, EngineEffect, EngineState, Shared};
 
 /// What a key does here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,12 @@ pub enum Action {
     PreviousExpert,
     NextExpert,
     Mute,
+    Pin,
     UnmuteAll,
+    Find,
+    KeepFound,
+    EndSearch,
+    Bars,
     Single,
     Template,
     LeavePrompt,
@@ -164,10 +170,17 @@ static MAP: Table = KeyTable {
         .explains(),
         Binding::new(
             &[(Chord::char('z'), Action::Look(Look::Zoom))],
-            "zoom",
-            "One column per module instead of one per layer, and back",
+            "map",
+            "A row for each token, by layers; again, by modules; again, the whole",
         )
         .when(weighs)
+        .explains(),
+        Binding::new(
+            &[(Chord::char('b'), Action::Bars)],
+            "bars",
+            "Bars of clusters or families instead of experts, and back",
+        )
+        .when(|s: &RoutingScreen, shared| several(s, shared) && s.marks.groups.divide())
         .explains(),
         Binding::new(&[(Chord::char('r'), Action::NextRouter)], "router", "")
             .made(next_router)
@@ -197,16 +210,24 @@ static MAP: Table = KeyTable {
         Binding::new(
             &[(Chord::char('['), Action::PreviousExpert), (Chord::char(']'), Action::NextExpert)],
             "expert",
-            "Choose an expert; its cells stand out on the map",
+            "Choose an expert in the order of the shares; its tokens stand out",
         )
         .when(several)
         .explains(),
+        Binding::new(&[(Chord::char('/'), Action::Find)], "find", "Find an expert by its name").when(several),
         Binding::new(
             &[(Chord::char('x'), Action::Mute)],
             "mute",
             "Give the chosen expert no weight, or bring it back",
         )
         .when(|s: &RoutingScreen, shared| chosen(s, shared) && s.question.can_mute())
+        .explains(),
+        Binding::new(
+            &[(Chord::char('p'), Action::Pin)],
+            "pin",
+            "Keep the chosen expert among the chosen ones whatever its scores, or no longer",
+        )
+        .when(|s: &RoutingScreen, shared| chosen(s, shared) && s.question.router.router.pins)
         .explains(),
         Binding::new(&[(Chord::char('X'), Action::UnmuteAll)], "unmute all", "Bring all muted experts back")
             .when(|s: &RoutingScreen, shared| shows(s, shared) && !s.question.muted().is_empty())
@@ -276,6 +297,20 @@ static PROMPT: Table = KeyTable {
     ],
 };
 
+/// While an expert is looked for; what is not bound is text.
+static SEARCH: Table = KeyTable {
+    title: "Routing, looking for an expert",
+    bindings: &[
+        Binding::new(&[(ENTER, Action::KeepFound)], "choose", "Choose the expert and go back"),
+        Binding::new(&[(ESC, Action::EndSearch)], "back", "Go back without choosing"),
+        Binding::new(
+            &[(UP, Action::PreviousExpert), (DOWN, Action::NextExpert)],
+            "expert",
+            "Another one of those that were found",
+        ),
+    ],
+};
+
 fn shows(screen: &RoutingScreen, _: &Shared) -> bool {
     screen.exchange.shown.is_some()
 }
@@ -296,7 +331,7 @@ fn chosen(screen: &RoutingScreen, shared: &Shared) -> bool {
 
 /// All keys of the tab, for the reference.
 pub fn reference() -> Vec<KeySection> {
-    vec![PROMPT.section(), MAP.section()]
+    vec![PROMPT.section(), MAP.section(), SEARCH.section()]
 }
 
 impl RoutingScreen {
@@ -304,6 +339,7 @@ impl RoutingScreen {
         match self.focus {
             Focus::Map => &MAP,
             Focus::Prompt => &PROMPT,
+            Focus::Search => &SEARCH,
         }
     }
 
@@ -316,11 +352,19 @@ impl RoutingScreen {
         if let Some(action) = self.table().action(key, self, shared) {
             return Some(self.act(action, shared));
         }
-        if self.focus == Focus::Map {
-            return None;
+        match self.focus {
+            Focus::Map => None,
+            Focus::Prompt => {
+                let edit = self.question.prompt.on_key(key);
+                self.edited(edit, shared)
+            }
+            Focus::Search => {
+                if self.search.as_mut()?.on_key(key)? {
+                    self.follow_search();
+                }
+                Some(Vec::new())
+            }
         }
-        let edit = self.question.prompt.on_key(key);
-        self.edited(edit, shared)
     }
 
     fn edited(&mut self, edit: Edit, shared: &Shared) -> Option<Vec<Effect>> {
@@ -360,6 +404,11 @@ impl RoutingScreen {
             Action::PreviousExpert => return self.move_expert(-1, shared),
             Action::NextExpert => return self.move_expert(1, shared),
             Action::Mute => return self.toggle_mute(shared),
+            Action::Pin => return self.toggle_pin(shared),
+            Action::Find => self.begin_search(),
+            Action::KeepFound => self.end_search(true),
+            Action::EndSearch => self.end_search(false),
+            Action::Bars => return self.toggle_bars(),
             Action::UnmuteAll => return self.unmute_all(shared),
             Action::Single => return self.toggle_single(shared),
             Action::Template => {
@@ -382,6 +431,18 @@ impl RoutingScreen {
             Action::Undo => return self.edit(PromptBox::undo, shared),
             Action::Redo => return self.edit(PromptBox::redo, shared),
         }
+        Vec::new()
+    }
+
+    /// Switches what the layers' bars are made of.
+    fn toggle_bars(&mut self) -> Vec<Effect> {
+        let Some(shown) = &self.exchange.shown else { return Vec::new() };
+        if !self.marks.groups.divide() {
+            let why = "No groups to show: the experts have neither clusters yet (tab 3) nor families.";
+            return vec![Effect::App(AppEffect::Notice(why.into()))];
+        }
+        let groups = by_groups(self.map.bars, &shown.trace, &self.marks);
+        self.map.toggle_bars(groups);
         Vec::new()
     }
 

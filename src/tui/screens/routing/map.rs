@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::digest::{Cell, Digest, strength};
-use super::marks::ExpertMarks;
+use super::experts::Listed;
 use super::paint::{put, quoted, scroll, tint};
 use crate::routing::{Part, Trace};
 use crate::tui::Theme;
@@ -98,7 +98,7 @@ pub struct Map<'a> {
     pub expert: Option<usize>,
     /// Old: a newer answer is on its way.
     pub faded: bool,
-    pub marks: &'a ExpertMarks,
+    pub listed: &'a Listed<'a>,
 }
 
 impl Map<'_> {
@@ -148,7 +148,7 @@ impl Map<'_> {
     fn style(&self, cell: Cell, counts: bool, theme: &Theme) -> Style {
         let Some(expert) = cell.expert.filter(|_| !cell.tie) else { return theme.dim() };
         let expert = expert as usize;
-        let category = self.marks.of(self.trace.experts.get(expert).map_or("", String::as_str)).hue;
+        let category = self.listed.mark(self.trace, expert).hue;
         if self.faded || !counts || self.expert.is_some_and(|chosen| chosen != expert) {
             return theme.category_faint(category);
         }
@@ -160,10 +160,7 @@ impl Map<'_> {
         let mark = match cell.expert {
             None => ' ',
             Some(_) if cell.tie => '=',
-            Some(expert) => {
-                let name = self.trace.experts.get(expert as usize).map_or("", String::as_str);
-                self.marks.of(name).letter
-            }
+            Some(expert) => self.listed.mark(self.trace, expert as usize).letter,
         };
         let cells = usize::from(cells);
         let before = usize::from(cells > 2);

@@ -2,8 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::tui::Shared;
-use crate::tui::screens::comparable;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::groups::Groups;
+use super::paint::put;
+use crate::tui::{Shared, Theme};
 
 /// Letters, no two alike; digits are marks of clusters.
 const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -23,6 +27,11 @@ pub struct Mark {
     pub hue: usize,
 }
 
+/// Draws an expert's letter in its colour.
+pub fn put_mark(buf: &mut Buffer, area: Rect, x: u16, y: u16, mark: Mark, theme: &Theme) {
+    put(buf, area, x, y, &mark.letter.to_string(), theme.category_cell(mark.hue, 1.0));
+}
+
 /// Letters of the experts on the screen, each of one expert, and hues. An expert keeps its letter as long as it has
 /// one, and gets it back where nobody else has it now.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +42,8 @@ pub struct ExpertMarks {
     hues: HashMap<String, usize>,
     /// Experts in the order in which they were seen first.
     seen: HashMap<String, usize>,
+    /// Which of the experts belong together.
+    pub groups: Groups,
 }
 
 impl ExpertMarks {
@@ -53,11 +64,13 @@ impl ExpertMarks {
             self.seen.entry(name.clone()).or_insert(next);
         }
         let own = self.seen.len() <= HUES;
-        let groups = if own { HashMap::new() } else { groups(experts, shared) };
-        let hue = |name: &String| if own { self.seen.get(name) } else { groups.get(name) };
+        self.groups = Groups::of(experts, shared);
+        let group = |at: usize| self.groups.of.get(at).copied().flatten();
+        let hue = |at: usize, name: &String| if own { self.seen.get(name).copied() } else { group(at) };
         self.hues = experts
             .iter()
-            .map(|name| (name.clone(), hue(name).copied().unwrap_or(HUES - 1).min(HUES - 1)))
+            .enumerate()
+            .map(|(at, name)| (name.clone(), hue(at, name).unwrap_or(HUES - 1).min(HUES - 1)))
             .collect();
     }
 
@@ -83,39 +96,16 @@ impl ExpertMarks {
         self.earlier.extend(self.letters.iter().map(|(name, letter)| (name.clone(), *letter)));
     }
 
+    /// The hue of a group of experts, or of those that are in none.
+    pub fn hue_of_group(&self, group: usize) -> usize {
+        group.min(HUES - 1)
+    }
+
     /// How an expert shows.
     pub fn of(&self, name: &str) -> Mark {
         let letter = self.letters.get(name).copied().unwrap_or(OTHERS);
         Mark { letter, hue: self.hues.get(name).copied().unwrap_or(HUES - 1) }
     }
-}
-
-/// The number of each expert's cluster, or else of its family, the largest first.
-fn groups(experts: &[String], shared: &Shared) -> HashMap<String, usize> {
-    let clusters: HashMap<&str, String> = match &shared.clustering {
-        Some(found) => {
-            let labels = found.labels.iter().map(ToString::to_string);
-            found.experts.iter().map(String::as_str).zip(labels).collect()
-        }
-        None => HashMap::new(),
-    };
-    let group = |name: &str| match clusters.get(name) {
-        Some(cluster) => Some(cluster.clone()),
-        None => comparable::family(shared.library.as_ref(), name).filter(|_| clusters.is_empty()),
-    };
-    let of: Vec<(&String, Option<String>)> = experts.iter().map(|name| (name, group(name))).collect();
-    let mut sizes: HashMap<&String, usize> = HashMap::new();
-    for group in of.iter().filter_map(|(_, group)| group.as_ref()) {
-        *sizes.entry(group).or_insert(0) += 1;
-    }
-    // Clusters have their own numbers, by which other tabs colour them.
-    let mut order: Vec<(&String, usize)> = sizes.into_iter().collect();
-    order.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-    let place = |group: &String| match clusters.is_empty() {
-        true => order.iter().position(|(other, _)| *other == group),
-        false => group.parse().ok(),
-    };
-    of.iter().filter_map(|(name, group)| Some((name.to_string(), place(group.as_ref()?)?))).collect()
 }
 
 #[cfg(test)]

@@ -1,17 +1,23 @@
 //! The Routing tab: a prompt, and which experts every one of its tokens uses in every layer.
 
 mod answer;
+mod cell;
 mod cursor;
 mod digest;
 mod empty_state;
 mod exchange;
 mod experts;
+mod finding;
+mod groups;
 mod keys;
+mod layers;
 mod map;
 mod marks;
 mod paint;
+mod places;
 mod prompt;
 mod question;
+mod reading;
 #[cfg(test)]
 mod request_tests;
 mod state;
@@ -22,6 +28,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod view;
+mod weights;
 
 use std::sync::Arc;
 
@@ -56,7 +63,7 @@ impl Screen for RoutingScreen {
     }
 
     fn captures_text(&self) -> bool {
-        self.focus == Focus::Prompt
+        self.focus != Focus::Map
     }
 
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
@@ -68,6 +75,11 @@ impl Screen for RoutingScreen {
     }
 
     fn on_paste(&mut self, text: &str, shared: &Shared) -> Vec<Effect> {
+        if let Some(search) = &mut self.search {
+            search.insert(text);
+            self.follow_search();
+            return Vec::new();
+        }
         let (edit, dropped) = self.question.prompt.insert(text);
         let mut effects = Vec::new();
         if edit == Edit::Changed {

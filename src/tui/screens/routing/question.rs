@@ -58,6 +58,11 @@ impl Question {
         if self.can_mute() { &self.router.muted } else { &[] }
     }
 
+    /// The pinned experts; none under routers that do not choose among experts.
+    pub fn pinned(&self) -> &[String] {
+        if self.router.router.pins { &self.router.pinned } else { &[] }
+    }
+
     fn change(&mut self, change: impl FnOnce(&mut RouterConfig)) -> Change {
         let before = self.router.clone();
         change(&mut self.router);
@@ -100,7 +105,25 @@ impl Question {
         if left <= 1 {
             return Change::Refused("The last expert cannot be muted: X brings the others back.".into());
         }
-        self.change(|router| router.muted.push(name.to_string()))
+        self.change(|router| {
+            router.muted.push(name.to_string());
+            router.pinned.retain(|pinned| pinned != name);
+        })
+    }
+
+    /// Keeps one of the experts among the chosen ones whatever its scores, or no longer.
+    pub fn toggle_pin(&mut self, name: Option<&str>) -> Change {
+        if !self.router.router.pins {
+            return Change::Useless(format!("Pinning needs {} (press r).", titles(|router| router.pins)));
+        }
+        let Some(name) = name else { return Change::Nothing };
+        if let Some(at) = self.router.pinned.iter().position(|pinned| pinned == name) {
+            return self.change(|router| drop(router.pinned.remove(at)));
+        }
+        if self.router.muted.iter().any(|muted| muted == name) {
+            return Change::Refused("A muted expert cannot be pinned: x brings it back.".into());
+        }
+        self.change(|router| router.pinned.push(name.to_string()))
     }
 
     /// Brings all muted experts back.
@@ -146,6 +169,7 @@ impl Question {
         }
         let known = |name: &String| library.usable().any(|expert| &expert.name == name);
         self.router.muted.retain(known);
+        self.router.pinned.retain(known);
         if library.usable().all(|expert| self.router.muted.contains(&expert.name)) {
             // Somebody must be left to answer.
             self.router.muted.clear();

@@ -80,7 +80,7 @@ fn assert_receded(drawn: &Buffer) {
         assert_text(drawn, text, theme.warning());
     }
     let cursor = (31, 16);
-    for at in (8..17).flat_map(|y| (16..46).map(move |x| (x, y))).filter(|at| *at != cursor) {
+    for at in (9..17).flat_map(|y| (16..46).map(move |x| (x, y))).filter(|at| *at != cursor) {
         assert_cell(drawn, at, theme.category_faint(letter(drawn, at)));
         assert_eq!(drawn[at].bg, Color::Reset, "{at:?}");
     }
@@ -99,6 +99,7 @@ fn assert_receded(drawn: &Buffer) {
 fn a_long_prompt_says_how_far_it_is_and_how_to_stop_it() {
     let (mut screen, mut shared) = routed();
     shared.now = 100.0;
+    press(&mut screen, &shared, key('z'));
     press(&mut screen, &shared, key('i'));
     let asked = ticket(&screen.on_paste(&" word".repeat(3000), &shared));
     let progress = EngineMessage::Progress { ticket: asked, done: 512, total: 4003 };
@@ -151,7 +152,7 @@ fn changed_experts_are_said_and_routed_over_and_nothing_is_dropped() {
     assert!(screen.exchange.is_stale());
     let shown = render(&screen, &shared, 80, 24);
     assert!(shown.contains("12000 meters") && shown.contains("with the earlier experts"), "{shown}");
-    assert!(shown.contains("weights of"), "the map stays: {shown}");
+    assert!(shown.contains("layers share of"), "the picture stays: {shown}");
     // A second reading while the first is being answered asks nothing twice.
     let again = screen.on_message(&ready, &shared);
     assert!(matches!(&again[..], [Effect::App(AppEffect::Notice(_))]), "{again:?}");
@@ -269,6 +270,7 @@ fn one_expert_for_all_is_left_by_the_key_that_chose_it() {
     let alone = Synthetic { experts: 12, width: 1, uniform: true, ..Synthetic::default() }.trace(&PROMPT);
     answer(&mut screen, &shared, single, alone, false);
     // Every weight is 1: bars with gaps, no row of numbers.
+    press(&mut screen, &shared, key('z'));
     let drawn = render(&screen, &shared, 160, 40);
     assert!(!drawn.contains("100100") && drawn.contains("██ ██ "), "{drawn}");
     press(&mut screen, &shared, key('s'));

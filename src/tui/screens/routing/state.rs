@@ -10,7 +10,7 @@ use super::question::{Change, Question};
 use super::suggestions::Suggestions;
 use crate::library::Library;
 use crate::routing::{RouterSetting, Trace};
-use crate::tui::{AppEffect, Effect, EngineEffect, EngineState, Shared};
+use crate::tui::{AppEffect, Effect, EngineEffect, EngineState, Shared, TextField};
 
 /// What keys act on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum Focus {
     #[default]
     Map,
     Prompt,
+    /// The search among the experts.
+    Search,
 }
 
 /// State of the Routing tab.
@@ -28,6 +30,8 @@ pub struct RoutingScreen {
     pub(super) map: MapView,
     pub(super) suggestions: Suggestions,
     pub(super) marks: ExpertMarks,
+    /// What experts are looked for, while one looks.
+    pub(super) search: Option<TextField>,
     pub(super) focus: Focus,
     /// The tab was looked at, so the model is to be loaded as soon as there is a library.
     pub(super) wanted: bool,
@@ -163,20 +167,63 @@ impl RoutingScreen {
         self.after(change, shared)
     }
 
-    pub(super) fn move_expert(&mut self, by: isize, shared: &Shared) -> Vec<Effect> {
-        let count = self.experts(shared).len();
-        if count == 0 {
-            return Vec::new();
+    /// The experts of the routing, those with the most weight first; while one searches, those that were found.
+    pub(super) fn order(&self) -> Vec<usize> {
+        let Some(shown) = &self.exchange.shown else { return Vec::new() };
+        let mut order = shown.digest.order();
+        if let Some(search) = &self.search {
+            let words: Vec<String> =
+                search.text().to_lowercase().split_whitespace().map(String::from).collect();
+            let name = |expert: usize| shown.trace.experts.get(expert).map(|name| name.to_lowercase());
+            order.retain(|&e| name(e).is_some_and(|name| words.iter().all(|word| name.contains(word))));
         }
-        let next = match self.expert() {
-            Some(now) => (now as isize + by).rem_euclid(count as isize) as usize,
+        order
+    }
+
+    /// Goes to the next expert in the order of their shares.
+    pub(super) fn move_expert(&mut self, by: isize, shared: &Shared) -> Vec<Effect> {
+        let order = self.order();
+        let at = self.expert().and_then(|now| order.iter().position(|&expert| expert == now));
+        let next = match at {
+            Some(now) => (now as isize + by).rem_euclid(order.len().max(1) as isize) as usize,
             None => 0,
         };
+        let Some(&next) = order.get(next) else { return Vec::new() };
         self.map.expert = Some(next);
         if self.question.router.router.names_expert() {
             return self.route_single(shared);
         }
         Vec::new()
+    }
+
+    /// Begins to look for an expert.
+    pub(super) fn begin_search(&mut self) {
+        self.search = Some(TextField::default());
+        self.set_focus(Focus::Search);
+    }
+
+    /// The text of the search is another: the first of those that were found is chosen.
+    pub(super) fn follow_search(&mut self) {
+        let found = self.order();
+        self.map.expert = found.first().copied();
+    }
+
+    /// Ends the search; the expert that was found stays chosen.
+    pub(super) fn end_search(&mut self, keep: bool) {
+        self.search = None;
+        self.set_focus(Focus::Map);
+        if !keep {
+            self.map.expert = None;
+        }
+    }
+
+    pub(super) fn toggle_pin(&mut self, shared: &Shared) -> Vec<Effect> {
+        let expert = self.expert();
+        let name = expert.and_then(|e| self.experts(shared).get(e).cloned());
+        let change = self.question.toggle_pin(name.as_deref());
+        // The selection stays on the expert, so that the same key undoes it.
+        self.map.expert = expert;
+        self.after(change, shared)
     }
 
     /// Shows a routing.

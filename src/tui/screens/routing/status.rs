@@ -2,6 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
+use super::cursor::Zoom;
 use super::digest::kinds;
 use super::exchange::{Exchange, written};
 use super::state::RoutingScreen;
@@ -35,15 +36,16 @@ pub fn line<'a>(screen: &RoutingScreen, shared: &Shared, theme: &Theme, room: u1
     if !router.router.caption.is_empty() {
         parts.push((router.router.caption.into(), dim));
     }
-    let muted = question.muted().len();
-    if muted > 0 {
-        parts.push((format!("{muted} muted"), theme.warning()));
+    for (count, what) in [(question.muted().len(), "muted"), (question.pinned().len(), "pinned")] {
+        if count > 0 {
+            parts.push((format!("{count} {what}"), theme.warning()));
+        }
     }
     if let Some(shown) = &exchange.shown {
         let all = || kinds(&shown.trace.modules).join(" ");
         let text = map.kind.clone().unwrap_or_else(all);
         if !text.is_empty() {
-            let text = if map.by_module { format!("{text} zoomed") } else { text };
+            let text = if map.zoom == Zoom::Modules { format!("{text} zoomed") } else { text };
             parts.push((truncate(&text, 28), theme.text()));
         }
     }

@@ -4,25 +4,37 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::widgets::{Paragraph, Wrap};
 
+use super::cell::CellDetail;
+use super::cursor::Zoom;
 use super::empty_state::SMALL_WIDTH;
 use super::exchange::Shown;
-use super::experts::{CellDetail, Totals, Weights};
+use super::experts::{Listed, Shares};
+use super::finding::Finding;
+use super::layers::{Layers, by_groups};
 use super::map::{Axis, Map};
 use super::marks::{ExpertMarks, OTHERS};
-use super::paint::{framed, put, quoted_width};
+use super::paint::{framed, heading, put, quoted_width};
+use super::places::{Wish, column};
+use super::reading::{Reader, Reading};
 use super::state::{Focus, RoutingScreen};
+use super::weights::Weights;
 use super::{empty_state, status};
 use crate::text::printable;
 use crate::tui::text_width::{flow, truncate, width};
-use crate::tui::{Shared, Theme};
+use crate::tui::widgets::below;
+use crate::tui::{Shared, TextField, Theme};
 
 const SMALL_HEIGHT: u16 = 14;
 
 /// From here on prompt and answer stand side by side.
 const WIDE: u16 = 72;
 
-/// The narrowest useful list of shares.
+/// The narrowest and the widest useful list of shares.
 const MIN_SHARES: u16 = 30;
+const MAX_SHARES: u16 = 76;
+
+/// In fewer rows panes have no headings.
+const SMALL_BODY: u16 = 8;
 
 /// Draws the tab.
 pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
@@ -35,14 +47,21 @@ pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shar
         let rows = (width(error) + 4).div_ceil(usize::from(area.width));
         rows.min(4).min(usize::from(area.height) / 2) as u16
     });
-    let [top, line, error, body] = Layout::vertical([
+    let finding = screen.exchange.shown.as_ref().map(|shown| (shown, Finding::of(shown, &screen.marks)));
+    let said = u16::from(finding.is_some() && area.height > boxes.height);
+    let [top, sentence, line, error, body] = Layout::vertical([
         Constraint::Length(boxes.height),
-        Constraint::Length(u16::from(area.height > boxes.height + 1)),
+        Constraint::Length(said),
+        Constraint::Length(u16::from(area.height > boxes.height + said + 1)),
         Constraint::Length(error_rows),
         Constraint::Min(0),
     ])
     .areas(area);
     boxes.draw(screen, frame, top, small, shared, theme);
+    if let Some((shown, finding)) = finding {
+        let faded = screen.exchange.is_faded(shared);
+        frame.render_widget(finding.line(shown, &screen.marks, (sentence.width, faded), theme), sentence);
+    }
     frame.render_widget(status::line(screen, shared, theme, line.width), line);
     if let Some(text) = &screen.exchange.error {
         let text = format!(" ✗ {}", printable(text));
@@ -142,6 +161,16 @@ fn draw_prompt(screen: &RoutingScreen, frame: &mut Frame, area: Rect, small: boo
     screen.question.prompt.draw(frame, inner);
 }
 
+/// What all panes show: the routing, and how it is looked at.
+struct Look<'a> {
+    screen: &'a RoutingScreen,
+    shown: &'a Shown,
+    token: usize,
+    column: usize,
+    faded: bool,
+    theme: &'a Theme,
+}
+
 fn draw_routing(
     screen: &RoutingScreen,
     shown: &Shown,
@@ -154,65 +183,197 @@ fn draw_routing(
         return;
     }
     let (token, column) = (screen.map.token_in(shown), screen.map.column_in(shown));
-    let faded = screen.exchange.is_faded(shared);
-    let columns = shown.digest.columns.len();
-    let tokens = shown.trace.tokens.iter().map(|t| quoted_width(&t.text));
-    let names = shown.trace.experts.iter().map(|name| width(name) + 2);
-    let longest = tokens.chain(names).max().unwrap_or(0);
-    let shares = if area.width >= MIN_SHARES + 42 { MIN_SHARES } else { 0 };
-    let axis = Axis::fit(area.width.saturating_sub(shares + u16::from(shares > 0)), columns, longest, column);
-    // What the layers leave goes to the shares.
-    let left_width = if shares == 0 { area.width } else { axis.width() };
-    let left = Rect { width: left_width.min(area.width), ..area };
-    let experts = shown.trace.experts.len();
-    let grid_rows = if area.height < 10 { 0 } else { experts.min(usize::from(area.height) * 2 / 5) as u16 };
-    let grid_height = if grid_rows == 0 { 0 } else { grid_rows + 1 };
-    let [top, bottom] = Layout::vertical([Constraint::Min(0), Constraint::Length(grid_height)]).areas(left);
-    let buf = frame.buffer_mut();
-    let (trace, digest, expert) = (shown.trace.as_ref(), &shown.digest, screen.map.expert);
-    let marks = &screen.marks;
-    Map { trace, digest, token, column, expert, faded, marks }.draw(buf, top, &axis, theme);
-    let chosen = screen.map.expert_in(shown);
-    if grid_height > 0 {
-        Weights { trace, digest, token, column, expert: chosen, faded, marks }
-            .draw(buf, bottom, &axis, theme);
+    let look = Look { screen, shown, token, column, faded: screen.exchange.is_faded(shared), theme };
+    match screen.map.zoom {
+        Zoom::Whole => look.draw_whole(frame, area),
+        Zoom::Layers | Zoom::Modules => look.draw_map(frame, area),
     }
-    if shares == 0 {
-        return;
+}
+
+impl Look<'_> {
+    /// The experts to list, and how many there are of them.
+    fn listed(&self, rows: u16, headed: bool) -> (Listed<'_>, usize) {
+        let order = self.screen.order();
+        let found = order.len();
+        // Without a list there is no better place for a letter's name than the sentence and the cell.
+        let room = match rows {
+            0 => usize::MAX,
+            rows => usize::from(rows) - usize::from(headed),
+        };
+        (Listed::new(order, self.shown.trace.experts.len(), room, &self.screen.marks), found)
     }
-    let right =
-        Rect { x: left.right() + 2, width: (area.width.saturating_sub(left.width + 2)).min(72), ..area };
-    let cell_rows = digest.columns.get(column).map_or(0, |c| c.modules.len()).min(6) as u16;
-    let cell_height = if area.height >= 12 && cell_rows > 0 { cell_rows + 1 } else { 0 };
-    let signs = if area.height >= 16 { legend(shown, marks) } else { Vec::new() };
-    let legend = flow(&signs, usize::from(right.width));
-    let below = cell_height + legend.len() as u16 + if legend.is_empty() { 0 } else { 2 };
-    let shares_height = (experts as u16).saturating_add(1).min(area.height.saturating_sub(below));
-    let spacing = u16::from(area.height > shares_height + cell_height);
-    let [top, bottom, rest] = Layout::vertical([
-        Constraint::Length(shares_height),
-        Constraint::Length(cell_height),
-        Constraint::Min(0),
-    ])
-    .spacing(i32::from(spacing))
-    .areas(right);
-    let totals = Totals { trace, digest, muted: screen.question.muted(), expert: chosen, faded, marks };
-    totals.draw(buf, top, theme);
-    if experts == 0 {
-        put(buf, top, 0, 1, &truncate("no experts in this router", usize::from(top.width)), theme.dim());
+
+    fn draw_shares(&self, frame: &mut Frame, area: Rect, (listed, found): (&Listed, usize), headed: bool) {
+        let trace = self.shown.trace.as_ref();
+        let search = self.screen.search.as_ref().map(TextField::text);
+        let shares = Shares {
+            trace,
+            digest: &self.shown.digest,
+            muted: self.screen.question.muted(),
+            pinned: self.screen.question.pinned(),
+            expert: self.screen.map.expert_in(self.shown),
+            faded: self.faded,
+            listed,
+            found,
+            search: search.as_deref(),
+            headed,
+        };
+        shares.draw(frame.buffer_mut(), area, self.theme);
+        if trace.experts.is_empty() {
+            let text = truncate("no experts in this router", usize::from(area.width));
+            put(frame.buffer_mut(), area, 0, 1, &text, self.theme.dim());
+        }
     }
-    CellDetail { trace, digest, token, column, faded, marks }.draw(buf, bottom, theme);
-    for (y, line) in legend.into_iter().enumerate() {
-        put(buf, rest, 0, y as u16, &line, theme.dim());
+
+    fn detail<'a>(&'a self, listed: &'a Listed<'a>) -> CellDetail<'a> {
+        let Self { shown, token, column, faded, .. } = *self;
+        CellDetail { trace: &shown.trace, digest: &shown.digest, token, column, faded, listed }
+    }
+
+    /// The prompt as text, layers as bars, experts and one cell.
+    fn draw_whole(&self, frame: &mut Frame, area: Rect) {
+        let wide = area.width >= WIDE;
+        let beside = if wide { (area.width * 2 / 5).clamp(MIN_SHARES, MAX_SHARES) } else { 0 };
+        let width = if wide { area.width - beside - 2 } else { area.width };
+        let left = Rect { width, ..area };
+        let right = Rect { x: area.x + width + 2, width: beside, ..area };
+        let (trace, digest, theme) = (self.shown.trace.as_ref(), &self.shown.digest, self.theme);
+        let reading = Reading::new(trace, usize::from(left.width).saturating_sub(1).max(1));
+        let experts = trace.experts.len();
+        // A heading takes a row that a small place needs for other things.
+        let head = usize::from(area.height >= SMALL_BODY);
+        let text = reading.rows() * 2;
+        let whole = usize::from(area.height);
+        let text = Wish::new(head + text.min(2), head + text.min((whole * 2 / 5).max(2)));
+        let modules = digest.columns.get(self.column).map_or(0, |column| column.modules.len());
+        let detail =
+            if modules > 0 && experts > 0 { Wish::new(modules + 1, modules + 1) } else { Wish::default() };
+        let grouped = by_groups(self.screen.map.bars, trace, &self.screen.marks);
+        let layers = if experts > 0 { digest.layers.len() + 1 + usize::from(grouped) } else { 0 };
+        let layers = Wish::new(layers.min(5), layers);
+        let shares = Wish::new((head + experts).min(1 + 2 * head), 2 + experts);
+        let hidden = experts + 3 > whole;
+        let signs =
+            if area.height >= 16 { legend(self.shown, &self.screen.marks, hidden) } else { Vec::new() };
+        let signs = flow(&signs, usize::from(if wide { beside } else { width }));
+        let signs = signs.iter().filter(|line| !line.is_empty()).cloned().collect::<Vec<_>>();
+        let (places, list, legend_place) = if wide {
+            let places = column(left, &[text, layers, detail], &[0, 1, 2]);
+            let most = if signs.is_empty() { 0 } else { signs.len() };
+            let others = column(right, &[shares, Wish::new(most, most)], &[0, 1]);
+            (places, others[0], others[1])
+        } else {
+            let shares = Wish::new(shares.least, shares.most.min(shares.least.max(whole / 3)));
+            let places = column(left, &[text, shares, layers, detail], &[0, 1, 2, 3]);
+            (vec![places[0], places[2], places[3]], places[1], Rect::default())
+        };
+        let headed = head > 0 || self.screen.search.is_some();
+        let (listed, found) = self.listed(list.height, headed);
+        let buf = frame.buffer_mut();
+        let [text, bars, detail] = [places[0], places[1], places[2]];
+        let mut text = text;
+        if head > 0 && text.height > 1 {
+            heading(buf, text, 0, "text", "each token in the colour of its strongest expert", theme);
+            text = below(text, 1);
+        }
+        text = Rect { x: text.x + u16::from(text.width > 1), width: text.width.saturating_sub(1), ..text };
+        let expert = self.screen.map.expert;
+        let reader = Reader { trace, digest, token: self.token, expert, faded: self.faded, listed: &listed };
+        if !text.is_empty() {
+            reading.draw(buf, text, &reader, theme);
+        }
+        let layers = Layers {
+            trace,
+            digest,
+            layer: digest
+                .columns
+                .iter()
+                .take(self.column + 1)
+                .filter(|column| column.starts_layer)
+                .count()
+                .saturating_sub(1),
+            by: self.screen.map.bars,
+            faded: self.faded,
+            marks: &self.screen.marks,
+            listed: &listed,
+        };
+        if !bars.is_empty() {
+            layers.draw(buf, bars, theme);
+        }
+        if !detail.is_empty() {
+            self.detail(&listed).draw(buf, detail, theme);
+        }
+        for (y, line) in signs.into_iter().enumerate() {
+            put(buf, legend_place, 0, y as u16, &line, theme.dim());
+        }
+        if !list.is_empty() {
+            self.draw_shares(frame, list, (&listed, found), headed);
+        }
+    }
+
+    /// A row a token, with the weights of one of them below.
+    fn draw_map(&self, frame: &mut Frame, area: Rect) {
+        let Self { shown, token, column, faded, theme, screen, .. } = *self;
+        let (trace, digest) = (shown.trace.as_ref(), &shown.digest);
+        let columns = digest.columns.len();
+        let tokens = trace.tokens.iter().map(|t| quoted_width(&t.text));
+        let names = trace.experts.iter().map(|name| width(name) + 2);
+        let longest = tokens.chain(names).max().unwrap_or(0);
+        let shares = if area.width >= MIN_SHARES + 42 { MIN_SHARES } else { 0 };
+        let axis =
+            Axis::fit(area.width.saturating_sub(shares + u16::from(shares > 0)), columns, longest, column);
+        // What the layers leave goes to the shares.
+        let left_width = if shares == 0 { area.width } else { axis.width() };
+        let left = Rect { width: left_width.min(area.width), ..area };
+        let experts = trace.experts.len();
+        let right =
+            Rect { x: left.right() + 2, width: (area.width.saturating_sub(left.width + 2)).min(72), ..area };
+        let signs = if area.height >= 16 { legend(shown, &screen.marks, false) } else { Vec::new() };
+        let legend: Vec<String> = flow(&signs, usize::from(right.width));
+        let legend: Vec<String> = legend.into_iter().filter(|line| !line.is_empty()).collect();
+        let cell_rows = digest.columns.get(column).map_or(0, |c| c.modules.len()).min(6);
+        let cell = if area.height >= 12 && cell_rows > 0 { cell_rows + 1 } else { 0 };
+        let wishes = [
+            Wish::new((experts + 1).min(3), experts + 2),
+            Wish::new(cell, cell),
+            Wish::new(legend.len(), legend.len()),
+        ];
+        let places = self::column(right, &wishes, &[1, 2, 0]);
+        let (rows, found) = self.listed(places[0].height, true);
+        // The weights below name more than the list.
+        let listed = Listed::new(digest.order(), experts, usize::MAX, &screen.marks);
+        let grid_rows =
+            if area.height < 10 { 0 } else { experts.min(usize::from(area.height) * 2 / 5) as u16 };
+        let grid_height = if grid_rows == 0 { 0 } else { grid_rows + 1 };
+        let [top, bottom] =
+            Layout::vertical([Constraint::Min(0), Constraint::Length(grid_height)]).areas(left);
+        let buf = frame.buffer_mut();
+        let expert = screen.map.expert;
+        Map { trace, digest, token, column, expert, faded, listed: &listed }.draw(buf, top, &axis, theme);
+        if grid_height > 0 {
+            let (expert, marks) = (screen.map.expert_in(shown), &screen.marks);
+            Weights { trace, digest, token, column, expert, faded, marks }.draw(buf, bottom, &axis, theme);
+        }
+        if shares == 0 {
+            return;
+        }
+        if !places[1].is_empty() {
+            self.detail(&listed).draw(buf, places[1], theme);
+        }
+        for (y, line) in legend.into_iter().enumerate() {
+            put(buf, places[2], 0, y as u16, &line, theme.dim());
+        }
+        self.draw_shares(frame, places[0], (&rows, found), true);
     }
 }
 
 /// What the signs on the map mean that are no letters, as far as there are any.
-fn legend(shown: &Shown, marks: &ExpertMarks) -> Vec<String> {
+fn legend(shown: &Shown, marks: &ExpertMarks, hidden: bool) -> Vec<String> {
     let unlettered = |name: &String| marks.of(name).letter == OTHERS;
     let signs = [
         shown.digest.ties.then(|| "= all the same".to_string()),
-        shown.trace.experts.iter().any(unlettered).then(|| format!("{OTHERS} an expert with less weight")),
+        (hidden || shown.trace.experts.iter().any(unlettered))
+            .then(|| format!("{OTHERS} an expert with less weight")),
         shown
             .trace
             .tokens

@@ -1,0 +1,109 @@
+//! What routers that know experts by the state of their prompts in the middle of the network have in common.
+
+use std::sync::Arc;
+
+use super::router::{Request, Resolved};
+use super::sequence;
+use super::setting::{CALIBRATED, RouterSetting};
+use crate::model::Ops;
+use crate::routing::ballot::{Selection, softmax};
+use crate::routing::calibration::Usual;
+use crate::routing::own_data::{OwnData, middle};
+use crate::routing::survey::{Reach, Seen, Survey, Surveyed};
+use crate::{Error, Result};
+
+/// What every expert has to say of a prompt's mean state [hidden]: a number for each. The number that divides them before
+/// the softmax, where they are not calibrated, stands beside it.
+pub(super) type Judge = (fn(&OwnData, &dyn Ops, &[f32]) -> Result<Vec<f32>>, f32);
+
+/// The rule of a router that judges a prompt's mean state and keeps as many experts as `top` says.
+pub(super) fn resolve(request: &Request, top: &RouterSetting, judge: Judge) -> Result<Resolved> {
+    let (own, decoder) = (request.known.own()?, request.decoder);
+    let selection = sequence::selection(request, top);
+    let width = selection.width(request.speakers.count());
+    let ops = Arc::clone(decoder.ops());
+    let usual = match request.values.flag(&CALIBRATED) {
+        false => None,
+        true => {
+            let states = request.calibration()?.states(decoder.spec.hidden);
+            let states = states.map(|state| (judge.0)(&own, &*ops, state));
+            let judged: Vec<Vec<f32>> = states.collect::<Result<_>>()?;
+            if judged.len() < 2 {
+                return Err(Error::usage("a calibration of whole prompts needs two of them at least"));
+            }
+            Some(Usual::of(judged.iter().map(Vec::as_slice))?)
+        }
+    };
+    let survey = MeanState {
+        own,
+        judge,
+        usual,
+        middle: middle(decoder.spec.layers, decoder.slots),
+        hidden: decoder.spec.hidden,
+        active: request.speakers.active.clone(),
+        selection,
+        ops,
+    };
+    Ok(sequence::resolved(survey, width, request.values.mix()))
+}
+
+/// Keeps the states of tokens in the middle of the network.
+#[derive(Debug)]
+struct MeanState {
+    own: Arc<OwnData>,
+    judge: Judge,
+    /// What judgements of calibration prompts are, where these count.
+    usual: Option<Usual>,
+    middle: usize,
+    hidden: usize,
+    active: Vec<bool>,
+    selection: Selection,
+    ops: Arc<dyn Ops>,
+}
+
+impl Survey for MeanState {
+    fn reach(&self) -> Reach {
+        Reach::Counted
+    }
+
+    fn width(&self) -> usize {
+        self.hidden
+    }
+
+    fn see(&self, seen: &Seen, kept: &mut [f32]) -> Result<()> {
+        if let (Some(linear), Some(x)) = (seen.linear, seen.x)
+            && linear == self.middle
+        {
+            kept.copy_from_slice(&x.values()?);
+        }
+        Ok(())
+    }
+
+    fn conclude(&self, sequence: &Surveyed) -> Result<Vec<f32>> {
+        let mut state = vec![0f64; self.hidden];
+        let mut count = 0usize;
+        for row in sequence.counted(self.hidden.max(1)) {
+            state.iter_mut().zip(row).for_each(|(sum, s)| *sum += f64::from(*s));
+            count += 1;
+        }
+        let mean: Vec<f32> = state.iter().map(|sum| (sum / count.max(1) as f64) as f32).collect();
+        let (judge, temperature) = self.judge;
+        let mut judged = judge(&self.own, &*self.ops, &mean)?;
+        let shares = match &self.usual {
+            Some(usual) => {
+                usual.apply(&mut judged);
+                let z: Vec<f64> = judged.iter().map(|z| f64::from(*z)).collect();
+                softmax(&z, &self.active)
+            }
+            None => exponentials(&judged, &self.active, temperature),
+        };
+        Ok(self.selection.weights(&shares, &self.active))
+    }
+}
+
+/// exp((v − max) / temperature), the largest of those that count being 1.
+fn exponentials(values: &[f32], active: &[bool], temperature: f32) -> Vec<f64> {
+    let most = values.iter().zip(active).filter(|(_, a)| **a).map(|(v, _)| *v);
+    let most = most.fold(f32::NEG_INFINITY, f32::max);
+    values.iter().map(|v| f64::from((v - most) / temperature).exp()).collect()
+}

@@ -1,0 +1,25 @@
+//! A look at the scores of a routed pass, beside what is chosen from them.
+
+use std::fmt::Debug;
+
+/// Sees the scores of every module of a pass.
+pub(super) trait Tap: Debug {
+    /// Sees those of one module.
+    fn see(&mut self, seen: &Seen);
+}
+
+/// Scores of the rows of a module, and what was chosen.
+pub(super) struct Seen<'a> {
+    /// Among the routed modules.
+    pub position: usize,
+    /// By expert: whether it has ΔW ≠ 0 here.
+    pub candidate: &'a [bool],
+    /// Scores as they are [rows, experts].
+    pub raw: &'a [f32],
+    /// The same as the router uses them: calibrated, where it is.
+    pub used: &'a [f32],
+    /// (expert, weight) [rows, width].
+    pub chosen: &'a [(u32, f32)],
+    /// Experts per row.
+    pub width: usize,
+}

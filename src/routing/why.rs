@@ -1,0 +1,132 @@
+//! Why an expert was chosen for a token at a module: its score there, what that is compared with, and who came next.
+
+use serde::Serialize;
+
+use super::experts::StackedModule;
+use super::prompt::Prompt;
+use super::session::Session;
+use super::tap::{Seen, Tap};
+use crate::analysis::{directions, spectral_gap};
+use crate::model::tensor::transpose;
+use crate::{Cancel, Error, Result};
+
+/// What was decided for one token, and from what.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Why {
+    /// Its number in the sequence.
+    pub token: usize,
+    /// The score that experts are compared by: the router's, or Arrow's for a router that has none.
+    pub score: &'static str,
+    /// By expert: its share of the votes of the whole prompt, where the router asks for them; else empty.
+    pub votes: Vec<f64>,
+    /// In the order of the network.
+    pub modules: Vec<WhyModule>,
+}
+
+/// What was decided at one module.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WhyModule {
+    /// Its path.
+    pub module: String,
+    /// The experts with the most weight and, after them, with the highest scores: the second one is the runner-up.
+    pub experts: Vec<WhyExpert>,
+}
+
+/// Why an expert has the weight that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct WhyExpert {
+    /// Its number.
+    pub expert: usize,
+    /// Its routing weight.
+    pub weight: f32,
+    /// Its score as it is.
+    pub score: f32,
+    /// Its deviation from what is usual for the expert at the module, where scores are calibrated.
+    pub calibrated: Option<f32>,
+    /// σ₁² / Σ σ² of its ΔW here: how much of it the prototype stands for.
+    pub first_share: f64,
+    /// σ₂ / σ₁: near 1 the prototype is any direction in a plane.
+    pub gap: f64,
+}
+
+/// Notes the scores of one token at every module.
+#[derive(Debug)]
+struct OneToken {
+    token: usize,
+    most: usize,
+    /// By module: (expert, weight, score, score as it is used).
+    found: Vec<Vec<(usize, f32, f32, f32)>>,
+}
+
+impl Tap for OneToken {
+    fn see(&mut self, seen: &Seen) {
+        let experts = seen.candidate.len();
+        let at = self.token * experts..(self.token + 1) * experts;
+        let (Some(raw), Some(used)) = (seen.raw.get(at.clone()), seen.used.get(at)) else { return };
+        let chosen = seen.chosen.chunks(seen.width.max(1)).nth(self.token).unwrap_or_default();
+        let weight =
+            |e: usize| chosen.iter().filter(|(own, _)| *own as usize == e).map(|(_, w)| *w).sum::<f32>();
+        let mut all: Vec<_> =
+            (0..experts).filter(|&e| seen.candidate[e]).map(|e| (e, weight(e), raw[e], used[e])).collect();
+        all.sort_by(|a, b| b.1.total_cmp(&a.1).then(b.3.total_cmp(&a.3)).then(a.0.cmp(&b.0)));
+        all.truncate(self.most);
+        if let Some(found) = self.found.get_mut(seen.position) {
+            *found = all;
+        }
+    }
+}
+
+/// What was decided for the token number `token` of the prompt that a session is at, about `most` experts per module.
+///
+/// # Errors
+/// As [`Session::route_tokens`].
+fn why(session: &Session, prompt: &Prompt, (token, most): (usize, usize), cancel: &Cancel) -> Result<Why> {
+    let (experts, decoder) = (&*session.experts, &session.model.decoder);
+    let mut tap = OneToken { token, most, found: vec![Vec::new(); experts.modules.len()] };
+    let ids = &prompt.ids[..prompt.ids.len().min(token + 1)];
+    let hook = session.hook();
+    let measure = hook.measure();
+    hook.tapped(&mut tap).forward(decoder, ids, &[ids.len()], &mut [], cancel)?;
+    let calibrated = measure.calibration.is_some();
+    let module = |((name, stack), found): ((&String, &StackedModule), Vec<_>)| {
+        let expert = |(e, weight, score, used): (usize, f32, f32, f32)| {
+            let (first_share, gap) = spectrum(stack, e);
+            WhyExpert { expert: e, weight, score, calibrated: calibrated.then_some(used), first_share, gap }
+        };
+        WhyModule { module: name.clone(), experts: found.into_iter().map(expert).collect() }
+    };
+    let modules = experts.modules.iter().zip(experts.stacked()).zip(tap.found).map(module).collect();
+    Ok(Why { token, score: measure.score.id, votes: session.surveyor.votes().to_vec(), modules })
+}
+
+/// (σ₁² / Σ σ², σ₂ / σ₁) of an expert's ΔW at a module; zeros where it has none.
+pub(super) fn spectrum(module: &StackedModule, expert: usize) -> (f64, f64) {
+    let Some(lora) = module.loras.get(expert).and_then(Option::as_ref) else { return (0.0, 0.0) };
+    let (inputs, outputs) = module.size();
+    let parts = module.parts(lora);
+    let b = transpose(&parts.bt, parts.rank, outputs);
+    let sigma = directions(&parts.a, &b, parts.rank, inputs, outputs).sigma;
+    let all: f64 = sigma.iter().map(|s| s * s).sum();
+    match sigma.first() {
+        Some(first) if all > 0.0 => (first * first / all, spectral_gap(&sigma)),
+        _ => (0.0, 0.0),
+    }
+}
+
+impl Session {
+    /// Why experts have the weights that they have for the token number `token` of a prompt, at every module: about
+    /// `most` of them each.
+    ///
+    /// # Errors
+    /// A token that the prompt does not have; as [`Self::route_tokens`].
+    pub fn why(&mut self, prompt: &Prompt, token: usize, most: usize, cancel: &Cancel) -> Result<Why> {
+        let count = prompt.ids.len();
+        if token >= count {
+            return Err(Error::usage(format!(
+                "there is no token {token}: the prompt has {count}, from 0 on"
+            )));
+        }
+        self.bring_to(prompt, 0, &mut |_, _| {}, cancel)?;
+        why(self, prompt, (token, most), cancel)
+    }
+}

@@ -1,0 +1,235 @@
+//! The finding in a sentence: who decides, in which layers, how sure.
+
+use ratatui::text::{Line, Span};
+
+use super::digest::Digest;
+use super::exchange::Shown;
+use super::experts::percent;
+use super::marks::ExpertMarks;
+use crate::routing::Scope;
+use crate::text::{counted, printable};
+use crate::tui::Theme;
+use crate::tui::text_width::{truncate, truncate_middle, width};
+
+/// From this share of the weight on, somebody decides and does not only lead.
+const DECIDES: f64 = 0.4;
+
+/// A share that is so many times the next one's is told apart from it.
+const AHEAD: f64 = 1.15;
+
+/// Entropies below these parts of the greatest are called sure and fairly sure.
+const SURE: [f64; 2] = [0.35, 0.7];
+
+/// What a routing says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Finding {
+    /// The expert that it is about.
+    pub expert: Option<usize>,
+    /// Who has the weight; the sentence begins with it. Printable.
+    who: String,
+    /// What is said first, the same in few words, and more, the most wanted first.
+    lead: String,
+    short: String,
+    more: Vec<String>,
+}
+
+impl Finding {
+    /// What a routing says under the router that gave it.
+    pub fn of(shown: &Shown, marks: &ExpertMarks) -> Self {
+        let (trace, digest) = (&shown.trace, &shown.digest);
+        let order = digest.order();
+        let says =
+            |lead: &str, short: &str| Self { lead: lead.into(), short: short.into(), ..Self::default() };
+        let Some(&first) = order.first().filter(|&&first| digest.totals[first] > 0.0) else {
+            return match trace.experts.is_empty() {
+                true => says("No expert takes part: the base model answers alone.", "No expert takes part."),
+                false => says("No token has weights yet.", "No weights yet."),
+            };
+        };
+        let who = printable(&trace.experts[first]).into_owned();
+        let router = &shown.asked.router;
+        if router.router.names_expert() {
+            let lead = " has all the weight at every token and layer, whatever they are.".into();
+            return Self { expert: Some(first), who, lead, short: " has all".into(), more: Vec::new() };
+        }
+        let share = digest.totals[first];
+        let second = order.get(1).map_or(0.0, |&second| digest.totals[second]);
+        let all = order.iter().filter(|&&expert| digest.totals[expert] > 0.0).count();
+        if all > 1 && router.router.scope == Scope::Everywhere && share - second < share * 1e-4 {
+            let lead =
+                format!("All {} have the same weight everywhere: nothing is chosen.", counted(all, "expert"));
+            return says(&lead, &format!("All {all} the same"));
+        }
+        let mut more = Vec::new();
+        if router.router.scope == Scope::Sequence {
+            more.push(", the same in all layers".to_string());
+        } else if let Some((from, to)) = digest.home(first) {
+            let label = |at: usize| digest.layers.get(at).map_or("", |layer| layer.label.as_str());
+            more.push(match from == to {
+                true => format!(", most in layer {}", label(from)),
+                false => format!(", most in layers {}–{}", label(from), label(to)),
+            });
+        } else {
+            more.push(", in all layers alike".into());
+        }
+        more.extend(certainty(digest, trace.width(), trace.experts.len()));
+        if let Some((name, sum, rest)) = group(first, digest, marks) {
+            more.push(format!(" Its {name} has {} in all{rest}.", percent(sum)));
+        }
+        if share < AHEAD * second {
+            let other = order.get(1).map_or(String::new(), |&e| printable(&trace.experts[e]).into_owned());
+            let lead = format!(
+                " is just ahead of {other}: {} and {} of the weight",
+                percent(share),
+                percent(second)
+            );
+            return Self {
+                expert: Some(first),
+                who,
+                lead,
+                short: format!(" just leads: {}", percent(share)),
+                more,
+            };
+        }
+        let verb = if share >= DECIDES { "decides" } else { "leads" };
+        let lead = format!(" {verb}: {} of the weight", percent(share));
+        Self { expert: Some(first), who, lead, short: format!(" {verb}: {}", percent(share)), more }
+    }
+
+    /// As much of it as has room, the expert's mark before its name.
+    pub fn line(
+        &self,
+        shown: &Shown,
+        marks: &ExpertMarks,
+        (room, faded): (u16, bool),
+        theme: &Theme,
+    ) -> Line<'static> {
+        let text = if faded { theme.dim() } else { theme.text() };
+        let mut room = usize::from(room).saturating_sub(1);
+        let mut spans = vec![Span::raw(" ")];
+        if let Some(expert) = self.expert {
+            let mark = marks.of(shown.trace.experts.get(expert).map_or("", String::as_str));
+            let style =
+                if faded { theme.category_faint(mark.hue) } else { theme.category_cell(mark.hue, 1.0) };
+            spans.extend([Span::styled(mark.letter.to_string(), style), Span::raw(" ")]);
+            room = room.saturating_sub(2);
+        }
+        let whole = width(&self.who) + width(&self.lead) <= room;
+        let lead = if whole { &self.lead } else { &self.short };
+        let who = truncate_middle(&self.who, room.saturating_sub(width(lead)));
+        room = room.saturating_sub(width(&who));
+        spans.push(Span::styled(who, if faded { theme.dim() } else { theme.accent() }));
+        let mut said = truncate(lead, room);
+        if whole {
+            for more in &self.more {
+                if width(&said) + width(more) > room {
+                    break;
+                }
+                said.push_str(more);
+            }
+        }
+        spans.push(Span::styled(said, text));
+        Line::from(spans)
+    }
+
+    /// The whole of it.
+    #[cfg(test)]
+    pub fn text(&self) -> String {
+        format!("{}{}{}", self.who, self.lead, self.more.concat())
+    }
+}
+
+/// How sure the router is of one choice, and over how many experts all of them are spread.
+fn certainty(digest: &Digest, width: usize, experts: usize) -> Vec<String> {
+    let spread = format!(" Over all tokens as spread as {:.1} of {} experts.", digest.effective(), experts);
+    if width < 2 {
+        return vec![".".into(), spread];
+    }
+    let most = (width as f64).ln();
+    let part = digest.entropy / most;
+    let word = match part {
+        _ if part < SURE[0] => "Sure",
+        _ if part < SURE[1] => "Fairly sure",
+        _ => "Unsure",
+    };
+    vec![format!(". {word}: entropy {:.2} of {most:.2}.", digest.entropy), spread]
+}
+
+/// Where there are more experts than colours: the group of the strongest, its share, and whether another has more.
+fn group(first: usize, digest: &Digest, marks: &ExpertMarks) -> Option<(String, f64, String)> {
+    let groups = &marks.groups;
+    if !groups.divide() {
+        return None;
+    }
+    let group = groups.of.get(first).copied().flatten()?;
+    let sums = groups.sums(digest.totals.iter().copied());
+    let best = (0..groups.names.len()).max_by(|&a, &b| sums[a].total_cmp(&sums[b]).then(b.cmp(&a)))?;
+    let name = if groups.what == "cluster" {
+        groups.names[group].clone()
+    } else {
+        format!("family {}", groups.names[group])
+    };
+    let rest = if best == group {
+        String::new()
+    } else {
+        format!(", {} {}", groups.names[best], percent(sums[best]))
+    };
+    Some((name, sums[group], rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{PROMPT, Synthetic};
+    use super::*;
+    use crate::routing::{RouterConfig, Trace};
+    use crate::tui::Depth;
+
+    fn shown(trace: Trace, router: &str) -> Shown {
+        let digest = Digest::new(&trace, None, false);
+        let asked = super::super::question::Asked { router: router.parse().unwrap(), ..Default::default() };
+        Shown { asked, outdated: false, trace: trace.into(), digest, milliseconds: 1.0 }
+    }
+
+    fn of(trace: Trace, router: &str) -> String {
+        Finding::of(&shown(trace, router), &ExpertMarks::default()).text()
+    }
+
+    #[test]
+    fn who_leads_where_and_how_surely_is_said() {
+        let trace = Synthetic::default().trace(&PROMPT);
+        let text = of(trace.clone(), "arrow");
+        // The fixture favours later layers, the more the later.
+        assert!(text.starts_with("negate leads: 26% of the weight, most in layers "), "{text}");
+        assert!(text.contains("–29. Unsure: entropy ") && text.contains(" of 1.10."), "{text}");
+        assert!(text.contains(" of 12 experts."), "{text}");
+    }
+
+    #[test]
+    fn routers_that_choose_nothing_are_said_to() {
+        let uniform = Synthetic { width: 12, uniform: true, ..Synthetic::default() }.trace(&PROMPT);
+        assert_eq!(
+            of(uniform, "uniform"),
+            "All 12 experts have the same weight everywhere: nothing is chosen."
+        );
+        let base = Trace::new(Default::default(), Default::default(), 1);
+        assert!(of(base, "base").starts_with("No expert takes part"));
+        let single = Synthetic { experts: 1, width: 1, uniform: true, ..Synthetic::default() }.trace(&PROMPT);
+        assert!(of(single, "single:antonym").starts_with("antonym has all the weight"));
+    }
+
+    #[test]
+    fn the_winner_stands_in_every_width() {
+        let shown = shown(Synthetic::default().trace(&PROMPT), "arrow");
+        let marks = ExpertMarks::default();
+        let finding = Finding::of(&shown, &marks);
+        let theme = Theme::new(Depth::True);
+        for room in 0..200 {
+            let line = finding.line(&shown, &marks, (room, false), &theme);
+            let text: String = line.spans.iter().map(|span| span.content.as_ref()).collect();
+            assert!(line.width() <= usize::from(room).max(3), "{room}: {text}");
+            assert!(room < 24 || text.contains("negate"), "{room}: {text}");
+            assert!(room < 24 || text.contains("26%"), "{room}: {text}");
+        }
+        let _ = RouterConfig::default();
+    }
+}

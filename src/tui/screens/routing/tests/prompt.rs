@@ -1,0 +1,122 @@
+//! What keys ask for, and what stands in the prompt box.
+
+use super::routers::to_uniform;
+use super::*;
+use crate::tui::AppEffect;
+use crate::tui::testing::ctrl;
+
+#[test]
+fn every_change_asks_anew_and_old_answers_are_dropped() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    press(&mut screen, &shared, key('i'));
+    assert!(screen.captures_text());
+    let first = ticket(&press(&mut screen, &shared, key('a')));
+    let second = ticket(&press(&mut screen, &shared, key('b')));
+    assert!(second > first);
+    assert!(screen.is_animating(&shared));
+    answer(&mut screen, &shared, first, Synthetic::default().trace(&PROMPT[..3]), false);
+    assert!(screen.exchange.shown.is_none(), "a stale answer is not shown");
+    answer(&mut screen, &shared, second, Synthetic::default().trace(&PROMPT[..5]), false);
+    assert_eq!(screen.exchange.shown.as_ref().map(|s| s.trace.tokens.len()), Some(5));
+    assert!(!screen.is_animating(&shared));
+    let third = press(&mut screen, &shared, key('c'));
+    assert!(matches!(&third[..], [Effect::Engine(EngineEffect::Route { prompt, .. })] if prompt == "abc"));
+    assert!(screen.exchange.is_stale());
+    assert!(render(&screen, &shared, 80, 24).contains("updating"));
+}
+
+#[test]
+fn keys_that_move_ask_nothing_and_keys_that_route_do() {
+    let (mut screen, shared) = routed();
+    for c in "hjklmz[]".chars() {
+        assert_eq!(press(&mut screen, &shared, key(c)), [], "{c}");
+    }
+    for c in "rtTxXw<>".chars() {
+        let (mut screen, shared) = routed();
+        if c == 'X' {
+            press(&mut screen, &shared, key('x'));
+        }
+        let effects = press(&mut screen, &shared, key(c));
+        assert!(matches!(&effects[..], [Effect::Engine(EngineEffect::Route { .. })]), "{c}: {effects:?}");
+    }
+    assert!(screen.on_key(key('Q'), &shared).is_none());
+}
+
+#[test]
+fn keys_without_a_use_are_not_offered() {
+    let (mut screen, shared) = routed();
+    let offered = |screen: &RoutingScreen| -> Vec<String> {
+        let footer = screen.hints(&shared).into_iter().filter(|hint| !hint.short.is_empty());
+        footer.map(|hint| hint.keys).collect()
+    };
+    let has = |screen: &RoutingScreen, keys: &str| offered(screen).iter().any(|k| k == keys);
+    assert!(has(&screen, "t T") && !has(&screen, "X"));
+    press(&mut screen, &shared, key('x'));
+    assert!(has(&screen, "X"));
+    to_uniform(&mut screen, &shared);
+    assert_eq!(screen.question.router.head(), "uniform");
+    assert!(!has(&screen, "t T") && has(&screen, "x"));
+    let notice = Effect::App(AppEffect::Notice(
+        "Temperature applies to Arrow, subspace or norm only (press r).".into(),
+    ));
+    assert_eq!(press(&mut screen, &shared, key('t')), [notice]);
+    press(&mut screen, &shared, key('r'));
+    press(&mut screen, &shared, key('r'));
+    assert_eq!(screen.question.router.head(), "base");
+    assert!(!["t T", "[ ]", "x", "s", "←→"].iter().any(|keys| has(&screen, keys)));
+    assert!(offered(&RoutingScreen::new()).iter().all(|keys| ["i", "n"].contains(&keys.as_str())));
+}
+
+#[test]
+fn an_empty_prompt_stops_what_runs_and_clears_the_map() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    press(&mut screen, &shared, key('i'));
+    press(&mut screen, &shared, key('a'));
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Backspace)), [Effect::Engine(EngineEffect::Stop)]);
+    assert!(screen.exchange.shown.is_none() && !screen.is_animating(&shared));
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Enter)), [], "nothing to generate from");
+}
+
+#[test]
+fn failures_are_a_line_and_the_next_change_clears_them() {
+    let (mut screen, shared) = routed();
+    let ticket = ticket(&press(&mut screen, &shared, key('w')));
+    let error = "the prompt has 9000 tokens, the context 8192: shorten it".to_string();
+    screen.on_message(&Message::Engine(EngineMessage::Failed { ticket, error }), &shared);
+    assert!(render(&screen, &shared, 80, 24).contains("shorten it"));
+    press(&mut screen, &shared, key('w'));
+    assert!(!render(&screen, &shared, 80, 24).contains("shorten it"));
+}
+
+#[test]
+fn examples_never_replace_what_a_person_wrote() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    screen.on_message(
+        &Message::Engine(EngineMessage::Examples(vec!["Plural of fox?".into(), "Sum 1 2".into()])),
+        &shared,
+    );
+    let effects = press(&mut screen, &shared, key('n'));
+    assert!(
+        matches!(&effects[..], [Effect::Engine(EngineEffect::Route { prompt, .. })] if prompt == "Plural of fox?")
+    );
+    press(&mut screen, &shared, key('i'));
+    let effects = press(&mut screen, &shared, code(KeyCode::Tab));
+    assert!(
+        matches!(&effects[..], [Effect::Engine(EngineEffect::Route { prompt, .. })] if prompt == "Sum 1 2")
+    );
+    press(&mut screen, &shared, key('!'));
+    assert!(screen.on_key(code(KeyCode::Tab), &shared).is_none(), "Tab is free to change tabs");
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    for key in [ctrl('n'), key('n')] {
+        let said = press(&mut screen, &shared, key);
+        assert!(
+            matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.contains("empties the box")),
+            "{said:?}"
+        );
+        assert!(!screen.hints(&shared).iter().any(|binding| binding.keys == "n"));
+    }
+    assert_eq!(screen.question.prompt.text(), "Sum 1 2!");
+}

@@ -1,0 +1,181 @@
+//! Keys that change the router, and who takes part.
+
+use super::*;
+use crate::catalog::Catalog;
+use crate::routing::{ROUTERS, Router, TOP_K};
+use crate::tui::AppEffect;
+
+/// Presses the key for the next router until it is uniform; what the last one did.
+pub fn to_uniform(screen: &mut RoutingScreen, shared: &Shared) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for _ in ROUTERS {
+        if screen.question.router.head() == "uniform" {
+            break;
+        }
+        effects = press(screen, shared, key('r'));
+    }
+    effects
+}
+
+#[test]
+fn scores_are_calibrated_and_taken_as_they_are_by_one_key() {
+    let (mut screen, shared) = routed();
+    let effects = press(&mut screen, &shared, key('c'));
+    assert!(screen.question.router.needs_calibration());
+    let asked = ticket(&effects);
+    let step = |done| EngineMessage::Calibrating { ticket: asked, done, total: 264 };
+    screen.on_message(&Message::Engine(step(12)), &shared);
+    assert_eq!(screen.exchange.pending.unwrap().calibration, Some((12, 264)));
+    let later = Shared { now: shared.now + 2.0, ..shared };
+    let drawn = render(&screen, &later, 120, 40);
+    assert!(drawn.contains("calibrating 12 of 264 prompts") && drawn.contains("· calibrated"), "{drawn}");
+    screen.on_message(&Message::Engine(step(264)), &later);
+    assert_eq!(screen.exchange.pending.unwrap().calibration, None);
+    press(&mut screen, &later, key('c'));
+    assert!(!screen.question.router.needs_calibration());
+    to_uniform(&mut screen, &later);
+    let said = press(&mut screen, &later, key('c'));
+    assert!(matches!(&said[..], [Effect::App(AppEffect::Notice(_))]), "{said:?}");
+}
+
+#[test]
+fn the_router_cycles_through_its_kinds() {
+    let (mut screen, shared) = routed();
+    let all: Vec<&Router> = ROUTERS.iter().filter(|router| router.cycles).collect();
+    // It begins with the first.
+    for router in all.iter().skip(1).chain(all.first()) {
+        press(&mut screen, &shared, key('r'));
+        let config = &screen.question.router;
+        assert_eq!(config.router, *router);
+        let names_one = Synthetic::default().experts().contains(&config.argument);
+        assert_eq!(router.names_expert(), names_one, "{}", config.head());
+    }
+}
+
+#[test]
+fn top_k_runs_from_one_to_all() {
+    let (mut screen, shared) = routed();
+    for _ in 0..5 {
+        press(&mut screen, &shared, key('<'));
+    }
+    assert_eq!(screen.question.router.values.count(&TOP_K), 1);
+    for _ in 0..20 {
+        press(&mut screen, &shared, key('>'));
+    }
+    assert_eq!(screen.question.router.values.count(&TOP_K), 0, "all");
+    press(&mut screen, &shared, key('<'));
+    assert_eq!(screen.question.router.values.count(&TOP_K), 11);
+}
+
+#[test]
+fn a_muted_expert_stays_chosen_so_that_the_same_key_brings_it_back() {
+    let (mut screen, shared) = routed();
+    press(&mut screen, &shared, key('x'));
+    let muted = screen.question.router.muted.clone();
+    assert_eq!(muted.len(), 1);
+    assert!(render(&screen, &shared, 80, 24).contains("1 muted"));
+    press(&mut screen, &shared, key('x'));
+    assert!(screen.question.router.muted.is_empty());
+    for _ in 0..11 {
+        press(&mut screen, &shared, key('x'));
+        press(&mut screen, &shared, key(']'));
+    }
+    let last = press(&mut screen, &shared, key('x'));
+    assert!(matches!(&last[..], [Effect::App(AppEffect::Error(_))]), "somebody must stay: {last:?}");
+    assert_eq!(screen.question.router.muted.len(), 11);
+}
+
+#[test]
+fn routers_that_do_not_mix_say_nothing_of_muted_experts() {
+    let (mut screen, shared) = routed();
+    press(&mut screen, &shared, key('x'));
+    let muted = screen.question.router.muted.clone();
+    for router in ["single", "base"] {
+        match router {
+            "single" => press(&mut screen, &shared, key('s')),
+            _ => press(&mut screen, &shared, key('r')),
+        };
+        let drawn = render(&screen, &shared, 120, 40);
+        assert!(!drawn.contains("muted"), "{drawn}");
+        assert!(!screen.hints(&shared).iter().any(|binding| matches!(binding.keys.as_str(), "x" | "X")));
+        for c in ['x', 'X'] {
+            let said = press(&mut screen, &shared, key(c));
+            assert!(
+                matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.starts_with("Muting needs Arrow, ") && text.ends_with(" or uniform (press r).")),
+                "{said:?}"
+            );
+        }
+    }
+    press(&mut screen, &shared, key('r'));
+    assert_eq!(screen.question.router.head(), "arrow");
+    assert_eq!(screen.question.router.muted, muted, "kept for the routers that mix");
+    assert!(render(&screen, &shared, 120, 40).contains("1 muted"));
+}
+
+#[test]
+fn routers_without_a_choice_are_shown_as_what_they_are() {
+    let (mut screen, shared) = routed();
+    let next = ticket(&to_uniform(&mut screen, &shared));
+    let uniform = Synthetic { width: 12, uniform: true, ..Synthetic::default() }.trace(&PROMPT);
+    answer(&mut screen, &shared, next, uniform, false);
+    assert!(render(&screen, &shared, 120, 40).contains("nothing is chosen"));
+    press(&mut screen, &shared, key('z'));
+    let shown = render(&screen, &shared, 120, 40);
+    assert!(
+        shown.contains("same weight everywhere") && shown.contains("===") | shown.contains("= = ="),
+        "{shown}"
+    );
+    press(&mut screen, &shared, key('r'));
+    let next = ticket(&press(&mut screen, &shared, key('r')));
+    let base = Trace::new(Arc::default(), Arc::default(), 1);
+    answer(&mut screen, &shared, next, base, false);
+    assert!(render(&screen, &shared, 120, 40).contains("no experts"));
+}
+
+#[test]
+fn a_library_that_lost_an_expert_routes_without_it() {
+    let (mut screen, shared) = routed();
+    press(&mut screen, &shared, key('x'));
+    assert_eq!(screen.question.router.muted.len(), 1);
+    let smaller: Arc<Catalog> = Arc::new(library(&["sum".to_string(), "spam".to_string()]).into());
+    let shared = Shared { library: Some(smaller.clone()), ..shared };
+    let effects = screen.on_message(&Message::Library(Ok(smaller)), &shared);
+    assert!(screen.question.router.muted.is_empty());
+    assert!(matches!(&effects[..], [Effect::Engine(EngineEffect::Route { .. })]));
+}
+
+#[test]
+fn experts_that_are_left_alone_and_muted_speak_again() {
+    let (mut screen, shared) = routed();
+    screen.question.router.muted = vec!["sum".into(), "spam".into()];
+    let both = Arc::new(library(&["sum".to_string(), "spam".to_string()]).into());
+    screen.on_message(&Message::Library(Ok(both)), &shared);
+    assert!(screen.question.router.muted.is_empty());
+}
+
+#[test]
+fn a_pinned_expert_is_chosen_everywhere_until_the_same_key_lets_it_go() {
+    let (mut screen, shared) = routed();
+    let effects = press(&mut screen, &shared, key('p'));
+    let pinned = screen.question.router.pinned.clone();
+    assert_eq!(pinned, ["negate"]);
+    assert!(
+        matches!(&effects[..], [Effect::Engine(EngineEffect::Route { router, .. })] if router.pinned == pinned)
+    );
+    let drawn = render(&screen, &shared, 160, 46);
+    assert!(drawn.contains("1 pinned") && drawn.contains(" pinned "), "{drawn}");
+    press(&mut screen, &shared, key('p'));
+    assert!(screen.question.router.pinned.is_empty());
+    // Who is muted cannot be pinned, and a pinned one that is muted is let go.
+    press(&mut screen, &shared, key('p'));
+    press(&mut screen, &shared, key('x'));
+    assert!(screen.question.router.pinned.is_empty());
+    let said = press(&mut screen, &shared, key('p'));
+    assert!(matches!(&said[..], [Effect::App(AppEffect::Error(text))] if text.contains("muted")), "{said:?}");
+    to_uniform(&mut screen, &shared);
+    let said = press(&mut screen, &shared, key('p'));
+    assert!(
+        matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.starts_with("Pinning needs Arrow")),
+        "{said:?}"
+    );
+}
