@@ -7,6 +7,7 @@
 //! | `cli`, `tui` | one file per command; the screens |
 //! | `jobs` | job directories, events, the queue, workers |
 //! | `eval` | methods × tasks, legibility of routing |
+//! | `import` | tasks out of datasets as others keep them |
 //! | `train` | datasets, LoRA training, one expert per cluster |
 //! | `merge` | one adapter out of several |
 //! | `routing` | routers, stacked experts, traces, sessions |
@@ -50,6 +51,7 @@ pub mod colours;
 pub mod cpu;
 pub mod error;
 pub mod eval;
+pub mod import;
 pub mod jobs;
 pub mod library;
 pub mod matrix;

@@ -17,6 +17,7 @@ mod expert_row;
 mod fetch;
 mod generate;
 mod grouping;
+mod import;
 mod jobs;
 mod ls;
 mod ls_columns;
@@ -101,6 +102,7 @@ enum Command {
     Merge(merge::MergeArgs),
     Eval(eval::EvalArgs),
     Tune(tune::TuneArgs),
+    Import(import::ImportArgs),
     Jobs(jobs::JobsArgs),
     Fetch(fetch::FetchArgs),
     Doctor(doctor::DoctorArgs),
@@ -173,6 +175,7 @@ fn dispatch(cli: Cli, workbench: Workbench) -> Result<()> {
         Some(Command::Merge(args)) => merge::run(&args, &output),
         Some(Command::Eval(args)) => eval::run(&args, &output),
         Some(Command::Tune(args)) => tune::run(&args, &output),
+        Some(Command::Import(args)) => import::run(&args, &output),
         Some(Command::Jobs(args)) => jobs::run(&args, &output),
         Some(Command::Fetch(args)) => fetch::run(&args, &output),
         Some(Command::Doctor(args)) => doctor::run(&args, &output),

@@ -139,6 +139,14 @@ pub fn remove(path: &Path) -> Result<bool> {
     found(path, Place::own(path).and_then(|place| place.remove())).map(|removed| removed.is_some())
 }
 
+/// Gives what the program made another name, which nothing may have.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] where something has it; what the file system says.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    Place::own(from)?.rename_new(&Place::own(to)?)
+}
+
 /// Whether anything has the name, a link too.
 pub fn is_taken(path: &Path) -> bool {
     path.symlink_metadata().is_ok()

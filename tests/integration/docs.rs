@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use lora_tui::analysis::Metric;
+use lora_tui::import::{FileKind, Layout, Role, SplitRule, shapes_table};
 use lora_tui::jobs::kinds::KINDS;
 use lora_tui::library::{formats_table, variants_table};
 use lora_tui::merge::MergeMethod;
@@ -193,6 +194,11 @@ fn generated_tables_are_up_to_date() {
         ("architecture.md", "files", files_table()),
         ("base-model.md", "families", families_table()),
         ("commands.md", "commands", table_of_commands()),
+        ("data.md", "fields", table_of::<Role>("field")),
+        ("data.md", "kinds", table_of::<FileKind>("kind")),
+        ("data.md", "layouts", table_of::<Layout>("layout")),
+        ("data.md", "shapes", shapes_table()),
+        ("data.md", "splits", table_of::<SplitRule>("rule")),
         ("evaluation.md", "methods", lora_tui::eval::reference()),
         ("evaluation.md", "scorers", table_of::<Scorer>("metric")),
         ("keys.md", "keys", lora_tui::tui::keys_reference()),

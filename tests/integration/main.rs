@@ -31,6 +31,8 @@ mod foreign;
 mod formats;
 /// GGUF base models against transformers.
 mod gguf;
+/// Tasks out of datasets as pyarrow, pandas and the datasets library write them, and out of broken ones.
+mod import;
 /// Trainings as jobs: progress, interruptions, and the same bytes in the end.
 #[cfg(unix)]
 mod job_training;

@@ -1,0 +1,130 @@
+//! Cells of arrow's arrays.
+
+use std::borrow::Cow;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
+};
+use arrow_array::{Array, RecordBatch};
+use arrow_schema::DataType;
+use serde_json::{Map, Number, Value};
+
+use crate::import::cell::Cell;
+
+/// Deepest nesting of lists and objects in a cell.
+const MAX_DEPTH: usize = 16;
+/// Most values in the lists of one cell.
+const MAX_VALUES: usize = 100_000;
+
+/// The cells of one row of a batch, for the columns at `places`. The error is the column and what is wrong with it.
+pub(super) fn cells<'a>(
+    batch: &'a RecordBatch,
+    places: &[Option<usize>],
+    row: usize,
+    into: &mut Vec<Cell<'a>>,
+) -> Result<(), (usize, String)> {
+    into.clear();
+    for (i, place) in places.iter().enumerate() {
+        into.push(match place {
+            Some(place) => cell(batch.column(*place).as_ref(), row).map_err(|problem| (i, problem))?,
+            None => Cell::Missing,
+        });
+    }
+    Ok(())
+}
+
+fn cell(array: &dyn Array, row: usize) -> Result<Cell<'_>, String> {
+    if array.is_null(row) {
+        return Ok(Cell::Null);
+    }
+    Ok(match array.data_type() {
+        DataType::Utf8View => Cell::Text(Cow::Borrowed(array.as_string_view().value(row))),
+        DataType::Utf8 => Cell::Text(Cow::Borrowed(array.as_string::<i32>().value(row))),
+        DataType::LargeUtf8 => Cell::Text(Cow::Borrowed(array.as_string::<i64>().value(row))),
+        _ => {
+            let mut left = MAX_VALUES;
+            Cell::of(value(array, row, 0, &mut left)?)
+        }
+    })
+}
+
+macro_rules! key {
+    ($array:expr, $row:expr, $type:expr, $($kind:ident => $arrow:ty),+) => {
+        match $type {
+            $(DataType::$kind => {
+                let typed = $array.as_dictionary::<$arrow>();
+                typed.key($row).map(|key| (typed.values(), key))
+            })+
+            _ => None,
+        }
+    };
+}
+
+fn value(array: &dyn Array, row: usize, depth: usize, left: &mut usize) -> Result<Value, String> {
+    if depth > MAX_DEPTH {
+        return Err(format!("is nested more than {MAX_DEPTH} deep"));
+    }
+    *left = left.checked_sub(1).ok_or_else(|| format!("has more than {MAX_VALUES} values"))?;
+    if row >= array.len() || array.is_null(row) {
+        return Ok(Value::Null);
+    }
+    let list = |inner: &dyn Array, left: &mut usize| -> Result<Value, String> {
+        (0..inner.len())
+            .map(|i| value(inner, i, depth + 1, left))
+            .collect::<Result<Vec<_>, _>>()
+            .map(Value::Array)
+    };
+    Ok(match array.data_type() {
+        DataType::Utf8View => array.as_string_view().value(row).into(),
+        DataType::Utf8 => array.as_string::<i32>().value(row).into(),
+        DataType::LargeUtf8 => array.as_string::<i64>().value(row).into(),
+        DataType::Boolean => array.as_boolean().value(row).into(),
+        DataType::Int8 => array.as_primitive::<Int8Type>().value(row).into(),
+        DataType::Int16 => array.as_primitive::<Int16Type>().value(row).into(),
+        DataType::Int32 => array.as_primitive::<Int32Type>().value(row).into(),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
+        DataType::UInt8 => array.as_primitive::<UInt8Type>().value(row).into(),
+        DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).into(),
+        DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).into(),
+        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).into(),
+        DataType::Float32 => float(array.as_primitive::<Float32Type>().value(row).into()),
+        DataType::Float64 => float(array.as_primitive::<Float64Type>().value(row)),
+        DataType::List(_) => list(array.as_list::<i32>().value(row).as_ref(), left)?,
+        DataType::LargeList(_) => list(array.as_list::<i64>().value(row).as_ref(), left)?,
+        DataType::FixedSizeList(..) => list(array.as_fixed_size_list().value(row).as_ref(), left)?,
+        DataType::Struct(fields) => {
+            let columns = array.as_struct();
+            let mut map = Map::new();
+            for (i, field) in fields.iter().enumerate() {
+                map.insert(field.name().clone(), value(columns.column(i).as_ref(), row, depth + 1, left)?);
+            }
+            Value::Object(map)
+        }
+        DataType::Dictionary(keys, _) => {
+            let found = key!(array, row, keys.as_ref(), Int8 => Int8Type, Int16 => Int16Type, Int32 => Int32Type,
+                Int64 => Int64Type, UInt8 => UInt8Type, UInt16 => UInt16Type, UInt32 => UInt32Type, UInt64 => UInt64Type);
+            let found = found.and_then(|(values, key)| Some((values, to_index(&key)?)));
+            match found {
+                Some((values, key)) => value(values.as_ref(), key, depth + 1, left)?,
+                None => return Err("has a key that stands for nothing".into()),
+            }
+        }
+        DataType::Null => Value::Null,
+        other => return Err(format!("is of the type {other}, not a text: write it as a text")),
+    })
+}
+
+/// A key of a dictionary as an index.
+fn to_index(key: &impl ToString) -> Option<usize> {
+    key.to_string().parse().ok()
+}
+
+/// Infinities and what is no number are null, as in JSON; whole numbers have no fraction.
+fn float(number: f64) -> Value {
+    match number.fract() == 0.0 && number.abs() < 1e15 {
+        true => (number as i64).into(),
+        false => Number::from_f64(number).map_or(Value::Null, Value::Number),
+    }
+}

@@ -1,0 +1,148 @@
+//! Values with commas or tabs between them, under a line of names.
+
+use std::borrow::Cow;
+use std::cell::Cell as StdCell;
+use std::io::{self, Read};
+use std::path::Path;
+use std::rc::Rc;
+
+use super::compressed::{self, Bounded};
+use super::{Columns, FileKind, Take};
+use crate::import::cell::{At, Cell};
+use crate::outside::io_reason;
+use crate::text::short;
+use crate::{Error, Result};
+
+pub(super) const CSV: FileKind = FileKind {
+    name: "csv",
+    help: "Comma-separated values under a line of names, quoted as RFC 4180 says",
+    endings: &["csv"],
+    firsts: &[],
+    text: true,
+    columns: |path| columns(path, b','),
+    read: |path, wanted, take| read(path, b',', wanted, take),
+};
+
+pub(super) const TSV: FileKind = FileKind {
+    name: "tsv",
+    help: "The same with tabs in place of commas",
+    endings: &["tsv"],
+    firsts: &[],
+    text: true,
+    columns: |path| columns(path, b'\t'),
+    read: |path, wanted, take| read(path, b'\t', wanted, take),
+};
+
+/// Counts quotes, of which a sound file has an even number.
+struct Quotes<R> {
+    inner: R,
+    odd: Rc<StdCell<bool>>,
+}
+
+impl<R: Read> Read for Quotes<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let quotes = buffer.iter().take(read).filter(|byte| **byte == b'"').count();
+        self.odd.set(self.odd.get() ^ (quotes % 2 == 1));
+        Ok(read)
+    }
+}
+
+struct Table {
+    rows: csv::Reader<Quotes<Bounded<Box<dyn io::BufRead>>>>,
+    since: Rc<StdCell<usize>>,
+    odd: Rc<StdCell<bool>>,
+    names: Vec<String>,
+}
+
+fn open(path: &Path, delimiter: u8) -> Result<Table> {
+    let (since, odd) = (Rc::new(StdCell::new(0)), Rc::new(StdCell::new(false)));
+    let bounded = Bounded { inner: compressed::open(path)?, since: since.clone() };
+    let mut rows = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(true)
+        .from_reader(Quotes { inner: bounded, odd: odd.clone() });
+    let header = rows.byte_headers().map_err(|e| broken(path, &e))?;
+    let mut names = Vec::with_capacity(header.len());
+    for name in header {
+        let name = std::str::from_utf8(name).map_err(|_| {
+            Error::file(path, "line 1: the names of the columns are not UTF-8: save the file as UTF-8")
+        })?;
+        let name = name.trim().to_string();
+        if names.contains(&name) {
+            let name = short(&name);
+            return Err(Error::file(path, format!("line 1: two columns are named \"{name}\": rename one")));
+        }
+        names.push(name);
+    }
+    Ok(Table { rows, since, odd, names })
+}
+
+/// An error of the reader, with its line.
+fn broken(path: &Path, error: &csv::Error) -> Error {
+    let line = error.position().map_or(String::new(), |at| format!("line {}: ", at.line()));
+    let problem = match error.kind() {
+        csv::ErrorKind::Io(e) => io_reason(e),
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => format!(
+            "has {len} values where line 1 names {expected_len} columns: quote values that have a separator or a quote in them"
+        ),
+        other => format!("cannot be read ({other:?})"),
+    };
+    Error::file(path, format!("{line}{problem}"))
+}
+
+fn columns(path: &Path, delimiter: u8) -> Result<Columns> {
+    Ok(Columns { names: open(path, delimiter)?.names, ..Columns::default() })
+}
+
+fn read(path: &Path, delimiter: u8, wanted: &[String], take: &mut Take<'_>) -> Result<()> {
+    let mut table = open(path, delimiter)?;
+    let place = |name: &String| table.names.iter().position(|other| other == name);
+    let places: Vec<Option<usize>> = wanted.iter().map(place).collect();
+    let (mut record, mut swallowed) = (csv::ByteRecord::new(), None);
+    loop {
+        table.since.set(0);
+        let begins = table.rows.position().line();
+        let more = table.rows.read_byte_record(&mut record).map_err(|error| match error.kind() {
+            csv::ErrorKind::Io(e) => Error::file(path, format!("line {begins}: {}", too_long(e))),
+            _ => broken(path, &error),
+        })?;
+        if !more {
+            // A quote that nothing closes took all that came after it into the last row.
+            return match swallowed.filter(|_| table.odd.get()) {
+                Some(at) => Err(Error::file(
+                    path,
+                    format!(
+                        "{at}: a quote that begins in this row is never closed: close it, or double quotes within values"
+                    ),
+                )),
+                None => Ok(()),
+            };
+        }
+        let at = At::Line(record.position().map_or(begins, csv::Position::line));
+        swallowed = record.iter().last().is_some_and(|last| last.contains(&b'\n')).then_some(at);
+        let mut cells = Vec::with_capacity(places.len());
+        for (place, name) in places.iter().zip(wanted) {
+            let Some(bytes) = place.and_then(|place| record.get(place)) else {
+                cells.push(Cell::Missing);
+                continue;
+            };
+            let text = std::str::from_utf8(bytes).map_err(|_| {
+                let name = short(name);
+                Error::file(path, format!("{at}: \"{name}\" is not UTF-8: save the file as UTF-8"))
+            })?;
+            cells.push(if text.is_empty() { Cell::Null } else { Cell::Text(Cow::Borrowed(text)) });
+        }
+        take(at, &mut cells)?;
+    }
+}
+
+/// A row without an end is most often a quote without one.
+fn too_long(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::InvalidData if error.to_string().contains("longer than") => {
+            format!("{}: is a quote not closed?", io_reason(error))
+        }
+        _ => io_reason(error),
+    }
+}

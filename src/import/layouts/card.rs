@@ -1,0 +1,208 @@
+//! A dataset of the hub: its card, `README.md`, names configurations and patterns of files for their splits.
+
+use std::path::Path;
+
+use super::found::{Found, Piece, name_of};
+use super::walk::{self, Below};
+use super::yaml::{self, Node};
+use super::{Layout, glob, plain};
+use crate::import::splits::Split;
+use crate::outside::read_text_of;
+use crate::text::short;
+use crate::{Error, Result};
+
+pub(super) const LAYOUT: Layout = Layout {
+    name: "dataset card",
+    help: "A dataset of the hub: `configs` in the front matter of `README.md`, else the names of its files",
+    is: |folder| folder.join(CARD).is_file(),
+    find,
+};
+
+const CARD: &str = "README.md";
+/// Longest card.
+const MAX_CARD: u64 = 16 << 20;
+/// Most configurations that a message names.
+const NAMED: usize = 20;
+/// Longest front matter.
+const MAX_FRONT: usize = 1 << 20;
+
+fn find(folder: &Path, configs: &[String]) -> Result<Found> {
+    let path = folder.join(CARD);
+    let text = read_text_of(&path, MAX_CARD)?;
+    let front = front_matter(&text).map_err(|problem| Error::file(&path, problem))?;
+    let files = walk::files(folder)?;
+    let mut found = Found { name: name_of(folder), licence: licence(&front), ..Found::default() };
+    let described = front.get("configs").map(Node::list).unwrap_or_default();
+    let unknown =
+        |name: &&String| !described.is_empty() && described.iter().all(|other| config_name(other) != **name);
+    if let Some(name) = configs.iter().find(unknown) {
+        let names: Vec<String> =
+            described.iter().take(NAMED).map(|config| short(config_name(config))).collect();
+        let problem = format!("has no configuration \"{}\"; it has {}", short(name), names.join(", "));
+        return Err(Error::file(&path, problem));
+    }
+    let wanted =
+        |config: &&Node| configs.is_empty() || configs.iter().any(|name| name == config_name(config));
+    for config in described.iter().filter(wanted) {
+        let pieces = pieces(config, &files).map_err(|problem| Error::file(&path, problem))?;
+        found.pieces.extend(pieces);
+    }
+    if described.is_empty() {
+        found.pieces = files.iter().map(plain::piece).collect::<Result<_>>()?;
+    }
+    Ok(found)
+}
+
+/// What stands between the first two lines of `---`.
+fn front_matter(text: &str) -> std::result::Result<Node, String> {
+    let text = text.trim_start_matches('\u{feff}');
+    let lines: Vec<&str> = text.lines().collect();
+    if lines.first().is_none_or(|line| line.trim_end() != "---") {
+        return Ok(Node::Map(Vec::new()));
+    }
+    let end = lines.iter().skip(1).position(|line| line.trim_end() == "---");
+    let end = end.ok_or("the front matter has no end: close it with a line of ---")?;
+    let front = lines.get(1..=end).unwrap_or_default().join("\n");
+    if front.len() > MAX_FRONT {
+        return Err("the front matter is longer than 1 MiB".into());
+    }
+    yaml::parse(&front).map_err(|problem| format!("front matter, {problem}"))
+}
+
+fn licence(front: &Node) -> Option<String> {
+    let node = front.get("license")?;
+    let texts: Vec<&str> =
+        node.list().iter().filter_map(Node::text).filter(|text| !text.is_empty()).collect();
+    (!texts.is_empty()).then(|| texts.join(", "))
+}
+
+fn config_name(config: &Node) -> &str {
+    config.get("config_name").and_then(Node::text).unwrap_or("default")
+}
+
+/// The files of a configuration: `data_files` is a pattern, a list of them, a list of splits with `path`, or a map from
+/// splits to patterns; `data_dir` is a folder of files.
+fn pieces(config: &Node, files: &[Below]) -> std::result::Result<Vec<Piece>, String> {
+    let name = config_name(config).to_string();
+    let shown = short(&name);
+    let under = config.get("data_dir").and_then(Node::text).map(|dir| dir.trim_matches('/').to_string());
+    let mut groups: Vec<(Option<String>, Vec<String>)> = Vec::new();
+    let texts = |node: &Node| node.list().iter().filter_map(Node::text).map(String::from).collect::<Vec<_>>();
+    match config.get("data_files") {
+        Some(Node::Map(splits)) => {
+            groups.extend(splits.iter().map(|(split, node)| (Some(split.clone()), texts(node))))
+        }
+        Some(node) => {
+            for entry in node.list() {
+                let split = entry.get("split").and_then(Node::text).map(String::from);
+                match entry.get("path") {
+                    Some(paths) => groups.push((split, texts(paths))),
+                    None => groups.push((None, texts(entry))),
+                }
+            }
+        }
+        None => groups.push((None, vec!["**".into()])),
+    }
+    let mut pieces: Vec<Piece> = Vec::new();
+    for (split_name, patterns) in groups {
+        for text in patterns {
+            let full = match under.as_deref().filter(|dir| !dir.is_empty()) {
+                Some(dir) => format!("{dir}/{text}"),
+                None => text.clone(),
+            };
+            let pattern = glob::pattern(&full).map_err(|problem| {
+                format!("configuration \"{shown}\": the pattern \"{}\" {problem}", short(&text))
+            })?;
+            let before = pieces.len();
+            for file in files.iter().filter(|file| pattern.is_match(&file.relative())) {
+                if pieces.iter().any(|piece| piece.path == file.path) {
+                    continue;
+                }
+                let mut piece = plain::piece(file).map_err(|e| e.to_string())?;
+                piece.config = Some(name.clone());
+                piece.group = None;
+                if let Some(name) = &split_name {
+                    piece.split = Split::in_name(name);
+                    // A split of its own is a task of its own.
+                    piece.group = piece.split.is_none().then(|| name.clone());
+                }
+                pieces.push(piece);
+            }
+            if pieces.len() == before {
+                let text = short(&text);
+                return Err(format!(
+                    "configuration \"{shown}\": no file of a known kind matches \"{text}\": download them, or choose \
+                     others with --config"
+                ));
+            }
+        }
+    }
+    Ok(pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dataset(card: &str, files: &[&str]) -> (tempfile::TempDir, Result<Found>) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(CARD), card).unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "{\"prompt\":\"a\",\"completion\":\"b\"}\n").unwrap();
+        }
+        let found = find(folder.path(), &[]);
+        (folder, found)
+    }
+
+    fn listed(found: &Found) -> Vec<(Option<&str>, Option<Split>, Option<&str>)> {
+        found.pieces.iter().map(|p| (p.config.as_deref(), p.split, p.group.as_deref())).collect()
+    }
+
+    #[test]
+    fn configurations_name_files_by_split() {
+        let card = "---\nlicense:\n- mit\n- apache-2.0\nconfigs:\n- config_name: en\n  data_files:\n  - split: train\n    path: en/train-*\n  - split: dev\n    path: [en/dev.jsonl]\n- config_name: fr\n  data_files: \"fr/*.jsonl\"\n- config_name: maps\n  data_files:\n    test: maps/a.jsonl\n    extra: maps/b.jsonl\n---\n# Text\n";
+        let files = [
+            "en/train-0.jsonl",
+            "en/dev.jsonl",
+            "fr/test.jsonl",
+            "maps/a.jsonl",
+            "maps/b.jsonl",
+            "other.jsonl",
+        ];
+        let (_folder, found) = dataset(card, &files);
+        let found = found.unwrap();
+        assert_eq!(found.licence.as_deref(), Some("mit, apache-2.0"));
+        let (train, validation, test) = (Some(Split::Train), Some(Split::Validation), Some(Split::Test));
+        let expected = [
+            (Some("en"), train, None),
+            (Some("en"), validation, None),
+            (Some("fr"), test, None),
+            (Some("maps"), test, None),
+            (Some("maps"), None, Some("extra")),
+        ];
+        assert_eq!(listed(&found), expected);
+    }
+
+    #[test]
+    fn without_configurations_names_count() {
+        for card in ["# Only text\n", "---\nlicense: mit\n---\n"] {
+            let (_folder, found) = dataset(card, &["a_train.jsonl", "a_test.jsonl"]);
+            assert_eq!(listed(&found.unwrap()).len(), 2);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_card_is_said() {
+        let problem = |front: &str| {
+            let (_folder, found) = dataset(&format!("---\n{front}\n---\n"), &["a.jsonl"]);
+            found.unwrap_err().to_string()
+        };
+        assert!(problem("configs:\n- data_files: ../x.jsonl").contains("leads out"));
+        assert!(problem("configs:\n- data_files: b.jsonl").contains("matches \"b.jsonl\""));
+        assert!(problem("a: [").contains("front matter, line"));
+        let (_folder, found) = dataset("---\na: b\n", &["a.jsonl"]);
+        assert!(found.unwrap_err().to_string().contains("no end"));
+    }
+}

@@ -1,0 +1,75 @@
+//! Layouts of sources: which files of a folder hold rows, and what their places say. A table of them.
+
+mod cache;
+mod card;
+mod found;
+mod glob;
+mod plain;
+mod saved;
+mod walk;
+mod yaml;
+
+use std::path::Path;
+
+pub use found::{Found, Piece};
+
+use crate::named::{Named, by_name};
+use crate::outside::io_reason;
+use crate::{Error, Result};
+
+/// A layout.
+#[derive(Clone, Copy)]
+pub struct Layout {
+    name: &'static str,
+    help: &'static str,
+    /// Whether a folder has it.
+    is: fn(&Path) -> bool,
+    /// What is in such a folder, of these configurations; of all where none is named.
+    find: fn(&Path, &[String]) -> Result<Found>,
+}
+
+/// Every layout of folders, in the order in which they are tried.
+pub static LAYOUTS: &[Layout] = &[saved::DICT, saved::ONE, cache::LAYOUT, card::LAYOUT, plain::LAYOUT];
+
+impl Named for Layout {
+    const KIND: &'static str = "layout";
+
+    fn all() -> &'static [Self] {
+        LAYOUTS
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn help(&self) -> &'static str {
+        self.help
+    }
+}
+by_name!(Layout);
+
+/// The files of a source, a file or a folder; of these configurations, where some are named.
+///
+/// # Errors
+/// A source that is not there or has no rows' files; what is wrong with what describes it.
+pub fn find(source: &Path, configs: &[String]) -> Result<Found> {
+    let metadata = std::fs::metadata(source)
+        .map_err(|e| Error::file(source, format!("{}: give a file or a folder of rows", io_reason(&e))))?;
+    let mut found = if metadata.is_file() { plain::one(source)? } else { in_folder(source, configs)? };
+    if found.pieces.is_empty() {
+        let endings: Vec<&str> = super::kinds::KINDS.iter().flat_map(|kind| kind.endings).copied().collect();
+        return Err(Error::file(source, format!("has no files of rows: they end in {}", endings.join(", "))));
+    }
+    if found.name.is_empty() {
+        found.name = found::name_of(source);
+    }
+    Ok(found)
+}
+
+/// What a folder holds.
+fn in_folder(folder: &Path, configs: &[String]) -> Result<Found> {
+    match LAYOUTS.iter().find(|layout| (layout.is)(folder)) {
+        Some(layout) => (layout.find)(folder, configs),
+        None => Err(Error::file(folder, "is neither a file nor a folder")),
+    }
+}

@@ -1,0 +1,33 @@
+//! Tasks out of datasets as the hub, trainers and people keep them.
+//!
+//! Rows pass through twice and are never kept: the first pass finds which are kept, in memory that the caps bound
+//! ([`sample`]), the second writes them. What a file is ([`kinds`]), where its place is in a dataset ([`layouts`]), what
+//! its rows mean ([`shapes`]) and how they are split ([`splits`]) are tables.
+
+mod cell;
+#[cfg(all(test, target_os = "linux"))]
+mod fault_tests;
+mod guard;
+mod import;
+mod kinds;
+mod layouts;
+mod names;
+mod plan;
+mod record;
+mod report;
+mod sample;
+mod scan;
+mod shapes;
+mod spec;
+mod splits;
+mod write;
+
+pub use import::import;
+pub use kinds::FileKind;
+pub use layouts::Layout;
+pub use report::{Example, ImportReport, TaskReport};
+pub use sample::Caps;
+pub use scan::Dropped;
+pub use shapes::{Role, Shape, shapes_table};
+pub use spec::{ImportSpec, NO_COLUMN};
+pub use splits::{Split, SplitRule};

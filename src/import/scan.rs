@@ -1,0 +1,167 @@
+//! One pass over all rows of a source.
+
+use std::borrow::Cow;
+
+use super::cell::{At, Cell, Type};
+use super::plan::FilePlan;
+use super::record::{Problem, Record};
+use super::shapes::Roles;
+use super::spec::ImportSpec;
+use super::splits::Split;
+use crate::text::short;
+use crate::{Cancel, Error, Result};
+
+/// Rows after which a stop is looked for.
+const CHECKED: u64 = 1024;
+
+/// A row, as far as it is known before its task is.
+pub(super) struct Scanned<'r, 'a> {
+    pub plan: &'r FilePlan,
+    pub at: At,
+    pub task: Cow<'r, str>,
+    pub family: Option<Cow<'r, str>>,
+    pub split: Split,
+    pub id: Option<Cow<'r, str>>,
+    /// `None` for a row that is dropped, with why.
+    pub record: Result<Record<'a>, Dropped>,
+}
+
+/// Why a row is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dropped {
+    /// It has no question or no answer.
+    Empty,
+    /// It is longer than examples may be.
+    Long,
+    /// It is no example (`--skip-bad`).
+    Bad,
+    /// It is there already, or its prompt is in a split that goes first.
+    Duplicate,
+    /// There are more rows than are kept.
+    Over,
+}
+
+impl Dropped {
+    /// All of them, as they are numbered, with their names in JSON and in words.
+    pub const ALL: [(Self, &'static str, &'static str); 5] = [
+        (Self::Empty, "empty", "empty"),
+        (Self::Long, "long", "too long"),
+        (Self::Bad, "bad", "no examples"),
+        (Self::Duplicate, "duplicate", "duplicates"),
+        (Self::Over, "over", "over the cap"),
+    ];
+}
+
+/// Passes over all rows that the filters let through, and gives how many it saw in all.
+///
+/// # Errors
+/// What is wrong with a file or a row; what `on` returns; a stop.
+pub(super) fn scan(
+    spec: &ImportSpec,
+    plans: &[FilePlan],
+    cancel: &Cancel,
+    progress: &mut dyn FnMut(u64),
+    on: &mut dyn FnMut(Scanned<'_, '_>) -> Result<()>,
+) -> Result<u64> {
+    let mut rows = 0;
+    for plan in plans {
+        // The first value of each column, with which no other kind is mixed.
+        let mut types: Vec<Option<(Type, At)>> = vec![None; plan.wanted.len()];
+        plan.piece.kind.read(&plan.piece.path, &plan.wanted, &mut |at, cells| {
+            rows += 1;
+            if rows % CHECKED == 0 {
+                cancel.check()?;
+                progress(rows);
+            }
+            if !passes(plan, cells) {
+                return Ok(());
+            }
+            row(spec, plan, at, cells, &mut types, on)
+        })?;
+    }
+    Ok(rows)
+}
+
+fn passes(plan: &FilePlan, cells: &[Cell<'_>]) -> bool {
+    plan.filters.iter().all(|(place, values)| {
+        let text = cells.get(*place).and_then(Cell::scalar).unwrap_or_default();
+        values.iter().any(|value| *value == text)
+    })
+}
+
+fn row(
+    spec: &ImportSpec,
+    plan: &FilePlan,
+    at: At,
+    cells: &mut [Cell<'_>],
+    types: &mut [Option<(Type, At)>],
+    on: &mut dyn FnMut(Scanned<'_, '_>) -> Result<()>,
+) -> Result<()> {
+    let broken = |problem: &str| Error::file(&plan.piece.path, format!("{at}: {problem}"));
+    let owned = |place: Option<usize>| -> Option<Cow<'_, str>> {
+        cells.get(place?)?.scalar().map(|text| Cow::Owned(text.into_owned()))
+    };
+    let (task, family, id) = (owned(plan.task), owned(plan.family), owned(plan.id));
+    let mixed = mixed(plan, cells, at, types);
+    let split = match (plan.split, owned(plan.split)) {
+        (Some(_), Some(name)) => Split::of_word(&name).ok_or_else(|| {
+            broken(&format!(
+                "the split \"{}\" is none of train, validation and test: name another column with --split-column, or \
+                 leave out such rows with --where",
+                short(&name)
+            ))
+        })?,
+        (Some(place), None) => {
+            let name = plan.wanted.get(place).map_or("", String::as_str);
+            return Err(broken(&format!("has no split in the column \"{}\"", short(name))));
+        }
+        (None, _) => plan.split_name.unwrap_or(Split::Train),
+    };
+    let task = match (plan.task, task) {
+        (Some(_), Some(name)) if !name.trim().is_empty() => name,
+        (Some(place), _) => {
+            let name = plan.wanted.get(place).map_or("", String::as_str);
+            return Err(broken(&format!(
+                "has no task in the column \"{}\": name another one with --task-column, or none",
+                short(name)
+            )));
+        }
+        (None, _) => Cow::Borrowed(plan.task_name.as_str()),
+    };
+    if plan.family.is_some() && family.as_ref().is_none_or(|name| name.trim().is_empty()) {
+        return Err(broken("has no family in the column that --family-column names"));
+    }
+    let record = match mixed {
+        Some(problem) => Err(Problem::Bad(problem)),
+        None => plan.shape.record(&mut Roles::new(&plan.mapping, cells)),
+    };
+    let record = match record {
+        Ok(record) if record.length() > spec.max_chars => Err(Dropped::Long),
+        Ok(record) => Ok(record),
+        Err(Problem::Empty) => Err(Dropped::Empty),
+        Err(Problem::Bad(_)) if spec.skip_bad => Err(Dropped::Bad),
+        Err(Problem::Bad(problem)) => return Err(broken(&problem)),
+    };
+    on(Scanned { plan, at, task, family, split, id, record })
+}
+
+/// What is wrong where a column mixes kinds of values.
+fn mixed(plan: &FilePlan, cells: &[Cell<'_>], at: At, types: &mut [Option<(Type, At)>]) -> Option<String> {
+    let mut problem = None;
+    for ((cell, first), name) in cells.iter().zip(types).zip(&plan.wanted) {
+        let Some(kind) = cell.kind() else { continue };
+        match first {
+            None => *first = Some((kind, at)),
+            Some((before, place)) if *before != kind && problem.is_none() => {
+                problem = Some(format!(
+                    "\"{}\" is {}, but {} in {place}: write all of them alike, or drop such rows with --skip-bad",
+                    short(name),
+                    kind.words(),
+                    before.words()
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    problem
+}

@@ -1,0 +1,130 @@
+//! Conversations: the last turn of the assistant is the answer, what came before is asked.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::roles::{Role, Roles, lacks, what};
+use super::{Shape, may, needs};
+use crate::import::cell::Cell;
+use crate::import::record::{Problem, Record};
+use crate::text::short;
+
+pub(super) const MESSAGES: Shape = Shape {
+    name: "messages",
+    help: "Conversations as OpenAI, transformers and mlx-lm keep them: turns with `role` and `content`",
+    fields: &[needs(Role::Messages, &["messages"]), may(Role::System, &["system"])],
+    base: 0,
+    build,
+};
+
+pub(super) const SHAREGPT: Shape = Shape {
+    name: "sharegpt",
+    help: "Conversations as ShareGPT keeps them: turns with `from` and `value`",
+    fields: &[needs(Role::Messages, &["conversations", "conversation"]), may(Role::System, &["system"])],
+    base: 0,
+    build,
+};
+
+/// Longest conversation, in turns.
+const MAX_TURNS: usize = 10_000;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Speaker {
+    System,
+    User,
+    Assistant,
+}
+
+struct Turn {
+    speaker: Speaker,
+    text: String,
+}
+
+fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Problem> {
+    let values = match roles.cell(Role::Messages) {
+        Cell::Missing => return Err(lacks(Role::Messages)),
+        Cell::Null => return Err(Problem::Empty),
+        Cell::Value(Value::Array(values)) => values,
+        Cell::Text(text) => match serde_json::from_str(&text) {
+            Ok(Value::Array(values)) => values,
+            _ => return Err(Problem::bad("the conversation is a text, not a list of turns")),
+        },
+        Cell::Value(other) => {
+            return Err(Problem::bad(format!("the conversation is {}, not a list of turns", what(&other))));
+        }
+    };
+    if values.len() > MAX_TURNS {
+        return Err(Problem::bad(format!("has {} turns, at most {MAX_TURNS} make sense", values.len())));
+    }
+    let mut turns = values.iter().map(turn).collect::<Result<Vec<_>, _>>()?;
+    let Some(last) = turns.iter().rposition(|turn| turn.speaker == Speaker::Assistant) else {
+        return Err(Problem::Empty);
+    };
+    turns.truncate(last + 1);
+    let output = turns.pop().map(|turn| turn.text).unwrap_or_default();
+    let given = roles.text(Role::System, false)?.filter(|text| !text.trim().is_empty());
+    let mut system: Vec<String> = given.map(Cow::into_owned).into_iter().collect();
+    turns.retain(|turn| {
+        if turn.speaker == Speaker::System && !turn.text.trim().is_empty() {
+            system.push(turn.text.clone());
+        }
+        turn.speaker != Speaker::System
+    });
+    let asked = match turns.as_slice() {
+        [only] => only.text.clone(),
+        many => many.iter().map(line).collect::<Vec<_>>().join("\n"),
+    };
+    let parts: Vec<String> =
+        system.into_iter().chain([asked]).filter(|text| !text.trim().is_empty()).collect();
+    Ok(Record {
+        instruction: Cow::Owned(parts.join("\n\n")),
+        output: Cow::Owned(output),
+        ..Record::default()
+    })
+}
+
+/// A turn of a longer conversation.
+fn line(turn: &Turn) -> String {
+    format!("{}: {}", if turn.speaker == Speaker::Assistant { "Assistant" } else { "User" }, turn.text)
+}
+
+fn turn(value: &Value) -> Result<Turn, Problem> {
+    let either = |names: [&str; 2]| names.into_iter().find_map(|name| value.get(name));
+    let Some(name) = either(["role", "from"]).and_then(Value::as_str) else {
+        return Err(Problem::bad(
+            "has a turn without a role: turns have role and content, or from and value",
+        ));
+    };
+    let speaker = match name {
+        "system" => Speaker::System,
+        "user" | "human" | "observation" | "tool" | "function_response" | "ipython" => Speaker::User,
+        "assistant" | "gpt" | "model" | "bot" | "chatgpt" | "function_call" => Speaker::Assistant,
+        other => {
+            return Err(Problem::bad(format!(
+                "has a turn of \"{}\": known are system, user (human) and assistant (gpt)",
+                short(other)
+            )));
+        }
+    };
+    let text = match either(["content", "value"]) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(parts)) => {
+            let text = |part: &Value| {
+                part.get("text").and_then(Value::as_str).or_else(|| part.as_str()).map(String::from)
+            };
+            let texts: Option<Vec<String>> = parts.iter().map(text).collect();
+            texts.ok_or_else(|| Problem::bad("has a turn with something else than text"))?.join("\n")
+        }
+        Some(Value::Null) => String::new(),
+        Some(other) => {
+            return Err(Problem::bad(format!("has a turn whose content is {}, not a text", what(other))));
+        }
+        None => {
+            return Err(Problem::bad(
+                "has a turn without content: turns have role and content, or from and value",
+            ));
+        }
+    };
+    Ok(Turn { speaker, text })
+}

@@ -1,0 +1,71 @@
+//! A text and its answer.
+
+use std::borrow::Cow;
+
+use super::roles::{Role, Roles, lacks, texts};
+use crate::import::cell::{Cell, scalar};
+use crate::import::record::{Problem, Record};
+
+/// The example of a text, what belongs to it, and its answer or answers.
+pub(super) fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Problem> {
+    let (instruction, input) = question(roles)?;
+    let mut record = Record { instruction, input, ..Record::default() };
+    if let Some(classes) = roles.classes() {
+        record.output = class(&roles.cell(Role::Output), classes)?;
+        return Ok(record);
+    }
+    match roles.cell(Role::Output) {
+        Cell::Text(text) => record.output = text,
+        Cell::Null => return Err(Problem::Empty),
+        cell => {
+            let mut answers = Vec::new();
+            for answer in texts(Role::Output, cell)? {
+                if !answer.trim().is_empty() && !answers.contains(&answer) {
+                    answers.push(answer);
+                }
+            }
+            record.output = Cow::Owned(answers.first().cloned().unwrap_or_default());
+            if answers.len() > 1 {
+                record.references = answers;
+            }
+        }
+    }
+    Ok(record)
+}
+
+/// The instruction, with the system's text before it, and the input.
+pub(super) fn question<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<(Cow<'a, str>, Cow<'a, str>), Problem> {
+    let mut instruction = roles.text(Role::Instruction, true)?.unwrap_or_default();
+    let input = roles.text(Role::Input, false)?.unwrap_or_default();
+    let system = roles.text(Role::System, false)?.filter(|text| !text.trim().is_empty());
+    if let Some(system) = system {
+        instruction = Cow::Owned(if instruction.trim().is_empty() {
+            system.into()
+        } else {
+            format!("{system}\n\n{instruction}")
+        });
+    }
+    Ok((instruction, input))
+}
+
+/// The name of a class by its number, as the datasets library keeps classes; −1 says that nobody knows it.
+fn class<'a>(cell: &Cell<'a>, classes: &[String]) -> Result<Cow<'a, str>, Problem> {
+    let text = match cell {
+        Cell::Missing => return Err(lacks(Role::Output)),
+        Cell::Null => return Err(Problem::Empty),
+        Cell::Text(text) => return Ok(text.clone()),
+        Cell::Value(value) => scalar(value).unwrap_or_default(),
+    };
+    let number = text.parse::<i64>().ok();
+    if number == Some(-1) {
+        return Err(Problem::Empty);
+    }
+    let found = number.and_then(|number| classes.get(usize::try_from(number).ok()?));
+    found.map(|name| Cow::Owned(name.clone())).ok_or_else(|| {
+        let last = classes.len().saturating_sub(1);
+        Problem::bad(format!(
+            "the label {text} is outside the {} classes (0 to {last}): correct it",
+            classes.len()
+        ))
+    })
+}

@@ -1,0 +1,276 @@
+//! What columns are for, and which column of a file has which role.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::Shape;
+use crate::import::cell::{Cell, scalar};
+use crate::import::kinds::Columns;
+use crate::import::record::Problem;
+use crate::named::{Named, by_name};
+use crate::text::short;
+
+/// What a column is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// What is asked.
+    Instruction,
+    /// What it is asked about.
+    Input,
+    /// The right answer, or a list of right answers.
+    Output,
+    /// What may be chosen.
+    Choices,
+    /// The right choice.
+    Answer,
+    /// Turns of a conversation.
+    Messages,
+    /// What stands before a conversation or an instruction.
+    System,
+}
+
+impl Named for Role {
+    const KIND: &'static str = "field";
+
+    fn all() -> &'static [Self] {
+        use Role::{Answer, Choices, Input, Instruction, Messages, Output, System};
+        &[Instruction, Input, Output, Choices, Answer, Messages, System]
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Instruction => "instruction",
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::Choices => "choices",
+            Self::Answer => "answer",
+            Self::Messages => "messages",
+            Self::System => "system",
+        }
+    }
+
+    fn help(&self) -> &'static str {
+        match self {
+            Self::Instruction => "What is asked",
+            Self::Input => "What it is asked about",
+            Self::Output => "The right answer; of a list, the first is trained on and all count",
+            Self::Choices => "What may be chosen: a list, or several columns with + between",
+            Self::Answer => "The right choice: its number, its letter, its label or its text",
+            Self::Messages => "Turns of a conversation",
+            Self::System => "What stands before the instruction",
+        }
+    }
+}
+by_name!(Role);
+
+/// A column of a row that is read, and the path within it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Source {
+    column: usize,
+    path: Vec<String>,
+}
+
+/// Which wanted columns of a file have which roles.
+#[derive(Clone, Debug, Default)]
+pub struct Mapping {
+    sources: Vec<(Role, Vec<Source>)>,
+    /// The number of the first choice.
+    pub base: i64,
+    /// Names of classes, where the output is a number of one.
+    pub classes: Option<Vec<String>>,
+}
+
+/// The place of a column among those that are wanted, which gets it where it is not yet.
+pub fn place(wanted: &mut Vec<String>, name: &str) -> usize {
+    wanted.iter().position(|other| other == name).unwrap_or_else(|| {
+        wanted.push(name.to_string());
+        wanted.len() - 1
+    })
+}
+
+/// A column, or the path of names into one: `answers.text`.
+pub fn find(columns: &Columns, name: &str) -> Option<(String, Vec<String>)> {
+    let is_column = |name: &str| columns.names.iter().any(|other| other == name);
+    if is_column(name) {
+        return Some((name.to_string(), Vec::new()));
+    }
+    let dots = name.match_indices('.').map(|(at, _)| at);
+    dots.filter_map(|at| Some((name.get(..at)?, name.get(at + 1..)?)))
+        .find(|(column, _)| is_column(column))
+        .map(|(column, path)| (column.to_string(), path.split('.').map(String::from).collect()))
+}
+
+impl Mapping {
+    /// The columns that a shape finds in a file; `None` where it lacks one that it needs.
+    pub fn of_shape(shape: &Shape, columns: &Columns, wanted: &mut Vec<String>) -> Option<Self> {
+        let mut mapping = Self { base: shape.base, ..Self::default() };
+        let mut new = wanted.clone();
+        for field in shape.fields {
+            let parts = |name: &'static str| name.split('+').collect::<Vec<_>>();
+            let there = |name: &&&'static str| parts(name).iter().all(|part| find(columns, part).is_some());
+            let names = match field.names.iter().find(there) {
+                Some(name) => parts(name),
+                None if field.required => return None,
+                // Rows may have it, though none of the first has.
+                None if columns.open => field.names.first().map(|name| parts(name))?,
+                None => continue,
+            };
+            mapping.add(field.role, &names, columns, &mut new);
+        }
+        *wanted = new;
+        Some(mapping)
+    }
+
+    /// The columns that a person named, in the same way.
+    ///
+    /// # Errors
+    /// The first that is not there.
+    pub fn of_names<'n>(
+        names: &'n [(Role, Vec<String>)],
+        columns: &Columns,
+        wanted: &mut Vec<String>,
+    ) -> Result<Self, &'n str> {
+        let mut mapping = Self::default();
+        for (role, names) in names {
+            if let Some(name) = names.iter().find(|name| find(columns, name).is_none()) {
+                return Err(name);
+            }
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            mapping.add(*role, &names, columns, wanted);
+        }
+        Ok(mapping)
+    }
+
+    fn add(&mut self, role: Role, names: &[&str], columns: &Columns, wanted: &mut Vec<String>) {
+        let source = |name: &&str| {
+            let (column, path) = find(columns, name).unwrap_or_else(|| (name.to_string(), Vec::new()));
+            if role == Role::Output && path.is_empty() {
+                self.classes = columns.classes.get(&column).cloned();
+            }
+            Source { column: place(wanted, &column), path }
+        };
+        let sources = names.iter().map(source).collect();
+        self.sources.push((role, sources));
+    }
+}
+
+/// The cells of a row by their roles.
+pub struct Roles<'m, 'c, 'a> {
+    mapping: &'m Mapping,
+    cells: &'c mut [Cell<'a>],
+}
+
+impl<'m, 'c, 'a> Roles<'m, 'c, 'a> {
+    /// Of the wanted cells of a row.
+    pub fn new(mapping: &'m Mapping, cells: &'c mut [Cell<'a>]) -> Self {
+        Self { mapping, cells }
+    }
+
+    /// The number of the first choice.
+    pub fn base(&self) -> i64 {
+        self.mapping.base
+    }
+
+    /// Names of classes, where the output is a number of one.
+    pub fn classes(&self) -> Option<&'m [String]> {
+        self.mapping.classes.as_deref()
+    }
+
+    /// Every cell of a role: one for each of its columns.
+    pub fn cells(&mut self, role: Role) -> Vec<Cell<'a>> {
+        let mapping = self.mapping;
+        let found = mapping.sources.iter().find(|(other, _)| *other == role);
+        let sources = found.map_or(&[][..], |(_, sources)| sources);
+        sources.iter().map(|source| self.source(source)).collect()
+    }
+
+    fn source(&mut self, source: &Source) -> Cell<'a> {
+        let used = |other: &Source| other.column == source.column;
+        let uses = self.mapping.sources.iter().flat_map(|(_, sources)| sources).filter(|s| used(s)).count();
+        match self.cells.get_mut(source.column) {
+            Some(cell) if !source.path.is_empty() => cell.part(&source.path),
+            Some(cell) if uses > 1 => cell.clone(),
+            Some(cell) => std::mem::replace(cell, Cell::Missing),
+            None => Cell::Missing,
+        }
+    }
+
+    /// The cell of a role.
+    pub fn cell(&mut self, role: Role) -> Cell<'a> {
+        let mapping = self.mapping;
+        let found = mapping.sources.iter().find(|(other, _)| *other == role);
+        found.and_then(|(_, sources)| sources.first()).map_or(Cell::Missing, |source| self.source(source))
+    }
+
+    /// The text of a role; nothing of null.
+    ///
+    /// # Errors
+    /// A list or an object; a field that the row lacks, where it is required.
+    pub fn text(&mut self, role: Role, required: bool) -> Result<Option<Cow<'a, str>>, Problem> {
+        match self.cell(role) {
+            Cell::Text(text) => Ok(Some(text)),
+            Cell::Null => Ok(None),
+            Cell::Missing if required => Err(lacks(role)),
+            Cell::Missing => Ok(None),
+            Cell::Value(value) => match scalar(&value) {
+                Some(text) => Ok(Some(Cow::Owned(text))),
+                None => Err(Problem::bad(format!("{role} is {}, not a text", what(&value)))),
+            },
+        }
+    }
+}
+
+/// That a row lacks the field of a role.
+pub fn lacks(role: Role) -> Problem {
+    Problem::bad(format!("lacks the field for {role}: add it, or name another with --fields {role}=COLUMN"))
+}
+
+/// A value in a few words.
+pub fn what(value: &Value) -> String {
+    match value {
+        Value::Array(values) if values.iter().any(Value::is_array) => "a nested list".into(),
+        Value::Array(values) => format!("a list of {}", crate::text::counted(values.len(), "value")),
+        Value::Object(_) => "an object".into(),
+        other => short(&other.to_string()).to_string(),
+    }
+}
+
+/// The texts of a list, or of one text; of an object with a list `text` that list, as SQuAD has it.
+///
+/// # Errors
+/// What is no list of texts.
+pub fn texts(role: Role, cell: Cell<'_>) -> Result<Vec<String>, Problem> {
+    /// More answers or choices than this are no question's.
+    const MOST: usize = 1000;
+    let value = match cell {
+        Cell::Missing => return Err(lacks(role)),
+        Cell::Null => return Ok(Vec::new()),
+        Cell::Text(text) => return Ok(vec![text.into_owned()]),
+        Cell::Value(value) => value,
+    };
+    let listed = match &value {
+        Value::Object(fields) => fields.get("text").filter(|inner| inner.is_array()),
+        Value::Array(_) => Some(&value),
+        other => return Ok(scalar(other).into_iter().collect()),
+    };
+    let Some(Value::Array(values)) = listed else {
+        return Err(Problem::bad(format!("{role} is {}, not a text or a list of texts", what(&value))));
+    };
+    if values.len() > MOST {
+        return Err(Problem::bad(format!("{role} has {} values, at most {MOST} make sense", values.len())));
+    }
+    let text = |inner: &Value| {
+        scalar(inner).ok_or_else(|| {
+            let what = if inner.is_array() {
+                "a nested list".to_string()
+            } else {
+                format!("a list with {} in it", what(inner))
+            };
+            Problem::bad(format!(
+                "{role} is {what}, not a list of texts: flatten it, or name another column with --fields"
+            ))
+        })
+    };
+    values.iter().filter(|inner| !inner.is_null()).map(text).collect()
+}

@@ -1,0 +1,200 @@
+//! Task folders, written beside their place and put there when they are whole.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::record::Record;
+use super::splits::Split;
+use crate::outside::{TEMPORARY, UnfinishedFolder, make_folders, own, sweep};
+use crate::text::printable;
+use crate::{Error, Result};
+
+/// Bytes that wait in memory for their files, of all tasks together. No file is open longer than one write.
+const WAITING: usize = 48 << 20;
+
+/// `task.toml`.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct TaskFile {
+    pub id: String,
+    pub family: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<String>,
+    pub metric: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub held_out: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
+}
+
+/// A task's place below the folder of tasks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TaskPath {
+    pub family: String,
+    pub task: String,
+}
+
+impl TaskPath {
+    fn below(&self, folder: &Path) -> PathBuf {
+        folder.join(&self.family).join(&self.task)
+    }
+}
+
+/// That none of the tasks is there already.
+///
+/// # Errors
+/// The first that is.
+pub(super) fn check_free(out: &Path, tasks: &[TaskPath]) -> Result<()> {
+    match tasks.iter().map(|task| task.below(out)).find(|path| own::is_taken(path)) {
+        Some(path) => Err(taken(&path)),
+        None => Ok(()),
+    }
+}
+
+fn taken(path: &Path) -> Error {
+    Error::file(path, "exists already: remove it, or choose another --out, --family or --name")
+}
+
+/// What waits for a task's files.
+#[derive(Debug, Default)]
+struct Waiting {
+    splits: [Vec<u8>; 3],
+    made: bool,
+}
+
+/// Tasks that are being written.
+#[derive(Debug)]
+pub(super) struct Writer {
+    folder: UnfinishedFolder,
+    /// Whether the folder of tasks is there already.
+    exists: bool,
+    out: PathBuf,
+    tasks: Vec<TaskPath>,
+    waiting: Vec<Waiting>,
+    bytes: usize,
+}
+
+impl Writer {
+    /// Begins to write these tasks.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn new(out: &Path, tasks: Vec<TaskPath>) -> Result<Self> {
+        let exists = out.is_dir();
+        let parent = match (exists, out.parent()) {
+            (true, _) => out,
+            (false, Some(parent)) if !parent.as_os_str().is_empty() => parent,
+            (false, _) => Path::new("."),
+        };
+        make_folders(parent)?;
+        // What an import that was killed left behind.
+        sweep(parent);
+        let folder = UnfinishedFolder::new_in(parent, TEMPORARY).map_err(|e| Error::io(parent, e))?;
+        let waiting = tasks.iter().map(|_| Waiting::default()).collect();
+        Ok(Self { folder, exists, out: out.into(), tasks, waiting, bytes: 0 })
+    }
+
+    /// Writes an example of the task with this number.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn example(&mut self, task: usize, split: Split, record: &Record<'_>) -> Result<()> {
+        let Some(waiting) = self.waiting.get_mut(task) else { return Ok(()) };
+        let buffer = &mut waiting.splits[split.index()];
+        let before = buffer.len();
+        serde_json::to_writer(&mut *buffer, record).map_err(|e| Error::msg(e.to_string()))?;
+        buffer.push(b'\n');
+        self.bytes += buffer.len() - before;
+        if self.bytes > WAITING { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        for (task, waiting) in self.tasks.iter().zip(&mut self.waiting) {
+            let folder = task.below(self.folder.path());
+            for split in Split::ALL {
+                let buffer = &mut waiting.splits[split.index()];
+                if buffer.is_empty() {
+                    continue;
+                }
+                if !waiting.made {
+                    make_folders(&folder)?;
+                    waiting.made = true;
+                }
+                let path = folder.join(split.file());
+                let written = own::append(&path)?.write_all(buffer);
+                written.map_err(|e| Error::io(&self.out, e))?;
+                *buffer = Vec::new();
+            }
+        }
+        self.bytes = 0;
+        Ok(())
+    }
+
+    /// Describes the task with this number.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn describe(&mut self, task: usize, file: &TaskFile) -> Result<()> {
+        let Some(path) = self.tasks.get(task) else { return Ok(()) };
+        let text = toml::to_string(file).map_err(|e| Error::msg(e.to_string()))?;
+        let folder = path.below(self.folder.path());
+        make_folders(&folder)?;
+        own::create(&folder.join("task.toml"), text.as_bytes())
+    }
+
+    /// Puts the tasks into their place: all of them or none.
+    ///
+    /// # Errors
+    /// What the file system says; a name that was taken meanwhile. Nothing is there then that was not before.
+    pub fn finish(mut self) -> Result<()> {
+        self.flush()?;
+        if !self.exists {
+            return self.folder.finish(&self.out).map_err(|e| match e.kind() {
+                std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::DirectoryNotEmpty => taken(&self.out),
+                _ => Error::io(&self.out, e),
+            });
+        }
+        let mut done: Vec<(PathBuf, PathBuf)> = Vec::new();
+        let moved = self.moves().into_iter().try_for_each(|(from, to)| {
+            own::rename_new(&from, &to).map_err(|e| match e.kind() {
+                std::io::ErrorKind::AlreadyExists => taken(&to),
+                _ => Error::io(&to, e),
+            })?;
+            done.push((from, to));
+            Ok(())
+        });
+        if moved.is_err() {
+            for (from, to) in done.iter().rev() {
+                let _ = own::rename_new(to, from);
+            }
+        }
+        moved
+    }
+
+    /// Folders that are moved: new families as a whole.
+    fn moves(&self) -> Vec<(PathBuf, PathBuf)> {
+        let mut moves = Vec::new();
+        for task in &self.tasks {
+            let (from, to) = (self.folder.path().join(&task.family), self.out.join(&task.family));
+            let pair = if own::is_taken(&to) {
+                (task.below(self.folder.path()), task.below(&self.out))
+            } else {
+                (from, to)
+            };
+            if !moves.contains(&pair) {
+                moves.push(pair);
+            }
+        }
+        moves
+    }
+}
+
+/// A path for messages.
+pub(super) fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy()).into_owned()
+}

@@ -1,0 +1,242 @@
+//! Broken and hostile sources: one line each that names the file and the row, and nothing is written.
+
+use std::fs;
+
+use super::{Desk, fixture, problem, run};
+
+fn refused(name: &str, content: impl AsRef<[u8]>, words: &[&str]) {
+    let desk = Desk::new();
+    let spec = desk.spec(desk.write(name, content));
+    let error = problem(&desk, &spec);
+    for word in words.iter().chain([&name]) {
+        assert!(error.contains(word), "{word}: {error}");
+    }
+}
+
+const GOOD: &str = "{\"question\":\"q\",\"answer\":\"a\"}\n";
+
+#[test]
+fn broken_json_is_named_by_its_line() {
+    refused("a.jsonl", format!("{GOOD}{{\"question\":\"q\",\n"), &["line 2", "not valid JSON"]);
+    refused("a.jsonl", format!("{GOOD}{GOOD}[1]\n"), &["line 3", "is a list, not an object"]);
+    refused(
+        "a.jsonl",
+        [GOOD.as_bytes(), b"{\"question\":\"\xff\",\"answer\":\"\"}\n"].concat(),
+        &["line 2", "not UTF-8"],
+    );
+    refused(
+        "a.jsonl",
+        format!("{GOOD}{{\"question\":\"q\"}}\n"),
+        &["line 2", "lacks the field for output", "--fields"],
+    );
+    refused(
+        "a.jsonl",
+        format!("{GOOD}{{\"question\":\"q\",\"answer\":3}}\n"),
+        &["line 2", "a number, but a text in line 1", "--skip-bad"],
+    );
+    refused("a.jsonl", "{\"question\":\"q\",\"answer\":[[\"a\"]]}\n", &["line 1", "nested list"]);
+    refused("a.jsonl", "{\"question\":\"q\",\"answer\":{\"x\":1}}\n", &["line 1", "an object"]);
+    refused("a.jsonl", "{\"question\":\"q\",\"question\":\"r\",\"answer\":\"a\"}\n", &["line 1", "twice"]);
+    refused("a.json", format!("[{}", GOOD.trim()), &["truncated"]);
+    refused("a.json", "{\"a\": {\n\"b\": 1}}", &["no list of rows"]);
+    refused("a.json", "[1, 2]", &["example 1 of the array", "a number"]);
+    refused("a.jsonl", "", &["is empty"]);
+    refused("a.jsonl", "\n\n", &["has no rows"]);
+    refused("a.jsonl", b"\xff\xfea\0b\0", &["UTF-16"]);
+    refused("a.jsonl", "{\"x\":1,\"y\":\u{1b}[31m}\n", &["line 1"]);
+    refused("a.jsonl", "{\"x\\u001b[31m\":1,\"y\":2}\n", &["no known shape", "--fields"]);
+    let deep = format!("{{\"question\":{}{},\"answer\":\"a\"}}\n", "[".repeat(5000), "]".repeat(5000));
+    refused("a.jsonl", deep, &["line 1", "recursion limit"]);
+}
+
+#[test]
+fn rows_without_an_end_take_no_memory() {
+    let long = format!("{GOOD}{{\"question\":\"{}\",\"answer\":\"a\"}}\n", "x".repeat(17 << 20));
+    refused("a.jsonl", long, &["line 2", "longer than 16 MiB"]);
+    let quote = format!("question,answer\nq,a\nq,\"{}\n", "x\n".repeat(9 << 20));
+    refused("a.csv", quote, &["line 3", "quote"]);
+    let array = format!("[{},{{\"question\":\"{}\"}}]", GOOD.trim(), "x".repeat(17 << 20));
+    refused("a.json", array, &["example 2 of the array", "longer than 16 MiB"]);
+}
+
+#[test]
+fn broken_csv_is_named_by_its_line() {
+    refused("a.csv", "question,answer\na,b\na,b,c\n", &["line 3", "has 3 values where line 1 names 2"]);
+    refused("a.csv", "question,answer\na,b\nc,\"never closed\nd,e\n", &["line 3", "never closed"]);
+    refused("a.csv", b"question,answer\na,\xe9\n", &["line 2", "not UTF-8"]);
+    refused("a.csv", "question,question\na,b\n", &["two columns"]);
+    refused("a.csv", "question,answer\n", &["has no rows"]);
+    refused("a.csv", "foo,bar\na,b\n", &["no known shape (foo, bar)"]);
+}
+
+#[test]
+fn choices_need_an_answer_among_them() {
+    let row =
+        |answer: &str| format!("{{\"question\":\"q\",\"choices\":[\"a\",\"b\"],\"answer\":{answer}}}\n");
+    let good = row("1");
+    for (answer, words) in [
+        ("2", &["line 2", "outside the 2 choices (0 to 1)", "--answer-base"][..]),
+        ("-1", &["line 2", "no answer"]),
+        ("null", &["line 2", "no answer", "--skip-bad"]),
+        ("1.5", &["line 2", "no whole number"]),
+    ] {
+        refused("a.jsonl", good.clone() + &row(answer), words);
+    }
+    let texts = row("\"A\"");
+    refused("a.jsonl", texts.clone() + &row("\"C\""), &["line 2", "none of the 2 choices"]);
+    refused("a.jsonl", "{\"question\":\"q\",\"choices\":[\"a\"],\"answer\":0}\n", &["line 1", "needs two"]);
+    refused(
+        "a.jsonl",
+        "{\"question\":\"q\",\"choices\":[[\"a\"],\"b\"],\"answer\":0}\n",
+        &["line 1", "nested list"],
+    );
+    refused("a.jsonl", "{\"question\":\"q\",\"choices\":\"a b\",\"answer\":0}\n", &["line 1", "not a list"]);
+    // Dropped and counted, where that is asked for.
+    let desk = Desk::new();
+    let mut spec = desk.spec(desk.write("a.jsonl", good + &row("2") + &row("null")));
+    spec.skip_bad = true;
+    let report = run(&spec).unwrap();
+    assert_eq!((report.kept, report.dropped.words().as_str()), (1, "2 no examples"));
+}
+
+#[test]
+fn labels_outside_the_classes_are_refused() {
+    // The class names of the fixture with one taken away.
+    let desk = Desk::new();
+    for name in ["data-00000-of-00001.arrow", "state.json", "dataset_info.json"] {
+        let bytes = fs::read(fixture("saved/train").join(name)).unwrap();
+        let text: Vec<u8> =
+            replaced(&bytes, b"\"unacceptable\", \"acceptable\"", b"\"unacceptable\"              ");
+        desk.write(name, text);
+    }
+    let error = problem(&desk, &desk.spec(desk.source()));
+    assert!(error.contains("row 2") && error.contains("the label 1 is outside the 1 classes"), "{error}");
+}
+
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = bytes.to_vec();
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(from.len()).position(|window| window == from) {
+        bytes[at + found..at + found + to.len()].copy_from_slice(to);
+        at += found + to.len();
+    }
+    bytes
+}
+
+#[test]
+fn splits_that_are_none_are_refused() {
+    let rows = "question,answer,split\na,b,train\nc,d,banana\n";
+    refused("a.csv", rows, &["line 3", "\"banana\" is none of train, validation and test"]);
+    refused("a.csv", "question,answer,split\na,b,train\nc,d,\n", &["line 3", "has no split"]);
+}
+
+#[test]
+fn compressed_files_are_sound_or_refused() {
+    let packed = fs::read(fixture("json/lines.jsonl.gz")).unwrap();
+    refused("a.jsonl.gz", &packed[..packed.len() / 2], &["truncated"]);
+    let zst = fs::read(fixture("json/lines.jsonl.zst")).unwrap();
+    refused("a.jsonl.zst", &zst[..zst.len() / 2], &["truncated"]);
+    refused("a.jsonl.zst", GOOD, &["not compressed with zstd as its name says"]);
+    let mut wrong = zst.clone();
+    wrong[10..40].iter_mut().for_each(|byte| *byte ^= 0x5a);
+    let desk = Desk::new();
+    let error = problem(&desk, &desk.spec(desk.write("a.jsonl.zst", wrong)));
+    assert!(error.contains("zstd"), "{error}");
+    // By its content, whatever its name.
+    let desk = Desk::new();
+    assert_eq!(run(&desk.spec(desk.write("a.jsonl", packed))).unwrap().rows, 20);
+}
+
+#[test]
+fn bombs_do_not_go_off() {
+    use std::io::Write;
+    let mut packed = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+    let line = format!("{GOOD}{}", "\n".repeat((1 << 20) - GOOD.len()));
+    for _ in 0..600 {
+        packed.write_all(line.as_bytes()).unwrap();
+    }
+    let packed = packed.finish().unwrap();
+    assert!(packed.len() < 1 << 20);
+    refused("a.jsonl.zst", packed, &["more than 500 times its size"]);
+}
+
+#[test]
+fn damaged_parquet_is_refused() {
+    let whole = fs::read(fixture("flan/data/train-00000-of-00002-0123456789abcdef.parquet")).unwrap();
+    refused("a.parquet", &whole[..whole.len() - 100], &["truncated"]);
+    refused("a.parquet", b"PAR1", &["truncated"]);
+    refused(
+        "a.parquet",
+        [&whole[..whole.len() - 8], &[0xff, 0xff, 0xff, 0x7f], b"PAR1"].concat(),
+        &["truncated"],
+    );
+    // A byte of a row group.
+    let mut broken = whole.clone();
+    broken[4..400].iter_mut().for_each(|byte| *byte ^= 0x5a);
+    refused("a.parquet", broken, &["row group 1 (rows 1 to 50)"]);
+}
+
+/// Every damage is an error, or goes unnoticed, but never ends the program.
+#[test]
+fn no_damage_ends_the_program() {
+    let files = [
+        "flan/data/train-00000-of-00002-0123456789abcdef.parquet",
+        "flan/data/train-00001-of-00002-fedcba9876543210.parquet",
+        "types/pandas.parquet",
+        "ipc/file.arrow",
+        "saved_one/data-00000-of-00001.arrow",
+        "json/lines.jsonl.zst",
+        "json/lines.jsonl.gz",
+        "json/squad.jsonl",
+        "csv/qa.csv",
+    ];
+    let mut state = 42u64;
+    let mut random = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize
+    };
+    let desk = Desk::new();
+    for name in files {
+        let whole = fs::read(fixture(name)).unwrap();
+        let file = desk.write(name.rsplit('/').next().unwrap(), &whole);
+        let mut spec = desk.spec(&file);
+        spec.dry_run = true;
+        run(&spec).unwrap();
+        for _ in 0..150 {
+            let mut bytes = whole.clone();
+            for _ in 0..1 + random() % 4 {
+                let at = random() % bytes.len();
+                bytes[at] = random() as u8;
+            }
+            if random() % 8 == 0 {
+                bytes.truncate(random() % bytes.len());
+            }
+            fs::write(&file, &bytes).unwrap();
+            if let Err(error) = run(&spec) {
+                let error = error.to_string();
+                assert!(
+                    error.lines().count() == 1 && error.contains(file.file_name().unwrap().to_str().unwrap()),
+                    "{error}"
+                );
+            }
+        }
+        fs::remove_file(&file).unwrap();
+    }
+}
+
+#[test]
+fn sources_that_are_none_are_refused() {
+    let desk = Desk::new();
+    let absent = desk.0.path().join("source/absent");
+    assert!(problem(&desk, &desk.spec(&absent)).contains("does not exist"));
+    refused("a.txt", "text", &["of no kind that is read", "parquet"]);
+    refused("a.zip", b"PK\x03\x04xxxx", &["zip"]);
+    let desk = Desk::new();
+    desk.write("notes.txt", "text");
+    assert!(problem(&desk, &desk.spec(desk.source())).contains("no files of rows"));
+    let desk = Desk::new();
+    let mut spec = desk.spec(desk.write("a.jsonl", GOOD).parent().unwrap());
+    spec.out = spec.source.clone();
+    assert!(run(&spec).unwrap_err().to_string().contains("in the source itself"));
+}

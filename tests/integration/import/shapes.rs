@@ -1,0 +1,205 @@
+//! Kinds of files and shapes of records.
+
+use lora_tui::named::Named;
+use lora_tui::train::Dataset;
+use serde_json::json;
+
+use super::{Desk, counts, fixture, run, texts};
+
+/// A whole dataset without limits, in one split.
+fn everything(desk: &Desk, source: impl AsRef<std::path::Path>) -> lora_tui::import::ImportReport {
+    let mut spec = desk.spec(source);
+    (spec.caps.validation, spec.caps.test, spec.keep_duplicates) = (0, 0, true);
+    run(&spec).unwrap()
+}
+
+#[test]
+fn json_is_read_as_lines_as_an_array_and_compressed() {
+    let mut found = Vec::new();
+    for name in ["json/array.json", "json/lines.jsonl.gz", "json/lines.jsonl.zst"] {
+        let desk = Desk::new();
+        let report = everything(&desk, fixture(name));
+        assert_eq!((report.rows, report.kept, report.tasks[0].shape.as_str()), (20, 20, "alpaca"), "{name}");
+        let task = format!("{0}/{0}", report.name);
+        found.push(desk.lines(&task, "train"));
+        assert_eq!(found[0][3], json!({"instruction": "Add 3", "input": "3 1", "output": "4"}));
+        // What the project trains on.
+        let dataset = Dataset::load(&desk.out().join(&task)).unwrap();
+        assert_eq!((dataset.train.len(), dataset.train[1].input.as_str()), (20, "1 1"));
+        assert_eq!(dataset.task.source.as_deref(), Some(report.name.as_str()));
+    }
+    assert!(found.iter().all(|lines| *lines == found[0]));
+}
+
+#[test]
+fn an_object_with_a_list_of_rows_is_read() {
+    let desk = Desk::new();
+    let report = everything(&desk, fixture("json/bbh.json"));
+    assert_eq!(
+        (report.rows, report.tasks[0].shape.as_str(), report.tasks[0].metric.as_str()),
+        (12, "definition", "exact_match")
+    );
+    // The same on one line.
+    let line = r#"{"canary":1,"examples":[{"input":"a","target":"b"},{"input":"c","target":"d"}]}"#;
+    let desk = Desk::new();
+    assert_eq!(everything(&desk, desk.write("line.json", line)).rows, 2);
+}
+
+#[test]
+fn csv_of_pandas_keeps_quotes_lines_and_letters() {
+    for name in ["csv/qa.csv", "csv/all.tsv", "csv/packed.csv.gz"] {
+        let desk = Desk::new();
+        let report = everything(&desk, fixture(name));
+        assert_eq!((report.rows, report.kept), (12, 12), "{name}");
+        let lines = desk.lines(&format!("{0}/{0}", report.name), "train");
+        assert_eq!(
+            lines[0],
+            json!({"instruction": "What does \"so, what\" mean?", "input": "", "output": "a\nnew line"})
+        );
+        assert_eq!(lines[3]["instruction"], "Q3, é 日本");
+    }
+}
+
+#[test]
+fn parquet_of_pandas_and_pyarrow_is_read() {
+    let desk = Desk::new();
+    everything(&desk, fixture("types/pandas.parquet"));
+    let lines = desk.lines("pandas/pandas", "train");
+    assert_eq!(
+        (lines.len(), &lines[1]),
+        (30, &json!({"instruction": "text 1", "input": "", "output": "good"}))
+    );
+}
+
+#[test]
+fn arrow_files_with_dictionaries_and_zstd_are_read() {
+    let desk = Desk::new();
+    everything(&desk, fixture("ipc/file.arrow"));
+    let lines = desk.lines("file/file", "train");
+    assert_eq!((lines.len(), &lines[24]), (25, &json!({"instruction": "p24", "input": "", "output": "yes"})));
+}
+
+#[test]
+fn conversations_end_with_the_answer() {
+    let desk = Desk::new();
+    everything(&desk, fixture("json/chats.jsonl"));
+    assert_eq!(
+        desk.lines("chats/chats", "train")[2],
+        json!({"instruction": "Be brief.\n\nHi 2", "input": "", "output": "Ho"})
+    );
+    let long = r#"{"conversations":[{"from":"human","value":"a"},{"from":"gpt","value":"b"},{"from":"human","value":"c"},{"from":"gpt","value":"d"},{"from":"human","value":"e"}]}"#;
+    let desk = Desk::new();
+    everything(&desk, desk.write("long.jsonl", long));
+    let line = &desk.lines("long/long", "train")[0];
+    assert_eq!(
+        (&line["instruction"], &line["output"]),
+        (&json!("User: a\nAssistant: b\nUser: c"), &json!("d"))
+    );
+}
+
+#[test]
+fn several_right_answers_are_references() {
+    let desk = Desk::new();
+    everything(&desk, fixture("json/squad.jsonl"));
+    let expected = json!({"instruction": "q4", "input": "c", "output": "a", "references": ["a", "b4"]});
+    assert_eq!(desk.lines("squad/squad", "train")[4], expected);
+    let dataset = Dataset::load(&desk.out().join("squad/squad")).unwrap();
+    assert_eq!(dataset.train[4].references, ["a", "b4"]);
+}
+
+#[test]
+fn choices_have_the_index_of_the_right_one() {
+    let cases = [
+        (r#"{"question":"q","choices":["x","y"],"answer":1}"#, "y", 1),
+        (r#"{"question":"q","choices":["x","y","z"],"answer":"C"}"#, "z", 2),
+        (r#"{"question":"q","choices":["x","y"],"answer":"x"}"#, "x", 0),
+        (r#"{"question":"q","choices":{"text":["x","y"],"label":["1","2"]},"answerKey":"2"}"#, "y", 1),
+        (r#"{"ctx":"q","endings":["x","y"],"label":"0"}"#, "x", 0),
+        (r#"{"goal":"q","sol1":"x","sol2":"y","label":1}"#, "y", 1),
+        (r#"{"sentence":"q","option1":"x","option2":"y","answer":"1"}"#, "x", 0),
+        (r#"{"context":"i","question":"q","answerA":"x","answerB":"y","answerC":"z","label":"3"}"#, "z", 2),
+        (r#"{"question":"q","options":"[\"x\",\"y\"]","answer":"b"}"#, "y", 1),
+        (
+            r#"{"question_stem":"q","choices":[{"text":"x","label":"A"},{"text":"y","label":"B"}],"answerKey":"A"}"#,
+            "x",
+            0,
+        ),
+    ];
+    for (line, output, answer) in cases {
+        let desk = Desk::new();
+        everything(&desk, desk.write("c.jsonl", line));
+        let found = &desk.all("c/c")[0];
+        assert_eq!((&found["output"], &found["answer"]), (&json!(output), &json!(answer)), "{line}");
+        assert_eq!(found["choices"][answer], output, "{line}");
+    }
+}
+
+#[test]
+fn choices_of_a_saved_dataset_are_read() {
+    let desk = Desk::new();
+    let report = everything(&desk, fixture("saved_one"));
+    assert_eq!(counts(&report), [("saved_one", 20, 0, 0)]);
+    let expected = json!({
+        "instruction": "How many is 3?", "input": "", "output": "3", "choices": ["one", "two", "3"], "answer": 2
+    });
+    assert_eq!(desk.lines("saved_one/saved_one", "train")[0], expected);
+    let dataset = Dataset::load(&desk.out().join("saved_one/saved_one")).unwrap();
+    assert_eq!((dataset.train[0].answer, dataset.task.metric.name()), (Some(2), "choice"));
+}
+
+#[test]
+fn a_test_split_alone_is_a_held_out_task() {
+    let desk = Desk::new();
+    let long = "a long answer ".repeat(20);
+    desk.write("test.jsonl", format!("{{\"question\":\"q\",\"answer\":\"{long}\"}}\n"));
+    let mut spec = desk.spec(desk.source());
+    spec.held_out = true;
+    run(&spec).unwrap();
+    let dataset = Dataset::load(&desk.out().join("source/source")).unwrap();
+    assert!(dataset.task.held_out && dataset.train.is_empty() && dataset.test.len() == 1);
+    assert_eq!(dataset.task.metric.name(), "rouge_l");
+    // What has validation rows alone is measured with them.
+    let desk = Desk::new();
+    desk.write("dev.jsonl", "{\"question\":\"q\",\"answer\":\"a\"}\n");
+    let report = run(&desk.spec(desk.source())).unwrap();
+    assert_eq!((counts(&report), report.warnings.len()), (vec![("source", 0, 0, 1)], 1));
+}
+
+#[test]
+fn classes_are_written_by_name() {
+    let desk = Desk::new();
+    let report = run(&desk.spec(fixture("saved"))).unwrap();
+    assert_eq!(counts(&report), [("saved", 40, 10, 10)]);
+    let lines = desk.all("saved/saved");
+    assert_eq!(texts(&lines, "output"), ["unacceptable", "acceptable"].into());
+    let task = Dataset::load(&desk.out().join("saved/saved")).unwrap().task;
+    assert_eq!(task.options, ["unacceptable", "acceptable"]);
+    assert_eq!(
+        (task.id.as_str(), task.family.as_deref(), report.tasks[0].metric.as_str()),
+        ("saved", Some("saved"), "accuracy")
+    );
+}
+
+#[test]
+fn fields_map_any_columns() {
+    use lora_tui::import::Role;
+    let desk = Desk::new();
+    let rows: String = (0..30)
+        .map(|i| format!("{{\"q\":{{\"stem\":\"s{i}\"}},\"a\":\"x\",\"b\":\"y\",\"right\":{}}}\n", 1 + i % 2))
+        .collect();
+    let mut spec = desk.spec(desk.write("own.jsonl", rows));
+    let name = |name: &str| vec![name.to_string()];
+    spec.fields = vec![
+        (Role::Instruction, name("q.stem")),
+        (Role::Choices, vec!["a".into(), "b".into()]),
+        (Role::Answer, name("right")),
+    ];
+    spec.answer_base = Some(1);
+    run(&spec).unwrap();
+    let lines = desk.all("own/own");
+    assert_eq!(lines.len(), 30);
+    for line in lines {
+        let odd = line["instruction"].as_str().unwrap()[1..].parse::<u32>().unwrap() % 2;
+        assert_eq!(line["answer"], odd);
+    }
+}
