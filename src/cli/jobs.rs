@@ -392,6 +392,19 @@ fn resume(args: &JobsArgs, jobs: &Jobs, ids: &[String], trust: bool, output: &Ou
 /// # Errors
 /// As [`Catalog::look`] and [`Jobs::start_many`]; an id that fits no job or several.
 pub(super) fn start(library: &Path, given: &GivenJob, output: &Output) -> Result<()> {
+    start_changed(library, given, &|_| Ok(()), output)
+}
+
+/// [`start`] for a job that a command has more to say about than its settings do.
+///
+/// # Errors
+/// As there; those of `change`.
+pub(super) fn start_changed(
+    library: &Path,
+    given: &GivenJob,
+    change: &dyn Fn(&mut AnyJob) -> Result<()>,
+    output: &Output,
+) -> Result<()> {
     // What is wrong with a base model, the worker says.
     let source = Source { root: library.to_path_buf(), base: given.base().map(Path::to_path_buf) };
     let catalog = Catalog::look(&Arc::new(source))?;
@@ -406,7 +419,8 @@ pub(super) fn start(library: &Path, given: &GivenJob, output: &Output) -> Result
         ids.iter().map(resolve).collect::<Result<Vec<_>>>()
     };
     let after = [after(&given.after, false)?, after(&given.after_any, true)?].concat();
-    let asked: Vec<_> = given.jobs(&around)?.into_iter().map(|job| (job, after.clone())).collect();
+    let mut asked: Vec<_> = given.jobs(&around)?.into_iter().map(|job| (job, after.clone())).collect();
+    asked.iter_mut().try_for_each(|(job, _)| change(job))?;
     if given.dry_run {
         let plan = jobs.plan(&asked)?;
         if output.is_json() {

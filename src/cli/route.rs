@@ -1,6 +1,5 @@
 //! `route`: which experts every token of a prompt uses, and the logits that come out.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
@@ -11,8 +10,9 @@ use super::options::{BaseArgs, PromptArgs, RouterArgs};
 use super::output::{Output, save_tensors};
 use super::{Align, Table};
 use crate::catalog::Catalog;
+pub(super) use crate::eval::{left_out, partial};
 use crate::eval::{own_source, prompt_source};
-use crate::library::{BaseLocation, Expert, NamedTensor, Skipped};
+use crate::library::{BaseLocation, NamedTensor, Skipped};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{
     Calibration, RouteWarning, RouterConfig, RouterSetting, Session, Trace, TraceToken, Why, WhyExpert,
@@ -126,23 +126,6 @@ fn base_path(catalog: &Catalog, output: &Output) -> Result<PathBuf> {
         BaseLocation::Found { path, .. } => Ok(path),
         BaseLocation::Missing { .. } => super::fetch_with_progress(catalog, output, output.cancel()),
     }
-}
-
-/// The experts that a result leaves out: bad ones and those that do not fit the base.
-pub(super) fn left_out(library: &Catalog, session: &Session) -> Vec<Skipped> {
-    let mut all = library.bad();
-    all.extend_from_slice(session.skipped());
-    all.sort_by(|a, b| a.name.cmp(&b.name));
-    all
-}
-
-/// The experts that the session's router applies in part only, with what is missing.
-pub(super) fn partial(library: &Catalog, session: &Session) -> Vec<Skipped> {
-    let names: HashSet<&String> = session.experts().iter().collect();
-    let routed = session.router().is_routed();
-    let known = library.experts.iter().filter(|expert| names.contains(&expert.name));
-    let row = |expert: &Expert| Some(Skipped::new(&expert.name, expert.not_applied(routed)?));
-    known.filter_map(row).chain(session.not_applied()).collect()
 }
 
 /// Runs the command.

@@ -81,6 +81,7 @@ mod tests {
         let task = |name: &str, loss| TaskRecord {
             task: name.into(),
             examples: 1,
+            dataset_sha256: None,
             validation_loss: loss,
             base_validation_loss: Some(2.0),
         };

@@ -1,15 +1,14 @@
 //! What an evaluation works with: the library, its model, and the items that are asked.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::split::Split;
 use crate::Cancel;
 use crate::Result;
 use crate::library::{Library, Template};
 use crate::model::Model;
-use crate::routing::{ExpertSet, Prompt, ResolvedRouter, RouterConfig, Session};
-use crate::train::{Dataset, Example};
+use crate::routing::{Prompt, RouterConfig, Session};
+use crate::train::Example;
 
 /// A library on its base model, under evaluation.
 #[derive(Clone, Copy)]
@@ -33,21 +32,18 @@ pub struct Questions<'a> {
     pub limit: usize,
 }
 
-/// The items of one task.
-#[derive(Clone, Copy)]
-pub struct TaskItems<'a> {
-    pub data: &'a Dataset,
-    pub items: &'a [Example],
-}
-
 /// How the items of a task are answered.
+#[derive(Clone, Debug, PartialEq)]
 pub enum Answering {
     /// The same text for every item, without the model.
     Text(String),
-    /// Not at all, for this reason, which is that of the model's files and no other method's matter.
-    Impossible(String),
-    /// The model continues a prompt per item, through experts or alone.
-    Generated { prompts: Vec<Prompt>, routed: Option<Box<(Arc<ExpertSet>, ResolvedRouter)>> },
+    /// By the model, through a router.
+    Model {
+        /// With all settings that were given, here or by the session's router.
+        config: RouterConfig,
+        /// Whether items are put into the model's own chat template instead of the library's.
+        chat: bool,
+    },
 }
 
 impl Evaluation<'_> {
@@ -61,20 +57,21 @@ impl Evaluation<'_> {
         self.session.template()
     }
 
-    /// Prompts in the library's template, continued through a router; settings that `config` does not give are
-    /// those of the session's router.
-    ///
-    /// # Errors
-    /// A router that cannot be resolved; a base model without a tokenizer.
-    pub fn routed(&self, task: &TaskItems, mut config: RouterConfig) -> Result<Answering> {
+    /// A router with what it does not say itself taken from the session's.
+    pub fn completed(&self, mut config: RouterConfig) -> RouterConfig {
         let own = self.session.router();
         config.values.fill(&own.values);
         config.muted.clone_from(&own.muted);
         config.pinned.clone_from(&own.pinned);
         config.general.clone_from(&own.general);
-        let resolve = || self.session.resolve(&config, &mut |_| {}, self.cancel).map(Box::new);
-        let routed = config.is_weighted().then(resolve).transpose()?;
-        let prompt = |e: &Example| self.session.prompt_of(&e.instruction, &e.input);
-        Ok(Answering::Generated { prompts: task.items.iter().map(prompt).collect::<Result<_>>()?, routed })
+        config
+    }
+
+    /// An item in the library's template.
+    ///
+    /// # Errors
+    /// A base model without a tokenizer.
+    pub fn prompt(&self, item: &Example) -> Result<Prompt> {
+        self.session.prompt_of(&item.instruction, &item.input)
     }
 }

@@ -1,26 +1,49 @@
 //! Scoring methods on tasks, and how legible routing is.
 
+mod asked_task;
 mod attribute;
 mod calibration;
 mod compare;
+mod contender;
+mod evaluate;
 mod evaluation;
 mod forced;
 mod generate;
 mod legibility;
 mod methods;
+mod omitted;
 mod own_expert;
-mod score;
+mod report;
+mod run;
+mod seen;
+mod spec;
 mod split;
+mod statistics;
+mod store;
+mod summary;
+mod tables;
 mod tune;
 
+pub use asked_task::AskedTask;
 pub use attribute::{Attribution, Effect, attribute};
 pub use calibration::{ChosenPrompts, own_source, prompt_source};
 pub use compare::{Compared, compare, differing};
-pub use evaluation::{Evaluation, Questions};
+pub use contender::{Contender, contenders};
+pub use evaluate::{EvalEvent, EvalProgress, evaluate, settings_of};
+pub use evaluation::{Answering, Evaluation, Questions};
 pub use forced::{Forced, forced};
 pub use generate::generate_batch;
 pub use legibility::{TaskRouting, routing_of_tasks};
 pub use methods::{BASELINES, Baseline, Method, default_methods, reference};
-pub use score::{ScoredTask, Scores};
+pub use omitted::{left_out, partial};
+pub use report::{
+    CalibratedWith, Difference, EvalReport, Failure, Group, GroupDifference, OracleGap, ReportedTask,
+};
+pub use run::{Answered, Order, Progress};
+pub use seen::Leak;
+pub use spec::{EvalSpec, NamedLibrary};
 pub use split::Split;
+pub use statistics::{Mean, RESAMPLES, interval_of_mean, interval_over_tasks, quantile};
+pub use store::{Cell, Origin, Record, Store};
+pub use tables::{Line, csv, latex, lines, markdown, mean_text};
 pub use tune::{CANDIDATES, Tuned, is_noise, with_default};

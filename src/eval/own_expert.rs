@@ -3,7 +3,7 @@
 use crate::library::{Expert, Library, Provenance};
 
 /// The expert of a task: the one of the same name, else of those that were trained on it the one with the lowest
-/// validation loss.
+/// validation loss, else one that was trained on it among others, as those of clusters are.
 pub(super) fn own_expert<'a>(library: &'a Library, task: &str) -> Option<&'a str> {
     let named = library.usable().find(|e| e.name == task);
     let trained = || {
@@ -15,5 +15,9 @@ pub(super) fn own_expert<'a>(library: &'a Library, task: &str) -> Option<&'a str
             .min_by(|a, b| a.1.total_cmp(&b.1))
             .map(|(e, _)| e)
     };
-    named.or_else(trained).map(|e| e.name.as_str())
+    let among_others = || {
+        let has = |p: &Provenance| p.tasks.iter().any(|record| record.task == task);
+        library.usable().find(|e| e.provenance.as_ref().is_some_and(has))
+    };
+    named.or_else(trained).or_else(among_others).map(|e| e.name.as_str())
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::evaluation::{Answering, Evaluation, TaskItems};
+use super::evaluation::Evaluation;
 use super::forced::{Forced, forced};
 use super::split::Split;
 use crate::routing::RouterConfig;
@@ -127,23 +127,15 @@ impl Evaluation<'_> {
             self.cancel.check()?;
             let all = Split::Validation.items(data, items, path)?;
             let Some(new) = all.get(answers.len()..).filter(|new| !new.is_empty()) else { continue };
-            let task = TaskItems { data, items: new };
-            let Answering::Generated { prompts, routed } = self.routed(&task, candidate.router.clone())?
-            else {
-                continue;
-            };
             let end = &self.template().end;
             let right: Vec<Vec<u32>> = new
                 .iter()
                 .map(|item| tokenizer.encode(&format!("{}{end}", item.output)))
                 .collect::<Result<_>>()?;
-            let routed = match routed {
-                Some(routed) => routed,
-                // The base model alone.
-                None => Box::new(self.session.resolve(&candidate.router, &mut |_| {}, self.cancel)?),
-            };
-            let (experts, router) = &*routed;
-            answers.extend(forced(self.model(), (experts, router), &prompts, &right, self.cancel)?);
+            let prompts = new.iter().map(|item| self.prompt(item)).collect::<Result<Vec<_>>>()?;
+            let config = self.completed(candidate.router.clone());
+            let (experts, router) = self.session.resolve(&config, &mut |_| {}, self.cancel)?;
+            answers.extend(forced(self.model(), (&experts, &router), &prompts, &right, self.cancel)?);
         }
         Ok(())
     }

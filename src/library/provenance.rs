@@ -63,6 +63,9 @@ pub struct TaskRecord {
     pub task: String,
     /// Training examples.
     pub examples: usize,
+    /// SHA-256 of its training examples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dataset_sha256: Option<String>,
     /// Loss per output token on its validation split.
     pub validation_loss: Option<f64>,
     /// The same of the base model alone.

@@ -38,7 +38,7 @@ impl KvLayer {
             let old = self.on_device.as_ref();
             self.on_device = Some((grown(old.map(|t| &t.0))?, grown(old.map(|t| &t.1))?));
         }
-        // The tensors are this layer's alone: it cannot be cloned.
+        // The tensors are this layer's alone: a copy has its own.
         if let Some((keys, values)) = &self.on_device {
             keys.slice_set(k, 0, self.filled)?;
             values.slice_set(v, 0, self.filled)?;
@@ -121,6 +121,32 @@ impl KvCache {
             layer.values.truncate(self.len * self.width);
             layer.filled = layer.filled.min(self.len);
         }
+    }
+
+    /// The same keys and values once more, for another sequence that begins with them.
+    ///
+    /// # Errors
+    /// When the device has no room.
+    pub fn copy(&self) -> Result<Self> {
+        let layer = |layer: &KvLayer| -> Result<KvLayer> {
+            let rows = self.len * self.width;
+            let part = |all: &Vec<f32>| all.get(..rows).unwrap_or(all).to_vec();
+            let on_device = layer.on_device.as_ref();
+            let copied = on_device.map(|(k, v)| Ok::<_, Error>((k.copy()?, v.copy()?))).transpose()?;
+            Ok(KvLayer {
+                keys: part(&layer.keys),
+                values: part(&layer.values),
+                on_device: copied,
+                filled: layer.filled.min(self.len),
+            })
+        };
+        Ok(Self {
+            layers: self.layers.iter().map(layer).collect::<Result<_>>()?,
+            width: self.width,
+            len: self.len,
+            planned: self.planned,
+            angles: self.angles,
+        })
     }
 
     /// Counts tokens whose rows every layer has got.

@@ -5,7 +5,9 @@ pub mod colormap;
 mod heatmap;
 mod labels;
 mod map;
+mod scores;
 mod svg;
 
 pub use heatmap::{Figure, heatmap};
 pub use map::{MapFigure, map};
+pub use scores::{DrawnDifference, DrawnScores, ScoreFigure, scores_figure};

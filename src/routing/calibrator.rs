@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::calibration::{
     Calibration, CalibrationPrompts, CalibrationText, Partial, STATES, collect, general,
 };
+use super::config::RouterConfig;
 use super::experts::ExpertSet;
 use super::own_data::{
     GateJob, Gates, Known, OwnAnswer, OwnData, OwnPrompts, OwnSource, collect as collect_own, gate_tensors,
@@ -246,6 +247,30 @@ impl Calibrator {
             )));
         }
         Ok(all)
+    }
+
+    /// What a router is prepared with, as far as it needs it: a hash of the prompts.
+    ///
+    /// # Errors
+    /// Prompts that cannot be read.
+    pub fn digest(&self, config: &RouterConfig, experts: &[String]) -> Result<String> {
+        let mut hash = Sha256::new();
+        let mut text = |text: &CalibrationText| match text {
+            CalibrationText::Instruction(instruction, input) => {
+                hash.update(format!("{}:{}:{instruction}{input}", instruction.len(), input.len()));
+            }
+            CalibrationText::Tokens(ids) => hash.update(format!("{ids:?}")),
+        };
+        if config.needs_calibration() {
+            (self.source.0)()?.texts.iter().for_each(&mut text);
+        }
+        if config.needs() > Needs::Spectra {
+            for own in self.own.find(experts)? {
+                text(&CalibrationText::Instruction(own.expert.clone(), format!("{:?}", own.answers)));
+                own.texts.iter().for_each(&mut text);
+            }
+        }
+        Ok(hex(&hash.finalize()))
     }
 
     /// The calibration that was asked for last.

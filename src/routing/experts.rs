@@ -188,6 +188,22 @@ impl ExpertSet {
         })
     }
 
+    /// What one expert adds to the base model: two of the same digest add the same.
+    ///
+    /// # Errors
+    /// As [`Self::index`].
+    pub(super) fn digest_of(&self, name: &str) -> Result<String> {
+        let at = self.index(name)?;
+        let mut hash = Sha256::new();
+        hash.update(self.contents.get(at).map_or("", String::as_str));
+        for (module, stacked) in self.modules.iter().zip(self.stacked()) {
+            if let Some(lora) = stacked.loras.get(at).and_then(Option::as_ref) {
+                hash.update(format!(" {module} {}", lora.scale.to_bits()));
+            }
+        }
+        Ok(hex(&hash.finalize()))
+    }
+
     /// What scores follow from besides the base model: two sets with the same digest have the same scores.
     pub(super) fn digest(&self) -> String {
         let mut hash = Sha256::new();

@@ -15,7 +15,7 @@ use super::hook::RoutedHook;
 use super::own_data::{Known, OwnAnswer, OwnSource};
 use super::prompt::Prompt;
 use super::resolved::{Prepared, ResolvedRouter};
-use super::routers::TIED;
+use super::routers::{RouterSetting, TIED};
 use super::run::Run;
 use super::scores::Needs;
 use super::surveyor::Surveyor;
@@ -269,6 +269,31 @@ impl Session {
         let prepared = Prepared { calibration, known };
         let router = ResolvedRouter::prepared(config, &experts, decoder, &prepared)?;
         Ok((experts, router))
+    }
+
+    /// What the answers to a prompt under `config` follow from besides the prompt and the base model, as text: all of its
+    /// settings, the content of the experts that take part, and the prompts that it is prepared with.
+    ///
+    /// # Errors
+    /// An expert that is not there; prompts that cannot be read.
+    pub fn origin(&self, config: &RouterConfig) -> Result<String> {
+        let setting =
+            |setting: &&'static RouterSetting| format!("{}={}", setting.name, config.values.get(setting));
+        let mut parts = vec![config.head()];
+        parts.extend(config.router.settings.iter().map(setting));
+        if config.router.names_expert() {
+            parts.push(format!("expert={}", self.all.digest_of(&config.argument)?));
+        } else if config.is_weighted() {
+            parts.push(format!("experts={}", self.all.digest()));
+            let lists = [("muted", &config.muted), ("pinned", &config.pinned), ("general", &config.general)];
+            for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+                parts.push(format!("{name}={list:?}"));
+            }
+        }
+        if config.needs_calibration() || config.needs() > Needs::Spectra {
+            parts.push(format!("prepared={}", self.calibrator.digest(config, &self.all.names)?));
+        }
+        Ok(parts.join(" "))
     }
 
     /// From now on calibrations are made with these prompts; a calibrated router is to be set again.

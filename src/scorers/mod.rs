@@ -8,9 +8,11 @@ mod loss;
 mod porter;
 mod rouge_l;
 mod scorer;
+mod scorings;
 mod token_f1;
 
 pub use scorer::{Asks, Likelihood, Scorer, likeliest};
+pub use scorings::{Answers, SCORINGS, Scoring};
 
 use crate::named::{Named, by_name};
 

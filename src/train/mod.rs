@@ -35,7 +35,7 @@ mod training;
 pub use clusters::{
     CLUSTERS, ClustersPlan, ClustersReport, ClustersSpec, no_data, plan_clusters, train_clusters,
 };
-pub use dataset::{Dataset, TaskInfo, find_tasks, read_task};
+pub use dataset::{Dataset, TaskInfo, find_tasks, fingerprint, read_task};
 pub use encode::{Encoded, encode};
 pub use events::{Step, TrainEvent};
 pub use example::Example;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::base_loss::{BaseLoss, Sums};
 use super::batches::Batches;
+use super::dataset::fingerprint;
 use super::encode::Encoded;
 use super::frozen::Frozen;
 use super::identity::Identity;
@@ -548,6 +549,7 @@ impl Training<'_> {
         let tasks = prepared.tasks.iter().enumerate().map(|(i, task)| TaskRecord {
             task: task.id.clone(),
             examples: task.train.len(),
+            dataset_sha256: Some(fingerprint(&task.train)),
             validation_loss: set(&standing.validation, i),
             base_validation_loss: set(&standing.base, i),
         });

@@ -157,6 +157,11 @@ fn references(place: &Place, task: &str) -> Vec<String> {
         .collect()
 }
 
+/// Names of the tasks of a result.
+fn names(result: &Value) -> Vec<&str> {
+    result["tasks"].as_array().unwrap().iter().map(|task| task["task"].as_str().unwrap()).collect()
+}
+
 fn share(answers: &[String], references: &[String]) -> f64 {
     let right = answers.iter().zip(references).filter(|(a, r)| a.trim() == r.trim()).count();
     right as f64 / references.len() as f64
@@ -183,13 +188,13 @@ fn scores_are_those_of_answers_one_at_a_time() {
             "arrow:k=1:temperature=2"
         ])
     );
-    assert_eq!((&result["tasks"], &result["split"]), (&json!(["expert_1", "labels"]), &json!("test")));
+    assert_eq!((names(&result), &result["split"]), (vec!["expert_1", "labels"], &json!("test")));
     let wanted = references(&place, "expert_1");
     let of = |router: &str| share(&answers[router], &wanted);
     let own = of("single:expert_1");
     let row = &result["scores"][0];
     for (at, expected) in [(1, own), (2, of("base")), (3, of("arrow:k=2:temperature=0.5")), (4, own)] {
-        let score = row[at].as_f64().unwrap();
+        let score = row[at]["score"].as_f64().unwrap();
         assert!((score - expected).abs() < 1e-12, "{}: {score}, not {expected}", result["methods"][at]);
     }
     // References come from all three, so that each is right somewhere and none everywhere.
@@ -198,11 +203,11 @@ fn scores_are_those_of_answers_one_at_a_time() {
     assert_eq!((&row[0], &row[5]), (&Value::Null, &Value::Null));
     // The most frequent training label is w2, which two of the four test items have, one in another form.
     let labels = &result["scores"][1];
-    assert_eq!((&labels[0], &labels[1]), (&json!(0.5), &Value::Null), "no expert of the task");
+    assert_eq!((&labels[0]["score"], &labels[1]), (&json!(0.5), &Value::Null), "no expert of the task");
     let limited = place.eval(&["--methods", "base", "--limit", "3"]);
     let three = share(&answers["base"][..3], &wanted[..3]);
     // The longest of fewer references allows fewer tokens, which changes no answer that ended.
-    assert_eq!(limited["scores"][0][0].as_f64().unwrap(), three);
+    assert_eq!(limited["scores"][0][0]["score"].as_f64().unwrap(), three);
 }
 
 /// Log-probabilities of the tokens of an answer after a prompt, summed, with their number.
@@ -245,8 +250,8 @@ fn choices_and_losses_are_those_of_the_logits() {
     }
     let methods = ["base", "arrow:k=2:temperature=0.5"];
     let result = place.eval(&["--methods", &methods.join(",")]);
-    assert_eq!(result["tasks"], json!(["choice", "choice_norm", "loss"]));
-    assert_eq!(result["metrics"], result["tasks"]);
+    assert_eq!(names(&result), ["choice", "choice_norm", "loss"]);
+    assert_eq!(result["metrics"], json!(["choice", "choice_norm", "loss"]));
     let mut session = place.session();
     for (at, method) in methods.iter().enumerate() {
         session.set_router(method.parse().unwrap()).unwrap();
@@ -263,7 +268,7 @@ fn choices_and_losses_are_those_of_the_logits() {
             loss +=
                 ended.map(|(sum, tokens)| -sum / tokens as f64).iter().copied().fold(f64::INFINITY, f64::min);
         }
-        let score = |task: usize| result["scores"][task][at].as_f64().unwrap();
+        let score = |task: usize| result["scores"][task][at]["score"].as_f64().unwrap();
         assert_eq!((score(0) * ITEMS as f64).round() as usize, right, "{method}");
         assert_eq!((score(1) * ITEMS as f64).round() as usize, right_norm, "{method}");
         assert!((score(2) - loss / ITEMS as f64).abs() < 1e-4, "{method}: {}", score(2));
@@ -333,14 +338,14 @@ fn a_chat_template_that_fails_costs_its_own_column() {
     let result = place.eval(&["--methods", "base-chat,base"]);
     assert_eq!(result["scores"][0][0], Value::Null);
     let wanted = share(&answers["base"], &references(&place, "expert_1"));
-    assert_eq!(result["scores"][0][1].as_f64().unwrap(), wanted);
+    assert_eq!(result["scores"][0][1]["score"].as_f64().unwrap(), wanted);
     let reason = "the model's chat template fails: only for tools";
     assert_eq!(result["failed"], json!([{ "method": "base-chat", "reason": reason }]));
     // One that transformers renders is a column of its own.
     let source = "{% for m in messages %}{{ '%s' % m.content }}{% endfor %} =";
     std::fs::write(base.join("chat_template.jinja"), source).unwrap();
     let result = place.eval(&["--methods", "base-chat"]);
-    assert!(result["scores"][0][0].is_number() && result["failed"] == json!([]), "{result}");
+    assert!(result["scores"][0][0]["score"].is_number() && result["failed"] == json!([]), "{result}");
 }
 
 #[test]

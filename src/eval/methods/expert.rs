@@ -1,8 +1,8 @@
 //! The task's own expert.
 
 use super::method::Baseline;
-use crate::Result;
-use crate::eval::evaluation::{Answering, Evaluation, TaskItems};
+use crate::eval::asked_task::AskedTask;
+use crate::eval::evaluation::{Answering, Evaluation};
 use crate::eval::own_expert::own_expert;
 use crate::routing::RouterConfig;
 
@@ -13,7 +13,7 @@ pub(super) const BASELINE: Baseline = Baseline {
     answering,
 };
 
-fn answering(evaluation: &Evaluation, task: &TaskItems) -> Result<Option<Answering>> {
-    let own = own_expert(evaluation.library, &task.data.task.id);
-    own.map(|name| evaluation.routed(task, RouterConfig::single(name))).transpose()
+fn answering(evaluation: &Evaluation, task: &AskedTask) -> Option<Answering> {
+    let own = own_expert(evaluation.library, &task.info.id)?;
+    Some(Answering::Model { config: evaluation.completed(RouterConfig::single(own)), chat: false })
 }

@@ -1,7 +1,7 @@
 //! What a method is: a baseline of the table, or a router with its settings.
 
-use crate::Result;
-use crate::eval::evaluation::{Answering, Evaluation, TaskItems};
+use crate::eval::asked_task::AskedTask;
+use crate::eval::evaluation::{Answering, Evaluation};
 use crate::routing::RouterConfig;
 
 /// A way to answer that is more, or less, than a router.
@@ -14,7 +14,7 @@ pub struct Baseline {
     /// One line for help and docs, without a full stop.
     pub help: &'static str,
     /// How the items of a task are answered; `None` where it does not apply.
-    pub answering: fn(&Evaluation, &TaskItems) -> Result<Option<Answering>>,
+    pub answering: fn(&Evaluation, &AskedTask) -> Option<Answering>,
 }
 
 /// One of the table: its name says which.
@@ -51,13 +51,12 @@ impl Method {
     }
 
     /// How the items of a task are answered; `None` where it does not apply.
-    ///
-    /// # Errors
-    /// A router that cannot be resolved; prompts that cannot be made.
-    pub fn answering(&self, evaluation: &Evaluation, task: &TaskItems) -> Result<Option<Answering>> {
+    pub fn answering(&self, evaluation: &Evaluation, task: &AskedTask) -> Option<Answering> {
         match self {
             Self::Baseline(baseline) => (baseline.answering)(evaluation, task),
-            Self::Routed(config) => evaluation.routed(task, config.clone()).map(Some),
+            Self::Routed(config) => {
+                Some(Answering::Model { config: evaluation.completed(config.clone()), chat: false })
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod any;
 mod cluster;
+mod eval;
 mod job;
 mod rows;
 mod train;
@@ -20,13 +21,14 @@ use crate::{Error, Result};
 
 pub use any::{AnyJob, AnyReport, report_of};
 pub use cluster::{CLUSTER, ClusterReport, ClusterSpec};
+pub use eval::EVAL;
 pub use job::{Around, Findings, Job, JobContext, Made, Use};
 pub use train::TRAIN;
 pub use train_clusters::TRAIN_CLUSTERS;
 pub use train_many::TRAIN_MANY;
 
 /// All kinds, in the order of lists.
-pub static KINDS: &[&Kind] = &[&TRAIN, &TRAIN_MANY, &CLUSTER, &TRAIN_CLUSTERS];
+pub static KINDS: &[&Kind] = &[&TRAIN, &TRAIN_MANY, &CLUSTER, &TRAIN_CLUSTERS, &EVAL];
 
 /// What is known of a kind without a job of it.
 pub struct Kind {

@@ -1,0 +1,149 @@
+//! `eval`: methods × tasks, and who wins the routing.
+
+mod routing;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use super::options::{JobArgs, RouterArgs};
+use super::output::Output;
+use crate::catalog::Catalog;
+use crate::eval::{
+    EvalEvent, EvalReport, EvalSpec, NamedLibrary, contenders, csv, evaluate, latex, markdown, settings_of,
+};
+use crate::jobs::AnyJob;
+use crate::jobs::kinds::Around;
+use crate::outside::atomic_write;
+use crate::plot::{ScoreFigure, scores_figure};
+use crate::{Error, Result};
+
+/// Score methods on tasks, or count who wins the routing
+#[derive(Clone, Debug, clap::Args)]
+pub struct EvalArgs {
+    /// Folder of adapters [default: ./library, if it is there]
+    pub library: PathBuf,
+    #[command(flatten)]
+    pub job: JobArgs<EvalSpec>,
+    /// Another library, whose methods are written NAME/METHOD
+    #[arg(long = "library", id = "others", value_name = "NAME=PATH")]
+    pub others: Vec<String>,
+    /// Count which expert wins every (prompt token, module) pair instead of scoring answers
+    #[arg(long, conflicts_with_all = ["methods", "background"])]
+    pub routing: bool,
+    #[command(flatten)]
+    pub router: RouterArgs,
+    #[command(flatten)]
+    pub files: Files,
+}
+
+/// Files that a table is written into.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Files {
+    /// Write every score as comma-separated values
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "background"])]
+    pub csv: Option<PathBuf>,
+    /// Write the table as Markdown
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "background"])]
+    pub markdown: Option<PathBuf>,
+    /// Write the table as LaTeX
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "background"])]
+    pub latex: Option<PathBuf>,
+    /// Draw methods × tasks, and the differences with their intervals
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "background"])]
+    pub png: Option<PathBuf>,
+    /// The same as SVG
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "background"])]
+    pub svg: Option<PathBuf>,
+}
+
+impl Files {
+    /// Writes those that were asked for.
+    fn write(&self, report: &EvalReport, output: &Output) -> Result<()> {
+        let texts: [(&Option<PathBuf>, fn(&EvalReport) -> String); 3] =
+            [(&self.csv, csv), (&self.markdown, markdown), (&self.latex, latex)];
+        for (path, text) in texts {
+            if let Some(path) = path {
+                atomic_write(path, text(report).as_bytes())?;
+                output.wrote(path, "the table");
+            }
+        }
+        if self.png.is_some() || self.svg.is_some() {
+            let figure: ScoreFigure = scores_figure(&text::drawn(report));
+            if let Some(path) = &self.png {
+                figure.save_png(path)?;
+                output.wrote(path, "the figure");
+                output.numbered(figure.numbered());
+            }
+            if let Some(path) = &self.svg {
+                figure.save_svg(path)?;
+                output.wrote(path, "the figure");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl EvalArgs {
+    /// Fills in what options say that are no settings of the job.
+    fn complete(&self, spec: &mut EvalSpec) -> Result<()> {
+        spec.libraries = self.others.iter().map(|text| NamedLibrary::read(text)).collect::<Result<_>>()?;
+        let main = Catalog::open(&self.library, spec.base.as_deref())?;
+        let mut others = Vec::new();
+        for other in &spec.libraries {
+            others.push((other.name.clone(), Catalog::open(&other.path, spec.base.as_deref())?));
+        }
+        let named: Vec<_> = others.iter().map(|(name, library)| (name.clone(), &**library)).collect();
+        let methods = contenders(&spec.methods.join(","), &main, &named)?;
+        let routers = methods.iter().filter_map(|contender| contender.method.router());
+        let config = self.router.among(routers).config(&main)?;
+        spec.router = config.head();
+        spec.settings = settings_of(&config.values);
+        (spec.muted, spec.pinned, spec.general) = (config.muted, config.pinned, config.general);
+        spec.calibration.clone_from(&self.router.calibration);
+        Ok(())
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
+    if args.job.background {
+        let change = |job: &mut AnyJob| {
+            let mut spec = job.get::<EvalSpec>().cloned().ok_or_else(|| Error::msg("is no evaluation"))?;
+            args.complete(&mut spec)?;
+            *job = AnyJob::from(spec);
+            Ok(())
+        };
+        return super::jobs::start_changed(&args.library, &args.job.given, &change, output);
+    }
+    let mut spec = args.job.spec(&Around { library: Path::new(&args.library), ..Around::default() })?;
+    if args.routing {
+        return routing::run(args, &spec, output);
+    }
+    spec.library.clone_from(&args.library);
+    args.complete(&mut spec)?;
+    let catalog = Catalog::open(&args.library, spec.base.as_deref())?;
+    output.library_notes(&catalog);
+    let mut progress = output.progress();
+    let mut events = |event| match event {
+        EvalEvent::Stage(text) => progress.update(&text),
+        EvalEvent::Note(text) => output.note(&text),
+        EvalEvent::Progress(at) => {
+            let (done, all) = at.all;
+            progress.stage(&format!("{}: {}", at.method, at.task));
+            progress.update(&format!("{at} ({} of {all} in all)", done));
+        }
+    };
+    let report = evaluate(&spec, &mut events, output.cancel())?;
+    drop(progress);
+    if let Some(calibration) = &report.calibration {
+        output.note(&format!("calibrated with {}", calibration.source));
+    }
+    for failed in &report.failed {
+        output.note(&format!("warning: no scores of {}: {}", failed.method, failed.reason));
+    }
+    args.files.write(&report, output)?;
+    match output.is_json() {
+        true => output.document(&report),
+        false => output.text(&text::table(&report)),
+    }
+}

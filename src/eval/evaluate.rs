@@ -1,0 +1,324 @@
+//! An evaluation from its specification to its report: libraries one after the other, each with its methods.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::asked_task::AskedTask;
+use super::calibration::{ChosenPrompts, own_source, prompt_source};
+use super::contender::{Contender, contenders};
+use super::evaluation::Evaluation;
+use super::methods::Method;
+use super::omitted::{left_out, partial};
+use super::report::{CalibratedWith, EvalReport, Failure, ReportedTask};
+use super::run::{Order, Progress};
+use super::seen::{Acquaintance, Leak, known_by};
+use super::spec::EvalSpec;
+use super::store::Store;
+use super::summary::{ItemScores, summarise};
+use crate::catalog::Catalog;
+use crate::library::{Library, Skipped};
+use crate::model::LoadOptions;
+use crate::named::find_name;
+use crate::routing::{RouterConfig, Session, SettingValues, settings};
+use crate::train::find_tasks;
+use crate::{Cancel, Error, Result};
+
+/// What an evaluation reports while it runs.
+#[derive(Clone, Debug)]
+pub enum EvalEvent {
+    /// What it is doing; untrusted.
+    Stage(String),
+    /// What a person should know; untrusted.
+    Note(String),
+    /// How far it is.
+    Progress(EvalProgress),
+}
+
+/// How far an evaluation is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EvalProgress {
+    /// Label of the method that is at work; untrusted.
+    pub method: String,
+    /// The task; untrusted.
+    pub task: String,
+    /// Items of both that are known, and all of them.
+    pub items: (usize, usize),
+    /// The same over everything.
+    pub all: (usize, usize),
+}
+
+impl std::fmt::Display for EvalProgress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { method, task, items: (done, items), .. } = self;
+        write!(f, "{method}: {task}, {done} of {items}")
+    }
+}
+
+/// Settings as texts, for a specification.
+pub fn settings_of(values: &SettingValues) -> Vec<(String, String)> {
+    let given = |name: &'static str, value: Option<crate::routing::SettingValue>| {
+        Some((name.into(), value?.to_string()))
+    };
+    settings().into_iter().filter_map(|setting| given(setting.name, values.given(setting))).collect()
+}
+
+/// The router whose settings methods take that they do not give.
+fn router_of(spec: &EvalSpec, library: &Library, is_main: bool) -> Result<RouterConfig> {
+    let mut config = match spec.router.as_str() {
+        "" => RouterConfig::of_library(&library.manifest, true)?,
+        text => text.parse()?,
+    };
+    for (name, value) in &spec.settings {
+        let setting = settings().into_iter().find(|setting| setting.name == *name);
+        let setting =
+            setting.ok_or_else(|| Error::usage(format!("there is no setting of routers called {name}")))?;
+        config.values.set(setting, setting.parse(Some(value))?);
+    }
+    config.fill_from(&library.manifest)?;
+    if is_main {
+        let names = |typed: &[String]| -> Result<Vec<String>> {
+            let all = || library.experts.iter().map(|e| e.name.as_str());
+            typed
+                .iter()
+                .map(|name| match find_name(all(), name) {
+                    Some(at) => Ok(library.experts[at].name.clone()),
+                    None => library.expert(name).map(|e| e.name.clone()),
+                })
+                .collect()
+        };
+        (config.muted, config.pinned, config.general) =
+            (names(&spec.muted)?, names(&spec.pinned)?, names(&spec.general)?);
+    }
+    Ok(config)
+}
+
+/// A library under evaluation.
+struct Side {
+    /// Empty for the main one.
+    name: String,
+    catalog: Catalog,
+}
+
+impl Side {
+    /// A name of its own, with that of the library before it.
+    fn named(&self, name: &str) -> String {
+        if self.name.is_empty() { name.to_string() } else { format!("{}/{name}", self.name) }
+    }
+}
+
+/// Opens a library's session with the settings of an evaluation.
+fn open_session(
+    spec: &EvalSpec,
+    side: &Side,
+    stage: &mut dyn FnMut(String),
+    cancel: &Cancel,
+) -> Result<Session> {
+    let catalog = &side.catalog;
+    let is_main = side.name.is_empty();
+    let config = router_of(spec, catalog, is_main)?;
+    let chosen = spec.calibration.clone().map(ChosenPrompts::Prompts);
+    if let Some(chosen) = &chosen {
+        chosen.read()?;
+    }
+    let base = catalog.base_fetched_with_words(stage, cancel)?;
+    let options = LoadOptions { device: spec.device.clone(), precision: spec.precision };
+    let mut session =
+        Session::open_unrouted(catalog, &base, &options, &mut |text| stage(side.named(text)), cancel)?;
+    session.learn_from(own_source(catalog, None));
+    session.calibrate_with(prompt_source(catalog, chosen));
+    session.set_router_with(config, &mut |step| stage(step.to_string()), cancel)?;
+    Ok(session)
+}
+
+/// Does what `spec` asks for. Results that were found out before are not computed again, and those of an evaluation
+/// that is stopped are kept.
+///
+/// # Errors
+/// What is wrong with the specification, its libraries or its tasks; a base model that is not there; a raised `cancel`.
+pub fn evaluate(spec: &EvalSpec, events: &mut dyn FnMut(EvalEvent), cancel: &Cancel) -> Result<EvalReport> {
+    let mut sides =
+        vec![Side { name: String::new(), catalog: Catalog::open(&spec.library, spec.base.as_deref())? }];
+    for other in &spec.libraries {
+        if sides.iter().any(|side| side.name == other.name) {
+            return Err(Error::usage(format!("two libraries are called {}", other.name)));
+        }
+        let catalog = Catalog::open(&other.path, spec.base.as_deref())?;
+        sides.push(Side { name: other.name.clone(), catalog });
+    }
+    let others: Vec<(String, &Library)> =
+        sides[1..].iter().map(|side| (side.name.clone(), &*side.catalog)).collect();
+    let contenders = contenders(&spec.methods.join(","), &sides[0].catalog, &others)?;
+    let labels: Vec<String> = contenders.iter().map(|contender| contender.label.clone()).collect();
+    let against = against(spec, &contenders)?;
+    let tasks = tasks_of(spec, &sides, cancel)?;
+    let (mut known, mut leaks) = (vec![false; tasks.len()], Vec::new());
+    for side in &sides {
+        for (task, known) in tasks.iter().zip(&mut known) {
+            for (expert, how) in known_by(&side.catalog, task) {
+                *known |= how >= Acquaintance::Named;
+                if let Some(reason) = how.leak(task.info.held_out) {
+                    leaks.push(Leak {
+                        task: task.info.id.clone(),
+                        expert: side.named(expert),
+                        reason: reason.into(),
+                    });
+                }
+            }
+        }
+    }
+    let keep = |at: &usize| !spec.held_out || !known[*at];
+    let kept: Vec<usize> = (0..tasks.len()).filter(keep).collect();
+    if kept.is_empty() {
+        return Err(Error::usage(
+            "experts were trained on all of these tasks: leave out --held-out, or name others",
+        ));
+    }
+    let known: Vec<bool> = kept.iter().map(|&at| known[at]).collect();
+    let mut at = 0;
+    let mut tasks = tasks;
+    tasks.retain(|_| {
+        at += 1;
+        kept.contains(&(at - 1))
+    });
+    for Leak { task, expert, reason } in &leaks {
+        events(EvalEvent::Note(format!("warning: leak of {task}: {expert}: {reason}")));
+    }
+    let row = |(task, known): (&AskedTask, &bool)| ReportedTask {
+        task: task.info.id.clone(),
+        family: task.info.family.clone().unwrap_or_default(),
+        held_out: !known,
+        items: task.items,
+        metric: task.info.metric,
+    };
+    let metrics: Vec<_> = tasks.iter().map(|task| task.info.metric).collect();
+    let mut report = EvalReport {
+        metric: metrics.first().copied().filter(|first| metrics.iter().all(|metric| metric == first)),
+        metrics,
+        split: spec.split,
+        scoring: spec.scoring,
+        precision: Some(spec.precision),
+        tasks: tasks.iter().zip(&known).map(row).collect(),
+        methods: labels,
+        leaks,
+        ..EvalReport::default()
+    };
+    let items: ItemScores = run(spec, (&sides, &contenders, &tasks), &mut report, events, cancel)?;
+    let is_oracle = |c: &Contender| c.library == 0 && c.method.to_string() == "expert";
+    let oracle = contenders.iter().position(is_oracle);
+    events(EvalEvent::Stage("summing up".into()));
+    summarise(&mut report, &items, against, oracle);
+    Ok(report)
+}
+
+/// Lets every library's methods answer.
+fn run(
+    spec: &EvalSpec,
+    (sides, contenders, tasks): (&[Side], &[Contender], &[AskedTask]),
+    report: &mut EvalReport,
+    events: &mut dyn FnMut(EvalEvent),
+    cancel: &Cancel,
+) -> Result<ItemScores> {
+    let mut items: ItemScores = tasks.iter().map(|_| vec![None; contenders.len()]).collect();
+    let order = Order { scoring: spec.scoring, fresh: spec.fresh, answers: spec.answers };
+    let of_one: usize = tasks.iter().map(|task| task.items).sum();
+    let mut before = 0;
+    for (number, side) in sides.iter().enumerate() {
+        let own: Vec<usize> = (0..contenders.len()).filter(|&at| contenders[at].library == number).collect();
+        if own.is_empty() {
+            continue;
+        }
+        let session = open_session(spec, side, &mut |text| events(EvalEvent::Stage(text)), cancel)?;
+        let warnings = session.model().warnings.iter().map(|warning| format!("warning: {warning}"));
+        warnings.for_each(|warning| events(EvalEvent::Note(warning)));
+        let store = Store::of(&side.catalog.root)?;
+        let evaluation = Evaluation { library: &side.catalog, session: &session, cancel };
+        let methods: Vec<Method> = own.iter().map(|&at| contenders[at].method.clone()).collect();
+        let after = of_one * contenders.iter().filter(|contender| contender.library > number).count();
+        let mut all = 0;
+        let mut progress = |progress: &Progress| {
+            all = progress.all.1;
+            if progress.cell.1 == 0 {
+                return events(EvalEvent::Stage(progress.names.0.to_string()));
+            }
+            events(EvalEvent::Progress(EvalProgress {
+                method: contenders[own[progress.method]].label.clone(),
+                task: progress.names.1.to_string(),
+                items: progress.cell,
+                all: (before + progress.all.0, before + progress.all.1 + after),
+            }));
+        };
+        let answered = evaluation.answer(&store, (tasks, &methods), &order, &mut progress)?;
+        before += all;
+        for (row, scores) in items.iter_mut().zip(answered.scores) {
+            own.iter().zip(scores).for_each(|(&at, scores)| row[at] = scores);
+        }
+        report.failed.extend(
+            answered
+                .failed
+                .into_iter()
+                .map(|failed| Failure { method: side.named(&failed.name), reason: failed.reason }),
+        );
+        let named = |skipped: Skipped| Skipped::new(side.named(&skipped.name), skipped.reason);
+        report.skipped.extend(left_out(&side.catalog, &session).into_iter().map(named));
+        report.partial.extend(partial(&side.catalog, &session).into_iter().map(named));
+        let calibrated = session.router().needs_calibration()
+            || own
+                .iter()
+                .any(|&at| contenders[at].method.router().is_some_and(RouterConfig::needs_calibration));
+        if let Some(calibration) =
+            session.last_calibration().filter(|_| calibrated && report.calibration.is_none())
+        {
+            report.calibration = Some(CalibratedWith {
+                source: calibration.source.clone(),
+                prompts: calibration.prompts,
+                tokens: calibration.tokens,
+            });
+        }
+    }
+    Ok(items)
+}
+
+/// The number of the method that others are compared with.
+fn against(spec: &EvalSpec, contenders: &[Contender]) -> Result<Option<usize>> {
+    let find = |label: &str| contenders.iter().position(|contender| contender.label == label);
+    if spec.against.is_empty() {
+        return Ok(find("base").or((contenders.len() > 1).then_some(0)));
+    }
+    let wanted = spec.against.trim();
+    let same = |contender: &Contender| {
+        wanted.parse::<Method>().is_ok_and(|method| contender.library == 0 && contender.method == method)
+    };
+    match find(wanted).or_else(|| contenders.iter().position(same)) {
+        Some(at) => Ok(Some(at)),
+        None => {
+            let names = || contenders.iter().map(|contender| contender.label.as_str());
+            Err(crate::named::unknown(
+                "method to compare with",
+                wanted,
+                names(),
+                &names().collect::<Vec<_>>().join(", "),
+            ))
+        }
+    }
+}
+
+/// The tasks that are asked.
+fn tasks_of(spec: &EvalSpec, sides: &[Side], cancel: &Cancel) -> Result<Vec<AskedTask>> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for folder in &spec.tasks {
+        paths.extend(find_tasks(folder)?);
+    }
+    paths.dedup();
+    let experts = sides.iter().flat_map(|side| side.catalog.usable());
+    let seeds: BTreeSet<u64> = experts.filter_map(|expert| expert.provenance.as_ref()?.seed).collect();
+    let limit = spec.limit.unwrap_or(usize::MAX);
+    let mut tasks = Vec::with_capacity(paths.len());
+    for path in &paths {
+        cancel.check()?;
+        tasks.push(AskedTask::load(path, spec.split, limit, &seeds)?);
+    }
+    if tasks.is_empty() {
+        return Err(Error::usage("there is no task to evaluate on: name a folder of tasks"));
+    }
+    Ok(tasks)
+}

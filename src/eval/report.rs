@@ -1,0 +1,143 @@
+//! What an evaluation found out.
+
+use serde::{Deserialize, Serialize};
+
+use super::seen::Leak;
+use super::split::Split;
+use super::statistics::Mean;
+use crate::library::Skipped;
+use crate::model::Precision;
+use crate::scorers::{Scorer, Scoring};
+
+/// A task that was asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReportedTask {
+    /// As in `task.toml`; untrusted.
+    pub task: String,
+    /// Empty where it has none; untrusted.
+    pub family: String,
+    /// Whether no expert of any of the libraries was trained on it.
+    pub held_out: bool,
+    /// Number of items.
+    pub items: usize,
+    /// How its answers are scored.
+    pub metric: Scorer,
+}
+
+/// Means over several tasks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// `all`, `seen`, `held out`, or the name of a family.
+    pub name: String,
+    /// Whether the scores are losses, which are no shares and have means of their own.
+    pub is_loss: bool,
+    /// Number of tasks.
+    pub tasks: usize,
+    /// By method, over tasks of equal weight; `None` where a method does not apply to all of them.
+    pub scores: Vec<Option<Mean>>,
+}
+
+/// How a method differs from the one that all are compared with, on the same items.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Mean of the differences.
+    pub difference: f64,
+    /// Its standard error.
+    pub stderr: Option<f64>,
+    /// Its 95 % interval.
+    pub interval: [f64; 2],
+    /// Items, or tasks of a group, on which the method is better.
+    pub wins: usize,
+    /// On which it is worse.
+    pub losses: usize,
+}
+
+/// The differences of a method over several tasks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupDifference {
+    /// The method.
+    pub method: String,
+    /// What it is compared with.
+    pub against: String,
+    /// The task or, for means over several, the group; one of both is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
+    /// See `task`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Whether scores are losses, of which smaller ones are better.
+    pub is_loss: bool,
+    /// The difference.
+    #[serde(flatten)]
+    pub difference: Difference,
+}
+
+/// How far a method is behind the task's own experts, where there are some.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OracleGap {
+    /// The method.
+    pub method: String,
+    /// Number of tasks that have an own expert.
+    pub tasks: usize,
+    /// Score of the oracle less that of the method, over these tasks.
+    #[serde(flatten)]
+    pub difference: Difference,
+}
+
+/// What calibrated routers were calibrated with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CalibratedWith {
+    /// In words.
+    pub source: String,
+    /// Number of prompts.
+    pub prompts: usize,
+    /// Number of tokens.
+    pub tokens: usize,
+}
+
+/// A method that could not answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The method.
+    pub method: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What an evaluation found out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EvalReport {
+    /// How the answers of all tasks are scored; `None` where some are scored in another way.
+    pub metric: Option<Scorer>,
+    /// The same of each task.
+    pub metrics: Vec<Scorer>,
+    /// Which items were asked.
+    pub split: Split,
+    /// By which rules.
+    pub scoring: Scoring,
+    /// Of the base model's weights.
+    pub precision: Option<Precision>,
+    /// Labels of the methods; untrusted.
+    pub methods: Vec<String>,
+    /// The tasks.
+    pub tasks: Vec<ReportedTask>,
+    /// Per task and method; `None` where a method does not apply.
+    pub scores: Vec<Vec<Option<Mean>>>,
+    /// Means over all tasks, those seen and held out, and families.
+    pub means: Vec<Group>,
+    /// Of each method and task, and of each method over groups of tasks.
+    pub differences: Vec<GroupDifference>,
+    /// How far each method is behind the oracle, where that takes part.
+    pub oracle_gaps: Vec<OracleGap>,
+    /// Experts that saw what they should not have seen.
+    pub leaks: Vec<Leak>,
+    /// What calibrated routers were calibrated with.
+    pub calibration: Option<CalibratedWith>,
+    /// Methods that could not answer a task, once for each reason.
+    pub failed: Vec<Failure>,
+    /// Experts that are left out.
+    pub skipped: Vec<Skipped>,
+    /// Experts that are applied in part only.
+    pub partial: Vec<Skipped>,
+}

@@ -1,0 +1,10 @@
+//! Answers to items, methods × tasks: what is known is read, and only the rest is computed.
+
+mod judge;
+mod pass;
+mod plan;
+mod request;
+mod shared;
+mod work;
+
+pub use plan::{Answered, Order, Progress};

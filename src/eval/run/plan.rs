@@ -1,0 +1,233 @@
+//! Which results an evaluation needs, which of them are known, and who computes the rest.
+
+use std::collections::HashMap;
+
+use super::request::Asking;
+use super::work::{Open, Work, Worker};
+use crate::Result;
+use crate::eval::asked_task::AskedTask;
+use crate::eval::evaluation::{Answering, Evaluation};
+use crate::eval::methods::Method;
+use crate::eval::store::{Origin, Store};
+use crate::library::{Skipped, content_sha256};
+use crate::routing::RouterConfig;
+use crate::scorers::{Asks, Scoring};
+
+/// How items are asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Order {
+    /// By which rules.
+    pub scoring: Scoring,
+    /// Whether what is known is computed again.
+    pub fresh: bool,
+    /// Whether the answers themselves are wanted, where their scores could be known without.
+    pub answers: bool,
+}
+
+/// How far an evaluation is.
+#[derive(Clone, Debug)]
+pub struct Progress<'a> {
+    /// Number of the method that is at work, and of the task.
+    pub method: usize,
+    /// Of the task.
+    pub task: usize,
+    /// Their names.
+    pub names: (&'a str, &'a str),
+    /// Items of them that are known, and all that are asked.
+    pub cell: (usize, usize),
+    /// The same over all methods and tasks.
+    pub all: (usize, usize),
+}
+
+/// The scores of methods on tasks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answered {
+    /// Per task and method, of each item; `None` where a method does not apply.
+    pub scores: Vec<Vec<Option<Vec<f64>>>>,
+    /// Methods that could not answer a task, with the reason, once for each.
+    pub failed: Vec<Skipped>,
+}
+
+/// A method on a task.
+enum Place {
+    /// It does not apply, or cannot answer.
+    None,
+    /// The scores.
+    Known(Vec<f64>),
+    /// Number of the cell.
+    Cell(usize),
+}
+
+/// Items that one player has to answer.
+struct Group {
+    config: RouterConfig,
+    chat: bool,
+    work: Vec<Work>,
+}
+
+impl Evaluation<'_> {
+    /// The scores of `methods` on `tasks`: those that `store` has, and the rest, which is computed and kept there.
+    ///
+    /// # Errors
+    /// A router that cannot be resolved; results that cannot be kept; a raised cancellation. What was found out until
+    /// then is kept.
+    pub fn answer(
+        &self,
+        store: &Store,
+        (tasks, methods): (&[AskedTask], &[Method]),
+        order: &Order,
+        progress: &mut dyn FnMut(&Progress),
+    ) -> Result<Answered> {
+        let mut failed: Vec<Skipped> = Vec::new();
+        let mut known: HashMap<Origin, usize> = HashMap::new();
+        let (mut open, mut groups): (Vec<Open>, Vec<Group>) = (Vec::new(), Vec::new());
+        let base = content_sha256(&self.model().path)?;
+        // By router: its prompts are not read again for every task.
+        let mut origins: Vec<(RouterConfig, String)> = Vec::new();
+        let mut places: Vec<Vec<Place>> = tasks.iter().map(|_| Vec::with_capacity(methods.len())).collect();
+        for (m, method) in methods.iter().enumerate() {
+            for ((t, task), row) in tasks.iter().enumerate().zip(&mut places) {
+                self.cancel.check()?;
+                let (config, chat) = match method.answering(self, task) {
+                    None => {
+                        row.push(Place::None);
+                        continue;
+                    }
+                    Some(Answering::Text(text)) => {
+                        row.push(of_text(task, &text, &order.scoring).map_or(Place::None, Place::Known));
+                        continue;
+                    }
+                    Some(Answering::Model { config, chat }) => (config, chat),
+                };
+                if let Err(reason) = self.check_prompts(task, chat, order) {
+                    let failure = Skipped::new(method.to_string(), reason.to_string());
+                    if !failed.contains(&failure) {
+                        failed.push(failure);
+                    }
+                    row.push(Place::None);
+                    continue;
+                }
+                let of_config = match origins.iter().find(|(of, _)| *of == config) {
+                    Some((_, origin)) => origin.clone(),
+                    None => {
+                        let origin = self.session.origin(&config)?;
+                        origins.push((config.clone(), origin.clone()));
+                        origin
+                    }
+                };
+                let origin = self.origin(&base, task, (of_config, chat), order);
+                if let Some(&at) = known.get(&origin) {
+                    row.push(Place::Cell(at));
+                    continue;
+                }
+                let mut cell = store.cell(&origin, task.items)?;
+                if order.fresh {
+                    cell.forget();
+                }
+                let at = open.len();
+                let lacks_answer = order.answers && is_answered(task, &order.scoring);
+                let missing = |i: &usize| match cell.records().get(*i).and_then(Option::as_ref) {
+                    None => true,
+                    Some(record) => lacks_answer && record.answer.is_none(),
+                };
+                let work = (0..task.items).filter(missing).map(|item| Work { cell: at, item });
+                match groups.iter_mut().find(|group| (&group.config, group.chat) == (&config, chat)) {
+                    Some(group) => group.work.extend(work),
+                    None => groups.push(Group { work: work.collect(), config, chat }),
+                }
+                open.push(Open { cell, task: t, method: m });
+                known.insert(origin, at);
+                row.push(Place::Cell(at));
+            }
+        }
+        let names: Vec<String> = methods.iter().map(Method::to_string).collect();
+        let all = open.iter().map(|open| open.cell.records().len()).sum::<usize>();
+        let mut done = all - groups.iter().map(|group| group.work.len()).sum::<usize>();
+        for group in &groups {
+            // A calibrated router is resolved in any case, for it says what it was calibrated with.
+            if group.work.is_empty() && !group.config.needs_calibration() {
+                continue;
+            }
+            let mut step = |step: &str| progress(&stage(step, (done, all)));
+            let resolved = self.session.resolve(&group.config, &mut |s| step(&s.to_string()), self.cancel)?;
+            if group.work.is_empty() {
+                continue;
+            }
+            let asking = Asking { evaluation: *self, scoring: order.scoring, chat: group.chat };
+            let worker = Worker { asking, experts: &resolved.0, router: &resolved.1, answers: order.answers };
+            worker.run(tasks, &mut open, &group.work, &mut |open, new| {
+                done += new;
+                let of_cell = open.cell.records();
+                progress(&Progress {
+                    method: open.method,
+                    task: open.task,
+                    names: (&names[open.method], &tasks[open.task].info.id),
+                    cell: (of_cell.iter().flatten().count(), of_cell.len()),
+                    all: (done, all),
+                });
+            })?;
+        }
+        let score = |place: Place| match place {
+            Place::None => None,
+            Place::Known(scores) => Some(scores),
+            Place::Cell(at) => {
+                let records = open.get(at).map_or(&[][..], |open| open.cell.records());
+                records.iter().map(|record| record.as_ref().map(|record| record.score)).collect()
+            }
+        };
+        let scores = places.into_iter().map(|row| row.into_iter().map(score).collect()).collect();
+        Ok(Answered { scores, failed })
+    }
+
+    /// Whether the prompts of a task can be made: a chat template can fail, which is no other method's matter.
+    fn check_prompts(&self, task: &AskedTask, chat: bool, order: &Order) -> Result<()> {
+        if chat {
+            let asking = Asking { evaluation: *self, scoring: order.scoring, chat };
+            for item in task.asked() {
+                self.cancel.check()?;
+                asking.prompt(item, 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that the results of a router on a task follow from.
+    fn origin(&self, base: &str, task: &AskedTask, (router, chat): (String, bool), order: &Order) -> Origin {
+        let (model, scoring, metric) = (self.model(), &order.scoring, task.info.metric);
+        let template = self.template();
+        let prompts = match chat {
+            true => format!("chat {:?}", model.chat),
+            false => format!("{:?} {:?}", template.prompt, template.end),
+        };
+        Origin::default()
+            .with("method", router)
+            .with("base", format!("{base} {} {}", model.precision, model.device_name()))
+            .with("template", prompts)
+            .with("task", task.info.id.clone())
+            .with("split", format!("{} {}", task.split, task.digest))
+            .with("scorer", format!("{metric} {} {scoring} {}", metric.version, scoring.version))
+    }
+}
+
+/// Whether an answer is part of what is asked.
+fn is_answered(task: &AskedTask, scoring: &Scoring) -> bool {
+    matches!(scoring.asks(&task.info.metric), Asks::Answer { .. })
+}
+
+/// The scores of one text as the answer to every item; none where likelihoods are asked for.
+fn of_text(task: &AskedTask, text: &str, scoring: &Scoring) -> Option<Vec<f64>> {
+    let one = |item| match scoring.asks(&task.info.metric) {
+        Asks::Answer { score, .. } => Some(super::judge::best_match(text, item, score)),
+        Asks::Options(_) => {
+            let (options, right) = item.options(&task.info.options).ok()?;
+            Some(f64::from(u8::from(options.get(right)?.trim() == text.trim())))
+        }
+        Asks::Reference(_) => None,
+    };
+    task.asked().iter().map(one).collect()
+}
+
+/// What is done before any item is asked.
+fn stage(text: &str, all: (usize, usize)) -> Progress<'_> {
+    Progress { method: 0, task: 0, names: (text, ""), cell: (0, 0), all }
+}

@@ -1,0 +1,110 @@
+//! Which tasks the experts of a library were trained on.
+
+use serde::{Deserialize, Serialize};
+
+use super::asked_task::AskedTask;
+use crate::library::{Expert, Library};
+
+/// An expert that saw what it is asked, though the task is for evaluation alone, or saw the very items.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leak {
+    /// The task.
+    pub task: String,
+    /// The expert, behind the name of its library where that is not the main one.
+    pub expert: String,
+    /// What it was trained on, in words.
+    pub reason: String,
+}
+
+/// How an expert stands to a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Acquaintance {
+    /// It was trained on data of the same name, of which there is no hash or another one.
+    Named,
+    /// It was trained on the training split.
+    Trained,
+    /// It was trained on another split, which may be asked.
+    Asked,
+}
+
+impl Acquaintance {
+    /// Why this is a leak, in words; none where an expert may know the task.
+    pub(super) fn leak(self, held_out: bool) -> Option<&'static str> {
+        match self {
+            Self::Asked => Some("it was trained on the test or validation split"),
+            Self::Trained if held_out => Some("it was trained on the task, which task.toml holds out"),
+            Self::Named if held_out => Some("it was trained on data of this name, which task.toml holds out"),
+            Self::Trained | Self::Named => None,
+        }
+    }
+}
+
+/// How an expert knows a task: by the hashes of what it was trained on, else by name.
+fn acquaintance(expert: &Expert, task: &AskedTask) -> Option<Acquaintance> {
+    let provenance = expert.provenance.as_ref()?;
+    let each = provenance.tasks.iter().filter_map(|task| task.dataset_sha256.as_ref());
+    let by_hash = provenance.dataset_sha256.iter().chain(each).filter_map(|hash| {
+        let asked = task.other_splits.contains(hash).then_some(Acquaintance::Asked);
+        asked.or_else(|| task.trained.contains(hash).then_some(Acquaintance::Trained))
+    });
+    let named = provenance.task.as_ref() == Some(&task.info.id)
+        || provenance.tasks.iter().any(|record| record.task == task.info.id);
+    by_hash.max().or(named.then_some(Acquaintance::Named))
+}
+
+/// Which experts of a library know a task, and how.
+pub(super) fn known_by<'a>(library: &'a Library, task: &AskedTask) -> Vec<(&'a str, Acquaintance)> {
+    let known = |expert: &'a Expert| Some((expert.name.as_str(), acquaintance(expert, task)?));
+    library.usable().filter_map(known).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::eval::Split;
+    use crate::library::{Provenance, TaskRecord};
+    use crate::train::TaskInfo;
+
+    fn task(held_out: bool) -> AskedTask {
+        AskedTask {
+            info: TaskInfo { id: "plural".into(), held_out, ..TaskInfo::default() },
+            split: Split::Test,
+            items: 0,
+            all: Vec::new(),
+            digest: String::new(),
+            majority: None,
+            trained: BTreeSet::from(["train".to_string()]),
+            other_splits: BTreeSet::from(["test".to_string()]),
+        }
+    }
+
+    #[test]
+    fn experts_know_tasks_by_hash_then_by_name() {
+        let expert = |name: &str, hash: &str, tasks: &[(&str, &str)]| {
+            let record = |(task, hash): &(&str, &str)| TaskRecord {
+                task: (*task).into(),
+                dataset_sha256: Some((*hash).into()),
+                ..TaskRecord::default()
+            };
+            let provenance = Provenance {
+                task: Some(name.into()),
+                dataset_sha256: Some(hash.into()),
+                tasks: tasks.iter().map(record).collect(),
+                ..Provenance::default()
+            };
+            Expert { provenance: Some(provenance), ..Expert::default() }
+        };
+        let how = |expert: &Expert| acquaintance(expert, &task(false));
+        assert_eq!(how(&expert("other name", "train", &[])), Some(Acquaintance::Trained));
+        assert_eq!(how(&expert("plural", "changed", &[])), Some(Acquaintance::Named));
+        assert_eq!(how(&expert("a+b", "joint", &[("a", "x"), ("b", "train")])), Some(Acquaintance::Trained));
+        assert_eq!(how(&expert("a+plural", "joint", &[("plural", "x")])), Some(Acquaintance::Named));
+        assert_eq!(how(&expert("cheat", "test", &[("plural", "train")])), Some(Acquaintance::Asked));
+        assert_eq!(how(&expert("other", "other", &[])), None);
+        assert_eq!(how(&Expert::default()), None);
+        assert!(Acquaintance::Trained.leak(false).is_none() && Acquaintance::Trained.leak(true).is_some());
+        assert!(Acquaintance::Asked.leak(false).is_some());
+    }
+}

@@ -1,0 +1,198 @@
+//! `eval`: methods on tasks.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
+use super::{Around, Findings, Job, JobContext, Kind, Use, absolute, real, real_if_there};
+use crate::eval::{EvalEvent, EvalProgress, EvalReport, EvalSpec, Split, evaluate, mean_text};
+use crate::jobs::event::JobRow;
+use crate::model::{Precision, is_device};
+use crate::scorers::Scoring;
+use crate::settings::{self, Entry, Kind as Of, Setting, Whole};
+use crate::text::counted;
+use crate::train::Step;
+use crate::{Result, field, named_setting};
+
+/// Evaluations.
+pub static EVAL: Kind = Kind::of::<EvalSpec>();
+
+/// How often the state of each method is written down.
+const BETWEEN_ROWS: Duration = Duration::from_secs(2);
+
+static TABLE: [Setting<EvalSpec>; 12] = [
+    Setting::new("tasks", Of::Paths(field!(EvalSpec.tasks), Some("name a folder of tasks")))
+        .flag("tasks", "Folder of tasks")
+        .value("DIR")
+        .form("Tasks", "folder of task folders"),
+    Setting::new("methods", Of::Names(field!(EvalSpec.methods)))
+        .flag(
+            "methods",
+            "Methods to compare: baselines, or routers with their settings; NAME/METHOD is one of another library",
+        )
+        .value("METHODS")
+        .form("Methods", "baselines, or routers with their settings"),
+    Setting::new("split", named_setting!(Split, EvalSpec.split))
+        .flag("split", "Split to use: choose settings on validation, report scores on test")
+        .value("SPLIT")
+        .form("Split", "choose settings on validation, report scores on test"),
+    Setting::new("limit", Of::OptionalWhole(field!(EvalSpec.limit), Whole { low: 1, high: u32::MAX as u64 }))
+        .flag("limit", "Items per task")
+        .value("N")
+        .unset("all; 20 with --routing")
+        .form("Items", "per task; empty: all"),
+    Setting::new("scoring", named_setting!(Scoring, EvalSpec.scoring))
+        .flag("scoring", "Rules by which items are asked and scored; scores of different ones do not compare")
+        .value("RULES")
+        .form("Rules", "by which items are asked and scored")
+        .advanced(),
+    Setting::new("held_out", Of::Switch(field!(EvalSpec.held_out), true))
+        .flag("held-out", "Only tasks that no expert was trained on")
+        .form("Held out", "only tasks that no expert was trained on"),
+    Setting::new("against", Of::Text(field!(EvalSpec.against), |_| None))
+        .flag("against", "Method that the others are compared with")
+        .value("METHOD")
+        .unset("base, else the first")
+        .form("Against", "method that others are compared with; empty: base")
+        .advanced(),
+    Setting::new("answers", Of::Switch(field!(EvalSpec.answers), true))
+        .flag("answers", "Keep answers, also where their scores can be known without")
+        .form("Answers", "keep them, also where scores are known without")
+        .advanced(),
+    Setting::new("fresh", Of::Switch(field!(EvalSpec.fresh), true))
+        .flag("fresh", "Compute again what earlier evaluations found out")
+        .form("Fresh", "compute again what is known")
+        .advanced(),
+    Setting::new("precision", named_setting!(Precision, EvalSpec.precision))
+        .flag("precision", "Precision of the base model's weights")
+        .value("PRECISION")
+        .form("Precision", "of the base model's weights"),
+    Setting::new("base", Of::Path(field!(EvalSpec.base)))
+        .flag("base", "Base model: a .gguf file or a transformers folder")
+        .value("PATH")
+        .unset("the library's"),
+    Setting::new("device", Of::Text(field!(EvalSpec.device), device_problem))
+        .flag("device", "Where to compute: auto, cpu, cuda:N or metal")
+        .value("DEVICE"),
+];
+
+fn device_problem(text: &str) -> Option<&'static str> {
+    (!is_device(text)).then_some("auto, cpu, cuda:N or metal")
+}
+
+static SETTINGS: LazyLock<Vec<Box<dyn Entry<EvalSpec>>>> =
+    LazyLock::new(|| TABLE.iter().map(|setting| Box::new(setting) as Box<dyn Entry<_>>).collect());
+
+/// How far each method is, as rows of a job.
+struct Rows {
+    rows: Vec<JobRow>,
+    written: Option<Instant>,
+}
+
+impl Rows {
+    /// Takes in how far a method is on a task; the rows, where it is time to write them.
+    fn take(&mut self, progress: &EvalProgress) -> Option<Vec<JobRow>> {
+        let at = self.rows.iter().position(|row| row.name == progress.method).unwrap_or_else(|| {
+            self.rows.push(JobRow { name: progress.method.clone(), ..JobRow::default() });
+            self.rows.len() - 1
+        });
+        let row = &mut self.rows[at];
+        row.members = vec![progress.task.clone()];
+        (row.step, row.steps) = progress.items;
+        let due = self.written.is_none_or(|written| written.elapsed() >= BETWEEN_ROWS);
+        (due || progress.items.0 == progress.items.1).then(|| {
+            self.written = Some(Instant::now());
+            self.rows.clone()
+        })
+    }
+}
+
+impl Job for EvalSpec {
+    const KIND: &'static str = "eval";
+    const HEADING: &'static str = "Evaluate methods on tasks";
+    const RESUMES: bool = true;
+    type Report = EvalReport;
+
+    fn settings() -> &'static [Box<dyn Entry<Self>>] {
+        &SETTINGS
+    }
+
+    fn fresh(around: &Around<'_>) -> Self {
+        let default = Self::default();
+        let device = if around.device.is_empty() { default.device.clone() } else { around.device.into() };
+        Self { library: absolute(around.library), base: around.base.map(absolute), device, ..default }
+    }
+
+    fn title(&self) -> String {
+        let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        format!("{} on {}", name(&self.library), self.tasks.iter().map(name).collect::<Vec<_>>().join(", "))
+    }
+
+    fn prepare(&mut self) -> Result<()> {
+        self.library = real(&self.library)?;
+        settings::check(&TABLE, self)?;
+        for path in self.tasks.iter_mut().chain(&mut self.calibration) {
+            *path = real(path)?;
+        }
+        for library in &mut self.libraries {
+            library.path = real(&library.path)?;
+        }
+        self.base = self.base.as_deref().map(real_if_there);
+        Ok(())
+    }
+
+    fn paths(&mut self, visit: &mut dyn FnMut(&mut PathBuf, Use)) {
+        visit(&mut self.library, Use::Library);
+        let others = self.libraries.iter_mut().map(|library| &mut library.path);
+        let all = self.tasks.iter_mut().chain(others).chain(&mut self.base).chain(&mut self.calibration);
+        all.for_each(|path| visit(path, Use::Reads));
+    }
+
+    fn run(&self, context: &mut JobContext<'_>) -> Result<EvalReport> {
+        let JobContext { events, cancel, .. } = context;
+        let began = Instant::now();
+        let mut first: Option<usize> = None;
+        let mut rows = Rows { rows: Vec::new(), written: None };
+        let mut report = |event: EvalEvent| match event {
+            EvalEvent::Stage(text) => events.stage(&text),
+            EvalEvent::Note(text) => events.log(&text),
+            EvalEvent::Progress(progress) => {
+                let (step, steps) = progress.all;
+                let first = *first.get_or_insert(step);
+                let pace = began.elapsed().as_secs_f64() / (step - first).max(1) as f64;
+                let left = (step > first).then(|| pace * steps.saturating_sub(step) as f64);
+                if let Some(rows) = rows.take(&progress) {
+                    events.rows(rows);
+                }
+                events.doing(progress.to_string());
+                events.step(Step { step, steps, eta_seconds: left, ..Step::default() }, None);
+            }
+        };
+        evaluate(self, &mut report, cancel)
+    }
+
+    fn findings(report: &EvalReport) -> Findings {
+        let mean = report.means.first();
+        let score = |at: usize| {
+            mean_text(mean.and_then(|m| m.scores.get(at)?.as_ref()), mean.is_some_and(|m| m.is_loss), " ± ")
+        };
+        let sign = if mean.is_some_and(|mean| mean.is_loss) { -1.0 } else { 1.0 };
+        let scores = mean.map_or(&[][..], |mean| &mean.scores);
+        let known =
+            scores.iter().enumerate().filter_map(|(at, mean)| Some((at, sign * mean.as_ref()?.score)));
+        let best = known.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        let best =
+            best.and_then(|(at, _)| Some(format!(", best {}: {}", report.methods.get(at)?, score(at))));
+        let size =
+            format!("{} on {}", counted(report.methods.len(), "method"), counted(report.tasks.len(), "task"));
+        let of_methods =
+            report.methods.iter().enumerate().map(|(at, method)| format!("{method}: {}", score(at)));
+        Findings {
+            headline: format!("{size}{}", best.unwrap_or_default()),
+            made: None,
+            facts: std::iter::once(size.clone()).chain(of_methods).collect(),
+            clusters: Vec::new(),
+            left_out: report.skipped.clone(),
+        }
+    }
+}
