@@ -5,6 +5,9 @@
 //! cargo bench --bench engine -- train BASE [STEPS] [f32|bf16|q8]
 //! cargo bench --bench engine -- arrow BASE LIBRARY EXPERTS [f32|bf16|q8]
 //! cargo bench --bench engine -- typing BASE LIBRARY
+//! cargo bench --bench engine -- routers BASE LIBRARY EXPERTS [f32|bf16|q8]
+//! cargo bench --bench engine -- retrieval [EXPERTS] [HIDDEN]
+//! cargo bench --bench engine -- attribute BASE LIBRARY EXPERTS TOKENS [f32|bf16|q8]
 //! cargo bench --bench engine -- peak
 //! ```
 
@@ -14,15 +17,18 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use lora_tui::Cancel;
+use lora_tui::eval::attribute;
 use lora_tui::library::Library;
-use lora_tui::model::{ForwardPass, LoadOptions, Model, Precision, Tape, keep_freed_memory};
-use lora_tui::routing::{GenerateOptions, Part, Prompt, RouterConfig, Session};
+use lora_tui::model::{ForwardPass, LoadOptions, Model, NoHook, Precision, Tape, keep_freed_memory};
+use lora_tui::routing::{GenerateOptions, Needs, Part, Prompt, RouterConfig, SCORES, Session, StateWeigher};
 use lora_tui::train::{AdamW, LoraTrainer, Target, cross_entropy};
 
 /// Tokens of the prompt and of one training sequence.
 const LENGTH: usize = 64;
 /// Sequences of a training batch.
 const BATCH: usize = 8;
+/// Times that each router runs.
+const RUNS: usize = 9;
 /// Tokens generated to time decoding.
 const DECODE: usize = 16;
 
@@ -299,6 +305,139 @@ fn arrow(base: &Path, from: &Path, experts: usize, options: &LoadOptions) -> Res
     Ok(())
 }
 
+/// Median seconds of `runs` calls, after one that does not count; the least of them beside it.
+fn time(runs: usize, mut call: impl FnMut(usize) -> Result<()>) -> Result<(f64, f64)> {
+    let mut times = Vec::with_capacity(runs);
+    for run in 0..=runs {
+        let start = Instant::now();
+        call(run)?;
+        if run > 0 {
+            times.push(start.elapsed().as_secs_f64());
+        }
+    }
+    let least = times.iter().copied().fold(f64::INFINITY, f64::min);
+    Ok((median(times), least))
+}
+
+/// What routers add to the base model's pass over a prompt of 64 tokens: scoring alone, in a pass without experts, by
+/// each score; a vote once its tokens are known but for one more; whole routed passes.
+fn routers(base: &Path, from: &Path, experts: usize, options: &LoadOptions) -> Result<()> {
+    let part = part_of(from, experts)?;
+    let cancel = Cancel::default();
+    let library = Library::open(part.path())?;
+    let mut session = Session::open_unrouted(&library, base, options, &mut |_| {}, &cancel)?;
+    session.calibrate(&mut |_| {}, &cancel)?;
+    let prompt = |run: usize, length: usize| {
+        let mut ids = ids(length, session.model().decoder.spec.vocab);
+        ids[0] = 200 + run as u32;
+        Prompt { parts: vec![Part::Prompt; ids.len()], ids }
+    };
+    let decoder = &session.model().decoder;
+    let pass = |run: usize| -> Result<()> {
+        let mut none = NoHook;
+        decoder.forward(&prompt(run, LENGTH).ids, &[LENGTH], ForwardPass::new(&mut none, &cancel))?;
+        Ok(())
+    };
+    for score in SCORES.iter().filter(|score| score.needs <= Needs::Spectra) {
+        for more in ["", ":calibrated"] {
+            let config: RouterConfig = format!("vote:score={}{more}", score.id).parse()?;
+            let (set, router) = session.resolve(&config, &mut |_| {}, &cancel)?;
+            let (mut without, mut with) = (Vec::new(), Vec::new());
+            // In turn, so that both meet the same machine.
+            for run in 0..RUNS {
+                without.push(time(1, |_| pass(run))?.0);
+                with.push(
+                    time(1, |_| {
+                        router.survey(&set, decoder, &[prompt(run, LENGTH)], &cancel)?;
+                        Ok(())
+                    })?
+                    .0,
+                );
+            }
+            let (without, with) = (median(without), median(with));
+            println!(
+                "{}",
+                serde_json::json!({
+                    "bench": "routers", "what": "scoring", "precision": options.precision.to_string(),
+                    "experts": experts, "score": format!("{}{more}", score.id), "pass_ms": without * 1e3,
+                    "scoring_ms": (with - without) * 1e3, "share_of_pass": (with - without) / without,
+                })
+            );
+        }
+    }
+    for router in
+        ["base", "arrow:k=3", "subspace:k=3", "norm:k=3", "arrow:k=3:calibrated:prior=8", "vote:calibrated"]
+    {
+        session.set_router(router.parse()?)?;
+        let vocab = session.model().decoder.spec.vocab;
+        let whole = |run: usize, length: usize| {
+            let mut ids = ids(length, vocab);
+            ids[0] = 300 + run as u32;
+            Prompt { parts: vec![Part::Prompt; ids.len()], ids }
+        };
+        let (all, _) = time(RUNS, |run| {
+            session.route_tokens(&whole(run, LENGTH), &cancel)?;
+            Ok(())
+        })?;
+        // One token after another, from the last prompt on.
+        let (one, least) = time(LENGTH / 2, |more| {
+            session.route_tokens(&whole(RUNS, LENGTH + more), &cancel)?;
+            Ok(())
+        })?;
+        println!(
+            "{}",
+            serde_json::json!({
+                "bench": "routers", "what": "pass", "precision": options.precision.to_string(), "experts": experts,
+                "router": router, "prompt_ms": all * 1e3, "one_more_token_ms": one * 1e3, "least_ms": least * 1e3,
+            })
+        );
+    }
+    Ok(())
+}
+
+/// Retrieval among many experts, from a prompt's mean state to weights.
+fn retrieval(experts: usize, hidden: usize) -> Result<()> {
+    let numbers =
+        |n: usize| (0..n).map(|i| ((i * 7919 % 100_003) as f32 / 50_000.0 - 1.0) / (hidden as f32).sqrt());
+    let ops = lora_tui::model::open_ops("cpu")?;
+    let weigher = StateWeigher::retrieval(numbers(experts * hidden).collect(), hidden, 3, ops);
+    let state: Vec<f32> = numbers(hidden).collect();
+    let (all, least) = time(200, |_| {
+        std::hint::black_box(weigher.weights(&state)?);
+        Ok(())
+    })?;
+    println!(
+        "{}",
+        serde_json::json!({
+            "bench": "retrieval", "experts": experts, "hidden": hidden, "ms": all * 1e3, "least_ms": least * 1e3,
+        })
+    );
+    Ok(())
+}
+
+/// What an answer owes to the experts of `arrow:k=3`: a prompt and an answer of half of the tokens each.
+fn attribution(base: &Path, library: &Path, most: usize, tokens: usize, options: &LoadOptions) -> Result<()> {
+    let cancel = Cancel::default();
+    let library = Library::open(library)?;
+    let mut session = Session::open_unrouted(&library, base, options, &mut |_| {}, &cancel)?;
+    session.set_router("arrow:k=3:temperature=0.1".parse()?)?;
+    let ids = ids(tokens, session.model().decoder.spec.vocab);
+    let (asked, answer) = ids.split_at(tokens / 2);
+    let prompt = Prompt { parts: vec![Part::Prompt; asked.len()], ids: asked.to_vec() };
+    let (all, least) = time(3, |_| {
+        attribute(&mut session, &prompt, answer, most, &cancel)?;
+        Ok(())
+    })?;
+    println!(
+        "{}",
+        serde_json::json!({
+            "bench": "attribute", "precision": options.precision.to_string(), "experts": most, "tokens": tokens,
+            "s": all, "least_s": least,
+        })
+    );
+    Ok(())
+}
+
 /// From a key in the prompt to its new routing map: a sentence typed letter by letter.
 fn typing(base: &Path, library: &Path, options: &LoadOptions) -> Result<()> {
     let cancel = Cancel::default();
@@ -338,6 +477,18 @@ fn main() -> Result<()> {
             arrow(&path(1)?, &path(2)?, experts, &options(arguments.get(4))?)
         }
         Some("typing") => typing(&path(1)?, &path(2)?, &options(arguments.get(3))?),
+        Some("routers") => {
+            let experts = arguments.get(3).context("how many experts?")?.parse()?;
+            routers(&path(1)?, &path(2)?, experts, &options(arguments.get(4))?)
+        }
+        Some("retrieval") => {
+            let number = |i: usize, usual: usize| arguments.get(i).map_or(Ok(usual), |s| s.parse());
+            retrieval(number(1, 10_000)?, number(2, 576)?)
+        }
+        Some("attribute") => {
+            let number = |i: usize, usual: usize| arguments.get(i).map_or(Ok(usual), |s| s.parse());
+            attribution(&path(1)?, &path(2)?, number(3, 12)?, number(4, 64)?, &options(arguments.get(5))?)
+        }
         Some("peak") => {
             let (f32, bf16) = registers::peak().unzip();
             println!("{}", serde_json::json!({ "bench": "peak", "f32_gflop_s": f32, "bf16_gflop_s": bf16 }));
@@ -346,7 +497,7 @@ fn main() -> Result<()> {
         // `cargo test --benches` and the like start it without arguments.
         _ => {
             eprintln!(
-                "engine: train BASE [STEPS] [PRECISION] | arrow BASE LIBRARY EXPERTS [PRECISION] | typing BASE LIBRARY [PRECISION] | peak"
+                "engine: train BASE [STEPS] [PRECISION] | arrow BASE LIBRARY EXPERTS [PRECISION] | typing BASE LIBRARY [PRECISION] | routers BASE LIBRARY EXPERTS [PRECISION] | retrieval [EXPERTS] [HIDDEN] | attribute BASE LIBRARY EXPERTS TOKENS [PRECISION] | peak"
             );
             Ok(())
         }

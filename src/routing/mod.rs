@@ -48,8 +48,8 @@ pub use prompt::Prompt;
 pub use resolved::{Findings, Prepared, ResolvedRouter};
 pub use routers::{
     Argument, CALIBRATED, Domain, MIX, PRIOR, ROUTERS, Request, Resolved, Router, RouterSetting, Rule, SCORE,
-    Scope, SettingValue, SettingValues, Shorthand, TEMPERATURE, TIED, TOP_K, Weighing, reference, settings,
-    titles,
+    Scope, SettingValue, SettingValues, Shorthand, StateWeigher, TEMPERATURE, TIED, TOP_K, Weighing,
+    reference, settings, titles,
 };
 pub use rows::{ModuleRows, Sequences};
 pub use scores::{Measure, Needs, SCORES, Score, ScoreSpec};

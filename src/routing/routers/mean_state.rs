@@ -34,31 +34,61 @@ pub(super) fn resolve(request: &Request, top: &RouterSetting, judge: Judge) -> R
             Some(Usual::of(judged.iter().map(Vec::as_slice))?)
         }
     };
+    let active = request.speakers.active.clone();
     let survey = MeanState {
-        own,
-        judge,
-        usual,
         middle: middle(decoder.spec.layers, decoder.slots),
         hidden: decoder.spec.hidden,
-        active: request.speakers.active.clone(),
-        selection,
-        ops,
+        weigher: StateWeigher { own, judge, usual, active, selection, ops },
     };
     Ok(sequence::resolved(survey, width, request.values.mix()))
+}
+
+/// Weighs experts by a prompt's mean state.
+#[derive(Debug)]
+pub struct StateWeigher {
+    own: Arc<OwnData>,
+    judge: Judge,
+    /// What judgements of calibration prompts are, where these count.
+    usual: Option<Usual>,
+    active: Vec<bool>,
+    selection: Selection,
+    ops: Arc<dyn Ops>,
+}
+
+impl StateWeigher {
+    /// Retrieval of the `nearest` experts among those with these mean states [experts, hidden], as `retrieve` does it.
+    pub fn retrieval(states: Vec<f32>, hidden: usize, nearest: usize, ops: Arc<dyn Ops>) -> Self {
+        let active = vec![true; states.len() / hidden.max(1)];
+        let own = Arc::new(OwnData { states: states.into(), ..OwnData::default() });
+        let selection = Selection { top: nearest, sharpness: 1.0, pinned: Vec::new() };
+        Self { own, judge: super::retrieve::JUDGE, usual: None, active, selection, ops }
+    }
+
+    /// The experts' weights, which sum to 1, for a mean state [hidden].
+    ///
+    /// # Errors
+    /// Those of the device.
+    pub fn weights(&self, state: &[f32]) -> Result<Vec<f32>> {
+        let (judge, temperature) = self.judge;
+        let mut judged = judge(&self.own, &*self.ops, state)?;
+        let shares = match &self.usual {
+            Some(usual) => {
+                usual.apply(&mut judged);
+                let z: Vec<f64> = judged.iter().map(|z| f64::from(*z)).collect();
+                softmax(&z, &self.active)
+            }
+            None => exponentials(&judged, &self.active, temperature),
+        };
+        Ok(self.selection.weights(&shares, &self.active))
+    }
 }
 
 /// Keeps the states of tokens in the middle of the network.
 #[derive(Debug)]
 struct MeanState {
-    own: Arc<OwnData>,
-    judge: Judge,
-    /// What judgements of calibration prompts are, where these count.
-    usual: Option<Usual>,
+    weigher: StateWeigher,
     middle: usize,
     hidden: usize,
-    active: Vec<bool>,
-    selection: Selection,
-    ops: Arc<dyn Ops>,
 }
 
 impl Survey for MeanState {
@@ -87,17 +117,7 @@ impl Survey for MeanState {
             count += 1;
         }
         let mean: Vec<f32> = state.iter().map(|sum| (sum / count.max(1) as f64) as f32).collect();
-        let (judge, temperature) = self.judge;
-        let mut judged = judge(&self.own, &*self.ops, &mean)?;
-        let shares = match &self.usual {
-            Some(usual) => {
-                usual.apply(&mut judged);
-                let z: Vec<f64> = judged.iter().map(|z| f64::from(*z)).collect();
-                softmax(&z, &self.active)
-            }
-            None => exponentials(&judged, &self.active, temperature),
-        };
-        Ok(self.selection.weights(&shares, &self.active))
+        self.weigher.weights(&mean)
     }
 }
 

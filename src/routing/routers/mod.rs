@@ -23,6 +23,7 @@ mod uniform;
 mod uniform_factors;
 mod vote;
 
+pub use mean_state::StateWeigher;
 pub use reference::reference;
 pub use router::{Argument, Request, Resolved, Router, Rule, Scope, Weighing};
 pub use setting::{

@@ -1,6 +1,6 @@
 //! Retrieve: once per sequence, the experts whose own prompts are nearest.
 
-use super::mean_state;
+use super::mean_state::{self, Judge};
 use super::router::{Router, Words};
 use super::setting::{CALIBRATED, Domain, MIX, RouterSetting};
 use crate::Result;
@@ -18,8 +18,8 @@ static NEAREST: RouterSetting = RouterSetting {
     shorthand: None,
 };
 
-/// Divides cosines before the softmax.
-const TEMPERATURE: f32 = 0.2;
+/// Cosines, which are divided by 0.2 before the softmax.
+pub(super) const JUDGE: Judge = (cosines, 0.2);
 
 const SETTINGS: &[&RouterSetting] = &[&NEAREST, &CALIBRATED, &MIX];
 
@@ -36,7 +36,7 @@ pub(super) const ROUTER: Router = Router::per_sequence(
         fails: "tasks that differ in what is to be done with the same text look alike",
     },
     SETTINGS,
-    |request| mean_state::resolve(request, &NEAREST, (cosines, TEMPERATURE)),
+    |request| mean_state::resolve(request, &NEAREST, JUDGE),
 )
 .needing(Needs::OwnData);
 
