@@ -63,7 +63,7 @@ pub fn run(args: &AttributeArgs, output: &Output) -> Result<()> {
         let row = |one: &Effect| {
             serde_json::json!({
                 "expert": names[one.expert], "share": one.share, "effect": one.effect,
-                "by_group": one.by_group, "control": one.control,
+                "by_group": one.by_group, "control": one.control, "scores": one.scores,
             })
         };
         return output.document(&serde_json::json!({

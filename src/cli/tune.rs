@@ -115,5 +115,17 @@ fn write(root: &std::path::Path, router: &RouterConfig) -> Result<()> {
     Manifest::read(root)?;
     let path = root.join(Manifest::FILE);
     let text = if path.exists() { read_text_of(&path, 1 << 20)? } else { String::new() };
-    atomic_write(&path, with_default(&text, router).as_bytes())
+    let written = with_default(&text, router);
+    // A table in another spelling, or in a string, is not changed by guesswork.
+    let mut wanted = Manifest::read(root)?;
+    wanted.router.default = Some(router.to_string());
+    match Manifest::parse(&written) {
+        Ok(found) if found == wanted => atomic_write(&path, written.as_bytes()),
+        Ok(_) | Err(_) => Err(Error::file(
+            &path,
+            format!(
+                "its [router] is written in a way that is not changed here; add default = \"{router}\" to it"
+            ),
+        )),
+    }
 }

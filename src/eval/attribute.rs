@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::forced::forced_without;
 use crate::module_path::ModulePath;
-use crate::routing::{Knockout, Prompt, RouterConfig, Session};
+use crate::routing::{Knockout, MeanScores, Prompt, RouterConfig, Session};
 use crate::{Cancel, Error, Result};
 
 /// Groups of layers, at most.
@@ -38,6 +38,8 @@ pub struct Effect {
     pub by_group: Vec<f64>,
     /// By how much it falls when something as long in a random direction takes its place.
     pub control: f64,
+    /// What it scores on prompt and answer.
+    pub scores: MeanScores,
 }
 
 impl Attribution {
@@ -68,12 +70,14 @@ pub fn attribute(
     if !config.is_weighted() {
         return Err(Error::usage("the base model alone has no experts to take out: choose another router"));
     }
-    let trace = session.route_tokens(&prompt.clone().answered(answer), cancel)?;
+    let whole = prompt.clone().answered(answer);
+    let trace = session.route_tokens(&whole, cancel)?;
     let shares = trace.totals(|_| true);
     let mut order: Vec<usize> = (0..shares.len()).filter(|&e| shares[e] > 0.0).collect();
     order.sort_by(|&a, &b| shares[b].total_cmp(&shares[a]).then(a.cmp(&b)));
     order.truncate(most);
     let groups = groups(&trace.modules);
+    let scores = session.mean_scores(&whole, &order, cancel)?;
     let mut knockouts = vec![None];
     for &e in &order {
         let without = |layers: Range<usize>, control| Some(Knockout { expert: e as u32, layers, control });
@@ -96,6 +100,7 @@ pub fn attribute(
             effect: fell(first),
             by_group: (0..groups.len()).map(|group| fell(first + 2 + group)).collect(),
             control: fell(first + 1),
+            scores: scores.get(rank).copied().unwrap_or_default(),
         }
     };
     let mut effects: Vec<Effect> = order.iter().enumerate().map(effect).collect();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::library::{Library, Provenance, state_dir};
+use crate::library::{CalibrationDefaults, Library, Provenance, state_dir};
 use crate::outside::own;
 use crate::routing::{
     CalibrationPrompts, CalibrationText, OwnAnswer, OwnPrompts, OwnSource, PromptSource, general,
@@ -58,6 +58,13 @@ impl ChosenPrompts {
         })
     }
 
+    /// Those that a library's `library.toml` names.
+    fn of_library(library: &Library) -> Option<Self> {
+        let CalibrationDefaults { prompts, tasks } = &library.manifest.calibration;
+        let at = |path: &PathBuf| library.root.join(path);
+        prompts.as_ref().map(at).map(Self::Prompts).or_else(|| tasks.as_ref().map(at).map(Self::Tasks))
+    }
+
     /// Makes them those of a library from now on, until its folder for derived data is deleted.
     ///
     /// # Errors
@@ -76,14 +83,15 @@ impl ChosenPrompts {
 }
 
 /// Where the prompts of a library's calibrations come from: `chosen`, else those that were chosen for the library
-/// before, else the validation prompts of the experts' own tasks where most of them are still there, else the
+/// before, else those that its `library.toml` names, else the validation prompts of the experts' own tasks where most of them are still there, else the
 /// general ones of this program. They are looked for when they are needed.
 pub fn prompt_source(library: &Library, chosen: Option<ChosenPrompts>) -> PromptSource {
-    let root = library.root.clone();
+    let (root, usual) = (library.root.clone(), ChosenPrompts::of_library(library));
     let datasets: Vec<Option<String>> =
         library.usable().map(|expert| expert.provenance.as_ref()?.dataset.clone()).collect();
     PromptSource::new(move || {
-        if let Some(chosen) = chosen.clone().or_else(|| ChosenPrompts::remembered(&root)) {
+        let chosen = chosen.clone().or_else(|| ChosenPrompts::remembered(&root));
+        if let Some(chosen) = chosen.or_else(|| usual.clone()) {
             return chosen.read();
         }
         own_prompts(&root, &datasets).map_or_else(general, Ok)
@@ -91,10 +99,10 @@ pub fn prompt_source(library: &Library, chosen: Option<ChosenPrompts>) -> Prompt
 }
 
 /// The own prompts of a library's experts: of the tasks in `tasks` or, without, in the folder that was chosen for the
-/// library, that bear their names or those of their tasks; else of what their `expert.toml` names. An expert whose data
+/// library or that its `library.toml` names, that bear their names or those of their tasks; else of what their `expert.toml` names. An expert whose data
 /// is not found has none.
 pub fn own_source(library: &Library, tasks: Option<PathBuf>) -> OwnSource {
-    let root = library.root.clone();
+    let (root, usual) = (library.root.clone(), ChosenPrompts::of_library(library));
     let experts: Vec<(String, Option<String>, Option<String>)> = library
         .usable()
         .map(|expert| {
@@ -104,10 +112,11 @@ pub fn own_source(library: &Library, tasks: Option<PathBuf>) -> OwnSource {
         })
         .collect();
     OwnSource::new(move |_| {
-        let chosen = tasks.clone().or_else(|| match ChosenPrompts::remembered(&root) {
-            Some(ChosenPrompts::Tasks(tasks)) => Some(tasks),
-            _ => None,
-        });
+        let chosen =
+            tasks.clone().or_else(|| match ChosenPrompts::remembered(&root).or_else(|| usual.clone()) {
+                Some(ChosenPrompts::Tasks(tasks)) => Some(tasks),
+                _ => None,
+            });
         let mut known: Vec<(String, PathBuf)> = Vec::new();
         for path in chosen.iter().map(|path| find_tasks(path)).collect::<Result<Vec<_>>>()?.concat() {
             known.push((read_task(&path)?.id, path));
@@ -172,4 +181,30 @@ fn of_tasks(paths: &[PathBuf]) -> Result<Vec<CalibrationText>> {
         texts.extend(examples.iter().take(each).map(text));
     }
     Ok(texts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_names_what_it_is_calibrated_with() {
+        let root = tempfile::tempdir().unwrap();
+        let manifest = |text: &str| {
+            std::fs::write(root.path().join("library.toml"), text).unwrap();
+            Library::open(root.path())
+        };
+        assert_eq!(ChosenPrompts::of_library(&manifest("").unwrap()), None);
+        let prompts = manifest("[calibration]\nprompts = \"p.jsonl\"\n").unwrap();
+        let found = ChosenPrompts::of_library(&prompts);
+        assert_eq!(found, Some(ChosenPrompts::Prompts(root.path().join("p.jsonl"))));
+        let error = found.unwrap().read().unwrap_err().to_string();
+        assert!(error.contains("p.jsonl"), "{error}");
+        let tasks = manifest("[calibration]\ntasks = \"../tasks\"\n").unwrap();
+        let found = ChosenPrompts::of_library(&tasks);
+        assert_eq!(found, Some(ChosenPrompts::Tasks(root.path().join("../tasks"))));
+        for bad in ["prompts = \"a\"\ntasks = \"b\"", "files = \"a\"", "prompts = 3"] {
+            assert!(manifest(&format!("[calibration]\n{bad}\n")).is_err(), "{bad}");
+        }
+    }
 }

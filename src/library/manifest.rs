@@ -24,6 +24,8 @@ pub struct Manifest {
     /// `[executor]`: the default executor of its jobs and a table for each; executors know what stands there.
     #[serde(skip_serializing_if = "toml::Table::is_empty")]
     pub executor: toml::Table,
+    /// `[calibration]`.
+    pub calibration: CalibrationDefaults,
 }
 
 /// Where the base model is. One of `path`, `hub` or `package` at least.
@@ -84,6 +86,16 @@ impl Default for RouterDefaults {
     }
 }
 
+/// What scores are calibrated with where the command line says nothing. One of them, or none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CalibrationDefaults {
+    /// A file of prompts, relative to the library.
+    pub prompts: Option<PathBuf>,
+    /// A folder of tasks, relative to the library: their validation prompts.
+    pub tasks: Option<PathBuf>,
+}
+
 impl Manifest {
     /// Name of the file in a library.
     pub const FILE: &str = "library.toml";
@@ -99,12 +111,21 @@ impl Manifest {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(e) => return Err(Error::io(path, e)),
         };
-        let parse = || -> std::result::Result<Self, String> {
-            let manifest: Self = small_toml::parse(&bytes)?;
-            manifest.check()?;
-            Ok(manifest)
-        };
-        parse().map_err(|problem| Error::file(path, problem))
+        Self::of_bytes(&bytes).map_err(|problem| Error::file(path, problem))
+    }
+
+    /// The manifest of this text.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn parse(text: &str) -> Result<Self> {
+        Self::of_bytes(text.as_bytes()).map_err(|problem| Error::file(Path::new(Self::FILE), problem))
+    }
+
+    fn of_bytes(bytes: &[u8]) -> std::result::Result<Self, String> {
+        let manifest: Self = small_toml::parse(bytes)?;
+        manifest.check()?;
+        Ok(manifest)
     }
 
     fn check(&self) -> std::result::Result<(), String> {
@@ -116,6 +137,9 @@ impl Manifest {
         }
         if !(self.router.temperature > 0.0 && self.router.temperature.is_finite()) {
             return Err("[router] temperature must be a positive number".into());
+        }
+        if self.calibration.prompts.is_some() && self.calibration.tasks.is_some() {
+            return Err("[calibration] has prompts and tasks: choose one of them".into());
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ pub use facts::kind_order;
 pub(crate) use formats::keys::language_tensor;
 pub use formats::{BaseTraits, FORMATS, Format, Heads, Selection, formats_table, variants_table};
 pub use library::Library;
-pub use manifest::{BaseSpec, Manifest, RouterDefaults, Template};
+pub use manifest::{BaseSpec, CalibrationDefaults, Manifest, RouterDefaults, Template};
 pub(crate) use moved::{moved, relative};
 pub use provenance::{MergeProvenance, MergedExpert, Provenance, TaskRecord};
 pub(crate) use safetensors::replace_safetensors;

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::threads::rows_per_task;
 
 /// Divides scores before the softmax of a vote.
-const TEMPERATURE: f32 = 0.5;
+pub(super) const TEMPERATURE: f32 = 0.5;
 /// Keeps the logarithm of a share finite.
 const LEAST: f64 = 1e-6;
 
@@ -54,12 +54,12 @@ impl Selection {
         }
     }
 
-    /// Weights that sum to 1, from shares; 0 where `active` says no. Of equals the first is taken.
-    pub fn weights(&self, shares: &[f64], active: &[bool]) -> Vec<f32> {
-        let mut order: Vec<usize> = (0..shares.len()).filter(|&e| active[e]).collect();
+    /// The experts that are used, by what ranks them; of equals the first ones.
+    fn chosen(&self, ranks: &[f64], active: &[bool]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..ranks.len()).filter(|&e| active[e]).collect();
         let before = |a: &usize, b: &usize| {
             let pinned = |e: &usize| self.pinned.contains(e);
-            pinned(b).cmp(&pinned(a)).then(shares[*b].total_cmp(&shares[*a])).then(a.cmp(b))
+            pinned(b).cmp(&pinned(a)).then(ranks[*b].total_cmp(&ranks[*a])).then(a.cmp(b))
         };
         let width = self.width(order.len());
         if (1..order.len()).contains(&width) {
@@ -68,28 +68,35 @@ impl Selection {
         }
         order.truncate(width);
         order.sort_by(before);
-        let mut weights = vec![0f32; shares.len()];
+        order
+    }
+
+    /// Weights that sum to 1, from shares; 0 where `active` says no. Of equals the first is taken.
+    pub fn weights(&self, shares: &[f64], active: &[bool]) -> Vec<f32> {
+        let order = self.chosen(shares, active);
         let most = order.iter().map(|&e| shares[e]).fold(0.0, f64::max);
-        let power = |share: f64| match most > 0.0 {
-            true => (share / most).powf(1.0 / self.sharpness),
+        self.spread(&order, shares.len(), |e| match most > 0.0 {
+            true => (shares[e] / most).powf(1.0 / self.sharpness),
             false => 1.0,
-        };
-        let sum: f64 = order.iter().map(|&e| power(shares[e])).sum();
-        for e in order {
-            weights[e] = (power(shares[e]) / sum) as f32;
+        })
+    }
+
+    /// [`Self::weights`] of the shares that a softmax of `scores` / `temperature` gives.
+    pub fn softmax(&self, scores: &[f64], active: &[bool], temperature: f64) -> Vec<f32> {
+        let order = self.chosen(scores, active);
+        let most = order.iter().map(|&e| scores[e]).fold(f64::NEG_INFINITY, f64::max);
+        self.spread(&order, scores.len(), |e| ((scores[e] - most) / temperature / self.sharpness).exp())
+    }
+
+    /// Weights in proportion to what `power` says of the chosen ones.
+    fn spread(&self, order: &[usize], experts: usize, power: impl Fn(usize) -> f64) -> Vec<f32> {
+        let mut weights = vec![0f32; experts];
+        let sum: f64 = order.iter().map(|&e| power(e)).sum();
+        for &e in order {
+            weights[e] = (power(e) / sum) as f32;
         }
         weights
     }
-}
-
-/// softmax(score / 0.5) over those that `active` admits, as in a vote; 0 for others.
-pub(super) fn softmax(scores: &[f64], active: &[bool]) -> Vec<f64> {
-    let known = || scores.iter().zip(active).filter(|(_, active)| **active).map(|(score, _)| *score);
-    let most = known().fold(f64::NEG_INFINITY, f64::max);
-    let power = |score: f64| ((score - most) / f64::from(TEMPERATURE)).exp();
-    let sum: f64 = known().map(power).sum();
-    let shares = scores.iter().zip(active);
-    shares.map(|(score, active)| if *active { power(*score) / sum } else { 0.0 }).collect()
 }
 
 impl Ballot {

@@ -58,4 +58,4 @@ pub use speakers::Speakers;
 pub use survey::{Reach, Seen, Survey, Surveyed};
 pub use trace::{Part, Trace, TraceToken};
 pub use warnings::RouteWarning;
-pub use why::{Why, WhyExpert, WhyModule};
+pub use why::{MeanScores, Why, WhyExpert, WhyModule};

@@ -81,35 +81,31 @@ impl<'a> ModuleRows<'a> {
         }
     }
 
-    /// [rows, experts]: what `score` makes of Vᵀx and the singular values of s·B·A, for every expert that is a
-    /// candidate; 0 for others.
+    /// ‖Vᵀx‖ [rows, experts] or, `weighted`, ‖S Vᵀx‖ = ‖s·B·A·x‖, for every expert that is a candidate; 0 for others.
     ///
     /// # Errors
     /// When the device fails; when the spectra were not prepared.
-    pub fn spectral_scores(&self, score: impl Fn(&[f32], &[f32]) -> f32 + Sync) -> Result<Vec<f32>> {
+    pub(super) fn spectral_scores(&self, weighted: bool) -> Result<Vec<f32>> {
         let spectra = self.module.spectra.get().ok_or_else(|| Error::msg("the spectra were not prepared"))?;
-        let along = match self.input {
-            RowsInput::Hidden(_, x) => spectra.along(x)?,
-            RowsInput::Tokens(ids) => spectra.along_tokens(ids),
-        };
         let experts = self.experts();
-        let rows = rows_per_task(self.count());
         let mut scores = vec![0f32; self.count() * experts];
-        let width = spectra.width();
-        if width == 0 {
-            return Ok(scores);
+        let (found, owned);
+        let along: &[f32] = match self.input {
+            RowsInput::Hidden(_, x) => {
+                found = spectra.along(x)?;
+                owned = found.as_ref().map(Activations::values).transpose()?.unwrap_or_default();
+                &owned
+            }
+            RowsInput::Tokens(ids) => {
+                owned = Cow::Owned(spectra.along_tokens(ids));
+                &owned
+            }
+        };
+        let (rows, width) = (rows_per_task(self.count()), spectra.width());
+        if width > 0 && experts > 0 {
+            let tasks = scores.par_chunks_mut(experts * rows).zip(along.par_chunks(width * rows));
+            tasks.for_each(|(scores, along)| spectra.lengths(along, scores, weighted));
         }
-        scores.par_chunks_mut((experts * rows).max(1)).zip(along.par_chunks(width * rows)).for_each(
-            |(scores, along)| {
-                for (scores, along) in scores.chunks_mut(experts).zip(along.chunks(width)) {
-                    for (score_of, (range, sigma)) in scores.iter_mut().zip(spectra.experts()) {
-                        if !sigma.is_empty() {
-                            *score_of = score(&along[range], sigma);
-                        }
-                    }
-                }
-            },
-        );
         Ok(scores)
     }
 

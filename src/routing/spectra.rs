@@ -73,19 +73,38 @@ impl Spectra {
         self.sigma.len()
     }
 
-    /// By expert: where its values are, and its singular values, strongest first; none where it is no candidate.
-    pub fn experts(&self) -> impl Iterator<Item = (Range<usize>, &[f32])> {
-        self.starts.windows(2).map(|ends| {
-            let range = ends[0]..ends[1];
-            (range.clone(), &self.sigma[range])
-        })
+    /// Vᵀx of all experts [rows, Σ rank]; `None` where there is none.
+    pub fn along(&self, x: &Activations) -> Result<Option<Activations>> {
+        let Some(weight) = &self.weight else { return Ok(None) };
+        let [y] = Weight::forward_all([weight], x)?;
+        Ok(Some(y))
     }
 
-    /// Vᵀx of all experts [rows, Σ rank], on the host.
-    pub fn along(&self, x: &Activations) -> Result<Vec<f32>> {
-        let Some(weight) = &self.weight else { return Ok(Vec::new()) };
-        let [y] = Weight::forward_all([weight], x)?;
-        Ok(y.values()?.into_owned())
+    /// The rank of all experts, where it is one.
+    fn rank(&self) -> Option<usize> {
+        let rank = self.starts.get(1).copied().filter(|rank| *rank > 0)?;
+        let same = self.starts.iter().enumerate().all(|(at, start)| *start == at * rank);
+        same.then_some(rank)
+    }
+
+    /// √Σ (w y)² over the directions of each expert, for rows `along` [rows, Σ rank]: into `scores` [rows, experts]. w is
+    /// σ where `weighted`, else 1.
+    pub fn lengths(&self, along: &[f32], scores: &mut [f32], weighted: bool) {
+        let experts = self.starts.len() - 1;
+        let one = vec![1.0; if weighted { 0 } else { self.width() }];
+        let factors = if weighted { &self.sigma } else { &one };
+        let rows = scores.chunks_mut(experts.max(1)).zip(along.chunks(self.width().max(1)));
+        match self.rank() {
+            Some(4) => rows.for_each(|(scores, along)| lengths::<4>(along, factors, scores)),
+            Some(8) => rows.for_each(|(scores, along)| lengths::<8>(along, factors, scores)),
+            Some(16) => rows.for_each(|(scores, along)| lengths::<16>(along, factors, scores)),
+            _ => rows.for_each(|(scores, along)| {
+                for (score, ends) in scores.iter_mut().zip(self.starts.windows(2)) {
+                    let (along, factors) = (&along[ends[0]..ends[1]], &factors[ends[0]..ends[1]]);
+                    *score = along.iter().zip(factors).map(|(y, w)| (y * w) * (y * w)).sum::<f32>().sqrt();
+                }
+            }),
+        }
     }
 
     /// The same for rows of the one-hot matrix of an embedding.
@@ -93,6 +112,19 @@ impl Spectra {
         let width = self.width();
         let of_token = |&id: &u32| self.by_token.get(id as usize * width..(id as usize + 1) * width);
         ids.iter().filter_map(of_token).flatten().copied().collect()
+    }
+}
+
+/// √Σ (w y)² of experts of one rank.
+fn lengths<const RANK: usize>(along: &[f32], factors: &[f32], scores: &mut [f32]) {
+    let (along, _) = along.as_chunks::<RANK>();
+    let (factors, _) = factors.as_chunks::<RANK>();
+    for ((score, along), factors) in scores.iter_mut().zip(along).zip(factors) {
+        let mut sum = 0f32;
+        for (y, w) in along.iter().zip(factors) {
+            sum += (y * w) * (y * w);
+        }
+        *score = sum.sqrt();
     }
 }
 

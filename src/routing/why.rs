@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::experts::StackedModule;
 use super::prompt::Prompt;
 use super::session::Session;
+use super::survey::counts;
 use super::tap::{Seen, Tap};
 use crate::analysis::{directions, spectral_gap};
 use crate::model::tensor::transpose;
@@ -47,6 +48,44 @@ pub struct WhyExpert {
     pub first_share: f64,
     /// σ₂ / σ₁: near 1 the prototype is any direction in a plane.
     pub gap: f64,
+}
+
+/// What an expert's scores on a prompt are, over all tokens that count and the modules where it has ΔW ≠ 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct MeanScores {
+    /// Mean score.
+    pub score: f64,
+    /// Mean deviation from what is usual for the expert, where scores are calibrated.
+    pub calibrated: Option<f64>,
+    /// Its share of the votes of the prompt, where the router asks for them.
+    pub vote: Option<f64>,
+    /// Mean σ₁² / Σ σ² of its ΔW.
+    pub first_share: f64,
+    /// Mean σ₂ / σ₁.
+    pub gap: f64,
+}
+
+/// Sums the scores of the tokens that count, over all modules.
+#[derive(Debug)]
+struct Sums {
+    /// By token.
+    counted: Vec<bool>,
+    /// By expert: (score, score as it is used), and how many were summed.
+    found: Vec<(f64, f64, usize)>,
+}
+
+impl Tap for Sums {
+    fn see(&mut self, seen: &Seen) {
+        let experts = seen.candidate.len().max(1);
+        let rows = seen.raw.chunks(experts).zip(seen.used.chunks(experts)).zip(&self.counted);
+        for ((raw, used), _) in rows.filter(|(_, counted)| **counted) {
+            for (e, found) in self.found.iter_mut().enumerate().filter(|(e, _)| seen.candidate[*e]) {
+                found.0 += f64::from(raw[e]);
+                found.1 += f64::from(used[e]);
+                found.2 += 1;
+            }
+        }
+    }
 }
 
 /// Notes the scores of one token at every module.
@@ -128,5 +167,44 @@ impl Session {
         }
         self.bring_to(prompt, 0, &mut |_, _| {}, cancel)?;
         why(self, prompt, (token, most), cancel)
+    }
+
+    /// The mean scores of these experts on a prompt, in their order.
+    ///
+    /// # Errors
+    /// As [`Self::route_tokens`].
+    pub fn mean_scores(
+        &mut self,
+        prompt: &Prompt,
+        experts: &[usize],
+        cancel: &Cancel,
+    ) -> Result<Vec<MeanScores>> {
+        self.bring_to(prompt, 0, &mut |_, _| {}, cancel)?;
+        let set = &*self.experts;
+        let any = (0..prompt.ids.len()).any(|t| counts(&prompt.parts, t));
+        let counted = (0..prompt.ids.len()).map(|t| !any || counts(&prompt.parts, t)).collect();
+        let mut sums = Sums { counted, found: vec![(0.0, 0.0, 0); set.len()] };
+        let hook = self.hook();
+        let calibrated = hook.measure().calibration.is_some();
+        let length = [prompt.ids.len()];
+        hook.tapped(&mut sums).forward(&self.model.decoder, &prompt.ids, &length, &mut [], cancel)?;
+        let votes = self.surveyor.votes();
+        let mean = |&e: &usize| {
+            let (raw, used, count) = sums.found.get(e).copied().unwrap_or_default();
+            let count = count.max(1) as f64;
+            let modules = set.stacked().filter(|module| module.candidate.get(e) == Some(&true));
+            let spectra: Vec<(f64, f64)> = modules.map(|module| spectrum(module, e)).collect();
+            let of = |pick: fn(&(f64, f64)) -> f64| {
+                spectra.iter().map(pick).sum::<f64>() / spectra.len().max(1) as f64
+            };
+            MeanScores {
+                score: raw / count,
+                calibrated: calibrated.then_some(used / count),
+                vote: votes.get(e).copied(),
+                first_share: of(|s| s.0),
+                gap: of(|s| s.1),
+            }
+        };
+        Ok(experts.iter().map(mean).collect())
     }
 }

@@ -4,7 +4,7 @@ use super::router::{Request, Resolved, Router, Words};
 use super::sequence;
 use super::setting::{CALIBRATED, Domain, MIX, RouterSetting};
 use crate::module_path::ModulePath;
-use crate::routing::ballot::{Selection, softmax};
+use crate::routing::ballot::{Selection, TEMPERATURE};
 use crate::routing::scores::{Measure, Score};
 use crate::routing::survey::{Reach, Seen, Survey, Surveyed};
 use crate::{Error, Result};
@@ -89,10 +89,9 @@ impl Survey for LastQuery {
     fn conclude(&self, sequence: &Surveyed) -> Result<Vec<f32>> {
         let last = sequence.kept.chunks(self.width().max(1)).last().unwrap_or_default();
         let scores: Vec<f64> = last.iter().map(|score| f64::from(*score)).collect();
-        let shares = match self.measure.calibration {
-            Some(_) => softmax(&scores, &self.active),
-            None => scores,
-        };
-        Ok(self.selection.weights(&shares, &self.active))
+        Ok(match self.measure.calibration {
+            Some(_) => self.selection.softmax(&scores, &self.active, f64::from(TEMPERATURE)),
+            None => self.selection.weights(&scores, &self.active),
+        })
     }
 }

@@ -6,7 +6,7 @@ use super::router::{Request, Resolved};
 use super::sequence;
 use super::setting::{CALIBRATED, RouterSetting};
 use crate::model::Ops;
-use crate::routing::ballot::{Selection, softmax};
+use crate::routing::ballot::{Selection, TEMPERATURE};
 use crate::routing::calibration::Usual;
 use crate::routing::own_data::{OwnData, middle};
 use crate::routing::survey::{Reach, Seen, Survey, Surveyed};
@@ -69,17 +69,14 @@ impl StateWeigher {
     /// # Errors
     /// Those of the device.
     pub fn weights(&self, state: &[f32]) -> Result<Vec<f32>> {
-        let (judge, temperature) = self.judge;
+        let (judge, mut temperature) = self.judge;
         let mut judged = judge(&self.own, &*self.ops, state)?;
-        let shares = match &self.usual {
-            Some(usual) => {
-                usual.apply(&mut judged);
-                let z: Vec<f64> = judged.iter().map(|z| f64::from(*z)).collect();
-                softmax(&z, &self.active)
-            }
-            None => exponentials(&judged, &self.active, temperature),
-        };
-        Ok(self.selection.weights(&shares, &self.active))
+        if let Some(usual) = &self.usual {
+            usual.apply(&mut judged);
+            temperature = TEMPERATURE;
+        }
+        let judged: Vec<f64> = judged.into_iter().map(f64::from).collect();
+        Ok(self.selection.softmax(&judged, &self.active, f64::from(temperature)))
     }
 }
 
@@ -119,11 +116,4 @@ impl Survey for MeanState {
         let mean: Vec<f32> = state.iter().map(|sum| (sum / count.max(1) as f64) as f32).collect();
         self.weigher.weights(&mean)
     }
-}
-
-/// exp((v − max) / temperature), the largest of those that count being 1.
-fn exponentials(values: &[f32], active: &[bool], temperature: f32) -> Vec<f64> {
-    let most = values.iter().zip(active).filter(|(_, a)| **a).map(|(v, _)| *v);
-    let most = most.fold(f32::NEG_INFINITY, f32::max);
-    values.iter().map(|v| f64::from((v - most) / temperature).exp()).collect()
 }

@@ -6,9 +6,5 @@ pub(super) const SCORE: ScoreSpec = ScoreSpec {
     id: "norm",
     help: "‖ΔW x‖, computed as ‖S Vᵀx‖",
     needs: Needs::Spectra,
-    of: |rows, _| {
-        rows.spectral_scores(|along, sigma| {
-            along.iter().zip(sigma).map(|(y, s)| (y * s) * (y * s)).sum::<f32>().sqrt()
-        })
-    },
+    of: |rows, _| rows.spectral_scores(true),
 };

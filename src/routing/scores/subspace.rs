@@ -6,5 +6,5 @@ pub(super) const SCORE: ScoreSpec = ScoreSpec {
     id: "subspace",
     help: "‖Vᵀx‖, V the right singular vectors of ΔW",
     needs: Needs::Spectra,
-    of: |rows, _| rows.spectral_scores(|along, _| along.iter().map(|y| y * y).sum::<f32>().sqrt()),
+    of: |rows, _| rows.spectral_scores(false),
 };
