@@ -3,12 +3,14 @@
 
 use candle_core::{D, Tensor};
 
-use crate::model::Model;
+use crate::model::{Activations, ForwardPass, Model, Tape};
 use crate::routing::{ExpertSet, Knockout, Prompt, ResolvedRouter, RoutedHook};
 use crate::{Cancel, Result};
 
 /// Sequences that run together.
 const BATCH: usize = 16;
+/// Inputs of blocks that are kept for several passes have at most so many numbers.
+const SHARED: usize = 1 << 26;
 
 /// How a right answer fares.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -35,12 +37,13 @@ pub fn forced(
     for (prompts, answers) in prompts.chunks(batch).zip(answers.chunks(batch)) {
         let findings = router.survey(experts, &model.decoder, prompts, cancel)?;
         let hook = RoutedHook::new(experts, router).informed(&findings);
-        all.extend(feed(model, hook, prompts, answers, cancel)?);
+        all.extend(feed(model, hook, prompts, answers, None, cancel)?);
     }
     Ok(all)
 }
 
-/// One prompt with one answer, once for each of `knockouts`, with that taken out.
+/// One prompt with one answer, once for each of `knockouts`, with that taken out. What lies below the first layer that a
+/// knockout changes is computed once for all of them.
 ///
 /// # Errors
 /// As [`forced`].
@@ -51,39 +54,68 @@ pub(super) fn forced_without(
     knockouts: &[Option<Knockout>],
     cancel: &Cancel,
 ) -> Result<Vec<Forced>> {
-    let mut all = Vec::with_capacity(knockouts.len());
-    for knockouts in knockouts.chunks(BATCH) {
-        let one = std::slice::from_ref(prompt);
-        let findings = router.survey(experts, &model.decoder, one, cancel)?.copied(knockouts.len());
-        let hook = RoutedHook::new(experts, router).informed(&findings).without(knockouts);
-        let (prompts, answers) =
-            (vec![prompt.clone(); knockouts.len()], vec![answer.to_vec(); knockouts.len()]);
-        all.extend(feed(model, hook, &prompts, &answers, cancel)?);
+    let decoder = &model.decoder;
+    let one = std::slice::from_ref(prompt);
+    let starts = |knockout: &Option<Knockout>| knockout.as_ref().map_or(0, |k| k.layers.start);
+    let fed = fed(prompt, answer);
+    let findings = router.survey(experts, decoder, one, cancel)?.copied(BATCH);
+    let mut tape = Tape::new(true);
+    let shares = fed.len() * decoder.spec.hidden * decoder.spec.layers <= SHARED;
+    if shares && knockouts.iter().any(|knockout| starts(knockout) > 0) {
+        let mut hook = RoutedHook::new(experts, router).informed(&findings);
+        decoder.forward(&fed, &[fed.len()], ForwardPass::new(&mut hook, cancel).taped(&mut tape))?;
+    }
+    // Those that begin at one layer run together.
+    let mut order: Vec<usize> = (0..knockouts.len()).collect();
+    order.sort_by_key(|&at| starts(&knockouts[at]));
+    let mut all = vec![Forced::default(); knockouts.len()];
+    for alike in order.chunk_by(|&a, &b| starts(&knockouts[a]) == starts(&knockouts[b])) {
+        for some in alike.chunks(BATCH) {
+            let these: Vec<Option<Knockout>> = some.iter().map(|&at| knockouts[at].clone()).collect();
+            let block = these.first().map_or(0, starts);
+            let below = tape.block_input(block).filter(|_| block > 0);
+            let hook = RoutedHook::new(experts, router).informed(&findings).without(&these);
+            let (prompts, answers) = (vec![prompt.clone(); some.len()], vec![answer.to_vec(); some.len()]);
+            let found = feed(model, hook, &prompts, &answers, below.map(|x| (block, x)), cancel)?;
+            some.iter().zip(found).for_each(|(&at, found)| all[at] = found);
+        }
     }
     Ok(all)
 }
 
-/// Feeds answers in after their prompts in one pass.
+/// The tokens that go through the network: the last token of an answer foretells nothing that is asked.
+fn fed(prompt: &Prompt, answer: &[u32]) -> Vec<u32> {
+    prompt.clone().answered(answer.split_last().map_or(&[], |(_, before)| before)).ids
+}
+
+/// Feeds answers in after their prompts in one pass, from a block on whose input is known for one of them and the same
+/// for all.
 fn feed(
     model: &Model,
     mut hook: RoutedHook,
     prompts: &[Prompt],
     answers: &[Vec<u32>],
+    start: Option<(usize, &Activations)>,
     cancel: &Cancel,
 ) -> Result<Vec<Forced>> {
     let decoder = &model.decoder;
-    // The last token of an answer foretells nothing that is asked.
-    let fed = |(prompt, answer): (&Prompt, &Vec<u32>)| {
-        prompt.clone().answered(answer.split_last().map_or(&[], |(_, before)| before)).ids
-    };
-    let sequences: Vec<Vec<u32>> = prompts.iter().zip(answers).map(fed).collect();
+    let sequences: Vec<Vec<u32>> =
+        prompts.iter().zip(answers).map(|(prompt, answer)| fed(prompt, answer)).collect();
     let lengths: Vec<usize> = sequences.iter().map(Vec::len).collect();
     let owners = |lengths: &[usize]| -> Vec<u32> {
         let numbered = lengths.iter().enumerate();
         numbered.flat_map(|(at, &length)| std::iter::repeat_n(at as u32, length)).collect()
     };
     hook.set_rows(owners(&lengths));
-    let hidden = hook.forward(decoder, &sequences.concat(), &lengths, &mut [], cancel)?;
+    let tokens = sequences.concat();
+    let hidden = match start {
+        None => hook.forward(decoder, &tokens, &lengths, &mut [], cancel)?,
+        Some((block, x)) => {
+            let rows: Vec<usize> = lengths.iter().flat_map(|&length| 0..length).collect();
+            let x = decoder.ops().select_rows(x, &rows)?;
+            decoder.forward(&tokens, &lengths, ForwardPass::new(&mut hook, cancel).from_block(block, x))?
+        }
+    };
     let (mut rows, mut start) = (Vec::new(), 0);
     for (length, answer) in lengths.iter().zip(answers) {
         rows.extend(start + length - answer.len()..start + length);

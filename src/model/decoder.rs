@@ -171,12 +171,13 @@ pub struct ForwardPass<'a> {
     caches: Vec<&'a mut KvCache>,
     tape: Option<&'a mut Tape>,
     cancel: &'a Cancel,
+    start: Option<(usize, Activations)>,
 }
 
 impl<'a> ForwardPass<'a> {
     /// A pass with `hook` at its layers, which ends early when `cancel` is raised.
     pub fn new(hook: &'a mut dyn LinearHook, cancel: &'a Cancel) -> Self {
-        Self { hook, caches: Vec::new(), tape: None, cancel }
+        Self { hook, caches: Vec::new(), tape: None, cancel, start: None }
     }
 
     /// The same where each sequence continues its cache: one per sequence.
@@ -188,6 +189,13 @@ impl<'a> ForwardPass<'a> {
     /// The same with what a backward pass needs written to `tape`, if there is one.
     pub fn taped(mut self, tape: impl Into<Option<&'a mut Tape>>) -> Self {
         self.tape = tape.into();
+        self
+    }
+
+    /// The same from block number `block` on, whose input `x` [tokens, hidden] is known; without caches, and for no
+    /// backward pass.
+    pub fn from_block(mut self, block: usize, x: Activations) -> Self {
+        self.start = Some((block, x));
         self
     }
 }
@@ -208,6 +216,11 @@ impl Tape {
     /// every block's forward pass once more.
     pub fn new(checkpoint: bool) -> Self {
         Self { checkpoint, ..Self::default() }
+    }
+
+    /// The input [tokens, hidden] of a block, by its number.
+    pub fn block_input(&self, block: usize) -> Option<&Activations> {
+        self.blocks.get(block).map(|entry| &entry.x)
     }
 }
 
@@ -338,8 +351,14 @@ impl Decoder {
             sequences.push((past..past + len, length));
         }
         let batch = Batch { segments, table: self.rope.table(&sequences) };
-        let mut x = self.embed(tokens, pass.hook)?;
-        for layer in 0..self.layers.len() {
+        let (first, mut x) = match pass.start.take() {
+            Some((_, x)) if x.rows() != tokens.len() || !pass.caches.is_empty() => {
+                return Err(Error::msg("a pass cannot begin between the blocks with caches or other tokens"));
+            }
+            Some(start) => start,
+            None => (0, self.embed(tokens, pass.hook)?),
+        };
+        for layer in first..self.layers.len() {
             if pass.cancel.is_cancelled() {
                 pass.caches.iter_mut().for_each(|c| {
                     let len = c.len();

@@ -7,8 +7,8 @@ use candle_core::{Device, Tensor};
 use lora_tui::eval::{attribute, compare, differing, forced, generate_batch};
 use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
 use lora_tui::routing::{
-    CalibrationPrompts, CalibrationText, Needs, OwnAnswer, OwnPrompts, OwnSource, Part, Prompt, PromptSource,
-    ROUTERS, RouterConfig, SCORES, Scope, Score, Session, Trace,
+    CalibrationPrompts, CalibrationText, Knockout, Needs, OwnAnswer, OwnPrompts, OwnSource, Part, Prompt,
+    PromptSource, ROUTERS, RoutedHook, RouterConfig, SCORES, Scope, Score, Session, StateWeigher, Trace,
 };
 use lora_tui::train::{GateSpec, train_gates_as};
 use lora_tui::{Cancel, Error};
@@ -315,6 +315,26 @@ fn an_expert_that_is_taken_out_is_missed_as_if_it_had_never_spoken() {
     assert!((only.effect - (single - base)).abs() < 2e-3 && (only.share - 1.0).abs() < 1e-6, "{found:?}");
     assert_eq!((found.groups.as_slice(), only.by_group.len()), (&[0..1, 1..2][..], 2));
     assert!((only.control - only.effect).abs() > 1e-3, "{found:?}");
+    assert!(only.scores.first_share > 0.0 && only.scores.calibrated.is_none() && only.scores.vote.is_none());
+    // By group of layers as in a whole pass of its own.
+    let (experts, router) =
+        session.resolve(&"single:expert_1".parse().unwrap(), &mut |_| {}, &Cancel::new()).unwrap();
+    for (group, effect) in found.groups.iter().zip(&only.by_group) {
+        let out = [Some(Knockout { expert: 1, layers: group.clone(), control: None })];
+        let mut hook = RoutedHook::new(&experts, &router).without(&out);
+        let decoder = &session.model().decoder;
+        let hidden = hook.forward(decoder, &f.ids[..9], &[9], &mut [], &Cancel::new()).unwrap();
+        let logits = values(&hook.logits(decoder, &hidden).unwrap().into_tensor().unwrap());
+        let vocab = logits.len() / 9;
+        let sum: f64 = (5..9)
+            .map(|t| {
+                let row: Vec<f64> =
+                    logits[t * vocab..(t + 1) * vocab].iter().map(|v| f64::from(*v)).collect();
+                row[f.ids[t + 1] as usize] - row.iter().map(|v| v.exp()).sum::<f64>().ln()
+            })
+            .sum();
+        assert!((found.routed - sum - effect).abs() < 1e-3, "{group:?} {effect} {}", found.routed - sum);
+    }
     assert_eq!(found, attribute(&mut session, &prompt, answer, 12, &Cancel::new()).unwrap());
     session.set_router("arrow:k=2".parse().unwrap()).unwrap();
     let found = attribute(&mut session, &prompt, answer, 2, &Cancel::new()).unwrap();
@@ -590,4 +610,31 @@ fn what_makes_a_routing_doubtful_is_said() {
         "{found:?}"
     );
     assert!(ids(&mut session, "base", &prompt).is_empty());
+}
+
+#[test]
+fn of_many_experts_the_nearest_are_retrieved() {
+    let (experts, hidden, nearest) = (10_000, 16, 3);
+    let states: Vec<f32> = (0..experts)
+        .flat_map(|e| {
+            let row = numbers(e + 1, hidden);
+            let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+            row.into_iter().map(move |v| v / length)
+        })
+        .collect();
+    let state = numbers(77, hidden);
+    let ops = lora_tui::model::open_ops("cpu").unwrap();
+    let weights = StateWeigher::retrieval(states.clone(), hidden, nearest, ops).weights(&state).unwrap();
+    let length = state.iter().map(|v| f64::from(v * v)).sum::<f64>().sqrt();
+    let cosine = |e: usize| -> f64 {
+        let row = &states[e * hidden..(e + 1) * hidden];
+        row.iter().zip(&state).map(|(a, b)| f64::from(a * b)).sum::<f64>() / length
+    };
+    let mut order: Vec<usize> = (0..experts).collect();
+    order.sort_by(|&a, &b| cosine(b).total_cmp(&cosine(a)));
+    let powers: Vec<f64> = order[..nearest].iter().map(|&e| (cosine(e) / 0.2).exp()).collect();
+    for (e, power) in order.iter().zip(&powers) {
+        assert!((f64::from(weights[*e]) - power / powers.iter().sum::<f64>()).abs() < 1e-5);
+    }
+    assert_eq!(weights.iter().filter(|weight| **weight > 0.0).count(), nearest);
 }
