@@ -168,6 +168,47 @@ pub enum EngineEffect {
     },
     /// Stops routing, generation or a download that is under way.
     Stop,
+    /// Begins a study in place of an older one of its kind. It goes on while nothing else is asked.
+    Study {
+        /// Echoed by the answers.
+        ticket: u64,
+        /// What is asked.
+        study: Study,
+    },
+    /// Ends all studies.
+    EndStudies,
+}
+
+/// What is found out of a prompt beside its routing, in the background: a newer routing or answer interrupts it, after
+/// which it goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Study {
+    /// Several routers on one prompt, one after the other; answered by `EngineMessage::Compared` and `ComparedText`.
+    Compare {
+        /// As it was typed.
+        prompt: String,
+        /// Without the template.
+        raw: bool,
+        /// With their settings.
+        routers: Vec<RouterConfig>,
+        /// An answer whose probability is asked for; empty for none.
+        reference: String,
+        /// Tokens of each router's own answer.
+        max_tokens: usize,
+    },
+    /// Which experts an answer is owed to; answered by `EngineMessage::Attributed`.
+    Attribute {
+        /// As it was typed.
+        prompt: String,
+        /// Without the template.
+        raw: bool,
+        /// With its settings.
+        router: RouterConfig,
+        /// The answer.
+        answer: String,
+        /// Experts to take out, those with the most weight.
+        most: usize,
+    },
 }
 
 /// What is done with jobs.

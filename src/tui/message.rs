@@ -7,6 +7,7 @@ use crossterm::event::KeyEvent;
 use crate::NoSource;
 use crate::analysis::{ChosenK, Clustering, ExpertProfile, PairModule, Similarity};
 use crate::catalog::Catalog;
+use crate::eval::{Attribution, Compared};
 use crate::jobs::{JobDetail, JobSummary};
 use crate::library::{FetchProgress, Skipped};
 use crate::routing::Trace;
@@ -272,6 +273,33 @@ pub enum EngineMessage {
     },
     /// Prompts from the tasks that the loaded experts were trained on, untrusted.
     Examples(Vec<String>),
+    /// What one router of a `Study::Compare` makes of the prompt.
+    Compared {
+        /// That of the study.
+        ticket: u64,
+        /// Its place among the study's routers.
+        at: usize,
+        /// The answer, or a line that says why there is none.
+        result: Result<Arc<Compared>, String>,
+    },
+    /// What one router of a `Study::Compare` answers so far, untrusted.
+    ComparedText {
+        /// That of the study.
+        ticket: u64,
+        /// Its place among the study's routers.
+        at: usize,
+        /// What has been written.
+        text: String,
+        /// Whether it is complete.
+        done: bool,
+    },
+    /// Answer to `Study::Attribute`.
+    Attributed {
+        /// That of the study.
+        ticket: u64,
+        /// The answer, or a line that says why there is none.
+        result: Result<Arc<Attribution>, String>,
+    },
 }
 
 /// Where threads outside the interface put their answers. Cheap to clone; never blocks.

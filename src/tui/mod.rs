@@ -47,7 +47,7 @@ mod walk_tests;
 mod widgets;
 
 pub use app::App;
-pub use effect::{AppEffect, ComputeEffect, DataEffect, Effect, EngineEffect, JobsEffect, Tickets};
+pub use effect::{AppEffect, ComputeEffect, DataEffect, Effect, EngineEffect, JobsEffect, Study, Tickets};
 pub use global_keys::keys_reference;
 pub use keymap::{KeyHint, KeySection};
 pub use list::List;

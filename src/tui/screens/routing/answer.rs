@@ -40,6 +40,11 @@ impl Answer {
         Self { text: String::new(), done: false, stopped: false, full: false, experts_changed: false, asked }
     }
 
+    /// What was asked for it.
+    pub fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
     /// Whether there is no word of it yet.
     pub fn is_empty(&self) -> bool {
         self.text.trim().is_empty()

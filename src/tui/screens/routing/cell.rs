@@ -43,6 +43,10 @@ impl CellDetail<'_> {
         let room = usize::from(area.width).saturating_sub(widest + 3);
         let most = at.modules.iter().map(|&m| trace.weights(token, m).len()).max().unwrap_or(0).clamp(1, 3);
         // As many experts side by side as can be named.
+        let name =
+            |&(expert, _): &(u32, f32)| trace.experts.get(expert as usize).map_or(0, |name| width(name));
+        let longest =
+            at.modules.iter().flat_map(|&m| trace.weights(token, m)).map(name).max().unwrap_or_default();
         let named = (most.min(2)..=most).rev().find(|count| room / count >= NAMED);
         for (row, (kind, &module)) in kinds.zip(&at.modules).enumerate() {
             let y = row as u16 + 1;
@@ -55,7 +59,7 @@ impl CellDetail<'_> {
             match named {
                 Some(count) if y < area.height => {
                     let place = Rect { x: area.x + x, y: area.y + y, width: room as u16, height: 1 };
-                    self.names(buf, place.intersection(area), weights, count, theme);
+                    self.names(buf, place.intersection(area), weights, (count, longest), theme);
                 }
                 Some(_) => {}
                 None => self.letters(buf, area, (x, y), weights, theme),
@@ -79,11 +83,17 @@ impl CellDetail<'_> {
     }
 
     /// Names, weights and bars of as many experts as stand side by side in `place`.
-    fn names(&self, buf: &mut Buffer, place: Rect, weights: &[(u32, f32)], count: usize, theme: &Theme) {
+    fn names(
+        &self,
+        buf: &mut Buffer,
+        place: Rect,
+        weights: &[(u32, f32)],
+        (count, longest): (usize, usize),
+        theme: &Theme,
+    ) {
         let style = if self.faded { theme.dim() } else { theme.text() };
         let cells = usize::from(place.width) / count;
         let name = |expert: u32| self.trace.experts.get(expert as usize).map_or("", String::as_str);
-        let longest = weights.iter().take(count).map(|&(expert, _)| width(name(expert))).max().unwrap_or(0);
         // A bar gets a third, where a name leaves less.
         let room = longest.min(cells.saturating_sub(9).max(1) * 2 / 3);
         let room = if cells < NAMED + 4 { longest.min(cells.saturating_sub(9)) } else { room };

@@ -89,6 +89,11 @@ impl Default for Exchange {
 }
 
 impl Exchange {
+    /// A ticket for a study.
+    pub fn issue(&mut self) -> u64 {
+        self.tickets.issue()
+    }
+
     /// Whether what is shown answers another question than the one on the screen.
     pub fn is_stale(&self) -> bool {
         self.shown.as_ref().is_some_and(|shown| shown.outdated || shown.asked != self.asked)

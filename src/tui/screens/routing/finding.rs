@@ -41,7 +41,7 @@ impl Finding {
         let says =
             |lead: &str, short: &str| Self { lead: lead.into(), short: short.into(), ..Self::default() };
         let Some(&first) = order.first().filter(|&&first| digest.totals[first] > 0.0) else {
-            return match trace.experts.is_empty() {
+            return match trace.experts.is_empty() || !shown.asked.router.is_weighted() {
                 true => says("No expert takes part: the base model answers alone.", "No expert takes part."),
                 false => says("No token has weights yet.", "No weights yet."),
             };

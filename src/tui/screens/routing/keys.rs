@@ -42,6 +42,12 @@ pub enum Action {
     KeepFound,
     EndSearch,
     Bars,
+    Beside,
+    Keep,
+    Reference,
+    KeepReference,
+    LeaveReference,
+    Why,
     Single,
     Template,
     LeavePrompt,
@@ -114,7 +120,8 @@ static MAP: Table = KeyTable {
             .when(|_, shared| matches!(shared.engine, EngineState::Failed { .. })),
         Binding::new(&[(ESC, Action::StopFetching)], "stop", "Stop the download")
             .when(|_, shared| matches!(shared.engine, EngineState::Fetching { .. })),
-        STOP.when(|s: &RoutingScreen, shared| s.exchange.is_long(shared)).explains(),
+        STOP.when(|s: &RoutingScreen, shared| s.exchange.is_long(shared) || s.experiment.is_running())
+            .explains(),
         Binding::new(&[(Chord::char('i'), Action::EditPrompt)], "prompt", "Edit the prompt")
             .also(&[(ENTER, Action::EditPrompt)]),
         Binding::new(
@@ -186,6 +193,32 @@ static MAP: Table = KeyTable {
             .made(next_router)
             .when(shows)
             .explains(),
+        Binding::new(
+            &[(Chord::char('a'), Action::Beside)],
+            "beside",
+            "Put this router with its settings beside others on the same prompt, or take it away",
+        )
+        .when(shows)
+        .explains(),
+        Binding::new(
+            &[(Chord::char('e'), Action::Why)],
+            "why",
+            "How much less likely the answer is without each of the strongest experts",
+        )
+        .when(weighs)
+        .explains(),
+        Binding::new(
+            &[(Chord::char('R'), Action::Keep)],
+            "keep",
+            "Keep this run to compare others with, or let it go",
+        )
+        .when(shows),
+        Binding::new(
+            &[(Chord::char('='), Action::Reference)],
+            "answer",
+            "Set the reference answer, whose probability is compared",
+        )
+        .when(shows),
         Binding::new(
             &[(Chord::char('<'), Action::FewerExperts), (Chord::char('>'), Action::MoreExperts)],
             "top k",
@@ -311,6 +344,19 @@ static SEARCH: Table = KeyTable {
     ],
 };
 
+/// While the answer whose probability is compared is typed; what is not bound is text.
+static REFERENCE: Table = KeyTable {
+    title: "Routing, typing the reference answer",
+    bindings: &[
+        Binding::new(
+            &[(ENTER, Action::KeepReference)],
+            "set",
+            "Compare the probability of this answer; of none, where it is empty",
+        ),
+        Binding::new(&[(ESC, Action::LeaveReference)], "back", "Leave it as it was"),
+    ],
+};
+
 fn shows(screen: &RoutingScreen, _: &Shared) -> bool {
     screen.exchange.shown.is_some()
 }
@@ -331,7 +377,7 @@ fn chosen(screen: &RoutingScreen, shared: &Shared) -> bool {
 
 /// All keys of the tab, for the reference.
 pub fn reference() -> Vec<KeySection> {
-    vec![PROMPT.section(), MAP.section(), SEARCH.section()]
+    vec![PROMPT.section(), MAP.section(), SEARCH.section(), REFERENCE.section()]
 }
 
 impl RoutingScreen {
@@ -340,6 +386,7 @@ impl RoutingScreen {
             Focus::Map => &MAP,
             Focus::Prompt => &PROMPT,
             Focus::Search => &SEARCH,
+            Focus::Reference => &REFERENCE,
         }
     }
 
@@ -364,6 +411,7 @@ impl RoutingScreen {
                 }
                 Some(Vec::new())
             }
+            Focus::Reference => self.reference.as_mut()?.on_key(key).map(|_| Vec::new()),
         }
     }
 
@@ -389,7 +437,7 @@ impl RoutingScreen {
             Action::Load if needs_retry(&shared.engine) => return vec![Effect::Engine(EngineEffect::Load)],
             Action::Load => {}
             Action::StopFetching => return vec![Effect::Engine(EngineEffect::Stop)],
-            Action::Stop => return self.exchange.stop(),
+            Action::Stop => return self.stop(),
             Action::EditPrompt => self.set_focus(Focus::Prompt),
             Action::NextExample => return self.fill_example(true, shared),
             Action::PreviousExample => return self.fill_example(false, shared),
@@ -409,6 +457,12 @@ impl RoutingScreen {
             Action::KeepFound => self.end_search(true),
             Action::EndSearch => self.end_search(false),
             Action::Bars => return self.toggle_bars(),
+            Action::Beside => return self.toggle_router(),
+            Action::Keep => return self.toggle_kept(),
+            Action::Reference => self.edit_reference(),
+            Action::KeepReference => return self.end_reference(true),
+            Action::LeaveReference => return self.end_reference(false),
+            Action::Why => return self.ask_why(shared),
             Action::UnmuteAll => return self.unmute_all(shared),
             Action::Single => return self.toggle_single(shared),
             Action::Template => {
@@ -416,7 +470,10 @@ impl RoutingScreen {
                 self.map.token = None;
                 return self.route(shared);
             }
-            Action::LeavePrompt => self.set_focus(Focus::Map),
+            Action::LeavePrompt => {
+                self.set_focus(Focus::Map);
+                return self.compare();
+            }
             Action::Submit => {
                 let effects = self.generate(shared);
                 if !effects.is_empty() {

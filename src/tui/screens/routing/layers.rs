@@ -97,31 +97,34 @@ impl Layers<'_> {
         if rows == 0 || layers.is_empty() {
             return;
         }
-        let each = layers.len().div_ceil(rows);
+        // Neighbours share a row where there are more layers than rows.
+        let rows = rows.min(layers.len());
+        let from = |row: usize| row * layers.len() / rows;
         let last = width(&layers.last().map_or(String::new(), |l| l.label.clone())).min(8);
-        let labels = if each > 1 { 2 * last + 1 } else { last };
+        let labels = if rows < layers.len() { 2 * last + 1 } else { last };
         let x = labels as u16 + 2;
         let cells = usize::from(area.width.saturating_sub(x));
-        for (row, chunk) in layers.chunks(each).enumerate() {
+        for row in 0..rows {
             let y = row as u16 + 1;
-            let here = (row * each..row * each + chunk.len()).contains(&self.layer);
+            let chunk = &layers[from(row)..from(row + 1)];
+            let here = (from(row)..from(row + 1)).contains(&self.layer);
             let (first, last) = (&chunk[0].label, &chunk[chunk.len() - 1].label);
             let label = if first == last { first.clone() } else { format!("{first}–{last}") };
             let style = if here { theme.accent() } else { theme.dim() };
             put(buf, area, 0, y, if here { "›" } else { " " }, theme.accent());
             put(buf, area, 1, y, &truncate(&label, labels), style);
-            let (mut sum, mut from) = (0.0, 0);
+            let (mut sum, mut begin) = (0.0, 0);
             let whole: f64 =
                 chunk.iter().flat_map(|layer| &layer.shares).map(|share| f64::from(*share)).sum();
             for part in &parts {
                 let share = |expert: usize| chunk.iter().map(|l| f64::from(l.shares[expert])).sum::<f64>();
                 sum += part.experts.iter().map(|&expert| share(expert)).sum::<f64>() / whole.max(1e-9);
                 let to = ((sum * cells as f64).round() as usize).min(cells);
-                self.segment(buf, area, (x + from as u16, y), to.saturating_sub(from), part, theme);
-                from = from.max(to);
+                self.segment(buf, area, (x + begin as u16, y), to.saturating_sub(begin), part, theme);
+                begin = begin.max(to);
             }
             if whole > 0.0 {
-                put(buf, area, x + from as u16, y, &"·".repeat(cells - from), theme.dim());
+                put(buf, area, x + begin as u16, y, &"·".repeat(cells - begin), theme.dim());
             }
         }
         if legend > 0 {

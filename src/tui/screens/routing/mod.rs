@@ -1,11 +1,13 @@
 //! The Routing tab: a prompt, and which experts every one of its tokens uses in every layer.
 
 mod answer;
+mod answers;
 mod cell;
 mod cursor;
 mod digest;
 mod empty_state;
 mod exchange;
+mod experiment;
 mod experts;
 mod finding;
 mod groups;
@@ -29,6 +31,7 @@ mod testing;
 mod tests;
 mod view;
 mod weights;
+mod why;
 
 use std::sync::Arc;
 
@@ -80,6 +83,10 @@ impl Screen for RoutingScreen {
             self.follow_search();
             return Vec::new();
         }
+        if let Some(reference) = &mut self.reference {
+            reference.insert(text);
+            return Vec::new();
+        }
         let (edit, dropped) = self.question.prompt.insert(text);
         let mut effects = Vec::new();
         if edit == Edit::Changed {
@@ -95,7 +102,7 @@ impl Screen for RoutingScreen {
     }
 
     fn is_animating(&self, _shared: &Shared) -> bool {
-        self.exchange.pending.is_some()
+        self.exchange.pending.is_some() || self.experiment.is_running()
     }
 
     fn on_library(&mut self, library: &Arc<Catalog>, shared: &Shared) -> Vec<Effect> {
@@ -122,6 +129,13 @@ impl Screen for RoutingScreen {
         match message {
             EngineMessage::State(state) => return self.take_state(state, shared),
             EngineMessage::Examples(prompts) => self.suggestions.take(prompts),
+            EngineMessage::Compared { ticket, at, result } => {
+                self.experiment.take_compared(*ticket, *at, result);
+            }
+            EngineMessage::ComparedText { ticket, at, text, done } => {
+                self.experiment.take_text(*ticket, *at, text, *done);
+            }
+            EngineMessage::Attributed { ticket, result } => self.experiment.take_why(*ticket, result),
             EngineMessage::Trace { ticket, .. }
             | EngineMessage::Calibrating { ticket, .. }
             | EngineMessage::Progress { ticket, .. }
@@ -129,7 +143,7 @@ impl Screen for RoutingScreen {
             | EngineMessage::Failed { ticket, .. }
                 if *ticket != newest => {}
             EngineMessage::Trace { trace, generating, milliseconds, ticket: _ } => {
-                self.show(trace, *milliseconds, *generating, shared);
+                return self.show(trace, *milliseconds, *generating, shared);
             }
             EngineMessage::Calibrating { done, total, ticket: _ } => {
                 self.exchange.take_calibration(*done, *total);

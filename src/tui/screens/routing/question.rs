@@ -16,6 +16,29 @@ pub struct Asked {
     pub router: RouterConfig,
 }
 
+impl Asked {
+    /// Whether the prompt is the same, in the template or not.
+    pub fn is_same_prompt(&self, other: &Self) -> bool {
+        (&self.prompt, self.raw) == (&other.prompt, other.raw)
+    }
+
+    /// Whether the same would come out, however it was said: a setting that was given its default is one that was not
+    /// given.
+    pub fn is_same_run(&self, other: &Self) -> bool {
+        self.is_same_prompt(other) && is_same_router(&self.router, &other.router)
+    }
+}
+
+/// Whether two routers give the same weights, however their settings were said.
+pub fn is_same_router(one: &RouterConfig, other: &RouterConfig) -> bool {
+    let experts =
+        |router: &RouterConfig| [&router.muted, &router.pinned, &router.general].map(|names| names.clone());
+    one.router == other.router
+        && one.argument == other.argument
+        && one.router.settings.iter().all(|setting| one.values.get(setting) == other.values.get(setting))
+        && experts(one) == experts(other)
+}
+
 /// What became of a change of the router.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cursor::MapView;
 use super::exchange::{Exchange, is_ready, needs_retry};
+use super::experiment::{Experiment, Kept, MOST};
 use super::marks::ExpertMarks;
 use super::question::{Change, Question};
 use super::suggestions::Suggestions;
@@ -20,6 +21,8 @@ pub enum Focus {
     Prompt,
     /// The search among the experts.
     Search,
+    /// The answer whose probability is compared.
+    Reference,
 }
 
 /// State of the Routing tab.
@@ -32,6 +35,9 @@ pub struct RoutingScreen {
     pub(super) marks: ExpertMarks,
     /// What experts are looked for, while one looks.
     pub(super) search: Option<TextField>,
+    pub(super) experiment: Experiment,
+    /// The answer whose probability is compared, while one types it.
+    pub(super) reference: Option<TextField>,
     pub(super) focus: Focus,
     /// The tab was looked at, so the model is to be loaded as soon as there is a library.
     pub(super) wanted: bool,
@@ -74,7 +80,10 @@ impl RoutingScreen {
         if self.question.prompt.is_blank() {
             self.map.token = None;
         }
-        self.exchange.ask(self.question.asked(), false, shared)
+        let asked = self.question.asked();
+        let mut effects = self.experiment.leave(&asked);
+        effects.extend(self.exchange.ask(asked, false, shared));
+        effects
     }
 
     /// Asks for an answer.
@@ -83,7 +92,10 @@ impl RoutingScreen {
             return Vec::new();
         }
         self.map.token = None;
-        self.exchange.ask(self.question.asked(), true, shared)
+        let asked = self.question.asked();
+        let mut effects = self.experiment.leave(&asked);
+        effects.extend(self.exchange.ask(asked, true, shared));
+        effects
     }
 
     /// Fills in an example prompt.
@@ -227,11 +239,113 @@ impl RoutingScreen {
     }
 
     /// Shows a routing.
-    pub(super) fn show(&mut self, trace: &Arc<Trace>, milliseconds: f64, more: bool, shared: &Shared) {
+    pub(super) fn show(
+        &mut self,
+        trace: &Arc<Trace>,
+        milliseconds: f64,
+        more: bool,
+        shared: &Shared,
+    ) -> Vec<Effect> {
         let digest = self.map.digest(trace);
         self.map.replace(self.exchange.shown.as_ref(), trace, &digest);
         self.exchange.show(trace.clone(), digest, milliseconds, more);
         self.mark_experts(shared);
+        // Nothing is compared while one types.
+        if more || self.focus == Focus::Prompt { Vec::new() } else { self.compare() }
+    }
+
+    /// Asks for what is missing beside the routing that is shown.
+    pub(super) fn compare(&mut self) -> Vec<Effect> {
+        let asked = self.question.asked();
+        let shown = self.exchange.shown.as_ref().is_some_and(|shown| shown.asked == asked);
+        if !shown || !self.experiment.is_stale(&asked) {
+            return Vec::new();
+        }
+        let ticket = self.exchange.issue();
+        self.experiment.compare(&asked, ticket)
+    }
+
+    /// The answer to what is shown, where there is one and it is complete.
+    pub(super) fn present_answer(&self) -> Option<&str> {
+        let shown = self.exchange.shown.as_ref()?;
+        let answer = self
+            .exchange
+            .answer
+            .as_ref()
+            .filter(|answer| answer.done && answer.asked().is_same_run(&shown.asked));
+        let row = || self.experiment.rows.iter().find(|row| row.done && row.asked.is_same_run(&shown.asked));
+        let text = answer.map(|answer| answer.text.as_str()).or_else(|| Some(row()?.text.as_str()))?;
+        (!text.trim().is_empty()).then_some(text)
+    }
+
+    /// Puts the present router beside others, or takes it away.
+    pub(super) fn toggle_router(&mut self) -> Vec<Effect> {
+        if !self.experiment.toggle(&self.question.router) {
+            let why =
+                format!("{MOST} routers stand side by side already: r to one of them, and a takes it away.");
+            return vec![Effect::App(AppEffect::Notice(why))];
+        }
+        self.compare()
+    }
+
+    /// Keeps the run that is shown to compare others with, or lets it go. Its answer becomes the one whose
+    /// probability is compared, where none was set.
+    pub(super) fn toggle_kept(&mut self) -> Vec<Effect> {
+        let Some(shown) = &self.exchange.shown else { return Vec::new() };
+        if self.experiment.kept.take_if(|kept| kept.asked.is_same_run(&shown.asked)).is_some() {
+            return Vec::new();
+        }
+        let answer = self.present_answer().map(String::from);
+        let mut kept = Kept::new(shown, answer.clone());
+        if let Some(answer) = answer.filter(|_| self.experiment.reference.is_empty()) {
+            self.experiment.set_reference(&answer);
+        }
+        let row = self.experiment.rows.iter().find(|row| row.asked.is_same_run(&kept.asked));
+        kept.log_probability = row.and_then(|row| row.log_probability());
+        self.experiment.kept = Some(kept);
+        self.compare()
+    }
+
+    /// Begins to type the answer whose probability is compared.
+    pub(super) fn edit_reference(&mut self) {
+        let text = match self.experiment.reference.as_str() {
+            "" => self.present_answer().unwrap_or_default().trim().to_string(),
+            text => text.to_string(),
+        };
+        self.reference = Some(TextField::suggestion(&text));
+        self.set_focus(Focus::Reference);
+    }
+
+    /// Ends typing; what was typed holds from now on.
+    pub(super) fn end_reference(&mut self, keep: bool) -> Vec<Effect> {
+        let text = self.reference.take().map(|field| field.text());
+        self.set_focus(Focus::Map);
+        let Some(text) = text.filter(|_| keep) else { return Vec::new() };
+        self.experiment.set_reference(&text);
+        self.compare()
+    }
+
+    /// Asks which experts the reference answer or, without one, the present answer is owed to.
+    pub(super) fn ask_why(&mut self, shared: &Shared) -> Vec<Effect> {
+        let answer = match self.experiment.reference.as_str() {
+            "" => self.present_answer().map(String::from),
+            text => Some(text.to_string()),
+        };
+        let ticket = self.exchange.issue();
+        let (Some(answer), Some(shown)) = (answer, &self.exchange.shown) else {
+            let why = "There is no answer to explain yet: g generates one, = sets one.";
+            return vec![Effect::App(AppEffect::Notice(why.into()))];
+        };
+        if !shown.asked.router.is_weighted() {
+            let why = "The base model alone owes nothing to experts: r chooses another router.";
+            return vec![Effect::App(AppEffect::Notice(why.into()))];
+        }
+        self.experiment.ask_why(shown, answer, shared.now, ticket)
+    }
+
+    /// Ends what is under way: first what is asked, then studies.
+    pub(super) fn stop(&mut self) -> Vec<Effect> {
+        if self.exchange.pending.is_some() { self.exchange.stop() } else { self.experiment.stop() }
     }
 
     /// Gives letters and hues to the experts of the routing that is shown.
@@ -260,6 +374,7 @@ impl RoutingScreen {
     /// A model was loaded, or the experts were read again.
     fn take_model(&mut self, shared: &Shared) -> Vec<Effect> {
         let changed = self.exchange.take_model();
+        self.experiment.forget();
         // What was asked before is still to be answered, with the new experts.
         let mut effects = Vec::new();
         let is_blank = self.question.prompt.is_blank();

@@ -1,5 +1,6 @@
 //! What the tab shows at all sizes and in every state of the engine, and that nothing makes it panic.
 
+mod experiment;
 mod map;
 mod model;
 mod prompt;

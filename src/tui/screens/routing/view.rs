@@ -2,8 +2,9 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::widgets::{Paragraph, Wrap};
+use ratatui::widgets::{Clear, Paragraph, Wrap};
 
+use super::answers::{Against, Answers};
 use super::cell::CellDetail;
 use super::cursor::Zoom;
 use super::empty_state::SMALL_WIDTH;
@@ -18,7 +19,8 @@ use super::places::{Wish, column};
 use super::reading::{Reader, Reading};
 use super::state::{Focus, RoutingScreen};
 use super::weights::Weights;
-use super::{empty_state, status};
+use super::why::WhyPane;
+use super::{empty_state, status, why};
 use crate::text::printable;
 use crate::tui::text_width::{flow, truncate, width};
 use crate::tui::widgets::below;
@@ -32,6 +34,9 @@ const WIDE: u16 = 72;
 /// The narrowest and the widest useful list of shares.
 const MIN_SHARES: u16 = 30;
 const MAX_SHARES: u16 = 76;
+
+/// From this height on, panes that wait to be asked say how.
+const ROOM_FOR_HINTS: usize = 24;
 
 /// In fewer rows panes have no headings.
 const SMALL_BODY: u16 = 8;
@@ -62,7 +67,10 @@ pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shar
         let faded = screen.exchange.is_faded(shared);
         frame.render_widget(finding.line(shown, &screen.marks, (sentence.width, faded), theme), sentence);
     }
-    frame.render_widget(status::line(screen, shared, theme, line.width), line);
+    match &screen.reference {
+        Some(field) => draw_reference(field, frame, line, theme),
+        None => frame.render_widget(status::line(screen, shared, theme, line.width), line),
+    }
     if let Some(text) = &screen.exchange.error {
         let text = format!(" ✗ {}", printable(text));
         frame.render_widget(Paragraph::new(text).style(theme.error()).wrap(Wrap { trim: true }), error);
@@ -71,6 +79,14 @@ pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shar
         Some(shown) => draw_routing(screen, shown, frame, body, shared, theme),
         None => empty_state::draw(screen, frame, body, shared, theme),
     }
+}
+
+/// The answer whose probability is compared, while one types it.
+fn draw_reference(field: &TextField, frame: &mut Frame, area: Rect, theme: &Theme) {
+    const LABEL: &str = " reference answer: ";
+    let used = put(frame.buffer_mut(), area, 0, 0, LABEL, theme.header());
+    let place = Rect { x: area.x + used, width: area.width.saturating_sub(used), ..area };
+    frame.render_widget(field.line(usize::from(place.width), true, theme), place);
 }
 
 /// How prompt and answer share the top.
@@ -168,6 +184,7 @@ struct Look<'a> {
     token: usize,
     column: usize,
     faded: bool,
+    shared: &'a Shared,
     theme: &'a Theme,
 }
 
@@ -183,7 +200,8 @@ fn draw_routing(
         return;
     }
     let (token, column) = (screen.map.token_in(shown), screen.map.column_in(shown));
-    let look = Look { screen, shown, token, column, faded: screen.exchange.is_faded(shared), theme };
+    let faded = screen.exchange.is_faded(shared);
+    let look = Look { screen, shown, token, column, faded, shared, theme };
     match screen.map.zoom {
         Zoom::Whole => look.draw_whole(frame, area),
         Zoom::Layers | Zoom::Modules => look.draw_map(frame, area),
@@ -219,15 +237,30 @@ impl Look<'_> {
             headed,
         };
         shares.draw(frame.buffer_mut(), area, self.theme);
-        if trace.experts.is_empty() {
+        if trace.experts.is_empty() || !self.shown.asked.router.is_weighted() {
+            frame.render_widget(Clear, area);
             let text = truncate("no experts in this router", usize::from(area.width));
-            put(frame.buffer_mut(), area, 0, 1, &text, self.theme.dim());
+            put(frame.buffer_mut(), area, 0, 0, &text, self.theme.dim());
         }
     }
 
     fn detail<'a>(&'a self, listed: &'a Listed<'a>) -> CellDetail<'a> {
         let Self { shown, token, column, faded, .. } = *self;
         CellDetail { trace: &shown.trace, digest: &shown.digest, token, column, faded, listed }
+    }
+
+    /// The run that is kept against this one.
+    fn against(&self) -> Option<Against<'_>> {
+        let experiment = &self.screen.experiment;
+        let kept = experiment.kept.as_ref().filter(|kept| !kept.asked.is_same_run(&self.shown.asked))?;
+        let row = experiment.rows.iter().find(|row| row.asked.is_same_run(&self.shown.asked));
+        Some(Against {
+            kept,
+            shown: self.shown,
+            answer: self.screen.present_answer(),
+            log_probability: row.and_then(|row| row.log_probability()),
+            faded: self.faded,
+        })
     }
 
     /// The prompt as text, layers as bars, experts and one cell.
@@ -239,7 +272,8 @@ impl Look<'_> {
         let right = Rect { x: area.x + width + 2, width: beside, ..area };
         let (trace, digest, theme) = (self.shown.trace.as_ref(), &self.shown.digest, self.theme);
         let reading = Reading::new(trace, usize::from(left.width).saturating_sub(1).max(1));
-        let experts = trace.experts.len();
+        // The base model alone has a routing without experts.
+        let experts = if self.shown.asked.router.is_weighted() { trace.experts.len() } else { 0 };
         // A heading takes a row that a small place needs for other things.
         let head = usize::from(area.height >= SMALL_BODY);
         let text = reading.rows() * 2;
@@ -257,21 +291,46 @@ impl Look<'_> {
             if area.height >= 16 { legend(self.shown, &self.screen.marks, hidden) } else { Vec::new() };
         let signs = flow(&signs, usize::from(if wide { beside } else { width }));
         let signs = signs.iter().filter(|line| !line.is_empty()).cloned().collect::<Vec<_>>();
-        let (places, list, legend_place) = if wide {
-            let places = column(left, &[text, layers, detail], &[0, 1, 2]);
-            let most = if signs.is_empty() { 0 } else { signs.len() };
-            let others = column(right, &[shares, Wish::new(most, most)], &[0, 1]);
-            (places, others[0], others[1])
+        let (experiment, now) = (&self.screen.experiment, &self.screen.exchange.asked);
+        let answers = Answers { experiment, now, tick: self.shared.tick };
+        // What can be asked is said where there is room for it.
+        let hints = whole >= ROOM_FOR_HINTS;
+        let answers_wish = match experiment.rows.is_empty() && !hints {
+            true => Wish::default(),
+            false => Wish::new(answers.rows(), answers.rows()),
+        };
+        let why = why::rows(experiment);
+        let explains = experiment.why.is_some() || experts > 0 && hints;
+        let why_wish = if explains { Wish::new(why.min(4), why) } else { Wish::default() };
+        let against = self.against();
+        let against_rows = against.as_ref().map_or(0, |against| against.lines().len() + 1);
+        let against_wish = Wish::new(against_rows.min(4), against_rows);
+        let signs_wish = Wish::new(signs.len(), signs.len());
+        let (panes, list, side) = if wide {
+            // What a person asked for comes before what is there anyway.
+            let asked = !experiment.rows.is_empty() || experiment.why.is_some();
+            let order: &[usize] = if asked { &[0, 2, 3, 1, 4] } else { &[0, 1, 4, 2, 3] };
+            let panes = column(left, &[text, layers, answers_wish, why_wish, detail], order);
+            let side = column(right, &[shares, against_wish, signs_wish], &[0, 1, 2]);
+            (panes, side[0], vec![side[1], side[2]])
         } else {
             let shares = Wish::new(shares.least, shares.most.min(shares.least.max(whole / 3)));
-            let places = column(left, &[text, shares, layers, detail], &[0, 1, 2, 3]);
-            (vec![places[0], places[2], places[3]], places[1], Rect::default())
+            let optional = |shown: bool, wish: Wish| if shown { wish } else { Wish::default() };
+            let answers = optional(!experiment.rows.is_empty(), answers_wish);
+            let why = optional(experiment.why.is_some(), why_wish);
+            let wishes = [text, shares, layers, answers, why, detail, against_wish];
+            let panes = column(left, &wishes, &[0, 1, 3, 4, 6, 2, 5]);
+            (
+                vec![panes[0], panes[2], panes[3], panes[4], panes[5]],
+                panes[1],
+                vec![panes[6], Rect::default()],
+            )
         };
         let headed = head > 0 || self.screen.search.is_some();
         let (listed, found) = self.listed(list.height, headed);
         let buf = frame.buffer_mut();
-        let [text, bars, detail] = [places[0], places[1], places[2]];
-        let mut text = text;
+        let [mut text, bars, answers_place, why_place, detail] =
+            [panes[0], panes[1], panes[2], panes[3], panes[4]];
         if head > 0 && text.height > 1 {
             heading(buf, text, 0, "text", "each token in the colour of its strongest expert", theme);
             text = below(text, 1);
@@ -303,8 +362,18 @@ impl Look<'_> {
         if !detail.is_empty() {
             self.detail(&listed).draw(buf, detail, theme);
         }
+        if !answers_place.is_empty() {
+            answers.draw(buf, answers_place, theme);
+        }
+        if !why_place.is_empty() {
+            let (time, tick) = (self.shared.now, self.shared.tick);
+            WhyPane { experiment, trace, listed: &listed, now, time, tick }.draw(buf, why_place, theme);
+        }
+        if let Some(against) = against.filter(|_| !side[0].is_empty()) {
+            against.draw(buf, side[0], theme);
+        }
         for (y, line) in signs.into_iter().enumerate() {
-            put(buf, legend_place, 0, y as u16, &line, theme.dim());
+            put(buf, side[1], 0, y as u16, &line, theme.dim());
         }
         if !list.is_empty() {
             self.draw_shares(frame, list, (&listed, found), headed);

@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use crate::catalog::Catalog;
-use crate::eval::{own_source, prompt_source};
+use crate::eval::{Attribution, Compared, attribute, compare, own_source, prompt_source};
 use crate::library::{BaseLocation, FetchProgress, Library, Skipped};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{GenerateOptions, RouterConfig, Session, Trace};
 use crate::tui::TuiOptions;
-use crate::{Cancel, Result};
+use crate::{Cancel, Error, Result};
 
 /// Where models come from.
 pub trait Backend: Send + 'static {
@@ -66,6 +66,18 @@ pub trait RoutedModel {
         cancel: &Cancel,
         on_token: &mut dyn FnMut(&Trace, &str) -> ControlFlow<()>,
     ) -> Result<String>;
+    /// What the present router makes of a prompt, without an answer of its own; `reference` is one whose probability is
+    /// asked for, empty for none.
+    fn compare(&mut self, prompt: &str, raw: bool, reference: &str, cancel: &Cancel) -> Result<Compared>;
+    /// Which experts of the present router an answer is owed to; `most` with the most weight are looked at.
+    fn attribute(
+        &mut self,
+        prompt: &str,
+        raw: bool,
+        answer: &str,
+        most: usize,
+        cancel: &Cancel,
+    ) -> Result<Attribution>;
 }
 
 /// The real one.
@@ -160,4 +172,30 @@ impl RoutedModel for Session {
         let options = GenerateOptions { max_tokens, seed: 42, temperature: 0.0 };
         Session::generate(self, prompt, raw, &options, progress, cancel, on_token)
     }
+
+    fn compare(&mut self, prompt: &str, raw: bool, reference: &str, cancel: &Cancel) -> Result<Compared> {
+        let prompt = self.prompt(prompt, raw)?;
+        let reference = answer_tokens(self, reference)?;
+        let router = self.router().clone();
+        let found = compare(self, &prompt, &[router], (&reference, 0), &mut |_| {}, cancel)?;
+        found.into_iter().next().ok_or_else(|| Error::msg("nothing was compared"))
+    }
+
+    fn attribute(
+        &mut self,
+        prompt: &str,
+        raw: bool,
+        answer: &str,
+        most: usize,
+        cancel: &Cancel,
+    ) -> Result<Attribution> {
+        let prompt = self.prompt(prompt, raw)?;
+        let answer = answer_tokens(self, answer)?;
+        attribute(self, &prompt, &answer, most, cancel)
+    }
+}
+
+/// The tokens of an answer as a person reads it.
+fn answer_tokens(session: &Session, answer: &str) -> Result<Vec<u32>> {
+    if answer.is_empty() { Ok(Vec::new()) } else { session.model().tokenizer()?.encode(answer) }
 }

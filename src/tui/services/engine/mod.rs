@@ -3,6 +3,9 @@
 //! Requests never queue up. There is one slot for work, the newest request overwrites it and raises the
 //! cancel flag of what runs; loading and fetching are flags. So typing costs one routing at a time, and
 //! the answer that arrives last is always to the newest request.
+//!
+//! Studies, which take longer, are done in parts while there is no work: work interrupts a part, which is begun again
+//! afterwards.
 
 mod backend;
 mod worker;
@@ -15,7 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use self::backend::{Backend, ModelBackend};
 use crate::catalog::Catalog;
 use crate::routing::RouterConfig;
-use crate::tui::{EngineEffect, EngineMessage, EngineState, Message, Sender, TuiOptions};
+use crate::tui::{EngineEffect, EngineMessage, EngineState, Message, Sender, Study, TuiOptions};
 use crate::{Cancel, Error};
 
 /// Handle to the engine; dropping it stops the thread.
@@ -35,12 +38,32 @@ struct Work {
     max_tokens: Option<usize>,
 }
 
+/// A study that is not over.
+#[derive(Clone, Debug, PartialEq)]
+struct Studying {
+    ticket: u64,
+    study: Study,
+    /// Parts of it that are done.
+    done: usize,
+}
+
+impl Studying {
+    /// How many parts it has.
+    fn parts(&self) -> usize {
+        match &self.study {
+            Study::Compare { routers, .. } => routers.len(),
+            Study::Attribute { .. } => 1,
+        }
+    }
+}
+
 /// What the thread is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Activity {
     Loading,
     Fetching,
     Working,
+    Studying,
 }
 
 /// What is asked of the thread. Everything newer overwrites what is older.
@@ -52,6 +75,8 @@ struct Pending {
     load: bool,
     fetch: bool,
     work: Option<Work>,
+    /// What is found out while there is no work.
+    studies: Vec<Studying>,
     quit: bool,
     running: Option<(Activity, Cancel)>,
 }
@@ -87,9 +112,31 @@ impl Pending {
         self.running.as_ref().is_some_and(|(running, _)| *running == activity)
     }
 
+    /// Takes work, for which a study makes way.
     fn ask(&mut self, work: Work) {
         self.work = Some(work);
-        self.cancel(|activity| activity == Activity::Working);
+        self.cancel(|activity| matches!(activity, Activity::Working | Activity::Studying));
+    }
+
+    /// Takes a study in place of an older one of its kind.
+    fn begin(&mut self, ticket: u64, study: Study) {
+        let kind = std::mem::discriminant(&study);
+        self.studies.retain(|other| std::mem::discriminant(&other.study) != kind);
+        self.cancel(|activity| activity == Activity::Studying);
+        self.studies.push(Studying { ticket, study, done: 0 });
+    }
+
+    /// Another part of a study is done.
+    fn advance(&mut self, ticket: u64) {
+        self.studies.retain_mut(|studying| {
+            studying.done += usize::from(studying.ticket == ticket);
+            studying.done < studying.parts()
+        });
+    }
+
+    fn end_studies(&mut self) {
+        self.studies.clear();
+        self.cancel(|activity| activity == Activity::Studying);
     }
 }
 
@@ -135,8 +182,10 @@ impl Engine {
             EngineEffect::Stop => {
                 pending.work = None;
                 // Loading continues: nothing could be shown without it.
-                pending.cancel(|activity| activity != Activity::Loading);
+                pending.cancel(|activity| matches!(activity, Activity::Working | Activity::Fetching));
             }
+            EngineEffect::Study { ticket, study } => pending.begin(ticket, study),
+            EngineEffect::EndStudies => pending.end_studies(),
         });
     }
 }

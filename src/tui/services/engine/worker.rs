@@ -9,12 +9,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::backend::{Backend, RoutedModel};
-use super::{Activity, Mailbox, Pending, Work, line};
+use super::{Activity, Mailbox, Pending, Studying, Work, line};
 use crate::catalog::Catalog;
 use crate::library::{BaseLocation, FetchPhase, Library};
 use crate::routing::{RouterConfig, Trace};
 use crate::tui::examples;
-use crate::tui::{EngineMessage, EngineState, FetchError, Message, Sender};
+use crate::tui::{EngineMessage, EngineState, FetchError, Message, Sender, Study};
 use crate::{Cancel, Error, Result};
 
 /// Progress of a download is reported at most this often.
@@ -28,6 +28,7 @@ enum Step {
     Load(Arc<Catalog>),
     Fetch(Arc<Catalog>),
     Work(Work),
+    Study(Studying),
     /// A model was asked for, but no library was read yet.
     NoLibrary,
     Quit,
@@ -69,6 +70,7 @@ impl<'a, B: Backend> Worker<'a, B> {
             let (step, cancel) = self.next();
             let ticket = match &step {
                 Step::Work(work) => Some(work.ticket),
+                Step::Study(studying) => Some(studying.ticket),
                 Step::Load(_) | Step::Fetch(_) | Step::NoLibrary | Step::Quit => None,
             };
             let outcome = catch_unwind(AssertUnwindSafe(|| match step {
@@ -89,6 +91,10 @@ impl<'a, B: Backend> Worker<'a, B> {
                     self.work(&work, &cancel);
                     ControlFlow::Continue(())
                 }
+                Step::Study(studying) => {
+                    self.study(&studying, &cancel);
+                    ControlFlow::Continue(())
+                }
             }));
             self.mailbox.lock().running = None;
             match outcome {
@@ -107,6 +113,7 @@ impl<'a, B: Backend> Worker<'a, B> {
                 let cancel = Cancel::new();
                 let activity = match step {
                     Step::Work(_) => Activity::Working,
+                    Step::Study(_) => Activity::Studying,
                     Step::Fetch(_) => Activity::Fetching,
                     Step::Load(_) | Step::NoLibrary | Step::Quit => Activity::Loading,
                 };
@@ -138,7 +145,9 @@ impl<'a, B: Backend> Worker<'a, B> {
             return Some(Step::Load(library));
         }
         // Without a session, work waits for one: it is what to show as soon as the model is there.
-        if self.session.is_some() { pending.work.take().map(Step::Work) } else { None }
+        self.session.as_ref()?;
+        let work = pending.work.take().map(Step::Work);
+        work.or_else(|| pending.studies.first().cloned().map(Step::Study))
     }
 
     fn report(&self, message: EngineMessage) {
@@ -172,6 +181,8 @@ impl<'a, B: Backend> Worker<'a, B> {
     fn open(&mut self, library: &Library, base: PathBuf, cancel: &Cancel) {
         self.router = None;
         self.contents = contents(library);
+        // What was asked about other experts is asked anew, if it is still wanted.
+        self.mailbox.lock().studies.clear();
         let send = self.send.clone();
         let mut stage = |stage: &str| {
             let state = EngineState::Loading { stage: stage.to_string() };
@@ -244,6 +255,68 @@ impl<'a, B: Backend> Worker<'a, B> {
         )
     }
 
+    /// Gives the session a router, unless it has it.
+    fn set_router(&mut self, ticket: u64, router: &RouterConfig, cancel: &Cancel) -> Result<()> {
+        if self.router.as_ref() == Some(router) {
+            return Ok(());
+        }
+        self.router = None;
+        let (Some(session), send) = (&mut self.session, &self.send) else { return Ok(()) };
+        let mut calibrating = |done: usize, total: usize| {
+            send.send(Message::Engine(EngineMessage::Calibrating { ticket, done, total }));
+        };
+        session.set_router(router.clone(), &mut calibrating, cancel)?;
+        self.router = Some(router.clone());
+        Ok(())
+    }
+
+    /// Does the next part of a study.
+    fn study(&mut self, studying: &Studying, cancel: &Cancel) {
+        let (ticket, at) = (studying.ticket, studying.done);
+        let failure = |error: Error| match &studying.study {
+            Study::Compare { .. } => EngineMessage::Compared { ticket, at, result: Err(line(&error)) },
+            Study::Attribute { .. } => EngineMessage::Attributed { ticket, result: Err(line(&error)) },
+        };
+        match self.find_out(studying, cancel) {
+            // Whoever raised the flag ended the study, or it goes on after the work that came between.
+            Err(Error::Cancelled) => return,
+            Ok(()) => {}
+            Err(error) => self.report(failure(error)),
+        }
+        self.mailbox.lock().advance(ticket);
+    }
+
+    fn find_out(&mut self, studying: &Studying, cancel: &Cancel) -> Result<()> {
+        let (ticket, at) = (studying.ticket, studying.done);
+        let router = match &studying.study {
+            Study::Compare { routers, .. } => routers.get(at),
+            Study::Attribute { router, .. } => Some(router),
+        };
+        let Some(router) = router else { return Ok(()) };
+        self.set_router(ticket, router, cancel)?;
+        let Some(session) = &mut self.session else { return Ok(()) };
+        let report = |message| self.send.send(Message::Engine(message));
+        match &studying.study {
+            Study::Compare { prompt, raw, reference, max_tokens, .. } => {
+                let found = session.compare(prompt, *raw, reference, cancel)?;
+                report(EngineMessage::Compared { ticket, at, result: Ok(Arc::new(found)) });
+                let mut on_token = |_: &Trace, text: &str| {
+                    report(EngineMessage::ComparedText { ticket, at, text: text.into(), done: false });
+                    if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                };
+                let text =
+                    session.generate(prompt, *raw, *max_tokens, &mut |_, _| {}, cancel, &mut on_token)?;
+                cancel.check()?;
+                report(EngineMessage::ComparedText { ticket, at, text, done: true });
+            }
+            Study::Attribute { prompt, raw, answer, most, .. } => {
+                let found = session.attribute(prompt, *raw, answer, *most, cancel)?;
+                report(EngineMessage::Attributed { ticket, result: Ok(Arc::new(found)) });
+            }
+        }
+        Ok(())
+    }
+
     fn work(&mut self, work: &Work, cancel: &Cancel) {
         let ticket = work.ticket;
         match self.answer(work, cancel) {
@@ -254,16 +327,8 @@ impl<'a, B: Backend> Worker<'a, B> {
     }
 
     fn answer(&mut self, work: &Work, cancel: &Cancel) -> Result<()> {
+        self.set_router(work.ticket, &work.router, cancel)?;
         let Some(session) = &mut self.session else { return Ok(()) };
-        if self.router.as_ref() != Some(&work.router) {
-            self.router = None;
-            let (ticket, send) = (work.ticket, &self.send);
-            let mut calibrating = |done: usize, total: usize| {
-                send.send(Message::Engine(EngineMessage::Calibrating { ticket, done, total }));
-            };
-            session.set_router(work.router.clone(), &mut calibrating, cancel)?;
-            self.router = Some(work.router.clone());
-        }
         let ticket = work.ticket;
         let report = |message| self.send.send(Message::Engine(message));
         // When the prompt was done, which is what the time of the answer's tokens counts from.
@@ -320,7 +385,11 @@ impl<'a, B: Backend> Worker<'a, B> {
             .unwrap_or_else(|| "unknown reason".into());
         self.session = None;
         self.router = None;
-        self.mailbox.lock().work = None;
+        {
+            let mut pending = self.mailbox.lock();
+            pending.work = None;
+            pending.studies.clear();
+        }
         let error = format!("the model stopped because of a bug: {text}");
         if let Some(ticket) = ticket {
             self.report(EngineMessage::Failed { ticket, error: error.clone() });

@@ -1,5 +1,6 @@
 //! The rules of the thread, with models that are as slow, as broken or as absent as each test needs.
 
+mod studies;
 mod tiny;
 
 use std::ops::ControlFlow;
@@ -15,6 +16,7 @@ use super::*;
 use crate::NoSource;
 use crate::Result;
 use crate::catalog::Catalog;
+use crate::eval::{Attribution, Compared};
 use crate::library::{BaseLocation, BaseSpec, Expert, FetchPhase, FetchProgress, Library, Manifest, Skipped};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{Part, Session, Trace, TraceToken};
@@ -41,6 +43,8 @@ struct Slow {
     opened: Arc<AtomicUsize>,
     reloaded: Arc<AtomicUsize>,
     routed: Arc<AtomicUsize>,
+    /// Studies of an answer that were begun.
+    studied: Arc<AtomicUsize>,
 }
 
 fn trace(prompt: &str) -> Trace {
@@ -170,6 +174,28 @@ impl RoutedModel for Slow {
         }
         Ok(text)
     }
+
+    fn compare(&mut self, prompt: &str, _raw: bool, reference: &str, _cancel: &Cancel) -> Result<Compared> {
+        let log_probability = (!reference.is_empty()).then_some(-1.0);
+        let trace = trace(prompt);
+        let router = RouterConfig::default();
+        Ok(Compared { router, trace, shares: vec![1.0], effective: 1.0, answer: None, log_probability })
+    }
+
+    fn attribute(
+        &mut self,
+        _prompt: &str,
+        _raw: bool,
+        answer: &str,
+        _most: usize,
+        cancel: &Cancel,
+    ) -> Result<Attribution> {
+        // The second time it is quicker.
+        if self.studied.fetch_add(1, Ordering::SeqCst) == 0 && answer == ENDLESS {
+            wait_for_cancel(cancel)?;
+        }
+        Ok(Attribution { routed: -1.0, base: -2.0, groups: Vec::new(), experts: Vec::new() })
+    }
 }
 
 struct Bench {
@@ -228,6 +254,19 @@ impl Bench {
     fn route(&self, ticket: u64, prompt: &str) {
         let (prompt, router) = (prompt.to_string(), RouterConfig::default());
         self.engine.handle(EngineEffect::Route { ticket, prompt, raw: false, router });
+    }
+
+    fn compare(&self, ticket: u64, prompt: &str, routers: Vec<RouterConfig>) {
+        let (prompt, reference) = (prompt.to_string(), "yes".to_string());
+        let study = Study::Compare { prompt, raw: false, routers, reference, max_tokens: 2 };
+        self.engine.handle(EngineEffect::Study { ticket, study });
+    }
+
+    fn attribute(&self, ticket: u64, answer: &str) {
+        let (prompt, answer) = ("a".to_string(), answer.to_string());
+        let router = RouterConfig::default();
+        let study = Study::Attribute { prompt, raw: false, router, answer, most: 3 };
+        self.engine.handle(EngineEffect::Study { ticket, study });
     }
 
     fn generate(&self, ticket: u64, prompt: &str, max_tokens: usize) {
@@ -446,10 +485,9 @@ fn asking_before_any_library_fails_with_a_line() {
     assert!(matches!(bench.next(), EngineMessage::State(EngineState::Failed { .. })));
 }
 
-#[test]
-fn a_real_model_routes_and_generates_and_says_what_is_too_long() {
-    let dir = tempfile::tempdir().unwrap();
-    let (base, library) = tiny::model_and_library(dir.path());
+/// An engine with a real model in `dir`.
+fn real(dir: &Path) -> Bench {
+    let (base, library) = tiny::model_and_library(dir);
     let options = TuiOptions { base: Some(base), ..TuiOptions::default() };
     let mut bench = Bench::start(ModelBackend::new(&options));
     bench.engine.set_library(Arc::new(library));
@@ -458,6 +496,13 @@ fn a_real_model_routes_and_generates_and_says_what_is_too_long() {
         EngineMessage::State(EngineState::Failed { error }) => panic!("{error}"),
         other => matches!(other, EngineMessage::State(EngineState::Ready { .. })),
     });
+    bench
+}
+
+#[test]
+fn a_real_model_routes_and_generates_and_says_what_is_too_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut bench = real(dir.path());
     // As typed: every prompt is one more letter than the last.
     for end in 1..=5 {
         bench.route(end as u64, &"plural"[..end]);

@@ -1,0 +1,138 @@
+//! The person's own editor for a text, while the terminal is lent to it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::outside::own;
+use crate::text::printable;
+
+/// The largest text that is taken back, in bytes.
+const LARGEST: u64 = 1 << 20;
+
+/// Whether an editor has the terminal: Ctrl-C is its own then.
+static AT_WORK: AtomicBool = AtomicBool::new(false);
+
+/// Whether an editor has the terminal.
+pub fn is_at_work() -> bool {
+    AT_WORK.load(Ordering::SeqCst)
+}
+
+/// What `VISUAL` or else `EDITOR` says.
+fn program() -> String {
+    let named = |name: &str| std::env::var(name).ok().filter(|program| !program.trim().is_empty());
+    named("VISUAL").or_else(|| named("EDITOR")).unwrap_or_else(|| "vi".into())
+}
+
+/// Lets the person edit `text`; returns what it is then, or one line that says why it stays as it was.
+pub fn edit(text: &str) -> Result<String, String> {
+    edit_with(&program(), &std::env::temp_dir(), text)
+}
+
+fn edit_with(program: &str, folder: &Path, text: &str) -> Result<String, String> {
+    let path = folder.join(format!("lora-tui-prompt-{:016x}.txt", rand::random::<u64>()));
+    own::create_private(&path, text.as_bytes()).map_err(|e| e.to_string())?;
+    AT_WORK.store(true, Ordering::SeqCst);
+    let ended = run(program, &path);
+    AT_WORK.store(false, Ordering::SeqCst);
+    let edited = ended.and_then(|()| take(&path));
+    // What was edited is not lost where it cannot be taken.
+    match edited {
+        Ok(text) => {
+            let _ = own::remove(&path);
+            Ok(text)
+        }
+        Err(error) => Err(format!("the prompt stays as it was: {}", printable(&error))),
+    }
+}
+
+/// The text of the file, without the line break that editors put at its end.
+fn take(path: &PathBuf) -> Result<String, String> {
+    let bytes = own::read(path, LARGEST).map_err(|e| e.to_string())?;
+    let bytes = bytes.ok_or_else(|| format!("{} is gone", path.display()))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))?;
+    Ok(text.strip_suffix('\n').map_or(text.clone(), String::from))
+}
+
+/// Runs the editor to its end.
+#[cfg(unix)]
+fn run(program: &str, path: &Path) -> Result<(), String> {
+    use rustix::process::{Pid, Signal, WaitOptions, kill_current_process_group, waitpid};
+    // As shells and git do it: the variable may hold arguments.
+    let script = format!("{program} \"$@\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, "sh"]).arg(path);
+    let child = command.spawn().map_err(|e| format!("{program} cannot be run: {e}"))?;
+    let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
+        return Err(format!("{program} has no process"));
+    };
+    loop {
+        match waitpid(Some(pid), WaitOptions::UNTRACED) {
+            // Ctrl-Z in the editor: the shell is to have the terminal until both go on.
+            Ok(Some((_, status))) if status.stopped() => {
+                kill_current_process_group(Signal::STOP).map_err(|e| e.to_string())?;
+            }
+            Ok(Some((_, status))) if status.exit_status() == Some(0) => return Ok(()),
+            Ok(Some((_, status))) => {
+                let how = match status.exit_status() {
+                    Some(127) => "cannot be found: set EDITOR or VISUAL".to_string(),
+                    Some(code) => format!("ended with status {code}"),
+                    None => "was ended by a signal".to_string(),
+                };
+                return Err(format!("{program} {how}"));
+            }
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn run(program: &str, path: &Path) -> Result<(), String> {
+    let mut words = program.split_whitespace();
+    let status = Command::new(words.next().unwrap_or("notepad")).args(words).arg(path).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{program} ended with {status}")),
+        Err(error) => Err(format!("{program} cannot be run: {error}; set EDITOR or VISUAL")),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn left_behind(folder: &Path) -> usize {
+        std::fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn a_text_is_what_the_editor_left_and_the_file_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        // With arguments, and a file that is replaced, as some editors do it.
+        let text = edit_with("sh -c 'sed s/fox/日本/ \"$1\" > \"$1.new\" && mv \"$1.new\" \"$1\"' --", dir.path(), "a fox");
+        assert_eq!(text.as_deref(), Ok("a 日本"));
+        assert_eq!(edit_with("true", dir.path(), "as it was\n\n").as_deref(), Ok("as it was\n"));
+        assert_eq!(left_behind(dir.path()), 0);
+    }
+
+    #[test]
+    fn an_editor_that_fails_changes_nothing_and_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = |program: &str| edit_with(program, dir.path(), "a fox").unwrap_err();
+        assert!(said("false").contains("false ended with status 1"), "{}", said("false"));
+        assert!(said("no-such-editor-here 2>/dev/null").contains("set EDITOR"));
+        assert!(said("kill -9 $$; :").contains("by a signal"));
+        assert!(said("rm").contains("is gone"));
+        assert!(said("printf '\\377' >").contains("not UTF-8"));
+    }
+
+    #[test]
+    fn only_the_user_may_read_the_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let mode = dir.path().join("mode");
+        edit_with(&format!("cp -p \"$1\" {}; :", mode.display()), dir.path(), "secret").unwrap();
+        assert_eq!(std::fs::metadata(&mode).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

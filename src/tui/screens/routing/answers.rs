@@ -1,0 +1,153 @@
+//! Answers of several routers side by side, and the run that is kept against the present one.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::exchange::Shown;
+use super::experiment::{Experiment, Kept, Row, winner};
+use super::experts::percent;
+use super::paint::{heading, put};
+use super::question::Asked;
+use crate::text::printable;
+use crate::tui::Theme;
+use crate::tui::format::spinner;
+use crate::tui::text_width::{left, right, truncate, truncate_middle, width};
+
+/// The answers of the routers that are compared.
+pub struct Answers<'a> {
+    pub experiment: &'a Experiment,
+    /// What is asked now.
+    pub now: &'a Asked,
+    pub tick: u64,
+}
+
+/// One line of an answer: blanks at its ends left out, line breaks as signs.
+pub fn one_line(text: &str) -> String {
+    printable(&text.trim().replace('\n', "⏎")).into_owned()
+}
+
+/// A router with what else is special about its run.
+fn name(asked: &Asked) -> String {
+    let mut name = asked.router.to_string();
+    for (names, sign) in [(&asked.router.muted, "−"), (&asked.router.pinned, "+")] {
+        names.iter().for_each(|expert| name.push_str(&format!(" {sign}{expert}")));
+    }
+    printable(&name).into_owned()
+}
+
+impl Answers<'_> {
+    /// Rows that it can use.
+    pub fn rows(&self) -> usize {
+        1 + self.experiment.rows.len().max(1)
+    }
+
+    /// Draws a heading and a row a router.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        let Experiment { rows, reference, .. } = self.experiment;
+        let note = match reference.as_str() {
+            "" => "= sets an answer whose probability is compared".to_string(),
+            text => format!("log p of {}", truncate(&format!("\"{}\"", one_line(text)), 40)),
+        };
+        heading(buf, area, 0, "answers", &note, theme);
+        if rows.is_empty() {
+            let hint = " a puts this router beside the next ones; g answers with all of them";
+            put(buf, area, 0, 1, &truncate(hint, usize::from(area.width)), theme.dim());
+            return;
+        }
+        let cells = usize::from(area.width);
+        let names = rows.iter().map(|row| width(&name(&row.asked))).max().unwrap_or(0).min(cells * 2 / 5);
+        let scored = !reference.is_empty();
+        let score = if scored { 8 } else { 0 };
+        let best = rows.iter().filter_map(Row::log_probability).fold(f64::NEG_INFINITY, f64::max);
+        for (at, row) in rows.iter().enumerate() {
+            let y = at as u16 + 1;
+            let is_now = row.asked.is_same_run(self.now);
+            let old = !row.asked.is_same_prompt(self.now);
+            let style = if old { theme.dim() } else { theme.text() };
+            put(buf, area, 0, y, if is_now { "›" } else { " " }, theme.accent());
+            let label = left(&truncate_middle(&name(&row.asked), names), names);
+            put(buf, area, 1, y, &label, if is_now { theme.accent() } else { style });
+            let room = cells.saturating_sub(names + 3 + score);
+            let (text, style) = match &row.error {
+                Some(error) if row.text.is_empty() => (one_line(error), theme.warning()),
+                Some(error) => (format!("{} ({error})", one_line(&row.text)), style),
+                None if row.text.is_empty() && row.done => {
+                    ("(nothing: the model ended at once)".into(), theme.dim())
+                }
+                None if row.text.is_empty() => (spinner(self.tick).to_string(), theme.warning()),
+                None => (one_line(&row.text), style),
+            };
+            put(buf, area, names as u16 + 3, y, &truncate(&text, room), style);
+            if let Some(p) = row.log_probability().filter(|_| scored) {
+                let style = if p >= best && rows.len() > 1 && !old { theme.ok() } else { style };
+                let x = cells.saturating_sub(score) as u16;
+                put(buf, area, x, y, &right(&format!("{p:.2}"), score), style);
+            }
+        }
+    }
+}
+
+/// The run that is kept against the one that is shown.
+pub struct Against<'a> {
+    pub kept: &'a Kept,
+    pub shown: &'a Shown,
+    /// The present answer and its log-probability of the reference, as far as they are known.
+    pub answer: Option<&'a str>,
+    pub log_probability: Option<f64>,
+    pub faded: bool,
+}
+
+impl Against<'_> {
+    /// What changed, in lines of a name and a sentence.
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        let Self { kept, shown, .. } = *self;
+        let change = |then: String, now: String| match then == now {
+            true => format!("{now}, as before"),
+            false => format!("{then} → {now}"),
+        };
+        let mut lines = vec![("router", change(name(&kept.asked), name(&shown.asked)))];
+        let of = |experts: &[String], found: Option<(usize, f64)>| match found {
+            Some((expert, share)) => {
+                let name = experts.get(expert).map_or("", String::as_str);
+                format!("{} {}", printable(name), percent(share))
+            }
+            None => "nobody".into(),
+        };
+        lines.push((
+            "winner",
+            change(of(&kept.experts, kept.winner), of(&shown.trace.experts, winner(shown))),
+        ));
+        let entropy = |value: f64| format!("{value:.2}");
+        lines.push(("entropy", change(entropy(kept.entropy), entropy(shown.digest.entropy))));
+        lines.push((
+            "moved",
+            match kept.moved(shown) {
+                None => "another prompt".into(),
+                Some((moved, all)) if moved.is_empty() => format!("none of {all} tokens"),
+                Some((moved, all)) => {
+                    let tokens: Vec<String> = moved.iter().map(|token| one_line(token)).collect();
+                    format!("{} of {all} tokens: {}", moved.len(), tokens.join(", "))
+                }
+            },
+        ));
+        if let (Some(then), Some(now)) = (&kept.answer, self.answer) {
+            let (then, now) = (one_line(then), one_line(now));
+            lines.push(("answer", change(then, now)));
+        }
+        if let (Some(then), Some(now)) = (kept.log_probability, self.log_probability) {
+            lines.push(("log p", format!("{then:.2} → {now:.2} ({:+.2})", now - then)));
+        }
+        lines
+    }
+
+    /// Draws a heading and the lines.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        heading(buf, area, 0, "against the run kept", "R lets it go", theme);
+        for (y, (what, text)) in self.lines().into_iter().enumerate() {
+            put(buf, area, 1, y as u16 + 1, what, theme.dim());
+            let room = usize::from(area.width).saturating_sub(10);
+            let style = if self.faded { theme.dim() } else { theme.text() };
+            put(buf, area, 10, y as u16 + 1, &truncate(&text, room), style);
+        }
+    }
+}

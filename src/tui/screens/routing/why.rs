@@ -1,0 +1,162 @@
+//! Which experts an answer is owed to, beside their shares: weight is not influence.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::answers::one_line;
+use super::experiment::{Experiment, Why};
+use super::experts::{Listed, percent};
+use super::marks::put_mark;
+use super::paint::{bar, heading, put};
+use super::question::Asked;
+use crate::eval::Attribution;
+use crate::routing::Trace;
+use crate::text::printable;
+use crate::tui::Theme;
+use crate::tui::format::{duration, spinner};
+use crate::tui::text_width::{left, right, truncate, truncate_middle, width};
+
+/// From this width on, each group of layers has a column.
+const ROOMY: usize = 72;
+
+/// Cells of a number.
+const NUMBER: usize = 7;
+
+/// How the answer depends on the experts.
+pub struct WhyPane<'a> {
+    pub experiment: &'a Experiment,
+    pub trace: &'a Trace,
+    pub listed: &'a Listed<'a>,
+    /// What is asked now.
+    pub now: &'a Asked,
+    /// `Shared::now` and `Shared::tick`.
+    pub time: f64,
+    pub tick: u64,
+}
+
+/// Rows that it can use.
+pub fn rows(experiment: &Experiment) -> usize {
+    match experiment.why.as_ref().and_then(|why| why.result.as_ref()) {
+        Some(Ok(found)) => 2 + found.experts.len(),
+        Some(Err(_)) | None => 2,
+    }
+}
+
+impl WhyPane<'_> {
+    /// Draws a heading, a row for each expert, its control, and how much all of them explain.
+    pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        let Some(why) = &self.experiment.why else {
+            heading(buf, area, 0, "why", "", theme);
+            let hint = " e shows how much less likely the answer is without each expert";
+            put(buf, area, 0, 1, &truncate(hint, usize::from(area.width)), theme.dim());
+            return;
+        };
+        let answer = truncate(&format!("\"{}\"", one_line(&why.answer)), 32);
+        let old = if why.asked.is_same_run(self.now) { "" } else { "earlier run · " };
+        heading(buf, area, 0, "why", &format!("{old}change of log p of {answer} without …"), theme);
+        match &why.result {
+            None => {
+                let seconds = duration((self.time - why.since).max(0.0));
+                let text =
+                    format!(" {} taking experts out one by one · {seconds} · Esc stops", spinner(self.tick));
+                put(buf, area, 0, 1, &truncate(&text, usize::from(area.width)), theme.warning());
+            }
+            Some(Err(error)) => {
+                let text = format!(" {}", one_line(error));
+                put(buf, area, 0, 1, &truncate(&text, usize::from(area.width)), theme.error());
+            }
+            Some(Ok(found)) => self.found(buf, area, why, found, theme),
+        }
+    }
+
+    fn found(&self, buf: &mut Buffer, area: Rect, why: &Why, found: &Attribution, theme: &Theme) {
+        let dim = !why.asked.is_same_run(self.now);
+        let cells = usize::from(area.width);
+        let name = |expert: usize| why.experts.get(expert).map_or("", String::as_str);
+        let rows = usize::from(area.height.saturating_sub(2)).min(found.experts.len());
+        let groups = if cells >= ROOMY { found.groups.len() } else { 0 };
+        let names = found.experts.iter().map(|e| width(name(e.expert))).max().unwrap_or(0).clamp(15, 24);
+        let names = names.min(cells.saturating_sub(NUMBER + 8));
+        let bars = cells.saturating_sub(4 + names + NUMBER + 2 + groups * (NUMBER + 1));
+        let most = found.experts.iter().map(|e| e.effect.abs()).fold(0.0, f64::max).max(1e-9);
+        let style = if dim { theme.dim() } else { theme.text() };
+        let x = (3 + names) as u16;
+        let at = |group: usize| x + (NUMBER + 2 + bars + group * (NUMBER + 1)) as u16;
+        for (row, one) in found.experts.iter().take(rows).enumerate() {
+            let y = row as u16 + 1;
+            let number = self.trace.experts.iter().position(|expert| expert == name(one.expert));
+            let hue = number.map(|expert| self.listed.mark(self.trace, expert));
+            if let Some(mark) = hue {
+                put_mark(buf, area, 1, y, mark, theme);
+            }
+            put(buf, area, 3, y, &left(&truncate_middle(name(one.expert), names), names), style);
+            put(buf, area, x, y, &right(&signed(one.effect), NUMBER), style);
+            // What harms the answer has another bar than what helps.
+            let text = bar(one.effect.abs() / most, bars);
+            let text = if one.effect < 0.0 { text.replace(['━', '╸'], "░") } else { text };
+            let colour = match hue {
+                Some(mark) if !dim => theme.category(mark.hue),
+                _ => theme.dim(),
+            };
+            put(buf, area, x + NUMBER as u16 + 1, y, &text, colour);
+            for (group, effect) in one.by_group.iter().take(groups).enumerate() {
+                put(buf, area, at(group), y, &right(&signed(*effect), NUMBER), theme.dim());
+            }
+        }
+        for (group, layers) in found.groups.iter().take(groups).enumerate() {
+            let label = format!("{}–{}", layers.start, layers.end.saturating_sub(1));
+            put(buf, area, at(group), 0, &right(&format!(" {label}"), NUMBER), theme.header());
+        }
+        let y = rows as u16 + 1;
+        put(buf, area, 1, y, &truncate(&conclusion(found), cells.saturating_sub(1)), theme.dim());
+    }
+}
+
+/// The control and how much the experts explain together.
+fn conclusion(found: &Attribution) -> String {
+    let count = found.experts.len().max(1) as f64;
+    let control = found.experts.iter().map(|one| one.control).sum::<f64>() / count;
+    let random = format!("random directions instead {}", signed(control));
+    match found.explained() {
+        Some(part) => format!(
+            "Together {} of what routing adds over the base model ({:.2}); {random}.",
+            percent(part),
+            found.routed - found.base
+        ),
+        None => format!(
+            "Routing adds nothing over the base model here ({:.2}); {random}.",
+            found.routed - found.base
+        ),
+    }
+}
+
+/// By how much the log-probability changes when what had this effect is taken out.
+fn signed(effect: f64) -> String {
+    let text = format!("{:+.2}", 0.0 - effect);
+    printable(if text == "-0.00" { "+0.00" } else { &text }).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::Effect;
+
+    #[test]
+    fn effects_are_said_as_what_taking_out_does() {
+        assert_eq!([0.92, -0.06, 0.0, 0.001].map(signed), ["-0.92", "+0.06", "+0.00", "+0.00"]);
+        let one = |effect, control| Effect { expert: 0, share: 0.5, effect, by_group: vec![], control };
+        let mut found = Attribution {
+            routed: -0.2,
+            base: -2.2,
+            groups: vec![],
+            experts: vec![one(1.0, 0.1), one(0.5, 0.3)],
+        };
+        let text = conclusion(&found);
+        assert_eq!(
+            text,
+            "Together 75% of what routing adds over the base model (2.00); random directions instead -0.20."
+        );
+        found.base = 0.0;
+        assert!(conclusion(&found).starts_with("Routing adds nothing"));
+    }
+}
