@@ -124,6 +124,8 @@ impl App {
             | Message::Jobs(_)
             | Message::Data(_)
             | Message::Engine(_)
+            | Message::Prompts(_)
+            | Message::Edited(_)
             | Message::Notice(_)
             | Message::Error(_) => {
                 self.absorb(&message);
@@ -189,7 +191,12 @@ impl App {
             }
             Message::Notice(text) => self.say(text, false),
             Message::Error(text) => self.say(text, true),
-            Message::Key(_) | Message::Paste(_) | Message::Data(_) => {}
+            Message::Edited(Err(error)) => self.say(error, true),
+            Message::Key(_)
+            | Message::Paste(_)
+            | Message::Data(_)
+            | Message::Prompts(_)
+            | Message::Edited(Ok(_)) => {}
         }
     }
 
@@ -361,6 +368,8 @@ impl App {
                 | Effect::Redraw
                 | Effect::ReloadLibrary
                 | Effect::OpenLibrary(_)
+                | Effect::Edit(_)
+                | Effect::Prompts(_)
                 | Effect::Data(_)
                 | Effect::Compute(_)
                 | Effect::Engine(_)

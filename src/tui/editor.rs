@@ -110,7 +110,11 @@ mod tests {
     fn a_text_is_what_the_editor_left_and_the_file_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         // With arguments, and a file that is replaced, as some editors do it.
-        let text = edit_with("sh -c 'sed s/fox/日本/ \"$1\" > \"$1.new\" && mv \"$1.new\" \"$1\"' --", dir.path(), "a fox");
+        let text = edit_with(
+            "sh -c 'sed s/fox/日本/ \"$1\" > \"$1.new\" && mv \"$1.new\" \"$1\"' --",
+            dir.path(),
+            "a fox",
+        );
         assert_eq!(text.as_deref(), Ok("a 日本"));
         assert_eq!(edit_with("true", dir.path(), "as it was\n\n").as_deref(), Ok("as it was\n"));
         assert_eq!(left_behind(dir.path()), 0);

@@ -26,6 +26,11 @@ pub enum Effect {
     ReloadLibrary,
     /// Leaves this library for the one in this folder; the event loop does it.
     OpenLibrary(PathBuf),
+    /// Lends the terminal to the person's editor for this text; the event loop does it and answers with
+    /// `Message::Edited`.
+    Edit(String),
+    /// What was tried before.
+    Prompts(PromptsEffect),
     /// Looks at paths as they are typed.
     Data(DataEffect),
     /// Compares experts.
@@ -61,6 +66,15 @@ pub enum AppEffect {
     Notice(String),
     /// One line to show as an error.
     Error(String),
+}
+
+/// Prompts that were tried; answered by `Message::Prompts`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PromptsEffect {
+    /// Reads them.
+    Read,
+    /// Keeps one more.
+    Remember(String),
 }
 
 /// What is looked up on disk while a form is filled in; the newest request only.

@@ -32,6 +32,10 @@ pub enum Message {
     Data(DataMessage),
     /// From the model.
     Engine(EngineMessage),
+    /// The prompts that were tried, the newest first, untrusted.
+    Prompts(Vec<String>),
+    /// Answer to `Effect::Edit`: the text as the editor left it, untrusted, or a line that says why there is none.
+    Edited(Result<String, String>),
     /// One line to show, not an error.
     Notice(String),
     /// One line to show as an error.

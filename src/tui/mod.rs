@@ -11,6 +11,7 @@ mod chrome;
 mod cluster_mark;
 #[cfg(unix)]
 mod crash;
+mod editor;
 mod effect;
 mod examples;
 #[cfg(test)]
@@ -47,7 +48,9 @@ mod walk_tests;
 mod widgets;
 
 pub use app::App;
-pub use effect::{AppEffect, ComputeEffect, DataEffect, Effect, EngineEffect, JobsEffect, Study, Tickets};
+pub use effect::{
+    AppEffect, ComputeEffect, DataEffect, Effect, EngineEffect, JobsEffect, PromptsEffect, Study, Tickets,
+};
 pub use global_keys::keys_reference;
 pub use keymap::{KeyHint, KeySection};
 pub use list::List;

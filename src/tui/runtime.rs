@@ -12,7 +12,7 @@ use super::input::{self, Input};
 use super::services::Services;
 use super::stderr::StderrGuard;
 use super::terminal::TerminalGuard;
-use super::{App, Depth, Effect, Ground, Message, Sender, Theme, TuiOptions};
+use super::{App, Depth, Effect, Ground, Message, Sender, Theme, TuiOptions, editor};
 use crate::signals::{self, Signal, Signals};
 use crate::text::counted;
 use crate::{Error, Result};
@@ -136,6 +136,10 @@ fn listen_to_signals() -> std::io::Result<UnboundedReceiver<Signal>> {
     let listen = async move {
         loop {
             let signal = signals.next().await;
+            // Ctrl-C goes to all programs at the terminal; it is the editor's.
+            if signal == Signal::Interrupt && editor::is_at_work() {
+                continue;
+            }
             if signal.ends() {
                 signal.remember();
                 let _ = send.send(signal);
@@ -182,7 +186,7 @@ async fn event_loop(
     }
     let mut asked = app.start();
     loop {
-        let mut opened = None;
+        let (mut opened, mut edited) = (None, None);
         for effect in asked.drain(..) {
             match effect {
                 Effect::OpenLibrary(root) => opened = Some(root),
@@ -195,11 +199,25 @@ async fn event_loop(
                     terminal.redraw()?;
                     frames.request();
                 }
+                Effect::Edit(text) => {
+                    edited = Some(terminal.lend(|| editor::edit(&text))?);
+                    frames.request();
+                }
                 effect => services.run(effect),
             }
         }
         if app.should_quit() {
             return Ok(Exit::Quit);
+        }
+        if let Some(text) = edited {
+            // Being stopped and continued meanwhile was the editor's affair.
+            while let Ok(signal) = signals.try_recv() {
+                if signal.ends() {
+                    return Ok(Exit::Interrupted);
+                }
+            }
+            asked = app.update(Message::Edited(text));
+            continue;
         }
         if let Some(root) = opened {
             // What the services of the other library still answer goes nowhere.

@@ -85,6 +85,14 @@ pub trait Screen {
         Vec::new()
     }
 
+    /// The prompts that were tried were read, the newest first, untrusted.
+    fn on_prompts(&mut self, _prompts: &[String]) {}
+
+    /// A text comes back from the person's editor, untrusted. Only the visible screen has lent one.
+    fn on_edited(&mut self, _text: &str, _shared: &Shared) -> Vec<Effect> {
+        Vec::new()
+    }
+
     /// Every message but keys and pastes reaches every screen, after `shared` was updated from it: those of a service
     /// through the function for it, in which a screen matches all of them.
     fn on_message(&mut self, message: &Message, shared: &Shared) -> Vec<Effect> {
@@ -93,8 +101,14 @@ pub trait Screen {
             Message::Compute(message) => self.on_compute(message, shared),
             Message::Jobs(message) => self.on_jobs(message, shared),
             Message::Engine(message) => self.on_engine(message, shared),
+            Message::Prompts(prompts) => {
+                self.on_prompts(prompts);
+                Vec::new()
+            }
+            Message::Edited(Ok(text)) => self.on_edited(text, shared),
             // The application and the form have taken these.
             Message::Library(Err(_))
+            | Message::Edited(Err(_))
             | Message::Data(_)
             | Message::Key(_)
             | Message::Paste(_)

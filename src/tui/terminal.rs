@@ -83,6 +83,16 @@ impl TerminalGuard {
         self.resume()
     }
 
+    /// Gives the terminal to `work`, a program of the person's, and takes it again, the screen to be drawn anew.
+    pub fn lend<T>(&mut self, work: impl FnOnce() -> T) -> io::Result<T> {
+        input::pause();
+        restore();
+        let done = work();
+        let taken = self.resume();
+        input::go_on();
+        taken.map(|()| done)
+    }
+
     /// Takes the terminal again after the process was stopped and continued; not yet when it was continued in
     /// the background: the shell continues it once more when it brings it to the front.
     pub fn resume(&mut self) -> io::Result<()> {

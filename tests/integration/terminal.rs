@@ -210,6 +210,46 @@ fn the_cursor_of_the_terminal_is_where_one_types() {
 }
 
 #[test]
+fn an_editor_has_the_terminal_for_as_long_as_it_takes() {
+    let library = library(3, 16);
+    // An editor that reads a line of the terminal, which Ctrl-C does not end.
+    let script = "trap '' INT; edit() { echo editing; read -r line; printf '%s' \"$line\" > \"$1\"; }; edit";
+    let mut session = Session::open_where(&[("VISUAL", Some(script))], library.path(), &[]);
+    session.see("expert-2");
+    session.press("4i");
+    session.see("Ctrl-G editor");
+    session.press("\x07");
+    session.until("the editor", || !session.is_alternate() && session.text().contains("editing"));
+    // Every key is the editor's, also those that quit here.
+    session.press("q1\x03");
+    session.press("written elsewhere\r");
+    session.until("the screen", || session.is_alternate());
+    session.see("written elsewhere");
+    // Now they are the box's again.
+    session.press(" and here");
+    session.see("written elsewhere and here");
+    session.press("\x1b");
+    std::thread::sleep(Duration::from_millis(100));
+    session.press("q");
+    assert!(session.end().success());
+    session.assert_restored();
+    // What was tried is there the next time.
+    let mut session = session.again(library.path());
+    session.see("expert-2");
+    session.press("4i");
+    session.see("Ctrl-G editor");
+    // They are read while one types.
+    for _ in 0..200 {
+        session.press("\x1b[A");
+        std::thread::sleep(Duration::from_millis(20));
+        if session.find("written elsewhere and here").is_some() {
+            return;
+        }
+    }
+    panic!("{}", session.text());
+}
+
+#[test]
 fn colours_follow_the_terminal_and_the_person() {
     use vt100::Color;
     let library = library(3, 16);

@@ -25,9 +25,13 @@ fn every_walk_ends_with_the_terminal_as_it_was() {
 
 fn person(seed: u64) {
     let library = library(3, 16);
-    // Nothing is downloaded, whatever is pressed.
-    let offline =
-        [("HF_HUB_OFFLINE", Some("1")), ("PIP_NO_INDEX", Some("1")), ("PIP_INDEX_URL", Some("file:///"))];
+    // Nothing is downloaded and no editor waits for a person, whatever is pressed.
+    let offline = [
+        ("HF_HUB_OFFLINE", Some("1")),
+        ("PIP_NO_INDEX", Some("1")),
+        ("PIP_INDEX_URL", Some("file:///")),
+        ("VISUAL", Some("true")),
+    ];
     let mut session = Session::open_where(&offline, library.path(), &[]);
     session.until("the screen", || session.is_alternate());
     for step in steps(seed) {

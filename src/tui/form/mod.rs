@@ -171,6 +171,8 @@ impl Form {
             | Message::Key(_)
             | Message::Paste(_)
             | Message::Tick
+            | Message::Prompts(_)
+            | Message::Edited(_)
             | Message::Engine(_)
             | Message::Notice(_)
             | Message::Error(_) => {}

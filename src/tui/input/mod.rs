@@ -7,6 +7,7 @@ mod decoder;
 mod keys;
 
 use std::io;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crossterm::event::KeyEvent;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -27,6 +28,24 @@ pub enum Input {
 
 /// Asks the terminal for its background colour (OSC 11). Terminals that do not know the question say nothing.
 pub const ASK_FOR_GROUND: &str = "\x1b]11;?\x1b\\";
+
+/// Whether the terminal is read by somebody else now, and who waits for the end of that.
+static PAUSED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+fn paused() -> MutexGuard<'static, bool> {
+    PAUSED.0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on nothing is read, until [`go_on`]: another program has the terminal.
+pub fn pause() {
+    *paused() = true;
+}
+
+/// Reads the terminal again.
+pub fn go_on() {
+    *paused() = false;
+    PAUSED.1.notify_all();
+}
 
 /// Reads the terminal on a thread of its own; after an error, or where the terminal ends, there is no more.
 pub fn listen() -> io::Result<UnboundedReceiver<Input>> {
@@ -49,12 +68,22 @@ fn read(send: &mpsc::UnboundedSender<Input>) {
     loop {
         match wait(terminal, Ready::ToRead, decoder.patience()) {
             Ok(false) => decoder.pause(&mut found),
-            Ok(true) => match rustix::io::read(terminal, &mut bytes) {
-                Ok(0) => return,
-                Ok(count) => decoder.read(&bytes[..count], &mut found),
-                Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(_) => return,
-            },
+            Ok(true) => {
+                let mut held = paused();
+                if *held {
+                    // What came was for another program.
+                    while *held {
+                        held = PAUSED.1.wait(held).unwrap_or_else(PoisonError::into_inner);
+                    }
+                    continue;
+                }
+                match rustix::io::read(terminal, &mut bytes) {
+                    Ok(0) => return,
+                    Ok(count) => decoder.read(&bytes[..count], &mut found),
+                    Err(Errno::INTR | Errno::AGAIN) => {}
+                    Err(_) => return,
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => return,
         }

@@ -4,6 +4,7 @@ mod compute;
 mod data;
 mod engine;
 mod latest_task;
+mod prompts;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +14,9 @@ use self::compute::Compute;
 use self::engine::Engine;
 use self::latest_task::LatestTask;
 use self::watch::{Watch, WatchCommand};
-use super::{DataEffect, DataMessage, Effect, JobsEffect, JobsMessage, Message, Sender, TuiOptions};
+use super::{
+    DataEffect, DataMessage, Effect, JobsEffect, JobsMessage, Message, PromptsEffect, Sender, TuiOptions,
+};
 use crate::catalog::{Catalog, Source};
 use crate::jobs::Jobs;
 use crate::library::Library;
@@ -90,9 +93,26 @@ impl Services {
             Effect::Compute(effect) => self.compute.run(effect),
             Effect::Engine(effect) => self.engine.handle(effect),
             Effect::Jobs(effect) => self.change_jobs(effect),
+            Effect::Prompts(effect) => self.prompts(effect),
             // The application and the event loop have taken these.
-            Effect::App(_) | Effect::Suspend | Effect::Redraw | Effect::OpenLibrary(_) => {}
+            Effect::App(_) | Effect::Suspend | Effect::Redraw | Effect::OpenLibrary(_) | Effect::Edit(_) => {}
         }
+    }
+
+    /// Reads the prompts that were tried, or keeps one more. Without a home directory there are none.
+    fn prompts(&self, effect: PromptsEffect) {
+        let Some(path) = prompts::place() else { return };
+        let send = self.send.clone();
+        latest_task::spawn("prompts", self.send.clone(), move || {
+            let found = match effect {
+                PromptsEffect::Read => prompts::read(&path),
+                PromptsEffect::Remember(prompt) => prompts::remember(&path, &prompt),
+            };
+            send.send(match found {
+                Ok(prompts) => Message::Prompts(prompts),
+                Err(error) => Message::Notice(error.to_string()),
+            });
+        });
     }
 
     fn look_at_data(&mut self, effect: DataEffect) {

@@ -43,7 +43,9 @@ pub fn read(path: &Path) -> Result<Vec<String>> {
 pub fn remember(path: &Path, prompt: &str) -> Result<Vec<String>> {
     if prompt.len() > LARGEST {
         let bytes = counted(LARGEST, "byte");
-        return Err(Error::usage(format!("the prompt is not kept among those tried: it has more than {bytes}")));
+        return Err(Error::usage(format!(
+            "the prompt is not kept among those tried: it has more than {bytes}"
+        )));
     }
     if let Some(folder) = path.parent() {
         make_folders(folder)?;
@@ -98,7 +100,9 @@ mod tests {
         let path = &dir.path().join("prompts.json");
         std::thread::scope(|scope| {
             for session in 0..4 {
-                scope.spawn(move || (0..5).for_each(|i| drop(remember(path, &format!("{session} {i}")).unwrap())));
+                scope.spawn(move || {
+                    (0..5).for_each(|i| drop(remember(path, &format!("{session} {i}")).unwrap()))
+                });
             }
         });
         assert_eq!(read(path).unwrap().len(), 20);

@@ -99,7 +99,12 @@ impl History {
         heading(frame.buffer_mut(), area, 0, "prompts tried", &note, theme);
         let line = below(area, 1);
         let used = put(frame.buffer_mut(), line, 0, 0, " find: ", theme.dim());
-        let place = Rect { x: line.x + used, width: line.width.saturating_sub(used), height: line.height.min(1), ..line };
+        let place = Rect {
+            x: line.x + used,
+            width: line.width.saturating_sub(used),
+            height: line.height.min(1),
+            ..line
+        };
         frame.render_widget(field.line(usize::from(place.width), true, theme), place);
         let rows = below(area, 2);
         let buf = frame.buffer_mut();

@@ -57,6 +57,13 @@ pub enum Action {
     Clear,
     Undo,
     Redo,
+    Older,
+    Newer,
+    History,
+    List(Motion),
+    TakePrompt,
+    LeaveHistory,
+    Editor,
 }
 
 /// What moves over the map or changes its columns, and asks nothing.
@@ -102,6 +109,16 @@ const UNDO: Binding<RoutingScreen, Action> = Binding::new(
     ],
     "",
     "Take the last change of the prompt back, make it again",
+);
+
+const HISTORY: Binding<RoutingScreen, Action> =
+    Binding::new(&[(Chord::ctrl('r'), Action::History)], "history", "Find a prompt that was tried before")
+        .when(|s: &RoutingScreen, _| !s.history.is_empty())
+        .explains();
+const EDITOR: Binding<RoutingScreen, Action> = Binding::new(
+    &[(Chord::ctrl('g'), Action::Editor)],
+    "editor",
+    "Edit the prompt in the editor that VISUAL or EDITOR names",
 );
 
 /// The keys of the map, the most wanted first.
@@ -281,6 +298,8 @@ static MAP: Table = KeyTable {
         )
         .when(shows)
         .explains(),
+        HISTORY,
+        EDITOR,
         CLEAR,
         UNDO,
     ],
@@ -325,8 +344,25 @@ static PROMPT: Table = KeyTable {
         )
         .when(|s: &RoutingScreen, _| !s.question.prompt.is_blank())
         .explains(),
+        HISTORY,
+        EDITOR,
+        Binding::new(&[(UP, Action::Older)], "", "In the first row: the prompt that was tried before")
+            .when(|s: &RoutingScreen, _| s.question.prompt.is_at_top() && !s.history.is_empty()),
+        Binding::new(&[(DOWN, Action::Newer)], "", "At the end of the text: the one after it")
+            .when(|s: &RoutingScreen, _| s.question.prompt.is_at_end() && !s.history.is_empty()),
         CLEAR,
         UNDO,
+    ],
+};
+
+/// The list of prompts that were tried; what is not bound is text to look for.
+static TRIED: Table = KeyTable {
+    title: "Routing, among the prompts tried",
+    bindings: &[
+        Binding::new(&[(ENTER, Action::TakePrompt)], "take", "Put the prompt into the box and route it"),
+        Binding::new(&[(ESC, Action::LeaveHistory)], "back", "Go back, the prompt as it was"),
+        Binding::new(moves!(Action::List), "prompt", "Choose a prompt")
+            .also(&[(PAGE_UP, Action::List(Motion::PageUp)), (PAGE_DOWN, Action::List(Motion::PageDown))]),
     ],
 };
 
@@ -377,7 +413,7 @@ fn chosen(screen: &RoutingScreen, shared: &Shared) -> bool {
 
 /// All keys of the tab, for the reference.
 pub fn reference() -> Vec<KeySection> {
-    vec![PROMPT.section(), MAP.section(), SEARCH.section(), REFERENCE.section()]
+    vec![PROMPT.section(), MAP.section(), SEARCH.section(), REFERENCE.section(), TRIED.section()]
 }
 
 impl RoutingScreen {
@@ -387,6 +423,7 @@ impl RoutingScreen {
             Focus::Prompt => &PROMPT,
             Focus::Search => &SEARCH,
             Focus::Reference => &REFERENCE,
+            Focus::History => &TRIED,
         }
     }
 
@@ -412,6 +449,13 @@ impl RoutingScreen {
                 Some(Vec::new())
             }
             Focus::Reference => self.reference.as_mut()?.on_key(key).map(|_| Vec::new()),
+            Focus::History => {
+                let (field, list) = self.history.finding.as_mut()?;
+                if field.on_key(key)? {
+                    list.select(0, 1);
+                }
+                Some(Vec::new())
+            }
         }
     }
 
@@ -472,8 +516,22 @@ impl RoutingScreen {
             }
             Action::LeavePrompt => {
                 self.set_focus(Focus::Map);
-                return self.compare();
+                let mut effects = self.remember();
+                effects.extend(self.compare());
+                return effects;
             }
+            Action::Older => return self.step_history(true, shared),
+            Action::Newer => return self.step_history(false, shared),
+            Action::History => return self.find_prompt(),
+            Action::List(motion) => {
+                let found = self.history.found().len();
+                if let Some((_, list)) = &mut self.history.finding {
+                    list.go(motion, found);
+                }
+            }
+            Action::TakePrompt => return self.end_history(true, shared),
+            Action::LeaveHistory => return self.end_history(false, shared),
+            Action::Editor => return vec![Effect::Edit(self.question.prompt.text())],
             Action::Submit => {
                 let effects = self.generate(shared);
                 if !effects.is_empty() {

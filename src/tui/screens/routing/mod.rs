@@ -11,6 +11,7 @@ mod experiment;
 mod experts;
 mod finding;
 mod groups;
+mod history;
 mod keys;
 mod layers;
 mod map;
@@ -45,8 +46,8 @@ pub use self::state::RoutingScreen;
 use crate::catalog::Catalog;
 use crate::text::counted;
 use crate::tui::{
-    AppEffect, ComputeMessage, Effect, EngineEffect, EngineMessage, EngineState, KeyHint, Screen, Shared,
-    Tab, Theme, screen::TabSpec,
+    AppEffect, ComputeMessage, Effect, EngineEffect, EngineMessage, EngineState, KeyHint, PromptsEffect,
+    Screen, Shared, Tab, Theme, screen::TabSpec,
 };
 
 /// The Routing tab.
@@ -70,11 +71,14 @@ impl Screen for RoutingScreen {
     }
 
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
-        self.wanted = true;
-        if shared.engine == EngineState::Unloaded && shared.library.is_some() {
-            return vec![Effect::Engine(EngineEffect::Load)];
+        let mut effects = Vec::new();
+        if !std::mem::replace(&mut self.wanted, true) {
+            effects.push(Effect::Prompts(PromptsEffect::Read));
         }
-        Vec::new()
+        if shared.engine == EngineState::Unloaded && shared.library.is_some() {
+            effects.push(Effect::Engine(EngineEffect::Load));
+        }
+        effects
     }
 
     fn on_paste(&mut self, text: &str, shared: &Shared) -> Vec<Effect> {
@@ -85,6 +89,11 @@ impl Screen for RoutingScreen {
         }
         if let Some(reference) = &mut self.reference {
             reference.insert(text);
+            return Vec::new();
+        }
+        if let Some((field, list)) = &mut self.history.finding {
+            field.insert(text);
+            list.select(0, 1);
             return Vec::new();
         }
         let (edit, dropped) = self.question.prompt.insert(text);
@@ -99,6 +108,15 @@ impl Screen for RoutingScreen {
             effects.push(Effect::App(AppEffect::Notice(text)));
         }
         effects
+    }
+
+    fn on_prompts(&mut self, prompts: &[String]) {
+        self.history.take(prompts);
+    }
+
+    fn on_edited(&mut self, text: &str, shared: &Shared) -> Vec<Effect> {
+        // Only this tab lends texts.
+        self.take_edited(text, shared)
     }
 
     fn is_animating(&self, _shared: &Shared) -> bool {

@@ -83,6 +83,18 @@ impl PromptBox {
         self.after(TextArea::redo)
     }
 
+    /// Whether the cursor is in the first row, above which there is nothing.
+    pub fn is_at_top(&self) -> bool {
+        self.area.screen_cursor().row == 0
+    }
+
+    /// Whether the cursor is behind the last character.
+    pub fn is_at_end(&self) -> bool {
+        let lines = self.area.lines();
+        let cursor = self.area.cursor();
+        cursor.0 + 1 == lines.len() && lines.last().is_some_and(|line| cursor.1 == line.chars().count())
+    }
+
     /// Shows the cursor or hides it.
     pub fn set_focus(&mut self, focus: bool) {
         let modifier = if focus { CARET } else { Modifier::empty() };

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::cursor::MapView;
 use super::exchange::{Exchange, is_ready, needs_retry};
 use super::experiment::{Experiment, Kept, MOST};
+use super::history::History;
 use super::marks::ExpertMarks;
 use super::question::{Change, Question};
 use super::suggestions::Suggestions;
 use crate::library::Library;
 use crate::routing::{RouterSetting, Trace};
-use crate::tui::{AppEffect, Effect, EngineEffect, EngineState, Shared, TextField};
+use crate::tui::{AppEffect, Effect, EngineEffect, EngineState, PromptsEffect, Shared, TextField};
 
 /// What keys act on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Focus {
     Search,
     /// The answer whose probability is compared.
     Reference,
+    /// The list of prompts that were tried.
+    History,
 }
 
 /// State of the Routing tab.
@@ -36,6 +39,7 @@ pub struct RoutingScreen {
     /// What experts are looked for, while one looks.
     pub(super) search: Option<TextField>,
     pub(super) experiment: Experiment,
+    pub(super) history: History,
     /// The answer whose probability is compared, while one types it.
     pub(super) reference: Option<TextField>,
     pub(super) focus: Focus,
@@ -95,7 +99,57 @@ impl RoutingScreen {
         let asked = self.question.asked();
         let mut effects = self.experiment.leave(&asked);
         effects.extend(self.exchange.ask(asked, true, shared));
+        effects.extend(self.remember());
         effects
+    }
+
+    /// Keeps the prompt among those that were tried; examples are there anyway.
+    pub(super) fn remember(&mut self) -> Vec<Effect> {
+        let prompt = self.question.prompt.text();
+        if self.suggestions.prompts.contains(&prompt) || !self.history.remember(&prompt) {
+            return Vec::new();
+        }
+        vec![Effect::Prompts(PromptsEffect::Remember(prompt))]
+    }
+
+    /// Puts the next older prompt into the box, or the next newer one.
+    pub(super) fn step_history(&mut self, older: bool, shared: &Shared) -> Vec<Effect> {
+        match self.history.step(older, &self.question.prompt.text()) {
+            Some(prompt) => self.replace_prompt(&prompt, shared),
+            None => Vec::new(),
+        }
+    }
+
+    /// Opens the list of prompts that were tried.
+    pub(super) fn find_prompt(&mut self) -> Vec<Effect> {
+        if self.history.is_empty() {
+            let why = "No prompt was tried yet: one is kept when it is answered or the box is left.";
+            return vec![Effect::App(AppEffect::Notice(why.into()))];
+        }
+        self.history.find();
+        self.set_focus(Focus::History);
+        Vec::new()
+    }
+
+    /// Closes the list; the prompt that was chosen goes into the box.
+    pub(super) fn end_history(&mut self, take: bool, shared: &Shared) -> Vec<Effect> {
+        let chosen = self.history.choose().filter(|_| take);
+        self.set_focus(Focus::Map);
+        chosen.map_or_else(Vec::new, |prompt| self.replace_prompt(&prompt, shared))
+    }
+
+    fn replace_prompt(&mut self, prompt: &str, shared: &Shared) -> Vec<Effect> {
+        self.question.prompt.set_text(prompt);
+        self.map.token = None;
+        self.route(shared)
+    }
+
+    /// Takes the prompt from the person's editor.
+    pub(super) fn take_edited(&mut self, text: &str, shared: &Shared) -> Vec<Effect> {
+        if text == self.question.prompt.text() {
+            return Vec::new();
+        }
+        self.replace_prompt(text, shared)
     }
 
     /// Fills in an example prompt.

@@ -66,7 +66,8 @@ pub fn shared(state: EngineState) -> Shared {
 }
 
 pub fn ticket(effects: &[Effect]) -> u64 {
-    match effects {
+    let engine: Vec<&Effect> = effects.iter().filter(|effect| matches!(effect, Effect::Engine(_))).collect();
+    match &engine[..] {
         [
             Effect::Engine(EngineEffect::Route { ticket, .. })
             | Effect::Engine(EngineEffect::Generate { ticket, .. }),
@@ -187,7 +188,7 @@ fn every_state_of_the_engine_says_what_it_is() {
 fn any_key() -> impl Strategy<Value = KeyEvent> {
     let codes = prop_oneof![
         4 => any::<char>().prop_map(KeyCode::Char),
-        8 => proptest::sample::select("hjklmzrtTxXsw<>[]ginRfbp/aeR=H".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        8 => proptest::sample::select("hjklmzrtTxXsw<>[]ginRfbp/ae=".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
         6 => proptest::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Up, KeyCode::Down,
             KeyCode::Left, KeyCode::Right, KeyCode::Home, KeyCode::End, KeyCode::PageUp, KeyCode::PageDown,

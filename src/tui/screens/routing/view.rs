@@ -76,6 +76,7 @@ pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shar
         frame.render_widget(Paragraph::new(text).style(theme.error()).wrap(Wrap { trim: true }), error);
     }
     match &screen.exchange.shown {
+        _ if screen.history.finding.is_some() => screen.history.draw(frame, body, theme),
         Some(shown) => draw_routing(screen, shown, frame, body, shared, theme),
         None => empty_state::draw(screen, frame, body, shared, theme),
     }
@@ -168,7 +169,12 @@ fn draw_prompt(screen: &RoutingScreen, frame: &mut Frame, area: Rect, small: boo
         put(frame.buffer_mut(), area, 0, 0, "› ", if focused { theme.accent() } else { theme.dim() });
         Rect { x: area.x + 2.min(area.width), width: area.width.saturating_sub(2), ..area }
     } else {
-        framed(frame, area, " prompt ", focused, theme)
+        let title = match area.width {
+            ..60 => " prompt ",
+            _ if focused => " prompt · Ctrl-G editor · Ctrl-R history ",
+            _ => " prompt ",
+        };
+        framed(frame, area, title, focused, theme)
     };
     if screen.question.prompt.is_blank() && !focused {
         put(frame.buffer_mut(), inner, 0, 0, "i to type a prompt, n for an example", theme.dim());

@@ -7,7 +7,8 @@ use crate::tui::{AppEffect, Study};
 
 /// The routers of a comparison that was asked for, with its ticket.
 fn comparison(effects: &[Effect]) -> (u64, Vec<String>) {
-    let [Effect::Engine(EngineEffect::Study { ticket, study: Study::Compare { routers, .. } })] = effects
+    let engine: Vec<&Effect> = effects.iter().filter(|effect| matches!(effect, Effect::Engine(_))).collect();
+    let [Effect::Engine(EngineEffect::Study { ticket, study: Study::Compare { routers, .. } })] = engine[..]
     else {
         panic!("not one comparison: {effects:?}")
     };

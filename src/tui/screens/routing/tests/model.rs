@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::catalog::Catalog;
+use crate::tui::PromptsEffect;
 
 #[test]
 fn the_place_for_the_file_is_whole_at_every_size() {
@@ -18,7 +19,9 @@ fn the_place_for_the_file_is_whole_at_every_size() {
 fn a_prompt_written_before_the_engine_is_ready_is_routed_then() {
     let mut shared = shared(EngineState::Unloaded);
     let mut screen = RoutingScreen::new();
-    assert_eq!(screen.on_show(&shared), [Effect::Engine(EngineEffect::Load)]);
+    let read = Effect::Prompts(PromptsEffect::Read);
+    assert_eq!(screen.on_show(&shared), [read, Effect::Engine(EngineEffect::Load)]);
+    assert_eq!(screen.on_show(&shared), [Effect::Engine(EngineEffect::Load)], "they are read once");
     press(&mut screen, &shared, key('i'));
     assert_eq!(press(&mut screen, &shared, key('a')), []);
     shared.engine = ready();
@@ -30,7 +33,7 @@ fn a_prompt_written_before_the_engine_is_ready_is_routed_then() {
 fn a_tab_shown_before_the_library_was_read_loads_the_model_then() {
     let mut shared = Shared::default();
     let mut screen = RoutingScreen::new();
-    assert_eq!(screen.on_show(&shared), []);
+    assert_eq!(screen.on_show(&shared), [Effect::Prompts(PromptsEffect::Read)]);
     let library: Arc<Catalog> = Arc::new(library(&["sum".to_string()]).into());
     shared.library = Some(library.clone());
     assert_eq!(

@@ -2,8 +2,8 @@
 
 use super::routers::to_uniform;
 use super::*;
-use crate::tui::AppEffect;
 use crate::tui::testing::ctrl;
+use crate::tui::{AppEffect, PromptsEffect};
 
 #[test]
 fn every_change_asks_anew_and_old_answers_are_dropped() {
@@ -65,7 +65,7 @@ fn keys_without_a_use_are_not_offered() {
     press(&mut screen, &shared, key('r'));
     assert_eq!(screen.question.router.head(), "base");
     assert!(!["t T", "[ ]", "x", "s", "←→"].iter().any(|keys| has(&screen, keys)));
-    assert!(offered(&RoutingScreen::new()).iter().all(|keys| ["i", "n"].contains(&keys.as_str())));
+    assert!(offered(&RoutingScreen::new()).iter().all(|keys| ["i", "n", "Ctrl-G"].contains(&keys.as_str())));
 }
 
 #[test]
@@ -119,4 +119,81 @@ fn examples_never_replace_what_a_person_wrote() {
         assert!(!screen.hints(&shared).iter().any(|binding| binding.keys == "n"));
     }
     assert_eq!(screen.question.prompt.text(), "Sum 1 2!");
+}
+
+#[test]
+fn prompts_that_were_tried_are_kept_and_come_back() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    let said = press(&mut screen, &shared, ctrl('r'));
+    assert!(
+        matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.contains("No prompt was tried"))
+    );
+    screen.on_message(&Message::Prompts(vec!["an older one".into(), "the oldest\x1b".into()]), &shared);
+    // Kept when it is left, once; an answer to the same prompt keeps nothing twice.
+    press(&mut screen, &shared, key('i'));
+    screen.on_paste("mine", &shared);
+    let remember = Effect::Prompts(PromptsEffect::Remember("mine".into()));
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Esc)), [remember]);
+    let effects = press(&mut screen, &shared, key('g'));
+    assert!(matches!(&effects[..], [Effect::Engine(EngineEffect::Generate { .. })]), "{effects:?}");
+    // Up and down lead through them.
+    press(&mut screen, &shared, key('i'));
+    press(&mut screen, &shared, key('!'));
+    render(&screen, &shared, 80, 24);
+    for (at, expected) in [
+        (KeyCode::Up, "mine"),
+        (KeyCode::Up, "an older one"),
+        (KeyCode::Down, "mine"),
+        (KeyCode::Down, "mine!"),
+    ] {
+        let effects = press(&mut screen, &shared, code(at));
+        assert_eq!(screen.question.prompt.text(), expected);
+        assert!(
+            matches!(&effects[..], [Effect::Engine(EngineEffect::Route { prompt, .. })] if prompt == expected)
+        );
+        render(&screen, &shared, 80, 24);
+    }
+    // The list finds one by its words; Esc leaves the box as it was.
+    press(&mut screen, &shared, ctrl('r'));
+    assert!(screen.captures_text());
+    for c in "old".chars() {
+        press(&mut screen, &shared, key(c));
+    }
+    for (width, height) in SIZES.into_iter().chain([SMALLEST]) {
+        let drawn = render(&screen, &shared, width, height);
+        assert!(drawn.contains("2 of 3") && drawn.contains("›an older one"), "{drawn}");
+        assert!(!drawn.contains('\x1b'), "{drawn}");
+    }
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    assert_eq!(screen.question.prompt.text(), "mine!");
+    press(&mut screen, &shared, ctrl('r'));
+    press(&mut screen, &shared, code(KeyCode::Down));
+    press(&mut screen, &shared, code(KeyCode::Enter));
+    assert_eq!(screen.question.prompt.text(), "an older one");
+    // What was there before comes back.
+    let undo = KeyEvent::new(KeyCode::Char('z'), KeyModifiers::ALT);
+    press(&mut screen, &shared, undo);
+    press(&mut screen, &shared, undo);
+    assert_eq!(screen.question.prompt.text(), "mine!");
+}
+
+#[test]
+fn the_editor_gets_the_prompt_and_gives_it_back() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    write(&mut screen, &shared, "a fox");
+    for focus in ['i', 'x'] {
+        if focus == 'i' {
+            press(&mut screen, &shared, key('i'));
+        }
+        assert_eq!(press(&mut screen, &shared, ctrl('g')), [Effect::Edit("a fox".into())]);
+        press(&mut screen, &shared, code(KeyCode::Esc));
+    }
+    assert_eq!(screen.on_message(&Message::Edited(Ok("a fox".into())), &shared), [], "nothing was changed");
+    let effects = screen.on_message(&Message::Edited(Ok("two\nfoxes\x07".into())), &shared);
+    assert!(
+        matches!(&effects[..], [Effect::Engine(EngineEffect::Route { prompt, .. })] if prompt == "two\nfoxes"),
+        "{effects:?}"
+    );
 }
