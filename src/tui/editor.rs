@@ -1,8 +1,9 @@
 //! The person's own editor for a text, while the terminal is lent to it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::outside::own;
 use crate::text::printable;
@@ -10,12 +11,30 @@ use crate::text::printable;
 /// The largest text that is taken back, in bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// Whether an editor has the terminal: Ctrl-C is its own then.
-static AT_WORK: AtomicBool = AtomicBool::new(false);
+/// Until when Ctrl-C is the editor's.
+#[derive(Clone, Copy)]
+enum Work {
+    None,
+    Now,
+    Until(Instant),
+}
 
-/// Whether an editor has the terminal.
+static WORK: Mutex<Work> = Mutex::new(Work::None);
+
+/// A signal that came while the editor was at work may be heard so much later.
+const LATE: Duration = Duration::from_millis(300);
+
+fn set(work: Work) {
+    *WORK.lock().unwrap_or_else(PoisonError::into_inner) = work;
+}
+
+/// Whether an editor has the terminal, or had it a moment ago: Ctrl-C is its own then.
 pub fn is_at_work() -> bool {
-    AT_WORK.load(Ordering::SeqCst)
+    match *WORK.lock().unwrap_or_else(PoisonError::into_inner) {
+        Work::None => false,
+        Work::Now => true,
+        Work::Until(end) => Instant::now() < end,
+    }
 }
 
 /// What `VISUAL` or else `EDITOR` says.
@@ -32,9 +51,9 @@ pub fn edit(text: &str) -> Result<String, String> {
 fn edit_with(program: &str, folder: &Path, text: &str) -> Result<String, String> {
     let path = folder.join(format!("lora-tui-prompt-{:016x}.txt", rand::random::<u64>()));
     own::create_private(&path, text.as_bytes()).map_err(|e| e.to_string())?;
-    AT_WORK.store(true, Ordering::SeqCst);
+    set(Work::Now);
     let ended = run(program, &path);
-    AT_WORK.store(false, Ordering::SeqCst);
+    set(Work::Until(Instant::now() + LATE));
     let edited = ended.and_then(|()| take(&path));
     // What was edited is not lost where it cannot be taken.
     match edited {
@@ -47,7 +66,7 @@ fn edit_with(program: &str, folder: &Path, text: &str) -> Result<String, String>
 }
 
 /// The text of the file, without the line break that editors put at its end.
-fn take(path: &PathBuf) -> Result<String, String> {
+fn take(path: &Path) -> Result<String, String> {
     let bytes = own::read(path, LARGEST).map_err(|e| e.to_string())?;
     let bytes = bytes.ok_or_else(|| format!("{} is gone", path.display()))?;
     let text = String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))?;
@@ -58,8 +77,8 @@ fn take(path: &PathBuf) -> Result<String, String> {
 #[cfg(unix)]
 fn run(program: &str, path: &Path) -> Result<(), String> {
     use rustix::process::{Pid, Signal, WaitOptions, kill_current_process_group, waitpid};
-    // As shells and git do it: the variable may hold arguments.
-    let script = format!("{program} \"$@\"");
+    // As git does it: the variable may hold arguments. The shell outlives a Ctrl-C that the editor gets.
+    let script = format!("trap : INT; {program} \"$@\"");
     let mut command = Command::new("sh");
     command.args(["-c", &script, "sh"]).arg(path);
     let child = command.spawn().map_err(|e| format!("{program} cannot be run: {e}"))?;
@@ -103,7 +122,7 @@ mod tests {
     use super::*;
 
     fn left_behind(folder: &Path) -> usize {
-        std::fs::read_dir(folder).unwrap().count()
+        std::fs::read_dir(folder).map_or(usize::MAX, Iterator::count)
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(super) const ROUTER: Router = Router {
     scope: Scope::Sequence,
     mutes: true,
     pins: false,
-    cycles: false,
+    cycles: true,
     needs: Needs::Prototypes,
     resolve,
 };

@@ -44,7 +44,7 @@ pub struct Router {
     pub mutes: bool,
     /// Whether it chooses among experts, so that one of them can be pinned.
     pub pins: bool,
-    /// Whether the key for the next router stops at it.
+    /// Whether the key for the next router stops at it, where what it needs is known.
     pub cycles: bool,
     /// What has to be known of the experts for it, whatever its settings.
     pub needs: Needs,
@@ -129,10 +129,9 @@ impl Router {
         Self { scope: Scope::Sequence, ..Self::per_token(words, settings, resolve) }
     }
 
-    /// The same for one that needs the experts' own prompts to be known, or more. The key for the next router does not
-    /// stop at it.
+    /// The same for one that needs the experts' own prompts to be known, or more.
     pub(super) const fn needing(self, needs: Needs) -> Self {
-        Self { needs, cycles: false, ..self }
+        Self { needs, ..self }
     }
 
     /// Whether it has a setting.

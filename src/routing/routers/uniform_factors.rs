@@ -20,8 +20,7 @@ pub(super) const ROUTER: Router = Router {
     scope: Scope::Everywhere,
     mutes: true,
     pins: false,
-    // Few libraries have equal ranks and scales everywhere.
-    cycles: false,
+    cycles: true,
     needs: Needs::Prototypes,
     resolve,
 };

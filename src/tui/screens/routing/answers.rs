@@ -38,7 +38,14 @@ fn name(asked: &Asked) -> String {
 impl Answers<'_> {
     /// Rows that it can use.
     pub fn rows(&self) -> usize {
-        1 + self.experiment.rows.len().max(1)
+        1 + self.experiment.rows.len().max(1) + self.warnings().len()
+    }
+
+    /// What to know before one trusts the present router's routing.
+    fn warnings(&self) -> Vec<String> {
+        let row = self.experiment.rows.iter().find(|row| row.asked.is_same_run(self.now));
+        let found = row.and_then(|row| row.compared.as_ref()).map_or(&[][..], |found| &found.warnings);
+        found.iter().map(|warning| one_line(&warning.text)).collect()
     }
 
     /// Draws a heading and a row a router.
@@ -83,6 +90,10 @@ impl Answers<'_> {
                 let x = cells.saturating_sub(score) as u16;
                 put(buf, area, x, y, &right(&format!("{p:.2}"), score), style);
             }
+        }
+        for (at, warning) in self.warnings().into_iter().enumerate() {
+            let text = truncate(&format!(" ! {warning}"), cells);
+            put(buf, area, 0, (1 + rows.len() + at) as u16, &text, theme.warning());
         }
     }
 }

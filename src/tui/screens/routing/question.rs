@@ -3,10 +3,15 @@
 use super::prompt::PromptBox;
 use crate::Result;
 use crate::library::Library;
-use crate::routing::{CALIBRATED, ROUTERS, Router, RouterConfig, RouterSetting, TEMPERATURE, TOP_K, titles};
+use crate::routing::{
+    CALIBRATED, Needs, ROUTERS, Router, RouterConfig, RouterSetting, TEMPERATURE, TOP_K, titles,
+};
 
 /// The settings that have keys.
 const KEYED: [&RouterSetting; 3] = [&TOP_K, &TEMPERATURE, &CALIBRATED];
+
+/// What a router that takes a number is begun with.
+const FIRST_SEED: &str = "1";
 
 /// What was asked of the model.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -93,15 +98,28 @@ impl Question {
         if before == self.router { Change::Nothing } else { Change::Made }
     }
 
-    /// The next of the routers that the key stops at; one that needs an expert takes `expert`.
-    pub fn next_router(&mut self, expert: Option<String>) -> Change {
-        let stops = |router: &&Router| router.cycles && (expert.is_some() || !router.names_expert());
+    /// The next of the routers that the key stops at; one that needs an expert takes `expert`. Those that need the
+    /// experts' own data are passed over where there is none (`has_data`): also says which were.
+    pub fn next_router(&mut self, expert: Option<String>, has_data: bool) -> (Change, Vec<&'static str>) {
         let now = ROUTERS.iter().position(|router| router == self.router.router).unwrap_or(0);
-        let Some(next) = ROUTERS.iter().cycle().skip(now + 1).take(ROUTERS.len()).find(stops) else {
-            return Change::Nothing;
-        };
-        let argument = expert.filter(|_| next.names_expert()).unwrap_or_default();
-        self.change(|router| router.change_to(next, argument))
+        let mut passed = Vec::new();
+        let rest = ROUTERS.iter().cycle().skip(now + 1).take(ROUTERS.len());
+        for next in rest.filter(|router| router.cycles) {
+            let argument = match &next.argument {
+                None => String::new(),
+                Some(argument) if argument.names_expert => match &expert {
+                    Some(expert) => expert.clone(),
+                    None => continue,
+                },
+                Some(_) => FIRST_SEED.into(),
+            };
+            if !has_data && RouterConfig::of(next).needs() >= Needs::OwnData {
+                passed.push(next.title);
+                continue;
+            }
+            return (self.change(|router| router.change_to(next, argument)), passed);
+        }
+        (Change::Nothing, passed)
     }
 
     /// The next value of a setting, where the router has it. Counts run from 1 to the number of `experts`.

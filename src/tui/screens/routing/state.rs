@@ -12,6 +12,7 @@ use super::question::{Change, Question};
 use super::suggestions::Suggestions;
 use crate::library::Library;
 use crate::routing::{RouterSetting, Trace};
+use crate::text::listed;
 use crate::tui::{AppEffect, Effect, EngineEffect, EngineState, PromptsEffect, Shared, TextField};
 
 /// What keys act on.
@@ -184,8 +185,16 @@ impl RoutingScreen {
             .and_then(|e| names.get(e).cloned())
             .or_else(|| shared.selected.clone().filter(|name| names.contains(name)))
             .or_else(|| names.first().cloned());
-        let change = self.question.next_router(expert);
-        self.after(change, shared)
+        let (change, passed) = self.question.next_router(expert, self.suggestions.of_tasks);
+        let mut effects = self.after(change, shared);
+        if !passed.is_empty() {
+            let why = format!(
+                "Passed over {}: the data that the experts were trained on is not here.",
+                listed(&passed, "and")
+            );
+            effects.push(Effect::App(AppEffect::Notice(why)));
+        }
+        effects
     }
 
     pub(super) fn step_setting(
@@ -416,6 +425,8 @@ impl RoutingScreen {
             EngineState::Loading { .. } | EngineState::Fetching { .. } => {}
             EngineState::Missing { .. } | EngineState::Failed { .. } | EngineState::Unloaded => {
                 self.exchange.lose_model();
+                // The engine has ended its studies, too.
+                drop(self.experiment.stop());
                 // Keys such as `f` must not be typed into the box.
                 if needs_retry(state) {
                     self.set_focus(Focus::Map);

@@ -9,11 +9,13 @@ pub struct Suggestions {
     pub prompts: Vec<String>,
     /// The one that fills the prompt box.
     pub at: Option<usize>,
+    /// Whether they are of the experts' own tasks, so that there is data of these.
+    pub of_tasks: bool,
 }
 
 impl Default for Suggestions {
     fn default() -> Self {
-        Self { prompts: examples::defaults(), at: None }
+        Self { prompts: examples::defaults(), at: None, of_tasks: false }
     }
 }
 
@@ -21,7 +23,7 @@ impl Suggestions {
     /// Takes prompts that fit the experts better.
     pub fn take(&mut self, prompts: &[String]) {
         if !prompts.is_empty() {
-            *self = Self { prompts: prompts.to_vec(), at: None };
+            *self = Self { prompts: prompts.to_vec(), at: None, of_tasks: true };
         }
     }
 

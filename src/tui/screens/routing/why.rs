@@ -144,7 +144,14 @@ mod tests {
     #[test]
     fn effects_are_said_as_what_taking_out_does() {
         assert_eq!([0.92, -0.06, 0.0, 0.001].map(signed), ["-0.92", "+0.06", "+0.00", "+0.00"]);
-        let one = |effect, control| Effect { expert: 0, share: 0.5, effect, by_group: vec![], control };
+        let one = |effect, control| Effect {
+            expert: 0,
+            share: 0.5,
+            effect,
+            by_group: vec![],
+            control,
+            scores: Default::default(),
+        };
         let mut found = Attribution {
             routed: -0.2,
             base: -2.2,

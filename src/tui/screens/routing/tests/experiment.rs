@@ -30,7 +30,15 @@ fn compared(
 ) {
     let trace = Synthetic::default().trace(&PROMPT);
     let (router, shares) = (RouterConfig::default(), Vec::new());
-    let found = Compared { router, trace, shares, effective: 1.0, answer: None, log_probability: log };
+    let found = Compared {
+        router,
+        trace,
+        shares,
+        effective: 1.0,
+        answer: None,
+        log_probability: log,
+        warnings: Vec::new(),
+    };
     hear(screen, shared, EngineMessage::Compared { ticket, at, result: Ok(Arc::new(found)) });
     let text = text.to_string();
     hear(screen, shared, EngineMessage::ComparedText { ticket, at, text, done: true });
@@ -162,6 +170,7 @@ fn what_an_answer_owes_to_experts_stands_beside_their_shares() {
         effect,
         by_group: vec![effect / 2.0, effect / 2.0],
         control,
+        scores: Default::default(),
     };
     let found = Attribution {
         routed: -0.3,

@@ -1,7 +1,8 @@
 //! What keys ask for, and what stands in the prompt box.
 
-use super::routers::to_uniform;
+use super::routers::to;
 use super::*;
+use crate::routing::{TEMPERATURE, titles};
 use crate::tui::testing::ctrl;
 use crate::tui::{AppEffect, PromptsEffect};
 
@@ -54,15 +55,15 @@ fn keys_without_a_use_are_not_offered() {
     assert!(has(&screen, "t T") && !has(&screen, "X"));
     press(&mut screen, &shared, key('x'));
     assert!(has(&screen, "X"));
-    to_uniform(&mut screen, &shared);
+    to(&mut screen, &shared, "uniform");
     assert_eq!(screen.question.router.head(), "uniform");
     assert!(!has(&screen, "t T") && has(&screen, "x"));
-    let notice = Effect::App(AppEffect::Notice(
-        "Temperature applies to Arrow, subspace or norm only (press r).".into(),
-    ));
-    assert_eq!(press(&mut screen, &shared, key('t')), [notice]);
-    press(&mut screen, &shared, key('r'));
-    press(&mut screen, &shared, key('r'));
+    let said = press(&mut screen, &shared, key('t'));
+    let [Effect::App(AppEffect::Notice(text))] = &said[..] else { panic!("{said:?}") };
+    let who = titles(|router| router.has(&TEMPERATURE));
+    assert!(who.starts_with("Arrow, subspace, ") && !who.contains("uniform"), "{who}");
+    assert_eq!(*text, format!("Temperature applies to {who} only (press r)."));
+    to(&mut screen, &shared, "base");
     assert_eq!(screen.question.router.head(), "base");
     assert!(!["t T", "[ ]", "x", "s", "←→"].iter().any(|keys| has(&screen, keys)));
     assert!(offered(&RoutingScreen::new()).iter().all(|keys| ["i", "n", "Ctrl-G"].contains(&keys.as_str())));

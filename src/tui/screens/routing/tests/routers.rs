@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::routing::{ROUTERS, Router, TOP_K};
+use crate::routing::{Needs, ROUTERS, Router, RouterConfig, TOP_K};
 use crate::tui::AppEffect;
 
-/// Presses the key for the next router until it is uniform; what the last one did.
-pub fn to_uniform(screen: &mut RoutingScreen, shared: &Shared) -> Vec<Effect> {
+/// Presses the key for the next router until it is this one; what the last one did.
+pub fn to(screen: &mut RoutingScreen, shared: &Shared, id: &str) -> Vec<Effect> {
     let mut effects = Vec::new();
     for _ in ROUTERS {
-        if screen.question.router.head() == "uniform" {
+        if screen.question.router.head() == id {
             break;
         }
         effects = press(screen, shared, key('r'));
@@ -33,20 +33,37 @@ fn scores_are_calibrated_and_taken_as_they_are_by_one_key() {
     assert_eq!(screen.exchange.pending.unwrap().calibration, None);
     press(&mut screen, &later, key('c'));
     assert!(!screen.question.router.needs_calibration());
-    to_uniform(&mut screen, &later);
+    to(&mut screen, &later, "uniform");
     let said = press(&mut screen, &later, key('c'));
     assert!(matches!(&said[..], [Effect::App(AppEffect::Notice(_))]), "{said:?}");
 }
 
 #[test]
-fn the_router_cycles_through_its_kinds() {
+fn the_router_cycles_through_all_that_can_be_used() {
     let (mut screen, shared) = routed();
+    let needs_data = |router: &Router| {
+        RouterConfig::of(ROUTERS.iter().find(|r| *r == router).unwrap()).needs() >= Needs::OwnData
+    };
     let all: Vec<&Router> = ROUTERS.iter().filter(|router| router.cycles).collect();
-    // It begins with the first.
+    assert!(all.len() > 12 && all.iter().any(|router| needs_data(router)));
+    // Without data of the experts' own, those that need it are passed over, and it is said.
+    let mut said = Vec::new();
+    for router in all.iter().skip(1).chain(all.first()).copied().filter(|router| !needs_data(router)) {
+        said.extend(press(&mut screen, &shared, key('r')));
+        assert_eq!(screen.question.router.router, router);
+    }
+    let reason =
+        |effect: &Effect| matches!(effect, Effect::App(AppEffect::Notice(text)) if text.contains("centroid"));
+    assert!(said.iter().any(reason), "{said:?}");
+    // With it, every one of them.
+    let examples = EngineMessage::Examples(vec!["Plural of fox?".into()]);
+    screen.on_message(&Message::Engine(examples), &shared);
     for router in all.iter().skip(1).chain(all.first()) {
-        press(&mut screen, &shared, key('r'));
+        let effects = press(&mut screen, &shared, key('r'));
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::App(_))), "{effects:?}");
         let config = &screen.question.router;
         assert_eq!(config.router, *router);
+        config.check().unwrap();
         let names_one = Synthetic::default().experts().contains(&config.argument);
         assert_eq!(router.names_expert(), names_one, "{}", config.head());
     }
@@ -93,7 +110,7 @@ fn routers_that_do_not_mix_say_nothing_of_muted_experts() {
     for router in ["single", "base"] {
         match router {
             "single" => press(&mut screen, &shared, key('s')),
-            _ => press(&mut screen, &shared, key('r')),
+            other => to(&mut screen, &shared, other),
         };
         let drawn = render(&screen, &shared, 120, 40);
         assert!(!drawn.contains("muted"), "{drawn}");
@@ -101,12 +118,12 @@ fn routers_that_do_not_mix_say_nothing_of_muted_experts() {
         for c in ['x', 'X'] {
             let said = press(&mut screen, &shared, key(c));
             assert!(
-                matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.starts_with("Muting needs Arrow, ") && text.ends_with(" or uniform (press r).")),
+                matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.starts_with("Muting needs Arrow, ") && text.ends_with(" or random (press r).")),
                 "{said:?}"
             );
         }
     }
-    press(&mut screen, &shared, key('r'));
+    to(&mut screen, &shared, "arrow");
     assert_eq!(screen.question.router.head(), "arrow");
     assert_eq!(screen.question.router.muted, muted, "kept for the routers that mix");
     assert!(render(&screen, &shared, 120, 40).contains("1 muted"));
@@ -115,7 +132,7 @@ fn routers_that_do_not_mix_say_nothing_of_muted_experts() {
 #[test]
 fn routers_without_a_choice_are_shown_as_what_they_are() {
     let (mut screen, shared) = routed();
-    let next = ticket(&to_uniform(&mut screen, &shared));
+    let next = ticket(&to(&mut screen, &shared, "uniform"));
     let uniform = Synthetic { width: 12, uniform: true, ..Synthetic::default() }.trace(&PROMPT);
     answer(&mut screen, &shared, next, uniform, false);
     assert!(render(&screen, &shared, 120, 40).contains("nothing is chosen"));
@@ -125,8 +142,7 @@ fn routers_without_a_choice_are_shown_as_what_they_are() {
         shown.contains("same weight everywhere") && shown.contains("===") | shown.contains("= = ="),
         "{shown}"
     );
-    press(&mut screen, &shared, key('r'));
-    let next = ticket(&press(&mut screen, &shared, key('r')));
+    let next = ticket(&to(&mut screen, &shared, "base"));
     let base = Trace::new(Arc::default(), Arc::default(), 1);
     answer(&mut screen, &shared, next, base, false);
     assert!(render(&screen, &shared, 120, 40).contains("no experts"));
@@ -172,7 +188,7 @@ fn a_pinned_expert_is_chosen_everywhere_until_the_same_key_lets_it_go() {
     assert!(screen.question.router.pinned.is_empty());
     let said = press(&mut screen, &shared, key('p'));
     assert!(matches!(&said[..], [Effect::App(AppEffect::Error(text))] if text.contains("muted")), "{said:?}");
-    to_uniform(&mut screen, &shared);
+    to(&mut screen, &shared, "uniform");
     let said = press(&mut screen, &shared, key('p'));
     assert!(
         matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.starts_with("Pinning needs Arrow")),

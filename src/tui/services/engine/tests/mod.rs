@@ -179,7 +179,15 @@ impl RoutedModel for Slow {
         let log_probability = (!reference.is_empty()).then_some(-1.0);
         let trace = trace(prompt);
         let router = RouterConfig::default();
-        Ok(Compared { router, trace, shares: vec![1.0], effective: 1.0, answer: None, log_probability })
+        Ok(Compared {
+            router,
+            trace,
+            shares: vec![1.0],
+            effective: 1.0,
+            answer: None,
+            log_probability,
+            warnings: Vec::new(),
+        })
     }
 
     fn attribute(
