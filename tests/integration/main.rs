@@ -58,6 +58,8 @@ mod routers;
 mod shipped_library;
 /// The files beside a base model's weights, against transformers.
 mod side_files;
+/// Adapters whose training began with a part of the base model.
+mod started;
 /// The binary in a pseudo-terminal, and how the terminal is left behind.
 #[cfg(unix)]
 mod terminal;
