@@ -37,92 +37,8 @@ pub(super) struct ColumnSpec {
 #[derive(Clone, Copy)]
 pub struct Column(&'static ColumnSpec);
 
-/// A column of the tab.
-const fn usual(
-    id: &'static str,
-    title: &'static str,
-    align: Align,
-    help: &'static str,
-    cell: fn(&Expert, &Listed<'_>) -> String,
-) -> ColumnSpec {
-    ColumnSpec { id, help, title, align, usual: true, compares: false, cell }
-}
-
-static NAME: ColumnSpec = usual("name", "NAME", Align::Left, "Name of the expert", |e, _| e.name.clone());
-static STATUS: ColumnSpec =
-    usual("status", "STATUS", Align::Left, "ok, partial or bad", |e, _| ExpertRow::from(e).status_text());
-static TASK: ColumnSpec = usual("task", "TASK", Align::Left, "Task that it was trained on", |e, _| {
-    e.provenance.as_ref().and_then(|p| p.task.clone()).unwrap_or_default()
-});
-static FAMILY: ColumnSpec = usual("family", "FAMILY", Align::Left, "Family of its task", |e, _| {
-    e.provenance.as_ref().and_then(|p| p.family.clone()).unwrap_or_default()
-});
-static CLUSTER: ColumnSpec = ColumnSpec {
-    compares: true,
-    ..usual("cluster", "CL", Align::Right, "Number of its MBC cluster", |e, of| {
-        of.compared
-            .and_then(|compared| compared.cluster(e))
-            .map(|c| cluster_number(c).to_string())
-            .unwrap_or_default()
-    })
-};
-static RANK: ColumnSpec =
-    usual("rank", "RANK", Align::Right, "Smallest and largest rank", |e, _| ExpertRow::from(e).rank_text());
-static LOSS: ColumnSpec =
-    usual("loss", "LOSS", Align::Right, "Validation loss, else training loss", |e, _| {
-        e.loss().map(loss_text).unwrap_or_default()
-    });
-static AGE: ColumnSpec = usual("age", "AGE", Align::Right, "Time since it was made", |e, of| {
-    let since = |then| of.now.duration_since(then).map_or(0.0, |since| since.as_secs_f64());
-    e.created().map(|then| age(since(then))).unwrap_or_default()
-});
-static PARAMETERS: ColumnSpec = usual("params", "PARAMS", Align::Right, "Number of parameters", |e, _| {
-    if e.parameters > 0 { count(e.parameters) } else { String::new() }
-});
-static DTYPE: ColumnSpec =
-    usual("dtype", "DTYPE", Align::Left, "Type of the weights, and their format", |e, _| {
-        match e.format.name() {
-            _ if e.format == Format::default() => e.dtype.clone(),
-            name if e.dtype.is_empty() => name.into(),
-            name => format!("{}, {name}", e.dtype),
-        }
-    });
-static TARGETS: ColumnSpec =
-    usual("targets", "TARGETS", Align::Left, "Kinds of layers that have LoRA", |e, _| short(&e.kinds_text()));
-static NORM: ColumnSpec = ColumnSpec {
-    compares: true,
-    ..more("norm", "NORM", Align::Right, "‖ΔW‖ over all modules", |e, of| {
-        of.compared.and_then(|compared| compared.norm(e)).map(brief).unwrap_or_default()
-    })
-};
-static NEAREST: ColumnSpec = ColumnSpec {
-    compares: true,
-    ..more("nearest", "NEAREST", Align::Left, "The most similar other expert (MBC)", |e, of| {
-        let nearest = of.compared.and_then(|compared| compared.nearest(e));
-        nearest.map(|(name, value)| format!("{name} {value:.2}")).unwrap_or_default()
-    })
-};
-static HEALTH: ColumnSpec = ColumnSpec {
-    usual: true,
-    compares: true,
-    ..more("health", "HEALTH", Align::Left, "Whether it was hardly trained", |e, of| {
-        of.compared.and_then(|compared| compared.health(e)).unwrap_or_default()
-    })
-};
-static ALPHA: ColumnSpec = more("alpha", "ALPHA", Align::Right, "α", |e, _| {
-    if e.config.r > 0 { exact(e.config.alpha) } else { String::new() }
-});
-static SIZE: ColumnSpec = more("size", "SIZE", Align::Right, "Bytes of its weights", |e, _| match e.bytes {
-    0 => String::new(),
-    bytes => format!("{:.1}M", bytes as f64 / 1e6),
-});
-static FORMAT: ColumnSpec =
-    more("format", "FORMAT", Align::Left, "How it is stored", |e, _| e.format.name().into());
-static PATH: ColumnSpec =
-    more("path", "PATH", Align::Left, "Its folder or file", |e, _| e.path.to_string_lossy().into_owned());
-
 /// A column that has to be asked for.
-const fn more(
+const fn column(
     id: &'static str,
     title: &'static str,
     align: Align,
@@ -131,6 +47,99 @@ const fn more(
 ) -> ColumnSpec {
     ColumnSpec { id, help, title, align, usual: false, compares: false, cell }
 }
+
+impl ColumnSpec {
+    /// One of the tab, which is shown without being asked for.
+    const fn usual(self) -> Self {
+        Self { usual: true, ..self }
+    }
+
+    /// One that needs the experts compared.
+    const fn compares(self) -> Self {
+        Self { compares: true, ..self }
+    }
+}
+
+static NAME: ColumnSpec =
+    column("name", "NAME", Align::Left, "Name of the expert", |e, _| e.name.clone()).usual();
+static STATUS: ColumnSpec =
+    column("status", "STATUS", Align::Left, "ok, partial or bad", |e, _| ExpertRow::from(e).status_text())
+        .usual();
+static TASK: ColumnSpec = column("task", "TASK", Align::Left, "Task that it was trained on", |e, _| {
+    e.provenance.as_ref().and_then(|p| p.task.clone()).unwrap_or_default()
+})
+.usual();
+static FAMILY: ColumnSpec = column("family", "FAMILY", Align::Left, "Family of its task", |e, _| {
+    e.provenance.as_ref().and_then(|p| p.family.clone()).unwrap_or_default()
+})
+.usual();
+static CLUSTER: ColumnSpec = column("cluster", "CL", Align::Right, "Number of its MBC cluster", |e, of| {
+    of.compared
+        .and_then(|compared| compared.cluster(e))
+        .map(|c| cluster_number(c).to_string())
+        .unwrap_or_default()
+})
+.usual()
+.compares();
+static RANK: ColumnSpec =
+    column("rank", "RANK", Align::Right, "Smallest and largest rank", |e, _| ExpertRow::from(e).rank_text())
+        .usual();
+static LOSS: ColumnSpec =
+    column("loss", "LOSS", Align::Right, "Validation loss, else training loss", |e, _| {
+        e.loss().map(loss_text).unwrap_or_default()
+    })
+    .usual();
+static AGE: ColumnSpec = column("age", "AGE", Align::Right, "Time since it was made", |e, of| {
+    let since = |then| of.now.duration_since(then).map_or(0.0, |since| since.as_secs_f64());
+    e.created().map(|then| age(since(then))).unwrap_or_default()
+})
+.usual();
+static PARAMETERS: ColumnSpec = column("params", "PARAMS", Align::Right, "Number of parameters", |e, _| {
+    if e.parameters > 0 { count(e.parameters) } else { String::new() }
+})
+.usual();
+static DTYPE: ColumnSpec =
+    column("dtype", "DTYPE", Align::Left, "Type of the weights, and their format", |e, _| {
+        match e.format.name() {
+            _ if e.format == Format::default() => e.dtype.clone(),
+            name if e.dtype.is_empty() => name.into(),
+            name => format!("{}, {name}", e.dtype),
+        }
+    })
+    .usual();
+static TARGETS: ColumnSpec =
+    column("targets", "TARGETS", Align::Left, "Kinds of layers that have LoRA", |e, _| {
+        short(&e.kinds_text())
+    })
+    .usual();
+static NORM: ColumnSpec = column("norm", "NORM", Align::Right, "‖ΔW‖ over all modules", |e, of| {
+    of.compared.and_then(|compared| compared.norm(e)).map(brief).unwrap_or_default()
+})
+.compares();
+static NEAREST: ColumnSpec =
+    column("nearest", "NEAREST", Align::Left, "The most similar other expert (MBC)", |e, of| {
+        let nearest = of.compared.and_then(|compared| compared.nearest(e));
+        nearest.map(|(name, value)| format!("{name} {value:.2}")).unwrap_or_default()
+    })
+    .compares();
+static HEALTH: ColumnSpec =
+    column("health", "HEALTH", Align::Left, "Whether it was hardly trained", |e, of| {
+        of.compared.and_then(|compared| compared.health(e)).unwrap_or_default()
+    })
+    .usual()
+    .compares();
+static ALPHA: ColumnSpec = column("alpha", "ALPHA", Align::Right, "α", |e, _| {
+    if e.config.r > 0 { exact(e.config.alpha) } else { String::new() }
+});
+static SIZE: ColumnSpec =
+    column("size", "SIZE", Align::Right, "Bytes of its weights", |e, _| match e.bytes {
+        0 => String::new(),
+        bytes => format!("{:.1}M", bytes as f64 / 1e6),
+    });
+static FORMAT: ColumnSpec =
+    column("format", "FORMAT", Align::Left, "How it is stored", |e, _| e.format.name().into());
+static PATH: ColumnSpec =
+    column("path", "PATH", Align::Left, "Its folder or file", |e, _| e.path.to_string_lossy().into_owned());
 
 /// All columns; those of the Library tab first, in its order.
 static COLUMNS: &[Column] = &[

@@ -70,3 +70,95 @@ fn every_shell_has_a_script_and_no_script_offers_what_is_hidden() {
         assert!(!script.contains("worker"), "{shell}");
     }
 }
+
+/// A shell's script in a file.
+fn script(shell: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let output = Command::new(BINARY).args(["completions", shell]).output().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("script");
+    std::fs::write(&path, output.stdout).unwrap();
+    (folder, path)
+}
+
+/// Runs a shell, where it is installed; says so where it is not.
+fn run(shell: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(shell)
+        .args(arguments)
+        .current_dir(crate::support::repository())
+        .stdin(Stdio::null())
+        .output();
+    let Ok(output) = output else {
+        eprintln!("skipped: {shell} is not installed");
+        return None;
+    };
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{shell}: {stderr}");
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn fish_completes_what_bash_does_with_its_help() {
+    let (_folder, path) = script("fish");
+    let ask = |line: &str| format!("complete -C \"{line}\"; echo ==; ");
+    let lines = ["lora-tui sim", "lora-tui similarity ./library --metric ", "lora-tui show ./library iso"];
+    let asked: String = lines.map(ask).concat();
+    let Some(found) = run("fish", &["--no-config", "-c", &format!("source {}; {asked}", path.display())])
+    else {
+        return;
+    };
+    let answers: Vec<&str> = found.split("==\n").collect();
+    assert!(answers[0].starts_with("similarity\tCompare all experts"), "{found}");
+    for metric in ["delta\t", "flat\t", "mbc\t"] {
+        assert!(answers[1].contains(metric), "{found}");
+    }
+    assert!(answers[2].starts_with("iso_date"), "{found}");
+}
+
+#[test]
+fn zsh_reads_its_script() {
+    let (_folder, path) = script("zsh");
+    run("zsh", &["-f", "-n", &path.display().to_string()]);
+    // As compinit would have it: the function is there and is the command's.
+    let ask = format!("compdef() {{ echo $@ }}; source {}; whence -w _lora_tui", path.display());
+    if let Some(found) = run("zsh", &["-f", "-c", &ask]) {
+        assert!(found.contains("lora-tui") && found.contains("_lora_tui: function"), "{found}");
+    }
+}
+
+/// The scripts of shells that are rarely installed: every command has its entry, and what opens is closed.
+#[test]
+fn scripts_of_elvish_and_powershell_are_whole() {
+    for (shell, begins, entry) in [
+        ("elvish", "set edit:completion:arg-completer[lora-tui] = {|@words|", "&'lora-tui;COMMAND'= {"),
+        ("powershell", "Register-ArgumentCompleter -Native -CommandName 'lora-tui'", "'lora-tui;COMMAND' {"),
+    ] {
+        let (_folder, path) = script(shell);
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.contains(begins), "{shell}");
+        for command in
+            ["ls", "show", "similarity", "route", "train", "jobs", "jobs;start", "jobs;start;train"]
+        {
+            assert!(text.contains(&entry.replace("COMMAND", command)), "{shell}: {command}");
+        }
+        // In both, a quote within quotes is written twice.
+        let mut open = Vec::new();
+        let mut quoted = false;
+        for letter in text.chars() {
+            match letter {
+                '\'' => quoted = !quoted,
+                _ if quoted => assert!(letter != '\n', "{shell}: a quote that is not closed"),
+                '(' | '[' | '{' => open.push(letter),
+                ')' | ']' | '}' => {
+                    let expected = match open.pop() {
+                        Some('(') => ')',
+                        Some('[') => ']',
+                        _ => '}',
+                    };
+                    assert_eq!(letter, expected, "{shell}");
+                }
+                _ => {}
+            }
+        }
+        assert!(open.is_empty() && !quoted, "{shell}: {open:?}");
+    }
+}

@@ -13,7 +13,8 @@ use crate::support::repository;
 fn what_changed_the_base_model_is_refused_and_what_was_converted_is_applied() {
     let root = repository().join("tests/fixtures/started");
     let library = Library::open(&root.join("experts")).unwrap();
-    let ids: Vec<u32> = serde_json::from_str(&std::fs::read_to_string(root.join("ids.json")).unwrap()).unwrap();
+    let ids: Vec<u32> =
+        serde_json::from_str(&std::fs::read_to_string(root.join("ids.json")).unwrap()).unwrap();
     let prompt = Prompt { parts: vec![Part::Prompt; ids.len()], ids };
     let expected = candle_core::safetensors::load(root.join("expected.safetensors"), &Device::Cpu).unwrap();
     let mut session =

@@ -420,3 +420,41 @@ fn memory_stays_bounded_while_the_library_changes() {
     session.press("q");
     assert!(session.end().success());
 }
+
+#[test]
+fn the_library_that_a_job_made_opens_in_its_place() {
+    let (library, made) = (library(2, 16), tempfile::tempdir().unwrap());
+    let inner = made.path().join("made");
+    std::fs::create_dir(&inner).unwrap();
+    std::fs::rename(self::library(1, 16).path().join("expert-0"), inner.join("from-a-cluster")).unwrap();
+    let job = library.path().join(".lora-tui/jobs/20260101-000000-train-clusters-made");
+    std::fs::create_dir_all(&job).unwrap();
+    let spec = serde_json::json!({ "kind": "train-clusters", "library": library.path(), "out": inner });
+    let report = serde_json::json!({
+        "library": inner, "k": 2, "seed": 42, "sparsity": 0.5, "silhouette": 0.25, "clusters": [], "warnings": [],
+        "skipped": [],
+    });
+    let result = serde_json::json!({ "state": "finished", "result": report });
+    for (name, text) in
+        [("spec.json", spec.to_string()), ("lock", String::new()), ("result.json", result.to_string())]
+    {
+        std::fs::write(job.join(name), text).unwrap();
+    }
+    let mut session = Session::open(library.path());
+    session.see("expert-1");
+    session.press("5");
+    session.see("finished");
+    session.press("o");
+    // The tabs begin anew there, and what the other library's services still answer goes nowhere.
+    session.see("from-a-cluster");
+    session.until("the other library is left", || !session.text().contains("expert-1"));
+    session.press("5");
+    session.see("No jobs yet.");
+    // What changes there shows.
+    session.press("1");
+    std::fs::rename(library.path().join("expert-1"), inner.join("expert-1")).unwrap();
+    session.see("expert-1");
+    session.press("q");
+    assert!(session.end().success());
+    session.assert_restored();
+}

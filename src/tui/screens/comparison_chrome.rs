@@ -10,6 +10,7 @@ use ratatui::text::Line;
 
 use super::super::widgets::{bar, message, row};
 use super::comparable::{self, Comparable, LARGE, one_line};
+use super::families;
 use crate::analysis::{DEFAULT_SPARSITY, Similarity};
 use crate::catalog::Catalog;
 use crate::jobs::kinds;
@@ -241,19 +242,26 @@ impl Request {
         (self.done as f64 / self.total.max(1) as f64).min(1.0)
     }
 
-    /// What is being computed in the middle of an area that has nothing else yet: what it is, a bar, how far it is.
-    pub fn draw(&self, frame: &mut Frame, area: Rect, what: &str, now: f64, tick: u64, theme: &Theme) {
+    /// What is being computed in the middle of an area that has nothing else yet: what it is, a bar, how far it is;
+    /// below that the families of the experts.
+    pub fn draw(&self, frame: &mut Frame, area: Rect, what: &str, shared: &Shared, theme: &Theme) {
         let width = area.width.min(48);
-        let top = area.height.saturating_sub(3) / 2;
+        let room = usize::from(area.height).saturating_sub(4);
+        let families = families::lines(shared, room.min(16), width.into(), theme);
+        let own = 3 + if families.is_empty() { 0 } else { 1 + families.len() as u16 };
+        let top = area.height.saturating_sub(own) / 2;
         let middle = Rect { x: area.x + (area.width - width) / 2, width, ..area };
-        let what = format!("{} {what}", format::spinner(tick));
+        let what = format!("{} {what}", format::spinner(shared.tick));
         let lines = [
             Line::styled(text_width::truncate(&what, width.into()), theme.text()),
             Line::styled(bar(self.share(), width.into()), theme.accent()),
-            Line::styled(self.far(now), theme.dim()),
+            Line::styled(self.far(shared.now), theme.dim()),
         ];
         for (line, at) in lines.into_iter().zip(top..) {
             frame.render_widget(line.centered(), row(middle, at));
+        }
+        for (line, at) in families.into_iter().zip(top + 4..) {
+            frame.render_widget(line, row(middle, at));
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod clusters;
 mod comparable;
 mod comparison_chrome;
+mod families;
 pub mod jobs;
 pub mod library;
 pub mod routing;

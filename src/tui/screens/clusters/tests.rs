@@ -155,6 +155,9 @@ fn progress_stands_in_the_middle_with_the_time_left_and_a_sample_comes_first() {
     }
     let drawn = render(&screen, &shared, 80, 24);
     assert!(drawn.contains("comparing 300 experts") && drawn.contains("33 % · 6s left"), "{drawn}");
+    // Families are known before anything is compared.
+    assert!(drawn.contains("Meanwhile, by family") && drawn.contains("no family"), "{drawn}");
+    assert!(drawn.lines().any(|line| line.contains("units") && line.contains(" 3  ")), "{drawn}");
     // Of another request: not for this screen.
     let sample = |ticket| ComputeMessage::Sample {
         ticket,
@@ -167,8 +170,10 @@ fn progress_stands_in_the_middle_with_the_time_left_and_a_sample_comes_first() {
     let drawn = render(&screen, &shared, 100, 24);
     assert!(drawn.contains("sample of 12 of 300") && drawn.contains("comparing 33 %"), "{drawn}");
     assert_eq!(screen.k, 10, "what was asked for");
+    assert!(render(&screen, &shared, 160, 48).contains("Meanwhile, by family"));
     answer(&mut screen, &asked, &shared);
-    assert!(!render(&screen, &shared, 100, 24).contains("sample"));
+    let drawn = render(&screen, &shared, 160, 48);
+    assert!(!drawn.contains("sample") && !drawn.contains("Meanwhile"), "{drawn}");
 }
 
 #[test]

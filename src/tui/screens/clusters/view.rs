@@ -10,6 +10,7 @@ use super::charts::{self, Emphasis, Point};
 use super::groups::{Cluster, Row, nearest};
 use super::state::{Chosen, Shown};
 use crate::text::{counted, number};
+use crate::tui::screens::families;
 use crate::tui::widgets::{bar, bar_left, below, header, list_edge, progress, row};
 use crate::tui::{Shared, Theme, cluster_mark, text_width};
 
@@ -41,7 +42,7 @@ impl ClustersScreen {
         let Some(shown) = &self.shown else {
             if let Some(request) = self.clustering.as_ref().filter(|_| self.comparing.error.is_none()) {
                 let what = format!("comparing {}", counted(self.comparing.comparable().len, "expert"));
-                request.draw(frame, body, &what, shared.now, shared.tick, theme);
+                request.draw(frame, body, &what, shared, theme);
                 return;
             }
             let failed =
@@ -59,7 +60,17 @@ impl ClustersScreen {
         let list = u16::try_from(shown.groups.rows.len()).unwrap_or(u16::MAX).saturating_add(2);
         let spare = body.height.saturating_sub(list);
         let left = Rect { width: left, ..body };
-        if spare >= DETAIL {
+        let families = match shown.sample_of {
+            // A sample says little of the whole: what is known of that stands below.
+            Some(_) => families::lines(shared, usize::from(body.height / 2), left.width.into(), theme),
+            None => Vec::new(),
+        };
+        if !families.is_empty() {
+            let below_it = families.len() as u16;
+            let list = body.height.saturating_sub(below_it + 1);
+            self.draw_list(shown, frame, Rect { height: list, ..left }, theme);
+            frame.render_widget(Paragraph::new(families), below(left, list + 1));
+        } else if spare >= DETAIL {
             self.draw_list(shown, frame, Rect { height: list - 1, ..left }, theme);
             self.draw_detail(shown, frame, below(left, list), theme);
         } else {

@@ -9,6 +9,7 @@ use super::SimilarityScreen;
 use super::state::Shown;
 use crate::text::counted;
 use crate::tui::heatmap::Heatmap;
+use crate::tui::screens::families;
 use crate::tui::widgets::{bars, below, header, progress, row};
 use crate::tui::{Shared, Theme, cluster_mark, text_width};
 
@@ -36,12 +37,12 @@ impl SimilarityScreen {
         }
         let body = below(area, used + u16::from(area.height >= 16));
         match &self.shown {
-            Some(shown) => self.draw_map(shown, frame, body, theme),
+            Some(shown) => self.draw_map(shown, frame, body, shared, theme),
             None if self.request.is_some() && self.comparing.error.is_none() => {
                 let what = format!("comparing {}", counted(self.comparing.comparable().len, "expert"));
                 let request = self.request.iter();
                 request.for_each(|request| {
-                    request.draw(frame, body, &what, shared.now, shared.tick, theme);
+                    request.draw(frame, body, &what, shared, theme);
                 });
             }
             None => {
@@ -76,7 +77,7 @@ impl SimilarityScreen {
         }
     }
 
-    fn draw_map(&self, shown: &Shown, frame: &mut Frame, area: Rect, theme: &Theme) {
+    fn draw_map(&self, shown: &Shown, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
         let panel = area.width >= WIDE && area.height >= 10;
         let width = if panel { area.width - PANEL - 2 } else { area.width };
         let n = shown.similarity.len();
@@ -113,7 +114,19 @@ impl SimilarityScreen {
             // Beside the picture, but never over the legend.
             let x = (picture.right() + 3).max(area.x + LEGEND).min(area.right() - PANEL);
             let at = Rect { x, width: PANEL, ..area };
-            self.draw_panel(shown, frame, at, theme);
+            // A sample says little of the whole: what is known of that stands below.
+            let room = usize::from(area.height / 2);
+            let families = match shown.sample_of {
+                Some(_) => families::lines(shared, room, PANEL.into(), theme),
+                None => Vec::new(),
+            };
+            let below = families.len() as u16;
+            let rest = area.height - if below > 0 { below + 1 } else { 0 };
+            self.draw_panel(shown, frame, Rect { height: rest, ..at }, theme);
+            frame.render_widget(
+                Paragraph::new(families),
+                Rect { y: at.bottom() - below, height: below, ..at },
+            );
         }
     }
 
