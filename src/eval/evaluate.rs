@@ -43,6 +43,8 @@ pub struct EvalProgress {
     pub task: String,
     /// Items of both that are known, and all of them.
     pub items: (usize, usize),
+    /// The same of the method over all tasks.
+    pub of_method: (usize, usize),
     /// The same over everything.
     pub all: (usize, usize),
 }
@@ -244,6 +246,7 @@ fn run(
                 method: contenders[own[progress.method]].label.clone(),
                 task: progress.names.1.to_string(),
                 items: progress.cell,
+                of_method: progress.of_method,
                 all: (before + progress.all.0, before + progress.all.1 + after),
             }));
         };

@@ -44,6 +44,6 @@ pub use seen::Leak;
 pub use spec::{EvalSpec, NamedLibrary};
 pub use split::Split;
 pub use statistics::{Mean, RESAMPLES, interval_of_mean, interval_over_tasks, quantile};
-pub use store::{Cell, Origin, Record, Store};
+pub use store::{Cell, Known, Origin, Record, Store};
 pub use tables::{Line, csv, latex, lines, markdown, mean_text};
 pub use tune::{CANDIDATES, Tuned, is_noise, with_default};

@@ -80,4 +80,28 @@ mod tests {
         let Asks::Reference(loss) = Scorer::named("loss").unwrap().asks else { panic!("no loss") };
         assert_eq!(loss(&option("x", -3.0)), 1.5);
     }
+
+    #[test]
+    fn there_is_hope_for_every_beginning_of_a_right_answer() {
+        let answers = |name: &str| match Scorer::named(name).unwrap().asks {
+            Asks::Answer { score, hope: Some(hope) } => (score, hope),
+            asks => panic!("{name} asks for {asks:?}"),
+        };
+        for (name, answer, reference) in [
+            ("exact_match", "3:00 pm \n", " 3:00 pm"),
+            ("accuracy", "PosItive. ", "positive"),
+            ("accuracy", "İ.", "i\u{307}"),
+            ("accuracy", "ΟΔΟΣ ΟΔΟΣ", "οδος οδος"),
+        ] {
+            let (score, hope) = answers(name);
+            assert_eq!(score(answer, reference), 1.0, "{answer}");
+            for (end, _) in answer.char_indices().chain([(answer.len(), ' ')]) {
+                assert!(hope(answer[..end].trim_start(), reference), "{name}: {:?}", &answer[..end]);
+            }
+        }
+        let (_, hope) = answers("exact_match");
+        assert!(!hope("3:00 P", "3:00 pm") && !hope("3:00 pm x", "3:00 pm"));
+        let (_, hope) = answers("accuracy");
+        assert!(!hope("It", "positive") && !hope("positive, ", "positive"));
+    }
 }

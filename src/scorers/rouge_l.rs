@@ -7,7 +7,7 @@ pub(super) const SCORER: Scorer = Scorer {
     name: "rouge_l",
     help: "F1 of the longest common subsequence of stemmed words (ROUGE-L, as rouge-score computes it)",
     version: 1,
-    asks: Asks::Answer { score, is_match: false },
+    asks: Asks::Answer { score, hope: None },
 };
 
 /// Words shorter than this are not stemmed.

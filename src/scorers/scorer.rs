@@ -20,9 +20,9 @@ pub enum Asks {
     Answer {
         /// The score of an answer given a reference, 0 to 1; of several references the best counts.
         score: fn(answer: &str, reference: &str) -> f64,
-        /// Whether the score is 1 where both are the same but for blanks around them, and else 0. Then it may be known
-        /// without an answer: where the reference is what the model would have said.
-        is_match: bool,
+        /// For scores that are 0 or 1: whether an answer that begins with a text may still be right, blanks before it
+        /// left out. Then it is mostly known without the rest of the answer. `None`: every answer is needed.
+        hope: Option<fn(begin: &str, reference: &str) -> bool>,
     },
     /// How likely each option is. What is compared between options: the item is right where the right option's is the
     /// largest, of equals the first.
@@ -40,6 +40,12 @@ pub struct Likelihood<'a> {
     pub tokens: usize,
     /// Sum of the log-probabilities of its tokens in nats.
     pub log_probability: f64,
+}
+
+/// Whether `begin` is a beginning of `reference`, or all of it followed by nothing but characters that do not count.
+pub(super) fn may_become(begin: &str, reference: &str, counts_not: fn(char) -> bool) -> bool {
+    let ended = || begin.strip_prefix(reference).is_some_and(|more| more.chars().all(counts_not));
+    reference.starts_with(begin) || ended()
 }
 
 /// Index of the largest value, of equals the first; not-a-number is none of them.

@@ -8,7 +8,7 @@ pub(super) const SCORER: Scorer = Scorer {
     name: "token_f1",
     help: "F1 of words, without case, punctuation and English articles (as SQuAD's)",
     version: 1,
-    asks: Asks::Answer { score, is_match: false },
+    asks: Asks::Answer { score, hope: None },
 };
 
 /// Words in small letters without ASCII punctuation; without a, an and the.

@@ -15,7 +15,7 @@ use lora_tui::library::{formats_table, variants_table};
 use lora_tui::merge::MergeMethod;
 use lora_tui::model::families_table;
 use lora_tui::named::Named;
-use lora_tui::scorers::Scorer;
+use lora_tui::scorers::{Scorer, Scoring};
 use lora_tui::settings;
 use lora_tui::train::{CLUSTERS, MANY, TRAINING};
 
@@ -201,6 +201,7 @@ fn generated_tables_are_up_to_date() {
         ("data.md", "splits", table_of::<SplitRule>("rule")),
         ("evaluation.md", "methods", lora_tui::eval::reference()),
         ("evaluation.md", "scorers", table_of::<Scorer>("metric")),
+        ("evaluation.md", "scorings", table_of::<Scoring>("rules")),
         ("keys.md", "keys", lora_tui::tui::keys_reference()),
         ("merging.md", "methods", MergeMethod::markdown()),
         ("routing.md", "routers", lora_tui::routing::reference()),

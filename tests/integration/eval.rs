@@ -20,17 +20,17 @@ const LONGEST: usize = 12;
 const ROUTERS: [&str; 3] = ["base", "single:expert_1", "arrow:k=2:temperature=0.5"];
 
 /// The tiny llama with its experts as a library, and tasks beside it.
-struct Place {
-    dir: tempfile::TempDir,
-    base: PathBuf,
+pub(crate) struct Place {
+    pub dir: tempfile::TempDir,
+    pub base: PathBuf,
 }
 
 /// The input of an item.
-fn input(i: usize) -> String {
+pub(crate) fn input(i: usize) -> String {
     format!("w{} w{}", (i * 7 + 3) % 50, (i * 11 + 5) % 50)
 }
 
-fn lines(items: impl Iterator<Item = (String, String)>) -> String {
+pub(crate) fn lines(items: impl Iterator<Item = (String, String)>) -> String {
     let line = |(input, output): (String, String)| {
         json!({ "instruction": "copy", "input": input, "output": output }).to_string() + "\n"
     };
@@ -38,7 +38,7 @@ fn lines(items: impl Iterator<Item = (String, String)>) -> String {
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let fixture = Fixture::open("llama");
         let place = Self { dir: tempfile::tempdir().unwrap(), base: fixture.base() };
         for expert in ["expert_0", "expert_1", "expert_2"] {
@@ -52,16 +52,16 @@ impl Place {
         place
     }
 
-    fn library(&self) -> PathBuf {
+    pub(crate) fn library(&self) -> PathBuf {
         self.dir.path().join("library")
     }
 
-    fn tasks(&self) -> PathBuf {
+    pub(crate) fn tasks(&self) -> PathBuf {
         self.dir.path().join("tasks")
     }
 
     /// Writes `library.toml` with a token that ends answers.
-    fn set_end(&self, end: &str) {
+    pub(crate) fn set_end(&self, end: &str) {
         let manifest = format!(
             "[template]\nprompt = \"{{instruction}} {{input}} =\"\nend = \"{end}\"\n[router]\ndefault = \"arrow:k=2\"\ntemperature = 0.5\n"
         );
@@ -69,7 +69,7 @@ impl Place {
     }
 
     /// Writes a task; `more` is the rest of its `task.toml`.
-    fn write_task(&self, id: &str, more: &str, train: &str, test: &str) {
+    pub(crate) fn write_task(&self, id: &str, more: &str, train: &str, test: &str) {
         let folder = self.tasks().join(id);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("train.jsonl"), train).unwrap();
@@ -77,12 +77,12 @@ impl Place {
         std::fs::write(folder.join("task.toml"), format!("id = \"{id}\"\n{more}")).unwrap();
     }
 
-    fn session(&self) -> Session {
+    pub(crate) fn session(&self) -> Session {
         let library = Catalog::open(&self.library(), Some(&self.base)).unwrap();
         Session::open(&library, &self.base, &cpu(), &mut |_| {}, &Cancel::new()).unwrap()
     }
 
-    fn eval(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn eval(&self, arguments: &[&str]) -> Value {
         let paths = [self.library(), self.base.clone(), self.tasks()];
         let [library, base, tasks] = paths.each_ref().map(|path| path.to_str().unwrap());
         let output = Command::new(BINARY)
@@ -158,7 +158,7 @@ fn references(place: &Place, task: &str) -> Vec<String> {
 }
 
 /// Names of the tasks of a result.
-fn names(result: &Value) -> Vec<&str> {
+pub(crate) fn names(result: &Value) -> Vec<&str> {
     result["tasks"].as_array().unwrap().iter().map(|task| task["task"].as_str().unwrap()).collect()
 }
 
@@ -211,7 +211,11 @@ fn scores_are_those_of_answers_one_at_a_time() {
 }
 
 /// Log-probabilities of the tokens of an answer after a prompt, summed, with their number.
-fn likelihood(session: &mut Session, prompt: &lora_tui::routing::Prompt, answer: &str) -> (f64, usize) {
+pub(crate) fn likelihood(
+    session: &mut Session,
+    prompt: &lora_tui::routing::Prompt,
+    answer: &str,
+) -> (f64, usize) {
     let tokens = session.model().tokenizer().unwrap().encode(answer).unwrap();
     let (logits, _) = session.logits(&prompt.clone().answered(&tokens), &Cancel::new()).unwrap();
     let rows: Vec<Vec<f32>> = logits.to_vec2().unwrap();

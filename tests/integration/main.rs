@@ -24,6 +24,8 @@ mod completions;
 mod docs;
 /// Methods × tasks on a tiny model, beside what one prompt at a time gives.
 mod eval;
+/// What evaluations keep: killed ones, repeated ones, those in the background, and the files they write.
+mod eval_kept;
 /// Libraries that came from others, moved, or lost their state folder.
 #[cfg(unix)]
 mod foreign;

@@ -1,42 +1,45 @@
 //! From what the model said to scores of items.
 
 use super::pass::Fed;
+use crate::eval::store::Record;
 use crate::model::Tokenizer;
 use crate::scorers::{Likelihood, likeliest};
 use crate::train::Example;
 use crate::{Error, Result};
-
-use crate::eval::store::Record;
 
 /// The best of the scores of an answer given each right one.
 pub(super) fn best_match(answer: &str, item: &Example, score: fn(&str, &str) -> f64) -> f64 {
     item.right().map(|right| score(answer, right)).fold(0.0, f64::max)
 }
 
-/// Whether the greedy answer is `reference` but for blanks around it, given how its tokens `text` fared; `None` where
-/// only the answer itself could say.
+/// How a right answer is known: by its score, and by what it may begin with.
+#[derive(Clone, Copy)]
+pub(super) struct Matching {
+    pub score: fn(&str, &str) -> f64,
+    pub hope: fn(&str, &str) -> bool,
+}
+
+/// Whether the greedy answer is right by `reference`, given how the tokens `text` of it fared; `None` where only the
+/// answer itself could say.
 ///
 /// # Errors
 /// Tokens that cannot be decoded.
-pub(super) fn is_greedy(
+pub(super) fn is_right(
     tokenizer: &Tokenizer,
     ends: &[u32],
     (text, fed): (&[u32], &Fed),
-    reference: &str,
+    (reference, matching): (&str, Matching),
 ) -> Result<Option<bool>> {
     let Some((at, token)) = fed.differs else { return Ok(Some(true)) };
     let mut said = text.get(..at).unwrap_or_default().to_vec();
-    let reference = reference.trim();
     if ends.contains(&token) {
-        return Ok(Some(tokenizer.decode(&said, true)?.trim() == reference));
+        return Ok(Some((matching.score)(&tokenizer.decode(&said, true)?, reference) == 1.0));
     }
     said.push(token);
     let said = tokenizer.decode(&said, true)?;
-    let said = said.trim_start();
-    // It may be the beginning of the same text in other tokens, or blanks may follow.
-    let begins = reference.starts_with(said) || said.contains('\u{fffd}');
-    let ended = said.strip_prefix(reference).is_some_and(|more| more.trim().is_empty());
-    Ok(if begins || ended { None } else { Some(false) })
+    // It may be the beginning of the same text in other tokens; and half a character may become any.
+    let hope = (matching.hope)(said.trim_start(), reference) || said.contains('\u{fffd}');
+    Ok(if hope { None } else { Some(false) })
 }
 
 /// The record of an item whose options were fed in.

@@ -35,6 +35,8 @@ pub struct Progress<'a> {
     pub names: (&'a str, &'a str),
     /// Items of them that are known, and all that are asked.
     pub cell: (usize, usize),
+    /// The same of the method over all tasks.
+    pub of_method: (usize, usize),
     /// The same over all methods and tasks.
     pub all: (usize, usize),
 }
@@ -126,9 +128,9 @@ impl Evaluation<'_> {
                 }
                 let at = open.len();
                 let lacks_answer = order.answers && is_answered(task, &order.scoring);
-                let missing = |i: &usize| match cell.records().get(*i).and_then(Option::as_ref) {
+                let missing = |i: &usize| match cell.known().get(*i).copied().flatten() {
                     None => true,
-                    Some(record) => lacks_answer && record.answer.is_none(),
+                    Some(known) => lacks_answer && !known.is_answered,
                 };
                 let work = (0..task.items).filter(missing).map(|item| Work { cell: at, item });
                 match groups.iter_mut().find(|group| (&group.config, group.chat) == (&config, chat)) {
@@ -141,7 +143,13 @@ impl Evaluation<'_> {
             }
         }
         let names: Vec<String> = methods.iter().map(Method::to_string).collect();
-        let all = open.iter().map(|open| open.cell.records().len()).sum::<usize>();
+        let all = open.iter().map(|open| open.cell.known().len()).sum::<usize>();
+        let mut by_method = vec![(0, 0); methods.len()];
+        for open in &open {
+            let known = open.cell.known();
+            by_method[open.method].0 += known.iter().flatten().count();
+            by_method[open.method].1 += known.len();
+        }
         let mut done = all - groups.iter().map(|group| group.work.len()).sum::<usize>();
         for group in &groups {
             // A calibrated router is resolved in any case, for it says what it was calibrated with.
@@ -157,12 +165,15 @@ impl Evaluation<'_> {
             let worker = Worker { asking, experts: &resolved.0, router: &resolved.1, answers: order.answers };
             worker.run(tasks, &mut open, &group.work, &mut |open, new| {
                 done += new;
-                let of_cell = open.cell.records();
+                let of_cell = open.cell.known();
+                let of_method = &mut by_method[open.method];
+                of_method.0 = (of_method.0 + new).min(of_method.1);
                 progress(&Progress {
                     method: open.method,
                     task: open.task,
                     names: (&names[open.method], &tasks[open.task].info.id),
                     cell: (of_cell.iter().flatten().count(), of_cell.len()),
+                    of_method: *of_method,
                     all: (done, all),
                 });
             })?;
@@ -171,8 +182,8 @@ impl Evaluation<'_> {
             Place::None => None,
             Place::Known(scores) => Some(scores),
             Place::Cell(at) => {
-                let records = open.get(at).map_or(&[][..], |open| open.cell.records());
-                records.iter().map(|record| record.as_ref().map(|record| record.score)).collect()
+                let known = open.get(at).map_or(&[][..], |open| open.cell.known());
+                known.iter().map(|known| known.map(|known| known.score)).collect()
             }
         };
         let scores = places.into_iter().map(|row| row.into_iter().map(score).collect()).collect();
@@ -229,5 +240,5 @@ fn of_text(task: &AskedTask, text: &str, scoring: &Scoring) -> Option<Vec<f64>> 
 
 /// What is done before any item is asked.
 fn stage(text: &str, all: (usize, usize)) -> Progress<'_> {
-    Progress { method: 0, task: 0, names: (text, ""), cell: (0, 0), all }
+    Progress { method: 0, task: 0, names: (text, ""), cell: (0, 0), of_method: (0, 0), all }
 }

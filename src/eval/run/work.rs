@@ -1,6 +1,6 @@
 //! One player answers items of several tasks, many at once.
 
-use super::judge::{best_match, chosen, is_greedy, told};
+use super::judge::{Matching, best_match, chosen, is_right, told};
 use super::pass::{Asked, Fed, Player};
 use super::request::Asking;
 use crate::Result;
@@ -113,7 +113,7 @@ impl<'a> Worker<'a> {
             texts.into_iter().map(|text| self.asking.asked(item, text, ends)).collect()
         };
         match scoring.asks(&task.info.metric) {
-            Asks::Answer { is_match: true, .. } if self.may_be_known() => {
+            Asks::Answer { hope: Some(_), .. } if self.may_be_known() => {
                 asked(item.right().collect(), scoring.ends_references)
             }
             Asks::Answer { .. } => {
@@ -138,7 +138,8 @@ impl<'a> Worker<'a> {
     fn room(&self, task: &AskedTask) -> Result<usize> {
         let Asks::Answer { .. } = self.asking.scoring.asks(&task.info.metric) else { return Ok(0) };
         if let Some(most) = self.asking.scoring.max_tokens {
-            return Ok(most);
+            // Half of a short context is left to the prompt.
+            return Ok(most.min(self.asking.evaluation.model().decoder.spec.context / 2));
         }
         // Of the whole split, so that it is the same however many items are asked.
         let tokenizer = self.asking.evaluation.model().tokenizer()?;
@@ -202,14 +203,14 @@ impl<'a> Worker<'a> {
     fn judged(&self, pending: &Pending, fed: &[(usize, Fed)]) -> Result<Option<Record>> {
         let Pending { task, item, texts, .. } = pending;
         match self.asking.scoring.asks(&task.info.metric) {
-            Asks::Answer { .. } if fed.is_empty() => Ok(None),
-            Asks::Answer { .. } => {
+            Asks::Answer { score, hope: Some(hope) } if !fed.is_empty() => {
+                let matching = Matching { score, hope };
                 let evaluation = &self.asking.evaluation;
                 let (tokenizer, ends) =
                     (evaluation.session.model().tokenizer()?, evaluation.session.end_ids());
                 let mut right = Some(false);
                 for ((asked, (_, fed)), reference) in texts.iter().zip(fed).zip(item.right()) {
-                    match is_greedy(tokenizer, &ends, (&asked.text, fed), reference)? {
+                    match is_right(tokenizer, &ends, (&asked.text, fed), (reference, matching))? {
                         Some(true) => right = Some(true),
                         None if right != Some(true) => right = None,
                         _ => {}
@@ -219,6 +220,7 @@ impl<'a> Worker<'a> {
                 let score = right.map(|right| f64::from(u8::from(right)));
                 Ok(score.map(|score| Record { score, log_probability, answer: None }))
             }
+            Asks::Answer { .. } => Ok(None),
             Asks::Options(value) => chosen(item, &task.info.options, fed, value).map(Some),
             Asks::Reference(score) => Ok(Some(told(item, fed, score))),
         }

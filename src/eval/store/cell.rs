@@ -1,7 +1,7 @@
 //! The results of one method on one task: a file that lines are appended to.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::record::Record;
 use crate::outside::own;
@@ -29,6 +29,21 @@ impl Origin {
     }
 }
 
+/// What is known of an item, without its answer: there may be millions of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Known {
+    /// 0 to 1, or a loss in nats.
+    pub score: f64,
+    /// Whether its answer was kept.
+    pub is_answered: bool,
+}
+
+impl Known {
+    fn of(record: &Record) -> Self {
+        Self { score: record.score, is_answered: record.answer.is_some() }
+    }
+}
+
 /// The results of one method on one task that are known. Several processes may append to the file at once: each
 /// writes whole lines at its end, behind a line break, so that half a line of one that was killed stays alone and is
 /// not read, for its checksum is wrong.
@@ -37,7 +52,18 @@ pub struct Cell {
     path: PathBuf,
     /// What the file begins with, for people.
     origin: String,
-    records: Vec<Option<Record>>,
+    known: Vec<Option<Known>>,
+}
+
+/// Hands over every line of a file of results that is whole.
+fn each_line(path: &Path, take: &mut dyn FnMut(usize, Record)) -> Result<()> {
+    let Some(bytes) = own::read(path, MAX_FILE)? else { return Ok(()) };
+    for line in bytes.split(|byte| *byte == b'\n') {
+        if let Some((item, record)) = std::str::from_utf8(line).ok().and_then(Record::read) {
+            take(item, record);
+        }
+    }
+    Ok(())
 }
 
 impl Cell {
@@ -46,32 +72,38 @@ impl Cell {
     /// # Errors
     /// What is in the place of the file.
     pub(super) fn read(path: PathBuf, origin: String, items: usize) -> Result<Self> {
-        let mut records = vec![None; items];
-        if let Some(bytes) = own::read(&path, MAX_FILE)? {
-            for line in bytes.split(|byte| *byte == b'\n') {
-                let known = std::str::from_utf8(line).ok().and_then(Record::read);
-                if let Some((item, record)) = known
-                    && let Some(place) = records.get_mut(item)
-                {
-                    // Of several the last one that says most.
-                    let says_less = |old: &Record| old.answer.is_some() && record.answer.is_none();
-                    if !place.as_ref().is_some_and(says_less) {
-                        *place = Some(record);
-                    }
-                }
-            }
+        let mut cell = Self { path, origin, known: vec![None; items] };
+        for (at, record) in cell.records()?.iter().enumerate() {
+            cell.known[at] = record.as_ref().map(Known::of);
         }
-        Ok(Self { path, origin, records })
+        Ok(cell)
     }
 
     /// What is known of the items.
-    pub fn records(&self) -> &[Option<Record>] {
-        &self.records
+    pub fn known(&self) -> &[Option<Known>] {
+        &self.known
+    }
+
+    /// All that was kept of the items, answers too, read from the file: of several records of an item the last one, or
+    /// the last that has an answer.
+    ///
+    /// # Errors
+    /// What is in the place of the file.
+    pub fn records(&self) -> Result<Vec<Option<Record>>> {
+        let mut records: Vec<Option<Record>> = vec![None; self.known.len()];
+        each_line(&self.path, &mut |item, record| {
+            let Some(place) = records.get_mut(item) else { return };
+            let says_less = |old: &Record| old.answer.is_some() && record.answer.is_none();
+            if !place.as_ref().is_some_and(says_less) {
+                *place = Some(record);
+            }
+        })?;
+        Ok(records)
     }
 
     /// Forgets what was read: it is to be computed anew.
     pub fn forget(&mut self) {
-        self.records.fill(None);
+        self.known.fill(None);
     }
 
     /// Adds results of items, at once.
@@ -85,8 +117,8 @@ impl Cell {
         for (item, record) in new {
             text.push('\n');
             text.push_str(&record.line(item));
-            if let Some(place) = self.records.get_mut(item) {
-                *place = Some(record);
+            if let Some(place) = self.known.get_mut(item) {
+                *place = Some(Known::of(&record));
             }
         }
         text.push('\n');

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-pub use cell::{Cell, Origin};
+pub use cell::{Cell, Known, Origin};
 pub use record::Record;
 
 use crate::Result;
@@ -64,7 +64,7 @@ mod tests {
     }
 
     fn scores(cell: &Cell) -> Vec<Option<f64>> {
-        cell.records().iter().map(|record| record.as_ref().map(|record| record.score)).collect()
+        cell.known().iter().map(|known| known.map(|known| known.score)).collect()
     }
 
     #[test]
@@ -82,7 +82,7 @@ mod tests {
         let answered = Record { answer: Some("x".into()), ..record(0.25) };
         cell.append(vec![(0, answered.clone())]).unwrap();
         cell.append(vec![(0, record(0.25))]).unwrap();
-        assert_eq!(store.cell(&origin("a"), 1).unwrap().records()[0], Some(answered));
+        assert_eq!(store.cell(&origin("a"), 1).unwrap().records().unwrap()[0], Some(answered));
     }
 
     #[test]
@@ -128,6 +128,7 @@ mod tests {
             }
         });
         let cell = store.cell(&origin, 400).unwrap();
-        assert!(cell.records().iter().enumerate().all(|(i, r)| *r == Some(record((i % 100) as f64))));
+        let records = cell.records().unwrap();
+        assert!(records.iter().enumerate().all(|(i, r)| *r == Some(record((i % 100) as f64))));
     }
 }

@@ -98,7 +98,7 @@ impl Rows {
         });
         let row = &mut self.rows[at];
         row.members = vec![progress.task.clone()];
-        (row.step, row.steps) = progress.items;
+        (row.step, row.steps) = progress.of_method;
         let due = self.written.is_none_or(|written| written.elapsed() >= BETWEEN_ROWS);
         (due || progress.items.0 == progress.items.1).then(|| {
             self.written = Some(Instant::now());

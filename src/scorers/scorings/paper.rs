@@ -3,7 +3,7 @@
 use super::scoring::{Answers, Scoring};
 use crate::scorers::{Asks, Likelihood};
 
-const MATCH: Asks = Asks::Answer { score, is_match: false };
+const MATCH: Asks = Asks::Answer { score, hope: None };
 const OPTIONS: Asks = Asks::Options(per_token);
 
 pub(super) const SCORING: Scoring = Scoring {
