@@ -47,11 +47,13 @@ pub fn import(
             name => name,
         },
     };
-    let plans = plan(spec, &found, &name)?;
+    let mut left_out = Vec::new();
+    let plans = plan(spec, &found, &name, &mut left_out)?;
     let mut first = FirstPass::new(spec, &name)?;
     let rows =
         scan(spec, &plans, cancel, &mut |rows| progress("looking at", rows), &mut |row| first.row(row))?;
-    let (tasks, mut warnings) = (first.tasks, first.warnings);
+    let (tasks, mut warnings) = (first.tasks, left_out);
+    warnings.extend(first.warnings);
     if tasks.is_empty() {
         return Err(nothing(spec, rows, first.seen, &Counts::default()));
     }

@@ -54,7 +54,9 @@ pub fn said(folders: &[&str], stem: &str) -> Said {
     let stem = without_shard(stem);
     let (split, rest) = split_in(stem);
     said.split = split.or(said.split);
-    if !rest.is_empty() && !rest.bytes().all(|b| b.is_ascii_digit()) {
+    // As `save_to_disk` and others call files that are all there is.
+    let says_nothing = rest == "data" || rest.bytes().all(|b| b.is_ascii_digit());
+    if !says_nothing {
         group.push(rest);
     }
     if !group.is_empty() {
@@ -131,6 +133,7 @@ mod tests {
         is(&["data"], "train-00000-of-00034-5e2b1ea8b5a3d1c2", Some(Split::Train), None);
         is(&[], "test", Some(Split::Test), None);
         is(&["sst2", "validation"], "0000", Some(Split::Validation), Some("sst2"));
+        is(&["taskA", "test"], "data-00000-of-00001", Some(Split::Test), Some("taskA"));
         is(&[], "boolq_dev", Some(Split::Validation), Some("boolq"));
         is(&[], "train_sft-00000-of-00003", Some(Split::Train), Some("sft"));
         is(&[], "training_tips", Some(Split::Train), Some("tips"));

@@ -43,11 +43,29 @@ pub(super) struct FilePlan {
 /// How all files are read.
 ///
 /// # Errors
-/// A file that cannot be read; one that has no known shape, or lacks a column that was named.
-pub(super) fn plan(spec: &ImportSpec, found: &Found, name: &str) -> Result<Vec<FilePlan>> {
+/// A file that cannot be read; one that has no known shape, or lacks a column that was named. Beside files of other
+/// kinds, JSON is often something else than rows: such files are left out, with a line each in `warnings`.
+pub(super) fn plan(
+    spec: &ImportSpec,
+    found: &Found,
+    name: &str,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<FilePlan>> {
     let groups: HashSet<Option<&str>> = found.pieces.iter().map(|piece| piece.group.as_deref()).collect();
     let several = groups.len() > 1;
-    found.pieces.iter().map(|piece| of_file(spec, piece, name, several)).collect()
+    let extra = |piece: &Piece| {
+        let others = found.pieces.iter().any(|other| other.kind.name != piece.kind.name);
+        others && piece.path.extension().is_some_and(|end| end == "json")
+    };
+    let mut plans = Vec::with_capacity(found.pieces.len());
+    for piece in &found.pieces {
+        match of_file(spec, piece, name, several) {
+            Ok(plan) => plans.push(plan),
+            Err(error) if extra(piece) => warnings.push(format!("left out: {error}")),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(plans)
 }
 
 fn of_file(spec: &ImportSpec, piece: &Piece, name: &str, several: bool) -> Result<FilePlan> {

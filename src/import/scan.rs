@@ -148,14 +148,14 @@ fn row(
 /// What is wrong where a column mixes kinds of values.
 fn mixed(plan: &FilePlan, cells: &[Cell<'_>], at: At, types: &mut [Option<(Type, At)>]) -> Option<String> {
     let mut problem = None;
-    for ((cell, first), name) in cells.iter().zip(types).zip(&plan.wanted) {
-        let Some(kind) = cell.kind() else { continue };
+    for (column, (cell, first)) in cells.iter().zip(types).enumerate() {
+        let Some(kind) = cell.kind().filter(|_| plan.mapping.uses(column)) else { continue };
         match first {
             None => *first = Some((kind, at)),
             Some((before, place)) if *before != kind && problem.is_none() => {
                 problem = Some(format!(
                     "\"{}\" is {}, but {} in {place}: write all of them alike, or drop such rows with --skip-bad",
-                    short(name),
+                    short(plan.wanted.get(column).map_or("", String::as_str)),
                     kind.words(),
                     before.words()
                 ));

@@ -90,6 +90,8 @@ pub enum DataEffect {
         /// What has been typed.
         text: String,
     },
+    /// Looks for task folders beside the library and where the program was started; answered by `DataMessage::Tasks`.
+    Tasks,
 }
 
 /// What is computed of the experts' weights; of each kind the newest request only.

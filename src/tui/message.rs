@@ -140,6 +140,8 @@ pub enum DataMessage {
         /// Completions.
         candidates: Vec<String>,
     },
+    /// Answer to `DataEffect::Tasks`, in order.
+    Tasks(Vec<KnownTask>),
 }
 
 /// A service's message is one of the interface.
@@ -164,6 +166,32 @@ pub struct DataSummary {
     pub validation: usize,
     /// Task name, untrusted.
     pub task: String,
+}
+
+/// A task folder near the library.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KnownTask {
+    /// As it would be typed, untrusted.
+    pub path: String,
+    /// Whether it is for evaluation alone.
+    pub held_out: bool,
+    /// How its answers are scored.
+    pub metric: String,
+    /// Lines of train, validation and test; nothing where that takes too long to find.
+    pub counts: [Option<usize>; 3],
+    /// Its first examples.
+    pub examples: Vec<TaskExample>,
+    /// What is wrong with its `task.toml`.
+    pub problem: Option<String>,
+}
+
+/// An example of a task, untrusted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskExample {
+    /// Instruction and input.
+    pub asked: String,
+    /// The output.
+    pub answered: String,
 }
 
 /// How good a clustering each number of clusters gives, and a map of the experts.

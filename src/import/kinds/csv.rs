@@ -15,7 +15,8 @@ use crate::{Error, Result};
 
 pub(super) const CSV: FileKind = FileKind {
     name: "csv",
-    help: "Comma-separated values under a line of names, quoted as RFC 4180 says",
+    help: "Comma-separated values under a line of names, quoted as RFC 4180 says; with semicolons or tabs, if the first \
+           line has no comma",
     endings: &["csv"],
     firsts: &[],
     text: true,
@@ -57,7 +58,10 @@ struct Table {
 
 fn open(path: &Path, delimiter: u8) -> Result<Table> {
     let (since, odd) = (Rc::new(StdCell::new(0)), Rc::new(StdCell::new(false)));
-    let bounded = Bounded { inner: compressed::open(path)?, since: since.clone() };
+    let mut inner = compressed::open(path)?;
+    let first = inner.fill_buf().map_err(|e| Error::file(path, io_reason(&e)))?;
+    let delimiter = found(delimiter, first);
+    let bounded = Bounded { inner, since: since.clone() };
     let mut rows = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .has_headers(true)
@@ -76,6 +80,13 @@ fn open(path: &Path, delimiter: u8) -> Result<Table> {
         names.push(name);
     }
     Ok(Table { rows, since, odd, names })
+}
+
+/// The separator of a file: what its kind says, else another that its first line has instead.
+fn found(usual: u8, first: &[u8]) -> u8 {
+    let line = first.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let has = |byte: u8| line.contains(&byte);
+    [b';', b'\t', b','].into_iter().find(|other| !has(usual) && has(*other)).unwrap_or(usual)
 }
 
 /// An error of the reader, with its line.

@@ -9,6 +9,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use parquet::basic::Compression;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::{BATCH, Columns, FileKind, Take, arrays, classes, pages};
@@ -89,10 +90,8 @@ fn reason(error: &impl ToString) -> String {
     let text = ["Parquet error: ", "Parquet argument error: ", "Arrow: ", "EOF: ", "External: "]
         .iter()
         .fold(text, |text, start| text.strip_prefix(start).map(String::from).unwrap_or(text));
-    if let Some(rest) =
-        text.strip_prefix("NYI: ").or_else(|| text.strip_prefix("Disabled feature at compile time: "))
-    {
-        return format!("uses what is not read here ({}): write it with snappy or zstd", short(rest));
+    if let Some(rest) = text.strip_prefix("NYI: ") {
+        return format!("uses what is not read here ({})", short(rest));
     }
     format!("is damaged ({}): get it again", short(&text))
 }
@@ -169,6 +168,16 @@ fn group_rows(
     for (i, column) in metadata.row_group(group).columns().iter().enumerate() {
         if !mask.leaf_included(i) {
             continue;
+        }
+        if !matches!(
+            column.compression(),
+            Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_)
+        ) {
+            let name = format!("{:?}", column.compression());
+            let name = name.split('(').next().unwrap_or_default();
+            return Err(format!(
+                "is compressed with {name}, which is not read here: write it with snappy or zstd"
+            ));
         }
         let (start, length) = guarded(|| Ok(column.byte_range()))?;
         if start.checked_add(length).is_none_or(|end| end > opened.length) {

@@ -142,6 +142,11 @@ impl Mapping {
         Ok(mapping)
     }
 
+    /// Whether a wanted column has a role.
+    pub fn uses(&self, column: usize) -> bool {
+        self.sources.iter().flat_map(|(_, sources)| sources).any(|source| source.column == column)
+    }
+
     fn add(&mut self, role: Role, names: &[&str], columns: &Columns, wanted: &mut Vec<String>) {
         let source = |name: &&str| {
             let (column, path) = find(columns, name).unwrap_or_else(|| (name.to_string(), Vec::new()));

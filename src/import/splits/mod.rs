@@ -61,7 +61,7 @@ pub struct SplitRule {
     pub column: bool,
     /// Whether names of files, folders and the splits of a dataset card say it.
     pub names: bool,
-    /// The split by the number of a row in its task, and whether it is kept under a limit on rows.
+    /// The split by the number of a row in its task, where that decides: then the first rows are kept.
     pub by_number: Option<fn(u64) -> Split>,
 }
 

@@ -3,7 +3,9 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::fields::{Step, Value};
+use super::picker::{self, Picked, Picker};
 use super::{Form, FormOutcome};
+use crate::settings::Role;
 use crate::tui::keymap::{
     BACK_TAB, Binding, Chord, DOWN, ENTER, ESC, KeyHint, KeySection, KeyTable, LEFT, RIGHT, TAB, UP,
 };
@@ -16,6 +18,7 @@ pub enum Action {
     NextField,
     PreviousField,
     Complete,
+    Pick,
     NextValue,
     PreviousValue,
     Unfold,
@@ -37,6 +40,15 @@ static TABLE: KeyTable<Form, Action> = KeyTable {
                 edits(form, shared) && form.fields.get(form.focus).is_some_and(|f| f.is_path())
             },
         ),
+        Binding::new(
+            &[(Chord::ctrl('t'), Action::Pick)],
+            "tasks",
+            "Choose among the task folders near the library",
+        )
+        .when(|form: &Form, shared| {
+            let field = form.fields.get(form.focus);
+            edits(form, shared) && field.is_some_and(|field| field.role() == Role::Data)
+        }),
         Binding::new(
             &[(TAB, Action::NextField), (BACK_TAB, Action::PreviousField)],
             "",
@@ -69,7 +81,7 @@ fn edits(form: &Form, _: &Shared) -> bool {
 
 /// All keys of the forms, for the reference.
 pub fn reference() -> Vec<KeySection> {
-    vec![TABLE.section()]
+    vec![TABLE.section(), picker::reference()]
 }
 
 impl Form {
@@ -80,11 +92,23 @@ impl Form {
 
     /// The keys that the footer and the help show now.
     pub fn hints(&self, shared: &Shared) -> Vec<KeyHint> {
-        TABLE.hints(self, shared)
+        match &self.picker {
+            Some(picker) => picker.hints(shared),
+            None => TABLE.hints(self, shared),
+        }
     }
 
     /// Takes a key press.
     pub fn on_key(&mut self, key: KeyEvent, shared: &Shared) -> FormOutcome {
+        if let Some(picker) = self.picker.take() {
+            return FormOutcome::Open(match picker.take_key(key, shared) {
+                Picked::Open(picker) => {
+                    self.picker = Some(picker);
+                    Vec::new()
+                }
+                Picked::Closed(path) => self.picked(path.as_deref(), shared),
+            });
+        }
         match TABLE.action(key, self, shared) {
             Some(action) => self.act(action, shared),
             None if self.waiting => FormOutcome::Open(Vec::new()),
@@ -107,6 +131,10 @@ impl Form {
                 } else {
                     return FormOutcome::Open(vec![Effect::Data(DataEffect::Complete { text })]);
                 }
+            }
+            Action::Pick => {
+                self.picker = Some(Picker::default());
+                return FormOutcome::Open(vec![Effect::Data(DataEffect::Tasks)]);
             }
             Action::NextField => self.go(true),
             Action::PreviousField => self.go(false),

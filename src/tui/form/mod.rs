@@ -3,6 +3,7 @@
 mod fields;
 mod job;
 mod keys;
+mod picker;
 mod view;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use self::fields::{Field, Id, Value};
 use self::job::around;
 pub use self::keys::reference;
+use self::picker::Picker;
 use super::{
     ComputeEffect, ComputeMessage, DataEffect, DataMessage, Effect, JobsEffect, JobsMessage, Message, Shared,
     Tickets,
@@ -38,6 +40,8 @@ pub struct Form {
     focus: usize,
     /// Candidates for the path under the cursor.
     candidates: Vec<String>,
+    /// The list of tasks, while it is open.
+    picker: Option<Picker>,
     /// What would be trained for each cluster.
     plan: Option<Arc<ClustersPlan>>,
     /// Why the new library cannot be where it was asked for.
@@ -61,6 +65,7 @@ impl Form {
             fresh,
             focus: 0,
             candidates: Vec::new(),
+            picker: None,
             plan: None,
             out: None,
             tickets,
@@ -117,7 +122,7 @@ impl Form {
     /// Takes pasted text.
     pub fn on_paste(&mut self, text: &str, shared: &Shared) -> Vec<Effect> {
         match &mut self.fields[self.focus].value {
-            Value::Text(input) if !self.waiting => input.insert(text.trim()),
+            Value::Text(input) if !self.waiting && self.picker.is_none() => input.insert(text.trim()),
             Value::Text(_) | Value::Choice { .. } | Value::Fold { .. } | Value::Shown => return Vec::new(),
         }
         self.edited(shared)
@@ -151,6 +156,11 @@ impl Form {
                 let field = &self.fields[self.focus];
                 if field.is_path() && field.text() == *text {
                     effects = self.complete(candidates, shared);
+                }
+            }
+            Message::Data(DataMessage::Tasks(tasks)) => {
+                if let Some(picker) = &mut self.picker {
+                    picker.take(tasks);
                 }
             }
             Message::Compute(message) => {
@@ -260,6 +270,15 @@ impl Form {
     fn check_data(&self) -> Option<Effect> {
         let unknown = |f: &&Field| f.role() == Role::Data && f.data.is_none() && !f.text().is_empty();
         self.fields.iter().find(unknown).map(|field| Effect::Data(DataEffect::Check { path: field.text() }))
+    }
+
+    /// Puts the task that was chosen into the focused field; without one, goes back to what was interrupted.
+    fn picked(&mut self, path: Option<&str>, shared: &Shared) -> Vec<Effect> {
+        let Some(path) = path else { return self.check_data().into_iter().collect() };
+        if let Some(Value::Text(input)) = self.fields.get_mut(self.focus).map(|field| &mut field.value) {
+            input.set(path);
+        }
+        self.edited(shared)
     }
 
     /// Puts in what all candidates share; with nothing to add, shows them, or goes on when it is complete.

@@ -12,10 +12,10 @@ use crate::jobs::kinds;
 use crate::library::{Library, Skipped};
 use crate::model::Precision;
 use crate::train::{ClustersPlan, ClustersSpec, Schedule, TrainRow, TrainSpec};
-use crate::tui::testing::{assert_screen, full_app, new_app, press, press_code, render_app};
+use crate::tui::testing::{assert_screen, ctrl, full_app, new_app, press, press_code, render_app};
 use crate::tui::{
     App, AppEffect, ComputeEffect, ComputeMessage, DataEffect, DataMessage, DataSummary, Effect, JobsEffect,
-    JobsMessage, Message, fixtures, screens,
+    JobsMessage, KnownTask, Message, TaskExample, fixtures, screens,
 };
 
 fn down(app: &mut App, times: usize) {
@@ -168,6 +168,45 @@ fn tab_completes_every_path_and_goes_on_from_empty_ones() {
     down(&mut app, 1);
     assert_eq!(press_code(&mut app, KeyCode::Tab), []);
     assert!(line(&app, "› Name").contains("gerunds"));
+}
+
+#[test]
+fn a_task_is_chosen_among_those_that_are_known() {
+    let task = |path: &str, held_out| KnownTask {
+        path: path.into(),
+        held_out,
+        metric: "exact_match".into(),
+        counts: [Some(640), Some(80), None],
+        examples: vec![TaskExample { asked: "Add\n1 \u{1b}[31m1".into(), answered: "2".into() }],
+        problem: None,
+    };
+    let mut app = full_app();
+    press(&mut app, "t");
+    press(&mut app, "x");
+    assert_eq!(app.update(Message::Key(ctrl('t'))), [Effect::Data(DataEffect::Tasks)]);
+    assert!(render_app(&app, 80, 24).contains("looking for task folders"));
+    // Keys and pasted texts stay in the list.
+    assert_eq!(press(&mut app, "q"), []);
+    assert_eq!(app.update(Message::Paste("y".into())), []);
+    let found = vec![task("tasks/sums/add", false), task("tasks/sums/subtract", true)];
+    app.update(Message::Data(DataMessage::Tasks(found)));
+    press_code(&mut app, KeyCode::Down);
+    assert_screen!("form_tasks_80x24", render_app(&app, 80, 24));
+    for (columns, rows) in [(0, 0), (3, 2), (20, 5), (200, 60)] {
+        render_app(&app, columns, rows);
+    }
+    assert_eq!(
+        press_code(&mut app, KeyCode::Enter),
+        [Effect::Data(DataEffect::Check { path: "tasks/sums/subtract".into() })]
+    );
+    assert!(line(&app, "Data").contains("tasks/sums/subtract"), "{}", line(&app, "Data"));
+    // Closed without a choice, what was typed stays.
+    app.update(Message::Key(ctrl('t')));
+    press_code(&mut app, KeyCode::Esc);
+    assert!(line(&app, "Data").contains("tasks/sums/subtract"));
+    // Answers that come late are dropped.
+    app.update(Message::Data(DataMessage::Tasks(Vec::new())));
+    assert!(!render_app(&app, 80, 24).contains("0 tasks"));
 }
 
 fn plan(missing: Vec<Skipped>) -> Message {

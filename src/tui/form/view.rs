@@ -75,6 +75,9 @@ impl Form {
         for (line, y) in all.iter().zip(room.top()..room.bottom()) {
             frame.buffer_mut().set_line(room.x, y, line, room.width);
         }
+        if let Some(picker) = &self.picker {
+            picker.draw(frame, area, shared, theme);
+        }
     }
 
     /// The lines of the fields and which of them must be visible, the first of them above all.

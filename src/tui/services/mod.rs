@@ -5,6 +5,7 @@ mod data;
 mod engine;
 mod latest_task;
 mod prompts;
+mod tasks;
 mod watch;
 
 use std::path::{Path, PathBuf};
@@ -125,6 +126,15 @@ impl Services {
                 let candidates = data::complete(&text);
                 send.send(DataMessage::Completed { text, candidates });
             }),
+            DataEffect::Tasks => {
+                let library = self.source.root.clone();
+                self.data.run(self.send.clone(), move |cancel| {
+                    let found = tasks::known(Some(&library), cancel);
+                    if !cancel.is_cancelled() {
+                        send.send(DataMessage::Tasks(found));
+                    }
+                });
+            }
         }
     }
 

@@ -66,7 +66,7 @@ fn broken_csv_is_named_by_its_line() {
     refused("a.csv", b"question,answer\na,\xe9\n", &["line 2", "not UTF-8"]);
     refused("a.csv", "question,question\na,b\n", &["two columns"]);
     refused("a.csv", "question,answer\n", &["has no rows"]);
-    refused("a.csv", "foo,bar\na,b\n", &["no known shape (foo, bar)"]);
+    refused("a.csv", "foo;bar\na;b\n", &["no known shape (foo, bar)"]);
 }
 
 #[test]

@@ -102,6 +102,16 @@ fn a_card_names_configurations_licence_and_files() {
     assert!(error.contains("no configuration \"three\"; it has one, two"), "{error}");
 }
 
+#[test]
+fn json_beside_rows_of_another_kind_may_be_something_else() {
+    let desk = Desk::new();
+    desk.write("rows.csv", "question,answer\na,b\n");
+    desk.write("config.json", "{\"version\": 3,\n\"x\": {}}");
+    let report = run(&desk.spec(desk.source())).unwrap();
+    assert_eq!((report.kept, report.warnings.len()), (1, 1));
+    assert!(report.warnings[0].contains("left out: ") && report.warnings[0].contains("config.json"));
+}
+
 #[cfg(unix)]
 #[test]
 fn the_cache_of_the_hub_is_read_through_its_links() {

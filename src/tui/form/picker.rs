@@ -1,0 +1,182 @@
+//! The list of task folders that are known, from which one is put into a form.
+
+use crossterm::event::KeyEvent;
+use ratatui::Frame;
+use ratatui::layout::{Margin, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Clear};
+
+use crate::text::{counted, printable};
+use crate::tui::format::spinner;
+use crate::tui::keymap::{Binding, ENTER, ESC, KeyHint, KeySection, KeyTable, Motion, more_moves, moves};
+use crate::tui::widgets::centered;
+use crate::tui::{KnownTask, List, Shared, Theme, text_width};
+
+/// What a key does in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Move(Motion),
+    Choose,
+    Close,
+}
+
+static TABLE: KeyTable<Picker, Action> = KeyTable {
+    title: "Forms, choosing a task",
+    bindings: &[
+        Binding::new(moves!(Action::Move), "task", "Select a task").also(more_moves!(Action::Move)),
+        Binding::new(&[(ENTER, Action::Choose)], "choose", "Put the selected task into the form"),
+        Binding::new(&[(ESC, Action::Close)], "close", "Back to the form"),
+    ],
+};
+
+/// All keys of the list, for the reference.
+pub(super) fn reference() -> KeySection {
+    TABLE.section()
+}
+
+/// Lines for the examples of the selected task, with the line above them.
+const EXAMPLES: usize = 8;
+/// Cells of the popup.
+const WIDTH: u16 = 100;
+
+/// The open list.
+#[derive(Debug, Default)]
+pub(super) struct Picker {
+    /// `None` while they are looked for.
+    tasks: Option<Vec<KnownTask>>,
+    list: List,
+}
+
+/// What became of the list.
+pub(super) enum Picked {
+    Open(Picker),
+    /// With the path of the task that was chosen, if one was.
+    Closed(Option<String>),
+}
+
+impl Picker {
+    pub(super) fn hints(&self, shared: &Shared) -> Vec<KeyHint> {
+        TABLE.hints(self, shared)
+    }
+
+    /// Takes what was found.
+    pub(super) fn take(&mut self, tasks: &[KnownTask]) {
+        self.tasks = Some(tasks.to_vec());
+    }
+
+    fn tasks(&self) -> &[KnownTask] {
+        self.tasks.as_deref().unwrap_or_default()
+    }
+
+    /// Takes a key press; one without a use here has none elsewhere while the list is open.
+    pub(super) fn take_key(mut self, key: KeyEvent, shared: &Shared) -> Picked {
+        match TABLE.action(key, &self, shared) {
+            Some(Action::Move(motion)) => {
+                self.list.go(motion, self.tasks().len());
+                Picked::Open(self)
+            }
+            Some(Action::Choose) => match self.tasks().get(self.list.cursor()) {
+                Some(task) => Picked::Closed(Some(task.path.clone())),
+                None => Picked::Open(self),
+            },
+            Some(Action::Close) => Picked::Closed(None),
+            None => Picked::Open(self),
+        }
+    }
+
+    /// Draws the list in the middle of `area`.
+    pub(super) fn draw(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
+        let rows = self.tasks().len().max(1) + EXAMPLES + 2;
+        let popup = centered(area, WIDTH, u16::try_from(rows).unwrap_or(u16::MAX));
+        if popup.is_empty() {
+            return;
+        }
+        let cells = usize::from(popup.width.saturating_sub(4));
+        let title = match &self.tasks {
+            Some(tasks) => format!(" {} ", counted(tasks.len(), "task")),
+            None => " Tasks ".into(),
+        };
+        let block = Block::bordered()
+            .border_type(BorderType::Rounded)
+            .border_style(theme.border_focused())
+            .title(Span::styled(text_width::truncate(&title, cells), theme.accent()));
+        frame.render_widget(Clear, popup);
+        let room = block.inner(popup).inner(Margin::new(1, 0));
+        frame.render_widget(block, popup);
+        let height = usize::from(room.height);
+        // The examples go first where there is little room.
+        let below = if height > EXAMPLES + 3 { EXAMPLES } else { 0 };
+        let mut lines = self.rows(cells, height - below, shared, theme);
+        if below > 0 {
+            lines.resize(height - below, Line::default());
+            lines.extend(self.look(cells, below, theme));
+        }
+        for (line, y) in lines.iter().zip(room.top()..room.bottom()) {
+            frame.buffer_mut().set_line(room.x, y, line, room.width);
+        }
+    }
+
+    fn rows(&self, cells: usize, height: usize, shared: &Shared, theme: &Theme) -> Vec<Line<'static>> {
+        if self.tasks.is_none() {
+            return vec![Line::styled(
+                format!("{} looking for task folders", spinner(shared.tick)),
+                theme.dim(),
+            )];
+        }
+        if self.tasks().is_empty() {
+            let none =
+                "No task folder is near. `lora-tui import SOURCE --out tasks` makes some of a dataset.";
+            return text_width::wrap(none, cells)
+                .into_iter()
+                .map(|line| Line::styled(line, theme.dim()))
+                .collect();
+        }
+        let line = |at: usize| {
+            let task = self.tasks().get(at)?;
+            let here = at == self.list.cursor();
+            let facts = facts(task);
+            let width = text_width::width(&facts);
+            let path = printable(&task.path).into_owned();
+            // Where there is no room for both, the path counts.
+            let both = cells > width + 24;
+            let room = if both { cells - width - 4 } else { cells.saturating_sub(2) };
+            let path = text_width::left(&text_width::truncate_start(&path, room), room);
+            let mut spans = vec![
+                Span::styled(if here { "› " } else { "  " }, theme.accent()),
+                Span::styled(path, if here { theme.header() } else { theme.text() }),
+            ];
+            if both {
+                spans.push(Span::styled(format!("  {facts}"), theme.dim()));
+            }
+            Some(Line::from(spans))
+        };
+        self.list.window(self.tasks().len(), height).filter_map(line).collect()
+    }
+
+    /// The first examples of the selected task, or what is wrong with it.
+    fn look(&self, cells: usize, height: usize, theme: &Theme) -> Vec<Line<'static>> {
+        let mut lines = vec![Line::styled("─".repeat(cells), theme.dim())];
+        let Some(task) = self.tasks().get(self.list.cursor()) else { return lines };
+        if let Some(problem) = &task.problem {
+            let wrapped = text_width::wrap(&format!("✗ {}", printable(problem)), cells);
+            lines.extend(wrapped.into_iter().map(|line| Line::styled(line, theme.error())));
+        } else if task.examples.is_empty() {
+            lines.push(Line::styled("no example can be read at its beginning", theme.dim()));
+        }
+        for example in &task.examples {
+            lines.push(Line::styled(text_width::truncate(&printable(&example.asked), cells), theme.text()));
+            let answered = format!("  → {}", printable(&example.answered));
+            lines.push(Line::styled(text_width::truncate(&answered, cells), theme.dim()));
+        }
+        lines.truncate(height);
+        lines
+    }
+}
+
+/// How many examples a task has in its splits, how they are scored, and whether it is held out.
+fn facts(task: &KnownTask) -> String {
+    let count = |count: Option<usize>| count.map_or("many".into(), |count| count.to_string());
+    let [train, validation, test] = task.counts.map(count);
+    let held_out = if task.held_out { "held out · " } else { "" };
+    format!("{held_out}{} · {train} / {validation} / {test}", task.metric)
+}
