@@ -72,10 +72,12 @@ impl Finding {
         } else {
             more.push(", in all layers alike".into());
         }
-        more.extend(certainty(digest, trace.width(), trace.experts.len()));
+        let [sure, spread] = certainty(digest, trace.width(), trace.experts.len());
+        more.push(sure);
         if let Some((name, sum, rest)) = group(first, digest, marks) {
             more.push(format!(" Its {name} has {} in all{rest}.", percent(sum)));
         }
+        more.push(spread);
         if share < AHEAD * second {
             let other = order.get(1).map_or(String::new(), |&e| printable(&trace.experts[e]).into_owned());
             let lead = format!(
@@ -140,10 +142,10 @@ impl Finding {
 }
 
 /// How sure the router is of one choice, and over how many experts all of them are spread.
-fn certainty(digest: &Digest, width: usize, experts: usize) -> Vec<String> {
+fn certainty(digest: &Digest, width: usize, experts: usize) -> [String; 2] {
     let spread = format!(" Over all tokens as spread as {:.1} of {} experts.", digest.effective(), experts);
     if width < 2 {
-        return vec![".".into(), spread];
+        return [".".into(), spread];
     }
     let most = (width as f64).ln();
     let part = digest.entropy / most;
@@ -152,7 +154,7 @@ fn certainty(digest: &Digest, width: usize, experts: usize) -> Vec<String> {
         _ if part < SURE[1] => "Fairly sure",
         _ => "Unsure",
     };
-    vec![format!(". {word}: entropy {:.2} of {most:.2}.", digest.entropy), spread]
+    [format!(". {word}: entropy {:.2} of {most:.2}.", digest.entropy), spread]
 }
 
 /// Where there are more experts than colours: the group of the strongest, its share, and whether another has more.
@@ -202,6 +204,25 @@ mod tests {
         assert!(text.starts_with("negate leads: 26% of the weight, most in layers "), "{text}");
         assert!(text.contains("–29. Unsure: entropy ") && text.contains(" of 1.10."), "{text}");
         assert!(text.contains(" of 12 experts."), "{text}");
+    }
+
+    #[test]
+    fn where_experts_have_groups_that_of_the_winner_is_said() {
+        let shown = shown(Synthetic::default().trace(&PROMPT), "arrow");
+        let mut marks = ExpertMarks::default();
+        let groups = super::super::groups::Groups {
+            what: "family",
+            names: vec!["language".into(), "units".into()],
+            of: (0..12).map(|expert| Some(usize::from(expert == 3))).collect(),
+        };
+        marks.groups = groups;
+        let text = Finding::of(&shown, &marks).text();
+        let said = " of 1.10. Its family language has 82% in all. Over all tokens as spread";
+        assert!(text.contains(said), "{text}");
+        // Where another group has more, it is named.
+        marks.groups.of = (0..12).map(|expert| Some(usize::from(expert != 4))).collect();
+        let text = Finding::of(&shown, &marks).text();
+        assert!(text.contains("Its family language has 26% in all, units 74%."), "{text}");
     }
 
     #[test]

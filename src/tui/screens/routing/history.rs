@@ -1,6 +1,7 @@
 //! The prompts that were tried: stepping through them in the box, and a list to find one in.
 
 use ratatui::Frame;
+use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::paint::{heading, put, tint};
@@ -8,6 +9,9 @@ use crate::text::printable;
 use crate::tui::text_width::truncate;
 use crate::tui::widgets::below;
 use crate::tui::{List, TextField, Theme};
+
+/// Prompts that are shown without being asked for, at most.
+const RECENT: usize = 12;
 
 /// What was tried, the newest first.
 #[derive(Debug, Default)]
@@ -91,6 +95,32 @@ impl History {
         found
     }
 
+    /// What there is to come back to: the prompts that were tried or, before one was, `examples`; with a heading.
+    fn recent<'a>(&'a self, examples: &'a [String]) -> (&'static str, &'static str, &'a [String]) {
+        match self.entries.is_empty() {
+            true => ("prompts to try", "n fills one in", examples),
+            false => ("prompts tried", "Ctrl-R finds", &self.entries),
+        }
+    }
+
+    /// Rows that the newest of them take.
+    pub fn recent_rows(&self, examples: &[String]) -> usize {
+        1 + self.recent(examples).2.len().min(RECENT)
+    }
+
+    /// Draws the newest of them, a line each, `now` marked where it is among them.
+    pub fn draw_recent(&self, buf: &mut Buffer, area: Rect, examples: &[String], now: &str, theme: &Theme) {
+        let (title, note, entries) = self.recent(examples);
+        heading(buf, area, 0, title, note, theme);
+        let rows = usize::from(area.height.saturating_sub(1));
+        for (y, entry) in entries.iter().take(rows).enumerate() {
+            let here = entry == now;
+            put(buf, area, 0, y as u16 + 1, if here { "›" } else { " " }, theme.accent());
+            let text = truncate(&shown(entry), usize::from(area.width).saturating_sub(1));
+            put(buf, area, 1, y as u16 + 1, &text, if here { theme.text() } else { theme.dim() });
+        }
+    }
+
     /// Draws the list.
     pub fn draw(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
         let Some((field, list)) = &self.finding else { return };
@@ -114,14 +144,18 @@ impl History {
         let room = usize::from(rows.width).saturating_sub(2);
         for (y, at) in list.window(found.len(), usize::from(rows.height)).enumerate() {
             let chosen = at == list.cursor();
-            let text = printable(&found[at].trim().replace('\n', "⏎")).into_owned();
             put(buf, rows, 0, y as u16, if chosen { "›" } else { " " }, theme.accent());
-            put(buf, rows, 1, y as u16, &truncate(&text, room), theme.text());
+            put(buf, rows, 1, y as u16, &truncate(&shown(found[at]), room), theme.text());
             if chosen {
                 tint(buf, rows, 1, y as u16, rows.width.saturating_sub(1), theme.selection());
             }
         }
     }
+}
+
+/// A prompt in one line.
+fn shown(prompt: &str) -> String {
+    printable(&prompt.trim().replace('\n', "⏎")).into_owned()
 }
 
 #[cfg(test)]

@@ -234,7 +234,7 @@ fn a_refused_prompt_keeps_the_old_answer_and_shows_its_text() {
         assert!(shown.contains("answer to an earlier prompt"), "{shown}");
         // All rows of the box but the last, where the cursor stands, have text.
         let inside = shown.lines().skip(1).take_while(|line| line.starts_with('│')).count();
-        let text = shown.lines().filter(|line| line.contains("line of a long prompt")).count();
+        let text = shown.lines().filter(|line| line.starts_with("│ line of a long prompt")).count();
         assert_eq!(text, inside - 1, "{shown}");
     }
 }

@@ -316,9 +316,18 @@ impl Look<'_> {
             // What a person asked for comes before what is there anyway.
             let asked = !experiment.rows.is_empty() || experiment.why.is_some();
             let order: &[usize] = if asked { &[0, 2, 3, 1, 4] } else { &[0, 1, 4, 2, 3] };
-            let panes = column(left, &[text, layers, answers_wish, why_wish, detail], order);
-            let side = column(right, &[shares, against_wish, signs_wish], &[0, 1, 2]);
-            (panes, side[0], vec![side[1], side[2]])
+            // Where there is room below the experts, the cell stands there, and prompts to come back to.
+            let (below_layers, below_shares) =
+                if hints { (Wish::default(), detail) } else { (detail, Wish::default()) };
+            let recent = self.screen.history.recent_rows(&self.screen.suggestions.prompts);
+            let recent = if hints { Wish::new(recent.min(3), recent) } else { Wish::default() };
+            let mut panes = column(left, &[text, layers, answers_wish, why_wish, below_layers], order);
+            let wishes = [shares, below_shares, against_wish, recent, signs_wish];
+            let side = column(right, &wishes, &[0, 1, 2, 4, 3]);
+            if hints {
+                panes[4] = side[1];
+            }
+            (panes, side[0], vec![side[2], side[4], side[3]])
         } else {
             let shares = Wish::new(shares.least, shares.most.min(shares.least.max(whole / 3)));
             let optional = |shown: bool, wish: Wish| if shown { wish } else { Wish::default() };
@@ -329,7 +338,7 @@ impl Look<'_> {
             (
                 vec![panes[0], panes[2], panes[3], panes[4], panes[5]],
                 panes[1],
-                vec![panes[6], Rect::default()],
+                vec![panes[6], Rect::default(), Rect::default()],
             )
         };
         let headed = head > 0 || self.screen.search.is_some();
@@ -380,6 +389,10 @@ impl Look<'_> {
         }
         for (y, line) in signs.into_iter().enumerate() {
             put(buf, side[1], 0, y as u16, &line, theme.dim());
+        }
+        if !side[2].is_empty() {
+            let (examples, prompt) = (&self.screen.suggestions.prompts, &self.shown.asked.prompt);
+            self.screen.history.draw_recent(buf, side[2], examples, prompt, theme);
         }
         if !list.is_empty() {
             self.draw_shares(frame, list, (&listed, found), headed);

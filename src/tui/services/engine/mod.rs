@@ -124,6 +124,8 @@ impl Pending {
         self.studies.retain(|other| std::mem::discriminant(&other.study) != kind);
         self.cancel(|activity| activity == Activity::Studying);
         self.studies.push(Studying { ticket, study, done: 0 });
+        // What takes longest comes last: a comparison has parts.
+        self.studies.sort_by_key(|studying| matches!(studying.study, Study::Attribute { .. }));
     }
 
     /// Another part of a study is done.
