@@ -201,7 +201,7 @@ fn one(selection: &Selection<'_>, module: &str, spec: &MergeSpec) -> Result<Comb
     if combined.a.iter().chain(&combined.b).all(|x| x.is_finite()) {
         return Ok(combined);
     }
-    // Whose part is the largest, as far as the bounds of its factors tell.
+    // Whose part is the largest, as far as the bounds of its factors show.
     let largest = |values: &[f32]| values.iter().fold(0.0, |most: f64, v| most.max(f64::from(v.abs())));
     let bound = |part: &ModulePart| part.factor.abs() * largest(&part.a) * largest(&part.b);
     let names =

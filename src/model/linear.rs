@@ -102,7 +102,7 @@ impl Linear {
         }
     }
 
-    /// From now on 8-bit weights are widened to bf16, and their inputs are not rounded to 8 bits.
+    /// From now on 8-bit weights are dequantised to bf16, and their inputs are not rounded to 8 bits.
     pub(crate) fn widen(&mut self) {
         self.weight.widen();
     }

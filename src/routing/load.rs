@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::experts::{ExpertSet, StackedModule};
 use super::lora::{Entry, Kind, Lora, Matrix, Parts};
-use super::replaced::{Found, Places, Replaced};
+use super::replaced::{Found, Places, Replaced, of_more_tokens};
 use crate::analysis::{ExpertFactors, PrototypeCache};
 use crate::library::{Expert, LoraModule, Skipped};
 use crate::memory::check_room;
@@ -74,17 +74,38 @@ impl<'a> Sites<'a> {
         for shape in &expert.modules {
             let site = self.index.get(shape.module.as_str());
             let Some(&site) = site.filter(|&&site| (site == 0) == shape.embedding) else {
-                return Err(format!("the base model has no module {}", shape.module));
+                return Err(format!(
+                    "the base model has no module {}{}",
+                    shape.module,
+                    self.nearby(&shape.module)
+                ));
             };
             let size = self.size(site);
             if size != (shape.in_features, shape.out_features) {
+                let vocabulary = self.decoder.spec.vocab;
+                let tokens = match site == 0 || shape.module == self.decoder.spec.names.head {
+                    true => of_more_tokens(shape.in_features.max(shape.out_features), vocabulary),
+                    false => "",
+                };
                 return Err(format!(
-                    "{} is {} → {} in the expert, {} → {} in the base model",
+                    "{} is {} → {} in the expert, {} → {} in the base model{tokens}",
                     shape.module, shape.in_features, shape.out_features, size.0, size.1
                 ));
             }
         }
         Ok(())
+    }
+
+    /// What a module that is not there seems to be, and what to do; empty where that is not known.
+    fn nearby(&self, module: &str) -> String {
+        let body = self.decoder.spec.names.embed.split('.').next().unwrap_or_default();
+        match self.index.contains_key(format!("{body}.{module}").as_str()) {
+            true => format!(
+                "; it has {body}.{module}: the expert was made for the model without its head (AutoModel); save it from \
+                 AutoModelForCausalLM, or put {body}. before its names"
+            ),
+            false => String::new(),
+        }
     }
 
     /// One module of an expert, with its A, B and prototype as they are stored.

@@ -8,6 +8,14 @@ use crate::library::{Adapter, Expert, Stored};
 use crate::model::{Decoder, Linear, Norm};
 use crate::text::counted;
 
+/// What to do where an expert has another number of tokens than its base model.
+pub(super) fn of_more_tokens(expert: usize, base: usize) -> &'static str {
+    match expert > base {
+        true => "; tokens were added when it was trained: give the base model that was enlarged for it",
+        false => "",
+    }
+}
+
 /// Where a parameter of the base model is: in a linear layer (by its number, the head included), in a norm
 /// (by its number), or the embedding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,8 +135,13 @@ impl Replaced {
                 continue;
             };
             if *shape != stored.shape {
+                let first = |shape: &[usize]| shape.first().copied().unwrap_or_default();
+                let tokens = match first(shape) == places.decoder.spec.vocab {
+                    true => of_more_tokens(first(&stored.shape), first(shape)),
+                    false => "",
+                };
                 return Err(format!(
-                    "{} is {:?} in the expert, {shape:?} in the base model",
+                    "{} is {:?} in the expert, {shape:?} in the base model{tokens}",
                     stored.name, stored.shape
                 ));
             }

@@ -69,11 +69,11 @@ pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
     runtime.shutdown_background();
     let live = app.live_jobs();
     if live > 0 {
-        let goes = if live == 1 { "goes" } else { "go" };
+        let continues = if live == 1 { "continues" } else { "continue" };
         // Nobody may be there to read it.
         let _ = writeln!(
             std::io::stderr(),
-            "{} {goes} on in the background; `lora-tui jobs {}` shows and cancels them",
+            "{} {continues} in the background; `lora-tui jobs {}` shows and cancels them",
             counted(live, "job"),
             crate::text::printable(&app.shared().root.display().to_string())
         );

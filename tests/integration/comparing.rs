@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use lora_tui::analysis::Metric;
-use lora_tui::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
 use lora_tui::named::Named;
 use serde_json::Value;
 
 use crate::support::BINARY;
+use crate::support::experts::{lora, write_expert};
 
 /// A folder with `library/`: two groups of three experts of rank 1, `odd` of rank 2, and a broken one.
 fn library(odd: bool) -> tempfile::TempDir {
@@ -19,29 +19,12 @@ fn library(odd: bool) -> tempfile::TempDir {
     fs::write(root.join("broken/adapter_config.json"), "{").expect("temporary files can be written");
     let (inputs, outputs) = (8, 6);
     let add = |name: String, rank: usize, direction: usize, tilt: f32| {
-        let lora = |layer: usize| NewLora {
-            module: format!("model.layers.{layer}.self_attn.q_proj"),
-            rank,
-            in_features: inputs,
-            out_features: outputs,
-            a: (0..rank * inputs)
-                .map(|i| if i % inputs == direction { 1.0 } else { tilt * (i % inputs) as f32 })
-                .collect(),
-            b: (0..outputs * rank).map(|i| if i == direction { 1.0 } else { 0.1 }).collect(),
+        let lora = |layer: usize| {
+            let module = format!("model.layers.{layer}.self_attn.q_proj");
+            let a = |i: usize| if i % inputs == direction { 1.0 } else { tilt * (i % inputs) as f32 };
+            lora(&module, rank, (inputs, outputs), a, |i| if i == direction { 1.0 } else { 0.1 })
         };
-        let targets = vec!["q_proj".into()];
-        let config = NewAdapterConfig {
-            revision: None,
-            base: "tiny".into(),
-            r: rank,
-            alpha: 4.0,
-            dropout: 0.0,
-            targets,
-        };
-        let loras = [lora(0), lora(1)];
-        let provenance = Provenance::default();
-        write_adapter(&root.join(name), &loras, &config, candle_core::DType::F32, &provenance)
-            .expect("a sound adapter can be written");
+        write_expert(&root.join(name), &[lora(0), lora(1)], 4.0);
     };
     for (at, name) in ["a", "b", "c"].into_iter().enumerate() {
         add(format!("{name}1"), 1, 0, 0.01 * at as f32);

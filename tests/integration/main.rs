@@ -54,6 +54,8 @@ mod model_parity;
 mod multimodal;
 /// Files are opened, made and changed in one place, as the sources say.
 mod outside;
+/// Adapters as people report them of other tools.
+mod reports;
 /// Routers that score, calibrate and vote, against torch.
 mod routers;
 /// The experts and tasks that come along, without the base model.

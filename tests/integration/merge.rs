@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::support::experts::{lora, write_expert};
 use crate::support::repository;
 
 const METHODS: [MergeMethod; 5] =
@@ -355,24 +356,8 @@ fn a_merged_adapter_says_where_it_comes_from_and_is_an_expert() {
 fn modules_that_are_not_in_every_layer_are_named_by_their_paths() {
     let root = fixture_library();
     let only = |layer: usize, name: &str| {
-        let lora = NewLora {
-            module: format!("model.layers.{layer}.self_attn.q_proj"),
-            rank: 1,
-            in_features: 24,
-            out_features: 24,
-            a: vec![0.5; 24],
-            b: vec![0.5; 24],
-        };
-        let config = NewAdapterConfig {
-            revision: None,
-            base: "tiny".into(),
-            r: 1,
-            alpha: 1.0,
-            dropout: 0.0,
-            targets: vec!["q_proj".into()],
-        };
-        let path = root.path().join(name);
-        write_adapter(&path, &[lora], &config, DType::F32, &Provenance::default()).unwrap();
+        let module = format!("model.layers.{layer}.self_attn.q_proj");
+        write_expert(&root.path().join(name), &[lora(&module, 1, (24, 24), |_| 0.5, |_| 0.5)], 1.0);
     };
     only(1, "second");
     run(root.path(), &spec(MergeMethod::CAT, &["second"], "one")).unwrap();

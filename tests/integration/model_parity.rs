@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lora_tui::analysis::{PrototypeCache, prototype};
 use lora_tui::catalog::Catalog;
-use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
+use lora_tui::library::Library;
 use lora_tui::model::{ForwardPass, KvCache, Model, NoHook, layer_sizes};
 use lora_tui::routing::{
     ExpertSet, MIX, Mix, Part, Prompt, ResolvedRouter, RoutedHook, RouterConfig, Session, TEMPERATURE, TOP_K,
@@ -12,6 +12,7 @@ use lora_tui::routing::{
 };
 use lora_tui::{Cancel, Error, Result};
 
+use crate::support::experts::{lora, write_expert};
 use crate::support::models::{FAMILIES, Fixture, cpu, on, test_each_ops, values};
 
 const TOLERANCE: f32 = 1e-4;
@@ -361,24 +362,8 @@ fn muted_experts_and_those_without_the_module_get_nothing(device: &str) {
 
 /// Writes an expert that adapts `model.layers.0.self_attn.q_proj` of the llama fixture.
 fn write(dir: &Path, name: &str, module: &str, inputs: usize, b: f32) {
-    let lora = NewLora {
-        module: module.into(),
-        rank: 1,
-        in_features: inputs,
-        out_features: 32,
-        a: (0..inputs).map(|i| (i as f32).cos()).collect(),
-        b: vec![b; 32],
-    };
-    let config = NewAdapterConfig {
-        revision: None,
-        base: "tiny".into(),
-        r: 1,
-        alpha: 1.0,
-        dropout: 0.0,
-        targets: vec!["q_proj".into()],
-    };
-    write_adapter(&dir.join(name), &[lora], &config, candle_core::DType::F32, &Provenance::default())
-        .unwrap();
+    let lora = lora(module, 1, (inputs, 32), |i| (i as f32).cos(), |_| b);
+    write_expert(&dir.join(name), &[lora], 1.0);
 }
 
 fn ties_go_to_the_lower_index_and_an_empty_delta_is_no_candidate(device: &str) {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Tensor};
 use lora_tui::eval::{attribute, compare, differing, forced, generate_batch};
-use lora_tui::library::{Library, NewAdapterConfig, NewLora, Provenance, write_adapter};
+use lora_tui::library::Library;
 use lora_tui::routing::{
     CalibrationPrompts, CalibrationText, Knockout, Needs, OwnAnswer, OwnPrompts, OwnSource, Part, Prompt,
     PromptSource, ROUTERS, RoutedHook, RouterConfig, SCORES, Scope, Score, Session, StateWeigher, Trace,
@@ -14,6 +14,7 @@ use lora_tui::train::{GateSpec, train_gates_as};
 use lora_tui::{Cancel, Error};
 use serde_json::Value;
 
+use crate::support::experts::{lora, write_expert};
 use crate::support::models::{Fixture, on, test_each_ops, values};
 
 const FAMILIES: [&str; 3] = ["llama", "qwen2", "phi"];
@@ -408,19 +409,10 @@ fn numbers(seed: usize, count: usize) -> Vec<f32> {
 fn scaled(factors: &[f32]) -> (tempfile::TempDir, Library) {
     let root = tempfile::tempdir().unwrap();
     for (e, factor) in factors.iter().enumerate() {
-        let lora = NewLora {
-            module: "model.layers.1.self_attn.q_proj".into(),
-            rank: 2,
-            in_features: 32,
-            out_features: 32,
-            a: numbers(e + 1, 64),
-            b: numbers(e + 9, 64).iter().map(|b| b * factor).collect(),
-        };
-        let targets = vec!["q_proj".into()];
-        let config =
-            NewAdapterConfig { revision: None, base: "tiny".into(), r: 2, alpha: 2.0, dropout: 0.0, targets };
-        let folder = root.path().join(format!("e{e}"));
-        write_adapter(&folder, &[lora], &config, candle_core::DType::F32, &Provenance::default()).unwrap();
+        let (a, b) = (numbers(e + 1, 64), numbers(e + 9, 64));
+        let module = "model.layers.1.self_attn.q_proj";
+        let lora = lora(module, 2, (32, 32), |i| a[i], |i| b[i] * factor);
+        write_expert(&root.path().join(format!("e{e}")), &[lora], 2.0);
     }
     let library = Library::open(root.path()).unwrap();
     (root, library)

@@ -2,28 +2,17 @@
 
 use std::time::Duration;
 
-use lora_tui::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
 use rustix::process::Signal;
 
+use crate::support::experts::{lora, write_expert};
 use crate::support::pty::Session;
 
 /// `count` tiny experts of one module with `width` inputs; all but the first share its files.
 pub fn library(count: usize, width: usize) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let values = |n: usize| (0..n).map(|i| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5).collect();
-    let module = "model.layers.0.self_attn.q_proj".to_string();
-    let tensor =
-        NewLora { module, rank: 4, in_features: width, out_features: 8, a: values(4 * width), b: values(32) };
-    let config = NewAdapterConfig {
-        revision: None,
-        base: "some/base".into(),
-        r: 4,
-        alpha: 8.0,
-        dropout: 0.0,
-        targets: vec!["q_proj".into()],
-    };
+    let value = |i: usize| ((i * 7919) % 1009) as f32 / 1009.0 - 0.5;
     let first = dir.path().join("expert-0");
-    write_adapter(&first, &[tensor], &config, candle_core::DType::F32, &Provenance::default()).unwrap();
+    write_expert(&first, &[lora("model.layers.0.self_attn.q_proj", 4, (width, 8), value, value)], 8.0);
     for i in 1..count {
         let other = dir.path().join(format!("expert-{i}"));
         std::fs::create_dir(&other).unwrap();

@@ -76,7 +76,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Whether another folder has the same tensors, as far as their shapes and first bytes tell.
+    /// Whether another folder has the same tensors, as far as their shapes and first bytes show.
     fn resembles(&self, other: &Self) -> bool {
         let first = |folder: &Self, place: &Place| {
             let bytes = place.shape.iter().product::<usize>().min(1024);

@@ -149,7 +149,7 @@ impl Weight {
         })
     }
 
-    /// From now on 8-bit weights are widened to bf16, and their inputs are not rounded to 8 bits.
+    /// From now on 8-bit weights are dequantised to bf16, and their inputs are not rounded to 8 bits.
     pub fn widen(&mut self) {
         if let Storage::Host(packed) = &mut self.0 {
             packed.rounds_inputs = false;

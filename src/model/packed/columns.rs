@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::layout::{Out, TILE_ROWS, WIDTH};
 use crate::model::tensor::room;
 
-/// Least rows of a task: fewer would not pay for widening or transposing a panel again.
+/// Least rows of a task: fewer would not pay for dequantising or transposing a panel again.
 const TASK_ROWS: usize = 8 * TILE_ROWS;
 
 /// How the work on matrices is split into tasks.

@@ -8,7 +8,7 @@
 //! Products of f32 panels run in f32, those of bf16 in bf16 with f32 sums. Rows that are multiplied with 8-bit
 //! weights are rounded to 8 bits too, 16 where that matters ([`Q8Chunk`](layout::Q8Chunk)), and the products are whole
 //! numbers: twice as fast again where the CPU has AVX-512 VNNI. Elsewhere, in training, and for many rows where
-//! the CPU has [AMX](amx), 8-bit panels are widened to bf16 one by one, and bf16 to f32 where the CPU lacks that
+//! the CPU has [AMX](amx), 8-bit panels are dequantised to bf16 one by one, and bf16 to f32 where the CPU lacks that
 //! instruction. There, products with one or two rows, which only wait for memory, take f32 inputs times f32 or
 //! 8-bit weights as they are.
 
@@ -183,7 +183,7 @@ impl PackedWeight {
         Ok(Self { inputs, outputs, rounds_inputs: true, store })
     }
 
-    /// Lines `from .. to` of a panel; 8-bit ones are widened into `scratch`.
+    /// Lines `from .. to` of a panel; 8-bit ones are dequantised into `scratch`.
     fn slices<'a>(
         &'a self,
         panel: usize,

@@ -54,7 +54,7 @@ fn bits(values: &[f32]) -> &[u32] {
     unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
 }
 
-/// Whether so many rows are multiplied faster in bf16 than in 8 bits: with tiles, once widening the weights pays.
+/// Whether so many rows are multiplied faster in bf16 than in 8 bits: with tiles, once dequantising the weights pays.
 pub(super) fn prefers_bf16(rows: usize) -> bool {
     rows >= 96 && cpu::uses(Level::Amx)
 }

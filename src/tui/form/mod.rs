@@ -281,7 +281,7 @@ impl Form {
         self.edited(shared)
     }
 
-    /// Puts in what all candidates share; with nothing to add, shows them, or goes on when it is complete.
+    /// Puts in what all candidates share; with nothing to add, shows them, or continues when it is complete.
     fn complete(&mut self, candidates: &[String], shared: &Shared) -> Vec<Effect> {
         let text = self.fields[self.focus].text();
         let common = common_prefix(candidates);

@@ -204,7 +204,7 @@ impl Watcher {
         self.next_files = Instant::now() + LIBRARY.max(now.elapsed() * LIBRARY_SHARE);
         if *known != found {
             self.send.send(Message::Library(read(&self.source)));
-            // This thread goes on, unlike those of other work.
+            // This thread continues, unlike those of other work.
             crate::threads::give_back_freed_memory();
         }
         self.library = Some(found);

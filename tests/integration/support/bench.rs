@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lora_tui::jobs::{AnyJob, ClusterSpec, JobState, JobSummary, Jobs, Local};
-use lora_tui::library::{NewAdapterConfig, NewLora, Provenance, write_adapter};
 use rustix::process::Pid;
 use serde_json::Value;
 
 use super::BINARY;
+use super::experts::{lora, write_expert};
 
 /// For a machine that does many other things.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -70,25 +70,9 @@ impl Bench {
     }
 
     pub fn write(&self, name: &str, width: usize, value: impl Fn(usize) -> f32) {
-        let rank = 2;
-        let module = NewLora {
-            module: "model.layers.0.self_attn.q_proj".into(),
-            rank,
-            in_features: width,
-            out_features: width,
-            a: (0..rank * width).map(&value).collect(),
-            b: (0..rank * width).map(|i| value(i + 1)).collect(),
-        };
-        let config = NewAdapterConfig {
-            revision: None,
-            base: "tiny".into(),
-            r: rank,
-            alpha: 4.0,
-            dropout: 0.0,
-            targets: vec!["q_proj".into()],
-        };
-        let path = self.library().join(name);
-        write_adapter(&path, &[module], &config, candle_core::DType::F32, &Provenance::default()).unwrap();
+        let module = "model.layers.0.self_attn.q_proj";
+        let lora = lora(module, 2, (width, width), &value, |i| value(i + 1));
+        write_expert(&self.library().join(name), &[lora], 4.0);
     }
 
     pub fn library(&self) -> &Path {

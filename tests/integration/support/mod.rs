@@ -5,6 +5,7 @@ use std::process::Command;
 
 #[cfg(unix)]
 pub mod bench;
+pub mod experts;
 pub mod models;
 #[cfg(unix)]
 pub mod pty;

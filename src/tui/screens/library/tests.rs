@@ -324,3 +324,23 @@ fn reading_again_by_hand_says_what_it_brought() {
     app.update(Message::Library(Ok(fixtures::library())));
     assert!(!render_app(&app, 80, 24).contains("Read again"));
 }
+
+#[test]
+fn details_that_are_read_are_a_card() {
+    let mut app = library_app();
+    let edge = |app: &App, width: u16| {
+        let text = render_app(app, width, 48);
+        let line = text.lines().nth(4).unwrap_or_default().to_string();
+        line.chars().position(|c| c == '│').unwrap_or_else(|| panic!("{text}"))
+    };
+    let before = [120, 160, 200].map(|width| edge(&app, width));
+    press_code(&mut app, KeyCode::Enter);
+    assert_eq!([120, 160, 200].map(|width| edge(&app, width)), [40; 3]);
+    assert!(before.iter().all(|&edge| edge > 60), "{before:?}");
+    // Two columns: what it is at the left, how large it is at the right.
+    let text = render_app(&app, 160, 48);
+    let line = text.lines().find(|line| line.contains("‖ΔW‖ by layer")).unwrap();
+    assert!(line.contains("formal-tone"), "{text}");
+    press_code(&mut app, KeyCode::Esc);
+    assert_eq!([120, 160, 200].map(|width| edge(&app, width)), before);
+}

@@ -13,6 +13,9 @@ use crate::tui::format::spinner;
 use crate::tui::text_width;
 use crate::tui::{Shared, Theme};
 
+/// Columns that the table keeps beside details that are read.
+const TABLE: u16 = 40;
+
 /// Where the details go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -43,7 +46,10 @@ impl LibraryScreen {
         }
         match Place::of(area) {
             Place::Beside => {
-                let details = (area.width * 2 / 5).clamp(44, 72);
+                let beside = (area.width * 2 / 5).clamp(44, 72);
+                // While they are read they are a card, and the table is there to know where one is.
+                let details =
+                    if self.reading { beside.max(area.width.saturating_sub(TABLE)) } else { beside };
                 let [left, right] =
                     Layout::horizontal([Constraint::Min(0), Constraint::Length(details)]).areas(area);
                 let left = Rect { width: left.width.saturating_sub(1), ..left };
