@@ -3,10 +3,11 @@
 //! ```text
 //! cargo bench --bench screens -- heatmap [EXPERTS]
 //! cargo bench --bench screens -- library LIBRARY
+//! cargo bench --bench screens -- jobs [TASKS]
 //! cargo bench --bench screens -- terminal LIBRARY
 //! ```
 //!
-//! `heatmap` and `library` press keys on the real application, drawn by the real backend into memory, 200 × 60
+//! `heatmap`, `library` and `jobs` press keys on the real application, drawn by the real backend into memory, 200 × 60
 //! cells: a time is that from the key to the last byte of its frame. `terminal` starts the binary in a
 //! pseudo-terminal: first paint, the whole library on the screen, and what it computes when nobody does anything.
 
@@ -22,8 +23,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use lora_tui::Cancel;
 use lora_tui::analysis::{self, Metric, Similarity};
 use lora_tui::catalog::Catalog;
+use lora_tui::jobs::{JobState, JobSummary, kinds};
 use lora_tui::library::{Expert, Library};
-use lora_tui::tui::{App, ComputeEffect, ComputeMessage, Depth, Effect, Message, Theme};
+use lora_tui::tui::{App, ComputeEffect, ComputeMessage, Depth, Effect, JobsMessage, Message, Theme};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
@@ -33,6 +35,8 @@ const WIDTH: u16 = 200;
 const HEIGHT: u16 = 60;
 /// Experts of the heatmap, unless told otherwise.
 const EXPERTS: usize = 1000;
+/// Jobs of the array, unless told otherwise.
+const JOBS: usize = 10_000;
 /// How often the whole series of keys is pressed.
 const ROUNDS: usize = 10;
 /// For a machine that does many other things.
@@ -87,7 +91,7 @@ impl Bench {
         Ok(effects)
     }
 
-    fn report(mut self, bench: &str, rows: usize) {
+    fn report(&mut self, bench: &str, rows: usize) {
         self.milliseconds.sort_by(f64::total_cmp);
         let last = self.milliseconds.len() - 1;
         let at = |share: f64| self.milliseconds[(last as f64 * share).round() as usize];
@@ -191,6 +195,53 @@ fn table(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Opens an array of so many jobs and scrolls through it, while lists keep coming.
+fn jobs(n: usize) -> Result<()> {
+    let states = [JobState::Failed, JobState::Running, JobState::Queued, JobState::Finished];
+    let job = |at: usize| JobSummary {
+        id: format!("20261128-120000-train-{at:05}"),
+        kind: Some(&kinds::TRAIN),
+        name: format!("task_{at:05}"),
+        state: states[at % states.len()],
+        step: at % 200,
+        steps: 200,
+        started: Some(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_510_500)),
+        error: None,
+        after: Vec::new(),
+        waits: Some("waits for free resources".into()),
+        held: false,
+        place: Some(format!("Slurm job 7_{at} on n1")),
+        group: Some("20261128-120000-train-00000".into()),
+    };
+    let list: Vec<JobSummary> = (0..n).rev().map(job).collect();
+    let mut bench = Bench::new(Arc::new(Catalog::from(Library::default())))?;
+    bench.app.update(Message::Jobs(JobsMessage::List(list.clone())));
+    use KeyCode::{Char, Down, End, Enter, Home, PageDown, PageUp, Up};
+    // The tab is the last, wherever that is.
+    for tab in '5'..='9' {
+        bench.press(Char(tab))?;
+    }
+    bench.press(Enter)?;
+    bench.milliseconds.clear();
+    bench.bytes.set(0);
+    for _ in 0..ROUNDS {
+        for key in [Down, Down, PageDown, PageDown, End, Up, PageUp, Home, Down, Down] {
+            bench.press(key)?;
+        }
+    }
+    bench.report("jobs", n);
+    bench.milliseconds = Vec::new();
+    for _ in 0..ROUNDS {
+        let next = Message::Jobs(JobsMessage::List(list.clone()));
+        let start = Instant::now();
+        bench.app.update(next);
+        bench.draw()?;
+        bench.milliseconds.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    bench.report("jobs_list", n);
+    Ok(())
+}
+
 /// Processor time of all threads of a process so far.
 #[cfg(target_os = "linux")]
 fn processor_time(pid: u32) -> Result<Duration> {
@@ -272,10 +323,11 @@ fn main() -> Result<()> {
     match arguments.first().map(String::as_str) {
         Some("heatmap") => heatmap(arguments.get(1).map_or(Ok(EXPERTS), |n| n.parse())?),
         Some("library") => table(library()?),
+        Some("jobs") => jobs(arguments.get(1).map_or(Ok(JOBS), |n| n.parse())?),
         Some("terminal") => terminal(library()?),
         // `cargo test --benches` and the like start it without arguments.
         _ => {
-            eprintln!("screens: heatmap [EXPERTS] | library LIBRARY | terminal LIBRARY");
+            eprintln!("screens: heatmap [EXPERTS] | library LIBRARY | jobs [TASKS] | terminal LIBRARY");
             Ok(())
         }
     }

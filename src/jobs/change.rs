@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::after::{After, parents};
 use super::events::EventLog;
-use super::executors::{self, Batch, Child, Handle, Parent, ToSubmit, default_executor, executor_by};
+use super::executors::{self, Batch, Child, Handle, Life, Parent, ToSubmit, default_executor, executor_by};
 use super::job_dir::{JobDir, JobResult, read_spec};
 use super::kinds::{AnyJob, Use};
 use super::layout::{CANCEL, EVENTS, GROUP, HOLD, ORDER, RESULT};
@@ -223,10 +223,18 @@ impl Jobs {
         job.check_resumed()?;
         let executor = match self.chosen() {
             Some(executor) => executor,
-            None => self.executor_by(&path, &Handle::read(&path)?)?,
+            None => self.executor_at(&path)?.0,
         };
         executor.check()?;
         let mut dir = JobDir::reopen(path)?;
+        // The lock says nothing of a job that another machine does: whoever had it a moment ago may have handed it over.
+        let (before, handle) = self.executor_at(dir.path())?;
+        if !before.locks()
+            && !dir.path().join(RESULT).exists()
+            && matches!(before.look(dir.path(), &handle), Life::Alive(_) | Life::Waiting(_))
+        {
+            return Err(Error::msg(format!("job {id} was resumed by somebody else a moment ago")));
+        }
         // Somebody else may have done the same a moment ago.
         if JobResult::read(dir.path()).is_some_and(|end| end.state == JobState::Finished) {
             return Err(finished());

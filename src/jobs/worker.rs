@@ -232,9 +232,10 @@ fn work_in_turn(
         Slots::Executor => Patience::WhileUnderWay,
     };
     wait_for_parents(dir, patience, &mut waits, cancel)?;
-    let mut wait = || say(&format!("{name}: waiting for its turn"));
     let _slot = match slots {
-        Slots::Library(slots) => Some(queue::wait_for_slot(dir, slots, &mut wait, cancel)?),
+        Slots::Library(slots) => {
+            Some(queue::wait_for_slot(dir, &queue::Need::of(job), slots, &mut waits, cancel)?)
+        }
         Slots::Executor => None,
     };
     say(&name);

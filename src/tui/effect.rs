@@ -242,6 +242,28 @@ pub enum JobsEffect {
         /// The job.
         id: String,
     },
+    /// Cancels all of these that are not over.
+    CancelMany {
+        /// The jobs.
+        ids: Vec<String>,
+    },
+    /// Resumes all of these, as `jobs resume` does.
+    ResumeMany {
+        /// The jobs.
+        ids: Vec<String>,
+    },
+    /// Holds jobs that wait, or lets them go.
+    Hold {
+        /// The jobs.
+        ids: Vec<String>,
+        /// Whether they are to be held.
+        held: bool,
+    },
+    /// Puts a job that waits before all others.
+    First {
+        /// The job.
+        id: String,
+    },
     /// Sends `JobsMessage::Detail` of this job now and whenever it changes, until another is watched.
     Watch {
         /// The job.

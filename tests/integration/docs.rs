@@ -205,6 +205,7 @@ fn generated_tables_are_up_to_date() {
         ("keys.md", "keys", lora_tui::tui::keys_reference()),
         ("merging.md", "methods", MergeMethod::markdown()),
         ("routing.md", "routers", lora_tui::routing::reference()),
+        ("scale.md", "slurm", lora_tui::jobs::executors::settings_table()),
         ("similarity.md", "metrics", Metric::markdown()),
         ("training.md", "clusters", settings::markdown(CLUSTERS)),
         ("training.md", "kinds", kinds_table()),

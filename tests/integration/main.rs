@@ -41,6 +41,9 @@ mod job_training;
 /// Jobs with real worker processes, watched and interfered with.
 #[cfg(unix)]
 mod jobs;
+/// A crowd of programs on the jobs of one library.
+#[cfg(unix)]
+mod jobs_crowd;
 /// Modules use only those below them, as the sources say.
 mod layering;
 /// What files ask for that no machine has, under a limit on the address space.
@@ -62,6 +65,9 @@ mod routers;
 mod shipped_library;
 /// The files beside a base model's weights, against transformers.
 mod side_files;
+/// Jobs on a Slurm of this machine, and on one of scripts.
+#[cfg(unix)]
+mod slurm;
 /// Adapters whose training began with a part of the base model.
 mod started;
 /// The binary in a pseudo-terminal, and how the terminal is left behind.

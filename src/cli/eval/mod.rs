@@ -28,7 +28,7 @@ pub struct EvalArgs {
     #[arg(long = "library", id = "others", value_name = "NAME=PATH")]
     pub others: Vec<String>,
     /// Count which expert wins every (prompt token, module) pair instead of scoring answers
-    #[arg(long, conflicts_with_all = ["methods", "background"])]
+    #[arg(long, conflicts_with_all = ["methods", "as-job"])]
     pub routing: bool,
     #[command(flatten)]
     pub router: RouterArgs,
@@ -40,19 +40,19 @@ pub struct EvalArgs {
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Files {
     /// Write every score as comma-separated values
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "background"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "as-job"])]
     pub csv: Option<PathBuf>,
     /// Write the table as Markdown
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "background"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "as-job"])]
     pub markdown: Option<PathBuf>,
     /// Write the table as LaTeX
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "background"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "as-job"])]
     pub latex: Option<PathBuf>,
     /// Draw methods × tasks, and the differences with their intervals
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "background"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "as-job"])]
     pub png: Option<PathBuf>,
     /// The same as SVG
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "background"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "as-job"])]
     pub svg: Option<PathBuf>,
 }
 

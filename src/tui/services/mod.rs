@@ -21,6 +21,8 @@ use super::{
 use crate::catalog::{Catalog, Source};
 use crate::jobs::Jobs;
 use crate::library::Library;
+use crate::text::counted;
+use crate::{Error, Result};
 
 /// Where stderr goes while the screen is ours; `None` when there is no place for it.
 pub fn log_path(library: &Path) -> Option<PathBuf> {
@@ -154,8 +156,31 @@ impl Services {
                 move |jobs| jobs.resume(&id).err().map(|error| Message::Error(error.to_string())),
                 Message::Error,
             ),
+            JobsEffect::CancelMany { ids } => self.change(move |jobs| jobs.cancel_many(&ids)),
+            JobsEffect::ResumeMany { ids } => self.change(move |jobs| {
+                let failed: Vec<_> =
+                    jobs.resume_many(&ids, false)?.into_iter().filter(|(_, done)| done.is_err()).collect();
+                match failed.as_slice() {
+                    [] => Ok(()),
+                    [(id, _), ..] => Err(Error::msg(format!(
+                        "{} of {} were not resumed, such as {id}: see why with `jobs show`",
+                        failed.len(),
+                        counted(ids.len(), "job")
+                    ))),
+                }
+            }),
+            JobsEffect::Hold { ids, held } => self.change(move |jobs| jobs.hold(&ids, held)),
+            JobsEffect::First { id } => self.change(move |jobs| jobs.put_first(&id)),
             JobsEffect::Watch { id } => self.watch.order(WatchCommand::Follow(id)),
         }
+    }
+
+    /// Changes jobs; what stands in the way is shown.
+    fn change(&self, work: impl FnOnce(&Jobs) -> Result<()> + Send + 'static) {
+        self.with_jobs(
+            move |jobs| work(jobs).err().map(|error| Message::Error(error.to_string())),
+            Message::Error,
+        );
     }
 
     fn reload_library(&mut self) {

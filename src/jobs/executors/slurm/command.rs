@@ -31,13 +31,15 @@ pub enum Failure {
     Refused(String),
     /// It did not answer in time, or its controller did not.
     Silent(String),
+    /// Somebody ended it before it could say what came of it.
+    Killed(String),
 }
 
 impl Failure {
     /// One line.
     pub fn text(&self) -> &str {
         match self {
-            Self::Missing(text) | Self::Refused(text) | Self::Silent(text) => text,
+            Self::Missing(text) | Self::Refused(text) | Self::Silent(text) | Self::Killed(text) => text,
         }
     }
 }
@@ -117,9 +119,10 @@ fn refusal(program: &str, status: ExitStatus, errors: &[u8]) -> Failure {
         "Connection refused",
         "Zero Bytes were transmitted",
     ];
-    match is_silent.iter().any(|words| said.contains(words)) {
-        true => Failure::Silent(text),
-        false => Failure::Refused(text),
+    match () {
+        () if status.code().is_none() => Failure::Killed(text),
+        () if is_silent.iter().any(|words| said.contains(words)) => Failure::Silent(text),
+        () => Failure::Refused(text),
     }
 }
 
@@ -192,6 +195,8 @@ mod tests {
             said("sh: error: Unable to contact slurm controller (connect failure)"),
             Failure::Silent(_)
         ));
+        let killed = Call::new("sh", ["-c", "kill -TERM $$"]).run(10).unwrap_err();
+        assert!(matches!(killed, Failure::Killed(_)), "{killed:?}");
         let much = Call::new("sh", ["-c", "yes | head -c 100000"]).run(10).unwrap_err();
         assert_eq!(much.text(), "`sh` printed more than 10 bytes");
     }

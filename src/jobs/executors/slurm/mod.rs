@@ -86,7 +86,7 @@ impl Slurm {
         // What is wrong with the settings is said where jobs are handed over.
         let settings = || self.settings().unwrap_or_default().poll;
         let poll = *self.poll.get_or_init(|| Duration::from_secs(settings() as u64));
-        let mut answers = vec![Answer::Unknown; jobs.len()];
+        let mut answers = vec![Answer::Unknown(false); jobs.len()];
         let mut clusters: BTreeMap<&str, Vec<(usize, Wanted)>> = BTreeMap::new();
         for (at, (job, handle)) in jobs.iter().enumerate() {
             if let Some(wanted) = wanted(job, handle) {
@@ -265,21 +265,24 @@ impl Executor for Slurm {
     }
 
     fn look(&self, job: &Path, handle: &Handle) -> Life {
-        let answer = self.ask(&[(job, handle)]).pop().unwrap_or(Answer::Unknown);
+        let answer = self.ask(&[(job, handle)]).pop().unwrap_or(Answer::Unknown(false));
         match answer {
             Answer::Known(task, record) => life(job, handle, task, &record),
             Answer::Silent(error) if job.join(WORKER).exists() => Life::Alive(Some(error)),
             Answer::Silent(error) => Life::Waiting(Some(error)),
-            Answer::Unknown if handle.id.is_none() && is_young(job) => {
+            Answer::Unknown(_) if handle.id.is_none() && is_young(job) => {
                 Life::Waiting(Some("is being handed over to Slurm".into()))
             }
-            Answer::Unknown if job.join(CANCEL).exists() => Life::Stopped,
-            Answer::Unknown => Life::Gone(Some(match &handle.id {
-                Some(id) => format!(
+            Answer::Unknown(_) if job.join(CANCEL).exists() => Life::Stopped,
+            Answer::Unknown(others) => Life::Gone(Some(match (&handle.id, others) {
+                (Some(id), true) => format!(
+                    "Slurm job {id} is no longer in its array: somebody cancelled it before it started, not `jobs cancel`"
+                ),
+                (Some(id), false) => format!(
                     "Slurm no longer knows job {id}, and it has left no result: it was lost with the controller's \
                      state, or ended long ago"
                 ),
-                None => "it was not handed over to Slurm: whoever did it ended before".into(),
+                (None, _) => "it was not handed over to Slurm: whoever did it ended before".into(),
             })),
         }
     }
@@ -361,7 +364,8 @@ impl Executor for Slurm {
             None => return Ending::Failed(format!("it reached its time limit; {limit}")),
         };
         match Call::new("scontrol", ["requeue".to_string(), id]).run(MAX_TEXT) {
-            Ok(_) => Ending::Left,
+            // Queueing the job again ends all its processes, this command too.
+            Ok(_) | Err(Failure::Killed(_)) => Ending::Left,
             Err(failure) => Ending::Failed(format!(
                 "it reached its time limit and could not be queued again ({}); {limit}",
                 failure.text()
@@ -458,6 +462,8 @@ fn life(job: &Path, handle: &Handle, (array, index): Task, record: &Record) -> L
             let by = record.by.as_deref().map_or("somebody".into(), user);
             Life::Gone(Some(format!("Slurm job {id} was cancelled by {by}, not by `jobs cancel`")))
         }
+        // Ended in the instant of its launch, it may count as failed.
+        Means::Ended if job.join(CANCEL).exists() => Life::Stopped,
         Means::Ended => Life::Gone(Some(ended(job, handle, &id, record, state.words))),
     }
 }

@@ -35,8 +35,8 @@ pub struct Wanted {
 pub enum Answer {
     /// What Slurm says.
     Known(Task, Arc<Record>),
-    /// Slurm answers and does not know it.
-    Unknown,
+    /// Slurm answers and does not know it; whether it knows others of its array.
+    Unknown(bool),
     /// Slurm does not answer; why.
     Silent(String),
 }
@@ -134,7 +134,9 @@ impl Queue {
                     Ok(records) => return Ok(records),
                     Err(_) => self.plain = true,
                 },
-                Err(failure @ (Failure::Silent(_) | Failure::Missing(_))) => return Err(failure),
+                Err(failure @ (Failure::Silent(_) | Failure::Missing(_) | Failure::Killed(_))) => {
+                    return Err(failure);
+                }
                 // No such option, no such plugin, or too long.
                 Err(Failure::Refused(_)) => self.plain = true,
             }
@@ -162,7 +164,7 @@ impl Queue {
             Err(Failure::Missing(_)) => self.no_accounts = true,
             Err(Failure::Refused(text)) => self.no_accounts = text.contains("disabled"),
             // At the next look.
-            Err(Failure::Silent(_)) => {}
+            Err(Failure::Silent(_) | Failure::Killed(_)) => {}
         }
     }
 
@@ -174,16 +176,28 @@ impl Queue {
             record.state.is_some_and(|state| !matches!(state.means, Means::Waits | Means::Runs))
         };
         let past = || self.past.get(task).filter(same).filter(ended);
-        self.now.get(task).filter(same).or_else(past).map(|record| (task, record.clone()))
+        // Who cancelled it, only the accounts know.
+        let now = self.now.get(task).filter(same);
+        let found = match now {
+            Some(record) if lacks_who(record) => past().or(now),
+            Some(_) => now,
+            None => past(),
+        };
+        found.map(|record| (task, record.clone()))
     }
 
     fn answer(&self, wanted: &Wanted) -> Answer {
         match (self.found(wanted), &self.error) {
             (Some((task, record)), _) => Answer::Known(task, record),
             (None, Some(error)) => Answer::Silent(error.clone()),
-            (None, None) => Answer::Unknown,
+            (None, None) => Answer::Unknown(self.now.array(&wanted.name).is_some()),
         }
     }
+}
+
+/// Whether a job was cancelled by somebody whom the queue does not name.
+fn lacks_who(record: &Record) -> bool {
+    record.by.is_none() && record.state.is_some_and(|state| state.means == Means::Stopped)
 }
 
 #[cfg(test)]
@@ -202,13 +216,15 @@ mod tests {
         let wanted = |array, index, name: &str| Wanted { array, index, name: name.into() };
         assert!(matches!(queue.answer(&wanted(Some(7), 0, "lora-new")), Answer::Known((7, 0), _)));
         // Running by the accounts alone: the queue would know.
-        assert_eq!(queue.answer(&wanted(Some(7), 0, "lora-old")), Answer::Unknown);
+        assert_eq!(queue.answer(&wanted(Some(7), 0, "lora-old")), Answer::Unknown(false));
         assert!(
             matches!(queue.answer(&wanted(Some(7), 1, "lora-old")), Answer::Known((7, 1), record) if record.exit == Some((1, 0)))
         );
         // Whoever handed it over ended before it wrote down the number.
         assert!(matches!(queue.answer(&wanted(None, 0, "lora-new")), Answer::Known((7, 0), _)));
-        assert_eq!(queue.answer(&wanted(None, 0, "lora-none")), Answer::Unknown);
+        assert_eq!(queue.answer(&wanted(None, 0, "lora-none")), Answer::Unknown(false));
+        // Cancelled before it started, it has no record.
+        assert_eq!(queue.answer(&wanted(Some(7), 5, "lora-new")), Answer::Unknown(true));
         let silent = Queue { error: Some("no controller".into()), ..queue };
         assert_eq!(silent.answer(&wanted(None, 0, "lora-none")), Answer::Silent("no controller".into()));
     }

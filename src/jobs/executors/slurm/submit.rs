@@ -384,9 +384,10 @@ mod tests {
         let of = |after: &[&[Parent]], per_task| dependency(&jobs(after), per_task).unwrap();
         assert_eq!(of(&[&[], &[]], 1), None);
         let (a, b) = (parent("5_0", false), parent("5_1", false));
-        assert_eq!(of(&[&[a.clone()], &[b.clone()]], 1), Some("aftercorr:5".into()));
-        assert_eq!(of(&[&[a.clone()], &[b.clone()]], 2), Some("afterok:5_0:5_1".into()));
-        assert_eq!(of(&[&[b.clone()], &[a.clone()]], 1), Some("afterok:5_1:5_0".into()));
+        let (first, second) = ([a.clone()], [b.clone()]);
+        assert_eq!(of(&[&first, &second], 1), Some("aftercorr:5".into()));
+        assert_eq!(of(&[&first, &second], 2), Some("afterok:5_0:5_1".into()));
+        assert_eq!(of(&[&second, &first], 1), Some("afterok:5_1:5_0".into()));
         let mixed = [a.clone(), parent("6_0", true)];
         assert_eq!(of(&[&mixed, &[b]], 1), Some("afterok:5_0:5_1,afterany:6_0".into()));
         let local = Parent { handle: Handle::early("local"), ..a };

@@ -7,7 +7,8 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
 use super::marks::{progress_bar, state_glyph};
-use super::state::{Scroll, remaining, share};
+use super::pace::{remaining, share};
+use super::state::Scroll;
 use super::{curve, outcome};
 use crate::jobs::{JobDetail, JobRow, JobState, JobSummary};
 use crate::text::loss_text;
@@ -113,6 +114,7 @@ impl DetailsView<'_> {
         if job.state == JobState::Queued {
             facts.push(job.waits.clone().unwrap_or_else(|| "waits for a free slot".into()));
         }
+        facts.extend(job.place.clone());
         let speed = self.detail.and_then(|detail| detail.progress.tokens_per_second);
         if let Some(speed) = speed.filter(|speed| speed.is_finite()) {
             facts.push(format!("{speed:.0} tokens/s"));

@@ -4,9 +4,9 @@ use crossterm::event::KeyEvent;
 
 use super::JobsScreen;
 use super::chooser::{self, Choice, Chooser};
-use super::state::can_cancel;
+use super::state::{Asked, can_cancel};
 use crate::jobs::kinds;
-use crate::jobs::{ClusterSpec, Job, JobSummary};
+use crate::jobs::{ClusterSpec, Job, JobState, JobSummary};
 use crate::train::TrainSpec;
 use crate::tui::keymap::{
     Binding, Chord, ENTER, ESC, KeyHint, KeySection, KeyTable, Motion, more_moves, moves,
@@ -23,6 +23,10 @@ pub enum Action {
     StopReading,
     Cancel,
     Resume,
+    ResumeFailed,
+    Hold,
+    First,
+    Toggle,
     New,
     Train,
     Cluster,
@@ -44,8 +48,10 @@ static LIST: Table = KeyTable {
         Binding::new(moves!(Action::Move), "move", "Select a job")
             .also(more_moves!(Action::Move))
             .when(|_, shared| !shared.jobs.is_empty()),
+        Binding::new(&[(ENTER, Action::Toggle)], "open", "Open or close the selected group of jobs")
+            .when(|s: &JobsScreen, _| s.group().is_some()),
         Binding::new(&[(ENTER, Action::Read)], "details", "Read the details and the log of the selected job")
-            .when(|_, shared| !shared.jobs.is_empty()),
+            .when(|s: &JobsScreen, shared| !shared.jobs.is_empty() && s.group().is_none()),
     ],
 };
 
@@ -67,9 +73,11 @@ static JOB: Table = KeyTable {
         Binding::new(
             &[(Chord::char('x'), Action::Cancel)],
             "cancel",
-            "Cancel the selected job, after a question",
+            "Cancel the selected job, or all of a group, after a question",
         )
-        .when(|s: &JobsScreen, shared| s.job(shared).is_some_and(can_cancel))
+        .when(|s: &JobsScreen, shared| {
+            s.job(shared).is_some_and(can_cancel) || s.group().is_some_and(|group| !group.state().is_over())
+        })
         .explains(),
         Binding::new(
             &[(Chord::char('r'), Action::Resume)],
@@ -88,6 +96,24 @@ static JOB: Table = KeyTable {
         .when(|s: &JobsScreen, shared| {
             s.job(shared).is_some_and(|job| can_resume(job) && !job.keeps_its_work())
         }),
+        Binding::new(
+            &[(Chord::char('R'), Action::ResumeFailed)],
+            "resume failed",
+            "Resume what has failed of the selected group, and nothing else",
+        )
+        .when(|s: &JobsScreen, _| s.group().is_some_and(|group| group.count(JobState::Failed) > 0)),
+        Binding::new(
+            &[(Chord::char('h'), Action::Hold)],
+            "hold",
+            "Keep the selected job from beginning, or let it go; of a group all that wait",
+        )
+        .when(|s: &JobsScreen, shared| !s.waiting(shared).is_empty()),
+        Binding::new(
+            &[(Chord::char('f'), Action::First)],
+            "first",
+            "Put the selected job before all others that wait on this machine",
+        )
+        .when(|s: &JobsScreen, shared| s.job(shared).is_some_and(|job| job.state == JobState::Queued)),
         Binding::new(
             &[(Chord::char('o'), Action::Open)],
             "open",
@@ -163,10 +189,31 @@ impl JobsScreen {
         self.act(action, asked, shared)
     }
 
-    fn act(&mut self, action: Action, asked: Option<String>, shared: &Shared) -> Option<Vec<Effect>> {
+    /// The selected job, or those of the selected group, if they wait.
+    fn waiting<'a>(&self, shared: &'a Shared) -> Vec<&'a JobSummary> {
+        let of_group =
+            self.group().into_iter().flat_map(|group| &group.jobs).filter_map(|at| shared.jobs.get(*at));
+        of_group.chain(self.job(shared)).filter(|job| job.state == JobState::Queued).collect()
+    }
+
+    fn act(&mut self, action: Action, asked: Option<Asked>, shared: &Shared) -> Option<Vec<Effect>> {
         match action {
             Action::Confirm => {
-                return Some(asked.into_iter().map(|id| Effect::Jobs(JobsEffect::Cancel { id })).collect());
+                let ids = match asked {
+                    Some(Asked::Job(id)) => vec![id],
+                    Some(Asked::Group(id)) => {
+                        let group = self.rows.groups.iter().find(|group| group.id == id);
+                        let jobs = group.into_iter().flat_map(|group| &group.jobs);
+                        let open =
+                            jobs.filter_map(|at| shared.jobs.get(*at)).filter(|job| !job.state.is_over());
+                        open.map(|job| job.id.clone()).collect()
+                    }
+                    None => Vec::new(),
+                };
+                return Some(match <[String; 1]>::try_from(ids) {
+                    Ok([id]) => vec![Effect::Jobs(JobsEffect::Cancel { id })],
+                    Err(ids) => vec![Effect::Jobs(JobsEffect::CancelMany { ids })],
+                });
             }
             Action::Refuse => {}
             Action::Open => {
@@ -175,14 +222,41 @@ impl JobsScreen {
             }
             Action::Move(motion) => {
                 self.awaited = None;
-                self.list.go(motion, shared.jobs.len());
+                self.list.go(motion, self.rows.rows.len());
                 return Some(self.follow_cursor(shared));
             }
             Action::Read => self.reading = true,
             Action::Scroll(motion) => self.scroll.go(motion),
             Action::StopReading => self.reading = false,
+            Action::Toggle => {
+                let id = self.group()?.id.clone();
+                return Some(self.toggle_group(&id, shared));
+            }
+            Action::ResumeFailed => {
+                let jobs = self.group()?.jobs.iter().filter_map(|at| shared.jobs.get(*at));
+                let failed = jobs.filter(|job| job.state == JobState::Failed).map(|job| job.id.clone());
+                return Some(vec![Effect::Jobs(JobsEffect::ResumeMany { ids: failed.collect() })]);
+            }
+            Action::Hold => {
+                let jobs = self.waiting(shared);
+                let held = jobs.iter().any(|job| !job.held);
+                let ids = jobs.iter().filter(|job| job.held != held).map(|job| job.id.clone()).collect();
+                return Some(vec![Effect::Jobs(JobsEffect::Hold { ids, held })]);
+            }
+            Action::First => {
+                let id = self.job(shared)?.id.clone();
+                return Some(vec![Effect::Jobs(JobsEffect::First { id })]);
+            }
+            Action::Cancel if self.group().is_some() => {
+                let group = self.group()?;
+                if group.state().is_over() {
+                    let text = "these jobs have already ended".into();
+                    return Some(vec![Effect::App(AppEffect::Notice(text))]);
+                }
+                self.confirming = Some(Asked::Group(group.id.clone()));
+            }
             Action::Cancel => match self.job(shared)? {
-                job if can_cancel(job) => self.confirming = Some(job.id.clone()),
+                job if can_cancel(job) => self.confirming = Some(Asked::Job(job.id.clone())),
                 job => {
                     let why =
                         if job.state.is_over() { "has already ended" } else { "is already being cancelled" };

@@ -4,9 +4,12 @@ mod chooser;
 mod columns;
 mod curve;
 mod details;
+mod group_details;
+mod groups;
 mod keys;
 mod marks;
 mod outcome;
+mod pace;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,9 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::chooser::Chooser;
+use super::groups::{Group, Row, Rows};
 use crate::jobs::kinds::Made;
 use crate::jobs::{JobDetail, JobState, JobSummary};
 use crate::tui::keymap::Motion;
@@ -14,13 +14,15 @@ use crate::tui::{Effect, JobsEffect, List, Shared};
 #[derive(Debug, Default)]
 pub struct JobsScreen {
     pub(super) list: List,
-    /// The job under the cursor, so that new jobs do not move it.
+    /// The jobs and groups as rows.
+    pub(super) rows: Rows,
+    /// The job or group under the cursor, so that new jobs do not move it.
     pub(super) selected: Option<String>,
     pub(super) detail: Option<Arc<JobDetail>>,
     /// Jobs were listed at least once.
     pub(super) listed: bool,
-    /// The job that `x` asked about.
-    pub(super) confirming: Option<String>,
+    /// The job or group that `x` asked about.
+    pub(super) confirming: Option<Asked>,
     /// What to start is being chosen.
     pub(super) choosing: Option<Chooser>,
     /// The details have the focus.
@@ -28,6 +30,15 @@ pub struct JobsScreen {
     pub(super) scroll: Scroll,
     /// A job that was started just now and is not in the list yet.
     pub(super) awaited: Option<String>,
+}
+
+/// What a question is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A job.
+    Job(String),
+    /// A group, by its name.
+    Group(String),
 }
 
 /// Which part of the details is shown.
@@ -65,7 +76,12 @@ impl JobsScreen {
 
     /// The selected job; `None` also while one that was started just now is not in the list.
     pub(super) fn job<'a>(&self, shared: &'a Shared) -> Option<&'a JobSummary> {
-        if self.awaited.is_some() { None } else { shared.jobs.get(self.list.cursor()) }
+        if self.awaited.is_some() { None } else { shared.jobs.get(self.rows.job(self.list.cursor())?) }
+    }
+
+    /// The selected group of jobs.
+    pub(super) fn group(&self) -> Option<&Group> {
+        if self.awaited.is_some() { None } else { self.rows.group(self.list.cursor()) }
     }
 
     /// The details of the job under the cursor, once they are here.
@@ -84,22 +100,39 @@ impl JobsScreen {
             return Vec::new();
         }
         let id = self.job(shared).map(|job| job.id.clone());
-        if id == self.selected {
+        let selected = id.clone().or_else(|| self.group().map(|group| group_name(&group.id)));
+        if selected == self.selected {
             return Vec::new();
         }
-        self.selected.clone_from(&id);
+        self.selected = selected;
         self.scroll.first = None;
         vec![Effect::Jobs(JobsEffect::Watch { id })]
     }
 
-    /// Takes another list, the cursor staying on its job.
+    /// Takes another list, the cursor staying on its job or group.
     pub(super) fn take_list(&mut self, jobs: &[JobSummary]) {
         self.listed = true;
-        let kept = self.selected.as_ref().and_then(|id| jobs.iter().position(|job| job.id == *id));
+        self.rows.arrange(jobs);
+        let awaited = self.awaited.clone().and_then(|id| self.rows.find(&id, jobs));
+        let kept = awaited.or_else(|| {
+            let selected = self.selected.as_ref()?;
+            let of_job = |row: &Row| match row {
+                Row::Job { at, .. } => jobs.get(*at).is_some_and(|job| job.id == *selected),
+                Row::Group(number) => {
+                    self.rows.groups.get(*number).is_some_and(|group| group_name(&group.id) == *selected)
+                }
+            };
+            self.rows.rows.iter().position(of_job)
+        });
         self.awaited.take_if(|_| kept.is_some());
-        self.list.select(kept.unwrap_or(self.list.cursor()), jobs.len());
-        let asked = self.confirming.as_ref();
-        if asked.is_some_and(|id| !jobs.iter().any(|job| job.id == *id && can_cancel(job))) {
+        self.list.select(kept.unwrap_or(self.list.cursor()), self.rows.rows.len());
+        let still = |asked: &Asked| match asked {
+            Asked::Job(id) => jobs.iter().any(|job| job.id == *id && can_cancel(job)),
+            Asked::Group(id) => {
+                self.rows.groups.iter().any(|group| group.id == *id && !group.state().is_over())
+            }
+        };
+        if self.confirming.as_ref().is_some_and(|asked| !still(asked)) {
             self.confirming = None;
         }
     }
@@ -108,42 +141,29 @@ impl JobsScreen {
     pub(super) fn select_job(&mut self, id: &str, shared: &Shared) -> Vec<Effect> {
         self.selected = Some(id.to_string());
         // The list that has it may have come already; else it will be the first of the next one.
-        let row = shared.jobs.iter().position(|job| job.id == id);
+        let row = self.rows.find(id, &shared.jobs);
         self.awaited = row.is_none().then(|| id.to_string());
-        self.list.select(row.unwrap_or(0), shared.jobs.len());
+        self.list.select(row.unwrap_or(0), self.rows.rows.len());
         self.reading = false;
         self.scroll.first = None;
         vec![Effect::Jobs(JobsEffect::Watch { id: Some(id.to_string()) })]
     }
+
+    /// Opens the selected group, or closes it.
+    pub(super) fn toggle_group(&mut self, id: &str, shared: &Shared) -> Vec<Effect> {
+        self.rows.toggle(id, &shared.jobs);
+        let row = self.rows.find_group(id).unwrap_or(0);
+        self.list.select(row, self.rows.rows.len());
+        self.follow_cursor(shared)
+    }
+}
+
+/// How a selected group is remembered: no job has such a name.
+fn group_name(id: &str) -> String {
+    format!("group {id}")
 }
 
 /// Whether a job can be cancelled.
 pub fn can_cancel(job: &JobSummary) -> bool {
     matches!(job.state, JobState::Queued | JobState::Running)
-}
-
-/// Seconds since the epoch.
-pub fn seconds(time: SystemTime) -> f64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
-}
-
-/// Remaining seconds of a running job: its own word, else from the steps so far.
-pub fn remaining(job: &JobSummary, detail: Option<&JobDetail>, now: f64) -> Option<f64> {
-    if job.state != JobState::Running {
-        return None;
-    }
-    if let Some(eta) = detail.and_then(|detail| detail.progress.eta_seconds) {
-        return Some(eta);
-    }
-    let elapsed = now - seconds(job.started?);
-    let (done, all) = (job.step as f64, job.steps as f64);
-    (done > 0.0 && all >= done && elapsed > 0.0).then(|| elapsed * (all - done) / done)
-}
-
-/// Share done, 0..=1; never 1 before it has ended.
-pub fn share(job: &JobSummary) -> Option<f64> {
-    if job.state == JobState::Finished {
-        return Some(1.0);
-    }
-    (job.steps > 0).then(|| (job.step as f64 / job.steps as f64).min(0.99))
 }

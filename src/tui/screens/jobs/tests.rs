@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossterm::event::KeyCode;
 
 use crate::jobs::kinds::{AnyReport, CLUSTER, KINDS, Kind, TRAIN, TRAIN_CLUSTERS, report_of};
-use crate::jobs::{ClusterReport, ClusterSpec, JobDetail, JobRow, Progress};
+use crate::jobs::{ClusterReport, ClusterSpec, JobDetail, JobRow, JobState, JobSummary, Progress};
 use crate::library::Skipped;
 use crate::train::{ClustersReport, ClustersSpec};
 use crate::tui::testing::{SIZES, assert_screen, code, full_app, jobs_app, press, press_code, render_app};
@@ -317,4 +317,94 @@ fn what_a_job_made_is_one_key_away() {
     let mut app = jobs_app();
     press(&mut app, "o");
     assert!(render_app(&app, 80, 24).contains("has made nothing"));
+}
+
+/// A group of so many trainings, newest first: in turns failed, running, queued and finished.
+fn array(count: usize) -> Vec<JobSummary> {
+    let states = [JobState::Failed, JobState::Running, JobState::Queued, JobState::Finished];
+    let model = fixtures::jobs().remove(1);
+    let job = |n: usize| {
+        let state = states[n % 4];
+        JobSummary {
+            id: format!("array-{n:05}"),
+            name: format!("task_{n:05}"),
+            state,
+            step: if state == JobState::Finished { 200 } else { 50 * (n % 4) },
+            error: (state == JobState::Failed).then(|| format!("Slurm job 7_{n} on n1 lost its node")),
+            waits: (state == JobState::Queued).then(|| "waits for free resources".into()),
+            place: (state == JobState::Running).then(|| format!("Slurm job 7_{n} on n2")),
+            group: Some("array-00000".into()),
+            ..model.clone()
+        }
+    };
+    (0..count).rev().map(job).collect()
+}
+
+fn array_app(count: usize) -> App {
+    let mut app = full_app();
+    press(&mut app, "5");
+    let mut jobs = fixtures::jobs();
+    jobs.splice(1..1, array(count));
+    app.update(Message::Jobs(JobsMessage::List(jobs)));
+    press(&mut app, "j");
+    app
+}
+
+#[test]
+fn jobs_that_were_started_together_are_one_row_that_opens_with_what_failed_first() {
+    let mut app = array_app(8);
+    assert_screen!("jobs_group", render_app(&app, 120, 30));
+    let text = unwrapped(&render_app(&app, 120, 30));
+    assert!(
+        text.contains("2 failed 2 running 2 queued 2 finished") || text.contains("2 failed · 2 running"),
+        "{text}"
+    );
+    assert!(text.contains("✗ task_00000: Slurm job 7_0 on n1 lost its node"), "{text}");
+    assert!(text.contains("○ 2: waits for free resources"), "{text}");
+    press_code(&mut app, KeyCode::Enter);
+    let text = render_app(&app, 120, 30);
+    let rows: Vec<usize> = ["task_00000", "task_00004", "task_00001", "task_00002", "task_00003"]
+        .iter()
+        .map(|name| {
+            text.lines().position(|line| line.chars().take(60).collect::<String>().contains(name)).unwrap()
+        })
+        .collect();
+    assert!(rows.is_sorted(), "{rows:?}\n{text}");
+    // The cursor stays on its job when the list comes again.
+    press(&mut app, "jj");
+    let mut jobs = fixtures::jobs();
+    jobs.splice(1..1, array(8));
+    jobs.remove(0);
+    app.update(Message::Jobs(JobsMessage::List(jobs)));
+    assert_eq!(press(&mut app, "r"), [Effect::Jobs(JobsEffect::Resume { id: "array-00004".into() })]);
+    press(&mut app, "kk");
+    press_code(&mut app, KeyCode::Enter);
+    assert!(!render_app(&app, 120, 30).contains("  task_00004 "));
+}
+
+#[test]
+fn all_of_a_group_are_cancelled_and_held_and_what_failed_is_resumed() {
+    let mut app = array_app(8);
+    let ids = |numbers: &[usize]| numbers.iter().map(|n| format!("array-{n:05}")).collect::<Vec<_>>();
+    assert_eq!(press(&mut app, "R"), [Effect::Jobs(JobsEffect::ResumeMany { ids: ids(&[0, 4]) })]);
+    assert_eq!(press(&mut app, "h"), [Effect::Jobs(JobsEffect::Hold { ids: ids(&[2, 6]), held: true })]);
+    press(&mut app, "x");
+    assert!(unwrapped(&render_app(&app, 120, 30)).contains("Cancel all 4 of 8 jobs that are not over?"));
+    assert_eq!(press(&mut app, "y"), [Effect::Jobs(JobsEffect::CancelMany { ids: ids(&[1, 5, 2, 6]) })]);
+    // A job that was asked about elsewhere shows, also where its group is closed.
+    let mut app = array_app(8);
+    app.update(Message::Jobs(JobsMessage::Started(Ok("array-00003".into()))));
+    assert!(render_app(&app, 120, 30).contains("task_00003"));
+}
+
+#[test]
+fn ten_thousand_jobs_of_a_group_scroll() {
+    let mut app = array_app(10_000);
+    press_code(&mut app, KeyCode::Enter);
+    press(&mut app, "G");
+    assert!(render_app(&app, 160, 48).contains("sentiment"));
+    press(&mut app, "kkkkk");
+    let text = render_app(&app, 160, 48);
+    // The last that are finished.
+    assert!(text.contains("task_09999") && text.contains("10006 jobs"), "{text}");
 }

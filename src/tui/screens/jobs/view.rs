@@ -8,8 +8,11 @@ use ratatui::widgets::{Block, BorderType, Borders, Clear, Padding, Paragraph, Wr
 use super::JobsScreen;
 use super::columns::Columns;
 use super::details::DetailsView;
+use super::group_details::draw_group;
+use super::groups::Row;
 use super::marks::state_glyph;
-use crate::jobs::JobSummary;
+use super::state::Asked;
+use crate::jobs::JobState;
 use crate::tui::format::spinner;
 use crate::tui::text_width;
 use crate::tui::widgets::{below, list_edge};
@@ -27,6 +30,10 @@ impl JobsScreen {
         let style = if self.reading { theme.border_focused() } else { theme.border() };
         let view =
             DetailsView { job: self.job(shared), detail: self.detail(), scroll: &self.scroll, shared, theme };
+        let draw_details = |frame: &mut Frame, area: Rect| match self.group() {
+            Some(group) => draw_group(frame, area, group, &self.scroll, shared, theme),
+            None => view.draw(frame, area),
+        };
         let list = match (area.width, area.height) {
             (100.., 8..) => {
                 let list = (area.width * 9 / 20).clamp(44, 76);
@@ -37,11 +44,11 @@ impl JobsScreen {
                 let block = Block::new().borders(Borders::LEFT).border_style(style).padding(Padding::left(1));
                 let inner = block.inner(right);
                 frame.render_widget(block, right);
-                view.draw(frame, inner);
+                draw_details(frame, inner);
                 list
             }
             (30.., 14..) => {
-                let rows = shared.jobs.len().min(1000) as u16 + 1;
+                let rows = self.rows.rows.len().min(1000) as u16 + 1;
                 let list = (area.height / 3).min(rows.max(4));
                 let [top, bottom] =
                     Layout::vertical([Constraint::Length(list), Constraint::Min(0)]).areas(area);
@@ -49,11 +56,11 @@ impl JobsScreen {
                 let block = Block::new().borders(Borders::TOP).border_style(style);
                 let inner = block.inner(bottom);
                 frame.render_widget(block, bottom);
-                view.draw(frame, inner);
+                draw_details(frame, inner);
                 top
             }
             _ if self.reading => {
-                view.draw(frame, area);
+                draw_details(frame, area);
                 area
             }
             _ => {
@@ -96,15 +103,25 @@ impl JobsScreen {
             return;
         }
         let body = below(area, 1);
-        let window = self.list.window(shared.jobs.len(), usize::from(body.height));
-        let body = list_edge(frame, body, window.clone(), shared.jobs.len(), theme);
-        let columns = Columns::new(&shared.jobs, usize::from(body.width));
+        let count = self.rows.rows.len();
+        let window = self.list.window(count, usize::from(body.height));
+        let body = list_edge(frame, body, window.clone(), count, theme);
+        let columns = Columns::new(self.rows.widths, usize::from(body.width));
         frame.buffer_mut().set_line(area.x, area.y, &columns.header(theme), area.width);
         for (line, position) in window.enumerate() {
-            let Some(job) = shared.jobs.get(position) else { continue };
             let place = Rect { y: body.y + line as u16, height: 1, ..body };
-            let detail = self.detail().filter(|detail| detail.summary.id == job.id);
-            let row = columns.row(job, detail, shared, theme);
+            let (row, state) = match self.rows.rows.get(position) {
+                Some(Row::Job { at, inside }) => {
+                    let Some(job) = shared.jobs.get(*at) else { continue };
+                    let detail = self.detail().filter(|detail| detail.summary.id == job.id);
+                    (columns.job(job, *inside, detail, shared, theme), job.state)
+                }
+                Some(Row::Group(number)) => {
+                    let Some(group) = self.rows.groups.get(*number) else { continue };
+                    (columns.group(group, self.rows.is_open(group), shared, theme), group.state())
+                }
+                None => continue,
+            };
             let buffer = frame.buffer_mut();
             buffer.set_line(place.x, place.y, &row, place.width);
             if position == self.list.cursor() && self.awaited.is_none() {
@@ -113,7 +130,7 @@ impl JobsScreen {
                     .set_style(place, if focused { theme.selection() } else { theme.selection_unfocused() });
                 if theme.has_gradient() {
                     let glyph = Rect { width: 1, ..place }.intersection(place);
-                    buffer.set_style(glyph, state_glyph(job.state, shared.tick, theme).1);
+                    buffer.set_style(glyph, state_glyph(state, shared.tick, theme).1);
                 }
             }
         }
@@ -121,19 +138,11 @@ impl JobsScreen {
 
     /// The question of `x`, right below its row in `list`, or above it where there is no room below.
     fn draw_question(&self, frame: &mut Frame, area: Rect, list: Rect, shared: &Shared, theme: &Theme) {
-        let asked = |job: &JobSummary| self.confirming.as_ref() == Some(&job.id);
-        let Some((position, job)) = shared.jobs.iter().enumerate().find(|(_, job)| asked(job)) else {
-            return;
-        };
-        let window = self.list.window(shared.jobs.len(), usize::from(list.height.saturating_sub(1)));
+        let Some((position, question)) = self.question(shared) else { return };
+        let window = self.list.window(self.rows.rows.len(), usize::from(list.height.saturating_sub(1)));
         let line = position.clamp(window.start, window.end.max(window.start + 1) - 1) - window.start;
         let row = list.y + 1 + line as u16;
         let cells = usize::from(area.width.saturating_sub(4)).min(56);
-        let then = match job.keeps_its_work() {
-            true => "What it has done is saved: r resumes from there.",
-            false => "Its progress is lost: r starts it again.",
-        };
-        let question = format!("Cancel {} {}? {then}", job.kind_name(), job.name);
         let mut lines: Vec<Line> = text_width::wrap(&question, cells)
             .into_iter()
             .map(|line| Line::styled(line, theme.text()))
@@ -155,5 +164,28 @@ impl JobsScreen {
             .padding(Padding::horizontal(1));
         frame.render_widget(Clear, popup);
         frame.render_widget(Paragraph::new(lines).block(block), popup);
+    }
+
+    /// The row that a question is about, and its words.
+    fn question(&self, shared: &Shared) -> Option<(usize, String)> {
+        match self.confirming.as_ref()? {
+            Asked::Job(id) => {
+                let of = |row: &Row| matches!(row, Row::Job { at, .. } if shared.jobs.get(*at).is_some_and(|job| job.id == *id));
+                let position = self.rows.rows.iter().position(of)?;
+                let job = shared.jobs.get(self.rows.job(position)?)?;
+                let then = match job.keeps_its_work() {
+                    true => "What it has done is saved: r resumes from there.",
+                    false => "Its progress is lost: r starts it again.",
+                };
+                Some((position, format!("Cancel {} {}? {then}", job.kind_name(), job.name)))
+            }
+            Asked::Group(id) => {
+                let position = self.rows.find_group(id)?;
+                let group = self.rows.group(position)?;
+                let under_way = [JobState::Queued, JobState::Running, JobState::Cancelling];
+                let count: usize = under_way.iter().map(|state| group.count(*state)).sum();
+                Some((position, format!("Cancel all {count} of {} that are not over?", group.name)))
+            }
+        }
     }
 }

@@ -1,0 +1,251 @@
+//! A scheduler of scripts on the PATH that answers as Slurm 23 and later do, and counts how often it is asked.
+
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use super::Place;
+
+/// Commands that write down how they were called and print what a file says.
+struct Fake {
+    place: Place,
+    folder: tempfile::TempDir,
+}
+
+impl Fake {
+    fn new(tasks: usize, settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().display();
+        for program in ["sbatch", "squeue", "sacct", "scancel", "scontrol"] {
+            let script = format!(
+                "#!/bin/sh\nprintf '%s\\n' \"{program} $*\" >>'{at}/calls'\n\
+                 [ ! -f '{at}/{program}.err' ] || {{ cat '{at}/{program}.err' >&2; exit 1; }}\n\
+                 case \"{program} $*\" in\n'squeue '*--json*) [ -f '{at}/json' ] || {{ echo \"squeue: unrecognized option '--json'\" >&2; exit 1; }}; cat '{at}/json' ;;\n\
+                 *) [ ! -f '{at}/{program}' ] || cat '{at}/{program}' ;;\nesac\n"
+            );
+            let path = folder.path().join(format!("bin/{program}"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, script).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let path = format!("{}/bin:{}", folder.path().display(), std::env::var("PATH").unwrap());
+        let place = Place::new(tasks, settings, &[("PATH", &path)]);
+        let fake = Self { place, folder };
+        fake.says("sbatch", "77;far\n");
+        fake.says("scontrol", "MaxArraySize = 1001\nMaxJobCount = 10000\nClusterName = far\n");
+        fake.says("json", r#"{"jobs":[]}"#);
+        fake
+    }
+
+    fn says(&self, file: &str, text: &str) {
+        std::fs::write(self.folder.path().join(file), text).unwrap();
+    }
+
+    /// How the commands were called since the last question.
+    fn calls(&self) -> Vec<String> {
+        let path = self.folder.path().join("calls");
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        std::fs::write(&path, "").unwrap();
+        text.lines().map(String::from).collect()
+    }
+
+    /// The name of the only array.
+    fn token(&self, id: &str) -> String {
+        let handle = std::fs::read(self.place.job(id).join("executor.json")).unwrap();
+        serde_json::from_slice::<Value>(&handle).unwrap()["token"].as_str().unwrap().into()
+    }
+
+    /// Tasks of the array as the newer schema has them: states and a reason.
+    fn queue(&self, name: &str, tasks: &[(usize, &[&str], &str)]) {
+        let number = |n: usize| json!({ "set": true, "infinite": false, "number": n });
+        let job = |&(index, states, reason): &(usize, &[&str], &str)| {
+            json!({
+                "job_id": 100 + index, "array_job_id": number(77), "array_task_id": number(index), "array_task_string": "",
+                "job_state": states, "state_reason": reason, "name": name, "nodes": "node[7-8]", "cluster": "far",
+                "end_time": number(1000), "exit_code": { "return_code": number(0), "signal": { "id": number(9), "name": "" } },
+            })
+        };
+        let jobs: Vec<Value> = tasks.iter().map(job).collect();
+        self.says(
+            "json",
+            &json!({ "jobs": jobs, "meta": { "plugin": { "data_parser": "data_parser/v0.0.41" } } })
+                .to_string(),
+        );
+    }
+}
+
+#[test]
+fn every_state_is_told_as_what_it_is_in_two_calls() {
+    let states: [(&[&str], &str, &str, &str); 12] = [
+        (&["RUNNING"], "None", "queued", ""),
+        (&["PENDING"], "Priority", "queued", "waits for jobs of higher priority"),
+        (
+            &["PENDING"],
+            "QOSMaxCpuPerUserLimit",
+            "queued",
+            "waits: its QOS is at a limit (QOSMaxCpuPerUserLimit)",
+        ),
+        (&["PENDING"], "DependencyNeverSatisfied", "queued", "waits for a job that has failed"),
+        (&["PREEMPTED", "REQUEUED"], "None", "queued", "is queued again"),
+        (&["PREEMPTED"], "None", "failed", "was preempted by another job"),
+        (&["NODE_FAIL"], "None", "failed", "lost its node"),
+        (&["OUT_OF_MEMORY"], "None", "failed", "ran out of the memory that it asked for"),
+        (&["TIMEOUT"], "None", "failed", "reached its time limit"),
+        (&["CANCELLED"], "None", "failed", "was cancelled by user 4711, not by `jobs cancel`"),
+        (&["COMPLETED"], "None", "failed", "has completed without this job's result"),
+        (&["FAILED"], "None", "failed", "has failed (signal 9)"),
+    ];
+    let fake = Fake::new(states.len() + 2, "");
+    let ids = fake.place.train_each(5, &[]);
+    let calls = fake.calls();
+    assert_eq!(calls.iter().filter(|call| call.starts_with("sbatch")).count(), 1, "{calls:?}");
+    let name = fake.token(&ids[0]);
+    let tasks: Vec<_> =
+        states.iter().enumerate().map(|(at, (states, reason, ..))| (at, *states, *reason)).collect();
+    fake.queue(&name, &tasks);
+    // Only the accounts know two of them, and who cancelled another.
+    let (past, gone) = (states.len(), states.len() + 1);
+    fake.says(
+        "sacct",
+        &format!("77_{past}|TIMEOUT|{name}|0:0|node9|1000|far\n77_9|CANCELLED by 4711|{name}|0:15|n|1000|far\n77_{gone}|FAILED|other|1:0|n|1000|far\n"),
+    );
+    let jobs = fake.place.jobs();
+    let calls = fake.calls();
+    let asked = |program: &str| calls.iter().filter(|call| call.starts_with(program)).count();
+    assert_eq!((asked("squeue"), asked("sacct"), calls.len()), (1, 1, 2), "{calls:?}");
+    let job = |at: usize| jobs.iter().find(|job| job["id"] == ids[at]).unwrap();
+    for (at, (names, _, state, words)) in states.iter().enumerate() {
+        let job = job(at);
+        let said = format!("{}{}", job["error"].as_str().unwrap_or(""), job["waits"].as_str().unwrap_or(""));
+        assert!(job["state"] == *state && said.contains(words), "{names:?}: {job}");
+    }
+    assert_eq!(job(0)["place"], "Slurm job 77_0 on node[7-8]");
+    assert!(
+        job(past)["error"].as_str().unwrap().contains("on node9 reached its time limit"),
+        "{}",
+        job(past)
+    );
+    assert!(job(gone)["error"].as_str().unwrap().contains("cancelled it before it started"), "{}", job(gone));
+}
+
+#[test]
+fn only_what_failed_is_submitted_again_and_what_waits_for_it_waits_for_the_new_job() {
+    let fake = Fake::new(4, "at_once = 2\n");
+    let ids = fake.place.train_each(5, &[]);
+    fake.says("sbatch", "78\n");
+    let after = ids.join(",");
+    let child = fake.place.json(&["start", "cluster", "--k", "2", "--executor", "slurm", "--after", &after]);
+    let child = child["job"].as_str().unwrap();
+    let calls = fake.calls();
+    assert!(calls.iter().any(|call| call.contains("--dependency=afterok:77_0:77_1:77_2:77_3")), "{calls:?}");
+    fake.queue(
+        &fake.token(&ids[0]),
+        &[(0, &["RUNNING"], ""), (1, &["FAILED"], ""), (2, &["NODE_FAIL"], ""), (3, &["RUNNING"], "")],
+    );
+    let mut expected = [child.into(), ids[1].clone(), ids[2].clone()];
+    expected.sort();
+    assert_eq!(fake.place.in_state("failed"), expected);
+    // The child's array is not in the queue, so that it counts as lost.
+    fake.says("sbatch", "79\n");
+    let resumed = fake.place.json(&["resume", &ids[1], &ids[2]]);
+    assert_eq!(resumed["jobs"].as_array().unwrap().len(), 2, "{resumed}");
+    let calls = fake.calls();
+    let submitted: Vec<&String> = calls.iter().filter(|call| call.starts_with("sbatch")).collect();
+    assert!(submitted.len() == 1 && submitted[0].contains("--array=0-1%2"), "{submitted:?}");
+    let updated = "scontrol update JobId=78 Dependency=afterok:77_0:79_0:79_1:77_3";
+    assert!(calls.iter().any(|call| call == updated), "{calls:?}");
+    assert_ne!(fake.token(&ids[0]), fake.token(&ids[1]));
+}
+
+#[test]
+fn what_the_scheduler_refuses_is_one_line_and_a_job_that_can_be_resumed() {
+    let fake = Fake::new(3, "");
+    fake.says("sbatch.err", "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified\n");
+    let tasks = fake.place.path().join("tasks").to_string_lossy().into_owned();
+    let base = crate::support::models::Fixture::open("llama").base().to_string_lossy().into_owned();
+    let output = fake.place.run(&[
+        "start",
+        "train",
+        "--each",
+        "--data",
+        &tasks,
+        "--base",
+        &base,
+        "--executor",
+        "slurm",
+    ]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    let last = errors.lines().last().unwrap();
+    assert!(last.contains("3 of 3 jobs were not handed over") && last.contains("Invalid account"), "{last}");
+    assert!(last.contains("set account in [executor.slurm]"), "{last}");
+    assert_eq!(fake.place.in_state("failed").len(), 3);
+    std::fs::remove_file(fake.folder.path().join("sbatch.err")).unwrap();
+    fake.place.json(&["resume", "--failed"]);
+    assert_eq!(fake.place.in_state("failed").len(), 3, "no array of that name is in the queue");
+    // The controller does not answer: nothing is said to have died.
+    fake.says("squeue.err", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n");
+    let jobs = fake.place.jobs();
+    assert!(jobs.iter().all(|job| job["state"] == "queued"), "{jobs:?}");
+    assert!(jobs[0]["waits"].as_str().unwrap().contains("Unable to contact slurm controller"), "{}", jobs[0]);
+}
+
+#[test]
+fn columns_are_read_where_there_is_no_json() {
+    let fake = Fake::new(3, "");
+    let ids = fake.place.train_each(5, &[]);
+    let name = fake.token(&ids[0]);
+    std::fs::remove_file(fake.folder.path().join("json")).unwrap();
+    fake.says(
+        "squeue",
+        &format!("77|1-2%8|PENDING|{name}|Resources||N/A\n77|0|RUNNING|{name}|None|n1|N/A\n"),
+    );
+    let jobs = fake.place.jobs();
+    let job = |at: usize| jobs.iter().find(|job| job["id"] == ids[at]).unwrap();
+    assert_eq!(job(0)["place"], "Slurm job 77_0 on n1");
+    assert_eq!(job(2)["waits"], "waits for free resources");
+}
+
+#[test]
+fn one_or_all_of_an_array_are_cancelled_and_held() {
+    let fake = Fake::new(3, "");
+    let ids = fake.place.train_each(5, &[]);
+    let name = fake.token(&ids[0]);
+    fake.queue(&name, &[(0, &["PENDING"], ""), (1, &["PENDING"], ""), (2, &["PENDING"], "")]);
+    fake.calls();
+    let held = fake.place.json(&["hold", "--group", &ids[2]]);
+    assert_eq!(held["jobs"].as_array().unwrap().len(), 3);
+    assert!(fake.calls().iter().any(|call| call == "scontrol hold 77_0,77_1,77_2"));
+    fake.place.json(&["release", &ids[1]]);
+    assert!(fake.calls().iter().any(|call| call == "scontrol release 77_1"));
+    assert_eq!(fake.place.look(&ids[0])["waits"], "is held");
+    fake.calls();
+    fake.place.json(&["cancel", &ids[0]]);
+    fake.queue(&name, &[(0, &["CANCELLED"], ""), (1, &["PENDING"], ""), (2, &["PENDING"], "")]);
+    assert!(fake.calls().iter().any(|call| call == "scancel --quiet 77_0"));
+    assert_eq!(fake.place.in_state("cancelled"), [ids[0].clone()]);
+    fake.place.json(&["cancel", "--all"]);
+    fake.queue(&name, &[(0, &["CANCELLED"], ""), (1, &["CANCELLED"], ""), (2, &["CANCELLED"], "")]);
+    assert!(fake.calls().iter().any(|call| call == "scancel --quiet 77_1 77_2"));
+    assert_eq!(fake.place.in_state("cancelled").len(), 3);
+}
+
+#[test]
+fn a_library_names_no_commands_and_wrong_settings_name_their_file() {
+    for (settings, said) in [
+        ("setup = \"rm -rf /\"\n", "[executor.slurm] setup names commands, which no library may"),
+        ("program = \"/tmp/x\"\n", "program names commands"),
+        ("partition = \"x --wrap=y\"\n", "partition must be a name"),
+        ("patition = \"x\"\n", "has no setting \"patition\"; there are partition"),
+        ("cpus = 0\n", "cpus must be a whole number"),
+        ("time = [1]\n", "time must be a text or a number"),
+    ] {
+        let fake = Fake::new(1, settings);
+        let tasks = fake.place.path().join("tasks").to_string_lossy().into_owned();
+        let output = fake.place.run(&["start", "train", "--each", "--data", &tasks, "--executor", "slurm"]);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && errors.contains(said), "{settings}: {errors}");
+        assert!(errors.contains("library.toml"), "{errors}");
+        assert!(!fake.place.library().join(".lora-tui/jobs").exists(), "{settings}");
+    }
+}
