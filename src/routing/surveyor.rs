@@ -7,10 +7,26 @@ use super::survey::{Surveyed, survey_pass};
 use crate::model::{Decoder, KvCache};
 use crate::{Cancel, Result};
 
-/// Tokens that run together. The pass of a sequence always has the same pieces, however the sequence came to be, so
-/// that what is found follows from the sequence alone, to the last bit: what is kept when it changes are whole
-/// pieces. A token that is added costs a pass of the last piece, whose time is about that of one token.
+/// Tokens that run together, at most. The pass of a sequence always has the same pieces, however the sequence came to
+/// be, so that what is found follows from the sequence alone, to the last bit: what is kept when it changes are whole
+/// pieces.
 const PIECE: usize = 32;
+/// Pieces of what is left are halves down to this many tokens, so that a token that is added costs a short pass, whose
+/// time is about that of one token.
+const SHORT: usize = 8;
+
+/// Where the pieces of a sequence of so many tokens end.
+fn pieces(tokens: usize) -> Vec<usize> {
+    let (mut ends, mut at, mut size) = (Vec::new(), 0, PIECE);
+    while at < tokens {
+        while size > SHORT && tokens - at < size {
+            size /= 2;
+        }
+        at = (at + size).min(tokens);
+        ends.push(at);
+    }
+    ends
+}
 
 /// Keys, values and kept numbers of a pass without experts, and what follows from them.
 #[derive(Debug)]
@@ -74,11 +90,15 @@ impl Surveyor {
         let (ids, parts) = (&prompt.ids[..prompt.asked()], &prompt.parts[..prompt.asked()]);
         let reach = &ids[..survey.reach().tokens(parts)];
         let same = self.ids.iter().zip(reach).take_while(|(a, b)| a == b).count();
-        let keep = if same == reach.len() && same == self.ids.len() { same } else { same / PIECE * PIECE };
+        let (before, ends) = (pieces(self.ids.len()), pieces(reach.len()));
+        let kept =
+            before.iter().zip(&ends).take_while(|(before, end)| before == end && **end <= same).count();
+        let keep = kept.checked_sub(1).map_or(0, |last| ends[last]);
         self.cache.truncate(keep);
         self.ids.truncate(keep);
         self.kept.truncate(keep * width);
-        for piece in reach[keep..].chunks(PIECE) {
+        for &end in &ends[kept..] {
+            let piece = &reach[self.ids.len()..end];
             progress();
             let kept = survey_pass(
                 survey,
@@ -99,5 +119,28 @@ impl Surveyor {
         }
         self.findings = router.findings(found, experts, decoder)?;
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_halved_towards_the_end() {
+        assert!(pieces(0).is_empty());
+        assert_eq!(pieces(7), [7]);
+        assert_eq!(pieces(8), [8]);
+        assert_eq!(pieces(63), [32, 48, 56, 63]);
+        assert_eq!(pieces(64), [32, 64]);
+        assert_eq!(pieces(65), [32, 64, 65]);
+        for tokens in 1..200 {
+            let ends = pieces(tokens);
+            assert!(ends.windows(2).all(|two| two[0] < two[1]) && ends.last() == Some(&tokens));
+            // A token more changes what comes after the last multiple of its piece alone.
+            let same = ends.iter().zip(pieces(tokens + 1)).take_while(|(a, b)| **a == *b).count();
+            let kept = same.checked_sub(1).map_or(0, |last| ends[last]);
+            assert!(tokens + 1 - kept <= PIECE);
+        }
     }
 }

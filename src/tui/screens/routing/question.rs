@@ -98,9 +98,13 @@ impl Question {
         if before == self.router { Change::Nothing } else { Change::Made }
     }
 
-    /// The next of the routers that the key stops at; one that needs an expert takes `expert`. Those that need the
-    /// experts' own data are passed over where there is none (`has_data`): also says which were.
+    /// The next of the routers that the key stops at; one that needs an expert takes `expert`. After a library's own
+    /// router comes Arrow as the paper has it. Those that need the experts' own data are passed over where there is none
+    /// (`has_data`): also says which were.
     pub fn next_router(&mut self, expert: Option<String>, has_data: bool) -> (Change, Vec<&'static str>) {
+        if let Some(plain) = self.router.plain().filter(|_| !self.touched) {
+            return (self.change(|router| *router = plain), Vec::new());
+        }
         let now = ROUTERS.iter().position(|router| router == self.router.router).unwrap_or(0);
         let mut passed = Vec::new();
         let rest = ROUTERS.iter().cycle().skip(now + 1).take(ROUTERS.len());
