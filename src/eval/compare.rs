@@ -2,8 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use candle_core::D;
-
+use super::forced::forced;
 use crate::routing::{GenerateOptions, Prompt, RouteWarning, RouterConfig, Session, Trace};
 use crate::{Cancel, Error, Result};
 
@@ -67,22 +66,14 @@ pub fn compare(
 }
 
 /// Log-probability in nats of an answer after a prompt, under the session's router.
-fn log_probability(session: &mut Session, prompt: &Prompt, answer: &[u32], cancel: &Cancel) -> Result<f64> {
+fn log_probability(session: &Session, prompt: &Prompt, answer: &[u32], cancel: &Cancel) -> Result<f64> {
     if prompt.ids.is_empty() {
         return Err(Error::usage("the prompt is empty"));
     }
-    let (logits, _) = session.logits(&prompt.clone().answered(answer), cancel)?;
-    // Every token is foretold one position before it.
-    let rows = logits.narrow(0, prompt.ids.len() - 1, answer.len())?;
-    let most = rows.max_keepdim(D::Minus1)?;
-    let sums: Vec<f32> = rows.broadcast_sub(&most)?.exp()?.sum(D::Minus1)?.to_vec1()?;
-    let most: Vec<f32> = most.flatten_all()?.to_vec1()?;
-    let mut sum = 0.0;
-    for (at, &token) in answer.iter().enumerate() {
-        let logit: f32 = rows.get(at)?.get(token as usize)?.to_scalar()?;
-        sum += f64::from(logit - most[at]) - f64::from(sums[at]).ln();
-    }
-    Ok(sum)
+    let (experts, router) = session.resolve(session.router(), &mut |_| {}, cancel)?;
+    let (prompts, answers) = (std::slice::from_ref(prompt), [answer.to_vec()]);
+    let found = forced(session.model(), (&*experts, &router), prompts, &answers, cancel)?;
+    Ok(found.first().map_or(f64::NAN, |forced| forced.log_probability))
 }
 
 /// Share of the counted tokens and modules at which two routings have another heaviest expert.

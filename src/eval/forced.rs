@@ -1,7 +1,7 @@
 //! Right answers fed in: whether a method would have given them, and how likely it finds them, in one pass and without
 //! generating anything.
 
-use candle_core::{D, Tensor};
+use rayon::prelude::*;
 
 use crate::model::{Activations, ForwardPass, Model, Tape};
 use crate::routing::{ExpertSet, Knockout, Prompt, ResolvedRouter, RoutedHook};
@@ -9,6 +9,8 @@ use crate::{Cancel, Result};
 
 /// Sequences that run together.
 const BATCH: usize = 16;
+/// Rows of logits that exist at one time.
+const ROWS: usize = 128;
 /// Inputs of blocks that are kept for several passes have at most so many numbers.
 const SHARED: usize = 1 << 26;
 
@@ -116,35 +118,37 @@ fn feed(
             decoder.forward(&tokens, &lengths, ForwardPass::new(&mut hook, cancel).from_block(block, x))?
         }
     };
-    let (mut rows, mut start) = (Vec::new(), 0);
-    for (length, answer) in lengths.iter().zip(answers) {
-        rows.extend(start + length - answer.len()..start + length);
+    // Before each token of the answers: (row, its sequence, the token).
+    let (mut foretold, mut start) = (Vec::new(), 0);
+    for (sequence, (length, answer)) in lengths.iter().zip(answers).enumerate() {
+        let rows = start + length - answer.len()..start + length;
+        foretold.extend(rows.zip(answer).map(|(row, &token)| (row, sequence, token)));
         start += length;
     }
-    hook.set_rows(owners(&answers.iter().map(Vec::len).collect::<Vec<_>>()));
-    let hidden = decoder.ops().select_rows(&hidden, &rows)?;
-    judge(&hook.logits(decoder, &hidden)?.into_tensor()?, answers)
-}
-
-/// From the logits [Σ answer, vocabulary] before each token of the answers.
-fn judge(logits: &Tensor, answers: &[Vec<u32>]) -> Result<Vec<Forced>> {
-    let most = logits.max_keepdim(D::Minus1)?;
-    let sums: Vec<f32> = logits.broadcast_sub(&most)?.exp()?.sum(D::Minus1)?.to_vec1()?;
-    let most: Vec<f32> = most.flatten_all()?.to_vec1()?;
-    let best: Vec<u32> = logits.argmax(D::Minus1)?.to_vec1()?;
-    let wanted: Vec<u32> = answers.concat();
-    let index = Tensor::from_slice(&wanted, (wanted.len(), 1), logits.device())?;
-    let own: Vec<f32> = logits.gather(&index, 1)?.flatten_all()?.to_vec1()?;
-    let mut at = 0;
-    let mut all = Vec::with_capacity(answers.len());
-    for answer in answers {
-        let mut found = Forced { exact: true, log_probability: 0.0 };
-        for row in at..at + answer.len() {
-            found.exact &= best[row] == wanted[row];
-            found.log_probability += f64::from(own[row] - most[row]) - f64::from(sums[row]).ln();
+    let mut all = vec![Forced { exact: true, log_probability: 0.0 }; answers.len()];
+    for some in foretold.chunks(ROWS) {
+        cancel.check()?;
+        let rows: Vec<usize> = some.iter().map(|(row, ..)| *row).collect();
+        let tokens: Vec<u32> = some.iter().map(|(.., token)| *token).collect();
+        hook.set_rows(some.iter().map(|(_, sequence, _)| *sequence as u32).collect());
+        let mut logits = hook.logits(decoder, &decoder.ops().select_rows(&hidden, &rows)?)?;
+        let best = highest(&logits)?;
+        let losses =
+            decoder.ops().cross_entropy(&mut logits, &tokens, &vec![1.0; some.len()], None, false)?;
+        for (((_, sequence, token), best), loss) in some.iter().zip(best).zip(losses) {
+            all[*sequence].exact &= best == *token;
+            all[*sequence].log_probability -= loss;
         }
-        at += answer.len();
-        all.push(found);
     }
     Ok(all)
+}
+
+/// The token with the highest of each row of logits, the first one of equals.
+fn highest(logits: &Activations) -> Result<Vec<u32>> {
+    let values = logits.values()?;
+    let of_row = |row: &[f32]| {
+        let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        row.iter().position(|v| *v == most).unwrap_or(0) as u32
+    };
+    Ok(values.par_chunks(logits.width().max(1)).map(of_row).collect())
 }
