@@ -305,18 +305,37 @@ fn arrow(base: &Path, from: &Path, experts: usize, options: &LoadOptions) -> Res
     Ok(())
 }
 
-/// Median seconds of `runs` calls, after one that does not count; the least of them beside it.
-fn time(runs: usize, mut call: impl FnMut(usize) -> Result<()>) -> Result<(f64, f64)> {
-    let mut times = Vec::with_capacity(runs);
-    for run in 0..=runs {
+/// What calls took: wall-clock time says how long one waits, the time of all threads together how much was done, also on
+/// a machine that does other things.
+#[derive(Clone, Copy)]
+struct Took {
+    /// Median wall-clock seconds.
+    median: f64,
+    /// The fewest of them.
+    least: f64,
+    /// Mean seconds of all threads together.
+    cpu: f64,
+}
+
+/// Seconds that the threads of this process ran so far; those that ended left theirs out.
+fn cpu() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let ran = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
+    ran.filter_map(|text| text.split(' ').next()?.parse::<f64>().ok()).sum::<f64>() / 1e9
+}
+
+/// Times `runs` calls, after one that does not count.
+fn time(runs: usize, mut call: impl FnMut(usize) -> Result<()>) -> Result<Took> {
+    call(0)?;
+    let (mut times, before) = (Vec::with_capacity(runs), cpu());
+    for run in 1..=runs {
         let start = Instant::now();
         call(run)?;
-        if run > 0 {
-            times.push(start.elapsed().as_secs_f64());
-        }
+        times.push(start.elapsed().as_secs_f64());
     }
+    let cpu = (cpu() - before) / runs as f64;
     let least = times.iter().copied().fold(f64::INFINITY, f64::min);
-    Ok((median(times), least))
+    Ok(Took { median: median(times), least, cpu })
 }
 
 /// What routers add to the base model's pass over a prompt of 64 tokens: scoring alone, in a pass without experts, by
@@ -342,25 +361,19 @@ fn routers(base: &Path, from: &Path, experts: usize, options: &LoadOptions) -> R
         for more in ["", ":calibrated"] {
             let config: RouterConfig = format!("vote:score={}{more}", score.id).parse()?;
             let (set, router) = session.resolve(&config, &mut |_| {}, &cancel)?;
-            let (mut without, mut with) = (Vec::new(), Vec::new());
-            // In turn, so that both meet the same machine.
-            for run in 0..RUNS {
-                without.push(time(1, |_| pass(run))?.0);
-                with.push(
-                    time(1, |_| {
-                        router.survey(&set, decoder, &[prompt(run, LENGTH)], &cancel)?;
-                        Ok(())
-                    })?
-                    .0,
-                );
-            }
-            let (without, with) = (median(without), median(with));
+            let without = time(RUNS, pass)?;
+            let with = time(RUNS, |run| {
+                router.survey(&set, decoder, &[prompt(run, LENGTH)], &cancel)?;
+                Ok(())
+            })?;
             println!(
                 "{}",
                 serde_json::json!({
                     "bench": "routers", "what": "scoring", "precision": options.precision.to_string(),
-                    "experts": experts, "score": format!("{}{more}", score.id), "pass_ms": without * 1e3,
-                    "scoring_ms": (with - without) * 1e3, "share_of_pass": (with - without) / without,
+                    "experts": experts, "score": format!("{}{more}", score.id), "pass_ms": without.median * 1e3,
+                    "scoring_ms": (with.median - without.median) * 1e3, "pass_cpu_ms": without.cpu * 1e3,
+                    "scoring_cpu_ms": (with.cpu - without.cpu) * 1e3,
+                    "share_of_pass": (with.cpu - without.cpu) / without.cpu,
                 })
             );
         }
@@ -375,12 +388,12 @@ fn routers(base: &Path, from: &Path, experts: usize, options: &LoadOptions) -> R
             ids[0] = 300 + run as u32;
             Prompt { parts: vec![Part::Prompt; ids.len()], ids }
         };
-        let (all, _) = time(RUNS, |run| {
+        let all = time(RUNS, |run| {
             session.route_tokens(&whole(run, LENGTH), &cancel)?;
             Ok(())
         })?;
         // One token after another, from the last prompt on.
-        let (one, least) = time(LENGTH / 2, |more| {
+        let one = time(LENGTH / 2, |more| {
             session.route_tokens(&whole(RUNS, LENGTH + more), &cancel)?;
             Ok(())
         })?;
@@ -388,7 +401,8 @@ fn routers(base: &Path, from: &Path, experts: usize, options: &LoadOptions) -> R
             "{}",
             serde_json::json!({
                 "bench": "routers", "what": "pass", "precision": options.precision.to_string(), "experts": experts,
-                "router": router, "prompt_ms": all * 1e3, "one_more_token_ms": one * 1e3, "least_ms": least * 1e3,
+                "router": router, "prompt_ms": all.median * 1e3, "prompt_cpu_ms": all.cpu * 1e3,
+                "one_more_token_ms": one.median * 1e3, "one_more_token_cpu_ms": one.cpu * 1e3,
             })
         );
     }
@@ -402,14 +416,14 @@ fn retrieval(experts: usize, hidden: usize) -> Result<()> {
     let ops = lora_tui::model::open_ops("cpu")?;
     let weigher = StateWeigher::retrieval(numbers(experts * hidden).collect(), hidden, 3, ops);
     let state: Vec<f32> = numbers(hidden).collect();
-    let (all, least) = time(200, |_| {
+    let took = time(200, |_| {
         std::hint::black_box(weigher.weights(&state)?);
         Ok(())
     })?;
     println!(
         "{}",
         serde_json::json!({
-            "bench": "retrieval", "experts": experts, "hidden": hidden, "ms": all * 1e3, "least_ms": least * 1e3,
+            "bench": "retrieval", "experts": experts, "hidden": hidden, "ms": took.median * 1e3, "least_ms": took.least * 1e3, "cpu_ms": took.cpu * 1e3,
         })
     );
     Ok(())
@@ -424,7 +438,7 @@ fn attribution(base: &Path, library: &Path, most: usize, tokens: usize, options:
     let ids = ids(tokens, session.model().decoder.spec.vocab);
     let (asked, answer) = ids.split_at(tokens / 2);
     let prompt = Prompt { parts: vec![Part::Prompt; asked.len()], ids: asked.to_vec() };
-    let (all, least) = time(3, |_| {
+    let took = time(3, |_| {
         attribute(&mut session, &prompt, answer, most, &cancel)?;
         Ok(())
     })?;
@@ -432,7 +446,7 @@ fn attribution(base: &Path, library: &Path, most: usize, tokens: usize, options:
         "{}",
         serde_json::json!({
             "bench": "attribute", "precision": options.precision.to_string(), "experts": most, "tokens": tokens,
-            "s": all, "least_s": least,
+            "s": took.median, "least_s": took.least, "cpu_s": took.cpu,
         })
     );
     Ok(())
