@@ -34,7 +34,7 @@ fn arrow_weights_are_distributions_and_the_own_family_leads() {
         ("spanish/es_plural", ["es_negation", "es_plural", "es_they"]),
     ] {
         let prompt = &items(task, 1)[0].0;
-        let route = json(&with_base(&["route", "library", "--prompt", prompt], base));
+        let route = json(&with_base(&["route", "library", "--router", "arrow", "--prompt", prompt], base));
         let experts = route["experts"].as_array().unwrap();
         let mut totals = vec![0.0; experts.len()];
         for (token, modules) in
