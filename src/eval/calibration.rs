@@ -19,7 +19,7 @@ const WANTED: usize = 256;
 /// Prompts of one task, at most.
 const OF_ONE: usize = 24;
 /// Own examples of one expert, at most: gates learn from all of them.
-const EXAMPLES: usize = 256;
+const EXAMPLES: usize = 200;
 /// In a library's folder for derived data: the prompts that were chosen for it.
 const CHOICE: &str = "calibration.json";
 

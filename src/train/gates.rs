@@ -30,7 +30,7 @@ pub struct GateSpec {
 
 impl Default for GateSpec {
     fn default() -> Self {
-        Self { steps: 100, rate: 1e-3, warmup: 0.1, batch: 8 }
+        Self { steps: 100, rate: 1e-3, warmup: 0.1, batch: 2 }
     }
 }
 
