@@ -46,24 +46,16 @@ pub(super) fn resolve(request: &Request, top: &RouterSetting, judge: Judge) -> R
 /// Weighs experts by a prompt's mean state.
 #[derive(Debug)]
 pub struct StateWeigher {
-    own: Arc<OwnData>,
-    judge: Judge,
+    pub(super) own: Arc<OwnData>,
+    pub(super) judge: Judge,
     /// What judgements of calibration prompts are, where these count.
-    usual: Option<Usual>,
-    active: Vec<bool>,
-    selection: Selection,
-    ops: Arc<dyn Ops>,
+    pub(super) usual: Option<Usual>,
+    pub(super) active: Vec<bool>,
+    pub(super) selection: Selection,
+    pub(super) ops: Arc<dyn Ops>,
 }
 
 impl StateWeigher {
-    /// Retrieval of the `nearest` experts among those with these mean states [experts, hidden], as `retrieve` does it.
-    pub fn retrieval(states: Vec<f32>, hidden: usize, nearest: usize, ops: Arc<dyn Ops>) -> Self {
-        let active = vec![true; states.len() / hidden.max(1)];
-        let own = Arc::new(OwnData { states: states.into(), ..OwnData::default() });
-        let selection = Selection { top: nearest, sharpness: 1.0, pinned: Vec::new() };
-        Self { own, judge: super::retrieve::JUDGE, usual: None, active, selection, ops }
-    }
-
     /// The experts' weights, which sum to 1, for a mean state [hidden].
     ///
     /// # Errors

@@ -1,10 +1,13 @@
 //! Retrieve: once per sequence, the experts whose own prompts are nearest.
 
-use super::mean_state::{self, Judge};
+use std::sync::Arc;
+
+use super::mean_state::{self, Judge, StateWeigher};
 use super::router::{Router, Words};
 use super::setting::{CALIBRATED, Domain, MIX, RouterSetting};
 use crate::Result;
 use crate::model::{Activations, Ops};
+use crate::routing::ballot::Selection;
 use crate::routing::own_data::OwnData;
 use crate::routing::scores::Needs;
 
@@ -44,4 +47,14 @@ fn cosines(own: &OwnData, ops: &dyn Ops, state: &[f32]) -> Result<Vec<f32>> {
     let length = state.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
     let unit = state.iter().map(|s| (f64::from(*s) / length) as f32).collect();
     ops.scores(&Activations::new((1, state.len()), unit), &own.states)
+}
+
+impl StateWeigher {
+    /// Retrieval of the `nearest` experts among those with these mean states [experts, hidden], as `retrieve` does it.
+    pub fn retrieval(states: Vec<f32>, hidden: usize, nearest: usize, ops: Arc<dyn Ops>) -> Self {
+        let active = vec![true; states.len() / hidden.max(1)];
+        let own = Arc::new(OwnData { states: states.into(), ..OwnData::default() });
+        let selection = Selection { top: nearest, sharpness: 1.0, pinned: Vec::new() };
+        Self { own, judge: JUDGE, usual: None, active, selection, ops }
+    }
 }
