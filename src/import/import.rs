@@ -12,8 +12,9 @@ use super::sample::{Fate, Kept, Seen};
 use super::scan::{Dropped, Scanned, scan};
 use super::spec::ImportSpec;
 use super::splits::Split;
-use super::write::{TaskFile, TaskPath, Writer, check_free, shown};
+use super::write::{TaskPath, Writer, check_free, shown};
 use crate::text::short;
+use crate::train::TaskInfo;
 use crate::{Cancel, Error, Result};
 
 /// Most tasks of a source.
@@ -451,19 +452,23 @@ impl<'s> SecondPass<'s> {
                     .warnings
                     .push(format!("the task \"{raw}\" has validation rows alone: they are its test split"));
             }
-            let metric = spec.metric.map_or_else(|| task.metric(kept), |metric| metric.name).to_string();
+            let metric = match spec.metric {
+                Some(metric) => metric,
+                None => task.metric(kept).parse()?,
+            };
             if let Some(writer) = &mut writer {
-                let file = TaskFile {
+                let info = TaskInfo {
                     id: path.task.clone(),
-                    family: path.family.clone(),
+                    family: Some(path.family.clone()),
                     instruction: task.instruction.clone().filter(|text| !text.is_empty()),
-                    metric: metric.clone(),
+                    metric,
                     options: task.options.clone(),
                     held_out: spec.held_out,
                     source: Some(origin.clone()),
                     licence: report.licence.clone(),
+                    ..TaskInfo::default()
                 };
-                writer.describe(number, &file)?;
+                writer.describe(number, &info)?;
             }
             let [train, validation, test] = task.counts;
             report.tasks.push(TaskReport {
@@ -471,7 +476,7 @@ impl<'s> SecondPass<'s> {
                 family: path.family.clone(),
                 name: task.raw,
                 shape: task.shape.into(),
-                metric,
+                metric: metric.to_string(),
                 train,
                 validation,
                 test,

@@ -3,34 +3,15 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
 use super::record::Record;
 use super::splits::Split;
 use crate::outside::{TEMPORARY, UnfinishedFolder, make_folders, own, sweep};
 use crate::text::printable;
+use crate::train::TaskInfo;
 use crate::{Error, Result};
 
 /// Bytes that wait in memory for their files, of all tasks together. No file is open longer than one write.
 const WAITING: usize = 48 << 20;
-
-/// `task.toml`.
-#[derive(Debug, Default, Serialize)]
-pub(super) struct TaskFile {
-    pub id: String,
-    pub family: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub instruction: Option<String>,
-    pub metric: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub options: Vec<String>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub held_out: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub licence: Option<String>,
-}
 
 /// A task's place below the folder of tasks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,9 +120,15 @@ impl Writer {
     ///
     /// # Errors
     /// What the file system says.
-    pub fn describe(&mut self, task: usize, file: &TaskFile) -> Result<()> {
+    pub fn describe(&mut self, task: usize, info: &TaskInfo) -> Result<()> {
         let Some(path) = self.tasks.get(task) else { return Ok(()) };
-        let text = toml::to_string(file).map_err(|e| Error::msg(e.to_string()))?;
+        let mut table = toml::Table::try_from(info).map_err(|e| Error::msg(e.to_string()))?;
+        // What is not said is read as empty.
+        table.retain(|_, value| {
+            !matches!(value, toml::Value::Boolean(false))
+                && value.as_array().is_none_or(|list| !list.is_empty())
+        });
+        let text = toml::to_string(&table).map_err(|e| Error::msg(e.to_string()))?;
         let folder = path.below(self.folder.path());
         make_folders(&folder)?;
         own::create(&folder.join("task.toml"), text.as_bytes())

@@ -29,15 +29,17 @@ pub(super) fn piece(file: &walk::Below) -> Result<Piece> {
     Ok(Piece { path: file.path.clone(), kind, config: None, split: said.split, group: said.group })
 }
 
-/// One file.
+/// One file. Where its name says no more than a split, it is named after the folder that it is in.
 pub(super) fn one(path: &Path) -> Result<Found> {
-    let name = name_of(path);
-    let said = said(&[], &name);
+    let said = said(&[], &name_of(path));
+    let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let above = real.ancestors().skip(1).map(name_of).find(|name| name != "data");
+    let name = match (&said.group, said.split) {
+        (Some(group), Some(_)) => group.clone(),
+        (None, Some(_)) => above.unwrap_or_default(),
+        (_, None) => name_of(path),
+    };
     let kind = FileKind::of(path)?;
-    let piece = Piece { path: path.into(), kind, config: None, split: None, group: None };
-    Ok(Found {
-        name: said.group.filter(|_| said.split.is_some()).unwrap_or(name),
-        pieces: vec![piece],
-        ..Found::default()
-    })
+    let piece = Piece { path: path.into(), kind, config: None, split: said.split, group: None };
+    Ok(Found { name, pieces: vec![piece], ..Found::default() })
 }

@@ -36,6 +36,8 @@ pub(super) fn reference() -> KeySection {
 
 /// Lines for the examples of the selected task, with the line above them.
 const EXAMPLES: usize = 8;
+/// Rows of the list that are shown before any example.
+const LEAST_ROWS: usize = 2;
 /// Cells of the popup.
 const WIDTH: u16 = 100;
 
@@ -104,8 +106,8 @@ impl Picker {
         let room = block.inner(popup).inner(Margin::new(1, 0));
         frame.render_widget(block, popup);
         let height = usize::from(room.height);
-        // The examples go first where there is little room.
-        let below = if height > EXAMPLES + 3 { EXAMPLES } else { 0 };
+        // Where there is little room, some rows of the list go before the examples.
+        let below = EXAMPLES.min(height.saturating_sub(LEAST_ROWS));
         let mut lines = self.rows(cells, height - below, shared, theme);
         if below > 0 {
             lines.resize(height - below, Line::default());

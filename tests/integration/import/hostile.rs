@@ -203,7 +203,7 @@ fn no_damage_ends_the_program() {
         let mut spec = desk.spec(&file);
         spec.dry_run = true;
         run(&spec).unwrap();
-        for _ in 0..150 {
+        for _ in 0..60 {
             let mut bytes = whole.clone();
             for _ in 0..1 + random() % 4 {
                 let at = random() % bytes.len();

@@ -74,6 +74,12 @@ fn files_and_folders_name_splits_and_tasks() {
     // The second one's validation rows come out of its training rows.
     assert_eq!(counts(&report), [("a", 20, 20, 20), ("b", 18, 2, 20)]);
     assert!(desk.out().join("source/a/task.toml").is_file());
+    // A file alone is what it would be in its folder.
+    for (name, expected) in [("a/test.jsonl", ("a", 0, 0, 20)), ("b_train.jsonl", ("b", 16, 2, 2))] {
+        let mut spec = desk.spec(desk.source().join(name));
+        spec.out = desk.out().join("alone").join(name);
+        assert_eq!(counts(&run(&spec).unwrap()), [expected]);
+    }
 }
 
 #[test]
