@@ -200,6 +200,7 @@ pub fn evaluate(spec: &EvalSpec, events: &mut dyn FnMut(EvalEvent), cancel: &Can
         scoring: spec.scoring,
         precision: Some(spec.precision),
         tasks: tasks.iter().zip(&known).map(row).collect(),
+        kept: vec![vec![None; labels.len()]; tasks.len()],
         methods: labels,
         leaks,
         ..EvalReport::default()
@@ -252,6 +253,9 @@ fn run(
         };
         let answered = evaluation.answer(&store, (tasks, &methods), &order, &mut progress)?;
         before += all;
+        for (row, names) in report.kept.iter_mut().zip(answered.kept) {
+            own.iter().zip(names).for_each(|(&at, name)| row[at] = name);
+        }
         for (row, scores) in items.iter_mut().zip(answered.scores) {
             own.iter().zip(scores).for_each(|(&at, scores)| row[at] = scores);
         }

@@ -124,6 +124,8 @@ pub struct EvalReport {
     pub tasks: Vec<ReportedTask>,
     /// Per task and method; `None` where a method does not apply.
     pub scores: Vec<Vec<Option<Mean>>>,
+    /// Per task and method: the name under which its library keeps the results of the items; `None` where none are kept.
+    pub kept: Vec<Vec<Option<String>>>,
     /// Means over all tasks, those seen and held out, and families.
     pub means: Vec<Group>,
     /// Of each method and task, and of each method over groups of tasks.

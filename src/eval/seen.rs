@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::asked_task::AskedTask;
-use crate::library::{Expert, Library};
+use crate::library::{Expert, Library, Provenance};
 
 /// An expert that saw what it is asked, though the task is for evaluation alone, or saw the very items.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +41,8 @@ impl Acquaintance {
 
 /// How an expert knows a task: by the hashes of what it was trained on, else by name.
 fn acquaintance(expert: &Expert, task: &AskedTask) -> Option<Acquaintance> {
-    let provenance = expert.provenance.as_ref()?;
+    let none = Provenance::default();
+    let provenance = expert.provenance.as_ref().unwrap_or(&none);
     let each = provenance.tasks.iter().filter_map(|task| task.dataset_sha256.as_ref());
     let by_hash = provenance.dataset_sha256.iter().chain(each).filter_map(|hash| {
         let asked = task.other_splits.contains(hash).then_some(Acquaintance::Asked);
@@ -49,7 +50,10 @@ fn acquaintance(expert: &Expert, task: &AskedTask) -> Option<Acquaintance> {
     });
     let named = provenance.task.as_ref() == Some(&task.info.id)
         || provenance.tasks.iter().any(|record| record.task == task.info.id);
-    by_hash.max().or(named.then_some(Acquaintance::Named))
+    // One that does not say what it was trained on has its own name to say it.
+    let silent = provenance.task.is_none() && provenance.tasks.is_empty();
+    let own_name = expert.name.rsplit('/').next() == Some(&task.info.id);
+    by_hash.max().or((named || silent && own_name).then_some(Acquaintance::Named))
 }
 
 /// Which experts of a library know a task, and how.
@@ -64,7 +68,7 @@ mod tests {
 
     use super::*;
     use crate::eval::Split;
-    use crate::library::{Provenance, TaskRecord};
+    use crate::library::TaskRecord;
     use crate::train::TaskInfo;
 
     fn task(held_out: bool) -> AskedTask {
@@ -104,6 +108,8 @@ mod tests {
         assert_eq!(how(&expert("cheat", "test", &[("plural", "train")])), Some(Acquaintance::Asked));
         assert_eq!(how(&expert("other", "other", &[])), None);
         assert_eq!(how(&Expert::default()), None);
+        let silent = |name: &str| Expert { name: name.into(), ..Expert::default() };
+        assert_eq!((how(&silent("team/plural")), how(&silent("plurals"))), (Some(Acquaintance::Named), None));
         assert!(Acquaintance::Trained.leak(false).is_none() && Acquaintance::Trained.leak(true).is_some());
         assert!(Acquaintance::Asked.leak(false).is_some());
     }

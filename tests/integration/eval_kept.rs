@@ -92,6 +92,13 @@ fn an_evaluation_that_is_killed_again_and_again_ends_with_the_same_table() {
         assert_eq!(items.len(), all, "{}", path.display());
     }
     // Nothing is computed again, whatever of it is asked for; unless that is wanted.
+    let names_of_files = result["kept"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
+    let files = kept(&killed);
+    assert!(
+        names_of_files
+            .map(|name| name.as_str().unwrap())
+            .all(|name| files.keys().any(|path| path.ends_with(name)))
+    );
     let lines = count(&killed);
     assert_eq!(killed.eval(&METHODS), expected);
     let few = killed.eval(&["--methods", "vote,base", "--limit", "50"]);

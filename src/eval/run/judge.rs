@@ -30,7 +30,10 @@ pub(super) fn is_right(
     (text, fed): (&[u32], &Fed),
     (reference, matching): (&str, Matching),
 ) -> Result<Option<bool>> {
-    let Some((at, token)) = fed.differs else { return Ok(Some(true)) };
+    let Some((at, token)) = fed.differs else {
+        // Without an end of its own, more may follow.
+        return Ok(text.last().is_some_and(|last| ends.contains(last)).then_some(true));
+    };
     let mut said = text.get(..at).unwrap_or_default().to_vec();
     if ends.contains(&token) {
         return Ok(Some((matching.score)(&tokenizer.decode(&said, true)?, reference) == 1.0));

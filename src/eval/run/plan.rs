@@ -46,6 +46,8 @@ pub struct Progress<'a> {
 pub struct Answered {
     /// Per task and method, of each item; `None` where a method does not apply.
     pub scores: Vec<Vec<Option<Vec<f64>>>>,
+    /// The same: the name under which the results are kept ([`Store::kept`]), where they are.
+    pub kept: Vec<Vec<Option<String>>>,
     /// Methods that could not answer a task, with the reason, once for each.
     pub failed: Vec<Skipped>,
 }
@@ -178,6 +180,11 @@ impl Evaluation<'_> {
                 });
             })?;
         }
+        let name = |place: &Place| match place {
+            Place::Cell(at) => open.get(*at).map(|open| open.cell.name()),
+            Place::None | Place::Known(_) => None,
+        };
+        let kept = places.iter().map(|row| row.iter().map(name).collect()).collect();
         let score = |place: Place| match place {
             Place::None => None,
             Place::Known(scores) => Some(scores),
@@ -187,7 +194,7 @@ impl Evaluation<'_> {
             }
         };
         let scores = places.into_iter().map(|row| row.into_iter().map(score).collect()).collect();
-        Ok(Answered { scores, failed })
+        Ok(Answered { scores, kept, failed })
     }
 
     /// Whether the prompts of a task can be made: a chat template can fail, which is no other method's matter.

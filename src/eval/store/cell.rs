@@ -79,6 +79,11 @@ impl Cell {
         Ok(cell)
     }
 
+    /// The name of its file, by which [`super::Store::kept`] finds it again.
+    pub fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// What is known of the items.
     pub fn known(&self) -> &[Option<Known>] {
         &self.known

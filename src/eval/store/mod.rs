@@ -22,6 +22,8 @@ use crate::outside::{hex, make_folders};
 const FORMULA: &str = "results 1";
 /// Folder of the results in a library's folder for derived data.
 const RESULTS: &str = "results";
+/// Of the names of its files.
+const ENDING: &str = ".tsv";
 
 /// The results of a library's methods.
 #[derive(Clone, Debug)]
@@ -48,8 +50,23 @@ impl Store {
         let text = origin.text();
         let mut hash = Sha256::new_with_prefix(FORMULA);
         hash.update(&text);
-        let name = format!("{}.tsv", hex(&hash.finalize()));
+        let name = format!("{}{ENDING}", hex(&hash.finalize()));
         Cell::read(self.folder.join(name), text, items)
+    }
+}
+
+impl Store {
+    /// What was kept of `items` items under the name of a [`Cell`], as a report has it; nothing under other names.
+    ///
+    /// # Errors
+    /// As [`Self::cell`].
+    pub fn kept(&self, name: &str, items: usize) -> Result<Vec<Option<Record>>> {
+        let is_ours =
+            name.strip_suffix(ENDING).is_some_and(|hash| hash.bytes().all(|b| b.is_ascii_hexdigit()));
+        match is_ours {
+            true => Cell::read(self.folder.join(name), String::new(), items)?.records(),
+            false => Ok(vec![None; items]),
+        }
     }
 }
 
@@ -75,6 +92,9 @@ mod tests {
         let mut cell = store.cell(&origin("a"), 3).unwrap();
         cell.append(vec![(2, record(1.0)), (0, record(0.5))]).unwrap();
         assert_eq!(scores(&store.cell(&origin("a"), 3).unwrap()), [Some(0.5), None, Some(1.0)]);
+        let records = store.kept(&cell.name(), 3).unwrap();
+        assert_eq!((&records[0], &records[1]), (&Some(record(0.5)), &None));
+        assert_eq!(store.kept("../../library.toml", 2).unwrap(), [None, None]);
         // Another origin, and fewer items.
         assert_eq!(scores(&store.cell(&origin("b"), 3).unwrap()), [None; 3]);
         assert_eq!(scores(&store.cell(&origin("a"), 1).unwrap()), [Some(0.5)]);
