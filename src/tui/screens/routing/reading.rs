@@ -39,6 +39,15 @@ impl Reading {
         let (mut row, mut x) = (0, 0);
         for (token, at) in trace.tokens.iter().enumerate().filter(|(_, at)| at.part != Part::Template) {
             let mut lettered = true;
+            // The answer begins a row of its own.
+            let begins = at.part == Part::Generated
+                && token
+                    .checked_sub(1)
+                    .and_then(|last| trace.tokens.get(last))
+                    .is_some_and(|last| last.part != at.part);
+            if begins && x > 0 {
+                (row, x) = (row + 1, 0);
+            }
             let lines: Vec<&str> = at.text.split('\n').collect();
             for (i, line) in lines.iter().enumerate() {
                 let ends = i + 1 < lines.len();
@@ -181,6 +190,8 @@ mod tests {
             [("<|im_start|>", Part::Template), ("a long word", Part::Prompt), (" yes", Part::Generated)];
         let reading = Reading::new(&trace(&tokens), 5);
         assert!(reading.pieces.iter().all(|piece| piece.token > 0));
+        let answer = reading.pieces.iter().find(|piece| piece.token == 2).unwrap();
+        assert!(answer.row > 0 && answer.x == 0, "the answer begins a row");
         for token in 1..3 {
             let lettered = reading.pieces.iter().filter(|p| p.token == token && p.lettered).count();
             assert_eq!(lettered, 1);

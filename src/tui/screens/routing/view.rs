@@ -293,8 +293,11 @@ impl Look<'_> {
         let layers = Wish::new(layers.min(5), layers);
         let shares = Wish::new((head + experts).min(1 + 2 * head), 2 + experts);
         let hidden = experts + 3 > whole;
-        let signs =
-            if area.height >= 16 { legend(self.shown, &self.screen.marks, hidden) } else { Vec::new() };
+        let signs = if area.height >= 16 {
+            legend(self.shown, &self.screen.marks, hidden, false)
+        } else {
+            Vec::new()
+        };
         let signs = flow(&signs, usize::from(if wide { beside } else { width }));
         let signs = signs.iter().filter(|line| !line.is_empty()).cloned().collect::<Vec<_>>();
         let (experiment, now) = (&self.screen.experiment, &self.screen.exchange.asked);
@@ -416,7 +419,7 @@ impl Look<'_> {
         let experts = trace.experts.len();
         let right =
             Rect { x: left.right() + 2, width: (area.width.saturating_sub(left.width + 2)).min(72), ..area };
-        let signs = if area.height >= 16 { legend(shown, &screen.marks, false) } else { Vec::new() };
+        let signs = if area.height >= 16 { legend(shown, &screen.marks, false, true) } else { Vec::new() };
         let legend: Vec<String> = flow(&signs, usize::from(right.width));
         let legend: Vec<String> = legend.into_iter().filter(|line| !line.is_empty()).collect();
         let cell_rows = digest.columns.get(column).map_or(0, |c| c.modules.len()).min(6);
@@ -456,7 +459,7 @@ impl Look<'_> {
 }
 
 /// What the signs on the map mean that are no letters, as far as there are any.
-fn legend(shown: &Shown, marks: &ExpertMarks, hidden: bool) -> Vec<String> {
+fn legend(shown: &Shown, marks: &ExpertMarks, hidden: bool, map: bool) -> Vec<String> {
     let unlettered = |name: &String| marks.of(name).letter == OTHERS;
     let signs = [
         shown.digest.ties.then(|| "= all the same".to_string()),
@@ -468,7 +471,7 @@ fn legend(shown: &Shown, marks: &ExpertMarks, hidden: bool) -> Vec<String> {
             .iter()
             .any(|token| token.text.is_empty())
             .then(|| "∅ a part of a character".into()),
-        (shown.digest.generated > 0).then(|| "+ the answer".into()),
+        (map && shown.digest.generated > 0).then(|| "+ the answer".into()),
     ];
     signs.into_iter().flatten().collect()
 }
