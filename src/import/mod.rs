@@ -8,13 +8,13 @@ mod cell;
 #[cfg(all(test, target_os = "linux"))]
 mod fault_tests;
 mod guard;
-mod import;
 mod kinds;
 mod layouts;
 mod names;
 mod plan;
 mod record;
 mod report;
+mod run;
 mod sample;
 mod scan;
 mod shapes;
@@ -22,10 +22,10 @@ mod spec;
 mod splits;
 mod write;
 
-pub use import::import;
 pub use kinds::FileKind;
 pub use layouts::Layout;
 pub use report::{Example, ImportReport, TaskReport};
+pub use run::import;
 pub use sample::Caps;
 pub use scan::Dropped;
 pub use shapes::{Role, Shape, shapes_table};

@@ -131,7 +131,7 @@ fn read(path: &Path, delimiter: u8, wanted: &[String], take: &mut Take<'_>) -> R
             };
         }
         let at = At::Line(record.position().map_or(begins, csv::Position::line));
-        swallowed = record.iter().last().is_some_and(|last| last.contains(&b'\n')).then_some(at);
+        swallowed = record.iter().next_back().is_some_and(|last| last.contains(&b'\n')).then_some(at);
         let mut cells = Vec::with_capacity(places.len());
         for (place, name) in places.iter().zip(wanted) {
             let Some(bytes) = place.and_then(|place| record.get(place)) else {

@@ -78,8 +78,7 @@ fn parse(bytes: &[u8]) -> Option<Result<Header, String>> {
     let mut header = Header::default();
     let broken = || Some(Err("has a page whose header is none".to_string()));
     let mut id = 0;
-    loop {
-        let Some(field) = thrift.field(&mut id)? else { break };
+    while let Some(field) = thrift.field(&mut id)? {
         match (id, field) {
             (2 | 3, 5) => {
                 let Ok(size) = u64::try_from(thrift.integer()?) else { return broken() };
