@@ -67,20 +67,20 @@ pub const COMMANDS: &[&str] = &["setup", "program"];
 
 /// All settings. Their flags are their names in the docs and in the file.
 pub static TABLE: &[Setting<SlurmSettings>] = &[
-    text("partition", Kind::Text(field!(SlurmSettings.partition), words), "Partition"),
-    text("account", Kind::Text(field!(SlurmSettings.account), words), "Account that is charged"),
-    text("qos", Kind::Text(field!(SlurmSettings.qos), words), "Quality of service"),
+    text("partition", Kind::Text(field!(SlurmSettings.partition), words), "Partition").unset("the cluster's"),
+    text("account", Kind::Text(field!(SlurmSettings.account), words), "Account that is charged").unset("the cluster's"),
+    text("qos", Kind::Text(field!(SlurmSettings.qos), words), "Quality of service").unset("the cluster's"),
     text(
         "time",
         Kind::Text(field!(SlurmSettings.time), time),
         "Time limit of one task of an array: `2:00:00`, `1-12`, or minutes",
-    ),
-    text("cpus", Kind::OptionalWhole(field!(SlurmSettings.cpus), COUNT), "CPU cores of a task"),
+    ).unset("the partition's"),
+    text("cpus", Kind::OptionalWhole(field!(SlurmSettings.cpus), COUNT), "CPU cores of a task").unset("the cluster's"),
     text("memory", Kind::Text(field!(SlurmSettings.memory), memory), "Memory of a task: `8G`")
         .unset("the forecast of the largest training and a fifth"),
-    text("gres", Kind::Text(field!(SlurmSettings.gres), words), "Devices of a task: `gpu:1`"),
-    text("constraint", Kind::Text(field!(SlurmSettings.constraint), words), "Features that a node must have"),
-    text("cluster", Kind::Text(field!(SlurmSettings.cluster), words), "Cluster, where there are several"),
+    text("gres", Kind::Text(field!(SlurmSettings.gres), words), "Devices of a task: `gpu:1`").unset("none"),
+    text("constraint", Kind::Text(field!(SlurmSettings.constraint), words), "Features that a node must have").unset("none"),
+    text("cluster", Kind::Text(field!(SlurmSettings.cluster), words), "Cluster, where there are several").unset("that of Slurm's commands"),
     text(
         "at_once",
         Kind::OptionalWhole(field!(SlurmSettings.at_once), COUNT),
@@ -106,7 +106,7 @@ pub static TABLE: &[Setting<SlurmSettings>] = &[
         "setup",
         Kind::Text(field!(SlurmSettings.setup), lines),
         "Lines of the batch script before the worker starts, such as `module load cuda`; from your own configuration only",
-    ),
+    ).unset("none"),
     text(
         "program",
         Kind::Text(field!(SlurmSettings.program), path),
