@@ -43,9 +43,13 @@ pub fn run(args: &TrainClustersArgs, output: &Output) -> Result<()> {
 }
 
 fn text(report: &ClustersReport) -> String {
-    let silhouette = report.silhouette.map_or("none".into(), |s| format!("{s:.3}"));
+    let silhouette = match (report.random, report.silhouette) {
+        (Some(seed), _) => format!("dealt out by seed {seed}"),
+        (None, Some(silhouette)) => format!("silhouette {silhouette:.3}"),
+        (None, None) => "silhouette none".into(),
+    };
     let mut out = format!(
-        "{}: {} (mbc, sparsity {}, seed {}), silhouette {silhouette}\n\n",
+        "{}: {} (mbc, sparsity {}, seed {}), {silhouette}\n\n",
         printable(&report.library.display().to_string()),
         counted(report.clusters.len(), "expert"),
         report.sparsity,

@@ -4,6 +4,9 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -16,7 +19,7 @@ use crate::analysis::{self, Clustering, ComparisonCache, DEFAULT_SPARSITY, Metri
 use crate::catalog::Catalog;
 use crate::library::{BaseSpec, Library, Manifest, Skipped, content_sha256, moved, relative, state_dir};
 use crate::outside::{Lock, hex, make_folders, own, sweep};
-use crate::settings::{self, Kind, Role, Setting};
+use crate::settings::{self, Kind, Role, Setting, Whole};
 use crate::{Cancel, Error, Result, field};
 
 /// Where the plan and the states are, in the new library.
@@ -36,6 +39,9 @@ pub struct ClustersSpec {
     pub k: usize,
     /// Share of each expert's smallest entries that count as zero.
     pub sparsity: f64,
+    /// Deals the experts out to clusters of the same sizes by this seed instead: a control.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub random: Option<usize>,
     /// The new experts' names begin with it; a number follows.
     pub prefix: String,
     /// Where tasks are looked for, beside what the experts' provenance names.
@@ -55,6 +61,7 @@ impl Default for ClustersSpec {
             out: PathBuf::new(),
             k: PAPER_K,
             sparsity: DEFAULT_SPARSITY,
+            random: None,
             prefix: "cluster_".into(),
             tasks: Vec::new(),
             at_once: None,
@@ -74,8 +81,11 @@ pub struct ClustersReport {
     pub seed: u64,
     /// Share of each expert's smallest entries that counted as zero.
     pub sparsity: f64,
-    /// Of the clustering; `None` unless 2 ≤ k < N.
+    /// Of the clustering; `None` unless 2 ≤ k < N, and where the experts were dealt out.
     pub silhouette: Option<f64>,
+    /// The seed by which they were dealt out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub random: Option<usize>,
     /// One per new expert.
     pub clusters: Vec<TrainRow>,
     /// Things worth knowing, each one line, untrusted.
@@ -111,10 +121,20 @@ struct Common {
     template: String,
 }
 
+/// Seeds that a form can hold.
+const SEEDS: Whole = Whole { low: 0, high: u32::MAX as u64 };
+
 /// How the experts are clustered and where what is made goes; the rest is [`TRAINING`].
 pub static CLUSTERS: &[Setting<ClustersSpec>] = &[
     analysis::clusters(field!(ClustersSpec.k)).unset("10, or as many as there are experts"),
     analysis::sparsity(field!(ClustersSpec.sparsity)).advanced(),
+    Setting::new("random", Kind::OptionalWhole(field!(ClustersSpec.random), SEEDS))
+        .flag("random", "Deal the experts out by this seed to clusters of the same sizes: a control")
+        .value("SEED")
+        .unset("as they resemble each other")
+        .form("Random", "seed; empty: as the experts resemble each other")
+        .advanced()
+        .brief("random"),
     Setting::new("out", Kind::Folder(field!(ClustersSpec.out), "name a folder for the new library"))
         .flag("out", "Folder for the new library; run the same command again to resume")
         .value("DIR")
@@ -192,6 +212,15 @@ impl ClustersSpec {
             true => Err(Error::file(out, "is not empty: choose another folder (--out)")),
             false => Ok(()),
         }
+    }
+
+    /// The cluster of each expert, as clustered or dealt out.
+    fn labels(&self, clustering: &Clustering) -> Vec<usize> {
+        let mut labels = clustering.labels.clone();
+        if let Some(seed) = self.random {
+            labels.shuffle(&mut ChaCha8Rng::seed_from_u64(seed as u64));
+        }
+        labels
     }
 
     fn digest(&self) -> Result<String> {
@@ -279,6 +308,7 @@ pub fn train_clusters(
         seed: spec.training.seed,
         sparsity: spec.sparsity,
         silhouette: plan.silhouette,
+        random: spec.random,
         clusters: plan.rows,
         warnings: plan.warnings,
         skipped: plan.skipped,
@@ -425,7 +455,8 @@ fn plan(spec: &ClustersSpec, events: &mut dyn FnMut(RowsEvent), cancel: &Cancel)
         digest: spec.digest()?,
         out,
         common: None,
-        silhouette: clustering.silhouette,
+        // What was dealt out has none.
+        silhouette: clustering.silhouette.filter(|_| spec.random.is_none()),
         warnings,
         skipped,
         rows,
@@ -460,7 +491,7 @@ pub fn plan_clusters(
     let mut rows: Vec<TrainRow> =
         (0..spec.k).map(|cluster| TrainRow { name: name(cluster), ..TrainRow::default() }).collect();
     let (mut missing, mut warnings) = (Vec::new(), Vec::new());
-    for (name, &label) in clustering.experts.iter().zip(&clustering.labels) {
+    for (name, label) in clustering.experts.iter().zip(spec.labels(clustering)) {
         cancel.check()?;
         let Some(row) = rows.get_mut(label) else { continue };
         row.members.push(name.clone());

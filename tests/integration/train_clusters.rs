@@ -119,6 +119,27 @@ fn a_cluster_s_expert_learns_the_data_of_all_members() {
 }
 
 #[test]
+fn experts_dealt_out_at_random_make_clusters_of_the_same_sizes() {
+    let place = Place::new();
+    let members = |report: &ClustersReport| -> Vec<Vec<String>> {
+        report.clusters.iter().map(|row| row.members.clone()).collect()
+    };
+    let sizes = |of: &[Vec<String>]| of.iter().map(Vec::len).collect::<Vec<_>>();
+    let mbc = members(&quietly(&place.spec("mbc")).unwrap());
+    let dealt: Vec<_> = (0..4)
+        .map(|seed| {
+            let spec = ClustersSpec { random: Some(seed), ..place.spec(&format!("random-{seed}")) };
+            let report = quietly(&spec).unwrap();
+            assert_eq!((report.random, report.silhouette), (Some(seed), None));
+            assert!(refused(&ClustersSpec { random: Some(seed + 1), ..spec }).contains("other settings"));
+            members(&report)
+        })
+        .collect();
+    assert!(dealt.iter().all(|one| sizes(one) == sizes(&mbc)), "{mbc:?} {dealt:?}");
+    assert!(dealt.iter().any(|one| *one != mbc) && dealt.iter().any(|one| *one != dealt[0]), "{dealt:?}");
+}
+
+#[test]
 fn what_was_interrupted_goes_on_to_the_same_bytes() {
     let place = Place::new();
     quietly(&place.spec("whole")).unwrap();
