@@ -188,7 +188,9 @@ fn train(base: &Path, steps: usize, options: &LoadOptions) -> Result<()> {
     let mut lora = LoraTrainer::new(&model.decoder, &targets, 4, 8.0, 0.0, 42)?;
     let tokens = ids(BATCH * LENGTH, model.decoder.spec.vocab);
     let weight = 1.0 / tokens.len() as f32;
-    let next = |row: usize| if (row + 1) % LENGTH == 0 { tokens[row + 1 - LENGTH] } else { tokens[row + 1] };
+    let next = |row: usize| {
+        if (row + 1).is_multiple_of(LENGTH) { tokens[row + 1 - LENGTH] } else { tokens[row + 1] }
+    };
     let targets: Vec<Target> =
         (0..tokens.len()).map(|row| Target { row, token: next(row), weight }).collect();
     let (mut optimiser, mut times, mut loss) = (AdamW::default(), Vec::new(), 0.0);

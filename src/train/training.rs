@@ -391,7 +391,7 @@ impl Training<'_> {
         events: &mut dyn FnMut(TrainEvent),
         cancel: &Cancel,
     ) -> Result<()> {
-        let due = step + 1 == self.steps || (step + 1) % self.batches.per_epoch() == 0;
+        let due = step + 1 == self.steps || (step + 1).is_multiple_of(self.batches.per_epoch());
         let measured = if due { self.measure(model, cancel) } else { Ok(None) };
         // A finished step is reported, also when the look at the validation set was interrupted.
         let validation_loss = measured.as_ref().ok().copied().flatten();
@@ -424,7 +424,7 @@ impl Training<'_> {
         }));
         measured?;
         let due = match self.spec.checkpoint_every {
-            Some(every) => (step + 1) % every == 0,
+            Some(every) => (step + 1).is_multiple_of(every),
             None => self.run.saved.elapsed() >= BETWEEN_STATES,
         };
         if due && let Some(path) = self.state {
