@@ -1,8 +1,8 @@
 //! Tasks out of datasets as the hub, trainers and people keep them.
 //!
 //! Rows pass through twice and are never kept: the first pass finds which are kept, in memory that the caps bound
-//! ([`sample`]), the second writes them. What a file is ([`kinds`]), where its place is in a dataset ([`layouts`]), what
-//! its rows mean ([`shapes`]) and how they are split ([`splits`]) are tables.
+//! (`sample`), the second writes them. What a file is (`kinds`), where its place is in a dataset (`layouts`), what
+//! its rows mean (`shapes`) and how they are split (`splits`) are tables.
 
 mod cell;
 #[cfg(all(test, target_os = "linux"))]

@@ -48,7 +48,7 @@ pub fn worker(job_dir: &Path) -> Result<JobState> {
     work(job, &watched)
 }
 
-/// Does the jobs of one task of a [`Manifest`], one after the other: those that have no result yet, and that were not
+/// Does the jobs of one task of a `Manifest`, one after the other: those that have no result yet, and that were not
 /// handed over again since. Started by an [`Executor`](super::Executor) that takes many jobs together, on whatever
 /// machine it finds, and again when that machine is lost.
 ///

@@ -250,7 +250,7 @@ impl ClustersSpec {
 ///
 /// # Errors
 /// Settings that make no sense; an output folder with something else in it; experts whose data cannot be found;
-/// what [`train`] refuses; a raised `cancel`.
+/// what [`super::train`] refuses; a raised `cancel`.
 pub fn train_clusters(
     spec: &ClustersSpec,
     events: &mut dyn FnMut(RowsEvent),

@@ -8,7 +8,7 @@ use crate::{Cancel, Result};
 /// Added to the variance of what is standardised, as in torch's LayerNorm.
 pub(in crate::routing) const STANDARD_EPS: f32 = 1e-5;
 
-/// A gate g [in] for every expert at every module.
+/// A gate g of length in for every expert at every module.
 #[derive(Clone, Debug, Default)]
 pub struct Gates {
     /// By module [experts, in], as they were trained; zeros where there is none.

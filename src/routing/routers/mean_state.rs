@@ -56,7 +56,7 @@ pub struct StateWeigher {
 }
 
 impl StateWeigher {
-    /// The experts' weights, which sum to 1, for a mean state [hidden].
+    /// The experts' weights, which sum to 1, for a mean state of length hidden.
     ///
     /// # Errors
     /// Those of the device.
