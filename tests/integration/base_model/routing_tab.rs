@@ -18,13 +18,14 @@ fn a_typed_prompt_shows_its_routing_and_its_answer() {
     session.see("prompt");
     session.press("i");
     session.press("Write this date in the ISO format YYYY-MM-DD.\nJune 14, 1943");
-    // The shares of the experts, and the layers of the map.
+    // The finding, once the library's router is calibrated, the prompt as text, the layers and the experts' shares.
+    session.see("iso_date decides");
+    session.see("share of the weight");
     session.see("share of");
-    session.see("weights of");
     session.press("\r");
-    // Generated tokens stand in the map with a mark, beside the answer.
-    session.see("answer");
-    session.see("+");
+    // What is generated stands beside the prompt, and below it as text.
+    session.see("╮╭ answer");
+    session.see("1943-06-14");
     // Escape stops the answer first and leaves the box second; an escape needs a moment to be told from the
     // start of a key's code.
     for _ in 0..100 {

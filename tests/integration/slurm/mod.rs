@@ -76,6 +76,31 @@ impl Place {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
+    /// So many steps of such a training as take about that long on this machine, by itself.
+    pub fn steps_of(&self, seconds: f64) -> usize {
+        const STEPS: usize = 400;
+        let library = tempfile::tempdir().unwrap();
+        let train = |name: &str, steps: usize| {
+            let began = std::time::Instant::now();
+            let output = self
+                .program(BINARY)
+                .args(["train".as_ref(), library.path().as_os_str(), "--data".as_ref()])
+                .arg(self.dir.path().join("tasks/t00"))
+                .arg("--base")
+                .arg(Fixture::open("llama").base())
+                .args(["--name", name, "--max-steps", &steps.to_string()])
+                .args(["--rank", "2", "--batch", "2", "--precision", "f32", "--device", "cpu"])
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{output:?}");
+            began.elapsed().as_secs_f64()
+        };
+        // What every training takes besides its steps does not count.
+        let one = train("one", 1);
+        let all = (train("all", STEPS) - one).max(1e-3);
+        ((seconds / all * STEPS as f64) as usize).clamp(600, 200_000)
+    }
+
     /// A training of the tiny llama for each task, of so many steps; their ids.
     pub fn train_each(&self, steps: usize, more: &[&str]) -> Vec<String> {
         let base = Fixture::open("llama").base().to_string_lossy().into_owned();

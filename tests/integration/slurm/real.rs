@@ -150,7 +150,7 @@ fn exactly_those_that_were_killed_are_resumed_and_all_end_with_the_same_bytes() 
     let health = String::from_utf8_lossy(&health.stdout).into_owned();
     assert!(health.contains("cluster test, Slurm ") && health.contains("no accounts"), "{health}");
 
-    let ids = place.train_each(600, &[]);
+    let ids = place.train_each(place.steps_of(8.0), &[]);
     assert_eq!(place.slurm(&["squeue", "--noheader", "--array", "--format=%i"]).lines().count(), 24);
     let all = ids.join(",");
     let child = place.json(&["start", "cluster", "--k", "2", "--executor", "slurm", "--after", &all]);
@@ -237,7 +237,8 @@ fn exactly_those_that_were_killed_are_resumed_and_all_end_with_the_same_bytes() 
 fn a_time_limit_saves_the_state_and_a_lost_node_costs_nothing_else() {
     let Some(cluster) = Cluster::start(26_950, true, &[("NODES", "3"), ("CPUS", "1")]) else { return };
     let place = cluster.place(3, "time = \"1\"\nwarning = 40\n");
-    let ids = place.train_each(9000, &[]);
+    // More than a minute has on any machine.
+    let ids = place.train_each(5_000_000, &[]);
     for id in &ids {
         place.until_steps(id, 25);
     }
