@@ -81,7 +81,8 @@ pub(super) fn start_session(
         &mut |stage| progress.update(stage),
         output.cancel(),
     )?;
-    if config.router.mutes && session.experts().iter().all(|name| config.muted.contains(name)) {
+    let experts = session.experts();
+    if config.router.mutes && !experts.is_empty() && experts.iter().all(|name| config.muted.contains(name)) {
         return Err(Error::usage("every expert is muted: leave one out of --mute, or use --router base"));
     }
     session.learn_from(own_source(library, router.calibration_tasks.clone()));

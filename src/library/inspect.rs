@@ -212,8 +212,19 @@ pub(super) fn token_ids<'a>(notes: &'a ConfigNotes, rows: &TokenRows) -> Result<
             rows.rows,
             ids.len()
         )),
-        Some((_, ids)) => Ok(ids),
+        Some((_, ids)) => match twice(ids) {
+            // Which of its rows counts depends on who applies them.
+            Some(id) => Err(format!("trained tokens of {module}: token {id} has two rows")),
+            None => Ok(ids),
+        },
     }
+}
+
+/// An id that stands there more than once.
+fn twice(ids: &[u32]) -> Option<u32> {
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
 }
 
 /// What has no prototype, so that Arrow has no weight for it.

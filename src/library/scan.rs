@@ -143,6 +143,8 @@ fn look(folder: Place, deeper: bool) -> Found {
         true => list(&folder),
         false => Ok(Listing::default()),
     };
+    // A folder may be listed and yet not let anybody in: nothing in it can be looked at then.
+    let listing = fs::metadata(folder.path.join(".")).and(listing);
     match listing {
         // Its own reason says why it cannot be read.
         _ if is_expert => {

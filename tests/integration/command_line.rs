@@ -244,6 +244,17 @@ fn experts_that_do_not_fit_the_given_base_are_left_out_everywhere() {
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains("does not fit"), "{}", text(&output.stderr));
     }
+    // What routes says why there is nobody to route to, and not that all are muted.
+    let route = |library: &str| {
+        let output = lora_tui(&["route", library, "--base", base, "--tokens", "3"], folder.path());
+        assert_eq!(output.status.code(), Some(1));
+        text(&output.stderr)
+    };
+    let told = route("library");
+    assert!(told.contains("no expert of the library fits the base model; plural: "), "{told}");
+    assert!(!told.contains("muted"), "{told}");
+    fs::create_dir(folder.path().join("empty")).expect("temporary folders can be made");
+    assert!(route("empty").contains("the library has no usable expert"), "{}", route("empty"));
     let output = lora_tui(&["ls", "library", "--base", "nowhere"], folder.path());
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("there is no such base model"), "{}", text(&output.stderr));

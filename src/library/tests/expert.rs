@@ -125,7 +125,12 @@ fn what_is_not_applied_is_told() {
         (config().to_string(), tokens.clone(), "does not list"),
         (with("trainable_token_indices", json!([7])), tokens.clone(), "trained tokens of m"),
         (with("trainable_token_indices", json!({"m": [7]})), tokens.clone(), "trained tokens of m"),
-        (with("trainable_token_indices", json!([7, 8])), tokens, "1 rows, but 2 ids"),
+        (with("trainable_token_indices", json!([7, 8])), tokens.clone(), "1 rows, but 2 ids"),
+        (
+            with("trainable_token_indices", json!([9, 5, 9])),
+            (tokens.0, vec![3, 3]),
+            "trained tokens of m: token 9 has two rows",
+        ),
     ] {
         let mut tensors = pair(Q0);
         tensors.push((name.to_string(), shape));

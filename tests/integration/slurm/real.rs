@@ -150,7 +150,7 @@ fn exactly_those_that_were_killed_are_resumed_and_all_end_with_the_same_bytes() 
     let health = String::from_utf8_lossy(&health.stdout).into_owned();
     assert!(health.contains("cluster test, Slurm ") && health.contains("no accounts"), "{health}");
 
-    let ids = place.train_each(place.steps_of(8.0), &[]);
+    let ids = place.train_each(place.steps_of(4.0), &[]);
     assert_eq!(place.slurm(&["squeue", "--noheader", "--array", "--format=%i"]).lines().count(), 24);
     let all = ids.join(",");
     let child = place.json(&["start", "cluster", "--k", "2", "--executor", "slurm", "--after", &all]);
