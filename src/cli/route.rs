@@ -82,7 +82,10 @@ pub(super) fn start_session(
         output.cancel(),
     )?;
     let experts = session.experts();
-    if config.router.mutes && !experts.is_empty() && experts.iter().all(|name| config.muted.contains(name)) {
+    if (config.router.mutes || router.is_for_several())
+        && !experts.is_empty()
+        && experts.iter().all(|name| config.muted.contains(name))
+    {
         return Err(Error::usage("every expert is muted: leave one out of --mute, or use --router base"));
     }
     session.learn_from(own_source(library, router.calibration_tasks.clone()));

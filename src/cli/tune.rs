@@ -54,7 +54,9 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
     let evaluation = Evaluation { library: &library, session: &session, cancel: output.cancel() };
     let mut progress = output.progress();
     let mut show = |line: &str| progress.stage(line);
-    let tuned = evaluation.tune(&tasks, &routers, args.limit as usize, &mut show)?;
+    let mut tuned = evaluation.tune(&tasks, &routers, args.limit as usize, &mut show)?;
+    // Named, and written down, with all that was measured.
+    tuned.iter_mut().for_each(|one| one.router = evaluation.completed(one.router.clone()));
     drop(progress);
     let calibration = CalibrationFields::of_resolved(&session, routers.iter(), output);
     let noise = is_noise(&tuned);

@@ -67,7 +67,7 @@ pub fn settings_of(values: &SettingValues) -> Vec<(String, String)> {
 /// The router whose settings methods take that they do not give.
 fn router_of(spec: &EvalSpec, library: &Library, is_main: bool) -> Result<RouterConfig> {
     let mut config = match spec.router.as_str() {
-        "" => RouterConfig::of_library(&library.manifest, true)?,
+        "" => RouterConfig::base(),
         text => text.parse()?,
     };
     for (name, value) in &spec.settings {
@@ -76,7 +76,7 @@ fn router_of(spec: &EvalSpec, library: &Library, is_main: bool) -> Result<Router
             setting.ok_or_else(|| Error::usage(format!("there is no setting of routers called {name}")))?;
         config.values.set(setting, setting.parse(Some(value))?);
     }
-    config.fill_from(&library.manifest)?;
+    config.fill_from(&library.manifest);
     if is_main {
         let names = |typed: &[String]| -> Result<Vec<String>> {
             let all = || library.experts.iter().map(|e| e.name.as_str());

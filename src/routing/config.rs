@@ -68,27 +68,20 @@ impl RouterConfig {
     /// When its `library.toml` names a router or a setting that does not exist.
     pub fn of_library(manifest: &Manifest, has_experts: bool) -> Result<Self> {
         let mut config = library_default(manifest)?.unwrap_or_default();
-        config.fill_from(manifest)?;
+        config.fill_from(manifest);
         if !has_experts {
             config.change_to(Router::base(), String::new());
         }
         Ok(config)
     }
 
-    /// Takes the settings that were not given from a library's defaults: those of its default router, where this
-    /// is the same one, and those that stand for every router.
-    ///
-    /// # Errors
-    /// As [`Self::of_library`].
-    pub fn fill_from(&mut self, manifest: &Manifest) -> Result<()> {
-        if let Some(default) = library_default(manifest)?.filter(|default| default.router == self.router) {
-            self.values.fill(&default.values);
-        }
+    /// Takes k and temperature from a library's `library.toml`, where they stand for every router, if they were not
+    /// given. Other settings of its default router belong to that alone: a router that is named is what it says.
+    pub fn fill_from(&mut self, manifest: &Manifest) {
         let mut others = SettingValues::default();
         others.set(&TOP_K, manifest.router.top_k);
         others.set(&TEMPERATURE, manifest.router.temperature);
         self.values.fill(&others);
-        Ok(())
     }
 
     /// The same with another value of a setting.

@@ -63,7 +63,7 @@ impl Place {
     /// Writes `library.toml` with a token that ends answers.
     pub(crate) fn set_end(&self, end: &str) {
         let manifest = format!(
-            "[template]\nprompt = \"{{instruction}} {{input}} =\"\nend = \"{end}\"\n[router]\ndefault = \"arrow:k=2\"\ntemperature = 0.5\n"
+            "[template]\nprompt = \"{{instruction}} {{input}} =\"\nend = \"{end}\"\n[router]\ntop_k = 2\ntemperature = 0.5\n"
         );
         std::fs::write(self.library().join("library.toml"), manifest).unwrap();
     }

@@ -125,6 +125,8 @@ impl RouterArgs {
         let manifest = &library.manifest;
         let mut config = match &self.router {
             Some(router) => router.clone(),
+            // What the routers of such a command do not say themselves is not what the library's own says.
+            None if self.among.is_some() => RouterConfig::base(),
             None => RouterConfig::of_library(manifest, true)?,
         };
         for (setting, _) in shorthands() {
@@ -132,7 +134,7 @@ impl RouterArgs {
                 config.values.set(setting, value);
             }
         }
-        config.fill_from(manifest)?;
+        config.fill_from(manifest);
         self.check_effect(&config)?;
         config.muted = names(library, &self.mute);
         config.pinned = names(library, &self.pin);
@@ -144,6 +146,11 @@ impl RouterArgs {
     #[must_use]
     pub fn among<'a>(&self, routers: impl Iterator<Item = &'a RouterConfig>) -> Self {
         Self { among: Some(routers.cloned().collect()), ..self.clone() }
+    }
+
+    /// Whether these options are for the routers of a list.
+    pub fn is_for_several(&self) -> bool {
+        self.among.is_some()
     }
 
     /// Refuses options that would change nothing: no router of the command has what they set.
@@ -244,8 +251,21 @@ mod tests {
             RouterArgs { router, ..RouterArgs::default() }.config(&library).unwrap().to_string()
         };
         assert_eq!(config(None), "uniform:mix=factors");
-        assert_eq!(config(Some("uniform")), "uniform:mix=factors");
-        assert_eq!(config(Some("arrow")), "arrow:k=3:temperature=1", "settings of another router stay there");
+        // A router that is named is what it says, also where it is the library's own.
+        assert_eq!(config(Some("uniform")), "uniform");
+        assert_eq!(config(Some("arrow")), "arrow:k=3:temperature=1");
+    }
+
+    #[test]
+    fn routers_of_a_list_take_nothing_from_the_library_s_own() {
+        let mut library = Library::default();
+        library.manifest.router.default = Some("norm:temperature=0.3:calibrated:prior=8".into());
+        library.manifest.router.temperature = 0.5;
+        let routers: [RouterConfig; 1] = ["arrow".parse().unwrap()];
+        let own = parse(&["--top-k", "2"]).unwrap().among(routers.iter()).config(&library).unwrap();
+        let mut arrow = routers[0].clone();
+        arrow.values.fill(&own.values);
+        assert_eq!(arrow.to_string(), "arrow:k=2:temperature=0.5");
     }
 
     #[test]
