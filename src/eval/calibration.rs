@@ -75,16 +75,19 @@ impl ChosenPrompts {
         own::replace(&path, &text)
     }
 
-    /// Those that were chosen for a library; none where the file is missing or broken.
+    /// Those that were chosen for a library; none where the file is missing or broken, or what it names is gone.
     fn remembered(library: &Path) -> Option<Self> {
         let bytes = own::read(&state_dir(library).ok()?.join(CHOICE), 1 << 16).ok()??;
-        serde_json::from_slice(&bytes).ok()
+        let chosen: Self = serde_json::from_slice(&bytes).ok()?;
+        let (Self::Prompts(path) | Self::Tasks(path)) = &chosen;
+        path.exists().then_some(chosen)
     }
 }
 
 /// Where the prompts of a library's calibrations come from: `chosen`, else those that were chosen for the library
-/// before, else those that its `library.toml` names, else the validation prompts of the experts' own tasks where most of them are still there, else the
-/// general ones of this program. They are looked for when they are needed.
+/// before, if they are still there, else those that its `library.toml` names, else the validation prompts of the
+/// experts' own tasks where most of them are still there, else the general ones of this program. They are looked for
+/// when they are needed.
 pub fn prompt_source(library: &Library, chosen: Option<ChosenPrompts>) -> PromptSource {
     let (root, usual) = (library.root.clone(), ChosenPrompts::of_library(library));
     let datasets: Vec<Option<String>> =
@@ -99,8 +102,8 @@ pub fn prompt_source(library: &Library, chosen: Option<ChosenPrompts>) -> Prompt
 }
 
 /// The own prompts of a library's experts: of the tasks in `tasks` or, without, in the folder that was chosen for the
-/// library or that its `library.toml` names, that bear their names or those of their tasks; else of what their `expert.toml` names. An expert whose data
-/// is not found has none.
+/// library or that its `library.toml` names, that bear their names or those of their tasks; else of what their
+/// `expert.toml` names. An expert whose data is not found has none.
 pub fn own_source(library: &Library, tasks: Option<PathBuf>) -> OwnSource {
     let (root, usual) = (library.root.clone(), ChosenPrompts::of_library(library));
     let experts: Vec<(String, Option<String>, Option<String>)> = library
@@ -206,5 +209,18 @@ mod tests {
         for bad in ["prompts = \"a\"\ntasks = \"b\"", "files = \"a\"", "prompts = 3"] {
             assert!(manifest(&format!("[calibration]\n{bad}\n")).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_choice_whose_prompts_are_gone_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let library = Library { root: folder.path().join("library"), ..Library::default() };
+        std::fs::create_dir(&library.root).unwrap();
+        let prompts = folder.path().join("prompts.jsonl");
+        std::fs::write(&prompts, "{\"prompt\": \"a\"}\n").unwrap();
+        ChosenPrompts::Prompts(prompts.clone()).remember(&library).unwrap();
+        assert!(ChosenPrompts::remembered(&library.root).is_some());
+        std::fs::remove_file(&prompts).unwrap();
+        assert_eq!(ChosenPrompts::remembered(&library.root), None);
     }
 }
