@@ -66,6 +66,8 @@ pub struct Question {
     pub router: RouterConfig,
     /// Whether a person changed the router, so that the library's defaults no longer apply.
     touched: bool,
+    /// The library's own router, as it was before a person changed it.
+    own: Option<RouterConfig>,
     /// The router before everything went through one expert.
     before_single: Option<RouterConfig>,
 }
@@ -94,15 +96,21 @@ impl Question {
     fn change(&mut self, change: impl FnOnce(&mut RouterConfig)) -> Change {
         let before = self.router.clone();
         change(&mut self.router);
-        self.touched = true;
+        if !std::mem::replace(&mut self.touched, true) {
+            self.own = Some(before.clone());
+        }
         if before == self.router { Change::Nothing } else { Change::Made }
     }
 
     /// The next of the routers that the key stops at; one that needs an expert takes `expert`. After a library's own
-    /// router comes Arrow as the paper has it. Those that need the experts' own data are passed over where there is none
+    /// router comes Arrow as the paper has it, and after the last one the library's own again. Those that need the experts' own data are passed over where there is none
     /// (`has_data`): also says which were.
     pub fn next_router(&mut self, expert: Option<String>, has_data: bool) -> (Change, Vec<&'static str>) {
-        if let Some(plain) = self.router.plain().filter(|_| !self.touched) {
+        // Who takes part may have changed since; the router is the library's own all the same.
+        let is_own =
+            |own: &RouterConfig| own.router == self.router.router && own.values == self.router.values;
+        let at_own = !self.touched || self.own.as_ref().is_some_and(is_own);
+        if let Some(plain) = self.router.plain().filter(|_| at_own) {
             return (self.change(|router| *router = plain), Vec::new());
         }
         let now = ROUTERS.iter().position(|router| router == self.router.router).unwrap_or(0);
@@ -120,6 +128,14 @@ impl Question {
             if !has_data && RouterConfig::of(next).needs() >= Needs::OwnData {
                 passed.push(next.title);
                 continue;
+            }
+            let begins_again = ROUTERS.iter().position(|router| router == next) <= Some(now);
+            // Where it is Arrow itself, it is reached by itself.
+            if begins_again && let Some(own) = self.own.clone().filter(|own| own.plain().is_some()) {
+                let back = |router: &mut RouterConfig| {
+                    (router.router, router.argument, router.values) = (own.router, own.argument, own.values);
+                };
+                return (self.change(back), passed);
             }
             return (self.change(|router| router.change_to(next, argument)), passed);
         }

@@ -70,6 +70,31 @@ fn the_router_cycles_through_all_that_can_be_used() {
 }
 
 #[test]
+fn after_the_last_router_comes_the_library_s_own_again() {
+    let (mut screen, shared) = routed();
+    let own: RouterConfig = "norm:k=3:temperature=0.3:calibrated:prior=8".parse().unwrap();
+    screen.question.router = own.clone();
+    let texts: Vec<String> = (0..2)
+        .flat_map(|_| {
+            let mut round = Vec::new();
+            loop {
+                press(&mut screen, &shared, key('r'));
+                round.push(screen.question.router.to_string());
+                if screen.question.router == own {
+                    break round;
+                }
+                assert!(round.len() < 40, "{round:?}");
+            }
+        })
+        .collect();
+    // Twice the same round, which begins with plain Arrow.
+    let (one, two) = texts.split_at(texts.len() / 2);
+    assert_eq!(one, two);
+    assert_eq!(one[0], "arrow:k=3:temperature=0.3");
+    assert!(one.len() > 8, "{one:?}");
+}
+
+#[test]
 fn top_k_runs_from_one_to_all() {
     let (mut screen, shared) = routed();
     for _ in 0..5 {
