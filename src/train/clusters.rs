@@ -12,9 +12,9 @@ use sha2::{Digest, Sha256};
 
 use super::dataset::Dataset;
 use super::identity::template_sha256;
-use super::rows::{RowTraining, RowsEvent, TrainRow, at_once, train_rows};
+use super::rows::{RowTraining, RowsEvent, TrainRow, at_once, refuse_single, train_rows};
 use super::sources::Sources;
-use super::{TRAINING, TrainReport, TrainSpec};
+use super::{TrainReport, TrainSpec};
 use crate::analysis::{self, Clustering, ComparisonCache, DEFAULT_SPARSITY, Metric, PAPER_K};
 use crate::catalog::Catalog;
 use crate::library::{BaseSpec, Library, Manifest, Skipped, content_sha256, moved, relative, state_dir};
@@ -124,7 +124,7 @@ struct Common {
 /// Seeds that a form can hold.
 const SEEDS: Whole = Whole { low: 0, high: u32::MAX as u64 };
 
-/// How the experts are clustered and where what is made goes; the rest is [`TRAINING`].
+/// How the experts are clustered and where what is made goes; the rest is [`super::TRAINING`].
 pub static CLUSTERS: &[Setting<ClustersSpec>] = &[
     analysis::clusters(field!(ClustersSpec.k)).unset("10, or as many as there are experts"),
     analysis::sparsity(field!(ClustersSpec.sparsity)).advanced(),
@@ -167,12 +167,7 @@ impl ClustersSpec {
     /// A usage error for the first setting that makes no sense.
     pub fn check(&self) -> Result<()> {
         settings::check(CLUSTERS, self)?;
-        let default = TrainSpec::default();
-        let single =
-            |setting: &&Setting<TrainSpec>| setting.single && !setting.is_same(&self.training, &default);
-        if let Some(setting) = TRAINING.iter().find(single) {
-            return Err(Error::usage(format!("--{} belongs to the training of one expert", setting.flag)));
-        }
+        refuse_single(&self.training)?;
         TrainSpec { data: vec![self.library.clone()], ..self.training.clone() }.check()
     }
 

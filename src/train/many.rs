@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::dataset::{Dataset, find_tasks};
-use super::rows::{RowTraining, RowsEvent, TrainRow, at_once, train_rows};
-use super::{TRAINING, TrainReport, TrainSpec};
+use super::rows::{RowTraining, RowsEvent, TrainRow, at_once, refuse_single, train_rows};
+use super::{TrainReport, TrainSpec};
 use crate::library::{Skipped, expert_path, state_dir};
 use crate::outside::{hex, make_folders};
 use crate::settings::{self, Kind, Role, Setting};
@@ -42,7 +42,7 @@ pub struct ManyReport {
     pub skipped: Vec<Skipped>,
 }
 
-/// Which tasks, and how many at once; the rest is [`TRAINING`].
+/// Which tasks, and how many at once; the rest is [`super::TRAINING`].
 pub static MANY: &[Setting<ManySpec>] = &[
     Setting::new("tasks", Kind::Paths(field!(ManySpec.tasks), Some("name a folder of tasks")))
         .flag("tasks", "Task folder, or a folder of them: each task gets an expert of its name")
@@ -59,12 +59,7 @@ impl ManySpec {
     /// A usage error for the first setting that makes no sense.
     pub fn check(&self) -> Result<()> {
         settings::check(MANY, self)?;
-        let default = TrainSpec::default();
-        let single =
-            |setting: &&Setting<TrainSpec>| setting.single && !setting.is_same(&self.training, &default);
-        if let Some(setting) = TRAINING.iter().find(single) {
-            return Err(Error::usage(format!("--{} belongs to the training of one expert", setting.flag)));
-        }
+        refuse_single(&self.training)?;
         if self.tasks.is_empty() {
             return Err(Error::usage("give at least one folder of tasks with --tasks"));
         }

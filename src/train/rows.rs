@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::together::{OneOf, TogetherEvent, train_together};
-use super::{TrainEvent, TrainReport, TrainSpec};
+use super::{TRAINING, TrainEvent, TrainReport, TrainSpec};
 use crate::settings::{Field, Kind, Setting, Whole};
 use crate::text::counted;
 use crate::{Cancel, Error, Result};
@@ -62,6 +62,20 @@ pub(super) const fn at_once<S>(field: Field<S, Option<usize>>) -> Setting<S> {
         .form("At once", "experts; empty: as many as make it faster")
         .advanced()
         .decides_nothing()
+}
+
+/// Refuses what makes sense for the training of one expert only.
+///
+/// # Errors
+/// A usage error for the first such setting that was changed.
+pub(super) fn refuse_single(training: &TrainSpec) -> Result<()> {
+    let default = TrainSpec::default();
+    match TRAINING.iter().find(|setting| setting.single && !setting.is_same(training, &default)) {
+        Some(setting) => {
+            Err(Error::usage(format!("--{} belongs to the training of one expert", setting.flag)))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Trains `all`, several at once. `made` takes each report and says what went wrong with that.
