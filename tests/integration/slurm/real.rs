@@ -1,6 +1,7 @@
 //! Arrays on a private Slurm of this machine: tiny trainings that are killed by every means, and the same bytes in the
 //! end. Skipped with a line where Slurm is not installed.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,6 +13,8 @@ use crate::support::repository;
 
 /// For a machine that does many other things.
 const PATIENCE: Duration = Duration::from_secs(240);
+/// After its end on a node, before a job may begin there again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// A private Slurm, stopped when it goes.
 struct Cluster {
@@ -93,15 +96,20 @@ impl Place {
 
     fn until(&self, what: &str, wanted: impl Fn(&[Value]) -> bool) {
         let began = Instant::now();
+        let mut again: BTreeMap<String, Instant> = BTreeMap::new();
         loop {
             let jobs = self.jobs();
             if wanted(&jobs) {
                 return;
             }
             assert!(began.elapsed() < PATIENCE, "not {what}: {jobs:#?}\n{}", self.slurm(&["squeue"]));
-            // What was queued again begins at once.
+            // What was queued again begins soon, not after Slurm's two minutes; but a node refuses a job in the
+            // second in which it ended there.
             for line in self.slurm(&["squeue", "--noheader", "--format=%i %r"]).lines() {
-                if let Some((id, "BeginTime")) = line.split_once(' ') {
+                let Some((id, reason)) = line.split_once(' ') else { continue };
+                if reason != "BeginTime" {
+                    again.remove(id);
+                } else if again.entry(id.into()).or_insert_with(Instant::now).elapsed() > AGAIN {
                     // It may have begun meanwhile.
                     let _ = self
                         .program("scontrol")
