@@ -1,4 +1,4 @@
-//! `train-clusters`: the MBC library, one expert a cluster.
+//! `train-clusters`: the MBC library, one expert per cluster.
 
 use std::path::PathBuf;
 

@@ -24,7 +24,7 @@ pub fn defaults() -> Vec<String> {
     .to_vec()
 }
 
-/// Prompts from the datasets that the experts' provenance names, where they can be read: one a family as
+/// Prompts from the datasets that the experts' provenance names, where they can be read: one per family as
 /// far as there are families, never more than [`WANTED`]. Nothing is an error here.
 pub fn of_tasks(library: &Library) -> Vec<String> {
     let mut families: Vec<Option<&str>> = Vec::new();

@@ -1,4 +1,4 @@
-//! One expert a cluster: the MBC library, made, interrupted, refused, and as a job.
+//! One expert per cluster: the MBC library, made, interrupted, refused, and as a job.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -43,7 +43,7 @@ pub struct Attention {
     pub head_dim: usize,
     /// Factor on q · k.
     pub scale: f32,
-    /// How many tokens a token sees, itself included; `None` for all before it.
+    /// How many tokens each token sees, itself included; `None` for all before it.
     pub window: Option<usize>,
     /// Scores s become cap · tanh(s / cap).
     pub softcap: Option<f32>,

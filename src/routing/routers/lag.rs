@@ -20,7 +20,7 @@ pub(super) const ROUTER: Router = Router::per_token(
         formula: "the k best by |v₁·x|, then weight 1 for the largest ‖s·B·A·x‖ among them",
         source: "LAG (2507.05346)",
         cost: "Arrow's, and A x of k experts per row",
-        fails: "one expert a token: where two are needed, one is lost; `norm`'s weakness within the k",
+        fails: "one expert per token: where two are needed, one is lost; `norm`'s weakness within the k",
     },
     SETTINGS,
     resolve,

@@ -1,4 +1,4 @@
-//! The forms: suggestions, choices, what is behind the fold, joint training, one expert a cluster.
+//! The forms: suggestions, choices, what is behind the fold, joint training, one expert per cluster.
 
 use std::path::PathBuf;
 use std::sync::Arc;

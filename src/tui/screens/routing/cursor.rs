@@ -101,7 +101,7 @@ impl MapView {
         shown.digest = self.digest(&shown.trace);
     }
 
-    /// Looks closer: a row a token, then a column a module, then at the whole again. The cursor stays on its layer.
+    /// Looks closer: one row per token, then one column per module, then at the whole again. The cursor stays on its layer.
     pub fn toggle_zoom(&mut self, shown: &mut Shown) {
         let here = shown
             .digest

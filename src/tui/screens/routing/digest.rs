@@ -63,7 +63,7 @@ pub fn kinds(modules: &[String]) -> Vec<String> {
     short_kinds(modules.iter().map(String::as_str)).into_iter().map(String::from).collect()
 }
 
-/// Groups the modules of `kind` (all of them for `None`) into columns: one a layer, or one a module.
+/// Groups the modules of `kind` (all of them for `None`) into columns: one per layer, or one per module.
 fn columns(modules: &[String], kind: Option<&str>, by_module: bool) -> Vec<Column> {
     let mut columns: Vec<Column> = Vec::new();
     let mut last_layer = None;

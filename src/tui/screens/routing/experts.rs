@@ -64,7 +64,7 @@ pub struct Shares<'a> {
 }
 
 impl Shares<'_> {
-    /// Draws a heading, a row an expert, and what the others have.
+    /// Draws a heading, one row per expert, and what the others have.
     pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
         if area.is_empty() {
             return;

@@ -20,7 +20,7 @@ struct Piece {
     x: usize,
     /// Printable.
     text: String,
-    /// Whether the letter stands below it: once a token.
+    /// Whether the letter stands below it: once per token.
     lettered: bool,
 }
 
