@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::dataset::Dataset;
+use super::given::Given;
 use super::identity::template_sha256;
 use super::rows::{RowTraining, RowsEvent, TrainRow, at_once, refuse_single, train_rows};
 use super::sources::Sources;
@@ -231,7 +232,12 @@ impl ClustersSpec {
             out: PathBuf::new(),
             tasks: self.tasks.iter().map(place).collect(),
             at_once: None,
-            training: TrainSpec { base, checkpoint_every: None, ..self.training.clone() },
+            training: TrainSpec {
+                base,
+                checkpoint_every: None,
+                given: Given::default(),
+                ..self.training.clone()
+            },
             ..self.clone()
         };
         let text = serde_json::to_vec(&deciding).map_err(|e| Error::msg(e.to_string()))?;
@@ -273,6 +279,8 @@ pub fn train_clusters(
         work.keep_to_common(spec, &mut plan, &mut |text| events(RowsEvent::Stage(text)), cancel)?;
     }
     events(RowsEvent::Rows(plan.rows.clone()));
+    let mut given = spec.training.given.clone();
+    given.note_here();
     let all: Vec<RowTraining> = plan
         .rows
         .iter()
@@ -287,6 +295,7 @@ pub fn train_clusters(
                 name: row.name.clone(),
                 // As the new library says.
                 base: None,
+                given: given.clone(),
                 ..spec.training.clone()
             },
         })
@@ -480,7 +489,7 @@ pub fn plan_clusters(
     clustering: &Clustering,
     cancel: &Cancel,
 ) -> Result<ClustersPlan> {
-    let sources = Sources::new(&spec.library, &spec.tasks)?;
+    let sources = Sources::new(&spec.library, &spec.tasks, &spec.training.given)?;
     let digits = spec.k.to_string().len();
     let name = |cluster: usize| format!("{}{:0digits$}", spec.prefix, analysis::cluster_number(cluster));
     let mut rows: Vec<TrainRow> =

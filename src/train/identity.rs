@@ -55,17 +55,31 @@ impl Identity {
         Ok(hex(&Sha256::digest(text)))
     }
 
-    /// How `saved` differs from this one, in words; nothing where it does not.
+    /// How `saved` differs from this one so that it cannot go on, in words; nothing where it can. How the examples of a
+    /// step are portioned, and where it is computed, changes roundings alone.
     pub(super) fn changes_since(&self, saved: &Self) -> Option<String> {
         let mut changes = Vec::new();
         let mut settings: Vec<String> = Vec::new();
+        // As many examples make a step, in other portions.
+        let step = |of: &Self| {
+            let number = |name: &str| of.settings.get(name)?.as_u64();
+            Some((number("batch")?, number("accumulate")?))
+        };
+        let product = |of: &Self| step(of).map(|(batch, accumulate)| batch.saturating_mul(accumulate));
+        let same_steps = product(self).is_some() && product(self) == product(saved);
         let names = saved
             .settings
             .keys()
             .chain(self.settings.keys().filter(|key| !saved.settings.contains_key(*key)));
         for name in names {
             let (before, now) = (saved.settings.get(name), self.settings.get(name));
-            if before != now {
+            let stays = match name.as_str() {
+                "batch" | "accumulate" => same_steps,
+                // Computes the same, with other memory.
+                "checkpointing" | "device" => true,
+                _ => false,
+            };
+            if before != now && !stays {
                 let text = |value: Option<&Value>| match value {
                     None | Some(Value::Null) => "unset".to_string(),
                     Some(Value::String(text)) => short(text),
@@ -111,7 +125,7 @@ fn settings(spec: &TrainSpec) -> Result<Map<String, Value>> {
     let value = serde_json::to_value(spec).map_err(|e| Error::msg(e.to_string()))?;
     let Value::Object(fields) = value else { return Err(Error::msg("settings are an object")) };
     // Paths decide by what lies there.
-    let paths = ["library", "data", "name", "base", "init", "validation", "forecast"];
+    let paths = ["library", "data", "name", "base", "init", "validation", "given", "forecast"];
     let decides = |id: &String| {
         !paths.contains(&id.as_str()) && TRAINING.iter().all(|setting| setting.decides || setting.id != id)
     };

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::dataset::{Dataset, find_tasks};
+use super::given::Given;
 use super::rows::{RowTraining, RowsEvent, TrainRow, at_once, refuse_single, train_rows};
 use super::{TrainReport, TrainSpec};
 use crate::library::{Skipped, expert_path, state_dir};
@@ -72,7 +73,12 @@ impl ManySpec {
             library: PathBuf::new(),
             tasks: Vec::new(),
             at_once: None,
-            training: TrainSpec { checkpoint_every: None, forecast: None, ..self.training.clone() },
+            training: TrainSpec {
+                checkpoint_every: None,
+                given: Given::default(),
+                forecast: None,
+                ..self.training.clone()
+            },
         };
         let text = serde_json::to_vec(&deciding).map_err(|e| Error::msg(e.to_string()))?;
         let name = hex(&Sha256::digest(text));
@@ -90,7 +96,7 @@ pub fn plan_many(spec: &ManySpec, cancel: &Cancel) -> Result<(Vec<TrainRow>, Vec
     for folder in &spec.tasks {
         for path in find_tasks(folder)? {
             cancel.check()?;
-            let path = path.canonicalize().map_err(|e| Error::io(&path, e))?;
+            let real = path.canonicalize().map_err(|e| Error::io(&path, e))?;
             let mut data = Dataset::load(&path)?;
             let name = data.task.id.clone();
             let reason = match () {
@@ -104,8 +110,8 @@ pub fn plan_many(spec: &ManySpec, cancel: &Cancel) -> Result<(Vec<TrainRow>, Vec
             }
             expert_path(&spec.library, &name)
                 .map_err(|error| Error::file(&path, format!("names its task so that {error}")))?;
-            match names.insert(name.clone(), path.clone()) {
-                Some(other) if other == path => continue,
+            match names.insert(name.clone(), real.clone()) {
+                Some(other) if other == real => continue,
                 Some(other) => {
                     let problem = format!("is called {name}, as the task in {} is", other.display());
                     return Err(Error::file(&path, problem));

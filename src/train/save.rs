@@ -1,6 +1,6 @@
 //! The expert on disk, with where it came from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::DType;
 use half::f16;
@@ -33,7 +33,10 @@ pub(super) fn save(
         dropout: spec.dropout,
         targets: lora.targets(&spec.targets),
     };
-    let data: Vec<String> = spec.data.iter().map(|p| p.display().to_string()).collect();
+    let named = |path: &PathBuf| spec.given.name(path);
+    let data: Vec<String> = spec.data.iter().map(|path| named(path).display().to_string()).collect();
+    // What is recorded names what was given.
+    let given = TrainSpec { init: spec.init.as_ref().map(named), ..spec.clone() };
     let examples = prepared.examples().count();
     let provenance = Provenance {
         task: Some(prepared.task()),
@@ -44,7 +47,7 @@ pub(super) fn save(
         settings: TRAINING
             .iter()
             .filter(|setting| setting.recorded)
-            .filter_map(|setting| Some((setting.id.to_string(), setting.json(spec)?)))
+            .filter_map(|setting| Some((setting.id.to_string(), setting.json(&given)?)))
             .collect(),
         steps: Some(report.steps),
         epochs: Some(report.steps as f64 * spec.step_size() as f64 / examples as f64),

@@ -238,7 +238,7 @@ mod tests {
         let serde_json::Value::Object(fields) = serde_json::to_value(TrainSpec::default()).unwrap() else {
             panic!("not an object")
         };
-        let elsewhere = ["library", "data", "name", "forecast"];
+        let elsewhere = ["library", "data", "name", "given", "forecast"];
         for field in fields.keys().filter(|field| !elsewhere.contains(&field.as_str())) {
             assert!(TRAINING.iter().any(|setting| setting.id == field), "{field}");
         }

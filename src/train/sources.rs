@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::dataset::{Dataset, find_tasks, fingerprint, read_task};
+use super::given::Given;
 use crate::Result;
 use crate::library::{Expert, Provenance};
 
@@ -13,6 +14,8 @@ pub(super) struct Sources {
     by_task: HashMap<String, Vec<PathBuf>>,
     /// Folder of the library.
     root: PathBuf,
+    /// Where names begin that are not absolute, beside the working directory.
+    here: Option<PathBuf>,
 }
 
 /// Data of one expert.
@@ -25,11 +28,12 @@ pub(super) struct Found {
 }
 
 impl Sources {
-    /// Tasks at and below `data`; without any, only what the experts of the library at `root` name is found.
+    /// Tasks at and below `data`; without any, only what the experts of the library at `root` name is found. `given` says
+    /// where it was asked for, which is not the working directory of every worker.
     ///
     /// # Errors
     /// A path of `data` that is no `.jsonl` file and has no task; a broken `task.toml`.
-    pub(super) fn new(root: &Path, data: &[PathBuf]) -> Result<Self> {
+    pub(super) fn new(root: &Path, data: &[PathBuf], given: &Given) -> Result<Self> {
         let mut by_task: HashMap<String, Vec<PathBuf>> = HashMap::new();
         for path in data {
             if path.is_file() {
@@ -45,7 +49,7 @@ impl Sources {
             paths.sort();
             paths.dedup();
         }
-        Ok(Self { by_task, root: real(root) })
+        Ok(Self { by_task, root: real(root), here: given.here().map(Path::to_path_buf) })
     }
 
     /// The data of an expert: the given tasks of its tasks' names, else what its provenance names, which has
@@ -73,7 +77,9 @@ impl Sources {
             return Err("its expert.toml names no dataset".into());
         };
         let mut changed = None;
-        for paths in dataset_places(&self.root, named) {
+        let begun = |here: &PathBuf| dataset_names(named).map(|paths| in_folder(here, &paths));
+        let begun = self.here.iter().flat_map(begun);
+        for paths in begun.chain(dataset_places(&self.root, named)) {
             match unchanged(&paths, provenance) {
                 Some(true) => return Ok(Found { paths, warning: None }),
                 Some(false) => changed = Some(paths),
@@ -114,18 +120,24 @@ impl Sources {
 /// written `a, b`.
 pub fn dataset_places(root: &Path, named: &str) -> Vec<Vec<PathBuf>> {
     let root = real(root);
-    // A path may have the comma that separates several, too.
-    let whole = vec![PathBuf::from(named)];
-    let parts = named.split(", ").map(PathBuf::from).collect::<Vec<_>>();
     let mut places = Vec::new();
-    for paths in [whole, parts] {
-        places.push(paths.iter().map(|path| real(path)).collect());
-        for root in root.ancestors().take(2) {
-            places.push(paths.iter().map(|path| real(&root.join(path))).collect());
-        }
+    for paths in dataset_names(named) {
+        places.push(in_folder(Path::new(""), &paths));
+        places.extend(root.ancestors().take(2).map(|root| in_folder(root, &paths)));
     }
     places.dedup();
     places
+}
+
+/// The paths that a provenance names: one, or several.
+fn dataset_names(named: &str) -> [Vec<PathBuf>; 2] {
+    // A path may have the comma that separates several, too.
+    [vec![named.into()], named.split(", ").map(PathBuf::from).collect()]
+}
+
+/// Real paths of `paths` as seen from `folder`.
+fn in_folder(folder: &Path, paths: &[PathBuf]) -> Vec<PathBuf> {
+    paths.iter().map(|path| real(&folder.join(path))).collect()
 }
 
 /// The tasks an expert was trained on; its own name when it does not say.
@@ -190,9 +202,17 @@ mod tests {
         let library = dir.path().join("library");
         std::fs::create_dir(&library).unwrap();
         let task = lines(&dir.path().join("tasks/one"), 40);
-        let sources = Sources::new(&library, &[]).unwrap();
+        let sources = Sources::new(&library, &[], &Given::default()).unwrap();
         let known = expert(Some("tasks/one"), Some(&task));
         assert_eq!(sources.of(&known).unwrap(), Found { paths: vec![task.clone()], warning: None });
+        // Or where it was asked for.
+        let other = lines(&dir.path().join("away/tasks/there"), 40);
+        let mut given = Given::default();
+        given.note(&dir.path().join("away"), Path::new(""));
+        let away = Sources::new(&library, &[], &given).unwrap();
+        let there = expert(Some("tasks/there"), Some(&other));
+        assert_eq!(away.of(&there).unwrap(), Found { paths: vec![other], warning: None });
+        assert!(sources.of(&there).unwrap_err().contains("is not there"));
         lines(&task, 41);
         assert!(sources.of(&known).unwrap_err().contains("tasks/one has changed"));
         assert!(sources.of(&expert(Some("tasks/one"), None)).unwrap_err().contains("no hash"));
@@ -204,7 +224,7 @@ mod tests {
     fn given_tasks_are_found_by_their_names() {
         let dir = tempfile::tempdir().unwrap();
         let task = lines(&dir.path().join("tasks/one"), 40);
-        let sources = Sources::new(dir.path(), &[dir.path().join("tasks")]).unwrap();
+        let sources = Sources::new(dir.path(), &[dir.path().join("tasks")], &Given::default()).unwrap();
         let known = expert(Some("/nowhere"), Some(&task));
         assert_eq!(sources.of(&known).unwrap(), Found { paths: vec![task.clone()], warning: None });
         // Another version is used, since it was asked for, and reported.
@@ -213,9 +233,10 @@ mod tests {
         // Two of a name: the one with the right hash, else none.
         lines(&task, 40);
         lines(&dir.path().join("old/one"), 41);
-        let both = Sources::new(dir.path(), &[dir.path().join("tasks"), dir.path().join("old")]).unwrap();
+        let both = [dir.path().join("tasks"), dir.path().join("old")];
+        let both = Sources::new(dir.path(), &both, &Given::default()).unwrap();
         assert_eq!(both.of(&known).unwrap().paths, [task]);
         assert!(both.of(&expert(None, None)).unwrap_err().contains("several"));
-        assert!(Sources::new(dir.path(), &[dir.path().join("nothing")]).is_err());
+        assert!(Sources::new(dir.path(), &[dir.path().join("nothing")], &Given::default()).is_err());
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Schedule;
+use super::given::Given;
 use super::memory_need::Forecast;
 use crate::library::{Provenance, TaskRecord};
 use crate::model::Precision;
@@ -65,6 +66,9 @@ pub struct TrainSpec {
     pub checkpoint_every: Option<usize>,
     /// Base model given by the person; else the library's.
     pub base: Option<PathBuf>,
+    /// How its paths were given, where a job has other ones. Decides nothing.
+    #[serde(skip_serializing_if = "Given::is_empty")]
+    pub given: Given,
     /// Memory that it will take, as forecast when it was handed over as a job. Decides nothing.
     pub forecast: Option<Forecast>,
     /// `auto`, `cpu`, `cuda:N`, `metal`.
@@ -102,6 +106,7 @@ impl Default for TrainSpec {
             log: None,
             checkpoint_every: None,
             base: None,
+            given: Given::default(),
             forecast: None,
             device: "auto".into(),
             precision: Precision::F32,

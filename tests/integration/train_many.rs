@@ -24,9 +24,16 @@ fn tasks(place: &Path) -> PathBuf {
 
 /// The command with the settings of [`random_spec`] over `tasks` into `library`.
 fn command(f: &Fixture, library: &Path, tasks: &Path) -> Command {
+    let mut command = with_settings("train-many", f, library);
+    command.arg("--tasks").arg(tasks);
+    command
+}
+
+/// Any command that trains, with these settings.
+fn with_settings(name: &str, f: &Fixture, library: &Path) -> Command {
     let mut command = Command::new(BINARY);
     let targets = "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj";
-    command.arg("train-many").arg(library).arg("--tasks").arg(tasks).arg("--base").arg(f.base());
+    command.arg(name).arg(library).arg("--base").arg(f.base());
     command.args(["--max-steps", "6", "--rank", "2", "--alpha", "4", "--dropout", "0.1", "--batch", "4"]);
     command.args(["--targets", targets, "--device", "cpu"]);
     command
@@ -108,6 +115,51 @@ fn it_is_one_job_with_a_row_an_expert() {
         detail.progress.rows.iter().map(|row| (row.name.as_str(), row.step, row.steps)).collect();
     assert_eq!(rows, TASKS.map(|(id, _)| (id, 6, 6)));
     assert_eq!((detail.progress.step, detail.progress.steps), (24, 24));
+}
+
+#[test]
+fn an_expert_names_its_data_as_they_were_given_also_where_a_job_made_it() {
+    let f = Fixture::open("llama");
+    let place = tempfile::tempdir().unwrap();
+    for task in ["copy", "next"] {
+        crate::support::training::task(&place.path().join("work/tasks"), task, 8, 2);
+    }
+    crate::support::training::task(&place.path().join("other"), "swap", 8, 2);
+    let named = |library: &Path, name: &str| {
+        let library = Library::open(library).unwrap();
+        library.expert(name).unwrap().provenance.clone().unwrap().dataset.unwrap()
+    };
+    for background in [false, true] {
+        let library = library();
+        let finish = |mut command: Command, of: &Path| {
+            command.current_dir(place.path().join("work"));
+            if background {
+                command.args(["--background", "--json"]);
+            }
+            let output = run(&mut command);
+            assert!(output.status.success(), "{}", stderr(&output));
+            if background {
+                let started: Value = serde_json::from_slice(&output.stdout).unwrap();
+                Bench::of(of).wait_state(started["job"].as_str().unwrap(), JobState::Finished);
+            }
+        };
+        let mut one = with_settings("train", &f, library.path());
+        one.args(["--name", "one", "--data", "tasks/copy", "--data", "../other/swap"]);
+        finish(one, library.path());
+        assert_eq!(named(library.path(), "one"), "tasks/copy, ../other/swap");
+        finish(command(&f, library.path(), Path::new("tasks")), library.path());
+        assert_eq!(named(library.path(), "next"), "tasks/next");
+        let beside = tempfile::tempdir().unwrap();
+        let out = beside.path().join("mbc");
+        let mut clusters = with_settings("train-clusters", &f, library.path());
+        clusters.args(["--k", "1", "--out"]).arg(&out);
+        finish(clusters, library.path());
+        let other = place.path().join("other/swap").canonicalize().unwrap();
+        let data = named(&out, "cluster_1");
+        let mut data: Vec<&str> = data.split(", ").collect();
+        data.sort_unstable();
+        assert_eq!(data, [other.to_str().unwrap(), "tasks/copy", "tasks/next"]);
+    }
 }
 
 #[test]

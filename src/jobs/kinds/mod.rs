@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::train::Given;
 use crate::{Error, Result};
 
 pub use any::{AnyJob, AnyReport, report_of};
@@ -99,6 +100,14 @@ impl Eq for Kind {}
 /// The real path of what has to be there.
 fn real(path: &Path) -> Result<PathBuf> {
     path.canonicalize().map_err(|error| Error::io(path, error))
+}
+
+/// Puts the real path of what has to be there in the place of what was given, which is remembered.
+fn make_real(path: &mut PathBuf, given: &mut Given) -> Result<()> {
+    let real = real(path)?;
+    given.note(&real, path);
+    *path = real;
+    Ok(())
 }
 
 /// The real path of what may be there: else it is a name of something, or comes later, and the worker will say.

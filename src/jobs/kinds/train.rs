@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use super::{Around, Findings, Job, JobContext, Kind, Made, Use, absolute, real, real_if_there};
+use super::{Around, Findings, Job, JobContext, Kind, Made, Use, absolute, make_real, real, real_if_there};
 use crate::field;
 use crate::library::check_new_name;
 use crate::settings::{Entry, Kind as Of, Role, Setting};
@@ -97,10 +97,15 @@ impl Job for TrainSpec {
     fn prepare(&mut self) -> Result<()> {
         self.library = real(&self.library)?;
         self.check()?;
+        self.given.note_here();
         for path in self.data.iter_mut().chain(&mut self.validation) {
-            *path = real(path)?;
+            make_real(path, &mut self.given)?;
         }
-        self.init = self.init.as_deref().map(real_if_there);
+        if let Some(init) = &mut self.init {
+            let real = real_if_there(init);
+            self.given.note(&real, init);
+            *init = real;
+        }
         self.base = self.base.as_deref().map(real_if_there);
         for path in &self.data {
             train::Dataset::load_for_training(path)?;

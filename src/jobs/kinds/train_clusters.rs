@@ -6,7 +6,8 @@ use std::sync::LazyLock;
 use super::rows::RowsProgress;
 use super::train::{paths_of_training, training};
 use super::{
-    Around, Findings, Job, JobContext, Kind, Made, Use, absolute, clusters_title, real, real_if_there,
+    Around, Findings, Job, JobContext, Kind, Made, Use, absolute, clusters_title, make_real, real,
+    real_if_there,
 };
 use crate::analysis::{DEFAULT_SPARSITY, paper_k};
 use crate::field;
@@ -75,8 +76,9 @@ impl Job for ClustersSpec {
 
     fn prepare(&mut self) -> Result<()> {
         self.library = real(&self.library)?;
+        self.training.given.note_here();
         for path in &mut self.tasks {
-            *path = real(path)?;
+            make_real(path, &mut self.training.given)?;
         }
         self.out = std::path::absolute(&self.out).map_err(|error| Error::io(&self.out, error))?;
         self.training.base = self.training.base.as_deref().map(real_if_there);

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use super::rows::RowsProgress;
 use super::train::{paths_of_training, training};
-use super::{Around, Findings, Job, JobContext, Kind, Made, Use, absolute, real, real_if_there};
+use super::{Around, Findings, Job, JobContext, Kind, Made, Use, absolute, make_real, real, real_if_there};
 use crate::Result;
 use crate::field;
 use crate::settings::{Entry, Setting, Within};
@@ -45,8 +45,9 @@ impl Job for ManySpec {
     fn prepare(&mut self) -> Result<()> {
         self.library = real(&self.library)?;
         self.check()?;
+        self.training.given.note_here();
         for path in &mut self.tasks {
-            *path = real(path)?;
+            make_real(path, &mut self.training.given)?;
         }
         self.training.base = self.training.base.as_deref().map(real_if_there);
         Ok(())
