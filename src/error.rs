@@ -33,6 +33,11 @@ pub enum Error {
     /// Anything else that has one clear line.
     #[error("{}", printable(.0))]
     Message(String),
+    /// A GPU has no memory left.
+    #[error(
+        "the GPU is out of memory: use --precision q8, a smaller batch, a shorter prompt, or --device cpu"
+    )]
+    OutOfMemory,
     /// No source had the base model.
     #[error("{0}")]
     NoSource(Box<NoSource>),
@@ -115,9 +120,7 @@ impl From<candle_core::Error> for Error {
         let text = error.to_string();
         let line = text.lines().next().unwrap_or("tensor error");
         if is_out_of_memory(line) {
-            return Self::msg(
-                "the GPU is out of memory: use --precision q8, a smaller batch, a shorter prompt, or --device cpu",
-            );
+            return Self::OutOfMemory;
         }
         Self::msg(line)
     }

@@ -21,6 +21,7 @@
 //! | `matrix` | products of dense matrices |
 //! | `cpu` | which instructions are used |
 //! | `named` | sets whose members have names |
+//! | `devices` | GPUs as their driver shows them |
 //! | `cancel`, `memory`, `signals`, `threads` | cancellation, free memory, signals, pools of threads |
 //! | `outside` | files and folders: the one place that opens, makes, locks, renames and removes them |
 //! | `error` | the error type |
@@ -49,6 +50,7 @@ pub mod cli;
 pub mod clock;
 pub mod colours;
 pub mod cpu;
+pub mod devices;
 pub mod error;
 pub mod eval;
 pub mod import;

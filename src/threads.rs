@@ -34,6 +34,11 @@ pub fn environment() -> Option<(&'static str, String)> {
     fewer().map(|threads| (VARIABLE, threads.to_string()))
 }
 
+/// The environment variable that gives processes started from here pools of so many threads.
+pub fn environment_of(threads: usize) -> (&'static str, String) {
+    (VARIABLE, threads.to_string())
+}
+
 /// Makes the calling thread one of a pool of compute threads, as many as there are cores (or as
 /// `RAYON_NUM_THREADS` says), one fewer beside a screen. Parallel work that it starts then runs on it too; otherwise it would sleep
 /// and be woken again at every product of the model, hundreds of times per token.

@@ -11,6 +11,7 @@ use crate::Result;
 use crate::catalog::Catalog;
 use crate::colours::Depth;
 use crate::cpu;
+use crate::devices::{self, Gpu};
 use crate::jobs::executors::{EXECUTORS, Entry};
 use crate::library::BaseLocation;
 use crate::memory::{available, size};
@@ -43,11 +44,9 @@ pub fn run(args: &DoctorArgs, output: &Output) -> Result<()> {
         fact("system", format!("{} {}", std::env::consts::OS, std::env::consts::ARCH)),
         cpu(),
         devices(),
-        free_memory(),
-        terminal(),
-        colours(),
-        python(),
     ];
+    facts.extend(gpus());
+    facts.extend([free_memory(), terminal(), colours(), python()]);
     let default = PathBuf::from(super::default_library::DEFAULT_LIBRARY);
     match args.library.clone().or_else(|| default.is_dir().then_some(default)) {
         Some(path) => library(&path, args.base.is_some(), &mut facts),
@@ -99,6 +98,18 @@ fn devices() -> Fact {
         return fact("devices", says);
     }
     problem("devices", format!("{says}; {}", passed_over.join("; ")))
+}
+
+/// A line for each GPU of the machine, also where this build cannot use it.
+fn gpus() -> Vec<Fact> {
+    let visible = devices::visible_gpus();
+    let line = |gpu: Gpu| {
+        let number = visible.iter().position(|one| one.uuid == gpu.uuid);
+        let called =
+            number.map_or("hidden by CUDA_VISIBLE_DEVICES".into(), |number| format!("cuda:{number}"));
+        fact("gpu", format!("{called}: {}", gpu.text()))
+    };
+    devices::gpus().into_iter().map(line).collect()
 }
 
 fn free_memory() -> Fact {

@@ -67,6 +67,9 @@ pub enum JobsAction {
         /// Resume them also if you did not start them on this machine
         #[arg(long)]
         trust: bool,
+        /// Other settings, such as batch=8 and accumulate=2: a training goes on as long as its steps stay the same
+        #[arg(long = "set", value_name = "NAME=VALUE", value_parser = changed)]
+        changes: Vec<(String, String)>,
         /// Who does them [default: whoever did before]
         #[arg(long, value_name = "EXECUTOR", value_parser = choice::<Executor>())]
         executor: Option<Executor>,
@@ -88,6 +91,14 @@ pub enum JobsAction {
         #[arg(long, short)]
         follow: bool,
     },
+}
+
+/// `NAME=VALUE`.
+fn changed(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().into(), value.trim().into())),
+        _ => Err("has to be a setting and its value: batch=8".into()),
+    }
 }
 
 /// Which jobs are meant.
@@ -138,7 +149,7 @@ pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
         Some(JobsAction::Cancel(chosen)) => {
             cancel(&jobs, &chosen.ids(&jobs, |job| !job.state.is_over())?, chosen, output)
         }
-        Some(JobsAction::Resume { chosen, failed, trust, executor }) => {
+        Some(JobsAction::Resume { chosen, failed, trust, changes, executor }) => {
             let ids = match failed {
                 true => {
                     Chosen { all: true, ..chosen.clone() }.ids(&jobs, |job| job.state == JobState::Failed)?
@@ -152,7 +163,8 @@ pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
                     jobs.with_executor(executor)
                 }
             };
-            resume(args, &jobs, &ids, *trust, output)
+            let results = jobs.resume_changed(&ids, *trust, changes)?;
+            resumed(args, &jobs, &ids, results, output)
         }
         Some(JobsAction::Hold(chosen)) => hold(&jobs, chosen, true, output),
         Some(JobsAction::Release(chosen)) => hold(&jobs, chosen, false, output),
@@ -213,7 +225,7 @@ fn show(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
         document["result"] = jobs.outcome(id)?.unwrap_or_default();
         return output.document(&document);
     }
-    output.text(&describe(&detail))?;
+    output.text(&describe(&detail, jobs.cores(id)))?;
     match (&detail.outcome, jobs.outcome(id)?) {
         (Some(Ok(report)), _) => {
             output.line("")?;
@@ -228,7 +240,7 @@ fn show(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
     }
 }
 
-fn describe(detail: &JobDetail) -> String {
+fn describe(detail: &JobDetail, cores: Option<usize>) -> String {
     let JobDetail { summary, progress, .. } = detail;
     let mut table = Table::new(&[("JOB", Align::Left), (&summary.id, Align::Left)]);
     let mut row = |name: &str, value: Option<String>| {
@@ -242,6 +254,7 @@ fn describe(detail: &JobDetail) -> String {
     row("error", summary.error.clone());
     row("waits", summary.waits.clone());
     row("runs as", summary.place.clone());
+    row("cores", cores.map(|cores| cores.to_string()));
     row("after", Some(summary.after.join(", ")));
     let uses = detail.job.as_ref().map(AnyJob::uses).unwrap_or_default();
     let named = |wanted: Use| {
@@ -364,11 +377,20 @@ fn hold(jobs: &Jobs, chosen: &Chosen, held: bool, output: &Output) -> Result<()>
     say(&ids.into_iter().map(|id| (id, says.to_string())).collect::<Vec<_>>(), output)
 }
 
-fn resume(args: &JobsArgs, jobs: &Jobs, ids: &[String], trust: bool, output: &Output) -> Result<()> {
-    let results = jobs.resume_many(ids, trust)?;
+/// Says which jobs were resumed.
+fn resumed(
+    args: &JobsArgs,
+    jobs: &Jobs,
+    ids: &[String],
+    results: Vec<(String, Result<()>)>,
+    output: &Output,
+) -> Result<()> {
     if let ([_], [(id, done)]) = (ids, results.as_slice()) {
         if let Err(error) = done {
-            return Err(Error::msg(error.to_string()));
+            return Err(match error {
+                Error::Usage(text) => Error::usage(text),
+                error => Error::msg(error.to_string()),
+            });
         }
         if output.is_json() {
             return output.document(&json!({ "id": id, "state": jobs.get(id)?.state }));
@@ -410,7 +432,7 @@ pub(super) fn start_changed(
     let catalog = Catalog::look(&Arc::new(source))?;
     let comparable = catalog.comparable().count();
     let around = Around { library, base: given.base(), comparable, ..Around::default() };
-    let mut jobs = Jobs::open(&catalog)?;
+    let mut jobs = Jobs::open(&catalog)?.with_cores(given.cores);
     if let Some(name) = given.executor {
         jobs = jobs.with_executor(executor_named(name, Some(library.to_path_buf()))?);
     }

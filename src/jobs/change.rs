@@ -11,8 +11,9 @@ use super::executors::{self, Batch, Child, Handle, Life, Parent, ToSubmit, defau
 use super::job_dir::{JobDir, JobResult, read_spec};
 use super::kinds::{AnyJob, Use};
 use super::layout::{CANCEL, EVENTS, GROUP, HOLD, ORDER, RESULT};
-use super::{Executor, JobState, JobSummary, Jobs, origin, queue, waits};
+use super::{Executor, JobState, JobSummary, Jobs, cores, origin, queue, waits};
 use crate::outside::{make_folders, own, sweep};
+use crate::settings::CommandOption;
 use crate::{Error, Result};
 
 /// A job that was started.
@@ -75,6 +76,9 @@ impl Jobs {
                 let group = group.get_or_insert_with(|| dir.id());
                 own::create(&dir.path().join(GROUP), group.as_bytes())?;
             }
+            if let Some(cores) = self.cores_of_new() {
+                cores::write(dir.path(), cores)?;
+            }
             Handle::early(executor.id()).write(dir.path())?;
             if !executor.locks() {
                 dir.release();
@@ -100,7 +104,8 @@ impl Jobs {
             let submit = |(number, (job, (_, after))): (usize, &(&AnyJob, &(AnyJob, Vec<After>)))| {
                 let path =
                     self.dir().join(format!("{}-{number}", super::job_dir::id_stem(SystemTime::now(), job)));
-                Ok(ToSubmit { path, dir: None, memory: memory(job), after: self.open_parents(after)? })
+                let after = self.open_parents(after)?;
+                Ok(ToSubmit { path, dir: None, memory: memory(job), cores: self.cores_of_new(), after })
             };
             let jobs = jobs.iter().enumerate().map(submit).collect::<Result<Vec<_>>>()?;
             plan += &executor.plan(&Batch { jobs_dir: self.dir(), kind, jobs: &jobs })?;
@@ -163,12 +168,26 @@ impl Jobs {
     /// # Errors
     /// A folder of jobs that cannot be read.
     pub fn resume_many(&self, ids: &[String], trust: bool) -> Result<Vec<(String, Result<()>)>> {
+        self.resume_changed(ids, trust, &[])
+    }
+
+    /// [`Self::resume_many`] with other settings: each by its name or its flag, with what is typed for it. A training
+    /// continues from its saved state as long as its steps have the same examples.
+    ///
+    /// # Errors
+    /// As there. A job that has no such setting, or does not take the value, is not resumed.
+    pub fn resume_changed(
+        &self,
+        ids: &[String],
+        trust: bool,
+        changes: &[(String, String)],
+    ) -> Result<Vec<(String, Result<()>)>> {
         let all = self.list()?;
         let mut results: BTreeMap<usize, Result<()>> = BTreeMap::new();
         let mut ready: BTreeMap<&'static str, (Arc<dyn Executor>, Vec<(usize, Ready)>)> = BTreeMap::new();
         for (at, id) in ids.iter().enumerate() {
             let mut take = || {
-                let (executor, one) = self.reopened(id, trust, &all)?;
+                let (executor, one) = self.reopened(id, trust, changes, &all)?;
                 let (executor, jobs) = ready.entry(executor.id()).or_insert((executor, Vec::new()));
                 jobs.push((at, one));
                 if jobs.len() >= executor.together() {
@@ -202,9 +221,15 @@ impl Jobs {
     }
 
     /// A job that is ready to be resumed, with the executor for it.
-    fn reopened(&self, id: &str, trust: bool, all: &[JobSummary]) -> Result<(Arc<dyn Executor>, Ready)> {
+    fn reopened(
+        &self,
+        id: &str,
+        trust: bool,
+        changes: &[(String, String)],
+        all: &[JobSummary],
+    ) -> Result<(Arc<dyn Executor>, Ready)> {
         let path = self.existing(id)?;
-        let spec = read_spec(&path)?;
+        let mut spec = read_spec(&path)?;
         if !trust && !origin::is_ours(&path) {
             return Err(foreign(id, &spec));
         }
@@ -219,8 +244,12 @@ impl Jobs {
                 )));
             }
         }
-        let job = prepared(&spec, all)?;
+        change(&mut spec, changes)?;
+        let mut job = prepared(&spec, all)?;
         job.check_resumed()?;
+        if !changes.is_empty() {
+            job.estimate();
+        }
         let executor = match self.chosen() {
             Some(executor) => executor,
             None => self.executor_at(&path)?.0,
@@ -242,6 +271,9 @@ impl Jobs {
         if dir.path().join(EVENTS).exists() {
             EventLog::open(dir.path(), |_| ())?.resumed();
         }
+        if !changes.is_empty() {
+            dir.rewrite(&job)?;
+        }
         dir.clear()?;
         Handle::early(executor.id()).write(dir.path())?;
         origin::mark(dir.path());
@@ -259,7 +291,8 @@ impl Jobs {
             for (job, ready) in jobs {
                 let path = ready.dir.path().to_path_buf();
                 let after = self.open_parents(&parents(&path)).unwrap_or_default();
-                batch.push(ToSubmit { path, dir: Some(&ready.dir), memory: memory(job), after });
+                let cores = cores::read(&path);
+                batch.push(ToSubmit { path, dir: Some(&ready.dir), memory: memory(job), cores, after });
             }
             for part in alike(&batch) {
                 let done = executors::submit(executor, &Batch { jobs_dir: self.dir(), kind, jobs: part });
@@ -398,6 +431,25 @@ impl Jobs {
     fn executor_of_new(&self) -> Result<Arc<dyn Executor>> {
         self.chosen().map_or_else(|| default_executor(self.library().map(Path::to_path_buf)), Ok)
     }
+}
+
+/// Gives a job other settings.
+///
+/// # Errors
+/// A usage error for a setting that it does not have, or a value that this does not take.
+fn change(job: &mut AnyJob, changes: &[(String, String)]) -> Result<()> {
+    let options = job.options();
+    for (name, text) in changes {
+        let is_it = |option: &&CommandOption| option.id == name || option.flag == name;
+        let Some(option) = options.iter().find(is_it) else {
+            let known: Vec<&str> = options.iter().map(|option| option.flag).collect();
+            let (kind, known) = (job.kind().name, known.join(", "));
+            return Err(Error::usage(format!("{kind} has no setting {name}; there are {known}")));
+        };
+        job.set(option.id, text)
+            .map_err(|wanted| Error::usage(format!("{name} must be {wanted}, not {text}")))?;
+    }
+    Ok(())
 }
 
 type ByExecutor = BTreeMap<&'static str, (Arc<dyn Executor>, Vec<(PathBuf, Handle)>)>;

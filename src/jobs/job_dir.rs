@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::after::After;
 use super::kinds::{AnyJob, Use};
 use super::layout::{
-    AFTER, CANCEL, EVENTS, EXECUTOR, GROUP, HOLD, LOCK, LOG, ORDER, ORIGIN, RESULT, SPEC, STATE, WORKER,
+    AFTER, CANCEL, CORES, EVENTS, EXECUTOR, GROUP, HOLD, LOCK, LOG, ORDER, ORIGIN, RESULT, SPEC, STATE,
+    WORKER,
 };
 use super::{JobState, origin, times};
 use crate::clock::rfc3339;
@@ -67,7 +68,9 @@ impl JobDir {
     /// When its lock is taken, or it is no job.
     pub(super) fn reopen(path: PathBuf) -> Result<Self> {
         // What the worker will write to must not lead elsewhere: the directory may come from anywhere.
-        for name in [LOCK, WORKER, EVENTS, LOG, RESULT, STATE, AFTER, EXECUTOR, ORIGIN, GROUP, ORDER, HOLD] {
+        for name in
+            [LOCK, WORKER, EVENTS, LOG, RESULT, STATE, AFTER, EXECUTOR, ORIGIN, GROUP, ORDER, HOLD, CORES]
+        {
             own::open(&path.join(name))?;
         }
         // What workers that were killed left behind.
@@ -80,6 +83,16 @@ impl JobDir {
             Some(lock) => Ok(Self { path, lock: Some(lock) }),
             None => Err(busy(&path)),
         }
+    }
+
+    /// Writes down what is asked of the job from now on.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(super) fn rewrite(&self, job: &AnyJob) -> Result<()> {
+        let text = serde_json::to_vec_pretty(job)
+            .map_err(|error| Error::usage(format!("this job cannot be written: {error}")))?;
+        own::replace(&self.path.join(SPEC), &text)
     }
 
     /// Forgets how the job ended, so that another worker can resume it.

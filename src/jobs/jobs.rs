@@ -13,7 +13,7 @@ use super::files::{Follower, last_lines, log_line};
 use super::job_dir::{JobResult, read_spec};
 use super::layout::{CANCEL, EVENTS, EXECUTOR, HOLD, LOCK, LOG, RESULT, WORKER, is_id};
 use super::progress::Progress;
-use super::{Executor, JobDetail, JobSummary, summary};
+use super::{Executor, JobDetail, JobSummary, cores, summary};
 use crate::library::Library;
 use crate::outside::Lock;
 use crate::{Error, Result};
@@ -34,6 +34,8 @@ pub struct Jobs {
     library: Option<PathBuf>,
     /// The executor that was chosen; else the configuration's for new jobs, and their own for others.
     executor: Option<Arc<dyn Executor>>,
+    /// How many cores each new job takes, where that is said.
+    cores: Option<usize>,
     known: Arc<Mutex<Known>>,
 }
 
@@ -60,7 +62,7 @@ impl Jobs {
     /// The jobs of `library`. No job directory is made before a job is started.
     pub fn open(library: &Library) -> Result<Self> {
         let (dir, root) = (library.state_dir()?.join("jobs"), library.root.clone());
-        Ok(Self { dir, library: Some(root), executor: None, known: Arc::default() })
+        Ok(Self { dir, library: Some(root), executor: None, cores: None, known: Arc::default() })
     }
 
     /// The jobs of the library in the folder `root`, without reading its experts.
@@ -77,12 +79,27 @@ impl Jobs {
 
     /// The jobs below `dir`, whose workers `executor` starts.
     pub fn at(dir: PathBuf, executor: Arc<dyn Executor>) -> Self {
-        Self { dir, library: None, executor: Some(executor), known: Arc::default() }
+        Self { dir, library: None, executor: Some(executor), cores: None, known: Arc::default() }
     }
 
     /// The same jobs with another executor for those that are started or resumed.
     pub fn with_executor(self, executor: Arc<dyn Executor>) -> Self {
         Self { executor: Some(executor), ..self }
+    }
+
+    /// The same jobs; those that are started take so many cores, instead of a slot's share of the machine.
+    pub fn with_cores(self, cores: Option<usize>) -> Self {
+        Self { cores, ..self }
+    }
+
+    /// How many cores new jobs take, where that was said.
+    pub(super) fn cores_of_new(&self) -> Option<usize> {
+        self.cores
+    }
+
+    /// How many cores a job was said to take.
+    pub fn cores(&self, id: &str) -> Option<usize> {
+        cores::read(&self.dir.join(id))
     }
 
     /// The executor that was chosen.

@@ -14,6 +14,7 @@ pub const STATE: &str = "state.safetensors";
 pub const GROUP: &str = "group";
 pub const HOLD: &str = "hold";
 pub const ORDER: &str = "order";
+pub const CORES: &str = "cores";
 
 /// Whether a directory's name can be a job's: what people type and see, so plain ASCII.
 pub fn is_id(name: &str) -> bool {

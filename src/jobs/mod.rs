@@ -9,6 +9,7 @@
 //! | `after.json` | starter | ids of the jobs that have to be finished before it begins, if any |
 //! | `executor.json` | starter | who runs it, and what it is known by there |
 //! | `group` | starter | the first of the jobs that were started together with it |
+//! | `cores` | starter | how many cores it takes, if that was said |
 //! | `hold` | anybody | its existence keeps the job from beginning |
 //! | `order` | anybody | a number: jobs of smaller ones begin before others |
 //! | `lock` | starter, then worker | locked while the worker lives; inherited, so there is no gap |
@@ -26,6 +27,7 @@
 
 mod after;
 mod change;
+mod cores;
 mod event;
 mod events;
 pub mod executors;

@@ -15,6 +15,7 @@ use super::manifest::{Head, Manifest, library_mark};
 use super::times;
 use super::waits::{Patience, wait_for_parents};
 use super::{JobState, origin, queue};
+use crate::devices;
 use crate::outside::{Lock, make_folders, null_device, own, read_limited};
 use crate::signals::{Signal, Signals};
 use crate::{Cancel, Error, Result};
@@ -75,6 +76,8 @@ pub fn worker_of_manifest(path: &Path, task: usize) -> Result<JobState> {
         if lock(&watched).asked.is_some() {
             return ended.and(Ok(JobState::Cancelled));
         }
+        // Before anything is concluded from what is not there.
+        is_back_in_time(&job, &Cancel::new());
         if job.join(RESULT).exists() || Handle::read(&job)?.token != manifest.head.token {
             continue;
         }
@@ -158,6 +161,10 @@ fn work(job: &Path, watched: &Arc<Mutex<Watched>>) -> Result<JobState> {
         (Ok(asked), Ok(_)) => work_in_turn(job, asked, &*executor, &cancel),
         (Err(error), _) | (_, Err(error)) => Err(Error::msg(error.to_string())),
     };
+    if !executor.locks() {
+        // Its end is written when there is a place for it.
+        is_back_in_time(job, &Cancel::new());
+    }
     let (gone, signal) = {
         let watched = lock(watched);
         (watched.gone, watched.asked.filter(|_| !job.join(CANCEL).exists()))
@@ -232,19 +239,55 @@ fn work_in_turn(
         Slots::Executor => Patience::WhileUnderWay,
     };
     wait_for_parents(dir, patience, &mut waits, cancel)?;
-    let _slot = match slots {
+    let _turn = match slots {
         Slots::Library(slots) => {
-            Some(queue::wait_for_slot(dir, &queue::Need::of(job), slots, &mut waits, cancel)?)
+            let (need, machine) = (queue::Need::of(job, dir), queue::Machine::here(slots));
+            let turn = queue::wait_for_slot(dir, &need, &machine, &mut waits, cancel)?;
+            if let Some((number, what)) = &turn.gpu {
+                devices::assign(*number);
+                say(&format!("{name}: on cuda:{number}{what}"));
+            }
+            Some(turn)
         }
         Slots::Executor => None,
     };
     say(&name);
     let mut events = EventLog::open(dir, say)?;
     events.started(0);
-    let done =
-        without_panic(|| job.run(&mut JobContext { state: &dir.join(STATE), events: &mut events, cancel }));
+    let run = |events: &mut EventLog| {
+        without_panic(|| job.run(&mut JobContext { state: &dir.join(STATE), events, cancel }))
+    };
+    let mut done = run(&mut events);
+    // What a shared file system that was away has broken goes on from its saved state.
+    while done.is_err() && !executor.locks() && !cancel.is_cancelled() && is_away(dir) {
+        if let Err(error) = &done {
+            say(&format!("{error}; it goes on from its saved state when its folder is back"));
+        }
+        if !is_back_in_time(dir, cancel) {
+            break;
+        }
+        events.resumed();
+        done = run(&mut events);
+    }
     events.flush();
     done?.value()
+}
+
+/// Whether the directory of a job cannot be seen.
+fn is_away(job: &Path) -> bool {
+    job.join(LOCK).symlink_metadata().is_err()
+}
+
+/// Waits until the directory of a job on a shared file system can be seen again, for as long as that may be away.
+fn is_back_in_time(job: &Path, cancel: &Cancel) -> bool {
+    let since = Instant::now();
+    while is_away(job) {
+        if since.elapsed() >= SHARED_PATIENCE || cancel.is_cancelled() {
+            return false;
+        }
+        std::thread::sleep(BETWEEN_LOOKS);
+    }
+    true
 }
 
 /// The work's panic as its error, so that the job ends with a result.
@@ -349,6 +392,8 @@ fn host_name() -> String {
 #[derive(Debug)]
 struct Watched {
     job: PathBuf,
+    /// It is one already: its directory has to be there.
+    is_job: bool,
     /// It is on a shared file system, and its executor says what a signal means.
     shared: bool,
     /// Raised when it is to stop.
@@ -363,15 +408,15 @@ struct Watched {
 
 impl Watched {
     fn of(job: &Path) -> Arc<Mutex<Self>> {
-        let shared = is_shared(job);
+        let (shared, is_job) = (is_shared(job), job.join(SPEC).exists());
         let (job, cancel) = (job.to_path_buf(), Cancel::new());
-        Arc::new(Mutex::new(Self { job, shared, cancel, gone: false, missing: None, asked: None }))
+        Arc::new(Mutex::new(Self { job, is_job, shared, cancel, gone: false, missing: None, asked: None }))
     }
 
     /// Goes on to another job.
     fn next(&mut self, job: &Path) {
         self.job = job.to_path_buf();
-        self.shared = is_shared(job);
+        (self.is_job, self.shared) = (true, is_shared(job));
         (self.cancel, self.gone, self.missing) = (Cancel::new(), false, None);
         if self.asked.is_some() {
             self.cancel.cancel();
@@ -380,16 +425,25 @@ impl Watched {
 
     /// Looks for the marker, and whether the directory is still there.
     fn look(&mut self) {
+        if !self.is_job {
+            return;
+        }
         let lock = self.job.join(LOCK).symlink_metadata();
         if lock.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            if self.missing.is_none() && self.shared {
+                say(&format!(
+                    "its folder is away: the work goes on, and what it needs there waits up to {} s",
+                    SHARED_PATIENCE.as_secs()
+                ));
+            }
             let since = self.missing.get_or_insert_with(Instant::now).elapsed();
             // A shared file system may be away for a while.
             if !self.shared || since >= SHARED_PATIENCE {
                 self.gone = true;
                 self.cancel.cancel();
             }
-        } else {
-            self.missing = None;
+        } else if self.missing.take().is_some() && self.shared {
+            say("its folder is back");
         }
         if self.job.join(CANCEL).exists() {
             self.cancel.cancel();

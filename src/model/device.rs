@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candle_core::Device;
 
 use super::ops::{DeviceOps, HostOps, Ops};
+use crate::devices::assigned;
 use crate::{Error, Result};
 
 /// The GPU libraries that this build carries, for messages and `doctor`.
@@ -58,12 +59,12 @@ pub fn is_device(name: &str) -> bool {
         || name.strip_prefix("cuda:").is_some_and(|n| n.parse::<usize>().is_ok())
 }
 
-/// The first GPU that this build and this machine can use, else the CPU; and why GPUs were passed over that the
+/// The GPU that was assigned to this process, else the first that this build and this machine can use, else the CPU; and why GPUs were passed over that the
 /// build is for.
 pub fn choose_device() -> (Device, Vec<String>) {
     let mut passed_over = Vec::new();
     let gpus: [(bool, fn() -> Result<Device>); 2] =
-        [(cfg!(feature = "cuda"), || cuda(0)), (cfg!(feature = "metal"), metal)];
+        [(cfg!(feature = "cuda"), || cuda(assigned().unwrap_or(0))), (cfg!(feature = "metal"), metal)];
     for (_, open) in gpus.iter().filter(|(built, _)| *built) {
         match open() {
             Ok(device) => return (device, passed_over),
@@ -104,8 +105,8 @@ fn open_device(name: &str) -> Result<Device> {
 #[cfg(feature = "cuda")]
 pub fn device_details(device: &Device) -> Option<String> {
     let Device::Cuda(cuda) = device else { return None };
-    let stream = cuda.cuda_stream();
-    let (name, (free, total)) = (stream.context().name().ok()?, stream.context().mem_get_info().ok()?);
+    let name = cuda.cuda_stream().context().name().ok()?;
+    let (free, total) = cuda.cuda_stream().context().mem_get_info().ok()?;
     let size = |bytes: usize| crate::memory::size(bytes as u64);
     Some(format!("{name}, {} of {} free", size(free), size(total)))
 }
@@ -113,6 +114,19 @@ pub fn device_details(device: &Device) -> Option<String> {
 /// The model and the memory of a GPU, where its driver reports them.
 #[cfg(not(feature = "cuda"))]
 pub fn device_details(_device: &Device) -> Option<String> {
+    None
+}
+
+/// Bytes of memory that a GPU has left, where its driver says so.
+#[cfg(feature = "cuda")]
+pub fn device_room(device: &Device) -> Option<u64> {
+    let Device::Cuda(cuda) = device else { return None };
+    cuda.cuda_stream().context().mem_get_info().ok().map(|(free, _)| free as u64)
+}
+
+/// Bytes of memory that a GPU has left, where its driver says so.
+#[cfg(not(feature = "cuda"))]
+pub fn device_room(_device: &Device) -> Option<u64> {
     None
 }
 

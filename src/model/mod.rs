@@ -28,7 +28,9 @@ mod tokenizer;
 pub use chat::ChatTemplate;
 pub(crate) use constant::DeviceConst;
 pub use decoder::{Decoder, ForwardPass, LinearHook, NoHook, Tape};
-pub use device::{choose_device, compiled_for, device_details, device_name, is_device, open_ops};
+pub use device::{
+    choose_device, compiled_for, device_details, device_name, device_room, is_device, open_ops,
+};
 pub use families::families_table;
 pub use kv_cache::KvCache;
 pub use layer_sizes::{layer_sizes, sizes};

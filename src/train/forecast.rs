@@ -70,7 +70,7 @@ pub(super) fn crowd(
 
 impl Forecast {
     /// Of a training over examples of these lengths in tokens.
-    pub(super) fn new(model: &DecoderSpec, spec: &TrainSpec, lengths: &[usize]) -> Self {
+    pub fn new(model: &DecoderSpec, spec: &TrainSpec, lengths: &[usize]) -> Self {
         Self::of(model, spec, Crowd { trainings: 1, tokens: largest_batch(spec, lengths) })
     }
 
@@ -129,27 +129,95 @@ pub(super) fn check(
 ) -> Result<Forecast> {
     let needed = Forecast::new(model, spec, lengths);
     let Some(free) = available.filter(|&free| needed.peak() > free) else { return Ok(needed) };
-    let ways = [
-        ("--checkpointing", TrainSpec { checkpointing: true, ..spec.clone() }),
-        ("--batch 1 and --accumulate", TrainSpec { batch: 1, ..spec.clone() }),
-        ("--precision q8", TrainSpec { precision: Precision::Q8, ..spec.clone() }),
-        (
-            "--checkpointing, --batch 1, --accumulate and --precision q8",
-            TrainSpec { checkpointing: true, batch: 1, precision: Precision::Q8, ..spec.clone() },
-        ),
-    ];
-    let fitting = ways
-        .iter()
-        .map(|(options, spec)| (options, Forecast::new(model, spec, lengths).peak()))
-        .find(|&(_, other)| other < needed.peak() && other <= free);
-    let way = match fitting {
-        Some((options, other)) => format!("with {options} it needs {}", size(other)),
-        None => "free memory, or use a smaller model or shorter examples (--max-length)".into(),
-    };
+    let way = way_out(model, spec, lengths, free)
+        .unwrap_or_else(|| "free memory, or use a smaller model or shorter examples (--max-length)".into());
     Err(Error::file(
         base,
         format!("training needs {}, and {} are free here; {way}", needed.text(), size(free)),
     ))
+}
+
+/// What a GPU that ran out of memory leaves of its own for the forecast of another try: what could not be had was more
+/// than the forecast said.
+const MARGIN: f64 = 0.75;
+
+/// The error of trainings that a GPU had too little memory for, with a way out: `together` of them shared a pass, and
+/// `free` bytes were there before the model was loaded.
+pub(super) fn out_of_memory(
+    model: &DecoderSpec,
+    spec: &TrainSpec,
+    lengths: &[usize],
+    together: usize,
+    free: Option<u64>,
+) -> Error {
+    let needed = Forecast::new(model, spec, lengths);
+    let way = match together {
+        0 | 1 => {
+            let most = needed.peak().min(free.unwrap_or(u64::MAX));
+            way_out(model, spec, lengths, (most as f64 * MARGIN) as u64).unwrap_or_else(|| {
+                "use a smaller model or shorter examples (--max-length), or --device cpu".into()
+            })
+        }
+        _ => {
+            let fewer = together / 2;
+            format!(
+                "train fewer at once: --at-once {fewer} (a job: `jobs LIBRARY resume ID --set at-once={fewer}`)"
+            )
+        }
+    };
+    let free = free.map_or(String::new(), |free| format!(" and had {} free", size(free)));
+    Error::msg(format!(
+        "the GPU is out of memory: by the forecast one training takes {}{free}; {way}",
+        needed.text()
+    ))
+}
+
+/// The change of settings that costs the least and takes at most `free` bytes, in words: how to ask for it, and what it
+/// needs. As many examples make a step, so that the training stays the same, but for 8-bit weights, which come last.
+fn way_out(model: &DecoderSpec, spec: &TrainSpec, lengths: &[usize], free: u64) -> Option<String> {
+    let needed = Forecast::new(model, spec, lengths).peak();
+    let smaller = smaller_batches(spec);
+    let checkpointing = TrainSpec { checkpointing: true, ..spec.clone() };
+    let mut ways = vec![checkpointing.clone()];
+    ways.extend(smaller);
+    ways.extend(smaller_batches(&checkpointing));
+    let of_8_bit = |way: &TrainSpec| TrainSpec { precision: Precision::Q8, ..way.clone() };
+    let in_8_bit: Vec<TrainSpec> = std::iter::once(spec).chain(&ways).map(of_8_bit).collect();
+    ways.extend(in_8_bit);
+    let need = |way: &TrainSpec| Forecast::new(model, way, lengths).peak();
+    let (way, needs) =
+        ways.iter().map(|way| (way, need(way))).find(|&(_, need)| need < needed && need <= free)?;
+    let mut options: Vec<(String, String)> = Vec::new();
+    let mut changed = |flag: &str, value: String| options.push((flag.to_string(), value));
+    if way.checkpointing && !spec.checkpointing {
+        changed("checkpointing", String::new());
+    }
+    if way.batch != spec.batch {
+        changed("batch", way.batch.to_string());
+        changed("accumulate", way.accumulate.to_string());
+    }
+    if way.precision != spec.precision {
+        changed("precision", way.precision.to_string());
+    }
+    let typed = |(flag, value): &(String, String)| format!("--{flag} {value}").trim_end().to_string();
+    let set = |(flag, value): &(String, String)| {
+        format!("--set {flag}={}", if value.is_empty() { "yes" } else { value })
+    };
+    let joined = |words: Vec<String>| words.join(" ");
+    Some(format!(
+        "with {} it needs {} (a job: `jobs LIBRARY resume ID {}`)",
+        joined(options.iter().map(typed).collect()),
+        size(needs),
+        joined(options.iter().map(set).collect())
+    ))
+}
+
+/// The same training in smaller batches, more of which make a step, the largest first.
+fn smaller_batches(spec: &TrainSpec) -> Vec<TrainSpec> {
+    let step = spec.step_size();
+    let fits = |batch: &usize| step.is_multiple_of(*batch);
+    let smaller = (1..spec.batch).rev().filter(fits);
+    smaller.map(|batch| TrainSpec { batch, accumulate: step / batch, ..spec.clone() }).collect()
 }
 
 #[cfg(test)]
@@ -186,6 +254,27 @@ mod tests {
     }
 
     #[test]
+    fn a_gpu_that_is_full_is_told_with_settings_that_take_much_less() {
+        let (spec, lengths) = (TrainSpec::default(), [100; 400]);
+        let told = |together, free| out_of_memory(&smollm(), &spec, &lengths, together, free).to_string();
+        let needs = Forecast::new(&smollm(), &spec, &lengths).peak() as f64;
+        let text = told(1, Some(24 << 30));
+        assert!(
+            text.starts_with("the GPU is out of memory: by the forecast one training takes 1.8 GB"),
+            "{text}"
+        );
+        assert!(text.contains("25.8 GB free; with --checkpointing it needs 806 MB"), "{text}");
+        assert!(806e6 < needs * MARGIN);
+        assert!(
+            told(1, Some(1 << 30)).contains("--batch 2 --accumulate 8 it needs"),
+            "{}",
+            told(1, Some(1 << 30))
+        );
+        assert!(told(1, Some(1 << 20)).contains("--device cpu"));
+        assert!(told(8, None).contains("--set at-once=4"), "{}", told(8, None));
+    }
+
+    #[test]
     fn what_cannot_fit_is_refused_with_the_first_way_that_does() {
         let spec = TrainSpec::default();
         let refusal = |free: Option<u64>| {
@@ -195,13 +284,15 @@ mod tests {
         assert_eq!((refusal(None), refusal(Some(4 << 30))), (String::new(), String::new()));
         let text = refusal(Some(1_000_000_000));
         assert!(text.starts_with("m.gguf: training needs 1.8 GB of memory (weights 538 MB, "), "{text}");
-        assert!(text.ends_with("and 1.0 GB are free here; with --checkpointing it needs 806 MB"), "{text}");
-        assert!(refusal(Some(700_000_000)).contains("with --batch 1 and --accumulate it needs"));
-        assert!(
-            refusal(Some(450_000_000)).contains("--precision q8 it needs"),
-            "{}",
-            refusal(Some(450_000_000))
-        );
+        let way = "and 1.0 GB are free here; with --checkpointing it needs 806 MB (a job: `jobs LIBRARY resume ID \
+                   --set checkpointing=yes`)";
+        assert!(text.ends_with(way), "{text}");
+        // The largest batch that fits, and as many examples a step.
+        let text = refusal(Some(780_000_000));
+        assert!(text.contains("with --batch 2 --accumulate 8 it needs"), "{text}");
+        assert!(text.contains("resume ID --set batch=2 --set accumulate=8`"), "{text}");
+        let text = refusal(Some(450_000_000));
+        assert!(text.contains("--precision q8 it needs"), "{text}");
         assert!(refusal(Some(100_000_000)).ends_with("(--max-length)"));
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::forecast::{self, Crowd, Here};
 use super::{TrainEvent, TrainSpec};
 use crate::memory;
-use crate::model::{DecoderSpec, Model, ModelFiles, Precision, Tokenizer, open_ops};
+use crate::model::{DecoderSpec, Model, ModelFiles, Precision, Tokenizer, device_room, open_ops};
 use crate::{Cancel, Error, Result};
 
 /// A base model: opened to look at the data, loaded for the first step.
@@ -13,6 +13,8 @@ pub(super) struct Frozen {
     path: PathBuf,
     device: String,
     precision: Precision,
+    /// Bytes of memory that were there before it was loaded, where that is known.
+    room: Option<u64>,
     state: State,
 }
 
@@ -32,6 +34,7 @@ impl Frozen {
             path: path.to_path_buf(),
             device: spec.device.clone(),
             precision: spec.precision,
+            room: None,
             state: State::Opened(Some(Box::new(ModelFiles::open(path)?))),
         })
     }
@@ -69,7 +72,7 @@ impl Frozen {
         }
     }
 
-    /// The model, loaded if it is not yet, with room for trainings like this one: `many` is how many there are, and how
+    /// Loads the model if it is not yet, with room for trainings like this one: `many` is how many there are, and how
     /// many are wanted at once.
     ///
     /// # Errors
@@ -81,14 +84,15 @@ impl Frozen {
         many: (usize, Option<usize>),
         events: &mut dyn FnMut(TrainEvent),
         cancel: &Cancel,
-    ) -> Result<(&Model, Crowd)> {
+    ) -> Result<()> {
         if let State::Opened(files) = &mut self.state {
             let files = files.take().ok_or_else(gone)?;
             let ops = open_ops(&spec.device)?;
             let cpu = ops.device().is_cpu();
-            // What a GPU has left is its own matter.
-            let free = memory::available().filter(|_| cpu);
-            forecast::check(&self.path, &files.spec, spec, lengths, free)?;
+            self.room = if cpu { memory::available() } else { device_room(ops.device()) };
+            let free = self.room;
+            // Forecasts were measured on the CPU: a GPU may say itself what is too much.
+            forecast::check(&self.path, &files.spec, spec, lengths, free.filter(|_| cpu))?;
             let crowd = forecast::crowd(&files.spec, spec, lengths, Here { cpu, free }, many);
             let needed = forecast::Forecast::of(&files.spec, spec, crowd);
             let free = free.map_or(String::new(), |free| format!(", {} free", memory::size(free)));
@@ -96,11 +100,33 @@ impl Frozen {
                 "loading the base model: training needs {}{free}",
                 needed.text()
             )));
-            let mut model = files.load(spec.precision, ops, &mut |_, _| {}, cancel)?;
+            let (shape, room) = (files.spec.clone(), self.room);
+            let mut model =
+                files.load(spec.precision, ops, &mut |_, _| {}, cancel).map_err(|error| match error {
+                    Error::OutOfMemory => forecast::out_of_memory(&shape, spec, lengths, 1, room),
+                    error => error,
+                })?;
             model.decoder.widen_weights();
             self.state = State::Loaded(Box::new(model), crowd);
         }
-        self.model()
+        Ok(())
+    }
+
+    /// What an error of trainings means: with a way out where a GPU has no memory left. So many of them, such as this one
+    /// over examples of these lengths, shared a pass.
+    pub(super) fn explained(
+        &self,
+        error: Error,
+        spec: &TrainSpec,
+        lengths: &[usize],
+        together: usize,
+    ) -> Error {
+        match (&error, self.spec()) {
+            (Error::OutOfMemory, Ok(model)) => {
+                forecast::out_of_memory(model, spec, lengths, together, self.room)
+            }
+            _ => error,
+        }
     }
 
     /// The model, once it is loaded, and how many trainings share it.

@@ -10,7 +10,7 @@ use super::frozen::Frozen;
 use super::pass;
 use super::training::{Opened, Ready, Training};
 use super::{TrainEvent, TrainReport, TrainSpec};
-use crate::model::{Model, keep_freed_memory};
+use crate::model::keep_freed_memory;
 use crate::{Cancel, Error, Result};
 
 /// One of several trainings.
@@ -102,9 +102,12 @@ impl<'a> Crew<'a, '_> {
                 Opened::Ready(ready) => ready,
             };
             let Some(frozen) = frozen else { return Err(Error::msg("there is no base model")) };
-            let (model, crowd) = frozen.load(one.spec, &ready.lengths(), many, &mut report, cancel)?;
+            let lengths = ready.lengths();
+            frozen.load(one.spec, &lengths, many, &mut report, cancel)?;
+            let (model, crowd) = frozen.model()?;
             *room = crowd.trainings;
-            active.push((row, ready.begin(model, &mut report, cancel)?));
+            let begun = ready.begin(model, &mut report, cancel);
+            active.push((row, begun.map_err(|error| frozen.explained(error, one.spec, &lengths, 1))?));
             Ok(None)
         };
         match begin() {
@@ -134,7 +137,7 @@ impl<'a> Crew<'a, '_> {
     /// # Errors
     /// Only a raised `cancel`.
     fn go_on(&mut self, frozen: &Frozen) -> Result<()> {
-        let (model, crowd) = frozen.model()?;
+        let (_, crowd) = frozen.model()?;
         // From the last to the first, so that those who leave change no other's place.
         let mut end = self.active.len();
         while end > 0 {
@@ -146,7 +149,7 @@ impl<'a> Crew<'a, '_> {
                 }
                 (first, tokens) = (first - 1, tokens + more);
             }
-            self.pass(first..end, tokens, model)?;
+            self.pass(first..end, tokens, frozen)?;
             end = first;
         }
         Ok(())
@@ -156,7 +159,8 @@ impl<'a> Crew<'a, '_> {
     ///
     /// # Errors
     /// Only a raised `cancel`.
-    fn pass(&mut self, some: Range<usize>, tokens: usize, model: &Model) -> Result<()> {
+    fn pass(&mut self, some: Range<usize>, tokens: usize, frozen: &Frozen) -> Result<()> {
+        let (model, _) = frozen.model()?;
         let Self { active, events, cancel, .. } = self;
         let group = &mut active[some.clone()];
         let checkpoint = group.iter().any(|(_, training)| training.checkpoints());
@@ -178,11 +182,19 @@ impl<'a> Crew<'a, '_> {
                     match made {
                         Ok(()) if !training.is_over() => {}
                         Ok(()) => over.push((at, training.finish(model, &mut report, cancel))),
-                        Err(error) => over.push((at, Err(error))),
+                        Err(error) => {
+                            let error = frozen.explained(error, training.spec(), &training.lengths(), 1);
+                            over.push((at, Err(error)));
+                        }
                     }
                 }
             }
             Err(error) => {
+                let one = group.first().map(|(_, training)| (training.spec(), training.lengths()));
+                let error = match one {
+                    Some((spec, lengths)) => frozen.explained(error, spec, &lengths, group.len()),
+                    None => error,
+                };
                 let text = error.to_string();
                 let same = (1..group.len()).map(|at| (at, Err(Error::msg(&text))));
                 over.extend([(0, Err(error))].into_iter().chain(same));

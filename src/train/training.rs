@@ -280,6 +280,16 @@ impl Training<'_> {
         Ok(())
     }
 
+    /// What it was asked to do.
+    pub(super) fn spec(&self) -> &TrainSpec {
+        self.spec
+    }
+
+    /// Length of each training example.
+    pub(super) fn lengths(&self) -> Vec<usize> {
+        self.tokens.lengths()
+    }
+
     /// Whether all steps are made.
     pub(super) fn is_over(&self) -> bool {
         self.standing.step >= self.steps

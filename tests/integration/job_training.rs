@@ -70,6 +70,45 @@ fn a_training_that_was_cancelled_and_killed_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn a_job_is_resumed_with_settings_that_take_less_memory_and_goes_on_where_it_was() {
+    let bench = bench();
+    let spec = TrainSpec { log: None, ..spec(&bench, "less") };
+    let step = spec.step_size();
+    assert!(spec.batch > 1);
+    let id = bench.jobs.start(&AnyJob::from(spec)).unwrap();
+    bench.wait(&id, "under way", |job| job.step >= 30);
+    bench.jobs.cancel(&id).unwrap();
+    let before = bench.wait_state(&id, JobState::Cancelled);
+    for (changes, said) in [
+        (&["--set", "batsh=1"][..], "train has no setting batsh; there are "),
+        (&["--set", "batch=0"], "batch must be a whole number from 1 to 65536, not 0"),
+        (&["--set", "batch"], "a setting and its value: batch=8"),
+    ] {
+        let output = bench.cli(&[&["resume", &id][..], changes].concat());
+        assert_eq!(output.status.code(), Some(2), "{changes:?}");
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+    }
+    // Other steps are another training.
+    let output = bench.cli(&["resume", &id, "--set", "batch=1", "--set", "accumulate=1"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let failed = bench.wait_state(&id, JobState::Failed);
+    assert!(failed.error.as_ref().unwrap().contains("with other settings"), "{failed:?}");
+    let accumulate = format!("accumulate={step}");
+    let output =
+        bench.cli(&["resume", &id, "--set", "batch=1", "--set", &accumulate, "--set", "checkpointing=yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    bench.wait(&id, "further on", |job| job.step >= before.step + 10);
+    bench.jobs.cancel(&id).unwrap();
+    bench.wait_state(&id, JobState::Cancelled);
+    let log = std::fs::read_to_string(bench.job(&id).join("log.txt")).unwrap();
+    assert!(log.contains(&format!("continuing after step {}", before.step)), "{log}");
+    let shown: Value = serde_json::from_slice(&bench.cli(&["show", &id, "--json"]).stdout).unwrap();
+    let asked = |name: &str| shown["spec"][name].clone();
+    assert_eq!((asked("batch"), asked("accumulate")), (1.into(), step.into()));
+    assert_eq!((asked("checkpointing"), asked("rank")), (true.into(), 2.into()));
+}
+
+#[test]
 fn a_job_whose_log_is_something_else_does_not_go_on() {
     let bench = bench();
     let _slot = bench.occupy_slot();

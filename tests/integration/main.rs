@@ -20,6 +20,9 @@ mod comparing;
 /// Completions as shells ask for them.
 #[cfg(unix)]
 mod completions;
+/// GPUs as the driver shows them.
+#[cfg(target_os = "linux")]
+mod devices;
 /// The documentation: its commands, links and tables.
 mod docs;
 /// Methods × tasks on a tiny model, beside what one prompt at a time gives.

@@ -89,8 +89,12 @@ impl EvalArgs {
         spec.libraries = self.others.iter().map(|text| NamedLibrary::read(text)).collect::<Result<_>>()?;
         let main = Catalog::open(&self.library, spec.base.as_deref())?;
         let mut others = Vec::new();
+        // A job that this one waits for may make a library: until then this one's experts stand for those to come.
+        let waits = !self.job.given.after.is_empty() || !self.job.given.after_any.is_empty();
         for other in &spec.libraries {
-            others.push((other.name.clone(), Catalog::open(&other.path, spec.base.as_deref())?));
+            let is_to_come = waits && !other.path.exists();
+            let path = if is_to_come { &self.library } else { &other.path };
+            others.push((other.name.clone(), Catalog::open(path, spec.base.as_deref())?));
         }
         let named: Vec<_> = others.iter().map(|(name, library)| (name.clone(), &**library)).collect();
         let methods = contenders(&spec.methods.join(","), &main, &named)?;

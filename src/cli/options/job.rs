@@ -19,6 +19,7 @@ const EXECUTOR: &str = "executor";
 const AS_JOB: &str = "as-job";
 const AFTER: &str = "after";
 const AFTER_ANY: &str = "after-any";
+const CORES: &str = "cores";
 const DRY_RUN: &str = "dry-run";
 const EACH: &str = "each";
 /// Setting that is the path of the base model, in every kind that has one.
@@ -35,6 +36,8 @@ pub struct GivenJob {
     pub after: Vec<String>,
     /// Jobs that have to end before it begins, however they end.
     pub after_any: Vec<String>,
+    /// Cores that each job takes.
+    pub cores: Option<usize>,
     /// Only say what would be done.
     pub dry_run: bool,
     /// One job for each dataset.
@@ -80,10 +83,16 @@ impl GivenJob {
             .value_name("EXECUTOR")
             .value_parser(choice::<Executor>())
             .help("Who does the job [default: that of [executor] in the configuration, else local]");
+        let cores = Arg::new(CORES)
+            .long(CORES)
+            .value_name("N")
+            .value_parser(clap::value_parser!(u64).range(1..=4096))
+            .help("Cores that the job takes: on this machine, others may work beside it [default: its slot's share]");
         let dry_run = Arg::new(DRY_RUN)
             .long(DRY_RUN)
             .help("Print what would be handed over, scripts and commands, and start nothing")
             .action(ArgAction::SetTrue);
+        args.push(if all_are_jobs { cores } else { cores.requires(AS_JOB) });
         args.extend([executor, if all_are_jobs { dry_run } else { dry_run.requires(AS_JOB) }]);
         args
     }
@@ -96,6 +105,7 @@ impl GivenJob {
             executor: matches.get_one::<Executor>(EXECUTOR).map(|executor| executor.id),
             after: ids(AFTER),
             after_any: ids(AFTER_ANY),
+            cores: matches.get_one::<u64>(CORES).and_then(|cores| usize::try_from(*cores).ok()),
             dry_run: matches.get_flag(DRY_RUN),
             each: kind.each.is_some() && matches.get_flag(EACH),
             values: options.iter().filter_map(|option| Some((option.id, given(option, matches)?))).collect(),

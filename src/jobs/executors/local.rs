@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Batch, Executor, Handle, Life, Slots, ToSubmit};
+use crate::jobs::cores;
 use crate::jobs::job_dir::JobDir;
 use crate::jobs::layout::{LOCK, LOG};
 use crate::jobs::slots::slots;
@@ -101,6 +102,7 @@ impl Local {
             .arg("worker")
             .arg(job.path())
             .envs(crate::threads::environment())
+            .envs(cores::read(job.path()).map(crate::threads::environment_of))
             // The lock travels as the (empty) standard input: the worker holds it from its first moment.
             .stdin(Stdio::from(lock.try_clone().map_err(fail)?))
             .stdout(Stdio::from(log.try_clone().map_err(fail)?))

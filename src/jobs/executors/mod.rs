@@ -122,6 +122,8 @@ pub struct ToSubmit<'a> {
     pub dir: Option<&'a JobDir>,
     /// Bytes of memory that it will take, where that is known.
     pub memory: Option<u64>,
+    /// Cores that it was said to take.
+    pub cores: Option<usize>,
     /// Jobs that come before it and have not finished.
     pub after: Vec<Parent>,
 }

@@ -135,7 +135,8 @@ impl Job for EvalSpec {
             *path = real(path)?;
         }
         for library in &mut self.libraries {
-            library.path = real(&library.path)?;
+            // A job before this one may make it: the worker says what is not there.
+            library.path = real_if_there(&absolute(&library.path));
         }
         self.base = self.base.as_deref().map(real_if_there);
         Ok(())

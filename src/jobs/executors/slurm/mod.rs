@@ -248,7 +248,13 @@ impl Executor for Slurm {
                 None => hand_over(),
             };
             match answer.and_then(|answer| number_of(&answer)) {
-                Ok(number) => handles.extend(array.handles(number, &settings.cluster).into_iter().map(Ok)),
+                Ok((number, cluster)) => {
+                    // Of several clusters that were named, the one that took it.
+                    let named = !settings.cluster.is_empty();
+                    let cluster = cluster.filter(|_| named).unwrap_or_else(|| settings.cluster.clone());
+                    handles.extend(array.handles(number, &cluster).into_iter().map(Ok));
+                    poll::changed(&cluster);
+                }
                 Err(error) => {
                     handles.extend((0..array.len()).map(|_| Err(error.clone())));
                     refused = Some(error);
@@ -391,11 +397,16 @@ fn on_path(program: &str) -> bool {
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
 }
 
-/// The number of a new array: `12`, or `12;cluster`.
-fn number_of(answer: &[u8]) -> Result<u64, String> {
+/// The number of a new array, and its cluster where that is said: `12`, or `12;cluster`.
+fn number_of(answer: &[u8]) -> Result<(u64, Option<String>), String> {
     let text = String::from_utf8_lossy(answer);
     let last = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-    let number = last.split(';').next().unwrap_or_default().parse();
+    let (number, cluster) =
+        last.split_once(';').map_or((last, None), |(number, cluster)| (number, Some(cluster)));
+    let is_name = |name: &&str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    };
+    let number = number.parse().map(|number| (number, cluster.filter(is_name).map(String::from)));
     number.map_err(|_| {
         format!("`sbatch` has not said the number of the array but {:?}", crate::text::short(last))
     })

@@ -228,6 +228,7 @@ fn sbatch(asked: Asked<'_>, settings: &SlurmSettings) -> Call {
         let bytes = jobs.iter().map(|job| job.memory).collect::<Option<Vec<u64>>>()?.into_iter().max()?;
         Some(format!("{}M", (bytes + bytes / 5 + MEMORY_MARGIN).div_ceil(1 << 20)))
     };
+    let cores = jobs.iter().filter_map(|job| job.cores).max();
     let memory = Some(settings.memory.clone()).filter(|memory| !memory.is_empty()).or_else(forecast);
     let given = |option: &str, value: &str| (!value.is_empty()).then(|| format!("--{option}={value}"));
     arguments.extend(
@@ -236,7 +237,7 @@ fn sbatch(asked: Asked<'_>, settings: &SlurmSettings) -> Call {
             given("account", &settings.account),
             given("qos", &settings.qos),
             given("time", &settings.time),
-            settings.cpus.map(|cpus| format!("--cpus-per-task={cpus}")),
+            cores.or(settings.cpus).map(|cpus| format!("--cpus-per-task={cpus}")),
             memory.map(|memory| format!("--mem={memory}")),
             given("gres", &settings.gres),
             given("constraint", &settings.constraint),
@@ -321,6 +322,7 @@ mod tests {
 
     fn jobs(after: &[&[Parent]]) -> Vec<ToSubmit<'static>> {
         let job = |(n, after): (usize, &&[Parent])| ToSubmit {
+            cores: None,
             path: format!("/lib/.lora-tui/jobs/job-{n}").into(),
             dir: None,
             memory: Some(1 << 30),

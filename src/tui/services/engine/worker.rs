@@ -228,9 +228,11 @@ impl<'a, B: Backend> Worker<'a, B> {
                 let error = match error {
                     Error::Cancelled => FetchError::Stopped,
                     Error::NoSource(failure) => FetchError::NoSource(*failure),
-                    Error::Io { .. } | Error::File { .. } | Error::Usage(_) | Error::Message(_) => {
-                        FetchError::Other(line(&error))
-                    }
+                    Error::Io { .. }
+                    | Error::File { .. }
+                    | Error::Usage(_)
+                    | Error::Message(_)
+                    | Error::OutOfMemory => FetchError::Other(line(&error)),
                 };
                 self.state(EngineState::Missing { what: label, error: Some(error) });
             }
