@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use super::Place;
 
 /// Commands that write down how they were called and print what a file says.
-struct Fake {
-    place: Place,
+pub struct Fake {
+    pub place: Place,
     folder: tempfile::TempDir,
 }
 
 impl Fake {
-    fn new(tasks: usize, settings: &str) -> Self {
+    pub fn new(tasks: usize, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().display();
         for program in ["sbatch", "squeue", "sacct", "scancel", "scontrol"] {
@@ -37,12 +37,12 @@ impl Fake {
         fake
     }
 
-    fn says(&self, file: &str, text: &str) {
+    pub fn says(&self, file: &str, text: &str) {
         std::fs::write(self.folder.path().join(file), text).unwrap();
     }
 
     /// How the commands were called since the last question.
-    fn calls(&self) -> Vec<String> {
+    pub fn calls(&self) -> Vec<String> {
         let path = self.folder.path().join("calls");
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         std::fs::write(&path, "").unwrap();
@@ -50,19 +50,24 @@ impl Fake {
     }
 
     /// The name of the only array.
-    fn token(&self, id: &str) -> String {
+    pub fn token(&self, id: &str) -> String {
         let handle = std::fs::read(self.place.job(id).join("executor.json")).unwrap();
         serde_json::from_slice::<Value>(&handle).unwrap()["token"].as_str().unwrap().into()
     }
 
     /// Tasks of the array as the newer schema has them: states and a reason.
-    fn queue(&self, name: &str, tasks: &[(usize, &[&str], &str)]) {
+    pub fn queue(&self, name: &str, tasks: &[(usize, &[&str], &str)]) {
+        self.queue_ended(name, tasks, 1000);
+    }
+
+    /// The same of tasks that ended at this time, in seconds since the epoch by Slurm's clock.
+    pub fn queue_ended(&self, name: &str, tasks: &[(usize, &[&str], &str)], ended: u64) {
         let number = |n: usize| json!({ "set": true, "infinite": false, "number": n });
         let job = |&(index, states, reason): &(usize, &[&str], &str)| {
             json!({
                 "job_id": 100 + index, "array_job_id": number(77), "array_task_id": number(index), "array_task_string": "",
                 "job_state": states, "state_reason": reason, "name": name, "nodes": "node[7-8]", "cluster": "far",
-                "end_time": number(1000), "exit_code": { "return_code": number(0), "signal": { "id": number(9), "name": "" } },
+                "end_time": number(ended as usize), "exit_code": { "return_code": number(0), "signal": { "id": number(9), "name": "" } },
             })
         };
         let jobs: Vec<Value> = tasks.iter().map(job).collect();
@@ -126,6 +131,35 @@ fn every_state_is_told_as_what_it_is_in_two_calls() {
         job(past)
     );
     assert!(job(gone)["error"].as_str().unwrap().contains("cancelled it before it started"), "{}", job(gone));
+}
+
+#[test]
+fn of_256_trainings_exactly_the_seven_that_were_killed_are_handed_over_again() {
+    let fake = Fake::new(256, "at_once = 8\n");
+    let ids = fake.place.train_each(5, &[]);
+    let submitted: Vec<String> = fake.calls().into_iter().filter(|call| call.starts_with("sbatch")).collect();
+    assert!(submitted.len() == 1 && submitted[0].contains("--array=0-255%8"), "{submitted:?}");
+    let killed = [0, 7, 8, 100, 128, 254, 255];
+    let state = |task: usize| -> (usize, &[&str], &str) {
+        match killed.contains(&task) {
+            true => (task, &["FAILED"], "NonZeroExitCode"),
+            false => (task, &["RUNNING"], ""),
+        }
+    };
+    fake.queue(&fake.token(&ids[0]), &(0..256).map(state).collect::<Vec<_>>());
+    fake.calls();
+    let mut expected: Vec<String> = killed.iter().map(|&task| ids[task].clone()).collect();
+    expected.sort();
+    assert_eq!(fake.place.in_state("failed"), expected);
+    assert!(fake.calls().len() <= 2);
+    fake.says("sbatch", "78\n");
+    let resumed = fake.place.json(&["resume", "--failed"]);
+    let mut again: Vec<&str> =
+        resumed["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap()).collect();
+    again.sort_unstable();
+    assert_eq!(again, expected);
+    let submitted: Vec<String> = fake.calls().into_iter().filter(|call| call.starts_with("sbatch")).collect();
+    assert!(submitted.len() == 1 && submitted[0].contains("--array=0-6%8"), "{submitted:?}");
 }
 
 #[test]

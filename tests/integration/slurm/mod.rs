@@ -1,7 +1,11 @@
 //! Jobs on Slurm: a real one of this machine (`tests/slurm/cluster.sh`), and one that answers as newer versions do.
 
+/// Private experts, their clusters, an expert for each, and an evaluation, by dependencies alone.
+mod chain;
 /// A scheduler of scripts.
 mod fake;
+/// Faults of what is around: clusters, clocks, numbers that are given again, a folder that goes away.
+mod faults;
 /// Arrays on a private Slurm: killed, requeued, resumed, in an order.
 mod real;
 
