@@ -2,8 +2,8 @@
 //! turn with what people use today and prints ratios.
 //!
 //! ```text
-//! cargo bench --bench engine -- train BASE [STEPS] [f32|bf16|q8]
-//! cargo bench --bench engine -- arrow BASE LIBRARY EXPERTS [f32|bf16|q8]
+//! cargo bench --bench engine -- train BASE [STEPS] [f32|bf16|q8] [DEVICE]
+//! cargo bench --bench engine -- arrow BASE LIBRARY EXPERTS [f32|bf16|q8] [DEVICE]
 //! cargo bench --bench engine -- typing BASE LIBRARY
 //! cargo bench --bench engine -- routers BASE LIBRARY EXPERTS [f32|bf16|q8]
 //! cargo bench --bench engine -- retrieval [EXPERTS] [HIDDEN]
@@ -17,11 +17,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use lora_tui::Cancel;
+use lora_tui::devices;
 use lora_tui::eval::attribute;
 use lora_tui::library::Library;
 use lora_tui::model::{ForwardPass, LoadOptions, Model, NoHook, Precision, Tape, keep_freed_memory};
 use lora_tui::routing::{GenerateOptions, Needs, Part, Prompt, RouterConfig, SCORES, Session, StateWeigher};
-use lora_tui::train::{AdamW, LoraTrainer, Target, cross_entropy};
+use lora_tui::train::{AdamW, Forecast, LoraTrainer, Target, TrainSpec, cross_entropy};
 
 /// Tokens of the prompt and of one training sequence.
 const LENGTH: usize = 64;
@@ -162,6 +163,23 @@ fn peak_memory() -> f64 {
     line.and_then(|l| l.trim().trim_end_matches(" kB").parse::<f64>().ok()).map_or(f64::NAN, |kb| kb / 1024.0)
 }
 
+/// Bytes that are free on each GPU.
+fn room() -> Vec<u64> {
+    devices::visible_gpus().into_iter().map(|gpu| gpu.free).collect()
+}
+
+/// The most that any GPU has less free than before, in MB; the pool of the driver keeps what was freed.
+fn taken(before: &[u64]) -> f64 {
+    let taken = before.iter().zip(room()).map(|(before, now)| before.saturating_sub(now));
+    taken.max().unwrap_or(0) as f64 / 1e6
+}
+
+/// What the forecast says of [`train`], in bytes.
+fn forecast(model: &Model) -> u64 {
+    let spec = TrainSpec { batch: BATCH, precision: model.precision, ..TrainSpec::default() };
+    Forecast::new(&model.decoder.spec, &spec, &[LENGTH; BATCH]).peak()
+}
+
 /// Resident memory now in MB.
 fn memory() -> f64 {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
@@ -169,19 +187,21 @@ fn memory() -> f64 {
     pages.map_or(f64::NAN, |p| p * 4096.0 / 1e6)
 }
 
-fn options(precision: Option<&String>) -> Result<LoadOptions> {
+fn options(precision: Option<&String>, device: Option<&String>) -> Result<LoadOptions> {
     let precision = match precision.map(String::as_str) {
         None | Some("f32") => Precision::F32,
         Some("bf16") => Precision::Bf16,
         Some("q8") => Precision::Q8,
         Some(other) => bail!("precision {other} is not f32, bf16 or q8"),
     };
-    Ok(LoadOptions { precision, ..LoadOptions::default() })
+    let device = device.map_or(LoadOptions::default().device, String::clone);
+    Ok(LoadOptions { precision, device })
 }
 
 /// LoRA of rank 4 on q, k, v, o: batch of 8 × 64 tokens, loss on every token, AdamW.
 fn train(base: &Path, steps: usize, options: &LoadOptions) -> Result<()> {
     keep_freed_memory();
+    let room = room();
     let mut model = Model::load(base, options, &mut |_, _| {}, &Cancel::default())?;
     model.decoder.widen_weights();
     let targets: Vec<String> = ["q_proj", "k_proj", "v_proj", "o_proj"].map(String::from).to_vec();
@@ -221,7 +241,8 @@ fn train(base: &Path, steps: usize, options: &LoadOptions) -> Result<()> {
         serde_json::json!({
             "bench": "train", "precision": model.precision.to_string(), "step_s": step,
             "tokens_per_s": (BATCH * LENGTH) as f64 / step, "peak_mb": peak_memory(), "loss": loss,
-            "gflop": training_gflop(&model, BATCH * LENGTH),
+            "gflop": training_gflop(&model, BATCH * LENGTH), "device": model.device_name(),
+            "device_mb": taken(&room), "forecast_mb": forecast(&model) as f64 / 1e6,
         })
     );
     Ok(())
@@ -281,6 +302,7 @@ fn part_of(from: &Path, experts: usize) -> Result<tempfile::TempDir> {
 fn arrow(base: &Path, from: &Path, experts: usize, options: &LoadOptions) -> Result<()> {
     let part = part_of(from, experts)?;
     let empty = tempfile::tempdir()?;
+    let room = room();
     let cancel = Cancel::default();
     let start = Instant::now();
     let mut session = Session::open(&Library::open(empty.path())?, base, options, &mut |_| {}, &cancel)?;
@@ -301,6 +323,7 @@ fn arrow(base: &Path, from: &Path, experts: usize, options: &LoadOptions) -> Res
         serde_json::json!({
             "bench": "arrow", "precision": options.precision.to_string(), "experts": experts,
             "model_load_s": model, "base_prefill_ms": base_prefill * 1e3, "base_decode_ms": base_decode * 1e3,
+            "device": session.model().device_name(), "device_mb": taken(&room),
             "load_s": load, "load_again_s": again, "prefill_ms": prefill * 1e3, "decode_ms": decode * 1e3, "library_mb": more,
         })
     );
@@ -478,6 +501,8 @@ fn typing(base: &Path, library: &Path, options: &LoadOptions) -> Result<()> {
 }
 
 fn main() -> Result<()> {
+    // SAFETY: nothing has started a thread yet.
+    unsafe { devices::number_as_the_driver_does() };
     lora_tui::threads::compute_here();
     // Cargo adds `--bench`.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
@@ -486,16 +511,16 @@ fn main() -> Result<()> {
     match arguments.first().map(String::as_str) {
         Some("train") => {
             let steps = arguments.get(2).map_or(Ok(5), |s| s.parse())?;
-            train(&path(1)?, steps, &options(arguments.get(3))?)
+            train(&path(1)?, steps, &options(arguments.get(3), arguments.get(4))?)
         }
         Some("arrow") => {
             let experts = arguments.get(3).context("how many experts?")?.parse()?;
-            arrow(&path(1)?, &path(2)?, experts, &options(arguments.get(4))?)
+            arrow(&path(1)?, &path(2)?, experts, &options(arguments.get(4), arguments.get(5))?)
         }
-        Some("typing") => typing(&path(1)?, &path(2)?, &options(arguments.get(3))?),
+        Some("typing") => typing(&path(1)?, &path(2)?, &options(arguments.get(3), None)?),
         Some("routers") => {
             let experts = arguments.get(3).context("how many experts?")?.parse()?;
-            routers(&path(1)?, &path(2)?, experts, &options(arguments.get(4))?)
+            routers(&path(1)?, &path(2)?, experts, &options(arguments.get(4), None)?)
         }
         Some("retrieval") => {
             let number = |i: usize, usual: usize| arguments.get(i).map_or(Ok(usual), |s| s.parse());
@@ -503,7 +528,13 @@ fn main() -> Result<()> {
         }
         Some("attribute") => {
             let number = |i: usize, usual: usize| arguments.get(i).map_or(Ok(usual), |s| s.parse());
-            attribution(&path(1)?, &path(2)?, number(3, 12)?, number(4, 64)?, &options(arguments.get(5))?)
+            attribution(
+                &path(1)?,
+                &path(2)?,
+                number(3, 12)?,
+                number(4, 64)?,
+                &options(arguments.get(5), None)?,
+            )
         }
         Some("peak") => {
             let (f32, bf16) = registers::peak().unzip();
@@ -513,7 +544,7 @@ fn main() -> Result<()> {
         // `cargo test --benches` and the like start it without arguments.
         _ => {
             eprintln!(
-                "engine: train BASE [STEPS] [PRECISION] | arrow BASE LIBRARY EXPERTS [PRECISION] | typing BASE LIBRARY [PRECISION] | routers BASE LIBRARY EXPERTS [PRECISION] | retrieval [EXPERTS] [HIDDEN] | attribute BASE LIBRARY EXPERTS TOKENS [PRECISION] | peak"
+                "engine: train BASE [STEPS] [PRECISION] [DEVICE] | arrow BASE LIBRARY EXPERTS [PRECISION] [DEVICE] | typing BASE LIBRARY [PRECISION] | routers BASE LIBRARY EXPERTS [PRECISION] | retrieval [EXPERTS] [HIDDEN] | attribute BASE LIBRARY EXPERTS TOKENS [PRECISION] | peak"
             );
             Ok(())
         }

@@ -1,6 +1,6 @@
-"""PEFT on the CPU, one measurement a process, as one JSON line.
+"""PEFT, by default on the CPU, one measurement a process, as one JSON line.
 
-    peer_peft.py train BASE.gguf STEPS float32|bfloat16
+    peer_peft.py train BASE STEPS float32|bfloat16 [DEVICE]
     peer_peft.py arrow BASE.gguf LIBRARY EXPERTS
 
 The same tokens, shapes and counts as `engine.rs`.
@@ -32,21 +32,24 @@ def memory(line):
 
 def load(base, dtype=torch.float32):
     base = pathlib.Path(base)
-    model = AutoModelForCausalLM.from_pretrained(str(base.parent), gguf_file=base.name, dtype=torch.float32)
+    if base.is_dir():
+        model = AutoModelForCausalLM.from_pretrained(str(base), dtype=dtype)
+    else:
+        model = AutoModelForCausalLM.from_pretrained(str(base.parent), gguf_file=base.name, dtype=torch.float32)
     model = model.to(dtype)
     # What reading the file took is no part of the peak.
     pathlib.Path("/proc/self/clear_refs").write_text("5")
     return model
 
 
-def train(base, steps, dtype):
+def train(base, steps, dtype, device="cpu"):
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(r=4, lora_alpha=8, lora_dropout=0.0, target_modules=TARGETS, task_type="CAUSAL_LM")
-    model = get_peft_model(load(base, getattr(torch, dtype)), config).train()
+    model = get_peft_model(load(base, getattr(torch, dtype)).to(device), config).train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimiser = torch.optim.AdamW(trained, lr=1e-3, weight_decay=0.0)
-    ids = torch.tensor(tokens(BATCH * LENGTH)).view(BATCH, LENGTH)
+    ids = torch.tensor(tokens(BATCH * LENGTH), device=device).view(BATCH, LENGTH) % model.config.vocab_size
     targets = ids.roll(-1, dims=1).reshape(-1)
     times = []
     for _ in range(steps + 1):
@@ -56,12 +59,15 @@ def train(base, steps, dtype):
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), targets)
         loss.backward()
         optimiser.step()
+        if device != "cpu":
+            torch.cuda.synchronize()
         times.append(time.perf_counter() - start)
     step = statistics.median(times[1:])
     return {
         "step_s": step,
         "tokens_per_s": BATCH * LENGTH / step,
         "peak_mb": memory("VmHWM"),
+        "device_mb": torch.cuda.max_memory_allocated() / 1e6 if device != "cpu" else 0.0,
         "loss": loss.item(),
     }
 
@@ -115,5 +121,5 @@ def arrow(base, library, experts):
 if __name__ == "__main__":
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     kind, base, *rest = sys.argv[1:]
-    found = train(base, int(rest[0]), rest[1]) if kind == "train" else arrow(base, rest[0], int(rest[1]))
+    found = train(base, int(rest[0]), *rest[1:]) if kind == "train" else arrow(base, rest[0], int(rest[1]))
     print(json.dumps(found))
