@@ -70,6 +70,35 @@ pub fn exact(value: f64) -> String {
     }
 }
 
+/// A number with `places` decimals, of which 0 has no sign: what rounds to it is neither below nor above.
+pub fn fixed(value: f64, places: usize) -> String {
+    let text = format!("{value:.places$}");
+    match text.strip_prefix('-') {
+        Some(rest) if !rest.contains(|c: char| c.is_ascii_digit() && c != '0') => rest.to_string(),
+        _ => text,
+    }
+}
+
+/// A share in percent: one decimal from 1 % on, below that three digits, so that a thousand shares of about 0.1 % can be
+/// told apart.
+pub fn share(share: f64) -> String {
+    let percent = 100.0 * share;
+    format!("{} %", digits(percent, 1, if percent.abs() < 0.995 { 3 } else { 1 }))
+}
+
+/// A weight between 0 and 1: two decimals, and two digits below 0.1.
+pub fn weight(weight: f64) -> String {
+    digits(weight, 2, if weight.abs() < 0.0995 { 2 } else { 1 })
+}
+
+/// A number with `places` decimals, or more where fewer than so many digits would be left.
+fn digits(value: f64, places: usize, digits: i32) -> String {
+    let first = value.abs().log10().floor();
+    let wanted =
+        if first.is_finite() { (f64::from(digits - 1) - first).clamp(0.0, 12.0) as usize } else { 0 };
+    fixed(value, places.max(wanted))
+}
+
 /// JSON in which what [`printable`] escapes is escaped too, as JSON does it: the same document, and nothing that acts
 /// on a terminal. Line ends between its parts stay.
 pub fn printable_json(json: &str) -> Cow<'_, str> {
@@ -176,6 +205,17 @@ mod tests {
         assert_eq!(at(0.0001)[..3], ["0.0001", "1.00e-4", "1.0e-4"]);
         assert_eq!(at(f64::NAN), ["NaN", "NaN", "?", "?", "NaN"]);
         assert_eq!(at(f64::INFINITY), ["inf", "inf", "?", "?", "inf"]);
+    }
+
+    #[test]
+    fn small_shares_and_weights_can_be_told_apart() {
+        let shares = [1.0, 0.256, 0.0421, 0.01, 0.00103, 0.000984, 0.000_012, 0.0].map(share);
+        let wanted = ["100.0 %", "25.6 %", "4.2 %", "1.0 %", "0.103 %", "0.0984 %", "0.00120 %", "0.0 %"];
+        assert_eq!(shares, wanted);
+        let weights = [1.0, 0.25, 0.1, 0.0333, 0.001, 0.0].map(weight);
+        assert_eq!(weights, ["1.00", "0.25", "0.10", "0.033", "0.0010", "0.00"]);
+        assert_eq!([-0.001, 0.001, -0.006, 1.0].map(|v| fixed(v, 2)), ["0.00", "0.00", "-0.01", "1.00"]);
+        assert_eq!([fixed(f64::NAN, 1), fixed(-0.0, 0)], ["NaN", "0"]);
     }
 
     #[test]

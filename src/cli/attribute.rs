@@ -11,7 +11,7 @@ use crate::Result;
 use crate::eval::{Effect, attribute};
 use crate::model::Precision;
 use crate::routing::GenerateOptions;
-use crate::text::printable;
+use crate::text::{fixed, printable, share};
 
 /// Show how much less likely an answer is without each expert
 #[derive(Clone, Debug, clap::Args)]
@@ -72,7 +72,7 @@ pub fn run(args: &AttributeArgs, output: &Output) -> Result<()> {
             "log_probability": found.routed, "base_log_probability": found.base,
             "layers": found.groups.iter().map(|g| [g.start, g.end]).collect::<Vec<_>>(),
             "experts": found.experts.iter().map(row).collect::<Vec<_>>(),
-            "explained": found.explained(),
+            "gain": found.gain(), "noise": found.noise(), "explained": found.explained(),
             "skipped": left_out(&library, &session),
         }));
     }
@@ -87,11 +87,15 @@ pub fn run(args: &AttributeArgs, output: &Output) -> Result<()> {
     ];
     columns.extend(groups.iter().map(|name| (name.as_str(), Align::Right)));
     let mut table = Table::new(&columns);
-    let change = |effect: f64| format!("{:+.2}", 0.0 - effect);
+    let change = |effect: f64| match fixed(0.0 - effect, 2) {
+        zero if zero == "0.00" => zero,
+        minus if minus.starts_with('-') => minus,
+        plus => format!("+{plus}"),
+    };
     for one in &found.experts {
         let mut cells = vec![
             printable(&names[one.expert]).into_owned(),
-            format!("{:.1} %", 100.0 * one.share),
+            share(one.share),
             change(one.effect),
             change(one.control),
         ];
@@ -99,11 +103,5 @@ pub fn run(args: &AttributeArgs, output: &Output) -> Result<()> {
         table.row(cells);
     }
     output.text(&table.render())?;
-    match found.explained() {
-        Some(share) => output.line(&format!(
-            "Together they make {:.0} % of what routing gained over the base model.",
-            100.0 * share
-        )),
-        None => output.line("Routing gained nothing over the base model here."),
-    }
+    output.line(&found.conclusion(|share| format!("{:.0} %", 100.0 * share)))
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::options::{BaseArgs, PromptArgs, RouterArgs};
+use super::options::{BaseArgs, PromptArgs, RouterArgs, routers};
 use super::output::Output;
 use super::route::{CalibrationFields, left_out, start_session};
 use super::{Align, Table};
@@ -10,9 +10,9 @@ use crate::catalog::Catalog;
 use crate::eval::{Compared, compare, differing};
 use crate::library::Library;
 use crate::model::Precision;
-use crate::named::{find_name, split_names};
+use crate::named::find_name;
 use crate::routing::RouterConfig;
-use crate::text::printable;
+use crate::text::{printable, share};
 use crate::{Error, Result};
 
 /// Experts of a router that the table names.
@@ -41,25 +41,25 @@ pub struct CompareArgs {
 }
 
 /// Reads a list of routers. A comma may belong to the name of an expert of `library`.
-fn routers(library: &Library, texts: &[String]) -> Result<Vec<RouterConfig>> {
+fn routers_of(library: &Library, texts: &[String]) -> Result<Vec<RouterConfig>> {
     let known = |name: &str| find_name(library.experts.iter().map(|e| e.name.as_str()), name).is_some();
     let is_router = |text: &str| {
         let read = text.parse::<RouterConfig>();
         read.is_ok_and(|config| !config.router.names_expert() || known(&config.argument))
     };
-    texts.iter().flat_map(|text| split_names(text, is_router)).map(str::parse).collect()
+    routers(texts, is_router)
 }
 
 /// Runs the command.
 pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
     // Read before anything is loaded, to report a wrong name at once.
-    routers(&Library::default(), &args.routers).or_else(|error| match &error {
+    routers_of(&Library::default(), &args.routers).or_else(|error| match &error {
         Error::Usage(_) if args.routers.iter().any(|text| text.contains("single:")) => Ok(Vec::new()),
         _ => Err(error),
     })?;
     let library = Catalog::open(&args.library, args.base.base.as_deref())?;
     output.library_notes(&library);
-    let mut all = routers(&library, &args.routers)?;
+    let mut all = routers_of(&library, &args.routers)?;
     let router = args.router.among(all.iter());
     let mut session = start_session(&library, &router, &args.base, Precision::F32, output)?;
     let own = session.router().clone();
@@ -130,7 +130,8 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
 fn heaviest(one: &Compared, experts: &[String]) -> String {
     let mut order: Vec<usize> = (0..one.shares.len()).filter(|&e| one.shares[e] > 0.0).collect();
     order.sort_by(|&a, &b| one.shares[b].total_cmp(&one.shares[a]).then(a.cmp(&b)));
-    let name = |&e: &usize| format!("{} {:.0} %", printable(&experts[e]), 100.0 * one.shares[e]);
+    let percent = |of: f64| if of < 0.0995 { share(of) } else { format!("{:.0} %", 100.0 * of) };
+    let name = |&e: &usize| format!("{} {}", printable(&experts[e]), percent(one.shares[e]));
     let named: Vec<String> = order.iter().take(NAMED).map(name).collect();
     if named.is_empty() { "–".into() } else { named.join(", ") }
 }

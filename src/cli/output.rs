@@ -1,9 +1,10 @@
 //! What a command prints: results on stdout, everything else on stderr.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -21,12 +22,14 @@ const STDOUT: &str = "standard output";
 pub struct Output {
     json: bool,
     cancel: OnceLock<Cancel>,
+    /// Notes that are told once.
+    told: Mutex<BTreeSet<String>>,
 }
 
 impl Output {
     /// Prints one JSON document instead of text when `json`.
     pub fn new(json: bool) -> Self {
-        Self { json, cancel: OnceLock::new() }
+        Self { json, ..Self::default() }
     }
 
     /// Whether `--json` was given.
@@ -65,6 +68,13 @@ impl Output {
     pub fn note(&self, text: &str) {
         // Without stderr there is nowhere left to report to.
         let _ = writeln!(io::stderr().lock(), "{}", printable(text));
+    }
+
+    /// [`Self::note`], unless it was told before.
+    pub fn note_once(&self, text: &str) {
+        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_string()) {
+            self.note(text);
+        }
     }
 
     /// Says that a file was written, in one line on stderr.

@@ -15,10 +15,10 @@ use crate::eval::{own_source, prompt_source};
 use crate::library::{BaseLocation, NamedTensor, Skipped};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{
-    Calibration, RouteWarning, RouterConfig, RouterSetting, Session, Trace, TraceToken, Why, WhyExpert,
-    WhyModule, settings,
+    Calibration, Needs, RouteWarning, RouterConfig, RouterSetting, Score, Session, Trace, TraceToken, Why,
+    WhyExpert, WhyModule, WhySequence,
 };
-use crate::text::{counted, printable};
+use crate::text::{counted, fixed, printable, share, weight};
 use crate::{Error, Result};
 
 /// Route a prompt: which experts every token uses in every module
@@ -66,6 +66,7 @@ pub(super) fn start_session(
     output: &Output,
 ) -> Result<Session> {
     let config = router.config(library)?;
+    router.overruled().iter().for_each(|line| output.note(line));
     check_names(library, &config)?;
     let chosen = router.chosen_prompts()?;
     let path = base_path(library, output)?;
@@ -96,7 +97,7 @@ pub(super) fn start_session(
         output.note(&format!("warning: {warning}"));
     }
     if let Some(calibration) = session.calibrated() {
-        output.note(&format!("calibrated with {}", calibration.source));
+        note_calibration(&calibration, output);
     }
     if !output.is_json() {
         let skipped = session.skipped().iter().map(|skipped| format!("skipped {skipped}"));
@@ -163,63 +164,79 @@ pub(super) fn note_warnings(warnings: &[RouteWarning], output: &Output) {
     warnings.iter().for_each(|warning| output.note(&format!("warning: {}", warning.text)));
 }
 
-/// Why a token's experts have their weights, one row per module.
+/// Why a token's experts have their weights: what decides, what was found of the prompt, a row per module.
 fn reasons(why: &Why, trace: &Trace, output: &Output) -> Result<()> {
     let name = |e: usize| trace.experts.get(e).map_or("–".into(), |name| printable(name).into_owned());
     if let Some(token) = trace.tokens.get(why.token) {
-        output.line(&format!(
-            "token {} \"{}\", scored by {}",
-            why.token,
-            printable(&token.text),
-            why.score
-        ))?;
+        output.line(&format!("token {} \"{}\". {}.", why.token, printable(&token.text), why.decided))?;
     }
-    let mut order: Vec<usize> = (0..why.votes.len()).collect();
-    order.sort_by(|&a, &b| why.votes[b].total_cmp(&why.votes[a]).then(a.cmp(&b)));
-    let votes: Vec<String> =
-        order.iter().take(EXPLAINED).map(|&e| format!("{} {:.1} %", name(e), 100.0 * why.votes[e])).collect();
-    if !votes.is_empty() {
-        output.line(&format!("votes of the prompt: {}", votes.join(", ")))?;
+    if let Some(sequence) = &why.sequence {
+        if !sequence.words.is_empty() {
+            output.line(&format!("The prompt: {}.", sequence.words))?;
+        }
+        if !sequence.experts.is_empty() {
+            output.text(&shares_of(sequence, name).render())?;
+        }
     }
-    let mut table = Table::new(&[
-        ("module", Align::Left),
-        ("expert", Align::Left),
-        ("weight", Align::Right),
-        ("score", Align::Right),
-        ("calibrated", Align::Right),
-        ("σ₁ share", Align::Right),
-        ("σ₂/σ₁", Align::Right),
-        ("runner-up", Align::Left),
-        ("weight", Align::Right),
-        ("score", Align::Right),
-        ("calibrated", Align::Right),
-    ]);
-    for WhyModule { module, experts } in &why.modules {
-        let deviation = |one: &WhyExpert| one.calibrated.map_or("–".into(), |z| format!("{z:.2}"));
-        let mut cells = vec![printable(module).into_owned()];
-        match experts.first() {
-            Some(one) => cells.extend([
-                name(one.expert),
-                format!("{:.2}", one.weight),
-                format!("{:.3}", one.score),
-                deviation(one),
-                format!("{:.2}", one.first_share),
-                format!("{:.2}", one.gap),
-            ]),
-            None => cells.extend(["–"; 6].map(String::from)),
-        }
-        match experts.get(1) {
-            Some(next) => cells.extend([
-                name(next.expert),
-                format!("{:.2}", next.weight),
-                format!("{:.3}", next.score),
-                deviation(next),
-            ]),
-            None => cells.extend(["–"; 4].map(String::from)),
-        }
+    let Some(score) = why.score.filter(|_| !why.modules.is_empty()) else { return Ok(()) };
+    let score: Score = score.parse().unwrap_or_default();
+    output.line(&format!("\nScore at every module: {}", score.help))?;
+    output.text(&modules_of(why, score, name).render())
+}
+
+/// The experts of a prompt with what was found of them.
+fn shares_of(sequence: &WhySequence, name: impl Fn(usize) -> String) -> Table {
+    let calibrated = sequence.experts.iter().any(|one| one.calibrated.is_some());
+    let weighted = sequence.experts.iter().any(|one| one.weight.is_some());
+    let mut columns = vec![("expert", Align::Left), (sequence.value, Align::Right)];
+    columns.extend(calibrated.then_some(("calibrated", Align::Right)));
+    columns.extend(weighted.then_some(("weight", Align::Right)));
+    let mut table = Table::new(&columns);
+    for one in &sequence.experts {
+        let mut cells = vec![name(one.expert), fixed(one.value, 3)];
+        cells.extend(one.calibrated.map(|z| fixed(z, 2)));
+        cells.extend(one.weight.map(|of| weight(f64::from(of))));
         table.row(cells);
     }
-    output.text(&table.render())
+    table
+}
+
+/// The first two experts of every module with what was compared.
+fn modules_of(why: &Why, score: Score, name: impl Fn(usize) -> String) -> Table {
+    let of = |pick: fn(&WhyExpert) -> bool| why.modules.iter().flat_map(|module| &module.experts).any(pick);
+    let (calibrated, decides) = (of(|one| one.calibrated.is_some()), of(|one| one.deciding.is_some()));
+    // Singular values say something where these are what is scored by.
+    let spectra = score.needs <= Needs::Spectra;
+    let mut numbers = vec![("weight", Align::Right), ("score", Align::Right)];
+    numbers.extend(calibrated.then_some(("calibrated", Align::Right)));
+    numbers.extend(why.decider.filter(|_| decides).map(|decider| (decider, Align::Right)));
+    let mut columns = vec![("module", Align::Left), ("expert", Align::Left)];
+    columns.extend(numbers.iter().copied());
+    columns.extend(
+        spectra.then_some([("σ₁ share", Align::Right), ("σ₂/σ₁", Align::Right)]).into_iter().flatten(),
+    );
+    columns.push(("runner-up", Align::Left));
+    columns.extend(numbers.iter().copied());
+    let cells_of = |one: Option<&WhyExpert>| {
+        let Some(one) = one else { return vec!["–".to_string(); 1 + numbers.len()] };
+        let mut cells = vec![name(one.expert), weight(f64::from(one.weight)), fixed(f64::from(one.score), 3)];
+        cells.extend(one.calibrated.map(|z| fixed(f64::from(z), 2)));
+        cells.extend(one.deciding.map(|value| fixed(f64::from(value), 3)));
+        cells
+    };
+    let mut table = Table::new(&columns);
+    for WhyModule { module, experts } in &why.modules {
+        let mut cells = vec![printable(module).into_owned()];
+        cells.extend(cells_of(experts.first()));
+        if spectra {
+            let first = experts.first();
+            let number = |pick: fn(&WhyExpert) -> f64| first.map_or("–".into(), |one| fixed(pick(one), 2));
+            cells.extend([number(|one| one.first_share), number(|one| one.gap)]);
+        }
+        cells.extend(cells_of(experts.get(1)));
+        table.row(cells);
+    }
+    table
 }
 
 #[derive(Serialize)]
@@ -244,8 +261,8 @@ struct Document<'a> {
     why: Option<Why>,
 }
 
-/// The router as JSON has it: its id and argument, the settings that have options of their own, by the names of
-/// these, and the settings that this router has, by their names in the text form.
+/// The router as JSON has it: its id and argument, and the settings that it has, by their names in the text form; those
+/// that have options of their own also by the names of these.
 #[derive(Serialize)]
 struct RouterFields {
     router: String,
@@ -256,14 +273,14 @@ struct RouterFields {
 
 impl RouterFields {
     fn new(config: &RouterConfig) -> Self {
-        let value = |setting| serde_json::json!(config.values.get(setting));
-        let shorthand = |setting: &'static RouterSetting| {
+        let value = |setting: &RouterSetting| serde_json::json!(config.values.get(setting));
+        let shorthand = |setting: &&'static RouterSetting| {
             setting.shorthand.as_ref().map(|shorthand| (shorthand.field(), value(setting)))
         };
         let own = config.router.settings.iter().map(|setting| (setting.name.to_string(), value(setting)));
         Self {
             router: config.head(),
-            shorthands: settings().into_iter().filter_map(shorthand).collect(),
+            shorthands: config.router.settings.iter().filter_map(shorthand).collect(),
             settings: own.collect(),
         }
     }
@@ -291,9 +308,7 @@ impl CalibrationFields {
     ) -> Option<Self> {
         let calibration =
             session.last_calibration().filter(|_| routers.any(RouterConfig::needs_calibration))?;
-        if session.calibrated().is_none() {
-            output.note(&format!("calibrated with {}", calibration.source));
-        }
+        note_calibration(&calibration, output);
         Some(Self::new(&calibration))
     }
 
@@ -301,6 +316,11 @@ impl CalibrationFields {
         let source = calibration.source.clone();
         Self { source, prompts: calibration.prompts, tokens: calibration.tokens }
     }
+}
+
+/// Says what was used, once.
+fn note_calibration(calibration: &Calibration, output: &Output) {
+    output.note_once(&format!("calibrated with {}", calibration.source));
 }
 
 fn document<'a>(
@@ -337,7 +357,7 @@ fn table(session: &Session, trace: &Trace, output: &Output) -> Result<()> {
     order.sort_by(|&a, &b| totals[b].total_cmp(&totals[a]));
     let mut shares = Table::new(&[("expert", Align::Left), ("share", Align::Right)]);
     for e in order.into_iter().filter(|&e| totals[e] > 0.0) {
-        shares.row([printable(&trace.experts[e]).into_owned(), format!("{:.1} %", totals[e] * 100.0)]);
+        shares.row([printable(&trace.experts[e]).into_owned(), share(totals[e])]);
     }
     if totals.iter().any(|&share| share > 0.0) {
         output.text(&shares.render())?;
@@ -355,8 +375,8 @@ fn table(session: &Session, trace: &Trace, output: &Output) -> Result<()> {
             "" => format!("#{}", trace.tokens[t].id),
             text => printable(text).into_owned(),
         };
-        let share = sums[best] / trace.modules.len() as f64;
-        tokens.row([text, heaviest(&sums, &trace.experts), format!("{share:.2}")]);
+        let mean = sums[best] / trace.modules.len() as f64;
+        tokens.row([text, heaviest(&sums, &trace.experts), weight(mean)]);
     }
     output.text(&tokens.render())
 }
@@ -399,6 +419,7 @@ fn save(path: &Path, logits: &Tensor, trace: &Trace, weights: bool) -> Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::settings;
 
     #[test]
     fn the_settings_of_every_router_are_in_json() {
@@ -406,14 +427,20 @@ mod tests {
             let json = serde_json::to_value(RouterFields::new(&RouterConfig::of(router))).unwrap();
             let names: Vec<&str> = json["settings"].as_object().unwrap().keys().map(String::as_str).collect();
             assert!(names.iter().eq(router.settings.iter().map(|setting| &setting.name)), "{json}");
-            // What scripts read of any router.
-            assert_eq!((&json["top_k"], &json["temperature"]), (&3.into(), &1.0.into()), "{json}");
+            // A setting that it does not have is not told, wherever it would stand.
+            for setting in settings() {
+                let Some(shorthand) = &setting.shorthand else { continue };
+                let told = json.get(shorthand.field());
+                assert_eq!(told, json["settings"].get(setting.name), "{json}");
+                assert_eq!(told.is_some(), router.has(setting), "{json}");
+            }
         }
         let arrow = "arrow:k=5:mix=factors:tied".parse().unwrap();
         let json = serde_json::to_string(&RouterFields::new(&arrow)).unwrap();
         let expected = concat!(
             r#"{"router":"arrow","top_k":5,"temperature":1.0,"mix":"factors","tie_qkv":true,"#,
-            r#""settings":{"k":5,"temperature":1.0,"calibrated":false,"prior":0.0,"mix":"factors","tied":true}}"#
+            r#""settings":{"k":5,"temperature":1.0,"calibrated":false,"prior":0.0,"sharpness":1.0,"mix":"factors","#,
+            r#""tied":true}}"#
         );
         assert_eq!(json, expected);
     }

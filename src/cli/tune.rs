@@ -2,15 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::options::{BaseArgs, RouterArgs};
+use super::options::{BaseArgs, RouterArgs, routers};
 use super::output::Output;
 use super::route::{CalibrationFields, left_out, start_session};
 use super::{Align, Table};
 use crate::catalog::Catalog;
-use crate::eval::{CANDIDATES, Evaluation, Tuned, is_noise, with_default};
+use crate::eval::{CANDIDATES, Evaluation, TuneEvent, Tuned, is_noise, with_default};
 use crate::library::Manifest;
 use crate::model::Precision;
-use crate::named::split_names;
 use crate::outside::{atomic_write, read_text_of};
 use crate::routing::RouterConfig;
 use crate::text::{counted, printable};
@@ -25,7 +24,7 @@ pub struct TuneArgs {
     /// Folder of tasks
     #[arg(long, value_name = "DIR")]
     pub tasks: PathBuf,
-    /// Routers to try, with commas between [default: a dozen of all kinds]
+    /// Routers to try, with commas between [default: some of all kinds]
     #[arg(long, value_name = "ROUTERS")]
     pub routers: Vec<String>,
     /// Items per task that the last two are asked
@@ -43,22 +42,25 @@ pub struct TuneArgs {
 /// Runs the command.
 pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
     let tasks = find_tasks(&args.tasks)?;
-    let is_router = |text: &str| text.parse::<RouterConfig>().is_ok();
-    let named = args.routers.iter().flat_map(|text| split_names(text, is_router));
-    let texts: Vec<&str> = if args.routers.is_empty() { CANDIDATES.to_vec() } else { named.collect() };
-    let routers: Vec<RouterConfig> = texts.into_iter().map(str::parse).collect::<Result<_>>()?;
+    let routers = match args.routers.as_slice() {
+        [] => CANDIDATES.iter().map(|text| text.parse()).collect::<Result<Vec<RouterConfig>>>()?,
+        texts => routers(texts, |text| text.parse::<RouterConfig>().is_ok())?,
+    };
     let library = Catalog::open(&args.library, args.base.base.as_deref())?;
     output.library_notes(&library);
     let router = args.router.among(routers.iter());
     let session = start_session(&library, &router, &args.base, Precision::F32, output)?;
     let evaluation = Evaluation { library: &library, session: &session, cancel: output.cancel() };
     let mut progress = output.progress();
-    let mut show = |line: &str| progress.stage(line);
+    let mut show = |event| match event {
+        TuneEvent::Stage(line) => progress.stage(&line),
+        TuneEvent::Step(line) => progress.update(&line),
+    };
     let mut tuned = evaluation.tune(&tasks, &routers, args.limit as usize, &mut show)?;
     // Named, and written down, with all that was measured.
     tuned.iter_mut().for_each(|one| one.router = evaluation.completed(one.router.clone()));
     drop(progress);
-    let calibration = CalibrationFields::of_resolved(&session, routers.iter(), output);
+    let calibration = CalibrationFields::of_resolved(&session, tuned.iter().map(|one| &one.router), output);
     let noise = is_noise(&tuned);
     let best = tuned.first().ok_or_else(|| Error::msg("no router was tried"))?;
     if args.write {

@@ -2,13 +2,16 @@
 
 use std::ops::Range;
 
-use super::forced::forced_without;
+use super::forced::{forced, forced_without};
 use crate::module_path::ModulePath;
 use crate::routing::{Knockout, MeanScores, Prompt, RouterConfig, Session};
+use crate::text::fixed;
 use crate::{Cancel, Error, Result};
 
 /// Groups of layers, at most.
 const GROUPS: usize = 4;
+/// What rounding changes of a log-probability, about.
+const LEAST: f64 = 1e-2;
 /// Of the directions that controls take.
 const SEED: u64 = 42;
 
@@ -43,11 +46,41 @@ pub struct Effect {
 }
 
 impl Attribution {
-    /// Share of what routing gained over the base model that the experts' effects add up to; `None` where it gained
-    /// nothing. Effects that overlap make it more than 1.
+    /// What routing gained over the base model: by how much the answer is likelier, in nats. Below 0 it lost.
+    pub fn gain(&self) -> f64 {
+        self.routed - self.base
+    }
+
+    /// By how much the answer's log-probability changes, on average, where something as long as what an expert adds
+    /// points in a random direction: a gain that is no larger is none that could be told from chance.
+    pub fn noise(&self) -> f64 {
+        let changes = self.experts.iter().map(|one| (one.control - one.effect).abs());
+        (changes.sum::<f64>() / self.experts.len().max(1) as f64).max(LEAST)
+    }
+
+    /// Σ effects / gain: the share of what routing gained (or, where the gain is below 0, lost) that the experts' effects
+    /// add up to. Effects that overlap make it more than 1, and effects against the gain less than 0. `None` where the
+    /// gain is below the noise, and too small to divide by.
     pub fn explained(&self) -> Option<f64> {
-        let gain = self.routed - self.base;
-        (gain > 0.0).then(|| self.experts.iter().map(|e| e.effect).sum::<f64>() / gain)
+        let gain = self.gain();
+        let effects = || self.experts.iter().map(|one| one.effect).sum::<f64>();
+        (gain.abs() > self.noise()).then(|| effects() / gain)
+    }
+
+    /// What the experts explain, in a sentence; `percent` writes a share.
+    pub fn conclusion(&self, percent: impl Fn(f64) -> String) -> String {
+        let (gain, noise) = (self.gain(), self.noise());
+        let what = if gain < 0.0 { "lost against" } else { "gained over" };
+        match self.explained() {
+            Some(share) => {
+                format!("Together {} of what routing {what} the base model ({gain:+.2}).", percent(share))
+            }
+            None => format!(
+                "Routing {what} the base model {}, which is too little to divide: random directions change {}.",
+                fixed(gain.abs(), 2),
+                fixed(noise, 2)
+            ),
+        }
     }
 }
 
@@ -66,8 +99,7 @@ pub fn attribute(
     if prompt.ids.is_empty() || answer.is_empty() {
         return Err(Error::usage("there is no prompt, or no answer to it"));
     }
-    let config = session.router().clone();
-    if !config.is_weighted() {
+    if !session.router().is_weighted() {
         return Err(Error::usage("the base model alone has no experts to take out: choose another router"));
     }
     let whole = prompt.clone().answered(answer);
@@ -85,10 +117,10 @@ pub fn attribute(
         knockouts.push(without(0..usize::MAX, Some(SEED)));
         knockouts.extend(groups.iter().map(|layers| without(layers.clone(), None)));
     }
-    let (experts, router) = session.resolve(&config, &mut |_| {}, cancel)?;
-    let found = forced_without(session.model(), (&*experts, &router), (prompt, answer), &knockouts, cancel)?;
+    let found = forced_without(session, (prompt, answer), &knockouts, cancel)?;
     let (none, alone) = session.resolve(&RouterConfig::base(), &mut |_| {}, cancel)?;
-    let base = forced_without(session.model(), (&*none, &alone), (prompt, answer), &[None], cancel)?;
+    let (prompts, answers) = (std::slice::from_ref(prompt), [answer.to_vec()]);
+    let base = forced(session.model(), (&*none, &alone), prompts, &answers, cancel)?;
     let at = |index: usize| found.get(index).map_or(f64::NAN, |forced| forced.log_probability);
     let each = 2 + groups.len();
     let effect = |(rank, &expert): (usize, &usize)| {
@@ -115,4 +147,58 @@ fn groups(modules: &[String]) -> Vec<Range<usize>> {
         modules.iter().filter_map(|module| ModulePath::new(module).layer()).max().map_or(1, |last| last + 1);
     let size = layers.div_ceil(GROUPS.min(layers));
     (0..layers).step_by(size).map(|from| from..(from + size).min(layers)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(gain: f64, effects: &[(f64, f64)]) -> Attribution {
+        let one = |&(effect, control): &(f64, f64)| Effect {
+            expert: 0,
+            share: 0.5,
+            effect,
+            by_group: Vec::new(),
+            control,
+            scores: MeanScores::default(),
+        };
+        let experts = effects.iter().map(one).collect();
+        Attribution { routed: gain - 3.0, base: -3.0, groups: Vec::new(), experts }
+    }
+
+    #[test]
+    fn what_is_explained_has_the_sign_and_scale_of_the_gain() {
+        let explained = |gain, effects: &[(f64, f64)]| found(gain, effects).explained();
+        let near = |found: Option<f64>, wanted: f64| (found.unwrap() - wanted).abs() < 1e-12;
+        assert!(near(explained(2.0, &[(1.0, 1.1), (0.5, 0.3)]), 0.75));
+        // Routing harmed, and so did the experts.
+        assert!(near(explained(-2.0, &[(-1.0, -1.1), (-0.5, -0.3)]), 0.75));
+        // The experts' effects go against the gain, or overlap.
+        assert!(near(explained(2.0, &[(-1.0, -1.1)]), -0.5));
+        assert!(near(explained(2.0, &[(2.0, 2.1), (3.0, 3.0)]), 2.5));
+        // Smaller than what random directions do.
+        let small = found(0.1, &[(0.6, 0.2), (0.1, 0.3)]);
+        assert_eq!((small.explained(), (small.noise() - 0.3).abs() < 1e-12), (None, true));
+        assert_eq!(explained(-0.1, &[(0.6, 0.2), (0.1, 0.3)]), None);
+        assert_eq!(explained(0.0, &[(0.0, 0.0)]), None, "nothing to divide by");
+        assert_eq!(explained(f64::NAN, &[(0.5, 0.5)]), None);
+    }
+
+    #[test]
+    fn what_is_explained_is_said() {
+        let said =
+            |gain, effects: &[(f64, f64)]| found(gain, effects).conclusion(|share| format!("{share:.2}"));
+        assert_eq!(
+            said(2.0, &[(1.5, 1.5)]),
+            "Together 0.75 of what routing gained over the base model (+2.00)."
+        );
+        assert_eq!(
+            said(-2.0, &[(-1.5, -1.5)]),
+            "Together 0.75 of what routing lost against the base model (-2.00)."
+        );
+        assert_eq!(
+            said(-0.1, &[(1.0, 0.5)]),
+            "Routing lost against the base model 0.10, which is too little to divide: random directions change 0.50."
+        );
+    }
 }

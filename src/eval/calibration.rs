@@ -105,34 +105,10 @@ pub fn prompt_source(library: &Library, chosen: Option<ChosenPrompts>) -> Prompt
 /// library or that its `library.toml` names, that bear their names or those of their tasks; else of what their
 /// `expert.toml` names. An expert whose data is not found has none.
 pub fn own_source(library: &Library, tasks: Option<PathBuf>) -> OwnSource {
-    let (root, usual) = (library.root.clone(), ChosenPrompts::of_library(library));
-    let experts: Vec<(String, Option<String>, Option<String>)> = library
-        .usable()
-        .map(|expert| {
-            let provenance = expert.provenance.as_ref();
-            let of = |field: fn(&Provenance) -> &Option<String>| provenance.and_then(|p| field(p).clone());
-            (expert.name.clone(), of(|p| &p.task), of(|p| &p.dataset))
-        })
-        .collect();
+    let places = OwnPlaces::of(library, tasks);
     OwnSource::new(move |_| {
-        let chosen =
-            tasks.clone().or_else(|| match ChosenPrompts::remembered(&root).or_else(|| usual.clone()) {
-                Some(ChosenPrompts::Tasks(tasks)) => Some(tasks),
-                _ => None,
-            });
-        let mut known: Vec<(String, PathBuf)> = Vec::new();
-        for path in chosen.iter().map(|path| find_tasks(path)).collect::<Result<Vec<_>>>()?.concat() {
-            known.push((read_task(&path)?.id, path));
-        }
-        let prompts = |(name, task, dataset): &(String, Option<String>, Option<String>)| {
-            let named =
-                |wanted: &str| known.iter().find(|(id, _)| id == wanted).map(|(_, path)| vec![path.clone()]);
-            let given = task.as_deref().and_then(named).or_else(|| named(name));
-            let places = dataset.as_deref().map_or_else(Vec::new, |named| dataset_places(&root, named));
-            let there = |place: &Vec<PathBuf>| place.iter().all(|path| path.exists());
-            let paths = given.or_else(|| places.into_iter().find(there));
-            let mut own = OwnPrompts { expert: name.clone(), ..OwnPrompts::default() };
-            let paths = paths.unwrap_or_default();
+        let prompts = |(name, paths): (String, Vec<PathBuf>)| {
+            let mut own = OwnPrompts { expert: name, ..OwnPrompts::default() };
             let each = EXAMPLES.div_ceil(paths.len().max(1));
             let tasks = paths.iter().map(|path| Ok(Dataset::load(path)?.train.into_iter().take(each)));
             let mut tasks: Vec<_> = tasks.collect::<Result<_>>()?;
@@ -145,9 +121,68 @@ pub fn own_source(library: &Library, tasks: Option<PathBuf>) -> OwnSource {
             }
             Ok(own)
         };
-        experts.iter().map(prompts).collect()
+        places.find()?.into_iter().map(prompts).collect()
     })
     .with_gates(train_gates)
+}
+
+/// Whether the own data of all of a library's experts is there, where [`own_source`] looks for it: then routers that know
+/// experts by their data can be used.
+pub fn has_own_data(library: &Library) -> bool {
+    let found = OwnPlaces::of(library, None).find().unwrap_or_default();
+    !found.is_empty() && found.iter().all(|(_, paths)| !paths.is_empty())
+}
+
+/// Where the own data of a library's experts may be.
+struct OwnPlaces {
+    root: PathBuf,
+    /// Tasks that were named for this once.
+    tasks: Option<PathBuf>,
+    /// What `library.toml` names.
+    usual: Option<ChosenPrompts>,
+    /// Each expert with the task and the dataset that its provenance names.
+    experts: Vec<(String, Option<String>, Option<String>)>,
+}
+
+impl OwnPlaces {
+    fn of(library: &Library, tasks: Option<PathBuf>) -> Self {
+        let experts = library.usable().map(|expert| {
+            let provenance = expert.provenance.as_ref();
+            let of = |field: fn(&Provenance) -> &Option<String>| provenance.and_then(|p| field(p).clone());
+            (expert.name.clone(), of(|p| &p.task), of(|p| &p.dataset))
+        });
+        Self {
+            root: library.root.clone(),
+            tasks,
+            usual: ChosenPrompts::of_library(library),
+            experts: experts.collect(),
+        }
+    }
+
+    /// The experts with the paths of their data, none for one whose data is not found.
+    ///
+    /// # Errors
+    /// Tasks that were chosen and cannot be read.
+    fn find(&self) -> Result<Vec<(String, Vec<PathBuf>)>> {
+        let chosen = || ChosenPrompts::remembered(&self.root).or_else(|| self.usual.clone());
+        let chosen = self.tasks.clone().or_else(|| match chosen() {
+            Some(ChosenPrompts::Tasks(tasks)) => Some(tasks),
+            _ => None,
+        });
+        let mut known: Vec<(String, PathBuf)> = Vec::new();
+        for path in chosen.iter().map(|path| find_tasks(path)).collect::<Result<Vec<_>>>()?.concat() {
+            known.push((read_task(&path)?.id, path));
+        }
+        let paths = |(name, task, dataset): &(String, Option<String>, Option<String>)| {
+            let named =
+                |wanted: &str| known.iter().find(|(id, _)| id == wanted).map(|(_, path)| vec![path.clone()]);
+            let given = task.as_deref().and_then(named).or_else(|| named(name));
+            let places = dataset.as_deref().map_or_else(Vec::new, |named| dataset_places(&self.root, named));
+            let there = |place: &Vec<PathBuf>| place.iter().all(|path| path.exists());
+            (name.clone(), given.or_else(|| places.into_iter().find(there)).unwrap_or_default())
+        };
+        Ok(self.experts.iter().map(paths).collect())
+    }
 }
 
 /// The validation prompts of what the experts were trained on, where most of that is still there.
@@ -209,6 +244,29 @@ mod tests {
         for bad in ["prompts = \"a\"\ntasks = \"b\"", "files = \"a\"", "prompts = 3"] {
             assert!(manifest(&format!("[calibration]\n{bad}\n")).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn tasks_that_were_chosen_for_a_library_are_data_of_its_experts() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, tasks) = (folder.path().join("library"), folder.path().join("tasks"));
+        std::fs::create_dir(&root).unwrap();
+        for task in ["plural", "negate"] {
+            std::fs::create_dir_all(tasks.join(task)).unwrap();
+            std::fs::write(tasks.join(task).join("train.jsonl"), "").unwrap();
+        }
+        let expert = |name: &str| crate::library::Expert { name: name.into(), ..Default::default() };
+        let mut library =
+            Library { root, experts: vec![expert("negate"), expert("plural")], ..Library::default() };
+        assert!(!has_own_data(&library), "nothing says where it is");
+        ChosenPrompts::Tasks(tasks.clone()).remember(&library).unwrap();
+        assert!(has_own_data(&library));
+        library.experts.push(expert("sum"));
+        assert!(!has_own_data(&library), "nothing is known of the last one");
+        library.experts.pop();
+        std::fs::remove_dir_all(&tasks).unwrap();
+        assert!(!has_own_data(&library), "it is gone");
+        assert!(!has_own_data(&Library::default()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::forced::forced;
+use super::forced::forced_here;
 use crate::routing::{GenerateOptions, Prompt, RouteWarning, RouterConfig, Session, Trace};
 use crate::{Cancel, Error, Result};
 
@@ -65,15 +65,12 @@ pub fn compare(
     Ok(all)
 }
 
-/// Log-probability in nats of an answer after a prompt, under the session's router.
+/// Log-probability in nats of an answer after the prompt that was routed last, under the session's router.
 fn log_probability(session: &Session, prompt: &Prompt, answer: &[u32], cancel: &Cancel) -> Result<f64> {
     if prompt.ids.is_empty() {
         return Err(Error::usage("the prompt is empty"));
     }
-    let (experts, router) = session.resolve(session.router(), &mut |_| {}, cancel)?;
-    let (prompts, answers) = (std::slice::from_ref(prompt), [answer.to_vec()]);
-    let found = forced(session.model(), (&*experts, &router), prompts, &answers, cancel)?;
-    Ok(found.first().map_or(f64::NAN, |forced| forced.log_probability))
+    Ok(forced_here(session, prompt, answer, cancel)?.log_probability)
 }
 
 /// Share of the counted tokens and modules at which two routings have another heaviest expert.

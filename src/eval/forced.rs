@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use crate::model::{Activations, ForwardPass, Model, Tape};
-use crate::routing::{ExpertSet, Knockout, Prompt, ResolvedRouter, RoutedHook};
+use crate::routing::{ExpertSet, Knockout, Prompt, ResolvedRouter, RoutedHook, Session};
 use crate::{Cancel, Result};
 
 /// Sequences that run together.
@@ -44,23 +44,34 @@ pub fn forced(
     Ok(all)
 }
 
-/// One prompt with one answer, once for each of `knockouts`, with that taken out. What lies below the first layer that a
+/// An answer after the prompt that a session routed last, under its router.
+///
+/// # Errors
+/// As [`forced`].
+pub fn forced_here(session: &Session, prompt: &Prompt, answer: &[u32], cancel: &Cancel) -> Result<Forced> {
+    let (experts, router, findings) = session.routed();
+    let hook = RoutedHook::new(experts, router).informed(findings);
+    let one = (std::slice::from_ref(prompt), [answer.to_vec()]);
+    let found = feed(session.model(), hook, one.0, &one.1, None, cancel)?;
+    Ok(found.first().copied().unwrap_or_default())
+}
+
+/// The prompt that a session routed last with one answer, once for each of `knockouts`, with that taken out. What lies below the first layer that a
 /// knockout changes is computed once for all of them.
 ///
 /// # Errors
 /// As [`forced`].
 pub(super) fn forced_without(
-    model: &Model,
-    (experts, router): (&ExpertSet, &ResolvedRouter),
+    session: &Session,
     (prompt, answer): (&Prompt, &[u32]),
     knockouts: &[Option<Knockout>],
     cancel: &Cancel,
 ) -> Result<Vec<Forced>> {
+    let ((experts, router, findings), model) = (session.routed(), session.model());
     let decoder = &model.decoder;
-    let one = std::slice::from_ref(prompt);
     let starts = |knockout: &Option<Knockout>| knockout.as_ref().map_or(0, |k| k.layers.start);
     let fed = fed(prompt, answer);
-    let findings = router.survey(experts, decoder, one, cancel)?.copied(BATCH);
+    let findings = findings.copied(BATCH);
     let mut tape = Tape::new(true);
     let shares = fed.len() * decoder.spec.hidden * decoder.spec.layers <= SHARED;
     if shares && knockouts.iter().any(|knockout| starts(knockout) > 0) {

@@ -26,7 +26,7 @@ mod tune;
 
 pub use asked_task::AskedTask;
 pub use attribute::{Attribution, Effect, attribute};
-pub use calibration::{ChosenPrompts, own_source, prompt_source};
+pub use calibration::{ChosenPrompts, has_own_data, own_source, prompt_source};
 pub use compare::{Compared, compare, differing};
 pub use contender::{Contender, contenders};
 pub use evaluate::{EvalEvent, EvalProgress, evaluate, settings_of};
@@ -46,4 +46,4 @@ pub use split::Split;
 pub use statistics::{Mean, RESAMPLES, interval_of_mean, interval_over_tasks, quantile};
 pub use store::{Cell, Known, Origin, Record, Store};
 pub use tables::{Line, csv, latex, lines, markdown, mean_text};
-pub use tune::{CANDIDATES, Tuned, is_noise, with_default};
+pub use tune::{CANDIDATES, TuneEvent, Tuned, is_noise, with_default};

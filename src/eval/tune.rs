@@ -1,32 +1,44 @@
 //! The best router for a library, found on the validation splits of tasks by successive halving.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::evaluation::Evaluation;
 use super::forced::{Forced, forced};
 use super::split::Split;
-use crate::routing::RouterConfig;
+use crate::routing::{CalibrationStep, ExpertSet, ResolvedRouter, RouterConfig};
 use crate::train::Dataset;
 use crate::{Error, Result};
 
 /// Routers that are tried where none are named.
-pub const CANDIDATES: [&str; 12] = [
+pub const CANDIDATES: [&str; 14] = [
     "arrow:k=3:temperature=0.1",
     "arrow:k=3:temperature=1",
     "arrow:k=3:temperature=0.3:calibrated",
     "norm:k=3:temperature=0.3:calibrated",
     "arrow:k=3:temperature=0.3:calibrated:prior=4",
     "norm:k=3:temperature=0.3:calibrated:prior=8",
+    "norm:k=3:temperature=0.3:calibrated:prior=8:sharpness=auto",
     "lag:k=3:calibrated",
     "vote:score=arrow:top=1:calibrated",
     "vote:score=norm:top=1:calibrated",
     "vote:score=arrow:top=3:sharpness=0.5:calibrated",
     "vote:score=arrow:top=0:sharpness=2:calibrated",
+    "vote:score=norm:top=0:sharpness=auto:calibrated",
     "uniform",
 ];
 
 /// Items of each task in the first round.
 const FIRST: usize = 4;
+
+/// How far tuning is.
+#[derive(Clone, Debug)]
+pub enum TuneEvent {
+    /// What it is doing.
+    Stage(String),
+    /// How far what a router needs first is.
+    Step(String),
+}
 
 /// What a router scored.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +62,8 @@ pub struct Tuned {
 /// A router with what it answered so far.
 struct Candidate {
     router: RouterConfig,
+    /// Over its experts, once it is at work.
+    resolved: Option<(Arc<ExpertSet>, ResolvedRouter)>,
     rounds: usize,
     /// By task.
     answers: Vec<Vec<Forced>>,
@@ -71,7 +85,8 @@ impl Candidate {
 impl Evaluation<'_> {
     /// Scores `routers` on the validation splits of `tasks`, on few items first; the better half goes on with twice as
     /// many, until two are left or there are `limit` items of each task. Best first. Settings that a router does not
-    /// give are those of the session's router. `progress` gets a line.
+    /// give are those of the session's router. `progress` hears
+    /// of it.
     ///
     /// # Errors
     /// Tasks without validation items; routers that cannot be resolved; none at all.
@@ -80,20 +95,29 @@ impl Evaluation<'_> {
         tasks: &[PathBuf],
         routers: &[RouterConfig],
         limit: usize,
-        progress: &mut dyn FnMut(&str),
+        progress: &mut dyn FnMut(TuneEvent),
     ) -> Result<Vec<Tuned>> {
         let data: Vec<Dataset> = tasks.iter().map(|path| Dataset::load(path)).collect::<Result<_>>()?;
         let new = |router: &RouterConfig| Candidate {
             router: router.clone(),
+            resolved: None,
             rounds: 0,
             answers: vec![Vec::new(); data.len()],
         };
         let mut alive: Vec<Candidate> = routers.iter().map(new).collect();
         let mut out: Vec<Candidate> = Vec::new();
         let mut items = FIRST.min(limit.max(1));
+        for candidate in &mut alive {
+            let config = self.completed(candidate.router.clone());
+            let mut step = |step: CalibrationStep| progress(TuneEvent::Step(step.to_string()));
+            candidate.resolved = Some(self.session.resolve(&config, &mut step, self.cancel)?);
+        }
         loop {
+            // Whoever asks first about a prompt asks for all that are left.
+            let all = alive.iter_mut().filter_map(|candidate| candidate.resolved.as_mut());
+            ResolvedRouter::survey_together(all.map(|(experts, router)| (&*experts, router)));
             for candidate in &mut alive {
-                progress(&format!("{}: {items} items of each task", candidate.router));
+                progress(TuneEvent::Stage(format!("{}: {items} items of each task", candidate.router)));
                 self.ask(candidate, tasks, &data, items)?;
             }
             alive.sort_by(|a, b| {
@@ -122,6 +146,7 @@ impl Evaluation<'_> {
         items: usize,
     ) -> Result<()> {
         candidate.rounds += 1;
+        let Some((experts, router)) = &candidate.resolved else { return Ok(()) };
         let tokenizer = self.model().tokenizer()?;
         for ((path, data), answers) in tasks.iter().zip(data).zip(&mut candidate.answers) {
             self.cancel.check()?;
@@ -133,9 +158,7 @@ impl Evaluation<'_> {
                 .map(|item| tokenizer.encode(&format!("{}{end}", item.output)))
                 .collect::<Result<_>>()?;
             let prompts = new.iter().map(|item| self.prompt(item)).collect::<Result<Vec<_>>>()?;
-            let config = self.completed(candidate.router.clone());
-            let (experts, router) = self.session.resolve(&config, &mut |_| {}, self.cancel)?;
-            answers.extend(forced(self.model(), (&experts, &router), &prompts, &right, self.cancel)?);
+            answers.extend(forced(self.model(), (experts, router), &prompts, &right, self.cancel)?);
         }
         Ok(())
     }
@@ -227,6 +250,7 @@ mod tests {
     fn a_small_difference_is_noise() {
         let candidate = |exact: &[bool]| Candidate {
             router: RouterConfig::default(),
+            resolved: None,
             rounds: 1,
             answers: vec![exact.iter().map(|&exact| Forced { exact, log_probability: -1.0 }).collect()],
         };

@@ -4,9 +4,11 @@ use rayon::prelude::*;
 
 use super::experts::ExpertSet;
 use super::scores::Measure;
+use super::sharpness::{Sharpness, sharpened, spread};
 use super::speakers::Speakers;
-use super::survey::{Reach, Seen, Survey, Surveyed};
+use super::survey::{Reach, Reasons, Seen, Survey, Surveyed};
 use crate::Result;
+use crate::text::share;
 use crate::threads::rows_per_task;
 
 /// Divides scores before the softmax of a vote.
@@ -22,10 +24,11 @@ pub struct Ballot {
     active: Vec<bool>,
     /// Modules at which anyone may speak.
     modules: usize,
+    sharpness: Sharpness,
     outcome: Outcome,
 }
 
-/// What is made of V.
+/// What is made of V, to the power 1 / sharpness.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// The weights of the experts with the most votes.
@@ -39,8 +42,6 @@ pub enum Outcome {
 pub struct Selection {
     /// So many; 0 means all.
     pub top: usize,
-    /// Weights are shares to the power 1 / sharpness.
-    pub sharpness: f64,
     /// These in any case.
     pub pinned: Vec<usize>,
 }
@@ -71,12 +72,13 @@ impl Selection {
         order
     }
 
-    /// Weights that sum to 1, from shares; 0 where `active` says no. Of equals the first is taken.
-    pub fn weights(&self, shares: &[f64], active: &[bool]) -> Vec<f32> {
+    /// Weights that sum to 1, from shares to the power 1 / `sharpness`; 0 where `active` says no. Of equals the first is
+    /// taken.
+    pub fn weights(&self, shares: &[f64], active: &[bool], sharpness: f64) -> Vec<f32> {
         let order = self.chosen(shares, active);
         let most = order.iter().map(|&e| shares[e]).fold(0.0, f64::max);
         self.spread(&order, shares.len(), |e| match most > 0.0 {
-            true => (shares[e] / most).powf(1.0 / self.sharpness),
+            true => (shares[e] / most).powf(1.0 / sharpness),
             false => 1.0,
         })
     }
@@ -85,7 +87,7 @@ impl Selection {
     pub fn softmax(&self, scores: &[f64], active: &[bool], temperature: f64) -> Vec<f32> {
         let order = self.chosen(scores, active);
         let most = order.iter().map(|&e| scores[e]).fold(f64::NEG_INFINITY, f64::max);
-        self.spread(&order, scores.len(), |e| ((scores[e] - most) / temperature / self.sharpness).exp())
+        self.spread(&order, scores.len(), |e| ((scores[e] - most) / temperature).exp())
     }
 
     /// Weights in proportion to what `power` says of the chosen ones.
@@ -101,11 +103,16 @@ impl Selection {
 
 impl Ballot {
     /// A vote among `speakers`.
-    pub fn new(measure: Measure, experts: &ExpertSet, speakers: &Speakers, outcome: Outcome) -> Self {
+    pub fn new(
+        measure: Measure,
+        experts: &ExpertSet,
+        speakers: &Speakers,
+        (sharpness, outcome): (Sharpness, Outcome),
+    ) -> Self {
         let active = speakers.active.clone();
         let speaks = |candidate: &[bool]| candidate.iter().zip(&active).any(|(c, a)| *c && *a);
         let modules = experts.stacked().filter(|module| speaks(&module.candidate)).count();
-        Self { measure, active, modules, outcome }
+        Self { measure, active, modules, sharpness, outcome }
     }
 
     /// p of one row, added to `kept`.
@@ -158,6 +165,22 @@ impl Survey for Ballot {
         Ok(())
     }
 
+    fn reasons(&self, sequence: &Surveyed) -> Result<Reasons> {
+        let values = self.votes(sequence);
+        let words = match self.sharpness {
+            Sharpness::Fixed(_) => String::new(),
+            Sharpness::Auto(usual) => format!(
+                "sharpness {:.2}: the votes are spread over {} of what they could be, those of calibration prompts over \
+                 {} ± {}",
+                self.sharpness.of(&values, &self.active),
+                share(spread(&values, &self.active)),
+                share(usual.mean),
+                share(usual.deviation)
+            ),
+        };
+        Ok(Reasons { words, value: "share of the votes", values, calibrated: None })
+    }
+
     fn votes(&self, sequence: &Surveyed) -> Vec<f64> {
         let mut votes = vec![0f64; self.active.len()];
         for row in sequence.counted(self.width().max(1)) {
@@ -176,9 +199,11 @@ impl Survey for Ballot {
 
     fn conclude(&self, sequence: &Surveyed) -> Result<Vec<f32>> {
         let votes = self.votes(sequence);
+        let sharpness = self.sharpness.of(&votes, &self.active);
         Ok(match &self.outcome {
-            Outcome::Weights(selection) => selection.weights(&votes, &self.active),
+            Outcome::Weights(selection) => selection.weights(&votes, &self.active, sharpness),
             Outcome::Prior(strength) => {
+                let votes = sharpened(&votes, sharpness);
                 votes.iter().map(|v| (f64::from(*strength) * (v + LEAST).ln()) as f32).collect()
             }
         })

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
+use super::ballot::{Ballot, Outcome};
 use super::calibration::{
-    Calibration, CalibrationPrompts, CalibrationText, Partial, STATES, collect, general,
+    Calibration, CalibrationPrompts, CalibrationText, LONGEST, Partial, STATES, collect, general,
 };
 use super::config::RouterConfig;
 use super::experts::ExpertSet;
@@ -15,11 +16,15 @@ use super::own_data::{
     GateJob, Gates, Known, OwnAnswer, OwnData, OwnPrompts, OwnSource, collect as collect_own, gate_tensors,
     own_tensors,
 };
+use super::preparing::{CalibrationStep, Pace, Preparation};
 use super::prompt::Prompt;
-use super::scores::{Needs, SCORES, Score};
-use super::tensor_cache::{Counts, TensorCache};
+use super::scores::{Measure, Needs, SCORES, Score};
+use super::sharpness::{Sharpness, UsualSpread, spread};
+use super::speakers::Speakers;
+use super::survey::{Survey, Surveyed, survey_pass};
+use super::tensor_cache::{Counts, Kept, TensorCache, Wanted};
 use super::trace::Part;
-use crate::model::{ForwardPass, Model, NoHook};
+use crate::model::{Decoder, ForwardPass, Model, NoHook};
 use crate::outside::hex;
 use crate::{Cancel, Error, Result};
 
@@ -27,6 +32,8 @@ use crate::{Cancel, Error, Result};
 const FORMULA: &str = concat!("calibration 2 of lora-tui ", env!("CARGO_PKG_VERSION"));
 /// Tokens by which a base model is known.
 const PROBE: usize = 16;
+/// Part of every key of how spread votes are: to be changed with anything that changes a bit of it.
+const SPREAD: &str = "spread 1";
 /// Own prompts of an expert that are looked at; gates learn from all that are given.
 const LOOKED_AT: usize = 24;
 
@@ -47,26 +54,6 @@ impl fmt::Debug for PromptSource {
     }
 }
 
-/// How far a calibration is.
-#[derive(Clone, Copy, Debug)]
-pub struct CalibrationStep<'a> {
-    /// Whose prompts they are; empty while they are looked for.
-    pub source: &'a str,
-    /// Prompts that are done.
-    pub done: usize,
-    /// All of them; 0 while they are looked for.
-    pub all: usize,
-}
-
-impl fmt::Display for CalibrationStep<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.all {
-            0 => f.write_str("calibrating"),
-            all => write!(f, "calibrating with {}: {} of {all}", self.source, self.done),
-        }
-    }
-}
-
 /// How prompts and answers become tokens.
 pub(super) struct Encoding<'a> {
     /// A prompt in tokens.
@@ -83,6 +70,7 @@ pub(super) struct Calibrator {
     own_cache: TensorCache,
     gate_cache: TensorCache,
     cache: TensorCache,
+    spread_cache: TensorCache,
     /// By key, the last one last.
     made: Mutex<Vec<(String, Arc<Calibration>)>>,
     /// By its key, one that was cancelled.
@@ -98,6 +86,7 @@ impl Calibrator {
             own_cache: TensorCache::of(root, "own-data"),
             gate_cache: TensorCache::of(root, "gates"),
             cache: TensorCache::of(root, "calibration"),
+            spread_cache: TensorCache::of(root, "votes"),
             made: Mutex::default(),
             partial: Mutex::default(),
         }
@@ -163,8 +152,9 @@ impl Calibrator {
         if let Some(kept) = kept {
             return Ok(Arc::new(kept.keyed(&key)));
         }
-        let source = "the experts' own prompts";
-        let mut progress = |done: usize, all: usize| step(CalibrationStep { source, done, all });
+        let mut pace = Pace::new(Preparation::OwnPrompts);
+        let mut progress =
+            |done: usize, all: usize| step(CalibrationStep { source: "", at: pace.at(done, all) });
         let new = collect_own((experts, &model.decoder), &prompts, &mut progress, cancel)?;
         let tensors: Vec<_> = new.tensors().into_iter().map(|tensor| (tensor, experts.len())).collect();
         self.own_cache.keep(&key, &tensors, &Counts::from([("prompts".into(), new.prompts)]));
@@ -212,8 +202,9 @@ impl Calibrator {
         if let Some(kept) = kept {
             return Ok(Arc::new(Gates::new(kept, &widths).keyed(&key)));
         }
+        let mut pace = Pace::new(Preparation::Gates);
         let mut progress =
-            |done: usize, all: usize| step(CalibrationStep { source: "training steps of gates", done, all });
+            |done: usize, all: usize| step(CalibrationStep { source: "", at: pace.at(done, all) });
         let job = GateJob { experts, model, examples: &examples };
         let new = trainer(&job, &mut progress, cancel)?;
         let tensors: Vec<_> = new.tensors().into_iter().map(|tensor| (tensor, experts.len())).collect();
@@ -273,6 +264,44 @@ impl Calibrator {
         Ok(hex(&hash.finalize()))
     }
 
+    /// How spread the votes of `experts` by this measure usually are: what was found before, else found now in a pass over
+    /// the prompts. `encode` gives a prompt in tokens.
+    ///
+    /// # Errors
+    /// Prompts that cannot be read or encoded, or fewer than two; a raised `cancel`.
+    pub fn usual_spread(
+        &self,
+        (experts, model): (&ExpertSet, &Model),
+        measure: &Measure,
+        encode: &dyn Fn(&CalibrationText) -> Result<Prompt>,
+        step: &mut dyn FnMut(CalibrationStep),
+        cancel: &Cancel,
+    ) -> Result<UsualSpread> {
+        let CalibrationPrompts { source, texts } = (self.source.0)()?;
+        let prompts: Vec<Prompt> = texts.iter().map(encode).collect::<Result<_>>()?;
+        let named = Named::new((experts, model, &measure.known), &prompts, cancel)?;
+        let calibrated = measure.calibration.is_some();
+        let key = format!("{} {} {calibrated} {SPREAD}", named.key, measure.score.id);
+        let key = hex(&Sha256::digest(key));
+        let wanted = [Wanted::f64("spread".into(), (1, 2))];
+        if let Some(&[mean, deviation]) =
+            self.spread_cache.read(&key, &wanted).and_then(|found| found.f64(0)).as_deref()
+        {
+            return Ok(UsualSpread { mean, deviation });
+        }
+        if measure.score.needs == Needs::Spectra {
+            experts.prepare_spectra(&model.decoder, cancel)?;
+        }
+        let mut pace = Pace::new(Preparation::Votes);
+        let mut progress =
+            |done: usize, all: usize| step(CalibrationStep { source: &source, at: pace.at(done, all) });
+        let spreads = spreads((experts, &model.decoder), measure, &prompts, &mut progress, cancel)?;
+        let found = UsualSpread::of(&spreads)?;
+        let values = [found.mean, found.deviation].into_iter();
+        self.spread_cache.keep(&key, &[(Kept::f64("spread".into(), values), 1)], &Counts::new());
+        Ok(found)
+    }
+
     /// The calibration that was asked for last.
     pub fn last(&self) -> Option<Arc<Calibration>> {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -307,7 +336,7 @@ impl Calibrator {
         step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<Arc<Calibration>> {
-        step(CalibrationStep { source: "", done: 0, all: 0 });
+        step(CalibrationStep { source: "", at: Pace::new(Preparation::Looking).at(0, 0) });
         let CalibrationPrompts { source, texts } = (self.source.0)()?;
         let explain = |e: Error| match e {
             Error::Cancelled => Error::Cancelled,
@@ -323,8 +352,10 @@ impl Calibrator {
             let calibration = match named.kept(&self.cache, experts) {
                 Some(kept) => kept.named(source),
                 None => {
-                    let mut progress =
-                        |done: usize, all: usize| step(CalibrationStep { source: &source, done, all });
+                    let mut pace = Pace::new(Preparation::Calibration);
+                    let mut progress = |done: usize, all: usize| {
+                        step(CalibrationStep { source: &source, at: pace.at(done, all) });
+                    };
                     let network = (experts, &model.decoder, known);
                     let mut partial = self.partial.lock().unwrap_or_else(PoisonError::into_inner);
                     let (_, begun) = match partial.take().filter(|(key, _)| *key == named.key) {
@@ -345,6 +376,31 @@ impl Calibrator {
         }
         made.last().map(|(_, last)| Arc::clone(last)).ok_or_else(|| Error::msg("nothing was calibrated"))
     }
+}
+
+/// How spread the votes of each prompt that has tokens are.
+fn spreads(
+    (experts, decoder): (&ExpertSet, &Decoder),
+    measure: &Measure,
+    prompts: &[Prompt],
+    progress: &mut dyn FnMut(usize, usize),
+    cancel: &Cancel,
+) -> Result<Vec<f64>> {
+    let speakers = Speakers::all(experts);
+    let outcome = (Sharpness::Fixed(1.0), Outcome::Prior(0.0));
+    let ballot = Ballot::new(measure.clone(), experts, &speakers, outcome);
+    let mut spreads = Vec::with_capacity(prompts.len());
+    for (done, prompt) in prompts.iter().enumerate().filter(|(_, prompt)| !prompt.ids.is_empty()) {
+        progress(done, prompts.len());
+        let length = ballot.reach().tokens(&prompt.parts).min(LONGEST).min(decoder.spec.context);
+        let (ids, parts) = (&prompt.ids[..length], &prompt.parts[..length]);
+        let asks = [(experts, &ballot as &dyn Survey)];
+        let kept = survey_pass(&asks, decoder, (ids, &[length]), (None, None), cancel)?.concat();
+        let votes = ballot.votes(&Surveyed { ids, parts, kept: &kept });
+        spreads.push(spread(&votes, &speakers.active));
+    }
+    progress(prompts.len(), prompts.len());
+    Ok(spreads)
 }
 
 /// A calibration by what it follows from.

@@ -5,9 +5,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::routers::{
-    CALIBRATED, ROUTERS, Router, RouterSetting, SCORE, Scope, SettingValue, SettingValues, TEMPERATURE, TOP_K,
+    CALIBRATED, PRIOR, ROUTERS, Router, RouterSetting, SCORE, SHARPNESS, Scope, SettingValue, SettingValues,
+    TEMPERATURE, TOP_K,
 };
-use super::scores::Needs;
+use super::scores::{Needs, Score};
 use crate::library::Manifest;
 use crate::named::{Named, nearest, unknown};
 use crate::{Error, Result};
@@ -119,8 +120,27 @@ impl RouterConfig {
     }
 
     /// Whether scores have to be calibrated.
-    pub fn needs_calibration(&self) -> bool {
+    pub fn is_calibrated(&self) -> bool {
         self.router.has(&CALIBRATED) && self.values.flag(&CALIBRATED)
+    }
+
+    /// Whether it has to be known how spread votes usually are.
+    pub fn needs_usual_spread(&self) -> bool {
+        let votes = !self.router.has(&PRIOR) || self.values.number(&PRIOR) > 0.0;
+        self.router.has(&SHARPNESS) && self.values.is_sharpness_found() && votes
+    }
+
+    /// Whether calibration prompts are needed.
+    pub fn needs_calibration(&self) -> bool {
+        self.is_calibrated() || self.needs_usual_spread()
+    }
+
+    /// What it scores experts by, where it does: one that chooses per token has the name of its score.
+    pub fn score(&self) -> Option<Score> {
+        match self.router.has(&SCORE) {
+            true => Some(self.values.score()),
+            false => Score::named(self.router.id).ok().copied(),
+        }
     }
 
     /// What has to be known of the experts for it.
@@ -141,6 +161,26 @@ impl RouterConfig {
         match &self.router.argument {
             Some(_) => format!("{}:{}", self.router.id, self.argument),
             None => self.router.id.to_string(),
+        }
+    }
+
+    /// A setting whose given value changes nothing beside the others, and why.
+    pub fn idle(&self) -> Option<(&'static RouterSetting, String)> {
+        let settings = self.router.settings;
+        settings.iter().find_map(|setting| Some((*setting, setting.idle(settings, &self.values)?)))
+    }
+
+    /// Whether every value that was given changes something.
+    ///
+    /// # Errors
+    /// A usage error that names the first that does not.
+    pub fn check_effect(&self) -> Result<()> {
+        match self.idle() {
+            Some((setting, why)) => Err(Error::usage(format!(
+                "{}: {} changes nothing, because {why}; or leave it out",
+                self.router.id, setting.name
+            ))),
+            None => Ok(()),
         }
     }
 
@@ -168,13 +208,16 @@ fn library_default(manifest: &Manifest) -> Result<Option<RouterConfig>> {
 }
 
 impl fmt::Display for RouterConfig {
-    /// The text form, with the settings that were given.
+    /// The text form, with the settings that were given and change something.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = self.head();
         // An argument that ends like a setting stays whole where every setting follows it.
         let all = self.router.argument.is_some() && ends_in_setting(self.router, &self.argument);
         for setting in self.router.settings {
-            let value = match self.values.given(setting) {
+            let given = self.values.given(setting);
+            // What changes nothing may come from a library's defaults; it would be refused where it is read.
+            let given = given.filter(|_| setting.idle(self.router.settings, &self.values).is_none());
+            let value = match given {
                 None if all => Some(setting.default_value()),
                 given => given,
             };
@@ -230,6 +273,7 @@ impl FromStr for RouterConfig {
             config.values.set(setting, value);
             rest = before;
         }
+        config.check_effect()?;
         match (&router.argument, rest) {
             (Some(argument), Some("") | None) => Err(Error::usage(format!(
                 "{id} needs {} after a colon: {}",
@@ -308,6 +352,45 @@ mod tests {
     }
 
     #[test]
+    fn a_setting_that_changes_nothing_is_refused() {
+        let error = |text: &str| text.parse::<RouterConfig>().unwrap_err().to_string();
+        assert_eq!(
+            error("vote:score=norm:tied"),
+            "vote: tied changes nothing, because the score norm needs no prototypes; or leave it out"
+        );
+        for text in [
+            "vote:sharpness=2",
+            "vote:sharpness=auto:calibrated",
+            "vote:top=1:mix=factors",
+            "predictor:mix=factors",
+            "logo:experts=1:mix=factors",
+        ] {
+            assert!(error(text).contains("changes nothing, because one expert has all the weight"), "{text}");
+        }
+        assert_eq!(error("lag:mix=factors"), "lag has no setting \"mix\"; it has k, calibrated, tied");
+        assert!(error("arrow:sharpness=auto").contains("nothing is voted on: give prior, too"));
+        for text in [
+            "vote:top=0:sharpness=auto",
+            "norm:k=1:prior=2:sharpness=auto",
+            "vote:tied",
+            "vote:top=0:sharpness=2",
+            "vote:score=norm:tied=false",
+            "arrow:k=1:temperature=1",
+            "arrow:k=1:temperature=0.1",
+            "uniform:mix=factors",
+        ] {
+            assert!(text.parse::<RouterConfig>().is_ok(), "{text}");
+        }
+        // What is added to it without effect is not told.
+        let added = RouterConfig::default().with(&TOP_K, 1).with(&MIX, Mix::Factors);
+        assert_eq!(added.to_string(), "arrow:k=1");
+        let mut manifest = Manifest::default();
+        manifest.router.default = Some("vote:score=norm:tied".into());
+        let error = RouterConfig::of_library(&manifest, true).unwrap_err().to_string();
+        assert!(error.starts_with("library.toml: [router] default: vote: tied changes nothing"), "{error}");
+    }
+
+    #[test]
     fn a_library_says_what_is_used_where_nobody_asks() {
         let mut manifest = Manifest::default();
         manifest.router.top_k = 5;
@@ -339,6 +422,10 @@ mod tests {
     fn value(setting: &'static RouterSetting) -> BoxedStrategy<SettingValue> {
         match setting.default_value() {
             SettingValue::Count(_) => any::<usize>().prop_map(SettingValue::Count).boxed(),
+            SettingValue::Number(_) if setting.admits(SettingValue::Word("auto")) => {
+                prop_oneof![Just(SettingValue::Word("auto")), (0.01..9.0).prop_map(SettingValue::Number)]
+                    .boxed()
+            }
             SettingValue::Number(_) => (f64::MIN_POSITIVE..f64::MAX).prop_map(SettingValue::Number).boxed(),
             SettingValue::Flag(_) => any::<bool>().prop_map(SettingValue::Flag).boxed(),
             SettingValue::Word(_) => {
@@ -378,7 +465,9 @@ mod tests {
             let read: RouterConfig = text.parse().unwrap();
             prop_assert_eq!(&read.argument, &config.argument);
             for setting in config.router.settings {
-                prop_assert_eq!(read.values.get(setting), config.values.get(setting), "{}", text);
+                let idle = setting.idle(config.router.settings, &config.values).is_some();
+                let wanted = if idle { setting.default_value() } else { config.values.get(setting) };
+                prop_assert_eq!(read.values.get(setting), wanted, "{}", text);
             }
             prop_assert_eq!(read.router.id, config.router.id);
             prop_assert_eq!(read.to_string(), text);
@@ -391,6 +480,22 @@ mod tests {
                 prop_assert_eq!(config.to_string().parse::<RouterConfig>().unwrap(), config);
             }
         }
+    }
+
+    #[test]
+    fn a_router_with_a_prior_scores_by_the_score_of_its_name() {
+        for router in ROUTERS.iter().filter(|router| router.has(&PRIOR)) {
+            assert_eq!(RouterConfig::of(router).score().map(|score| score.id), Some(router.id));
+        }
+        let score = |text: &str| text.parse::<RouterConfig>().unwrap().score().map(|score| score.id);
+        assert_eq!((score("vote:score=norm"), score("uniform"), score("lag")), (Some("norm"), None, None));
+        let needs = |text: &str| {
+            let config: RouterConfig = text.parse().unwrap();
+            (config.needs_usual_spread(), config.needs_calibration(), config.is_calibrated())
+        };
+        assert_eq!(needs("vote:top=0:sharpness=auto"), (true, true, false));
+        assert_eq!(needs("norm:prior=2:sharpness=auto:calibrated"), (true, true, true));
+        assert_eq!(needs("norm:prior=2:sharpness=2"), (false, false, false));
     }
 
     #[test]

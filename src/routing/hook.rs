@@ -81,9 +81,11 @@ impl<'a> RoutedHook<'a> {
         }
         let measure = self.measure();
         let (raw, used) = (measure.raw(rows)?, measure.of(rows)?);
+        let deciding = self.router.decider().map(|decider| decider.of(rows)).transpose()?;
+        let deciding = deciding.as_deref();
         let (position, candidate, width) = (rows.position(), rows.candidates(), self.width);
         if let Some(tap) = &mut self.tap {
-            tap.see(&Seen { position, candidate, raw: &raw, used: &used, chosen, width });
+            tap.see(&Seen { position, candidate, raw: &raw, used: &used, deciding, chosen, width });
         }
         Ok(())
     }

@@ -12,15 +12,19 @@ use super::prompt::Prompt;
 use super::routers::{Request, Resolved, Rule, TIED, Weighing};
 use super::rows::{ModuleRows, Sequences};
 use super::scores::Measure;
+use super::sharpness::UsualSpread;
 use super::speakers::Speakers;
-use super::survey::{Survey, Surveyed, survey_pass};
+use super::survey::{Reach, Survey, survey_all};
+use super::together::Together;
 use crate::model::{Decoder, Ops};
 use crate::{Cancel, Error, Result};
 
 /// A router over an [`ExpertSet`].
 #[derive(Debug)]
 pub struct ResolvedRouter {
-    rule: Box<dyn Rule>,
+    rule: Arc<dyn Rule>,
+    /// Those with which it shares what is found of prompts, and its number among them.
+    together: Option<(Arc<Together>, usize)>,
     pub(super) mix: Mix,
     speakers: Speakers,
     /// What experts replace in the base model, where weights do not depend on the token.
@@ -64,13 +68,30 @@ impl ResolvedRouter {
         }
         let (argument, values, speaking) = (config.argument.as_str(), &config.values, &speakers);
         let (calibration, known) = (prepared.calibration.as_ref(), &prepared.known);
-        let request = Request { argument, values, experts, decoder, speakers: speaking, calibration, known };
+        let usual_spread = prepared.usual_spread;
+        let request = Request {
+            argument,
+            values,
+            experts,
+            decoder,
+            speakers: speaking,
+            calibration,
+            known,
+            usual_spread,
+        };
         let Resolved { rule, mix } = (config.router.resolve)(&request)?;
         if mix == Mix::Factors && config.router.mutes {
             experts.check_equal_factors(&speakers.active)?;
         }
         let overlay = Overlay::new(experts, &rule.constant(&speakers, &[]), decoder)?.map(Arc::new);
-        Ok(Self { rule, mix, speakers, overlay, ops: Arc::clone(decoder.ops()) })
+        Ok(Self {
+            rule: Arc::from(rule),
+            together: None,
+            mix,
+            speakers,
+            overlay,
+            ops: Arc::clone(decoder.ops()),
+        })
     }
 
     /// Experts that can have weight at one token and module: the width of a trace.
@@ -95,6 +116,11 @@ impl ResolvedRouter {
         self.rule.measure()
     }
 
+    /// What decides among the experts with the highest scores, where that is something else.
+    pub(super) fn decider(&self) -> Option<Measure> {
+        self.rule.decider()
+    }
+
     /// What the rule has to know of a sequence before it weighs its tokens.
     pub(super) fn own_survey(&self) -> Option<&dyn Survey> {
         self.rule.survey()
@@ -116,6 +142,25 @@ impl ResolvedRouter {
         Ok(Findings { found: vec![found], overlay: overlay.map(Arc::new) })
     }
 
+    /// Lets routers that ask something of whole prompts ask together, each over its experts: the first one that is asked
+    /// about a prompt ([`Self::survey`]) finds out for all of them, in one pass.
+    pub fn survey_together<'a>(all: impl Iterator<Item = (&'a Arc<ExpertSet>, &'a mut Self)>) {
+        let looks = |router: &Self| router.own_survey().is_some_and(|survey| survey.reach() != Reach::Ids);
+        // Where experts replace parameters, prompts do not run together.
+        let mut asking: Vec<_> =
+            all.filter(|(experts, router)| looks(router) && router.runs_together(experts)).collect();
+        let rules = asking.iter().map(|(experts, router)| (Arc::clone(experts), Arc::clone(&router.rule)));
+        let together = Arc::new(Together::new(rules.collect()));
+        for (number, (_, router)) in asking.iter_mut().enumerate() {
+            router.together = Some((Arc::clone(&together), number));
+        }
+    }
+
+    /// Tokens that went through the base model alone for those that ask together.
+    pub fn surveyed_together(&self) -> usize {
+        self.together.as_ref().map_or(0, |(together, _)| together.tokens())
+    }
+
     /// Whether sequences with other findings can run in one pass: not where experts replace parameters of the base
     /// model.
     pub fn runs_together(&self, experts: &ExpertSet) -> bool {
@@ -135,23 +180,13 @@ impl ResolvedRouter {
         cancel: &Cancel,
     ) -> Result<Findings> {
         let Some(survey) = self.own_survey() else { return Ok(Findings::default()) };
-        let reach = |p: &Prompt| survey.reach().tokens(&p.parts[..p.asked()]);
-        let lengths: Vec<usize> = prompts.iter().map(reach).collect();
-        let pieces = prompts.iter().zip(&lengths).flat_map(|(p, length)| p.ids.iter().take(*length));
-        let tokens: Vec<u32> = pieces.copied().collect();
-        let kept = match tokens.is_empty() {
-            true => Vec::new(),
-            false => survey_pass(survey, (experts, decoder), &tokens, &lengths, None, cancel)?,
+        let found = match &self.together {
+            Some((together, number)) => together.find(*number, decoder, prompts, cancel)?,
+            None => {
+                let prompts: Vec<&Prompt> = prompts.iter().collect();
+                survey_all(&[(experts, survey)], decoder, &prompts, cancel)?.pop().unwrap_or_default()
+            }
         };
-        let mut rest = kept.as_slice();
-        let mut found = Vec::with_capacity(prompts.len());
-        for (prompt, length) in prompts.iter().zip(&lengths) {
-            let (own, others) = rest.split_at(length * survey.width());
-            rest = others;
-            let asked = prompt.asked();
-            let (ids, parts) = (&prompt.ids[..asked], &prompt.parts[..asked]);
-            found.push(survey.conclude(&Surveyed { ids, parts, kept: own })?);
-        }
         match <[Vec<f32>; 1]>::try_from(found) {
             Ok([one]) => self.findings(one, experts, decoder),
             Err(found) => Ok(Findings { found, overlay: None }),
@@ -166,6 +201,8 @@ pub struct Prepared {
     pub calibration: Option<Arc<Calibration>>,
     /// What is known of them beside their weights.
     pub known: Known,
+    /// How spread votes usually are.
+    pub usual_spread: Option<UsualSpread>,
 }
 
 /// What was found out about sequences before their tokens are weighed.
@@ -180,11 +217,12 @@ pub struct Findings {
 impl Findings {
     /// The same for so many copies of a single sequence.
     #[must_use]
-    pub fn copied(mut self, copies: usize) -> Self {
-        if let [one] = self.found.as_slice() {
-            self.found = vec![one.clone(); copies];
-        }
-        self
+    pub fn copied(&self, copies: usize) -> Self {
+        let found = match self.found.as_slice() {
+            [one] => vec![one.clone(); copies],
+            all => all.to_vec(),
+        };
+        Self { found, overlay: self.overlay.clone() }
     }
 }
 

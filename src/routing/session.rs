@@ -7,17 +7,17 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use candle_transformers::generation::{LogitsProcessor, Sampling};
 
-use super::calibration::{Calibration, CalibrationText};
-use super::calibrator::{CalibrationStep, Calibrator, Encoding, PromptSource};
+use super::calibration::CalibrationText;
+use super::calibrator::Calibrator;
 use super::config::RouterConfig;
 use super::experts::ExpertSet;
 use super::hook::RoutedHook;
-use super::own_data::{Known, OwnAnswer, OwnSource};
+use super::preparing::CalibrationStep;
 use super::prompt::Prompt;
-use super::resolved::{Prepared, ResolvedRouter};
-use super::routers::{RouterSetting, TIED};
+use super::resolved::{Findings, Prepared, ResolvedRouter};
+use super::routers::TIED;
 use super::run::Run;
-use super::scores::Needs;
+use super::scores::{Measure, Needs};
 use super::surveyor::Surveyor;
 use super::trace::{Part, Trace};
 use crate::analysis::PrototypeCache;
@@ -52,7 +52,7 @@ pub struct Session {
     pub(super) model: Model,
     template: Template,
     /// As the library has them.
-    all: Arc<ExpertSet>,
+    pub(super) all: Arc<ExpertSet>,
     /// The same, or with the router's general experts taken out and its prototypes tied.
     pub(super) experts: Arc<ExpertSet>,
     pub(super) config: RouterConfig,
@@ -257,126 +257,27 @@ impl Session {
     ) -> Result<(Arc<ExpertSet>, ResolvedRouter)> {
         let decoder = &self.model.decoder;
         let experts = prepare(config, &self.all, &self.experts, decoder, cancel)?;
-        let (needs, calibrated) = (config.needs(), config.needs_calibration());
-        if calibrated || needs > Needs::Spectra {
+        let (needs, asks) = (config.needs(), config.needs_calibration());
+        if asks || needs > Needs::Spectra {
             // Everything else is looked at first: it takes no time.
             config.check()?;
             experts.require_any()?;
         }
         let known = self.known(needs, &experts, step, cancel)?;
-        let calibration =
-            calibrated.then(|| self.calibration_of(&experts, &known, step, cancel)).transpose()?;
-        let prepared = Prepared { calibration, known };
+        let measured = asks.then(|| self.calibration_of(&experts, &known, step, cancel)).transpose()?;
+        let calibration = measured.filter(|_| config.is_calibrated());
+        let usual_spread = match config.score().filter(|_| config.needs_usual_spread()) {
+            Some(score) => {
+                let measure = Measure { score, known: known.clone(), calibration: calibration.clone() };
+                let encode = |text: &CalibrationText| self.encode(text);
+                let network = (&*experts, &self.model);
+                Some(self.calibrator.usual_spread(network, &measure, &encode, step, cancel)?)
+            }
+            None => None,
+        };
+        let prepared = Prepared { calibration, known, usual_spread };
         let router = ResolvedRouter::prepared(config, &experts, decoder, &prepared)?;
         Ok((experts, router))
-    }
-
-    /// What the answers to a prompt under `config` follow from besides the prompt and the base model, as text: all of its
-    /// settings, the content of the experts that take part, and the prompts that it is prepared with.
-    ///
-    /// # Errors
-    /// An expert that is not there; prompts that cannot be read.
-    pub fn origin(&self, config: &RouterConfig) -> Result<String> {
-        let setting =
-            |setting: &&'static RouterSetting| format!("{}={}", setting.name, config.values.get(setting));
-        let mut parts = vec![config.head()];
-        parts.extend(config.router.settings.iter().map(setting));
-        if config.router.names_expert() {
-            parts.push(format!("expert={}", self.all.digest_of(&config.argument)?));
-        } else if config.is_weighted() {
-            parts.push(format!("experts={}", self.all.digest()));
-            let lists = [("muted", &config.muted), ("pinned", &config.pinned), ("general", &config.general)];
-            for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
-                parts.push(format!("{name}={list:?}"));
-            }
-        }
-        if config.needs_calibration() || config.needs() > Needs::Spectra {
-            parts.push(format!("prepared={}", self.calibrator.digest(config, &self.all.names)?));
-        }
-        Ok(parts.join(" "))
-    }
-
-    /// From now on calibrations are made with these prompts; a calibrated router is to be set again.
-    pub fn calibrate_with(&mut self, source: PromptSource) {
-        self.calibrator.set_source(source);
-    }
-
-    /// What is usual for the present experts: what was measured before, else measured now with the prompts of
-    /// [`Self::calibrate_with`], the general ones of this program where none were given.
-    ///
-    /// # Errors
-    /// Prompts that cannot be read or used; a raised `cancel`.
-    pub fn calibrate(
-        &self,
-        step: &mut dyn FnMut(CalibrationStep),
-        cancel: &Cancel,
-    ) -> Result<Arc<Calibration>> {
-        self.calibration_of(&self.experts, &Known::default(), step, cancel)
-    }
-
-    /// What routers need to be known of the present experts beside their weights: what was found before, else found now
-    /// with the data of [`Self::learn_from`].
-    ///
-    /// # Errors
-    /// Experts whose data is not known; data that cannot be read or used; a raised `cancel`.
-    pub fn learn(
-        &self,
-        needs: Needs,
-        step: &mut dyn FnMut(CalibrationStep),
-        cancel: &Cancel,
-    ) -> Result<Known> {
-        self.known(needs, &self.experts, step, cancel)
-    }
-
-    fn known(
-        &self,
-        needs: Needs,
-        experts: &ExpertSet,
-        step: &mut dyn FnMut(CalibrationStep),
-        cancel: &Cancel,
-    ) -> Result<Known> {
-        let prompt = |text: &CalibrationText| self.encode(text);
-        let answer = |answer: &OwnAnswer| match answer {
-            OwnAnswer::Tokens(ids) => Ok(ids.clone()),
-            OwnAnswer::Text(text) => self.model.tokenizer()?.encode(&format!("{text}{}", self.template.end)),
-        };
-        let encoding = Encoding { prompt: &prompt, answer: &answer };
-        self.calibrator.known(needs, (experts, &self.model), &encoding, step, cancel)
-    }
-
-    fn calibration_of(
-        &self,
-        experts: &ExpertSet,
-        known: &Known,
-        step: &mut dyn FnMut(CalibrationStep),
-        cancel: &Cancel,
-    ) -> Result<Arc<Calibration>> {
-        experts.require_any()?;
-        let encode = |text: &CalibrationText| self.encode(text);
-        self.calibrator.get((experts, &self.model, known), &encode, step, cancel)
-    }
-
-    pub(super) fn encode(&self, text: &CalibrationText) -> Result<Prompt> {
-        match text {
-            CalibrationText::Instruction(instruction, input) => self.prompt_of(instruction, input),
-            CalibrationText::Tokens(ids) => Ok(Prompt::of_tokens(ids.clone())),
-        }
-    }
-
-    /// From now on these are the experts' own prompts, for routers that know experts by them; such a router is to be
-    /// set again.
-    pub fn learn_from(&mut self, source: OwnSource) {
-        self.calibrator.set_own_source(source);
-    }
-
-    /// What the last calibrated router was calibrated with, also one that was resolved only.
-    pub fn last_calibration(&self) -> Option<Arc<Calibration>> {
-        self.calibrator.last()
-    }
-
-    /// What the present router was calibrated with, where it was.
-    pub fn calibrated(&self) -> Option<Arc<Calibration>> {
-        self.config.needs_calibration().then(|| self.calibrator.last()).flatten()
     }
 
     fn forget(&mut self) {
@@ -429,6 +330,16 @@ impl Session {
     /// Routes passes of the present sequence.
     pub(super) fn hook(&self) -> RoutedHook<'_> {
         RoutedHook::new(&self.experts, &self.router).informed(self.surveyor.findings())
+    }
+
+    /// Tokens that went through the base model alone so far, for routers that ask something of whole prompts.
+    pub fn surveyed(&self) -> usize {
+        self.surveyor.tokens()
+    }
+
+    /// The present router over its experts, and what it found of the prompt that was routed last.
+    pub fn routed(&self) -> (&ExpertSet, &ResolvedRouter, &Findings) {
+        (&self.experts, &self.router, self.surveyor.findings())
     }
 
     /// Makes the cached sequence equal to `prompt`, computing from the first token that differs, and at least

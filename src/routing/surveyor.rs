@@ -1,9 +1,11 @@
 //! What a session knows of the sequence it is at, beside what the routed pass computes.
 
+use std::sync::Arc;
+
 use super::experts::ExpertSet;
 use super::prompt::Prompt;
 use super::resolved::{Findings, ResolvedRouter};
-use super::survey::{Surveyed, survey_pass};
+use super::survey::{Asks, Inputs, Reasons, Surveyed, survey_again, survey_pass};
 use crate::model::{Decoder, KvCache};
 use crate::{Cancel, Result};
 
@@ -28,16 +30,36 @@ fn pieces(tokens: usize) -> Vec<usize> {
     ends
 }
 
-/// Keys, values and kept numbers of a pass without experts, and what follows from them.
+/// What layers read is kept of sequences with at most so many numbers (64 MiB): of longer ones, another router has to
+/// ask for a pass of its own.
+const KEPT: usize = 1 << 24;
+
+/// Some tokens that went through the base model together.
+#[derive(Debug)]
+struct Piece {
+    /// Where it ends in the sequence.
+    end: usize,
+    /// What layers read.
+    inputs: Option<Inputs>,
+}
+
+/// Keys, values and what layers read in a pass without experts, which is the same for every router; the numbers that the
+/// present one keeps of it, and what follows from them.
 #[derive(Debug)]
 pub(super) struct Surveyor {
     cache: KvCache,
     ids: Vec<u32>,
-    /// [tokens, the survey's width].
+    pieces: Vec<Piece>,
+    /// Of whose modules the inputs are.
+    modules: Arc<Vec<String>>,
+    /// [tokens, the survey's width] of the first `done` pieces.
     kept: Vec<f32>,
+    done: usize,
     findings: Findings,
     /// By expert: its share of the votes, where there was a vote.
     votes: Vec<f64>,
+    /// Tokens that went through the base model.
+    tokens: usize,
 }
 
 impl Surveyor {
@@ -46,24 +68,55 @@ impl Surveyor {
         Self {
             cache: decoder.cache(),
             ids: Vec::new(),
+            pieces: Vec::new(),
+            modules: Arc::default(),
             kept: Vec::new(),
+            done: 0,
             findings: Findings::default(),
             votes: Vec::new(),
+            tokens: 0,
         }
     }
 
-    /// Forgets everything: the router is another one.
+    /// Forgets what follows from the router, which is another one. The pass is the same.
     pub fn forget(&mut self) {
-        self.cache.truncate(0);
-        self.ids.clear();
         self.kept.clear();
+        self.done = 0;
         self.findings = Findings::default();
         self.votes.clear();
+    }
+
+    /// Tokens that went through the base model for any router so far.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// Keeps the first pieces.
+    fn truncate(&mut self, pieces: usize, width: usize) {
+        self.pieces.truncate(pieces);
+        let tokens = self.pieces.last().map_or(0, |last| last.end);
+        self.cache.truncate(tokens);
+        self.ids.truncate(tokens);
+        self.kept.truncate(tokens * width);
+        self.done = self.done.min(pieces);
     }
 
     /// By expert: its share of the votes of the sequence, where there was a vote.
     pub fn votes(&self) -> &[f64] {
         &self.votes
+    }
+
+    /// What was concluded from what, of the sequence that was looked at last.
+    ///
+    /// # Errors
+    /// As [`Survey::reasons`].
+    ///
+    /// [`Survey::reasons`]: super::survey::Survey::reasons
+    pub fn reasons(&self, router: &ResolvedRouter, prompt: &Prompt) -> Result<Option<Reasons>> {
+        let asked = prompt.asked();
+        let surveyed =
+            Surveyed { ids: &prompt.ids[..asked], parts: &prompt.parts[..asked], kept: &self.kept };
+        router.own_survey().map(|survey| survey.reasons(&surveyed)).transpose()
     }
 
     /// What the router has to know of the sequence.
@@ -90,26 +143,40 @@ impl Surveyor {
         let (ids, parts) = (&prompt.ids[..prompt.asked()], &prompt.parts[..prompt.asked()]);
         let reach = &ids[..survey.reach().tokens(parts)];
         let same = self.ids.iter().zip(reach).take_while(|(a, b)| a == b).count();
-        let (before, ends) = (pieces(self.ids.len()), pieces(reach.len()));
-        let kept =
-            before.iter().zip(&ends).take_while(|(before, end)| before == end && **end <= same).count();
-        let keep = kept.checked_sub(1).map_or(0, |last| ends[last]);
-        self.cache.truncate(keep);
-        self.ids.truncate(keep);
-        self.kept.truncate(keep * width);
-        for &end in &ends[kept..] {
-            let piece = &reach[self.ids.len()..end];
-            progress();
-            let kept = survey_pass(
-                survey,
-                (experts, decoder),
-                piece,
-                &[piece.len()],
-                Some(&mut self.cache),
-                cancel,
-            )?;
+        let ends = pieces(reach.len());
+        let alike =
+            self.pieces.iter().zip(&ends).take_while(|(piece, end)| piece.end == **end && **end <= same);
+        let keep = if self.modules == experts.modules { alike.count() } else { 0 };
+        // Who asks for nothing leaves what others know.
+        if !reach.is_empty() {
+            self.truncate(keep, width);
+            self.modules = Arc::clone(&experts.modules);
+        }
+        let asks: Asks = (experts, survey);
+        for (at, &end) in ends.iter().enumerate().skip(self.done) {
+            let start = at.checked_sub(1).map_or(0, |before| ends[before]);
+            let piece = &reach[start..end];
+            let known = self.pieces.get(at).and_then(|piece| piece.inputs.as_ref());
+            let kept = match known {
+                Some(inputs) => survey_again(asks, decoder, piece, inputs)?,
+                None => {
+                    self.truncate(at, width);
+                    progress();
+                    let size: usize =
+                        self.pieces.iter().flat_map(|piece| &piece.inputs).map(|i| i.size).sum();
+                    let mut inputs = (size < KEPT).then(Inputs::default);
+                    let place = (Some(&mut self.cache), inputs.as_mut());
+                    let found = survey_pass(&[asks], decoder, (piece, &[piece.len()]), place, cancel)?;
+                    // What is on a device is not kept.
+                    let inputs = inputs.filter(|inputs| inputs.size > 0);
+                    self.ids.extend_from_slice(piece);
+                    self.pieces.push(Piece { end, inputs });
+                    self.tokens += piece.len();
+                    found.concat()
+                }
+            };
             self.kept.extend(kept);
-            self.ids.extend_from_slice(piece);
+            self.done = at + 1;
         }
         let surveyed = Surveyed { ids, parts, kept: &self.kept };
         let found = survey.conclude(&surveyed)?;

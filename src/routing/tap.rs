@@ -18,6 +18,8 @@ pub(super) struct Seen<'a> {
     pub raw: &'a [f32],
     /// The same as the router uses them: calibrated, where it is.
     pub used: &'a [f32],
+    /// What decides among the experts with the highest scores [rows, experts], where that is something else.
+    pub deciding: Option<&'a [f32]>,
     /// (expert, weight) [rows, width].
     pub chosen: &'a [(u32, f32)],
     /// Experts per row.

@@ -99,7 +99,7 @@ fn equal_weights(evidence: &Evidence) -> Option<String> {
 
 /// What is usual for raw scores that the router compares.
 fn raw<'a>(evidence: &Evidence<'a>) -> Option<(&'a Calibration, Score)> {
-    let score = evidence.score.filter(|_| !evidence.config.needs_calibration())?;
+    let score = evidence.score.filter(|_| !evidence.config.is_calibrated())?;
     let calibration = evidence.calibration.filter(|calibration| calibration.has(score))?;
     (evidence.experts.len() > 2).then_some((calibration, score))
 }

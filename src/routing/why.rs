@@ -4,8 +4,10 @@ use serde::Serialize;
 
 use super::experts::StackedModule;
 use super::prompt::Prompt;
+use super::routers::Scope;
+use super::scores::Needs;
 use super::session::Session;
-use super::survey::counts;
+use super::survey::{Reasons, counts};
 use super::tap::{Seen, Tap};
 use crate::analysis::{directions, spectral_gap};
 use crate::model::tensor::transpose;
@@ -16,12 +18,42 @@ use crate::{Cancel, Error, Result};
 pub struct Why {
     /// Its number in the sequence.
     pub token: usize,
-    /// The score that experts are compared by: the router's, or Arrow's for a router that has none.
-    pub score: &'static str,
+    /// What decides under the router, in words: a sentence without a full stop.
+    pub decided: String,
+    /// The score that experts are compared by at every module; none where nothing is compared there.
+    pub score: Option<&'static str>,
+    /// What decides among the experts with the highest scores, where that is another score.
+    pub decider: Option<&'static str>,
     /// By expert: its share of the votes of the whole prompt, where the router asks for them; else empty.
     pub votes: Vec<f64>,
-    /// In the order of the network.
+    /// What was found of the whole prompt, where the router asks for something.
+    pub sequence: Option<WhySequence>,
+    /// In the order of the network; none where nothing is compared there.
     pub modules: Vec<WhyModule>,
+}
+
+/// What was found of a whole prompt.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct WhySequence {
+    /// What there is to say of it, in words; empty where there is nothing.
+    pub words: String,
+    /// What the values of the experts are; empty where there are none.
+    pub value: &'static str,
+    /// The experts with the most weight, or the highest values, first.
+    pub experts: Vec<WhyShare>,
+}
+
+/// What was found of one expert.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct WhyShare {
+    /// Its number.
+    pub expert: usize,
+    /// Its weight for the whole sequence; none where every token has its own.
+    pub weight: Option<f32>,
+    /// What was found.
+    pub value: f64,
+    /// Its deviation from what is usual for the expert, where that counts.
+    pub calibrated: Option<f64>,
 }
 
 /// What was decided at one module.
@@ -44,6 +76,8 @@ pub struct WhyExpert {
     pub score: f32,
     /// Its deviation from what is usual for the expert at the module, where scores are calibrated.
     pub calibrated: Option<f32>,
+    /// What decides among the experts with the highest scores, where that is another score, calibrated where it is.
+    pub deciding: Option<f32>,
     /// σ₁² / Σ σ² of its ΔW here: how much of it the prototype stands for.
     pub first_share: f64,
     /// σ₂ / σ₁: near 1 the prototype is any direction in a plane.
@@ -93,21 +127,41 @@ impl Tap for Sums {
 struct OneToken {
     token: usize,
     most: usize,
-    /// By module: (expert, weight, score, score as it is used).
-    found: Vec<Vec<(usize, f32, f32, f32)>>,
+    /// By module.
+    found: Vec<Vec<Noted>>,
+}
+
+/// What is noted of an expert at a module.
+#[derive(Clone, Copy, Debug)]
+struct Noted {
+    expert: usize,
+    weight: f32,
+    score: f32,
+    /// The score as it is used.
+    used: f32,
+    deciding: Option<f32>,
 }
 
 impl Tap for OneToken {
     fn see(&mut self, seen: &Seen) {
         let experts = seen.candidate.len();
         let at = self.token * experts..(self.token + 1) * experts;
-        let (Some(raw), Some(used)) = (seen.raw.get(at.clone()), seen.used.get(at)) else { return };
+        let (Some(raw), Some(used)) = (seen.raw.get(at.clone()), seen.used.get(at.clone())) else { return };
+        let deciding = |e: usize| seen.deciding.and_then(|all| all.get(at.start + e).copied());
         let chosen = seen.chosen.chunks(seen.width.max(1)).nth(self.token).unwrap_or_default();
         let weight =
             |e: usize| chosen.iter().filter(|(own, _)| *own as usize == e).map(|(_, w)| *w).sum::<f32>();
-        let mut all: Vec<_> =
-            (0..experts).filter(|&e| seen.candidate[e]).map(|e| (e, weight(e), raw[e], used[e])).collect();
-        all.sort_by(|a, b| b.1.total_cmp(&a.1).then(b.3.total_cmp(&a.3)).then(a.0.cmp(&b.0)));
+        let noted = |e: usize| Noted {
+            expert: e,
+            weight: weight(e),
+            score: raw[e],
+            used: used[e],
+            deciding: deciding(e),
+        };
+        let mut all: Vec<Noted> = (0..experts).filter(|&e| seen.candidate[e]).map(noted).collect();
+        all.sort_by(|a, b| {
+            b.weight.total_cmp(&a.weight).then(b.used.total_cmp(&a.used)).then(a.expert.cmp(&b.expert))
+        });
         all.truncate(self.most);
         if let Some(found) = self.found.get_mut(seen.position) {
             *found = all;
@@ -120,22 +174,70 @@ impl Tap for OneToken {
 /// # Errors
 /// As [`Session::route_tokens`].
 fn why(session: &Session, prompt: &Prompt, (token, most): (usize, usize), cancel: &Cancel) -> Result<Why> {
+    let router = session.config.router;
+    let reasons = session.surveyor.reasons(&session.router, prompt)?;
+    let once = router.scope == Scope::Sequence;
+    let weights = session.surveyor.findings().found.first().filter(|_| once).map_or(&[][..], Vec::as_slice);
+    let sequence = reasons.map(|reasons| of_sequence(reasons, weights, most));
+    let mut decided = router.help.to_string();
+    if matches!(router.scope, Scope::Nothing | Scope::Everywhere) {
+        decided.push_str(": no token is looked at, so that there is nothing to explain");
+    }
+    // What is asked of the whole prompt at one place says nothing of others; votes are asked for everywhere.
+    let votes = session.surveyor.votes().to_vec();
+    let measure = session.router.measure().filter(|_| !once || !votes.is_empty());
+    let decider = session.router.decider().filter(|_| measure.is_some()).map(|decider| decider.score.id);
+    let modules = match measure {
+        Some(_) => modules(session, prompt, (token, most), cancel)?,
+        None => Vec::new(),
+    };
+    let score = measure.map(|measure| measure.score.id);
+    Ok(Why { token, decided, score, decider, votes, sequence, modules })
+}
+
+/// What was found of the whole prompt, of the `most` experts with the most weight or the highest values.
+fn of_sequence(reasons: Reasons, weights: &[f32], most: usize) -> WhySequence {
+    let share = |(expert, value): (usize, &f64)| WhyShare {
+        expert,
+        weight: weights.get(expert).copied(),
+        value: *value,
+        calibrated: reasons.calibrated.as_ref().and_then(|all| all.get(expert).copied()),
+    };
+    let mut experts: Vec<WhyShare> = reasons.values.iter().enumerate().map(share).collect();
+    let used = |one: &WhyShare| one.calibrated.unwrap_or(one.value);
+    experts.sort_by(|a, b| {
+        let weight = |one: &WhyShare| one.weight.unwrap_or(0.0);
+        weight(b).total_cmp(&weight(a)).then(used(b).total_cmp(&used(a))).then(a.expert.cmp(&b.expert))
+    });
+    experts.truncate(most);
+    WhySequence { words: reasons.words, value: reasons.value, experts }
+}
+
+/// What was decided at every module, from a pass that shows its scores.
+fn modules(
+    session: &Session,
+    prompt: &Prompt,
+    (token, most): (usize, usize),
+    cancel: &Cancel,
+) -> Result<Vec<WhyModule>> {
     let (experts, decoder) = (&*session.experts, &session.model.decoder);
+    if session.router.decider().is_some_and(|decider| decider.score.needs == Needs::Spectra) {
+        experts.prepare_spectra(decoder, cancel)?;
+    }
     let mut tap = OneToken { token, most, found: vec![Vec::new(); experts.modules.len()] };
     let ids = &prompt.ids[..prompt.ids.len().min(token + 1)];
     let hook = session.hook();
-    let measure = hook.measure();
+    let calibrated = hook.measure().calibration.is_some();
     hook.tapped(&mut tap).forward(decoder, ids, &[ids.len()], &mut [], cancel)?;
-    let calibrated = measure.calibration.is_some();
-    let module = |((name, stack), found): ((&String, &StackedModule), Vec<_>)| {
-        let expert = |(e, weight, score, used): (usize, f32, f32, f32)| {
-            let (first_share, gap) = spectrum(stack, e);
-            WhyExpert { expert: e, weight, score, calibrated: calibrated.then_some(used), first_share, gap }
+    let module = |((name, stack), found): ((&String, &StackedModule), Vec<Noted>)| {
+        let expert = |Noted { expert, weight, score, used, deciding }: Noted| {
+            let (first_share, gap) = spectrum(stack, expert);
+            let calibrated = calibrated.then_some(used);
+            WhyExpert { expert, weight, score, calibrated, deciding, first_share, gap }
         };
         WhyModule { module: name.clone(), experts: found.into_iter().map(expert).collect() }
     };
-    let modules = experts.modules.iter().zip(experts.stacked()).zip(tap.found).map(module).collect();
-    Ok(Why { token, score: measure.score.id, votes: session.surveyor.votes().to_vec(), modules })
+    Ok(experts.modules.iter().zip(experts.stacked()).zip(tap.found).map(module).collect())
 }
 
 /// (σ₁² / Σ σ², σ₂ / σ₁) of an expert's ΔW at a module; zeros where it has none.

@@ -10,7 +10,7 @@ use crate::catalog::Catalog;
 use crate::eval::{Attribution, Compared};
 use crate::jobs::{JobDetail, JobSummary};
 use crate::library::{FetchProgress, Skipped};
-use crate::routing::Trace;
+use crate::routing::{Preparing, Trace};
 use crate::train::ClustersPlan;
 
 /// Something happened.
@@ -269,14 +269,12 @@ pub enum EngineMessage {
         /// Time that it took.
         milliseconds: f64,
     },
-    /// How many of the prompts of a calibration are done, which the request's router needs first.
+    /// How far what the request's router needs first is.
     Calibrating {
         /// That of the request.
         ticket: u64,
-        /// How much is done.
-        done: usize,
-        /// Of how much.
-        total: usize,
+        /// How far it is.
+        step: Preparing,
     },
     /// How many of the prompt's tokens are routed; sent before the first and as they are done.
     Progress {
@@ -304,7 +302,12 @@ pub enum EngineMessage {
         error: String,
     },
     /// Prompts from the tasks that the loaded experts were trained on, untrusted.
-    Examples(Vec<String>),
+    Examples {
+        /// The prompts.
+        prompts: Vec<String>,
+        /// Whether there is data of all experts, for routers that know them by it.
+        has_data: bool,
+    },
     /// What one router of a `Study::Compare` makes of the prompt.
     Compared {
         /// That of the study.

@@ -8,7 +8,8 @@ use lora_tui::eval::{attribute, compare, differing, forced, generate_batch};
 use lora_tui::library::Library;
 use lora_tui::routing::{
     CalibrationPrompts, CalibrationText, Knockout, Needs, OwnAnswer, OwnPrompts, OwnSource, Part, Prompt,
-    PromptSource, ROUTERS, RoutedHook, RouterConfig, SCORES, Scope, Score, Session, StateWeigher, Trace,
+    PromptSource, ROUTERS, ResolvedRouter, RoutedHook, RouterConfig, SCORES, Scope, Score, Session,
+    StateWeigher, Trace,
 };
 use lora_tui::train::{GateSpec, train_gates_as};
 use lora_tui::{Cancel, Error};
@@ -525,7 +526,7 @@ fn what_cannot_be_calibrated_or_routed_is_refused_in_words() {
     let parse = |text: &str| text.parse::<RouterConfig>().unwrap_err().to_string();
     assert_eq!(parse("random:x"), "the seed of random must be a whole number, not x");
     assert_eq!(parse("vote:score=arow"), "vote: there is no score \"arow\"; did you mean arrow?");
-    assert_eq!(parse("vote:sharpness=0"), "vote: sharpness must be a positive number, not 0");
+    assert_eq!(parse("vote:sharpness=0"), "vote: sharpness must be a positive number or auto, not 0");
     assert_eq!(parse("arrow:prior=-1"), "arrow: prior must be a number of at least 0, not -1");
     assert_eq!(parse("votes"), "there is no router \"votes\"; did you mean vote?");
 }
@@ -567,6 +568,145 @@ fn a_choice_is_explained_by_the_scores_that_made_it() {
     }
     let error = session.why(&prompt, 99, 3, &Cancel::new()).unwrap_err();
     assert!(error.to_string().starts_with("there is no token 99: the prompt has"), "{error}");
+}
+
+#[test]
+fn for_every_router_it_is_said_what_decided() {
+    let f = Fixture::open("llama");
+    let (_root, library) = copied(&f, "experts");
+    let mut session = open(&f, &library, "cpu", &[f.ids.clone(), f.ids[2..].to_vec()]);
+    let own = own_prompts(session.experts());
+    session.learn_from(OwnSource::new(move |_| Ok(own.clone())).with_gates(|job, progress, cancel| {
+        train_gates_as(GateSpec { steps: 2, ..GateSpec::default() }, job, progress, cancel)
+    }));
+    let prompt = Prompt::of_tokens(f.ids.clone());
+    for router in ROUTERS.iter().filter(|router| router.id != "oracle") {
+        let head = match router.id {
+            "random" => "random:3",
+            "single" => "single:expert_1",
+            id => id,
+        };
+        for more in [":calibrated", ""] {
+            let Ok(config) = format!("{head}{more}").parse::<RouterConfig>() else { continue };
+            if router.names_expert() && !more.is_empty() {
+                continue;
+            }
+            session.set_router(config.clone()).unwrap();
+            let why = session.why(&prompt, 4, 3, &Cancel::new()).unwrap();
+            assert!(why.decided.starts_with(router.help), "{config}: {}", why.decided);
+            let nothing = matches!(router.scope, Scope::Nothing | Scope::Everywhere);
+            assert_eq!(why.decided.ends_with("nothing to explain"), nothing, "{config}");
+            assert_eq!(why.score.is_some(), !why.modules.is_empty(), "{config}");
+            assert_eq!(
+                router.scope == Scope::Token,
+                !why.modules.is_empty() && router.id != "vote",
+                "{config}"
+            );
+            let Some(sequence) = &why.sequence else {
+                assert!(router.scope != Scope::Sequence, "{config}");
+                continue;
+            };
+            // What was found ranks the experts, and the first one has the weight.
+            let trace = session.route_tokens(&prompt, &Cancel::new()).unwrap();
+            let used = |at: usize| sequence.experts[at].calibrated.unwrap_or(sequence.experts[at].value);
+            if router.id == "random" {
+                assert!(sequence.experts.is_empty() && !sequence.words.is_empty());
+                continue;
+            }
+            assert!(!sequence.value.is_empty() && used(0) >= used(1), "{config}: {sequence:?}");
+            assert_eq!(
+                sequence.experts[0].calibrated.is_some(),
+                !more.is_empty() && router.id != "vote",
+                "{config}"
+            );
+            let top = trace.top(4, 0).unwrap();
+            let first = &sequence.experts[0];
+            assert_eq!((first.expert, first.weight), (top.0 as usize, Some(top.1)), "{config}");
+        }
+    }
+    // LAG's winner is the one with the largest norm among the highest scores.
+    session.set_router("lag:k=3".parse().unwrap()).unwrap();
+    let why = session.why(&prompt, 4, 3, &Cancel::new()).unwrap();
+    assert_eq!(why.decider, Some("norm"));
+    for module in &why.modules {
+        let norms: Vec<f32> = module.experts.iter().map(|one| one.deciding.unwrap()).collect();
+        assert!(norms.iter().all(|norm| *norm <= norms[0] + 1e-4), "{norms:?}");
+    }
+    // A sharpness that was found is told.
+    session.set_router("vote:top=0:sharpness=auto".parse().unwrap()).unwrap();
+    let why = session.why(&prompt, 4, 3, &Cancel::new()).unwrap();
+    assert!(why.sequence.unwrap().words.starts_with("sharpness "));
+}
+
+/// Routers that all ask the base model about a prompt.
+const ASKING: [&str; 5] = [
+    "vote:top=0:sharpness=2",
+    "vote:score=norm:top=0:calibrated",
+    "arrow:k=2:prior=2",
+    "arrow:k=2:prior=4:sharpness=0.5",
+    "vote:top=2:tied",
+];
+
+#[test]
+fn routers_that_follow_one_another_on_a_prompt_share_the_pass_without_experts() {
+    let f = Fixture::open("llama");
+    let (_root, library) = copied(&f, "experts");
+    let prompts = vec![f.ids.clone(), f.ids[3..].to_vec()];
+    let ids: Vec<u32> = (0..45).map(|i| 2 + (i * 17) % 57).collect();
+    let prompt = Prompt::of_tokens(ids.clone());
+    let mut session = open(&f, &library, "cpu", &prompts);
+    for router in ASKING {
+        let (shared, _) = run(&mut session, router, &prompt);
+        assert_eq!(session.surveyed(), ids.len(), "{router}: one pass for all of them");
+        let (alone, _) = run(&mut open(&f, &library, "cpu", &prompts), router, &prompt);
+        assert_eq!(shared, alone, "{router}: to the last bit");
+    }
+    // One more token costs the last pieces, once for all.
+    let longer = Prompt::of_tokens([ids.as_slice(), &[5]].concat());
+    for router in ASKING {
+        let (shared, _) = run(&mut session, router, &longer);
+        assert!(session.surveyed() <= ids.len() + 8, "{router}: {}", session.surveyed());
+        let (alone, _) = run(&mut open(&f, &library, "cpu", &prompts), router, &longer);
+        assert_eq!(shared, alone, "{router}: to the last bit");
+    }
+    // So do comparisons with a reference, and attribution.
+    let before = session.surveyed();
+    let routers = ASKING.map(|text| text.parse::<RouterConfig>().unwrap());
+    compare(&mut session, &longer, &routers, (&[3, 9], 2), &mut |_| {}, &Cancel::new()).unwrap();
+    attribute(&mut session, &longer, &[3, 9], 2, &Cancel::new()).unwrap();
+    assert_eq!(session.surveyed(), before);
+}
+
+#[test]
+fn routers_that_ask_together_look_at_every_prompt_once() {
+    let f = Fixture::open("llama");
+    let (_root, library) = copied(&f, "experts");
+    let session = open(&f, &library, "cpu", &[f.ids.clone(), f.ids[2..].to_vec()]);
+    let cancel = Cancel::new();
+    let prompts = [&f.ids[..5], &f.ids[2..10], &f.ids[4..]].map(|ids| Prompt::of_tokens(ids.to_vec()));
+    let answers = vec![f.ids[..3].to_vec(); 3];
+    let texts = [ASKING.as_slice(), &["random:3", "uniform", "logo"]].concat();
+    let mut all: Vec<_> = texts
+        .iter()
+        .map(|text| session.resolve(&text.parse().unwrap(), &mut |_| {}, &cancel).unwrap())
+        .collect();
+    let alone: Vec<_> = all
+        .iter()
+        .map(|(experts, router)| {
+            forced(session.model(), (experts, router), &prompts, &answers, &cancel).unwrap()
+        })
+        .collect();
+    ResolvedRouter::survey_together(all.iter_mut().map(|(experts, router)| (&*experts, router)));
+    for (((experts, router), alone), text) in all.iter().zip(&alone).zip(&texts) {
+        for _ in 0..2 {
+            let found = forced(session.model(), (experts, router), &prompts, &answers, &cancel).unwrap();
+            for (found, alone) in found.iter().zip(alone) {
+                assert!((found.log_probability - alone.log_probability).abs() < 1e-3, "{text}");
+            }
+        }
+        let looked = if matches!(*text, "random:3" | "uniform") { 0 } else { 5 + 8 + f.ids.len() - 4 };
+        assert_eq!(router.surveyed_together(), looked, "{text}");
+    }
 }
 
 #[test]

@@ -14,12 +14,13 @@ use router::{RouterParser, Shorthands};
 pub use settings::{Options, Table};
 pub use training::{RowsShown, show, trained};
 
-use crate::Result;
 use crate::catalog::Catalog;
 use crate::eval::ChosenPrompts;
 use crate::model::Precision;
+use crate::named::split_names;
 use crate::routing::{Part, Prompt, RouterConfig, Session};
 use crate::settings::NON_NEGATIVE;
+use crate::{Error, Result};
 
 /// A library whose experts are looked at without running them.
 #[derive(Clone, Debug, clap::Args)]
@@ -143,6 +144,21 @@ impl RouterArgs {
             chosen.read()?;
         }
         Ok(chosen)
+    }
+}
+
+/// The routers of a `--routers` option: several in one text with commas between, of which one may belong to a name.
+///
+/// # Errors
+/// A text that is no router; none at all.
+pub(super) fn routers(texts: &[String], is_router: impl Fn(&str) -> bool) -> Result<Vec<RouterConfig>> {
+    let all: Vec<RouterConfig> =
+        texts.iter().flat_map(|text| split_names(text, &is_router)).map(str::parse).collect::<Result<_>>()?;
+    match all.is_empty() {
+        true => Err(Error::usage(
+            "--routers names no router: give some with commas between, such as arrow,uniform",
+        )),
+        false => Ok(all),
     }
 }
 

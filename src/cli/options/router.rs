@@ -142,6 +142,17 @@ impl RouterArgs {
         Ok(config)
     }
 
+    /// What options of their own say otherwise than the text form of `--router`: they are nearer, and have the last word.
+    pub fn overruled(&self) -> Vec<String> {
+        let Some(router) = &self.router else { return Vec::new() };
+        let line = |(setting, Shorthand { option, .. }): (&'static RouterSetting, &Shorthand)| {
+            let (said, given) = (router.values.given(setting)?, self.shorthands.0.given(setting)?);
+            let name = setting.name;
+            (said != given).then(|| format!("--{option} {given} is used instead of {name}={said}"))
+        };
+        shorthands().filter_map(line).collect()
+    }
+
     /// These options, for the routers of a command that has several.
     #[must_use]
     pub fn among<'a>(&self, routers: impl Iterator<Item = &'a RouterConfig>) -> Self {
@@ -181,6 +192,15 @@ impl RouterArgs {
             let takes = format!("with the setting {}", setting.name);
             let is_given = self.shorthands.0.given(setting).is_some();
             check(option, is_given, &takes, &|config| config.router.has(setting))?;
+            let idle = |config: &RouterConfig| setting.idle(config.router.settings, &config.values);
+            let mut having = routers.iter().filter(|config| config.router.has(setting)).peekable();
+            if let Some(why) = having.peek().and_then(|config| idle(config)).filter(|_| is_given)
+                && having.all(|config| idle(config).is_some())
+            {
+                return Err(Error::usage(format!(
+                    "--{option} changes nothing, because {why}; or leave it out"
+                )));
+            }
         }
         check("mute", !self.mute.is_empty(), "that mixes experts", &|config| config.router.mutes)?;
         check("pin", !self.pin.is_empty(), "that chooses among experts", &|config| config.router.pins)?;
@@ -216,6 +236,35 @@ mod tests {
         assert_eq!(config(&["--top-k", "0"]).values.count(&TOP_K), 0);
         let config = config(&["--router", "arrow:k=7:temperature=0.5", "--top-k", "2", "--tie-qkv"]);
         assert_eq!(config.to_string(), "arrow:k=2:temperature=0.5:tied");
+    }
+
+    #[test]
+    fn an_option_overrules_the_text_form_with_a_line_and_is_refused_where_it_changes_nothing() {
+        let library = Library::default();
+        let lines = |arguments: &[&str]| parse(arguments).unwrap().overruled();
+        assert_eq!(
+            lines(&["--router", "arrow:k=2:temperature=0.5", "--top-k", "3", "--temperature", "0.5"]),
+            ["--top-k 3 is used instead of k=2"]
+        );
+        assert!(lines(&["--router", "arrow", "--top-k", "3"]).is_empty());
+        assert!(lines(&["--top-k", "3"]).is_empty());
+        let said = |arguments: &[&str]| parse(arguments).unwrap().config(&library).map_err(|e| e.to_string());
+        assert_eq!(
+            said(&["--router", "vote:score=norm", "--tie-qkv"]).unwrap_err(),
+            "--tie-qkv changes nothing, because the score norm needs no prototypes; or leave it out"
+        );
+        assert!(said(&["--top-k", "1", "--mix", "factors"]).unwrap_err().contains("k more, or 0 for all"));
+        assert!(said(&["--router", "arrow:k=1", "--mix", "factors", "--top-k", "2"]).is_ok());
+        let among = |texts: &[&str], arguments: &[&str]| {
+            let routers: Vec<RouterConfig> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            parse(arguments).unwrap().among(routers.iter()).config(&library).map_err(|e| e.to_string())
+        };
+        assert!(among(&["vote:score=norm", "arrow"], &["--tie-qkv"]).is_ok(), "of several, one is enough");
+        assert!(
+            among(&["vote:score=norm", "uniform"], &["--tie-qkv"])
+                .unwrap_err()
+                .starts_with("--tie-qkv changes")
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::eval::evaluation::{Answering, Evaluation};
 use crate::eval::methods::Method;
 use crate::eval::store::{Origin, Store};
 use crate::library::{Skipped, content_sha256};
-use crate::routing::RouterConfig;
+use crate::routing::{ResolvedRouter, RouterConfig};
 use crate::scorers::{Asks, Scoring};
 
 /// How items are asked.
@@ -153,16 +153,22 @@ impl Evaluation<'_> {
             by_method[open.method].1 += known.len();
         }
         let mut done = all - groups.iter().map(|group| group.work.len()).sum::<usize>();
+        // A calibrated router is resolved in any case, for it says what it was calibrated with.
+        groups.retain(|group| !group.work.is_empty() || group.config.needs_calibration());
+        let mut resolved = Vec::with_capacity(groups.len());
         for group in &groups {
-            // A calibrated router is resolved in any case, for it says what it was calibrated with.
-            if group.work.is_empty() && !group.config.needs_calibration() {
-                continue;
-            }
             let mut step = |step: &str| progress(&stage(step, (done, all)));
-            let resolved = self.session.resolve(&group.config, &mut |s| step(&s.to_string()), self.cancel)?;
-            if group.work.is_empty() {
-                continue;
-            }
+            resolved.push(self.session.resolve(&group.config, &mut |s| step(&s.to_string()), self.cancel)?);
+        }
+        // Whoever asks first about a prompt asks for all that answer it.
+        for chat in [false, true] {
+            let asking = groups
+                .iter()
+                .zip(&mut resolved)
+                .filter(|(group, _)| group.chat == chat && !group.work.is_empty());
+            ResolvedRouter::survey_together(asking.map(|(_, (experts, router))| (&*experts, router)));
+        }
+        for (group, resolved) in groups.iter().zip(&resolved).filter(|(group, _)| !group.work.is_empty()) {
             let asking = Asking { evaluation: *self, scoring: order.scoring, chat: group.chat };
             let worker = Worker { asking, experts: &resolved.0, router: &resolved.1, answers: order.answers };
             worker.run(tasks, &mut open, &group.work, &mut |open, new| {

@@ -13,7 +13,7 @@ use crate::{Cancel, Result};
 /// Tokens that run together, about.
 const BATCH: usize = 256;
 /// Of a longer prompt the first so many are used.
-const LONGEST: usize = 512;
+pub(in crate::routing) const LONGEST: usize = 512;
 /// Mean states are kept of the first so many prompts: what routers that judge whole prompts are calibrated with.
 pub(in crate::routing) const STATES: usize = 4096;
 

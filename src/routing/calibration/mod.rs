@@ -5,7 +5,7 @@ mod collect;
 mod prompts;
 mod statistics;
 
-pub(super) use collect::{Partial, STATES, collect};
+pub(super) use collect::{LONGEST, Partial, STATES, collect};
 pub use prompts::{CalibrationPrompts, CalibrationText, general, read_prompts};
 pub use statistics::Calibration;
-pub(super) use statistics::Usual;
+pub(super) use statistics::{LEAST, Usual};

@@ -6,7 +6,7 @@ use crate::routing::tensor_cache::{Counts, Found, Kept, TensorCache, Wanted};
 use crate::{Error, Result};
 
 /// Keeps a division by a deviation of 0 finite.
-const LEAST: f64 = 1e-6;
+pub(in crate::routing) const LEAST: f64 = 1e-6;
 
 /// What is usual for every expert: mean and sample deviation of each score at each module.
 #[derive(Clone, Debug, Default, PartialEq)]

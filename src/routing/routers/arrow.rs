@@ -1,11 +1,11 @@
 //! Arrow: per token and module, the experts whose prototype the input is most along (Ostapenko et al., 2024).
 
 use super::router::{Router, Words};
-use super::setting::{CALIBRATED, MIX, PRIOR, RouterSetting, TEMPERATURE, TIED, TOP_K};
+use super::setting::{CALIBRATED, MIX, PRIOR, RouterSetting, SHARPNESS, TEMPERATURE, TIED, TOP_K};
 use super::token;
 use crate::routing::scores::Score;
 
-const SETTINGS: &[&RouterSetting] = &[&TOP_K, &TEMPERATURE, &CALIBRATED, &PRIOR, &MIX, &TIED];
+const SETTINGS: &[&RouterSetting] = &[&TOP_K, &TEMPERATURE, &CALIBRATED, &PRIOR, &SHARPNESS, &MIX, &TIED];
 
 pub(super) const ROUTER: Router = Router::per_token(
     Words {

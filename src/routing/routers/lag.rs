@@ -3,14 +3,16 @@
 use rayon::prelude::*;
 
 use super::router::{Request, Resolved, Router, Rule, Weighing, Words};
-use super::setting::{CALIBRATED, MIX, RouterSetting, TIED, TOP_K};
+use super::setting::{CALIBRATED, RouterSetting, TIED, TOP_K};
 use super::token::highest;
 use crate::Result;
+use crate::routing::mix::Mix;
 use crate::routing::scores::{Measure, Score};
 use crate::routing::speakers::Speakers;
 use crate::threads::rows_per_task;
 
-const SETTINGS: &[&RouterSetting] = &[&TOP_K, &CALIBRATED, &MIX, &TIED];
+// One expert has all the weight: there is nothing to mix.
+const SETTINGS: &[&RouterSetting] = &[&TOP_K, &CALIBRATED, &TIED];
 
 pub(super) const ROUTER: Router = Router::per_token(
     Words {
@@ -33,7 +35,7 @@ fn resolve(request: &Request) -> Result<Resolved> {
         0 => request.speakers.count(),
         top_k => top_k.min(request.speakers.count()),
     };
-    Ok(Resolved { rule: Box::new(Lag { arrow, norm, top_k: top_k.max(1) }), mix: values.mix() })
+    Ok(Resolved { rule: Box::new(Lag { arrow, norm, top_k: top_k.max(1) }), mix: Mix::Outputs })
 }
 
 #[derive(Debug)]
@@ -50,6 +52,10 @@ impl Rule for Lag {
 
     fn measure(&self) -> Option<&Measure> {
         Some(&self.arrow)
+    }
+
+    fn decider(&self) -> Option<Measure> {
+        Some(Measure { score: self.norm, ..self.arrow.clone() })
     }
 
     fn weigh(&self, at: &Weighing, chosen: &mut [(u32, f32)]) -> Result<()> {

@@ -2,11 +2,12 @@
 
 use super::router::{Request, Resolved, Router, Words};
 use super::sequence;
-use super::setting::{CALIBRATED, Domain, MIX, RouterSetting};
+use super::setting::{CALIBRATED, Domain, Effect, MIX, RouterSetting};
 use crate::module_path::ModulePath;
 use crate::routing::ballot::{Selection, TEMPERATURE};
+use crate::routing::calibration::{Calibration, LEAST};
 use crate::routing::scores::{Measure, Score};
-use crate::routing::survey::{Reach, Seen, Survey, Surveyed};
+use crate::routing::survey::{Reach, Reasons, Seen, Survey, Surveyed};
 use crate::{Error, Result};
 
 /// Experts kept per sequence.
@@ -17,6 +18,7 @@ static EXPERTS: RouterSetting = RouterSetting {
     help: "Experts that are mixed, 0 = all",
     domain: Domain::Count { default: 20 },
     shorthand: None,
+    effect: Effect::Always,
 };
 
 const SETTINGS: &[&RouterSetting] = &[&EXPERTS, &CALIBRATED, &MIX];
@@ -65,6 +67,14 @@ struct LastQuery {
     selection: Selection,
 }
 
+impl LastQuery {
+    /// What the last token scores.
+    fn scores(&self, sequence: &Surveyed) -> Vec<f64> {
+        let last = sequence.kept.chunks(self.active.len().max(1)).last().unwrap_or_default();
+        last.iter().map(|score| f64::from(*score)).collect()
+    }
+}
+
 impl Survey for LastQuery {
     fn reach(&self) -> Reach {
         Reach::All
@@ -86,12 +96,26 @@ impl Survey for LastQuery {
         Ok(())
     }
 
+    fn reasons(&self, sequence: &Surveyed) -> Result<Reasons> {
+        let used = self.scores(sequence);
+        let usual = |calibration: &Calibration| calibration.usual(self.measure.score, self.position);
+        let raw = match self.measure.calibration.as_deref() {
+            None => used.clone(),
+            Some(calibration) => {
+                let back = used.iter().zip(usual(calibration));
+                back.map(|(z, (mean, deviation))| z * (deviation + LEAST) + mean).collect()
+            }
+        };
+        let calibrated = self.measure.calibration.is_some().then_some(used);
+        let words = "looked at where the last token is read by the last q_proj".to_string();
+        Ok(Reasons { words, value: "‖ΔW x‖ there", values: raw, calibrated })
+    }
+
     fn conclude(&self, sequence: &Surveyed) -> Result<Vec<f32>> {
-        let last = sequence.kept.chunks(self.width().max(1)).last().unwrap_or_default();
-        let scores: Vec<f64> = last.iter().map(|score| f64::from(*score)).collect();
+        let scores = self.scores(sequence);
         Ok(match self.measure.calibration {
             Some(_) => self.selection.softmax(&scores, &self.active, f64::from(TEMPERATURE)),
-            None => self.selection.weights(&scores, &self.active),
+            None => self.selection.weights(&scores, &self.active, 1.0),
         })
     }
 }

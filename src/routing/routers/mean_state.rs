@@ -9,12 +9,20 @@ use crate::model::Ops;
 use crate::routing::ballot::{Selection, TEMPERATURE};
 use crate::routing::calibration::Usual;
 use crate::routing::own_data::{OwnData, middle};
-use crate::routing::survey::{Reach, Seen, Survey, Surveyed};
+use crate::routing::survey::{Reach, Reasons, Seen, Survey, Surveyed};
 use crate::{Error, Result};
 
 /// What every expert has to say of a prompt's mean state [hidden]: a number for each. The number that divides them before
 /// the softmax, where they are not calibrated, stands beside it.
-pub(super) type Judge = (fn(&OwnData, &dyn Ops, &[f32]) -> Result<Vec<f32>>, f32);
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judge {
+    /// What the numbers are, for people.
+    pub name: &'static str,
+    /// Gives them.
+    pub of: fn(&OwnData, &dyn Ops, &[f32]) -> Result<Vec<f32>>,
+    /// Divides them.
+    pub temperature: f32,
+}
 
 /// The rule of a router that judges a prompt's mean state and keeps as many experts as `top` says.
 pub(super) fn resolve(request: &Request, top: &RouterSetting, judge: Judge) -> Result<Resolved> {
@@ -26,7 +34,7 @@ pub(super) fn resolve(request: &Request, top: &RouterSetting, judge: Judge) -> R
         false => None,
         true => {
             let states = request.calibration()?.states(decoder.spec.hidden);
-            let states = states.map(|state| (judge.0)(&own, &*ops, state));
+            let states = states.map(|state| (judge.of)(&own, &*ops, state));
             let judged: Vec<Vec<f32>> = states.collect::<Result<_>>()?;
             if judged.len() < 2 {
                 return Err(Error::usage("a calibration of whole prompts needs two of them at least"));
@@ -61,8 +69,8 @@ impl StateWeigher {
     /// # Errors
     /// Those of the device.
     pub fn weights(&self, state: &[f32]) -> Result<Vec<f32>> {
-        let (judge, mut temperature) = self.judge;
-        let mut judged = judge(&self.own, &*self.ops, state)?;
+        let mut temperature = self.judge.temperature;
+        let mut judged = (self.judge.of)(&self.own, &*self.ops, state)?;
         if let Some(usual) = &self.usual {
             usual.apply(&mut judged);
             temperature = TEMPERATURE;
@@ -98,14 +106,33 @@ impl Survey for MeanState {
         Ok(())
     }
 
+    fn reasons(&self, sequence: &Surveyed) -> Result<Reasons> {
+        let StateWeigher { own, judge, usual, ops, .. } = &self.weigher;
+        let mut judged = (judge.of)(own, &**ops, &self.mean(sequence))?;
+        let wide = |judged: &[f32]| judged.iter().map(|value| f64::from(*value)).collect::<Vec<f64>>();
+        let values = wide(&judged);
+        let calibrated = usual.as_ref().map(|usual| {
+            usual.apply(&mut judged);
+            wide(&judged)
+        });
+        let words = "looked at the mean state of the prompt in the middle of the network".to_string();
+        Ok(Reasons { words, value: judge.name, values, calibrated })
+    }
+
     fn conclude(&self, sequence: &Surveyed) -> Result<Vec<f32>> {
+        self.weigher.weights(&self.mean(sequence))
+    }
+}
+
+impl MeanState {
+    /// The mean of the states that count [hidden].
+    fn mean(&self, sequence: &Surveyed) -> Vec<f32> {
         let mut state = vec![0f64; self.hidden];
         let mut count = 0usize;
         for row in sequence.counted(self.hidden.max(1)) {
             state.iter_mut().zip(row).for_each(|(sum, s)| *sum += f64::from(*s));
             count += 1;
         }
-        let mean: Vec<f32> = state.iter().map(|sum| (sum / count.max(1) as f64) as f32).collect();
-        self.weigher.weights(&mean)
+        state.iter().map(|sum| (sum / count.max(1) as f64) as f32).collect()
     }
 }

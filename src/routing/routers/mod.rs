@@ -27,8 +27,8 @@ pub use mean_state::StateWeigher;
 pub use reference::reference;
 pub use router::{Argument, Request, Resolved, Router, Rule, Scope, Weighing};
 pub use setting::{
-    CALIBRATED, Domain, MIX, PRIOR, RouterSetting, SCORE, SettingValue, SettingValues, Shorthand,
-    TEMPERATURE, TIED, TOP_K,
+    CALIBRATED, Domain, Effect, MIX, PRIOR, RouterSetting, SCORE, SHARPNESS, SettingValue, SettingValues,
+    Shorthand, TEMPERATURE, TIED, TOP_K,
 };
 
 use crate::named::Named;

@@ -1,8 +1,8 @@
 //! Predictor: once per sequence, the experts that a regression predicts.
 
-use super::mean_state;
+use super::mean_state::{self, Judge};
 use super::router::{Router, Words};
-use super::setting::{CALIBRATED, Domain, MIX, RouterSetting};
+use super::setting::{CALIBRATED, Domain, Effect, MIX, RouterSetting};
 use crate::Result;
 use crate::model::Ops;
 use crate::routing::own_data::OwnData;
@@ -16,7 +16,11 @@ static LIKELIEST: RouterSetting = RouterSetting {
     help: "Experts that are predicted, 0 = all",
     domain: Domain::Count { default: 1 },
     shorthand: None,
+    effect: Effect::Always,
 };
+
+/// What a softmax makes probabilities of.
+const JUDGE: Judge = Judge { name: "logit of the regression", of: regression, temperature: 1.0 };
 
 const SETTINGS: &[&RouterSetting] = &[&LIKELIEST, &CALIBRATED, &MIX];
 
@@ -33,7 +37,7 @@ pub(super) const ROUTER: Router = Router::per_sequence(
         fails: "sure of itself on prompts of no expert's task",
     },
     SETTINGS,
-    |request| mean_state::resolve(request, &LIKELIEST, (regression, 1.0)),
+    |request| mean_state::resolve(request, &LIKELIEST, JUDGE),
 )
 .needing(Needs::OwnData);
 

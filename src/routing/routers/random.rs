@@ -8,7 +8,7 @@ use super::router::{Argument, Request, Resolved, Router, Scope};
 use super::sequence;
 use crate::routing::mix::Mix;
 use crate::routing::scores::Needs;
-use crate::routing::survey::{Reach, Seen, Survey, Surveyed};
+use crate::routing::survey::{Reach, Reasons, Seen, Survey, Surveyed};
 use crate::{Error, Result};
 
 pub(super) const ROUTER: Router = Router {
@@ -63,6 +63,13 @@ impl Survey for Draw {
 
     fn see(&self, _: &Seen, _: &mut [f32]) -> Result<()> {
         Ok(())
+    }
+
+    fn reasons(&self, _: &Surveyed) -> Result<Reasons> {
+        Ok(Reasons {
+            words: "nothing of the prompt counts but that it is this one".into(),
+            ..Reasons::default()
+        })
     }
 
     fn conclude(&self, sequence: &Surveyed) -> Result<Vec<f32>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::mean_state::{self, Judge, StateWeigher};
 use super::router::{Router, Words};
-use super::setting::{CALIBRATED, Domain, MIX, RouterSetting};
+use super::setting::{CALIBRATED, Domain, Effect, MIX, RouterSetting};
 use crate::Result;
 use crate::model::{Activations, Ops};
 use crate::routing::ballot::Selection;
@@ -19,10 +19,11 @@ static NEAREST: RouterSetting = RouterSetting {
     help: "Experts that are retrieved, 0 = all",
     domain: Domain::Count { default: 3 },
     shorthand: None,
+    effect: Effect::Always,
 };
 
 /// Cosines, which are divided by 0.2 before the softmax.
-pub(super) const JUDGE: Judge = (cosines, 0.2);
+pub(super) const JUDGE: Judge = Judge { name: "cosine with the own prompts", of: cosines, temperature: 0.2 };
 
 const SETTINGS: &[&RouterSetting] = &[&NEAREST, &CALIBRATED, &MIX];
 
@@ -54,7 +55,7 @@ impl StateWeigher {
     pub fn retrieval(states: Vec<f32>, hidden: usize, nearest: usize, ops: Arc<dyn Ops>) -> Self {
         let active = vec![true; states.len() / hidden.max(1)];
         let own = Arc::new(OwnData { states: states.into(), ..OwnData::default() });
-        let selection = Selection { top: nearest, sharpness: 1.0, pinned: Vec::new() };
+        let selection = Selection { top: nearest, pinned: Vec::new() };
         Self { own, judge: JUDGE, usual: None, active, selection, ops }
     }
 }

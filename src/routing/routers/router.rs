@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::setting::{CALIBRATED, RouterSetting, SettingValues};
+use super::setting::{CALIBRATED, RouterSetting, SHARPNESS, SettingValue, SettingValues};
 use crate::model::Decoder;
 use crate::routing::calibration::Calibration;
 use crate::routing::experts::ExpertSet;
@@ -11,6 +11,7 @@ use crate::routing::mix::Mix;
 use crate::routing::own_data::Known;
 use crate::routing::rows::{ModuleRows, Sequences};
 use crate::routing::scores::{Measure, Needs, Score};
+use crate::routing::sharpness::{Sharpness, UsualSpread};
 use crate::routing::speakers::Speakers;
 use crate::routing::survey::Survey;
 use crate::{Cancel, Error, Result};
@@ -173,6 +174,8 @@ pub struct Request<'a> {
     pub calibration: Option<&'a Arc<Calibration>>,
     /// What is known of the experts beside their weights.
     pub known: &'a Known,
+    /// How spread votes usually are, where it was measured.
+    pub usual_spread: Option<UsualSpread>,
 }
 
 impl Request<'_> {
@@ -182,6 +185,20 @@ impl Request<'_> {
     /// When it was not measured.
     pub(super) fn calibration(&self) -> Result<&'_ Arc<Calibration>> {
         self.calibration.ok_or_else(|| Error::msg("the experts' scores were not calibrated"))
+    }
+
+    /// How sharp a choice by votes is.
+    ///
+    /// # Errors
+    /// When the votes are to say it, and it was not measured what is usual for them.
+    pub(super) fn sharpness(&self) -> Result<Sharpness> {
+        match self.values.get(&SHARPNESS) {
+            SettingValue::Number(sharpness) => Ok(Sharpness::Fixed(sharpness)),
+            _ => {
+                let usual = self.usual_spread.map(Sharpness::Auto);
+                usual.ok_or_else(|| Error::msg("it was not measured how spread votes usually are"))
+            }
+        }
     }
 
     /// A score, calibrated where the settings say so.
@@ -240,6 +257,11 @@ pub trait Rule: Debug + Send + Sync {
 
     /// What it scores experts by, where it does.
     fn measure(&self) -> Option<&Measure> {
+        None
+    }
+
+    /// What decides among the experts with the highest scores, where that is something else.
+    fn decider(&self) -> Option<Measure> {
         None
     }
 

@@ -13,7 +13,7 @@ use crate::routing::survey::Survey;
 /// The experts that a router with this setting for their number uses of a ranking.
 pub(super) fn selection(request: &Request, top: &RouterSetting) -> Selection {
     let pinned = request.speakers.pinned.clone();
-    Selection { top: request.values.count(top), sharpness: 1.0, pinned }
+    Selection { top: request.values.count(top), pinned }
 }
 
 /// The rule of a router whose `survey` finds the weights, of at most `width` experts.

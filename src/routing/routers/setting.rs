@@ -27,6 +27,21 @@ pub struct RouterSetting {
     /// An option of its own beside `--router`, and a field of its own in JSON; without one it stands in the text
     /// form and among the settings of its router.
     pub shorthand: Option<Shorthand>,
+    /// What the other settings have to be for it to change anything.
+    pub effect: Effect,
+}
+
+/// When a setting changes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Under any other settings.
+    Always,
+    /// Where more than one expert is put together.
+    Several,
+    /// Where experts are scored by their prototypes.
+    Prototypes,
+    /// Where there is a vote: one that chooses more than one expert, or as a prior.
+    Votes,
 }
 
 /// A setting's own option on the command line.
@@ -53,12 +68,14 @@ pub enum Domain {
         /// Used where none is given.
         default: usize,
     },
-    /// A finite number above 0.
+    /// A finite number above 0, or a word.
     Positive {
         /// Used where none is given.
         default: f64,
-        /// The values that keys step through, ascending.
+        /// The values that keys step through, ascending; the word comes after the last one.
         steps: &'static [f64],
+        /// Stands for a number that is found out.
+        word: Option<&'static str>,
     },
     /// A finite number of at least 0; 0 by default, which turns it off.
     NotNegative {
@@ -131,6 +148,7 @@ pub static TOP_K: RouterSetting = RouterSetting {
     help: "Experts per token and module, 0 = all",
     domain: Domain::Count { default: 3 },
     shorthand: Some(Shorthand { option: "top-k", value: "K" }),
+    effect: Effect::Always,
 };
 
 /// What divides the scores before the softmax.
@@ -142,8 +160,11 @@ pub static TEMPERATURE: RouterSetting = RouterSetting {
     domain: Domain::Positive {
         default: 1.0,
         steps: &[0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0],
+        word: None,
     },
     shorthand: Some(Shorthand { option: "temperature", value: "T" }),
+    // With `k=1` it changes nothing, but the two are said together, as libraries have defaults for both.
+    effect: Effect::Always,
 };
 
 /// How the chosen experts are put together.
@@ -154,6 +175,7 @@ pub static MIX: RouterSetting = RouterSetting {
     help: "Mix the experts' outputs or their factors",
     domain: Domain::Word { words: words::<Mix> },
     shorthand: Some(Shorthand { option: "mix", value: "MIX" }),
+    effect: Effect::Several,
 };
 
 /// Whether q, k and v share prototypes.
@@ -164,6 +186,7 @@ pub static TIED: RouterSetting = RouterSetting {
     help: "Let q, k and v that share one A share one prototype, as in mttl",
     domain: Domain::Flag,
     shorthand: Some(Shorthand { option: "tie-qkv", value: "" }),
+    effect: Effect::Prototypes,
 };
 
 /// Whether scores are compared with what is usual for each expert.
@@ -174,6 +197,7 @@ pub static CALIBRATED: RouterSetting = RouterSetting {
     help: "Replace each score by its deviation from what is usual for that expert at that module",
     domain: Domain::Flag,
     shorthand: None,
+    effect: Effect::Always,
 };
 
 /// How much the votes of the whole prompt count for each token.
@@ -184,7 +208,23 @@ pub static PRIOR: RouterSetting = RouterSetting {
     help: "Add this times log(votes of the whole prompt) to the scores, 0 = none",
     domain: Domain::NotNegative { steps: &[0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0] },
     shorthand: None,
+    effect: Effect::Always,
 };
+
+/// How much the votes differ from each other.
+pub static SHARPNESS: RouterSetting = RouterSetting {
+    name: "sharpness",
+    title: "sharpness",
+    symbol: "sharpness",
+    help: "Take shares of the votes to the power 1 / sharpness: below 1 sharper, above 1 softer; auto: by how sure the \
+           vote is, beside those of calibration prompts",
+    domain: Domain::Positive { default: 1.0, steps: &[0.1, 0.2, 0.5, 1.0, 2.0, 5.0], word: Some(AUTO) },
+    shorthand: None,
+    effect: Effect::Votes,
+};
+
+/// The word for a sharpness that follows from the votes.
+const AUTO: &str = "auto";
 
 /// By which score.
 pub static SCORE: RouterSetting = RouterSetting {
@@ -194,9 +234,38 @@ pub static SCORE: RouterSetting = RouterSetting {
     help: "How experts are scored",
     domain: Domain::Word { words: words::<Score> },
     shorthand: None,
+    effect: Effect::Always,
 };
 
 impl RouterSetting {
+    /// Why a value that was given changes nothing beside the other settings of its router; `None` where it changes
+    /// something, or is the default.
+    pub fn idle(&self, settings: &[&'static RouterSetting], values: &SettingValues) -> Option<String> {
+        let given = values.given(self)?;
+        if given == self.default_value() {
+            return None;
+        }
+        let has_prior = settings.iter().any(|setting| setting.name == PRIOR.name);
+        match self.effect {
+            Effect::Always => None,
+            Effect::Votes if has_prior => {
+                (values.number(&PRIOR) == 0.0).then(|| "nothing is voted on: give prior, too".to_string())
+            }
+            Effect::Several | Effect::Votes => {
+                let number =
+                    settings.iter().find(|setting| matches!(setting.domain, Domain::Count { .. }))?;
+                (values.count(number) == 1).then(|| {
+                    format!("one expert has all the weight: give {} more, or 0 for all", number.name)
+                })
+            }
+            Effect::Prototypes => {
+                let has_score = settings.iter().any(|setting| setting.name == SCORE.name);
+                (has_score && values.score() != Score::default())
+                    .then(|| format!("the score {} needs no prototypes", values.score().id))
+            }
+        }
+    }
+
     /// The value where none is given.
     pub fn default_value(&self) -> SettingValue {
         match &self.domain {
@@ -220,6 +289,7 @@ impl RouterSetting {
         };
         let value = match &self.domain {
             Domain::Count { .. } => text.and_then(|t| t.parse().ok()).map(SettingValue::Count),
+            Domain::Positive { word: Some(word), .. } if text == Some(word) => Some(SettingValue::Word(word)),
             Domain::Positive { .. } | Domain::NotNegative { .. } => {
                 text.and_then(|t| t.parse().ok()).map(SettingValue::Number)
             }
@@ -237,7 +307,7 @@ impl RouterSetting {
                 found.map(SettingValue::Word)
             }
         };
-        value.filter(|value| self.admits(*value)).ok_or_else(|| wrong(self.range()))
+        value.filter(|value| self.admits(*value)).ok_or_else(|| wrong(&self.range()))
     }
 
     /// Whether a value lies in the range.
@@ -245,6 +315,7 @@ impl RouterSetting {
         match (&self.domain, value) {
             (Domain::Count { .. }, SettingValue::Count(_)) | (Domain::Flag, SettingValue::Flag(_)) => true,
             (Domain::Positive { .. }, SettingValue::Number(value)) => value > 0.0 && value.is_finite(),
+            (Domain::Positive { word, .. }, SettingValue::Word(value)) => *word == Some(value),
             (Domain::NotNegative { .. }, SettingValue::Number(value)) => value >= 0.0 && value.is_finite(),
             (Domain::Word { words }, SettingValue::Word(word)) => words().iter().any(|one| one.word == word),
             _ => false,
@@ -252,14 +323,16 @@ impl RouterSetting {
     }
 
     /// The range in words.
-    pub fn range(&self) -> &'static str {
-        match &self.domain {
+    pub fn range(&self) -> String {
+        let words = match &self.domain {
             Domain::Count { .. } => "a whole number (0 = all)",
-            Domain::Positive { .. } => "a positive number",
+            Domain::Positive { word: Some(word), .. } => return format!("a positive number or {word}"),
+            Domain::Positive { word: None, .. } => "a positive number",
             Domain::NotNegative { .. } => "a number of at least 0",
             Domain::Flag => "true or false",
             Domain::Word { .. } => "one of its words",
-        }
+        };
+        words.into()
     }
 
     /// A value on the status line: `top 3`, `τ 0.1`; `None` where the setting is not shown there.
@@ -267,6 +340,7 @@ impl RouterSetting {
         let value = match value {
             // What is off changes nothing.
             SettingValue::Flag(false) | SettingValue::Number(0.0) => return None,
+            SettingValue::Number(1.0) if self.effect == Effect::Votes => return None,
             SettingValue::Flag(true) => {
                 return Some(self.symbol.to_string()).filter(|symbol| !symbol.is_empty());
             }
@@ -286,6 +360,14 @@ impl RouterSetting {
                 (k, true) => k + 1,
                 (k, false) => k.min(most).saturating_sub(1).max(1),
             }),
+            (Domain::Positive { steps, word: Some(word), .. }, SettingValue::Number(now))
+                if up && steps.last().is_none_or(|last| now >= *last) =>
+            {
+                SettingValue::Word(word)
+            }
+            (Domain::Positive { steps, .. }, SettingValue::Word(_)) if !up => {
+                steps.last().map_or(now, |last| SettingValue::Number(*last))
+            }
             (Domain::Positive { steps, .. } | Domain::NotNegative { steps }, SettingValue::Number(now)) => {
                 let next = if up {
                     steps.iter().find(|&&step| step > now * 1.001)
@@ -347,6 +429,11 @@ impl SettingValues {
     /// Whether a flag is on.
     pub fn flag(&self, setting: &RouterSetting) -> bool {
         self.get(setting) == SettingValue::Flag(true)
+    }
+
+    /// Whether the votes themselves say how sharp a choice is.
+    pub fn is_sharpness_found(&self) -> bool {
+        self.get(&SHARPNESS) == SettingValue::Word(AUTO)
     }
 
     /// By which score experts are compared.

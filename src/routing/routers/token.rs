@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::router::{Request, Resolved, Rule, Weighing};
-use super::setting::{CALIBRATED, MIX, PRIOR, RouterSetting, TEMPERATURE, TOP_K};
+use super::setting::{CALIBRATED, MIX, PRIOR, RouterSetting, SHARPNESS, TEMPERATURE, TOP_K};
 use crate::Result;
 use crate::routing::ballot::{Ballot, Outcome};
 use crate::routing::scores::{Measure, Score};
@@ -12,15 +12,19 @@ use crate::routing::survey::Survey;
 use crate::threads::rows_per_task;
 
 /// The settings of a router that weighs by a score.
-pub(super) const SETTINGS: &[&RouterSetting] = &[&TOP_K, &TEMPERATURE, &CALIBRATED, &PRIOR, &MIX];
+pub(super) const SETTINGS: &[&RouterSetting] = &[&TOP_K, &TEMPERATURE, &CALIBRATED, &PRIOR, &SHARPNESS, &MIX];
 
 /// The rule of a router that has the settings of Arrow, by another score or the same.
 pub(super) fn resolve(request: &Request, score: Score) -> Result<Resolved> {
     let values = request.values;
     let measure = request.measure(score)?;
-    let prior = Some(values.number(&PRIOR) as f32).filter(|strength| *strength > 0.0).map(|strength| {
-        Ballot::new(measure.clone(), request.experts, request.speakers, Outcome::Prior(strength))
-    });
+    let prior = match values.number(&PRIOR) as f32 {
+        strength if strength > 0.0 => {
+            let outcome = (request.sharpness()?, Outcome::Prior(strength));
+            Some(Ballot::new(measure.clone(), request.experts, request.speakers, outcome))
+        }
+        _ => None,
+    };
     let (top_k, temperature) = (values.count(&TOP_K), values.number(&TEMPERATURE) as f32);
     Ok(Resolved { rule: Box::new(Token { measure, prior, top_k, temperature }), mix: values.mix() })
 }

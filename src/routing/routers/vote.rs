@@ -2,9 +2,9 @@
 
 use super::router::{Request, Resolved, Router, Words};
 use super::sequence;
-use super::setting::{CALIBRATED, Domain, MIX, RouterSetting, SCORE, TIED};
+use super::setting::{CALIBRATED, Domain, Effect, MIX, RouterSetting, SCORE, SHARPNESS, TIED};
 use crate::Result;
-use crate::routing::ballot::{Ballot, Outcome, Selection};
+use crate::routing::ballot::{Ballot, Outcome};
 
 /// Experts kept per sequence.
 static TOP: RouterSetting = RouterSetting {
@@ -14,16 +14,7 @@ static TOP: RouterSetting = RouterSetting {
     help: "Experts per sequence, 0 = all",
     domain: Domain::Count { default: 1 },
     shorthand: None,
-};
-
-/// How much the votes count.
-static SHARPNESS: RouterSetting = RouterSetting {
-    name: "sharpness",
-    title: "sharpness",
-    symbol: "sharpness",
-    help: "Weights are shares of the votes to the power 1 / sharpness: below 1 sharper, above 1 softer",
-    domain: Domain::Positive { default: 1.0, steps: &[0.1, 0.2, 0.5, 1.0, 2.0, 5.0] },
-    shorthand: None,
+    effect: Effect::Always,
 };
 
 const SETTINGS: &[&RouterSetting] = &[&SCORE, &TOP, &SHARPNESS, &CALIBRATED, &MIX, &TIED];
@@ -46,9 +37,13 @@ pub(super) const ROUTER: Router = Router::per_sequence(
 
 fn resolve(request: &Request) -> Result<Resolved> {
     let measure = request.measure(request.values.score())?;
-    let selection =
-        Selection { sharpness: request.values.number(&SHARPNESS), ..sequence::selection(request, &TOP) };
+    let selection = sequence::selection(request, &TOP);
     let width = selection.width(request.speakers.count());
-    let survey = Ballot::new(measure, request.experts, request.speakers, Outcome::Weights(selection));
+    let survey = Ballot::new(
+        measure,
+        request.experts,
+        request.speakers,
+        (request.sharpness()?, Outcome::Weights(selection)),
+    );
     Ok(sequence::resolved(survey, width, request.values.mix()))
 }

@@ -227,14 +227,17 @@ impl Panel<'_> {
         let (exchange, shared, theme) = (&self.screen.exchange, self.shared, self.theme);
         if let Some(pending) = exchange.pending {
             let elapsed = exchange.elapsed(shared).unwrap_or(0.0);
-            if let Some((done, total)) = pending.calibration.filter(|_| exchange.is_long(shared)) {
+            if let Some(step) = pending.calibration.filter(|_| exchange.is_long(shared)) {
+                let left = step.left.map_or(String::new(), |left| format!(", {} left", duration(left)));
                 let text = format!(
-                    "The router needs a calibration first: {done} of {total} prompts are done, {}.",
+                    "The router needs a preparation first ({}): {}, {}{left}.",
+                    step.what.verb(),
+                    step.amount(),
                     duration(elapsed)
                 );
                 return vec![
                     Line::styled(text, theme.text()),
-                    self.bar(done as f64 / total.max(1) as f64),
+                    self.bar(step.done as f64 / step.all.max(1) as f64),
                     Line::default(),
                     key("Esc", "stop", theme),
                 ];

@@ -6,7 +6,7 @@ use super::TAB;
 use super::answer::{Answer, MAX_NEW_TOKENS};
 use super::digest::Digest;
 use super::question::Asked;
-use crate::routing::{Part, Trace};
+use crate::routing::{Part, Preparing, Trace};
 use crate::tui::{Effect, EngineEffect, EngineState, Shared, Tickets};
 
 /// Seconds after which a person wants to know how far a request is, and how to end it.
@@ -23,8 +23,8 @@ pub struct Pending {
     pub since: f64,
     /// Tokens of the prompt that are done, and all of them, once the engine said so.
     pub progress: Option<(usize, usize)>,
-    /// Prompts of a calibration that are done, and all of them, while one is made.
-    pub calibration: Option<(usize, usize)>,
+    /// How far what the router needs first is, while it is made.
+    pub calibration: Option<Preparing>,
 }
 
 /// The newest routing that arrived.
@@ -189,10 +189,10 @@ impl Exchange {
         }
     }
 
-    /// Takes how much of a calibration is done.
-    pub fn take_calibration(&mut self, done: usize, total: usize) {
+    /// Takes how far what the router needs first is.
+    pub fn take_calibration(&mut self, step: Preparing) {
         if let Some(pending) = &mut self.pending {
-            pending.calibration = Some((done, total)).filter(|(done, total)| done < total);
+            pending.calibration = Some(step).filter(|step| step.done < step.all);
         }
     }
 

@@ -6,19 +6,10 @@ use super::digest::Digest;
 use super::exchange::Shown;
 use super::experts::percent;
 use super::marks::ExpertMarks;
-use crate::routing::Scope;
+use crate::routing::{Lead, Scope, verdict};
 use crate::text::{counted, printable};
 use crate::tui::Theme;
 use crate::tui::text_width::{truncate, truncate_middle, width};
-
-/// From this share of the weight on, somebody decides and does not only lead.
-const DECIDES: f64 = 0.4;
-
-/// A share that is so many times the next one's is told apart from it.
-const AHEAD: f64 = 1.15;
-
-/// Entropies below these parts of the greatest are called sure and fairly sure.
-const SURE: [f64; 2] = [0.35, 0.7];
 
 /// What a routing says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,13 +63,20 @@ impl Finding {
         } else {
             more.push(", in all layers alike".into());
         }
-        let [sure, spread] = certainty(digest, trace.width(), trace.experts.len());
+        let most = (trace.width() > 1).then(|| (trace.width() as f64).ln());
+        let (leads, certainty) = verdict((share, second), most.map(|most| digest.entropy / most));
+        let sure = match most {
+            None => ".".into(),
+            Some(most) => format!(". {}: entropy {:.2} of {most:.2}.", certainty.words(), digest.entropy),
+        };
+        let experts = trace.experts.len();
+        let spread = format!(" Over all tokens as spread as {:.1} of {experts} experts.", digest.effective());
         more.push(sure);
         if let Some((name, sum, rest)) = group(first, digest, marks) {
             more.push(format!(" Its {name} has {} in all{rest}.", percent(sum)));
         }
         more.push(spread);
-        if share < AHEAD * second {
+        if leads == Lead::Just {
             let other = order.get(1).map_or(String::new(), |&e| printable(&trace.experts[e]).into_owned());
             let lead = format!(
                 " is just ahead of {other}: {} and {} of the weight",
@@ -93,7 +91,7 @@ impl Finding {
                 more,
             };
         }
-        let verb = if share >= DECIDES { "decides" } else { "leads" };
+        let verb = if leads == Lead::Decides { "decides" } else { "leads" };
         let lead = format!(" {verb}: {} of the weight", percent(share));
         Self { expert: Some(first), who, lead, short: format!(" {verb}: {}", percent(share)), more }
     }
@@ -139,22 +137,6 @@ impl Finding {
     pub fn text(&self) -> String {
         format!("{}{}{}", self.who, self.lead, self.more.concat())
     }
-}
-
-/// How sure the router is of one choice, and over how many experts all of them are spread.
-fn certainty(digest: &Digest, width: usize, experts: usize) -> [String; 2] {
-    let spread = format!(" Over all tokens as spread as {:.1} of {} experts.", digest.effective(), experts);
-    if width < 2 {
-        return [".".into(), spread];
-    }
-    let most = (width as f64).ln();
-    let part = digest.entropy / most;
-    let word = match part {
-        _ if part < SURE[0] => "Sure",
-        _ if part < SURE[1] => "Fairly sure",
-        _ => "Unsure",
-    };
-    [format!(". {word}: entropy {:.2} of {most:.2}.", digest.entropy), spread]
 }
 
 /// Where there are more experts than colours: the group of the strongest, its share, and whether another has more.

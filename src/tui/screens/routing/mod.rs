@@ -146,7 +146,10 @@ impl Screen for RoutingScreen {
         let newest = self.exchange.ticket;
         match message {
             EngineMessage::State(state) => return self.take_state(state, shared),
-            EngineMessage::Examples(prompts) => self.suggestions.take(prompts),
+            EngineMessage::Examples { prompts, has_data } => {
+                self.suggestions.take(prompts);
+                self.has_data = *has_data;
+            }
             EngineMessage::Compared { ticket, at, result } => {
                 self.experiment.take_compared(*ticket, *at, result);
             }
@@ -163,9 +166,7 @@ impl Screen for RoutingScreen {
             EngineMessage::Trace { trace, generating, milliseconds, ticket: _ } => {
                 return self.show(trace, *milliseconds, *generating, shared);
             }
-            EngineMessage::Calibrating { done, total, ticket: _ } => {
-                self.exchange.take_calibration(*done, *total);
-            }
+            EngineMessage::Calibrating { step, ticket: _ } => self.exchange.take_calibration(*step),
             EngineMessage::Progress { done, total, ticket: _ } => self.exchange.take_progress(*done, *total),
             EngineMessage::Text { text, done, ticket: _ } => self.exchange.take_text(text, *done),
             EngineMessage::Failed { error, ticket: _ } => self.exchange.fail(error),

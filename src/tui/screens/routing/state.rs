@@ -36,6 +36,8 @@ pub struct RoutingScreen {
     pub(super) exchange: Exchange,
     pub(super) map: MapView,
     pub(super) suggestions: Suggestions,
+    /// Whether there is data of all experts, for routers that know them by it.
+    pub(super) has_data: bool,
     pub(super) marks: ExpertMarks,
     /// What experts are looked for, while one looks.
     pub(super) search: Option<TextField>,
@@ -185,7 +187,7 @@ impl RoutingScreen {
             .and_then(|e| names.get(e).cloned())
             .or_else(|| shared.selected.clone().filter(|name| names.contains(name)))
             .or_else(|| names.first().cloned());
-        let (change, passed) = self.question.next_router(expert, self.suggestions.of_tasks);
+        let (change, passed) = self.question.next_router(expert, self.has_data);
         let mut effects = self.after(change, shared);
         if !passed.is_empty() {
             let why = format!(

@@ -85,16 +85,12 @@ fn activity(exchange: &Exchange, shared: &Shared, room: u16) -> Vec<String> {
         return vec![format!("{spin} updating")];
     }
     let narrow = room < ROOM_FOR_VERB;
-    let (verb, tokens) = match prompt {
-        _ if pending.calibration.is_some() => {
-            let (done, total) = pending.calibration.unwrap_or_default();
-            let of = if narrow { format!("{done}/{total}") } else { format!("{done} of {total}") };
-            ("calibrating", format!("{of} prompts"))
+    let (verb, tokens) = match (pending.calibration, prompt) {
+        (Some(step), _) if narrow => {
+            (step.what.verb(), format!("{}/{} {}s", step.done, step.all, step.what.unit()))
         }
-        Some((done, total)) if narrow => ("routing", format!("{done}/{total} tokens")),
-        Some((done, total)) => ("routing", format!("{done} of {total} tokens")),
-        None if pending.generating => ("generating", counted(answer, "token")),
-        None => ("routing", String::new()),
+        (Some(step), _) => (step.what.verb(), step.amount()),
+        (None, prompt) => of_prompt(prompt, narrow, pending.generating, answer),
     };
     let first = if narrow && !tokens.is_empty() {
         format!("{spin} {tokens}")
@@ -102,6 +98,21 @@ fn activity(exchange: &Exchange, shared: &Shared, room: u16) -> Vec<String> {
         format!("{spin} {verb} {tokens}").trim_end().to_string()
     };
     vec![first, duration(elapsed), "Esc stops".into()]
+}
+
+/// What is done with the prompt, or after it, and how much of it is done.
+fn of_prompt(
+    prompt: Option<(usize, usize)>,
+    narrow: bool,
+    generating: bool,
+    answer: usize,
+) -> (&'static str, String) {
+    match prompt {
+        Some((done, total)) if narrow => ("routing", format!("{done}/{total} tokens")),
+        Some((done, total)) => ("routing", format!("{done} of {total} tokens")),
+        None if generating => ("generating", counted(answer, "token")),
+        None => ("routing", String::new()),
+    }
 }
 
 /// Joins as many parts as fit with ` · `, and the right end when there is still room.

@@ -9,13 +9,11 @@ pub struct Suggestions {
     pub prompts: Vec<String>,
     /// The one that fills the prompt box.
     pub at: Option<usize>,
-    /// Whether they are of the experts' own tasks, so that there is data of these.
-    pub of_tasks: bool,
 }
 
 impl Default for Suggestions {
     fn default() -> Self {
-        Self { prompts: examples::defaults(), at: None, of_tasks: false }
+        Self { prompts: examples::defaults(), at: None }
     }
 }
 
@@ -23,7 +21,7 @@ impl Suggestions {
     /// Takes prompts that fit the experts better.
     pub fn take(&mut self, prompts: &[String]) {
         if !prompts.is_empty() {
-            *self = Self { prompts: prompts.to_vec(), at: None, of_tasks: true };
+            *self = Self { prompts: prompts.to_vec(), at: None };
         }
     }
 

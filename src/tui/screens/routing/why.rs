@@ -117,16 +117,10 @@ fn conclusion(found: &Attribution) -> String {
     let count = found.experts.len().max(1) as f64;
     let control = found.experts.iter().map(|one| one.control).sum::<f64>() / count;
     let random = format!("random directions instead {}", signed(control));
+    let said = found.conclusion(percent);
     match found.explained() {
-        Some(part) => format!(
-            "Together {} of what routing adds over the base model ({:.2}); {random}.",
-            percent(part),
-            found.routed - found.base
-        ),
-        None => format!(
-            "Routing adds nothing over the base model here ({:.2}); {random}.",
-            found.routed - found.base
-        ),
+        Some(_) => format!("{}; {random}.", said.trim_end_matches('.')),
+        None => said,
     }
 }
 
@@ -161,9 +155,10 @@ mod tests {
         let text = conclusion(&found);
         assert_eq!(
             text,
-            "Together 75% of what routing adds over the base model (2.00); random directions instead -0.20."
+            "Together 75% of what routing gained over the base model (+2.00); random directions instead -0.20."
         );
         found.base = 0.0;
-        assert!(conclusion(&found).starts_with("Routing adds nothing"));
+        let text = conclusion(&found);
+        assert!(text.starts_with("Routing lost against the base model 0.20, which is too little"), "{text}");
     }
 }

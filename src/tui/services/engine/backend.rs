@@ -7,7 +7,7 @@ use crate::catalog::Catalog;
 use crate::eval::{Attribution, Compared, attribute, compare, own_source, prompt_source};
 use crate::library::{BaseLocation, FetchProgress, Library, Skipped};
 use crate::model::{LoadOptions, Precision};
-use crate::routing::{GenerateOptions, RouterConfig, Session, Trace};
+use crate::routing::{GenerateOptions, Preparing, RouterConfig, Session, Trace};
 use crate::tui::TuiOptions;
 use crate::{Cancel, Error, Result};
 
@@ -42,11 +42,11 @@ pub trait RoutedModel {
     fn skipped(&self) -> Vec<Skipped>;
     /// Reads the experts again for the same base model; the router may become another one.
     fn reload(&mut self, library: &Library, cancel: &Cancel) -> Result<()>;
-    /// `calibrating` hears how many of how many prompts a calibration has done, if one has to be made.
+    /// `calibrating` hears how far what the router needs first is, if it has to be made.
     fn set_router(
         &mut self,
         router: RouterConfig,
-        calibrating: &mut dyn FnMut(usize, usize),
+        calibrating: &mut dyn FnMut(Preparing),
         cancel: &Cancel,
     ) -> Result<()>;
     /// `progress` hears how many of how many tokens are done.
@@ -143,10 +143,10 @@ impl RoutedModel for Session {
     fn set_router(
         &mut self,
         router: RouterConfig,
-        calibrating: &mut dyn FnMut(usize, usize),
+        calibrating: &mut dyn FnMut(Preparing),
         cancel: &Cancel,
     ) -> Result<()> {
-        self.set_router_with(router, &mut |step| calibrating(step.done, step.all), cancel)
+        self.set_router_with(router, &mut |step| calibrating(step.at), cancel)
     }
 
     fn route(

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant, SystemTime};
 use super::backend::{Backend, RoutedModel};
 use super::{Activity, Mailbox, Pending, Studying, Work, line};
 use crate::catalog::Catalog;
+use crate::eval::has_own_data;
 use crate::library::{BaseLocation, FetchPhase, Library};
-use crate::routing::{RouterConfig, Trace};
+use crate::routing::{Preparing, RouterConfig, Trace};
 use crate::tui::examples;
 use crate::tui::{EngineMessage, EngineState, FetchError, Message, Sender, Study};
 use crate::{Cancel, Error, Result};
@@ -200,7 +201,8 @@ impl<'a, B: Backend> Worker<'a, B> {
             Ok(session) => {
                 let (label, skipped) = (session.label(), session.skipped());
                 self.session = Some(session);
-                self.report(EngineMessage::Examples(examples::of_tasks(library)));
+                let (prompts, has_data) = (examples::of_tasks(library), has_own_data(library));
+                self.report(EngineMessage::Examples { prompts, has_data });
                 self.state(EngineState::Ready { label, skipped });
             }
             Err(Error::Cancelled) => self.state(EngineState::Unloaded),
@@ -264,9 +266,8 @@ impl<'a, B: Backend> Worker<'a, B> {
         }
         self.router = None;
         let (Some(session), send) = (&mut self.session, &self.send) else { return Ok(()) };
-        let mut calibrating = |done: usize, total: usize| {
-            send.send(Message::Engine(EngineMessage::Calibrating { ticket, done, total }));
-        };
+        let mut calibrating =
+            |step: Preparing| send.send(Message::Engine(EngineMessage::Calibrating { ticket, step }));
         session.set_router(router.clone(), &mut calibrating, cancel)?;
         self.router = Some(router.clone());
         Ok(())

@@ -96,7 +96,10 @@ fn examples_never_replace_what_a_person_wrote() {
     let shared = shared(ready());
     let mut screen = RoutingScreen::new();
     screen.on_message(
-        &Message::Engine(EngineMessage::Examples(vec!["Plural of fox?".into(), "Sum 1 2".into()])),
+        &Message::Engine(EngineMessage::Examples {
+            prompts: vec!["Plural of fox?".into(), "Sum 1 2".into()],
+            has_data: true,
+        }),
         &shared,
     );
     let effects = press(&mut screen, &shared, key('n'));

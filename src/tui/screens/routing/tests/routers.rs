@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::catalog::Catalog;
-use crate::routing::{Needs, ROUTERS, Router, RouterConfig, TOP_K};
+use crate::routing::{Needs, Preparation, Preparing, ROUTERS, Router, RouterConfig, TOP_K};
 use crate::tui::AppEffect;
 
 /// Presses the key for the next router until it is this one; what the last one did.
@@ -23,9 +23,10 @@ fn scores_are_calibrated_and_taken_as_they_are_by_one_key() {
     let effects = press(&mut screen, &shared, key('c'));
     assert!(screen.question.router.needs_calibration());
     let asked = ticket(&effects);
-    let step = |done| EngineMessage::Calibrating { ticket: asked, done, total: 264 };
+    let at = |done| Preparing { what: Preparation::Calibration, done, all: 264, left: None };
+    let step = |done| EngineMessage::Calibrating { ticket: asked, step: at(done) };
     screen.on_message(&Message::Engine(step(12)), &shared);
-    assert_eq!(screen.exchange.pending.unwrap().calibration, Some((12, 264)));
+    assert_eq!(screen.exchange.pending.unwrap().calibration, Some(at(12)));
     let later = Shared { now: shared.now + 2.0, ..shared };
     let drawn = render(&screen, &later, 120, 40);
     assert!(drawn.contains("calibrating 12 of 264 prompts") && drawn.contains("· calibrated"), "{drawn}");
@@ -56,7 +57,7 @@ fn the_router_cycles_through_all_that_can_be_used() {
         |effect: &Effect| matches!(effect, Effect::App(AppEffect::Notice(text)) if text.contains("centroid"));
     assert!(said.iter().any(reason), "{said:?}");
     // With it, every one of them.
-    let examples = EngineMessage::Examples(vec!["Plural of fox?".into()]);
+    let examples = EngineMessage::Examples { prompts: Vec::new(), has_data: true };
     screen.on_message(&Message::Engine(examples), &shared);
     for router in all.iter().skip(1).chain(all.first()) {
         let effects = press(&mut screen, &shared, key('r'));

@@ -126,7 +126,7 @@ impl RoutedModel for Slow {
     fn set_router(
         &mut self,
         router: RouterConfig,
-        _calibrating: &mut dyn FnMut(usize, usize),
+        _calibrating: &mut dyn FnMut(crate::routing::Preparing),
         _cancel: &Cancel,
     ) -> Result<()> {
         match router.router.names_expert() {
