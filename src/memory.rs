@@ -34,6 +34,17 @@ fn unused_addresses(limits: &str, status: &str) -> Option<u64> {
     Some(limit.saturating_sub(used.saturating_mul(1024)))
 }
 
+/// Bytes of memory that this process has in use, as far as the system says.
+pub fn used() -> Option<u64> {
+    resident(&text("/proc/self/status")?)
+}
+
+/// `VmRSS` of `/proc/self/status`, in bytes.
+fn resident(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
 /// `MemAvailable` of `/proc/meminfo`, in bytes.
 fn meminfo(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;

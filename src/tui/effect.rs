@@ -9,7 +9,7 @@ use super::tab::Tab;
 use crate::analysis::Metric;
 use crate::jobs::AnyJob;
 use crate::jobs::kinds::{Kind, Made};
-use crate::routing::RouterConfig;
+use crate::routing::{Prompt, RouterConfig};
 use crate::train::ClustersSpec;
 
 /// A request. Those that answer carry a ticket, echoed in the answer.
@@ -75,6 +75,13 @@ pub enum PromptsEffect {
     Read,
     /// Keeps one more.
     Remember(String),
+    /// Makes a prompt a favourite, or no longer; one that was not tried before is kept.
+    Favour {
+        /// As it was typed.
+        prompt: String,
+        /// Whether it is to be one.
+        favourite: bool,
+    },
 }
 
 /// What is looked up on disk while a form is filled in; the newest request only.
@@ -224,6 +231,26 @@ pub enum Study {
         answer: String,
         /// Experts to take out, those with the most weight.
         most: usize,
+    },
+    /// Why one token's experts have the weights that they have; answered by `EngineMessage::Explained`.
+    Explain {
+        /// In tokens, with the answer where one of its tokens is asked about.
+        prompt: Prompt,
+        /// With its settings.
+        router: RouterConfig,
+        /// Its number in the prompt.
+        token: usize,
+        /// Experts per module.
+        most: usize,
+    },
+    /// How long the base model takes with its experts and without; answered by `EngineMessage::Costed`.
+    Cost {
+        /// As it was typed.
+        prompt: String,
+        /// Without the template.
+        raw: bool,
+        /// With its settings.
+        router: RouterConfig,
     },
 }
 

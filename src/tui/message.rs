@@ -10,7 +10,7 @@ use crate::catalog::Catalog;
 use crate::eval::{Attribution, Compared};
 use crate::jobs::{JobDetail, JobSummary};
 use crate::library::{FetchProgress, Skipped};
-use crate::routing::{Preparing, Trace};
+use crate::routing::{Preparing, Trace, Why};
 use crate::train::ClustersPlan;
 
 /// Something happened.
@@ -33,13 +33,22 @@ pub enum Message {
     /// From the model.
     Engine(EngineMessage),
     /// The prompts that were tried, the newest first, untrusted.
-    Prompts(Vec<String>),
+    Prompts(Vec<TriedPrompt>),
     /// Answer to `Effect::Edit`: the text as the editor left it, untrusted, or a line that says why there is none.
     Edited(Result<String, String>),
     /// One line to show, not an error.
     Notice(String),
     /// One line to show as an error.
     Error(String),
+}
+
+/// A prompt that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TriedPrompt {
+    /// As it was typed, untrusted.
+    pub text: String,
+    /// A person marked it: it is listed first, and kept longer than others.
+    pub favourite: bool,
 }
 
 /// What was computed of the experts' weights.
@@ -335,6 +344,42 @@ pub enum EngineMessage {
         /// The answer, or a line that says why there is none.
         result: Result<Arc<Attribution>, String>,
     },
+    /// Answer to `Study::Explain`.
+    Explained {
+        /// That of the study.
+        ticket: u64,
+        /// The answer, or a line that says why there is none.
+        result: Result<Arc<Why>, String>,
+    },
+    /// Answer to `Study::Cost`.
+    Costed {
+        /// That of the study.
+        ticket: u64,
+        /// The answer, or a line that says why there is none.
+        result: Result<Cost, String>,
+    },
+}
+
+/// How long the base model takes for a prompt and its answer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Speed {
+    /// Milliseconds for the whole prompt, nothing of which was known.
+    pub prompt: f64,
+    /// Milliseconds for each token of an answer; `None` where the answer ended too soon.
+    pub token: Option<f64>,
+}
+
+/// What routing costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cost {
+    /// Tokens of the prompt.
+    pub tokens: usize,
+    /// Under the router.
+    pub routed: Speed,
+    /// Without experts.
+    pub base: Speed,
+    /// Bytes of memory that the program has in use, where the system says so.
+    pub memory: Option<u64>,
 }
 
 /// Where threads outside the interface put their answers. Cheap to clone; never blocks.

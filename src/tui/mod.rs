@@ -55,8 +55,8 @@ pub use global_keys::keys_reference;
 pub use keymap::{KeyHint, KeySection};
 pub use list::List;
 pub use message::{
-    ComputeMessage, DataMessage, DataSummary, EngineMessage, EngineState, FetchError, JobsMessage, KnownTask,
-    Message, Sender, Sweep, TaskExample,
+    ComputeMessage, Cost, DataMessage, DataSummary, EngineMessage, EngineState, FetchError, JobsMessage,
+    KnownTask, Message, Sender, Speed, Sweep, TaskExample, TriedPrompt,
 };
 pub use options::TuiOptions;
 pub use runtime::run;

@@ -7,7 +7,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::keymap::{KeyHint, KeySection};
-use super::{ComputeMessage, Effect, EngineMessage, JobsMessage, Message, Shared, Tab, Theme};
+use super::{ComputeMessage, Effect, EngineMessage, JobsMessage, Message, Shared, Tab, Theme, TriedPrompt};
 use crate::catalog::Catalog;
 
 /// What a tab is to the rest of the interface.
@@ -86,7 +86,7 @@ pub trait Screen {
     }
 
     /// The prompts that were tried were read, the newest first, untrusted.
-    fn on_prompts(&mut self, _prompts: &[String]) {}
+    fn on_prompts(&mut self, _prompts: &[TriedPrompt]) {}
 
     /// A text comes back from the person's editor, untrusted. Only the visible screen has lent one.
     fn on_edited(&mut self, _text: &str, _shared: &Shared) -> Vec<Effect> {

@@ -110,6 +110,7 @@ impl Services {
             let found = match effect {
                 PromptsEffect::Read => prompts::read(&path),
                 PromptsEffect::Remember(prompt) => prompts::remember(&path, &prompt),
+                PromptsEffect::Favour { prompt, favourite } => prompts::favour(&path, &prompt, favourite),
             };
             send.send(match found {
                 Ok(prompts) => Message::Prompts(prompts),

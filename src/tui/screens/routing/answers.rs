@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::exchange::Shown;
-use super::experiment::{Experiment, Kept, Row, winner};
+use super::experiment::{Experiment, Kept, MovedLayers, Row, winner};
 use super::experts::percent;
 use super::paint::{heading, put};
 use super::question::Asked;
@@ -43,7 +43,8 @@ impl Answers<'_> {
 
     /// What to know before one trusts the present router's routing.
     fn warnings(&self) -> Vec<String> {
-        let row = self.experiment.rows.iter().find(|row| row.asked.is_same_run(self.now));
+        let shows = !self.experiment.hides();
+        let row = self.experiment.rows.iter().find(|row| shows && row.asked.is_same_run(self.now));
         let found = row.and_then(|row| row.compared.as_ref()).map_or(&[][..], |found| &found.warnings);
         found.iter().map(|warning| one_line(&warning.text)).collect()
     }
@@ -55,24 +56,35 @@ impl Answers<'_> {
             "" => "= sets an answer whose probability is compared".to_string(),
             text => format!("log p of {}", truncate(&format!("\"{}\"", one_line(text)), 40)),
         };
-        heading(buf, area, 0, "answers", &note, theme);
+        let blind = self.experiment.hides();
+        let (title, note) = match blind {
+            true => ("answers, blind", "B says whose they are".to_string()),
+            false => ("answers", note),
+        };
+        heading(buf, area, 0, title, &note, theme);
         if rows.is_empty() {
             let hint = " a puts this router beside the next ones; g answers with all of them";
             put(buf, area, 0, 1, &truncate(hint, usize::from(area.width)), theme.dim());
             return;
         }
         let cells = usize::from(area.width);
-        let names = rows.iter().map(|row| width(&name(&row.asked))).max().unwrap_or(0).min(cells * 2 / 5);
-        let scored = !reference.is_empty();
+        let order = self.experiment.order();
+        let label = |place: usize| match blind {
+            true => format!("answer {}", place + 1),
+            false => name(&rows[order[place]].asked),
+        };
+        let names = (0..rows.len()).map(|place| width(&label(place))).max().unwrap_or(0).min(cells * 2 / 5);
+        // How likely the reference is under a router says which one it is.
+        let scored = !reference.is_empty() && !blind;
         let score = if scored { 8 } else { 0 };
         let best = rows.iter().filter_map(Row::log_probability).fold(f64::NEG_INFINITY, f64::max);
-        for (at, row) in rows.iter().enumerate() {
+        for (at, row) in order.iter().map(|&row| &rows[row]).enumerate() {
             let y = at as u16 + 1;
-            let is_now = row.asked.is_same_run(self.now);
+            let is_now = !blind && row.asked.is_same_run(self.now);
             let old = !row.asked.is_same_prompt(self.now);
             let style = if old { theme.dim() } else { theme.text() };
             put(buf, area, 0, y, if is_now { "›" } else { " " }, theme.accent());
-            let label = left(&truncate_middle(&name(&row.asked), names), names);
+            let label = left(&truncate_middle(&label(at), names), names);
             put(buf, area, 1, y, &label, if is_now { theme.accent() } else { style });
             let room = cells.saturating_sub(names + 3 + score);
             let (text, style) = match &row.error {
@@ -126,7 +138,7 @@ impl Against<'_> {
         };
         lines.push((
             "winner",
-            change(of(&kept.experts, kept.winner), of(&shown.trace.experts, winner(shown))),
+            change(of(&kept.trace.experts, kept.winner), of(&shown.trace.experts, winner(shown))),
         ));
         let entropy = |value: f64| format!("{value:.2}");
         lines.push(("entropy", change(entropy(kept.entropy), entropy(shown.digest.entropy))));
@@ -141,6 +153,13 @@ impl Against<'_> {
                 }
             },
         ));
+        if let Some(MovedLayers { share, most }) = kept.moved_layers(shown) {
+            let most = most.map_or(String::new(), |(from, to, share)| match from == to {
+                true => format!(", {} in layer {from}", percent(share)),
+                false => format!(", {} in layers {from}–{to}", percent(share)),
+            });
+            lines.push(("choices", format!("{} have another winner{most}", percent(share))));
+        }
         if let (Some(then), Some(now)) = (&kept.answer, self.answer) {
             let (then, now) = (one_line(then), one_line(now));
             lines.push(("answer", change(then, now)));
@@ -153,7 +172,7 @@ impl Against<'_> {
 
     /// Draws a heading and the lines.
     pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
-        heading(buf, area, 0, "against the run kept", "R lets it go", theme);
+        heading(buf, area, 0, "against the run kept", "d maps it · R lets it go", theme);
         for (y, (what, text)) in self.lines().into_iter().enumerate() {
             put(buf, area, 1, y as u16 + 1, what, theme.dim());
             let room = usize::from(area.width).saturating_sub(10);

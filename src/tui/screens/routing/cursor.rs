@@ -38,6 +38,8 @@ pub struct MapView {
     pub kind: Option<String>,
     pub zoom: Zoom,
     pub bars: BarsBy,
+    /// The map shows what moved against the run that is kept.
+    pub difference: bool,
 }
 
 impl MapView {
@@ -113,6 +115,7 @@ impl MapView {
             Zoom::Layers => Zoom::Modules,
             Zoom::Modules => Zoom::Whole,
         };
+        self.difference &= self.zoom != Zoom::Whole;
         shown.digest = self.digest(&shown.trace);
         if let Some(module) = here {
             let columns = &shown.digest.columns;

@@ -233,22 +233,7 @@ impl Digest {
     /// neighbours whose shares exceed its mean the most.
     pub fn home(&self, expert: usize) -> Option<(usize, usize)> {
         let share = |layer: &Layer| layer.shares.get(expert).copied().unwrap_or(0.0);
-        let mean = self.layers.iter().map(share).sum::<f32>() / self.layers.len().max(1) as f32;
-        let (mut best, mut found) = (0.0, None);
-        let (mut sum, mut from) = (0.0, 0);
-        for (at, layer) in self.layers.iter().enumerate() {
-            if sum <= 0.0 {
-                (sum, from) = (0.0, at);
-            }
-            sum += share(layer) - mean;
-            if sum > best {
-                (best, found) = (sum, Some((from, at)));
-            }
-        }
-        let (from, to) = found?;
-        let inside: f32 = self.layers[from..=to].iter().map(share).sum::<f32>() / (to - from + 1) as f32;
-        // A little more is no home.
-        (inside > 1.15 * mean && to - from + 1 < self.layers.len()).then_some((from, to))
+        stretch(&self.layers.iter().map(share).collect::<Vec<_>>())
     }
 
     /// The leader of a cell; nobody out of range.
@@ -258,6 +243,26 @@ impl Digest {
         }
         self.cells.get(token * self.columns.len() + column).copied().unwrap_or_default()
     }
+}
+
+/// The neighbours, first and last, whose values exceed the mean of all the most; nobody where all are about alike.
+pub fn stretch(values: &[f32]) -> Option<(usize, usize)> {
+    let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
+    let (mut best, mut found) = (0.0, None);
+    let (mut sum, mut from) = (0.0, 0);
+    for (at, value) in values.iter().enumerate() {
+        if sum <= 0.0 {
+            (sum, from) = (0.0, at);
+        }
+        sum += value - mean;
+        if sum > best {
+            (best, found) = (sum, Some((from, at)));
+        }
+    }
+    let (from, to) = found?;
+    let inside: f32 = values[from..=to].iter().sum::<f32>() / (to - from + 1) as f32;
+    // A little more is no place of its own.
+    (inside > 1.15 * mean && to - from + 1 < values.len()).then_some((from, to))
 }
 
 /// How strongly to colour a weight: 0 at chance among `experts`, 1 where one has everything. The root

@@ -1,13 +1,14 @@
 //! What is found out beside the routing: several routers on one prompt, a run that is kept to compare with, and which
 //! experts an answer is owed to.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use super::digest::Cell;
+use super::digest::{Cell, Digest, stretch};
 use super::exchange::Shown;
 use super::question::{Asked, is_same_router};
 use crate::eval::{Attribution, Compared};
-use crate::routing::{Part, RouterConfig};
+use crate::routing::{Part, RouterConfig, Trace};
 use crate::tui::{Effect, EngineEffect, Study};
 
 /// Routers side by side, at most.
@@ -67,9 +68,9 @@ pub struct Why {
 #[derive(Clone, Debug)]
 pub struct Kept {
     pub asked: Asked,
-    pub experts: Arc<Vec<String>>,
-    /// Texts of the prompt's tokens with their leaders.
-    tokens: Vec<(String, Cell)>,
+    pub trace: Arc<Trace>,
+    /// Of the trace, for the modules that the map shows.
+    pub digest: Digest,
     /// The expert with the most weight and its share.
     pub winner: Option<(usize, f64)>,
     pub entropy: f64,
@@ -81,11 +82,10 @@ pub struct Kept {
 impl Kept {
     /// The run that is shown, with its answer where it has one.
     pub fn new(shown: &Shown, answer: Option<String>) -> Self {
-        let tokens = prompt_tokens(shown);
         Self {
             asked: shown.asked.clone(),
-            experts: shown.trace.experts.clone(),
-            tokens: tokens.map(|(text, cell)| (text.to_string(), cell)).collect(),
+            trace: shown.trace.clone(),
+            digest: shown.digest.clone(),
             winner: winner(shown),
             entropy: shown.digest.entropy,
             answer,
@@ -98,24 +98,66 @@ impl Kept {
         let name = |experts: &[String], cell: Cell| -> Option<String> {
             experts.get(cell.expert.filter(|_| !cell.tie)? as usize).cloned()
         };
-        let now: Vec<(&str, Cell)> = prompt_tokens(shown).collect();
-        if now.len() != self.tokens.len() || now.iter().zip(&self.tokens).any(|(now, then)| now.0 != then.0) {
+        let now = self.same_tokens(shown)?;
+        let differs = |&at: &usize| {
+            name(&shown.trace.experts, shown.digest.token(at))
+                != name(&self.trace.experts, self.digest.token(at))
+        };
+        let moved = now.iter().copied().filter(differs).map(|at| shown.trace.tokens[at].text.clone());
+        Some((moved.collect(), now.len()))
+    }
+
+    /// The tokens of the prompt that count; `None` where the prompt is another.
+    fn same_tokens(&self, shown: &Shown) -> Option<Vec<usize>> {
+        let counted = |trace: &Trace| -> Vec<usize> {
+            let counts = |&at: &usize| trace.tokens[at].part == Part::Prompt && trace.counts(at);
+            (0..trace.tokens.len()).filter(counts).collect()
+        };
+        let (now, then) = (counted(&shown.trace), counted(&self.trace));
+        let same = |&at: &usize| shown.trace.tokens[at].id == self.trace.tokens[at].id;
+        (now == then && now.iter().all(same)).then_some(now)
+    }
+
+    /// The share of choices, one a token of the prompt and module, that have another heaviest expert now, and the layers
+    /// in which the most have; `None` where the prompt is another.
+    pub fn moved_layers(&self, shown: &Shown) -> Option<MovedLayers> {
+        let tokens = self.same_tokens(shown)?;
+        if self.trace.modules != shown.trace.modules || self.trace.experts != shown.trace.experts {
             return None;
         }
-        let differs = |(now, then): &(&(&str, Cell), &(String, Cell))| {
-            name(&shown.trace.experts, now.1) != name(&self.experts, then.1)
-        };
-        let moved = now.iter().zip(&self.tokens).filter(differs).map(|(now, _)| now.0.to_string());
-        Some((moved.collect(), now.len()))
+        let mut layers: Vec<(f32, usize)> = Vec::new();
+        for column in &shown.digest.columns {
+            if column.starts_layer {
+                layers.push((0.0, 0));
+            }
+            let Some((moved, all)) = layers.last_mut() else { continue };
+            for &module in &column.modules {
+                let top = |trace: &Trace, token| trace.top(token, module).map(|(expert, _)| expert);
+                let differs = |&&token: &&usize| top(&shown.trace, token) != top(&self.trace, token);
+                *moved += tokens.iter().filter(differs).count() as f32;
+                *all += tokens.len();
+            }
+        }
+        let moved: f32 = layers.iter().map(|layer| layer.0).sum();
+        let all: usize = layers.iter().map(|layer| layer.1).sum();
+        let shares: Vec<f32> = layers.iter().map(|(moved, all)| moved / (*all).max(1) as f32).collect();
+        let most = stretch(&shares).map(|(from, to)| {
+            let label =
+                |at: usize| shown.digest.layers.get(at).map_or(String::new(), |layer| layer.label.clone());
+            let share = shares[from..=to].iter().sum::<f32>() / (to - from + 1) as f32;
+            (label(from), label(to), f64::from(share))
+        });
+        Some(MovedLayers { share: f64::from(moved) / all.max(1) as f64, most })
     }
 }
 
-/// The tokens of the prompt that count, with their leaders.
-fn prompt_tokens(shown: &Shown) -> impl Iterator<Item = (&str, Cell)> {
-    let tokens = shown.trace.tokens.iter().enumerate();
-    tokens
-        .filter(|(at, token)| token.part == Part::Prompt && shown.trace.counts(*at))
-        .map(|(at, token)| (token.text.as_str(), shown.digest.token(at)))
+/// In which layers experts are others than in a run that was kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MovedLayers {
+    /// Of all choices.
+    pub share: f64,
+    /// The first and the last layer of those that moved more than others, and their share.
+    pub most: Option<(String, String, f64)>,
 }
 
 /// The expert with the most weight and its share.
@@ -140,12 +182,34 @@ pub struct Experiment {
     /// The answer whose probability all rows have; empty for none.
     pub reference: String,
     pub rows: Vec<Row>,
+    /// Which router gave which answer is hidden.
+    pub blind: bool,
     comparing: Option<Comparing>,
     pub why: Option<Why>,
     pub kept: Option<Kept>,
 }
 
 impl Experiment {
+    /// Whether answers stand side by side without the names of their routers.
+    pub fn hides(&self) -> bool {
+        self.blind && !self.rows.is_empty()
+    }
+
+    /// The rows as they are listed: while names are hidden in an order that says nothing of the routers.
+    pub fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.rows.len()).collect();
+        if self.hides() {
+            let key = |&row: &usize| {
+                let mut hasher = DefaultHasher::new();
+                let Asked { prompt, router, .. } = &self.rows[row].asked;
+                (prompt, router.to_string()).hash(&mut hasher);
+                hasher.finish()
+            };
+            order.sort_by_cached_key(key);
+        }
+        order
+    }
+
     /// Whether a study is under way.
     pub fn is_running(&self) -> bool {
         self.comparing.is_some() || self.is_asking_why()
@@ -315,5 +379,6 @@ impl Experiment {
     /// The experts are others: what was found is of no use any more. The engine has ended its studies.
     pub fn forget(&mut self) {
         (self.rows, self.comparing, self.why, self.kept) = (Vec::new(), None, None, None);
+        self.blind = false;
     }
 }

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::digest::Digest;
 use super::marks::{ExpertMarks, Mark, OTHERS, put_mark};
-use super::paint::{bar, column, heading, put, tint};
+use super::paint::{bar, column, heading, put, scroll, tint};
 use crate::routing::Trace;
 use crate::tui::Theme;
 use crate::tui::text_width::{left, right, truncate, truncate_middle, width};
@@ -21,20 +21,35 @@ pub struct Listed<'a> {
     marks: &'a ExpertMarks,
     /// In the order of the rows.
     pub rows: Vec<usize>,
+    /// How many experts stand above the first row.
+    pub above: usize,
     listed: Vec<bool>,
 }
 
 impl<'a> Listed<'a> {
-    /// The first of `order` that have room; where others have weight, a row is kept for them.
-    pub fn new(order: Vec<usize>, experts: usize, room: usize, marks: &'a ExpertMarks) -> Self {
+    /// The first of `order` that have room, or those around the expert that a person chose; where others have weight, a
+    /// row is kept for them.
+    pub fn new(
+        order: Vec<usize>,
+        experts: usize,
+        room: usize,
+        marks: &'a ExpertMarks,
+        chosen: Option<usize>,
+    ) -> Self {
         let mut rows = order;
+        let mut above = 0;
         if rows.len() > room {
             // In two rows two experts say more than one and the rest.
-            rows.truncate(if room > 2 { room - 1 } else { room });
+            let room = if room > 2 { room - 1 } else { room };
+            let at = chosen.and_then(|chosen| rows.iter().position(|&expert| expert == chosen));
+            // The strongest stay in view as long as the chosen one is among them.
+            above = at.filter(|&at| at >= room).map_or(0, |at| scroll(at, rows.len(), room));
+            rows.drain(..above);
+            rows.truncate(room);
         }
         let mut listed = vec![false; experts];
         rows.iter().for_each(|&expert| listed[expert] = true);
-        Self { marks, rows, listed }
+        Self { marks, rows, above, listed }
     }
 
     /// How an expert shows.
@@ -151,6 +166,11 @@ impl Shares<'_> {
             }
             return;
         }
+        if self.listed.above > 0 {
+            let (from, to) = (self.listed.above + 1, self.listed.above + self.listed.rows.len());
+            put(buf, area, 3, y, &format!("{from}–{to} of {}", self.found), theme.dim());
+            return;
+        }
         if self.search.is_some() {
             put(buf, area, 3, y, &format!("{hidden} more found"), theme.dim());
             return;
@@ -199,17 +219,25 @@ mod tests {
     use super::*;
 
     fn drawn(experts: usize, cells: u16, rows: u16) -> String {
+        drawn_with(experts, cells, rows, None)
+    }
+
+    fn drawn_with(experts: usize, cells: u16, rows: u16, place: Option<usize>) -> String {
         let trace = Synthetic { experts, layers: 12, ..Synthetic::default() }.trace(&PROMPT);
         let digest = Digest::new(&trace, None, false);
         let mut marks = ExpertMarks::default();
         marks.update(&trace.experts, &digest.totals, &crate::tui::Shared::default());
-        let listed = Listed::new(digest.order(), experts, usize::from(rows) - 1, &marks);
+        let chosen = place.map(|place| digest.order()[place]);
+        if let Some(chosen) = chosen {
+            marks.lend(&trace.experts[chosen]);
+        }
+        let listed = Listed::new(digest.order(), experts, usize::from(rows) - 1, &marks, chosen);
         let shares = Shares {
             trace: &trace,
             digest: &digest,
             muted: &[],
             pinned: &[],
-            expert: None,
+            expert: chosen,
             faded: false,
             listed: &listed,
             found: experts,
@@ -229,7 +257,7 @@ mod tests {
         // "capital" was there first; "antonym", the first of the trace, came last.
         let order = ["capital", "celsius", "antonym"].map(String::from);
         marks.update(&order, &[], &crate::tui::Shared::default());
-        let listed = Listed::new(vec![0, 1, 2], 3, 3, &marks);
+        let listed = Listed::new(vec![0, 1, 2], 3, 3, &marks, None);
         assert_eq!([0, 1, 2].map(|e| listed.mark(&trace, e).letter), ['C', 'A', 'B']);
     }
 
@@ -251,11 +279,24 @@ mod tests {
     }
 
     #[test]
+    fn the_list_scrolls_to_the_chosen_expert_which_has_a_letter() {
+        for place in [0, 5, 6, 7, 500, 999] {
+            let text = drawn_with(1000, 60, 8, Some(place));
+            let chosen = text.lines().find(|line| line.starts_with('›')).expect("the chosen one has a row");
+            assert!(!chosen.starts_with("›·"), "{place}: {text}");
+            let head = place < 6;
+            assert_eq!(text.contains("994 more with"), head, "{place}: {text}");
+            assert_eq!(text.contains(" of 1000"), !head, "{place}: {text}");
+        }
+        assert!(drawn_with(1000, 60, 8, Some(999)).contains("995–1000 of 1000"));
+    }
+
+    #[test]
     fn only_experts_with_a_row_have_a_letter() {
         let trace = Synthetic { experts: 5, layers: 2, ..Synthetic::default() }.trace(&PROMPT);
         let mut marks = ExpertMarks::default();
         marks.update(&trace.experts, &[], &crate::tui::Shared::default());
-        let listed = Listed::new(vec![4, 3, 2, 1, 0], 5, 3, &marks);
+        let listed = Listed::new(vec![4, 3, 2, 1, 0], 5, 3, &marks, None);
         assert_eq!(listed.rows, [4, 3]);
         let letters = [0, 1, 2, 3, 4].map(|e| listed.mark(&trace, e).letter);
         assert_eq!(letters, [OTHERS, OTHERS, OTHERS, 'D', 'E']);

@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::action::{Action, Look, Table};
 use super::exchange::needs_retry;
+use super::field_keys::{FAVOUR, REFERENCE, SEARCH, TRIED};
 use super::layers::by_groups;
 use super::prompt::{Edit, PromptBox};
 use super::state::{Focus, RoutingScreen};
@@ -14,67 +16,6 @@ use crate::tui::keymap::{
     PAGE_DOWN, PAGE_UP, RIGHT, TAB, UP, moves,
 };
 use crate::tui::{AppEffect, Effect, EngineEffect, EngineState, Shared};
-
-/// What a key does here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    Fetch,
-    Load,
-    StopFetching,
-    Stop,
-    EditPrompt,
-    NextExample,
-    PreviousExample,
-    Generate,
-    Look(Look),
-    NextRouter,
-    FewerExperts,
-    MoreExperts,
-    Sharper,
-    Softer,
-    Calibrate,
-    PreviousExpert,
-    NextExpert,
-    Mute,
-    Pin,
-    UnmuteAll,
-    Find,
-    KeepFound,
-    EndSearch,
-    Bars,
-    Beside,
-    Keep,
-    Reference,
-    KeepReference,
-    LeaveReference,
-    Why,
-    Single,
-    Template,
-    LeavePrompt,
-    Submit,
-    NewLine,
-    DeleteToHead,
-    Clear,
-    Undo,
-    Redo,
-    Older,
-    Newer,
-    History,
-    List(Motion),
-    TakePrompt,
-    LeaveHistory,
-    Editor,
-}
-
-/// What moves over the map or changes its columns, and asks nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
-    Token(Motion),
-    PreviousColumn,
-    NextColumn,
-    NextKind,
-    Zoom,
-}
 
 /// A move to another token.
 const fn token(motion: Motion) -> Action {
@@ -89,8 +30,6 @@ fn next_router() -> &'static str {
     });
     &TEXT
 }
-
-type Table = KeyTable<RoutingScreen, Action>;
 
 const STOP: Binding<RoutingScreen, Action> =
     Binding::new(&[(ESC, Action::Stop)], "stop", "Stop routing or generating; what is there stays");
@@ -231,6 +170,20 @@ static MAP: Table = KeyTable {
         )
         .when(shows),
         Binding::new(
+            &[(Chord::char('d'), Action::Difference)],
+            "difference",
+            "The map of what moved against the run that is kept, and back",
+        )
+        .when(differs)
+        .explains(),
+        Binding::new(
+            &[(Chord::char('B'), Action::Blind)],
+            "blind",
+            "Hide which router gave which answer, in another order, and show it again",
+        )
+        .when(|s: &RoutingScreen, _| !s.experiment.rows.is_empty())
+        .explains(),
+        Binding::new(
             &[(Chord::char('='), Action::Reference)],
             "answer",
             "Set the reference answer, whose probability is compared",
@@ -299,6 +252,13 @@ static MAP: Table = KeyTable {
         .when(shows)
         .explains(),
         HISTORY,
+        Binding::new(
+            &[(FAVOUR, Action::Favour)],
+            "favourite",
+            "Make the prompt a favourite, which the history lists first, or no longer",
+        )
+        .when(|s: &RoutingScreen, _| !s.question.prompt.is_blank())
+        .explains(),
         EDITOR,
         CLEAR,
         UNDO,
@@ -355,44 +315,6 @@ static PROMPT: Table = KeyTable {
     ],
 };
 
-/// The list of prompts that were tried; what is not bound is text to look for.
-static TRIED: Table = KeyTable {
-    title: "Routing, among the prompts tried",
-    bindings: &[
-        Binding::new(&[(ENTER, Action::TakePrompt)], "take", "Put the prompt into the box and route it"),
-        Binding::new(&[(ESC, Action::LeaveHistory)], "back", "Go back, the prompt as it was"),
-        Binding::new(moves!(Action::List), "prompt", "Choose a prompt")
-            .also(&[(PAGE_UP, Action::List(Motion::PageUp)), (PAGE_DOWN, Action::List(Motion::PageDown))]),
-    ],
-};
-
-/// While an expert is looked for; what is not bound is text.
-static SEARCH: Table = KeyTable {
-    title: "Routing, looking for an expert",
-    bindings: &[
-        Binding::new(&[(ENTER, Action::KeepFound)], "choose", "Choose the expert and go back"),
-        Binding::new(&[(ESC, Action::EndSearch)], "back", "Go back without choosing"),
-        Binding::new(
-            &[(UP, Action::PreviousExpert), (DOWN, Action::NextExpert)],
-            "expert",
-            "Another one of those that were found",
-        ),
-    ],
-};
-
-/// While the answer whose probability is compared is typed; what is not bound is text.
-static REFERENCE: Table = KeyTable {
-    title: "Routing, typing the reference answer",
-    bindings: &[
-        Binding::new(
-            &[(ENTER, Action::KeepReference)],
-            "set",
-            "Compare the probability of this answer; of none, where it is empty",
-        ),
-        Binding::new(&[(ESC, Action::LeaveReference)], "back", "Leave it as it was"),
-    ],
-};
-
 fn shows(screen: &RoutingScreen, _: &Shared) -> bool {
     screen.exchange.shown.is_some()
 }
@@ -400,6 +322,14 @@ fn shows(screen: &RoutingScreen, _: &Shared) -> bool {
 fn weighs(screen: &RoutingScreen, _: &Shared) -> bool {
     let shown = screen.exchange.shown.as_ref();
     screen.question.router.is_weighted() && shown.is_some_and(|shown| !shown.trace.experts.is_empty())
+}
+
+/// Whether there is a run of the same prompt to compare the present one with.
+fn differs(screen: &RoutingScreen, shared: &Shared) -> bool {
+    let kept = screen.experiment.kept.as_ref();
+    let shown = screen.exchange.shown.as_ref();
+    let same = kept.zip(shown).is_some_and(|(kept, shown)| kept.asked.is_same_prompt(&shown.asked));
+    weighs(screen, shared) && (same || screen.map.difference)
 }
 
 fn several(screen: &RoutingScreen, shared: &Shared) -> bool {
@@ -434,7 +364,12 @@ impl RoutingScreen {
 
     pub(super) fn take_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
         if let Some(action) = self.table().action(key, self, shared) {
-            return Some(self.act(action, shared));
+            let mut effects = self.act(action, shared);
+            // What was stopped is not begun again by the same key.
+            if action != Action::Stop {
+                effects.extend(self.explain(shared));
+            }
+            return Some(effects);
         }
         match self.focus {
             Focus::Map => None,
@@ -444,7 +379,7 @@ impl RoutingScreen {
             }
             Focus::Search => {
                 if self.search.as_mut()?.on_key(key)? {
-                    self.follow_search();
+                    self.follow_search(shared);
                 }
                 Some(Vec::new())
             }
@@ -531,6 +466,18 @@ impl RoutingScreen {
             }
             Action::TakePrompt => return self.end_history(true, shared),
             Action::LeaveHistory => return self.end_history(false, shared),
+            Action::Favour => {
+                let prompt = self.question.prompt.text();
+                return self.favour(prompt);
+            }
+            Action::FavourListed => {
+                let Some(prompt) = self.history.under_cursor() else { return Vec::new() };
+                let effects = self.favour(prompt.clone());
+                self.history.go_to(&prompt);
+                return effects;
+            }
+            Action::Blind => return self.toggle_blind(),
+            Action::Difference => return self.toggle_difference(),
             Action::Editor => return vec![Effect::Edit(self.question.prompt.text())],
             Action::Submit => {
                 let effects = self.generate(shared);
@@ -569,6 +516,9 @@ impl RoutingScreen {
             Look::NextColumn => self.map.move_column(shown, 1),
             Look::NextKind => self.map.next_kind(shown),
             Look::Zoom => self.map.toggle_zoom(shown),
+        }
+        if let (Look::NextKind | Look::Zoom, Some(kept)) = (look, &mut self.experiment.kept) {
+            kept.digest = self.map.digest(&kept.trace);
         }
     }
 }

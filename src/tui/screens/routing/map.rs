@@ -99,7 +99,12 @@ pub struct Map<'a> {
     /// Old: a newer answer is on its way.
     pub faded: bool,
     pub listed: &'a Listed<'a>,
+    /// Another run of the same prompt: only what is not as there stands out.
+    pub against: Option<&'a Digest>,
 }
+
+/// What stands for a cell that is led by the same expert as in another run.
+pub const SAME: char = '·';
 
 impl Map<'_> {
     /// Draws the axis in the first row and tokens below it.
@@ -136,13 +141,26 @@ impl Map<'_> {
         for column in axis.columns() {
             let Some(x) = axis.x(column) else { continue };
             let cell = self.digest.cell(token, column);
+            let moved = self.moved(token, column);
             let style = if (token, column) == (self.token, self.column) {
                 theme.cursor()
-            } else {
+            } else if moved {
                 self.style(cell, counts, theme)
+            } else {
+                theme.dim()
             };
-            put(buf, area, x, y, &self.glyph(cell, axis.cell), style);
+            let glyph = if moved { self.glyph(cell, axis.cell) } else { centred(SAME, axis.cell) };
+            put(buf, area, x, y, &glyph, style);
         }
+    }
+
+    /// Whether a cell is led by another expert than in the run that it is compared with; of any cell, without one.
+    fn moved(&self, token: usize, column: usize) -> bool {
+        let leader = |digest: &Digest| {
+            let cell = digest.cell(token, column);
+            (cell.expert.filter(|_| !cell.tie), cell.tie)
+        };
+        self.against.is_none_or(|other| leader(self.digest) != leader(other))
     }
 
     fn style(&self, cell: Cell, counts: bool, theme: &Theme) -> Style {
@@ -162,10 +180,15 @@ impl Map<'_> {
             Some(_) if cell.tie => '=',
             Some(expert) => self.listed.mark(self.trace, expert as usize).letter,
         };
-        let cells = usize::from(cells);
-        let before = usize::from(cells > 2);
-        format!("{}{mark}{}", " ".repeat(before), " ".repeat(cells.saturating_sub(before + 1)))
+        centred(mark, cells)
     }
+}
+
+/// A mark in the middle of a cell.
+fn centred(mark: char, cells: u16) -> String {
+    let cells = usize::from(cells);
+    let before = usize::from(cells > 2);
+    format!("{}{mark}{}", " ".repeat(before), " ".repeat(cells.saturating_sub(before + 1)))
 }
 
 #[cfg(test)]

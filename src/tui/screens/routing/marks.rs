@@ -96,6 +96,20 @@ impl ExpertMarks {
         self.earlier.extend(self.letters.iter().map(|(name, letter)| (name.clone(), *letter)));
     }
 
+    /// Gives a letter to one more expert, where one is free.
+    pub fn lend(&mut self, name: &str) {
+        if self.letters.contains_key(name) {
+            return;
+        }
+        let taken: HashSet<char> = self.letters.values().copied().collect();
+        let earlier = self.earlier.get(name).copied();
+        let all = earlier.into_iter().chain(LETTERS.iter().map(|&letter| char::from(letter)));
+        if let Some(letter) = all.into_iter().find(|letter| !taken.contains(letter)) {
+            self.letters.insert(name.to_string(), letter);
+            self.earlier.insert(name.to_string(), letter);
+        }
+    }
+
     /// The hue of a group of experts, or of those that are in none.
     pub fn hue_of_group(&self, group: usize) -> usize {
         group.min(HUES - 1)

@@ -1,14 +1,17 @@
 //! The Routing tab: a prompt, and which experts every one of its tokens uses in every layer.
 
+mod action;
 mod answer;
 mod answers;
 mod cell;
+mod cost;
 mod cursor;
 mod digest;
 mod empty_state;
 mod exchange;
 mod experiment;
 mod experts;
+mod field_keys;
 mod finding;
 mod groups;
 mod history;
@@ -21,6 +24,7 @@ mod places;
 mod prompt;
 mod question;
 mod reading;
+mod reasons;
 #[cfg(test)]
 mod request_tests;
 mod state;
@@ -47,7 +51,7 @@ use crate::catalog::Catalog;
 use crate::text::counted;
 use crate::tui::{
     AppEffect, ComputeMessage, Effect, EngineEffect, EngineMessage, EngineState, KeyHint, PromptsEffect,
-    Screen, Shared, Tab, Theme, screen::TabSpec,
+    Screen, Shared, Tab, Theme, TriedPrompt, screen::TabSpec,
 };
 
 /// The Routing tab.
@@ -84,7 +88,7 @@ impl Screen for RoutingScreen {
     fn on_paste(&mut self, text: &str, shared: &Shared) -> Vec<Effect> {
         if let Some(search) = &mut self.search {
             search.insert(text);
-            self.follow_search();
+            self.follow_search(shared);
             return Vec::new();
         }
         if let Some(reference) = &mut self.reference {
@@ -110,7 +114,7 @@ impl Screen for RoutingScreen {
         effects
     }
 
-    fn on_prompts(&mut self, prompts: &[String]) {
+    fn on_prompts(&mut self, prompts: &[TriedPrompt]) {
         self.history.take(prompts);
     }
 
@@ -157,6 +161,8 @@ impl Screen for RoutingScreen {
                 self.experiment.take_text(*ticket, *at, text, *done);
             }
             EngineMessage::Attributed { ticket, result } => self.experiment.take_why(*ticket, result),
+            EngineMessage::Explained { ticket, result } => self.reasons.take(*ticket, result),
+            EngineMessage::Costed { ticket, result } => self.costs.take(*ticket, result),
             EngineMessage::Trace { ticket, .. }
             | EngineMessage::Calibrating { ticket, .. }
             | EngineMessage::Progress { ticket, .. }

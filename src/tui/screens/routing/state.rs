@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
-use super::cursor::MapView;
+use super::cost::Costs;
+use super::cursor::{MapView, Zoom};
 use super::exchange::{Exchange, is_ready, needs_retry};
 use super::experiment::{Experiment, Kept, MOST};
 use super::history::History;
 use super::marks::ExpertMarks;
-use super::question::{Change, Question};
+use super::question::{Asked, Change, Question};
+use super::reasons::Reasons;
 use super::suggestions::Suggestions;
 use crate::library::Library;
 use crate::routing::{RouterSetting, Trace};
@@ -42,6 +44,8 @@ pub struct RoutingScreen {
     /// What experts are looked for, while one looks.
     pub(super) search: Option<TextField>,
     pub(super) experiment: Experiment,
+    pub(super) reasons: Reasons,
+    pub(super) costs: Costs,
     pub(super) history: History,
     /// The answer whose probability is compared, while one types it.
     pub(super) reference: Option<TextField>,
@@ -88,8 +92,18 @@ impl RoutingScreen {
             self.map.token = None;
         }
         let asked = self.question.asked();
-        let mut effects = self.experiment.leave(&asked);
+        let mut effects = self.leave(&asked);
         effects.extend(self.exchange.ask(asked, false, shared));
+        effects
+    }
+
+    /// Ends the studies of another prompt.
+    fn leave(&mut self, asked: &Asked) -> Vec<Effect> {
+        let effects = self.experiment.leave(asked);
+        if !effects.is_empty() {
+            self.reasons.end();
+            self.costs.end();
+        }
         effects
     }
 
@@ -100,7 +114,7 @@ impl RoutingScreen {
         }
         self.map.token = None;
         let asked = self.question.asked();
-        let mut effects = self.experiment.leave(&asked);
+        let mut effects = self.leave(&asked);
         effects.extend(self.exchange.ask(asked, true, shared));
         effects.extend(self.remember());
         effects
@@ -113,6 +127,51 @@ impl RoutingScreen {
             return Vec::new();
         }
         vec![Effect::Prompts(PromptsEffect::Remember(prompt))]
+    }
+
+    /// Makes a prompt a favourite, or no longer.
+    pub(super) fn favour(&mut self, prompt: String) -> Vec<Effect> {
+        if prompt.trim().is_empty() {
+            return vec![Effect::App(AppEffect::Notice("There is no prompt to keep.".into()))];
+        }
+        let favourite = self.history.favour(&prompt);
+        let said =
+            if favourite { "A favourite now: Ctrl-R lists it first." } else { "No favourite any more." };
+        let notice = Effect::App(AppEffect::Notice(said.into()));
+        vec![Effect::Prompts(PromptsEffect::Favour { prompt, favourite }), notice]
+    }
+
+    /// Hides which router gave which answer, or shows it again.
+    pub(super) fn toggle_blind(&mut self) -> Vec<Effect> {
+        if self.experiment.rows.is_empty() {
+            let why = "No answers stand side by side to compare: a puts this router beside others.";
+            return vec![Effect::App(AppEffect::Notice(why.into()))];
+        }
+        self.experiment.blind = !self.experiment.blind;
+        Vec::new()
+    }
+
+    /// Shows on the map what moved against the run that is kept, or the map itself again.
+    pub(super) fn toggle_difference(&mut self) -> Vec<Effect> {
+        let Some(shown) = &mut self.exchange.shown else { return Vec::new() };
+        if self.map.difference {
+            self.map.difference = false;
+            return Vec::new();
+        }
+        let Some(kept) = &mut self.experiment.kept else {
+            let why = "No run is kept to compare with: R keeps this one, then r or t changes the router.";
+            return vec![Effect::App(AppEffect::Notice(why.into()))];
+        };
+        if !kept.asked.is_same_prompt(&shown.asked) {
+            let why = "The run that is kept is of another prompt: R keeps this one instead.";
+            return vec![Effect::App(AppEffect::Notice(why.into()))];
+        }
+        if self.map.zoom == Zoom::Whole {
+            self.map.toggle_zoom(shown);
+            kept.digest = self.map.digest(&kept.trace);
+        }
+        self.map.difference = true;
+        Vec::new()
     }
 
     /// Puts the next older prompt into the box, or the next newer one.
@@ -270,6 +329,7 @@ impl RoutingScreen {
         if self.question.router.router.names_expert() {
             return self.route_single(shared);
         }
+        self.mark_experts(shared);
         Vec::new()
     }
 
@@ -280,9 +340,10 @@ impl RoutingScreen {
     }
 
     /// The text of the search is another: the first of those that were found is chosen.
-    pub(super) fn follow_search(&mut self) {
+    pub(super) fn follow_search(&mut self, shared: &Shared) {
         let found = self.order();
         self.map.expert = found.first().copied();
+        self.mark_experts(shared);
     }
 
     /// Ends the search; the expert that was found stays chosen.
@@ -311,12 +372,39 @@ impl RoutingScreen {
         more: bool,
         shared: &Shared,
     ) -> Vec<Effect> {
+        let answered = !more && self.exchange.is_generating();
         let digest = self.map.digest(trace);
         self.map.replace(self.exchange.shown.as_ref(), trace, &digest);
         self.exchange.show(trace.clone(), digest, milliseconds, more);
         self.mark_experts(shared);
         // Nothing is compared while one types.
-        if more || self.focus == Focus::Prompt { Vec::new() } else { self.compare() }
+        if more || self.focus == Focus::Prompt {
+            return Vec::new();
+        }
+        let mut effects = self.compare();
+        if answered {
+            let (asked, ticket) = (self.exchange.asked.clone(), self.exchange.issue());
+            effects.extend(self.costs.ask(&asked, ticket));
+        }
+        effects.extend(self.explain(shared));
+        effects
+    }
+
+    /// Asks why the experts of the token under the cursor have their weights, unless that is known or something else is
+    /// under way.
+    pub(super) fn explain(&mut self, shared: &Shared) -> Vec<Effect> {
+        let busy = self.exchange.pending.is_some() || self.exchange.is_stale() || !is_ready(shared);
+        let Some(shown) = self.exchange.shown.as_ref().filter(|_| !busy && self.focus != Focus::Prompt)
+        else {
+            return Vec::new();
+        };
+        let token = self.map.token_in(shown);
+        if !self.reasons.lack(shown, token) {
+            return Vec::new();
+        }
+        let ticket = self.exchange.issue();
+        let Some(shown) = &self.exchange.shown else { return Vec::new() };
+        self.reasons.ask(shown, token, ticket)
     }
 
     /// Asks for what is missing beside the routing that is shown.
@@ -410,13 +498,25 @@ impl RoutingScreen {
 
     /// Ends what is under way: first what is asked, then studies.
     pub(super) fn stop(&mut self) -> Vec<Effect> {
-        if self.exchange.pending.is_some() { self.exchange.stop() } else { self.experiment.stop() }
+        if self.exchange.pending.is_some() {
+            return self.exchange.stop();
+        }
+        let effects = self.experiment.stop();
+        if !effects.is_empty() {
+            self.reasons.end();
+            self.costs.end();
+        }
+        effects
     }
 
     /// Gives letters and hues to the experts of the routing that is shown.
     pub(super) fn mark_experts(&mut self, shared: &Shared) {
         if let Some(shown) = &self.exchange.shown {
             self.marks.update(&shown.trace.experts, &shown.digest.totals, shared);
+            // Whoever was chosen is on the screen, however little weight it has.
+            if let Some(name) = self.map.expert.and_then(|expert| shown.trace.experts.get(expert)) {
+                self.marks.lend(name);
+            }
         }
     }
 
@@ -429,6 +529,8 @@ impl RoutingScreen {
                 self.exchange.lose_model();
                 // The engine has ended its studies, too.
                 drop(self.experiment.stop());
+                self.reasons.end();
+                self.costs.end();
                 // Keys such as `f` must not be typed into the box.
                 if needs_retry(state) {
                     self.set_focus(Focus::Map);
@@ -442,6 +544,8 @@ impl RoutingScreen {
     fn take_model(&mut self, shared: &Shared) -> Vec<Effect> {
         let changed = self.exchange.take_model();
         self.experiment.forget();
+        self.reasons.forget();
+        self.costs.forget();
         // What was asked before is still to be answered, with the new experts.
         let mut effects = Vec::new();
         let is_blank = self.question.prompt.is_blank();

@@ -2,6 +2,7 @@
 
 use ratatui::text::{Line, Span};
 
+use super::cost::per_second;
 use super::cursor::Zoom;
 use super::digest::kinds;
 use super::exchange::{Exchange, written};
@@ -49,6 +50,9 @@ pub fn line<'a>(screen: &RoutingScreen, shared: &Shared, theme: &Theme, room: u1
             parts.push((truncate(&text, 28), theme.text()));
         }
     }
+    if map.difference && screen.experiment.kept.is_some() {
+        parts.push(("what moved".into(), theme.warning()));
+    }
     parts.push((if question.raw { "raw".into() } else { "template".into() }, theme.text()));
     if let EngineState::Loading { stage } = &shared.engine {
         parts.push((format!("{} {}", spinner(shared.tick), truncate(stage, 40)), theme.warning()));
@@ -62,12 +66,19 @@ pub fn line<'a>(screen: &RoutingScreen, shared: &Shared, theme: &Theme, room: u1
         (EngineState::Ready { label, .. }, Some(shown)) if !updating && !exchange.is_stale() => {
             let speed = match written(&shown.trace) {
                 0 => format!("{:.0} ms", shown.milliseconds),
-                n => format!("{:.0} ms a token", shown.milliseconds / n as f64),
+                n => format!("{} tokens/s", per_second(n as f64, shown.milliseconds)),
             };
-            format!("{} · {speed}", truncate(label, 60))
+            let label = truncate(label, 60);
+            let cost = screen.costs.in_short(&shown.asked);
+            let mut forms = vec![format!("{label} · {speed}"), speed.clone()];
+            if let Some(cost) = cost {
+                forms.insert(0, format!("{label} · {speed} · {cost}"));
+                forms.insert(1, format!("{speed} · {cost}"));
+            }
+            forms
         }
-        (EngineState::Ready { label, .. }, _) => truncate(label, 60),
-        _ => String::new(),
+        (EngineState::Ready { label, .. }, _) => vec![truncate(label, 60)],
+        _ => Vec::new(),
     };
     compose(parts, &right, dim, usize::from(room))
 }
@@ -115,10 +126,10 @@ fn of_prompt(
     }
 }
 
-/// Joins as many parts as fit with ` · `, and the right end when there is still room.
+/// Joins as many parts as fit with ` · `, and the first of the right ends for which there is still room.
 fn compose<'a>(
     parts: Vec<(String, ratatui::style::Style)>,
-    right: &str,
+    right: &[String],
     dim: ratatui::style::Style,
     room: usize,
 ) -> Line<'a> {
@@ -135,10 +146,10 @@ fn compose<'a>(
         used += join + width(&text);
         spans.push(Span::styled(text, style));
     }
-    let cells = width(right);
-    if cells > 0 && used + cells + 3 <= room {
-        spans.push(Span::raw(" ".repeat(room - used - cells - 1)));
-        spans.push(Span::styled(right.to_string(), dim));
+    let fits = |text: &&String| !text.is_empty() && used + width(text) + 3 <= room;
+    if let Some(right) = right.iter().find(fits) {
+        spans.push(Span::raw(" ".repeat(room - used - width(right) - 1)));
+        spans.push(Span::styled(right.clone(), dim));
     }
     Line::from(spans)
 }

@@ -4,19 +4,23 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::widgets::{Clear, Paragraph, Wrap};
 
+use super::answer::Answer;
 use super::answers::{Against, Answers};
-use super::cell::CellDetail;
+use super::cell::{CellDetail, Known};
+use super::cost;
 use super::cursor::Zoom;
 use super::empty_state::SMALL_WIDTH;
 use super::exchange::Shown;
+use super::experiment::Kept;
 use super::experts::{Listed, Shares};
 use super::finding::Finding;
 use super::layers::{Layers, by_groups};
-use super::map::{Axis, Map};
+use super::map::{Axis, Map, SAME};
 use super::marks::{ExpertMarks, OTHERS};
 use super::paint::{framed, heading, put, quoted_width};
 use super::places::{Wish, column};
 use super::reading::{Reader, Reading};
+use super::reasons::{EXPLAINED, chooses};
 use super::state::{Focus, RoutingScreen};
 use super::weights::Weights;
 use super::why::WhyPane;
@@ -90,6 +94,11 @@ fn draw_reference(field: &TextField, frame: &mut Frame, area: Rect, theme: &Them
     frame.render_widget(field.line(usize::from(place.width), true, theme), place);
 }
 
+/// The answer that has a box of its own: not while answers are compared blindly, among which it is.
+fn boxed(screen: &RoutingScreen) -> Option<&Answer> {
+    screen.exchange.answer.as_ref().filter(|_| !screen.experiment.hides())
+}
+
 /// How prompt and answer share the top.
 struct Boxes {
     height: u16,
@@ -101,7 +110,7 @@ struct Boxes {
 fn small_boxes(screen: &RoutingScreen, area: Rect) -> Boxes {
     let most = usize::from(area.height / 4).max(1);
     let prompt = screen.question.prompt.rows(area.width.saturating_sub(2)).min(most) as u16;
-    let answer = u16::from(screen.exchange.answer.is_some() && area.height > 4);
+    let answer = u16::from(boxed(screen).is_some() && area.height > 4);
     Boxes {
         height: prompt + answer,
         prompt: Constraint::Length(prompt),
@@ -111,12 +120,12 @@ fn small_boxes(screen: &RoutingScreen, area: Rect) -> Boxes {
 }
 
 fn framed_boxes(screen: &RoutingScreen, area: Rect) -> Boxes {
-    let beside = screen.exchange.answer.is_some() && area.width >= WIDE;
+    let beside = boxed(screen).is_some() && area.width >= WIDE;
     let inner = |cells: u16| cells.saturating_sub(4);
     let prompt_width = inner(if beside { area.width / 2 } else { area.width });
     let most = usize::from(area.height / 6).max(1);
     let prompt = screen.question.prompt.rows(prompt_width).min(most) as u16;
-    let Some(answer) = &screen.exchange.answer else {
+    let Some(answer) = boxed(screen) else {
         return Boxes {
             height: prompt + 2,
             prompt: Constraint::Min(0),
@@ -155,7 +164,7 @@ impl Boxes {
             Layout::vertical(layout).areas(area)
         };
         draw_prompt(screen, frame, prompt, small, theme);
-        match &screen.exchange.answer {
+        match boxed(screen) {
             Some(text) if small => text.draw_small(frame, answer, &screen.exchange.asked, theme),
             Some(text) => text.draw(frame, answer, &screen.exchange.asked, shared.tick, theme),
             None => {}
@@ -224,7 +233,8 @@ impl Look<'_> {
             0 => usize::MAX,
             rows => usize::from(rows) - usize::from(headed),
         };
-        (Listed::new(order, self.shown.trace.experts.len(), room, &self.screen.marks), found)
+        let (experts, chosen) = (self.shown.trace.experts.len(), self.screen.map.expert);
+        (Listed::new(order, experts, room, &self.screen.marks, chosen), found)
     }
 
     fn draw_shares(&self, frame: &mut Frame, area: Rect, (listed, found): (&Listed, usize), headed: bool) {
@@ -252,13 +262,42 @@ impl Look<'_> {
 
     fn detail<'a>(&'a self, listed: &'a Listed<'a>) -> CellDetail<'a> {
         let Self { shown, token, column, faded, .. } = *self;
-        CellDetail { trace: &shown.trace, digest: &shown.digest, token, column, faded, listed }
+        let known = match self.screen.reasons.of(shown, token) {
+            _ if !chooses(shown) => Known::Nothing,
+            None => Known::Pending,
+            Some(Ok(why)) => Known::Found(why),
+            Some(Err(error)) => Known::Failed(error),
+        };
+        CellDetail { trace: &shown.trace, digest: &shown.digest, token, column, faded, listed, known }
+    }
+
+    /// Rows of the cell under the cursor, with reasons where there are some and `room` for them.
+    fn detail_rows(&self, room: usize) -> usize {
+        let modules = self.shown.digest.columns.get(self.column).map_or(0, |column| column.modules.len());
+        let reasons = CellDetail::rows(modules, EXPLAINED);
+        match modules {
+            0 => 0,
+            // Of one module, as many experts as have room.
+            1 if chooses(self.shown) && room >= 4 => reasons.min(room),
+            _ if chooses(self.shown) && room >= reasons => reasons,
+            modules => modules + 1,
+        }
+    }
+
+    /// The run that the map is compared with.
+    fn difference(&self) -> Option<&Kept> {
+        let kept = self.screen.experiment.kept.as_ref().filter(|_| self.screen.map.difference)?;
+        (kept.asked.is_same_prompt(&self.shown.asked) && kept.trace.experts == self.shown.trace.experts)
+            .then_some(kept)
     }
 
     /// The run that is kept against this one.
     fn against(&self) -> Option<Against<'_>> {
         let experiment = &self.screen.experiment;
         let kept = experiment.kept.as_ref().filter(|kept| !kept.asked.is_same_run(&self.shown.asked))?;
+        if experiment.hides() {
+            return None;
+        }
         let row = experiment.rows.iter().find(|row| row.asked.is_same_run(&self.shown.asked));
         Some(Against {
             kept,
@@ -285,12 +324,13 @@ impl Look<'_> {
         let text = reading.rows() * 2;
         let whole = usize::from(area.height);
         let text = Wish::new(head + text.min(2), head + text.min((whole * 2 / 5).max(2)));
-        let modules = digest.columns.get(self.column).map_or(0, |column| column.modules.len());
-        let detail =
-            if modules > 0 && experts > 0 { Wish::new(modules + 1, modules + 1) } else { Wish::default() };
         let grouped = by_groups(self.screen.map.bars, trace, &self.screen.marks);
         let layers = if experts > 0 { digest.layers.len() + 1 + usize::from(grouped) } else { 0 };
         let layers = Wish::new(layers.min(5), layers);
+        // What is above comes first.
+        let room = whole.saturating_sub(text.least + layers.least);
+        let detail = if experts > 0 { self.detail_rows(room) } else { 0 };
+        let detail = Wish::new(detail, detail);
         let shares = Wish::new((head + experts).min(1 + 2 * head), 2 + experts);
         let hidden = experts + 3 > whole;
         let signs = if area.height >= 16 {
@@ -325,12 +365,13 @@ impl Look<'_> {
             let recent = self.screen.history.recent_rows(&self.screen.suggestions.prompts);
             let recent = if hints { Wish::new(recent.min(3), recent) } else { Wish::default() };
             let mut panes = column(left, &[text, layers, answers_wish, why_wish, below_layers], order);
-            let wishes = [shares, below_shares, against_wish, recent, signs_wish];
-            let side = column(right, &wishes, &[0, 1, 2, 4, 3]);
+            let cost = if hints && experts > 0 { cost::ROWS } else { 0 };
+            let wishes = [shares, below_shares, against_wish, recent, Wish::new(cost, cost), signs_wish];
+            let side = column(right, &wishes, &[0, 1, 2, 5, 4, 3]);
             if hints {
                 panes[4] = side[1];
             }
-            (panes, side[0], vec![side[2], side[4], side[3]])
+            (panes, side[0], vec![side[2], side[5], side[3], side[4]])
         } else {
             let shares = Wish::new(shares.least, shares.most.min(shares.least.max(whole / 3)));
             let optional = |shown: bool, wish: Wish| if shown { wish } else { Wish::default() };
@@ -341,7 +382,7 @@ impl Look<'_> {
             (
                 vec![panes[0], panes[2], panes[3], panes[4], panes[5]],
                 panes[1],
-                vec![panes[6], Rect::default(), Rect::default()],
+                vec![panes[6], Rect::default(), Rect::default(), Rect::default()],
             )
         };
         let headed = head > 0 || self.screen.search.is_some();
@@ -397,6 +438,9 @@ impl Look<'_> {
             let (examples, prompt) = (&self.screen.suggestions.prompts, &self.shown.asked.prompt);
             self.screen.history.draw_recent(buf, side[2], examples, prompt, theme);
         }
+        if !side[3].is_empty() {
+            self.screen.costs.draw(buf, side[3], &self.shown.asked, self.faded, theme);
+        }
         if !list.is_empty() {
             self.draw_shares(frame, list, (&listed, found), headed);
         }
@@ -419,11 +463,16 @@ impl Look<'_> {
         let experts = trace.experts.len();
         let right =
             Rect { x: left.right() + 2, width: (area.width.saturating_sub(left.width + 2)).min(72), ..area };
-        let signs = if area.height >= 16 { legend(shown, &screen.marks, false, true) } else { Vec::new() };
+        let mut signs =
+            if area.height >= 16 { legend(shown, &screen.marks, false, true) } else { Vec::new() };
+        if let Some(kept) = self.difference() {
+            let router = printable(&kept.asked.router.to_string()).into_owned();
+            signs.insert(0, format!("{SAME} led by the same expert as under {router}"));
+        }
         let legend: Vec<String> = flow(&signs, usize::from(right.width));
         let legend: Vec<String> = legend.into_iter().filter(|line| !line.is_empty()).collect();
-        let cell_rows = digest.columns.get(column).map_or(0, |c| c.modules.len()).min(6);
-        let cell = if area.height >= 12 && cell_rows > 0 { cell_rows + 1 } else { 0 };
+        let height = usize::from(area.height);
+        let cell = if height >= 12 { self.detail_rows(height / 2) } else { 0 };
         let wishes = [
             Wish::new((experts + 1).min(3), experts + 2),
             Wish::new(cell, cell),
@@ -432,7 +481,7 @@ impl Look<'_> {
         let places = self::column(right, &wishes, &[1, 2, 0]);
         let (rows, found) = self.listed(places[0].height, true);
         // The weights below name more than the list.
-        let listed = Listed::new(digest.order(), experts, usize::MAX, &screen.marks);
+        let listed = Listed::new(digest.order(), experts, usize::MAX, &screen.marks, None);
         let grid_rows =
             if area.height < 10 { 0 } else { experts.min(usize::from(area.height) * 2 / 5) as u16 };
         let grid_height = if grid_rows == 0 { 0 } else { grid_rows + 1 };
@@ -440,7 +489,9 @@ impl Look<'_> {
             Layout::vertical([Constraint::Min(0), Constraint::Length(grid_height)]).areas(left);
         let buf = frame.buffer_mut();
         let expert = screen.map.expert;
-        Map { trace, digest, token, column, expert, faded, listed: &listed }.draw(buf, top, &axis, theme);
+        let against = self.difference().map(|kept| &kept.digest);
+        Map { trace, digest, token, column, expert, faded, listed: &listed, against }
+            .draw(buf, top, &axis, theme);
         if grid_height > 0 {
             let (expert, marks) = (screen.map.expert_in(shown), &screen.marks);
             Weights { trace, digest, token, column, expert, faded, marks }.draw(buf, bottom, &axis, theme);

@@ -52,8 +52,12 @@ impl WhyPane<'_> {
             return;
         };
         let answer = truncate(&format!("\"{}\"", one_line(&why.answer)), 32);
-        let old = if why.asked.is_same_run(self.now) { "" } else { "earlier run · " };
-        heading(buf, area, 0, "why", &format!("{old}change of log p of {answer} without …"), theme);
+        // Numbers of another run never stand under a heading that does not say so, however little room there is.
+        let title = if why.asked.is_same_run(self.now) { "why" } else { "why, of an earlier run" };
+        let note = format!("change of log p of {answer} without …");
+        let room = usize::from(area.width).saturating_sub(width(title) + 3);
+        let note = if width(&note) <= room { note } else { format!("log p of {answer} without …") };
+        heading(buf, area, 0, title, &truncate(&note, room), theme);
         match &why.result {
             None => {
                 let seconds = duration((self.time - why.since).max(0.0));

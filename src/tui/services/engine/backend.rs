@@ -2,13 +2,14 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::catalog::Catalog;
 use crate::eval::{Attribution, Compared, attribute, compare, own_source, prompt_source};
 use crate::library::{BaseLocation, FetchProgress, Library, Skipped};
 use crate::model::{LoadOptions, Precision};
-use crate::routing::{GenerateOptions, Preparing, RouterConfig, Session, Trace};
-use crate::tui::TuiOptions;
+use crate::routing::{GenerateOptions, Preparing, Prompt, RouterConfig, Session, Trace, Why};
+use crate::tui::{Cost, Speed, TuiOptions};
 use crate::{Cancel, Error, Result};
 
 /// Where models come from.
@@ -78,6 +79,11 @@ pub trait RoutedModel {
         most: usize,
         cancel: &Cancel,
     ) -> Result<Attribution>;
+    /// Why the experts of one token have their weights under the present router; about `most` experts per module.
+    fn explain(&mut self, prompt: &Prompt, token: usize, most: usize, cancel: &Cancel) -> Result<Why>;
+    /// How long a prompt and the first tokens of its answer take under the present router and without experts. Where it
+    /// fails, the router may be another one.
+    fn cost(&mut self, prompt: &str, raw: bool, cancel: &Cancel) -> Result<Cost>;
 }
 
 /// The real one.
@@ -193,6 +199,45 @@ impl RoutedModel for Session {
         let answer = answer_tokens(self, answer)?;
         attribute(self, &prompt, &answer, most, cancel)
     }
+
+    fn explain(&mut self, prompt: &Prompt, token: usize, most: usize, cancel: &Cancel) -> Result<Why> {
+        self.why(prompt, token, most, cancel)
+    }
+
+    fn cost(&mut self, prompt: &str, raw: bool, cancel: &Cancel) -> Result<Cost> {
+        let prompt = self.prompt(prompt, raw)?;
+        let router = self.router().clone();
+        // Another router also makes the session forget what it knows of the prompt.
+        self.set_router_with(RouterConfig::base(), &mut |_| {}, cancel)?;
+        let base = speed(self, &prompt, cancel)?;
+        self.set_router_with(router, &mut |_| {}, cancel)?;
+        let routed = speed(self, &prompt, cancel)?;
+        Ok(Cost { tokens: prompt.ids.len(), routed, base, memory: crate::memory::used() })
+    }
+}
+
+/// Tokens of an answer that are timed.
+const TIMED: usize = 9;
+
+/// How long a prompt takes, which the session has forgotten, and the first tokens of its answer.
+fn speed(session: &mut Session, prompt: &Prompt, cancel: &Cancel) -> Result<Speed> {
+    let milliseconds = |from: Instant, to: Instant| to.duration_since(from).as_secs_f64() * 1e3;
+    let begun = Instant::now();
+    session.route_tokens(prompt, cancel)?;
+    let routed = milliseconds(begun, Instant::now());
+    let mut times = Vec::with_capacity(TIMED);
+    let options = GenerateOptions { max_tokens: TIMED, ..GenerateOptions::default() };
+    session.generate_tokens(prompt, &options, cancel, &mut |_, _| {
+        times.push(Instant::now());
+        ControlFlow::Continue(())
+    })?;
+    let token = match (times.first(), times.last()) {
+        (Some(first), Some(last)) if times.len() > 2 => {
+            Some(milliseconds(*first, *last) / (times.len() - 1) as f64)
+        }
+        _ => None,
+    };
+    Ok(Speed { prompt: routed, token })
 }
 
 /// The tokens of an answer as a person reads it.

@@ -52,7 +52,17 @@ impl Studying {
     fn parts(&self) -> usize {
         match &self.study {
             Study::Compare { routers, .. } => routers.len(),
-            Study::Attribute { .. } => 1,
+            Study::Attribute { .. } | Study::Explain { .. } | Study::Cost { .. } => 1,
+        }
+    }
+
+    /// What takes longest comes last.
+    fn rank(&self) -> usize {
+        match &self.study {
+            Study::Explain { .. } => 0,
+            Study::Compare { .. } => 1,
+            Study::Cost { .. } => 2,
+            Study::Attribute { .. } => 3,
         }
     }
 }
@@ -124,8 +134,7 @@ impl Pending {
         self.studies.retain(|other| std::mem::discriminant(&other.study) != kind);
         self.cancel(|activity| activity == Activity::Studying);
         self.studies.push(Studying { ticket, study, done: 0 });
-        // What takes longest comes last: a comparison has parts.
-        self.studies.sort_by_key(|studying| matches!(studying.study, Study::Attribute { .. }));
+        self.studies.sort_by_key(Studying::rank);
     }
 
     /// Another part of a study is done.

@@ -279,6 +279,8 @@ impl<'a, B: Backend> Worker<'a, B> {
         let failure = |error: Error| match &studying.study {
             Study::Compare { .. } => EngineMessage::Compared { ticket, at, result: Err(line(&error)) },
             Study::Attribute { .. } => EngineMessage::Attributed { ticket, result: Err(line(&error)) },
+            Study::Explain { .. } => EngineMessage::Explained { ticket, result: Err(line(&error)) },
+            Study::Cost { .. } => EngineMessage::Costed { ticket, result: Err(line(&error)) },
         };
         match self.find_out(studying, cancel) {
             // Whoever raised the flag ended the study, or it goes on after the work that came between.
@@ -293,7 +295,9 @@ impl<'a, B: Backend> Worker<'a, B> {
         let (ticket, at) = (studying.ticket, studying.done);
         let router = match &studying.study {
             Study::Compare { routers, .. } => routers.get(at),
-            Study::Attribute { router, .. } => Some(router),
+            Study::Attribute { router, .. } | Study::Explain { router, .. } | Study::Cost { router, .. } => {
+                Some(router)
+            }
         };
         let Some(router) = router else { return Ok(()) };
         self.set_router(ticket, router, cancel)?;
@@ -315,6 +319,16 @@ impl<'a, B: Backend> Worker<'a, B> {
             Study::Attribute { prompt, raw, answer, most, .. } => {
                 let found = session.attribute(prompt, *raw, answer, *most, cancel)?;
                 report(EngineMessage::Attributed { ticket, result: Ok(Arc::new(found)) });
+            }
+            Study::Explain { prompt, token, most, .. } => {
+                let found = session.explain(prompt, *token, *most, cancel)?;
+                report(EngineMessage::Explained { ticket, result: Ok(Arc::new(found)) });
+            }
+            Study::Cost { prompt, raw, .. } => {
+                // Meanwhile the session has another router, and keeps it where this ends early.
+                self.router = None;
+                let found = session.cost(prompt, *raw, cancel)?;
+                report(EngineMessage::Costed { ticket, result: Ok(found) });
             }
         }
         Ok(())

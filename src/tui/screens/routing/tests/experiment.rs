@@ -2,17 +2,222 @@
 
 use super::*;
 use crate::eval::{Attribution, Compared, Effect as Taken};
-use crate::routing::RouterConfig;
-use crate::tui::{AppEffect, Study};
+use crate::routing::{RouterConfig, Why, WhyExpert, WhyModule};
+use crate::tui::{AppEffect, Cost, Speed, Study};
 
 /// The routers of a comparison that was asked for, with its ticket.
 fn comparison(effects: &[Effect]) -> (u64, Vec<String>) {
-    let engine: Vec<&Effect> = effects.iter().filter(|effect| matches!(effect, Effect::Engine(_))).collect();
+    let engine: Vec<&Effect> = effects
+        .iter()
+        .filter(|effect| matches!(effect, Effect::Engine(_)) && explained(effect).is_none())
+        .collect();
     let [Effect::Engine(EngineEffect::Study { ticket, study: Study::Compare { routers, .. } })] = engine[..]
     else {
         panic!("not one comparison: {effects:?}")
     };
     (*ticket, routers.iter().map(ToString::to_string).collect())
+}
+
+/// The ticket and the token of a request for reasons.
+pub fn explained(effect: &Effect) -> Option<(u64, usize)> {
+    match effect {
+        Effect::Engine(EngineEffect::Study { ticket, study: Study::Explain { token, .. } }) => {
+            Some((*ticket, *token))
+        }
+        _ => None,
+    }
+}
+
+/// Reasons for a token of the fixture, whose scores are all `score`.
+fn reasons(token: usize, score: f32) -> Arc<Why> {
+    let trace = Synthetic::default().trace(&PROMPT);
+    let expert = |&(expert, weight): &(u32, f32)| WhyExpert {
+        expert: expert as usize,
+        weight,
+        score,
+        calibrated: None,
+        first_share: 0.4,
+        gap: 0.8,
+    };
+    let module = |m: usize| WhyModule {
+        module: trace.modules[m].clone(),
+        experts: trace.weights(token, m).iter().map(expert).collect(),
+    };
+    let modules = (0..trace.modules.len()).map(module).collect();
+    Arc::new(Why { token, score: "arrow", votes: Vec::new(), modules })
+}
+
+#[test]
+fn reasons_are_those_of_the_token_under_the_cursor_and_never_older_ones() {
+    let (mut screen, shared) = routed();
+    let effects = press(&mut screen, &shared, code(KeyCode::Down));
+    let (first, token) = explained(&effects[0]).expect("they are asked for");
+    assert_eq!(token, 7);
+    let pending = render(&screen, &shared, 80, 24);
+    assert!(pending.contains('…') && pending.contains("next"), "{pending}");
+    let result = Ok(reasons(7, 1.234));
+    hear(&mut screen, &shared, EngineMessage::Explained { ticket: first, result });
+    for (width, height) in [(80, 24), (120, 36), (160, 46), (200, 60)] {
+        let drawn = render(&screen, &shared, width, height);
+        assert!(drawn.contains("1.234") && drawn.contains("40%") && drawn.contains("0.80"), "{drawn}");
+    }
+    // Another layer of the same token needs nothing; another token has none of these numbers.
+    assert_eq!(press(&mut screen, &shared, code(KeyCode::Right)), []);
+    assert!(render(&screen, &shared, 80, 24).contains("1.234"));
+    let effects = press(&mut screen, &shared, code(KeyCode::Up));
+    let (second, token) = explained(&effects[0]).expect("they are asked for");
+    assert_eq!(token, 6);
+    assert!(!render(&screen, &shared, 80, 24).contains("1.234"));
+    // What comes late is of no use.
+    hear(&mut screen, &shared, EngineMessage::Explained { ticket: first, result: Ok(reasons(7, 1.234)) });
+    assert!(!render(&screen, &shared, 80, 24).contains("1.234"));
+    hear(&mut screen, &shared, EngineMessage::Explained { ticket: second, result: Ok(reasons(6, 2.345)) });
+    assert!(render(&screen, &shared, 80, 24).contains("2.345"));
+    // Of another router they are none either, and a single expert has none.
+    let asked = ticket(&press(&mut screen, &shared, key('<')));
+    answer(&mut screen, &shared, asked, Synthetic { width: 2, ..Synthetic::default() }.trace(&PROMPT), false);
+    assert!(!render(&screen, &shared, 80, 24).contains("2.345"));
+    press(&mut screen, &shared, key('s'));
+    assert!(press(&mut screen, &shared, code(KeyCode::Up)).iter().all(|e| explained(e).is_none()));
+}
+
+#[test]
+fn what_routing_costs_is_measured_after_an_answer() {
+    let (mut screen, shared) = routed();
+    assert!(render(&screen, &shared, 160, 46).contains("measuring …"));
+    let asked = ticket(&press(&mut screen, &shared, key('g')));
+    let trace = Arc::new(Synthetic::default().trace(&PROMPT));
+    let done = EngineMessage::Trace { ticket: asked, trace, generating: false, milliseconds: 40.0 };
+    let effects = hear(&mut screen, &shared, done);
+    assert!(
+        !effects
+            .iter()
+            .any(|e| matches!(e, Effect::Engine(EngineEffect::Study { study: Study::Cost { .. }, .. }))),
+        "the same run is being measured: {effects:?}"
+    );
+    let asked = ticket(&press(&mut screen, &shared, key('<')));
+    let trace = Arc::new(Synthetic { width: 2, ..Synthetic::default() }.trace(&PROMPT));
+    let routed =
+        EngineMessage::Trace { ticket: asked, trace: trace.clone(), generating: false, milliseconds: 1.0 };
+    hear(&mut screen, &shared, routed);
+    assert!(render(&screen, &shared, 160, 46).contains("g answers, and measures it"));
+    let asked = ticket(&press(&mut screen, &shared, key('g')));
+    let done = EngineMessage::Trace { ticket: asked, trace, generating: false, milliseconds: 40.0 };
+    let effects = hear(&mut screen, &shared, done);
+    let cost = effects.iter().find_map(|effect| match effect {
+        Effect::Engine(EngineEffect::Study { ticket, study: Study::Cost { router, .. } }) => {
+            Some((*ticket, router.to_string()))
+        }
+        _ => None,
+    });
+    let (ticket, router) = cost.expect("it is measured");
+    assert_eq!(router, "arrow:k=2");
+    let speed = |prompt, token| Speed { prompt, token: Some(token) };
+    let found =
+        Cost { tokens: 15, routed: speed(45.0, 31.0), base: speed(30.0, 26.0), memory: Some(412_000_000) };
+    hear(&mut screen, &shared, EngineMessage::Costed { ticket, result: Ok(found) });
+    let drawn = render(&screen, &shared, 160, 46);
+    for text in ["45 ms, 30 without experts; +1.0 ms a token", "32 tokens/s, 38 without", "412 MB in use"] {
+        assert!(drawn.contains(text), "{text}\n{drawn}");
+    }
+    // In few rows, one line of it.
+    assert!(render(&screen, &shared, 80, 24).contains("50 tokens/s · routing +5.0 ms"));
+}
+
+#[test]
+fn answers_are_compared_blindly() {
+    let (mut screen, shared) = routed();
+    let said = press(&mut screen, &shared, key('B'));
+    assert!(matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.contains("side by side")));
+    let (first, _) = comparison(&press(&mut screen, &shared, key('a')));
+    compared(&mut screen, &shared, first, 0, "12000 meters", Some(-2.31));
+    let (second, _) = comparison(&reroute(&mut screen, &shared, '<'));
+    compared(&mut screen, &shared, second, 0, "12 km", Some(-0.11));
+    assert!(render(&screen, &shared, 160, 46).contains("arrow:k=2"));
+    press(&mut screen, &shared, key('B'));
+    for (width, height) in [(80, 24), (160, 46), (200, 60)] {
+        let drawn = render(&screen, &shared, width, height);
+        assert!(!drawn.contains("arrow:k=2") && !drawn.contains("-0.11"), "{drawn}");
+        assert!(!drawn.contains("╭ answer"), "the box would say which one it is: {drawn}");
+        for text in ["answers, blind", "answer 1", "answer 2", "12000 meters", "12 km"] {
+            assert!(drawn.contains(text), "{text}\n{drawn}");
+        }
+    }
+    press(&mut screen, &shared, key('B'));
+    assert!(render(&screen, &shared, 160, 46).contains("arrow:k=2"));
+}
+
+#[test]
+fn what_moved_against_the_run_kept_is_a_map_and_a_line() {
+    let (mut screen, shared) = routed();
+    let said = press(&mut screen, &shared, key('d'));
+    assert!(matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.contains("R keeps this one")));
+    press(&mut screen, &shared, key('R'));
+    let asked = ticket(&press(&mut screen, &shared, key('<')));
+    // One choice of one layer is another: the leader of " kilometers" in the first layer's modules.
+    let before = Synthetic::default().trace(&PROMPT);
+    let mut now = Trace::new(before.modules.clone(), before.experts.clone(), 3);
+    for (t, token) in before.tokens.iter().enumerate() {
+        let mut entries: Vec<(u32, f32)> = Vec::new();
+        for module in 0..before.modules.len() {
+            match t == 6 && module < 4 {
+                true => entries.extend([(11, 1.0), (0, 0.0), (0, 0.0)]),
+                false => entries.extend_from_slice(before.weights(t, module)),
+            }
+        }
+        now.push(token.clone(), &entries);
+    }
+    answer(&mut screen, &shared, asked, now, false);
+    let drawn = render(&screen, &shared, 160, 46);
+    assert!(drawn.contains("have another winner, 12% in layer 0"), "{drawn}");
+    assert!(drawn.contains("d maps it"), "{drawn}");
+    press(&mut screen, &shared, key('d'));
+    let drawn = render(&screen, &shared, 160, 46);
+    let row = |word: &str| drawn.lines().find(|line| line.contains(word)).unwrap().to_string();
+    let cells = |row: &str| -> String {
+        let map = row.split('»').nth(1).unwrap().chars().take(30 * 2);
+        map.filter(|c| !c.is_whitespace()).collect()
+    };
+    assert!(cells(&row("«·kilometers»")).starts_with("L··"), "{drawn}");
+    assert!(cells(&row("«·into»")).starts_with("···"), "{drawn}");
+    assert!(
+        drawn.contains("led by the same expert as under arrow") && drawn.contains("what moved"),
+        "{drawn}"
+    );
+    // The same key, or the whole again, ends it.
+    press(&mut screen, &shared, key('d'));
+    assert!(!render(&screen, &shared, 160, 46).contains("what moved"));
+    // With another prompt there is nothing to compare.
+    let asked = write(&mut screen, &shared, "?");
+    answer(&mut screen, &shared, asked, Synthetic::default().trace(&PROMPT[..5]), false);
+    let said = press(&mut screen, &shared, key('d'));
+    assert!(matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.contains("another prompt")));
+}
+
+#[test]
+fn an_expert_far_down_is_shown_when_it_is_found() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    let asked = write(&mut screen, &shared, "fox");
+    let trace = Synthetic { experts: 600, layers: 4, ..Synthetic::default() }.trace(&PROMPT);
+    let digest = super::super::digest::Digest::new(&trace, None, false);
+    let last = *digest.order().last().unwrap();
+    let name = trace.experts[last].clone();
+    answer(&mut screen, &shared, asked, trace, false);
+    press(&mut screen, &shared, key('/'));
+    for c in name.chars() {
+        press(&mut screen, &shared, key(c));
+    }
+    press(&mut screen, &shared, code(KeyCode::Enter));
+    for (width, height) in [(80, 24), (120, 36), (160, 46), (200, 60), (40, 20)] {
+        let drawn = render(&screen, &shared, width, height);
+        let row =
+            drawn.lines().find(|line| line.contains(&name) && line.contains('›')).expect("it has a row");
+        assert!(row.contains("0.0%") && !row.contains("›·"), "{drawn}");
+    }
+    // Back at the strongest with the key that goes round.
+    press(&mut screen, &shared, key(']'));
+    assert!(render(&screen, &shared, 80, 24).contains("more with"));
 }
 
 fn hear(screen: &mut RoutingScreen, shared: &Shared, message: EngineMessage) -> Vec<Effect> {

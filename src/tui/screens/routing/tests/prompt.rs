@@ -1,10 +1,11 @@
 //! What keys ask for, and what stands in the prompt box.
 
+use super::experiment::explained;
 use super::routers::to;
 use super::*;
 use crate::routing::{TEMPERATURE, titles};
 use crate::tui::testing::ctrl;
-use crate::tui::{AppEffect, PromptsEffect};
+use crate::tui::{AppEffect, PromptsEffect, TriedPrompt};
 
 #[test]
 fn every_change_asks_anew_and_old_answers_are_dropped() {
@@ -28,10 +29,11 @@ fn every_change_asks_anew_and_old_answers_are_dropped() {
 }
 
 #[test]
-fn keys_that_move_ask_nothing_and_keys_that_route_do() {
+fn keys_that_move_ask_for_reasons_at_most_and_keys_that_route_do() {
     let (mut screen, shared) = routed();
     for c in "hjklmz[]".chars() {
-        assert_eq!(press(&mut screen, &shared, key(c)), [], "{c}");
+        let effects = press(&mut screen, &shared, key(c));
+        assert!(effects.iter().all(|effect| explained(effect).is_some()), "{c}: {effects:?}");
     }
     for c in "rtTxXw<>".chars() {
         let (mut screen, shared) = routed();
@@ -125,6 +127,38 @@ fn examples_never_replace_what_a_person_wrote() {
     assert_eq!(screen.question.prompt.text(), "Sum 1 2!");
 }
 
+fn tried(text: &str) -> TriedPrompt {
+    TriedPrompt { text: text.into(), favourite: false }
+}
+
+#[test]
+fn a_favourite_is_marked_listed_first_and_kept() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    let said = press(&mut screen, &shared, key('*'));
+    assert!(matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.contains("no prompt")));
+    screen.on_message(&Message::Prompts(["newest", "middle", "oldest"].map(tried).to_vec()), &shared);
+    // In the list, on the one under the cursor, which it takes along.
+    press(&mut screen, &shared, ctrl('r'));
+    press(&mut screen, &shared, code(KeyCode::Down));
+    press(&mut screen, &shared, code(KeyCode::Down));
+    let favour =
+        |prompt: &str, favourite| Effect::Prompts(PromptsEffect::Favour { prompt: prompt.into(), favourite });
+    assert_eq!(press(&mut screen, &shared, key('*'))[0], favour("oldest", true));
+    let drawn = render(&screen, &shared, 80, 24);
+    let rows: Vec<&str> =
+        drawn.lines().filter(|line| line.contains("est") || line.contains("middle")).collect();
+    assert!(rows[0].starts_with("›* oldest") && rows[1].contains("newest"), "{drawn}");
+    assert_eq!(press(&mut screen, &shared, key('*'))[0], favour("oldest", false));
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    // On the map, the prompt that is in the box.
+    let asked = write(&mut screen, &shared, "a new one");
+    answer(&mut screen, &shared, asked, Synthetic::default().trace(&PROMPT), false);
+    assert_eq!(press(&mut screen, &shared, key('*'))[0], favour("a new one", true));
+    let drawn = render(&screen, &shared, 160, 46);
+    assert!(drawn.contains("›* a new one"), "{drawn}");
+}
+
 #[test]
 fn prompts_that_were_tried_are_kept_and_come_back() {
     let shared = shared(ready());
@@ -133,7 +167,7 @@ fn prompts_that_were_tried_are_kept_and_come_back() {
     assert!(
         matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.contains("No prompt was tried"))
     );
-    screen.on_message(&Message::Prompts(vec!["an older one".into(), "the oldest\x1b".into()]), &shared);
+    screen.on_message(&Message::Prompts(["an older one", "the oldest\x1b"].map(tried).to_vec()), &shared);
     // Kept when it is left, once; an answer to the same prompt keeps nothing twice.
     press(&mut screen, &shared, key('i'));
     screen.on_paste("mine", &shared);

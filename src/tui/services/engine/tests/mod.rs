@@ -19,8 +19,8 @@ use crate::catalog::Catalog;
 use crate::eval::{Attribution, Compared};
 use crate::library::{BaseLocation, BaseSpec, Expert, FetchPhase, FetchProgress, Library, Manifest, Skipped};
 use crate::model::{LoadOptions, Precision};
-use crate::routing::{Part, Session, Trace, TraceToken};
-use crate::tui::FetchError;
+use crate::routing::{Part, Prompt, Session, Trace, TraceToken, Why};
+use crate::tui::{Cost, FetchError, Speed};
 
 /// Long enough for a busy machine; no test waits it out unless it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -203,6 +203,19 @@ impl RoutedModel for Slow {
             wait_for_cancel(cancel)?;
         }
         Ok(Attribution { routed: -1.0, base: -2.0, groups: Vec::new(), experts: Vec::new() })
+    }
+
+    fn explain(&mut self, prompt: &Prompt, token: usize, _most: usize, _cancel: &Cancel) -> Result<Why> {
+        match token < prompt.ids.len() {
+            true => Ok(Why { token, score: "arrow", votes: Vec::new(), modules: Vec::new() }),
+            false => Err(Error::usage("there is no such token")),
+        }
+    }
+
+    fn cost(&mut self, _prompt: &str, _raw: bool, cancel: &Cancel) -> Result<Cost> {
+        cancel.check()?;
+        let speed = Speed { prompt: 1.0, token: None };
+        Ok(Cost { tokens: 1, routed: speed, base: speed, memory: None })
     }
 }
 

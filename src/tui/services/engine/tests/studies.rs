@@ -107,4 +107,43 @@ fn a_real_model_compares_routers_and_says_which_experts_an_answer_is_owed_to() {
         "{found:?} {logs:?}"
     );
     assert_eq!(found.experts.len(), 2);
+
+    // One token's reasons have the weights of its routing.
+    let tokens = found_tokens(&trace);
+    let token = tokens.ids.len() - 1;
+    let study = Study::Explain { prompt: tokens, router: RouterConfig::default(), token, most: 3 };
+    bench.engine.handle(EngineEffect::Study { ticket: 8, study });
+    let answers = bench.until(|m| matches!(m, EngineMessage::Explained { ticket: 8, .. }));
+    let Some(EngineMessage::Explained { result: Ok(why), .. }) = answers.last() else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(why.modules.len(), trace.modules.len());
+    for (module, one) in why.modules.iter().enumerate() {
+        let weights: Vec<(u32, f32)> =
+            one.experts.iter().filter(|e| e.weight > 0.0).map(|e| (e.expert as u32, e.weight)).collect();
+        assert_eq!(weights.len(), trace.weights(token, module).len(), "{one:?}");
+        for (found, expected) in weights.iter().zip(trace.weights(token, module)) {
+            assert!(found.0 == expected.0 && (found.1 - expected.1).abs() < 1e-6, "{one:?}");
+        }
+    }
+
+    let (prompt, router) = ("fox".to_string(), RouterConfig::default());
+    let study = Study::Cost { prompt, raw: false, router };
+    bench.engine.handle(EngineEffect::Study { ticket: 9, study });
+    let answers = bench.until(|m| matches!(m, EngineMessage::Costed { ticket: 9, .. }));
+    let Some(EngineMessage::Costed { result: Ok(cost), .. }) = answers.last() else { panic!("{answers:?}") };
+    assert_eq!(cost.tokens, trace.tokens.len());
+    assert!(cost.routed.prompt > 0.0 && cost.base.prompt > 0.0, "{cost:?}");
+    // The session has its router again.
+    bench.route(10, "fox");
+    let answers = bench.until(|m| matches!(m, EngineMessage::Trace { ticket: 10, .. }));
+    let Some(EngineMessage::Trace { trace: again, .. }) = answers.last() else { panic!() };
+    assert_eq!(again.weights(token, 0), trace.weights(token, 0));
+}
+
+fn found_tokens(trace: &Trace) -> crate::routing::Prompt {
+    crate::routing::Prompt {
+        ids: trace.tokens.iter().map(|token| token.id).collect(),
+        parts: trace.tokens.iter().map(|token| token.part).collect(),
+    }
 }
