@@ -127,7 +127,7 @@ impl History {
         found
     }
 
-    /// What there is to come back to: the prompts that were tried or, before one was, `examples`; with a heading.
+    /// What there is to come back to: the prompts that were tried, then `examples`; with a heading.
     fn recent<'a>(&'a self, examples: &'a [String]) -> (&'static str, &'static str, Vec<(&'a str, bool)>) {
         let mut tried: Vec<(&str, bool)> =
             self.entries.iter().map(|entry| (entry.text.as_str(), entry.favourite)).collect();
@@ -137,7 +137,13 @@ impl History {
                 let examples = examples.iter().map(|prompt| (prompt.as_str(), false));
                 ("prompts to try", "n fills one in", examples.collect())
             }
-            false => ("prompts tried", "Ctrl-R finds · * keeps", tried),
+            false => {
+                // Where there is room, what could be tried next.
+                let next = examples.iter().map(String::as_str);
+                let next = next.filter(|prompt| !self.entries.iter().any(|entry| entry.text == *prompt));
+                tried.extend(next.map(|prompt| (prompt, false)));
+                ("prompts", "Ctrl-R finds one tried · * keeps it", tried)
+            }
         }
     }
 

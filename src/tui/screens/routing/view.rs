@@ -25,6 +25,7 @@ use super::state::{Focus, RoutingScreen};
 use super::weights::Weights;
 use super::why::WhyPane;
 use super::{empty_state, status, why};
+use crate::routing::CALIBRATED;
 use crate::text::printable;
 use crate::tui::text_width::{flow, truncate, width};
 use crate::tui::widgets::below;
@@ -333,11 +334,18 @@ impl Look<'_> {
         let detail = Wish::new(detail, detail);
         let shares = Wish::new((head + experts).min(1 + 2 * head), 2 + experts);
         let hidden = experts + 3 > whole;
-        let signs = if area.height >= 16 {
+        let mut signs = if area.height >= 16 {
             legend(self.shown, &self.screen.marks, hidden, false)
         } else {
             Vec::new()
         };
+        if whole >= ROOM_FOR_HINTS && chooses(self.shown) {
+            signs.push("σ₁ share of ΔW that one direction has".into());
+            signs.push("gap σ₂/σ₁".into());
+            if self.screen.question.router.values.flag(&CALIBRATED) {
+                signs.push("z score against what is usual".into());
+            }
+        }
         let signs = flow(&signs, usize::from(if wide { beside } else { width }));
         let signs = signs.iter().filter(|line| !line.is_empty()).cloned().collect::<Vec<_>>();
         let (experiment, now) = (&self.screen.experiment, &self.screen.exchange.asked);

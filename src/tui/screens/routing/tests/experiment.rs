@@ -188,7 +188,10 @@ fn what_moved_against_the_run_kept_is_a_map_and_a_line() {
     press(&mut screen, &shared, key('d'));
     assert!(!render(&screen, &shared, 160, 46).contains("what moved"));
     // With another prompt there is nothing to compare.
-    let asked = write(&mut screen, &shared, "?");
+    press(&mut screen, &shared, key('i'));
+    screen.on_paste("?", &shared);
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    let asked = screen.exchange.ticket;
     answer(&mut screen, &shared, asked, Synthetic::default().trace(&PROMPT[..5]), false);
     let said = press(&mut screen, &shared, key('d'));
     assert!(matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.contains("another prompt")));
@@ -275,8 +278,8 @@ fn routers_stand_side_by_side_and_only_what_is_missing_is_asked() {
     }
     assert!(drawn.contains("= sets an answer"), "{drawn}");
     // An answer to a study that is over changes nothing.
-    compared(&mut screen, &shared, first, 0, "old", None);
-    assert!(!render(&screen, &shared, 160, 46).contains("old"));
+    compared(&mut screen, &shared, first, 0, "too late", None);
+    assert!(!render(&screen, &shared, 160, 46).contains("too late"));
 }
 
 #[test]
