@@ -9,7 +9,7 @@ use super::experts::{Listed, percent};
 use super::marks::put_mark;
 use super::paint::{bar, heading, put, quoted};
 use crate::module_path::ModulePath;
-use crate::routing::{Trace, Why, WhyExpert};
+use crate::routing::{Needs, Score, Trace, Why, WhyExpert, WhyShare};
 use crate::text::printable;
 use crate::tui::Theme;
 use crate::tui::text_width::{left, right, truncate, truncate_middle, width};
@@ -64,20 +64,35 @@ struct Number {
 
 /// The columns behind a name, the most wanted first.
 fn numbers(known: Known) -> Vec<Number> {
-    let (score, calibrated) = match known {
-        Known::Found(why) => {
-            let any = why.modules.iter().flat_map(|module| &module.experts).any(|e| e.calibrated.is_some());
-            (why.score, any)
-        }
-        Known::Nothing | Known::Pending | Known::Failed(_) => ("score", false),
+    let found = match known {
+        // A router that compares nothing at the modules says so of the whole prompt.
+        Known::Found(why) if why.score.is_none() || why.modules.is_empty() => return Vec::new(),
+        Known::Found(why) => Some(why),
+        Known::Nothing | Known::Pending | Known::Failed(_) => None,
     };
+    let of = |pick: fn(&WhyExpert) -> bool| {
+        found.is_some_and(|why| why.modules.iter().flat_map(|module| &module.experts).any(pick))
+    };
+    let calibrated = of(|e| e.calibrated.is_some());
+    let score = found.and_then(|why| why.score).unwrap_or("score");
     let mut all = vec![Number { title: truncate(score, 7), cells: 8, value: |e| number(e.score) }];
+    if let Some(decider) = found.and_then(|why| why.decider).filter(|_| of(|e| e.deciding.is_some())) {
+        let value = |e: &WhyExpert| e.deciding.map_or("–".into(), number);
+        all.push(Number { title: truncate(decider, 7), cells: 8, value });
+    }
     if calibrated {
         let value = |e: &WhyExpert| e.calibrated.map_or("–".into(), |z| format!("{z:+.1}"));
         all.push(Number { title: "z".into(), cells: 6, value });
     }
-    all.push(Number { title: "σ₁".into(), cells: 5, value: |e| format!("{:.0}%", 100.0 * e.first_share) });
-    all.push(Number { title: "gap".into(), cells: 5, value: |e| format!("{:.2}", e.gap) });
+    // Singular values say something where these are what is scored by.
+    if score.parse::<Score>().map_or(true, |score| score.needs <= Needs::Spectra) {
+        all.push(Number {
+            title: "σ₁".into(),
+            cells: 5,
+            value: |e| format!("{:.0}%", 100.0 * e.first_share),
+        });
+        all.push(Number { title: "gap".into(), cells: 5, value: |e| format!("{:.2}", e.gap) });
+    }
     all
 }
 
@@ -111,6 +126,9 @@ impl Table {
         let cells = |numbers: &[Number]| numbers.iter().map(|number| number.cells).sum::<usize>();
         let one = |numbers: &[Number]| 2 + WEIGHT + cells(numbers);
         let (all, few) = (numbers(known), 1 + usize::from(numbers(known).len() > 3));
+        if all.is_empty() {
+            return None;
+        }
         let with = |second: Option<Vec<Number>>, fixed: usize, names: usize| {
             let name = longest.min((room - fixed) / names);
             Self { name, first: numbers(known), second, runner_up }
@@ -232,6 +250,9 @@ impl CellDetail<'_> {
         };
         let mut order: Vec<usize> = (0..why.votes.len()).filter(|&e| why.votes[e] > 0.0).collect();
         order.sort_by(|&a, &b| why.votes[b].total_cmp(&why.votes[a]).then(a.cmp(&b)));
+        if order.is_empty() {
+            return self.sequence(why, room);
+        }
         let name = |e: usize| self.trace.experts.get(e).map_or("", String::as_str);
         let letter = |e: usize| self.listed.mark(self.trace, e).letter.to_string();
         let said = |count: usize, short: bool| {
@@ -243,10 +264,28 @@ impl CellDetail<'_> {
         };
         let forms = [(3, false), (2, false), (3, true), (1, false), (2, true), (1, true)];
         let fits = |&(count, short): &(usize, bool)| width(&said(count, short)) <= room;
-        match order.is_empty() {
-            true => String::new(),
-            false => forms.into_iter().find(fits).map_or(String::new(), |(count, short)| said(count, short)),
-        }
+        forms.into_iter().find(fits).map_or(String::new(), |(count, short)| said(count, short))
+    }
+
+    /// What was found of the whole prompt, where the router looks at that.
+    fn sequence(&self, why: &Why, room: usize) -> String {
+        let Some(sequence) = &why.sequence else {
+            return if why.modules.is_empty() {
+                truncate(&one_line(&why.decided), room)
+            } else {
+                String::new()
+            };
+        };
+        let one = |share: &WhyShare| {
+            let name = self.trace.experts.get(share.expert).map_or("", String::as_str);
+            format!("{} {}", printable(name), number(share.value as f32))
+        };
+        let said = |count: usize| -> String {
+            let experts: Vec<String> = sequence.experts.iter().take(count).map(one).collect();
+            format!("{}: {}", sequence.value, experts.join(", "))
+        };
+        let fits = |count: &usize| *count <= sequence.experts.len() && width(&said(*count)) <= room;
+        (1..=3).rev().find(fits).map_or(truncate(&one_line(&sequence.words), room), said)
     }
 
     /// The experts of a module: those with weight, and with their scores, once those are known, the next ones.
@@ -414,7 +453,7 @@ mod tests {
     use super::super::marks::ExpertMarks;
     use super::super::testing::{PROMPT, Synthetic};
     use super::*;
-    use crate::routing::WhyModule;
+    use crate::routing::{WhyModule, WhySequence};
     use crate::tui::Depth;
 
     /// Reasons that agree with a trace.
@@ -424,6 +463,7 @@ mod tests {
             weight,
             score: 1.5 - at as f32 / 4.0,
             calibrated: calibrated.then_some(2.25 - at as f32),
+            deciding: None,
             first_share: 0.41,
             gap: 0.83,
         };
@@ -432,7 +472,9 @@ mod tests {
             experts: trace.weights(token, m).iter().enumerate().map(|(at, &one)| expert(at, one)).collect(),
         };
         let votes = if calibrated { vec![0.6, 0.3, 0.1] } else { Vec::new() };
-        Why { token, score: "norm", votes, modules: (0..trace.modules.len()).map(module).collect() }
+        let modules = (0..trace.modules.len()).map(module).collect();
+        let (decided, score) = ("The highest scores".to_string(), Some("norm"));
+        Why { token, decided, score, decider: None, votes, sequence: None, modules }
     }
 
     fn drawn(trace: &Trace, by_module: bool, known: Known, cells: u16, rows: u16) -> String {
@@ -485,6 +527,24 @@ mod tests {
         for score in ["1.500", "1.250", "1.000"] {
             assert!(text.lines().any(|line| line.contains(score) && line.contains("41%")), "{text}");
         }
+    }
+
+    #[test]
+    fn a_router_that_looks_at_the_whole_prompt_says_what_it_found_there() {
+        let trace = Synthetic { layers: 3, ..Synthetic::default() }.trace(&PROMPT);
+        let share = |expert, value| WhyShare { expert, weight: None, value, calibrated: None };
+        let sequence = WhySequence {
+            words: "its last token".into(),
+            value: "cosine",
+            experts: vec![share(1, 0.75), share(0, 0.5)],
+        };
+        let (modules, score) = (Vec::new(), None);
+        let why = Why { modules, score, sequence: Some(sequence), ..why(&trace, 6, false) };
+        let text = drawn(&trace, false, Known::Found(&why), 90, 8);
+        assert!(text.contains("cosine: capital 0.750, antonym 0.500"), "{text}");
+        assert!(text.contains("0.") && !text.contains("σ₁"), "{text}");
+        let why = Why { sequence: None, decided: "Drawn by a seed".into(), ..why };
+        assert!(drawn(&trace, true, Known::Found(&why), 60, 8).contains("Drawn by a seed"));
     }
 
     #[test]

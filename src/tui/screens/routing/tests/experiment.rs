@@ -36,6 +36,7 @@ fn reasons(token: usize, score: f32) -> Arc<Why> {
         weight,
         score,
         calibrated: None,
+        deciding: None,
         first_share: 0.4,
         gap: 0.8,
     };
@@ -44,7 +45,8 @@ fn reasons(token: usize, score: f32) -> Arc<Why> {
         experts: trace.weights(token, m).iter().map(expert).collect(),
     };
     let modules = (0..trace.modules.len()).map(module).collect();
-    Arc::new(Why { token, score: "arrow", votes: Vec::new(), modules })
+    let (decided, score) = ("The highest scores".to_string(), Some("arrow"));
+    Arc::new(Why { token, decided, score, decider: None, votes: Vec::new(), sequence: None, modules })
 }
 
 #[test]

@@ -207,7 +207,15 @@ impl RoutedModel for Slow {
 
     fn explain(&mut self, prompt: &Prompt, token: usize, _most: usize, _cancel: &Cancel) -> Result<Why> {
         match token < prompt.ids.len() {
-            true => Ok(Why { token, score: "arrow", votes: Vec::new(), modules: Vec::new() }),
+            true => Ok(Why {
+                token,
+                decided: "The highest scores".into(),
+                score: Some("arrow"),
+                decider: None,
+                votes: Vec::new(),
+                sequence: None,
+                modules: Vec::new(),
+            }),
             false => Err(Error::usage("there is no such token")),
         }
     }
