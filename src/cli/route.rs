@@ -66,7 +66,7 @@ pub(super) fn start_session(
     output: &Output,
 ) -> Result<Session> {
     let config = router.config(library)?;
-    router.overruled().iter().for_each(|line| output.note(line));
+    router.overruled().iter().for_each(|line| output.note_once(line));
     check_names(library, &config)?;
     let chosen = router.chosen_prompts()?;
     let path = base_path(library, output)?;

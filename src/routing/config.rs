@@ -126,8 +126,7 @@ impl RouterConfig {
 
     /// Whether it has to be known how spread votes usually are.
     pub fn needs_usual_spread(&self) -> bool {
-        let votes = !self.router.has(&PRIOR) || self.values.number(&PRIOR) > 0.0;
-        self.router.has(&SHARPNESS) && self.values.is_sharpness_found() && votes
+        self.router.has(&SHARPNESS) && self.values.is_sharpness_found() && self.asks_prompts()
     }
 
     /// Whether calibration prompts are needed.
@@ -149,6 +148,12 @@ impl RouterConfig {
             true => self.router.needs.max(self.values.score().needs),
             false => self.router.needs,
         }
+    }
+
+    /// Whether it asks something of a whole prompt before it weighs its tokens.
+    pub fn asks_prompts(&self) -> bool {
+        let has_prior = self.router.has(&PRIOR) && self.values.number(&PRIOR) > 0.0;
+        self.router.scope == Scope::Sequence || has_prior
     }
 
     /// Whether any expert takes part.

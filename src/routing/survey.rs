@@ -149,6 +149,12 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
+    /// What a layer read, where it is kept.
+    pub fn at(&self, linear: usize) -> Option<Cow<'_, [f32]>> {
+        let (_, x) = self.x.iter().find(|(of, _)| *of == linear)?;
+        x.values().ok()
+    }
+
     fn keep(&mut self, linear: usize, x: &Activations) -> Result<()> {
         let Cow::Borrowed(values) = x.values()? else { return Ok(()) };
         let same = match self.x.last() {

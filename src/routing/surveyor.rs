@@ -86,6 +86,15 @@ impl Surveyor {
         self.votes.clear();
     }
 
+    /// What a layer read in a pass of a sequence that begins with `ids`, in whole pieces, where it is kept.
+    pub fn read_at(&self, linear: usize, ids: &[u32]) -> Option<Vec<f32>> {
+        if ids.is_empty() || !self.ids.starts_with(ids) {
+            return None;
+        }
+        let of_piece = |piece: &Piece| Some(piece.inputs.as_ref()?.at(linear)?.into_owned());
+        Some(self.pieces.iter().map(of_piece).collect::<Option<Vec<_>>>()?.concat())
+    }
+
     /// Tokens that went through the base model for any router so far.
     pub fn tokens(&self) -> usize {
         self.tokens

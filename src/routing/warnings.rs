@@ -10,7 +10,8 @@ use super::prompt::Prompt;
 use super::routers::Scope;
 use super::scores::{Needs, Score};
 use super::session::Session;
-use super::survey::counts;
+use super::survey::{Reach, counts};
+use super::surveyor::Surveyor;
 use super::trace::Trace;
 use super::why::spectrum;
 use crate::model::{Activations, Decoder, ForwardPass, LinearHook};
@@ -229,20 +230,28 @@ impl LinearHook for StateHook {
     }
 }
 
-/// A prompt's mean state in the middle of the network, without experts, over the tokens that count.
+/// A prompt's mean state in the middle of the network, without experts, over the tokens that count: from a pass that the
+/// session knows, or from one of its own.
 ///
 /// # Errors
 /// As [`Decoder::forward`].
-fn mean_state(decoder: &Decoder, prompt: &Prompt, cancel: &Cancel) -> Result<Vec<f32>> {
-    let asked = prompt.asked();
-    let (ids, parts) = (&prompt.ids[..asked], &prompt.parts[..asked]);
-    let mut hook = StateHook { middle: middle(decoder.spec.layers, decoder.slots), x: Vec::new() };
-    if !ids.is_empty() {
-        decoder.forward(ids, &[ids.len()], ForwardPass::new(&mut hook, cancel))?;
-    }
-    let any = (0..asked).any(|t| counts(parts, t));
+fn mean_state(surveyor: &Surveyor, decoder: &Decoder, prompt: &Prompt, cancel: &Cancel) -> Result<Vec<f32>> {
+    let parts = &prompt.parts[..prompt.asked()];
+    let ids = &prompt.ids[..Reach::Counted.tokens(parts)];
+    let middle = middle(decoder.spec.layers, decoder.slots);
+    let x = match surveyor.read_at(middle, ids) {
+        Some(x) => x,
+        None => {
+            let mut hook = StateHook { middle, x: Vec::new() };
+            if !ids.is_empty() {
+                decoder.forward(ids, &[ids.len()], ForwardPass::new(&mut hook, cancel))?;
+            }
+            hook.x
+        }
+    };
+    let any = (0..ids.len()).any(|t| counts(parts, t));
     let (mut sum, mut count) = (vec![0f64; decoder.spec.hidden], 0usize);
-    let rows = hook.x.chunks(decoder.spec.hidden.max(1)).enumerate();
+    let rows = x.chunks(decoder.spec.hidden.max(1)).take(ids.len()).enumerate();
     for (_, row) in rows.filter(|(t, _)| !any || counts(parts, *t)) {
         sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
         count += 1;
@@ -263,7 +272,7 @@ impl Session {
         let (experts, model) = (&*self.experts, &self.model);
         let measure = self.router.measure();
         let (calibration, state) = match (self.calibrated(), measure) {
-            (Some(used), _) => (Some(used), mean_state(&model.decoder, prompt, cancel)?),
+            (Some(used), _) => (Some(used), mean_state(&self.surveyor, &model.decoder, prompt, cancel)?),
             (None, Some(measure)) => {
                 let encode = |text: &CalibrationText| self.encode(text);
                 let network = (experts, model, &measure.known);

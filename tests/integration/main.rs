@@ -62,6 +62,8 @@ mod multimodal;
 mod outside;
 /// Adapters as people report them of other tools.
 mod reports;
+/// Routers as commands name them, and what these say of them.
+mod routed_commands;
 /// Routers that score, calibrate and vote, against torch.
 mod routers;
 /// The experts and tasks that come along, without the base model.

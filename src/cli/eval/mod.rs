@@ -110,7 +110,7 @@ impl EvalArgs {
 
 /// Runs the command.
 pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
-    args.router.overruled().iter().for_each(|line| output.note(line));
+    args.router.overruled().iter().for_each(|line| output.note_once(line));
     if args.job.background {
         let change = |job: &mut AnyJob| {
             let mut spec = job.get::<EvalSpec>().cloned().ok_or_else(|| Error::msg("is no evaluation"))?;

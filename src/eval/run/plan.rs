@@ -1,6 +1,7 @@
 //! Which results an evaluation needs, which of them are known, and who computes the rest.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::request::Asking;
 use super::work::{Open, Work, Worker};
@@ -10,7 +11,7 @@ use crate::eval::evaluation::{Answering, Evaluation};
 use crate::eval::methods::Method;
 use crate::eval::store::{Origin, Store};
 use crate::library::{Skipped, content_sha256};
-use crate::routing::{ResolvedRouter, RouterConfig};
+use crate::routing::{CalibrationStep, ExpertSet, ResolvedRouter, RouterConfig};
 use crate::scorers::{Asks, Scoring};
 
 /// How items are asked.
@@ -153,22 +154,33 @@ impl Evaluation<'_> {
             by_method[open.method].1 += known.len();
         }
         let mut done = all - groups.iter().map(|group| group.work.len()).sum::<usize>();
-        // A calibrated router is resolved in any case, for it says what it was calibrated with.
-        groups.retain(|group| !group.work.is_empty() || group.config.needs_calibration());
-        let mut resolved = Vec::with_capacity(groups.len());
-        for group in &groups {
-            let mut step = |step: &str| progress(&stage(step, (done, all)));
-            resolved.push(self.session.resolve(&group.config, &mut |s| step(&s.to_string()), self.cancel)?);
-        }
+        let resolve = |group: &Group, done: usize, progress: &mut dyn FnMut(&Progress)| {
+            let mut step = |step: CalibrationStep| progress(&stage(&step.to_string(), (done, all)));
+            self.session.resolve(&group.config, &mut step, self.cancel)
+        };
         // Whoever asks first about a prompt asks for all that answer it.
-        for chat in [false, true] {
-            let asking = groups
-                .iter()
-                .zip(&mut resolved)
-                .filter(|(group, _)| group.chat == chat && !group.work.is_empty());
-            ResolvedRouter::survey_together(asking.map(|(_, (experts, router))| (&*experts, router)));
+        let mut asking: Vec<Option<(Arc<ExpertSet>, ResolvedRouter)>> = Vec::with_capacity(groups.len());
+        for group in &groups {
+            let asks = group.config.asks_prompts() && !group.work.is_empty();
+            asking.push(asks.then(|| resolve(group, done, progress)).transpose()?);
         }
-        for (group, resolved) in groups.iter().zip(&resolved).filter(|(group, _)| !group.work.is_empty()) {
+        for chat in [false, true] {
+            let same = groups.iter().zip(&mut asking).filter(|(group, _)| group.chat == chat);
+            let same = same.filter_map(|(_, resolved)| resolved.as_mut());
+            ResolvedRouter::survey_together(same.map(|(experts, router)| (&*experts, router)));
+        }
+        for (group, resolved) in groups.iter().zip(asking) {
+            // A calibrated router is resolved in any case, for it says what it was calibrated with.
+            if group.work.is_empty() && !group.config.needs_calibration() {
+                continue;
+            }
+            let resolved = match resolved {
+                Some(resolved) => resolved,
+                None => resolve(group, done, progress)?,
+            };
+            if group.work.is_empty() {
+                continue;
+            }
             let asking = Asking { evaluation: *self, scoring: order.scoring, chat: group.chat };
             let worker = Worker { asking, experts: &resolved.0, router: &resolved.1, answers: order.answers };
             worker.run(tasks, &mut open, &group.work, &mut |open, new| {
