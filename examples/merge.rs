@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release --example merge -- ./library dates iso_date clock_12h
 
-use lora_tui::library::Library;
+use lora_tui::catalog::Catalog;
 use lora_tui::merge::{MergeMethod, MergeSpec, merge};
 use lora_tui::{Cancel, Error, Result};
 
@@ -11,7 +11,7 @@ fn main() -> Result<()> {
     let (Some(folder), Some(name)) = (arguments.next(), arguments.next()) else {
         return Err(Error::usage("usage: merge LIBRARY NAME EXPERT…"));
     };
-    let library = Library::open(folder.as_ref())?;
+    let library = Catalog::open(folder.as_ref(), None)?;
     let spec = MergeSpec {
         experts: arguments.collect(),
         // 1/n each.

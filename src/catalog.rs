@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::library::{
     BaseLocation, BaseSpec, Expert, FetchProgress, Library, fetch_base, locate_base, locate_described,
 };
-use crate::model::layer_sizes;
+use crate::model::base_shape;
 use crate::outside::write_refusal;
 use crate::{Cancel, Error, Result};
 
@@ -98,13 +98,26 @@ impl Catalog {
         let judged = match self.base() {
             Ok(BaseLocation::Found { path, label }) => {
                 self.library.use_base(&path);
-                layer_sizes(&path).map(|sizes| self.library.keep_to(&sizes, &label))
+                base_shape(&path).map(|shape| self.library.keep_to(&shape, &label))
             }
             Ok(BaseLocation::Missing { .. }) => Ok(()),
             Err(error) => Err(error),
         };
         // Not readable: unless it was asked for, a matter of whoever runs it, not of looking at experts.
         if self.source.base.is_some() { judged } else { Ok(()) }
+    }
+
+    /// Compares the experts with the base model that they would run on, where it is on this machine and can be read: those
+    /// that do not fit have their [`crate::library::Expert::misfit`], and what only the base model shows of the others is
+    /// said. Opening with a given base model has done it.
+    pub fn compare_with_base(&mut self) {
+        if self.source.base.is_none()
+            && let Ok(BaseLocation::Found { path, label }) = self.base()
+            && let Ok(shape) = base_shape(&path)
+        {
+            self.library.use_base(&path);
+            self.library.keep_to(&shape, &label);
+        }
     }
 
     fn locate(&self) -> Result<BaseLocation> {

@@ -17,6 +17,8 @@ pub struct ExpertProfile {
     pub modules: Vec<ModuleProfile>,
     /// Health warnings (ΔW is zero, NaN, ranks wasted, …), each one line.
     pub warnings: Vec<String>,
+    /// Why its weights cannot be used, where they cannot: the first of what could not be read.
+    pub unsound: Option<String>,
 }
 
 /// ΔW = s·B·A of one expert at one module.
@@ -43,7 +45,7 @@ const DEAD: f64 = 1e-6;
 
 /// Reads all weights of an expert and describes ΔW module by module.
 ///
-/// Modules that cannot be read (NaN, a damaged file) become warnings.
+/// Modules and other parameters that cannot be read (NaN, a damaged file) become warnings.
 ///
 /// # Errors
 /// When the expert is bad, or none of its modules can be read.
@@ -68,6 +70,21 @@ pub fn profile(expert: &Expert) -> Result<ExpertProfile> {
             String::new()
         };
         profile.warnings.push(format!("{first}{more}"));
+        profile.unsound = Some(first.to_string());
+    }
+    let beyond = |m: &&ModuleProfile| m.norm.is_nan() || m.norm > f64::from(f32::MAX);
+    if let Some(first) = profile.modules.iter().find(beyond) {
+        let reason = format!(
+            "ΔW is beyond the range of f32 at {}: its weights or its scale are too large, leave it out",
+            first.module
+        );
+        profile.unsound.get_or_insert(reason.clone());
+        profile.warnings.push(reason);
+    }
+    // Magnitudes, biases, saved modules and rows of tokens are not described, and have to be numbers as well.
+    if let Err(error) = adapter.check_others() {
+        profile.warnings.push(error.to_string());
+        profile.unsound.get_or_insert(error.to_string());
     }
     if let Some(reason) = expert.reason() {
         profile.warnings.push(reason.to_string());

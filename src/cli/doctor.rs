@@ -13,7 +13,7 @@ use crate::colours::Depth;
 use crate::cpu;
 use crate::devices::{self, Gpu};
 use crate::jobs::executors::{EXECUTORS, Entry};
-use crate::library::BaseLocation;
+use crate::library::{BaseLocation, Expert, Status};
 use crate::memory::{available, size};
 use crate::model::{ModelFiles, Precision, choose_device, compiled_for, device_details, device_name, memory};
 use crate::named::Named;
@@ -49,7 +49,7 @@ pub fn run(args: &DoctorArgs, output: &Output) -> Result<()> {
     facts.extend([free_memory(), terminal(), colours(), python()]);
     let default = PathBuf::from(super::default_library::DEFAULT_LIBRARY);
     match args.library.clone().or_else(|| default.is_dir().then_some(default)) {
-        Some(path) => library(&path, args.base.is_some(), &mut facts),
+        Some(path) => library(&path, args.base.as_deref(), &mut facts),
         None => facts.push(fact("library", "none given, and no ./library here".into())),
     }
     facts.extend(executors(args.library.as_deref()));
@@ -197,13 +197,39 @@ fn base(path: &Path, called: String) -> Vec<Fact> {
     facts
 }
 
-/// Leaves the library's own base model out where another one was given.
-fn library(path: &Path, has_other_base: bool, facts: &mut Vec<Fact>) {
-    let library = match Catalog::open(path, None) {
+/// Lines about single experts; more than these are counted.
+const MOST_LINES: usize = 20;
+
+/// What is wrong with experts, and what else is worth knowing of them, one line each.
+fn experts(library: &Catalog) -> Vec<Fact> {
+    let about = |expert: &Expert| -> Vec<Fact> {
+        let line = |text: &str| format!("{}: {text}", expert.name);
+        // What Arrow cannot mix is as it should be.
+        let wrong = expert.status_here() == Status::Bad || expert.not_applied(false).is_some();
+        let say = if wrong { problem } else { fact };
+        let reason = expert.reason_here().map(|reason| say("expert", line(reason)));
+        reason.into_iter().chain(expert.warnings.iter().map(|text| problem("expert", line(text)))).collect()
+    };
+    let mut facts: Vec<Fact> = library.experts.iter().flat_map(about).collect();
+    if facts.len() > MOST_LINES {
+        let more = facts.len() - MOST_LINES;
+        facts.truncate(MOST_LINES);
+        let all = format!("{more} more lines: `lora-tui ls {}`, and `show` for each", library.root.display());
+        facts.push(problem("expert", all));
+    }
+    facts
+}
+
+/// What can be said of a library, for the base model that was given, else its own.
+fn library(path: &Path, other_base: Option<&Path>, facts: &mut Vec<Fact>) {
+    // What is wrong with a given base model is a line of its own.
+    let opened = Catalog::open(path, other_base).or_else(|_| Catalog::open(path, None));
+    let mut library = match opened {
         Ok(library) => library,
         Err(e) => return facts.push(problem("library", e.to_string())),
     };
-    let bad = library.experts.iter().filter(|expert| !expert.is_usable()).count();
+    library.compare_with_base();
+    let bad = library.experts.iter().filter(|expert| expert.status_here() == Status::Bad).count();
     let count = library.experts.len();
     let noun = if count == 1 { "expert" } else { "experts" };
     let says = format!("{}: {count} {noun}, {bad} bad", path.display());
@@ -211,6 +237,7 @@ fn library(path: &Path, has_other_base: bool, facts: &mut Vec<Fact>) {
     for warning in &library.warnings {
         facts.push(problem("library", warning.clone()));
     }
+    facts.extend(experts(&library));
     facts.push(match (library.is_writable(), library.state_dir()) {
         (true, Ok(state)) => fact("writing", format!("allowed; jobs and caches in {}", state.display())),
         (false, Ok(state)) => {
@@ -218,7 +245,7 @@ fn library(path: &Path, has_other_base: bool, facts: &mut Vec<Fact>) {
         }
         (_, Err(e)) => problem("writing", e.to_string()),
     });
-    if has_other_base {
+    if other_base.is_some() {
         return;
     }
     facts.extend(match library.base() {

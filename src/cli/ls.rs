@@ -44,7 +44,7 @@ struct Document<'a> {
 
 /// Runs the command.
 pub fn run(args: &LsArgs, output: &Output) -> Result<()> {
-    let mut catalog = args.library.open()?;
+    let mut catalog = args.library.open_compared()?;
     if args.check {
         catalog.library.check_weights(&Cancel::new())?;
     }
@@ -75,7 +75,7 @@ pub fn run(args: &LsArgs, output: &Output) -> Result<()> {
 
 /// Lists the experts of a library.
 pub(super) fn list(args: &LibraryArgs, output: &Output) -> Result<()> {
-    let catalog = args.open()?;
+    let catalog = args.open_compared()?;
     print(&catalog, Compared::known(&catalog).as_ref(), &[], output)
 }
 

@@ -67,7 +67,7 @@ struct Document {
 
 /// Runs the command.
 pub fn run(args: &MergeArgs, output: &Output) -> Result<()> {
-    let library = args.library.open()?;
+    let library = args.library.open_compared()?;
     let spec = MergeSpec {
         experts: args.experts.clone(),
         weights: args.weights.clone(),

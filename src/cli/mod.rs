@@ -52,7 +52,7 @@ pub use table::{Align, Table};
 
 use crate::Result;
 use crate::colours::Ground;
-use crate::model::layer_sizes;
+use crate::model::base_shape;
 
 use default_library::DEFAULT_LIBRARY;
 
@@ -198,7 +198,7 @@ fn open(
         check_library(&path)?;
         if let Some(base) = &base.base {
             // Before the screen is taken over: a wrong path is reported at once.
-            layer_sizes(&crate::library::check_model(base)?)?;
+            base_shape(&crate::library::check_model(base)?)?;
         }
         return workbench(path, base, theme);
     }

@@ -32,7 +32,7 @@ struct Document<'a> {
 
 /// Runs the command.
 pub fn run(args: &ShowArgs, output: &Output) -> Result<()> {
-    let library = args.library.open()?;
+    let library = args.library.open_compared()?;
     let expert = library.expert(&args.expert)?;
     if !expert.is_usable() {
         let reason = expert.reason().unwrap_or("it cannot be used");
@@ -41,10 +41,8 @@ pub fn run(args: &ShowArgs, output: &Output) -> Result<()> {
     // Only reading all weights shows whether they are numbers: one that has others cannot be used.
     let profile = profile(expert)?;
     let mut expert = expert.clone();
-    if profile.modules.len() < expert.modules.len()
-        && let Err(error) = expert.load()?.check_finite()
-    {
-        expert.standing = Standing::Bad { reason: error.to_string() };
+    if let Some(reason) = profile.unsound.clone() {
+        expert.standing = Standing::Bad { reason };
     }
     let expert = &expert;
     let warnings: Vec<String> = expert.warnings.iter().chain(&profile.warnings).cloned().collect();
@@ -60,7 +58,8 @@ pub fn run(args: &ShowArgs, output: &Output) -> Result<()> {
     output.text(&facts(expert, &profile))?;
     output.line("")?;
     output.text(&modules(&profile))?;
-    for warning in &warnings {
+    // Why it is partial stands above.
+    for warning in warnings.iter().filter(|warning| expert.reason_here() != Some(warning)) {
         output.line(&format!("warning: {}", printable(warning)))?;
     }
     Ok(())
@@ -78,7 +77,7 @@ fn facts(expert: &Expert, profile: &ExpertProfile) -> String {
     lines.push(("stored as", expert.format.name().into()));
     let scaling = if config.use_rslora { " (rsLoRA)" } else { "" };
     lines.push(("rank, alpha", format!("{}, {}{scaling}", row.rank_text(), exact(config.alpha))));
-    lines.push(("targets", config.targets.join(", ")));
+    lines.push(("targets", some(&config.targets)));
     lines.push((
         "parameters",
         format!("{} as {} in {} modules", count(expert.parameters), expert.dtype, expert.modules.len()),
@@ -99,6 +98,14 @@ fn facts(expert: &Expert, profile: &ExpertProfile) -> String {
         return render(lines.into_iter().map(|(k, v)| (k.to_string(), v)).chain(text));
     }
     render(lines.into_iter().map(|(k, v)| (k.to_string(), v)))
+}
+
+/// As many names as fit two lines, and how many more there are.
+fn some(names: &[String]) -> String {
+    const MOST: usize = 16;
+    let (first, rest) = names.split_at(names.len().min(MOST));
+    let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+    format!("{}{more}", first.join(", "))
 }
 
 /// `0.5 × a + 0.5 × b (ties, density 0.5)`.

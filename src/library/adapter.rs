@@ -6,12 +6,12 @@ use std::sync::Arc;
 use half::slice::HalfFloatSliceExt;
 use sha2::{Digest, Sha256};
 
-use super::formats::peft::pairs::{Parts, Slot, TokenRows};
+use super::formats::peft::pairs::{Parts, Slot};
 use super::formats::{self, Files, Opened, View};
-use super::inspect::token_ids;
+use super::inspect::{replaced, tokens};
 use super::safetensors::Dtype;
 use super::stamp::{self, FileStamp};
-use super::{Expert, ModuleShape};
+use super::{Expert, ModuleShape, TokensShape};
 use crate::memory::{check_room, with_room};
 use crate::outside::{hex, read_exact_at, sha256_file};
 use crate::text::natural;
@@ -74,6 +74,12 @@ pub struct StoredRows {
     source: Arc<Source>,
     slot: Slot,
 }
+
+/// What messages call values.
+const PARAMETER: &str = "the parameter";
+const TOKENS: &str = "the trained tokens";
+/// Bytes that are looked at together: whole elements, and whole blocks, of each type.
+const PIECE: usize = 34 * 32_768;
 
 #[derive(Debug)]
 struct Source(Files);
@@ -151,13 +157,16 @@ impl Adapter {
             .map_err(|reason| Error::file(&expert.path, reason))?;
         let Opened { notes, files, parts, .. } = opened;
         let path = files.files.first().map_or_else(|| expert.path.clone(), |(path, _)| path.clone());
+        let (new_replaced, new_tokens) = (replaced(&parts), tokens(&notes, &parts));
         let Parts { pairs, replacements, tokens, .. } = parts;
         let same = pairs.len() == expert.modules.len()
             && pairs.iter().zip(&expert.modules).all(|(pair, shape)| {
                 pair.module == shape.module
                     && (pair.rank, pair.in_features, pair.out_features)
                         == (shape.rank, shape.in_features, shape.out_features)
-            });
+            })
+            && new_replaced == expert.replaced
+            && new_tokens == expert.tokens;
         if !same {
             return Err(Error::file(path, "was changed after the library was read: open the library again"));
         }
@@ -184,12 +193,10 @@ impl Adapter {
                 slot: r.slot,
             })
             .collect();
-        let tokens = tokens
+        let tokens = new_tokens
             .into_iter()
-            .filter_map(|rows| {
-                // Rows without ids are the reason why the expert is partial.
-                let ids = token_ids(&notes, &rows).ok()?.to_vec();
-                let TokenRows { module, width, slot, .. } = rows;
+            .filter_map(|TokensShape { module, ids, width }| {
+                let slot = tokens.iter().find(|rows| rows.module == module)?.slot;
                 Some(StoredRows { module, ids, width, source: Arc::clone(&source), slot })
             })
             .collect();
@@ -239,24 +246,38 @@ impl Adapter {
         self.modules.get(at)
     }
 
-    /// Reads all weights once.
+    /// Reads all weights once, a piece at a time.
     ///
     /// # Errors
-    /// Names the file and the first module with NaN or infinite weights, or what kept them from being read.
+    /// Names the file and the first module with NaN or infinite weights, or with a product of them that may be
+    /// infinite, or what kept them from being read.
     pub fn check_finite(&self) -> Result<()> {
+        let largest = |values: &[f32]| values.iter().fold(0f32, |most, v| most.max(v.abs()));
         for module in &self.modules {
-            module.a()?;
-            module.b()?;
+            let (a, b) = (f64::from(largest(&module.a()?)), f64::from(largest(&module.b()?)));
+            let ModuleShape { module: name, rank, scale, .. } = &module.shape;
+            if a * b * *rank as f64 * scale.abs() > f64::from(f32::MAX) {
+                let problem = format!(
+                    "makes a ΔW beyond the range of f32 at {name}: its weights or its scale are too large, leave it out"
+                );
+                return Err(Error::file(module.path(), problem));
+            }
+        }
+        self.check_others()
+    }
+
+    /// The same of all but A and B.
+    ///
+    /// # Errors
+    /// As [`Self::check_finite`].
+    pub fn check_others(&self) -> Result<()> {
+        for module in &self.modules {
             module.bias()?;
             module.magnitude()?;
         }
-        for stored in &self.replaced {
-            stored.values()?;
-        }
-        for rows in &self.tokens {
-            rows.values()?;
-        }
-        Ok(())
+        let check = |slot, what, place: &str| self.source.check(slot, what, place);
+        self.replaced.iter().try_for_each(|stored| check(stored.slot, PARAMETER, &stored.name))?;
+        self.tokens.iter().try_for_each(|rows| check(rows.slot, TOKENS, &rows.module))
     }
 }
 
@@ -307,14 +328,14 @@ impl LoraModule {
         self.magnitude.map(|slot| self.source.read(slot, "the magnitude", &self.shape.module)).transpose()
     }
 
-    /// Whether it is DoRA.
+    /// Whether it is DoRA, perhaps with the magnitude that it had before the training.
     pub fn has_magnitude(&self) -> bool {
-        self.magnitude.is_some()
+        self.magnitude.is_some() || self.shape.initial_magnitude
     }
 
     /// Whether there is nothing but A and B.
     pub fn is_plain(&self) -> bool {
-        self.bias.is_none() && self.magnitude.is_none()
+        self.bias.is_none() && !self.has_magnitude()
     }
 
     /// The weights file.
@@ -330,7 +351,7 @@ impl Stored {
     /// # Errors
     /// When the file cannot be read or holds NaN or infinite values here.
     pub fn values(&self) -> Result<Vec<f32>> {
-        self.source.read(self.slot, "the parameter", &self.name)
+        self.source.read(self.slot, PARAMETER, &self.name)
     }
 
     /// Relative rounding error of the stored type.
@@ -350,7 +371,7 @@ impl StoredRows {
     /// # Errors
     /// When the file cannot be read or holds NaN or infinite values here.
     pub fn values(&self) -> Result<Vec<f32>> {
-        self.source.read(self.slot, "the trained tokens", &self.module)
+        self.source.read(self.slot, TOKENS, &self.module)
     }
 }
 
@@ -387,14 +408,38 @@ impl Source {
                 Error::file(path, format!("{what} of {place} has fewer values than its shape"))
             })?,
         };
-        match values.iter().all(|v| v.is_finite()) {
-            true => Ok(values),
-            false => {
-                let problem = format!(
-                    "{what} of {place} has NaN or infinite weights: train the expert again or remove it"
-                );
-                Err(Error::file(path, problem))
-            }
+        finite(&values, path, what, place)?;
+        Ok(values)
+    }
+
+    /// Looks at the values without keeping them: those of a saved head may be as large as a model.
+    fn check(&self, slot: Slot, what: &str, place: &str) -> Result<()> {
+        let Some((path, file)) = self.0.files.get(slot.place.file as usize) else {
+            return Err(Error::msg(format!("{what} of {place} lies in no file")));
+        };
+        if self.0.view(slot.place).is_some() {
+            return self.read(slot, what, place).map(drop);
+        }
+        let (mut at, mut bytes) = (slot.start, Vec::new());
+        while at < slot.end {
+            let length = usize::try_from(slot.end - at).unwrap_or(PIECE).min(PIECE);
+            bytes.resize(length, 0u8);
+            read_exact_at(file, &mut bytes, at).map_err(|e| Error::io(path, e))?;
+            finite(&to_f32(&bytes, slot.dtype), path, what, place)?;
+            at += length as u64;
+        }
+        Ok(())
+    }
+}
+
+/// An error where values are no numbers.
+fn finite(values: &[f32], path: &Path, what: &str, place: &str) -> Result<()> {
+    match values.iter().all(|v| v.is_finite()) {
+        true => Ok(()),
+        false => {
+            let problem =
+                format!("{what} of {place} has NaN or infinite weights: train the expert again or remove it");
+            Err(Error::file(path, problem))
         }
     }
 }

@@ -4,11 +4,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::base::{fits_default, names_local_base};
-use super::{BaseSpec, Expert, ModuleShape};
+use super::declared::absent_in_base;
+use super::{BaseShape, BaseSpec, Expert, ModuleShape};
 use crate::text::short;
-
-/// (in, out) features of a base model's linear layers, by module path.
-pub type LayerSizes = HashMap<String, (usize, usize)>;
 
 /// The experts that have the same size at a module.
 struct Group {
@@ -121,22 +119,30 @@ fn base_of(expert: &Expert) -> String {
     }
 }
 
-/// Marks the experts that do not fit a base model with these layers; the answer says which.
-pub(super) fn keep_fitting(experts: &mut [Expert], sizes: &LayerSizes, label: &str) -> Option<String> {
+/// Compares an expert with the base model. The answer says, one line each, what of the expert the base model has no
+/// place for, and what the expert was to have in this base model and has not.
+///
+/// # Errors
+/// Why the expert does not fit.
+pub(crate) fn fit_base(expert: &Expert, base: &BaseShape) -> Result<Vec<String>, String> {
+    let missing = base.fit(expert)?;
+    Ok(missing.into_iter().chain(absent_in_base(expert, base)).collect())
+}
+
+/// Marks the experts that do not fit a base model, and says of the others what only the base model shows; the answer
+/// says which do not fit.
+pub(super) fn keep_fitting(experts: &mut [Expert], base: &BaseShape, label: &str) -> Option<String> {
     let mut left = Vec::new();
     for expert in experts {
-        let wrong = expert.modules.iter().find_map(|m| {
-            let (inputs, outputs) = size(m);
-            let why = match sizes.get(&m.module) {
-                None => format!("it has no module {}", m.module),
-                Some(&there) if there == (inputs, outputs) => return None,
-                Some((there_in, there_out)) => {
-                    format!("{} is {inputs} → {outputs} here, {there_in} → {there_out} there", m.module)
-                }
-            };
-            Some(format!("does not fit the base model {label}: {why}"))
-        });
-        expert.set_misfit(wrong);
+        match fit_base(expert, base) {
+            Ok(shown) => {
+                expert.set_misfit(None);
+                expert.set_lacking(Some(shown));
+            }
+            Err(why) => {
+                expert.set_misfit(Some(format!("does not fit the base model {label}: {why}")));
+            }
+        }
         if expert.misfit().is_some() {
             left.push(expert.name.clone());
         }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::formats::peft::config::Selection;
 use super::formats::{BaseTraits, Format};
+use super::shortfall::{Lacks, Shortfall};
 use super::{AdapterConfig, Provenance};
 use crate::module_path::ModuleNames;
 
@@ -51,16 +52,6 @@ pub enum Standing {
     },
 }
 
-/// What of an expert is not applied.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shortfall {
-    /// All of it, under the router that applies least.
-    pub reason: String,
-    /// Of `reason`, what holds under every router. The rest are parts that apply where an expert has the
-    /// same weight everywhere, alone or in a mean, and not where every token and module has its own.
-    pub unapplied: Option<String>,
-}
-
 /// Shape of one LoRA pair. The tensors say the rank; the configuration only the scale.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModuleShape {
@@ -78,6 +69,31 @@ pub struct ModuleShape {
     pub out_features: usize,
     /// s = α/r, or α/√r with rsLoRA.
     pub scale: f64,
+    /// DoRA whose magnitude is not in the file: it is what it was before the training, the lengths of the base
+    /// model's weights.
+    pub initial_magnitude: bool,
+}
+
+/// A parameter of the base model that an expert replaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReplacedShape {
+    /// The parameter's transformers name: `lm_head.weight`.
+    pub name: String,
+    /// One or two dimensions.
+    pub shape: Vec<usize>,
+    /// PEFT writes the base model's embedding along when it is adapted: usually nothing was changed.
+    pub copy: bool,
+}
+
+/// Rows of an embedding or a head that were trained for single tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokensShape {
+    /// Transformers path of the embedding or head.
+    pub module: String,
+    /// The tokens, one per row.
+    pub ids: Vec<u32>,
+    /// Length of a row.
+    pub width: usize,
 }
 
 impl ModuleShape {
@@ -102,6 +118,12 @@ pub struct Expert {
     pub format: Format,
     /// LoRA pairs sorted by module path (natural order of layer numbers).
     pub modules: Vec<ModuleShape>,
+    /// Parameters of the base model that it replaces, sorted by name.
+    pub replaced: Vec<ReplacedShape>,
+    /// Tokens that it trains rows for, sorted by module.
+    pub tokens: Vec<TokensShape>,
+    /// What llama.cpp calls the architecture that it was made for, where its file says so.
+    pub architecture: Option<&'static str>,
     /// Safetensors dtype of the LoRA tensors, lower case (`f16`); `mixed` when they differ.
     pub dtype: String,
     /// Number of LoRA parameters.
@@ -118,6 +140,8 @@ pub struct Expert {
     pub selection: Option<Arc<Selection>>,
     /// What of the base model it was read with, where it needs that.
     pub base: Option<BaseTraits>,
+    /// What its shortfall is made of.
+    pub lacks: Arc<Lacks>,
 }
 
 impl Expert {
@@ -186,6 +210,17 @@ impl Expert {
             (None, Some(shortfall)) => Standing::Partial(shortfall),
             (None, None) => Standing::Whole,
         };
+    }
+
+    /// Says anew what of a usable expert is not applied, with what only the base model shows (`shown`), where that is
+    /// known.
+    pub(super) fn set_lacking(&mut self, shown: Option<Vec<String>>) {
+        let new = self.lacks.shortfall(shown);
+        match &mut self.standing {
+            Standing::Misfit { partial, .. } => *partial = new,
+            Standing::NeedsBase { .. } | Standing::Bad { .. } => {}
+            usable => *usable = new.map_or(Standing::Whole, Standing::Partial),
+        }
     }
 
     /// What of it is not applied, with weights per token and module (`routed`) or without; nothing for an

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::contradictions::contradictions;
+use super::declared;
 use super::formats::peft::config::ConfigNotes;
-use super::formats::peft::pairs::{Pair, Parts, TokenRows};
+use super::formats::peft::pairs::{Pair, Parts, Replacement, TokenRows};
 use super::formats::peft::pattern::Patterns;
 use super::formats::{self, BaseTraits, Opened};
 use super::small_toml;
-use super::{AdapterConfig, Expert, Format, ModuleShape, Provenance, Shortfall, Standing};
+use super::{
+    AdapterConfig, Expert, Format, Lacks, ModuleShape, Provenance, ReplacedShape, Standing, TokensShape,
+};
 use crate::outside::{io_reason, read_limited};
 use crate::text::{counted, short};
 
@@ -26,11 +29,12 @@ fn examine(expert: &mut Expert) -> Result<Standing, String> {
     read_provenance(expert);
     expert.format = Format::expected(&expert.path);
     let (format, opened) = formats::open(&expert.path, expert.base.as_ref())?;
-    let Opened { config, notes, files, parts, task, warnings, needs_base } = opened;
+    let Opened { config, notes, files, parts, task, warnings, needs_base, architecture } = opened;
     expert.format = format;
     expert.config = config;
     expert.bytes = files.bytes;
     expert.modified = files.modified;
+    expert.architecture = architecture;
     expert.warnings.extend(warnings);
     if let Some(task) = task {
         expert.provenance.get_or_insert_default().task.get_or_insert(task);
@@ -50,17 +54,50 @@ fn examine(expert: &mut Expert) -> Result<Standing, String> {
     if let Some(reason) = needs_base {
         return Ok(Standing::NeedsBase { reason });
     }
+    expert.warnings.extend(unknown_keys(&notes));
     expert.warnings.extend(contradictions(&notes, &expert.config, &parts));
-    let mut notes = notes;
-    expert.selection = Some(Arc::new(std::mem::take(&mut notes.selection)));
+    partly.extend(declared::absent(&notes, &expert.config, &parts));
+    let supposed = declared::supposed(&notes, &parts);
+    (expert.replaced, expert.tokens) = (replaced(&parts), tokens(&notes, &parts));
     let unrouted = not_routed(&parts);
+    let mut notes = notes;
+    let selection = std::mem::take(&mut notes.selection);
     partly.extend(not_applied(&notes, parts));
-    let all: Vec<&str> = partly.iter().chain(&unrouted).map(String::as_str).collect();
-    if all.is_empty() {
-        return Ok(Standing::Whole);
-    }
-    let unapplied = (!partly.is_empty()).then(|| partly.join("; "));
-    Ok(Standing::Partial(Shortfall { reason: all.join("; "), unapplied }))
+    expert.selection = Some(Arc::new(selection));
+    expert.lacks = Arc::new(Lacks { always: partly, supposed, unrouted });
+    Ok(expert.lacks.shortfall(None).map_or(Standing::Whole, Standing::Partial))
+}
+
+/// Keys of the configuration that PEFT warns of, in one line.
+fn unknown_keys(notes: &ConfigNotes) -> Option<String> {
+    let (count, names) = &notes.unknown_keys;
+    let more = match count.saturating_sub(names.len()) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (*count > 0).then(|| {
+        format!(
+            "adapter_config.json has {} that PEFT does not know and ignores: {}{more}",
+            counted(*count, "key"),
+            names.join(", ")
+        )
+    })
+}
+
+/// What of the base model the file replaces.
+pub(super) fn replaced(parts: &Parts) -> Vec<ReplacedShape> {
+    let shape =
+        |r: &Replacement| ReplacedShape { name: r.name.clone(), shape: r.shape.clone(), copy: r.copy };
+    parts.replacements.iter().map(shape).collect()
+}
+
+/// The tokens that the file trains. Rows without ids are a reason why the expert is partial.
+pub(super) fn tokens(notes: &ConfigNotes, parts: &Parts) -> Vec<TokensShape> {
+    let shape = |rows: &TokenRows| {
+        let ids = token_ids(notes, rows).ok()?.to_vec();
+        Some(TokensShape { module: rows.module.clone(), ids, width: rows.width })
+    };
+    parts.tokens.iter().filter_map(shape).collect()
 }
 
 /// Parameters of a pair besides A and B.
@@ -120,6 +157,7 @@ fn shapes(
                     None if config.use_rslora => alpha / rank.sqrt(),
                     None => alpha / rank,
                 },
+                initial_magnitude: config.use_dora && pair.magnitude.is_none(),
             }
         })
         .collect();
@@ -135,8 +173,12 @@ fn shapes(
     }
     if let Some((count, pair, said)) = lies {
         let more = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+        let says = match notes.no_r && said == config.r {
+            true => format!("the configuration has no `r`, for which PEFT takes {said},"),
+            false => format!("the configuration says rank {said},"),
+        };
         partly.push(format!(
-            "the configuration says rank {said}, the tensors {} at {}{more}: the scale follows the tensors",
+            "{says} the tensors {} at {}{more}: the scale follows the tensors",
             pair.rank,
             short(&pair.module)
         ));
@@ -156,6 +198,7 @@ impl Said<'_> {
     /// What a pattern says about each module. PEFT warns of keys that match none.
     fn values<T: Copy>(&mut self, what: &str, entries: &[(String, T)]) -> Vec<Option<T>> {
         let patterns = Patterns::new(entries).unwrap_or_else(|key| {
+            let key = short(&key);
             self.partly
                 .push(format!("{what} `{key}` is a regular expression that cannot be read: it is ignored"));
             Patterns::default()
@@ -201,7 +244,7 @@ fn not_applied(notes: &ConfigNotes, parts: Parts) -> Option<String> {
 }
 
 /// Which tokens trained rows belong to.
-pub(super) fn token_ids<'a>(notes: &'a ConfigNotes, rows: &TokenRows) -> Result<&'a [u32], String> {
+fn token_ids<'a>(notes: &'a ConfigNotes, rows: &TokenRows) -> Result<&'a [u32], String> {
     let named = |key: &str| rows.names().end_with(key);
     let found = notes.tokens.iter().find(|(key, _)| key.as_deref().is_none_or(named));
     let module = short(&rows.module);

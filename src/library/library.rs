@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::base_consistency::{self, LayerSizes};
-use super::contradictions::compare_with_base;
+use super::base_consistency;
 use super::formats::{BaseTraits, file_name};
 use super::inspect::inspect;
 use super::scan::{Fingerprint, fingerprint, scan};
 use super::state_dir::{can_write, state_dir};
-use super::{Expert, Manifest, Skipped, Standing};
+use super::{BaseShape, Expert, Manifest, Skipped, Standing};
 use crate::named::{find_name, nearest};
 use crate::{Cancel, Error, Result};
 
@@ -69,7 +68,10 @@ impl Library {
     fn forget_misfits(&mut self) {
         let before = self.misfits.take();
         self.warnings.retain(|warning| Some(warning) != before.as_ref());
-        self.experts.iter_mut().for_each(|expert| expert.set_misfit(None));
+        self.experts.iter_mut().for_each(|expert| {
+            expert.set_misfit(None);
+            expert.set_lacking(None);
+        });
     }
 
     /// Looks again at the experts that depend on the base model, now that this one is chosen: on its heads, by
@@ -124,15 +126,12 @@ impl Library {
         self.misfits.is_some()
     }
 
-    /// Keeps to one base model: the experts that do not fit its layers, and only those, get their
-    /// [`Expert::misfit`]. `label` names the base model.
-    pub fn keep_to(&mut self, sizes: &LayerSizes, label: &str) {
+    /// Keeps to one base model: the experts that do not fit its layers and parameters, and only those, get their
+    /// [`Expert::misfit`]. Of the others is said what only the base model shows. `label` names the base model.
+    pub fn keep_to(&mut self, base: &BaseShape, label: &str) {
         self.forget_misfits();
-        self.misfits = base_consistency::keep_fitting(&mut self.experts, sizes, label);
+        self.misfits = base_consistency::keep_fitting(&mut self.experts, base, label);
         self.warnings.extend(self.misfits.clone());
-        let fitting =
-            self.experts.iter_mut().filter(|expert| expert.is_usable() && expert.misfit().is_none());
-        fitting.for_each(|expert| compare_with_base(expert, sizes));
     }
 
     /// The experts that belong together: usable, and made for the same base model.

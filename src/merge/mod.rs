@@ -22,9 +22,10 @@ pub use self::methods::{MergeMethod, MethodSpec};
 use self::options::RANK;
 pub use self::options::{MERGE_OPTIONS, MergeOption};
 use self::select::{Selected, Selection, select};
+use crate::catalog::Catalog;
 use crate::clock::now_rfc3339;
 use crate::library::{
-    Claim, Library, MergeProvenance, MergedExpert, NewAdapterConfig, NewLora, Provenance, write_adapter,
+    Claim, MergeProvenance, MergedExpert, NewAdapterConfig, NewLora, Provenance, write_adapter,
 };
 use crate::settings::Setting;
 use crate::{Cancel, Error, Result};
@@ -93,11 +94,11 @@ pub struct WorstModule {
 /// # Errors
 /// A usage error for a wrong number of weights, weights that are not finite, an option that the method does
 /// not have, a rank beyond what the sum can have, unequal ranks for `ties` and `dare`. Else: an unknown, bad
-/// or named-twice expert; experts of different base models; one that has more than A and B (DoRA, biases,
-/// replaced parameters …), which a sum of LoRA cannot hold; a sum that is zero or not finite; a name that
-/// is taken; a library that cannot be written; [`Error::Cancelled`]. Nothing is left behind then.
+/// or named-twice expert; experts of different base models, or of another than the chosen one; one that has more
+/// than A and B (DoRA, biases, replaced parameters …), which a sum of LoRA cannot hold; a sum that is zero or not
+/// finite; a name that is taken; a library that cannot be written; [`Error::Cancelled`]. Nothing is left behind then.
 pub fn merge(
-    library: &Library,
+    library: &Catalog,
     spec: &MergeSpec,
     progress: &mut (dyn FnMut(usize, usize) + Send),
     cancel: &Cancel,
@@ -198,11 +199,12 @@ fn one(selection: &Selection<'_>, module: &str, spec: &MergeSpec) -> Result<Comb
     let (inputs, outputs) = size.ok_or_else(|| Error::msg(format!("{module} is gone; try again")))?;
     let parts = ModuleParts { module, parts, inputs, outputs };
     let combined = (spec.method.combine)(&parts, spec);
-    if combined.a.iter().chain(&combined.b).all(|x| x.is_finite()) {
-        return Ok(combined);
-    }
     // Whose part is the largest, as far as the bounds of its factors show.
     let largest = |values: &[f32]| values.iter().fold(0.0, |most: f64, v| most.max(f64::from(v.abs())));
+    let finite = combined.a.iter().chain(&combined.b).all(|x| x.is_finite());
+    if finite && largest(&combined.a) * largest(&combined.b) * combined.rank as f64 <= f64::from(f32::MAX) {
+        return Ok(combined);
+    }
     let bound = |part: &ModulePart| part.factor.abs() * largest(&part.a) * largest(&part.b);
     let names =
         selection.experts.iter().filter(|s| s.adapter.module(module).is_some()).map(|s| &s.adapter.name);

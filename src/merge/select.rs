@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::methods::MergeMethod;
 use super::{MergeSpec, Modules};
-use crate::library::{Adapter, Expert, Library, MergedExpert, ModuleShape};
+use crate::catalog::Catalog;
+use crate::library::{Adapter, Expert, MergedExpert, ModuleShape};
 use crate::module_path::ModulePath;
 use crate::named::{find_name, split_names};
 use crate::text::counted;
@@ -88,7 +89,7 @@ impl Selection<'_> {
 }
 
 /// Finds and opens the experts of a merge.
-pub(super) fn select<'a>(library: &'a Library, spec: &MergeSpec) -> Result<Selection<'a>> {
+pub(super) fn select<'a>(library: &'a Catalog, spec: &MergeSpec) -> Result<Selection<'a>> {
     let experts = named(library, &spec.experts)?;
     let weights = weights(spec, experts.len())?;
     let mut modules = Modules::new();
@@ -137,7 +138,7 @@ fn file_names(experts: &[&Expert]) -> (BTreeMap<String, Box<str>>, Option<String
 }
 
 /// The experts of these names, with commas between several.
-fn named<'a>(library: &'a Library, texts: &[String]) -> Result<Vec<&'a Expert>> {
+fn named<'a>(library: &'a Catalog, texts: &[String]) -> Result<Vec<&'a Expert>> {
     let names = || library.experts.iter().map(|e| e.name.as_str());
     let mut experts: Vec<&Expert> = Vec::new();
     for text in texts {
@@ -150,6 +151,10 @@ fn named<'a>(library: &'a Library, texts: &[String]) -> Result<Vec<&'a Expert>> 
             let expert = library.expert(name)?;
             if let Some(reason) = expert.reason().filter(|_| !expert.is_usable()) {
                 return Err(Error::file(&expert.path, reason));
+            }
+            // Without a chosen base model, experts of any one can be merged with each other.
+            if let Some(misfit) = expert.misfit().filter(|_| library.chosen_base().is_some()) {
+                return Err(Error::file(&expert.path, misfit));
             }
             if experts.iter().any(|known| known.name == expert.name) {
                 return Err(Error::usage(format!("{} is named twice: give it one weight", expert.name)));
@@ -216,7 +221,8 @@ fn agree(a: &Expert, left: &ModuleShape, b: &Expert, right: &ModuleShape, method
 fn plain(expert: &Expert, adapter: &Adapter) -> Result<()> {
     let module = |odd: &crate::library::LoraModule| odd.shape.module.clone();
     let more = if let Some(odd) = adapter.modules.iter().find(|m| !m.is_plain()) {
-        format!("a bias or DoRA's magnitude at {}", module(odd))
+        let what = if odd.has_magnitude() { "DoRA's magnitude" } else { "a bias of B" };
+        format!("{what} at {}", module(odd))
     } else if let Some(odd) = adapter.modules.iter().find(|m| m.shape.embedding) {
         format!("LoRA of the embedding {}", module(odd))
     } else if let Some(odd) = adapter.replaced.iter().find(|stored| !stored.copy) {

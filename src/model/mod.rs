@@ -1,6 +1,7 @@
 //! The base model: one decoder driven by a specification, its weights, tokenizer and cache.
 
 mod backward;
+mod base_shape;
 mod chat;
 mod checkpoint;
 mod config;
@@ -10,7 +11,6 @@ mod device;
 pub(crate) mod dot_rows;
 mod families;
 mod kv_cache;
-mod layer_sizes;
 mod linear;
 mod load;
 pub mod memory;
@@ -25,6 +25,7 @@ pub(crate) mod tensor;
 mod tensor_list;
 mod tokenizer;
 
+pub use base_shape::base_shape;
 pub use chat::ChatTemplate;
 pub(crate) use constant::DeviceConst;
 pub use decoder::{Decoder, ForwardPass, LinearHook, NoHook, Tape};
@@ -33,7 +34,6 @@ pub use device::{
 };
 pub use families::families_table;
 pub use kv_cache::KvCache;
-pub use layer_sizes::{layer_sizes, sizes};
 pub use linear::Linear;
 pub use load::{LoadOptions, Model, ModelFiles};
 pub use ops::{Activations, Ops, Segment};

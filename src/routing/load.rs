@@ -7,9 +7,9 @@ use rayon::prelude::*;
 
 use super::experts::{ExpertSet, StackedModule};
 use super::lora::{Entry, Kind, Lora, Matrix, Parts};
-use super::replaced::{Found, Places, Replaced, of_more_tokens};
+use super::replaced::{Found, Places, Replaced};
 use crate::analysis::{ExpertFactors, PrototypeCache};
-use crate::library::{Expert, LoraModule, Skipped};
+use crate::library::{Expert, LoraModule, Skipped, fit_base};
 use crate::memory::check_room;
 use crate::model::tensor::transpose;
 use crate::model::{Decoder, Linear};
@@ -69,45 +69,6 @@ impl<'a> Sites<'a> {
         })
     }
 
-    /// Whether `expert` fits the decoder; the reason where it does not.
-    fn fits(&self, expert: &Expert) -> Result<(), String> {
-        for shape in &expert.modules {
-            let site = self.index.get(shape.module.as_str());
-            let Some(&site) = site.filter(|&&site| (site == 0) == shape.embedding) else {
-                return Err(format!(
-                    "the base model has no module {}{}",
-                    shape.module,
-                    self.nearby(&shape.module)
-                ));
-            };
-            let size = self.size(site);
-            if size != (shape.in_features, shape.out_features) {
-                let vocabulary = self.decoder.spec.vocab;
-                let tokens = match site == 0 || shape.module == self.decoder.spec.names.head {
-                    true => of_more_tokens(shape.in_features.max(shape.out_features), vocabulary),
-                    false => "",
-                };
-                return Err(format!(
-                    "{} is {} → {} in the expert, {} → {} in the base model{tokens}",
-                    shape.module, shape.in_features, shape.out_features, size.0, size.1
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// What a module that is not there seems to be, and what to do; empty where that is not known.
-    fn nearby(&self, module: &str) -> String {
-        let body = self.decoder.spec.names.embed.split('.').next().unwrap_or_default();
-        match self.index.contains_key(format!("{body}.{module}").as_str()) {
-            true => format!(
-                "; it has {body}.{module}: the expert was made for the model without its head (AutoModel); save it from \
-                 AutoModelForCausalLM, or put {body}. before its names"
-            ),
-            false => String::new(),
-        }
-    }
-
     /// One module of an expert, with its A, B and prototype as they are stored.
     fn entry(
         &self,
@@ -125,16 +86,25 @@ impl<'a> Sites<'a> {
         let mut shift = vector(module.bias()?);
         shift.iter_mut().for_each(|v| *v *= scale);
         let size = self.size(site);
+        let magnitude = match module.shape.initial_magnitude {
+            true => self.with_weights(site, |base| lengths_of(&base.squares(size)))?,
+            false => vector(module.magnitude()?),
+        };
         let parts = Parts {
             rank,
             scale,
             a,
             bt: transpose(&self.ordered(site, b, rank), size.1, rank),
             shift,
-            magnitude: vector(module.magnitude()?),
+            magnitude,
         };
         Ok(Entry { parts, kind, prototype })
     }
+}
+
+/// Lengths by their squares.
+fn lengths_of(squares: &[f64]) -> Vec<f32> {
+    squares.iter().map(|square| square.sqrt() as f32).collect()
 }
 
 /// Bytes that an expert's factors take in a stack.
@@ -176,16 +146,23 @@ impl ExpertSet {
         progress: &mut dyn FnMut(usize, usize),
         cancel: &Cancel,
     ) -> Result<Self> {
-        let (sites, places) = (Sites::new(decoder), Places::new(decoder));
+        let (sites, places, base) = (Sites::new(decoder), Places::new(decoder), decoder.spec.base_shape());
         let mut skipped = Vec::new();
+        // What of each only the base model shows.
+        let mut lacking: HashMap<usize, Vec<String>> = HashMap::new();
         let mut fitting: Vec<(usize, &Expert)> = Vec::with_capacity(experts.len());
         // Sums of ranks by site and kind: what is held then needs no more than it has.
         let mut rooms: HashMap<(usize, Kind), usize> = HashMap::new();
         for (at, &expert) in experts.iter().enumerate() {
             // Once as stored, and twice as f32 while it is read.
-            let fits = sites.fits(expert).and_then(|()| check_room(stored_bytes(expert).saturating_mul(5)));
+            let fits = fit_base(expert, &base);
+            let fits =
+                fits.and_then(|lacks| check_room(stored_bytes(expert).saturating_mul(5)).map(|()| lacks));
             match fits {
-                Ok(()) => fitting.push((at, expert)),
+                Ok(lacks) => {
+                    fitting.push((at, expert));
+                    lacking.insert(at, lacks);
+                }
                 Err(reason) => skipped.push((at, Skipped::new(&expert.name, reason))),
             }
         }
@@ -225,8 +202,12 @@ impl ExpertSet {
                         continue;
                     }
                 };
-                let Found { replaced, missing, differing } = found;
-                set.partial.extend(missing.map(|reason| Skipped::new(&expert.name, reason)));
+                let Found { replaced, differing } = found;
+                // Where the library was read for this base model, the expert says it itself.
+                let said = expert.not_applied(false).unwrap_or_default();
+                let lacks = lacking.remove(at).unwrap_or_default().into_iter();
+                let lacks = lacks.filter(|line| !said.contains(line.as_str()));
+                set.partial.extend(lacks.map(|reason| Skipped::new(&expert.name, reason)));
                 set.unrouted.extend(differing.map(|what| Skipped::new(&expert.name, what)));
                 set.replaced.extend(replaced.map(|replaced| (names.len(), replaced)));
                 names.push(expert.name.clone());

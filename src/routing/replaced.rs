@@ -6,15 +6,6 @@ use std::collections::HashMap;
 use crate::Result;
 use crate::library::{Adapter, Expert, Stored};
 use crate::model::{Decoder, Linear, Norm};
-use crate::text::counted;
-
-/// What to do where an expert has another number of tokens than its base model.
-pub(super) fn of_more_tokens(expert: usize, base: usize) -> &'static str {
-    match expert > base {
-        true => "; tokens were added when it was trained: give the base model that was enlarged for it",
-        false => "",
-    }
-}
 
 /// Where a parameter of the base model is: in a linear layer (by its number, the head included), in a norm
 /// (by its number), or the embedding.
@@ -112,39 +103,27 @@ pub(crate) struct Replaced {
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     pub replaced: Option<Replaced>,
-    /// What the base model has no place for.
-    pub missing: Option<String>,
     /// What was to be a copy of the base model's weights and is not.
     pub differing: Option<String>,
 }
 
 impl Replaced {
-    /// Finds the places of what `adapter` replaces.
+    /// Finds the places of what `adapter`, which fits the base model, replaces there. What it has no place for was
+    /// reported when that was found out.
     ///
     /// # Errors
-    /// A reason why the expert does not fit: shapes that differ, tokens out of range, unreadable files.
+    /// Unreadable files.
     pub fn find(expert: &Expert, adapter: &Adapter, places: &Places) -> Result<Found, String> {
         if adapter.replaced.is_empty() && adapter.tokens.is_empty() {
             return Ok(Found::default());
         }
-        let (mut stored_at, mut tokens, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut stored_at, mut tokens) = (Vec::new(), Vec::new());
         let (mut differing, mut copied) = (None, false);
         for stored in &adapter.replaced {
-            let Some((place, shape)) = places.named.get(&stored.name) else {
-                missing.push(stored.name.clone());
+            let Some((place, _)) = places.named.get(&stored.name).filter(|(_, shape)| *shape == stored.shape)
+            else {
                 continue;
             };
-            if *shape != stored.shape {
-                let first = |shape: &[usize]| shape.first().copied().unwrap_or_default();
-                let tokens = match first(shape) == places.decoder.spec.vocab {
-                    true => of_more_tokens(first(&stored.shape), first(shape)),
-                    false => "",
-                };
-                return Err(format!(
-                    "{} is {:?} in the expert, {shape:?} in the base model{tokens}",
-                    stored.name, stored.shape
-                ));
-            }
             if stored.copy {
                 let difference = difference(places, *place, stored).map_err(|e| e.to_string())?;
                 let Some(difference) = difference else { continue };
@@ -170,20 +149,8 @@ impl Replaced {
             let place = match rows.module.as_str() {
                 name if name == spec.names.embed => Place::Embedding,
                 name if name == places.decoder.head.module => head,
-                _ => {
-                    missing.push(format!("trained tokens of {}", rows.module));
-                    continue;
-                }
+                _ => continue,
             };
-            if rows.width != spec.hidden {
-                return Err(format!(
-                    "trained tokens of {} have {} numbers, the base model's {}",
-                    rows.module, rows.width, spec.hidden
-                ));
-            }
-            if let Some(id) = rows.ids.iter().find(|id| **id as usize >= spec.vocab) {
-                return Err(format!("trains token {id}, but the base model has {} tokens", spec.vocab));
-            }
             rows.values().map_err(|e| e.to_string())?;
             tokens.push((place, rows.module.clone()));
         }
@@ -192,17 +159,9 @@ impl Replaced {
             let shared: Vec<_> = tokens.iter().map(|(_, module)| (head, module.clone())).collect();
             tokens.extend(shared);
         }
-        let missing = match missing.as_slice() {
-            [] => None,
-            [one] => Some(format!("not applied: {one}, which the base model does not have")),
-            [first, ..] => Some(format!(
-                "not applied: {} that the base model does not have (such as {first})",
-                counted(missing.len(), "parameter")
-            )),
-        };
         let any = !stored_at.is_empty() || !tokens.is_empty();
         let replaced = any.then(|| Self { expert: expert.clone(), stored: stored_at, tokens });
-        Ok(Found { replaced, missing, differing })
+        Ok(Found { replaced, differing })
     }
 
     /// Stored values of a replaced parameter, in the order of the file.

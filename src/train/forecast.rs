@@ -8,7 +8,7 @@ use super::{TrainSpec, is_target};
 use crate::catalog::Catalog;
 use crate::memory::size;
 use crate::model::memory;
-use crate::model::{BlockKind, DecoderSpec, MlpLayout, ModelFiles, Precision, sizes};
+use crate::model::{BlockKind, DecoderSpec, MlpLayout, ModelFiles, Precision};
 use crate::{Error, Result};
 
 /// Rows of logits that exist at one time, and copies of them.
@@ -78,7 +78,8 @@ impl Forecast {
     pub(super) fn of(model: &DecoderSpec, spec: &TrainSpec, crowd: Crowd) -> Self {
         let need = memory::need(model, spec.precision);
         let tokens = crowd.tokens as u64;
-        let trained: u64 = sizes(model)
+        let trained: u64 = model
+            .layer_sizes()
             .iter()
             .filter(|(module, _)| is_target(module, &spec.targets))
             .map(|(_, &(i, o))| (spec.rank * (i + o)) as u64)

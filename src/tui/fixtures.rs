@@ -121,7 +121,7 @@ pub fn profile(expert: &str) -> Arc<ExpertProfile> {
         let sigma: Vec<f64> = [0.8, 0.5, 0.3, 0.1].iter().map(|s| s * norm).collect();
         ModuleProfile { module, rank: 4, scale: 2.0, norm, sigma, effective_rank: 3.2, gap: 0.625 }
     });
-    Arc::new(ExpertProfile { expert: expert.into(), modules: modules.collect(), warnings: Vec::new() })
+    Arc::new(ExpertProfile { expert: expert.into(), modules: modules.collect(), ..ExpertProfile::default() })
 }
 
 /// The usable experts in blocks of two.

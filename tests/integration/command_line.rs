@@ -226,8 +226,7 @@ fn experts_that_do_not_fit_the_given_base_are_left_out_everywhere() {
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         serde_json::from_slice(&output.stdout).expect("stdout is one JSON document")
     };
-    let reason =
-        "does not fit the base model base: model.layers.0.self_attn.q_proj is 576 → 576 here, 32 → 32 there";
+    let reason = "does not fit the base model base: model.layers.0.self_attn.q_proj is 576 → 576 in the expert, 32 → 32 in the base model";
     let list = json(&["ls", "library"]);
     assert_eq!((&list["base"], &list["experts"][1]["status"]), (&"base".into(), &"bad".into()));
     assert_eq!(list["experts"][1]["reason"], reason);

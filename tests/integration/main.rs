@@ -20,6 +20,8 @@ mod comparing;
 /// Completions as shells ask for them.
 #[cfg(unix)]
 mod completions;
+/// Adapters without what they declare, or in other sizes than their base model's.
+mod declared;
 /// GPUs as the driver shows them.
 #[cfg(target_os = "linux")]
 mod devices;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device};
+use lora_tui::catalog::Catalog;
 use lora_tui::library::{Expert, Library, NewAdapterConfig, NewLora, Provenance, Status, write_adapter};
 use lora_tui::merge::{MergeMethod, MergeReport, MergeSpec, merge};
 use lora_tui::outside::sha256_file;
@@ -31,7 +32,7 @@ fn spec(method: MergeMethod, experts: &[&str], name: &str) -> MergeSpec {
 }
 
 fn run(root: &Path, spec: &MergeSpec) -> Result<MergeReport> {
-    merge(&Library::open(root).unwrap(), spec, &mut |_, _| {}, &Cancel::new())
+    merge(&Catalog::open(root, None).unwrap(), spec, &mut |_, _| {}, &Cancel::new())
 }
 
 /// Merged adapters load where their parts came from: modules keep the names of the files, and targets match them.
@@ -457,7 +458,7 @@ fn bad_wishes_are_refused_and_leave_nothing_behind() {
     }
     let cancel = Cancel::new();
     cancel.cancel();
-    let library = Library::open(root.path()).unwrap();
+    let library = Catalog::open(root.path(), None).unwrap();
     let stopped = merge(&library, &of(MergeMethod::CAT, &["a"]), &mut |_, _| {}, &cancel);
     assert!(matches!(stopped, Err(Error::Cancelled)));
     assert_eq!(entries(root.path()), before);

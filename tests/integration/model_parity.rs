@@ -5,7 +5,7 @@ use std::path::Path;
 use lora_tui::analysis::{PrototypeCache, prototype};
 use lora_tui::catalog::Catalog;
 use lora_tui::library::Library;
-use lora_tui::model::{ForwardPass, KvCache, Model, NoHook, layer_sizes};
+use lora_tui::model::{ForwardPass, KvCache, Model, NoHook, base_shape};
 use lora_tui::routing::{
     ExpertSet, MIX, Mix, Part, Prompt, ResolvedRouter, RoutedHook, RouterConfig, Session, TEMPERATURE, TOP_K,
     Trace,
@@ -82,7 +82,7 @@ fn plain(model: &Model, ids: &[u32], lengths: &[usize], caches: &mut [&mut KvCac
 fn the_sizes_of_layers_follow_from_the_configuration() {
     for family in FAMILIES {
         let f = Fixture::open(family);
-        let sizes = layer_sizes(&f.base()).unwrap();
+        let sizes = base_shape(&f.base()).unwrap().layers;
         let model = f.model();
         let linears = model.decoder.linears();
         let spec = &model.decoder.spec;

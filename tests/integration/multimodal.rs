@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use candle_core::{Device, Tensor};
 use lora_tui::Cancel;
 use lora_tui::library::Library;
-use lora_tui::model::layer_sizes;
+use lora_tui::model::base_shape;
 use lora_tui::routing::{Part, Prompt, RouterConfig, Session};
 
 use crate::support::models::{on, test_each_ops, values};
@@ -63,7 +63,7 @@ fn the_language_model_inside_and_its_adapters_give_the_logits_of_the_whole(devic
 #[test]
 fn sizes_are_those_of_the_language_model() {
     for name in MODELS {
-        let sizes = layer_sizes(&root().join(name).join("base")).unwrap();
+        let sizes = base_shape(&root().join(name).join("base")).unwrap().layers;
         assert_eq!(sizes["model.layers.1.self_attn.q_proj"], (16, 16), "{name}");
     }
 }

@@ -40,6 +40,16 @@ impl LibraryArgs {
     pub(super) fn open(&self) -> Result<Catalog> {
         Catalog::open(&self.library, self.base.as_deref())
     }
+
+    /// Reads the library and compares its experts with the base model that they would run on, where it is on this machine.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn open_compared(&self) -> Result<Catalog> {
+        let mut catalog = self.open()?;
+        catalog.compare_with_base();
+        Ok(catalog)
+    }
 }
 
 /// Where the base model is and how it runs.

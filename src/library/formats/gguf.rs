@@ -154,9 +154,12 @@ fn open(path: &Path, base: Option<&BaseTraits>) -> Result<Opened, String> {
         tensors.push(translation.translate(tensor).map_err(wrong)?);
     }
     let needs_base = translation.needs_base.map(wrong);
-    let parts = find_parts(&tensors, &[]).map_err(wrong)?;
+    let mut parts = find_parts(&tensors, &[]).map_err(wrong)?;
+    // Dots were taken out of names that mean nothing here.
+    parts.unused.iter_mut().for_each(|line| *line = line.replace('/', "."));
     let (config, notes) = configuration(&header, &parts).map_err(wrong)?;
-    Ok(Opened { needs_base, ..Opened::new(config, notes, files, parts) })
+    let architecture = Some(architecture.name);
+    Ok(Opened { needs_base, architecture, ..Opened::new(config, notes, files, parts) })
 }
 
 /// Opens a folder with PEFT's configuration and one file of llama.cpp instead of PEFT's weights.

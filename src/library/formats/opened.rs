@@ -68,11 +68,22 @@ pub(in crate::library) struct Opened {
     pub warnings: Vec<String>,
     /// Why the weights cannot be used before the base model is known.
     pub needs_base: Option<String>,
+    /// What llama.cpp calls the architecture that it was made for, where the file says so.
+    pub architecture: Option<&'static str>,
 }
 
 impl Opened {
     pub fn new(config: AdapterConfig, notes: ConfigNotes, files: Files, parts: Parts) -> Self {
-        Self { config, notes, files, parts, task: None, warnings: Vec::new(), needs_base: None }
+        Self {
+            config,
+            notes,
+            files,
+            parts,
+            task: None,
+            warnings: Vec::new(),
+            needs_base: None,
+            architecture: None,
+        }
     }
 }
 

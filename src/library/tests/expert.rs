@@ -223,18 +223,13 @@ const UNSLOTH: &str = r"(?:.*?(?:language|text).*?(?:self_attn|attention|attn|ml
 fn contradictions_between_configuration_and_tensors_are_warnings() {
     let weights = safetensors(&pair(Q0));
     for (key, value, expected) in [
-        ("target_modules", json!(["v_proj"]), "does not target model.layers.0.self_attn.q_proj"),
-        ("target_modules", json!(["q_proj", "v_proj"]), "no LoRA for, v_proj"),
+        ("target_modules", json!(["c_attn"]), "does not target model.layers.0.self_attn.q_proj"),
         ("target_modules", json!(".*layers\\.[1-9]\\..*"), "does not target"),
         ("target_modules", json!("(?<=self_attn.)q_proj"), "does not target"),
         ("target_modules", json!("(q_proj"), "cannot be read"),
         ("exclude_modules", json!(["q_proj"]), "excludes model.layers.0"),
         ("exclude_modules", json!(".*layers.0.*"), "excludes model.layers.0"),
         ("layers_to_transform", json!([1, 2]), "leaves out the layer of"),
-        ("modules_to_save", json!(["lm_head"]), "the module lm_head"),
-        ("use_dora", json!(true), "says DoRA"),
-        ("lora_bias", json!(true), "says a bias of B"),
-        ("trainable_token_indices", json!([1]), "says trained tokens"),
     ] {
         let (_root, library) = one(&with(key, value.clone()), &weights);
         let expert = &library.experts[0];

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Q0, config, expert, good, header_of, names, one, pair, safetensors};
 use crate::analysis::{ComparisonCache, PrototypeCache};
-use crate::library::{Library, Manifest, Status};
+use crate::library::{BaseShape, Library, Manifest, Status};
 
 #[test]
 fn experts_lie_at_most_three_folders_deep_and_not_below_each_other() {
@@ -245,12 +245,13 @@ fn a_given_base_has_the_last_word() {
     }
     wide(root.path(), "c", "wide/base");
     let mut library = Library::open(root.path()).unwrap();
-    library.keep_to(&[(Q0.to_string(), (7, 4))].into(), "wide.gguf");
+    let base = BaseShape { layers: [(Q0.to_string(), (7, 4))].into(), ..BaseShape::default() };
+    library.keep_to(&base, "wide.gguf");
     assert_eq!(left_out(&library), ["a", "b"]);
     assert_eq!(library.warnings, ["made for another base model than wide.gguf: a, b"]);
-    library.keep_to(&crate::library::LayerSizes::new(), "empty");
+    library.keep_to(&BaseShape::default(), "empty");
     assert_eq!(left_out(&library), ["a", "b", "c"]);
-    assert!(library.experts[0].misfit().unwrap().contains("it has no module model.layers.0"));
+    assert!(library.experts[0].misfit().unwrap().contains("the base model has no module model.layers.0"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Experts and libraries as they come: good ones, broken ones, hostile ones.
 
 mod base;
+mod declared;
 mod expert;
 mod header;
 mod library;

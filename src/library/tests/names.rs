@@ -146,7 +146,7 @@ fn the_language_part_of_a_multimodal_adapter_is_applied() {
 #[test]
 fn stacked_lora_of_a_mixture_is_called_so() {
     for (a, b, called) in [
-        (vec![2, 48, 4], vec![2, 4, 80], "LoRA of a mixture's stacked experts"),
+        (vec![2, 48, 4], vec![2, 4, 80], "LoRA of a stacked parameter (target_parameters)"),
         (vec![4, 8, 3], vec![16, 4, 1], "convolution LoRA"),
         (vec![4, 8, 3, 3], vec![16, 4, 1, 1], "convolution LoRA"),
     ] {

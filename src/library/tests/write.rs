@@ -24,7 +24,7 @@ fn lora(module: &str, value: f32) -> NewLora {
 }
 
 fn new_config() -> NewAdapterConfig {
-    let targets = vec!["q_proj".into(), "k_proj".into()];
+    let targets = vec!["q_proj".into(), "c_attn".into()];
     NewAdapterConfig { revision: None, base: "some/base".into(), r: 2, alpha: 5.0, dropout: 0.05, targets }
 }
 
@@ -53,7 +53,7 @@ fn what_is_written_is_read_back_as_it_was() {
         assert_eq!((expert.status(), expert.reason()), (Status::Ok, None));
         assert_eq!(expert.dtype, dtype.as_str());
         assert_eq!(expert.modules[0].scale, 2.5);
-        assert_eq!(expert.config.targets, ["k_proj", "q_proj"]);
+        assert_eq!(expert.config.targets, ["c_attn", "q_proj"]);
         assert_eq!(expert.provenance.as_ref(), Some(&provenance));
         let adapter = expert.load().unwrap();
         assert_eq!(adapter.module("model.layers.9.q_proj").unwrap().a().unwrap(), vec![-0.5; 6]);

@@ -59,6 +59,13 @@ pub(crate) fn of_gguf(architecture: &str) -> Option<(&'static str, &'static Conv
     })
 }
 
+/// The architecture that llama.cpp has for a family.
+pub(crate) fn architecture(model_type: &str) -> Option<&'static str> {
+    let family = FAMILIES.iter().find(|family| family.name == model_type)?;
+    // A family without one is kept as Llama is.
+    family.gguf.as_ref().or(llama::FAMILY.gguf.as_ref()).map(|gguf| gguf.architecture)
+}
+
 /// The architectures that [`of_gguf`] knows, for messages.
 pub(crate) fn gguf_architectures() -> String {
     let known: Vec<&str> = FAMILIES.iter().filter_map(|f| Some(f.gguf.as_ref()?.architecture)).collect();

@@ -55,3 +55,67 @@ pub fn lines(shared: &Shared, rows: usize, width: usize, theme: &Theme) -> Vec<L
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::Depth;
+    use crate::tui::screens::test_data;
+
+    fn drawn(experts: usize, rows: usize, width: usize) -> Vec<String> {
+        let lines = lines(&test_data::shared(experts), rows, width, &Theme::new(Depth::True));
+        lines.iter().map(|line| line.to_string().trim_end().to_string()).collect()
+    }
+
+    #[test]
+    fn the_largest_come_first_and_those_without_one_last() {
+        assert_eq!(
+            drawn(14, 16, 40),
+            [
+                "Meanwhile, by family",
+                "format    3  ███████████████████████████",
+                "label     3  ███████████████████████████",
+                "spanish   3  ███████████████████████████",
+                "units     3  ███████████████████████████",
+                "no family 2  ██████████████████",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_has_no_room_is_counted() {
+        assert_eq!(
+            drawn(300, 4, 30),
+            ["Meanwhile, by family", "format   3  ▎", "label    3  ▎", "and 3 more with 294"]
+        );
+        for (rows, width) in [(2, 40), (16, 15)] {
+            assert_eq!(drawn(12, rows, width), Vec::<String>::new(), "{rows} {width}");
+        }
+    }
+
+    #[test]
+    fn names_are_printable_and_cut_and_bad_experts_are_not_counted() {
+        let mut library = test_data::library(3).library.clone();
+        for (expert, family) in
+            library.experts.iter_mut().zip(["a\u{1b}[2J", "日本語の長い家族の名前です", "lost"])
+        {
+            expert.provenance.get_or_insert_default().family = Some(family.into());
+        }
+        library.experts[2].set_misfit(Some("made for another base model".into()));
+        let shared = Shared { library: Some(std::sync::Arc::new(library.into())), ..Shared::default() };
+        let lines = lines(&shared, 8, 24, &Theme::new(Depth::True));
+        let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        assert!(text.iter().all(|line| text_width::width(line) <= 24), "{text:?}");
+        assert!(text[1].starts_with("a\\u{1b}[2J"), "{text:?}");
+        assert!(!text.concat().contains("lost"), "{text:?}");
+    }
+
+    #[test]
+    fn nothing_is_said_where_no_expert_has_a_family() {
+        let mut library = test_data::library(3).library.clone();
+        library.experts.iter_mut().for_each(|expert| expert.provenance = None);
+        let library = Some(std::sync::Arc::new(library.into()));
+        let shared = Shared { library, ..Shared::default() };
+        assert!(lines(&shared, 16, 40, &Theme::new(Depth::True)).is_empty());
+    }
+}

@@ -17,6 +17,25 @@ const MAX_CONFIG: u64 = 8 << 20;
 /// Nor does a real list or map in it: keeps memory in proportion to the file.
 const MAX_ENTRIES: usize = 50_000;
 
+/// Unknown keys that are named.
+const SAID_KEYS: usize = 3;
+/// Keys that PEFT's `LoraConfig` has, or had in another version, and that say nothing here.
+const KNOWN_KEYS: [&str; 13] = [
+    "auto_mapping",
+    "corda_config",
+    "enable_lora",
+    "inference_mode",
+    "loftq_config",
+    "lora_ga_config",
+    "megatron_config",
+    "megatron_core",
+    "merge_weights",
+    "peft_version",
+    "qalora_group_size",
+    "runtime_config",
+    "task_type",
+];
+
 /// What the configuration says beyond [`AdapterConfig`].
 #[derive(Debug, Default)]
 pub(in crate::library) struct ConfigNotes {
@@ -32,6 +51,10 @@ pub(in crate::library) struct ConfigNotes {
     pub scale: Option<f64>,
     /// The configuration says nothing about ranks.
     pub any_rank: bool,
+    /// It has no `r`, for which PEFT takes 8.
+    pub no_r: bool,
+    /// Keys that PEFT does not know: how many, and the first.
+    pub unknown_keys: (usize, Vec<String>),
     /// What had to be assumed.
     pub doubts: Vec<String>,
 }
@@ -51,6 +74,36 @@ pub struct Selection {
     pub(in crate::library) layers_pattern: Vec<String>,
     /// `ensure_weight_tying`: LoRA of the embedding is also the head's.
     pub(in crate::library) tied: bool,
+    /// `bias`: which biases of the base model are trained.
+    pub(in crate::library) biases: TrainedBiases,
+    /// `target_parameters`, which get LoRA whatever the targets are. The `weight` of a linear layer is one.
+    pub(in crate::library) parameters: Vec<String>,
+}
+
+/// Which biases of the base model are trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::library) enum TrainedBiases {
+    #[default]
+    None,
+    /// All that the model has.
+    All,
+    /// Those of the layers with LoRA.
+    Own,
+}
+
+impl TrainedBiases {
+    /// As `bias` says it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::All => "all",
+            Self::Own => "lora_only",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        [Self::None, Self::All, Self::Own].into_iter().find(|biases| biases.name() == name)
+    }
 }
 
 /// Module names as a list, or one regular expression.
@@ -86,7 +139,7 @@ pub(in crate::library) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, C
         return Err("is not a JSON object".into());
     }
     let raw: RawConfig =
-        serde_json::from_slice(bytes).map_err(|e| format!("cannot be used: {}", short(&e.to_string())))?;
+        serde_json::from_slice(bytes).map_err(|e| format!("cannot be used: {}", short(&problem(&e))))?;
     match raw.peft_type.0.as_deref() {
         Some(kind) if kind.eq_ignore_ascii_case("LORA") => {}
         Some(kind) => {
@@ -99,6 +152,7 @@ pub(in crate::library) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, C
     if let Some(refusal) = raw.refused {
         return Err(refusal);
     }
+    let no_r = raw.r.0.is_none();
     let r = whole(raw.r.0.unwrap_or(8.0)).ok_or("has an `r` that is not a whole number")?;
     if r == 0 {
         return Err("says rank 0: nothing was trained".into());
@@ -138,8 +192,18 @@ pub(in crate::library) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, C
         rank_pattern,
         alpha_pattern: raw.alpha_pattern.0,
     };
+    let mut doubts = Vec::new();
+    let biases = raw.bias.0.as_deref().unwrap_or_default();
+    let biases = TrainedBiases::named(biases).unwrap_or_else(|| {
+        if !biases.is_empty() {
+            doubts.push(format!("`bias` is {}, which PEFT refuses: it is taken as none", short(biases)));
+        }
+        TrainedBiases::None
+    });
     let notes = ConfigNotes {
-        stacked: raw.stacked.0,
+        no_r,
+        unknown_keys: raw.unknown,
+        doubts,
         tokens: raw.tokens.0,
         lora_bias: raw.lora_bias.0,
         selection: Selection {
@@ -149,10 +213,26 @@ pub(in crate::library) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, C
             layers,
             layers_pattern: raw.layers_pattern.0.into_iter().filter(|pattern| !pattern.is_empty()).collect(),
             tied: raw.tied.0,
+            biases,
+            parameters: raw.stacked.0.clone(),
         },
+        stacked: raw.stacked.0,
         ..ConfigNotes::default()
     };
     Ok((config, notes))
+}
+
+/// What is wrong with a configuration. Where a value is wrong its key says where; else the line and column do.
+fn problem(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ").filter(|_| error.is_data()) {
+        Some(end) => text[..end].to_string(),
+        None => text,
+    }
+}
+
+fn too_many<E: de::Error>() -> E {
+    E::custom(format!("more than {MAX_ENTRIES} entries"))
 }
 
 fn whole(value: f64) -> Option<usize> {
@@ -182,6 +262,9 @@ struct RawConfig {
     rank_pattern: Pattern,
     alpha_pattern: Pattern,
     stacked: Strings,
+    bias: Text,
+    /// Keys that PEFT does not know: how many, and the first.
+    unknown: (usize, Vec<String>),
     /// Why it cannot be used, though it is LoRA.
     refused: Option<String>,
 }
@@ -229,6 +312,7 @@ impl<'de> Visitor<'de> for RawVisitor {
                 "rank_pattern" => raw.rank_pattern = value(&mut map, key)?,
                 "alpha_pattern" => raw.alpha_pattern = value(&mut map, key)?,
                 "target_parameters" => raw.stacked = value(&mut map, key)?,
+                "bias" => raw.bias = value(&mut map, key)?,
                 "init_lora_weights" => {
                     let Filled { text, .. } = value(&mut map, key)?;
                     let refusal = text.and_then(|name| variants::refused_init(&name));
@@ -242,6 +326,12 @@ impl<'de> Visitor<'de> for RawVisitor {
                     }
                     None => {
                         map.next_value::<IgnoredAny>()?;
+                        if !KNOWN_KEYS.contains(&key) && !variants::is_field(key) {
+                            raw.unknown.0 += 1;
+                            if raw.unknown.1.len() < SAID_KEYS {
+                                raw.unknown.1.push(short(key));
+                            }
+                        }
                     }
                 },
             }
@@ -325,7 +415,7 @@ any!(Strings, "a string, a list of strings or null", {
         let mut strings = Vec::new();
         while let Some(string) = seq.next_element::<String>()? {
             if strings.len() == MAX_ENTRIES {
-                return Err(de::Error::custom("too many entries"));
+                return Err(too_many());
             }
             strings.push(string);
         }
@@ -356,7 +446,7 @@ any!(Numbers, "a whole number, a list of them or null", no strings, {
         let mut numbers = Vec::new();
         while let Some(Number(number)) = seq.next_element()? {
             if numbers.len() == MAX_ENTRIES {
-                return Err(de::Error::custom("too many entries"));
+                return Err(too_many());
             }
             numbers.push(number.unwrap_or(f64::NAN));
         }
@@ -383,7 +473,7 @@ any!(TokenIds, "a list of token ids, a map from module names to such lists, or n
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
             if entries.len() == MAX_ENTRIES {
-                return Err(de::Error::custom("too many entries"));
+                return Err(too_many());
             }
             let numbers = value::<Numbers, _>(&mut map, &short(&key))?;
             entries.push((Some(key), TokenIds::ids(&numbers)?));
@@ -399,7 +489,7 @@ any!(Pattern, "a map from module names to numbers or null", no strings, {
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<String>()? {
             if entries.len() == MAX_ENTRIES {
-                return Err(de::Error::custom("too many entries"));
+                return Err(too_many());
             }
             let number = match value::<Number, _>(&mut map, &short(&key))?.0 {
                 Some(number) => number,

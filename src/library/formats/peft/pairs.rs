@@ -247,6 +247,16 @@ pub(in crate::library) fn find_parts(
     {
         return Err(reason);
     }
+    let is_placeholder = |(_, role, tensor): &&Named<'_, '_>| {
+        !matches!(role, Role::Other | Role::Original | Role::Training) && tensor.dims == 1 && tensor.rows == 0
+    };
+    if let Some((_, _, tensor)) = named.iter().find(is_placeholder) {
+        return Err(format!(
+            "has an empty tensor {} ([0]), a placeholder in a checkpoint that DeepSpeed ZeRO-3 sharded: gather the weights \
+             with its zero_to_fp32.py, or train with stage3_gather_16bit_weights_on_model_save",
+            short(&tensor.name)
+        ));
+    }
     for group in named.chunk_by(|x, y| x.0 == y.0) {
         let Some((module, _, first)) = group.first() else { continue };
         let lora = group.partition_point(|(_, role, _)| *role <= Role::Magnitude);
@@ -432,7 +442,11 @@ fn find_others(
 /// Whether a module's LoRA belongs to a parameter (`target_parameters`), not to a linear layer.
 fn is_stacked(module: ModuleNames<'_>, stacked: &[String]) -> bool {
     stacked.iter().any(|parameter| {
-        let owner = parameter.rsplit_once('.').map_or(parameter.as_str(), |(owner, _)| owner);
+        let (owner, leaf) = parameter.rsplit_once('.').unwrap_or((parameter.as_str(), ""));
+        // The weights of a linear layer: that is LoRA of the layer.
+        if leaf == "weight" {
+            return false;
+        }
         module.any(|name| ModulePath::new(name.trim_end_matches(".base_layer")).ends_with(owner))
     })
 }
@@ -498,7 +512,7 @@ impl Unused {
         ("LoRA bias without LoRA", "LoRA biases without LoRA"),
         ("DoRA magnitude without LoRA", "DoRA magnitudes without LoRA"),
         ("other tensor", "other tensors"),
-        ("LoRA of a mixture's stacked experts", "LoRA of a mixture's stacked experts"),
+        ("LoRA of a stacked parameter (target_parameters)", "LoRA of stacked parameters (target_parameters)"),
         ("convolution LoRA", "convolution LoRA"),
         ("LoRA outside the language model", "LoRA outside the language model"),
         ("tensor outside the language model", "tensors outside the language model"),

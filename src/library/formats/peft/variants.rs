@@ -183,7 +183,13 @@ pub(in crate::library) fn refused_field(field: &str) -> Option<String> {
     refusal(has, field)
 }
 
-/// The same for a value of `init_lora_weights`.
+/// Whether a field of the configuration shows a variant.
+pub(super) fn is_field(field: &str) -> bool {
+    let is = |mark: &Mark| matches!(mark, Field(name) if *name == field);
+    VARIANTS.iter().any(|variant| variant.marks.iter().any(is))
+}
+
+/// The same as [`refused_field`] for a value of `init_lora_weights`.
 pub(super) fn refused_init(value: &str) -> Option<String> {
     let value = value.to_ascii_lowercase();
     refusal(|mark| matches!(mark, Init(start) if value.starts_with(start)), "init_lora_weights")

@@ -47,6 +47,11 @@ fn tensors_that_reach_outside_are_refused() {
         (tensor("FloatStorage", 0, 8, huge, &[2, 3], &[huge, huge]), "beyond its storage"),
         (tensor("FloatStorage", 0, 8, 0, &[2, 1 << 40], &[0, 0]), "larger than its storage"),
         (tensor("FloatStorage", 0, 8, 0, &[huge, huge], &[0, 0]), "larger than its storage"),
+        (
+            tensor("FloatStorage", 0, 8, 0, &[3, 3], &[0, 1]),
+            "(stride 0, as torch's `expand` makes it); save it after",
+        ),
+        (tensor("FloatStorage", 0, 8, 0, &[3, 3], &[3, 1]), "is damaged: tensor"),
         (tensor("FloatStorage", 0, 9, 0, &[2, 3], &[3, 1]), "another number of bytes"),
         (tensor("FloatStorage", 0, -8, 0, &[2, 3], &[3, 1]), "another number of bytes"),
         (tensor("FloatStorage", 0, huge, 0, &[2, 3], &[3, 1]), "another number of bytes"),

@@ -137,8 +137,16 @@ impl TorchFile {
         }
         let count = shape.iter().try_fold(1u64, |all, dim| all.checked_mul(*dim));
         // Values that stand for several places would make more of the file than it is.
-        let count =
-            count.filter(|count| *count <= elements).ok_or_else(|| wrong("is larger than its storage"))?;
+        let count = count.filter(|count| *count <= elements).ok_or_else(|| {
+            match shape.iter().zip(&strides).any(|(dim, stride)| *dim > 1 && *stride == 0) {
+                true => format!(
+                    "has tensor `{}` that is larger than its storage: its values stand for several places (stride 0, as \
+                     torch's `expand` makes it); save it after `.contiguous()`",
+                    short(name)
+                ),
+                false => wrong("is larger than its storage"),
+            }
+        })?;
         let span = match count {
             0 => Some(0),
             _ => shape

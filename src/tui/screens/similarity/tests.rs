@@ -64,6 +64,55 @@ fn at_usual_sizes() {
     }
 }
 
+/// What is seen before anything is compared: how far that is and how long it takes, in the middle, above what is known
+/// already.
+#[test]
+fn the_wait_at_usual_sizes() {
+    let mut shared = test_data::shared(300);
+    let mut screen = SimilarityScreen::new();
+    let asked = screen.on_show(&shared);
+    let [Effect::Compute(ComputeEffect::Similarity { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
+    for (now, done) in [(100.0, 100), (102.0, 300)] {
+        shared.now = now;
+        let message = ComputeMessage::Progress { ticket, done, total: 900 };
+        screen.on_message(&Message::Compute(message), &shared);
+    }
+    for (width, height) in [(40, 10), (80, 24), (200, 60)] {
+        assert_screen!(format!("wait_{width}x{height}"), render(&screen, &shared, width, height));
+    }
+}
+
+/// Then a sample, beside the families of all, with how far the whole is.
+#[test]
+fn a_sample_at_usual_sizes() {
+    let mut shared = test_data::shared(300);
+    let mut screen = SimilarityScreen::new();
+    let asked = screen.on_show(&shared);
+    let [Effect::Compute(ComputeEffect::Similarity { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
+    shared.now = 100.0;
+    let message = ComputeMessage::Progress { ticket, done: 300, total: 900 };
+    screen.on_message(&Message::Compute(message), &shared);
+    let sample = ComputeMessage::Sample {
+        ticket,
+        similarity: test_data::similarity(12, Metric::MBC),
+        clustering: test_data::clustering(12, 4),
+    };
+    screen.on_message(&Message::Compute(sample), &shared);
+    for (width, height) in [(80, 24), (160, 48)] {
+        assert_screen!(format!("sample_{width}x{height}"), render(&screen, &shared, width, height));
+    }
+}
+
+/// Groups have names, and gaps between them; without colour the cells have numbers.
+#[test]
+fn by_family_at_usual_sizes() {
+    let (mut screen, shared) = loaded(12);
+    press(&mut screen, "o", &shared);
+    assert_screen!("by_family_120x40", render(&screen, &shared, 120, 40));
+    let plain = text(&buffer(&screen, &shared, 120, 40, Depth::Plain));
+    assert_screen!("by_family_without_colour_120x40", plain);
+}
+
 #[test]
 fn many_experts_at_usual_sizes() {
     let (screen, shared) = loaded(90);
