@@ -7,7 +7,7 @@ use crate::named::{find_name, split_names, unknown};
 use crate::{Error, Result};
 
 /// Between the name of a library and a method.
-const OF: char = '/';
+pub(super) const OF: char = '/';
 
 impl NamedLibrary {
     /// Reads `NAME=PATH`.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::asked_task::AskedTask;
 use super::calibration::{ChosenPrompts, own_source, prompt_source};
-use super::contender::{Contender, contenders};
+use super::contender::{Contender, OF, contenders};
 use super::evaluation::Evaluation;
 use super::methods::Method;
 use super::omitted::{left_out, partial};
@@ -30,6 +30,8 @@ pub enum EvalEvent {
     Stage(String),
     /// What a person should know; untrusted.
     Note(String),
+    /// What will be computed, with nothing yet but where results are kept: what is known at any time can be read there.
+    Planned(Box<EvalReport>),
     /// How far it is.
     Progress(EvalProgress),
 }
@@ -91,6 +93,28 @@ fn router_of(spec: &EvalSpec, library: &Library, is_main: bool) -> Result<Router
         (config.muted, config.pinned, config.general) =
             (names(&spec.muted)?, names(&spec.pinned)?, names(&spec.general)?);
     }
+    Ok(config)
+}
+
+/// The router through which a method of an evaluation, by its label, answers the items of a task, with all settings that
+/// the evaluation gave: so that an item can be asked again.
+///
+/// # Errors
+/// A usage error that says why nothing can be asked: a method of another library, or no router.
+pub fn router_again(spec: &EvalSpec, library: &Library, label: &str, task: &str) -> Result<RouterConfig> {
+    if let Some((name, _)) = label.split_once(OF)
+        && let Some(other) = spec.libraries.iter().find(|other| other.name == name)
+    {
+        let path = other.path.display();
+        return Err(Error::usage(format!("{label} belongs to another library: open {path} to ask it")));
+    }
+    let method: Method = label.parse()?;
+    let mut config = method.routed(library, task).ok_or_else(|| {
+        Error::usage(format!("{label} is no router here, so there is nothing to route {task} with"))
+    })?;
+    let own = router_of(spec, library, true)?;
+    config.values.fill(&own.values);
+    (config.muted, config.pinned, config.general) = (own.muted, own.pinned, own.general);
     Ok(config)
 }
 
@@ -237,9 +261,13 @@ fn run(
         let evaluation = Evaluation { library: &side.catalog, session: &session, cancel };
         let methods: Vec<Method> = own.iter().map(|&at| contenders[at].method.clone()).collect();
         let after = of_one * contenders.iter().filter(|contender| contender.library > number).count();
-        let mut all = 0;
+        let (mut all, mut planned) = (0, false);
         let mut progress = |progress: &Progress| {
             all = progress.all.1;
+            if !std::mem::replace(&mut planned, true) {
+                put(&mut report.kept, &own, progress.kept.iter().cloned());
+                events(EvalEvent::Planned(Box::new(report.clone())));
+            }
             if progress.cell.1 == 0 {
                 return events(EvalEvent::Stage(progress.names.0.to_string()));
             }
@@ -253,12 +281,8 @@ fn run(
         };
         let answered = evaluation.answer(&store, (tasks, &methods), &order, &mut progress)?;
         before += all;
-        for (row, names) in report.kept.iter_mut().zip(answered.kept) {
-            own.iter().zip(names).for_each(|(&at, name)| row[at] = name);
-        }
-        for (row, scores) in items.iter_mut().zip(answered.scores) {
-            own.iter().zip(scores).for_each(|(&at, scores)| row[at] = scores);
-        }
+        put(&mut report.kept, &own, answered.kept);
+        put(&mut items, &own, answered.scores);
         report.failed.extend(
             answered
                 .failed
@@ -283,6 +307,13 @@ fn run(
         }
     }
     Ok(items)
+}
+
+/// Puts what belongs to the methods `own` of a library into the rows of all methods.
+fn put<T>(rows: &mut [Vec<T>], own: &[usize], of_own: impl IntoIterator<Item = Vec<T>>) {
+    for (row, values) in rows.iter_mut().zip(of_own) {
+        own.iter().zip(values).for_each(|(&at, value)| row[at] = value);
+    }
 }
 
 /// The number of the method that others are compared with.

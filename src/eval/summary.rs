@@ -75,6 +75,46 @@ fn difference(tasks: &[Vec<f64>], better: f64, name: &str) -> Option<Difference>
     })
 }
 
+/// What a difference is over: a task, or a group of tasks.
+pub(super) struct Over<'a> {
+    pub tasks: &'a [usize],
+    pub task: Option<&'a str>,
+    pub group: Option<&'a str>,
+    pub is_loss: bool,
+}
+
+impl Over<'_> {
+    /// The difference of a method to another one; `None` where one of them lacks some of the items.
+    fn difference(
+        &self,
+        labels: &[String],
+        items: &ItemScores,
+        method: usize,
+        against: usize,
+    ) -> Option<Difference> {
+        let of = |task: usize, method: usize| items.get(task)?.get(method)?.as_ref();
+        let pairs: Option<Vec<Vec<f64>>> =
+            self.tasks.iter().map(|&task| paired(of(task, method), of(task, against))).collect();
+        let Self { task, group, is_loss, .. } = self;
+        let name = format!("{} {} {task:?} {group:?}", labels.get(method)?, labels.get(against)?);
+        difference(&pairs?, if *is_loss { -1.0 } else { 1.0 }, &name)
+    }
+}
+
+/// The differences of all methods to one of them, whose own is none.
+pub(super) fn differences_over(
+    labels: &[String],
+    items: &ItemScores,
+    against: usize,
+    over: &Over<'_>,
+) -> Vec<Option<Difference>> {
+    let one = |method: usize| match method == against {
+        true => None,
+        false => over.difference(labels, items, method, against),
+    };
+    (0..labels.len()).into_par_iter().map(one).collect()
+}
+
 /// Differences of two methods on the same items of a task.
 fn paired(one: Option<&Vec<f64>>, other: Option<&Vec<f64>>) -> Option<Vec<f64>> {
     let (one, other) = (one?, other?);
@@ -111,21 +151,18 @@ pub(super) fn summarise(
     });
     report.means = means.collect();
     let (tasks, labels) = (&report.tasks, &report.methods);
-    let better = |is_loss: bool| if is_loss { -1.0 } else { 1.0 };
     if let Some(against) = against {
         let others: Vec<usize> = (0..methods).filter(|&method| method != against).collect();
         let one = |method: usize| -> Vec<GroupDifference> {
-            let entry = |task: Option<&str>, group: Option<&str>, is_loss: bool, numbers: &[usize]| {
-                let pairs: Option<Vec<Vec<f64>>> =
-                    numbers.iter().map(|&task| paired(of(task, method), of(task, against))).collect();
-                let name = format!("{} {} {task:?} {group:?}", labels[method], labels[against]);
+            let entry = |task: Option<&str>, group: Option<&str>, is_loss: bool, tasks: &[usize]| {
+                let over = Over { tasks, task, group, is_loss };
                 Some(GroupDifference {
                     method: labels[method].clone(),
                     against: labels[against].clone(),
                     task: task.map(String::from),
                     group: group.map(String::from),
                     is_loss,
-                    difference: difference(&pairs?, better(is_loss), &name)?,
+                    difference: over.difference(labels, items, method, against)?,
                 })
             };
             let of_tasks = tasks.iter().enumerate();

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::after::After;
 use super::kinds::{AnyJob, Use};
 use super::layout::{
-    AFTER, CANCEL, CORES, EVENTS, EXECUTOR, GROUP, HOLD, LOCK, LOG, ORDER, ORIGIN, RESULT, SPEC, STATE,
-    WORKER,
+    AFTER, CANCEL, CORES, EVENTS, EXECUTOR, GROUP, HOLD, LOCK, LOG, ORDER, ORIGIN, OUTLINE, RESULT, SPEC,
+    STATE, WORKER,
 };
 use super::{JobState, origin, times};
 use crate::clock::rfc3339;
@@ -24,7 +24,7 @@ pub const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 /// Beginning of the names of jobs that are being made.
 const UNFINISHED: &str = ".new-";
 const MAX_SPEC: u64 = 1 << 20;
-const MAX_RESULT: u64 = 1 << 26;
+pub const MAX_RESULT: u64 = 1 << 26;
 
 /// A job's directory; whoever made it holds its lock until it is dropped or handed to a worker.
 #[derive(Debug)]
@@ -68,9 +68,10 @@ impl JobDir {
     /// When its lock is taken, or it is no job.
     pub(super) fn reopen(path: PathBuf) -> Result<Self> {
         // What the worker will write to must not lead elsewhere: the directory may come from anywhere.
-        for name in
-            [LOCK, WORKER, EVENTS, LOG, RESULT, STATE, AFTER, EXECUTOR, ORIGIN, GROUP, ORDER, HOLD, CORES]
-        {
+        for name in [
+            LOCK, WORKER, EVENTS, LOG, RESULT, STATE, OUTLINE, AFTER, EXECUTOR, ORIGIN, GROUP, ORDER, HOLD,
+            CORES,
+        ] {
             own::open(&path.join(name))?;
         }
         // What workers that were killed left behind.

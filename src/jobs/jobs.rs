@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use super::executors::{Handle, executor_by};
 use super::files::{Follower, last_lines, log_line};
-use super::job_dir::{JobResult, read_spec};
-use super::layout::{CANCEL, EVENTS, EXECUTOR, HOLD, LOCK, LOG, RESULT, WORKER, is_id};
+use super::job_dir::{JobResult, MAX_RESULT, read_spec};
+use super::kinds::AnyReport;
+use super::layout::{CANCEL, EVENTS, EXECUTOR, HOLD, LOCK, LOG, OUTLINE, RESULT, WORKER, is_id};
 use super::progress::Progress;
 use super::{Executor, JobDetail, JobSummary, cores, summary};
 use crate::library::Library;
-use crate::outside::Lock;
+use crate::outside::{Lock, own};
 use crate::{Error, Result};
 
 /// Lines and bytes of a log that a [`JobDetail`] carries.
@@ -186,6 +187,21 @@ impl Jobs {
     /// What a finished job has to show: for a clustering its labels, for a training its report.
     pub fn outcome(&self, id: &str) -> Result<Option<Value>> {
         Ok(JobResult::read(&self.existing(id)?).and_then(|result| result.result))
+    }
+
+    /// What a job will report, as far as that is known while it works, where its kind says so: of an evaluation all but
+    /// the scores.
+    ///
+    /// # Errors
+    /// A job that is not there; what is in the place of the file, or cannot be read in it.
+    pub fn outline(&self, id: &str) -> Result<Option<AnyReport>> {
+        let job = self.existing(id)?;
+        let path = job.join(OUTLINE);
+        let Some(bytes) = own::read(&path, MAX_RESULT)? else { return Ok(None) };
+        let Some(kind) = self.summary(id).kind else { return Ok(None) };
+        let broken = |error: serde_json::Error| Error::file(&path, format!("cannot be read: {error}"));
+        let value = serde_json::from_slice(&bytes).map_err(broken)?;
+        kind.report(value).map(Some).map_err(broken)
     }
 
     /// State, step and error of one job, as in [`Self::list`].

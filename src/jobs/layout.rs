@@ -11,6 +11,7 @@ pub const LOG: &str = "log.txt";
 pub const CANCEL: &str = "cancel";
 pub const RESULT: &str = "result.json";
 pub const STATE: &str = "state.safetensors";
+pub const OUTLINE: &str = "outline.json";
 pub const GROUP: &str = "group";
 pub const HOLD: &str = "hold";
 pub const ORDER: &str = "order";

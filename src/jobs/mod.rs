@@ -18,6 +18,7 @@
 //! | `log.txt` | worker | its stdout and stderr |
 //! | `cancel` | anybody | its existence asks the worker to stop |
 //! | `result.json` | worker | the end: written last, in one piece |
+//! | `outline.json` | worker | of an evaluation: what it will report, without scores, and where results are kept |
 //! | `state.safetensors` | worker | of a training: where a resumed job begins |
 //!
 //! The state is derived from these, never stored: a result says how it ended; a held lock, or what another executor says, means alive

@@ -95,6 +95,13 @@ pub enum Kind<S: 'static> {
     },
     /// A text; the function says what it has to be, if it is not that.
     Text(Field<S, String>, fn(&str) -> Option<&'static str>),
+    /// What has a text form of its own.
+    Written {
+        /// The text form.
+        get: fn(&S) -> String,
+        /// Takes a text, or says what it has to be.
+        set: fn(&mut S, &str) -> Result<(), String>,
+    },
     /// A file or a folder, if there is one.
     Path(Field<S, Option<PathBuf>>),
     /// A folder that has to be named; else the text here is the answer.
@@ -146,7 +153,7 @@ impl<S> Kind<S> {
             Self::Names(_) => Takes::Names,
             Self::Path(_) | Self::Folder(..) => Takes::Path,
             Self::Paths(..) => Takes::Paths,
-            Self::Text(..) => Takes::Text,
+            Self::Text(..) | Self::Written { .. } => Takes::Text,
             Self::Whole(..)
             | Self::OptionalWhole(..)
             | Self::Auto(..)
@@ -180,7 +187,9 @@ impl<S> Kind<S> {
                 let words: Vec<&str> = words().iter().map(|word| word.word).collect();
                 words.join(", ")
             }
-            Self::Text(..) | Self::Path(_) | Self::Folder(..) | Self::Paths(..) => String::new(),
+            Self::Text(..) | Self::Written { .. } | Self::Path(_) | Self::Folder(..) | Self::Paths(..) => {
+                String::new()
+            }
         }
     }
 
@@ -200,6 +209,7 @@ impl<S> Kind<S> {
             Self::Names(field) => (field.get)(of).join(","),
             Self::Choice { get, .. } => get(of).into(),
             Self::Text(field, _) => (field.get)(of).clone(),
+            Self::Written { get, .. } => get(of),
             Self::Path(field) => path_text((field.get)(of).as_deref()),
             Self::Folder(field, _) => path_text(Some((field.get)(of))),
             Self::Paths(field, _) => {
@@ -222,7 +232,7 @@ impl<S> Kind<S> {
             Self::Choice { get, .. } => Some(get(of).into()),
             Self::Text(field, _) => Some((field.get)(of).clone().into()),
             Self::Path(field) => (field.get)(of).as_deref().map(|path| path_text(Some(path)).into()),
-            Self::Folder(..) | Self::Paths(..) => Some(self.text(of).into()),
+            Self::Written { .. } | Self::Folder(..) | Self::Paths(..) => Some(self.text(of).into()),
         }
     }
 
@@ -270,6 +280,7 @@ impl<S> Kind<S> {
                 }
                 *(field.get_mut)(of) = text.into();
             }
+            Self::Written { set, .. } => set(of, text)?,
             Self::Path(field) => *(field.get_mut)(of) = (!text.is_empty()).then(|| path_of(text)),
             Self::Folder(_, wanted) if text.is_empty() => return Err((*wanted).into()),
             Self::Folder(field, _) => *(field.get_mut)(of) = path_of(text),
@@ -312,6 +323,7 @@ impl<S> Kind<S> {
             | Self::OptionalSeed(_)
             | Self::Switch(..)
             | Self::Choice { .. }
+            | Self::Written { .. }
             | Self::Path(_)
             | Self::Folder(..)
             | Self::Paths(..) => true,

@@ -124,6 +124,7 @@ impl App {
             | Message::Jobs(_)
             | Message::Data(_)
             | Message::Engine(_)
+            | Message::Eval(_)
             | Message::Prompts(_)
             | Message::Edited(_)
             | Message::Notice(_)
@@ -195,6 +196,7 @@ impl App {
             Message::Key(_)
             | Message::Paste(_)
             | Message::Data(_)
+            | Message::Eval(_)
             | Message::Prompts(_)
             | Message::Edited(Ok(_)) => {}
         }
@@ -241,8 +243,11 @@ impl App {
             }
             (JobState::Queued | JobState::Running | JobState::Cancelling | JobState::Cancelled, _) => return,
         };
-        let show = AppEffect::ShowJob { id: summary.id.clone() };
-        let shows = vec![findings.and_then(|found| found.made).map_or(show, AppEffect::Open)];
+        let id = summary.id.clone();
+        let shows = vec![match findings.and_then(|found| found.made) {
+            Some(made) => AppEffect::Open { made, job: id },
+            None => AppEffect::ShowJob { id },
+        }];
         self.say(&text, summary.state == JobState::Failed);
         if let Some(notice) = &mut self.notice {
             notice.shows = shows;
@@ -321,8 +326,11 @@ impl App {
                 Vec::new()
             }
             FormOutcome::Started => {
-                self.form = None;
-                vec![Effect::App(AppEffect::Show(screens::jobs::TAB))]
+                let form = self.form.take();
+                match form.is_some_and(|form| self.screen().follows(form.kind())) {
+                    true => Vec::new(),
+                    false => vec![Effect::App(AppEffect::Show(screens::jobs::TAB))],
+                }
             }
         }
     }
@@ -373,7 +381,8 @@ impl App {
                 | Effect::Data(_)
                 | Effect::Compute(_)
                 | Effect::Engine(_)
-                | Effect::Jobs(_) => {
+                | Effect::Jobs(_)
+                | Effect::Eval(_) => {
                     outside.push(effect);
                     continue;
                 }
@@ -396,17 +405,21 @@ impl App {
                 AppEffect::ShowJob { id } => {
                     queue.extend(self.lead_to(screens::jobs::TAB, Wanted::Job(id)));
                 }
-                AppEffect::Open(Made::Expert(expert)) => {
+                AppEffect::Lead { tab, wanted } => queue.extend(self.lead_to(tab, wanted)),
+                AppEffect::Open { made: Made::Expert(expert), .. } => {
                     self.shared.selected = Some(expert);
                     // Also where that is the visible tab: the cursor is to move.
                     self.tab = screens::library::TAB;
                     queue.extend(self.screens[screens::index(self.tab)].on_show(&self.shared));
                 }
-                AppEffect::Open(Made::Clusters { k, seed, sparsity }) => {
+                AppEffect::Open { made: Made::Clusters { k, seed, sparsity }, .. } => {
                     let wanted = Wanted::Clusters { k, seed, sparsity };
                     queue.extend(self.lead_to(screens::clusters::TAB, wanted));
                 }
-                AppEffect::Open(Made::Library(root)) => outside.push(Effect::OpenLibrary(root)),
+                AppEffect::Open { made: Made::Library(root), .. } => outside.push(Effect::OpenLibrary(root)),
+                AppEffect::Open { made: Made::Scores, job } => {
+                    queue.extend(self.lead_to(screens::eval::TAB, Wanted::Evaluation(job)));
+                }
                 AppEffect::Notice(text) => self.say(&text, false),
                 AppEffect::Error(text) => self.say(&text, true),
             }

@@ -20,6 +20,9 @@ use crate::text::{counted, printable};
 /// Behind the key that shows what a notice speaks of.
 const LEADS: &str = " shows it";
 
+/// Cells that are kept for what stands at the right of the tab bar, where there is room.
+const STATUS: usize = 14;
+
 impl App {
     /// Draws everything.
     pub fn view(&self, frame: &mut Frame, theme: &Theme) {
@@ -91,7 +94,9 @@ impl App {
             return;
         }
         let room = usize::from(area.width);
-        let full: usize = self.tab_labels().map(|label| width(&label) + 5).sum();
+        let full: usize = self.tab_labels().map(|label| width(&label) + 4).sum();
+        // What stands at the right needs some room, too: gaps go first.
+        let gap = if full + TABS.len() + STATUS <= room { " " } else { "" };
         let mut spans = Vec::new();
         for (i, label) in self.tab_labels().enumerate() {
             let active = i == screens::index(self.tab);
@@ -103,7 +108,7 @@ impl App {
             let label = if full <= room || active { label } else { String::new() };
             spans.push(Span::styled(format!(" {}", i + 1), number));
             spans.push(Span::styled(if label.is_empty() { " ".into() } else { format!(" {label} ") }, name));
-            spans.push(Span::raw(" "));
+            spans.push(Span::raw(gap));
         }
         let line = Line::from(spans);
         let used = line.width();

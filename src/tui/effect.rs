@@ -4,7 +4,10 @@
 //! not compile.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use super::evaluated::Evaluated;
+use super::shared::Wanted;
 use super::tab::Tab;
 use crate::analysis::Metric;
 use crate::jobs::AnyJob;
@@ -39,6 +42,8 @@ pub enum Effect {
     Engine(EngineEffect),
     /// Starts, changes and watches jobs.
     Jobs(JobsEffect),
+    /// Reads what evaluations found out.
+    Eval(EvalEffect),
 }
 
 /// What the application does itself.
@@ -60,8 +65,20 @@ pub enum AppEffect {
         /// The job.
         id: String,
     },
+    /// Shows something in a tab.
+    Lead {
+        /// The tab.
+        tab: Tab,
+        /// What it is to show.
+        wanted: Wanted,
+    },
     /// Shows what a job made, in the tab for it.
-    Open(Made),
+    Open {
+        /// What.
+        made: Made,
+        /// The job.
+        job: String,
+    },
     /// One line to show, not an error.
     Notice(String),
     /// One line to show as an error.
@@ -295,6 +312,51 @@ pub enum JobsEffect {
     Watch {
         /// The job.
         id: Option<String>,
+    },
+}
+
+/// What is read of evaluations and what is made of it; of each kind the newest request only.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EvalEffect {
+    /// An evaluation, finished or not; answered by `EvalMessage::Read`.
+    Read {
+        /// Echoed by the answer.
+        ticket: u64,
+        /// Its job.
+        id: String,
+    },
+    /// The items of a task with what methods made of them; answered by `EvalMessage::Items`.
+    Items {
+        /// Echoed by the answer.
+        ticket: u64,
+        /// Of this evaluation.
+        evaluated: Arc<Evaluated>,
+        /// Number of the task.
+        task: usize,
+    },
+    /// How methods differ from one of them; answered by `EvalMessage::Compared`.
+    Compare {
+        /// Echoed by the answer.
+        ticket: u64,
+        /// Of this evaluation.
+        evaluated: Arc<Evaluated>,
+        /// Over the tasks of these numbers.
+        tasks: Vec<usize>,
+        /// Their name, where they are one of the report's groups.
+        group: Option<String>,
+        /// Number of the method that others are compared with.
+        against: usize,
+    },
+    /// Writes the table into a file; answered by `EvalMessage::Saved`.
+    Save {
+        /// Echoed by the answer.
+        ticket: u64,
+        /// Of this evaluation.
+        evaluated: Arc<Evaluated>,
+        /// As it was typed; its ending says what is written.
+        path: String,
+        /// Whether a file that is there is replaced.
+        over: bool,
     },
 }
 

@@ -6,12 +6,19 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::analysis::{Clustering, ExpertProfile, Metric, ModuleProfile, Similarity, ties};
 use crate::catalog::Catalog;
-use crate::jobs::kinds::{CLUSTER, Kind, TRAIN, report_of};
+use crate::eval::{
+    Difference, EvalReport, EvalSpec, Group, GroupDifference, Leak, Mean, OracleGap, ReportedTask,
+};
+use crate::jobs::kinds::{CLUSTER, EVAL, Kind, TRAIN, report_of};
 use crate::jobs::{ClusterReport, ClusterSpec, JobDetail, JobState, JobSummary, Progress};
 use crate::library::{
     AdapterConfig, Expert, Library, Manifest, ModuleShape, Provenance, Shortfall, Standing,
 };
+use crate::model::Precision;
+use crate::named::Named;
+use crate::scorers::Scorer;
 use crate::train::TrainSpec;
+use crate::tui::Evaluated;
 
 /// 2026-11-24 09:00 UTC.
 pub const NOW: f64 = 1_795_510_800.0;
@@ -246,4 +253,94 @@ pub fn cluster_detail() -> Arc<JobDetail> {
         }))),
         ended: None,
     })
+}
+
+/// A job that evaluates.
+pub fn eval_job(id: &str, state: JobState) -> JobSummary {
+    JobSummary {
+        steps: 120,
+        step: if state.is_over() { 120 } else { 30 },
+        ..job(id, &EVAL, "library on tasks", state, 0)
+    }
+}
+
+/// Five methods on five tasks, three of them seen, and a loss.
+pub fn evaluated() -> Evaluated {
+    let task = |name: &str, family: &str, held_out, metric: &str| ReportedTask {
+        task: name.into(),
+        family: family.into(),
+        held_out,
+        items: 4,
+        metric: *Scorer::named(metric).expect("a metric"),
+    };
+    let mean = |score: f64, stderr: f64| Some(Mean { score, stderr: Some(stderr) });
+    let tasks = vec![
+        task("past-tense", "inflection", false, "exact_match"),
+        task("plurals", "inflection", false, "exact_match"),
+        task("metric-length", "units", false, "exact_match"),
+        task("metric-weight", "units", true, "exact_match"),
+        task("topic", "labels", true, "accuracy"),
+        task("story\x1b[31m", "", true, "loss"),
+    ];
+    let scores = vec![
+        vec![None, mean(0.25, 0.12), mean(0.6, 0.11), mean(0.35, 0.1), mean(0.9, 0.05)],
+        vec![None, mean(0.3, 0.1), mean(0.7, 0.1), mean(0.4, 0.12), mean(0.95, 0.04)],
+        vec![None, mean(0.0, 0.0), mean(0.55, 0.1), mean(0.1, 0.06), mean(0.8, 0.09)],
+        vec![None, mean(0.0, 0.0), mean(0.3, 0.1), mean(0.1, 0.06), None],
+        vec![mean(0.35, 0.11), mean(0.4, 0.12), mean(0.5, 0.11), mean(0.45, 0.1), None],
+        vec![None, mean(3.5, 0.2), mean(1.25, 0.11), mean(1.5, 0.1), None],
+    ];
+    let group = |name: &str, tasks: &[usize]| {
+        let of = |method: usize| {
+            let known: Option<Vec<f64>> =
+                tasks.iter().map(|&task| scores[task][method].map(|mean: Mean| mean.score)).collect();
+            Mean::of(&known?)
+        };
+        Group { name: name.into(), is_loss: false, tasks: tasks.len(), scores: (0..5).map(of).collect() }
+    };
+    let difference = |group: &str, difference: f64, interval: [f64; 2]| GroupDifference {
+        method: "arrow:k=3".into(),
+        against: "base".into(),
+        group: Some(group.into()),
+        difference: Difference { difference, stderr: Some(0.1), interval, wins: 2, losses: 0 },
+        ..GroupDifference::default()
+    };
+    let gap = OracleGap {
+        method: "arrow:k=3".into(),
+        tasks: 3,
+        difference: Difference { difference: 0.15, ..Difference::default() },
+    };
+    let report = EvalReport {
+        methods: ["majority", "base", "arrow:k=3", "uniform", "expert"].map(String::from).to_vec(),
+        means: vec![
+            group("all", &[0, 1, 2, 3, 4]),
+            group("seen", &[0, 1, 2]),
+            group("held out", &[3, 4]),
+            group("inflection", &[0, 1]),
+        ],
+        differences: vec![
+            difference("all", 0.34, [0.2, 0.5]),
+            difference("seen", 0.43, [0.3, 0.55]),
+            difference("held out", 0.2, [-0.05, 0.45]),
+        ],
+        oracle_gaps: vec![gap],
+        leaks: vec![Leak {
+            task: "topic".into(),
+            expert: "topic".into(),
+            reason: "it was trained on the test or validation split".into(),
+        }],
+        precision: Some(Precision::F32),
+        tasks,
+        scores,
+        ..EvalReport::default()
+    };
+    Evaluated {
+        job: eval_job("g", JobState::Finished),
+        spec: EvalSpec { library: "library".into(), tasks: vec!["tasks".into()], ..EvalSpec::default() },
+        report,
+        known: None,
+        stage: None,
+        left: None,
+        ended: Some(UNIX_EPOCH + Duration::from_secs(NOW as u64 - 7200)),
+    }
 }

@@ -1,13 +1,15 @@
 //! Whatever arrives at the interface. Answers echo their request's ticket, so stale ones are dropped.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossterm::event::KeyEvent;
 
+use super::evaluated::Evaluated;
 use crate::NoSource;
 use crate::analysis::{ChosenK, Clustering, ExpertProfile, PairModule, Similarity};
 use crate::catalog::Catalog;
-use crate::eval::{Attribution, Compared};
+use crate::eval::{Attribution, Compared, Difference, TaskItems};
 use crate::jobs::{JobDetail, JobSummary};
 use crate::library::{FetchProgress, Skipped};
 use crate::routing::{Preparing, Trace, Why};
@@ -32,6 +34,8 @@ pub enum Message {
     Data(DataMessage),
     /// From the model.
     Engine(EngineMessage),
+    /// What was read of evaluations.
+    Eval(EvalMessage),
     /// The prompts that were tried, the newest first, untrusted.
     Prompts(Vec<TriedPrompt>),
     /// Answer to `Effect::Edit`: the text as the editor left it, untrusted, or a line that says why there is none.
@@ -132,6 +136,48 @@ pub enum JobsMessage {
     Ended(Arc<JobDetail>),
 }
 
+/// What was read of evaluations.
+#[derive(Clone, Debug)]
+pub enum EvalMessage {
+    /// Answer to `EvalEffect::Read`.
+    Read {
+        /// That of the request.
+        ticket: u64,
+        /// The answer, or a line that says why there is none.
+        result: Result<Arc<Evaluated>, String>,
+    },
+    /// Answer to `EvalEffect::Items`.
+    Items {
+        /// That of the request.
+        ticket: u64,
+        /// The answer, or a line that says why there is none.
+        result: Result<Arc<TaskItems>, String>,
+    },
+    /// Answer to `EvalEffect::Compare`.
+    Compared {
+        /// That of the request.
+        ticket: u64,
+        /// By method, or a line that says why there is none.
+        result: Result<Vec<Option<Difference>>, String>,
+    },
+    /// Answer to `EvalEffect::Save`.
+    Saved {
+        /// That of the request.
+        ticket: u64,
+        /// The file, or why there is none.
+        result: Result<PathBuf, Unsaved>,
+    },
+}
+
+/// Why a table was not saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unsaved {
+    /// There is a file already.
+    Exists,
+    /// One line.
+    Failed(String),
+}
+
 /// What was found on disk while a form is filled in.
 #[derive(Clone, Debug)]
 pub enum DataMessage {
@@ -164,7 +210,13 @@ macro_rules! from_service {
     };
 }
 
-from_service!(ComputeMessage => Compute, JobsMessage => Jobs, DataMessage => Data, EngineMessage => Engine);
+from_service!(
+    ComputeMessage => Compute,
+    JobsMessage => Jobs,
+    DataMessage => Data,
+    EngineMessage => Engine,
+    EvalMessage => Eval
+);
 
 /// What a training would be fed with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

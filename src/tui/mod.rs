@@ -13,6 +13,7 @@ mod cluster_mark;
 mod crash;
 mod editor;
 mod effect;
+mod evaluated;
 mod examples;
 #[cfg(test)]
 pub mod fixtures;
@@ -49,19 +50,21 @@ mod widgets;
 
 pub use app::App;
 pub use effect::{
-    AppEffect, ComputeEffect, DataEffect, Effect, EngineEffect, JobsEffect, PromptsEffect, Study, Tickets,
+    AppEffect, ComputeEffect, DataEffect, Effect, EngineEffect, EvalEffect, JobsEffect, PromptsEffect, Study,
+    Tickets,
 };
+pub use evaluated::Evaluated;
 pub use global_keys::keys_reference;
 pub use keymap::{KeyHint, KeySection};
 pub use list::List;
 pub use message::{
-    ComputeMessage, Cost, DataMessage, DataSummary, EngineMessage, EngineState, FetchError, JobsMessage,
-    KnownTask, Message, Sender, Speed, Sweep, TaskExample, TriedPrompt,
+    ComputeMessage, Cost, DataMessage, DataSummary, EngineMessage, EngineState, EvalMessage, FetchError,
+    JobsMessage, KnownTask, Message, Sender, Speed, Sweep, TaskExample, TriedPrompt, Unsaved,
 };
 pub use options::TuiOptions;
 pub use runtime::run;
 pub use screen::{Screen, TabSpec};
-pub use shared::{Shared, Wanted};
+pub use shared::{Shared, Wanted, WantedPrompt};
 pub use tab::Tab;
 pub use text_field::TextField;
 pub use theme::{Depth, Ground, Theme};

@@ -7,8 +7,11 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use super::keymap::{KeyHint, KeySection};
-use super::{ComputeMessage, Effect, EngineMessage, JobsMessage, Message, Shared, Tab, Theme, TriedPrompt};
+use super::{
+    ComputeMessage, Effect, EngineMessage, EvalMessage, JobsMessage, Message, Shared, Tab, Theme, TriedPrompt,
+};
 use crate::catalog::Catalog;
+use crate::jobs::kinds::Kind;
 
 /// What a tab is to the rest of the interface.
 pub struct TabSpec {
@@ -25,7 +28,7 @@ pub trait Screen {
     /// The keys that work in the present state, for the footer and the help.
     fn hints(&self, shared: &Shared) -> Vec<KeyHint>;
 
-    /// Whether typed characters belong to a text field now, so that global keys (`q`, `?`, `1`–`5`) are text.
+    /// Whether typed characters belong to a text field now, so that global keys (`q`, `?`, digits) are text.
     fn captures_text(&self) -> bool {
         false
     }
@@ -39,6 +42,11 @@ pub trait Screen {
     /// What stands behind its title in the tab bar; `None` for nothing.
     fn badge(&self, _shared: &Shared) -> Option<String> {
         None
+    }
+
+    /// Whether it shows what a job of this kind does that is started from here, so that the Jobs tab need not.
+    fn follows(&self, _kind: &Kind) -> bool {
+        false
     }
 
     /// Whether it shows the jobs, so that they are to be read often while it is the visible one.
@@ -85,6 +93,11 @@ pub trait Screen {
         Vec::new()
     }
 
+    /// Something was read of an evaluation.
+    fn on_evaluation(&mut self, _message: &EvalMessage, _shared: &Shared) -> Vec<Effect> {
+        Vec::new()
+    }
+
     /// The prompts that were tried were read, the newest first, untrusted.
     fn on_prompts(&mut self, _prompts: &[TriedPrompt]) {}
 
@@ -101,6 +114,7 @@ pub trait Screen {
             Message::Compute(message) => self.on_compute(message, shared),
             Message::Jobs(message) => self.on_jobs(message, shared),
             Message::Engine(message) => self.on_engine(message, shared),
+            Message::Eval(message) => self.on_evaluation(message, shared),
             Message::Prompts(prompts) => {
                 self.on_prompts(prompts);
                 Vec::new()

@@ -7,12 +7,30 @@ use super::EngineState;
 use crate::analysis::{Clustering, Similarity, Untrained, untrained};
 use crate::catalog::Catalog;
 use crate::jobs::JobSummary;
+use crate::routing::RouterConfig;
+
+/// A prompt that is to be routed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WantedPrompt {
+    /// As it would be typed; untrusted.
+    pub prompt: String,
+    /// Without the template.
+    pub raw: bool,
+    /// With its settings.
+    pub router: RouterConfig,
+    /// A right answer, whose probability is of interest; untrusted.
+    pub reference: String,
+}
 
 /// What a tab is to show when another one leads to it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wanted {
     /// The job of this id.
     Job(String),
+    /// The evaluation of this job.
+    Evaluation(String),
+    /// A prompt, in the Routing tab.
+    Prompt(Box<WantedPrompt>),
     /// A clustering.
     Clusters {
         /// Number of clusters.

@@ -182,7 +182,7 @@ pub fn library_app() -> App {
 /// The Jobs tab with the details of a running training.
 pub fn jobs_app() -> App {
     let mut app = full_app();
-    press(&mut app, "5j");
+    press(&mut app, "6j");
     app.update(Message::Jobs(JobsMessage::Detail(fixtures::job_detail())));
     app
 }

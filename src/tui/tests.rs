@@ -36,7 +36,7 @@ fn help_has_all_keys_of_the_tab_whole_and_dims_those_that_do_nothing_now() {
         // Nothing can be cancelled or resumed on an empty list.
         let mut app = full_app();
         app.update(Message::Jobs(JobsMessage::List(Vec::new())));
-        press(&mut app, "5?");
+        press(&mut app, "6?");
         let mut seen = String::new();
         for _ in 0..80 {
             let drawn = buffer_app(&app, width, height, Depth::True);
@@ -54,7 +54,7 @@ fn help_has_all_keys_of_the_tab_whole_and_dims_those_that_do_nothing_now() {
     }
     let mut app = full_app();
     app.update(Message::Jobs(JobsMessage::List(Vec::new())));
-    press(&mut app, "5?");
+    press(&mut app, "6?");
     let drawn = buffer_app(&app, 160, 60, Depth::True);
     let theme = super::Theme::new(Depth::True);
     assert_text(&drawn, "Cancel the selected job", theme.dim());
@@ -166,7 +166,7 @@ fn clustering_is_offered_only_where_there_is_something_to_cluster() {
         let mut app = new_app();
         app.update(Message::Library(Ok(fixtures::with_experts(experts))));
         app.update(Message::Jobs(JobsMessage::List(Vec::new())));
-        for tab in ["1", "5"] {
+        for tab in ["1", "6"] {
             press(&mut app, tab);
             assert!(!render_app(&app, 100, 24).lines().last().unwrap_or_default().contains("cluster"));
             press(&mut app, "c");
@@ -189,7 +189,7 @@ fn ticks_are_wanted_only_while_something_moves() {
     over.iter_mut().for_each(|job| job.state = JobState::Finished);
     calm.update(Message::Jobs(JobsMessage::List(over)));
     assert!(!calm.wants_jobs());
-    press(&mut calm, "5");
+    press(&mut calm, "6");
     assert!(calm.wants_jobs() && !calm.is_animating());
 }
 
@@ -231,7 +231,7 @@ fn a_training_that_finished_says_what_came_out_and_enter_shows_it() {
     let routed = EngineMessage::Trace { ticket: *ticket, trace, generating: false, milliseconds: 1.0 };
     app.update(Message::Engine(routed));
     press_code(&mut app, KeyCode::Esc);
-    press(&mut app, "5");
+    press(&mut app, "6");
     assert!(app.update(trained(JobState::Finished)).contains(&Effect::ReloadLibrary));
     let said = "● topic is trained: validation 0.51, base 2.05 · Enter shows it";
     assert!(render_app(&app, 80, 24).contains(said), "{}", render_app(&app, 80, 24));

@@ -31,6 +31,9 @@ mod docs;
 mod eval;
 /// What evaluations keep: killed ones, repeated ones, those in the background, and the files they write.
 mod eval_kept;
+/// The Eval tab in a terminal: an evaluation is started there, its table fills, and what it found out is looked at.
+#[cfg(unix)]
+mod eval_tab;
 /// Libraries that came from others, moved, or lost their state folder.
 #[cfg(unix)]
 mod foreign;

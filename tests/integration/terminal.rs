@@ -30,9 +30,9 @@ fn opens_walks_the_tabs_and_quits() {
     session.see("expert-2");
     session.see("‖ΔW‖ by layer");
     assert!(session.is_alternate());
-    session.press("5");
+    session.press("6");
     session.see("No jobs yet.");
-    for tab in ["2", "3", "4"] {
+    for tab in ["2", "3", "4", "5"] {
         session.press(tab);
         session.press("?");
         session.see("any other key closes");
@@ -362,7 +362,7 @@ fn a_job_is_started_cancelled_and_found_again() {
     assert!(session.end().success());
     let mut again = session.again(library.path());
     again.see("expert-0");
-    again.press("5");
+    again.press("6");
     again.see("cancelled");
     // It begins again, and may finish before it is seen.
     drop(turn);
@@ -437,13 +437,13 @@ fn the_library_that_a_job_made_opens_in_its_place() {
     }
     let mut session = Session::open(library.path());
     session.see("expert-1");
-    session.press("5");
+    session.press("6");
     session.see("finished");
     session.press("o");
     // The tabs begin anew there, and what the other library's services still answer goes nowhere.
     session.see("from-a-cluster");
     session.until("the other library is left", || !session.text().contains("expert-1"));
-    session.press("5");
+    session.press("6");
     session.see("No jobs yet.");
     // What changes there shows.
     session.press("1");

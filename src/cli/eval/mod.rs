@@ -9,7 +9,8 @@ use super::options::{JobArgs, RouterArgs};
 use super::output::Output;
 use crate::catalog::Catalog;
 use crate::eval::{
-    EvalEvent, EvalReport, EvalSpec, NamedLibrary, contenders, csv, evaluate, latex, markdown, settings_of,
+    EvalEvent, EvalReport, EvalSpec, NamedLibrary, contenders, csv, drawn, evaluate, latex, markdown,
+    settings_of,
 };
 use crate::jobs::AnyJob;
 use crate::jobs::kinds::Around;
@@ -68,7 +69,7 @@ impl Files {
             }
         }
         if self.png.is_some() || self.svg.is_some() {
-            let figure: ScoreFigure = scores_figure(&text::drawn(report));
+            let figure: ScoreFigure = scores_figure(&drawn(report));
             if let Some(path) = &self.png {
                 figure.save_png(path)?;
                 output.wrote(path, "the figure");
@@ -132,6 +133,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let mut events = |event| match event {
         EvalEvent::Stage(text) => progress.update(&text),
         EvalEvent::Note(text) => output.note(&text),
+        EvalEvent::Planned(_) => {}
         EvalEvent::Progress(at) => {
             let (done, all) = at.all;
             progress.stage(&format!("{}: {}", at.method, at.task));

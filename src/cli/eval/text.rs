@@ -1,8 +1,7 @@
-//! The table of an evaluation for people, and what its figure shows.
+//! The table of an evaluation for people.
 
 use crate::cli::{Align, Table};
 use crate::eval::{EvalReport, GroupDifference, lines, mean_text};
-use crate::plot::{DrawnDifference, DrawnScores};
 use crate::text::printable;
 
 /// Methods × tasks with standard errors, then means, differences and what is to be known.
@@ -59,28 +58,4 @@ fn differences(report: &EvalReport) -> String {
     }
     text.push_str(&table.render());
     text
-}
-
-/// What a figure shows: shares only, since losses have another scale.
-pub(super) fn drawn(report: &EvalReport) -> DrawnScores {
-    let rows: Vec<_> = lines(report).into_iter().filter(|line| !line.is_loss).collect();
-    let of_groups = report.differences.iter().filter(|d| d.group.as_deref() == Some("all") && !d.is_loss);
-    DrawnScores {
-        title: format!("Scores, {} split", report.split),
-        subtitle: format!("{} scoring, % ± standard error", report.scoring),
-        rows: rows.iter().map(|line| line.name.clone()).collect(),
-        columns: report.methods.clone(),
-        cells: rows
-            .iter()
-            .map(|line| line.scores.iter().map(|m| m.map(|m| (m.score, m.stderr))).collect())
-            .collect(),
-        against: report.differences.first().map(|d| d.against.clone()).unwrap_or_default(),
-        differences: of_groups
-            .map(|d| DrawnDifference {
-                name: d.method.clone(),
-                difference: d.difference.difference,
-                interval: d.difference.interval,
-            })
-            .collect(),
-    }
 }

@@ -11,6 +11,7 @@ pub(super) const BASELINE: Baseline = Baseline {
     alias: Some("oracle"),
     help: "The expert that was trained on the task",
     answering,
+    router: |library, task| own_expert(library, task).map(RouterConfig::single),
 };
 
 fn answering(evaluation: &Evaluation, task: &AskedTask) -> Option<Answering> {

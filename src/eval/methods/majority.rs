@@ -9,6 +9,7 @@ pub(super) const BASELINE: Baseline = Baseline {
     alias: None,
     help: "Always the most frequent training output (label tasks only)",
     answering,
+    router: |_, _| None,
 };
 
 fn answering(_: &Evaluation, task: &AskedTask) -> Option<Answering> {

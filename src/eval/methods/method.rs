@@ -2,6 +2,7 @@
 
 use crate::eval::asked_task::AskedTask;
 use crate::eval::evaluation::{Answering, Evaluation};
+use crate::library::Library;
 use crate::routing::RouterConfig;
 
 /// A way to answer that is more, or less, than a router.
@@ -15,6 +16,8 @@ pub struct Baseline {
     pub help: &'static str,
     /// How the items of a task are answered; `None` where it does not apply.
     pub answering: fn(&Evaluation, &AskedTask) -> Option<Answering>,
+    /// The router that answers in the library's template, given the task's id; `None` where none does.
+    pub router: fn(&Library, &str) -> Option<RouterConfig>,
 }
 
 /// One of the table: its name says which.
@@ -47,6 +50,15 @@ impl Method {
         match self {
             Self::Routed(config) if config.router.names_expert() => Some(&config.argument),
             _ => None,
+        }
+    }
+
+    /// The router through which the items of a task are answered in the library's template, without the settings of a
+    /// session; `None` where no router does that.
+    pub fn routed(&self, library: &Library, task: &str) -> Option<RouterConfig> {
+        match self {
+            Self::Baseline(baseline) => (baseline.router)(library, task),
+            Self::Routed(config) => Some(config.clone()),
         }
     }
 

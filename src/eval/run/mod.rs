@@ -7,4 +7,5 @@ mod request;
 mod shared;
 mod work;
 
+pub(super) use plan::split_of;
 pub use plan::{Answered, Order, Progress};

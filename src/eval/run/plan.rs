@@ -9,7 +9,7 @@ use crate::Result;
 use crate::eval::asked_task::AskedTask;
 use crate::eval::evaluation::{Answering, Evaluation};
 use crate::eval::methods::Method;
-use crate::eval::store::{Origin, Store};
+use crate::eval::store::{Origin, Record, Store};
 use crate::library::{Skipped, content_sha256};
 use crate::routing::{CalibrationStep, ExpertSet, ResolvedRouter, RouterConfig};
 use crate::scorers::{Asks, Scoring};
@@ -40,6 +40,8 @@ pub struct Progress<'a> {
     pub of_method: (usize, usize),
     /// The same over all methods and tasks.
     pub all: (usize, usize),
+    /// Per task and method, under which name the results are kept, where they are.
+    pub kept: &'a [Vec<Option<String>>],
 }
 
 /// The scores of methods on tasks.
@@ -57,8 +59,8 @@ pub struct Answered {
 enum Place {
     /// It does not apply, or cannot answer.
     None,
-    /// The scores.
-    Known(Vec<f64>),
+    /// The scores, and the name under which they are kept.
+    Known(Vec<f64>, String),
     /// Number of the cell.
     Cell(usize),
 }
@@ -99,7 +101,13 @@ impl Evaluation<'_> {
                         continue;
                     }
                     Some(Answering::Text(text)) => {
-                        row.push(of_text(task, &text, &order.scoring).map_or(Place::None, Place::Known));
+                        row.push(match of_text(task, &text, &order.scoring) {
+                            Some(scores) => {
+                                let name = keep_text(store, task, &text, &scores, order)?;
+                                Place::Known(scores, name)
+                            }
+                            None => Place::None,
+                        });
                         continue;
                     }
                     Some(Answering::Model { config, chat }) => (config, chat),
@@ -153,9 +161,16 @@ impl Evaluation<'_> {
             by_method[open.method].0 += known.iter().flatten().count();
             by_method[open.method].1 += known.len();
         }
+        let name = |place: &Place| match place {
+            Place::Cell(at) => open.get(*at).map(|open| open.cell.name()),
+            Place::Known(_, name) => Some(name.clone()),
+            Place::None => None,
+        };
+        let kept: Vec<Vec<Option<String>>> =
+            places.iter().map(|row| row.iter().map(name).collect()).collect();
         let mut done = all - groups.iter().map(|group| group.work.len()).sum::<usize>();
         let resolve = |group: &Group, done: usize, progress: &mut dyn FnMut(&Progress)| {
-            let mut step = |step: CalibrationStep| progress(&stage(&step.to_string(), (done, all)));
+            let mut step = |step: CalibrationStep| progress(&stage(&step.to_string(), (done, all), &kept));
             self.session.resolve(&group.config, &mut step, self.cancel)
         };
         // Whoever asks first about a prompt asks for all that answer it.
@@ -195,17 +210,13 @@ impl Evaluation<'_> {
                     cell: (of_cell.iter().flatten().count(), of_cell.len()),
                     of_method: *of_method,
                     all: (done, all),
+                    kept: &kept,
                 });
             })?;
         }
-        let name = |place: &Place| match place {
-            Place::Cell(at) => open.get(*at).map(|open| open.cell.name()),
-            Place::None | Place::Known(_) => None,
-        };
-        let kept = places.iter().map(|row| row.iter().map(name).collect()).collect();
         let score = |place: Place| match place {
             Place::None => None,
-            Place::Known(scores) => Some(scores),
+            Place::Known(scores, _) => Some(scores),
             Place::Cell(at) => {
                 let known = open.get(at).map_or(&[][..], |open| open.cell.known());
                 known.iter().map(|known| known.map(|known| known.score)).collect()
@@ -240,7 +251,7 @@ impl Evaluation<'_> {
             .with("base", format!("{base} {} {}", model.precision, model.device_name()))
             .with("template", prompts)
             .with("task", task.info.id.clone())
-            .with("split", format!("{} {}", task.split, task.digest))
+            .with("split", split_of(task))
             .with("scorer", format!("{metric} {} {scoring} {}", metric.version, scoring.version))
     }
 }
@@ -263,7 +274,33 @@ fn of_text(task: &AskedTask, text: &str, scoring: &Scoring) -> Option<Vec<f64>> 
     task.asked().iter().map(one).collect()
 }
 
+/// Keeps what one text as the answer to every item is worth; under which name. It follows from the items alone.
+fn keep_text(store: &Store, task: &AskedTask, text: &str, scores: &[f64], order: &Order) -> Result<String> {
+    let (scoring, metric) = (&order.scoring, task.info.metric);
+    let origin = Origin::default()
+        .with("text", text)
+        .with("task", task.info.id.clone())
+        .with("split", split_of(task))
+        .with("scorer", format!("{metric} {} {scoring} {}", metric.version, scoring.version));
+    let mut cell = store.cell(&origin, task.items)?;
+    let missing: Vec<usize> =
+        (0..task.items).filter(|at| cell.known().get(*at).copied().flatten().is_none()).collect();
+    if !missing.is_empty() {
+        let record = |at: usize| {
+            let score = scores.get(at).copied().unwrap_or_default();
+            (at, Record { score, log_probability: None, answer: Some(text.to_string()) })
+        };
+        cell.append(missing.into_iter().map(record).collect())?;
+    }
+    Ok(cell.name())
+}
+
+/// The split that is asked, with a hash of its content.
+pub(in crate::eval) fn split_of(task: &AskedTask) -> String {
+    format!("{} {}", task.split, task.digest)
+}
+
 /// What is done before any item is asked.
-fn stage(text: &str, all: (usize, usize)) -> Progress<'_> {
-    Progress { method: 0, task: 0, names: (text, ""), cell: (0, 0), of_method: (0, 0), all }
+fn stage<'a>(text: &'a str, all: (usize, usize), kept: &'a [Vec<Option<String>>]) -> Progress<'a> {
+    Progress { method: 0, task: 0, names: (text, ""), cell: (0, 0), of_method: (0, 0), all, kept }
 }

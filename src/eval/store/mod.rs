@@ -7,6 +7,8 @@
 mod cell;
 mod record;
 
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -14,14 +16,16 @@ use sha2::{Digest, Sha256};
 pub use cell::{Cell, Known, Origin};
 pub use record::Record;
 
-use crate::Result;
 use crate::library::state_dir;
-use crate::outside::{hex, make_folders};
+use crate::outside::{hex, make_folders, own};
+use crate::{Error, Result};
 
 /// Part of every name: changes with what changes a result and is not among the rest.
 const FORMULA: &str = "results 1";
 /// Folder of the results in a library's folder for derived data.
 const RESULTS: &str = "results";
+/// Longest line that says what results follow from.
+const MAX_ORIGIN: u64 = 1 << 24;
 /// Of the names of its files.
 const ENDING: &str = ".tsv";
 
@@ -61,12 +65,48 @@ impl Store {
     /// # Errors
     /// As [`Self::cell`].
     pub fn kept(&self, name: &str, items: usize) -> Result<Vec<Option<Record>>> {
-        let is_ours =
-            name.strip_suffix(ENDING).is_some_and(|hash| hash.bytes().all(|b| b.is_ascii_hexdigit()));
-        match is_ours {
-            true => Cell::read(self.folder.join(name), String::new(), items)?.records(),
-            false => Ok(vec![None; items]),
+        match self.place(name) {
+            Some(path) => Cell::read(path, String::new(), items)?.records(),
+            None => Ok(vec![None; items]),
         }
+    }
+
+    /// The file of a name; `None` where it is no name of ours.
+    fn place(&self, name: &str) -> Option<PathBuf> {
+        let hash = name.strip_suffix(ENDING)?;
+        hash.bytes().all(|b| b.is_ascii_hexdigit()).then(|| self.folder.join(name))
+    }
+}
+
+impl Store {
+    /// What results that are kept under a name follow from, by name, as their file says; `None` where there is none, or
+    /// it does not say.
+    ///
+    /// # Errors
+    /// What is in the place of the file.
+    pub fn origin(&self, name: &str) -> Result<Option<BTreeMap<String, String>>> {
+        let Some(path) = self.place(name) else { return Ok(None) };
+        let Some(file) = own::open(&path)? else { return Ok(None) };
+        let mut line = Vec::new();
+        let read = BufReader::new(file).take(MAX_ORIGIN).read_until(b'\n', &mut line);
+        read.map_err(|error| Error::io(&path, error))?;
+        Ok(line.strip_prefix(b"# ").and_then(|text| serde_json::from_slice(text).ok()))
+    }
+
+    /// What is known of `items` items under a name, without answers.
+    ///
+    /// # Errors
+    /// As [`Self::cell`].
+    pub fn known(&self, name: &str, items: usize) -> Result<Vec<Option<Known>>> {
+        match self.place(name) {
+            Some(path) => Ok(Cell::read(path, String::new(), items)?.known().to_vec()),
+            None => Ok(vec![None; items]),
+        }
+    }
+
+    /// Bytes of what is kept under a name: they grow with every result.
+    pub fn bytes(&self, name: &str) -> u64 {
+        self.place(name).and_then(|path| path.symlink_metadata().ok()).map_or(0, |found| found.len())
     }
 }
 

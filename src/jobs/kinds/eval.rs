@@ -1,18 +1,20 @@
 //! `eval`: methods on tasks.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use super::{Around, Findings, Job, JobContext, Kind, Use, absolute, real, real_if_there};
-use crate::eval::{EvalEvent, EvalProgress, EvalReport, EvalSpec, Split, evaluate, mean_text};
+use super::{Around, Findings, Job, JobContext, Kind, Made, Use, absolute, real, real_if_there};
+use crate::eval::{EvalEvent, EvalProgress, EvalReport, EvalSpec, NamedLibrary, Split, evaluate, mean_text};
 use crate::jobs::event::JobRow;
+use crate::jobs::layout::OUTLINE;
 use crate::model::{Precision, is_device};
+use crate::outside::own;
 use crate::scorers::Scoring;
-use crate::settings::{self, Entry, Kind as Of, Setting, Whole};
+use crate::settings::{self, Entry, Kind as Of, Role, Setting, Whole, path_of};
 use crate::text::counted;
 use crate::train::Step;
-use crate::{Result, field, named_setting};
+use crate::{Error, Result, field, named_setting};
 
 /// Evaluations.
 pub static EVAL: Kind = Kind::of::<EvalSpec>();
@@ -20,11 +22,29 @@ pub static EVAL: Kind = Kind::of::<EvalSpec>();
 /// How often the state of each method is written down.
 const BETWEEN_ROWS: Duration = Duration::from_secs(2);
 
-static TABLE: [Setting<EvalSpec>; 12] = [
+/// The other libraries as a form shows them.
+fn libraries_text(spec: &EvalSpec) -> String {
+    let one = |library: &NamedLibrary| format!("{}={}", library.name, library.path.display());
+    spec.libraries.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// Takes other libraries, with commas between.
+fn set_libraries(spec: &mut EvalSpec, text: &str) -> Result<(), String> {
+    let each = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+    let read = |text: &str| {
+        let library = NamedLibrary::read(text).map_err(|error| error.to_string())?;
+        Ok(NamedLibrary { path: path_of(&library.path.to_string_lossy()), ..library })
+    };
+    spec.libraries = each.map(read).collect::<Result<_, String>>()?;
+    Ok(())
+}
+
+static TABLE: [Setting<EvalSpec>; 13] = [
     Setting::new("tasks", Of::Paths(field!(EvalSpec.tasks), Some("name a folder of tasks")))
         .flag("tasks", "Folder of tasks")
         .value("DIR")
-        .form("Tasks", "folder of task folders"),
+        .form("Tasks", "folder of task folders, or one of them: Ctrl-T lists them")
+        .role(Role::Tasks),
     Setting::new("methods", Of::Names(field!(EvalSpec.methods)))
         .flag(
             "methods",
@@ -32,6 +52,8 @@ static TABLE: [Setting<EvalSpec>; 12] = [
         )
         .value("METHODS")
         .form("Methods", "baselines, or routers with their settings"),
+    Setting::new("libraries", Of::Written { get: libraries_text, set: set_libraries })
+        .form("Libraries", "others, as NAME=PATH: their methods are NAME/METHOD"),
     Setting::new("split", named_setting!(Split, EvalSpec.split))
         .flag("split", "Split to use: choose settings on validation, report scores on test")
         .value("SPLIT")
@@ -82,6 +104,13 @@ fn device_problem(text: &str) -> Option<&'static str> {
 
 static SETTINGS: LazyLock<Vec<Box<dyn Entry<EvalSpec>>>> =
     LazyLock::new(|| TABLE.iter().map(|setting| Box::new(setting) as Box<dyn Entry<_>>).collect());
+
+/// Writes down what will be reported, beside the state of the job.
+fn keep_outline(state: &Path, report: &EvalReport) -> Result<()> {
+    let path = state.with_file_name(OUTLINE);
+    let text = serde_json::to_vec(report).map_err(|error| Error::file(&path, error.to_string()))?;
+    own::replace(&path, &text)
+}
 
 /// How far each method is, as rows of a job.
 struct Rows {
@@ -150,13 +179,19 @@ impl Job for EvalSpec {
     }
 
     fn run(&self, context: &mut JobContext<'_>) -> Result<EvalReport> {
-        let JobContext { events, cancel, .. } = context;
+        let JobContext { state, events, cancel } = context;
         let began = Instant::now();
         let mut first: Option<usize> = None;
         let mut rows = Rows { rows: Vec::new(), written: None };
         let mut report = |event: EvalEvent| match event {
             EvalEvent::Stage(text) => events.stage(&text),
             EvalEvent::Note(text) => events.log(&text),
+            // Without it the work is the same; only those who look at it have to wait.
+            EvalEvent::Planned(report) => {
+                if let Err(error) = keep_outline(state, &report) {
+                    events.log(&format!("how far it is cannot be shown: {error}"));
+                }
+            }
             EvalEvent::Progress(progress) => {
                 let (step, steps) = progress.all;
                 let first = *first.get_or_insert(step);
@@ -190,10 +225,36 @@ impl Job for EvalSpec {
             report.methods.iter().enumerate().map(|(at, method)| format!("{method}: {}", score(at)));
         Findings {
             headline: format!("{size}{}", best.unwrap_or_default()),
-            made: None,
+            made: Some(Made::Scores),
             facts: std::iter::once(size.clone()).chain(of_methods).collect(),
             clusters: Vec::new(),
             left_out: report.skipped.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs::AnyJob;
+
+    #[test]
+    fn other_libraries_are_written_as_on_the_command_line() {
+        let mut job = AnyJob::from(EvalSpec::default());
+        job.set("libraries", "mbc=/data/mbc, own = other ").unwrap();
+        let spec = job.get::<EvalSpec>().unwrap();
+        let found: Vec<(&str, &Path)> =
+            spec.libraries.iter().map(|library| (library.name.as_str(), library.path.as_path())).collect();
+        assert_eq!(found, [("mbc", Path::new("/data/mbc")), ("own", Path::new("other"))]);
+        assert_eq!(job.text("libraries"), "mbc=/data/mbc, own=other");
+        assert!(job.set("libraries", "mbc").unwrap_err().contains("NAME=PATH"));
+        job.set("libraries", "").unwrap();
+        assert!(job.get::<EvalSpec>().unwrap().libraries.is_empty());
+    }
+
+    #[test]
+    fn a_job_of_an_evaluation_shows_its_scores() {
+        let findings = EvalSpec::findings(&EvalReport::default());
+        assert_eq!(findings.made, Some(Made::Scores));
     }
 }

@@ -182,6 +182,8 @@ pub enum Made {
     },
     /// A library, in this folder.
     Library(PathBuf),
+    /// Scores, which its report holds.
+    Scores,
 }
 
 /// What a job found out, for people; all text is untrusted.

@@ -43,11 +43,12 @@ static TABLE: KeyTable<Form, Action> = KeyTable {
         Binding::new(
             &[(Chord::ctrl('t'), Action::Pick)],
             "tasks",
-            "Choose among the task folders near the library",
+            "Choose among the task folders near the library, or the folders that hold several",
         )
         .when(|form: &Form, shared| {
             let field = form.fields.get(form.focus);
-            edits(form, shared) && field.is_some_and(|field| field.role() == Role::Data)
+            let lists = |role| matches!(role, Role::Data | Role::Tasks);
+            edits(form, shared) && field.is_some_and(|field| lists(field.role()))
         }),
         Binding::new(
             &[(TAB, Action::NextField), (BACK_TAB, Action::PreviousField)],
@@ -133,7 +134,9 @@ impl Form {
                 }
             }
             Action::Pick => {
-                self.picker = Some(Picker::default());
+                // Where many tasks are named by a folder, folders are listed, too.
+                let field = self.fields.get(self.focus);
+                self.picker = Some(Picker::of(field.is_some_and(|field| field.role() == Role::Tasks)));
                 return FormOutcome::Open(vec![Effect::Data(DataEffect::Tasks)]);
             }
             Action::NextField => self.go(true),

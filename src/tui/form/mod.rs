@@ -92,6 +92,11 @@ impl Form {
         ))
     }
 
+    /// The kind of job that it starts.
+    pub fn kind(&self) -> &'static Kind {
+        self.fresh.kind()
+    }
+
     /// Whether an answer is awaited.
     pub fn is_waiting(&self) -> bool {
         self.waiting || self.planning.is_some()
@@ -184,6 +189,7 @@ impl Form {
             | Message::Prompts(_)
             | Message::Edited(_)
             | Message::Engine(_)
+            | Message::Eval(_)
             | Message::Notice(_)
             | Message::Error(_) => {}
         }

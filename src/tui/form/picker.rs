@@ -1,5 +1,8 @@
 //! The list of task folders that are known, from which one is put into a form.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::{Margin, Rect};
@@ -44,8 +47,10 @@ const WIDTH: u16 = 100;
 /// The open list.
 #[derive(Debug, Default)]
 pub(super) struct Picker {
-    /// `None` while they are looked for.
+    /// `None` while they are looked for. Folders of several tasks stand before them.
     tasks: Option<Vec<KnownTask>>,
+    /// Whether folders of several tasks are listed, too.
+    folders: bool,
     list: List,
 }
 
@@ -61,9 +66,15 @@ impl Picker {
         TABLE.hints(self, shared)
     }
 
+    /// A list of tasks, with the folders that hold several of them or without.
+    pub(super) fn of(folders: bool) -> Self {
+        Self { folders, ..Self::default() }
+    }
+
     /// Takes what was found.
     pub(super) fn take(&mut self, tasks: &[KnownTask]) {
-        self.tasks = Some(tasks.to_vec());
+        let folders = if self.folders { folders(tasks) } else { Vec::new() };
+        self.tasks = Some(folders.into_iter().chain(tasks.iter().cloned()).collect());
     }
 
     fn tasks(&self) -> &[KnownTask] {
@@ -175,10 +186,74 @@ impl Picker {
     }
 }
 
+/// The folders that hold several tasks, the largest first: of those that hold the same ones, the deepest.
+fn folders(tasks: &[KnownTask]) -> Vec<KnownTask> {
+    let mut held: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
+    for (at, task) in tasks.iter().enumerate() {
+        let above = Path::new(&task.path).ancestors().skip(1);
+        for folder in above.filter(|folder| !folder.as_os_str().is_empty() && *folder != Path::new("/")) {
+            held.entry(folder).or_default().push(at);
+        }
+    }
+    let deeper = |folder: &Path, inside: &Vec<usize>| {
+        held.iter().any(|(other, same)| *other != folder && other.starts_with(folder) && same == inside)
+    };
+    let several = held.iter().filter(|(folder, inside)| inside.len() > 1 && !deeper(folder, inside));
+    let mut found: Vec<(usize, KnownTask)> = several
+        .map(|(folder, inside)| {
+            let count =
+                |split: usize| inside.iter().map(|at| tasks[*at].counts[split]).sum::<Option<usize>>();
+            let folder = KnownTask {
+                path: folder.to_string_lossy().into_owned(),
+                held_out: inside.iter().all(|at| tasks[*at].held_out),
+                metric: counted(inside.len(), "task"),
+                counts: [0, 1, 2].map(count),
+                examples: inside
+                    .iter()
+                    .filter_map(|at| tasks[*at].examples.first().cloned())
+                    .take(3)
+                    .collect(),
+                problem: None,
+            };
+            (inside.len(), folder)
+        })
+        .collect();
+    found.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    found.into_iter().map(|(_, folder)| folder).collect()
+}
+
 /// How many examples a task has in its splits, how they are scored, and whether it is held out.
 fn facts(task: &KnownTask) -> String {
     let count = |count: Option<usize>| count.map_or("many".into(), |count| count.to_string());
     let [train, validation, test] = task.counts.map(count);
     let held_out = if task.held_out { "held out · " } else { "" };
     format!("{held_out}{} · {train} / {validation} / {test}", task.metric)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_that_hold_several_tasks_stand_first_the_deepest_of_equals() {
+        let task = |path: &str, held_out| KnownTask {
+            path: path.into(),
+            held_out,
+            counts: [Some(2), Some(1), None],
+            ..KnownTask::default()
+        };
+        let tasks =
+            [task("x/tasks/a/one", true), task("x/tasks/a/two", true), task("x/tasks/b/three", false)];
+        let mut picker = Picker::of(true);
+        picker.take(&tasks);
+        let paths: Vec<&str> = picker.tasks().iter().map(|task| task.path.as_str()).collect();
+        assert_eq!(paths[..2], ["x/tasks", "x/tasks/a"]);
+        assert_eq!(paths[2..], ["x/tasks/a/one", "x/tasks/a/two", "x/tasks/b/three"]);
+        let all = &picker.tasks()[0];
+        assert_eq!((all.metric.as_str(), all.counts), ("3 tasks", [Some(6), Some(3), None]));
+        assert!(!all.held_out && picker.tasks()[1].held_out);
+        let mut alone = Picker::default();
+        alone.take(&tasks);
+        assert_eq!(alone.tasks().len(), 3);
+    }
 }

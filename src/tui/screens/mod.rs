@@ -3,6 +3,7 @@
 pub mod clusters;
 mod comparable;
 mod comparison_chrome;
+pub mod eval;
 mod families;
 pub mod jobs;
 pub mod library;
@@ -14,7 +15,8 @@ mod test_data;
 use super::{Tab, TabSpec};
 
 /// All tabs, in the order of their number keys.
-pub static TABS: &[TabSpec] = &[library::SPEC, similarity::SPEC, clusters::SPEC, routing::SPEC, jobs::SPEC];
+pub static TABS: &[TabSpec] =
+    &[library::SPEC, similarity::SPEC, clusters::SPEC, routing::SPEC, eval::SPEC, jobs::SPEC];
 
 /// Place of a tab in [`TABS`].
 pub fn index(tab: Tab) -> usize {

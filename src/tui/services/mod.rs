@@ -3,6 +3,7 @@
 mod compute;
 mod data;
 mod engine;
+mod evaluations;
 mod latest_task;
 mod prompts;
 mod tasks;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use self::compute::Compute;
 use self::engine::Engine;
+use self::evaluations::Evaluations;
 use self::latest_task::LatestTask;
 use self::watch::{Watch, WatchCommand};
 use super::{
@@ -42,6 +44,7 @@ pub struct Services {
     compute: Compute,
     watch: Watch,
     jobs: Option<Jobs>,
+    evaluations: Evaluations,
     reload: LatestTask,
     data: LatestTask,
     closely: bool,
@@ -57,6 +60,7 @@ impl Services {
             compute: Compute::new(send.clone()),
             watch: Watch::start(source.clone(), send.clone()),
             jobs: None,
+            evaluations: Evaluations::new(send.clone()),
             reload: LatestTask::new("library"),
             data: LatestTask::new("data"),
             closely: false,
@@ -73,6 +77,7 @@ impl Services {
             match Jobs::open(library) {
                 Ok(jobs) => {
                     self.jobs = Some(jobs.clone());
+                    self.evaluations.set_jobs(jobs.clone());
                     self.watch.order(WatchCommand::Jobs(jobs));
                 }
                 Err(error) => self.send.send(Message::Error(error.to_string())),
@@ -96,6 +101,7 @@ impl Services {
             Effect::Compute(effect) => self.compute.run(effect),
             Effect::Engine(effect) => self.engine.handle(effect),
             Effect::Jobs(effect) => self.change_jobs(effect),
+            Effect::Eval(effect) => self.evaluations.run(effect),
             Effect::Prompts(effect) => self.prompts(effect),
             // The application and the event loop have taken these.
             Effect::App(_) | Effect::Suspend | Effect::Redraw | Effect::OpenLibrary(_) | Effect::Edit(_) => {}

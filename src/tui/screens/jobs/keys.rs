@@ -117,7 +117,7 @@ static JOB: Table = KeyTable {
         Binding::new(
             &[(Chord::char('o'), Action::Open)],
             "open",
-            "Show what the job made: its expert, its clusters, or its library instead of this one",
+            "Show what the job made: its expert, its clusters, its scores, or its library instead of this one",
         )
         .when(|s: &JobsScreen, _| s.made().is_some())
         .explains(),
@@ -217,8 +217,11 @@ impl JobsScreen {
             }
             Action::Refuse => {}
             Action::Open => {
-                let none = || AppEffect::Notice("this job has made nothing that could be shown".into());
-                return Some(vec![Effect::App(self.made().map_or_else(none, AppEffect::Open))]);
+                let shown = match (self.made(), self.job(shared)) {
+                    (Some(made), Some(job)) => AppEffect::Open { made, job: job.id.clone() },
+                    _ => AppEffect::Notice("this job has made nothing that could be shown".into()),
+                };
+                return Some(vec![Effect::App(shown)]);
             }
             Action::Move(motion) => {
                 self.awaited = None;

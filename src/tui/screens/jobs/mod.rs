@@ -19,6 +19,7 @@ use crossterm::event::KeyEvent;
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
+pub(super) use self::marks::state_glyph;
 pub use self::state::JobsScreen;
 use crate::tui::{Effect, JobsMessage, KeyHint, Screen, Shared, Tab, Theme, Wanted, screen::TabSpec};
 
@@ -45,7 +46,9 @@ impl Screen for JobsScreen {
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
         match &shared.wanted {
             Some(Wanted::Job(id)) => self.select_job(id, shared),
-            Some(Wanted::Clusters { .. }) | None => self.follow_cursor(shared),
+            Some(Wanted::Clusters { .. } | Wanted::Evaluation(_) | Wanted::Prompt(_)) | None => {
+                self.follow_cursor(shared)
+            }
         }
     }
 

@@ -77,7 +77,7 @@ fn the_cancel_question_says_what_becomes_of_the_work() {
         jobs[1].kind = Some(kind);
         let mut app = full_app();
         app.update(Message::Jobs(JobsMessage::List(jobs)));
-        press(&mut app, "5jx");
+        press(&mut app, "6jx");
         render_app(&app, 120, 40)
     };
     for (kind, then) in [
@@ -101,7 +101,7 @@ fn a_job_shows_what_it_does_before_its_first_step() {
         ..(*fixtures::job_detail()).clone()
     };
     let mut app = full_app();
-    press(&mut app, "5j");
+    press(&mut app, "6j");
     app.update(Message::Jobs(JobsMessage::List(jobs)));
     app.update(Message::Jobs(JobsMessage::Detail(Arc::new(detail))));
     let text = unwrapped(&render_app(&app, 80, 24));
@@ -111,7 +111,7 @@ fn a_job_shows_what_it_does_before_its_first_step() {
 #[test]
 fn what_was_cancelled_or_failed_goes_on() {
     let mut app = full_app();
-    press(&mut app, "5");
+    press(&mut app, "6");
     let offered = |app: &App| app.hints().iter().any(|binding| binding.keys == "r");
     for state in ["queued", "running", "cancelling", "finished"] {
         assert!(!offered(&app), "{state}");
@@ -176,7 +176,7 @@ fn other_keys_work_while_a_cancel_is_asked_about() {
         let mut app = asked();
         press(&mut app, keys);
         assert_eq!(app.tab(), tab);
-        press(&mut app, "5");
+        press(&mut app, "6");
         assert!(!render_app(&app, 80, 24).contains("Cancel train"), "the question is gone");
     }
     let mut app = asked();
@@ -212,7 +212,7 @@ fn the_cursor_stays_on_its_job_when_new_ones_come() {
 #[test]
 fn a_finished_clustering_shows_its_result_and_a_failed_job_its_error() {
     let mut app = full_app();
-    press(&mut app, "5jjj");
+    press(&mut app, "6jjj");
     app.update(Message::Jobs(JobsMessage::Detail(fixtures::cluster_detail())));
     let text = render_app(&app, 120, 40);
     assert!(text.contains("4 clusters of 3 experts · inertia 1.520"), "{text}");
@@ -229,7 +229,7 @@ fn a_job_that_was_just_started_is_the_selected_one_from_wherever_it_was_started(
         press(&mut app, "tasks/gerunds");
         let watched = app.update(Message::Jobs(JobsMessage::Started(Ok("g".into()))));
         app.update(Message::Key(code(KeyCode::Esc)));
-        press(&mut app, "5");
+        press(&mut app, "6");
         assert!(watched.contains(&Effect::Jobs(JobsEffect::Watch { id: Some("g".into()) })), "{watched:?}");
         // Before the list has it, keys do nothing to another job.
         assert_eq!(press(&mut app, "xy"), [], "from {start}");
@@ -287,7 +287,7 @@ fn long_lines_of_the_log_and_of_the_result_are_wrapped() {
 fn what_a_job_made_is_one_key_away() {
     let finished = |outcome: AnyReport| {
         let mut app = full_app();
-        press(&mut app, "5jjj");
+        press(&mut app, "6jjj");
         let mut detail = (*fixtures::cluster_detail()).clone();
         detail.outcome = Some(Ok(outcome));
         app.update(Message::Jobs(JobsMessage::Detail(Arc::new(detail))));
@@ -342,7 +342,7 @@ fn array(count: usize) -> Vec<JobSummary> {
 
 fn array_app(count: usize) -> App {
     let mut app = full_app();
-    press(&mut app, "5");
+    press(&mut app, "6");
     let mut jobs = fixtures::jobs();
     jobs.splice(1..1, array(count));
     app.update(Message::Jobs(JobsMessage::List(jobs)));

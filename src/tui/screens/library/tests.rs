@@ -122,7 +122,7 @@ fn filter_narrows_selects_and_is_cleared_by_escape() {
 #[test]
 fn selecting_elsewhere_moves_the_library_cursor() {
     let mut app = full_app();
-    press(&mut app, "5");
+    press(&mut app, "6");
     app.shared.selected = Some("topic".into());
     let effects = press(&mut app, "1");
     assert!(

@@ -51,7 +51,7 @@ use crate::catalog::Catalog;
 use crate::text::counted;
 use crate::tui::{
     AppEffect, ComputeMessage, Effect, EngineEffect, EngineMessage, EngineState, KeyHint, PromptsEffect,
-    Screen, Shared, Tab, Theme, TriedPrompt, screen::TabSpec,
+    Screen, Shared, Tab, Theme, TriedPrompt, Wanted, screen::TabSpec,
 };
 
 /// The Routing tab.
@@ -81,6 +81,9 @@ impl Screen for RoutingScreen {
         }
         if shared.engine == EngineState::Unloaded && shared.library.is_some() {
             effects.push(Effect::Engine(EngineEffect::Load));
+        }
+        if let Some(Wanted::Prompt(wanted)) = &shared.wanted {
+            effects.extend(self.take_wanted(wanted, shared));
         }
         effects
     }

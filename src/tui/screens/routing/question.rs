@@ -102,6 +102,12 @@ impl Question {
         if before == self.router { Change::Nothing } else { Change::Made }
     }
 
+    /// Takes a router as it is.
+    pub fn set_router(&mut self, router: &RouterConfig) {
+        self.before_single = None;
+        let _ = self.change(|own| own.clone_from(router));
+    }
+
     /// The next of the routers that the key stops at; one that needs an expert takes `expert`. After a library's own
     /// router comes Arrow as the paper has it, and after the last one the library's own again. Those that need the experts' own data are passed over where there is none
     /// (`has_data`): also says which were.

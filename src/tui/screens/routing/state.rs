@@ -15,7 +15,9 @@ use super::suggestions::Suggestions;
 use crate::library::Library;
 use crate::routing::{RouterSetting, Trace};
 use crate::text::listed;
-use crate::tui::{AppEffect, Effect, EngineEffect, EngineState, PromptsEffect, Shared, TextField};
+use crate::tui::{
+    AppEffect, Effect, EngineEffect, EngineState, PromptsEffect, Shared, TextField, WantedPrompt,
+};
 
 /// What keys act on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -198,6 +200,17 @@ impl RoutingScreen {
         let chosen = self.history.choose().filter(|_| take);
         self.set_focus(Focus::Map);
         chosen.map_or_else(Vec::new, |prompt| self.replace_prompt(&prompt, shared))
+    }
+
+    /// Takes a prompt with its router and a right answer from another tab.
+    pub(super) fn take_wanted(&mut self, wanted: &WantedPrompt, shared: &Shared) -> Vec<Effect> {
+        self.search = None;
+        self.reference = None;
+        self.set_focus(Focus::Map);
+        self.question.raw = wanted.raw;
+        self.question.set_router(&wanted.router);
+        self.experiment.set_reference(&wanted.reference);
+        self.replace_prompt(&wanted.prompt, shared)
     }
 
     fn replace_prompt(&mut self, prompt: &str, shared: &Shared) -> Vec<Effect> {

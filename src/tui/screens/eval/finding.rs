@@ -1,0 +1,132 @@
+//! What an evaluation found out, in a sentence.
+
+use crate::eval::{EvalReport, Mean, mean_text};
+use crate::jobs::JobState;
+use crate::text::{duration, printable};
+use crate::tui::Evaluated;
+
+/// A share or a loss as text, with its sign.
+pub(super) fn signed(value: f64, is_loss: bool) -> String {
+    if is_loss { format!("{value:+.3}") } else { format!("{:+.1}", value * 100.0) }
+}
+
+/// An interval as text.
+pub(super) fn interval_text([low, high]: [f64; 2], is_loss: bool) -> String {
+    format!("{} to {}", signed(low, is_loss), signed(high, is_loss))
+}
+
+/// The method with the best mean among those of `allowed`.
+fn best(scores: &[Option<Mean>], is_loss: bool, allowed: impl Fn(usize) -> bool) -> Option<(usize, Mean)> {
+    let sign = if is_loss { -1.0 } else { 1.0 };
+    let known = scores.iter().enumerate().filter(|(at, _)| allowed(*at));
+    let known = known.filter_map(|(at, mean)| Some((at, (*mean)?)));
+    // Of equals the first.
+    known.reduce(|best, one| if sign * one.1.score > sign * best.1.score { one } else { best })
+}
+
+/// What is being done, or why it ended early; nothing of a finished evaluation.
+pub(super) fn state(evaluated: &Evaluated) -> Option<String> {
+    let job = &evaluated.job;
+    let answers = (job.steps > 0).then(|| format!("{} of {} answers", job.step, job.steps));
+    let text = match job.state {
+        JobState::Finished => return None,
+        JobState::Queued => match &job.waits {
+            Some(why) => format!("Waits: {why}."),
+            None => "Waits for its turn.".into(),
+        },
+        JobState::Running => {
+            let left = evaluated.left.map(|left| format!("{} left", duration(left)));
+            let counts: Vec<String> = ["Running".into()].into_iter().chain(answers).chain(left).collect();
+            let stage = evaluated.stage.as_ref().map(|stage| format!(": {stage}"));
+            format!("{}{}.", counts.join(", "), stage.unwrap_or_default())
+        }
+        JobState::Cancelling => "Is being cancelled; what it found out is kept.".into(),
+        JobState::Cancelled => match answers {
+            Some(answers) => format!("Was cancelled after {answers}, which are kept."),
+            None => "Was cancelled before it began.".into(),
+        },
+        JobState::Failed => format!("Failed: {}", job.error.as_deref().unwrap_or("for an unknown reason")),
+    };
+    Some(printable(&text).into_owned())
+}
+
+/// Which method is best where it matters most, and by how much.
+pub(super) fn sentence(report: &EvalReport) -> Option<String> {
+    let group = |name: &str| report.means.iter().find(|group| group.name == name && !group.is_loss);
+    let group = group("held out").or_else(|| group("all")).or_else(|| report.means.first())?;
+    let is_own = |at: usize| report.methods.get(at).is_some_and(|label| label == "expert");
+    let (at, mean) = best(&group.scores, group.is_loss, |at| !is_own(at))?;
+    let name = report.methods.get(at)?;
+    let score = mean_text(Some(&mean), group.is_loss, " ± ");
+    let over = match (group.name.as_str(), group.tasks) {
+        ("held out", 1) => "the held-out task".into(),
+        ("held out", tasks) => format!("{tasks} held-out tasks"),
+        (_, 1) => "the task".into(),
+        (_, tasks) => format!("{tasks} tasks"),
+    };
+    let against = report.differences.first().map(|d| d.against.as_str());
+    let found = report.differences.iter().find(|found| {
+        found.group.as_ref() == Some(&group.name) && found.method == *name && found.is_loss == group.is_loss
+    });
+    let mut text = match found {
+        _ if against == Some(name) => format!("Nothing is above {name} over {over}: {score}"),
+        Some(found) => {
+            let [low, high] = found.difference.interval;
+            let by = signed(found.difference.difference, group.is_loss);
+            let sure = if low <= 0.0 && high >= 0.0 { ", which may be chance" } else { "" };
+            let interval = interval_text(found.difference.interval, group.is_loss);
+            format!("{name} is best over {over}: {score}, {by} to {} ({interval}){sure}", found.against)
+        }
+        None => format!("{name} is best over {over}: {score}"),
+    };
+    if let Some(gap) = report.oracle_gaps.iter().find(|gap| gap.method == *name && gap.tasks > 0) {
+        let behind = gap.difference.difference * 100.0;
+        let side = if behind < 0.0 { "above" } else { "behind" };
+        text.push_str(&format!("; {:.1} {side} each task's own expert", behind.abs()));
+    }
+    text.push('.');
+    Some(printable(&text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::fixtures;
+
+    #[test]
+    fn the_sentence_says_who_wins_where_it_matters_and_whether_it_may_be_chance() {
+        let report = fixtures::evaluated().report;
+        let text = sentence(&report).unwrap();
+        assert_eq!(
+            text,
+            "arrow:k=3 is best over 2 held-out tasks: 40.0 ± 10.0, +20.0 to base (-5.0 to +45.0), which may be chance; \
+             15.0 behind each task's own expert."
+        );
+        let mut alone = report.clone();
+        alone.methods = vec!["base".into()];
+        alone.means.iter_mut().for_each(|group| group.scores = vec![group.scores[1]]);
+        (alone.differences, alone.oracle_gaps) = (Vec::new(), Vec::new());
+        assert_eq!(sentence(&alone).unwrap(), "base is best over 2 held-out tasks: 20.0 ± 20.0.");
+        assert_eq!(sentence(&EvalReport::default()), None);
+    }
+
+    #[test]
+    fn what_is_not_finished_says_how_far_it_is() {
+        let mut evaluated = fixtures::evaluated();
+        assert_eq!(state(&evaluated), None);
+        (evaluated.job.state, evaluated.job.step, evaluated.job.steps) = (JobState::Running, 30, 120);
+        (evaluated.left, evaluated.stage) = (Some(61.0), Some("arrow: plurals, 3 of 4".into()));
+        assert_eq!(
+            state(&evaluated).unwrap(),
+            "Running, 30 of 120 answers, 1m01s left: arrow: plurals, 3 of 4."
+        );
+        evaluated.job.state = JobState::Failed;
+        evaluated.job.error = Some("no\x1b[2J base".into());
+        assert_eq!(state(&evaluated).unwrap(), "Failed: no\\u{1b}[2J base");
+        evaluated.job.state = JobState::Cancelled;
+        assert!(state(&evaluated).unwrap().starts_with("Was cancelled after 30 of 120 answers"));
+        evaluated.job.steps = 0;
+        (evaluated.job.state, evaluated.left) = (JobState::Running, None);
+        assert_eq!(state(&evaluated).unwrap(), "Running: arrow: plurals, 3 of 4.");
+    }
+}

@@ -1,0 +1,245 @@
+//! The Eval tab: what it shows at every size, and what it asks for.
+
+use std::sync::Arc;
+
+use crossterm::event::KeyCode;
+
+use super::TAB;
+use crate::eval::{EvalReport, Mean, ReportedTask};
+use crate::jobs::{JobState, JobSummary};
+use crate::tui::testing::{
+    SIZES, assert_colourless, assert_screen, buffer_app, full_app, new_app, press, press_code, render_app,
+    text,
+};
+use crate::tui::{
+    App, Depth, Effect, EvalEffect, EvalMessage, Evaluated, JobsEffect, JobsMessage, Message, fixtures,
+};
+
+/// The tab with these jobs among others, and the tickets of what it asked for.
+fn with_jobs(jobs: Vec<JobSummary>) -> (App, Vec<(u64, String)>) {
+    let mut app = full_app();
+    let all = jobs.into_iter().chain(fixtures::jobs()).collect();
+    app.update(Message::Jobs(JobsMessage::List(all)));
+    let effects = press(&mut app, "5");
+    assert_eq!(app.tab(), TAB);
+    let asked = reads(effects);
+    (app, asked)
+}
+
+fn reads(effects: Vec<Effect>) -> Vec<(u64, String)> {
+    let read = |effect| match effect {
+        Effect::Eval(EvalEffect::Read { ticket, id }) => Some((ticket, id)),
+        _ => None,
+    };
+    effects.into_iter().filter_map(read).collect()
+}
+
+fn tell(app: &mut App, ticket: u64, evaluated: Evaluated) -> Vec<Effect> {
+    app.update(Message::Eval(EvalMessage::Read { ticket, result: Ok(Arc::new(evaluated)) }))
+}
+
+/// The tab with the finished evaluation.
+fn eval_app() -> App {
+    let (mut app, asked) = with_jobs(vec![fixtures::eval_job("g", JobState::Finished)]);
+    let [(ticket, id)] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!(id, "g");
+    tell(&mut app, *ticket, fixtures::evaluated());
+    app
+}
+
+/// Many methods on many tasks.
+fn large(methods: usize, tasks: usize) -> Evaluated {
+    let task = |at: usize| ReportedTask {
+        task: format!("task_{at:03}"),
+        family: format!("family_{}", at / 8),
+        held_out: at.is_multiple_of(4),
+        items: 10,
+        metric: Default::default(),
+    };
+    let score = |at: usize| Some(Mean { score: (at % 101) as f64 / 100.0, stderr: Some(0.05) });
+    let report = EvalReport {
+        methods: (0..methods).map(|at| format!("single:expert_{at:03}")).collect(),
+        tasks: (0..tasks).map(task).collect(),
+        scores: (0..tasks)
+            .map(|task| (0..methods).map(|method| score(task * 7 + method)).collect())
+            .collect(),
+        ..EvalReport::default()
+    };
+    Evaluated { report, ..fixtures::evaluated() }
+}
+
+#[test]
+fn the_table_looks_right_at_every_size() {
+    let app = eval_app();
+    for (width, height) in SIZES.into_iter().chain([(30, 8), (160, 48), (120, 36)]) {
+        assert_screen!(format!("table_{width}x{height}"), render_app(&app, width, height));
+    }
+}
+
+#[test]
+fn without_colour_a_glyph_says_how_high_a_score_is_and_a_star_which_is_best() {
+    let app = eval_app();
+    let drawn = buffer_app(&app, 80, 24, Depth::Plain);
+    assert_colourless(&drawn);
+    assert_screen!("table_without_colour", text(&drawn));
+    let basic = text(&buffer_app(&app, 80, 24, Depth::Basic));
+    assert_eq!(basic, text(&drawn));
+}
+
+#[test]
+fn nothing_is_asked_for_before_the_tab_is_seen_and_each_state_once() {
+    let mut app = new_app();
+    app.update(Message::Library(Ok(fixtures::library())));
+    let list = |state| Message::Jobs(JobsMessage::List(vec![fixtures::eval_job("g", state)]));
+    assert_eq!(reads(app.update(list(JobState::Running))), []);
+    let asked = reads(press(&mut app, "5"));
+    let [(ticket, _)] = asked[..] else { panic!("{asked:?}") };
+    // What is being read is not asked for again.
+    assert_eq!(reads(app.update(list(JobState::Running))), []);
+    let running = Evaluated { job: fixtures::eval_job("g", JobState::Running), ..fixtures::evaluated() };
+    // An answer to nobody is dropped.
+    tell(&mut app, ticket + 1, fixtures::evaluated());
+    assert!(render_app(&app, 80, 24).contains("reading the evaluation"));
+    assert_eq!(tell(&mut app, ticket, running.clone()), []);
+    let again = reads(app.update(list(JobState::Running)));
+    assert_eq!(again.len(), 1, "it works");
+    tell(&mut app, again[0].0, running.clone());
+    let ended = reads(app.update(list(JobState::Finished)));
+    assert_eq!(ended.len(), 1, "it has ended");
+    // One that ended while it was read is read once more.
+    let once_more = reads(tell(&mut app, ended[0].0, running));
+    assert_eq!(once_more.len(), 1);
+    tell(&mut app, once_more[0].0, fixtures::evaluated());
+    assert_eq!(reads(app.update(list(JobState::Finished))), []);
+}
+
+#[test]
+fn earlier_evaluations_are_chosen_from_a_list() {
+    let jobs = vec![fixtures::eval_job("h", JobState::Failed), fixtures::eval_job("g", JobState::Finished)];
+    let (mut app, asked) = with_jobs(jobs);
+    assert_eq!(asked[0].1, "h", "the newest first");
+    press(&mut app, "e");
+    let listed = render_app(&app, 100, 24);
+    assert!(listed.contains(" 2 evaluations ") && listed.contains("120 answers"), "{listed}");
+    press(&mut app, "j");
+    let effects = press_code(&mut app, KeyCode::Enter);
+    let chosen = reads(effects);
+    assert_eq!(chosen[0].1, "g");
+    // The answer to what is no longer wanted is dropped.
+    tell(&mut app, asked[0].0, large(3, 3));
+    tell(&mut app, chosen[0].0, fixtures::evaluated());
+    let shown = render_app(&app, 160, 48);
+    assert!(shown.contains("2 of 2 evaluations") && shown.contains("past-tense"), "{shown}");
+    press(&mut app, "eq");
+    assert!(!app.should_quit());
+    press_code(&mut app, KeyCode::Esc);
+    assert!(!render_app(&app, 100, 24).contains(" 2 evaluations "));
+}
+
+#[test]
+fn one_that_cannot_be_read_says_why() {
+    let (mut app, asked) = with_jobs(vec![fixtures::eval_job("g", JobState::Finished)]);
+    let result = Err("spec.json:\x1b[2J cannot be read".to_string());
+    app.update(Message::Eval(EvalMessage::Read { ticket: asked[0].0, result }));
+    let shown = render_app(&app, 80, 24);
+    assert!(shown.contains("✗ spec.json:\\u{1b}[2J cannot be read"), "{shown}");
+}
+
+#[test]
+fn cancelling_asks_first() {
+    let (mut app, _) = with_jobs(vec![fixtures::eval_job("g", JobState::Running)]);
+    assert_eq!(press(&mut app, "c"), []);
+    assert!(render_app(&app, 80, 24).contains("Cancel library on tasks?"));
+    assert_eq!(press(&mut app, "n"), []);
+    assert_eq!(press(&mut app, "cy"), [Effect::Jobs(JobsEffect::Cancel { id: "g".into() })]);
+    let mut over = eval_app();
+    press(&mut over, "c");
+    assert!(render_app(&over, 80, 24).contains("no evaluation is under way here"));
+}
+
+#[test]
+fn a_new_one_is_started_by_the_form() {
+    let (mut app, _) = with_jobs(Vec::new());
+    assert!(render_app(&app, 80, 24).contains("No evaluation of this library yet."));
+    press(&mut app, "n");
+    assert!(render_app(&app, 80, 24).contains("Evaluate methods on tasks"));
+}
+
+#[test]
+fn families_fold_and_the_cursor_stays_on_its_line() {
+    let mut app = eval_app();
+    press(&mut app, "jjj");
+    assert!(render_app(&app, 80, 24).contains("past-tense"));
+    press(&mut app, " ");
+    let folded = render_app(&app, 80, 24);
+    assert!(folded.contains("▸ inflection") && !folded.contains("past-tense "), "{folded}");
+    assert!(folded.contains("majority on inflection: – · 2 tasks"), "{folded}");
+    press(&mut app, "z");
+    let open = render_app(&app, 80, 24);
+    assert!(open.contains("▾ inflection"), "{open}");
+}
+
+#[test]
+fn many_methods_and_tasks_scroll_both_ways() {
+    let (mut app, asked) = with_jobs(vec![fixtures::eval_job("g", JobState::Finished)]);
+    tell(&mut app, asked[0].0, large(200, 256));
+    for (width, height) in [(160, 48), (80, 24), (40, 10), (30, 8)] {
+        press(&mut app, "g");
+        (0..200).for_each(|_| drop(press(&mut app, "h")));
+        let top = render_app(&app, width, height);
+        assert!(top.contains("all ") && !top.contains('‹') && top.contains('›'), "{top}");
+        press(&mut app, "z");
+        (0..200).for_each(|_| drop(press(&mut app, "l")));
+        press(&mut app, "G");
+        let end = render_app(&app, width, height);
+        assert!(
+            end.contains("52 ") && end.contains("99") && end.contains('‹') && !end.contains('›'),
+            "{end}"
+        );
+        press(&mut app, "z");
+    }
+}
+
+#[test]
+fn survives_every_size_with_every_key() {
+    let keys = "jlGL zzgHenyec q";
+    for (width, height) in
+        [(0, 0), (1, 1), (2, 3), (5, 4), (9, 6), (20, 3), (30, 8), (31, 7), (118, 14), (300, 90)]
+    {
+        let mut app = eval_app();
+        for key in keys.chars() {
+            render_app(&app, width, height);
+            press(&mut app, &key.to_string());
+        }
+        let (mut empty, asked) = with_jobs(vec![fixtures::eval_job("g", JobState::Running)]);
+        let nothing = Evaluated {
+            report: EvalReport::default(),
+            known: Some(Vec::new()),
+            job: fixtures::eval_job("g", JobState::Running),
+            ..fixtures::evaluated()
+        };
+        tell(&mut empty, asked[0].0, nothing);
+        for key in keys.chars() {
+            render_app(&empty, width, height);
+            press(&mut empty, &key.to_string());
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finished_says_how_far_each_score_is() {
+    let (mut app, asked) = with_jobs(vec![fixtures::eval_job("g", JobState::Running)]);
+    let mut evaluated = fixtures::evaluated();
+    evaluated.job = fixtures::eval_job("g", JobState::Running);
+    evaluated.report.scores[1][3] = None;
+    let mut known = vec![vec![4; 5]; 6];
+    (known[0][3], known[1][3]) = (2, 0);
+    evaluated.known = Some(known);
+    evaluated.stage = Some("uniform: plurals, 0 of 4".into());
+    tell(&mut app, asked[0].0, evaluated);
+    let drawn = render_app(&app, 120, 36);
+    assert!(drawn.contains("Running, 30 of 120 answers: uniform: plurals, 0 of 4."), "{drawn}");
+    let line = |name: &str| drawn.lines().find(|line| line.contains(name)).unwrap().to_string();
+    assert!(line("plurals ").contains("0/4"), "{drawn}");
+    assert!(line("past-tense ").contains("35.0…"), "{drawn}");
+}
