@@ -256,7 +256,7 @@ fn prefill_and_decode(session: &mut Session, runs: usize) -> Result<(f64, f64)> 
     for run in 0..=runs {
         let mut ids = ids(LENGTH, vocab);
         // Another first token, so that nothing of the last run's cache serves.
-        ids[0] = 200 + run as u32;
+        ids[0] = ((200 + run) % vocab) as u32;
         let prompt = Prompt { parts: vec![Part::Prompt; ids.len()], ids };
         let options = GenerateOptions { max_tokens: DECODE, ..GenerateOptions::default() };
         let (start, mut ticks) = (Instant::now(), Vec::new());

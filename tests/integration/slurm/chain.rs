@@ -34,8 +34,10 @@ fn runs(place: &Place, executor: &str) {
         started["jobs"].as_array().unwrap().iter().map(|job| job["job"].as_str().unwrap().into()).collect();
     assert_eq!(private.len(), TASKS);
     let clusters = step(&["cluster", "--k", "2"], &private);
-    let mbc =
-        step(&[&["train-clusters", "--k", "2", "--out", &out][..], &training].concat(), &[clusters.clone()]);
+    let mbc = step(
+        &[&["train-clusters", "--k", "2", "--out", &out][..], &training].concat(),
+        std::slice::from_ref(&clusters),
+    );
     let output = place
         .program(BINARY)
         .arg("eval")
