@@ -128,7 +128,6 @@ impl Against<'_> {
             true => format!("{now}, as before"),
             false => format!("{then} → {now}"),
         };
-        let mut lines = vec![("router", change(name(&kept.asked), name(&shown.asked)))];
         let of = |experts: &[String], found: Option<(usize, f64)>| match found {
             Some((expert, share)) => {
                 let name = experts.get(expert).map_or("", String::as_str);
@@ -136,12 +135,11 @@ impl Against<'_> {
             }
             None => "nobody".into(),
         };
-        lines.push((
+        // What a person asks first comes first: few rows have room for little more.
+        let mut lines = vec![(
             "winner",
             change(of(&kept.trace.experts, kept.winner), of(&shown.trace.experts, winner(shown))),
-        ));
-        let entropy = |value: f64| format!("{value:.2}");
-        lines.push(("entropy", change(entropy(kept.entropy), entropy(shown.digest.entropy))));
+        )];
         lines.push((
             "moved",
             match kept.moved(shown) {
@@ -160,6 +158,9 @@ impl Against<'_> {
             });
             lines.push(("choices", format!("{} have another winner{most}", percent(share))));
         }
+        lines.push(("router", change(name(&kept.asked), name(&shown.asked))));
+        let entropy = |value: f64| format!("{value:.2}");
+        lines.push(("entropy", change(entropy(kept.entropy), entropy(shown.digest.entropy))));
         if let (Some(then), Some(now)) = (&kept.answer, self.answer) {
             let (then, now) = (one_line(then), one_line(now));
             lines.push(("answer", change(then, now)));

@@ -293,8 +293,16 @@ impl CellDetail<'_> {
         if let Known::Found(why) = self.known
             && let Some(found) = why.modules.get(module)
         {
-            let entry =
-                |one: &WhyExpert| Entry { expert: one.expert, weight: one.weight, scores: Some(*one) };
+            // Another pass rounds otherwise: the weights stay those of the routing that is shown.
+            let weights = self.trace.weights(self.token, module);
+            let weight = |expert: usize| {
+                weights.iter().find(|(other, _)| *other as usize == expert).map_or(0.0, |(_, weight)| *weight)
+            };
+            let entry = |one: &WhyExpert| Entry {
+                expert: one.expert,
+                weight: weight(one.expert),
+                scores: Some(*one),
+            };
             return found.experts.iter().map(entry).collect();
         }
         let weights = self.trace.weights(self.token, module).iter();

@@ -58,10 +58,15 @@ impl Costs {
         self.0.as_ref().filter(|measured| measured.asked.is_same_run(now))
     }
 
-    /// What routing adds to each token of an answer, as far as it is known of this very run.
+    /// What routing adds to each token of an answer or, where that was too short, of the prompt, as far as it is known of
+    /// this very run.
     pub fn in_short(&self, now: &Asked) -> Option<String> {
-        let cost = self.of(now)?.result.as_ref()?.as_ref().ok()?;
-        Some(format!("routing {}", milliseconds(cost.routed.token? - cost.base.token?)))
+        let Cost { tokens, routed, base, .. } = self.of(now)?.result.as_ref()?.as_ref().ok()?;
+        let more = match (routed.token, base.token) {
+            (Some(routed), Some(base)) => routed - base,
+            _ => (routed.prompt - base.prompt) / (*tokens).max(1) as f64,
+        };
+        Some(format!("routing {}", milliseconds(more)))
     }
 
     /// Lines of a name and a sentence.

@@ -354,6 +354,11 @@ impl Experiment {
         }
     }
 
+    /// What was stopped or failed is asked again with the next comparison.
+    pub fn retry(&mut self) {
+        self.rows.retain(|row| row.error.is_none());
+    }
+
     /// Ends what is under way; what was found stays.
     pub fn stop(&mut self) -> Vec<Effect> {
         if !self.is_running() {

@@ -117,6 +117,7 @@ impl RoutingScreen {
         self.map.token = None;
         let asked = self.question.asked();
         let mut effects = self.leave(&asked);
+        self.experiment.retry();
         effects.extend(self.exchange.ask(asked, true, shared));
         effects.extend(self.remember());
         effects

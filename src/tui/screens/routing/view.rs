@@ -361,7 +361,7 @@ impl Look<'_> {
         let why_wish = if explains { Wish::new(why.min(4), why) } else { Wish::default() };
         let against = self.against();
         let against_rows = against.as_ref().map_or(0, |against| against.lines().len() + 1);
-        let against_wish = Wish::new(against_rows.min(4), against_rows);
+        let against_wish = Wish::new(against_rows.min(5), against_rows);
         let signs_wish = Wish::new(signs.len(), signs.len());
         let (panes, list, side) = if wide {
             // What a person asked for comes before what is there anyway.
@@ -475,7 +475,8 @@ impl Look<'_> {
             if area.height >= 16 { legend(shown, &screen.marks, false, true) } else { Vec::new() };
         if let Some(kept) = self.difference() {
             let router = printable(&kept.asked.router.to_string()).into_owned();
-            signs.insert(0, format!("{SAME} led by the same expert as under {router}"));
+            let text = format!("{SAME} as under {router}");
+            signs.insert(0, truncate(&text, usize::from(right.width)));
         }
         let legend: Vec<String> = flow(&signs, usize::from(right.width));
         let legend: Vec<String> = legend.into_iter().filter(|line| !line.is_empty()).collect();

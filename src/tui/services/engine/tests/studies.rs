@@ -109,7 +109,7 @@ fn a_real_model_compares_routers_and_says_which_experts_an_answer_is_owed_to() {
     assert_eq!(found.experts.len(), 2);
 
     // One token's reasons have the weights of its routing.
-    let tokens = found_tokens(&trace);
+    let tokens = found_tokens(trace);
     let token = tokens.ids.len() - 1;
     let study = Study::Explain { prompt: tokens, router: RouterConfig::default(), token, most: 3 };
     bench.engine.handle(EngineEffect::Study { ticket: 8, study });
