@@ -161,7 +161,7 @@ fn work(job: &Path, watched: &Arc<Mutex<Watched>>) -> Result<JobState> {
         (Ok(asked), Ok(_)) => work_in_turn(job, asked, &*executor, &cancel),
         (Err(error), _) | (_, Err(error)) => Err(Error::msg(error.to_string())),
     };
-    if !executor.locks() {
+    if !executor.locks() && !lock(watched).gone {
         // Its end is written when there is a place for it.
         is_back_in_time(job, &Cancel::new());
     }
