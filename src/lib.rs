@@ -5,6 +5,7 @@
 //! | modules | subject |
 //! |---|---|
 //! | `cli`, `tui` | one file per command; the screens |
+//! | `recipe` | experiments: a graph of jobs from a recipe, and its report |
 //! | `jobs` | job directories, events, the queue, workers |
 //! | `eval` | methods × tasks, legibility of routing |
 //! | `import` | tasks out of datasets as others keep them |
@@ -64,6 +65,7 @@ pub mod module_path;
 pub mod named;
 pub mod outside;
 pub mod plot;
+pub mod recipe;
 pub mod routing;
 pub mod scorers;
 pub mod settings;

@@ -29,12 +29,15 @@ mod pair;
 mod project;
 mod prototypes;
 mod route;
+mod run;
 mod show;
 mod similarity;
+mod sweep_k;
 mod table;
 mod train;
 mod train_clusters;
 mod train_many;
+mod transfer;
 mod tune;
 mod worker;
 
@@ -102,6 +105,9 @@ enum Command {
     Merge(merge::MergeArgs),
     Eval(eval::EvalArgs),
     Tune(tune::TuneArgs),
+    Run(run::RunArgs),
+    SweepK(sweep_k::SweepKArgs),
+    Transfer(transfer::TransferArgs),
     Import(import::ImportArgs),
     Jobs(jobs::JobsArgs),
     Fetch(fetch::FetchArgs),
@@ -116,7 +122,7 @@ pub type Workbench = fn(PathBuf, BaseArgs, Ground) -> Result<()>;
 
 /// Runs the command line of this process; `workbench` is what a command line without a command opens.
 pub fn main(workbench: Workbench) -> ExitCode {
-    run(std::env::args_os().collect(), workbench)
+    start(std::env::args_os().collect(), workbench)
 }
 
 /// The definition of the command line, from which `--help`, completions and the pages of commands are made.
@@ -124,7 +130,7 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-fn run(arguments: Vec<OsString>, workbench: Workbench) -> ExitCode {
+fn start(arguments: Vec<OsString>, workbench: Workbench) -> ExitCode {
     if let Err(error) = crate::cpu::check().and_then(|()| mistyped::check(&arguments)) {
         return output::finish(Err(error));
     }
@@ -175,6 +181,9 @@ fn dispatch(cli: Cli, workbench: Workbench) -> Result<()> {
         Some(Command::Merge(args)) => merge::run(&args, &output),
         Some(Command::Eval(args)) => eval::run(&args, &output),
         Some(Command::Tune(args)) => tune::run(&args, &output),
+        Some(Command::Run(args)) => run::run(&args, &output),
+        Some(Command::SweepK(args)) => sweep_k::run(&args, &output),
+        Some(Command::Transfer(args)) => transfer::run(&args, &output),
         Some(Command::Import(args)) => import::run(&args, &output),
         Some(Command::Jobs(args)) => jobs::run(&args, &output),
         Some(Command::Fetch(args)) => fetch::run(&args, &output),

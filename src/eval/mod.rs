@@ -23,6 +23,7 @@ mod statistics;
 mod store;
 mod summary;
 mod tables;
+mod transfer;
 mod tune;
 
 pub use asked_task::AskedTask;
@@ -48,4 +49,5 @@ pub use split::Split;
 pub use statistics::{Mean, RESAMPLES, interval_of_mean, interval_over_tasks, quantile};
 pub use store::{Cell, Known, Origin, Record, Store};
 pub use tables::{FORMATS, Format, Line, csv, drawn, format_of, latex, lines, markdown, mean_text};
+pub use transfer::{Predictor, Transfer, spearman};
 pub use tune::{CANDIDATES, TuneEvent, Tuned, is_noise, with_default};

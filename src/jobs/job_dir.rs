@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::after::After;
 use super::kinds::{AnyJob, Use};
 use super::layout::{
-    AFTER, CANCEL, CORES, EVENTS, EXECUTOR, GROUP, HOLD, LOCK, LOG, ORDER, ORIGIN, OUTLINE, RESULT, SPEC,
-    STATE, WORKER,
+    AFTER, CANCEL, CORES, EVENTS, EXECUTOR, GROUP, HOLD, LIBRARY, LOCK, LOG, ORDER, ORIGIN, OUTLINE, RESULT,
+    SPEC, STATE, WORKER,
 };
 use super::{JobState, origin, times};
 use crate::clock::rfc3339;
@@ -25,6 +25,7 @@ pub const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 const UNFINISHED: &str = ".new-";
 const MAX_SPEC: u64 = 1 << 20;
 pub const MAX_RESULT: u64 = 1 << 26;
+const MAX_PLACE: u64 = 1 << 12;
 
 /// A job's directory; whoever made it holds its lock until it is dropped or handed to a worker.
 #[derive(Debug)]
@@ -47,7 +48,9 @@ impl JobDir {
             let text = serde_json::to_vec(after).map_err(|error| Error::msg(error.to_string()))?;
             own::create(&fresh.path().join(AFTER), &text)?;
         }
-
+        if let Some(place) = place_of(fresh.path(), job) {
+            own::create(&fresh.path().join(LIBRARY), place.as_bytes())?;
+        }
         origin::mark(fresh.path());
         let stem = id_stem(SystemTime::now(), job);
         for attempt in 1..10_000 {
@@ -68,10 +71,11 @@ impl JobDir {
     /// When its lock is taken, or it is no job.
     pub(super) fn reopen(path: PathBuf) -> Result<Self> {
         // What the worker will write to must not lead elsewhere: the directory may come from anywhere.
-        for name in [
+        let files = [
             LOCK, WORKER, EVENTS, LOG, RESULT, STATE, OUTLINE, AFTER, EXECUTOR, ORIGIN, GROUP, ORDER, HOLD,
-            CORES,
-        ] {
+            CORES, LIBRARY,
+        ];
+        for name in files {
             own::open(&path.join(name))?;
         }
         // What workers that were killed left behind.
@@ -229,12 +233,41 @@ impl ResultRoom {
     }
 }
 
+/// The library that a job works on.
+fn library_of_spec(spec: &AnyJob) -> Option<PathBuf> {
+    spec.uses().into_iter().find(|(how, _)| *how == Use::Library).map(|(_, path)| path)
+}
+
+/// What is noted of the library of a job that is not the folder in whose state its directory lies: where it is below that
+/// folder (`private` of an experiment, which holds several libraries), or nothing where it lies elsewhere.
+fn place_of(job: &Path, spec: &AnyJob) -> Option<String> {
+    let home = origin::library_of(job)?;
+    let library = library_of_spec(spec)?.canonicalize().ok()?;
+    let place = library.strip_prefix(&home).map_or(Some(""), Path::to_str)?.to_string();
+    (library != home).then_some(place)
+}
+
+/// The library in which the job's directory lies, or the one below it that was noted when the job was made; `None` where
+/// its library lies elsewhere, and does not move along.
+fn home_of(job: &Path) -> Option<PathBuf> {
+    let home = origin::library_of(job)?;
+    let Some(noted) = own::read(&job.join(LIBRARY), MAX_PLACE).ok().flatten() else { return Some(home) };
+    let place = PathBuf::from(String::from_utf8(noted).ok()?);
+    // Anybody may have written it: it leads nowhere else.
+    let is_below = place.components().all(|part| matches!(part, Component::Normal(_)));
+    match (is_below, place == Path::new("")) {
+        (_, true) => None,
+        (true, false) => Some(home.join(place)),
+        (false, false) => Some(home),
+    }
+}
+
 /// The spec of the job in `job`. Where its library has moved since, paths are where they are now: a job works on the
-/// library in which its directory lies.
+/// library in which its directory lies, or on one below that.
 pub fn read_spec(job: &Path) -> Result<AnyJob> {
     let mut spec = read_written(job)?;
-    let Some(home) = origin::library_of(job) else { return Ok(spec) };
-    let library = spec.uses().into_iter().find(|(how, _)| *how == Use::Library).map(|(_, path)| path);
+    let Some(home) = home_of(job) else { return Ok(spec) };
+    let library = library_of_spec(&spec);
     if let Some(old) = library.filter(|old| *old != home)
         && old.canonicalize().map_or(true, |real| real != home)
     {
@@ -292,6 +325,33 @@ mod tests {
         let path = jobs[0].path().to_path_buf();
         drop(jobs);
         assert!(!Lock::is_taken(&path.join(LOCK)));
+    }
+
+    #[test]
+    fn a_job_on_a_library_below_its_home_follows_it_there() {
+        let place = tempfile::tempdir().unwrap();
+        let (old, new) = (place.path().join("old"), place.path().join("new"));
+        for folder in ["private", "mbc", ".lora-tui/jobs"] {
+            std::fs::create_dir_all(old.join(folder)).unwrap();
+        }
+        let library = |home: &Path| home.canonicalize().unwrap().join("private");
+        let asked = spec(&library(&old).display().to_string());
+        let job = JobDir::create(&old.join(".lora-tui/jobs"), &asked, &[]).unwrap();
+        assert_eq!(read_spec(job.path()).unwrap(), asked);
+        let id = job.id();
+        std::fs::rename(&old, &new).unwrap();
+        let job = new.join(".lora-tui/jobs").join(id);
+        assert_eq!(read_spec(&job).unwrap(), spec(&library(&new).display().to_string()));
+        // A place that leads elsewhere is none.
+        std::fs::write(job.join(LIBRARY), "../mbc").unwrap();
+        let home = new.canonicalize().unwrap().display().to_string();
+        assert_eq!(read_spec(&job).unwrap(), spec(&home));
+        // A library elsewhere stays there.
+        let elsewhere = place.path().canonicalize().unwrap().join("elsewhere");
+        std::fs::create_dir(&elsewhere).unwrap();
+        let asked = spec(&elsewhere.display().to_string());
+        let job = JobDir::create(&new.join(".lora-tui/jobs"), &asked, &[]).unwrap();
+        assert_eq!(read_spec(job.path()).unwrap(), asked);
     }
 
     #[test]

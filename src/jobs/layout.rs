@@ -16,6 +16,7 @@ pub const GROUP: &str = "group";
 pub const HOLD: &str = "hold";
 pub const ORDER: &str = "order";
 pub const CORES: &str = "cores";
+pub const LIBRARY: &str = "library";
 
 /// Whether a directory's name can be a job's: what people type and see, so plain ASCII.
 pub fn is_id(name: &str) -> bool {

@@ -8,6 +8,7 @@
 //! | `origin` | starter | that this user started it on this machine: a digest of the spec with the user's key |
 //! | `after.json` | starter | ids of the jobs that have to be finished before it begins, if any |
 //! | `executor.json` | starter | who runs it, and what it is known by there |
+//! | `library` | starter | where its library is below the folder whose job it is, if that is another; nothing where elsewhere |
 //! | `group` | starter | the first of the jobs that were started together with it |
 //! | `cores` | starter | how many cores it takes, if that was said |
 //! | `hold` | anybody | its existence keeps the job from beginning |

@@ -50,7 +50,7 @@ pub(crate) use formats::keys::language_tensor;
 pub use formats::{BaseTraits, FORMATS, Format, Heads, Selection, formats_table, variants_table};
 pub use library::Library;
 pub use manifest::{BaseSpec, CalibrationDefaults, Manifest, RouterDefaults, Template};
-pub(crate) use moved::{moved, relative};
+pub(crate) use moved::{moved, real_of, relative};
 pub use provenance::{MergeProvenance, MergedExpert, Provenance, TaskRecord};
 pub(crate) use safetensors::replace_safetensors;
 pub(crate) use safetensors::{Dtype, parse_header, read_header};

@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::{Error, Result};
+
 /// Where `path` lies now that the folder `old` is `new`: below it, or where it was seen from it. What is not there
 /// stays as it was written.
 pub(crate) fn moved(path: &Path, old: &Path, new: &Path) -> PathBuf {
@@ -26,6 +28,21 @@ pub(crate) fn relative(path: &Path, from: &Path) -> Option<PathBuf> {
         steps.push("..");
     }
     None
+}
+
+/// The real path of a folder that may not exist yet.
+///
+/// # Errors
+/// When there is no working directory.
+pub(crate) fn real_of(path: &Path) -> Result<PathBuf> {
+    let path = std::path::absolute(path).map_err(|e| Error::io(path, e))?;
+    for place in path.ancestors() {
+        if let Ok(real) = place.canonicalize() {
+            let rest = path.strip_prefix(place).unwrap_or(Path::new(""));
+            return Ok(if rest == Path::new("") { real } else { real.join(rest) });
+        }
+    }
+    Ok(path)
 }
 
 #[cfg(test)]

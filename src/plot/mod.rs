@@ -2,12 +2,14 @@
 
 mod canvas;
 pub mod colormap;
+mod curves;
 mod heatmap;
 mod labels;
 mod map;
 mod scores;
 mod svg;
 
+pub use curves::{Curve, CurveFigure, CurvePoint, DrawnCurves, Panel, curves_figure};
 pub use heatmap::{Figure, heatmap};
 pub use map::{MapFigure, map};
 pub use scores::{DrawnDifference, DrawnScores, ScoreFigure, scores_figure};

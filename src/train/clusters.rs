@@ -18,7 +18,9 @@ use super::sources::Sources;
 use super::{TrainReport, TrainSpec};
 use crate::analysis::{self, Clustering, ComparisonCache, DEFAULT_SPARSITY, Metric, PAPER_K};
 use crate::catalog::Catalog;
-use crate::library::{BaseSpec, Library, Manifest, Skipped, content_sha256, moved, relative, state_dir};
+use crate::library::{
+    BaseSpec, Library, Manifest, Skipped, content_sha256, moved, real_of, relative, state_dir,
+};
 use crate::outside::{Lock, hex, make_folders, own, sweep};
 use crate::settings::{self, Kind, Role, Setting, Whole};
 use crate::{Cancel, Error, Result, field};
@@ -43,6 +45,10 @@ pub struct ClustersSpec {
     /// Deals the experts out to clusters of the same sizes by this seed instead: a control.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub random: Option<usize>,
+    /// Whether `max_steps` is meant for each task: a cluster of three trains three times as long, and a library of clusters
+    /// as long as one with an expert for each task.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub per_task: bool,
     /// The new experts' names begin with it; a number follows.
     pub prefix: String,
     /// Where tasks are looked for, beside what the experts' provenance names.
@@ -63,6 +69,7 @@ impl Default for ClustersSpec {
             k: PAPER_K,
             sparsity: DEFAULT_SPARSITY,
             random: None,
+            per_task: false,
             prefix: "cluster_".into(),
             tasks: Vec::new(),
             at_once: None,
@@ -136,6 +143,11 @@ pub static CLUSTERS: &[Setting<ClustersSpec>] = &[
         .form("Random", "seed; empty: as the experts resemble each other")
         .advanced()
         .brief("random"),
+    Setting::new("per_task", Kind::Switch(field!(ClustersSpec.per_task), true))
+        .flag("per-task", "Count --max-steps for each task of a cluster, so that all clusters together train as long as the tasks alone")
+        .form("Per task", "max steps are those of each task of a cluster")
+        .advanced()
+        .brief("per task"),
     Setting::new("out", Kind::Folder(field!(ClustersSpec.out), "name a folder for the new library"))
         .flag("out", "Folder for the new library; run the same command again to resume")
         .value("DIR")
@@ -219,6 +231,13 @@ impl ClustersSpec {
         labels
     }
 
+    /// How the expert of this row is trained.
+    fn training_of(&self, row: &TrainRow) -> TrainSpec {
+        let times = if self.per_task { row.data.len().max(1) } else { 1 };
+        let max_steps = self.training.max_steps.map(|steps| steps.saturating_mul(times));
+        TrainSpec { max_steps, ..self.training.clone() }
+    }
+
     fn digest(&self) -> Result<String> {
         // As seen from the new library, so that all of it can move.
         let out = real_of(&self.out)?;
@@ -296,7 +315,7 @@ pub fn train_clusters(
                 // As the new library says.
                 base: None,
                 given: given.clone(),
-                ..spec.training.clone()
+                ..spec.training_of(row)
             },
         })
         .collect();
@@ -317,17 +336,6 @@ pub fn train_clusters(
         warnings: plan.warnings,
         skipped: plan.skipped,
     })
-}
-
-/// The real path of a folder that may not exist yet.
-fn real_of(path: &Path) -> Result<PathBuf> {
-    let path = std::path::absolute(path).map_err(|e| Error::io(path, e))?;
-    for place in path.ancestors() {
-        if let Ok(real) = place.canonicalize() {
-            return Ok(real.join(path.strip_prefix(place).unwrap_or(Path::new(""))));
-        }
-    }
-    Ok(path)
 }
 
 fn plan_path(out: &Path) -> PathBuf {
@@ -519,7 +527,7 @@ pub fn plan_clusters(
             data.ensure_validation(spec.training.seed);
             row.examples += data.train.len();
         }
-        row.steps = spec.training.steps(row.examples);
+        row.steps = spec.training_of(row).steps(row.examples);
     }
     Ok(ClustersPlan { rows, missing, warnings })
 }

@@ -6,6 +6,7 @@ pub(super) use super::memory_need::Forecast;
 use super::prepare::Prepared;
 use super::{TrainSpec, is_target};
 use crate::catalog::Catalog;
+use crate::library::Template;
 use crate::memory::size;
 use crate::model::memory;
 use crate::model::{BlockKind, DecoderSpec, MlpLayout, ModelFiles, Precision};
@@ -118,6 +119,40 @@ pub fn forecast(spec: &TrainSpec) -> Result<Forecast> {
     let files = ModelFiles::open(&prepared.base)?;
     let tokens = prepared.encode(spec, files.tokenizer()?, files.spec.context)?;
     Ok(Forecast::new(&files.spec, spec, &tokens.lengths()))
+}
+
+/// What a training works through.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Amount {
+    /// Training examples.
+    pub examples: usize,
+    /// Mean tokens of one, cut as they will be.
+    pub tokens: f64,
+    /// Bytes of memory at its peak, by its longest examples.
+    pub memory: u64,
+    /// Bytes of an adapter's weights.
+    pub adapter: u64,
+}
+
+/// What a training on `spec.data` works through, on the model at `base`, judged by `sample` examples of each task. The
+/// library need not be there.
+///
+/// # Errors
+/// Data or a model that cannot be read.
+pub fn amount(spec: &TrainSpec, base: &Path, template: &Template, sample: usize) -> Result<Amount> {
+    let mut prepared = Prepared::of(spec, base, template)?;
+    let examples = prepared.examples().count();
+    for task in &mut prepared.tasks {
+        task.train.truncate(sample);
+        task.validation.truncate(0);
+    }
+    let files = ModelFiles::open(base)?;
+    let tokens = prepared.encode(spec, files.tokenizer()?, files.spec.context)?;
+    let lengths = tokens.lengths();
+    let mean = lengths.iter().sum::<usize>() as f64 / lengths.len().max(1) as f64;
+    let forecast = Forecast::new(&files.spec, spec, &lengths);
+    // Weights, gradients and two moments of four bytes each; a file has the weights, in two.
+    Ok(Amount { examples, tokens: mean, memory: forecast.peak(), adapter: forecast.lora / 8 })
 }
 
 /// Refuses a training that cannot fit, with the numbers and a way out.

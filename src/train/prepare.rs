@@ -1,7 +1,7 @@
 //! Everything that is read and checked before the base model is loaded.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -91,6 +91,12 @@ impl Prepared {
         let base = base(&library)?;
         let template = library.manifest.template.clone().unwrap_or_default();
         Ok(Self { base, template, tasks, validation })
+    }
+
+    /// Reads the data of `spec` for a library that need not be there, of this base model and template.
+    pub(super) fn of(spec: &TrainSpec, base: &Path, template: &Template) -> Result<Self> {
+        let (tasks, validation) = read(spec)?;
+        Ok(Self { base: base.to_path_buf(), template: template.clone(), tasks, validation })
     }
 
     /// All training examples, task after task.

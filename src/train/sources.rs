@@ -1,12 +1,13 @@
 //! The data that existing experts were trained on, found again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::dataset::{Dataset, find_tasks, fingerprint, read_task};
 use super::given::Given;
-use crate::Result;
-use crate::library::{Expert, Provenance};
+use crate::library::{Expert, Library, Provenance};
+use crate::text::listed;
+use crate::{Error, Result};
 
 /// Task folders and files to look for tasks in.
 #[derive(Debug, Default)]
@@ -25,6 +26,32 @@ pub(super) struct Found {
     pub paths: Vec<PathBuf>,
     /// What is odd about it.
     pub warning: Option<String>,
+}
+
+/// What the experts of a library were trained on, each once, in the order of their names: found again below `tasks`,
+/// else where their provenance says.
+///
+/// # Errors
+/// A folder of `tasks` without tasks; experts whose data is not found, all named.
+pub fn data_of_experts(library: &Library, tasks: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let sources = Sources::new(&library.root, tasks, &Given::default())?;
+    let (mut paths, mut missing) = (Vec::new(), Vec::new());
+    for expert in library.usable() {
+        match sources.of(expert) {
+            Ok(found) => paths.extend(found.paths),
+            Err(reason) => missing.push(format!("{} ({reason})", expert.name)),
+        }
+    }
+    if !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(String::as_str).collect();
+        return Err(Error::file(
+            &library.root,
+            format!("has no data for {}: give the folder with the tasks", listed(&names, "and")),
+        ));
+    }
+    let mut seen = HashSet::new();
+    paths.retain(|path| seen.insert(path.clone()));
+    Ok(paths)
 }
 
 impl Sources {

@@ -202,6 +202,8 @@ fn generated_tables_are_up_to_date() {
         ("evaluation.md", "methods", lora_tui::eval::reference()),
         ("evaluation.md", "scorers", table_of::<Scorer>("metric")),
         ("evaluation.md", "scorings", table_of::<Scoring>("rules")),
+        ("experiments.md", "recipes", lora_tui::recipe::built_in_reference()),
+        ("experiments.md", "settings", lora_tui::recipe::reference()),
         ("keys.md", "keys", lora_tui::tui::keys_reference()),
         ("merging.md", "methods", MergeMethod::markdown()),
         ("routing.md", "routers", lora_tui::routing::reference()),

@@ -65,6 +65,9 @@ mod model_parity;
 mod multimodal;
 /// Files are opened, made and changed in one place, as the sources say.
 mod outside;
+/// Experiments from recipes: killed, resumed and refused.
+#[cfg(unix)]
+mod recipes;
 /// Adapters as people report them of other tools.
 mod reports;
 /// Routers as commands name them, and what these say of them.

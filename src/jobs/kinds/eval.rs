@@ -39,7 +39,8 @@ fn set_libraries(spec: &mut EvalSpec, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-static TABLE: [Setting<EvalSpec>; 13] = [
+/// The settings of an evaluation.
+pub static EVALUATION: &[Setting<EvalSpec>] = &[
     Setting::new("tasks", Of::Paths(field!(EvalSpec.tasks), Some("name a folder of tasks")))
         .flag("tasks", "Folder of tasks")
         .value("DIR")
@@ -103,7 +104,7 @@ fn device_problem(text: &str) -> Option<&'static str> {
 }
 
 static SETTINGS: LazyLock<Vec<Box<dyn Entry<EvalSpec>>>> =
-    LazyLock::new(|| TABLE.iter().map(|setting| Box::new(setting) as Box<dyn Entry<_>>).collect());
+    LazyLock::new(|| EVALUATION.iter().map(|setting| Box::new(setting) as Box<dyn Entry<_>>).collect());
 
 /// Writes down what will be reported, beside the state of the job.
 fn keep_outline(state: &Path, report: &EvalReport) -> Result<()> {
@@ -159,7 +160,7 @@ impl Job for EvalSpec {
 
     fn prepare(&mut self) -> Result<()> {
         self.library = real(&self.library)?;
-        settings::check(&TABLE, self)?;
+        settings::check(EVALUATION, self)?;
         for path in self.tasks.iter_mut().chain(&mut self.calibration) {
             *path = real(path)?;
         }

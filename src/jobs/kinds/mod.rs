@@ -22,7 +22,7 @@ use crate::{Error, Result};
 
 pub use any::{AnyJob, AnyReport, report_of};
 pub use cluster::{CLUSTER, ClusterReport, ClusterSpec};
-pub use eval::EVAL;
+pub use eval::{EVAL, EVALUATION};
 pub use job::{Around, Findings, Job, JobContext, Made, Use};
 pub use train::TRAIN;
 pub use train_clusters::TRAIN_CLUSTERS;

@@ -1,6 +1,8 @@
 //! The whole pipeline, handed over at once: an expert for each task, their clusters, an expert for each cluster, and an
 //! evaluation of those, each step after the one before it. On this machine and on a private Slurm.
 
+use std::path::PathBuf;
+
 use super::Place;
 use super::real::{Cluster, finished};
 use crate::support::BINARY;
@@ -9,9 +11,8 @@ use crate::support::models::Fixture;
 /// Tasks, of two kinds.
 const TASKS: usize = 4;
 
-/// Hands the chain over and waits for its end; checks what came of it.
-fn runs(place: &Place, executor: &str) {
-    // Two of them have other data.
+/// The folder of the tasks, two of which get other data.
+fn two_kinds(place: &Place) -> PathBuf {
     let tasks = place.path().join("tasks");
     for task in ["t01", "t03"] {
         let path = tasks.join(task).join("train.jsonl");
@@ -19,6 +20,12 @@ fn runs(place: &Place, executor: &str) {
         let half: Vec<&str> = text.lines().skip(text.lines().count() / 2).collect();
         std::fs::write(&path, half.join("\n")).unwrap();
     }
+    tasks
+}
+
+/// Hands the chain over and waits for its end; checks what came of it.
+fn runs(place: &Place, executor: &str) {
+    let tasks = two_kinds(place);
     let base = Fixture::open("llama").base().to_string_lossy().into_owned();
     let tasks = tasks.to_string_lossy().into_owned();
     let out = place.path().join("mbc").to_string_lossy().into_owned();
@@ -93,4 +100,34 @@ fn a_chain_runs_by_dependencies_on_this_machine() {
 fn a_chain_runs_by_dependencies_on_slurm() {
     let Some(cluster) = Cluster::start(26_930, false, &[]) else { return };
     runs(&cluster.place(TASKS, ""), "slurm");
+}
+
+#[test]
+fn an_experiment_from_a_recipe_runs_on_slurm() {
+    let Some(cluster) = Cluster::start(26_970, false, &[]) else { return };
+    let place = cluster.place(TASKS, "");
+    two_kinds(&place);
+    let base = Fixture::open("llama").base();
+    let recipe = format!(
+        "executor = \"slurm\"\n[base]\npath = {base:?}\n[template]\nprompt = \"{{instruction}} {{input}} =\"\n\
+         end = \" <end>\"\n[tasks]\ntrain = [\"tasks\"]\n[training]\nmax_steps = 4\nrank = 2\nbatch = 2\n\
+         device = \"cpu\"\n[private]\njobs = 2\n[clusters]\nk = [2]\n[evaluation]\nmethods = [\"base\", \"uniform\"]\n\
+         split = \"validation\"\nlimit = 2\ndevice = \"cpu\"\n"
+    );
+    std::fs::write(place.path().join("recipe.toml"), recipe).unwrap();
+    let out = place.path().join("out");
+    let mut command = place.program(BINARY);
+    let output =
+        command.arg("run").arg(place.path().join("recipe.toml")).arg("--out").arg(&out).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let page = std::fs::read_to_string(out.join("report.md")).unwrap();
+    for part in
+        ["| private | 4 | 32 |", "| joint | 1 | 32 |", "| random-k2-s42 | 2 | 32 |", "mbc-k2-s42/uniform"]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let jobs = std::fs::read_dir(out.join(".lora-tui/jobs")).unwrap().filter_map(Result::ok);
+    let handles = jobs.filter_map(|job| std::fs::read_to_string(job.path().join("executor.json")).ok());
+    let handles: Vec<String> = handles.collect();
+    assert!(handles.len() == 10 && handles.iter().all(|handle| handle.contains("slurm")), "{handles:?}");
 }

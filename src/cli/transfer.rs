@@ -1,0 +1,223 @@
+//! `transfer`: which expert helps with which task, and which similarity says so beforehand.
+
+use std::path::PathBuf;
+
+use super::output::Output;
+use super::{Align, Table};
+use crate::analysis::{self, ComparisonCache, DEFAULT_SPARSITY, Metric};
+use crate::catalog::Catalog;
+use crate::eval::{EvalEvent, EvalSpec, Split, Transfer, evaluate};
+use crate::library::Expert;
+use crate::model::Precision;
+use crate::named::Named;
+use crate::outside::atomic_write;
+use crate::plot::{DrawnScores, scores_figure};
+use crate::scorers::Scoring;
+use crate::text::{number, printable};
+use crate::{Error, Result};
+
+use super::options::choice;
+
+/// Tasks and experts above which the matrix is not printed.
+const PRINTED: usize = 24;
+
+/// Ask every expert every task, and find the similarity that predicts who helps
+#[derive(Clone, Debug, clap::Args)]
+pub struct TransferArgs {
+    /// Folder of adapters [default: ./library, if it is there]
+    pub library: PathBuf,
+    /// Folder of tasks
+    #[arg(long, value_name = "DIR", required = true)]
+    pub tasks: Vec<PathBuf>,
+    /// Items per task
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// Split to use
+    #[arg(long, value_parser = choice::<Split>(), default_value_t)]
+    pub split: Split,
+    /// Rules by which items are asked and scored
+    #[arg(long, value_parser = choice::<Scoring>(), default_value_t)]
+    pub scoring: Scoring,
+    /// Share of each expert's smallest entries that count as zero for mbc
+    #[arg(long, value_name = "SHARE", default_value_t = DEFAULT_SPARSITY)]
+    pub sparsity: f64,
+    /// Base model: a .gguf file or a transformers folder [default: the library's]
+    #[arg(long, value_name = "PATH")]
+    pub base: Option<PathBuf>,
+    /// Where to compute: auto, cpu, cuda:N or metal
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: String,
+    /// Precision of the base model's weights
+    #[arg(long, value_parser = choice::<Precision>(), default_value_t)]
+    pub precision: Precision,
+    /// Write the matrix as comma-separated values
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Draw the matrix as PNG
+    #[arg(long, value_name = "FILE")]
+    pub png: Option<PathBuf>,
+    /// Draw the matrix as SVG
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+}
+
+/// Runs the command.
+pub fn run(args: &TransferArgs, output: &Output) -> Result<()> {
+    let catalog = Catalog::open(&args.library, args.base.as_deref())?;
+    output.library_notes(&catalog);
+    let experts: Vec<String> = catalog.comparable().map(|expert| expert.name.clone()).collect();
+    if experts.is_empty() {
+        return Err(Error::file(&catalog.root, "has no experts that can be compared"));
+    }
+    let methods =
+        std::iter::once("base".to_string()).chain(experts.iter().map(|name| format!("single:{name}")));
+    let spec = EvalSpec {
+        library: args.library.clone(),
+        base: args.base.clone(),
+        tasks: args.tasks.clone(),
+        methods: methods.collect(),
+        split: args.split,
+        limit: args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
+        scoring: args.scoring,
+        device: args.device.clone(),
+        precision: args.precision,
+        ..EvalSpec::default()
+    };
+    let mut progress = output.progress();
+    let mut events = |event| match event {
+        EvalEvent::Stage(text) => progress.update(&text),
+        EvalEvent::Note(text) => output.note(&text),
+        EvalEvent::Planned(_) => {}
+        EvalEvent::Progress(at) => {
+            progress.update(&format!("{at} ({} of {} in all)", at.all.0, at.all.1));
+        }
+    };
+    let report = evaluate(&spec, &mut events, output.cancel())?;
+    let own = report.tasks.iter().map(|task| own_expert(&catalog, &experts, &task.task)).collect();
+    let mut transfer = Transfer::of(&report, &experts, own);
+    for &metric in Metric::all() {
+        progress.update(&format!("comparing experts by {metric}"));
+        let sparsity = metric.sparsity(args.sparsity);
+        let cache = ComparisonCache::of(&catalog);
+        let similarity =
+            analysis::similarity(&catalog, metric, sparsity, &cache, &mut |_, _| {}, output.cancel())?;
+        transfer.predict(&similarity);
+    }
+    drop(progress);
+    write_files(args, &transfer, output)?;
+    match output.is_json() {
+        true => output.document(&transfer),
+        false => output.text(&text(&transfer)),
+    }
+}
+
+/// The expert that was trained on a task, by its name.
+fn own_expert(catalog: &Catalog, experts: &[String], task: &str) -> Option<usize> {
+    let is_its = |expert: &&Expert| {
+        let trained = expert.provenance.as_ref().and_then(|provenance| provenance.task.as_deref());
+        trained.unwrap_or(&expert.name) == task
+    };
+    let name = &catalog.comparable().find(is_its)?.name;
+    experts.iter().position(|expert| expert == name)
+}
+
+fn write_files(args: &TransferArgs, transfer: &Transfer, output: &Output) -> Result<()> {
+    if let Some(path) = &args.csv {
+        atomic_write(path, csv(transfer).as_bytes())?;
+        output.wrote(path, "the matrix");
+    }
+    if args.png.is_some() || args.svg.is_some() {
+        let figure = scores_figure(&drawn(transfer));
+        if let Some(path) = &args.png {
+            figure.save_png(path)?;
+            output.wrote(path, "the figure");
+            output.numbered(figure.numbered());
+        }
+        if let Some(path) = &args.svg {
+            figure.save_svg(path)?;
+            output.wrote(path, "the figure");
+        }
+    }
+    Ok(())
+}
+
+fn csv(transfer: &Transfer) -> String {
+    let mut text = String::from("task,expert,own,score,base\n");
+    let value = |score: Option<f64>| score.map_or(String::new(), |score| score.to_string());
+    for (task, name) in transfer.tasks.iter().enumerate() {
+        for (at, expert) in transfer.experts.iter().enumerate() {
+            let fields = [
+                super::csv::field(name),
+                super::csv::field(expert),
+                (transfer.own[task] == Some(at)).to_string(),
+                value(transfer.scores[task][at]),
+                value(transfer.base[task]),
+            ];
+            text.push_str(&(fields.join(",") + "\n"));
+        }
+    }
+    text
+}
+
+/// Losses have no colour: they are no shares.
+fn drawn(transfer: &Transfer) -> DrawnScores {
+    let share = |score: &Option<f64>| score.filter(|score| *score >= 0.0).map(|score| (score, None));
+    DrawnScores {
+        title: "Transfer".into(),
+        subtitle: "score of every expert alone on every task, %".into(),
+        rows: transfer.tasks.clone(),
+        columns: std::iter::once("base".to_string()).chain(transfer.experts.iter().cloned()).collect(),
+        cells: transfer
+            .base
+            .iter()
+            .zip(&transfer.scores)
+            .map(|(base, row)| std::iter::once(share(base)).chain(row.iter().map(share)).collect())
+            .collect(),
+        ..DrawnScores::default()
+    }
+}
+
+/// The matrix, where it is small, and what predicts it.
+fn text(transfer: &Transfer) -> String {
+    let mut out = String::new();
+    let shown = |score: Option<f64>| match score {
+        None => "–".to_string(),
+        Some(loss) if loss < 0.0 => number(-loss, 3),
+        Some(share) => format!("{:.1}", share * 100.0),
+    };
+    if transfer.experts.len() <= PRINTED {
+        let names: Vec<String> = transfer.experts.iter().map(|name| printable(name).into_owned()).collect();
+        let mut columns = vec![("task", Align::Left), ("base", Align::Right)];
+        columns.extend(names.iter().map(|name| (name.as_str(), Align::Right)));
+        let mut table = Table::new(&columns);
+        for (task, name) in transfer.tasks.iter().enumerate() {
+            let mut cells = vec![name.clone(), shown(transfer.base[task])];
+            cells.extend(transfer.scores[task].iter().enumerate().map(|(at, score)| {
+                let mark = if transfer.own[task] == Some(at) { "*" } else { "" };
+                format!("{}{mark}", shown(*score))
+            }));
+            table.row(cells);
+        }
+        out += &table.render();
+        out += "* the task's own expert\n\n";
+    }
+    let mut table = Table::new(&[
+        ("similarity", Align::Left),
+        ("rank correlation", Align::Right),
+        ("95 %", Align::Left),
+        ("tasks", Align::Right),
+        ("nearest is best", Align::Right),
+        ("score of the nearest", Align::Right),
+    ]);
+    for predictor in &transfer.predictors {
+        table.row([
+            predictor.metric.clone(),
+            predictor.correlation.map_or("–".into(), |value| format!("{value:+.2}")),
+            predictor.interval.map_or(String::new(), |[low, high]| format!("{low:+.2} to {high:+.2}")),
+            predictor.tasks.to_string(),
+            predictor.nearest_is_best.map_or("–".into(), |share| format!("{:.0} %", share * 100.0)),
+            shown(predictor.nearest),
+        ]);
+    }
+    out + &table.render()
+}

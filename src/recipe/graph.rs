@@ -1,0 +1,331 @@
+//! A recipe as a graph: the libraries that it makes, and the jobs that make and compare them.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::methods::methods_of;
+use super::recipe::Recipe;
+use super::settings::numbers;
+use super::tasks::{Task, Tasks};
+use crate::catalog::Catalog;
+use crate::eval::{EvalSpec, NamedLibrary};
+use crate::jobs::AnyJob;
+use crate::library::{BaseSpec, Library};
+use crate::outside::hex;
+use crate::text::counted;
+use crate::train::{ClustersSpec, ManySpec, TrainSpec};
+use crate::{Error, Result};
+
+/// Name and folder of the library with an expert for each task.
+const PRIVATE: &str = "private";
+/// The same of that with one expert, and of that expert.
+const JOINT: &str = "joint";
+
+/// What a library is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Making {
+    /// An expert for each task.
+    Private,
+    /// One expert for all tasks.
+    Joint,
+    /// An expert for each cluster of the private ones.
+    Clusters {
+        /// Number of clusters.
+        k: usize,
+        /// Of clustering and training.
+        seed: u64,
+    },
+    /// An expert for each of as many random clusters of the same sizes.
+    Random {
+        /// Number of clusters.
+        k: usize,
+        /// Of the dealing, the clustering and the training.
+        seed: u64,
+    },
+}
+
+/// A library that takes part.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MadeLibrary {
+    /// Its name in methods, and of its folder.
+    pub name: String,
+    /// Its folder.
+    pub path: PathBuf,
+    /// What it is made of.
+    pub making: Making,
+    /// Whether it was there before.
+    pub given: bool,
+}
+
+/// A job of the graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// By which it is known in the folder.
+    pub name: String,
+    /// What is to be done.
+    pub job: AnyJob,
+    /// Jobs that have to be finished before, by their place; all of them stand before this one.
+    pub after: Vec<usize>,
+    /// Hash of all that its outcome follows from, wherever the folder is.
+    pub digest: String,
+    /// The library that it fills, by its place.
+    pub makes: Option<usize>,
+    /// Examples that it trains on, each as often as it comes.
+    pub trained: usize,
+    /// Adapters that it makes, at most.
+    pub adapters: usize,
+    /// Answers that it asks for.
+    pub answers: usize,
+}
+
+/// What a recipe comes to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Graph {
+    /// The libraries, the private one first.
+    pub libraries: Vec<MadeLibrary>,
+    /// The jobs, each behind those that it waits for.
+    pub nodes: Vec<Node>,
+    /// The job that compares all libraries, by its place.
+    pub evaluation: Option<usize>,
+}
+
+impl Graph {
+    /// Expands `recipe` over `tasks` for the folder `root`, an absolute path. Nothing is written.
+    ///
+    /// # Errors
+    /// More clusters than experts; methods that there are not; settings that do not go together; nothing to do.
+    pub fn of(recipe: &Recipe, tasks: &Tasks, root: &Path) -> Result<Self> {
+        let mut building = Building { recipe, tasks, root, graph: Self::default(), before: String::new() };
+        let training = TrainSpec { data: vec![root.to_path_buf()], ..recipe.training.clone() };
+        training.check().map_err(|error| recipe.fail("training", "", error))?;
+        building.private()?;
+        building.joint();
+        building.clusters()?;
+        building.evaluation()?;
+        match building.graph.nodes.is_empty() {
+            true => Err(Error::file(
+                &recipe.file,
+                "asks for nothing: name k in [clusters], or methods in [evaluation]",
+            )),
+            false => Ok(building.graph),
+        }
+    }
+
+    /// The jobs that fill a library.
+    pub fn makers(&self, library: usize) -> Vec<usize> {
+        (0..self.nodes.len()).filter(|&at| self.nodes[at].makes == Some(library)).collect()
+    }
+}
+
+/// A graph that grows.
+struct Building<'a> {
+    recipe: &'a Recipe,
+    tasks: &'a Tasks,
+    root: &'a Path,
+    graph: Graph,
+    /// What a library that was there before follows from.
+    before: String,
+}
+
+impl Building<'_> {
+    fn library(&mut self, name: String, making: Making) -> usize {
+        let path = self.root.join(&name);
+        self.graph.libraries.push(MadeLibrary { name, path, making, given: false });
+        self.graph.libraries.len() - 1
+    }
+
+    fn private(&mut self) -> Result<()> {
+        if let Some(path) = &self.recipe.private.library {
+            let path = path
+                .canonicalize()
+                .map_err(|error| self.recipe.fail("private", "library", Error::io(path, error)))?;
+            self.before = described(&Library::open(&path)?);
+            let (name, making) = (PRIVATE.to_string(), Making::Private);
+            self.graph.libraries.push(MadeLibrary { name, path, making, given: true });
+            return Ok(());
+        }
+        let library = self.library(PRIVATE.into(), Making::Private);
+        let jobs = self.recipe.private.jobs.min(self.tasks.train.len());
+        for job in 0..jobs {
+            // In turn: tasks of one size often stand together.
+            let own: Vec<&Task> = self.tasks.train.iter().skip(job).step_by(jobs).collect();
+            let name = if jobs == 1 { PRIVATE.to_string() } else { format!("{PRIVATE}-{}", job + 1) };
+            let spec = ManySpec {
+                library: self.graph.libraries[library].path.clone(),
+                tasks: own.iter().map(|task| task.path.clone()).collect(),
+                at_once: None,
+                training: self.recipe.training.clone(),
+            };
+            self.training(name, spec.into(), Vec::new(), (library, own.len(), &own));
+        }
+        Ok(())
+    }
+
+    fn joint(&mut self) {
+        if !self.recipe.controls.joint || self.tasks.train.len() < 2 {
+            return;
+        }
+        let library = self.library(JOINT.into(), Making::Joint);
+        let own: Vec<&Task> = self.tasks.train.iter().collect();
+        let max_steps = self.recipe.training.max_steps.map(|steps| steps.saturating_mul(own.len()));
+        let spec = TrainSpec {
+            library: self.graph.libraries[library].path.clone(),
+            data: own.iter().map(|task| task.path.clone()).collect(),
+            name: JOINT.into(),
+            max_steps,
+            ..self.recipe.training.clone()
+        };
+        self.training(JOINT.into(), spec.into(), Vec::new(), (library, 1, &own));
+    }
+
+    fn clusters(&mut self) -> Result<()> {
+        let given = &self.recipe.clusters;
+        let (all, seeds) = (numbers(&given.k).unwrap_or_default(), numbers(&given.seeds).unwrap_or_default());
+        let private = self.graph.libraries[0].clone();
+        let experts = match private.given {
+            true => Catalog::open(&private.path, None)?.comparable().count(),
+            false => self.tasks.train.len(),
+        };
+        if let Some(k) = all.iter().find(|&&k| k > experts as u64) {
+            let problem = format!("k = {k} is more than there are experts: {}", counted(experts, "task"));
+            return Err(self.recipe.fail("clusters", "k", problem));
+        }
+        let after = self.graph.makers(0);
+        let own: Vec<&Task> = self.tasks.train.iter().collect();
+        for (k, &seed) in all.iter().flat_map(|k| seeds.iter().map(move |seed| (*k as usize, seed))) {
+            for random in [false, true] {
+                if random && !self.recipe.controls.random {
+                    continue;
+                }
+                let (word, making) = match random {
+                    true => ("random", Making::Random { k, seed }),
+                    false => ("mbc", Making::Clusters { k, seed }),
+                };
+                let name = format!("{word}-k{k}-s{seed}");
+                let library = self.library(name.clone(), making);
+                let spec = ClustersSpec {
+                    library: private.path.clone(),
+                    out: self.graph.libraries[library].path.clone(),
+                    k,
+                    sparsity: given.sparsity,
+                    random: random.then_some(seed as usize),
+                    per_task: true,
+                    // Experts that are trained here say where their data is.
+                    tasks: if private.given { self.recipe.tasks.train.clone() } else { Vec::new() },
+                    training: TrainSpec { seed, ..self.recipe.training.clone() },
+                    ..ClustersSpec::default()
+                };
+                self.training(name, spec.into(), after.clone(), (library, k, &own));
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluation(&mut self) -> Result<()> {
+        if self.recipe.evaluation.methods.is_empty() {
+            return Ok(());
+        }
+        if self.tasks.asked().next().is_none() {
+            let problem = format!("no task has items of its {} split", self.recipe.evaluation.split);
+            return Err(self.recipe.fail("evaluation", "methods", problem));
+        }
+        let libraries = self.graph.libraries.clone();
+        let named: Vec<(String, bool)> =
+            libraries.iter().map(|library| (library.name.clone(), library.making == Making::Joint)).collect();
+        let methods = methods_of(self.recipe, &named)?;
+        let asked: Vec<usize> = (0..libraries.len()).filter(|&at| !methods[at].is_empty()).collect();
+        let mut before = Vec::new();
+        for &at in &asked {
+            let spec = EvalSpec {
+                library: libraries[at].path.clone(),
+                methods: methods[at].clone(),
+                // What it names may be of another library.
+                against: String::new(),
+                ..self.spec()
+            };
+            let after = self.graph.makers(at);
+            before.push(self.asking(format!("eval-{}", libraries[at].name), spec, after, methods[at].len()));
+        }
+        let label = |at: usize, method: &String| match at {
+            0 => method.clone(),
+            at => format!("{}/{method}", libraries[at].name),
+        };
+        let spec = EvalSpec {
+            library: libraries[0].path.clone(),
+            libraries: asked
+                .iter()
+                .filter(|&&at| at > 0)
+                .map(|&at| NamedLibrary {
+                    name: libraries[at].name.clone(),
+                    path: libraries[at].path.clone(),
+                })
+                .collect(),
+            methods: asked.iter().flat_map(|&at| methods[at].iter().map(move |m| label(at, m))).collect(),
+            ..self.spec()
+        };
+        // What it compares was found out before.
+        let makers = self.graph.makers(0);
+        let after = [makers, before].concat();
+        self.graph.evaluation = Some(self.asking("evaluation".into(), spec, after, 0));
+        Ok(())
+    }
+
+    fn spec(&self) -> EvalSpec {
+        let tasks = self.tasks.asked().map(|task| task.path.clone()).collect();
+        EvalSpec { tasks, ..self.recipe.evaluation.clone() }
+    }
+
+    /// A job that trains on `tasks`.
+    fn training(
+        &mut self,
+        name: String,
+        job: AnyJob,
+        after: Vec<usize>,
+        (library, adapters, tasks): (usize, usize, &[&Task]),
+    ) {
+        let training = &self.recipe.training;
+        let trained = tasks.iter().map(|task| training.steps(task.examples) * training.step_size()).sum();
+        let data: Vec<&str> = tasks.iter().map(|task| task.trained.as_str()).collect();
+        let digest = self.digest(&job, &after, &data);
+        let node = Node { name, job, after, digest, makes: Some(library), trained, adapters, answers: 0 };
+        self.graph.nodes.push(node);
+    }
+
+    /// A job that asks; its place.
+    fn asking(&mut self, name: String, spec: EvalSpec, after: Vec<usize>, methods: usize) -> usize {
+        let answers = methods * self.tasks.asked().map(|task| task.items).sum::<usize>();
+        let data: Vec<&str> =
+            self.tasks.asked().flat_map(|task| [task.asked.as_str(), task.trained.as_str()]).collect();
+        let job = AnyJob::from(spec);
+        let digest = self.digest(&job, &after, &data);
+        let node = Node { name, job, after, digest, makes: None, trained: 0, adapters: 0, answers };
+        self.graph.nodes.push(node);
+        self.graph.nodes.len() - 1
+    }
+
+    /// Hash of a job, of what comes before it and of its data, with no path outside the folder.
+    fn digest(&self, job: &AnyJob, after: &[usize], data: &[&str]) -> String {
+        let mut job = job.clone();
+        job.paths(&mut |path, _| {
+            *path = match path.strip_prefix(self.root) {
+                Ok(inside) => inside.to_path_buf(),
+                Err(_) => path.file_name().map(PathBuf::from).unwrap_or_default(),
+            };
+        });
+        let base = self.recipe.base.clone().map(|base| BaseSpec {
+            path: base.path.as_deref().and_then(Path::file_name).map(PathBuf::from),
+            ..base
+        });
+        let before: Vec<&str> = after.iter().map(|&at| self.graph.nodes[at].digest.as_str()).collect();
+        let all = json!([job, base, self.recipe.template, data, before, self.before]);
+        hex(&Sha256::digest(all.to_string()))
+    }
+}
+
+/// What the experts of a library that was there before say of themselves.
+fn described(library: &Library) -> String {
+    let of = |expert: &crate::library::Expert| json!([expert.name, expert.provenance]);
+    serde_json::Value::from(library.usable().map(of).collect::<Vec<_>>()).to_string()
+}

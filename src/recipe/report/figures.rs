@@ -1,0 +1,124 @@
+//! The figures of a report.
+
+use std::path::Path;
+
+use super::found::{Found, FoundK};
+use crate::analysis::{self, ComparisonCache, Metric};
+use crate::catalog::Catalog;
+use crate::eval::{Mean, drawn};
+use crate::plot::{Curve, CurvePoint, DrawnCurves, Panel, curves_figure, heatmap, scores_figure};
+use crate::recipe::graph::Making;
+use crate::recipe::laid_out::LaidOut;
+use crate::{Cancel, Result};
+
+/// Most experts of a library that is drawn.
+const MOST: usize = 2000;
+
+/// Writes those that there is something for into `folder`, each as PNG and SVG; gives the names of the PNGs.
+pub(super) fn write(laid: &LaidOut, found: &Found, folder: &Path, cancel: &Cancel) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    if let Some(report) = &found.evaluation {
+        let figure = scores_figure(&drawn(report));
+        figure.save_png(&folder.join("scores.png"))?;
+        figure.save_svg(&folder.join("scores.svg"))?;
+        names.push("scores.png".to_string());
+    }
+    if found.by_k.len() > 1 {
+        let figure = curves_figure(&over_k(laid, found));
+        figure.save_png(&folder.join("k.png"))?;
+        figure.save_svg(&folder.join("k.svg"))?;
+        names.push("k.png".to_string());
+    }
+    if let Some(private) = laid.graph.libraries.first() {
+        let library = Catalog::open(&private.path, None)?;
+        let count = library.comparable().count();
+        if (2..=MOST).contains(&count) {
+            let cache = ComparisonCache::of(&library);
+            let sparsity = laid.recipe.clusters.sparsity;
+            let similarity =
+                analysis::similarity(&library, Metric::default(), sparsity, &cache, &mut |_, _| {}, cancel)?;
+            let clustered = laid.graph.libraries.iter().find_map(|library| match library.making {
+                Making::Clusters { k, seed } => Some((k, seed)),
+                _ => None,
+            });
+            let (order, lines) = match clustered {
+                Some((k, seed)) => {
+                    let clustering = analysis::cluster(&similarity, k, seed, cancel)?;
+                    let order = analysis::order_by_cluster(&similarity, &clustering);
+                    let lines = analysis::boundaries(&clustering, &order);
+                    (order, lines)
+                }
+                None => ((0..similarity.len()).collect(), Vec::new()),
+            };
+            let figure = heatmap(&similarity, &order, &lines, &laid.recipe.name);
+            figure.save_png(&folder.join("similarity.png"))?;
+            figure.save_svg(&folder.join("similarity.svg"))?;
+            names.push("similarity.png".to_string());
+        }
+    }
+    Ok(names)
+}
+
+fn curve(found: &Found, name: &str, value: impl Fn(&FoundK) -> Option<Mean>) -> Curve {
+    let point = |row: &FoundK| {
+        let mean = value(row)?;
+        Some(CurvePoint { x: row.k as f64, y: mean.score, error: mean.stderr })
+    };
+    Curve { name: name.into(), points: found.by_k.iter().filter_map(point).collect(), is_level: false }
+}
+
+/// A line across: what does not depend on k.
+fn level(name: &str, value: Option<f64>) -> Option<Curve> {
+    let y = value?;
+    Some(Curve { name: name.into(), points: vec![CurvePoint { x: 0.0, y, error: None }], is_level: true })
+}
+
+fn over_k(laid: &LaidOut, found: &Found) -> DrawnCurves {
+    let plain = |value: Option<f64>| value.map(|score| Mean { score, stderr: None });
+    let mut losses = vec![
+        curve(found, "clusters", |row| row.losses[0]),
+        curve(found, "random clusters", |row| row.losses[1]),
+    ];
+    for library in &found.libraries {
+        let name = match library.library.making {
+            Making::Private => "private",
+            Making::Joint => "joint",
+            _ => continue,
+        };
+        losses.extend(level(name, library.loss()));
+    }
+    let quality = vec![
+        curve(found, "silhouette", |row| row.silhouette),
+        curve(found, "stability", |row| plain(row.stability)),
+        curve(found, "agreement with families", |row| plain(row.families)),
+    ];
+    let mut panels = vec![
+        Panel { title: "Quality of the clustering".into(), curves: quality },
+        Panel { title: "Validation loss per token".into(), curves: losses },
+    ];
+    if let Some(router) = &found.shown {
+        let unit = if found.is_loss { "Loss" } else { "Score, %" };
+        let scale = if found.is_loss { 1.0 } else { 100.0 };
+        let scaled = |mean: Option<Mean>| {
+            mean.map(|mean| Mean {
+                score: mean.score * scale,
+                stderr: mean.stderr.map(|error| error * scale),
+            })
+        };
+        let mut curves = vec![
+            curve(found, "clusters", |row| scaled(row.scores[0])),
+            curve(found, "random clusters", |row| scaled(row.scores[1])),
+        ];
+        let levels = [("private", router.as_str()), ("joint", "joint/uniform"), ("base", "base")];
+        for (name, label) in levels {
+            curves.extend(level(name, scaled(found.score(label)).map(|mean| mean.score)));
+        }
+        panels.push(Panel { title: format!("{unit} of {router}, {} tasks", found.group), curves });
+    }
+    DrawnCurves {
+        title: laid.recipe.name.clone(),
+        axis: "number of clusters".into(),
+        is_logarithmic: false,
+        panels,
+    }
+}

@@ -1,0 +1,267 @@
+//! What the jobs of a recipe found out, library by library.
+
+use std::collections::BTreeMap;
+
+use super::rand_index::adjusted_rand;
+use crate::Result;
+use crate::eval::{EvalReport, EvalSpec, Group, Mean};
+use crate::jobs::AnyReport;
+use crate::library::{Expert, Library};
+use crate::recipe::graph::{MadeLibrary, Making};
+use crate::recipe::laid_out::LaidOut;
+use crate::train::{ClustersSpec, ManySpec, TrainReport, TrainSpec};
+
+/// What is known of a library.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundLibrary {
+    /// Which one.
+    pub library: MadeLibrary,
+    /// Number of experts.
+    pub experts: usize,
+    /// Examples that were trained on, each as often as it came.
+    pub trained: usize,
+    /// Validation loss of each task under the expert that learnt it, and of the base model, in nats per token.
+    pub losses: Vec<(f64, Option<f64>)>,
+    /// Of the clustering.
+    pub silhouette: Option<f64>,
+    /// Members of each cluster; empty where there are no clusters.
+    pub clusters: Vec<Vec<String>>,
+}
+
+impl FoundLibrary {
+    /// Mean validation loss over tasks of equal weight.
+    pub fn loss(&self) -> Option<f64> {
+        Mean::of(&self.losses.iter().map(|(loss, _)| *loss).collect::<Vec<_>>()).map(|mean| mean.score)
+    }
+
+    /// The same of the base model.
+    pub fn base_loss(&self) -> Option<f64> {
+        Mean::of(&self.losses.iter().filter_map(|(_, base)| *base).collect::<Vec<_>>()).map(|mean| mean.score)
+    }
+
+    /// The cluster of each private expert, in the order of their names.
+    fn labels(&self) -> Vec<usize> {
+        let of: BTreeMap<&str, usize> = self
+            .clusters
+            .iter()
+            .enumerate()
+            .flat_map(|(at, members)| members.iter().map(move |name| (name.as_str(), at)))
+            .collect();
+        of.into_values().collect()
+    }
+}
+
+/// What is known of a number of clusters, over its seeds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundK {
+    /// The number.
+    pub k: usize,
+    /// How many seeds.
+    pub seeds: usize,
+    /// Mean silhouette.
+    pub silhouette: Option<Mean>,
+    /// Mean adjusted Rand index of the clusterings of two seeds.
+    pub stability: Option<f64>,
+    /// The same of a clustering and the families of the tasks.
+    pub families: Option<f64>,
+    /// Validation loss of the libraries of clusters, and of those of random ones.
+    pub losses: [Option<Mean>; 2],
+    /// Scores of [`Found::shown`] on the tasks of [`Found::group`], likewise.
+    pub scores: [Option<Mean>; 2],
+}
+
+/// Everything.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// The libraries, in their order in the graph.
+    pub libraries: Vec<FoundLibrary>,
+    /// By number of clusters.
+    pub by_k: Vec<FoundK>,
+    /// The evaluation.
+    pub evaluation: Option<EvalReport>,
+    /// The router whose scores stand beside k: the first that is asked of every library.
+    pub shown: Option<String>,
+    /// The tasks over which these are means: `held out`, or `all`.
+    pub group: String,
+    /// Whether these scores are losses.
+    pub is_loss: bool,
+}
+
+impl Found {
+    /// Reads the results of all jobs.
+    ///
+    /// # Errors
+    /// A job that has none.
+    pub fn of(laid: &LaidOut) -> Result<Self> {
+        let mut libraries = Vec::with_capacity(laid.graph.libraries.len());
+        for (at, library) in laid.graph.libraries.iter().enumerate() {
+            let mut found = FoundLibrary {
+                library: library.clone(),
+                experts: 0,
+                trained: 0,
+                losses: Vec::new(),
+                silhouette: None,
+                clusters: Vec::new(),
+            };
+            if library.given {
+                let opened = Library::open(&library.path)?;
+                opened.usable().for_each(|expert| add_expert(&mut found, expert));
+            }
+            for node in laid.graph.makers(at) {
+                add(&mut found, &laid.report(node)?, laid.recipe.training.step_size());
+            }
+            libraries.push(found);
+        }
+        let evaluation = match laid.graph.evaluation {
+            Some(at) => laid.report(at)?.get::<EvalSpec>().cloned(),
+            None => None,
+        };
+        let (group, is_loss) = shown_group(evaluation.as_ref());
+        let shown = evaluation.as_ref().and_then(|report| shown_router(report, &libraries));
+        let mut all = Self { libraries, by_k: Vec::new(), evaluation, shown, group, is_loss };
+        all.by_k = all.over_k(&families_of(laid));
+        Ok(all)
+    }
+
+    /// The score of a method over the tasks that are shown.
+    pub fn score(&self, label: &str) -> Option<Mean> {
+        let report = self.evaluation.as_ref()?;
+        let at = report.methods.iter().position(|method| method == label)?;
+        let is_it = |group: &&Group| group.name == self.group && group.is_loss == self.is_loss;
+        *report.means.iter().find(is_it)?.scores.get(at)?
+    }
+
+    /// The libraries of clusters, or of random ones, of this size.
+    fn having(&self, wanted: usize, random: bool) -> Vec<&FoundLibrary> {
+        let is_it = |found: &&FoundLibrary| match found.library.making {
+            Making::Clusters { k, .. } => !random && k == wanted,
+            Making::Random { k, .. } => random && k == wanted,
+            _ => false,
+        };
+        self.libraries.iter().filter(is_it).collect()
+    }
+
+    fn over_k(&self, families: &BTreeMap<String, usize>) -> Vec<FoundK> {
+        let mut sizes: Vec<usize> = self
+            .libraries
+            .iter()
+            .filter_map(|found| match found.library.making {
+                Making::Clusters { k, .. } => Some(k),
+                _ => None,
+            })
+            .collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes.into_iter().map(|k| self.one_k(k, families)).collect()
+    }
+
+    fn one_k(&self, k: usize, families: &BTreeMap<String, usize>) -> FoundK {
+        let own = self.having(k, false);
+        let mean = |values: Vec<f64>| Mean::of(&values);
+        let losses = |random| mean(self.having(k, random).iter().filter_map(|found| found.loss()).collect());
+        let scores = |random: bool| {
+            let router = self.shown.as_ref()?;
+            let of = |found: &&FoundLibrary| self.score(&format!("{}/{router}", found.library.name));
+            let all: Vec<Mean> = self.having(k, random).iter().filter_map(of).collect();
+            match all.as_slice() {
+                // Over tasks, where there is one seed only.
+                [one] => Some(*one),
+                all => mean(all.iter().map(|mean| mean.score).collect()),
+            }
+        };
+        let labels: Vec<Vec<usize>> = own.iter().map(|found| found.labels()).collect();
+        let mut pairs = Vec::new();
+        for (at, one) in labels.iter().enumerate() {
+            pairs.extend(labels[at + 1..].iter().filter_map(|other| adjusted_rand(one, other)));
+        }
+        let alike = own.iter().zip(&labels).filter_map(|(found, labels)| {
+            let names: std::collections::BTreeSet<&String> = found.clusters.iter().flatten().collect();
+            let known: Option<Vec<usize>> = names.iter().map(|name| families.get(*name).copied()).collect();
+            adjusted_rand(labels, &known?)
+        });
+        FoundK {
+            k,
+            seeds: own.len(),
+            silhouette: mean(own.iter().filter_map(|found| found.silhouette).collect()),
+            stability: mean(pairs).map(|mean| mean.score),
+            families: mean(alike.collect()).map(|mean| mean.score),
+            losses: [losses(false), losses(true)],
+            scores: [scores(false), scores(true)],
+        }
+    }
+}
+
+/// The number of each task's family; nothing where tasks have none.
+fn families_of(laid: &LaidOut) -> BTreeMap<String, usize> {
+    let mut names: Vec<&str> = Vec::new();
+    let mut found = BTreeMap::new();
+    for task in &laid.tasks.train {
+        let Some(family) = task.family.as_deref().filter(|family| !family.is_empty()) else { continue };
+        let at = names.iter().position(|name| *name == family).unwrap_or_else(|| {
+            names.push(family);
+            names.len() - 1
+        });
+        found.insert(task.id.clone(), at);
+    }
+    if names.len() < 2 { BTreeMap::new() } else { found }
+}
+
+/// The tasks whose mean is shown: those held out where there are some; shares before losses.
+fn shown_group(report: Option<&EvalReport>) -> (String, bool) {
+    let groups = report.map_or(&[][..], |report| &report.means);
+    for (name, is_loss) in [("held out", false), ("all", false), ("held out", true), ("all", true)] {
+        if groups.iter().any(|group| group.name == name && group.is_loss == is_loss) {
+            return (name.into(), is_loss);
+        }
+    }
+    ("all".into(), false)
+}
+
+/// The first method of the main library that a library of clusters was asked with, too.
+fn shown_router(report: &EvalReport, libraries: &[FoundLibrary]) -> Option<String> {
+    let is_asked = |method: &&String| {
+        libraries.iter().any(|found| {
+            matches!(found.library.making, Making::Clusters { .. })
+                && report.methods.contains(&format!("{}/{method}", found.library.name))
+        })
+    };
+    report.methods.iter().find(is_asked).cloned()
+}
+
+fn add(found: &mut FoundLibrary, report: &AnyReport, step_size: usize) {
+    if let Some(report) = report.get::<ManySpec>() {
+        for made in report.experts.iter().filter_map(|row| row.report.as_ref()) {
+            add_training(found, made, step_size);
+        }
+    } else if let Some(report) = report.get::<ClustersSpec>() {
+        found.silhouette = report.silhouette;
+        for row in &report.clusters {
+            found.clusters.push(row.members.clone());
+            if let Some(made) = &row.report {
+                add_training(found, made, step_size);
+            }
+        }
+    } else if let Some(report) = report.get::<TrainSpec>() {
+        add_training(found, report, step_size);
+    }
+}
+
+fn add_training(found: &mut FoundLibrary, report: &TrainReport, step_size: usize) {
+    found.experts += 1;
+    found.trained += report.steps * step_size;
+    if report.tasks.is_empty() {
+        found.losses.extend(report.validation_loss.map(|loss| (loss, report.base_validation_loss)));
+    } else {
+        let each = report.tasks.iter();
+        found.losses.extend(each.filter_map(|task| Some((task.validation_loss?, task.base_validation_loss))));
+    }
+}
+
+fn add_expert(found: &mut FoundLibrary, expert: &Expert) {
+    found.experts += 1;
+    let Some(provenance) = &expert.provenance else { return };
+    let number = |name: &str| provenance.settings.get(name).and_then(serde_json::Value::as_u64);
+    let step = number("batch").unwrap_or(0) * number("accumulate").unwrap_or(1);
+    found.trained += provenance.steps.unwrap_or(0) * step as usize;
+    found.losses.extend(provenance.validation_loss.map(|loss| (loss, provenance.base_validation_loss)));
+}

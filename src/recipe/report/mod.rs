@@ -1,0 +1,54 @@
+//! The report of an experiment: a page, its tables and figures, and the recipe that makes it again.
+
+mod figures;
+mod found;
+mod page;
+mod rand_index;
+
+use std::path::PathBuf;
+
+use found::Found;
+pub use rand_index::adjusted_rand;
+
+use super::laid_out::LaidOut;
+use super::read::with_whole_paths;
+use crate::Cancel;
+use crate::Result;
+use crate::eval::{csv, latex, markdown};
+use crate::outside::{atomic_write, make_folders};
+
+/// The page, in the folder of the experiment.
+const PAGE: &str = "report.md";
+/// The folder of its tables and figures, beside it.
+const FOLDER: &str = "report";
+
+/// Writes the report of an experiment whose jobs are all finished; gives the page.
+///
+/// # Errors
+/// A job without a result; a library that cannot be compared; files that cannot be written. A raised `cancel`.
+pub fn write_report(laid: &LaidOut, cancel: &Cancel) -> Result<PathBuf> {
+    let found = Found::of(laid)?;
+    let folder = laid.root.join(FOLDER);
+    make_folders(&folder)?;
+    let mut files = Vec::new();
+    let mut write = |name: &str, text: &str| {
+        files.push(name.to_string());
+        atomic_write(&folder.join(name), text.as_bytes())
+    };
+    write("recipe.toml", &with_whole_paths(&laid.recipe)?)?;
+    write("libraries.csv", &page::libraries_csv(&found))?;
+    if !found.by_k.is_empty() {
+        write("clusters.csv", &page::clusters_csv(&found))?;
+        write("k.csv", &page::k_csv(&found))?;
+    }
+    if let Some(report) = &found.evaluation {
+        write("scores.csv", &csv(report))?;
+        write("scores.md", &markdown(report))?;
+        write("scores.tex", &latex(report))?;
+    }
+    let drawn = figures::write(laid, &found, &folder, cancel)?;
+    files.extend(drawn.iter().cloned());
+    let path = laid.root.join(PAGE);
+    atomic_write(&path, page::page(laid, &found, (FOLDER, &drawn, &files)).as_bytes())?;
+    Ok(path)
+}

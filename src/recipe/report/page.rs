@@ -1,0 +1,296 @@
+//! The page of a report and its own tables.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::found::{Found, FoundLibrary};
+use crate::eval::{EvalReport, Group, Mean, mean_text};
+use crate::recipe::graph::Making;
+use crate::recipe::laid_out::LaidOut;
+use crate::text::{counted, number, printable};
+
+/// What stands where there is nothing.
+const NONE: &str = "–";
+/// Places of losses, silhouettes and indices.
+const PLACES: usize = 3;
+
+/// A text in a cell of a Markdown table.
+fn cell(text: &str) -> String {
+    let mut out = String::new();
+    for c in printable(text).chars() {
+        if matches!(c, '|' | '\\' | '`' | '*' | '_' | '<' | '[' | ']') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// A text in a field of comma-separated values (RFC 4180).
+fn field(text: &str) -> String {
+    let text = printable(text);
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.into_owned(),
+    }
+}
+
+fn plain(value: Option<f64>) -> String {
+    value.map_or(NONE.into(), |value| number(value, PLACES))
+}
+
+fn with_error(mean: Option<Mean>, is_loss: bool) -> String {
+    mean_text(mean.as_ref(), is_loss, " ± ")
+}
+
+fn exactly(value: Option<f64>) -> String {
+    value.map_or(String::new(), |value| value.to_string())
+}
+
+fn kind(found: &FoundLibrary) -> &'static str {
+    match found.library.making {
+        Making::Private => "private",
+        Making::Joint => "joint",
+        Making::Clusters { .. } => "clusters",
+        Making::Random { .. } => "random",
+    }
+}
+
+/// A line per library.
+pub(super) fn libraries_csv(found: &Found) -> String {
+    let mut out = String::from(
+        "library,kind,experts,examples_trained,validation_loss,base_validation_loss,silhouette\n",
+    );
+    for library in &found.libraries {
+        let fields = [
+            field(&library.library.name),
+            kind(library).into(),
+            library.experts.to_string(),
+            library.trained.to_string(),
+            exactly(library.loss()),
+            exactly(library.base_loss()),
+            exactly(library.silhouette),
+        ];
+        let _ = writeln!(out, "{}", fields.join(","));
+    }
+    out
+}
+
+/// A line per library of clusters and private expert.
+pub(super) fn clusters_csv(found: &Found) -> String {
+    let mut out = String::from("library,cluster,member\n");
+    for library in &found.libraries {
+        for (at, members) in library.clusters.iter().enumerate() {
+            for member in members {
+                let _ = writeln!(out, "{},{},{}", field(&library.library.name), at + 1, field(member));
+            }
+        }
+    }
+    out
+}
+
+/// A line per number of clusters.
+pub(super) fn k_csv(found: &Found) -> String {
+    let mut out = String::from(
+        "k,seeds,silhouette,stability,agreement_with_families,validation_loss,validation_loss_random,score,score_stderr,\
+         score_random,score_random_stderr\n",
+    );
+    let score = |mean: Option<Mean>| exactly(mean.map(|mean| mean.score));
+    let error = |mean: Option<Mean>| exactly(mean.and_then(|mean| mean.stderr));
+    for row in &found.by_k {
+        let fields = [
+            row.k.to_string(),
+            row.seeds.to_string(),
+            score(row.silhouette),
+            exactly(row.stability),
+            exactly(row.families),
+            score(row.losses[0]),
+            score(row.losses[1]),
+            score(row.scores[0]),
+            error(row.scores[0]),
+            score(row.scores[1]),
+            error(row.scores[1]),
+        ];
+        let _ = writeln!(out, "{}", fields.join(","));
+    }
+    out
+}
+
+/// The page; links lead into `folder`, which has the figures `drawn` and all `files`.
+pub(super) fn page(
+    laid: &LaidOut,
+    found: &Found,
+    (folder, drawn, files): (&str, &[String], &[String]),
+) -> String {
+    let mut out = format!("# {}\n\n", cell(&laid.recipe.name));
+    let _ = writeln!(
+        out,
+        "{} to train on, {} held out. Losses are per output token, in nats; scores in percent with standard errors \
+         over tasks.\n",
+        counted(laid.tasks.train.len(), "task"),
+        laid.tasks.held_out.len(),
+    );
+    libraries(&mut out, found);
+    if let Some(report) = &found.evaluation {
+        scores(&mut out, found, report);
+    }
+    over_k(&mut out, found);
+    clusters(&mut out, found);
+    for name in drawn {
+        let _ = writeln!(out, "![{name}]({folder}/{name})\n");
+    }
+    again(&mut out, laid, (folder, files));
+    out
+}
+
+fn libraries(out: &mut String, found: &Found) {
+    out.push_str("## Libraries\n\n| library | experts | examples trained on | validation loss | base model | silhouette |\n");
+    out.push_str("|---|---:|---:|---:|---:|---:|\n");
+    for library in &found.libraries {
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} |",
+            cell(&library.library.name),
+            library.experts,
+            library.trained,
+            plain(library.loss()),
+            plain(library.base_loss()),
+            plain(library.silhouette),
+        );
+    }
+    out.push_str("\nExamples count as often as they were trained on. Every library saw the same tasks.\n\n");
+}
+
+fn scores(out: &mut String, found: &Found, report: &EvalReport) {
+    let groups: Vec<&Group> = report
+        .means
+        .iter()
+        .filter(|group| matches!(group.name.as_str(), "all" | "seen" | "held out"))
+        .collect();
+    if groups.is_empty() {
+        return;
+    }
+    let loss = |group: &Group| if group.is_loss { ", loss" } else { "" };
+    let heads: Vec<String> =
+        groups.iter().map(|group| format!("{}{} ({})", group.name, loss(group), group.tasks)).collect();
+    let _ = writeln!(
+        out,
+        "## Scores\n\n{} scoring on the {} split; means over tasks of equal weight, their number behind each group.\n\n| method | {} |",
+        report.scoring,
+        report.split,
+        heads.join(" | ")
+    );
+    let _ = writeln!(out, "|---|{}", "---:|".repeat(groups.len()));
+    for (at, method) in report.methods.iter().enumerate() {
+        let cells: Vec<String> = groups
+            .iter()
+            .map(|group| with_error(group.scores.get(at).copied().flatten(), group.is_loss))
+            .collect();
+        let _ = writeln!(out, "| {} | {} |", cell(method), cells.join(" | "));
+    }
+    out.push('\n');
+    let of_groups: Vec<_> =
+        report.differences.iter().filter(|row| row.group.as_deref() == Some(found.group.as_str())).collect();
+    if let Some(first) = of_groups.first() {
+        let _ = writeln!(
+            out,
+            "Paired differences to {} on the same items, {} tasks, with 95 % intervals; the others are in the tables:\n\n| method | difference | 95 % | better | worse |\n|---|---:|---|---:|---:|",
+            cell(&first.against),
+            found.group
+        );
+        for row in of_groups {
+            let value = |value: f64| match row.is_loss {
+                true => format!("{value:+.3}"),
+                false => format!("{:+.1}", value * 100.0),
+            };
+            let [low, high] = row.difference.interval;
+            let _ = writeln!(
+                out,
+                "| {}{} | {} | {} to {} | {} | {} |",
+                cell(&row.method),
+                if row.is_loss { ", loss" } else { "" },
+                value(row.difference.difference),
+                value(low),
+                value(high),
+                row.difference.wins,
+                row.difference.losses
+            );
+        }
+        out.push('\n');
+    }
+    for leak in &report.leaks {
+        let _ = writeln!(
+            out,
+            "Warning: leak of {}: {}: {}\n",
+            cell(&leak.task),
+            cell(&leak.expert),
+            cell(&leak.reason)
+        );
+    }
+    for failed in &report.failed {
+        let _ = writeln!(out, "No scores of {}: {}\n", cell(&failed.method), cell(&failed.reason));
+    }
+}
+
+fn over_k(out: &mut String, found: &Found) {
+    if found.by_k.is_empty() {
+        return;
+    }
+    let shown = found.shown.as_ref().map(|router| format!("{} on {} tasks", cell(router), found.group));
+    let mut heads =
+        vec!["k", "seeds", "silhouette", "stability", "agreement with families", "loss", "loss, random"];
+    let scored =
+        [shown.clone().unwrap_or_default(), format!("{}, random", shown.clone().unwrap_or_default())];
+    if shown.is_some() {
+        heads.extend(scored.iter().map(String::as_str));
+    }
+    let _ =
+        writeln!(out, "## Number of clusters\n\n| {} |\n|{}", heads.join(" | "), "---:|".repeat(heads.len()));
+    for row in &found.by_k {
+        let mut cells = vec![
+            row.k.to_string(),
+            row.seeds.to_string(),
+            with_error(row.silhouette, true),
+            plain(row.stability),
+            plain(row.families),
+            with_error(row.losses[0], true),
+            with_error(row.losses[1], true),
+        ];
+        if shown.is_some() {
+            cells.extend(row.scores.map(|mean| with_error(mean, found.is_loss)));
+        }
+        let _ = writeln!(out, "| {} |", cells.join(" | "));
+    }
+    out.push_str(
+        "\nStability is the mean adjusted Rand index of the clusterings of two seeds; agreement with families the same \
+         of a clustering and the families of the tasks. Errors are over seeds, or over tasks where there is one seed.\n\n",
+    );
+}
+
+fn clusters(out: &mut String, found: &Found) {
+    let clustered: Vec<&FoundLibrary> = found
+        .libraries
+        .iter()
+        .filter(|found| matches!(found.library.making, Making::Clusters { .. }))
+        .collect();
+    // The rest is in the table beside the page.
+    let Some(first) = clustered.first() else { return };
+    let _ = writeln!(out, "## Clusters of {}\n", cell(&first.library.name));
+    for (at, members) in first.clusters.iter().enumerate() {
+        let names: Vec<String> = members.iter().map(|name| cell(name)).collect();
+        let _ = writeln!(out, "{}. {}", at + 1, names.join(", "));
+    }
+    out.push('\n');
+}
+
+fn again(out: &mut String, laid: &LaidOut, (folder, files): (&str, &[String])) {
+    let name = laid.root.file_name().map_or(Path::new("experiment"), Path::new).display().to_string();
+    let _ = writeln!(
+        out,
+        "## Made by\n\nlora-tui {}. To make it again:\n\n```sh\nlora-tui run {folder}/recipe.toml --out {}\n```\n",
+        env!("CARGO_PKG_VERSION"),
+        printable(&format!("../{name}-again")),
+    );
+    let links: Vec<String> = files.iter().map(|file| format!("[{file}]({folder}/{file})")).collect();
+    let _ = writeln!(out, "Files: {}.", links.join(", "));
+}

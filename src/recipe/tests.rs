@@ -1,0 +1,175 @@
+use std::path::{Path, PathBuf};
+
+use super::graph::{Graph, Making};
+use super::{BUILT_IN, LaidOut, Recipe, SECTIONS, Standing, Tasks, numbers, parse};
+use crate::Cancel;
+use crate::eval::EvalSpec;
+use crate::train::{ClustersSpec, ManySpec, TrainSpec};
+
+/// Tasks of these names below `place`; those with a star are held out.
+fn tasks(place: &Path, names: &[&str]) -> PathBuf {
+    let folder = place.join("tasks");
+    for name in names {
+        let (id, held_out) = (name.trim_end_matches('*'), name.ends_with('*'));
+        let task = folder.join(id);
+        std::fs::create_dir_all(&task).unwrap();
+        let line = |i: usize| format!("{{\"instruction\":\"{id}\",\"input\":\"{i}\",\"output\":\"{i}\"}}\n");
+        for (file, count) in [("train", 10), ("validation", 2), ("test", 4)] {
+            std::fs::write(task.join(format!("{file}.jsonl")), (0..count).map(line).collect::<String>())
+                .unwrap();
+        }
+        std::fs::write(task.join("task.toml"), format!("id = \"{id}\"\nheld_out = {held_out}\n")).unwrap();
+    }
+    folder
+}
+
+const RECIPE: &str = "name = \"Three\"\n[tasks]\ntrain = [\"tasks\"]\n[training]\nmax_steps = 5\nbatch = 2\n\
+    [clusters]\nk = [2]\nseeds = \"1..2\"\n[evaluation]\nmethods = [\"base\", \"arrow:k=1\", \"joint/arrow\"]\n";
+
+fn read(text: &str, place: &Path) -> Recipe {
+    parse(text, &place.join("r.toml"), place).unwrap()
+}
+
+fn error(text: &str, place: &Path) -> String {
+    let found = parse(text, &place.join("r.toml"), place).and_then(|recipe| {
+        let tasks = Tasks::read(&recipe, &Cancel::new())?;
+        Graph::of(&recipe, &tasks, &place.join("out"))
+    });
+    found.unwrap_err().to_string()
+}
+
+#[test]
+fn a_recipe_becomes_libraries_and_jobs_that_wait_for_each_other() {
+    let place = tempfile::tempdir().unwrap();
+    tasks(place.path(), &["a", "b", "c", "d*"]);
+    let recipe = read(RECIPE, place.path());
+    let tasks = Tasks::read(&recipe, &Cancel::new()).unwrap();
+    assert_eq!((tasks.train.len(), tasks.held_out.len()), (3, 1));
+    let root = place.path().join("out");
+    let graph = Graph::of(&recipe, &tasks, &root).unwrap();
+    let libraries: Vec<&str> = graph.libraries.iter().map(|library| library.name.as_str()).collect();
+    assert_eq!(libraries, ["private", "joint", "mbc-k2-s1", "random-k2-s1", "mbc-k2-s2", "random-k2-s2"]);
+    let nodes: Vec<(&str, Vec<usize>)> =
+        graph.nodes.iter().map(|node| (node.name.as_str(), node.after.clone())).collect();
+    assert_eq!(nodes[..3], [("private", vec![]), ("joint", vec![]), ("mbc-k2-s1", vec![0])]);
+    assert_eq!(
+        nodes[6..9],
+        [("eval-private", vec![0]), ("eval-joint", vec![1]), ("eval-mbc-k2-s1", vec![2])]
+    );
+    assert_eq!(nodes[12], ("evaluation", vec![0, 6, 7, 8, 9, 10, 11]));
+    // All train on as many examples.
+    let trained: Vec<usize> = graph.nodes.iter().map(|node| node.trained).filter(|n| *n > 0).collect();
+    assert_eq!(trained, [30; 6]);
+    let private = graph.nodes[0].job.get::<ManySpec>().unwrap();
+    assert_eq!((private.tasks.len(), private.training.max_steps), (3, Some(5)));
+    assert_eq!(graph.nodes[1].job.get::<TrainSpec>().unwrap().max_steps, Some(15));
+    let random = graph.nodes[5].job.get::<ClustersSpec>().unwrap();
+    assert_eq!((random.random, random.training.seed, random.per_task), (Some(2), 2, true));
+    assert_eq!(graph.libraries[5].making, Making::Random { k: 2, seed: 2 });
+    let all = graph.nodes[12].job.get::<EvalSpec>().unwrap();
+    let expected = ["base", "arrow:k=1", "joint/uniform", "joint/arrow", "mbc-k2-s1/arrow:k=1"];
+    assert_eq!(all.methods[..5], expected);
+    assert_eq!((all.tasks.len(), graph.nodes[6].answers), (4, 2 * 16));
+}
+
+#[test]
+fn digests_follow_what_decides_and_not_where_it_lies() {
+    let digests = |text: &str, names: &[&str]| {
+        let place = tempfile::tempdir().unwrap();
+        tasks(place.path(), names);
+        let recipe = read(text, place.path());
+        let tasks = Tasks::read(&recipe, &Cancel::new()).unwrap();
+        let graph = Graph::of(&recipe, &tasks, &place.path().join("out")).unwrap();
+        graph.nodes.into_iter().map(|node| (node.name, node.digest)).collect::<Vec<_>>()
+    };
+    let names = ["a", "b", "c", "d*"];
+    let before = digests(RECIPE, &names);
+    assert_eq!(before, digests(RECIPE, &names));
+    let same = |text: &str, names: &[&str]| {
+        let after = digests(text, names);
+        before.iter().map(|node| u8::from(after.contains(node))).collect::<Vec<_>>()
+    };
+    // Another method: libraries stay.
+    assert_eq!(same(&RECIPE.replace("k=1", "k=2"), &names), [1, 1, 1, 1, 1, 1, 0, 1, 0, 0, 0, 0, 0]);
+    // Another rate, or other tasks: nothing does.
+    assert_eq!(same(&RECIPE.replace("batch = 2", "batch = 3"), &names), [0; 13]);
+    assert_eq!(same(RECIPE, &["a", "b", "e", "d*"]), [0; 13]);
+    // Another held-out task: what is trained stays.
+    assert_eq!(same(RECIPE, &["a", "b", "c", "e*"]), [1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn what_is_wrong_is_one_line_with_its_place() {
+    let place = tempfile::tempdir().unwrap();
+    tasks(place.path(), &["a", "b", "c", "d*"]);
+    std::fs::create_dir_all(place.path().join("other/x")).unwrap();
+    let line = "{\"instruction\":\"i\",\"input\":\"\",\"output\":\"o\"}\n";
+    std::fs::write(place.path().join("other/x/test.jsonl"), line).unwrap();
+    std::fs::write(place.path().join("other/x/task.toml"), "id = \"b\"\n").unwrap();
+    for (from, to, said) in [
+        ("k = [2]", "k = [9]", "r.toml: line 8: k = 9 is more than there are experts: 3 tasks"),
+        ("k = [2]", "k = [0]", "r.toml: line 8: [clusters] k must be whole numbers from 1"),
+        ("k = [2]", "k = \"4..2\"", "line 8: [clusters] k must be whole numbers"),
+        ("batch = 2", "batch = 0", "line 6: [training] batch must be a whole number from 1 to 65536, not 0"),
+        ("batch = 2", "bach = 2", "line 6: there is no setting [training] bach; did you mean batch?"),
+        ("batch = 2", "by_length = true\nshuffle = false", "line 4: batches by length"),
+        ("[training]", "[trainig]", "line 4: there is no section [trainig]; did you mean [training]?"),
+        ("[\"tasks\"]", "[\"task\"]", "task: does not exist: give a folder of task folders"),
+        ("[\"tasks\"]", "3", "line 3: [tasks] train must be a path, or a list of paths"),
+        ("[\"tasks\"]", "[\"other\"]", "line 3: there is no task to train on"),
+        ("[\"tasks\"]", "[\"tasks\"]\nheld_out = \"other\"", "two tasks are called b: "),
+        ("[\"tasks\"]", "[\"tasks\"]\nheld_out = \"tasks\"", "is to be trained on and held out"),
+        ("arrow:k=1", "arow", "line 11: there is no method \"arow\"; did you mean arrow?"),
+        ("joint/arrow", "jiont/arrow", "line 11: there is no library \"jiont\"; did you mean joint?"),
+        ("name = ", "executor = \"moon\"\nname = ", "line 1: executor must be local or slurm, not moon"),
+        ("[tasks]", "[base]\nhub = \"x\"\n[tasks]", "r.toml: line 2: [base] hub must be owner/name"),
+        ("name = \"Three\"", "name = ", "r.toml: line 1: "),
+    ] {
+        let error = error(&RECIPE.replace(from, to), place.path());
+        assert!(error.contains(said) && !error.contains('\n'), "{to}: {error}");
+    }
+    let error = super::open(Path::new("labtop")).unwrap_err().to_string();
+    assert!(error.contains("did you mean laptop?"), "{error}");
+}
+
+#[test]
+fn a_folder_of_something_else_is_left_alone() {
+    let place = tempfile::tempdir().unwrap();
+    tasks(place.path(), &["a", "b", "c"]);
+    let look = |root: &str| {
+        let recipe = read(&RECIPE.replace(", \"joint/arrow\"", ""), place.path());
+        let tasks = Tasks::read(&recipe, &Cancel::new()).unwrap();
+        LaidOut::look(recipe, tasks, &place.path().join(root))
+    };
+    let laid = look("new").unwrap();
+    assert!(laid.standing.iter().all(|standing| *standing == Standing::New));
+    assert!(!place.path().join("new").exists());
+    let error = look("tasks").unwrap_err().to_string();
+    assert!(error.contains("is not empty, and no recipe has filled it"), "{error}");
+    assert!(look("tasks/a/task.toml").unwrap_err().to_string().contains("is not a folder"));
+}
+
+#[test]
+fn lists_of_numbers_have_ranges() {
+    assert_eq!(numbers("2..4, 8,2").unwrap(), [2, 3, 4, 8]);
+    assert_eq!((numbers("").unwrap(), numbers("7").unwrap()), (vec![], vec![7]));
+    for bad in ["x", "4..2", "1..", "-1", "1..1000", "0..18446744073709551615"] {
+        assert_eq!(numbers(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn recipes_that_come_along_can_be_read_and_settings_are_named_once() {
+    for recipe in BUILT_IN {
+        let read = super::open(Path::new(recipe.name)).unwrap();
+        assert!(!read.evaluation.methods.is_empty() && !read.tasks.train.is_empty(), "{}", recipe.name);
+    }
+    for section in &SECTIONS {
+        let mut names: Vec<&str> = section.entries().iter().map(|entry| entry.id()).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all, "{}", section.name);
+        assert!(section.entries().iter().all(|entry| entry.option().is_some()), "{}", section.name);
+    }
+}
