@@ -338,6 +338,26 @@ fn loading_goes_through_its_stages() {
 }
 
 #[test]
+fn data_that_was_chosen_for_the_experts_is_told_when_they_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, tasks) = (folder.path().join("library"), folder.path().join("tasks"));
+    std::fs::create_dir_all(&root).unwrap();
+    std::fs::create_dir_all(tasks.join("a")).unwrap();
+    std::fs::write(tasks.join("a/train.jsonl"), "").unwrap();
+    let told = || {
+        let mut bench = Bench::start(Slow::default());
+        bench.engine.set_library(Arc::new(library(root.to_str().unwrap(), 1)));
+        bench.engine.handle(EngineEffect::Load);
+        let all = bench.until(|m| matches!(m, EngineMessage::Examples { .. }));
+        matches!(all.last(), Some(EngineMessage::Examples { has_data: true, .. }))
+    };
+    assert!(!told());
+    let chosen = crate::eval::ChosenPrompts::Tasks(tasks);
+    chosen.remember(&library(root.to_str().unwrap(), 1).library).unwrap();
+    assert!(told());
+}
+
+#[test]
 fn only_the_newest_of_many_requests_is_answered() {
     let slow = Slow::default();
     let routed = slow.routed.clone();
