@@ -2,9 +2,8 @@
 ask in the words in which the other languages' families ask."""
 
 import checks
-from core import Task
 
-from .phrases import negated, noun_groups, noun_phrases, of_several, verb_table
+from .phrases import Language, verb_table
 
 # kind -> (masculine nouns, feminine nouns, adjectives in the masculine singular that suit all of them).
 # No noun begins with a vowel or h, so that no article is shortened.
@@ -177,13 +176,9 @@ def negate(verb):
     return f"n'{verb} pas" if verb[0] in "aeiouéèêh" else f"ne {verb} pas"
 
 
+LANGUAGE = Language("french", "fr", NOUNS, DETERMINERS, feminine, plural, VERBS)
 TASKS = [
-    Task(
-        family="french",
-        name="fr_plural",
-        rule="the plural of article, noun and adjective",
-        group="noun",
-        check=checks.french_plural,
+    LANGUAGE.plurals(
         instructions=[
             "Écris cette expression au pluriel.",
             "Mets les mots au pluriel.",
@@ -192,15 +187,9 @@ TASKS = [
             "Donne la forme plurielle de ces mots.",
             "Mets l'expression au pluriel.",
         ],
-        groups=noun_groups(NOUNS),
-        make=noun_phrases(NOUNS, DETERMINERS, feminine, plural),
+        check=checks.french_plural,
     ),
-    Task(
-        family="french",
-        name="fr_negation",
-        rule="the sentence with “ne … pas” around its verb",
-        group="verb",
-        check=checks.french_negation,
+    LANGUAGE.negations(
         instructions=[
             "Écris cette phrase à la forme négative.",
             "Mets la phrase à la forme négative.",
@@ -209,15 +198,13 @@ TASKS = [
             "Dis le contraire avec «ne … pas».",
             "Rends la phrase négative.",
         ],
-        groups={"verbs": list(VERBS)},
-        make=negated(VERBS, SUBJECTS, negate),
+        subjects=SUBJECTS,
+        word="ne … pas",
+        negate=negate,
+        check=checks.french_negation,
+        where="around",
     ),
-    Task(
-        family="french",
-        name="fr_they",
-        rule="subject and verb of a sentence in the plural",
-        group="verb",
-        check=checks.french_they,
+    LANGUAGE.several(
         instructions=[
             "Mets le sujet et le verbe de cette phrase au pluriel.",
             "Change le sujet au pluriel.",
@@ -226,7 +213,8 @@ TASKS = [
             "Dis cette phrase de plusieurs personnes.",
             "Réécris la phrase avec le sujet au pluriel.",
         ],
-        groups={"verbs": list(VERBS)},
-        make=of_several(VERBS, SEVERAL, lambda verb: verb + "nt"),
+        subjects=SEVERAL,
+        plural=lambda verb: verb + "nt",
+        check=checks.french_they,
     ),
 ]

@@ -2,9 +2,8 @@
 ask in the words in which the other languages' families ask."""
 
 import checks
-from core import Task
 
-from .phrases import negated, noun_groups, noun_phrases, of_several, verb_table
+from .phrases import Language, feminine_in_a, verb_table
 
 # kind -> (masculine nouns, feminine nouns, adjectives in the masculine singular that suit all of them).
 # No masculine noun begins with a vowel, with z or with s and a consonant, so that its article is "il".
@@ -52,10 +51,6 @@ DETERMINERS = {
     "m": {"il": "i", "questo": "questi", "il nostro": "i nostri"},
     "f": {"la": "le", "questa": "queste", "la nostra": "le nostre"},
 }
-
-
-def feminine(adjective):
-    return adjective[:-1] + "a" if adjective.endswith("o") else adjective
 
 
 def plural(word):
@@ -168,13 +163,9 @@ def verb_plural(verb):
     return verb[:-1] + ("ano" if verb[-1] == "a" else "ono")
 
 
+LANGUAGE = Language("italian", "it", NOUNS, DETERMINERS, feminine_in_a, plural, VERBS)
 TASKS = [
-    Task(
-        family="italian",
-        name="it_plural",
-        rule="the plural of article, noun and adjective",
-        group="noun",
-        check=checks.italian_plural,
+    LANGUAGE.plurals(
         instructions=[
             "Scrivi questa espressione al plurale.",
             "Metti le parole al plurale.",
@@ -183,15 +174,9 @@ TASKS = [
             "Dai la forma plurale di queste parole.",
             "Metti l'espressione al plurale.",
         ],
-        groups=noun_groups(NOUNS),
-        make=noun_phrases(NOUNS, DETERMINERS, feminine, plural),
+        check=checks.italian_plural,
     ),
-    Task(
-        family="italian",
-        name="it_they",
-        rule="subject and verb of a sentence in the plural",
-        group="verb",
-        check=checks.italian_they,
+    LANGUAGE.several(
         instructions=[
             "Metti il soggetto e il verbo di questa frase al plurale.",
             "Cambia il soggetto al plurale.",
@@ -200,21 +185,11 @@ TASKS = [
             "Di' questa frase di più persone.",
             "Riscrivi la frase con il soggetto al plurale.",
         ],
-        groups={"verbs": list(VERBS)},
-        make=of_several(VERBS, SEVERAL, verb_plural),
+        subjects=SEVERAL,
+        plural=verb_plural,
+        check=checks.italian_they,
     ),
-    Task(
-        family="italian",
-        name="it_negation",
-        rule="the sentence with “non” before its verb",
-        group="verb",
-        check=checks.inserted("non"),
-        held_out=True,
-        transfer=(
-            "it combines two trained skills. `es_negation` inserts one word before the verb, in sentences of the same "
-            "build and at an instruction that differs by a few letters; `it_they` has seen these Italian verbs with "
-            "what follows them and copies the rest of the sentence. Most phrasings give the word to insert."
-        ),
+    LANGUAGE.negations(
         instructions=[
             "Scrivi questa frase in forma negativa con «non».",
             "Metti la frase in forma negativa con «non».",
@@ -223,7 +198,13 @@ TASKS = [
             "Di' il contrario usando «non».",
             "Rendi negativa la frase con «non».",
         ],
-        groups={"verbs": list(VERBS)},
-        make=negated(VERBS, SUBJECTS, lambda verb: f"non {verb}"),
+        subjects=SUBJECTS,
+        word="non",
+        held_out=True,
+        transfer=(
+            "it combines two trained skills. `es_negation` inserts one word before the verb, in sentences of the same "
+            "build and at an instruction that differs by a few letters; `it_they` has seen these Italian verbs with "
+            "what follows them and copies the rest of the sentence. Most phrasings give the word to insert."
+        ),
     ),
 ]

@@ -4,9 +4,8 @@ Its words and endings are close to Spanish, and its instructions ask in the word
 ask."""
 
 import checks
-from core import Task
 
-from .phrases import negated, noun_groups, noun_phrases, verb_table
+from .phrases import Language, feminine_in_a, verb_table
 
 # kind -> (masculine nouns, feminine nouns, adjectives in the masculine singular that suit all of them).
 # All end in a vowel, r or z: -ão, -l and -m have plurals that no other language here prepares for.
@@ -47,10 +46,6 @@ DETERMINERS = {
     "m": {"o": "os", "um": "uns", "este": "estes"},
     "f": {"a": "as", "uma": "umas", "esta": "estas"},
 }
-
-
-def feminine(adjective):
-    return adjective[:-1] + "a" if adjective.endswith("o") else adjective
 
 
 def plural(word):
@@ -134,19 +129,10 @@ SUBJECTS = (
     + ["O meu irmão", "A minha irmã", "O vizinho", "A professora", "O teu primo", "A avó", "O médico", "O meu chefe"]
 )
 
+
+LANGUAGE = Language("portuguese", "pt", NOUNS, DETERMINERS, feminine_in_a, plural, VERBS)
 TASKS = [
-    Task(
-        family="portuguese",
-        name="pt_plural",
-        rule="the plural of article, noun and adjective",
-        group="noun",
-        check=checks.portuguese_plural,
-        held_out=True,
-        transfer=(
-            "the rule is that of `es_plural` for these words (-s after a vowel, else -es; “este” becomes “estes”), "
-            "only the articles differ, and the instruction is nearly the same in Spanish. `fr_plural` and "
-            "`it_plural` put phrases of the same build into the plural, too."
-        ),
+    LANGUAGE.plurals(
         instructions=[
             "Escreva esta expressão no plural.",
             "Ponha as palavras no plural.",
@@ -155,21 +141,15 @@ TASKS = [
             "Dê a forma plural destas palavras.",
             "Passe a expressão para o plural.",
         ],
-        groups=noun_groups(NOUNS),
-        make=noun_phrases(NOUNS, DETERMINERS, feminine, plural),
-    ),
-    Task(
-        family="portuguese",
-        name="pt_negation",
-        rule="the sentence with “não” before its verb",
-        group="verb",
-        check=checks.inserted("não"),
+        check=checks.portuguese_plural,
         held_out=True,
         transfer=(
-            "`es_negation` inserts “no” before the verb in sentences of the same build, at nearly the same "
-            "instruction; most phrasings here give the word to insert, and half of the verbs are spelt as in "
-            "Spanish."
+            "the rule is that of `es_plural` for these words (-s after a vowel, else -es; “este” becomes “estes”), "
+            "only the articles differ, and the instruction is nearly the same in Spanish. `fr_plural` and "
+            "`it_plural` put phrases of the same build into the plural, too."
         ),
+    ),
+    LANGUAGE.negations(
         instructions=[
             "Escreva esta frase na forma negativa com «não».",
             "Ponha a frase na negativa com «não».",
@@ -178,7 +158,13 @@ TASKS = [
             "Diga o contrário usando «não».",
             "Torne a frase negativa com «não».",
         ],
-        groups={"verbs": list(VERBS)},
-        make=negated(VERBS, SUBJECTS, lambda verb: f"não {verb}"),
+        subjects=SUBJECTS,
+        word="não",
+        held_out=True,
+        transfer=(
+            "`es_negation` inserts “no” before the verb in sentences of the same build, at nearly the same "
+            "instruction; most phrasings here give the word to insert, and half of the verbs are spelt as in "
+            "Spanish."
+        ),
     ),
 ]

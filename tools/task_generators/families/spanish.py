@@ -1,9 +1,8 @@
 """Spanish: number of noun phrases, negation, and number of the subject. The instructions are in Spanish too."""
 
 import checks
-from core import Task
 
-from .phrases import negated, noun_groups, noun_phrases, of_several, verb_table
+from .phrases import Language, feminine_in_a, verb_table
 
 # kind -> (masculine nouns, feminine nouns, adjectives in the masculine singular that suit all of them).
 # No feminine noun here begins with a stressed a, which would change its article.
@@ -89,7 +88,7 @@ def plural(word):
 def feminine(adjective):
     if adjective in FEMININES:
         return FEMININES[adjective]
-    return adjective[:-1] + "a" if adjective.endswith("o") else adjective
+    return feminine_in_a(adjective)
 
 
 # Third person singular of a verb, then what may follow. The third person plural of all of them adds -n.
@@ -268,13 +267,9 @@ OTHERS = ["Mi hermano", "Mi hermana", "El vecino", "La profesora", "Tu primo", "
 PRONOUNS = {"Él": "Ellos", "Ella": "Ellas", "Usted": "Ustedes"}
 
 
+LANGUAGE = Language("spanish", "es", NOUNS, DETERMINERS, feminine, plural, VERBS)
 TASKS = [
-    Task(
-        family="spanish",
-        name="es_plural",
-        rule="the plural of article, noun and adjective",
-        group="noun",
-        check=checks.spanish_plural,
+    LANGUAGE.plurals(
         instructions=[
             "Escribe esta expresión en plural.",
             "Pon las palabras en plural.",
@@ -283,15 +278,9 @@ TASKS = [
             "Da la forma plural de estas palabras.",
             "Pasa la expresión al plural.",
         ],
-        groups=noun_groups(NOUNS),
-        make=noun_phrases(NOUNS, DETERMINERS, feminine, plural),
+        check=checks.spanish_plural,
     ),
-    Task(
-        family="spanish",
-        name="es_negation",
-        rule="the sentence with “no” before its verb",
-        group="verb",
-        check=checks.inserted("no"),
+    LANGUAGE.negations(
         instructions=[
             "Escribe esta frase en forma negativa.",
             "Pon la frase en negativo.",
@@ -300,15 +289,10 @@ TASKS = [
             "Di lo contrario usando «no».",
             "Haz negativa la frase.",
         ],
-        groups={"verbs": list(VERBS)},
-        make=negated(VERBS, NAMES + OTHERS, lambda verb: f"no {verb}"),
+        subjects=NAMES + OTHERS,
+        word="no",
     ),
-    Task(
-        family="spanish",
-        name="es_they",
-        rule="subject and verb of a sentence in the plural",
-        group="verb",
-        check=checks.spanish_they,
+    LANGUAGE.several(
         instructions=[
             "Pon el sujeto y el verbo de esta frase en plural.",
             "Cambia el sujeto al plural.",
@@ -317,7 +301,8 @@ TASKS = [
             "Di esta frase de varias personas.",
             "Reescribe la frase con el sujeto en plural.",
         ],
-        groups={"verbs": list(VERBS)},
-        make=of_several(VERBS, PRONOUNS, lambda verb: verb + "n"),
+        subjects=PRONOUNS,
+        plural=lambda verb: verb + "n",
+        check=checks.spanish_they,
     ),
 ]
