@@ -26,6 +26,7 @@
 //! | `cancel`, `memory`, `signals`, `threads` | cancellation, free memory, signals, pools of threads |
 //! | `outside` | files and folders: the one place that opens, makes, locks, renames and removes them |
 //! | `error` | the error type |
+//! | `yaml`, `mersenne` | YAML as a tree; random numbers of Python and numpy |
 //! | `text`, `module_path`, `clock`, `streams` | text for people, paths of modules, times as texts, waiting for streams |
 //!
 //! # Use as a library
@@ -60,6 +61,7 @@ pub mod library;
 pub mod matrix;
 pub mod memory;
 pub mod merge;
+pub mod mersenne;
 pub mod model;
 pub mod module_path;
 pub mod named;
@@ -75,6 +77,7 @@ pub mod text;
 pub mod threads;
 pub mod train;
 pub mod tui;
+mod yaml;
 
 pub use cancel::Cancel;
 pub use error::{Error, NoSource, Result};

@@ -5,7 +5,10 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::shots::{self, Shots};
 use super::split::Split;
+use super::wording::Wording;
+use crate::library::Template;
 use crate::outside::hex;
 use crate::train::{Dataset, Example, TaskInfo, fingerprint};
 use crate::{Error, Result};
@@ -15,6 +18,10 @@ use crate::{Error, Result};
 pub struct AskedTask {
     /// `task.toml`.
     pub info: TaskInfo,
+    /// What it is called in tables: its id, with the metric where it has several.
+    pub label: String,
+    /// Whether it is the task before it once more, with another metric.
+    pub again: bool,
     /// Which split is asked.
     pub split: Split,
     /// How many of its items are asked, from the first on.
@@ -23,6 +30,10 @@ pub struct AskedTask {
     pub all: Vec<Example>,
     /// A hash of the whole split, with the options of the task.
     pub digest: String,
+    /// The examples that stand before each item that is asked.
+    pub shots: Shots,
+    /// How they are put into words.
+    pub wording: Wording,
     /// The most frequent training output, if there are any.
     pub majority: Option<String>,
     /// Hashes by which experts name what they were trained on, where that is this task's training split.
@@ -32,14 +43,21 @@ pub struct AskedTask {
 }
 
 impl AskedTask {
-    /// Reads the task at `path`, of whose items `limit` are asked at most. `seeds` are those of trainings that hold a
-    /// share of the training split back where a task has no validation split.
+    /// Reads the task at `path`, of whose items `limit` are asked at most, each behind `shots` examples. `seeds` are those
+    /// of trainings that hold a share of the training split back where a task has no validation split.
     ///
     /// # Errors
-    /// As [`Dataset::load`]; a split without items.
-    pub fn load(path: &Path, split: Split, limit: usize, seeds: &BTreeSet<u64>) -> Result<Self> {
+    /// As [`Dataset::load`]; a split without items; too few examples to draw from.
+    pub fn load(
+        path: &Path,
+        split: Split,
+        limit: usize,
+        shots: usize,
+        seeds: &BTreeSet<u64>,
+    ) -> Result<Self> {
         let mut data = Dataset::load(path)?;
         let items = split.items(&data, limit, path)?.len();
+        let shots = shots_of(&data, split, items, shots).map_err(|problem| Error::file(path, problem))?;
         let of = |examples: &[Example]| (!examples.is_empty()).then(|| fingerprint(examples));
         let mut trained: BTreeSet<String> = of(&data.train).into_iter().collect();
         if data.validation.is_empty() {
@@ -54,19 +72,17 @@ impl AskedTask {
             Split::Validation => &mut data.validation,
             Split::Test => &mut data.test,
         });
-        let mut hash = Sha256::new();
-        for example in &all {
-            hash.update(serde_json::to_string(example).map_err(|e| Error::msg(e.to_string()))?);
-            hash.update("\n");
-        }
-        hash.update(format!("{:?}", data.task.options));
         Ok(Self {
+            label: data.task.id.clone(),
+            again: false,
+            wording: Wording::default(),
+            digest: digest_of(&all, &data.task.options),
             majority: majority(&data.train),
             info: data.task,
             split,
             items,
             all,
-            digest: hex(&hash.finalize()),
+            shots,
             trained,
             other_splits,
         })
@@ -76,6 +92,84 @@ impl AskedTask {
     pub fn asked(&self) -> &[Example] {
         self.all.get(..self.items).unwrap_or_default()
     }
+
+    /// Whether it is the same as another task but for its metric.
+    pub fn repeats(&self, other: &Self) -> bool {
+        self.again && (&self.info.id, &self.digest) == (&other.info.id, &other.digest)
+    }
+
+    /// The items that are asked, with what belongs to each.
+    pub fn questions(&self) -> impl Iterator<Item = Question<'_>> {
+        (0..self.items).filter_map(|at| self.question(at))
+    }
+
+    /// One of the items that are asked.
+    pub fn question(&self, at: usize) -> Option<Question<'_>> {
+        Some(Question { task: self, item: self.asked().get(at)?, at })
+    }
+}
+
+/// An item of a task, with what belongs to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Its task.
+    pub task: &'a AskedTask,
+    /// The item.
+    pub item: &'a Example,
+    /// Its number.
+    pub at: usize,
+}
+
+impl<'a> Question<'a> {
+    /// What is asked as bare text, behind what stands before it; `context` is the choice that is asked, where choices
+    /// are.
+    pub fn text(&self, template: &Template, context: Option<&str>) -> String {
+        let wording = &self.task.wording;
+        let content = |item: &Example, context: Option<&str>| {
+            let (instruction, input) = wording.asked(item, context);
+            template.content(instruction, input)
+        };
+        let mut text = wording.before(self.at).to_string();
+        for shot in self.shots() {
+            let content = content(shot, None);
+            text.extend([content.as_str(), &wording.blank, &shot.output, &wording.between]);
+        }
+        text.push_str(&content(self.item, context));
+        text
+    }
+
+    /// The examples that stand before it.
+    pub fn shots(&self) -> impl Iterator<Item = &'a Example> {
+        self.task.shots.of(self.at)
+    }
+}
+
+/// A hash of a whole split, with the options of its task.
+pub(super) fn digest_of(all: &[Example], options: &[String]) -> String {
+    let mut hash = Sha256::new();
+    for example in all {
+        // Texts and numbers can always be written.
+        hash.update(serde_json::to_string(example).unwrap_or_default());
+        hash.update("\n");
+    }
+    hash.update(format!("{options:?}"));
+    hex(&hash.finalize())
+}
+
+/// The examples before the items of a split: drawn from the training split, where there is one, else from the validation
+/// split, else from the test split.
+fn shots_of(data: &Dataset, split: Split, items: usize, count: usize) -> std::result::Result<Shots, String> {
+    let asked = match split {
+        Split::Validation => &data.validation,
+        Split::Test => &data.test,
+    };
+    let (pool, of) = match (data.train.is_empty(), data.validation.is_empty()) {
+        (false, _) => (&data.train, None),
+        (true, false) => (&data.validation, Some(Split::Validation)),
+        (true, true) => (&data.test, Some(Split::Test)),
+    };
+    let drawn = shots::draw(pool, asked.get(..items).unwrap_or_default(), count, of == Some(split))?;
+    Ok(Shots::new(pool, drawn))
 }
 
 /// The most frequent output; of equals the first in the alphabet.
@@ -110,7 +204,7 @@ mod tests {
         let data = Dataset::load(dir.path()).unwrap();
         let mut held = data.clone();
         held.ensure_validation(7);
-        let task = AskedTask::load(dir.path(), Split::Test, 2, &BTreeSet::from([7])).unwrap();
+        let task = AskedTask::load(dir.path(), Split::Test, 2, 0, &BTreeSet::from([7])).unwrap();
         let expected = BTreeSet::from([fingerprint(&data.train), fingerprint(&held.train)]);
         assert_eq!((task.items, task.asked().len(), task.all.len()), (2, 2, 3));
         assert_eq!((&task.trained, task.other_splits.contains(&fingerprint(&data.test))), (&expected, true));

@@ -1,12 +1,13 @@
 //! An evaluation from its specification to its report: libraries one after the other, each with its methods.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::asked_task::AskedTask;
 use super::calibration::{ChosenPrompts, own_source, prompt_source};
 use super::contender::{Contender, OF, contenders};
 use super::evaluation::Evaluation;
+use super::harness;
 use super::methods::Method;
 use super::omitted::{left_out, partial};
 use super::report::{CalibratedWith, EvalReport, Failure, ReportedTask};
@@ -176,13 +177,13 @@ pub fn evaluate(spec: &EvalSpec, events: &mut dyn FnMut(EvalEvent), cancel: &Can
     let contenders = contenders(&spec.methods.join(","), &sides[0].catalog, &others)?;
     let labels: Vec<String> = contenders.iter().map(|contender| contender.label.clone()).collect();
     let against = against(spec, &contenders)?;
-    let tasks = tasks_of(spec, &sides, cancel)?;
+    let tasks = tasks_of(spec, &sides, events, cancel)?;
     let (mut known, mut leaks) = (vec![false; tasks.len()], Vec::new());
     for side in &sides {
         for (task, known) in tasks.iter().zip(&mut known) {
             for (expert, how) in known_by(&side.catalog, task) {
                 *known |= how >= Acquaintance::Named;
-                if let Some(reason) = how.leak(task.info.held_out) {
+                if let Some(reason) = how.leak(task.info.held_out).filter(|_| !task.again) {
                     leaks.push(Leak {
                         task: task.info.id.clone(),
                         expert: side.named(expert),
@@ -210,10 +211,12 @@ pub fn evaluate(spec: &EvalSpec, events: &mut dyn FnMut(EvalEvent), cancel: &Can
         events(EvalEvent::Note(format!("warning: leak of {task}: {expert}: {reason}")));
     }
     let row = |(task, known): (&AskedTask, &bool)| ReportedTask {
-        task: task.info.id.clone(),
+        task: task.label.clone(),
         family: task.info.family.clone().unwrap_or_default(),
         held_out: !known,
         items: task.items,
+        shots: task.shots.count(),
+        again: task.again,
         metric: task.info.metric,
     };
     let metrics: Vec<_> = tasks.iter().map(|task| task.info.metric).collect();
@@ -340,20 +343,55 @@ fn against(spec: &EvalSpec, contenders: &[Contender]) -> Result<Option<usize>> {
     }
 }
 
-/// The tasks that are asked.
-fn tasks_of(spec: &EvalSpec, sides: &[Side], cancel: &Cancel) -> Result<Vec<AskedTask>> {
-    let mut paths: Vec<PathBuf> = Vec::new();
-    for folder in &spec.tasks {
-        paths.extend(find_tasks(folder)?);
+/// A task's folder, or the YAML file of one.
+#[derive(PartialEq)]
+enum Place {
+    Folder(PathBuf),
+    File(PathBuf),
+}
+
+/// The tasks at or below a path: folders of examples, and YAML files of lm-evaluation-harness.
+fn places(path: &Path, events: &mut dyn FnMut(EvalEvent)) -> Result<Vec<Place>> {
+    if harness::is_named_so(path) && path.is_file() {
+        return Ok(vec![Place::File(path.into())]);
     }
-    paths.dedup();
+    let (files, groups) = if path.is_dir() { harness::find(path)? } else { Default::default() };
+    for group in &groups {
+        let problem = "names a group, whose tasks are asked where they have files of their own";
+        events(EvalEvent::Note(Error::file(group, problem).to_string()));
+    }
+    let folders = match find_tasks(path) {
+        Err(_) if !files.is_empty() => Vec::new(),
+        found => found?,
+    };
+    Ok(folders.into_iter().map(Place::Folder).chain(files.into_iter().map(Place::File)).collect())
+}
+
+/// The tasks that are asked.
+fn tasks_of(
+    spec: &EvalSpec,
+    sides: &[Side],
+    events: &mut dyn FnMut(EvalEvent),
+    cancel: &Cancel,
+) -> Result<Vec<AskedTask>> {
+    let mut all: Vec<Place> = Vec::new();
+    for path in &spec.tasks {
+        all.extend(places(path, events)?);
+    }
+    all.dedup();
     let experts = sides.iter().flat_map(|side| side.catalog.usable());
     let seeds: BTreeSet<u64> = experts.filter_map(|expert| expert.provenance.as_ref()?.seed).collect();
     let limit = spec.limit.unwrap_or(usize::MAX);
-    let mut tasks = Vec::with_capacity(paths.len());
-    for path in &paths {
+    let mut tasks = Vec::with_capacity(all.len());
+    for place in &all {
         cancel.check()?;
-        tasks.push(AskedTask::load(path, spec.split, limit, &seeds)?);
+        match place {
+            Place::Folder(path) => {
+                let shots = spec.num_fewshot.unwrap_or(0);
+                tasks.push(AskedTask::load(path, spec.split, limit, shots, &seeds)?);
+            }
+            Place::File(path) => tasks.extend(harness::load(path, spec.split, limit, spec.num_fewshot)?),
+        }
     }
     if tasks.is_empty() {
         return Err(Error::usage("there is no task to evaluate on: name a folder of tasks"));

@@ -7,6 +7,16 @@ use crate::{Cancel, Result};
 /// Prompts that run together.
 const BATCH: usize = 16;
 
+/// When a continuation ends.
+pub(super) struct Limits<'a> {
+    /// Most tokens.
+    pub max_tokens: usize,
+    /// Tokens that end it, and are no part of it.
+    pub ends: &'a [u32],
+    /// Whether that of a prompt, by its number, has all that is wanted of it.
+    pub is_enough: &'a dyn Fn(usize, &[u32]) -> bool,
+}
+
 /// Greedy continuations, without their end token, of `prompts`, none of them empty. Every sequence gets
 /// what it would get alone. Stops at a token of `ends` or after `max_tokens`.
 pub fn generate_batch(
@@ -17,10 +27,25 @@ pub fn generate_batch(
     ends: &[u32],
     cancel: &Cancel,
 ) -> Result<Vec<Vec<u32>>> {
+    let limits = Limits { max_tokens, ends, is_enough: &|_, _| false };
+    generate_until(model, routed, prompts, &limits, cancel)
+}
+
+/// As [`generate_batch`], with a limit of each continuation's own.
+pub(super) fn generate_until(
+    model: &Model,
+    routed: Option<(&ExpertSet, &ResolvedRouter)>,
+    prompts: &[Prompt],
+    limits: &Limits,
+    cancel: &Cancel,
+) -> Result<Vec<Vec<u32>>> {
     let mut outputs = Vec::with_capacity(prompts.len());
     let together = routed.is_none_or(|(experts, router)| router.runs_together(experts));
     for chunk in prompts.chunks(if together { BATCH } else { 1 }) {
-        outputs.extend(run(model, routed, chunk, max_tokens, ends, cancel)?);
+        let first = outputs.len();
+        let is_enough = |at: usize, answer: &[u32]| (limits.is_enough)(first + at, answer);
+        let limits = Limits { is_enough: &is_enough, ..*limits };
+        outputs.extend(run(model, routed, chunk, &limits, cancel)?);
     }
     Ok(outputs)
 }
@@ -29,8 +54,7 @@ fn run(
     model: &Model,
     routed: Option<(&ExpertSet, &ResolvedRouter)>,
     prompts: &[Prompt],
-    max_tokens: usize,
-    ends: &[u32],
+    &Limits { max_tokens, ends, is_enough }: &Limits,
     cancel: &Cancel,
 ) -> Result<Vec<Vec<u32>>> {
     let decoder = &model.decoder;
@@ -87,8 +111,10 @@ fn run(
         for (&sequence, &token) in open.iter().zip(&best) {
             if !ends.contains(&token) {
                 outputs[sequence].push(token);
-                still.push(sequence);
-                next.push(vec![token]);
+                if !is_enough(sequence, &outputs[sequence]) {
+                    still.push(sequence);
+                    next.push(vec![token]);
+                }
             }
         }
         open = still;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::asked_task::AskedTask;
 use super::contender::OF;
+use super::harness;
 use super::report::{Difference, EvalReport};
 use super::run::split_of;
 use super::spec::EvalSpec;
@@ -57,24 +58,39 @@ fn kept(report: &EvalReport, task: usize, method: usize) -> Option<&str> {
     report.kept.get(task)?.get(method)?.as_deref()
 }
 
-/// The folder of a task of the report: of several with the same name the one in its place.
-fn folder(spec: &EvalSpec, report: &EvalReport, task: usize, cancel: &Cancel) -> Result<PathBuf> {
+/// A task of the report, and where it is: of several with the same name the one in its place.
+fn asked(spec: &EvalSpec, report: &EvalReport, task: usize, cancel: &Cancel) -> Result<(PathBuf, AskedTask)> {
+    let count = report.tasks.get(task).map_or(0, |task| task.items);
     let wanted = report.tasks.get(task).map(|task| task.task.as_str()).unwrap_or_default();
     let before = report.tasks.iter().take(task).filter(|other| other.task == wanted).count();
     let mut found = Vec::new();
     for root in &spec.tasks {
-        for path in find_tasks(root)? {
+        let files = harness::files(root)?;
+        let folders = match find_tasks(root) {
+            Err(_) if !files.is_empty() => Vec::new(),
+            folders => folders?,
+        };
+        for path in files {
+            cancel.check()?;
+            let tasks = harness::load(&path, report.split, count, spec.num_fewshot)?;
+            if let Some(task) = tasks.into_iter().find(|task| task.label == wanted) {
+                return Ok((path, task));
+            }
+        }
+        for path in folders {
             cancel.check()?;
             if !found.contains(&path) && read_task(&path).is_ok_and(|info| info.id == wanted) {
                 found.push(path);
             }
         }
     }
-    found.into_iter().nth(before).ok_or_else(|| {
+    let path = found.into_iter().nth(before).ok_or_else(|| {
         Error::msg(format!(
             "the task {wanted} is no longer in the folders of this evaluation: its items cannot be shown"
         ))
-    })
+    })?;
+    let task = AskedTask::load(&path, report.split, count, 0, &Default::default())?;
+    Ok((path, task))
 }
 
 impl TaskItems {
@@ -83,9 +99,8 @@ impl TaskItems {
     /// # Errors
     /// A task that is no longer there, or is another one now; results that cannot be read; a raised `cancel`.
     pub fn read(spec: &EvalSpec, report: &EvalReport, task: usize, cancel: &Cancel) -> Result<Self> {
-        let path = folder(spec, report, task, cancel)?;
         let count = report.tasks.get(task).map_or(0, |task| task.items);
-        let asked = AskedTask::load(&path, report.split, count, &Default::default())?;
+        let (path, asked) = asked(spec, report, task, cancel)?;
         let (split, mut stores) = (split_of(&asked), Stores::of(spec));
         let mut records = Vec::with_capacity(report.methods.len());
         for (method, label) in report.methods.iter().enumerate() {

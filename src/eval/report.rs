@@ -20,6 +20,12 @@ pub struct ReportedTask {
     pub held_out: bool,
     /// Number of items.
     pub items: usize,
+    /// Number of examples before each item.
+    #[serde(default)]
+    pub shots: usize,
+    /// Whether it is the task before it once more, with another metric: then it is in no mean.
+    #[serde(default)]
+    pub again: bool,
     /// How its answers are scored.
     pub metric: Scorer,
 }
@@ -142,4 +148,17 @@ pub struct EvalReport {
     pub skipped: Vec<Skipped>,
     /// Experts that are applied in part only.
     pub partial: Vec<Skipped>,
+}
+
+impl EvalReport {
+    /// What a table says below itself: how many examples stand before items, where any do.
+    pub fn caption(&self) -> Option<String> {
+        let counts = || self.tasks.iter().map(|task| task.shots);
+        let shots = match (counts().min()?, counts().max()?) {
+            (_, 0) => return None,
+            (least, most) if least == most => most.to_string(),
+            (least, most) => format!("{least}- to {most}"),
+        };
+        Some(format!("{shots}-shot, {} scoring, {} split", self.scoring, self.split))
+    }
 }

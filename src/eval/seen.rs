@@ -68,16 +68,22 @@ mod tests {
 
     use super::*;
     use crate::eval::Split;
+    use crate::eval::shots::Shots;
+    use crate::eval::wording::Wording;
     use crate::library::TaskRecord;
     use crate::train::TaskInfo;
 
     fn task(held_out: bool) -> AskedTask {
         AskedTask {
             info: TaskInfo { id: "plural".into(), held_out, ..TaskInfo::default() },
+            label: "plural".into(),
+            again: false,
             split: Split::Test,
             items: 0,
             all: Vec::new(),
             digest: String::new(),
+            shots: Shots::default(),
+            wording: Wording::default(),
             majority: None,
             trained: BTreeSet::from(["train".to_string()]),
             other_splits: BTreeSet::from(["test".to_string()]),

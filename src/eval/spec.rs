@@ -27,6 +27,8 @@ pub struct EvalSpec {
     pub split: Split,
     /// Items per task, at most.
     pub limit: Option<usize>,
+    /// Examples before each item; as many as its task says where none are asked for, else none.
+    pub num_fewshot: Option<usize>,
     /// By which rules.
     pub scoring: Scoring,
     /// Only tasks that no expert was trained on.
@@ -74,6 +76,7 @@ impl Default for EvalSpec {
             libraries: Vec::new(),
             split: Split::default(),
             limit: None,
+            num_fewshot: None,
             scoring: Scoring::default(),
             held_out: false,
             against: String::new(),

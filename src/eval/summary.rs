@@ -36,7 +36,8 @@ fn groups(tasks: &[ReportedTask]) -> Vec<Together> {
     for is_loss in [false, true] {
         let of = |name: &str, keep: &dyn Fn(&ReportedTask) -> bool| {
             let numbered = tasks.iter().enumerate();
-            let numbers = numbered.filter(|(_, task)| task.metric.is_loss() == is_loss && keep(task));
+            let numbers =
+                numbered.filter(|(_, task)| !task.again && task.metric.is_loss() == is_loss && keep(task));
             Together { name: name.into(), is_loss, tasks: numbers.map(|(at, _)| at).collect() }
         };
         let all = of("all", &|_| true);
@@ -198,7 +199,15 @@ mod tests {
 
     fn task(name: &str, family: &str, held_out: bool, metric: &str) -> ReportedTask {
         let metric = *Scorer::named(metric).unwrap();
-        ReportedTask { task: name.into(), family: family.into(), held_out, items: 4, metric }
+        ReportedTask {
+            task: name.into(),
+            family: family.into(),
+            held_out,
+            items: 4,
+            shots: 0,
+            again: false,
+            metric,
+        }
     }
 
     #[test]

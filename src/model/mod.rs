@@ -20,7 +20,7 @@ mod precision;
 mod rope;
 pub(crate) mod simd;
 mod spec;
-mod template;
+pub(crate) mod template;
 pub(crate) mod tensor;
 mod tensor_list;
 mod tokenizer;

@@ -271,6 +271,8 @@ pub fn evaluated() -> Evaluated {
         family: family.into(),
         held_out,
         items: 4,
+        shots: 0,
+        again: false,
         metric: *Scorer::named(metric).expect("a metric"),
     };
     let mean = |score: f64, stderr: f64| Some(Mean { score, stderr: Some(stderr) });

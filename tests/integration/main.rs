@@ -41,6 +41,8 @@ mod foreign;
 mod formats;
 /// GGUF base models against transformers.
 mod gguf;
+/// Tasks of lm-evaluation-harness, beside what it finds itself.
+mod harness;
 /// Tasks out of datasets as pyarrow, pandas and the datasets library write them, and out of broken ones.
 mod import;
 /// Trainings as jobs: progress, interruptions, and the same bytes in the end.

@@ -22,6 +22,9 @@ pub(super) fn table(report: &EvalReport) -> String {
     if some_seen && report.tasks.iter().any(|task| task.held_out) {
         text.push_str("* held out: no expert was trained on it\n");
     }
+    if let Some(caption) = report.caption() {
+        text.push_str(&format!("{caption}\n"));
+    }
     text.push_str(&differences(report));
     text
 }

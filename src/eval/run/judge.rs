@@ -2,14 +2,25 @@
 
 use super::pass::Fed;
 use crate::eval::store::Record;
+use crate::eval::wording::Matching as Comparison;
 use crate::model::Tokenizer;
 use crate::scorers::{Likelihood, likeliest};
 use crate::train::Example;
 use crate::{Error, Result};
 
 /// The best of the scores of an answer given each right one.
-pub(super) fn best_match(answer: &str, item: &Example, score: fn(&str, &str) -> f64) -> f64 {
-    item.right().map(|right| score(answer, right)).fold(0.0, f64::max)
+///
+/// # Errors
+/// A pattern of the task that takes too long.
+pub(super) fn best_match(
+    answer: &str,
+    item: &Example,
+    (matching, score): (&Comparison, fn(&str, &str) -> f64),
+) -> Result<f64> {
+    let answer = matching.filtered(answer)?;
+    let answer = matching.normal(&answer)?;
+    let one = |best: f64, right: &str| Ok(best.max(score(&answer, &matching.normal(right)?)));
+    item.right().try_fold(0.0, one)
 }
 
 /// How a right answer is known: by its score, and by what it may begin with.

@@ -101,7 +101,7 @@ impl Evaluation<'_> {
                         continue;
                     }
                     Some(Answering::Text(text)) => {
-                        row.push(match of_text(task, &text, &order.scoring) {
+                        row.push(match of_text(task, &text, &order.scoring)? {
                             Some(scores) => {
                                 let name = keep_text(store, task, &text, &scores, order)?;
                                 Place::Known(scores, name)
@@ -206,7 +206,7 @@ impl Evaluation<'_> {
                 progress(&Progress {
                     method: open.method,
                     task: open.task,
-                    names: (&names[open.method], &tasks[open.task].info.id),
+                    names: (&names[open.method], &tasks[open.task].label),
                     cell: (of_cell.iter().flatten().count(), of_cell.len()),
                     of_method: *of_method,
                     all: (done, all),
@@ -230,9 +230,9 @@ impl Evaluation<'_> {
     fn check_prompts(&self, task: &AskedTask, chat: bool, order: &Order) -> Result<()> {
         if chat {
             let asking = Asking { evaluation: *self, scoring: order.scoring, chat };
-            for item in task.asked() {
+            for question in task.questions() {
                 self.cancel.check()?;
-                asking.prompt(item, 1)?;
+                asking.prompt(&question.into(), 1)?;
             }
         }
         Ok(())
@@ -246,13 +246,21 @@ impl Evaluation<'_> {
             true => format!("chat {:?}", model.chat),
             false => format!("{:?} {:?}", template.prompt, template.end),
         };
-        Origin::default()
+        let origin = Origin::default()
             .with("method", router)
             .with("base", format!("{base} {} {}", model.precision, model.device_name()))
             .with("template", prompts)
             .with("task", task.info.id.clone())
             .with("split", split_of(task))
-            .with("scorer", format!("{metric} {} {scoring} {}", metric.version, scoring.version))
+            .with("scorer", format!("{metric} {} {scoring} {}", metric.version, scoring.version));
+        let origin = match task.wording.identity.as_str() {
+            "" => origin,
+            identity => origin.with("wording", identity),
+        };
+        match task.shots.count() {
+            0 => origin,
+            _ => origin.with("shots", task.shots.identity()),
+        }
     }
 }
 
@@ -262,14 +270,17 @@ fn is_answered(task: &AskedTask, scoring: &Scoring) -> bool {
 }
 
 /// The scores of one text as the answer to every item; none where likelihoods are asked for.
-fn of_text(task: &AskedTask, text: &str, scoring: &Scoring) -> Option<Vec<f64>> {
-    let one = |item| match scoring.asks(&task.info.metric) {
-        Asks::Answer { score, .. } => Some(super::judge::best_match(text, item, score)),
-        Asks::Options(_) => {
-            let (options, right) = item.options(&task.info.options).ok()?;
-            Some(f64::from(u8::from(options.get(right)?.trim() == text.trim())))
-        }
-        Asks::Reference(_) => None,
+fn of_text(task: &AskedTask, text: &str, scoring: &Scoring) -> Result<Option<Vec<f64>>> {
+    let one = |item| {
+        Ok(match scoring.asks(&task.info.metric) {
+            Asks::Answer { score, .. } => {
+                Some(super::judge::best_match(text, item, (&task.wording.matching, score))?)
+            }
+            Asks::Options(_) => item.options(&task.info.options).ok().and_then(|(options, right)| {
+                Some(f64::from(u8::from(options.get(right)?.trim() == text.trim())))
+            }),
+            Asks::Reference(_) => None,
+        })
     };
     task.asked().iter().map(one).collect()
 }

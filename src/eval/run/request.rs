@@ -1,12 +1,40 @@
 //! An item as a method is asked it: its prompt, and the texts whose likelihood is wanted.
 
 use super::pass::Asked;
+use crate::eval::asked_task::Question;
 use crate::eval::evaluation::Evaluation;
 use crate::model::ChatTemplate;
 use crate::routing::{Part, Prompt};
 use crate::scorers::{Answers, Scoring};
 use crate::train::Example;
 use crate::{Error, Result};
+
+/// What is asked of an item.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Said<'a> {
+    pub question: Question<'a>,
+    /// The choice that is asked, where choices are.
+    pub context: Option<&'a str>,
+}
+
+impl<'a> Said<'a> {
+    fn before(&self) -> &'a str {
+        self.question.task.wording.before(self.question.at)
+    }
+}
+
+impl<'a> From<Question<'a>> for Said<'a> {
+    fn from(question: Question<'a>) -> Self {
+        Self { question, context: None }
+    }
+}
+
+/// Adds a prompt without its first `start` tokens, which begin a sequence, where there is something before it.
+fn append(whole: &mut Prompt, prompt: Prompt, start: usize) {
+    let skip = if whole.ids.is_empty() { 0 } else { start };
+    whole.ids.extend(prompt.ids.into_iter().skip(skip));
+    whole.parts.extend(prompt.parts.into_iter().skip(skip));
+}
 
 /// Puts items into words, and words into tokens, as a scoring says.
 #[derive(Clone, Copy)]
@@ -27,44 +55,75 @@ impl Asking<'_> {
         }
     }
 
-    /// An item as bare text, and what stands between it and an answer.
-    fn bare(&self, item: &Example) -> Result<(String, &'static str)> {
-        let content = self.evaluation.template().content(&item.instruction, &item.input);
+    /// What is asked, as bare text behind its examples, and what stands between it and an answer.
+    fn bare<'q>(&self, said: &Said<'q>) -> Result<(String, &'q str)> {
+        let wording = &said.question.task.wording;
+        let text = said.question.text(self.evaluation.template(), said.context);
         Ok(match self.chat()? {
             // The template says itself what begins a text, as in transformers.
-            Some(chat) => (chat.user(content.trim())?, ""),
-            None => (content, " "),
+            Some(chat) => (chat.user(text.trim())?, ""),
+            None => (text, wording.blank.as_str()),
         })
     }
 
-    /// The prompt of an item whose answer is generated, with room for `room` tokens behind it.
+    /// What is asked in the library's template behind its examples, each of them a turn of its own with its answer, split
+    /// into tokens as trainings do it.
+    fn in_template(&self, said: &Said) -> Result<Prompt> {
+        let Self { evaluation, .. } = self;
+        let wording = &said.question.task.wording;
+        let (tokenizer, template) = (evaluation.model().tokenizer()?, evaluation.template());
+        let mut before = said.before();
+        let mut turn = |item: &Example, context: Option<&str>| {
+            let (instruction, input) = wording.asked(item, context);
+            match std::mem::take(&mut before) {
+                "" => evaluation.session.prompt_of(instruction, input),
+                before => evaluation.session.prompt_of(&format!("{before}{instruction}"), input),
+            }
+        };
+        let start = tokenizer.encode_start("")?.len();
+        let end = match template.end.as_str() {
+            "" => wording.between.clone(),
+            end if end.ends_with(char::is_whitespace) => end.to_string(),
+            end => format!("{end}\n"),
+        };
+        let mut whole = Prompt::default();
+        for shot in said.question.shots() {
+            append(&mut whole, turn(shot, None)?, start);
+            let answer = tokenizer.encode(&format!("{}{end}", shot.output))?;
+            append(&mut whole, Prompt::of_tokens(answer), 0);
+        }
+        append(&mut whole, turn(said.question.item, said.context)?, start);
+        Ok(whole)
+    }
+
+    /// The prompt of what is answered in words, with room for `room` tokens behind it.
     ///
     /// # Errors
     /// A base model without a tokenizer; a chat template that fails.
-    pub fn prompt(&self, item: &Example, room: usize) -> Result<Prompt> {
+    pub fn prompt(&self, said: &Said, room: usize) -> Result<Prompt> {
         let tokenizer = self.evaluation.model().tokenizer()?;
         let prompt = match (self.chat()?, self.scoring.answers) {
-            (Some(_), _) => Prompt::of_tokens(tokenizer.encode(&self.bare(item)?.0)?),
-            (None, Answers::InTemplate) => self.evaluation.prompt(item)?,
-            (None, Answers::AfterBlank) => Prompt::of_tokens(tokenizer.encode_start(&self.bare(item)?.0)?),
+            (Some(_), _) => Prompt::of_tokens(tokenizer.encode(&self.bare(said)?.0)?),
+            (None, Answers::InTemplate) => self.in_template(said)?,
+            (None, Answers::AfterBlank) => Prompt::of_tokens(tokenizer.encode_start(&self.bare(said)?.0)?),
         };
         self.fitted(prompt, room)
     }
 
-    /// The item with a text as its answer, and whether that ends as answers do.
+    /// What is asked with a text as its answer, and whether that ends as answers do.
     ///
     /// # Errors
     /// As [`Self::prompt`]; a text without tokens.
-    pub fn asked(&self, item: &Example, text: &str, ends: bool) -> Result<Asked> {
+    pub fn asked(&self, said: &Said, text: &str, ends: bool) -> Result<Asked> {
         let end = if ends { self.evaluation.template().end.as_str() } else { "" };
         let tokenizer = self.evaluation.model().tokenizer()?;
         let (prompt, text) = match self.scoring.answers {
             Answers::InTemplate => {
                 let text = tokenizer.encode(&format!("{text}{end}"))?;
-                (self.prompt(item, text.len())?, text)
+                (self.prompt(said, text.len())?, text)
             }
             Answers::AfterBlank => {
-                let (content, blank) = self.bare(item)?;
+                let (content, blank) = self.bare(said)?;
                 let context = content.trim_end();
                 let whole = format!("{content}{blank}{text}{end}");
                 let encode = |text: &str| match self.chat {
@@ -73,7 +132,8 @@ impl Asking<'_> {
                 };
                 let (mut whole, before) = (encode(&whole)?, encode(context)?.len());
                 let text = whole.split_off(before.min(whole.len()));
-                (self.fitted(Prompt::of_tokens(whole), text.len())?, text)
+                // The last token foretells nothing, and needs no room.
+                (self.fitted(Prompt::of_tokens(whole), text.len().saturating_sub(1))?, text)
             }
         };
         if prompt.ids.is_empty() || text.is_empty() {

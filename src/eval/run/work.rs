@@ -1,12 +1,15 @@
 //! One player answers items of several tasks, many at once.
 
+use std::collections::HashMap;
+
 use super::judge::{Matching, best_match, chosen, is_right, told};
 use super::pass::{Asked, Fed, Player};
-use super::request::Asking;
+use super::request::{Asking, Said};
 use crate::Result;
-use crate::eval::asked_task::AskedTask;
-use crate::eval::generate::generate_batch;
+use crate::eval::asked_task::{AskedTask, Question};
+use crate::eval::generate::{Limits, generate_until};
 use crate::eval::store::{Cell, Record};
+use crate::model::Tokenizer;
 use crate::routing::{ExpertSet, Prompt, ResolvedRouter};
 use crate::scorers::{Answers, Asks};
 use crate::train::Example;
@@ -46,8 +49,7 @@ pub(super) struct Worker<'a> {
 /// An item with the texts that are fed in for it.
 struct Pending<'a> {
     work: Work,
-    task: &'a AskedTask,
-    item: &'a Example,
+    question: Question<'a>,
     texts: Vec<Asked>,
     /// Most tokens of an answer.
     room: usize,
@@ -82,14 +84,33 @@ impl<'a> Worker<'a> {
         done: &mut dyn FnMut(&Open, usize),
     ) -> Result<()> {
         let mut pending: Vec<Pending> = Vec::new();
-        for of_cell in work.chunk_by(|a, b| a.cell == b.cell) {
-            let task = &tasks[open[of_cell[0].cell].task];
-            let room = self.room(task)?;
-            let mut new = Vec::with_capacity(of_cell.len());
-            for &work in of_cell {
+        let task_of = |work: &Work, open: &[Open]| &tasks[open[work.cell].task];
+        // A task that stands there several times, with other metrics, is asked the same.
+        let same: Vec<usize> = (0..work.len())
+            .scan(0, |number, at| {
+                let again = at > 0 && {
+                    let (before, this) = (&work[at - 1], &work[at]);
+                    before.cell == this.cell || task_of(this, open).repeats(task_of(before, open))
+                };
+                *number += usize::from(!again);
+                Some(*number)
+            })
+            .collect();
+        let mut rest = work;
+        for numbers in same.chunk_by(|a, b| a == b) {
+            let (of_task, others) = rest.split_at(numbers.len());
+            rest = others;
+            let mut new = Vec::with_capacity(of_task.len());
+            let mut room: Option<(usize, usize)> = None;
+            for &work in of_task {
                 self.asking.evaluation.cancel.check()?;
-                let item = &task.asked()[work.item];
-                new.push(Pending { work, task, item, texts: self.texts(task, item, room)?, room });
+                let task = task_of(&work, open);
+                let room = match room {
+                    Some((cell, room)) if cell == work.cell => room,
+                    _ => room.insert((work.cell, self.room(task)?)).1,
+                };
+                let Some(question) = task.question(work.item) else { continue };
+                new.push(Pending { work, question, texts: self.texts(&question, room)?, room });
             }
             // Side by side, those that begin alike are computed once.
             new.sort_by(|a, b| key(a).cmp(key(b)).then(a.work.item.cmp(&b.work.item)));
@@ -107,21 +128,30 @@ impl<'a> Worker<'a> {
     }
 
     /// What is fed in for an item; the prompt alone where its answer is to be generated.
-    fn texts(&self, task: &AskedTask, item: &Example, room: usize) -> Result<Vec<Asked>> {
+    fn texts(&self, question: &Question, room: usize) -> Result<Vec<Asked>> {
+        let Question { task, item, .. } = *question;
+        let said = Said::from(*question);
         let scoring = &self.asking.scoring;
         let asked = |texts: Vec<&str>, ends: bool| -> Result<Vec<Asked>> {
-            texts.into_iter().map(|text| self.asking.asked(item, text, ends)).collect()
+            texts.into_iter().map(|text| self.asking.asked(&said, text, ends)).collect()
         };
         match scoring.asks(&task.info.metric) {
-            Asks::Answer { hope: Some(_), .. } if self.may_be_known() => {
+            Asks::Answer { hope: Some(_), .. } if self.may_be_known(task) => {
                 asked(item.right().collect(), scoring.ends_references)
             }
             Asks::Answer { .. } => {
-                let prompt = self.asking.prompt(item, room)?;
+                let prompt = self.asking.prompt(&said, room)?;
                 Ok(vec![Asked { prompt, text: Vec::new() }])
             }
             Asks::Options(_) => {
                 let (options, _) = item.options(&task.info.options).map_err(crate::Error::msg)?;
+                if task.wording.contexts {
+                    let one = |context: &String| {
+                        let said = Said { question: *question, context: Some(context) };
+                        self.asking.asked(&said, &item.output, scoring.ends_options)
+                    };
+                    return options.iter().map(one).collect();
+                }
                 asked(options.iter().map(String::as_str).collect(), scoring.ends_options)
             }
             Asks::Reference(_) => asked(item.right().collect(), scoring.ends_references),
@@ -129,15 +159,17 @@ impl<'a> Worker<'a> {
     }
 
     /// Whether it can be known without an answer that it would be right.
-    fn may_be_known(&self) -> bool {
+    fn may_be_known(&self, task: &AskedTask) -> bool {
         let scoring = &self.asking.scoring;
-        !self.answers && scoring.stop.is_none() && scoring.answers == Answers::InTemplate
+        let wording = &task.wording;
+        let stops = scoring.stop.is_some() || wording.stops.is_some();
+        !self.answers && !stops && wording.matching.is_plain() && scoring.answers == Answers::InTemplate
     }
 
     /// Most tokens of an answer.
     fn room(&self, task: &AskedTask) -> Result<usize> {
         let Asks::Answer { .. } = self.asking.scoring.asks(&task.info.metric) else { return Ok(0) };
-        if let Some(most) = self.asking.scoring.max_tokens {
+        if let Some(most) = task.wording.max_tokens.or(self.asking.scoring.max_tokens) {
             // Half of a short context is left to the prompt.
             return Ok(most.min(self.asking.evaluation.model().decoder.spec.context / 2));
         }
@@ -186,22 +218,31 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// How the texts of each item fare.
+    /// How the texts of each item fare; those that are asked several times are fed in once.
     fn feed(&self, pending: &[Pending]) -> Result<Vec<Vec<(usize, Fed)>>> {
-        let asked: Vec<Asked> =
-            pending.iter().flat_map(|p| &p.texts).filter(|asked| !asked.text.is_empty()).cloned().collect();
+        let mut asked: Vec<Asked> = Vec::new();
+        let mut known: HashMap<(&[u32], &[u32]), usize> = HashMap::new();
+        let mut places: Vec<Vec<usize>> = Vec::with_capacity(pending.len());
+        for pending in pending {
+            let texts = pending.texts.iter().filter(|asked| !asked.text.is_empty());
+            let mut place = |text: &Asked| {
+                asked.push(text.clone());
+                asked.len() - 1
+            };
+            places.push(
+                texts
+                    .map(|text| *known.entry((&text.prompt.ids, &text.text)).or_insert_with(|| place(text)))
+                    .collect(),
+            );
+        }
         let fed = if asked.is_empty() { Vec::new() } else { self.player().feed(&asked)? };
-        let mut rest = asked.iter().zip(fed).map(|(asked, fed)| (asked.text.len(), fed));
-        let of = |p: &Pending| {
-            let count = p.texts.iter().filter(|asked| !asked.text.is_empty()).count();
-            rest.by_ref().take(count).collect()
-        };
-        Ok(pending.iter().map(of).collect())
+        let one = |&at: &usize| Some((asked.get(at)?.text.len(), *fed.get(at)?));
+        Ok(places.iter().map(|places| places.iter().filter_map(one).collect()).collect())
     }
 
     /// The record of an item, where what was fed in says it.
     fn judged(&self, pending: &Pending, fed: &[(usize, Fed)]) -> Result<Option<Record>> {
-        let Pending { task, item, texts, .. } = pending;
+        let Pending { question: Question { task, item, .. }, texts, .. } = pending;
         match self.asking.scoring.asks(&task.info.metric) {
             Asks::Answer { score, hope: Some(hope) } if !fed.is_empty() => {
                 let matching = Matching { score, hope };
@@ -240,28 +281,71 @@ impl<'a> Worker<'a> {
         let session = self.asking.evaluation.session;
         let (model, ends) = (session.model(), session.end_ids());
         let tokenizer = model.tokenizer()?;
-        let (mut prompts, mut rooms): (Vec<Prompt>, Vec<usize>) = (Vec::new(), Vec::new());
+        let (mut prompts, mut enough): (Vec<Prompt>, Vec<Enough>) = (Vec::new(), Vec::new());
+        // Of each unknown one, which of the prompts is its.
+        let mut places: Vec<usize> = Vec::with_capacity(unknown.len());
         for &at in unknown {
-            let Pending { item, room, .. } = &pending[at];
-            prompts.push(self.asking.prompt(item, *room)?);
-            rooms.push(*room);
+            let Pending { question, room, .. } = &pending[at];
+            let prompt = self.asking.prompt(&Said::from(*question), *room)?;
+            let enough_of = Enough { room: *room, stops: self.stops(question.task) };
+            let known = prompts.iter().zip(&enough).position(|known| known == (&prompt, &enough_of));
+            places.push(known.unwrap_or(prompts.len()));
+            if known.is_none() {
+                prompts.push(prompt);
+                enough.push(enough_of);
+            }
         }
-        let most = rooms.iter().copied().max().unwrap_or(0);
+        let most = enough.iter().map(|enough| enough.room).max().unwrap_or(0);
         let routed = Some((self.experts, self.router));
-        let answers = generate_batch(model, routed, &prompts, most, &ends, self.asking.evaluation.cancel)?;
-        for ((&at, room), mut answer) in unknown.iter().zip(rooms).zip(answers) {
-            let Pending { task, item, .. } = &pending[at];
-            answer.truncate(room);
-            let mut text = tokenizer.decode(&answer, true)?;
-            if let Some(end) = self.asking.scoring.stop.and_then(|stop| text.find(stop)) {
+        let is_enough = |at: usize, answer: &[u32]| enough[at].is_met(answer, tokenizer);
+        let answers = generate_until(
+            model,
+            routed,
+            &prompts,
+            &Limits { max_tokens: most, ends: &ends, is_enough: &is_enough },
+            self.asking.evaluation.cancel,
+        )?;
+        for (&at, place) in unknown.iter().zip(places) {
+            let Question { task, item, .. } = pending[at].question;
+            let Enough { room, stops } = &enough[place];
+            let answer = &answers[place];
+            let mut text = tokenizer.decode(&answer[..answer.len().min(*room)], true)?;
+            if let Some(end) = stops.iter().filter_map(|stop| text.find(*stop)).min() {
                 text.truncate(end);
             }
             let Asks::Answer { score, .. } = self.asking.scoring.asks(&task.info.metric) else { continue };
             let log_probability = fed[at].first().map(|(_, fed)| fed.log_probability);
-            let score = best_match(&text, item, score);
+            let score = best_match(&text, item, (&task.wording.matching, score))?;
             records[at] = Some(Record { score, log_probability, answer: Some(text) });
         }
         Ok(())
+    }
+
+    /// The texts that end the answers of a task.
+    fn stops(&self, task: &'a AskedTask) -> Vec<&'a str> {
+        let of_task = task.wording.stops.iter().flatten().map(String::as_str);
+        let of_rules = self.asking.scoring.stop.filter(|_| task.wording.stops.is_none());
+        of_task.chain(of_rules).filter(|stop| !stop.is_empty()).collect()
+    }
+}
+
+/// When an answer is long enough.
+#[derive(PartialEq)]
+struct Enough<'a> {
+    /// Most tokens.
+    room: usize,
+    /// Texts that end it.
+    stops: Vec<&'a str>,
+}
+
+impl Enough<'_> {
+    fn is_met(&self, answer: &[u32], tokenizer: &Tokenizer) -> bool {
+        if answer.len() >= self.room || self.stops.is_empty() {
+            return answer.len() >= self.room;
+        }
+        // What cannot be decoded now is said where the whole is.
+        let text = tokenizer.decode(answer, true).unwrap_or_default();
+        self.stops.iter().any(|stop| text.contains(stop))
     }
 }
 

@@ -76,6 +76,8 @@ pub(super) mod testing {
             family: "words, mostly".into(),
             held_out,
             items: 4,
+            shots: 0,
+            again: false,
             metric: metric(name_of),
         };
         let mean = |score, stderr: f64| Some(Mean { score, stderr: Some(stderr) });

@@ -10,7 +10,10 @@ pub fn drawn(report: &EvalReport) -> DrawnScores {
     let of_groups = report.differences.iter().filter(|d| d.group.as_deref() == Some("all") && !d.is_loss);
     DrawnScores {
         title: format!("Scores, {} split", report.split),
-        subtitle: format!("{} scoring, % ± standard error", report.scoring),
+        subtitle: format!(
+            "{}, % ± standard error",
+            report.caption().unwrap_or_else(|| format!("{} scoring", report.scoring))
+        ),
         rows: rows.iter().map(|line| line.name.clone()).collect(),
         columns: report.methods.clone(),
         cells: rows

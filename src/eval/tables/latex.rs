@@ -46,6 +46,9 @@ pub fn latex(report: &EvalReport) -> String {
         text.push_str(&format!("{}{held_out} & {count} & {} \\\\\n", cell(&line.name), scores.join(" & ")));
     }
     text.push_str("\\bottomrule\n\\end{tabular}\n");
+    if let Some(caption) = report.caption() {
+        text.push_str(&format!("% {caption}\n"));
+    }
     text
 }
 

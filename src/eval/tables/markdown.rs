@@ -34,6 +34,9 @@ pub fn markdown(report: &EvalReport) -> String {
             scores.join(" | ")
         ));
     }
+    if let Some(caption) = report.caption() {
+        text.push_str(&format!("\n{}\n", cell(&caption)));
+    }
     text
 }
 
@@ -53,5 +56,9 @@ mod tests {
 | **mean of 2 tasks** |  |  | 12.5 ± 12.5 | – |
 ";
         assert_eq!(markdown(&report()), expected);
+        let mut report = report();
+        report.tasks[0].shots = 5;
+        let caption = "\n0- to 5-shot, own scoring, test split\n";
+        assert_eq!(markdown(&report), format!("{expected}{caption}"));
     }
 }

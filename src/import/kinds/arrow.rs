@@ -20,6 +20,7 @@ pub(super) const KIND: FileKind = FileKind {
     endings: &["arrow", "feather", "ipc"],
     firsts: &[MAGIC],
     text: false,
+    untyped: false,
     columns,
     read,
 };

@@ -20,6 +20,7 @@ pub(super) const CSV: FileKind = FileKind {
     endings: &["csv"],
     firsts: &[],
     text: true,
+    untyped: true,
     columns: |path| columns(path, b','),
     read: |path, wanted, take| read(path, b',', wanted, take),
 };
@@ -30,6 +31,7 @@ pub(super) const TSV: FileKind = FileKind {
     endings: &["tsv"],
     firsts: &[],
     text: true,
+    untyped: true,
     columns: |path| columns(path, b'\t'),
     read: |path, wanted, take| read(path, b'\t', wanted, take),
 };

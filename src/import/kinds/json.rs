@@ -23,6 +23,7 @@ pub(super) const KIND: FileKind = FileKind {
     endings: &["jsonl", "ndjson", "json"],
     firsts: &[],
     text: true,
+    untyped: false,
     columns,
     read,
 };

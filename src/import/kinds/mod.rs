@@ -35,6 +35,8 @@ pub struct FileKind {
     firsts: &'static [&'static [u8]],
     /// Whether it may be compressed with gzip or zstd as a whole.
     pub text: bool,
+    /// Whether all of its cells are texts, numbers too.
+    pub untyped: bool,
     columns: fn(&Path) -> Result<Columns>,
     read: fn(&Path, &[String], &mut Take<'_>) -> Result<()>,
 }

@@ -25,6 +25,7 @@ pub(super) const KIND: FileKind = FileKind {
     endings: &["parquet", "pq"],
     firsts: &[b"PAR1"],
     text: false,
+    untyped: false,
     columns,
     read,
 };

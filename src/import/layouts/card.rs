@@ -4,11 +4,11 @@ use std::path::Path;
 
 use super::found::{Found, Piece, name_of};
 use super::walk::{self, Below};
-use super::yaml::{self, Node};
 use super::{Layout, glob, plain};
 use crate::import::splits::Split;
 use crate::outside::read_text_of;
 use crate::text::short;
+use crate::yaml::{self, Node};
 use crate::{Error, Result};
 
 pub(super) const LAYOUT: Layout = Layout {

@@ -7,7 +7,6 @@ mod glob;
 mod plain;
 mod saved;
 mod walk;
-mod yaml;
 
 use std::path::Path;
 

@@ -1,9 +1,8 @@
 //! Splits, and the rules by which rows get theirs. A table of them.
 
-mod mt19937;
-
 use serde::Serialize;
 
+use crate::mersenne::first_double;
 use crate::named::{Named, by_name};
 
 /// A split of a task.
@@ -101,7 +100,7 @@ const MTTL: SplitRule = SplitRule {
            training, below 0.9 validation, else test; of more rows than the cap, the first",
     column: false,
     names: false,
-    by_number: Some(|row| match mt19937::first_double(row as u32) {
+    by_number: Some(|row| match first_double(row as u32) {
         u if u < 0.8 => Split::Train,
         u if u < 0.9 => Split::Validation,
         _ => Split::Test,

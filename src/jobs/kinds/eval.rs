@@ -19,6 +19,9 @@ use crate::{Error, Result, field, named_setting};
 /// Evaluations.
 pub static EVAL: Kind = Kind::of::<EvalSpec>();
 
+/// Most examples before an item.
+const MAX_SHOTS: u64 = 1000;
+
 /// How often the state of each method is written down.
 const BETWEEN_ROWS: Duration = Duration::from_secs(2);
 
@@ -64,6 +67,15 @@ pub static EVALUATION: &[Setting<EvalSpec>] = &[
         .value("N")
         .unset("all; 20 with --routing")
         .form("Items", "per task; empty: all"),
+    Setting::new(
+        "num_fewshot",
+        Of::OptionalWhole(field!(EvalSpec.num_fewshot), Whole { low: 0, high: MAX_SHOTS }),
+    )
+    .flag("num-fewshot", "Examples before each item, drawn from the training split as lm-eval does")
+    .value("N")
+    .unset("0, or what a task's YAML says")
+    .form("Examples", "before each item; empty: none")
+    .advanced(),
     Setting::new("scoring", named_setting!(Scoring, EvalSpec.scoring))
         .flag("scoring", "Rules by which items are asked and scored; scores of different ones do not compare")
         .value("RULES")

@@ -67,9 +67,9 @@ impl Given {
 }
 
 impl Interpreter {
-    pub fn new() -> Self {
+    pub fn new(dialect: super::Dialect) -> Self {
         let scopes = vec![Scope::default(), Scope { names: Vec::new(), around: Some(0) }];
-        Self { heap: Heap::new(), scopes, scope: 1, macros: Vec::new(), depth: 0 }
+        Self { heap: Heap::new(dialect), scopes, scope: 1, macros: Vec::new(), depth: 0 }
     }
 
     /// The text of a template.
@@ -89,6 +89,8 @@ impl Interpreter {
         Ok(match input {
             Input::None => Value::None,
             Input::Flag(flag) => Value::Bool(*flag),
+            Input::Int(number) => Value::Int(*number),
+            Input::Float(number) => Value::Float(*number),
             // The person's own text does not count as what the template makes.
             Input::Text(text) => Value::Str(text.as_str().into()),
             Input::List(items) => {

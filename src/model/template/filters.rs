@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::ast::Operator;
 use super::eval::{Answer, Given, Interpreter};
 use super::formats::Case;
+use super::patterns;
 use super::value::{Value, number, type_name, whole};
 
 impl Interpreter {
@@ -102,6 +103,17 @@ impl Interpreter {
                     }
                 };
                 let made = self.percent(&text, &arguments)?;
+                self.heap.text(made)
+            }
+            "regex_replace" if self.heap.dialect == super::Dialect::Items => {
+                let [pattern, new, count] = given.bind(name, ["pattern", "repl", "count"])?;
+                let text = self.heap.string(&value)?;
+                let pattern = self.heap.string(&pattern.ok_or("regex_replace needs a pattern")?)?;
+                let new = self.heap.string(&new.ok_or("regex_replace needs a text to put there")?)?;
+                let count = count.as_ref().and_then(whole).and_then(|n| usize::try_from(n).ok());
+                let pattern = patterns::compiled(&pattern)?;
+                let new = patterns::replacement(&new)?;
+                let made = patterns::replaced(&pattern, &text, count.unwrap_or(0), &new)?;
                 self.heap.text(made)
             }
             _ => self.text_filter(name, &value, &given),

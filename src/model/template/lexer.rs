@@ -3,6 +3,8 @@
 
 use std::rc::Rc;
 
+use super::Dialect;
+
 /// A token, and the line it is in.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
@@ -35,14 +37,17 @@ struct Lexer<'a> {
     line: u32,
     /// Whether the last tag took the end of its line with it.
     line_starting: bool,
+    /// Whether tags on lines of their own take these with them.
+    tidies: bool,
     tokens: Tokens,
 }
 
 /// The tokens of a template.
-pub(super) fn tokens(source: &str) -> Result<Tokens, String> {
+pub(super) fn tokens(source: &str, dialect: Dialect) -> Result<Tokens, String> {
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
-    let source = source.strip_suffix('\n').unwrap_or(&source);
-    let mut lexer = Lexer { source, at: 0, line: 1, line_starting: true, tokens: Vec::new() };
+    let tidies = dialect == Dialect::Chat;
+    let source = source.strip_suffix('\n').filter(|_| tidies).unwrap_or(&source);
+    let mut lexer = Lexer { source, at: 0, line: 1, line_starting: true, tidies, tokens: Vec::new() };
     lexer.run()?;
     Ok(lexer.tokens)
 }
@@ -67,7 +72,7 @@ impl<'a> Lexer<'a> {
         let kept = match sign {
             "-" => text.trim_end(),
             "+" => text,
-            _ if is_print => text,
+            _ if is_print || !self.tidies => text,
             _ => {
                 let line = text.rfind('\n').map_or(0, |at| at + 1);
                 let begins = line > 0 || self.line_starting;
@@ -122,7 +127,7 @@ impl<'a> Lexer<'a> {
         let mut length = sign.len() + end.len();
         match sign {
             "-" => length += after.len() - after.trim_start().len(),
-            "" if trims && after.starts_with('\n') => length += 1,
+            "" if trims && self.tidies && after.starts_with('\n') => length += 1,
             _ => {}
         }
         self.line_starting = rest[..length].ends_with('\n');

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::Dialect;
 use super::ast::{Arguments, Loop, Macro, Node, Target};
 use super::lexer::{Token, Tokens, tokens};
 
@@ -22,8 +23,8 @@ pub(super) type Answer<T> = Result<T, String>;
 ///
 /// # Errors
 /// What it says that is no Jinja, with the line.
-pub(super) fn parse(source: &str) -> Answer<Vec<Node>> {
-    let mut parser = Parser { tokens: tokens(source)?, at: 0, depth: 0, loops: 0 };
+pub(super) fn parse(source: &str, dialect: Dialect) -> Answer<Vec<Node>> {
+    let mut parser = Parser { tokens: tokens(source, dialect)?, at: 0, depth: 0, loops: 0 };
     let (body, end) = parser.body(&[])?;
     match end {
         None => Ok(body),

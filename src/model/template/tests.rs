@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Input, render};
+use super::{Dialect, Input, render, render_each};
 
 fn input(value: &Value) -> Input {
     match value {
@@ -127,4 +127,35 @@ fn a_template_that_is_too_long_is_refused() {
 fn the_clock_is_read() {
     let year = render("{{ strftime_now('%Y') }}", &[]).unwrap();
     assert!(year.parse::<u32>().is_ok_and(|year| (1970..3000).contains(&year)), "{year}");
+}
+
+#[test]
+fn items_keep_their_whitespace_and_miss_nothing() {
+    let input = [("a".to_string(), Input::Text(" x1y22 ".into())), ("n".into(), Input::Int(3))];
+    let rendered = |source: &str| {
+        let mut all = Vec::new();
+        let take = &mut |at, text| {
+            all.push((at, text));
+            Ok(())
+        };
+        render_each(source, Dialect::Items, [&input[..], &input[1..]].into_iter(), take).map(|()| all)
+    };
+    assert_eq!(
+        rendered("{{n}}\n{% if true %}\n !{% endif %}\n"),
+        Ok(vec![(0, "3\n\n !\n".into()), (1, "3\n\n !\n".into())])
+    );
+    assert_eq!(rendered("{{a|default('-')}}").unwrap()[1].1, "-");
+    for source in ["{{a}}", "{{a.strip()}}", "{% for x in a %}{% endfor %}", "{{a ~ ''}}", "{{a|upper}}"] {
+        assert_eq!(rendered(source), Err("a is undefined".into()), "{source}");
+    }
+    assert_eq!(
+        render_each(
+            r"{{a|regex_replace('([a-z])(\d+)', '<\\2\\1>')}}",
+            Dialect::Items,
+            std::iter::once(&input[..]),
+            &mut |_, text| if text == " <1x><22y> " { Ok(()) } else { Err(text) }
+        ),
+        Ok(())
+    );
+    assert!(render("{{ 'a'|regex_replace('a', 'b') }}", &[]).unwrap_err().contains("is unknown"));
 }

@@ -81,6 +81,7 @@ pub(super) struct LoopState {
 /// Everything that values hold, in the order of its making.
 #[derive(Debug)]
 pub(super) struct Heap {
+    pub dialect: super::Dialect,
     pub meter: Meter,
     lists: Vec<Rc<Vec<Value>>>,
     dicts: Vec<Rc<Vec<(Value, Value)>>>,
@@ -97,8 +98,9 @@ type Answer<T> = Result<T, String>;
 const SLOT: u64 = size_of::<Value>() as u64;
 
 impl Heap {
-    pub fn new() -> Self {
+    pub fn new(dialect: super::Dialect) -> Self {
         Self {
+            dialect,
             meter: Meter::new(),
             lists: Vec::new(),
             dicts: Vec::new(),
@@ -106,6 +108,14 @@ impl Heap {
             loops: Vec::new(),
             methods: Vec::new(),
             calls: Vec::new(),
+        }
+    }
+
+    /// What is undefined is looked at: an error in some dialects.
+    fn missed(&self, name: &str) -> Answer<()> {
+        match self.dialect {
+            super::Dialect::Chat => Ok(()),
+            super::Dialect::Items => Err(format!("{name} is undefined")),
         }
     }
 
@@ -192,7 +202,10 @@ impl Heap {
             return Ok(items);
         }
         let items: Vec<Value> = match value {
-            Value::Undefined(_) => Vec::new(),
+            Value::Undefined(name) => {
+                self.missed(name)?;
+                Vec::new()
+            }
             Value::Dict(_) => {
                 self.entries(value).iter().flat_map(|e| e.iter().map(|(k, _)| k.clone())).collect()
             }
@@ -223,7 +236,7 @@ impl Heap {
     /// Python's `len`.
     pub fn length(&self, value: &Value) -> Answer<usize> {
         match value {
-            Value::Undefined(_) => Ok(0),
+            Value::Undefined(name) => self.missed(name).map(|()| 0),
             Value::Str(text) => Ok(text.chars().count()),
             Value::List(_) | Value::Tuple(_) => Ok(self.items(value).map_or(0, |items| items.len())),
             Value::Dict(_) => Ok(self.entries(value).map_or(0, |entries| entries.len())),
@@ -322,8 +335,9 @@ impl Heap {
             return Ok(Rc::clone(text));
         }
         let mut text = String::new();
-        if !matches!(value, Value::Undefined(_)) {
-            self.describe(value, &mut text, DEPTH)?;
+        match value {
+            Value::Undefined(name) => self.missed(name)?,
+            value => self.describe(value, &mut text, DEPTH)?,
         }
         self.meter.take(text.len() as u64)?;
         Ok(text.into())

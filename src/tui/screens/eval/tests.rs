@@ -54,6 +54,8 @@ fn large(methods: usize, tasks: usize) -> Evaluated {
         family: format!("family_{}", at / 8),
         held_out: at.is_multiple_of(4),
         items: 10,
+        shots: 0,
+        again: false,
         metric: Default::default(),
     };
     let score = |at: usize| Some(Mean { score: (at % 101) as f64 / 100.0, stderr: Some(0.05) });

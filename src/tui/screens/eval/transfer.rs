@@ -220,6 +220,8 @@ mod tests {
             family: String::new(),
             held_out: false,
             items: 2,
+            shots: 0,
+            again: false,
             metric: Default::default(),
         };
         let score = |score| Some(Mean { score, stderr: None });

@@ -1,13 +1,29 @@
-//! YAML as a tree of texts: no types, no tags, and no aliases, by which a small file means a large one.
+//! YAML as a tree of texts: no tags, and no aliases, by which a small file means a large one. Types are looked at where
+//! somebody asks for them.
 
-use saphyr_parser::{Event, Parser};
+use saphyr_parser::{Event, Parser, ScalarStyle};
+
+use crate::text::short;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Node {
+pub(crate) enum Node {
+    /// In quotes, or a block of text.
     Text(String),
+    /// Without quotes: perhaps no text.
+    Plain(String),
     List(Vec<Node>),
     Map(Vec<(String, Node)>),
+}
+
+/// What a value without quotes says, as YAML 1.1 and PyYAML have it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Scalar<'a> {
+    Null,
+    Flag(bool),
+    Int(i64),
+    Float(f64),
+    Text(&'a str),
 }
 
 /// Deepest nesting.
@@ -18,16 +34,38 @@ impl Node {
     pub fn get(&self, name: &str) -> Option<&Self> {
         match self {
             Self::Map(fields) => fields.iter().find(|(other, _)| other == name).map(|(_, value)| value),
-            Self::Text(_) | Self::List(_) => None,
+            Self::Text(_) | Self::Plain(_) | Self::List(_) => None,
         }
     }
 
     /// A text; nothing of what is none.
     pub fn text(&self) -> Option<&str> {
         match self {
-            Self::Text(text) => Some(text),
+            Self::Text(text) | Self::Plain(text) => Some(text),
             Self::List(_) | Self::Map(_) => None,
         }
+    }
+
+    /// A value that is neither a list nor a map, by its type.
+    pub fn scalar(&self) -> Option<Scalar<'_>> {
+        let text = match self {
+            Self::Text(text) => return Some(Scalar::Text(text)),
+            Self::Plain(text) => text.as_str(),
+            Self::List(_) | Self::Map(_) => return None,
+        };
+        let number = text.replace('_', "");
+        let begins = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
+        Some(match text {
+            "" | "~" | "null" | "Null" | "NULL" => Scalar::Null,
+            "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Scalar::Flag(true),
+            "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => Scalar::Flag(false),
+            _ if !begins => Scalar::Text(text),
+            _ => match (number.parse(), number.contains('.').then(|| number.parse().ok()).flatten()) {
+                (Ok(whole), _) => Scalar::Int(whole),
+                (_, Some(float)) => Scalar::Float(float),
+                _ => Scalar::Text(text),
+            },
+        })
     }
 
     /// The elements of a list; of anything else, itself.
@@ -47,7 +85,7 @@ enum Open {
 }
 
 /// Reads the first document of a text. The error is what is wrong, with its line.
-pub(super) fn parse(text: &str) -> Result<Node, String> {
+pub(crate) fn parse(text: &str) -> Result<Node, String> {
     let mut open: Vec<Open> = Vec::new();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|e| format!("line {}: {}", e.marker().line(), e.info()))?;
@@ -56,6 +94,15 @@ pub(super) fn parse(text: &str) -> Result<Node, String> {
             Event::Alias(_) => {
                 return Err(format!("line {line}: aliases (*name) are not read: write the value out"));
             }
+            Event::Scalar(text, _, _, Some(tag)) if tag.handle == "!" => {
+                let (tag, text) = (short(&tag.suffix), short(&text));
+                let at = match open.last() {
+                    Some(Open::Map(_, Some(name))) => format!("{}: ", short(name)),
+                    _ => String::new(),
+                };
+                return Err(format!("line {line}: {at}!{tag} {text} is code, which is not run"));
+            }
+            Event::Scalar(text, ScalarStyle::Plain, ..) => Node::Plain(text.into_owned()),
             Event::Scalar(text, ..) => Node::Text(text.into_owned()),
             Event::SequenceStart(..) | Event::MappingStart(..) if open.len() >= MAX_DEPTH => {
                 return Err(format!("line {line}: is nested more than {MAX_DEPTH} deep"));
@@ -82,7 +129,7 @@ pub(super) fn parse(text: &str) -> Result<Node, String> {
             Some(Open::Map(fields, name)) => match name.take() {
                 Some(name) => fields.push((name, node)),
                 None => match node {
-                    Node::Text(text) => *name = Some(text),
+                    Node::Text(text) | Node::Plain(text) => *name = Some(text),
                     Node::List(_) | Node::Map(_) => {
                         return Err(format!("line {line}: a name has to be a text"));
                     }
@@ -107,7 +154,29 @@ mod tests {
         assert!(
             parse(&"[".repeat(100)).unwrap_err().contains("nested") && parse(&"[".repeat(10_000)).is_err()
         );
+        let error = parse("a: 1\nprocess_docs: !function utils.x\n").unwrap_err();
+        assert_eq!(error, "line 2: process_docs: !function utils.x is code, which is not run");
         assert!(parse("a: [1\nb: 2\n").is_err());
         assert_eq!(parse("").unwrap(), Node::Map(Vec::new()));
+    }
+
+    #[test]
+    fn what_has_no_quotes_has_a_type() {
+        let tree = parse("[1, -2.5, no, 'no', null, '', 1e3, 1.0e3, a b, 0x]").unwrap();
+        let found: Vec<Scalar> = tree.list().iter().map(|node| node.scalar().unwrap()).collect();
+        use Scalar::{Flag, Float, Int, Null, Text};
+        let expected = [
+            Int(1),
+            Float(-2.5),
+            Flag(false),
+            Text("no"),
+            Null,
+            Text(""),
+            Text("1e3"),
+            Float(1000.0),
+            Text("a b"),
+            Text("0x"),
+        ];
+        assert_eq!(found, expected);
     }
 }

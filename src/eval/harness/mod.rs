@@ -1,0 +1,265 @@
+//! Tasks of lm-evaluation-harness, as their YAML files describe them: multiple choice, and answers in words that are
+//! compared, over local files of data. Nothing in a file is run.
+
+mod config;
+mod literal;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use config::{Config, Source};
+use words::{Problem, Rows};
+
+use super::asked_task::{AskedTask, digest_of};
+use super::shots::{self, Shots};
+use super::split::Split;
+use super::wording::Wording;
+use crate::import::{self, Row};
+use crate::outside::hex;
+use crate::train::{Example, TaskInfo, fingerprint};
+use crate::{Error, Result};
+
+/// How deep folders are looked into.
+const DEPTH: usize = 3;
+
+/// Whether a path is named as such a file is.
+pub(super) fn is_named_so(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
+}
+
+/// The files that describe one task each at or below a path, which may be such a file.
+///
+/// # Errors
+/// As [`find`].
+pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
+    match path.is_dir() {
+        true => Ok(find(path)?.0),
+        false => Ok(Some(path.to_path_buf()).filter(|path| is_named_so(path) && path.is_file()).into_iter().collect()),
+    }
+}
+
+/// The files at or below a folder that describe one task each, sorted, and those that name groups of others.
+///
+/// # Errors
+/// A folder that cannot be read; a file that is no YAML.
+pub(super) fn find(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut tasks, mut groups) = (Vec::new(), Vec::new());
+    visit(folder, DEPTH, &mut |path| {
+        let fields = config::fields(path)?;
+        let has = |key: &str| fields.iter().find(|(name, _)| name == key).map(|(_, node)| node);
+        match (has("task").and_then(crate::yaml::Node::text), has("group")) {
+            (_, Some(_)) => groups.push(path.to_path_buf()),
+            (Some(_), None) => tasks.push(path.to_path_buf()),
+            // What others include, and what is something else.
+            (None, None) => {}
+        }
+        Ok(())
+    })?;
+    Ok((tasks, groups))
+}
+
+fn visit(folder: &Path, depth: usize, found: &mut dyn FnMut(&Path) -> Result<()>) -> Result<()> {
+    let entries = std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))?;
+    let mut entries: Vec<PathBuf> = entries.filter_map(|entry| entry.ok().map(|e| e.path())).collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            if depth > 0 {
+                visit(&path, depth - 1, found)?;
+            }
+        } else if is_named_so(&path) {
+            found(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The data of a task by the names of its splits.
+struct Data<'c> {
+    config: &'c Config,
+}
+
+impl Data<'_> {
+    fn folder(&self) -> &Path {
+        self.config.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// The rows of a split, with their fields sorted by name, and the file that the first are of.
+    fn rows(&self, split: &str) -> Result<(Vec<Row>, PathBuf)> {
+        let config = self.config;
+        let lacks = |names: String| {
+            Error::file(&config.path, format!("has no split \"{split}\" in its data; there is {names}"))
+        };
+        let files: Vec<PathBuf> = match &config.source {
+            Source::Files(splits) => {
+                let files = splits.iter().find(|(name, _)| name == split).map(|(_, files)| files);
+                let names = || splits.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+                files.ok_or_else(|| lacks(names()))?.iter().map(|file| self.placed(file)).collect()
+            }
+            Source::Folder(path) => {
+                let all = import::files_of(&self.placed(path), config.config_name.as_deref())?;
+                let wanted = import::Split::in_name(split);
+                let of = |(found, path): (Option<import::Split>, PathBuf)| {
+                    (found.is_some() && found == wanted).then_some(path)
+                };
+                let files: Vec<PathBuf> = all.into_iter().filter_map(of).collect();
+                if files.is_empty() {
+                    return Err(lacks("none of that name among its files".into()));
+                }
+                files
+            }
+        };
+        let mut rows = Vec::new();
+        for file in &files {
+            rows.extend(import::rows(file)?);
+        }
+        rows.iter_mut().for_each(|row| row.sort_by(|a, b| a.0.cmp(&b.0)));
+        Ok((rows, files.into_iter().next().unwrap_or_default()))
+    }
+
+    /// A path of the file: beside it, else from where the program was started, as the datasets library has it.
+    fn placed(&self, path: &str) -> PathBuf {
+        let beside = self.folder().join(path);
+        let here = PathBuf::from(path);
+        if !beside.exists() && here.exists() { here } else { beside }
+    }
+}
+
+/// The task that a file describes, once for each of its metrics, of whose items `limit` are asked at most. `shots`: how
+/// many examples stand before each, where the file does not say 0.
+///
+/// # Errors
+/// A file that is not understood, data that are not there, rows that are no items.
+pub(super) fn load(path: &Path, split: Split, limit: usize, shots: Option<usize>) -> Result<Vec<AskedTask>> {
+    let config = Config::read(path)?;
+    let data = Data { config: &config };
+    let of_split = match split {
+        Split::Test => config.test.as_ref().or(config.validation.as_ref()),
+        Split::Validation => config.validation.as_ref(),
+    };
+    let Some(asked) = of_split else {
+        let key = if split == Split::Test { "test_split" } else { "validation_split" };
+        return Err(Error::file(path, format!("{key} is missing: it names the data that are asked")));
+    };
+    let (rows, file) = data.rows(asked)?;
+    let in_file = |file: &Path, (row, problem): Problem| match row {
+        Some(row) => Error::file(file, format!("row {row}: {problem}")),
+        None => Error::file(path, problem),
+    };
+    let features = rows.first().cloned().unwrap_or_default();
+    let asked_rows = Rows::new(&rows, &features);
+    let (all, contexts) = asked_rows.items(&config, None).map_err(|problem| in_file(&file, problem))?;
+    let before = asked_rows.descriptions(&config).map_err(|problem| in_file(&file, problem))?;
+    let items = all.len().min(limit);
+    let count = match (config.shots.count, shots) {
+        (Some(0), _) => 0,
+        (own, shots) => shots.or(own).unwrap_or(0),
+    };
+    let shots = match count {
+        0 => Shots::default(),
+        count => {
+            let pool = pool(&config, &data, asked)?;
+            let drawn = drawn(&config, &pool, rows.get(..items).unwrap_or_default(), count);
+            let drawn =
+                drawn.map_err(|problem| Error::file(path, format!("its examples: the split {problem}")))?;
+            let examples = Rows::new(&pool.rows, &features).items(&config, Some(contexts));
+            Shots::new(&examples.map_err(|problem| in_file(&pool.file, problem))?.0, drawn)
+        }
+    };
+    let trained: BTreeSet<String> = trained(&config, &data, &features, contexts);
+    let family = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let one = |(at, measure): (usize, config::Measure)| {
+        let mut wording = Wording {
+            before: before.clone(),
+            blank: config.blank.clone(),
+            between: config.between.clone(),
+            contexts,
+            stops: Some(config.stops.clone()),
+            max_tokens: config.max_tokens,
+            matching: measure.matching,
+            identity: String::new(),
+        };
+        wording.identity = identity(&wording);
+        let info = TaskInfo {
+            id: config.task.clone(),
+            family: family.clone(),
+            metric: measure.scorer,
+            ..TaskInfo::default()
+        };
+        AskedTask {
+            label: match config.measures.len() {
+                1 => config.task.clone(),
+                _ => format!("{} ({})", config.task, measure.name),
+            },
+            again: at > 0,
+            digest: digest_of(&all, &info.options),
+            info,
+            split,
+            items,
+            all: all.clone(),
+            shots: shots.clone(),
+            wording,
+            majority: None,
+            trained: trained.clone(),
+            other_splits: BTreeSet::new(),
+        }
+    };
+    Ok(config.measures.clone().into_iter().enumerate().map(one).collect())
+}
+
+/// A hash of how items are put into words.
+fn identity(wording: &Wording) -> String {
+    hex(&Sha256::digest(format!("{wording:?}")))
+}
+
+/// What the training split is known by, where there is one.
+fn trained(config: &Config, data: &Data, features: &Row, contexts: bool) -> BTreeSet<String> {
+    let rows = config.training.as_ref().and_then(|split| data.rows(split).ok());
+    let items = rows.and_then(|(rows, _)| Rows::new(&rows, features).items(config, Some(contexts)).ok());
+    items.iter().map(|(items, _)| fingerprint(items as &[Example])).collect()
+}
+
+/// Rows that examples are drawn from.
+struct Pool {
+    rows: Vec<Row>,
+    file: PathBuf,
+    /// Whether they are what is asked, so that one more is drawn and the item left out.
+    same: bool,
+    /// Whether the file lists them itself.
+    listed: bool,
+}
+
+/// What examples are drawn from, by the rules of `fewshot_docs`.
+fn pool(config: &Config, data: &Data, asked: &str) -> Result<Pool> {
+    // lm-eval compares the names, and of two that are missing says that they are the same.
+    let same = config.shots.split == config.test;
+    if let Some(samples) = &config.shots.samples {
+        let rows = samples.clone();
+        return Ok(Pool { rows, file: config.path.clone(), same, listed: true });
+    }
+    let split = config.shots.split.as_ref().or(config.training.as_ref()).or(config.validation.as_ref());
+    let (rows, file) = data.rows(split.map_or(asked, String::as_str))?;
+    Ok(Pool { rows, file, same, listed: false })
+}
+
+/// The examples before each of the rows.
+fn drawn(
+    config: &Config,
+    pool: &Pool,
+    rows: &[Row],
+    count: usize,
+) -> std::result::Result<Vec<Vec<usize>>, String> {
+    // Examples that a file lists are meant for every item.
+    let known = |row| (!pool.listed || pool.same).then_some(row);
+    let (from, items): (Vec<_>, Vec<_>) =
+        (pool.rows.iter().map(Some).collect(), rows.iter().map(known).collect());
+    match config.shots.first {
+        true => shots::first(&from, &items, count),
+        false => shots::draw(&from, &items, count, pool.same),
+    }
+}

@@ -1,0 +1,173 @@
+//! Tasks against lm-evaluation-harness (`tests/fixtures/make_lm_eval.py`), and files that are not understood.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{find, load};
+use crate::eval::asked_task::AskedTask;
+use crate::eval::split::Split;
+use crate::library::Template;
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/lm_eval")
+}
+
+/// The texts of the requests of an item, as lm-eval has them.
+fn requests(task: &AskedTask, at: usize) -> Value {
+    let question = task.question(at).unwrap();
+    let template = Template { prompt: "unused".into(), end: "unused".into() };
+    let after = |text: &str| format!("{}{text}", task.wording.blank);
+    let one = |choice: &String| match task.wording.contexts {
+        true => json!([question.text(&template, Some(choice)), after(&question.item.output)]),
+        false => json!([question.text(&template, None), after(choice)]),
+    };
+    match task.info.metric.chooses() {
+        true => question.item.choices.iter().map(one).collect(),
+        false => json!([question.text(&template, None)]),
+    }
+}
+
+#[test]
+fn requests_are_those_of_lm_eval() {
+    let text = std::fs::read_to_string(fixture().join("expected.json")).unwrap();
+    let expected: Value = serde_json::from_str(&text).unwrap();
+    let (files, groups) = find(&fixture().join("tasks")).unwrap();
+    assert_eq!((files.len(), groups.len()), (8, 0));
+    for shots in [0, 3] {
+        for file in &files {
+            let tasks = load(file, Split::Test, usize::MAX, Some(shots)).unwrap();
+            let of_task = &expected[shots.to_string()][&tasks[0].info.id];
+            assert_eq!(of_task["metrics"].as_object().unwrap().len(), tasks.len(), "{of_task}");
+            for task in &tasks {
+                let items = of_task["items"].as_object().unwrap().values().next().unwrap();
+                assert_eq!((items.as_array().unwrap().len(), task.shots.count()), (task.items, shots));
+                for (at, item) in items.as_array().unwrap().iter().enumerate() {
+                    let mut wanted = item["requests"].clone();
+                    if !task.info.metric.chooses() {
+                        wanted = json!([wanted[0][0]]);
+                    }
+                    assert_eq!(requests(task, at), wanted, "{}, {shots} shots, item {at}", task.label);
+                }
+            }
+        }
+    }
+}
+
+/// A folder with a file of data, and what is said of a YAML file beside it.
+fn refusal(yaml: &str) -> String {
+    let place = tempfile::tempdir().unwrap();
+    let rows =
+        "{\"q\": \"a\", \"c\": [\"x\", \"y\"], \"n\": 1}\n{\"q\": \"b\", \"c\": [\"x\", \"y\"], \"n\": 2}\n";
+    std::fs::write(place.path().join("data.jsonl"), rows).unwrap();
+    let path = place.path().join("t.yaml");
+    std::fs::write(&path, yaml).unwrap();
+    match load(&path, Split::Test, usize::MAX, None) {
+        Ok(tasks) => format!("{} is read", tasks[0].label),
+        Err(error) => error.to_string().replace(&place.path().display().to_string(), "DIR"),
+    }
+}
+
+const GOOD: &str = "task: t\ndataset_path: json\ndataset_kwargs: {data_files: {test: data.jsonl}}\ntest_split: test\n\
+                    output_type: multiple_choice\ndoc_to_text: q\ndoc_to_choice: c\ndoc_to_target: 0\n";
+
+#[test]
+fn what_is_not_understood_is_refused_by_its_key() {
+    assert_eq!(refusal(GOOD), "t (acc) is read");
+    let with = |more: &str| refusal(&format!("{GOOD}{more}\n"));
+    let changed = |from: &str, to: &str| refusal(&GOOD.replace(from, to));
+    for (said, expected) in [
+        (
+            with("process_docs: !function utils.f"),
+            "t.yaml: line 9: process_docs: !function utils.f is code, which is",
+        ),
+        (with("process_results: utils.f"), "process_results is Python code, which is not run"),
+        (with("gen_prefix: x"), "gen_prefix is not understood"),
+        (
+            with("metric_list: [{metric: mcc}]"),
+            "metric_list.metric mcc is not understood: it may be acc and acc_norm",
+        ),
+        (with("metric_list: [{metric: acc, aggregation: median}]"), "metric_list.aggregation median is not"),
+        (
+            with("metric_list: [{metric: acc, hf_evaluate: true}]"),
+            "metric_list.hf_evaluate is not understood",
+        ),
+        (
+            with("filter_list: [{name: a, filter: [{function: majority_vote}]}]"),
+            "filter_list.filter.function majority_vote",
+        ),
+        (
+            with("filter_list: [{name: a, filter: [{function: regex, regex_pattern: '('}]}]"),
+            "filter_list: the pattern \"(\"",
+        ),
+        (with("generation_kwargs: {do_sample: true}"), "generation_kwargs samples"),
+        (with("fewshot_config: {sampler: balanced}"), "fewshot_config.sampler balanced is not understood"),
+        (with("repeats: 5"), "repeats above 1 is not understood"),
+        (with("num_fewshot: -1"), "num_fewshot is no number from 0 to 1000"),
+        (with("num_fewshot: 1"), "its examples: the split has 2 examples to draw 1 from"),
+        (with("include: ../other.yaml"), "include leads out of the folder"),
+        (with("include: t.yaml"), "include: the files include one another without end"),
+        (with("include: gone.yaml"), "DIR/gone.yaml: does not exist"),
+        (changed("task: t\n", "group: g\ntask: [a, b]\n"), "group names tasks that have files of their own"),
+        (changed("task: t\n", "group: g\n"), "group names tasks that have files of their own"),
+        (changed("task: t\n", ""), "t.yaml: has no task"),
+        (
+            changed("multiple_choice", "loglikelihood_rolling"),
+            "output_type loglikelihood_rolling is not understood",
+        ),
+        (changed("test: data.jsonl", "test: /etc/passwd"), "the path /etc/passwd leads out of the folder"),
+        (changed("data.jsonl", "gone.jsonl"), "DIR/gone.jsonl: does not exist"),
+        (changed("{test: data", "{train: data"), "has no split \"test\" in its data; there is train"),
+        (
+            changed("dataset_path: json", "dataset_path: allenai/ai2_arc"),
+            "dataset_path allenai/ai2_arc is none of json",
+        ),
+        (changed("test_split: test", "training_split: test"), "test_split is missing"),
+        (
+            changed("doc_to_target: 0", "doc_to_target: n"),
+            "DIR/data.jsonl: row 2: 2 is right, which is none of the 2 choices",
+        ),
+        (
+            changed("doc_to_target: 0", "doc_to_target: '{{nn}}'"),
+            "row 1: doc_to_target: the template fails: nn is undefined",
+        ),
+        (changed("doc_to_target: 0", "doc_to_target: '[0, 1]'"), "row 1: has several right choices"),
+        (
+            changed("doc_to_choice: c", "doc_to_choice: [no, yes]"),
+            "row 1: doc_to_choice has false, not a text: put it in quotes",
+        ),
+        (changed("doc_to_choice: c", "doc_to_choice: q"), "row 1: doc_to_choice gives no list"),
+        (
+            changed("doc_to_choice: c", "doc_to_choice: '{{[q]}}'"),
+            "row 1: doc_to_choice gives 1 choices: two are needed",
+        ),
+        (refusal("- a\n"), "is no task of lm-evaluation-harness: it has no keys"),
+        (refusal("a: [\n"), "t.yaml: line"),
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+}
+
+#[test]
+fn a_folder_as_the_hub_keeps_it_is_read_by_its_splits() {
+    let place = tempfile::tempdir().unwrap();
+    let data = place.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    for (name, count) in [("train", 5), ("validation", 3)] {
+        let rows: String =
+            (0..count).map(|i| format!("{{\"q\": \"{name} {i}\", \"a\": \"x{i}\"}}\n")).collect();
+        std::fs::write(data.join(format!("{name}-00000-of-00001.jsonl")), rows).unwrap();
+    }
+    let path = place.path().join("t.yaml");
+    let yaml = "task: t\ndataset_path: data\nvalidation_split: validation\ntraining_split: train\ndoc_to_text: q\n\
+                doc_to_target: a\nnum_fewshot: 2\nmetadata: {version: 1}\n";
+    std::fs::write(&path, yaml).unwrap();
+    let tasks = load(&path, Split::Validation, 2, None).unwrap();
+    assert_eq!((tasks.len(), tasks[0].items, tasks[0].all.len(), tasks[0].shots.count()), (1, 2, 3, 2));
+    assert!(tasks[0].shots.of(1).all(|shot| shot.instruction.starts_with("train ")));
+    assert_eq!(tasks[0].wording.stops, Some(vec!["\n\n".to_string()]));
+    // Others ask for other numbers of examples, but not where a file says 0.
+    assert_eq!(load(&path, Split::Test, 9, Some(4)).unwrap()[0].shots.count(), 4);
+    std::fs::write(&path, yaml.replace("fewshot: 2", "fewshot: 0")).unwrap();
+    assert_eq!(load(&path, Split::Test, 9, Some(4)).unwrap()[0].shots.count(), 0);
+}
