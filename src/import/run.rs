@@ -48,7 +48,8 @@ pub fn import(
             name => name,
         },
     };
-    let mut left_out = Vec::new();
+    let is_empty = |name: &String| format!("the split {} has no rows", shown(Path::new(name)));
+    let mut left_out: Vec<String> = found.empty.iter().take(MAX_WARNINGS).map(is_empty).collect();
     let plans = plan(spec, &found, &name, &mut left_out)?;
     let mut first = FirstPass::new(spec, &name)?;
     let rows =

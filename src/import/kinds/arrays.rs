@@ -43,11 +43,19 @@ fn cell(array: &dyn Array, row: usize) -> Result<Cell<'_>, String> {
         DataType::Utf8View => Cell::Text(Cow::Borrowed(array.as_string_view().value(row))),
         DataType::Utf8 => Cell::Text(Cow::Borrowed(array.as_string::<i32>().value(row))),
         DataType::LargeUtf8 => Cell::Text(Cow::Borrowed(array.as_string::<i64>().value(row))),
+        DataType::BinaryView => Cell::Text(Cow::Borrowed(text(array.as_binary_view().value(row))?)),
+        DataType::Binary => Cell::Text(Cow::Borrowed(text(array.as_binary::<i32>().value(row))?)),
+        DataType::LargeBinary => Cell::Text(Cow::Borrowed(text(array.as_binary::<i64>().value(row))?)),
         _ => {
             let mut left = MAX_VALUES;
             Cell::of(value(array, row, 0, &mut left)?)
         }
     })
+}
+
+/// Bytes that nobody says are a text.
+fn text(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|_| "has bytes that are no text in UTF-8: write it as a text".into())
 }
 
 macro_rules! key {
@@ -80,6 +88,9 @@ fn value(array: &dyn Array, row: usize, depth: usize, left: &mut usize) -> Resul
         DataType::Utf8View => array.as_string_view().value(row).into(),
         DataType::Utf8 => array.as_string::<i32>().value(row).into(),
         DataType::LargeUtf8 => array.as_string::<i64>().value(row).into(),
+        DataType::BinaryView => text(array.as_binary_view().value(row))?.into(),
+        DataType::Binary => text(array.as_binary::<i32>().value(row))?.into(),
+        DataType::LargeBinary => text(array.as_binary::<i64>().value(row))?.into(),
         DataType::Boolean => array.as_boolean().value(row).into(),
         DataType::Int8 => array.as_primitive::<Int8Type>().value(row).into(),
         DataType::Int16 => array.as_primitive::<Int16Type>().value(row).into(),

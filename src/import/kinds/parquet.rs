@@ -76,8 +76,9 @@ fn load(file: &File) -> std::result::Result<ArrowReaderMetadata, String> {
 fn viewed(field: &FieldRef, depth: usize) -> FieldRef {
     let of = |field: &FieldRef| viewed(field, depth + 1);
     let kind = match field.data_type() {
-        // Old writers do not say that these are texts; whether they are is checked as they are read.
-        DataType::Utf8 | DataType::Binary => DataType::Utf8View,
+        DataType::Utf8 => DataType::Utf8View,
+        // Old writers do not say that these are texts; whether they are is looked at cell by cell.
+        DataType::Binary => DataType::BinaryView,
         DataType::List(inner) if depth < 32 => DataType::List(of(inner)),
         DataType::Struct(fields) if depth < 32 => DataType::Struct(fields.iter().map(of).collect()),
         _ => return field.clone(),

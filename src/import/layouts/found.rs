@@ -31,6 +31,8 @@ pub struct Found {
     pub licence: Option<String>,
     /// Its files, in order.
     pub pieces: Vec<Piece>,
+    /// Names of splits that it says it has, and that have no rows.
+    pub empty: Vec<String>,
 }
 
 /// The name of a file or folder without endings.

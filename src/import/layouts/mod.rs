@@ -14,6 +14,7 @@ pub use found::{Found, Piece};
 
 use crate::named::{Named, by_name};
 use crate::outside::io_reason;
+use crate::text::short;
 use crate::{Error, Result};
 
 /// A layout.
@@ -55,6 +56,10 @@ pub fn find(source: &Path, configs: &[String]) -> Result<Found> {
     let metadata = std::fs::metadata(source)
         .map_err(|e| Error::file(source, format!("{}: give a file or a folder of rows", io_reason(&e))))?;
     let mut found = if metadata.is_file() { plain::one(source)? } else { in_folder(source, configs)? };
+    if found.pieces.is_empty() && !found.empty.is_empty() {
+        let names: Vec<String> = found.empty.iter().map(|name| short(name)).collect();
+        return Err(Error::file(source, format!("has no rows: its splits are empty ({})", names.join(", "))));
+    }
     if found.pieces.is_empty() {
         let endings: Vec<&str> = super::kinds::KINDS.iter().flat_map(|kind| kind.endings).copied().collect();
         return Err(Error::file(source, format!("has no files of rows: they end in {}", endings.join(", "))));

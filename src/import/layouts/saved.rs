@@ -85,6 +85,7 @@ fn dict(folder: &Path, _configs: &[String]) -> Result<Found> {
     for split in &dict.splits {
         plain(&path, split)?;
         let found = one(&folder.join(split), Some(split))?;
+        all.empty.extend(found.empty);
         all.licence = all.licence.or(found.licence);
         all.pieces.extend(found.pieces);
     }
@@ -114,8 +115,10 @@ fn one(folder: &Path, name: Option<&str>) -> Result<Found> {
         .dataset_name
         .filter(|name| !name.is_empty() && !is_loader(name))
         .unwrap_or_else(|| name_of(folder));
+    let empty = pieces.is_empty().then(|| named.unwrap_or("train").to_string());
     Ok(Found {
         name,
+        empty: empty.into_iter().collect(),
         licence: info.license.filter(|licence| !licence.is_empty()),
         pieces,
         ..Found::default()

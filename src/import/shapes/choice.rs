@@ -27,6 +27,12 @@ pub(super) fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Pro
     }
     let answer = right(&roles.cell(Role::Answer), &choices, &labels, base)?;
     let output = choices.get(answer).cloned().unwrap_or_default();
+    if choices.iter().filter(|choice| choice.trim() == output.trim()).count() > 1 {
+        let output = short(&output);
+        return Err(Problem::bad(format!(
+            "has the right choice \"{output}\" twice: write others, or drop such rows with --skip-bad"
+        )));
+    }
     Ok(Record {
         instruction,
         input,

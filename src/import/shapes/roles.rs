@@ -277,5 +277,19 @@ pub fn texts(role: Role, cell: Cell<'_>) -> Result<Vec<String>, Problem> {
             ))
         })
     };
+    let kind = |value: &Value| Cell::of(value.clone()).kind();
+    let mut kinds = values.iter().filter_map(kind);
+    if let Some(first) = kinds.next()
+        && let Some(other) = kinds.find(|other| *other != first)
+    {
+        let (first, other) = (first.words(), other.words());
+        return Err(Problem::bad(format!(
+            "{role} is a list with {first} and {other} in it: write all of them alike"
+        )));
+    }
+    // A choice that is left out would be in the place of the next one.
+    if role == Role::Choices && values.iter().any(Value::is_null) {
+        return Err(Problem::bad("has a choice that is null: write all of them"));
+    }
     values.iter().filter(|inner| !inner.is_null()).map(text).collect()
 }

@@ -100,6 +100,70 @@ fn choices_need_an_answer_among_them() {
 }
 
 #[test]
+fn lists_have_one_kind_of_values_and_choices_their_places() {
+    refused(
+        "a.jsonl",
+        "{\"question\":\"q\",\"answers\":[\"a\",3]}\n",
+        &["line 1", "a text and a number in it"],
+    );
+    let row = |choices: &str, answer: &str| {
+        format!("{{\"question\":\"q\",\"choices\":{choices},\"answer\":{answer}}}\n")
+    };
+    // The index counts what is there, so that nothing may be left out before it.
+    refused("a.jsonl", row("[\"a\",null,\"b\"]", "2"), &["line 1", "a choice that is null"]);
+    refused("a.jsonl", row("[\"a\",\"a \",\"b\"]", "1"), &["line 1", "the right choice \"a \" twice"]);
+    let desk = Desk::new();
+    let spec = desk.spec(desk.write("a.jsonl", row("[\"a\",\"a\",\"b\"]", "2")));
+    assert_eq!(run(&spec).unwrap().kept, 1);
+}
+
+#[test]
+fn bytes_are_texts_in_utf_8_or_refused() {
+    let bytes = fs::read(fixture("types/bytes.parquet")).unwrap();
+    refused("a.parquet", bytes, &["row 2", "\"question\" has bytes that are no text in UTF-8"]);
+    let desk = Desk::new();
+    assert_eq!(run(&desk.spec(fixture("types/unnamed_texts.parquet"))).unwrap().kept, 2);
+    let lines = desk.all("unnamed_texts/unnamed_texts");
+    assert!(super::texts(&lines, "instruction").contains("é"), "{lines:?}");
+}
+
+#[test]
+fn empty_splits_are_named() {
+    let desk = Desk::new();
+    let state = |files: &str| format!("{{\"_data_files\": [{files}], \"_split\": null}}");
+    desk.write("dataset_dict.json", "{\"splits\": [\"train\", \"test\"]}");
+    for split in ["train", "test"] {
+        fs::create_dir(desk.source().join(split)).unwrap();
+        desk.write(&format!("{split}/state.json"), state(""));
+    }
+    let error = problem(&desk, &desk.spec(desk.source()));
+    assert!(error.contains("has no rows: its splits are empty (train, test)"), "{error}");
+    let file = "data-00000-of-00001.arrow";
+    fs::copy(fixture("saved/train").join(file), desk.source().join("train").join(file)).unwrap();
+    desk.write("train/state.json", state(&format!("{{\"filename\": \"{file}\"}}")));
+    let report = run(&desk.spec(desk.source())).unwrap();
+    assert_eq!(report.warnings, ["the split test has no rows"]);
+}
+
+#[test]
+fn answers_in_other_scripts_stay_as_they_are() {
+    let right = [["北京", "Пекин"], ["القاهرة", "קהיר"], ["मुंबई", "e\u{301}"]];
+    let rows: String = right
+        .iter()
+        .enumerate()
+        .map(|(i, right)| {
+            serde_json::json!({ "question": format!("Q{i} où?"), "answers": right }).to_string() + "\n"
+        })
+        .collect();
+    let desk = Desk::new();
+    run(&desk.spec(desk.write("a.jsonl", rows))).unwrap();
+    let lines = desk.all("a/a");
+    let found: std::collections::HashSet<[&str; 2]> =
+        lines.iter().map(|line| [0, 1].map(|at| line["references"][at].as_str().unwrap())).collect();
+    assert_eq!(found, right.into_iter().collect());
+}
+
+#[test]
 fn labels_outside_the_classes_are_refused() {
     // The class names of the fixture with one taken away.
     let desk = Desk::new();
