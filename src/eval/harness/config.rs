@@ -21,7 +21,7 @@ const MAX_INCLUDES: usize = 16;
 const MAX_SHOTS: i64 = 1000;
 
 /// Keys that change nothing here.
-const IDLE: [&str; 8] = [
+const IDLE: [&str; 7] = [
     "task_alias",
     "tag",
     "metadata",
@@ -29,7 +29,6 @@ const IDLE: [&str; 8] = [
     "doc_to_decontamination_query",
     "unsafe_code",
     "include",
-    "dataset_name",
 ];
 
 /// How a task is asked.
@@ -241,9 +240,6 @@ impl Keys {
                 &name(key),
                 "is Python code, which is not run: prepare the data, and say the rest in templates",
             ),
-            Some((key, _)) if key == "group" => {
-                refused("group", "names tasks that have files of their own: name these, or a folder of them")
-            }
             Some((key, _)) => refused(&name(key), "is not understood: leave it out, or ask in another way"),
         }
     }
@@ -267,14 +263,11 @@ impl Config {
     }
 
     fn of(path: &Path, mut keys: Keys) -> Taken<Self> {
-        let Some(task) = keys.text("task")? else {
-            let group = keys.rest.iter().any(|(key, _)| key == "group");
-            return if group {
-                keys.finish(&IDLE).and(Err(String::new()))
-            } else {
-                Err("has no task".into())
-            };
-        };
+        if keys.rest.iter().any(|(key, _)| key == "group") {
+            let problem = "names tasks that have files of their own: name these, or a folder of them";
+            return refused("group", problem);
+        }
+        let Some(task) = keys.text("task")? else { return Err("has no task".into()) };
         let config_name = keys.text("dataset_name")?;
         let source = source(&mut keys)?;
         let output = match keys.text("output_type")?.as_deref() {

@@ -104,7 +104,7 @@ fn what_is_not_understood_is_refused_by_its_key() {
         (with("fewshot_config: {sampler: balanced}"), "fewshot_config.sampler balanced is not understood"),
         (with("repeats: 5"), "repeats above 1 is not understood"),
         (with("num_fewshot: -1"), "num_fewshot is no number from 0 to 1000"),
-        (with("num_fewshot: 1"), "its examples: the split has 2 examples to draw 1 from"),
+        (with("num_fewshot: 2"), "its examples: the split has 1 examples to draw 2 from, and 2 are needed"),
         (with("include: ../other.yaml"), "include leads out of the folder"),
         (with("include: t.yaml"), "include: the files include one another without end"),
         (with("include: gone.yaml"), "DIR/gone.yaml: does not exist"),

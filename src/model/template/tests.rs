@@ -146,7 +146,7 @@ fn items_keep_their_whitespace_and_miss_nothing() {
     );
     assert_eq!(rendered("{{a|default('-')}}").unwrap()[1].1, "-");
     for source in ["{{a}}", "{{a.strip()}}", "{% for x in a %}{% endfor %}", "{{a ~ ''}}", "{{a|upper}}"] {
-        assert_eq!(rendered(source), Err("a is undefined".into()), "{source}");
+        assert!(rendered(source).unwrap_err().starts_with("a is undefined"), "{source}");
     }
     assert_eq!(
         render_each(
