@@ -277,7 +277,7 @@ pub fn texts(role: Role, cell: Cell<'_>) -> Result<Vec<String>, Problem> {
             ))
         })
     };
-    let kind = |value: &Value| Cell::of(value.clone()).kind();
+    let kind = |value: &Value| scalar(value).and_then(|_| Cell::of(value.clone()).kind());
     let mut kinds = values.iter().filter_map(kind);
     if let Some(first) = kinds.next()
         && let Some(other) = kinds.find(|other| *other != first)
