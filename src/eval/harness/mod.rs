@@ -39,7 +39,10 @@ pub(super) fn is_named_so(path: &Path) -> bool {
 pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
     match path.is_dir() {
         true => Ok(find(path)?.0),
-        false => Ok(Some(path.to_path_buf()).filter(|path| is_named_so(path) && path.is_file()).into_iter().collect()),
+        false => Ok(Some(path.to_path_buf())
+            .filter(|path| is_named_so(path) && path.is_file())
+            .into_iter()
+            .collect()),
     }
 }
 
