@@ -15,7 +15,7 @@ pub struct BuiltIn {
 pub static BUILT_IN: &[BuiltIn] = &[
     BuiltIn {
         name: "laptop",
-        help: "SmolLM2-135M on the tasks of this repository: three hours on two cores",
+        help: "SmolLM2-135M on the tasks of this repository, under three hours on two cores",
         text: include_str!("../../assets/recipes/laptop.toml"),
     },
     BuiltIn {
