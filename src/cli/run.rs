@@ -16,8 +16,9 @@ use crate::{Error, Result};
 
 /// How often jobs are looked at.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(400);
-/// How long jobs have to look as if they had failed before that is believed.
-const DOUBT: Duration = Duration::from_secs(3);
+/// How long jobs that left no result have to look as if they had failed before that is believed: longer than between two
+/// questions to a scheduler, which may not know yet what it has just been given.
+const DOUBT: Duration = Duration::from_secs(20);
 /// How long a cancelled run waits for its jobs to stop.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -163,9 +164,9 @@ fn wait(laid: &LaidOut, output: &Output) -> Result<()> {
         if looks.iter().all(|look| look.state == JobState::Finished) {
             return Ok(());
         }
-        // A scheduler may not know for a moment what it has just been given.
         if looks.iter().all(|look| look.state.is_over() || look.blocked) {
-            if settled.get_or_insert_with(Instant::now).elapsed() >= DOUBT {
+            let since = settled.get_or_insert_with(Instant::now);
+            if since.elapsed() >= DOUBT || laid.have_ended(&looks) {
                 drop(progress);
                 return ended(laid, &looks);
             }

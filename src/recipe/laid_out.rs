@@ -354,6 +354,16 @@ impl LaidOut {
         Ok(looks)
     }
 
+    /// Whether every job that is over has said so itself, by a result: the others only look like it.
+    pub fn have_ended(&self, looks: &[Look]) -> bool {
+        let mut over = looks.iter().enumerate().filter(|(_, look)| look.state.is_over());
+        let ended = |at: usize| {
+            let (jobs, id) = (self.jobs.as_ref()?, self.job(at)?);
+            jobs.detail(id).ok()?.ended
+        };
+        over.all(|(at, _)| ended(at).is_some())
+    }
+
     /// Asks all jobs that wait or work to stop.
     ///
     /// # Errors
