@@ -23,7 +23,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use lora_tui::Cancel;
 use lora_tui::analysis::{self, Metric, Similarity};
 use lora_tui::catalog::Catalog;
-use lora_tui::jobs::{JobState, JobSummary, kinds};
+use lora_tui::jobs::{Figures, JobState, JobSummary, kinds};
 use lora_tui::library::{Expert, Library};
 use lora_tui::tui::{App, ComputeEffect, ComputeMessage, Depth, Effect, JobsMessage, Message, Theme};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
@@ -212,11 +212,13 @@ fn jobs(n: usize) -> Result<()> {
         held: false,
         place: Some(format!("Slurm job 7_{at} on n1")),
         group: Some("20261128-120000-train-00000".into()),
+        turn: None,
+        figures: Figures { loss: Some(2.0 - at as f64 / n as f64), ..Figures::default() },
     };
     let list: Vec<JobSummary> = (0..n).rev().map(job).collect();
     let mut bench = Bench::new(Arc::new(Catalog::from(Library::default())))?;
     bench.app.update(Message::Jobs(JobsMessage::List(list.clone())));
-    use KeyCode::{Char, Down, End, Enter, Home, PageDown, PageUp, Up};
+    use KeyCode::{Char, Down, End, Enter, Esc, Home, PageDown, PageUp, Up};
     // The tab is the last, wherever that is.
     for tab in '5'..='9' {
         bench.press(Char(tab))?;
@@ -230,6 +232,17 @@ fn jobs(n: usize) -> Result<()> {
         }
     }
     bench.report("jobs", n);
+    bench.milliseconds = Vec::new();
+    // What looks at all of them: a filter, the orders, and the marks of the whole group.
+    let words = "/task 00".chars().map(Char);
+    let rest = [Enter, Esc, Char('O'), Char('O'), Char('O'), Home, Char(' '), Home, Char(' ')];
+    let looks: Vec<KeyCode> = words.chain(rest).collect();
+    for _ in 0..ROUNDS {
+        for &key in &looks {
+            bench.press(key)?;
+        }
+    }
+    bench.report("jobs_looks", n);
     bench.milliseconds = Vec::new();
     for _ in 0..ROUNDS {
         let next = Message::Jobs(JobsMessage::List(list.clone()));

@@ -16,12 +16,14 @@
 //! | `analysis` | similarity, clustering, prototypes, spectra |
 //! | `catalog` | a library with its base model: the one opener |
 //! | `model` | one decoder driven by data: checkpoints, forward and backward pass, tokenizers |
+//! | `configuration` | the user's configuration |
 //! | `library` | experts and libraries on disk, adapter formats, sources of base models |
 //! | `settings`, `scorers` | what options are, and their ranges; how answers are scored |
 //! | `colours` | colours of the terminal |
 //! | `matrix` | products of dense matrices |
 //! | `cpu` | which instructions are used |
 //! | `named` | sets whose members have names |
+//! | `machine` | load of processor and memory, room on the disk, what a process takes |
 //! | `devices` | GPUs as their driver shows them |
 //! | `cancel`, `memory`, `signals`, `threads` | cancellation, free memory, signals, pools of threads |
 //! | `outside` | files and folders: the one place that opens, makes, locks, renames and removes them |
@@ -51,6 +53,7 @@ pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod colours;
+pub mod configuration;
 pub mod cpu;
 pub mod devices;
 pub mod error;
@@ -58,6 +61,7 @@ pub mod eval;
 pub mod import;
 pub mod jobs;
 pub mod library;
+pub mod machine;
 pub mod matrix;
 pub mod memory;
 pub mod merge;

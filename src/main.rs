@@ -7,7 +7,8 @@ fn main() -> std::process::ExitCode {
     unsafe { devices::number_as_the_driver_does() };
     cli::main(|library, base, theme| {
         let (base, run) = (base.base, base.run);
-        let options = tui::TuiOptions { base, device: run.device, precision: run.precision, theme };
+        let notify = tui::Notify::configured()?;
+        let options = tui::TuiOptions { base, device: run.device, precision: run.precision, theme, notify };
         tui::run(library, options)
     })
 }

@@ -12,7 +12,9 @@ use super::table::{Align, Table};
 use crate::catalog::{Catalog, Source};
 use crate::jobs::executors::{Entry as Executor, executor_named};
 use crate::jobs::kinds::{Around, Findings, Use};
-use crate::jobs::{After, AnyJob, JobDetail, JobRow, JobState, JobSummary, Jobs, Started, time_text};
+use crate::jobs::{
+    After, AnyJob, JobDetail, JobRow, JobState, JobSummary, Jobs, Point, QueueMove, Started, time_text,
+};
 use crate::text::{counted, number, printable};
 use crate::{Error, Result};
 
@@ -170,7 +172,7 @@ pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
         Some(JobsAction::Release(chosen)) => hold(&jobs, chosen, false, output),
         Some(JobsAction::First { id }) => {
             let id = jobs.resolve(id)?;
-            jobs.put_first(&id)?;
+            jobs.reorder(&id, QueueMove::First)?;
             say(&[(id, "is first".into())], output)
         }
         Some(JobsAction::Log { id, follow }) => log(&jobs, &jobs.resolve(id)?, *follow, output),
@@ -219,8 +221,11 @@ fn show(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
         document["tokens_per_second"] = json!(detail.progress.tokens_per_second);
         document["eta_seconds"] = json!(detail.progress.eta_seconds);
         document["rows"] = json!(detail.progress.rows);
-        document["losses"] = json!(detail.progress.losses);
-        document["validation"] = json!(detail.progress.validation);
+        document["measure"] = json!(detail.summary.figures.measure);
+        document["ended"] = json!(detail.ended.map(|ended| time_text(Some(ended))));
+        let curve = |points: &[Point]| json!(points.iter().map(|at| (at.step, at.value)).collect::<Vec<_>>());
+        document["losses"] = curve(&detail.progress.losses);
+        document["validation"] = curve(&detail.progress.validation);
         document["spec"] = json!(detail.job);
         document["result"] = jobs.outcome(id)?.unwrap_or_default();
         return output.document(&document);
@@ -268,9 +273,8 @@ fn describe(detail: &JobDetail, cores: Option<usize>) -> String {
     row("started", Some(time_text(summary.started)));
     row("stage", progress.stage.clone().filter(|_| !summary.state.is_over()));
     row("step", Some(steps(summary)));
-    let last = |curve: &[(usize, f64)]| {
-        curve.last().map(|(step, loss)| format!("{} at step {step}", number(*loss, 4)))
-    };
+    let last =
+        |curve: &[Point]| curve.last().map(|at| format!("{} at step {}", number(at.value, 4), at.step));
     row("loss", last(&progress.losses));
     row("validation loss", last(&progress.validation));
     row("tokens/s", progress.tokens_per_second.map(|speed| format!("{speed:.0}")));

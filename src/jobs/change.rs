@@ -11,7 +11,8 @@ use super::executors::{self, Batch, Child, Handle, Life, Parent, ToSubmit, defau
 use super::job_dir::{JobDir, JobResult, read_spec};
 use super::kinds::{AnyJob, Use};
 use super::layout::{CANCEL, EVENTS, GROUP, HOLD, ORDER, RESULT};
-use super::{Executor, JobState, JobSummary, Jobs, cores, origin, queue, waits};
+use super::order::{self, QueueMove};
+use super::{Executor, JobState, JobSummary, Jobs, cores, origin, waits};
 use crate::outside::{make_folders, own, sweep};
 use crate::settings::CommandOption;
 use crate::{Error, Result};
@@ -379,16 +380,16 @@ impl Jobs {
         open.into_values().try_for_each(|(executor, jobs)| executor.hold(&jobs, held))
     }
 
-    /// Puts a waiting job before all others that wait on this machine.
+    /// Puts a job that waits on this machine somewhere else in the queue.
     ///
     /// # Errors
     /// A job that does not wait, or whose executor decides the order itself.
-    pub fn put_first(&self, id: &str) -> Result<()> {
+    pub fn reorder(&self, id: &str, to: QueueMove) -> Result<()> {
         let path = self.existing(id)?;
         let (executor, _) = self.executor_at(&path)?;
         if !executor.locks() {
             return Err(Error::usage(format!(
-                "{} decides the order of its jobs: {id} cannot be put first",
+                "{} decides the order of its jobs: {id} cannot be put elsewhere",
                 executor.id()
             )));
         }
@@ -396,9 +397,12 @@ impl Jobs {
         if !all.iter().any(|job| job.id == id && job.state == JobState::Queued) {
             return Err(Error::msg(format!("job {id} does not wait: only waiting jobs have an order")));
         }
-        let waiting = all.iter().filter(|job| job.state == JobState::Queued);
-        let first = waiting.map(|job| queue::order(&self.dir().join(&job.id))).min().unwrap_or(0);
-        own::replace(&path.join(ORDER), first.saturating_sub(1).to_string().as_bytes())
+        let waiting = all.iter().filter(|job| job.turn.is_some());
+        let places = waiting.map(|job| order::place(&self.dir().join(&job.id))).collect();
+        for (job, order) in order::reordered(places, &path, to) {
+            own::replace_unsynced(&job.join(ORDER), order.to_string().as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Marks those of these jobs that have no result; gives them by their executors.

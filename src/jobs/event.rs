@@ -57,6 +57,20 @@ pub enum JobEvent {
     },
 }
 
+impl JobEvent {
+    /// When it came, in seconds since the epoch.
+    pub fn time(&self) -> f64 {
+        match self {
+            Self::Started { time, .. }
+            | Self::Stage { time, .. }
+            | Self::Rows { time, .. }
+            | Self::Step { time, .. }
+            | Self::Resumed { time }
+            | Self::Log { time, .. } => *time,
+        }
+    }
+}
+
 /// One part of a job's work: an expert of several.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

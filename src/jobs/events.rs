@@ -196,7 +196,8 @@ mod tests {
         assert!(steps.len() < 1000, "{} steps written", steps.len());
         assert!(steps.is_sorted());
         assert_eq!((steps[0], progress.step), (1, 5000));
-        assert_eq!(progress.validation, [(2500, 0.5)]);
+        let validation: Vec<_> = progress.validation.iter().map(|at| (at.step, at.value)).collect();
+        assert_eq!(validation, [(2500, 0.5)]);
     }
 
     #[test]

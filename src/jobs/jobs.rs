@@ -8,13 +8,14 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::executors::{Handle, executor_by};
+use super::executors::{Handle, Local, executor_by};
 use super::files::{Follower, last_lines, log_line};
 use super::job_dir::{JobResult, MAX_RESULT, read_spec};
 use super::kinds::AnyReport;
-use super::layout::{CANCEL, EVENTS, EXECUTOR, HOLD, LOCK, LOG, OUTLINE, RESULT, WORKER, is_id};
+use super::layout::{CANCEL, EVENTS, EXECUTOR, HOLD, LOCK, LOG, ORDER, OUTLINE, RESULT, WORKER, is_id};
+use super::order::{QueuePlace, place};
 use super::progress::Progress;
-use super::{Executor, JobDetail, JobSummary, cores, summary};
+use super::{Executor, JobDetail, JobState, JobSummary, cores, summary};
 use crate::library::Library;
 use crate::outside::{Lock, own};
 use crate::{Error, Result};
@@ -25,7 +26,7 @@ const LOG_BYTES: u64 = 1 << 16;
 /// Events of longer files are read at their ends only.
 const WHOLE_EVENTS: u64 = 64 << 20;
 /// Jobs whose events stay in memory between two looks.
-const FOLLOWED: usize = 4;
+const FOLLOWED: usize = 16;
 
 /// The jobs of one library. Clones share what they know.
 #[derive(Clone, Debug)]
@@ -43,12 +44,35 @@ pub struct Jobs {
 /// What need not be read again.
 #[derive(Debug, Default)]
 struct Known {
-    /// Jobs that have ended, by id, with the stamp of their result.
-    over: HashMap<String, (Stamp, JobSummary)>,
+    /// Jobs as they were read last, by id.
+    seen: HashMap<String, Seen>,
     /// What executors know jobs by, with the stamp of the file.
     handles: HashMap<String, (Stamp, Handle)>,
     /// Events read so far, newest look last.
     followed: Vec<(String, Follower, Progress)>,
+}
+
+/// A job as it was read.
+#[derive(Debug)]
+struct Seen {
+    /// Its mark then.
+    mark: u64,
+    /// Those of the jobs that come before it.
+    others: u64,
+    summary: JobSummary,
+    /// What decides its place among those that wait on this machine, if it is one of them.
+    turn: Option<QueuePlace>,
+}
+
+/// A look at a job's directory that reads nothing.
+#[derive(Debug)]
+struct Glance {
+    id: String,
+    job: PathBuf,
+    /// Of its result.
+    result: Stamp,
+    /// What its executor knows it by, where it has no result.
+    handle: Option<Handle>,
 }
 
 /// Changes when a file does.
@@ -118,23 +142,56 @@ impl Jobs {
         &self.dir
     }
 
-    /// All jobs, newest first. A job that cannot be read is a row with its error.
+    /// All jobs, newest first. A job that cannot be read is a row with its error. What has not changed since the last
+    /// look is not read again.
     pub fn list(&self) -> Result<Vec<JobSummary>> {
-        let mut ids = self.ids()?;
-        ids.sort_unstable_by(|a, b| b.cmp(a));
-        self.ask_executors(&ids);
-        Ok(ids.iter().map(|id| self.summary(id)).collect())
+        let glances = self.glances()?;
+        let marks: HashMap<&str, u64> = glances.iter().map(|at| (at.id.as_str(), self.mark(at))).collect();
+        let of = |id: &str| marks.get(id).copied().unwrap_or(0);
+        let mut listed: Vec<(JobSummary, Option<QueuePlace>)> = Vec::with_capacity(glances.len());
+        for at in &glances {
+            let mark = of(&at.id);
+            // What a job waits for are others; one that has ended waits for none.
+            let others = |after: &[String]| {
+                let mut hasher = DefaultHasher::new();
+                let after = if at.result.is_none() { after } else { &[] };
+                after.iter().for_each(|parent| of(parent).hash(&mut hasher));
+                hasher.finish()
+            };
+            if let Some(seen) = self.known().seen.get(&at.id)
+                && seen.mark == mark
+                && seen.others == others(&seen.summary.after)
+            {
+                listed.push((seen.summary.clone(), seen.turn.clone()));
+                continue;
+            }
+            let summary = summary::read(&at.id, &at.job);
+            let here = at.handle.as_ref().is_none_or(|handle| handle.executor == Local::ID);
+            let waits = summary.state == JobState::Queued && here;
+            let turn = waits.then(|| place(&at.job));
+            let seen = Seen { mark, others: others(&summary.after), summary, turn };
+            listed.push((seen.summary.clone(), seen.turn.clone()));
+            self.known().seen.insert(at.id.clone(), seen);
+        }
+        self.known().seen.retain(|id, _| marks.contains_key(id.as_str()));
+        let mut waiting: Vec<_> =
+            listed.iter_mut().filter_map(|(job, turn)| Some((turn.take()?, job))).collect();
+        waiting.sort_by(|a, b| a.0.cmp(&b.0));
+        for (at, (_, job)) in waiting.into_iter().enumerate() {
+            job.turn = Some(at + 1);
+        }
+        Ok(listed.into_iter().map(|(job, _)| job).collect())
     }
 
-    /// Lets each executor look at all jobs without a result at once.
-    fn ask_executors(&self, ids: &[String]) {
-        let mut asked: BTreeMap<String, Vec<(PathBuf, Handle)>> = BTreeMap::new();
-        for id in ids {
-            let job = self.dir.join(id);
-            if !job.join(RESULT).exists()
-                && let Some(handle) = self.handle(id, &job)
-            {
-                asked.entry(handle.executor.clone()).or_default().push((job, handle));
+    /// A glance at each job, newest first. Executors have looked at all that have no result at once.
+    fn glances(&self) -> Result<Vec<Glance>> {
+        let mut ids = self.ids()?;
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        let glances: Vec<Glance> = ids.into_iter().map(|id| self.glance(id)).collect();
+        let mut asked: BTreeMap<&str, Vec<(PathBuf, Handle)>> = BTreeMap::new();
+        for Glance { job, result, handle, .. } in &glances {
+            if let (None, Some(handle)) = (result, handle) {
+                asked.entry(&handle.executor).or_default().push((job.clone(), handle.clone()));
             }
         }
         for jobs in asked.into_values() {
@@ -143,6 +200,35 @@ impl Jobs {
                 executor.look_at_all(&jobs);
             }
         }
+        Ok(glances)
+    }
+
+    fn glance(&self, id: String) -> Glance {
+        let job = self.dir.join(&id);
+        let result = stamp(&job.join(RESULT));
+        let handle = if result.is_none() { self.handle(&id, &job) } else { None };
+        Glance { id, job, result, handle }
+    }
+
+    /// Changes whenever the job does; nothing is read for it.
+    fn mark(&self, at: &Glance) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        at.id.hash(&mut hasher);
+        at.result.hash(&mut hasher);
+        if at.result.is_none() {
+            for file in [EVENTS, LOG, CANCEL, HOLD, ORDER, WORKER, EXECUTOR] {
+                stamp(&at.job.join(file)).hash(&mut hasher);
+            }
+            let executor =
+                at.handle.as_ref().and_then(|handle| Some((executor_by(&at.job, handle).ok()?, handle)));
+            match executor {
+                Some((executor, handle)) if !executor.locks() => {
+                    executor.look(&at.job, handle).hash(&mut hasher);
+                }
+                _ => Lock::is_taken(&at.job.join(LOCK)).hash(&mut hasher),
+            }
+        }
+        hasher.finish()
     }
 
     /// What a job's executor knows it by, read again when the file changes.
@@ -162,11 +248,13 @@ impl Jobs {
     pub fn detail(&self, id: &str) -> Result<JobDetail> {
         let job = self.existing(id)?;
         let mut summary = self.summary(id);
-        let progress = self.follow_events(id, &job)?;
+        let mut progress = self.follow_events(id, &job)?;
         // The curves' reader has seen every line; a glance may have missed some.
         summary.step = progress.step;
         summary.steps = progress.steps;
-        let over = summary.state.is_over();
+        if summary.state.is_over() {
+            progress.eta_seconds = None;
+        }
         let end = JobResult::read(&job);
         let ended = end.as_ref().and_then(|end| end.ended);
         let report = |value: Value| {
@@ -176,12 +264,20 @@ impl Jobs {
         let outcome = end.and_then(|end| end.result).and_then(report);
         Ok(JobDetail {
             job: read_spec(&job).ok(),
-            progress: Progress { eta_seconds: progress.eta_seconds.filter(|_| !over), ..progress },
+            progress,
             log: last_lines(&job.join(LOG), LOG_LINES, LOG_BYTES)?,
             outcome,
             ended,
             summary,
         })
+    }
+
+    /// The curves of a job so far. Looking again costs only what is new.
+    ///
+    /// # Errors
+    /// A job that is not there, or events that cannot be read.
+    pub fn progress(&self, id: &str) -> Result<Progress> {
+        self.follow_events(id, &self.existing(id)?)
     }
 
     /// What a finished job has to show: for a clustering its labels, for a training its report.
@@ -246,28 +342,9 @@ impl Jobs {
 
     /// Changes whenever a list or a detail would; costs a few system calls per job and reads nothing.
     pub fn fingerprint(&self) -> u64 {
-        let mut ids = self.ids().unwrap_or_default();
-        ids.sort_unstable();
-        self.ask_executors(&ids);
         let mut hasher = DefaultHasher::new();
-        for id in &ids {
-            id.hash(&mut hasher);
-            let job = self.dir.join(id);
-            let result = stamp(&job.join(RESULT));
-            result.hash(&mut hasher);
-            if result.is_none() {
-                for file in [EVENTS, LOG, CANCEL, HOLD, WORKER, EXECUTOR] {
-                    stamp(&job.join(file)).hash(&mut hasher);
-                }
-                let executor =
-                    self.handle(id, &job).and_then(|handle| Some((executor_by(&job, &handle).ok()?, handle)));
-                match executor {
-                    Some((executor, handle)) if !executor.locks() => {
-                        executor.look(&job, &handle).hash(&mut hasher);
-                    }
-                    _ => Lock::is_taken(&job.join(LOCK)).hash(&mut hasher),
-                }
-            }
+        for at in self.glances().unwrap_or_default() {
+            self.mark(&at).hash(&mut hasher);
         }
         hasher.finish()
     }
@@ -307,19 +384,15 @@ impl Jobs {
     }
 
     pub(super) fn summary(&self, id: &str) -> JobSummary {
-        let job = self.dir.join(id);
-        let ended = stamp(&job.join(RESULT));
-        if ended.is_some()
-            && let Some((known, summary)) = self.known().over.get(id)
-            && *known == ended
+        let at = self.glance(id.to_string());
+        let mark = self.mark(&at);
+        if at.result.is_some()
+            && let Some(seen) = self.known().seen.get(id)
+            && seen.mark == mark
         {
-            return summary.clone();
+            return seen.summary.clone();
         }
-        let summary = summary::read(id, &job);
-        if ended.is_some() {
-            self.known().over.insert(id.to_string(), (ended, summary.clone()));
-        }
-        summary
+        summary::read(id, &at.job)
     }
 
     fn follow_events(&self, id: &str, job: &Path) -> Result<Progress> {
@@ -361,5 +434,57 @@ impl LogFollower {
             line(log_line(&rest));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use crate::jobs::job_dir::JobDir;
+    use crate::jobs::{After, AnyJob, ClusterSpec};
+    use crate::outside::counting;
+
+    #[test]
+    fn what_has_not_changed_is_not_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let jobs = Jobs::at(dir.path().into(), Arc::new(Local::current()));
+        let spec = AnyJob::from(ClusterSpec { library: "/lib".into(), k: 2, ..ClusterSpec::default() });
+        let make = |after: &[After]| JobDir::create(dir.path(), &spec, after).unwrap();
+        let end = |job: &JobDir| {
+            let end = JobResult { state: JobState::Finished, error: None, result: None, ended: None };
+            end.write(job.path()).unwrap();
+        };
+        let (alive, over): (Vec<_>, Vec<_>) =
+            ((0..20).map(|_| make(&[])).collect(), (0..20).map(|_| make(&[])).collect());
+        over.iter().for_each(end);
+        let child = make(&[After::finished(alive[0].id())]);
+        let listed = || {
+            let list = jobs.list().unwrap();
+            let child = list.iter().find(|job| job.id == child.id()).unwrap().clone();
+            (list, child)
+        };
+        let (first, waits) = listed();
+        assert_eq!(first.len(), 41);
+        assert_eq!(waits.waits, Some(format!("waits for {}", alive[0].id())));
+        let mut turns: Vec<usize> = first.iter().filter_map(|job| job.turn).collect();
+        turns.sort_unstable();
+        assert_eq!(turns, (1..=21).collect::<Vec<_>>());
+        let counts = counting::watch(dir.path());
+        let mark = jobs.fingerprint();
+        assert_eq!(listed().0, first);
+        assert_eq!((counts.bytes(), jobs.fingerprint()), (0, mark));
+        // What one waits for is another: both are read, and no third.
+        end(&alive[0]);
+        let (_, waits) = listed();
+        assert_eq!((waits.waits, waits.turn.is_some()), (None, true));
+        let one = std::fs::metadata(child.path().join("spec.json")).unwrap().len() as usize;
+        assert!((2 * one..12 * one).contains(&counts.bytes()), "{} bytes of two jobs", counts.bytes());
+        assert_ne!(jobs.fingerprint(), mark);
+        // An order that somebody gives is seen.
+        jobs.reorder(&child.id(), crate::jobs::QueueMove::First).unwrap();
+        assert_eq!(listed().1.turn, Some(1));
+        jobs.hold(&[child.id()], true).unwrap();
+        assert!(listed().1.held);
     }
 }

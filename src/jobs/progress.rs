@@ -12,6 +12,17 @@ const MAX_POINTS: usize = 20_000;
 /// What a glance reads at each end of the events.
 const GLANCE: u64 = 4096;
 
+/// One value of a curve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+pub struct Point {
+    /// Steps done.
+    pub step: usize,
+    /// Seconds that the job had worked; what lies between an end and a resumption does not count.
+    pub seconds: f64,
+    /// The loss: a mean per output token.
+    pub value: f64,
+}
+
 /// Events so far, folded.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
@@ -27,14 +38,18 @@ pub struct Progress {
     pub stage: Option<String>,
     /// The parts of the work, where it has several.
     pub rows: Vec<JobRow>,
-    /// (step, training loss), in order.
-    pub losses: Vec<(usize, f64)>,
-    /// (step, validation loss), in order.
-    pub validation: Vec<(usize, f64)>,
+    /// Training losses, by step.
+    pub losses: Vec<Point>,
+    /// Validation losses, by step.
+    pub validation: Vec<Point>,
     /// Of a training.
     pub tokens_per_second: Option<f64>,
     /// Estimated time left.
     pub eta_seconds: Option<f64>,
+    /// Seconds of work so far.
+    pub worked: f64,
+    /// When the last event came, in seconds since the epoch.
+    pub last: Option<f64>,
 }
 
 impl Progress {
@@ -69,7 +84,18 @@ impl Progress {
         row.validation_loss = of.validation_loss.or(row.validation_loss);
     }
 
+    /// Counts the time until an event as work, unless the job waited.
+    fn work_until(&mut self, time: f64) {
+        let since = self.last.replace(time).map_or(0.0, |last| time - last);
+        if since.is_finite() && since > 0.0 && !self.waiting {
+            self.worked += since;
+        }
+    }
+
     fn event(&mut self, event: JobEvent) {
+        // What lies between the end and this was no work.
+        self.waiting |= matches!(event, JobEvent::Resumed { .. });
+        self.work_until(event.time());
         match event {
             JobEvent::Started { time, steps } => {
                 self.started.get_or_insert(time);
@@ -80,8 +106,9 @@ impl Progress {
             JobEvent::Step { step: of, row, row_step, time: _ } => {
                 self.step = of.step;
                 self.steps = of.steps;
-                push(&mut self.losses, of.step, of.loss);
-                push(&mut self.validation, of.step, of.validation_loss);
+                let seconds = self.worked;
+                push(&mut self.losses, of.step, seconds, of.loss);
+                push(&mut self.validation, of.step, seconds, of.validation_loss);
                 self.tokens_per_second = of.tokens_per_second.or(self.tokens_per_second);
                 self.eta_seconds = of.eta_seconds;
                 if let Some(row) = row {
@@ -89,18 +116,15 @@ impl Progress {
                 }
             }
             JobEvent::Rows { rows, .. } => self.rows = rows,
-            JobEvent::Resumed { .. } => {
-                self.waiting = true;
-                self.eta_seconds = None;
-            }
+            JobEvent::Resumed { .. } => self.eta_seconds = None,
             JobEvent::Log { .. } => {}
         }
     }
 }
 
-fn push(curve: &mut Vec<(usize, f64)>, step: usize, value: Option<f64>) {
+fn push(curve: &mut Vec<Point>, step: usize, seconds: f64, value: Option<f64>) {
     // Steps that a resumed job makes again replace those that were lost.
-    while curve.last().is_some_and(|(last, _)| *last >= step) {
+    while curve.last().is_some_and(|last| last.step >= step) {
         curve.pop();
     }
     let Some(value) = value.filter(|value| value.is_finite()) else { return };
@@ -111,7 +135,7 @@ fn push(curve: &mut Vec<(usize, f64)>, step: usize, value: Option<f64>) {
             odd
         });
     }
-    curve.push((step, value));
+    curve.push(Point { step, seconds, value });
 }
 
 #[cfg(test)]
@@ -141,10 +165,12 @@ mod tests {
             steps: 9,
             stage: Some("loading".into()),
             rows: Vec::new(),
-            losses: vec![(1, 2.5)],
-            validation: vec![(1, 3.5)],
+            losses: vec![Point { step: 1, seconds: 1.5, value: 2.5 }],
+            validation: vec![Point { step: 1, seconds: 1.5, value: 3.5 }],
             tokens_per_second: Some(100.0),
             eta_seconds: None,
+            worked: 3.5,
+            last: Some(14.0),
         };
         assert_eq!(progress, expected);
     }
@@ -193,20 +219,22 @@ mod tests {
     #[test]
     fn a_resumed_job_waits_and_makes_its_lost_steps_again() {
         let mut progress = Progress::default();
-        let step = |progress: &mut Progress, step: usize, loss: f64| {
+        let step = |progress: &mut Progress, step: usize, time: usize, loss: f64| {
             let line = format!(
-                r#"{{"event":"step","time":1,"step":{step},"steps":9,"loss":{loss},"validation_loss":{loss}}}"#
+                r#"{{"event":"step","time":{time},"step":{step},"steps":9,"loss":{loss},"validation_loss":{loss}}}"#
             );
             progress.line(line.as_bytes());
         };
         progress.line(br#"{"event":"started","time":1,"steps":0}"#);
-        (1..=4).for_each(|n| step(&mut progress, n, n as f64));
-        progress.line(br#"{"event":"resumed","time":2}"#);
+        (1..=4).for_each(|n| step(&mut progress, n, 1 + n, n as f64));
+        progress.line(br#"{"event":"resumed","time":200}"#);
         assert!(progress.waiting && progress.step == 4);
-        progress.line(br#"{"event":"started","time":3,"steps":0}"#);
+        progress.line(br#"{"event":"started","time":300,"steps":0}"#);
         assert!(!progress.waiting && progress.started == Some(1.0));
-        step(&mut progress, 3, 30.0);
-        let curve = [(1, 1.0), (2, 2.0), (3, 30.0)];
+        step(&mut progress, 3, 301, 30.0);
+        // The time between the end and the new beginning is no work.
+        let point = |step, seconds, value| Point { step, seconds, value };
+        let curve = [point(1, 1.0, 1.0), point(2, 2.0, 2.0), point(3, 5.0, 30.0)];
         assert_eq!(
             (progress.step, &progress.losses[..], &progress.validation[..]),
             (3, &curve[..], &curve[..])
@@ -217,10 +245,10 @@ mod tests {
     fn curves_stay_bounded_and_keep_their_newest_point() {
         let mut curve = Vec::new();
         for step in 0..100_000 {
-            push(&mut curve, step, Some(1.0));
+            push(&mut curve, step, step as f64, Some(1.0));
         }
         assert!(curve.len() <= MAX_POINTS);
-        assert_eq!((curve[0].0, curve.last().unwrap().0), (0, 99_999));
-        assert!(curve.is_sorted());
+        assert_eq!((curve[0].step, curve.last().unwrap().step), (0, 99_999));
+        assert!(curve.is_sorted_by_key(|point| point.step));
     }
 }

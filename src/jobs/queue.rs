@@ -1,14 +1,15 @@
 //! Waiting for a slot: a few locked files say which jobs of a library work at once, and on what.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::cores;
 use super::job_dir::read_spec;
 use super::kinds::AnyJob;
-use super::layout::{EVENTS, HOLD, LOCK, ORDER, RESULT, SPEC, is_id};
+use super::layout::{EVENTS, HOLD, LOCK, RESULT, is_id};
+use super::order::place;
 use super::times::now;
 use super::waits::waits_for;
 use crate::devices::{Gpu, visible_gpus};
@@ -22,8 +23,6 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 const SETTLES: f64 = 120.0;
 /// What most jobs wait for.
 const WAITS: &str = "waiting for its turn";
-/// Largest `order` that is read.
-const MAX_ORDER: u64 = 64;
 /// Largest note beside a slot that is read.
 const MAX_TAKEN: u64 = 256;
 /// How long an older job may leave a free slot unused (it may be stopped) before others pass it.
@@ -340,7 +339,7 @@ fn memory_fits(
 
 fn older_one_waits(job: &Path, need: &Need, jobs: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(jobs) else { return false };
-    let mine = turn(job);
+    let mine = place(job);
     entries.flatten().any(|entry| {
         let path = entry.path();
         path != job
@@ -348,7 +347,7 @@ fn older_one_waits(job: &Path, need: &Need, jobs: &Path) -> bool {
             && entry.file_type().is_ok_and(|kind| kind.is_dir())
             && !path.join(RESULT).exists()
             && !path.join(EVENTS).exists()
-            && turn(&path) < mine
+            && place(&path) < mine
             && !path.join(HOLD).exists()
             && Lock::is_taken(&path.join(LOCK))
             // Who waits for another job, or for another device, does not wait for this one.
@@ -357,26 +356,12 @@ fn older_one_waits(job: &Path, need: &Need, jobs: &Path) -> bool {
     })
 }
 
-/// What decides which of two waiting jobs is first: the order that somebody gave them, then age.
-fn turn(job: &Path) -> (i64, Option<SystemTime>, &Path) {
-    (order(job), submitted(job), job)
-}
-
-/// The order that somebody gave a job; 0 where nobody has.
-pub fn order(job: &Path) -> i64 {
-    let text = own::read(&job.join(ORDER), MAX_ORDER).ok().flatten().unwrap_or_default();
-    std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
-}
-
-/// When a job was submitted: nothing touches its spec later.
-fn submitted(job: &Path) -> Option<SystemTime> {
-    job.join(SPEC).metadata().and_then(|metadata| metadata.modified()).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Error;
+    use crate::jobs::layout::ORDER;
+    use crate::jobs::order::submitted;
     use crate::jobs::{ClusterSpec, JobDir};
     use crate::train::TrainSpec;
 
@@ -550,7 +535,6 @@ mod tests {
         let mut report = |_: &str| cancel.cancel();
         let waited = wait_for_slot(other.path(), &whole(), &machine(1), &mut report, &cancel);
         assert!(matches!(waited, Err(Error::Cancelled)), "it took a slot though it is held");
-        assert_eq!(order(Path::new("/none")), 0);
     }
 
     #[test]

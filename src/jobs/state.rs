@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::kinds::{AnyJob, AnyReport, Kind};
+use super::kinds::{AnyJob, AnyReport, Kind, Measure};
 use super::progress::Progress;
 use super::times;
 
@@ -50,6 +50,21 @@ impl JobState {
     }
 }
 
+/// The numbers of a job, by which jobs are compared.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// The training loss that it said last, per output token.
+    pub loss: Option<f64>,
+    /// The validation loss that it said last, per output token.
+    pub validation_loss: Option<f64>,
+    /// Of the training's last step.
+    pub tokens_per_second: Option<f64>,
+    /// What came of it, once it is finished.
+    pub measure: Option<Measure>,
+    /// When it ended.
+    pub ended: Option<SystemTime>,
+}
+
 /// A job as read from its directory.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct JobSummary {
@@ -86,6 +101,12 @@ pub struct JobSummary {
     /// The first of the jobs that were started together with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// Its place among those that wait on this machine, from 1; only lists know it.
+    #[serde(skip)]
+    pub turn: Option<usize>,
+    /// Its numbers; `show` has them in JSON.
+    #[serde(skip)]
+    pub figures: Figures,
 }
 
 impl JobSummary {

@@ -8,8 +8,8 @@ use super::files::last_lines;
 use super::job_dir::read_spec;
 use super::layout::{CANCEL, EXECUTOR, GROUP, HOLD, LOG, WORKER, is_id};
 use super::life::Standing;
-use super::progress::Progress;
-use super::{JobState, JobSummary, after, times, waits};
+use super::progress::{Point, Progress};
+use super::{Figures, JobState, JobSummary, after, times, waits};
 use crate::clock::rfc3339;
 use crate::outside::own;
 
@@ -50,8 +50,20 @@ pub fn read(id: &str, job: &Path) -> JobSummary {
     let cancel = job.join(CANCEL).exists();
     let begun = progress.started.is_some() && !progress.waiting;
     let mut place = None;
+    let last = |curve: &[Point]| curve.last().map(|point| point.value);
+    let mut figures = Figures {
+        loss: last(&progress.losses),
+        validation_loss: last(&progress.validation),
+        tokens_per_second: progress.tokens_per_second.filter(|speed| speed.is_finite()),
+        ..Figures::default()
+    };
     let (state, error, reason) = match standing {
-        Standing::Over(result) => (result.state, result.error, None),
+        Standing::Over(result) => {
+            figures.ended = result.ended;
+            let report = result.result.and_then(|value| kind?.report(value).ok());
+            figures.measure = report.and_then(|report| report.findings().measure);
+            (result.state, result.error, None)
+        }
         Standing::Open(Life::Alive(_) | Life::Waiting(_)) if cancel => (JobState::Cancelling, None, None),
         Standing::Open(Life::Waiting(reason)) => (JobState::Queued, None, reason),
         Standing::Open(Life::Alive(at)) => {
@@ -88,5 +100,7 @@ pub fn read(id: &str, job: &Path) -> JobSummary {
         held,
         place,
         group: group(job),
+        turn: None,
+        figures,
     }
 }

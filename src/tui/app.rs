@@ -1,5 +1,6 @@
 //! The whole interface as data: tabs, what they share, and the lines around them.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -12,9 +13,9 @@ use super::{
     Shared, Tab, Tickets, Wanted,
 };
 use crate::analysis::Metric;
-use crate::jobs::kinds::{AnyReport, Findings, Made};
-use crate::jobs::{JobDetail, JobState};
-use crate::text::printable;
+use crate::jobs::kinds::{AnyReport, Findings, Made, Step};
+use crate::jobs::{AnyJob, JobDetail, JobState};
+use crate::text::{counted, printable};
 
 /// The interface. [`App::update`] changes it, `App::view` draws it; neither waits for anything.
 pub struct App {
@@ -27,6 +28,8 @@ pub struct App {
     pub(super) form: Option<Form>,
     /// Forms opened so far.
     forms: u32,
+    /// Groups of jobs whose end was told.
+    told: HashSet<String>,
     quit: bool,
 }
 
@@ -51,6 +54,7 @@ impl App {
             notice: None,
             form: None,
             forms: 0,
+            told: HashSet::new(),
             quit: false,
         }
     }
@@ -95,9 +99,14 @@ impl App {
         loading || engine || waiting || self.screen().is_animating(&self.shared)
     }
 
+    /// Whether the visible tab shows the jobs.
+    pub fn shows_jobs(&self) -> bool {
+        self.screen().watches_jobs()
+    }
+
     /// Whether the jobs on disk should be looked at often.
     pub fn wants_jobs(&self) -> bool {
-        self.screen().watches_jobs() || self.live_jobs() > 0
+        self.shows_jobs() || self.live_jobs() > 0
     }
 
     /// Jobs that are queued, running or being cancelled.
@@ -150,8 +159,11 @@ impl App {
                 {
                     effects.push(Effect::ReloadLibrary);
                 }
+                if let Message::Jobs(JobsMessage::Ended(job)) = &message {
+                    effects.extend(self.notification(job).map(Effect::Notify));
+                }
                 if let Some(form) = &mut self.form {
-                    let outcome = form.on_message(&message, shared);
+                    let outcome = form.on_message(&message, &self.shared);
                     effects.extend(self.finish_form(outcome));
                 }
                 effects
@@ -183,7 +195,12 @@ impl App {
             }
             Message::Compute(message) => self.absorb_comparison(message),
             Message::Jobs(JobsMessage::List(jobs)) => self.shared.jobs.clone_from(jobs),
-            Message::Jobs(JobsMessage::Detail(_) | JobsMessage::Started(_)) => {}
+            Message::Jobs(
+                JobsMessage::Detail(_)
+                | JobsMessage::Curves(_)
+                | JobsMessage::Machine(_)
+                | JobsMessage::Started(_),
+            ) => {}
             Message::Jobs(JobsMessage::Ended(job)) => self.say_ended(job),
             Message::Engine(message) => {
                 if let EngineMessage::State(state) = message {
@@ -229,20 +246,32 @@ impl App {
         self.notice = Some(Notice { text: printable(text).into_owned(), is_error, shows: Vec::new() });
     }
 
+    /// What is told of a job that has ended to somebody who looks elsewhere; of jobs that were started together once,
+    /// when the last has ended.
+    fn notification(&mut self, job: &JobDetail) -> Option<String> {
+        let Some(group) = &job.summary.group else { return ended_text(job, findings(job).as_ref()) };
+        let mut jobs = self.shared.jobs.iter().filter(|other| other.group.as_ref() == Some(group));
+        if jobs.clone().any(|other| !other.state.is_over()) {
+            self.told.remove(group);
+            return None;
+        }
+        if !self.told.insert(group.clone()) {
+            return None;
+        }
+        let failed = jobs.clone().filter(|other| other.state == JobState::Failed).count();
+        let all = counted(jobs.by_ref().count(), "job");
+        Some(if failed > 0 {
+            format!("{all} have ended, {failed} failed")
+        } else {
+            format!("{all} have ended")
+        })
+    }
+
     /// Says what became of a job; nothing where a person ended it.
     fn say_ended(&mut self, job: &JobDetail) {
         let summary = &job.summary;
         let findings = findings(job);
-        let name = format!("{} {}", summary.kind_name(), summary.name);
-        let text = match (summary.state, findings.as_ref().map(|found| found.headline.as_str())) {
-            (JobState::Finished, Some(headline)) if !headline.is_empty() => headline.to_string(),
-            (JobState::Finished, _) => format!("{name} has finished"),
-            (JobState::Failed, _) => {
-                let why = summary.error.as_ref().map(|error| format!(": {error}"));
-                format!("{name} has failed{}", why.unwrap_or_default())
-            }
-            (JobState::Queued | JobState::Running | JobState::Cancelling | JobState::Cancelled, _) => return,
-        };
+        let Some(text) = ended_text(job, findings.as_ref()) else { return };
         let id = summary.id.clone();
         let shows = vec![match findings.and_then(|found| found.made) {
             Some(made) => AppEffect::Open { made, job: id },
@@ -357,6 +386,27 @@ impl App {
         asked
     }
 
+    /// Does what was chosen to follow a job.
+    fn follow(&mut self, step: Step, job: String) -> Vec<Effect> {
+        match step {
+            Step::Open(made) => vec![Effect::App(AppEffect::Open { made, job })],
+            Step::Compare(expert) => self.lead_to(screens::similarity::TAB, Wanted::Compared(expert)),
+            Step::Route(expert) => {
+                self.shared.selected = Some(expert);
+                vec![Effect::App(AppEffect::Show(screens::routing::TAB))]
+            }
+            Step::Start(spec) => match AnyJob::read(spec.to_string().as_bytes()) {
+                Ok(job) => {
+                    self.forms = self.forms.wrapping_add(1);
+                    let (form, asked) = Form::of(job, Tickets::of_form(self.forms), &self.shared);
+                    self.form = Some(form);
+                    asked
+                }
+                Err(error) => vec![Effect::App(AppEffect::Error(format!("the job {error}")))],
+            },
+        }
+    }
+
     /// Leaves the library for another one; what to ask for then.
     pub fn reopen(&mut self, root: PathBuf) -> Vec<Effect> {
         let now = self.shared.now;
@@ -372,7 +422,8 @@ impl App {
         while let Some(effect) = queue.pop_front() {
             let effect = match effect {
                 Effect::App(effect) => effect,
-                Effect::Suspend
+                Effect::Notify(_)
+                | Effect::Suspend
                 | Effect::Redraw
                 | Effect::ReloadLibrary
                 | Effect::OpenLibrary(_)
@@ -401,6 +452,7 @@ impl App {
                     self.form = Some(form);
                     queue.extend(asked);
                 }
+                AppEffect::Follow { step, job } => queue.extend(self.follow(step, job)),
                 AppEffect::Select { expert } => self.shared.selected = Some(expert),
                 AppEffect::ShowJob { id } => {
                     queue.extend(self.lead_to(screens::jobs::TAB, Wanted::Job(id)));
@@ -425,6 +477,21 @@ impl App {
             }
         }
         outside
+    }
+}
+
+/// What became of a job, in a line; nothing where a person ended it.
+fn ended_text(job: &JobDetail, findings: Option<&Findings>) -> Option<String> {
+    let summary = &job.summary;
+    let name = format!("{} {}", summary.kind_name(), summary.name);
+    match (summary.state, findings.map(|found| found.headline.as_str())) {
+        (JobState::Finished, Some(headline)) if !headline.is_empty() => Some(headline.to_string()),
+        (JobState::Finished, _) => Some(format!("{name} has finished")),
+        (JobState::Failed, _) => {
+            let why = summary.error.as_ref().map(|error| format!(": {error}"));
+            Some(format!("{name} has failed{}", why.unwrap_or_default()))
+        }
+        (JobState::Queued | JobState::Running | JobState::Cancelling | JobState::Cancelled, _) => None,
     }
 }
 

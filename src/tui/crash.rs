@@ -16,7 +16,7 @@ const FATAL: [libc::c_int; 5] = [libc::SIGABRT, libc::SIGSEGV, libc::SIGBUS, lib
 
 /// What is written wherever the terminal is given back: the end of a synchronised update, plain pastes, the main
 /// screen, the cursor.
-const RESTORE: &[u8] = b"\x1b[?2026l\x1b[?2004l\x1b[?1049l\x1b[0m\x1b[?25h";
+const RESTORE: &[u8] = b"\x1b[?2026l\x1b[?1004l\x1b[?2004l\x1b[?1049l\x1b[0m\x1b[?25h";
 
 /// The modes of the terminal before it was ours.
 static MODES: OnceLock<libc::termios> = OnceLock::new();

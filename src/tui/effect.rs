@@ -10,14 +10,16 @@ use super::evaluated::Evaluated;
 use super::shared::Wanted;
 use super::tab::Tab;
 use crate::analysis::Metric;
-use crate::jobs::AnyJob;
-use crate::jobs::kinds::{Kind, Made};
+use crate::jobs::kinds::{Kind, Made, Step};
+use crate::jobs::{AnyJob, QueueMove};
 use crate::routing::{Prompt, RouterConfig};
 use crate::train::ClustersSpec;
 
 /// A request. Those that answer carry a ticket, echoed in the answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
+    /// Tells a person who looks elsewhere, in a line; done by the event loop.
+    Notify(String),
     /// For the interface itself.
     App(AppEffect),
     /// Stops this process as Ctrl-Z does in a shell, the screen put away, until it is continued; the event loop
@@ -76,6 +78,13 @@ pub enum AppEffect {
     Open {
         /// What.
         made: Made,
+        /// The job.
+        job: String,
+    },
+    /// Does what was chosen to follow a job.
+    Follow {
+        /// What.
+        step: Step,
         /// The job.
         job: String,
     },
@@ -303,10 +312,17 @@ pub enum JobsEffect {
         /// Whether they are to be held.
         held: bool,
     },
-    /// Puts a job that waits before all others.
-    First {
+    /// Puts a job that waits somewhere else in the queue.
+    Reorder {
         /// The job.
         id: String,
+        /// Where to.
+        to: QueueMove,
+    },
+    /// Sends `JobsMessage::Curves` of these jobs now and whenever they change, until others are asked for.
+    Curves {
+        /// The jobs.
+        ids: Vec<String>,
     },
     /// Sends `JobsMessage::Detail` of this job now and whenever it changes, until another is watched.
     Watch {

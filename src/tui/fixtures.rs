@@ -10,7 +10,7 @@ use crate::eval::{
     Difference, EvalReport, EvalSpec, Group, GroupDifference, Leak, Mean, OracleGap, ReportedTask,
 };
 use crate::jobs::kinds::{CLUSTER, EVAL, Kind, TRAIN, report_of};
-use crate::jobs::{ClusterReport, ClusterSpec, JobDetail, JobState, JobSummary, Progress};
+use crate::jobs::{ClusterReport, ClusterSpec, Figures, JobDetail, JobState, JobSummary, Point, Progress};
 use crate::library::{
     AdapterConfig, Expert, Library, Manifest, ModuleShape, Provenance, Shortfall, Standing,
 };
@@ -191,6 +191,8 @@ fn job(id: &str, kind: &'static Kind, name: &str, state: JobState, step: usize) 
         held: false,
         place: None,
         group: None,
+        turn: (state == JobState::Queued).then_some(1),
+        figures: Figures::default(),
     }
 }
 
@@ -210,6 +212,7 @@ pub fn jobs() -> Vec<JobSummary> {
 
 /// The running job.
 pub fn job_detail() -> Arc<JobDetail> {
+    let point = |step, value| Point { step, seconds: 7.5 * step as f64, value };
     let loss = |step: usize| 2.5 * (-(step as f64) / 30.0).exp() + 0.3 + 0.05 * ((step * 7 % 5) as f64 - 2.0);
     Arc::new(JobDetail {
         summary: jobs()[1].clone(),
@@ -223,8 +226,8 @@ pub fn job_detail() -> Arc<JobDetail> {
         ),
         progress: Progress {
             stage: Some("training".into()),
-            losses: (1..=80).map(|step| (step, loss(step))).collect(),
-            validation: vec![(1, 2.9), (40, 1.05), (80, 0.52)],
+            losses: (1..=80).map(|step| point(step, loss(step))).collect(),
+            validation: vec![point(1, 2.9), point(40, 1.05), point(80, 0.52)],
             tokens_per_second: Some(931.4),
             eta_seconds: Some(437.0),
             ..Progress::default()

@@ -9,9 +9,11 @@ use super::evaluated::Evaluated;
 use crate::NoSource;
 use crate::analysis::{ChosenK, Clustering, ExpertProfile, PairModule, Similarity};
 use crate::catalog::Catalog;
+use crate::devices::Gpu;
 use crate::eval::{Attribution, Compared, Difference, TaskItems};
-use crate::jobs::{JobDetail, JobSummary};
+use crate::jobs::{JobDetail, JobSummary, Progress, Usage};
 use crate::library::{FetchProgress, Skipped};
+use crate::machine::Load;
 use crate::routing::{Preparing, Trace, Why};
 use crate::train::ClustersPlan;
 
@@ -130,6 +132,10 @@ pub enum JobsMessage {
     List(Vec<JobSummary>),
     /// Answer to `JobsEffect::Watch`, again whenever the job changes.
     Detail(Arc<JobDetail>),
+    /// Answer to `JobsEffect::Curves`, again with those that have changed: each job's id and its curves.
+    Curves(Vec<(String, Arc<Progress>)>),
+    /// The machine, and what jobs take of it; while the jobs are shown.
+    Machine(Arc<MachineView>),
     /// Answer to `JobsEffect::Start`: the job's id.
     Started(Result<String, String>),
     /// A job ended that was alive at the last look.
@@ -176,6 +182,19 @@ pub enum Unsaved {
     Exists,
     /// One line.
     Failed(String),
+}
+
+/// The machine, and what jobs take of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MachineView {
+    /// How busy it is.
+    pub load: Load,
+    /// How many jobs work at once on its cores; `None` where that setting makes no sense.
+    pub slots: Option<usize>,
+    /// GPUs, as their driver shows them.
+    pub gpus: Vec<Gpu>,
+    /// Names of jobs that run here, untrusted, and what they take.
+    pub jobs: Vec<(String, Usage)>,
 }
 
 /// What was found on disk while a form is filled in.

@@ -26,6 +26,7 @@ mod input;
 mod keymap;
 mod list;
 mod message;
+mod notify;
 mod options;
 mod owned;
 mod rows;
@@ -59,8 +60,9 @@ pub use keymap::{KeyHint, KeySection};
 pub use list::List;
 pub use message::{
     ComputeMessage, Cost, DataMessage, DataSummary, EngineMessage, EngineState, EvalMessage, FetchError,
-    JobsMessage, KnownTask, Message, Sender, Speed, Sweep, TaskExample, TriedPrompt, Unsaved,
+    JobsMessage, KnownTask, MachineView, Message, Sender, Speed, Sweep, TaskExample, TriedPrompt, Unsaved,
 };
+pub use notify::Notify;
 pub use options::TuiOptions;
 pub use runtime::run;
 pub use screen::{Screen, TabSpec};

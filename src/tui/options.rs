@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::Notify;
 use crate::colours::Ground;
 use crate::model::Precision;
 
@@ -16,4 +17,6 @@ pub struct TuiOptions {
     pub precision: Option<Precision>,
     /// For which ground colours are chosen.
     pub theme: Ground,
+    /// How the end of a job is told to somebody who looks elsewhere.
+    pub notify: Notify,
 }

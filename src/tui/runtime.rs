@@ -185,6 +185,9 @@ async fn event_loop(
         terminal.ask_for_ground()?;
     }
     let mut asked = app.start();
+    // Where the terminal does not say it, nobody knows.
+    let mut focused = None;
+    let in_tmux = std::env::var_os("TMUX").is_some_and(|value| !value.is_empty());
     loop {
         let (mut opened, mut edited) = (None, None);
         for effect in asked.drain(..) {
@@ -199,6 +202,9 @@ async fn event_loop(
                     terminal.redraw()?;
                     frames.request();
                 }
+                // Whoever looks has seen it.
+                Effect::Notify(_) if focused == Some(true) => {}
+                Effect::Notify(text) => terminal.write(&options.notify.sequence(&text, in_tmux))?,
                 Effect::Edit(text) => {
                     edited = Some(terminal.lend(|| editor::edit(&text))?);
                     frames.request();
@@ -228,7 +234,7 @@ async fn event_loop(
             frames.request();
             continue;
         }
-        services.watch_jobs_closely(app.wants_jobs());
+        services.watch_jobs_closely(app.shows_jobs(), app.wants_jobs());
         let due = frames.due(Instant::now());
         let frame = async {
             match due {
@@ -243,6 +249,10 @@ async fn event_loop(
                     Some(Input::Key(key)) => asked = app.update(Message::Key(key)),
                     Some(Input::Paste(text)) => asked = app.update(Message::Paste(text)),
                     Some(Input::Ground(background)) => looks.learn(background),
+                    Some(Input::Focus(on)) => {
+                        focused = Some(on);
+                        continue;
+                    }
                     None => return Ok(hung_up()),
                 }
                 frames.request();

@@ -31,6 +31,8 @@ pub enum Wanted {
     Evaluation(String),
     /// A prompt, in the Routing tab.
     Prompt(Box<WantedPrompt>),
+    /// An expert beside those that it resembles.
+    Compared(String),
     /// A clustering.
     Clusters {
         /// Number of clusters.

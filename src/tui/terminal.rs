@@ -4,7 +4,7 @@ use std::io::{self, Stdout, Write};
 use std::thread::{self, ThreadId};
 
 use crossterm::cursor::{Hide, Show};
-use crossterm::event::{DisableBracketedPaste, EnableBracketedPaste};
+use crossterm::event::{DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange};
 use crossterm::style::Print;
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
@@ -64,6 +64,14 @@ impl TerminalGuard {
         let drawn = self.terminal.draw(|frame| app.view(frame, theme)).map(|_| ());
         execute!(io::stdout(), EndSynchronizedUpdate)?;
         drawn
+    }
+
+    /// Writes what the terminal does not show as text.
+    pub fn write(&mut self, sequence: &str) -> io::Result<()> {
+        if self.away || sequence.is_empty() {
+            return Ok(());
+        }
+        execute!(io::stdout(), Print(sequence))
     }
 
     /// Forgets what the screen shows, so that the next frame writes all of it.
@@ -129,7 +137,7 @@ fn take() -> io::Result<()> {
     super::crash::remember();
     owned::take();
     enable_raw_mode()?;
-    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide)
+    execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange, Hide)
 }
 
 /// Gives the terminal back; every step is tried, and a second call does nothing.
@@ -139,6 +147,7 @@ pub fn restore() {
     }
     let mut out = io::stdout();
     let _ = queue!(out, EndSynchronizedUpdate);
+    let _ = queue!(out, DisableFocusChange);
     let _ = queue!(out, DisableBracketedPaste);
     let _ = queue!(out, LeaveAlternateScreen);
     let _ = queue!(out, Show);

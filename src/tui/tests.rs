@@ -267,6 +267,39 @@ fn a_job_that_failed_says_why_and_enter_shows_it_among_the_jobs() {
     assert!(app.notice.is_none());
 }
 
+#[test]
+fn the_end_of_a_job_is_told_and_that_of_jobs_started_together_once() {
+    let told = |effects: Vec<Effect>| {
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Notify(text) => Some(text),
+            _ => None,
+        })
+    };
+    let mut app = full_app();
+    let text = told(app.update(trained(JobState::Finished)));
+    assert_eq!(text.as_deref(), Some("topic is trained: validation 0.51, base 2.05"));
+    assert_eq!(told(app.update(trained(JobState::Cancelled))), None);
+    let list = |states: [JobState; 3]| {
+        let job = |(number, state): (usize, JobState)| {
+            let mut job = fixtures::jobs().remove(1);
+            (job.id, job.state, job.group) = (format!("g{number}"), state, Some("g0".into()));
+            job
+        };
+        Message::Jobs(JobsMessage::List(states.into_iter().enumerate().map(job).collect()))
+    };
+    let ended = || {
+        let mut detail = (*fixtures::job_detail()).clone();
+        (detail.summary.state, detail.summary.group) = (JobState::Failed, Some("g0".into()));
+        Message::Jobs(JobsMessage::Ended(Arc::new(detail)))
+    };
+    use JobState::{Failed, Finished, Running};
+    app.update(list([Finished, Failed, Running]));
+    assert_eq!(told(app.update(ended())), None, "one of them runs");
+    app.update(list([Finished, Failed, Finished]));
+    assert_eq!(told(app.update(ended())).as_deref(), Some("3 jobs have ended, 1 failed"));
+    assert_eq!(told(app.update(ended())), None, "it was told");
+}
+
 fn any_key() -> impl Strategy<Value = KeyEvent> {
     prop_oneof![
         6 => "[ -~é日]".prop_map(|text| key(text.chars().next().unwrap_or('x'))),

@@ -52,6 +52,7 @@ impl Walk {
         for input in found {
             match input {
                 Input::Key(key) => self.tell(Message::Key(key)),
+                Input::Focus(_) => {}
                 Input::Paste(text) => self.tell(Message::Paste(text)),
                 Input::Ground(rgb) => self.theme = Theme::on(self.theme.depth(), Ground::of_background(rgb)),
             }

@@ -65,8 +65,8 @@ fn a_training_that_was_cancelled_and_killed_ends_with_the_same_bytes() {
     };
     assert_eq!(losses("whole"), losses("parts"));
     let detail = bench.jobs.detail(&id).unwrap();
-    assert!(detail.progress.losses.is_sorted_by(|a, b| a.0 < b.0));
-    assert_eq!(detail.progress.losses.last().unwrap().0, STEPS);
+    assert!(detail.progress.losses.is_sorted_by(|a, b| a.step < b.step));
+    assert_eq!(detail.progress.losses.last().unwrap().step, STEPS);
 }
 
 #[test]

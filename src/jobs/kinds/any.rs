@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::job::{Around, Findings, Job, JobContext, Use};
+use super::next::{Next, Step};
 use super::{KINDS, Kind};
 use crate::settings::{CommandOption, Entry, Look};
 use crate::train::{ClustersSpec, TrainSpec};
@@ -105,6 +106,19 @@ impl AnyJob {
         self.0.facts()
     }
 
+    /// What can be done once it is over, whether or not it came to a report.
+    pub fn next(&self, report: Option<&AnyReport>) -> Vec<Next> {
+        let mut all = report.map_or_else(Vec::new, |report| self.0.next(report));
+        all.extend(self.start("Start another like this one, with other settings"));
+        all
+    }
+
+    /// The step that starts this job, after a look at its settings.
+    pub(super) fn start(&self, text: &str) -> Option<Next> {
+        let spec = serde_json::to_value(self).ok()?;
+        Some(Next { text: text.into(), step: Step::Start(spec) })
+    }
+
     /// See [`Job::training`].
     pub fn training(&self) -> Option<&TrainSpec> {
         self.0.training()
@@ -136,6 +150,13 @@ impl AnyJob {
     /// What it has to be.
     pub fn set(&mut self, id: &str, text: &str) -> Result<(), String> {
         self.0.set(id, text)
+    }
+
+    /// The paths of a setting that holds some, as they would be typed.
+    pub fn paths_of(&self, id: &str) -> Vec<String> {
+        let value = self.0.value().unwrap_or_default();
+        let paths = value.get(id).and_then(Value::as_array).cloned().unwrap_or_default();
+        paths.iter().filter_map(Value::as_str).map(String::from).collect()
     }
 
     /// Takes paths for a setting that holds some.
@@ -238,6 +259,7 @@ trait Erased: Debug + Send + Sync {
     fn check_resumed(&self) -> Result<()>;
     fn run(&self, context: &mut JobContext<'_>) -> Result<AnyReport>;
     fn facts(&self) -> Vec<String>;
+    fn next(&self, report: &AnyReport) -> Vec<Next>;
     fn training(&self) -> Option<&TrainSpec>;
     fn clusters(&self) -> Option<&ClustersSpec>;
     fn each(&self) -> Result<Vec<AnyJob>>;
@@ -305,6 +327,10 @@ impl<J: Job> Erased for J {
 
     fn facts(&self) -> Vec<String> {
         Job::facts(self)
+    }
+
+    fn next(&self, report: &AnyReport) -> Vec<Next> {
+        report.get::<J>().map_or_else(Vec::new, |report| Job::next(self, report))
     }
 
     fn training(&self) -> Option<&TrainSpec> {

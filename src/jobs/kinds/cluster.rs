@@ -7,14 +7,15 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Around, Findings, Job, JobContext, Kind, Made, Use, absolute, clusters_title, real, real_if_there,
+    AnyJob, Around, Findings, Job, JobContext, Kind, Made, Measure, Next, Use, absolute, clusters_title,
+    real, real_if_there,
 };
 use crate::analysis::{self, ComparisonCache, DEFAULT_SEED, DEFAULT_SPARSITY, Metric};
 use crate::catalog::Catalog;
 use crate::library::Skipped;
 use crate::settings::{self, Entry, Kind as Of, Setting};
 use crate::text::{counted, number};
-use crate::train::Step;
+use crate::train::{ClustersSpec, Step};
 use crate::{Error, Result, field};
 
 /// Clusterings.
@@ -166,6 +167,22 @@ impl Job for ClusterSpec {
         })
     }
 
+    fn next(&self, report: &ClusterReport) -> Vec<Next> {
+        let made = Made::Clusters { k: report.k, seed: report.seed, sparsity: report.sparsity };
+        let around = Around {
+            library: &self.library,
+            base: self.base.as_deref(),
+            comparable: report.experts.len(),
+            k: Some(report.k),
+            seed: Some(report.seed),
+            sparsity: Some(report.sparsity),
+            ..Around::default()
+        };
+        let train =
+            AnyJob::from(ClustersSpec::fresh(&around)).start("Train one expert for each of these clusters");
+        [Next::open("Show the clusters", made)].into_iter().chain(train).collect()
+    }
+
     fn findings(report: &ClusterReport) -> Findings {
         let size = format!("{} of {}", counted(report.k, "cluster"), counted(report.labels.len(), "expert"));
         let rounded = |name: &str, value: Option<f64>| {
@@ -182,6 +199,7 @@ impl Job for ClusterSpec {
         Findings {
             headline,
             made: Some(Made::Clusters { k: report.k, seed: report.seed, sparsity: report.sparsity }),
+            measure: Measure::more("silhouette", report.silhouette, 3),
             facts: facts.into_iter().flatten().collect(),
             clusters: members.into_iter().collect(),
             left_out: report.skipped.clone(),

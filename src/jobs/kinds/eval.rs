@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use super::{Around, Findings, Job, JobContext, Kind, Made, Use, absolute, real, real_if_there};
+use super::{
+    Around, Findings, Job, JobContext, Kind, Made, Measure, Next, Use, absolute, real, real_if_there,
+};
 use crate::eval::{EvalEvent, EvalProgress, EvalReport, EvalSpec, NamedLibrary, Split, evaluate, mean_text};
 use crate::jobs::event::JobRow;
 use crate::jobs::layout::OUTLINE;
@@ -220,6 +222,10 @@ impl Job for EvalSpec {
         evaluate(self, &mut report, cancel)
     }
 
+    fn next(&self, _report: &EvalReport) -> Vec<Next> {
+        vec![Next::open("Show the scores in the Eval tab", Made::Scores)]
+    }
+
     fn findings(report: &EvalReport) -> Findings {
         let mean = report.means.first();
         let score = |at: usize| {
@@ -230,6 +236,10 @@ impl Job for EvalSpec {
         let known =
             scores.iter().enumerate().filter_map(|(at, mean)| Some((at, sign * mean.as_ref()?.score)));
         let best = known.max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        let measure = best.and_then(|(_, rank)| match mean?.is_loss {
+            true => Measure::loss("best loss", Some(-rank), None),
+            false => Measure::more("best score", Some(100.0 * rank), 1),
+        });
         let best =
             best.and_then(|(at, _)| Some(format!(", best {}: {}", report.methods.get(at)?, score(at))));
         let size =
@@ -239,6 +249,7 @@ impl Job for EvalSpec {
         Findings {
             headline: format!("{size}{}", best.unwrap_or_default()),
             made: Some(Made::Scores),
+            measure,
             facts: std::iter::once(size.clone()).chain(of_methods).collect(),
             clusters: Vec::new(),
             left_out: report.skipped.clone(),

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::measure::Measure;
+use super::next::{Made, Next};
 use crate::jobs::events::EventLog;
 use crate::library::Skipped;
 use crate::settings::{self, Entry};
@@ -111,6 +113,11 @@ pub trait Job:
     /// What a job found out, for people.
     fn findings(report: &Self::Report) -> Findings;
 
+    /// What can be done with what a job made, the most usual first. That a job like it may follow need not be said.
+    fn next(&self, _report: &Self::Report) -> Vec<Next> {
+        Vec::new()
+    }
+
     /// The training that it does, once or several times.
     fn training(&self) -> Option<&TrainSpec> {
         None
@@ -166,26 +173,6 @@ impl Default for Around<'_> {
     }
 }
 
-/// What a job made.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Made {
-    /// An expert of the job's library.
-    Expert(String),
-    /// Clusters of its experts, by what gives them again.
-    Clusters {
-        /// Number of clusters.
-        k: usize,
-        /// Of k-means.
-        seed: u64,
-        /// Share of each expert's smallest entries that counts as zero.
-        sparsity: f64,
-    },
-    /// A library, in this folder.
-    Library(PathBuf),
-    /// Scores, which its report holds.
-    Scores,
-}
-
 /// What a job found out, for people; all text is untrusted.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Findings {
@@ -193,6 +180,8 @@ pub struct Findings {
     pub headline: String,
     /// What it made, where that can be looked at.
     pub made: Option<Made>,
+    /// What came of it in one number.
+    pub measure: Option<Measure>,
     /// Short facts, in the order in which they are shown.
     pub facts: Vec<String>,
     /// Members of each cluster, by its number.

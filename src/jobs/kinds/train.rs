@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use super::{Around, Findings, Job, JobContext, Kind, Made, Use, absolute, make_real, real, real_if_there};
+use super::{
+    AnyJob, Around, Findings, Job, JobContext, Kind, Made, Measure, Next, Use, absolute, make_real, real,
+    real_if_there,
+};
+use crate::eval::EvalSpec;
 use crate::field;
 use crate::library::check_new_name;
 use crate::settings::{Entry, Kind as Of, Role, Setting};
@@ -169,9 +173,30 @@ impl Job for TrainSpec {
         Findings {
             headline: format!("{} is trained{losses}", report.expert),
             made: Some(Made::Expert(report.expert.clone())),
+            measure: Measure::of_training(report),
             facts: facts.into_iter().flatten().collect(),
             ..Findings::default()
         }
+    }
+
+    fn next(&self, report: &TrainReport) -> Vec<Next> {
+        let mut all = Next::of_expert(&report.expert);
+        // What is evaluated are folders.
+        if self.data.iter().all(|path| path.extension().is_none()) {
+            let methods = vec!["base".into(), format!("single:{}", report.expert)];
+            let eval = EvalSpec {
+                library: self.library.clone(),
+                base: self.base.clone(),
+                tasks: self.data.clone(),
+                methods,
+                device: self.device.clone(),
+                ..EvalSpec::default()
+            };
+            all.extend(
+                AnyJob::from(eval).start("Evaluate it beside the base model on what it was trained for"),
+            );
+        }
+        all
     }
 
     fn training(&self) -> Option<&TrainSpec> {

@@ -6,10 +6,11 @@ use std::sync::LazyLock;
 use super::rows::RowsProgress;
 use super::train::{paths_of_training, training};
 use super::{
-    Around, Findings, Job, JobContext, Kind, Made, Use, absolute, clusters_title, make_real, real,
-    real_if_there,
+    AnyJob, Around, Findings, Job, JobContext, Kind, Made, Measure, Next, Use, absolute, clusters_title,
+    make_real, real, real_if_there,
 };
 use crate::analysis::{DEFAULT_SPARSITY, paper_k};
+use crate::eval::EvalSpec;
 use crate::field;
 use crate::settings::{Entry, Setting, Within};
 use crate::text::counted;
@@ -114,10 +115,30 @@ impl Job for ClustersSpec {
         Findings {
             headline,
             made: Some(Made::Library(report.library.clone())),
+            measure: Measure::of_trainings(&report.clusters)
+                .or_else(|| Measure::more("silhouette", report.silhouette, 3)),
             facts: facts.into_iter().flatten().collect(),
             clusters: Vec::new(),
             left_out: report.skipped.clone(),
         }
+    }
+
+    fn next(&self, report: &ClustersReport) -> Vec<Next> {
+        let mut all = vec![Next::open("Open the new library", Made::Library(report.library.clone()))];
+        let mut tasks: Vec<PathBuf> =
+            report.clusters.iter().flat_map(|row| row.data.iter().cloned()).collect();
+        tasks.retain(|path| path.extension().is_none());
+        if !tasks.is_empty() {
+            let eval = EvalSpec {
+                library: report.library.clone(),
+                base: self.training.base.clone(),
+                tasks,
+                device: self.training.device.clone(),
+                ..EvalSpec::default()
+            };
+            all.extend(AnyJob::from(eval).start("Evaluate the new library on its tasks"));
+        }
+        all
     }
 
     fn training(&self) -> Option<&TrainSpec> {

@@ -5,8 +5,12 @@ use std::sync::LazyLock;
 
 use super::rows::RowsProgress;
 use super::train::{paths_of_training, training};
-use super::{Around, Findings, Job, JobContext, Kind, Made, Use, absolute, make_real, real, real_if_there};
+use super::{
+    AnyJob, Around, Findings, Job, JobContext, Kind, Made, Measure, Next, Use, absolute, make_real, real,
+    real_if_there,
+};
 use crate::Result;
+use crate::eval::EvalSpec;
 use crate::field;
 use crate::settings::{Entry, Setting, Within};
 use crate::text::{counted, duration};
@@ -84,10 +88,30 @@ impl Job for ManySpec {
         Findings {
             headline: format!("{count} {verb} trained"),
             made: Some(made),
+            measure: Measure::of_trainings(&report.experts),
             facts,
             left_out: report.skipped.clone(),
             ..Findings::default()
         }
+    }
+
+    fn next(&self, report: &ManyReport) -> Vec<Next> {
+        let mut all = match report.experts.as_slice() {
+            [one] => Next::of_expert(&one.name),
+            _ => vec![Next::open(
+                "Open the library with the new experts",
+                Made::Library(report.library.clone()),
+            )],
+        };
+        let eval = EvalSpec {
+            library: report.library.clone(),
+            base: self.training.base.clone(),
+            tasks: self.tasks.clone(),
+            device: self.training.device.clone(),
+            ..EvalSpec::default()
+        };
+        all.extend(AnyJob::from(eval).start("Evaluate the library on these tasks"));
+        all
     }
 
     fn training(&self) -> Option<&TrainSpec> {

@@ -166,11 +166,20 @@ pub(super) enum Step {
 
 /// The fields of a form that starts `job`, with what it says.
 pub(super) fn fields(job: &AnyJob, shared: &Shared) -> Vec<Field> {
-    let all = job.looks().into_iter().map(|look| {
-        let text = job.text(look.id);
+    let all = job.looks().into_iter().flat_map(|look| {
+        let paths = if look.role == Role::Data { job.paths_of(look.id) } else { Vec::new() };
+        let text = paths.first().cloned().unwrap_or_else(|| job.text(look.id));
         let hint = hint(look.role, shared);
+        let more = paths.into_iter().skip(1).map({
+            let look = look.clone();
+            move |path| Field {
+                value: Value::Text(TextField::suggestion(&path)),
+                ..Field::another(look.clone())
+            }
+        });
         let field = Field::setting(look, &text);
-        Field { hint: hint.unwrap_or_else(|| field.hint.clone()), ..field }
+        let more: Vec<Field> = more.collect();
+        std::iter::once(Field { hint: hint.unwrap_or_else(|| field.hint.clone()), ..field }).chain(more)
     });
     let (behind, mut fields): (Vec<Field>, Vec<Field>) = all.partition(|field| field.more);
     if !behind.is_empty() {

@@ -59,7 +59,11 @@ pub struct Form {
 impl Form {
     /// A form with the defaults of the command line, and what it asks for at once. `tickets` are its own.
     pub fn open(kind: &Kind, tickets: Tickets, shared: &Shared) -> (Self, Vec<Effect>) {
-        let fresh = kind.fresh(&around(shared));
+        Self::of(kind.fresh(&around(shared)), tickets, shared)
+    }
+
+    /// A form that says what `fresh` does, and what it asks for at once. `tickets` are its own.
+    pub fn of(fresh: AnyJob, tickets: Tickets, shared: &Shared) -> (Self, Vec<Effect>) {
         let mut form = Self {
             fields: fields::fields(&fresh, shared),
             fresh,
@@ -79,6 +83,7 @@ impl Form {
         let mut effects: Vec<Effect> = form.ask_plan(shared).into_iter().collect();
         // What kept it from being written may be gone by now.
         effects.extend(form.closed(shared).map(|_| Effect::ReloadLibrary));
+        effects.extend(form.check_data());
         (form, effects)
     }
 
@@ -148,6 +153,8 @@ impl Form {
                 JobsMessage::Started(_)
                 | JobsMessage::List(_)
                 | JobsMessage::Detail(_)
+                | JobsMessage::Curves(_)
+                | JobsMessage::Machine(_)
                 | JobsMessage::Ended(_) => {}
             },
             Message::Data(DataMessage::Checked { path, result }) => {

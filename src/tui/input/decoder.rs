@@ -239,6 +239,10 @@ impl Decoder {
         match (byte, &self.kept[1..]) {
             (b'[', []) => self.state = State::Linux,
             (b'M', []) => self.state = State::Mouse(3),
+            (b'I' | b'O', []) => {
+                self.reset();
+                found.push(Input::Focus(byte == b'I'));
+            }
             (b'~', b"200") => {
                 self.reset();
                 self.state = State::Paste;

@@ -22,6 +22,8 @@ pub enum Input {
     Key(KeyEvent),
     /// Text that was pasted, untrusted.
     Paste(String),
+    /// The terminal's window has got the focus, or lost it; terminals that do not report it say nothing.
+    Focus(bool),
     /// The colour of the ground, 8-bit sRGB: the answer to [`ASK_FOR_GROUND`].
     Ground([u8; 3]),
 }
@@ -101,6 +103,8 @@ fn read(send: &mpsc::UnboundedSender<Input>) {
         let input = match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => Input::Key(key),
             Event::Paste(text) => Input::Paste(text),
+            Event::FocusGained => Input::Focus(true),
+            Event::FocusLost => Input::Focus(false),
             _ => continue,
         };
         if send.send(input).is_err() {

@@ -47,7 +47,7 @@ pub struct Services {
     evaluations: Evaluations,
     reload: LatestTask,
     data: LatestTask,
-    closely: bool,
+    closely: (bool, bool),
 }
 
 impl Services {
@@ -63,7 +63,7 @@ impl Services {
             evaluations: Evaluations::new(send.clone()),
             reload: LatestTask::new("library"),
             data: LatestTask::new("data"),
-            closely: false,
+            closely: (false, false),
             source,
             send,
         }
@@ -85,11 +85,12 @@ impl Services {
         }
     }
 
-    /// Whether the jobs are shown or one is alive, so that they are read twice a second.
-    pub fn watch_jobs_closely(&mut self, closely: bool) {
-        if self.closely != closely {
-            self.closely = closely;
-            self.watch.order(WatchCommand::Closely(closely));
+    /// Whether the jobs are shown, and the machine with them; and whether they are shown or one is alive, so that they
+    /// are read twice a second.
+    pub fn watch_jobs_closely(&mut self, shown: bool, closely: bool) {
+        if self.closely != (shown, closely) {
+            self.closely = (shown, closely);
+            self.watch.order(WatchCommand::Closely { shown, closely });
         }
     }
 
@@ -104,7 +105,12 @@ impl Services {
             Effect::Eval(effect) => self.evaluations.run(effect),
             Effect::Prompts(effect) => self.prompts(effect),
             // The application and the event loop have taken these.
-            Effect::App(_) | Effect::Suspend | Effect::Redraw | Effect::OpenLibrary(_) | Effect::Edit(_) => {}
+            Effect::App(_)
+            | Effect::Notify(_)
+            | Effect::Suspend
+            | Effect::Redraw
+            | Effect::OpenLibrary(_)
+            | Effect::Edit(_) => {}
         }
     }
 
@@ -177,7 +183,8 @@ impl Services {
                 }
             }),
             JobsEffect::Hold { ids, held } => self.change(move |jobs| jobs.hold(&ids, held)),
-            JobsEffect::First { id } => self.change(move |jobs| jobs.put_first(&id)),
+            JobsEffect::Reorder { id, to } => self.change(move |jobs| jobs.reorder(&id, to)),
+            JobsEffect::Curves { ids } => self.watch.order(WatchCommand::Curves(ids)),
             JobsEffect::Watch { id } => self.watch.order(WatchCommand::Follow(id)),
         }
     }

@@ -8,14 +8,19 @@ use std::time::{Duration, Instant};
 use super::latest_task::spawn;
 use super::read;
 use crate::catalog::Source;
-use crate::jobs::Jobs;
+use crate::devices::gpus;
+use crate::jobs::executors::{Executor, Slots};
+use crate::jobs::{JobState, Jobs, Local, Progress};
 use crate::library::{Fingerprint, Library};
-use crate::tui::{JobsMessage, Message, Sender};
+use crate::machine::Gauge;
+use crate::tui::{JobsMessage, MachineView, Message, Sender};
 
 /// Between two looks at the jobs while they are shown or one is alive.
 const JOBS: Duration = Duration::from_millis(500);
 /// Between two looks at the library: experts that come and go, and the manifest, show after this time.
 const LIBRARY: Duration = Duration::from_secs(2);
+/// Between two looks at the machine while the jobs are shown.
+const MACHINE: Duration = Duration::from_secs(2);
 /// A look at the jobs may take this share of the time at most.
 const JOBS_SHARE: u32 = 30;
 /// A look at the library may take this share of the time at most. Where a look at every expert's files takes more
@@ -28,10 +33,17 @@ const LIBRARY_SHARE: u32 = 250;
 pub enum WatchCommand {
     /// The jobs to look at.
     Jobs(Jobs),
-    /// Whether to look at the jobs regularly.
-    Closely(bool),
+    /// Whether to look at the jobs regularly; and at the machine, while they are shown.
+    Closely {
+        /// They are shown.
+        shown: bool,
+        /// They are shown, or one is alive.
+        closely: bool,
+    },
     /// Whose details to send, now and whenever they change.
     Follow(Option<String>),
+    /// Whose curves to send, now and whenever they change.
+    Curves(Vec<String>),
     /// Look at the jobs now.
     Look,
     /// The library was read when it had this fingerprint.
@@ -69,6 +81,8 @@ struct Watcher {
     jobs: Option<Jobs>,
     closely: bool,
     follow: Option<String>,
+    /// Curves that are asked for, as they were sent last.
+    curves: Vec<(String, Option<Arc<Progress>>)>,
     /// Fingerprint of the jobs that were sent last.
     seen: Option<u64>,
     /// Jobs that had not ended then.
@@ -80,6 +94,12 @@ struct Watcher {
     /// When to look next; `None` while there is no reason to.
     next_jobs: Option<Instant>,
     next_library: Option<Instant>,
+    next_machine: Option<Instant>,
+    gauge: Gauge,
+    /// Ids and names of the jobs that ran at the last look.
+    running: Vec<(String, String)>,
+    /// The machine as it was sent last.
+    machine: MachineView,
     /// When to look at every expert's files.
     next_files: Instant,
 }
@@ -92,19 +112,24 @@ impl Watcher {
             jobs: None,
             closely: false,
             follow: None,
+            curves: Vec::new(),
             seen: None,
             alive: HashSet::new(),
             error: None,
             library: None,
             next_jobs: None,
             next_library: None,
+            next_machine: None,
+            gauge: Gauge::default(),
+            running: Vec::new(),
+            machine: MachineView::default(),
             next_files: Instant::now(),
         }
     }
 
     fn run(mut self, orders: &Receiver<WatchCommand>) {
         loop {
-            let next = [self.next_jobs, self.next_library].into_iter().flatten().min();
+            let next = [self.next_jobs, self.next_library, self.next_machine].into_iter().flatten().min();
             let order = match next {
                 Some(next) => orders.recv_timeout(next.saturating_duration_since(Instant::now())),
                 None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -121,6 +146,9 @@ impl Watcher {
             if self.next_library.is_some_and(|next| next <= now) {
                 self.look_at_library();
             }
+            if self.next_machine.is_some_and(|next| next <= now) {
+                self.look_at_machine();
+            }
         }
     }
 
@@ -132,8 +160,9 @@ impl Watcher {
                 self.seen = None;
                 self.next_jobs = now;
             }
-            WatchCommand::Closely(closely) => {
+            WatchCommand::Closely { shown, closely } => {
                 self.closely = closely;
+                self.next_machine = shown.then(Instant::now);
                 if closely {
                     self.next_jobs = now;
                 }
@@ -145,6 +174,16 @@ impl Watcher {
                     self.seen = None;
                     self.next_jobs = now;
                 }
+            }
+            WatchCommand::Curves(ids) => {
+                let kept = |id: String| {
+                    let known = self.curves.iter().find(|(other, _)| *other == id);
+                    let sent = known.and_then(|(_, sent)| sent.clone());
+                    (id, sent)
+                };
+                self.curves = ids.into_iter().map(kept).collect();
+                self.seen = None;
+                self.next_jobs = now;
             }
             WatchCommand::Look => self.next_jobs = now,
             WatchCommand::Library(fingerprint) => {
@@ -168,6 +207,10 @@ impl Watcher {
                         let ended: Vec<_> = over.filter_map(|job| jobs.detail(&job.id).ok()).collect();
                         let alive = list.iter().filter(|job| !job.state.is_over());
                         self.alive = alive.map(|job| job.id.clone()).collect();
+                        // Those of another machine say where they run.
+                        let here =
+                            list.iter().filter(|job| job.state == JobState::Running && job.place.is_none());
+                        self.running = here.map(|job| (job.id.clone(), job.name.clone())).collect();
                         self.send.send(JobsMessage::List(list));
                         ended.into_iter().for_each(|job| self.send.send(JobsMessage::Ended(Arc::new(job))));
                         self.error = None;
@@ -184,10 +227,43 @@ impl Watcher {
                 if let Some(Ok(detail)) = self.follow.as_deref().map(|id| jobs.detail(id)) {
                     self.send.send(JobsMessage::Detail(Arc::new(detail)));
                 }
+                let mut changed = Vec::new();
+                for (id, sent) in &mut self.curves {
+                    let Ok(progress) = jobs.progress(id) else { continue };
+                    if sent.as_deref() != Some(&progress) {
+                        let progress = Arc::new(progress);
+                        changed.push((id.clone(), progress.clone()));
+                        *sent = Some(progress);
+                    }
+                }
+                if !changed.is_empty() {
+                    self.send.send(JobsMessage::Curves(changed));
+                }
                 self.seen = Some(fingerprint);
             }
         }
         self.next_jobs = self.closely.then(|| Instant::now() + JOBS.max(begun.elapsed() * JOBS_SHARE));
+    }
+
+    fn look_at_machine(&mut self) {
+        self.next_machine = Some(Instant::now() + MACHINE);
+        let mut taken = Vec::new();
+        if let Some(jobs) = &self.jobs {
+            for (id, name) in &self.running {
+                taken.extend(jobs.usage(id, &mut self.gauge).map(|usage| (name.clone(), usage)));
+            }
+        }
+        self.gauge.keep(&taken.iter().map(|(_, usage)| usage.process).collect::<Vec<_>>());
+        let slots = match Local::current().slots() {
+            Ok(Slots::Library(slots)) => Some(slots),
+            Ok(Slots::Executor) | Err(_) => None,
+        };
+        let load = self.gauge.load(&self.source.root);
+        let view = MachineView { load, slots, gpus: gpus(), jobs: taken };
+        if view != self.machine {
+            self.send.send(JobsMessage::Machine(Arc::new(view.clone())));
+            self.machine = view;
+        }
     }
 
     /// At a glance whenever it is time, at every file when that shows something or has not been done for long.

@@ -52,7 +52,8 @@ impl Screen for EvalScreen {
                 let id = id.clone();
                 self.choose(&id, shared)
             }
-            Some(Wanted::Job(_) | Wanted::Clusters { .. } | Wanted::Prompt(_)) | None => self.follow(shared),
+            Some(Wanted::Job(_) | Wanted::Compared(_) | Wanted::Clusters { .. } | Wanted::Prompt(_))
+            | None => self.follow(shared),
         }
     }
 
@@ -91,7 +92,11 @@ impl Screen for EvalScreen {
                 self.chosen = Some(id.clone());
                 Vec::new()
             }
-            JobsMessage::Detail(_) | JobsMessage::Started(_) | JobsMessage::Ended(_) => Vec::new(),
+            JobsMessage::Detail(_)
+            | JobsMessage::Curves(_)
+            | JobsMessage::Machine(_)
+            | JobsMessage::Started(_)
+            | JobsMessage::Ended(_) => Vec::new(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The list of kinds of jobs, from which one is started.
+//! A list from which one thing is chosen: the kinds of jobs to start, or what to do next.
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
@@ -20,11 +20,11 @@ enum Action {
 }
 
 static TABLE: KeyTable<Chooser, Action> = KeyTable {
-    title: "Jobs, choosing what to start",
+    title: "Jobs, choosing what to start or to do next",
     bindings: &[
-        Binding::new(moves!(Action::Move), "kind", "Select a kind of job").also(more_moves!(Action::Move)),
-        Binding::new(&[(ENTER, Action::Open)], "choose", "Open the form of the selected kind"),
-        Binding::new(&[(ESC, Action::Close)], "close", "Close without starting"),
+        Binding::new(moves!(Action::Move), "select", "Select one").also(more_moves!(Action::Move)),
+        Binding::new(&[(ENTER, Action::Open)], "choose", "Do it; a job shows its form before it starts"),
+        Binding::new(&[(ESC, Action::Close)], "close", "Close without doing anything"),
     ],
 };
 
@@ -34,8 +34,11 @@ pub(super) fn reference() -> KeySection {
 }
 
 /// The open list.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Chooser {
+    title: &'static str,
+    /// What each says and does.
+    entries: Vec<(String, Effect)>,
     list: List,
 }
 
@@ -46,6 +49,19 @@ pub(super) enum Choice {
 }
 
 impl Chooser {
+    /// The kinds of jobs, whose forms it opens.
+    pub(super) fn of_kinds() -> Self {
+        let entry = |kind: &&'static crate::jobs::kinds::Kind| {
+            (kind.heading.to_string(), Effect::App(AppEffect::OpenForm(kind)))
+        };
+        Self::new(" Start a job ", KINDS.iter().map(entry).collect())
+    }
+
+    /// A list with a title.
+    pub(super) fn new(title: &'static str, entries: Vec<(String, Effect)>) -> Self {
+        Self { title, entries, list: List::default() }
+    }
+
     pub(super) fn hints(&self, shared: &Shared) -> Vec<KeyHint> {
         TABLE.hints(self, shared)
     }
@@ -54,12 +70,14 @@ impl Chooser {
     pub(super) fn take_key(mut self, key: KeyEvent, shared: &Shared) -> Choice {
         match TABLE.action(key, &self, shared) {
             Some(Action::Move(motion)) => {
-                self.list.go(motion, KINDS.len());
+                self.list.go(motion, self.entries.len());
                 Choice::Open(self)
             }
             Some(Action::Open) => {
-                let form = KINDS.get(self.list.cursor()).map(|kind| Effect::App(AppEffect::OpenForm(kind)));
-                Choice::Closed(form.into_iter().collect())
+                let at = self.list.cursor();
+                Choice::Closed(
+                    self.entries.into_iter().nth(at).map(|(_, effect)| effect).into_iter().collect(),
+                )
             }
             Some(Action::Close) => Choice::Closed(Vec::new()),
             None => Choice::Open(self),
@@ -68,8 +86,9 @@ impl Chooser {
 
     /// Draws the list in the middle of `area`.
     pub(super) fn draw(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
-        let widest = KINDS.iter().map(|kind| text_width::width(kind.heading)).max().unwrap_or(0);
-        let popup = centered(area, widest as u16 + 6, KINDS.len() as u16 + 2);
+        let count = self.entries.len();
+        let widest = self.entries.iter().map(|(text, _)| text_width::width(text)).max().unwrap_or(0);
+        let popup = centered(area, widest as u16 + 6, count as u16 + 2);
         if popup.is_empty() {
             return;
         }
@@ -77,17 +96,17 @@ impl Chooser {
         let block = Block::bordered()
             .border_type(BorderType::Rounded)
             .border_style(theme.border_focused())
-            .title(Span::styled(text_width::truncate(" Start a job ", cells), theme.accent()));
+            .title(Span::styled(text_width::truncate(self.title, cells), theme.accent()));
         frame.render_widget(Clear, popup);
         let room = block.inner(popup).inner(Margin::new(1, 0));
         frame.render_widget(block, popup);
-        for (at, y) in self.list.window(KINDS.len(), usize::from(room.height)).zip(room.top()..room.bottom())
-        {
-            let Some(kind) = KINDS.get(at) else { continue };
+        for (at, y) in self.list.window(count, usize::from(room.height)).zip(room.top()..room.bottom()) {
+            let Some((text, _)) = self.entries.get(at) else { continue };
             let here = at == self.list.cursor();
+            let text = text_width::truncate(text, usize::from(room.width.saturating_sub(2)));
             let line = Line::from(vec![
                 Span::styled(if here { "› " } else { "  " }, theme.accent()),
-                Span::styled(kind.heading, if here { theme.header() } else { theme.text() }),
+                Span::styled(text, if here { theme.header() } else { theme.text() }),
             ]);
             frame.buffer_mut().set_line(room.x, y, &line, room.width);
         }

@@ -7,11 +7,13 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
 
 use super::marks::{progress_bar, state_glyph};
+use super::outcome;
 use super::pace::{remaining, share};
+use super::plot::PlotView;
 use super::state::Scroll;
-use super::{curve, outcome};
 use crate::jobs::{JobDetail, JobRow, JobState, JobSummary};
 use crate::text::loss_text;
+use crate::tui::widgets::below;
 use crate::tui::{Shared, Theme, format, text_width};
 
 /// Everything the details are made of.
@@ -19,6 +21,8 @@ pub struct DetailsView<'a> {
     pub job: Option<&'a JobSummary>,
     pub detail: Option<&'a JobDetail>,
     pub scroll: &'a Scroll,
+    /// Its curves, or those that are laid over each other.
+    pub plot: &'a PlotView<'a>,
     pub shared: &'a Shared,
     pub theme: &'a Theme,
 }
@@ -36,8 +40,7 @@ impl DetailsView<'_> {
         if head.len() + LOG_ROWS.min(log.len()) > usize::from(area.height) {
             return self.draw_all(frame, area, head, log);
         }
-        let curve = self.detail.map(|detail| &detail.progress);
-        let has_curve = curve.is_some_and(|of| !of.losses.is_empty() || !of.validation.is_empty());
+        let has_curve = !self.plot.is_empty();
         let head_rows = (head.len() as u16).min(area.height);
         let left = area.height - head_rows;
         // The curve gets what makes it readable, the log the rest.
@@ -49,10 +52,34 @@ impl DetailsView<'_> {
         ])
         .areas(area);
         put(frame, top, &head);
-        if let Some(of) = curve {
-            curve::draw(frame, middle, &of.losses, &of.validation, job.steps, self.theme);
+        if has_curve {
+            self.plot.draw(frame, middle, self.theme);
         }
         self.draw_log(frame, bottom, &log);
+    }
+
+    /// Draws curves and log at the left, everything else at the right; curves and the rest over each other where
+    /// that is too much. Returns what is left below the right part.
+    pub fn draw_wide(&self, frame: &mut Frame, left: Rect, right: Rect) -> Rect {
+        let Some(job) = self.job else { return right };
+        let head = self.head(job, usize::from(right.width));
+        let fits = head.len() <= usize::from(right.height);
+        if fits {
+            put(frame, right, &head);
+        }
+        let has_curve = !self.plot.is_empty();
+        let plot_rows = if has_curve { (left.height * 3 / 5).max(8).min(left.height) } else { 0 };
+        let [top, bottom] = Layout::vertical([Constraint::Length(plot_rows), Constraint::Min(0)]).areas(left);
+        if has_curve {
+            self.plot.draw(frame, top, self.theme);
+        }
+        let log = self.log(usize::from(bottom.width));
+        if fits {
+            self.draw_log(frame, bottom, &log);
+            return below(right, head.len() as u16);
+        }
+        self.draw_all(frame, bottom, self.head(job, usize::from(bottom.width)), log);
+        right
     }
 
     fn draw_log(&self, frame: &mut Frame, area: Rect, log: &[Line<'static>]) {
@@ -167,25 +194,30 @@ const LOG_ROWS: usize = 4;
 /// Experts of several that are shown at once.
 const ROWS: usize = 16;
 
+/// Below so many cells, a line for each of several experts is a short one.
+const NARROW: usize = 60;
+
 /// One line an expert of a job that makes several; the one in work and those beside it when there are many.
 fn parts(rows: &[JobRow], over: bool, cells: usize, theme: &Theme) -> Vec<Line<'static>> {
     let present = rows.iter().position(|row| row.step < row.steps).unwrap_or(rows.len());
     let first = present.saturating_sub(ROWS / 2).min(rows.len().saturating_sub(ROWS));
-    let names = rows.iter().map(|row| text_width::width(&row.name)).max().unwrap_or(0).min(24);
+    let narrow = cells < NARROW;
+    let most = if narrow { cells / 3 } else { 24 };
+    let names = rows.iter().map(|row| text_width::width(&row.name)).max().unwrap_or(0).min(most);
     let line = |(i, row): (usize, &JobRow)| {
         let (glyph, style) = match i.cmp(&present) {
             Ordering::Less => ("✓", theme.ok()),
             Ordering::Equal if !over && row.step > 0 => ("▸", theme.accent()),
             Ordering::Equal | Ordering::Greater => ("·", theme.dim()),
         };
-        let mut text = format!(
-            " {:<names$}  {:>5} / {:<5}",
-            text_width::truncate(&row.name, names),
-            row.step,
-            row.steps
-        );
-        for (what, loss) in [("loss", row.loss), ("validation", row.validation_loss)] {
-            text += &loss.map(|loss| format!("  {what} {}", loss_text(loss))).unwrap_or_default();
+        let name = text_width::left(&text_width::truncate_middle(&row.name, names), names);
+        let mut text = match narrow {
+            true => format!(" {name}  {}/{}", row.step, row.steps),
+            false => format!(" {name}  {:>5} / {:<5}", row.step, row.steps),
+        };
+        let words = if narrow { ["", "val "] } else { ["loss ", "validation "] };
+        for (what, loss) in words.into_iter().zip([row.loss, row.validation_loss]) {
+            text += &loss.map(|loss| format!("  {what}{}", loss_text(loss))).unwrap_or_default();
         }
         let members = row.members.join(", ");
         let room = cells.saturating_sub(1);

@@ -14,18 +14,10 @@ use crate::tui::{Shared, Theme, format, text_width};
 const NAMED: usize = 200;
 
 /// Draws it.
-pub fn draw_group(
-    frame: &mut Frame,
-    area: Rect,
-    group: &Group,
-    scroll: &Scroll,
-    shared: &Shared,
-    theme: &Theme,
-) {
+pub fn draw_group(frame: &mut Frame, area: Rect, lines: &[Line<'static>], scroll: &Scroll) {
     if area.is_empty() {
         return;
     }
-    let lines = lines(group, usize::from(area.width), shared, theme);
     let end = lines.len().saturating_sub(usize::from(area.height));
     let first = scroll.first(0, end);
     for (line, y) in lines.iter().skip(first).zip(area.top()..area.bottom()) {
@@ -33,9 +25,10 @@ pub fn draw_group(
     }
 }
 
-fn lines(group: &Group, cells: usize, shared: &Shared, theme: &Theme) -> Vec<Line<'static>> {
+/// What is to be said of a group, in lines of so many cells.
+pub fn group_lines(group: &Group, cells: usize, shared: &Shared, theme: &Theme) -> Vec<Line<'static>> {
     let (glyph, style) = state_glyph(group.state(), shared.tick, theme);
-    let title = format!("{} {}", group.kind, group.name);
+    let title = format!("{} {}", group.kind, group.title());
     let mut lines = vec![Line::from(vec![
         Span::styled(format!("{glyph} "), style),
         Span::styled(text_width::truncate(&title, cells.saturating_sub(2)), theme.accent()),
@@ -51,6 +44,13 @@ fn lines(group: &Group, cells: usize, shared: &Shared, theme: &Theme) -> Vec<Lin
         Span::styled(progress_bar(group.share, bar), theme.accent()),
         Span::styled(percent, theme.text()),
     ]));
+    if let Some(extremes) = group.extremes {
+        for (what, (at, measure)) in ["best", "worst"].into_iter().zip(extremes) {
+            let name = shared.jobs.get(at).map_or("", |job| job.name.as_str());
+            let text = text_width::wrap(&format!("{what}: {name}, {}", measure.text()), cells);
+            lines.extend(text.into_iter().map(|line| Line::styled(line, theme.ok())));
+        }
+    }
     lines.push(Line::default());
     let jobs = || group.jobs.iter().filter_map(|at| shared.jobs.get(*at));
     let mut put = |text: String, style| {

@@ -1,15 +1,18 @@
 //! Keys of the Jobs tab.
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent};
 
 use super::JobsScreen;
 use super::chooser::{self, Choice, Chooser};
+use super::curve::SMOOTHING;
 use super::state::{Asked, can_cancel};
-use crate::jobs::kinds;
-use crate::jobs::{ClusterSpec, Job, JobState, JobSummary};
+use crate::jobs::kinds::{self, Next};
+use crate::jobs::{ClusterSpec, Job, JobState, JobSummary, QueueMove};
+use crate::text::printable;
 use crate::train::TrainSpec;
 use crate::tui::keymap::{
-    Binding, Chord, ENTER, ESC, KeyHint, KeySection, KeyTable, Motion, more_moves, moves,
+    Binding, Chord, DOWN, ENTER, ESC, KeyHint, KeySection, KeyTable, LEFT, Motion, PAGE_DOWN, PAGE_UP, RIGHT,
+    UP, more_moves, moves,
 };
 use crate::tui::screens::comparison_chrome::{can_compare, cluster_form};
 use crate::tui::{AppEffect, Effect, JobsEffect, Shared};
@@ -25,9 +28,24 @@ pub enum Action {
     Resume,
     ResumeFailed,
     Hold,
-    First,
+    Queue(QueueMove),
     Toggle,
+    Order,
+    Filter,
+    KeepFilter,
+    ClearFilter,
+    Mark,
+    Unmark,
+    Inspect(i32),
+    StopInspecting,
+    Logarithmic,
+    Smooth,
+    Losses,
+    ByTime,
+    Enlarge,
+    Shrink,
     New,
+    Next,
     Train,
     Cluster,
     Open,
@@ -52,6 +70,91 @@ static LIST: Table = KeyTable {
             .when(|s: &JobsScreen, _| s.group().is_some()),
         Binding::new(&[(ENTER, Action::Read)], "details", "Read the details and the log of the selected job")
             .when(|s: &JobsScreen, shared| !shared.jobs.is_empty() && s.group().is_none()),
+    ],
+};
+
+/// What is looked for in the list, and marked there.
+static FIND: Table = KeyTable {
+    title: "Jobs, finding and marking",
+    bindings: &[
+        Binding::new(&[(Chord::char('/'), Action::Filter)], "filter", "Find jobs by name, kind and state")
+            .when(|_, shared| !shared.jobs.is_empty()),
+        Binding::new(
+            &[(Chord::char('O'), Action::Order)],
+            "order",
+            "Newest first, what has failed first, the best result first",
+        )
+        .when(|_, shared| shared.jobs.len() > 1),
+        Binding::new(
+            &[(Chord::char(' '), Action::Mark)],
+            "mark",
+            "Mark the selected job or group: the curves of marked jobs are laid over each other",
+        )
+        .when(|_, shared| !shared.jobs.is_empty()),
+        Binding::new(&[(Chord::char('u'), Action::Unmark)], "", "Take all marks away")
+            .when(|s: &JobsScreen, _| !s.marked.is_empty()),
+        Binding::new(&[(ESC, Action::StopInspecting)], "", "Take the cursor off the curves")
+            .when(|s: &JobsScreen, _| s.plot.is_inspecting()),
+        Binding::new(&[(ESC, Action::ClearFilter)], "all", "Show all jobs again")
+            .when(|s: &JobsScreen, _| s.rows.is_filtered()),
+    ],
+};
+
+/// The filter is being typed: what is not bound is text.
+static FILTERING: Table = KeyTable {
+    title: "Jobs, in the filter",
+    bindings: &[
+        Binding::new(&[(ENTER, Action::KeepFilter)], "keep", "Keep the filter and go back to the list"),
+        Binding::new(&[(ESC, Action::ClearFilter)], "clear", "Show all jobs again"),
+        Binding::new(
+            &[(UP, Action::Move(Motion::Up)), (DOWN, Action::Move(Motion::Down))],
+            "move",
+            "Move in the jobs that were found",
+        )
+        .also(&[(PAGE_UP, Action::Move(Motion::PageUp)), (PAGE_DOWN, Action::Move(Motion::PageDown))]),
+    ],
+};
+
+fn has_curves(screen: &JobsScreen, shared: &Shared) -> bool {
+    !screen.plot_view(shared).is_empty()
+}
+
+/// The curves, wherever they are shown.
+static CURVES: Table = KeyTable {
+    title: "Jobs, the curves",
+    bindings: &[
+        Binding::new(
+            &[(LEFT, Action::Inspect(-1)), (RIGHT, Action::Inspect(1))],
+            "inspect",
+            "Read the curves at a step: from the end, from the beginning",
+        )
+        .also(&[(Chord::char('['), Action::Inspect(-10)), (Chord::char(']'), Action::Inspect(10))])
+        .when(has_curves),
+        Binding::new(&[(Chord::char('p'), Action::Enlarge)], "large plot", "Give the curves the whole tab")
+            .when(|s: &JobsScreen, shared| !s.plot.large && has_curves(s, shared)),
+        Binding::new(&[(Chord::char('p'), Action::Shrink)], "", "Back to the list")
+            .also(&[(ESC, Action::Shrink), (ENTER, Action::Shrink)])
+            .when(|s: &JobsScreen, _| s.plot.large),
+        Binding::new(
+            &[(Chord::char('l'), Action::Logarithmic)],
+            "log",
+            "Logarithms of the losses, or the losses",
+        )
+        .when(has_curves),
+        Binding::new(
+            &[(Chord::char('e'), Action::Smooth)],
+            "smooth",
+            "Average training losses over those before: not at all, by 0.6, 0.9, 0.98",
+        )
+        .when(has_curves),
+        Binding::new(
+            &[(Chord::char('v'), Action::Losses)],
+            "losses",
+            "Training and validation, or one of them",
+        )
+        .when(has_curves),
+        Binding::new(&[(Chord::char('b'), Action::ByTime)], "by time", "By step, or by the time of work")
+            .when(has_curves),
     ],
 };
 
@@ -109,17 +212,33 @@ static JOB: Table = KeyTable {
         )
         .when(|s: &JobsScreen, shared| !s.waiting(shared).is_empty()),
         Binding::new(
-            &[(Chord::char('f'), Action::First)],
+            &[(Chord::char('f'), Action::Queue(QueueMove::First))],
             "first",
             "Put the selected job before all others that wait on this machine",
         )
-        .when(|s: &JobsScreen, shared| s.job(shared).is_some_and(|job| job.state == JobState::Queued)),
+        .when(|s: &JobsScreen, shared| s.job(shared).is_some_and(|job| job.turn.is_some())),
+        Binding::new(
+            &[
+                (Chord::char('K'), Action::Queue(QueueMove::Earlier)),
+                (Chord::char('J'), Action::Queue(QueueMove::Later)),
+            ],
+            "earlier, later",
+            "Put the selected job one place earlier or later among those that wait on this machine",
+        )
+        .when(|s: &JobsScreen, shared| s.job(shared).is_some_and(|job| job.turn.is_some())),
         Binding::new(
             &[(Chord::char('o'), Action::Open)],
             "open",
             "Show what the job made: its expert, its clusters, its scores, or its library instead of this one",
         )
         .when(|s: &JobsScreen, _| s.made().is_some())
+        .explains(),
+        Binding::new(
+            &[(Chord::char('n'), Action::Next)],
+            "next",
+            "What can be done once the job is over: show, compare, route, evaluate, start another like it",
+        )
+        .when(|s: &JobsScreen, _| !s.next().is_empty())
         .explains(),
         Binding::new(&[(Chord::char('s'), Action::New)], "start", "Start a job of any kind"),
         Binding::new(&[(Chord::char('t'), Action::Train)], "train", TrainSpec::HEADING),
@@ -151,13 +270,18 @@ static QUESTION: Table = KeyTable {
 
 /// All keys of the tab, for the reference.
 pub fn reference() -> Vec<KeySection> {
-    let own = [&LIST, &READING, &JOB, &QUESTION].map(Table::section);
+    let own = [&LIST, &READING, &JOB, &FIND, &FILTERING, &CURVES, &QUESTION].map(Table::section);
     own.into_iter().chain([chooser::reference()]).collect()
 }
 
 impl JobsScreen {
-    fn table(&self) -> &'static Table {
-        if self.reading { &READING } else { &LIST }
+    /// Where keys are looked up, in this order.
+    fn tables(&self) -> Vec<&'static Table> {
+        match (self.plot.large, self.reading) {
+            (true, _) => vec![&CURVES],
+            (false, true) => vec![&READING, &JOB, &CURVES],
+            (false, false) => vec![&LIST, &JOB, &FIND, &CURVES],
+        }
     }
 
     /// The keys that the footer and the help show now.
@@ -168,7 +292,10 @@ impl JobsScreen {
         if self.confirming.is_some() {
             return QUESTION.hints(self, shared);
         }
-        [self.table(), &JOB].iter().flat_map(|table| table.hints(self, shared)).collect()
+        if self.filtering {
+            return FILTERING.hints(self, shared);
+        }
+        self.tables().iter().flat_map(|table| table.hints(self, shared)).collect()
     }
 
     pub(super) fn take_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
@@ -181,12 +308,26 @@ impl JobsScreen {
                 Choice::Closed(effects) => effects,
             });
         }
+        if self.filtering {
+            return self.take_filter_key(key, shared);
+        }
         let asked = self.confirming.take();
         let answer = asked.as_ref().and_then(|_| QUESTION.action(key, self, shared));
-        let action = answer
-            .or_else(|| self.table().action(key, self, shared))
-            .or_else(|| JOB.action(key, self, shared))?;
+        let of_tables = || self.tables().iter().find_map(|table| table.action(key, self, shared));
+        let action = answer.or_else(of_tables)?;
         self.act(action, asked, shared)
+    }
+
+    fn take_filter_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
+        if let Some(action) = FILTERING.action(key, self, shared) {
+            return self.act(action, None, shared);
+        }
+        if matches!(key.code, KeyCode::Tab | KeyCode::BackTab) {
+            self.filtering = false;
+            return None;
+        }
+        let changed = self.filter.on_key(key) == Some(true);
+        Some(if changed { self.set_filter(shared) } else { Vec::new() })
     }
 
     /// The selected job, or those of the selected group, if they wait.
@@ -246,9 +387,37 @@ impl JobsScreen {
                 let ids = jobs.iter().filter(|job| job.held != held).map(|job| job.id.clone()).collect();
                 return Some(vec![Effect::Jobs(JobsEffect::Hold { ids, held })]);
             }
-            Action::First => {
+            Action::Queue(to) => {
                 let id = self.job(shared)?.id.clone();
-                return Some(vec![Effect::Jobs(JobsEffect::First { id })]);
+                return Some(vec![Effect::Jobs(JobsEffect::Reorder { id, to })]);
+            }
+            Action::Order => return Some(self.reorder(shared)),
+            Action::Filter => self.filtering = true,
+            Action::KeepFilter => self.filtering = false,
+            Action::ClearFilter => {
+                self.filtering = false;
+                self.filter.set("");
+                return Some(self.set_filter(shared));
+            }
+            Action::Mark => {
+                self.mark(shared);
+                self.list.go(Motion::Down, self.rows.rows.len());
+                return Some(self.follow_cursor(shared));
+            }
+            Action::Unmark => {
+                self.marked.clear();
+                return Some(self.ask_curves(shared).into_iter().collect());
+            }
+            Action::Inspect(cells) => self.plot.inspect(cells),
+            Action::StopInspecting => drop(self.plot.stop_inspecting()),
+            Action::Logarithmic => self.plot.scale.logarithmic = !self.plot.scale.logarithmic,
+            Action::Smooth => self.plot.smoothing = (self.plot.smoothing + 1) % SMOOTHING.len(),
+            Action::Losses => self.plot.shown = self.plot.shown.next(),
+            Action::ByTime => self.plot.switch_axis(),
+            Action::Enlarge => self.plot.large = true,
+            Action::Shrink => {
+                self.plot.stop_inspecting();
+                self.plot.large = false;
             }
             Action::Cancel if self.group().is_some() => {
                 let group = self.group()?;
@@ -275,7 +444,20 @@ impl JobsScreen {
                     return Some(vec![Effect::App(AppEffect::Notice(text))]);
                 }
             },
-            Action::New => self.choosing = Some(Chooser::default()),
+            Action::New => self.choosing = Some(Chooser::of_kinds()),
+            Action::Next => {
+                let next = self.next();
+                if next.is_empty() {
+                    let text = "what can follow shows once the job has ended".into();
+                    return Some(vec![Effect::App(AppEffect::Notice(text))]);
+                }
+                let id = self.job(shared)?.id.clone();
+                let entry = |Next { text, step }: Next| {
+                    let follow = AppEffect::Follow { step, job: id.clone() };
+                    (printable(&text).into_owned(), Effect::App(follow))
+                };
+                self.choosing = Some(Chooser::new(" What next ", next.into_iter().map(entry).collect()));
+            }
             Action::Train => return Some(vec![Effect::App(AppEffect::OpenForm(&kinds::TRAIN))]),
             Action::Cluster => return Some(vec![cluster_form(shared)]),
         }

@@ -6,10 +6,14 @@ mod curve;
 mod details;
 mod group_details;
 mod groups;
+mod headline;
 mod keys;
+mod machine_pane;
 mod marks;
+mod order;
 mod outcome;
 mod pace;
+mod plot;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -40,15 +44,24 @@ impl Screen for JobsScreen {
     }
 
     fn captures_text(&self) -> bool {
-        self.confirming.is_some() || self.choosing.is_some()
+        self.confirming.is_some() || self.choosing.is_some() || self.filtering
+    }
+
+    fn on_paste(&mut self, text: &str, shared: &Shared) -> Vec<Effect> {
+        if !self.filtering {
+            return Vec::new();
+        }
+        self.filter.insert(text);
+        self.set_filter(shared)
     }
 
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
         match &shared.wanted {
             Some(Wanted::Job(id)) => self.select_job(id, shared),
-            Some(Wanted::Clusters { .. } | Wanted::Evaluation(_) | Wanted::Prompt(_)) | None => {
-                self.follow_cursor(shared)
-            }
+            Some(
+                Wanted::Clusters { .. } | Wanted::Compared(_) | Wanted::Evaluation(_) | Wanted::Prompt(_),
+            )
+            | None => self.follow_cursor(shared),
         }
     }
 
@@ -63,7 +76,9 @@ impl Screen for JobsScreen {
 
     fn count(&self, shared: &Shared) -> Option<(String, &'static str)> {
         let all = shared.jobs.len();
-        (all > 0).then(|| (all.to_string(), if all == 1 { "job" } else { "jobs" }))
+        let found = self.rows.found;
+        let count = if self.rows.is_filtered() { format!("{found} of {all}") } else { all.to_string() };
+        (all > 0).then(|| (count, if all == 1 { "job" } else { "jobs" }))
     }
 
     fn is_animating(&self, shared: &Shared) -> bool {
@@ -78,6 +93,14 @@ impl Screen for JobsScreen {
             }
             JobsMessage::Detail(detail) => {
                 self.detail = Some(detail.clone());
+                Vec::new()
+            }
+            JobsMessage::Machine(machine) => {
+                self.machine = Some(machine.clone());
+                Vec::new()
+            }
+            JobsMessage::Curves(curves) => {
+                self.take_curves(curves);
                 Vec::new()
             }
             JobsMessage::Started(Ok(id)) => self.select_job(id, shared),

@@ -4,12 +4,19 @@ use std::sync::Arc;
 
 use crossterm::event::KeyCode;
 
-use crate::jobs::kinds::{AnyReport, CLUSTER, KINDS, Kind, TRAIN, TRAIN_CLUSTERS, report_of};
-use crate::jobs::{ClusterReport, ClusterSpec, JobDetail, JobRow, JobState, JobSummary, Progress};
+use crate::devices::Gpu;
+use crate::jobs::kinds::{AnyReport, CLUSTER, KINDS, Kind, Measure, TRAIN, TRAIN_CLUSTERS, report_of};
+use crate::jobs::{
+    ClusterReport, ClusterSpec, Figures, JobDetail, JobRow, JobState, JobSummary, Point, Progress, QueueMove,
+    Usage,
+};
 use crate::library::Skipped;
+use crate::machine::{Load, Taken};
 use crate::train::{ClustersReport, ClustersSpec};
 use crate::tui::testing::{SIZES, assert_screen, code, full_app, jobs_app, press, press_code, render_app};
-use crate::tui::{App, ComputeEffect, Effect, JobsEffect, JobsMessage, Message, fixtures, screens};
+use crate::tui::{
+    App, ComputeEffect, Effect, JobsEffect, JobsMessage, MachineView, Message, fixtures, screens,
+};
 
 /// The words of a screen with one blank between them.
 fn unwrapped(text: &str) -> String {
@@ -150,6 +157,8 @@ fn a_job_of_several_experts_shows_a_row_for_each() {
     ];
     app.update(Message::Jobs(JobsMessage::Detail(Arc::new(detail.clone()))));
     let text = render_app(&app, 160, 40);
+    assert!(text.contains("│ ✓ cluster_1  90/90  0.250  val 0.250"), "{text}");
+    let text = render_app(&app, 80, 40);
     assert!(
         text.contains("✓ cluster_1     90 / 90     loss 0.250  validation 0.250  past-tense, plurals"),
         "{text}"
@@ -217,7 +226,7 @@ fn a_finished_clustering_shows_its_result_and_a_failed_job_its_error() {
     let text = render_app(&app, 120, 40);
     assert!(text.contains("4 clusters of 3 experts · inertia 1.520"), "{text}");
     press(&mut app, "j");
-    assert!(render_app(&app, 120, 40).contains("✗ assets/tasks/plurals/train.jsonl: line 3"));
+    assert!(render_app(&app, 160, 40).contains("│ ✗ assets/tasks/plurals/train.jsonl: line 3"));
 }
 
 #[test]
@@ -407,4 +416,262 @@ fn ten_thousand_jobs_of_a_group_scroll() {
     let text = render_app(&app, 160, 48);
     // The last that are finished.
     assert!(text.contains("task_09999") && text.contains("10006 jobs"), "{text}");
+}
+
+/// The array with losses and results: the later, the better.
+fn measured(count: usize) -> Vec<JobSummary> {
+    let mut jobs = array(count);
+    for job in &mut jobs {
+        let number: f64 = job.name[5..].parse().unwrap();
+        let loss = 1.0 - 0.01 * number;
+        let measure =
+            Measure::loss("loss", Some(loss), Some(2.5)).filter(|_| job.state == JobState::Finished);
+        job.figures =
+            Figures { loss: Some(loss), validation_loss: Some(loss + 0.1), measure, ..Figures::default() };
+    }
+    jobs
+}
+
+fn measured_app(count: usize) -> App {
+    let mut app = full_app();
+    press(&mut app, "6");
+    let mut jobs = fixtures::jobs();
+    jobs.splice(1..1, measured(count));
+    app.update(Message::Jobs(JobsMessage::List(jobs)));
+    app
+}
+
+/// Curves of a job that fall to its loss.
+fn curves(ids: &[String]) -> Message {
+    let progress = |number: usize| {
+        let point = |step: usize| {
+            let value = 0.2 * (number + 1) as f64 + 2.0 / step as f64;
+            Point { step, seconds: 2.0 * step as f64, value }
+        };
+        let validation = vec![point(50), point(100)];
+        Arc::new(Progress { losses: (1..=100).map(point).collect(), validation, ..Progress::default() })
+    };
+    let all = ids.iter().enumerate().map(|(number, id)| (id.clone(), progress(number)));
+    Message::Jobs(JobsMessage::Curves(all.collect()))
+}
+
+/// The jobs whose curves are asked for.
+fn asked(effects: &[Effect]) -> Option<Vec<String>> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Jobs(JobsEffect::Curves { ids }) => Some(ids.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn columns_are_kept_by_what_they_are_worth() {
+    let app = measured_app(8);
+    for (width, wanted, left_out) in [
+        (30, &["State"][..], &["Result", "Left", "Kind"][..]),
+        (40, &["State"], &["Kind", "Step"]),
+        (80, &["State", "Progress", "Val", "Left", "Result"], &["Tokens/s"]),
+        (120, &["Kind", "State", "Progress", "Step", "Loss", "Val", "Left", "Started", "Result"], &[]),
+        (200, &["Kind", "State", "Progress", "Step", "Loss", "Val", "Left", "Started", "Result"], &[]),
+    ] {
+        let text = render_app(&app, width, 24);
+        let header = text.lines().find(|line| line.contains("Job ")).unwrap();
+        assert!(wanted.iter().all(|title| header.contains(title)), "{width}:\n{text}");
+        assert!(!left_out.iter().any(|title| header.contains(title)), "{width}:\n{text}");
+    }
+    let mut app = measured_app(8);
+    press(&mut app, "j");
+    press_code(&mut app, KeyCode::Enter);
+    assert_screen!("jobs_results", render_app(&app, 160, 40));
+}
+
+#[test]
+fn a_group_names_its_best_and_its_worst_and_its_curves_are_laid_over_each_other() {
+    let mut app = measured_app(8);
+    let ids = asked(&press(&mut app, "j")).unwrap();
+    assert_eq!(ids.len(), 8);
+    app.update(curves(&ids));
+    let text = render_app(&app, 160, 48);
+    assert!(text.contains("best: task_00007, loss 2.500 → 0.930"), "{text}");
+    assert!(text.contains("worst: task_00003, loss 2.500 → 0.970"), "{text}");
+    assert!(text.contains("Curves  8 of the group"), "{text}");
+    assert_screen!("jobs_curves", text);
+    // Away from the group, its curves are not asked for any more.
+    assert_eq!(asked(&press(&mut app, "j")), Some(Vec::new()));
+}
+
+#[test]
+fn of_many_jobs_the_curves_reach_from_the_best_to_the_worst() {
+    let mut app = measured_app(100);
+    let ids = asked(&press(&mut app, "j")).unwrap();
+    assert_eq!(ids.len(), 12);
+    let (first, last) = (ids.first().unwrap(), ids.last().unwrap());
+    // Those with results are measured by them, the others by their validation losses.
+    assert_eq!((first.as_str(), last.as_str()), ("array-00099", "array-00000"));
+    app.update(curves(&ids));
+    assert!(render_app(&app, 160, 48).contains("12 of 100 of the group"));
+}
+
+#[test]
+fn marked_jobs_are_read_at_one_step() {
+    let mut app = measured_app(8);
+    press(&mut app, "j");
+    press_code(&mut app, KeyCode::Enter);
+    press(&mut app, "j ");
+    let ids = asked(&press(&mut app, " ")).unwrap();
+    assert_eq!(ids, ["array-00004", "array-00000"]);
+    app.update(curves(&ids));
+    let at = |app: &App| unwrapped(&render_app(app, 160, 48));
+    assert!(at(&app).contains("Curves 2 marked"), "{}", at(&app));
+    assert!(at(&app).contains("A task_00004 0.220 • 0.220"), "{}", at(&app));
+    // From the beginning: the last point at or before the cursor.
+    (0..3).for_each(|_| drop(press_code(&mut app, KeyCode::Right)));
+    let text = at(&app);
+    assert!(text.contains("at step 2"), "{text}");
+    assert!(text.contains("A task_00004 1.200 ") && !text.contains("A task_00004 1.200 •"), "{text}");
+    press(&mut app, "b");
+    assert!(at(&app).contains("by time") && !at(&app).contains("at step"));
+    press_code(&mut app, KeyCode::Left);
+    assert!(at(&app).contains("at 3m"), "{}", at(&app));
+    press_code(&mut app, KeyCode::Esc);
+    assert!(!at(&app).contains("at 3m"));
+    press(&mut app, "lev");
+    assert!(at(&app).contains("log scale · smoothed, EMA 0.6 · training only · by time"), "{}", at(&app));
+    press(&mut app, "p");
+    assert!(!at(&app).contains("Started"), "the curves have the tab");
+    press_code(&mut app, KeyCode::Esc);
+    press(&mut app, "u");
+    assert!(!at(&app).contains("marked"));
+}
+
+#[test]
+fn a_filter_finds_jobs_inside_closed_groups_and_the_order_brings_up_what_matters() {
+    let mut app = measured_app(8);
+    press(&mut app, "/");
+    press(&mut app, "failed 4");
+    let text = render_app(&app, 120, 40);
+    assert!(text.contains("/ failed 4") && text.contains("1 of 14"), "{text}");
+    assert!(text.contains("1 found of 8 jobs"), "{text}");
+    assert!(!text.contains("past-tense"), "{text}");
+    press_code(&mut app, KeyCode::Enter);
+    assert_eq!(press(&mut app, "x"), []);
+    press(&mut app, "n");
+    press_code(&mut app, KeyCode::Esc);
+    assert!(render_app(&app, 120, 40).contains("14 jobs"));
+    let rows = |app: &App| -> Vec<String> {
+        let text = render_app(app, 120, 40);
+        text.lines()
+            .skip(3)
+            .take(4)
+            .map(|line| line.chars().skip(2).take(10).collect::<String>().trim().into())
+            .collect()
+    };
+    press(&mut app, "O");
+    // The group has failures; the newest first among equals.
+    assert_eq!(rows(&app)[..2], ["▸ 8 jobs t", "plurals\\u{"].map(String::from));
+    press(&mut app, "O");
+    assert_eq!(rows(&app)[0], "▸ 8 jobs t");
+    press_code(&mut app, KeyCode::Enter);
+    assert_eq!(rows(&app)[1..3], ["task_000", "task_000"]);
+    let text = render_app(&app, 120, 40);
+    let (best, next) = (text.find("task_00007").unwrap(), text.find("task_00003").unwrap());
+    assert!(best < next, "{text}");
+}
+
+#[test]
+fn a_waiting_job_is_put_elsewhere_in_the_queue() {
+    let mut app = full_app();
+    press(&mut app, "6");
+    assert!(render_app(&app, 80, 24).contains("queued 1"));
+    let moved = |to| Effect::Jobs(JobsEffect::Reorder { id: "f".into(), to });
+    assert_eq!(press(&mut app, "f"), [moved(QueueMove::First)]);
+    assert_eq!(press(&mut app, "K"), [moved(QueueMove::Earlier)]);
+    assert_eq!(press(&mut app, "J"), [moved(QueueMove::Later)]);
+    // One that runs has no turn.
+    press(&mut app, "j");
+    assert_eq!(press(&mut app, "fKJ"), []);
+}
+
+#[test]
+fn what_can_follow_a_job_comes_from_its_kind() {
+    let report = serde_json::json!({
+        "expert": "topic", "path": "/lib/topic", "steps": 200, "train_loss": 0.3, "validation_loss": 0.4,
+        "base_validation_loss": 2.9, "seconds": 312.4, "tokens_per_second": 930.6,
+    });
+    let finished = || {
+        let mut app = full_app();
+        press(&mut app, "6jjj");
+        let mut detail = (*fixtures::job_detail()).clone();
+        detail.summary = fixtures::jobs()[3].clone();
+        detail.outcome = Some(TRAIN.report(report.clone()).map_err(|error| error.to_string()));
+        app.update(Message::Jobs(JobsMessage::Detail(Arc::new(detail))));
+        press(&mut app, "n");
+        app
+    };
+    let text = render_app(&finished(), 100, 30);
+    for words in [
+        "What next",
+        "Show the expert",
+        "Compare it",
+        "Route a prompt",
+        "Evaluate it beside",
+        "Start another",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    let choose = |at: usize| {
+        let mut app = finished();
+        press(&mut app, &"j".repeat(at));
+        press_code(&mut app, KeyCode::Enter);
+        app
+    };
+    let app = choose(0);
+    assert_eq!((app.tab(), app.shared().selected.as_deref()), (screens::library::TAB, Some("topic")));
+    assert_eq!(choose(1).tab(), screens::similarity::TAB);
+    assert_eq!(choose(2).tab(), screens::routing::TAB);
+    let text = render_app(&choose(3), 100, 40);
+    assert!(text.contains(" Evaluate methods on tasks ─") && text.contains("base,single:topic"), "{text}");
+    let text = render_app(&choose(4), 100, 40);
+    assert!(
+        text.contains(" Train a new expert ─") && text.contains("assets/tasks/inflection/past-tense"),
+        "{text}"
+    );
+    // One that runs has nothing that follows.
+    let mut app = jobs_app();
+    press(&mut app, "n");
+    assert!(render_app(&app, 80, 24).contains("once the job has ended"));
+}
+
+#[test]
+fn the_machine_and_what_jobs_take_of_it_show_where_there_is_room() {
+    let mut app = jobs_app();
+    let usage = |device: Option<&str>| Usage {
+        process: 7,
+        taken: Taken { cores: Some(1.9), memory: 1_200_000_000 },
+        device: device.map(String::from),
+    };
+    let load = Load {
+        cores: 2,
+        busy: Some(0.96),
+        memory: Some((8_100_000_000, 23_500_000_000)),
+        disk: Some(62_000_000_000),
+    };
+    let jobs = vec![("past-tense".into(), usage(None)), ("evil\x1b[2J".into(), usage(Some("cuda:1")))];
+    let gpu = Gpu { free: 20_000_000_000, total: 150_000_000_000, load: Some(93), ..Gpu::default() };
+    let machine = MachineView { load, slots: Some(1), gpus: vec![gpu], jobs };
+    app.update(Message::Jobs(JobsMessage::Machine(Arc::new(machine))));
+    let text = render_app(&app, 160, 48);
+    for words in [
+        "Machine  2 cores · 1 job at a time",
+        "96 %",
+        "8.1 GB of 23.5 GB",
+        "62.0 GB free",
+        "130 GB of 150 GB, 93 %",
+        "▸ past-tense  1.9 cores, 1.2 GB",
+        "1.9 cores, 1.2 GB, cuda:1",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+    for (width, height) in SIZES {
+        render_app(&app, width, height);
+    }
 }

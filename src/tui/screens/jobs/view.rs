@@ -8,14 +8,17 @@ use ratatui::widgets::{Block, BorderType, Borders, Clear, Padding, Paragraph, Wr
 use super::JobsScreen;
 use super::columns::Columns;
 use super::details::DetailsView;
-use super::group_details::draw_group;
+use super::group_details::{draw_group, group_lines};
 use super::groups::Row;
+use super::headline::{Headline, headline};
+use super::machine_pane;
 use super::marks::state_glyph;
+use super::plot::PlotView;
 use super::state::Asked;
 use crate::jobs::JobState;
 use crate::tui::format::spinner;
 use crate::tui::text_width;
-use crate::tui::widgets::{below, list_edge};
+use crate::tui::widgets::{below, list_edge, row};
 use crate::tui::{Shared, Theme};
 
 impl JobsScreen {
@@ -27,48 +30,140 @@ impl JobsScreen {
             self.draw_empty(frame, area, shared, theme);
             return;
         }
+        let plot = self.plot_view(shared);
+        if self.plot.large {
+            plot.draw(frame, area, theme);
+            return;
+        }
+        let (line, area) =
+            if area.height >= 12 { (row(area, 0), below(area, 1)) } else { (Rect::default(), area) };
+        self.draw_headline(frame, line, shared, theme);
+        let list = self.draw_panes(frame, area, &plot, shared, theme);
+        if self.filtering || self.rows.is_filtered() {
+            self.draw_filter(frame, if line.is_empty() { row(area, 0) } else { line }, shared, theme);
+        }
+        self.draw_question(frame, area, list, shared, theme);
+    }
+
+    /// Draws list and details; gives where the list is.
+    fn draw_panes(
+        &self,
+        frame: &mut Frame,
+        area: Rect,
+        plot: &PlotView,
+        shared: &Shared,
+        theme: &Theme,
+    ) -> Rect {
         let style = if self.reading { theme.border_focused() } else { theme.border() };
-        let view =
-            DetailsView { job: self.job(shared), detail: self.detail(), scroll: &self.scroll, shared, theme };
-        let draw_details = |frame: &mut Frame, area: Rect| match self.group() {
-            Some(group) => draw_group(frame, area, group, &self.scroll, shared, theme),
-            None => view.draw(frame, area),
-        };
-        let list = match (area.width, area.height) {
-            (100.., 8..) => {
-                let list = (area.width * 9 / 20).clamp(44, 76);
+        let scroll = &self.scroll;
+        let view = DetailsView { job: self.job(shared), detail: self.detail(), scroll, plot, shared, theme };
+        let rows = self.rows.rows.len().min(1000) as u16 + 1;
+        let block = Block::new().borders(Borders::TOP).border_style(style);
+        match (area.width, area.height) {
+            (110.., 22..) => {
+                let list = (area.height * 2 / 5).min(rows.max(6));
+                let [top, bottom] =
+                    Layout::vertical([Constraint::Length(list), Constraint::Min(0)]).areas(area);
+                self.draw_list(frame, top, shared, theme);
+                let inner = block.inner(bottom);
+                frame.render_widget(block, bottom);
+                let side = (area.width * 7 / 20).clamp(40, 64);
                 let [left, right] =
-                    Layout::horizontal([Constraint::Length(list), Constraint::Min(0)]).areas(area);
-                let list = Rect { width: left.width - 1, ..left };
-                self.draw_list(frame, list, shared, theme);
-                let block = Block::new().borders(Borders::LEFT).border_style(style).padding(Padding::left(1));
-                let inner = block.inner(right);
-                frame.render_widget(block, right);
-                draw_details(frame, inner);
-                list
+                    Layout::horizontal([Constraint::Min(0), Constraint::Length(side)]).areas(inner);
+                let left = Rect { width: left.width - 1, ..left };
+                let edge = Block::new().borders(Borders::LEFT).border_style(style).padding(Padding::left(1));
+                let inside = edge.inner(right);
+                frame.render_widget(edge, right);
+                match self.group() {
+                    Some(group) => {
+                        let lines = group_lines(group, usize::from(inside.width), shared, theme);
+                        draw_group(frame, inside, &lines, scroll);
+                        plot.draw(frame, left, theme);
+                        self.draw_machine(frame, below(inside, lines.len() as u16 + 1), theme);
+                    }
+                    None => {
+                        let rest = view.draw_wide(frame, left, inside);
+                        self.draw_machine(frame, rest, theme);
+                    }
+                }
+                top
             }
             (30.., 14..) => {
-                let rows = self.rows.rows.len().min(1000) as u16 + 1;
                 let list = (area.height / 3).min(rows.max(4));
                 let [top, bottom] =
                     Layout::vertical([Constraint::Length(list), Constraint::Min(0)]).areas(area);
                 self.draw_list(frame, top, shared, theme);
-                let block = Block::new().borders(Borders::TOP).border_style(style);
                 let inner = block.inner(bottom);
                 frame.render_widget(block, bottom);
-                draw_details(frame, inner);
+                self.draw_details(frame, inner, &view);
                 top
             }
             _ if self.reading => {
-                draw_details(frame, area);
+                self.draw_details(frame, area, &view);
                 area
             }
             _ => {
                 self.draw_list(frame, area, shared, theme);
                 area
             }
-        };
-        self.draw_question(frame, area, list, shared, theme);
+        }
+    }
+
+    /// The selected job or group below the list.
+    fn draw_details(&self, frame: &mut Frame, area: Rect, view: &DetailsView) {
+        let Some(group) = self.group() else { return view.draw(frame, area) };
+        let lines = group_lines(group, usize::from(area.width), view.shared, view.theme);
+        let plot = if view.plot.is_empty() || area.height < 16 { 0 } else { area.height / 2 };
+        let [top, bottom] = Layout::vertical([Constraint::Min(0), Constraint::Length(plot)]).areas(area);
+        draw_group(frame, top, &lines, &self.scroll);
+        if plot > 0 {
+            view.plot.draw(frame, bottom, view.theme);
+        }
+    }
+
+    /// The machine at the bottom of what is left, if it fits.
+    fn draw_machine(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
+        let Some(machine) = &self.machine else { return };
+        let lines = machine_pane::lines(machine, usize::from(area.width), theme);
+        let rows = lines.len() as u16;
+        if rows > area.height {
+            return;
+        }
+        let from = area.bottom() - rows;
+        for (line, y) in lines.iter().zip(from..) {
+            frame.buffer_mut().set_line(area.x, y, line, area.width);
+        }
+    }
+
+    fn draw_headline(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
+        if area.is_empty() {
+            return;
+        }
+        let Headline { calm, failed } = headline(shared);
+        let room = usize::from(area.width).saturating_sub(2);
+        let mut line = vec![Span::styled(text_width::truncate(&calm, room), theme.text())];
+        if let Some(failed) = failed {
+            let left = room.saturating_sub(text_width::width(&calm) + 1);
+            line.push(Span::styled(format!(" {}", text_width::truncate(&failed, left)), theme.error()));
+        }
+        frame.buffer_mut().set_line(area.x, area.y, &Line::from(line), area.width);
+    }
+
+    /// What is typed to find jobs, and what it finds.
+    fn draw_filter(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
+        let mut line = vec![Span::styled("/ ", theme.accent())];
+        if self.filtering {
+            line.extend(self.filter.line(usize::from(area.width / 2), true, theme).spans);
+        } else {
+            line.push(Span::styled(
+                text_width::truncate(&self.filter.text(), usize::from(area.width / 2)),
+                theme.text(),
+            ));
+        }
+        let found = format!("  {} of {} · Esc shows all", self.rows.found, shared.jobs.len());
+        line.push(Span::styled(found, theme.dim()));
+        frame.render_widget(Clear, area);
+        frame.buffer_mut().set_line(area.x, area.y, &Line::from(line), area.width);
     }
 
     fn draw_empty(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
@@ -106,19 +201,30 @@ impl JobsScreen {
         let count = self.rows.rows.len();
         let window = self.list.window(count, usize::from(body.height));
         let body = list_edge(frame, body, window.clone(), count, theme);
-        let columns = Columns::new(self.rows.widths, usize::from(body.width));
-        frame.buffer_mut().set_line(area.x, area.y, &columns.header(theme), area.width);
+        let columns = Columns::new(&self.rows.needs, usize::from(body.width));
+        let mut header = columns.header(theme);
+        let order = format!("  {}", self.rows.order().name);
+        // The usual order need not be said.
+        if self.rows.order > 0 && header.width() + text_width::width(&order) <= usize::from(area.width) {
+            header.push_span(Span::styled(order, theme.dim()));
+        }
+        frame.buffer_mut().set_line(area.x, area.y, &header, area.width);
         for (line, position) in window.enumerate() {
             let place = Rect { y: body.y + line as u16, height: 1, ..body };
             let (row, state) = match self.rows.rows.get(position) {
                 Some(Row::Job { at, inside }) => {
                     let Some(job) = shared.jobs.get(*at) else { continue };
                     let detail = self.detail().filter(|detail| detail.summary.id == job.id);
-                    (columns.job(job, *inside, detail, shared, theme), job.state)
+                    (columns.job(job, *inside, self.is_marked(job), detail, shared, theme), job.state)
                 }
                 Some(Row::Group(number)) => {
                     let Some(group) = self.rows.groups.get(*number) else { continue };
-                    (columns.group(group, self.rows.is_open(group), shared, theme), group.state())
+                    let marked = group
+                        .jobs
+                        .iter()
+                        .all(|at| shared.jobs.get(*at).is_some_and(|job| self.is_marked(job)));
+                    let open = self.rows.is_open(group);
+                    (columns.group(group, open, marked, shared, theme), group.state())
                 }
                 None => continue,
             };

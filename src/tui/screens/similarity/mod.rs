@@ -18,7 +18,7 @@ use self::pair::PairView;
 pub use self::state::SimilarityScreen;
 use super::comparison_chrome::Request;
 use crate::catalog::Catalog;
-use crate::tui::{ComputeMessage, Effect, KeyHint, Screen, Shared, Tab, Theme, screen::TabSpec};
+use crate::tui::{ComputeMessage, Effect, KeyHint, Screen, Shared, Tab, Theme, Wanted, screen::TabSpec};
 
 /// The Similarity tab.
 pub const TAB: Tab = Tab("Similarity");
@@ -37,6 +37,11 @@ impl Screen for SimilarityScreen {
     }
 
     fn on_show(&mut self, shared: &Shared) -> Vec<Effect> {
+        if let Some(Wanted::Compared(expert)) = &shared.wanted {
+            self.pair = None;
+            self.sought = Some(expert.clone());
+            self.seek();
+        }
         let idle = self.shown.is_none() && self.request.is_none();
         if self.comparing.on_show(shared, idle) { self.compute() } else { Vec::new() }
     }

@@ -25,6 +25,8 @@ pub struct SimilarityScreen {
     /// Whether the person moved the cursor; until then it stays in the corner.
     pub(super) moved: bool,
     pub(super) pair: Option<PairView>,
+    /// An expert that the cursor goes to once it is there.
+    pub(super) sought: Option<String>,
     versions: u64,
 }
 
@@ -51,6 +53,7 @@ impl Default for SimilarityScreen {
             map: HeatmapState::default(),
             moved: false,
             pair: None,
+            sought: None,
             versions: 0,
         }
     }
@@ -137,6 +140,21 @@ impl SimilarityScreen {
             }
         }
         self.map.clamp(len, len);
+        self.seek();
+    }
+
+    /// Puts the cursor on the expert that is sought and the one that it resembles most.
+    pub(super) fn seek(&mut self) {
+        let Some((shown, name)) = self.shown.as_ref().zip(self.sought.as_ref()) else { return };
+        let Shown { similarity, arrangement, .. } = shown;
+        let Some(expert) = similarity.experts.iter().position(|other| other == name) else { return };
+        let of = |at: usize| similarity.get(expert, at);
+        let others = arrangement.order.iter().enumerate().filter(|(_, at)| **at != expert);
+        let nearest = others.max_by(|(_, a), (_, b)| of(**a).total_cmp(&of(**b))).map(|(place, _)| place);
+        if let (Some(row), Some(column)) = (arrangement.order.iter().position(|at| *at == expert), nearest) {
+            self.map.set_cursor(row, column);
+            (self.moved, self.sought) = (true, None);
+        }
     }
 
     /// Other experts are to be compared.
