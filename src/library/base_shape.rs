@@ -98,6 +98,13 @@ impl BaseShape {
         let ModuleShape { module, embedding, in_features, out_features, .. } = shape;
         let size = self.layers.get(module).filter(|_| (module == self.embedding) == *embedding);
         let Some(size) = size else {
+            if module == self.embedding {
+                return Err(format!(
+                    "{} is the base model's embedding, and the expert has LoRA of a linear layer there \
+                     (target_parameters): train it with target_modules",
+                    short(module)
+                ));
+            }
             return Err(format!("the base model has no module {}{}", short(module), self.nearby(module)));
         };
         if *size == (*in_features, *out_features) {

@@ -14,9 +14,9 @@ use crate::text::{natural, short};
 const MAX_SAVED: usize = 64;
 
 /// How a line about modules goes on.
-const UNTARGETED: &str = "they stay as they are in the base model, as in PEFT";
+const UNTARGETED: &str = "nothing is added, as in PEFT";
 /// The same of modules that are saved as a whole.
-const UNSAVED: &str = "the base model's are used, while PEFT refuses to load the file";
+const UNSAVED: &str = "what the base model has is used, while PEFT refuses to load the file";
 
 /// A name, and how many more there are.
 fn some<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<String> {

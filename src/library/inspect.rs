@@ -1,5 +1,6 @@
 //! From an adapter's folder to an [`Expert`]: configuration and tensor header, never the weights.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use super::small_toml;
 use super::{
     AdapterConfig, Expert, Format, Lacks, ModuleShape, Provenance, ReplacedShape, Standing, TokensShape,
 };
+use crate::module_path::ModuleNames;
 use crate::outside::{io_reason, read_limited};
 use crate::text::{counted, short};
 
@@ -131,7 +133,8 @@ fn shapes(
     warnings: &mut Vec<String>,
 ) -> Vec<ModuleShape> {
     let Parts { pairs, others, .. } = parts;
-    let mut by_pattern = Said { pairs, others, partly: &mut *partly, warnings };
+    let names: Vec<_> = pairs.iter().map(|pair| parameter_names(pair, &notes.stacked)).collect();
+    let mut by_pattern = Said { names: &names, others, partly: &mut *partly, warnings };
     let ranks = by_pattern.values("rank_pattern", &config.rank_pattern);
     let alphas = by_pattern.values("alpha_pattern", &config.alpha_pattern);
     let mut lies: Option<(usize, &Pair, usize)> = None;
@@ -186,9 +189,25 @@ fn shapes(
     shapes
 }
 
+/// Targeted parameters that are looked into.
+const MAX_PARAMETERS: usize = 64;
+
+/// What patterns call a module, by its path and in its file: a layer whose weight is one of `target_parameters` by the
+/// name of that parameter.
+fn parameter_names<'a>(pair: &'a Pair, parameters: &[String]) -> (Cow<'a, str>, Cow<'a, str>) {
+    let names = pair.names();
+    let owners = parameters.iter().take(MAX_PARAMETERS);
+    let mut owners = owners.filter_map(|parameter| parameter.strip_suffix(".weight"));
+    match owners.any(|owner| names.end_with(owner)) {
+        true => (format!("{}.weight", names.path).into(), format!("{}.weight", names.file).into()),
+        false => (names.path.into(), names.file.into()),
+    }
+}
+
 /// The modules that patterns are about, and where problems are reported.
 struct Said<'a> {
-    pairs: &'a [Pair],
+    /// Path of each, and what the file calls it.
+    names: &'a [(Cow<'a, str>, Cow<'a, str>)],
     others: &'a [String],
     partly: &'a mut Vec<String>,
     warnings: &'a mut Vec<String>,
@@ -203,7 +222,8 @@ impl Said<'_> {
                 .push(format!("{what} `{key}` is a regular expression that cannot be read: it is ignored"));
             Patterns::default()
         });
-        let resolved = patterns.resolve(self.pairs.iter().map(Pair::names), self.others);
+        let names = self.names.iter().map(|(path, file)| ModuleNames { path, file });
+        let resolved = patterns.resolve(names, self.others);
         let mut keys = resolved.unmatched.iter().filter_map(|&at| entries.get(at)).map(|(key, _)| short(key));
         if let Some(first) = keys.next() {
             let few: Vec<String> = std::iter::once(first).chain(keys.by_ref().take(2)).collect();

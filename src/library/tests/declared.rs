@@ -201,6 +201,26 @@ fn the_base_model_decides_what_is_missing() {
 }
 
 #[test]
+fn patterns_mean_targeted_parameters_by_their_names() {
+    // As PEFT applies them, although it warns that they match nothing.
+    let (_root, library) = library(
+        json!({
+            "target_parameters": ["q_proj.weight"], "target_modules": [], "r": 8,
+            "rank_pattern": {"self_attn.q_proj.weight": 2}, "alpha_pattern": {"layers.0.self_attn.q_proj.weight": 10},
+        }),
+        &[],
+    );
+    let expert = &library.experts[0];
+    assert_eq!(
+        (expert.status(), expert.warnings.as_slice()),
+        (Status::Ok, [].as_slice()),
+        "{:?}",
+        expert.reason()
+    );
+    assert_eq!(expert.modules.iter().map(|module| module.scale).collect::<Vec<_>>(), [5.0, 2.0]);
+}
+
+#[test]
 fn an_adapter_for_another_architecture_of_llama_cpp_does_not_fit() {
     let (_root, mut library) = library(json!({}), &[]);
     library.experts[0].architecture = Some("llama");
