@@ -4,18 +4,25 @@
 use super::AdapterConfig;
 use super::formats::peft::config::{ConfigNotes, Names};
 use super::formats::peft::pairs::{Pair, Parts};
-use super::formats::peft::pattern::Expression;
 use super::selection::{Against, Rules, is_shorthand};
 use crate::text::short;
 
 /// The contradictions, one line each.
-pub(super) fn contradictions(notes: &ConfigNotes, config: &AdapterConfig, parts: &Parts) -> Vec<String> {
+pub(super) fn contradictions(
+    notes: &ConfigNotes,
+    config: &AdapterConfig,
+    parts: &Parts,
+    rules: &Rules<'_>,
+) -> Vec<String> {
     let mut found = Vec::new();
     let selection = &notes.selection;
-    for (names, field) in [(&selection.targets, "target_modules"), (&selection.excluded, "exclude_modules")] {
+    for (names, read, field) in [
+        (&selection.targets, rules.targets.is_some(), "target_modules"),
+        (&selection.excluded, rules.excluded.is_some(), "exclude_modules"),
+    ] {
         if let Names::Regex(text) = names
+            && !read
             && !is_shorthand(text)
-            && Expression::whole(text).is_none()
         {
             found.push(format!("`{field}` is a regular expression that cannot be read: {}", short(text)));
         }
@@ -23,7 +30,6 @@ pub(super) fn contradictions(notes: &ConfigNotes, config: &AdapterConfig, parts:
     if matches!(selection.targets, Names::Regex(_)) && !selection.layers.is_empty() {
         found.push("PEFT refuses `layers_to_transform` beside an expression in `target_modules`".into());
     }
-    let rules = Rules::new(selection);
     let mut report = |what: &str, all: &mut dyn Iterator<Item = &str>| {
         if let Some(first) = all.next() {
             let more = match all.count() {

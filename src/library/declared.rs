@@ -67,11 +67,11 @@ pub(super) fn absent(notes: &ConfigNotes, config: &AdapterConfig, parts: &Parts)
 }
 
 /// What seems to be missing as long as the base model is not known.
-pub(super) fn supposed(notes: &ConfigNotes, parts: &Parts) -> Vec<String> {
+pub(super) fn supposed(notes: &ConfigNotes, parts: &Parts, rules: &Rules<'_>) -> Vec<String> {
     let selection = &notes.selection;
     let mut lines = Vec::new();
     if let Names::List(names) = &selection.targets
-        && let Some(names) = some(Rules::new(selection).missing(names, parts))
+        && let Some(names) = some(rules.missing(names, parts))
     {
         lines.push(untargeted(&names));
     }
@@ -128,10 +128,7 @@ pub(super) fn absent_in_base(expert: &Expert, base: &BaseShape) -> Vec<String> {
                 && (is_at_or_below(owner, saved)
                     || file.as_deref().is_some_and(|file| is_at_or_below(file, saved)))
         };
-        selection.saves.iter().take(MAX_SAVED).any(means)
-            && there(name)
-            && !replaced.contains(name)
-            && !rules.is_saved_with_other(owner)
+        selection.saves.iter().take(MAX_SAVED).any(means) && there(name) && !replaced.contains(name)
     };
     let absent = sorted(base.parameters.keys().map(String::as_str).filter(saved));
     lines.extend(some(absent).map(|names| unsaved(&names)));

@@ -10,6 +10,7 @@ use super::formats::peft::config::ConfigNotes;
 use super::formats::peft::pairs::{Pair, Parts, Replacement, TokenRows};
 use super::formats::peft::pattern::Patterns;
 use super::formats::{self, BaseTraits, Opened};
+use super::selection::Rules;
 use super::small_toml;
 use super::{
     AdapterConfig, Expert, Format, Lacks, ModuleShape, Provenance, ReplacedShape, Standing, TokensShape,
@@ -57,9 +58,11 @@ fn examine(expert: &mut Expert) -> Result<Standing, String> {
         return Ok(Standing::NeedsBase { reason });
     }
     expert.warnings.extend(unknown_keys(&notes));
-    expert.warnings.extend(contradictions(&notes, &expert.config, &parts));
+    // Expressions are compiled once: that takes longer than all else.
+    let rules = Rules::new(&notes.selection);
+    expert.warnings.extend(contradictions(&notes, &expert.config, &parts, &rules));
     partly.extend(declared::absent(&notes, &expert.config, &parts));
-    let supposed = declared::supposed(&notes, &parts);
+    let supposed = declared::supposed(&notes, &parts, &rules);
     (expert.replaced, expert.tokens) = (replaced(&parts), tokens(&notes, &parts));
     let unrouted = not_routed(&parts);
     let mut notes = notes;

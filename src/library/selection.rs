@@ -32,7 +32,7 @@ impl Against {
 pub(super) struct Rules<'a> {
     selection: &'a Selection,
     pub targets: Option<Matcher<'a>>,
-    excluded: Option<Matcher<'a>>,
+    pub excluded: Option<Matcher<'a>>,
     /// `layers_pattern`, as they end what stands before the number.
     layers: Vec<Expression>,
 }

@@ -153,6 +153,11 @@ fn the_base_model_decides_what_is_missing() {
         ),
         ("llama", json!({"target_modules": ["q_proj", "c_attn"]}), None),
         ("llama", json!({"modules_to_save": ["lm_head"]}), Some("saves lm_head.weight (modules_to_save)")),
+        (
+            "llama",
+            json!({"modules_to_save": ["lm_head"], "ensure_weight_tying": true}),
+            Some("saves lm_head.weight (modules_to_save)"),
+        ),
         ("llama", json!({"modules_to_save": ["classifier", "embed_out"]}), None),
         ("llama", json!({"target_parameters": ["q_proj.weight"], "target_modules": []}), None),
         (
