@@ -224,3 +224,116 @@ impl Seen {
         Ok(scores)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::eval::report::ReportedTask;
+    use crate::eval::split::Split;
+    use crate::eval::store::Origin;
+
+    /// A library with results of two methods on a task of three items.
+    struct Place {
+        dir: tempfile::TempDir,
+        spec: EvalSpec,
+        report: EvalReport,
+    }
+
+    fn place() -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let task = dir.path().join("tasks/words/plural");
+        std::fs::create_dir_all(&task).unwrap();
+        let line = |at: usize| format!("{{\"instruction\":\"i\",\"input\":\"{at}\",\"output\":\"o{at}\"}}\n");
+        std::fs::write(task.join("test.jsonl"), (0..3).map(line).collect::<String>()).unwrap();
+        let spec = EvalSpec {
+            library: dir.path().join("library"),
+            tasks: vec![dir.path().join("tasks")],
+            ..EvalSpec::default()
+        };
+        std::fs::create_dir(&spec.library).unwrap();
+        let asked = AskedTask::load(&task, Split::Test, 3, 0, &Default::default()).unwrap();
+        let store = Store::of(&spec.library).unwrap();
+        let keep = |method: &str, scores: &[f64]| {
+            let origin = Origin::default().with("method", method).with("split", split_of(&asked));
+            let mut cell = store.cell(&origin, 3).unwrap();
+            let record = |(at, score): (usize, &f64)| {
+                (
+                    at,
+                    Record {
+                        score: *score,
+                        log_probability: Some(-0.5),
+                        answer: Some(format!("{method} {at}")),
+                    },
+                )
+            };
+            cell.append(scores.iter().enumerate().map(record).collect()).unwrap();
+            Some(cell.name())
+        };
+        let report = EvalReport {
+            methods: ["base", "arrow", "none"].map(String::from).to_vec(),
+            tasks: vec![ReportedTask {
+                task: "plural".into(),
+                family: "words".into(),
+                held_out: true,
+                items: 3,
+                shots: 0,
+                again: false,
+                metric: Default::default(),
+            }],
+            kept: vec![vec![keep("base", &[0.0, 0.0, 1.0]), keep("arrow", &[1.0, 1.0]), None]],
+            ..EvalReport::default()
+        };
+        Place { dir, spec, report }
+    }
+
+    #[test]
+    fn items_are_read_with_what_is_kept_of_them() {
+        let Place { dir, spec, report } = place();
+        let found = TaskItems::read(&spec, &report, 0, &Cancel::new()).unwrap();
+        assert_eq!(found.items[2].output, "o2");
+        let answer = |method: usize, item: usize| found.records[method][item].as_ref()?.answer.clone();
+        assert_eq!((answer(0, 2), answer(1, 1)), (Some("base 2".into()), Some("arrow 1".into())));
+        assert_eq!((answer(1, 2), answer(2, 0)), (None, None));
+        // Other items under the same name would be shown beside answers to something else.
+        let test = dir.path().join("tasks/words/plural/test.jsonl");
+        let text = std::fs::read_to_string(&test).unwrap().replace("o1", "other");
+        std::fs::write(&test, text).unwrap();
+        let error = TaskItems::read(&spec, &report, 0, &Cancel::new()).unwrap_err().to_string();
+        assert!(error.contains("plural: has changed since this evaluation"), "{error}");
+        std::fs::remove_dir_all(dir.path().join("tasks/words/plural")).unwrap();
+        assert!(TaskItems::read(&spec, &report, 0, &Cancel::new()).is_err());
+    }
+
+    #[test]
+    fn what_is_known_so_far_is_summed_up_and_read_once() {
+        let Place { dir: _dir, spec, mut report } = place();
+        let mut seen = Seen::default();
+        let known = seen.fill(&spec, &mut report, &Cancel::new()).unwrap();
+        assert_eq!(known, [[3, 2, 0]]);
+        let scores: Vec<Option<f64>> =
+            report.scores[0].iter().map(|mean| mean.map(|mean| mean.score)).collect();
+        assert_eq!(scores, [Some(1.0 / 3.0), Some(1.0), None]);
+        // One more result is seen.
+        let store = Store::of(&spec.library).unwrap();
+        let name = report.kept[0][1].clone().unwrap();
+        let split = store.origin(&name).unwrap().unwrap()["split"].clone();
+        let origin = Origin::default().with("method", "arrow").with("split", split);
+        let mut cell = store.cell(&origin, 3).unwrap();
+        assert_eq!(cell.name(), name);
+        cell.append(vec![(2, Record { score: 0.0, ..Record::default() })]).unwrap();
+        let known = seen.fill(&spec, &mut report, &Cancel::new()).unwrap();
+        assert_eq!(known, [[3, 3, 0]]);
+    }
+
+    #[test]
+    fn differences_are_to_any_method_of_the_items_that_both_have() {
+        let Place { dir: _dir, spec, report } = place();
+        let found = differences(&spec, &report, (&[0], None), 1, &Cancel::new()).unwrap();
+        assert_eq!(found, [None, None, None], "arrow has not answered all");
+        let mut report = report;
+        report.tasks[0].items = 2;
+        let found = differences(&spec, &report, (&[0], None), 1, &Cancel::new()).unwrap();
+        let base = found[0].unwrap();
+        assert_eq!((base.difference, base.losses, found[1], found[2]), (-1.0, 2, None, None));
+    }
+}

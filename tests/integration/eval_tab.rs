@@ -32,7 +32,7 @@ fn an_evaluation_is_started_watched_and_looked_at_in_the_tab() {
     session.press("\r");
     // The tab stays, and its table fills.
     session.see("all 2 tasks");
-    session.see("over 2 tasks");
+    session.see("over 2 held-out tasks");
     session.see("6 items");
     session.press("d");
     session.see("differences to base");
@@ -49,7 +49,7 @@ fn an_evaluation_is_started_watched_and_looked_at_in_the_tab() {
     session.press("\x1b");
     session.see("2 experts × 2 tasks");
     session.press("x");
-    session.see("over 2 tasks");
+    session.see("over 2 held-out tasks");
     session.press("w");
     session.see("Save the table as");
     let table = place.dir.path().join("table.csv");

@@ -58,11 +58,12 @@ pub(super) fn sentence(report: &EvalReport) -> Option<String> {
     let (at, mean) = best(&group.scores, group.is_loss, |at| !is_own(at))?;
     let name = report.methods.get(at)?;
     let score = mean_text(Some(&mean), group.is_loss, " ± ");
-    let over = match (group.name.as_str(), group.tasks) {
-        ("held out", 1) => "the held-out task".into(),
-        ("held out", tasks) => format!("{tasks} held-out tasks"),
-        (_, 1) => "the task".into(),
-        (_, tasks) => format!("{tasks} tasks"),
+    let held_out = group.name == "held out" || report.tasks.iter().all(|task| task.held_out);
+    let over = match (held_out, group.tasks) {
+        (true, 1) => "the held-out task".into(),
+        (true, tasks) => format!("{tasks} held-out tasks"),
+        (false, 1) => "the task".into(),
+        (false, tasks) => format!("{tasks} tasks"),
     };
     let against = report.differences.first().map(|d| d.against.as_str());
     let found = report.differences.iter().find(|found| {

@@ -301,11 +301,13 @@ impl Items {
         paragraph(if right.len() > 1 { "right, each" } else { "right" }, &right.join("\n"), theme.text());
         lines.push(Line::styled("answers", theme.header()));
         let is_loss = evaluated.report.tasks.get(self.task).is_some_and(|task| task.metric.is_loss());
+        let scores = |method: usize| evaluated.report.scores.get(self.task)?.get(method).copied().flatten();
         for (method, label) in evaluated.report.methods.iter().enumerate() {
             let found = record(items, method, at);
             let (glyph, style) = if is_loss { ("·", theme.dim()) } else { verdict(found, theme) };
             let here = method == self.method;
             let facts = match found {
+                None if scores(method).is_none() => "does not apply".to_string(),
                 None => "nothing is kept".to_string(),
                 Some(found) => {
                     let score = match found.score {

@@ -79,7 +79,7 @@ const ENDS_TOO: &[(Chord, Action)] =
     &[(HOME, Action::Line(Motion::First)), (END, Action::Line(Motion::Last))];
 
 fn shows(screen: &EvalScreen, _: &Shared) -> bool {
-    screen.shown.is_some()
+    screen.table_line().is_some()
 }
 
 /// The table of scores.
@@ -107,7 +107,7 @@ static TABLE: Table = KeyTable {
             "experts",
             "Experts × tasks: each expert alone on every task",
         )
-        .when(|s: &EvalScreen, _| s.shown.is_some()),
+        .when(shows),
         Binding::new(
             &[(Chord::char(' '), Action::Fold)],
             "fold",

@@ -49,13 +49,12 @@ impl TableLine {
         }
     }
 
-    /// The best of its scores; none where there are fewer than two to compare.
+    /// The best of its scores; none where none is better than another.
     pub fn best(&self) -> Option<f64> {
         let sign = if self.is_loss { -1.0 } else { 1.0 };
-        let mut known = self.scores.iter().flatten().map(|mean| sign * mean.score);
-        let first = known.next()?;
-        let second = known.next()?;
-        Some(sign * known.fold(first.max(second), f64::max))
+        let known = || self.scores.iter().flatten().map(|mean| sign * mean.score);
+        let (low, high) = (known().fold(f64::INFINITY, f64::min), known().fold(f64::NEG_INFINITY, f64::max));
+        (low < high).then_some(sign * high)
     }
 
     /// How good a score is, 0 to 1: a share as it is, a loss between the worst and the best of its line.
@@ -101,6 +100,12 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn push(&mut self, of: Of, name: &str, tasks: &[usize], within: &[&str]) -> &mut TableLine {
+        // What is a task once more, with another metric, is in no mean.
+        let once = |task: &usize| !self.report.tasks[*task].again;
+        let tasks: Vec<usize> = match of {
+            Of::Group => tasks.iter().copied().filter(once).collect(),
+            Of::Task(_) => tasks.to_vec(),
+        };
         let is_loss = tasks.first().is_some_and(|task| self.report.tasks[*task].metric.is_loss());
         let methods = 0..self.report.methods.len();
         self.lines.push(TableLine {
@@ -109,9 +114,9 @@ impl Builder<'_> {
             group: None,
             family: String::new(),
             depth: within.len(),
-            tasks: tasks.to_vec(),
+            tasks: tasks.clone(),
             is_loss,
-            scores: methods.map(|method| mean(self.report, tasks, method)).collect(),
+            scores: methods.map(|method| mean(self.report, &tasks, method)).collect(),
             fold: None,
             within: within.iter().map(|name| (*name).to_string()).collect(),
         });
@@ -132,7 +137,7 @@ impl Builder<'_> {
             let of_family: Vec<usize> = tasks.iter().copied().filter(|task| family(task) == name).collect();
             let fold = format!("{}/{name}", within.join("/"));
             let mut inside = within.to_vec();
-            if of_family.len() > 1 && !name.is_empty() && of_family.len() < self.report.tasks.len() {
+            if of_family.len() > 1 && !name.is_empty() && of_family.len() < tasks.len() {
                 let whole = |task: &usize| self.report.tasks[*task].family == name;
                 let is_group = (0..self.report.tasks.len()).filter(whole).count() == of_family.len();
                 let line = self.push(Of::Group, &name, &of_family, within);
@@ -168,7 +173,8 @@ impl Lines {
             let all = of(None);
             let loss = if is_loss { ", loss" } else { "" };
             if all.len() > 1 {
-                let line = builder.push(Of::Group, &format!("all {} tasks{loss}", all.len()), &all, &[]);
+                let line = builder.push(Of::Group, "", &all, &[]);
+                line.name = format!("all {} tasks{loss}", line.tasks.len());
                 line.group = Some("all".into());
             }
             let parts = [("seen", of(Some(false))), ("held out", of(Some(true)))];

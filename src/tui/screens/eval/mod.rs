@@ -70,7 +70,7 @@ impl Screen for EvalScreen {
 
     fn count(&self, _shared: &Shared) -> Option<(String, &'static str)> {
         let tasks = self.evaluated()?.report.tasks.len();
-        Some((tasks.to_string(), if tasks == 1 { "task" } else { "tasks" }))
+        (tasks > 0).then(|| (tasks.to_string(), if tasks == 1 { "task" } else { "tasks" }))
     }
 
     fn is_animating(&self, shared: &Shared) -> bool {

@@ -113,7 +113,7 @@ impl Saving {
 
     /// Draws the question in the middle of `area`.
     pub(super) fn draw(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
-        let popup = centered(area, 76, FORMATS.len() as u16 + 4);
+        let popup = centered(area, 84, FORMATS.len() as u16 + 4);
         if popup.is_empty() {
             return;
         }

@@ -13,6 +13,8 @@ use crate::tui::{Evaluated, List, Theme, text_width};
 
 /// Cells of the names, at least and at most.
 const NAMES: (usize, usize) = (10, 34);
+/// Cells to which names are cut where that makes room for one column more.
+const LEAST: usize = 19;
 /// Cells of the names below which lines are indented less.
 const TIGHT: usize = 18;
 /// Columns that have to fit with their errors; where fewer do, all go without.
@@ -52,6 +54,11 @@ impl Table<'_> {
         let errors = (with + around) * WITH_ERRORS.min(methods) <= room;
         let cells = around + if errors { with } else { without };
         let count = (room / cells).min(methods);
+        // One column more is worth some cells of the names.
+        let lacks = cells - room % cells;
+        if count < methods && names.saturating_sub(lacks) >= LEAST {
+            return Columns { names: names - lacks, cells, errors, count: count + 1 };
+        }
         Columns { names, cells, errors, count }
     }
 
@@ -234,11 +241,11 @@ fn split(label: &str, cells: usize, lines: usize) -> Vec<String> {
     if text_width::width(&label) <= cells || lines < 2 {
         return vec![text_width::truncate_middle(&label, cells)];
     }
-    let ends = label
+    let mut ends = label
         .char_indices()
         .filter(|(_, c)| matches!(c, ':' | '/' | '+' | '_' | '-'))
         .map(|(at, c)| at + c.len_utf8());
-    let end = ends.filter(|end| text_width::width(&label[..*end]) <= cells).next_back();
+    let end = ends.rfind(|end| text_width::width(&label[..*end]) <= cells);
     match end.map(|end| label.split_at(end)) {
         Some((first, rest)) => vec![first.to_string(), text_width::truncate_middle(rest, cells)],
         None => vec![text_width::truncate_middle(&label, cells)],

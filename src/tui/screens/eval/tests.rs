@@ -5,14 +5,17 @@ use std::sync::Arc;
 use crossterm::event::KeyCode;
 
 use super::TAB;
-use crate::eval::{EvalReport, Mean, ReportedTask};
+use crate::eval::{Difference, EvalReport, Mean, Record, ReportedTask, TaskItems};
+use crate::jobs::kinds::Made;
 use crate::jobs::{JobState, JobSummary};
+use crate::train::Example;
 use crate::tui::testing::{
     SIZES, assert_colourless, assert_screen, buffer_app, full_app, new_app, press, press_code, render_app,
     text,
 };
 use crate::tui::{
-    App, Depth, Effect, EvalEffect, EvalMessage, Evaluated, JobsEffect, JobsMessage, Message, fixtures,
+    App, AppEffect, Depth, Effect, EngineEffect, EvalEffect, EvalMessage, Evaluated, JobsEffect, JobsMessage,
+    Message, Unsaved, fixtures, screens,
 };
 
 /// The tab with these jobs among others, and the tickets of what it asked for.
@@ -139,6 +142,17 @@ fn earlier_evaluations_are_chosen_from_a_list() {
 }
 
 #[test]
+fn the_jobs_tab_leads_to_the_scores_that_a_job_found() {
+    let jobs = vec![fixtures::eval_job("h", JobState::Finished), fixtures::eval_job("g", JobState::Finished)];
+    let (mut app, _) = with_jobs(jobs);
+    press(&mut app, "6");
+    let made = AppEffect::Open { made: Made::Scores, job: "g".into() };
+    let asked = reads(app.apply(vec![Effect::App(made)]));
+    assert_eq!(app.tab(), TAB);
+    assert_eq!(asked.iter().map(|(_, id)| id.as_str()).collect::<Vec<_>>(), ["g"]);
+}
+
+#[test]
 fn one_that_cannot_be_read_says_why() {
     let (mut app, asked) = with_jobs(vec![fixtures::eval_job("g", JobState::Finished)]);
     let result = Err("spec.json:\x1b[2J cannot be read".to_string());
@@ -202,16 +216,218 @@ fn many_methods_and_tasks_scroll_both_ways() {
     }
 }
 
+/// What is kept of the items of a task: one that all have right, one that two have, one that none has.
+fn items() -> TaskItems {
+    let item = |input: &str, output: &str| Example {
+        instruction: "Write the plural.".into(),
+        input: input.into(),
+        output: output.into(),
+        ..Example::default()
+    };
+    let known = |score: f64, answer: Option<&str>| {
+        Some(Record { score, log_probability: Some(-1.25), answer: answer.map(String::from) })
+    };
+    TaskItems {
+        items: vec![item("cat", "cats"), item("child\x1b[2J", "children"), item("ox", "oxen")],
+        options: Vec::new(),
+        records: vec![
+            vec![None; 3],
+            vec![known(1.0, None), known(0.0, Some("childs\x1b[2J")), known(0.0, None)],
+            vec![known(1.0, None), known(1.0, Some("children")), known(0.0, Some("oxes"))],
+            vec![known(1.0, None), known(1.0, None), known(0.5, Some(""))],
+            vec![known(1.0, None), known(1.0, None), known(0.0, Some("oxes"))],
+        ],
+    }
+}
+
+/// The tab with the items of `plurals` and the method Arrow.
+fn items_app() -> App {
+    let mut app = eval_app();
+    press(&mut app, "jjjjll");
+    let effects = press_code(&mut app, KeyCode::Enter);
+    let [Effect::Eval(EvalEffect::Items { ticket, task: 1, evaluated })] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(evaluated.report.tasks[1].task, "plurals");
+    // An answer to another request is dropped.
+    app.update(Message::Eval(EvalMessage::Items { ticket: ticket + 1, result: Err("other".into()) }));
+    app.update(Message::Eval(EvalMessage::Items { ticket: *ticket, result: Ok(Arc::new(items())) }));
+    app
+}
+
+#[test]
+fn items_show_every_answer_and_who_is_right() {
+    let mut app = items_app();
+    press(&mut app, "j");
+    for (width, height) in [(30, 8), (40, 10), (80, 24), (120, 36), (160, 48)] {
+        assert_screen!(format!("items_{width}x{height}"), render_app(&app, width, height));
+    }
+    let drawn = render_app(&app, 160, 48);
+    assert!(drawn.contains("plurals · arrow:k=3 · 2 of 3 right · 3 items"), "{drawn}");
+    assert!(drawn.contains("childs\\u{1b}[2J") && !drawn.contains('\x1b'), "{drawn}");
+}
+
+#[test]
+fn items_are_filtered_by_what_the_method_has_right_and_where_methods_differ() {
+    let mut app = items_app();
+    let listed = |app: &App| {
+        let drawn = render_app(app, 160, 48);
+        let lines = drawn.lines().skip(2).map(|line| line.chars().take(60).collect::<String>());
+        let names = ["cat", "child", "ox"];
+        let found: Vec<String> = lines.collect();
+        names
+            .into_iter()
+            .filter(|name| found.iter().any(|line| line.contains(&format!("  {name}"))))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&app), ["cat", "child", "ox"]);
+    press(&mut app, "f");
+    assert_eq!(listed(&app), ["ox"], "wrong");
+    press(&mut app, "f");
+    assert_eq!(listed(&app), ["cat", "child"], "right");
+    press(&mut app, "f");
+    assert_eq!(listed(&app), ["child", "ox"], "differs");
+    press(&mut app, "f");
+    // Of another method.
+    press(&mut app, "hf");
+    assert_eq!(listed(&app), ["child", "ox"], "wrong");
+    // One who says nothing has nothing wrong.
+    press(&mut app, "h");
+    assert!(render_app(&app, 80, 24).contains("No item is wrong here: f shows others."));
+    press_code(&mut app, KeyCode::Esc);
+    assert!(render_app(&app, 80, 24).contains("majority on plurals"), "the cursor went along");
+}
+
+#[test]
+fn an_item_opens_in_routing_with_the_router_of_the_method() {
+    let mut app = items_app();
+    let effects = press(&mut app, "jo");
+    assert_eq!(app.tab(), screens::routing::TAB);
+    assert!(effects.contains(&Effect::Engine(EngineEffect::Load)), "{effects:?}");
+    let drawn = render_app(&app, 120, 40);
+    assert!(drawn.contains("Write the plural.") && drawn.contains("child"), "{drawn}");
+    assert!(drawn.contains("Arrow"), "{drawn}");
+    // What is no router says so.
+    let mut app = items_app();
+    press(&mut app, "hho");
+    assert_eq!(app.tab(), TAB);
+    let drawn = render_app(&app, 120, 40);
+    assert!(drawn.contains("majority is no router here"), "{drawn}");
+}
+
+#[test]
+fn items_that_cannot_be_read_say_why() {
+    let mut app = eval_app();
+    press(&mut app, "jjjj");
+    let effects = press_code(&mut app, KeyCode::Enter);
+    let [Effect::Eval(EvalEffect::Items { ticket, .. })] = effects[..] else { panic!("{effects:?}") };
+    let result = Err("tasks/plurals: has changed since this evaluation".to_string());
+    app.update(Message::Eval(EvalMessage::Items { ticket, result }));
+    assert!(render_app(&app, 80, 24).contains("✗ tasks/plurals: has changed since this evaluation"));
+}
+
+#[test]
+fn differences_of_the_report_show_at_once_and_others_are_asked_for() {
+    let mut app = eval_app();
+    assert_eq!(press(&mut app, "d"), [], "the report has them");
+    for (width, height) in [(30, 8), (40, 10), (80, 24), (120, 36), (160, 48)] {
+        assert_screen!(format!("differences_{width}x{height}"), render_app(&app, width, height));
+    }
+    press(&mut app, "jjj");
+    let effects = press_code(&mut app, KeyCode::Enter);
+    let [Effect::Eval(EvalEffect::Compare { ticket, tasks, group, against: 3, .. })] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((tasks.as_slice(), group.as_deref()), (&[0, 1, 2, 3, 4][..], Some("all")));
+    assert!(render_app(&app, 80, 24).contains("resampling the items"));
+    let found =
+        Difference { difference: 0.25, interval: [0.1, 0.4], wins: 3, losses: 1, ..Difference::default() };
+    let result = Ok(vec![None, None, Some(found), None, None]);
+    app.update(Message::Eval(EvalMessage::Compared { ticket: *ticket, result }));
+    let drawn = render_app(&app, 120, 36);
+    assert!(drawn.contains("differences to uniform") && drawn.contains("+10.0 to +40.0"), "{drawn}");
+    // Another line of the table: what was asked about before is no longer awaited.
+    let next = press(&mut app, "l");
+    assert!(
+        matches!(&next[..], [Effect::Eval(EvalEffect::Compare { group: Some(group), .. })] if group == "seen")
+    );
+    press_code(&mut app, KeyCode::Esc);
+    assert!(render_app(&app, 80, 24).contains("uniform on seen"));
+}
+
+#[test]
+fn experts_by_tasks_need_experts_that_were_asked_alone() {
+    let mut app = eval_app();
+    press(&mut app, "x");
+    assert!(render_app(&app, 120, 24).contains("No expert was asked alone here"));
+    let (mut app, asked) = with_jobs(vec![fixtures::eval_job("g", JobState::Finished)]);
+    tell(&mut app, asked[0].0, large(12, 9));
+    press(&mut app, "x");
+    for (width, height) in [(40, 10), (80, 24), (160, 48)] {
+        assert_screen!(format!("transfer_{width}x{height}"), render_app(&app, width, height));
+    }
+    press(&mut app, "ljj");
+    let effects = press_code(&mut app, KeyCode::Enter);
+    let [Effect::Eval(EvalEffect::Items { task: 2, .. })] = &effects[..] else { panic!("{effects:?}") };
+}
+
+#[test]
+fn a_table_is_saved_under_a_name_and_never_over_a_file_without_asking() {
+    let mut app = eval_app();
+    assert_eq!(press(&mut app, "w"), []);
+    let asked = render_app(&app, 80, 24);
+    assert!(
+        asked.contains("Save the table as") && asked.contains("g.md") && asked.contains(".tex"),
+        "{asked}"
+    );
+    press(&mut app, "q.csv");
+    let save = |effects: Vec<Effect>| match &effects[..] {
+        [Effect::Eval(EvalEffect::Save { ticket, path, over, .. })] => (*ticket, path.clone(), *over),
+        _ => panic!("{effects:?}"),
+    };
+    let (ticket, path, over) = save(press_code(&mut app, KeyCode::Enter));
+    assert_eq!((path.as_str(), over), ("q.csv", false));
+    app.update(Message::Eval(EvalMessage::Saved { ticket, result: Err(Unsaved::Exists) }));
+    assert!(render_app(&app, 80, 24).contains("q.csv is there already: Enter again replaces it"));
+    let (_, _, over) = save(press_code(&mut app, KeyCode::Enter));
+    assert!(over);
+    // Another name is another question.
+    let mut app = eval_app();
+    press(&mut app, "wa.md");
+    let (ticket, ..) = save(press_code(&mut app, KeyCode::Enter));
+    app.update(Message::Eval(EvalMessage::Saved { ticket, result: Err(Unsaved::Exists) }));
+    press_code(&mut app, KeyCode::Home);
+    press(&mut app, "b");
+    let (ticket, path, over) = save(press_code(&mut app, KeyCode::Enter));
+    assert_eq!((path.as_str(), over), ("ba.md", false));
+    app.update(Message::Eval(EvalMessage::Saved { ticket, result: Ok("/x/ba.md".into()) }));
+    let saved = render_app(&app, 80, 24);
+    assert!(saved.contains("saved as /x/ba.md") && !saved.contains("Save the table as"), "{saved}");
+}
+
 #[test]
 fn survives_every_size_with_every_key() {
     let keys = "jlGL zzgHenyec q";
     for (width, height) in
         [(0, 0), (1, 1), (2, 3), (5, 4), (9, 6), (20, 3), (30, 8), (31, 7), (118, 14), (300, 90)]
     {
-        let mut app = eval_app();
-        for key in keys.chars() {
+        let (mut large_app, asked) = with_jobs(vec![fixtures::eval_job("g", JobState::Finished)]);
+        tell(&mut large_app, asked[0].0, large(7, 9));
+        for (mut app, keys) in [
+            (eval_app(), keys),
+            (items_app(), "jlhf\rjjo"),
+            (eval_app(), "djjl\rw"),
+            (eval_app(), "wx.md"),
+            (large_app, "xjl+-0GgLJ\r"),
+        ] {
+            for key in keys.chars() {
+                render_app(&app, width, height);
+                match key {
+                    '\r' => drop(press_code(&mut app, KeyCode::Enter)),
+                    key => drop(press(&mut app, &key.to_string())),
+                }
+            }
             render_app(&app, width, height);
-            press(&mut app, &key.to_string());
         }
         let (mut empty, asked) = with_jobs(vec![fixtures::eval_job("g", JobState::Running)]);
         let nothing = Evaluated {

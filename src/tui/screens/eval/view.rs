@@ -13,7 +13,7 @@ use super::state::Shown;
 use super::table::Table;
 use crate::text::{age, counted};
 use crate::tui::format::spinner;
-use crate::tui::widgets::{below, centered, header, row};
+use crate::tui::widgets::{below, centered, header, message, row};
 use crate::tui::{Shared, Theme, text_width};
 
 /// Width from which the panel stands beside the table, and its own.
@@ -89,6 +89,13 @@ impl EvalScreen {
             used += 1;
         }
         let body = below(area, used + u16::from(area.height >= 20));
+        if shown.lines.len() == 0 {
+            let text = match evaluated.job.state.is_over() {
+                true => "It ended before it was known what to ask.",
+                false => "The table is here as soon as the model is loaded and the tasks are read.",
+            };
+            return message(frame, body, text, theme.dim());
+        }
         let drawn = Table { evaluated, lines: &shown.lines, line: &self.line, column: &self.column, theme };
         let room = usize::from(body.width.saturating_sub(PANEL));
         let panel = body.width >= WIDE && body.height >= HIGH && drawn.width(COLUMNS) <= room;
@@ -161,11 +168,10 @@ impl EvalScreen {
         let facts = [
             Some(crate::text::printable(&evaluated.job.name).into_owned()),
             (items > 0).then(|| format!("{} split, up to {} a task", report.split, counted(items, "item"))),
-            Some(format!(
-                "{} × {}",
-                counted(report.methods.len(), "method"),
-                counted(report.tasks.len(), "task")
-            )),
+            (!report.tasks.is_empty()).then(|| {
+                let tasks = counted(report.tasks.len(), "task");
+                format!("{} × {tasks}", counted(report.methods.len(), "method"))
+            }),
             Some(format!("{} scoring", report.scoring)),
             report.precision.map(|precision| precision.to_string()),
             ago,
