@@ -78,7 +78,7 @@ impl Screen for JobsScreen {
         let all = shared.jobs.len();
         let found = self.rows.found;
         let count = if self.rows.is_filtered() { format!("{found} of {all}") } else { all.to_string() };
-        (all > 0).then(|| (count, if all == 1 { "job" } else { "jobs" }))
+        (all > 0).then_some((count, if all == 1 { "job" } else { "jobs" }))
     }
 
     fn is_animating(&self, shared: &Shared) -> bool {
