@@ -278,7 +278,7 @@ fn it_is_started_from_the_screen_and_seen_there() {
     session.see("2 experts");
     // Five fields below are the most steps.
     session.press(&"\x1b[B".repeat(5));
-    session.press("6");
+    session.press("5");
     session.see("2 experts · 10 steps");
     session.press("\r");
     session.see("train-clusters");
