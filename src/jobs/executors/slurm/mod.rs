@@ -38,6 +38,8 @@ const IDS: usize = 400;
 const DELAY: Duration = Duration::from_secs(60);
 /// How long it may take to hand a batch over.
 const HANDING_OVER: Duration = Duration::from_secs(180);
+/// How late a job that was handed over may show in the queue.
+const LATE: Duration = Duration::from_secs(2);
 /// How often a job that reaches its time limit is queued again by itself.
 const REQUEUES: u64 = 3;
 
@@ -276,7 +278,7 @@ impl Executor for Slurm {
             Answer::Known(task, record) => life(job, handle, task, &record),
             Answer::Silent(error) if job.join(WORKER).exists() => Life::Alive(Some(error)),
             Answer::Silent(error) => Life::Waiting(Some(error)),
-            Answer::Unknown(_) if handle.id.is_none() && is_young(job) => {
+            Answer::Unknown(_) if is_young(job, handle) => {
                 Life::Waiting(Some("is being handed over to Slurm".into()))
             }
             Answer::Unknown(_) if job.join(CANCEL).exists() => Life::Stopped,
@@ -431,11 +433,16 @@ fn hint(error: &str) -> String {
     }
 }
 
-/// Whether a job's directory says that it is being handed over, and not for long.
-fn is_young(job: &Path) -> bool {
+/// Whether a job is being handed over, and not for long; or whether the last look at the queue was before that.
+fn is_young(job: &Path, handle: &Handle) -> bool {
     let written = job.join(EXECUTOR).symlink_metadata().and_then(|metadata| metadata.modified());
+    let age = written.map(|time| SystemTime::now().duration_since(time));
+    let limit = match &handle.id {
+        None => HANDING_OVER,
+        Some(_) => poll::last_look(&handle.cluster) + LATE,
+    };
     // The clock of a file server may be ahead.
-    written.is_ok_and(|time| SystemTime::now().duration_since(time).map_or(true, |age| age < HANDING_OVER))
+    age.is_ok_and(|age| age.map_or(true, |age| age < limit))
 }
 
 /// What Slurm's word means for a job that has no result.

@@ -86,6 +86,13 @@ pub fn ended_for(cluster: &str, task: Task) -> Duration {
     queue.ended.entry(task).or_insert_with(Instant::now).elapsed()
 }
 
+/// How long ago this process last looked at the queue.
+pub fn last_look(cluster: &str) -> Duration {
+    let queue = queue(cluster);
+    let queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    queue.asked.map_or(Duration::ZERO, |asked| asked.elapsed())
+}
+
 /// Something was changed: the next look comes soon.
 pub fn changed(cluster: &str) {
     let queue = queue(cluster);
