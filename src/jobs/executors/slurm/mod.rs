@@ -38,8 +38,6 @@ const IDS: usize = 400;
 const DELAY: Duration = Duration::from_secs(60);
 /// How long it may take to hand a batch over.
 const HANDING_OVER: Duration = Duration::from_secs(180);
-/// How late a job that was handed over may show in the queue.
-const LATE: Duration = Duration::from_secs(2);
 /// How often a job that reaches its time limit is queued again by itself.
 const REQUEUES: u64 = 3;
 
@@ -439,7 +437,7 @@ fn is_young(job: &Path, handle: &Handle) -> bool {
     let age = written.map(|time| SystemTime::now().duration_since(time));
     let limit = match &handle.id {
         None => HANDING_OVER,
-        Some(_) => poll::last_look(&handle.cluster) + LATE,
+        Some(_) => poll::last_look(&handle.cluster),
     };
     // The clock of a file server may be ahead.
     age.is_ok_and(|age| age.map_or(true, |age| age < limit))
