@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::library::{
     BaseLocation, BaseSpec, Expert, FetchProgress, Library, fetch_base, locate_base, locate_described,
+    names_base,
 };
-use crate::model::base_shape;
+use crate::model::{ModelFiles, base_shape};
 use crate::outside::write_refusal;
 use crate::{Cancel, Error, Result};
 
@@ -85,7 +86,7 @@ impl Catalog {
     /// Looks at the experts with the base model in mind, where it was chosen or they need it.
     fn judge(&mut self) -> Result<()> {
         let library = &self.library;
-        if self.source.base.is_none() && library.experts.iter().any(Expert::needs_base) {
+        if self.source.base.is_none() && library.experts.iter().any(Expert::depends_on_base) {
             // Which one it is follows from the other experts: it is not settled before these are judged.
             if let Ok(BaseLocation::Found { path, .. }) = self.locate() {
                 self.library.use_base(&path);
@@ -118,6 +119,31 @@ impl Catalog {
             self.library.use_base(&path);
             self.library.keep_to(&shape, &label);
         }
+    }
+
+    /// Compares the copies of the base model's weights that experts have with these, where the base model is on this
+    /// machine and can be read; an expert whose copies differ says so, and one whose copies cannot be read is bad.
+    /// Reads the copies of the experts that `wanted` says, which opening does not.
+    pub fn compare_copies(&mut self, wanted: impl Fn(&Expert) -> bool) {
+        let copied = |expert: &Expert| {
+            expert.is_usable() && expert.replaced.iter().any(|replaced| replaced.copy) && wanted(expert)
+        };
+        if !self.library.experts.iter().any(copied) {
+            return;
+        }
+        let Ok(files) = self.base_here().and_then(|path| ModelFiles::open(&path)) else { return };
+        for expert in self.library.experts.iter_mut().filter(|expert| copied(expert)) {
+            match differing(expert, &files) {
+                Ok(copies) => expert.set_differing(&copies),
+                Err(error) => expert.set_unreadable(error),
+            }
+        }
+    }
+
+    /// Whether an expert names the base model of the library, which is on this machine, as its own.
+    pub fn is_base_of(&self, expert: &Expert) -> bool {
+        let named = |path: &Path| names_base(expert, &self.library.root, path);
+        self.base_here().is_ok_and(|path| named(&path))
     }
 
     fn locate(&self) -> Result<BaseLocation> {
@@ -204,6 +230,23 @@ impl Catalog {
         let default = locate_described(&BaseSpec::smollm2(), &self.library.root);
         matches!(default, Ok(BaseLocation::Found { path: default, .. }) if default == path)
     }
+}
+
+/// The copies of the base model's weights in an expert that differ from these, in words.
+///
+/// # Errors
+/// Of the expert: unreadable files, values that are no numbers. What cannot be read of the base model is a matter of
+/// whoever runs it.
+fn differing(expert: &Expert, base: &ModelFiles) -> Result<Vec<String>> {
+    let adapter = expert.load()?;
+    let mut found = Vec::new();
+    for stored in adapter.replaced.iter().filter(|stored| stored.copy) {
+        let values = stored.values()?;
+        if let Ok(Some(difference)) = base.difference(stored, &values) {
+            found.push(stored.differing(difference));
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -229,6 +229,7 @@ fn library(path: &Path, other_base: Option<&Path>, facts: &mut Vec<Fact>) {
         Err(e) => return facts.push(problem("library", e.to_string())),
     };
     library.compare_with_base();
+    library.compare_copies(|_| true);
     let bad = library.experts.iter().filter(|expert| expert.status_here() == Status::Bad).count();
     let count = library.experts.len();
     let noun = if count == 1 { "expert" } else { "experts" };

@@ -47,6 +47,7 @@ pub fn run(args: &LsArgs, output: &Output) -> Result<()> {
     let mut catalog = args.library.open_compared()?;
     if args.check {
         catalog.library.check_weights(&Cancel::new())?;
+        catalog.compare_copies(|_| true);
     }
     let compared = match args.columns.iter().any(|column| column.compares()) {
         true => {

@@ -32,8 +32,10 @@ struct Document<'a> {
 
 /// Runs the command.
 pub fn run(args: &ShowArgs, output: &Output) -> Result<()> {
-    let library = args.library.open_compared()?;
-    let expert = library.expert(&args.expert)?;
+    let mut library = args.library.open_compared()?;
+    let name = library.expert(&args.expert)?.name.clone();
+    library.compare_copies(|expert| expert.name == name);
+    let expert = library.expert(&name)?;
     if !expert.is_usable() {
         let reason = expert.reason().unwrap_or("it cannot be used");
         return Err(Error::file(&expert.path, reason));

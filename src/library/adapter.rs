@@ -354,6 +354,39 @@ impl Stored {
         self.source.read(self.slot, PARAMETER, &self.name)
     }
 
+    /// ‖copy − base‖ / ‖base‖ of its values and the base model's, both row-major with rows of `width`; `None` where
+    /// they differ by rounding alone: that of its own type, and what `held` says for the values of a row of the base
+    /// model.
+    pub fn difference(
+        &self,
+        copy: &[f32],
+        base: &[f32],
+        width: usize,
+        held: impl Fn(&[f32]) -> Vec<f32>,
+    ) -> Option<f64> {
+        let same = copy.chunks(width.max(1)).zip(base.chunks(width.max(1))).all(|(copy, base)| {
+            let near = |((c, b), held): ((&f32, &f32), f32)| {
+                (c - b).abs() <= self.rounding() * (b.abs() + held) + held + 1e-7
+            };
+            copy.iter().zip(base).zip(held(base)).all(near)
+        });
+        if same {
+            return None;
+        }
+        let square = |v: &mut dyn Iterator<Item = f32>| v.map(|v| f64::from(v) * f64::from(v)).sum::<f64>();
+        let apart = square(&mut copy.iter().zip(base).map(|(c, b)| c - b));
+        Some((apart / square(&mut base.iter().copied()).max(f64::MIN_POSITIVE)).sqrt())
+    }
+
+    /// What a copy that differs is called, by what [`Self::difference`] says.
+    pub fn differing(&self, difference: f64) -> String {
+        format!(
+            "its copy of {}, which differs from the base model's by {:.1} %",
+            self.name,
+            100.0 * difference
+        )
+    }
+
     /// Relative rounding error of the stored type.
     pub fn rounding(&self) -> f32 {
         match self.slot.dtype {

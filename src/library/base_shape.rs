@@ -22,6 +22,8 @@ pub struct BaseShape {
     pub embedding: &'static str,
     /// Path of the head.
     pub head: &'static str,
+    /// Whether the head is the embedding.
+    pub tied: bool,
     /// Number of tokens.
     pub vocab: usize,
     /// Width of the residual stream.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::formats::peft::config::{ConfigNotes, Names, TrainedBiases};
 use super::formats::peft::pairs::{Pair, Parts};
+use super::formats::peft::tied::{alone, is_table};
 use super::selection::{Rules, is_at_or_below, is_elsewhere};
 use super::{AdapterConfig, BaseShape, Expert};
 use crate::module_path::{ModuleNames, ModulePath};
@@ -53,27 +54,50 @@ pub(super) fn absent(notes: &ConfigNotes, config: &AdapterConfig, parts: &Parts)
             "the configuration says a bias of B (lora_bias), and the file has none{at}: it is zero, as in PEFT"
         ));
     }
-    let untrained = |(key, ids): &&(Option<String>, Vec<u32>)| {
-        let is = |name: &str| parts.tokens.iter().any(|rows| rows.names().end_with(name));
-        !ids.is_empty() && !key.as_deref().map_or(!parts.tokens.is_empty(), is)
+    let shared = notes.selection.shared_tokens.as_deref();
+    let absent = |(key, ids): &&(Option<String>, Vec<u32>)| {
+        !ids.is_empty() && !has_rows(parts, key.as_deref()) && (key.is_none() || key.as_deref() != shared)
     };
-    let tokens = notes.tokens.iter().filter(untrained);
+    let tokens = notes.tokens.iter().filter(absent);
     if let Some(names) = some(tokens.map(|(key, _)| key.as_deref().unwrap_or("the embedding"))) {
-        lines.push(format!(
-            "the configuration says trained tokens (trainable_token_indices) of {names}, and the file has none: {UNSAVED}"
-        ));
+        lines.push(untrained(&names));
     }
     lines
+}
+
+/// Whether the file has rows of what `trainable_token_indices` calls so, or of anything where it names nothing.
+fn has_rows(parts: &Parts, key: Option<&str>) -> bool {
+    let is = |name: &str| parts.tokens.iter().any(|rows| rows.names().end_with(name));
+    key.map_or(!parts.tokens.is_empty(), is)
+}
+
+/// The head whose tokens may be those of the embedding: see [`super::formats::peft::config::Selection`].
+pub(super) fn shared_tokens(notes: &ConfigNotes, parts: &Parts) -> Option<String> {
+    let keys = || notes.tokens.iter().filter_map(|(key, ids)| Some((key.as_deref()?, ids)));
+    let is = |key: &str, kind: &str| ModulePath::new(key).kind() == kind;
+    let (_, trained) = keys().find(|(key, _)| is(key, "embed_tokens") && has_rows(parts, Some(key)))?;
+    let same =
+        |(key, ids): &(&str, &Vec<u32>)| is(key, "lm_head") && *ids == trained && !has_rows(parts, Some(key));
+    keys().find(same).map(|(key, _)| key.to_string())
 }
 
 /// What seems to be missing as long as the base model is not known.
 pub(super) fn supposed(notes: &ConfigNotes, parts: &Parts, rules: &Rules<'_>) -> Vec<String> {
     let selection = &notes.selection;
     let mut lines = Vec::new();
+    let alone = alone(selection, parts);
     if let Names::List(names) = &selection.targets
-        && let Some(names) = some(rules.missing(names, parts))
+        && let Some(names) =
+            some(rules.missing(names, parts).into_iter().filter(|name| alone.is_none() || !is_table(name)))
     {
         lines.push(untargeted(&names));
+    }
+    if let Some((pair, other)) = alone {
+        lines.push(format!(
+            "the configuration ties the head to the embedding (ensure_weight_tying), and the file has LoRA of {} alone: if \
+             they are one table in the base model, {other} gets the same, as in PEFT",
+            pair.module
+        ));
     }
     let absent = |name: &&String| {
         let is = |module: ModuleNames<'_>| module.any(|path| is_at_or_below(path, name));
@@ -120,6 +144,9 @@ pub(super) fn absent_in_base(expert: &Expert, base: &BaseShape) -> Vec<String> {
     }
     let replaced: HashSet<&str> = expert.replaced.iter().map(|replaced| replaced.name.as_str()).collect();
     let there = |name: &str| !name.ends_with(".bias") || base.biases.contains(name);
+    // PEFT ties the two whichever is saved, and looks for both in the file.
+    let tied = selection.tied && base.tied && selection.saves.iter().any(|saved| is_table(saved));
+    let tables = [base.embedding, base.head];
     let saved = |name: &&str| {
         let owner = name.rsplit_once('.').map_or(*name, |(owner, _)| owner);
         let file = in_file(owner);
@@ -128,11 +155,13 @@ pub(super) fn absent_in_base(expert: &Expert, base: &BaseShape) -> Vec<String> {
                 && (is_at_or_below(owner, saved)
                     || file.as_deref().is_some_and(|file| is_at_or_below(file, saved)))
         };
-        selection.saves.iter().take(MAX_SAVED).any(means) && there(name) && !replaced.contains(name)
+        let means = tied && tables.contains(&owner) || selection.saves.iter().take(MAX_SAVED).any(means);
+        means && there(name) && !replaced.contains(name)
     };
     let absent = sorted(base.parameters.keys().map(String::as_str).filter(saved));
     lines.extend(some(absent).map(|names| unsaved(&names)));
 
+    lines.extend(selection.shared_tokens.as_deref().filter(|_| !base.tied).map(untrained));
     let trained = |name: &&str| match selection.biases {
         TrainedBiases::None => false,
         TrainedBiases::All => true,
@@ -154,6 +183,12 @@ fn sorted<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut names: Vec<&str> = names.collect();
     names.sort_unstable_by(|a, b| natural(a, b));
     names
+}
+
+fn untrained(names: &str) -> String {
+    format!(
+        "the configuration says trained tokens (trainable_token_indices) of {names}, and the file has none: {UNSAVED}"
+    )
 }
 
 fn untargeted(names: &str) -> String {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::formats::peft::config::Selection;
-use super::formats::{BaseTraits, Format};
+use super::formats::{BaseTraits, Format, file_name};
 use super::shortfall::{Lacks, Shortfall};
 use super::{AdapterConfig, Provenance};
+use crate::Error;
 use crate::module_path::ModuleNames;
 
 /// Whether an expert can be used.
@@ -192,6 +193,44 @@ impl Expert {
     /// Whether it is bad only because the base model is not known: see [`super::Library::use_base`].
     pub fn needs_base(&self) -> bool {
         matches!(self.standing, Standing::NeedsBase { .. })
+    }
+
+    /// Whether the base model decides what its weights are.
+    pub fn depends_on_base(&self) -> bool {
+        self.needs_base() || self.base.is_some() || self.selection.as_ref().is_some_and(|s| s.tied)
+    }
+
+    /// Makes it bad because of what kept its weights from being read.
+    pub fn set_unreadable(&mut self, error: Error) {
+        let reason = match error {
+            // As all reasons, without the folder, which is the expert's.
+            Error::File { path, problem } => format!("{} {problem}", file_name(&path)),
+            other => other.to_string(),
+        };
+        self.standing = Standing::Bad { reason };
+    }
+
+    /// Says of a usable expert which of its copies of the base model's weights differ from these, if any do.
+    pub fn set_differing(&mut self, copies: &[String]) {
+        if copies.is_empty() {
+            return;
+        }
+        let shortfall = match &mut self.standing {
+            Standing::NeedsBase { .. } | Standing::Bad { .. } => return,
+            Standing::Misfit { partial, .. } => partial.get_or_insert_default(),
+            Standing::Partial(shortfall) => shortfall,
+            whole @ Standing::Whole => {
+                *whole = Standing::Partial(Shortfall::default());
+                let Standing::Partial(shortfall) = whole else { return };
+                shortfall
+            }
+        };
+        let before = match (&self.lacks.unrouted, shortfall.reason.is_empty()) {
+            (_, true) => "not applied by Arrow: ",
+            (Some(_), _) => ", ",
+            (None, _) => "; not applied by Arrow: ",
+        };
+        shortfall.reason += &format!("{before}{}", copies.join(", "));
     }
 
     /// Makes a usable expert a misfit, or takes that back. A bad one stays bad.

@@ -32,7 +32,7 @@ fn examine(expert: &mut Expert) -> Result<Standing, String> {
     read_provenance(expert);
     expert.format = Format::expected(&expert.path);
     let (format, opened) = formats::open(&expert.path, expert.base.as_ref())?;
-    let Opened { config, notes, files, parts, task, warnings, needs_base, architecture } = opened;
+    let Opened { config, mut notes, files, parts, task, warnings, needs_base, architecture } = opened;
     expert.format = format;
     expert.config = config;
     expert.bytes = files.bytes;
@@ -42,6 +42,7 @@ fn examine(expert: &mut Expert) -> Result<Standing, String> {
     if let Some(task) = task {
         expert.provenance.get_or_insert_default().task.get_or_insert(task);
     }
+    notes.selection.shared_tokens = declared::shared_tokens(&notes, &parts);
     let mut partly = notes.doubts.clone();
     expert.modules = shapes(&expert.config, &notes, &parts, &mut partly, &mut expert.warnings);
     expert.dtype = dtype(&parts.pairs);
@@ -65,7 +66,6 @@ fn examine(expert: &mut Expert) -> Result<Standing, String> {
     let supposed = declared::supposed(&notes, &parts, &rules);
     (expert.replaced, expert.tokens) = (replaced(&parts), tokens(&notes, &parts));
     let unrouted = not_routed(&parts);
-    let mut notes = notes;
     let selection = std::mem::take(&mut notes.selection);
     partly.extend(not_applied(&notes, parts));
     expert.selection = Some(Arc::new(selection));

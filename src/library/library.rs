@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::base_consistency;
-use super::formats::{BaseTraits, file_name};
+use super::formats::BaseTraits;
 use super::inspect::inspect;
 use super::scan::{Fingerprint, fingerprint, scan};
 use super::state_dir::{can_write, state_dir};
-use super::{BaseShape, Expert, Manifest, Skipped, Standing};
+use super::{BaseShape, Expert, Manifest, Skipped};
 use crate::named::{find_name, nearest};
 use crate::{Cancel, Error, Result};
 
@@ -76,14 +76,13 @@ impl Library {
 
     /// Looks again at the experts that depend on the base model, now that this one is chosen: on its heads, by
     /// which llama.cpp reorders attention rows, or on whether its head is its embedding, which MLX-LM's LoRA of
-    /// the embedding then adapts too.
+    /// the embedding then adapts too, and PEFT's with `ensure_weight_tying`.
     pub fn use_base(&mut self, base: &Path) {
-        let depends = |expert: &Expert| expert.needs_base() || expert.base.is_some();
-        if !self.experts.iter().any(depends) {
+        if !self.experts.iter().any(Expert::depends_on_base) {
             return;
         }
         let base = BaseTraits::of(base);
-        for expert in self.experts.iter_mut().filter(|expert| depends(expert)) {
+        for expert in self.experts.iter_mut().filter(|expert| expert.depends_on_base()) {
             *expert = inspect(expert.path.clone(), expert.name.clone(), base);
         }
         self.agree_on_base();
@@ -99,12 +98,7 @@ impl Library {
         usable.try_for_each(|expert| {
             cancel.check()?;
             if let Err(error) = expert.load().and_then(|adapter| adapter.check_finite()) {
-                let reason = match error {
-                    // As all reasons, without the folder, which is the expert's.
-                    Error::File { path, problem } => format!("{} {problem}", file_name(&path)),
-                    other => other.to_string(),
-                };
-                expert.standing = Standing::Bad { reason };
+                expert.set_unreadable(error);
             }
             Ok(())
         })

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::methods::MergeMethod;
 use super::{MergeSpec, Modules};
 use crate::catalog::Catalog;
-use crate::library::{Adapter, Expert, MergedExpert, ModuleShape};
+use crate::library::{Adapter, Expert, MergedExpert, ModuleShape, Stored, fit_base};
+use crate::model::{ModelFiles, base_shape};
 use crate::module_path::ModulePath;
 use crate::named::{find_name, split_names};
-use crate::text::counted;
+use crate::text::{counted, short};
 use crate::{Error, Result};
 
 /// An expert and its part in the sum.
@@ -109,6 +110,7 @@ pub(super) fn select<'a>(library: &'a Catalog, spec: &MergeSpec) -> Result<Selec
     let open = |(expert, weight): (&'a Expert, f64)| -> Result<Selected<'a>> {
         let adapter = expert.load()?;
         plain(expert, &adapter)?;
+        same_copies(library, expert, &adapter)?;
         let (sha256, config_sha256) = (adapter.sha256()?, adapter.settings_sha256()?);
         Ok(Selected { expert, adapter, weight, sha256, config_sha256 })
     };
@@ -152,8 +154,7 @@ fn named<'a>(library: &'a Catalog, texts: &[String]) -> Result<Vec<&'a Expert>> 
             if let Some(reason) = expert.reason().filter(|_| !expert.is_usable()) {
                 return Err(Error::file(&expert.path, reason));
             }
-            // Without a chosen base model, experts of any one can be merged with each other.
-            if let Some(misfit) = expert.misfit().filter(|_| library.chosen_base().is_some()) {
+            if let Some(misfit) = misfit(library, expert) {
                 return Err(Error::file(&expert.path, misfit));
             }
             if experts.iter().any(|known| known.name == expert.name) {
@@ -166,6 +167,20 @@ fn named<'a>(library: &'a Catalog, texts: &[String]) -> Result<Vec<&'a Expert>> 
         return Err(Error::usage("--experts is empty"));
     }
     Ok(experts)
+}
+
+/// Why an expert does not fit the base model that was chosen, or that it names and that is the library's. Experts of any
+/// other can be merged with each other.
+fn misfit(library: &Catalog, expert: &Expert) -> Option<String> {
+    if library.chosen_base().is_some() {
+        return expert.misfit().map(String::from);
+    }
+    if !library.is_base_of(expert) {
+        return None;
+    }
+    let (path, label) = (library.base_here().ok()?, library.base_label()?);
+    let why = fit_base(expert, &base_shape(&path).ok()?).err()?;
+    Some(format!("does not fit the base model {label}: {why}"))
 }
 
 fn weights(spec: &MergeSpec, experts: usize) -> Result<Vec<f64>> {
@@ -233,6 +248,33 @@ fn plain(expert: &Expert, adapter: &Adapter) -> Result<()> {
         return Ok(());
     };
     Err(Error::file(&expert.path, format!("has {more}, which a merged LoRA cannot have: leave it out")))
+}
+
+/// Copies of the base model's weights may be left out of a merged LoRA, as long as they are these weights.
+fn same_copies(library: &Catalog, expert: &Expert, adapter: &Adapter) -> Result<()> {
+    let Some(copy) = adapter.replaced.iter().find(|stored| stored.copy) else { return Ok(()) };
+    let bad = |problem: String| Err(Error::file(&expert.path, problem));
+    let files = library.base_here().and_then(|path| ModelFiles::open(&path));
+    let files = files.ok().filter(|files| fit_base(expert, &files.spec.base_shape()).is_ok());
+    let Some(files) = files else {
+        return bad(format!(
+            "has a copy of {}, which a merged LoRA cannot have; whether it is the base model's can be seen only beside \
+             that: give --base",
+            short(&copy.name)
+        ));
+    };
+    let name = |stored: &Stored| short(&stored.name);
+    for stored in adapter.replaced.iter().filter(|stored| stored.copy) {
+        if let Some(difference) = files.difference(stored, &stored.values()?)? {
+            return bad(format!(
+                "has a replaced {} (a copy that differs from the base model's by {:.1} %), which a merged LoRA cannot have: \
+                 leave it out",
+                name(stored),
+                100.0 * difference
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn warnings(experts: &[&Expert], method: MergeMethod) -> Vec<String> {

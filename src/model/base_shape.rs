@@ -36,6 +36,7 @@ impl DecoderSpec {
         let mut shape = BaseShape {
             embedding: n.embed,
             head: n.head,
+            tied: self.tied,
             vocab,
             hidden,
             architecture: families::architecture(&self.family),

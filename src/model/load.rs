@@ -18,6 +18,7 @@ use super::precision::Precision;
 use super::rope::Rope;
 use super::spec::{BlockKind, DecoderSpec, MlpLayout, NormKind, QkvLayout};
 use super::tokenizer::{Legacy, SideFiles, Tokenizer};
+use crate::library::Stored;
 use crate::memory::{available, size};
 use crate::{Cancel, Error, Result};
 
@@ -198,6 +199,25 @@ impl ModelFiles {
             weights.tensor(&spec, &name, &shape)?;
         }
         Ok(Self { path: path.to_path_buf(), weights, config, spec, warnings, tokenizer: OnceCell::new() })
+    }
+
+    /// How much a copy of one of its tensors differs from it: see [`Stored::difference`]. `values` are the copy's, as
+    /// [`Stored::values`] gives them. `None` too for a tensor that it does not have.
+    ///
+    /// # Errors
+    /// Unreadable files; values that are not finite.
+    pub fn difference(&self, copy: &Stored, values: &[f32]) -> Result<Option<f64>> {
+        let spec = &self.spec;
+        let name = match copy.name.rsplit_once('.') {
+            Some((owner, leaf)) if spec.tied && owner == spec.names.head => {
+                format!("{}.{leaf}", spec.names.embed)
+            }
+            _ => copy.name.clone(),
+        };
+        let Ok(tensor) = self.weights.tensor(spec, &name, &copy.shape) else { return Ok(None) };
+        let base = tensor.values()?;
+        let held = |row: &[f32]| tensor.rounding(row);
+        Ok(copy.difference(values, &base, tensor.columns, held))
     }
 
     fn read_tokenizer(&self) -> Result<Tokenizer, String> {

@@ -127,11 +127,7 @@ impl Replaced {
             if stored.copy {
                 let difference = difference(places, *place, stored).map_err(|e| e.to_string())?;
                 let Some(difference) = difference else { continue };
-                differing = Some(format!(
-                    "its copy of {}, which differs from the base model's by {:.1} %",
-                    stored.name,
-                    100.0 * difference
-                ));
+                differing = Some(stored.differing(difference));
             } else {
                 // Only to see that it can be read.
                 stored.values().map_err(|e| e.to_string())?;
@@ -179,18 +175,7 @@ fn difference(places: &Places, place: Place, stored: &Stored) -> Result<Option<f
     let (copy, base) = (places.read(place, stored)?, places.base(place)?);
     let linear = places.linear(place);
     let width = linear.map_or(base.len(), |linear| linear.in_features).max(1);
-    let same = copy.chunks(width).zip(base.chunks(width)).all(|(copy, base)| {
-        // The base model's weights are rounded where they are held in few bits.
-        let held = linear.map_or_else(|| vec![0.0; width], |linear| linear.rounding(base));
-        let near = |((c, b), held): ((&f32, &f32), f32)| {
-            (c - b).abs() <= stored.rounding() * (b.abs() + held) + held + 1e-7
-        };
-        copy.iter().zip(base).zip(held).all(near)
-    });
-    if same {
-        return Ok(None);
-    }
-    let square = |v: &mut dyn Iterator<Item = f32>| v.map(|v| f64::from(v) * f64::from(v)).sum::<f64>();
-    let apart = square(&mut copy.iter().zip(&base).map(|(c, b)| c - b));
-    Ok(Some((apart / square(&mut base.iter().copied()).max(f64::MIN_POSITIVE)).sqrt()))
+    // The base model's weights are rounded where they are held in few bits.
+    let held = |row: &[f32]| linear.map_or_else(|| vec![0.0; row.len()], |linear| linear.rounding(row));
+    Ok(stored.difference(&copy, &base, width, held))
 }

@@ -260,3 +260,84 @@ fn unknown_keys_of_a_configuration_are_one_line_and_no_error() {
         assert_eq!((output.status.code(), lines.count()), (Some(0), 1), "{stdout}");
     }
 }
+
+/// PEFT writes the base model's weights along with an adapted head or embedding, and loads what the file has.
+#[test]
+fn a_copy_of_the_base_model_s_weights_that_is_another_is_told_and_not_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("lib");
+    let weights = candle_core::safetensors::load(base().join("model.safetensors"), &Device::Cpu).unwrap();
+    let q = format!("{}.base_layer.weight", LAYERS[0]);
+    for (name, tensor, factor) in [
+        ("same", "lm_head.base_layer.weight", 1.0),
+        ("head", "lm_head.base_layer.weight", 1.3),
+        ("q", q.as_str(), 1.3),
+        ("nan", "lm_head.base_layer.weight", f64::NAN),
+    ] {
+        write(&root, name, json!({}), &[]);
+        let file = root.join(name).join("adapter_model.safetensors");
+        let mut tensors = candle_core::safetensors::load(&file, &Device::Cpu).unwrap();
+        let copied = &weights[&tensor.replace(".base_layer", "")];
+        tensors.insert(format!("base_model.model.{tensor}"), copied.affine(factor, 0.0).unwrap());
+        candle_core::safetensors::save(&tensors, &file).unwrap();
+        let line = format!("its copy of {}, which differs from", tensor.replace(".base_layer", ""));
+        for command in [&["show", "lib", name][..], &["doctor", "lib"], &["ls", "lib", "--check"]] {
+            let said = said(command, folder.path());
+            assert_eq!(said.contains(&line), ["head", "q"].contains(&name), "{command:?} {name}:\n{said}");
+            assert!(!said.contains(&line) || said.contains("by 30.0 %"), "{said}");
+            assert_eq!(said.contains("NaN or infinite"), name == "nan", "{command:?} {name}:\n{said}");
+        }
+        let routed = said(&["route", "lib", "--tokens", "5,9", "--router", "arrow"], folder.path());
+        assert_eq!(routed.contains(&line), ["head", "q"].contains(&name), "{name}: {routed}");
+        for known in [false, true] {
+            let spec = MergeSpec {
+                experts: vec![name.into()],
+                method: MergeMethod::CAT,
+                name: "out".into(),
+                ..MergeSpec::default()
+            };
+            let library = Catalog::open(&root, known.then(base).as_deref()).unwrap();
+            let merged = merge(&library, &spec, &mut |_, _| {}, &Cancel::new());
+            let expected = match (name, known) {
+                ("same", true) => "",
+                (_, false) => "whether it is the base model's can be seen only beside that: give --base",
+                ("nan", true) => "has NaN or infinite weights",
+                ("q", true) => "has a replaced model.layers.0.self_attn.q_proj.weight (a copy that differs",
+                _ => "has a replaced lm_head.weight (a copy that differs from the base model's by 30.0 %)",
+            };
+            let error = merged.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            assert_eq!(merged.is_ok(), expected.is_empty(), "{name} {known}: {error}");
+            assert!(error.contains(expected), "{name} {known}: {error}");
+            assert_eq!(root.join("out").exists(), expected.is_empty());
+        }
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+}
+
+/// The base model that an expert names, where it is there, is as good as one that is given.
+#[test]
+fn an_expert_that_does_not_fit_the_base_model_that_it_names_is_not_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = base().to_string_lossy().into_owned();
+    for (name, size) in [("fits", (16, 16)), ("wide", (32, 16))] {
+        let root = folder.path().join(name);
+        let expert = root.join(name);
+        std::fs::create_dir_all(&root).unwrap();
+        write_expert(&expert, &[lora(LAYERS[0], 2, size, |i| i as f32, |_| 0.5)], 4.0);
+        let path = expert.join("adapter_config.json");
+        let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        config["base_model_name_or_path"] = named.clone().into();
+        std::fs::write(path, config.to_string()).unwrap();
+        let spec = MergeSpec {
+            experts: vec![name.into()],
+            method: MergeMethod::CAT,
+            name: "out".into(),
+            ..MergeSpec::default()
+        };
+        let merged = merge(&Catalog::open(&root, None).unwrap(), &spec, &mut |_, _| {}, &Cancel::new());
+        let error = merged.err().map(|error| error.to_string());
+        assert_eq!(error.is_none(), name == "fits", "{error:?}");
+        assert!(error.is_none_or(|error| error.contains("does not fit the base model base: model.layers.0")));
+        assert_eq!(root.join("out").exists(), name == "fits");
+    }
+}

@@ -182,6 +182,13 @@ pub(in crate::library) fn names_local_base(expert: &Expert, root: &Path) -> bool
     expert.config.base.as_deref().is_some_and(|name| named_by_expert(name, expert, root).is_some())
 }
 
+/// Whether the base model at `path` is the one that an expert names.
+pub fn names_base(expert: &Expert, root: &Path, path: &Path) -> bool {
+    let named = expert.config.base.as_deref().and_then(|name| named_by_expert(name, expert, root));
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    named.is_some_and(|named| real(&first_part(&named)) == real(path))
+}
+
 /// A local path, or a cached hub repository. What only an adapter names is never downloaded.
 fn named_by_expert(name: &str, expert: &Expert, root: &Path) -> Option<PathBuf> {
     let usable = |path: &PathBuf| is_model_folder(path) || path.is_file() && is_gguf(path);

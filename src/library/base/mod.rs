@@ -15,6 +15,6 @@ mod tests;
 pub(crate) use cache::verified_sha256;
 pub use fetch::fetch_base;
 pub(crate) use locate::check_model;
-pub use locate::{BaseLocation, locate_base, locate_described};
+pub use locate::{BaseLocation, locate_base, locate_described, names_base};
 pub(super) use locate::{fits_default, names_local_base};
 pub use progress::{FetchPhase, FetchProgress};

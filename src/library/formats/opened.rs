@@ -111,17 +111,24 @@ pub(super) fn transposed<'a>(
 ) -> Result<TensorInfo<'a>, String> {
     let size = |value: u64| usize::try_from(value).map_err(|_| "is too large for this machine".to_string());
     let (rows, columns) = (size(tensor.columns)?, size(tensor.rows)?);
-    let view = match files.view(tensor.place) {
-        Some(View::Steps { steps: (down, right), .. }) => View::Steps { rows, columns, steps: (right, down) },
-        Some(_) => return Err("has an order of values that cannot be transposed".into()),
-        None => View::transposed(rows, columns),
-    };
-    let place = files.place(tensor.place.file, view)?;
+    let place = files.transposed(tensor.place, rows, columns)?;
     let shape = [tensor.columns, tensor.rows];
     Ok(TensorInfo::new(name, tensor.dtype, &shape, (tensor.start, tensor.end), place))
 }
 
 impl Files {
+    /// The place of a tensor that is read as its transpose, `rows × columns`.
+    pub fn transposed(&mut self, place: Place, rows: usize, columns: usize) -> Result<Place, String> {
+        let view = match self.view(place) {
+            Some(View::Steps { steps: (down, right), .. }) => {
+                View::Steps { rows, columns, steps: (right, down) }
+            }
+            Some(_) => return Err("has an order of values that cannot be transposed".into()),
+            None => View::transposed(rows, columns),
+        };
+        self.place(place.file, view)
+    }
+
     /// The order of values of a tensor, where it is not row after row.
     pub fn view(&self, place: Place) -> Option<View> {
         let index = (place.view as usize).checked_sub(1)?;

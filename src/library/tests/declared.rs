@@ -7,9 +7,14 @@ use crate::library::{BaseShape, Library, Status};
 
 /// A tiny base model whose q_proj maps 3 to 4 features, in two layers.
 fn base(family: &str) -> BaseShape {
+    with_head(family, false)
+}
+
+/// The same; its head is its embedding (`tied`) or not.
+fn with_head(family: &str, tied: bool) -> BaseShape {
     crate::model::described(json!({
         "model_type": family, "hidden_size": 3, "num_attention_heads": 2, "head_dim": 2, "num_key_value_heads": 1,
-        "intermediate_size": 5, "num_hidden_layers": 2, "vocab_size": 9, "tie_word_embeddings": false,
+        "intermediate_size": 5, "num_hidden_layers": 2, "vocab_size": 9, "tie_word_embeddings": tied,
     }))
     .base_shape()
 }
@@ -203,6 +208,66 @@ fn the_base_model_decides_what_is_missing() {
         told.contains("targets model.layers.1.self_attn.q_proj, and the file has no LoRA there"),
         "{told}"
     );
+}
+
+/// What PEFT does with these files: with the first of each it fails (KeyError), with the second it does not.
+#[test]
+fn a_head_that_is_the_embedding_is_saved_with_it_and_shares_its_tokens() {
+    const EMBED: &str = "model.embed_tokens.weight";
+    const HEAD: &str = "lm_head.weight";
+    const DELTA: &str = "model.embed_tokens.token_adapter.trainable_tokens_delta";
+    let saved = |tied: bool, module: &str| json!({"modules_to_save": [module], "ensure_weight_tying": tied});
+    let tokens = |head: Value| json!({"trainable_token_indices": {"embed_tokens": [3, 5], "lm_head": head}});
+    let table: &[usize] = &[9, 3];
+    let rows: &[usize] = &[2, 3];
+    for (tied, changes, more, expected) in [
+        (
+            true,
+            saved(true, "model.embed_tokens"),
+            &[(EMBED, table)][..],
+            Some("saves lm_head.weight (modules_to_save)"),
+        ),
+        (true, saved(true, "lm_head"), &[(EMBED, table)], Some("saves lm_head.weight (modules_to_save)")),
+        (
+            true,
+            saved(true, "lm_head"),
+            &[(HEAD, table)],
+            Some("saves model.embed_tokens.weight (modules_to_save)"),
+        ),
+        (
+            true,
+            saved(true, "embed_tokens"),
+            &[(HEAD, table)],
+            Some("saves model.embed_tokens.weight (modules_to_save)"),
+        ),
+        (true, saved(true, "embed_tokens"), &[(EMBED, table), (HEAD, table)], None),
+        (true, saved(false, "embed_tokens"), &[(EMBED, table)], None),
+        (false, saved(true, "embed_tokens"), &[(EMBED, table)], None),
+        (true, tokens(json!([3, 5])), &[(DELTA, rows)], None),
+        (
+            true,
+            tokens(json!([3])),
+            &[(DELTA, rows)],
+            Some("(trainable_token_indices) of lm_head, and the file has none"),
+        ),
+        (
+            false,
+            tokens(json!([3, 5])),
+            &[(DELTA, rows)],
+            Some("(trainable_token_indices) of lm_head, and the file has none"),
+        ),
+    ] {
+        let (_root, mut library) = library(changes.clone(), more);
+        library.keep_to(&with_head("llama", tied), "tiny");
+        let expert = &library.experts[0];
+        let told = expert.not_applied(false);
+        assert_eq!(expert.misfit(), None, "{changes}");
+        assert_eq!(told.is_some(), expected.is_some(), "{tied} {changes}: {told:?}");
+        assert!(
+            told.unwrap_or_default().contains(expected.unwrap_or_default()),
+            "{tied} {changes}: {told:?}"
+        );
+    }
 }
 
 #[test]

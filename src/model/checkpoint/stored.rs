@@ -126,6 +126,22 @@ impl Stored<'_> {
         Err((self.error)(format!("has the value {bad}: the model is damaged")))
     }
 
+    /// By how much values of a row may differ from what they were before they were stored.
+    pub fn rounding(&self, row: &[f32]) -> Vec<f32> {
+        let relative = match self.kind {
+            GgmlDType::F32 => 0.0,
+            GgmlDType::F16 => 1.0 / 1024.0,
+            GgmlDType::BF16 => 1.0 / 128.0,
+            kind => {
+                // A block has whole numbers of so many bits for its largest value.
+                let bits = (8 * kind.type_size() / kind.block_size()).clamp(2, 8);
+                let largest = row.iter().fold(0f32, |most, v| most.max(v.abs()));
+                return vec![largest / ((1u32 << (bits - 1)) - 1) as f32; row.len()];
+            }
+        };
+        row.iter().map(|v| relative * v.abs()).collect()
+    }
+
     /// Whether another tensor of the same shape has the same values.
     ///
     /// # Errors

@@ -76,6 +76,9 @@ pub struct Selection {
     pub(in crate::library) tied: bool,
     /// `bias`: which biases of the base model are trained.
     pub(in crate::library) biases: TrainedBiases,
+    /// What `trainable_token_indices` calls a head whose tokens are those of the embedding, and of which the file has no
+    /// rows: one that is the embedding shares its rows.
+    pub(in crate::library) shared_tokens: Option<String>,
     /// `target_parameters`, which get LoRA whatever the targets are. The `weight` of a linear layer is one.
     pub(in crate::library) parameters: Vec<String>,
 }
@@ -214,6 +217,7 @@ pub(in crate::library) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, C
             layers_pattern: raw.layers_pattern.0.into_iter().filter(|pattern| !pattern.is_empty()).collect(),
             tied: raw.tied.0,
             biases,
+            shared_tokens: None,
             parameters: raw.stacked.0.clone(),
         },
         stacked: raw.stacked.0,

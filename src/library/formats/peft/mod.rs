@@ -4,6 +4,7 @@
 pub(in crate::library) mod config;
 pub(in crate::library) mod pairs;
 pub(in crate::library) mod pattern;
+pub(in crate::library) mod tied;
 pub(in crate::library) mod variants;
 
 use std::borrow::Cow;
@@ -50,7 +51,7 @@ pub(super) const FORMAT: AdapterFormat = AdapterFormat {
         ],
     ],
     marks: &[CONFIG],
-    open_folder: |folder, _| Some(open(folder)),
+    open_folder: |folder, base| Some(open(folder).and_then(|opened| tied::share(opened, base))),
     watched: &[CONFIG, WEIGHTS, INDEX],
     weights: Some(WEIGHTS),
     shards: &["safetensors"],
@@ -66,9 +67,10 @@ pub(super) const BIN_FORMAT: AdapterFormat = AdapterFormat {
          before PyTorch 1.6 are not read",
     ]],
     marks: &[CONFIG, BIN],
-    open_folder: |folder, _| {
+    open_folder: |folder, base| {
         let (config, notes) = read_config(&folder.join(CONFIG)).ok()?;
-        (!has_safetensors(folder)).then(|| open_bin(folder, config, notes))
+        let open = || open_bin(folder, config, notes).and_then(|opened| tied::share(opened, base));
+        (!has_safetensors(folder)).then(open)
     },
     watched: &[BIN],
     ..AdapterFormat::new("peft-bin", "PEFT .bin")

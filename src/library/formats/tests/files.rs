@@ -337,3 +337,67 @@ fn checkpoints_of_mttl_tell_what_is_missing() {
             .contains("mttl_config.json cannot be used")
     );
 }
+
+/// PEFT's parameters: the head's `lora_A` is `lora_embedding_B` turned round, its `lora_B` `lora_embedding_A`.
+#[test]
+fn lora_of_one_of_two_tied_tables_is_that_of_the_other() {
+    const EMBED: &str = "model.embed_tokens";
+    let embedding: [(String, &[usize]); 2] =
+        [(format!("{EMBED}.lora_embedding_A"), &[2, 5]), (format!("{EMBED}.lora_embedding_B"), &[3, 2])];
+    let head: [(String, &[usize]); 2] =
+        [("lm_head.lora_A.weight".into(), &[2, 3]), ("lm_head.lora_B.weight".into(), &[5, 2])];
+    let (straight, turned) = ([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [0, 2, 4, 6, 8, 1, 3, 5, 7, 9]);
+    let (tall, flat) = ([0, 1, 2, 3, 4, 5], [0, 3, 1, 4, 2, 5]);
+    let (back, upright) = ([0, 5, 1, 6, 2, 7, 3, 8, 4, 9], [0, 2, 4, 1, 3, 5]);
+    // A and B of the embedding, then of the head.
+    for (tensors, file, expected) in [
+        (&embedding, EMBED, [&straight[..], &tall, &upright, &back]),
+        (&head, "lm_head", [&turned[..], &flat, &tall, &straight]),
+    ] {
+        let tensors: Vec<(&str, &[usize])> = tensors.iter().map(|(name, shape)| (&**name, *shape)).collect();
+        let config = |tied: bool| {
+            json!({
+                "peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": [EMBED], "ensure_weight_tying": tied,
+            })
+            .to_string()
+        };
+        for (asked, tied) in [(true, true), (true, false), (false, true)] {
+            let weights = safetensors(&tensors);
+            let (root, _) = folder(&[
+                ("adapter_config.json", config(asked).as_bytes()),
+                ("adapter_model.safetensors", &weights),
+            ]);
+            let base = root.path().join(".base");
+            fs::create_dir(&base).unwrap();
+            let model = json!({
+                "model_type": "llama", "tie_word_embeddings": tied, "vocab_size": 5, "hidden_size": 3,
+            });
+            fs::write(base.join("config.json"), model.to_string()).unwrap();
+            let mut library = Library::open(root.path()).unwrap();
+            assert_eq!(library.experts[0].modules.len(), 1);
+            let told = library.experts[0].reason().unwrap_or_default().to_string();
+            assert_eq!(told.contains("if they are one table in the base model"), asked, "{told}");
+            library.use_base(&base);
+            let expert = &library.experts[0];
+            let modules = expert.load().unwrap().modules;
+            let told = expert.reason().unwrap_or_default();
+            if !(asked && tied) {
+                assert_eq!((modules.len(), told.contains("gets the same, as in PEFT")), (1, asked), "{told}");
+                continue;
+            }
+            assert!(
+                told.contains(&format!("LoRA of {file} alone: ")) && told.contains("gets the same"),
+                "{told}"
+            );
+            assert!(!told.contains("targets"), "{told}");
+            let at = |module: &str| modules.iter().find(|m| m.shape.module == module).unwrap();
+            let (embedding, head) = (at(EMBED), at("lm_head"));
+            assert_eq!((embedding.shape.embedding, head.shape.embedding), (true, false));
+            assert_eq!((embedding.shape.in_features, head.shape.in_features), (5, 3));
+            assert_eq!((embedding.shape.scale, head.shape.scale), (2.0, 2.0));
+            let found = [embedding.a(), embedding.b(), head.a(), head.b()].map(Result::unwrap);
+            let expected = expected.map(|values| values.iter().map(|&v| v as f32).collect::<Vec<_>>());
+            assert_eq!(found, expected, "{file}");
+        }
+    }
+}
