@@ -33,9 +33,10 @@ struct Document<'a> {
 /// Runs the command.
 pub fn run(args: &ShowArgs, output: &Output) -> Result<()> {
     let mut library = args.library.open_compared()?;
-    let name = library.expert(&args.expert)?.name.clone();
-    library.compare_copies(|expert| expert.name == name);
-    let expert = library.expert(&name)?;
+    let unread = library.expert(&args.expert)?.clone();
+    library.compare_copies(|expert| expert.name == unread.name);
+    // What cannot be read is found again below.
+    let expert = Some(library.expert(&unread.name)?).filter(|expert| expert.is_usable()).unwrap_or(&unread);
     if !expert.is_usable() {
         let reason = expert.reason().unwrap_or("it cannot be used");
         return Err(Error::file(&expert.path, reason));

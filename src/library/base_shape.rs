@@ -63,7 +63,9 @@ impl BaseShape {
             };
             if *shape != replaced.shape {
                 let first = |shape: &[usize]| shape.first().copied().unwrap_or_default();
-                let tokens = match first(shape) == self.vocab {
+                // The same but for the number of rows.
+                let rows = shape.get(1..) == replaced.shape.get(1..);
+                let tokens = match rows && first(shape) == self.vocab {
                     true => of_more_tokens(first(&replaced.shape), self.vocab),
                     false => "",
                 };
@@ -112,9 +114,10 @@ impl BaseShape {
         if *size == (*in_features, *out_features) {
             return Ok(());
         }
-        let tokens = match *embedding || module == self.head {
-            true => of_more_tokens(*in_features.max(out_features), self.vocab),
-            false => "",
+        let tokens = match (*embedding, module == self.head) {
+            (true, _) if size.1 == *out_features => of_more_tokens(*in_features, self.vocab),
+            (false, true) if size.0 == *in_features => of_more_tokens(*out_features, self.vocab),
+            _ => "",
         };
         Err(format!(
             "{} is {in_features} → {out_features} in the expert, {} → {} in the base model{tokens}",

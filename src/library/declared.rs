@@ -3,10 +3,10 @@
 
 use std::collections::HashSet;
 
-use super::formats::peft::config::{ConfigNotes, Names, TrainedBiases};
+use super::formats::peft::config::{ConfigNotes, Names, Selection, TrainedBiases};
 use super::formats::peft::pairs::{Pair, Parts};
 use super::formats::peft::tied::{alone, is_table};
-use super::selection::{Rules, is_at_or_below, is_elsewhere};
+use super::selection::{Rules, is_at_or_below, is_elsewhere, is_shorthand};
 use super::{AdapterConfig, BaseShape, Expert};
 use crate::module_path::{ModuleNames, ModulePath};
 use crate::text::{natural, short};
@@ -16,6 +16,9 @@ const MAX_SAVED: usize = 64;
 
 /// How a line about modules goes on.
 const UNTARGETED: &str = "nothing is added, as in PEFT";
+/// The same where B does not start at zero either.
+const RANDOM: &str =
+    "nothing is added, while PEFT fills it at random (init_lora_weights is false), differently each time";
 /// The same of modules that are saved as a whole.
 const UNSAVED: &str = "what the base model has is used, while PEFT refuses to load the file";
 
@@ -90,7 +93,7 @@ pub(super) fn supposed(notes: &ConfigNotes, parts: &Parts, rules: &Rules<'_>) ->
         && let Some(names) =
             some(rules.missing(names, parts).into_iter().filter(|name| alone.is_none() || !is_table(name)))
     {
-        lines.push(untargeted(&names));
+        lines.push(untargeted(&names, selection));
     }
     if let Some((pair, other)) = alone {
         lines.push(format!(
@@ -120,17 +123,20 @@ pub(super) fn absent_in_base(expert: &Expert, base: &BaseShape) -> Vec<String> {
         |path: &str| renamed.and_then(|(from, to)| Some(format!("{to}{}", path.strip_prefix(from)?)));
     let has_lora = |path: &str| expert.modules.binary_search_by(|shape| natural(&shape.module, path)).is_ok();
     let mut lines = Vec::new();
-    if rules.targets.is_some() || !selection.parameters.is_empty() {
+    // PEFT's shorthand leaves the head out.
+    let every = matches!(&selection.targets, Names::Regex(text) if is_shorthand(text));
+    if rules.targets.is_some() || every || !selection.parameters.is_empty() {
         let means = |path: &&str| {
             let file = in_file(path);
             let name = file.as_deref().unwrap_or(path);
-            (rules.targets.is_some() || rules.is_parameter(name))
+            let linear = every && *path != base.embedding && *path != base.head;
+            (rules.targets.is_some() || linear || rules.is_parameter(name))
                 && rules.against_name(name).is_none()
                 && !has_lora(path)
                 && !rules.is_saved_with_other(path)
         };
         let absent = sorted(base.layers.keys().map(String::as_str).filter(means));
-        lines.extend(some(absent).map(|names| untargeted(&names)));
+        lines.extend(some(absent).map(|names| untargeted(&names, selection)));
     }
     let named = |parameter: &String| {
         base.parameters.keys().any(|name| {
@@ -191,8 +197,9 @@ fn untrained(names: &str) -> String {
     )
 }
 
-fn untargeted(names: &str) -> String {
-    format!("the configuration targets {names}, and the file has no LoRA there: {UNTARGETED}")
+fn untargeted(names: &str, selection: &Selection) -> String {
+    let then = if selection.random { RANDOM } else { UNTARGETED };
+    format!("the configuration targets {names}, and the file has no LoRA there: {then}")
 }
 
 fn unsaved(names: &str) -> String {

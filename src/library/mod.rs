@@ -48,7 +48,7 @@ pub use claim::Claim;
 pub(crate) use content::content_sha256;
 pub use expert::{Expert, ModuleShape, ReplacedShape, Standing, Status, TokensShape};
 pub use facts::kind_order;
-pub(crate) use formats::keys::language_tensor;
+pub(crate) use formats::keys::{language_tensor, without_wrappers};
 pub use formats::{BaseTraits, FORMATS, Format, Heads, Selection, formats_table, variants_table};
 pub use library::Library;
 pub use manifest::{BaseSpec, CalibrationDefaults, Manifest, RouterDefaults, Template};

@@ -1,11 +1,14 @@
 //! The experts of a merge: found, checked against each other, opened.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::methods::MergeMethod;
 use super::{MergeSpec, Modules};
 use crate::catalog::Catalog;
-use crate::library::{Adapter, Expert, MergedExpert, ModuleShape, Stored, fit_base};
+use crate::library::{
+    Adapter, Expert, LayerSizes, MergedExpert, ModuleShape, Stored, fit_base, without_wrappers,
+};
 use crate::model::{ModelFiles, base_shape};
 use crate::module_path::ModulePath;
 use crate::named::{find_name, split_names};
@@ -47,6 +50,8 @@ pub(super) struct Selection<'a> {
     /// Its revision, where that expert names one.
     pub revision: Option<String>,
     pub warnings: Vec<String>,
+    /// The layers of the base model, where it is on this machine and the experts fit it.
+    layers: Option<LayerSizes>,
 }
 
 impl Selection<'_> {
@@ -82,7 +87,13 @@ impl Selection<'_> {
             |kind: &&str| self.experts.iter().any(|e| e.expert.config.targets.iter().any(|t| t == kind));
         // Blocks: 0, 1, 2 … without a gap; inside each, every kind once.
         let blocks = numbers.iter().copied().eq(0..numbers.len()) && !numbers.is_empty();
-        if blocks && self.modules.len() == kinds.len() * numbers.len() && kinds.iter().all(named) {
+        // A list means every layer of the base model, not those alone that an expert has.
+        let everywhere = |layers: &LayerSizes| {
+            let meant = |path: &&String| kinds.contains(ModulePath::new(path).kind());
+            layers.keys().filter(meant).all(|path| self.modules.contains_key(path))
+        };
+        let every = blocks && self.modules.len() == kinds.len() * numbers.len();
+        if every && kinds.iter().all(named) && self.layers.as_ref().is_none_or(everywhere) {
             return kinds.into_iter().map(String::from).collect();
         }
         self.modules.keys().cloned().collect()
@@ -115,28 +126,37 @@ pub(super) fn select<'a>(library: &'a Catalog, spec: &MergeSpec) -> Result<Selec
         Ok(Selected { expert, adapter, weight, sha256, config_sha256 })
     };
     let experts = experts.into_iter().zip(weights).map(open).collect::<Result<_>>()?;
-    Ok(Selection { experts, modules, file_names, base, revision, warnings })
+    let layers = layers(library, &modules);
+    Ok(Selection { experts, modules, file_names, base, revision, warnings, layers })
+}
+
+/// The layers of the library's base model, as long as it has all the modules.
+fn layers(library: &Catalog, modules: &Modules) -> Option<LayerSizes> {
+    let layers = base_shape(&library.base_here().ok()?).ok()?.layers;
+    modules.iter().all(|(module, size)| layers.get(module) == Some(size)).then_some(layers)
 }
 
 /// What the files call modules, where that is another name than the path; the first that has a module decides.
 /// The second answer is a warning where another disagrees.
 fn file_names(experts: &[&Expert]) -> (BTreeMap<String, Box<str>>, Option<String>) {
-    let mut first: BTreeMap<&str, (&Expert, &str)> = BTreeMap::new();
+    let mut first: BTreeMap<&str, (&Expert, Cow<'_, str>)> = BTreeMap::new();
     let mut differing = None;
     for expert in experts {
         for shape in &expert.modules {
             let names = shape.names();
-            let (owner, known) = *first.entry(names.path).or_insert((expert, names.file));
-            if known != names.file && differing.is_none() {
+            // Wrappers are of the process that saved the file: where the result is loaded there may be none.
+            let file = without_wrappers(names.file);
+            let (owner, known) = first.entry(names.path).or_insert_with(|| (expert, file.clone()));
+            if *known != file && differing.is_none() {
                 differing = Some(format!(
-                    "'{}' and '{}' call {} by different names ({known}, {}): the result has those of '{}'",
-                    owner.name, expert.name, names.path, names.file, owner.name
+                    "'{}' and '{}' call {} by different names ({known}, {file}): the result has those of '{}'",
+                    owner.name, expert.name, names.path, owner.name
                 ));
             }
         }
     }
     let other = first.into_iter().filter(|(path, (_, name))| path != name);
-    (other.map(|(path, (_, name))| (path.to_string(), name.into())).collect(), differing)
+    (other.map(|(path, (_, name))| (path.to_string(), name.into_owned().into())).collect(), differing)
 }
 
 /// The experts of these names, with commas between several.
@@ -236,7 +256,11 @@ fn agree(a: &Expert, left: &ModuleShape, b: &Expert, right: &ModuleShape, method
 fn plain(expert: &Expert, adapter: &Adapter) -> Result<()> {
     let module = |odd: &crate::library::LoraModule| odd.shape.module.clone();
     let more = if let Some(odd) = adapter.modules.iter().find(|m| !m.is_plain()) {
-        let what = if odd.has_magnitude() { "DoRA's magnitude" } else { "a bias of B" };
+        let what = match (odd.has_magnitude(), odd.shape.initial_magnitude) {
+            (true, true) => "DoRA (use_dora)",
+            (true, false) => "DoRA's magnitude",
+            (false, _) => "a bias of B",
+        };
         format!("{what} at {}", module(odd))
     } else if let Some(odd) = adapter.modules.iter().find(|m| m.shape.embedding) {
         format!("LoRA of the embedding {}", module(odd))

@@ -135,7 +135,7 @@ fn what_is_declared_and_absent_is_told_where_an_expert_is_looked_at_applied_and_
         ] {
             // A sum of LoRA cannot be DoRA, whatever its magnitude is.
             let (line, name) = match (command[0], name) {
-                ("merge", "dora") => ("has DoRA's magnitude at model.layers.0", "dora"),
+                ("merge", "dora") => ("has DoRA (use_dora) at model.layers.0", "dora"),
                 _ => (line, name),
             };
             let said = said(command, folder.path());
@@ -339,5 +339,50 @@ fn an_expert_that_does_not_fit_the_base_model_that_it_names_is_not_merged() {
         assert_eq!(error.is_none(), name == "fits", "{error:?}");
         assert!(error.is_none_or(|error| error.contains("does not fit the base model base: model.layers.0")));
         assert_eq!(root.join("out").exists(), name == "fits");
+    }
+}
+
+/// The configuration of a merged adapter names what its file has, by names that the base model has.
+#[test]
+fn a_merged_adapter_declares_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("lib");
+    let all = json!({"target_modules": ["q_proj"]});
+    for name in ["whole", "half", "wrapped"] {
+        write(&root, name, all.clone(), &[]);
+        let file = root.join(name).join("adapter_model.safetensors");
+        let tensors = candle_core::safetensors::load(&file, &Device::Cpu).unwrap();
+        let rename = |key: String| match name {
+            "half" => (!key.contains("layers.1")).then_some(key),
+            "wrapped" => Some(key.replace(
+                ".self_attn.",
+                "._fsdp_wrapped_module._checkpoint_wrapped_module._orig_mod.self_attn.",
+            )),
+            _ => Some(key),
+        };
+        let tensors = tensors.into_iter().filter_map(|(key, tensor)| Some((rename(key)?, tensor))).collect();
+        candle_core::safetensors::save(&tensors, &file).unwrap();
+        let spec = MergeSpec {
+            experts: vec![name.into()],
+            method: MergeMethod::CAT,
+            name: format!("of_{name}"),
+            ..MergeSpec::default()
+        };
+        let library = Catalog::open(&root, Some(&base())).unwrap();
+        merge(&library, &spec, &mut |_, _| {}, &Cancel::new()).unwrap();
+        let library = Catalog::open(&root, Some(&base())).unwrap();
+        let merged = library.expert(&spec.name).unwrap();
+        assert_eq!(merged.status_here(), Status::Ok, "{name}: {:?}", merged.reason_here());
+        let half = name == "half";
+        assert_eq!(merged.config.targets, [if half { LAYERS[0] } else { "q_proj" }], "{name}");
+        let file = root.join(&spec.name).join("adapter_model.safetensors");
+        let mut keys: Vec<String> =
+            candle_core::safetensors::load(file, &Device::Cpu).unwrap().into_keys().collect();
+        keys.sort();
+        let expected: Vec<String> = LAYERS[..if half { 1 } else { 2 }]
+            .iter()
+            .flat_map(|module| ["A", "B"].map(|f| format!("base_model.model.{module}.lora_{f}.weight")))
+            .collect();
+        assert_eq!(keys, expected, "{name}");
     }
 }

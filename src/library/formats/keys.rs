@@ -14,13 +14,7 @@ const BODY: [&str; 4] = ["layers", "embed_tokens", "norm", "final_layernorm"];
 /// `module.base_model.model.model.layers.0.…` and `model.language_model.layers.0.…` become
 /// `model.layers.0.…`.
 pub(in crate::library) fn canonical(name: &str) -> Cow<'_, str> {
-    let mut name: Cow<'_, str> = match name.split('.').any(|part| WRAPPERS.contains(&part)) {
-        true => {
-            let kept: Vec<&str> = name.split('.').filter(|part| !WRAPPERS.contains(part)).collect();
-            kept.join(".").into()
-        }
-        false => name.into(),
-    };
+    let mut name = without_wrappers(name);
     let from = start(&name);
     if from > 0 {
         name = match name {
@@ -34,6 +28,17 @@ pub(in crate::library) fn canonical(name: &str) -> Cow<'_, str> {
     match text_part(&name, 3) {
         Some(short) => short.into(),
         None => name,
+    }
+}
+
+/// A path without the components that wrappers of PyTorch leave in it.
+pub(crate) fn without_wrappers(path: &str) -> Cow<'_, str> {
+    match path.split('.').any(|part| WRAPPERS.contains(&part)) {
+        true => {
+            let kept: Vec<&str> = path.split('.').filter(|part| !WRAPPERS.contains(part)).collect();
+            kept.join(".").into()
+        }
+        false => path.into(),
     }
 }
 

@@ -50,6 +50,18 @@ fn whatever_an_expert_replaces_has_to_have_the_base_model_s_size() {
             "[9, 3] in the base model; tokens were",
         ),
         (
+            json!({"modules_to_save": ["lm_head"]}),
+            "lm_head.weight",
+            &[27],
+            "lm_head.weight is [27] in the expert, [9, 3]",
+        ),
+        (
+            json!({"modules_to_save": ["lm_head"]}),
+            "lm_head.weight",
+            &[9, 4],
+            "lm_head.weight is [9, 4] in the expert",
+        ),
+        (
             json!({"modules_to_save": ["norm"]}),
             "model.norm.weight",
             &[4],
@@ -71,6 +83,7 @@ fn whatever_an_expert_replaces_has_to_have_the_base_model_s_size() {
         let misfit = expert.misfit().unwrap_or_default();
         assert!(misfit.starts_with("does not fit the base model tiny: "), "{name}: {misfit}");
         assert!(misfit.contains(expected), "{name}: {misfit}");
+        assert_eq!(misfit.contains("tokens were added"), shape == [10, 3], "{name}: {misfit}");
         assert_eq!(expert.status_here(), Status::Bad);
     }
 }
@@ -157,6 +170,21 @@ fn the_base_model_decides_what_is_missing() {
             Some("targets model.layers.0.self_attn.v_proj and 1 more"),
         ),
         ("llama", json!({"target_modules": ["q_proj", "c_attn"]}), None),
+        (
+            "llama",
+            json!({"target_modules": "all-linear"}),
+            Some(
+                "targets model.layers.0.mlp.down_proj and 11 more, and the file has no LoRA there: nothing is added, as",
+            ),
+        ),
+        ("llama", json!({"target_modules": "all-linear", "exclude_modules": ".*(mlp|[kvo]_proj).*"}), None),
+        (
+            "llama",
+            json!({"target_modules": ["q_proj", "v_proj"], "init_lora_weights": false}),
+            Some(
+                "v_proj and 1 more, and the file has no LoRA there: nothing is added, while PEFT fills it at random",
+            ),
+        ),
         ("llama", json!({"modules_to_save": ["lm_head"]}), Some("saves lm_head.weight (modules_to_save)")),
         (
             "llama",

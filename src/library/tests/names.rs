@@ -237,3 +237,16 @@ fn an_mlx_adapter_may_have_peft_s_fields_too() {
     let expert = open().experts.remove(0);
     assert_eq!((expert.format.id(), expert.modules[0].scale), ("peft", 2.0));
 }
+
+#[test]
+fn plain_lora_by_another_tool_s_names_is_called_so() {
+    for end in ["", ".weight"] {
+        let tensors: Vec<_> = [("lora_a", vec![3, 2]), ("lora_b", vec![2, 4])]
+            .map(|(factor, shape)| (format!("{Q}.{factor}{end}"), shape))
+            .into();
+        let (_root, library) = one(&config().to_string(), &safetensors(&tensors));
+        let reason = library.experts[0].reason().unwrap_or_default();
+        assert!(reason.contains("plain LoRA by the names of another tool (MLX-LM, torchtune)"), "{reason}");
+        assert!(!reason.contains("variant"), "{reason}");
+    }
+}

@@ -76,6 +76,8 @@ pub struct Selection {
     pub(in crate::library) tied: bool,
     /// `bias`: which biases of the base model are trained.
     pub(in crate::library) biases: TrainedBiases,
+    /// `init_lora_weights` is false: what the file does not have of A and B, PEFT fills at random.
+    pub(in crate::library) random: bool,
     /// What `trainable_token_indices` calls a head whose tokens are those of the embedding, and of which the file has no
     /// rows: one that is the embedding shares its rows.
     pub(in crate::library) shared_tokens: Option<String>,
@@ -217,6 +219,7 @@ pub(in crate::library) fn parse_config(bytes: &[u8]) -> Result<(AdapterConfig, C
             layers_pattern: raw.layers_pattern.0.into_iter().filter(|pattern| !pattern.is_empty()).collect(),
             tied: raw.tied.0,
             biases,
+            random: raw.random,
             shared_tokens: None,
             parameters: raw.stacked.0.clone(),
         },
@@ -267,6 +270,8 @@ struct RawConfig {
     alpha_pattern: Pattern,
     stacked: Strings,
     bias: Text,
+    /// `init_lora_weights` is false.
+    random: bool,
     /// Keys that PEFT does not know: how many, and the first.
     unknown: (usize, Vec<String>),
     /// Why it cannot be used, though it is LoRA.
@@ -318,7 +323,8 @@ impl<'de> Visitor<'de> for RawVisitor {
                 "target_parameters" => raw.stacked = value(&mut map, key)?,
                 "bias" => raw.bias = value(&mut map, key)?,
                 "init_lora_weights" => {
-                    let Filled { text, .. } = value(&mut map, key)?;
+                    let Filled { text, no, .. } = value(&mut map, key)?;
+                    raw.random = no;
                     let refusal = text.and_then(|name| variants::refused_init(&name));
                     raw.refused = raw.refused.take().or(refusal);
                 }
@@ -509,34 +515,36 @@ any!(Pattern, "a map from module names to numbers or null", no strings, {
 #[derive(Default)]
 struct Filled {
     filled: bool,
+    /// False.
+    no: bool,
     text: Option<String>,
 }
 any!(Filled, "any value", {
     fn visit_bool<E: de::Error>(self, v: bool) -> Result<Filled, E> {
-        Ok(Filled { filled: v, text: None })
+        Ok(Filled { filled: v, no: !v, text: None })
     }
     fn visit_u64<E: de::Error>(self, v: u64) -> Result<Filled, E> {
-        Ok(Filled { filled: v != 0, text: None })
+        Ok(Filled { filled: v != 0, no: false, text: None })
     }
     fn visit_i64<E: de::Error>(self, v: i64) -> Result<Filled, E> {
-        Ok(Filled { filled: v != 0, text: None })
+        Ok(Filled { filled: v != 0, no: false, text: None })
     }
     fn visit_f64<E: de::Error>(self, v: f64) -> Result<Filled, E> {
-        Ok(Filled { filled: v != 0.0, text: None })
+        Ok(Filled { filled: v != 0.0, no: false, text: None })
     }
     fn visit_str<E: de::Error>(self, v: &str) -> Result<Filled, E> {
-        Ok(Filled { filled: !v.is_empty(), text: Some(v.to_string()) })
+        Ok(Filled { filled: !v.is_empty(), no: false, text: Some(v.to_string()) })
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Filled, A::Error> {
         let mut filled = false;
         while seq.next_element::<IgnoredAny>()?.is_some() {
             filled = true;
         }
-        Ok(Filled { filled, text: None })
+        Ok(Filled { filled, no: false, text: None })
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Filled, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         // Settings of a variant, all of which may be the defaults.
-        Ok(Filled { filled: true, text: None })
+        Ok(Filled { filled: true, no: false, text: None })
     }
 });

@@ -165,6 +165,12 @@ fn refusal(name: &str) -> Option<String> {
     })?;
     Some(match known {
         Some((kind, why)) => format!("has `{part}` of {kind}, which {why}"),
+        None if matches!(part, "lora_a" | "lora_b") => format!(
+            "has `{part}` ({}), which is plain LoRA by the names of another tool (MLX-LM, torchtune): convert it to PEFT's \
+             (lora_A.weight of rank × in, lora_B.weight of out × rank); MLX-LM's own folder with adapters.safetensors can be \
+             read as it is",
+            short(name)
+        ),
         None => format!(
             "has `{}` ({}), which belongs to a variant of LoRA that is not known here: merge it into the base model \
              with the tool that trained it",
