@@ -118,6 +118,27 @@ pub fn printable_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A text in a cell of a Markdown table.
+pub fn markdown_cell(text: &str) -> String {
+    let mut out = String::new();
+    for c in printable(text).chars() {
+        if matches!(c, '|' | '\\' | '`' | '*' | '_' | '<' | '[' | ']') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// A text in a field of comma-separated values (RFC 4180), its control characters escaped.
+pub fn csv_field(text: &str) -> String {
+    let text = printable(text);
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.into_owned(),
+    }
+}
+
 /// `1 expert`, `2 experts`: a number with its noun.
 pub fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })

@@ -6,7 +6,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Clear, Paragraph, Wrap};
+use ratatui::widgets::{Block, BorderType, Clear, Padding, Paragraph, Wrap};
 
 use crate::tui::{Theme, format, text_width};
 
@@ -14,6 +14,32 @@ use crate::tui::{Theme, format, text_width};
 pub fn centered(area: Rect, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(area.width), height.min(area.height));
     Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
+}
+
+/// Asks in a box whether to cancel something. `place` puts a box of this width and height somewhere in `area`.
+pub fn ask_to_cancel(
+    frame: &mut Frame,
+    area: Rect,
+    question: &str,
+    theme: &Theme,
+    place: impl Fn(u16, u16) -> Rect,
+) {
+    let cells = usize::from(area.width.saturating_sub(4)).min(56);
+    let text = text_width::wrap(question, cells).into_iter();
+    let mut lines: Vec<Line> = text.map(|line| Line::styled(line, theme.text())).collect();
+    lines.push(Line::from(vec![
+        Span::styled("y", theme.key()),
+        Span::styled(" cancel it  ", theme.dim()),
+        Span::styled("n", theme.key()),
+        Span::styled(" let it run", theme.dim()),
+    ]));
+    let popup = place(cells as u16 + 4, lines.len() as u16 + 2);
+    let block = Block::bordered()
+        .border_type(BorderType::Rounded)
+        .border_style(theme.warning())
+        .padding(Padding::horizontal(1));
+    frame.render_widget(Clear, popup);
+    frame.render_widget(Paragraph::new(lines).block(block), popup);
 }
 
 /// One row of an area, cut to it.

@@ -2,16 +2,7 @@
 
 use super::cells::lines;
 use crate::eval::report::EvalReport;
-use crate::text::printable;
-
-/// A text as a field: quoted where it needs it.
-fn field(text: &str) -> String {
-    let text = printable(text);
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.into_owned(),
-    }
-}
+use crate::text::csv_field;
 
 /// The table.
 pub fn csv(report: &EvalReport) -> String {
@@ -20,13 +11,13 @@ pub fn csv(report: &EvalReport) -> String {
         for (method, mean) in report.methods.iter().zip(line.scores) {
             let Some(mean) = mean else { continue };
             let fields = [
-                field(&line.name),
+                csv_field(&line.name),
                 if line.is_mean { "mean" } else { "task" }.into(),
-                field(line.family),
+                csv_field(line.family),
                 line.seen.into(),
                 line.metric.into(),
                 line.count.to_string(),
-                field(method),
+                csv_field(method),
                 mean.score.to_string(),
                 mean.stderr.map_or(String::new(), |error| error.to_string()),
             ];

@@ -2,23 +2,11 @@
 
 use super::cells::{lines, mean_text};
 use crate::eval::report::EvalReport;
-use crate::text::printable;
-
-/// A text in a cell.
-fn cell(text: &str) -> String {
-    let mut out = String::new();
-    for c in printable(text).chars() {
-        if matches!(c, '|' | '\\' | '`' | '*' | '_' | '<' | '[' | ']') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
-}
+use crate::text::markdown_cell;
 
 /// The table; scores are in percent with their standard errors, losses in nats.
 pub fn markdown(report: &EvalReport) -> String {
-    let methods: Vec<String> = report.methods.iter().map(|method| cell(method)).collect();
+    let methods: Vec<String> = report.methods.iter().map(|method| markdown_cell(method)).collect();
     let mut text = format!("| task | family | items | {} |\n", methods.join(" | "));
     text.push_str(&format!("|---|---|---:|{}\n", "---:|".repeat(methods.len())));
     for line in lines(report) {
@@ -29,13 +17,13 @@ pub fn markdown(report: &EvalReport) -> String {
             line.scores.iter().map(|mean| mean_text(mean.as_ref(), line.is_loss, " ± ")).collect();
         text.push_str(&format!(
             "| {emphasis}{}{emphasis}{held_out} | {} | {count} | {} |\n",
-            cell(&line.name),
-            cell(line.family),
+            markdown_cell(&line.name),
+            markdown_cell(line.family),
             scores.join(" | ")
         ));
     }
     if let Some(caption) = report.caption() {
-        text.push_str(&format!("\n{}\n", cell(&caption)));
+        text.push_str(&format!("\n{}\n", markdown_cell(&caption)));
     }
     text
 }

@@ -7,33 +7,12 @@ use super::found::{Found, FoundLibrary};
 use crate::eval::{EvalReport, Group, Mean, mean_text};
 use crate::recipe::graph::Making;
 use crate::recipe::laid_out::LaidOut;
-use crate::text::{counted, number, printable};
+use crate::text::{counted, csv_field, markdown_cell, number, printable};
 
 /// What stands where there is nothing.
 const NONE: &str = "–";
 /// Places of losses, silhouettes and indices.
 const PLACES: usize = 3;
-
-/// A text in a cell of a Markdown table.
-fn cell(text: &str) -> String {
-    let mut out = String::new();
-    for c in printable(text).chars() {
-        if matches!(c, '|' | '\\' | '`' | '*' | '_' | '<' | '[' | ']') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
-}
-
-/// A text in a field of comma-separated values (RFC 4180).
-fn field(text: &str) -> String {
-    let text = printable(text);
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.into_owned(),
-    }
-}
 
 fn plain(value: Option<f64>) -> String {
     value.map_or(NONE.into(), |value| number(value, PLACES))
@@ -63,7 +42,7 @@ pub(super) fn libraries_csv(found: &Found) -> String {
     );
     for library in &found.libraries {
         let fields = [
-            field(&library.library.name),
+            csv_field(&library.library.name),
             kind(library).into(),
             library.experts.to_string(),
             library.trained.to_string(),
@@ -82,7 +61,8 @@ pub(super) fn clusters_csv(found: &Found) -> String {
     for library in &found.libraries {
         for (at, members) in library.clusters.iter().enumerate() {
             for member in members {
-                let _ = writeln!(out, "{},{},{}", field(&library.library.name), at + 1, field(member));
+                let _ =
+                    writeln!(out, "{},{},{}", csv_field(&library.library.name), at + 1, csv_field(member));
             }
         }
     }
@@ -122,7 +102,7 @@ pub(super) fn page(
     found: &Found,
     (folder, drawn, files): (&str, &[String], &[String]),
 ) -> String {
-    let mut out = format!("# {}\n\n", cell(&laid.recipe.name));
+    let mut out = format!("# {}\n\n", markdown_cell(&laid.recipe.name));
     let _ = writeln!(
         out,
         "{} to train on, {} held out. Losses are per output token, in nats; scores in percent with standard errors \
@@ -150,7 +130,7 @@ fn libraries(out: &mut String, found: &Found) {
         let _ = writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} |",
-            cell(&library.library.name),
+            markdown_cell(&library.library.name),
             library.experts,
             library.trained,
             plain(library.loss()),
@@ -186,7 +166,7 @@ fn scores(out: &mut String, found: &Found, report: &EvalReport) {
             .iter()
             .map(|group| with_error(group.scores.get(at).copied().flatten(), group.is_loss))
             .collect();
-        let _ = writeln!(out, "| {} | {} |", cell(method), cells.join(" | "));
+        let _ = writeln!(out, "| {} | {} |", markdown_cell(method), cells.join(" | "));
     }
     out.push('\n');
     let of_groups: Vec<_> =
@@ -195,7 +175,7 @@ fn scores(out: &mut String, found: &Found, report: &EvalReport) {
         let _ = writeln!(
             out,
             "Paired differences to {} on the same items, {} tasks, with 95 % intervals; the others are in the tables:\n\n| method | difference | 95 % | better | worse |\n|---|---:|---|---:|---:|",
-            cell(&first.against),
+            markdown_cell(&first.against),
             found.group
         );
         for row in of_groups {
@@ -207,7 +187,7 @@ fn scores(out: &mut String, found: &Found, report: &EvalReport) {
             let _ = writeln!(
                 out,
                 "| {}{} | {} | {} to {} | {} | {} |",
-                cell(&row.method),
+                markdown_cell(&row.method),
                 if row.is_loss { ", loss" } else { "" },
                 value(row.difference.difference),
                 value(low),
@@ -222,13 +202,18 @@ fn scores(out: &mut String, found: &Found, report: &EvalReport) {
         let _ = writeln!(
             out,
             "Warning: leak of {}: {}: {}\n",
-            cell(&leak.task),
-            cell(&leak.expert),
-            cell(&leak.reason)
+            markdown_cell(&leak.task),
+            markdown_cell(&leak.expert),
+            markdown_cell(&leak.reason)
         );
     }
     for failed in &report.failed {
-        let _ = writeln!(out, "No scores of {}: {}\n", cell(&failed.method), cell(&failed.reason));
+        let _ = writeln!(
+            out,
+            "No scores of {}: {}\n",
+            markdown_cell(&failed.method),
+            markdown_cell(&failed.reason)
+        );
     }
 }
 
@@ -236,7 +221,8 @@ fn over_k(out: &mut String, found: &Found) {
     if found.by_k.is_empty() {
         return;
     }
-    let shown = found.shown.as_ref().map(|router| format!("{} on {} tasks", cell(router), found.group));
+    let shown =
+        found.shown.as_ref().map(|router| format!("{} on {} tasks", markdown_cell(router), found.group));
     let mut heads =
         vec!["k", "seeds", "silhouette", "stability", "agreement with families", "loss", "loss, random"];
     let scored =
@@ -275,9 +261,9 @@ fn clusters(out: &mut String, found: &Found) {
         .collect();
     // The rest is in the table beside the page.
     let Some(first) = clustered.first() else { return };
-    let _ = writeln!(out, "## Clusters of {}\n", cell(&first.library.name));
+    let _ = writeln!(out, "## Clusters of {}\n", markdown_cell(&first.library.name));
     for (at, members) in first.clusters.iter().enumerate() {
-        let names: Vec<String> = members.iter().map(|name| cell(name)).collect();
+        let names: Vec<String> = members.iter().map(|name| markdown_cell(name)).collect();
         let _ = writeln!(out, "{}. {}", at + 1, names.join(", "));
     }
     out.push('\n');

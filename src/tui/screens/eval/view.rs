@@ -3,7 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Margin, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Borders, Clear, Padding, Paragraph, Wrap};
+use ratatui::widgets::{Block, Borders, Padding, Paragraph, Wrap};
 
 use super::EvalScreen;
 use super::chooser::evaluations;
@@ -13,7 +13,7 @@ use super::state::Shown;
 use super::table::Table;
 use crate::text::{age, counted};
 use crate::tui::format::spinner;
-use crate::tui::widgets::{below, centered, header, message, row};
+use crate::tui::widgets::{ask_to_cancel, below, centered, header, message, row};
 use crate::tui::{Shared, Theme, text_width};
 
 /// Width from which the panel stands beside the table, and its own.
@@ -188,23 +188,6 @@ impl EvalScreen {
         };
         let question =
             format!("Cancel {}? What it has found out is kept: r on the Jobs tab resumes it.", job.name);
-        let cells = usize::from(area.width.saturating_sub(4)).min(56);
-        let mut lines: Vec<Line> = text_width::wrap(&question, cells)
-            .into_iter()
-            .map(|line| Line::styled(line, theme.text()))
-            .collect();
-        lines.push(Line::from(vec![
-            Span::styled("y", theme.key()),
-            Span::styled(" cancel it  ", theme.dim()),
-            Span::styled("n", theme.key()),
-            Span::styled(" let it run", theme.dim()),
-        ]));
-        let popup = centered(area, cells as u16 + 4, lines.len() as u16 + 2);
-        let block = Block::bordered()
-            .border_type(BorderType::Rounded)
-            .border_style(theme.warning())
-            .padding(Padding::horizontal(1));
-        frame.render_widget(Clear, popup);
-        frame.render_widget(Paragraph::new(lines).block(block), popup);
+        ask_to_cancel(frame, area, &question, theme, |width, height| centered(area, width, height));
     }
 }

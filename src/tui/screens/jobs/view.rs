@@ -3,7 +3,7 @@
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Margin, Rect};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Borders, Clear, Padding, Paragraph, Wrap};
+use ratatui::widgets::{Block, Borders, Clear, Padding, Paragraph, Wrap};
 
 use super::JobsScreen;
 use super::columns::Columns;
@@ -18,7 +18,7 @@ use super::state::Asked;
 use crate::jobs::JobState;
 use crate::tui::format::spinner;
 use crate::tui::text_width;
-use crate::tui::widgets::{below, list_edge, row};
+use crate::tui::widgets::{ask_to_cancel, below, list_edge, row};
 use crate::tui::{Shared, Theme};
 
 impl JobsScreen {
@@ -248,28 +248,13 @@ impl JobsScreen {
         let window = self.list.window(self.rows.rows.len(), usize::from(list.height.saturating_sub(1)));
         let line = position.clamp(window.start, window.end.max(window.start + 1) - 1) - window.start;
         let row = list.y + 1 + line as u16;
-        let cells = usize::from(area.width.saturating_sub(4)).min(56);
-        let mut lines: Vec<Line> = text_width::wrap(&question, cells)
-            .into_iter()
-            .map(|line| Line::styled(line, theme.text()))
-            .collect();
-        lines.push(Line::from(vec![
-            Span::styled("y", theme.key()),
-            Span::styled(" cancel it  ", theme.dim()),
-            Span::styled("n", theme.key()),
-            Span::styled(" let it run", theme.dim()),
-        ]));
-        let height = (lines.len() as u16 + 2).min(area.height);
-        let y = if row + 1 + height <= area.bottom() { row + 1 } else { row.saturating_sub(height) };
-        let y = y.clamp(area.y, area.bottom() - height);
-        let x = list.x + u16::from(area.width > cells as u16 + 6) * 2;
-        let popup = Rect { x, y, width: cells as u16 + 4, height }.intersection(area);
-        let block = Block::bordered()
-            .border_type(BorderType::Rounded)
-            .border_style(theme.warning())
-            .padding(Padding::horizontal(1));
-        frame.render_widget(Clear, popup);
-        frame.render_widget(Paragraph::new(lines).block(block), popup);
+        ask_to_cancel(frame, area, &question, theme, |width, height| {
+            let height = height.min(area.height);
+            let y = if row + 1 + height <= area.bottom() { row + 1 } else { row.saturating_sub(height) };
+            let y = y.clamp(area.y, area.bottom() - height);
+            let x = list.x + u16::from(area.width > width + 2) * 2;
+            Rect { x, y, width, height }.intersection(area)
+        });
     }
 
     /// The row that a question is about, and its words.
