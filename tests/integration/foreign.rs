@@ -26,6 +26,13 @@ fn planted(bench: &Bench, spec: &serde_json::Value) -> String {
     id.into()
 }
 
+/// Deletes a folder into which a worker writes: what came while it was emptied goes, too.
+fn delete(folder: &Path) {
+    while let Err(error) = std::fs::remove_dir_all(folder) {
+        assert_eq!(error.kind(), std::io::ErrorKind::DirectoryNotEmpty, "{error}");
+    }
+}
+
 #[test]
 fn a_job_that_came_along_is_shown_and_not_resumed_unasked() {
     let bench = Bench::small();
@@ -90,7 +97,7 @@ fn a_worker_whose_directory_is_deleted_ends_and_leaves_a_trace() {
     let id = bench.start(2);
     bench.wait_state(&id, JobState::Running);
     let worker = bench.worker(&id);
-    std::fs::remove_dir_all(bench.library().join(".lora-tui")).unwrap();
+    delete(&bench.library().join(".lora-tui"));
     eventually("noticed", || bench.job(&id).join("result.json").exists());
     let job = bench.jobs.get(&id).unwrap();
     assert_eq!(job.state, JobState::Failed);
@@ -109,7 +116,7 @@ fn nothing_comes_back_where_the_whole_library_was_deleted() {
     let id = bench.start(2);
     bench.wait_state(&id, JobState::Running);
     let worker = bench.worker(&id);
-    std::fs::remove_dir_all(bench.library()).unwrap();
+    delete(&bench.library());
     eventually("ended", || kill_process(worker, Signal::CONT).is_err());
     assert!(!bench.library().exists());
 }
