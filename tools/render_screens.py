@@ -1,6 +1,6 @@
 """Draws a terminal screen, captured with its colours, as a PNG.
 
-    tmux capture-pane -e -p -t SESSION | python3 tools/render_screens.py WIDTH OUT.png
+    tmux capture-pane -e -p -N -t SESSION | python3 tools/render_screens.py WIDTH OUT.png
 
 Needs Pillow and a monospaced font with box-drawing glyphs (DejaVu Sans Mono).
 """
