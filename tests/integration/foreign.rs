@@ -116,7 +116,7 @@ fn nothing_comes_back_where_the_whole_library_was_deleted() {
     let id = bench.start(2);
     bench.wait_state(&id, JobState::Running);
     let worker = bench.worker(&id);
-    delete(&bench.library());
+    delete(bench.library());
     eventually("ended", || kill_process(worker, Signal::CONT).is_err());
     assert!(!bench.library().exists());
 }
