@@ -62,11 +62,11 @@ mod tests {
             ("/data/tasks/two", "/mnt/two"),
             ("/data/tasks", "later"),
             ("/same", "/same"),
-            ("/work", ""),
+            ("/home", ""),
         ] {
             given.note(Path::new(real), Path::new(named));
         }
-        assert_eq!(given.here(), Some(Path::new("/work")));
+        assert_eq!(given.here(), Some(Path::new("/home")));
         given.note_here();
         for (path, name) in [
             ("/data/tasks", "../tasks"),
@@ -74,8 +74,8 @@ mod tests {
             ("/data/tasks/two/x.jsonl", "/mnt/two/x.jsonl"),
             ("/data/other", "/data/other"),
             ("/same", "/same"),
-            ("/work/tasks/one", "tasks/one"),
-            ("/work", "."),
+            ("/home/tasks/one", "tasks/one"),
+            ("/home", "."),
         ] {
             assert_eq!(given.name(Path::new(path)), Path::new(name));
         }

@@ -198,8 +198,17 @@ impl Job for EvalSpec {
         let began = Instant::now();
         let mut first: Option<usize> = None;
         let mut rows = Rows { rows: Vec::new(), written: None };
+        let mut stage = String::new();
         let mut report = |event: EvalEvent| match event {
-            EvalEvent::Stage(text) => events.stage(&text),
+            EvalEvent::Stage(text) => {
+                // How far it is changes many times a second: the log says once what is done.
+                let what = text.rsplit_once(": ").map_or(text.as_str(), |(what, _)| what);
+                if what == stage {
+                    return events.doing(text);
+                }
+                stage = what.to_string();
+                events.stage(&text);
+            }
             EvalEvent::Note(text) => events.log(&text),
             // Without it the work is the same; only those who look at it have to wait.
             EvalEvent::Planned(report) => {
