@@ -1,5 +1,6 @@
 //! The keys that work everywhere, those of the help, and the reference of all keys.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crossterm::event::KeyCode;
@@ -61,13 +62,17 @@ pub static HELP: KeyTable<(), Motion> = KeyTable {
     ])],
 };
 
-/// All keys of the interface as Markdown, one table for each place: what docs/keys.md holds between its markers.
+/// All keys of the interface as Markdown, one table for each place: what docs/keys.md has between its markers.
 pub fn keys_reference() -> String {
     let tabs = TABS.iter().flat_map(|spec| (spec.keys)());
-    let sections: Vec<KeySection> =
-        [GLOBAL.section(), HELP.section()].into_iter().chain(tabs).chain(form::reference()).collect();
+    let sections = [GLOBAL.section(), HELP.section()].into_iter().chain(tabs).chain(form::reference());
     let mut text = String::new();
+    let mut written = BTreeSet::new();
     for KeySection { title, hints } in sections {
+        // What several tabs ask has one table.
+        if !written.insert(title) {
+            continue;
+        }
         let _ = write!(text, "### {title}\n\n| keys | |\n|---|---|\n");
         for hint in hints {
             let _ = writeln!(text, "| `{}` | {} |", hint.keys, hint.help.replace('|', "\\|"));

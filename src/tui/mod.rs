@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
 mod app;
+mod cancelling;
 mod chrome;
 mod cluster_mark;
 #[cfg(unix)]

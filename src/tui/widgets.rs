@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use ratatui::Frame;
-use ratatui::layout::Rect;
+use ratatui::layout::{Margin, Rect};
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Clear, Padding, Paragraph, Wrap};
+use ratatui::widgets::{Block, BorderType, Clear, Paragraph, Wrap};
 
 use crate::tui::{Theme, format, text_width};
 
@@ -16,30 +16,21 @@ pub fn centered(area: Rect, width: u16, height: u16) -> Rect {
     Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
 }
 
-/// Asks in a box whether to cancel something. `place` puts a box of this width and height somewhere in `area`.
-pub fn ask_to_cancel(
-    frame: &mut Frame,
-    area: Rect,
-    question: &str,
-    theme: &Theme,
-    place: impl Fn(u16, u16) -> Rect,
-) {
-    let cells = usize::from(area.width.saturating_sub(4)).min(56);
-    let text = text_width::wrap(question, cells).into_iter();
-    let mut lines: Vec<Line> = text.map(|line| Line::styled(line, theme.text())).collect();
-    lines.push(Line::from(vec![
-        Span::styled("y", theme.key()),
-        Span::styled(" cancel it  ", theme.dim()),
-        Span::styled("n", theme.key()),
-        Span::styled(" let it run", theme.dim()),
-    ]));
-    let popup = place(cells as u16 + 4, lines.len() as u16 + 2);
+/// Draws an empty box of at most the given size in the middle of `area`; the room in it, if there is any.
+pub fn popup(frame: &mut Frame, area: Rect, size: (u16, u16), title: &str, theme: &Theme) -> Option<Rect> {
+    let popup = centered(area, size.0, size.1);
+    if popup.is_empty() {
+        return None;
+    }
+    let cells = usize::from(popup.width.saturating_sub(4));
     let block = Block::bordered()
         .border_type(BorderType::Rounded)
-        .border_style(theme.warning())
-        .padding(Padding::horizontal(1));
+        .border_style(theme.border_focused())
+        .title(Span::styled(text_width::truncate(title, cells), theme.accent()));
     frame.render_widget(Clear, popup);
-    frame.render_widget(Paragraph::new(lines).block(block), popup);
+    let room = block.inner(popup).inner(Margin::new(1, 0));
+    frame.render_widget(block, popup);
+    Some(room)
 }
 
 /// One row of an area, cut to it.
@@ -118,7 +109,7 @@ pub fn bars(frame: &mut Frame, area: Rect, values: &[f64], wide: u16, style: imp
         for line in 0..area.height {
             let base = f64::from(area.height - 1 - line) * 8.0;
             let part = (height - base).clamp(0.0, 8.0) as usize;
-            // A gap of one cell keeps bars apart where there is room for it.
+            // A gap of one cell separates bars where there is room for it.
             for x in left..(left + wide.max(2) - 1).min(area.width) {
                 if let Some(cell) = frame.buffer_mut().cell_mut((area.x + x, area.y + line)) {
                     cell.set_symbol(EIGHTHS[part]).set_style(style(index));

@@ -5,14 +5,13 @@ use std::path::Path;
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
-use ratatui::layout::{Margin, Rect};
+use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Clear};
 
 use crate::text::{counted, printable};
 use crate::tui::format::spinner;
 use crate::tui::keymap::{Binding, ENTER, ESC, KeyHint, KeySection, KeyTable, Motion, more_moves, moves};
-use crate::tui::widgets::centered;
+use crate::tui::widgets::popup;
 use crate::tui::{KnownTask, List, Shared, Theme, text_width};
 
 /// What a key does in the list.
@@ -66,7 +65,7 @@ impl Picker {
         TABLE.hints(self, shared)
     }
 
-    /// A list of tasks, with the folders that hold several of them or without.
+    /// A list of tasks, with the folders of several of them or without.
     pub(super) fn of(folders: bool) -> Self {
         Self { folders, ..Self::default() }
     }
@@ -100,22 +99,13 @@ impl Picker {
     /// Draws the list in the middle of `area`.
     pub(super) fn draw(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
         let rows = self.tasks().len().max(1) + EXAMPLES + 2;
-        let popup = centered(area, WIDTH, u16::try_from(rows).unwrap_or(u16::MAX));
-        if popup.is_empty() {
-            return;
-        }
-        let cells = usize::from(popup.width.saturating_sub(4));
         let title = match &self.tasks {
             Some(tasks) => format!(" {} ", counted(tasks.len(), "task")),
             None => " Tasks ".into(),
         };
-        let block = Block::bordered()
-            .border_type(BorderType::Rounded)
-            .border_style(theme.border_focused())
-            .title(Span::styled(text_width::truncate(&title, cells), theme.accent()));
-        frame.render_widget(Clear, popup);
-        let room = block.inner(popup).inner(Margin::new(1, 0));
-        frame.render_widget(block, popup);
+        let size = (WIDTH, u16::try_from(rows).unwrap_or(u16::MAX));
+        let Some(room) = popup(frame, area, size, &title, theme) else { return };
+        let cells = usize::from(room.width);
         let height = usize::from(room.height);
         // Where there is little room, some rows of the list go before the examples.
         let below = EXAMPLES.min(height.saturating_sub(LEAST_ROWS));
@@ -186,7 +176,7 @@ impl Picker {
     }
 }
 
-/// The folders that hold several tasks, the largest first: of those that hold the same ones, the deepest.
+/// The folders of several tasks, the largest first: of those with the same ones, the deepest.
 fn folders(tasks: &[KnownTask]) -> Vec<KnownTask> {
     let mut held: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
     for (at, task) in tasks.iter().enumerate() {

@@ -3,10 +3,9 @@
 use std::ops::Range;
 
 use ratatui::Frame;
-use ratatui::layout::{Margin, Rect};
+use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Clear};
 
 use super::Form;
 use super::fields::{Field, Id, Value};
@@ -14,7 +13,7 @@ use crate::settings::Role;
 use crate::text::counted;
 use crate::tui::format::spinner;
 use crate::tui::text_width;
-use crate::tui::widgets::centered;
+use crate::tui::widgets::popup;
 use crate::tui::{Shared, Theme};
 
 /// Cells of the labels.
@@ -46,18 +45,8 @@ impl Form {
             }
         }
         let rows = u16::try_from(lines.len() + last.len() + 3).unwrap_or(u16::MAX);
-        let popup = centered(area, width, rows);
-        if popup.is_empty() {
-            return;
-        }
         let title = format!(" {} ", self.fresh.kind().heading);
-        let block = Block::bordered()
-            .border_type(BorderType::Rounded)
-            .border_style(theme.border_focused())
-            .title(Span::styled(text_width::truncate(&title, inner), theme.accent()));
-        frame.render_widget(Clear, popup);
-        let room = block.inner(popup).inner(Margin::new(1, 0));
-        frame.render_widget(block, popup);
+        let Some(room) = popup(frame, area, (width, rows), &title, theme) else { return };
         let height = usize::from(room.height);
         // In a low window the focused field goes before the last lines, unless they say what is wrong.
         let (needed, most) = match says_why {

@@ -7,6 +7,7 @@
 
 mod draw;
 mod geometry;
+mod keys;
 
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
@@ -14,6 +15,7 @@ use std::ops::Range;
 use ratatui::text::Line;
 
 pub use geometry::{Axis, Geometry};
+pub(in crate::tui) use keys::{map_corners, map_leaps, map_steps, map_zoom};
 
 /// What to draw. Positions are those on screen; `row_order` and `column_order` map them to the matrix.
 pub struct Heatmap<'a> {

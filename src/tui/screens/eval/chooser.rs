@@ -2,16 +2,15 @@
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
-use ratatui::layout::{Margin, Rect};
+use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Clear};
 
 use crate::jobs::JobSummary;
 use crate::jobs::kinds::EVAL;
 use crate::text::{age, counted};
 use crate::tui::keymap::{Binding, ENTER, ESC, KeyHint, KeySection, KeyTable, Motion, more_moves, moves};
 use crate::tui::screens::jobs::state_glyph;
-use crate::tui::widgets::centered;
+use crate::tui::widgets::popup;
 use crate::tui::{List, Shared, Theme, text_width};
 
 /// The evaluations among the jobs, newest first.
@@ -89,19 +88,10 @@ impl Chooser {
     /// Draws the list in the middle of `area`.
     pub(super) fn draw(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
         let count = evaluations(shared).count();
-        let popup = centered(area, WIDTH, u16::try_from(count.max(1) + 2).unwrap_or(u16::MAX));
-        if popup.is_empty() {
-            return;
-        }
-        let cells = usize::from(popup.width.saturating_sub(4));
         let title = format!(" {} ", counted(count, "evaluation"));
-        let block = Block::bordered()
-            .border_type(BorderType::Rounded)
-            .border_style(theme.border_focused())
-            .title(Span::styled(text_width::truncate(&title, cells), theme.accent()));
-        frame.render_widget(Clear, popup);
-        let room = block.inner(popup).inner(Margin::new(1, 0));
-        frame.render_widget(block, popup);
+        let size = (WIDTH, u16::try_from(count.max(1) + 2).unwrap_or(u16::MAX));
+        let Some(room) = popup(frame, area, size, &title, theme) else { return };
+        let cells = usize::from(room.width);
         let jobs: Vec<_> = evaluations(shared).collect();
         for (at, y) in self.list.window(count, usize::from(room.height)).zip(room.top()..room.bottom()) {
             let Some(job) = jobs.get(at) else { continue };

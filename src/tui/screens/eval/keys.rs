@@ -6,12 +6,13 @@ use super::EvalScreen;
 use super::chooser::{self, Choice, Chooser, evaluations};
 use super::saving::{self, Saved};
 use crate::jobs::kinds::EVAL;
-use crate::tui::heatmap::MapMove;
+use crate::tui::cancelling::Answer;
+use crate::tui::heatmap::{MapMove, map_corners, map_leaps, map_steps, map_zoom};
 use crate::tui::keymap::{
     Binding, Chord, DOWN, END, ENTER, ESC, HOME, KeyHint, KeySection, KeyTable, LEFT, Motion, PAGE_DOWN,
     PAGE_UP, RIGHT, UP, more_moves, moves,
 };
-use crate::tui::{AppEffect, Effect, JobsEffect, Shared};
+use crate::tui::{AppEffect, Effect, JobsEffect, Shared, cancelling};
 
 /// What a key does here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +44,6 @@ pub enum Action {
     Choose,
     New,
     Cancel,
-    Confirm,
-    Refuse,
 }
 
 type Table = KeyTable<EvalScreen, Action>;
@@ -179,55 +178,10 @@ static DIFFERENCES: Table = KeyTable {
 static TRANSFER: Table = KeyTable {
     title: "Eval, experts × tasks",
     bindings: &[
-        Binding::new(
-            &[
-                (LEFT, Action::Matrix(MapMove::Left)),
-                (DOWN, Action::Matrix(MapMove::Down)),
-                (UP, Action::Matrix(MapMove::Up)),
-                (RIGHT, Action::Matrix(MapMove::Right)),
-            ],
-            "move",
-            "Move over tasks and experts",
-        )
-        .also(&[
-            (Chord::char('h'), Action::Matrix(MapMove::Left)),
-            (Chord::char('j'), Action::Matrix(MapMove::Down)),
-            (Chord::char('k'), Action::Matrix(MapMove::Up)),
-            (Chord::char('l'), Action::Matrix(MapMove::Right)),
-        ]),
-        Binding::new(
-            &[
-                (Chord::char('H'), Action::Matrix(MapMove::FarLeft)),
-                (Chord::char('J'), Action::Matrix(MapMove::FarDown)),
-                (Chord::char('K'), Action::Matrix(MapMove::FarUp)),
-                (Chord::char('L'), Action::Matrix(MapMove::FarRight)),
-            ],
-            "",
-            "Move far",
-        )
-        .also(&[(PAGE_UP, Action::Matrix(MapMove::FarUp)), (PAGE_DOWN, Action::Matrix(MapMove::FarDown))]),
-        Binding::new(
-            &[
-                (Chord::char('g'), Action::Matrix(MapMove::First)),
-                (Chord::char('G'), Action::Matrix(MapMove::Last)),
-            ],
-            "",
-            "To the first corner, to the last",
-        )
-        .also(&[(HOME, Action::Matrix(MapMove::First)), (END, Action::Matrix(MapMove::Last))]),
-        Binding::new(
-            &[
-                (Chord::char('+'), Action::Matrix(MapMove::Closer)),
-                (Chord::char('-'), Action::Matrix(MapMove::Wider)),
-                (Chord::char('0'), Action::Matrix(MapMove::Whole)),
-            ],
-            "zoom",
-            "Closer, wider, the whole matrix",
-        )
-        .also(&[
-            (Chord::char('='), Action::Matrix(MapMove::Closer)),
-            (Chord::char('_'), Action::Matrix(MapMove::Wider)),
-        ]),
+        map_steps!(Action::Matrix, "Move over tasks and experts"),
+        map_leaps!(Action::Matrix),
+        map_corners!(Action::Matrix),
+        map_zoom!(Action::Matrix, "Closer, wider, the whole matrix"),
         Binding::new(&[(ENTER, Action::MatrixItems)], "items", "Show the items of the task"),
         Binding::new(&[(ESC, Action::CloseTransfer)], "back", "Back to the table")
             .also(&[(Chord::char('x'), Action::CloseTransfer)]),
@@ -265,29 +219,10 @@ static ANYWHERE: Table = KeyTable {
     ],
 };
 
-/// Whether to cancel is asked; any other key does its work and asks no more.
-static QUESTION: Table = KeyTable {
-    title: "Eval, asked whether to cancel",
-    bindings: &[
-        Binding::new(&[(Chord::char('y'), Action::Confirm)], "cancel it", "Cancel the evaluation")
-            .also(&[(Chord::char('Y'), Action::Confirm)]),
-        Binding::new(
-            &[(Chord::char('n'), Action::Refuse)],
-            "keep",
-            "Let it run, as any other key that does its work",
-        )
-        .also(&[
-            (ESC, Action::Refuse),
-            (Chord::char('N'), Action::Refuse),
-            (Chord::char('q'), Action::Refuse),
-        ]),
-    ],
-};
-
 /// All keys of the tab, for the reference.
 pub fn reference() -> Vec<KeySection> {
-    let own = [&TABLE, &ITEMS, &DIFFERENCES, &TRANSFER, &ANYWHERE, &QUESTION].map(Table::section);
-    own.into_iter().chain([chooser::reference(), saving::reference()]).collect()
+    let own = [&TABLE, &ITEMS, &DIFFERENCES, &TRANSFER, &ANYWHERE].map(Table::section);
+    own.into_iter().chain([cancelling::reference(), chooser::reference(), saving::reference()]).collect()
 }
 
 impl EvalScreen {
@@ -309,7 +244,7 @@ impl EvalScreen {
             return saving.hints(shared);
         }
         if self.confirming.is_some() {
-            return QUESTION.hints(self, shared);
+            return cancelling::hints(shared);
         }
         [self.table(), &ANYWHERE].iter().flat_map(|table| table.hints(self, shared)).collect()
     }
@@ -336,14 +271,19 @@ impl EvalScreen {
             });
         }
         let asked = self.confirming.take();
-        let answer = asked.as_ref().and_then(|_| QUESTION.action(key, self, shared));
-        let action = answer
-            .or_else(|| self.table().action(key, self, shared))
-            .or_else(|| ANYWHERE.action(key, self, shared))?;
-        Some(self.act(action, asked, shared))
+        if let Some(id) = asked
+            && let Some(answer) = cancelling::answer(key, shared)
+        {
+            return Some(match answer {
+                Answer::Cancel => vec![Effect::Jobs(JobsEffect::Cancel { id })],
+                Answer::Keep => Vec::new(),
+            });
+        }
+        let action = self.table().action(key, self, shared).or_else(|| ANYWHERE.action(key, self, shared))?;
+        Some(self.act(action, shared))
     }
 
-    fn act(&mut self, action: Action, asked: Option<String>, shared: &Shared) -> Vec<Effect> {
+    fn act(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
         match action {
             Action::Line(motion) => {
                 let len = self.shown.as_ref().map_or(0, |shown| shown.lines.len());
@@ -441,10 +381,6 @@ impl EvalScreen {
                 };
                 return vec![Effect::App(AppEffect::Notice(why.into()))];
             }
-            Action::Confirm => {
-                return asked.into_iter().map(|id| Effect::Jobs(JobsEffect::Cancel { id })).collect();
-            }
-            Action::Refuse => {}
         }
         Vec::new()
     }

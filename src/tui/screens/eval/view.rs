@@ -13,8 +13,8 @@ use super::state::Shown;
 use super::table::Table;
 use crate::text::{age, counted};
 use crate::tui::format::spinner;
-use crate::tui::widgets::{ask_to_cancel, below, centered, header, message, row};
-use crate::tui::{Shared, Theme, text_width};
+use crate::tui::widgets::{below, centered, header, message, row};
+use crate::tui::{Shared, Theme, cancelling, text_width};
 
 /// Width from which the panel stands beside the table, and its own.
 const WIDE: u16 = 118;
@@ -167,7 +167,7 @@ impl EvalScreen {
         let count = evaluations(shared).count();
         let facts = [
             Some(crate::text::printable(&evaluated.job.name).into_owned()),
-            (items > 0).then(|| format!("{} split, up to {} a task", report.split, counted(items, "item"))),
+            (items > 0).then(|| format!("{} split, up to {} per task", report.split, counted(items, "item"))),
             (!report.tasks.is_empty()).then(|| {
                 let tasks = counted(report.tasks.len(), "task");
                 format!("{} × {tasks}", counted(report.methods.len(), "method"))
@@ -188,6 +188,6 @@ impl EvalScreen {
         };
         let question =
             format!("Cancel {}? What it has found out is kept: r on the Jobs tab resumes it.", job.name);
-        ask_to_cancel(frame, area, &question, theme, |width, height| centered(area, width, height));
+        cancelling::draw(frame, area, &question, theme, |width, height| centered(area, width, height));
     }
 }

@@ -2,13 +2,12 @@
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
-use ratatui::layout::{Margin, Rect};
+use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Clear};
 
 use crate::jobs::kinds::KINDS;
 use crate::tui::keymap::{Binding, ENTER, ESC, KeyHint, KeySection, KeyTable, Motion, more_moves, moves};
-use crate::tui::widgets::centered;
+use crate::tui::widgets::popup;
 use crate::tui::{AppEffect, Effect, List, Shared, Theme, text_width};
 
 /// What a key does in the list.
@@ -88,18 +87,8 @@ impl Chooser {
     pub(super) fn draw(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
         let count = self.entries.len();
         let widest = self.entries.iter().map(|(text, _)| text_width::width(text)).max().unwrap_or(0);
-        let popup = centered(area, widest as u16 + 6, count as u16 + 2);
-        if popup.is_empty() {
-            return;
-        }
-        let cells = usize::from(popup.width.saturating_sub(4));
-        let block = Block::bordered()
-            .border_type(BorderType::Rounded)
-            .border_style(theme.border_focused())
-            .title(Span::styled(text_width::truncate(self.title, cells), theme.accent()));
-        frame.render_widget(Clear, popup);
-        let room = block.inner(popup).inner(Margin::new(1, 0));
-        frame.render_widget(block, popup);
+        let size = (widest as u16 + 6, count as u16 + 2);
+        let Some(room) = popup(frame, area, size, self.title, theme) else { return };
         for (at, y) in self.list.window(count, usize::from(room.height)).zip(room.top()..room.bottom()) {
             let Some((text, _)) = self.entries.get(at) else { continue };
             let here = at == self.list.cursor();

@@ -10,12 +10,13 @@ use crate::jobs::kinds::{self, Next};
 use crate::jobs::{ClusterSpec, Job, JobState, JobSummary, QueueMove};
 use crate::text::printable;
 use crate::train::TrainSpec;
+use crate::tui::cancelling::Answer;
 use crate::tui::keymap::{
     Binding, Chord, DOWN, ENTER, ESC, KeyHint, KeySection, KeyTable, LEFT, Motion, PAGE_DOWN, PAGE_UP, RIGHT,
     UP, more_moves, moves,
 };
 use crate::tui::screens::comparison_chrome::{can_compare, cluster_form};
-use crate::tui::{AppEffect, Effect, JobsEffect, Shared};
+use crate::tui::{AppEffect, Effect, JobsEffect, Shared, cancelling};
 
 /// What a key does here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +50,6 @@ pub enum Action {
     Train,
     Cluster,
     Open,
-    Confirm,
-    Refuse,
 }
 
 type Table = KeyTable<JobsScreen, Action>;
@@ -236,7 +235,7 @@ static JOB: Table = KeyTable {
         Binding::new(
             &[(Chord::char('n'), Action::Next)],
             "next",
-            "What can be done once the job is over: show, compare, route, evaluate, start another like it",
+            "What can be done once the job has ended: show, compare, route, evaluate, start another like it",
         )
         .when(|s: &JobsScreen, _| !s.next().is_empty())
         .explains(),
@@ -248,30 +247,10 @@ static JOB: Table = KeyTable {
     ],
 };
 
-/// Whether to cancel is asked; any other key does its work and asks no more.
-static QUESTION: Table = KeyTable {
-    title: "Jobs, asked whether to cancel",
-    bindings: &[
-        Binding::new(&[(Chord::char('y'), Action::Confirm)], "cancel job", "Cancel the job")
-            .also(&[(Chord::char('Y'), Action::Confirm)]),
-        // Whoever means the question by `q` does not want to leave.
-        Binding::new(
-            &[(Chord::char('n'), Action::Refuse)],
-            "keep",
-            "Let it run, as any other key that does its work",
-        )
-        .also(&[
-            (ESC, Action::Refuse),
-            (Chord::char('N'), Action::Refuse),
-            (Chord::char('q'), Action::Refuse),
-        ]),
-    ],
-};
-
 /// All keys of the tab, for the reference.
 pub fn reference() -> Vec<KeySection> {
-    let own = [&LIST, &READING, &JOB, &FIND, &FILTERING, &CURVES, &QUESTION].map(Table::section);
-    own.into_iter().chain([chooser::reference()]).collect()
+    let own = [&LIST, &READING, &JOB, &FIND, &FILTERING, &CURVES].map(Table::section);
+    own.into_iter().chain([cancelling::reference(), chooser::reference()]).collect()
 }
 
 impl JobsScreen {
@@ -290,7 +269,7 @@ impl JobsScreen {
             return chooser.hints(shared);
         }
         if self.confirming.is_some() {
-            return QUESTION.hints(self, shared);
+            return cancelling::hints(shared);
         }
         if self.filtering {
             return FILTERING.hints(self, shared);
@@ -312,15 +291,21 @@ impl JobsScreen {
             return self.take_filter_key(key, shared);
         }
         let asked = self.confirming.take();
-        let answer = asked.as_ref().and_then(|_| QUESTION.action(key, self, shared));
-        let of_tables = || self.tables().iter().find_map(|table| table.action(key, self, shared));
-        let action = answer.or_else(of_tables)?;
-        self.act(action, asked, shared)
+        if let Some(asked) = asked
+            && let Some(answer) = cancelling::answer(key, shared)
+        {
+            return Some(match answer {
+                Answer::Cancel => self.cancel(asked, shared),
+                Answer::Keep => Vec::new(),
+            });
+        }
+        let action = self.tables().iter().find_map(|table| table.action(key, self, shared))?;
+        self.act(action, shared)
     }
 
     fn take_filter_key(&mut self, key: KeyEvent, shared: &Shared) -> Option<Vec<Effect>> {
         if let Some(action) = FILTERING.action(key, self, shared) {
-            return self.act(action, None, shared);
+            return self.act(action, shared);
         }
         if matches!(key.code, KeyCode::Tab | KeyCode::BackTab) {
             self.filtering = false;
@@ -337,26 +322,24 @@ impl JobsScreen {
         of_group.chain(self.job(shared)).filter(|job| job.state == JobState::Queued).collect()
     }
 
-    fn act(&mut self, action: Action, asked: Option<Asked>, shared: &Shared) -> Option<Vec<Effect>> {
+    /// Cancels what was asked about.
+    fn cancel(&self, asked: Asked, shared: &Shared) -> Vec<Effect> {
+        let id = match asked {
+            Asked::Job(id) => return vec![Effect::Jobs(JobsEffect::Cancel { id })],
+            Asked::Group(id) => id,
+        };
+        let group = self.rows.groups.iter().find(|group| group.id == id);
+        let jobs = group.into_iter().flat_map(|group| &group.jobs);
+        let open = jobs.filter_map(|at| shared.jobs.get(*at)).filter(|job| !job.state.is_over());
+        let mut ids: Vec<String> = open.map(|job| job.id.clone()).collect();
+        match ids.len() {
+            1 => ids.drain(..).map(|id| Effect::Jobs(JobsEffect::Cancel { id })).collect(),
+            _ => vec![Effect::Jobs(JobsEffect::CancelMany { ids })],
+        }
+    }
+
+    fn act(&mut self, action: Action, shared: &Shared) -> Option<Vec<Effect>> {
         match action {
-            Action::Confirm => {
-                let ids = match asked {
-                    Some(Asked::Job(id)) => vec![id],
-                    Some(Asked::Group(id)) => {
-                        let group = self.rows.groups.iter().find(|group| group.id == id);
-                        let jobs = group.into_iter().flat_map(|group| &group.jobs);
-                        let open =
-                            jobs.filter_map(|at| shared.jobs.get(*at)).filter(|job| !job.state.is_over());
-                        open.map(|job| job.id.clone()).collect()
-                    }
-                    None => Vec::new(),
-                };
-                return Some(match <[String; 1]>::try_from(ids) {
-                    Ok([id]) => vec![Effect::Jobs(JobsEffect::Cancel { id })],
-                    Err(ids) => vec![Effect::Jobs(JobsEffect::CancelMany { ids })],
-                });
-            }
-            Action::Refuse => {}
             Action::Open => {
                 let shown = match (self.made(), self.job(shared)) {
                     (Some(made), Some(job)) => AppEffect::Open { made, job: job.id.clone() },

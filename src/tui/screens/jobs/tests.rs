@@ -398,7 +398,7 @@ fn all_of_a_group_are_cancelled_and_held_and_what_failed_is_resumed() {
     assert_eq!(press(&mut app, "R"), [Effect::Jobs(JobsEffect::ResumeMany { ids: ids(&[0, 4]) })]);
     assert_eq!(press(&mut app, "h"), [Effect::Jobs(JobsEffect::Hold { ids: ids(&[2, 6]), held: true })]);
     press(&mut app, "x");
-    assert!(unwrapped(&render_app(&app, 120, 30)).contains("Cancel all 4 of 8 jobs that are not over?"));
+    assert!(unwrapped(&render_app(&app, 120, 30)).contains("Cancel all 4 of 8 jobs that have not ended?"));
     assert_eq!(press(&mut app, "y"), [Effect::Jobs(JobsEffect::CancelMany { ids: ids(&[1, 5, 2, 6]) })]);
     // A job that was asked about elsewhere shows, also where its group is closed.
     let mut app = array_app(8);

@@ -18,8 +18,8 @@ use super::state::Asked;
 use crate::jobs::JobState;
 use crate::tui::format::spinner;
 use crate::tui::text_width;
-use crate::tui::widgets::{ask_to_cancel, below, list_edge, row};
-use crate::tui::{Shared, Theme};
+use crate::tui::widgets::{below, list_edge, row};
+use crate::tui::{Shared, Theme, cancelling};
 
 impl JobsScreen {
     pub(super) fn draw(&self, frame: &mut Frame, area: Rect, shared: &Shared, theme: &Theme) {
@@ -248,7 +248,7 @@ impl JobsScreen {
         let window = self.list.window(self.rows.rows.len(), usize::from(list.height.saturating_sub(1)));
         let line = position.clamp(window.start, window.end.max(window.start + 1) - 1) - window.start;
         let row = list.y + 1 + line as u16;
-        ask_to_cancel(frame, area, &question, theme, |width, height| {
+        cancelling::draw(frame, area, &question, theme, |width, height| {
             let height = height.min(area.height);
             let y = if row + 1 + height <= area.bottom() { row + 1 } else { row.saturating_sub(height) };
             let y = y.clamp(area.y, area.bottom() - height);
@@ -275,7 +275,7 @@ impl JobsScreen {
                 let group = self.rows.group(position)?;
                 let under_way = [JobState::Queued, JobState::Running, JobState::Cancelling];
                 let count: usize = under_way.iter().map(|state| group.count(*state)).sum();
-                Some((position, format!("Cancel all {count} of {} that are not over?", group.name)))
+                Some((position, format!("Cancel all {count} of {} that have not ended?", group.name)))
             }
         }
     }

@@ -2,16 +2,13 @@
 
 use std::sync::LazyLock;
 
-use crossterm::event::{KeyCode, KeyEvent};
+use crossterm::event::KeyEvent;
 
 use super::SimilarityScreen;
 use crate::analysis::{Metric, PAIR_MEASURES};
 use crate::named::Named;
-use crate::tui::heatmap::MapMove;
-use crate::tui::keymap::{
-    Binding, Chord, DOWN, END, ENTER, ESC, HOME, KeyHint, KeySection, KeyTable, LEFT, PAGE_DOWN, PAGE_UP,
-    RIGHT, UP,
-};
+use crate::tui::heatmap::{MapMove, map_corners, map_leaps, map_steps, map_zoom};
+use crate::tui::keymap::{Binding, Chord, ENTER, ESC, KeyHint, KeySection, KeyTable};
 use crate::tui::{AppEffect, Effect, Shared};
 
 /// What a key does here.
@@ -48,53 +45,12 @@ fn measures() -> &'static str {
     &TEXT
 }
 
-type Row = Binding<SimilarityScreen, Action>;
-
-const MOVE: &[(Chord, Action)] = &[
-    (LEFT, Action::Move(MapMove::Left)),
-    (DOWN, Action::Move(MapMove::Down)),
-    (UP, Action::Move(MapMove::Up)),
-    (RIGHT, Action::Move(MapMove::Right)),
-];
-const MOVE_LETTERS: &[(Chord, Action)] = &[
-    (Chord::char('h'), Action::Move(MapMove::Left)),
-    (Chord::char('j'), Action::Move(MapMove::Down)),
-    (Chord::char('k'), Action::Move(MapMove::Up)),
-    (Chord::char('l'), Action::Move(MapMove::Right)),
-];
-const FAR: Row = Binding::new(
-    &[
-        (Chord::char('H'), Action::Move(MapMove::FarLeft)),
-        (Chord::char('J'), Action::Move(MapMove::FarDown)),
-        (Chord::char('K'), Action::Move(MapMove::FarUp)),
-        (Chord::char('L'), Action::Move(MapMove::FarRight)),
-    ],
-    "",
-    "Move far",
-)
-.also(&[(PAGE_UP, Action::Move(MapMove::FarUp)), (PAGE_DOWN, Action::Move(MapMove::FarDown))]);
-const ENDS: Row = Binding::new(
-    &[(Chord::char('g'), Action::Move(MapMove::First)), (Chord::char('G'), Action::Move(MapMove::Last))],
-    "",
-    "To the first corner, to the last",
-)
-.also(&[(HOME, Action::Move(MapMove::First)), (END, Action::Move(MapMove::Last))]);
-const ZOOM: &[(Chord, Action)] = &[
-    (Chord::char('+'), Action::Move(MapMove::Closer)),
-    (Chord::char('-'), Action::Move(MapMove::Wider)),
-    (Chord::char('0'), Action::Move(MapMove::Whole)),
-];
-const ZOOM_TOO: &[(Chord, Action)] = &[
-    (Chord::code(KeyCode::Char('=')), Action::Move(MapMove::Closer)),
-    (Chord::code(KeyCode::Char('_')), Action::Move(MapMove::Wider)),
-];
-
 static MATRIX: KeyTable<SimilarityScreen, Action> = KeyTable {
     title: "Similarity",
     bindings: &[
-        Binding::new(MOVE, "move", "Move the cursor").also(MOVE_LETTERS).when(shows),
-        FAR.when(shows),
-        ENDS.when(shows),
+        map_steps!(Action::Move, "Move the cursor").when(shows),
+        map_leaps!(Action::Move).when(shows),
+        map_corners!(Action::Move).when(shows),
         Binding::new(&[(ENTER, Action::OpenPair)], "pair", "Compare the two experts module by module")
             .when(shows),
         Binding::new(&[(ENTER, Action::Compute)], "compute", "Compute the matrix of this large library")
@@ -109,7 +65,7 @@ static MATRIX: KeyTable<SimilarityScreen, Action> = KeyTable {
         .explains(),
         Binding::new(&[(Chord::char('o'), Action::NextOrder)], "order", "By cluster, by family, by name")
             .when(shows),
-        Binding::new(ZOOM, "zoom", "Closer, wider, the whole matrix").also(ZOOM_TOO).when(shows),
+        map_zoom!(Action::Move, "Closer, wider, the whole matrix").when(shows),
         Binding::new(
             &[(Chord::char('a'), Action::Scale)],
             "scale",
@@ -122,11 +78,11 @@ static MATRIX: KeyTable<SimilarityScreen, Action> = KeyTable {
 static PAIR: KeyTable<SimilarityScreen, Action> = KeyTable {
     title: "Similarity, two experts",
     bindings: &[
-        Binding::new(MOVE, "move", "Move over layers and modules").also(MOVE_LETTERS),
-        FAR,
-        ENDS,
+        map_steps!(Action::Move, "Move over layers and modules"),
+        map_leaps!(Action::Move),
+        map_corners!(Action::Move),
         Binding::new(&[(Chord::char('m'), Action::NextMeasure)], "measure", "").made(measures),
-        Binding::new(ZOOM, "zoom", "Closer, wider, everything").also(ZOOM_TOO),
+        map_zoom!(Action::Move, "Closer, wider, everything"),
         Binding::new(&[(ESC, Action::ClosePair)], "back", "Back to the matrix"),
     ],
 };
