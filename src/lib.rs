@@ -12,6 +12,7 @@
 //! | `train` | datasets, LoRA training, one expert per cluster |
 //! | `merge` | one adapter out of several |
 //! | `routing` | routers, stacked experts, traces, sessions |
+//! | `export` | results as files: tables and figures |
 //! | `plot` | figures as PNG and SVG |
 //! | `analysis` | similarity, clustering, prototypes, spectra |
 //! | `catalog` | a library with its base model: the one opener |
@@ -58,6 +59,7 @@ pub mod cpu;
 pub mod devices;
 pub mod error;
 pub mod eval;
+pub mod export;
 pub mod import;
 pub mod jobs;
 pub mod library;

@@ -80,7 +80,7 @@ pub fn fixed(value: f64, places: usize) -> String {
 }
 
 /// A share in percent: one decimal from 1 % on, below that three digits, so that a thousand shares of about 0.1 % can be
-/// told apart.
+/// distinguished.
 pub fn share(share: f64) -> String {
     let percent = 100.0 * share;
     format!("{} %", digits(percent, 1, if percent.abs() < 0.995 { 3 } else { 1 }))
@@ -213,6 +213,13 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fields_are_quoted_where_they_need_it() {
+        assert_eq!(csv_field("plain name"), "plain name");
+        assert_eq!(csv_field("a,b"), "\"a,b\"");
+        assert_eq!(csv_field("say \"hi\"\n"), "\"say \"\"hi\"\"\\n\"");
+    }
 
     #[test]
     fn numbers_of_any_size_say_something() {

@@ -24,6 +24,7 @@ pub struct GroupingArgs {
 }
 
 /// Experts that were compared and grouped.
+#[derive(Clone, Debug)]
 pub(super) struct Grouping {
     pub similarity: Similarity,
     pub clustering: Clustering,

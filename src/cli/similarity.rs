@@ -4,16 +4,17 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::csv;
+use super::files::Files;
 use super::options::{LibraryArgs, Options, Table as Settings};
 use super::output::{Output, save_tensors};
 use super::table::{Align, Table};
 use crate::analysis::{self, COMPARISON, ComparisonCache, ComparisonSpec, Metric, Similarity};
+use crate::export::{Export, Format};
 use crate::library::{Library, NamedTensor, Skipped};
-use crate::outside::atomic_write;
+use crate::plot::Drawing;
 use crate::settings::Setting;
-use crate::text::{counted, printable};
-use crate::{Error, Result, plot};
+use crate::text::{counted, csv_field, printable};
+use crate::{Cancel, Error, Result, plot};
 
 /// Up to so many experts the whole matrix is printed, above only each one's nearest.
 const PRINTED: usize = 24;
@@ -36,15 +37,41 @@ pub struct SimilarityArgs {
     /// Write the tensor `similarity` as safetensors
     #[arg(long, value_name = "FILE")]
     pub save: Option<PathBuf>,
-    /// Draw a heatmap as PNG
-    #[arg(long, value_name = "FILE")]
-    pub png: Option<PathBuf>,
-    /// Draw a heatmap as SVG
-    #[arg(long, value_name = "FILE")]
-    pub svg: Option<PathBuf>,
-    /// Write the matrix as CSV
-    #[arg(long, value_name = "FILE")]
-    pub csv: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files<Matrix>,
+}
+
+/// A similarity as its files show it.
+#[derive(Clone, Debug)]
+pub struct Matrix {
+    similarity: Similarity,
+    /// What a heatmap is headed with.
+    title: String,
+    /// Ends the clustering that orders a heatmap.
+    cancel: Cancel,
+}
+
+impl Export for Matrix {
+    const FORMATS: &'static [Format<Self>] = &[
+        Format::csv("Write the matrix as CSV", |matrix| csv(&matrix.similarity)),
+        Format::png("Draw a heatmap as PNG"),
+        Format::svg("Draw a heatmap as SVG"),
+    ];
+
+    fn figure(&self) -> Result<Box<dyn Drawing>> {
+        let clusters = analysis::natural_clusters(&self.similarity, SEED, &self.cancel)?;
+        let order = analysis::order_by_cluster(&self.similarity, &clusters);
+        let boundaries = analysis::boundaries(&clusters, &order);
+        Ok(Box::new(plot::heatmap(&self.similarity, &order, &boundaries, &self.title)))
+    }
+
+    fn about_table(&self) -> String {
+        format!("the similarity of {}", counted(self.similarity.len(), "expert"))
+    }
+
+    fn about_figure(&self) -> String {
+        format!("a heatmap of {}", counted(self.similarity.len(), "expert"))
+    }
 }
 
 #[derive(Serialize)]
@@ -61,19 +88,22 @@ struct Document<'a> {
 pub fn run(args: &SimilarityArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
     let similarity = compare(&library, &args.comparison.0, output)?;
-    let written = write_files(args, &similarity, output)?;
+    let title = format!("Similarity of the experts in {}", args.library.library.display());
+    let matrix = Matrix { similarity, title, cancel: output.cancel().clone() };
+    let written = save(args, &matrix, output)? | args.files.write(&matrix, output)?;
+    let similarity = &matrix.similarity;
     if output.is_json() {
         return output.document(&Document {
             metric: similarity.metric,
             sparsity: similarity.sparsity,
             experts: &similarity.experts,
-            matrix: rows(&similarity).collect(),
+            matrix: rows(similarity).collect(),
             skipped: &similarity.skipped,
             warnings: &similarity.warnings,
         });
     }
     // Whoever asked for a file has it there.
-    let body = if written { head(&similarity) + "\n" } else { text(&similarity) };
+    let body = if written { head(similarity) + "\n" } else { text(similarity) };
     output.text(&body)
 }
 
@@ -112,43 +142,20 @@ fn rows(similarity: &Similarity) -> impl Iterator<Item = &[f32]> {
     similarity.matrix.chunks_exact(similarity.len().max(1))
 }
 
-/// Writes the files that were asked for, and says so; whether there were any.
-fn write_files(args: &SimilarityArgs, similarity: &Similarity, output: &Output) -> Result<bool> {
+/// Writes the tensor, if that was asked for; whether it was.
+fn save(args: &SimilarityArgs, matrix: &Matrix, output: &Output) -> Result<bool> {
+    let Some(path) = &args.save else { return Ok(false) };
+    let similarity = &matrix.similarity;
     let n = similarity.len();
-    let what = counted(n, "expert");
-    if let Some(path) = &args.save {
-        let tensor = NamedTensor { name: "similarity", shape: &[n, n], values: &similarity.matrix };
-        save_tensors(path, &[tensor], &similarity.experts)?;
-        output.wrote(path, &format!("the similarity of {what}"));
-    }
-    if let Some(path) = &args.csv {
-        atomic_write(path, csv_of(similarity).as_bytes())?;
-        output.wrote(path, &format!("the similarity of {what}"));
-    }
-    if args.png.is_none() && args.svg.is_none() {
-        return Ok(args.save.is_some() || args.csv.is_some());
-    }
-    let clusters = analysis::natural_clusters(similarity, SEED, output.cancel())?;
-    let order = analysis::order_by_cluster(similarity, &clusters);
-    let boundaries = analysis::boundaries(&clusters, &order);
-    let title = format!("Similarity of the experts in {}", args.library.library.display());
-    let figure = plot::heatmap(similarity, &order, &boundaries, &title);
-    let what = format!("a heatmap of {what}");
-    if let Some(path) = &args.png {
-        figure.save_png(path)?;
-        output.wrote(path, &what);
-        output.numbered(figure.numbered());
-    }
-    if let Some(path) = &args.svg {
-        figure.save_svg(path)?;
-        output.wrote(path, &what);
-    }
+    let tensor = NamedTensor { name: "similarity", shape: &[n, n], values: &similarity.matrix };
+    save_tensors(path, &[tensor], &similarity.experts)?;
+    output.wrote(path, &matrix.about_table());
     Ok(true)
 }
 
 /// A header line with the names, then one line per expert (RFC 4180).
-fn csv_of(similarity: &Similarity) -> String {
-    let names: Vec<String> = similarity.experts.iter().map(|name| csv::field(name)).collect();
+fn csv(similarity: &Similarity) -> String {
+    let names: Vec<String> = similarity.experts.iter().map(|name| csv_field(name)).collect();
     let mut out = format!("expert,{}\r\n", names.join(","));
     for (name, row) in names.iter().zip(rows(similarity)) {
         out.push_str(name);
@@ -241,7 +248,7 @@ mod tests {
     #[test]
     fn csv_quotes_names_that_need_it() {
         assert_eq!(
-            csv_of(&of(&["a,b", "say \"hi\""])),
+            csv(&of(&["a,b", "say \"hi\""])),
             "expert,\"a,b\",\"say \"\"hi\"\"\"\r\n\"a,b\",1,0.875\r\n\"say \"\"hi\"\"\",0.875,1\r\n"
         );
     }

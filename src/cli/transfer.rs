@@ -2,18 +2,20 @@
 
 use std::path::PathBuf;
 
+use super::files::Files;
 use super::output::Output;
 use super::{Align, Table};
 use crate::analysis::{self, ComparisonCache, DEFAULT_SPARSITY, Metric};
 use crate::catalog::Catalog;
 use crate::eval::{EvalEvent, EvalSpec, Split, Transfer, evaluate};
+use crate::export::{Export, Format};
 use crate::library::Expert;
 use crate::model::Precision;
 use crate::named::Named;
-use crate::outside::atomic_write;
-use crate::plot::{DrawnScores, scores_figure};
+use crate::plot::{Drawing, DrawnScores, scores_figure};
+use crate::routing::RouterConfig;
 use crate::scorers::Scoring;
-use crate::text::{number, printable};
+use crate::text::{csv_field, number, printable};
 use crate::{Error, Result};
 
 use super::options::choice;
@@ -50,15 +52,8 @@ pub struct TransferArgs {
     /// Precision of the base model's weights
     #[arg(long, value_parser = choice::<Precision>(), default_value_t)]
     pub precision: Precision,
-    /// Write the matrix as comma-separated values
-    #[arg(long, value_name = "FILE")]
-    pub csv: Option<PathBuf>,
-    /// Draw the matrix as PNG
-    #[arg(long, value_name = "FILE")]
-    pub png: Option<PathBuf>,
-    /// Draw the matrix as SVG
-    #[arg(long, value_name = "FILE")]
-    pub svg: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files<Transfer>,
 }
 
 /// Runs the command.
@@ -69,13 +64,12 @@ pub fn run(args: &TransferArgs, output: &Output) -> Result<()> {
     if experts.is_empty() {
         return Err(Error::file(&catalog.root, "has no experts that can be compared"));
     }
-    let methods =
-        std::iter::once("base".to_string()).chain(experts.iter().map(|name| format!("single:{name}")));
+    let methods = std::iter::once(RouterConfig::base()).chain(experts.iter().map(RouterConfig::single));
     let spec = EvalSpec {
         library: args.library.clone(),
         base: args.base.clone(),
         tasks: args.tasks.clone(),
-        methods: methods.collect(),
+        methods: methods.map(|method| method.to_string()).collect(),
         split: args.split,
         limit: args.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
         scoring: args.scoring,
@@ -104,7 +98,7 @@ pub fn run(args: &TransferArgs, output: &Output) -> Result<()> {
         transfer.predict(&similarity);
     }
     drop(progress);
-    write_files(args, &transfer, output)?;
+    args.files.write(&transfer, output)?;
     match output.is_json() {
         true => output.document(&transfer),
         false => output.text(&text(&transfer)),
@@ -121,24 +115,20 @@ fn own_expert(catalog: &Catalog, experts: &[String], task: &str) -> Option<usize
     experts.iter().position(|expert| expert == name)
 }
 
-fn write_files(args: &TransferArgs, transfer: &Transfer, output: &Output) -> Result<()> {
-    if let Some(path) = &args.csv {
-        atomic_write(path, csv(transfer).as_bytes())?;
-        output.wrote(path, "the matrix");
+impl Export for Transfer {
+    const FORMATS: &'static [Format<Self>] = &[
+        Format::csv("Write the matrix as comma-separated values", csv),
+        Format::png("Draw the matrix as PNG"),
+        Format::svg("Draw the matrix as SVG"),
+    ];
+
+    fn figure(&self) -> Result<Box<dyn Drawing>> {
+        Ok(Box::new(scores_figure(&drawn(self))))
     }
-    if args.png.is_some() || args.svg.is_some() {
-        let figure = scores_figure(&drawn(transfer));
-        if let Some(path) = &args.png {
-            figure.save_png(path)?;
-            output.wrote(path, "the figure");
-            output.numbered(figure.numbered());
-        }
-        if let Some(path) = &args.svg {
-            figure.save_svg(path)?;
-            output.wrote(path, "the figure");
-        }
+
+    fn about_table(&self) -> String {
+        "the matrix".into()
     }
-    Ok(())
 }
 
 fn csv(transfer: &Transfer) -> String {
@@ -147,8 +137,8 @@ fn csv(transfer: &Transfer) -> String {
     for (task, name) in transfer.tasks.iter().enumerate() {
         for (at, expert) in transfer.experts.iter().enumerate() {
             let fields = [
-                super::csv::field(name),
-                super::csv::field(expert),
+                csv_field(name),
+                csv_field(expert),
                 (transfer.own[task] == Some(at)).to_string(),
                 value(transfer.scores[task][at]),
                 value(transfer.base[task]),

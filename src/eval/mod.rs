@@ -52,7 +52,7 @@ pub use spec::{EvalSpec, NamedLibrary};
 pub use split::Split;
 pub use statistics::{Mean, RESAMPLES, interval_of_mean, interval_over_tasks, quantile};
 pub use store::{Cell, Known, Origin, Record, Store};
-pub use tables::{FORMATS, Format, Line, csv, drawn, format_of, latex, lines, markdown, mean_text};
+pub use tables::{Line, lines, mean_text};
 pub use transfer::{Predictor, Transfer, spearman};
 pub use tune::{CANDIDATES, TuneEvent, Tuned, is_noise, with_default};
 pub use wording::{Filter, Matching, Wording};

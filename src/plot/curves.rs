@@ -1,14 +1,12 @@
 //! Curves over numbers such as k or shots, with the spread of several seeds, one panel above another.
 
-use std::path::Path;
-
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::canvas::{Drawn, FAINT, INK, Label, Pen, document, encode, pixels, text_width};
+use super::drawing::Drawing;
 use super::labels::Labels;
 use crate::Result;
-use crate::outside::atomic_write;
 use crate::text::number;
 
 /// Size of a panel's area.
@@ -116,33 +114,23 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     (low - room, high + room)
 }
 
-impl CurveFigure {
-    /// Writes a PNG.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save_png(&self, path: &Path) -> Result<()> {
+impl Drawing for CurveFigure {
+    fn png(&self) -> Result<Vec<u8>> {
         let size = self.size(&self.drawn);
         let (pixels, width, height) = pixels(size, None, |pen| self.draw(pen, &self.drawn))?;
-        atomic_write(path, &encode(&pixels, width, height)?)
+        encode(&pixels, width, height)
     }
 
-    /// Writes an SVG.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save_svg(&self, path: &Path) -> Result<()> {
-        atomic_write(path, self.svg()?.as_bytes())
-    }
-
-    /// The SVG document.
-    ///
-    /// # Errors
-    /// When it cannot be drawn.
-    pub fn svg(&self) -> Result<String> {
+    fn svg(&self) -> Result<String> {
         document(self.size(&self.written), |pen| self.draw(pen, &self.written))
     }
 
+    fn numbered(&self) -> &[(String, String)] {
+        &self.drawn.numbered
+    }
+}
+
+impl CurveFigure {
     fn size(&self, names: &Labels) -> (u32, u32) {
         let widest = names.labels.iter().map(|name| text_width(name, 12)).max().unwrap_or(0);
         let width = LEFT + PANEL.0 + 44 + widest + MARGIN;

@@ -1,16 +1,14 @@
 //! The similarity heatmap: names on both axes, ordered by cluster, with boundaries and a colour bar.
 
-use std::path::Path;
-
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::canvas::{Drawn, FAINT, INK, Label, Pen, SHARPNESS, document, encode, pixels, text_width};
 use super::colormap::Scale;
+use super::drawing::Drawing;
 use super::labels::Labels;
 use super::svg::image_element;
 use crate::analysis::Similarity;
-use crate::outside::atomic_write;
 use crate::{Error, Result};
 
 /// Larger matrices are averaged down to at most this many rows and columns of cells.
@@ -90,28 +88,9 @@ struct FigureLayout {
     foot: i32,
 }
 
-impl Figure {
-    /// Writes a PNG, twice as many pixels as the drawing has units.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save_png(&self, path: &Path) -> Result<()> {
-        atomic_write(path, &self.png()?)
-    }
-
-    /// Writes an SVG.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save_svg(&self, path: &Path) -> Result<()> {
-        atomic_write(path, self.svg()?.as_bytes())
-    }
-
-    /// The PNG file's bytes. Names that the font lacks characters of are numbered, with a legend.
-    ///
-    /// # Errors
-    /// When it cannot be drawn.
-    pub fn png(&self) -> Result<Vec<u8>> {
+impl Drawing for Figure {
+    /// Twice as many pixels as the drawing has units.
+    fn png(&self) -> Result<Vec<u8>> {
         let names = &self.drawn;
         let layout = self.layout(&names.labels, names.legend.len());
         let size = (layout.width, layout.height);
@@ -121,12 +100,8 @@ impl Figure {
         encode(&pixels, width, height)
     }
 
-    /// The SVG document. The cells are an embedded image, so that it stays small and sharp; names are drawn by whoever
-    /// shows it.
-    ///
-    /// # Errors
-    /// When it cannot be drawn.
-    pub fn svg(&self) -> Result<String> {
+    /// The cells are an embedded image, so that it stays small and sharp.
+    fn svg(&self) -> Result<String> {
         let names = &self.written;
         let layout = self.layout(&names.labels, 0);
         let mut text = document((layout.width, layout.height), |pen| {
@@ -146,11 +121,12 @@ impl Figure {
         Ok(text)
     }
 
-    /// The names that the PNG shows by number: the label and the name, printable.
-    pub fn numbered(&self) -> &[(String, String)] {
+    fn numbered(&self) -> &[(String, String)] {
         &self.drawn.numbered
     }
+}
 
+impl Figure {
     fn layout(&self, names: &[String], legend: usize) -> FigureLayout {
         let n = names.len().max(1) as i32;
         // Large cells for few experts; room for every name up to a hundred; then whole pixels per cell.

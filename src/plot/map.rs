@@ -1,18 +1,16 @@
 //! A map of the experts: points in the colours of their clusters.
 
-use std::path::Path;
-
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::canvas::{Drawn, FAINT, INK, Label, Pen, document, encode, pixels, text_width};
+use super::drawing::Drawing;
 use super::labels::Labels;
 use crate::Result;
 use crate::analysis::{Clustering, Similarity};
-use crate::outside::atomic_write;
 use crate::text::counted;
 
-/// Colours of clusters that can be told apart with any eyes (Okabe and Ito, 2008); further ones differ in shape.
+/// Colours of clusters that any eyes can distinguish (Okabe and Ito, 2008); further ones differ in shape.
 const COLORS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(230, 159, 0),
@@ -68,46 +66,23 @@ pub fn map(
     }
 }
 
-impl MapFigure {
-    /// Writes a PNG.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save_png(&self, path: &Path) -> Result<()> {
-        atomic_write(path, &self.png()?)
-    }
-
-    /// Writes an SVG.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save_svg(&self, path: &Path) -> Result<()> {
-        atomic_write(path, self.svg()?.as_bytes())
-    }
-
-    /// The PNG file's bytes. Names that the font lacks characters of are numbered, with a legend.
-    ///
-    /// # Errors
-    /// When it cannot be drawn.
-    pub fn png(&self) -> Result<Vec<u8>> {
+impl Drawing for MapFigure {
+    fn png(&self) -> Result<Vec<u8>> {
         let (pixels, width, height) =
             pixels(self.size(&self.drawn), None, |pen| self.draw(pen, &self.drawn))?;
         encode(&pixels, width, height)
     }
 
-    /// The SVG document.
-    ///
-    /// # Errors
-    /// When it cannot be drawn.
-    pub fn svg(&self) -> Result<String> {
+    fn svg(&self) -> Result<String> {
         document(self.size(&self.written), |pen| self.draw(pen, &self.written))
     }
 
-    /// The names that the PNG shows by number: the label and the name, printable.
-    pub fn numbered(&self) -> &[(String, String)] {
+    fn numbered(&self) -> &[(String, String)] {
         &self.drawn.numbered
     }
+}
 
+impl MapFigure {
     fn size(&self, names: &Labels) -> (u32, u32) {
         let heading = text_width(&names.title, 20).max(text_width(&self.subtitle, 13)) + 2 * LEFT;
         let width = (LEFT + SIDE + 170).max(heading);

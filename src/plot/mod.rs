@@ -3,6 +3,7 @@
 mod canvas;
 pub mod colormap;
 mod curves;
+mod drawing;
 mod heatmap;
 mod labels;
 mod map;
@@ -10,6 +11,7 @@ mod scores;
 mod svg;
 
 pub use curves::{Curve, CurveFigure, CurvePoint, DrawnCurves, Panel, curves_figure};
+pub use drawing::Drawing;
 pub use heatmap::{Figure, heatmap};
 pub use map::{MapFigure, map};
 pub use scores::{DrawnDifference, DrawnScores, ScoreFigure, scores_figure};

@@ -1,15 +1,13 @@
 //! Scores as a heatmap of tasks × methods, with the differences between methods and their intervals below.
 
-use std::path::Path;
-
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::canvas::{Drawn, FAINT, INK, Label, Pen, document, encode, pixels, text_width};
 use super::colormap::viridis;
+use super::drawing::Drawing;
 use super::labels::Labels;
 use crate::Result;
-use crate::outside::atomic_write;
 
 /// Size of a cell.
 const CELL: (i32, i32) = (86, 22);
@@ -95,47 +93,24 @@ struct Places {
     legend: i32,
 }
 
-impl ScoreFigure {
-    /// Writes a PNG.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save_png(&self, path: &Path) -> Result<()> {
-        atomic_write(path, &self.png()?)
-    }
-
-    /// Writes an SVG.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save_svg(&self, path: &Path) -> Result<()> {
-        atomic_write(path, self.svg()?.as_bytes())
-    }
-
-    /// The PNG file's bytes. Names that the font lacks characters of are numbered, with a legend.
-    ///
-    /// # Errors
-    /// When it cannot be drawn.
-    pub fn png(&self) -> Result<Vec<u8>> {
+impl Drawing for ScoreFigure {
+    fn png(&self) -> Result<Vec<u8>> {
         let places = self.places(&self.drawn);
         let (pixels, width, height) = pixels(places.size, None, |pen| self.draw(pen, &places, &self.drawn))?;
         encode(&pixels, width, height)
     }
 
-    /// The SVG document.
-    ///
-    /// # Errors
-    /// When it cannot be drawn.
-    pub fn svg(&self) -> Result<String> {
+    fn svg(&self) -> Result<String> {
         let places = self.places(&self.written);
         document(places.size, |pen| self.draw(pen, &places, &self.written))
     }
 
-    /// The names that the PNG shows by number: the label and the name, printable.
-    pub fn numbered(&self) -> &[(String, String)] {
+    fn numbered(&self) -> &[(String, String)] {
         &self.drawn.numbered
     }
+}
 
+impl ScoreFigure {
     fn places(&self, names: &Labels) -> Places {
         let (rows, columns) = (self.scores.rows.len(), self.scores.columns.len());
         let widest = |from: usize, count: usize, size| {

@@ -21,7 +21,7 @@ use crate::{Error, Result};
 /// Name and folder of the library with an expert for each task.
 const PRIVATE: &str = "private";
 /// The same of that with one expert, and of that expert.
-const JOINT: &str = "joint";
+pub(super) const JOINT: &str = "joint";
 
 /// What a library is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

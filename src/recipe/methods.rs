@@ -7,7 +7,7 @@ use crate::named::unknown;
 use crate::routing::RouterConfig;
 
 /// What a library with one expert is asked with: its only choice.
-const ONLY: &str = "uniform";
+pub(super) const ONLY: &str = "uniform";
 
 /// The methods of each library in `libraries` (name, and whether it has one expert only), whose first is the main one.
 ///

@@ -5,17 +5,13 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
-use super::options::{JobArgs, RouterArgs};
+use super::files::{FILES, Files};
+use super::options::{AS_JOB, JobArgs, RouterArgs};
 use super::output::Output;
 use crate::catalog::Catalog;
-use crate::eval::{
-    EvalEvent, EvalReport, EvalSpec, NamedLibrary, contenders, csv, drawn, evaluate, latex, markdown,
-    settings_of,
-};
+use crate::eval::{EvalEvent, EvalReport, EvalSpec, NamedLibrary, contenders, evaluate, settings_of};
 use crate::jobs::AnyJob;
 use crate::jobs::kinds::Around;
-use crate::outside::atomic_write;
-use crate::plot::{ScoreFigure, scores_figure};
 use crate::{Error, Result};
 
 /// Score methods on tasks, or count who wins the routing
@@ -29,59 +25,12 @@ pub struct EvalArgs {
     #[arg(long = "library", id = "others", value_name = "NAME=PATH")]
     pub others: Vec<String>,
     /// Count which expert wins every (prompt token, module) pair instead of scoring answers
-    #[arg(long, conflicts_with_all = ["methods", "as-job"])]
+    #[arg(long, conflicts_with_all = ["methods", AS_JOB, FILES])]
     pub routing: bool,
     #[command(flatten)]
     pub router: RouterArgs,
     #[command(flatten)]
-    pub files: Files,
-}
-
-/// Files that a table is written into.
-#[derive(Clone, Debug, Default, clap::Args)]
-pub struct Files {
-    /// Write every score as comma-separated values
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "as-job"])]
-    pub csv: Option<PathBuf>,
-    /// Write the table as Markdown
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "as-job"])]
-    pub markdown: Option<PathBuf>,
-    /// Write the table as LaTeX
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "as-job"])]
-    pub latex: Option<PathBuf>,
-    /// Draw methods × tasks, and the differences with their intervals
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "as-job"])]
-    pub png: Option<PathBuf>,
-    /// The same as SVG
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["routing", "as-job"])]
-    pub svg: Option<PathBuf>,
-}
-
-impl Files {
-    /// Writes those that were asked for.
-    fn write(&self, report: &EvalReport, output: &Output) -> Result<()> {
-        let texts: [(&Option<PathBuf>, fn(&EvalReport) -> String); 3] =
-            [(&self.csv, csv), (&self.markdown, markdown), (&self.latex, latex)];
-        for (path, text) in texts {
-            if let Some(path) = path {
-                atomic_write(path, text(report).as_bytes())?;
-                output.wrote(path, "the table");
-            }
-        }
-        if self.png.is_some() || self.svg.is_some() {
-            let figure: ScoreFigure = scores_figure(&drawn(report));
-            if let Some(path) = &self.png {
-                figure.save_png(path)?;
-                output.wrote(path, "the figure");
-                output.numbered(figure.numbered());
-            }
-            if let Some(path) = &self.svg {
-                figure.save_svg(path)?;
-                output.wrote(path, "the figure");
-            }
-        }
-        Ok(())
-    }
+    pub files: Files<EvalReport>,
 }
 
 impl EvalArgs {

@@ -13,10 +13,11 @@ use crate::jobs::kinds::{Around, KINDS, Kind};
 use crate::jobs::{AnyJob, Job};
 use crate::{Error, Result};
 
-/// Flags that make a job of a command, and their group.
+/// Flags that make a job of a command.
 const BACKGROUND: &str = "background";
 const EXECUTOR: &str = "executor";
-const AS_JOB: &str = "as-job";
+/// The group of the flags that make a job of a command.
+pub const AS_JOB: &str = "as-job";
 const AFTER: &str = "after";
 const AFTER_ANY: &str = "after-any";
 const CORES: &str = "cores";
@@ -87,7 +88,7 @@ impl GivenJob {
             .long(CORES)
             .value_name("N")
             .value_parser(clap::value_parser!(u64).range(1..=4096))
-            .help("Cores that the job takes: on this machine, others may work beside it [default: its slot's share]");
+            .help("Cores that the job takes: on this machine, others may work beside it [default: an equal share]");
         let dry_run = Arg::new(DRY_RUN)
             .long(DRY_RUN)
             .help("Print what would be handed over, scripts and commands, and start nothing")

@@ -1,4 +1,4 @@
-//! Options made from settings, whatever struct holds their values.
+//! Options made from settings, whatever struct has their values.
 
 use std::fmt::Debug;
 use std::path::PathBuf;

@@ -5,10 +5,13 @@ use std::path::Path;
 use super::found::{Found, FoundK};
 use crate::analysis::{self, ComparisonCache, Metric};
 use crate::catalog::Catalog;
-use crate::eval::{Mean, drawn};
-use crate::plot::{Curve, CurvePoint, DrawnCurves, Panel, curves_figure, heatmap, scores_figure};
-use crate::recipe::graph::Making;
+use crate::eval::Mean;
+use crate::export::Export;
+use crate::plot::{Curve, CurvePoint, Drawing, DrawnCurves, Panel, curves_figure, heatmap};
+use crate::recipe::graph::{JOINT, Making};
 use crate::recipe::laid_out::LaidOut;
+use crate::recipe::methods::ONLY;
+use crate::routing::Router;
 use crate::{Cancel, Result};
 
 /// Most experts of a library that is drawn.
@@ -17,17 +20,17 @@ const MOST: usize = 2000;
 /// Writes those that there is something for into `folder`, each as PNG and SVG; gives the names of the PNGs.
 pub(super) fn write(laid: &LaidOut, found: &Found, folder: &Path, cancel: &Cancel) -> Result<Vec<String>> {
     let mut names = Vec::new();
+    let mut save = |name: &str, figure: &dyn Drawing| {
+        let png = format!("{name}.png");
+        figure.save_png(&folder.join(&png))?;
+        names.push(png);
+        figure.save_svg(&folder.join(format!("{name}.svg")))
+    };
     if let Some(report) = &found.evaluation {
-        let figure = scores_figure(&drawn(report));
-        figure.save_png(&folder.join("scores.png"))?;
-        figure.save_svg(&folder.join("scores.svg"))?;
-        names.push("scores.png".to_string());
+        save("scores", &*report.figure()?)?;
     }
     if found.by_k.len() > 1 {
-        let figure = curves_figure(&over_k(laid, found));
-        figure.save_png(&folder.join("k.png"))?;
-        figure.save_svg(&folder.join("k.svg"))?;
-        names.push("k.png".to_string());
+        save("k", &curves_figure(&over_k(laid, found)))?;
     }
     if let Some(private) = laid.graph.libraries.first() {
         let library = Catalog::open(&private.path, None)?;
@@ -50,10 +53,7 @@ pub(super) fn write(laid: &LaidOut, found: &Found, folder: &Path, cancel: &Cance
                 }
                 None => ((0..similarity.len()).collect(), Vec::new()),
             };
-            let figure = heatmap(&similarity, &order, &lines, &laid.recipe.name);
-            figure.save_png(&folder.join("similarity.png"))?;
-            figure.save_svg(&folder.join("similarity.svg"))?;
-            names.push("similarity.png".to_string());
+            save("similarity", &heatmap(&similarity, &order, &lines, &laid.recipe.name))?;
         }
     }
     Ok(names)
@@ -109,7 +109,8 @@ fn over_k(laid: &LaidOut, found: &Found) -> DrawnCurves {
             curve(found, "clusters", |row| scaled(row.scores[0])),
             curve(found, "random clusters", |row| scaled(row.scores[1])),
         ];
-        let levels = [("private", router.as_str()), ("joint", "joint/uniform"), ("base", "base")];
+        let joint = format!("{JOINT}/{ONLY}");
+        let levels = [("private", router.as_str()), (JOINT, joint.as_str()), ("base", Router::base().id)];
         for (name, label) in levels {
             curves.extend(level(name, scaled(found.score(label)).map(|mean| mean.score)));
         }

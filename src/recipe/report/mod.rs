@@ -14,7 +14,8 @@ use super::laid_out::LaidOut;
 use super::read::with_whole_paths;
 use crate::Cancel;
 use crate::Result;
-use crate::eval::{csv, latex, markdown};
+use crate::eval::EvalReport;
+use crate::export::{Content, Export};
 use crate::outside::{atomic_write, make_folders};
 
 /// The page, in the folder of the experiment.
@@ -42,9 +43,11 @@ pub fn write_report(laid: &LaidOut, cancel: &Cancel) -> Result<PathBuf> {
         write("k.csv", &page::k_csv(&found))?;
     }
     if let Some(report) = &found.evaluation {
-        write("scores.csv", &csv(report))?;
-        write("scores.md", &markdown(report))?;
-        write("scores.tex", &latex(report))?;
+        for format in EvalReport::FORMATS {
+            if let Content::Text(text) = format.content {
+                write(&format!("scores.{}", format.ending), &text(report))?;
+            }
+        }
     }
     let drawn = figures::write(laid, &found, &folder, cancel)?;
     files.extend(drawn.iter().cloned());

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::latest_task::{LatestTask, spawn};
-use crate::eval::{EvalReport, EvalSpec, Seen, TaskItems, differences, format_of};
+use crate::eval::{EvalReport, EvalSpec, Seen, TaskItems, differences};
+use crate::export::Format;
 use crate::jobs::Jobs;
 use crate::outside::atomic_write;
 use crate::settings::path_of;
@@ -123,7 +124,7 @@ fn read(jobs: &Jobs, id: &str, seen: &mut (String, Seen), cancel: &Cancel) -> Re
 fn save(report: &EvalReport, path: &str, over: bool) -> Result<PathBuf, Unsaved> {
     let failed = |error: Error| Unsaved::Failed(error.to_string());
     let typed = path_of(path);
-    let bytes = format_of(&typed).and_then(|format| (format.bytes)(report)).map_err(failed)?;
+    let bytes = Format::of_name(&typed).and_then(|format| format.bytes(report)).map_err(failed)?;
     let path = std::path::absolute(&typed).map_err(|error| failed(Error::io(&typed, error)))?;
     if path.symlink_metadata().is_ok() && !over {
         return Err(Unsaved::Exists);

@@ -2,14 +2,14 @@
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
-use ratatui::layout::{Margin, Rect};
+use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, BorderType, Clear};
 
-use crate::eval::FORMATS;
+use crate::eval::EvalReport;
+use crate::export::Export;
 use crate::text::printable;
 use crate::tui::keymap::{Binding, ENTER, ESC, KeyHint, KeySection, KeyTable};
-use crate::tui::widgets::centered;
+use crate::tui::widgets::popup;
 use crate::tui::{Shared, TextField, Theme, Unsaved, text_width};
 
 /// What a key does in the question; others edit the name.
@@ -113,22 +113,13 @@ impl Saving {
 
     /// Draws the question in the middle of `area`.
     pub(super) fn draw(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
-        let popup = centered(area, 84, FORMATS.len() as u16 + 4);
-        if popup.is_empty() {
-            return;
-        }
-        let block = Block::bordered()
-            .border_type(BorderType::Rounded)
-            .border_style(theme.border_focused())
-            .title(Span::styled(" Save the table as ", theme.accent()));
-        frame.render_widget(Clear, popup);
-        let room = block.inner(popup).inner(Margin::new(1, 0));
-        frame.render_widget(block, popup);
+        let size = (84, EvalReport::FORMATS.len() as u16 + 4);
+        let Some(room) = popup(frame, area, size, " Save the table as ", theme) else { return };
         let cells = usize::from(room.width);
         let mut lines = vec![self.name.line(cells, self.ticket.is_none(), theme)];
         let problem = self.problem.as_ref().map(|problem| printable(problem).into_owned());
         lines.push(Line::styled(text_width::truncate(&problem.unwrap_or_default(), cells), theme.warning()));
-        lines.extend(FORMATS.iter().map(|format| {
+        lines.extend(EvalReport::FORMATS.iter().map(|format| {
             Line::from(vec![
                 Span::styled(format!(".{:<9}", format.ending), theme.key()),
                 Span::styled(format.help, theme.dim()),
