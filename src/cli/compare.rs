@@ -11,7 +11,7 @@ use crate::eval::{Compared, compare, differing};
 use crate::library::Library;
 use crate::model::Precision;
 use crate::named::find_name;
-use crate::routing::RouterConfig;
+use crate::routing::{ROUTERS, RouterConfig};
 use crate::text::{printable, share};
 use crate::{Error, Result};
 
@@ -50,11 +50,16 @@ fn routers_of(library: &Library, texts: &[String]) -> Result<Vec<RouterConfig>> 
     routers(texts, is_router)
 }
 
+/// Whether a router among these names an expert, which is known once the library is open.
+fn names_one(text: &str) -> bool {
+    ROUTERS.iter().any(|router| router.names_expert() && text.contains(&format!("{}:", router.id)))
+}
+
 /// Runs the command.
 pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
     // Read before anything is loaded, to report a wrong name at once.
     routers_of(&Library::default(), &args.routers).or_else(|error| match &error {
-        Error::Usage(_) if args.routers.iter().any(|text| text.contains("single:")) => Ok(Vec::new()),
+        Error::Usage(_) if args.routers.iter().any(|text| names_one(text)) => Ok(Vec::new()),
         _ => Err(error),
     })?;
     let library = Catalog::open(&args.library, args.base.base.as_deref())?;

@@ -20,7 +20,7 @@ use crate::catalog::Catalog;
 use crate::library::{Library, Skipped};
 use crate::model::LoadOptions;
 use crate::named::find_name;
-use crate::routing::{RouterConfig, Session, SettingValues, settings};
+use crate::routing::{Router, RouterConfig, Session, SettingValues, settings};
 use crate::train::find_tasks;
 use crate::{Cancel, Error, Result};
 
@@ -323,7 +323,7 @@ fn put<T>(rows: &mut [Vec<T>], own: &[usize], of_own: impl IntoIterator<Item = V
 fn against(spec: &EvalSpec, contenders: &[Contender]) -> Result<Option<usize>> {
     let find = |label: &str| contenders.iter().position(|contender| contender.label == label);
     if spec.against.is_empty() {
-        return Ok(find("base").or((contenders.len() > 1).then_some(0)));
+        return Ok(find(Router::base().id).or((contenders.len() > 1).then_some(0)));
     }
     let wanted = spec.against.trim();
     let same = |contender: &Contender| {

@@ -13,6 +13,7 @@ use super::scan::{Dropped, Scanned, scan};
 use super::spec::ImportSpec;
 use super::splits::Split;
 use super::write::{TaskPath, Writer, check_free, shown};
+use crate::scorers::{Answered, Scorer};
 use crate::text::short;
 use crate::train::TaskInfo;
 use crate::{Cancel, Error, Result};
@@ -23,8 +24,6 @@ const MAX_TASKS: usize = 20_000;
 const MAX_IDS: usize = 1 << 20;
 /// Characters of an example to look at.
 const SHOWN: usize = 2000;
-/// Outputs up to this mean length are compared as a whole, longer ones by what they have in common.
-const SHORT_OUTPUT: u64 = 60;
 /// Most warnings of one kind.
 const MAX_WARNINGS: usize = 10;
 
@@ -201,7 +200,7 @@ impl Index {
     }
 }
 
-/// What tells tasks apart.
+/// What distinguishes tasks.
 fn key_of(row: &Scanned<'_, '_>) -> String {
     match &row.family {
         Some(family) => format!("{family}\n{}", row.task),
@@ -453,10 +452,7 @@ impl<'s> SecondPass<'s> {
                     .warnings
                     .push(format!("the task \"{raw}\" has validation rows alone: they are its test split"));
             }
-            let metric = match spec.metric {
-                Some(metric) => metric,
-                None => task.metric(kept).parse()?,
-            };
+            let metric = spec.metric.unwrap_or_else(|| task.scorer(kept));
             if let Some(writer) = &mut writer {
                 let info = TaskInfo {
                     id: path.task.clone(),
@@ -517,12 +513,11 @@ impl Chosen {
     }
 
     /// How the answers of such a task are scored.
-    fn metric(&self, kept: u64) -> &'static str {
-        match () {
-            () if self.choices => "choice",
-            () if !self.options.is_empty() => "accuracy",
-            () if self.characters / kept.max(1) <= SHORT_OUTPUT => "exact_match",
-            () => "rouge_l",
-        }
+    fn scorer(&self, kept: u64) -> Scorer {
+        Scorer::suited(Answered {
+            has_choices: self.choices,
+            are_labels: !self.options.is_empty(),
+            mean_length: self.characters / kept.max(1),
+        })
     }
 }

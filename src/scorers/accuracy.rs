@@ -6,6 +6,7 @@ pub(super) const SCORER: Scorer = Scorer {
     name: "accuracy",
     help: "The same for tasks whose outputs are a few labels: case and a full stop are forgiven",
     version: 1,
+    harness: None,
     asks: Asks::Answer { score, hope: Some(hope) },
 };
 

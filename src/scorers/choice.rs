@@ -6,6 +6,7 @@ pub(super) const SCORER: Scorer = Scorer {
     name: "choice",
     help: "The right option is the likeliest: the largest sum of log-probabilities of its tokens",
     version: 1,
+    harness: Some("acc"),
     asks: Asks::Options(sum),
 };
 

@@ -6,6 +6,7 @@ pub(super) const SCORER: Scorer = Scorer {
     name: "choice_norm",
     help: "The same, with each option's sum divided by its number of characters",
     version: 1,
+    harness: Some("acc_norm"),
     asks: Asks::Options(per_character),
 };
 

@@ -6,6 +6,7 @@ pub(super) const SCORER: Scorer = Scorer {
     name: "exact_match",
     help: "The output, trimmed, equals the reference",
     version: 1,
+    harness: Some("exact_match"),
     asks: Asks::Answer { score, hope: Some(hope) },
 };
 

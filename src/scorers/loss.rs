@@ -6,6 +6,7 @@ pub(super) const SCORER: Scorer = Scorer {
     name: "loss",
     help: "Cross-entropy per token of the reference, its end included, in nats: smaller is better",
     version: 1,
+    harness: None,
     asks: Asks::Reference(per_token),
 };
 

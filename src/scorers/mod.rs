@@ -9,10 +9,12 @@ mod porter;
 mod rouge_l;
 mod scorer;
 mod scorings;
+mod suited;
 mod token_f1;
 
 pub use scorer::{Asks, Likelihood, Scorer, likeliest};
 pub use scorings::{Answers, SCORINGS, Scoring};
+pub use suited::Answered;
 
 use crate::named::{Named, by_name};
 

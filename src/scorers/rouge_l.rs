@@ -7,6 +7,7 @@ pub(super) const SCORER: Scorer = Scorer {
     name: "rouge_l",
     help: "F1 of the longest common subsequence of stemmed words (ROUGE-L, as rouge-score computes it)",
     version: 1,
+    harness: None,
     asks: Asks::Answer { score, hope: None },
 };
 

@@ -9,6 +9,8 @@ pub struct Scorer {
     pub help: &'static str,
     /// Changes with what changes a score: kept scores of another version are not used.
     pub version: u32,
+    /// What lm-evaluation-harness calls it, where it has the same score.
+    pub harness: Option<&'static str>,
     /// What the model is asked for, and what becomes of it.
     pub asks: Asks,
 }

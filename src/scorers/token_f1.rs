@@ -8,6 +8,7 @@ pub(super) const SCORER: Scorer = Scorer {
     name: "token_f1",
     help: "F1 of words, without case, punctuation and English articles (as SQuAD's)",
     version: 1,
+    harness: None,
     asks: Asks::Answer { score, hope: None },
 };
 

@@ -6,10 +6,9 @@ use serde_json::Value;
 
 use crate::eval::wording::{Filter, Matching};
 use crate::model::template::patterns::Pattern;
-use crate::named::Named;
 use crate::outside::read_text_of;
-use crate::scorers::Scorer;
-use crate::text::short;
+use crate::scorers::{SCORERS, Scorer};
+use crate::text::{listed, short};
 use crate::yaml::{self, Node, Scalar};
 use crate::{Error, Result};
 
@@ -410,37 +409,40 @@ fn shots(keys: &mut Keys) -> Taken<Shots> {
     Ok(shots)
 }
 
+/// The scorers of such an output by the harness's names; without others asked for, all of them.
+fn scorers(output: Output) -> impl Iterator<Item = (&'static str, Scorer)> {
+    let chooses = match output {
+        Output::Choice => true,
+        Output::Answer => false,
+    };
+    SCORERS
+        .iter()
+        .filter(move |scorer| scorer.chooses() == chooses)
+        .filter_map(|scorer| Some((scorer.harness?, *scorer)))
+}
+
 /// The metrics, each with each of the filters.
 fn measures(keys: &mut Keys, output: Output) -> Taken<Vec<Measure>> {
     let metrics: Vec<Node> = match keys.take("metric_list") {
         Some(node) => node.list().to_vec(),
-        None => match output {
-            Output::Choice => ["acc", "acc_norm"].as_slice(),
-            Output::Answer => ["exact_match"].as_slice(),
-        }
-        .iter()
-        .map(|name| Node::Map(vec![("metric".into(), Node::Text((*name).into()))]))
-        .collect(),
+        None => scorers(output)
+            .map(|(name, _)| Node::Map(vec![("metric".into(), Node::Text(name.into()))]))
+            .collect(),
     };
     let filters = filters(keys.take("filter_list"), output)?;
     let mut measures = Vec::new();
     for node in metrics {
         let mut inner = self::keys(node, "metric_list")?;
         let metric = inner.text("metric")?.unwrap_or_default();
-        let scorer = match (metric.as_str(), output) {
-            ("acc", Output::Choice) => "choice",
-            ("acc_norm", Output::Choice) => "choice_norm",
-            ("exact_match", Output::Answer) => "exact_match",
-            (other, _) => {
-                let known = match output {
-                    Output::Choice => "acc and acc_norm of multiple_choice",
-                    Output::Answer => "exact_match of generate_until",
-                };
-                let problem = format!("is not understood: it may be {known}");
-                return refused(&format!("metric_list.metric {}", short(other)), &problem);
-            }
+        let Some((_, scorer)) = scorers(output).find(|(name, _)| *name == metric) else {
+            let known: Vec<&str> = scorers(output).map(|(name, _)| name).collect();
+            let of = match output {
+                Output::Choice => "multiple_choice",
+                Output::Answer => "generate_until",
+            };
+            let problem = format!("is not understood: it may be {} of {of}", listed(&known, "and"));
+            return refused(&format!("metric_list.metric {}", short(&metric)), &problem);
         };
-        let scorer = *Scorer::named(scorer).map_err(|e| e.to_string())?;
         if let Some(other) = inner.text("aggregation")?.filter(|name| name != "mean") {
             return refused(
                 &format!("metric_list.aggregation {}", short(&other)),

@@ -10,6 +10,7 @@ use super::{
 use crate::eval::EvalSpec;
 use crate::field;
 use crate::library::check_new_name;
+use crate::routing::RouterConfig;
 use crate::settings::{Entry, Kind as Of, Role, Setting};
 use crate::text::{counted, duration, number};
 use crate::train::{self, TRAINING, TrainReport, TrainSpec};
@@ -183,7 +184,8 @@ impl Job for TrainSpec {
         let mut all = Next::of_expert(&report.expert);
         // What is evaluated are folders.
         if self.data.iter().all(|path| path.extension().is_none()) {
-            let methods = vec!["base".into(), format!("single:{}", report.expert)];
+            let methods = [RouterConfig::base(), RouterConfig::single(&report.expert)];
+            let methods = methods.iter().map(RouterConfig::to_string).collect();
             let eval = EvalSpec {
                 library: self.library.clone(),
                 base: self.base.clone(),

@@ -12,6 +12,7 @@ use super::saving::Saving;
 use super::transfer::Transfer;
 use crate::eval::{TaskItems, router_again};
 use crate::jobs::{JobState, JobSummary};
+use crate::routing::Router;
 use crate::tui::screens::routing;
 use crate::tui::{
     AppEffect, Effect, EvalEffect, Evaluated, List, Shared, Tickets, Unsaved, Wanted, WantedPrompt,
@@ -159,7 +160,7 @@ impl EvalScreen {
             return vec![Effect::App(AppEffect::Notice(why.into()))];
         }
         let report = &evaluated.report;
-        let own = report.differences.first().map_or("base", |found| found.against.as_str());
+        let own = report.differences.first().map_or(Router::base().id, |found| found.against.as_str());
         let own = || report.methods.iter().position(|label| label == own).unwrap_or(0);
         let before = self.differences.as_ref();
         let against = chosen.or(before.map(|before| before.against)).unwrap_or_else(own);

@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use crate::eval::{EvalReport, Method, mean_text};
+use crate::routing::Router;
 use crate::text::{counted, printable};
 use crate::tui::heatmap::{Heatmap, HeatmapState, MapMove};
 use crate::tui::widgets::{below, header, message, row};
@@ -74,7 +75,7 @@ impl Matrix {
 
     /// Who answers tasks best, and who helps others', in a sentence.
     fn sentence(&self, report: &EvalReport) -> String {
-        let base = report.methods.iter().position(|label| label == "base");
+        let base = report.methods.iter().position(|label| label == Router::base().id);
         let (mut own_best, mut with_own) = (0, 0);
         let mut helpful = vec![false; self.experts.len()];
         for (row, &task) in self.tasks.iter().enumerate() {
