@@ -1,6 +1,7 @@
 //! Cells of arrow's arrays.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -11,15 +12,41 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use serde_json::{Map, Number, Value};
 
-use crate::import::cell::Cell;
+use super::Take;
+use crate::import::cell::{At, Cell};
+use crate::text::short;
+use crate::{Error, Result};
 
 /// Deepest nesting of lists and objects in a cell.
 const MAX_DEPTH: usize = 16;
 /// Most values in the lists of one cell.
 const MAX_VALUES: usize = 100_000;
 
+/// Takes the rows of a batch, for the columns at `places`, whose names are `wanted`. They follow `row` of the file at
+/// `path`, which counts on.
+///
+/// # Errors
+/// A cell that is no value of a table, with its row and column; those of `take`.
+pub(super) fn rows(
+    batch: &RecordBatch,
+    (places, wanted): (&[Option<usize>], &[String]),
+    (path, row): (&Path, &mut u64),
+    take: &mut Take<'_>,
+) -> Result<()> {
+    let mut into = Vec::with_capacity(places.len());
+    for i in 0..batch.num_rows() {
+        *row += 1;
+        cells(batch, places, i, &mut into).map_err(|(column, problem)| {
+            let name = wanted.get(column).map_or("", String::as_str);
+            Error::file(path, format!("row {row}: \"{}\" {problem}", short(name)))
+        })?;
+        take(At::Row(*row), &mut into)?;
+    }
+    Ok(())
+}
+
 /// The cells of one row of a batch, for the columns at `places`. The error is the column and what is wrong with it.
-pub(super) fn cells<'a>(
+fn cells<'a>(
     batch: &'a RecordBatch,
     places: &[Option<usize>],
     row: usize,
@@ -53,7 +80,7 @@ fn cell(array: &dyn Array, row: usize) -> Result<Cell<'_>, String> {
     })
 }
 
-/// Bytes that nobody says are a text.
+/// Bytes that nothing marks as a text.
 fn text(bytes: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(bytes).map_err(|_| "has bytes that are no text in UTF-8: write it as a text".into())
 }

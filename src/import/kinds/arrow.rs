@@ -8,7 +8,6 @@ use arrow_ipc::reader::StreamReader;
 use arrow_ipc::{CompressionType, RecordBatch as BatchHeader, root_as_message};
 
 use super::{Columns, FileKind, Take, arrays, classes};
-use crate::import::cell::At;
 use crate::import::guard::guarded;
 use crate::outside::{io_reason, open_regular, read_exact_at};
 use crate::text::short;
@@ -164,15 +163,7 @@ fn read(path: &Path, wanted: &[String], take: &mut Take<'_>) -> Result<()> {
     while let Some(batch) = guarded(|| reader.next().transpose().map_err(|e| reason(&e)))
         .map_err(|problem| Error::file(path, format!("after row {row}: {problem}")))?
     {
-        let mut cells = Vec::with_capacity(places.len());
-        for i in 0..batch.num_rows() {
-            row += 1;
-            arrays::cells(&batch, &places, i, &mut cells).map_err(|(column, problem)| {
-                let name = wanted.get(column).map_or("", String::as_str);
-                Error::file(path, format!("row {row}: \"{}\" {problem}", short(name)))
-            })?;
-            take(At::Row(row), &mut cells)?;
-        }
+        arrays::rows(&batch, (&places, wanted), (path, &mut row), take)?;
     }
     Ok(())
 }

@@ -28,12 +28,12 @@ pub(super) const KIND: FileKind = FileKind {
     read,
 };
 
-/// Fields of an object that hold the rows.
+/// Fields of an object that have the rows.
 const LISTS: [&str; 5] = ["data", "examples", "rows", "instances", "Instances"];
 /// Rows by which the columns are known.
 const LOOKED_AT: usize = 64;
 
-/// How a file holds its rows.
+/// How a file stores its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Lines,

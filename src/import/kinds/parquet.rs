@@ -13,7 +13,6 @@ use parquet::basic::Compression;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::{BATCH, Columns, FileKind, Take, arrays, classes, pages};
-use crate::import::cell::At;
 use crate::import::guard::guarded;
 use crate::outside::{io_reason, open_regular, read_exact_at};
 use crate::text::short;
@@ -139,15 +138,7 @@ fn read(path: &Path, wanted: &[String], take: &mut Take<'_>) -> Result<()> {
         while let Some(batch) =
             guarded(|| reader.next().transpose().map_err(|e| reason(&e))).map_err(broken)?
         {
-            let mut cells = Vec::with_capacity(places.len());
-            for i in 0..batch.num_rows() {
-                row += 1;
-                arrays::cells(&batch, &places, i, &mut cells).map_err(|(column, problem)| {
-                    let name = wanted.get(column).map_or("", String::as_str);
-                    Error::file(path, format!("row {row}: \"{}\" {problem}", short(name)))
-                })?;
-                take(At::Row(row), &mut cells)?;
-            }
+            arrays::rows(&batch, (&places, wanted), (path, &mut row), take)?;
         }
         if row != last {
             let found = row - (first - 1);
