@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgGroup, ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use super::options::AS_JOB;
 use super::output::Output;
@@ -11,9 +11,6 @@ use crate::Result;
 use crate::export::{Content, Export};
 use crate::outside::atomic_write;
 use crate::plot::Drawing;
-
-/// The group of all these options, for those that exclude them.
-pub const FILES: &str = "files";
 
 /// The files that a result is to be written into.
 ///
@@ -27,6 +24,11 @@ pub struct Files<R> {
 }
 
 impl<R: Export> Files<R> {
+    /// The ids of all these options, for one that excludes them.
+    pub(super) fn ids() -> impl Iterator<Item = &'static str> {
+        R::FORMATS.iter().map(|format| format.flag)
+    }
+
     /// Writes those that were asked for, and says so; whether there were any.
     ///
     /// # Errors
@@ -63,10 +65,7 @@ impl<R: Export> Args for Files<R> {
             let arg = arg.value_parser(clap::value_parser!(PathBuf));
             if can_be_job { arg.conflicts_with(AS_JOB) } else { arg }
         };
-        let flags = R::FORMATS.iter().map(|format| format.flag);
-        command
-            .args(R::FORMATS.iter().map(|format| option(format.flag, format.help)))
-            .group(ArgGroup::new(FILES).args(flags).multiple(true))
+        command.args(R::FORMATS.iter().map(|format| option(format.flag, format.help)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

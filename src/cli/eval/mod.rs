@@ -5,7 +5,7 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
-use super::files::{FILES, Files};
+use super::files::Files;
 use super::options::{AS_JOB, JobArgs, RouterArgs};
 use super::output::Output;
 use crate::catalog::Catalog;
@@ -13,6 +13,11 @@ use crate::eval::{EvalEvent, EvalReport, EvalSpec, NamedLibrary, contenders, eva
 use crate::jobs::AnyJob;
 use crate::jobs::kinds::Around;
 use crate::{Error, Result};
+
+/// The options without use where no answers are scored.
+fn scoring_alone() -> Vec<&'static str> {
+    ["methods", AS_JOB].into_iter().chain(Files::<EvalReport>::ids()).collect()
+}
 
 /// Score methods on tasks, or count who wins the routing
 #[derive(Clone, Debug, clap::Args)]
@@ -25,7 +30,7 @@ pub struct EvalArgs {
     #[arg(long = "library", id = "others", value_name = "NAME=PATH")]
     pub others: Vec<String>,
     /// Count which expert wins every (prompt token, module) pair instead of scoring answers
-    #[arg(long, conflicts_with_all = ["methods", AS_JOB, FILES])]
+    #[arg(long, conflicts_with_all = scoring_alone())]
     pub routing: bool,
     #[command(flatten)]
     pub router: RouterArgs,

@@ -1,4 +1,4 @@
-//! The keys of a heatmap's cursor and view, each as `$action` of its [`MapMove`](super::MapMove).
+//! The keys that move over a heatmap and zoom it, for the key tables of tabs.
 
 /// The keys that move the cursor by an entry, with what the help says of them.
 macro_rules! map_steps {
