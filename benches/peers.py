@@ -105,7 +105,7 @@ def train(bench):
         + [f"{one['peak_mb'] / peers[0]['peak_mb']:.2f} ×"]
         for name, one in found.items()
     ]
-    header = ["", "s a step", "tokens/s", "peak MB", "speed, of PEFT f32", "speed, of PEFT bf16", "memory, of PEFT f32"]
+    header = ["", "s per step", "tokens/s", "peak MB", "speed, of PEFT f32", "speed, of PEFT bf16", "memory, of PEFT f32"]
     text = report.table(header, rows)
     gflop = found["ours, f32"]["gflop"]
     if peak["f32_gflop_s"]:

@@ -33,9 +33,9 @@ use ratatui::{Terminal, TerminalOptions, Viewport};
 
 const WIDTH: u16 = 200;
 const HEIGHT: u16 = 60;
-/// Experts of the heatmap, unless told otherwise.
+/// Experts of the heatmap by default.
 const EXPERTS: usize = 1000;
-/// Jobs of the array, unless told otherwise.
+/// Jobs of the array by default.
 const JOBS: usize = 10_000;
 /// How often the whole series of keys is pressed.
 const ROUNDS: usize = 10;

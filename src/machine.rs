@@ -31,7 +31,7 @@ pub struct Load {
 pub struct Taken {
     /// Cores that it kept busy since the last look; `None` at the first.
     pub cores: Option<f64>,
-    /// Bytes of memory that it holds.
+    /// Bytes of memory that it takes.
     pub memory: u64,
 }
 
@@ -115,7 +115,7 @@ fn kilobytes(text: &str, name: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-/// User and system time of `/proc/PID/stat`. The name in it may hold anything.
+/// User and system time of `/proc/PID/stat`. The name in it may be anything.
 fn ticks(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);

@@ -84,7 +84,7 @@ pub fn unknown<'a>(
     })
 }
 
-/// The names in `text`, which has commas between them. A name that itself holds a comma is matched whole first:
+/// The names in `text`, which has commas between them. A name that itself has a comma is matched whole first:
 /// from the left, the longest stretch that `is_name` accepts is one name; what is none ends at its next comma.
 /// Blanks around names and empty names are dropped.
 pub fn split_names(text: &str, is_name: impl Fn(&str) -> bool) -> Vec<&str> {

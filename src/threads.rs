@@ -57,7 +57,7 @@ pub fn compute_here() {
 }
 
 /// From now on little memory that this process frees stays with it, for processes that live long and compute now and
-/// then. By itself the allocator keeps up to eight heaps a core, each as large as the largest work that one of its
+/// then. By itself the allocator keeps up to eight heaps per core, each as large as the largest work that one of its
 /// threads ever did: hundreds of megabytes where one is in use. To be called before there are other threads.
 pub fn keep_little_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu", not(miri)))]

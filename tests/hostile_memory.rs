@@ -48,7 +48,7 @@ fn pickle(unit: &[u8], times: usize) -> Vec<u8> {
     torch_file(&[b"\x80\x04", unit.repeat(times).as_slice(), b"."].concat(), std::iter::empty())
 }
 
-/// A LoRA file of llama.cpp that claims to hold `count` of what `body` repeats.
+/// A LoRA file of llama.cpp that claims to have `count` of what `body` repeats.
 fn gguf(tensors: u64, entries: u64, body: &[u8], times: usize) -> Vec<u8> {
     let start = [b"GGUF\x03\0\0\0", tensors.to_le_bytes().as_slice(), &entries.to_le_bytes()].concat();
     let kind = b"\x0c\0\0\0\0\0\0\0general.type\x08\0\0\0\x07\0\0\0\0\0\0\0adapter";

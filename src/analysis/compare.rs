@@ -17,7 +17,7 @@ use crate::{Cancel, Error, Result};
 ///
 /// Modules that an expert lacks count as zeros, also for the quantile of `sparsity`, which only some metrics
 /// use. A zero vector has similarity 0 to everything, itself included. Experts that are bad, made for another
-/// base model than most of their library, cannot be read or hold NaN or infinite weights are left out; the
+/// base model than most of their library, cannot be read or have NaN or infinite weights are left out; the
 /// result names them with their reason. What `cache` knows is not computed again: the weights of experts that have not
 /// changed are not read, unless there are new experts to compare them with. `progress` gets (done, total) without a
 /// unit. Memory: N × N and blocks of bounded size; the result does not depend on the number of threads.

@@ -94,7 +94,7 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<()> {
     output.text(&format!("{}\n", safe(text.get(printed..).unwrap_or_default())))
 }
 
-/// Generated text may hold anything: line breaks and tabs stay, the rest is escaped.
+/// Generated text may contain anything: line breaks and tabs stay, the rest is escaped.
 fn safe(text: &str) -> String {
     text.split_inclusive(['\n', '\t'])
         .map(|piece| match piece.char_indices().next_back() {

@@ -69,7 +69,7 @@ pub enum JobsAction {
         /// Resume them also if you did not start them on this machine
         #[arg(long)]
         trust: bool,
-        /// Other settings, such as batch=8 and accumulate=2: a training goes on as long as its steps stay the same
+        /// Other settings, such as batch=8 and accumulate=2: a training resumes as long as its steps stay the same
         #[arg(long = "set", value_name = "NAME=VALUE", value_parser = changed)]
         changes: Vec<(String, String)>,
         /// Who does them [default: whoever did before]

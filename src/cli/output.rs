@@ -22,7 +22,7 @@ const STDOUT: &str = "standard output";
 pub struct Output {
     json: bool,
     cancel: OnceLock<Cancel>,
-    /// Notes that are told once.
+    /// Notes that are shown once.
     told: Mutex<BTreeSet<String>>,
 }
 
@@ -70,7 +70,7 @@ impl Output {
         let _ = writeln!(io::stderr().lock(), "{}", printable(text));
     }
 
-    /// [`Self::note`], unless it was told before.
+    /// [`Self::note`], unless it was shown before.
     pub fn note_once(&self, text: &str) {
         if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_string()) {
             self.note(text);

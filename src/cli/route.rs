@@ -427,7 +427,7 @@ mod tests {
             let json = serde_json::to_value(RouterFields::new(&RouterConfig::of(router))).unwrap();
             let names: Vec<&str> = json["settings"].as_object().unwrap().keys().map(String::as_str).collect();
             assert!(names.iter().eq(router.settings.iter().map(|setting| &setting.name)), "{json}");
-            // A setting that it does not have is not told, wherever it would stand.
+            // A setting that it does not have is not shown, wherever it would stand.
             for setting in settings() {
                 let Some(shorthand) = &setting.shorthand else { continue };
                 let told = json.get(shorthand.field());

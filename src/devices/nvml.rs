@@ -1,5 +1,5 @@
 //! NVIDIA's management library, which comes with the driver. It is looked for when it is asked for: no build needs it, and
-//! where it is missing there are no GPUs to be told of.
+//! where it is missing no GPUs are known.
 
 use super::Gpu;
 
@@ -145,7 +145,7 @@ mod linux {
     /// What a function says of a device; empty where it does not.
     ///
     /// # Safety
-    /// `function` has to write at most as many bytes as it is told, and `device` has to be one of its library.
+    /// `function` has to write at most as many bytes as it is given, and `device` has to be one of its library.
     unsafe fn text(function: GetText, device: Device) -> String {
         let mut bytes = [0u8; TEXT];
         // SAFETY: as the caller promises; the last byte stays zero whatever is written before it.

@@ -52,7 +52,7 @@ impl Attribution {
     }
 
     /// By how much the answer's log-probability changes, on average, where something as long as what an expert adds
-    /// points in a random direction: a gain that is no larger is none that could be told from chance.
+    /// points in a random direction: a gain that is no larger cannot be distinguished from chance.
     pub fn noise(&self) -> f64 {
         let changes = self.experts.iter().map(|one| (one.control - one.effect).abs());
         (changes.sum::<f64>() / self.experts.len().max(1) as f64).max(LEAST)

@@ -83,7 +83,7 @@ impl Candidate {
 }
 
 impl Evaluation<'_> {
-    /// Scores `routers` on the validation splits of `tasks`, on few items first; the better half goes on with twice as
+    /// Scores `routers` on the validation splits of `tasks`, on few items first; the better half gets twice as
     /// many, until two are left or there are `limit` items of each task. Best first. Settings that a router does not
     /// give are those of the session's router. `progress` hears
     /// of it.

@@ -129,7 +129,7 @@ impl Jobs {
                 && !names.insert((job.kind().name, job.title()))
             {
                 return Err(Error::usage(format!(
-                    "two jobs would be {doing} {}; name them apart",
+                    "two jobs would be {doing} {}; give them different names",
                     job.title()
                 )));
             }

@@ -1,4 +1,4 @@
-//! What a job's worker reports, as its file of events holds it.
+//! What a job's worker reports, as its file of events has it.
 
 use serde::{Deserialize, Serialize};
 

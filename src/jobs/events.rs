@@ -129,7 +129,7 @@ impl EventLog {
         }
     }
 
-    /// Writes what was held back.
+    /// Writes what was kept.
     pub fn flush(&mut self) {
         if let Some(event) = self.held_back.take() {
             self.write(&event);

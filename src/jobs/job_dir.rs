@@ -239,7 +239,7 @@ fn library_of_spec(spec: &AnyJob) -> Option<PathBuf> {
 }
 
 /// What is noted of the library of a job that is not the folder in whose state its directory lies: where it is below that
-/// folder (`private` of an experiment, which holds several libraries), or nothing where it lies elsewhere.
+/// folder (`private` of an experiment, which has several libraries), or nothing where it lies elsewhere.
 fn place_of(job: &Path, spec: &AnyJob) -> Option<String> {
     let home = origin::library_of(job)?;
     let library = library_of_spec(spec)?.canonicalize().ok()?;

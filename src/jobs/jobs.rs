@@ -137,7 +137,7 @@ impl Jobs {
         self.library.as_deref()
     }
 
-    /// The directory that holds the jobs' directories.
+    /// The directory of the jobs' directories.
     pub fn dir(&self) -> &Path {
         &self.dir
     }

@@ -37,7 +37,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// A batch of `jobs`, so many a task.
+    /// A batch of `jobs`, so many per task.
     pub fn new(token: &str, library: String, jobs: &[String], per_task: usize) -> Self {
         let head = Head { version: env!("CARGO_PKG_VERSION").into(), token: token.into(), library };
         Self { head, tasks: jobs.chunks(per_task.max(1)).map(<[String]>::to_vec).collect() }

@@ -1,8 +1,8 @@
 //! Background work that outlives the screen: a job is a directory, a worker process fills it.
 //!
-//! `<state dir>/jobs/<id>/` holds
+//! `<state dir>/jobs/<id>/` contains
 //!
-//! | file | written by | holds |
+//! | file | written by | contains |
 //! |---|---|---|
 //! | `spec.json` | starter | what to do, of one of the [`kinds`]: data, never executed |
 //! | `origin` | starter | that this user started it on this machine: a digest of the spec with the user's key |
@@ -15,7 +15,7 @@
 //! | `order` | anybody | a number: jobs of smaller ones begin before others |
 //! | `lock` | starter, then worker | locked while the worker lives; inherited, so there is no gap |
 //! | `worker.json` | worker | process id and version, for people only |
-//! | `events.jsonl` | worker | one [`JobEvent`] a line, from the moment it holds a slot |
+//! | `events.jsonl` | worker | one [`JobEvent`] per line, from the moment it holds a slot |
 //! | `log.txt` | worker | its stdout and stderr |
 //! | `cancel` | anybody | its existence asks the worker to stop |
 //! | `result.json` | worker | the end: written last, in one piece |

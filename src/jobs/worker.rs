@@ -258,10 +258,10 @@ fn work_in_turn(
         without_panic(|| job.run(&mut JobContext { state: &dir.join(STATE), events, cancel }))
     };
     let mut done = run(&mut events);
-    // What a shared file system that was away has broken goes on from its saved state.
+    // What a shared file system that was away has broken is resumed from its saved state.
     while done.is_err() && !executor.locks() && !cancel.is_cancelled() && is_away(dir) {
         if let Err(error) = &done {
-            say(&format!("{error}; it goes on from its saved state when its folder is back"));
+            say(&format!("{error}; it resumes from its saved state when its folder is back"));
         }
         if !is_back_in_time(dir, cancel) {
             break;
@@ -432,7 +432,7 @@ impl Watched {
         if lock.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
             if self.missing.is_none() && self.shared {
                 say(&format!(
-                    "its folder is away: the work goes on, and what it needs there waits up to {} s",
+                    "its folder is away: the work continues, and what it needs there waits up to {} s",
                     SHARED_PATIENCE.as_secs()
                 ));
             }

@@ -17,7 +17,7 @@ use crate::outside::{hex, read_exact_at, sha256_file};
 use crate::text::natural;
 use crate::{Error, Result};
 
-/// The LoRA weights of one expert. Cheap to clone; holds its file open but no weights in memory.
+/// The LoRA weights of one expert. Cheap to clone; keeps its file open but no weights in memory.
 ///
 /// The file is read, not mapped: a trainer that rewrites it in place then causes an error here
 /// and not a signal that kills the process.
@@ -229,7 +229,7 @@ impl Adapter {
         }
     }
 
-    /// SHA-256 of the file with the settings: that of the weights where these hold them too.
+    /// SHA-256 of the file with the settings: that of the weights where these contain them too.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -285,7 +285,7 @@ impl LoraModule {
     /// A as f32, row-major `rank × in_features`.
     ///
     /// # Errors
-    /// When the file cannot be read or holds NaN or infinite values here.
+    /// When the file cannot be read or contains NaN or infinite values here.
     pub fn a(&self) -> Result<Vec<f32>> {
         self.source.read(self.a, "lora_A", &self.shape.module)
     }
@@ -293,7 +293,7 @@ impl LoraModule {
     /// B as f32, row-major `out_features × rank`.
     ///
     /// # Errors
-    /// When the file cannot be read or holds NaN or infinite values here.
+    /// When the file cannot be read or contains NaN or infinite values here.
     pub fn b(&self) -> Result<Vec<f32>> {
         self.source.read(self.b, "lora_B", &self.shape.module)
     }
@@ -302,7 +302,7 @@ impl LoraModule {
     /// path and sizes, and the stored bytes with their types and orders.
     ///
     /// # Errors
-    /// When the file cannot be read or holds NaN or infinite values here.
+    /// When the file cannot be read or contains NaN or infinite values here.
     pub(crate) fn factors(&self, hash: &mut Sha256) -> Result<(Vec<f32>, Vec<f32>)> {
         let ModuleShape { module, rank, in_features, out_features, .. } = &self.shape;
         hash.update(format!("{} {module} {rank} {in_features} {out_features} ", module.len()));
@@ -314,7 +314,7 @@ impl LoraModule {
     /// Bias of B, `out_features` values, which the scale multiplies too.
     ///
     /// # Errors
-    /// When the file cannot be read or holds NaN or infinite values here.
+    /// When the file cannot be read or contains NaN or infinite values here.
     pub fn bias(&self) -> Result<Option<Vec<f32>>> {
         self.bias.map(|slot| self.source.read(slot, "the bias of lora_B", &self.shape.module)).transpose()
     }
@@ -323,7 +323,7 @@ impl LoraModule {
     /// of the rows of W + s·B·A, plus W's bias.
     ///
     /// # Errors
-    /// When the file cannot be read or holds NaN or infinite values here.
+    /// When the file cannot be read or contains NaN or infinite values here.
     pub fn magnitude(&self) -> Result<Option<Vec<f32>>> {
         self.magnitude.map(|slot| self.source.read(slot, "the magnitude", &self.shape.module)).transpose()
     }
@@ -349,7 +349,7 @@ impl Stored {
     /// The values as f32, row-major.
     ///
     /// # Errors
-    /// When the file cannot be read or holds NaN or infinite values here.
+    /// When the file cannot be read or contains NaN or infinite values here.
     pub fn values(&self) -> Result<Vec<f32>> {
         self.source.read(self.slot, PARAMETER, &self.name)
     }
@@ -402,7 +402,7 @@ impl StoredRows {
     /// The rows as f32, row-major `ids × width`.
     ///
     /// # Errors
-    /// When the file cannot be read or holds NaN or infinite values here.
+    /// When the file cannot be read or contains NaN or infinite values here.
     pub fn values(&self) -> Result<Vec<f32>> {
         self.source.read(self.slot, TOKENS, &self.module)
     }

@@ -60,7 +60,7 @@ pub(super) fn contradictions(
         ),
     ] {
         if said_by_tensors && !said {
-            found.push(format!("the tensors hold {what}, the configuration does not say so"));
+            found.push(format!("the tensors have {what}, the configuration does not say so"));
         }
     }
     found

@@ -14,7 +14,7 @@ use crate::text::{natural, short};
 /// Saved modules and targeted parameters that are looked for.
 const MAX_SAVED: usize = 64;
 
-/// How a line about modules goes on.
+/// How a line about modules continues.
 const UNTARGETED: &str = "nothing is added, as in PEFT";
 /// The same where B does not start at zero either.
 const RANDOM: &str =

@@ -47,7 +47,7 @@ fn special(_: FileType) -> Option<&'static str> {
     None
 }
 
-/// Whether a file that is no expert by its name might hold LoRA all the same.
+/// Whether a file that is no expert by its name might contain LoRA all the same.
 pub(super) fn may_hold_lora(path: &Path) -> bool {
     ["safetensors", "npz", "bin", "pt", "pth"].iter().any(|extension| has_extension(path, extension))
 }

@@ -35,12 +35,12 @@ enum Found {
     Unreadable(String),
 }
 
-/// What in a folder may be or hold experts, each sorted by name.
+/// What in a folder may be or contain experts, each sorted by name.
 #[derive(Default)]
 struct Listing {
     folders: Vec<Place>,
     files: Vec<Place>,
-    /// Files that may hold LoRA and be no experts.
+    /// Files that may contain LoRA and be no experts.
     strays: Vec<Place>,
     /// Entries that are neither folders nor files, and what they are.
     odd: Vec<(String, &'static str)>,

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::text::short;
 
-/// The parser holds 50 to 75 bytes for every token, however short: more tokens than this make no sense in the
+/// The parser keeps 50 to 75 bytes for every token, however short: more tokens than this make no sense in the
 /// files that are read here.
 const MAX_TOKENS: usize = 8_000;
 

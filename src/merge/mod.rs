@@ -1,6 +1,6 @@
 //! One adapter out of several: `merge`.
 //!
-//! With wₑ the weight and sₑ the scale (α/r) of expert e, ΔW = Σ wₑ sₑ Bₑ Aₑ. `linear` and `cat` hold it
+//! With wₑ the weight and sₑ the scale (α/r) of expert e, ΔW = Σ wₑ sₑ Bₑ Aₑ. `linear` and `cat` store it
 //! exactly, `svd` is its best approximation of a given rank. None of them forms ΔW: A and B are stacked, and
 //! the small core of their QR factorisations is decomposed. `ties` and `dare` do with the entries of A and
 //! of B what PEFT does under these names.
@@ -95,7 +95,7 @@ pub struct WorstModule {
 /// A usage error for a wrong number of weights, weights that are not finite, an option that the method does
 /// not have, a rank beyond what the sum can have, unequal ranks for `ties` and `dare`. Else: an unknown, bad
 /// or named-twice expert; experts of different base models, or of another than the chosen one; one that has more
-/// than A and B (DoRA, biases, replaced parameters …), which a sum of LoRA cannot hold; a sum that is zero or not
+/// than A and B (DoRA, biases, replaced parameters …), which a sum of LoRA cannot represent; a sum that is zero or not
 /// finite; a name that is taken; a library that cannot be written; [`Error::Cancelled`]. Nothing is left behind then.
 pub fn merge(
     library: &Catalog,

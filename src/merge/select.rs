@@ -252,7 +252,7 @@ fn agree(a: &Expert, left: &ModuleShape, b: &Expert, right: &ModuleShape, method
     Ok(())
 }
 
-/// What a sum of LoRA cannot hold must not be dropped in silence.
+/// What a sum of LoRA cannot represent must not be dropped in silence.
 fn plain(expert: &Expert, adapter: &Adapter) -> Result<()> {
     let module = |odd: &crate::library::LoraModule| odd.shape.module.clone();
     let more = if let Some(odd) = adapter.modules.iter().find(|m| !m.is_plain()) {

@@ -251,7 +251,7 @@ impl Config {
         Ok(RopeSpec { theta, dim, scaling })
     }
 
-    /// The rotary settings that all layers have; they may stand apart for each type of layer.
+    /// The rotary settings that all layers have; they may stand separately for each type of layer.
     fn rope_of_all_layers<'a>(&self, fields: &'a Value) -> Result<Option<&'a Value>> {
         let kinds = ["full_attention", "sliding_attention"];
         let mut of_kinds = kinds.iter().filter_map(|kind| fields.get(kind)).filter(|v| !v.is_null());

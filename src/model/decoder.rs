@@ -239,7 +239,7 @@ impl Decoder {
         &self.ops
     }
 
-    /// How the blocks' weights are held.
+    /// How the blocks' weights are stored.
     pub fn precision(&self) -> Precision {
         self.layers.first().map_or(Precision::F32, |layer| layer.o.precision())
     }
@@ -311,7 +311,7 @@ impl Decoder {
         Ok(x)
     }
 
-    /// Makes `cache` one of a sequence that will have `length` tokens. It is emptied where what it holds was computed
+    /// Makes `cache` one of a sequence that will have `length` tokens. It is emptied where its contents were computed
     /// with the frequencies of another length, which some rescalings of the rotation have.
     pub fn plan(&self, cache: &mut KvCache, length: usize) {
         cache.plan(length, self.rope.length_class(length));
@@ -322,7 +322,7 @@ impl Decoder {
     ///
     /// # Errors
     /// Token ids out of range, a context longer than the model's, caches for other sequences, a raised `cancel`
-    /// (looked at before each block; the caches then hold what they held before).
+    /// (looked at before each block; the caches then contain what they did before).
     pub fn forward(&self, tokens: &[u32], lengths: &[usize], mut pass: ForwardPass) -> Result<Activations> {
         if lengths.iter().sum::<usize>() != tokens.len() || tokens.is_empty() || lengths.contains(&0) {
             return Err(Error::usage("there are no tokens to work on"));

@@ -55,7 +55,7 @@ impl KvLayer {
     /// Keys and values on the device: [rows so far, width] each.
     pub(crate) fn on_device(&self) -> Result<(Tensor, Tensor)> {
         let (k, v) =
-            self.on_device.as_ref().ok_or_else(|| Error::msg("the cache holds nothing on this device"))?;
+            self.on_device.as_ref().ok_or_else(|| Error::msg("the cache has nothing on this device"))?;
         Ok((k.narrow(0, 0, self.filled)?, v.narrow(0, 0, self.filled)?))
     }
 }
@@ -89,12 +89,12 @@ impl KvCache {
         self.len
     }
 
-    /// Whether it holds nothing.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Tokens that the sequence will have, as far as [`super::Decoder::plan`] was told.
+    /// Tokens that the sequence will have, as far as [`super::Decoder::plan`] knows.
     pub(crate) fn planned(&self) -> usize {
         self.planned
     }

@@ -59,7 +59,7 @@ impl Linear {
         Ok(Self::new(module, shape, ops.load_weight(Precision::F32, shape, read)?, None, None))
     }
 
-    /// How the weights are held.
+    /// How the weights are stored.
     pub(crate) fn precision(&self) -> Precision {
         self.weight.precision()
     }
@@ -76,7 +76,7 @@ impl Linear {
     }
 
     /// How far each weight of the files may be from that of `row`, a row of [`Self::weights`]: by as much as
-    /// holding it rounds.
+    /// storing it rounds.
     pub(crate) fn rounding(&self, row: &[f32]) -> Vec<f32> {
         match self.weight.precision() {
             Precision::F32 => return vec![0.0; row.len()],

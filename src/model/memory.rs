@@ -103,7 +103,7 @@ mod tests {
         assert!((billions(Precision::Bf16) - 2.0 * 7.24).abs() < 0.05, "{}", billions(Precision::Bf16));
         let eight = 7.24 * 34.0 / 32.0;
         assert!((billions(Precision::Q8) - eight).abs() < 0.05, "{}", billions(Precision::Q8));
-        // A tied head is not held twice.
+        // A tied head is not stored twice.
         let tied = DecoderSpec { tied: true, ..spec.clone() };
         let less = need(&spec, Precision::Q8).weights - need(&tied, Precision::Q8).weights;
         assert_eq!(less, matrix(Precision::Q8, (32000, 4096)));

@@ -1,8 +1,8 @@
-//! How the weights of a model are held.
+//! How the weights of a model are stored.
 
 use crate::named::{Named, by_name};
 
-/// How weights are held while the model runs.
+/// How weights are stored while the model runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// 32-bit floats, dequantised from the file if need be.

@@ -1,6 +1,6 @@
 //! Files and folders: the one place that opens, makes, locks, renames and removes them.
 //!
-//! What lies on a disk may come from anybody. Two kinds of paths are told apart:
+//! What lies on a disk may come from anybody. There are two kinds of paths:
 //!
 //! * What a person named, or what lies in a library or a cache of models, is read through links: hub caches and
 //!   libraries of symbolic links are made of them. Where it leads has to be a regular file ([`open_regular`]); pipes and

@@ -1,4 +1,4 @@
-//! Reading what people named and what libraries hold, through links.
+//! Reading what people named and what libraries contain, through links.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

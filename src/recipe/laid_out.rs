@@ -1,6 +1,6 @@
 //! A recipe in its folder: which of its jobs are done, which are started, resumed and waited for.
 //!
-//! The folder is a library of all experts that are made in it, so that screens and `jobs` show it. It holds the
+//! The folder is a library of all experts that are made in it, so that screens and `jobs` show it. It has the
 //! libraries, the report, and in its `.lora-tui` the jobs and [`KEPT`]: for each node of the graph the job that does it,
 //! and the hash of all that its outcome follows from. What has the same hash and is there is not done again.
 
@@ -354,7 +354,7 @@ impl LaidOut {
         Ok(looks)
     }
 
-    /// Whether every job that is over has said so itself, by a result: the others only look like it.
+    /// Whether every job that has ended has said so itself, by a result: the others only look like it.
     pub fn have_ended(&self, looks: &[Look]) -> bool {
         let mut over = looks.iter().enumerate().filter(|(_, look)| look.state.is_over());
         let ended = |at: usize| {

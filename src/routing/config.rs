@@ -253,7 +253,7 @@ fn ends_in_setting(router: &Router, text: &str) -> bool {
 impl FromStr for RouterConfig {
     type Err = Error;
 
-    /// Reads the text form. Settings are taken from its end, so that an argument may hold colons.
+    /// Reads the text form. Settings are taken from its end, so that an argument may contain colons.
     fn from_str(text: &str) -> Result<Self> {
         let (id, mut rest) = match text.split_once(':') {
             Some((id, rest)) => (id, Some(rest)),
@@ -386,7 +386,7 @@ mod tests {
         ] {
             assert!(text.parse::<RouterConfig>().is_ok(), "{text}");
         }
-        // What is added to it without effect is not told.
+        // What is added to it without effect is not mentioned.
         let added = RouterConfig::default().with(&TOP_K, 1).with(&MIX, Mix::Factors);
         assert_eq!(added.to_string(), "arrow:k=1");
         let mut manifest = Manifest::default();

@@ -39,7 +39,7 @@ pub(crate) struct Stack {
     starts: Vec<usize>,
 }
 
-/// The dtype that holds all of `factors` as they are.
+/// The dtype that stores all of `factors` as they are.
 fn common_dtype<'a>(factors: impl Iterator<Item = Factors<'a>>) -> DType {
     let mut all = factors.map(|factors| factors.dtype());
     let Some(first) = all.next() else { return DType::F32 };

@@ -97,7 +97,7 @@ impl<'a> RoutedHook<'a> {
         self
     }
 
-    /// The same with an expert taken out of some of the sequences that [`Self::set_rows`] tells apart.
+    /// The same with an expert taken out of some of the sequences that [`Self::set_rows`] distinguishes.
     #[must_use]
     pub fn without(mut self, knockouts: &'a [Option<Knockout>]) -> Self {
         self.knockouts = knockouts;

@@ -61,7 +61,7 @@ impl<'a> Sites<'a> {
     pub fn with_weights<T>(&self, site: usize, f: impl FnOnce(Matrix) -> T) -> Result<T> {
         Ok(match self.linear(site) {
             Some(linear) => f(Matrix { values: &linear.weights()?, strides: (linear.in_features, 1) }),
-            // The layer of an embedding is its table turned round: hidden × vocabulary.
+            // The layer of an embedding is its table transposed: hidden × vocabulary.
             None => {
                 let table = self.decoder.table().weights()?;
                 f(Matrix { values: &table, strides: (1, self.decoder.spec.hidden) })
@@ -151,7 +151,7 @@ impl ExpertSet {
         // What of each only the base model shows.
         let mut lacking: HashMap<usize, Vec<String>> = HashMap::new();
         let mut fitting: Vec<(usize, &Expert)> = Vec::with_capacity(experts.len());
-        // Sums of ranks by site and kind: what is held then needs no more than it has.
+        // Sums of ranks by site and kind: what is stored then needs no more than it has.
         let mut rooms: HashMap<(usize, Kind), usize> = HashMap::new();
         for (at, &expert) in experts.iter().enumerate() {
             // Once as stored, and twice as f32 while it is read.

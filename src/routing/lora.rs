@@ -1,4 +1,4 @@
-//! One expert's LoRA at one module, as routing holds it: factors, prototype, and what DoRA and biases add.
+//! One expert's LoRA at one module, as routing stores it: factors, prototype, and what DoRA and biases add.
 
 use candle_core::DType;
 use half::slice::HalfFloatSliceExt;
@@ -8,7 +8,7 @@ use crate::analysis::prototype;
 use crate::matrix::{MatMut, MatRef, multiply};
 use crate::model::simd::dot;
 
-/// The dtype of an expert's file, as far as factors keep it: what is neither f16 nor bf16 is held in f32.
+/// The dtype of an expert's file, as far as factors keep it: what is neither f16 nor bf16 is stored in f32.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     F32,
@@ -95,7 +95,7 @@ impl Store {
     }
 }
 
-/// One expert's A or B in the dtype of its file; they are widened where they are used.
+/// One expert's A or B in the dtype of its file; they are converted to f32 where they are used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Factors<'a> {
     F32(&'a [f32]),
@@ -194,7 +194,7 @@ pub(crate) struct Parts {
 /// A LoRA to be stacked, and its prototype.
 pub(crate) struct Entry {
     pub parts: Parts,
-    /// How the factors are to be held.
+    /// How the factors are to be stored.
     pub kind: Kind,
     /// All zeros where B·A is no candidate for Arrow.
     pub prototype: Vec<f32>,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::text::{counted, duration};
 
-/// Seconds after which it can be told how long the rest takes.
+/// Seconds after which the rest of the time can be estimated.
 const PATIENCE: f64 = 1.0;
 
 /// What is prepared for a router.
@@ -53,7 +53,7 @@ pub struct Preparing {
     pub done: usize,
     /// All of it; 0 while that is not known.
     pub all: usize,
-    /// Seconds that the rest takes, once that can be told.
+    /// Seconds that the rest takes, once that can be estimated.
     pub left: Option<f64>,
 }
 

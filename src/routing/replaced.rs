@@ -175,7 +175,7 @@ fn difference(places: &Places, place: Place, stored: &Stored) -> Result<Option<f
     let (copy, base) = (places.read(place, stored)?, places.base(place)?);
     let linear = places.linear(place);
     let width = linear.map_or(base.len(), |linear| linear.in_features).max(1);
-    // The base model's weights are rounded where they are held in few bits.
+    // The base model's weights are rounded where they are stored in few bits.
     let held = |row: &[f32]| linear.map_or_else(|| vec![0.0; row.len()], |linear| linear.rounding(row));
     Ok(stored.difference(&copy, &base, width, held))
 }

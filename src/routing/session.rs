@@ -199,8 +199,8 @@ impl Session {
         &self.experts.skipped
     }
 
-    /// What of the experts the present router leaves out, as far as only the base model tells it, with the
-    /// expert's name. [`Expert::not_applied`] tells the rest.
+    /// What of the experts the present router leaves out, as far as only the base model shows it, with the
+    /// expert's name. [`Expert::not_applied`] says the rest.
     pub fn not_applied(&self) -> Vec<Skipped> {
         let mut all = self.experts.partial.clone();
         if self.config.is_routed() {

@@ -26,7 +26,7 @@ pub(crate) struct Spectra {
 }
 
 impl Spectra {
-    /// Those of `loras` in `store` at a module of (in, out) features. Vectors are held as the base model's weights
+    /// Those of `loras` in `store` at a module of (in, out) features. Vectors are stored as the base model's weights
     /// are, in `precision`, where `ops` has them.
     ///
     /// # Errors
@@ -128,7 +128,7 @@ fn lengths<const RANK: usize>(along: &[f32], factors: &[f32], scores: &mut [f32]
     }
 }
 
-/// How a module's vectors are held.
+/// How a module's vectors are stored.
 pub(crate) enum Hold<'a> {
     /// To be multiplied with rows.
     Linear(&'a dyn Ops, Precision),

@@ -237,7 +237,7 @@ impl LinearHook for SurveyHook<'_> {
     }
 }
 
-/// Runs sequences of these `lengths` through the base model alone, a single one after what `cache` holds if it is
+/// Runs sequences of these `lengths` through the base model alone, a single one after what `cache` contains if it is
 /// given; by survey, the numbers that it keeps of them [tokens, width]. What layers read is kept in `inputs`.
 ///
 /// # Errors

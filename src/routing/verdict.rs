@@ -2,7 +2,7 @@
 
 /// From this share of all weight on, somebody decides and does not only lead.
 const DECIDES: f64 = 0.4;
-/// A share that is so many times the next one's is told apart from it.
+/// A share that is so many times the next one's is distinguished from it.
 const AHEAD: f64 = 1.15;
 /// Entropies per token below these parts of the greatest are called sure and fairly sure.
 const SURE: [f64; 2] = [0.35, 0.7];

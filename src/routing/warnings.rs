@@ -24,7 +24,7 @@ const EQUAL: f64 = 0.97;
 const HUB: f64 = 0.5;
 /// An expert that usually cannot win at this share of the modules wins nowhere.
 const NEVER: f64 = 0.9;
-/// Share of the calibration prompts that are farther from all others than a prompt that is told apart from them.
+/// Share of the calibration prompts that are farther from all others than a prompt that is distinguished from them.
 const FAR: f64 = 0.01;
 /// σ₂ / σ₁ from which a prototype says little.
 const FLAT: f64 = 0.9;

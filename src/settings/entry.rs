@@ -1,4 +1,4 @@
-//! Settings as a form sees them, whatever struct holds their values.
+//! Settings as a form sees them, whatever struct has their values.
 
 use std::path::PathBuf;
 
@@ -63,7 +63,7 @@ pub trait Entry<J>: Send + Sync {
     /// # Errors
     /// What it has to be.
     fn set(&self, of: &mut J, text: &str) -> Result<(), String>;
-    /// Takes paths: all of them, or the first where it holds one; nothing happens where it holds none.
+    /// Takes paths: all of them, or the first where it takes one; nothing happens where it takes none.
     fn set_paths(&self, of: &mut J, paths: Vec<PathBuf>);
     /// What a job's details say of it, if anything; `default` has the values that need no mention.
     fn fact(&self, of: &J, default: &J) -> Option<String>;

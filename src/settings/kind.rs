@@ -292,7 +292,7 @@ impl<S> Kind<S> {
         Ok(())
     }
 
-    /// Takes paths: all of them, or the first where it holds one; nothing happens where it holds none.
+    /// Takes paths: all of them, or the first where it takes one; nothing happens where it takes none.
     pub fn set_paths(&self, of: &mut S, paths: Vec<PathBuf>) {
         match self {
             Self::Path(field) => *(field.get_mut)(of) = paths.into_iter().next(),

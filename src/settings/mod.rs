@@ -1,7 +1,7 @@
 //! What a setting is: one definition from which come its command line option, its field in a form, its check,
 //! its line in a job's details, its entry in `expert.toml` and its row in the docs.
 //!
-//! A table of settings stands beside the struct that holds their values ([`crate::train::TRAINING`]). This module
+//! A table of settings stands beside the struct with their values ([`crate::train::TRAINING`]). This module
 //! knows no such struct, no command line and no screen.
 
 mod docs;

@@ -41,7 +41,7 @@ impl Batches {
         }
     }
 
-    /// Steps an epoch; the last one has what is left.
+    /// Steps per epoch; the last one has what is left.
     pub(super) fn per_epoch(&self) -> usize {
         self.lengths.len().div_ceil(self.size).max(1)
     }

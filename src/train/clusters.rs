@@ -129,7 +129,7 @@ struct Common {
     template: String,
 }
 
-/// Seeds that a form can hold.
+/// Seeds that a form can take.
 const SEEDS: Whole = Whole { low: 0, high: u32::MAX as u64 };
 
 /// How the experts are clustered and where what is made goes; the rest is [`super::TRAINING`].

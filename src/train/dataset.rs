@@ -170,7 +170,7 @@ pub fn find_tasks(path: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     visit(path, 3, &mut found)?;
     if found.is_empty() {
-        return Err(Error::file(path, "holds no task: a task folder has train.jsonl or test.jsonl"));
+        return Err(Error::file(path, "has no task: a task folder has train.jsonl or test.jsonl"));
     }
     Ok(found)
 }

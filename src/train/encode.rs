@@ -28,7 +28,7 @@ impl Encoded {
     }
 }
 
-/// Encodes `example`; prompt and output are tokenised apart. Longer than `max_length` tokens, it loses the
+/// Encodes `example`; prompt and output are tokenised separately. Longer than `max_length` tokens, it loses the
 /// start of its prompt, then the end of its output.
 pub fn encode(
     example: &Example,

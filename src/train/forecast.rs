@@ -323,7 +323,7 @@ mod tests {
         let way = "and 1.0 GB are free here; with --checkpointing it needs 806 MB (a job: `jobs LIBRARY resume ID \
                    --set checkpointing=yes`)";
         assert!(text.ends_with(way), "{text}");
-        // The largest batch that fits, and as many examples a step.
+        // The largest batch that fits, and as many examples per step.
         let text = refusal(Some(780_000_000));
         assert!(text.contains("with --batch 2 --accumulate 8 it needs"), "{text}");
         assert!(text.contains("resume ID --set batch=2 --set accumulate=8`"), "{text}");

@@ -40,7 +40,7 @@ impl Identity {
             template: template_sha256(&prepared.template),
             data: prepared.fingerprint(),
             tokens: tokens.sha256(),
-            // What is wrong with it is told by whoever starts from it.
+            // What is wrong with it is reported by whoever starts from it.
             init: spec.init.as_deref().and_then(|path| content_sha256(path).ok()),
             settings: settings(spec)?,
         })
@@ -55,7 +55,7 @@ impl Identity {
         Ok(hex(&Sha256::digest(text)))
     }
 
-    /// How `saved` differs from this one so that it cannot go on, in words; nothing where it can. How the examples of a
+    /// How `saved` differs from this one so that it cannot resume, in words; nothing where it can. How the examples of a
     /// step are portioned, and where it is computed, changes roundings alone.
     pub(super) fn changes_since(&self, saved: &Self) -> Option<String> {
         let mut changes = Vec::new();

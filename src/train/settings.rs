@@ -62,7 +62,7 @@ pub static TRAINING: &[Setting<TrainSpec>] = &[
     Setting::new("accumulate", Kind::Whole(field!(TrainSpec.accumulate), COUNT))
         .flag("accumulate", "Accumulate gradients over N batches per step, in the memory of one batch")
         .value("N")
-        .form("Accumulate", "batches a step, in the memory of one")
+        .form("Accumulate", "batches per step, in the memory of one")
         .advanced()
         .recorded(),
     Setting::new("warmup", Kind::Number(field!(TrainSpec.warmup), SHARE))

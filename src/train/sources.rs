@@ -181,7 +181,7 @@ fn unchanged(paths: &[PathBuf], provenance: &Provenance) -> Option<bool> {
     let all: Vec<Dataset> = paths.iter().map(|path| Dataset::load(path).ok()).collect::<Option<_>>()?;
     let hash = |all: &[Dataset]| fingerprint(all.iter().flat_map(|data| &data.train));
     let Some(wanted) = &provenance.dataset_sha256 else { return Some(false) };
-    // With or without what was held back for validation.
+    // With or without what was kept for validation.
     if hash(&all) == *wanted {
         return Some(true);
     }

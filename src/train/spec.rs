@@ -73,7 +73,7 @@ pub struct TrainSpec {
     pub forecast: Option<Forecast>,
     /// `auto`, `cpu`, `cuda:N`, `metal`.
     pub device: String,
-    /// How the frozen base model is held; LoRA and its gradients are f32 in any case.
+    /// How the frozen base model is stored; LoRA and its gradients are f32 in any case.
     pub precision: Precision,
 }
 
@@ -115,7 +115,7 @@ impl Default for TrainSpec {
 }
 
 impl TrainSpec {
-    /// Examples a step learns from.
+    /// Examples that a step learns from.
     pub fn step_size(&self) -> usize {
         self.batch.saturating_mul(self.accumulate)
     }

@@ -32,7 +32,7 @@ pub enum TogetherEvent {
         /// What it reports.
         event: TrainEvent,
     },
-    /// One of them is over: its expert is written, or it failed, which does not end the others.
+    /// One of them has ended: its expert is written, or it failed, which does not end the others.
     Over {
         /// Its number.
         row: usize,
@@ -45,7 +45,7 @@ pub enum TogetherEvent {
 /// makes room for the next. What is written, kept and resumed is as in [`super::train`] for each of them.
 ///
 /// # Errors
-/// A raised `cancel`: what was under way is saved. What is wrong with one training is told in its
+/// A raised `cancel`: what was under way is saved. What is wrong with one training is reported in its
 /// [`TogetherEvent::Over`].
 pub fn train_together(
     all: &[OneOf],
@@ -155,7 +155,7 @@ impl<'a> Crew<'a, '_> {
         Ok(())
     }
 
-    /// One pass with the batches of some trainings, of so many tokens. Those that are over then leave.
+    /// One pass with the batches of some trainings, of so many tokens. Those that are finished then leave.
     ///
     /// # Errors
     /// Only a raised `cancel`.

@@ -522,7 +522,7 @@ impl Training<'_> {
         Ok(sets)
     }
 
-    /// Saves the state of a training that goes on. One that cannot be saved is reported, once, and the next time it
+    /// Saves the state of a training that continues. One that cannot be saved is reported, once, and the next time it
     /// is tried again: the training itself needs no disk.
     fn save(&mut self, path: &Path, events: &mut dyn FnMut(TrainEvent)) {
         let written = state::write(path, &self.identity, &self.standing, &self.lora, &self.optimiser);
@@ -530,7 +530,7 @@ impl Training<'_> {
         let step = self.standing.step;
         match (&problem, &self.unsaved) {
             (Some(error), before) if before.as_ref() != Some(error) => events(TrainEvent::Stage(format!(
-                "the state after step {step} could not be saved; the training goes on and tries again: {error}"
+                "the state after step {step} could not be saved; the training continues and tries again: {error}"
             ))),
             (None, Some(_)) => {
                 events(TrainEvent::Stage(format!("the state is saved again, after step {step}")))

@@ -28,7 +28,7 @@ pub struct App {
     pub(super) form: Option<Form>,
     /// Forms opened so far.
     forms: u32,
-    /// Groups of jobs whose end was told.
+    /// Groups of jobs whose end was reported.
     told: HashSet<String>,
     quit: bool,
 }
@@ -246,7 +246,7 @@ impl App {
         self.notice = Some(Notice { text: printable(text).into_owned(), is_error, shows: Vec::new() });
     }
 
-    /// What is told of a job that has ended to somebody who looks elsewhere; of jobs that were started together once,
+    /// What is said of a job that has ended to somebody who looks elsewhere; of jobs that were started together once,
     /// when the last has ended.
     fn notification(&mut self, job: &JobDetail) -> Option<String> {
         let Some(group) = &job.summary.group else { return ended_text(job, findings(job).as_ref()) };

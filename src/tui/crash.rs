@@ -60,7 +60,7 @@ pub fn restore_before_fatal_signals() {
 }
 
 /// Gives the terminal back, says that the program failed, and leaves the signal to whoever handled it before: the
-/// runtime of the language, which tells a stack that is too small, or the system, which ends the process.
+/// runtime of the language, which reports a stack that is too small, or the system, which ends the process.
 extern "C" fn on_fatal_signal(signal: libc::c_int, info: *mut libc::siginfo_t, _context: *mut libc::c_void) {
     if !CRASHED.swap(true, Ordering::SeqCst) && give_back() {
         stderr::restore();
@@ -85,7 +85,7 @@ extern "C" fn on_fatal_signal(signal: libc::c_int, info: *mut libc::siginfo_t, _
 }
 
 /// Throws away what a terminal that reads nothing has not taken, and wakes the thread that waits there to write more: it
-/// goes on, hears that it should end, and gives the terminal back.
+/// continues, hears that it should end, and gives the terminal back.
 pub fn make_room() {
     if !owned::is_ours() {
         return;

@@ -77,7 +77,7 @@ fn take(path: &Path) -> Result<String, String> {
 #[cfg(unix)]
 fn run(program: &str, path: &Path) -> Result<(), String> {
     use rustix::process::{Pid, Signal, WaitOptions, kill_current_process_group, waitpid};
-    // As git does it: the variable may hold arguments. The shell outlives a Ctrl-C that the editor gets.
+    // As git does it: the variable may contain arguments. The shell outlives a Ctrl-C that the editor gets.
     let script = format!("trap : INT; {program} \"$@\"");
     let mut command = Command::new("sh");
     command.args(["-c", &script, "sh"]).arg(path);
@@ -87,7 +87,7 @@ fn run(program: &str, path: &Path) -> Result<(), String> {
     };
     loop {
         match waitpid(Some(pid), WaitOptions::UNTRACED) {
-            // Ctrl-Z in the editor: the shell is to have the terminal until both go on.
+            // Ctrl-Z in the editor: the shell is to have the terminal until both continue.
             Ok(Some((_, status))) if status.stopped() => {
                 kill_current_process_group(Signal::STOP).map_err(|e| e.to_string())?;
             }

@@ -217,7 +217,7 @@ pub enum EngineEffect {
     },
     /// Stops routing, generation or a download that is under way.
     Stop,
-    /// Begins a study in place of an older one of its kind. It goes on while nothing else is asked.
+    /// Begins a study in place of an older one of its kind. It continues while nothing else is asked.
     Study {
         /// Echoed by the answers.
         ticket: u64,
@@ -229,7 +229,7 @@ pub enum EngineEffect {
 }
 
 /// What is found out of a prompt beside its routing, in the background: a newer routing or answer interrupts it, after
-/// which it goes on.
+/// which it continues.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Study {
     /// Several routers on one prompt, one after the other; answered by `EngineMessage::Compared` and `ComparedText`.
@@ -295,7 +295,7 @@ pub enum JobsEffect {
         /// The job.
         id: String,
     },
-    /// Cancels all of these that are not over.
+    /// Cancels all of these that have not ended.
     CancelMany {
         /// The jobs.
         ids: Vec<String>,

@@ -240,7 +240,7 @@ from_service!(
 /// What a training would be fed with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DataSummary {
-    /// Examples of each split; `validation` includes what is set apart of a single file.
+    /// Examples of each split; `validation` includes what is set aside of a single file.
     pub train: usize,
     /// Number of validation examples.
     pub validation: usize,

@@ -1,4 +1,4 @@
-//! How a person who looks elsewhere is told that a job has ended.
+//! How the end of a job is reported to a person who looks elsewhere.
 
 use crate::configuration;
 use crate::named::Named;

@@ -17,6 +17,6 @@ pub struct TuiOptions {
     pub precision: Option<Precision>,
     /// For which ground colours are chosen.
     pub theme: Ground,
-    /// How the end of a job is told to somebody who looks elsewhere.
+    /// How the end of a job is reported to somebody who looks elsewhere.
     pub notify: Notify,
 }

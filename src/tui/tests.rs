@@ -297,7 +297,7 @@ fn the_end_of_a_job_is_told_and_that_of_jobs_started_together_once() {
     assert_eq!(told(app.update(ended())), None, "one of them runs");
     app.update(list([Finished, Failed, Finished]));
     assert_eq!(told(app.update(ended())).as_deref(), Some("3 jobs have ended, 1 failed"));
-    assert_eq!(told(app.update(ended())), None, "it was told");
+    assert_eq!(told(app.update(ended())), None, "it was reported");
 }
 
 fn any_key() -> impl Strategy<Value = KeyEvent> {

@@ -20,7 +20,7 @@ pub struct TextField {
 }
 
 impl TextField {
-    /// A field that holds `text`, the cursor at its end.
+    /// A field with `text`, the cursor at its end.
     pub fn new(text: &str) -> Self {
         let mut input = Self::default();
         input.insert(text);

@@ -1,5 +1,5 @@
 //! Libraries that came from others, that moved, and that lost their state folder: nothing of anybody's is written
-//! over, and what happened is told.
+//! over, and what happened is reported.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

@@ -486,7 +486,7 @@ fn the_command_line_follows_and_cancels() {
     assert_eq!(bench.jobs.get(&id).unwrap().state, JobState::Cancelled);
 }
 
-/// Whether this process, and so what it starts, was told to ignore the end of its terminal.
+/// Whether this process, and so what it starts, was started to ignore the end of its terminal.
 fn hang_ups_are_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -504,7 +504,7 @@ fn an_interrupted_follower_says_by_what_and_the_job_goes_on() {
         (Signal::HUP, 129, "the terminal went away"),
     ] {
         if signal == Signal::HUP && hang_ups_are_ignored() {
-            println!("skipped: under `nohup`, whose wish the program respects");
+            println!("skipped: under `nohup`, which the program respects");
             continue;
         }
         let mut follower = Command::new(BINARY)

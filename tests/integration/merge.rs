@@ -273,7 +273,7 @@ proptest! {
         let (linear, of_linear) = bench.merge(&bench.spec(MergeMethod::LINEAR, &weights, "linear"));
         prop_assert!(distance(&of_cat, &exact) < 1e-6);
         prop_assert!(distance(&of_linear, &exact) < 1e-6);
-        // No module is larger than 9 → 7, so that a sum of many ranks can be held by fewer.
+        // No module is larger than 9 → 7, so that a sum of many ranks can be represented by fewer.
         prop_assert!(linear.rank <= cat.rank.min(7), "{} {}", linear.rank, cat.rank);
         prop_assert_eq!((cat.energy_lost, linear.energy_lost), (None, None));
     }

@@ -632,7 +632,7 @@ fn for_every_router_it_is_said_what_decided() {
         let norms: Vec<f32> = module.experts.iter().map(|one| one.deciding.unwrap()).collect();
         assert!(norms.iter().all(|norm| *norm <= norms[0] + 1e-4), "{norms:?}");
     }
-    // A sharpness that was found is told.
+    // A sharpness that was found is shown.
     session.set_router("vote:top=0:sharpness=auto".parse().unwrap()).unwrap();
     let why = session.why(&prompt, 4, 3, &Cancel::new()).unwrap();
     assert!(why.sequence.unwrap().words.starts_with("sharpness "));

@@ -100,7 +100,7 @@ fn a_terminal_that_reads_nothing_does_not_hold_back_the_end() {
     let library = library(1, 16);
     for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
         let mut session = Session::open(library.path());
-        // More than the buffers between the two hold.
+        // More than the buffers between the two take.
         session.resize(300, 100);
         session.see("expert-0");
         let reading = session.reading();

@@ -17,7 +17,7 @@ use crate::support::training::{entries, quiet, random_spec, task, weights};
 
 const TASKS: [(&str, usize); 4] = [("copy", 24), ("next", 16), ("same", 12), ("swap", 20)];
 
-/// A folder with `tasks/`, one a private expert of `library/`, and a base model beside them.
+/// A folder with `tasks/`, one for each private expert of `library/`, and a base model beside them.
 struct Place {
     dir: tempfile::TempDir,
 }
@@ -112,7 +112,7 @@ fn a_cluster_s_expert_learns_the_data_of_all_members() {
     assert_eq!(new.base.unwrap().path.unwrap(), place.path("base").canonicalize().unwrap());
     assert_eq!(new.name.as_deref(), Some("private, 2 clusters"));
 
-    // Asking again changes nothing and tells the same.
+    // Asking again changes nothing and reports the same.
     let bytes = weights(&place.path("mbc"), "cluster_2");
     assert_eq!(quietly(&place.spec("mbc")).unwrap(), report);
     assert!(bytes == weights(&place.path("mbc"), "cluster_2"));
@@ -181,7 +181,7 @@ fn what_was_interrupted_goes_on_to_the_same_bytes() {
         }
     };
     let report = train_clusters(&spec, &mut look, &Cancel::new()).unwrap();
-    assert_eq!(started, [(1, 3)], "one is done, the other goes on");
+    assert_eq!(started, [(1, 3)], "one is done, the other continues");
     assert!(report.clusters.iter().all(|row| row.report.is_some()));
     for name in ["cluster_1", "cluster_2"] {
         assert!(weights(&place.path("whole"), name) == weights(&place.path("parts"), name), "{name}");
@@ -269,7 +269,7 @@ fn it_is_started_from_the_screen_and_seen_there() {
     session.see("swap");
     session.press("3");
     session.see("k = 2");
-    // What is trained on is not there; where it is now is told.
+    // What is trained on is not there; where it is now is reported.
     std::fs::rename(place.path("tasks"), place.path("moved")).unwrap();
     session.press("t");
     session.see("✗ no data for copy");

@@ -339,7 +339,7 @@ fn a_state_that_cannot_be_saved_is_told_and_tried_again() {
     train(&spec, Some(&folder.join("state")), &mut listen, &Cancel::new()).unwrap();
     let found = |words: &str| texts.iter().filter(|text| text.contains(words)).count();
     assert_eq!(
-        found("after step 2 could not be saved; the training goes on and tries again"),
+        found("after step 2 could not be saved; the training continues and tries again"),
         1,
         "{texts:?}"
     );

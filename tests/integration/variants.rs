@@ -208,7 +208,7 @@ fn variants_work_on_a_quantised_base() {
     }
 }
 
-/// Experts carry copies of an embedding that the base model holds rounded: they are still seen to be copies.
+/// Experts carry copies of an embedding that the base model stores rounded: they are still seen to be copies.
 #[test]
 fn what_is_told_of_experts_does_not_depend_on_the_precision() {
     for name in LIBRARIES {
@@ -365,7 +365,7 @@ fn a_copy_that_differs_is_applied_and_told() {
     narrow(dir.path(), "same", table.to_dtype(candle_core::DType::BF16).unwrap());
     narrow(dir.path(), "scaled", (&table * 2.0).unwrap());
     let mut session = open_on("tied", dir.path());
-    // A and B are zero in both, which is told besides.
+    // A and B are zero in both, which is reported besides.
     let (zero, told): (Vec<_>, Vec<_>) =
         session.not_applied().into_iter().partition(|skipped| skipped.reason.contains("ΔW is zero"));
     assert_eq!(zero.len(), 2, "{zero:?}");

@@ -20,7 +20,7 @@ pub struct ComparisonCache(Option<Arc<Folders>>);
 
 #[derive(Debug)]
 pub(in crate::analysis) struct Folders {
-    /// Which weights the experts' files hold.
+    /// Which weights the experts' files have.
     pub contents: Contents,
     /// Inner products between experts.
     pub products: CacheFolder,

@@ -12,7 +12,7 @@ use crate::{Cancel, Error, Result};
 /// Features per f32 product: what it accumulates in f32 stays far below the accuracy needed, the sum
 /// over products is in f64.
 const CHUNK: usize = 2048;
-/// f32 values per block of weights (64 MiB); two blocks are held at once.
+/// f32 values per block of weights (64 MiB); two blocks are in memory at once.
 const BLOCK_VALUES: usize = 16 << 20;
 
 /// Fills in the inner products of all rows that are not known. Every expert's weights are read once, or once per pair

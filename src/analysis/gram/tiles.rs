@@ -8,7 +8,7 @@ use super::rows::Rows;
 use crate::analysis::linalg::eigen::Symmetric;
 use crate::matrix::{self, MatMut, MatRef};
 
-/// Groups of tile rows whose products with vectors are summed apart.
+/// Groups of tile rows whose products with vectors are summed separately.
 const GROUPS: usize = 16;
 
 /// A symmetric N × N matrix in f64, kept as the square tiles of its upper half. Experts that are equal share a row.

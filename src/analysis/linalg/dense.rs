@@ -90,13 +90,13 @@ pub(in crate::analysis) struct ThinSvd {
     pub sigma: Vec<f64>,
 }
 
-/// `None` when the matrix holds NaN or infinities.
+/// `None` when the matrix has NaN or infinities.
 pub(in crate::analysis) fn thin_svd(matrix: MatRef<'_, f64>) -> Option<ThinSvd> {
     let (u, sigma, _) = decompose(matrix, ComputeSvdVectors::No)?;
     Some(ThinSvd { u, sigma })
 }
 
-/// U, σ (largest first) and V of the thin singular value decomposition U Σ Vᵀ; `None` when the matrix holds
+/// U, σ (largest first) and V of the thin singular value decomposition U Σ Vᵀ; `None` when the matrix has
 /// NaN or infinities.
 pub(crate) fn full_svd(matrix: MatRef<'_, f64>) -> Option<(Mat<f64>, Vec<f64>, Mat<f64>)> {
     decompose(matrix, ComputeSvdVectors::Thin)
@@ -126,7 +126,7 @@ fn decompose(matrix: MatRef<'_, f64>, right: ComputeSvdVectors) -> Option<(Mat<f
     Some((u, sigma.column_vector().iter().copied().collect(), v))
 }
 
-/// Eigenpairs of a symmetric matrix, largest eigenvalue first; `None` when it holds NaN or infinities.
+/// Eigenpairs of a symmetric matrix, largest eigenvalue first; `None` when it has NaN or infinities.
 pub(in crate::analysis) fn symmetric_eigen(matrix: MatRef<'_, f64>) -> Option<(Vec<f64>, Mat<f64>)> {
     if !finite(matrix) {
         return None;

@@ -26,7 +26,7 @@ pub(in crate::analysis) trait Symmetric: Sync {
     fn size(&self) -> usize;
     /// Entry of row `i` and column `j`.
     fn entry(&self, i: usize, j: usize) -> f64;
-    /// Each vector of `into` = matrix × that of `vectors`; both hold one vector after the other.
+    /// Each vector of `into` = matrix × that of `vectors`; both have one vector after the other.
     fn apply(&self, vectors: &[f64], into: &mut [f64]);
 }
 
@@ -64,7 +64,7 @@ pub(in crate::analysis) fn largest(
 }
 
 fn not_finite() -> Error {
-    Error::msg("the similarity of these experts is not finite: one of them holds NaN or huge weights")
+    Error::msg("the similarity of these experts is not finite: one of them has NaN or huge weights")
 }
 
 fn dense(matrix: &dyn Symmetric, count: usize) -> Result<Pairs> {
@@ -128,7 +128,7 @@ impl Ritz {
 /// Block Lanczos with full reorthogonalisation. The basis grows until every wanted pair has converged; where it
 /// reaches its bound, it restarts from the best vectors of its span (Wu and Simon, 2000).
 ///
-/// A Krylov space holds no more copies of a repeated eigenvalue than its first block has vectors. What has
+/// A Krylov space has no more copies of a repeated eigenvalue than its first block has vectors. What has
 /// converged is therefore looked at again: from a random block orthogonal to it, until the largest eigenvalue
 /// out there is known to be none of the wanted ones.
 fn lanczos(

@@ -12,7 +12,7 @@ const EMBEDDING: usize = 64;
 
 /// Ostapenko et al., ICML 2024: per expert, entries of the flattened A and B whose magnitude is at most the
 /// `sparsity` quantile become 0; a truncated SVD without centring keeps 64 dimensions; rows are normalised; the
-/// matrix holds their cosines. The SVD is exact, from the eigenpairs of the Gram matrix; up to 64 experts it
+/// matrix has their cosines. The SVD is exact, from the eigenpairs of the Gram matrix; up to 64 experts it
 /// changes nothing and is left out.
 pub(super) static METRIC: MetricSpec = MetricSpec {
     id: "mbc",

@@ -161,7 +161,7 @@ fn names(module: &LoraModule) -> [String; 2] {
     ["prototype", "sigma"].map(|what| format!("{what}.{}", module.shape.module))
 }
 
-/// `None` when the format cannot hold it.
+/// `None` when the format cannot represent it.
 fn encode(key: &str, modules: &[LoraModule], prototypes: &[Prototype]) -> Option<Vec<u8>> {
     let mut sum = Sha256::new_with_prefix(key);
     let mut tensors: Vec<(String, Dtype, usize, Vec<u8>)> = Vec::with_capacity(2 * modules.len());
@@ -305,7 +305,7 @@ mod tests {
         files
     }
 
-    /// Puts other values into the one file in the cache, as a whole file would hold them.
+    /// Puts other values into the one file in the cache, as a whole file would have them.
     fn forge(root: &Path, change: impl Fn(&mut Vec<Prototype>)) {
         let [path] = &files(root)[..] else { panic!("one file") };
         let library = Library::open(root).unwrap();

@@ -36,7 +36,7 @@ pub struct PrototypeTable {
 }
 
 /// Computes the prototype of every expert of a library at every module. Experts that are bad, made for another
-/// base model than most, cannot be read or hold NaN are left out; the result names them with their reason. What
+/// base model than most, cannot be read or have NaN are left out; the result names them with their reason. What
 /// `cache` knows is not computed again. `progress` gets (done, total) in experts.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ pub struct Words {
     pub last: Word,
 }
 
-/// Takes a line apart: blanks between words, quotes, backslashes. Nothing is expanded but the `~` of home folders.
+/// Splits a line into words: blanks between words, quotes, backslashes. Nothing is expanded but the `~` of homes.
 pub fn split(line: &str) -> Words {
     let mut words: Vec<Word> = vec![Word::default()];
     let mut quote = None;

@@ -1,4 +1,4 @@
-//! The shells: what each is told to ask, and how it is answered.
+//! The shells: what each is set up to ask, and how it is answered.
 
 use std::path::Path;
 
@@ -81,7 +81,7 @@ impl Named for Shell {
 by_name!(Shell);
 
 impl Shell {
-    /// What a shell that asks is told.
+    /// What a shell that asks gets as its answer.
     pub fn asking(&self) -> Option<Asking> {
         match &self.how {
             How::Asks(asking) => Some(*asking),
@@ -114,7 +114,7 @@ fn kind(answer: &Answer) -> &'static str {
     }
 }
 
-/// Candidates that a line can hold.
+/// Candidates that a line can take.
 fn printable(answer: &Answer) -> impl Iterator<Item = (&str, &str)> {
     let all = answer.candidates.iter().map(|candidate| (candidate.text.as_str(), candidate.help.as_str()));
     all.filter(|(text, _)| !text.contains(char::is_control))

@@ -1,4 +1,4 @@
-//! Layouts of sources: which files of a folder hold rows, and what their places say. A table of them.
+//! Layouts of sources: which files of a folder have rows, and what their places say. A table of them.
 
 mod cache;
 mod card;
@@ -70,7 +70,7 @@ pub fn find(source: &Path, configs: &[String]) -> Result<Found> {
     Ok(found)
 }
 
-/// What a folder holds.
+/// What a folder contains.
 fn in_folder(folder: &Path, configs: &[String]) -> Result<Found> {
     match LAYOUTS.iter().find(|layout| (layout.is)(folder)) {
         Some(layout) => (layout.find)(folder, configs),

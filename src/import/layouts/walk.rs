@@ -10,7 +10,7 @@ use crate::{Error, Result};
 const MAX_DEPTH: usize = 8;
 /// Most files and folders.
 const MAX_ENTRIES: usize = 100_000;
-/// Files of JSON that describe datasets and hold no rows.
+/// Files of JSON that describe datasets and have no rows.
 const DESCRIPTIONS: [&str; 6] = [
     "dataset_info.json",
     "dataset_infos.json",
@@ -38,7 +38,7 @@ impl Below {
     }
 }
 
-/// Files whose names say that they hold rows, in natural order of their paths. Links are followed: caches of the hub
+/// Files whose names say that they have rows, in natural order of their paths. Links are followed: caches of the hub
 /// are made of them.
 pub(super) fn files(root: &Path) -> Result<Vec<Below>> {
     let mut left = MAX_ENTRIES;

@@ -106,7 +106,7 @@ impl AnyJob {
         self.0.facts()
     }
 
-    /// What can be done once it is over, whether or not it came to a report.
+    /// What can be done once it has ended, whether or not it came to a report.
     pub fn next(&self, report: Option<&AnyReport>) -> Vec<Next> {
         let mut all = report.map_or_else(Vec::new, |report| self.0.next(report));
         all.extend(self.start("Start another like this one, with other settings"));
@@ -152,14 +152,14 @@ impl AnyJob {
         self.0.set(id, text)
     }
 
-    /// The paths of a setting that holds some, as they would be typed.
+    /// The paths of a setting that has some, as they would be typed.
     pub fn paths_of(&self, id: &str) -> Vec<String> {
         let value = self.0.value().unwrap_or_default();
         let paths = value.get(id).and_then(Value::as_array).cloned().unwrap_or_default();
         paths.iter().filter_map(Value::as_str).map(String::from).collect()
     }
 
-    /// Takes paths for a setting that holds some.
+    /// Takes paths for a setting that has some.
     pub fn set_paths(&mut self, id: &str, paths: Vec<PathBuf>) {
         self.0.set_paths(id, paths);
     }

@@ -25,7 +25,7 @@ pub struct JobContext<'a> {
     pub cancel: &'a Cancel,
 }
 
-/// A kind of job. The value is what one job is asked to do, as `spec.json` holds it.
+/// A kind of job. The value is what one job is asked to do, as `spec.json` has it.
 pub trait Job:
     Serialize + DeserializeOwned + Clone + Debug + Default + PartialEq + Send + Sync + 'static
 {
@@ -43,7 +43,7 @@ pub trait Job:
     /// then each chooses its own.
     const EACH: Option<&'static str> = None;
 
-    /// What a finished job reports, as `result.json` holds it.
+    /// What a finished job reports, as `result.json` has it.
     type Report: Serialize + DeserializeOwned + Debug + PartialEq + Send + Sync;
 
     /// Its settings, in the order of forms, help and details: a form shows those with a label, the command line

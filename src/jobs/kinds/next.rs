@@ -20,11 +20,11 @@ pub enum Made {
     },
     /// A library, in this folder.
     Library(PathBuf),
-    /// Scores, which its report holds.
+    /// Scores, which its report has.
     Scores,
 }
 
-/// Something to do once a job is over.
+/// Something to do once a job has ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Next {
     /// An imperative without a full stop; untrusted.
@@ -42,7 +42,7 @@ pub enum Step {
     Compare(String),
     /// Tries an expert on a prompt.
     Route(String),
-    /// Starts another job, after a look at its settings: what `spec.json` would hold.
+    /// Starts another job, after a look at its settings: what `spec.json` would have.
     Start(Value),
 }
 

@@ -150,7 +150,7 @@ fn is_gguf(path: &Path) -> bool {
         .is_ok_and(|()| &magic == b"GGUF")
 }
 
-/// Whether a folder holds a whole model: configuration and weights.
+/// Whether a folder has a whole model: configuration and weights.
 fn is_model_folder(path: &Path) -> bool {
     path.join("config.json").is_file()
         && std::fs::read_dir(path).is_ok_and(|entries| {

@@ -148,7 +148,7 @@ pub(super) fn has_weights(folder: &Path) -> bool {
     FORMATS.iter().filter_map(|format| format.0.weights).any(|name| folder.join(name).exists())
 }
 
-/// Whether a file in an adapter's folder may hold weights without having a fixed name.
+/// Whether a file in an adapter's folder may contain weights without having a fixed name.
 pub(super) fn is_shard(path: &Path) -> bool {
     FORMATS.iter().flat_map(|format| format.0.shards).any(|extension| has_extension(path, extension))
 }

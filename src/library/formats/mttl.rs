@@ -203,7 +203,7 @@ fn one_skill(name: &str, shape: &[u64]) -> Result<Option<[usize; 2]>, String> {
     let size = |n: &u64| usize::try_from(*n).unwrap_or(usize::MAX);
     Err(format!(
         "has {} and {} at {}: only one skill without splits is a LoRA; with one split, mttl's \
-         SkilledLoRA.to_loras() takes the skills apart",
+         SkilledLoRA.to_loras() separates the skills",
         counted(size(skills), "skill"),
         counted(size(splits), "split"),
         short(module)

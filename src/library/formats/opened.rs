@@ -12,7 +12,7 @@ use crate::library::safetensors::{Dtype, Place, TensorInfo};
 use crate::module_path::ModulePath;
 use crate::outside::{io_reason, open_regular};
 
-/// Files that hold one expert's tensors, opened.
+/// Files with one expert's tensors, opened.
 #[derive(Debug, Default)]
 pub(in crate::library) struct Files {
     /// At least one; the first stands for the expert.

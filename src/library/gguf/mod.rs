@@ -1,6 +1,6 @@
 //! A strict reader of GGUF headers: metadata, and where tensors lie; never the tensors' data.
 //!
-//! Files are untrusted: every count and length is held against what is left of the file before anything
+//! Files are untrusted: every count and length is compared with what is left of the file before anything
 //! is allocated, and memory stays within a small multiple of the header's own size. For base models and
 //! for adapters alike.
 

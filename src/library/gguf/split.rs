@@ -10,7 +10,7 @@ use crate::outside::io_reason;
 use crate::text::short;
 use crate::{Error, Result};
 
-/// The name of a part, taken apart.
+/// The name of a part, parsed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct PartName {
     stem: String,
@@ -69,7 +69,7 @@ pub(crate) fn model_in(folder: &Path) -> Result<Option<PathBuf>> {
     if models.len() > 1 {
         let some: Vec<String> = models.keys().take(3).map(|name| short(name)).collect();
         let more = if models.len() > some.len() { ", …" } else { "" };
-        let problem = format!("holds several .gguf models ({}{more}): give one of them", some.join(", "));
+        let problem = format!("has several .gguf models ({}{more}): give one of them", some.join(", "));
         return Err(Error::file(folder, problem));
     }
     Ok(models.into_values().next())

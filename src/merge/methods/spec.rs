@@ -62,6 +62,6 @@ pub(in crate::merge) struct Combined {
     pub b: Vec<f32>,
     /// ‖ΔW‖² before a truncation; 0 where none was asked for.
     pub energy: f64,
-    /// How much of it was cut off.
+    /// How much of it was discarded.
     pub lost: f64,
 }

@@ -1,5 +1,5 @@
 //! Where a model's tensors come from: a transformers folder or a GGUF file. Tensors are read one by one,
-//! piece by piece, and never mapped: what is in memory is what the decoder holds.
+//! piece by piece, and never mapped: what is in memory is what the decoder keeps.
 
 mod folder;
 pub(crate) mod gguf;

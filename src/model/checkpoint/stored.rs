@@ -1,4 +1,4 @@
-//! One tensor as a file holds it, and how it becomes f32 in the row order of transformers.
+//! One tensor as a file stores it, and how it becomes f32 in the row order of transformers.
 
 use std::borrow::Cow;
 use std::fs::File;

@@ -90,7 +90,7 @@ pub fn transpose(from: &[KSlice; WIDTH], to: &mut [KSlice; WIDTH]) {
                 b[4 * i + 2 * half + 1] = _mm512_unpackhi_epi64(x, y);
             }
         }
-        // b[4 i + c] holds, in its quarters q, columns 4 q + c of rows 4 i .. 4 i + 4.
+        // b[4 i + c] has, in its quarters q, columns 4 q + c of rows 4 i .. 4 i + 4.
         for c in 0..4 {
             let low01 = _mm512_shuffle_i32x4::<0b01_00_01_00>(b[c], b[4 + c]);
             let high01 = _mm512_shuffle_i32x4::<0b11_10_11_10>(b[c], b[4 + c]);

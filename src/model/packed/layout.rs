@@ -15,7 +15,7 @@ pub(super) const TILE_ROWS: usize = 12;
 /// Rows of a tile of 8 bits: 12 sums in whole numbers and 12 in f32 in registers.
 pub(super) const Q8_TILE_ROWS: usize = 6;
 
-/// What a [`KSlice`] holds for each of its outputs.
+/// What a [`KSlice`] has for each of its outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Element {
     /// One input's weight in f32.

@@ -1,7 +1,7 @@
 //! Frozen weights packed for products with few or many rows: f32, bf16, or 8 bits in blocks of 32.
 //!
-//! A weight [out, in] is cut into panels of 32 outputs. A panel of f32 holds one [`KSlice`] an input, one of bf16
-//! a slice for two neighbouring inputs: what one AVX-512 BF16 instruction takes. A panel of 8 bits holds [`Q8Block`]s
+//! A weight [out, in] is cut into panels of 32 outputs. A panel of f32 has one [`KSlice`] per input, one of bf16
+//! a slice for two neighbouring inputs: what one AVX-512 BF16 instruction takes. A panel of 8 bits has [`Q8Block`]s
 //! of 32 inputs: the outputs' values, four inputs a word, and one scale an output (the arithmetic of GGUF's Q8_0,
 //! whose values it keeps exactly).
 //!
@@ -136,7 +136,7 @@ multiversion! {
 }
 
 impl PackedWeight {
-    /// How the weights are held.
+    /// How the weights are stored.
     pub fn precision(&self) -> Precision {
         match &self.store {
             Store::F32(_) => Precision::F32,
@@ -145,7 +145,7 @@ impl PackedWeight {
         }
     }
 
-    /// What the slices hold that products work on.
+    /// What the slices contain that products work on.
     fn element(&self) -> Element {
         match &self.store {
             Store::F32(_) => Element::F32,
@@ -208,7 +208,7 @@ impl PackedWeight {
         }
     }
 
-    /// The blocks of a panel; none unless the weight is held in 8 bits.
+    /// The blocks of a panel; none unless the weight is stored in 8 bits.
     fn blocks(&self, panel: usize) -> &[Q8Block] {
         let Store::Q8(blocks) = &self.store else { return &[] };
         let all = self.inputs.div_ceil(BLOCK);
@@ -225,7 +225,7 @@ impl PackedWeight {
         true
     }
 
-    /// y [rows, out] = x [rows, in] · Wᵀ for each of `weights`, which take the same inputs and are held in the same
+    /// y [rows, out] = x [rows, in] · Wᵀ for each of `weights`, which take the same inputs and are stored in the same
     /// precision. Together, because threads wait for each other after every product.
     pub fn forward<const N: usize>(weights: [&PackedWeight; N], x: &[f32], rows: usize) -> [Vec<f32>; N] {
         // Up to so many rows only wait for memory.

@@ -1,4 +1,4 @@
-//! Matrices that are read by blocks of rows, straight into the layout in which they are held, so that no second
+//! Matrices that are read by blocks of rows, straight into the layout in which they are stored, so that no second
 //! copy of one is ever in memory.
 
 use std::ops::Range;

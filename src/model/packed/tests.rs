@@ -214,7 +214,7 @@ fn blocks_are_widened_alike_at_every_level() {
 
 #[test]
 fn values_of_a_q8_file_are_kept() {
-    // What a Q8_0 file holds: whole numbers up to 127 times an f16 scale.
+    // What a Q8_0 file contains: whole numbers up to 127 times an f16 scale.
     let scale = f16::from_f32(0.0173).to_f32();
     let w: Vec<f32> =
         (0..64).map(|i| if i % 32 == 5 { 127.0 } else { (i as f32 * 7.0) % 100.0 - 50.0 } * scale).collect();

@@ -53,7 +53,7 @@ fn whatever_a_template_does_it_ends_soon() {
         |open: &str, close: &str| format!("{{{{ {}1{} }}}}", open.repeat(100_000), close.repeat(100_000));
     let long = |part: &str| format!("{{{{ 1{} }}}}", part.repeat(100_000));
     let cases = [
-        // Values that hold themselves.
+        // Values that contain themselves.
         "{% set n = namespace() %}{% set n.x = n %}{{ n }}".to_string(),
         "{% set n = namespace() %}{% set n.x = n %}{{ n | tojson }}{{ n ~ '' }}".into(),
         "{% set n = namespace() %}{% set n.x = [n] %}{{ n.x }}{{ n.x | string }}".into(),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::ast::Loop;
 
-/// A value. Lists and the like are numbers of what the [`Heap`] keeps: a value that holds itself is no loop in memory.
+/// A value. Lists and the like are numbers of what the [`Heap`] keeps: a value that contains itself is no loop there.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     /// Nothing, with the name that leads to it.
@@ -45,7 +45,7 @@ const STEPS: u64 = 5_000_000;
 /// Bytes that its values may take together.
 const BYTES: u64 = 64 << 20;
 
-/// How deep values may hold each other when they are looked at as a whole.
+/// How deep values may contain each other when they are looked at as a whole.
 pub(super) const DEPTH: usize = 100;
 
 impl Meter {
@@ -78,7 +78,7 @@ pub(super) struct LoopState {
     pub recursive: Option<(Rc<Loop>, usize)>,
 }
 
-/// Everything that values hold, in the order of its making.
+/// Everything that values contain, in the order of its making.
 #[derive(Debug)]
 pub(super) struct Heap {
     pub dialect: super::Dialect,

@@ -22,7 +22,7 @@ const GPT4O: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\
 #[derive(Clone, Copy)]
 enum Splits {
     Pattern(&'static str),
-    /// GPT-2's own pattern; first every digit apart, where so said.
+    /// GPT-2's own pattern; every digit separately at first, where so said.
     Gpt2 {
         digits: bool,
     },

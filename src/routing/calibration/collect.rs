@@ -34,7 +34,7 @@ struct Collector<'a, 'p> {
     states: &'p mut Vec<f32>,
 }
 
-/// A calibration that is not finished. One that was cancelled goes on from it.
+/// A calibration that is not finished. One that was cancelled resumes from it.
 #[derive(Debug)]
 pub(in crate::routing) struct Partial {
     /// By score and module.

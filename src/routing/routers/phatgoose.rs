@@ -14,7 +14,7 @@ pub(super) const ROUTER: Router = Router::per_token(
                   expert's own examples, from g = 0, at most 1e-3, warm-up 0.1",
         source: "PHATGOOSE (2402.05859); mttl",
         cost: "one product of x with the gates; before that, 100 training steps per expert",
-        fails: "gates learn where their expert helps its own text, not what sets it apart from others; embedding and head \
+        fails: "gates learn where their expert helps its own text, not what is special about it; embedding and head \
                 have none, and DoRA and biases of B cannot be gated",
     },
     token::SETTINGS,

@@ -1,4 +1,4 @@
-//! The fields of the forms: what they hold and what is wrong with them. They come from a job's settings.
+//! The fields of the forms: what they contain and what is wrong with them. They come from a job's settings.
 
 use crate::jobs::AnyJob;
 use crate::library::Skipped;
@@ -7,7 +7,7 @@ use crate::text::printable;
 use crate::train::no_data;
 use crate::tui::{DataSummary, Shared, TextField};
 
-/// What a field holds.
+/// What a field contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Id {
     /// A setting of the job. There may be several fields of [`Role::Data`].
@@ -98,7 +98,7 @@ impl Field {
         Self { hint, ..Self::of(Id::Expert(number), &printable(name), Value::Shown, "") }
     }
 
-    /// The setting that it holds.
+    /// The setting that it shows.
     pub fn look(&self) -> Option<&Look> {
         match &self.id {
             Id::Setting(look) => Some(look),

@@ -43,7 +43,7 @@ static TABLE: KeyTable<Form, Action> = KeyTable {
         Binding::new(
             &[(Chord::ctrl('t'), Action::Pick)],
             "tasks",
-            "Choose among the task folders near the library, or the folders that hold several",
+            "Choose among the task folders near the library, or the folders with several",
         )
         .when(|form: &Form, shared| {
             let field = form.fields.get(form.focus);
@@ -86,7 +86,7 @@ pub fn reference() -> Vec<KeySection> {
 }
 
 impl Form {
-    /// What the focused field holds.
+    /// What the focused field contains.
     fn value(&self) -> Option<&Value> {
         self.fields.get(self.focus).map(|field| &field.value)
     }

@@ -311,7 +311,7 @@ fn what_makes_other_clusters_is_planned_again_and_stale_plans_are_dropped() {
     assert_eq!(press(&mut app, "7"), []);
     assert!(line(&app, "cluster_1").contains("· 7 steps"), "{}", line(&app, "cluster_1"));
     assert!(render_app(&app, 80, 30).contains("3 experts · 21 steps"));
-    // A folder that cannot be used is told beside it.
+    // A folder that cannot be used is reported beside it.
     let (mut app, asked) = clusters_form();
     let Message::Compute(ComputeMessage::ClustersPlanned { result, .. }) = plan(Vec::new()) else {
         panic!("not a plan")

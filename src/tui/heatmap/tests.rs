@@ -281,7 +281,7 @@ fn a_frame_costs_what_the_screen_shows_and_not_what_the_matrix_has() {
         square.named.set(0);
         square.draw_into(&state, &mut buf, &theme);
         assert!(square.named.get() <= 2 * (200 + 60), "{c}: {} labels and ticks", square.named.get());
-        // Two pixels a cell at most, and a bounded number of entries behind each.
+        // Two pixels per cell at most, and a bounded number of entries behind each.
         let Geometry { x, y, .. } = state.last.get().geometry;
         assert!(x.pixels <= 200 && y.pixels <= 2 * 60, "{c}: {x:?} {y:?}");
         let most = |axis: Axis| (0..axis.pixels).map(|pixel| sampled(axis.entries(pixel)).count()).max();

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::{Input, keys};
 
-/// Silence after which an unfinished sequence is over.
+/// Silence that ends an unfinished sequence.
 pub const SILENCE: Duration = Duration::from_millis(50);
-/// Silence after which a paste without an end is over: long texts come in pieces.
+/// Silence that ends a paste without an end: long texts come in pieces.
 pub const PASTE_SILENCE: Duration = Duration::from_secs(1);
 
 /// Longest sequence that is kept. The rest of a longer one is read, too, but nothing comes of it.

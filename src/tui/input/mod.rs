@@ -1,6 +1,6 @@
 //! What comes from the terminal: keys, pastes, and its answers to questions.
 //!
-//! The bytes are taken apart here and not by crossterm, whose reader takes an answer that it does not know for keys
+//! The bytes are parsed here and not by crossterm, whose reader takes an answer that it does not know for keys
 //! and waits without limit for the end of a sequence.
 
 mod decoder;

@@ -19,7 +19,7 @@ const MAX_COUNTED: u64 = 256 << 20;
 /// Bytes that are read of a task to show its first examples, and how many of these are shown.
 const MAX_LOOKED_AT: u64 = 1 << 16;
 const EXAMPLES: usize = 3;
-/// Folders that hold what others made.
+/// Folders of what others made.
 const PASSED_OVER: [&str; 4] = ["target", "node_modules", "snapshots", "checkpoints"];
 
 /// The task folders at or below the folder of `library` and the current one, in natural order, each as it would be

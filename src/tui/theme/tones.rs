@@ -37,7 +37,7 @@ pub struct Tones {
     pub selection: Fill,
     pub selection_unfocused: Fill,
     pub cursor: Fill,
-    /// Twelve colours that differ in lightness as well as hue, so that they can be told apart by colour-blind eyes.
+    /// Twelve colours that differ in lightness as well as hue, so that colour-blind eyes can distinguish them.
     pub categories: [[u8; 3]; 12],
     /// What a category fades to.
     pub ground: [u8; 3],

@@ -26,7 +26,7 @@ fn a_typed_prompt_shows_its_routing_and_its_answer() {
     // What is generated stands beside the prompt, and below it as text.
     session.see("╮╭ answer");
     session.see("1943-06-14");
-    // Escape stops the answer first and leaves the box second; an escape needs a moment to be told from the
+    // Escape stops the answer first and leaves the box second; an escape needs a moment to be distinguished from the
     // start of a key's code.
     for _ in 0..100 {
         if session.text().contains("quit") {

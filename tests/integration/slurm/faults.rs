@@ -47,7 +47,7 @@ fn clocks_that_differ_by_minutes_make_nobody_wait_for_ever_or_lose_a_result() {
         assert_eq!(job["state"], "queued", "{job}");
         assert!(job["place"].as_str().unwrap().ends_with("its result is not here yet"), "{job}");
     }
-    // By its clock it is over for long.
+    // By its clock it ended long ago.
     fake.queue_ended(&name, &[(0, &["COMPLETED"], "")], now - 300);
     let job = fake.place.look(&ids[0]);
     assert!(job["error"].as_str().unwrap().contains("has completed without this job's result"), "{job}");
@@ -121,9 +121,9 @@ fn a_shared_folder_that_goes_away_costs_nothing_but_time() {
         let path = library.join(".lora-tui/jobs").join(&ids[0]).join("log.txt");
         std::fs::read_to_string(path).unwrap_or_default()
     };
-    // It goes on as far as it can without the folder.
+    // It continues as far as it can without the folder.
     until("told", &|| log(&away).contains("its folder is away"));
-    until("done", &|| log(&away).contains("it goes on from its saved state when its folder is back"));
+    until("done", &|| log(&away).contains("it resumes from its saved state when its folder is back"));
     std::fs::rename(&away, place.library()).unwrap();
     assert!(disturbed.wait().unwrap().success(), "{}", log(&place.library()));
     let log = log(&place.library());

@@ -283,7 +283,7 @@ fn a_time_limit_saves_the_state_and_a_lost_node_costs_nothing_else() {
         jobs.iter().filter(|job| job["state"] == "running").count() >= 2
     });
     let (step, again) = (place.look(&ids[0])["step"].as_u64().unwrap(), place.look(&ids[0]));
-    assert!(step >= 25, "it begins where it was: {again}");
+    assert!(step >= 25, "it continues from its saved state: {again}");
     place.json(&["cancel", "--all"]);
     place.until("all cancelled", |jobs| jobs.iter().all(|job| job["state"] == "cancelled"));
     // The accounts know who ended the job of somebody who asked nobody here.

@@ -25,7 +25,7 @@ pub fn curve_spec(f: &Fixture, name: &str, library: &Path) -> TrainSpec {
     let data = f.folder.join(if name == "by_heart" { "eight.jsonl" } else { "train.jsonl" });
     TrainSpec {
         library: library.into(),
-        // Given, so that no example is held back for it.
+        // Given, so that no example is kept for it.
         validation: Some(data.clone()),
         data: vec![data],
         name: "new".into(),

@@ -1,4 +1,4 @@
-//! Runs Slurm's commands: no shell, arguments apart, a limit on time and output.
+//! Runs Slurm's commands: no shell, separate arguments, a limit on time and output.
 
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};

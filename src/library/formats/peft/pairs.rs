@@ -81,7 +81,7 @@ impl TokenRows {
     }
 }
 
-/// What a file holds.
+/// What a file contains.
 #[derive(Debug, Default)]
 pub(in crate::library) struct Parts {
     /// Sorted by module.
@@ -382,7 +382,7 @@ fn ambiguous(what: &str, module: &str, first: &str, second: &str) -> String {
     let module = short(module);
     match (adapter(first), adapter(second)) {
         (Some(one), Some(two)) if one != two => format!(
-            "has more than one {what} for {module}: it holds the adapters `{one}` and `{two}`, save one alone"
+            "has more than one {what} for {module}: it has the adapters `{one}` and `{two}`, save one alone"
         ),
         _ => format!("has more than one {what} for {module}, under names that mean the same: keep one"),
     }

@@ -1,5 +1,5 @@
 //! LoRA of an embedding that is also the head (`ensure_weight_tying`). PEFT lets both share their parameters, so that a
-//! file with LoRA of one has it of both: ΔW of the head is that of the embedding turned round, and A and B change
+//! file with LoRA of one has it of both: ΔW of the head is that of the embedding transposed, and A and B change
 //! places (PEFT's `_add_targets_to_tie` and `tied_adapter`).
 
 use super::config::{Names, Selection};

@@ -31,7 +31,7 @@ struct Variant {
 use Fate::{Applied, Refused, TrainingOnly};
 use Mark::{Field, Init, Parameter};
 
-/// What to do with an adapter whose start was subtracted from the base model's weights. PEFT takes these apart anew
+/// What to do with an adapter whose start was subtracted from the base model's weights. PEFT decomposes these anew
 /// when it loads one, with another result for `pissa_niter_N`, cannot load `corda`, and forgets the subtraction for
 /// `lora_ga`; what was trained is certain only after a conversion.
 const CONVERT: &str = "changed the base model's weights when the training began: convert it into plain LoRA (PEFT's \

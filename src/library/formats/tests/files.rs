@@ -338,7 +338,7 @@ fn checkpoints_of_mttl_tell_what_is_missing() {
     );
 }
 
-/// PEFT's parameters: the head's `lora_A` is `lora_embedding_B` turned round, its `lora_B` `lora_embedding_A`.
+/// PEFT's parameters: the head's `lora_A` is `lora_embedding_B` transposed, its `lora_B` `lora_embedding_A`.
 #[test]
 fn lora_of_one_of_two_tied_tables_is_that_of_the_other() {
     const EMBED: &str = "model.embed_tokens";

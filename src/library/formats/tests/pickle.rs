@@ -68,7 +68,7 @@ fn classes_that_are_passed_over_do_nothing() {
 #[test]
 fn bombs_are_refused() {
     let repeated = |unit: &[u8], count: usize| [b"\x80\x04", unit.repeat(count).as_slice(), b"."].concat();
-    // Each list holds the one before it: far deeper than any stack.
+    // Each list contains the one before it: far deeper than any stack.
     let chain: Vec<u8> = (0..60_000u32)
         .flat_map(|i| [b"](j", i.to_le_bytes().as_slice(), b"er", &(i + 1).to_le_bytes(), b"0"].concat())
         .collect();

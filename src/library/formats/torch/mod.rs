@@ -64,7 +64,7 @@ impl TorchFile {
         matrix: impl Fn(&str, &[u64]) -> Result<Option<[usize; 2]>, String>,
         views: &mut Vec<View>,
     ) -> Result<Vec<TensorInfo<'a>>, String> {
-        let map = pickle.map(map).ok_or("holds no dictionary of tensors")?;
+        let map = pickle.map(map).ok_or("has no dictionary of tensors")?;
         let tensors = map.iter().filter_map(|(key, value)| match value {
             Value::None => None,
             Value::Object(index) => match pickle.object(*index) {
@@ -75,7 +75,7 @@ impl TorchFile {
         });
         // Each takes far more room in the pickle than this.
         if tensors.clone().count() > 1024 + self.pickle.len() / 64 {
-            return Err("is damaged: it has more tensors than it can hold".into());
+            return Err("is damaged: it claims more tensors than it has room for".into());
         }
         let mut named: Vec<(&str, Option<Tensor>)> = tensors
             .map(|(key, tensor)| Some((pickle.text(key)?, tensor)))

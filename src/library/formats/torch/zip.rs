@@ -35,7 +35,7 @@ pub(super) fn read_entries(file: &File, length: u64) -> Result<Vec<Entry>, Strin
     }
     let bytes = read(file, start, end - start)?;
     if count > bytes.len() as u64 / CENTRAL_SIZE as u64 {
-        return Err(damaged("claims more entries than its directory can hold"));
+        return Err(damaged("claims more entries than its directory has room for"));
     }
     // Fits: bounded by the directory's size.
     let mut entries = Vec::with_capacity(count as usize);
@@ -153,7 +153,7 @@ fn read_entry<'a>(file: &File, record: &'a [u8], limit: u64) -> Result<(Entry, &
     large(extra, [&mut size, &mut packed, &mut offset])?;
     if method != 0 || packed != size {
         return Err(format!(
-            "holds compressed data (`{}`), which PyTorch does not write: save the adapter again",
+            "has compressed data (`{}`), which PyTorch does not write: save the adapter again",
             short(name)
         ));
     }

@@ -15,7 +15,7 @@ pub(super) enum Role {
     Other,
 }
 
-/// Rows of a matrix that holds more than what is asked for.
+/// Rows of a matrix that has more than what is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     pub first: usize,
@@ -69,7 +69,7 @@ pub(super) fn of(spec: &DecoderSpec, name: &str) -> Option<String> {
     name_and_role(spec, name).map(|(name, _)| name)
 }
 
-/// The tensor that holds what transformers calls `name`.
+/// The tensor that has what transformers calls `name`.
 pub(super) fn find<'a>(file: &'a GgufFile, spec: &DecoderSpec, name: &str) -> Option<Found<'a>> {
     let (name, role) = name_and_role(spec, name)?;
     if let Some(tensor) = file.tensor(&name) {

@@ -9,7 +9,7 @@ use crate::matrix::{MatMut, MatRef, multiply};
 use crate::model::ops::{Attention, Segment};
 use crate::model::simd::{self, multiversion};
 
-/// `buffer`, which holds `heads` · `width` values of every row of the batch, as one stretch per segment and head: the
+/// `buffer`, which has `heads` · `width` values of every row of the batch, as one stretch per segment and head: the
 /// head's [len, width] values lie together, so that each task owns what it writes.
 fn by_head<'a>(
     buffer: &'a mut [f32],

@@ -199,7 +199,7 @@ impl Table<'_> {
         let waits = self.evaluated.known.is_some() && known < all;
         let mean = line.scores.get(method).copied().flatten();
         let Some(mean) = mean else {
-            // What is worked on and what never comes are told apart.
+            // What is worked on and what never comes look different.
             let text = if waits { format!("{known}/{all} ") } else { "– ".into() };
             let style = if is_cursor { theme.cursor() } else { theme.dim() };
             return [gap, Span::styled(text_width::right(&text, room), style)];

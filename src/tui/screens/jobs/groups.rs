@@ -37,7 +37,7 @@ pub fn steps_text(step: usize, steps: usize) -> String {
 pub struct Group {
     /// The first of its jobs, which names it.
     pub id: String,
-    /// Places of its jobs in the list of all: what has failed first, then what runs, waits, and is over; or the best
+    /// Places of its jobs in the list of all: what has failed first, then what runs, waits, and has ended; or the best
     /// first.
     pub jobs: Vec<usize>,
     /// How many of its jobs are in each state, in the order of [`STATES`].

@@ -59,7 +59,7 @@ fn by_state(a: &Standing, b: &Standing) -> Ordering {
     key(a).cmp(&key(b))
 }
 
-/// The best first, of each measure apart; what has no result last, in the order of its state.
+/// The best first, of each measure separately; what has no result last, in the order of its state.
 fn by_result(a: &Standing, b: &Standing) -> Ordering {
     match (a.measure, b.measure) {
         (Some(one), Some(other)) => one.name.cmp(other.name).then(one.rank().total_cmp(&other.rank())),

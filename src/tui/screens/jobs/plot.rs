@@ -285,7 +285,7 @@ impl PlotView<'_> {
     }
 
     fn draw_curves(&self, frame: &mut Frame, graph: &Graph, traced: &[Traced]) {
-        // Braille has two columns of dots a cell.
+        // Braille has two columns of dots per cell.
         let columns = usize::from(graph.area.width) * 2;
         let lines = |one: &Traced| {
             let validation_alone = self.plot.shown == Shown::Validation;

@@ -108,7 +108,7 @@ impl JobsScreen {
         self.detail.as_deref().filter(|detail| Some(&detail.summary.id) == self.selected.as_ref())
     }
 
-    /// What can be done once the selected job is over.
+    /// What can be done once the selected job has ended.
     pub(super) fn next(&self) -> Vec<Next> {
         let detail = self.detail().filter(|detail| detail.summary.state.is_over());
         let report =

@@ -84,7 +84,7 @@ impl Costs {
         let mut lines = vec![(
             "prompt",
             format!(
-                "{:.0} ms, {:.0} without experts; {} a token",
+                "{:.0} ms, {:.0} without experts; {} per token",
                 routed.prompt,
                 base.prompt,
                 milliseconds(each)
@@ -93,7 +93,7 @@ impl Costs {
         if let (Some(with), Some(without)) = (routed.token, base.token) {
             let speed = |each: f64| per_second(1.0, each);
             let text = format!(
-                "{} tokens/s, {} without experts; {} a token",
+                "{} tokens/s, {} without experts; {} per token",
                 speed(with),
                 speed(without),
                 milliseconds(with - without)
@@ -157,8 +157,8 @@ mod tests {
         costs.take(6, &Err("old".into()));
         costs.take(7, &Ok(Cost { tokens: 24, routed, base, memory: Some(412_000_000) }));
         let lines = costs.lines(&now).unwrap();
-        assert_eq!(lines[0].1, "41 ms, 29 without experts; +0.5 ms a token");
-        assert_eq!(lines[1].1, "32 tokens/s, 38 without experts; +4.5 ms a token");
+        assert_eq!(lines[0].1, "41 ms, 29 without experts; +0.5 ms per token");
+        assert_eq!(lines[1].1, "32 tokens/s, 38 without experts; +4.5 ms per token");
         assert_eq!(lines[2].1, "412 MB in use by this program");
         assert_eq!(costs.in_short(&now).as_deref(), Some("routing +4.5 ms"));
         let other = Asked { prompt: "ox".into(), ..Asked::default() };

@@ -118,7 +118,7 @@ impl Kept {
         (now == then && now.iter().all(same)).then_some(now)
     }
 
-    /// The share of choices, one a token of the prompt and module, that have another heaviest expert now, and the layers
+    /// The share of choices, one per token and module, that have another heaviest expert now, and the layers
     /// in which the most have; `None` where the prompt is another.
     pub fn moved_layers(&self, shown: &Shown) -> Option<MovedLayers> {
         let tokens = self.same_tokens(shown)?;

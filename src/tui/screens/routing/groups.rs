@@ -53,7 +53,7 @@ impl Groups {
         }
     }
 
-    /// Whether any two experts are told apart.
+    /// Whether any two experts are distinguished.
     pub fn divide(&self) -> bool {
         let mut found = self.of.iter().flatten();
         found.next().is_some_and(|first| self.of.iter().any(|group| group.as_ref() != Some(first)))

@@ -80,7 +80,7 @@ impl History {
         }
     }
 
-    /// The next older prompt, or the next newer one, for a box that holds `now`; at last what stood there before.
+    /// The next older prompt, or the next newer one, for a box that contains `now`; at last what stood there before.
     pub fn step(&mut self, older: bool, now: &str) -> Option<String> {
         // What was changed since is what one comes back to.
         if self.at.and_then(|at| self.entries.get(at)).is_none_or(|entry| entry.text != now) {

@@ -14,7 +14,7 @@ use crate::routing::Trace;
 use crate::tui::text_width::{truncate, width};
 use crate::tui::{Theme, cluster_mark};
 
-/// Parts of a bar that are told apart; the rest is one.
+/// Parts of a bar that are distinguished; the rest is one.
 const PARTS: usize = 12;
 
 /// What a bar consists of: an expert or a group.

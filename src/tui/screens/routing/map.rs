@@ -16,7 +16,7 @@ use crate::tui::text_width::{left, width};
 pub struct Axis {
     /// Cells before the first column: a mark and the row's name.
     pub label: u16,
-    /// Cells a column.
+    /// Cells per column.
     pub cell: u16,
     /// First visible column and how many are visible.
     pub first: usize,

@@ -57,7 +57,7 @@ pub fn heading(buf: &mut Buffer, area: Rect, y: u16, title: &str, note: &str, th
     }
 }
 
-/// A bar of `part` in 0..=1 over `cells`, in halves of a cell; thin, so that rows of bars stay apart.
+/// A bar of `part` in 0..=1 over `cells`, in halves of a cell; thin, so that rows of bars stay separate.
 pub fn bar(part: f64, cells: usize) -> String {
     let part = if part.is_finite() { part.clamp(0.0, 1.0) } else { 0.0 };
     let halves = (part * cells as f64 * 2.0).round() as usize;

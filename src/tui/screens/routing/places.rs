@@ -22,7 +22,7 @@ pub fn column(area: Rect, wishes: &[Wish], wanted: &[usize]) -> Vec<Rect> {
     let mut left = usize::from(area.height);
     let mut rows = vec![0; wishes.len()];
     for &pane in wanted {
-        // One row apart from the others, where they are told apart by more than their headings.
+        // An empty row before the others, where more than their headings distinguishes them.
         let least = wishes.get(pane).map_or(0, |wish| wish.least);
         if least > 0 && least <= left {
             rows[pane] = least;

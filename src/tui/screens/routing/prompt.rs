@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::text::printable;
 use crate::tui::theme::CARET;
 
-/// More than any context holds; keeps a mistaken paste from freezing the editor.
+/// More than any context takes; keeps a mistaken paste from freezing the editor.
 const MAX_CHARS: usize = 64 * 1024;
 
 /// What a key did to the box.
@@ -125,7 +125,7 @@ impl PromptBox {
     }
 
     /// Inserts pasted text at the cursor. Also says how many characters were left out because they are
-    /// invisible (control and direction marks) or beyond what the box holds.
+    /// invisible (control and direction marks) or beyond what the box takes.
     pub fn insert(&mut self, text: &str) -> (Edit, usize) {
         let (mut text, mut dropped) = clean(text);
         let room = MAX_CHARS.saturating_sub(self.chars);

@@ -73,7 +73,7 @@ fn an_answer_of_full_length_says_that_it_was_cut() {
     assert!(shown.contains("answer · cut at 128 tokens"), "{shown}");
 }
 
-/// What answers another question is dim at 80 × 24, and what is under way is told as a warning.
+/// What answers another question is dim at 80 × 24, and what is under way is shown as a warning.
 fn assert_receded(drawn: &Buffer) {
     let theme = Theme::new(Depth::True);
     for text in ["routing 512 of 4003 tokens", "1m12s", "Esc stops", "dimmed: out of date"] {

@@ -38,7 +38,7 @@ struct Work {
     max_tokens: Option<usize>,
 }
 
-/// A study that is not over.
+/// A study that is not finished.
 #[derive(Clone, Debug, PartialEq)]
 struct Studying {
     ticket: u64,

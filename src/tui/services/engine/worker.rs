@@ -283,7 +283,7 @@ impl<'a, B: Backend> Worker<'a, B> {
             Study::Cost { .. } => EngineMessage::Costed { ticket, result: Err(line(&error)) },
         };
         match self.find_out(studying, cancel) {
-            // Whoever raised the flag ended the study, or it goes on after the work that came between.
+            // Whoever raised the flag ended the study, or it continues after the work that came between.
             Err(Error::Cancelled) => return,
             Ok(()) => {}
             Err(error) => self.report(failure(error)),

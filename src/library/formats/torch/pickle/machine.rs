@@ -25,7 +25,7 @@ impl<'a> Machine<'a> {
                 b'.' => return self.pop(),
                 0x80 => match self.take::<1>()? {
                     [2..=5] => {}
-                    [version] => return Err(format!("holds a pickle of the unknown protocol {version}")),
+                    [version] => return Err(format!("contains a pickle of the unknown protocol {version}")),
                 },
                 0x95 => _ = self.take::<8>()?,
                 b'(' => {
@@ -133,7 +133,7 @@ impl<'a> Machine<'a> {
                 b'Q' => self.storage()?,
                 other => {
                     return Err(format!(
-                        "holds a pickle with the instruction 0x{other:02x}, which PyTorch does not write"
+                        "contains a pickle with the instruction 0x{other:02x}, which PyTorch does not write"
                     ));
                 }
             }
@@ -142,14 +142,14 @@ impl<'a> Machine<'a> {
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], String> {
         let found = self.bytes.get(self.at..).and_then(|rest| rest.first_chunk::<N>()).copied();
-        let bytes = found.ok_or_else(|| "holds a pickle that was cut off".to_string())?;
+        let bytes = found.ok_or_else(|| "contains a pickle that was cut off".to_string())?;
         self.at += N;
         Ok(bytes)
     }
 
     fn spend(&mut self, bytes: usize) -> Result<(), String> {
         let left = self.budget.checked_sub(bytes);
-        self.budget = left.ok_or("holds a pickle that asks for more memory than the file has")?;
+        self.budget = left.ok_or("contains a pickle that asks for more memory than the file has")?;
         Ok(())
     }
 
@@ -245,7 +245,7 @@ impl<'a> Machine<'a> {
 
     fn slice(&mut self, length: usize) -> Result<Span, String> {
         let end = self.at.checked_add(length).filter(|end| *end <= self.bytes.len());
-        let end = end.ok_or("holds a pickle that was cut off")?;
+        let end = end.ok_or("contains a pickle that was cut off")?;
         // Fits: the pickle is shorter than 4 GiB.
         let span = Span { start: self.at as u32, end: end as u32 };
         self.at = end;
@@ -258,7 +258,7 @@ impl<'a> Machine<'a> {
             4 => u64::from(u32::from_le_bytes(self.take()?)),
             _ => u64::from_le_bytes(self.take()?),
         };
-        let length = usize::try_from(length).map_err(|_| "holds a pickle that was cut off")?;
+        let length = usize::try_from(length).map_err(|_| "contains a pickle that was cut off")?;
         let span = self.slice(length)?;
         self.push(Value::Text(span))
     }
@@ -302,7 +302,7 @@ impl<'a> Machine<'a> {
         match Global::find(module, name) {
             Some(global) => self.push(Value::Global(global)),
             None if module == "torch._utils" && name.starts_with("_rebuild_") => Err(format!(
-                "holds a tensor of a kind that no adapter has ({}): save it as safetensors",
+                "contains a tensor of a kind that no adapter has ({}): save it as safetensors",
                 short(name)
             )),
             None => Err(format!(
@@ -358,7 +358,7 @@ impl<'a> Machine<'a> {
         let Some(Object::Items(list)) = self.objects.get(list as usize) else { return Err(BROKEN.into()) };
         // A list may be made of one pair many times over.
         if list.len() * size_of::<(Value, Value)>() > self.budget {
-            return Err("holds a pickle that asks for more memory than the file has".into());
+            return Err("contains a pickle that asks for more memory than the file has".into());
         }
         let pair = |value: &Value| match value {
             Value::Object(index) => match self.objects.get(*index as usize) {
@@ -416,5 +416,5 @@ impl<'a> Machine<'a> {
 }
 
 fn too_deep() -> String {
-    "holds a pickle that is nested too deeply".into()
+    "contains a pickle that is nested too deeply".into()
 }

@@ -1,7 +1,7 @@
-//! A reader of pickles that hold tensors. It knows a short list of classes by name, follows no other, and
+//! A reader of pickles of tensors. It knows a short list of classes by name, follows no other, and
 //! has no way to call anything: every object is one of the few kinds below.
 //!
-//! Memory is counted: what a pickle makes the reader hold stays in proportion to the file.
+//! Memory is counted: what a pickle makes the reader keep stays in proportion to the file.
 
 mod machine;
 
@@ -114,7 +114,7 @@ impl Global {
     }
 }
 
-/// What a pickle may hold beside its share of the file, in bytes.
+/// What a pickle may take beside its share of the file, in bytes.
 const ALLOWANCE: usize = 1 << 18;
 
 /// A read pickle.
@@ -129,7 +129,7 @@ impl<'a> Pickle<'a> {
     /// Reads a pickle from a file of `file_length` bytes. The error is a reason without the file's name.
     pub fn read(bytes: &'a [u8], file_length: u64) -> Result<Self, String> {
         if u32::try_from(bytes.len()).is_err() {
-            return Err("holds a pickle that is too large".into());
+            return Err("contains a pickle that is too large".into());
         }
         let share = usize::try_from(file_length).unwrap_or(usize::MAX / 4);
         let mut machine = Machine {
@@ -200,4 +200,4 @@ impl<'a> Pickle<'a> {
     }
 }
 
-const BROKEN: &str = "holds a broken pickle";
+const BROKEN: &str = "contains a broken pickle";

@@ -119,7 +119,7 @@ fn what_routing_costs_is_measured_after_an_answer() {
         Cost { tokens: 15, routed: speed(45.0, 31.0), base: speed(30.0, 26.0), memory: Some(412_000_000) };
     hear(&mut screen, &shared, EngineMessage::Costed { ticket, result: Ok(found) });
     let drawn = render(&screen, &shared, 160, 46);
-    for text in ["45 ms, 30 without experts; +1.0 ms a token", "32 tokens/s, 38 without", "412 MB in use"] {
+    for text in ["45 ms, 30 without experts; +1.0 ms per token", "32 tokens/s, 38 without", "412 MB in use"] {
         assert!(drawn.contains(text), "{text}\n{drawn}");
     }
     // In few rows, one line of it.
@@ -276,7 +276,7 @@ fn routers_stand_side_by_side_and_only_what_is_missing_is_asked() {
         assert!(drawn.contains(line), "{line}\n{drawn}");
     }
     assert!(drawn.contains("= sets an answer"), "{drawn}");
-    // An answer to a study that is over changes nothing.
+    // An answer to a study that has ended changes nothing.
     compared(&mut screen, &shared, first, 0, "too late", None);
     assert!(!render(&screen, &shared, 160, 46).contains("too late"));
 }
