@@ -10,6 +10,7 @@ use super::split::Split;
 use super::wording::Wording;
 use crate::library::Template;
 use crate::outside::hex;
+use crate::scorers::Scorer;
 use crate::train::{Dataset, Example, TaskInfo, fingerprint};
 use crate::{Error, Result};
 
@@ -86,6 +87,34 @@ impl AskedTask {
             trained,
             other_splits,
         })
+    }
+
+    /// The tasks of one file or folder with another metric than their own, each once.
+    ///
+    /// # Errors
+    /// A metric that chooses, and an item of `path` that has nothing to choose from.
+    pub fn measured_by(
+        mut tasks: Vec<Self>,
+        metric: Option<Scorer>,
+        split: Split,
+        path: &Path,
+    ) -> Result<Vec<Self>> {
+        let Some(metric) = metric else { return Ok(tasks) };
+        tasks.retain(|task| !task.again);
+        for task in &mut tasks {
+            task.info.metric = metric;
+            task.label.clone_from(&task.info.id);
+            if !metric.chooses() {
+                continue;
+            }
+            for (at, item) in task.asked().iter().enumerate() {
+                item.options(&task.info.options).map_err(|problem| {
+                    let item = format!("item {} of the {split} split, by {metric}", at + 1);
+                    Error::file(path, format!("{item}: {problem}"))
+                })?;
+            }
+        }
+        Ok(tasks)
     }
 
     /// The items that are asked.

@@ -385,13 +385,14 @@ fn tasks_of(
     let mut tasks = Vec::with_capacity(all.len());
     for place in &all {
         cancel.check()?;
-        match place {
+        let (path, of_place) = match place {
             Place::Folder(path) => {
                 let shots = spec.num_fewshot.unwrap_or(0);
-                tasks.push(AskedTask::load(path, spec.split, limit, shots, &seeds)?);
+                (path, vec![AskedTask::load(path, spec.split, limit, shots, &seeds)?])
             }
-            Place::File(path) => tasks.extend(harness::load(path, spec.split, limit, spec.num_fewshot)?),
-        }
+            Place::File(path) => (path, harness::load(path, spec.split, limit, spec.num_fewshot)?),
+        };
+        tasks.extend(AskedTask::measured_by(of_place, spec.metric, spec.split, path)?);
     }
     if tasks.is_empty() {
         return Err(Error::usage("there is no task to evaluate on: name a folder of tasks"));

@@ -73,6 +73,7 @@ fn asked(spec: &EvalSpec, report: &EvalReport, task: usize, cancel: &Cancel) -> 
         for path in files {
             cancel.check()?;
             let tasks = harness::load(&path, report.split, count, spec.num_fewshot)?;
+            let tasks = AskedTask::measured_by(tasks, spec.metric, report.split, &path)?;
             if let Some(task) = tasks.into_iter().find(|task| task.label == wanted) {
                 return Ok((path, task));
             }
@@ -84,13 +85,15 @@ fn asked(spec: &EvalSpec, report: &EvalReport, task: usize, cancel: &Cancel) -> 
             }
         }
     }
-    let path = found.into_iter().nth(before).ok_or_else(|| {
+    let gone = || {
         Error::msg(format!(
             "the task {wanted} is no longer in the folders of this evaluation: its items cannot be shown"
         ))
-    })?;
-    let task = AskedTask::load(&path, report.split, count, 0, &Default::default())?;
-    Ok((path, task))
+    };
+    let path = found.into_iter().nth(before).ok_or_else(gone)?;
+    let task = vec![AskedTask::load(&path, report.split, count, 0, &Default::default())?];
+    let task = AskedTask::measured_by(task, spec.metric, report.split, &path)?.pop();
+    Ok((path, task.ok_or_else(gone)?))
 }
 
 impl TaskItems {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::methods::{Method, default_methods};
 use super::split::Split;
 use crate::model::Precision;
-use crate::scorers::Scoring;
+use crate::scorers::{Scorer, Scoring};
 
 /// Methods on tasks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub struct EvalSpec {
     pub num_fewshot: Option<usize>,
     /// By which rules.
     pub scoring: Scoring,
+    /// The metric of every task, in place of its own.
+    pub metric: Option<Scorer>,
     /// Only tasks that no expert was trained on.
     pub held_out: bool,
     /// The method that the others are compared with; `base` where none is named.
@@ -78,6 +80,7 @@ impl Default for EvalSpec {
             limit: None,
             num_fewshot: None,
             scoring: Scoring::default(),
+            metric: None,
             held_out: false,
             against: String::new(),
             fresh: false,

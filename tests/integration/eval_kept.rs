@@ -247,6 +247,8 @@ fn wrong_requests_are_refused_in_a_line() {
         (&["--library", "/nowhere"], 2, "is written NAME=PATH"),
         (&["--library", "x=/nowhere"], 1, "/nowhere"),
         (&["--methods", "base", "--against", "arow"], 2, "there is no method to compare with \"arow\""),
+        (&["--metric", "rouge"], 2, "possible values: own, exact_match"),
+        (&["--metric", "choice"], 1, "item 1 of the test split, by choice"),
         (&["--scoring", "mttl"], 2, "possible values: own, lm-eval, paper"),
         (&["--methods", "base", "--csv", "/nowhere/x.csv"], 1, "/nowhere/x.csv"),
         (&["--methods", "single:nobody"], 1, "no expert is called `nobody`"),
@@ -255,6 +257,22 @@ fn wrong_requests_are_refused_in_a_line() {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.code() == Some(code) && stderr.contains(said), "{arguments:?}: {stderr}");
     }
+}
+
+#[test]
+fn every_task_can_be_scored_by_another_metric() {
+    let place = with_tasks(8);
+    let own = place.eval(&["--methods", "base,uniform"]);
+    let loss = place.eval(&["--methods", "base,uniform", "--metric", "loss"]);
+    let again = place.eval(&["--methods", "base,uniform", "--metric", "own"]);
+    let names = |report: &serde_json::Value| -> Vec<String> {
+        report["tasks"].as_array().unwrap().iter().map(|task| task["task"].to_string()).collect()
+    };
+    assert_eq!(names(&loss), names(&own));
+    assert_eq!(loss["metric"], "loss");
+    assert!(loss["tasks"].as_array().unwrap().iter().all(|task| task["metric"] == "loss"));
+    assert_ne!(loss["scores"], own["scores"]);
+    assert_eq!((&again["tasks"], &again["scores"]), (&own["tasks"], &own["scores"]));
 }
 
 #[test]

@@ -11,9 +11,10 @@ use crate::eval::{EvalEvent, EvalProgress, EvalReport, EvalSpec, NamedLibrary, S
 use crate::jobs::event::JobRow;
 use crate::jobs::layout::OUTLINE;
 use crate::model::{Precision, is_device};
+use crate::named::Named;
 use crate::outside::own;
-use crate::scorers::Scoring;
-use crate::settings::{self, Entry, Kind as Of, Role, Setting, Whole, path_of};
+use crate::scorers::{Scorer, Scoring};
+use crate::settings::{self, Entry, Kind as Of, Role, Setting, Whole, Word, path_of, words};
 use crate::text::counted;
 use crate::train::Step;
 use crate::{Error, Result, field, named_setting};
@@ -42,6 +43,23 @@ fn set_libraries(spec: &mut EvalSpec, text: &str) -> Result<(), String> {
     };
     spec.libraries = each.map(read).collect::<Result<_, String>>()?;
     Ok(())
+}
+
+/// What stands for the metric that a task names.
+const OWN: &str = "own";
+
+fn metrics() -> Vec<Word> {
+    let own = Word { word: OWN, help: "That of each task" };
+    std::iter::once(own).chain(words::<Scorer>()).collect()
+}
+
+fn metric_name(spec: &EvalSpec) -> &'static str {
+    spec.metric.map_or(OWN, |metric| metric.name)
+}
+
+fn set_metric(spec: &mut EvalSpec, name: &str) -> bool {
+    let metric = (name != OWN).then(|| Scorer::named(name).copied()).transpose();
+    metric.map(|metric| spec.metric = metric).is_ok()
 }
 
 /// The settings of an evaluation.
@@ -82,6 +100,11 @@ pub static EVALUATION: &[Setting<EvalSpec>] = &[
         .flag("scoring", "Rules by which items are asked and scored; scores of different ones do not compare")
         .value("RULES")
         .form("Rules", "by which items are asked and scored")
+        .advanced(),
+    Setting::new("metric", Of::Choice { words: metrics, get: metric_name, set: set_metric })
+        .flag("metric", "How every task is scored, in place of its own metric")
+        .value("METRIC")
+        .form("Metric", "of every task; own: that of each")
         .advanced(),
     Setting::new("held_out", Of::Switch(field!(EvalSpec.held_out), true))
         .flag("held-out", "Only tasks that no expert was trained on")
