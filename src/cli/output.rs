@@ -23,7 +23,7 @@ pub struct Output {
     json: bool,
     cancel: OnceLock<Cancel>,
     /// Notes that are shown once.
-    told: Mutex<BTreeSet<String>>,
+    shown: Mutex<BTreeSet<String>>,
 }
 
 impl Output {
@@ -72,7 +72,7 @@ impl Output {
 
     /// [`Self::note`], unless it was shown before.
     pub fn note_once(&self, text: &str) {
-        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_string()) {
+        if self.shown.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_string()) {
             self.note(text);
         }
     }

@@ -16,7 +16,6 @@ use super::tasks::Tasks;
 use crate::jobs::{After, AnyJob, AnyReport, JobState, JobSummary, Jobs, executor_named};
 use crate::library::{Manifest, existing_state_dir, real_of, state_dir};
 use crate::outside::{Lock, make_folders, own};
-use crate::train::{ClustersSpec, ManySpec, TrainSpec};
 use crate::{Error, Result};
 
 /// The file that says which job does what.
@@ -245,7 +244,7 @@ impl LaidOut {
             return true;
         };
         let report = self.jobs.as_ref().zip(kept).and_then(|(jobs, kept)| report_of(jobs, &kept.job).ok()?);
-        report.is_some_and(|report| experts_of(&report).iter().all(|name| library.path.join(name).is_dir()))
+        report.is_some_and(|report| report.trained().iter().all(|(name, _)| library.path.join(name).is_dir()))
     }
 
     /// The error for what was made of something else.
@@ -388,17 +387,6 @@ impl LaidOut {
 
 fn report_of(jobs: &Jobs, id: &str) -> Result<Option<AnyReport>> {
     jobs.detail(id)?.outcome.transpose().map_err(Error::msg)
-}
-
-/// The experts that a job made.
-fn experts_of(report: &AnyReport) -> Vec<String> {
-    if let Some(report) = report.get::<ManySpec>() {
-        return report.experts.iter().map(|row| row.name.clone()).collect();
-    }
-    if let Some(report) = report.get::<ClustersSpec>() {
-        return report.clusters.iter().map(|row| row.name.clone()).collect();
-    }
-    report.get::<TrainSpec>().map(|report| report.expert.clone()).into_iter().collect()
 }
 
 /// Whether two jobs ask for the same, however much memory they may take and however their paths were given.

@@ -28,6 +28,13 @@ pub struct TrainRow {
     pub report: Option<TrainReport>,
 }
 
+impl TrainRow {
+    /// Its expert by name, with what came of the training once it is trained.
+    pub fn trained(&self) -> (&str, Option<&TrainReport>) {
+        (&self.name, self.report.as_ref())
+    }
+}
+
 /// What the making of several experts reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RowsEvent {

@@ -29,7 +29,7 @@ pub struct App {
     /// Forms opened so far.
     forms: u32,
     /// Groups of jobs whose end was reported.
-    told: HashSet<String>,
+    reported: HashSet<String>,
     quit: bool,
 }
 
@@ -54,7 +54,7 @@ impl App {
             notice: None,
             form: None,
             forms: 0,
-            told: HashSet::new(),
+            reported: HashSet::new(),
             quit: false,
         }
     }
@@ -252,10 +252,10 @@ impl App {
         let Some(group) = &job.summary.group else { return ended_text(job, findings(job).as_ref()) };
         let mut jobs = self.shared.jobs.iter().filter(|other| other.group.as_ref() == Some(group));
         if jobs.clone().any(|other| !other.state.is_over()) {
-            self.told.remove(group);
+            self.reported.remove(group);
             return None;
         }
-        if !self.told.insert(group.clone()) {
+        if !self.reported.insert(group.clone()) {
             return None;
         }
         let failed = jobs.clone().filter(|other| other.state == JobState::Failed).count();

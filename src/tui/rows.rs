@@ -128,7 +128,7 @@ mod tests {
     use ratatui::backend::TestBackend;
     use ratatui::buffer::Buffer;
 
-    /// Shows what it is told to and counts the cells and the rows that are cleared.
+    /// Shows what it has to and counts the cells and the rows that are cleared.
     struct Counting {
         inner: TestBackend,
         written: usize,

@@ -165,6 +165,11 @@ pub fn press(app: &mut App, keys: &str) -> Vec<Effect> {
     keys.chars().flat_map(|c| app.update(Message::Key(key(c)))).collect()
 }
 
+/// Types characters into a tab; the effects of all of them.
+pub fn press_on(screen: &mut dyn Screen, keys: &str, shared: &Shared) -> Vec<Effect> {
+    keys.chars().flat_map(|c| screen.on_key(key(c), shared).unwrap_or_default()).collect()
+}
+
 /// Presses one other key.
 pub fn press_code(app: &mut App, key: KeyCode) -> Vec<Effect> {
     app.update(Message::Key(code(key)))

@@ -167,7 +167,7 @@ impl TextField {
             end += 1;
         }
         if !focused {
-            // Without a cursor the beginning says more than the end, paths apart.
+            // Without a cursor the beginning says more than the end, except in paths.
             let style = if self.suggested { theme.dim() } else { theme.text() };
             return Line::styled(super::text_width::truncate_start(&self.text(), cells), style);
         }

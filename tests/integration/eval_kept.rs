@@ -251,6 +251,7 @@ fn wrong_requests_are_refused_in_a_line() {
         (&["--metric", "choice"], 1, "item 1 of the test split, by choice"),
         (&["--scoring", "mttl"], 2, "possible values: own, lm-eval, paper"),
         (&["--methods", "base", "--csv", "/nowhere/x.csv"], 1, "/nowhere/x.csv"),
+        (&["--routing", "--svg", "x.svg"], 2, "'--routing' cannot be used with '--svg <FILE>'"),
         (&["--methods", "single:nobody"], 1, "no expert is called `nobody`"),
     ] {
         let output = command(&place, arguments).output().unwrap();

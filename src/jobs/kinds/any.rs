@@ -12,7 +12,7 @@ use super::job::{Around, Findings, Job, JobContext, Use};
 use super::next::{Next, Step};
 use super::{KINDS, Kind};
 use crate::settings::{CommandOption, Entry, Look};
-use crate::train::{ClustersSpec, TrainSpec};
+use crate::train::{ClustersSpec, TrainReport, TrainSpec};
 use crate::{Error, Result};
 
 /// A job of any kind.
@@ -224,6 +224,11 @@ impl AnyReport {
         self.0.findings()
     }
 
+    /// See [`Job::trained`].
+    pub fn trained(&self) -> Vec<(&str, Option<&TrainReport>)> {
+        self.0.trained()
+    }
+
     /// As `result.json` has it.
     ///
     /// # Errors
@@ -382,6 +387,7 @@ struct Reported<J: Job> {
 trait ErasedReport: Debug + Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn findings(&self) -> Findings;
+    fn trained(&self) -> Vec<(&str, Option<&TrainReport>)>;
     fn value(&self) -> serde_json::Result<Value>;
 }
 
@@ -392,6 +398,10 @@ impl<J: Job> ErasedReport for Reported<J> {
 
     fn findings(&self) -> Findings {
         J::findings(&self.report)
+    }
+
+    fn trained(&self) -> Vec<(&str, Option<&TrainReport>)> {
+        J::trained(&self.report)
     }
 
     fn value(&self) -> serde_json::Result<Value> {

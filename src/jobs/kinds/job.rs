@@ -11,7 +11,7 @@ use super::next::{Made, Next};
 use crate::jobs::events::EventLog;
 use crate::library::Skipped;
 use crate::settings::{self, Entry};
-use crate::train::{ClustersSpec, TrainSpec};
+use crate::train::{ClustersSpec, TrainReport, TrainSpec};
 use crate::{Cancel, Result};
 
 /// What a worker works with.
@@ -112,6 +112,11 @@ pub trait Job:
 
     /// What a job found out, for people.
     fn findings(report: &Self::Report) -> Findings;
+
+    /// The experts that a job made or was to make by training, by name, with what came of those that are trained.
+    fn trained(_report: &Self::Report) -> Vec<(&str, Option<&TrainReport>)> {
+        Vec::new()
+    }
 
     /// What can be done with what a job made, the most usual first. That a job like it may follow need not be said.
     fn next(&self, _report: &Self::Report) -> Vec<Next> {

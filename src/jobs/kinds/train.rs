@@ -180,6 +180,10 @@ impl Job for TrainSpec {
         }
     }
 
+    fn trained(report: &TrainReport) -> Vec<(&str, Option<&TrainReport>)> {
+        vec![(report.expert.as_str(), Some(report))]
+    }
+
     fn next(&self, report: &TrainReport) -> Vec<Next> {
         let mut all = Next::of_expert(&report.expert);
         // What is evaluated are folders.

@@ -14,7 +14,9 @@ use crate::eval::EvalSpec;
 use crate::field;
 use crate::settings::{Entry, Setting, Within};
 use crate::text::counted;
-use crate::train::{self, CLUSTERS, ClustersReport, ClustersSpec, TRAINING, TrainSpec};
+use crate::train::{
+    self, CLUSTERS, ClustersReport, ClustersSpec, TRAINING, TrainReport, TrainRow, TrainSpec,
+};
 use crate::{Error, Result};
 
 /// Makings of an MBC library.
@@ -121,6 +123,10 @@ impl Job for ClustersSpec {
             clusters: Vec::new(),
             left_out: report.skipped.clone(),
         }
+    }
+
+    fn trained(report: &ClustersReport) -> Vec<(&str, Option<&TrainReport>)> {
+        report.clusters.iter().map(TrainRow::trained).collect()
     }
 
     fn next(&self, report: &ClustersReport) -> Vec<Next> {

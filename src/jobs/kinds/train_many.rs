@@ -14,7 +14,7 @@ use crate::eval::EvalSpec;
 use crate::field;
 use crate::settings::{Entry, Setting, Within};
 use crate::text::{counted, duration};
-use crate::train::{self, MANY, ManyReport, ManySpec, TRAINING, TrainSpec};
+use crate::train::{self, MANY, ManyReport, ManySpec, TRAINING, TrainReport, TrainRow, TrainSpec};
 
 /// Trainings of an expert for each of several tasks.
 pub static TRAIN_MANY: Kind = Kind::of::<ManySpec>();
@@ -93,6 +93,10 @@ impl Job for ManySpec {
             left_out: report.skipped.clone(),
             ..Findings::default()
         }
+    }
+
+    fn trained(report: &ManyReport) -> Vec<(&str, Option<&TrainReport>)> {
+        report.experts.iter().map(TrainRow::trained).collect()
     }
 
     fn next(&self, report: &ManyReport) -> Vec<Next> {

@@ -9,7 +9,7 @@ use crate::jobs::AnyReport;
 use crate::library::{Expert, Library};
 use crate::recipe::graph::{MadeLibrary, Making};
 use crate::recipe::laid_out::LaidOut;
-use crate::train::{ClustersSpec, ManySpec, TrainReport, TrainSpec};
+use crate::train::{ClustersSpec, TrainReport};
 
 /// What is known of a library.
 #[derive(Clone, Debug, PartialEq)]
@@ -229,20 +229,12 @@ fn shown_router(report: &EvalReport, libraries: &[FoundLibrary]) -> Option<Strin
 }
 
 fn add(found: &mut FoundLibrary, report: &AnyReport, step_size: usize) {
-    if let Some(report) = report.get::<ManySpec>() {
-        for made in report.experts.iter().filter_map(|row| row.report.as_ref()) {
-            add_training(found, made, step_size);
-        }
-    } else if let Some(report) = report.get::<ClustersSpec>() {
-        found.silhouette = report.silhouette;
-        for row in &report.clusters {
-            found.clusters.push(row.members.clone());
-            if let Some(made) = &row.report {
-                add_training(found, made, step_size);
-            }
-        }
-    } else if let Some(report) = report.get::<TrainSpec>() {
-        add_training(found, report, step_size);
+    if let Some(clusters) = report.get::<ClustersSpec>() {
+        found.silhouette = clusters.silhouette;
+        found.clusters.extend(clusters.clusters.iter().map(|row| row.members.clone()));
+    }
+    for made in report.trained().into_iter().filter_map(|(_, made)| made) {
+        add_training(found, made, step_size);
     }
 }
 

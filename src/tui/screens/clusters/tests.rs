@@ -10,7 +10,7 @@ use super::{ClustersScreen, charts};
 use crate::analysis::{Metric, Strength};
 use crate::tui::screens::test_data;
 use crate::tui::testing::{
-    assert_cell, assert_screen, assert_text, buffer, code, find, key, render, shows, text,
+    assert_cell, assert_screen, assert_text, buffer, code, find, key, press_on, render, shows, text,
 };
 use crate::tui::{AppEffect, ComputeEffect, ComputeMessage, Depth, Effect, Message, Screen, Shared, Theme};
 
@@ -42,10 +42,6 @@ fn loaded(n: usize) -> (ClustersScreen, Shared) {
     (screen, shared)
 }
 
-fn press(screen: &mut ClustersScreen, keys: &str, shared: &Shared) -> Vec<Effect> {
-    keys.chars().flat_map(|c| screen.on_key(key(c), shared).unwrap_or_default()).collect()
-}
-
 #[test]
 fn a_cluster_at_usual_sizes() {
     let (screen, shared) = loaded(12);
@@ -57,7 +53,7 @@ fn a_cluster_at_usual_sizes() {
 #[test]
 fn a_member_at_usual_sizes() {
     let (mut screen, shared) = loaded(12);
-    press(&mut screen, "jj", &shared);
+    press_on(&mut screen, "jj", &shared);
     for (width, height) in [(80, 24), (120, 40)] {
         assert_screen!(format!("member_{width}x{height}"), render(&screen, &shared, width, height));
     }
@@ -66,7 +62,7 @@ fn a_member_at_usual_sizes() {
 #[test]
 fn clusters_have_their_colours_and_what_is_selected_stands_out() {
     let (mut screen, shared) = loaded(12);
-    press(&mut screen, "j", &shared);
+    press_on(&mut screen, "j", &shared);
     let drawn = buffer(&screen, &shared, 80, 20, Depth::True);
     let theme = Theme::new(Depth::True);
     for (cluster, head, member) in [
@@ -180,17 +176,17 @@ fn progress_stands_in_the_middle_with_the_time_left_and_a_sample_comes_first() {
 fn the_curve_has_what_a_person_tried_and_best_means_all_of_it() {
     let (mut screen, shared) = loaded(30);
     assert_eq!(screen.curve().last().map(|point| point.k), Some(11));
-    let asked = press(&mut screen, &"+".repeat(10), &shared);
+    let asked = press_on(&mut screen, &"+".repeat(10), &shared);
     for asked in asked.chunks(1) {
         answer(&mut screen, asked, &shared);
     }
     let curve = screen.curve();
     assert_eq!(curve.last().map(|point| point.k), Some(14));
     let best = crate::analysis::best_k(&curve).unwrap();
-    press(&mut screen, "b", &shared);
+    press_on(&mut screen, "b", &shared);
     assert_eq!((screen.k, screen.chosen), (best, Chosen::Silhouette));
     // While more numbers are tried, what is known shows and the partition stays.
-    let asked = press(&mut screen, "r", &shared);
+    let asked = press_on(&mut screen, "r", &shared);
     let asked = answer(&mut screen, &asked, &shared);
     let [Effect::Compute(ComputeEffect::Sweep { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
     let mut part = (*test_data::sweep(30)).clone();
@@ -204,10 +200,10 @@ fn the_curve_has_what_a_person_tried_and_best_means_all_of_it() {
 #[test]
 fn a_k_chosen_by_hand_outlives_a_sweep() {
     let (mut screen, shared) = loaded(12);
-    let asked = press(&mut screen, "+", &shared);
+    let asked = press_on(&mut screen, "+", &shared);
     assert!(matches!(asked[..], [Effect::Compute(ComputeEffect::Cluster { k: 5, .. })]));
     assert_eq!(answer(&mut screen, &asked, &shared), []);
-    let asked = press(&mut screen, "r", &shared);
+    let asked = press_on(&mut screen, "r", &shared);
     assert!(matches!(asked[..], [Effect::Compute(ComputeEffect::Cluster { k: 5, seed: 43, .. })]));
     let asked = answer(&mut screen, &asked, &shared);
     let [Effect::Compute(ComputeEffect::Sweep { ticket, seed: 43, .. })] = asked[..] else {
@@ -220,15 +216,15 @@ fn a_k_chosen_by_hand_outlives_a_sweep() {
         ),
         []
     );
-    let asked = press(&mut screen, "b", &shared);
+    let asked = press_on(&mut screen, "b", &shared);
     assert!(matches!(asked[..], [Effect::Compute(ComputeEffect::Cluster { k: 4, .. })]), "{asked:?}");
 }
 
 #[test]
 fn only_the_newest_request_counts() {
     let (mut screen, shared) = loaded(12);
-    let first = press(&mut screen, "+", &shared);
-    let second = press(&mut screen, "+", &shared);
+    let first = press_on(&mut screen, "+", &shared);
+    let second = press_on(&mut screen, "+", &shared);
     answer(&mut screen, &first, &shared);
     assert_eq!(screen.shown.as_ref().map(|shown| shown.clustering.k), Some(4));
     answer(&mut screen, &second, &shared);
@@ -238,9 +234,9 @@ fn only_the_newest_request_counts() {
 #[test]
 fn k_stays_between_one_and_the_number_of_experts() {
     let (mut screen, shared) = loaded(5);
-    press(&mut screen, &"+".repeat(20), &shared);
+    press_on(&mut screen, &"+".repeat(20), &shared);
     assert_eq!(screen.k, 5);
-    press(&mut screen, &"-".repeat(20), &shared);
+    press_on(&mut screen, &"-".repeat(20), &shared);
     assert_eq!(screen.k, 1);
 }
 
@@ -248,7 +244,7 @@ fn k_stays_between_one_and_the_number_of_experts() {
 fn enter_shows_the_expert_in_the_library() {
     let (mut screen, shared) = loaded(12);
     assert_eq!(screen.on_key(code(KeyCode::Enter), &shared), None);
-    press(&mut screen, "j", &shared);
+    press_on(&mut screen, "j", &shared);
     let expert = screen.selected_name().map(str::to_owned).unwrap_or_default();
     let asked = screen.on_key(code(KeyCode::Enter), &shared);
     assert_eq!(
@@ -263,10 +259,10 @@ fn enter_shows_the_expert_in_the_library() {
 #[test]
 fn the_selected_member_stays_selected_in_another_partition() {
     let (mut screen, shared) = loaded(12);
-    press(&mut screen, "jjjjjjj", &shared);
+    press_on(&mut screen, "jjjjjjj", &shared);
     let before = screen.selected_name().map(str::to_owned);
     assert!(before.is_some());
-    let asked = press(&mut screen, "--", &shared);
+    let asked = press_on(&mut screen, "--", &shared);
     answer(&mut screen, &asked[1..], &shared);
     assert_eq!(screen.selected_name().map(str::to_owned), before);
 }
@@ -391,7 +387,7 @@ fn an_expert_that_was_hardly_trained_is_marked_among_its_cluster() {
 #[test]
 fn a_silhouette_below_zero_has_a_red_bar_to_the_left() {
     let (mut screen, shared) = loaded(12);
-    let asked = press(&mut screen, "+", &shared);
+    let asked = press_on(&mut screen, "+", &shared);
     let [Effect::Compute(ComputeEffect::Cluster { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
     let mut clustering = (*test_data::clustering(12, 5)).clone();
     clustering.silhouettes[1] = -0.5;

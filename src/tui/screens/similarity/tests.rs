@@ -7,7 +7,9 @@ use super::SimilarityScreen;
 use crate::analysis::{Metric, Similarity, Strength};
 use crate::library::Skipped;
 use crate::tui::screens::test_data;
-use crate::tui::testing::{assert_cell, assert_screen, assert_text, buffer, code, find, key, render, text};
+use crate::tui::testing::{
+    assert_cell, assert_screen, assert_text, buffer, code, find, key, press_on, render, text,
+};
 use crate::tui::{AppEffect, ComputeEffect, ComputeMessage, Depth, Effect, Message, Screen, Shared, Theme};
 
 /// Shows the tab and answers what it asks for.
@@ -36,10 +38,6 @@ fn answer(screen: &mut SimilarityScreen, asked: &[Effect], similarity: &Arc<Simi
     );
 }
 
-fn press(screen: &mut SimilarityScreen, keys: &str, shared: &Shared) -> Vec<Effect> {
-    keys.chars().flat_map(|c| screen.on_key(key(c), shared).unwrap_or_default()).collect()
-}
-
 /// The pair view of the first two experts.
 fn paired() -> (SimilarityScreen, Shared) {
     let (mut screen, shared) = loaded(12);
@@ -58,7 +56,7 @@ fn paired() -> (SimilarityScreen, Shared) {
 #[test]
 fn at_usual_sizes() {
     let (mut screen, shared) = loaded(12);
-    press(&mut screen, "jjjll", &shared);
+    press_on(&mut screen, "jjjll", &shared);
     for (width, height) in [(40, 10), (80, 24), (120, 40), (200, 60)] {
         assert_screen!(format!("matrix_{width}x{height}"), render(&screen, &shared, width, height));
     }
@@ -107,7 +105,7 @@ fn a_sample_at_usual_sizes() {
 #[test]
 fn by_family_at_usual_sizes() {
     let (mut screen, shared) = loaded(12);
-    press(&mut screen, "o", &shared);
+    press_on(&mut screen, "o", &shared);
     assert_screen!("by_family_120x40", render(&screen, &shared, 120, 40));
     let plain = text(&buffer(&screen, &shared, 120, 40, Depth::Plain));
     assert_screen!("by_family_without_colour_120x40", plain);
@@ -132,7 +130,7 @@ fn a_pair_at_usual_sizes() {
 #[test]
 fn colours_say_values_clusters_and_where_the_cursor_is() {
     let (mut screen, shared) = loaded(6);
-    press(&mut screen, "jl", &shared);
+    press_on(&mut screen, "jl", &shared);
     let drawn = buffer(&screen, &shared, 60, 14, Depth::True);
     let theme = Theme::new(Depth::True);
     let cell = |row: u16, column: u16| (20 + 6 * column, 3 + row);
@@ -162,7 +160,7 @@ fn an_expert_that_was_hardly_trained_is_marked_wherever_it_is_named() {
     similarity.strength = (0..6).map(strength).collect();
     let similarity = Arc::new(similarity);
     shared.set_similarity(&similarity);
-    let asked = press(&mut screen, "m", &shared);
+    let asked = press_on(&mut screen, "m", &shared);
     answer(&mut screen, &asked, &similarity, &shared);
     let drawn = render(&screen, &shared, 120, 40);
     assert!(drawn.contains("! spam_or_not") && !drawn.contains("! format_date"), "{drawn}");
@@ -185,7 +183,7 @@ fn asks_once_when_first_shown_and_drops_stale_answers() {
         matches!(first[..], [Effect::Compute(ComputeEffect::Similarity { metric, sparsity: 0.5, .. })] if metric == Metric::default())
     );
     assert_eq!(screen.on_show(&shared), []);
-    let second = press(&mut screen, "m", &shared);
+    let second = press_on(&mut screen, "m", &shared);
     assert!(
         matches!(second[..], [Effect::Compute(ComputeEffect::Similarity { metric, .. })] if metric == Metric::default().next())
     );
@@ -198,25 +196,25 @@ fn asks_once_when_first_shown_and_drops_stale_answers() {
 #[test]
 fn sparsity_moves_in_exact_steps_within_its_bounds() {
     let (mut screen, shared) = loaded(3);
-    let asked = press(&mut screen, "]]", &shared);
+    let asked = press_on(&mut screen, "]]", &shared);
     assert!(
         matches!(asked[..], [_, Effect::Compute(ComputeEffect::Similarity { sparsity: 0.6, .. })]),
         "{asked:?}"
     );
-    press(&mut screen, &"]".repeat(40), &shared);
+    press_on(&mut screen, &"]".repeat(40), &shared);
     assert_eq!(screen.comparing.sparsity(), 0.95);
-    press(&mut screen, &"[".repeat(40), &shared);
+    press_on(&mut screen, &"[".repeat(40), &shared);
     assert_eq!(screen.comparing.sparsity(), 0.0);
 }
 
 #[test]
 fn the_cursor_stays_on_its_pair_when_the_order_changes() {
     let (mut screen, shared) = loaded(12);
-    press(&mut screen, "jjjjjjjlllllllllll", &shared);
+    press_on(&mut screen, "jjjjjjjlllllllllll", &shared);
     let before = screen.cursor_names();
     assert!(before.is_some());
     for _ in 0..3 {
-        press(&mut screen, "o", &shared);
+        press_on(&mut screen, "o", &shared);
         assert_eq!(screen.cursor_names(), before);
     }
 }
@@ -224,12 +222,12 @@ fn the_cursor_stays_on_its_pair_when_the_order_changes() {
 #[test]
 fn a_pair_opens_and_closes_and_an_expert_with_itself_is_no_pair() {
     let (mut screen, shared) = loaded(12);
-    press(&mut screen, "h", &shared);
+    press_on(&mut screen, "h", &shared);
     let asked = screen.on_key(code(KeyCode::Enter), &shared).unwrap_or_default();
     assert!(matches!(asked[..], [Effect::App(AppEffect::Notice(_))]));
     let (mut screen, shared) = paired();
     assert!(render(&screen, &shared, 100, 24).contains("cosine of ΔW"));
-    press(&mut screen, "m", &shared);
+    press_on(&mut screen, "m", &shared);
     assert!(render(&screen, &shared, 100, 24).contains("overlap of input subspaces"));
     screen.on_key(code(KeyCode::Esc), &shared);
     assert!(screen.pair.is_none());
@@ -275,7 +273,7 @@ fn warnings_and_experts_left_out_are_one_line() {
     let mut similarity = Similarity::clone(&test_data::similarity(3, Metric::FLAT));
     similarity.warnings = vec!["experts started from different seeds".into()];
     similarity.skipped = vec![Skipped::new("broken", "NaN in lora_A")];
-    let asked = press(&mut screen, "m", &shared);
+    let asked = press_on(&mut screen, "m", &shared);
     answer(&mut screen, &asked, &Arc::new(similarity), &shared);
     let line = "! left out: broken: NaN in lora_A · experts started from different seeds";
     assert!(render(&screen, &shared, 90, 16).contains(line));
@@ -284,7 +282,7 @@ fn warnings_and_experts_left_out_are_one_line() {
 #[test]
 fn long_errors_and_notes_wrap() {
     let (mut screen, shared) = loaded(3);
-    let asked = press(&mut screen, "m", &shared);
+    let asked = press_on(&mut screen, "m", &shared);
     let mut similarity = Similarity::clone(&test_data::similarity(3, Metric::FLAT));
     let reason =
         "rank 8 in model.layers.0.self_attn.q_proj, where most experts have rank 4: delta compares it";
@@ -293,7 +291,7 @@ fn long_errors_and_notes_wrap() {
     let words = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let text = words(render(&screen, &shared, 80, 24));
     assert!(text.contains(&format!("! 2 experts left out, the first is aspect: {reason}")), "{text}");
-    let asked = press(&mut screen, "m", &shared);
+    let asked = press_on(&mut screen, "m", &shared);
     let [Effect::Compute(ComputeEffect::Similarity { ticket, .. })] = asked[..] else { panic!("{asked:?}") };
     let error = format!("{reason}; {reason}");
     screen.on_message(
@@ -337,7 +335,7 @@ fn a_large_library_is_asked_about_first() {
     let mut screen = SimilarityScreen::new();
     assert_eq!(screen.on_show(&shared), []);
     assert!(render(&screen, &shared, 100, 8).contains("16 MB"));
-    assert_eq!(press(&mut screen, "m", &shared), []);
+    assert_eq!(press_on(&mut screen, "m", &shared), []);
     let asked = screen.on_key(code(KeyCode::Enter), &shared).unwrap_or_default();
     assert!(matches!(asked[..], [Effect::Compute(ComputeEffect::Similarity { .. })]));
 }
@@ -347,7 +345,7 @@ fn identical_experts_are_drawn() {
     let (mut screen, shared) = loaded(3);
     let mut similarity = Similarity::clone(&test_data::similarity(3, Metric::FLAT));
     similarity.matrix.fill(1.0);
-    let asked = press(&mut screen, "m", &shared);
+    let asked = press_on(&mut screen, "m", &shared);
     answer(&mut screen, &asked, &Arc::new(similarity), &shared);
     assert!(render(&screen, &shared, 120, 40).contains("1.00"));
 }
