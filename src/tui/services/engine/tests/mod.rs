@@ -1,5 +1,7 @@
 //! The rules of the thread, with models that are as slow, as broken or as absent as each test needs.
 
+mod loaded;
+mod slow;
 mod studies;
 mod tiny;
 
@@ -10,6 +12,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedReceiver;
+
+use slow::{ENDLESS, OFFLINE, Slow, no_source};
 
 use super::backend::{Backend, RoutedModel};
 use super::*;
@@ -24,208 +28,6 @@ use crate::tui::{Cost, FetchError, Speed};
 
 /// Long enough for a busy machine; no test waits it out unless it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A library whose base model no source has.
-const OFFLINE: &str = "offline";
-
-fn no_source() -> NoSource {
-    let tried = vec![("hub a/b".to_string(), "cannot be reached".to_string())];
-    NoSource { what: "a model".into(), tried, place: "cache/model".into() }
-}
-
-/// A prompt that is routed until it is cancelled.
-const ENDLESS: &str = "endless";
-
-#[derive(Clone, Default)]
-struct Slow {
-    /// Not on this machine until it was fetched.
-    missing: bool,
-    opened: Arc<AtomicUsize>,
-    reloaded: Arc<AtomicUsize>,
-    routed: Arc<AtomicUsize>,
-    /// Studies of an answer that were begun.
-    studied: Arc<AtomicUsize>,
-}
-
-fn trace(prompt: &str) -> Trace {
-    let mut trace = Trace::new(Arc::new(vec!["q".into()]), Arc::new(vec!["a".into()]), 1);
-    for (i, word) in prompt.split(' ').enumerate() {
-        let token = TraceToken { id: i as u32, text: word.into(), part: Part::Prompt };
-        trace.push(token, &[(0, 1.0)]);
-    }
-    trace
-}
-
-fn wait_for_cancel(cancel: &Cancel) -> Result<()> {
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
-        cancel.check()?;
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    panic!("it was not cancelled");
-}
-
-impl Backend for Slow {
-    type Session = Slow;
-
-    fn locate(&mut self, _catalog: &Catalog) -> Result<BaseLocation> {
-        if self.missing {
-            return Ok(BaseLocation::Missing { spec: BaseSpec::default(), label: "a model".into() });
-        }
-        Ok(BaseLocation::Found { path: "model".into(), label: "a model".into() })
-    }
-
-    fn fetch(
-        &mut self,
-        library: &Catalog,
-        progress: &mut dyn FnMut(FetchProgress),
-        cancel: &Cancel,
-    ) -> Result<PathBuf> {
-        let (source, phase) = ("somewhere".to_string(), FetchPhase::Downloading);
-        progress(FetchProgress { source, phase, done: 1, total: Some(2) });
-        if library.root == Path::new(OFFLINE) {
-            return Err(Error::NoSource(Box::new(no_source())));
-        }
-        if library.root == Path::new(ENDLESS) {
-            wait_for_cancel(cancel)?;
-        }
-        self.missing = false;
-        Ok("model".into())
-    }
-
-    fn open(
-        &mut self,
-        library: &Library,
-        _base: &Path,
-        stage: &mut dyn FnMut(&str),
-        _cancel: &Cancel,
-    ) -> Result<Slow> {
-        stage("experts");
-        if library.root == Path::new("broken") {
-            return Err(Error::file("model", "ends too early"));
-        }
-        self.opened.fetch_add(1, Ordering::SeqCst);
-        Ok(self.clone())
-    }
-}
-
-impl RoutedModel for Slow {
-    fn label(&self) -> String {
-        "slow".into()
-    }
-
-    fn skipped(&self) -> Vec<Skipped> {
-        vec![Skipped::new("x", "too wide")]
-    }
-
-    fn reload(&mut self, _library: &Library, _cancel: &Cancel) -> Result<()> {
-        self.reloaded.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
-    fn set_router(
-        &mut self,
-        router: RouterConfig,
-        _calibrating: &mut dyn FnMut(crate::routing::Preparing),
-        _cancel: &Cancel,
-    ) -> Result<()> {
-        match router.router.names_expert() {
-            true => Err(Error::usage(format!("there is no expert {}", router.argument))),
-            false => Ok(()),
-        }
-    }
-
-    fn route(
-        &mut self,
-        prompt: &str,
-        _raw: bool,
-        progress: &mut dyn FnMut(usize, usize),
-        cancel: &Cancel,
-    ) -> Result<Trace> {
-        self.routed.fetch_add(1, Ordering::SeqCst);
-        progress(0, prompt.split(' ').count());
-        match prompt {
-            ENDLESS => wait_for_cancel(cancel).map(|()| Trace::default()),
-            "bug" => panic!("index out of bounds"),
-            _ => Ok(trace(prompt)),
-        }
-    }
-
-    fn generate(
-        &mut self,
-        prompt: &str,
-        _raw: bool,
-        max_tokens: usize,
-        progress: &mut dyn FnMut(usize, usize),
-        cancel: &Cancel,
-        on_token: &mut dyn FnMut(&Trace, &str) -> ControlFlow<()>,
-    ) -> Result<String> {
-        progress(0, prompt.split(' ').count());
-        let mut text = String::new();
-        for i in 0..max_tokens {
-            cancel.check()?;
-            text.push_str(&format!(" {i}"));
-            if on_token(&trace(&format!("{prompt}{text}")), &text).is_break() {
-                break;
-            }
-            if prompt == ENDLESS && i == 1 {
-                wait_for_cancel(cancel)?;
-            }
-        }
-        Ok(text)
-    }
-
-    fn compare(&mut self, prompt: &str, _raw: bool, reference: &str, _cancel: &Cancel) -> Result<Compared> {
-        let log_probability = (!reference.is_empty()).then_some(-1.0);
-        let trace = trace(prompt);
-        let router = RouterConfig::default();
-        Ok(Compared {
-            router,
-            trace,
-            shares: vec![1.0],
-            effective: 1.0,
-            answer: None,
-            log_probability,
-            warnings: Vec::new(),
-        })
-    }
-
-    fn attribute(
-        &mut self,
-        _prompt: &str,
-        _raw: bool,
-        answer: &str,
-        _most: usize,
-        cancel: &Cancel,
-    ) -> Result<Attribution> {
-        // The second time it is quicker.
-        if self.studied.fetch_add(1, Ordering::SeqCst) == 0 && answer == ENDLESS {
-            wait_for_cancel(cancel)?;
-        }
-        Ok(Attribution { routed: -1.0, base: -2.0, groups: Vec::new(), experts: Vec::new() })
-    }
-
-    fn explain(&mut self, prompt: &Prompt, token: usize, _most: usize, _cancel: &Cancel) -> Result<Why> {
-        match token < prompt.ids.len() {
-            true => Ok(Why {
-                token,
-                decided: "The highest scores".into(),
-                score: Some("arrow"),
-                decider: None,
-                votes: Vec::new(),
-                sequence: None,
-                modules: Vec::new(),
-            }),
-            false => Err(Error::usage("there is no such token")),
-        }
-    }
-
-    fn cost(&mut self, _prompt: &str, _raw: bool, cancel: &Cancel) -> Result<Cost> {
-        cancel.check()?;
-        let speed = Speed { prompt: 1.0, token: None };
-        Ok(Cost { tokens: 1, routed: speed, base: speed, memory: None })
-    }
-}
 
 struct Bench {
     engine: Engine,
@@ -302,6 +104,20 @@ impl Bench {
         let (prompt, router) = (prompt.to_string(), RouterConfig::default());
         self.engine.handle(EngineEffect::Generate { ticket, prompt, raw: false, router, max_tokens });
     }
+}
+
+/// An engine with a real model in `dir`.
+fn real(dir: &Path) -> Bench {
+    let (base, library) = tiny::model_and_library(dir);
+    let options = TuiOptions { base: Some(base), ..TuiOptions::default() };
+    let mut bench = Bench::start(ModelBackend::new(&options));
+    bench.engine.set_library(Arc::new(library));
+    bench.engine.handle(EngineEffect::Load);
+    bench.until(|m| match m {
+        EngineMessage::State(EngineState::Failed { error }) => panic!("{error}"),
+        other => matches!(other, EngineMessage::State(EngineState::Ready { .. })),
+    });
+    bench
 }
 
 fn library(root: &str, bytes: u64) -> Catalog {
@@ -532,99 +348,4 @@ fn asking_before_any_library_fails_with_a_line() {
     let mut bench = Bench::start(Slow::default());
     bench.engine.handle(EngineEffect::Load);
     assert!(matches!(bench.next(), EngineMessage::State(EngineState::Failed { .. })));
-}
-
-/// An engine with a real model in `dir`.
-fn real(dir: &Path) -> Bench {
-    let (base, library) = tiny::model_and_library(dir);
-    let options = TuiOptions { base: Some(base), ..TuiOptions::default() };
-    let mut bench = Bench::start(ModelBackend::new(&options));
-    bench.engine.set_library(Arc::new(library));
-    bench.engine.handle(EngineEffect::Load);
-    bench.until(|m| match m {
-        EngineMessage::State(EngineState::Failed { error }) => panic!("{error}"),
-        other => matches!(other, EngineMessage::State(EngineState::Ready { .. })),
-    });
-    bench
-}
-
-#[test]
-fn a_real_model_routes_and_generates_and_says_what_is_too_long() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut bench = real(dir.path());
-    // As typed: every prompt is one more letter than the last.
-    for end in 1..=5 {
-        bench.route(end as u64, &"plural"[..end]);
-    }
-    let answers = bench.until(|m| matches!(m, EngineMessage::Trace { ticket: 5, .. }));
-    let Some(EngineMessage::Trace { trace, milliseconds, .. }) = answers.last() else { panic!() };
-    let typed: String =
-        trace.tokens.iter().filter(|t| t.part == Part::Prompt).map(|t| t.text.as_str()).collect();
-    assert_eq!(typed, "plura");
-    assert_eq!((trace.experts.len(), trace.modules.len()), (3, 2));
-    assert!(*milliseconds > 0.0);
-    let sum: f32 = trace.weights(2, 1).iter().map(|&(_, w)| w).sum();
-    assert!((sum - 1.0).abs() < 1e-5);
-
-    bench.generate(6, "fox", 4);
-    let answers = bench.until(|m| matches!(m, EngineMessage::Trace { ticket: 6, generating: false, .. }));
-    let Some(EngineMessage::Trace { trace, .. }) = answers.last() else { panic!() };
-    assert_eq!(trace.tokens.iter().filter(|t| t.part == Part::Generated).count(), 4);
-
-    // A long prompt says how far it is.
-    let long = "a ".repeat(200);
-    bench.route(6, &long);
-    let mut seen = Vec::new();
-    loop {
-        match bench.next_of_all() {
-            EngineMessage::Progress { ticket: 6, done, total } => seen.push((done, total)),
-            EngineMessage::Trace { trace, .. } => {
-                assert_eq!(seen.last(), Some(&(trace.tokens.len(), trace.tokens.len())));
-                break;
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    assert!(seen.len() > 3 && seen.is_sorted(), "{seen:?}");
-
-    bench.route(7, &"long ".repeat(2000));
-    let EngineMessage::Failed { ticket: 7, error } = bench.next() else { panic!("too long, yet no failure") };
-    assert!(
-        error.contains("tokens, ") && error.contains("more than the base model's context of 512"),
-        "{error}"
-    );
-    bench.route(8, "short");
-    assert!(matches!(bench.next(), EngineMessage::Trace { ticket: 8, .. }));
-}
-
-#[test]
-fn a_prompt_in_pieces_is_routed_as_in_one_and_goes_on_after_a_stop() {
-    let dir = tempfile::tempdir().unwrap();
-    let (base, library) = tiny::model_and_library(dir.path());
-    let options = LoadOptions { device: "cpu".into(), precision: Precision::F32 };
-    let open = || Session::open(&library, &base, &options, &mut |_| {}, &Cancel::new()).unwrap();
-    let text = "a long prompt ".repeat(24);
-    let mut whole = open();
-    let prompt = whole.prompt(&text, true).unwrap();
-    // Logits are wanted of every token, so all of them go through together.
-    let (_, expected) = whole.logits(&prompt, &Cancel::new()).unwrap();
-    let mut session = open();
-    let cancel = Cancel::new();
-    let mut stop = |done: usize, _: usize| {
-        if done > 0 {
-            cancel.cancel();
-        }
-    };
-    assert!(matches!(session.route(&text, true, &mut stop, &cancel), Err(Error::Cancelled)));
-    let mut seen = Vec::new();
-    let trace = session.route(&text, true, &mut |done, _| seen.push(done), &Cancel::new()).unwrap();
-    assert!(seen[0] > 0 && seen.len() > 2, "what was done is not done again: {seen:?}");
-    assert_eq!(trace.tokens, expected.tokens);
-    for (token, module) in (0..trace.tokens.len()).flat_map(|t| (0..trace.modules.len()).map(move |m| (t, m)))
-    {
-        let (got, wanted) = (trace.weights(token, module), expected.weights(token, module));
-        for (got, wanted) in got.iter().zip(wanted) {
-            assert!((got.1 - wanted.1).abs() < 1e-4, "token {token}, module {module}: {got:?} {wanted:?}");
-        }
-    }
 }

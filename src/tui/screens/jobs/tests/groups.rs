@@ -1,0 +1,110 @@
+//! Jobs that were started together, and their order.
+
+use super::*;
+
+#[test]
+fn jobs_that_were_started_together_are_one_row_that_opens_with_what_failed_first() {
+    let mut app = array_app(8);
+    assert_screen!("jobs_group", render_app(&app, 120, 30));
+    let text = unwrapped(&render_app(&app, 120, 30));
+    assert!(
+        text.contains("2 failed 2 running 2 queued 2 finished") || text.contains("2 failed · 2 running"),
+        "{text}"
+    );
+    assert!(text.contains("✗ task_00000: Slurm job 7_0 on n1 lost its node"), "{text}");
+    assert!(text.contains("○ 2: waits for free resources"), "{text}");
+    press_code(&mut app, KeyCode::Enter);
+    let text = render_app(&app, 120, 30);
+    let rows: Vec<usize> = ["task_00000", "task_00004", "task_00001", "task_00002", "task_00003"]
+        .iter()
+        .map(|name| {
+            text.lines().position(|line| line.chars().take(60).collect::<String>().contains(name)).unwrap()
+        })
+        .collect();
+    assert!(rows.is_sorted(), "{rows:?}\n{text}");
+    // The cursor stays on its job when the list comes again.
+    press(&mut app, "jj");
+    let mut jobs = fixtures::jobs();
+    jobs.splice(1..1, array(8));
+    jobs.remove(0);
+    app.update(Message::Jobs(JobsMessage::List(jobs)));
+    assert_eq!(press(&mut app, "r"), [Effect::Jobs(JobsEffect::Resume { id: "array-00004".into() })]);
+    press(&mut app, "kk");
+    press_code(&mut app, KeyCode::Enter);
+    assert!(!render_app(&app, 120, 30).contains("  task_00004 "));
+}
+
+#[test]
+fn all_of_a_group_are_cancelled_and_held_and_what_failed_is_resumed() {
+    let mut app = array_app(8);
+    let ids = |numbers: &[usize]| numbers.iter().map(|n| format!("array-{n:05}")).collect::<Vec<_>>();
+    assert_eq!(press(&mut app, "R"), [Effect::Jobs(JobsEffect::ResumeMany { ids: ids(&[0, 4]) })]);
+    assert_eq!(press(&mut app, "h"), [Effect::Jobs(JobsEffect::Hold { ids: ids(&[2, 6]), held: true })]);
+    press(&mut app, "x");
+    assert!(unwrapped(&render_app(&app, 120, 30)).contains("Cancel all 4 of 8 jobs that have not ended?"));
+    assert_eq!(press(&mut app, "y"), [Effect::Jobs(JobsEffect::CancelMany { ids: ids(&[1, 5, 2, 6]) })]);
+    // A job that was asked about elsewhere shows, also where its group is closed.
+    let mut app = array_app(8);
+    app.update(Message::Jobs(JobsMessage::Started(Ok("array-00003".into()))));
+    assert!(render_app(&app, 120, 30).contains("task_00003"));
+}
+
+#[test]
+fn ten_thousand_jobs_of_a_group_scroll() {
+    let mut app = array_app(10_000);
+    press_code(&mut app, KeyCode::Enter);
+    press(&mut app, "G");
+    assert!(render_app(&app, 160, 48).contains("sentiment"));
+    press(&mut app, "kkkkk");
+    let text = render_app(&app, 160, 48);
+    // The last that are finished.
+    assert!(text.contains("task_09999") && text.contains("10006 jobs"), "{text}");
+}
+
+#[test]
+fn a_filter_finds_jobs_inside_closed_groups_and_the_order_brings_up_what_matters() {
+    let mut app = measured_app(8);
+    press(&mut app, "/");
+    press(&mut app, "failed 4");
+    let text = render_app(&app, 120, 40);
+    assert!(text.contains("/ failed 4") && text.contains("1 of 14"), "{text}");
+    assert!(text.contains("1 found of 8 jobs"), "{text}");
+    assert!(!text.contains("past-tense"), "{text}");
+    press_code(&mut app, KeyCode::Enter);
+    assert_eq!(press(&mut app, "x"), []);
+    press(&mut app, "n");
+    press_code(&mut app, KeyCode::Esc);
+    assert!(render_app(&app, 120, 40).contains("14 jobs"));
+    let rows = |app: &App| -> Vec<String> {
+        let text = render_app(app, 120, 40);
+        text.lines()
+            .skip(3)
+            .take(4)
+            .map(|line| line.chars().skip(2).take(10).collect::<String>().trim().into())
+            .collect()
+    };
+    press(&mut app, "O");
+    // The group has failures; the newest first among equals.
+    assert_eq!(rows(&app)[..2], ["▸ 8 jobs t", "plurals\\u{"].map(String::from));
+    press(&mut app, "O");
+    assert_eq!(rows(&app)[0], "▸ 8 jobs t");
+    press_code(&mut app, KeyCode::Enter);
+    assert_eq!(rows(&app)[1..3], ["task_000", "task_000"]);
+    let text = render_app(&app, 120, 40);
+    let (best, next) = (text.find("task_00007").unwrap(), text.find("task_00003").unwrap());
+    assert!(best < next, "{text}");
+}
+
+#[test]
+fn a_waiting_job_is_put_elsewhere_in_the_queue() {
+    let mut app = full_app();
+    press(&mut app, "6");
+    assert!(render_app(&app, 80, 24).contains("queued 1"));
+    let moved = |to| Effect::Jobs(JobsEffect::Reorder { id: "f".into(), to });
+    assert_eq!(press(&mut app, "f"), [moved(QueueMove::First)]);
+    assert_eq!(press(&mut app, "K"), [moved(QueueMove::Earlier)]);
+    assert_eq!(press(&mut app, "J"), [moved(QueueMove::Later)]);
+    // One that runs has no turn.
+    press(&mut app, "j");
+    assert_eq!(press(&mut app, "fKJ"), []);
+}
