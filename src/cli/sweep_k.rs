@@ -29,7 +29,7 @@ pub struct SweepKArgs {
     /// Number of seeds, each of which makes a library for every k
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=64))]
     pub seeds: u64,
-    /// Folder of tasks to ask, too: those that no expert was trained on count as held out
+    /// Task folder, or folder of such, to ask, too: those that no expert was trained on count as held out
     #[arg(long, value_name = "DIR")]
     pub tasks: Vec<PathBuf>,
     /// Methods to ask with --tasks

@@ -7,13 +7,14 @@ use super::output::Output;
 use super::route::{CalibrationFields, left_out, start_session};
 use super::{Align, Table};
 use crate::catalog::Catalog;
-use crate::eval::{CANDIDATES, Evaluation, TuneEvent, Tuned, is_noise, with_default};
+use crate::eval::{
+    CANDIDATES, Evaluation, Split, TASKS_HELP, ToAsk, TuneEvent, Tuned, asked_tasks, is_noise, with_default,
+};
 use crate::library::Manifest;
 use crate::model::Precision;
 use crate::outside::{atomic_write, read_text_of};
 use crate::routing::RouterConfig;
 use crate::text::{counted, printable};
-use crate::train::find_tasks;
 use crate::{Error, Result};
 
 /// Find the best router for a library on the validation splits of tasks
@@ -21,9 +22,8 @@ use crate::{Error, Result};
 pub struct TuneArgs {
     /// Folder of adapters
     pub library: PathBuf,
-    /// Folder of tasks
-    #[arg(long, value_name = "DIR")]
-    pub tasks: PathBuf,
+    #[arg(long, value_name = "PATH", required = true, help = TASKS_HELP)]
+    pub tasks: Vec<PathBuf>,
     /// Routers to try, with commas between [default: some of all kinds]
     #[arg(long, value_name = "ROUTERS")]
     pub routers: Vec<String>,
@@ -41,7 +41,9 @@ pub struct TuneArgs {
 
 /// Runs the command.
 pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
-    let tasks = find_tasks(&args.tasks)?;
+    let limit = args.limit as usize;
+    let how = ToAsk { split: Split::Validation, limit: Some(limit), ..ToAsk::default() };
+    let tasks = asked_tasks(&args.tasks, &how, &mut |text| output.note(&text), output.cancel())?;
     let routers = match args.routers.as_slice() {
         [] => CANDIDATES.iter().map(|text| text.parse()).collect::<Result<Vec<RouterConfig>>>()?,
         texts => routers(texts, |text| text.parse::<RouterConfig>().is_ok())?,
@@ -56,7 +58,7 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
         TuneEvent::Stage(line) => progress.stage(&line),
         TuneEvent::Step(line) => progress.update(&line),
     };
-    let mut tuned = evaluation.tune(&tasks, &routers, args.limit as usize, &mut show)?;
+    let mut tuned = evaluation.tune(&tasks, &routers, limit, &mut show)?;
     // Named, and written down, with all that was measured.
     tuned.iter_mut().for_each(|one| one.router = evaluation.completed(one.router.clone()));
     drop(progress);

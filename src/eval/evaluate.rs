@@ -1,13 +1,9 @@
 //! An evaluation from its specification to its report: libraries one after the other, each with its methods.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-
 use super::asked_task::AskedTask;
 use super::calibration::{ChosenPrompts, own_source, prompt_source};
 use super::contender::{Contender, OF, contenders};
 use super::evaluation::Evaluation;
-use super::harness;
 use super::methods::Method;
 use super::omitted::{left_out, partial};
 use super::report::{CalibratedWith, EvalReport, Failure, ReportedTask};
@@ -16,12 +12,12 @@ use super::seen::{Acquaintance, Leak, known_by};
 use super::spec::EvalSpec;
 use super::store::Store;
 use super::summary::{ItemScores, summarise};
+use super::tasks::{ToAsk, asked_tasks};
 use crate::catalog::Catalog;
 use crate::library::{Library, Skipped};
 use crate::model::LoadOptions;
 use crate::named::find_name;
 use crate::routing::{Router, RouterConfig, Session, SettingValues, settings};
-use crate::train::find_tasks;
 use crate::{Cancel, Error, Result};
 
 /// What an evaluation reports while it runs.
@@ -343,30 +339,6 @@ fn against(spec: &EvalSpec, contenders: &[Contender]) -> Result<Option<usize>> {
     }
 }
 
-/// A task's folder, or the YAML file of one.
-#[derive(PartialEq)]
-enum Place {
-    Folder(PathBuf),
-    File(PathBuf),
-}
-
-/// The tasks at or below a path: folders of examples, and YAML files of lm-evaluation-harness.
-fn places(path: &Path, events: &mut dyn FnMut(EvalEvent)) -> Result<Vec<Place>> {
-    if harness::is_named_so(path) && path.is_file() {
-        return Ok(vec![Place::File(path.into())]);
-    }
-    let (files, groups) = if path.is_dir() { harness::find(path)? } else { Default::default() };
-    for group in &groups {
-        let problem = "names a group, whose tasks are asked where they have files of their own";
-        events(EvalEvent::Note(Error::file(group, problem).to_string()));
-    }
-    let folders = match find_tasks(path) {
-        Err(_) if !files.is_empty() => Vec::new(),
-        found => found?,
-    };
-    Ok(folders.into_iter().map(Place::Folder).chain(files.into_iter().map(Place::File)).collect())
-}
-
 /// The tasks that are asked.
 fn tasks_of(
     spec: &EvalSpec,
@@ -374,28 +346,13 @@ fn tasks_of(
     events: &mut dyn FnMut(EvalEvent),
     cancel: &Cancel,
 ) -> Result<Vec<AskedTask>> {
-    let mut all: Vec<Place> = Vec::new();
-    for path in &spec.tasks {
-        all.extend(places(path, events)?);
-    }
-    all.dedup();
     let experts = sides.iter().flat_map(|side| side.catalog.usable());
-    let seeds: BTreeSet<u64> = experts.filter_map(|expert| expert.provenance.as_ref()?.seed).collect();
-    let limit = spec.limit.unwrap_or(usize::MAX);
-    let mut tasks = Vec::with_capacity(all.len());
-    for place in &all {
-        cancel.check()?;
-        let (path, of_place) = match place {
-            Place::Folder(path) => {
-                let shots = spec.num_fewshot.unwrap_or(0);
-                (path, vec![AskedTask::load(path, spec.split, limit, shots, &seeds)?])
-            }
-            Place::File(path) => (path, harness::load(path, spec.split, limit, spec.num_fewshot)?),
-        };
-        tasks.extend(AskedTask::measured_by(of_place, spec.metric, spec.split, path)?);
-    }
-    if tasks.is_empty() {
-        return Err(Error::usage("there is no task to evaluate on: name a folder of tasks"));
-    }
-    Ok(tasks)
+    let how = ToAsk {
+        split: spec.split,
+        limit: spec.limit,
+        shots: spec.num_fewshot,
+        metric: spec.metric,
+        seeds: experts.filter_map(|expert| expert.provenance.as_ref()?.seed).collect(),
+    };
+    asked_tasks(&spec.tasks, &how, &mut |text| events(EvalEvent::Note(text)), cancel)
 }

@@ -1,14 +1,9 @@
 //! What an evaluation works with: the library, its model, and the items that are asked.
 
-use std::path::PathBuf;
-
-use super::split::Split;
 use crate::Cancel;
-use crate::Result;
 use crate::library::{Library, Template};
 use crate::model::Model;
-use crate::routing::{Prompt, RouterConfig, Session};
-use crate::train::Example;
+use crate::routing::{RouterConfig, Session};
 
 /// A library on its base model, under evaluation.
 #[derive(Clone, Copy)]
@@ -19,17 +14,6 @@ pub struct Evaluation<'a> {
     pub session: &'a Session,
     /// Stops it.
     pub cancel: &'a Cancel,
-}
-
-/// Which items of which tasks are asked.
-#[derive(Clone, Copy, Debug)]
-pub struct Questions<'a> {
-    /// Task folders.
-    pub tasks: &'a [PathBuf],
-    /// Of each task.
-    pub split: Split,
-    /// Items per task, at most.
-    pub limit: usize,
 }
 
 /// How the items of a task are answered.
@@ -65,13 +49,5 @@ impl Evaluation<'_> {
         config.pinned.clone_from(&own.pinned);
         config.general.clone_from(&own.general);
         config
-    }
-
-    /// An item in the library's template.
-    ///
-    /// # Errors
-    /// A base model without a tokenizer.
-    pub fn prompt(&self, item: &Example) -> Result<Prompt> {
-        self.session.prompt_of(&item.instruction, &item.input)
     }
 }

@@ -1,11 +1,12 @@
 //! How legible routing is: on prompts of a task, how often its own expert wins.
 
-use super::evaluation::Questions;
+use super::asked_task::AskedTask;
+use super::evaluation::Evaluation;
 use super::own_expert::own_expert;
+use super::run::in_template;
 use crate::library::Library;
 use crate::module_path::ModulePath;
 use crate::routing::{Session, Trace};
-use crate::train::Dataset;
 use crate::{Cancel, Result};
 
 /// Who wins the (prompt token, module) pairs of one task's prompts.
@@ -51,42 +52,41 @@ impl Tally {
     }
 }
 
-/// Routes the prompts of every task with the session's router, which must be one whose weights depend on the
+/// Routes the prompts of every task, once each, with the session's router, which must be one whose weights depend on the
 /// token, and counts the heaviest expert of every (prompt token, module) pair. Template tokens and position 0
 /// are left out. `progress` gets a line.
 ///
 /// # Errors
-/// Tasks without items in that split; a raised `cancel`.
+/// Items that cannot be asked; a raised `cancel`.
 pub fn routing_of_tasks(
     library: &Library,
     session: &mut Session,
-    questions: &Questions,
+    tasks: &[AskedTask],
     progress: &mut dyn FnMut(&str),
     cancel: &Cancel,
 ) -> Result<Vec<TaskRouting>> {
-    let mut results = Vec::with_capacity(questions.tasks.len());
-    for path in questions.tasks {
-        let data = Dataset::load(path)?;
-        let items = questions.split.items(&data, questions.limit, path)?;
-        progress(&data.task.id);
+    let mut results = Vec::with_capacity(tasks.len());
+    // With another metric, the prompts are the same.
+    for task in tasks.iter().filter(|task| !task.again) {
+        progress(&task.info.id);
         let index = |name: &str| session.experts().iter().position(|e| e == name);
-        let own = own_expert(library, &data.task.id).and_then(index);
-        let family = data.task.family.clone().unwrap_or_default();
+        let own = own_expert(library, &task.info.id).and_then(index);
+        let family = task.info.family.clone().unwrap_or_default();
         let relatives = library
             .usable()
-            .filter(|e| e.provenance.as_ref().is_some_and(|p| p.family.as_ref() == data.task.family.as_ref()))
+            .filter(|e| e.provenance.as_ref().is_some_and(|p| p.family.as_ref() == task.info.family.as_ref()))
             .filter_map(|e| index(&e.name))
             .collect();
         let mut wins = vec![0usize; session.experts().len()];
         let (mut layers, mut kinds) = (Vec::<Tally>::new(), Vec::<(String, Tally)>::new());
-        for item in items {
-            let prompt = session.prompt_of(&item.instruction, &item.input)?;
+        for question in task.questions() {
+            let prompt = in_template(&Evaluation { library, session, cancel }, question)?;
             let trace = session.route_tokens(&prompt, cancel)?;
             count(&trace, own, &mut wins, &mut layers, &mut kinds);
         }
         let all: usize = wins.iter().sum();
         results.push(TaskRouting {
-            task: data.task.id,
+            task: task.info.id.clone(),
             family,
             own,
             relatives,

@@ -12,7 +12,8 @@ use super::run::split_of;
 use super::spec::EvalSpec;
 use super::store::{Record, Store};
 use super::summary::{ItemScores, Over, differences_over, summarise};
-use crate::train::{Example, find_tasks, read_task};
+use super::tasks::{Place, places};
+use crate::train::{Example, read_task};
 use crate::{Cancel, Error, Result};
 
 /// The items of a task with what methods made of them.
@@ -65,23 +66,21 @@ fn asked(spec: &EvalSpec, report: &EvalReport, task: usize, cancel: &Cancel) -> 
     let before = report.tasks.iter().take(task).filter(|other| other.task == wanted).count();
     let mut found = Vec::new();
     for root in &spec.tasks {
-        let files = harness::files(root)?;
-        let folders = match find_tasks(root) {
-            Err(_) if !files.is_empty() => Vec::new(),
-            folders => folders?,
-        };
-        for path in files {
+        for place in places(root, &mut |_| {})? {
             cancel.check()?;
-            let tasks = harness::load(&path, report.split, count, spec.num_fewshot)?;
-            let tasks = AskedTask::measured_by(tasks, spec.metric, report.split, &path)?;
-            if let Some(task) = tasks.into_iter().find(|task| task.label == wanted) {
-                return Ok((path, task));
-            }
-        }
-        for path in folders {
-            cancel.check()?;
-            if !found.contains(&path) && read_task(&path).is_ok_and(|info| info.id == wanted) {
-                found.push(path);
+            match place {
+                Place::File(path) => {
+                    let tasks = harness::load(&path, report.split, count, spec.num_fewshot)?;
+                    let tasks = AskedTask::measured_by(tasks, spec.metric, report.split, &path)?;
+                    if let Some(task) = tasks.into_iter().find(|task| task.label == wanted) {
+                        return Ok((path, task));
+                    }
+                }
+                Place::Folder(path) => {
+                    if !found.contains(&path) && read_task(&path).is_ok_and(|info| info.id == wanted) {
+                        found.push(path);
+                    }
+                }
             }
         }
     }

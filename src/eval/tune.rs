@@ -1,13 +1,12 @@
 //! The best router for a library, found on the validation splits of tasks by successive halving.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::asked_task::AskedTask;
 use super::evaluation::Evaluation;
 use super::forced::{Forced, forced};
-use super::split::Split;
-use crate::routing::{CalibrationStep, ExpertSet, ResolvedRouter, RouterConfig};
-use crate::train::Dataset;
+use super::run::with_its_answer;
+use crate::routing::{CalibrationStep, ExpertSet, Prompt, ResolvedRouter, RouterConfig};
 use crate::{Error, Result};
 
 /// Routers that are tried where none are named.
@@ -83,26 +82,27 @@ impl Candidate {
 }
 
 impl Evaluation<'_> {
-    /// Scores `routers` on the validation splits of `tasks`, on few items first; the better half gets twice as
+    /// Scores `routers` on the validation splits of `tasks`, each task once, on few items first; the better half gets twice as
     /// many, until two are left or there are `limit` items of each task. Best first. Settings that a router does not
     /// give are those of the session's router. `progress` hears
     /// of it.
     ///
     /// # Errors
-    /// Tasks without validation items; routers that cannot be resolved; none at all.
+    /// Items that cannot be asked; routers that cannot be resolved; none at all.
     pub fn tune(
         &self,
-        tasks: &[PathBuf],
+        tasks: &[AskedTask],
         routers: &[RouterConfig],
         limit: usize,
         progress: &mut dyn FnMut(TuneEvent),
     ) -> Result<Vec<Tuned>> {
-        let data: Vec<Dataset> = tasks.iter().map(|path| Dataset::load(path)).collect::<Result<_>>()?;
+        // With another metric, the answers are the same.
+        let tasks: Vec<&AskedTask> = tasks.iter().filter(|task| !task.again).collect();
         let new = |router: &RouterConfig| Candidate {
             router: router.clone(),
             resolved: None,
             rounds: 0,
-            answers: vec![Vec::new(); data.len()],
+            answers: vec![Vec::new(); tasks.len()],
         };
         let mut alive: Vec<Candidate> = routers.iter().map(new).collect();
         let mut out: Vec<Candidate> = Vec::new();
@@ -118,7 +118,7 @@ impl Evaluation<'_> {
             ResolvedRouter::survey_together(all.map(|(experts, router)| (&*experts, router)));
             for candidate in &mut alive {
                 progress(TuneEvent::Stage(format!("{}: {items} items of each task", candidate.router)));
-                self.ask(candidate, tasks, &data, items)?;
+                self.ask(candidate, &tasks, items)?;
             }
             alive.sort_by(|a, b| {
                 let (a, b) = (a.order(), b.order());
@@ -138,26 +138,17 @@ impl Evaluation<'_> {
     }
 
     /// Lets a candidate answer the items of every task up to `items` that it has not seen yet.
-    fn ask(
-        &self,
-        candidate: &mut Candidate,
-        tasks: &[PathBuf],
-        data: &[Dataset],
-        items: usize,
-    ) -> Result<()> {
+    fn ask(&self, candidate: &mut Candidate, tasks: &[&AskedTask], items: usize) -> Result<()> {
         candidate.rounds += 1;
         let Some((experts, router)) = &candidate.resolved else { return Ok(()) };
-        let tokenizer = self.model().tokenizer()?;
-        for ((path, data), answers) in tasks.iter().zip(data).zip(&mut candidate.answers) {
+        for (task, answers) in tasks.iter().zip(&mut candidate.answers) {
             self.cancel.check()?;
-            let all = Split::Validation.items(data, items, path)?;
-            let Some(new) = all.get(answers.len()..).filter(|new| !new.is_empty()) else { continue };
-            let end = &self.template().end;
-            let right: Vec<Vec<u32>> = new
-                .iter()
-                .map(|item| tokenizer.encode(&format!("{}{end}", item.output)))
-                .collect::<Result<_>>()?;
-            let prompts = new.iter().map(|item| self.prompt(item)).collect::<Result<Vec<_>>>()?;
+            let new = task.questions().take(items).skip(answers.len());
+            let new = new.map(|question| with_its_answer(self, question)).collect::<Result<Vec<_>>>()?;
+            if new.is_empty() {
+                continue;
+            }
+            let (prompts, right): (Vec<Prompt>, Vec<Vec<u32>>) = new.into_iter().unzip();
             answers.extend(forced(self.model(), (experts, router), &prompts, &right, self.cancel)?);
         }
         Ok(())

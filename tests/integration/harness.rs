@@ -7,6 +7,7 @@ use std::process::Command;
 use lora_tui::eval::{Record, Store};
 use serde_json::Value;
 
+use crate::support::experts::{lora, write_expert};
 use crate::support::{BINARY, repository};
 
 fn fixture() -> PathBuf {
@@ -128,4 +129,50 @@ fn tables_say_how_many_examples_there_are() {
     eval(place.path(), &tasks, &arguments);
     let text = std::fs::read_to_string(&markdown).unwrap();
     assert!(text.ends_with("\n1-shot, lm-eval scoring, test split\n"), "{text}");
+}
+
+#[test]
+fn tuning_and_routing_read_the_same_tasks() {
+    // Experts with random weights on the base model of the fixture.
+    let place = tempfile::tempdir().unwrap();
+    let base = fixture().join("base");
+    let config: Value = serde_json::from_slice(&std::fs::read(base.join("config.json")).unwrap()).unwrap();
+    let width = config["hidden_size"].as_u64().unwrap() as usize;
+    for expert in 0..2 {
+        let value = move |i: usize| ((i * (31 + expert)) % 17) as f32 / 17.0 - 0.5;
+        let module = lora("model.layers.0.self_attn.q_proj", 2, (width, width), &value, |i| value(i + 1));
+        write_expert(&place.path().join(format!("expert_{expert}")), &[module], 4.0);
+    }
+    let run = |command: &str, tasks: &[&str], more: &[&str]| -> Value {
+        let tasks = tasks.iter().map(|name| fixture().join("tasks").join(name));
+        let output = Command::new(BINARY)
+            .arg(command)
+            .arg(place.path())
+            .arg("--base")
+            .arg(&base)
+            .args(tasks.flat_map(|path| ["--tasks".into(), path]))
+            .args(["--json", "--limit", "4"])
+            .args(more)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let ids = |rows: &Value| -> Vec<String> {
+        rows.as_array().unwrap().iter().map(|row| row["task"].as_str().unwrap().to_string()).collect()
+    };
+    let asked = run("eval", &[""], &["--methods", "base"]);
+    let mut all: Vec<String> = ids(&asked["tasks"])
+        .into_iter()
+        .map(|label| label.split_once(" (").map_or(label.clone(), |(id, _)| id.to_string()))
+        .collect();
+    all.dedup();
+    // Each once, whatever its metrics.
+    assert_eq!(all.len(), 8);
+    assert_eq!(ids(&run("eval", &[""], &["--routing"])["tasks"]), all);
+    let tasks = ["piqa.yaml", "winogrande.yaml"];
+    let tuned = run("tune", &tasks, &["--routers", "uniform,arrow:k=1"]);
+    let items: Vec<u64> =
+        tuned["routers"].as_array().unwrap().iter().map(|row| row["items"].as_u64().unwrap()).collect();
+    assert_eq!(items, [2 * 4, 2 * 4]);
 }

@@ -6,11 +6,10 @@ use crate::cli::options::BaseArgs;
 use crate::cli::output::Output;
 use crate::cli::route::{left_out, partial, start_session};
 use crate::cli::{Align, Table};
-use crate::eval::{EvalSpec, Questions, TaskRouting, routing_of_tasks};
+use crate::eval::{EvalSpec, TaskRouting, ToAsk, asked_tasks, routing_of_tasks};
 use crate::model::Precision;
 use crate::routing::{Scope, titles};
 use crate::text::printable;
-use crate::train::find_tasks;
 use crate::{Error, Result};
 
 /// Items per task where no other number is asked for.
@@ -18,25 +17,23 @@ const LIMIT: usize = 20;
 
 /// Counts which expert has the largest weight.
 pub(super) fn run(args: &EvalArgs, spec: &EvalSpec, output: &Output) -> Result<()> {
-    let mut tasks = Vec::new();
-    for folder in &spec.tasks {
-        tasks.extend(find_tasks(folder)?);
-    }
+    let limit = spec.limit.unwrap_or(LIMIT);
+    let how =
+        ToAsk { split: spec.split, limit: Some(limit), shots: spec.num_fewshot, ..ToAsk::default() };
+    let tasks = asked_tasks(&spec.tasks, &how, &mut |text| output.note(&text), output.cancel())?;
     let library = Catalog::open(&args.library, spec.base.as_deref())?;
     output.library_notes(&library);
     let mut base = BaseArgs { base: spec.base.clone(), ..BaseArgs::default() };
     base.run.device.clone_from(&spec.device);
     base.run.precision = Some(spec.precision);
     let mut session = start_session(&library, &args.router, &base, Precision::F32, output)?;
-    let limit = spec.limit.unwrap_or(LIMIT);
     if !session.router().is_routed() {
         let who = titles(|router| router.scope == Scope::Token);
         return Err(Error::usage(format!("--routing needs weights per token: use {who}")));
     }
     let mut progress = output.progress();
     let mut show = |line: &str| progress.stage(line);
-    let questions = Questions { tasks: &tasks, split: spec.split, limit };
-    let result = routing_of_tasks(&library, &mut session, &questions, &mut show, output.cancel())?;
+    let result = routing_of_tasks(&library, &mut session, &tasks, &mut show, output.cancel())?;
     drop(progress);
     if output.is_json() {
         return output.document(&serde_json::json!({

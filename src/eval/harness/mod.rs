@@ -32,20 +32,6 @@ pub(super) fn is_named_so(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml")
 }
 
-/// The files that describe one task each at or below a path, which may be such a file.
-///
-/// # Errors
-/// As [`find`].
-pub(super) fn files(path: &Path) -> Result<Vec<PathBuf>> {
-    match path.is_dir() {
-        true => Ok(find(path)?.0),
-        false => Ok(Some(path.to_path_buf())
-            .filter(|path| is_named_so(path) && path.is_file())
-            .into_iter()
-            .collect()),
-    }
-}
-
 /// The files at or below a folder that describe one task each, sorted, and those that name groups of others.
 ///
 /// # Errors

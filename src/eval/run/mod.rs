@@ -9,3 +9,4 @@ mod work;
 
 pub(super) use plan::split_of;
 pub use plan::{Answered, Order, Progress};
+pub(super) use request::{in_template, with_its_answer};

@@ -29,6 +29,27 @@ impl<'a> From<Question<'a>> for Said<'a> {
     }
 }
 
+/// An item as trainings put it, in the library's template, behind its examples.
+///
+/// # Errors
+/// A base model without a tokenizer, or without room for the item.
+pub(in crate::eval) fn in_template(evaluation: &Evaluation, question: Question) -> Result<Prompt> {
+    Asking::as_trained(evaluation).prompt(&question.into(), 1)
+}
+
+/// [`in_template`], with the first of its right answers and the end of answers.
+///
+/// # Errors
+/// As there; an item without tokens.
+pub(in crate::eval) fn with_its_answer(
+    evaluation: &Evaluation,
+    question: Question,
+) -> Result<(Prompt, Vec<u32>)> {
+    let Asked { prompt, text } =
+        Asking::as_trained(evaluation).asked(&question.into(), &question.item.output, true)?;
+    Ok((prompt, text))
+}
+
 /// Adds a prompt without its first `start` tokens, which begin a sequence, where there is something before it.
 fn append(whole: &mut Prompt, prompt: Prompt, start: usize) {
     let skip = if whole.ids.is_empty() { 0 } else { start };
@@ -43,6 +64,13 @@ pub(super) struct Asking<'a> {
     pub scoring: Scoring,
     /// Whether items are put into the model's own chat template.
     pub chat: bool,
+}
+
+impl<'a> Asking<'a> {
+    /// As trainings put items into words.
+    fn as_trained(evaluation: &Evaluation<'a>) -> Self {
+        Self { evaluation: *evaluation, scoring: Scoring::default(), chat: false }
+    }
 }
 
 impl Asking<'_> {
