@@ -23,7 +23,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use lora_tui::Cancel;
 use lora_tui::analysis::{self, Metric, Similarity};
 use lora_tui::catalog::Catalog;
-use lora_tui::jobs::{Figures, JobState, JobSummary, kinds};
+use lora_tui::jobs::{Figures, JobState, JobSummary, Share, kinds};
 use lora_tui::library::{Expert, Library};
 use lora_tui::tui::{App, ComputeEffect, ComputeMessage, Depth, Effect, JobsMessage, Message, Theme};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
@@ -212,6 +212,7 @@ fn jobs(n: usize) -> Result<()> {
         held: false,
         place: Some(format!("Slurm job 7_{at} on n1")),
         group: Some("20261128-120000-train-00000".into()),
+        share: Share::default(),
         turn: None,
         figures: Figures { loss: Some(2.0 - at as f64 / n as f64), ..Figures::default() },
     };

@@ -83,13 +83,15 @@ fn group_left(folder: &Path) -> Option<u64> {
     Some(limit.saturating_sub(used.saturating_sub(files)))
 }
 
-/// `14.5 GB`, `270 MB`.
+/// `14.5 GB`, `270 MB`, `12 kB`.
 pub fn size(bytes: u64) -> String {
     let (mb, gb) = (1e6, 1e9);
     match bytes as f64 {
         b if b >= 99.95 * gb => format!("{:.0} GB", b / gb),
         b if b >= 0.9995 * gb => format!("{:.1} GB", b / gb),
-        b => format!("{:.0} MB", b / mb),
+        b if b >= 0.9995 * mb || b < 1.0 => format!("{:.0} MB", b / mb),
+        // What is small is not nothing.
+        b => format!("{:.0} kB", (b / 1e3).max(1.0)),
     }
 }
 
@@ -124,6 +126,12 @@ pub fn with_room<T>(count: usize) -> Result<Vec<T>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_short_and_what_is_small_is_not_nothing() {
+        let shown = [0, 1, 1_400, 499_999, 500_000, 270_000_000, 14_500_000_000, 128 << 30].map(size);
+        assert_eq!(shown, ["0 MB", "1 kB", "1 kB", "500 kB", "500 kB", "270 MB", "14.5 GB", "137 GB"]);
+    }
 
     #[test]
     fn the_tightest_limit_counts() {

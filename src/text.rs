@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::path::Path;
 
 use unicode_normalization_alignments::UnicodeNormalization;
 
@@ -130,6 +131,20 @@ pub fn markdown_cell(text: &str) -> String {
     out
 }
 
+/// A word of a command as it has to be typed: as it is, or quoted for the shell.
+pub fn typed(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,%+@^".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.into();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// [`typed`] for a path.
+pub fn typed_path(path: &Path) -> String {
+    typed(&path.to_string_lossy())
+}
+
 /// A text in a field of comma-separated values (RFC 4180), its control characters escaped.
 pub fn csv_field(text: &str) -> String {
     let text = printable(text);
@@ -244,6 +259,20 @@ mod tests {
         assert_eq!(weights, ["1.00", "0.25", "0.10", "0.033", "0.0010", "0.00"]);
         assert_eq!([-0.001, 0.001, -0.006, 1.0].map(|v| fixed(v, 2)), ["0.00", "0.00", "-0.01", "1.00"]);
         assert_eq!([fixed(f64::NAN, 1), fixed(-0.0, 0)], ["NaN", "0"]);
+    }
+
+    #[test]
+    fn a_word_can_be_typed_as_it_is_shown() {
+        let words = ["library", "../a-b_c.d/E=1", "two words", "it's", "", "$HOME", "日本", "a;b"];
+        let shown = words.map(typed);
+        let wanted =
+            ["library", "../a-b_c.d/E=1", "'two words'", "'it'\\''s'", "''", "'$HOME'", "'日本'", "'a;b'"];
+        assert_eq!(shown, wanted);
+        #[cfg(unix)]
+        for (word, shown) in words.iter().zip(&shown) {
+            let said = std::process::Command::new("sh").args(["-c", &format!("printf %s {shown}")]).output();
+            assert_eq!(String::from_utf8_lossy(&said.unwrap().stdout), *word);
+        }
     }
 
     #[test]

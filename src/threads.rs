@@ -34,9 +34,11 @@ pub fn environment() -> Option<(&'static str, String)> {
     fewer().map(|threads| (VARIABLE, threads.to_string()))
 }
 
-/// The environment variable that gives processes started from here pools of so many threads.
+/// The environment variable that gives processes started from here pools of so many threads, or of as many as there are
+/// cores, where that is fewer.
 pub fn environment_of(threads: usize) -> (&'static str, String) {
-    (VARIABLE, threads.to_string())
+    let cores = std::thread::available_parallelism().map_or(threads, std::num::NonZero::get);
+    (VARIABLE, threads.min(cores).to_string())
 }
 
 /// Makes the calling thread one of a pool of compute threads, as many as there are cores (or as
@@ -98,6 +100,13 @@ mod tests {
     #[test]
     fn a_screen_takes_a_core_where_there_are_more_than_two() {
         assert_eq!([1, 2, 3, 16].map(super::beside_a_screen), [None, None, Some(2), Some(15)]);
+    }
+
+    #[test]
+    fn a_process_gets_no_more_threads_than_there_are_cores() {
+        let cores = std::thread::available_parallelism().unwrap().get();
+        assert_eq!(super::environment_of(1).1, "1");
+        assert_eq!(super::environment_of(4096).1, cores.min(4096).to_string());
     }
 
     #[test]

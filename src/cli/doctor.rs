@@ -13,11 +13,12 @@ use crate::colours::Depth;
 use crate::cpu;
 use crate::devices::{self, Gpu};
 use crate::jobs::executors::{EXECUTORS, Entry};
-use crate::library::{BaseLocation, Expert, Status};
+use crate::library::{BaseLocation, Expert, StatePlace, Status, state_place};
 use crate::memory::{available, size};
 use crate::model::{ModelFiles, Precision, choose_device, compiled_for, device_details, device_name, memory};
 use crate::named::Named;
-use crate::text::printable;
+use crate::outside::NO_LOCKS;
+use crate::text::{printable, typed_path};
 
 /// Check devices, terminal, base model and library
 #[derive(Clone, Debug, clap::Args)]
@@ -214,8 +215,27 @@ fn experts(library: &Catalog) -> Vec<Fact> {
     if facts.len() > MOST_LINES {
         let more = facts.len() - MOST_LINES;
         facts.truncate(MOST_LINES);
-        let all = format!("{more} more lines: `lora-tui ls {}`, and `show` for each", library.root.display());
+        let all =
+            format!("{more} more lines: `lora-tui ls {}`, and `show` for each", typed_path(&library.root));
         facts.push(problem("expert", all));
+    }
+    facts
+}
+
+/// Where experts, jobs and caches of a library go.
+fn writing(library: &Catalog) -> Vec<Fact> {
+    let StatePlace { folder, why, locks } = match state_place(&library.root) {
+        Ok(place) => place,
+        Err(e) => return vec![problem("writing", e.to_string())],
+    };
+    let since = why.map(|why| format!(", since {why}")).unwrap_or_default();
+    let state = format!("jobs and caches in {}{since}", folder.display());
+    let mut facts = vec![match library.is_writable() {
+        true => fact("writing", format!("allowed; {state}")),
+        false => problem("writing", format!("no new experts here; {state}")),
+    }];
+    if !locks {
+        facts.push(problem("locks", format!("{}: {NO_LOCKS}", folder.display())));
     }
     facts
 }
@@ -239,20 +259,14 @@ fn library(path: &Path, other_base: Option<&Path>, facts: &mut Vec<Fact>) {
         facts.push(problem("library", warning.clone()));
     }
     facts.extend(experts(&library));
-    facts.push(match (library.is_writable(), library.state_dir()) {
-        (true, Ok(state)) => fact("writing", format!("allowed; jobs and caches in {}", state.display())),
-        (false, Ok(state)) => {
-            problem("writing", format!("no new experts here; jobs and caches in {}", state.display()))
-        }
-        (_, Err(e)) => problem("writing", e.to_string()),
-    });
+    facts.extend(writing(&library));
     if other_base.is_some() {
         return;
     }
     facts.extend(match library.base() {
         Ok(BaseLocation::Found { path, label }) => base(&path, format!("{label} at {}", path.display())),
         Ok(BaseLocation::Missing { label, .. }) => {
-            let get = format!("lora-tui fetch {}", library.root.display());
+            let get = format!("lora-tui fetch {}", typed_path(&library.root));
             vec![problem("base", format!("{label} is not on this machine: `{get}` gets it"))]
         }
         Err(e) => vec![problem("base", e.to_string())],

@@ -15,7 +15,7 @@ use crate::jobs::kinds::{Around, Findings, Use};
 use crate::jobs::{
     After, AnyJob, JobDetail, JobRow, JobState, JobSummary, Jobs, Point, QueueMove, Started, time_text,
 };
-use crate::text::{counted, number, printable};
+use crate::text::{counted, number, printable, typed_path};
 use crate::{Error, Result};
 
 /// How often a followed log is looked at.
@@ -230,7 +230,7 @@ fn show(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
         document["result"] = jobs.outcome(id)?.unwrap_or_default();
         return output.document(&document);
     }
-    output.text(&describe(&detail, jobs.cores(id)))?;
+    output.text(&describe(&detail))?;
     match (&detail.outcome, jobs.outcome(id)?) {
         (Some(Ok(report)), _) => {
             output.line("")?;
@@ -245,7 +245,7 @@ fn show(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
     }
 }
 
-fn describe(detail: &JobDetail, cores: Option<usize>) -> String {
+fn describe(detail: &JobDetail) -> String {
     let JobDetail { summary, progress, .. } = detail;
     let mut table = Table::new(&[("JOB", Align::Left), (&summary.id, Align::Left)]);
     let mut row = |name: &str, value: Option<String>| {
@@ -259,7 +259,7 @@ fn describe(detail: &JobDetail, cores: Option<usize>) -> String {
     row("error", summary.error.clone());
     row("waits", summary.waits.clone());
     row("runs as", summary.place.clone());
-    row("cores", cores.map(|cores| cores.to_string()));
+    row("takes", Some(summary.share.facts().join(" · ")));
     row("after", Some(summary.after.join(", ")));
     let uses = detail.job.as_ref().map(AnyJob::uses).unwrap_or_default();
     let named = |wanted: Use| {
@@ -436,7 +436,7 @@ pub(super) fn start_changed(
     let catalog = Catalog::look(&Arc::new(source))?;
     let comparable = catalog.comparable().count();
     let around = Around { library, base: given.base(), comparable, ..Around::default() };
-    let mut jobs = Jobs::open(&catalog)?.with_cores(given.cores);
+    let mut jobs = Jobs::open(&catalog)?.with_share(given.share);
     if let Some(name) = given.executor {
         jobs = jobs.with_executor(executor_named(name, Some(library.to_path_buf()))?);
     }
@@ -474,7 +474,7 @@ pub(super) fn start_changed(
         for job in &started {
             output.line(&job.id)?;
         }
-        output.note(&format!("see them with `lora-tui jobs {}`", library.display()));
+        output.note(&format!("see them with `lora-tui jobs {}`", typed_path(library)));
     }
     let failed = started.iter().filter(|job| job.problem.is_some()).count();
     match problem {
@@ -488,7 +488,7 @@ pub(super) fn start_changed(
 
 fn follow_it(library: &Path, job: &str, output: &Output) -> Result<()> {
     output.line(job)?;
-    output.note(&format!("follow it with `lora-tui jobs {} log {job} --follow`", library.display()));
+    output.note(&format!("follow it with `lora-tui jobs {} log {job} --follow`", typed_path(library)));
     Ok(())
 }
 

@@ -214,7 +214,7 @@ fn open(
     let args = LibraryArgs { library: path.clone(), base: base.base };
     ls::list(&args, output)?;
     if let Some((why, place)) = missing.filter(|_| !output.is_json()) {
-        let path = path.display();
+        let path = crate::text::typed_path(&path);
         output.note(&format!(
             "{why}, so this is the list. In {place} `lora-tui {path}` opens the workbench; \
              `lora-tui show {path} NAME`, `similarity`, `cluster`, `route` and others work \

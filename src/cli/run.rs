@@ -11,7 +11,7 @@ use crate::jobs::JobState;
 use crate::jobs::executors::EXECUTORS;
 use crate::memory::size;
 use crate::recipe::{self, Forecast, LaidOut, Look, Recipe, Speed, Standing, Tasks, write_report};
-use crate::text::{counted, duration, printable};
+use crate::text::{counted, duration, printable, typed_path};
 use crate::{Error, Result};
 
 /// How often jobs are looked at.
@@ -98,7 +98,7 @@ pub(super) fn run_recipe(recipe: Recipe, how: &HowToRun, output: &Output) -> Res
             return output.document(&json!({ "folder": laid.root, "jobs": rows(&laid) }));
         }
         output.line(&format!("{} of {} under way", open, counted(laid.graph.nodes.len(), "job")))?;
-        output.note(&format!("see them with `lora-tui jobs {}`", laid.root.display()));
+        output.note(&format!("see them with `lora-tui jobs {}`", typed_path(&laid.root)));
         return Ok(());
     }
     wait(&laid, output)?;

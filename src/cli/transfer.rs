@@ -7,8 +7,9 @@ use super::output::Output;
 use super::{Align, Table};
 use crate::analysis::{self, ComparisonCache, DEFAULT_SPARSITY, Metric};
 use crate::catalog::Catalog;
-use crate::eval::{EvalEvent, EvalSpec, Split, Transfer, evaluate};
+use crate::eval::{EvalEvent, EvalSpec, Split, TASKS_HELP, Transfer};
 use crate::export::{Export, Format};
+use crate::jobs::evaluate_in_foreground;
 use crate::library::Expert;
 use crate::model::Precision;
 use crate::named::Named;
@@ -28,8 +29,7 @@ const PRINTED: usize = 24;
 pub struct TransferArgs {
     /// Folder of adapters [default: ./library, if it is there]
     pub library: PathBuf,
-    /// Folder of tasks
-    #[arg(long, value_name = "DIR", required = true)]
+    #[arg(long, value_name = "PATH", required = true, help = TASKS_HELP)]
     pub tasks: Vec<PathBuf>,
     /// Items per task
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -86,7 +86,7 @@ pub fn run(args: &TransferArgs, output: &Output) -> Result<()> {
             progress.update(&format!("{at} ({} of {} in all)", at.all.0, at.all.1));
         }
     };
-    let report = evaluate(&spec, &mut events, output.cancel())?;
+    let report = evaluate_in_foreground(&spec, &mut events, output.cancel())?;
     let own = report.tasks.iter().map(|task| own_expert(&catalog, &experts, &task.task)).collect();
     let mut transfer = Transfer::of(&report, &experts, own);
     for &metric in Metric::all() {

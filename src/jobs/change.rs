@@ -12,7 +12,7 @@ use super::job_dir::{JobDir, JobResult, read_spec};
 use super::kinds::{AnyJob, Use};
 use super::layout::{CANCEL, EVENTS, GROUP, HOLD, ORDER, RESULT};
 use super::order::{self, QueueMove};
-use super::{Executor, JobState, JobSummary, Jobs, cores, origin, waits};
+use super::{Executor, JobState, JobSummary, Jobs, NewJob, Share, origin, waits};
 use crate::outside::{make_folders, own, sweep};
 use crate::settings::CommandOption;
 use crate::{Error, Result};
@@ -72,14 +72,13 @@ impl Jobs {
         let mut ready = Vec::new();
         let mut group: Option<String> = None;
         for (job, (_, after)) in jobs.into_iter().zip(asked) {
-            let mut dir = JobDir::create(self.dir(), &job, after)?;
+            let make = if executor.locks() { JobDir::create } else { JobDir::create_anywhere };
+            let mut dir = make(self.dir(), &job, after)?;
             if asked.len() > 1 {
                 let group = group.get_or_insert_with(|| dir.id());
                 own::create(&dir.path().join(GROUP), group.as_bytes())?;
             }
-            if let Some(cores) = self.cores_of_new() {
-                cores::write(dir.path(), cores)?;
-            }
+            self.share_of_new().write(dir.path())?;
             Handle::early(executor.id()).write(dir.path())?;
             if !executor.locks() {
                 dir.release();
@@ -106,7 +105,7 @@ impl Jobs {
                 let path =
                     self.dir().join(format!("{}-{number}", super::job_dir::id_stem(SystemTime::now(), job)));
                 let after = self.open_parents(after)?;
-                Ok(ToSubmit { path, dir: None, memory: memory(job), cores: self.cores_of_new(), after })
+                Ok(ToSubmit { path, dir: None, memory: memory(job), cores: self.share_of_new().cores, after })
             };
             let jobs = jobs.iter().enumerate().map(submit).collect::<Result<Vec<_>>>()?;
             plan += &executor.plan(&Batch { jobs_dir: self.dir(), kind, jobs: &jobs })?;
@@ -230,9 +229,9 @@ impl Jobs {
         all: &[JobSummary],
     ) -> Result<(Arc<dyn Executor>, Ready)> {
         let path = self.existing(id)?;
-        let mut spec = read_spec(&path)?;
+        let mut asked = NewJob { job: read_spec(&path)?, share: Share::read(&path) };
         if !trust && !origin::is_ours(&path) {
-            return Err(foreign(id, &spec));
+            return Err(foreign(id, &asked.job));
         }
         let finished = || Error::msg(format!("job {id} is finished: there is nothing to resume"));
         match all.iter().find(|job| job.id == *id).map(|job| job.state) {
@@ -245,8 +244,8 @@ impl Jobs {
                 )));
             }
         }
-        change(&mut spec, changes)?;
-        let mut job = prepared(&spec, all)?;
+        change(&mut asked, changes)?;
+        let mut job = prepared(&asked.job, all)?;
         job.check_resumed()?;
         if !changes.is_empty() {
             job.estimate();
@@ -256,7 +255,8 @@ impl Jobs {
             None => self.executor_at(&path)?.0,
         };
         executor.check()?;
-        let mut dir = JobDir::reopen(path)?;
+        let reopen = if executor.locks() { JobDir::reopen } else { JobDir::reopen_anywhere };
+        let mut dir = reopen(path)?;
         // The lock says nothing of a job that another machine does: whoever had it a moment ago may have handed it over.
         let (before, handle) = self.executor_at(dir.path())?;
         if !before.locks()
@@ -274,6 +274,7 @@ impl Jobs {
         }
         if !changes.is_empty() {
             dir.rewrite(&job)?;
+            asked.share.write(dir.path())?;
         }
         dir.clear()?;
         Handle::early(executor.id()).write(dir.path())?;
@@ -292,7 +293,7 @@ impl Jobs {
             for (job, ready) in jobs {
                 let path = ready.dir.path().to_path_buf();
                 let after = self.open_parents(&parents(&path)).unwrap_or_default();
-                let cores = cores::read(&path);
+                let Share { cores } = Share::read(&path);
                 batch.push(ToSubmit { path, dir: Some(&ready.dir), memory: memory(job), cores, after });
             }
             for part in alike(&batch) {
@@ -441,16 +442,17 @@ impl Jobs {
 ///
 /// # Errors
 /// A usage error for a setting that it does not have, or a value that this does not take.
-fn change(job: &mut AnyJob, changes: &[(String, String)]) -> Result<()> {
-    let options = job.options();
+fn change(asked: &mut NewJob, changes: &[(String, String)]) -> Result<()> {
+    let options = asked.options();
     for (name, text) in changes {
         let is_it = |option: &&CommandOption| option.id == name || option.flag == name;
         let Some(option) = options.iter().find(is_it) else {
             let known: Vec<&str> = options.iter().map(|option| option.flag).collect();
-            let (kind, known) = (job.kind().name, known.join(", "));
+            let (kind, known) = (asked.job.kind().name, known.join(", "));
             return Err(Error::usage(format!("{kind} has no setting {name}; there are {known}")));
         };
-        job.set(option.id, text)
+        asked
+            .set(option.id, text)
             .map_err(|wanted| Error::usage(format!("{name} must be {wanted}, not {text}")))?;
     }
     Ok(())

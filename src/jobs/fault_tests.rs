@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
 use super::job_dir::{JobDir, JobResult};
-use super::layout::LOG;
+use super::layout::{EXECUTOR, LOG};
 use super::{AnyJob, JobState, worker};
 use crate::outside::faults::{VARIABLE, operations};
 use crate::outside::own;
@@ -148,11 +148,21 @@ fn storage_without_locks_is_told_with_what_to_do() {
     scene.work(Some("nolocks:0:1000000"));
     assert_eq!(scene.state(), None);
     assert!(
-        scene.log().contains("this storage cannot lock files, which jobs and trainings need"),
+        scene.log().contains("this storage cannot lock files, which jobs on this machine need"),
         "{}",
         scene.log()
     );
     scene.finish();
+}
+
+#[test]
+fn a_scheduler_s_worker_needs_no_locks() {
+    let (scene, whole) = (Scene::new(), Scene::new());
+    std::fs::write(scene.job.join(EXECUTOR), r#"{"executor":"slurm","id":"7_0"}"#).unwrap();
+    let status = scene.work(Some("nolocks:0:1000000"));
+    assert!(status.success() && scene.state() == Some(JobState::Finished), "{}", scene.log());
+    assert!(whole.work(None).success(), "{}", whole.log());
+    assert!(scene.made() == whole.made(), "other bytes");
 }
 
 #[test]

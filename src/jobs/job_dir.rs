@@ -16,7 +16,7 @@ use super::layout::{
 use super::{JobState, origin, times};
 use crate::clock::rfc3339;
 use crate::library::moved;
-use crate::outside::{Lock, TEMPORARY, Unfinished, UnfinishedFolder, own, sweep};
+use crate::outside::{Holder, Lock, TEMPORARY, Unfinished, UnfinishedFolder, own, sweep};
 use crate::{Error, Result};
 
 /// How long the lock may be busy: those who only look take it for a moment.
@@ -38,11 +38,31 @@ pub struct JobDir {
 impl JobDir {
     /// Makes the directory of a new job below `jobs` (which exists), which begins after those of `after`. It appears
     /// whole and locked, under a name that no other job has.
+    ///
+    /// # Errors
+    /// What the file system says; storage without locks.
     pub(super) fn create(jobs: &Path, job: &AnyJob, after: &[After]) -> Result<Self> {
+        Self::create_with(jobs, job, after, Lock::new)
+    }
+
+    /// [`Self::create`] for a job that lives whoever has its lock: where the storage has no locks, it has none.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(super) fn create_anywhere(jobs: &Path, job: &AnyJob, after: &[After]) -> Result<Self> {
+        Self::create_with(jobs, job, after, Lock::new_where_possible)
+    }
+
+    fn create_with(
+        jobs: &Path,
+        job: &AnyJob,
+        after: &[After],
+        lock: fn(&Path) -> Result<Lock>,
+    ) -> Result<Self> {
         let text = serde_json::to_vec_pretty(job)
             .map_err(|error| Error::usage(format!("this job cannot be written: {error}")))?;
         let mut fresh = UnfinishedFolder::new_in(jobs, UNFINISHED).map_err(|error| Error::io(jobs, error))?;
-        let lock = Lock::new(&fresh.path().join(LOCK))?;
+        let lock = lock(&fresh.path().join(LOCK))?;
         own::create(&fresh.path().join(SPEC), &text)?;
         if !after.is_empty() {
             let text = serde_json::to_vec(after).map_err(|error| Error::msg(error.to_string()))?;
@@ -68,8 +88,23 @@ impl JobDir {
     /// Takes over the job at `path`, whose worker is gone.
     ///
     /// # Errors
-    /// When its lock is taken, or it is no job.
+    /// When its lock is taken, or it is no job; storage without locks.
     pub(super) fn reopen(path: PathBuf) -> Result<Self> {
+        Self::reopen_with(path, |lock| Lock::take_existing(lock, LOCK_PATIENCE))
+    }
+
+    /// [`Self::reopen`] for a job that lives whoever has its lock: where the storage has no locks, it has none.
+    ///
+    /// # Errors
+    /// As there, but for the storage.
+    pub(super) fn reopen_anywhere(path: PathBuf) -> Result<Self> {
+        Self::reopen_with(path, |lock| match Lock::holder(lock) {
+            Holder::Unknown => Lock::take_where_possible(lock),
+            Holder::Somebody | Holder::Nobody => Lock::take_existing(lock, LOCK_PATIENCE),
+        })
+    }
+
+    fn reopen_with(path: PathBuf, lock: impl Fn(&Path) -> Result<Option<Lock>>) -> Result<Self> {
         // What the worker will write to must not lead elsewhere: the directory may come from anywhere.
         let files = [
             LOCK, WORKER, EVENTS, LOG, RESULT, STATE, OUTLINE, AFTER, EXECUTOR, ORIGIN, GROUP, ORDER, HOLD,
@@ -84,7 +119,7 @@ impl JobDir {
         if !own::is_taken(&lock_path) {
             return Err(Error::file(&path, "no job is here"));
         }
-        match Lock::take_existing(&lock_path, LOCK_PATIENCE)? {
+        match lock(&lock_path)? {
             Some(lock) => Ok(Self { path, lock: Some(lock) }),
             None => Err(busy(&path)),
         }

@@ -15,7 +15,7 @@ use super::kinds::AnyReport;
 use super::layout::{CANCEL, EVENTS, EXECUTOR, HOLD, LOCK, LOG, ORDER, OUTLINE, RESULT, WORKER, is_id};
 use super::order::{QueuePlace, place};
 use super::progress::Progress;
-use super::{Executor, JobDetail, JobState, JobSummary, cores, summary};
+use super::{Executor, JobDetail, JobState, JobSummary, Share, summary};
 use crate::library::Library;
 use crate::outside::{Lock, own};
 use crate::{Error, Result};
@@ -36,8 +36,8 @@ pub struct Jobs {
     library: Option<PathBuf>,
     /// The executor that was chosen; else the configuration's for new jobs, and their own for others.
     executor: Option<Arc<dyn Executor>>,
-    /// How many cores each new job takes, where that is said.
-    cores: Option<usize>,
+    /// What each new job takes.
+    share: Share,
     known: Arc<Mutex<Known>>,
 }
 
@@ -87,7 +87,7 @@ impl Jobs {
     /// The jobs of `library`. No job directory is made before a job is started.
     pub fn open(library: &Library) -> Result<Self> {
         let (dir, root) = (library.state_dir()?.join("jobs"), library.root.clone());
-        Ok(Self { dir, library: Some(root), executor: None, cores: None, known: Arc::default() })
+        Ok(Self { dir, library: Some(root), executor: None, share: Share::default(), known: Arc::default() })
     }
 
     /// The jobs of the library in the folder `root`, without reading its experts.
@@ -104,7 +104,7 @@ impl Jobs {
 
     /// The jobs below `dir`, whose workers `executor` starts.
     pub fn at(dir: PathBuf, executor: Arc<dyn Executor>) -> Self {
-        Self { dir, library: None, executor: Some(executor), cores: None, known: Arc::default() }
+        Self { dir, library: None, executor: Some(executor), share: Share::default(), known: Arc::default() }
     }
 
     /// The same jobs with another executor for those that are started or resumed.
@@ -112,19 +112,14 @@ impl Jobs {
         Self { executor: Some(executor), ..self }
     }
 
-    /// The same jobs; those that are started take so many cores, instead of a slot's share of the machine.
-    pub fn with_cores(self, cores: Option<usize>) -> Self {
-        Self { cores, ..self }
+    /// The same jobs; those that are started take this of the machine that does them.
+    pub fn with_share(self, share: Share) -> Self {
+        Self { share, ..self }
     }
 
-    /// How many cores new jobs take, where that was said.
-    pub(super) fn cores_of_new(&self) -> Option<usize> {
-        self.cores
-    }
-
-    /// How many cores a job was said to take.
-    pub fn cores(&self, id: &str) -> Option<usize> {
-        cores::read(&self.dir.join(id))
+    /// What new jobs take.
+    pub(super) fn share_of_new(&self) -> Share {
+        self.share
     }
 
     /// The executor that was chosen.
@@ -225,7 +220,7 @@ impl Jobs {
                 Some((executor, handle)) if !executor.locks() => {
                     executor.look(&at.job, handle).hash(&mut hasher);
                 }
-                _ => Lock::is_taken(&at.job.join(LOCK)).hash(&mut hasher),
+                _ => Lock::holder(&at.job.join(LOCK)).hash(&mut hasher),
             }
         }
         hasher.finish()
@@ -358,7 +353,11 @@ impl Jobs {
     pub(super) fn ids(&self) -> Result<Vec<String>> {
         let entries = match std::fs::read_dir(&self.dir) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                // A library that is away for a while has its jobs still.
+                let gone = self.library.as_ref().filter(|root| !root.is_dir());
+                return gone.map_or(Ok(Vec::new()), |root| Err(Error::file(root, "there is no such folder")));
+            }
             Err(error) => return Err(Error::io(&self.dir, error)),
         };
         let mut ids = Vec::new();
@@ -444,6 +443,20 @@ mod tests {
     use crate::jobs::job_dir::JobDir;
     use crate::jobs::{After, AnyJob, ClusterSpec};
     use crate::outside::counting;
+
+    #[test]
+    fn a_library_that_is_away_is_no_library_without_jobs() {
+        let dir = tempfile::tempdir().unwrap();
+        let [root, away] = ["library", "away"].map(|name| dir.path().join(name));
+        std::fs::create_dir(&root).unwrap();
+        let jobs = Jobs::of_folder(&root).unwrap();
+        assert_eq!(jobs.list().unwrap(), []);
+        std::fs::rename(&root, &away).unwrap();
+        let error = jobs.list().unwrap_err().to_string();
+        assert!(error.contains("there is no such folder"), "{error}");
+        std::fs::rename(&away, &root).unwrap();
+        assert_eq!(jobs.list().unwrap(), []);
+    }
 
     #[test]
     fn what_has_not_changed_is_not_read_again() {

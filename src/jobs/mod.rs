@@ -29,13 +29,13 @@
 
 mod after;
 mod change;
-mod cores;
 mod event;
 mod events;
 pub mod executors;
 #[cfg(all(test, target_os = "linux"))]
 mod fault_tests;
 mod files;
+mod foreground;
 mod job_dir;
 #[allow(clippy::module_inception, reason = "the type of a job list is looked for by this name")]
 mod jobs;
@@ -43,10 +43,12 @@ pub mod kinds;
 mod layout;
 mod life;
 mod manifest;
+mod new_job;
 mod order;
 mod origin;
 mod progress;
 mod queue;
+mod share;
 mod slots;
 mod state;
 mod summary;
@@ -59,11 +61,14 @@ pub use after::After;
 pub use change::Started;
 pub use event::{JobEvent, JobRow};
 pub use executors::{Executor, Local, default_executor, executor_named};
+pub use foreground::evaluate_in_foreground;
 pub use job_dir::JobDir;
 pub use jobs::{Jobs, LogFollower};
 pub use kinds::{AnyJob, AnyReport, ClusterReport, ClusterSpec, Job};
+pub use new_job::NewJob;
 pub use order::QueueMove;
 pub use progress::{Point, Progress};
+pub use share::{SHARE, Share};
 pub use state::{Figures, JobDetail, JobState, JobSummary};
 pub use times::text as time_text;
 pub use usage::Usage;

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::cores;
 use super::job_dir::read_spec;
 use super::kinds::AnyJob;
 use super::layout::{EVENTS, HOLD, LOCK, RESULT, is_id};
 use super::order::place;
+use super::share::Share;
 use super::times::now;
 use super::waits::waits_for;
 use crate::devices::{Gpu, visible_gpus};
@@ -87,7 +87,7 @@ impl Need {
         Self {
             memory: forecast.map(Forecast::peak),
             device: Wanted::named(job.text("device").trim()),
-            cores: cores::read(path),
+            cores: Share::read(path).cores,
         }
     }
 }
@@ -405,7 +405,7 @@ mod tests {
         assert_eq!(Need::of(&AnyJob::from(eval), dir.path()).device, Wanted::Cuda(1));
         let clusters = AnyJob::from(ClusterSpec::default());
         assert_eq!(Need::of(&clusters, dir.path()), Need::default());
-        cores::write(dir.path(), 3).unwrap();
+        Share { cores: Some(3) }.write(dir.path()).unwrap();
         assert_eq!(Need::of(&clusters, dir.path()).cores, Some(3));
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::kinds::{AnyJob, AnyReport, Kind, Measure};
 use super::progress::Progress;
+use super::share::Share;
 use super::times;
 
 /// Where a job stands.
@@ -61,6 +62,8 @@ pub struct Figures {
     pub tokens_per_second: Option<f64>,
     /// What came of it, once it is finished.
     pub measure: Option<Measure>,
+    /// Seconds that the job itself expects to need yet, while it runs.
+    pub left: Option<f64>,
     /// When it ended.
     pub ended: Option<SystemTime>,
 }
@@ -101,6 +104,9 @@ pub struct JobSummary {
     /// The first of the jobs that were started together with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// What it takes of the machine that does it, where that was said.
+    #[serde(flatten)]
+    pub share: Share,
     /// Its place among those that wait on this machine, from 1; only lists know it.
     #[serde(skip)]
     pub turn: Option<usize>,

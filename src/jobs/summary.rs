@@ -9,6 +9,7 @@ use super::job_dir::read_spec;
 use super::layout::{CANCEL, EXECUTOR, GROUP, HOLD, LOG, WORKER, is_id};
 use super::life::Standing;
 use super::progress::{Point, Progress};
+use super::share::Share;
 use super::{Figures, JobState, JobSummary, after, times, waits};
 use crate::clock::rfc3339;
 use crate::outside::own;
@@ -55,6 +56,7 @@ pub fn read(id: &str, job: &Path) -> JobSummary {
         loss: last(&progress.losses),
         validation_loss: last(&progress.validation),
         tokens_per_second: progress.tokens_per_second.filter(|speed| speed.is_finite()),
+        left: progress.eta_seconds.filter(|left| left.is_finite() && *left >= 0.0),
         ..Figures::default()
     };
     let (state, error, reason) = match standing {
@@ -100,6 +102,7 @@ pub fn read(id: &str, job: &Path) -> JobSummary {
         held,
         place,
         group: group(job),
+        share: Share::read(job),
         turn: None,
         figures,
     }

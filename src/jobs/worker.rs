@@ -362,7 +362,7 @@ fn lower_priority() {
 fn lower_priority() {}
 
 /// Says who does the job; and how often one before was interrupted.
-fn introduce(job: &Path, interruptions: u64) {
+pub(super) fn introduce(job: &Path, interruptions: u64) {
     let text = serde_json::json!({
         "pid": std::process::id(),
         "host": host_name(),

@@ -39,7 +39,8 @@ impl Claim {
         sweep(&state);
         let folder = state.join("training");
         make_folders(&folder)?;
-        match Lock::take(&folder.join(format!("{name}.lock")))? {
+        // Without locks, who comes second finds the expert there when it is to get its name: nothing is overwritten.
+        match Lock::take_where_possible(&folder.join(format!("{name}.lock")))? {
             Some(lock) => Ok(Self { path, _lock: lock }),
             None => Err(Error::file(path, "is being made already: choose another name")),
         }

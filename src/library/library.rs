@@ -12,6 +12,7 @@ use super::scan::{Fingerprint, fingerprint, scan};
 use super::state_dir::{can_write, state_dir};
 use super::{BaseShape, Expert, Manifest, Skipped};
 use crate::named::{find_name, nearest};
+use crate::text::typed_path;
 use crate::{Cancel, Error, Result};
 
 /// A directory of experts of one base model.
@@ -151,7 +152,7 @@ impl Library {
         found.and_then(|at| self.experts.get(at)).ok_or_else(|| {
             let near = nearest(name, names(), 3);
             let hint = match near.as_slice() {
-                [] => format!("`lora-tui ls {}` lists them", self.root.display()),
+                [] => format!("`lora-tui ls {}` lists them", typed_path(&self.root)),
                 near => format!("did you mean {}?", near.join(", ")),
             };
             Error::msg(format!("{}: no expert is called `{name}`; {hint}", self.root.display()))

@@ -62,7 +62,7 @@ pub use shortfall::{Lacks, Shortfall};
 pub use skipped::Skipped;
 pub(crate) use stamp::Stamp;
 pub(crate) use state_dir::existing_state_dir;
-pub use state_dir::state_dir;
+pub use state_dir::{StatePlace, state_dir, state_place};
 pub use template::Stretch;
 pub(crate) use write::exists;
 pub use write::{NewAdapterConfig, NewLora, check_new_name, expert_path, write_adapter};

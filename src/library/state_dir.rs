@@ -6,25 +6,59 @@ use std::path::{Path, PathBuf};
 use crate::outside::{TEMPORARY, Unfinished, hex, make_folders, own};
 use crate::{Error, Result};
 
+/// Where derived data and jobs of a library live, and why there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatePlace {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Why it is not, or had better not be, the library's own, in words that follow "since"; `None` where all is well.
+    pub why: Option<String>,
+    /// Whether files can be locked there.
+    pub locks: bool,
+}
+
 /// Where derived data and jobs of the library at `root` live: `.lora-tui` in the library, or a folder of its own under
 /// the user's state directory where that cannot be used: when it cannot be written, when it is a link, which may lead
-/// anywhere, or when its storage cannot lock files. Created when missing; nothing else of the library is looked at.
+/// anywhere, or when its storage cannot lock files and the other can. Created when missing; nothing else of the library is
+/// looked at.
 ///
 /// # Errors
 /// When neither can be created.
 pub fn state_dir(root: &Path) -> Result<PathBuf> {
+    state_place(root).map(|place| place.folder)
+}
+
+/// [`state_dir`] with its reason.
+///
+/// # Errors
+/// As there.
+pub fn state_place(root: &Path) -> Result<StatePlace> {
     let inside = root.join(own::STATE_DIR);
-    if make_folders(&inside).is_ok() && is_usable(&inside) {
+    let mine = make_folders(&inside).and_then(|()| probe(&inside).map_err(|e| Error::io(&inside, e)));
+    let why = match &mine {
+        Ok(probe) if probe.locks => None,
+        Ok(_) => Some("the library's storage cannot lock files".to_string()),
+        Err(error) => Some(format!("the library's own cannot be used ({error})")),
+    };
+    let is_mine = |why, locks| {
         // Derived data has no place in version control. Without the file all else works.
         let ignore = inside.join(".gitignore");
         if !own::is_taken(&ignore) {
             let _ = own::create(&ignore, b"*\n");
         }
-        return Ok(inside);
+        StatePlace { folder: inside.clone(), why, locks }
+    };
+    if why.is_none() {
+        return Ok(is_mine(None, true));
     }
-    let folder = elsewhere(root)?;
-    make_folders(&folder)?;
-    Ok(folder)
+    let other = elsewhere(root).and_then(|folder| make_folders(&folder).map(|()| folder));
+    let locks = |folder: &PathBuf| probe(folder).is_ok_and(|probe| probe.locks);
+    match (mine.is_ok(), other) {
+        (_, Ok(folder)) if locks(&folder) => Ok(StatePlace { folder, why, locks: true }),
+        // Nowhere are locks: then all that see the library had better see its jobs.
+        (true, _) => Ok(is_mine(why, false)),
+        (false, other) => Ok(StatePlace { folder: other?, why, locks: false }),
+    }
 }
 
 /// [`state_dir`] for those who only look: nothing is created, and nothing is there where nothing was kept yet.
@@ -53,11 +87,6 @@ fn elsewhere(root: &Path) -> Result<PathBuf> {
     };
     key.truncate(16);
     Ok(state.join("libraries").join(key))
-}
-
-/// Whether files can be made and locked in a folder.
-fn is_usable(folder: &Path) -> bool {
-    probe(folder).is_ok_and(|probe| probe.locks)
 }
 
 /// Whether files can be made in a folder.

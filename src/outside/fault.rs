@@ -17,7 +17,7 @@ pub(super) fn change() -> std::io::Result<()> {
 /// A lock is about to be tried.
 #[cfg(not(test))]
 #[inline(always)]
-pub(super) fn lock() -> std::io::Result<()> {
+pub(super) fn lock(_path: &std::path::Path) -> std::io::Result<()> {
     Ok(())
 }
 
@@ -33,10 +33,11 @@ pub(super) use testing::{change, lock, look, write};
 
 #[cfg(test)]
 pub(crate) mod testing {
-    //! One fault a process: `LORA_TUI_FAULT=KIND:NUMBER[:COUNT]`, at the operation with that number, or at so many of
-    //! those from there on that it can happen to.
+    //! One fault a process: `LORA_TUI_FAULT=KIND:NUMBER[:COUNT[:FOLDER]]`, at the operation with that number, or at so
+    //! many of those from there on that it can happen to; locks fail below that folder only, where one is named.
 
     use std::io;
+    use std::path::{Path, PathBuf};
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -61,11 +62,11 @@ pub(crate) mod testing {
         NoLocks,
     }
 
-    fn plan() -> Option<(What, u64, u64)> {
-        static PLAN: OnceLock<Option<(What, u64, u64)>> = OnceLock::new();
-        *PLAN.get_or_init(|| {
+    fn plan() -> Option<&'static (What, u64, u64, PathBuf)> {
+        static PLAN: OnceLock<Option<(What, u64, u64, PathBuf)>> = OnceLock::new();
+        let plan = PLAN.get_or_init(|| {
             let text = std::env::var(VARIABLE).ok()?;
-            let mut parts = text.split(':');
+            let mut parts = text.splitn(4, ':');
             let what = match parts.next()? {
                 "kill" => What::Kill,
                 "torn" => What::Torn,
@@ -79,14 +80,15 @@ pub(crate) mod testing {
             };
             let first = parts.next()?.parse().unwrap();
             let count = parts.next().map_or(1, |count| count.parse().unwrap());
-            Some((what, first, count))
-        })
+            Some((what, first, count, parts.next().unwrap_or("/").into()))
+        });
+        plan.as_ref()
     }
 
     fn due() -> Option<What> {
         let number = DONE.fetch_add(1, Ordering::Relaxed);
-        let (what, first, count) = plan()?;
-        (first..first.saturating_add(count)).contains(&number).then_some(what)
+        let (what, first, count, _) = plan()?;
+        (*first..first.saturating_add(*count)).contains(&number).then_some(*what)
     }
 
     /// Operations so far.
@@ -102,8 +104,10 @@ pub(crate) mod testing {
         }
     }
 
-    pub(in crate::outside) fn lock() -> io::Result<()> {
+    pub(in crate::outside) fn lock(path: &Path) -> io::Result<()> {
+        let is_below = plan().is_none_or(|(.., folder)| path.starts_with(folder) || path.is_relative());
         match due() {
+            Some(What::NoLocks) if !is_below => Ok(()),
             Some(What::NoLocks) => Err(io::Error::from_raw_os_error(libc::ENOLCK)),
             Some(What::Kill | What::Torn) => end(),
             Some(What::Fails(number)) => Err(io::Error::from_raw_os_error(number)),

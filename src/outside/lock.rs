@@ -10,8 +10,9 @@ use super::place::{Access, Place};
 use crate::{Error, Result};
 
 /// Why there is no lock, where the storage has none, and what to do.
-pub const NO_LOCKS: &str = "this storage cannot lock files, which jobs and trainings need: mount it with locks \
-     (NFS with local_lock=flock, Lustre with -o flock), or keep the library on another disk";
+pub const NO_LOCKS: &str = "this storage cannot lock files, which jobs on this machine need: mount it with locks (NFS \
+     with local_lock=flock, Lustre with -o flock), keep the library on another disk, or set XDG_STATE_HOME to a folder \
+     on one";
 
 /// The exclusive lock of a file; given back when dropped, also by the end of the process. The file is made where it is
 /// missing, and never truncated.
@@ -19,6 +20,17 @@ pub const NO_LOCKS: &str = "this storage cannot lock files, which jobs and train
 pub struct Lock {
     file: File,
     path: PathBuf,
+}
+
+/// Who has the lock of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// Some process.
+    Somebody,
+    /// None: it is free, or there is no such file.
+    Nobody,
+    /// The storage has no locks.
+    Unknown,
 }
 
 /// What came of one attempt.
@@ -29,10 +41,14 @@ pub(super) enum Attempt {
     Unsupported,
 }
 
-/// Tries to lock `file`.
-pub(super) fn attempt(file: &File) -> io::Result<Attempt> {
+/// Tries to lock `file`, which is at `path`.
+pub(super) fn attempt(file: &File, path: &Path) -> io::Result<Attempt> {
+    attempt_with(path, || file.try_lock())
+}
+
+fn attempt_with(path: &Path, lock: impl Fn() -> Result<(), TryLockError>) -> io::Result<Attempt> {
     loop {
-        let done = fault::lock().map_err(TryLockError::Error).and_then(|()| file.try_lock());
+        let done = fault::lock(path).map_err(TryLockError::Error).and_then(|()| lock());
         return match done {
             Ok(()) => Ok(Attempt::Taken),
             Err(TryLockError::WouldBlock) => Ok(Attempt::Busy),
@@ -73,6 +89,19 @@ impl Lock {
         Ok(lock.try_again()?.then_some(lock))
     }
 
+    /// [`Self::take`] for what goes wrong in no bad way without: where the storage has no locks, whoever asks gets one
+    /// that keeps nobody out.
+    ///
+    /// # Errors
+    /// A file that cannot be opened or is not regular.
+    pub fn take_where_possible(path: &Path) -> Result<Option<Self>> {
+        let lock = Self::open(path, Access::Open).map_err(|e| Error::io(path, e))?;
+        match lock.attempt()? {
+            Attempt::Taken | Attempt::Unsupported => Ok(Some(lock)),
+            Attempt::Busy => Ok(None),
+        }
+    }
+
     /// Makes the file, which must not be there, and takes its lock.
     ///
     /// # Errors
@@ -80,6 +109,16 @@ impl Lock {
     pub fn new(path: &Path) -> Result<Self> {
         let lock = Self::open(path, Access::New).map_err(|e| Error::io(path, e))?;
         lock.try_again()?;
+        Ok(lock)
+    }
+
+    /// [`Self::new`]; where the storage has no locks, one that keeps nobody out.
+    ///
+    /// # Errors
+    /// As [`Self::take_where_possible`].
+    pub fn new_where_possible(path: &Path) -> Result<Self> {
+        let lock = Self::open(path, Access::New).map_err(|e| Error::io(path, e))?;
+        lock.attempt()?;
         Ok(lock)
     }
 
@@ -106,13 +145,28 @@ impl Lock {
     /// As [`Self::take`].
     pub fn wait(path: &Path) -> Result<Self> {
         let lock = Self::open(path, Access::Open).map_err(|e| Error::io(path, e))?;
-        loop {
-            match lock.file.lock() {
-                Ok(()) => return Ok(lock),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if is_unsupported(&e) => return Err(Error::file(path, NO_LOCKS)),
-                Err(e) => return Err(Error::io(path, e)),
-            }
+        match lock.waited()? {
+            true => Ok(lock),
+            false => Err(Error::file(path, NO_LOCKS)),
+        }
+    }
+
+    /// [`Self::wait`]; where the storage has no locks, one that keeps nobody out.
+    ///
+    /// # Errors
+    /// As [`Self::take_where_possible`].
+    pub fn wait_where_possible(path: &Path) -> Result<Self> {
+        let lock = Self::open(path, Access::Open).map_err(|e| Error::io(path, e))?;
+        lock.waited()?;
+        Ok(lock)
+    }
+
+    /// Waits for it; whether there are locks here.
+    fn waited(&self) -> Result<bool> {
+        let wait = || self.file.lock().map_err(TryLockError::Error);
+        match attempt_with(&self.path, wait).map_err(|e| Error::io(&self.path, e))? {
+            Attempt::Taken | Attempt::Busy => Ok(true),
+            Attempt::Unsupported => Ok(false),
         }
     }
 
@@ -128,20 +182,31 @@ impl Lock {
         Ok(Some(self))
     }
 
+    fn attempt(&self) -> Result<Attempt> {
+        attempt(&self.file, &self.path).map_err(|e| Error::io(&self.path, e))
+    }
+
     fn try_again(&self) -> Result<bool> {
-        match attempt(&self.file).map_err(|e| Error::io(&self.path, e))? {
+        match self.attempt()? {
             Attempt::Taken => Ok(true),
             Attempt::Busy => Ok(false),
             Attempt::Unsupported => Err(Error::file(&self.path, NO_LOCKS)),
         }
     }
 
-    /// Whether somebody has the lock of this file. Looking takes a shared lock for a moment.
-    pub fn is_taken(path: &Path) -> bool {
-        match Self::open(path, Access::Read) {
-            Ok(lock) => matches!(lock.file.try_lock_shared(), Err(TryLockError::WouldBlock)),
-            Err(_) => false,
+    /// Who has the lock of this file. Looking takes a shared lock for a moment.
+    pub fn holder(path: &Path) -> Holder {
+        let Ok(lock) = Self::open(path, Access::Read) else { return Holder::Nobody };
+        match attempt_with(path, || lock.file.try_lock_shared()) {
+            Ok(Attempt::Busy) => Holder::Somebody,
+            Ok(Attempt::Unsupported) => Holder::Unknown,
+            Ok(Attempt::Taken) | Err(_) => Holder::Nobody,
         }
+    }
+
+    /// Whether somebody is known to have the lock of this file.
+    pub fn is_taken(path: &Path) -> bool {
+        Self::holder(path) == Holder::Somebody
     }
 
     /// The locked file. Whoever keeps a duplicate of it open keeps the lock.

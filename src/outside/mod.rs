@@ -34,7 +34,7 @@ pub use access::{write_reason, write_refusal};
 #[cfg(all(test, target_os = "linux"))]
 pub(crate) use counts::testing as counting;
 pub use digest::{hex, sha256_file};
-pub use lock::{Lock, NO_LOCKS};
+pub use lock::{Holder, Lock, NO_LOCKS};
 pub use output::Output;
 pub use read::{io_reason, open_limited, open_regular, read_exact_at, read_limited, read_text_of};
 pub use unfinished::{TEMPORARY, Unfinished, UnfinishedFolder, sweep};

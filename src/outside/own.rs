@@ -52,10 +52,22 @@ pub fn append(path: &Path) -> Result<Output> {
 /// # Errors
 /// As there.
 pub fn create_private(path: &Path, bytes: &[u8]) -> Result<()> {
+    appear(path, bytes, Access::Private)
+}
+
+/// [`create`] for what appears whole.
+///
+/// # Errors
+/// As there.
+pub fn create_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    appear(path, bytes, Access::New)
+}
+
+fn appear(path: &Path, bytes: &[u8], access: Access) -> Result<()> {
     let work = || {
         let target = Place::own(path)?;
         let temporary = target.beside(&fresh_name(TEMPORARY))?;
-        let mut output = Output::new(temporary.open(Access::Private)?);
+        let mut output = Output::new(temporary.open(access)?);
         let done =
             output.write_all(bytes).and_then(|()| output.sync()).and_then(|()| temporary.rename_new(&target));
         if done.is_err() {

@@ -48,7 +48,7 @@ impl Unfinished {
             };
             let mut made = Self { output: Output::new(file), place, target, finished: false, locks: true };
             // From here on the lock says that somebody writes.
-            match attempt(made.output.file())? {
+            match attempt(made.output.file(), made.place.path())? {
                 Attempt::Taken if made.place.is(made.output.file()) => return Ok(made),
                 Attempt::Unsupported => {
                     made.locks = false;
@@ -145,7 +145,7 @@ impl UnfinishedFolder {
                 }
                 continue;
             };
-            match attempt(&lock) {
+            match attempt(&lock, made.place.path()) {
                 Ok(Attempt::Taken) if made.place.is(&lock) => made.lock = Some(lock),
                 Ok(Attempt::Taken | Attempt::Busy) => {
                     made.finished = true;
@@ -224,7 +224,7 @@ fn remove_abandoned(path: &Path, mut least: Duration) -> Option<()> {
         true => place.open_folder().ok(),
         false => Some(place.open(Access::ReadWrite).ok()?),
     };
-    match lock.as_ref().map(attempt) {
+    match lock.as_ref().map(|lock| attempt(lock, path)) {
         Some(Ok(Attempt::Taken)) => {}
         Some(Ok(Attempt::Busy)) => return None,
         Some(Ok(Attempt::Unsupported) | Err(_)) | None => least = ABANDONED,

@@ -127,7 +127,8 @@ impl LaidOut {
     pub fn take(&mut self, executor: Option<&str>) -> Result<()> {
         make_folders(&self.root)?;
         let path = state_dir(&self.root)?.join(LOCK);
-        let lock = Lock::take(&path)?;
+        // Without locks, what starts its jobs on this machine refuses; elsewhere, each job makes something of its own.
+        let lock = Lock::take_where_possible(&path)?;
         self.lock = Some(lock.ok_or_else(|| {
             Error::file(&self.root, "is being run already: follow it there, or wait until it is finished")
         })?);

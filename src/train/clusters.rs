@@ -27,6 +27,8 @@ use crate::{Cancel, Error, Result, field};
 
 /// Where the plan and the states are, in the new library.
 const STATE: [&str; 2] = [".lora-tui", "clusters"];
+/// What is to be made, and what has been.
+const PLAN: &str = "plan.json";
 /// Largest plan that is read back.
 const MAX_PLAN: u64 = 64 << 20;
 
@@ -287,11 +289,11 @@ pub fn train_clusters(
     // Somebody else may have begun meanwhile.
     spec.check_out()?;
     let mut plan = match fresh {
-        Some(plan) if !has_plan(&spec.out) => {
-            work.write(&plan)?;
-            plan
+        Some(plan) if !has_plan(&spec.out) && work.begin(&plan)? => plan,
+        _ => {
+            spec.check_out()?;
+            read_plan(&spec.out)?
         }
-        _ => read_plan(&spec.out)?,
     };
     work.collect(spec, &mut plan)?;
     if plan.rows.iter().any(|row| row.report.is_none()) {
@@ -339,7 +341,7 @@ pub fn train_clusters(
 }
 
 fn plan_path(out: &Path) -> PathBuf {
-    out.join(STATE.join("/")).join("plan.json")
+    out.join(STATE.join("/")).join(PLAN)
 }
 
 fn has_plan(out: &Path) -> bool {
@@ -361,6 +363,10 @@ fn read_plan(out: &Path) -> Result<Plan> {
     Ok(plan)
 }
 
+fn plan_text(plan: &Plan) -> Result<Vec<u8>> {
+    serde_json::to_vec_pretty(plan).map_err(|e| Error::msg(e.to_string()))
+}
+
 /// The output folder while it is worked on.
 struct Work {
     folder: PathBuf,
@@ -370,10 +376,11 @@ struct Work {
 impl Work {
     fn open(out: &Path) -> Result<Self> {
         make_folders(out)?;
-        state_dir(out)?;
-        let folder = out.join(STATE.join("/"));
+        // The plan belongs to the library; the lock is where there are some.
+        let [folder, locked] = [out.join(STATE.join("/")), state_dir(out)?.join("clusters")];
         make_folders(&folder)?;
-        match Lock::take(&folder.join("lock"))? {
+        make_folders(&locked)?;
+        match Lock::take_where_possible(&locked.join("lock"))? {
             Some(lock) => {
                 // What makers that were killed left behind.
                 sweep(&folder);
@@ -384,8 +391,16 @@ impl Work {
     }
 
     fn write(&self, plan: &Plan) -> Result<()> {
-        let text = serde_json::to_vec_pretty(plan).map_err(|e| Error::msg(e.to_string()))?;
-        own::replace(&self.folder.join("plan.json"), &text)
+        own::replace(&self.folder.join(PLAN), &plan_text(plan)?)
+    }
+
+    /// Writes the first plan; false where somebody else has, which can be where there are no locks.
+    fn begin(&self, plan: &Plan) -> Result<bool> {
+        let path = self.folder.join(PLAN);
+        match own::create_whole(&path, &plan_text(plan)?) {
+            Err(_) if own::is_taken(&path) => Ok(false),
+            done => done.map(|()| true),
+        }
     }
 
     /// Checks that the base model and the template are those with which the first expert was begun.

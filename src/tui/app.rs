@@ -14,7 +14,7 @@ use super::{
 };
 use crate::analysis::Metric;
 use crate::jobs::kinds::{AnyReport, Findings, Made, Step};
-use crate::jobs::{AnyJob, JobDetail, JobState};
+use crate::jobs::{AnyJob, JobDetail, JobState, NewJob};
 use crate::text::{counted, printable};
 
 /// The interface. [`App::update`] changes it, `App::view` draws it; neither waits for anything.
@@ -396,9 +396,13 @@ impl App {
                 vec![Effect::App(AppEffect::Show(screens::routing::TAB))]
             }
             Step::Start(spec) => match AnyJob::read(spec.to_string().as_bytes()) {
-                Ok(job) => {
+                Ok(like) => {
+                    // It takes what the other one took.
+                    let one = self.shared.jobs.iter().find(|one| one.id == job);
+                    let share = one.map(|one| one.share).unwrap_or_default();
                     self.forms = self.forms.wrapping_add(1);
-                    let (form, asked) = Form::of(job, Tickets::of_form(self.forms), &self.shared);
+                    let (form, asked) =
+                        Form::of(NewJob { job: like, share }, Tickets::of_form(self.forms), &self.shared);
                     self.form = Some(form);
                     asked
                 }

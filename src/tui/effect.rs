@@ -11,7 +11,7 @@ use super::shared::Wanted;
 use super::tab::Tab;
 use crate::analysis::Metric;
 use crate::jobs::kinds::{Kind, Made, Step};
-use crate::jobs::{AnyJob, QueueMove};
+use crate::jobs::{NewJob, QueueMove};
 use crate::routing::{Prompt, RouterConfig};
 use crate::train::ClustersSpec;
 
@@ -284,7 +284,7 @@ pub enum Study {
 #[derive(Clone, Debug, PartialEq)]
 pub enum JobsEffect {
     /// Answered by `JobsMessage::Started`.
-    Start(AnyJob),
+    Start(NewJob),
     /// Cancels a job that is queued or running.
     Cancel {
         /// The job.

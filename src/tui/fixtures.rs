@@ -10,7 +10,9 @@ use crate::eval::{
     Difference, EvalReport, EvalSpec, Group, GroupDifference, Leak, Mean, OracleGap, ReportedTask,
 };
 use crate::jobs::kinds::{CLUSTER, EVAL, Kind, TRAIN, report_of};
-use crate::jobs::{ClusterReport, ClusterSpec, Figures, JobDetail, JobState, JobSummary, Point, Progress};
+use crate::jobs::{
+    ClusterReport, ClusterSpec, Figures, JobDetail, JobState, JobSummary, Point, Progress, Share,
+};
 use crate::library::{
     AdapterConfig, Expert, Library, Manifest, ModuleShape, Provenance, Shortfall, Standing,
 };
@@ -191,6 +193,7 @@ fn job(id: &str, kind: &'static Kind, name: &str, state: JobState, step: usize) 
         held: false,
         place: None,
         group: None,
+        share: Share::default(),
         turn: (state == JobState::Queued).then_some(1),
         figures: Figures::default(),
     }
@@ -206,6 +209,7 @@ pub fn jobs() -> Vec<JobSummary> {
         job("b", &TRAIN, "plurals\x1b[31m", JobState::Failed, 12),
         job("a", &TRAIN, "sentiment", JobState::Cancelled, 3),
     ];
+    jobs[1].figures.left = Some(437.0);
     jobs[4].error = Some("assets/tasks/plurals/train.jsonl: line 3: the output is empty".into());
     jobs
 }

@@ -14,7 +14,7 @@ use super::stderr::StderrGuard;
 use super::terminal::TerminalGuard;
 use super::{App, Depth, Effect, Ground, Message, Sender, Theme, TuiOptions, editor};
 use crate::signals::{self, Signal, Signals};
-use crate::text::counted;
+use crate::text::{counted, printable, typed_path};
 use crate::{Error, Result};
 
 /// Time between two ticks while something moves.
@@ -75,7 +75,7 @@ pub fn run(library: PathBuf, options: TuiOptions) -> Result<()> {
             std::io::stderr(),
             "{} {continues} in the background; `lora-tui jobs {}` shows and cancels them",
             counted(live, "job"),
-            crate::text::printable(&app.shared().root.display().to_string())
+            printable(&typed_path(&app.shared().root))
         );
     }
     match exit {

@@ -172,6 +172,57 @@ fn in_the_background_the_table_is_the_same() {
     assert!(events.contains("\"name\":\"vote\"") && events.contains("choice, 40 of 40"), "{events}");
 }
 
+/// The jobs of the library, newest first.
+fn jobs(place: &Place) -> Vec<Value> {
+    let output = Command::new(BINARY).arg("jobs").arg(place.library()).arg("--json").output().unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    document["jobs"].as_array().unwrap().clone()
+}
+
+#[test]
+fn in_the_foreground_it_is_listed_once_and_can_be_cancelled_and_resumed_as_a_job() {
+    let place = with_tasks(24);
+    let expected = place.eval(&METHODS);
+    let [job] = jobs(&place).try_into().unwrap();
+    assert_eq!((&job["kind"], &job["state"]), (&"eval".into(), &"finished".into()), "{job}");
+    let folder = |job: &Value| place.library().join(".lora-tui/jobs").join(job["id"].as_str().unwrap());
+    let result = |job: &Value| -> Value {
+        let text = std::fs::read(folder(job).join("result.json")).unwrap();
+        serde_json::from_slice::<Value>(&text).unwrap()["result"].clone()
+    };
+    for field in ["methods", "tasks", "scores", "means", "differences"] {
+        assert_eq!(result(&job)[field], expected[field]);
+    }
+    // The same again takes its place, also where everything was known; another one stands beside it.
+    place.eval(&METHODS);
+    let [again] = jobs(&place).try_into().unwrap();
+    assert_eq!(again["id"], job["id"]);
+    place.eval(&["--methods", "base", "--limit", "4"]);
+    assert_eq!(jobs(&place).len(), 2);
+
+    // What is wrong from the start leaves nothing behind.
+    let output = command(&place, &["--methods", "nonsense"]).output().unwrap();
+    assert!(!output.status.success() && jobs(&place).len() == 2);
+
+    // Under way it is seen as such, and stops when somebody cancels its job.
+    let place = with_tasks(2000);
+    let mut process = command(&place, &METHODS).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let began = Instant::now();
+    let id = loop {
+        assert!(began.elapsed() < PATIENCE, "{:?}", jobs(&place));
+        match jobs(&place).as_slice() {
+            [job] if job["state"] == "running" => break job["id"].as_str().unwrap().to_string(),
+            _ => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    let cancel =
+        Command::new(BINARY).arg("jobs").arg(place.library()).args(["cancel", &id]).output().unwrap();
+    assert!(cancel.status.success(), "{}", String::from_utf8_lossy(&cancel.stderr));
+    assert!(!process.wait().unwrap().success());
+    let [job] = jobs(&place).try_into().unwrap();
+    assert_eq!(job["state"], "cancelled", "{job}");
+}
+
 /// Says that an expert was trained on a task.
 fn trained_on(place: &Place, expert: &str, task: &str) {
     let text = format!("task = \"{task}\"\n");

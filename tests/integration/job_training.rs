@@ -83,6 +83,7 @@ fn a_job_is_resumed_with_settings_that_take_less_memory_and_goes_on_where_it_was
         (&["--set", "batsh=1"][..], "train has no setting batsh; there are "),
         (&["--set", "batch=0"], "batch must be a whole number from 1 to 65536, not 0"),
         (&["--set", "batch"], "a setting and its value: batch=8"),
+        (&["--set", "cores=0"], "cores must be a whole number from 1 to 4096, not 0"),
     ] {
         let output = bench.cli(&[&["resume", &id][..], changes].concat());
         assert_eq!(output.status.code(), Some(2), "{changes:?}");

@@ -65,6 +65,9 @@ mod merge;
 mod model_parity;
 /// Language models inside models that also see or hear.
 mod multimodal;
+/// Storage whose locks fail as those of some mounts do.
+#[cfg(target_os = "linux")]
+mod no_locks;
 /// Files are opened, made and changed in one place, as the sources say.
 mod outside;
 /// Experiments from recipes: killed, resumed and refused.

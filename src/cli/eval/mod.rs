@@ -9,9 +9,9 @@ use super::files::Files;
 use super::options::{AS_JOB, JobArgs, RouterArgs};
 use super::output::Output;
 use crate::catalog::Catalog;
-use crate::eval::{EvalEvent, EvalReport, EvalSpec, NamedLibrary, contenders, evaluate, settings_of};
-use crate::jobs::AnyJob;
+use crate::eval::{EvalEvent, EvalReport, EvalSpec, NamedLibrary, contenders, settings_of};
 use crate::jobs::kinds::Around;
+use crate::jobs::{AnyJob, evaluate_in_foreground};
 use crate::{Error, Result};
 
 /// The options without use where no answers are scored.
@@ -94,7 +94,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
             progress.update(&format!("{at} ({} of {all} in all)", done));
         }
     };
-    let report = evaluate(&spec, &mut events, output.cancel())?;
+    let report = evaluate_in_foreground(&spec, &mut events, output.cancel())?;
     drop(progress);
     if let Some(calibration) = &report.calibration {
         output.note(&format!("calibrated with {}", calibration.source));

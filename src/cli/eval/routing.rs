@@ -18,8 +18,7 @@ const LIMIT: usize = 20;
 /// Counts which expert has the largest weight.
 pub(super) fn run(args: &EvalArgs, spec: &EvalSpec, output: &Output) -> Result<()> {
     let limit = spec.limit.unwrap_or(LIMIT);
-    let how =
-        ToAsk { split: spec.split, limit: Some(limit), shots: spec.num_fewshot, ..ToAsk::default() };
+    let how = ToAsk { split: spec.split, limit: Some(limit), shots: spec.num_fewshot, ..ToAsk::default() };
     let tasks = asked_tasks(&spec.tasks, &how, &mut |text| output.note(&text), output.cancel())?;
     let library = Catalog::open(&args.library, spec.base.as_deref())?;
     output.library_notes(&library);

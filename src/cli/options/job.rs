@@ -10,7 +10,7 @@ use super::settings::{Given, arg, given};
 use super::{choice, parse_trimmed};
 use crate::jobs::executors::Entry as Executor;
 use crate::jobs::kinds::{Around, KINDS, Kind};
-use crate::jobs::{AnyJob, Job};
+use crate::jobs::{AnyJob, Job, NewJob, Share};
 use crate::{Error, Result};
 
 /// Flags that make a job of a command.
@@ -20,7 +20,6 @@ const EXECUTOR: &str = "executor";
 pub const AS_JOB: &str = "as-job";
 const AFTER: &str = "after";
 const AFTER_ANY: &str = "after-any";
-const CORES: &str = "cores";
 const DRY_RUN: &str = "dry-run";
 const EACH: &str = "each";
 /// Setting that is the path of the base model, in every kind that has one.
@@ -37,8 +36,8 @@ pub struct GivenJob {
     pub after: Vec<String>,
     /// Jobs that have to end before it begins, however they end.
     pub after_any: Vec<String>,
-    /// Cores that each job takes.
-    pub cores: Option<usize>,
+    /// What each job takes of the machine that does it.
+    pub share: Share,
     /// Only say what would be done.
     pub dry_run: bool,
     /// One job for each dataset.
@@ -49,7 +48,7 @@ pub struct GivenJob {
 impl GivenJob {
     /// The options of a kind's settings; where all that can be asked for is a job, none has to say so.
     fn args(kind: &'static Kind, all_are_jobs: bool) -> Vec<Arg> {
-        let fresh = kind.fresh(&Around::default());
+        let fresh = NewJob::from(kind.fresh(&Around::default()));
         let mut args: Vec<Arg> = fresh
             .options()
             .into_iter()
@@ -84,32 +83,35 @@ impl GivenJob {
             .value_name("EXECUTOR")
             .value_parser(choice::<Executor>())
             .help("Who does the job [default: that of [executor] in the configuration, else local]");
-        let cores = Arg::new(CORES)
-            .long(CORES)
-            .value_name("N")
-            .value_parser(clap::value_parser!(u64).range(1..=4096))
-            .help("Cores that the job takes: on this machine, others may work beside it [default: an equal share]");
         let dry_run = Arg::new(DRY_RUN)
             .long(DRY_RUN)
             .help("Print what would be handed over, scripts and commands, and start nothing")
             .action(ArgAction::SetTrue);
-        args.push(if all_are_jobs { cores } else { cores.requires(AS_JOB) });
         args.extend([executor, if all_are_jobs { dry_run } else { dry_run.requires(AS_JOB) }]);
         args
     }
 
     fn read(kind: &'static Kind, matches: &ArgMatches) -> Self {
-        let options = kind.fresh(&Around::default()).options();
+        let mut fresh = NewJob::from(kind.fresh(&Around::default()));
+        let options = fresh.options();
+        let values: Vec<(&'static str, Given)> =
+            options.iter().filter_map(|option| Some((option.id, given(option, matches)?))).collect();
+        // What is no setting of the job; each value was checked when it was parsed.
+        for (id, value) in &values {
+            if let Given::Text(text) = value {
+                let _ = fresh.set(id, text);
+            }
+        }
         let ids = |name: &str| matches.get_many::<String>(name).into_iter().flatten().cloned().collect();
         Self {
             kind,
             executor: matches.get_one::<Executor>(EXECUTOR).map(|executor| executor.id),
             after: ids(AFTER),
             after_any: ids(AFTER_ANY),
-            cores: matches.get_one::<u64>(CORES).and_then(|cores| usize::try_from(*cores).ok()),
+            share: fresh.share,
             dry_run: matches.get_flag(DRY_RUN),
             each: kind.each.is_some() && matches.get_flag(EACH),
-            values: options.iter().filter_map(|option| Some((option.id, given(option, matches)?))).collect(),
+            values,
         }
     }
 
@@ -127,16 +129,16 @@ impl GivenJob {
     /// # Errors
     /// A usage error for a value that a setting refuses.
     pub fn job(&self, around: &Around<'_>) -> Result<AnyJob> {
-        let mut job = self.kind.fresh(around);
+        let mut new = NewJob { job: self.kind.fresh(around), share: self.share };
         for (id, given) in &self.values {
             match given {
-                Given::Text(text) => job
+                Given::Text(text) => new
                     .set(id, text)
                     .map_err(|wanted| Error::usage(format!("{id} must be {wanted}, not {text}")))?,
-                Given::Paths(paths) => job.set_paths(id, paths.clone()),
+                Given::Paths(paths) => new.job.set_paths(id, paths.clone()),
             }
         }
-        Ok(job)
+        Ok(new.job)
     }
 
     /// The base model that was asked for.
@@ -347,7 +349,7 @@ mod tests {
             let usage = format!("Usage: lora-tui jobs <LIBRARY> start {} [OPTIONS]", kind.name);
             assert!(text.contains(&usage), "{text}");
             let mut words = vec!["start".to_string(), kind.name.into()];
-            for option in kind.fresh(&Around::default()).options() {
+            for option in NewJob::from(kind.fresh(&Around::default())).options() {
                 assert!(text.contains(&format!("--{}", option.flag)), "{text}");
                 if option.is_required {
                     words.extend([format!("--{}", option.flag), "some".into()]);

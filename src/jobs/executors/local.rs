@@ -4,12 +4,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::{Batch, Executor, Handle, Life, Slots, ToSubmit};
-use crate::jobs::cores;
 use crate::jobs::job_dir::JobDir;
 use crate::jobs::layout::{LOCK, LOG};
+use crate::jobs::share::Share;
 use crate::jobs::slots::slots;
-use crate::outside::{Lock, own};
+use crate::outside::{Holder, Lock, own};
+use crate::text::typed_path;
 use crate::{Error, Result};
+
+/// Said of a job of which nobody can tell from here whether it lives.
+const UNSEEN: &str =
+    "whether it runs cannot be seen from here: this storage cannot lock files (see `doctor`)";
 
 /// Workers are processes of this machine that outlive whoever started them.
 #[derive(Clone, Debug)]
@@ -67,13 +72,19 @@ impl Executor for Local {
     }
 
     fn plan(&self, batch: &Batch<'_>) -> Result<String> {
-        let line = |job: &ToSubmit<'_>| format!("{} worker {}\n", self.program.display(), job.path.display());
+        let line =
+            |job: &ToSubmit<'_>| format!("{} worker {}\n", typed_path(&self.program), typed_path(&job.path));
         Ok(batch.jobs.iter().map(line).collect())
     }
 
-    /// Alive while the worker holds the lock, which it inherits: there is no gap.
+    /// Alive while the worker holds the lock, which it inherits: there is no gap. Where locks cannot be seen, as on another
+    /// mount of the same folder, it may live.
     fn look(&self, job: &Path, _handle: &Handle) -> Life {
-        if Lock::is_taken(&job.join(LOCK)) { Life::Alive(None) } else { Life::Gone(None) }
+        match Lock::holder(&job.join(LOCK)) {
+            Holder::Somebody => Life::Alive(None),
+            Holder::Nobody => Life::Gone(None),
+            Holder::Unknown => Life::Waiting(Some(UNSEEN.into())),
+        }
     }
 
     fn cancel(&self, _jobs: &[(PathBuf, Handle)]) -> Result<()> {
@@ -102,7 +113,7 @@ impl Local {
             .arg("worker")
             .arg(job.path())
             .envs(crate::threads::environment())
-            .envs(cores::read(job.path()).map(crate::threads::environment_of))
+            .envs(Share::read(job.path()).cores.map(crate::threads::environment_of))
             // The lock travels as the (empty) standard input: the worker holds it from its first moment.
             .stdin(Stdio::from(lock.try_clone().map_err(fail)?))
             .stdout(Stdio::from(log.try_clone().map_err(fail)?))

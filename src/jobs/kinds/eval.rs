@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 use super::{
     Around, Findings, Job, JobContext, Kind, Made, Measure, Next, Use, absolute, real, real_if_there,
 };
-use crate::eval::{EvalEvent, EvalProgress, EvalReport, EvalSpec, NamedLibrary, Split, evaluate, mean_text};
+use crate::eval::{
+    EvalEvent, EvalProgress, EvalReport, EvalSpec, NamedLibrary, Split, TASKS_HELP, evaluate, mean_text,
+};
 use crate::jobs::event::JobRow;
+use crate::jobs::events::EventLog;
 use crate::jobs::layout::OUTLINE;
 use crate::model::{Precision, is_device};
 use crate::named::Named;
@@ -65,9 +68,9 @@ fn set_metric(spec: &mut EvalSpec, name: &str) -> bool {
 /// The settings of an evaluation.
 pub static EVALUATION: &[Setting<EvalSpec>] = &[
     Setting::new("tasks", Of::Paths(field!(EvalSpec.tasks), Some("name a folder of tasks")))
-        .flag("tasks", "Folder of tasks")
-        .value("DIR")
-        .form("Tasks", "folder of task folders, or one of them: Ctrl-T lists them")
+        .flag("tasks", TASKS_HELP)
+        .value("PATH")
+        .form("Tasks", "task folders, or YAML of lm-eval: Ctrl-T lists them")
         .role(Role::Tasks),
     Setting::new("methods", Of::Names(field!(EvalSpec.methods)))
         .flag(
@@ -174,6 +177,56 @@ impl Rows {
     }
 }
 
+/// What was heard of an evaluation so far, as events of its job.
+pub(in crate::jobs) struct Heard {
+    began: Instant,
+    /// Items that were known before.
+    first: Option<usize>,
+    rows: Rows,
+    stage: String,
+}
+
+impl Heard {
+    /// The evaluation begins.
+    pub fn new() -> Self {
+        let rows = Rows { rows: Vec::new(), written: None };
+        Self { began: Instant::now(), first: None, rows, stage: String::new() }
+    }
+
+    /// Writes down what is heard, where readers of the job look for it; `state` is where the job keeps its own.
+    pub fn take(&mut self, event: &EvalEvent, state: &Path, events: &mut EventLog) {
+        match event {
+            EvalEvent::Stage(text) => {
+                // How far it is changes many times a second: the log says once what is done.
+                let what = text.rsplit_once(": ").map_or(text.as_str(), |(what, _)| what);
+                if what == self.stage {
+                    return events.doing(text.clone());
+                }
+                self.stage = what.to_string();
+                events.stage(text);
+            }
+            EvalEvent::Note(text) => events.log(text),
+            // Without it the work is the same; only those who look at it have to wait.
+            EvalEvent::Planned(report) => {
+                if let Err(error) = keep_outline(state, report) {
+                    events.log(&format!("how far it is cannot be shown: {error}"));
+                }
+            }
+            EvalEvent::Progress(progress) => {
+                let (step, steps) = progress.all;
+                let first = *self.first.get_or_insert(step);
+                let pace = self.began.elapsed().as_secs_f64() / (step - first).max(1) as f64;
+                let left = (step > first).then(|| pace * steps.saturating_sub(step) as f64);
+                if let Some(rows) = self.rows.take(progress) {
+                    events.rows(rows);
+                }
+                events.doing(progress.to_string());
+                events.step(Step { step, steps, eta_seconds: left, ..Step::default() }, None);
+            }
+        }
+    }
+}
+
 impl Job for EvalSpec {
     const KIND: &'static str = "eval";
     const HEADING: &'static str = "Evaluate methods on tasks";
@@ -217,41 +270,9 @@ impl Job for EvalSpec {
     }
 
     fn run(&self, context: &mut JobContext<'_>) -> Result<EvalReport> {
-        let JobContext { state, events, cancel } = context;
-        let began = Instant::now();
-        let mut first: Option<usize> = None;
-        let mut rows = Rows { rows: Vec::new(), written: None };
-        let mut stage = String::new();
-        let mut report = |event: EvalEvent| match event {
-            EvalEvent::Stage(text) => {
-                // How far it is changes many times a second: the log says once what is done.
-                let what = text.rsplit_once(": ").map_or(text.as_str(), |(what, _)| what);
-                if what == stage {
-                    return events.doing(text);
-                }
-                stage = what.to_string();
-                events.stage(&text);
-            }
-            EvalEvent::Note(text) => events.log(&text),
-            // Without it the work is the same; only those who look at it have to wait.
-            EvalEvent::Planned(report) => {
-                if let Err(error) = keep_outline(state, &report) {
-                    events.log(&format!("how far it is cannot be shown: {error}"));
-                }
-            }
-            EvalEvent::Progress(progress) => {
-                let (step, steps) = progress.all;
-                let first = *first.get_or_insert(step);
-                let pace = began.elapsed().as_secs_f64() / (step - first).max(1) as f64;
-                let left = (step > first).then(|| pace * steps.saturating_sub(step) as f64);
-                if let Some(rows) = rows.take(&progress) {
-                    events.rows(rows);
-                }
-                events.doing(progress.to_string());
-                events.step(Step { step, steps, eta_seconds: left, ..Step::default() }, None);
-            }
-        };
-        evaluate(self, &mut report, cancel)
+        let mut heard = Heard::new();
+        let mut report = |event: EvalEvent| heard.take(&event, context.state, context.events);
+        evaluate(self, &mut report, context.cancel)
     }
 
     fn next(&self, _report: &EvalReport) -> Vec<Next> {

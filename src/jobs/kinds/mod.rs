@@ -24,6 +24,7 @@ use crate::{Error, Result};
 
 pub use any::{AnyJob, AnyReport, report_of};
 pub use cluster::{CLUSTER, ClusterReport, ClusterSpec};
+pub(in crate::jobs) use eval::Heard;
 pub use eval::{EVAL, EVALUATION};
 pub use job::{Around, Findings, Job, JobContext, Use};
 pub use measure::Measure;

@@ -38,10 +38,18 @@ fn storage_that_cannot_lock_keeps_the_state_with_the_user() {
     let [library, home] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let inside = library.path().join(".lora-tui").display().to_string();
     assert_eq!(state_of(library.path(), home.path(), None), inside);
-    let first = state_of(library.path(), home.path(), Some("nolocks:0:1000"));
+    let no_locks = format!("nolocks:0:1000:{}", library.path().display());
+    let first = state_of(library.path(), home.path(), Some(&no_locks));
     assert!(first.starts_with(&home.path().display().to_string()), "{first}");
     // The same again, and the library's own once it can.
-    assert_eq!(state_of(library.path(), home.path(), Some("nolocks:0:1000")), first);
+    assert_eq!(state_of(library.path(), home.path(), Some(&no_locks)), first);
     assert_eq!(state_of(library.path(), home.path(), None), inside);
     assert_eq!(std::fs::read_dir(&inside).unwrap().count(), 1, "but .gitignore");
+}
+
+#[test]
+fn where_nothing_can_be_locked_the_state_stays_with_the_library() {
+    let [library, home] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let inside = library.path().join(".lora-tui").display().to_string();
+    assert_eq!(state_of(library.path(), home.path(), Some("nolocks:0:1000")), inside);
 }

@@ -7,7 +7,7 @@ use super::found::{Found, FoundLibrary};
 use crate::eval::{EvalReport, Group, Mean, mean_text};
 use crate::recipe::graph::Making;
 use crate::recipe::laid_out::LaidOut;
-use crate::text::{counted, csv_field, markdown_cell, number, printable};
+use crate::text::{counted, csv_field, markdown_cell, number, printable, typed};
 
 /// What stands where there is nothing.
 const NONE: &str = "–";
@@ -275,7 +275,7 @@ fn again(out: &mut String, laid: &LaidOut, (folder, files): (&str, &[String])) {
         out,
         "## Made by\n\nlora-tui {}. To make it again:\n\n```sh\nlora-tui run {folder}/recipe.toml --out {}\n```\n",
         env!("CARGO_PKG_VERSION"),
-        printable(&format!("../{name}-again")),
+        typed(&printable(&format!("../{name}-again"))),
     );
     let links: Vec<String> = files.iter().map(|file| format!("[{file}]({folder}/{file})")).collect();
     let _ = writeln!(out, "Files: {}.", links.join(", "));

@@ -1,6 +1,6 @@
 //! The fields of the forms: what they contain and what is wrong with them. They come from a job's settings.
 
-use crate::jobs::AnyJob;
+use crate::jobs::NewJob;
 use crate::library::Skipped;
 use crate::settings::{Look, Role, Whole};
 use crate::text::printable;
@@ -164,11 +164,14 @@ pub(super) enum Step {
     To(char),
 }
 
-/// The fields of a form that starts `job`, with what it says.
-pub(super) fn fields(job: &AnyJob, shared: &Shared) -> Vec<Field> {
-    let all = job.looks().into_iter().flat_map(|look| {
-        let paths = if look.role == Role::Data { job.paths_of(look.id) } else { Vec::new() };
-        let text = paths.first().cloned().unwrap_or_else(|| job.text(look.id));
+/// Settings behind the fold that are named before it is open.
+const NAMED: usize = 4;
+
+/// The fields of a form that starts a job, with what that says.
+pub(super) fn fields(new: &NewJob, shared: &Shared) -> Vec<Field> {
+    let all = new.looks().into_iter().flat_map(|look| {
+        let paths = if look.role == Role::Data { new.job.paths_of(look.id) } else { Vec::new() };
+        let text = paths.first().cloned().unwrap_or_else(|| new.text(look.id));
         let hint = hint(look.role, shared);
         let more = paths.into_iter().skip(1).map({
             let look = look.clone();
@@ -187,11 +190,18 @@ pub(super) fn fields(job: &AnyJob, shared: &Shared) -> Vec<Field> {
             Id::More,
             "More options",
             Value::Fold { open: false },
-            "dropout, clipping, targets, seed and more",
+            &behind_the_fold(&behind),
         ));
         fields.extend(behind);
     }
     fields
+}
+
+/// The first of what is behind the fold, by name.
+fn behind_the_fold(behind: &[Field]) -> String {
+    let names: Vec<String> = behind.iter().take(NAMED).map(|field| field.label.to_lowercase()).collect();
+    let more = if behind.len() > NAMED { " and more" } else { "" };
+    names.join(", ") + more
 }
 
 /// What the library adds to what a setting says of itself.
@@ -204,11 +214,11 @@ pub(super) fn comparable(shared: &Shared) -> usize {
     shared.library.as_ref().map_or(0, |l| l.comparable().count())
 }
 
-/// What is wrong with a field of a form that starts `job`, if anything.
-pub(super) fn problem(field: &Field, job: &AnyJob, shared: &Shared) -> Option<String> {
+/// What is wrong with a field of a form that starts a job, if anything.
+pub(super) fn problem(field: &Field, new: &NewJob, shared: &Shared) -> Option<String> {
     let look = field.look()?;
     let text = field.text();
-    if let Err(wanted) = job.clone().set(look.id, &text) {
+    if let Err(wanted) = new.clone().set(look.id, &text) {
         // Of clusters, what the library allows says more.
         if look.role != Role::Clusters {
             return Some(wanted);

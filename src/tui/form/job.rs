@@ -3,24 +3,24 @@
 use std::path::{Path, PathBuf};
 
 use super::Form;
-use crate::jobs::AnyJob;
+use crate::jobs::NewJob;
 use crate::jobs::kinds::Around;
 use crate::settings::{Role, path_of};
 use crate::tui::Shared;
 
 impl Form {
     /// What the fields say. Those that make no sense say nothing; `None` while a plain setting is one of them.
-    pub(super) fn job(&self) -> Option<AnyJob> {
+    pub(super) fn job(&self) -> Option<NewJob> {
         let (job, right) = self.read(|text| absolute(&path_of(text)));
         right.then_some(job)
     }
 
     /// What the fields say, with paths as they are typed, whatever makes no sense left out.
-    pub(super) fn typed(&self) -> AnyJob {
+    pub(super) fn typed(&self) -> NewJob {
         self.read(|text| PathBuf::from(text)).0
     }
 
-    fn read(&self, path: impl Fn(&str) -> PathBuf) -> (AnyJob, bool) {
+    fn read(&self, path: impl Fn(&str) -> PathBuf) -> (NewJob, bool) {
         let mut job = self.fresh.clone();
         let mut data = Vec::new();
         let mut right = true;
@@ -30,9 +30,9 @@ impl Form {
             let paths: Vec<PathBuf> = (!text.is_empty()).then(|| path(&text)).into_iter().collect();
             if look.role == Role::Data {
                 data.extend(paths);
-                job.set_paths(look.id, data.clone());
+                job.job.set_paths(look.id, data.clone());
             } else if look.is_path {
-                job.set_paths(look.id, paths);
+                job.job.set_paths(look.id, paths);
             } else {
                 let wrong = job.set(look.id, &text).is_err();
                 right &= !wrong || look.role == Role::NewExpert;

@@ -16,7 +16,7 @@ use super::{
     ComputeEffect, ComputeMessage, DataEffect, DataMessage, Effect, JobsEffect, JobsMessage, Message, Shared,
     Tickets,
 };
-use crate::jobs::AnyJob;
+use crate::jobs::NewJob;
 use crate::jobs::kinds::Kind;
 use crate::settings::Role;
 use crate::text::{counted, printable};
@@ -35,7 +35,7 @@ pub enum FormOutcome {
 #[derive(Debug)]
 pub struct Form {
     /// The job with the defaults.
-    fresh: AnyJob,
+    fresh: NewJob,
     fields: Vec<Field>,
     focus: usize,
     /// Candidates for the path under the cursor.
@@ -59,11 +59,11 @@ pub struct Form {
 impl Form {
     /// A form with the defaults of the command line, and what it asks for at once. `tickets` are its own.
     pub fn open(kind: &Kind, tickets: Tickets, shared: &Shared) -> (Self, Vec<Effect>) {
-        Self::of(kind.fresh(&around(shared)), tickets, shared)
+        Self::of(kind.fresh(&around(shared)).into(), tickets, shared)
     }
 
     /// A form that says what `fresh` does, and what it asks for at once. `tickets` are its own.
-    pub fn of(fresh: AnyJob, tickets: Tickets, shared: &Shared) -> (Self, Vec<Effect>) {
+    pub fn of(fresh: NewJob, tickets: Tickets, shared: &Shared) -> (Self, Vec<Effect>) {
         let mut form = Self {
             fields: fields::fields(&fresh, shared),
             fresh,
@@ -99,7 +99,7 @@ impl Form {
 
     /// The kind of job that it starts.
     pub fn kind(&self) -> &'static Kind {
-        self.fresh.kind()
+        self.fresh.job.kind()
     }
 
     /// Whether an answer is awaited.
@@ -214,7 +214,7 @@ impl Form {
             if !all && (at == self.focus || !follows) {
                 continue;
             }
-            let Some(text) = self.typed().suggest(look.id, &around) else { continue };
+            let Some(text) = self.typed().job.suggest(look.id, &around) else { continue };
             let hint = fields::hint(look.role, shared);
             let field = &mut self.fields[at];
             if let Some(hint) = hint {
@@ -337,7 +337,7 @@ impl Form {
 
     /// Asks which expert would be trained on what.
     fn ask_plan(&mut self, shared: &Shared) -> Option<Effect> {
-        self.fresh.clusters()?;
+        self.fresh.job.clusters()?;
         self.plan = None;
         self.out = None;
         self.planning = None;
@@ -348,7 +348,7 @@ impl Form {
         if shared.library.is_none() || self.fields.iter().any(wrong) {
             return None;
         }
-        let spec = Box::new(self.job()?.clusters()?.clone());
+        let spec = Box::new(self.job()?.job.clusters()?.clone());
         let ticket = self.tickets.issue();
         self.planning = Some(ticket);
         Some(Effect::Compute(ComputeEffect::PlanClusters { ticket, spec }))
@@ -368,7 +368,7 @@ impl Form {
         self.fields.retain(|field| !matches!(field.id, Id::Expert(_)));
         if let Some(plan) = &self.plan {
             let job = self.job();
-            let training = job.as_ref().and_then(AnyJob::training);
+            let training = job.as_ref().and_then(|new| new.job.training());
             let rows = plan.rows.iter().enumerate().map(|(i, row)| {
                 let examples = counted(row.examples, "example");
                 let steps = training.map(|spec| counted(spec.steps(row.examples), "step"));
@@ -411,7 +411,7 @@ impl Form {
 
     /// How many steps the training will have, when that is known.
     fn steps(&self) -> Option<usize> {
-        let job = self.job()?;
+        let NewJob { job, .. } = self.job()?;
         let spec = job.training()?;
         if job.clusters().is_some() {
             return Some(self.plan.as_ref()?.rows.iter().map(|row| spec.steps(row.examples)).sum());

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use crossterm::event::KeyCode;
 
+use super::fields::Value;
+use super::{Form, Tickets};
 use crate::analysis::{Clustering, Similarity};
 use crate::catalog::Catalog;
-use crate::jobs::ClusterSpec;
-use crate::jobs::kinds;
+use crate::jobs::kinds::{self, Step};
+use crate::jobs::{AnyJob, ClusterSpec};
 use crate::library::{Library, Skipped};
 use crate::model::Precision;
 use crate::train::{ClustersPlan, ClustersSpec, Schedule, TrainRow, TrainSpec};
@@ -39,7 +41,7 @@ fn with_data() -> App {
 fn started(app: &mut App) -> TrainSpec {
     let effects = press_code(app, KeyCode::Enter);
     let [Effect::Jobs(JobsEffect::Start(job))] = effects.as_slice() else { panic!("{effects:?}") };
-    let spec = job.get::<TrainSpec>().unwrap();
+    let spec = job.job.get::<TrainSpec>().unwrap();
     spec.clone()
 }
 
@@ -259,7 +261,7 @@ fn one_expert_a_cluster_is_shown_with_its_data_and_started() {
     assert_screen!("form_clusters_rows_40x10", render_app(&app, 40, 10));
     let effects = press_code(&mut app, KeyCode::Enter);
     let [Effect::Jobs(JobsEffect::Start(job))] = effects.as_slice() else { panic!("{effects:?}") };
-    let spec = job.get::<ClustersSpec>().unwrap();
+    let spec = job.job.get::<ClustersSpec>().unwrap();
     assert_eq!(*spec, asked_for, "what was planned is what is started");
     let expected = ClustersSpec {
         library: std::path::absolute("library").unwrap(),
@@ -348,7 +350,7 @@ fn a_training_is_started_from_the_form() {
     assert_screen!("form_train", render_app(&app, 80, 24));
     let effects = press_code(&mut app, KeyCode::Enter);
     let [Effect::Jobs(JobsEffect::Start(job))] = effects.as_slice() else { panic!("{effects:?}") };
-    let spec = job.get::<TrainSpec>().unwrap();
+    let spec = job.job.get::<TrainSpec>().unwrap();
     assert_eq!((spec.name.as_str(), spec.rank, spec.batch), ("gerunds", 4, 16));
     assert!(spec.library.is_absolute() && spec.data[0].ends_with("tasks/gerunds"));
     app.update(Message::Jobs(JobsMessage::Started(Ok("g".into()))));
@@ -440,7 +442,7 @@ fn the_clustering_form_starts_with_what_the_tab_shows() {
     press(&mut app, "c");
     let effects = press_code(&mut app, KeyCode::Enter);
     let [Effect::Jobs(JobsEffect::Start(job))] = effects.as_slice() else { panic!("{effects:?}") };
-    let spec = job.get::<ClusterSpec>().unwrap();
+    let spec = job.job.get::<ClusterSpec>().unwrap();
     assert_eq!((spec.k, spec.sparsity, spec.seed), (3, 0.35, 45));
 }
 
@@ -529,4 +531,38 @@ fn a_library_that_cannot_be_written_says_so_before_anything_is_typed() {
     read(&mut app, None);
     let text = render_app(&app, 100, 30);
     assert!(!text.contains("read-only"), "{text}");
+}
+
+#[test]
+fn every_form_asks_how_many_cores_a_job_takes_and_checks_it_as_the_command_line_does() {
+    let app = full_app();
+    let shared = &app.shared;
+    for kind in kinds::KINDS {
+        let (mut form, _) = Form::open(kind, Tickets::of_form(1), shared);
+        let at = form.fields.iter().position(|field| field.look().is_some_and(|look| look.id == "cores"));
+        let at = at.unwrap_or_else(|| panic!("{} has no such field", kind.name));
+        assert!(form.fields[at].more, "behind the fold");
+        form.focus = at;
+        form.on_paste("0", shared);
+        assert_eq!(form.fields[at].error.as_deref(), Some("a whole number from 1 to 4096"), "{}", kind.name);
+        if let Value::Text(input) = &mut form.fields[at].value {
+            input.set("2");
+        }
+        form.edited(shared);
+        assert_eq!((&form.fields[at].error, form.typed().share.cores), (&None, Some(2)), "{}", kind.name);
+    }
+}
+
+#[test]
+fn another_job_like_one_takes_what_that_one_took() {
+    let mut app = full_app();
+    let mut jobs = fixtures::jobs();
+    jobs[3].share.cores = Some(3);
+    let job = jobs[3].id.clone();
+    app.update(Message::Jobs(JobsMessage::List(jobs)));
+    let spec = serde_json::to_value(AnyJob::from(ClusterSpec { k: 4, ..ClusterSpec::default() })).unwrap();
+    app.apply(vec![Effect::App(AppEffect::Follow { step: Step::Start(spec), job })]);
+    let effects = press_code(&mut app, KeyCode::Enter);
+    let [Effect::Jobs(JobsEffect::Start(new))] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(new.share.cores, Some(3));
 }

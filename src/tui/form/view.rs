@@ -45,7 +45,7 @@ impl Form {
             }
         }
         let rows = u16::try_from(lines.len() + last.len() + 3).unwrap_or(u16::MAX);
-        let title = format!(" {} ", self.fresh.kind().heading);
+        let title = format!(" {} ", self.fresh.job.kind().heading);
         let Some(room) = popup(frame, area, (width, rows), &title, theme) else { return };
         let height = usize::from(room.height);
         // In a low window the focused field goes before the last lines, unless they say what is wrong.

@@ -21,7 +21,7 @@ use super::{
     DataEffect, DataMessage, Effect, JobsEffect, JobsMessage, Message, PromptsEffect, Sender, TuiOptions,
 };
 use crate::catalog::{Catalog, Source};
-use crate::jobs::Jobs;
+use crate::jobs::{Jobs, NewJob};
 use crate::library::Library;
 use crate::text::counted;
 use crate::{Error, Result};
@@ -155,9 +155,10 @@ impl Services {
 
     fn change_jobs(&self, effect: JobsEffect) {
         match effect {
-            JobsEffect::Start(spec) => self.with_jobs(
+            JobsEffect::Start(NewJob { job, share }) => self.with_jobs(
                 move |jobs| {
-                    Some(JobsMessage::Started(jobs.start(&spec).map_err(|error| error.to_string())).into())
+                    let started = jobs.clone().with_share(share).start(&job);
+                    Some(JobsMessage::Started(started.map_err(|error| error.to_string())).into())
                 },
                 |error| JobsMessage::Started(Err(error)).into(),
             ),

@@ -108,7 +108,8 @@ fn change(path: &Path, prompt: &str, change: impl FnOnce(&mut Vec<TriedPrompt>))
     if let Some(folder) = path.parent() {
         make_folders(folder)?;
     }
-    let _lock = Lock::wait(&path.with_extension("lock"))?;
+    // Without locks, of two sessions that add one at the same moment, one is forgotten.
+    let _lock = Lock::wait_where_possible(&path.with_extension("lock"))?;
     let mut prompts = read(path)?;
     change(&mut prompts);
     drop_oldest(&mut prompts);

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::text::short;
+use crate::text::{short, typed};
 
 /// How long a command may take: a busy controller answers within its own timeout, which is 10 to 30 s.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -53,7 +53,7 @@ impl Call {
     /// As it would be typed.
     pub fn typed(&self) -> String {
         let words = std::iter::once(self.program).chain(self.arguments.iter().map(String::as_str));
-        words.map(quoted).collect::<Vec<_>>().join(" ")
+        words.map(typed).collect::<Vec<_>>().join(" ")
     }
 
     /// Runs it; gives what it printed, which is at most `max` bytes.
@@ -157,15 +157,6 @@ fn wait(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus
         std::thread::sleep(pause);
         pause = (pause * 2).min(BETWEEN_LOOKS);
     }
-}
-
-/// A word as a shell reads it.
-pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,%+@^".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.into();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 #[cfg(all(test, unix))]

@@ -76,7 +76,7 @@ impl Slurm {
                 .map_err(|error| Error::msg(format!("where this program is: {error}")))?,
             program => PathBuf::from(program),
         };
-        let limits = Self::limits(&settings).map_err(|failure| Error::msg(failure.text()))?;
+        let limits = Self::limits(&settings).map_err(|failure| Error::msg(hint(failure.text())))?;
         let arrays = Array::all(batch, &settings, limits, &program)?;
         Ok((settings, arrays))
     }
@@ -192,7 +192,7 @@ impl Executor for Slurm {
             return Some(Err(format!("`{missing}` is not on the PATH, though other commands of Slurm are")));
         }
         Some(match config(&settings.cluster) {
-            Err(failure) => Err(failure.text().into()),
+            Err(failure) => Err(hint(failure.text())),
             Ok(text) => {
                 let value = |name: &str| {
                     let line = text
@@ -412,7 +412,7 @@ fn number_of(answer: &[u8]) -> Result<(u64, Option<String>), String> {
     })
 }
 
-/// An error of `sbatch` with what to do about it.
+/// An error of Slurm's commands with what to do about it.
 fn hint(error: &str) -> String {
     let hints = [
         ("nvalid partition", "set partition in [executor.slurm]; `sinfo` lists them"),
@@ -422,6 +422,17 @@ fn hint(error: &str) -> String {
         ),
         ("nvalid qos", "set qos in [executor.slurm]; `sacctmgr show qos` lists them"),
         ("submit limit", "hand over what is left later: `lora-tui jobs LIBRARY resume --failed`"),
+        ("nvalid generic resource", "set gres in [executor.slurm]; `sinfo -o %G` lists them"),
+        ("nvalid feature", "set constraint in [executor.slurm]; `sinfo -o %f` lists them"),
+        (
+            "partition not available",
+            "resume it when `sinfo` says that it is up, or set another partition in [executor.slurm]",
+        ),
+        (
+            "not permitted to use this partition",
+            "set another partition in [executor.slurm]; `sinfo` lists them",
+        ),
+        ("entry for --cluster", "set cluster in [executor.slurm]; `sacctmgr show clusters` lists them"),
         ("configuration is not available", "ask for less in [executor.slurm]: no node has so much"),
         ("Requested time limit is invalid", "set a time in [executor.slurm] that the partition allows"),
     ];
@@ -503,6 +514,10 @@ fn ended(job: &Path, handle: &Handle, id: &str, record: &Record, words: &str) ->
         if !last.is_empty() {
             text += &format!(": {}", crate::text::short(&last));
         }
+        // As shells say that there is no such program, or that it cannot be run.
+        if matches!(record.exit, Some((126 | 127, _))) {
+            text += "; set program in [executor.slurm] to lora-tui on the nodes, and mend setup";
+        }
     }
     text
 }
@@ -534,4 +549,34 @@ pub fn settings_table() -> String {
         text += &format!("| `{}` | {stands} | {} | {} |\n", setting.id, setting.kind.wanted(), setting.help);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_slurm_refuses_is_told_with_what_to_do() {
+        // As Slurm 22.05 and 23.11 say it.
+        for (said, wanted) in [
+            ("Batch job submission failed: Invalid partition name specified", "set partition"),
+            ("Batch job submission failed: Invalid account or account/partition combination", "set account"),
+            ("Batch job submission failed: Invalid qos specification", "set qos"),
+            ("Invalid generic resource (gres) specification", "set gres"),
+            ("Batch job submission failed: Invalid feature specification", "set constraint"),
+            ("Required partition not available (inactive or drain)", "set another partition"),
+            ("User's group not permitted to use this partition", "set another partition"),
+            ("'b' can't be reached now, or it is an invalid entry for --cluster.", "set cluster"),
+            ("Requested node configuration is not available", "ask for less"),
+            ("Requested time limit is invalid (missing or exceeds some limit)", "set a time"),
+            (
+                "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
+                "hand over what is left later",
+            ),
+        ] {
+            let told = hint(said);
+            assert!(told.starts_with(said) && told.contains(wanted), "{told}");
+        }
+        assert_eq!(hint("Socket timed out"), "Socket timed out");
+    }
 }

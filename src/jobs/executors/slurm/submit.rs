@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::command::{Call, quoted};
+use super::command::Call;
 use super::poll::on;
 use super::record::PREFIX;
 use super::settings::SlurmSettings;
 use crate::jobs::executors::{Batch, Handle, Parent, Slurm, ToSubmit};
 use crate::jobs::manifest::{Manifest, library_mark};
 use crate::outside::{make_folders, own};
-use crate::text::counted;
+use crate::text::{counted, typed};
 use crate::{Error, Result};
 
 /// Folder of the jobs' folder that has a folder of scripts for each submission.
@@ -189,8 +189,8 @@ fn script(folder: &Path, settings: &SlurmSettings, program: &Path, jobs: usize) 
     }
     text += &format!(
         "exec {} worker --manifest {} --task \"$SLURM_ARRAY_TASK_ID\"\n",
-        quoted(&program.to_string_lossy()),
-        quoted(&manifest.to_string_lossy())
+        typed(&program.to_string_lossy()),
+        typed(&manifest.to_string_lossy())
     );
     text
 }

@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use super::groups::{Group, Needs, steps_text};
 use super::marks::{progress_bar, state_glyph};
 use super::pace::{remaining, seconds, share};
-use crate::jobs::{JobDetail, JobState, JobSummary};
+use crate::jobs::{JobState, JobSummary};
 use crate::text::loss_text;
 use crate::tui::{Shared, Theme, format, text_width};
 
@@ -188,7 +188,6 @@ impl Columns {
         job: &JobSummary,
         inside: bool,
         marked: bool,
-        detail: Option<&JobDetail>,
         shared: &Shared,
         theme: &Theme,
     ) -> Line<'static> {
@@ -198,7 +197,7 @@ impl Columns {
             (state, _) => state.name().to_string(),
         };
         let (glyph, style) = state_glyph(job.state, shared.tick, theme);
-        let remaining = remaining(job, detail, shared.now);
+        let remaining = remaining(job, shared.now);
         let cells = Cells {
             glyph,
             style: style.remove_modifier(Modifier::BOLD),

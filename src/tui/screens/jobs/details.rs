@@ -146,7 +146,7 @@ impl DetailsView<'_> {
         if let Some(speed) = speed.filter(|speed| speed.is_finite()) {
             facts.push(format!("{speed:.0} tokens/s"));
         }
-        if let Some(left) = remaining(job, self.detail, self.shared.now) {
+        if let Some(left) = remaining(job, self.shared.now) {
             facts.push(format!("{} left", format::duration(left)));
         }
         lines
@@ -163,7 +163,7 @@ impl DetailsView<'_> {
             ]));
         }
         if let Some(asked) = self.detail.and_then(|detail| detail.job.as_ref()) {
-            let facts = text_width::flow(&asked.facts(), cells);
+            let facts = text_width::flow(&[asked.facts(), job.share.facts()].concat(), cells);
             lines.extend(facts.into_iter().map(|line| Line::styled(line, theme.dim())));
         }
         if let Some(detail) = self.detail {

@@ -2,20 +2,20 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::jobs::{JobDetail, JobState, JobSummary};
+use crate::jobs::{JobState, JobSummary};
 
 /// Seconds since the epoch.
 pub fn seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// Remaining seconds of a running job: its own word, else from the steps so far.
-pub fn remaining(job: &JobSummary, detail: Option<&JobDetail>, now: f64) -> Option<f64> {
+/// Remaining seconds of a running job: its own word, else from the steps so far. The one answer, wherever it is shown.
+pub fn remaining(job: &JobSummary, now: f64) -> Option<f64> {
     if job.state != JobState::Running {
         return None;
     }
-    if let Some(eta) = detail.and_then(|detail| detail.progress.eta_seconds) {
-        return Some(eta);
+    if job.figures.left.is_some() {
+        return job.figures.left;
     }
     let elapsed = now - seconds(job.started?);
     let (done, all) = (job.step as f64, job.steps as f64);

@@ -214,8 +214,7 @@ impl JobsScreen {
             let (row, state) = match self.rows.rows.get(position) {
                 Some(Row::Job { at, inside }) => {
                     let Some(job) = shared.jobs.get(*at) else { continue };
-                    let detail = self.detail().filter(|detail| detail.summary.id == job.id);
-                    (columns.job(job, *inside, self.is_marked(job), detail, shared, theme), job.state)
+                    (columns.job(job, *inside, self.is_marked(job), shared, theme), job.state)
                 }
                 Some(Row::Group(number)) => {
                     let Some(group) = self.rows.groups.get(*number) else { continue };
