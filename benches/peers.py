@@ -3,8 +3,8 @@
 
     python benches/peers.py --base BASE.gguf [PART …] [--quick] [--markdown docs/performance.md]
 
-Parts: train, arrow, llama, mbc, open, screens, growth; all of them without names. Run it with a Python that has
-torch, transformers, peft, scikit-learn, gguf, numpy and safetensors; llama.cpp comes from node-llama-cpp, from the
+Parts: train, arrow, eval, llama, mbc, open, screens, growth; all of them without names. Run it with a Python that has
+torch, transformers, peft, lm-eval, scikit-learn, gguf, numpy and safetensors; llama.cpp comes from node-llama-cpp, from the
 folder that `--llama-node` names. Every measurement is a fresh process, ours and the peer's take turns (A B A B …), and
 numbers are medians over the rounds.
 """
@@ -148,6 +148,45 @@ def arrow(bench):
         tables.append(report.table(header, rows))
         data[experts] = found
     return data, "\n\n".join(tables)
+
+
+def evaluation(bench):
+    items = 20 if bench.options.quick else 200
+    tasks, library = bench.folder / "tasks", bench.folder / "evaluated"
+    report.run([sys.executable, HERE / "peer_lm_eval.py", "tasks", tasks])
+    shutil.copytree(report.ROOT / "library", library, ignore=shutil.ignore_patterns(".lora-tui"))
+    all_experts = sorted(path.parent for path in library.glob("*/adapter_config.json"))
+
+    def ours(task, method):
+        command = [
+            bench.built["lora-tui"], "eval", library, "--base", bench.options.base, "--tasks", tasks / f"{task}.yaml",
+            "--scoring", "lm-eval", "--limit", items, "--fresh", "--json", "--methods", method,
+        ]
+        output, seconds, _ = report.run(command)
+        return {"eval_s": seconds, "score": json.loads(output)["scores"][0][0]["score"]}
+
+    found, rows = {}, []
+    for task in ["es_negation", "sentiment"]:
+        methods = {
+            "base": ("base", "none", []),
+            "own expert": (f"single:{task}", "peft", [library / task]),
+            "Arrow": ("arrow:k=3:temperature=1", "arrow", all_experts),
+        }
+        for name, (method, how, adapters) in methods.items():
+            both = bench.turns({
+                "lm-eval": bench.peer("peer_lm_eval.py", "eval", bench.options.base, tasks, task, items, how, *adapters),
+                "ours": lambda: ours(task, method),
+            })
+            peer, own = both["lm-eval"], both["ours"]
+            found[f"{task}, {name}"] = both
+            rows.append([
+                task, name, f"{100 * peer['score']:.1f}", f"{100 * own['score']:.1f}", peer["load_s"], peer["eval_s"],
+                own["eval_s"], f"{peer['eval_s'] / own['eval_s']:.1f} ×",
+            ])
+    header = [
+        f"{items} items, f32", "method", "lm-eval %", "ours %", "lm-eval, load s", "lm-eval s", "ours, load and all s", "faster by",
+    ]
+    return found, report.table(header, rows)
 
 
 def llama(bench):
@@ -307,6 +346,7 @@ def growing(bench):
 PARTS = {
     "train": (train, 0),
     "arrow": (arrow, 32),
+    "eval": (evaluation, 0),
     "llama": (llama, 32),
     "mbc": (mbc, 256),
     "open": (opening, 1),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Around, Findings, Job, JobContext, Kind, Made, Measure, Next, Use, absolute, real, real_if_there,
+    tasks_title,
 };
 use crate::eval::{
     EvalEvent, EvalProgress, EvalReport, EvalSpec, NamedLibrary, Split, TASKS_HELP, evaluate, mean_text,
@@ -245,7 +246,7 @@ impl Job for EvalSpec {
 
     fn title(&self) -> String {
         let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        format!("{} on {}", name(&self.library), self.tasks.iter().map(name).collect::<Vec<_>>().join(", "))
+        format!("{} on {}", name(&self.library), tasks_title(&self.tasks))
     }
 
     fn prepare(&mut self) -> Result<()> {
@@ -327,6 +328,17 @@ mod tests {
         assert!(job.set("libraries", "mbc").unwrap_err().contains("NAME=PATH"));
         job.set("libraries", "").unwrap();
         assert!(job.get::<EvalSpec>().unwrap().libraries.is_empty());
+    }
+
+    #[test]
+    fn many_tasks_are_a_number_in_the_title() {
+        let of = |tasks: usize| EvalSpec {
+            library: "/data/private".into(),
+            tasks: (0..tasks).map(|task| PathBuf::from(format!("/tasks/t{task}"))).collect(),
+            ..EvalSpec::default()
+        };
+        assert_eq!(of(2).title(), "private on t0, t1");
+        assert_eq!(of(44).title(), "private on 44 tasks");
     }
 
     #[test]

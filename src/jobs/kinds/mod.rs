@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::text::counted;
 use crate::train::Given;
 use crate::{Error, Result};
 
@@ -123,6 +124,16 @@ fn real_if_there(path: &Path) -> PathBuf {
 /// The whole path of what need not be there.
 fn absolute(path: impl AsRef<Path>) -> PathBuf {
     std::path::absolute(&path).unwrap_or_else(|_| path.as_ref().to_path_buf())
+}
+
+/// The folders of up to three tasks by their names, more of them by their number.
+fn tasks_title(tasks: &[PathBuf]) -> String {
+    const NAMED: usize = 3;
+    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match tasks.len() {
+        0..=NAMED => tasks.iter().map(name).collect::<Vec<_>>().join(", "),
+        more => counted(more, "task"),
+    }
 }
 
 /// `library, k = 4`.

@@ -7,7 +7,7 @@ use super::rows::RowsProgress;
 use super::train::{paths_of_training, training};
 use super::{
     AnyJob, Around, Findings, Job, JobContext, Kind, Made, Measure, Next, Use, absolute, make_real, real,
-    real_if_there,
+    real_if_there, tasks_title,
 };
 use crate::Result;
 use crate::eval::EvalSpec;
@@ -42,8 +42,7 @@ impl Job for ManySpec {
     }
 
     fn title(&self) -> String {
-        let names = self.tasks.iter().filter_map(|path| path.file_name());
-        names.map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>().join(", ")
+        tasks_title(&self.tasks)
     }
 
     fn prepare(&mut self) -> Result<()> {
