@@ -43,6 +43,20 @@ pub struct Group {
     pub scores: Vec<Option<Mean>>,
 }
 
+impl Group {
+    /// The name of the group of all tasks.
+    pub const ALL: &'static str = "all";
+    /// The name of the group of tasks that an expert was trained on.
+    pub const SEEN: &'static str = "seen";
+    /// The name of the group of tasks that no expert was trained on.
+    pub const HELD_OUT: &'static str = "held out";
+
+    /// The name of the one of both to which a task belongs.
+    pub fn of_task(is_held_out: bool) -> &'static str {
+        if is_held_out { Self::HELD_OUT } else { Self::SEEN }
+    }
+}
+
 /// How a method differs from the one that all are compared with, on the same items.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Difference {

@@ -40,8 +40,8 @@ fn groups(tasks: &[ReportedTask]) -> Vec<Together> {
                 numbered.filter(|(_, task)| !task.again && task.metric.is_loss() == is_loss && keep(task));
             Together { name: name.into(), is_loss, tasks: numbers.map(|(at, _)| at).collect() }
         };
-        let all = of("all", &|_| true);
-        let parts = [of("seen", &|task| !task.held_out), of("held out", &|task| task.held_out)];
+        let all = of(Group::ALL, &|_| true);
+        let parts = [of(Group::SEEN, &|task| !task.held_out), of(Group::HELD_OUT, &|task| task.held_out)];
         let parts = parts.into_iter().filter(|part| part.tasks.len() < all.tasks.len()).collect::<Vec<_>>();
         let of_family = |family: &&str| of(family, &|task| task.family == *family);
         let families =

@@ -1,7 +1,7 @@
 //! The table of an evaluation for people.
 
 use crate::cli::{Align, Table};
-use crate::eval::{EvalReport, GroupDifference, lines, mean_text};
+use crate::eval::{EvalReport, Group, GroupDifference, lines, mean_text};
 use crate::text::printable;
 
 /// Methods × tasks with standard errors, then means, differences and what is to be known.
@@ -12,7 +12,7 @@ pub(super) fn table(report: &EvalReport) -> String {
     let mut table = Table::new(&columns);
     let some_seen = report.tasks.iter().any(|task| !task.held_out);
     for line in lines(report) {
-        let mark = if line.seen == "held out" && some_seen { " *" } else { "" };
+        let mark = if line.seen == Group::HELD_OUT && some_seen { " *" } else { "" };
         let count = if line.is_mean { String::new() } else { line.count.to_string() };
         let mut cells = vec![format!("{}{mark}", line.name), line.family.to_string(), count];
         cells.extend(line.scores.iter().map(|mean| mean_text(mean.as_ref(), line.is_loss, " ± ")));
@@ -48,7 +48,8 @@ fn differences(report: &EvalReport) -> String {
             |value: f64| if *is_loss { format!("{value:+.3}") } else { format!("{:+.1}", value * 100.0) };
         let [low, high] = difference.interval;
         let group = group.as_deref().unwrap_or_default();
-        let gap = report.oracle_gaps.iter().find(|gap| gap.method == *method && group == "all" && !is_loss);
+        let gap =
+            report.oracle_gaps.iter().find(|gap| gap.method == *method && group == Group::ALL && !is_loss);
         table.row([
             method.clone(),
             if *is_loss { format!("{group}, loss") } else { group.to_string() },

@@ -1,6 +1,6 @@
 //! The lines that every kind of table has: tasks, then means.
 
-use crate::eval::report::EvalReport;
+use crate::eval::report::{EvalReport, Group};
 use crate::eval::statistics::Mean;
 
 /// What stands where a method does not apply.
@@ -32,7 +32,7 @@ pub fn lines(report: &EvalReport) -> Vec<Line<'_>> {
     let tasks = report.tasks.iter().zip(&report.scores).map(|(task, scores)| Line {
         name: task.task.clone(),
         family: &task.family,
-        seen: if task.held_out { "held out" } else { "seen" },
+        seen: Group::of_task(task.held_out),
         metric: task.metric.name,
         count: task.items,
         is_loss: task.metric.is_loss(),
@@ -41,7 +41,11 @@ pub fn lines(report: &EvalReport) -> Vec<Line<'_>> {
     });
     // One task is its own mean.
     let means = report.means.iter().filter(|group| group.tasks > 1).map(|group| Line {
-        name: format!("mean of {} {}", group.tasks, if group.name == "all" { "tasks" } else { &group.name }),
+        name: format!(
+            "mean of {} {}",
+            group.tasks,
+            if group.name == Group::ALL { "tasks" } else { &group.name }
+        ),
         family: "",
         seen: "",
         metric: "",
@@ -64,7 +68,7 @@ pub fn mean_text(mean: Option<&Mean>, is_loss: bool, plus_minus: &str) -> String
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
-    use crate::eval::report::{Group, ReportedTask};
+    use crate::eval::report::ReportedTask;
     use crate::named::Named;
     use crate::scorers::Scorer;
 

@@ -1,13 +1,14 @@
 //! What a figure of a report shows.
 
 use super::cells::lines;
-use crate::eval::report::EvalReport;
+use crate::eval::report::{EvalReport, Group};
 use crate::plot::{DrawnDifference, DrawnScores};
 
 /// Methods × tasks, and the differences over all tasks: shares only, since losses have another scale.
 pub fn drawn(report: &EvalReport) -> DrawnScores {
     let rows: Vec<_> = lines(report).into_iter().filter(|line| !line.is_loss).collect();
-    let of_groups = report.differences.iter().filter(|d| d.group.as_deref() == Some("all") && !d.is_loss);
+    let of_groups =
+        report.differences.iter().filter(|d| d.group.as_deref() == Some(Group::ALL) && !d.is_loss);
     DrawnScores {
         title: format!("Scores, {} split", report.split),
         subtitle: format!(

@@ -1,7 +1,7 @@
 //! A report as a LaTeX table (`tabular`, with booktabs' rules).
 
 use super::cells::{NONE, lines, mean_text};
-use crate::eval::report::EvalReport;
+use crate::eval::report::{EvalReport, Group};
 use crate::text::printable;
 
 /// A text in a cell.
@@ -41,7 +41,7 @@ pub fn latex(report: &EvalReport) -> String {
             }
         });
         let scores: Vec<String> = scores.collect();
-        let held_out = if line.seen == "held out" { " (held out)" } else { "" };
+        let held_out = if line.seen == Group::HELD_OUT { " (held out)" } else { "" };
         let count = if line.is_mean { String::new() } else { line.count.to_string() };
         text.push_str(&format!("{}{held_out} & {count} & {} \\\\\n", cell(&line.name), scores.join(" & ")));
     }

@@ -1,7 +1,7 @@
 //! A report as a Markdown table.
 
 use super::cells::{lines, mean_text};
-use crate::eval::report::EvalReport;
+use crate::eval::report::{EvalReport, Group};
 use crate::text::markdown_cell;
 
 /// The table; scores are in percent with their standard errors, losses in nats.
@@ -11,7 +11,7 @@ pub fn markdown(report: &EvalReport) -> String {
     text.push_str(&format!("|---|---|---:|{}\n", "---:|".repeat(methods.len())));
     for line in lines(report) {
         let emphasis = if line.is_mean { "**" } else { "" };
-        let held_out = if line.seen == "held out" { " (held out)" } else { "" };
+        let held_out = if line.seen == Group::HELD_OUT { " (held out)" } else { "" };
         let count = if line.is_mean { String::new() } else { line.count.to_string() };
         let scores: Vec<String> =
             line.scores.iter().map(|mean| mean_text(mean.as_ref(), line.is_loss, " ± ")).collect();

@@ -209,12 +209,13 @@ fn families_of(laid: &LaidOut) -> BTreeMap<String, usize> {
 /// The tasks whose mean is shown: those held out where there are some; shares before losses.
 fn shown_group(report: Option<&EvalReport>) -> (String, bool) {
     let groups = report.map_or(&[][..], |report| &report.means);
-    for (name, is_loss) in [("held out", false), ("all", false), ("held out", true), ("all", true)] {
+    let wanted = [false, true].map(|is_loss| [(Group::HELD_OUT, is_loss), (Group::ALL, is_loss)]);
+    for (name, is_loss) in wanted.into_iter().flatten() {
         if groups.iter().any(|group| group.name == name && group.is_loss == is_loss) {
             return (name.into(), is_loss);
         }
     }
-    ("all".into(), false)
+    (Group::ALL.into(), false)
 }
 
 /// The first method of the main library that a library of clusters was asked with, too.

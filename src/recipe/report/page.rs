@@ -145,7 +145,7 @@ fn scores(out: &mut String, found: &Found, report: &EvalReport) {
     let groups: Vec<&Group> = report
         .means
         .iter()
-        .filter(|group| matches!(group.name.as_str(), "all" | "seen" | "held out"))
+        .filter(|group| matches!(group.name.as_str(), Group::ALL | Group::SEEN | Group::HELD_OUT))
         .collect();
     if groups.is_empty() {
         return;

@@ -1,6 +1,6 @@
 //! What an evaluation found out, in a sentence.
 
-use crate::eval::{EvalReport, Mean, mean_text};
+use crate::eval::{EvalReport, Group, Mean, mean_text};
 use crate::jobs::JobState;
 use crate::text::{duration, printable};
 use crate::tui::Evaluated;
@@ -53,12 +53,12 @@ pub(super) fn state(evaluated: &Evaluated) -> Option<String> {
 /// Which method is best where it matters most, and by how much.
 pub(super) fn sentence(report: &EvalReport) -> Option<String> {
     let group = |name: &str| report.means.iter().find(|group| group.name == name && !group.is_loss);
-    let group = group("held out").or_else(|| group("all")).or_else(|| report.means.first())?;
+    let group = group(Group::HELD_OUT).or_else(|| group(Group::ALL)).or_else(|| report.means.first())?;
     let is_own = |at: usize| report.methods.get(at).is_some_and(|label| label == "expert");
     let (at, mean) = best(&group.scores, group.is_loss, |at| !is_own(at))?;
     let name = report.methods.get(at)?;
     let score = mean_text(Some(&mean), group.is_loss, " ± ");
-    let held_out = group.name == "held out" || report.tasks.iter().all(|task| task.held_out);
+    let held_out = group.name == Group::HELD_OUT || report.tasks.iter().all(|task| task.held_out);
     let over = match (held_out, group.tasks) {
         (true, 1) => "the held-out task".into(),
         (true, tasks) => format!("{tasks} held-out tasks"),

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::eval::{EvalReport, Mean, mean_text};
+use crate::eval::{EvalReport, Group, Mean, mean_text};
 use crate::text::printable;
 use crate::tui::{Evaluated, text_width};
 
@@ -175,9 +175,9 @@ impl Lines {
             if all.len() > 1 {
                 let line = builder.push(Of::Group, "", &all, &[]);
                 line.name = format!("all {} tasks{loss}", line.tasks.len());
-                line.group = Some("all".into());
+                line.group = Some(Group::ALL.into());
             }
-            let parts = [("seen", of(Some(false))), ("held out", of(Some(true)))];
+            let parts = [(Group::SEEN, of(Some(false))), (Group::HELD_OUT, of(Some(true)))];
             let apart = parts.iter().all(|(_, tasks)| !tasks.is_empty());
             for (name, tasks) in parts.into_iter().filter(|(_, tasks)| !tasks.is_empty()) {
                 if !apart {

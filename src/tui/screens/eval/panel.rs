@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 
 use super::finding::{interval_text, signed};
 use super::lines::{Of, TableLine};
-use crate::eval::{Difference, mean_text};
+use crate::eval::{Difference, Group, mean_text};
 use crate::text::{counted, printable};
 use crate::tui::{Evaluated, Theme, text_width};
 
@@ -96,7 +96,7 @@ impl Panel<'_> {
             Some(size(self.evaluated, line)),
             task.filter(|task| !task.family.is_empty()).map(|task| task.family.clone()),
             task.map(|task| task.metric.name.to_string()),
-            task.map(|task| if task.held_out { "held out" } else { "seen" }.to_string()),
+            task.map(|task| Group::of_task(task.held_out).to_string()),
         ];
         let facts: Vec<String> = facts.into_iter().flatten().collect();
         lines.extend(text_width::flow(&facts, cells).into_iter().map(|text| Line::styled(text, theme.dim())));
