@@ -11,6 +11,9 @@ pub trait Export: Sized + 'static {
     /// Its formats, in the order of lists.
     const FORMATS: &'static [Format<Self>];
 
+    /// Options of its command with which there is no such result: they exclude those that name files.
+    const EXCLUDED_BY: &'static [&'static str] = &[];
+
     /// What its PNG and SVG show.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use crate::export::{Content, Export};
 use crate::outside::atomic_write;
 use crate::plot::Drawing;
 
-/// The files that a result is to be written into.
+/// The files that a result is to be written into. [`Export::EXCLUDED_BY`] excludes them.
 ///
 /// A command that can start a job has these options after those of the job, which exclude them: there is no result yet
 /// when it returns.
@@ -24,11 +24,6 @@ pub struct Files<R> {
 }
 
 impl<R: Export> Files<R> {
-    /// The ids of all these options, for one that excludes them.
-    pub(super) fn ids() -> impl Iterator<Item = &'static str> {
-        R::FORMATS.iter().map(|format| format.flag)
-    }
-
     /// Writes those that were asked for, and says so; whether there were any.
     ///
     /// # Errors
@@ -62,7 +57,9 @@ impl<R: Export> Args for Files<R> {
         let can_be_job = command.get_groups().any(|group| group.get_id() == AS_JOB);
         let option = |flag: &'static str, help: &'static str| {
             let arg = Arg::new(flag).long(flag).value_name("FILE").help(help);
-            let arg = arg.value_parser(clap::value_parser!(PathBuf));
+            let arg = arg
+                .value_parser(clap::value_parser!(PathBuf))
+                .conflicts_with_all(R::EXCLUDED_BY.iter().copied());
             if can_be_job { arg.conflicts_with(AS_JOB) } else { arg }
         };
         command.args(R::FORMATS.iter().map(|format| option(format.flag, format.help)))
@@ -88,14 +85,19 @@ impl<R: Export> FromArgMatches for Files<R> {
 
 #[cfg(test)]
 mod tests {
+    use clap::ArgAction;
+
     use super::*;
     use crate::cli::options::JobArgs;
     use crate::eval::{EvalReport, EvalSpec};
 
     #[test]
-    fn every_format_is_an_option_that_no_job_takes() {
-        let command =
-            || Files::<EvalReport>::augment_args(JobArgs::<EvalSpec>::augment_args(Command::new("eval")));
+    fn every_format_is_an_option_that_needs_a_result() {
+        let command = || {
+            let routing = Arg::new("routing").long("routing").action(ArgAction::SetTrue);
+            let command = JobArgs::<EvalSpec>::augment_args(Command::new("eval").arg(routing));
+            Files::<EvalReport>::augment_args(command)
+        };
         let parse = |words: &[&str]| {
             let matches = command().try_get_matches_from([&["eval", "--tasks", "t"], words].concat())?;
             Files::<EvalReport>::from_arg_matches(&matches)
@@ -104,8 +106,10 @@ mod tests {
             let option = format!("--{}", format.flag);
             let files = parse(&[&option, "x"]).unwrap();
             assert_eq!(files.paths.iter().position(Option::is_some), Some(at));
-            let error = parse(&[&option, "x", "--background"]).unwrap_err().to_string();
-            assert!(error.contains(&option) && error.contains("--background"), "{error}");
+            for other in ["--background", "--routing"] {
+                let error = parse(&[&option, "x", other]).unwrap_err().to_string();
+                assert!(error.contains(&option) && error.contains(other), "{error}");
+            }
         }
         assert!(parse(&["--csv", "a", "--png", "b"]).unwrap().paths.iter().flatten().count() == 2);
     }

@@ -14,11 +14,6 @@ use crate::jobs::kinds::Around;
 use crate::jobs::{AnyJob, evaluate_in_foreground};
 use crate::{Error, Result};
 
-/// The options without use where no answers are scored.
-fn scoring_alone() -> Vec<&'static str> {
-    ["methods", AS_JOB].into_iter().chain(Files::<EvalReport>::ids()).collect()
-}
-
 /// Score methods on tasks, or count who wins the routing
 #[derive(Clone, Debug, clap::Args)]
 pub struct EvalArgs {
@@ -30,7 +25,7 @@ pub struct EvalArgs {
     #[arg(long = "library", id = "others", value_name = "NAME=PATH")]
     pub others: Vec<String>,
     /// Count which expert wins every (prompt token, module) pair instead of scoring answers
-    #[arg(long, conflicts_with_all = scoring_alone())]
+    #[arg(long, conflicts_with_all = ["methods", AS_JOB])]
     pub routing: bool,
     #[command(flatten)]
     pub router: RouterArgs,

@@ -17,6 +17,7 @@ impl Export for EvalReport {
         Format::png("Draw methods × tasks, and the differences with their intervals"),
         Format::svg("The same as SVG"),
     ];
+    const EXCLUDED_BY: &'static [&'static str] = &["routing"];
 
     fn figure(&self) -> Result<Box<dyn Drawing>> {
         Ok(Box::new(scores_figure(&drawn(self))))
