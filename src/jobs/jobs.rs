@@ -84,9 +84,14 @@ fn stamp(path: &Path) -> Stamp {
 }
 
 impl Jobs {
-    /// The jobs of `library`. No job directory is made before a job is started.
+    /// The jobs of `library`. No job directory is made before a job is started. From here on paths are whole: whoever does
+    /// a job may have been started elsewhere.
+    ///
+    /// # Errors
+    /// When no state can be kept for the library.
     pub fn open(library: &Library) -> Result<Self> {
-        let (dir, root) = (library.state_dir()?.join("jobs"), library.root.clone());
+        let whole = |path: PathBuf| std::path::absolute(&path).map_err(|error| Error::io(path, error));
+        let (dir, root) = (whole(library.state_dir()?.join("jobs"))?, whole(library.root.clone())?);
         Ok(Self { dir, library: Some(root), executor: None, share: Share::default(), known: Arc::default() })
     }
 

@@ -140,7 +140,7 @@ fn tuning_and_routing_read_the_same_tasks() {
     let width = config["hidden_size"].as_u64().unwrap() as usize;
     for expert in 0..2 {
         let value = move |i: usize| ((i * (31 + expert)) % 17) as f32 / 17.0 - 0.5;
-        let module = lora("model.layers.0.self_attn.q_proj", 2, (width, width), &value, |i| value(i + 1));
+        let module = lora("model.layers.0.self_attn.q_proj", 2, (width, width), value, |i| value(i + 1));
         write_expert(&place.path().join(format!("expert_{expert}")), &[module], 4.0);
     }
     let run = |command: &str, tasks: &[&str], more: &[&str]| -> Value {

@@ -225,6 +225,39 @@ fn what_the_scheduler_refuses_is_one_line_and_a_job_that_can_be_resumed() {
 }
 
 #[test]
+fn a_library_that_is_named_from_here_is_handed_over_by_its_whole_path() {
+    let fake = Fake::new(1, "");
+    let base = crate::support::models::Fixture::open("llama").base().to_string_lossy().into_owned();
+    let output = fake
+        .place
+        .program(crate::support::BINARY)
+        .current_dir(fake.place.path())
+        .args([
+            "jobs",
+            "the library",
+            "start",
+            "train",
+            "--data",
+            "tasks/t00",
+            "--name",
+            "new",
+            "--base",
+            &base,
+        ])
+        .args(["--executor", "slurm", "--dry-run"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let plan = String::from_utf8_lossy(&output.stdout).into_owned();
+    let plan = plan.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n");
+    let folder = fake.place.path().canonicalize().unwrap().join("the library/.lora-tui/jobs");
+    // As a shell reads it.
+    let whole = folder.to_string_lossy().replace('\'', "'\\''");
+    let (all, of_them) = (plan.matches(".lora-tui/jobs").count(), plan.matches(&*whole).count());
+    assert!(all >= 4 && all == of_them, "{of_them} of {all} are {whole}:\n{plan}");
+}
+
+#[test]
 fn columns_are_read_where_there_is_no_json() {
     let fake = Fake::new(3, "");
     let ids = fake.place.train_each(5, &[]);

@@ -82,6 +82,17 @@ fn jobs_of_other_scripts_and_numbers_that_are_given_again_are_never_taken_for_ou
             "{other:?}: {error}"
         );
     }
+    // A worker may outlive what its controller knew of it: it lives as long as it holds the job's lock, and is asked to stop
+    // by the marker alone, since the number is another job's.
+    let lock = std::fs::File::open(fake.place.job(&ids[1]).join("lock")).unwrap();
+    lock.lock().unwrap();
+    let found = fake.place.look(&ids[1]);
+    assert!(found["place"].as_str().unwrap().contains("77_1, and its worker goes on"), "{found}");
+    fake.calls();
+    fake.place.json(&["cancel", &ids[1]]);
+    assert!(fake.calls().iter().all(|call| !call.starts_with("scancel")));
+    assert!(fake.place.job(&ids[1]).join("cancel").exists());
+    drop(lock);
     // Ours may have another number by now: where it was handed over, its name is found.
     queue(&[job(&name, "RUNNING")]);
     assert_eq!(fake.place.look(&ids[0])["place"], "Slurm job 77_0 on n1");

@@ -24,8 +24,9 @@ use self::submit::{Array, Limits, MANIFEST};
 use super::configuration;
 use super::{Batch, Child, Ending, Executor, Handle, Life, Slots};
 use crate::jobs::files::last_lines;
-use crate::jobs::layout::{CANCEL, EXECUTOR, RESULT, WORKER};
+use crate::jobs::layout::{CANCEL, EXECUTOR, LOCK, RESULT, WORKER};
 use crate::jobs::manifest::Manifest;
+use crate::outside::Lock;
 use crate::signals::Signal;
 use crate::text::counted;
 use crate::{Error, Result};
@@ -280,6 +281,10 @@ impl Executor for Slurm {
                 Life::Waiting(Some("is being handed over to Slurm".into()))
             }
             Answer::Unknown(_) if job.join(CANCEL).exists() => Life::Stopped,
+            Answer::Unknown(_) if outlives(job) => Life::Alive(Some(match &handle.id {
+                Some(id) => format!("Slurm no longer knows job {id}, and its worker goes on"),
+                None => "its worker goes on, and Slurm knows nothing of it".into(),
+            })),
             Answer::Unknown(others) => Life::Gone(Some(match (&handle.id, others) {
                 (Some(id), true) => format!(
                     "Slurm job {id} is no longer in its array: somebody cancelled it before it started, not `jobs cancel`"
@@ -303,6 +308,10 @@ impl Executor for Slurm {
         let mut ids: Vec<(&str, String)> = Vec::new();
         for (job, handle) in jobs {
             let Some((array, index)) = task_of(handle) else { continue };
+            // The number may be somebody else's by now; a worker that outlived its controller sees the marker.
+            if outlives(job) && matches!(self.ask(&[(job, handle)])[..], [Answer::Unknown(_)]) {
+                continue;
+            }
             let manifest = manifests.entry(&handle.token).or_insert_with(|| manifest_of(job, handle));
             // A task that does several jobs ends when all of them are to end; else the worker sees the marker.
             let others = manifest.as_ref().and_then(|manifest| manifest.tasks.get(index as usize));
@@ -440,6 +449,11 @@ fn hint(error: &str) -> String {
         Some((_, what)) => format!("{error}; {what}"),
         None => error.into(),
     }
+}
+
+/// Whether a worker is seen to hold the job's lock, which can be where locks work.
+fn outlives(job: &Path) -> bool {
+    Lock::is_taken(&job.join(LOCK))
 }
 
 /// Whether a job is being handed over, and not for long; or whether the last look at the queue was before that.
