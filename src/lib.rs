@@ -7,6 +7,7 @@
 //! | `cli`, `tui` | one file per command; the screens |
 //! | `recipe` | experiments: a graph of jobs from a recipe, and its report |
 //! | `jobs` | job directories, events, the queue, workers |
+//! | `adapt` | a new task with few examples, out of a library's experts |
 //! | `eval` | methods × tasks, legibility of routing |
 //! | `import` | tasks out of datasets as others keep them |
 //! | `train` | datasets, LoRA training, one expert per cluster |
@@ -48,6 +49,7 @@
 //! # Ok::<(), lora_tui::Error>(())
 //! ```
 
+pub mod adapt;
 pub mod analysis;
 pub mod cancel;
 pub mod catalog;

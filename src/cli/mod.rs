@@ -3,6 +3,7 @@
 //! Exit status: 0 done, 1 failed with one clear line on stderr, 2 wrong usage, 130 interrupted, 143
 //! terminated, 129 where the terminal went away.
 
+mod adapt;
 mod attribute;
 mod calibrate;
 mod cluster;
@@ -102,6 +103,7 @@ enum Command {
     Train(train::TrainArgs),
     TrainMany(train_many::TrainManyArgs),
     TrainClusters(train_clusters::TrainClustersArgs),
+    Adapt(adapt::AdaptArgs),
     Merge(merge::MergeArgs),
     Eval(eval::EvalArgs),
     Tune(tune::TuneArgs),
@@ -178,6 +180,7 @@ fn dispatch(cli: Cli, workbench: Workbench) -> Result<()> {
         Some(Command::Train(args)) => train::run(&args, &output),
         Some(Command::TrainMany(args)) => train_many::run(&args, &output),
         Some(Command::TrainClusters(args)) => train_clusters::run(&args, &output),
+        Some(Command::Adapt(args)) => adapt::run(&args, &output),
         Some(Command::Merge(args)) => merge::run(&args, &output),
         Some(Command::Eval(args)) => eval::run(&args, &output),
         Some(Command::Tune(args)) => tune::run(&args, &output),

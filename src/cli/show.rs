@@ -7,7 +7,7 @@ use super::options::LibraryArgs;
 use super::output::Output;
 use super::table::{Align, Table};
 use crate::analysis::{ExpertProfile, ModuleProfile, profile};
-use crate::library::{Expert, MergeProvenance, Provenance, Skipped, Standing};
+use crate::library::{AdaptedFrom, Expert, MergeProvenance, MergedExpert, Provenance, Skipped, Standing};
 use crate::text::{exact, number, printable};
 use crate::{Error, Result};
 
@@ -90,13 +90,16 @@ fn facts(expert: &Expert, profile: &ExpertProfile) -> String {
     if let Some(provenance) = &expert.provenance
         && let Ok(serde_json::Value::Object(entries)) = serde_json::to_value(provenance)
     {
-        let known = entries.iter().filter(|(key, value)| !value.is_null() && *key != "merge");
+        let own = ["merge", "adapted", "drawn_from"];
+        let known = entries.iter().filter(|(key, value)| !value.is_null() && !own.contains(&key.as_str()));
+        let adapted = provenance.adapted.as_ref();
         let text: Vec<(String, String)> = known
             .map(|(key, value)| match value {
                 serde_json::Value::String(text) => (key.replace('_', " "), text.clone()),
                 other => (key.replace('_', " "), other.to_string()),
             })
             .chain(provenance.merge.as_ref().map(|merge| ("merged from".to_string(), merged(merge))))
+            .chain(adapted.map(|adapted| ("adapted from".to_string(), adapted_from(adapted))))
             .collect();
         return render(lines.into_iter().map(|(k, v)| (k.to_string(), v)).chain(text));
     }
@@ -113,10 +116,23 @@ fn some(names: &[String]) -> String {
 
 /// `0.5 × a + 0.5 × b (ties, density 0.5)`.
 fn merged(merge: &MergeProvenance) -> String {
-    let parts: Vec<String> =
-        merge.experts.iter().map(|e| format!("{} × {}", exact(e.weight), e.name)).collect();
+    let parts = sum(&merge.experts);
     let options: String = merge.options.iter().map(|(id, value)| format!(", {id} {value}")).collect();
-    format!("{} ({}{options})", parts.join(" + "), merge.method)
+    format!("{parts} ({}{options})", merge.method)
+}
+
+/// `0.5 × a + 0.5 × b`.
+fn sum(experts: &[MergedExpert]) -> String {
+    let parts: Vec<String> = experts.iter().map(|e| format!("{} × {}", exact(e.weight), e.name)).collect();
+    parts.join(" + ")
+}
+
+/// `0.5 × a + 0.5 × b (uniform)`.
+fn adapted_from(adapted: &AdaptedFrom) -> String {
+    match adapted.experts.is_empty() {
+        true => adapted.start.clone(),
+        false => format!("{} ({})", sum(&adapted.experts), adapted.start),
+    }
 }
 
 fn render(lines: impl Iterator<Item = (String, String)>) -> String {

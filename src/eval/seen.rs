@@ -43,8 +43,7 @@ impl Acquaintance {
 fn acquaintance(expert: &Expert, task: &AskedTask) -> Option<Acquaintance> {
     let none = Provenance::default();
     let provenance = expert.provenance.as_ref().unwrap_or(&none);
-    let each = provenance.tasks.iter().filter_map(|task| task.dataset_sha256.as_ref());
-    let by_hash = provenance.dataset_sha256.iter().chain(each).filter_map(|hash| {
+    let by_hash = provenance.seen().filter_map(|hash| {
         let asked = task.other_splits.contains(hash).then_some(Acquaintance::Asked);
         asked.or_else(|| task.trained.contains(hash).then_some(Acquaintance::Trained))
     });
@@ -70,7 +69,7 @@ mod tests {
     use crate::eval::Split;
     use crate::eval::shots::Shots;
     use crate::eval::wording::Wording;
-    use crate::library::TaskRecord;
+    use crate::library::{AdaptedFrom, TaskRecord};
     use crate::train::TaskInfo;
 
     fn task(held_out: bool) -> AskedTask {
@@ -113,6 +112,16 @@ mod tests {
         assert_eq!(how(&expert("a+plural", "joint", &[("plural", "x")])), Some(Acquaintance::Named));
         assert_eq!(how(&expert("cheat", "test", &[("plural", "train")])), Some(Acquaintance::Asked));
         assert_eq!(how(&expert("other", "other", &[])), None);
+        let mut some = expert("renamed", "shots", &[]);
+        if let Some(provenance) = &mut some.provenance {
+            provenance.drawn_from.push("train".into());
+        }
+        assert_eq!(how(&some), Some(Acquaintance::Trained));
+        let mut adapted = expert("other", "shots", &[]);
+        if let Some(provenance) = &mut adapted.provenance {
+            provenance.adapted = Some(AdaptedFrom { seen: vec!["test".into()], ..AdaptedFrom::default() });
+        }
+        assert_eq!(how(&adapted), Some(Acquaintance::Asked));
         assert_eq!(how(&Expert::default()), None);
         let silent = |name: &str| Expert { name: name.into(), ..Expert::default() };
         assert_eq!((how(&silent("team/plural")), how(&silent("plurals"))), (Some(Acquaintance::Named), None));

@@ -50,9 +50,29 @@ pub struct Provenance {
     pub tool_version: Option<String>,
     /// What it was merged from.
     pub merge: Option<MergeProvenance>,
+    /// SHA-256 of the training splits that the examples were drawn from, where they are some of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drawn_from: Vec<String>,
+    /// What it was adapted from.
+    pub adapted: Option<AdaptedFrom>,
     /// Each task of a joint expert.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<TaskRecord>,
+}
+
+/// How a training began that adapts a library to a new task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AdaptedFrom {
+    /// The start, as on the command line: `nearest`, `arrow`, …
+    pub start: String,
+    /// Share of ‖ΔW‖² of the merged experts that the rank of the training has kept.
+    pub kept: Option<f64>,
+    /// SHA-256 of what these experts were trained on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<String>,
+    /// The experts that it was made of, each with the mean of its weights over the modules.
+    pub experts: Vec<MergedExpert>,
 }
 
 /// One of several tasks that an expert was trained on.
@@ -102,6 +122,13 @@ pub struct MergedExpert {
 impl Provenance {
     /// Name of the file in an expert's folder.
     pub const FILE: &str = "expert.toml";
+
+    /// SHA-256 of all that it was trained on, also before it was adapted, and of what that was drawn from.
+    pub fn seen(&self) -> impl Iterator<Item = &String> {
+        let each = self.tasks.iter().filter_map(|task| task.dataset_sha256.as_ref());
+        let before = self.adapted.iter().flat_map(|adapted| &adapted.seen);
+        self.dataset_sha256.iter().chain(each).chain(&self.drawn_from).chain(before)
+    }
 
     /// A setting of the training as text, if it is there and one value; untrusted.
     pub fn setting(&self, id: &str) -> Option<String> {

@@ -5,8 +5,10 @@
 //! the small core of their QR factorisations is decomposed. `ties` and `dare` do with the entries of A and
 //! of B what PEFT does under these names.
 
+mod merging;
 mod methods;
 mod options;
+mod parts;
 mod select;
 
 use std::collections::BTreeMap;
@@ -17,21 +19,21 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use self::methods::{Combined, ModulePart, ModuleParts};
+pub use self::merging::{Factors, Merging, Sum, at_one_rank};
+use self::methods::Combined;
 pub use self::methods::{MergeMethod, MethodSpec};
 use self::options::RANK;
 pub use self::options::{MERGE_OPTIONS, MergeOption};
+use self::parts::{checked, padded, parts_at};
 use self::select::{Selected, Selection, select};
 use crate::catalog::Catalog;
 use crate::clock::now_rfc3339;
-use crate::library::{
-    Claim, MergeProvenance, MergedExpert, NewAdapterConfig, NewLora, Provenance, write_adapter,
-};
+use crate::library::{Claim, MergeProvenance, MergedExpert, NewAdapterConfig, Provenance, write_adapter};
 use crate::settings::Setting;
 use crate::{Cancel, Error, Result};
 
 /// Module paths of the network with the experts' (in, out) features there.
-type Modules = BTreeMap<String, (usize, usize)>;
+pub type Modules = BTreeMap<String, (usize, usize)>;
 
 /// What to merge. What was not given of the options that its method has is filled in.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -183,36 +185,9 @@ fn combine_all(
 }
 
 fn one(selection: &Selection<'_>, module: &str, spec: &MergeSpec) -> Result<Combined> {
-    let mut parts = Vec::new();
-    let mut size = None;
-    for Selected { adapter, weight, sha256, .. } in &selection.experts {
-        let Some(found) = adapter.module(module) else { continue };
-        size = Some((found.shape.in_features, found.shape.out_features));
-        parts.push(ModulePart {
-            rank: found.shape.rank,
-            factor: weight * found.shape.scale,
-            a: found.a()?,
-            b: found.b()?,
-            origin: sha256,
-        });
-    }
-    let (inputs, outputs) = size.ok_or_else(|| Error::msg(format!("{module} is gone; try again")))?;
-    let parts = ModuleParts { module, parts, inputs, outputs };
-    let combined = (spec.method.combine)(&parts, spec);
-    // Whose part is the largest, as far as the bounds of its factors show.
-    let largest = |values: &[f32]| values.iter().fold(0.0, |most: f64, v| most.max(f64::from(v.abs())));
-    let finite = combined.a.iter().chain(&combined.b).all(|x| x.is_finite());
-    if finite && largest(&combined.a) * largest(&combined.b) * combined.rank as f64 <= f64::from(f32::MAX) {
-        return Ok(combined);
-    }
-    let bound = |part: &ModulePart| part.factor.abs() * largest(&part.a) * largest(&part.b);
-    let names =
-        selection.experts.iter().filter(|s| s.adapter.module(module).is_some()).map(|s| &s.adapter.name);
-    let worst = names.zip(&parts.parts).max_by(|x, y| bound(x.1).total_cmp(&bound(y.1)));
-    let who = worst.map_or(String::new(), |(name, _)| format!(", those of {name} the most"));
-    Err(Error::msg(format!(
-        "the merged {module} is not finite: the weights are too large, or the scales{who}"
-    )))
+    let weights: Vec<f64> = selection.experts.iter().map(|selected| selected.weight).collect();
+    let parts = parts_at(selection, module, &weights)?;
+    checked(&parts, (spec.method.combine)(&parts, spec), selection)
 }
 
 fn report(
@@ -261,25 +236,6 @@ fn recorded(spec: &MergeSpec) -> Map<String, Value> {
     let settings = spec.method.options.iter().map(|option| &option.setting);
     let value = |setting: &Setting<MergeSpec>| Some((setting.id.to_string(), setting.json(spec)?));
     settings.filter(|setting| setting.recorded).filter_map(value).collect()
-}
-
-/// All modules at one rank: what is missing is zero.
-fn padded(combined: Vec<(String, Combined)>, rank: usize) -> Vec<NewLora> {
-    let pad = |(module, c): (String, Combined)| {
-        let Combined { rank: own, inputs, outputs, mut a, b, .. } = c;
-        a.resize(rank * inputs, 0.0);
-        let b = if own == rank {
-            b
-        } else {
-            let mut wide = vec![0.0; outputs * rank];
-            for (to, from) in wide.chunks_exact_mut(rank).zip(b.chunks_exact(own.max(1))) {
-                to[..own].copy_from_slice(from);
-            }
-            wide
-        };
-        NewLora { module, rank, in_features: inputs, out_features: outputs, a, b }
-    };
-    combined.into_iter().map(pad).collect()
 }
 
 fn provenance(report: &MergeReport, selection: &Selection<'_>) -> Provenance {

@@ -151,6 +151,19 @@ pub fn remove(path: &Path) -> Result<bool> {
     found(path, Place::own(path).and_then(|place| place.remove())).map(|removed| removed.is_some())
 }
 
+/// Removes a folder that the program made, with all that is in it; `false` where there was none. No link is followed.
+///
+/// # Errors
+/// What the file system says; something else than a folder of this name.
+pub fn remove_folder(path: &Path) -> Result<bool> {
+    match path.symlink_metadata() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::io(path, e)),
+        Ok(found) if !found.is_dir() => Err(Error::io(path, io::ErrorKind::NotADirectory.into())),
+        Ok(_) => std::fs::remove_dir_all(path).map(|()| true).map_err(|e| Error::io(path, e)),
+    }
+}
+
 /// Gives what the program made another name, which nothing may have.
 ///
 /// # Errors

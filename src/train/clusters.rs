@@ -310,6 +310,7 @@ pub fn train_clusters(
         .map(|(number, row)| RowTraining {
             number,
             state: work.folder.join(format!("{}.safetensors", row.name)),
+            adapted: None,
             spec: TrainSpec {
                 library: spec.out.clone(),
                 data: row.data.clone(),

@@ -12,6 +12,7 @@ use super::example::Example;
 use super::examples::{read_checked, read_examples};
 use crate::outside::{hex, read_limited};
 use crate::scorers::Scorer;
+use crate::text::counted;
 use crate::{Error, Result};
 
 /// Largest `task.toml` that is read.
@@ -127,6 +128,26 @@ impl Dataset {
         }
         (self.train, self.validation) = (train, validation);
     }
+
+    /// Keeps `count` training examples: the first after a shuffle by `seed`, so that fewer are among more.
+    ///
+    /// # Errors
+    /// Fewer examples than that, or none asked for.
+    pub fn draw(&mut self, count: usize, seed: u64) -> Result<()> {
+        if count == 0 || count > self.train.len() {
+            let all = counted(self.train.len(), "training example");
+            return Err(Error::file(
+                &self.path,
+                format!("has {all}: --shots must be from 1 to that, not {count}"),
+            ));
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        // Another stream than that of examples that are held back.
+        rng.set_stream(1);
+        self.train.shuffle(&mut rng);
+        self.train.truncate(count);
+        Ok(())
+    }
 }
 
 /// `task.toml` of a folder; its name is the id where there is none.
@@ -210,6 +231,25 @@ mod tests {
         assert_eq!(a, b);
         assert_ne!(a.validation, c.validation);
         assert!(a.validation.iter().all(|v| !a.train.contains(v)));
+    }
+
+    #[test]
+    fn shots_are_drawn_by_the_seed_and_fewer_are_among_more() {
+        let example = |i: usize| Example { input: i.to_string(), output: "o".into(), ..Example::default() };
+        let all: Vec<Example> = (0..50).map(example).collect();
+        let draw = |count, seed| {
+            let mut d = Dataset { path: "t".into(), train: all.clone(), ..Dataset::default() };
+            d.draw(count, seed).map(|()| d.train).map_err(|error| error.to_string())
+        };
+        let (few, many) = (draw(4, 1).unwrap(), draw(20, 1).unwrap());
+        assert_eq!((few.len(), &few[..]), (4, &many[..4]));
+        assert_ne!(draw(4, 2).unwrap(), few);
+        assert_eq!(draw(50, 1).unwrap().len(), 50);
+        assert_eq!(
+            draw(51, 1).unwrap_err(),
+            "t: has 50 training examples: --shots must be from 1 to that, not 51"
+        );
+        assert!(draw(0, 1).is_err());
     }
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {

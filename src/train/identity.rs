@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::one::{Adapted, OneOf};
 use super::prepare::{Prepared, Tokens};
 use super::{TRAINING, TrainSpec};
 use crate::library::{Template, content_sha256};
@@ -23,25 +24,28 @@ pub(super) struct Identity {
     data: String,
     /// All examples in tokens, those for validation too.
     tokens: String,
-    /// Content of the adapter that the training starts from, if it was there.
+    /// Content of the adapter that the training starts from, if it was there; or of those whose weights are learned.
     init: Option<String>,
     /// Every setting that decides something, by its field.
     settings: Map<String, Value>,
 }
 
 impl Identity {
-    /// Of `spec` on data that was read and encoded. Reads the base model's files, if they were not read before.
+    /// Of a training on data that was read and encoded. Reads the base model's files, if they were not read before.
     ///
     /// # Errors
     /// A base model that cannot be read.
-    pub(super) fn new(spec: &TrainSpec, prepared: &Prepared, tokens: &Tokens) -> Result<Self> {
+    pub(super) fn new(one: &OneOf, prepared: &Prepared, tokens: &Tokens) -> Result<Self> {
+        let spec = one.spec;
+        let blended =
+            one.adapted.and_then(|adapted| Some(blend_sha256(adapted, adapted.blend.as_ref()?.rate)));
         Ok(Self {
             base: content_sha256(&prepared.base)?,
             template: template_sha256(&prepared.template),
             data: prepared.fingerprint(),
             tokens: tokens.sha256(),
             // What is wrong with it is reported by whoever starts from it.
-            init: spec.init.as_deref().and_then(|path| content_sha256(path).ok()),
+            init: blended.or_else(|| content_sha256(spec.init.as_deref()?).ok()),
             settings: settings(spec)?,
         })
     }
@@ -108,6 +112,15 @@ impl Identity {
         }
         (!changes.is_empty()).then(|| changes.join(" and "))
     }
+}
+
+/// SHA-256 of the experts whose weights are learned, and of how fast.
+fn blend_sha256(adapted: &Adapted, rate: f64) -> String {
+    let mut text = Sha256::new_with_prefix(format!("weights {rate}"));
+    for expert in &adapted.from.experts {
+        text.update(format!(" {} {}", expert.sha256, expert.config_sha256));
+    }
+    hex(&text.finalize())
 }
 
 /// SHA-256 of a template's prompt and end.

@@ -7,6 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
+use super::blend::{Blend, BlendModule};
 use crate::library::{Adapter, NewLora};
 use crate::model::{
     Activations, Decoder, Dropout, LinearHook, LoraFactors, LoraGradients, LoraPart, Ops, spread_bits,
@@ -60,8 +61,8 @@ pub struct LoraTrainer {
 }
 
 /// Initial A of PEFT (Kaiming uniform with a = √5): U(−1/√in, 1/√in). It depends on seed and module path
-/// only, so that all experts of a library start alike and stay comparable.
-fn initial_a(seed: u64, module: &str, rank: usize, in_features: usize) -> Vec<f32> {
+/// only, so that all experts of a library start alike and stay comparable. [rank, in].
+pub fn initial_a(seed: u64, module: &str, rank: usize, in_features: usize) -> Vec<f32> {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
     hash.update(module.as_bytes());
@@ -75,7 +76,7 @@ impl TrainedLora {
     fn stored_b(&self) -> Vec<f32> {
         let mut b = vec![0f32; self.bt.len()];
         for o in 0..self.out_features {
-            let row = self.order.as_ref().map_or(o, |order| order[o] as usize);
+            let row = self.stored_row(o);
             for r in 0..self.rank {
                 b[row * self.rank + r] = self.bt[r * self.out_features + o];
             }
@@ -92,6 +93,24 @@ impl TrainedLora {
             out_features: self.out_features,
             a: self.a.clone(),
             b: self.stored_b(),
+        }
+    }
+}
+
+impl TrainedLora {
+    /// The row of the running layer's output by that of the stored one.
+    fn stored_row(&self, row: usize) -> usize {
+        self.order.as_ref().map_or(row, |order| order[row] as usize)
+    }
+
+    /// Takes B [out, rank] in the stored order of rows; its rows of the transpose begin at `from`.
+    fn take_b(&mut self, b: &[f32], rank: usize, from: usize) {
+        let out = self.out_features;
+        for o in 0..out {
+            let row = self.stored_row(o);
+            for r in 0..rank {
+                self.bt[(from + r) * out + o] = b[row * rank + r];
+            }
         }
     }
 }
@@ -159,6 +178,53 @@ impl LoraTrainer {
         let scale = (alpha / rank as f64) as f32;
         let (ops, dropout) = (Arc::clone(decoder.ops()), dropout as f32);
         Ok(Self { ops, modules, places, scale, dropout, seed, step: None, rows: 0, seen })
+    }
+
+    /// The factors of several experts, stacked: B with each expert's scale, and not weighted yet.
+    ///
+    /// # Errors
+    /// A module that no layer of `decoder` has, or in another size.
+    pub(super) fn stacked(decoder: &Decoder, blend: &Blend, dropout: f64, seed: u64) -> Result<Self> {
+        let (mut modules, mut places) = (Vec::new(), Vec::new());
+        for linear in decoder.linears() {
+            let size = (linear.in_features, linear.out_features);
+            let is_here =
+                |m: &&BlendModule| m.module == linear.module && (m.in_features, m.out_features) == size;
+            let Some(module) = blend.modules.iter().find(is_here) else {
+                places.push(None);
+                continue;
+            };
+            places.push(Some(modules.len()));
+            let rank: usize = module.parts.iter().map(|part| part.rank).sum();
+            let mut stacked = TrainedLora {
+                module: module.module.clone(),
+                file_name: module.file_name.clone(),
+                rank,
+                in_features: size.0,
+                out_features: size.1,
+                a: module.parts.iter().flat_map(|part| part.a.iter().copied()).collect(),
+                bt: vec![0.0; rank * size.1],
+                grad_a: vec![0.0; rank * size.0],
+                grad_bt: vec![0.0; rank * size.1],
+                order: linear.order.clone(),
+            };
+            let mut from = 0;
+            for part in &module.parts {
+                stacked.take_b(&part.b, part.rank, from);
+                from += part.rank;
+            }
+            modules.push(stacked);
+        }
+        if let Some(other) = blend.modules.iter().find(|m| !modules.iter().any(|own| own.module == m.module))
+        {
+            return Err(Error::msg(format!(
+                "{} is no layer of the base model, or one of another size: no weight of it can be learned",
+                other.module
+            )));
+        }
+        let seen = vec![false; modules.len()];
+        let (ops, dropout) = (Arc::clone(decoder.ops()), dropout as f32);
+        Ok(Self { ops, modules, places, scale: 1.0, dropout, seed, step: None, rows: 0, seen })
     }
 
     /// Calls the modules what `adapter`, which is continued, calls them.
@@ -246,15 +312,8 @@ impl LoraTrainer {
                     ),
                 ));
             }
-            let (rank, out) = (module.rank, module.out_features);
             module.a = found.a()?;
-            let b = found.b()?;
-            for o in 0..out {
-                let row = module.order.as_ref().map_or(o, |order| order[o] as usize);
-                for r in 0..rank {
-                    module.bt[r * out + o] = b[row * rank + r];
-                }
-            }
+            module.take_b(&found.b()?, module.rank, 0);
         }
         Ok(())
     }

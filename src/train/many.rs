@@ -158,6 +158,7 @@ fn row_of(spec: &ManySpec, number: usize, row: &TrainRow, states: &Path) -> RowT
     RowTraining {
         number,
         state: states.join(format!("{}.safetensors", row.name)),
+        adapted: None,
         spec: TrainSpec {
             library: spec.library.clone(),
             data: row.data.clone(),

@@ -2,6 +2,8 @@
 
 mod base_loss;
 mod batches;
+mod blend;
+mod blending;
 mod clusters;
 mod dataset;
 mod encode;
@@ -18,6 +20,7 @@ mod lora;
 mod loss;
 mod many;
 mod memory_need;
+mod one;
 mod optimiser;
 mod pass;
 mod prepare;
@@ -33,6 +36,7 @@ mod together;
 mod train;
 mod training;
 
+pub use blend::{Blend, BlendModule, BlendPart};
 pub use clusters::{
     CLUSTERS, ClustersPlan, ClustersReport, ClustersSpec, no_data, plan_clusters, train_clusters,
 };
@@ -45,15 +49,16 @@ pub use forecast::{Amount, amount, forecast};
 pub use gates::{GateSpec, train_gates, train_gates_as};
 pub use given::Given;
 pub use log::check_log;
-pub use lora::{LoraTrainer, is_target};
+pub use lora::{LoraTrainer, initial_a, is_target};
 pub use loss::{Target, cross_entropy};
 pub use many::{MANY, ManyReport, ManySpec, plan_many, train_many};
 pub use memory_need::Forecast;
+pub use one::{Adapted, OneOf};
 pub use optimiser::{AdamW, clip};
-pub use rows::{RowsEvent, TrainRow};
+pub use rows::{RowTraining, RowsEvent, TrainRow, refuse_single, train_rows};
 pub use schedule::Schedule;
 pub use settings::TRAINING;
 pub use sources::{data_of_experts, dataset_places};
 pub use spec::{TrainReport, TrainSpec};
-pub use together::{OneOf, TogetherEvent, train_together};
+pub use together::{TogetherEvent, train_together};
 pub use train::train;

@@ -27,6 +27,8 @@ pub(super) struct Task {
     pub family: Option<String>,
     pub train: Vec<Example>,
     pub validation: Vec<Example>,
+    /// SHA-256 of the examples that those of `train` were drawn from, where they are not all.
+    pub drawn_from: Option<String>,
 }
 
 /// What a training works on.
@@ -162,11 +164,16 @@ fn read(spec: &TrainSpec) -> Result<(Vec<Task>, Option<Vec<Example>>)> {
             data.ensure_validation(spec.seed);
         }
         data.validation.truncate(most);
+        let drawn_from = spec.shots.map(|_| fingerprint(&data.train));
+        if let Some(shots) = spec.shots {
+            data.draw(shots, spec.seed)?;
+        }
         tasks.push(Task {
             id: data.task.id,
             family: data.task.family,
             train: data.train,
             validation: data.validation,
+            drawn_from,
         });
     }
     let given = spec.validation.as_deref().map(read_examples).transpose()?;

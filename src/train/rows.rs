@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::together::{OneOf, TogetherEvent, train_together};
+use super::one::{Adapted, OneOf};
+use super::together::{TogetherEvent, train_together};
 use super::{TRAINING, TrainEvent, TrainReport, TrainSpec};
 use crate::settings::{Field, Kind, Setting, Whole};
 use crate::text::counted;
@@ -52,12 +53,16 @@ pub enum RowsEvent {
 }
 
 /// The training of one row.
-pub(super) struct RowTraining {
+#[derive(Debug)]
+pub struct RowTraining {
     /// Of the row.
     pub number: usize,
+    /// What to train.
     pub spec: TrainSpec,
     /// Where its state is kept.
     pub state: PathBuf,
+    /// What it begins with, where it adapts a library to a new task.
+    pub adapted: Option<Adapted>,
 }
 
 /// How many experts are trained at once, as a setting.
@@ -75,7 +80,7 @@ pub(super) const fn at_once<S>(field: Field<S, Option<usize>>) -> Setting<S> {
 ///
 /// # Errors
 /// A usage error for the first such setting that was changed.
-pub(super) fn refuse_single(training: &TrainSpec) -> Result<()> {
+pub fn refuse_single(training: &TrainSpec) -> Result<()> {
     let default = TrainSpec::default();
     match TRAINING.iter().find(|setting| setting.single && !setting.is_same(training, &default)) {
         Some(setting) => {
@@ -89,7 +94,7 @@ pub(super) fn refuse_single(training: &TrainSpec) -> Result<()> {
 ///
 /// # Errors
 /// A raised `cancel`; trainings that failed, once all others are done.
-pub(super) fn train_rows(
+pub fn train_rows(
     all: &[RowTraining],
     at_once: Option<usize>,
     made: &mut dyn FnMut(usize, TrainReport) -> Option<String>,
@@ -97,7 +102,10 @@ pub(super) fn train_rows(
     cancel: &Cancel,
 ) -> Result<()> {
     cancel.check()?;
-    let each: Vec<OneOf> = all.iter().map(|row| OneOf { spec: &row.spec, state: Some(&row.state) }).collect();
+    let each: Vec<OneOf> = all
+        .iter()
+        .map(|row| OneOf { spec: &row.spec, state: Some(&row.state), adapted: row.adapted.as_ref() })
+        .collect();
     let mut failed: Vec<(usize, Error)> = Vec::new();
     let mut hear = |event| match event {
         TogetherEvent::Training { row, event } => {

@@ -11,21 +11,35 @@ use super::prepare::Prepared;
 use super::{TRAINING, TrainReport, TrainSpec};
 use crate::Result;
 use crate::clock::now_rfc3339;
-use crate::library::{BaseSpec, Manifest, NewAdapterConfig, NewLora, Provenance, file_sha256, write_adapter};
+use crate::library::{
+    AdaptedFrom, BaseSpec, Manifest, NewAdapterConfig, NewLora, Provenance, file_sha256, write_adapter,
+};
+use crate::merge;
 use crate::model::Model;
 
-/// Writes the expert into its folder, which must not exist.
-pub(super) fn save(
-    spec: &TrainSpec,
-    prepared: &Prepared,
-    model: &Model,
-    lora: &LoraTrainer,
-    report: &TrainReport,
-    identity: &Identity,
-) -> Result<()> {
+/// What was trained.
+pub(super) struct Made<'a> {
+    pub spec: &'a TrainSpec,
+    pub prepared: &'a Prepared,
+    pub lora: &'a LoraTrainer,
+    pub identity: &'a Identity,
+    pub adapted: Option<AdaptedFrom>,
+    /// Whether `lora` has the factors of several experts, by the weights that were learned.
+    pub is_blend: bool,
+}
+
+impl Made<'_> {
+    /// Writes the expert into its folder, which must not exist.
+    pub(super) fn save(self, model: &Model, report: &TrainReport) -> Result<()> {
+        save(self, model, report)
+    }
+}
+
+fn save(made: Made<'_>, model: &Model, report: &TrainReport) -> Result<()> {
+    let Made { spec, prepared, lora, identity, adapted, is_blend } = made;
     let (base, revision) = base_name(&spec.library, spec.base.as_deref(), &prepared.base)?;
-    let tensors: Vec<_> = lora.modules.iter().map(|m| m.to_new()).collect();
-    let config = NewAdapterConfig {
+    let mut tensors: Vec<_> = lora.modules.iter().map(|m| m.to_new()).collect();
+    let mut config = NewAdapterConfig {
         revision,
         base: base.clone(),
         r: spec.rank,
@@ -33,10 +47,19 @@ pub(super) fn save(
         dropout: spec.dropout,
         targets: lora.targets(&spec.targets),
     };
+    if is_blend {
+        tensors = merge::at_one_rank(tensors);
+        let rank = tensors.first().map_or(1, |lora| lora.rank);
+        let targets = tensors.iter().map(|lora| lora.module.clone()).collect();
+        config = NewAdapterConfig { r: rank, alpha: rank as f64, dropout: 0.0, targets, ..config };
+    }
     let named = |path: &PathBuf| spec.given.name(path);
     let data: Vec<String> = spec.data.iter().map(|path| named(path).display().to_string()).collect();
     // What is recorded names what was given.
-    let given = TrainSpec { init: spec.init.as_ref().map(named), ..spec.clone() };
+    let mut given = TrainSpec { init: spec.init.as_ref().map(named), ..spec.clone() };
+    if adapted.is_some() {
+        given = TrainSpec { init: None, rank: config.r, alpha: config.alpha, ..given };
+    }
     let examples = prepared.examples().count();
     let provenance = Provenance {
         task: Some(prepared.task()),
@@ -64,6 +87,8 @@ pub(super) fn save(
         created: Some(now_rfc3339()),
         tool_version: Some(env!("CARGO_PKG_VERSION").into()),
         merge: None,
+        drawn_from: prepared.tasks.iter().filter_map(|task| task.drawn_from.clone()).collect(),
+        adapted,
         tasks: report.tasks.clone(),
     };
     write_adapter(&report.path, &tensors, &config, stored_as(&tensors), &provenance)

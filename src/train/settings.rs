@@ -119,6 +119,12 @@ pub static TRAINING: &[Setting<TrainSpec>] = &[
         .form("Seed", "")
         .role(Role::Plan)
         .advanced(),
+    Setting::new("shots", Kind::OptionalWhole(field!(TrainSpec.shots), STEPS))
+        .flag("shots", "Learn from this many examples of each task, drawn by the seed")
+        .value("N")
+        .unset("all")
+        .recorded()
+        .single(),
     Setting::new("init", Kind::Path(field!(TrainSpec.init)))
         .flag("init", "Adapter to start from")
         .value("ADAPTER")

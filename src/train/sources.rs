@@ -187,7 +187,16 @@ fn unchanged(paths: &[PathBuf], provenance: &Provenance) -> Option<bool> {
     }
     let mut held = all;
     held.iter_mut().for_each(|data| data.ensure_validation(provenance.seed.unwrap_or_default()));
-    Some(hash(&held) == *wanted)
+    if hash(&held) == *wanted {
+        return Some(true);
+    }
+    // Or only some of it.
+    let shots = provenance.settings.get("shots").and_then(serde_json::Value::as_u64);
+    let Some(shots) = shots else { return Some(false) };
+    let drawn = held.iter_mut().try_for_each(|data| {
+        data.draw(usize::try_from(shots).unwrap_or(usize::MAX), provenance.seed.unwrap_or_default())
+    });
+    Some(drawn.is_ok() && hash(&held) == *wanted)
 }
 
 fn real(path: &Path) -> PathBuf {

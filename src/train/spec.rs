@@ -20,6 +20,9 @@ pub struct TrainSpec {
     pub data: Vec<PathBuf>,
     /// One plain path component: the new expert's folder below `library`.
     pub name: String,
+    /// Examples of each task to learn from, drawn from its training split by `seed`; `None` means all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shots: Option<usize>,
     /// Rank of the LoRA matrices.
     pub rank: usize,
     /// α; the scale is α/r.
@@ -83,6 +86,7 @@ impl Default for TrainSpec {
             library: PathBuf::from("library"),
             data: Vec::new(),
             name: String::new(),
+            shots: None,
             rank: 4,
             alpha: 8.0,
             dropout: 0.05,

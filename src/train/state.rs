@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::identity::Identity;
-use super::lora::LoraTrainer;
 use super::optimiser::AdamW;
 use crate::library::{NamedTensor, replace_safetensors};
 use crate::outside::{hex, own, read_exact_at};
@@ -56,13 +55,12 @@ struct Header {
     standing: Standing,
 }
 
-/// Names of one parameter tensor and of its moments.
-fn names(lora: &LoraTrainer) -> Vec<[String; 3]> {
-    let of = |module: &str, factor: &str| ["", ".m", ".v"].map(|moment| format!("{module}.{factor}{moment}"));
-    lora.modules.iter().flat_map(|m| [of(&m.module, "lora_A"), of(&m.module, "lora_Bt")]).collect()
+/// Names of a parameter tensor and of its moments.
+fn names(parameter: &str) -> [String; 3] {
+    ["", ".m", ".v"].map(|moment| format!("{parameter}{moment}"))
 }
 
-/// Writes the state, as a whole or not at all.
+/// Writes the state with these parameters by their names, as a whole or not at all.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -70,15 +68,14 @@ pub(super) fn write(
     path: &Path,
     identity: &Identity,
     standing: &Standing,
-    lora: &LoraTrainer,
+    parameters: &[(String, &Vec<f32>)],
     optimiser: &AdamW,
 ) -> Result<()> {
     let header = Header { identity: identity.clone(), standing: standing.clone() };
     let header = serde_json::to_string(&header).map_err(|e| Error::msg(e.to_string()))?;
-    let names = names(lora);
-    let values = lora.modules.iter().flat_map(|m| [&m.a, &m.bt]);
+    let names: Vec<[String; 3]> = parameters.iter().map(|(name, _)| names(name)).collect();
     let mut tensors: Vec<(&str, [usize; 1], &[f32])> = Vec::new();
-    for (([name, ..], values), i) in names.iter().zip(values).zip(0..) {
+    for (i, ([name, ..], (_, values))) in names.iter().zip(parameters).enumerate() {
         tensors.push((name, [values.len()], values));
         if let Some((m, v)) = optimiser.moments().get(i) {
             tensors.push((&names[i][1], [m.len()], m));
@@ -124,21 +121,22 @@ fn notes(file: &File, length: u64) -> Option<HashMap<String, String>> {
     serde_json::from_slice::<Noted>(&text).ok().map(|noted| noted.notes)
 }
 
-/// Reads a state into `lora` and `optimiser`; `None` when there is no file.
+/// Reads a state into `parameters` and `optimiser`; `None` when there is no file.
 ///
 /// # Errors
 /// A file that is no state, is damaged, or belongs to another training: what has changed since is named.
 pub(super) fn read(
     path: &Path,
     identity: &Identity,
-    lora: &mut LoraTrainer,
+    mut parameters: Vec<(String, &mut Vec<f32>)>,
     optimiser: &mut AdamW,
 ) -> Result<Option<Standing>> {
     let bad =
         |problem: String| Error::file(path, format!("{problem}: remove it to train from the beginning"));
     let Some(file) = own::open(path)? else { return Ok(None) };
     let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
-    let most = 12 * lora.parameters() as u64 + MAX_HEADER;
+    let count: usize = parameters.iter().map(|(_, values)| values.len()).sum();
+    let most = 12 * count as u64 + MAX_HEADER;
     let notes = match notes(&file, length) {
         Some(notes) => notes,
         None if length > most => return Err(bad("is not the state of this training".into())),
@@ -175,15 +173,16 @@ pub(super) fn read(
         }
     };
     let mut moments = Vec::new();
-    let mut parameters = Vec::new();
-    let lengths = lora.modules.iter().flat_map(|m| [m.a.len(), m.bt.len()]);
-    for (names, length) in names(lora).iter().zip(lengths) {
-        parameters.push(values(&names[0], length)?);
+    let mut read = Vec::new();
+    let all: Vec<[String; 3]> = parameters.iter().map(|(name, _)| names(name)).collect();
+    for (names, (_, present)) in all.iter().zip(&parameters) {
+        let length = present.len();
+        read.push(values(&names[0], length)?);
         if header.standing.step > 0 {
             moments.push((values(&names[1], length)?, values(&names[2], length)?));
         }
     }
-    let stored = names(lora).into_iter().zip(&parameters).enumerate().flat_map(|(i, (names, values))| {
+    let stored = all.into_iter().zip(&read).enumerate().flat_map(|(i, (names, values))| {
         let [name, m, v] = names;
         let moments = moments.get(i).map(|(first, second)| [(m, first), (v, second)]);
         std::iter::once((name, values)).chain(moments.into_iter().flatten())
@@ -193,11 +192,8 @@ pub(super) fn read(
     if notes.get(CHECKSUM) != Some(&sum) {
         return Err(bad("is damaged (its checksum is another)".into()));
     }
-    let mut parameters = parameters.into_iter();
-    for module in &mut lora.modules {
-        if let (Some(a), Some(bt)) = (parameters.next(), parameters.next()) {
-            (module.a, module.bt) = (a, bt);
-        }
+    for ((_, values), read) in parameters.iter_mut().zip(read) {
+        **values = read;
     }
     optimiser.restore(header.standing.step, moments);
     Ok(Some(header.standing))

@@ -3,24 +3,15 @@
 //! that it would give alone.
 
 use std::ops::Range;
-use std::path::Path;
 use std::time::Instant;
 
 use super::frozen::Frozen;
+use super::one::OneOf;
 use super::pass;
 use super::training::{Opened, Ready, Training};
-use super::{TrainEvent, TrainReport, TrainSpec};
+use super::{TrainEvent, TrainReport};
 use crate::model::keep_freed_memory;
 use crate::{Cancel, Error, Result};
-
-/// One of several trainings.
-#[derive(Clone, Copy, Debug)]
-pub struct OneOf<'a> {
-    /// What to train. Base model, device and precision are the same for all.
-    pub spec: &'a TrainSpec,
-    /// Where its state is kept while it is made, if anywhere.
-    pub state: Option<&'a Path>,
-}
 
 /// What trainings report that run together.
 #[derive(Debug)]
@@ -97,7 +88,7 @@ impl<'a> Crew<'a, '_> {
         let mut report = |event| events(TogetherEvent::Training { row, event });
         // The report of one that was finished before.
         let mut begin = || -> Result<Option<TrainReport>> {
-            let ready = match Ready::open(one.spec, one.state, frozen, &mut report, cancel)? {
+            let ready = match Ready::open(one, frozen, &mut report, cancel)? {
                 Opened::Finished(report) => return Ok(Some(report)),
                 Opened::Ready(ready) => ready,
             };

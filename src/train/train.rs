@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::together::{OneOf, TogetherEvent, train_together};
+use super::one::OneOf;
+use super::together::{TogetherEvent, train_together};
 use super::{TrainEvent, TrainReport, TrainSpec};
 use crate::{Cancel, Error, Result};
 
@@ -26,6 +27,6 @@ pub fn train(
         TogetherEvent::Training { event, .. } => events(event),
         TogetherEvent::Over { outcome, .. } => made = outcome,
     };
-    train_together(&[OneOf { spec, state }], Some(1), &mut hear, cancel)?;
+    train_together(&[OneOf { spec, state, adapted: None }], Some(1), &mut hear, cancel)?;
     made
 }

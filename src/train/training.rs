@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use super::base_loss::{BaseLoss, Sums};
 use super::batches::Batches;
+use super::blending::BlendTrainer;
 use super::dataset::fingerprint;
 use super::encode::Encoded;
 use super::frozen::Frozen;
 use super::identity::Identity;
 use super::log::StepLog;
 use super::lora::LoraTrainer;
+use super::one::{Adapted, OneOf};
 use super::optimiser::{AdamW, clip};
 use super::pass::{Share, evaluate};
 use super::prepare::{Prepared, Tokens};
@@ -18,7 +20,7 @@ use super::state::{self, Standing, Validation};
 use super::{Step, TrainEvent, TrainReport, TrainSpec, save};
 use crate::catalog::Catalog;
 use crate::error::system_reason;
-use crate::library::{Adapter, Claim, Expert, Library, Provenance, TaskRecord, exists};
+use crate::library::{AdaptedFrom, Adapter, Claim, Expert, Library, Provenance, TaskRecord, exists};
 use crate::memory;
 use crate::model::Model;
 use crate::outside::{TEMPORARY, Unfinished, UnfinishedFolder, own};
@@ -40,8 +42,7 @@ pub(super) enum Opened<'a> {
 
 /// A training whose data is read and checked.
 pub(super) struct Ready<'a> {
-    spec: &'a TrainSpec,
-    state: Option<&'a Path>,
+    one: OneOf<'a>,
     claim: Claim,
     prepared: Prepared,
     tokens: Tokens,
@@ -54,12 +55,12 @@ impl<'a> Ready<'a> {
     /// # Errors
     /// Bad specification, data or base model; a name that exists.
     pub(super) fn open(
-        spec: &'a TrainSpec,
-        state: Option<&'a Path>,
+        one: &OneOf<'a>,
         frozen: &mut Option<Frozen>,
         events: &mut dyn FnMut(TrainEvent),
         cancel: &Cancel,
     ) -> Result<Opened<'a>> {
+        let OneOf { spec, state, .. } = *one;
         spec.check()?;
         // With a state, an earlier run may have finished the expert and not lived to report it.
         let claim = match state {
@@ -88,14 +89,14 @@ impl<'a> Ready<'a> {
         if let Some(cuts) = tokens.cuts() {
             events(TrainEvent::Stage(cuts));
         }
-        let identity = Identity::new(spec, &prepared, &tokens)?;
+        let identity = Identity::new(one, &prepared, &tokens)?;
         if let Some(found) = finished {
             let report = take_up(spec, &claim.path, &found, &identity)?;
             events(TrainEvent::Stage("the expert was finished by an earlier run".into()));
             remove_state(state);
             return Ok(Opened::Finished(report));
         }
-        Ok(Opened::Ready(Box::new(Self { spec, state, claim, prepared, tokens, identity })))
+        Ok(Opened::Ready(Box::new(Self { one: *one, claim, prepared, tokens, identity })))
     }
 
     /// Length of each training example.
@@ -114,13 +115,25 @@ impl<'a> Ready<'a> {
         events: &mut dyn FnMut(TrainEvent),
         cancel: &Cancel,
     ) -> Result<Training<'a>> {
-        let Self { spec, state, claim, prepared, tokens, identity } = self;
-        let lora =
-            LoraTrainer::new(&model.decoder, &spec.targets, spec.rank, spec.alpha, spec.dropout, spec.seed)?;
+        let Self { one: OneOf { spec, state, adapted }, claim, prepared, tokens, identity } = self;
+        let decoder = &model.decoder;
+        let (lora, blend) = match adapted.and_then(|adapted| adapted.blend.as_ref()) {
+            Some(blend) => {
+                let mut lora = LoraTrainer::stacked(decoder, blend, spec.dropout, spec.seed)?;
+                let blend = BlendTrainer::new(blend, &lora);
+                blend.apply(&mut lora);
+                (lora, Some(blend))
+            }
+            None => {
+                let TrainSpec { targets, rank, alpha, dropout, seed, .. } = spec;
+                (LoraTrainer::new(decoder, targets, *rank, *alpha, *dropout, *seed)?, None)
+            }
+        };
         let room = reserve(&claim.path, &lora)?;
         let mut training = Training {
             spec,
             state,
+            adapted,
             claim,
             room: Some(room),
             steps: spec.steps(tokens.train.len()),
@@ -128,6 +141,7 @@ impl<'a> Ready<'a> {
             prepared,
             tokens,
             lora,
+            blend,
             optimiser: AdamW::new(spec.weight_decay),
             standing: Standing::default(),
             identity,
@@ -189,6 +203,7 @@ struct Room {
 pub(super) struct Training<'a> {
     spec: &'a TrainSpec,
     state: Option<&'a Path>,
+    adapted: Option<&'a Adapted>,
     claim: Claim,
     room: Option<Room>,
     prepared: Prepared,
@@ -196,6 +211,8 @@ pub(super) struct Training<'a> {
     batches: Batches,
     steps: usize,
     lora: LoraTrainer,
+    /// Where weights of experts are learned, not factors.
+    blend: Option<BlendTrainer>,
     optimiser: AdamW,
     standing: Standing,
     identity: Identity,
@@ -245,13 +262,18 @@ impl Training<'_> {
         events: &mut dyn FnMut(TrainEvent),
         cancel: &Cancel,
     ) -> Result<()> {
-        let init = self.spec.init.as_deref().map(|path| load_init(path, &model.path)).transpose()?;
+        let init = self.spec.init.as_deref().filter(|_| self.blend.is_none());
+        let init = init.map(|path| load_init(path, &model.path)).transpose()?;
         if let Some(init) = &init {
             self.lora.name_as(init);
         }
+        let parameters = parameters_mut(&mut self.lora, self.blend.as_mut());
         if let Some(path) = self.state
-            && let Some(standing) = state::read(path, &self.identity, &mut self.lora, &mut self.optimiser)?
+            && let Some(standing) = state::read(path, &self.identity, parameters, &mut self.optimiser)?
         {
+            if let Some(blend) = &self.blend {
+                blend.apply(&mut self.lora);
+            }
             events(TrainEvent::Stage(format!("continuing after step {} of {}", standing.step, self.steps)));
             self.standing = standing;
             return Ok(());
@@ -365,7 +387,8 @@ impl Training<'_> {
         let loss = within.loss / within.outputs as f64;
         self.run.step = None;
         let step = self.standing.step;
-        let rate = self.spec.learning_rate * self.spec.schedule.factor(step, self.steps, self.spec.warmup);
+        let most = self.blend.as_ref().map_or(self.spec.learning_rate, |blend| blend.rate);
+        let rate = most * self.spec.schedule.factor(step, self.steps, self.spec.warmup);
         self.learn(step, rate)?;
         self.standing.step = step + 1;
         self.standing.train_loss = Some(loss);
@@ -380,6 +403,16 @@ impl Training<'_> {
             && let Some(module) = self.lora.without_gradient().first()
         {
             return Err(Error::msg(format!("no gradient reached {module}")));
+        }
+        if let Some(blend) = &mut self.blend {
+            blend.take_gradients(&self.lora);
+            if let Some(limit) = self.spec.clip {
+                clip(&mut blend.gradients(), limit);
+            }
+            let (mut logits, gradients) = blend.learnable();
+            self.optimiser.step(&mut logits, &gradients, rate)?;
+            blend.apply(&mut self.lora);
+            return Ok(());
         }
         if let Some(limit) = self.spec.clip {
             clip(&mut self.lora.gradients(), limit);
@@ -462,9 +495,29 @@ impl Training<'_> {
         let report = self.report(self.claim.path.clone());
         // From here on the room is the expert's.
         self.room = None;
-        save::save(self.spec, &self.prepared, model, &self.lora, &report, &self.identity)?;
+        let made = save::Made {
+            spec: self.spec,
+            prepared: &self.prepared,
+            lora: &self.lora,
+            identity: &self.identity,
+            adapted: self.adapted.map(|adapted| self.adapted_from(&adapted.from)),
+            is_blend: self.blend.is_some(),
+        };
+        made.save(model, &report)?;
         remove_state(self.state);
         Ok(report)
+    }
+
+    /// What the expert was adapted from, with the weights that were learned.
+    fn adapted_from(&self, from: &AdaptedFrom) -> AdaptedFrom {
+        let mut from = from.clone();
+        if let Some(blend) = &self.blend {
+            from.experts
+                .iter_mut()
+                .zip(blend.mean_weights())
+                .for_each(|(expert, weight)| expert.weight = weight);
+        }
+        from
     }
 
     fn measure(&mut self, model: &Model, cancel: &Cancel) -> Result<Option<f64>> {
@@ -525,8 +578,7 @@ impl Training<'_> {
     /// Saves the state of a training that continues. One that cannot be saved is reported, once, and the next time it
     /// is tried again: the training itself needs no disk.
     fn save(&mut self, path: &Path, events: &mut dyn FnMut(TrainEvent)) {
-        let written = state::write(path, &self.identity, &self.standing, &self.lora, &self.optimiser);
-        let problem = written.err().map(|error| error.to_string());
+        let problem = self.write_state(path).err().map(|error| error.to_string());
         let step = self.standing.step;
         match (&problem, &self.unsaved) {
             (Some(error), before) if before.as_ref() != Some(error) => events(TrainEvent::Stage(format!(
@@ -540,11 +592,15 @@ impl Training<'_> {
         self.unsaved = problem;
     }
 
+    fn write_state(&self, path: &Path) -> Result<()> {
+        let parameters = parameters(&self.lora, self.blend.as_ref());
+        state::write(path, &self.identity, &self.standing, &parameters, &self.optimiser)
+    }
+
     /// Saves the state of a training that ends early, if it is kept at all.
     pub(super) fn keep(&self, events: &mut dyn FnMut(TrainEvent)) {
         let Some(path) = self.state else { return };
-        let saved = state::write(path, &self.identity, &self.standing, &self.lora, &self.optimiser);
-        events(TrainEvent::Stage(match saved {
+        events(TrainEvent::Stage(match self.write_state(path) {
             Ok(()) => format!("saved after step {} of {}", self.standing.step, self.steps),
             Err(error) => format!("the state could not be saved: {error}"),
         }));
@@ -574,6 +630,33 @@ impl Training<'_> {
             tokens_per_second: standing.tokens as f64 / standing.busy.max(1e-9),
             tasks: if prepared.tasks.len() > 1 { tasks.collect() } else { Vec::new() },
         }
+    }
+}
+
+/// What is learned, by name: A and Bᵀ of each module, or its weights' logits.
+fn parameters<'a>(lora: &'a LoraTrainer, blend: Option<&'a BlendTrainer>) -> Vec<(String, &'a Vec<f32>)> {
+    let modules = lora.modules.iter();
+    match blend {
+        Some(blend) => modules.map(|m| format!("{}.weights", m.module)).zip(blend.logits()).collect(),
+        None => modules
+            .flat_map(|m| [(format!("{}.lora_A", m.module), &m.a), (format!("{}.lora_Bt", m.module), &m.bt)])
+            .collect(),
+    }
+}
+
+/// The same, to be changed.
+fn parameters_mut<'a>(
+    lora: &'a mut LoraTrainer,
+    blend: Option<&'a mut BlendTrainer>,
+) -> Vec<(String, &'a mut Vec<f32>)> {
+    let modules = lora.modules.iter_mut();
+    match blend {
+        Some(blend) => modules.map(|m| format!("{}.weights", m.module)).zip(blend.logits_mut()).collect(),
+        None => modules
+            .flat_map(|m| {
+                [(format!("{}.lora_A", m.module), &mut m.a), (format!("{}.lora_Bt", m.module), &mut m.bt)]
+            })
+            .collect(),
     }
 }
 

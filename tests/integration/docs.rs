@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use lora_tui::adapt::{ADAPTATION, starts_table};
 use lora_tui::analysis::Metric;
 use lora_tui::import::{FileKind, Layout, Role, SplitRule, shapes_table};
 use lora_tui::jobs::kinds::KINDS;
@@ -202,8 +203,10 @@ fn generated_tables_are_up_to_date() {
         ("evaluation.md", "methods", lora_tui::eval::reference()),
         ("evaluation.md", "scorers", table_of::<Scorer>("metric")),
         ("evaluation.md", "scorings", table_of::<Scoring>("rules")),
+        ("experiments.md", "adaptation", settings::markdown(ADAPTATION)),
         ("experiments.md", "recipes", lora_tui::recipe::built_in_reference()),
         ("experiments.md", "settings", lora_tui::recipe::reference()),
+        ("experiments.md", "starts", starts_table()),
         ("keys.md", "keys", lora_tui::tui::keys_reference()),
         ("merging.md", "methods", MergeMethod::markdown()),
         ("routing.md", "routers", lora_tui::routing::reference()),

@@ -7,6 +7,9 @@
 /// Fixtures, trainings, jobs and terminals that several modules use.
 mod support;
 
+/// A new task with few examples out of a library: `adapt`.
+#[cfg(unix)]
+mod adapt;
 /// Adapters from all over what PEFT can write: its logits, and its warnings.
 mod adapter_grid;
 /// Similarity, clustering and prototypes against scikit-learn and numpy.

@@ -52,7 +52,7 @@ fn together(
         states.map(|folder| specs.iter().map(|spec| folder.join(format!("{}.state", spec.name))).collect());
     let state = |at: usize| states.as_ref().map(|all| all[at].as_path());
     let all: Vec<OneOf> =
-        specs.iter().enumerate().map(|(at, spec)| OneOf { spec, state: state(at) }).collect();
+        specs.iter().enumerate().map(|(at, spec)| OneOf { spec, state: state(at), adapted: None }).collect();
     let mut made: Vec<Option<Result<TrainReport>>> = specs.iter().map(|_| None).collect();
     let mut events = |event| match event {
         TogetherEvent::Training { row, event } => hear(row, event),

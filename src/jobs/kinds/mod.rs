@@ -2,6 +2,7 @@
 //!
 //! [`KINDS`] is the only list of them. Forms, commands and readers go through it.
 
+mod adapt;
 mod any;
 mod cluster;
 mod eval;
@@ -23,6 +24,7 @@ use crate::text::counted;
 use crate::train::Given;
 use crate::{Error, Result};
 
+pub use adapt::ADAPT;
 pub use any::{AnyJob, AnyReport, report_of};
 pub use cluster::{CLUSTER, ClusterReport, ClusterSpec};
 pub(in crate::jobs) use eval::Heard;
@@ -35,7 +37,7 @@ pub use train_clusters::TRAIN_CLUSTERS;
 pub use train_many::TRAIN_MANY;
 
 /// All kinds, in the order of lists.
-pub static KINDS: &[&Kind] = &[&TRAIN, &TRAIN_MANY, &CLUSTER, &TRAIN_CLUSTERS, &EVAL];
+pub static KINDS: &[&Kind] = &[&TRAIN, &TRAIN_MANY, &CLUSTER, &TRAIN_CLUSTERS, &ADAPT, &EVAL];
 
 /// What is known of a kind without a job of it.
 pub struct Kind {

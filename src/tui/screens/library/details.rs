@@ -6,9 +6,9 @@ use ratatui::text::{Line, Span};
 use super::rows::Row;
 use super::table::status_glyph;
 use crate::analysis::{ExpertProfile, Similarity, cluster_name};
-use crate::library::{Expert, Format, Provenance, kind_order};
+use crate::library::{Expert, Format, MergedExpert, Provenance, kind_order};
 use crate::module_path::ModulePath;
-use crate::text::{brief, counted, exact, loss_text};
+use crate::text::{brief, counted, exact, loss_text, printable};
 use crate::tui::Theme;
 use crate::tui::format::{self, spinner};
 use crate::tui::text_width::{self, width};
@@ -262,7 +262,7 @@ impl Details<'_> {
         let theme = self.theme;
         let loss = |name: &str, value: Option<f64>| value.map(|value| format!("{name} {}", loss_text(value)));
         let speed = p.tokens_per_second.map(|speed| format!("{speed:.0} tokens/s"));
-        let facts: [(&str, Vec<Option<String>>); 9] = [
+        let facts: [(&str, Vec<Option<String>>); 10] = [
             (
                 "loss",
                 vec![
@@ -284,6 +284,7 @@ impl Details<'_> {
                 ],
             ),
             ("init", vec![p.setting("init")]),
+            ("adapted", adapted(p).into_iter().map(Some).collect()),
             ("time", vec![p.seconds.map(format::duration), speed]),
             ("base", vec![p.base.clone()]),
             ("created", vec![p.created.clone()]),
@@ -409,4 +410,17 @@ fn bar(value: Option<f64>, most: f64, theme: &Theme) -> (&'static str, Style) {
 
 fn subscript(n: usize) -> String {
     n.to_string().chars().filter_map(|c| c.to_digit(10)).filter_map(|d| char::from_u32(0x2080 + d)).collect()
+}
+
+/// What an expert was adapted from: the start, and the experts with the largest weights.
+fn adapted(p: &Provenance) -> Vec<String> {
+    const NAMED: usize = 3;
+    let Some(from) = &p.adapted else { return Vec::new() };
+    let mut experts: Vec<&MergedExpert> = from.experts.iter().collect();
+    experts.sort_by(|a, b| b.weight.total_cmp(&a.weight));
+    let more = experts.len().saturating_sub(NAMED);
+    let named = experts.into_iter().take(NAMED);
+    let parts = named.map(|expert| format!("{:.2} × {}", expert.weight, printable(&expert.name)));
+    let more = (more > 0).then(|| format!("{more} more"));
+    std::iter::once(format!("from {}", printable(&from.start))).chain(parts).chain(more).collect()
 }
