@@ -15,6 +15,7 @@ use crate::jobs::kinds::{Around, Findings, Use};
 use crate::jobs::{
     After, AnyJob, JobDetail, JobRow, JobState, JobSummary, Jobs, Point, QueueMove, Started, time_text,
 };
+use crate::library::state_place;
 use crate::text::{counted, number, printable, typed_path};
 use crate::{Error, Result};
 
@@ -145,7 +146,7 @@ impl Chosen {
 pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
     let jobs = Jobs::of_folder(&args.library)?;
     match &args.action {
-        None | Some(JobsAction::Ls) => list(&jobs, output),
+        None | Some(JobsAction::Ls) => list(&args.library, &jobs, output),
         Some(JobsAction::Start { job }) => start(&args.library, &job.0, output),
         Some(JobsAction::Show { id }) => show(&jobs, &jobs.resolve(id)?, output),
         Some(JobsAction::Cancel(chosen)) => {
@@ -179,8 +180,12 @@ pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
     }
 }
 
-fn list(jobs: &Jobs, output: &Output) -> Result<()> {
+fn list(library: &Path, jobs: &Jobs, output: &Output) -> Result<()> {
     let list = jobs.list()?;
+    let place = state_place(library)?;
+    if let Some((others, why)) = place.left_behind(library) {
+        output.note(&format!("those in {} are not listed, since {why}: see `doctor`", others.display()));
+    }
     if output.is_json() {
         return output.document(&json!({ "jobs": list }));
     }

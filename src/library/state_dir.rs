@@ -17,6 +17,16 @@ pub struct StatePlace {
     pub locks: bool,
 }
 
+impl StatePlace {
+    /// Jobs of the library at `root` that lie where they cannot be used from here, and why; `None` where there are none.
+    pub fn left_behind(&self, root: &Path) -> Option<(PathBuf, &str)> {
+        let inside = root.join(own::STATE_DIR);
+        let jobs = inside.join("jobs");
+        let has_some = || fs::read_dir(&jobs).is_ok_and(|mut entries| entries.next().is_some());
+        (self.folder != inside && has_some()).then_some((jobs, self.why.as_deref()?))
+    }
+}
+
 /// Where derived data and jobs of the library at `root` live: `.lora-tui` in the library, or a folder of its own under
 /// the user's state directory where that cannot be used: when it cannot be written, when it is a link, which may lead
 /// anywhere, or when its storage cannot lock files and the other can. Created when missing; nothing else of the library is

@@ -174,4 +174,15 @@ fn where_only_the_library_cannot_be_locked_its_jobs_are_with_the_user() {
     let (problem, says) = place.doctor(libc::ENOLCK, &root, "writing").unwrap();
     let home = place.dir.path().join("home").display().to_string();
     assert!(!problem && says.contains(&home) && says.contains("cannot lock files"), "{says}");
+    // What was begun where locks work is not forgotten.
+    let listed = || stderr(&place.run(libc::ENOLCK, &root, &["jobs", library]));
+    assert_eq!(listed(), "");
+    let elsewhere = Path::new("/no/such/place");
+    let output = place.run(libc::ENOLCK, elsewhere, &["jobs", library, "start", "cluster", "--k", "1"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let told = listed();
+    assert!(
+        told.contains(".lora-tui/jobs are not listed, since the library's storage cannot lock"),
+        "{told}"
+    );
 }
