@@ -255,15 +255,26 @@ impl Jobs {
             None => self.executor_at(&path)?.0,
         };
         executor.check()?;
+        // The lock says nothing of a job that another machine does: whoever had it a moment ago may have handed it over.
+        let open = |path: &Path| !path.join(RESULT).exists();
+        let somebody_did = || Error::msg(format!("job {id} was resumed by somebody else a moment ago"));
+        let (before, known) = self.executor_at(&path)?;
+        if !before.locks()
+            && open(&path)
+            && matches!(before.look(&path, &known), Life::Alive(_) | Life::Waiting(_))
+        {
+            return Err(somebody_did());
+        }
         let reopen = if executor.locks() { JobDir::reopen } else { JobDir::reopen_anywhere };
         let mut dir = reopen(path)?;
-        // The lock says nothing of a job that another machine does: whoever had it a moment ago may have handed it over.
         let (before, handle) = self.executor_at(dir.path())?;
-        if !before.locks()
-            && !dir.path().join(RESULT).exists()
-            && matches!(before.look(dir.path(), &handle), Life::Alive(_) | Life::Waiting(_))
-        {
-            return Err(Error::msg(format!("job {id} was resumed by somebody else a moment ago")));
+        if !before.locks() && open(dir.path()) {
+            match before.look(dir.path(), &handle) {
+                Life::Waiting(_) => return Err(somebody_did()),
+                // The lock that shows a worker may be this one's own.
+                Life::Alive(_) if handle != known => return Err(somebody_did()),
+                Life::Alive(_) | Life::Stopped | Life::Gone(_) => {}
+            }
         }
         // Somebody else may have done the same a moment ago.
         if JobResult::read(dir.path()).is_some_and(|end| end.state == JobState::Finished) {
