@@ -67,7 +67,7 @@ impl<'a, 'e> Bench<'a, 'e> {
     /// With the experts of `catalog`, on the model at `base`.
     ///
     /// # Errors
-    /// A library without experts; experts that cannot be merged.
+    /// Experts that cannot be merged, or do not fit the model.
     pub fn open(
         catalog: &'a Catalog,
         base: &Path,
@@ -76,10 +76,6 @@ impl<'a, 'e> Bench<'a, 'e> {
         cancel: &'e Cancel,
     ) -> Result<Self> {
         let names: Vec<String> = catalog.experts.iter().map(|expert| expert.name.clone()).collect();
-        if names.is_empty() {
-            let problem = "has no expert that can be adapted: train one, or begin with --from scratch";
-            return Err(Error::file(&catalog.root, problem));
-        }
         let merging = Merging::open(catalog, &names).map_err(|error| match error {
             Error::Cancelled => error,
             error => Error::msg(format!("{error} (--experts names those to adapt)")),
@@ -102,7 +98,7 @@ impl<'a, 'e> Bench<'a, 'e> {
         if self.session.is_none() {
             let training = &self.spec.training;
             let options = LoadOptions { device: training.device.clone(), precision: training.precision };
-            let mut stage = |text: &str| (self.stage)(text.to_string());
+            let mut stage = stages(self.stage);
             let mut session =
                 Session::open_unrouted(self.catalog, &self.base, &options, &mut stage, self.cancel)?;
             session.learn_from(own_source(self.catalog, None));
@@ -180,6 +176,18 @@ impl<'a, 'e> Bench<'a, 'e> {
         }
         sums.iter_mut().flatten().for_each(|sum| *sum /= tokens.max(1) as f64);
         Ok(sums)
+    }
+}
+
+/// Says what is loaded once, and not how far that is: each block of the model would be a line.
+pub(super) fn stages(stage: &dyn Fn(String)) -> impl FnMut(&str) {
+    let mut last = String::new();
+    move |text| {
+        let what = text.split_once(": ").map_or(text, |(what, _)| what);
+        if what != last {
+            last = what.to_string();
+            stage(what.to_string());
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use candle_core::DType;
 use sha2::{Digest, Sha256};
 
 use super::beginning::{Beginning, beginning, blend};
-use super::bench::{Bench, open_library};
+use super::bench::{Bench, open_library, stages};
 use super::curve::Asked;
 use super::report::{AdaptReport, AdaptRow, Part, Scores, Untrained};
 use super::spec::AdaptSpec;
@@ -78,6 +78,13 @@ pub fn adapt(
     let (data, pairs) = pairs(spec)?;
     let asked = if is_kept { None } else { Some(Asked::open(spec, &spec.library)?) };
     let (catalog, skipped) = open_library(spec)?;
+    if catalog.experts.is_empty() && pairs.iter().any(|pair| pair.chosen.start.uses_experts) {
+        let problem = match skipped.first() {
+            Some(skipped) => format!("has no expert that can be adapted; {skipped}"),
+            None => "has no expert that can be adapted: train one, or begin with --from scratch".into(),
+        };
+        return Err(Error::file(&catalog.root, problem));
+    }
     let work = Work::open(&own_place)?;
     if let Some(report) = work.report() {
         return Ok(report);
@@ -211,7 +218,7 @@ impl Job<'_> {
                 Some(bench) => untrained(bench, pairs, asked, cancel)?,
                 None => {
                     let options = options(spec);
-                    let mut hear = |text: &str| stage(text.to_string());
+                    let mut hear = stages(&stage);
                     let session = Session::open_unrouted(catalog, &base, &options, &mut hear, cancel)?;
                     let methods = [BASE.to_string()];
                     ask(asked, (catalog, &session), &methods, &stage, cancel)?
@@ -304,10 +311,10 @@ impl Job<'_> {
     fn compare(&mut self, pairs: &[Pair], asked: &Asked, report: &mut AdaptReport) -> Result<()> {
         let (base, path) = (self.base()?, self.library()?);
         let catalog = Catalog::open(&path, Some(&base))?;
-        let events = &mut *self.events;
-        let mut stage = |text: String| events(RowsEvent::Stage(text));
+        let events = RefCell::new(&mut *self.events);
+        let stage = |text: String| (events.borrow_mut())(RowsEvent::Stage(text));
         let options = options(self.spec);
-        let mut hear = |text: &str| stage(text.to_string());
+        let mut hear = stages(&stage);
         let session = Session::open_unrouted(&catalog, &base, &options, &mut hear, self.cancel)?;
         let single = |name: &str| Method::Routed(RouterConfig::single(name));
         let mut methods: Vec<Method> = Vec::new();
@@ -317,7 +324,7 @@ impl Job<'_> {
                 methods.push(single(&format!("{}-start", pair.name)));
             }
         }
-        let scores = asked.scores((&catalog, &session), &methods, &mut stage, self.cancel)?;
+        let scores = asked.scores((&catalog, &session), &methods, &mut |text| stage(text), self.cancel)?;
         let mut scores = scores.into_iter();
         let known = |untrained: &[Untrained], method: &str| {
             untrained.iter().find(|one| one.method == method).map_or(Scores::default(), |one| one.scores)

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::train::TrainSpec;
 
-/// What training begins with where nothing is said; docs/experiments.md says from which measurement.
+/// What training begins with where nothing is said; docs/experiments.md says why.
 const DEFAULT: &str = "nearest";
 
 /// Learning rate of weights, where none is given: they are few, and a small change of one says little.

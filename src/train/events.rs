@@ -14,7 +14,7 @@ pub struct Step {
     pub steps: usize,
     /// Training loss of this step.
     pub loss: Option<f64>,
-    /// With each epoch's last step and the last one.
+    /// With the last step, and with that of each epoch, unless more is to be validated than was learned since.
     pub validation_loss: Option<f64>,
     /// Of this step.
     pub learning_rate: Option<f64>,

@@ -15,6 +15,7 @@ mod frozen;
 mod gates;
 mod given;
 mod identity;
+mod learned;
 mod log;
 mod lora;
 mod loss;

@@ -5,22 +5,22 @@ use std::time::{Duration, Instant};
 
 use super::base_loss::{BaseLoss, Sums};
 use super::batches::Batches;
-use super::blending::BlendTrainer;
 use super::dataset::fingerprint;
 use super::encode::Encoded;
 use super::frozen::Frozen;
 use super::identity::Identity;
+use super::learned::Learned;
 use super::log::StepLog;
 use super::lora::LoraTrainer;
 use super::one::{Adapted, OneOf};
-use super::optimiser::{AdamW, clip};
+use super::optimiser::AdamW;
 use super::pass::{Share, evaluate};
 use super::prepare::{Prepared, Tokens};
 use super::state::{self, Standing, Validation};
 use super::{Step, TrainEvent, TrainReport, TrainSpec, save};
 use crate::catalog::Catalog;
 use crate::error::system_reason;
-use crate::library::{AdaptedFrom, Adapter, Claim, Expert, Library, Provenance, TaskRecord, exists};
+use crate::library::{Adapter, Claim, Expert, Library, Provenance, TaskRecord, exists};
 use crate::memory;
 use crate::model::Model;
 use crate::outside::{TEMPORARY, Unfinished, UnfinishedFolder, own};
@@ -116,20 +116,8 @@ impl<'a> Ready<'a> {
         cancel: &Cancel,
     ) -> Result<Training<'a>> {
         let Self { one: OneOf { spec, state, adapted }, claim, prepared, tokens, identity } = self;
-        let decoder = &model.decoder;
-        let (lora, blend) = match adapted.and_then(|adapted| adapted.blend.as_ref()) {
-            Some(blend) => {
-                let mut lora = LoraTrainer::stacked(decoder, blend, spec.dropout, spec.seed)?;
-                let blend = BlendTrainer::new(blend, &lora);
-                blend.apply(&mut lora);
-                (lora, Some(blend))
-            }
-            None => {
-                let TrainSpec { targets, rank, alpha, dropout, seed, .. } = spec;
-                (LoraTrainer::new(decoder, targets, *rank, *alpha, *dropout, *seed)?, None)
-            }
-        };
-        let room = reserve(&claim.path, &lora)?;
+        let learned = Learned::begin(&model.decoder, spec, adapted)?;
+        let room = reserve(&claim.path, &learned.lora)?;
         let mut training = Training {
             spec,
             state,
@@ -140,8 +128,7 @@ impl<'a> Ready<'a> {
             batches: Batches::new(spec, tokens.tasks.clone(), tokens.lengths()),
             prepared,
             tokens,
-            lora,
-            blend,
+            learned,
             optimiser: AdamW::new(spec.weight_decay),
             standing: Standing::default(),
             identity,
@@ -210,9 +197,7 @@ pub(super) struct Training<'a> {
     tokens: Tokens,
     batches: Batches,
     steps: usize,
-    lora: LoraTrainer,
-    /// Where weights of experts are learned, not factors.
-    blend: Option<BlendTrainer>,
+    learned: Learned,
     optimiser: AdamW,
     standing: Standing,
     identity: Identity,
@@ -262,18 +247,16 @@ impl Training<'_> {
         events: &mut dyn FnMut(TrainEvent),
         cancel: &Cancel,
     ) -> Result<()> {
-        let init = self.spec.init.as_deref().filter(|_| self.blend.is_none());
+        let init = self.spec.init.as_deref().filter(|_| !self.learned.is_blend());
         let init = init.map(|path| load_init(path, &model.path)).transpose()?;
         if let Some(init) = &init {
-            self.lora.name_as(init);
+            self.learned.lora.name_as(init);
         }
-        let parameters = parameters_mut(&mut self.lora, self.blend.as_mut());
         if let Some(path) = self.state
-            && let Some(standing) = state::read(path, &self.identity, parameters, &mut self.optimiser)?
+            && let Some(standing) =
+                state::read(path, &self.identity, self.learned.parameters_mut(), &mut self.optimiser)?
         {
-            if let Some(blend) = &self.blend {
-                blend.apply(&mut self.lora);
-            }
+            self.learned.restored();
             events(TrainEvent::Stage(format!("continuing after step {} of {}", standing.step, self.steps)));
             self.standing = standing;
             return Ok(());
@@ -281,7 +264,7 @@ impl Training<'_> {
         self.standing.base = self.base_loss(model, events, cancel)?;
         self.standing.validation = self.standing.base.clone();
         if let Some(init) = &init {
-            self.lora.start_from(init)?;
+            self.learned.lora.start_from(init)?;
         }
         events(TrainEvent::Stage(format!("training {}", counted(self.steps, "step"))));
         Ok(())
@@ -349,7 +332,7 @@ impl Training<'_> {
     /// Its next batch, as a share of a pass.
     pub(super) fn share(&mut self) -> Share<'_> {
         let step = self.standing.step as u64;
-        let Self { run, batches, tokens, standing, spec, lora, .. } = self;
+        let Self { run, batches, tokens, standing, spec, learned: Learned { lora, .. }, .. } = self;
         let batch: Vec<&Encoded> = Self::batch(&mut run.step, batches, tokens, standing, spec)
             .iter()
             .map(|&example| &tokens.train[example])
@@ -378,7 +361,7 @@ impl Training<'_> {
         let Some(within) = &mut self.run.step else { return Ok(()) };
         within.loss += loss;
         within.done = (within.done + self.spec.batch).min(within.examples.len());
-        self.lora.next_batch(rows);
+        self.learned.lora.next_batch(rows);
         self.standing.tokens += rows;
         self.standing.busy += seconds;
         if within.done < within.examples.len() {
@@ -387,8 +370,8 @@ impl Training<'_> {
         let loss = within.loss / within.outputs as f64;
         self.run.step = None;
         let step = self.standing.step;
-        let most = self.blend.as_ref().map_or(self.spec.learning_rate, |blend| blend.rate);
-        let rate = most * self.spec.schedule.factor(step, self.steps, self.spec.warmup);
+        let rate =
+            self.learned.rate(self.spec) * self.spec.schedule.factor(step, self.steps, self.spec.warmup);
         self.learn(step, rate)?;
         self.standing.step = step + 1;
         self.standing.train_loss = Some(loss);
@@ -400,29 +383,11 @@ impl Training<'_> {
     /// A step of the optimiser.
     fn learn(&mut self, step: usize, rate: f64) -> Result<()> {
         if step == self.run.first
-            && let Some(module) = self.lora.without_gradient().first()
+            && let Some(module) = self.learned.lora.without_gradient().first()
         {
             return Err(Error::msg(format!("no gradient reached {module}")));
         }
-        if let Some(blend) = &mut self.blend {
-            blend.take_gradients(&self.lora);
-            if let Some(limit) = self.spec.clip {
-                clip(&mut blend.gradients(), limit);
-            }
-            let (mut logits, gradients) = blend.learnable();
-            self.optimiser.step(&mut logits, &gradients, rate)?;
-            blend.apply(&mut self.lora);
-            return Ok(());
-        }
-        if let Some(limit) = self.spec.clip {
-            clip(&mut self.lora.gradients(), limit);
-        }
-        let (mut parameters, mut gradients) = (Vec::new(), Vec::new());
-        for m in &mut self.lora.modules {
-            parameters.extend([&mut m.a, &mut m.bt]);
-            gradients.extend([m.grad_a.as_slice(), m.grad_bt.as_slice()]);
-        }
-        self.optimiser.step(&mut parameters, &gradients, rate)
+        self.learned.learn(&mut self.optimiser, self.spec.clip, rate)
     }
 
     /// Reports a step, and saves the state where that is due.
@@ -434,7 +399,8 @@ impl Training<'_> {
         events: &mut dyn FnMut(TrainEvent),
         cancel: &Cancel,
     ) -> Result<()> {
-        let due = step + 1 == self.steps || (step + 1).is_multiple_of(self.batches.per_epoch());
+        let is_epoch = (step + 1).is_multiple_of(self.batches.per_epoch());
+        let due = step + 1 == self.steps || is_epoch && self.has_learned_enough(step + 1);
         let measured = if due { self.measure(model, cancel) } else { Ok(None) };
         // A finished step is reported, also when the look at the validation set was interrupted.
         let validation_loss = measured.as_ref().ok().copied().flatten();
@@ -477,6 +443,13 @@ impl Training<'_> {
         Ok(())
     }
 
+    /// Whether, after so many steps, as many examples went through since the last look at the validation set as it has:
+    /// of few examples, each step is an epoch.
+    fn has_learned_enough(&self, steps: usize) -> bool {
+        let learned = steps.saturating_sub(self.standing.validated_at).saturating_mul(self.spec.step_size());
+        learned >= self.tokens.validation.iter().map(Vec::len).sum()
+    }
+
     /// Writes the expert, after the last step.
     ///
     /// # Errors
@@ -498,26 +471,14 @@ impl Training<'_> {
         let made = save::Made {
             spec: self.spec,
             prepared: &self.prepared,
-            lora: &self.lora,
+            lora: &self.learned.lora,
             identity: &self.identity,
-            adapted: self.adapted.map(|adapted| self.adapted_from(&adapted.from)),
-            is_blend: self.blend.is_some(),
+            adapted: self.adapted.map(|adapted| self.learned.adapted_from(&adapted.from)),
+            is_blend: self.learned.is_blend(),
         };
         made.save(model, &report)?;
         remove_state(self.state);
         Ok(report)
-    }
-
-    /// What the expert was adapted from, with the weights that were learned.
-    fn adapted_from(&self, from: &AdaptedFrom) -> AdaptedFrom {
-        let mut from = from.clone();
-        if let Some(blend) = &self.blend {
-            from.experts
-                .iter_mut()
-                .zip(blend.mean_weights())
-                .for_each(|(expert, weight)| expert.weight = weight);
-        }
-        from
     }
 
     fn measure(&mut self, model: &Model, cancel: &Cancel) -> Result<Option<f64>> {
@@ -569,7 +530,7 @@ impl Training<'_> {
         let (mut sets, mut before) = (Vec::new(), 0);
         for set in &self.tokens.validation {
             let mut progress = |done: usize| progress(before + done);
-            sets.push(evaluate(model, &mut self.lora, set, &mut progress, cancel)?);
+            sets.push(evaluate(model, &mut self.learned.lora, set, &mut progress, cancel)?);
             before += set.len();
         }
         Ok(sets)
@@ -593,7 +554,7 @@ impl Training<'_> {
     }
 
     fn write_state(&self, path: &Path) -> Result<()> {
-        let parameters = parameters(&self.lora, self.blend.as_ref());
+        let parameters = self.learned.parameters();
         state::write(path, &self.identity, &self.standing, &parameters, &self.optimiser)
     }
 
@@ -630,33 +591,6 @@ impl Training<'_> {
             tokens_per_second: standing.tokens as f64 / standing.busy.max(1e-9),
             tasks: if prepared.tasks.len() > 1 { tasks.collect() } else { Vec::new() },
         }
-    }
-}
-
-/// What is learned, by name: A and Bᵀ of each module, or its weights' logits.
-fn parameters<'a>(lora: &'a LoraTrainer, blend: Option<&'a BlendTrainer>) -> Vec<(String, &'a Vec<f32>)> {
-    let modules = lora.modules.iter();
-    match blend {
-        Some(blend) => modules.map(|m| format!("{}.weights", m.module)).zip(blend.logits()).collect(),
-        None => modules
-            .flat_map(|m| [(format!("{}.lora_A", m.module), &m.a), (format!("{}.lora_Bt", m.module), &m.bt)])
-            .collect(),
-    }
-}
-
-/// The same, to be changed.
-fn parameters_mut<'a>(
-    lora: &'a mut LoraTrainer,
-    blend: Option<&'a mut BlendTrainer>,
-) -> Vec<(String, &'a mut Vec<f32>)> {
-    let modules = lora.modules.iter_mut();
-    match blend {
-        Some(blend) => modules.map(|m| format!("{}.weights", m.module)).zip(blend.logits_mut()).collect(),
-        None => modules
-            .flat_map(|m| {
-                [(format!("{}.lora_A", m.module), &mut m.a), (format!("{}.lora_Bt", m.module), &mut m.bt)]
-            })
-            .collect(),
     }
 }
 

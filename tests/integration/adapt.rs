@@ -350,6 +350,17 @@ fn what_cannot_be_adapted_is_refused_in_one_line() {
     }
     let (_, last, _) = refused(empty.path(), &task, &["--name", "x", "--from", "nearest"]);
     assert!(last.contains("has no expert that can be adapted"), "{last}");
+    let other = Fixture::open("gpt_neox");
+    let (_, last, text) = {
+        let mut command = command(&other, library.path(), &task);
+        let output = run(command.args(["--name", "x", "--from", "uniform"]));
+        (
+            output.status.code(),
+            stderr(&output).lines().last().unwrap_or_default().to_string(),
+            stderr(&output),
+        )
+    };
+    assert!(last.contains("has no expert that can be adapted; copy: "), "{text}");
     // From scratch, it takes none.
     assert!(
         run(command(&f, empty.path(), &task).args(["--name", "x", "--from", "scratch"])).status.success()
