@@ -97,18 +97,6 @@ impl RouterConfig {
         (self.router, self.argument) = (router, argument);
     }
 
-    /// Arrow as the paper has it, with the same k and temperature over the same experts; `None` where it is that.
-    pub fn plain(&self) -> Option<Self> {
-        let mut values = SettingValues::default();
-        for setting in [&TOP_K, &TEMPERATURE] {
-            if let Some(value) = self.values.given(setting) {
-                values.set(setting, value);
-            }
-        }
-        let arrow = Self { router: &ROUTERS[0], argument: String::new(), values, ..self.clone() };
-        (arrow != *self).then_some(arrow)
-    }
-
     /// Whether every token and module has weights of its own.
     pub fn is_routed(&self) -> bool {
         self.router.scope == Scope::Token
@@ -412,15 +400,6 @@ mod tests {
         assert!(
             text(&manifest, true).unwrap_err().to_string().starts_with("library.toml: [router] default:")
         );
-    }
-
-    #[test]
-    fn plain_arrow_is_what_is_left_without_other_settings() {
-        let of = |text: &str| text.parse::<RouterConfig>().unwrap();
-        let prior = of("arrow:k=5:temperature=0.3:calibrated:prior=8");
-        assert_eq!(prior.plain().unwrap().to_string(), "arrow:k=5:temperature=0.3");
-        assert_eq!(of("vote:calibrated").plain().unwrap().to_string(), "arrow");
-        assert_eq!(of("arrow:k=2").plain(), None);
     }
 
     /// Any value of a setting's range.

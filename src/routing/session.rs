@@ -87,10 +87,16 @@ fn prepare(
 }
 
 /// The experts of `library` that fit the decoder.
-fn load_experts(library: &Library, decoder: &Decoder, cancel: &Cancel) -> Result<Arc<ExpertSet>> {
+/// `progress` gets (experts done, experts in all).
+fn load_experts(
+    library: &Library,
+    decoder: &Decoder,
+    progress: &mut dyn FnMut(usize, usize),
+    cancel: &Cancel,
+) -> Result<Arc<ExpertSet>> {
     let usable: Vec<&Expert> = library.usable().collect();
     let cache = PrototypeCache::of(library);
-    let mut set = ExpertSet::load(&usable, decoder, &cache, &mut |_, _| {}, cancel)?;
+    let mut set = ExpertSet::load(&usable, decoder, &cache, progress, cancel)?;
     set.unreadable = library.bad();
     Ok(Arc::new(set))
 }
@@ -131,7 +137,8 @@ impl Session {
             cancel,
         )?;
         stage(&format!("loading {}", crate::text::counted(library.usable().count(), "expert")));
-        let experts = load_experts(library, &model.decoder, cancel)?;
+        let mut loaded = |done, all| stage(&format!("loading experts: {done} of {all}"));
+        let experts = load_experts(library, &model.decoder, &mut loaded, cancel)?;
         let template = library.manifest.template.clone().unwrap_or_default();
         let config = RouterConfig::base();
         let router = ResolvedRouter::new(&config, &experts, &model.decoder)?;
@@ -153,7 +160,7 @@ impl Session {
 
     /// Reads the library's experts again, for the same base model.
     pub fn reload_experts(&mut self, library: &Library, cancel: &Cancel) -> Result<()> {
-        let all = load_experts(library, &self.model.decoder, cancel)?;
+        let all = load_experts(library, &self.model.decoder, &mut |_, _| {}, cancel)?;
         self.template = library.manifest.template.clone().unwrap_or_default();
         (self.all, self.experts) = (Arc::clone(&all), all);
         let config = std::mem::replace(&mut self.config, RouterConfig::base());

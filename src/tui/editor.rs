@@ -50,27 +50,40 @@ pub fn edit(text: &str) -> Result<String, String> {
 
 fn edit_with(program: &str, folder: &Path, text: &str) -> Result<String, String> {
     let path = folder.join(format!("lora-tui-prompt-{:016x}.txt", rand::random::<u64>()));
-    own::create_private(&path, text.as_bytes()).map_err(|e| e.to_string())?;
+    // The last line has an end, too, as editors want it; it is none of the text.
+    let given = if text.is_empty() { String::new() } else { format!("{text}\n") };
+    own::create_private(&path, given.as_bytes()).map_err(|e| e.to_string())?;
     set(Work::Now);
     let ended = run(program, &path);
     set(Work::Until(Instant::now() + LATE));
     let edited = ended.and_then(|()| take(&path));
     // What was edited is not lost where it cannot be taken.
     match edited {
-        Ok(text) => {
+        Ok(edited) => {
             let _ = own::remove(&path);
-            Ok(text)
+            Ok(if edited == given { text.to_string() } else { without_end(edited) })
         }
         Err(error) => Err(format!("the prompt stays as it was: {}", printable(&error))),
     }
 }
 
-/// The text of the file, without the line break that editors put at its end.
+/// A text without the line break at its end.
+fn without_end(mut text: String) -> String {
+    if text.ends_with('\n') {
+        text.pop();
+        // Where lines end with both, this one does.
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    text
+}
+
+/// The text of the file.
 fn take(path: &Path) -> Result<String, String> {
     let bytes = own::read(path, LARGEST).map_err(|e| e.to_string())?;
     let bytes = bytes.ok_or_else(|| format!("{} is gone", path.display()))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))?;
-    Ok(text.strip_suffix('\n').map_or(text.clone(), String::from))
+    String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", path.display()))
 }
 
 /// Runs the editor to its end.
@@ -135,7 +148,13 @@ mod tests {
             "a fox",
         );
         assert_eq!(text.as_deref(), Ok("a 日本"));
-        assert_eq!(edit_with("true", dir.path(), "as it was\n\n").as_deref(), Ok("as it was\n"));
+        for untouched in ["as it was\n\n", "as it was", "\r\n", "a\r", ""] {
+            assert_eq!(edit_with("true", dir.path(), untouched).as_deref(), Ok(untouched));
+        }
+        let printed = |text: &str| edit_with(&format!("printf '{text}' >"), dir.path(), "as it was");
+        assert_eq!(printed(r"one\ttwo\r\nthree\r\n").as_deref(), Ok("one\ttwo\r\nthree"));
+        assert_eq!(printed(r"one\n\n").as_deref(), Ok("one\n"));
+        assert_eq!(printed("one").as_deref(), Ok("one"));
         assert_eq!(left_behind(dir.path()), 0);
     }
 

@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
 use super::exchange::Shown;
 use super::experiment::{Experiment, Kept, MovedLayers, Row, winner};
@@ -11,7 +12,7 @@ use super::question::Asked;
 use crate::text::printable;
 use crate::tui::Theme;
 use crate::tui::format::spinner;
-use crate::tui::text_width::{left, right, truncate, truncate_middle, width};
+use crate::tui::text_width::{left, right, truncate, truncate_middle, width, wrap};
 
 /// The answers of the routers that are compared.
 pub struct Answers<'a> {
@@ -49,10 +50,30 @@ impl Answers<'_> {
         found.iter().map(|warning| one_line(&warning.text)).collect()
     }
 
-    /// Draws a heading and a row a router.
+    /// What stands for a router's answer, and how where that is no answer. When answers come, and why there is none,
+    /// says whose they are.
+    fn text(&self, row: &Row, theme: &Theme) -> (String, Option<Style>) {
+        let blind = self.experiment.hides();
+        match &row.error {
+            _ if blind && !self.experiment.are_over() => {
+                (spinner(self.tick).to_string(), Some(theme.warning()))
+            }
+            Some(_) if blind && row.text.is_empty() => ("(no answer: B says why)".into(), Some(theme.dim())),
+            Some(error) if row.text.is_empty() => (one_line(error), Some(theme.warning())),
+            Some(error) if !blind => (format!("{} ({})", one_line(&row.text), one_line(error)), None),
+            None if row.text.is_empty() && row.done => {
+                ("(nothing: the model ended at once)".into(), Some(theme.dim()))
+            }
+            None if row.text.is_empty() => (spinner(self.tick).to_string(), Some(theme.warning())),
+            Some(_) | None => (one_line(&row.text), None),
+        }
+    }
+
+    /// Draws a heading and a row a router; more rows for each while answers are compared blindly.
     pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
-        let Experiment { rows, reference, .. } = self.experiment;
-        let note = match reference.as_str() {
+        let rows = &self.experiment.rows;
+        let reference = self.experiment.reference(self.now);
+        let note = match reference {
             "" => "= sets an answer whose probability is compared".to_string(),
             text => format!("log p of {}", truncate(&format!("\"{}\"", one_line(text)), 40)),
         };
@@ -73,13 +94,19 @@ impl Answers<'_> {
             true => format!("answer {}", place + 1),
             false => name(&rows[order[place]].asked),
         };
-        let names = (0..rows.len()).map(|place| width(&label(place))).max().unwrap_or(0).min(cells * 2 / 5);
         // How likely the reference is under a router says which one it is.
         let scored = !reference.is_empty() && !blind;
         let score = if scored { 8 } else { 0 };
+        // Names may take what the answers leave.
+        let texts = rows.iter().map(|row| width(&self.text(row, theme).0)).max().unwrap_or(0);
+        let most = (cells * 2 / 5).max(cells.saturating_sub(texts + 3 + score));
+        let names = (0..rows.len()).map(|place| width(&label(place))).max().unwrap_or(0).min(most);
+        // What is compared blindly has the place to itself.
+        let rows_each =
+            if blind { (usize::from(area.height).saturating_sub(1) / rows.len()).max(1) } else { 1 };
+        let mut y = 1;
         let best = rows.iter().filter_map(Row::log_probability).fold(f64::NEG_INFINITY, f64::max);
         for (at, row) in order.iter().map(|&row| &rows[row]).enumerate() {
-            let y = at as u16 + 1;
             let is_now = !blind && row.asked.is_same_run(self.now);
             let old = !row.asked.is_same_prompt(self.now);
             let style = if old { theme.dim() } else { theme.text() };
@@ -87,21 +114,27 @@ impl Answers<'_> {
             let label = left(&truncate_middle(&label(at), names), names);
             put(buf, area, 1, y, &label, if is_now { theme.accent() } else { style });
             let room = cells.saturating_sub(names + 3 + score);
-            let (text, style) = match &row.error {
-                Some(error) if row.text.is_empty() => (one_line(error), theme.warning()),
-                Some(error) => (format!("{} ({error})", one_line(&row.text)), style),
-                None if row.text.is_empty() && row.done => {
-                    ("(nothing: the model ended at once)".into(), theme.dim())
-                }
-                None if row.text.is_empty() => (spinner(self.tick).to_string(), theme.warning()),
-                None => (one_line(&row.text), style),
-            };
-            put(buf, area, names as u16 + 3, y, &truncate(&text, room), style);
+            let (text, special) = self.text(row, theme);
+            let lines = if rows_each > 1 { wrap(&text, room) } else { vec![text] };
+            let (shown, rest) = lines.split_at(lines.len().min(rows_each));
+            for (line, text) in shown.iter().enumerate() {
+                let cut = line + 1 == shown.len() && !rest.is_empty();
+                let text = if cut { format!("{text}…") } else { text.clone() };
+                put(
+                    buf,
+                    area,
+                    names as u16 + 3,
+                    y + line as u16,
+                    &truncate(&text, room),
+                    special.unwrap_or(style),
+                );
+            }
             if let Some(p) = row.log_probability().filter(|_| scored) {
                 let style = if p >= best && rows.len() > 1 && !old { theme.ok() } else { style };
                 let x = cells.saturating_sub(score) as u16;
                 put(buf, area, x, y, &right(&format!("{p:.2}"), score), style);
             }
+            y += shown.len().max(1) as u16;
         }
         for (at, warning) in self.warnings().into_iter().enumerate() {
             let text = truncate(&format!(" ! {warning}"), cells);
@@ -120,13 +153,38 @@ pub struct Against<'a> {
     pub faded: bool,
 }
 
+/// What is said of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    Line(String),
+    /// From the first to the second.
+    Change(String, String),
+}
+
+impl Said {
+    /// As much of it as has room: of a change both ends, of which neither takes more than half where the other needs
+    /// it.
+    pub fn fit(&self, room: usize) -> String {
+        let (then, now) = match self {
+            Self::Line(text) => return truncate(text, room),
+            Self::Change(then, now) => (then, now),
+        };
+        let both = room.saturating_sub(ARROW.chars().count());
+        let of_now = width(now).min((both.div_ceil(2)).max(both.saturating_sub(width(then))));
+        let then = truncate_middle(then, both.saturating_sub(of_now));
+        truncate(&format!("{then}{ARROW}{}", truncate_middle(now, of_now)), room)
+    }
+}
+
+const ARROW: &str = " → ";
+
 impl Against<'_> {
-    /// What changed, in lines of a name and a sentence.
-    pub fn lines(&self) -> Vec<(&'static str, String)> {
+    /// What changed, in lines of a name and what is said.
+    pub fn lines(&self) -> Vec<(&'static str, Said)> {
         let Self { kept, shown, .. } = *self;
         let change = |then: String, now: String| match then == now {
-            true => format!("{now}, as before"),
-            false => format!("{then} → {now}"),
+            true => Said::Line(format!("{now}, as before")),
+            false => Said::Change(then, now),
         };
         let of = |experts: &[String], found: Option<(usize, f64)>| match found {
             Some((expert, share)) => {
@@ -142,21 +200,21 @@ impl Against<'_> {
         )];
         lines.push((
             "moved",
-            match kept.moved(shown) {
+            Said::Line(match kept.moved(shown) {
                 None => "another prompt".into(),
                 Some((moved, all)) if moved.is_empty() => format!("none of {all} tokens"),
                 Some((moved, all)) => {
                     let tokens: Vec<String> = moved.iter().map(|token| one_line(token)).collect();
                     format!("{} of {all} tokens: {}", moved.len(), tokens.join(", "))
                 }
-            },
+            }),
         ));
         if let Some(MovedLayers { share, most }) = kept.moved_layers(shown) {
             let most = most.map_or(String::new(), |(from, to, share)| match from == to {
                 true => format!(", {} in layer {from}", percent(share)),
                 false => format!(", {} in layers {from}–{to}", percent(share)),
             });
-            lines.push(("choices", format!("{} have another winner{most}", percent(share))));
+            lines.push(("choices", Said::Line(format!("{} have another winner{most}", percent(share)))));
         }
         lines.push(("router", change(name(&kept.asked), name(&shown.asked))));
         let entropy = |value: f64| format!("{value:.2}");
@@ -166,7 +224,7 @@ impl Against<'_> {
             lines.push(("answer", change(then, now)));
         }
         if let (Some(then), Some(now)) = (kept.log_probability, self.log_probability) {
-            lines.push(("log p", format!("{then:.2} → {now:.2} ({:+.2})", now - then)));
+            lines.push(("log p", Said::Line(format!("{then:.2} → {now:.2} ({:+.2})", now - then))));
         }
         lines
     }
@@ -178,7 +236,30 @@ impl Against<'_> {
             put(buf, area, 1, y as u16 + 1, what, theme.dim());
             let room = usize::from(area.width).saturating_sub(10);
             let style = if self.faded { theme.dim() } else { theme.text() };
-            put(buf, area, 10, y as u16 + 1, &truncate(&text, room), style);
+            put(buf, area, 10, y as u16 + 1, &text.fit(room), style);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ends_of_a_change_are_said_in_any_room() {
+        let change = |then: &str, now: &str| Said::Change(then.into(), now.into());
+        let routers = change("norm:k=3:temperature=0.3:calibrated:prior=8", "arrow:k=3:temperature=0.1");
+        assert_eq!(
+            routers.fit(80),
+            "norm:k=3:temperature=0.3:calibrated:prior=8 → arrow:k=3:temperature=0.1"
+        );
+        assert_eq!(routers.fit(22), "norm…or=8 → arrow…=0.1");
+        // A short end leaves its room to the other.
+        assert_eq!(change("norm:k=3:calibrated", "base").fit(20), "norm:k…brated → base");
+        assert_eq!(change("base", "norm:k=3:calibrated").fit(20), "base → norm:k…brated");
+        for room in 0..90 {
+            assert!(width(&routers.fit(room)) <= room, "{room}");
+        }
+        assert_eq!(Said::Line("none of 12 tokens".into()).fit(9), "none of …");
     }
 }

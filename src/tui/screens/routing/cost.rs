@@ -125,10 +125,14 @@ impl Costs {
     }
 }
 
-/// So many more milliseconds, or fewer.
+/// So many more milliseconds. Routing saves nothing: where the base model alone was slower, the difference is within
+/// what times vary by.
 fn milliseconds(more: f64) -> String {
-    let text = if more.abs() < 9.95 { format!("{more:+.1}") } else { format!("{more:+.0}") };
-    format!("{} ms", if text == "-0.0" { "+0.0" } else { &text })
+    match more {
+        _ if more < 0.05 => "±0 ms".into(),
+        _ if more < 9.95 => format!("{more:+.1} ms"),
+        _ => format!("{more:+.0} ms"),
+    }
 }
 
 /// How many a second, where `count` took so many milliseconds.
@@ -165,5 +169,10 @@ mod tests {
         assert_eq!((costs.in_short(&other), costs.lines(&other).is_err()), (None, true));
         let base = Asked { router: crate::routing::RouterConfig::base(), ..other };
         assert_eq!(costs.ask(&base, 9), [], "the base model alone routes nothing");
+        // Times vary; nothing is won by routing.
+        assert_eq!(
+            [-7.8, -0.01, 0.04, 0.06, 12.3].map(milliseconds),
+            ["±0 ms", "±0 ms", "±0 ms", "+0.1 ms", "+12 ms"]
+        );
     }
 }

@@ -19,6 +19,8 @@ const PATIENCE: f64 = 0.4;
 #[derive(Clone, Copy, Debug)]
 pub struct Pending {
     pub generating: bool,
+    /// Something of its answer is shown.
+    pub begun: bool,
     /// `Shared::now` when it was asked.
     pub since: f64,
     /// Tokens of the prompt that are done, and all of them, once the engine said so.
@@ -141,7 +143,8 @@ impl Exchange {
             return Vec::new();
         }
         let (ticket, Asked { prompt, raw, router }) = (self.ticket, self.asked.clone());
-        self.pending = Some(Pending { generating, since: shared.now, progress: None, calibration: None });
+        self.pending =
+            Some(Pending { generating, begun: false, since: shared.now, progress: None, calibration: None });
         if !generating {
             return vec![Effect::Engine(EngineEffect::Route { ticket, prompt, raw, router })];
         }
@@ -176,8 +179,9 @@ impl Exchange {
         let asked = self.asked.clone();
         self.shown = Some(Shown { asked, outdated: false, trace, digest, milliseconds });
         self.error = None;
-        if !more {
-            self.pending = None;
+        match &mut self.pending {
+            Some(pending) if more => pending.begun = true,
+            _ => self.pending = None,
         }
     }
 

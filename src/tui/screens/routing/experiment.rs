@@ -179,11 +179,11 @@ struct Comparing {
 pub struct Experiment {
     /// The routers that a person put side by side.
     pub routers: Vec<RouterConfig>,
-    /// The answer whose probability all rows have; empty for none.
-    pub reference: String,
+    /// A prompt, and the answer to it whose probability all rows have.
+    reference: Option<(String, String)>,
     pub rows: Vec<Row>,
-    /// Which router gave which answer is hidden.
-    pub blind: bool,
+    /// Which router gave which answer is hidden; the number says in which order they stand.
+    blind: Option<u64>,
     comparing: Option<Comparing>,
     pub why: Option<Why>,
     pub kept: Option<Kept>,
@@ -192,22 +192,39 @@ pub struct Experiment {
 impl Experiment {
     /// Whether answers stand side by side without the names of their routers.
     pub fn hides(&self) -> bool {
-        self.blind && !self.rows.is_empty()
+        self.blind.is_some() && !self.rows.is_empty()
+    }
+
+    /// Hides which router gave which answer, or shows it again. The lot says in which order they stand: each as likely
+    /// as any other, the present one too, since an order that is never the old one would say something.
+    pub fn toggle_blind(&mut self, lot: u64) {
+        self.blind = if self.blind.is_some() { None } else { Some(lot) };
     }
 
     /// The rows as they are listed: while names are hidden in an order that says nothing of the routers.
     pub fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
-        if self.hides() {
+        if let Some(lot) = self.blind {
             let key = |&row: &usize| {
                 let mut hasher = DefaultHasher::new();
                 let Asked { prompt, router, .. } = &self.rows[row].asked;
-                (prompt, router.to_string()).hash(&mut hasher);
+                (lot, prompt, router.to_string()).hash(&mut hasher);
+                (&router.muted, &router.pinned, &router.general).hash(&mut hasher);
                 hasher.finish()
             };
             order.sort_by_cached_key(key);
         }
         order
+    }
+
+    /// Whether all answers are complete, or there will be no more of them.
+    pub fn are_over(&self) -> bool {
+        self.rows.iter().all(Row::is_over)
+    }
+
+    /// The answer whose probability is compared while `now` is asked; empty for none. It belongs to a prompt.
+    pub fn reference(&self, now: &Asked) -> &str {
+        self.reference.as_ref().filter(|(prompt, _)| *prompt == now.prompt).map_or("", |(_, answer)| answer)
     }
 
     /// Whether a study is under way.
@@ -223,11 +240,14 @@ impl Experiment {
     /// The routers that belong side by side while `now` is asked: the present one, that of the run that is kept, and
     /// those that were chosen. None while nobody compares.
     fn wanted(&self, now: &Asked) -> Vec<RouterConfig> {
-        if self.routers.is_empty() && self.reference.is_empty() {
+        let kept = self.kept.as_ref().filter(|kept| kept.asked.is_same_prompt(now));
+        // The run that is kept is compared by its answer, where it has one.
+        let answered = kept.is_some_and(|kept| kept.answer.is_some());
+        if self.routers.is_empty() && self.reference(now).is_empty() && !answered {
             return Vec::new();
         }
-        let kept = self.kept.as_ref().map(|kept| &kept.asked).filter(|kept| kept.is_same_prompt(now));
-        let all = std::iter::once(&now.router).chain(kept.map(|kept| &kept.router)).chain(&self.routers);
+        let kept = kept.map(|kept| &kept.asked.router);
+        let all = std::iter::once(&now.router).chain(kept).chain(&self.routers);
         let mut wanted: Vec<RouterConfig> = Vec::new();
         for router in all {
             if !wanted.iter().any(|other| is_same_router(other, router)) {
@@ -241,8 +261,9 @@ impl Experiment {
     /// Whether rows are missing or out of date while `now` is asked.
     pub fn is_stale(&self, now: &Asked) -> bool {
         let asked = |router: RouterConfig| Asked { router, ..now.clone() };
+        let reference = self.reference(now);
         let has = |asked: Asked| {
-            self.rows.iter().any(|row| row.asked.is_same_run(&asked) && row.reference == self.reference)
+            self.rows.iter().any(|row| row.asked.is_same_run(&asked) && row.reference == reference)
         };
         self.wanted(now).into_iter().any(|router| !has(asked(router)))
     }
@@ -250,13 +271,13 @@ impl Experiment {
     /// Asks what is missing of the rows, which are those for `now` afterwards.
     pub fn compare(&mut self, now: &Asked, ticket: u64) -> Vec<Effect> {
         let mut old = std::mem::take(&mut self.rows);
+        let reference = self.reference(now).to_string();
         for router in self.wanted(now) {
             let asked = Asked { router, ..now.clone() };
-            let known =
-                |row: &Row| row.asked.is_same_run(&asked) && row.reference == self.reference && row.done;
+            let known = |row: &Row| row.asked.is_same_run(&asked) && row.reference == reference && row.done;
             let row = match old.iter().position(known) {
                 Some(at) => old.swap_remove(at),
-                None => Row::new(asked, &self.reference),
+                None => Row::new(asked, &reference),
             };
             self.rows.push(row);
         }
@@ -271,7 +292,7 @@ impl Experiment {
             prompt: now.prompt.clone(),
             raw: now.raw,
             routers,
-            reference: self.reference.clone(),
+            reference,
             max_tokens: ANSWER,
         };
         vec![Effect::Engine(EngineEffect::Study { ticket, study })]
@@ -324,9 +345,10 @@ impl Experiment {
         true
     }
 
-    /// Another answer whose probability is asked for.
-    pub fn set_reference(&mut self, answer: &str) {
-        self.reference = answer.trim().to_string();
+    /// Another answer to a prompt whose probability is asked for; none where it is empty.
+    pub fn set_reference(&mut self, prompt: &str, answer: &str) {
+        let answer = answer.trim().to_string();
+        self.reference = (!answer.is_empty()).then(|| (prompt.to_string(), answer));
         if let Some(kept) = &mut self.kept {
             kept.log_probability = None;
         }
@@ -384,6 +406,6 @@ impl Experiment {
     /// The experts are others: what was found is of no use any more. The engine has ended its studies.
     pub fn forget(&mut self) {
         (self.rows, self.comparing, self.why, self.kept) = (Vec::new(), None, None, None);
-        self.blind = false;
+        self.blind = None;
     }
 }

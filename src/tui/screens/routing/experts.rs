@@ -7,6 +7,7 @@ use super::digest::Digest;
 use super::marks::{ExpertMarks, Mark, OTHERS, put_mark};
 use super::paint::{bar, column, heading, put, scroll, tint};
 use crate::routing::Trace;
+use crate::text::counted;
 use crate::tui::Theme;
 use crate::tui::text_width::{left, right, truncate, truncate_middle, width};
 
@@ -140,20 +141,24 @@ impl Shares<'_> {
     }
 
     fn head(&self, buf: &mut Buffer, area: Rect, roomy: bool, spark: usize, theme: &Theme) {
-        let counted = self.digest.counted;
-        let tokens = if counted == 1 { "token" } else { "tokens" };
-        let title = match self.search {
-            Some(text) => format!("/ {text}"),
-            None => format!("share of {counted} {tokens}"),
+        let layers = if spark < 8 { "" } else { "by layer" };
+        let columns = if roomy { format!(" share  wins  {}", left(layers, spark)) } else { String::new() };
+        let x = usize::from(area.width).saturating_sub(width(&columns));
+        // What is before the columns: nothing of it is drawn over.
+        let tokens = counted(self.digest.counted, "token");
+        let (title, note) = match self.search {
+            Some(text) => {
+                let note = format!("{} found", self.found);
+                (truncate(&format!("/ {text}"), x.saturating_sub(width(&note) + 2)), note)
+            }
+            None => {
+                let forms = [format!("share of {tokens}"), format!("of {tokens}"), tokens];
+                let fits = |form: &&String| width(form) <= x;
+                (forms.iter().find(fits).cloned().unwrap_or_default(), String::new())
+            }
         };
-        let note = if self.search.is_some() { format!("{} found", self.found) } else { String::new() };
-        heading(buf, area, 0, &title, &note, theme);
-        if roomy {
-            let layers = if spark < 8 { "" } else { "by layer" };
-            let columns = format!(" share  wins  {}", left(layers, spark));
-            let x = usize::from(area.width).saturating_sub(width(&columns));
-            put(buf, area, x as u16, 0, &columns, theme.header());
-        }
+        heading(buf, Rect { width: x as u16, ..area }, 0, &title, &note, theme);
+        put(buf, area, x as u16, 0, &columns, theme.header());
     }
 
     /// What the experts without a row have together.
@@ -276,6 +281,17 @@ mod tests {
         assert!(text.contains("994 more with") && text.contains("/ finds one"), "{text}");
         assert!(text.contains("share  wins  by lay"), "{text}");
         assert!(drawn(5, 30, 8).lines().nth(1).is_some_and(|line| line.contains('━')));
+    }
+
+    #[test]
+    fn the_heading_is_whole_in_any_width() {
+        for cells in 15..120 {
+            let text = drawn(12, cells, 4);
+            let head = text.lines().next().unwrap_or_default();
+            assert!(head.contains("10 tokens"), "{cells}: {head}");
+            assert_eq!(head.contains("share  wins"), usize::from(cells) >= ROOMY, "{cells}: {head}");
+        }
+        assert!(drawn(12, 30, 4).starts_with("share of 10 tokens ─"), "{}", drawn(12, 30, 4));
     }
 
     #[test]

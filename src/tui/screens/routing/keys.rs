@@ -179,7 +179,7 @@ static MAP: Table = KeyTable {
         Binding::new(
             &[(Chord::char('B'), Action::Blind)],
             "blind",
-            "Hide which router gave which answer, in another order, and show it again",
+            "Hide which router gave which answer, in an order drawn by lot, and show it again",
         )
         .when(|s: &RoutingScreen, _| !s.experiment.rows.is_empty())
         .explains(),
@@ -316,12 +316,69 @@ static PROMPT: Table = KeyTable {
 };
 
 fn shows(screen: &RoutingScreen, _: &Shared) -> bool {
-    screen.exchange.shown.is_some()
+    screen.exchange.shown.is_some() && !screen.experiment.hides()
 }
 
 fn weighs(screen: &RoutingScreen, _: &Shared) -> bool {
-    let shown = screen.exchange.shown.as_ref();
+    let shown = screen.exchange.shown.as_ref().filter(|_| !screen.experiment.hides());
     screen.question.router.is_weighted() && shown.is_some_and(|shown| !shown.trace.experts.is_empty())
+}
+
+/// Whether a key looks at the routing or changes the router: while answers are compared blindly, what it does would say
+/// whose they are.
+fn reveals(action: Action) -> bool {
+    match action {
+        Action::Look(_)
+        | Action::NextRouter
+        | Action::FewerExperts
+        | Action::MoreExperts
+        | Action::Sharper
+        | Action::Softer
+        | Action::Calibrate
+        | Action::PreviousExpert
+        | Action::NextExpert
+        | Action::Mute
+        | Action::Pin
+        | Action::UnmuteAll
+        | Action::Find
+        | Action::Bars
+        | Action::Beside
+        | Action::Keep
+        | Action::Reference
+        | Action::Why
+        | Action::Single
+        | Action::Difference => true,
+        Action::Fetch
+        | Action::Load
+        | Action::StopFetching
+        | Action::Stop
+        | Action::EditPrompt
+        | Action::NextExample
+        | Action::PreviousExample
+        | Action::Generate
+        | Action::KeepFound
+        | Action::EndSearch
+        | Action::KeepReference
+        | Action::LeaveReference
+        | Action::Template
+        | Action::LeavePrompt
+        | Action::Submit
+        | Action::NewLine
+        | Action::DeleteToHead
+        | Action::Clear
+        | Action::Undo
+        | Action::Redo
+        | Action::Older
+        | Action::Newer
+        | Action::History
+        | Action::List(_)
+        | Action::TakePrompt
+        | Action::LeaveHistory
+        | Action::Editor
+        | Action::Favour
+        | Action::FavourListed
+        | Action::Blind => false,
+    }
 }
 
 /// Whether there is a run of the same prompt to compare the present one with.
@@ -411,6 +468,10 @@ impl RoutingScreen {
     }
 
     fn act(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
+        if self.experiment.hides() && reveals(action) {
+            let why = "Answers are compared blindly: B says whose they are, then this key works again.";
+            return vec![Effect::App(AppEffect::Notice(why.into()))];
+        }
         match action {
             Action::Fetch => return vec![Effect::Engine(EngineEffect::FetchBase)],
             Action::Load if needs_retry(&shared.engine) => return vec![Effect::Engine(EngineEffect::Load)],
@@ -476,7 +537,7 @@ impl RoutingScreen {
                 self.history.go_to(&prompt);
                 return effects;
             }
-            Action::Blind => return self.toggle_blind(),
+            Action::Blind => return self.toggle_blind(shared),
             Action::Difference => return self.toggle_difference(),
             Action::Editor => return vec![Effect::Edit(self.question.prompt.text())],
             Action::Submit => {

@@ -45,13 +45,12 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use self::prompt::Edit;
-use self::state::Focus;
 pub use self::state::RoutingScreen;
+use self::state::{Focus, left_out};
 use crate::catalog::Catalog;
-use crate::text::counted;
 use crate::tui::{
-    AppEffect, ComputeMessage, Effect, EngineEffect, EngineMessage, EngineState, KeyHint, PromptsEffect,
-    Screen, Shared, Tab, Theme, TriedPrompt, Wanted, screen::TabSpec,
+    ComputeMessage, Effect, EngineEffect, EngineMessage, EngineState, KeyHint, PromptsEffect, Screen, Shared,
+    Tab, Theme, TriedPrompt, Wanted, screen::TabSpec,
 };
 
 /// The Routing tab.
@@ -103,17 +102,14 @@ impl Screen for RoutingScreen {
             list.select(0, 1);
             return Vec::new();
         }
-        let (edit, dropped) = self.question.prompt.insert(text);
+        let (edit, dropped) = self.question.prompt.paste(text);
         let mut effects = Vec::new();
         if edit == Edit::Changed {
             self.set_focus(Focus::Prompt);
             self.map.token = None;
             effects = self.route(shared);
         }
-        if dropped > 0 {
-            let text = format!("{} left out of the paste", counted(dropped, "character"));
-            effects.push(Effect::App(AppEffect::Notice(text)));
-        }
+        effects.extend(left_out(dropped, "paste"));
         effects
     }
 

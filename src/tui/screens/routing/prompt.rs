@@ -1,5 +1,7 @@
 //! The prompt box: a few lines of text that a person edits.
 
+use std::borrow::Cow;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -25,12 +27,78 @@ pub enum Edit {
     Ignored,
 }
 
-/// Editor state.
+/// Versions that can be brought back.
+const MAX_VERSIONS: usize = 100;
+
+/// Editor state. The text is what the model gets, to the character; what a terminal would obey or hide is escaped where
+/// it is drawn.
 #[derive(Clone, Debug)]
 pub struct PromptBox {
     area: TextArea<'static>,
     /// Number of characters, kept so that the limit costs nothing per key.
     chars: usize,
+    focused: bool,
+    /// What [`Self::undo`] and [`Self::redo`] bring back, the nearest last.
+    past: Vec<Version>,
+    future: Vec<Version>,
+}
+
+/// A text as it was, with the cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Version {
+    lines: Vec<String>,
+    /// Line and character.
+    cursor: (usize, usize),
+}
+
+impl Version {
+    /// A text with the cursor behind it.
+    fn of(text: &str) -> Self {
+        let lines: Vec<String> = text.split('\n').map(String::from).collect();
+        let end = lines.last().map_or(0, |line| line.chars().count());
+        Self { cursor: (lines.len().saturating_sub(1), end), lines }
+    }
+
+    /// The same with a text inserted at the cursor.
+    fn with(mut self, text: &str) -> Self {
+        let (row, column) = self.cursor;
+        let Some(line) = self.lines.get_mut(row) else { return self };
+        let at = line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
+        let rest = line.split_off(at);
+        let inserted = Self::of(&format!("{line}{text}"));
+        self.cursor = (row + inserted.cursor.0, inserted.cursor.1);
+        self.lines.splice(row..=row, inserted.lines);
+        if let Some(line) = self.lines.get_mut(self.cursor.0) {
+            line.push_str(&rest);
+        }
+        self
+    }
+
+    /// What is drawn of it.
+    fn printable(&self) -> Self {
+        let (row, column) = self.cursor;
+        let before: String =
+            self.lines.get(row).map_or(String::new(), |line| line.chars().take(column).collect());
+        Self {
+            lines: self.lines.iter().map(|line| printable(line).into_owned()).collect(),
+            cursor: (row, printable(&before).chars().count()),
+        }
+    }
+
+    /// An editor of it.
+    fn area(self, focused: bool) -> TextArea<'static> {
+        let place = |at: usize| u16::try_from(at).unwrap_or(u16::MAX);
+        let (row, column) = self.cursor;
+        let mut area = TextArea::new(self.lines);
+        area.set_wrap_mode(WrapMode::WordOrGlyph);
+        area.set_cursor_line_style(Style::new());
+        // Its own history takes the replacement of a text for two changes.
+        area.set_max_histories(0);
+        area.move_cursor(CursorMove::Jump(place(row), place(column)));
+        let modifier = if focused { CARET } else { Modifier::empty() };
+        area.set_cursor_style(Style::new().add_modifier(modifier));
+        area
+    }
 }
 
 impl Default for PromptBox {
@@ -41,15 +109,24 @@ impl Default for PromptBox {
 
 impl PromptBox {
     fn with_text(text: &str) -> Self {
-        let mut area = TextArea::new(text.split('\n').map(String::from).collect());
-        area.set_wrap_mode(WrapMode::WordOrGlyph);
-        area.set_cursor_line_style(Style::new());
-        area.set_max_histories(100);
-        area.move_cursor(CursorMove::Bottom);
-        area.move_cursor(CursorMove::End);
-        let mut prompt = Self { area, chars: text.chars().count() };
-        prompt.set_focus(false);
-        prompt
+        let (past, future) = (Vec::new(), Vec::new());
+        Self {
+            area: Version::of(text).area(false),
+            chars: text.chars().count(),
+            focused: false,
+            past,
+            future,
+        }
+    }
+
+    fn version(&self) -> Version {
+        let cursor = self.area.cursor();
+        Version { lines: self.area.lines().to_vec(), cursor: (cursor.0, cursor.1) }
+    }
+
+    fn restore(&mut self, version: Version) {
+        self.area = version.area(self.focused);
+        self.count();
     }
 
     /// The text, lines joined by `\n`.
@@ -62,10 +139,16 @@ impl PromptBox {
         self.area.lines().iter().all(|line| line.trim().is_empty())
     }
 
-    /// Replaces the text and puts the cursor at its end; [`Self::undo`] brings the old one back.
-    pub fn set_text(&mut self, text: &str) {
-        self.clear();
-        self.insert(text);
+    /// Replaces the text and puts the cursor at its end; [`Self::undo`] brings the old one back. Says how many characters
+    /// are beyond what the box takes, which were left out.
+    pub fn set_text(&mut self, text: &str) -> usize {
+        let (text, dropped) = cut(text, MAX_CHARS);
+        let before = self.version();
+        if text != self.text() {
+            self.restore(Version::of(text));
+            self.keep(before);
+        }
+        dropped
     }
 
     /// Deletes all text; [`Self::undo`] brings it back.
@@ -75,12 +158,18 @@ impl PromptBox {
 
     /// Takes the last change back.
     pub fn undo(&mut self) -> Edit {
-        self.after(TextArea::undo)
+        let Some(version) = self.past.pop() else { return Edit::Kept };
+        self.future.push(self.version());
+        self.restore(version);
+        Edit::Changed
     }
 
     /// Makes a change again that was taken back.
     pub fn redo(&mut self) -> Edit {
-        self.after(TextArea::redo)
+        let Some(version) = self.future.pop() else { return Edit::Kept };
+        self.past.push(self.version());
+        self.restore(version);
+        Edit::Changed
     }
 
     /// Whether the cursor is in the first row, above which there is nothing.
@@ -97,6 +186,7 @@ impl PromptBox {
 
     /// Shows the cursor or hides it.
     pub fn set_focus(&mut self, focus: bool) {
+        self.focused = focus;
         let modifier = if focus { CARET } else { Modifier::empty() };
         self.area.set_cursor_style(Style::new().add_modifier(modifier));
     }
@@ -124,32 +214,61 @@ impl PromptBox {
         self.insert("\n").0
     }
 
-    /// Inserts pasted text at the cursor. Also says how many characters were left out because they are
-    /// invisible (control and direction marks) or beyond what the box takes.
+    /// Inserts what a terminal pastes, as [`Self::insert`] does. Many terminals send every line break as a carriage
+    /// return; where there is a line feed, they did not, and the text is what was copied.
+    pub fn paste(&mut self, text: &str) -> (Edit, usize) {
+        if text.contains('\n') { self.insert(text) } else { self.insert(&text.replace('\r', "\n")) }
+    }
+
+    /// Inserts text at the cursor as it is. Also says how many characters were left out because they are beyond what the
+    /// box takes.
     pub fn insert(&mut self, text: &str) -> (Edit, usize) {
-        let (mut text, mut dropped) = clean(text);
-        let room = MAX_CHARS.saturating_sub(self.chars);
-        if let Some((end, _)) = text.char_indices().nth(room) {
-            dropped += text[end..].chars().count();
-            text.truncate(end);
+        let (text, dropped) = cut(text, MAX_CHARS.saturating_sub(self.chars));
+        if text.is_empty() {
+            return (Edit::Kept, dropped);
         }
-        (self.after(|area| !text.is_empty() && area.insert_str(&text)), dropped)
+        if !text.contains('\r') {
+            return (self.after(|area| area.insert_str(text)), dropped);
+        }
+        // The editor would take carriage returns before line breaks away.
+        let before = self.version();
+        // What is selected goes first.
+        self.area.delete_str(0);
+        let version = self.version().with(text);
+        self.restore(version);
+        self.keep(before);
+        (Edit::Changed, dropped)
     }
 
     fn after(&mut self, change: impl FnOnce(&mut TextArea<'static>) -> bool) -> Edit {
+        let before = self.version();
         if !change(&mut self.area) {
             return Edit::Kept;
         }
+        self.count();
+        self.keep(before);
+        Edit::Changed
+    }
+
+    /// Makes what was there before a change the nearest version to come back to.
+    fn keep(&mut self, before: Version) {
+        self.future.clear();
+        if self.past.len() >= MAX_VERSIONS {
+            self.past.remove(0);
+        }
+        self.past.push(before);
+    }
+
+    fn count(&mut self) {
         let lines = self.area.lines();
         self.chars = lines.len().saturating_sub(1) + lines.iter().map(|l| l.chars().count()).sum::<usize>();
-        Edit::Changed
     }
 
     /// About how many rows the text takes at a width; wrapping at words may need one more.
     pub fn rows(&self, width: u16) -> usize {
         let width = usize::from(width.max(1));
         // The cursor needs a cell behind the last character.
-        self.area.lines().iter().map(|line| line.width() / width + 1).sum()
+        self.area.lines().iter().map(|line| printable(line).width() / width + 1).sum()
     }
 
     /// Draws it, scrolled so that the cursor is visible and no row is blank while there is text above.
@@ -157,7 +276,13 @@ impl PromptBox {
         if area.is_empty() {
             return;
         }
+        // Also where another one is seen: it remembers how its lines are broken, and so which row the cursor is in.
         frame.render_widget(&self.area, area);
+        if self.area.lines().iter().any(|line| matches!(printable(line), Cow::Owned(_))) {
+            frame.render_widget(Clear, area);
+            frame.render_widget(&self.version().printable().area(self.focused), area);
+            return;
+        }
         let (top, _) = self.area.scroll_offset();
         if top == 0 {
             return;
@@ -179,19 +304,12 @@ impl PromptBox {
     }
 }
 
-/// Text without what a terminal would obey or hide, and the number of characters left out. Tabs become
-/// blanks, line breaks of all systems `\n`.
-fn clean(text: &str) -> (String, usize) {
-    let text = text.replace("\r\n", "\n").replace('\r', "\n").replace('\t', "    ");
-    let mut out = String::with_capacity(text.len());
-    let mut dropped = 0;
-    let mut buffer = [0; 4];
-    for c in text.chars() {
-        let shown =
-            c == '\n' || matches!(printable(c.encode_utf8(&mut buffer)), std::borrow::Cow::Borrowed(_));
-        if shown { out.push(c) } else { dropped += 1 }
+/// The beginning of a text in so many characters, and how many are behind it.
+fn cut(text: &str, room: usize) -> (&str, usize) {
+    match text.char_indices().nth(room) {
+        Some((end, _)) => (&text[..end], text[end..].chars().count()),
+        None => (text, 0),
     }
-    (out, dropped)
 }
 
 #[cfg(test)]
@@ -222,12 +340,68 @@ mod tests {
     }
 
     #[test]
-    fn pastes_lose_what_a_terminal_would_obey() {
+    fn the_text_is_what_was_given_and_is_drawn_escaped() {
+        const TEXT: &str = "a\x1b[2Jb\r\nc\td\u{202e}e \u{1f469}\u{200d}\u{1f527}\u{200b}\r";
+        let drawn = |prompt: &PromptBox| {
+            let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(60, 3)).unwrap();
+            terminal.draw(|frame| prompt.draw(frame, frame.area())).unwrap();
+            crate::tui::testing::text(terminal.backend().buffer())
+        };
+        let mut pasted = PromptBox::default();
+        assert_eq!(pasted.paste(TEXT), (Edit::Changed, 0));
+        let mut edited = PromptBox::default();
+        assert_eq!(edited.set_text(TEXT), 0);
+        for prompt in [&pasted, &edited] {
+            assert_eq!(prompt.text(), TEXT);
+            let drawn = drawn(prompt);
+            let rows: Vec<&str> = drawn.lines().map(str::trim_end).collect();
+            assert_eq!(rows[0], r"a\u{1b}[2Jb\r");
+            assert!(
+                rows[1].starts_with(r"c\td\u{202e}e ") && rows[1].ends_with(r"\u{200d}🔧\u{200b}\r"),
+                "{drawn}"
+            );
+        }
+        // In the middle, and what follows stays behind it.
         let mut prompt = PromptBox::default();
-        let (edit, dropped) = prompt.insert("a\x1b[2Jb\r\nc\td\u{202e}e");
-        assert_eq!((edit, dropped), (Edit::Changed, 2));
-        assert_eq!(prompt.text(), "a[2Jb\nc    de");
-        assert_eq!(prompt.insert("\x07"), (Edit::Kept, 1));
+        prompt.insert("onetwo");
+        (0..3).for_each(|_| _ = press(&mut prompt, KeyCode::Left, KeyModifiers::NONE));
+        prompt.paste("\r\n\r\n");
+        press(&mut prompt, KeyCode::Char('x'), KeyModifiers::NONE);
+        assert_eq!(prompt.text(), "one\r\n\r\nxtwo");
+        // Terminals send line breaks as carriage returns.
+        let mut prompt = PromptBox::default();
+        prompt.paste("one\rtwo");
+        assert_eq!(prompt.text(), "one\ntwo");
+    }
+
+    #[test]
+    fn the_caret_stands_on_what_is_drawn_of_its_character() {
+        let mut prompt = PromptBox::default();
+        prompt.set_focus(true);
+        prompt.set_text("a\tb");
+        press(&mut prompt, KeyCode::Left, KeyModifiers::NONE);
+        let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(8, 1)).unwrap();
+        terminal.draw(|frame| prompt.draw(frame, frame.area())).unwrap();
+        let drawn = terminal.backend().buffer();
+        let carets: Vec<u16> = (0..8).filter(|&x| drawn[(x, 0)].modifier.contains(CARET)).collect();
+        assert_eq!((carets, drawn[(3, 0)].symbol()), (vec![3], "b"));
+    }
+
+    #[test]
+    fn one_change_is_taken_back_at_once() {
+        let mut prompt = PromptBox::default();
+        prompt.set_text("first");
+        prompt.set_text("second");
+        prompt.set_text("second");
+        assert_eq!((prompt.undo(), prompt.text().as_str()), (Edit::Changed, "first"));
+        assert_eq!((prompt.redo(), prompt.text().as_str()), (Edit::Changed, "second"));
+        assert_eq!(prompt.redo(), Edit::Kept);
+        prompt.paste("\r\n!");
+        assert_eq!((prompt.undo(), prompt.text().as_str()), (Edit::Changed, "second"));
+        prompt.undo();
+        prompt.undo();
+        assert_eq!((prompt.undo(), prompt.is_blank()), (Edit::Kept, true));
+        assert_eq!(prompt.set_text(&"é".repeat(MAX_CHARS + 7)), 7);
     }
 
     #[test]

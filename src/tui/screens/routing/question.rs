@@ -2,9 +2,10 @@
 
 use super::prompt::PromptBox;
 use crate::Result;
-use crate::library::Library;
+use crate::library::{Library, Manifest};
 use crate::routing::{
-    CALIBRATED, Needs, ROUTERS, Router, RouterConfig, RouterSetting, TEMPERATURE, TOP_K, titles,
+    CALIBRATED, Needs, ROUTERS, Router, RouterConfig, RouterSetting, SettingValues, TEMPERATURE, TOP_K,
+    titles,
 };
 
 /// The settings that have keys.
@@ -51,9 +52,7 @@ pub enum Change {
     Made,
     /// It was that one before.
     Nothing,
-    /// This router has no use for it; the line says which have.
-    Useless(String),
-    /// It cannot be done; the line says why.
+    /// It cannot be done, or this router has no use for it; the line says why, and what can be done.
     Refused(String),
 }
 
@@ -64,8 +63,12 @@ pub struct Question {
     /// The prompt goes to the model as it is, without the template.
     pub raw: bool,
     pub router: RouterConfig,
-    /// Whether a person changed the router, so that the library's defaults no longer apply.
+    /// Whether a person changed the router, so that the library's default no longer applies.
     touched: bool,
+    /// The settings that a person chose, which stay when the router changes.
+    chosen: SettingValues,
+    /// What the library says of routers.
+    manifest: Option<Manifest>,
     /// The library's own router, as it was before a person changed it.
     own: Option<RouterConfig>,
     /// The router before everything went through one expert.
@@ -102,22 +105,35 @@ impl Question {
         if before == self.router { Change::Nothing } else { Change::Made }
     }
 
+    /// A router as a command has it that names it for this library, with what a person chose here, over the same
+    /// experts.
+    fn named(&self, router: &'static Router, argument: String) -> RouterConfig {
+        let values = self.chosen.clone();
+        let mut config = RouterConfig { router, argument, values, ..self.router.clone() };
+        if let Some(manifest) = &self.manifest {
+            config.fill_from(manifest);
+        }
+        config
+    }
+
     /// Takes a router as it is.
     pub fn set_router(&mut self, router: &RouterConfig) {
         self.before_single = None;
+        self.chosen = SettingValues::default();
         let _ = self.change(|own| own.clone_from(router));
     }
 
     /// The next of the routers that the key stops at; one that needs an expert takes `expert`. After a library's own
-    /// router comes Arrow as the paper has it, and after the last one the library's own again. Those that need the experts' own data are passed over where there is none
-    /// (`has_data`): also says which were.
+    /// router comes Arrow as a command that names it has it, and after the last one the library's own again. Those that
+    /// need the experts' own data are passed over where there is none (`has_data`): also says which were.
     pub fn next_router(&mut self, expert: Option<String>, has_data: bool) -> (Change, Vec<&'static str>) {
         // Who takes part may have changed since; the router is the library's own all the same.
         let is_own =
             |own: &RouterConfig| own.router == self.router.router && own.values == self.router.values;
         let at_own = !self.touched || self.own.as_ref().is_some_and(is_own);
-        if let Some(plain) = self.router.plain().filter(|_| at_own) {
-            return (self.change(|router| *router = plain), Vec::new());
+        let arrow = self.named(RouterConfig::default().router, String::new());
+        if at_own && arrow != self.router {
+            return (self.change(|router| *router = arrow), Vec::new());
         }
         let now = ROUTERS.iter().position(|router| router == self.router.router).unwrap_or(0);
         let mut passed = Vec::new();
@@ -137,13 +153,15 @@ impl Question {
             }
             let begins_again = ROUTERS.iter().position(|router| router == next) <= Some(now);
             // Where it is Arrow itself, it is reached by itself.
-            if begins_again && let Some(own) = self.own.clone().filter(|own| own.plain().is_some()) {
+            let is_arrow = |own: &RouterConfig| (own.router, &own.values) == (arrow.router, &arrow.values);
+            if begins_again && let Some(own) = self.own.clone().filter(|own| !is_arrow(own)) {
                 let back = |router: &mut RouterConfig| {
                     (router.router, router.argument, router.values) = (own.router, own.argument, own.values);
                 };
                 return (self.change(back), passed);
             }
-            return (self.change(|router| router.change_to(next, argument)), passed);
+            let next = self.named(next, argument);
+            return (self.change(|router| *router = next), passed);
         }
         (Change::Nothing, passed)
     }
@@ -153,10 +171,9 @@ impl Question {
         if !self.router.router.has(setting) {
             return not_this_router(setting);
         }
-        self.change(|router| {
-            let next = setting.step(router.values.get(setting), up, experts.max(1));
-            router.values.set(setting, next);
-        })
+        let next = setting.step(self.router.values.get(setting), up, experts.max(1));
+        self.chosen.set(setting, next);
+        self.change(|router| router.values.set(setting, next))
     }
 
     /// Gives one of the experts `names` no weight, or brings it back. The last one cannot be muted.
@@ -181,7 +198,7 @@ impl Question {
     /// Keeps one of the experts among the chosen ones whatever its scores, or no longer.
     pub fn toggle_pin(&mut self, name: Option<&str>) -> Change {
         if !self.router.router.pins {
-            return Change::Useless(format!("Pinning needs {} (press r).", titles(|router| router.pins)));
+            return Change::Refused(format!("Pinning needs {} (press r).", titles(|router| router.pins)));
         }
         let Some(name) = name else { return Change::Nothing };
         if let Some(at) = self.router.pinned.iter().position(|pinned| pinned == name) {
@@ -223,6 +240,7 @@ impl Question {
     /// The library's own router makes no sense; all else was done.
     pub fn take_library(&mut self, library: &Library) -> (bool, Result<()>) {
         let before = self.router.clone();
+        self.manifest = Some(library.manifest.clone());
         let mut settled = Ok(());
         if !self.touched {
             // Without experts only the base model can answer.
@@ -242,7 +260,7 @@ impl Question {
             self.router.muted.clear();
         }
         if self.router.router.names_expert() && !known(&self.router.argument) {
-            self.router.change_to(RouterConfig::default().router, String::new());
+            self.router = self.named(RouterConfig::default().router, String::new());
         }
         (before != self.router, settled)
     }
@@ -257,10 +275,10 @@ fn not_this_router(setting: &RouterSetting) -> Change {
     let mut letters = names.chars();
     let names: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
     let apply = if alike.len() == 1 { "applies" } else { "apply" };
-    Change::Useless(format!("{names} {apply} to {} only (press r).", who(setting)))
+    Change::Refused(format!("{names} {apply} to {} only (press r).", who(setting)))
 }
 
 /// Said instead of a mute that would change nothing.
 fn nobody_to_mute() -> Change {
-    Change::Useless(format!("Muting needs {} (press r).", titles(|router| router.mutes)))
+    Change::Refused(format!("Muting needs {} (press r).", titles(|router| router.mutes)))
 }

@@ -14,7 +14,7 @@ use super::reasons::Reasons;
 use super::suggestions::Suggestions;
 use crate::library::Library;
 use crate::routing::{RouterSetting, Trace};
-use crate::text::listed;
+use crate::text::{counted, listed};
 use crate::tui::{
     AppEffect, Effect, EngineEffect, EngineState, PromptsEffect, Shared, TextField, WantedPrompt,
 };
@@ -31,6 +31,12 @@ pub enum Focus {
     Reference,
     /// The list of prompts that were tried.
     History,
+}
+
+/// What is said where a prompt is longer than the box.
+pub fn left_out(characters: usize, of: &str) -> Option<Effect> {
+    let text = format!("{} left out of the {of}", counted(characters, "character"));
+    (characters > 0).then_some(Effect::App(AppEffect::Notice(text)))
 }
 
 /// State of the Routing tab.
@@ -145,12 +151,13 @@ impl RoutingScreen {
     }
 
     /// Hides which router gave which answer, or shows it again.
-    pub(super) fn toggle_blind(&mut self) -> Vec<Effect> {
+    pub(super) fn toggle_blind(&mut self, shared: &Shared) -> Vec<Effect> {
         if self.experiment.rows.is_empty() {
             let why = "No answers stand side by side to compare: a puts this router beside others.";
             return vec![Effect::App(AppEffect::Notice(why.into()))];
         }
-        self.experiment.blind = !self.experiment.blind;
+        // When the key was pressed is the lot: nobody presses it at a microsecond that they chose.
+        self.experiment.toggle_blind(shared.now.to_bits());
         Vec::new()
     }
 
@@ -210,14 +217,16 @@ impl RoutingScreen {
         self.set_focus(Focus::Map);
         self.question.raw = wanted.raw;
         self.question.set_router(&wanted.router);
-        self.experiment.set_reference(&wanted.reference);
+        self.experiment.set_reference(&wanted.prompt, &wanted.reference);
         self.replace_prompt(&wanted.prompt, shared)
     }
 
     fn replace_prompt(&mut self, prompt: &str, shared: &Shared) -> Vec<Effect> {
-        self.question.prompt.set_text(prompt);
+        let dropped = self.question.prompt.set_text(prompt);
         self.map.token = None;
-        self.route(shared)
+        let mut effects = self.route(shared);
+        effects.extend(left_out(dropped, "prompt"));
+        effects
     }
 
     /// Takes the prompt from the person's editor.
@@ -235,10 +244,8 @@ impl RoutingScreen {
                 "An example never replaces your own prompt: Ctrl-X empties the box.".into(),
             ))];
         }
-        let Some(prompt) = self.suggestions.step(forward) else { return Vec::new() };
-        self.question.prompt.set_text(prompt);
-        self.map.token = None;
-        self.route(shared)
+        let Some(prompt) = self.suggestions.step(forward).map(String::from) else { return Vec::new() };
+        self.replace_prompt(&prompt, shared)
     }
 
     /// Routes again after a change of the router, or says why there is none. Live: an answer under way starts anew, a
@@ -248,8 +255,7 @@ impl RoutingScreen {
             Change::Made if self.exchange.is_generating() => self.generate(shared),
             Change::Made => self.route(shared),
             Change::Nothing => Vec::new(),
-            Change::Useless(why) => vec![Effect::App(AppEffect::Notice(why))],
-            Change::Refused(why) => vec![Effect::App(AppEffect::Error(why))],
+            Change::Refused(why) => vec![Effect::App(AppEffect::Notice(why))],
         }
     }
 
@@ -391,9 +397,12 @@ impl RoutingScreen {
         self.map.replace(self.exchange.shown.as_ref(), trace, &digest);
         self.exchange.show(trace.clone(), digest, milliseconds, more);
         self.mark_experts(shared);
-        // Nothing is compared while one types.
-        if more || self.focus == Focus::Prompt {
+        if more {
             return Vec::new();
+        }
+        // Nothing is compared while one types.
+        if self.focus == Focus::Prompt {
+            return self.explain(shared);
         }
         let mut effects = self.compare();
         if answered {
@@ -408,10 +417,7 @@ impl RoutingScreen {
     /// under way.
     pub(super) fn explain(&mut self, shared: &Shared) -> Vec<Effect> {
         let busy = self.exchange.pending.is_some() || self.exchange.is_stale() || !is_ready(shared);
-        let Some(shown) = self.exchange.shown.as_ref().filter(|_| !busy && self.focus != Focus::Prompt)
-        else {
-            return Vec::new();
-        };
+        let Some(shown) = self.exchange.shown.as_ref().filter(|_| !busy) else { return Vec::new() };
         let token = self.map.token_in(shown);
         if !self.reasons.lack(shown, token) {
             return Vec::new();
@@ -455,46 +461,49 @@ impl RoutingScreen {
         self.compare()
     }
 
-    /// Keeps the run that is shown to compare others with, or lets it go. Its answer becomes the one whose
-    /// probability is compared, where none was set.
+    /// Keeps the run that is shown to compare others with, or lets it go.
     pub(super) fn toggle_kept(&mut self) -> Vec<Effect> {
         let Some(shown) = &self.exchange.shown else { return Vec::new() };
         if self.experiment.kept.take_if(|kept| kept.asked.is_same_run(&shown.asked)).is_some() {
             return Vec::new();
         }
         let answer = self.present_answer().map(String::from);
-        let mut kept = Kept::new(shown, answer.clone());
-        if let Some(answer) = answer.filter(|_| self.experiment.reference.is_empty()) {
-            self.experiment.set_reference(&answer);
-        }
+        let mut kept = Kept::new(shown, answer);
         let row = self.experiment.rows.iter().find(|row| row.asked.is_same_run(&kept.asked));
         kept.log_probability = row.and_then(|row| row.log_probability());
         self.experiment.kept = Some(kept);
         self.compare()
     }
 
-    /// Begins to type the answer whose probability is compared.
-    pub(super) fn edit_reference(&mut self) {
-        let text = match self.experiment.reference.as_str() {
+    /// The answer whose probability is compared, or what is offered for it.
+    fn offered_reference(&self) -> String {
+        match self.experiment.reference(&self.question.asked()) {
             "" => self.present_answer().unwrap_or_default().trim().to_string(),
             text => text.to_string(),
-        };
-        self.reference = Some(TextField::suggestion(&text));
+        }
+    }
+
+    /// Begins to type the answer whose probability is compared.
+    pub(super) fn edit_reference(&mut self) {
+        self.reference = Some(TextField::suggestion(&self.offered_reference()));
         self.set_focus(Focus::Reference);
     }
 
     /// Ends typing; what was typed holds from now on.
     pub(super) fn end_reference(&mut self, keep: bool) -> Vec<Effect> {
-        let text = self.reference.take().map(|field| field.text());
+        let field = self.reference.take();
         self.set_focus(Focus::Map);
-        let Some(text) = text.filter(|_| keep) else { return Vec::new() };
-        self.experiment.set_reference(&text);
+        let Some(field) = field.filter(|_| keep) else { return Vec::new() };
+        // A field is one line; what was offered and not touched may have several.
+        let text = if field.is_suggestion() { self.offered_reference() } else { field.text() };
+        self.experiment.set_reference(&self.question.prompt.text(), &text);
         self.compare()
     }
 
     /// Asks which experts the reference answer or, without one, the present answer is owed to.
     pub(super) fn ask_why(&mut self, shared: &Shared) -> Vec<Effect> {
-        let answer = match self.experiment.reference.as_str() {
+        let of_prompt = self.exchange.shown.as_ref().map(|shown| self.experiment.reference(&shown.asked));
+        let answer = match of_prompt.unwrap_or_default() {
             "" => self.present_answer().map(String::from),
             text => Some(text.to_string()),
         };

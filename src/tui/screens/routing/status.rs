@@ -21,6 +21,15 @@ pub fn line<'a>(screen: &RoutingScreen, shared: &Shared, theme: &Theme, room: u1
     let dim = theme.dim();
     let RoutingScreen { question, exchange, map, .. } = screen;
     let updating = exchange.pending.is_some();
+    if screen.experiment.hides() {
+        // Any more would say whose the answers are.
+        if updating || screen.experiment.is_running() {
+            parts.push((format!("{} answering", spinner(shared.tick)), theme.warning()));
+        }
+        parts.push(("answers are compared blindly".into(), theme.accent()));
+        parts.push(("B says whose they are".into(), theme.text()));
+        return compose(parts, &[], dim, usize::from(room));
+    }
     parts.extend(activity(exchange, shared, room).into_iter().map(|text| (text, theme.warning())));
     if exchange.is_faded(shared) {
         parts.push(("dimmed: out of date".into(), theme.warning()));
@@ -91,7 +100,8 @@ fn activity(exchange: &Exchange, shared: &Shared, room: u16) -> Vec<String> {
     let spin = spinner(shared.tick);
     let elapsed = exchange.elapsed(shared).unwrap_or(0.0);
     let prompt = pending.progress.filter(|(done, total)| done < total);
-    let answer = exchange.shown.as_ref().map_or(0, |shown| written(&shown.trace));
+    // What is shown may be of the request before.
+    let answer = exchange.shown.as_ref().filter(|_| pending.begun).map(|shown| written(&shown.trace));
     if !exchange.is_long(shared) {
         return vec![format!("{spin} updating")];
     }
@@ -101,7 +111,10 @@ fn activity(exchange: &Exchange, shared: &Shared, room: u16) -> Vec<String> {
             (step.what.verb(), format!("{}/{} {}s", step.done, step.all, step.what.unit()))
         }
         (Some(step), _) => (step.what.verb(), step.amount()),
-        (None, prompt) => of_prompt(prompt, narrow, pending.generating, answer),
+        (None, prompt) => {
+            let routed = pending.progress.is_some();
+            of_prompt(prompt, narrow, pending.generating.then_some((answer, routed)))
+        }
     };
     let first = if narrow && !tokens.is_empty() {
         format!("{spin} {tokens}")
@@ -111,18 +124,21 @@ fn activity(exchange: &Exchange, shared: &Shared, room: u16) -> Vec<String> {
     vec![first, duration(elapsed), "Esc stops".into()]
 }
 
-/// What is done with the prompt, or after it, and how much of it is done.
+/// What is done with the prompt, or after it, and how much of it is done. `answer`: where one is asked for, its tokens,
+/// once there are some, and whether the prompt is routed.
 fn of_prompt(
     prompt: Option<(usize, usize)>,
     narrow: bool,
-    generating: bool,
-    answer: usize,
+    answer: Option<(Option<usize>, bool)>,
 ) -> (&'static str, String) {
-    match prompt {
-        Some((done, total)) if narrow => ("routing", format!("{done}/{total} tokens")),
-        Some((done, total)) => ("routing", format!("{done} of {total} tokens")),
-        None if generating => ("generating", counted(answer, "token")),
-        None => ("routing", String::new()),
+    match (prompt, answer) {
+        (Some((done, total)), _) if narrow => ("routing", format!("{done}/{total} tokens")),
+        (Some((done, total)), _) => ("routing", format!("{done} of {total} tokens")),
+        (None, Some((Some(tokens), _))) => ("generating", counted(tokens, "token")),
+        (None, Some((None, true))) => ("generating", counted(0, "token")),
+        // The router is made ready first, which may take long before it can say how far it is.
+        (None, Some((None, false))) => ("preparing", String::new()),
+        (None, None) => ("routing", String::new()),
     }
 }
 

@@ -43,6 +43,9 @@ const MAX_SHARES: u16 = 76;
 /// From this height on, panes that wait to be asked say how.
 const ROOM_FOR_HINTS: usize = 24;
 
+/// Rows for what an answer is owed to: a heading, two experts, and two of what is concluded.
+const WHY_ROWS: usize = 5;
+
 /// In fewer rows panes have no headings.
 const SMALL_BODY: u16 = 8;
 
@@ -57,7 +60,10 @@ pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shar
         let rows = (width(error) + 4).div_ceil(usize::from(area.width));
         rows.min(4).min(usize::from(area.height) / 2) as u16
     });
-    let finding = screen.exchange.shown.as_ref().map(|shown| (shown, Finding::of(shown, &screen.marks)));
+    // What is found about a routing says which router gave it.
+    let blind = screen.experiment.hides();
+    let found = screen.exchange.shown.as_ref().filter(|_| !blind);
+    let finding = found.map(|shown| (shown, Finding::of(shown, &screen.marks)));
     let said = u16::from(finding.is_some() && area.height > boxes.height);
     let [top, sentence, line, error, body] = Layout::vertical([
         Constraint::Length(boxes.height),
@@ -82,6 +88,7 @@ pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shar
     }
     match &screen.exchange.shown {
         _ if screen.history.finding.is_some() => screen.history.draw(frame, body, theme),
+        _ if blind => answers(screen, shared).draw(frame.buffer_mut(), body, theme),
         Some(shown) => draw_routing(screen, shown, frame, body, shared, theme),
         None => empty_state::draw(screen, frame, body, shared, theme),
     }
@@ -95,9 +102,19 @@ fn draw_reference(field: &TextField, frame: &mut Frame, area: Rect, theme: &Them
     frame.render_widget(field.line(usize::from(place.width), true, theme), place);
 }
 
-/// The answer that has a box of its own: not while answers are compared blindly, among which it is.
+/// The answers of the routers that are compared.
+fn answers<'a>(screen: &'a RoutingScreen, shared: &Shared) -> Answers<'a> {
+    Answers { experiment: &screen.experiment, now: &screen.exchange.asked, tick: shared.tick }
+}
+
+/// The answer that has a box of its own: not while answers are compared blindly, among which it is, and none to an
+/// earlier prompt where that to the present one stands among those that are compared.
 fn boxed(screen: &RoutingScreen) -> Option<&Answer> {
-    screen.exchange.answer.as_ref().filter(|_| !screen.experiment.hides())
+    let now = &screen.exchange.asked;
+    let newer =
+        || screen.experiment.rows.iter().any(|row| row.asked.is_same_run(now) && !row.text.is_empty());
+    let answer = screen.exchange.answer.as_ref().filter(|_| !screen.experiment.hides())?;
+    (answer.asked().is_same_prompt(now) || !newer()).then_some(answer)
 }
 
 /// How prompt and answer share the top.
@@ -349,7 +366,7 @@ impl Look<'_> {
         let signs = flow(&signs, usize::from(if wide { beside } else { width }));
         let signs = signs.iter().filter(|line| !line.is_empty()).cloned().collect::<Vec<_>>();
         let (experiment, now) = (&self.screen.experiment, &self.screen.exchange.asked);
-        let answers = Answers { experiment, now, tick: self.shared.tick };
+        let answers = answers(self.screen, self.shared);
         // What can be asked is said where there is room for it.
         let hints = whole >= ROOM_FOR_HINTS;
         let answers_wish = match experiment.rows.is_empty() && !hints {
@@ -358,7 +375,7 @@ impl Look<'_> {
         };
         let why = why::rows(experiment);
         let explains = experiment.why.is_some() || experts > 0 && hints;
-        let why_wish = if explains { Wish::new(why.min(4), why) } else { Wish::default() };
+        let why_wish = if explains { Wish::new(why.min(WHY_ROWS), why) } else { Wish::default() };
         let against = self.against();
         let against_rows = against.as_ref().map_or(0, |against| against.lines().len() + 1);
         let against_wish = Wish::new(against_rows.min(5), against_rows);
@@ -454,8 +471,40 @@ impl Look<'_> {
         }
     }
 
+    /// What a person asked for beside the routing, below the map; what is left for the map.
+    fn draw_asked(&self, frame: &mut Frame, area: Rect) -> Rect {
+        let experiment = &self.screen.experiment;
+        let answers = answers(self.screen, self.shared);
+        let compared = if experiment.rows.is_empty() { 0 } else { answers.rows() };
+        let why = if experiment.why.is_some() { why::rows(experiment) } else { 0 };
+        let wanted = compared + why + usize::from(compared > 0 && why > 0);
+        // The map keeps more than half.
+        let rows = wanted.min(usize::from(area.height) * 2 / 5) as u16;
+        let [map, _, asked] = Layout::vertical([
+            Constraint::Min(0),
+            Constraint::Length(u16::from(rows > 0)),
+            Constraint::Length(rows),
+        ])
+        .areas(area);
+        let wishes = [Wish::new(compared.min(2), compared), Wish::new(why.min(2), why)];
+        let places = column(asked, &wishes, &[1, 0]);
+        let buf = frame.buffer_mut();
+        if !places[0].is_empty() {
+            answers.draw(buf, places[0], self.theme);
+        }
+        if !places[1].is_empty() {
+            let (trace, now) = (self.shown.trace.as_ref(), &self.screen.exchange.asked);
+            let order = self.shown.digest.order();
+            let listed = Listed::new(order, trace.experts.len(), usize::MAX, &self.screen.marks, None);
+            let (time, tick) = (self.shared.now, self.shared.tick);
+            WhyPane { experiment, trace, listed: &listed, now, time, tick }.draw(buf, places[1], self.theme);
+        }
+        map
+    }
+
     /// A row a token, with the weights of one of them below.
     fn draw_map(&self, frame: &mut Frame, area: Rect) {
+        let area = self.draw_asked(frame, area);
         let Self { shown, token, column, faded, theme, screen, .. } = *self;
         let (trace, digest) = (shown.trace.as_ref(), &shown.digest);
         let columns = digest.columns.len();

@@ -14,13 +14,16 @@ use crate::routing::Trace;
 use crate::text::printable;
 use crate::tui::Theme;
 use crate::tui::format::{duration, spinner};
-use crate::tui::text_width::{left, right, truncate, truncate_middle, width};
+use crate::tui::text_width::{left, right, truncate, truncate_middle, width, wrap};
 
 /// From this width on, each group of layers has a column.
 const ROOMY: usize = 72;
 
 /// Cells of a number.
 const NUMBER: usize = 7;
+
+/// Rows that the conclusion takes, at most.
+const CONCLUSION: usize = 3;
 
 /// How the answer depends on the experts.
 pub struct WhyPane<'a> {
@@ -37,7 +40,7 @@ pub struct WhyPane<'a> {
 /// Rows that it can use.
 pub fn rows(experiment: &Experiment) -> usize {
     match experiment.why.as_ref().and_then(|why| why.result.as_ref()) {
-        Some(Ok(found)) => 2 + found.experts.len(),
+        Some(Ok(found)) => 1 + found.experts.len() + CONCLUSION,
         Some(Err(_)) | None => 2,
     }
 }
@@ -55,7 +58,13 @@ impl WhyPane<'_> {
         // Numbers of another run never stand under a heading that does not say so, however little room there is.
         let title = if why.asked.is_same_run(self.now) { "why" } else { "why, of an earlier run" };
         let note = format!("change of log p of {answer} without …");
-        let room = usize::from(area.width).saturating_sub(width(title) + 3);
+        // The groups of layers have their captions in the same row.
+        let groups = why
+            .result
+            .as_ref()
+            .and_then(|result| result.as_ref().ok())
+            .map_or(0, |found| if usize::from(area.width) >= ROOMY { found.groups.len() } else { 0 });
+        let room = usize::from(area.width).saturating_sub(width(title) + 3 + groups * (NUMBER + 1));
         let note = if width(&note) <= room { note } else { format!("log p of {answer} without …") };
         heading(buf, area, 0, title, &truncate(&note, room), theme);
         match &why.result {
@@ -77,7 +86,11 @@ impl WhyPane<'_> {
         let dim = !why.asked.is_same_run(self.now);
         let cells = usize::from(area.width);
         let name = |expert: usize| why.experts.get(expert).map_or("", String::as_str);
-        let rows = usize::from(area.height.saturating_sub(2)).min(found.experts.len());
+        // Two experts come before the second line of what is concluded.
+        let room = usize::from(area.height.saturating_sub(1));
+        let lines = (room.saturating_sub(found.experts.len().min(2))).clamp(1, CONCLUSION);
+        let lines = conclusion(found, cells.saturating_sub(1), lines);
+        let rows = room.saturating_sub(lines.len()).min(found.experts.len());
         let groups = if cells >= ROOMY { found.groups.len() } else { 0 };
         let names = found.experts.iter().map(|e| width(name(e.expert))).max().unwrap_or(0).clamp(15, 24);
         let names = names.min(cells.saturating_sub(NUMBER + 8));
@@ -111,21 +124,39 @@ impl WhyPane<'_> {
             let label = format!("{}–{}", layers.start, layers.end.saturating_sub(1));
             put(buf, area, at(group), 0, &right(&format!(" {label}"), NUMBER), theme.header());
         }
-        let y = rows as u16 + 1;
-        put(buf, area, 1, y, &truncate(&conclusion(found), cells.saturating_sub(1)), theme.dim());
+        for (line, text) in lines.iter().enumerate() {
+            put(buf, area, 1, (rows + 1 + line) as u16, text, theme.dim());
+        }
     }
 }
 
-/// The control and how much the experts explain together.
-fn conclusion(found: &Attribution) -> String {
+/// How much the experts explain together, and the control, in the most words that fit so many lines of `cells`.
+fn conclusion(found: &Attribution, cells: usize, lines: usize) -> Vec<String> {
     let count = found.experts.len().max(1) as f64;
     let control = found.experts.iter().map(|one| one.control).sum::<f64>() / count;
-    let random = format!("random directions instead {}", signed(control));
     let said = found.conclusion(percent);
-    match found.explained() {
-        Some(_) => format!("{}; {random}.", said.trim_end_matches('.')),
-        None => said,
+    let forms = match found.explained() {
+        Some(part) => {
+            let (control, part) = (signed(control), percent(part));
+            vec![
+                format!("{}; random directions instead {control}.", said.trim_end_matches('.')),
+                format!("Together {part} of what routing gained; random directions {control}."),
+                format!("Together {part} of what routing gained; random {control}."),
+                format!("Together {part}; random {control}."),
+            ]
+        }
+        None => vec![said],
+    };
+    let mut wrapped: Vec<Vec<String>> = forms.iter().map(|form| wrap(form, cells)).collect();
+    let fits = wrapped.iter().position(|form| form.len() <= lines).unwrap_or(wrapped.len().saturating_sub(1));
+    let mut fitting = wrapped.swap_remove(fits);
+    if fitting.len() > lines
+        && let Some(last) = lines.checked_sub(1)
+    {
+        let rest = fitting.split_off(last).join(" ");
+        fitting.push(truncate(&rest, cells));
     }
+    fitting
 }
 
 /// By how much the log-probability changes when what had this effect is taken out.
@@ -156,13 +187,19 @@ mod tests {
             groups: vec![],
             experts: vec![one(1.0, 0.1), one(0.5, 0.3)],
         };
-        let text = conclusion(&found);
-        assert_eq!(
-            text,
-            "Together 75% of what routing gained over the base model (+2.00); random directions instead -0.20."
-        );
+        let said = |found: &Attribution, cells, lines| conclusion(found, cells, lines);
+        let whole = "Together 75% of what routing gained over the base model (+2.00); random directions instead -0.20.";
+        assert_eq!(said(&found, 120, 1), [whole]);
+        assert_eq!(said(&found, 45, 3).join(" "), whole);
+        assert_eq!(said(&found, 52, 1), ["Together 75% of what routing gained; random -0.20."]);
+        for (cells, lines) in [(45, 1), (28, 1), (28, 2), (60, 1), (80, 2)] {
+            let lines_said = said(&found, cells, lines);
+            let text = lines_said.join(" ");
+            assert!(lines_said.len() <= lines && text.starts_with("Together 75%"), "{text}");
+            assert!(text.ends_with("-0.20.") && lines_said.iter().all(|line| width(line) <= cells), "{text}");
+        }
         found.base = 0.0;
-        let text = conclusion(&found);
+        let text = said(&found, 120, 2).join(" ");
         assert!(text.starts_with("Routing lost against the base model 0.20, which is too little"), "{text}");
     }
 }

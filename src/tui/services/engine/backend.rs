@@ -231,12 +231,10 @@ fn speed(session: &mut Session, prompt: &Prompt, cancel: &Cancel) -> Result<Spee
         times.push(Instant::now());
         ControlFlow::Continue(())
     })?;
-    let token = match (times.first(), times.last()) {
-        (Some(first), Some(last)) if times.len() > 2 => {
-            Some(milliseconds(*first, *last) / (times.len() - 1) as f64)
-        }
-        _ => None,
-    };
+    // The middle one of the times between tokens: one that another program delayed is none of the model's.
+    let mut gaps: Vec<f64> = times.windows(2).map(|pair| milliseconds(pair[0], pair[1])).collect();
+    gaps.sort_by(f64::total_cmp);
+    let token = gaps.get(gaps.len() / 2).copied().filter(|_| gaps.len() > 1);
     Ok(Speed { prompt: routed, token })
 }
 

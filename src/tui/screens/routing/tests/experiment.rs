@@ -150,6 +150,169 @@ fn answers_are_compared_blindly() {
 }
 
 #[test]
+fn nothing_says_whose_the_answers_are_while_they_are_compared_blindly() {
+    let (mut screen, shared) = routed();
+    let (first, _) = comparison(&press(&mut screen, &shared, key('a')));
+    compared(&mut screen, &shared, first, 0, "twelve thousand", Some(-2.31));
+    let (second, _) = comparison(&reroute(&mut screen, &shared, '<'));
+    compared(&mut screen, &shared, second, 0, "12 km", Some(-0.11));
+    for map in [false, true] {
+        if map {
+            press(&mut screen, &shared, key('z'));
+        }
+        press(&mut screen, &shared, key('B'));
+        for (width, height) in SIZES.into_iter().chain([SMALLEST]) {
+            let drawn = render(&screen, &shared, width, height);
+            // The router, what it found, and its own answer, which stands in the routing's text.
+            for text in ["top 2", "Arrow", "arrow", "negate", "kilometers»", "12000", "layers", "cost"] {
+                assert!(!drawn.contains(text), "{text}\n{drawn}");
+            }
+            assert!(height < 10 || drawn.contains("answer 2"), "{drawn}");
+        }
+        // Keys that look at the routing or change the router say why they do nothing, and are not offered.
+        for c in "rtTc<>aeRdxXps[]/mzb=hjkl".chars() {
+            let router = screen.question.router.clone();
+            let effects = screen.on_key(key(c), &shared);
+            let said = |effect: &Effect| matches!(effect, Effect::App(AppEffect::Notice(text)) if text.contains("compared blindly"));
+            assert!(effects.is_none_or(|effects| effects.iter().any(said)), "{c}");
+            assert_eq!(screen.question.router, router);
+            assert!(!screen.hints(&shared).iter().any(|hint| hint.keys == c.to_string()), "{c}");
+        }
+        press(&mut screen, &shared, key('B'));
+    }
+    // When an answer comes says whose it is, so that they come together.
+    let (third, _) = comparison(&reroute(&mut screen, &shared, '<'));
+    press(&mut screen, &shared, key('B'));
+    assert!(!render(&screen, &shared, 160, 46).contains("twelve thousand"));
+    compared(&mut screen, &shared, third, 0, "1.2e4", None);
+    let drawn = render(&screen, &shared, 160, 46);
+    assert!(["twelve thousand", "12 km", "1.2e4"].iter().all(|text| drawn.contains(text)), "{drawn}");
+}
+
+#[test]
+fn blind_answers_stand_in_an_order_drawn_by_lot() {
+    let (mut screen, mut shared) = routed();
+    let (first, _) = comparison(&press(&mut screen, &shared, key('a')));
+    compared(&mut screen, &shared, first, 0, "one", None);
+    let (second, _) = comparison(&reroute(&mut screen, &shared, '<'));
+    compared(&mut screen, &shared, second, 0, "two", None);
+    press(&mut screen, &shared, key('a'));
+    let (third, _) = comparison(&reroute(&mut screen, &shared, '<'));
+    compared(&mut screen, &shared, third, 0, "three", None);
+    let shown = screen.experiment.order();
+    assert_eq!(shown, [0, 1, 2]);
+    let mut orders = Vec::new();
+    for time in 0..600 {
+        shared.now = 1.7e9 + f64::from(time) * 0.37;
+        press(&mut screen, &shared, key('B'));
+        orders.push(screen.experiment.order());
+        // It stays while it is looked at.
+        shared.now += 5.0;
+        assert_eq!(orders.last(), Some(&screen.experiment.order()));
+        press(&mut screen, &shared, key('B'));
+    }
+    orders.sort();
+    let counts: Vec<usize> = orders.chunk_by(|a, b| a == b).map(<[_]>::len).collect();
+    // Each of the six about as often as any other.
+    assert!(counts.len() == 6 && counts.iter().all(|count| (60..140).contains(count)), "{counts:?}");
+}
+
+#[test]
+fn a_reference_belongs_to_its_prompt() {
+    let (mut screen, shared) = routed();
+    press(&mut screen, &shared, key('='));
+    for c in "12 km".chars() {
+        press(&mut screen, &shared, key(c));
+    }
+    press(&mut screen, &shared, code(KeyCode::Enter));
+    let now = screen.question.asked();
+    assert_eq!(screen.experiment.reference(&now), "12 km");
+    // Under another prompt there is none, and the present answer is offered; back at this one it is there again.
+    press(&mut screen, &shared, key('i'));
+    press(&mut screen, &shared, key('!'));
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    assert_eq!(screen.experiment.reference(&screen.question.asked()), "");
+    assert!(!render(&screen, &shared, 160, 46).contains("log p of"));
+    press(&mut screen, &shared, key('i'));
+    press(&mut screen, &shared, code(KeyCode::Backspace));
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    assert_eq!(screen.experiment.reference(&screen.question.asked()), "12 km");
+}
+
+#[test]
+fn an_answer_of_several_lines_is_taken_whole() {
+    let (mut screen, shared) = routed();
+    screen.exchange.answer.as_mut().unwrap().text = "one\n\ttwo".into();
+    press(&mut screen, &shared, key('='));
+    press(&mut screen, &shared, code(KeyCode::Enter));
+    assert_eq!(screen.experiment.reference(&screen.question.asked()), "one\n\ttwo");
+}
+
+#[test]
+fn an_old_answer_makes_way_for_that_among_the_compared() {
+    let (mut screen, shared) = routed();
+    let (first, _) = comparison(&press(&mut screen, &shared, key('a')));
+    compared(&mut screen, &shared, first, 0, "12000 meters", None);
+    press(&mut screen, &shared, key('i'));
+    let effects = press(&mut screen, &shared, key('!'));
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    assert!(render(&screen, &shared, 160, 46).contains("answer to an earlier prompt"));
+    let (asked, trace) = (ticket(&effects), Arc::new(Synthetic::default().trace(&PROMPT)));
+    let routed = EngineMessage::Trace { ticket: asked, trace, generating: false, milliseconds: 1.0 };
+    let (next, _) = comparison(&hear(&mut screen, &shared, routed));
+    compared(&mut screen, &shared, next, 0, "13000 meters", None);
+    let drawn = render(&screen, &shared, 160, 46);
+    assert!(drawn.contains("13000 meters") && !drawn.contains("answer to an earlier prompt"), "{drawn}");
+}
+
+#[test]
+fn what_was_asked_stands_below_the_map_too() {
+    let (mut screen, shared) = routed();
+    for zoom in ["layers", "modules"] {
+        press(&mut screen, &shared, key('z'));
+        press(&mut screen, &shared, key('e'));
+        for (width, height) in [(80, 24), (120, 36), (160, 46), (200, 60), (60, 20)] {
+            let drawn = render(&screen, &shared, width, height);
+            assert!(drawn.contains("taking experts out"), "{zoom}\n{drawn}");
+            assert!(drawn.contains("›«·kilom"), "{drawn}");
+        }
+    }
+}
+
+#[test]
+fn reasons_come_while_one_types() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    press(&mut screen, &shared, key('i'));
+    let asked = ticket(&press(&mut screen, &shared, key('a')));
+    let trace = Arc::new(Synthetic::default().trace(&PROMPT[..7]));
+    let routed = EngineMessage::Trace { ticket: asked, trace, generating: false, milliseconds: 1.0 };
+    let effects = hear(&mut screen, &shared, routed);
+    let (ticket, token) = effects.iter().find_map(explained).expect("they are asked for");
+    hear(&mut screen, &shared, EngineMessage::Explained { ticket, result: Ok(reasons(token, 1.234)) });
+    for (width, height) in [(80, 24), (100, 30), (160, 46)] {
+        assert!(render(&screen, &shared, width, height).contains("1.234"));
+    }
+}
+
+#[test]
+fn names_of_routers_take_what_answers_leave() {
+    let (mut screen, shared) = routed();
+    screen.question.router = "norm:k=3:temperature=0.3:calibrated:prior=8".parse().unwrap();
+    let asked = ticket(&press(&mut screen, &shared, key('w')));
+    let trace = Arc::new(Synthetic::default().trace(&PROMPT));
+    hear(
+        &mut screen,
+        &shared,
+        EngineMessage::Trace { ticket: asked, trace, generating: false, milliseconds: 1.0 },
+    );
+    let (first, _) = comparison(&press(&mut screen, &shared, key('a')));
+    compared(&mut screen, &shared, first, 0, "12 km", None);
+    let drawn = render(&screen, &shared, 160, 46);
+    assert!(drawn.contains("›norm:k=3:temperature=0.3:calibrated:prior=8  12 km"), "{drawn}");
+}
+
+#[test]
 fn what_moved_against_the_run_kept_is_a_map_and_a_line() {
     let (mut screen, shared) = routed();
     let said = press(&mut screen, &shared, key('d'));
@@ -323,7 +486,8 @@ fn typing_ends_a_comparison_and_nothing_is_compared_while_one_types() {
     };
     let trace = Arc::new(Synthetic::default().trace(&PROMPT));
     let routed = EngineMessage::Trace { ticket, trace, generating: false, milliseconds: 1.0 };
-    assert_eq!(hear(&mut screen, &shared, routed), []);
+    let effects = hear(&mut screen, &shared, routed);
+    assert!(effects.iter().all(|effect| explained(effect).is_some()), "{effects:?}");
     // Back on the map it is.
     let (_, routers) = comparison(&press(&mut screen, &shared, code(KeyCode::Esc)));
     assert_eq!(routers, ["arrow"]);
@@ -350,7 +514,11 @@ fn typing_ends_a_comparison_and_nothing_is_compared_while_one_types() {
 fn a_run_is_kept_and_compared_with_what_is_shown() {
     let (mut screen, shared) = routed();
     let (kept, _) = comparison(&press(&mut screen, &shared, key('R')));
-    assert_eq!(screen.experiment.reference, "12000 meters", "its answer is the reference where none was set");
+    let now = screen.question.asked();
+    assert_eq!(screen.experiment.reference(&now), "", "an answer is no right one because it was kept");
+    compared(&mut screen, &shared, kept, 0, "12000 meters", None);
+    press(&mut screen, &shared, key('='));
+    let (kept, _) = comparison(&press(&mut screen, &shared, code(KeyCode::Enter)));
     compared(&mut screen, &shared, kept, 0, "12000 meters", Some(-0.52));
     assert!(!render(&screen, &shared, 160, 46).contains("against the run"), "that is this run");
     let (next, _) = comparison(&reroute(&mut screen, &shared, '<'));

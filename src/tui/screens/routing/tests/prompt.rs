@@ -212,7 +212,6 @@ fn prompts_that_were_tried_are_kept_and_come_back() {
     // What was there before comes back.
     let undo = KeyEvent::new(KeyCode::Char('z'), KeyModifiers::ALT);
     press(&mut screen, &shared, undo);
-    press(&mut screen, &shared, undo);
     assert_eq!(screen.question.prompt.text(), "mine!");
 }
 
@@ -229,9 +228,39 @@ fn the_editor_gets_the_prompt_and_gives_it_back() {
         press(&mut screen, &shared, code(KeyCode::Esc));
     }
     assert_eq!(screen.on_message(&Message::Edited(Ok("a fox".into())), &shared), [], "nothing was changed");
-    let effects = screen.on_message(&Message::Edited(Ok("two\nfoxes\x07".into())), &shared);
+    // The model gets what was written, to the character; the screen shows it escaped.
+    let written = "two\tfoxes\r\nand \u{202e}\u{200b}one\x07";
+    let effects = screen.on_message(&Message::Edited(Ok(written.into())), &shared);
     assert!(
-        matches!(&effects[..], [Effect::Engine(EngineEffect::Route { prompt, .. })] if prompt == "two\nfoxes"),
+        matches!(&effects[..], [Effect::Engine(EngineEffect::Route { prompt, .. })] if prompt == written),
         "{effects:?}"
     );
+    for (width, height) in SIZES {
+        let drawn = render(&screen, &shared, width, height);
+        assert!(drawn.contains(r"and \u{202e}\u{200b}one\u{7}"), "{drawn}");
+        assert!(height < 20 || drawn.contains(r"two\tfoxes\r"), "{drawn}");
+    }
+    // One key takes it back.
+    let undo = KeyEvent::new(KeyCode::Char('z'), KeyModifiers::ALT);
+    press(&mut screen, &shared, undo);
+    assert_eq!(screen.question.prompt.text(), "a fox");
+}
+
+#[test]
+fn a_prompt_that_is_too_long_is_never_cut_silently() {
+    let shared = shared(ready());
+    let said = |effects: Vec<Effect>| {
+        let cut = |effect: &Effect| matches!(effect, Effect::App(AppEffect::Notice(text)) if text.starts_with("5 characters left out"));
+        assert!(effects.iter().any(cut), "{}", effects.len());
+    };
+    let long = "é".repeat(64 * 1024 + 5);
+    let mut screen = RoutingScreen::new();
+    said(screen.on_message(&Message::Edited(Ok(long.clone())), &shared));
+    let mut screen = RoutingScreen::new();
+    press(&mut screen, &shared, key('i'));
+    said(screen.on_paste(&long, &shared));
+    let mut screen = RoutingScreen::new();
+    screen.on_message(&Message::Prompts(vec![tried(&long)]), &shared);
+    press(&mut screen, &shared, ctrl('r'));
+    said(press(&mut screen, &shared, code(KeyCode::Enter)));
 }

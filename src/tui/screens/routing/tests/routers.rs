@@ -30,6 +30,15 @@ fn scores_are_calibrated_and_taken_as_they_are_by_one_key() {
     let later = Shared { now: shared.now + 2.0, ..shared };
     let drawn = render(&screen, &later, 120, 40);
     assert!(drawn.contains("calibrating 12 of 264 prompts") && drawn.contains("· calibrated"), "{drawn}");
+    // The answer that is shown is that before: there is nothing of this one.
+    press(&mut screen, &later, key('g'));
+    let later = Shared { now: later.now + 2.0, ..later };
+    let drawn = render(&screen, &later, 120, 40);
+    assert!(drawn.contains("preparing") && !drawn.contains("generating"), "{drawn}");
+    let asked = screen.exchange.ticket;
+    let step = |done| EngineMessage::Calibrating { ticket: asked, step: at(done) };
+    screen.on_message(&Message::Engine(step(83)), &later);
+    assert!(render(&screen, &later, 120, 40).contains("calibrating 83 of 264 prompts"));
     screen.on_message(&Message::Engine(step(264)), &later);
     assert_eq!(screen.exchange.pending.unwrap().calibration, None);
     press(&mut screen, &later, key('c'));
@@ -91,8 +100,42 @@ fn after_the_last_router_comes_the_library_s_own_again() {
     // Twice the same round, which begins with plain Arrow.
     let (one, two) = texts.split_at(texts.len() / 2);
     assert_eq!(one, two);
-    assert_eq!(one[0], "arrow:k=3:temperature=0.3");
+    assert_eq!(one[0], "arrow");
     assert!(one.len() > 8, "{one:?}");
+}
+
+#[test]
+fn a_router_is_what_a_command_has_that_names_it() {
+    let (mut screen, shared) = routed();
+    let mut library = library(&Synthetic::default().experts());
+    library.manifest.router.default = Some("norm:k=3:temperature=0.3:calibrated:prior=8".into());
+    (library.manifest.router.top_k, library.manifest.router.temperature) = (2, 0.1);
+    let read: Arc<Catalog> = Arc::new(library.into());
+    let shared = Shared { library: Some(read.clone()), ..shared };
+    screen.on_message(&Message::Library(Ok(read)), &shared);
+    let default = screen.question.router.to_string();
+    assert_eq!(default, "norm:k=3:temperature=0.3:calibrated:prior=8");
+    let mut seen = Vec::new();
+    loop {
+        press(&mut screen, &shared, key('r'));
+        let router = &screen.question.router;
+        if router.to_string() == default {
+            break;
+        }
+        // As `--router ID` fills it from library.toml.
+        let mut named: RouterConfig = router.head().parse().unwrap();
+        named.fill_from(&shared.library.as_ref().unwrap().manifest);
+        assert_eq!(*router, named);
+        seen.push(router.to_string());
+        assert!(seen.len() < 40, "{seen:?}");
+    }
+    assert_eq!(seen[0], "arrow:k=2:temperature=0.1");
+    // What a person chose stays.
+    press(&mut screen, &shared, key('r'));
+    press(&mut screen, &shared, key('>'));
+    press(&mut screen, &shared, key('r'));
+    assert_eq!(screen.question.router.values.count(&TOP_K), 3);
+    assert!((screen.question.router.values.number(&crate::routing::TEMPERATURE) - 0.1).abs() < 1e-12);
 }
 
 #[test]
@@ -124,7 +167,10 @@ fn a_muted_expert_stays_chosen_so_that_the_same_key_brings_it_back() {
         press(&mut screen, &shared, key(']'));
     }
     let last = press(&mut screen, &shared, key('x'));
-    assert!(matches!(&last[..], [Effect::App(AppEffect::Error(_))]), "somebody must stay: {last:?}");
+    // A notice, which the next key takes away.
+    let stays =
+        |effect: &Effect| matches!(effect, Effect::App(AppEffect::Notice(text)) if text.contains("last"));
+    assert!(last.iter().any(stays), "somebody must stay: {last:?}");
     assert_eq!(screen.question.router.muted.len(), 11);
 }
 
@@ -213,7 +259,10 @@ fn a_pinned_expert_is_chosen_everywhere_until_the_same_key_lets_it_go() {
     press(&mut screen, &shared, key('x'));
     assert!(screen.question.router.pinned.is_empty());
     let said = press(&mut screen, &shared, key('p'));
-    assert!(matches!(&said[..], [Effect::App(AppEffect::Error(text))] if text.contains("muted")), "{said:?}");
+    assert!(
+        matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.contains("muted")),
+        "{said:?}"
+    );
     to(&mut screen, &shared, "uniform");
     let said = press(&mut screen, &shared, key('p'));
     assert!(
