@@ -80,24 +80,26 @@ pub fn fixed(value: f64, places: usize) -> String {
     }
 }
 
-/// A share in percent: one decimal from 1 % on, below that three digits, so that a thousand shares of about 0.1 % can be
-/// distinguished.
+/// A share in percent: one decimal from 1 % on, below that three, so that a thousand shares of about 0.1 % can be
+/// distinguished; `<0.001 %` where these would say nothing.
 pub fn share(share: f64) -> String {
     let percent = 100.0 * share;
-    format!("{} %", digits(percent, 1, if percent.abs() < 0.995 { 3 } else { 1 }))
+    match percent {
+        small if small > 0.0 && small < 0.0005 => "<0.001 %".into(),
+        0.0 => "0.0 %".into(),
+        _ => format!("{} %", fixed(percent, if percent.abs() < 0.995 { 3 } else { 1 })),
+    }
 }
 
-/// A weight between 0 and 1: two decimals, and two digits below 0.1.
+/// A weight between 0 and 1: two decimals, three below 0.1, four below 0.01; `<0.001` where it is less than half of that.
 pub fn weight(weight: f64) -> String {
-    digits(weight, 2, if weight.abs() < 0.0995 { 2 } else { 1 })
-}
-
-/// A number with `places` decimals, or more where fewer than so many digits would be left.
-fn digits(value: f64, places: usize, digits: i32) -> String {
-    let first = value.abs().log10().floor();
-    let wanted =
-        if first.is_finite() { (f64::from(digits - 1) - first).clamp(0.0, 12.0) as usize } else { 0 };
-    fixed(value, places.max(wanted))
+    match weight {
+        small if small > 0.0 && small < 0.0005 => "<0.001".into(),
+        0.0 => "0.00".into(),
+        _ if weight.abs() < 0.00995 => fixed(weight, 4),
+        _ if weight.abs() < 0.0995 => fixed(weight, 3),
+        _ => fixed(weight, 2),
+    }
 }
 
 /// JSON in which what [`printable`] escapes is escaped too, as JSON does it: the same document, and nothing that acts
@@ -252,11 +254,14 @@ mod tests {
 
     #[test]
     fn small_shares_and_weights_can_be_told_apart() {
-        let shares = [1.0, 0.256, 0.0421, 0.01, 0.00103, 0.000984, 0.000_012, 0.0].map(share);
-        let wanted = ["100.0 %", "25.6 %", "4.2 %", "1.0 %", "0.103 %", "0.0984 %", "0.00120 %", "0.0 %"];
+        let shares = [1.0, 0.256, 0.0421, 0.01, 0.00103, 0.000984, 0.000_012, 4.85e-8, 1e-30, 0.0].map(share);
+        let wanted = [
+            "100.0 %", "25.6 %", "4.2 %", "1.0 %", "0.103 %", "0.098 %", "0.001 %", "<0.001 %", "<0.001 %",
+            "0.0 %",
+        ];
         assert_eq!(shares, wanted);
-        let weights = [1.0, 0.25, 0.1, 0.0333, 0.001, 0.0].map(weight);
-        assert_eq!(weights, ["1.00", "0.25", "0.10", "0.033", "0.0010", "0.00"]);
+        let weights = [1.0, 0.25, 0.1, 0.0333, 0.001, 4.85e-8, 0.0].map(weight);
+        assert_eq!(weights, ["1.00", "0.25", "0.10", "0.033", "0.0010", "<0.001", "0.00"]);
         assert_eq!([-0.001, 0.001, -0.006, 1.0].map(|v| fixed(v, 2)), ["0.00", "0.00", "-0.01", "1.00"]);
         assert_eq!([fixed(f64::NAN, 1), fixed(-0.0, 0)], ["NaN", "0"]);
     }

@@ -5,18 +5,18 @@ use std::path::PathBuf;
 
 use super::options::{BaseArgs, PromptArgs, RouterArgs};
 use super::output::Output;
-use super::route::{left_out, open_session};
+use super::route::{CalibrationFields, TakingPart, left_out, open_session};
 use super::{Align, Table};
-use crate::Result;
 use crate::eval::{Effect, attribute};
 use crate::model::Precision;
 use crate::routing::GenerateOptions;
 use crate::text::{fixed, printable, share};
+use crate::{Error, Result};
 
 /// Show how much less likely an answer is without each expert
 #[derive(Clone, Debug, clap::Args)]
 pub struct AttributeArgs {
-    /// Folder of adapters
+    /// Folder of adapters [default: ./library, if it is there]
     pub library: PathBuf,
     #[command(flatten)]
     pub prompt: PromptArgs,
@@ -37,6 +37,10 @@ pub struct AttributeArgs {
 
 /// Runs the command.
 pub fn run(args: &AttributeArgs, output: &Output) -> Result<()> {
+    args.prompt.check()?;
+    if args.answer.as_deref() == Some("") {
+        return Err(Error::usage("--answer is empty: give a text, or leave it out for the greedy answer"));
+    }
     let (library, mut session) =
         open_session(&args.library, &args.router, &args.base, Precision::F32, output)?;
     let prompt = args.prompt.read(&session)?;
@@ -67,11 +71,12 @@ pub fn run(args: &AttributeArgs, output: &Output) -> Result<()> {
             })
         };
         return output.document(&serde_json::json!({
-            "router": session.router().to_string(),
+            "router": session.router().to_string(), "taking_part": TakingPart::of(session.router()),
             "answer": text, "tokens": answer,
             "log_probability": found.routed, "base_log_probability": found.base,
             "layers": found.groups.iter().map(|g| [g.start, g.end]).collect::<Vec<_>>(),
             "experts": found.experts.iter().map(row).collect::<Vec<_>>(),
+            "calibration": CalibrationFields::of(&session),
             "gain": found.gain(), "noise": found.noise(), "explained": found.explained(),
             "skipped": left_out(&library, &session),
         }));

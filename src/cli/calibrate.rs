@@ -8,6 +8,7 @@ use super::route::{left_out, start_session};
 use super::{Align, RouterArgs, Table};
 use crate::catalog::Catalog;
 use crate::model::Precision;
+use crate::named::Named;
 use crate::routing::{
     CALIBRATED, Calibration, CalibrationStep, Needs, ROUTERS, RouterConfig, SCORES, Score, Session,
 };
@@ -17,7 +18,7 @@ use crate::{Error, Result};
 /// Measure how high each expert's scores usually are, for routers with `calibrated`, and what its own prompts look like
 #[derive(Clone, Debug, clap::Args)]
 pub struct CalibrateArgs {
-    /// Folder of adapters
+    /// Folder of adapters [default: ./library, if it is there]
     pub library: PathBuf,
     /// Prompts to use from now on: a file with lines {"prompt": "…"} or {"tokens": [1, 2, …]}
     #[arg(long, value_name = "FILE")]
@@ -32,6 +33,9 @@ pub struct CalibrateArgs {
     pub base: BaseArgs,
 }
 
+/// What is prepared where no precision is named: what commands that measure use, and what `generate` and the screens use.
+const PRECISIONS: [Precision; 2] = [Precision::F32, Precision::Q8];
+
 /// Runs the command.
 pub fn run(args: &CalibrateArgs, output: &Output) -> Result<()> {
     let library = Catalog::open(&args.library, args.base.base.as_deref())?;
@@ -43,7 +47,16 @@ pub fn run(args: &CalibrateArgs, output: &Output) -> Result<()> {
         ..RouterArgs::default()
     };
     let chosen = router.chosen_prompts()?;
-    let session = start_session(&library, &router, &args.base, Precision::F32, output)?;
+    let precisions = args.base.run.precision.map_or(PRECISIONS.to_vec(), |one| vec![one]);
+    // What is found is kept by what the base model makes of the prompts, which differs between precisions. The others
+    // first, so that what is shown is of the first one.
+    for precision in precisions.iter().skip(1).rev() {
+        let mut base = args.base.clone();
+        base.run.precision = Some(*precision);
+        let session = start_session(&library, &router, &base, *precision, output)?;
+        learn(&session, args.gates, output)?;
+    }
+    let session = start_session(&library, &router, &args.base, precisions[0], output)?;
     let calibration = session.calibrate(&mut |_| {}, output.cancel())?;
     let learnt = learn(&session, args.gates, output)?;
     if let Some(chosen) = &chosen {
@@ -62,6 +75,7 @@ pub fn run(args: &CalibrateArgs, output: &Output) -> Result<()> {
             "prompts": calibration.prompts,
             "tokens": calibration.tokens,
             "precision": session.model().precision,
+            "precisions": precisions,
             "experts": session.experts(),
             "scores": scores,
             "prepared": learnt.iter().flat_map(|(_, routers)| routers.iter()).collect::<Vec<_>>(),
@@ -82,6 +96,8 @@ pub fn run(args: &CalibrateArgs, output: &Output) -> Result<()> {
         table.row(cells);
     }
     output.text(&table.render())?;
+    let names: Vec<&str> = precisions.iter().map(|precision| precision.name()).collect();
+    output.line(&format!("kept for the base model in {}", listed(&names, "and")))?;
     learnt.iter().try_for_each(|(what, routers)| {
         output.line(&format!("{what}: {} can be used", listed(routers, "and")))
     })
@@ -97,7 +113,7 @@ fn learn(session: &Session, gates: bool, output: &Output) -> Result<Vec<(&'stati
     let mut learnt = Vec::new();
     let wanted = [(Needs::OwnData, "own prompts", true), (Needs::Gates, "gates", gates)];
     for (needs, what, _) in wanted.into_iter().filter(|(.., wanted)| *wanted) {
-        let mut step = |step: CalibrationStep| progress.update(&step.to_string());
+        let mut step = |step: CalibrationStep| progress.step(&step);
         match session.learn(needs, &mut step, output.cancel()) {
             Ok(_) => {
                 let having = ROUTERS.iter().filter(|router| router.needs == needs);
@@ -105,7 +121,7 @@ fn learn(session: &Session, gates: bool, output: &Output) -> Result<Vec<(&'stati
             }
             // Without it, the calibration is good all the same.
             Err(error @ Error::Usage(_)) if needs == Needs::OwnData && !gates => {
-                output.note(&error.to_string())
+                output.note_once(&error.to_string())
             }
             Err(error) => return Err(error),
         }

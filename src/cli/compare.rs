@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::options::{BaseArgs, PromptArgs, RouterArgs, routers};
+use super::options::{BaseArgs, PromptArgs, RouterArgs, distinct, routers};
 use super::output::Output;
-use super::route::{CalibrationFields, left_out, start_session};
+use super::route::{CalibrationFields, TakingPart, left_out, start_session};
 use super::{Align, Table};
 use crate::catalog::Catalog;
 use crate::eval::{Compared, compare, differing};
@@ -21,7 +21,7 @@ const NAMED: usize = 3;
 /// Compare several routers on one prompt: who gets weight, what is answered, where they differ
 #[derive(Clone, Debug, clap::Args)]
 pub struct CompareArgs {
-    /// Folder of adapters
+    /// Folder of adapters [default: ./library, if it is there]
     pub library: PathBuf,
     #[command(flatten)]
     pub prompt: PromptArgs,
@@ -57,6 +57,10 @@ fn names_one(text: &str) -> bool {
 
 /// Runs the command.
 pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
+    args.prompt.check()?;
+    if args.reference.as_deref() == Some("") {
+        return Err(Error::usage("--reference is empty: give a text, or leave it out"));
+    }
     // Read before anything is loaded, to report a wrong name at once.
     routers_of(&Library::default(), &args.routers).or_else(|error| match &error {
         Error::Usage(_) if args.routers.iter().any(|text| names_one(text)) => Ok(Vec::new()),
@@ -74,6 +78,7 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
         config.pinned.clone_from(&own.pinned);
         config.general.clone_from(&own.general);
     }
+    let all = distinct(all, RouterConfig::clone, output);
     let prompt = args.prompt.read(&session)?;
     let reference = match &args.reference {
         Some(text) => session.model().tokenizer()?.encode(text)?,
@@ -81,7 +86,7 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
     };
     let mut progress = output.progress();
     let wanted = (reference.as_slice(), args.max_tokens);
-    let mut show = |line: &str| progress.update(line);
+    let mut show = |event| progress.show(event);
     let found = compare(&mut session, &prompt, &all, wanted, &mut show, output.cancel())?;
     drop(progress);
     let calibration = CalibrationFields::of_resolved(&session, all.iter(), output);
@@ -99,6 +104,7 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
         };
         return output.document(&serde_json::json!({
             "experts": session.experts(),
+            "taking_part": TakingPart::of(&own),
             "calibration": calibration,
             "routers": found.iter().map(row).collect::<Vec<_>>(),
             "skipped": left_out(&library, &session),

@@ -3,10 +3,13 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::options::{BaseArgs, PromptArgs, RouterArgs, parse_non_negative};
 use super::output::Output;
-use super::route::{CalibrationFields, left_out, open_session, partial};
+use super::route::{CalibrationFields, RouterFields, left_out, open_session, partial};
 use crate::Result;
+use crate::library::Skipped;
 use crate::model::Precision;
 use crate::routing::GenerateOptions;
 use crate::text::printable;
@@ -81,17 +84,32 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<()> {
     };
     if output.is_json() {
         let experts = session.experts();
-        return output.document(&serde_json::json!({
-            "text": text,
-            "tokens": ids,
-            "precision": session.model().precision,
-            "experts": experts,
-            "calibration": CalibrationFields::of(&session),
-            "skipped": left_out(&library, &session),
-            "partial": partial(&library, &session),
-        }));
+        return output.document(&Document {
+            router: RouterFields::new(session.router()),
+            text,
+            tokens: ids,
+            precision: session.model().precision,
+            experts,
+            calibration: CalibrationFields::of(&session),
+            skipped: left_out(&library, &session),
+            partial: partial(&library, &session),
+        });
     }
     output.text(&format!("{}\n", safe(text.get(printed..).unwrap_or_default())))
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    router: RouterFields,
+    text: String,
+    tokens: Vec<u32>,
+    precision: Precision,
+    experts: &'a [String],
+    /// What the router was calibrated with, where it was.
+    calibration: Option<CalibrationFields>,
+    skipped: Vec<Skipped>,
+    partial: Vec<Skipped>,
 }
 
 /// Generated text may contain anything: line breaks and tabs stay, the rest is escaped.

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::eval::StudyEvent;
 use crate::library::{Library, NamedTensor, write_safetensors};
+use crate::routing::CalibrationStep;
 use crate::signals::{self, Signal, Signals, end_of_cancelled};
 use crate::text::{printable, printable_json};
 use crate::{Cancel, Error, Result};
@@ -224,6 +226,22 @@ impl Progress {
         if self.terminal && due {
             self.draw(text);
         }
+    }
+
+    /// How far a study of routers is.
+    pub fn show(&mut self, event: StudyEvent) {
+        match event {
+            StudyEvent::Stage(line) => self.stage(&line),
+            StudyEvent::Step(line) => self.update(&line),
+        }
+    }
+
+    /// How far what a router needs first is: its begin is a stage.
+    pub fn step(&mut self, step: &CalibrationStep) {
+        if let Some(begun) = step.begun() {
+            self.stage(&begun);
+        }
+        self.update(&step.to_string());
     }
 
     fn draw(&mut self, text: &str) {

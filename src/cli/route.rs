@@ -10,13 +10,13 @@ use super::options::{BaseArgs, PromptArgs, RouterArgs};
 use super::output::{Output, save_tensors};
 use super::{Align, Table};
 use crate::catalog::Catalog;
+use crate::eval::{lacks_own_data, own_source, prompt_source};
 pub(super) use crate::eval::{left_out, partial};
-use crate::eval::{own_source, prompt_source};
 use crate::library::{BaseLocation, NamedTensor, Skipped};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{
-    Calibration, Needs, RouteWarning, RouterConfig, RouterSetting, Score, Session, Trace, TraceToken, Why,
-    WhyExpert, WhyModule, WhySequence,
+    Calibration, Needs, OWN_PROMPTS, RouteWarning, RouterConfig, RouterSetting, Score, Session, Trace,
+    TraceToken, Why, WhyExpert, WhyModule, WhySequence, unknown_data,
 };
 use crate::text::{counted, fixed, printable, share, weight};
 use crate::{Error, Result};
@@ -67,7 +67,7 @@ pub(super) fn start_session(
 ) -> Result<Session> {
     let config = router.config(library)?;
     router.overruled().iter().for_each(|line| output.note_once(line));
-    check_names(library, &config)?;
+    check(library, router, &config)?;
     let chosen = router.chosen_prompts()?;
     let path = base_path(library, output)?;
     let mut progress = output.progress();
@@ -82,22 +82,18 @@ pub(super) fn start_session(
         &mut |stage| progress.update(stage),
         output.cancel(),
     )?;
-    let experts = session.experts();
-    if (config.router.mutes || router.is_for_several())
-        && !experts.is_empty()
-        && experts.iter().all(|name| config.muted.contains(name))
-    {
-        return Err(Error::usage("every expert is muted: leave one out of --mute, or use --router base"));
+    if router.is_for_several() {
+        session.require_speakers(&config)?;
     }
     session.learn_from(own_source(library, router.calibration_tasks.clone()));
     session.calibrate_with(prompt_source(library, chosen));
-    session.set_router_with(config, &mut |step| progress.update(&step.to_string()), output.cancel())?;
+    session.set_router_with(config, &mut |step| progress.step(&step), output.cancel())?;
     drop(progress);
     for warning in &session.model().warnings {
-        output.note(&format!("warning: {warning}"));
+        output.note_once(&format!("warning: {warning}"));
     }
     if let Some(calibration) = session.calibrated() {
-        note_calibration(&calibration, output);
+        note_calibration(&calibration, session.router().is_calibrated(), output);
     }
     if !output.is_json() {
         let skipped = session.skipped().iter().map(|skipped| format!("skipped {skipped}"));
@@ -108,20 +104,36 @@ pub(super) fn start_session(
     Ok(session)
 }
 
-/// Whether there are experts of the names that a router has: known before anything is loaded.
+/// Whether the routers of a command can be used, as far as that is known before anything is loaded.
+fn check(library: &Catalog, args: &RouterArgs, config: &RouterConfig) -> Result<()> {
+    let routers = args.among.iter().flatten().chain([config]);
+    for router in routers {
+        router.check()?;
+        check_names(library, router)?;
+        if router.needs() > Needs::Spectra && lacks_own_data(library, args.calibration_tasks.clone()) {
+            let names: Vec<&str> = library.usable().map(|expert| expert.name.as_str()).collect();
+            return Err(unknown_data(OWN_PROMPTS, &names));
+        }
+    }
+    Ok(())
+}
+
+/// Whether there are experts of the names that a router has.
 fn check_names(library: &Catalog, config: &RouterConfig) -> Result<()> {
     let named = config.router.names_expert().then_some(&config.argument);
     let lists = [&config.muted, &config.pinned, &config.general];
-    named.into_iter().chain(lists.into_iter().flatten()).try_for_each(|name| library.expert(name).map(drop))
+    named.into_iter().chain(lists.into_iter().flatten()).try_for_each(|name| {
+        library.expert(name).map(drop).map_err(|unknown| Error::usage(unknown.to_string()))
+    })
 }
 
 /// Tells the first of many notes, and how many there are besides.
 fn notes(all: impl ExactSizeIterator<Item = String>, output: &Output) {
     const SHOWN: usize = 8;
     let more = all.len().saturating_sub(SHOWN);
-    all.take(SHOWN).for_each(|note| output.note(&note));
+    all.take(SHOWN).for_each(|note| output.note_once(&note));
     if more > 0 {
-        output.note(&format!("and {more} more: --json gives all of them"));
+        output.note_once(&format!("and {more} more: --json gives all of them"));
     }
 }
 
@@ -264,15 +276,31 @@ struct Document<'a> {
 /// The router as JSON has it: its id and argument, and the settings that it has, by their names in the text form; those
 /// that have options of their own also by the names of these.
 #[derive(Serialize)]
-struct RouterFields {
+pub(super) struct RouterFields {
     router: String,
     #[serde(flatten)]
     shorthands: Map<String, Value>,
     settings: Map<String, Value>,
+    taking_part: TakingPart,
+}
+
+/// Which experts take part in another way than the rest, by their names.
+#[derive(Serialize)]
+pub(super) struct TakingPart {
+    muted: Vec<String>,
+    pinned: Vec<String>,
+    general: Vec<String>,
+}
+
+impl TakingPart {
+    pub(super) fn of(config: &RouterConfig) -> Self {
+        let RouterConfig { muted, pinned, general, .. } = config.clone();
+        Self { muted, pinned, general }
+    }
 }
 
 impl RouterFields {
-    fn new(config: &RouterConfig) -> Self {
+    pub(super) fn new(config: &RouterConfig) -> Self {
         let value = |setting: &RouterSetting| serde_json::json!(config.values.get(setting));
         let shorthand = |setting: &&'static RouterSetting| {
             setting.shorthand.as_ref().map(|shorthand| (shorthand.field(), value(setting)))
@@ -282,6 +310,7 @@ impl RouterFields {
             router: config.head(),
             shorthands: config.router.settings.iter().filter_map(shorthand).collect(),
             settings: own.collect(),
+            taking_part: TakingPart::of(config),
         }
     }
 }
@@ -303,12 +332,12 @@ impl CalibrationFields {
     /// What routers that a command resolved were calibrated with, where one of them was; says so on stderr.
     pub(super) fn of_resolved<'a>(
         session: &Session,
-        mut routers: impl Iterator<Item = &'a RouterConfig>,
+        routers: impl Iterator<Item = &'a RouterConfig> + Clone,
         output: &Output,
     ) -> Option<Self> {
-        let calibration =
-            session.last_calibration().filter(|_| routers.any(RouterConfig::needs_calibration))?;
-        note_calibration(&calibration, output);
+        let needed = routers.clone().any(RouterConfig::needs_calibration);
+        let calibration = session.last_calibration().filter(|_| needed)?;
+        note_calibration(&calibration, routers.clone().any(RouterConfig::is_calibrated), output);
         Some(Self::new(&calibration))
     }
 
@@ -318,9 +347,10 @@ impl CalibrationFields {
     }
 }
 
-/// Says what was used, once.
-fn note_calibration(calibration: &Calibration, output: &Output) {
-    output.note_once(&format!("calibrated with {}", calibration.source));
+/// Says what was used, once: for scores, or only to find out how sharp a vote is.
+fn note_calibration(calibration: &Calibration, is_for_scores: bool, output: &Output) {
+    let what = if is_for_scores { "calibrated" } else { "sharpness found" };
+    output.note_once(&format!("{what} with {}", calibration.source));
 }
 
 fn document<'a>(
@@ -440,7 +470,7 @@ mod tests {
         let expected = concat!(
             r#"{"router":"arrow","top_k":5,"temperature":1.0,"mix":"factors","tie_qkv":true,"#,
             r#""settings":{"k":5,"temperature":1.0,"calibrated":false,"prior":0.0,"sharpness":1.0,"mix":"factors","#,
-            r#""tied":true}}"#
+            r#""tied":true},"taking_part":{"muted":[],"pinned":[],"general":[]}}"#
         );
         assert_eq!(json, expected);
     }

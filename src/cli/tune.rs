@@ -2,25 +2,26 @@
 
 use std::path::PathBuf;
 
-use super::options::{BaseArgs, RouterArgs, routers};
+use super::options::{BaseArgs, RouterArgs, distinct, routers};
 use super::output::Output;
-use super::route::{CalibrationFields, left_out, start_session};
+use super::route::{CalibrationFields, TakingPart, left_out, start_session};
 use super::{Align, Table};
 use crate::catalog::Catalog;
 use crate::eval::{
-    CANDIDATES, Evaluation, Split, TASKS_HELP, ToAsk, TuneEvent, Tuned, asked_tasks, is_noise, with_default,
+    CANDIDATES, Evaluation, Split, TASKS_HELP, ToAsk, Tuned, asked_tasks, is_noise, unfit_as_default,
+    with_default,
 };
 use crate::library::Manifest;
 use crate::model::Precision;
 use crate::outside::{atomic_write, read_text_of};
 use crate::routing::RouterConfig;
-use crate::text::{counted, printable};
+use crate::text::{counted, fixed, printable};
 use crate::{Error, Result};
 
 /// Find the best router for a library on the validation splits of tasks
 #[derive(Clone, Debug, clap::Args)]
 pub struct TuneArgs {
-    /// Folder of adapters
+    /// Folder of adapters [default: ./library, if it is there]
     pub library: PathBuf,
     #[arg(long, value_name = "PATH", required = true, help = TASKS_HELP)]
     pub tasks: Vec<PathBuf>,
@@ -30,7 +31,7 @@ pub struct TuneArgs {
     /// Items per task that the last two are asked
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(2..))]
     pub limit: u32,
-    /// Write the best one into library.toml as the default
+    /// Write the best one into library.toml as the default, and calibrate with --calibration from then on
     #[arg(long)]
     pub write: bool,
     #[command(flatten)]
@@ -41,6 +42,7 @@ pub struct TuneArgs {
 
 /// Runs the command.
 pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
+    check_write(args)?;
     let limit = args.limit as usize;
     let how = ToAsk { split: Split::Validation, limit: Some(limit), ..ToAsk::default() };
     let tasks = asked_tasks(&args.tasks, &how, &mut |text| output.note(&text), output.cancel())?;
@@ -53,11 +55,9 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
     let router = args.router.among(routers.iter());
     let session = start_session(&library, &router, &args.base, Precision::F32, output)?;
     let evaluation = Evaluation { library: &library, session: &session, cancel: output.cancel() };
+    let routers = distinct(routers, |router| evaluation.completed(router.clone()), output);
     let mut progress = output.progress();
-    let mut show = |event| match event {
-        TuneEvent::Stage(line) => progress.stage(&line),
-        TuneEvent::Step(line) => progress.update(&line),
-    };
+    let mut show = |event| progress.show(event);
     let mut tuned = evaluation.tune(&tasks, &routers, limit, &mut show)?;
     // Named, and written down, with all that was measured.
     tuned.iter_mut().for_each(|one| one.router = evaluation.completed(one.router.clone()));
@@ -65,21 +65,27 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
     let calibration = CalibrationFields::of_resolved(&session, tuned.iter().map(|one| &one.router), output);
     let noise = is_noise(&tuned);
     let best = tuned.first().ok_or_else(|| Error::msg("no router was tried"))?;
-    if args.write {
+    let unfit = args.write.then(|| unfit_as_default(&tuned)).flatten();
+    let is_written = args.write && unfit.is_none();
+    if is_written {
         write(&library.root, &best.router)?;
+        if let Some(chosen) = args.router.chosen_prompts()?.filter(|_| best.router.needs_calibration()) {
+            chosen.remember(&library)?;
+        }
     }
     if output.is_json() {
         let row = |one: &Tuned| {
             serde_json::json!({
                 "router": one.router.to_string(), "rounds": one.rounds, "items": one.items,
                 "exact_match": one.exact, "stderr": one.stderr, "log_probability": one.log_probability,
-                "behind": one.behind,
+                "behind": one.behind, "chance": one.chance,
             })
         };
         return output.document(&serde_json::json!({
             "routers": tuned.iter().map(row).collect::<Vec<_>>(),
             "calibration": calibration,
-            "best": best.router.to_string(), "noise": noise, "written": args.write,
+            "best": best.router.to_string(), "noise": noise, "written": is_written, "not_written": unfit,
+            "taking_part": TakingPart::of(session.router()),
             "skipped": left_out(&library, &session),
         }));
     }
@@ -92,7 +98,7 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
         ("behind the best", Align::Right),
     ]);
     for one in &tuned {
-        let percent = |share: f64| format!("{:.1}", 100.0 * share);
+        let percent = |share: f64| fixed(100.0 * share, 1);
         table.row([
             printable(&one.router.to_string()).into_owned(),
             one.items.to_string(),
@@ -106,13 +112,33 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
     let name = printable(&best.router.to_string()).into_owned();
     let items = counted(best.items, "item");
     output.line(&match noise {
+        _ if tuned.len() == 1 => {
+            format!("{name} is the only one: {} % of {items} are right.", fixed(100.0 * best.exact, 1))
+        }
         true => format!("{name} is first after {items}, but no better than the next one except by chance."),
         false => format!("{name} is the best one after {items}."),
     })?;
-    if args.write {
+    if let Some(why) = unfit {
+        output.note(&format!("{} stays as it is: {}", Manifest::FILE, printable(&why)));
+    }
+    if is_written {
         output.note(&format!("{} has it as the default now", Manifest::FILE));
     }
     Ok(())
+}
+
+/// Whether what is to be written is all that is measured.
+fn check_write(args: &TuneArgs) -> Result<()> {
+    let RouterArgs { mute, pin, general, .. } = &args.router;
+    let given = [("mute", mute), ("pin", pin), ("general", general)];
+    match given.into_iter().find(|(_, names)| args.write && !names.is_empty()) {
+        Some((option, _)) => Err(Error::usage(format!(
+            "--write and --{option} do not go together: {} has a router with its settings, not who takes part; leave one \
+             of them out, or move the expert out of the library",
+            Manifest::FILE
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Makes a router the default of the library at `root`.

@@ -63,7 +63,8 @@ impl Attribution {
     /// gain is below the noise, and too small to divide by.
     pub fn explained(&self) -> Option<f64> {
         let gain = self.gain();
-        let effects = || self.experts.iter().map(|one| one.effect).sum::<f64>();
+        // From 0, for the sum of nothing is -0.
+        let effects = || self.experts.iter().fold(0.0, |sum, one| sum + one.effect);
         (gain.abs() > self.noise()).then(|| effects() / gain)
     }
 
@@ -96,8 +97,13 @@ pub fn attribute(
     most: usize,
     cancel: &Cancel,
 ) -> Result<Attribution> {
-    if prompt.ids.is_empty() || answer.is_empty() {
-        return Err(Error::usage("there is no prompt, or no answer to it"));
+    if prompt.ids.is_empty() {
+        return Err(Error::usage("the prompt is empty"));
+    }
+    if answer.is_empty() {
+        return Err(Error::usage(
+            "the answer is empty, so that nothing is owed to anybody: give another one",
+        ));
     }
     if !session.router().is_weighted() {
         return Err(Error::usage("the base model alone has no experts to take out: choose another router"));

@@ -75,29 +75,53 @@ impl ChosenPrompts {
         own::replace(&path, &text)
     }
 
-    /// Those that were chosen for a library; none where the file is missing or broken, or what it names is gone.
-    fn remembered(library: &Path) -> Option<Self> {
+    /// Those that were chosen for a library, there or gone; none where the file is missing or broken.
+    fn choice(library: &Path) -> Option<Self> {
         let bytes = own::read(&state_dir(library).ok()?.join(CHOICE), 1 << 16).ok()??;
-        let chosen: Self = serde_json::from_slice(&bytes).ok()?;
-        let (Self::Prompts(path) | Self::Tasks(path)) = &chosen;
-        path.exists().then_some(chosen)
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    fn path(&self) -> &Path {
+        let (Self::Prompts(path) | Self::Tasks(path)) = self;
+        path
+    }
+
+    /// Those that were chosen for a library, where what was chosen is there.
+    fn remembered(library: &Path) -> Option<Self> {
+        Self::choice(library).filter(|chosen| chosen.path().exists())
     }
 }
 
 /// Where the prompts of a library's calibrations come from: `chosen`, else those that were chosen for the library
 /// before, if they are still there, else those that its `library.toml` names, else the validation prompts of the
 /// experts' own tasks where most of them are still there, else the general ones of this program. They are looked for
-/// when they are needed.
+/// when they are needed. Where those that were chosen before are gone, the name of the others says so.
 pub fn prompt_source(library: &Library, chosen: Option<ChosenPrompts>) -> PromptSource {
     let (root, usual) = (library.root.clone(), ChosenPrompts::of_library(library));
     let datasets: Vec<Option<String>> =
         library.usable().map(|expert| expert.provenance.as_ref()?.dataset.clone()).collect();
     PromptSource::new(move || {
-        let chosen = chosen.clone().or_else(|| ChosenPrompts::remembered(&root));
-        if let Some(chosen) = chosen.or_else(|| usual.clone()) {
+        if let Some(chosen) = &chosen {
             return chosen.read();
         }
-        own_prompts(&root, &datasets).map_or_else(general, Ok)
+        let (there, gone) = match ChosenPrompts::choice(&root) {
+            Some(choice) if choice.path().exists() => (Some(choice), None),
+            gone => (None, gone),
+        };
+        let found = match there.or_else(|| usual.clone()) {
+            Some(prompts) => prompts.read()?,
+            None => own_prompts(&root, &datasets).map_or_else(general, Ok)?,
+        };
+        Ok(match gone {
+            None => found,
+            Some(gone) => {
+                let (instead, gone) = (found.source, gone.path().display());
+                CalibrationPrompts {
+                    source: format!("{instead}, as {gone}, which was chosen, is gone"),
+                    ..found
+                }
+            }
+        })
     })
 }
 
@@ -131,6 +155,14 @@ pub fn own_source(library: &Library, tasks: Option<PathBuf>) -> OwnSource {
 pub fn has_own_data(library: &Library) -> bool {
     let found = OwnPlaces::of(library, None).find().unwrap_or_default();
     !found.is_empty() && found.iter().all(|(_, paths)| !paths.is_empty())
+}
+
+/// Whether the own data of no expert of a library is where [`own_source`] looks for it: then routers that know experts by
+/// their data cannot be used, whichever of the experts fit the base model.
+pub fn lacks_own_data(library: &Library, tasks: Option<PathBuf>) -> bool {
+    let found = OwnPlaces::of(library, tasks).find();
+    // What cannot be read is reported where it is read.
+    found.is_ok_and(|found| found.iter().all(|(_, paths)| paths.is_empty()))
 }
 
 /// Where the own data of a library's experts may be.
@@ -259,9 +291,11 @@ mod tests {
         let mut library =
             Library { root, experts: vec![expert("negate"), expert("plural")], ..Library::default() };
         assert!(!has_own_data(&library), "nothing says where it is");
+        assert!(lacks_own_data(&library, None) && !lacks_own_data(&library, Some(tasks.clone())));
         ChosenPrompts::Tasks(tasks.clone()).remember(&library).unwrap();
         assert!(has_own_data(&library));
         library.experts.push(expert("sum"));
+        assert!(!lacks_own_data(&library, None), "something is known of the first ones");
         assert!(!has_own_data(&library), "nothing is known of the last one");
         library.experts.pop();
         std::fs::remove_dir_all(&tasks).unwrap();
@@ -278,7 +312,14 @@ mod tests {
         std::fs::write(&prompts, "{\"prompt\": \"a\"}\n").unwrap();
         ChosenPrompts::Prompts(prompts.clone()).remember(&library).unwrap();
         assert!(ChosenPrompts::remembered(&library.root).is_some());
+        let source = || (prompt_source(&library, None).find().unwrap(), general().unwrap());
+        let (found, _) = source();
+        assert_eq!((found.texts.len(), found.source), (1, format!("1 prompt of {}", prompts.display())));
         std::fs::remove_file(&prompts).unwrap();
         assert_eq!(ChosenPrompts::remembered(&library.root), None);
+        let (found, general) = source();
+        assert_eq!(found.texts, general.texts);
+        let said = format!("{}, as {}, which was chosen, is gone", general.source, prompts.display());
+        assert_eq!(found.source, said);
     }
 }

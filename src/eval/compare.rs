@@ -3,8 +3,27 @@
 use std::ops::ControlFlow;
 
 use super::forced::forced_here;
-use crate::routing::{GenerateOptions, Prompt, RouteWarning, RouterConfig, Session, Trace};
+use crate::routing::{CalibrationStep, GenerateOptions, Prompt, RouteWarning, RouterConfig, Session, Trace};
 use crate::{Cancel, Error, Result};
+
+/// How far a study of several routers is.
+#[derive(Clone, Debug)]
+pub enum StudyEvent {
+    /// What it is doing.
+    Stage(String),
+    /// How far that is, or what a router needs first.
+    Step(String),
+}
+
+impl StudyEvent {
+    /// Reports a step of what a router needs first: its begin is a stage.
+    pub(super) fn of_step(step: &CalibrationStep, progress: &mut dyn FnMut(Self)) {
+        if let Some(begun) = step.begun() {
+            progress(Self::Stage(begun));
+        }
+        progress(Self::Step(step.to_string()));
+    }
+}
 
 /// What one router makes of a prompt.
 #[derive(Clone, Debug)]
@@ -26,7 +45,7 @@ pub struct Compared {
 }
 
 /// Runs a prompt through each of `routers`; leaves the session with the last one. `reference` is an answer in tokens
-/// whose probability is computed; `max_tokens` of 0 asks for no answer. `progress` gets a line.
+/// whose probability is computed; `max_tokens` of 0 asks for no answer. `progress` hears of it.
 ///
 /// # Errors
 /// A router that cannot be resolved; as [`Session::route_tokens`].
@@ -35,13 +54,14 @@ pub fn compare(
     prompt: &Prompt,
     routers: &[RouterConfig],
     (reference, max_tokens): (&[u32], usize),
-    progress: &mut dyn FnMut(&str),
+    progress: &mut dyn FnMut(StudyEvent),
     cancel: &Cancel,
 ) -> Result<Vec<Compared>> {
     let mut all = Vec::with_capacity(routers.len());
     for router in routers {
-        progress(&router.to_string());
-        session.set_router_with(router.clone(), &mut |step| progress(&step.to_string()), cancel)?;
+        progress(StudyEvent::Step(router.to_string()));
+        let mut step = |step: CalibrationStep| StudyEvent::of_step(&step, progress);
+        session.set_router_with(router.clone(), &mut step, cancel)?;
         let trace = session.route_tokens(prompt, cancel)?;
         let shares = trace.totals(|_| true);
         let entropy: f64 = shares.iter().filter(|share| **share > 0.0).map(|share| -share * share.ln()).sum();

@@ -288,6 +288,10 @@ fn run(
                 .into_iter()
                 .map(|failed| Failure { method: side.named(&failed.name), reason: failed.reason }),
         );
+        if side.name.is_empty() {
+            let RouterConfig { muted, pinned, general, .. } = session.router().clone();
+            (report.muted, report.pinned, report.general) = (muted, pinned, general);
+        }
         let named = |skipped: Skipped| Skipped::new(side.named(&skipped.name), skipped.reason);
         report.skipped.extend(left_out(&side.catalog, &session).into_iter().map(named));
         report.partial.extend(partial(&side.catalog, &session).into_iter().map(named));

@@ -32,8 +32,8 @@ mod wording;
 
 pub use asked_task::{AskedTask, Question};
 pub use attribute::{Attribution, Effect, attribute};
-pub use calibration::{ChosenPrompts, has_own_data, own_source, prompt_source};
-pub use compare::{Compared, compare, differing};
+pub use calibration::{ChosenPrompts, has_own_data, lacks_own_data, own_source, prompt_source};
+pub use compare::{Compared, StudyEvent, compare, differing};
 pub use contender::{Contender, contenders};
 pub use evaluate::{EvalEvent, EvalProgress, evaluate, router_again, settings_of};
 pub use evaluation::{Answering, Evaluation};
@@ -56,5 +56,5 @@ pub use store::{Cell, Known, Origin, Record, Store};
 pub use tables::{Line, lines, mean_text};
 pub use tasks::{TASKS_HELP, ToAsk, asked_tasks};
 pub use transfer::{Predictor, Transfer, spearman};
-pub use tune::{CANDIDATES, TuneEvent, Tuned, is_noise, with_default};
+pub use tune::{CANDIDATES, Tuned, is_noise, unfit_as_default, with_default};
 pub use wording::{Filter, Matching, Wording};

@@ -8,6 +8,7 @@ use super::statistics::Mean;
 use crate::library::Skipped;
 use crate::model::Precision;
 use crate::scorers::{Scorer, Scoring};
+use crate::text::printable;
 
 /// A task that was asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -154,6 +155,12 @@ pub struct EvalReport {
     pub oracle_gaps: Vec<OracleGap>,
     /// Experts that saw what they should not have seen.
     pub leaks: Vec<Leak>,
+    /// Experts that had no weight under any router.
+    pub muted: Vec<String>,
+    /// Experts that were kept whatever their scores.
+    pub pinned: Vec<String>,
+    /// Experts whose mean was taken out of the others.
+    pub general: Vec<String>,
     /// What calibrated routers were calibrated with.
     pub calibration: Option<CalibratedWith>,
     /// Methods that could not answer a task, once for each reason.
@@ -165,8 +172,18 @@ pub struct EvalReport {
 }
 
 impl EvalReport {
-    /// What a table says below itself: how many examples stand before items, where any do.
+    /// What a table says below itself: how many examples stand before items, where any do, and which experts take part in
+    /// another way than the rest.
     pub fn caption(&self) -> Option<String> {
+        let lists = [("muted", &self.muted), ("pinned", &self.pinned), ("general", &self.general)];
+        let given = lists.into_iter().filter(|(_, names)| !names.is_empty());
+        let given = given.map(|(what, names)| format!("{what}: {}", printable(&names.join(", "))));
+        let parts: Vec<String> = self.asked().into_iter().chain(given).collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
+    /// How items were asked, where any had examples before them.
+    fn asked(&self) -> Option<String> {
         let counts = || self.tasks.iter().map(|task| task.shots);
         let shots = match (counts().min()?, counts().max()?) {
             (_, 0) => return None,

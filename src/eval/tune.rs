@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::asked_task::AskedTask;
+use super::compare::StudyEvent;
 use super::evaluation::Evaluation;
 use super::forced::{Forced, forced};
 use super::run::with_its_answer;
@@ -30,15 +31,6 @@ pub const CANDIDATES: [&str; 14] = [
 /// Items of each task in the first round.
 const FIRST: usize = 4;
 
-/// How far tuning is.
-#[derive(Clone, Debug)]
-pub enum TuneEvent {
-    /// What it is doing.
-    Stage(String),
-    /// How far what a router needs first is.
-    Step(String),
-}
-
 /// What a router scored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tuned {
@@ -50,13 +42,21 @@ pub struct Tuned {
     pub items: usize,
     /// Share of the right answers that are its greedy ones.
     pub exact: f64,
-    /// Standard error of it.
+    /// Standard error of it, as if one answer more were right and one more wrong (Agresti and Coull 1998): a few answers
+    /// that agree are no certainty.
     pub stderr: f64,
     /// Mean log-probability of a right answer in nats.
     pub log_probability: f64,
-    /// Difference of `exact` to the best one's on the same items, and its standard error; `None` for the best one.
+    /// Difference of `exact` to the best one's on the same items, and its standard error, as if one item more spoke for
+    /// each (half of them, Agresti and Min 2005); `None` for the best one.
     pub behind: Option<(f64, f64)>,
+    /// How likely a difference at least as large is by chance: the two-sided exact sign test over the items that one of
+    /// the two alone has right (McNemar 1947). `None` for the best one.
+    pub chance: Option<f64>,
 }
+
+/// From this likelihood on, a difference is one by chance.
+const BY_CHANCE: f64 = 0.05;
 
 /// A router with what it answered so far.
 struct Candidate {
@@ -94,7 +94,7 @@ impl Evaluation<'_> {
         tasks: &[AskedTask],
         routers: &[RouterConfig],
         limit: usize,
-        progress: &mut dyn FnMut(TuneEvent),
+        progress: &mut dyn FnMut(StudyEvent),
     ) -> Result<Vec<Tuned>> {
         // With another metric, the answers are the same.
         let tasks: Vec<&AskedTask> = tasks.iter().filter(|task| !task.again).collect();
@@ -109,7 +109,7 @@ impl Evaluation<'_> {
         let mut items = FIRST.min(limit.max(1));
         for candidate in &mut alive {
             let config = self.completed(candidate.router.clone());
-            let mut step = |step: CalibrationStep| progress(TuneEvent::Step(step.to_string()));
+            let mut step = |step: CalibrationStep| StudyEvent::of_step(&step, progress);
             candidate.resolved = Some(self.session.resolve(&config, &mut step, self.cancel)?);
         }
         loop {
@@ -117,7 +117,7 @@ impl Evaluation<'_> {
             let all = alive.iter_mut().filter_map(|candidate| candidate.resolved.as_mut());
             ResolvedRouter::survey_together(all.map(|(experts, router)| (&*experts, router)));
             for candidate in &mut alive {
-                progress(TuneEvent::Stage(format!("{}: {items} items of each task", candidate.router)));
+                progress(StudyEvent::Stage(format!("{}: {items} items of each task", candidate.router)));
                 self.ask(candidate, &tasks, items)?;
             }
             alive.sort_by(|a, b| {
@@ -155,36 +155,80 @@ impl Evaluation<'_> {
     }
 }
 
-/// Mean and its standard error.
-fn mean(values: &[f64]) -> (f64, f64) {
-    let count = values.len().max(1) as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let square = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
-    (mean, (square / (count - 1.0).max(1.0) / count).sqrt())
+/// Items on which one of two routers alone is right.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Discordant {
+    /// Items that both were asked.
+    items: usize,
+    /// Those of the one.
+    own: usize,
+    /// Those of the other.
+    others: usize,
 }
 
-fn summary(candidate: &Candidate, best: &Candidate, first: bool) -> Tuned {
-    let one = |answer: &Forced| f64::from(u8::from(answer.exact));
-    let exact: Vec<f64> = candidate.all().map(one).collect();
-    let same = candidate.answers.iter().zip(&best.answers).flat_map(|(own, best)| own.iter().zip(best));
-    let differences: Vec<f64> = same.map(|(own, best)| one(own) - one(best)).collect();
-    let ((share, stderr), (_, log_probability)) = (mean(&exact), candidate.order());
-    Tuned {
-        router: candidate.router.clone(),
-        rounds: candidate.rounds,
-        items: exact.len(),
-        exact: share,
-        stderr,
-        log_probability,
-        behind: (!first).then(|| mean(&differences)),
+impl Discordant {
+    fn of<'a>(pairs: impl Iterator<Item = (&'a Forced, &'a Forced)>) -> Self {
+        pairs.fold(Self::default(), |found, (own, other)| Self {
+            items: found.items + 1,
+            own: found.own + usize::from(own.exact && !other.exact),
+            others: found.others + usize::from(other.exact && !own.exact),
+        })
+    }
+
+    /// The difference of their shares of right answers, and its standard error ([`Tuned::behind`]).
+    fn difference(self) -> (f64, f64) {
+        let (own, others) = (self.own as f64, self.others as f64);
+        let count = self.items as f64 + 2.0;
+        let square = (own + others + 1.0) - (own - others).powi(2) / count;
+        ((own - others) / (self.items.max(1) as f64), square.max(0.0).sqrt() / count)
+    }
+
+    /// [`Tuned::chance`].
+    fn chance(self) -> f64 {
+        let (all, least) = (self.own + self.others, self.own.min(self.others));
+        let mut log = -(all as f64) * std::f64::consts::LN_2;
+        let mut sum = log.exp();
+        for i in 1..=least {
+            log += ((all - i + 1) as f64 / i as f64).ln();
+            sum += log.exp();
+        }
+        (2.0 * sum).min(1.0)
     }
 }
 
-/// Whether the best one is no better than the next one but by chance: by less than two standard errors of their
-/// difference.
+fn summary(candidate: &Candidate, best: &Candidate, first: bool) -> Tuned {
+    let same = candidate.answers.iter().zip(&best.answers).flat_map(|(own, best)| own.iter().zip(best));
+    let discordant = Discordant::of(same);
+    let items = candidate.all().count();
+    let right = candidate.all().filter(|answer| answer.exact).count() as f64;
+    let (exact, log_probability) = candidate.order();
+    let (count, near) = (items as f64 + 2.0, (right + 1.0) / (items as f64 + 2.0));
+    Tuned {
+        router: candidate.router.clone(),
+        rounds: candidate.rounds,
+        items,
+        exact,
+        stderr: (near * (1.0 - near) / count).sqrt(),
+        log_probability,
+        behind: (!first).then(|| discordant.difference()),
+        chance: (!first).then(|| discordant.chance()),
+    }
+}
+
+/// Whether the best one is no better than the next one but by chance.
 pub fn is_noise(tuned: &[Tuned]) -> bool {
-    let next = tuned.get(1).and_then(|next| next.behind);
-    next.is_some_and(|(difference, stderr)| -difference <= 2.0 * stderr)
+    tuned.get(1).and_then(|next| next.chance).is_some_and(|chance| chance >= BY_CHANCE)
+}
+
+/// Why the best one is not to be a library's router; `None` where it may be.
+pub fn unfit_as_default(tuned: &[Tuned]) -> Option<String> {
+    let best = tuned.first()?;
+    if tuned.iter().all(|one| one.exact == 0.0) {
+        return Some("no router gave a right answer".into());
+    }
+    (!best.router.is_weighted() && (tuned.len() == 1 || is_noise(tuned))).then(|| {
+        format!("{}, which uses no expert, is not better than another one except by chance", best.router)
+    })
 }
 
 /// A `library.toml` whose `[router]` has this default; everything else stays as it is, comments too.
@@ -252,5 +296,42 @@ mod tests {
             let all = [summary(&best, &best, true), summary(&candidate(&other), &best, false)];
             assert_eq!(is_noise(&all), noise, "{:?}", all[1].behind);
         }
+        // Of two items both may be right by chance, of six hardly all.
+        for (count, noise, chance) in [(2, true, 0.5), (5, true, 0.0625), (6, false, 0.03125)] {
+            let (right, wrong) = (candidate(&vec![true; count]), candidate(&vec![false; count]));
+            let all = [summary(&right, &right, true), summary(&wrong, &right, false)];
+            let (difference, error) = all[1].behind.unwrap();
+            assert!((all[1].chance.unwrap() - chance).abs() < 1e-12 && is_noise(&all) == noise);
+            assert!(difference == -1.0 && error > 0.1 && all[0].stderr > 0.1, "{error} {}", all[0].stderr);
+        }
+        let many = Discordant { items: 9000, own: 1900, others: 2000 };
+        // The normal distribution with a correction for continuity: 2 Φ(-99 / √3900).
+        assert!((many.chance() - 0.1129).abs() < 1e-3, "{}", many.chance());
+        assert_eq!(Discordant { items: 9, own: 3, others: 3 }.chance(), 1.0);
+        let (difference, error) = Discordant { items: 18, own: 1, others: 5 }.difference();
+        assert!((difference + 4.0 / 18.0).abs() < 1e-12);
+        assert!((error - (7.0f64 - 16.0 / 20.0).sqrt() / 20.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_is_first_by_chance_without_experts_is_no_default() {
+        let tuned = |router: &str, exact: f64, chance: Option<f64>| Tuned {
+            router: router.parse().unwrap(),
+            rounds: 1,
+            items: 20,
+            exact,
+            stderr: 0.1,
+            log_probability: -1.0,
+            behind: chance.map(|_| (0.0, 0.1)),
+            chance,
+        };
+        let why = |first: &str, exact, chance| {
+            unfit_as_default(&[tuned(first, exact, None), tuned("single:a", 0.0, Some(chance))])
+        };
+        assert_eq!(why("base", 0.0, 1.0).as_deref(), Some("no router gave a right answer"));
+        assert!(why("arrow", 0.0, 1.0).is_some());
+        assert!(why("base", 0.1, 0.5).unwrap().starts_with("base, which uses no expert"));
+        assert_eq!((why("base", 0.9, 1e-4), why("arrow", 0.1, 0.5)), (None, None));
+        assert!(unfit_as_default(&[tuned("base", 0.5, None)]).is_some());
     }
 }

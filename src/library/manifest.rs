@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::small_toml;
 use crate::outside::read_limited;
+use crate::settings::DIVISOR;
 use crate::text::short;
 use crate::{Error, Result};
 
@@ -135,8 +136,8 @@ impl Manifest {
         if self.template.as_ref().is_some_and(|template| !template.prompt.contains("{instruction}")) {
             return Err("[template] prompt lacks {instruction}".into());
         }
-        if !(self.router.temperature > 0.0 && self.router.temperature.is_finite()) {
-            return Err("[router] temperature must be a positive number".into());
+        if !DIVISOR.contains(self.router.temperature) {
+            return Err(format!("[router] temperature must be {}", DIVISOR.words));
         }
         if self.calibration.prompts.is_some() && self.calibration.tasks.is_some() {
             return Err("[calibration] has prompts and tasks: choose one of them".into());

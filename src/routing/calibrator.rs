@@ -18,6 +18,7 @@ use super::own_data::{
 };
 use super::preparing::{CalibrationStep, Pace, Preparation};
 use super::prompt::Prompt;
+use super::routers::ROUTERS;
 use super::scores::{Measure, Needs, SCORES, Score};
 use super::sharpness::{Sharpness, UsualSpread, spread};
 use super::speakers::Speakers;
@@ -26,6 +27,7 @@ use super::tensor_cache::{Counts, Kept, TensorCache, Wanted};
 use super::trace::Part;
 use crate::model::{Decoder, ForwardPass, Model, NoHook};
 use crate::outside::hex;
+use crate::text::listed;
 use crate::{Cancel, Error, Result};
 
 /// Part of every key: to be changed with anything that changes a bit of a calibration.
@@ -37,6 +39,23 @@ const SPREAD: &str = "spread 1";
 /// Own prompts of an expert that are looked at; gates learn from all that are given.
 const LOOKED_AT: usize = 24;
 
+/// What routers that know experts by their data need of them.
+pub const OWN_PROMPTS: &str = "training prompts";
+
+/// What is said where `what` is not known of the experts that are `missing`, for one router or to say which cannot be used.
+pub fn unknown_data(what: &str, missing: &[&str]) -> Error {
+    let routers = ROUTERS.iter().filter(|router| router.needs > Needs::Spectra);
+    let routers: Vec<&str> = routers.map(|router| router.id).collect();
+    let of = match missing {
+        few @ ([] | [_] | [_, _]) => listed(few, "and"),
+        [first, more @ ..] => format!("{first} and {} more", more.len()),
+    };
+    Error::usage(format!(
+        "the {what} of {of} are not known, by which {} know experts: name their tasks with calibrate --tasks DIR",
+        listed(&routers, "and")
+    ))
+}
+
 /// Finds the prompts when they are needed.
 #[derive(Clone)]
 pub struct PromptSource(Arc<dyn Fn() -> Result<CalibrationPrompts> + Send + Sync>);
@@ -45,6 +64,14 @@ impl PromptSource {
     /// Prompts that `find` finds.
     pub fn new(find: impl Fn() -> Result<CalibrationPrompts> + Send + Sync + 'static) -> Self {
         Self(Arc::new(find))
+    }
+
+    /// Finds them.
+    ///
+    /// # Errors
+    /// Prompts that cannot be read.
+    pub fn find(&self) -> Result<CalibrationPrompts> {
+        (self.0)()
     }
 }
 
@@ -134,7 +161,7 @@ impl Calibrator {
         step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<Arc<OwnData>> {
-        let found = self.own_prompts(experts, "the prompts", |own| own.texts.is_empty())?;
+        let found = self.own_prompts(experts, OWN_PROMPTS, |own| own.texts.is_empty())?;
         let encode = |own: &OwnPrompts| -> Result<Vec<Prompt>> {
             let texts = own.texts.iter().take(LOOKED_AT).map(encoding.prompt);
             texts.filter(|p| p.as_ref().map_or(true, |p| !p.ids.is_empty())).collect()
@@ -176,7 +203,7 @@ impl Calibrator {
         let trainer = self.own.trainer();
         let trainer = trainer.ok_or_else(|| Error::msg("there is nothing here that trains gates"))?;
         let without = |own: &OwnPrompts| own.texts.is_empty() || own.answers.len() != own.texts.len();
-        let found = self.own_prompts(experts, "the prompts and answers", without)?;
+        let found = self.own_prompts(experts, "training prompts and answers", without)?;
         let pair = |(text, answer): (&CalibrationText, &OwnAnswer)| -> Result<(Vec<u32>, Vec<u32>)> {
             Ok(((encoding.prompt)(text)?.ids, (encoding.answer)(answer)?))
         };
@@ -230,14 +257,7 @@ impl Calibrator {
         let all: Vec<OwnPrompts> = experts.names.iter().map(own).collect();
         let missing: Vec<&str> =
             all.iter().filter(|own| without(own)).map(|own| own.expert.as_str()).collect();
-        if let [first, more @ ..] = missing.as_slice() {
-            let others = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-            return Err(Error::usage(format!(
-                "this router knows experts by {what} that they were trained on, and those of {first}{others} are \
-                 not known: name their tasks with calibrate --tasks DIR, or use another router"
-            )));
-        }
-        Ok(all)
+        if missing.is_empty() { Ok(all) } else { Err(unknown_data(what, &missing)) }
     }
 
     /// What a router is prepared with, as far as it needs it: a hash of the prompts.
@@ -253,7 +273,7 @@ impl Calibrator {
             CalibrationText::Tokens(ids) => hash.update(format!("{ids:?}")),
         };
         if config.needs_calibration() {
-            (self.source.0)()?.texts.iter().for_each(&mut text);
+            self.source.find()?.texts.iter().for_each(&mut text);
         }
         if config.needs() > Needs::Spectra {
             for own in self.own.find(experts)? {
@@ -277,10 +297,15 @@ impl Calibrator {
         step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<UsualSpread> {
-        let CalibrationPrompts { source, texts } = (self.source.0)()?;
+        let CalibrationPrompts { source, texts } = self.source.find()?;
         let prompts: Vec<Prompt> = texts.iter().map(encode).collect::<Result<_>>()?;
         let named = Named::new((experts, model, &measure.known), &prompts, cancel)?;
         let calibrated = measure.calibration.is_some();
+        let mut speakers = Speakers::all(experts);
+        if let Some(calibration) = &measure.calibration {
+            // Whose scores are no numbers has no vote; a router over such an expert is refused.
+            calibration.broken(measure.score).for_each(|(e, _)| speakers.active[e] = false);
+        }
         let key = format!("{} {} {calibrated} {SPREAD}", named.key, measure.score.id);
         let key = hex(&Sha256::digest(key));
         let wanted = [Wanted::f64("spread".into(), (1, 2))];
@@ -295,7 +320,8 @@ impl Calibrator {
         let mut pace = Pace::new(Preparation::Votes);
         let mut progress =
             |done: usize, all: usize| step(CalibrationStep { source: &source, at: pace.at(done, all) });
-        let spreads = spreads((experts, &model.decoder), measure, &prompts, &mut progress, cancel)?;
+        let voters = (measure, &speakers);
+        let spreads = spreads((experts, &model.decoder), voters, &prompts, &mut progress, cancel)?;
         let found = UsualSpread::of(&spreads)?;
         let values = [found.mean, found.deviation].into_iter();
         self.spread_cache.keep(&key, &[(Kept::f64("spread".into(), values), 1)], &Counts::new());
@@ -315,7 +341,7 @@ impl Calibrator {
         encode: &dyn Fn(&CalibrationText) -> Result<Prompt>,
         cancel: &Cancel,
     ) -> Option<Arc<Calibration>> {
-        let CalibrationPrompts { source, texts } = (self.source.0)().ok()?;
+        let CalibrationPrompts { source, texts } = self.source.find().ok()?;
         let prompts: Vec<Prompt> = texts.iter().map(encode).collect::<Result<_>>().ok()?;
         let named = Named::new((experts, model, known), &prompts, cancel).ok()?;
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -325,19 +351,20 @@ impl Calibrator {
         Some(Arc::new(named.kept(&self.cache, experts)?.named(source)))
     }
 
-    /// The calibration of `experts`, of whom this is known. `encode` gives a prompt in tokens.
+    /// The calibration of `experts`, of whom this is known. `encode` gives a prompt in tokens; `needed` says by expert
+    /// whether its scores have to be numbers.
     ///
     /// # Errors
     /// Prompts that cannot be read or encoded; those of [`collect`].
     pub fn get(
         &self,
         (experts, model, known): (&ExpertSet, &Model, &Known),
-        encode: &dyn Fn(&CalibrationText) -> Result<Prompt>,
+        (encode, needed): (&dyn Fn(&CalibrationText) -> Result<Prompt>, &[bool]),
         step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<Arc<Calibration>> {
         step(CalibrationStep { source: "", at: Pace::new(Preparation::Looking).at(0, 0) });
-        let CalibrationPrompts { source, texts } = (self.source.0)()?;
+        let CalibrationPrompts { source, texts } = self.source.find()?;
         let explain = |e: Error| match e {
             Error::Cancelled => Error::Cancelled,
             e => Error::usage(format!("the experts cannot be calibrated with {source}: {e}")),
@@ -363,11 +390,12 @@ impl Calibrator {
                         None => partial
                             .insert((named.key.clone(), Partial::new(&named.scores, experts.modules.len()))),
                     };
-                    let new = collect(network, &source, &prompts, begun, &mut progress, cancel);
+                    let new = collect(network, (&source, &prompts), needed, begun, &mut progress, cancel);
                     if !matches!(new, Err(Error::Cancelled)) {
                         *partial = None;
                     }
-                    let new = new.map_err(explain)?;
+                    // What comes from experts or the base model names them.
+                    let new = new.map_err(|e| if matches!(e, Error::Usage(_)) { explain(e) } else { e })?;
                     new.keep(&self.cache, &named.key, named.states.1);
                     new
                 }
@@ -381,14 +409,13 @@ impl Calibrator {
 /// How spread the votes of each prompt that has tokens are.
 fn spreads(
     (experts, decoder): (&ExpertSet, &Decoder),
-    measure: &Measure,
+    (measure, speakers): (&Measure, &Speakers),
     prompts: &[Prompt],
     progress: &mut dyn FnMut(usize, usize),
     cancel: &Cancel,
 ) -> Result<Vec<f64>> {
-    let speakers = Speakers::all(experts);
     let outcome = (Sharpness::Fixed(1.0), Outcome::Prior(0.0));
-    let ballot = Ballot::new(measure.clone(), experts, &speakers, outcome);
+    let ballot = Ballot::new(measure.clone(), experts, speakers, outcome);
     let mut spreads = Vec::with_capacity(prompts.len());
     for (done, prompt) in prompts.iter().enumerate().filter(|(_, prompt)| !prompt.ids.is_empty()) {
         progress(done, prompts.len());

@@ -157,6 +157,15 @@ impl RouterConfig {
         }
     }
 
+    /// Whether it does the same as `other`: what was given may be a default there.
+    pub fn does_as(&self, other: &Self) -> bool {
+        let value = |config: &Self, setting: &&'static RouterSetting| config.values.get(setting);
+        self.router == other.router
+            && self.argument == other.argument
+            && self.router.settings.iter().all(|setting| value(self, setting) == value(other, setting))
+            && (&self.muted, &self.pinned, &self.general) == (&other.muted, &other.pinned, &other.general)
+    }
+
     /// A setting whose given value changes nothing beside the others, and why.
     pub fn idle(&self) -> Option<(&'static RouterSetting, String)> {
         let settings = self.router.settings;
@@ -177,11 +186,17 @@ impl RouterConfig {
         }
     }
 
-    /// Whether all values of the router's settings lie in their ranges.
+    /// Whether all values of the router's settings lie in their ranges, and it can be used where no task is known.
     ///
     /// # Errors
     /// A usage error that names the first that does not.
     pub fn check(&self) -> Result<()> {
+        if self.router.needs_task {
+            return Err(Error::usage(format!(
+                "{} needs to know the task of a prompt: it works in eval --methods; elsewhere use single:NAME",
+                self.router.id
+            )));
+        }
         match self.router.settings.iter().find(|setting| !setting.admits(self.values.get(setting))) {
             Some(setting) => Err(Error::usage(format!("the {} must be {}", setting.title, setting.range()))),
             None => match &self.router.argument {
@@ -329,6 +344,15 @@ mod tests {
         assert_eq!(error("single:"), "single needs NAME after a colon: single:NAME");
         assert_eq!(error("arrow:k=x"), "arrow: k must be a whole number (0 = all), not x");
         assert_eq!(error("arrow:k"), "arrow: k needs a value: a whole number (0 = all)");
+        assert_eq!(error("arrow:k="), "arrow: k needs a value: a whole number (0 = all)");
+        assert_eq!(error("vote:score="), "vote: score needs a value: one of its words");
+        assert_eq!(
+            error("arrow:temperature=1e-300"),
+            "arrow: temperature must be a positive number (1e-30 to 1e30), not 1e-300"
+        );
+        assert!(
+            error("arrow:prior=1e300").starts_with("arrow: prior must be a number of at least 0 (at most")
+        );
         for text in ["arrow:temperature=0", "arrow:temperature=NaN", "arrow:temperature=inf"] {
             assert!(error(text).starts_with("arrow: temperature must be a positive number"), "{text}");
         }
@@ -345,11 +369,28 @@ mod tests {
     }
 
     #[test]
+    fn routers_that_do_the_same_are_recognised() {
+        let config = |text: &str| text.parse::<RouterConfig>().unwrap();
+        for (one, other, same) in [
+            ("arrow", "arrow:k=3", true),
+            ("arrow:calibrated=false:mix=outputs", "arrow", true),
+            ("arrow", "arrow:k=2", false),
+            ("arrow", "subspace", false),
+            ("single:a", "single:b", false),
+        ] {
+            assert_eq!(config(one).does_as(&config(other)), same, "{one} {other}");
+        }
+        let muted = RouterConfig { muted: vec!["a".into()], ..config("arrow") };
+        assert!(!muted.does_as(&config("arrow")));
+        assert!(config("oracle").check().unwrap_err().to_string().contains("eval --methods"));
+    }
+
+    #[test]
     fn a_setting_that_changes_nothing_is_refused() {
         let error = |text: &str| text.parse::<RouterConfig>().unwrap_err().to_string();
         assert_eq!(
             error("vote:score=norm:tied"),
-            "vote: tied changes nothing, because the score norm needs no prototypes; or leave it out"
+            "vote: tied changes nothing, because the score norm needs no prototypes: use score=arrow; or leave it out"
         );
         for text in [
             "vote:sharpness=2",
@@ -410,7 +451,7 @@ mod tests {
                 prop_oneof![Just(SettingValue::Word("auto")), (0.01..9.0).prop_map(SettingValue::Number)]
                     .boxed()
             }
-            SettingValue::Number(_) => (f64::MIN_POSITIVE..f64::MAX).prop_map(SettingValue::Number).boxed(),
+            SettingValue::Number(_) => (1e-30..1e30).prop_map(SettingValue::Number).boxed(),
             SettingValue::Flag(_) => any::<bool>().prop_map(SettingValue::Flag).boxed(),
             SettingValue::Word(_) => {
                 any::<bool>().prop_map(move |up| setting.step(setting.default_value(), up, 1)).boxed()

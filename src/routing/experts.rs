@@ -188,6 +188,11 @@ impl ExpertSet {
         })
     }
 
+    /// Whether the library has an expert of this name that is not used.
+    pub(super) fn is_left_out(&self, name: &str) -> bool {
+        self.skipped.iter().chain(&self.unreadable).any(|skipped| skipped.name == name)
+    }
+
     /// What one expert adds to the base model: two of the same digest add the same.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::overlay::Overlay;
 use super::own_data::Known;
 use super::resolved::{Findings, ResolvedRouter};
 use super::rows::{ModuleRows, Sequences};
-use super::scores::{Measure, Score};
+use super::scores::{Measure, Needs, Score};
 use super::tap::{Seen, Tap};
 use super::trace::{Part, Trace, TraceToken};
 use super::watch::{Watch, is_finite};
@@ -58,11 +58,19 @@ impl<'a> RoutedHook<'a> {
         }
     }
 
-    /// The same with something that sees the scores of every module, the last pass's last.
-    #[must_use]
-    pub(super) fn tapped(mut self, tap: &'a mut dyn Tap) -> Self {
+    /// The same with something that sees the scores of every module, the last pass's last. What scores are made from is
+    /// prepared first, for a router may choose without some that are shown.
+    ///
+    /// # Errors
+    /// Those of the device; a raised `cancel`.
+    pub(super) fn tapped(mut self, tap: &'a mut dyn Tap, decoder: &Decoder, cancel: &Cancel) -> Result<Self> {
+        let deciding = self.router.decider().filter(|_| tap.sees_deciding());
+        let mut shown = deciding.into_iter().chain([self.measure()]);
+        if shown.any(|measure| measure.score.needs == Needs::Spectra) {
+            self.experts.prepare_spectra(decoder, cancel)?;
+        }
         self.tap = Some(tap);
-        self
+        Ok(self)
     }
 
     /// What the router scores experts by; Arrow's score where it scores none.
@@ -76,12 +84,11 @@ impl<'a> RoutedHook<'a> {
 
     /// Shows what was scored at a module, and what was chosen.
     fn show(&mut self, rows: &ModuleRows, chosen: &[(u32, f32)]) -> Result<()> {
-        if self.tap.is_none() {
-            return Ok(());
-        }
+        let Some(sees_deciding) = self.tap.as_ref().map(|tap| tap.sees_deciding()) else { return Ok(()) };
         let measure = self.measure();
         let (raw, used) = (measure.raw(rows)?, measure.of(rows)?);
-        let deciding = self.router.decider().map(|decider| decider.of(rows)).transpose()?;
+        let decider = self.router.decider().filter(|_| sees_deciding);
+        let deciding = decider.map(|decider| decider.of(rows)).transpose()?;
         let deciding = deciding.as_deref();
         let (position, candidate, width) = (rows.position(), rows.candidates(), self.width);
         if let Some(tap) = &mut self.tap {

@@ -42,7 +42,7 @@ mod watch;
 mod why;
 
 pub use calibration::{Calibration, CalibrationPrompts, CalibrationText, general, read_prompts};
-pub use calibrator::PromptSource;
+pub use calibrator::{OWN_PROMPTS, PromptSource, unknown_data};
 pub use config::RouterConfig;
 pub use experts::ExpertSet;
 pub use hook::RoutedHook;

@@ -12,6 +12,7 @@ use super::prompt::Prompt;
 use super::routers::RouterSetting;
 use super::scores::Needs;
 use super::session::Session;
+use super::speakers::Speakers;
 use crate::{Cancel, Result};
 
 impl Session {
@@ -55,7 +56,8 @@ impl Session {
         step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<Arc<Calibration>> {
-        self.calibration_of(&self.experts, &Known::default(), step, cancel)
+        let speakers = Speakers::all(&self.experts);
+        self.calibration_of((&self.experts, &speakers), &Known::default(), step, cancel)
     }
 
     /// What routers need to be known of the present experts beside their weights: what was found before, else found now
@@ -92,14 +94,14 @@ impl Session {
 
     pub(super) fn calibration_of(
         &self,
-        experts: &ExpertSet,
+        (experts, speakers): (&ExpertSet, &Speakers),
         known: &Known,
         step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<Arc<Calibration>> {
         experts.require_any()?;
         let encode = |text: &CalibrationText| self.encode(text);
-        self.calibrator.get((experts, &self.model, known), &encode, step, cancel)
+        self.calibrator.get((experts, &self.model, known), (&encode, &speakers.active), step, cancel)
     }
 
     pub(super) fn encode(&self, text: &CalibrationText) -> Result<Prompt> {

@@ -73,6 +73,17 @@ impl Preparing {
     }
 }
 
+impl CalibrationStep<'_> {
+    /// What is begun, without how far it is: `training gates: 1200 steps; kept once it is done`. None while it is not
+    /// known how much there is to do.
+    pub fn begun(&self) -> Option<String> {
+        let Preparing { what, all, .. } = self.at;
+        let with = if self.source.is_empty() { String::new() } else { format!(" with {}", self.source) };
+        let line = || format!("{}{with}: {}; kept once it is done", what.verb(), counted(all, what.unit()));
+        (all > 0).then(line)
+    }
+}
+
 impl fmt::Display for CalibrationStep<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { source, at } = self;
@@ -134,6 +145,16 @@ mod tests {
             "training gates: 340 of 1200 steps, 3m05s left"
         );
         assert_eq!(step(Preparation::OwnPrompts, "", 0, 1, None), "looking at own prompts: 0 of 1 expert");
+    }
+
+    #[test]
+    fn what_is_begun_is_the_same_line_however_far_it_is() {
+        let begun = |done, all| {
+            let at = Preparing { what: Preparation::Gates, done, all, left: None };
+            CalibrationStep { source: "", at }.begun()
+        };
+        assert_eq!(begun(7, 1200).as_deref(), Some("training gates: 1200 steps; kept once it is done"));
+        assert_eq!((begun(0, 1200), begun(0, 0)), (begun(900, 1200), None));
     }
 
     #[test]

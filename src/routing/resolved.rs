@@ -47,7 +47,7 @@ impl ResolvedRouter {
     /// ([`ExpertSet::with_tied_prototypes`]).
     ///
     /// # Errors
-    /// Settings out of their ranges, unknown names, factors that cannot be mixed, no expert at all, files of
+    /// Settings out of their ranges, unknown names, nobody who may have weight, factors that cannot be mixed, no expert at all, files of
     /// replaced parameters that cannot be read.
     pub fn prepared(
         config: &RouterConfig,
@@ -227,11 +227,20 @@ impl Findings {
 }
 
 /// Who may have weight under a configuration.
-fn speakers(config: &RouterConfig, experts: &ExpertSet) -> Result<Speakers> {
+///
+/// # Errors
+/// Names that are unknown or cannot be used; a pinned expert that is muted or general; nobody, under a router that
+/// mixes experts.
+pub(super) fn speakers(config: &RouterConfig, experts: &ExpertSet) -> Result<Speakers> {
     let mut active = vec![true; experts.len()];
     let mut general = vec![false; experts.len()];
     for name in &config.muted {
-        active[experts.index(name)?] = false;
+        match experts.index(name) {
+            Ok(at) => active[at] = false,
+            // It has no weight as it is.
+            Err(_) if experts.is_left_out(name) => {}
+            Err(error) => return Err(error),
+        }
     }
     for name in &config.general {
         let at = experts.index(name)?;
@@ -247,5 +256,9 @@ fn speakers(config: &RouterConfig, experts: &ExpertSet) -> Result<Speakers> {
             pinned.push(at);
         }
     }
-    Ok(Speakers { active, general, pinned })
+    let speakers = Speakers { active, general, pinned };
+    if config.router.mutes {
+        speakers.require_any()?;
+    }
+    Ok(speakers)
 }

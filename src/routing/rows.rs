@@ -64,6 +64,17 @@ impl<'a> ModuleRows<'a> {
         self.module.loras.get(expert).is_some_and(Option::is_some)
     }
 
+    /// Whether what the module reads are numbers.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub(super) fn are_numbers(&self) -> Result<bool> {
+        match self.input {
+            RowsInput::Hidden(_, x) => Ok(x.values()?.iter().all(|x| x.is_finite())),
+            RowsInput::Tokens(_) => Ok(true),
+        }
+    }
+
     /// x · prototypeᵀ [rows, experts].
     ///
     /// # Errors

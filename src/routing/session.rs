@@ -14,7 +14,7 @@ use super::experts::ExpertSet;
 use super::hook::RoutedHook;
 use super::preparing::CalibrationStep;
 use super::prompt::Prompt;
-use super::resolved::{Findings, Prepared, ResolvedRouter};
+use super::resolved::{Findings, Prepared, ResolvedRouter, speakers};
 use super::routers::TIED;
 use super::run::Run;
 use super::scores::{Measure, Needs};
@@ -211,12 +211,18 @@ impl Session {
     pub fn not_applied(&self) -> Vec<Skipped> {
         let mut all = self.experts.partial.clone();
         if self.config.is_routed() {
+            let title = self.config.router.title;
             let unrouted = self.experts.unrouted.iter();
             all.extend(unrouted.map(|Skipped { name, reason }| {
-                Skipped::new(name, format!("not applied by Arrow: {reason}"))
+                Skipped::new(name, format!("not applied by {title}: {reason}"))
             }));
-            let silent = self.experts.without_candidacy();
-            all.extend(silent.map(|name| Skipped::new(name, "its ΔW is zero: no candidate for Arrow")));
+            // Who is muted or general has no weight anyway.
+            let Self { config: RouterConfig { muted, general, .. }, experts, .. } = self;
+            let silent =
+                experts.without_candidacy().filter(|name| ![muted, general].iter().any(|l| l.contains(name)));
+            all.extend(
+                silent.map(|name| Skipped::new(name, format!("its ΔW is zero: no candidate for {title}"))),
+            );
         }
         all
     }
@@ -252,6 +258,14 @@ impl Session {
         Ok(())
     }
 
+    /// Whether anybody may have weight among those who are not muted or general, whatever the router.
+    ///
+    /// # Errors
+    /// Names that are unknown or cannot be used; nobody.
+    pub fn require_speakers(&self, config: &RouterConfig) -> Result<()> {
+        speakers(config, &self.all)?.require_any()
+    }
+
     /// The experts as `config` wants them, and its router, without changing the present one.
     ///
     /// # Errors
@@ -270,8 +284,10 @@ impl Session {
             config.check()?;
             experts.require_any()?;
         }
+        let speakers = speakers(config, &experts)?;
         let known = self.known(needs, &experts, step, cancel)?;
-        let measured = asks.then(|| self.calibration_of(&experts, &known, step, cancel)).transpose()?;
+        let measured =
+            asks.then(|| self.calibration_of((&experts, &speakers), &known, step, cancel)).transpose()?;
         let calibration = measured.filter(|_| config.is_calibrated());
         let usual_spread = match config.score().filter(|_| config.needs_usual_spread()) {
             Some(score) => {

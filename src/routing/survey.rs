@@ -10,8 +10,9 @@ use super::prompt::Prompt;
 use super::rows::ModuleRows;
 use super::scores::Measure;
 use super::trace::Part;
+use super::watch::{is_finite, no_numbers, no_score};
 use crate::model::{Activations, Decoder, ForwardPass, KvCache, LinearHook, Ops};
-use crate::{Cancel, Error, Result};
+use crate::{Cancel, Result};
 
 /// How much of a sequence a survey has to see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,11 +107,24 @@ impl<'a> Surveyed<'a> {
     }
 }
 
-/// The error of a pass without experts whose values are no numbers.
-pub(super) fn no_numbers() -> Error {
-    Error::msg(
-        "the base model gives values that are no numbers on this prompt: it is damaged, or no model of this kind",
-    )
+/// Whether what a survey that scores experts keeps after a layer are numbers.
+///
+/// # Errors
+/// The expert whose score there is none, where the layer's input is.
+fn blame(experts: &ExpertSet, survey: &dyn Survey, seen: &Seen, kept: &[f32]) -> Result<()> {
+    let (Some(measure), Some(rows)) = (survey.measure(), &seen.rows) else { return Ok(()) };
+    if is_finite(kept) || !rows.are_numbers()? {
+        return Ok(());
+    }
+    let (scores, candidates) = (measure.raw(rows)?, rows.candidates());
+    let broken = |e: &usize| {
+        let own = scores.iter().skip(*e).step_by(candidates.len().max(1));
+        candidates[*e] && !own.copied().all(f32::is_finite)
+    };
+    match (0..candidates.len()).find(broken) {
+        Some(expert) => Err(no_score(experts, expert, rows.position())),
+        None => Ok(()),
+    }
 }
 
 /// Whether a token counts: neither template nor position 0, an attention sink.
@@ -193,7 +207,9 @@ impl<'a> SurveyHook<'a> {
         for ((experts, survey), kept) in self.asks.iter().zip(&mut self.kept) {
             let module = experts.linears.get(linear).and_then(Option::as_ref);
             let rows = module.map(|module: &StackedModule| ModuleRows::hidden(self.ops, module, x));
-            survey.see(&Seen { linear: Some(linear), x: Some(x), rows }, kept)?;
+            let seen = Seen { linear: Some(linear), x: Some(x), rows };
+            survey.see(&seen, kept)?;
+            blame(experts, *survey, &seen, kept)?;
         }
         let adapted = |(experts, _): &Asks| experts.linears.get(linear).is_some_and(Option::is_some);
         match &mut self.inputs {
@@ -205,7 +221,9 @@ impl<'a> SurveyHook<'a> {
     fn show_tokens(&mut self, tokens: &[u32]) -> Result<()> {
         for ((experts, survey), kept) in self.asks.iter().zip(&mut self.kept) {
             let rows = experts.embedding.as_ref().map(|module| ModuleRows::tokens(module, tokens));
-            survey.see(&Seen { linear: None, x: None, rows }, kept)?;
+            let seen = Seen { linear: None, x: None, rows };
+            survey.see(&seen, kept)?;
+            blame(experts, *survey, &seen, kept)?;
         }
         Ok(())
     }

@@ -6,6 +6,11 @@ use std::fmt::Debug;
 pub(super) trait Tap: Debug {
     /// Sees those of one module.
     fn see(&mut self, seen: &Seen);
+
+    /// Whether it looks at what decides among the experts with the highest scores, where that is something else.
+    fn sees_deciding(&self) -> bool {
+        true
+    }
 }
 
 /// Scores of the rows of a module, and what was chosen.

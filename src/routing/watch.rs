@@ -23,6 +23,23 @@ struct Worst {
     module: String,
 }
 
+/// The error of a pass without experts whose values are no numbers.
+pub(super) fn no_numbers() -> Error {
+    Error::msg(
+        "the base model gives values that are no numbers on this prompt: it is damaged, or no model of this kind",
+    )
+}
+
+/// What is said of an expert whose score at a module, by its position, is no number although the module's input is.
+pub(super) fn no_score(experts: &ExpertSet, expert: usize, position: usize) -> Error {
+    let name = experts.names.get(expert).map_or("an expert", String::as_str);
+    let module = experts.modules.get(position).map_or("a module", String::as_str);
+    Error::msg(format!(
+        "the expert {name} makes values that are no numbers: at {module} its score overflows; its scale or its weights are \
+         too large, leave it out"
+    ))
+}
+
 /// The largest magnitude; what is no number is larger than all.
 fn largest(values: impl Iterator<Item = f32>) -> f32 {
     values.fold(0.0, |most: f32, v| if v.is_nan() { f32::INFINITY } else { most.max(v.abs()) })

@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::experts::StackedModule;
 use super::prompt::Prompt;
 use super::routers::Scope;
-use super::scores::Needs;
 use super::session::Session;
 use super::survey::{Reasons, counts};
 use super::tap::{Seen, Tap};
@@ -120,6 +119,10 @@ impl Tap for Sums {
             }
         }
     }
+
+    fn sees_deciding(&self) -> bool {
+        false
+    }
 }
 
 /// Notes the scores of one token at every module.
@@ -149,8 +152,11 @@ impl Tap for OneToken {
         let (Some(raw), Some(used)) = (seen.raw.get(at.clone()), seen.used.get(at.clone())) else { return };
         let deciding = |e: usize| seen.deciding.and_then(|all| all.get(at.start + e).copied());
         let chosen = seen.chosen.chunks(seen.width.max(1)).nth(self.token).unwrap_or_default();
-        let weight =
-            |e: usize| chosen.iter().filter(|(own, _)| *own as usize == e).map(|(_, w)| *w).sum::<f32>();
+        // From 0, for the sum of nothing is -0.
+        let weight = |e: usize| {
+            let own = chosen.iter().filter(|(own, _)| *own as usize == e);
+            own.fold(0f32, |sum, (_, w)| sum + w)
+        };
         let noted = |e: usize| Noted {
             expert: e,
             weight: weight(e),
@@ -221,14 +227,11 @@ fn modules(
     cancel: &Cancel,
 ) -> Result<Vec<WhyModule>> {
     let (experts, decoder) = (&*session.experts, &session.model.decoder);
-    if session.router.decider().is_some_and(|decider| decider.score.needs == Needs::Spectra) {
-        experts.prepare_spectra(decoder, cancel)?;
-    }
     let mut tap = OneToken { token, most, found: vec![Vec::new(); experts.modules.len()] };
     let ids = &prompt.ids[..prompt.ids.len().min(token + 1)];
     let hook = session.hook();
     let calibrated = hook.measure().calibration.is_some();
-    hook.tapped(&mut tap).forward(decoder, ids, &[ids.len()], &mut [], cancel)?;
+    hook.tapped(&mut tap, decoder, cancel)?.forward(decoder, ids, &[ids.len()], &mut [], cancel)?;
     let module = |((name, stack), found): ((&String, &StackedModule), Vec<Noted>)| {
         let expert = |Noted { expert, weight, score, used, deciding }: Noted| {
             let (first_share, gap) = spectrum(stack, expert);
@@ -289,7 +292,9 @@ impl Session {
         let hook = self.hook();
         let calibrated = hook.measure().calibration.is_some();
         let length = [prompt.ids.len()];
-        hook.tapped(&mut sums).forward(&self.model.decoder, &prompt.ids, &length, &mut [], cancel)?;
+        let decoder = &self.model.decoder;
+        let mut hook = hook.tapped(&mut sums, decoder, cancel)?;
+        hook.forward(decoder, &prompt.ids, &length, &mut [], cancel)?;
         let votes = self.surveyor.votes();
         let mean = |&e: &usize| {
             let (raw, used, count) = sums.found.get(e).copied().unwrap_or_default();

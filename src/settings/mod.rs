@@ -12,7 +12,10 @@ mod range;
 pub use docs::markdown;
 pub use entry::{CommandOption, Entry, Look, Within, facts};
 pub use kind::{Field, Kind, Takes, Word, path_of, words};
-pub use range::{BELOW_ONE, NON_NEGATIVE, POSITIVE, Range, SHARE, SHARE_ABOVE_ZERO, UP_TO_A_MILLION, Whole};
+pub use range::{
+    BELOW_ONE, DIVISOR, FACTOR, NON_NEGATIVE, POSITIVE, Range, SHARE, SHARE_ABOVE_ZERO, UP_TO_A_MILLION,
+    Whole,
+};
 
 use serde_json::Value;
 

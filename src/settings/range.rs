@@ -13,6 +13,12 @@ pub const POSITIVE: Range = Range { words: "a number above 0", holds: |x| x > 0.
 /// Above 0, for what makes no sense beyond a million.
 pub const UP_TO_A_MILLION: Range =
     Range { words: "a number above 0, at most 1000000", holds: |x| x > 0.0 && x <= 1e6 };
+/// Above 0, and such that what f32 stores can be divided by it.
+pub const DIVISOR: Range =
+    Range { words: "a positive number (1e-30 to 1e30)", holds: |x| (1e-30..=1e30).contains(&x) };
+/// From 0, and such that it times a number of common size is one in f32.
+pub const FACTOR: Range =
+    Range { words: "a number of at least 0 (at most 1e30)", holds: |x| (0.0..=1e30).contains(&x) };
 /// From 0.
 pub const NON_NEGATIVE: Range = Range { words: "0 or a number above 0", holds: |x| x >= 0.0 };
 /// From 0 to 1.
@@ -87,6 +93,8 @@ mod tests {
     fn ends_are_in_or_out_and_what_is_not_finite_is_out() {
         for (range, inside, outside) in [
             (POSITIVE, [f64::MIN_POSITIVE, 1e300], [0.0, -1.0]),
+            (DIVISOR, [1e-30, 1e30], [0.0, 1e-31]),
+            (FACTOR, [0.0, 1e30], [-1.0, 1e31]),
             (NON_NEGATIVE, [0.0, 1e300], [-f64::MIN_POSITIVE, -1.0]),
             (UP_TO_A_MILLION, [f64::MIN_POSITIVE, 1e6], [0.0, 1.1e6]),
             (SHARE, [0.0, 1.0], [-0.1, 1.1]),

@@ -139,6 +139,16 @@ fn names_and_prompts_are_checked_before_anything_is_loaded() {
 }
 
 #[test]
+fn who_may_leave_the_library_out_says_so() {
+    let folder = library();
+    for command in ["route", "generate", "attribute", "compare", "tune", "calibrate"] {
+        let help = text(&lora_tui(&[command, "--help"], folder.path()).stdout);
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains("[default: ./library, if it is there]"), "{command}: {help}");
+    }
+}
+
+#[test]
 fn a_list_has_the_columns_that_are_asked_for() {
     let folder = library();
     let list = |arguments: &[&str]| {

@@ -91,6 +91,8 @@ mod side_files;
 mod slurm;
 /// Adapters whose training began with a part of the base model.
 mod started;
+/// Experts that cannot take part: their values overflow, they are muted, general, left out or zero.
+mod taking_part;
 /// The binary in a pseudo-terminal, and how the terminal is left behind.
 #[cfg(unix)]
 mod terminal;

@@ -44,10 +44,15 @@ fn what_was_calibrated_with_is_told_once_whatever_router_asked() {
     let place = place();
     let tasks = place.tasks();
     let tasks = tasks.to_str().unwrap();
-    for routers in ["uniform,lag:calibrated", "vote:top=0:sharpness=auto,base"] {
+    for (routers, what) in [
+        ("uniform,lag:calibrated", "calibrated with"),
+        // Its scores are not calibrated.
+        ("vote:top=0:sharpness=auto,base", "sharpness found with"),
+    ] {
         let (found, said) = json(&place, "tune", &["--tasks", tasks, "--limit", "2", "--routers", routers]);
         assert!(found["calibration"]["prompts"].as_u64().unwrap() > 100, "{found}");
-        assert_eq!(said.matches("calibrated with").count(), 1, "{said}");
+        assert_eq!(said.matches(what).count(), 1, "{said}");
+        assert_eq!(said.matches("calibrated with").count(), usize::from(what == "calibrated with"), "{said}");
     }
     // The setting may come from the side.
     let arguments =
@@ -145,4 +150,145 @@ fn what_is_explained_of_a_gain_follows_from_the_gain() {
         Some(share) => assert!(gain.abs() > noise && (share - effects / gain).abs() < 1e-6, "{found}"),
         None => assert!(gain.abs() <= noise, "{found}"),
     }
+}
+
+#[test]
+fn an_answer_can_be_attributed_under_routers_that_decide_by_another_score() {
+    let place = place();
+    for router in ["lag", "lag:calibrated", "lag:tied", "lag:k=1", "arrow:k=2"] {
+        let (found, _) =
+            json(&place, "attribute", &["--prompt", "w3 w5 w7", "--answer", "w9 w4", "--router", router]);
+        assert!(!found["experts"].as_array().unwrap().is_empty(), "{router}: {found}");
+        // What it was calibrated with is part of the result.
+        assert_eq!(found["calibration"]["prompts"].is_u64(), router.ends_with(":calibrated"), "{found}");
+    }
+    let (found, _) = json(&place, "route", &["--prompt", "w3 w5 w7", "--router", "lag", "--why", "1"]);
+    let text = found["why"].to_string();
+    assert!(text.contains(r#""weight":0.0"#) && !text.contains("-0.0,"), "{text}");
+}
+
+#[test]
+fn what_is_measured_says_who_took_part_and_under_which_router() {
+    let place = place();
+    let tasks = place.tasks();
+    let tasks = tasks.to_str().unwrap();
+    let (found, _) =
+        json(&place, "generate", &["--prompt", "w3", "--router", "lag:k=2", "--mute", "expert_1"]);
+    assert_eq!((&found["router"], &found["settings"]["k"]), (&"lag".into(), &2.into()), "{found}");
+    assert_eq!(found["taking_part"]["muted"], serde_json::json!(["expert_1"]), "{found}");
+    for (command, arguments) in [
+        ("route", &["--prompt", "w3", "--pin", "expert_2"][..]),
+        ("compare", &["--prompt", "w3", "--routers", "arrow,lag", "--pin", "expert_2"]),
+        ("attribute", &["--prompt", "w3", "--answer", "w4", "--pin", "expert_2"]),
+        ("tune", &["--tasks", tasks, "--limit", "2", "--routers", "arrow", "--pin", "expert_2"]),
+    ] {
+        let (found, _) = json(&place, command, arguments);
+        assert_eq!(found["taking_part"]["pinned"], serde_json::json!(["expert_2"]), "{command}: {found}");
+    }
+    let eval = ["--tasks", tasks, "--methods", "arrow", "--limit", "2", "--mute", "expert_1"];
+    let (found, _) = json(&place, "eval", &eval);
+    assert_eq!(found["muted"], serde_json::json!(["expert_1"]), "{found}");
+    let text = stdout(&run(&place, "eval", &eval));
+    assert!(text.lines().any(|line| line == "muted: expert_1"), "{text}");
+}
+
+#[test]
+fn a_router_is_tried_once_and_what_is_first_by_chance_is_not_praised() {
+    let place = place();
+    let tasks = place.tasks();
+    let tasks = tasks.to_str().unwrap();
+    let manifest = place.library().join("library.toml");
+    let before = std::fs::read_to_string(&manifest).unwrap_or_default();
+    let (found, said) =
+        json(&place, "tune", &["--tasks", tasks, "--limit", "2", "--routers", "arrow,arrow,arrow:k=3,base"]);
+    assert_eq!(found["routers"].as_array().unwrap().len(), 2, "{found}");
+    assert!(said.contains("arrow is named twice"), "{said}");
+    assert!(said.contains("arrow:k=3 is left out: it does the same as arrow"), "{said}");
+    let (found, _) = json(&place, "compare", &["--prompt", "w3", "--routers", "arrow,arrow"]);
+    assert_eq!(found["routers"].as_array().unwrap().len(), 1, "{found}");
+    let text = stdout(&run(&place, "tune", &["--tasks", tasks, "--limit", "2", "--routers", "arrow"]));
+    assert!(
+        text.contains("is the only one: ") && !text.contains("best one") && !text.contains("-0.0"),
+        "{text}"
+    );
+    // Nothing is right here, so that nothing is worth writing down.
+    let arguments = ["--tasks", tasks, "--limit", "2", "--routers", "base,arrow", "--write"];
+    let (found, _) = json(&place, "tune", &arguments);
+    assert_eq!(found["routers"][0]["exact_match"], 0.0, "{found}");
+    assert_eq!(
+        (&found["written"], &found["not_written"]),
+        (&false.into(), &"no router gave a right answer".into())
+    );
+    assert!(stderr(&run(&place, "tune", &arguments)).contains("library.toml stays as it is: no router gave"));
+    assert_eq!(std::fs::read_to_string(&manifest).unwrap_or_default(), before);
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_before_anything_is_loaded() {
+    let place = place();
+    let tasks = place.tasks();
+    let tasks = tasks.to_str().unwrap();
+    // There is no such device: whoever is refused for another reason was refused before the base model is loaded.
+    let refused = |command: &str, arguments: &[&str]| {
+        let output = run(&place, command, &[arguments, &["--device", "cuda:99"]].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        stderr(&output)
+    };
+    for (command, arguments, wanted) in [
+        ("compare", &["--prompt", "w3", "--routers", "arrow,oracle"][..], "it works in eval --methods"),
+        ("tune", &["--tasks", tasks, "--routers", "oracle"], "it works in eval --methods"),
+        ("route", &["--prompt", "w3", "--router", "single:expert_9"], "did you mean expert_0"),
+        ("route", &["--prompt", "w3", "--mute", "expert_9"], "did you mean expert_0"),
+        (
+            "compare",
+            &["--prompt", "w3", "--routers", "arrow,retrieve"],
+            "the training prompts of expert_0 and 2 more",
+        ),
+        (
+            "route",
+            &["--prompt", "w3", "--router", "phatgoose"],
+            "name their tasks with calibrate --tasks DIR",
+        ),
+        ("compare", &["--prompt", " ", "--routers", "arrow"], "the prompt is empty"),
+        ("attribute", &["--prompt", "w3", "--answer", ""], "--answer is empty"),
+        ("compare", &["--prompt", "w3", "--routers", "arrow", "--reference", ""], "--reference is empty"),
+        (
+            "tune",
+            &["--tasks", tasks, "--write", "--mute", "expert_1"],
+            "--write and --mute do not go together",
+        ),
+    ] {
+        let said = refused(command, arguments);
+        assert!(said.contains(wanted), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_calibration_is_there_for_all_that_use_one_and_says_what_became_of_a_choice() {
+    let place = place();
+    let prompts = place.library().parent().unwrap().join("prompts.jsonl");
+    std::fs::write(&prompts, "{\"prompt\": \"w3 w5 w7\"}\n{\"prompt\": \"w4 w6\"}\n").unwrap();
+    let (found, said) = json(&place, "calibrate", &["--prompts", prompts.to_str().unwrap()]);
+    assert_eq!(found["precisions"], serde_json::json!(["f32", "q8"]), "{found}");
+    assert_eq!(found["precision"], "f32");
+    assert!(
+        said.contains("of expert_0 and 2 more are not known") && !said.contains("another router"),
+        "{said}"
+    );
+    let kept = || std::fs::read_dir(place.library().join(".lora-tui/cache/calibration")).unwrap().count();
+    assert_eq!(kept(), 2);
+    for (command, more) in [("generate", &[][..]), ("route", &[]), ("route", &["--precision", "q8"])] {
+        let arguments = [&["--prompt", "w3 w5", "--router", "arrow:calibrated"], more].concat();
+        let said = stderr(&run(&place, command, &arguments));
+        assert!(said.contains("calibrated with 2 prompts of") && !said.contains("calibrating"), "{said}");
+    }
+    assert_eq!(kept(), 2, "nothing was measured again");
+    std::fs::remove_file(&prompts).unwrap();
+    let said = stderr(&run(&place, "generate", &["--prompt", "w3 w5", "--router", "arrow:calibrated"]));
+    assert!(
+        said.contains("general prompts of this program, as ") && said.contains("which was chosen, is gone"),
+        "{said}"
+    );
+    // Where nobody watches a terminal, what takes time is said when it begins.
+    assert!(said.contains("calibrating with ") && said.contains("kept once it is done"), "{said}");
 }

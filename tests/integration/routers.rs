@@ -34,7 +34,7 @@ fn source(prompts: Vec<Vec<u32>>) -> PromptSource {
     })
 }
 
-fn open(fixture: &Fixture, library: &Library, device: &str, prompts: &[Vec<u32>]) -> Session {
+pub fn open(fixture: &Fixture, library: &Library, device: &str, prompts: &[Vec<u32>]) -> Session {
     let mut session =
         Session::open(library, &fixture.base(), &on(device), &mut |_| {}, &Cancel::new()).unwrap();
     session.calibrate_with(source(prompts.to_vec()));
@@ -402,7 +402,7 @@ fn experts_are_known_by_their_own_prompts_once_these_were_looked_at() {
 }
 
 /// Numbers without a pattern.
-fn numbers(seed: usize, count: usize) -> Vec<f32> {
+pub fn numbers(seed: usize, count: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.0 - 1.0).collect()
 }
 
@@ -526,8 +526,11 @@ fn what_cannot_be_calibrated_or_routed_is_refused_in_words() {
     let parse = |text: &str| text.parse::<RouterConfig>().unwrap_err().to_string();
     assert_eq!(parse("random:x"), "the seed of random must be a whole number, not x");
     assert_eq!(parse("vote:score=arow"), "vote: there is no score \"arow\"; did you mean arrow?");
-    assert_eq!(parse("vote:sharpness=0"), "vote: sharpness must be a positive number or auto, not 0");
-    assert_eq!(parse("arrow:prior=-1"), "arrow: prior must be a number of at least 0, not -1");
+    assert_eq!(
+        parse("vote:sharpness=0"),
+        "vote: sharpness must be a positive number (1e-30 to 1e30) or auto, not 0"
+    );
+    assert_eq!(parse("arrow:prior=-1"), "arrow: prior must be a number of at least 0 (at most 1e30), not -1");
     assert_eq!(parse("votes"), "there is no router \"votes\"; did you mean vote?");
 }
 

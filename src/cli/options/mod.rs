@@ -14,6 +14,7 @@ use router::{RouterParser, Shorthands};
 pub use settings::{Options, Table};
 pub use training::{RowsShown, show, trained};
 
+use super::output::Output;
 use crate::catalog::Catalog;
 use crate::eval::ChosenPrompts;
 use crate::model::Precision;
@@ -170,6 +171,26 @@ pub(super) fn routers(texts: &[String], is_router: impl Fn(&str) -> bool) -> Res
         )),
         false => Ok(all),
     }
+}
+
+/// Each router once: of those that do the same, as `of` completes them, the first.
+pub(super) fn distinct(
+    routers: Vec<RouterConfig>,
+    of: impl Fn(&RouterConfig) -> RouterConfig,
+    output: &Output,
+) -> Vec<RouterConfig> {
+    let mut kept: Vec<(RouterConfig, RouterConfig)> = Vec::with_capacity(routers.len());
+    for router in routers {
+        let whole = of(&router);
+        match kept.iter().find(|(_, other)| other.does_as(&whole)) {
+            Some((first, _)) if *first == router => output.note_once(&format!("{router} is named twice")),
+            Some((first, _)) => {
+                output.note_once(&format!("{router} is left out: it does the same as {first}"))
+            }
+            None => kept.push((router, whole)),
+        }
+    }
+    kept.into_iter().map(|(router, _)| router).collect()
 }
 
 /// Reads a member of a list, which may have blanks around it.

@@ -251,7 +251,7 @@ mod tests {
         let said = |arguments: &[&str]| parse(arguments).unwrap().config(&library).map_err(|e| e.to_string());
         assert_eq!(
             said(&["--router", "vote:score=norm", "--tie-qkv"]).unwrap_err(),
-            "--tie-qkv changes nothing, because the score norm needs no prototypes; or leave it out"
+            "--tie-qkv changes nothing, because the score norm needs no prototypes: use score=arrow; or leave it out"
         );
         assert!(said(&["--top-k", "1", "--mix", "factors"]).unwrap_err().contains("k more, or 0 for all"));
         assert!(said(&["--router", "arrow:k=1", "--mix", "factors", "--top-k", "2"]).is_ok());

@@ -134,6 +134,22 @@ fn rows_and_columns_are_the_same_on_a_device() {
 }
 
 #[test]
+fn a_norm_of_squares_that_overflow_is_no_number() {
+    for ops in both() {
+        for kind in NORMS {
+            let norm = some_norm(kind);
+            let width = norm.weight.len();
+            let of = |size: f32| {
+                let x = (0..width).map(|i| size * (i as f32 + 1.0)).collect();
+                ops.norm(&norm, &Activations::new((1, width), x)).unwrap().values().unwrap().into_owned()
+            };
+            assert!(of(1e15).iter().all(|y| y.is_finite()));
+            assert!(of(1e22).iter().all(|y| y.is_nan()), "it is not passed off as 0");
+        }
+    }
+}
+
+#[test]
 fn norms_have_exact_gradients() {
     let (x, c) = (wave(2, 24, 0.37), wave(2, 24, 0.53));
     for (kind, ops) in NORMS.into_iter().flat_map(|kind| both().map(|ops| (kind, ops))) {

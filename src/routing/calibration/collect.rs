@@ -8,6 +8,7 @@ use crate::routing::prompt::Prompt;
 use crate::routing::rows::ModuleRows;
 use crate::routing::scores::{SCORES, Score};
 use crate::routing::survey::counts;
+use crate::routing::watch::{no_numbers, no_score};
 use crate::{Cancel, Result};
 
 /// Tokens that run together, about.
@@ -28,6 +29,8 @@ struct Collector<'a, 'p> {
     lengths: Vec<usize>,
     /// By row of the pass.
     counted: Vec<bool>,
+    /// By expert: whether its scores have to be numbers.
+    needed: &'a [bool],
     /// By score and module.
     streams: &'p mut [Vec<Stream>],
     /// Mean states [prompts, hidden].
@@ -64,6 +67,13 @@ impl Collector<'_, '_> {
                 scores.chunks(experts.max(1)).zip(&self.counted).filter(|(_, counted)| **counted)
             {
                 stream.add(scores);
+            }
+            let broken = stream.broken().find(|e| self.needed.get(*e) == Some(&true));
+            if let Some(expert) = broken {
+                return Err(match rows.are_numbers()? {
+                    true => no_score(self.experts, expert, position),
+                    false => no_numbers(),
+                });
             }
         }
         Ok(())
@@ -122,14 +132,14 @@ impl LinearHook for Collector<'_, '_> {
 }
 
 /// Means and deviations of all scores over the counted tokens of `prompts`. `progress` hears how many of how many
-/// prompts are done. What is done stays in `partial` when `cancel` is raised; one batch is never left half-way.
+/// prompts are done. Of experts that are not `needed`, scores may be no numbers. What is done stays in `partial` when `cancel` is raised; one batch is never left half-way.
 ///
 /// # Errors
-/// Prompts without counted tokens; values that are not finite; a raised `cancel`.
+/// Prompts without counted tokens; values that are not finite, with the expert that they come from; a raised `cancel`.
 pub(in crate::routing) fn collect(
     (experts, decoder, known): (&ExpertSet, &Decoder, &Known),
-    source: &str,
-    prompts: &[Prompt],
+    (source, prompts): (&str, &[Prompt]),
+    needed: &[bool],
     partial: &mut Partial,
     progress: &mut dyn FnMut(usize, usize),
     cancel: &Cancel,
@@ -161,6 +171,7 @@ pub(in crate::routing) fn collect(
                 middle: middle(decoder.spec.layers, decoder.slots),
                 lengths: lengths.clone(),
                 counted,
+                needed,
                 streams: &mut partial.streams,
                 states: &mut partial.states,
             };

@@ -3,6 +3,7 @@
 use crate::routing::experts::ExpertSet;
 use crate::routing::scores::{SCORES, Score};
 use crate::routing::tensor_cache::{Counts, Found, Kept, TensorCache, Wanted};
+use crate::routing::watch::no_numbers;
 use crate::{Error, Result};
 
 /// Keeps a division by a deviation of 0 finite.
@@ -58,27 +59,32 @@ impl Usual {
                 .for_each(|(score, (mean, scale))| *score = (*score - mean) * scale);
         }
     }
-
-    fn is_finite(&self) -> bool {
-        self.mean.iter().chain(&self.deviation).all(|v| v.is_finite())
-    }
 }
 
 impl Calibration {
     /// From the tables [score][module], and the mean states of prompts.
     ///
     /// # Errors
-    /// Values that are not finite.
+    /// States that are not finite: then the base model's values are no numbers. Of experts they may be none
+    /// ([`Self::broken`]).
     pub(super) fn new(
         tables: Vec<Vec<Usual>>,
         states: Vec<f32>,
         source: String,
         (prompts, tokens): (usize, usize),
     ) -> Result<Self> {
-        match tables.iter().flatten().all(Usual::is_finite) && states.iter().all(|v| v.is_finite()) {
+        match states.iter().all(|v| v.is_finite()) {
             true => Ok(Self { tables, states, source, prompts, tokens }),
-            false => Err(Error::msg("the experts' scores on the calibration prompts are not finite")),
+            false => Err(no_numbers()),
         }
+    }
+
+    /// Experts whose scores at a module were no numbers, each with the module's position.
+    pub(in crate::routing) fn broken(&self, score: Score) -> impl Iterator<Item = (usize, usize)> {
+        self.table(score).iter().enumerate().flat_map(|(position, usual)| {
+            let pairs = usual.mean.iter().zip(&usual.deviation).enumerate();
+            pairs.filter(|(_, (m, d))| !(m.is_finite() && d.is_finite())).map(move |(e, _)| (e, position))
+        })
     }
 
     /// Whether a score was measured.
@@ -197,6 +203,11 @@ impl Stream {
             *mean += off * share;
             *squares += off * (score - *mean);
         }
+    }
+
+    /// Those whose values were not all numbers.
+    pub fn broken(&self) -> impl Iterator<Item = usize> {
+        self.mean.iter().enumerate().filter(|(_, mean)| !mean.is_finite()).map(|(at, _)| at)
     }
 
     /// What was usual.

@@ -31,6 +31,7 @@ pub(super) const ROUTER: Router = Router::per_token(
 fn resolve(request: &Request) -> Result<Resolved> {
     let values = request.values;
     let (arrow, norm) = (request.measure(Score::arrow())?, Score::norm());
+    request.check_usual(norm)?;
     let top_k = match values.count(&TOP_K) {
         0 => request.speakers.count(),
         top_k => top_k.min(request.speakers.count()),

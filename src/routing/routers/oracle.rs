@@ -19,10 +19,8 @@ pub(super) const ROUTER: Router = Router {
     mutes: false,
     pins: false,
     cycles: false,
+    needs_task: true,
     needs: Needs::Prototypes,
-    resolve: |_| {
-        Err(Error::usage(
-            "oracle needs to know the task of a prompt: it works in eval --methods; elsewhere use single:NAME",
-        ))
-    },
+    // `RouterConfig::check` says more; an evaluation puts the task's expert in its place.
+    resolve: |_| Err(Error::usage("oracle needs to know the task of a prompt")),
 };

@@ -14,6 +14,7 @@ use crate::routing::scores::{Measure, Needs, Score};
 use crate::routing::sharpness::{Sharpness, UsualSpread};
 use crate::routing::speakers::Speakers;
 use crate::routing::survey::Survey;
+use crate::routing::watch::no_score;
 use crate::{Cancel, Error, Result};
 
 /// A router's entry in [`super::ROUTERS`]: everything that is said about it, and how its rule is made.
@@ -47,6 +48,8 @@ pub struct Router {
     pub pins: bool,
     /// Whether the key for the next router stops at it, where what it needs is known.
     pub cycles: bool,
+    /// Whether it has to know the task of a prompt, as an evaluation does.
+    pub needs_task: bool,
     /// What has to be known of the experts for it, whatever its settings.
     pub needs: Needs,
     /// Makes the rule.
@@ -116,6 +119,7 @@ impl Router {
             mutes: true,
             pins: true,
             cycles: true,
+            needs_task: false,
             needs: Needs::Prototypes,
             resolve,
         }
@@ -201,6 +205,21 @@ impl Request<'_> {
         }
     }
 
+    /// Whether what is usual under a score is known of everybody who may have weight, where it counts.
+    ///
+    /// # Errors
+    /// The first expert whose scores were no numbers.
+    pub(super) fn check_usual(&self, score: Score) -> Result<()> {
+        let Some(calibration) = self.calibration.filter(|_| self.values.flag(&CALIBRATED)) else {
+            return Ok(());
+        };
+        let active = &self.speakers.active;
+        match calibration.broken(score).find(|(e, _)| active.get(*e) == Some(&true)) {
+            Some((expert, position)) => Err(no_score(self.experts, expert, position)),
+            None => Ok(()),
+        }
+    }
+
     /// A score, calibrated where the settings say so.
     ///
     /// # Errors
@@ -213,6 +232,7 @@ impl Request<'_> {
         if calibration.as_ref().is_some_and(|calibration| !calibration.has(score)) {
             return Err(Error::msg(format!("the score {} was not calibrated", score.id)));
         }
+        self.check_usual(score)?;
         if score.needs == Needs::Spectra {
             self.experts.prepare_spectra(self.decoder, &Cancel::new())?;
         }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::named::{Named, unknown};
 use crate::routing::mix::Mix;
 use crate::routing::scores::Score;
-use crate::settings::{Word, words};
+use crate::settings::{DIVISOR, FACTOR, Word, words};
 use crate::{Error, Result};
 
 /// A setting that one router or several have. It is declared once; text form, command line, screens, checks
@@ -68,7 +68,7 @@ pub enum Domain {
         /// Used where none is given.
         default: usize,
     },
-    /// A finite number above 0, or a word.
+    /// A number above 0 that scores in f32 can be divided by, or a word.
     Positive {
         /// Used where none is given.
         default: f64,
@@ -77,7 +77,7 @@ pub enum Domain {
         /// Stands for a number that is found out.
         word: Option<&'static str>,
     },
-    /// A finite number of at least 0; 0 by default, which turns it off.
+    /// A number of at least 0 that scores in f32 can be added to; 0 by default, which turns it off.
     NotNegative {
         /// The values that keys step through, ascending.
         steps: &'static [f64],
@@ -261,7 +261,7 @@ impl RouterSetting {
             Effect::Prototypes => {
                 let has_score = settings.iter().any(|setting| setting.name == SCORE.name);
                 (has_score && values.score() != Score::default())
-                    .then(|| format!("the score {} needs no prototypes", values.score().id))
+                    .then(|| format!("the score {} needs no prototypes: use score=arrow", values.score().id))
             }
         }
     }
@@ -283,7 +283,7 @@ impl RouterSetting {
     /// A usage error that says which values there are.
     pub fn parse(&self, text: Option<&str>) -> Result<SettingValue> {
         let name = self.name;
-        let wrong = |what: &str| match text {
+        let wrong = |what: &str| match text.filter(|text| !text.is_empty()) {
             Some(text) => Error::usage(format!("{name} must be {what}, not {text}")),
             None => Error::usage(format!("{name} needs a value: {what}")),
         };
@@ -301,7 +301,7 @@ impl RouterSetting {
             Domain::Word { words } => {
                 let words: Vec<&'static str> = words().iter().map(|word| word.word).collect();
                 let found = words.iter().find(|word| Some(**word) == text).copied();
-                if let (None, Some(text)) = (found, text) {
+                if let (None, Some(text)) = (found, text.filter(|text| !text.is_empty())) {
                     return Err(unknown(self.title, text, words.iter().copied(), &words.join(", ")));
                 }
                 found.map(SettingValue::Word)
@@ -314,9 +314,9 @@ impl RouterSetting {
     pub fn admits(&self, value: SettingValue) -> bool {
         match (&self.domain, value) {
             (Domain::Count { .. }, SettingValue::Count(_)) | (Domain::Flag, SettingValue::Flag(_)) => true,
-            (Domain::Positive { .. }, SettingValue::Number(value)) => value > 0.0 && value.is_finite(),
+            (Domain::Positive { .. }, SettingValue::Number(value)) => DIVISOR.contains(value),
             (Domain::Positive { word, .. }, SettingValue::Word(value)) => *word == Some(value),
-            (Domain::NotNegative { .. }, SettingValue::Number(value)) => value >= 0.0 && value.is_finite(),
+            (Domain::NotNegative { .. }, SettingValue::Number(value)) => FACTOR.contains(value),
             (Domain::Word { words }, SettingValue::Word(word)) => words().iter().any(|one| one.word == word),
             _ => false,
         }
@@ -326,9 +326,10 @@ impl RouterSetting {
     pub fn range(&self) -> String {
         let words = match &self.domain {
             Domain::Count { .. } => "a whole number (0 = all)",
-            Domain::Positive { word: Some(word), .. } => return format!("a positive number or {word}"),
-            Domain::Positive { word: None, .. } => "a positive number",
-            Domain::NotNegative { .. } => "a number of at least 0",
+            Domain::Positive { word, .. } => {
+                return word.map_or(DIVISOR.words.into(), |word| format!("{} or {word}", DIVISOR.words));
+            }
+            Domain::NotNegative { .. } => FACTOR.words,
             Domain::Flag => "true or false",
             Domain::Word { .. } => "one of its words",
         };

@@ -26,6 +26,7 @@ pub(super) const ROUTER: Router = Router {
     mutes: false,
     pins: false,
     cycles: true,
+    needs_task: false,
     needs: Needs::Prototypes,
     resolve,
 };

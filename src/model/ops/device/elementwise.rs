@@ -14,7 +14,9 @@ fn normalised(kind: NormKind, eps: f32, width: usize, x: &Tensor) -> Result<(Ten
         NormKind::Rms { .. } => x,
         NormKind::Layer => x.broadcast_sub(&x.mean_keepdim(1)?)?,
     };
-    let inverse = (x.sqr()?.mean_keepdim(1)? + f64::from(eps))?.sqrt()?.recip()?;
+    let square = (x.sqr()?.mean_keepdim(1)? + f64::from(eps))?;
+    // √s / s rather than 1 / √s: of squares that overflow it is no number, where 0 would pass values off as none.
+    let inverse = (square.sqrt()? / square)?;
     Ok((x.broadcast_mul(&inverse)?, inverse))
 }
 

@@ -48,16 +48,21 @@ multiversion! {
     }
 }
 
+/// 1 / √square. One that overflowed is no number, for 0 would pass values off as none.
+fn inverse(square: f32) -> f32 {
+    if square == f32::INFINITY { f32::NAN } else { 1.0 / square.sqrt() }
+}
+
 /// Mean (0 for RMS) and 1 / deviation of a stretch.
 fn statistics(norm: &Norm, x: &[f32]) -> (f32, f32) {
     let n = x.len() as f32;
     match norm.kind {
-        NormKind::Rms { .. } => (0.0, 1.0 / (simd::dot(x, x) / n + norm.eps).sqrt()),
+        NormKind::Rms { .. } => (0.0, inverse(simd::dot(x, x) / n + norm.eps)),
         NormKind::Layer => {
             let mean = sum(x) / n;
             // Two passes: the one-pass formula cancels when the mean is large.
             let variance = x.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / n;
-            (mean, 1.0 / (variance + norm.eps).sqrt())
+            (mean, inverse(variance + norm.eps))
         }
     }
 }
