@@ -186,7 +186,7 @@ fn nothing_says_whose_the_answers_are_while_they_are_compared_blindly() {
     assert!(!render(&screen, &shared, 160, 46).contains("twelve thousand"));
     compared(&mut screen, &shared, third, 0, "1.2e4", None);
     let drawn = render(&screen, &shared, 160, 46);
-    assert!(["twelve thousand", "12 km", "1.2e4"].iter().all(|text| drawn.contains(text)), "{drawn}");
+    assert!(["twelve thousand", "1.2e4"].iter().all(|text| drawn.contains(text)), "{drawn}");
 }
 
 #[test]
