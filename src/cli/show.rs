@@ -116,14 +116,14 @@ fn some(names: &[String]) -> String {
 
 /// `0.5 × a + 0.5 × b (ties, density 0.5)`.
 fn merged(merge: &MergeProvenance) -> String {
-    let parts = sum(&merge.experts);
+    let parts = sum(&merge.experts, exact);
     let options: String = merge.options.iter().map(|(id, value)| format!(", {id} {value}")).collect();
     format!("{parts} ({}{options})", merge.method)
 }
 
 /// `0.5 × a + 0.5 × b`.
-fn sum(experts: &[MergedExpert]) -> String {
-    let parts: Vec<String> = experts.iter().map(|e| format!("{} × {}", exact(e.weight), e.name)).collect();
+fn sum(experts: &[MergedExpert], weight: fn(f64) -> String) -> String {
+    let parts: Vec<String> = experts.iter().map(|e| format!("{} × {}", weight(e.weight), e.name)).collect();
     parts.join(" + ")
 }
 
@@ -131,7 +131,8 @@ fn sum(experts: &[MergedExpert]) -> String {
 fn adapted_from(adapted: &AdaptedFrom) -> String {
     match adapted.experts.is_empty() {
         true => adapted.start.clone(),
-        false => format!("{} ({})", sum(&adapted.experts), adapted.start),
+        // Means over modules, mostly of many digits.
+        false => format!("{} ({})", sum(&adapted.experts, |weight| number(weight, 3)), adapted.start),
     }
 }
 
