@@ -70,9 +70,12 @@ impl WhyPane<'_> {
         match &why.result {
             None => {
                 let seconds = duration((self.time - why.since).max(0.0));
-                let text =
-                    format!(" {} taking experts out one by one · {seconds} · Esc stops", spinner(self.tick));
-                put(buf, area, 0, 1, &truncate(&text, usize::from(area.width)), theme.warning());
+                // How to end it stands in any room.
+                let what = ["taking experts out one by one · ", "taking experts out · ", ""];
+                let text = |what| format!(" {} {what}{seconds} · Esc stops", spinner(self.tick));
+                let room = usize::from(area.width);
+                let fits = what.into_iter().map(text).find(|text| width(text) <= room);
+                put(buf, area, 0, 1, &fits.unwrap_or_default(), theme.warning());
             }
             Some(Err(error)) => {
                 let text = format!(" {}", one_line(error));

@@ -273,7 +273,7 @@ fn what_was_asked_stands_below_the_map_too() {
         press(&mut screen, &shared, key('e'));
         for (width, height) in [(80, 24), (120, 36), (160, 46), (200, 60), (60, 20)] {
             let drawn = render(&screen, &shared, width, height);
-            assert!(drawn.contains("taking experts out"), "{zoom}\n{drawn}");
+            assert!(drawn.contains("taking experts out") && drawn.contains("Esc stops"), "{zoom}\n{drawn}");
             assert!(drawn.contains("›«·kilom"), "{drawn}");
         }
     }
@@ -550,7 +550,12 @@ fn what_an_answer_owes_to_experts_stands_beside_their_shares() {
         panic!("{effects:?}")
     };
     assert_eq!((answer.as_str(), router.to_string().as_str()), ("12000 meters", "arrow"));
-    assert!(render(&screen, &shared, 160, 46).contains("Esc stops"));
+    let later = Shared { now: shared.now + 51.0, ..shared };
+    for (width, height) in [(80, 24), (120, 36), (160, 46)] {
+        let drawn = render(&screen, &later, width, height);
+        assert!(drawn.contains("51s · Esc stops") && drawn.contains("taking experts out"), "{drawn}");
+    }
+    let shared = later;
     let taken = |expert, effect: f64, control| Taken {
         expert,
         share: 0.2,
