@@ -47,8 +47,8 @@ pub struct Tuned {
     pub stderr: f64,
     /// Mean log-probability of a right answer in nats.
     pub log_probability: f64,
-    /// Difference of `exact` to the best one's on the same items, and its standard error, as if one item more spoke for
-    /// each (half of them, Agresti and Min 2005); `None` for the best one.
+    /// Difference of `exact` to the best one's on the same items, and its standard error, with half an item added to each of
+    /// the four outcomes of a pair (Agresti and Min 2005); `None` for the best one.
     pub behind: Option<(f64, f64)>,
     /// How likely a difference at least as large is by chance: the two-sided exact sign test over the items that one of
     /// the two alone has right (McNemar 1947). `None` for the best one.

@@ -245,6 +245,11 @@ impl LinearHook for RoutedHook<'_> {
         if let Some(module) = self.module(linear) {
             let ops = &*self.router.ops;
             let rows = ModuleRows::hidden(ops, module, x);
+            if let Some(watch) = &mut self.watch
+                && let Some(expert) = self.router.broken_score(&rows)?
+            {
+                watch.found(expert, module.position);
+            }
             let mut chosen = self.choose(&rows)?;
             // The head sees only some rows; all of them are shown as hidden states.
             if linear != self.head() {

@@ -116,6 +116,15 @@ impl ResolvedRouter {
         self.rule.measure()
     }
 
+    /// The first expert that may have weight whose score of the rows of a module is no number, though these are.
+    ///
+    /// # Errors
+    /// When scores cannot be computed.
+    pub(super) fn broken_score(&self, rows: &ModuleRows) -> Result<Option<usize>> {
+        let may_speak = |e: usize| self.speakers.active.get(e) == Some(&true);
+        self.measure().map_or(Ok(None), |measure| measure.broken(rows, may_speak))
+    }
+
     /// What decides among the experts with the highest scores, where that is something else.
     pub(super) fn decider(&self) -> Option<Measure> {
         self.rule.decider()

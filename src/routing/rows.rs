@@ -199,7 +199,7 @@ enum NormInput<'a> {
 }
 
 impl Norms<'_> {
-    /// ‖s·B·A·x‖ of a candidate for one row; 0 for others.
+    /// ‖s·B·A·x‖ of a candidate for one row, infinite where its square overflows; 0 for others.
     pub fn of(&self, row: usize, expert: usize) -> f32 {
         let module = self.module;
         let Some(lora) = module.loras.get(expert).and_then(Option::as_ref) else { return 0.0 };
@@ -217,7 +217,9 @@ impl Norms<'_> {
             }
         }
         let rows = gram.chunks(lora.rank.max(1)).zip(&z);
-        rows.map(|(gram, own)| own * dot(gram, &z)).sum::<f32>().max(0.0).sqrt()
+        let square = rows.map(|(gram, own)| own * dot(gram, &z)).sum::<f32>();
+        // Rounding may leave less than 0, and what overflows in both directions no number at all.
+        if square.is_nan() { f32::INFINITY } else { square.max(0.0).sqrt() }
     }
 }
 

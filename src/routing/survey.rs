@@ -113,15 +113,10 @@ impl<'a> Surveyed<'a> {
 /// The expert whose score there is none, where the layer's input is.
 fn blame(experts: &ExpertSet, survey: &dyn Survey, seen: &Seen, kept: &[f32]) -> Result<()> {
     let (Some(measure), Some(rows)) = (survey.measure(), &seen.rows) else { return Ok(()) };
-    if is_finite(kept) || !rows.are_numbers()? {
+    if is_finite(kept) {
         return Ok(());
     }
-    let (scores, candidates) = (measure.raw(rows)?, rows.candidates());
-    let broken = |e: &usize| {
-        let own = scores.iter().skip(*e).step_by(candidates.len().max(1));
-        candidates[*e] && !own.copied().all(f32::is_finite)
-    };
-    match (0..candidates.len()).find(broken) {
+    match measure.broken(rows, |_| true)? {
         Some(expert) => Err(no_score(experts, expert, rows.position())),
         None => Ok(()),
     }

@@ -13,6 +13,8 @@ const HARMFUL: f32 = 1e15;
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     worst: Option<Worst>,
+    /// The first expert whose score was no number, with the module's position: then no weight is one.
+    unscored: Option<(usize, usize)>,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,11 @@ impl Watch {
         }
     }
 
+    /// Takes in an expert whose score at a module, by its position, is no number though the input is.
+    pub fn found(&mut self, expert: usize, position: usize) {
+        self.unscored.get_or_insert((expert, position));
+    }
+
     /// Takes in how far values moved for another reason.
     pub fn moved(&mut self, before: &[f32], after: &[f32], module: &str) {
         if is_finite(before) {
@@ -87,6 +94,9 @@ impl Watch {
 
     /// What to say of a pass that gave values that are no numbers, where an expert added any that can lead to them.
     pub fn verdict(&self, experts: &ExpertSet) -> Option<Error> {
+        if let Some((expert, position)) = self.unscored {
+            return Some(no_score(experts, expert, position));
+        }
         let Worst { size, expert, module } = self.worst.as_ref().filter(|worst| worst.size >= HARMFUL)?;
         let name = match (expert.and_then(|e| experts.names.get(e as usize)), experts.general.as_slice()) {
             (Some(name), _) | (None, [name]) => format!("the expert {name}"),

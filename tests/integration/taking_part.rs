@@ -11,7 +11,7 @@ use crate::support::models::{Fixture, values};
 /// Experts of the llama fixture at one module, of which `big` is much too large.
 fn with_a_big_one(module: &str) -> (tempfile::TempDir, Library) {
     let root = tempfile::tempdir().unwrap();
-    for (e, (name, factor)) in [("big", 1e22), ("one", 0.5), ("two", 0.5)].into_iter().enumerate() {
+    for (e, (name, factor)) in [("a", 0.5), ("big", 1e22), ("one", 0.5)].into_iter().enumerate() {
         let (a, b) = (numbers(e + 1, 64), numbers(e + 9, 64));
         let lora = lora(module, 2, (32, 32), |i| a[i], |i| b[i] * factor);
         write_expert(&root.path().join(name), &[lora], 2.0);
@@ -25,40 +25,40 @@ fn an_expert_whose_values_overflow_is_named_by_every_router_and_may_be_muted() {
     let f = Fixture::open("llama");
     let prompt = Prompt::of_tokens(f.ids.clone());
     let prompts = [f.ids.clone(), f.ids[2..].to_vec()];
-    for module in ["model.layers.0.self_attn.o_proj", "model.layers.0.self_attn.q_proj"] {
-        let (_root, library) = with_a_big_one(module);
-        let mut session = open(&f, &library, "cpu", &prompts);
-        for router in [
-            "single:big",
-            "uniform",
-            "arrow:k=0:temperature=10",
-            "lag:k=0",
-            "logo",
-            "vote:score=norm",
-            "norm:prior=1",
-            "norm:calibrated",
-            "lag:k=0:calibrated",
-            "vote:score=norm:calibrated",
-            "vote:score=norm:sharpness=auto:top=0:calibrated",
-        ] {
-            let config: RouterConfig = router.parse().unwrap();
-            let mut ask = |config: RouterConfig| {
-                session.set_router(config)?;
-                session.logits(&prompt, &Cancel::new())
-            };
-            let error = ask(config.clone()).unwrap_err().to_string();
-            assert!(
-                error.starts_with("the expert big makes values that are no numbers: at model"),
-                "{router}: {error}"
-            );
-            if config.router.mutes {
-                let (logits, trace) =
-                    ask(RouterConfig { muted: vec!["big".into()], ..config.clone() }).unwrap();
-                assert!(values(&logits).iter().all(|v| v.is_finite()) && trace.totals(|_| true)[0] == 0.0);
-                // What was measured meanwhile does not make it usable.
-                let error = ask(config).unwrap_err().to_string();
-                assert!(error.starts_with("the expert big makes values"), "{router}: {error}");
-            }
+    // What it adds there goes through a norm, whose squares overflow.
+    let (_root, library) = with_a_big_one("model.layers.0.self_attn.o_proj");
+    let mut session = open(&f, &library, "cpu", &prompts);
+    for router in [
+        "single:big",
+        "uniform",
+        "arrow:k=0:temperature=10",
+        "lag:k=0",
+        "logo",
+        "vote:score=norm",
+        "norm",
+        "norm:k=0:temperature=10",
+        "norm:prior=1",
+        "norm:calibrated",
+        "lag:k=0:calibrated",
+        "vote:score=norm:calibrated",
+        "vote:score=norm:sharpness=auto:top=0:calibrated",
+    ] {
+        let config: RouterConfig = router.parse().unwrap();
+        let mut ask = |config: RouterConfig| {
+            session.set_router(config)?;
+            session.logits(&prompt, &Cancel::new())
+        };
+        let error = ask(config.clone()).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the expert big makes values that are no numbers: at model"),
+            "{router}: {error}"
+        );
+        if config.router.mutes {
+            let (logits, trace) = ask(RouterConfig { muted: vec!["big".into()], ..config.clone() }).unwrap();
+            assert!(values(&logits).iter().all(|v| v.is_finite()) && trace.totals(|_| true)[1] == 0.0);
+            // What was measured meanwhile does not make it usable.
+            let error = ask(config).unwrap_err().to_string();
+            assert!(error.starts_with("the expert big makes values"), "{router}: {error}");
         }
     }
 }
@@ -72,7 +72,7 @@ fn who_takes_part_is_checked_and_somebody_has_to() {
     write_expert(&root.path().join("wide"), &[wide], 2.0);
     let library = Library::open(root.path()).unwrap();
     let mut session = open(&f, &library, "cpu", std::slice::from_ref(&f.ids));
-    assert_eq!(session.experts(), ["big", "one", "two"]);
+    assert_eq!(session.experts(), ["a", "big", "one"]);
     let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
     let mut set = |router: &str, muted: &[&str], general: &[&str]| {
         let (muted, general) = (names(muted), names(general));
@@ -85,9 +85,9 @@ fn who_takes_part_is_checked_and_somebody_has_to() {
     };
     assert!(said(set("arrow", &["bog"], &[])).contains("near: big"));
     for router in ["arrow", "uniform", "vote", "norm:calibrated"] {
-        assert!(said(set(router, &["big", "one", "two"], &[])).starts_with("every expert is muted: "));
-        assert!(said(set(router, &[], &["big", "one", "two"])).starts_with("every expert is general"));
-        assert!(said(set(router, &["big"], &["one", "two"])).starts_with("every expert is muted or general"));
+        assert!(said(set(router, &["a", "big", "one"], &[])).starts_with("every expert is muted: "));
+        assert!(said(set(router, &[], &["a", "big", "one"])).starts_with("every expert is general"));
+        assert!(said(set(router, &["big"], &["a", "one"])).starts_with("every expert is muted or general"));
     }
 }
 

@@ -89,9 +89,15 @@ impl Survey for LastQuery {
     }
 
     fn see(&self, seen: &Seen, kept: &mut [f32]) -> Result<()> {
-        match &seen.rows {
-            Some(rows) if rows.position() == self.position => kept.copy_from_slice(&self.measure.of(rows)?),
-            _ => {}
+        let Some(rows) = seen.rows.as_ref().filter(|rows| rows.position() == self.position) else {
+            return Ok(());
+        };
+        kept.copy_from_slice(&self.measure.of(rows)?);
+        for row in kept.chunks_mut(self.active.len().max(1)) {
+            // Whoever has no say may have scores that are no numbers.
+            let silent =
+                row.iter_mut().zip(&self.active).filter(|(score, active)| !**active && !score.is_finite());
+            silent.for_each(|(score, _)| *score = 0.0);
         }
         Ok(())
     }

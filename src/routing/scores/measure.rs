@@ -32,6 +32,26 @@ impl Measure {
         Ok(scores)
     }
 
+    /// The first of those of whom `asked` holds whose score is no number at some of the rows, which are numbers.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(in crate::routing) fn broken(
+        &self,
+        rows: &ModuleRows,
+        asked: impl Fn(usize) -> bool,
+    ) -> Result<Option<usize>> {
+        if !rows.are_numbers()? {
+            return Ok(None);
+        }
+        let (scores, candidates) = (self.raw(rows)?, rows.candidates());
+        let broken = |e: &usize| {
+            let own = scores.iter().skip(*e).step_by(candidates.len().max(1));
+            candidates[*e] && asked(*e) && !own.copied().all(f32::is_finite)
+        };
+        Ok((0..candidates.len()).find(broken))
+    }
+
     /// [`Self::of`] before it is calibrated.
     ///
     /// # Errors
