@@ -199,11 +199,14 @@ fn a_router_is_tried_once_and_what_is_first_by_chance_is_not_praised() {
     let tasks = tasks.to_str().unwrap();
     let manifest = place.library().join("library.toml");
     let before = std::fs::read_to_string(&manifest).unwrap_or_default();
-    let (found, said) =
-        json(&place, "tune", &["--tasks", tasks, "--limit", "2", "--routers", "arrow,arrow,arrow:k=3,base"]);
+    let (found, said) = json(
+        &place,
+        "tune",
+        &["--tasks", tasks, "--limit", "2", "--routers", "arrow,arrow,arrow:mix=outputs,base"],
+    );
     assert_eq!(found["routers"].as_array().unwrap().len(), 2, "{found}");
     assert!(said.contains("arrow is named twice"), "{said}");
-    assert!(said.contains("arrow:k=3 is left out: it does the same as arrow"), "{said}");
+    assert!(said.contains("arrow:mix=outputs is left out: it does the same as arrow"), "{said}");
     let (found, _) = json(&place, "compare", &["--prompt", "w3", "--routers", "arrow,arrow"]);
     assert_eq!(found["routers"].as_array().unwrap().len(), 1, "{found}");
     let text = stdout(&run(&place, "tune", &["--tasks", tasks, "--limit", "2", "--routers", "arrow"]));

@@ -15,8 +15,11 @@ fn normalised(kind: NormKind, eps: f32, width: usize, x: &Tensor) -> Result<(Ten
         NormKind::Layer => x.broadcast_sub(&x.mean_keepdim(1)?)?,
     };
     let square = (x.sqr()?.mean_keepdim(1)? + f64::from(eps))?;
-    // √s / s rather than 1 / √s: of squares that overflow it is no number, where 0 would pass values off as none.
-    let inverse = (square.sqrt()? / square)?;
+    // Of squares that overflow it is no number, where 1 / √s = 0 would pass values off as none.
+    let inverse = match kind {
+        NormKind::Rms { .. } => (square.sqrt()? / square)?,
+        NormKind::Layer => (square.sqrt()?.recip()? + (&square - &square)?)?,
+    };
     Ok((x.broadcast_mul(&inverse)?, inverse))
 }
 
