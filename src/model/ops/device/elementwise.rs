@@ -18,7 +18,7 @@ fn normalised(kind: NormKind, eps: f32, width: usize, x: &Tensor) -> Result<(Ten
     // Of squares that overflow it is no number, where 1 / √s = 0 would pass values off as none.
     let inverse = match kind {
         NormKind::Rms { .. } => (square.sqrt()? / square)?,
-        NormKind::Layer => (square.sqrt()?.recip()? + (&square - &square)?)?,
+        NormKind::Layer => (square.sqrt()?.recip()? + (square * 0.0)?)?,
     };
     Ok((x.broadcast_mul(&inverse)?, inverse))
 }
