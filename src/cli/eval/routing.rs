@@ -43,8 +43,9 @@ pub(super) fn run(args: &EvalArgs, spec: &EvalSpec, output: &Output) -> Result<(
     table(&result, session.experts(), output)
 }
 
-fn percent(share: f64) -> String {
-    format!("{:.1}", share * 100.0)
+/// A share in %, of no experts a dash.
+fn percent(share: f64, experts: usize) -> String {
+    if experts == 0 { "–".into() } else { format!("{:.1}", share * 100.0) }
 }
 
 fn table(result: &[TaskRouting], experts: &[String], output: &Output) -> Result<()> {
@@ -57,16 +58,17 @@ fn table(result: &[TaskRouting], experts: &[String], output: &Output) -> Result<
         ("chance", Align::Right),
         ("most wins", Align::Left),
     ]);
-    let chance = |n: usize| percent(n as f64 / experts.len().max(1) as f64);
+    let chance = |n: usize| percent(n as f64 / experts.len().max(1) as f64, n);
     for row in result {
         let best = (0..row.won.len()).max_by(|&a, &b| row.won[a].total_cmp(&row.won[b]));
         let best = best.map_or(String::new(), |e| printable(&experts[e]).into_owned());
+        let own = usize::from(row.own.is_some());
         table.row([
             printable(&row.task).into_owned(),
             printable(&row.family).into_owned(),
-            percent(row.own_share()),
-            chance(1),
-            percent(row.family_share()),
+            percent(row.own_share(), own),
+            chance(own),
+            percent(row.family_share(), row.relatives.len()),
             chance(row.relatives.len()),
             best,
         ]);

@@ -225,6 +225,25 @@ fn what_the_scheduler_refuses_is_one_line_and_a_job_that_can_be_resumed() {
 }
 
 #[test]
+fn an_empty_queue_with_an_error_in_it_is_no_answer() {
+    let fake = Fake::new(2, "");
+    let ids = fake.place.train_each(5, &[]);
+    // What Slurm 22 prints, and ends well, while its controller is away.
+    let mistake = json!({
+        "description": "Failed while looking for jobs", "error_number": -1, "error": "Unspecified error",
+        "source": "slurm_load_jobs",
+    });
+    fake.says("json", &json!({ "meta": {}, "errors": [mistake], "jobs": [] }).to_string());
+    let jobs = fake.place.jobs();
+    assert!(jobs.iter().all(|job| job["state"] == "queued"), "{jobs:?}");
+    assert!(jobs[0]["waits"].as_str().unwrap().contains("the controller does not answer"), "{}", jobs[0]);
+    let resumed = fake.place.run(&["resume", &ids[0]]);
+    assert_eq!(resumed.status.code(), Some(1), "what may run is not handed over again");
+    fake.queue(&fake.token(&ids[0]), &[(0, &["RUNNING"], "None"), (1, &["PENDING"], "Priority")]);
+    assert!(fake.place.jobs().iter().all(|job| job["state"] == "queued"));
+}
+
+#[test]
 fn a_library_that_is_named_from_here_is_handed_over_by_its_whole_path() {
     let fake = Fake::new(1, "");
     let base = crate::support::models::Fixture::open("llama").base().to_string_lossy().into_owned();

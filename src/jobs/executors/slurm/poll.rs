@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::command::{Call, Failure};
-use super::record::{Record, Records, SACCT_FORMAT, SQUEUE_FORMAT, Task};
+use super::record::{Record, Records, SACCT_FORMAT, SQUEUE_FORMAT, Task, Unread};
 use super::states::Means;
 
 /// Largest answer that is read; a busy cluster's whole queue in JSON may be larger, and is then asked for in columns.
@@ -18,6 +18,9 @@ const LONGEST: Duration = Duration::from_secs(300);
 const SOON: Duration = Duration::from_secs(1);
 /// Arrays in one question to the accounts.
 const ARRAYS: usize = 500;
+
+/// The call of Slurm's library that fails where the controller does not answer.
+const LOAD_JOBS: &str = "slurm_load_jobs";
 
 /// What is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +142,15 @@ impl Queue {
             match call(&["--json"]).run(MAX_ANSWER) {
                 Ok(bytes) => match Records::of_json(&bytes) {
                     Ok(records) => return Ok(records),
-                    Err(_) => self.plain = true,
+                    Err(Unread::NoDocument) => self.plain = true,
+                    // Asked once more, it would only be waited for again.
+                    Err(Unread::NotLoaded(text)) if text.contains(LOAD_JOBS) => {
+                        return Err(Failure::Silent(format!(
+                            "`squeue`: {text}: the controller does not answer"
+                        )));
+                    }
+                    // The columns are nothing, or say what is the matter.
+                    Err(Unread::NotLoaded(_)) => {}
                 },
                 Err(failure @ (Failure::Silent(_) | Failure::Missing(_) | Failure::Killed(_))) => {
                     return Err(failure);

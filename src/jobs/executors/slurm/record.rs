@@ -11,6 +11,15 @@ use super::states::{self, State};
 /// Names of our arrays begin with this, so that others' jobs are passed over.
 pub const PREFIX: &str = "lora-";
 
+/// Why no records are in an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unread {
+    /// It is no such document.
+    NoDocument,
+    /// The jobs could not be loaded; what stands there instead.
+    NotLoaded(String),
+}
+
 /// A task of an array: the array's number and the task's index.
 pub type Task = (u64, u32);
 
@@ -89,9 +98,15 @@ impl Records {
     /// The output of `squeue --json` or `sacct --json`, in the schemas of Slurm 21 to 25.
     ///
     /// # Errors
-    /// What is no such document.
-    pub fn of_json(bytes: &[u8]) -> Result<Self, String> {
-        let document: Document = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    /// What is no such document, and an empty one with an error beside it: where the controller does not answer, Slurm 22
+    /// prints that, and ends as if all were well.
+    pub fn of_json(bytes: &[u8]) -> Result<Self, Unread> {
+        let document: Document = serde_json::from_slice(bytes).map_err(|_| Unread::NoDocument)?;
+        if let (Some(error), []) = (document.errors.first(), document.jobs.as_slice()) {
+            let words = [&error.source, &error.description, &error.error].map(|text| text.trim());
+            let words: Vec<&str> = words.into_iter().filter(|text| !text.is_empty()).collect();
+            return Err(Unread::NotLoaded(words.join(": ")));
+        }
         let mut records = Self::default();
         for job in document.jobs {
             let array = job.array.job_id.or(job.array_job_id).as_ref().and_then(number).filter(|id| *id > 0);
@@ -254,6 +269,23 @@ fn exit(value: &Value) -> Option<(u32, u32)> {
 #[derive(Deserialize)]
 struct Document {
     jobs: Vec<Job>,
+    #[serde(default, deserialize_with = "of_some_shape")]
+    errors: Vec<Mistake>,
+}
+
+/// An error of such a document.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Mistake {
+    description: String,
+    error: String,
+    source: String,
+}
+
+/// Errors, of whatever shape.
+fn of_some_shape<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Mistake>, D::Error> {
+    let values = Option::<Vec<Value>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(values.into_iter().map(|value| serde_json::from_value(value).unwrap_or_default()).collect())
 }
 
 /// What is read of a job. `squeue` names fields in one way, `sacct` in another, and versions differ in their types.
@@ -333,6 +365,21 @@ mod tests {
     }
 
     #[test]
+    fn a_queue_that_could_not_be_loaded_is_no_empty_one() {
+        let of = |text: &str| Records::of_json(text.as_bytes()).map(|records| records.array("lora-a"));
+        let down = r#"{"meta":{},"errors":[{"description":"Failed while looking for jobs","error_number":-1,
+            "error":"Unspecified error","source":"slurm_load_jobs"}],"jobs":[]}"#;
+        let said = "slurm_load_jobs: Failed while looking for jobs: Unspecified error";
+        assert_eq!(of(down), Err(Unread::NotLoaded(said.into())));
+        assert_eq!(of(r#"{"errors":["no"],"jobs":[]}"#), Err(Unread::NotLoaded(String::new())));
+        assert_eq!(of(r#"{"errors":[],"jobs":[]}"#), Ok(None));
+        assert_eq!(of(r#"{"errors":null,"jobs":[]}"#), Ok(None));
+        let warned = r#"{"errors":[{"error":"old"}],"jobs":[{"job_id":8,"array_job_id":7,"array_task_id":3,"job_state":"RUNNING",
+            "name":"lora-a"}]}"#;
+        assert_eq!(of(warned), Ok(Some(7)));
+    }
+
+    #[test]
     fn the_schemas_of_slurm_23_and_later_are_read() {
         let records = Records::of_json(
             br#"{"jobs":[
@@ -350,7 +397,7 @@ mod tests {
         assert_eq!(records.get((7, 3)).unwrap().exit, Some((0, 9)));
         assert_eq!(found(&records, (7, 5)), Some(("PENDING", "Dependency", "")));
         assert_eq!(found(&records, (7, 2)), Some(("RUNNING+COMPLETING", "", "")));
-        assert!(Records::of_json(b"slurm_load_jobs error").is_err());
+        assert_eq!(Records::of_json(b"slurm_load_jobs error").unwrap_err(), Unread::NoDocument);
     }
 
     #[test]
