@@ -363,13 +363,14 @@ fn a_job_is_started_cancelled_and_found_again() {
     let mut again = session.again(library.path());
     again.see("expert-0");
     again.press("6");
-    again.see("cancelled");
-    // It begins again, and may finish before it is seen.
-    drop(turn);
-    again.press("r");
     let shows = |session: &Session, state: &str| {
         session.text().lines().any(|line| line.contains("k = ") && line.contains(state))
     };
+    // Its log says so before its worker has ended, and until then it cannot be resumed.
+    again.until("the cancelled job", || shows(&again, "cancelled"));
+    // It begins again, and may finish before it is seen.
+    drop(turn);
+    again.press("r");
     again.until("the job again", || shows(&again, "running") || shows(&again, "finished"));
     again.press("x");
     again.until("the question", || again.text().contains("let it run") || shows(&again, "finished"));
