@@ -14,6 +14,11 @@ pub const NO_LOCKS: &str = "this storage cannot lock files, which jobs on this m
      with local_lock=flock, Lustre with -o flock), keep the library on another disk, or set XDG_STATE_HOME to a folder \
      on one";
 
+/// How long somebody may have a lock who does no work under it: those who only look take it, and a process that was just
+/// started shares the locks of the one that starts it until it runs its own program.
+const MOMENT: Duration = Duration::from_millis(500);
+const BETWEEN: Duration = Duration::from_millis(20);
+
 /// The exclusive lock of a file; given back when dropped, also by the end of the process. The file is made where it is
 /// missing, and never truncated.
 #[derive(Debug)]
@@ -96,10 +101,14 @@ impl Lock {
     /// A file that cannot be opened or is not regular.
     pub fn take_where_possible(path: &Path) -> Result<Option<Self>> {
         let lock = Self::open(path, Access::Open).map_err(|e| Error::io(path, e))?;
-        match lock.attempt()? {
-            Attempt::Taken | Attempt::Unsupported => Ok(Some(lock)),
-            Attempt::Busy => Ok(None),
+        let began = Instant::now();
+        while let Attempt::Busy = lock.attempt()? {
+            if began.elapsed() >= MOMENT {
+                return Ok(None);
+            }
+            std::thread::sleep(BETWEEN);
         }
+        Ok(Some(lock))
     }
 
     /// Makes the file, which must not be there, and takes its lock.
@@ -172,12 +181,11 @@ impl Lock {
 
     fn within(self, patience: Duration) -> Result<Option<Self>> {
         let began = Instant::now();
-        // Those who only look take a lock for a moment.
         while !self.try_again()? {
             if began.elapsed() >= patience {
                 return Ok(None);
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(BETWEEN);
         }
         Ok(Some(self))
     }
