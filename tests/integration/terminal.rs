@@ -292,6 +292,25 @@ fn stopping_and_continuing_draws_everything_anew() {
 }
 
 #[test]
+fn ctrl_d_while_it_is_stopped_does_not_end_it() {
+    let library = library(1, 16);
+    let mut session = Session::open(library.path());
+    session.see("expert-0");
+    session.signal(Signal::TSTP);
+    session.assert_stopped();
+    // In line mode, which it has left the terminal in, this is an end of input; the line mode itself answers what
+    // follows.
+    session.press("\x04\x12");
+    session.see("^R");
+    session.signal(Signal::CONT);
+    session.until("the alternate screen", || session.is_alternate());
+    session.see("expert-0");
+    session.press("q");
+    assert!(session.end().success());
+    session.assert_restored();
+}
+
+#[test]
 fn a_library_that_grows_is_shown_growing() {
     let library = library(1, 16);
     let mut session = Session::open(library.path());

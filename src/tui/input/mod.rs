@@ -80,6 +80,8 @@ fn read(send: &mpsc::UnboundedSender<Input>) {
                     continue;
                 }
                 match rustix::io::read(terminal, &mut bytes) {
+                    // While the process was stopped, the terminal's own line mode made an end of input of Ctrl-D.
+                    Ok(0) if is_in_line_mode(terminal) => {}
                     Ok(0) => return,
                     Ok(count) => decoder.read(&bytes[..count], &mut found),
                     Err(Errno::INTR | Errno::AGAIN) => {}
@@ -93,6 +95,13 @@ fn read(send: &mpsc::UnboundedSender<Input>) {
             return;
         }
     }
+}
+
+/// Whether the terminal is there and gathers lines.
+#[cfg(unix)]
+fn is_in_line_mode(terminal: std::os::fd::BorrowedFd<'_>) -> bool {
+    use rustix::termios::{LocalModes, tcgetattr};
+    tcgetattr(terminal).is_ok_and(|modes| modes.local_modes.contains(LocalModes::ICANON))
 }
 
 /// Where terminals are no streams of bytes, crossterm reads them.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use super::BINARY;
 
@@ -162,6 +162,12 @@ impl Session {
     /// As [`Session::signal`], where the process may have ended.
     pub fn try_signal(&self, signal: Signal) {
         let _ = kill_process(self.process(), signal);
+    }
+
+    /// Waits until the process is stopped.
+    pub fn assert_stopped(&self) {
+        let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        self.until("a stop", || matches!(waitid(WaitId::Pid(self.process()), stopped), Ok(Some(_))));
     }
 
     /// As [`Session::end`], of a process that may have been stopped.
