@@ -106,7 +106,7 @@ impl Frozen {
                     Error::OutOfMemory => forecast::out_of_memory(&shape, spec, lengths, 1, room),
                     error => error,
                 })?;
-            model.decoder.widen_weights();
+            model.decoder.dequantise_weights();
             self.state = State::Loaded(Box::new(model), crowd);
         }
         Ok(())

@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use super::frozen::Frozen;
 use super::one::OneOf;
+use super::opening::{Opened, Ready};
 use super::pass;
-use super::training::{Opened, Ready, Training};
+use super::training::Training;
 use super::{TrainEvent, TrainReport};
 use crate::model::keep_freed_memory;
 use crate::{Cancel, Error, Result};
@@ -97,7 +98,7 @@ impl<'a> Crew<'a, '_> {
             frozen.load(one.spec, &lengths, many, &mut report, cancel)?;
             let (model, crowd) = frozen.model()?;
             *room = crowd.trainings;
-            let begun = ready.begin(model, &mut report, cancel);
+            let begun = Training::begin(*ready, model, &mut report, cancel);
             active.push((row, begun.map_err(|error| frozen.explained(error, one.spec, &lengths, 1))?));
             Ok(None)
         };

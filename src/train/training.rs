@@ -7,23 +7,20 @@ use super::base_loss::{BaseLoss, Sums};
 use super::batches::Batches;
 use super::dataset::fingerprint;
 use super::encode::Encoded;
-use super::frozen::Frozen;
 use super::identity::Identity;
 use super::learned::Learned;
 use super::log::StepLog;
-use super::lora::LoraTrainer;
 use super::one::{Adapted, OneOf};
+use super::opening::{Ready, remove_state};
 use super::optimiser::AdamW;
 use super::pass::{Share, evaluate};
 use super::prepare::{Prepared, Tokens};
+use super::room::{Room, reserve};
 use super::state::{self, Standing, Validation};
 use super::{Step, TrainEvent, TrainReport, TrainSpec, save};
 use crate::catalog::Catalog;
-use crate::error::system_reason;
-use crate::library::{Adapter, Claim, Expert, Library, Provenance, TaskRecord, exists};
-use crate::memory;
+use crate::library::{Adapter, Claim, TaskRecord};
 use crate::model::Model;
-use crate::outside::{TEMPORARY, Unfinished, UnfinishedFolder, own};
 use crate::text::counted;
 use crate::{Cancel, Error, Result};
 
@@ -31,160 +28,6 @@ use crate::{Cancel, Error, Result};
 const BETWEEN_COUNTS: Duration = Duration::from_millis(500);
 /// Between two saved states, unless the specification says otherwise.
 const BETWEEN_STATES: Duration = Duration::from_secs(60);
-
-/// How a training begins.
-pub(super) enum Opened<'a> {
-    /// An earlier run finished the expert.
-    Finished(TrainReport),
-    /// The model has to be loaded for it.
-    Ready(Box<Ready<'a>>),
-}
-
-/// A training whose data is read and checked.
-pub(super) struct Ready<'a> {
-    one: OneOf<'a>,
-    claim: Claim,
-    prepared: Prepared,
-    tokens: Tokens,
-    identity: Identity,
-}
-
-impl<'a> Ready<'a> {
-    /// Claims the name of the new expert, and reads and checks the data. `frozen` is opened by the first.
-    ///
-    /// # Errors
-    /// Bad specification, data or base model; a name that exists.
-    pub(super) fn open(
-        one: &OneOf<'a>,
-        frozen: &mut Option<Frozen>,
-        events: &mut dyn FnMut(TrainEvent),
-        cancel: &Cancel,
-    ) -> Result<Opened<'a>> {
-        let OneOf { spec, state, .. } = *one;
-        spec.check()?;
-        // With a state, an earlier run may have finished the expert and not lived to report it.
-        let claim = match state {
-            Some(_) => Claim::take_again(&spec.library, &spec.name)?,
-            None => Claim::take(&spec.library, &spec.name)?,
-        };
-        let finished = match own::is_taken(&claim.path) {
-            true => Some(made_before(&claim.path).ok_or_else(|| exists(&claim.path))?),
-            false => None,
-        };
-        events(TrainEvent::Stage("reading the data".into()));
-        let prepared = Prepared::read(spec, |catalog| {
-            catalog.base_fetched_with_words(&mut |text| events(TrainEvent::Stage(text)), cancel)
-        })?;
-        if let Some(path) = spec.log.as_ref().filter(|path| !path.exists()) {
-            StepLog::open(path, 0)?;
-        }
-        let base = match frozen {
-            Some(frozen) => {
-                frozen.check(&prepared.base, spec)?;
-                frozen
-            }
-            None => frozen.insert(Frozen::open(&prepared.base, spec)?),
-        };
-        let tokens = prepared.encode(spec, base.tokenizer()?, base.spec()?.context)?;
-        if let Some(cuts) = tokens.cuts() {
-            events(TrainEvent::Stage(cuts));
-        }
-        let identity = Identity::new(one, &prepared, &tokens)?;
-        if let Some(found) = finished {
-            let report = take_up(spec, &claim.path, &found, &identity)?;
-            events(TrainEvent::Stage("the expert was finished by an earlier run".into()));
-            remove_state(state);
-            return Ok(Opened::Finished(report));
-        }
-        Ok(Opened::Ready(Box::new(Self { one: *one, claim, prepared, tokens, identity })))
-    }
-
-    /// Length of each training example.
-    pub(super) fn lengths(&self) -> Vec<usize> {
-        self.tokens.lengths()
-    }
-
-    /// Takes room on the disk and goes to where an earlier run ended, or to the start.
-    ///
-    /// # Errors
-    /// A disk that is full; targets that the model does not have; a bad state or adapter to start from; a raised
-    /// `cancel`.
-    pub(super) fn begin(
-        self,
-        model: &Model,
-        events: &mut dyn FnMut(TrainEvent),
-        cancel: &Cancel,
-    ) -> Result<Training<'a>> {
-        let Self { one: OneOf { spec, state, adapted }, claim, prepared, tokens, identity } = self;
-        let learned = Learned::begin(&model.decoder, spec, adapted)?;
-        let room = reserve(&claim.path, &learned.lora)?;
-        let mut training = Training {
-            spec,
-            state,
-            adapted,
-            claim,
-            room: Some(room),
-            steps: spec.steps(tokens.train.len()),
-            batches: Batches::new(spec, tokens.tasks.clone(), tokens.lengths()),
-            prepared,
-            tokens,
-            learned,
-            optimiser: AdamW::new(spec.weight_decay),
-            standing: Standing::default(),
-            identity,
-            log: None,
-            run: Run::default(),
-            unsaved: None,
-        };
-        training.find_start(model, events, cancel)?;
-        training.start_run(events)?;
-        Ok(training)
-    }
-}
-
-/// The expert is there: a state that stays behind is only in the way.
-fn remove_state(state: Option<&Path>) {
-    if let Some(path) = state {
-        let _ = own::remove(path);
-    }
-}
-
-/// Where an expert that lies at `path` came from, if a training made it whole.
-fn made_before(path: &Path) -> Option<Provenance> {
-    let expert = Library::open(path).ok()?.experts.into_iter().next().filter(Expert::is_usable)?;
-    expert.provenance.filter(|provenance| provenance.training_sha256.is_some())
-}
-
-/// The report of an expert that an earlier run of this very training finished.
-fn take_up(spec: &TrainSpec, path: &Path, found: &Provenance, identity: &Identity) -> Result<TrainReport> {
-    let ours = found.training_sha256 == Some(identity.sha256()?);
-    let report = TrainReport::of_finished(&spec.name, path.to_path_buf(), found);
-    report.filter(|_| ours).ok_or_else(|| exists(path))
-}
-
-/// Takes room on the disk for the expert that will lie at `path`, which the disk may not have any more when it is made.
-fn reserve(path: &Path, lora: &LoraTrainer) -> Result<Room> {
-    // f16, and the texts around it; f32 where f16 cannot say the values.
-    let bytes = 4 * lora.parameters() as u64 + (64 << 10);
-    let take = || {
-        let folder = UnfinishedFolder::new_in(path.parent().unwrap_or(Path::new(".")), TEMPORARY)?;
-        let file = |name: &str| Unfinished::new(&folder.path().join(name), TEMPORARY);
-        // As many as an expert has: a disk may run out of files before it runs out of bytes.
-        let files = [file("weights")?, file("configuration")?, file("provenance")?];
-        files[0].reserve(bytes)?;
-        Ok(Room { _files: files, _folder: folder })
-    };
-    take().map_err(|e: std::io::Error| {
-        let (size, reason) = (memory::size(bytes), system_reason(&e));
-        Error::file(path, format!("the new expert takes up to {size} there: {reason}"))
-    })
-}
-
-/// Room for a folder and its files, given back when dropped: the files before their folder.
-struct Room {
-    _files: [Unfinished; 3],
-    _folder: UnfinishedFolder,
-}
 
 /// A training under way.
 pub(super) struct Training<'a> {
@@ -237,6 +80,45 @@ struct Within {
     outputs: usize,
     /// Summed loss so far.
     loss: f64,
+}
+
+impl<'a> Training<'a> {
+    /// Takes room on the disk and goes to where an earlier run ended, or to the start.
+    ///
+    /// # Errors
+    /// A disk that is full; targets that the model does not have; a bad state or adapter to start from; a raised
+    /// `cancel`.
+    pub(super) fn begin(
+        ready: Ready<'a>,
+        model: &Model,
+        events: &mut dyn FnMut(TrainEvent),
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let Ready { one: OneOf { spec, state, adapted }, claim, prepared, tokens, identity } = ready;
+        let learned = Learned::begin(&model.decoder, spec, adapted)?;
+        let room = reserve(&claim.path, &learned.lora)?;
+        let mut training = Self {
+            spec,
+            state,
+            adapted,
+            claim,
+            room: Some(room),
+            steps: spec.steps(tokens.train.len()),
+            batches: Batches::new(spec, tokens.tasks.clone(), tokens.lengths()),
+            prepared,
+            tokens,
+            learned,
+            optimiser: AdamW::new(spec.weight_decay),
+            standing: Standing::default(),
+            identity,
+            log: None,
+            run: Run::default(),
+            unsaved: None,
+        };
+        training.find_start(model, events, cancel)?;
+        training.start_run(events)?;
+        Ok(training)
+    }
 }
 
 impl Training<'_> {
