@@ -364,14 +364,15 @@ def adapters_of(part, options):
 
 def describe(bench):
     facts = report.machine()
-    packages = ["torch", "transformers", "peft", "scikit-learn", "numpy"]
+    packages = ["torch", "transformers", "peft", "lm-eval", "scikit-learn", "numpy"]
     python = report.versions(sys.executable, packages)
     node = bench.options.llama_node / "node_modules/node-llama-cpp/package.json"
     if node.is_file():
         python += f", node-llama-cpp {json.loads(node.read_text())['version']}"
+    rounds = "one round" if bench.rounds == 1 else f"medians of {bench.rounds} rounds"
     return (
         f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['system']}; commit "
-        f"{facts['commit']}; {python}; medians of {bench.rounds} rounds; load before the run {facts['load']}."
+        f"{facts['commit']}; {python}; {rounds}; load before the run {facts['load']}."
     )
 
 
@@ -406,12 +407,12 @@ def main():
         document = {"machine": report.machine(), "about": about}
         for part in parts:
             data, text = PARTS[part][0](bench)
+            # Parts are measured on different days and machines.
+            text += f"\n\n{about}"
             document[part] = data
             print(f"\n## {part}\n\n{text}", flush=True)
             if options.markdown:
                 report.write_between(options.markdown, part, text)
-        if options.markdown:
-            report.write_between(options.markdown, "machine", about)
         pathlib.Path(options.json).write_text(json.dumps(document, indent=1))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
