@@ -203,7 +203,7 @@ fn train(base: &Path, steps: usize, options: &LoadOptions) -> Result<()> {
     keep_freed_memory();
     let room = room();
     let mut model = Model::load(base, options, &mut |_, _| {}, &Cancel::default())?;
-    model.decoder.widen_weights();
+    model.decoder.dequantise_weights();
     let targets: Vec<String> = ["q_proj", "k_proj", "v_proj", "o_proj"].map(String::from).to_vec();
     let mut lora = LoraTrainer::new(&model.decoder, &targets, 4, 8.0, 0.0, 42)?;
     let tokens = ids(BATCH * LENGTH, model.decoder.spec.vocab);

@@ -16,7 +16,7 @@ use crate::eval::{EvalEvent, EvalReport, EvalSpec, evaluate};
 use crate::outside::{make_folders, own};
 use crate::{Cancel, Error, Result};
 
-/// How often somebody else's wish to stop it is looked for.
+/// How often somebody else's request to stop it is looked for.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(150);
 
 /// [`evaluate`] here and now. From the moment at which it is planned, it is a job of its library, which others can

@@ -251,9 +251,9 @@ impl Decoder {
 
     /// From now on what is multiplied with 8-bit weights is not rounded to 8 bits, for training: the loss of the
     /// layers that run is the one whose gradient the backward pass gives, and small differences count there.
-    pub fn widen_weights(&mut self) {
+    pub fn dequantise_weights(&mut self) {
         let layers = self.layers.iter_mut().flat_map(Layer::linears_mut);
-        layers.chain([&mut self.head]).for_each(Linear::widen);
+        layers.chain([&mut self.head]).for_each(Linear::dequantise);
     }
 
     /// Number of the head, after those of [`Self::linears`].

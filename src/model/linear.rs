@@ -103,8 +103,8 @@ impl Linear {
     }
 
     /// From now on 8-bit weights are dequantised to bf16, and their inputs are not rounded to 8 bits.
-    pub(crate) fn widen(&mut self) {
-        self.weight.widen();
+    pub(crate) fn dequantise(&mut self) {
+        self.weight.dequantise();
     }
 
     /// x [rows, in] → [rows, out].

@@ -150,7 +150,7 @@ impl Weight {
     }
 
     /// From now on 8-bit weights are dequantised to bf16, and their inputs are not rounded to 8 bits.
-    pub fn widen(&mut self) {
+    pub fn dequantise(&mut self) {
         if let Storage::Host(packed) = &mut self.0 {
             packed.rounds_inputs = false;
         }
