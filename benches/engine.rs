@@ -6,6 +6,7 @@
 //! cargo bench --bench engine -- arrow BASE LIBRARY EXPERTS [f32|bf16|q8] [DEVICE]
 //! cargo bench --bench engine -- typing BASE LIBRARY
 //! cargo bench --bench engine -- routers BASE LIBRARY EXPERTS [f32|bf16|q8]
+//! cargo bench --bench engine -- costs BASE LIBRARY ROUTER,ROUTER... [f32|bf16|q8]
 //! cargo bench --bench engine -- retrieval [EXPERTS] [HIDDEN]
 //! cargo bench --bench engine -- attribute BASE LIBRARY EXPERTS TOKENS [f32|bf16|q8]
 //! cargo bench --bench engine -- peak
@@ -18,7 +19,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use lora_tui::Cancel;
 use lora_tui::devices;
-use lora_tui::eval::attribute;
+use lora_tui::eval::{attribute, own_source, prompt_source};
 use lora_tui::library::Library;
 use lora_tui::model::{ForwardPass, LoadOptions, Model, NoHook, Precision, Tape, keep_freed_memory};
 use lora_tui::routing::{GenerateOptions, Needs, Part, Prompt, RouterConfig, SCORES, Session, StateWeigher};
@@ -434,6 +435,53 @@ fn routers(base: &Path, from: &Path, experts: usize, options: &LoadOptions) -> R
     Ok(())
 }
 
+/// What each router costs a token on a library as it is: in a prompt of 64 tokens, and of one token more. All are
+/// prepared first and asked in turn, the base model among them.
+fn costs(base: &Path, library: &Path, routers: &str, options: &LoadOptions) -> Result<()> {
+    let cancel = Cancel::default();
+    let library = Library::open(library)?;
+    let mut session = Session::open_unrouted(&library, base, options, &mut |_| {}, &cancel)?;
+    session.learn_from(own_source(&library, None));
+    session.calibrate_with(prompt_source(&library, None));
+    let vocab = session.model().decoder.spec.vocab;
+    let prompt = |turn: usize, length: usize| {
+        let mut ids = ids(length, vocab);
+        ids[0] = 200 + turn as u32;
+        Prompt { parts: vec![Part::Prompt; ids.len()], ids }
+    };
+    let routers: Vec<RouterConfig> =
+        ["base"].into_iter().chain(routers.split(',')).map(str::parse).collect::<lora_tui::Result<_>>()?;
+    let mut found = vec![(Vec::new(), Vec::new()); routers.len()];
+    for turn in 0..=RUNS {
+        for (router, (whole, more)) in routers.iter().zip(&mut found) {
+            session.set_router(router.clone())?;
+            let begun = Instant::now();
+            session.route_tokens(&prompt(turn, LENGTH), &cancel)?;
+            let took = begun.elapsed().as_secs_f64();
+            let one = time(DECODE, |n| {
+                session.route_tokens(&prompt(turn, LENGTH + 1 + n), &cancel)?;
+                Ok(())
+            })?;
+            // The first turn prepares.
+            if turn > 0 {
+                whole.push(took);
+                more.push(one.median);
+            }
+        }
+    }
+    for (router, (whole, more)) in routers.iter().zip(found) {
+        let (whole, more) = (median(whole) * 1e3, median(more) * 1e3);
+        println!(
+            "{}",
+            serde_json::json!({
+                "bench": "costs", "precision": options.precision.to_string(), "router": router.to_string(),
+                "prompt_ms": whole, "prompt_ms_per_token": whole / LENGTH as f64, "one_more_token_ms": more,
+            })
+        );
+    }
+    Ok(())
+}
+
 /// Retrieval among many experts, from a prompt's mean state to weights.
 fn retrieval(experts: usize, hidden: usize) -> Result<()> {
     let numbers =
@@ -522,6 +570,10 @@ fn main() -> Result<()> {
             let experts = arguments.get(3).context("how many experts?")?.parse()?;
             routers(&path(1)?, &path(2)?, experts, &options(arguments.get(4), None)?)
         }
+        Some("costs") => {
+            let routers = arguments.get(3).context("which routers?")?;
+            costs(&path(1)?, &path(2)?, routers, &options(arguments.get(4), None)?)
+        }
         Some("retrieval") => {
             let number = |i: usize, usual: usize| arguments.get(i).map_or(Ok(usual), |s| s.parse());
             retrieval(number(1, 10_000)?, number(2, 576)?)
@@ -544,7 +596,7 @@ fn main() -> Result<()> {
         // `cargo test --benches` and the like start it without arguments.
         _ => {
             eprintln!(
-                "engine: train BASE [STEPS] [PRECISION] [DEVICE] | arrow BASE LIBRARY EXPERTS [PRECISION] [DEVICE] | typing BASE LIBRARY [PRECISION] | routers BASE LIBRARY EXPERTS [PRECISION] | retrieval [EXPERTS] [HIDDEN] | attribute BASE LIBRARY EXPERTS TOKENS [PRECISION] | peak"
+                "engine: train BASE [STEPS] [PRECISION] [DEVICE] | arrow BASE LIBRARY EXPERTS [PRECISION] [DEVICE] | typing BASE LIBRARY [PRECISION] | routers BASE LIBRARY EXPERTS [PRECISION] | costs BASE LIBRARY ROUTERS [PRECISION] | retrieval [EXPERTS] [HIDDEN] | attribute BASE LIBRARY EXPERTS TOKENS [PRECISION] | peak"
             );
             Ok(())
         }
