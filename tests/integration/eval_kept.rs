@@ -8,10 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::eval::{Place, input, likelihood, lines, names};
-use crate::support::BINARY;
-
-/// Limit on everything that is waited for.
-const PATIENCE: Duration = Duration::from_secs(120);
+use crate::support::{BINARY, PATIENCE};
 
 /// The tiny library with tasks of three kinds of scores, of so many items.
 fn with_tasks(items: usize) -> Place {

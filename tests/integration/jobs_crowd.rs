@@ -7,7 +7,8 @@ use std::time::Instant;
 use lora_tui::jobs::JobState;
 use serde_json::Value;
 
-use crate::support::bench::{Bench, PATIENCE};
+use crate::support::PATIENCE;
+use crate::support::bench::Bench;
 
 /// Programs that start jobs, and how many each.
 const STARTERS: usize = 6;

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::BINARY;
 use crate::support::models::Fixture;
 use crate::support::training::library;
+use crate::support::{BINARY, PATIENCE};
 
 /// Answers `flock` with an error, for files below one folder.
 const SOURCE: &str = r#"
@@ -35,8 +35,6 @@ int flock(int file, int operation) {
     return real(file, operation);
 }
 "#;
-/// Limit on everything that is waited for.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A library and a home directory.
 struct Place {

@@ -7,10 +7,10 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::support::BINARY;
-use crate::support::bench::{PATIENCE, eventually, stderr, stdout};
+use crate::support::bench::{eventually, stderr, stdout};
 use crate::support::models::Fixture;
 use crate::support::training::task;
+use crate::support::{BINARY, PATIENCE};
 
 const RECIPE: &str = "\
 name = \"Three tiny tasks\"

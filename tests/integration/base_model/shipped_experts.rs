@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::base_model;
-use crate::support::{json, repository};
+use crate::support::{PATIENCE, json, repository};
 
 fn with_base<'a>(arguments: &[&'a str], base: &'a Path) -> Vec<&'a str> {
     [arguments, &["--base", base.to_str().unwrap()]].concat()
@@ -114,7 +114,7 @@ fn a_training_in_the_background_ends_with_an_expert_that_can_be_used() {
         if !["queued", "running"].contains(&job["state"].as_str().unwrap()) {
             break job;
         }
-        assert!(begun.elapsed() < Duration::from_secs(300), "still {job}");
+        assert!(begun.elapsed() < PATIENCE, "still {job}");
         std::thread::sleep(Duration::from_millis(200));
     };
     assert_eq!(state["state"], "finished", "{state}");

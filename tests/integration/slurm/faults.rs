@@ -6,8 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::json;
 
 use super::fake::Fake;
-use crate::support::BINARY;
-use crate::support::bench::PATIENCE;
+use crate::support::{BINARY, PATIENCE};
 
 #[test]
 fn of_several_clusters_the_one_that_took_an_array_is_asked_about_it() {

@@ -10,11 +10,9 @@ use lora_tui::jobs::{AnyJob, ClusterSpec, JobState, JobSummary, Jobs, Local};
 use rustix::process::Pid;
 use serde_json::Value;
 
-use super::BINARY;
 use super::experts::{lora, write_expert};
+use super::{BINARY, PATIENCE};
 
-/// For a machine that does many other things.
-pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Clustering so many big experts takes many times longer than a test needs to interfere.
 pub const ENDLESS: usize = 400;
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 #[cfg(unix)]
 pub mod bench;
@@ -12,6 +13,9 @@ pub mod pty;
 pub mod training;
 #[cfg(unix)]
 pub mod walk;
+
+/// How long anything may take before a test gives up: as long as a machine may need that does many other things.
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The program under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_lora-tui");

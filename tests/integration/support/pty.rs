@@ -8,10 +8,7 @@ use std::time::{Duration, Instant};
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use super::BINARY;
-
-/// For a machine that does many other things.
-const PATIENCE: Duration = Duration::from_secs(60);
+use super::{BINARY, PATIENCE};
 
 /// The interface in a terminal that answers no questions.
 pub struct Session {
