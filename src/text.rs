@@ -91,6 +91,21 @@ pub fn share(share: f64) -> String {
     }
 }
 
+/// A share in percent in at most six cells, of two digits: `100 %`, `8.3 %`, `<0.1 %` where it would say nothing. For screens
+/// and sentences; in tables that people compare, [`share`].
+pub fn percent(share: f64) -> String {
+    match 100.0 * share {
+        0.0 => "0 %".into(),
+        small if small > 0.0 && small < 0.05 => "<0.1 %".into(),
+        percent => format!("{} %", fixed(percent, usize::from(percent.abs() < 9.95))),
+    }
+}
+
+/// How much of something is done, in whole percent, of which the last one comes when all is done.
+pub fn progress(share: f64) -> String {
+    format!("{} %", (100.0 * share.clamp(0.0, 1.0)) as u32)
+}
+
 /// A weight between 0 and 1: two decimals, three below 0.1, four below 0.01; `<0.001` where it is less than half of that.
 pub fn weight(weight: f64) -> String {
     match weight {
@@ -230,6 +245,20 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_on_screens_have_two_digits() {
+        let shares =
+            [0.0, 1e-9, 0.0004999, 0.0005, 0.0834, 0.0994, 0.0999, 0.5, 0.9999, 1.0, 1.25, -0.04, -1e-9];
+        assert_eq!(
+            shares.map(percent),
+            [
+                "0 %", "<0.1 %", "<0.1 %", "0.1 %", "8.3 %", "9.9 %", "10 %", "50 %", "100 %", "100 %",
+                "125 %", "-4.0 %", "0.0 %"
+            ]
+        );
+        assert_eq!([0.0, 0.999, 1.0, 1.5, f64::NAN].map(progress), ["0 %", "99 %", "100 %", "100 %", "0 %"]);
+    }
 
     #[test]
     fn fields_are_quoted_where_they_need_it() {

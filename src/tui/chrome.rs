@@ -139,7 +139,7 @@ impl App {
             EngineState::Fetching(progress) => {
                 let amount = match progress.total {
                     Some(total) if total > 0 => {
-                        format!(" {:.0} %", 100.0 * progress.done as f64 / total as f64)
+                        format!(" {}", format::progress(progress.done as f64 / total as f64))
                     }
                     _ if progress.done > 0 => format!(" {}B", format::count(progress.done)),
                     _ => String::new(),

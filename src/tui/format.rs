@@ -1,6 +1,6 @@
-//! Numbers in words of few cells: counts, durations, the spinner.
+//! Numbers in words of few cells: counts, durations, shares, the spinner.
 
-pub use crate::text::duration;
+pub use crate::text::{duration, percent, progress};
 
 /// A count in four or five cells: `980`, `1.2k`, `34.6M`.
 pub fn count(n: u64) -> String {

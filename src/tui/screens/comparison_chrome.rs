@@ -234,7 +234,7 @@ impl Request {
                 .then(|| since * self.total.saturating_sub(self.done) as f64 / done as f64)
         });
         let left = left.map_or(String::new(), |left| format!(" · {} left", format::duration(left)));
-        format!("{:.0} %{left}", (100.0 * share).floor())
+        format!("{}{left}", format::progress(share))
     }
 
     /// The share that is done.

@@ -50,7 +50,7 @@ static COLUMNS: [Column; 10] = [
         cells: |_| 5,
         cell: |of, cells, theme| {
             let share = of.share.filter(|_| of.state != JobState::Finished);
-            let text = share.map_or(String::new(), |share| format!("{:.0}%", (share * 100.0).floor()));
+            let text = share.map_or(String::new(), format::progress);
             (text_width::right(&text, cells), theme.text())
         },
     },

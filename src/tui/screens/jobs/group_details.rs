@@ -38,7 +38,7 @@ pub fn group_lines(group: &Group, cells: usize, shared: &Shared, theme: &Theme) 
         facts.push(format!("{} left for all", format::duration(left)));
     }
     lines.extend(text_width::flow(&facts, cells).into_iter().map(|line| Line::styled(line, theme.text())));
-    let percent = format!(" {:.0}%", (group.share * 100.0).floor());
+    let percent = format!(" {}", format::progress(group.share));
     let bar = cells.saturating_sub(text_width::width(&percent)).min(48);
     lines.push(Line::from(vec![
         Span::styled(progress_bar(group.share, bar), theme.accent()),

@@ -5,7 +5,7 @@ use ratatui::text::{Line, Span};
 use super::marks::progress_bar;
 use crate::memory::size;
 use crate::text::counted;
-use crate::tui::{MachineView, Theme, text_width};
+use crate::tui::{MachineView, Theme, format, text_width};
 
 /// Cells of the bars.
 const BAR: usize = 20;
@@ -28,7 +28,7 @@ pub fn lines(machine: &MachineView, cells: usize, theme: &Theme) -> Vec<Line<'st
         ]));
     };
     if let Some(busy) = load.busy {
-        put("cpu", Some(busy), format!("{:.0} %", busy * 100.0));
+        put("cpu", Some(busy), format::percent(busy));
     }
     if let Some((used, all)) = load.memory {
         put("mem", Some(used as f64 / all.max(1) as f64), format!("{} of {}", size(used), size(all)));

@@ -6,10 +6,9 @@ use ratatui::style::Style;
 
 use super::exchange::Shown;
 use super::experiment::{Experiment, Kept, MovedLayers, Row, winner};
-use super::experts::percent;
-use super::paint::{heading, put};
+use super::paint::{heading, put, scroll};
 use super::question::Asked;
-use crate::text::printable;
+use crate::text::{percent, printable};
 use crate::tui::Theme;
 use crate::tui::format::spinner;
 use crate::tui::text_width::{left, right, truncate, truncate_middle, width, wrap};
@@ -69,7 +68,7 @@ impl Answers<'_> {
         }
     }
 
-    /// Draws a heading and a row a router; more rows for each while answers are compared blindly.
+    /// Draws a heading, unless the routers need all rows, and a row a router; more rows for each while answers are compared blindly.
     pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
         let rows = &self.experiment.rows;
         let reference = self.experiment.reference(self.now);
@@ -82,7 +81,10 @@ impl Answers<'_> {
             true => ("answers, blind", "B says whose they are".to_string()),
             false => ("answers", note),
         };
-        heading(buf, area, 0, title, &note, theme);
+        let headed = usize::from(area.height) > rows.len();
+        if headed {
+            heading(buf, area, 0, title, &note, theme);
+        }
         if rows.is_empty() {
             let hint = " a puts this router beside the next ones; g answers with all of them";
             put(buf, area, 0, 1, &truncate(hint, usize::from(area.width)), theme.dim());
@@ -102,11 +104,17 @@ impl Answers<'_> {
         let most = (cells * 2 / 5).max(cells.saturating_sub(texts + 3 + score));
         let names = (0..rows.len()).map(|place| width(&label(place))).max().unwrap_or(0).min(most);
         // What is compared blindly has the place to itself.
+        let head = u16::from(headed);
         let rows_each =
-            if blind { (usize::from(area.height).saturating_sub(1) / rows.len()).max(1) } else { 1 };
-        let mut y = 1;
+            if blind { (usize::from(area.height.saturating_sub(head)) / rows.len()).max(1) } else { 1 };
+        let mut y = head;
+        // Where not all have a row, those around the present one have, and the last row says how many there are besides.
+        let space = usize::from(area.height.saturating_sub(head));
+        let shown = if rows.len() <= space { space } else { space.saturating_sub(1).max(1) };
+        let present = order.iter().position(|&row| !blind && rows[row].asked.is_same_run(self.now));
+        let first = present.map_or(0, |at| scroll(at, rows.len(), shown));
         let best = rows.iter().filter_map(Row::log_probability).fold(f64::NEG_INFINITY, f64::max);
-        for (at, row) in order.iter().map(|&row| &rows[row]).enumerate() {
+        for (at, row) in order.iter().map(|&row| &rows[row]).enumerate().skip(first).take(shown) {
             let is_now = !blind && row.asked.is_same_run(self.now);
             let old = !row.asked.is_same_prompt(self.now);
             let style = if old { theme.dim() } else { theme.text() };
@@ -116,9 +124,9 @@ impl Answers<'_> {
             let room = cells.saturating_sub(names + 3 + score);
             let (text, special) = self.text(row, theme);
             let lines = if rows_each > 1 { wrap(&text, room) } else { vec![text] };
-            let (shown, rest) = lines.split_at(lines.len().min(rows_each));
-            for (line, text) in shown.iter().enumerate() {
-                let cut = line + 1 == shown.len() && !rest.is_empty();
+            let (drawn, rest) = lines.split_at(lines.len().min(rows_each));
+            for (line, text) in drawn.iter().enumerate() {
+                let cut = line + 1 == drawn.len() && !rest.is_empty();
                 let text = if cut { format!("{text}…") } else { text.clone() };
                 put(
                     buf,
@@ -134,11 +142,15 @@ impl Answers<'_> {
                 let x = cells.saturating_sub(score) as u16;
                 put(buf, area, x, y, &right(&format!("{p:.2}"), score), style);
             }
-            y += shown.len().max(1) as u16;
+            y += drawn.len().max(1) as u16;
+        }
+        if rows.len() > shown && space > shown {
+            let text = format!(" {} more: they need more rows", rows.len() - shown);
+            put(buf, area, 0, y, &truncate(&text, cells), theme.dim());
         }
         for (at, warning) in self.warnings().into_iter().enumerate() {
             let text = truncate(&format!(" ! {warning}"), cells);
-            put(buf, area, 0, (1 + rows.len() + at) as u16, &text, theme.warning());
+            put(buf, area, 0, head + (rows.len() + at) as u16, &text, theme.warning());
         }
     }
 }

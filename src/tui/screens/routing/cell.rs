@@ -5,12 +5,12 @@ use ratatui::layout::Rect;
 
 use super::answers::one_line;
 use super::digest::Digest;
-use super::experts::{Listed, percent};
+use super::experts::Listed;
 use super::marks::put_mark;
 use super::paint::{bar, heading, put, quoted};
 use crate::module_path::ModulePath;
 use crate::routing::{Needs, Score, Trace, Why, WhyExpert, WhyShare};
-use crate::text::printable;
+use crate::text::{fixed, percent, printable};
 use crate::tui::Theme;
 use crate::tui::text_width::{left, right, truncate, truncate_middle, width};
 
@@ -86,12 +86,8 @@ fn numbers(known: Known) -> Vec<Number> {
     }
     // Singular values say something where these are what is scored by.
     if score.parse::<Score>().map_or(true, |score| score.needs <= Needs::Spectra) {
-        all.push(Number {
-            title: "σ₁".into(),
-            cells: 5,
-            value: |e| format!("{:.0}%", 100.0 * e.first_share),
-        });
-        all.push(Number { title: "gap".into(), cells: 5, value: |e| format!("{:.2}", e.gap) });
+        all.push(Number { title: "σ₁".into(), cells: 5, value: |e| fixed(e.first_share, 2) });
+        all.push(Number { title: "gap".into(), cells: 5, value: |e| fixed(e.gap, 2) });
     }
     all
 }
@@ -447,7 +443,8 @@ fn captions(buf: &mut Buffer, place: Rect, table: &Table, theme: &Theme) {
     match &table.second {
         _ if !table.runner_up => {}
         Some(second) => {
-            put(buf, place, x, 0, &title("runner-up"), style);
+            let said = if table.name + 1 < width("runner-up") { "next" } else { "runner-up" };
+            put(buf, place, x, 0, &title(said), style);
             numbers(buf, x + 2 + table.name as u16, second);
         }
         None => {
@@ -503,14 +500,14 @@ mod tests {
         let trace = Synthetic { layers: 3, ..Synthetic::default() }.trace(&PROMPT);
         let why = why(&trace, 6, true);
         let wide = drawn(&trace, false, Known::Found(&why), 100, 8);
-        for text in ["vote: antonym 60%, capital 30%", "norm", " z", "σ₁", "gap", "runner-up"] {
+        for text in ["vote: antonym 60 %, capital 30 %", "norm", " z", "σ₁", "gap", "runner-up"] {
             assert!(wide.contains(text), "{text}\n{wide}");
         }
-        assert!(wide.contains("1.500  +2.2  41% 0.83") && wide.contains("1.250  +1.2"), "{wide}");
+        assert!(wide.contains("1.500  +2.2 0.41 0.83") && wide.contains("1.250  +1.2"), "{wide}");
         // At 46 cells, as 80 × 24 has, the scores of the first and the weight of the next one are there.
         let narrow = drawn(&trace, false, Known::Found(&why), 46, 8);
         assert!(narrow.contains("1.500  +2.2") && narrow.contains("next"), "{narrow}");
-        assert!(narrow.contains("vote: A 60%") || narrow.contains("vote: antonym"), "{narrow}");
+        assert!(narrow.contains("vote: A 60 %") || narrow.contains("vote: antonym"), "{narrow}");
         // Without a row for the captions, and in few cells, weights are.
         for (cells, rows) in [(46, 5), (24, 8)] {
             let small = drawn(&trace, false, Known::Found(&why), cells, rows);
@@ -533,7 +530,7 @@ mod tests {
         let text = drawn(&trace, true, Known::Found(&why), 60, 7);
         assert!(text.contains("at layer 0 v") || text.contains("at layer 0 "), "{text}");
         for score in ["1.500", "1.250", "1.000"] {
-            assert!(text.lines().any(|line| line.contains(score) && line.contains("41%")), "{text}");
+            assert!(text.lines().any(|line| line.contains(score) && line.contains("0.41")), "{text}");
         }
     }
 
@@ -559,7 +556,7 @@ mod tests {
     fn what_is_being_found_out_is_no_number() {
         let trace = Synthetic { layers: 3, ..Synthetic::default() }.trace(&PROMPT);
         let text = drawn(&trace, false, Known::Pending, 100, 8);
-        assert!(text.contains('…') && !text.contains("41%") && text.contains("0."), "{text}");
+        assert!(text.contains('…') && !text.contains("0.41") && text.contains("0."), "{text}");
         let text = drawn(&trace, false, Known::Failed("all experts are muted"), 100, 8);
         assert!(text.contains("all experts are muted") && text.contains('–'), "{text}");
     }

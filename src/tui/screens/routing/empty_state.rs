@@ -14,7 +14,7 @@ use crate::NoSource;
 use crate::library::{FetchProgress, Skipped};
 use crate::text::printable;
 use crate::tui::format::{duration, spinner};
-use crate::tui::text_width::{flow, truncate};
+use crate::tui::text_width::{flow, truncate, wrap};
 use crate::tui::{EngineState, FetchError, Shared, Theme};
 
 /// Below this there are no frames around the boxes.
@@ -41,8 +41,20 @@ pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shar
     if !roomy {
         lines.retain(|line| line.width() > 0);
     }
+    // A caption stands above something, or not at all.
+    let rows = |lines: &[Line]| -> usize {
+        lines.iter().map(|line| wrap(&line.to_string(), usize::from(inner.width)).len().max(1)).sum()
+    };
+    if let Some(at) = lines.iter().position(|line| line.to_string() == BEGINNING)
+        && rows(&lines[..=at]) >= usize::from(inner.height)
+    {
+        lines.truncate(at);
+    }
     frame.render_widget(Paragraph::new(Text::from(lines)).wrap(Wrap { trim: false }), inner);
 }
+
+/// Above the examples.
+const BEGINNING: &str = "To begin with:";
 
 struct Panel<'a> {
     screen: &'a RoutingScreen,
@@ -205,7 +217,7 @@ impl Panel<'_> {
                 theme.text(),
             ),
             Line::default(),
-            Line::styled("To begin with:", theme.dim()),
+            Line::styled(BEGINNING, theme.dim()),
         ];
         for (i, example) in screen.suggestions.prompts.iter().take(4).enumerate() {
             let mark = if screen.suggestions.at == Some(i) { "› " } else { "  " };

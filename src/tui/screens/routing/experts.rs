@@ -7,12 +7,15 @@ use super::digest::Digest;
 use super::marks::{ExpertMarks, Mark, OTHERS, put_mark};
 use super::paint::{bar, column, heading, put, scroll, tint};
 use crate::routing::Trace;
-use crate::text::counted;
+use crate::text::{counted, percent};
 use crate::tui::Theme;
 use crate::tui::text_width::{left, right, truncate, truncate_middle, width};
 
 /// From this width on the rows also say how often an expert leads, and where.
 const ROOMY: usize = 44;
+
+/// Cells of a share.
+const SHARE: usize = 6;
 
 /// Cells of a sparkline over the layers, at most.
 const SPARK: usize = 15;
@@ -90,7 +93,8 @@ impl Shares<'_> {
         let widest = names.max().unwrap_or(0);
         let roomy = cells >= ROOMY;
         let spark = if roomy { self.digest.layers.len().min(SPARK) } else { 0 };
-        let columns = if roomy { 12 + spark + 2 } else { 6 };
+        // A share, how often it leads, the layers; a blank before each.
+        let columns = if roomy { 2 * SHARE + 3 + spark } else { SHARE };
         // Mark, name, bar, share; the bar keeps a quarter.
         let room = cells.saturating_sub(4 + columns);
         let name_room = widest.min(room.saturating_sub(room / 4));
@@ -130,11 +134,11 @@ impl Shares<'_> {
                 put(buf, area, 2, y, "*", theme.warning());
             }
             let x = x + bar_room as u16;
-            put(buf, area, x, y, &right(&percent(share), 5), style);
+            put(buf, area, x, y, &right(&percent(share), SHARE), style);
             if roomy {
                 let wins = self.digest.wins.get(expert).copied().unwrap_or(0.0);
-                put(buf, area, x + 6, y, &right(&percent(wins), 5), style);
-                put(buf, area, x + 13, y, &self.sparkline(expert, spark), bar_style);
+                put(buf, area, x + SHARE as u16 + 1, y, &right(&percent(wins), SHARE), style);
+                put(buf, area, x + 2 * SHARE as u16 + 3, y, &self.sparkline(expert, spark), bar_style);
             }
         }
         self.rest(buf, area, theme);
@@ -142,7 +146,11 @@ impl Shares<'_> {
 
     fn head(&self, buf: &mut Buffer, area: Rect, roomy: bool, spark: usize, theme: &Theme) {
         let layers = if spark < 8 { "" } else { "by layer" };
-        let columns = if roomy { format!(" share  wins  {}", left(layers, spark)) } else { String::new() };
+        let columns = if roomy {
+            format!("{} {}  {}", right("share", SHARE), right("wins", SHARE), left(layers, spark))
+        } else {
+            String::new()
+        };
         let x = usize::from(area.width).saturating_sub(width(&columns));
         // What is before the columns: nothing of it is drawn over.
         let tokens = counted(self.digest.counted, "token");
@@ -212,12 +220,6 @@ impl Shares<'_> {
     }
 }
 
-/// A share in percent, with two digits.
-pub fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    if percent < 9.95 { format!("{percent:.1}%") } else { format!("{percent:.0}%") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing::{PROMPT, Synthetic};
@@ -272,14 +274,18 @@ mod tests {
         let shares: Vec<f64> = text
             .lines()
             .skip(1)
-            .filter_map(|line| line.split_whitespace().find_map(|word| word.strip_suffix('%')?.parse().ok()))
+            .filter_map(|line| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let at = words.iter().position(|word| *word == "%")?;
+                words[at - 1].trim_start_matches('<').parse().ok()
+            })
             .collect();
         assert_eq!(shares.len(), 7, "{text}");
         assert!(shares[..6].is_sorted_by(|a, b| a >= b), "{text}");
         // Six rows and the rest are all of it.
         assert!((shares.iter().sum::<f64>() - 100.0).abs() < 1.5, "{text}");
         assert!(text.contains("994 more with") && text.contains("/ finds one"), "{text}");
-        assert!(text.contains("share  wins  by lay"), "{text}");
+        assert!(text.contains(" share   wins  by layer"), "{text}");
         assert!(drawn(5, 30, 8).lines().nth(1).is_some_and(|line| line.contains('━')));
     }
 
@@ -289,7 +295,7 @@ mod tests {
             let text = drawn(12, cells, 4);
             let head = text.lines().next().unwrap_or_default();
             assert!(head.contains("10 tokens"), "{cells}: {head}");
-            assert_eq!(head.contains("share  wins"), usize::from(cells) >= ROOMY, "{cells}: {head}");
+            assert_eq!(head.contains("share   wins"), usize::from(cells) >= ROOMY, "{cells}: {head}");
         }
         assert!(drawn(12, 30, 4).starts_with("share of 10 tokens ─"), "{}", drawn(12, 30, 4));
     }
@@ -316,10 +322,5 @@ mod tests {
         assert_eq!(listed.rows, [4, 3]);
         let letters = [0, 1, 2, 3, 4].map(|e| listed.mark(&trace, e).letter);
         assert_eq!(letters, [OTHERS, OTHERS, OTHERS, 'D', 'E']);
-    }
-
-    #[test]
-    fn percentages_have_two_digits() {
-        assert_eq!([0.0, 0.0834, 0.0999, 0.5, 1.0].map(percent), ["0.0%", "8.3%", "10%", "50%", "100%"]);
     }
 }

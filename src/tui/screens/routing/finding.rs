@@ -4,10 +4,9 @@ use ratatui::text::{Line, Span};
 
 use super::digest::Digest;
 use super::exchange::Shown;
-use super::experts::percent;
 use super::marks::ExpertMarks;
 use crate::routing::{Lead, Scope, verdict};
-use crate::text::{counted, printable};
+use crate::text::{counted, percent, printable};
 use crate::tui::Theme;
 use crate::tui::text_width::{truncate, truncate_middle, width};
 
@@ -183,7 +182,7 @@ mod tests {
         let trace = Synthetic::default().trace(&PROMPT);
         let text = of(trace.clone(), "arrow");
         // The fixture favours later layers, the more the later.
-        assert!(text.starts_with("negate leads: 26% of the weight, most in layers "), "{text}");
+        assert!(text.starts_with("negate leads: 26 % of the weight, most in layers "), "{text}");
         assert!(text.contains("–29. Unsure: entropy ") && text.contains(" of 1.10."), "{text}");
         assert!(text.contains(" of 12 experts."), "{text}");
     }
@@ -199,12 +198,12 @@ mod tests {
         };
         marks.groups = groups;
         let text = Finding::of(&shown, &marks).text();
-        let said = " of 1.10. Its family language has 82% in all. Over all tokens as spread";
+        let said = " of 1.10. Its family language has 82 % in all. Over all tokens as spread";
         assert!(text.contains(said), "{text}");
         // Where another group has more, it is named.
         marks.groups.of = (0..12).map(|expert| Some(usize::from(expert != 4))).collect();
         let text = Finding::of(&shown, &marks).text();
-        assert!(text.contains("Its family language has 26% in all, units 74%."), "{text}");
+        assert!(text.contains("Its family language has 26 % in all, units 74 %."), "{text}");
     }
 
     #[test]
@@ -231,7 +230,7 @@ mod tests {
             let text: String = line.spans.iter().map(|span| span.content.as_ref()).collect();
             assert!(line.width() <= usize::from(room).max(3), "{room}: {text}");
             assert!(room < 24 || text.contains("negate"), "{room}: {text}");
-            assert!(room < 24 || text.contains("26%"), "{room}: {text}");
+            assert!(room < 24 || text.contains("26 %"), "{room}: {text}");
         }
         let _ = RouterConfig::default();
     }

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 
 use super::paint::{heading, put, tint};
 use crate::text::printable;
-use crate::tui::text_width::truncate;
+use crate::tui::text_width::{truncate, width};
 use crate::tui::widgets::below;
 use crate::tui::{List, TextField, Theme, TriedPrompt};
 
@@ -168,22 +168,36 @@ impl History {
         }
     }
 
-    /// Draws the list.
+    /// Draws the list; in few rows its heading makes way for a prompt.
     pub fn draw(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
         let Some((field, list)) = &self.finding else { return };
         let found = self.found();
         let note = format!("{} of {}", found.len(), self.entries.len());
-        heading(frame.buffer_mut(), area, 0, "prompts tried", &note, theme);
-        let line = below(area, 1);
+        let head = u16::from(area.height > 3);
+        let line = below(area, head);
+        // How many there are stands in the heading, or behind what is typed.
+        let behind = if head > 0 { 0 } else { (width(&note) as u16 + 1).min(line.width / 2) };
+        if head > 0 {
+            heading(frame.buffer_mut(), area, 0, "prompts tried", &note, theme);
+        } else {
+            put(
+                frame.buffer_mut(),
+                line,
+                line.width.saturating_sub(behind.saturating_sub(1)),
+                0,
+                &note,
+                theme.dim(),
+            );
+        }
         let used = put(frame.buffer_mut(), line, 0, 0, " find: ", theme.dim());
         let place = Rect {
             x: line.x + used,
-            width: line.width.saturating_sub(used),
+            width: line.width.saturating_sub(used + behind),
             height: line.height.min(1),
             ..line
         };
         frame.render_widget(field.line(usize::from(place.width), true, theme), place);
-        let rows = below(area, 2);
+        let rows = below(line, 1);
         let buf = frame.buffer_mut();
         if found.is_empty() {
             put(buf, rows, 1, 0, "nothing like that was tried; Esc goes back", theme.dim());

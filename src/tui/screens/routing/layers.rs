@@ -7,10 +7,11 @@ use ratatui::widgets::Widget;
 
 use super::cursor::BarsBy;
 use super::digest::Digest;
-use super::experts::{Listed, percent};
+use super::experts::Listed;
 use super::marks::{ExpertMarks, OTHERS};
 use super::paint::{heading, put};
 use crate::routing::Trace;
+use crate::text::percent;
 use crate::tui::text_width::{truncate, width};
 use crate::tui::{Theme, cluster_mark};
 

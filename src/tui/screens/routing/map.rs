@@ -107,14 +107,17 @@ pub struct Map<'a> {
 pub const SAME: char = '·';
 
 impl Map<'_> {
-    /// Draws the axis in the first row and tokens below it.
+    /// Draws the axis in the first row and tokens below it; where there is one row, the token under the cursor alone.
     pub fn draw(&self, buf: &mut Buffer, area: Rect, axis: &Axis, theme: &Theme) {
-        put(buf, area, 0, 0, &left("  token", usize::from(axis.label)), theme.header());
-        axis.draw(buf, area, 0, self.digest, self.column, theme);
-        let rows = usize::from(area.height).saturating_sub(1);
+        let head = u16::from(area.height > 1);
+        if head > 0 {
+            put(buf, area, 0, 0, &left("  token", usize::from(axis.label)), theme.header());
+            axis.draw(buf, area, 0, self.digest, self.column, theme);
+        }
+        let rows = usize::from(area.height - head);
         let first = scroll(self.token, self.trace.tokens.len(), rows);
         for (row, token) in (first..self.trace.tokens.len()).take(rows).enumerate() {
-            self.draw_token(buf, area, row as u16 + 1, token, axis, theme);
+            self.draw_token(buf, area, row as u16 + head, token, axis, theme);
         }
     }
 

@@ -85,7 +85,7 @@ fn assert_receded(drawn: &Buffer) {
         assert_eq!(drawn[at].bg, Color::Reset, "{at:?}");
     }
     assert_cell(drawn, cursor, theme.cursor());
-    for text in ["12000 meters", "«·into»", "«.»", "negate", "5.1%"] {
+    for text in ["12000 meters", "«·into»", "«.»", "negate", "5.1 %"] {
         assert_text(drawn, text, theme.dim());
     }
     // The prompt has the focus and its cursor.

@@ -1,9 +1,12 @@
 //! What the tab shows at all sizes and in every state of the engine, and that nothing makes it panic.
 
-mod experiment;
+mod comparing;
+mod influence;
+mod kept_run;
 mod map;
 mod model;
 mod prompt;
+mod reasons;
 mod routers;
 
 use std::sync::Arc;
@@ -232,4 +235,9 @@ proptest! {
             screen.hints(&shared);
         }
     }
+}
+
+/// The tab hears a message of the engine.
+pub fn hear(screen: &mut RoutingScreen, shared: &Shared, message: EngineMessage) -> Vec<Effect> {
+    screen.on_message(&Message::Engine(message), shared)
 }

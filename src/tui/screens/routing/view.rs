@@ -40,6 +40,9 @@ const WIDE: u16 = 72;
 const MIN_SHARES: u16 = 30;
 const MAX_SHARES: u16 = 76;
 
+/// Cells that a map needs beside a list of shares.
+const MAP: u16 = 42;
+
 /// From this height on, panes that wait to be asked say how.
 const ROOM_FOR_HINTS: usize = 24;
 
@@ -204,7 +207,9 @@ fn draw_prompt(screen: &RoutingScreen, frame: &mut Frame, area: Rect, small: boo
         framed(frame, area, title, focused, theme)
     };
     if screen.question.prompt.is_blank() && !focused {
-        put(frame.buffer_mut(), inner, 0, 0, "i to type a prompt, n for an example", theme.dim());
+        let hints = ["i to type a prompt, n for an example", "i to type, n for an example", "i to type"];
+        let fits = hints.into_iter().find(|hint| width(hint) <= usize::from(inner.width));
+        put(frame.buffer_mut(), inner, 0, 0, fits.unwrap_or_default(), theme.dim());
         return;
     }
     screen.question.prompt.draw(frame, inner);
@@ -237,6 +242,12 @@ fn draw_routing(
     let look = Look { screen, shown, token, column, faded, shared, theme };
     match screen.map.zoom {
         Zoom::Whole => look.draw_whole(frame, area),
+        // Beside the map, experts have no room there to be found.
+        Zoom::Layers | Zoom::Modules
+            if screen.search.is_some() && (area.width < MIN_SHARES + MAP || area.height < SMALL_BODY) =>
+        {
+            look.draw_whole(frame, area);
+        }
         Zoom::Layers | Zoom::Modules => look.draw_map(frame, area),
     }
 }
@@ -349,7 +360,12 @@ impl Look<'_> {
         let room = whole.saturating_sub(text.least + layers.least);
         let detail = if experts > 0 { self.detail_rows(room) } else { 0 };
         let detail = Wish::new(detail, detail);
-        let shares = Wish::new((head + experts).min(1 + 2 * head), 2 + experts);
+        let searching = self.screen.search.is_some();
+        // What is looked for has a row below what was typed.
+        let shares = match searching {
+            true => Wish::new((1 + experts).min(2 + 2 * head), 2 + experts),
+            false => Wish::new((head + experts).min(1 + 2 * head), 2 + experts),
+        };
         let hidden = experts + 3 > whole;
         let mut signs = if area.height >= 16 {
             legend(self.shown, &self.screen.marks, hidden, false)
@@ -371,19 +387,28 @@ impl Look<'_> {
         let hints = whole >= ROOM_FOR_HINTS;
         let answers_wish = match experiment.rows.is_empty() && !hints {
             true => Wish::default(),
-            false => Wish::new(answers.rows(), answers.rows()),
+            // In a small place, the present one at least.
+            false => Wish::new(if head > 0 { answers.rows() } else { 1 }, answers.rows()),
         };
         let why = why::rows(experiment);
         let explains = experiment.why.is_some() || experts > 0 && hints;
-        let why_wish = if explains { Wish::new(why.min(WHY_ROWS), why) } else { Wish::default() };
+        let why_wish = if explains {
+            Wish::new(if head > 0 { why.min(WHY_ROWS) } else { 1 }, why)
+        } else {
+            Wish::default()
+        };
         let against = self.against();
         let against_rows = against.as_ref().map_or(0, |against| against.lines().len() + 1);
         let against_wish = Wish::new(against_rows.min(5), against_rows);
         let signs_wish = Wish::new(signs.len(), signs.len());
+        // What a person asked for comes before what is there anyway.
+        let asked = !experiment.rows.is_empty() || experiment.why.is_some();
         let (panes, list, side) = if wide {
-            // What a person asked for comes before what is there anyway.
-            let asked = !experiment.rows.is_empty() || experiment.why.is_some();
-            let order: &[usize] = if asked { &[0, 2, 3, 1, 4] } else { &[0, 1, 4, 2, 3] };
+            let order: &[usize] = match asked {
+                true if head == 0 => &[3, 2, 0, 1, 4],
+                true => &[0, 2, 3, 1, 4],
+                false => &[0, 1, 4, 2, 3],
+            };
             // Where there is room below the experts, the cell stands there, and prompts to come back to.
             let (below_layers, below_shares) =
                 if hints { (Wish::default(), detail) } else { (detail, Wish::default()) };
@@ -403,7 +428,12 @@ impl Look<'_> {
             let answers = optional(!experiment.rows.is_empty(), answers_wish);
             let why = optional(experiment.why.is_some(), why_wish);
             let wishes = [text, shares, layers, answers, why, detail, against_wish];
-            let panes = column(left, &wishes, &[0, 1, 3, 4, 6, 2, 5]);
+            let order: &[usize] = match head == 0 {
+                true if searching => &[1, 0, 3, 4, 6, 2, 5],
+                true if asked => &[4, 3, 0, 1, 6, 2, 5],
+                true | false => &[0, 1, 3, 4, 6, 2, 5],
+            };
+            let panes = column(left, &wishes, order);
             (
                 vec![panes[0], panes[2], panes[3], panes[4], panes[5]],
                 panes[1],
@@ -478,15 +508,18 @@ impl Look<'_> {
         let compared = if experiment.rows.is_empty() { 0 } else { answers.rows() };
         let why = if experiment.why.is_some() { why::rows(experiment) } else { 0 };
         let wanted = compared + why + usize::from(compared > 0 && why > 0);
-        // The map keeps more than half.
-        let rows = wanted.min(usize::from(area.height) * 2 / 5) as u16;
+        // The map keeps half, in most places more.
+        let small = area.height < SMALL_BODY;
+        let most = if small { usize::from(area.height) / 2 } else { usize::from(area.height) * 2 / 5 };
+        let rows = wanted.min(most) as u16;
         let [map, _, asked] = Layout::vertical([
             Constraint::Min(0),
-            Constraint::Length(u16::from(rows > 0)),
+            Constraint::Length(u16::from(rows > 0 && !small)),
             Constraint::Length(rows),
         ])
         .areas(area);
-        let wishes = [Wish::new(compared.min(2), compared), Wish::new(why.min(2), why)];
+        let least = if small { 1 } else { 2 };
+        let wishes = [Wish::new(compared.min(least), compared), Wish::new(why.min(least), why)];
         let places = column(asked, &wishes, &[1, 0]);
         let buf = frame.buffer_mut();
         if !places[0].is_empty() {
@@ -511,7 +544,7 @@ impl Look<'_> {
         let tokens = trace.tokens.iter().map(|t| quoted_width(&t.text));
         let names = trace.experts.iter().map(|name| width(name) + 2);
         let longest = tokens.chain(names).max().unwrap_or(0);
-        let shares = if area.width >= MIN_SHARES + 42 { MIN_SHARES } else { 0 };
+        let shares = if area.width >= MIN_SHARES + MAP { MIN_SHARES } else { 0 };
         let axis =
             Axis::fit(area.width.saturating_sub(shares + u16::from(shares > 0)), columns, longest, column);
         // What the layers leave goes to the shares.

@@ -5,13 +5,13 @@ use ratatui::layout::Rect;
 
 use super::answers::one_line;
 use super::experiment::{Experiment, Why};
-use super::experts::{Listed, percent};
+use super::experts::Listed;
 use super::marks::put_mark;
 use super::paint::{bar, heading, put};
 use super::question::Asked;
 use crate::eval::Attribution;
 use crate::routing::Trace;
-use crate::text::printable;
+use crate::text::{percent, printable};
 use crate::tui::Theme;
 use crate::tui::format::{duration, spinner};
 use crate::tui::text_width::{left, right, truncate, truncate_middle, width, wrap};
@@ -37,6 +37,9 @@ pub struct WhyPane<'a> {
     pub tick: u64,
 }
 
+/// From so many rows on it has a heading.
+const HEADED: u16 = 3;
+
 /// Rows that it can use.
 pub fn rows(experiment: &Experiment) -> usize {
     match experiment.why.as_ref().and_then(|why| why.result.as_ref()) {
@@ -46,8 +49,12 @@ pub fn rows(experiment: &Experiment) -> usize {
 }
 
 impl WhyPane<'_> {
-    /// Draws a heading, a row for each expert, its control, and how much all of them explain.
+    /// Draws a heading, a row for each expert, its control, and how much all of them explain; in a row or two, sentences about
+    /// the strongest experts.
     pub fn draw(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        if area.height < HEADED {
+            return self.draw_brief(buf, area, theme);
+        }
         let Some(why) = &self.experiment.why else {
             heading(buf, area, 0, "why", "", theme);
             let hint = " e shows how much less likely the answer is without each expert";
@@ -68,20 +75,45 @@ impl WhyPane<'_> {
         let note = if width(&note) <= room { note } else { format!("log p of {answer} without …") };
         heading(buf, area, 0, title, &truncate(&note, room), theme);
         match &why.result {
-            None => {
-                let seconds = duration((self.time - why.since).max(0.0));
-                // How to end it stands in any room.
-                let what = ["taking experts out one by one · ", "taking experts out · ", ""];
-                let text = |what| format!(" {} {what}{seconds} · Esc stops", spinner(self.tick));
-                let room = usize::from(area.width);
-                let fits = what.into_iter().map(text).find(|text| width(text) <= room);
-                put(buf, area, 0, 1, &fits.unwrap_or_default(), theme.warning());
-            }
+            None => self.asking(buf, area, 1, why, theme),
             Some(Err(error)) => {
                 let text = format!(" {}", one_line(error));
                 put(buf, area, 0, 1, &truncate(&text, usize::from(area.width)), theme.error());
             }
             Some(Ok(found)) => self.found(buf, area, why, found, theme),
+        }
+    }
+
+    /// How long it takes already, and how to end it, which stands in any room.
+    fn asking(&self, buf: &mut Buffer, area: Rect, y: u16, why: &Why, theme: &Theme) {
+        let seconds = duration((self.time - why.since).max(0.0));
+        let what = ["taking experts out one by one · ", "taking experts out · ", ""];
+        let text = |what| format!(" {} {what}{seconds} · Esc stops", spinner(self.tick));
+        let room = usize::from(area.width);
+        let fits = what.into_iter().map(text).find(|text| width(text) <= room);
+        put(buf, area, 0, y, &fits.unwrap_or_default(), theme.warning());
+    }
+
+    /// Without a heading: a sentence a row about the experts with the most influence, or what became of the question.
+    fn draw_brief(&self, buf: &mut Buffer, area: Rect, theme: &Theme) {
+        let Some(why) = &self.experiment.why else { return };
+        let found = match &why.result {
+            None => return self.asking(buf, area, 0, why, theme),
+            Some(Err(error)) => {
+                let text = truncate(&format!(" {}", one_line(error)), usize::from(area.width));
+                put(buf, area, 0, 0, &text, theme.error());
+                return;
+            }
+            Some(Ok(found)) => found,
+        };
+        let is_now = why.asked.is_same_run(self.now);
+        let mut order: Vec<usize> = (0..found.experts.len()).collect();
+        order.sort_by(|&a, &b| found.experts[b].effect.total_cmp(&found.experts[a].effect));
+        for (y, &at) in order.iter().take(usize::from(area.height)).enumerate() {
+            let one = &found.experts[at];
+            let name = why.experts.get(one.expert).map_or("", String::as_str);
+            let text = brief(name, one.effect, is_now, usize::from(area.width).saturating_sub(1));
+            put(buf, area, 1, y as u16, &text, if is_now { theme.text() } else { theme.dim() });
         }
     }
 
@@ -162,6 +194,21 @@ fn conclusion(found: &Attribution, cells: usize, lines: usize) -> Vec<String> {
     fitting
 }
 
+/// What taking an expert out does, in the most words that fit into `cells`; of an earlier run where it is not of this one.
+fn brief(name: &str, effect: f64, is_now: bool, cells: usize) -> String {
+    let (when, by) = (if is_now { "" } else { "earlier run: " }, signed(effect));
+    let whole = [
+        format!("{when}without {} log p of the answer changes by {by}", printable(name)),
+        format!("{when}without {}: log p {by}", printable(name)),
+    ];
+    if let Some(fits) = whole.into_iter().find(|text| width(text) <= cells) {
+        return fits;
+    }
+    let (before, after) = (if is_now { "without " } else { "earlier: −" }, format!(": log p {by}"));
+    let room = cells.saturating_sub(width(before) + width(&after));
+    truncate(&format!("{before}{}{after}", truncate_middle(name, room)), cells)
+}
+
 /// By how much the log-probability changes when what had this effect is taken out.
 fn signed(effect: f64) -> String {
     let text = format!("{:+.2}", 0.0 - effect);
@@ -172,6 +219,22 @@ fn signed(effect: f64) -> String {
 mod tests {
     use super::*;
     use crate::eval::Effect;
+
+    #[test]
+    fn a_row_says_the_most_that_has_room() {
+        let said = |cells, is_now| brief("camel_case", 3.214, is_now, cells);
+        assert_eq!(said(80, true), "without camel_case log p of the answer changes by -3.21");
+        assert_eq!(said(39, true), "without camel_case: log p -3.21");
+        assert_eq!(said(29, true), "without came…ase: log p -3.21");
+        assert_eq!(said(80, false), "earlier run: without camel_case log p of the answer changes by -3.21");
+        for cells in 26..60 {
+            for is_now in [true, false] {
+                let text = said(cells, is_now);
+                assert!(width(&text) <= cells && text.ends_with("-3.21"), "{cells}: {text}");
+                assert_eq!(text.contains("earlier"), !is_now, "{text}");
+            }
+        }
+    }
 
     #[test]
     fn effects_are_said_as_what_taking_out_does() {
@@ -191,14 +254,14 @@ mod tests {
             experts: vec![one(1.0, 0.1), one(0.5, 0.3)],
         };
         let said = |found: &Attribution, cells, lines| conclusion(found, cells, lines);
-        let whole = "Together 75% of what routing gained over the base model (+2.00); random directions instead -0.20.";
+        let whole = "Together 75 % of what routing gained over the base model (+2.00); random directions instead -0.20.";
         assert_eq!(said(&found, 120, 1), [whole]);
         assert_eq!(said(&found, 45, 3).join(" "), whole);
-        assert_eq!(said(&found, 52, 1), ["Together 75% of what routing gained; random -0.20."]);
+        assert_eq!(said(&found, 52, 1), ["Together 75 % of what routing gained; random -0.20."]);
         for (cells, lines) in [(45, 1), (28, 1), (28, 2), (60, 1), (80, 2)] {
             let lines_said = said(&found, cells, lines);
             let text = lines_said.join(" ");
-            assert!(lines_said.len() <= lines && text.starts_with("Together 75%"), "{text}");
+            assert!(lines_said.len() <= lines && text.starts_with("Together 75 %"), "{text}");
             assert!(text.ends_with("-0.20.") && lines_said.iter().all(|line| width(line) <= cells), "{text}");
         }
         found.base = 0.0;

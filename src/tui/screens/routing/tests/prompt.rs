@@ -1,6 +1,6 @@
 //! What keys ask for, and what stands in the prompt box.
 
-use super::experiment::explained;
+use super::reasons::explained;
 use super::routers::to;
 use super::*;
 use crate::routing::{TEMPERATURE, titles};
@@ -263,4 +263,26 @@ fn a_prompt_that_is_too_long_is_never_cut_silently() {
     screen.on_message(&Message::Prompts(vec![tried(&long)]), &shared);
     press(&mut screen, &shared, ctrl('r'));
     said(press(&mut screen, &shared, code(KeyCode::Enter)));
+}
+
+#[test]
+fn what_is_looked_for_has_a_row_on_the_smallest_screens() {
+    let sizes = [SMALLEST, (40, 8), (72, 6)];
+    for zooms in 0..3 {
+        let (mut screen, shared) = routed();
+        (0..zooms).for_each(|_| drop(press(&mut screen, &shared, key('z'))));
+        press(&mut screen, &shared, key('/'));
+        "cels".chars().for_each(|c| drop(press(&mut screen, &shared, key(c))));
+        for (width, height) in sizes {
+            let drawn = render(&screen, &shared, width, height);
+            assert!(drawn.contains("/ cels") && drawn.contains("celsius"), "{width}×{height}:\n{drawn}");
+        }
+        press(&mut screen, &shared, code(KeyCode::Esc));
+        press(&mut screen, &shared, ctrl('r'));
+        for (width, height) in sizes {
+            let drawn = render(&screen, &shared, width, height);
+            let chosen = drawn.lines().any(|line| line.starts_with("›Convert 12 kilometers"));
+            assert!(chosen && drawn.contains("find:"), "{width}×{height}:\n{drawn}");
+        }
+    }
 }
