@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use super::options::{BaseArgs, PromptArgs, RouterArgs};
 use super::output::Output;
-use super::route::{CalibrationFields, TakingPart, left_out, open_session};
+use super::route::{TakingPart, calibrated_with, left_out, start_session};
 use super::{Align, Table};
-use crate::eval::{Effect, attribute};
+use crate::catalog::Catalog;
+use crate::eval::{Effect, attribute, check_attributed};
 use crate::model::Precision;
 use crate::routing::GenerateOptions;
-use crate::text::{fixed, printable, share};
+use crate::text::{fixed, percent, printable, share};
 use crate::{Error, Result};
 
 /// Show how much less likely an answer is without each expert
@@ -41,8 +42,10 @@ pub fn run(args: &AttributeArgs, output: &Output) -> Result<()> {
     if args.answer.as_deref() == Some("") {
         return Err(Error::usage("--answer is empty: give a text, or leave it out for the greedy answer"));
     }
-    let (library, mut session) =
-        open_session(&args.library, &args.router, &args.base, Precision::F32, output)?;
+    let library = Catalog::open(&args.library, args.base.base.as_deref())?;
+    output.library_notes(&library);
+    check_attributed(&args.router.config(&library)?)?;
+    let mut session = start_session(&library, &args.router, &args.base, Precision::F32, output)?;
     let prompt = args.prompt.read(&session)?;
     let answer = match &args.answer {
         Some(text) => session.model().tokenizer()?.encode(text)?,
@@ -76,7 +79,7 @@ pub fn run(args: &AttributeArgs, output: &Output) -> Result<()> {
             "log_probability": found.routed, "base_log_probability": found.base,
             "layers": found.groups.iter().map(|g| [g.start, g.end]).collect::<Vec<_>>(),
             "experts": found.experts.iter().map(row).collect::<Vec<_>>(),
-            "calibration": CalibrationFields::of(&session),
+            "calibration": calibrated_with(&session),
             "gain": found.gain(), "noise": found.noise(), "explained": found.explained(),
             "skipped": left_out(&library, &session),
         }));
@@ -108,5 +111,5 @@ pub fn run(args: &AttributeArgs, output: &Output) -> Result<()> {
         table.row(cells);
     }
     output.text(&table.render())?;
-    output.line(&found.conclusion(|share| format!("{:.0} %", 100.0 * share)))
+    output.line(&found.conclusion(percent))
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::options::{BaseArgs, PromptArgs, RouterArgs, distinct, routers};
 use super::output::Output;
-use super::route::{CalibrationFields, TakingPart, left_out, start_session};
+use super::route::{TakingPart, left_out, resolved_calibrated_with, start_session};
 use super::{Align, Table};
 use crate::catalog::Catalog;
 use crate::eval::{Compared, compare, differing};
@@ -12,7 +12,7 @@ use crate::library::Library;
 use crate::model::Precision;
 use crate::named::find_name;
 use crate::routing::{ROUTERS, RouterConfig};
-use crate::text::{printable, share};
+use crate::text::{percent, printable, share};
 use crate::{Error, Result};
 
 /// Experts of a router that the table names.
@@ -89,7 +89,7 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
     let mut show = |event| progress.show(event);
     let found = compare(&mut session, &prompt, &all, wanted, &mut show, output.cancel())?;
     drop(progress);
-    let calibration = CalibrationFields::of_resolved(&session, all.iter(), output);
+    let calibration = resolved_calibrated_with(&session, all.iter(), output);
     if output.is_json() {
         let row = |one: &Compared| {
             serde_json::json!({
@@ -124,7 +124,7 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
             printable(&one.router.to_string()).into_owned(),
             heaviest(one, session.experts()),
             format!("{:.1}", one.effective),
-            format!("{:.0} %", 100.0 * differs),
+            percent(differs),
             one.log_probability.map_or("–".into(), |p| format!("{p:.2}")),
             printable(one.answer.as_deref().unwrap_or("–")).into_owned(),
         ]);
@@ -141,8 +141,9 @@ pub fn run(args: &CompareArgs, output: &Output) -> Result<()> {
 fn heaviest(one: &Compared, experts: &[String]) -> String {
     let mut order: Vec<usize> = (0..one.shares.len()).filter(|&e| one.shares[e] > 0.0).collect();
     order.sort_by(|&a, &b| one.shares[b].total_cmp(&one.shares[a]).then(a.cmp(&b)));
-    let percent = |of: f64| if of < 0.0995 { share(of) } else { format!("{:.0} %", 100.0 * of) };
-    let name = |&e: &usize| format!("{} {}", printable(&experts[e]), percent(one.shares[e]));
+    // Small ones are compared with each other.
+    let said = |of: f64| if of < 0.0995 { share(of) } else { percent(of) };
+    let name = |&e: &usize| format!("{} {}", printable(&experts[e]), said(one.shares[e]));
     let named: Vec<String> = order.iter().take(NAMED).map(name).collect();
     if named.is_empty() { "–".into() } else { named.join(", ") }
 }

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::options::{BaseArgs, PromptArgs, RouterArgs, parse_non_negative};
 use super::output::Output;
-use super::route::{CalibrationFields, RouterFields, left_out, open_session, partial};
+use super::route::{RouterFields, calibrated_with, left_out, open_session, partial};
 use crate::Result;
+use crate::eval::CalibratedWith;
 use crate::library::Skipped;
 use crate::model::Precision;
 use crate::routing::GenerateOptions;
@@ -90,7 +91,7 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<()> {
             tokens: ids,
             precision: session.model().precision,
             experts,
-            calibration: CalibrationFields::of(&session),
+            calibration: calibrated_with(&session),
             skipped: left_out(&library, &session),
             partial: partial(&library, &session),
         });
@@ -107,7 +108,7 @@ struct Document<'a> {
     precision: Precision,
     experts: &'a [String],
     /// What the router was calibrated with, where it was.
-    calibration: Option<CalibrationFields>,
+    calibration: Option<CalibratedWith>,
     skipped: Vec<Skipped>,
     partial: Vec<Skipped>,
 }

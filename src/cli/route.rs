@@ -10,13 +10,13 @@ use super::options::{BaseArgs, PromptArgs, RouterArgs};
 use super::output::{Output, save_tensors};
 use super::{Align, Table};
 use crate::catalog::Catalog;
-use crate::eval::{lacks_own_data, own_source, prompt_source};
+use crate::eval::{CalibratedWith, beyond, check_router, own_source, prompt_source};
 pub(super) use crate::eval::{left_out, partial};
 use crate::library::{BaseLocation, NamedTensor, Skipped};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{
-    Calibration, Needs, OWN_PROMPTS, RouteWarning, RouterConfig, RouterSetting, Score, Session, Trace,
-    TraceToken, Why, WhyExpert, WhyModule, WhySequence, unknown_data,
+    Needs, RouteWarning, RouterConfig, RouterSetting, Score, Session, Trace, TraceToken, Why, WhyExpert,
+    WhyModule, WhySequence,
 };
 use crate::text::{counted, fixed, printable, share, weight};
 use crate::{Error, Result};
@@ -67,7 +67,7 @@ pub(super) fn start_session(
 ) -> Result<Session> {
     let config = router.config(library)?;
     router.overruled().iter().for_each(|line| output.note_once(line));
-    check(library, router, &config)?;
+    check(library, router, &config, output)?;
     let chosen = router.chosen_prompts()?;
     let path = base_path(library, output)?;
     let mut progress = output.progress();
@@ -92,8 +92,9 @@ pub(super) fn start_session(
     for warning in &session.model().warnings {
         output.note_once(&format!("warning: {warning}"));
     }
-    if let Some(calibration) = session.calibrated() {
-        note_calibration(&calibration, session.router().is_calibrated(), output);
+    // Of several routers, what was used for which is said when they are known.
+    if let Some(used) = calibrated_with(&session).filter(|_| !router.is_for_several()) {
+        used.lines(false).iter().for_each(|line| output.note_once(line));
     }
     if !output.is_json() {
         let skipped = session.skipped().iter().map(|skipped| format!("skipped {skipped}"));
@@ -105,15 +106,15 @@ pub(super) fn start_session(
 }
 
 /// Whether the routers of a command can be used, as far as that is known before anything is loaded.
-fn check(library: &Catalog, args: &RouterArgs, config: &RouterConfig) -> Result<()> {
+fn check(library: &Catalog, args: &RouterArgs, config: &RouterConfig, output: &Output) -> Result<()> {
     let routers = args.among.iter().flatten().chain([config]);
     for router in routers {
-        router.check()?;
         check_names(library, router)?;
-        if router.needs() > Needs::Spectra && lacks_own_data(library, args.calibration_tasks.clone()) {
-            let names: Vec<&str> = library.usable().map(|expert| expert.name.as_str()).collect();
-            return Err(unknown_data(OWN_PROMPTS, &names));
-        }
+        let RouterConfig { muted, pinned, general, .. } = config.clone();
+        let mut router = RouterConfig { muted, pinned, general, ..router.clone() };
+        router.values.fill(&config.values);
+        check_router(library, &router, args.calibration_tasks.as_deref())?;
+        beyond(library, &router).iter().for_each(|line| output.note_once(line));
     }
     Ok(())
 }
@@ -128,7 +129,7 @@ fn check_names(library: &Catalog, config: &RouterConfig) -> Result<()> {
 }
 
 /// Tells the first of many notes, and how many there are besides.
-fn notes(all: impl ExactSizeIterator<Item = String>, output: &Output) {
+pub(super) fn notes(all: impl ExactSizeIterator<Item = String>, output: &Output) {
     const SHOWN: usize = 8;
     let more = all.len().saturating_sub(SHOWN);
     all.take(SHOWN).for_each(|note| output.note_once(&note));
@@ -261,7 +262,7 @@ struct Document<'a> {
     experts: &'a [String],
     /// What the router was calibrated with, where it was.
     #[serde(skip_serializing_if = "Option::is_none")]
-    calibration: Option<CalibrationFields>,
+    calibration: Option<CalibratedWith>,
     /// [token][module], each the (expert index, weight) pairs.
     weights: Vec<Vec<&'a [(u32, f32)]>>,
     skipped: Vec<Skipped>,
@@ -315,42 +316,23 @@ impl RouterFields {
     }
 }
 
-/// What a router was calibrated with.
-#[derive(Serialize)]
-pub(super) struct CalibrationFields {
-    source: String,
-    prompts: usize,
-    tokens: usize,
+/// What the session's router was calibrated with.
+pub(super) fn calibrated_with(session: &Session) -> Option<CalibratedWith> {
+    let (router, calibration) = (session.router(), session.calibrated()?);
+    CalibratedWith::of(&calibration, std::iter::once((router.to_string(), router)))
 }
 
-impl CalibrationFields {
-    /// What the session's router was calibrated with.
-    pub(super) fn of(session: &Session) -> Option<Self> {
-        session.calibrated().map(|calibration| Self::new(&calibration))
-    }
-
-    /// What routers that a command resolved were calibrated with, where one of them was; says so on stderr.
-    pub(super) fn of_resolved<'a>(
-        session: &Session,
-        routers: impl Iterator<Item = &'a RouterConfig> + Clone,
-        output: &Output,
-    ) -> Option<Self> {
-        let needed = routers.clone().any(RouterConfig::needs_calibration);
-        let calibration = session.last_calibration().filter(|_| needed)?;
-        note_calibration(&calibration, routers.clone().any(RouterConfig::is_calibrated), output);
-        Some(Self::new(&calibration))
-    }
-
-    fn new(calibration: &Calibration) -> Self {
-        let source = calibration.source.clone();
-        Self { source, prompts: calibration.prompts, tokens: calibration.tokens }
-    }
-}
-
-/// Says what was used, once: for scores, or only to find out how sharp a vote is.
-fn note_calibration(calibration: &Calibration, is_for_scores: bool, output: &Output) {
-    let what = if is_for_scores { "calibrated" } else { "sharpness found" };
-    output.note_once(&format!("{what} with {}", calibration.source));
+/// What routers that a command resolved were calibrated with, where one of them was; says so on stderr.
+pub(super) fn resolved_calibrated_with<'a>(
+    session: &Session,
+    routers: impl ExactSizeIterator<Item = &'a RouterConfig>,
+    output: &Output,
+) -> Option<CalibratedWith> {
+    let several = routers.len() > 1;
+    let calibration = session.last_calibration()?;
+    let used = CalibratedWith::of(&calibration, routers.map(|config| (config.to_string(), config)))?;
+    used.lines(several).iter().for_each(|line| output.note_once(line));
+    Some(used)
 }
 
 fn document<'a>(
@@ -365,7 +347,7 @@ fn document<'a>(
         tokens: &trace.tokens,
         modules: &trace.modules,
         experts: &trace.experts,
-        calibration: CalibrationFields::of(session),
+        calibration: calibrated_with(session),
         weights: (0..trace.tokens.len())
             .map(|t| (0..trace.modules.len()).map(|m| trace.weights(t, m)).collect())
             .collect(),

@@ -16,7 +16,7 @@ use crate::named::Named;
 use crate::plot::{Drawing, DrawnScores, scores_figure};
 use crate::routing::RouterConfig;
 use crate::scorers::Scoring;
-use crate::text::{csv_field, number, printable};
+use crate::text::{csv_field, number, percent, printable};
 use crate::{Error, Result};
 
 use super::options::choice;
@@ -205,7 +205,7 @@ fn text(transfer: &Transfer) -> String {
             predictor.correlation.map_or("–".into(), |value| format!("{value:+.2}")),
             predictor.interval.map_or(String::new(), |[low, high]| format!("{low:+.2} to {high:+.2}")),
             predictor.tasks.to_string(),
-            predictor.nearest_is_best.map_or("–".into(), |share| format!("{:.0} %", share * 100.0)),
+            predictor.nearest_is_best.map_or("–".into(), percent),
             shown(predictor.nearest),
         ]);
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::options::{BaseArgs, RouterArgs, distinct, routers};
 use super::output::Output;
-use super::route::{CalibrationFields, TakingPart, left_out, start_session};
+use super::route::{TakingPart, left_out, resolved_calibrated_with, start_session};
 use super::{Align, Table};
 use crate::catalog::Catalog;
 use crate::eval::{
@@ -62,7 +62,7 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
     // Named, and written down, with all that was measured.
     tuned.iter_mut().for_each(|one| one.router = evaluation.completed(one.router.clone()));
     drop(progress);
-    let calibration = CalibrationFields::of_resolved(&session, tuned.iter().map(|one| &one.router), output);
+    let calibration = resolved_calibrated_with(&session, tuned.iter().map(|one| &one.router), output);
     let noise = is_noise(&tuned);
     let best = tuned.first().ok_or_else(|| Error::msg("no router was tried"))?;
     let unfit = args.write.then(|| unfit_as_default(&tuned)).flatten();

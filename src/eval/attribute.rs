@@ -85,6 +85,17 @@ impl Attribution {
     }
 }
 
+/// Whether an answer under a router can be owed to experts.
+///
+/// # Errors
+/// A usage error for a router without experts.
+pub fn check_attributed(config: &RouterConfig) -> Result<()> {
+    match config.is_weighted() {
+        true => Ok(()),
+        false => Err(Error::usage("the base model alone has no experts to take out: choose another router")),
+    }
+}
+
 /// Takes each of the `most` experts with the most weight out of the session's router, all at once and by group of
 /// layers, and sees what becomes of `answer` (token ids).
 ///
@@ -105,9 +116,7 @@ pub fn attribute(
             "the answer is empty, so that nothing is owed to anybody: give another one",
         ));
     }
-    if !session.router().is_weighted() {
-        return Err(Error::usage("the base model alone has no experts to take out: choose another router"));
-    }
+    check_attributed(session.router())?;
     let whole = prompt.clone().answered(answer);
     let trace = session.route_tokens(&whole, cancel)?;
     let shares = trace.totals(|_| true);

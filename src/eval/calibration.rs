@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::library::{CalibrationDefaults, Library, Provenance, state_dir};
+use crate::catalog::Catalog;
+use crate::library::{BaseLocation, CalibrationDefaults, Expert, Library, Provenance, fit_base, state_dir};
+use crate::model::base_shape;
 use crate::outside::own;
 use crate::routing::{
-    CalibrationPrompts, CalibrationText, OwnAnswer, OwnPrompts, OwnSource, PromptSource, general,
-    read_prompts,
+    CalibrationPrompts, CalibrationText, Needs, OWN_PROMPTS, OwnAnswer, OwnPrompts, OwnSource, PromptSource,
+    RouterConfig, general, read_prompts, unknown_data,
 };
 use crate::text::counted;
-use crate::train::{Dataset, Example, dataset_places, find_tasks, read_task, train_gates};
+use crate::train::{Dataset, Example, GATES, dataset_places, find_tasks, read_task};
 use crate::{Error, Result};
 
 /// Prompts of all tasks together, about.
@@ -147,7 +149,7 @@ pub fn own_source(library: &Library, tasks: Option<PathBuf>) -> OwnSource {
         };
         places.find()?.into_iter().map(prompts).collect()
     })
-    .with_gates(train_gates)
+    .with_gates(GATES)
 }
 
 /// Whether the own data of all of a library's experts is there, where [`own_source`] looks for it: then routers that know
@@ -157,12 +159,37 @@ pub fn has_own_data(library: &Library) -> bool {
     !found.is_empty() && found.iter().all(|(_, paths)| !paths.is_empty())
 }
 
-/// Whether the own data of no expert of a library is where [`own_source`] looks for it: then routers that know experts by
-/// their data cannot be used, whichever of the experts fit the base model.
-pub fn lacks_own_data(library: &Library, tasks: Option<PathBuf>) -> bool {
-    let found = OwnPlaces::of(library, tasks).find();
-    // What cannot be read is reported where it is read.
-    found.is_ok_and(|found| found.iter().all(|(_, paths)| paths.is_empty()))
+/// Refuses a router that knows experts by their own data where that of an expert that may have weight is not where
+/// [`own_source`] looks for it, before anything is loaded.
+///
+/// # Errors
+/// A usage error that names these experts; tasks that cannot be read.
+pub fn check_own_data(catalog: &Catalog, config: &RouterConfig, tasks: Option<&Path>) -> Result<()> {
+    if config.needs() <= Needs::Spectra {
+        return Ok(());
+    }
+    let found = OwnPlaces::of(catalog, tasks.map(Path::to_path_buf)).find()?;
+    let all = found.len();
+    let lacks = found.into_iter().filter(|(_, paths)| paths.is_empty());
+    let lacking: Vec<&Expert> = lacks.filter_map(|(name, _)| catalog.expert(&name).ok()).collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let silent = |named: &String, expert: &Expert| catalog.expert(named).is_ok_and(|e| e.name == expert.name);
+    let speaks =
+        |expert: &Expert| !config.muted.iter().chain(&config.general).any(|name| silent(name, expert));
+    let shape = match catalog.base() {
+        Ok(BaseLocation::Found { path, .. }) => base_shape(&path).ok(),
+        Ok(BaseLocation::Missing { .. }) | Err(_) => None,
+    };
+    // Who does not fit the base model takes no part. Before that is there, nobody knows who does.
+    let takes_part = |expert: &Expert| match &shape {
+        Some(shape) => fit_base(expert, shape).is_ok(),
+        None => lacking.len() == all,
+    };
+    let named = lacking.iter().filter(|expert| speaks(expert) && takes_part(expert));
+    let named: Vec<&str> = named.map(|expert| expert.name.as_str()).collect();
+    if named.is_empty() { Ok(()) } else { Err(unknown_data(OWN_PROMPTS, &named)) }
 }
 
 /// Where the own data of a library's experts may be.
@@ -291,11 +318,22 @@ mod tests {
         let mut library =
             Library { root, experts: vec![expert("negate"), expert("plural")], ..Library::default() };
         assert!(!has_own_data(&library), "nothing says where it is");
-        assert!(lacks_own_data(&library, None) && !lacks_own_data(&library, Some(tasks.clone())));
+        let check = |library: &Library, router: &str, tasks: Option<&Path>| {
+            let catalog = Catalog::from(library.clone());
+            check_own_data(&catalog, &router.parse().unwrap(), tasks).map_err(|e| e.to_string())
+        };
+        let error = check(&library, "retrieve", None).unwrap_err();
+        assert!(error.starts_with("the training prompts of negate and plural are not known"), "{error}");
+        assert_eq!(check(&library, "retrieve", Some(&tasks)), Ok(()));
+        assert_eq!(check(&library, "arrow", None), Ok(()));
         ChosenPrompts::Tasks(tasks.clone()).remember(&library).unwrap();
         assert!(has_own_data(&library));
         library.experts.push(expert("sum"));
-        assert!(!lacks_own_data(&library, None), "something is known of the first ones");
+        assert_eq!(
+            check(&library, "retrieve", None),
+            Ok(()),
+            "the base model says whether the last one takes part"
+        );
         assert!(!has_own_data(&library), "nothing is known of the last one");
         library.experts.pop();
         std::fs::remove_dir_all(&tasks).unwrap();

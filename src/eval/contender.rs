@@ -73,7 +73,7 @@ pub fn contenders(text: &str, main: &Library, others: &[(String, &Library)]) -> 
         if let Some(expert) = method.expert() {
             let is_there = find_name(of.experts.iter().map(|e| e.name.as_str()), expert).is_some();
             if !is_there {
-                of.expert(expert)?;
+                of.expert(expert).map_err(|unknown| Error::usage(unknown.to_string()))?;
             }
         }
         let label = if library == 0 { method.to_string() } else { format!("{name}{OF}{method}") };

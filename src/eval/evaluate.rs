@@ -13,6 +13,7 @@ use super::spec::EvalSpec;
 use super::store::Store;
 use super::summary::{ItemScores, summarise};
 use super::tasks::{ToAsk, asked_tasks};
+use super::usable::{beyond, check_router};
 use crate::catalog::Catalog;
 use crate::library::{Library, Skipped};
 use crate::model::LoadOptions;
@@ -171,6 +172,17 @@ pub fn evaluate(spec: &EvalSpec, events: &mut dyn FnMut(EvalEvent), cancel: &Can
     let others: Vec<(String, &Library)> =
         sides[1..].iter().map(|side| (side.name.clone(), &*side.catalog)).collect();
     let contenders = contenders(&spec.methods.join(","), &sides[0].catalog, &others)?;
+    for Contender { library, method, .. } in &contenders {
+        if let Some(router) = method.router() {
+            let side = &sides[*library];
+            let own = router_of(spec, &side.catalog, *library == 0)?;
+            let RouterConfig { muted, pinned, general, values, .. } = own;
+            let mut router = RouterConfig { muted, pinned, general, ..router.clone() };
+            router.values.fill(&values);
+            check_router(&side.catalog, &router, None)?;
+            beyond(&side.catalog, &router).into_iter().for_each(|line| events(EvalEvent::Note(line)));
+        }
+    }
     let labels: Vec<String> = contenders.iter().map(|contender| contender.label.clone()).collect();
     let against = against(spec, &contenders)?;
     let tasks = tasks_of(spec, &sides, events, cancel)?;
@@ -295,18 +307,16 @@ fn run(
         let named = |skipped: Skipped| Skipped::new(side.named(&skipped.name), skipped.reason);
         report.skipped.extend(left_out(&side.catalog, &session).into_iter().map(named));
         report.partial.extend(partial(&side.catalog, &session).into_iter().map(named));
-        let calibrated = session.router().needs_calibration()
-            || own
-                .iter()
-                .any(|&at| contenders[at].method.router().is_some_and(RouterConfig::needs_calibration));
-        if let Some(calibration) =
-            session.last_calibration().filter(|_| calibrated && report.calibration.is_none())
-        {
-            report.calibration = Some(CalibratedWith {
-                source: calibration.source.clone(),
-                prompts: calibration.prompts,
-                tokens: calibration.tokens,
-            });
+        let router = |&at: &usize| {
+            let Contender { label, method, .. } = &contenders[at];
+            Some((label.clone(), evaluation.completed(method.router()?.clone())))
+        };
+        let routers: Vec<(String, RouterConfig)> = own.iter().filter_map(router).collect();
+        let used = session.last_calibration().and_then(|calibration| {
+            CalibratedWith::of(&calibration, routers.iter().map(|(label, config)| (label.clone(), config)))
+        });
+        if let Some(used) = used {
+            report.add_calibration(used);
         }
     }
     Ok(items)

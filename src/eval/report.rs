@@ -7,6 +7,7 @@ use super::split::Split;
 use super::statistics::Mean;
 use crate::library::Skipped;
 use crate::model::Precision;
+use crate::routing::{Calibration, RouterConfig};
 use crate::scorers::{Scorer, Scoring};
 use crate::text::printable;
 
@@ -105,15 +106,54 @@ pub struct OracleGap {
     pub difference: Difference,
 }
 
-/// What calibrated routers were calibrated with.
+/// What prompts of a calibration were used for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CalibratedWith {
-    /// In words.
+    /// The prompts in words.
     pub source: String,
     /// Number of prompts.
     pub prompts: usize,
     /// Number of tokens.
     pub tokens: usize,
+    /// The routers, or labels of methods, whose scores are calibrated with them; untrusted.
+    #[serde(default)]
+    pub scores: Vec<String>,
+    /// Those whose sharpness was found with them; untrusted.
+    #[serde(default)]
+    pub sharpness: Vec<String>,
+}
+
+impl CalibratedWith {
+    /// What a calibration was used for among routers with their labels; `None` where it was not used.
+    pub fn of<'a>(
+        calibration: &Calibration,
+        routers: impl Iterator<Item = (String, &'a RouterConfig)>,
+    ) -> Option<Self> {
+        let source = calibration.source.clone();
+        let (prompts, tokens) = (calibration.prompts, calibration.tokens);
+        let mut used = Self { source, prompts, tokens, ..Self::default() };
+        for (label, config) in routers {
+            used.scores.extend(config.is_calibrated().then(|| label.clone()));
+            used.sharpness.extend(config.needs_usual_spread().then_some(label));
+        }
+        (!used.scores.is_empty() || !used.sharpness.is_empty()).then_some(used)
+    }
+
+    /// A line for each thing that it was used for, with the routers concerned where there are `several`.
+    pub fn lines(&self, several: bool) -> Vec<String> {
+        const NAMED: usize = 4;
+        let line = |(what, routers): (&str, &Vec<String>)| {
+            let named = routers[..routers.len().min(NAMED)].join(", ");
+            let names = match routers.len().saturating_sub(NAMED) {
+                _ if !several => String::new(),
+                0 => format!(": {named}"),
+                more => format!(": {named} and {more} more"),
+            };
+            (!routers.is_empty()).then(|| format!("{what} with {}{}", self.source, printable(&names)))
+        };
+        let uses = [("calibrated", &self.scores), ("sharpness found", &self.sharpness)];
+        uses.into_iter().filter_map(line).collect()
+    }
 }
 
 /// A method that could not answer.
@@ -161,8 +201,11 @@ pub struct EvalReport {
     pub pinned: Vec<String>,
     /// Experts whose mean was taken out of the others.
     pub general: Vec<String>,
-    /// What calibrated routers were calibrated with.
+    /// What routers were calibrated with.
     pub calibration: Option<CalibratedWith>,
+    /// The same of other libraries whose routers were calibrated with other prompts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub other_calibrations: Vec<CalibratedWith>,
     /// Methods that could not answer a task, once for each reason.
     pub failed: Vec<Failure>,
     /// Experts that are left out.
@@ -172,6 +215,25 @@ pub struct EvalReport {
 }
 
 impl EvalReport {
+    /// What prompts of calibrations were used for, a line each.
+    pub fn calibration_lines(&self) -> Vec<String> {
+        let all = self.calibration.iter().chain(&self.other_calibrations);
+        all.flat_map(|with| with.lines(self.methods.len() > 1)).collect()
+    }
+
+    /// Adds what prompts of a calibration were used for.
+    pub(super) fn add_calibration(&mut self, with: CalibratedWith) {
+        let mut all = self.calibration.iter_mut().chain(&mut self.other_calibrations);
+        if let Some(same) = all.find(|known| known.source == with.source) {
+            same.scores.extend(with.scores);
+            same.sharpness.extend(with.sharpness);
+        } else if self.calibration.is_none() {
+            self.calibration = Some(with);
+        } else {
+            self.other_calibrations.push(with);
+        }
+    }
+
     /// What a table says below itself: how many examples stand before items, where any do, and which experts take part in
     /// another way than the rest.
     pub fn caption(&self) -> Option<String> {
@@ -191,5 +253,38 @@ impl EvalReport {
             (least, most) => format!("{least}- to {most}"),
         };
         Some(format!("{shots}-shot, {} scoring, {} split", self.scoring, self.split))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_what_was_used_for_what() {
+        let with = |source: &str, scores: &[&str], sharpness: &[&str]| CalibratedWith {
+            source: source.into(),
+            scores: scores.iter().map(ToString::to_string).collect(),
+            sharpness: sharpness.iter().map(ToString::to_string).collect(),
+            ..CalibratedWith::default()
+        };
+        let auto = ["vote:sharpness=auto"];
+        let mut report = EvalReport { methods: vec![String::new(); 3], ..EvalReport::default() };
+        report.add_calibration(with("7 prompts", &[], &auto));
+        assert_eq!(report.calibration_lines(), ["sharpness found with 7 prompts: vote:sharpness=auto"]);
+        report.add_calibration(with("9 prompts", &["mbc/lag:calibrated"], &[]));
+        report.add_calibration(with("7 prompts", &["other/a", "b", "c", "d", "e\u{1b}"], &[]));
+        assert_eq!(
+            report.calibration_lines(),
+            [
+                "calibrated with 7 prompts: other/a, b, c, d and 1 more",
+                "sharpness found with 7 prompts: vote:sharpness=auto",
+                "calibrated with 9 prompts: mbc/lag:calibrated",
+            ]
+        );
+        assert_eq!(
+            with("7 prompts", &auto, &auto).lines(false),
+            ["calibrated with 7 prompts", "sharpness found with 7 prompts"]
+        );
     }
 }

@@ -12,50 +12,24 @@ use super::calibration::{
 };
 use super::config::RouterConfig;
 use super::experts::ExpertSet;
-use super::own_data::{
-    GateJob, Gates, Known, OwnAnswer, OwnData, OwnPrompts, OwnSource, collect as collect_own, gate_tensors,
-    own_tensors,
-};
+use super::own_data::{Known, OwnPrompts};
 use super::preparing::{CalibrationStep, Pace, Preparation};
+use super::probe::{PROBE, probe};
 use super::prompt::Prompt;
-use super::routers::ROUTERS;
 use super::scores::{Measure, Needs, SCORES, Score};
 use super::sharpness::{Sharpness, UsualSpread, spread};
 use super::speakers::Speakers;
 use super::survey::{Survey, Surveyed, survey_pass};
 use super::tensor_cache::{Counts, Kept, TensorCache, Wanted};
 use super::trace::Part;
-use crate::model::{Decoder, ForwardPass, Model, NoHook};
+use crate::model::{Decoder, Model};
 use crate::outside::hex;
-use crate::text::listed;
 use crate::{Cancel, Error, Result};
 
 /// Part of every key: to be changed with anything that changes a bit of a calibration.
 const FORMULA: &str = concat!("calibration 2 of lora-tui ", env!("CARGO_PKG_VERSION"));
-/// Tokens by which a base model is known.
-const PROBE: usize = 16;
 /// Part of every key of how spread votes are: to be changed with anything that changes a bit of it.
 const SPREAD: &str = "spread 1";
-/// Own prompts of an expert that are looked at; gates learn from all that are given.
-const LOOKED_AT: usize = 24;
-
-/// What routers that know experts by their data need of them.
-pub const OWN_PROMPTS: &str = "training prompts";
-
-/// What is said where `what` is not known of the experts that are `missing`, for one router or to say which cannot be used.
-pub fn unknown_data(what: &str, missing: &[&str]) -> Error {
-    let routers = ROUTERS.iter().filter(|router| router.needs > Needs::Spectra);
-    let routers: Vec<&str> = routers.map(|router| router.id).collect();
-    let of = match missing {
-        few @ ([] | [_] | [_, _]) => listed(few, "and"),
-        [first, more @ ..] => format!("{first} and {} more", more.len()),
-    };
-    Error::usage(format!(
-        "the {what} of {of} are not known, by which {} know experts: name their tasks with calibrate --tasks DIR",
-        listed(&routers, "and")
-    ))
-}
-
 /// Finds the prompts when they are needed.
 #[derive(Clone)]
 pub struct PromptSource(Arc<dyn Fn() -> Result<CalibrationPrompts> + Send + Sync>);
@@ -81,21 +55,10 @@ impl fmt::Debug for PromptSource {
     }
 }
 
-/// How prompts and answers become tokens.
-pub(super) struct Encoding<'a> {
-    /// A prompt in tokens.
-    pub prompt: &'a dyn Fn(&CalibrationText) -> Result<Prompt>,
-    /// An answer in tokens, its end included.
-    pub answer: &'a dyn Fn(&OwnAnswer) -> Result<Vec<u32>>,
-}
-
 /// Makes calibrations of a library's experts and keeps them.
 #[derive(Debug)]
 pub(super) struct Calibrator {
     source: PromptSource,
-    own: OwnSource,
-    own_cache: TensorCache,
-    gate_cache: TensorCache,
     cache: TensorCache,
     spread_cache: TensorCache,
     /// By key, the last one last.
@@ -109,9 +72,6 @@ impl Calibrator {
     pub fn of(root: &Path) -> Self {
         Self {
             source: PromptSource::new(general),
-            own: OwnSource::new(|_| Ok(Vec::new())),
-            own_cache: TensorCache::of(root, "own-data"),
-            gate_cache: TensorCache::of(root, "gates"),
             cache: TensorCache::of(root, "calibration"),
             spread_cache: TensorCache::of(root, "votes"),
             made: Mutex::default(),
@@ -124,147 +84,11 @@ impl Calibrator {
         self.source = source;
     }
 
-    /// From now on these are the experts' own prompts.
-    pub fn set_own_source(&mut self, own: OwnSource) {
-        self.own = own;
-    }
-
-    /// What has to be known of `experts` beside their weights.
-    ///
-    /// # Errors
-    /// As [`Self::own_data`] and [`Self::gates`].
-    pub fn known(
-        &self,
-        needs: Needs,
-        network: (&ExpertSet, &Model),
-        encoding: &Encoding,
-        step: &mut dyn FnMut(CalibrationStep),
-        cancel: &Cancel,
-    ) -> Result<Known> {
-        Ok(match needs {
-            Needs::Prototypes | Needs::Spectra => Known::default(),
-            Needs::OwnData => {
-                Known { own: Some(self.own_data(network, encoding, step, cancel)?), gates: None }
-            }
-            Needs::Gates => Known { own: None, gates: Some(self.gates(network, encoding, step, cancel)?) },
-        })
-    }
-
-    /// What the own prompts of `experts` look like.
-    ///
-    /// # Errors
-    /// An expert whose prompts are not known; prompts that cannot be read or encoded; a raised `cancel`.
-    fn own_data(
-        &self,
-        (experts, model): (&ExpertSet, &Model),
-        encoding: &Encoding,
-        step: &mut dyn FnMut(CalibrationStep),
-        cancel: &Cancel,
-    ) -> Result<Arc<OwnData>> {
-        let found = self.own_prompts(experts, OWN_PROMPTS, |own| own.texts.is_empty())?;
-        let encode = |own: &OwnPrompts| -> Result<Vec<Prompt>> {
-            let texts = own.texts.iter().take(LOOKED_AT).map(encoding.prompt);
-            texts.filter(|p| p.as_ref().map_or(true, |p| !p.ids.is_empty())).collect()
-        };
-        let prompts: Vec<Vec<Prompt>> = found.iter().map(encode).collect::<Result<_>>()?;
-        let all: Vec<Prompt> = prompts.concat();
-        let mut key = key(experts, model, &all, cancel)?;
-        prompts.iter().for_each(|prompts| key.push_str(&format!(" {}", prompts.len())));
-        let key = hex(&Sha256::digest(key));
-        let wanted = own_tensors(experts, model.decoder.spec.hidden);
-        let kept = self
-            .own_cache
-            .read(&key, &wanted)
-            .and_then(|found| OwnData::of_tensors(found.f32s()?, found.counts.get("prompts").copied()?));
-        if let Some(kept) = kept {
-            return Ok(Arc::new(kept.keyed(&key)));
-        }
-        let mut pace = Pace::new(Preparation::OwnPrompts);
-        let mut progress =
-            |done: usize, all: usize| step(CalibrationStep { source: "", at: pace.at(done, all) });
-        let new = collect_own((experts, &model.decoder), &prompts, &mut progress, cancel)?;
-        let tensors: Vec<_> = new.tensors().into_iter().map(|tensor| (tensor, experts.len())).collect();
-        self.own_cache.keep(&key, &tensors, &Counts::from([("prompts".into(), new.prompts)]));
-        Ok(Arc::new(new.keyed(&key)))
-    }
-
-    /// Gates of `experts`.
-    ///
-    /// # Errors
-    /// An expert whose examples are not known; examples that cannot be read or encoded; what cannot be trained; a raised
-    /// `cancel`.
-    fn gates(
-        &self,
-        (experts, model): (&ExpertSet, &Model),
-        encoding: &Encoding,
-        step: &mut dyn FnMut(CalibrationStep),
-        cancel: &Cancel,
-    ) -> Result<Arc<Gates>> {
-        let trainer = self.own.trainer();
-        let trainer = trainer.ok_or_else(|| Error::msg("there is nothing here that trains gates"))?;
-        let without = |own: &OwnPrompts| own.texts.is_empty() || own.answers.len() != own.texts.len();
-        let found = self.own_prompts(experts, "training prompts and answers", without)?;
-        let pair = |(text, answer): (&CalibrationText, &OwnAnswer)| -> Result<(Vec<u32>, Vec<u32>)> {
-            Ok(((encoding.prompt)(text)?.ids, (encoding.answer)(answer)?))
-        };
-        let examples: Vec<Vec<(Vec<u32>, Vec<u32>)>> = found
-            .iter()
-            .map(|own| {
-                let pairs = own.texts.iter().zip(&own.answers).map(pair);
-                let whole = |p: &Result<(Vec<u32>, Vec<u32>)>| {
-                    p.as_ref().map_or(true, |(prompt, answer)| !prompt.is_empty() && !answer.is_empty())
-                };
-                pairs.filter(whole).collect()
-            })
-            .collect::<Result<_>>()?;
-        let mut all = Vec::new();
-        for (prompt, answer) in examples.iter().flatten() {
-            all.extend([Prompt::of_tokens(prompt.clone()), Prompt::of_tokens(answer.clone())]);
-        }
-        let mut key = key(experts, model, &all, cancel)?;
-        examples.iter().for_each(|examples| key.push_str(&format!(" gates {}", examples.len())));
-        let key = hex(&Sha256::digest(key));
-        let widths: Vec<usize> = experts.stacked().map(|module| module.in_features).collect();
-        let kept = self.gate_cache.read(&key, &gate_tensors(experts)).and_then(|found| found.f32s());
-        if let Some(kept) = kept {
-            return Ok(Arc::new(Gates::new(kept, &widths).keyed(&key)));
-        }
-        let mut pace = Pace::new(Preparation::Gates);
-        let mut progress =
-            |done: usize, all: usize| step(CalibrationStep { source: "", at: pace.at(done, all) });
-        let job = GateJob { experts, model, examples: &examples };
-        let new = trainer(&job, &mut progress, cancel)?;
-        let tensors: Vec<_> = new.tensors().into_iter().map(|tensor| (tensor, experts.len())).collect();
-        self.gate_cache.keep(&key, &tensors, &Counts::new());
-        Ok(Arc::new(new.keyed(&key)))
-    }
-
-    /// The own prompts of `experts`, in their order.
-    ///
-    /// # Errors
-    /// Experts of which `without` holds, with `what` is missing; data that cannot be read.
-    fn own_prompts(
-        &self,
-        experts: &ExpertSet,
-        what: &str,
-        without: impl Fn(&OwnPrompts) -> bool,
-    ) -> Result<Vec<OwnPrompts>> {
-        let mut found = self.own.find(&experts.names)?;
-        let own = |name: &String| match found.iter().position(|own| own.expert == *name) {
-            Some(at) => found.swap_remove(at),
-            None => OwnPrompts { expert: name.clone(), ..OwnPrompts::default() },
-        };
-        let all: Vec<OwnPrompts> = experts.names.iter().map(own).collect();
-        let missing: Vec<&str> =
-            all.iter().filter(|own| without(own)).map(|own| own.expert.as_str()).collect();
-        if missing.is_empty() { Ok(all) } else { Err(unknown_data(what, &missing)) }
-    }
-
-    /// What a router is prepared with, as far as it needs it: a hash of the prompts.
+    /// What a router is prepared with, as far as it needs it: a hash of the prompts, and of the experts' `own`.
     ///
     /// # Errors
     /// Prompts that cannot be read.
-    pub fn digest(&self, config: &RouterConfig, experts: &[String]) -> Result<String> {
+    pub fn digest(&self, config: &RouterConfig, own: &[OwnPrompts]) -> Result<String> {
         let mut hash = Sha256::new();
         let mut text = |text: &CalibrationText| match text {
             CalibrationText::Instruction(instruction, input) => {
@@ -275,11 +99,9 @@ impl Calibrator {
         if config.needs_calibration() {
             self.source.find()?.texts.iter().for_each(&mut text);
         }
-        if config.needs() > Needs::Spectra {
-            for own in self.own.find(experts)? {
-                text(&CalibrationText::Instruction(own.expert.clone(), format!("{:?}", own.answers)));
-                own.texts.iter().for_each(&mut text);
-            }
+        for own in own {
+            text(&CalibrationText::Instruction(own.expert.clone(), format!("{:?}", own.answers)));
+            own.texts.iter().for_each(&mut text);
         }
         Ok(hex(&hash.finalize()))
     }
@@ -470,9 +292,7 @@ fn key(experts: &ExpertSet, model: &Model, prompts: &[Prompt], cancel: &Cancel) 
         ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
         parts.iter().for_each(|part| hash.update([u8::from(*part == Part::Template)]));
     }
-    let probe: Vec<u32> = prompts.iter().flat_map(|prompt| &prompt.ids).copied().take(PROBE).collect();
-    let probe = &probe[..probe.len().min(model.decoder.spec.context)];
-    let seen = model.decoder.forward(probe, &[probe.len()], ForwardPass::new(&mut NoHook, cancel))?;
-    seen.values()?.iter().for_each(|value| hash.update(value.to_bits().to_le_bytes()));
+    let first: Vec<u32> = prompts.iter().flat_map(|prompt| &prompt.ids).copied().take(PROBE).collect();
+    probe(model, &first, &mut hash, cancel)?;
     Ok(hex(&hash.finalize()))
 }

@@ -65,6 +65,11 @@ impl StackedModule {
         (self.in_features, self.out_features)
     }
 
+    /// Whether an expert, by its number, has LoRA here.
+    pub fn has(&self, expert: usize) -> bool {
+        self.loras.get(expert).is_some_and(Option::is_some)
+    }
+
     /// Makes room for the factors of an expert to come.
     pub fn reserve(&mut self, kind: Kind, rank: usize) {
         Arc::make_mut(&mut self.store)
@@ -271,6 +276,11 @@ impl ExpertSet {
             module.prepare_spectra(&Hold::Linear(ops, decoder.precision()))?;
         }
         Ok(())
+    }
+
+    /// The modules at which an expert, by its number, has LoRA, in the order of the network.
+    pub(super) fn modules_of(&self, expert: usize) -> impl Iterator<Item = &StackedModule> {
+        self.stacked().filter(move |module| module.has(expert))
     }
 
     /// Every stacked module, in the order of the network.

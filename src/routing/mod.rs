@@ -11,6 +11,7 @@ mod experts;
 mod general;
 mod hook;
 mod knockout;
+mod learner;
 mod load;
 mod lora;
 mod mix;
@@ -18,6 +19,7 @@ mod overlay;
 mod own_data;
 mod prepare;
 mod preparing;
+mod probe;
 mod prompt;
 mod replaced;
 mod resolved;
@@ -42,16 +44,17 @@ mod watch;
 mod why;
 
 pub use calibration::{Calibration, CalibrationPrompts, CalibrationText, general, read_prompts};
-pub use calibrator::{OWN_PROMPTS, PromptSource, unknown_data};
+pub use calibrator::PromptSource;
 pub use config::RouterConfig;
 pub use experts::ExpertSet;
 pub use hook::RoutedHook;
 pub use knockout::Knockout;
+pub use learner::{OWN_PROMPTS, unknown_data};
 pub use mix::Mix;
 pub use own_data::{GateJob, GateTrainer, Gates, Known, OwnAnswer, OwnData, OwnPrompts, OwnSource};
 pub use preparing::{CalibrationStep, Preparation, Preparing};
 pub use prompt::Prompt;
-pub use resolved::{Findings, Prepared, ResolvedRouter};
+pub use resolved::{Findings, Prepared, ResolvedRouter, check_speakers};
 pub use routers::{
     Argument, CALIBRATED, Domain, Effect, MIX, PRIOR, ROUTERS, Request, Resolved, Router, RouterSetting,
     Rule, SCORE, SHARPNESS, Scope, SettingValue, SettingValues, Shorthand, StateWeigher, TEMPERATURE, TIED,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::calibration::{Calibration, CalibrationText};
-use super::calibrator::{Encoding, PromptSource};
+use super::calibrator::PromptSource;
 use super::config::RouterConfig;
 use super::experts::ExpertSet;
+use super::learner::{Encoding, Subjects};
 use super::own_data::{Known, OwnAnswer, OwnSource};
 use super::preparing::CalibrationStep;
 use super::prompt::Prompt;
@@ -36,7 +37,11 @@ impl Session {
             }
         }
         if config.needs_calibration() || config.needs() > Needs::Spectra {
-            parts.push(format!("prepared={}", self.calibrator.digest(config, &self.all.names)?));
+            let own = match config.needs() > Needs::Spectra {
+                true => self.learner.find(&self.all.names)?,
+                false => Vec::new(),
+            };
+            parts.push(format!("prepared={}", self.calibrator.digest(config, &own)?));
         }
         Ok(parts.join(" "))
     }
@@ -71,13 +76,13 @@ impl Session {
         step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<Known> {
-        self.known(needs, &self.experts, step, cancel)
+        self.known(needs, (&self.experts, &Speakers::all(&self.experts)), step, cancel)
     }
 
     pub(super) fn known(
         &self,
         needs: Needs,
-        experts: &ExpertSet,
+        (experts, speakers): (&ExpertSet, &Speakers),
         step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<Known> {
@@ -89,7 +94,8 @@ impl Session {
             }
         };
         let encoding = Encoding { prompt: &prompt, answer: &answer };
-        self.calibrator.known(needs, (experts, &self.model), &encoding, step, cancel)
+        let subjects = Subjects { experts, speakers, model: &self.model };
+        self.learner.known(needs, subjects, &encoding, step, cancel)
     }
 
     pub(super) fn calibration_of(
@@ -114,7 +120,7 @@ impl Session {
     /// From now on these are the experts' own prompts, for routers that know experts by them; such a router is to be
     /// set again.
     pub fn learn_from(&mut self, source: OwnSource) {
-        self.calibrator.set_own_source(source);
+        self.learner.set_source(source);
     }
 
     /// What the last calibrated router was calibrated with, also one that was resolved only.

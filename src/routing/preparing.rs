@@ -42,6 +42,14 @@ impl Preparation {
             Self::Gates => "step",
         }
     }
+
+    /// Since when a part of it is not done again.
+    fn kept(self) -> &'static str {
+        match self {
+            Self::Looking | Self::Calibration | Self::Votes => "kept once it is done",
+            Self::OwnPrompts | Self::Gates => "kept expert by expert",
+        }
+    }
 }
 
 /// How far something is that is prepared.
@@ -74,12 +82,12 @@ impl Preparing {
 }
 
 impl CalibrationStep<'_> {
-    /// What is begun, without how far it is: `training gates: 1200 steps; kept once it is done`. None while it is not
+    /// What is begun, without how far it is: `training gates: 1200 steps; kept expert by expert`. None while it is not
     /// known how much there is to do.
     pub fn begun(&self) -> Option<String> {
         let Preparing { what, all, .. } = self.at;
         let with = if self.source.is_empty() { String::new() } else { format!(" with {}", self.source) };
-        let line = || format!("{}{with}: {}; kept once it is done", what.verb(), counted(all, what.unit()));
+        let line = || format!("{}{with}: {}; {}", what.verb(), counted(all, what.unit()), what.kept());
         (all > 0).then(line)
     }
 }
@@ -153,7 +161,7 @@ mod tests {
             let at = Preparing { what: Preparation::Gates, done, all, left: None };
             CalibrationStep { source: "", at }.begun()
         };
-        assert_eq!(begun(7, 1200).as_deref(), Some("training gates: 1200 steps; kept once it is done"));
+        assert_eq!(begun(7, 1200).as_deref(), Some("training gates: 1200 steps; kept expert by expert"));
         assert_eq!((begun(0, 1200), begun(0, 0)), (begun(900, 1200), None));
     }
 

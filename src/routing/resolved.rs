@@ -16,6 +16,7 @@ use super::sharpness::UsualSpread;
 use super::speakers::Speakers;
 use super::survey::{Reach, Survey, survey_all};
 use super::together::Together;
+use crate::library::Skipped;
 use crate::model::{Decoder, Ops};
 use crate::{Cancel, Error, Result};
 
@@ -233,6 +234,17 @@ impl Findings {
         };
         Self { found, overlay: self.overlay.clone() }
     }
+}
+
+/// Whether anybody may have weight under a configuration over experts of these names, before they are loaded. `unusable` are
+/// those that cannot be.
+///
+/// # Errors
+/// Names that are unknown or cannot be used; a pinned expert that is muted or general; nobody, under a router that mixes
+/// experts.
+pub fn check_speakers(config: &RouterConfig, usable: &[String], unusable: Vec<Skipped>) -> Result<()> {
+    let names = Arc::new(usable.to_vec());
+    speakers(config, &ExpertSet { names, unreadable: unusable, ..ExpertSet::default() }).map(drop)
 }
 
 /// Who may have weight under a configuration.

@@ -12,6 +12,7 @@ use super::calibrator::Calibrator;
 use super::config::RouterConfig;
 use super::experts::ExpertSet;
 use super::hook::RoutedHook;
+use super::learner::Learner;
 use super::preparing::CalibrationStep;
 use super::prompt::Prompt;
 use super::resolved::{Findings, Prepared, ResolvedRouter, speakers};
@@ -61,6 +62,7 @@ pub struct Session {
     /// What the router has to know of the sequence.
     pub(super) surveyor: Surveyor,
     pub(super) calibrator: Calibrator,
+    pub(super) learner: Learner,
 }
 
 /// The experts as `config` wants them. `present` is used where it is as `config` wants.
@@ -153,6 +155,7 @@ impl Session {
             run,
             surveyor,
             calibrator: Calibrator::of(&library.root),
+            learner: Learner::of(&library.root),
         };
         session.forget();
         Ok(session)
@@ -285,7 +288,7 @@ impl Session {
             experts.require_any()?;
         }
         let speakers = speakers(config, &experts)?;
-        let known = self.known(needs, &experts, step, cancel)?;
+        let known = self.known(needs, (&experts, &speakers), step, cancel)?;
         let measured =
             asks.then(|| self.calibration_of((&experts, &speakers), &known, step, cancel)).transpose()?;
         let calibration = measured.filter(|_| config.is_calibrated());

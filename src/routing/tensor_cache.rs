@@ -14,9 +14,6 @@ use crate::outside::{hex, make_folders, own};
 
 const EXTENSION: &str = "safetensors";
 const CHECKSUM: &str = "sha256";
-/// Files that stay in a folder; the oldest ones go.
-const KEPT: usize = 32;
-
 /// A folder in a library's `.lora-tui/cache`. Files that are cut off, damaged or foreign count as missing, and nothing
 /// fails where the folder cannot be read or written.
 #[derive(Debug)]
@@ -82,6 +79,11 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// One tensor as f32, by its place; `None` where a value is not finite.
+    pub fn f32(&self, at: usize) -> Option<Vec<f32>> {
+        f32s(self.tensors.get(at)?)
+    }
+
     /// All tensors as f32; `None` where a value is not finite.
     pub fn f32s(&self) -> Option<Vec<Vec<f32>>> {
         self.tensors.iter().map(|bytes| f32s(bytes)).collect()
@@ -106,6 +108,9 @@ fn f32s(bytes: &[u8]) -> Option<Vec<f32>> {
 }
 
 impl TensorCache {
+    /// Files that stay in a folder; the oldest ones go.
+    pub const KEPT: usize = 32;
+
     /// The folder `name` of the library at `root`.
     pub fn of(root: &Path, name: &'static str) -> Self {
         Self { library: root.to_path_buf(), name, folder: OnceLock::new() }
@@ -146,6 +151,11 @@ impl TensorCache {
 
     /// Keeps tensors, in the order in which they will be wanted and each of so many rows, and removes old files.
     pub fn keep(&self, key: &str, tensors: &[(Kept, usize)], counts: &Counts) {
+        self.keep_of(key, tensors, counts, Self::KEPT);
+    }
+
+    /// [`Self::keep`] where a folder has a file for each of many experts: the newest `kept` files stay.
+    pub fn keep_of(&self, key: &str, tensors: &[(Kept, usize)], counts: &Counts, kept: usize) {
         let Some(path) = self.path(key) else { return };
         let mut sum = start(key, counts);
         let mut views = Vec::with_capacity(tensors.len());
@@ -164,7 +174,7 @@ impl TensorCache {
             && make_folders(folder).is_ok()
             && own::replace_unsynced(&path, &bytes).is_ok()
         {
-            tidy(folder);
+            tidy(folder, kept);
         }
     }
 }
@@ -176,8 +186,8 @@ fn start(key: &str, counts: &Counts) -> Sha256 {
     sum
 }
 
-/// Removes all but the newest files of a folder.
-fn tidy(folder: &Path) {
+/// Removes all but the newest `kept` files of a folder.
+fn tidy(folder: &Path, kept: usize) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     let mut files: Vec<_> = entries
         .flatten()
@@ -185,7 +195,7 @@ fn tidy(folder: &Path) {
         .filter_map(|e| Some((e.metadata().ok()?.modified().ok()?, e.path())))
         .collect();
     files.sort_by(|a, b| b.cmp(a));
-    for (_, path) in files.into_iter().skip(KEPT) {
+    for (_, path) in files.into_iter().skip(kept) {
         let _ = own::remove(&path);
     }
 }

@@ -1,4 +1,4 @@
-//! Gates for PHATGOOSE: one per expert and module, trained with the expert frozen.
+//! Gates for PHATGOOSE: one per module of an expert, trained with the expert frozen.
 
 use rayon::prelude::*;
 
@@ -8,7 +8,7 @@ use super::schedule::Schedule;
 use crate::model::dot_rows::dot_rows;
 use crate::model::simd::{add_rows, axpy, dot};
 use crate::model::{Activations, Decoder, ForwardPass, LinearHook, Tape};
-use crate::routing::{ExpertSet, GateJob, Gates};
+use crate::routing::{ExpertSet, GateJob, GateTrainer};
 use crate::threads::rows_per_task;
 use crate::{Cancel, Error, Result};
 
@@ -35,54 +35,42 @@ impl Default for GateSpec {
 }
 
 /// [`train_gates_as`] with the usual settings.
-///
-/// # Errors
-/// As there.
-pub fn train_gates(job: &GateJob, progress: &mut dyn FnMut(usize, usize), cancel: &Cancel) -> Result<Gates> {
-    train_gates_as(GateSpec::default(), job, progress, cancel)
-}
+pub const GATES: GateTrainer = GateTrainer {
+    train: |job, progress, cancel| train_gates_as(GateSpec::default(), job, progress, cancel),
+    settings: || format!("{:?}, at most {LONGEST} tokens", GateSpec::default()),
+};
 
-/// Trains a gate g for every expert and module: y = W x + σ(g·x)·s·B·A·x, from g = 0, on the mean cross-entropy of the
-/// answers of the expert's own examples. Embedding and head have none.
+/// Trains a gate g for every module of an expert: y = W x + σ(g·x)·s·B·A·x, from g = 0, on the mean cross-entropy of the
+/// answers of the expert's own examples. Embedding and head have none. Each gate [in] stands with the position of its
+/// module. `progress` hears how many of how many steps are done.
 ///
 /// # Errors
-/// Experts with DoRA or biases of B; an expert without examples; a raised `cancel`.
+/// As [`GateJob::check`]; a raised `cancel`.
 pub fn train_gates_as(
     spec: GateSpec,
     job: &GateJob,
     progress: &mut dyn FnMut(usize, usize),
     cancel: &Cancel,
-) -> Result<Gates> {
-    let (experts, decoder) = (job.experts, &job.model.decoder);
-    let widths: Vec<usize> = experts.stacked().map(|module| module.in_features).collect();
-    let count = experts.len();
-    let mut raw: Vec<Vec<f32>> = widths.iter().map(|width| vec![0.0; width * count]).collect();
-    for (e, (name, examples)) in experts.names.iter().zip(job.examples).enumerate() {
-        if examples.is_empty() {
-            return Err(Error::usage(format!("there are no examples to train gates of {name} on")));
+) -> Result<Vec<(usize, Vec<f32>)>> {
+    job.check()?;
+    let (examples, decoder) = (job.examples, &job.model.decoder);
+    let mut gated = GatedExpert::new(job.experts, job.expert, decoder);
+    let mut optimiser = AdamW::default();
+    for step in 0..spec.steps {
+        progress(step, spec.steps);
+        cancel.check()?;
+        let some = (0..spec.batch).map(|i| &examples[(step * spec.batch + i) % examples.len()]);
+        gated.learn(decoder, some, cancel)?;
+        let rate = spec.rate * Schedule::Linear.factor(step, spec.steps, spec.warmup);
+        let (mut gates, mut gradients) = (Vec::new(), Vec::new());
+        for module in &mut gated.modules {
+            gates.push(&mut module.gate);
+            gradients.push(module.gradient.as_slice());
         }
-        let mut gated = GatedExpert::new(experts, e, decoder)?;
-        let mut optimiser = AdamW::default();
-        for step in 0..spec.steps {
-            progress(e * spec.steps + step, count * spec.steps);
-            cancel.check()?;
-            let some = (0..spec.batch).map(|i| &examples[(step * spec.batch + i) % examples.len()]);
-            gated.learn(decoder, some, cancel)?;
-            let rate = spec.rate * Schedule::Linear.factor(step, spec.steps, spec.warmup);
-            let (mut gates, mut gradients) = (Vec::new(), Vec::new());
-            for module in &mut gated.modules {
-                gates.push(&mut module.gate);
-                gradients.push(module.gradient.as_slice());
-            }
-            optimiser.step(&mut gates, &gradients, rate)?;
-        }
-        for module in gated.modules {
-            let (width, gates) = (module.width, &mut raw[module.position]);
-            gates[e * width..(e + 1) * width].copy_from_slice(&module.gate);
-        }
+        optimiser.step(&mut gates, &gradients, rate)?;
     }
-    progress(count * spec.steps, count * spec.steps);
-    Ok(Gates::new(raw, &widths))
+    progress(spec.steps, spec.steps);
+    Ok(gated.modules.into_iter().map(|module| (module.position, module.gate)).collect())
 }
 
 /// One module of an expert with its gate.
@@ -110,7 +98,7 @@ struct GatedExpert {
 }
 
 impl GatedExpert {
-    fn new(experts: &ExpertSet, expert: usize, decoder: &Decoder) -> Result<Self> {
+    fn new(experts: &ExpertSet, expert: usize, decoder: &Decoder) -> Self {
         let (mut modules, mut places) = (Vec::new(), Vec::new());
         // The last one is the head, through which no gradient of a hook goes.
         let layers = decoder.linears().len();
@@ -120,12 +108,6 @@ impl GatedExpert {
                 places.push(None);
                 continue;
             };
-            if lora.extras.is_some() {
-                let name = experts.names.get(expert).map_or("an expert", String::as_str);
-                return Err(Error::usage(format!(
-                    "{name} has DoRA or biases of B, which phatgoose cannot gate: use another router, or leave it out"
-                )));
-            }
             let parts = module.parts(lora);
             places.push(Some(modules.len()));
             modules.push(GatedModule {
@@ -140,7 +122,7 @@ impl GatedExpert {
                 gradient: vec![0.0; module.in_features],
             });
         }
-        Ok(Self { modules, places })
+        Self { modules, places }
     }
 
     /// Gradients of the mean cross-entropy of the answers of some examples.

@@ -49,7 +49,7 @@ pub use events::{Step, TrainEvent};
 pub use example::Example;
 pub use examples::read_examples;
 pub use forecast::{Amount, amount, forecast};
-pub use gates::{GateSpec, train_gates, train_gates_as};
+pub use gates::{GATES, GateSpec, train_gates_as};
 pub use given::Given;
 pub use log::check_log;
 pub use lora::{LoraTrainer, initial_a, is_target};

@@ -300,7 +300,7 @@ fn wrong_requests_are_refused_in_a_line() {
         (&["--scoring", "mttl"], 2, "possible values: own, lm-eval, paper"),
         (&["--methods", "base", "--csv", "/nowhere/x.csv"], 1, "/nowhere/x.csv"),
         (&["--routing", "--svg", "x.svg"], 2, "'--routing' cannot be used with '--svg <FILE>'"),
-        (&["--methods", "single:nobody"], 1, "no expert is called `nobody`"),
+        (&["--methods", "single:nobody"], 2, "no expert is called `nobody`"),
     ] {
         let output = command(&place, arguments).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -73,6 +73,8 @@ mod multimodal;
 mod no_locks;
 /// Files are opened, made and changed in one place, as the sources say.
 mod outside;
+/// Routers that know experts by their own data, and what is kept of it.
+mod own_data;
 /// Experiments from recipes: killed, resumed and refused.
 #[cfg(unix)]
 mod recipes;
@@ -80,6 +82,8 @@ mod recipes;
 mod reports;
 /// Routers as commands name them, and what these say of them.
 mod routed_commands;
+/// Laws that every router of the table obeys, in the forms that its settings give it.
+mod router_laws;
 /// Routers that score, calibrate and vote, against torch.
 mod routers;
 /// The experts and tasks that come along, without the base model.

@@ -78,6 +78,11 @@ fn settings_that_contradict_or_do_nothing_are_answered() {
         json(&place, "route", &["--prompt", "w3 w5", "--router", "arrow:k=2", "--top-k", "3"]);
     assert_eq!((&found["top_k"], &found["settings"]["k"]), (&3.into(), &3.into()));
     assert!(said.contains("--top-k 3 is used instead of k=2"), "{said}");
+    let (_, said) = json(&place, "route", &["--prompt", "w3 w5", "--router", "arrow:k=9"]);
+    assert!(said.contains("k=9 is more than the library has: all 3 experts of it may be chosen"), "{said}");
+    // The default of a router is nobody's mistake.
+    let (_, said) = json(&place, "route", &["--prompt", "w3 w5", "--router", "logo"]);
+    assert!(!said.contains("more than the library has"), "{said}");
     let (found, _) = json(&place, "route", &["--prompt", "w3 w5", "--router", "vote"]);
     assert!(found.get("top_k").is_none() && found.get("temperature").is_none(), "{}", found["settings"]);
     let tasks = place.tasks();
@@ -231,6 +236,7 @@ fn what_cannot_be_used_is_refused_before_anything_is_loaded() {
     let place = place();
     let tasks = place.tasks();
     let tasks = tasks.to_str().unwrap();
+    let all = "expert_0,expert_1,expert_2";
     // There is no such device: whoever is refused for another reason was refused before the base model is loaded.
     let refused = |command: &str, arguments: &[&str]| {
         let output = run(&place, command, &[arguments, &["--device", "cuda:99"]].concat());
@@ -245,7 +251,7 @@ fn what_cannot_be_used_is_refused_before_anything_is_loaded() {
         (
             "compare",
             &["--prompt", "w3", "--routers", "arrow,retrieve"],
-            "the training prompts of expert_0 and 2 more",
+            "the training prompts of expert_0, expert_1 and expert_2 are not known",
         ),
         (
             "route",
@@ -253,6 +259,17 @@ fn what_cannot_be_used_is_refused_before_anything_is_loaded() {
             "name their tasks with calibrate --tasks DIR",
         ),
         ("compare", &["--prompt", " ", "--routers", "arrow"], "the prompt is empty"),
+        ("route", &["--prompt", "w3", "--router", "vote", "--mute", all], "every expert is muted"),
+        ("compare", &["--prompt", "w3", "--routers", "arrow,vote", "--mute", all], "every expert is muted"),
+        ("tune", &["--tasks", tasks, "--routers", "arrow,vote", "--mute", all], "every expert is muted"),
+        ("eval", &["--tasks", tasks, "--methods", "base,arrow", "--mute", all], "every expert is muted"),
+        ("eval", &["--tasks", tasks, "--methods", "base,single:expert_9"], "did you mean expert_0"),
+        (
+            "route",
+            &["--prompt", "w3", "--router", "arrow", "--mute", "expert_0", "--pin", "expert_0"],
+            "expert_0 cannot be pinned",
+        ),
+        ("attribute", &["--prompt", "w3", "--router", "base"], "no experts to take out"),
         ("attribute", &["--prompt", "w3", "--answer", ""], "--answer is empty"),
         ("compare", &["--prompt", "w3", "--routers", "arrow", "--reference", ""], "--reference is empty"),
         (
@@ -275,7 +292,7 @@ fn a_calibration_is_there_for_all_that_use_one_and_says_what_became_of_a_choice(
     assert_eq!(found["precisions"], serde_json::json!(["f32", "q8"]), "{found}");
     assert_eq!(found["precision"], "f32");
     assert!(
-        said.contains("of expert_0 and 2 more are not known") && !said.contains("another router"),
+        said.contains("of expert_0, expert_1 and expert_2 are not known") && !said.contains("another router"),
         "{said}"
     );
     let kept = || std::fs::read_dir(place.library().join(".lora-tui/cache/calibration")).unwrap().count();
@@ -294,4 +311,105 @@ fn a_calibration_is_there_for_all_that_use_one_and_says_what_became_of_a_choice(
     );
     // Where nobody watches a terminal, what takes time is said when it begins.
     assert!(said.contains("calibrating with ") && said.contains("kept once it is done"), "{said}");
+}
+
+#[test]
+fn experts_without_data_are_named_before_anything_is_loaded_and_can_be_left_out() {
+    let place = place();
+    std::fs::remove_dir_all(place.tasks().join("expert_1")).unwrap();
+    let manifest = place.library().join("library.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap() + "[calibration]\ntasks = \"../tasks\"\n";
+    std::fs::write(&manifest, text).unwrap();
+    let tasks = place.tasks();
+    let tasks = tasks.to_str().unwrap();
+    let commands: [(&str, &[&str]); 6] = [
+        ("route", &["--prompt", "w3", "--router", "centroid"]),
+        ("generate", &["--prompt", "w3", "--router", "vote:score=centroid"]),
+        ("attribute", &["--prompt", "w3", "--router", "retrieve"]),
+        ("compare", &["--prompt", "w3", "--routers", "arrow,predictor"]),
+        ("tune", &["--tasks", tasks, "--routers", "arrow,phatgoose"]),
+        ("eval", &["--tasks", tasks, "--methods", "base,retrieve"]),
+    ];
+    for (command, arguments) in commands {
+        // There is no such device: what is refused for another reason is refused before it is asked for.
+        let with =
+            |more: &[&str]| run(&place, command, &[arguments, &["--device", "cuda:99"], more].concat());
+        let refused = with(&[]);
+        let said = stderr(&refused);
+        assert_eq!(refused.status.code(), Some(2), "{command}: {said}");
+        assert!(
+            said.contains("the training prompts of expert_1 are not known")
+                && said.trim_end().ends_with("or leave the experts out with --mute"),
+            "{command}: {said}"
+        );
+        let said = stderr(&with(&["--mute", "expert_1"]));
+        assert!(!said.contains("not known") && said.contains("cuda"), "{command}: {said}");
+    }
+    let (found, _) =
+        json(&place, "route", &["--prompt", "w3 w5", "--router", "centroid:k=0", "--mute", "expert_1"]);
+    assert_eq!(found["experts"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn prompts_that_a_tuning_wrote_down_are_used_from_then_on() {
+    let place = place();
+    // One item over and over, to which the first word that the router says is the right answer, and the second ends it.
+    let manifest = place.library().join("library.toml");
+    let set_end = |end: &str| {
+        std::fs::write(&manifest, format!("[template]\nprompt = \"{{instruction}}\"\nend = \"{end}\"\n"))
+            .unwrap();
+    };
+    set_end("<end>");
+    let router = "arrow:k=2:temperature=0.5:calibrated";
+    let prompts = place.dir.path().join("prompts.jsonl");
+    std::fs::write(&prompts, "{\"prompt\": \"w3 w5 w7\"}\n{\"prompt\": \"w4 w6\"}\n").unwrap();
+    let given = ["--router", router, "--calibration", prompts.to_str().unwrap()];
+    let asked = ["--prompt", "w8 w9 w8", "--precision", "f32", "--max-tokens", "6"];
+    let (found, said) = json(&place, "generate", &[&asked[..], &given].concat());
+    assert!(said.contains("calibrated with 2 prompts of"), "{said}");
+    let words: Vec<String> = found["text"].as_str().unwrap().split_whitespace().map(String::from).collect();
+    let (first, end) = (&words[0], words.iter().find(|word| **word != words[0]).expect("two words"));
+    let answer = words.iter().take_while(|word| *word != end).cloned().collect::<Vec<_>>().join(" ");
+    assert!(answer.starts_with(first.as_str()));
+    // A word of its own: words of this vocabulary stand apart.
+    set_end(&format!(" {end}"));
+    std::fs::remove_dir_all(place.tasks()).unwrap();
+    let line =
+        serde_json::json!({ "instruction": "w8 w9 w8", "input": "", "output": answer }).to_string() + "\n";
+    place.write_task("again", "", &line.repeat(2), &line.repeat(2));
+    std::fs::write(place.tasks().join("again/validation.jsonl"), line.repeat(2)).unwrap();
+    let tasks = place.tasks();
+    let tune = ["--tasks", tasks.to_str().unwrap(), "--limit", "2", "--routers", router, "--write"];
+    let (found, said) = json(&place, "tune", &[&tune[..], &given[2..]].concat());
+    assert_eq!(
+        (&found["written"], &found["routers"][0]["exact_match"]),
+        (&true.into(), &1.0.into()),
+        "{found}"
+    );
+    assert!(said.contains("calibrated with 2 prompts of"), "{said}");
+    let written = std::fs::read_to_string(&manifest).unwrap();
+    assert!(written.contains(&format!("default = \"{router}\"")), "{written}");
+    // Nothing is named from now on.
+    let uses = || {
+        let (route, said) = json(&place, "route", &["--prompt", "w3 w5"]);
+        let arguments = ["--tasks", tasks.to_str().unwrap(), "--methods", router];
+        let (eval, also) = json(&place, "eval", &arguments);
+        assert_eq!(route["settings"]["calibrated"], true);
+        let source = |found: &Value| found["calibration"]["source"].as_str().unwrap().to_string();
+        assert_eq!(source(&route), source(&eval));
+        (source(&route), said, also)
+    };
+    let (source, said, also) = uses();
+    assert!(source.starts_with("2 prompts of ") && source.ends_with("prompts.jsonl"), "{source}");
+    for said in [said, also] {
+        assert!(said.contains(&format!("calibrated with {source}")) && !said.contains("gone"), "{said}");
+    }
+    // A file that moved is said to be gone, in one line, and what is used instead.
+    std::fs::rename(&prompts, place.dir.path().join("elsewhere.jsonl")).unwrap();
+    let (source, said, also) = uses();
+    assert!(source.ends_with("prompts.jsonl, which was chosen, is gone"), "{source}");
+    for said in [said, also] {
+        let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("calibrated with ")).collect();
+        assert!(lines.len() == 1 && lines[0].ends_with("which was chosen, is gone"), "{said}");
+    }
 }

@@ -7,15 +7,16 @@ use candle_core::{Device, Tensor};
 use lora_tui::eval::{attribute, compare, differing, forced, generate_batch};
 use lora_tui::library::Library;
 use lora_tui::routing::{
-    CalibrationPrompts, CalibrationText, Knockout, Needs, OwnAnswer, OwnPrompts, OwnSource, Part, Prompt,
-    PromptSource, ROUTERS, ResolvedRouter, RoutedHook, RouterConfig, SCORES, Scope, Score, Session,
-    StateWeigher, Trace,
+    CalibrationPrompts, CalibrationText, GateTrainer, Knockout, Needs, OwnAnswer, OwnPrompts, OwnSource,
+    Part, Prompt, PromptSource, ROUTERS, ResolvedRouter, RoutedHook, RouterConfig, SCORES, Scope, Score,
+    Session, StateWeigher, Trace,
 };
 use lora_tui::train::{GateSpec, train_gates_as};
 use lora_tui::{Cancel, Error};
 use serde_json::Value;
 
-use crate::support::experts::{lora, write_expert};
+use crate::own_data::{FEW_STEPS, own_prompts};
+use crate::router_laws::scaled;
 use crate::support::models::{Fixture, on, test_each_ops, values};
 
 const FAMILIES: [&str; 3] = ["llama", "qwen2", "phi"];
@@ -27,7 +28,7 @@ fn tokens(value: &Value) -> Vec<u32> {
     serde_json::from_value(value.clone()).unwrap()
 }
 
-fn source(prompts: Vec<Vec<u32>>) -> PromptSource {
+pub fn source(prompts: Vec<Vec<u32>>) -> PromptSource {
     PromptSource::new(move || {
         let texts = prompts.iter().cloned().map(CalibrationText::Tokens).collect();
         Ok(CalibrationPrompts { source: "prompts of the test".into(), texts })
@@ -42,7 +43,7 @@ pub fn open(fixture: &Fixture, library: &Library, device: &str, prompts: &[Vec<u
 }
 
 /// A fixture with copies of its experts that may be written to.
-fn copied(fixture: &Fixture, name: &str) -> (tempfile::TempDir, Library) {
+pub fn copied(fixture: &Fixture, name: &str) -> (tempfile::TempDir, Library) {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("library");
     crate::support::copy_folder(&fixture.folder.join(name), &folder);
@@ -50,13 +51,13 @@ fn copied(fixture: &Fixture, name: &str) -> (tempfile::TempDir, Library) {
     (root, library)
 }
 
-fn run(session: &mut Session, text: &str, prompt: &Prompt) -> (Vec<f32>, Trace) {
+pub fn run(session: &mut Session, text: &str, prompt: &Prompt) -> (Vec<f32>, Trace) {
     session.set_router(text.parse().unwrap()).unwrap();
     let (logits, trace) = session.logits(prompt, &Cancel::new()).unwrap();
     (values(&logits), trace)
 }
 
-fn dense(trace: &Trace, module: usize) -> Vec<f32> {
+pub fn dense(trace: &Trace, module: usize) -> Vec<f32> {
     let experts = trace.experts.len();
     let mut out = vec![0f32; trace.tokens.len() * experts];
     for t in 0..trace.tokens.len() {
@@ -66,12 +67,12 @@ fn dense(trace: &Trace, module: usize) -> Vec<f32> {
 }
 
 #[track_caller]
-fn near(what: &str, found: &[f32], wanted: &[f32]) {
+pub fn near(what: &str, found: &[f32], wanted: &[f32]) {
     within(TOLERANCE, what, found, wanted);
 }
 
 #[track_caller]
-fn within(tolerance: f32, what: &str, found: &[f32], wanted: &[f32]) {
+pub fn within(tolerance: f32, what: &str, found: &[f32], wanted: &[f32]) {
     assert_eq!(found.len(), wanted.len(), "{what}");
     let off = found.iter().zip(wanted).map(|(a, b)| (a - b).abs() / (1.0 + b.abs() / 10.0));
     let off = off.fold(0.0, |m, d| if d > m || d.is_nan() { d } else { m });
@@ -100,12 +101,13 @@ fn routers_give_what_torch_gives(device: &str) {
                 answers: list("answers", e).map(OwnAnswer::Tokens).collect(),
             };
             let own: Vec<OwnPrompts> = names.iter().enumerate().map(own).collect();
-            session.learn_from(OwnSource::new(move |_| Ok(own.clone())).with_gates(
-                |job, progress, cancel| {
+            session.learn_from(OwnSource::new(move |_| Ok(own.clone())).with_gates(GateTrainer {
+                train: |job, progress, cancel| {
                     let spec = GateSpec { steps: 4, rate: 0.05, warmup: 0.1, batch: 2 };
                     train_gates_as(spec, job, progress, cancel)
                 },
-            ));
+                settings: || "4 steps".into(),
+            }));
             let gates = session.learn(Needs::Gates, &mut |_| {}, &Cancel::new()).unwrap().gates.unwrap();
             for (m, module) in session.modules().iter().enumerate() {
                 match tensors.get(&format!("{name}.gates.{module}")) {
@@ -157,76 +159,7 @@ fn routers_give_what_torch_gives(device: &str) {
     }
 }
 
-test_each_ops!(routers_give_what_torch_gives, what_is_found_follows_from_the_sequence_alone);
-
-/// Sequences that differ from one another in the middle, at the end and in length.
-fn sequences() -> Vec<Vec<u32>> {
-    let long: Vec<u32> = (0..44).map(|i| 2 + (i * 17) % 57).collect();
-    let mut other = long.clone();
-    other[5] = 3;
-    let lengths = [1, 2, 3, 31, 32, 33, 34, 40];
-    let mut all: Vec<Vec<u32>> = lengths.iter().map(|&n| long[..n].to_vec()).collect();
-    all.extend([long.clone(), other.clone(), other[..20].to_vec(), long[..35].to_vec(), long[..2].to_vec()]);
-    all
-}
-
-fn what_is_found_follows_from_the_sequence_alone(device: &str) {
-    let f = Fixture::open("llama");
-    let (_root, library) = copied(&f, "experts");
-    let prompts = vec![f.ids.clone(), f.ids[3..].to_vec()];
-    let bits = |trace: &Trace| -> Vec<(u32, u32)> {
-        let all = (0..trace.tokens.len()).flat_map(|t| (0..trace.modules.len()).map(move |m| (t, m)));
-        all.flat_map(|(t, m)| trace.weights(t, m).to_vec()).map(|(e, w)| (e, w.to_bits())).collect()
-    };
-    for router in ["vote:top=0:sharpness=2", "vote:score=norm:top=0:calibrated", "logo", "random:7"] {
-        let mut typed = open(&f, &library, device, &prompts);
-        typed.set_router(router.parse().unwrap()).unwrap();
-        for ids in sequences() {
-            let prompt = Prompt::of_tokens(ids.clone());
-            let found = typed.route_tokens(&prompt, &Cancel::new()).unwrap();
-            let mut fresh = open(&f, &library, device, &prompts);
-            fresh.set_router(router.parse().unwrap()).unwrap();
-            let wanted = fresh.route_tokens(&prompt, &Cancel::new()).unwrap();
-            assert_eq!(bits(&found), bits(&wanted), "{router}, {} tokens", ids.len());
-        }
-    }
-}
-
-#[test]
-fn weights_sum_to_one_and_muted_experts_get_none() {
-    let f = Fixture::open("qwen2");
-    let (_root, library) = copied(&f, "experts");
-    let mut session = open(&f, &library, "cpu", &[f.ids.clone(), f.ids[2..].to_vec()]);
-    let prompt = Prompt::of_tokens(f.ids.clone());
-    let muted = session.experts()[1].clone();
-    let own = own_prompts(session.experts());
-    session.learn_from(OwnSource::new(move |_| Ok(own.clone())).with_gates(|job, progress, cancel| {
-        train_gates_as(GateSpec { steps: 2, ..GateSpec::default() }, job, progress, cancel)
-    }));
-    let calibrated = [":calibrated", ""];
-    for router in ROUTERS.iter().filter(|router| matches!(router.scope, Scope::Token | Scope::Sequence)) {
-        let head = if router.id == "random" { "random:3" } else { router.id };
-        for more in calibrated {
-            let Ok(mut config) = format!("{head}{more}").parse::<RouterConfig>() else { continue };
-            config.muted = vec![muted.clone()];
-            session.set_router(config.clone()).unwrap();
-            let trace = session.route_tokens(&prompt, &Cancel::new()).unwrap();
-            for (t, m) in (0..prompt.ids.len()).flat_map(|t| (0..trace.modules.len()).map(move |m| (t, m))) {
-                let sum: f32 = trace.weights(t, m).iter().map(|(_, w)| w).sum();
-                assert!((sum - 1.0).abs() < 1e-5, "{config} {t} {m}: {sum}");
-                assert!(trace.weights(t, m).iter().all(|(e, _)| *e != 1), "{config}");
-            }
-            if router.pins {
-                config.pinned = vec![session.experts()[2].clone()];
-                session.set_router(config.clone()).unwrap();
-                let trace = session.route_tokens(&prompt, &Cancel::new()).unwrap();
-                let pinned = |(t, m)| trace.weights(t, m).iter().any(|(e, _)| *e == 2);
-                let all = (0..prompt.ids.len()).flat_map(|t| (0..trace.modules.len()).map(move |m| (t, m)));
-                assert!(router.id == "lag" || all.into_iter().all(pinned), "{config}");
-            }
-        }
-    }
-}
+test_each_ops!(routers_give_what_torch_gives);
 
 #[test]
 fn an_answer_does_not_change_what_was_found_of_its_prompt() {
@@ -345,118 +278,9 @@ fn an_expert_that_is_taken_out_is_missed_as_if_it_had_never_spoken() {
     assert!(attribute(&mut session, &prompt, answer, 2, &Cancel::new()).is_err());
 }
 
-/// Prompts of each expert, which differ.
-fn own_prompts(experts: &[String]) -> Vec<OwnPrompts> {
-    let prompt =
-        |e: usize, p: usize| (0..8).map(|t| (2 + (e * 19 + p * 3 + t * (2 * e + 1)) % 57) as u32).collect();
-    let texts = |e| (0..6).map(|p| CalibrationText::Tokens(prompt(e, p))).collect();
-    let answers = |e| (0..6).map(|p| OwnAnswer::Tokens(prompt(e + 3, p))).collect();
-    experts
-        .iter()
-        .enumerate()
-        .map(|(e, expert)| OwnPrompts { expert: expert.clone(), texts: texts(e), answers: answers(e) })
-        .collect()
-}
-
-#[test]
-fn experts_are_known_by_their_own_prompts_once_these_were_looked_at() {
-    let f = Fixture::open("llama");
-    let (_root, library) = copied(&f, "experts");
-    let mut session = open(&f, &library, "cpu", &[]);
-    let names = session.experts().to_vec();
-    for router in ["predictor", "retrieve", "centroid"] {
-        let error = session.set_router(router.parse().unwrap()).unwrap_err();
-        assert!(
-            matches!(error, Error::Usage(_)) && error.to_string().contains("and 2 more are not known"),
-            "{error}"
-        );
-    }
-    let own = own_prompts(&names);
-    let source = own.clone();
-    session.learn_from(OwnSource::new(move |_| Ok(source.clone())));
-    let mut chosen = Vec::new();
-    for own in &own {
-        for text in &own.texts {
-            let CalibrationText::Tokens(ids) = text else { panic!("tokens") };
-            let (_, trace) = run(&mut session, "predictor", &Prompt::of_tokens(ids.clone()));
-            chosen.push(trace.top(1, 0).unwrap().0 as usize);
-        }
-    }
-    let right = chosen.iter().enumerate().filter(|(at, e)| at / 6 == **e).count();
-    assert!(right >= 16, "{chosen:?}");
-    // Found again in the cache, also by another session; with other prompts it is another one.
-    let folder = library.root.join(".lora-tui/cache/own-data");
-    let count = || std::fs::read_dir(&folder).unwrap().count();
-    assert_eq!(count(), 1);
-    let mut again = open(&f, &library, "cpu", &[]);
-    let source = own.clone();
-    again.learn_from(OwnSource::new(move |_| Ok(source.clone())));
-    let prompt = Prompt::of_tokens(f.ids.clone());
-    assert_eq!(run(&mut again, "retrieve", &prompt).0, run(&mut session, "retrieve", &prompt).0);
-    assert_eq!(count(), 1);
-    let fewer: Vec<OwnPrompts> =
-        own.into_iter().map(|own| OwnPrompts { texts: own.texts[..3].to_vec(), ..own }).collect();
-    again.learn_from(OwnSource::new(move |_| Ok(fewer.clone())));
-    again.set_router("centroid".parse().unwrap()).unwrap();
-    assert_eq!(count(), 2);
-}
-
 /// Numbers without a pattern.
 pub fn numbers(seed: usize, count: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 7919 + seed * 104_729) % 1009) as f32 / 504.0 - 1.0).collect()
-}
-
-/// Experts at one module of the llama fixture, whose B are times these factors.
-fn scaled(factors: &[f32]) -> (tempfile::TempDir, Library) {
-    let root = tempfile::tempdir().unwrap();
-    for (e, factor) in factors.iter().enumerate() {
-        let (a, b) = (numbers(e + 1, 64), numbers(e + 9, 64));
-        let module = "model.layers.1.self_attn.q_proj";
-        let lora = lora(module, 2, (32, 32), |i| a[i], |i| b[i] * factor);
-        write_expert(&root.path().join(format!("e{e}")), &[lora], 2.0);
-    }
-    let library = Library::open(root.path()).unwrap();
-    (root, library)
-}
-
-#[test]
-fn a_calibrated_score_does_not_change_when_an_experts_b_is_scaled() {
-    let f = Fixture::open("llama");
-    let prompt = Prompt::of_tokens(f.ids.clone());
-    let prompts = [f.ids.clone(), f.ids[2..].to_vec()];
-    let (_one, plain) = scaled(&[1.0, 1.0, 1.0]);
-    let (_two, loud) = scaled(&[1.0, 8.0, 0.25]);
-    for score in SCORES.iter().filter(|score| score.needs <= Needs::Spectra) {
-        let weights = |library: &Library, more: &str| {
-            let mut session = open(&f, library, "cpu", &prompts);
-            // Of one module, so that what the experts add does not come back.
-            let (_, trace) = run(&mut session, &format!("{}:k=0{more}", score.id), &prompt);
-            dense(&trace, 0)
-        };
-        near(score.id, &weights(&loud, ":calibrated"), &weights(&plain, ":calibrated"));
-    }
-    let mut session = open(&f, &plain, "cpu", &prompts);
-    let (_, quiet) = run(&mut session, "norm:k=0", &prompt);
-    let mut session = open(&f, &loud, "cpu", &prompts);
-    let (_, shouting) = run(&mut session, "norm:k=0", &prompt);
-    let won = |trace: &Trace| (0..prompt.ids.len()).filter(|&t| trace.top(t, 0).unwrap().0 == 1).count();
-    assert!(won(&shouting) > won(&quiet), "raw norms follow the scale");
-}
-
-#[test]
-fn a_vote_over_one_module_and_token_is_that_modules_softmax() {
-    let f = Fixture::open("llama");
-    let (_root, library) = scaled(&[1.0, 1.0, 1.0]);
-    for score in SCORES.iter().filter(|score| score.needs <= Needs::Spectra) {
-        for more in ["", ":calibrated"] {
-            let mut session = open(&f, &library, "cpu", std::slice::from_ref(&f.ids));
-            let prompt = Prompt::of_tokens(f.ids[..2].to_vec());
-            let (_, vote) = run(&mut session, &format!("vote:score={}:top=0{more}", score.id), &prompt);
-            let (_, token) = run(&mut session, &format!("{}:k=0:temperature=0.5{more}", score.id), &prompt);
-            let last = |trace: &Trace| dense(trace, 0)[3..].to_vec();
-            near(score.id, &last(&vote), &last(&token));
-        }
-    }
 }
 
 #[test]
@@ -579,9 +403,7 @@ fn for_every_router_it_is_said_what_decided() {
     let (_root, library) = copied(&f, "experts");
     let mut session = open(&f, &library, "cpu", &[f.ids.clone(), f.ids[2..].to_vec()]);
     let own = own_prompts(session.experts());
-    session.learn_from(OwnSource::new(move |_| Ok(own.clone())).with_gates(|job, progress, cancel| {
-        train_gates_as(GateSpec { steps: 2, ..GateSpec::default() }, job, progress, cancel)
-    }));
+    session.learn_from(OwnSource::new(move |_| Ok(own.clone())).with_gates(FEW_STEPS));
     let prompt = Prompt::of_tokens(f.ids.clone());
     for router in ROUTERS.iter().filter(|router| router.id != "oracle") {
         let head = match router.id {

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use super::files::Files;
 use super::options::{AS_JOB, JobArgs, RouterArgs};
 use super::output::Output;
+use super::route::notes;
 use crate::catalog::Catalog;
 use crate::eval::{EvalEvent, EvalReport, EvalSpec, NamedLibrary, contenders, settings_of};
 use crate::jobs::kinds::Around;
 use crate::jobs::{AnyJob, evaluate_in_foreground};
+use crate::library::Skipped;
 use crate::{Error, Result};
 
 /// Score methods on tasks, or count who wins the routing
@@ -91,8 +93,14 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     };
     let report = evaluate_in_foreground(&spec, &mut events, output.cancel())?;
     drop(progress);
-    if let Some(calibration) = &report.calibration {
-        output.note(&format!("calibrated with {}", calibration.source));
+    report.calibration_lines().iter().for_each(|line| output.note(line));
+    if !output.is_json() {
+        // What was wrong with the library alone was said when it was opened.
+        let said = catalog.bad();
+        let skipped: Vec<&Skipped> =
+            report.skipped.iter().filter(|skipped| !said.contains(skipped)).collect();
+        notes(skipped.iter().map(|skipped| format!("skipped {skipped}")), output);
+        notes(report.partial.iter().map(|partial| format!("partly applied: {partial}")), output);
     }
     for failed in &report.failed {
         output.note(&format!("warning: no scores of {}: {}", failed.method, failed.reason));

@@ -1,9 +1,9 @@
-//! One pass over the experts' own prompts through the base model alone.
+//! One pass over an expert's own prompts through the base model alone.
 
-use super::fit::fit;
-use super::table::{OwnData, middle, unit};
-use crate::model::{Activations, Decoder, DeviceConst, ForwardPass, LinearHook};
-use crate::routing::experts::ExpertSet;
+use super::look::OwnLook;
+use super::table::{middle, unit};
+use crate::model::{Activations, Decoder, ForwardPass, LinearHook};
+use crate::routing::experts::{ExpertSet, StackedModule};
 use crate::routing::prompt::Prompt;
 use crate::routing::survey::counts;
 use crate::{Cancel, Result};
@@ -11,9 +11,11 @@ use crate::{Cancel, Result};
 /// Of a longer prompt the first so many tokens are used.
 const LONGEST: usize = 256;
 
-/// Sums of what layers read at the tokens of one prompt that count.
+/// Sums of what layers read at the tokens that count: by module of all prompts, in the middle of the network of one.
 struct Sums<'a> {
     experts: &'a ExpertSet,
+    /// At its modules.
+    expert: usize,
     middle: usize,
     counted: Vec<bool>,
     /// By module [in].
@@ -37,7 +39,8 @@ impl Sums<'_> {
             self.state.clear();
             Self::add(&mut self.state, x, &self.counted)?;
         }
-        match self.experts.linears.get(linear).and_then(Option::as_ref) {
+        let module = self.experts.linears.get(linear).and_then(Option::as_ref);
+        match module.filter(|module| module.has(self.expert)) {
             Some(module) => Self::add(&mut self.modules[module.position], x, &self.counted),
             None => Ok(()),
         }
@@ -54,7 +57,7 @@ impl LinearHook for Sums<'_> {
     }
 
     fn embed(&mut self, tokens: &[u32], _x: &mut Activations) -> Result<()> {
-        if let Some(module) = &self.experts.embedding {
+        if let Some(module) = self.experts.embedding.as_ref().filter(|module| module.has(self.expert)) {
             let sums = &mut self.modules[module.position];
             sums.resize(module.in_features, 0.0);
             for (token, _) in tokens.iter().zip(&self.counted).filter(|(_, counted)| **counted) {
@@ -69,48 +72,38 @@ impl LinearHook for Sums<'_> {
     }
 }
 
-/// What the base model makes of the `prompts` of every expert, none of whom is without. `progress` hears how many of
-/// how many experts are done.
+/// What the base model makes of the own prompts of an expert, by its number.
 ///
 /// # Errors
 /// As [`Decoder::forward`].
-pub(in crate::routing) fn collect(
-    (experts, decoder): (&ExpertSet, &Decoder),
-    prompts: &[Vec<Prompt>],
-    progress: &mut dyn FnMut(usize, usize),
+pub(in crate::routing) fn look_at(
+    (experts, expert): (&ExpertSet, usize),
+    decoder: &Decoder,
+    prompts: &[Prompt],
     cancel: &Cancel,
-) -> Result<OwnData> {
-    let modules = experts.modules.len();
-    let mut centroids: Vec<Vec<f32>> = vec![Vec::new(); modules];
-    let (mut all, mut labels, mut states) = (Vec::new(), Vec::new(), Vec::new());
-    for (e, prompts) in prompts.iter().enumerate() {
-        progress(e, experts.len());
-        let mut sums = Sums {
-            experts,
-            middle: middle(decoder.spec.layers, decoder.slots),
-            counted: Vec::new(),
-            modules: vec![Vec::new(); modules],
-            state: Vec::new(),
-        };
-        let mut mean = vec![0f64; decoder.spec.hidden];
-        for prompt in prompts {
-            let length = prompt.ids.len().min(LONGEST).min(decoder.spec.context);
-            let any = (0..length).any(|t| counts(&prompt.parts, t));
-            sums.counted = (0..length).map(|t| !any || counts(&prompt.parts, t)).collect();
-            decoder.forward(&prompt.ids[..length], &[length], ForwardPass::new(&mut sums, cancel))?;
-            let count = sums.counted.iter().filter(|counted| **counted).count().max(1) as f64;
-            let state: Vec<f64> = sums.state.iter().map(|sum| sum / count).collect();
-            mean.iter_mut().zip(&state).for_each(|(mean, s)| *mean += s);
-            all.extend(state);
-            labels.push(e);
-        }
-        for (centroids, sums) in centroids.iter_mut().zip(&sums.modules) {
-            centroids.extend(unit(sums));
-        }
-        states.extend(unit(&mean));
+) -> Result<OwnLook> {
+    let mut sums = Sums {
+        experts,
+        expert,
+        middle: middle(decoder.spec.layers, decoder.slots),
+        counted: Vec::new(),
+        modules: vec![Vec::new(); experts.modules.len()],
+        state: Vec::new(),
+    };
+    let mut states = Vec::with_capacity(prompts.len() * decoder.spec.hidden);
+    for prompt in prompts {
+        let length = prompt.ids.len().min(LONGEST).min(decoder.spec.context);
+        let any = (0..length).any(|t| counts(&prompt.parts, t));
+        sums.counted = (0..length).map(|t| !any || counts(&prompt.parts, t)).collect();
+        decoder.forward(&prompt.ids[..length], &[length], ForwardPass::new(&mut sums, cancel))?;
+        let count = sums.counted.iter().filter(|counted| **counted).count().max(1) as f64;
+        states.extend(sums.state.iter().map(|sum| sum / count));
     }
-    progress(experts.len(), experts.len());
-    let regression = fit(&all, decoder.spec.hidden, &labels, experts.len());
-    let centroids = centroids.into_iter().map(DeviceConst::from).collect();
-    Ok(OwnData { centroids, states: states.into(), regression, prompts: labels.len(), key: String::new() })
+    // Without prompts, there is no direction.
+    let direction = |module: &StackedModule| -> Vec<f32> {
+        let sums = &mut sums.modules[module.position];
+        sums.resize(module.in_features, 0.0);
+        unit(sums).collect()
+    };
+    Ok(OwnLook { centroids: experts.modules_of(expert).map(direction).collect(), states })
 }

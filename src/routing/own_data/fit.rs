@@ -9,7 +9,7 @@ const STEPS: usize = 300;
 /// Weights [classes, width + 1], the bias last, that give the rows `x` [rows, width] their `labels` most surely:
 /// mean cross-entropy of a softmax, with a little of the squared weights. Columns are standardised first, which the
 /// weights then undo. The same rows give the same weights.
-pub(super) fn fit(x: &[f64], width: usize, labels: &[usize], classes: usize) -> Vec<f32> {
+pub(in crate::routing) fn fit(x: &[f64], width: usize, labels: &[usize], classes: usize) -> Vec<f32> {
     let rows = labels.len();
     let (mean, scale) = columns(x, width, rows);
     let mut z: Vec<f64> = Vec::with_capacity(rows * (width + 1));

@@ -1,9 +1,8 @@
 //! Gates of experts at modules, for PHATGOOSE.
 
 use crate::model::{DeviceConst, Model};
-use crate::routing::experts::ExpertSet;
-use crate::routing::tensor_cache::{Kept, Wanted};
-use crate::{Cancel, Result};
+use crate::routing::experts::{ExpertSet, StackedModule};
+use crate::{Cancel, Error, Result};
 
 /// Added to the variance of what is standardised, as in torch's LayerNorm.
 pub(in crate::routing) const STANDARD_EPS: f32 = 1e-5;
@@ -19,18 +18,61 @@ pub struct Gates {
     pub(super) key: String,
 }
 
-/// What gates are trained from.
+/// What the gates of one expert are trained from.
 pub struct GateJob<'a> {
     /// The experts, which stay as they are.
     pub experts: &'a ExpertSet,
     /// The base model, likewise.
     pub model: &'a Model,
-    /// By expert: (prompt, answer) in tokens, neither empty.
-    pub examples: &'a [Vec<(Vec<u32>, Vec<u32>)>],
+    /// The number of the expert.
+    pub expert: usize,
+    /// (Prompt, answer) in tokens, neither empty.
+    pub examples: &'a [(Vec<u32>, Vec<u32>)],
 }
 
-/// Trains gates; `progress` hears how many of how many steps are done.
-pub type GateTrainer = fn(&GateJob, progress: &mut dyn FnMut(usize, usize), cancel: &Cancel) -> Result<Gates>;
+impl GateJob<'_> {
+    /// Whether they can be trained.
+    ///
+    /// # Errors
+    /// An expert with DoRA or biases of B; one without examples.
+    pub fn check(&self) -> Result<()> {
+        let name = self.experts.names.get(self.expert).map_or("an expert", String::as_str);
+        if self.examples.is_empty() {
+            return Err(Error::usage(format!("there are no examples to train gates of {name} on")));
+        }
+        let has_extras = |module: &StackedModule| {
+            module.loras.get(self.expert).and_then(Option::as_ref).is_some_and(|lora| lora.extras.is_some())
+        };
+        if gated(self.experts, self.expert).any(has_extras) {
+            return Err(Error::usage(format!(
+                "{name} has DoRA or biases of B, which phatgoose cannot gate: use another router, or leave the expert out \
+                 with --mute"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Trains the gates of one expert: (position of a module among the routed ones, gate [in]) in the order of [`gated`].
+/// `progress` hears how many of how many steps are done.
+pub type TrainGates =
+    fn(&GateJob, progress: &mut dyn FnMut(usize, usize), cancel: &Cancel) -> Result<Vec<(usize, Vec<f32>)>>;
+
+/// What trains gates.
+#[derive(Clone, Copy, Debug)]
+pub struct GateTrainer {
+    /// Does it.
+    pub train: TrainGates,
+    /// Its settings as text: other settings are other gates.
+    pub settings: fn() -> String,
+}
+
+/// The modules at which an expert, by its number, has a gate, in the order of the network: all of its own but embedding and
+/// head.
+pub(in crate::routing) fn gated(experts: &ExpertSet, expert: usize) -> impl Iterator<Item = &StackedModule> {
+    let layers = experts.linears.len().saturating_sub(1);
+    experts.linears.iter().take(layers).flatten().filter(move |module| module.has(expert))
+}
 
 impl Gates {
     /// From the gates of every module [experts, in], in the order of the network, for experts at modules of `widths`.
@@ -58,19 +100,6 @@ impl Gates {
     pub fn raw(&self, position: usize) -> &[f32] {
         self.raw.get(position).map_or(&[], Vec::as_slice)
     }
-
-    /// As they are kept on disk.
-    pub(in crate::routing) fn tensors(&self) -> Vec<Kept> {
-        self.raw.iter().enumerate().map(|(at, gates)| Kept::f32(format!("gates.{at}"), gates)).collect()
-    }
-}
-
-/// What is kept on disk of the gates of `experts`.
-pub(in crate::routing) fn gate_tensors(experts: &ExpertSet) -> Vec<Wanted> {
-    let modules = experts.stacked().enumerate();
-    modules
-        .map(|(at, module)| Wanted::f32(format!("gates.{at}"), (experts.len(), module.in_features)))
-        .collect()
 }
 
 /// (g − mean) / √(variance + ε), as torch's LayerNorm without weights.

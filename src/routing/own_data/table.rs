@@ -1,13 +1,14 @@
 //! What was found about the experts' own prompts.
 
+use super::look::OwnLook;
 use crate::model::DeviceConst;
 use crate::routing::experts::ExpertSet;
-use crate::routing::tensor_cache::{Kept, Wanted};
 
 /// What the base model makes of the experts' own prompts.
 #[derive(Clone, Debug, Default)]
 pub struct OwnData {
-    /// By module: the direction of the mean input over each expert's own prompts [experts, in], unit length.
+    /// By module: the direction of the mean input over each expert's own prompts [experts, in], unit length; zeros for an
+    /// expert that has not the module.
     pub(in crate::routing) centroids: Vec<DeviceConst>,
     /// The direction of the mean state in the middle of the network over each expert's own prompts
     /// [experts, hidden], unit length.
@@ -22,20 +23,30 @@ pub struct OwnData {
 }
 
 impl OwnData {
-    /// As it is kept on disk.
-    pub(in crate::routing) fn tensors(&self) -> Vec<Kept> {
-        let centroids = self.centroids.iter().enumerate();
-        let mut all: Vec<Kept> = centroids.map(|(at, c)| Kept::f32(format!("centroid.{at}"), c)).collect();
-        all.push(Kept::f32("states".into(), &self.states));
-        all.push(Kept::f32("regression".into(), &self.regression));
-        all
-    }
-
-    /// From [`Self::tensors`] in their order.
-    pub(in crate::routing) fn of_tensors(mut tensors: Vec<Vec<f32>>, prompts: usize) -> Option<Self> {
-        let (regression, states) = (tensors.pop()?, tensors.pop()?);
-        let centroids = tensors.into_iter().map(DeviceConst::from).collect();
-        Some(Self { centroids, states: states.into(), regression, prompts, key: String::new() })
+    /// Of `experts` with what their own prompts look like, on a base model with states of so many numbers.
+    pub(in crate::routing) fn of(
+        experts: &ExpertSet,
+        hidden: usize,
+        looks: &[OwnLook],
+        regression: Vec<f32>,
+    ) -> Self {
+        let count = experts.len();
+        let mut centroids: Vec<Vec<f32>> =
+            experts.stacked().map(|module| vec![0.0; count * module.in_features]).collect();
+        let mut states = Vec::with_capacity(count * hidden);
+        for (e, look) in looks.iter().enumerate() {
+            for (module, centroid) in experts.modules_of(e).zip(&look.centroids) {
+                centroids[module.position][e * centroid.len()..][..centroid.len()].copy_from_slice(centroid);
+            }
+            let mut mean = vec![0f64; hidden];
+            for state in look.states.chunks(hidden.max(1)) {
+                mean.iter_mut().zip(state).for_each(|(mean, s)| *mean += s);
+            }
+            states.extend(unit(&mean));
+        }
+        let prompts = looks.iter().map(|look| look.states.len() / hidden.max(1)).sum();
+        let centroids = centroids.into_iter().map(DeviceConst::from).collect();
+        Self { centroids, states: states.into(), regression, prompts, key: String::new() }
     }
 
     /// The same under the name of what it follows from.
@@ -43,18 +54,6 @@ impl OwnData {
     pub(in crate::routing) fn keyed(self, key: &str) -> Self {
         Self { key: key.to_string(), ..self }
     }
-}
-
-/// What is kept on disk of the own data of `experts`, on a base model with states of so many numbers.
-pub(in crate::routing) fn own_tensors(experts: &ExpertSet, hidden: usize) -> Vec<Wanted> {
-    let count = experts.len();
-    let modules = experts.stacked().enumerate();
-    let mut all: Vec<Wanted> = modules
-        .map(|(at, module)| Wanted::f32(format!("centroid.{at}"), (count, module.in_features)))
-        .collect();
-    all.push(Wanted::f32("states".into(), (count, hidden)));
-    all.push(Wanted::f32("regression".into(), (count, hidden + 1)));
-    all
 }
 
 /// The linear layer whose input is the state in the middle of a network of so many blocks.
