@@ -69,7 +69,10 @@ pub fn similarity(
     let unchanged = || stamps.unchanged(&alignment);
     let mut about_embedding = None;
     let matrix = match metric.embedding_of(n) {
-        None => products.gram(&unchanged, &mut progress.round(), cancel)?.cosines(),
+        None => {
+            let gram = products.gram(&unchanged, &mut progress.round(), cancel)?;
+            if metric.centred { gram.centred_cosines() } else { gram.cosines() }
+        }
         Some(embed) => {
             let embedding = match Embedding::kept(&origin, n) {
                 Some(embedding) => embedding,

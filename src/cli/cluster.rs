@@ -7,8 +7,8 @@ use super::options::LibraryArgs;
 use super::output::Output;
 use super::table::{Align, Table};
 use crate::Result;
-use crate::analysis::{self, ChosenK, Metric, SweptK};
-use crate::library::Skipped;
+use crate::analysis::{self, ChosenK, Clustering, Metric, SweptK};
+use crate::library::{Library, Skipped};
 use crate::text::{counted, number};
 
 /// Group the experts (model-based clustering)
@@ -33,6 +33,9 @@ struct Document<'a> {
     labels: &'a [usize],
     inertia: f64,
     silhouette: Option<f64>,
+    /// Adjusted Rand index of the clusters and the families, where these are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    families: Option<f64>,
     /// Smallest and largest k among which `auto` found this one to be the best.
     #[serde(skip_serializing_if = "Option::is_none")]
     best_of: Option<(usize, usize)>,
@@ -47,6 +50,7 @@ pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
     let grouping = args.grouping.group(&library, args.sweep, output)?;
     let Grouping { similarity, clustering, tried, found, warnings } = &grouping;
+    let likeness_to_families = likeness_to_families(clustering, |name| family_of(&library, name));
     let swept = tried.as_ref().map(|tried| tried.swept.as_slice());
     if output.is_json() {
         return output.document(&Document {
@@ -58,6 +62,7 @@ pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
             labels: &clustering.labels,
             inertia: clustering.inertia,
             silhouette: clustering.silhouette,
+            families: likeness_to_families,
             best_of: tried.as_ref().filter(|_| *found).and_then(ChosenK::range),
             sweep: swept,
             skipped: &similarity.skipped,
@@ -65,7 +70,27 @@ pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
         });
     }
     let sweep = swept.filter(|_| args.sweep).map(curve).unwrap_or_default();
-    output.text(&format!("{}{sweep}", text(&grouping)))
+    output.text(&format!("{}{sweep}", text(&grouping, likeness_to_families)))
+}
+
+/// The family of an expert's task, where it is known.
+fn family_of<'a>(library: &'a Library, name: &str) -> Option<&'a str> {
+    let expert = library.experts.iter().find(|expert| expert.name == name)?;
+    expert.provenance.as_ref()?.family.as_deref().filter(|family| !family.is_empty())
+}
+
+/// How alike the clusters are to the families of the experts' tasks (adjusted Rand index); nothing unless each expert has
+/// one and there are several.
+fn likeness_to_families<'a>(
+    clustering: &Clustering,
+    family: impl Fn(&str) -> Option<&'a str>,
+) -> Option<f64> {
+    let families: Vec<&str> = clustering.experts.iter().map(|name| family(name)).collect::<Option<_>>()?;
+    let mut names = families.clone();
+    names.sort_unstable();
+    names.dedup();
+    let numbers: Vec<usize> = families.iter().filter_map(|family| names.binary_search(family).ok()).collect();
+    if names.len() < 2 { None } else { analysis::adjusted_rand(&clustering.labels, &numbers) }
 }
 
 /// What each number of clusters gives.
@@ -80,7 +105,7 @@ fn curve(swept: &[SweptK]) -> String {
 }
 
 /// The clusters one after the other, members closest to the cluster's mean first.
-fn text(grouping: &Grouping) -> String {
+fn text(grouping: &Grouping, likeness_to_families: Option<f64>) -> String {
     let Grouping { similarity, clustering, .. } = grouping;
     let silhouette = clustering.silhouette.map_or("none".into(), |s| format!("{s:.3}"));
     let mut out = format!(
@@ -92,6 +117,9 @@ fn text(grouping: &Grouping) -> String {
         number(clustering.inertia, 4),
     );
     out.push_str(&grouping.about_k());
+    if let Some(index) = likeness_to_families {
+        out.push_str(&format!("agreement with the families: adjusted Rand index {index:.2}\n"));
+    }
     let order = analysis::order_by_cluster(similarity, clustering);
     for (cluster, cohesion) in analysis::cohesion(similarity, clustering).into_iter().enumerate() {
         let members: Vec<usize> =
@@ -113,6 +141,8 @@ fn text(grouping: &Grouping) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
     use crate::analysis::{Similarity, SweptK};
 
@@ -137,26 +167,48 @@ mod tests {
         let expected = "3 experts in 2 clusters (mbc, sparsity 0.5, seed 42): inertia 0.0100, silhouette 0.593\n\n\
             cluster 1: 2 experts, cohesion 0.90\n  expert  silhouette\n  a             0.89\n  b             0.89\n\n\
             cluster 2: 1 expert, cohesion 1.00\n  expert  silhouette\n  far           0.00\n";
-        assert_eq!(text(&grouping(Metric::MBC, 2)), expected);
+        assert_eq!(text(&grouping(Metric::MBC, 2), None), expected);
     }
 
     #[test]
     fn says_what_was_compared_and_how_k_was_found() {
         let mut found = grouping(Metric::DELTA, 2);
-        assert!(text(&found).starts_with("3 experts in 2 clusters (delta, seed 42): "));
+        assert!(text(&found, None).starts_with("3 experts in 2 clusters (delta, seed 42): "));
         found.found = true;
         let swept = |k: usize, silhouette| SweptK { k, inertia: 1.0 / k as f64, silhouette };
         let tried = |k, swept, at_border| Some(ChosenK { k, swept, at_border });
         found.tried = tried(2, vec![swept(2, None), swept(3, None)], false);
-        assert!(text(&found).contains("\nk = 2 has the best mean silhouette of k = 2 to 3\n\ncluster 1"));
+        assert!(
+            text(&found, None).contains("\nk = 2 has the best mean silhouette of k = 2 to 3\n\ncluster 1")
+        );
         let expected = "\nk  inertia  silhouette\n2   0.5000\n3   0.3333\n";
         assert_eq!(curve(&found.tried.as_ref().unwrap().swept), expected);
         found.clustering.k = 3;
         found.tried = tried(3, vec![swept(2, Some(0.1)), swept(3, Some(0.2))], true);
         assert!(
-            text(&found).contains("\nk = 3 has the best mean silhouette of k = 2 to 3; more may be better")
+            text(&found, None)
+                .contains("\nk = 3 has the best mean silhouette of k = 2 to 3; more may be better")
         );
         found.tried = Some(ChosenK::default());
-        assert!(text(&found).contains("\nk = 3: so few different experts leave no choice\n"));
+        assert!(text(&found, None).contains("\nk = 3: so few different experts leave no choice\n"));
+    }
+
+    #[test]
+    fn clusters_are_compared_with_families_where_all_have_one() {
+        let clustering = grouping(Metric::MBC, 2).clustering;
+        let of = |families: [Option<&'static str>; 3]| {
+            let known: HashMap<&str, &str> = ["a", "b", "far"]
+                .into_iter()
+                .zip(families)
+                .filter_map(|(name, of)| Some((name, of?)))
+                .collect();
+            likeness_to_families(&clustering, |name| known.get(name).copied())
+        };
+        assert_eq!(of([Some("x"), Some("x"), Some("y")]), Some(1.0));
+        // Of three pairs one is together in each partition, never the same: scikit-learn's adjusted_rand_score.
+        assert!(of([Some("x"), Some("y"), Some("y")]).is_some_and(|index| (index + 0.5).abs() < 1e-12));
+        assert_eq!(of([Some("x"), Some("x"), None]), None);
+        assert_eq!(of([Some("x"), Some("x"), Some("x")]), None);
+        assert!(text(&grouping(Metric::MBC, 2), Some(0.5)).contains("families: adjusted Rand index 0.50\n"));
     }
 }

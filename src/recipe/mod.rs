@@ -22,7 +22,7 @@ pub use graph::{Graph, MadeLibrary, Making, Node};
 pub use laid_out::{LaidOut, Look, Standing};
 pub use read::{open, parse};
 pub use recipe::{Clusters, Controls, Private, Recipe, TaskLists};
-pub use report::{adjusted_rand, write_report};
+pub use report::write_report;
 pub use sections::{SECTIONS, Section, reference};
 pub use settings::numbers;
 pub use tasks::{Task, Tasks};

@@ -166,7 +166,7 @@ fn experts_of_different_ranks_compare_by_their_updates() {
     let fixtures = Fixtures::load();
     let scratch = Scratch::new(&fixtures.experts("mixed", |e| e + 1));
     assert_close(&scratch.similarity(Metric::DELTA, 0.0).matrix, &fixtures.values("mixed.delta"), 1e-5);
-    for metric in [Metric::MBC, Metric::FLAT] {
+    for metric in ["mbc", "flat", "centred"].map(|id| id.parse::<Metric>().unwrap()) {
         let error = scratch.try_similarity(metric, 0.5).unwrap_err().to_string();
         for part in ["'expert_00'", "'expert_01'", "ranks 1 and 2", "delta"] {
             assert!(error.contains(part), "{error}");
@@ -248,7 +248,7 @@ fn matrices_are_symmetric_and_follow_the_order_of_the_experts() {
         let library = scratch.library();
         let mut reversed = library.clone();
         reversed.experts.reverse();
-        for metric in [Metric::MBC, Metric::FLAT, Metric::DELTA] {
+        for metric in ["mbc", "flat", "centred", "delta"].map(|id| id.parse::<Metric>().unwrap()) {
             let forward = similarity_of(&library, metric, 0.5).unwrap();
             let backward = similarity_of(&reversed, metric, 0.5).unwrap();
             let n = forward.len();
@@ -291,7 +291,7 @@ fn the_size_of_the_weights_does_not_matter() {
         lora.a.iter_mut().chain(&mut lora.b).for_each(|x| *x *= 2f32.powi(-80));
     }
     let scaled = Scratch::new(&experts);
-    for metric in [Metric::MBC, Metric::FLAT, Metric::DELTA] {
+    for metric in ["mbc", "flat", "centred", "delta"].map(|id| id.parse::<Metric>().unwrap()) {
         assert_close(&scaled.similarity(metric, 0.5).matrix, &plain.similarity(metric, 0.5).matrix, 1e-6);
     }
 }

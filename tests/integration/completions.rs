@@ -40,7 +40,7 @@ fn bash_completes_options_values_commands_and_names() {
         ("lora-tui sim", &["similarity"]),
         ("lora-tui similarity ./library --me", &["--metric"]),
         ("lora-tui similarity --me", &["--metric"]),
-        ("lora-tui similarity ./library --metric ", &["delta", "flat", "mbc"]),
+        ("lora-tui similarity ./library --metric ", &["centred", "delta", "flat", "mbc"]),
         // Bash replaces what follows the `=` alone.
         ("lora-tui similarity ./library --metric=f", &["flat"]),
         ("lora-tui jobs ./library re", &["release", "resume"]),

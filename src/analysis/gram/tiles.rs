@@ -113,8 +113,36 @@ impl Gram {
     /// Cosines, row-major N × N: entry / √(diagonal · diagonal), clamped to [−1, 1]; exactly symmetric,
     /// 1 on the diagonal; a zero vector has 0 everywhere, on the diagonal too.
     pub fn cosines(&self) -> Vec<f32> {
+        let norms = self.norms();
+        self.cosines_of(&norms, |i, j| self.entry(i, j))
+    }
+
+    /// Cosines of the vectors, each of length 1, less their mean; like [`Self::cosines`]. A zero vector, which has no
+    /// part in the mean, and one that is the mean have 0 everywhere.
+    pub fn centred_cosines(&self) -> Vec<f32> {
         let n = self.size();
-        let norms: Vec<f64> = (0..n).map(|i| self.entry(i, i).max(0.0).sqrt()).collect();
+        let lengths = self.norms();
+        let cosine = |i: usize, j: usize| {
+            let scale = lengths[i] * lengths[j];
+            if scale > 0.0 { self.entry(i, j) / scale } else { 0.0 }
+        };
+        let count = lengths.iter().filter(|&&length| length > 0.0).count().max(1) as f64;
+        let with_mean: Vec<f64> =
+            (0..n).into_par_iter().map(|i| (0..n).map(|j| cosine(i, j)).sum::<f64>() / count).collect();
+        let of_mean = with_mean.iter().sum::<f64>() / count;
+        let centred = |i: usize, j: usize| cosine(i, j) - (with_mean[i] + with_mean[j]) + of_mean;
+        // Below this a difference from the mean is rounding error.
+        let norm = |i: usize| Some(centred(i, i)).filter(|&square| square > 1e-12 && lengths[i] > 0.0);
+        let norms: Vec<f64> = (0..n).map(|i| norm(i).map_or(0.0, f64::sqrt)).collect();
+        self.cosines_of(&norms, centred)
+    }
+
+    fn norms(&self) -> Vec<f64> {
+        (0..self.size()).map(|i| self.entry(i, i).max(0.0).sqrt()).collect()
+    }
+
+    fn cosines_of(&self, norms: &[f64], entry: impl Fn(usize, usize) -> f64 + Sync) -> Vec<f32> {
+        let n = self.size();
         let mut matrix = vec![0.0f32; n * n];
         matrix.par_chunks_exact_mut(n.max(1)).enumerate().for_each(|(i, row)| {
             for (j, out) in row.iter_mut().enumerate() {
@@ -122,7 +150,7 @@ impl Gram {
                 if i == j && norms[i] > 0.0 {
                     *out = 1.0;
                 } else if scale > 0.0 {
-                    *out = (self.entry(i, j) / scale).clamp(-1.0, 1.0) as f32;
+                    *out = (entry(i, j) / scale).clamp(-1.0, 1.0) as f32;
                 }
             }
         });
@@ -232,5 +260,33 @@ mod tests {
         gram.normalise();
         assert!(gram.entry(5, 5) < 2.0);
         assert!(gram.cosines().iter().zip(&before).all(|(a, b)| (a - b).abs() < 1e-6));
+    }
+
+    #[test]
+    fn centred_cosines_are_those_of_the_vectors_less_their_mean() {
+        // A common part, far larger than what differs; the last is zero.
+        let vectors: [[f64; 3]; 5] =
+            [[9.0, 1.0, 0.5], [18.0, -1.0, 1.0], [9.0, 0.2, -2.0], [9.5, 1.0, 3.0], [0.0; 3]];
+        let dot = |a: &[f64; 3], b: &[f64; 3]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
+        let mut gram = Gram::new(Rows { experts: (0..5).collect(), place: (0..5).collect(), old: 0 });
+        for i in 0..5 {
+            (i..5).for_each(|j| gram.set(i, j, dot(&vectors[i], &vectors[j])));
+        }
+        let units = vectors.map(|v| v.map(|x| x / dot(&v, &v).sqrt().max(f64::MIN_POSITIVE)));
+        let mean = [0, 1, 2].map(|k| units[..4].iter().map(|v| v[k]).sum::<f64>() / 4.0);
+        let centred = units.map(|v| [0, 1, 2].map(|k| v[k] - mean[k]));
+        let got = gram.centred_cosines();
+        for i in 0..4 {
+            for j in 0..4 {
+                let (a, b) = (&centred[i], &centred[j]);
+                let wanted = dot(a, b) / (dot(a, a) * dot(b, b)).sqrt();
+                assert!((f64::from(got[i * 5 + j]) - wanted).abs() < 1e-6, "{i} {j}");
+                assert_eq!(got[i * 5 + j], got[j * 5 + i]);
+            }
+        }
+        assert!((0..5).all(|i| got[i * 5 + 4] == 0.0 && got[20 + i] == 0.0));
+        let mut alone = Gram::new(Rows { experts: vec![0], place: vec![0, 0], old: 0 });
+        alone.set(0, 0, 4.0);
+        assert_eq!(alone.centred_cosines(), [0.0; 4], "two that are equal are their own mean");
     }
 }

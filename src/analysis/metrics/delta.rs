@@ -11,6 +11,7 @@ pub(super) static METRIC: MetricSpec = MetricSpec {
     formula: "cos(ΔW₁, ΔW₂), ΔW = s·B·A of all modules; ⟨B₁A₁, B₂A₂⟩ = Σ (B₁ᵀB₂ ∘ A₁A₂ᵀ)",
     uses_sparsity: false,
     equal_ranks: false,
+    centred: false,
     of_other_seeds: "their input directions differ from the start",
     of_zeros: "ΔW is zero",
     product: Product::Delta,

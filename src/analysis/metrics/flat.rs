@@ -11,6 +11,7 @@ pub(super) static METRIC: MetricSpec = MetricSpec {
     formula: "cos(x₁, x₂), x = all entries of A and B",
     uses_sparsity: false,
     equal_ranks: true,
+    centred: false,
     of_other_seeds: "their A and B are nearly orthogonal, whatever they learnt",
     of_zeros: "all entries are zero",
     product: Product::Flat,

@@ -22,6 +22,7 @@ pub(super) static METRIC: MetricSpec = MetricSpec {
               quantile, else 0; x = all entries of A and B (Ostapenko et al., ICML 2024)",
     uses_sparsity: true,
     equal_ranks: true,
+    centred: false,
     of_other_seeds: "their A and B are nearly orthogonal, whatever they learnt",
     of_zeros: "all entries are zero",
     product: Product::Flat,

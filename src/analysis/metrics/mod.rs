@@ -3,6 +3,7 @@
 //! A metric is a [`MetricSpec`] in a file of its own and a line in [`METRICS`]. Command line values and help, the
 //! cycle and the labels of the Similarity tab, figures, JSON and the reference page follow from the table.
 
+mod centred;
 mod delta;
 mod flat;
 mod mbc;
@@ -15,7 +16,8 @@ use crate::named::{Named, by_name};
 use crate::text::listed;
 
 /// Every metric; the first is the default, and what clusterings go by.
-static METRICS: &[Metric] = &[Metric(&mbc::METRIC), Metric(&flat::METRIC), Metric(&delta::METRIC)];
+static METRICS: &[Metric] =
+    &[Metric(&mbc::METRIC), Metric(&flat::METRIC), Metric(&centred::METRIC), Metric(&delta::METRIC)];
 
 /// How two experts are compared: one of a closed set, described by its [`MetricSpec`].
 #[derive(Clone, Copy)]
@@ -147,8 +149,8 @@ mod tests {
         let (need, other) = text.split_once(" need equal ranks; compare them with --metric ").unwrap();
         for metric in METRICS {
             let (here, there) = if metric.equal_ranks { (need, other) } else { (other, need) };
-            assert!(here.split(' ').any(|word| word == metric.id), "{text}");
-            assert!(!there.split(' ').any(|word| word == metric.id), "{text}");
+            let names = |list: &str| list.split([' ', ',']).any(|word| word == metric.id);
+            assert!(names(here) && !names(there), "{text}");
         }
     }
 

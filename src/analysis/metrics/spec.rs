@@ -20,6 +20,8 @@ pub struct MetricSpec {
     pub uses_sparsity: bool,
     /// Whether all experts need the same rank at a module.
     pub equal_ranks: bool,
+    /// Whether the mean of all experts is taken away first.
+    pub(in crate::analysis) centred: bool,
     /// What it means for the values that experts started from different seeds: the end of a warning.
     pub(in crate::analysis) of_other_seeds: &'static str,
     /// What an expert with similarity 0 to everything is: the middle of a warning.

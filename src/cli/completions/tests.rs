@@ -17,7 +17,7 @@ fn commands_options_and_values_complete() {
     assert_eq!(texts("sim"), ["similarity"]);
     assert_eq!(texts("similarity ./lib --me"), ["--metric"]);
     assert_eq!(texts("similarity --me"), ["--metric"]);
-    assert_eq!(texts("similarity ./lib --metric "), ["mbc", "flat", "delta"]);
+    assert_eq!(texts("similarity ./lib --metric "), ["mbc", "flat", "centred", "delta"]);
     assert_eq!(texts("similarity ./lib --metric=f"), ["--metric=flat"]);
     assert_eq!(texts("similarity --metric flat ./lib --sp"), ["--sparsity"]);
     assert_eq!(texts("jobs ./lib re"), ["resume", "release"]);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::rand_index::adjusted_rand;
 use crate::Result;
+use crate::analysis::adjusted_rand;
 use crate::eval::{EvalReport, EvalSpec, Group, Mean};
 use crate::jobs::AnyReport;
 use crate::library::{Expert, Library};

@@ -3,12 +3,10 @@
 mod figures;
 mod found;
 mod page;
-mod rand_index;
 
 use std::path::PathBuf;
 
 use found::Found;
-pub use rand_index::adjusted_rand;
 
 use super::laid_out::LaidOut;
 use super::read::with_whole_paths;
