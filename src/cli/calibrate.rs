@@ -111,7 +111,11 @@ pub fn run(args: &CalibrateArgs, output: &Output) -> Result<()> {
 fn learn(session: &Session, gates: bool, output: &Output) -> Result<Vec<(&'static str, Vec<&'static str>)>> {
     let mut progress = output.progress();
     let mut learnt = Vec::new();
-    let wanted = [(Needs::OwnData, "own prompts", true), (Needs::Gates, "gates", gates)];
+    let wanted = [
+        (Needs::OwnData, "own prompts", true),
+        (Needs::Regression, "regression of own prompts", true),
+        (Needs::Gates, "gates", gates),
+    ];
     for (needs, what, _) in wanted.into_iter().filter(|(.., wanted)| *wanted) {
         let mut step = |step: CalibrationStep| progress.step(&step);
         match session.learn(needs, &mut step, output.cancel()) {
@@ -120,7 +124,7 @@ fn learn(session: &Session, gates: bool, output: &Output) -> Result<Vec<(&'stati
                 learnt.push((what, having.map(|router| router.id).collect()));
             }
             // Without it, the calibration is good all the same.
-            Err(error @ Error::Usage(_)) if needs == Needs::OwnData && !gates => {
+            Err(error @ Error::Usage(_)) if needs < Needs::Gates && !gates => {
                 output.note_once(&error.to_string())
             }
             Err(error) => return Err(error),

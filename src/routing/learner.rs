@@ -120,7 +120,7 @@ impl Learner {
     /// What has to be known of experts beside their weights.
     ///
     /// # Errors
-    /// As [`Self::own_data`] and [`Self::gates`].
+    /// As [`Self::own_data`], [`Self::fitted`] and [`Self::gates`].
     pub fn known(
         &self,
         needs: Needs,
@@ -131,14 +131,20 @@ impl Learner {
     ) -> Result<Known> {
         Ok(match needs {
             Needs::Prototypes | Needs::Spectra => Known::default(),
-            Needs::OwnData => {
-                Known { own: Some(self.own_data(subjects, encoding, step, cancel)?), gates: None }
+            Needs::OwnData | Needs::Regression => {
+                let own = self.own_data(subjects, encoding, step, cancel)?;
+                let fitted = match needs == Needs::Regression {
+                    true => self.fitted(subjects, own, step, cancel)?,
+                    false => own.0,
+                };
+                Known { own: Some(Arc::new(fitted)), gates: None }
             }
             Needs::Gates => Known { own: None, gates: Some(self.gates(subjects, encoding, step, cancel)?) },
         })
     }
 
-    /// What the own prompts of experts look like. Of an expert that may have no weight and has none, nothing is known.
+    /// What the own prompts of experts look like, all together and by expert. Of an expert that may have no weight and has
+    /// none, nothing is known.
     ///
     /// # Errors
     /// An expert whose prompts are not known; prompts that cannot be read or encoded; a raised `cancel`.
@@ -148,7 +154,7 @@ impl Learner {
         encoding: &Encoding,
         step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
-    ) -> Result<Arc<OwnData>> {
+    ) -> Result<(OwnData, Vec<OwnLook>)> {
         let Subjects { experts, model, .. } = subjects;
         let found = self.own_prompts(subjects, OWN_PROMPTS, |own| own.texts.is_empty())?;
         let encode = |own: &OwnPrompts| -> Result<Vec<Prompt>> {
@@ -180,21 +186,41 @@ impl Learner {
             progress(missing.len());
         }
         let looks: Vec<OwnLook> = looks.into_iter().flatten().collect();
-        let key = hex(&Sha256::digest(format!("{FORMULA} regression {}", keys.join(" "))));
-        let wanted = [Wanted::f32("regression".into(), (experts.len(), hidden + 1))];
-        let regression = match self.regressions.read(&key, &wanted).and_then(|found| found.f32(0)) {
-            Some(kept) => kept,
-            None => {
-                let states: Vec<f64> = looks.iter().flat_map(|look| look.states.iter().copied()).collect();
-                let count = |(e, look): (usize, &OwnLook)| vec![e; look.states.len() / hidden.max(1)];
-                let labels: Vec<usize> = looks.iter().enumerate().flat_map(count).collect();
-                let new = fit(&states, hidden, &labels, experts.len());
-                let tensors = [(Kept::f32("regression".into(), &new), experts.len())];
-                self.regressions.keep(&key, &tensors, &Counts::new());
-                new
+        let key = hex(&Sha256::digest(format!("{FORMULA} {}", keys.join(" "))));
+        Ok((OwnData::of(experts, hidden, &looks).keyed(&key), looks))
+    }
+
+    /// The same with the regression that discerns the experts' prompts, which is of all of them together.
+    ///
+    /// # Errors
+    /// A raised `cancel`.
+    fn fitted(
+        &self,
+        Subjects { experts, model, .. }: Subjects,
+        (own, looks): (OwnData, Vec<OwnLook>),
+        step: &mut dyn FnMut(CalibrationStep),
+        cancel: &Cancel,
+    ) -> Result<OwnData> {
+        let (hidden, classes) = (model.decoder.spec.hidden, experts.len());
+        let wanted = [Wanted::f32("regression".into(), (classes, hidden + 1))];
+        if let Some(regression) = self.regressions.read(&own.key, &wanted).and_then(|found| found.f32(0)) {
+            return Ok(OwnData { regression, ..own });
+        }
+        let states: Vec<f64> = looks.iter().flat_map(|look| look.states.iter().copied()).collect();
+        let count = |(e, look): (usize, &OwnLook)| vec![e; look.states.len() / hidden.max(1)];
+        let labels: Vec<usize> = looks.iter().enumerate().flat_map(count).collect();
+        let mut pace = Pace::new(Preparation::Regression);
+        // Of few experts it is done before anybody could read that it is.
+        let mut progress = |done: usize, all: usize| {
+            let at = pace.at(done, all);
+            if at.left.is_some() {
+                step(CalibrationStep { source: "", at });
             }
         };
-        Ok(Arc::new(OwnData::of(experts, hidden, &looks, regression).keyed(&key)))
+        let regression = fit((&states, hidden), (&labels, classes), &mut progress, cancel)?;
+        let tensors = [(Kept::f32("regression".into(), &regression), classes)];
+        self.regressions.keep(&own.key, &tensors, &Counts::new());
+        Ok(OwnData { regression, ..own })
     }
 
     /// Gates of experts. One that may have no weight has gates where these are at hand.

@@ -19,6 +19,8 @@ pub enum Preparation {
     Votes,
     /// What the experts' own prompts look like.
     OwnPrompts,
+    /// The regression that discerns them.
+    Regression,
     /// Gates.
     Gates,
 }
@@ -30,6 +32,7 @@ impl Preparation {
             Self::Looking | Self::Calibration => "calibrating",
             Self::Votes => "calibrating votes",
             Self::OwnPrompts => "looking at own prompts",
+            Self::Regression => "fitting the regression",
             Self::Gates => "training gates",
         }
     }
@@ -39,14 +42,14 @@ impl Preparation {
         match self {
             Self::Looking | Self::Calibration | Self::Votes => "prompt",
             Self::OwnPrompts => "expert",
-            Self::Gates => "step",
+            Self::Regression | Self::Gates => "step",
         }
     }
 
     /// Since when a part of it is not done again.
     fn kept(self) -> &'static str {
         match self {
-            Self::Looking | Self::Calibration | Self::Votes => "kept once it is done",
+            Self::Looking | Self::Calibration | Self::Votes | Self::Regression => "kept once it is done",
             Self::OwnPrompts | Self::Gates => "kept expert by expert",
         }
     }

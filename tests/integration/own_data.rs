@@ -103,6 +103,8 @@ fn experts_are_known_by_their_own_prompts_once_these_were_looked_at() {
         own.into_iter().map(|own| OwnPrompts { texts: own.texts[..3].to_vec(), ..own }).collect();
     again.learn_from(OwnSource::new(move |_| Ok(fewer.clone())));
     again.set_router("centroid".parse().unwrap()).unwrap();
+    assert_eq!((count(), files(&library, "regression")), (6, 1), "nobody asked for the regression");
+    again.set_router("predictor".parse().unwrap()).unwrap();
     assert_eq!((count(), files(&library, "regression")), (6, 2));
 }
 

@@ -1,6 +1,7 @@
 //! Logistic regression from a prompt's mean state to its expert.
 
 use crate::matrix::{MatMut, MatRef, multiply};
+use crate::{Cancel, Result};
 
 /// Weight of the squared weights beside the mean cross-entropy.
 const RIDGE: f64 = 1e-3;
@@ -8,8 +9,16 @@ const STEPS: usize = 300;
 
 /// Weights [classes, width + 1], the bias last, that give the rows `x` [rows, width] their `labels` most surely:
 /// mean cross-entropy of a softmax, with a little of the squared weights. Columns are standardised first, which the
-/// weights then undo. The same rows give the same weights.
-pub(in crate::routing) fn fit(x: &[f64], width: usize, labels: &[usize], classes: usize) -> Vec<f32> {
+/// weights then undo. The same rows give the same weights. `progress` hears how many of how many steps are done.
+///
+/// # Errors
+/// A raised `cancel`.
+pub(in crate::routing) fn fit(
+    (x, width): (&[f64], usize),
+    (labels, classes): (&[usize], usize),
+    progress: &mut dyn FnMut(usize, usize),
+    cancel: &Cancel,
+) -> Result<Vec<f32>> {
     let rows = labels.len();
     let (mean, scale) = columns(x, width, rows);
     let mut z: Vec<f64> = Vec::with_capacity(rows * (width + 1));
@@ -24,6 +33,8 @@ pub(in crate::routing) fn fit(x: &[f64], width: usize, labels: &[usize], classes
     let (mut weights, mut before) = (vec![0f64; classes * inputs], vec![0f64; classes * inputs]);
     let (mut p, mut gradient) = (vec![0f64; rows * classes], vec![0f64; classes * inputs]);
     for t in 0..STEPS {
+        cancel.check()?;
+        progress(t, STEPS);
         // Nesterov's momentum.
         let momentum = t as f64 / (t as f64 + 3.0);
         let ahead: Vec<f64> =
@@ -51,7 +62,7 @@ pub(in crate::routing) fn fit(x: &[f64], width: usize, labels: &[usize], classes
         out.extend(of_columns.iter().zip(&scale).map(|(w, s)| (w * s) as f32));
         out.push((bias.iter().sum::<f64>() - shift) as f32);
     }
-    out
+    Ok(out)
 }
 
 /// Mean and 1 / deviation of every column; 0 where a column is constant.
@@ -84,7 +95,8 @@ mod tests {
             [100.0 + at + noise(i), (at - 1.0).abs() + noise(i + 60), 5.0]
         };
         let x: Vec<f64> = labels.iter().enumerate().flat_map(row).collect();
-        let weights = fit(&x, 3, &labels, 3);
+        let fit = |cancel: &Cancel| fit((&x, 3), (&labels, 3), &mut |_, _| {}, cancel);
+        let weights = fit(&Cancel::new()).unwrap();
         let guess = |x: &[f64]| {
             let score = |c: usize| -> f64 {
                 let w = &weights[c * 4..c * 4 + 4];
@@ -94,6 +106,9 @@ mod tests {
         };
         let right = x.chunks(3).zip(&labels).filter(|(x, label)| guess(x) == **label).count();
         assert!(right >= 57, "{right} of 60");
-        assert_eq!(weights, fit(&x, 3, &labels, 3));
+        assert_eq!(weights, fit(&Cancel::new()).unwrap());
+        let stopped = Cancel::new();
+        stopped.cancel();
+        assert!(fit(&stopped).is_err());
     }
 }

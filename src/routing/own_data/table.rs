@@ -14,7 +14,7 @@ pub struct OwnData {
     /// [experts, hidden], unit length.
     pub(in crate::routing) states: DeviceConst,
     /// Weights [experts, hidden + 1] of a logistic regression from a prompt's mean state to its expert; the last
-    /// one of each is the bias.
+    /// one of each is the bias. Empty where nobody asked for it.
     pub(in crate::routing) regression: Vec<f32>,
     /// Prompts that were seen.
     pub prompts: usize,
@@ -24,12 +24,7 @@ pub struct OwnData {
 
 impl OwnData {
     /// Of `experts` with what their own prompts look like, on a base model with states of so many numbers.
-    pub(in crate::routing) fn of(
-        experts: &ExpertSet,
-        hidden: usize,
-        looks: &[OwnLook],
-        regression: Vec<f32>,
-    ) -> Self {
+    pub(in crate::routing) fn of(experts: &ExpertSet, hidden: usize, looks: &[OwnLook]) -> Self {
         let count = experts.len();
         let mut centroids: Vec<Vec<f32>> =
             experts.stacked().map(|module| vec![0.0; count * module.in_features]).collect();
@@ -46,7 +41,7 @@ impl OwnData {
         }
         let prompts = looks.iter().map(|look| look.states.len() / hidden.max(1)).sum();
         let centroids = centroids.into_iter().map(DeviceConst::from).collect();
-        Self { centroids, states: states.into(), regression, prompts, key: String::new() }
+        Self { centroids, states: states.into(), prompts, ..Self::default() }
     }
 
     /// The same under the name of what it follows from.

@@ -3,10 +3,10 @@
 use super::mean_state::{self, Judge};
 use super::router::{Router, Words};
 use super::setting::{CALIBRATED, Domain, Effect, MIX, RouterSetting};
-use crate::Result;
 use crate::model::Ops;
 use crate::routing::own_data::OwnData;
 use crate::routing::scores::Needs;
+use crate::{Error, Result};
 
 /// Experts kept per sequence.
 static LIKELIEST: RouterSetting = RouterSetting {
@@ -39,9 +39,12 @@ pub(super) const ROUTER: Router = Router::per_sequence(
     SETTINGS,
     |request| mean_state::resolve(request, &LIKELIEST, JUDGE),
 )
-.needing(Needs::OwnData);
+.needing(Needs::Regression);
 
 fn regression(own: &OwnData, _: &dyn Ops, state: &[f32]) -> Result<Vec<f32>> {
+    if own.regression.is_empty() {
+        return Err(Error::msg("no regression was fitted"));
+    }
     let weigh = |row: &[f32]| {
         let (weights, bias) = row.split_at(state.len());
         let sum: f64 = weights.iter().zip(state).map(|(w, s)| f64::from(*w) * f64::from(*s)).sum();

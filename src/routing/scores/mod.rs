@@ -37,6 +37,8 @@ pub enum Needs {
     Spectra,
     /// What the experts' own prompts look like.
     OwnData,
+    /// That, and a regression that discerns their prompts.
+    Regression,
     /// Gates that were trained on the experts' own examples.
     Gates,
 }
@@ -126,7 +128,7 @@ impl Score {
     pub(super) fn is_known(self, known: &Known) -> bool {
         match self.needs {
             Needs::Prototypes | Needs::Spectra => true,
-            Needs::OwnData => known.own.is_some(),
+            Needs::OwnData | Needs::Regression => known.own.is_some(),
             Needs::Gates => known.gates.is_some(),
         }
     }
