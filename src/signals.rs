@@ -27,7 +27,8 @@ pub enum Signal {
 static ASKED: AtomicI32 = AtomicI32::new(0);
 
 impl Signal {
-    const fn number(self) -> i32 {
+    /// Its number on this system.
+    pub const fn number(self) -> i32 {
         #[cfg(unix)]
         {
             use rustix::process::Signal as Raw;
@@ -47,7 +48,9 @@ impl Signal {
             Self::Interrupt => 2,
             Self::Terminate => 15,
             Self::HangUp => 1,
-            Self::Stop | Self::Continue | Self::Resize | Self::Warning => 0,
+            // On the clusters that send it.
+            Self::Warning => 10,
+            Self::Stop | Self::Continue | Self::Resize => 0,
         }
     }
 

@@ -273,7 +273,7 @@ impl Job<'_> {
             made[row] = Some(report);
             None
         };
-        train_rows(&all, None, &mut take, self.events, self.cancel)?;
+        train_rows(&all, None, &mut take, &mut |_, _| false, self.events, self.cancel)?;
         let all: Option<Vec<TrainReport>> = made.into_iter().collect();
         all.ok_or_else(|| Error::msg("a training did not end"))
     }

@@ -28,7 +28,7 @@ pub struct AdaptArgs {
 /// Runs the command.
 pub fn run(args: &AdaptArgs, output: &Output) -> Result<()> {
     if args.job.background {
-        return super::jobs::start(&args.library, &args.job.given, output);
+        return super::starting::start(&args.library, &args.job.given, output);
     }
     let spec = AdaptSpec { library: args.library.clone(), ..args.job.spec(&Around::default())? };
     let mut progress = RowsShown::new(output);

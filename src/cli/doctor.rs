@@ -6,13 +6,16 @@ use std::process::{Command, Stdio};
 
 use serde::Serialize;
 
+use super::configured;
 use super::output::Output;
 use crate::Result;
 use crate::catalog::Catalog;
 use crate::colours::Depth;
+use crate::configuration;
 use crate::cpu;
 use crate::devices::{self, Gpu};
-use crate::jobs::executors::{EXECUTORS, Entry};
+use crate::jobs::executors::{EXECUTORS, Entry, doubts_of_library};
+use crate::jobs::{Jobs, default_executor};
 use crate::library::{BaseLocation, Expert, StatePlace, Status, state_place};
 use crate::memory::{available, size};
 use crate::model::{ModelFiles, Precision, choose_device, compiled_for, device_details, device_name, memory};
@@ -48,12 +51,19 @@ pub fn run(args: &DoctorArgs, output: &Output) -> Result<()> {
     ];
     facts.extend(gpus());
     facts.extend([free_memory(), terminal(), colours(), python()]);
+    facts.extend(configuration());
     let default = PathBuf::from(super::default_library::DEFAULT_LIBRARY);
-    match args.library.clone().or_else(|| default.is_dir().then_some(default)) {
-        Some(path) => library(&path, args.base.as_deref(), &mut facts),
+    let place = args.library.clone().or_else(|| default.is_dir().then_some(default));
+    match &place {
+        Some(path) => library(path, args.base.as_deref(), &mut facts),
         None => facts.push(fact("library", "none given, and no ./library here".into())),
     }
-    facts.extend(executors(args.library.as_deref()));
+    for found in executors(place.as_deref()) {
+        // What is wrong with settings is said above.
+        if !facts.iter().any(|fact| fact.says == found.says) {
+            facts.push(found);
+        }
+    }
     if let Some(path) = &args.base {
         facts.extend(base(path, path.display().to_string()));
     }
@@ -174,16 +184,32 @@ fn python() -> Fact {
     fact("python", "none with pip: the base model can come from the hub or a file only".into())
 }
 
-/// Whether jobs can be handed over to others than this machine.
+/// Where the user's configuration is, and what in it has no effect or cannot be taken.
+fn configuration() -> Vec<Fact> {
+    let Some(path) = configuration::file() else { return Vec::new() };
+    let doubts = configured::doubts();
+    match () {
+        () if !doubts.is_empty() => doubts.into_iter().map(|doubt| problem("config", doubt.says)).collect(),
+        () if path.exists() => vec![fact("config", path.display().to_string())],
+        () => vec![fact("config", format!("none: {} is not there, so defaults hold", path.display()))],
+    }
+}
+
+/// Whether jobs can be handed over to others than this machine, and what a library says of that to no effect.
 fn executors(library: Option<&Path>) -> Vec<Fact> {
+    let place = library.map(Path::to_path_buf);
+    let default = default_executor(place.clone());
     let look = |entry: &'static Entry| {
-        let health = (entry.make)(library.map(Path::to_path_buf)).health()?;
-        Some(match health {
+        let is_default = default.as_ref().is_ok_and(|default| default.id() == entry.id);
+        Some(match (entry.make)(place.clone()).health(is_default)? {
             Ok(says) => fact(entry.id, says),
             Err(says) => problem(entry.id, says),
         })
     };
-    EXECUTORS.iter().filter_map(look).collect()
+    let stray = library.map(doubts_of_library).unwrap_or_default();
+    let unknown = default.as_ref().err().map(|error| problem("executor", error.to_string()));
+    let stray = stray.into_iter().map(|doubt| problem("library", doubt.says));
+    stray.chain(unknown).chain(EXECUTORS.iter().filter_map(look)).collect()
 }
 
 /// Whether a base model can be read, and what it takes.
@@ -234,6 +260,10 @@ fn writing(library: &Catalog) -> Vec<Fact> {
         true => fact("writing", format!("allowed; {state}")),
         false => problem("writing", format!("no new experts here; {state}")),
     }];
+    let strays = Jobs::of_folder(&library.root).and_then(|jobs| jobs.strays()).unwrap_or_default();
+    facts.extend(strays.iter().map(|path| {
+        problem("jobs", format!("{} is no job (it has no spec.json): move it away", path.display()))
+    }));
     if !locks {
         facts.push(problem("locks", format!("{}: {NO_LOCKS}", folder.display())));
     }

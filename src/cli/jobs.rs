@@ -1,22 +1,21 @@
 //! `jobs`: what runs in the background.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::options::{GivenJob, JobToStart, choice};
+use super::configured;
+use super::options::choice;
 use super::output::Output;
+use super::starting::follow_it;
 use super::table::{Align, Table};
-use crate::catalog::{Catalog, Source};
+use super::to_start::JobToStart;
 use crate::jobs::executors::{Entry as Executor, executor_named};
-use crate::jobs::kinds::{Around, Findings, Use};
-use crate::jobs::{
-    After, AnyJob, JobDetail, JobRow, JobState, JobSummary, Jobs, Point, QueueMove, Started, time_text,
-};
+use crate::jobs::kinds::{self, Findings, Parts, Use};
+use crate::jobs::{AnyJob, JobDetail, JobRow, JobState, JobSummary, Jobs, Point, QueueMove, time_text};
 use crate::library::state_place;
-use crate::text::{counted, number, printable, typed_path};
+use crate::text::{counted, number, printable};
 use crate::{Error, Result};
 
 /// How often a followed log is looked at.
@@ -86,6 +85,14 @@ pub enum JobsAction {
         /// Job ID or unique prefix
         id: String,
     },
+    /// Remove jobs that have ended from the list; what they wrote elsewhere stays
+    Rm {
+        #[command(flatten)]
+        chosen: Chosen,
+        /// All jobs that have failed, and nothing else
+        #[arg(long, conflicts_with_all = ["ids", "group", "all"])]
+        failed: bool,
+    },
     /// Print a job's log
     Log {
         /// Job ID or unique prefix
@@ -142,23 +149,34 @@ impl Chosen {
     }
 }
 
+impl Chosen {
+    /// The ids, or those of all jobs that have failed.
+    fn ids_or_failed(
+        &self,
+        failed: bool,
+        jobs: &Jobs,
+        fits: impl Fn(&JobSummary) -> bool,
+    ) -> Result<Vec<String>> {
+        match failed {
+            true => Self { all: true, ..self.clone() }.ids(jobs, |job| job.state == JobState::Failed),
+            false => self.ids(jobs, fits),
+        }
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
     let jobs = Jobs::of_folder(&args.library)?;
+    configured::note_library(&args.library, output);
     match &args.action {
         None | Some(JobsAction::Ls) => list(&args.library, &jobs, output),
-        Some(JobsAction::Start { job }) => start(&args.library, &job.0, output),
+        Some(JobsAction::Start { job }) => job.start(&args.library, output),
         Some(JobsAction::Show { id }) => show(&jobs, &jobs.resolve(id)?, output),
         Some(JobsAction::Cancel(chosen)) => {
             cancel(&jobs, &chosen.ids(&jobs, |job| !job.state.is_over())?, chosen, output)
         }
         Some(JobsAction::Resume { chosen, failed, trust, changes, executor }) => {
-            let ids = match failed {
-                true => {
-                    Chosen { all: true, ..chosen.clone() }.ids(&jobs, |job| job.state == JobState::Failed)?
-                }
-                false => chosen.ids(&jobs, |job| job.state.can_resume())?,
-            };
+            let ids = chosen.ids_or_failed(*failed, &jobs, |job| job.state.can_resume())?;
             let jobs = match executor {
                 None => jobs,
                 Some(executor) => {
@@ -175,6 +193,10 @@ pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
             let id = jobs.resolve(id)?;
             jobs.reorder(&id, QueueMove::First)?;
             say(&[(id, "is first".into())], output)
+        }
+        Some(JobsAction::Rm { chosen, failed }) => {
+            let ids = chosen.ids_or_failed(*failed, &jobs, |job| job.state.is_over())?;
+            became(jobs.remove_many(&ids)?, ("is removed", "removed"), output)
         }
         Some(JobsAction::Log { id, follow }) => log(&jobs, &jobs.resolve(id)?, *follow, output),
     }
@@ -204,7 +226,7 @@ fn list(library: &Path, jobs: &Jobs, output: &Output) -> Result<()> {
             job.state.name(),
             &steps(job),
             &time_text(job.started),
-            job.error.as_deref().or(job.waits.as_deref()).unwrap_or(""),
+            &job.error.clone().or_else(|| job.why_queued()).unwrap_or_default(),
         ]);
     }
     output.text(&table.render())
@@ -219,7 +241,9 @@ fn steps(job: &JobSummary) -> String {
 }
 
 fn show(jobs: &Jobs, id: &str, output: &Output) -> Result<()> {
-    let detail = jobs.detail(id)?;
+    let mut detail = jobs.detail(id)?;
+    // Only among the others it has a place.
+    detail.summary.turn = jobs.list()?.into_iter().find(|job| job.id == id).and_then(|job| job.turn);
     if output.is_json() {
         let mut document = serde_json::to_value(&detail.summary).map_err(|e| Error::msg(e.to_string()))?;
         document["stage"] = json!(detail.progress.stage);
@@ -262,7 +286,7 @@ fn describe(detail: &JobDetail) -> String {
     row("name", Some(summary.name.clone()));
     row("state", Some(summary.state.name().into()));
     row("error", summary.error.clone());
-    row("waits", summary.waits.clone());
+    row("waits", summary.why_queued());
     row("runs as", summary.place.clone());
     row("takes", Some(summary.share.facts().join(" · ")));
     row("after", Some(summary.after.join(", ")));
@@ -287,29 +311,30 @@ fn describe(detail: &JobDetail) -> String {
     let mut text = table.render();
     if !progress.rows.is_empty() {
         text.push('\n');
-        text += &parts(&progress.rows);
+        let words = summary.kind.map_or(kinds::TRAIN.parts, |kind| kind.parts);
+        text += &parts(&progress.rows, words);
     }
     text
 }
 
-/// The experts of a job that makes several.
-fn parts(rows: &[JobRow]) -> String {
-    let mut table = Table::new(&[
-        ("EXPERT", Align::Left),
-        ("STEP", Align::Right),
-        ("LOSS", Align::Right),
-        ("VALIDATION", Align::Right),
-        ("MADE FOR", Align::Left),
-    ]);
+/// The parts of a job that has several, in columns that something stands in.
+fn parts(rows: &[JobRow], words: Parts) -> String {
     let loss = |loss: Option<f64>| loss.map_or(String::new(), |loss| number(loss, 4));
-    for row in rows {
-        table.row([
-            row.name.clone(),
-            format!("{}/{}", row.step, row.steps),
-            loss(row.loss),
-            loss(row.validation_loss),
-            row.members.join(", "),
-        ]);
+    let columns = [
+        (words.one, Align::Left, rows.iter().map(|row| row.name.clone()).collect()),
+        (words.unit, Align::Right, rows.iter().map(|row| format!("{}/{}", row.step, row.steps)).collect()),
+        ("loss", Align::Right, rows.iter().map(|row| loss(row.loss)).collect()),
+        ("validation", Align::Right, rows.iter().map(|row| loss(row.validation_loss)).collect()),
+        (words.of, Align::Left, rows.iter().map(|row| row.members.join(", ")).collect::<Vec<String>>()),
+    ];
+    let used: Vec<_> =
+        columns.into_iter().filter(|(.., cells)| cells.iter().any(|cell| !cell.is_empty())).collect();
+    let titles: Vec<String> = used.iter().map(|(title, ..)| title.to_uppercase()).collect();
+    let heads: Vec<(&str, Align)> =
+        titles.iter().zip(&used).map(|(title, (_, align, _))| (title.as_str(), *align)).collect();
+    let mut table = Table::new(&heads);
+    for at in 0..rows.len() {
+        table.row(used.iter().filter_map(|(.., cells)| cells.get(at).cloned()));
     }
     table.render()
 }
@@ -381,9 +406,29 @@ fn say(jobs: &[(String, String)], output: &Output) -> Result<()> {
 
 fn hold(jobs: &Jobs, chosen: &Chosen, held: bool, output: &Output) -> Result<()> {
     let ids = chosen.ids(jobs, |job| job.state == JobState::Queued && job.held != held)?;
-    jobs.hold(&ids, held)?;
-    let says = if held { "is held" } else { "may begin" };
-    say(&ids.into_iter().map(|id| (id, says.to_string())).collect::<Vec<_>>(), output)
+    let words = if held { ("is held", "held") } else { ("may begin", "released") };
+    became(jobs.hold(&ids, held)?, words, output)
+}
+
+/// Says what became of jobs that were to be changed, a line each; of a single one that was not, why. `words` are those behind
+/// its id, and for what was done.
+fn became(results: Vec<(String, Result<()>)>, (says, done): (&str, &str), output: &Output) -> Result<()> {
+    if let [(_, Err(error))] = results.as_slice() {
+        return Err(match error {
+            Error::Usage(text) => Error::usage(text),
+            error => Error::msg(error.to_string()),
+        });
+    }
+    let failed = results.iter().filter(|(_, done)| done.is_err()).count();
+    let count = results.len();
+    let words = |(id, result): (String, Result<()>)| {
+        (id, result.map_or_else(|error| format!("is not {done}: {error}"), |()| says.into()))
+    };
+    say(&results.into_iter().map(words).collect::<Vec<_>>(), output)?;
+    match failed {
+        0 => Ok(()),
+        failed => Err(Error::msg(format!("{failed} of {} were not {done}", counted(count, "job")))),
+    }
 }
 
 /// Says which jobs were resumed.
@@ -394,107 +439,13 @@ fn resumed(
     results: Vec<(String, Result<()>)>,
     output: &Output,
 ) -> Result<()> {
-    if let ([_], [(id, done)]) = (ids, results.as_slice()) {
-        if let Err(error) = done {
-            return Err(match error {
-                Error::Usage(text) => Error::usage(text),
-                error => Error::msg(error.to_string()),
-            });
-        }
+    if let ([_], [(id, Ok(()))]) = (ids, results.as_slice()) {
         if output.is_json() {
             return output.document(&json!({ "id": id, "state": jobs.get(id)?.state }));
         }
         return follow_it(&args.library, id, output);
     }
-    let failed = results.iter().filter(|(_, done)| done.is_err()).count();
-    let words = |(id, done): (String, Result<()>)| {
-        (id, done.map_or_else(|error| format!("is not resumed: {error}"), |()| "is resumed".into()))
-    };
-    let count = results.len();
-    say(&results.into_iter().map(words).collect::<Vec<_>>(), output)?;
-    match failed {
-        0 => Ok(()),
-        failed => Err(Error::msg(format!("{failed} of {} were not resumed", counted(count, "job")))),
-    }
-}
-
-/// Starts jobs of the library in the folder `library` and says which.
-///
-/// # Errors
-/// As [`Catalog::look`] and [`Jobs::start_many`]; an id that fits no job or several.
-pub(super) fn start(library: &Path, given: &GivenJob, output: &Output) -> Result<()> {
-    start_changed(library, given, &|_| Ok(()), output)
-}
-
-/// [`start`] for a job that a command has more to say about than its settings do.
-///
-/// # Errors
-/// As there; those of `change`.
-pub(super) fn start_changed(
-    library: &Path,
-    given: &GivenJob,
-    change: &dyn Fn(&mut AnyJob) -> Result<()>,
-    output: &Output,
-) -> Result<()> {
-    // What is wrong with a base model, the worker says.
-    let source = Source { root: library.to_path_buf(), base: given.base().map(Path::to_path_buf) };
-    let catalog = Catalog::look(&Arc::new(source))?;
-    let comparable = catalog.comparable().count();
-    let around = Around { library, base: given.base(), comparable, ..Around::default() };
-    let mut jobs = Jobs::open(&catalog)?.with_share(given.share);
-    if let Some(name) = given.executor {
-        jobs = jobs.with_executor(executor_named(name, Some(library.to_path_buf()))?);
-    }
-    let after = |ids: &[String], any: bool| {
-        let resolve = |id: &String| Ok(After { id: jobs.resolve(id)?, any });
-        ids.iter().map(resolve).collect::<Result<Vec<_>>>()
-    };
-    let after = [after(&given.after, false)?, after(&given.after_any, true)?].concat();
-    let mut asked: Vec<_> = given.jobs(&around)?.into_iter().map(|job| (job, after.clone())).collect();
-    asked.iter_mut().try_for_each(|(job, _)| change(job))?;
-    if given.dry_run {
-        let plan = jobs.plan(&asked)?;
-        if output.is_json() {
-            return output.document(&json!({ "jobs": asked.len(), "plan": plan }));
-        }
-        return output.text(&plan);
-    }
-    let mut started = jobs.start_many(&asked)?;
-    let problem = started.iter().find_map(|job| job.problem.clone());
-    if !given.each
-        && let Some(Started { id, problem }) = started.pop()
-    {
-        if let Some(problem) = problem {
-            return Err(Error::msg(problem));
-        }
-        if output.is_json() {
-            return output.document(&json!({ "job": id, "skipped": catalog.bad() }));
-        }
-        return follow_it(library, &id, output);
-    }
-    if output.is_json() {
-        let rows: Vec<_> = started.iter().map(|job| json!({ "job": job.id, "error": job.problem })).collect();
-        output.document(&json!({ "jobs": rows, "skipped": catalog.bad() }))?;
-    } else {
-        for job in &started {
-            output.line(&job.id)?;
-        }
-        output.note(&format!("see them with `lora-tui jobs {}`", typed_path(library)));
-    }
-    let failed = started.iter().filter(|job| job.problem.is_some()).count();
-    match problem {
-        None => Ok(()),
-        Some(problem) => Err(Error::msg(format!(
-            "{failed} of {} were not handed over: {problem}",
-            counted(started.len(), "job")
-        ))),
-    }
-}
-
-fn follow_it(library: &Path, job: &str, output: &Output) -> Result<()> {
-    output.line(job)?;
-    output.note(&format!("follow it with `lora-tui jobs {} log {job} --follow`", typed_path(library)));
-    Ok(())
+    became(results, ("is resumed", "resumed"), output)
 }
 
 fn log(jobs: &Jobs, id: &str, follow: bool, output: &Output) -> Result<()> {
@@ -539,6 +490,38 @@ mod tests {
     fn times_that_make_no_sense_are_left_out() {
         assert_eq!(time_left(3723.4).unwrap(), "1h 2m 3s");
         assert!(time_left(-5.0).is_none() && time_left(f64::NAN).is_none() && time_left(1e300).is_none());
+    }
+
+    #[test]
+    fn parts_of_a_job_are_called_what_they_are_and_have_the_columns_that_there_is_something_in() {
+        let row = |name: &str, loss, members: &[&str]| JobRow {
+            name: name.into(),
+            members: members.iter().map(ToString::to_string).collect(),
+            step: 3,
+            steps: 4,
+            loss,
+            validation_loss: None,
+        };
+        let head = |rows: &[JobRow], parts| {
+            let text = self::parts(rows, parts);
+            text.lines()
+                .next()
+                .unwrap()
+                .split("  ")
+                .map(str::trim)
+                .filter(|word| !word.is_empty())
+                .collect::<Vec<_>>()
+                .join("|")
+        };
+        assert_eq!(
+            head(&[row("arrow", None, &["t"]), row("base", None, &[])], kinds::EVAL.parts),
+            "METHOD|ITEM|NOW ON"
+        );
+        assert_eq!(
+            head(&[row("a", Some(0.5), &["t"])], kinds::TRAIN_MANY.parts),
+            "EXPERT|STEP|LOSS|MADE FOR"
+        );
+        assert_eq!(head(&[row("a", None, &[])], kinds::ADAPT.parts), "START|STEP");
     }
 
     #[test]

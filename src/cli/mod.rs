@@ -10,6 +10,7 @@ mod cluster;
 mod compare;
 mod compared;
 mod completions;
+mod configured;
 mod default_library;
 mod doctor;
 mod eval;
@@ -33,8 +34,10 @@ mod route;
 mod run;
 mod show;
 mod similarity;
+mod starting;
 mod sweep_k;
 mod table;
+mod to_start;
 mod train;
 mod train_clusters;
 mod train_many;
@@ -162,6 +165,10 @@ fn dispatch(cli: Cli, workbench: Workbench) -> Result<()> {
     let output = Output::new(cli.json);
     if cli.command.is_some() {
         crate::threads::compute_here();
+    }
+    // A list for a shell has no place for it, a worker's log is read by nobody who could mend it, and `doctor` says more.
+    if !matches!(cli.command, Some(Command::Completions(_) | Command::Worker(_) | Command::Doctor(_))) {
+        configured::note(&output);
     }
     match cli.command {
         None => open(cli.library, cli.base, cli.theme, workbench, &output),

@@ -32,7 +32,7 @@ struct Document {
 /// Runs the command.
 pub fn run(args: &TrainArgs, output: &Output) -> Result<()> {
     if args.job.background {
-        return super::jobs::start(&args.library, &args.job.given, output);
+        return super::starting::start(&args.library, &args.job.given, output);
     }
     let spec = TrainSpec { library: args.library.clone(), ..args.job.spec(&Around::default())? };
     let mut progress = output.progress();

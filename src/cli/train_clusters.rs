@@ -22,7 +22,7 @@ pub struct TrainClustersArgs {
 /// Runs the command.
 pub fn run(args: &TrainClustersArgs, output: &Output) -> Result<()> {
     if args.job.background {
-        return super::jobs::start(&args.library, &args.job.given, output);
+        return super::starting::start(&args.library, &args.job.given, output);
     }
     let comparable = Catalog::open(&args.library, args.job.given.base())?.comparable().count();
     let around = Around { comparable, ..Around::default() };

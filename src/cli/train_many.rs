@@ -21,7 +21,7 @@ pub struct TrainManyArgs {
 /// Runs the command.
 pub fn run(args: &TrainManyArgs, output: &Output) -> Result<()> {
     if args.job.background {
-        return super::jobs::start(&args.library, &args.job.given, output);
+        return super::starting::start(&args.library, &args.job.given, output);
     }
     let spec = ManySpec { library: args.library.clone(), ..args.job.spec(&Around::default())? };
     let mut progress = RowsShown::new(output);

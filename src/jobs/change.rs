@@ -1,143 +1,24 @@
-//! What changes jobs: they are started, resumed, cancelled, held, let go and put into another order, one or many.
+//! What changes jobs: they are resumed, cancelled, held, let go and put into another order, one or many.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use super::after::{After, parents};
+use super::after::parents;
 use super::events::EventLog;
-use super::executors::{self, Batch, Child, Handle, Life, Parent, ToSubmit, default_executor, executor_by};
+use super::executors::{Child, Handle, Life, executor_by};
+use super::hand_over::Ready;
 use super::job_dir::{JobDir, JobResult, read_spec};
 use super::kinds::{AnyJob, Use};
-use super::layout::{CANCEL, EVENTS, GROUP, HOLD, ORDER, RESULT};
+use super::layout::{CANCEL, EVENTS, HOLD, ORDER, RESULT};
 use super::order::{self, QueueMove};
-use super::{Executor, JobState, JobSummary, Jobs, NewJob, Share, origin, waits};
-use crate::outside::{make_folders, own, sweep};
+use super::prepared::prepared;
+use super::{Executor, JobState, JobSummary, Jobs, NewJob, Share, origin};
+use crate::outside::own;
 use crate::settings::CommandOption;
 use crate::{Error, Result};
 
-/// A job that was started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Started {
-    /// Its id.
-    pub id: String,
-    /// Why nobody does it; it has then failed, and can be resumed.
-    pub problem: Option<String>,
-}
-
-/// A job that is to be handed over.
-struct Ready {
-    dir: JobDir,
-    job: AnyJob,
-}
-
 impl Jobs {
-    /// Starts a job; gives its id. It is queued at once and survives this process.
-    ///
-    /// # Errors
-    /// A spec that cannot work (usage), a training whose name is taken or under way, a state directory that cannot
-    /// be written, a worker that cannot be started (the job then stands there as failed).
-    pub fn start(&self, job: &AnyJob) -> Result<String> {
-        self.start_after(job, &[])
-    }
-
-    /// Starts a job that begins once the jobs `after` are all finished; until then it is queued and says for which it
-    /// waits. One that failed or was cancelled keeps it waiting: it may be resumed, or the new one cancelled.
-    ///
-    /// # Errors
-    /// As [`Self::start`]; a job of `after` that is not there.
-    pub fn start_after(&self, job: &AnyJob, after: &[String]) -> Result<String> {
-        let after: Vec<After> = after.iter().map(After::finished).collect();
-        let started = self.start_many(&[(job.clone(), after)])?.pop();
-        match started.ok_or_else(|| Error::msg("no job was started"))? {
-            Started { problem: Some(problem), .. } => Err(Error::msg(problem)),
-            Started { id, problem: None } => Ok(id),
-        }
-    }
-
-    /// Starts jobs that belong together, each after others; they are handed over in as few pieces as their executor
-    /// takes them.
-    ///
-    /// # Errors
-    /// Before anything is started: as [`Self::start`] for one of them, or two that are the same. Afterwards each job
-    /// stands there, also one that was not taken.
-    pub fn start_many(&self, asked: &[(AnyJob, Vec<After>)]) -> Result<Vec<Started>> {
-        let executor = self.executor_of_new()?;
-        let jobs = self.checked(asked, &*executor)?;
-        make_folders(self.dir())?;
-        // What starters that were killed left behind.
-        sweep(self.dir());
-        let mut started = Vec::new();
-        let mut ready = Vec::new();
-        let mut group: Option<String> = None;
-        for (job, (_, after)) in jobs.into_iter().zip(asked) {
-            let make = if executor.locks() { JobDir::create } else { JobDir::create_anywhere };
-            let mut dir = make(self.dir(), &job, after)?;
-            if asked.len() > 1 {
-                let group = group.get_or_insert_with(|| dir.id());
-                own::create(&dir.path().join(GROUP), group.as_bytes())?;
-            }
-            self.share_of_new().write(dir.path())?;
-            Handle::early(executor.id()).write(dir.path())?;
-            if !executor.locks() {
-                dir.release();
-            }
-            ready.push(Ready { dir, job });
-            if ready.len() >= executor.together() {
-                started.extend(self.hand_over(&*executor, std::mem::take(&mut ready)));
-            }
-        }
-        started.extend(self.hand_over(&*executor, ready));
-        Ok(started)
-    }
-
-    /// What [`Self::start_many`] would do, for people.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn plan(&self, asked: &[(AnyJob, Vec<After>)]) -> Result<String> {
-        let executor = self.executor_of_new()?;
-        let jobs = self.checked(asked, &*executor)?;
-        let mut plan = String::new();
-        for (kind, jobs) in by_kind(jobs.iter().zip(asked)) {
-            let submit = |(number, (job, (_, after))): (usize, &(&AnyJob, &(AnyJob, Vec<After>)))| {
-                let path =
-                    self.dir().join(format!("{}-{number}", super::job_dir::id_stem(SystemTime::now(), job)));
-                let after = self.open_parents(after)?;
-                Ok(ToSubmit { path, dir: None, memory: memory(job), cores: self.share_of_new().cores, after })
-            };
-            let jobs = jobs.iter().enumerate().map(submit).collect::<Result<Vec<_>>>()?;
-            plan += &executor.plan(&Batch { jobs_dir: self.dir(), kind, jobs: &jobs })?;
-        }
-        Ok(plan)
-    }
-
-    /// The jobs with absolute paths, if they can work and no other does the same.
-    fn checked(&self, asked: &[(AnyJob, Vec<After>)], executor: &dyn Executor) -> Result<Vec<AnyJob>> {
-        executor.check()?;
-        for After { id, .. } in asked.iter().flat_map(|(_, after)| after) {
-            self.existing(id)?;
-        }
-        let under_way = self.list()?;
-        let mut names = HashSet::new();
-        let check = |(job, _): &(AnyJob, Vec<After>)| {
-            let mut job = prepared(job, &under_way)?;
-            job.check_new()?;
-            if let Some(doing) = job.kind().unique
-                && !names.insert((job.kind().name, job.title()))
-            {
-                return Err(Error::usage(format!(
-                    "two jobs would be {doing} {}; give them different names",
-                    job.title()
-                )));
-            }
-            job.estimate();
-            Ok(job)
-        };
-        asked.iter().map(check).collect()
-    }
-
     /// Resumes a job that was cancelled, has failed or whose worker died; it is queued at once. Kinds that keep
     /// their work resume from it, others begin again.
     ///
@@ -215,8 +96,8 @@ impl Jobs {
         results: &mut BTreeMap<usize, Result<()>>,
     ) {
         let (places, jobs): (Vec<usize>, Vec<Ready>) = jobs.into_iter().unzip();
-        for (at, started) in places.into_iter().zip(self.hand_over(executor, jobs)) {
-            results.insert(at, started.problem.map_or(Ok(()), |problem| Err(Error::msg(problem))));
+        for (at, done) in places.into_iter().zip(self.hand_over(executor, &jobs)) {
+            results.insert(at, done.refusal.map_or(Ok(()), |refusal| Err(Error::msg(refusal.why))));
         }
     }
 
@@ -296,48 +177,6 @@ impl Jobs {
         Ok((executor, Ready { dir, job }))
     }
 
-    /// Hands jobs over; one that is not taken has failed.
-    fn hand_over(&self, executor: &dyn Executor, ready: Vec<Ready>) -> Vec<Started> {
-        let mut all = Vec::with_capacity(ready.len());
-        for (kind, jobs) in by_kind(ready.iter().map(|ready| (&ready.job, ready))) {
-            let mut batch = Vec::new();
-            for (job, ready) in jobs {
-                let path = ready.dir.path().to_path_buf();
-                let after = self.open_parents(&parents(&path)).unwrap_or_default();
-                let Share { cores } = Share::read(&path);
-                batch.push(ToSubmit { path, dir: Some(&ready.dir), memory: memory(job), cores, after });
-            }
-            for part in alike(&batch) {
-                let done = executors::submit(executor, &Batch { jobs_dir: self.dir(), kind, jobs: part });
-                for (job, done) in part.iter().zip(done) {
-                    let problem = done.err();
-                    if let Some(problem) = &problem {
-                        let end = JobResult {
-                            state: JobState::Failed,
-                            error: Some(problem.clone()),
-                            result: None,
-                            ended: Some(SystemTime::now()),
-                        };
-                        // A job without it is one that has died: it can be resumed as well.
-                        let _ = end.write(&job.path);
-                    }
-                    let id = job.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    all.push(Started { id, problem });
-                }
-            }
-        }
-        all
-    }
-
-    /// Those of `after` that are still waited for.
-    fn open_parents(&self, after: &[After]) -> Result<Vec<Parent>> {
-        let open = after.iter().filter(|after| !waits::is_met(self.dir(), after));
-        open.map(|After { id, any }| {
-            Ok(Parent { id: id.clone(), handle: Handle::read(&self.dir().join(id))?, any: *any })
-        })
-        .collect()
-    }
-
     /// Lets jobs that wait for these, which were handed over again, wait for them.
     fn follow(&self, resumed: &[String]) -> Result<()> {
         let mut children: BTreeMap<&'static str, (Arc<dyn Executor>, Vec<Child>)> = BTreeMap::new();
@@ -380,16 +219,54 @@ impl Jobs {
         open.into_values().try_for_each(|(executor, jobs)| executor.cancel(&jobs))
     }
 
-    /// Holds jobs that have not begun, or lets them go.
+    /// Holds jobs that have not begun, or lets them go: with each, whether that was done. One that does not wait is refused,
+    /// and one that is done in one piece with another that is not among these.
     ///
     /// # Errors
     /// As [`Self::cancel_many`].
-    pub fn hold(&self, ids: &[String], held: bool) -> Result<()> {
-        let open = self.marked(ids, |path| {
+    pub fn hold(&self, ids: &[String], held: bool) -> Result<Vec<(String, Result<()>)>> {
+        let all = self.list()?;
+        let check = |id: &String| (id.clone(), self.check_hold(id, held, ids, &all));
+        let results: Vec<(String, Result<()>)> = ids.iter().map(check).collect();
+        let fine = results.iter().filter(|(_, done)| done.is_ok());
+        let fine: Vec<String> = fine.map(|(id, _)| id.clone()).collect();
+        let open = self.marked(&fine, |path| {
             let path = path.join(HOLD);
             if held { own::mark(&path) } else { own::remove(&path).map(drop) }
         })?;
-        open.into_values().try_for_each(|(executor, jobs)| executor.hold(&jobs, held))
+        open.into_values().try_for_each(|(executor, jobs)| executor.hold(&jobs, held))?;
+        Ok(results)
+    }
+
+    /// Whether a job can be held, or let go, together with those of `ids`.
+    fn check_hold(&self, id: &str, held: bool, ids: &[String], all: &[JobSummary]) -> Result<()> {
+        let done = if held { "held" } else { "released" };
+        let path = self.existing(id)?;
+        let job = all.iter().find(|job| job.id == id);
+        match job.map(|job| (job.state, &job.place)) {
+            Some((JobState::Queued, None)) => {}
+            Some((JobState::Queued, Some(place))) => {
+                return Err(Error::msg(format!(
+                    "job {id} is about to begin ({place}): only jobs that wait can be {done}"
+                )));
+            }
+            state => {
+                let words = state.map_or("is not there any more".into(), |(state, _)| state.words());
+                return Err(Error::msg(format!("job {id} {words}: only jobs that wait can be {done}")));
+            }
+        }
+        let (executor, handle) = self.executor_at(&path)?;
+        let mut packed = executor.packed_with(&path, &handle);
+        let waits = |other: &String| all.iter().any(|job| job.id == *other && !job.state.is_over());
+        packed.retain(|other| !ids.contains(other) && waits(other));
+        match packed.is_empty() {
+            true => Ok(()),
+            false => Err(Error::msg(format!(
+                "job {id} is one piece of work with {}, which would be {done}, too: name all of them, or take --group \
+                 {id}",
+                packed.join(", ")
+            ))),
+        }
     }
 
     /// Puts a job that waits on this machine somewhere else in the queue.
@@ -406,8 +283,9 @@ impl Jobs {
             )));
         }
         let all = self.list()?;
-        if !all.iter().any(|job| job.id == id && job.state == JobState::Queued) {
-            return Err(Error::msg(format!("job {id} does not wait: only waiting jobs have an order")));
+        if let Some(job) = all.iter().find(|job| job.id == id && job.state != JobState::Queued) {
+            let words = job.state.words();
+            return Err(Error::msg(format!("job {id} {words}: only jobs that wait have an order")));
         }
         let waiting = all.iter().filter(|job| job.turn.is_some());
         let places = waiting.map(|job| order::place(&self.dir().join(&job.id))).collect();
@@ -443,10 +321,6 @@ impl Jobs {
             None => executor_by(job, handle),
         }
     }
-
-    fn executor_of_new(&self) -> Result<Arc<dyn Executor>> {
-        self.chosen().map_or_else(|| default_executor(self.library().map(Path::to_path_buf)), Ok)
-    }
 }
 
 /// Gives a job other settings.
@@ -470,52 +344,6 @@ fn change(asked: &mut NewJob, changes: &[(String, String)]) -> Result<()> {
 }
 
 type ByExecutor = BTreeMap<&'static str, (Arc<dyn Executor>, Vec<(PathBuf, Handle)>)>;
-
-/// The job with absolute paths, if it can work and none of `others` does the same.
-fn prepared(job: &AnyJob, others: &[JobSummary]) -> Result<AnyJob> {
-    let mut job = job.clone();
-    job.prepare()?;
-    let (kind, title) = (job.kind(), job.title());
-    let same =
-        |other: &&JobSummary| other.kind == Some(kind) && other.name == title && !other.state.is_over();
-    if let Some(doing) = kind.unique
-        && let Some(other) = others.iter().find(same)
-    {
-        return Err(Error::usage(format!(
-            "job {} is already {doing} {title}; choose another name or cancel it",
-            other.id
-        )));
-    }
-    Ok(job)
-}
-
-/// Things by the kinds of their jobs, in order.
-fn by_kind<'a, T>(all: impl Iterator<Item = (&'a AnyJob, T)>) -> Vec<(&'static str, Vec<(&'a AnyJob, T)>)> {
-    let mut kinds: Vec<(&'static str, Vec<(&AnyJob, T)>)> = Vec::new();
-    for (job, thing) in all {
-        let kind = job.kind().name;
-        match kinds.iter_mut().find(|(other, _)| *other == kind) {
-            Some((_, jobs)) => jobs.push((job, thing)),
-            None => kinds.push((kind, vec![(job, thing)])),
-        }
-    }
-    kinds
-}
-
-/// Parts that wait for the same jobs; all of them where each waits for one of its own.
-fn alike<'b, 'a>(batch: &'b [ToSubmit<'a>]) -> Vec<&'b [ToSubmit<'a>]> {
-    let own: HashSet<&str> =
-        batch.iter().flat_map(|job| &job.after).map(|parent| parent.id.as_str()).collect();
-    if batch.iter().all(|job| job.after.len() == 1) && own.len() == batch.len() {
-        return if batch.is_empty() { Vec::new() } else { vec![batch] };
-    }
-    batch.chunk_by(|one, other| one.after == other.after).collect()
-}
-
-/// Bytes of memory that a job will take, where that was estimated.
-fn memory(job: &AnyJob) -> Option<u64> {
-    Some(job.training()?.forecast.as_ref()?.peak())
-}
 
 /// The error for a job that came from elsewhere: what it would read and write, and how to let it.
 fn foreign(id: &str, job: &AnyJob) -> Error {

@@ -11,12 +11,12 @@ use super::after::After;
 use super::kinds::{AnyJob, Use};
 use super::layout::{
     AFTER, CANCEL, CORES, EVENTS, EXECUTOR, GROUP, HOLD, LIBRARY, LOCK, LOG, ORDER, ORIGIN, OUTLINE, RESULT,
-    SPEC, STATE, WORKER,
+    SPEC, STATE, WAITS, WORKER,
 };
 use super::{JobState, origin, times};
 use crate::clock::rfc3339;
 use crate::library::moved;
-use crate::outside::{Holder, Lock, TEMPORARY, Unfinished, UnfinishedFolder, own, sweep};
+use crate::outside::{Holder, Lock, TEMPORARY, Unfinished, UnfinishedFolder, own, remove_whole, sweep};
 use crate::{Error, Result};
 
 /// How long the lock may be busy: those who only look take it for a moment.
@@ -108,7 +108,7 @@ impl JobDir {
         // What the worker will write to must not lead elsewhere: the directory may come from anywhere.
         let files = [
             LOCK, WORKER, EVENTS, LOG, RESULT, STATE, OUTLINE, AFTER, EXECUTOR, ORIGIN, GROUP, ORDER, HOLD,
-            CORES, LIBRARY,
+            CORES, LIBRARY, WAITS,
         ];
         for name in files {
             own::open(&path.join(name))?;
@@ -138,7 +138,7 @@ impl JobDir {
     /// Forgets how the job ended, so that another worker can resume it.
     pub(super) fn clear(&self) -> Result<()> {
         // The result last: until then readers see the job as it was.
-        for name in [CANCEL, HOLD, WORKER, EXECUTOR, RESULT] {
+        for name in [CANCEL, HOLD, WAITS, WORKER, EXECUTOR, RESULT] {
             own::remove(&self.path.join(name))?;
         }
         Ok(())
@@ -170,6 +170,14 @@ pub fn busy(job: &Path) -> Error {
     Error::file(job, "another worker does this job")
 }
 
+/// Removes the directory of a job that nobody does, in one step.
+///
+/// # Errors
+/// What the file system says.
+pub fn discard(job: &Path) -> Result<()> {
+    remove_whole(job).map_err(|error| Error::io(job, error))
+}
+
 /// `20261124-081530-train-plural`: sortable, readable, plain ASCII.
 pub fn id_stem(time: SystemTime, job: &AnyJob) -> String {
     let stamp: String = rfc3339(time)
@@ -180,6 +188,11 @@ pub fn id_stem(time: SystemTime, job: &AnyJob) -> String {
             _ => None,
         })
         .collect();
+    format!("{stamp}-{}", slug(job))
+}
+
+/// What follows the time in a job's id: `train-plural`.
+pub fn slug(job: &AnyJob) -> String {
     let mut slug = String::new();
     for c in job.title().chars() {
         if c.is_ascii_alphanumeric() || c == '_' {
@@ -191,7 +204,7 @@ pub fn id_stem(time: SystemTime, job: &AnyJob) -> String {
             break;
         }
     }
-    format!("{stamp}-{}-{slug}", job.kind().name).trim_end_matches('-').to_string()
+    format!("{}-{slug}", job.kind().name).trim_end_matches('-').to_string()
 }
 
 /// What `result.json` says.

@@ -12,7 +12,9 @@ use super::executors::{Handle, Local, executor_by};
 use super::files::{Follower, last_lines, log_line};
 use super::job_dir::{JobResult, MAX_RESULT, read_spec};
 use super::kinds::AnyReport;
-use super::layout::{CANCEL, EVENTS, EXECUTOR, HOLD, LOCK, LOG, ORDER, OUTLINE, RESULT, WORKER, is_id};
+use super::layout::{
+    CANCEL, EVENTS, EXECUTOR, HOLD, LOCK, LOG, ORDER, OUTLINE, RESULT, SPEC, WAITS, WORKER, is_id,
+};
 use super::order::{QueuePlace, place};
 use super::progress::Progress;
 use super::{Executor, JobDetail, JobState, JobSummary, Share, summary};
@@ -77,6 +79,11 @@ struct Glance {
 
 /// Changes when a file does.
 type Stamp = Option<(SystemTime, u64)>;
+
+/// Whether a directory has what is asked of a job, readable or not.
+fn is_job(path: &Path) -> bool {
+    own::is_taken(&path.join(SPEC))
+}
 
 fn stamp(path: &Path) -> Stamp {
     let metadata = path.symlink_metadata().ok()?;
@@ -216,7 +223,7 @@ impl Jobs {
         at.id.hash(&mut hasher);
         at.result.hash(&mut hasher);
         if at.result.is_none() {
-            for file in [EVENTS, LOG, CANCEL, HOLD, ORDER, WORKER, EXECUTOR] {
+            for file in [EVENTS, LOG, CANCEL, HOLD, ORDER, WAITS, WORKER, EXECUTOR] {
                 stamp(&at.job.join(file)).hash(&mut hasher);
             }
             let executor =
@@ -254,6 +261,10 @@ impl Jobs {
         summary.steps = progress.steps;
         if summary.state.is_over() {
             progress.eta_seconds = None;
+        }
+        if summary.state == JobState::Queued {
+            // Of an earlier run.
+            (progress.stage, progress.tokens_per_second, progress.eta_seconds) = (None, None, None);
         }
         let end = JobResult::read(&job);
         let ended = end.as_ref().and_then(|end| end.ended);
@@ -354,8 +365,26 @@ impl Jobs {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Names of the real directories with a name that a job can have.
+    /// Names of the real directories that a job can have and that have what is asked of one.
     pub(super) fn ids(&self) -> Result<Vec<String>> {
+        let mut folders = self.folders()?;
+        folders.retain(|id| self.known().seen.contains_key(id) || is_job(&self.dir.join(id)));
+        Ok(folders)
+    }
+
+    /// Paths of the directories among the jobs' that are none.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub fn strays(&self) -> Result<Vec<PathBuf>> {
+        let mut all: Vec<PathBuf> = self.folders()?.iter().map(|name| self.dir.join(name)).collect();
+        all.retain(|path| !is_job(path));
+        all.sort();
+        Ok(all)
+    }
+
+    /// Names of the real directories with a name that a job can have.
+    fn folders(&self) -> Result<Vec<String>> {
         let entries = match std::fs::read_dir(&self.dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -380,7 +409,7 @@ impl Jobs {
 
     pub(super) fn existing(&self, id: &str) -> Result<PathBuf> {
         let path = self.dir.join(id);
-        if is_id(id) && path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        if is_id(id) && path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) && is_job(&path) {
             Ok(path)
         } else {
             Err(Error::msg(format!("there is no longer a job {id:?}")))

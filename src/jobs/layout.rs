@@ -15,6 +15,7 @@ pub const OUTLINE: &str = "outline.json";
 pub const GROUP: &str = "group";
 pub const HOLD: &str = "hold";
 pub const ORDER: &str = "order";
+pub const WAITS: &str = "waits";
 pub const CORES: &str = "cores";
 pub const LIBRARY: &str = "library";
 

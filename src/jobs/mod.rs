@@ -13,6 +13,7 @@
 //! | `cores` | starter | how many cores it takes, if that was said |
 //! | `hold` | anybody | its existence keeps the job from beginning |
 //! | `order` | anybody | a number: jobs of smaller ones begin before others |
+//! | `waits` | worker | why it may not begin on this machine yet, while that is so |
 //! | `lock` | starter, then worker | locked while the worker lives; inherited, so there is no gap |
 //! | `worker.json` | worker | process id and version, for people only |
 //! | `events.jsonl` | worker | one [`JobEvent`] per line, from the moment it holds a slot |
@@ -36,6 +37,7 @@ pub mod executors;
 mod fault_tests;
 mod files;
 mod foreground;
+mod hand_over;
 mod job_dir;
 #[allow(clippy::module_inception, reason = "the type of a job list is looked for by this name")]
 mod jobs;
@@ -46,10 +48,13 @@ mod manifest;
 mod new_job;
 mod order;
 mod origin;
+mod prepared;
 mod progress;
 mod queue;
+mod remove;
 mod share;
 mod slots;
+mod start;
 mod state;
 mod summary;
 mod times;
@@ -58,7 +63,6 @@ mod waits;
 mod worker;
 
 pub use after::After;
-pub use change::Started;
 pub use event::{JobEvent, JobRow};
 pub use executors::{Executor, Local, default_executor, executor_named};
 pub use foreground::evaluate_in_foreground;
@@ -69,6 +73,7 @@ pub use new_job::NewJob;
 pub use order::QueueMove;
 pub use progress::{Point, Progress};
 pub use share::{SHARE, Share};
+pub use start::Started;
 pub use state::{Figures, JobDetail, JobState, JobSummary};
 pub use times::text as time_text;
 pub use usage::Usage;

@@ -11,7 +11,7 @@ use super::layout::{EVENTS, HOLD, LOCK, RESULT, is_id};
 use super::order::place;
 use super::share::Share;
 use super::times::now;
-use super::waits::waits_for;
+use super::waits::{HELD, waits_for};
 use crate::devices::{Gpu, visible_gpus};
 use crate::memory::{available, size};
 use crate::outside::{Lock, own};
@@ -22,7 +22,7 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(200);
 /// Seconds after which a job that began has taken the memory that it needs.
 const SETTLES: f64 = 120.0;
 /// What most jobs wait for.
-const WAITS: &str = "waiting for its turn";
+const WAITS: &str = "waits for its turn";
 /// Largest note beside a slot that is read.
 const MAX_TAKEN: u64 = 256;
 /// How long an older job may leave a free slot unused (it may be stopped) before others pass it.
@@ -207,7 +207,7 @@ pub fn wait_for_slot(
     loop {
         cancel.check()?;
         let reason = if job.join(HOLD).exists() {
-            "is held".to_string()
+            HELD.to_string()
         } else {
             // One process at a time looks and decides, so that no slot looks taken by one that is about to release it.
             let _turn = Lock::wait(&jobs.join("queue"))?;
@@ -258,7 +258,9 @@ fn free_place(
     for place in Place::all(&need.device, machine) {
         let others = taken(jobs, &place.slots);
         let fits = match place.gpu.is_some() || place.slots != Place::cores().slots {
-            true if others.len() >= machine.slots => Err(WAITS.to_string()),
+            true if others.len() >= machine.slots => {
+                Err(format!("waits for {}, where {}", place.name, of_others(others.len())))
+            }
             true => Ok(()),
             false => cores_fit(need.cores, &others, machine),
         };
@@ -280,6 +282,11 @@ fn free_place(
         }
     }
     Ok(Err(reason.unwrap_or_else(|| WAITS.into())))
+}
+
+/// `another job works`, or how many.
+fn of_others(count: usize) -> String {
+    if count == 1 { "another job works".into() } else { format!("{count} others work") }
 }
 
 /// What the holders of a place's slots have said; `None` for one that has said nothing.
@@ -434,10 +441,12 @@ mod tests {
         let (second, two) = slot(jobs, &need(Wanted::Any, 10), &machine).unwrap();
         assert_eq!((first.as_str(), second.as_str()), ("slot.GPU-b.0", "slot.GPU-c.0"));
         // By number it is the same device, and has the same slots.
-        assert_eq!(slot(jobs, &need(Wanted::Cuda(2), 1), &machine).unwrap_err(), WAITS);
+        let taken = slot(jobs, &need(Wanted::Cuda(2), 1), &machine).unwrap_err();
+        assert_eq!(taken, "waits for cuda:2, where another job works");
         let (third, _three) = slot(jobs, &need(Wanted::Cuda(0), 90), &machine).unwrap();
         assert_eq!(third, "slot.GPU-a.0", "alone there it may try");
-        assert_eq!(slot(jobs, &need(Wanted::Any, 1), &machine).unwrap_err(), WAITS);
+        let taken = slot(jobs, &need(Wanted::Any, 1), &machine).unwrap_err();
+        assert_eq!(taken, "waits for cuda:1, where another job works");
         // The cores are another thing.
         let _cores = slot(jobs, &whole(), &machine).unwrap();
         drop(two);

@@ -40,6 +40,15 @@ impl JobState {
         }
     }
 
+    /// How it stands with the job, behind its name.
+    pub fn words(self) -> String {
+        match self {
+            Self::Queued => "waits".into(),
+            Self::Running | Self::Cancelling => format!("is {}", self.name()),
+            Self::Cancelled | Self::Failed | Self::Finished => format!("has ended ({})", self.name()),
+        }
+    }
+
     /// Whether the job will change no more.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Cancelled | Self::Failed | Self::Finished)
@@ -92,7 +101,7 @@ pub struct JobSummary {
     /// Jobs that have to be finished before it begins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<String>,
-    /// Why it is still queued, where it is not for a free slot.
+    /// Why it is still queued, where it is not for its turn alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waits: Option<String>,
     /// Somebody holds it.
@@ -108,7 +117,7 @@ pub struct JobSummary {
     #[serde(flatten)]
     pub share: Share,
     /// Its place among those that wait on this machine, from 1; only lists know it.
-    #[serde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub turn: Option<usize>,
     /// Its numbers; `show` has them in JSON.
     #[serde(skip)]
@@ -119,6 +128,17 @@ impl JobSummary {
     /// What its kind is called; `?` where this version does not know it.
     pub fn kind_name(&self) -> &'static str {
         self.kind.map_or("?", |kind| kind.name)
+    }
+
+    /// What it waits for while it is queued.
+    pub fn reason(&self) -> Option<&str> {
+        (self.state == JobState::Queued).then(|| self.waits.as_deref().unwrap_or("waits for its turn"))
+    }
+
+    /// [`Self::reason`], with its place in the queue of this machine.
+    pub fn why_queued(&self) -> Option<String> {
+        let place = self.turn.map_or(String::new(), |turn| format!("; place {turn} in the queue"));
+        self.reason().map(|reason| format!("{reason}{place}"))
     }
 
     /// Whether what was done is kept when the job is cancelled, so that it is resumed from there; other jobs begin

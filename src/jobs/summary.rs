@@ -70,7 +70,10 @@ pub fn read(id: &str, job: &Path) -> JobSummary {
         Standing::Open(Life::Waiting(reason)) => (JobState::Queued, None, reason),
         Standing::Open(Life::Alive(at)) => {
             place = at;
-            (if begun { JobState::Running } else { JobState::Queued }, None, None)
+            // Of a worker here that waits, its own words; elsewhere something comes before it.
+            let before =
+                place.as_ref().map(|_| "its task runs: setup, or a job before it, is not done yet".into());
+            if begun { (JobState::Running, None, None) } else { (JobState::Queued, None, before) }
         }
         Standing::Open(Life::Stopped) => (JobState::Cancelled, None, None),
         Standing::Open(Life::Gone(reason)) => {
@@ -84,10 +87,12 @@ pub fn read(id: &str, job: &Path) -> JobSummary {
         }
     };
     let held = state == JobState::Queued && job.join(HOLD).exists();
-    let waits = (state == JobState::Queued).then(|| {
-        let parents = waits::waits_for(job).map(|wait| wait.text);
-        parents.or_else(|| held.then(|| "is held".into())).or(reason)
-    });
+    let queued = state == JobState::Queued;
+    if queued {
+        // What was said of an earlier run says nothing of the one to come.
+        (figures.tokens_per_second, figures.left) = (None, None);
+    }
+    let waits = queued.then(|| waits::why(job, held, reason)).flatten();
     JobSummary {
         id: id.to_string(),
         kind,
@@ -98,7 +103,7 @@ pub fn read(id: &str, job: &Path) -> JobSummary {
         started: progress.started.and_then(times::time),
         error: broken.or(error),
         after: after::parents(job).into_iter().map(|after| after.id).collect(),
-        waits: waits.flatten(),
+        waits,
         held,
         place,
         group: group(job),

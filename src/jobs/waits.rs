@@ -9,12 +9,17 @@ use std::time::{Duration, Instant};
 use super::JobState;
 use super::after::{After, parents};
 use super::executors::Life;
+use super::layout::WAITS;
 use super::life::Standing;
+use crate::outside::own;
 use crate::{Cancel, Error, Result};
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(300);
 /// How long a job that has its node waits for the end of a parent to show on a shared file system.
 const DELAY: Duration = Duration::from_secs(600);
+
+/// Said of a job that somebody holds.
+pub const HELD: &str = "is held";
 
 /// Why a job cannot begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +69,43 @@ pub fn waits_for(job: &Path) -> Option<Wait> {
         return Some(Wait { text: format!("waits for {id}, which {problem}"), hopeless: true });
     }
     under_way
+}
+
+/// Largest reason that is read.
+const MAX_REASON: u64 = 1 << 10;
+
+/// Why a job that is queued has not begun: that somebody holds it, for which parent it waits; else `said`, which is what its
+/// executor says, or its worker on this machine. The one answer, wherever it is shown.
+pub fn why(job: &Path, held: bool, said: Option<String>) -> Option<String> {
+    let parents = waits_for(job).map(|wait| wait.text);
+    let held = held.then(|| HELD.to_string());
+    match (held, parents) {
+        (None, None) => said.or_else(|| noted(job)),
+        (held, parents) => Some(held.into_iter().chain(parents).collect::<Vec<_>>().join("; ")),
+    }
+}
+
+/// Notes for readers why a job may not begin on this machine, once no parent is waited for and nobody holds it.
+pub fn note(job: &Path, reason: &str) {
+    let path = job.join(WAITS);
+    // Without it, readers say that it waits for its turn.
+    let _ = match reason {
+        HELD => own::remove(&path).map(drop),
+        reason => own::replace_unsynced(&path, reason.as_bytes()),
+    };
+}
+
+/// Forgets the reason: the job begins.
+pub fn forget(job: &Path) {
+    let _ = own::remove(&job.join(WAITS));
+}
+
+/// What was noted.
+fn noted(job: &Path) -> Option<String> {
+    let bytes = own::read(&job.join(WAITS), MAX_REASON).ok().flatten()?;
+    let text = String::from_utf8(bytes).ok()?;
+    // Anybody may have written it.
+    text.lines().next().map(String::from).filter(|line| !line.is_empty())
 }
 
 /// Waits until all parents are finished. `waiting` gets the reason whenever it changes.
@@ -137,6 +179,29 @@ mod tests {
         assert_eq!(waits_for(patient.path()), None);
         std::fs::remove_dir_all(other.path()).unwrap();
         assert!(waits().unwrap().ends_with("which is not there any more"));
+    }
+
+    #[test]
+    fn one_reason_says_that_a_job_is_held_and_what_it_waits_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let parent = job(dir.path(), &[]);
+        let child = job(dir.path(), &[parent.id()]);
+        let why = |held| why(child.path(), held, None);
+        let waits = format!("waits for {}", parent.id());
+        assert_eq!(why(false), Some(waits.clone()));
+        assert_eq!(why(true), Some(format!("is held; {waits}")));
+        // What its worker notes counts where nothing else keeps it.
+        note(child.path(), "waits for cores: it takes 3 of 8");
+        assert_eq!(why(false), Some(waits));
+        end(&parent, JobState::Finished);
+        assert_eq!(why(false), Some("waits for cores: it takes 3 of 8".into()));
+        assert_eq!(why(true), Some("is held".into()));
+        note(child.path(), HELD);
+        assert_eq!(why(false), None);
+        std::fs::write(child.path().join(WAITS), "\u{1b}[2J\nmore").unwrap();
+        assert_eq!(why(false), Some("\u{1b}[2J".into()));
+        forget(child.path());
+        assert_eq!(why(false), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::layout::{CANCEL, LOCK, LOG, RESULT, SPEC, STATE, WORKER};
 use super::manifest::{Head, Manifest, library_mark};
 use super::times;
 use super::waits::{Patience, wait_for_parents};
-use super::{JobState, origin, queue};
+use super::{JobState, origin, queue, waits};
 use crate::devices;
 use crate::outside::{Lock, make_folders, null_device, own, read_limited};
 use crate::signals::{Signal, Signals};
@@ -231,18 +231,23 @@ fn work_in_turn(
     cancel: &Cancel,
 ) -> Result<serde_json::Value> {
     let name = format!("{} {}", job.kind().name, job.title());
-    let mut waits = |reason: &str| say(&format!("{name}: {reason}"));
+    let mut report = |reason: &str| say(&format!("{name}: {reason}"));
     let slots = executor.slots()?;
     // A node is not kept for a parent that has failed.
     let patience = match slots {
         Slots::Library(_) => Patience::ForEver,
         Slots::Executor => Patience::WhileUnderWay,
     };
-    wait_for_parents(dir, patience, &mut waits, cancel)?;
+    wait_for_parents(dir, patience, &mut report, cancel)?;
     let _turn = match slots {
         Slots::Library(slots) => {
             let (need, machine) = (queue::Need::of(job, dir), queue::Machine::here(slots));
-            let turn = queue::wait_for_slot(dir, &need, &machine, &mut waits, cancel)?;
+            let mut report = |reason: &str| {
+                report(reason);
+                waits::note(dir, reason);
+            };
+            let turn = queue::wait_for_slot(dir, &need, &machine, &mut report, cancel)?;
+            waits::forget(dir);
             if let Some((number, what)) = &turn.gpu {
                 devices::assign(*number);
                 say(&format!("{name}: on cuda:{number}{what}"));

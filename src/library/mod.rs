@@ -64,8 +64,8 @@ pub(crate) use stamp::Stamp;
 pub(crate) use state_dir::existing_state_dir;
 pub use state_dir::{StatePlace, state_dir, state_place};
 pub use template::Stretch;
-pub(crate) use write::exists;
 pub use write::{NewAdapterConfig, NewLora, check_new_name, expert_path, write_adapter};
+pub(crate) use write::{exists, says_exists};
 
 #[cfg(test)]
 mod tests;

@@ -156,9 +156,17 @@ pub fn check_new_name(library_root: &Path, name: &str) -> Result<PathBuf> {
     }
 }
 
+/// What is said of a name that is taken.
+const EXISTS: &str = "exists already: choose another name";
+
 /// The error for a name that is taken.
 pub(crate) fn exists(dir: &Path) -> Error {
-    Error::file(dir, "exists already: choose another name")
+    Error::file(dir, EXISTS)
+}
+
+/// Whether an error is that of [`check_new_name`] for a name that is taken.
+pub(crate) fn says_exists(error: &Error) -> bool {
+    matches!(error, Error::File { problem, .. } if problem == EXISTS)
 }
 
 /// The folder of an expert of this name, whether it is there or not.

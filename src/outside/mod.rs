@@ -20,6 +20,7 @@ mod access;
 mod counts;
 mod digest;
 mod fault;
+mod limit;
 mod lock;
 mod output;
 pub mod own;
@@ -34,10 +35,11 @@ pub use access::{write_reason, write_refusal};
 #[cfg(all(test, target_os = "linux"))]
 pub(crate) use counts::testing as counting;
 pub use digest::{hex, sha256_file};
+pub use limit::room_for_open_files;
 pub use lock::{Holder, Lock, NO_LOCKS};
 pub use output::Output;
 pub use read::{io_reason, open_limited, open_regular, read_exact_at, read_limited, read_text_of};
-pub use unfinished::{TEMPORARY, Unfinished, UnfinishedFolder, sweep};
+pub use unfinished::{TEMPORARY, Unfinished, UnfinishedFolder, remove_whole, sweep};
 pub use write::{append_named, atomic_write, atomic_write_with, create_named, make_folders, null_device};
 
 #[cfg(all(test, target_os = "linux"))]

@@ -204,6 +204,38 @@ fn least_age(name: &str) -> Option<Duration> {
     }
 }
 
+/// Removes a folder that the program made, with all that is in it: in one step nobody finds it any more. Whoever is killed
+/// before the rest is done leaves what [`sweep`] removes.
+///
+/// # Errors
+/// What the file system says; the folder then stays.
+pub fn remove_whole(folder: &Path) -> io::Result<()> {
+    let place = Place::own(folder)?;
+    loop {
+        let gone = place.beside(&fresh_name(TEMPORARY))?;
+        match place.rename_new(&gone) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty
+                ) => {}
+            // Where there is no room for another name, what makes room comes first.
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+            {
+                return fs::remove_dir_all(place.path());
+            }
+            done => {
+                done?;
+                place.sync_folder();
+                // What cannot be removed now, whoever tidies up tries again.
+                let _ = fs::remove_dir_all(gone.path());
+                return Ok(());
+            }
+        }
+    }
+}
+
 /// Removes what writers that were killed left in `folder`: files and folders under our temporary names that nobody
 /// has locked. Where that cannot be asked, those that are a day old. Failing is fine: they are only in the way.
 pub fn sweep(folder: &Path) {

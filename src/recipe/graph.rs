@@ -153,6 +153,7 @@ impl Building<'_> {
             let own: Vec<&Task> = self.tasks.train.iter().skip(job).step_by(jobs).collect();
             let name = if jobs == 1 { PRIVATE.to_string() } else { format!("{PRIVATE}-{}", job + 1) };
             let spec = ManySpec {
+                skip_existing: false,
                 library: self.graph.libraries[library].path.clone(),
                 tasks: own.iter().map(|task| task.path.clone()).collect(),
                 at_once: None,

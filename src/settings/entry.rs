@@ -100,7 +100,7 @@ impl<J: Default> Entry<J> for &'static Setting<J> {
             requires: self.requires,
             conflicts: self.conflicts,
             is_required: self.check(&J::default()).is_err(),
-            takes: self.kind.takes(),
+            takes: self.takes(),
         })
     }
 

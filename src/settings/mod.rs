@@ -76,6 +76,8 @@ pub struct Setting<S: 'static> {
     pub decides: bool,
     /// It makes sense for the training of one expert only.
     pub single: bool,
+    /// Its option may be given several times; the texts are joined by commas.
+    pub several: bool,
 }
 
 impl<S: 'static> Setting<S> {
@@ -99,6 +101,7 @@ impl<S: 'static> Setting<S> {
             recorded: false,
             decides: true,
             single: false,
+            several: false,
         }
     }
 
@@ -165,6 +168,16 @@ impl<S: 'static> Setting<S> {
     /// For the training of one expert only.
     pub const fn single(self) -> Self {
         Self { single: true, ..self }
+    }
+
+    /// With an option that may be given several times; the texts are joined by commas.
+    pub const fn several(self) -> Self {
+        Self { several: true, ..self }
+    }
+
+    /// What an option or a file gives it.
+    pub fn takes(&self) -> Takes {
+        if self.several { Takes::Names } else { self.kind.takes() }
     }
 
     /// Whether it is on or off.

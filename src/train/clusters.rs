@@ -327,7 +327,7 @@ pub fn train_clusters(
         // The expert is there, and is found again without the plan.
         work.write(&plan).err().map(|error| format!("the plan could not be saved: {error}"))
     };
-    train_rows(&all, spec.at_once, &mut made, events, cancel)?;
+    train_rows(&all, spec.at_once, &mut made, &mut |_, _| false, events, cancel)?;
     Ok(ClustersReport {
         library: spec.out.clone(),
         k: spec.k,

@@ -10,7 +10,7 @@ use super::dataset::{Dataset, find_tasks};
 use super::given::Given;
 use super::rows::{RowTraining, RowsEvent, TrainRow, at_once, refuse_single, train_rows};
 use super::{TrainReport, TrainSpec};
-use crate::library::{Skipped, expert_path, state_dir};
+use crate::library::{Skipped, expert_path, says_exists, state_dir};
 use crate::outside::{hex, make_folders};
 use crate::settings::{self, Kind, Role, Setting};
 use crate::{Cancel, Error, Result, field};
@@ -26,6 +26,9 @@ pub struct ManySpec {
     /// How many experts are trained at once; `None` means as many as make it faster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_once: Option<usize>,
+    /// Leave out tasks whose expert is there already.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub skip_existing: bool,
     /// How each expert is trained. Library, data and name are filled in.
     pub training: TrainSpec,
 }
@@ -51,6 +54,11 @@ pub static MANY: &[Setting<ManySpec>] = &[
         .form("Tasks", "folder of tasks")
         .role(Role::Tasks),
     at_once(field!(ManySpec.at_once)),
+    Setting::new("skip_existing", Kind::Switch(field!(ManySpec.skip_existing), true))
+        .flag("skip-existing", "Leave out tasks whose expert is there already")
+        .form("Skip existing", "leave out tasks whose expert is there")
+        .advanced()
+        .decides_nothing(),
 ];
 
 impl ManySpec {
@@ -73,6 +81,7 @@ impl ManySpec {
             library: PathBuf::new(),
             tasks: Vec::new(),
             at_once: None,
+            skip_existing: false,
             training: TrainSpec {
                 checkpoint_every: None,
                 given: Given::default(),
@@ -139,7 +148,7 @@ pub fn train_many(spec: &ManySpec, events: &mut dyn FnMut(RowsEvent), cancel: &C
     spec.check()?;
     let began = std::time::Instant::now();
     events(RowsEvent::Stage("reading the tasks".into()));
-    let (mut rows, skipped) = plan_many(spec, cancel)?;
+    let (mut rows, mut skipped) = plan_many(spec, cancel)?;
     events(RowsEvent::Rows(rows.clone()));
     let states = spec.states()?;
     make_folders(&states)?;
@@ -149,7 +158,25 @@ pub fn train_many(spec: &ManySpec, events: &mut dyn FnMut(RowsEvent), cancel: &C
         rows[row].report = Some(report);
         None
     };
-    train_rows(&all, spec.at_once, &mut made, events, cancel)?;
+    // An expert that this very training made is taken up; any other is in the way.
+    let (mut there, mut in_the_way) = (Vec::new(), false);
+    let mut leave = |row: usize, error: &Error| {
+        let exists = says_exists(error);
+        in_the_way |= exists;
+        if exists && spec.skip_existing {
+            there.push(row);
+        }
+        exists && spec.skip_existing
+    };
+    let done = train_rows(&all, spec.at_once, &mut made, &mut leave, events, cancel);
+    done.map_err(|error| match in_the_way && !spec.skip_existing {
+        true => Error::msg(format!("{error}; --skip-existing leaves out those that exist")),
+        false => error,
+    })?;
+    there.sort_unstable();
+    for row in there.into_iter().rev() {
+        skipped.push(Skipped::new(rows.remove(row).name, "its expert is there already"));
+    }
     let seconds = began.elapsed().as_secs_f64();
     Ok(ManyReport { library: spec.library.clone(), experts: rows, seconds, skipped })
 }

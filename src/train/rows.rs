@@ -90,7 +90,8 @@ pub fn refuse_single(training: &TrainSpec) -> Result<()> {
     }
 }
 
-/// Trains `all`, several at once. `made` takes each report and says what went wrong with that.
+/// Trains `all`, several at once. `made` takes each report and says what went wrong with that; `leave` says of a training
+/// that failed whether it is left out instead.
 ///
 /// # Errors
 /// A raised `cancel`; trainings that failed, once all others are done.
@@ -98,6 +99,7 @@ pub fn train_rows(
     all: &[RowTraining],
     at_once: Option<usize>,
     made: &mut dyn FnMut(usize, TrainReport) -> Option<String>,
+    leave: &mut dyn FnMut(usize, &Error) -> bool,
     events: &mut dyn FnMut(RowsEvent),
     cancel: &Cancel,
 ) -> Result<()> {
@@ -115,6 +117,9 @@ pub fn train_rows(
             if let Some(problem) = made(all[row].number, report) {
                 events(RowsEvent::Stage(problem));
             }
+        }
+        TogetherEvent::Over { row, outcome: Err(error) } if leave(row, &error) => {
+            events(RowsEvent::Stage(format!("{} is left out: {error}", all[row].spec.name)));
         }
         TogetherEvent::Over { row, outcome: Err(error) } => {
             events(RowsEvent::Stage(format!("{} failed: {error}", all[row].spec.name)));

@@ -1,4 +1,4 @@
-//! The question whether to cancel a job, which several tabs ask: its keys and its box.
+//! The questions whether to cancel or to remove a job, which several tabs ask: their keys and their box.
 
 use crossterm::event::KeyEvent;
 use ratatui::Frame;
@@ -9,53 +9,82 @@ use ratatui::widgets::{Block, BorderType, Clear, Padding, Paragraph};
 use super::keymap::{Binding, Chord, ESC, KeyHint, KeySection, KeyTable};
 use super::{Shared, Theme, text_width};
 
+/// What is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// A job that has not ended is cancelled.
+    Cancel,
+    /// One that has ended is removed.
+    Remove,
+}
+
 /// What is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    Cancel,
-    Keep,
+    Yes,
+    No,
 }
 
+const YES: &[(Chord, Answer)] = &[(Chord::char('y'), Answer::Yes)];
+const ALSO_YES: &[(Chord, Answer)] = &[(Chord::char('Y'), Answer::Yes)];
+const NO: &[(Chord, Answer)] = &[(Chord::char('n'), Answer::No)];
 /// Any other key does its work and asks no more. Whoever means the question by `q` does not want to leave.
-static TABLE: KeyTable<(), Answer> = KeyTable {
+const ALSO_NO: &[(Chord, Answer)] =
+    &[(ESC, Answer::No), (Chord::char('N'), Answer::No), (Chord::char('q'), Answer::No)];
+
+static CANCEL: KeyTable<(), Answer> = KeyTable {
     title: "Asked whether to cancel",
     bindings: &[
-        Binding::new(&[(Chord::char('y'), Answer::Cancel)], "cancel it", "Cancel the job")
-            .also(&[(Chord::char('Y'), Answer::Cancel)]),
-        Binding::new(
-            &[(Chord::char('n'), Answer::Keep)],
-            "let it run",
-            "Let it run, as any other key that does its work",
-        )
-        .also(&[
-            (ESC, Answer::Keep),
-            (Chord::char('N'), Answer::Keep),
-            (Chord::char('q'), Answer::Keep),
-        ]),
+        Binding::new(YES, "cancel it", "Cancel the job").also(ALSO_YES),
+        Binding::new(NO, "let it run", "Let it run, as any other key that does its work").also(ALSO_NO),
     ],
 };
 
-/// The answer that a key gives; `None` for one that has its own work.
-pub fn answer(key: KeyEvent, shared: &Shared) -> Option<Answer> {
-    TABLE.action(key, &(), shared)
-}
+static REMOVE: KeyTable<(), Answer> = KeyTable {
+    title: "Asked whether to remove",
+    bindings: &[
+        Binding::new(YES, "remove it", "Remove the job from the list; what it wrote elsewhere stays")
+            .also(ALSO_YES),
+        Binding::new(NO, "keep it", "Keep it, as any other key that does its work").also(ALSO_NO),
+    ],
+};
 
-/// The keys that the footer and the help show while it is asked.
-pub fn hints(shared: &Shared) -> Vec<KeyHint> {
-    TABLE.hints(&(), shared)
-}
+impl Wish {
+    fn table(self) -> &'static KeyTable<(), Answer> {
+        match self {
+            Self::Cancel => &CANCEL,
+            Self::Remove => &REMOVE,
+        }
+    }
 
-/// Its keys, for the reference.
-pub fn reference() -> KeySection {
-    TABLE.section()
+    /// The answer that a key gives; `None` for one that has its own work.
+    pub fn answer(self, key: KeyEvent, shared: &Shared) -> Option<Answer> {
+        self.table().action(key, &(), shared)
+    }
+
+    /// The keys that the footer and the help show while it is asked.
+    pub fn hints(self, shared: &Shared) -> Vec<KeyHint> {
+        self.table().hints(&(), shared)
+    }
+
+    /// Its keys, for the reference.
+    pub fn reference(self) -> KeySection {
+        self.table().section()
+    }
 }
 
 /// Draws the question in a box. `place` puts a box of this width and height somewhere in `area`.
-pub fn draw(frame: &mut Frame, area: Rect, question: &str, theme: &Theme, place: impl Fn(u16, u16) -> Rect) {
+pub fn draw(
+    frame: &mut Frame,
+    area: Rect,
+    (wish, question): (Wish, &str),
+    theme: &Theme,
+    place: impl Fn(u16, u16) -> Rect,
+) {
     let cells = usize::from(area.width.saturating_sub(4)).min(56);
     let text = text_width::wrap(question, cells).into_iter();
     let mut lines: Vec<Line> = text.map(|line| Line::styled(line, theme.text())).collect();
-    let hints = TABLE.section().hints;
+    let hints = wish.reference().hints;
     lines.push(Line::from_iter(hints.into_iter().enumerate().flat_map(|(at, hint)| {
         let before = if at == 0 { "" } else { "  " };
         [

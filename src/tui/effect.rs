@@ -305,6 +305,11 @@ pub enum JobsEffect {
         /// The jobs.
         ids: Vec<String>,
     },
+    /// Removes jobs that have ended.
+    Remove {
+        /// The jobs.
+        ids: Vec<String>,
+    },
     /// Holds jobs that wait, or lets them go.
     Hold {
         /// The jobs.

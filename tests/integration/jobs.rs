@@ -524,7 +524,7 @@ fn an_interrupted_follower_says_by_what_and_the_job_goes_on() {
         let mut line = String::new();
         let mut output = std::io::BufReader::new(follower.stdout.take().unwrap());
         std::io::BufRead::read_line(&mut output, &mut line).unwrap();
-        assert!(line.contains("waiting for its turn"), "{line}");
+        assert!(line.contains("waits for its turn"), "{line}");
         kill_process(Pid::from_child(&follower), signal).unwrap();
         let end = follower.wait_with_output().unwrap();
         assert_eq!(end.status.code(), Some(status));

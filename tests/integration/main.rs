@@ -57,6 +57,9 @@ mod jobs;
 /// A crowd of programs on the jobs of one library.
 #[cfg(unix)]
 mod jobs_crowd;
+/// What the list of jobs says and refuses, and what is removed from it.
+#[cfg(unix)]
+mod jobs_list;
 /// Modules use only those below them, as the sources say.
 mod layering;
 /// What files ask for that no machine has, under a limit on the address space.

@@ -5,13 +5,17 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
+use clap::parser::ValueSource;
+use clap::{Args, Command, FromArgMatches};
+
 use super::files::Files;
-use super::options::{AS_JOB, JobArgs, RouterArgs};
+use super::options::{AS_JOB, GivenJob, JobArgs, More, RouterArgs};
 use super::output::Output;
 use super::route::notes;
+use super::starting::start_changed;
 use crate::catalog::Catalog;
-use crate::eval::{EvalEvent, EvalReport, EvalSpec, NamedLibrary, contenders, settings_of};
-use crate::jobs::kinds::Around;
+use crate::eval::{EvalEvent, EvalReport, EvalSpec, contenders, settings_of};
+use crate::jobs::kinds::{Around, Job};
 use crate::jobs::{AnyJob, evaluate_in_foreground};
 use crate::library::Skipped;
 use crate::{Error, Result};
@@ -23,9 +27,6 @@ pub struct EvalArgs {
     pub library: PathBuf,
     #[command(flatten)]
     pub job: JobArgs<EvalSpec>,
-    /// Another library, whose methods are written NAME/METHOD
-    #[arg(long = "library", id = "others", value_name = "NAME=PATH")]
-    pub others: Vec<String>,
     /// Count which expert wins every (prompt token, module) pair instead of scoring answers
     #[arg(long, conflicts_with_all = ["methods", AS_JOB])]
     pub routing: bool,
@@ -35,49 +36,70 @@ pub struct EvalArgs {
     pub files: Files<EvalReport>,
 }
 
-impl EvalArgs {
-    /// Fills in what options say that are no settings of the job.
-    fn complete(&self, spec: &mut EvalSpec) -> Result<()> {
-        spec.libraries = self.others.iter().map(|text| NamedLibrary::read(text)).collect::<Result<_>>()?;
-        let main = Catalog::open(&self.library, spec.base.as_deref())?;
-        let mut others = Vec::new();
-        // A job that this one waits for may make a library: until then this one's experts stand for those to come.
-        let waits = !self.job.given.after.is_empty() || !self.job.given.after_any.is_empty();
-        for other in &spec.libraries {
-            let is_to_come = waits && !other.path.exists();
-            let path = if is_to_come { &self.library } else { &other.path };
-            others.push((other.name.clone(), Catalog::open(path, spec.base.as_deref())?));
-        }
-        let named: Vec<_> = others.iter().map(|(name, library)| (name.clone(), &**library)).collect();
-        let methods = contenders(&spec.methods.join(","), &main, &named)?;
-        let routers = methods.iter().filter_map(|contender| contender.method.router());
-        let config = self.router.among(routers).config(&main)?;
-        spec.router = config.head();
-        spec.settings = settings_of(&config.values);
-        (spec.muted, spec.pinned, spec.general) = (config.muted, config.pinned, config.general);
-        spec.calibration.clone_from(&self.router.calibration);
-        Ok(())
+/// What options say that are no settings of the job.
+pub const MORE: More = More {
+    kind: EvalSpec::KIND,
+    augment: RouterArgs::augment_args,
+    is_given: |matches| {
+        let own = RouterArgs::augment_args(Command::new("eval"));
+        own.get_arguments().any(|arg| {
+            matches.try_contains_id(arg.get_id().as_str()).unwrap_or(false)
+                && matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine)
+        })
+    },
+    complete: |matches, given, library, job, output| {
+        let router =
+            RouterArgs::from_arg_matches(matches).map_err(|error| Error::usage(error.to_string()))?;
+        router.overruled().iter().for_each(|line| output.note_once(line));
+        change(job, |spec| complete(spec, library, given, &router))
+    },
+};
+
+/// Changes a job that is an evaluation.
+fn change(job: &mut AnyJob, change: impl FnOnce(&mut EvalSpec) -> Result<()>) -> Result<()> {
+    let mut spec = job.get::<EvalSpec>().cloned().ok_or_else(|| Error::msg("is no evaluation"))?;
+    change(&mut spec)?;
+    *job = AnyJob::from(spec);
+    Ok(())
+}
+
+/// Fills in what options say that are no settings of the job.
+fn complete(spec: &mut EvalSpec, library: &Path, given: &GivenJob, router: &RouterArgs) -> Result<()> {
+    let main = Catalog::open(library, spec.base.as_deref())?;
+    let mut others = Vec::new();
+    // A job that this one waits for may make a library: until then this one's experts stand for those to come.
+    let waits = !given.after.is_empty() || !given.after_any.is_empty();
+    for other in &spec.libraries {
+        let is_to_come = waits && !other.path.exists();
+        let path = if is_to_come { library } else { &other.path };
+        others.push((other.name.clone(), Catalog::open(path, spec.base.as_deref())?));
     }
+    let named: Vec<_> = others.iter().map(|(name, library)| (name.clone(), &**library)).collect();
+    let methods = contenders(&spec.methods.join(","), &main, &named)?;
+    let routers = methods.iter().filter_map(|contender| contender.method.router());
+    let config = router.among(routers).config(&main)?;
+    spec.router = config.head();
+    spec.settings = settings_of(&config.values);
+    (spec.muted, spec.pinned, spec.general) = (config.muted, config.pinned, config.general);
+    spec.calibration.clone_from(&router.calibration);
+    Ok(())
 }
 
 /// Runs the command.
 pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     args.router.overruled().iter().for_each(|line| output.note_once(line));
     if args.job.background {
-        let change = |job: &mut AnyJob| {
-            let mut spec = job.get::<EvalSpec>().cloned().ok_or_else(|| Error::msg("is no evaluation"))?;
-            args.complete(&mut spec)?;
-            *job = AnyJob::from(spec);
-            Ok(())
-        };
-        return super::jobs::start_changed(&args.library, &args.job.given, &change, output);
+        let given = &args.job.given;
+        let change =
+            |job: &mut AnyJob| change(job, |spec| complete(spec, &args.library, given, &args.router));
+        return start_changed(&args.library, given, &change, output);
     }
     let mut spec = args.job.spec(&Around { library: Path::new(&args.library), ..Around::default() })?;
     if args.routing {
         return routing::run(args, &spec, output);
     }
     spec.library.clone_from(&args.library);
-    args.complete(&mut spec)?;
+    complete(&mut spec, &args.library, &args.job.given, &args.router)?;
     let catalog = Catalog::open(&args.library, spec.base.as_deref())?;
     output.library_notes(&catalog);
     let mut progress = output.progress();

@@ -3,13 +3,13 @@
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Args, Command, FromArgMatches};
 
 use super::settings::{Given, arg, given};
 use super::{choice, parse_trimmed};
+use crate::cli::output::Output;
 use crate::jobs::executors::Entry as Executor;
-use crate::jobs::kinds::{Around, KINDS, Kind};
+use crate::jobs::kinds::{Around, Kind};
 use crate::jobs::{AnyJob, Job, NewJob, Share};
 use crate::{Error, Result};
 
@@ -22,6 +22,7 @@ const AFTER: &str = "after";
 const AFTER_ANY: &str = "after-any";
 const DRY_RUN: &str = "dry-run";
 const EACH: &str = "each";
+const SKIP: &str = "skip-existing";
 /// Setting that is the path of the base model, in every kind that has one.
 const BASE: &str = "base";
 
@@ -42,12 +43,14 @@ pub struct GivenJob {
     pub dry_run: bool,
     /// One job for each dataset.
     pub each: bool,
+    /// Leave out those whose expert is there already, or being made.
+    pub skip_existing: bool,
     values: Vec<(&'static str, Given)>,
 }
 
 impl GivenJob {
     /// The options of a kind's settings; where all that can be asked for is a job, none has to say so.
-    fn args(kind: &'static Kind, all_are_jobs: bool) -> Vec<Arg> {
+    pub fn args(kind: &'static Kind, all_are_jobs: bool) -> Vec<Arg> {
         let fresh = NewJob::from(kind.fresh(&Around::default()));
         let mut args: Vec<Arg> = fresh
             .options()
@@ -69,7 +72,12 @@ impl GivenJob {
                 .long(EACH)
                 .help("One job for each dataset, named after it; a folder of tasks stands for all tasks below it")
                 .action(ArgAction::SetTrue);
-            args.push(if all_are_jobs { each } else { each.requires(AS_JOB) });
+            let skip = Arg::new(SKIP)
+                .long(SKIP)
+                .help("Leave out datasets whose expert is there already, or being made")
+                .action(ArgAction::SetTrue)
+                .requires(EACH);
+            args.extend([if all_are_jobs { each } else { each.requires(AS_JOB) }, skip]);
         }
         args.extend(
             [
@@ -91,7 +99,7 @@ impl GivenJob {
         args
     }
 
-    fn read(kind: &'static Kind, matches: &ArgMatches) -> Self {
+    pub fn read(kind: &'static Kind, matches: &ArgMatches) -> Self {
         let mut fresh = NewJob::from(kind.fresh(&Around::default()));
         let options = fresh.options();
         let values: Vec<(&'static str, Given)> =
@@ -111,6 +119,7 @@ impl GivenJob {
             share: fresh.share,
             dry_run: matches.get_flag(DRY_RUN),
             each: kind.each.is_some() && matches.get_flag(EACH),
+            skip_existing: kind.each.is_some() && matches.get_flag(SKIP),
             values,
         }
     }
@@ -148,6 +157,18 @@ impl GivenJob {
             _ => None,
         })
     }
+}
+
+/// Options of a kind of job beyond its settings: its command has them, and so has whoever starts a job of it.
+pub struct More {
+    /// The kind's name.
+    pub kind: &'static str,
+    /// Adds them.
+    pub augment: fn(Command) -> Command,
+    /// Whether one of them was given.
+    pub is_given: fn(&ArgMatches) -> bool,
+    /// Takes what was given into the job.
+    pub complete: fn(&ArgMatches, &GivenJob, &Path, &mut AnyJob, &Output) -> Result<()>,
 }
 
 fn after(name: &'static str, help: &'static str) -> Arg {
@@ -205,52 +226,6 @@ impl<J: Job> FromArgMatches for JobArgs<J> {
             background: matches.get_flag(BACKGROUND) || matches.contains_id(EXECUTOR),
             kind: PhantomData,
         })
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
-/// A job to start: a command for each kind, with its settings as options.
-#[derive(Clone, Debug)]
-pub struct JobToStart(pub GivenJob);
-
-/// The usage line of a kind's command. clap leaves the arguments of the command two levels up out of its own.
-fn usage(command: &Command, kind: &Kind) -> String {
-    let mut whole = command.clone().bin_name(format!("lora-tui jobs <LIBRARY> start {}", kind.name));
-    let line = whole.render_usage().to_string();
-    line.strip_prefix("Usage: ").unwrap_or(&line).to_string()
-}
-
-impl Subcommand for JobToStart {
-    fn augment_subcommands(command: Command) -> Command {
-        command.subcommands(KINDS.iter().map(|kind| {
-            let command = Command::new(kind.name).about(kind.heading).args(GivenJob::args(kind, true));
-            let usage = usage(&command, kind);
-            command.override_usage(usage)
-        }))
-    }
-
-    fn augment_subcommands_for_update(command: Command) -> Command {
-        Self::augment_subcommands(command)
-    }
-
-    fn has_subcommand(name: &str) -> bool {
-        KINDS.iter().any(|kind| kind.name == name)
-    }
-}
-
-impl FromArgMatches for JobToStart {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let named = matches
-            .subcommand()
-            .and_then(|(name, matches)| Some((*KINDS.iter().find(|kind| kind.name == name)?, matches)));
-        match named {
-            Some((kind, matches)) => Ok(Self(GivenJob::read(kind, matches))),
-            None => Err(clap::Error::raw(ErrorKind::MissingSubcommand, "name the kind of job to start\n")),
-        }
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -338,35 +313,6 @@ mod tests {
         let words = ["train", "--data", "tasks", "--name", "a/b"];
         let error = command.try_get_matches_from(words).unwrap_err().to_string();
         assert!(error.contains("must be one plain folder name"), "{error}");
-    }
-
-    #[test]
-    fn every_kind_is_started_with_its_settings_as_options() {
-        for kind in KINDS {
-            let command = JobToStart::augment_subcommands(Command::new("start"));
-            let one = command.find_subcommand(kind.name).unwrap().clone();
-            let text = help(one);
-            let usage = format!("Usage: lora-tui jobs <LIBRARY> start {} [OPTIONS]", kind.name);
-            assert!(text.contains(&usage), "{text}");
-            let mut words = vec!["start".to_string(), kind.name.into()];
-            for option in NewJob::from(kind.fresh(&Around::default())).options() {
-                assert!(text.contains(&format!("--{}", option.flag)), "{text}");
-                if option.is_required {
-                    words.extend([format!("--{}", option.flag), "some".into()]);
-                }
-            }
-            words.extend(["--after".into(), "a".into(), "--after".into(), "b".into()]);
-            let matches = command.try_get_matches_from(words).unwrap();
-            let JobToStart(given) = JobToStart::from_arg_matches(&matches).unwrap();
-            assert_eq!((given.kind, given.after.len()), (*kind, 2));
-            assert_eq!(given.job(&around()).unwrap().kind(), *kind);
-        }
-        let command = JobToStart::augment_subcommands(Command::new("start").subcommand_required(true));
-        let words = ["start", "train", "--data", "a", "--name", "b", "--checkpoint-every", "5"];
-        let matches = command.clone().try_get_matches_from(words).unwrap();
-        let job = JobToStart::from_arg_matches(&matches).unwrap().0.job(&around()).unwrap();
-        assert_eq!(job.get::<TrainSpec>().unwrap().checkpoint_every, Some(5));
-        assert!(command.try_get_matches_from(["start", "dance"]).is_err());
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod training;
 use std::path::PathBuf;
 
 pub use choice::choice;
-pub use job::{AS_JOB, GivenJob, JobArgs, JobToStart};
+pub use job::{AS_JOB, GivenJob, JobArgs, More};
 use router::{RouterParser, Shorthands};
 pub use settings::{Options, Table};
 pub use training::{RowsShown, show, trained};

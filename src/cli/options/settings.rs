@@ -27,12 +27,17 @@ pub fn possible(words: Vec<Word>) -> PossibleValuesParser {
     PossibleValuesParser::new(words.into_iter().map(value))
 }
 
+/// What clap knows an option by: its flag, but where that is the name of the library itself.
+fn name_of(option: &CommandOption) -> &'static str {
+    if option.flag == "library" { option.id } else { option.flag }
+}
+
 /// An option of the command line; `check` says what a typed text has to be.
 pub fn arg(
     option: CommandOption,
     check: impl Fn(&str) -> Result<(), String> + Clone + Send + Sync + 'static,
 ) -> Arg {
-    let mut arg = Arg::new(option.flag).long(option.flag).help(option.help).required(option.is_required);
+    let mut arg = Arg::new(name_of(&option)).long(option.flag).help(option.help).required(option.is_required);
     if !option.alias.is_empty() {
         arg = arg.alias(option.alias);
     }
@@ -63,7 +68,7 @@ pub fn arg(
 
 /// What was given for an option, if it was.
 pub fn given(option: &CommandOption, matches: &ArgMatches) -> Option<Given> {
-    let flag = option.flag;
+    let flag = name_of(option);
     match option.takes {
         Takes::Nothing(text) => matches.get_flag(flag).then(|| Given::Text(text.into())),
         Takes::Word(_) | Takes::Number | Takes::Text => {

@@ -2,23 +2,35 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::configuration;
+use crate::configuration::{self, Doubt, Section};
 use crate::library::Manifest;
-use crate::settings::Setting;
-use crate::{Error, Result};
+use crate::settings::{Kind, Setting};
+use crate::{Error, Result, field};
 
-/// The name of the executor that new jobs get where none is chosen: `default` of `[executor]`, the library's before
-/// the user's.
+/// What stands in `[executor]` itself.
+#[derive(Debug, Default)]
+struct Chosen {
+    default: String,
+}
+
+static CHOSEN: &[Setting<Chosen>] = &[Setting::new("default", Kind::Text(field!(Chosen.default), |_| None))];
+
+/// `[executor]` without the tables in it.
+pub static EXECUTOR: Section = Section { name: "executor", settings: &CHOSEN };
+
+/// The name of the executor that new jobs get where none is chosen, and where that stands: `default` of `[executor]`, the
+/// library's before the user's.
 ///
 /// # Errors
 /// A file that cannot be read, or a name that is no text.
 pub fn default_name(library: Option<&Path>) -> Result<Option<(String, PathBuf)>> {
     for (path, table) in tables(library)?.into_iter().rev() {
-        match table.get("default") {
-            None => {}
-            Some(toml::Value::String(name)) => return Ok(Some((name.clone(), path))),
-            Some(_) => return Err(Error::file(path, "[executor] default must be the name of an executor")),
-        }
+        let [default] = CHOSEN else { continue };
+        let Some(value) = table.get(default.id) else { continue };
+        let mut chosen = Chosen::default();
+        configuration::take_one(&mut chosen, CHOSEN, default.id, value)
+            .map_err(|problem| Error::file(&path, format!("[{}] {problem}", EXECUTOR.name)))?;
+        return Ok(Some((chosen.default, path)));
     }
     Ok(None)
 }
@@ -55,9 +67,17 @@ pub fn settings<S: Default>(
     Ok(settings)
 }
 
+/// What in a library's `[executor]` is not among `sections`, or cannot be taken.
+pub fn doubts_of_library(library: &Path, sections: &[Section]) -> Vec<Doubt> {
+    // What else is wrong with the file, whoever reads the library says.
+    let table = Manifest::read(library).map(|manifest| manifest.executor).unwrap_or_default();
+    let given = toml::Table::from_iter([(EXECUTOR.name.to_string(), toml::Value::Table(table))]);
+    configuration::doubts(&library.join(Manifest::FILE), &given, sections)
+}
+
 /// The `[executor]` tables that there are, with where they stand, the one that others override first.
 fn tables(library: Option<&Path>) -> Result<Vec<(PathBuf, toml::Table)>> {
-    let mut found: Vec<_> = configuration::table("executor")?.into_iter().collect();
+    let mut found: Vec<_> = configuration::table(EXECUTOR.name)?.into_iter().collect();
     if let Some(library) = library {
         let table = Manifest::read(library)?.executor;
         if !table.is_empty() {

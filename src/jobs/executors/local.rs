@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Batch, Executor, Handle, Life, Slots, ToSubmit};
+use super::{Batch, Executor, Handle, Life, Refusal, Slots, ToSubmit};
 use crate::jobs::job_dir::JobDir;
 use crate::jobs::layout::{LOCK, LOG};
 use crate::jobs::share::Share;
@@ -51,7 +51,7 @@ impl Executor for Local {
         self.slots().map(drop)
     }
 
-    fn health(&self) -> Option<Result<String, String>> {
+    fn health(&self, _is_default: bool) -> Option<Result<String, String>> {
         None
     }
 
@@ -63,10 +63,10 @@ impl Executor for Local {
         true
     }
 
-    fn submit(&self, batch: &Batch<'_>) -> Vec<Result<Handle, String>> {
+    fn submit(&self, batch: &Batch<'_>) -> Vec<Result<Handle, Refusal>> {
         let start = |job: &ToSubmit<'_>| {
-            let Some(dir) = job.dir else { return Err("its lock is not held".into()) };
-            self.start(dir).map_err(|error| error.to_string())
+            let Some(dir) = job.dir else { return Err(Refusal::certain("its lock is not held")) };
+            self.start(dir).map_err(|error| Refusal::certain(error.to_string()))
         };
         batch.jobs.iter().map(start).collect()
     }
@@ -74,7 +74,8 @@ impl Executor for Local {
     fn plan(&self, batch: &Batch<'_>) -> Result<String> {
         let line =
             |job: &ToSubmit<'_>| format!("{} worker {}\n", typed_path(&self.program), typed_path(&job.path));
-        Ok(batch.jobs.iter().map(line).collect())
+        let lines: String = batch.jobs.iter().map(line).collect();
+        Ok(format!("# ID stands for the time at which a job is started\n{lines}"))
     }
 
     /// Alive while the worker holds the lock, which it inherits: there is no gap. Where locks cannot be seen, as on another

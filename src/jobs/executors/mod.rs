@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::job_dir::JobDir;
 use super::layout::EXECUTOR;
 use super::origin::library_of;
+use crate::configuration::{Doubt, Section};
 use crate::named::Named;
 use crate::outside::own;
 use crate::signals::Signal;
@@ -43,8 +44,9 @@ pub trait Executor: Send + Sync + Debug {
     /// Settings that make no sense.
     fn check(&self) -> Result<()>;
 
-    /// Whether it works here: what it is, or why it does not. `None` where nobody would expect it.
-    fn health(&self) -> Option<Result<String, String>>;
+    /// Whether it works here: what it is, or why it does not. `None` where nobody would expect it, as somebody does for whom
+    /// it is the default.
+    fn health(&self, is_default: bool) -> Option<Result<String, String>>;
 
     /// How many jobs it takes in one submission.
     fn together(&self) -> usize;
@@ -54,7 +56,7 @@ pub trait Executor: Send + Sync + Debug {
 
     /// Hands jobs over and returns without waiting for them to start: what it knows each by, or why it was not taken
     /// (the job has then failed).
-    fn submit(&self, batch: &Batch<'_>) -> Vec<Result<Handle, String>>;
+    fn submit(&self, batch: &Batch<'_>) -> Vec<Result<Handle, Refusal>>;
 
     /// What [`Executor::submit`] would do, for people: scripts and commands.
     ///
@@ -74,6 +76,11 @@ pub trait Executor: Send + Sync + Debug {
     /// # Errors
     /// When that cannot be asked for.
     fn cancel(&self, jobs: &[(PathBuf, Handle)]) -> Result<()>;
+
+    /// The other jobs that are done in one piece with a job, so that they are held or let go together.
+    fn packed_with(&self, _job: &Path, _handle: &Handle) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Holds jobs that have not started, or lets them go; their directories have the `hold` marker, or none.
     ///
@@ -100,6 +107,22 @@ pub trait Executor: Send + Sync + Debug {
     /// # Errors
     /// Settings that make no sense.
     fn slots(&self) -> Result<Slots>;
+}
+
+/// Why a job was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// In one line.
+    pub why: String,
+    /// It was refused; else the answer did not come, and it may have been taken.
+    pub certain: bool,
+}
+
+impl Refusal {
+    /// Of what was certainly not taken.
+    pub fn certain(why: impl Into<String>) -> Self {
+        Self { why: why.into(), certain: true }
+    }
 }
 
 /// Jobs that are handed over together.
@@ -234,14 +257,26 @@ pub struct Entry {
     pub id: &'static str,
     /// What it is, for help.
     pub help: &'static str,
+    /// Its table of the configuration, if it has one.
+    pub section: Option<Section>,
     /// Makes it for the library in a folder, whose settings it reads when it needs them.
     pub make: fn(Option<PathBuf>) -> Arc<dyn Executor>,
 }
 
 /// All executors; the first is the default.
 pub static EXECUTORS: &[Entry] = &[
-    Entry { id: Local::ID, help: "processes of this machine", make: |_| Arc::new(Local::current()) },
-    Entry { id: Slurm::ID, help: "arrays of a Slurm cluster", make: |library| Arc::new(Slurm::new(library)) },
+    Entry {
+        id: Local::ID,
+        help: "processes of this machine",
+        section: None,
+        make: |_| Arc::new(Local::current()),
+    },
+    Entry {
+        id: Slurm::ID,
+        help: "arrays of a Slurm cluster",
+        section: Some(slurm::SECTION),
+        make: |library| Arc::new(Slurm::new(library)),
+    },
 ];
 
 impl Named for Entry {
@@ -281,6 +316,18 @@ pub fn default_executor(library: Option<PathBuf>) -> Result<Arc<dyn Executor>> {
     }
 }
 
+/// The tables of the configuration that executors have.
+pub fn sections() -> Vec<Section> {
+    std::iter::once(configuration::EXECUTOR)
+        .chain(EXECUTORS.iter().filter_map(|entry| entry.section))
+        .collect()
+}
+
+/// What in the `[executor]` of a library means nothing, or cannot be taken.
+pub fn doubts_of_library(library: &Path) -> Vec<Doubt> {
+    configuration::doubts_of_library(library, &sections())
+}
+
 /// The executor of a job, with what it knows the job by. Jobs of earlier versions have no `executor.json`: they are
 /// local.
 ///
@@ -311,14 +358,14 @@ pub fn executor_by(job: &Path, handle: &Handle) -> Result<Arc<dyn Executor>> {
 }
 
 /// Submits jobs, and keeps what the executor knows them by.
-pub fn submit(executor: &dyn Executor, batch: &Batch<'_>) -> Vec<Result<(), String>> {
+pub fn submit(executor: &dyn Executor, batch: &Batch<'_>) -> Vec<Result<(), Refusal>> {
     let handles = executor.submit(batch);
-    let keep = |(job, handle): (&ToSubmit<'_>, Result<Handle, String>)| {
+    let keep = |(job, handle): (&ToSubmit<'_>, Result<Handle, Refusal>)| {
         let handle = handle?;
         // Whoever looks for the time of handing over finds the one before the worker began.
         match Handle::read(&job.path) {
             Ok(before) if before == handle => Ok(()),
-            _ => handle.write(&job.path).map_err(|error| error.to_string()),
+            _ => handle.write(&job.path).map_err(|error| Refusal { why: error.to_string(), certain: false }),
         }
     };
     batch.jobs.iter().zip(handles).map(keep).collect()

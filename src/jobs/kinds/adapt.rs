@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 use super::rows::RowsProgress;
 use super::train::{paths_of_training, training};
 use super::{
-    AnyJob, Around, Findings, Job, JobContext, Kind, Made, Measure, Next, Use, absolute, make_real, real,
-    real_if_there,
+    AnyJob, Around, Findings, Job, JobContext, Kind, Made, Measure, Next, Parts, Use, absolute, make_real,
+    real, real_if_there,
 };
 use crate::adapt::{self, ADAPTATION, AdaptReport, AdaptSpec};
 use crate::eval::EvalSpec;
@@ -36,6 +36,7 @@ impl Job for AdaptSpec {
     const KIND: &'static str = "adapt";
     const HEADING: &'static str = "Learn a task with few examples from the library";
     const RESUMES: bool = true;
+    const PARTS: Parts = Parts { one: "start", many: "starts", unit: "step", of: "made for" };
     type Report = AdaptReport;
 
     fn settings() -> &'static [Box<dyn Entry<Self>>] {

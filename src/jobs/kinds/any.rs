@@ -85,6 +85,11 @@ impl AnyJob {
         self.0.check_new()
     }
 
+    /// See [`Job::is_made`].
+    pub fn is_made(&self) -> bool {
+        self.0.is_made()
+    }
+
     /// See [`Job::check_resumed`].
     ///
     /// # Errors
@@ -261,6 +266,7 @@ trait Erased: Debug + Send + Sync {
     fn estimate(&mut self);
     fn paths(&mut self, visit: &mut dyn FnMut(&mut PathBuf, Use));
     fn check_new(&self) -> Result<()>;
+    fn is_made(&self) -> bool;
     fn check_resumed(&self) -> Result<()>;
     fn run(&self, context: &mut JobContext<'_>) -> Result<AnyReport>;
     fn facts(&self) -> Vec<String>;
@@ -320,6 +326,10 @@ impl<J: Job> Erased for J {
 
     fn check_new(&self) -> Result<()> {
         Job::check_new(self)
+    }
+
+    fn is_made(&self) -> bool {
+        Job::is_made(self)
     }
 
     fn check_resumed(&self) -> Result<()> {

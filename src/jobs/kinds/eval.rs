@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use super::{
-    Around, Findings, Job, JobContext, Kind, Made, Measure, Next, Use, absolute, real, real_if_there,
+    Around, Findings, Job, JobContext, Kind, Made, Measure, Next, Parts, Use, absolute, real, real_if_there,
     tasks_title,
 };
 use crate::eval::{
@@ -40,14 +40,25 @@ fn libraries_text(spec: &EvalSpec) -> String {
 
 /// Takes other libraries, with commas between.
 fn set_libraries(spec: &mut EvalSpec, text: &str) -> Result<(), String> {
-    let each = text.split(',').map(str::trim).filter(|text| !text.is_empty());
-    let read = |text: &str| {
-        let library = NamedLibrary::read(text).map_err(|error| error.to_string())?;
+    let mut each: Vec<String> = Vec::new();
+    for part in text.split(',') {
+        match each.last_mut() {
+            // What names no library is the rest of a path with a comma.
+            Some(before) if !part.contains('=') && !part.trim().is_empty() => *before += &format!(",{part}"),
+            _ if part.trim().is_empty() => {}
+            _ => each.push(part.trim().into()),
+        }
+    }
+    let read = |text: &String| {
+        let library = NamedLibrary::read(text).map_err(|_| LIBRARY_WANTED.to_string())?;
         Ok(NamedLibrary { path: path_of(&library.path.to_string_lossy()), ..library })
     };
-    spec.libraries = each.map(read).collect::<Result<_, String>>()?;
+    spec.libraries = each.iter().map(read).collect::<Result<_, String>>()?;
     Ok(())
 }
+
+/// How another library is written.
+const LIBRARY_WANTED: &str = "NAME=PATH, with letters, digits, - and _ in the name";
 
 /// What stands for the metric that a task names.
 const OWN: &str = "own";
@@ -81,6 +92,10 @@ pub static EVALUATION: &[Setting<EvalSpec>] = &[
         .value("METHODS")
         .form("Methods", "baselines, or routers with their settings"),
     Setting::new("libraries", Of::Written { get: libraries_text, set: set_libraries })
+        .flag("library", "Another library, whose methods are written NAME/METHOD")
+        .value("NAME=PATH")
+        .unset("none")
+        .several()
         .form("Libraries", "others, as NAME=PATH: their methods are NAME/METHOD"),
     Setting::new("split", named_setting!(Split, EvalSpec.split))
         .flag("split", "Split to use: choose settings on validation, report scores on test")
@@ -232,6 +247,7 @@ impl Job for EvalSpec {
     const KIND: &'static str = "eval";
     const HEADING: &'static str = "Evaluate methods on tasks";
     const RESUMES: bool = true;
+    const PARTS: Parts = Parts { one: "method", many: "methods", unit: "item", of: "now on" };
     type Report = EvalReport;
 
     fn settings() -> &'static [Box<dyn Entry<Self>>] {
@@ -325,6 +341,9 @@ mod tests {
             spec.libraries.iter().map(|library| (library.name.as_str(), library.path.as_path())).collect();
         assert_eq!(found, [("mbc", Path::new("/data/mbc")), ("own", Path::new("other"))]);
         assert_eq!(job.text("libraries"), "mbc=/data/mbc, own=other");
+        job.set("libraries", "mbc=/data/a, b,own=other").unwrap();
+        let paths = &job.get::<EvalSpec>().unwrap().libraries;
+        assert_eq!((paths.len(), paths[0].path.as_path()), (2, Path::new("/data/a, b")));
         assert!(job.set("libraries", "mbc").unwrap_err().contains("NAME=PATH"));
         job.set("libraries", "").unwrap();
         assert!(job.get::<EvalSpec>().unwrap().libraries.is_empty());

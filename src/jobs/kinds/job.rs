@@ -43,6 +43,9 @@ pub trait Job:
     /// then each chooses its own.
     const EACH: Option<&'static str> = None;
 
+    /// What the parts of its work are, where it has several.
+    const PARTS: Parts = Parts { one: "expert", many: "experts", unit: "step", of: "made for" };
+
     /// What a finished job reports, as `result.json` has it.
     type Report: Serialize + DeserializeOwned + Debug + PartialEq + Send + Sync;
 
@@ -89,6 +92,11 @@ pub trait Job:
     /// What is in the way.
     fn check_new(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// Whether what it makes is there already.
+    fn is_made(&self) -> bool {
+        false
     }
 
     /// Checks a job that is to be resumed: its directory may come from anywhere.
@@ -143,6 +151,19 @@ pub enum Use {
     Reads,
     /// Writes there.
     Writes,
+}
+
+/// What the parts of a job's work are called, each in lower case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// One of them.
+    pub one: &'static str,
+    /// Several.
+    pub many: &'static str,
+    /// What is counted in each.
+    pub unit: &'static str,
+    /// What stands beside each.
+    pub of: &'static str,
 }
 
 /// Where a person is who starts a job.

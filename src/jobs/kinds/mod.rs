@@ -29,7 +29,7 @@ pub use any::{AnyJob, AnyReport, report_of};
 pub use cluster::{CLUSTER, ClusterReport, ClusterSpec};
 pub(in crate::jobs) use eval::Heard;
 pub use eval::{EVAL, EVALUATION};
-pub use job::{Around, Findings, Job, JobContext, Use};
+pub use job::{Around, Findings, Job, JobContext, Parts, Use};
 pub use measure::Measure;
 pub use next::{Made, Next, Step};
 pub use train::TRAIN;
@@ -51,6 +51,8 @@ pub struct Kind {
     pub unique: Option<&'static str>,
     /// `Job::EACH`.
     pub each: Option<&'static str>,
+    /// `Job::PARTS`.
+    pub parts: Parts,
     fresh: fn(&Around<'_>) -> AnyJob,
     read: fn(Value) -> serde_json::Result<AnyJob>,
     read_report: fn(Value) -> serde_json::Result<AnyReport>,
@@ -65,6 +67,7 @@ impl Kind {
             resumes: J::RESUMES,
             unique: J::UNIQUE,
             each: J::EACH,
+            parts: J::PARTS,
             fresh: |around| AnyJob::from(J::fresh(around)),
             read: |value| J::deserialize(value).map(AnyJob::from),
             read_report: |value| J::Report::deserialize(value).map(report_of::<J>),

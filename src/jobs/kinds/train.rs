@@ -9,7 +9,8 @@ use super::{
 };
 use crate::eval::EvalSpec;
 use crate::field;
-use crate::library::check_new_name;
+use crate::library::{check_new_name, expert_path};
+use crate::outside::own;
 use crate::routing::RouterConfig;
 use crate::settings::{Entry, Kind as Of, Role, Setting};
 use crate::text::{counted, duration, number};
@@ -133,6 +134,10 @@ impl Job for TrainSpec {
     fn estimate(&mut self) {
         // Why there is none, the worker will say.
         self.forecast = train::forecast(self).ok();
+    }
+
+    fn is_made(&self) -> bool {
+        expert_path(&self.library, &self.name).is_ok_and(|path| own::is_taken(&path))
     }
 
     fn check_resumed(&self) -> Result<()> {

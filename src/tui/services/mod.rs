@@ -31,6 +31,20 @@ pub fn log_path(library: &Path) -> Option<PathBuf> {
     Some(crate::library::state_dir(library).ok()?.join("stderr.log"))
 }
 
+/// What became of several jobs, where that is not what was asked for.
+fn all_done(results: Vec<(String, Result<()>)>, done: &str) -> Result<()> {
+    let all = results.len();
+    let mut failed: Vec<Error> = results.into_iter().filter_map(|(_, done)| done.err()).collect();
+    match (failed.len(), all) {
+        (0, _) => Ok(()),
+        (1, 1) => failed.pop().map_or(Ok(()), Err),
+        (some, _) => {
+            let one = failed.first().map_or(String::new(), ToString::to_string);
+            Err(Error::msg(format!("{some} of {} were not {done}, such as: {one}", counted(all, "job"))))
+        }
+    }
+}
+
 /// Reads the library.
 fn read(source: &Arc<Source>) -> Result<Arc<Catalog>, String> {
     Catalog::look(source).map(Arc::new).map_err(|error| error.to_string())
@@ -171,19 +185,14 @@ impl Services {
                 Message::Error,
             ),
             JobsEffect::CancelMany { ids } => self.change(move |jobs| jobs.cancel_many(&ids)),
-            JobsEffect::ResumeMany { ids } => self.change(move |jobs| {
-                let failed: Vec<_> =
-                    jobs.resume_many(&ids, false)?.into_iter().filter(|(_, done)| done.is_err()).collect();
-                match failed.as_slice() {
-                    [] => Ok(()),
-                    [(id, _), ..] => Err(Error::msg(format!(
-                        "{} of {} were not resumed, such as {id}: see why with `jobs show`",
-                        failed.len(),
-                        counted(ids.len(), "job")
-                    ))),
-                }
-            }),
-            JobsEffect::Hold { ids, held } => self.change(move |jobs| jobs.hold(&ids, held)),
+            JobsEffect::ResumeMany { ids } => {
+                self.change(move |jobs| all_done(jobs.resume_many(&ids, false)?, "resumed"))
+            }
+            JobsEffect::Remove { ids } => {
+                self.change(move |jobs| all_done(jobs.remove_many(&ids)?, "removed"))
+            }
+            JobsEffect::Hold { ids, held } => self
+                .change(move |jobs| all_done(jobs.hold(&ids, held)?, if held { "held" } else { "released" })),
             JobsEffect::Reorder { id, to } => self.change(move |jobs| jobs.reorder(&id, to)),
             JobsEffect::Curves { ids } => self.watch.order(WatchCommand::Curves(ids)),
             JobsEffect::Watch { id } => self.watch.order(WatchCommand::Follow(id)),

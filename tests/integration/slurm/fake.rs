@@ -82,7 +82,7 @@ impl Fake {
 #[test]
 fn every_state_is_told_as_what_it_is_in_two_calls() {
     let states: [(&[&str], &str, &str, &str); 12] = [
-        (&["RUNNING"], "None", "queued", ""),
+        (&["RUNNING"], "None", "queued", "its task runs: setup, or a job before it, is not done yet"),
         (&["PENDING"], "Priority", "queued", "waits for jobs of higher priority"),
         (
             &["PENDING"],
@@ -192,7 +192,7 @@ fn only_what_failed_is_submitted_again_and_what_waits_for_it_waits_for_the_new_j
 }
 
 #[test]
-fn what_the_scheduler_refuses_is_one_line_and_a_job_that_can_be_resumed() {
+fn what_the_scheduler_refuses_is_one_line_and_leaves_no_job() {
     let fake = Fake::new(3, "");
     fake.says("sbatch.err", "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified\n");
     let tasks = fake.place.path().join("tasks").to_string_lossy().into_owned();
@@ -211,12 +211,21 @@ fn what_the_scheduler_refuses_is_one_line_and_a_job_that_can_be_resumed() {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{errors}");
     let last = errors.lines().last().unwrap();
-    assert!(last.contains("3 of 3 jobs were not handed over") && last.contains("Invalid account"), "{last}");
+    assert!(last.contains("none of 3 jobs was started") && last.contains("Invalid account"), "{last}");
     assert!(last.contains("set account in [executor.slurm]"), "{last}");
+    assert!(fake.place.jobs().is_empty(), "{:?}", fake.place.jobs());
+    std::fs::remove_file(fake.folder.path().join("sbatch.err")).unwrap();
+    fake.place.train_each(5, &[]);
+    // One that is refused when it is resumed is there still.
+    fake.queue("other", &[]);
+    assert_eq!(fake.place.in_state("failed").len(), 3, "no array of that name is in the queue");
+    fake.says("sbatch.err", "sbatch: error: Batch job submission failed: Invalid qos specification\n");
+    let output = fake.place.run(&["resume", "--failed"]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("3 of 3 jobs were not resumed"), "{errors}");
     assert_eq!(fake.place.in_state("failed").len(), 3);
     std::fs::remove_file(fake.folder.path().join("sbatch.err")).unwrap();
     fake.place.json(&["resume", "--failed"]);
-    assert_eq!(fake.place.in_state("failed").len(), 3, "no array of that name is in the queue");
     // The controller does not answer: nothing is said to have died.
     fake.says("squeue.err", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n");
     let jobs = fake.place.jobs();
@@ -322,9 +331,12 @@ fn a_library_names_no_commands_and_wrong_settings_name_their_file() {
         ("setup = \"rm -rf /\"\n", "[executor.slurm] setup names commands, which no library may"),
         ("program = \"/tmp/x\"\n", "program names commands"),
         ("partition = \"x --wrap=y\"\n", "partition must be a name"),
-        ("patition = \"x\"\n", "has no setting \"patition\"; there are partition"),
-        ("cpus = 0\n", "cpus must be a whole number"),
-        ("time = [1]\n", "time must be a text or a number"),
+        ("patition = \"x\"\n", "has no setting \"patition\"; did you mean partition?"),
+        ("moon = \"x\"\n", "has no setting \"moon\"; there are partition"),
+        ("cpus = 0\n", "cpus must be a whole number from 1 to 1000000, not the number 0"),
+        ("cpus = \"8\"\n", "cpus must be a whole number from 1 to 1000000, not the text \"8\""),
+        ("partition = 3\n", "partition must be a text, not the number 3"),
+        ("time = [1]\n", "time must be a text, not a list"),
     ] {
         let fake = Fake::new(1, settings);
         let tasks = fake.place.path().join("tasks").to_string_lossy().into_owned();
@@ -334,4 +346,160 @@ fn a_library_names_no_commands_and_wrong_settings_name_their_file() {
         assert!(errors.contains("library.toml"), "{errors}");
         assert!(!fake.place.library().join(".lora-tui/jobs").exists(), "{settings}");
     }
+}
+
+#[test]
+fn what_is_packed_into_one_task_is_held_together_or_not_at_all() {
+    let fake = Fake::new(4, "tasks_per_job = 2\n");
+    let ids = fake.place.train_each(5, &[]);
+    let name = fake.token(&ids[0]);
+    fake.queue(&name, &[(0, &["PENDING"], "Priority"), (1, &["PENDING"], "Priority")]);
+    fake.calls();
+    let output = fake.place.run(&["hold", &ids[0]]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let words = format!("job {} is one piece of work with {}, which would be held, too", ids[0], ids[1]);
+    assert!(!output.status.success() && errors.contains(&words), "{errors}");
+    assert!(!fake.calls().iter().any(|call| call.starts_with("scontrol hold")));
+    fake.place.json(&["hold", &ids[0], &ids[1]]);
+    assert!(fake.calls().iter().any(|call| call == "scontrol hold 77_0"));
+    assert_eq!(fake.place.look(&ids[1])["held"], true);
+    assert!(fake.place.look(&ids[2]).get("held").is_none());
+    // What its task does already is not held.
+    fake.queue(&name, &[(0, &["PENDING"], "JobHeldUser"), (1, &["RUNNING"], "None")]);
+    let output = fake.place.run(&["hold", &ids[2], &ids[3]]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!output.status.success() && said.contains("is about to begin"), "{said}");
+}
+
+#[test]
+fn what_ends_in_setup_is_told_as_what_it_is() {
+    let fake = Fake::new(3, "");
+    // Only the user's own configuration may have it.
+    let home = fake.place.path().join("home/lora-tui");
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::write(home.join("config.toml"), "[executor.slurm]\nsetup = \"exit 3\"\n").unwrap();
+    let ids = fake.place.train_each(5, &[]);
+    let name = fake.token(&ids[0]);
+    let number = |n: usize| json!({ "set": true, "infinite": false, "number": n });
+    let task = |index: usize, state: &str, code: usize, signal: usize| {
+        json!({
+            "job_id": 100 + index, "array_job_id": number(77), "array_task_id": number(index), "array_task_string": "",
+            "job_state": [state], "state_reason": "NonZeroExitCode", "name": name, "nodes": "n1", "cluster": "far",
+            "end_time": number(1000),
+            "exit_code": { "return_code": number(code), "signal": { "id": number(signal), "name": "" } },
+        })
+    };
+    let jobs = [task(0, "FAILED", 3, 0), task(1, "FAILED", 0, 10), task(2, "TIMEOUT", 0, 15)];
+    fake.says("json", &json!({ "jobs": jobs, "meta": {} }).to_string());
+    let error = |at: usize| fake.place.look(&ids[at])["error"].as_str().unwrap().to_string();
+    let said = error(0);
+    assert!(
+        said.contains("setup in [executor.slurm] of ") && said.contains("home/lora-tui/config.toml"),
+        "{said}"
+    );
+    assert!(said.contains("ended with status 3 before the worker began"), "{said}");
+    for at in [1, 2] {
+        let said = error(at);
+        assert!(
+            said.contains("on n1 reached its time limit during setup, before its worker began"),
+            "{said}"
+        );
+    }
+    // What the worker says itself is no fault of setup.
+    let folder = fake.place.library().join(".lora-tui/jobs/.slurm").join(&name);
+    std::fs::write(folder.join("0.out"), "lora-tui: m.jsonl: missing\n").unwrap();
+    let said = error(0);
+    assert!(
+        said.contains("(exit status 3): lora-tui: m.jsonl: missing") && !said.contains("setup"),
+        "{said}"
+    );
+}
+
+#[test]
+fn of_a_job_that_is_queued_again_nothing_old_is_told() {
+    let fake = Fake::new(1, "");
+    let ids = fake.place.train_each(5, &[]);
+    let name = fake.token(&ids[0]);
+    let events = [
+        json!({"event": "started", "time": 1.0, "steps": 5}),
+        json!({"event": "stage", "time": 2.0, "text": "training"}),
+        json!({"event": "step", "time": 3.0, "step": 2, "steps": 5, "loss": 1.0, "tokens_per_second": 9.0, "eta_seconds": 7.0}),
+    ];
+    let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+    std::fs::write(fake.place.job(&ids[0]).join("events.jsonl"), lines).unwrap();
+    fake.queue(&name, &[(0, &["RUNNING"], "None")]);
+    let job = fake.place.json(&["show", &ids[0]]);
+    assert_eq!(
+        (&job["state"], &job["stage"], &job["eta_seconds"]),
+        (&json!("running"), &json!("training"), &json!(7.0))
+    );
+    fake.queue(&name, &[(0, &["PENDING", "REQUEUED"], "BeginTime")]);
+    let job = fake.place.json(&["show", &ids[0]]);
+    assert_eq!((&job["state"], &job["waits"]), (&json!("queued"), &json!("is queued again")));
+    assert!(
+        job["stage"].is_null() && job["eta_seconds"].is_null() && job["tokens_per_second"].is_null(),
+        "{job}"
+    );
+    assert_eq!(job["step"], 2);
+}
+
+#[test]
+fn settings_that_mean_nothing_are_named_once_and_by_doctor() {
+    let fake = Fake::new(1, "");
+    let home = fake.place.path().join("home/lora-tui");
+    std::fs::create_dir_all(&home).unwrap();
+    let write = |text: &str| std::fs::write(home.join("config.toml"), text).unwrap();
+    let run = |words: &[&str]| {
+        let output = fake
+            .place
+            .program(crate::support::BINARY)
+            .args(words)
+            .arg(fake.place.library())
+            .output()
+            .unwrap();
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    };
+    write("[executor]\ndefualt = \"slurm\"\n[notfy]\nby = \"off\"\n");
+    let [_, errors] = run(&["ls"]);
+    let warned: Vec<&str> = errors.lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert_eq!(warned.len(), 2, "{errors}");
+    assert!(
+        warned[0].ends_with("config.toml: [executor] has no setting \"defualt\"; did you mean default?"),
+        "{errors}"
+    );
+    assert!(
+        warned[1].ends_with("[notfy] means nothing, so it is ignored; did you mean [notify]?"),
+        "{errors}"
+    );
+    let [said, errors] = run(&["doctor"]);
+    assert!(
+        said.lines().filter(|line| line.starts_with("! config")).count() == 2 && errors.is_empty(),
+        "{said}{errors}"
+    );
+    // Of the library, too.
+    let manifest = fake.place.library().join("library.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, format!("{text}\n[executor.slrum]\ncpus = 3\n")).unwrap();
+    let output = fake.place.run(&["ls"]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    let words =
+        "library.toml: [executor.slrum] means nothing, so it is ignored; did you mean [executor.slurm]?";
+    assert_eq!(errors.matches(words).count(), 1, "{errors}");
+    std::fs::write(&manifest, text).unwrap();
+    // Slurm is the default, and is not here.
+    write("[executor]\ndefault = \"slurm\"\n");
+    let output = fake
+        .place
+        .program(crate::support::BINARY)
+        .env("PATH", fake.place.path())
+        .arg("doctor")
+        .arg(fake.place.library())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        said.contains("! slurm     jobs go to Slurm by default, but none of its commands (`sbatch`"),
+        "{said}"
+    );
+    assert!(!said.contains("! config"), "{said}");
 }

@@ -22,7 +22,8 @@ use self::settings::{COMMANDS, SlurmSettings, TABLE};
 use self::states::Means;
 use self::submit::{Array, Limits, MANIFEST};
 use super::configuration;
-use super::{Batch, Child, Ending, Executor, Handle, Life, Slots};
+use super::{Batch, Child, Ending, Executor, Handle, Life, Refusal, Slots};
+use crate::configuration::Section;
 use crate::jobs::files::last_lines;
 use crate::jobs::layout::{CANCEL, EXECUTOR, LOCK, RESULT, WORKER};
 use crate::jobs::manifest::Manifest;
@@ -41,6 +42,9 @@ const DELAY: Duration = Duration::from_secs(60);
 const HANDING_OVER: Duration = Duration::from_secs(180);
 /// How often a job that reaches its time limit is queued again by itself.
 const REQUEUES: u64 = 3;
+
+/// Its table of the configuration.
+pub const SECTION: Section = Section { name: "executor.slurm", settings: &TABLE };
 
 /// Workers are tasks of arrays on a Slurm cluster.
 #[derive(Clone, Debug)]
@@ -180,14 +184,20 @@ impl Executor for Slurm {
         self.settings().map(drop)
     }
 
-    fn health(&self) -> Option<Result<String, String>> {
+    fn health(&self, is_default: bool) -> Option<Result<String, String>> {
         let settings = match self.settings() {
             Ok(settings) => settings,
             Err(error) => return Some(Err(error.to_string())),
         };
         let found = ["sbatch", "squeue", "scancel", "scontrol"].map(|program| (program, on_path(program)));
         if found.iter().all(|(_, found)| !found) {
-            return None;
+            let names = found.map(|(program, _)| format!("`{program}`")).join(", ");
+            return is_default.then(|| {
+                Err(format!(
+                    "jobs go to Slurm by default, but none of its commands ({names}) is on the PATH: load its module, \
+                     or set another default in [executor]"
+                ))
+            });
         }
         if let Some((missing, _)) = found.iter().find(|(_, found)| !found) {
             return Some(Err(format!("`{missing}` is not on the PATH, though other commands of Slurm are")));
@@ -231,24 +241,31 @@ impl Executor for Slurm {
         false
     }
 
-    fn submit(&self, batch: &Batch<'_>) -> Vec<Result<Handle, String>> {
+    fn submit(&self, batch: &Batch<'_>) -> Vec<Result<Handle, Refusal>> {
         let (settings, arrays) = match self.arrays(batch) {
             Ok(arrays) => arrays,
-            Err(error) => return batch.jobs.iter().map(|_| Err(error.to_string())).collect(),
+            Err(error) => {
+                return batch.jobs.iter().map(|_| Err(Refusal::certain(error.to_string()))).collect();
+            }
         };
         let mut handles = Vec::with_capacity(batch.jobs.len());
         // Once one is refused, so will be the others: limits and rights do not change meanwhile.
-        let mut refused: Option<String> = None;
+        let mut refused: Option<Refusal> = None;
         for array in &arrays {
             let hand_over = || {
-                array.write(&settings.cluster).map_err(|error| error.to_string())?;
-                array.call.run(MAX_TEXT).map_err(|failure| hint(failure.text()))
+                array.write(&settings.cluster).map_err(|error| Refusal::certain(error.to_string()))?;
+                array.call.run(MAX_TEXT).map_err(|failure| Refusal {
+                    why: hint(failure.text()),
+                    certain: matches!(failure, Failure::Refused(_) | Failure::Missing(_)),
+                })
             };
             let answer = match &refused {
                 Some(error) => Err(error.clone()),
                 None => hand_over(),
             };
-            match answer.and_then(|answer| number_of(&answer)) {
+            // What it has taken without a number runs, if it does.
+            let number = |answer: Vec<u8>| number_of(&answer).map_err(|why| Refusal { why, certain: false });
+            match answer.and_then(number) {
                 Ok((number, cluster)) => {
                     // Of several clusters that were named, the one that took it.
                     let named = !settings.cluster.is_empty();
@@ -327,11 +344,21 @@ impl Executor for Slurm {
         self.with_ids("scancel", &["--quiet"], &ids, false)
     }
 
+    fn packed_with(&self, job: &Path, handle: &Handle) -> Vec<String> {
+        let own = job.file_name().unwrap_or_default();
+        let task = task_of(handle).and_then(|(_, index)| {
+            manifest_of(job, handle)?.tasks.into_iter().nth(usize::try_from(index).ok()?)
+        });
+        task.unwrap_or_default().into_iter().filter(|id| own != id.as_str()).collect()
+    }
+
     fn hold(&self, jobs: &[(PathBuf, Handle)], held: bool) -> Result<()> {
-        let ids: Vec<(&str, String)> = jobs
+        let mut ids: Vec<(&str, String)> = jobs
             .iter()
             .filter_map(|(_, handle)| Some((handle.cluster.as_str(), handle.id.clone()?)))
             .collect();
+        // Several jobs of one task.
+        ids.dedup();
         self.with_ids("scontrol", &[if held { "hold" } else { "release" }], &ids, true)
     }
 
@@ -430,12 +457,16 @@ fn hint(error: &str) -> String {
             "set account in [executor.slurm]; `sacctmgr show associations user=$USER` lists them",
         ),
         ("nvalid qos", "set qos in [executor.slurm]; `sacctmgr show qos` lists them"),
-        ("submit limit", "hand over what is left later: `lora-tui jobs LIBRARY resume --failed`"),
+        (
+            "submit limit",
+            "hand over what is left later: start it again, or `lora-tui jobs LIBRARY resume --failed` where a part was \
+             taken",
+        ),
         ("nvalid generic resource", "set gres in [executor.slurm]; `sinfo -o %G` lists them"),
         ("nvalid feature", "set constraint in [executor.slurm]; `sinfo -o %f` lists them"),
         (
             "partition not available",
-            "resume it when `sinfo` says that it is up, or set another partition in [executor.slurm]",
+            "hand it over when `sinfo` says that it is up, or set another partition in [executor.slurm]",
         ),
         (
             "not permitted to use this partition",
@@ -517,14 +548,38 @@ fn ended(job: &Path, handle: &Handle, id: &str, record: &Record, words: &str) ->
         _ => String::new(),
     };
     let nodes = if record.nodes.is_empty() { String::new() } else { format!(" on {}", record.nodes) };
+    let began = job.join(WORKER).exists();
+    // Of the warning before the time limit only the script dies: a worker takes it for a request.
+    if is_warning(record.exit) || record.state.is_some_and(|state| state.name == "TIMEOUT") && !began {
+        return format!(
+            "Slurm job {id}{nodes} reached its time limit during setup, before its worker began: set a longer time in \
+             [executor.slurm], or do less in setup, and resume it"
+        );
+    }
     let mut text = format!("Slurm job {id}{nodes} {words}{how}");
     // What the script said before there was a worker.
-    if !job.join(WORKER).exists()
+    if !began
         && let Some((jobs, (_, index))) = job.parent().zip(task_of(handle))
         && manifest_of(job, handle).is_some()
     {
-        let path = submit::folder(jobs, &handle.token).join(format!("{index}.out"));
+        let folder = submit::folder(jobs, &handle.token);
+        let path = folder.join(format!("{index}.out"));
         let last = last_lines(&path, 1, 4096).ok().and_then(|mut lines| lines.pop()).unwrap_or_default();
+        // What the worker said itself was said behind setup.
+        if let Some((code, 0)) = record.exit
+            && !matches!(code, 0 | 126 | 127)
+            && !last.contains(OWN_WORDS)
+            && submit::has_setup(&folder)
+        {
+            let place =
+                crate::configuration::file().map_or(String::new(), |path| format!(" of {}", path.display()));
+            let said =
+                if last.is_empty() { String::new() } else { format!(" ({})", crate::text::short(&last)) };
+            return format!(
+                "{text}: setup in [executor.slurm]{place} ended with status {code} before the worker began{said}; mend \
+                 its lines and resume it"
+            );
+        }
         if !last.is_empty() {
             text += &format!(": {}", crate::text::short(&last));
         }
@@ -534,6 +589,15 @@ fn ended(job: &Path, handle: &Handle, id: &str, record: &Record, words: &str) ->
         }
     }
     text
+}
+
+/// What stands before an error of this program.
+const OWN_WORDS: &str = "lora-tui: ";
+
+/// Whether what ended a script is the signal that Slurm sends before the time limit: as Slurm says it, or as a shell does.
+fn is_warning(exit: Option<(u32, u32)>) -> bool {
+    let warning = Signal::Warning.number().unsigned_abs();
+    matches!(exit, Some((_, signal)) if signal == warning) || exit == Some((128 + warning, 0))
 }
 
 /// Whether a job ended within the last minute by Slurm's clock, which may differ from ours: then this process decides

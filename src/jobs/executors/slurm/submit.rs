@@ -164,6 +164,17 @@ impl<'a> Array<'a> {
     }
 }
 
+/// What stands before the lines of `setup` in a script.
+const SETUP: &str = "# setup of [executor.slurm]\n";
+/// Largest script that is read.
+const MAX_SCRIPT: u64 = 1 << 20;
+
+/// Whether the script of a submission, in its folder, has lines of `setup`.
+pub fn has_setup(folder: &Path) -> bool {
+    let bytes = own::read(&folder.join(SCRIPT), MAX_SCRIPT).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).contains(SETUP)
+}
+
 /// The folder of a submission.
 pub fn folder(jobs: &Path, token: &str) -> PathBuf {
     jobs.join(FOLDER).join(token)
@@ -183,7 +194,7 @@ fn script(folder: &Path, settings: &SlurmSettings, program: &Path, jobs: usize) 
     text += "# Threads for the cores of the task, where nothing else says how many.\n";
     text += "export RAYON_NUM_THREADS=\"${RAYON_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-${SLURM_CPUS_ON_NODE:-1}}}\"\n";
     if !settings.setup.is_empty() {
-        text += "# setup of [executor.slurm]\n";
+        text += SETUP;
         text += settings.setup.trim_end();
         text.push('\n');
     }

@@ -6,13 +6,13 @@ use super::EvalScreen;
 use super::chooser::{self, Choice, Chooser, evaluations};
 use super::saving::{self, Saved};
 use crate::jobs::kinds::EVAL;
-use crate::tui::cancelling::Answer;
+use crate::tui::cancelling::{Answer, Wish};
 use crate::tui::heatmap::{MapMove, map_corners, map_leaps, map_steps, map_zoom};
 use crate::tui::keymap::{
     Binding, Chord, DOWN, END, ENTER, ESC, HOME, KeyHint, KeySection, KeyTable, LEFT, Motion, PAGE_DOWN,
     PAGE_UP, RIGHT, UP, more_moves, moves,
 };
-use crate::tui::{AppEffect, Effect, JobsEffect, Shared, cancelling};
+use crate::tui::{AppEffect, Effect, JobsEffect, Shared};
 
 /// What a key does here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,7 +222,7 @@ static ANYWHERE: Table = KeyTable {
 /// All keys of the tab, for the reference.
 pub fn reference() -> Vec<KeySection> {
     let own = [&TABLE, &ITEMS, &DIFFERENCES, &TRANSFER, &ANYWHERE].map(Table::section);
-    own.into_iter().chain([cancelling::reference(), chooser::reference(), saving::reference()]).collect()
+    own.into_iter().chain([Wish::Cancel.reference(), chooser::reference(), saving::reference()]).collect()
 }
 
 impl EvalScreen {
@@ -244,7 +244,7 @@ impl EvalScreen {
             return saving.hints(shared);
         }
         if self.confirming.is_some() {
-            return cancelling::hints(shared);
+            return Wish::Cancel.hints(shared);
         }
         [self.table(), &ANYWHERE].iter().flat_map(|table| table.hints(self, shared)).collect()
     }
@@ -272,11 +272,11 @@ impl EvalScreen {
         }
         let asked = self.confirming.take();
         if let Some(id) = asked
-            && let Some(answer) = cancelling::answer(key, shared)
+            && let Some(answer) = Wish::Cancel.answer(key, shared)
         {
             return Some(match answer {
-                Answer::Cancel => vec![Effect::Jobs(JobsEffect::Cancel { id })],
-                Answer::Keep => Vec::new(),
+                Answer::Yes => vec![Effect::Jobs(JobsEffect::Cancel { id })],
+                Answer::No => Vec::new(),
             });
         }
         let action = self.table().action(key, self, shared).or_else(|| ANYWHERE.action(key, self, shared))?;

@@ -12,6 +12,7 @@ use super::panel::{Panel, readout};
 use super::state::Shown;
 use super::table::Table;
 use crate::text::{age, counted};
+use crate::tui::cancelling::Wish;
 use crate::tui::format::spinner;
 use crate::tui::widgets::{below, centered, header, message, row};
 use crate::tui::{Shared, Theme, cancelling, text_width};
@@ -188,6 +189,8 @@ impl EvalScreen {
         };
         let question =
             format!("Cancel {}? What it has found out is kept: r on the Jobs tab resumes it.", job.name);
-        cancelling::draw(frame, area, &question, theme, |width, height| centered(area, width, height));
+        cancelling::draw(frame, area, (Wish::Cancel, &question), theme, |width, height| {
+            centered(area, width, height)
+        });
     }
 }

@@ -87,15 +87,27 @@ impl Chooser {
     pub(super) fn draw(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
         let count = self.entries.len();
         let widest = self.entries.iter().map(|(text, _)| text_width::width(text)).max().unwrap_or(0);
-        let size = (widest as u16 + 6, count as u16 + 2);
+        let cells = |width: u16| usize::from(width.saturating_sub(2)).max(1);
+        // On a narrow screen, an entry takes several rows.
+        let wrapped = |width: u16| -> Vec<Vec<String>> {
+            self.entries.iter().map(|(text, _)| text_width::wrap(text, cells(width))).collect()
+        };
+        let rows =
+            wrapped(area.width.saturating_sub(4).min(widest as u16 + 2)).iter().map(Vec::len).sum::<usize>();
+        let size = (widest as u16 + 6, rows as u16 + 2);
         let Some(room) = popup(frame, area, size, self.title, theme) else { return };
-        for (at, y) in self.list.window(count, usize::from(room.height)).zip(room.top()..room.bottom()) {
-            let Some((text, _)) = self.entries.get(at) else { continue };
+        let wrapped = wrapped(room.width);
+        let most = wrapped.iter().map(Vec::len).max().unwrap_or(1).max(1);
+        let window = self.list.window(count, (usize::from(room.height) / most).max(1));
+        let lines = window.flat_map(|at| {
             let here = at == self.list.cursor();
-            let text = text_width::truncate(text, usize::from(room.width.saturating_sub(2)));
+            let texts = wrapped.get(at).into_iter().flatten().enumerate();
+            texts.map(move |(number, text)| (if here && number == 0 { "› " } else { "  " }, here, text))
+        });
+        for ((mark, here, text), y) in lines.zip(room.top()..room.bottom()) {
             let line = Line::from(vec![
-                Span::styled(if here { "› " } else { "  " }, theme.accent()),
-                Span::styled(text, if here { theme.header() } else { theme.text() }),
+                Span::styled(mark, theme.accent()),
+                Span::styled(text.as_str(), if here { theme.header() } else { theme.text() }),
             ]);
             frame.buffer_mut().set_line(room.x, y, &line, room.width);
         }

@@ -49,7 +49,8 @@ static COLUMNS: [Column; 10] = [
         priority: 0,
         cells: |_| 5,
         cell: |of, cells, theme| {
-            let share = of.share.filter(|_| of.state != JobState::Finished);
+            // What has made all its steps and failed at the end was not nearly done.
+            let share = of.share.filter(|share| *share < 1.0 && of.state != JobState::Finished);
             let text = share.map_or(String::new(), format::progress);
             (text_width::right(&text, cells), theme.text())
         },

@@ -11,6 +11,7 @@ use super::outcome;
 use super::pace::{remaining, share};
 use super::plot::PlotView;
 use super::state::Scroll;
+use crate::jobs::kinds::TRAIN;
 use crate::jobs::{JobDetail, JobRow, JobState, JobSummary};
 use crate::text::loss_text;
 use crate::tui::widgets::below;
@@ -138,9 +139,7 @@ impl DetailsView<'_> {
         if !job.state.is_over() {
             facts.extend(stage);
         }
-        if job.state == JobState::Queued {
-            facts.push(job.waits.clone().unwrap_or_else(|| "waits for a free slot".into()));
-        }
+        facts.extend(job.why_queued());
         facts.extend(job.place.clone());
         let speed = self.detail.and_then(|detail| detail.progress.tokens_per_second);
         if let Some(speed) = speed.filter(|speed| speed.is_finite()) {
@@ -167,7 +166,8 @@ impl DetailsView<'_> {
             lines.extend(facts.into_iter().map(|line| Line::styled(line, theme.dim())));
         }
         if let Some(detail) = self.detail {
-            lines.extend(parts(&detail.progress.rows, job.state.is_over(), cells, theme));
+            let many = job.kind.map_or(TRAIN.parts, |kind| kind.parts).many;
+            lines.extend(parts(&detail.progress.rows, many, job.state.is_over(), cells, theme));
         }
         if let Some(error) = &job.error {
             wrapped(&mut lines, &format!("✗ {error}"), theme.error());
@@ -198,7 +198,7 @@ const ROWS: usize = 16;
 const NARROW: usize = 60;
 
 /// One line an expert of a job that makes several; the one in work and those beside it when there are many.
-fn parts(rows: &[JobRow], over: bool, cells: usize, theme: &Theme) -> Vec<Line<'static>> {
+fn parts(rows: &[JobRow], many: &str, over: bool, cells: usize, theme: &Theme) -> Vec<Line<'static>> {
     let present = rows.iter().position(|row| row.step < row.steps).unwrap_or(rows.len());
     let first = present.saturating_sub(ROWS / 2).min(rows.len().saturating_sub(ROWS));
     let narrow = cells < NARROW;
@@ -233,7 +233,7 @@ fn parts(rows: &[JobRow], over: bool, cells: usize, theme: &Theme) -> Vec<Line<'
     let shown = rows.iter().enumerate().skip(first).take(ROWS);
     let mut lines: Vec<Line<'static>> = shown.flat_map(line).collect();
     if rows.len() > ROWS {
-        lines.push(Line::styled(format!("{present} of {} experts are done", rows.len()), theme.dim()));
+        lines.push(Line::styled(format!("{present} of {} {many} are done", rows.len()), theme.dim()));
     }
     lines
 }

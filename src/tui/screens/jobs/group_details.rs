@@ -7,7 +7,7 @@ use ratatui::text::{Line, Span};
 use super::groups::Group;
 use super::marks::{progress_bar, state_glyph};
 use super::state::Scroll;
-use crate::jobs::JobState;
+use crate::jobs::{JobState, JobSummary};
 use crate::tui::{Shared, Theme, format, text_width};
 
 /// Jobs that are named one by one.
@@ -66,8 +66,7 @@ pub fn group_lines(group: &Group, cells: usize, shared: &Shared, theme: &Theme) 
     }
     // Most wait for the same.
     let mut reasons: Vec<(&str, usize)> = Vec::new();
-    for job in jobs().filter(|job| job.state == JobState::Queued) {
-        let why = if job.held { "is held" } else { job.waits.as_deref().unwrap_or("waits for a free slot") };
+    for why in jobs().filter_map(JobSummary::reason) {
         match reasons.iter().position(|(other, _)| *other == why) {
             Some(at) => {
                 if let Some((_, count)) = reasons.get_mut(at) {

@@ -5,18 +5,18 @@ use crossterm::event::{KeyCode, KeyEvent};
 use super::JobsScreen;
 use super::chooser::{self, Choice, Chooser};
 use super::curve::SMOOTHING;
-use super::state::{Asked, can_cancel};
+use super::state::{Asked, Of, can_cancel};
 use crate::jobs::kinds::{self, Next};
 use crate::jobs::{ClusterSpec, Job, JobState, JobSummary, QueueMove};
 use crate::text::printable;
 use crate::train::TrainSpec;
-use crate::tui::cancelling::Answer;
+use crate::tui::cancelling::{Answer, Wish};
 use crate::tui::keymap::{
     Binding, Chord, DOWN, ENTER, ESC, KeyHint, KeySection, KeyTable, LEFT, Motion, PAGE_DOWN, PAGE_UP, RIGHT,
     UP, more_moves, moves,
 };
 use crate::tui::screens::comparison_chrome::{can_compare, cluster_form};
-use crate::tui::{AppEffect, Effect, JobsEffect, Shared, cancelling};
+use crate::tui::{AppEffect, Effect, JobsEffect, Shared};
 
 /// What a key does here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub enum Action {
     Scroll(Motion),
     StopReading,
     Cancel,
+    Remove,
     Resume,
     ResumeFailed,
     Hold,
@@ -203,19 +204,22 @@ static JOB: Table = KeyTable {
             "resume failed",
             "Resume what has failed of the selected group, and nothing else",
         )
-        .when(|s: &JobsScreen, _| s.group().is_some_and(|group| group.count(JobState::Failed) > 0)),
+        .when(|s: &JobsScreen, _| s.group().is_some_and(|group| group.count(JobState::Failed) > 0))
+        .explains(),
         Binding::new(
             &[(Chord::char('h'), Action::Hold)],
             "hold",
             "Keep the selected job from beginning, or let it go; of a group all that wait",
         )
-        .when(|s: &JobsScreen, shared| !s.waiting(shared).is_empty()),
+        .when(|s: &JobsScreen, shared| !s.waiting(shared).is_empty())
+        .explains(),
         Binding::new(
             &[(Chord::char('f'), Action::Queue(QueueMove::First))],
             "first",
             "Put the selected job before all others that wait on this machine",
         )
-        .when(|s: &JobsScreen, shared| s.job(shared).is_some_and(|job| job.turn.is_some())),
+        .when(|s: &JobsScreen, shared| s.job(shared).is_some_and(|job| job.turn.is_some()))
+        .explains(),
         Binding::new(
             &[
                 (Chord::char('K'), Action::Queue(QueueMove::Earlier)),
@@ -224,7 +228,8 @@ static JOB: Table = KeyTable {
             "earlier, later",
             "Put the selected job one place earlier or later among those that wait on this machine",
         )
-        .when(|s: &JobsScreen, shared| s.job(shared).is_some_and(|job| job.turn.is_some())),
+        .when(|s: &JobsScreen, shared| s.job(shared).is_some_and(|job| job.turn.is_some()))
+        .explains(),
         Binding::new(
             &[(Chord::char('o'), Action::Open)],
             "open",
@@ -244,13 +249,22 @@ static JOB: Table = KeyTable {
         Binding::new(&[(Chord::char('c'), Action::Cluster)], "cluster", ClusterSpec::HEADING)
             .when(|_, shared| can_compare(shared))
             .explains(),
+        Binding::new(
+            &[(Chord::char('d'), Action::Remove)],
+            "remove",
+            "Remove the selected job that has ended, or those of a group, after a question; what they wrote elsewhere stays",
+        )
+        .when(|s: &JobsScreen, shared| s.selected_jobs(shared).iter().any(|job| job.state.is_over()))
+        .explains(),
     ],
 };
 
 /// All keys of the tab, for the reference.
 pub fn reference() -> Vec<KeySection> {
     let own = [&LIST, &READING, &JOB, &FIND, &FILTERING, &CURVES].map(Table::section);
-    own.into_iter().chain([cancelling::reference(), chooser::reference()]).collect()
+    own.into_iter()
+        .chain([Wish::Cancel.reference(), Wish::Remove.reference(), chooser::reference()])
+        .collect()
 }
 
 impl JobsScreen {
@@ -268,8 +282,8 @@ impl JobsScreen {
         if let Some(chooser) = &self.choosing {
             return chooser.hints(shared);
         }
-        if self.confirming.is_some() {
-            return cancelling::hints(shared);
+        if let Some(asked) = &self.confirming {
+            return asked.wish.hints(shared);
         }
         if self.filtering {
             return FILTERING.hints(self, shared);
@@ -292,11 +306,11 @@ impl JobsScreen {
         }
         let asked = self.confirming.take();
         if let Some(asked) = asked
-            && let Some(answer) = cancelling::answer(key, shared)
+            && let Some(answer) = asked.wish.answer(key, shared)
         {
             return Some(match answer {
-                Answer::Cancel => self.cancel(asked, shared),
-                Answer::Keep => Vec::new(),
+                Answer::Yes => self.agreed(&asked, shared),
+                Answer::No => Vec::new(),
             });
         }
         let action = self.tables().iter().find_map(|table| table.action(key, self, shared))?;
@@ -317,25 +331,36 @@ impl JobsScreen {
 
     /// The selected job, or those of the selected group, if they wait.
     fn waiting<'a>(&self, shared: &'a Shared) -> Vec<&'a JobSummary> {
-        let of_group =
-            self.group().into_iter().flat_map(|group| &group.jobs).filter_map(|at| shared.jobs.get(*at));
-        of_group.chain(self.job(shared)).filter(|job| job.state == JobState::Queued).collect()
+        let jobs = self.selected_jobs(shared).into_iter();
+        jobs.filter(|job| job.state == JobState::Queued).collect()
     }
 
-    /// Cancels what was asked about.
-    fn cancel(&self, asked: Asked, shared: &Shared) -> Vec<Effect> {
-        let id = match asked {
-            Asked::Job(id) => return vec![Effect::Jobs(JobsEffect::Cancel { id })],
-            Asked::Group(id) => id,
-        };
-        let group = self.rows.groups.iter().find(|group| group.id == id);
-        let jobs = group.into_iter().flat_map(|group| &group.jobs);
-        let open = jobs.filter_map(|at| shared.jobs.get(*at)).filter(|job| !job.state.is_over());
-        let mut ids: Vec<String> = open.map(|job| job.id.clone()).collect();
-        match ids.len() {
-            1 => ids.drain(..).map(|id| Effect::Jobs(JobsEffect::Cancel { id })).collect(),
-            _ => vec![Effect::Jobs(JobsEffect::CancelMany { ids })],
+    /// The selected job, or those of the selected group.
+    fn selected_jobs<'a>(&self, shared: &'a Shared) -> Vec<&'a JobSummary> {
+        let of_group =
+            self.group().into_iter().flat_map(|group| &group.jobs).filter_map(|at| shared.jobs.get(*at));
+        of_group.chain(self.job(shared)).collect()
+    }
+
+    /// Does what was asked about.
+    fn agreed(&self, asked: &Asked, shared: &Shared) -> Vec<Effect> {
+        let mut ids: Vec<String> =
+            self.asked_about(asked, &shared.jobs).into_iter().map(|job| job.id.clone()).collect();
+        match (asked.wish, ids.len()) {
+            (Wish::Remove, _) => vec![Effect::Jobs(JobsEffect::Remove { ids })],
+            (Wish::Cancel, 1) => ids.drain(..).map(|id| Effect::Jobs(JobsEffect::Cancel { id })).collect(),
+            (Wish::Cancel, _) => vec![Effect::Jobs(JobsEffect::CancelMany { ids })],
         }
+    }
+
+    /// Why a key does nothing with what is selected: its state, and with which jobs it does something.
+    fn refusal(&self, shared: &Shared, only: &str) -> Vec<Effect> {
+        let text = match self.job(shared) {
+            Some(job) => format!("this job {}: {only}", job.state.words()),
+            None if self.group().is_some() => format!("none of these jobs: {only}"),
+            None => only.to_string(),
+        };
+        vec![Effect::App(AppEffect::Notice(text))]
     }
 
     fn act(&mut self, action: Action, shared: &Shared) -> Option<Vec<Effect>> {
@@ -359,16 +384,29 @@ impl JobsScreen {
                 let id = self.group()?.id.clone();
                 return Some(self.toggle_group(&id, shared));
             }
+            Action::ResumeFailed if self.group().is_none() => {
+                let text = "this is for groups of jobs: r resumes a single one".into();
+                return Some(vec![Effect::App(AppEffect::Notice(text))]);
+            }
+            Action::ResumeFailed if self.group()?.count(JobState::Failed) == 0 => {
+                return Some(self.refusal(shared, "only failed jobs are resumed by this key"));
+            }
             Action::ResumeFailed => {
                 let jobs = self.group()?.jobs.iter().filter_map(|at| shared.jobs.get(*at));
                 let failed = jobs.filter(|job| job.state == JobState::Failed).map(|job| job.id.clone());
                 return Some(vec![Effect::Jobs(JobsEffect::ResumeMany { ids: failed.collect() })]);
+            }
+            Action::Hold if self.waiting(shared).is_empty() => {
+                return Some(self.refusal(shared, "only jobs that wait can be held"));
             }
             Action::Hold => {
                 let jobs = self.waiting(shared);
                 let held = jobs.iter().any(|job| !job.held);
                 let ids = jobs.iter().filter(|job| job.held != held).map(|job| job.id.clone()).collect();
                 return Some(vec![Effect::Jobs(JobsEffect::Hold { ids, held })]);
+            }
+            Action::Queue(_) if self.job(shared).is_none_or(|job| job.turn.is_none()) => {
+                return Some(self.refusal(shared, "only jobs that wait on this machine have an order"));
             }
             Action::Queue(to) => {
                 let id = self.job(shared)?.id.clone();
@@ -408,10 +446,22 @@ impl JobsScreen {
                     let text = "these jobs have already ended".into();
                     return Some(vec![Effect::App(AppEffect::Notice(text))]);
                 }
-                self.confirming = Some(Asked::Group(group.id.clone()));
+                self.confirming = Some(Asked { wish: Wish::Cancel, of: Of::Group(group.id.clone()) });
+            }
+            Action::Remove => {
+                if !self.selected_jobs(shared).iter().any(|job| job.state.is_over()) {
+                    return Some(self.refusal(shared, "only jobs that have ended can be removed"));
+                }
+                let of = match self.group() {
+                    Some(group) => Of::Group(group.id.clone()),
+                    None => Of::Job(self.job(shared)?.id.clone()),
+                };
+                self.confirming = Some(Asked { wish: Wish::Remove, of });
             }
             Action::Cancel => match self.job(shared)? {
-                job if can_cancel(job) => self.confirming = Some(Asked::Job(job.id.clone())),
+                job if can_cancel(job) => {
+                    self.confirming = Some(Asked { wish: Wish::Cancel, of: Of::Job(job.id.clone()) });
+                }
                 job => {
                     let why =
                         if job.state.is_over() { "has already ended" } else { "is already being cancelled" };

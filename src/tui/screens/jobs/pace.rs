@@ -27,5 +27,6 @@ pub fn share(job: &JobSummary) -> Option<f64> {
     if job.state == JobState::Finished {
         return Some(1.0);
     }
-    (job.steps > 0).then(|| (job.step as f64 / job.steps as f64).min(0.99))
+    let most = if job.state.is_over() { 1.0 } else { 0.99 };
+    (job.steps > 0).then(|| (job.step as f64 / job.steps as f64).min(most))
 }

@@ -10,6 +10,7 @@ use super::groups::{Group, Row, Rows};
 use super::plot::{Plot, PlotView, Series};
 use crate::jobs::kinds::{Made, Next};
 use crate::jobs::{JobDetail, JobState, JobSummary, Progress};
+use crate::tui::cancelling::Wish;
 use crate::tui::keymap::Motion;
 use crate::tui::{Effect, JobsEffect, List, MachineView, Shared, TextField};
 
@@ -53,11 +54,31 @@ pub struct JobsScreen {
 
 /// What a question is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub struct Asked {
+    /// What would be done.
+    pub wish: Wish,
+    /// With what.
+    pub of: Of,
+}
+
+/// A job or several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Of {
     /// A job.
     Job(String),
     /// A group, by its name.
     Group(String),
+}
+
+impl Asked {
+    /// Whether it can be done with a job.
+    pub fn fits(&self, job: &JobSummary) -> bool {
+        match (self.wish, &self.of) {
+            (Wish::Cancel, Of::Job(_)) => can_cancel(job),
+            (Wish::Cancel, Of::Group(_)) => !job.state.is_over(),
+            (Wish::Remove, _) => job.state.is_over(),
+        }
+    }
 }
 
 /// Which part of the details is shown.
@@ -280,15 +301,21 @@ impl JobsScreen {
         let kept = awaited.or_else(|| self.selected_row(jobs));
         self.awaited.take_if(|_| kept.is_some());
         self.list.select(kept.unwrap_or(self.list.cursor()), self.rows.rows.len());
-        let still = |asked: &Asked| match asked {
-            Asked::Job(id) => jobs.iter().any(|job| job.id == *id && can_cancel(job)),
-            Asked::Group(id) => {
-                self.rows.groups.iter().any(|group| group.id == *id && !group.state().is_over())
-            }
-        };
-        if self.confirming.as_ref().is_some_and(|asked| !still(asked)) {
+        if self.confirming.as_ref().is_some_and(|asked| self.asked_about(asked, jobs).is_empty()) {
             self.confirming = None;
         }
+    }
+
+    /// The jobs that a question is about, as far as it can be done with them.
+    pub(super) fn asked_about<'a>(&self, asked: &Asked, jobs: &'a [JobSummary]) -> Vec<&'a JobSummary> {
+        let all: Vec<&JobSummary> = match &asked.of {
+            Of::Job(id) => jobs.iter().filter(|job| job.id == *id).collect(),
+            Of::Group(id) => {
+                let group = self.rows.groups.iter().find(|group| group.id == *id);
+                group.into_iter().flat_map(|group| &group.jobs).filter_map(|at| jobs.get(*at)).collect()
+            }
+        };
+        all.into_iter().filter(|job| asked.fits(job)).collect()
     }
 
     /// Selects a job, which may have been started just now.

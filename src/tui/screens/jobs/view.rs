@@ -14,8 +14,8 @@ use super::headline::{Headline, headline};
 use super::machine_pane;
 use super::marks::state_glyph;
 use super::plot::PlotView;
-use super::state::Asked;
-use crate::jobs::JobState;
+use super::state::Of;
+use crate::tui::cancelling::Wish;
 use crate::tui::format::spinner;
 use crate::tui::text_width;
 use crate::tui::widgets::{below, list_edge, row};
@@ -247,7 +247,8 @@ impl JobsScreen {
         let window = self.list.window(self.rows.rows.len(), usize::from(list.height.saturating_sub(1)));
         let line = position.clamp(window.start, window.end.max(window.start + 1) - 1) - window.start;
         let row = list.y + 1 + line as u16;
-        cancelling::draw(frame, area, &question, theme, |width, height| {
+        let Some(wish) = self.confirming.as_ref().map(|asked| asked.wish) else { return };
+        cancelling::draw(frame, area, (wish, &question), theme, |width, height| {
             let height = height.min(area.height);
             let y = if row + 1 + height <= area.bottom() { row + 1 } else { row.saturating_sub(height) };
             let y = y.clamp(area.y, area.bottom() - height);
@@ -258,23 +259,28 @@ impl JobsScreen {
 
     /// The row that a question is about, and its words.
     fn question(&self, shared: &Shared) -> Option<(usize, String)> {
-        match self.confirming.as_ref()? {
-            Asked::Job(id) => {
+        let asked = self.confirming.as_ref()?;
+        match &asked.of {
+            Of::Job(id) => {
                 let of = |row: &Row| matches!(row, Row::Job { at, .. } if shared.jobs.get(*at).is_some_and(|job| job.id == *id));
                 let position = self.rows.rows.iter().position(of)?;
                 let job = shared.jobs.get(self.rows.job(position)?)?;
-                let then = match job.keeps_its_work() {
-                    true => "What it has done is saved: r resumes from there.",
-                    false => "Its progress is lost: r starts it again.",
+                let (verb, then) = match (asked.wish, job.keeps_its_work()) {
+                    (Wish::Remove, _) => ("Remove", "What it wrote elsewhere stays."),
+                    (Wish::Cancel, true) => ("Cancel", "What it has done is saved: r resumes from there."),
+                    (Wish::Cancel, false) => ("Cancel", "Its progress is lost: r starts it again."),
                 };
-                Some((position, format!("Cancel {} {}? {then}", job.kind_name(), job.name)))
+                Some((position, format!("{verb} {} {}? {then}", job.kind_name(), job.name)))
             }
-            Asked::Group(id) => {
+            Of::Group(id) => {
                 let position = self.rows.find_group(id)?;
                 let group = self.rows.group(position)?;
-                let under_way = [JobState::Queued, JobState::Running, JobState::Cancelling];
-                let count: usize = under_way.iter().map(|state| group.count(*state)).sum();
-                Some((position, format!("Cancel all {count} of {} that have not ended?", group.name)))
+                let count = self.asked_about(asked, &shared.jobs).len();
+                let (verb, which) = match asked.wish {
+                    Wish::Cancel => ("Cancel", "have not ended"),
+                    Wish::Remove => ("Remove", "have ended"),
+                };
+                Some((position, format!("{verb} all {count} of {} that {which}?", group.name)))
             }
         }
     }

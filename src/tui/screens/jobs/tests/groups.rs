@@ -104,7 +104,98 @@ fn a_waiting_job_is_put_elsewhere_in_the_queue() {
     assert_eq!(press(&mut app, "f"), [moved(QueueMove::First)]);
     assert_eq!(press(&mut app, "K"), [moved(QueueMove::Earlier)]);
     assert_eq!(press(&mut app, "J"), [moved(QueueMove::Later)]);
-    // One that runs has no turn.
+    // One that runs has no turn, and says so.
     press(&mut app, "j");
     assert_eq!(press(&mut app, "fKJ"), []);
+    let text = render_app(&app, 160, 24);
+    assert!(
+        text.contains("this job is running: only jobs that wait on this machine have an order"),
+        "{text}"
+    );
+}
+
+#[test]
+fn keys_that_do_nothing_with_a_job_that_has_ended_say_why() {
+    for (key, words) in [
+        ("h", "this job has ended (finished): only jobs that wait can be held"),
+        ("f", "this job has ended (finished): only jobs that wait on this machine have an order"),
+        ("K", "this job has ended (finished): only jobs that wait on this machine have an order"),
+        ("R", "this is for groups of jobs: r resumes a single one"),
+    ] {
+        let mut app = full_app();
+        press(&mut app, "6jjj");
+        assert_eq!(press(&mut app, key), []);
+        let text = render_app(&app, 160, 24);
+        assert!(text.contains(words), "{key}: {text}");
+    }
+    // A group without any that waits or has failed.
+    let mut app = full_app();
+    press(&mut app, "6");
+    let mut jobs: Vec<JobSummary> = array(4);
+    jobs.iter_mut().for_each(|job| job.state = JobState::Finished);
+    app.update(Message::Jobs(JobsMessage::List(jobs)));
+    for (key, words) in
+        [("h", "none of these jobs: only jobs that wait"), ("R", "none of these jobs: only failed jobs")]
+    {
+        assert_eq!(press(&mut app, key), []);
+        let text = render_app(&app, 160, 24);
+        assert!(text.contains(words), "{key}: {text}");
+    }
+}
+
+#[test]
+fn jobs_that_have_ended_are_removed_after_a_question() {
+    let mut app = full_app();
+    press(&mut app, "6");
+    press(&mut app, "d");
+    let text = render_app(&app, 160, 24);
+    assert!(text.contains("this job waits: only jobs that have ended can be removed"), "{text}");
+    press(&mut app, "jjj");
+    assert_eq!(press(&mut app, "d"), []);
+    let text = render_app(&app, 120, 30);
+    for words in
+        ["Remove cluster library, k = 4? What it wrote elsewhere", "stays.", "y remove it  n keep it"]
+    {
+        assert!(text.contains(words), "{text}");
+    }
+    assert_eq!(press(&mut app, "n"), []);
+    let id = fixtures::jobs()[3].id.clone();
+    assert_eq!(press(&mut app, "dy"), [Effect::Jobs(JobsEffect::Remove { ids: vec![id] })]);
+    // Of a group those that have ended.
+    let mut app = array_app(8);
+    press(&mut app, "d");
+    assert!(unwrapped(&render_app(&app, 120, 30)).contains("Remove all 4 of 8 jobs that have ended?"));
+    let ids = [0, 4, 3, 7].map(|n| format!("array-{n:05}")).to_vec();
+    assert_eq!(press(&mut app, "y"), [Effect::Jobs(JobsEffect::Remove { ids })]);
+}
+
+#[test]
+fn what_failed_after_its_last_step_has_no_share() {
+    let share = |state, step| {
+        let mut job = fixtures::jobs().remove(1);
+        (job.state, job.step, job.steps) = (state, step, 200);
+        let mut app = full_app();
+        press(&mut app, "6");
+        app.update(Message::Jobs(JobsMessage::List(vec![job])));
+        let text = render_app(&app, 80, 24);
+        let row = text.lines().find(|line| line.contains("past-tense  ")).unwrap().to_string();
+        row.split_whitespace().find(|word| word.ends_with('%')).map(String::from)
+    };
+    assert_eq!(share(JobState::Running, 200), Some("99%".into()));
+    assert_eq!(share(JobState::Failed, 200), None);
+    assert_eq!(share(JobState::Failed, 80), Some("40%".into()));
+}
+
+#[test]
+fn the_kinds_of_jobs_can_be_chosen_on_the_smallest_screen() {
+    let mut app = jobs_app();
+    press(&mut app, "s");
+    let text = render_app(&app, 30, 8);
+    println!("{text}");
+    for kind in KINDS {
+        let text = render_app(&app, 30, 8);
+        let shown = unwrapped(&text);
+        assert!(shown.contains(kind.heading), "{}\n{text}", kind.heading);
+        press(&mut app, "j");
+    }
 }

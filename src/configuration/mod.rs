@@ -1,5 +1,8 @@
 //! The user's configuration, `~/.config/lora-tui/config.toml`: a table for each part of the program.
 
+mod known;
+mod notify;
+
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
@@ -7,6 +10,9 @@ use crate::library::small_toml;
 use crate::outside::read_limited;
 use crate::settings::Setting;
 use crate::{Error, Result};
+
+pub use known::{Doubt, Section, Settings, doubts, take_one};
+pub use notify::{NOTIFY, Notify};
 
 /// Largest configuration that is read.
 const MAX_SIZE: u64 = 1 << 20;
@@ -17,18 +23,27 @@ pub fn file() -> Option<PathBuf> {
     Some(directories.config_dir().join("config.toml"))
 }
 
-/// The table of this name, with where it stands; nothing where there is none.
+/// All of it, with where it stands; nothing where there is none.
 ///
 /// # Errors
-/// A file that cannot be read or is no TOML, or a table that is something else.
-pub fn table(name: &str) -> Result<Option<(PathBuf, toml::Table)>> {
+/// A file that cannot be read or is no TOML.
+pub fn read() -> Result<Option<(PathBuf, toml::Table)>> {
     let Some(path) = file() else { return Ok(None) };
     let bytes = match read_limited(&path, MAX_SIZE) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io(path, error)),
     };
-    let mut all: toml::Table = small_toml::parse(&bytes).map_err(|problem| Error::file(&path, problem))?;
+    let all = small_toml::parse(&bytes).map_err(|problem| Error::file(&path, problem))?;
+    Ok(Some((path, all)))
+}
+
+/// The table of this name, with where it stands; nothing where there is none.
+///
+/// # Errors
+/// As [`read`]; a table that is something else.
+pub fn table(name: &str) -> Result<Option<(PathBuf, toml::Table)>> {
+    let Some((path, mut all)) = read()? else { return Ok(None) };
     match all.remove(name) {
         None => Ok(None),
         Some(toml::Value::Table(table)) => Ok(Some((path, table))),
@@ -47,19 +62,10 @@ pub fn take<S>(
     given: &toml::Table,
     allowed: impl Fn(&str) -> Result<(), String>,
 ) -> Result<(), String> {
-    for (id, value) in given {
-        let Some(setting) = table.iter().find(|setting| setting.id == id) else {
-            let known: Vec<&str> = table.iter().map(|setting| setting.id).collect();
-            return Err(format!("has no setting {id:?}; there are {}", known.join(", ")));
-        };
-        allowed(id)?;
-        let text = match value {
-            toml::Value::String(text) => text.clone(),
-            toml::Value::Integer(number) => number.to_string(),
-            toml::Value::Boolean(on) => if *on { "yes" } else { "no" }.into(),
-            _ => return Err(format!("{id} must be a text or a number")),
-        };
-        setting.set(settings, &text).map_err(|wanted| format!("{id} must be {wanted}"))?;
-    }
-    Ok(())
+    given.iter().try_for_each(|(id, value)| {
+        if table.iter().any(|setting| setting.id == id) {
+            allowed(id)?;
+        }
+        take_one(settings, table, id, value)
+    })
 }
