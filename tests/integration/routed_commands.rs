@@ -54,6 +54,19 @@ fn what_was_calibrated_with_is_told_once_whatever_router_asked() {
         assert_eq!(said.matches(what).count(), 1, "{said}");
         assert_eq!(said.matches("calibrated with").count(), usize::from(what == "calibrated with"), "{said}");
     }
+    // What was used for which of several is said of each.
+    let methods = ["base", "lag:calibrated", "vote:top=0:sharpness=auto"].join(",");
+    let (found, said) = json(&place, "eval", &["--tasks", tasks, "--limit", "2", "--methods", &methods]);
+    let used = &found["calibration"];
+    let source = used["source"].as_str().unwrap();
+    assert_eq!(used["scores"], serde_json::json!(["lag:calibrated"]), "{used}");
+    assert_eq!(used["sharpness"], serde_json::json!(["vote:top=0:sharpness=auto"]), "{used}");
+    for line in [
+        format!("calibrated with {source}: lag:calibrated"),
+        format!("sharpness found with {source}: vote:top=0:sharpness=auto"),
+    ] {
+        assert_eq!(said.lines().filter(|said| **said == line).count(), 1, "{said}");
+    }
     // The setting may come from the side.
     let arguments =
         ["--tasks", tasks, "--limit", "2", "--router", "arrow:calibrated", "--routers", "lag,base"];

@@ -401,8 +401,10 @@ impl Look<'_> {
         let against_rows = against.as_ref().map_or(0, |against| against.lines().len() + 1);
         let against_wish = Wish::new(against_rows.min(5), against_rows);
         let signs_wish = Wish::new(signs.len(), signs.len());
-        // What a person asked for comes before what is there anyway.
-        let asked = !experiment.rows.is_empty() || experiment.why.is_some();
+        // What a person asked for comes before what is there anyway; in a small place, what was asked of an earlier run
+        // does not.
+        let explained = if head > 0 { experiment.why.is_some() } else { self.is_explained() };
+        let asked = !experiment.rows.is_empty() || explained;
         let (panes, list, side) = if wide {
             let order: &[usize] = match asked {
                 true if head == 0 => &[3, 2, 0, 1, 4],
@@ -501,15 +503,22 @@ impl Look<'_> {
         }
     }
 
+    /// Whether it was asked what the answer owes to whom under this very run.
+    fn is_explained(&self) -> bool {
+        let now = &self.screen.exchange.asked;
+        self.screen.experiment.why.as_ref().is_some_and(|why| why.asked.is_same_run(now))
+    }
+
     /// What a person asked for beside the routing, below the map; what is left for the map.
     fn draw_asked(&self, frame: &mut Frame, area: Rect) -> Rect {
         let experiment = &self.screen.experiment;
         let answers = answers(self.screen, self.shared);
         let compared = if experiment.rows.is_empty() { 0 } else { answers.rows() };
-        let why = if experiment.why.is_some() { why::rows(experiment) } else { 0 };
+        let small = area.height < SMALL_BODY;
+        let explained = if small { self.is_explained() } else { experiment.why.is_some() };
+        let why = if explained { why::rows(experiment) } else { 0 };
         let wanted = compared + why + usize::from(compared > 0 && why > 0);
         // The map keeps half, in most places more.
-        let small = area.height < SMALL_BODY;
         let most = if small { usize::from(area.height) / 2 } else { usize::from(area.height) * 2 / 5 };
         let rows = wanted.min(most) as u16;
         let [map, _, asked] = Layout::vertical([
