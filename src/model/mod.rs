@@ -38,6 +38,7 @@ pub use linear::Linear;
 pub use load::{LoadOptions, Model, ModelFiles};
 pub use ops::{Activations, Ops, Segment};
 pub(crate) use ops::{Delta, Dropout, LoraFactors, LoraGradients, LoraPart, Norm, spread_bits};
+pub(crate) use packed::FEW_ROWS;
 pub use precision::Precision;
 pub use spec::{BlockKind, DecoderSpec, MlpLayout};
 pub use tensor::keep_freed_memory;

@@ -1,10 +1,13 @@
 //! Cross-entropy on chosen positions, without logits for the others.
 
 use crate::Result;
-use crate::model::{Activations, Decoder};
+use crate::model::{Activations, Decoder, FEW_ROWS};
 
 /// Rows of logits that exist at one time.
 const ROWS: usize = 128;
+
+/// Rows at least: with fewer, sums would round otherwise, and so depend on what else is in a pass.
+const LEAST: usize = FEW_ROWS + 1;
 
 /// A position whose next token is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,13 +36,24 @@ pub fn cross_entropy(
     let mut d_hidden = if gradient { Some(ops.zeros(hidden.rows(), hidden.width())?) } else { None };
     let mut losses = Vec::with_capacity(targets.len());
     for chunk in targets.chunks(ROWS) {
-        let rows: Vec<usize> = chunk.iter().map(|target| target.row).collect();
-        let tokens: Vec<u32> = chunk.iter().map(|target| target.token).collect();
-        let weights: Vec<f32> = chunk.iter().map(|target| target.weight).collect();
+        // The first again, which counts nothing, as often as it takes.
+        let again = chunk.iter().take(1).cycle().take(LEAST.saturating_sub(chunk.len()));
+        let all = || chunk.iter().chain(again.clone());
+        let rows: Vec<usize> = all().map(|target| target.row).collect();
+        let tokens: Vec<u32> = all().map(|target| target.token).collect();
+        let weights: Vec<f32> = all()
+            .enumerate()
+            .map(|(at, target)| if at < chunk.len() { target.weight } else { 0.0 })
+            .collect();
         let mut logits = decoder.logits(&ops.select_rows(hidden, &rows)?)?;
-        losses.extend(ops.cross_entropy(&mut logits, &tokens, &weights, softcap, gradient)?);
+        let found = ops.cross_entropy(&mut logits, &tokens, &weights, softcap, gradient)?;
+        losses.extend(found.into_iter().take(chunk.len()));
         if let Some(d_hidden) = &mut d_hidden {
-            ops.put_rows(d_hidden, &decoder.head_backward(&logits)?, &rows)?;
+            let mut part = decoder.head_backward(&logits)?;
+            if chunk.len() < rows.len() {
+                part = ops.select_rows(&part, &(0..chunk.len()).collect::<Vec<_>>())?;
+            }
+            ops.put_rows(d_hidden, &part, &rows[..chunk.len()])?;
         }
     }
     Ok((losses, d_hidden))

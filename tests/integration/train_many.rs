@@ -82,6 +82,63 @@ fn each_task_gets_the_expert_that_a_training_of_its_own_gives() {
 }
 
 #[test]
+fn batches_of_one_short_answer_give_the_same_bytes_beside_others_as_alone() {
+    let f = Fixture::open("llama");
+    let (place, many, apart) = (tempfile::tempdir().unwrap(), library(), library());
+    // One or two targets in a batch.
+    let line =
+        |at: usize| format!("{{\"instruction\":\"copy\",\"input\":\"w{at}\",\"output\":\"w{}\"}}\n", at % 7);
+    let names: Vec<String> = (0..6).map(|at| format!("t{at}")).collect();
+    for (at, name) in names.iter().enumerate() {
+        let folder = place.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("train.jsonl"), (at..at + 8).map(line).collect::<String>()).unwrap();
+        std::fs::write(folder.join("validation.jsonl"), line(at)).unwrap();
+    }
+    let train = |name: &str, library: &Path, more: &[&str]| {
+        let base = f.base().to_string_lossy().into_owned();
+        let mut command = Command::new(BINARY);
+        command.arg(name).arg(library).args([
+            "--base",
+            &base,
+            "--max-steps",
+            "6",
+            "--rank",
+            "2",
+            "--batch",
+            "1",
+        ]);
+        let output = command.args(["--precision", "f32", "--device", "cpu"]).args(more).output().unwrap();
+        let text = stderr(&output);
+        assert!(output.status.success(), "{text}");
+    };
+    let tasks = place.path().to_string_lossy().into_owned();
+    train("train-many", many.path(), &["--tasks", &tasks, "--at-once", "6"]);
+    for name in &names {
+        train("train", apart.path(), &["--data", &format!("{tasks}/{name}"), "--name", name]);
+        assert!(weights(many.path(), name) == weights(apart.path(), name), "{name}");
+    }
+}
+
+#[test]
+fn what_is_there_is_left_out_where_that_is_asked_for() {
+    let f = Fixture::open("llama");
+    let (place, library) = (tempfile::tempdir().unwrap(), library());
+    let tasks = tasks(place.path());
+    std::fs::create_dir(library.path().join("next")).unwrap();
+    let output = run(&mut command(&f, library.path(), &tasks));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("--skip-existing leaves out those that exist"), "{}", stderr(&output));
+    // Those that it made itself are its own.
+    let output = run(command(&f, library.path(), &tasks).args(["--skip-existing", "--json"]));
+    assert!(output.status.success(), "{}", stderr(&output));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["experts"].as_array().unwrap().len(), 3, "{document}");
+    assert_eq!(document["skipped"][0]["name"], "next");
+    assert!(document["skipped"][0]["reason"].as_str().unwrap().contains("there already"), "{document}");
+}
+
+#[test]
 fn what_fails_is_told_and_made_when_it_is_asked_for_again() {
     let f = Fixture::open("llama");
     let (place, library) = (tempfile::tempdir().unwrap(), library());

@@ -76,6 +76,9 @@ multiversion! {
     }
 }
 
+/// Products with up to so many rows only wait for memory, and take another way, in which sums round otherwise.
+pub(crate) const FEW_ROWS: usize = 2;
+
 /// The rows of panel `p`.
 fn row_block(p: usize, outputs: usize, inputs: usize, read: &ReadRows) -> Result<Vec<f32>> {
     let first = p * WIDTH;
@@ -228,8 +231,7 @@ impl PackedWeight {
     /// y [rows, out] = x [rows, in] · Wᵀ for each of `weights`, which take the same inputs and are stored in the same
     /// precision. Together, because threads wait for each other after every product.
     pub fn forward<const N: usize>(weights: [&PackedWeight; N], x: &[f32], rows: usize) -> [Vec<f32>; N] {
-        // Up to so many rows only wait for memory.
-        const FEW: usize = 2;
+        const FEW: usize = FEW_ROWS;
         let widths = weights.map(|w| w.outputs);
         let Some(first) = weights.first() else { return widths.map(|_| Vec::new()) };
         let (inputs, precision, element) = (first.inputs, first.precision(), first.element());
