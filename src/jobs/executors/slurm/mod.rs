@@ -4,6 +4,8 @@
 //! for all of them at once (`poll.rs`). Commands run without a shell (`command.rs`).
 
 mod command;
+mod end;
+mod hints;
 mod poll;
 mod record;
 mod settings;
@@ -16,15 +18,15 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use self::command::{Call, Failure};
+use self::end::life;
+use self::hints::hint;
 use self::poll::{Answer, Wanted, on};
-use self::record::{Record, Task};
+use self::record::Task;
 use self::settings::{COMMANDS, SlurmSettings, TABLE};
-use self::states::Means;
 use self::submit::{Array, Limits, MANIFEST};
 use super::configuration;
 use super::{Batch, Child, Ending, Executor, Handle, Life, Refusal, Slots};
 use crate::configuration::Section;
-use crate::jobs::files::last_lines;
 use crate::jobs::layout::{CANCEL, EXECUTOR, LOCK, RESULT, WORKER};
 use crate::jobs::manifest::Manifest;
 use crate::outside::Lock;
@@ -448,40 +450,6 @@ fn number_of(answer: &[u8]) -> Result<(u64, Option<String>), String> {
     })
 }
 
-/// An error of Slurm's commands with what to do about it.
-fn hint(error: &str) -> String {
-    let hints = [
-        ("nvalid partition", "set partition in [executor.slurm]; `sinfo` lists them"),
-        (
-            "nvalid account",
-            "set account in [executor.slurm]; `sacctmgr show associations user=$USER` lists them",
-        ),
-        ("nvalid qos", "set qos in [executor.slurm]; `sacctmgr show qos` lists them"),
-        (
-            "submit limit",
-            "hand over what is left later: start it again, or `lora-tui jobs LIBRARY resume --failed` where a part was \
-             taken",
-        ),
-        ("nvalid generic resource", "set gres in [executor.slurm]; `sinfo -o %G` lists them"),
-        ("nvalid feature", "set constraint in [executor.slurm]; `sinfo -o %f` lists them"),
-        (
-            "partition not available",
-            "hand it over when `sinfo` says that it is up, or set another partition in [executor.slurm]",
-        ),
-        (
-            "not permitted to use this partition",
-            "set another partition in [executor.slurm]; `sinfo` lists them",
-        ),
-        ("entry for --cluster", "set cluster in [executor.slurm]; `sacctmgr show clusters` lists them"),
-        ("configuration is not available", "ask for less in [executor.slurm]: no node has so much"),
-        ("Requested time limit is invalid", "set a time in [executor.slurm] that the partition allows"),
-    ];
-    match hints.iter().find(|(said, _)| error.contains(said)) {
-        Some((_, what)) => format!("{error}; {what}"),
-        None => error.into(),
-    }
-}
-
 /// Whether a worker is seen to hold the job's lock, which can be where locks work.
 fn outlives(job: &Path) -> bool {
     Lock::is_taken(&job.join(LOCK))
@@ -499,123 +467,6 @@ fn is_young(job: &Path, handle: &Handle) -> bool {
     age.is_ok_and(|age| age.map_or(true, |age| age < limit))
 }
 
-/// What Slurm's word means for a job that has no result.
-fn life(job: &Path, handle: &Handle, (array, index): Task, record: &Record) -> Life {
-    let id = format!("{array}_{index}");
-    let Some(state) = record.state else {
-        return Life::Waiting(Some(format!(
-            "Slurm calls its state {}, which this version does not know",
-            record.called
-        )));
-    };
-    let place = || {
-        let nodes = if record.nodes.is_empty() { String::new() } else { format!(" on {}", record.nodes) };
-        let words = if state.words.is_empty() { String::new() } else { format!(", which {}", state.words) };
-        format!("Slurm job {id}{nodes}{words}")
-    };
-    match state.means {
-        Means::Waits => {
-            let reason = states::reason(&record.reason);
-            let words = if state.words.is_empty() { reason } else { state.words.into() };
-            Life::Waiting(Some(words).filter(|words| !words.is_empty()))
-        }
-        Means::Runs => Life::Alive(Some(place())),
-        Means::Completed
-            if poll::ended_for(&handle.cluster, (array, index)) < DELAY && ended_just_now(record) =>
-        {
-            Life::Alive(Some(format!("{}; its result is not here yet", place())))
-        }
-        Means::Completed => Life::Gone(Some(format!(
-            "Slurm job {id} has completed without this job's result: look at the end of its log, and whether all nodes \
-             see this folder"
-        ))),
-        Means::Stopped if job.join(CANCEL).exists() => Life::Stopped,
-        Means::Stopped => {
-            let by = record.by.as_deref().map_or("somebody".into(), user);
-            Life::Gone(Some(format!("Slurm job {id} was cancelled by {by}, not by `jobs cancel`")))
-        }
-        // Ended in the instant of its launch, it may count as failed.
-        Means::Ended if job.join(CANCEL).exists() => Life::Stopped,
-        Means::Ended => Life::Gone(Some(ended(job, handle, &id, record, state.words))),
-    }
-}
-
-/// Why a job ended that has left no result.
-fn ended(job: &Path, handle: &Handle, id: &str, record: &Record, words: &str) -> String {
-    let how = match record.exit {
-        Some((_, signal)) if signal > 0 => format!(" (signal {signal})"),
-        Some((code, _)) if code > 0 => format!(" (exit status {code})"),
-        _ => String::new(),
-    };
-    let nodes = if record.nodes.is_empty() { String::new() } else { format!(" on {}", record.nodes) };
-    let began = job.join(WORKER).exists();
-    // Of the warning before the time limit only the script dies: a worker takes it for a request.
-    if is_warning(record.exit) || record.state.is_some_and(|state| state.name == "TIMEOUT") && !began {
-        return format!(
-            "Slurm job {id}{nodes} reached its time limit during setup, before its worker began: set a longer time in \
-             [executor.slurm], or do less in setup, and resume it"
-        );
-    }
-    let mut text = format!("Slurm job {id}{nodes} {words}{how}");
-    // What the script said before there was a worker.
-    if !began
-        && let Some((jobs, (_, index))) = job.parent().zip(task_of(handle))
-        && manifest_of(job, handle).is_some()
-    {
-        let folder = submit::folder(jobs, &handle.token);
-        let path = folder.join(format!("{index}.out"));
-        let last = last_lines(&path, 1, 4096).ok().and_then(|mut lines| lines.pop()).unwrap_or_default();
-        // What the worker said itself was said behind setup.
-        if let Some((code, 0)) = record.exit
-            && !matches!(code, 0 | 126 | 127)
-            && !last.contains(OWN_WORDS)
-            && submit::has_setup(&folder)
-        {
-            let place =
-                crate::configuration::file().map_or(String::new(), |path| format!(" of {}", path.display()));
-            let said =
-                if last.is_empty() { String::new() } else { format!(" ({})", crate::text::short(&last)) };
-            return format!(
-                "{text}: setup in [executor.slurm]{place} ended with status {code} before the worker began{said}; mend \
-                 its lines and resume it"
-            );
-        }
-        if !last.is_empty() {
-            text += &format!(": {}", crate::text::short(&last));
-        }
-        // As shells say that there is no such program, or that it cannot be run.
-        if matches!(record.exit, Some((126 | 127, _))) {
-            text += "; set program in [executor.slurm] to lora-tui on the nodes, and mend setup";
-        }
-    }
-    text
-}
-
-/// What stands before an error of this program.
-const OWN_WORDS: &str = "lora-tui: ";
-
-/// Whether what ended a script is the signal that Slurm sends before the time limit: as Slurm says it, or as a shell does.
-fn is_warning(exit: Option<(u32, u32)>) -> bool {
-    let warning = Signal::Warning.number().unsigned_abs();
-    matches!(exit, Some((_, signal)) if signal == warning) || exit == Some((128 + warning, 0))
-}
-
-/// Whether a job ended within the last minute by Slurm's clock, which may differ from ours: then this process decides
-/// by when it first saw it.
-fn ended_just_now(record: &Record) -> bool {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
-    record.ended.is_none_or(|ended| now.saturating_sub(ended) < DELAY.as_secs() as i64)
-}
-
-/// A user by a number or a name.
-fn user(by: &str) -> String {
-    match by {
-        "0" => "root".into(),
-        number if number.bytes().all(|byte| byte.is_ascii_digit()) => format!("user {number}"),
-        name => name.into(),
-    }
-}
-
 /// The table of settings for the docs.
 pub fn settings_table() -> String {
     let mut text = String::from("| setting | default | value | what it does |\n|---|---|---|---|\n");
@@ -627,34 +478,4 @@ pub fn settings_table() -> String {
         text += &format!("| `{}` | {stands} | {} | {} |\n", setting.id, setting.kind.wanted(), setting.help);
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_slurm_refuses_is_told_with_what_to_do() {
-        // As Slurm 22.05 and 23.11 say it.
-        for (said, wanted) in [
-            ("Batch job submission failed: Invalid partition name specified", "set partition"),
-            ("Batch job submission failed: Invalid account or account/partition combination", "set account"),
-            ("Batch job submission failed: Invalid qos specification", "set qos"),
-            ("Invalid generic resource (gres) specification", "set gres"),
-            ("Batch job submission failed: Invalid feature specification", "set constraint"),
-            ("Required partition not available (inactive or drain)", "set another partition"),
-            ("User's group not permitted to use this partition", "set another partition"),
-            ("'b' can't be reached now, or it is an invalid entry for --cluster.", "set cluster"),
-            ("Requested node configuration is not available", "ask for less"),
-            ("Requested time limit is invalid (missing or exceeds some limit)", "set a time"),
-            (
-                "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
-                "hand over what is left later",
-            ),
-        ] {
-            let told = hint(said);
-            assert!(told.starts_with(said) && told.contains(wanted), "{told}");
-        }
-        assert_eq!(hint("Socket timed out"), "Socket timed out");
-    }
 }

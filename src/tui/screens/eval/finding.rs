@@ -30,10 +30,7 @@ pub(super) fn state(evaluated: &Evaluated) -> Option<String> {
     let answers = (job.steps > 0).then(|| format!("{} of {} answers", job.step, job.steps));
     let text = match job.state {
         JobState::Finished => return None,
-        JobState::Queued => match &job.waits {
-            Some(why) => format!("Waits: {why}."),
-            None => "Waits for its turn.".into(),
-        },
+        JobState::Queued => format!("Queued: {}.", job.reason().unwrap_or_default()),
         JobState::Running => {
             let left = evaluated.left.map(|left| format!("{} left", duration(left)));
             let counts: Vec<String> = ["Running".into()].into_iter().chain(answers).chain(left).collect();
