@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::eval::{Place, input, likelihood, lines, names};
 use crate::support::{BINARY, PATIENCE};
@@ -35,13 +36,20 @@ fn command(place: &Place, arguments: &[&str]) -> Command {
     command
 }
 
-/// The files of results with their lines.
+/// Whether a line of results is whole: one that was killed may leave half of its last, which counts for nothing.
+fn is_whole(line: &str) -> bool {
+    let sum =
+        |text: &str| Sha256::digest(text)[..4].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    line.split_once('\t').is_some_and(|(expected, rest)| sum(rest) == expected)
+}
+
+/// The files of results with their whole lines.
 fn kept(place: &Place) -> HashMap<PathBuf, Vec<String>> {
     let folder = place.library().join(".lora-tui/results");
     let entries = std::fs::read_dir(folder).into_iter().flatten();
     let read = |path: PathBuf| {
         let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
-        let all = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(String::from);
+        let all = text.lines().filter(|line| is_whole(line)).map(String::from);
         (path, all.collect())
     };
     entries.map(|entry| read(entry.unwrap().path())).collect()
