@@ -1,6 +1,8 @@
 //! YAML as a tree of texts: no tags, and no aliases, by which a small file means a large one. Types are looked at where
 //! somebody asks for them.
 
+use std::collections::HashMap;
+
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use crate::text::short;
@@ -81,7 +83,26 @@ impl Node {
 enum Open {
     List(Vec<Node>),
     /// With the name whose value comes next.
-    Map(Vec<(String, Node)>, Option<String>),
+    Map(Fields, Option<String>),
+}
+
+/// The fields of a map in their order. Of a name that stands there twice, the last value counts, as in PyYAML.
+#[derive(Default)]
+struct Fields {
+    all: Vec<(String, Node)>,
+    places: HashMap<String, usize>,
+}
+
+impl Fields {
+    fn put(&mut self, name: String, value: Node) {
+        match self.places.get(&name).and_then(|&at| self.all.get_mut(at)) {
+            Some((_, before)) => *before = value,
+            None => {
+                self.places.insert(name.clone(), self.all.len());
+                self.all.push((name, value));
+            }
+        }
+    }
 }
 
 /// Reads the first document of a text. The error is what is wrong, with its line.
@@ -112,12 +133,12 @@ pub(crate) fn parse(text: &str) -> Result<Node, String> {
                 continue;
             }
             Event::MappingStart(..) => {
-                open.push(Open::Map(Vec::new(), None));
+                open.push(Open::Map(Fields::default(), None));
                 continue;
             }
             Event::SequenceEnd | Event::MappingEnd => match open.pop() {
                 Some(Open::List(values)) => Node::List(values),
-                Some(Open::Map(fields, _)) => Node::Map(fields),
+                Some(Open::Map(fields, _)) => Node::Map(fields.all),
                 None => continue,
             },
             Event::DocumentEnd | Event::StreamEnd => break,
@@ -127,7 +148,7 @@ pub(crate) fn parse(text: &str) -> Result<Node, String> {
             None => return Ok(node),
             Some(Open::List(values)) => values.push(node),
             Some(Open::Map(fields, name)) => match name.take() {
-                Some(name) => fields.push((name, node)),
+                Some(name) => fields.put(name, node),
                 None => match node {
                     Node::Text(text) | Node::Plain(text) => *name = Some(text),
                     Node::List(_) | Node::Map(_) => {
@@ -158,6 +179,16 @@ mod tests {
         assert_eq!(error, "line 2: process_docs: !function utils.x is code, which is not run");
         assert!(parse("a: [1\nb: 2\n").is_err());
         assert_eq!(parse("").unwrap(), Node::Map(Vec::new()));
+    }
+
+    #[test]
+    fn of_a_name_that_stands_there_twice_the_last_value_counts() {
+        let tree = parse("a: 1\nb: 2\na: 3\nc: {d: x, d: [y]}\n").unwrap();
+        let Node::Map(fields) = &tree else { panic!("{tree:?}") };
+        let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+        assert_eq!(tree.get("a").and_then(Node::text), Some("3"));
+        assert_eq!(tree.get("c").and_then(|c| c.get("d")), Some(&Node::List(vec![Node::Plain("y".into())])));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `import`: tasks out of datasets as the hub, trainers and people keep them.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::options::choice;
@@ -8,7 +10,7 @@ use super::{Align, Table};
 use crate::import::{self, Caps, ImportReport, ImportSpec, Role, Shape, SplitRule, TaskReport};
 use crate::named::Named;
 use crate::scorers::Scorer;
-use crate::text::{counted, printable};
+use crate::text::{counted, listed, printable};
 use crate::{Error, Result};
 
 /// Make tasks of a dataset: parquet, json, csv or arrow files, or a folder as the hub keeps it
@@ -190,6 +192,7 @@ fn text(report: &ImportReport) -> String {
     if let Some(example) = report.tasks.first().filter(|_| !report.written).and_then(first_example) {
         out.push_str(&example);
     }
+    out.push_str(&understood(report));
     let did = if report.written { "wrote" } else { "would write" };
     let tasks = counted(report.tasks.len(), "task");
     let files = counted(report.files, "file");
@@ -207,6 +210,33 @@ fn text(report: &ImportReport) -> String {
         report.dropped.words(),
         printable(licence),
     ));
+    out
+}
+
+/// What columns were taken for, and which were not looked at: what a person can see to be wrong.
+fn understood(report: &ImportReport) -> String {
+    let mut lines: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for task in &report.tasks {
+        if let Some(answers) = &task.answers {
+            lines.entry(format!("answers are read as {answers} of choices")).or_default().push(&task.task);
+        }
+        if !task.options.is_empty() {
+            let options: Vec<Cow<'_, str>> = task.options.iter().map(|option| printable(option)).collect();
+            let options: Vec<&str> = options.iter().map(|option| &**option).collect();
+            let line = format!("outputs are classes: {}", listed(&options, "and"));
+            lines.entry(line).or_default().push(&task.task);
+        }
+    }
+    let mut out = String::new();
+    for (line, tasks) in lines {
+        let of_all = tasks.len() == report.tasks.len();
+        let names = if of_all { String::new() } else { format!(" ({})", printable(&listed(&tasks, "and"))) };
+        out.push_str(&format!("{line}{names}\n"));
+    }
+    if !report.unread.is_empty() {
+        let names: Vec<&str> = report.unread.iter().map(String::as_str).collect();
+        out.push_str(&format!("columns that are not written: {}\n", printable(&listed(&names, "and"))));
+    }
     out
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::text::{counted, short};
+
 /// The value of one column in one row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell<'a> {
@@ -113,12 +115,41 @@ impl Cell<'_> {
     }
 }
 
-/// A text, a number or a truth value as a text.
+/// Whether a cell says nothing.
+pub fn is_blank(cell: &Cell<'_>) -> bool {
+    match cell {
+        Cell::Missing | Cell::Null => true,
+        Cell::Text(text) => text.trim().is_empty(),
+        Cell::Value(_) => false,
+    }
+}
+
+/// A whole number, also one that is kept as a number with a fraction: what has gaps is so in pandas.
+pub fn whole(value: &Value) -> Option<i64> {
+    /// Above this, not every whole number is one with a fraction.
+    const LARGEST: f64 = 1e15;
+    let of = |number: f64| (number.fract() == 0.0 && number.abs() < LARGEST).then_some(number as i64);
+    value.as_i64().or_else(|| value.as_f64().filter(|_| value.is_f64()).and_then(of))
+}
+
+/// A text, a number or a truth value as a text, the same whatever kind of file it is in: whole numbers have no fraction.
 pub fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
+        Value::Number(number) => {
+            Some(whole(value).map_or_else(|| number.to_string(), |whole| whole.to_string()))
+        }
         Value::Bool(truth) => Some(truth.to_string()),
         Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// A value in a few words.
+pub fn what(value: &Value) -> String {
+    match value {
+        Value::Array(values) if values.iter().any(Value::is_array) => "a nested list".into(),
+        Value::Array(values) => format!("a list of {}", counted(values.len(), "value")),
+        Value::Object(_) => "an object".into(),
+        other => short(&other.to_string()).to_string(),
     }
 }

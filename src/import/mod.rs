@@ -4,11 +4,13 @@
 //! (`sample`), the second writes them. What a file is (`kinds`), where its place is in a dataset (`layouts`), what
 //! its rows mean (`shapes`) and how they are split (`splits`) are tables.
 
+mod answers;
 mod cell;
 #[cfg(all(test, target_os = "linux"))]
 mod fault_tests;
 mod guard;
 mod kinds;
+mod labels;
 mod layouts;
 mod names;
 mod plan;

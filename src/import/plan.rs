@@ -27,6 +27,8 @@ pub(super) struct FilePlan {
     pub mapping: Mapping,
     /// Columns that are read.
     pub wanted: Vec<String>,
+    /// Those that the file has beside them.
+    pub unread: Vec<String>,
     /// Places among them, where there are such columns.
     pub task: Option<usize>,
     pub split: Option<usize>,
@@ -111,11 +113,13 @@ fn of_file(spec: &ImportSpec, piece: &Piece, name: &str, several: bool) -> Resul
     let config = piece.config.as_deref().filter(|config| *config != "default");
     let parts: Vec<&str> = config.into_iter().chain(piece.group.as_deref().filter(|_| several)).collect();
     let task_name = if parts.is_empty() { name.to_string() } else { parts.join("_") };
+    let unread = columns.names.iter().filter(|name| !wanted.contains(name)).cloned().collect();
     Ok(FilePlan {
         piece: piece.clone(),
         shape,
         mapping,
         wanted,
+        unread,
         task,
         split,
         family,

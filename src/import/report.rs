@@ -34,6 +34,8 @@ pub struct ImportReport {
     pub dropped: Counts,
     /// Every task.
     pub tasks: Vec<TaskReport>,
+    /// Columns of which nothing is written.
+    pub unread: Vec<String>,
     /// What is odd about the source.
     pub warnings: Vec<String>,
 }
@@ -51,6 +53,10 @@ pub struct TaskReport {
     pub shape: String,
     /// How its answers are scored.
     pub metric: String,
+    /// How its rows name the right choice: `labels`, `texts`, `letters` or `numbers`; `None` without choices.
+    pub answers: Option<String>,
+    /// What all its answers are of, where they are few.
+    pub options: Vec<String>,
     /// Training examples.
     pub train: u64,
     /// Validation examples.

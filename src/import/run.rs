@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
+use super::answers::read_answers;
+use super::labels::Labels;
 use super::layouts::{Found, find};
 use super::names::clean;
 use super::plan::{FilePlan, plan};
@@ -49,10 +51,12 @@ pub fn import(
     };
     let is_empty = |name: &String| format!("the split {} has no rows", shown(Path::new(name)));
     let mut left_out: Vec<String> = found.empty.iter().take(MAX_WARNINGS).map(is_empty).collect();
-    let plans = plan(spec, &found, &name, &mut left_out)?;
+    let mut plans = plan(spec, &found, &name, &mut left_out)?;
+    read_answers(spec, &mut plans, cancel, &mut |rows| progress("looking at answers", rows))?;
     let mut first = FirstPass::new(spec, &name)?;
     let rows =
         scan(spec, &plans, cancel, &mut |rows| progress("looking at", rows), &mut |row| first.row(row))?;
+    first.settle_names()?;
     let (tasks, mut warnings) = (first.tasks, left_out);
     warnings.extend(first.warnings);
     if tasks.is_empty() {
@@ -79,6 +83,7 @@ pub fn import(
         files: plans.len(),
         rows,
         filtered: rows - first.seen,
+        unread: unread(&plans),
         warnings,
         ..ImportReport::default()
     };
@@ -156,10 +161,20 @@ fn empty_files(plans: &[FilePlan], rows: &HashSet<*const FilePlan>) -> Vec<Strin
         .collect()
 }
 
+/// Columns that no file's plan reads, each once.
+fn unread(plans: &[FilePlan]) -> Vec<String> {
+    let mut names: Vec<String> = plans.iter().flat_map(|plan| &plan.unread).cloned().collect();
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
 /// What the first pass knows of a task.
 struct Task {
     raw: String,
     path: TaskPath,
+    /// Where it was first found.
+    place: String,
     seen: Seen,
     /// Its rows, for the rule that numbers them.
     rows: u64,
@@ -267,15 +282,12 @@ impl<'s> FirstPass<'s> {
         if family.is_empty() {
             return Err(problem("the family has no letter or digit in its name".into()));
         }
+        // A column of families without one of tasks says the tasks.
+        let name = match row.family.is_some() && row.plan.task.is_none() {
+            true => joined(&name, &family),
+            false => name,
+        };
         let path = TaskPath { family, task: name };
-        if let Some(other) = self.tasks.iter().find(|task| task.path == path) {
-            return Err(problem(format!(
-                "the tasks \"{}\" and \"{}\" would both be named {}: rename one",
-                short(&other.raw),
-                short(&row.task),
-                path.task
-            )));
-        }
         if self.tasks.len() >= MAX_TASKS {
             let column =
                 row.plan.task.and_then(|place| row.plan.wanted.get(place)).map_or("", String::as_str);
@@ -286,9 +298,36 @@ impl<'s> FirstPass<'s> {
         }
         let number = self.tasks.len();
         let seen = Seen::new(self.spec.caps, self.spec.split_rule.by_number.is_some());
-        self.tasks.push(Task { raw: row.task.to_string(), path, seen, rows: 0 });
+        let place = format!("{}: {}", shown(&row.plan.piece.path), row.at);
+        self.tasks.push(Task { raw: row.task.to_string(), path, place, seen, rows: 0 });
         self.index.numbers.insert(key_of(row), number);
         Ok(number)
+    }
+
+    /// Gives tasks of one name in several families the names of these, too: a task is known by its name.
+    ///
+    /// # Errors
+    /// Two tasks that are named differently in the source, and alike here.
+    fn settle_names(&mut self) -> Result<()> {
+        let mut counts: HashMap<String, HashSet<String>> = HashMap::new();
+        for task in &self.tasks {
+            counts.entry(task.path.task.clone()).or_default().insert(task.path.family.clone());
+        }
+        let mut taken: HashMap<String, String> = HashMap::new();
+        for Task { path, raw, place, .. } in &mut self.tasks {
+            if counts.get(&path.task).is_some_and(|families| families.len() > 1) {
+                path.task = joined(&path.task, &path.family);
+            }
+            if let Some(other) = taken.insert(path.task.clone(), raw.clone()) {
+                return Err(Error::msg(format!(
+                    "{place}: the tasks \"{}\" and \"{}\" would both be named {}: rename one",
+                    short(&other),
+                    short(raw),
+                    path.task
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Warns of an identifier under which something else was said before.
@@ -311,6 +350,11 @@ impl<'s> FirstPass<'s> {
             None => {}
         }
     }
+}
+
+/// The name of a task with that of its family.
+fn joined(task: &str, family: &str) -> String {
+    clean(&format!("{task}_{family}"))
 }
 
 fn id_hash(task: usize, split: Split, id: &str) -> u64 {
@@ -340,6 +384,8 @@ struct Chosen {
     characters: u64,
     choices: bool,
     options: Vec<String>,
+    labels: Labels,
+    answers: Option<&'static str>,
 }
 
 /// Writes the rows that are kept.
@@ -377,6 +423,8 @@ impl<'s> SecondPass<'s> {
                 characters: 0,
                 choices: false,
                 options: Vec::new(),
+                labels: Labels::default(),
+                answers: None,
             });
         }
         pass
@@ -435,7 +483,8 @@ impl<'s> SecondPass<'s> {
     ) -> Result<()> {
         let origin = found.origin.clone().unwrap_or_else(|| found.name.clone());
         let mut writer = self.writer.take();
-        for (number, (task, path)) in self.tasks.into_iter().zip(&self.paths).enumerate() {
+        let chooses = spec.metric.is_some_and(|metric| metric.chooses());
+        for (number, (mut task, path)) in self.tasks.into_iter().zip(&self.paths).enumerate() {
             report.dropped.add_all(&task.dropped);
             let kept: u64 = task.counts.iter().sum();
             report.kept += kept;
@@ -452,7 +501,20 @@ impl<'s> SecondPass<'s> {
                     .warnings
                     .push(format!("the task \"{raw}\" has validation rows alone: they are its test split"));
             }
+            if task.options.is_empty() {
+                task.options = std::mem::take(&mut task.labels).classes(kept, chooses);
+            }
             let metric = spec.metric.unwrap_or_else(|| task.scorer(kept));
+            if chooses && !task.choices && task.options.is_empty() {
+                return Err(Error::file(
+                    &spec.source,
+                    format!(
+                        "the task \"{}\" has no choices, and its outputs are no classes, so that {metric} has nothing to \
+                         choose from: name another --metric, or the choices with --fields",
+                        short(&task.raw)
+                    ),
+                ));
+            }
             if let Some(writer) = &mut writer {
                 let info = TaskInfo {
                     id: path.task.clone(),
@@ -474,6 +536,8 @@ impl<'s> SecondPass<'s> {
                 name: task.raw,
                 shape: task.shape.into(),
                 metric: metric.to_string(),
+                answers: task.answers.map(String::from),
+                options: task.options,
                 train,
                 validation,
                 test,
@@ -498,6 +562,7 @@ impl Chosen {
         let cut = |text: &str| text.chars().take(SHOWN).collect::<String>();
         if self.example.is_none() {
             self.shape = plan.shape.name;
+            self.answers = plan.mapping.reading.map(|reading| reading.name);
             self.instruction = Some(record.instruction.to_string());
             self.options = plan.mapping.classes.clone().unwrap_or_default();
             self.example = Some(Example {
@@ -509,6 +574,7 @@ impl Chosen {
             self.instruction = None;
         }
         self.choices |= !record.choices.is_empty();
+        self.labels.note(record);
         self.characters += record.output.chars().count() as u64;
     }
 

@@ -82,7 +82,8 @@ pub(super) fn scan(
     Ok(rows)
 }
 
-fn passes(plan: &FilePlan, cells: &[Cell<'_>]) -> bool {
+/// Whether the filters let a row through.
+pub(super) fn passes(plan: &FilePlan, cells: &[Cell<'_>]) -> bool {
     plan.filters.iter().all(|(place, values)| {
         let text = cells.get(*place).and_then(Cell::scalar).unwrap_or_default();
         values.iter().any(|value| *value == text)

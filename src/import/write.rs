@@ -1,5 +1,6 @@
 //! Task folders, written beside their place and put there when they are whole.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +36,10 @@ pub(super) fn check_free(out: &Path, tasks: &[TaskPath]) -> Result<()> {
         Some(path) => Err(taken(&path)),
         None => Ok(()),
     }
+}
+
+fn is_taken(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::DirectoryNotEmpty)
 }
 
 fn taken(path: &Path) -> Error {
@@ -141,20 +146,16 @@ impl Writer {
     pub fn finish(mut self) -> Result<()> {
         self.flush()?;
         if !self.exists {
-            return self.folder.finish(&self.out).map_err(|e| match e.kind() {
-                std::io::ErrorKind::AlreadyExists | std::io::ErrorKind::DirectoryNotEmpty => taken(&self.out),
-                _ => Error::io(&self.out, e),
-            });
+            match self.folder.finish(&self.out) {
+                Ok(()) => return Ok(()),
+                // Another import made it meanwhile: these tasks go beside its own.
+                Err(e) if is_taken(&e) && self.out.is_dir() => {}
+                Err(e) if is_taken(&e) => return Err(taken(&self.out)),
+                Err(e) => return Err(Error::io(&self.out, e)),
+            }
         }
         let mut done: Vec<(PathBuf, PathBuf)> = Vec::new();
-        let moved = self.moves().into_iter().try_for_each(|(from, to)| {
-            own::rename_new(&from, &to).map_err(|e| match e.kind() {
-                std::io::ErrorKind::AlreadyExists => taken(&to),
-                _ => Error::io(&to, e),
-            })?;
-            done.push((from, to));
-            Ok(())
-        });
+        let moved = self.put(&mut done);
         if moved.is_err() {
             for (from, to) in done.iter().rev() {
                 let _ = own::rename_new(to, from);
@@ -163,21 +164,31 @@ impl Writer {
         moved
     }
 
-    /// Folders that are moved: new families as a whole.
-    fn moves(&self) -> Vec<(PathBuf, PathBuf)> {
-        let mut moves = Vec::new();
+    /// Moves new families as a whole, and tasks into those that are there; `done` is what was moved.
+    fn put(&self, done: &mut Vec<(PathBuf, PathBuf)>) -> Result<()> {
+        let mut moved: HashSet<&str> = HashSet::new();
         for task in &self.tasks {
-            let (from, to) = (self.folder.path().join(&task.family), self.out.join(&task.family));
-            let pair = if own::is_taken(&to) {
-                (task.below(self.folder.path()), task.below(&self.out))
-            } else {
-                (from, to)
-            };
-            if !moves.contains(&pair) {
-                moves.push(pair);
+            if moved.contains(task.family.as_str()) {
+                continue;
             }
+            let (from, to) = (self.folder.path().join(&task.family), self.out.join(&task.family));
+            match own::rename_new(&from, &to) {
+                Ok(()) => {
+                    moved.insert(&task.family);
+                    done.push((from, to));
+                    continue;
+                }
+                Err(e) if is_taken(&e) => {}
+                Err(e) => return Err(Error::io(&to, e)),
+            }
+            let (from, to) = (task.below(self.folder.path()), task.below(&self.out));
+            own::rename_new(&from, &to).map_err(|e| match is_taken(&e) {
+                true => taken(&to),
+                false => Error::io(&to, e),
+            })?;
+            done.push((from, to));
         }
-        moves
+        Ok(())
     }
 }
 

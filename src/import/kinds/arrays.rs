@@ -127,7 +127,7 @@ fn value(array: &dyn Array, row: usize, depth: usize, left: &mut usize) -> Resul
         DataType::UInt16 => array.as_primitive::<UInt16Type>().value(row).into(),
         DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).into(),
         DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).into(),
-        DataType::Float32 => float(array.as_primitive::<Float32Type>().value(row).into()),
+        DataType::Float32 => float(widened(array.as_primitive::<Float32Type>().value(row))),
         DataType::Float64 => float(array.as_primitive::<Float64Type>().value(row)),
         DataType::List(_) => list(array.as_list::<i32>().value(row).as_ref(), left)?,
         DataType::LargeList(_) => list(array.as_list::<i64>().value(row).as_ref(), left)?,
@@ -159,10 +159,41 @@ fn to_index(key: &impl ToString) -> Option<usize> {
     key.to_string().parse().ok()
 }
 
-/// Infinities and what is no number are null, as in JSON; whole numbers have no fraction.
+/// Infinities and what is no number are null, as in JSON.
 fn float(number: f64) -> Value {
-    match number.fract() == 0.0 && number.abs() < 1e15 {
-        true => (number as i64).into(),
-        false => Number::from_f64(number).map_or(Value::Null, Value::Number),
+    Number::from_f64(number).map_or(Value::Null, Value::Number)
+}
+
+/// The number that is written alike: 3.8, not 3.799999952316284.
+fn widened(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or_else(|_| number.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{Float32Array, Float64Array};
+
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_they_are_in_other_kinds_of_files() {
+        let columns: [(&str, Arc<dyn Array>); 2] = [
+            ("single", Arc::new(Float32Array::from(vec![3.8f32, 0.0, -1e30, f32::NAN, 16_777_216.0]))),
+            ("double", Arc::new(Float64Array::from(vec![3.8, 0.0, -1e30, f64::INFINITY, 16_777_216.0]))),
+        ];
+        for (name, column) in columns {
+            let texts: Vec<Option<String>> = (0..column.len())
+                .map(|row| cell(&column, row).unwrap().scalar().map(Cow::into_owned))
+                .collect();
+            let json = ["3.8", "0.0", "-1e30", "null", "16777216.0"];
+            let expected: Vec<Option<String>> = json
+                .iter()
+                .map(|json| Cell::of(serde_json::from_str(json).unwrap()).scalar().map(Cow::into_owned))
+                .collect();
+            assert_eq!(texts, expected, "{name}");
+            assert_eq!((texts[0].as_deref(), texts[1].as_deref()), (Some("3.8"), Some("0")));
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::compressed::{self, Bounded};
 use super::{Columns, FileKind, Take};
 use crate::import::cell::{At, Cell};
 use crate::outside::io_reason;
-use crate::text::short;
+use crate::text::{counted, short};
 use crate::{Error, Result};
 
 pub(super) const CSV: FileKind = FileKind {
@@ -56,6 +56,13 @@ struct Table {
     since: Rc<StdCell<usize>>,
     odd: Rc<StdCell<bool>>,
     names: Vec<String>,
+    /// Lines end as on old Macs.
+    old_ends: bool,
+}
+
+/// Where a row begins. The reader counts no line ends of old Macs, but rows.
+fn place(old_ends: bool, at: &csv::Position) -> At {
+    if old_ends { At::Row(at.record()) } else { At::Line(at.line()) }
 }
 
 fn open(path: &Path, delimiter: u8) -> Result<Table> {
@@ -63,12 +70,17 @@ fn open(path: &Path, delimiter: u8) -> Result<Table> {
     let mut inner = compressed::open(path)?;
     let first = inner.fill_buf().map_err(|e| Error::file(path, io_reason(&e)))?;
     let delimiter = found(delimiter, first);
+    let end = first.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+    let old_ends = end.is_some_and(|end| {
+        first.get(end) == Some(&b'\r') && first.get(end + 1).is_some_and(|next| *next != b'\n')
+    });
     let bounded = Bounded { inner, since: since.clone() };
     let mut rows = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .has_headers(true)
+        .terminator(if old_ends { csv::Terminator::Any(b'\r') } else { csv::Terminator::CRLF })
         .from_reader(Quotes { inner: bounded, odd: odd.clone() });
-    let header = rows.byte_headers().map_err(|e| broken(path, &e))?;
+    let header = rows.byte_headers().map_err(|e| broken(path, old_ends, &e))?;
     let mut names = Vec::with_capacity(header.len());
     for name in header {
         let name = std::str::from_utf8(name).map_err(|_| {
@@ -81,23 +93,25 @@ fn open(path: &Path, delimiter: u8) -> Result<Table> {
         }
         names.push(name);
     }
-    Ok(Table { rows, since, odd, names })
+    Ok(Table { rows, since, odd, names, old_ends })
 }
 
 /// The separator of a file: what its kind says, else another that its first line has instead.
 fn found(usual: u8, first: &[u8]) -> u8 {
-    let line = first.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = first.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
     let has = |byte: u8| line.contains(&byte);
     [b';', b'\t', b','].into_iter().find(|other| !has(usual) && has(*other)).unwrap_or(usual)
 }
 
 /// An error of the reader, with its line.
-fn broken(path: &Path, error: &csv::Error) -> Error {
-    let line = error.position().map_or(String::new(), |at| format!("line {}: ", at.line()));
+fn broken(path: &Path, old_ends: bool, error: &csv::Error) -> Error {
+    let line = error.position().map_or(String::new(), |at| format!("{}: ", place(old_ends, at)));
     let problem = match error.kind() {
         csv::ErrorKind::Io(e) => io_reason(e),
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => format!(
-            "has {len} values where line 1 names {expected_len} columns: quote values that have a separator or a quote in them"
+            "has {} where line 1 names {}: quote values that have a separator or a quote in them",
+            counted(usize::try_from(*len).unwrap_or(usize::MAX), "value"),
+            counted(usize::try_from(*expected_len).unwrap_or(usize::MAX), "column"),
         ),
         other => format!("cannot be read ({other:?})"),
     };
@@ -110,33 +124,39 @@ fn columns(path: &Path, delimiter: u8) -> Result<Columns> {
 
 fn read(path: &Path, delimiter: u8, wanted: &[String], take: &mut Take<'_>) -> Result<()> {
     let mut table = open(path, delimiter)?;
-    let place = |name: &String| table.names.iter().position(|other| other == name);
-    let places: Vec<Option<usize>> = wanted.iter().map(place).collect();
+    let column = |name: &String| table.names.iter().position(|other| other == name);
+    let places: Vec<Option<usize>> = wanted.iter().map(column).collect();
     let (mut record, mut swallowed) = (csv::ByteRecord::new(), None);
     loop {
         table.since.set(0);
-        let begins = table.rows.position().line();
-        let more = table.rows.read_byte_record(&mut record).map_err(|error| match error.kind() {
-            csv::ErrorKind::Io(e) => Error::file(path, format!("line {begins}: {}", too_long(e))),
-            _ => broken(path, &error),
-        })?;
+        let begins = place(table.old_ends, table.rows.position());
+        let more = match table.rows.read_byte_record(&mut record) {
+            Ok(more) => more,
+            Err(error) => {
+                let mut is_last = || matches!(table.rows.read_byte_record(&mut record), Ok(false));
+                return Err(match error.kind() {
+                    csv::ErrorKind::Io(e) => Error::file(path, format!("{begins}: {}", too_long(e))),
+                    // What a quote that nothing closes took in lacks the other values of its row.
+                    csv::ErrorKind::UnequalLengths { .. } if is_last() && table.odd.get() => {
+                        let at = error.position().map_or(begins, |at| place(table.old_ends, at));
+                        unclosed(path, at)
+                    }
+                    _ => broken(path, table.old_ends, &error),
+                });
+            }
+        };
         if !more {
             // A quote that nothing closes took all that came after it into the last row.
             return match swallowed.filter(|_| table.odd.get()) {
-                Some(at) => Err(Error::file(
-                    path,
-                    format!(
-                        "{at}: a quote that begins in this row is never closed: close it, or double quotes within values"
-                    ),
-                )),
+                Some(at) => Err(unclosed(path, at)),
                 None => Ok(()),
             };
         }
-        let at = At::Line(record.position().map_or(begins, csv::Position::line));
+        let at = record.position().map_or(begins, |at| place(table.old_ends, at));
         swallowed = record.iter().next_back().is_some_and(|last| last.contains(&b'\n')).then_some(at);
         let mut cells = Vec::with_capacity(places.len());
-        for (place, name) in places.iter().zip(wanted) {
-            let Some(bytes) = place.and_then(|place| record.get(place)) else {
+        for (column, name) in places.iter().zip(wanted) {
+            let Some(bytes) = column.and_then(|column| record.get(column)) else {
                 cells.push(Cell::Missing);
                 continue;
             };
@@ -148,6 +168,12 @@ fn read(path: &Path, delimiter: u8, wanted: &[String], take: &mut Take<'_>) -> R
         }
         take(at, &mut cells)?;
     }
+}
+
+/// That a row has a quote without an end.
+fn unclosed(path: &Path, at: At) -> Error {
+    let problem = "a quote that begins in this row is never closed: close it, or double quotes within values";
+    Error::file(path, format!("{at}: {problem}"))
 }
 
 /// A row without an end is most often a quote without one.

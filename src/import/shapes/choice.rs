@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::answer::{Asked, Tally};
 use super::pair::question;
-use super::roles::{Role, Roles, lacks, texts, what};
+use super::roles::{Role, Roles, lacks, texts};
 use crate::import::cell::{Cell, scalar};
 use crate::import::record::{Problem, Record};
 use crate::text::short;
@@ -13,9 +14,7 @@ use crate::text::short;
 /// The example of a question, its choices, and the number, letter, label or text of the right one.
 pub(super) fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Problem> {
     let (instruction, input) = question(roles)?;
-    let base = roles.base();
-    let cells = roles.cells(Role::Choices);
-    let Choices { choices, labels } = if cells.len() > 1 { columns(cells)? } else { list(cells)? };
+    let Choices { choices, labels } = Choices::of(roles)?;
     if choices.len() < 2 {
         return Err(Problem::bad(format!(
             "has {}, a choice needs two",
@@ -25,7 +24,8 @@ pub(super) fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Pro
     if choices.iter().any(|choice| choice.trim().is_empty()) {
         return Err(Problem::bad("has an empty choice: write all of them"));
     }
-    let answer = right(&roles.cell(Role::Answer), &choices, &labels, base)?;
+    let (reading, base) = (roles.reading(), roles.base());
+    let answer = Asked::new(&roles.cell(Role::Answer), &choices, &labels, base)?.right(reading)?;
     let output = choices.get(answer).cloned().unwrap_or_default();
     if choices.iter().filter(|choice| choice.trim() == output.trim()).count() > 1 {
         let output = short(&output);
@@ -43,11 +43,27 @@ pub(super) fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Pro
     })
 }
 
+/// Counts how a row may be read; one that is no example counts nothing, and is refused where it is built.
+pub(super) fn count<P>(roles: &mut Roles<'_, '_, '_>, tally: &mut Tally<P>, place: impl Fn() -> P) {
+    let Ok(Choices { choices, labels }) = Choices::of(roles) else { return };
+    let cell = roles.cell(Role::Answer);
+    if let Ok(asked) = Asked::new(&cell, &choices, &labels, roles.base()) {
+        tally.take(&asked, place);
+    }
+}
+
 #[derive(Default)]
 struct Choices {
     choices: Vec<String>,
     /// What the choices are called, where they are called something.
     labels: Vec<String>,
+}
+
+impl Choices {
+    fn of(roles: &mut Roles<'_, '_, '_>) -> Result<Self, Problem> {
+        let cells = roles.cells(Role::Choices);
+        if cells.len() > 1 { columns(cells) } else { list(cells) }
+    }
 }
 
 /// A column per choice.
@@ -97,55 +113,4 @@ fn list(cells: Vec<Cell<'_>>) -> Result<Choices, Problem> {
         _ => Vec::new(),
     };
     Ok(Choices { choices: texts(Role::Choices, cell)?, labels })
-}
-
-/// Index of the right choice.
-fn right(cell: &Cell<'_>, choices: &[String], labels: &[String], base: i64) -> Result<usize, Problem> {
-    const NONE: &str = "has choices, but no answer: give it, or drop such rows with --skip-bad";
-    let count = choices.len();
-    let number = |number: i64| {
-        let index = number.checked_sub(base).and_then(|index| usize::try_from(index).ok());
-        index.filter(|index| *index < count).ok_or_else(|| {
-            let last = base + count as i64 - 1;
-            Problem::bad(format!(
-                "the answer {number} is outside the {count} choices ({base} to {last}): correct it, say with --answer-base \
-                 which number the first has, or drop such rows with --skip-bad"
-            ))
-        })
-    };
-    let text = match cell {
-        Cell::Missing | Cell::Null => return Err(Problem::bad(NONE)),
-        Cell::Text(text) if text.trim().is_empty() => return Err(Problem::bad(NONE)),
-        Cell::Text(text) => text.trim(),
-        Cell::Value(Value::Number(n)) => {
-            return match n.as_i64() {
-                Some(-1) => Err(Problem::bad(NONE)),
-                Some(n) => number(n),
-                None => Err(Problem::bad(format!("the answer {n} is no whole number"))),
-            };
-        }
-        Cell::Value(Value::Bool(truth)) => return number(i64::from(*truth) + base),
-        Cell::Value(other) => {
-            return Err(Problem::bad(format!("the answer is {}, not one of the choices", what(other))));
-        }
-    };
-    let among = |texts: &[String]| texts.iter().position(|other| other.trim() == text);
-    if let Some(index) = among(labels).filter(|index| *index < count).or_else(|| among(choices)) {
-        return Ok(index);
-    }
-    let mut letters = text.chars();
-    if let (Some(letter @ ('A'..='Z' | 'a'..='z')), None) = (letters.next(), letters.next()) {
-        let index = usize::from((letter.to_ascii_uppercase() as u8) - b'A');
-        if labels.is_empty() && index < count {
-            return Ok(index);
-        }
-    }
-    match text.parse::<i64>() {
-        Ok(-1) => Err(Problem::bad(NONE)),
-        Ok(n) => number(n),
-        Err(_) => Err(Problem::bad(format!(
-            "the answer \"{}\" is none of the {count} choices: correct it, or drop such rows with --skip-bad",
-            short(text)
-        ))),
-    }
 }

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::roles::{Role, Roles, lacks, what};
+use super::pair;
+use super::roles::{Role, Roles, lacks};
 use super::{Shape, may, needs};
-use crate::import::cell::Cell;
+use crate::import::cell::{Cell, what};
 use crate::import::record::{Problem, Record};
 use crate::text::short;
 
@@ -34,6 +35,7 @@ enum Speaker {
     System,
     User,
     Assistant,
+    Tool,
 }
 
 struct Turn {
@@ -42,8 +44,27 @@ struct Turn {
 }
 
 fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Problem> {
-    let values = match roles.cell(Role::Messages) {
-        Cell::Missing => return Err(lacks(Role::Messages)),
+    let values = list(Role::Messages, roles.cell(Role::Messages))?;
+    conversation(roles, &values)
+}
+
+/// A prompt and its completion, each a text or, as TRL keeps them, a list of turns.
+pub(super) fn completion<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Problem> {
+    if !roles.is_list(Role::Instruction) {
+        return pair::build(roles);
+    }
+    let mut values = list(Role::Instruction, roles.cell(Role::Instruction))?;
+    match roles.cell(Role::Output) {
+        Cell::Text(text) => values.push(serde_json::json!({ "role": "assistant", "content": text })),
+        other => values.extend(list(Role::Output, other)?),
+    }
+    conversation(roles, &values)
+}
+
+/// The turns in a cell.
+fn list(role: Role, cell: Cell<'_>) -> Result<Vec<Value>, Problem> {
+    Ok(match cell {
+        Cell::Missing => return Err(lacks(role)),
         Cell::Null => return Err(Problem::Empty),
         Cell::Value(Value::Array(values)) => values,
         Cell::Text(text) => match serde_json::from_str(&text) {
@@ -53,7 +74,11 @@ fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Problem> {
         Cell::Value(other) => {
             return Err(Problem::bad(format!("the conversation is {}, not a list of turns", what(&other))));
         }
-    };
+    })
+}
+
+/// The example of a conversation, whose last turn of the assistant is the answer.
+fn conversation<'a>(roles: &mut Roles<'_, '_, 'a>, values: &[Value]) -> Result<Record<'a>, Problem> {
     if values.len() > MAX_TURNS {
         return Err(Problem::bad(format!("has {} turns, at most {MAX_TURNS} make sense", values.len())));
     }
@@ -72,7 +97,7 @@ fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Problem> {
         turn.speaker != Speaker::System
     });
     let asked = match turns.as_slice() {
-        [only] => only.text.clone(),
+        [only] if only.speaker == Speaker::User => only.text.clone(),
         many => many.iter().map(line).collect::<Vec<_>>().join("\n"),
     };
     let parts: Vec<String> =
@@ -86,7 +111,36 @@ fn build<'a>(roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Problem> {
 
 /// A turn of a longer conversation.
 fn line(turn: &Turn) -> String {
-    format!("{}: {}", if turn.speaker == Speaker::Assistant { "Assistant" } else { "User" }, turn.text)
+    let name = match turn.speaker {
+        Speaker::System => "System",
+        Speaker::User => "User",
+        Speaker::Assistant => "Assistant",
+        Speaker::Tool => "Tool",
+    };
+    format!("{name}: {}", turn.text)
+}
+
+/// The calls of tools that a turn makes beside what it says, as JSON, a line each: `{"name": …, "arguments": …}`.
+fn calls(value: &Value) -> Result<Vec<String>, Problem> {
+    let calls = match (value.get("tool_calls"), value.get("function_call")) {
+        (Some(Value::Array(calls)), _) => calls.as_slice(),
+        (None | Some(Value::Null), Some(call @ Value::Object(_))) => std::slice::from_ref(call),
+        (None | Some(Value::Null), None | Some(Value::Null)) => &[],
+        _ => return Err(Problem::bad("has a turn whose tool_calls are no list")),
+    };
+    let text = |call: &Value| -> Option<String> {
+        let function = call.get("function").unwrap_or(call);
+        let name = function.get("name")?.as_str()?;
+        let arguments = match function.get("arguments") {
+            // The hub has them as an object, OpenAI as its text.
+            Some(Value::String(text)) => serde_json::from_str(text).unwrap_or_else(|_| text.as_str().into()),
+            Some(arguments) => arguments.clone(),
+            None => Value::Object(serde_json::Map::new()),
+        };
+        Some(serde_json::json!({ "name": name, "arguments": arguments }).to_string())
+    };
+    let none = || Problem::bad("has a turn that calls a tool without a name: drop such rows with --skip-bad");
+    calls.iter().map(|call| text(call).ok_or_else(none)).collect()
 }
 
 fn turn(value: &Value) -> Result<Turn, Problem> {
@@ -98,7 +152,8 @@ fn turn(value: &Value) -> Result<Turn, Problem> {
     };
     let speaker = match name {
         "system" => Speaker::System,
-        "user" | "human" | "observation" | "tool" | "function_response" | "ipython" => Speaker::User,
+        "user" | "human" => Speaker::User,
+        "observation" | "tool" | "function" | "function_response" | "ipython" => Speaker::Tool,
         "assistant" | "gpt" | "model" | "bot" | "chatgpt" | "function_call" => Speaker::Assistant,
         other => {
             return Err(Problem::bad(format!(
@@ -107,7 +162,8 @@ fn turn(value: &Value) -> Result<Turn, Problem> {
             )));
         }
     };
-    let text = match either(["content", "value"]) {
+    let calls = calls(value)?;
+    let said = match either(["content", "value"]) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(parts)) => {
             let text = |part: &Value| {
@@ -120,11 +176,14 @@ fn turn(value: &Value) -> Result<Turn, Problem> {
         Some(other) => {
             return Err(Problem::bad(format!("has a turn whose content is {}, not a text", what(other))));
         }
+        None if !calls.is_empty() => String::new(),
         None => {
             return Err(Problem::bad(
                 "has a turn without content: turns have role and content, or from and value",
             ));
         }
     };
+    let said = Some(said).filter(|said| !said.trim().is_empty() || calls.is_empty());
+    let text = said.into_iter().chain(calls).collect::<Vec<_>>().join("\n");
     Ok(Turn { speaker, text })
 }

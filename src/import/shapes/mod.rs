@@ -1,11 +1,13 @@
 //! Shapes of records: which columns a dataset has, and how its rows become examples. A table of them.
 
+mod answer;
 mod choice;
 mod messages;
 mod pair;
 mod roles;
 mod table;
 
+pub use answer::{Tally, Unclear};
 pub use roles::{Mapping, Role, Roles, place};
 pub use table::SHAPES;
 
@@ -54,6 +56,11 @@ impl Shape {
     pub fn record<'a>(&self, roles: &mut Roles<'_, '_, 'a>) -> Result<Record<'a>, Problem> {
         let record = (self.build)(roles)?;
         if record.is_empty() { Err(Problem::Empty) } else { Ok(record) }
+    }
+
+    /// Counts in which ways the answer of a row may name its choice.
+    pub fn count_readings<P>(roles: &mut Roles<'_, '_, '_>, tally: &mut Tally<P>, place: impl Fn() -> P) {
+        choice::count(roles, tally, place);
     }
 
     /// The shape that columns were named for.

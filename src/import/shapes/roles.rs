@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::Shape;
-use crate::import::cell::{Cell, scalar};
+use super::answer::Reading;
+use crate::import::cell::{Cell, scalar, what};
 use crate::import::kinds::Columns;
 use crate::import::record::Problem;
 use crate::named::{Named, by_name};
-use crate::text::short;
 
 /// What a column is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +77,8 @@ pub struct Mapping {
     sources: Vec<(Role, Vec<Source>)>,
     /// The number of the first choice.
     pub base: i64,
+    /// How answers name the right choice, where that is known of their column.
+    pub reading: Option<&'static Reading>,
     /// Names of classes, where the output is a number of one.
     pub classes: Option<Vec<String>>,
 }
@@ -142,6 +144,16 @@ impl Mapping {
         Ok(mapping)
     }
 
+    /// The wanted columns of some roles, each once.
+    pub fn columns_of(&self, roles: &[Role]) -> Vec<usize> {
+        let of = self.sources.iter().filter(|(role, _)| roles.contains(role));
+        let mut columns: Vec<usize> =
+            of.flat_map(|(_, sources)| sources).map(|source| source.column).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
     /// Whether a wanted column has a role.
     pub fn uses(&self, column: usize) -> bool {
         self.sources.iter().flat_map(|(_, sources)| sources).any(|source| source.column == column)
@@ -175,6 +187,19 @@ impl<'m, 'c, 'a> Roles<'m, 'c, 'a> {
     /// The number of the first choice.
     pub fn base(&self) -> i64 {
         self.mapping.base
+    }
+
+    /// How answers name the right choice, where that is known of their column.
+    pub fn reading(&self) -> Option<&'static Reading> {
+        self.mapping.reading
+    }
+
+    /// Whether the cell of a role is a list.
+    pub fn is_list(&self, role: Role) -> bool {
+        let found = self.mapping.sources.iter().find(|(other, _)| *other == role);
+        let source = found.and_then(|(_, sources)| sources.first()).filter(|source| source.path.is_empty());
+        let cell = source.and_then(|source| self.cells.get(source.column));
+        matches!(cell, Some(Cell::Value(Value::Array(_))))
     }
 
     /// Names of classes, where the output is a number of one.
@@ -229,16 +254,6 @@ impl<'m, 'c, 'a> Roles<'m, 'c, 'a> {
 /// That a row lacks the field of a role.
 pub fn lacks(role: Role) -> Problem {
     Problem::bad(format!("lacks the field for {role}: add it, or name another with --fields {role}=COLUMN"))
-}
-
-/// A value in a few words.
-pub fn what(value: &Value) -> String {
-    match value {
-        Value::Array(values) if values.iter().any(Value::is_array) => "a nested list".into(),
-        Value::Array(values) => format!("a list of {}", crate::text::counted(values.len(), "value")),
-        Value::Object(_) => "an object".into(),
-        other => short(&other.to_string()).to_string(),
-    }
 }
 
 /// The texts of a list, or of one text; of an object with a list `text` that list, as SQuAD has it.

@@ -1,7 +1,7 @@
 //! Every shape: the first whose columns are there is that of a file.
 
 use super::Role::{Answer, Choices, Input, Instruction, Output, System};
-use super::messages::{MESSAGES, SHAREGPT};
+use super::messages::{self, MESSAGES, SHAREGPT};
 use super::{Shape, choice, may, needs, pair};
 
 /// What numbers and labels of right choices are called.
@@ -100,14 +100,14 @@ pub static SHAPES: &[Shape] = &[
     },
     Shape {
         name: "completion",
-        help: "A prompt and its completion (OpenAI, mlx-lm, TRL, metharme)",
+        help: "A prompt and its completion (OpenAI, mlx-lm, TRL, metharme), each a text or a list of turns",
         fields: &[
             needs(Instruction, &["prompt"]),
             needs(Output, &["completion", "response", "generation", "output"]),
             may(System, &["system", "system_prompt"]),
         ],
         base: 0,
-        build: pair::build,
+        build: messages::completion,
     },
     Shape {
         name: "question",

@@ -63,6 +63,9 @@ fn rows_without_an_end_take_no_memory() {
 fn broken_csv_is_named_by_its_line() {
     refused("a.csv", "question,answer\na,b\na,b,c\n", &["line 3", "has 3 values where line 1 names 2"]);
     refused("a.csv", "question,answer\na,b\nc,\"never closed\nd,e\n", &["line 3", "never closed"]);
+    refused("a.csv", "question,answer\na,b\n\"d,e\nf,g\n", &["line 3", "never closed"]);
+    refused("a.csv", "question,answer\na\n", &["line 2", "has 1 value where line 1 names 2 columns"]);
+    refused("a.csv", "question,answer\ra,b\rc,d,e\r", &["row 2", "has 3 values"]);
     refused("a.csv", b"question,answer\na,\xe9\n", &["line 2", "not UTF-8"]);
     refused("a.csv", "question,question\na,b\n", &["two columns"]);
     refused("a.csv", "question,answer\n", &["has no rows"]);

@@ -216,3 +216,57 @@ fn an_import_that_is_stopped_leaves_nothing() {
     }
     assert_eq!(run(&spec).unwrap().kept, 10_000);
 }
+
+#[test]
+fn tasks_of_several_families_have_names_of_their_own() {
+    use lora_tui::train::read_task;
+    let row = |i: usize, topic: &str, subject: &str| {
+        format!(
+            "{{\"prompt\":\"{i}\",\"completion\":\"c\",\"topic\":\"{topic}\",\"subject\":\"{subject}\"}}\n"
+        )
+    };
+    let desk = Desk::new();
+    let text: String = (0..40).map(|i| row(i, "x", ["algebra", "law"][i % 2])).collect();
+    let mut spec = desk.spec(desk.write("mmlu.jsonl", text));
+    spec.family_column = Some("subject".into());
+    let report = run(&spec).unwrap();
+    let names: Vec<(&str, &str)> =
+        report.tasks.iter().map(|task| (task.family.as_str(), task.task.as_str())).collect();
+    assert_eq!(names, [("algebra", "mmlu_algebra"), ("law", "mmlu_law")]);
+    let task = read_task(&desk.out().join("law/mmlu_law")).unwrap();
+    assert_eq!((task.id.as_str(), task.family.as_deref()), ("mmlu_law", Some("law")));
+    // A column of tasks names them, and families those that are called the same.
+    let desk = Desk::new();
+    let text = [("news", "de"), ("news", "en"), ("talk", "en")];
+    let text: String = (0..30).map(|i| row(i, text[i % 3].0, text[i % 3].1)).collect();
+    let mut spec = desk.spec(desk.write("a.jsonl", text));
+    (spec.family_column, spec.task_column) = (Some("subject".into()), Some("topic".into()));
+    let report = run(&spec).unwrap();
+    let names: Vec<&str> = report.tasks.iter().map(|task| task.task.as_str()).collect();
+    assert_eq!(names, ["news_de", "news_en", "talk"]);
+}
+
+#[test]
+fn imports_at_once_into_one_new_folder_all_arrive() {
+    let desk = Desk::new();
+    let specs: Vec<_> = (0..4)
+        .map(|i| {
+            let mut spec = desk.spec(desk.write(&format!("s{i}.jsonl"), rows(30)));
+            spec.family = Some(if i == 0 { "other" } else { "same" }.into());
+            spec
+        })
+        .collect();
+    let gate = std::sync::Barrier::new(specs.len());
+    std::thread::scope(|scope| {
+        for spec in &specs {
+            scope.spawn(|| {
+                gate.wait();
+                run(spec).unwrap();
+            });
+        }
+    });
+    for (i, family) in ["other", "same", "same", "same"].into_iter().enumerate() {
+        assert!(desk.out().join(family).join(format!("s{i}/task.toml")).is_file(), "{i}");
+    }
+    desk.is_clean();
+}

@@ -2,7 +2,7 @@
 
 use lora_tui::named::Named;
 use lora_tui::train::Dataset;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Desk, counts, fixture, run, texts};
 
@@ -202,4 +202,125 @@ fn fields_map_any_columns() {
         let odd = line["instruction"].as_str().unwrap()[1..].parse::<u32>().unwrap() % 2;
         assert_eq!(line["answer"], odd);
     }
+}
+
+#[test]
+fn the_answers_of_a_column_are_read_in_one_way() {
+    let line = |number: usize, choices: &[&str], answer: &str| {
+        json!({"question": format!("q{number}"), "choices": choices, "answer": answer}).to_string() + "\n"
+    };
+    let named = ["red", "green", "blue", "grey"];
+    // By letters, also where a letter is the text of another choice; by numbers kept as texts in the same way.
+    for (answers, choices, answer, right, words) in [
+        (["A", "B", "C", "D"], ["C", "A", "B", "D"], "A", 0, "letters"),
+        (["0", "1", "2", "3"], ["2", "3", "4", "5"], "2", 2, "numbers"),
+        (["red", "green", "blue", "grey"], ["B", "A", "C", "D"], "A", 1, "texts"),
+    ] {
+        let desk = Desk::new();
+        let mut rows: String = (0..20).map(|i| line(i, &named, answers[i % 4])).collect();
+        rows.push_str(&line(20, &choices, answer));
+        let report = everything(&desk, desk.write("c.jsonl", rows));
+        assert_eq!(report.tasks[0].answers.as_deref(), Some(words));
+        let all = desk.all("c/c");
+        let found = all.iter().find(|found| found["instruction"] == "q20").unwrap();
+        assert_eq!(found["answer"], right, "{words}");
+    }
+    // One file says what another of the same task leaves open, and one alone is refused.
+    let desk = Desk::new();
+    let open = line(20, &["C", "A", "B", "D"], "A");
+    desk.write("test.jsonl", &open);
+    let error = run(&desk.spec(desk.source())).unwrap_err().to_string();
+    assert!(
+        error.contains("test.jsonl: line 1: the answer may be the text of a choice or the letter"),
+        "{error}"
+    );
+    desk.write("train.jsonl", (0..20).map(|i| line(i, &named, ["A", "B"][i % 2])).collect::<String>());
+    run(&desk.spec(desk.source())).unwrap();
+    assert_eq!(desk.lines("source/source", "test")[0]["answer"], 0);
+    // A row that names its choice in another way.
+    let desk = Desk::new();
+    let rows: String = (0..5).map(|i| line(i, &named, if i == 3 { "red" } else { "B" })).collect();
+    let error = run(&desk.spec(desk.write("c.jsonl", rows))).unwrap_err().to_string();
+    assert!(
+        error.contains(
+            "line 4: the answer \"red\" is the text of a choice, where those of other rows are letters"
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn few_outputs_of_many_rows_are_classes() {
+    let rows = |of: &dyn Fn(usize) -> Value, count: usize| -> String {
+        (0..count).map(|i| json!({"text": format!("t{i}"), "label": of(i)}).to_string() + "\n").collect()
+    };
+    for (of, options) in [
+        (
+            &(|i: usize| json!(["positive", "negative"][i % 2])) as &dyn Fn(usize) -> Value,
+            vec!["negative", "positive"],
+        ),
+        (&|i| json!(i % 3), vec!["0", "1", "2"]),
+        (&|i| json!(i % 2 == 0), vec!["false", "true"]),
+    ] {
+        let desk = Desk::new();
+        let report = run(&desk.spec(desk.write("r.jsonl", rows(of, 60)))).unwrap();
+        assert_eq!(
+            (report.tasks[0].metric.as_str(), &report.tasks[0].options),
+            ("accuracy", &options.iter().map(ToString::to_string).collect())
+        );
+        let task = Dataset::load(&desk.out().join("r/r")).unwrap().task;
+        assert_eq!((task.options, task.metric.name()), (report.tasks[0].options.clone(), "accuracy"));
+    }
+    let desk = Desk::new();
+    let report = run(&desk.spec(desk.write("r.jsonl", rows(&|i| json!(format!("answer {i}")), 60)))).unwrap();
+    assert_eq!((report.tasks[0].metric.as_str(), report.tasks[0].options.len()), ("exact_match", 0));
+    // A metric that chooses finds something to choose from, or is refused.
+    let choice = lora_tui::scorers::Scorer::suited(lora_tui::scorers::Answered {
+        has_choices: true,
+        are_labels: false,
+        mean_length: 1,
+    });
+    let desk = Desk::new();
+    let mut spec = desk.spec(desk.write("r.jsonl", rows(&|i| json!(["a", "b"][i % 2]), 8)));
+    spec.metric = Some(choice);
+    assert_eq!(run(&spec).unwrap().tasks[0].options, ["a", "b"]);
+    let desk = Desk::new();
+    let mut spec = desk.spec(desk.write("r.jsonl", rows(&|i| json!(format!("answer {i}")), 400)));
+    spec.metric = Some(choice);
+    let error = super::problem(&desk, &spec);
+    assert!(
+        error.contains("has no choices, and its outputs are no classes, so that choice has nothing"),
+        "{error}"
+    );
+}
+
+#[test]
+fn turns_keep_their_speakers_and_calls_of_tools() {
+    let turns = json!([
+        {"role": "user", "content": "Weather?"},
+        {"role": "assistant", "content": null, "tool_calls": [
+            {"id": "1", "type": "function", "function": {"name": "weather", "arguments": "{\"in\":\"Bern\"}"}}
+        ]},
+        {"role": "tool", "content": "rain"},
+        {"role": "assistant", "content": "It rains."},
+    ]);
+    let desk = Desk::new();
+    let row = json!({"messages": turns, "tools": [], "history": "h"}).to_string();
+    let report = everything(&desk, desk.write("t.jsonl", row));
+    let asked =
+        "User: Weather?\nAssistant: {\"name\":\"weather\",\"arguments\":{\"in\":\"Bern\"}}\nTool: rain";
+    let expected = json!({"instruction": asked, "input": "", "output": "It rains."});
+    assert_eq!(desk.lines("t/t", "train")[0], expected);
+    let mut unread = report.unread;
+    unread.sort();
+    assert_eq!(unread, ["history", "tools"]);
+    // A prompt and a completion in turns, as TRL has them.
+    let desk = Desk::new();
+    let row = json!({
+        "prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
+        "completion": [{"role": "assistant", "content": "Ho"}],
+    });
+    everything(&desk, desk.write("t.jsonl", row.to_string()));
+    let expected = json!({"instruction": "Be brief.\n\nHi", "input": "", "output": "Ho"});
+    assert_eq!(desk.lines("t/t", "train")[0], expected);
 }
