@@ -25,7 +25,7 @@ use crate::outside::{hex, own};
 use crate::routing::{RouterConfig, Session};
 use crate::text::counted;
 use crate::train::{
-    Adapted, Blend, Dataset, Example, RowTraining, RowsEvent, TrainReport, TrainRow, TrainSpec, fingerprint,
+    Adapted, Blend, Dataset, Example, RowTraining, RowsEvent, TrainReport, TrainRow, TrainSpec, known_hashes,
     train_rows,
 };
 use crate::{Cancel, Error, Result};
@@ -131,10 +131,12 @@ fn default_place(spec: &AdaptSpec) -> Result<PathBuf> {
 
 /// Experts that were trained on the task themselves, in words: what they are compared with is not new to them.
 fn knowing(library: &Library, data: &Dataset) -> Vec<String> {
-    let split = fingerprint(&data.train);
+    let split = known_hashes(&data.train);
     let knows = |expert: &&Expert| {
         let known = expert.provenance.as_ref();
-        known.is_some_and(|p| p.task.as_ref() == Some(&data.task.id) || p.seen().any(|hash| *hash == split))
+        known.is_some_and(|p| {
+            p.task.as_ref() == Some(&data.task.id) || p.seen().any(|hash| split.contains(hash))
+        })
     };
     let knowing = library.experts.iter().filter(knows);
     knowing.map(|expert| format!("{} was trained on {} itself", expert.name, data.task.id)).collect()

@@ -30,17 +30,19 @@ pub fn run(args: &AdaptArgs, output: &Output) -> Result<()> {
     if args.job.background {
         return super::starting::start(&args.library, &args.job.given, output);
     }
+    args.files.check()?;
     let spec = AdaptSpec { library: args.library.clone(), ..args.job.spec(&Around::default())? };
     let mut progress = RowsShown::new(output);
     let report = adapt(&spec, None, &mut |event| progress.show(event), output.cancel())?;
     drop(progress);
     report.skipped.iter().for_each(|skipped| output.note(&format!("left out {skipped}")));
     report.warnings.iter().for_each(|warning| output.note(&format!("warning: {warning}")));
-    args.files.write(&report, output)?;
+    let written = args.files.write(&report, output);
     match output.is_json() {
-        true => output.document(&report),
-        false => output.text(&text(&report)),
+        true => output.document(&report)?,
+        false => output.text(&text(&report))?,
     }
+    written.map(drop)
 }
 
 /// What a start is made of: `arrow of 14 experts: 0.41 × a, 0.22 × b, …; the rank keeps 83.1 % of ‖ΔW‖²`.

@@ -1,16 +1,16 @@
 //! Options that name the files of a result, one for each of its formats, and writing them.
 
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 use super::options::AS_JOB;
 use super::output::Output;
-use crate::Result;
 use crate::export::{Content, Export};
-use crate::outside::atomic_write;
+use crate::outside::{atomic_write, write_refusal};
 use crate::plot::Drawing;
+use crate::{Error, Result};
 
 /// The files that a result is to be written into. [`Export::EXCLUDED_BY`] excludes them.
 ///
@@ -24,6 +24,40 @@ pub struct Files<R> {
 }
 
 impl<R: Export> Files<R> {
+    /// Whether those that were asked for can be written: to be known before the work.
+    ///
+    /// # Errors
+    /// A folder that is not there or cannot be written; a folder in the file's place; a name of another format.
+    pub(super) fn check(&self) -> Result<()> {
+        for (format, path) in R::FORMATS.iter().zip(&self.paths) {
+            let Some(path) = path else { continue };
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let parent = parent.unwrap_or(Path::new("."));
+            if path.is_dir() {
+                return Err(Error::file(path, "is a folder: name a file in it"));
+            }
+            if !parent.is_dir() {
+                return Err(Error::file(path, "cannot be written: its folder does not exist; make it first"));
+            }
+            // What is there may be a device, whose folder nobody writes into.
+            if let Some(why) = write_refusal(parent).filter(|_| !path.exists()) {
+                return Err(Error::file(path, format!("cannot be written into its folder: {why}")));
+            }
+            let ending = path.extension().map(|ending| ending.to_string_lossy().to_lowercase());
+            if let Some(ending) = ending.filter(|ending| is_other_format(ending, format.ending)) {
+                let wanted = format.ending.to_uppercase();
+                return Err(Error::file(
+                    path,
+                    format!(
+                        "would be {wanted} under a name that ends in .{ending}: end it in .{}",
+                        format.ending
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Writes those that were asked for, and says so; whether there were any.
     ///
     /// # Errors
@@ -50,6 +84,12 @@ impl<R: Export> Files<R> {
         }
         Ok(self.paths.iter().any(Option::is_some))
     }
+}
+
+/// Whether files of this ending are always in another format than the one whose ending is `own`.
+fn is_other_format(ending: &str, own: &str) -> bool {
+    const PICTURES: [&str; 8] = ["png", "svg", "jpg", "jpeg", "gif", "webp", "pdf", "bmp"];
+    ending != own && PICTURES.contains(&ending)
 }
 
 impl<R: Export> Args for Files<R> {
@@ -111,6 +151,18 @@ mod tests {
                 assert!(error.contains(&option) && error.contains(other), "{error}");
             }
         }
+        // Before the work, not after it.
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+        for (option, name, said) in [
+            ("--csv", "none/x.csv", "its folder does not exist"),
+            ("--csv", "", "is a folder"),
+            ("--png", "x.jpg", "would be PNG under a name that ends in .jpg: end it in .png"),
+        ] {
+            let error = parse(&[option, &place(name)]).unwrap().check().unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+        parse(&["--csv", &place("x.csv"), "--svg", &place("x")]).unwrap().check().unwrap();
         assert!(parse(&["--csv", "a", "--png", "b"]).unwrap().paths.iter().flatten().count() == 2);
     }
 }

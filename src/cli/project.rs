@@ -72,6 +72,7 @@ struct Document<'a> {
 
 /// Runs the command.
 pub fn run(args: &ProjectArgs, output: &Output) -> Result<()> {
+    args.files.check()?;
     let library = args.library.open()?;
     let grouping = args.grouping.group(&library, false, output)?;
     let points = analysis::project(&grouping.similarity, output.cancel());

@@ -86,6 +86,7 @@ struct Document<'a> {
 
 /// Runs the command.
 pub fn run(args: &SimilarityArgs, output: &Output) -> Result<()> {
+    args.files.check()?;
     let library = args.library.open()?;
     let similarity = compare(&library, &args.comparison.0, output)?;
     let title = format!("Similarity of the experts in {}", args.library.library.display());

@@ -7,7 +7,7 @@ use super::output::Output;
 use super::{Align, Table};
 use crate::analysis::{self, ComparisonCache, DEFAULT_SPARSITY, Metric};
 use crate::catalog::Catalog;
-use crate::eval::{EvalEvent, EvalSpec, Split, TASKS_HELP, Transfer};
+use crate::eval::{EvalEvent, EvalSpec, ReportedTask, Split, TASKS_HELP, Transfer};
 use crate::export::{Export, Format};
 use crate::jobs::evaluate_in_foreground;
 use crate::library::Expert;
@@ -58,6 +58,7 @@ pub struct TransferArgs {
 
 /// Runs the command.
 pub fn run(args: &TransferArgs, output: &Output) -> Result<()> {
+    args.files.check()?;
     let catalog = Catalog::open(&args.library, args.base.as_deref())?;
     output.library_notes(&catalog);
     let experts: Vec<String> = catalog.comparable().map(|expert| expert.name.clone()).collect();
@@ -87,7 +88,7 @@ pub fn run(args: &TransferArgs, output: &Output) -> Result<()> {
         }
     };
     let report = evaluate_in_foreground(&spec, &mut events, output.cancel())?;
-    let own = report.tasks.iter().map(|task| own_expert(&catalog, &experts, &task.task)).collect();
+    let own = report.tasks.iter().map(|task| own_expert(&catalog, &experts, task)).collect();
     let mut transfer = Transfer::of(&report, &experts, own);
     for &metric in Metric::all() {
         progress.update(&format!("comparing experts by {metric}"));
@@ -98,18 +99,21 @@ pub fn run(args: &TransferArgs, output: &Output) -> Result<()> {
         transfer.predict(&similarity);
     }
     drop(progress);
-    args.files.write(&transfer, output)?;
+    let written = args.files.write(&transfer, output);
     match output.is_json() {
-        true => output.document(&transfer),
-        false => output.text(&text(&transfer)),
+        true => output.document(&transfer)?,
+        false => output.text(&text(&transfer))?,
     }
+    written.map(drop)
 }
 
 /// The expert that was trained on a task, by its name.
-fn own_expert(catalog: &Catalog, experts: &[String], task: &str) -> Option<usize> {
+fn own_expert(catalog: &Catalog, experts: &[String], task: &ReportedTask) -> Option<usize> {
     let is_its = |expert: &&Expert| {
-        let trained = expert.provenance.as_ref().and_then(|provenance| provenance.task.as_deref());
-        trained.unwrap_or(&expert.name) == task
+        let known = expert.provenance.as_ref();
+        let family = known.and_then(|known| known.family.as_deref()).unwrap_or_default();
+        let trained = known.and_then(|known| known.task.as_deref()).unwrap_or(&expert.name);
+        trained == task.task && (family.is_empty() || task.family.is_empty() || family == task.family)
     };
     let name = &catalog.comparable().find(is_its)?.name;
     experts.iter().position(|expert| expert == name)
@@ -149,19 +153,24 @@ fn csv(transfer: &Transfer) -> String {
     text
 }
 
-/// Losses have no colour: they are no shares.
+/// Losses are negative in a transfer.
 fn drawn(transfer: &Transfer) -> DrawnScores {
-    let share = |score: &Option<f64>| score.filter(|score| *score >= 0.0).map(|score| (score, None));
+    let shown = |score: &Option<f64>| score.map(|score| (score.abs(), None));
+    let losses: Vec<bool> = (0..transfer.tasks.len()).map(|task| transfer.has_losses(task)).collect();
     DrawnScores {
         title: "Transfer".into(),
-        subtitle: "score of every expert alone on every task, %".into(),
+        subtitle: format!(
+            "score of every expert alone on every task, {}",
+            if losses.contains(&true) { "%; losses in nats" } else { "%" }
+        ),
+        losses,
         rows: transfer.tasks.clone(),
         columns: std::iter::once("base".to_string()).chain(transfer.experts.iter().cloned()).collect(),
         cells: transfer
             .base
             .iter()
             .zip(&transfer.scores)
-            .map(|(base, row)| std::iter::once(share(base)).chain(row.iter().map(share)).collect())
+            .map(|(base, row)| std::iter::once(shown(base)).chain(row.iter().map(shown)).collect())
             .collect(),
         ..DrawnScores::default()
     }
@@ -181,7 +190,8 @@ fn text(transfer: &Transfer) -> String {
         columns.extend(names.iter().map(|name| (name.as_str(), Align::Right)));
         let mut table = Table::new(&columns);
         for (task, name) in transfer.tasks.iter().enumerate() {
-            let mut cells = vec![name.clone(), shown(transfer.base[task])];
+            let loss = if transfer.has_losses(task) { " (loss)" } else { "" };
+            let mut cells = vec![format!("{name}{loss}"), shown(transfer.base[task])];
             cells.extend(transfer.scores[task].iter().enumerate().map(|(at, score)| {
                 let mark = if transfer.own[task] == Some(at) { "*" } else { "" };
                 format!("{}{mark}", shown(*score))

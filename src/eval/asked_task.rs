@@ -11,7 +11,7 @@ use super::wording::Wording;
 use crate::library::Template;
 use crate::outside::hex;
 use crate::scorers::Scorer;
-use crate::train::{Dataset, Example, TaskInfo, fingerprint};
+use crate::train::{Dataset, Example, TaskInfo, known_hashes};
 use crate::{Error, Result};
 
 /// A task whose items are asked: of its splits that one only, and of its training split what follows from it.
@@ -59,7 +59,10 @@ impl AskedTask {
         let mut data = Dataset::load(path)?;
         let items = split.items(&data, limit, path)?.len();
         let shots = shots_of(&data, split, items, shots).map_err(|problem| Error::file(path, problem))?;
-        let of = |examples: &[Example]| (!examples.is_empty()).then(|| fingerprint(examples));
+        let of = |examples: &[Example]| {
+            let hashes = (!examples.is_empty()).then(|| known_hashes(examples));
+            hashes.into_iter().flatten().collect::<Vec<String>>()
+        };
         let mut trained: BTreeSet<String> = of(&data.train).into_iter().collect();
         if data.validation.is_empty() {
             for seed in seeds {
@@ -68,7 +71,7 @@ impl AskedTask {
                 trained.extend(of(&held.train));
             }
         }
-        let other_splits = [&data.validation, &data.test].into_iter().filter_map(|split| of(split)).collect();
+        let other_splits = [&data.validation, &data.test].into_iter().flat_map(|split| of(split)).collect();
         let all = std::mem::take(match split {
             Split::Validation => &mut data.validation,
             Split::Test => &mut data.test,
@@ -153,23 +156,72 @@ impl<'a> Question<'a> {
     /// What is asked as bare text, behind what stands before it; `context` is the choice that is asked, where choices
     /// are.
     pub fn text(&self, template: &Template, context: Option<&str>) -> String {
-        let wording = &self.task.wording;
-        let content = |item: &Example, context: Option<&str>| {
-            let (instruction, input) = wording.asked(item, context);
-            template.content(instruction, input)
-        };
-        let mut text = wording.before(self.at).to_string();
-        for shot in self.shots() {
-            let content = content(shot, None);
-            text.extend([content.as_str(), &wording.blank, &shot.output, &wording.between]);
-        }
-        text.push_str(&content(self.item, context));
-        text
+        let said =
+            Said { wording: &self.task.wording, shots: &self.task.shots, item: self.item, at: self.at };
+        said.bare(template, context)
     }
 
     /// The examples that stand before it.
     pub fn shots(&self) -> impl Iterator<Item = &'a Example> {
         self.task.shots.of(self.at)
+    }
+}
+
+/// An item with what stands before it, to be put into words.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Said<'a> {
+    pub wording: &'a Wording,
+    pub shots: &'a Shots,
+    pub item: &'a Example,
+    pub at: usize,
+}
+
+impl Said<'_> {
+    /// As bare text; `context` is the choice that is asked, where choices are.
+    pub fn bare(&self, template: &Template, context: Option<&str>) -> String {
+        let Self { wording, item, at, .. } = *self;
+        let content = |item: &Example, context: Option<&str>| {
+            let (instruction, input) = wording.asked(item, context);
+            template.content(instruction, input)
+        };
+        let mut text = wording.before(at).to_string();
+        for shot in self.shots.of(at) {
+            let content = content(shot, None);
+            text.extend([content.as_str(), &wording.blank, &shot.output, &wording.between]);
+        }
+        text.push_str(&content(item, context));
+        text
+    }
+
+    /// In the library's template, each example a turn of its own.
+    pub fn in_template(&self, template: &Template) -> String {
+        let Self { wording, item, at, .. } = *self;
+        let mut before = wording.before(at);
+        let mut turn = |item: &Example| {
+            let (instruction, input) = wording.asked(item, None);
+            template.render(&format!("{}{instruction}", std::mem::take(&mut before)), input)
+        };
+        let mut text = String::new();
+        for shot in self.shots.of(at) {
+            text.push_str(&turn(shot));
+            text.extend([shot.output.as_str(), &end_of_turn(wording, template)]);
+        }
+        text.push_str(&turn(item));
+        text
+    }
+
+    /// Whether anything stands before it.
+    pub fn has_before(&self) -> bool {
+        !self.wording.before(self.at).is_empty() || self.shots.of(self.at).next().is_some()
+    }
+}
+
+/// What stands behind the answer of an example in a template.
+pub(super) fn end_of_turn(wording: &Wording, template: &Template) -> String {
+    match template.end.as_str() {
+        "" => wording.between.clone(),
+        end if end.ends_with(char::is_whitespace) => end.to_string(),
+        end => format!("{end}\n"),
     }
 }
 
@@ -234,8 +286,17 @@ mod tests {
         let mut held = data.clone();
         held.ensure_validation(7);
         let task = AskedTask::load(dir.path(), Split::Test, 2, 0, &BTreeSet::from([7])).unwrap();
-        let expected = BTreeSet::from([fingerprint(&data.train), fingerprint(&held.train)]);
+        let expected: BTreeSet<String> =
+            [known_hashes(&data.train), known_hashes(&held.train)].into_iter().flatten().collect();
         assert_eq!((task.items, task.asked().len(), task.all.len()), (2, 2, 3));
-        assert_eq!((&task.trained, task.other_splits.contains(&fingerprint(&data.test))), (&expected, true));
+        assert_eq!(
+            (&task.trained, task.other_splits.contains(&known_hashes(&data.test)[1])),
+            (&expected, true)
+        );
+        // The same rows in another order are the same data, under any name.
+        let turned: String = lines(0, 40).lines().rev().map(|line| format!("{line}\n")).collect();
+        std::fs::write(dir.path().join("train.jsonl"), turned).unwrap();
+        let other = AskedTask::load(dir.path(), Split::Test, 2, 0, &BTreeSet::new()).unwrap();
+        assert!(other.trained.contains(&known_hashes(&data.train)[0]));
     }
 }

@@ -60,12 +60,13 @@ pub fn contenders(text: &str, main: &Library, others: &[(String, &Library)]) -> 
             (Err(_), Some((name, rest)))
                 if library == 0 && is_plain(name) && rest.parse::<Method>().is_ok() =>
             {
+                if others.is_empty() {
+                    let problem =
+                        format!("there is no library \"{name}\": say which it is with --library {name}=PATH");
+                    return Err(Error::usage(problem));
+                }
                 let names = || others.iter().map(|(name, _)| name.as_str());
-                let choices = match others {
-                    [] => "name one with --library NAME=PATH".to_string(),
-                    _ => names().collect::<Vec<_>>().join(", "),
-                };
-                return Err(unknown("library", name, names(), &choices));
+                return Err(unknown("library", name, names(), &names().collect::<Vec<_>>().join(", ")));
             }
             (Err(error), _) => return Err(error),
         };
@@ -88,6 +89,26 @@ pub fn contenders(text: &str, main: &Library, others: &[(String, &Library)]) -> 
         }
     });
     Ok(once)
+}
+
+/// What is wrong with a list of methods, as far as that can be known without their libraries.
+pub fn methods_problem(names: &[String]) -> Option<String> {
+    let mut names_expert = false;
+    for name in names {
+        let alone = name.parse::<Method>();
+        let of_another = || name.split_once(OF).filter(|(library, _)| is_plain(library));
+        let read = match alone {
+            Ok(method) => Ok(method),
+            Err(error) => of_another().map_or(Err(error), |(_, method)| method.parse()),
+        };
+        match read {
+            Ok(method) => names_expert |= method.expert().is_some(),
+            // It may be the rest of an expert's name, which has a comma.
+            Err(_) if names_expert => {}
+            Err(error) => return Some(error.to_string()),
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -120,6 +141,11 @@ mod tests {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
         }
+        let error = contenders("foo/arrow", &main, &[]).unwrap_err().to_string();
+        assert!(
+            error.contains("there is no library \"foo\": say which it is with --library foo=PATH"),
+            "{error}"
+        );
         assert!(
             NamedLibrary::read("mbc=/x").is_ok()
                 && NamedLibrary::read("/x").is_err()

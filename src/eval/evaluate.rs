@@ -19,6 +19,7 @@ use crate::library::{Library, Skipped};
 use crate::model::LoadOptions;
 use crate::named::find_name;
 use crate::routing::{Router, RouterConfig, Session, SettingValues, settings};
+use crate::train::TaskInfo;
 use crate::{Cancel, Error, Result};
 
 /// What an evaluation reports while it runs.
@@ -94,12 +95,17 @@ fn router_of(spec: &EvalSpec, library: &Library, is_main: bool) -> Result<Router
     Ok(config)
 }
 
-/// The router through which a method of an evaluation, by its label, answers the items of a task, with all settings that
+/// The router through which a method of an evaluation, by its label, answers the items of one of its tasks, with all settings that
 /// the evaluation gave: so that an item can be asked again.
 ///
 /// # Errors
 /// A usage error that says why nothing can be asked: a method of another library, or no router.
-pub fn router_again(spec: &EvalSpec, library: &Library, label: &str, task: &str) -> Result<RouterConfig> {
+pub fn router_again(
+    spec: &EvalSpec,
+    library: &Library,
+    label: &str,
+    task: &ReportedTask,
+) -> Result<RouterConfig> {
     if let Some((name, _)) = label.split_once(OF)
         && let Some(other) = spec.libraries.iter().find(|other| other.name == name)
     {
@@ -107,7 +113,9 @@ pub fn router_again(spec: &EvalSpec, library: &Library, label: &str, task: &str)
         return Err(Error::usage(format!("{label} belongs to another library: open {path} to ask it")));
     }
     let method: Method = label.parse()?;
-    let mut config = method.routed(library, task).ok_or_else(|| {
+    let info = TaskInfo { id: task.task.clone(), family: Some(task.family.clone()), ..TaskInfo::default() };
+    let mut config = method.routed(library, &info).ok_or_else(|| {
+        let task = &task.task;
         Error::usage(format!("{label} is no router here, so there is nothing to route {task} with"))
     })?;
     let own = router_of(spec, library, true)?;
@@ -292,6 +300,18 @@ fn run(
         };
         let answered = evaluation.answer(&store, (tasks, &methods), &order, &mut progress)?;
         before += all;
+        if answered.cut > 0 {
+            events(EvalEvent::Note(format!(
+                "warning: {} longer than the base model's context of {} tokens, and asked without the beginning",
+                if answered.cut == 1 {
+                    "1 request was".to_string()
+                } else {
+                    format!("{} requests were", answered.cut)
+                },
+                session.model().decoder.spec.context
+            )));
+        }
+        report.cut += answered.cut;
         put(&mut report.kept, &own, answered.kept);
         put(&mut items, &own, answered.scores);
         report.failed.extend(

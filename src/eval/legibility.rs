@@ -70,7 +70,7 @@ pub fn routing_of_tasks(
     for task in tasks.iter().filter(|task| !task.again) {
         progress(&task.info.id);
         let index = |name: &str| session.experts().iter().position(|e| e == name);
-        let own = own_expert(library, &task.info.id).and_then(index);
+        let own = own_expert(library, &task.info).and_then(index);
         let family = task.info.family.clone().unwrap_or_default();
         let relatives = library
             .usable()

@@ -4,15 +4,19 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::asked_task::AskedTask;
+use super::asked_task::{AskedTask, Said};
 use super::contender::OF;
 use super::harness;
 use super::report::{Difference, EvalReport};
 use super::run::split_of;
+use super::shots::Shots;
 use super::spec::EvalSpec;
 use super::store::{Record, Store};
 use super::summary::{ItemScores, Over, differences_over, summarise};
 use super::tasks::{Place, places};
+use super::wording::Wording;
+use crate::library::Template;
+use crate::scorers::{Answers, Scoring};
 use crate::train::{Example, read_task};
 use crate::{Cancel, Error, Result};
 
@@ -25,6 +29,19 @@ pub struct TaskItems {
     pub options: Vec<String>,
     /// Per method and item, what is kept of it.
     pub records: Vec<Vec<Option<Record>>>,
+    /// What stands before the items.
+    pub shots: Shots,
+    /// How they are put into words.
+    pub wording: Wording,
+}
+
+/// What an item was asked with, to be asked again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedAgain {
+    /// The prompt, or what is typed for it; untrusted.
+    pub prompt: String,
+    /// Whether it goes to the model as it is, without the template.
+    pub raw: bool,
 }
 
 /// The stores of an evaluation's libraries, opened once.
@@ -90,7 +107,8 @@ fn asked(spec: &EvalSpec, report: &EvalReport, task: usize, cancel: &Cancel) -> 
         ))
     };
     let path = found.into_iter().nth(before).ok_or_else(gone)?;
-    let task = vec![AskedTask::load(&path, report.split, count, 0, &Default::default())?];
+    let shots = report.tasks.get(task).map_or(0, |task| task.shots);
+    let task = vec![AskedTask::load(&path, report.split, count, shots, &Default::default())?];
     let task = AskedTask::measured_by(task, spec.metric, report.split, &path)?.pop();
     Ok((path, task.ok_or_else(gone)?))
 }
@@ -122,7 +140,24 @@ impl TaskItems {
             records.push(store.kept(name, count)?);
         }
         let items = asked.asked().to_vec();
-        Ok(Self { items, options: asked.info.options, records })
+        let AskedTask { info, shots, wording, .. } = asked;
+        Ok(Self { items, options: info.options, records, shots, wording })
+    }
+
+    /// What an item was asked with, by the rules of the evaluation and behind its examples.
+    pub fn asked_again(&self, item: usize, template: &Template, scoring: &Scoring) -> Option<AskedAgain> {
+        let (wording, shots) = (&self.wording, &self.shots);
+        let said = Said { wording, shots, item: self.items.get(item)?, at: item };
+        let (instruction, input) = wording.asked(said.item, None);
+        if scoring.answers == Answers::AfterBlank {
+            let text = said.bare(template, None);
+            return Some(AskedAgain { prompt: text.trim_end().to_string(), raw: true });
+        }
+        let whole = said.in_template(template);
+        let typed = template.content(instruction, input);
+        // Where typing it would give another prompt, the whole prompt goes as it is.
+        let raw = said.has_before() || template.render(&typed, "") != whole;
+        Some(AskedAgain { prompt: if raw { whole } else { typed }, raw })
     }
 }
 
@@ -233,6 +268,7 @@ mod tests {
     use crate::eval::report::ReportedTask;
     use crate::eval::split::Split;
     use crate::eval::store::Origin;
+    use crate::named::Named;
 
     /// A library with results of two methods on a task of three items.
     struct Place {
@@ -304,6 +340,30 @@ mod tests {
         assert!(error.contains("plural: has changed since this evaluation"), "{error}");
         std::fs::remove_dir_all(dir.path().join("tasks/words/plural")).unwrap();
         assert!(TaskItems::read(&spec, &report, 0, &Cancel::new()).is_err());
+    }
+
+    #[test]
+    fn an_item_is_asked_again_as_it_was_asked() {
+        let Place { dir, spec, mut report } = place();
+        let train: String = (0..4)
+            .map(|at| format!("{{\"instruction\":\"i\",\"input\":\"t{at}\",\"output\":\"a\"}}\n"))
+            .collect();
+        std::fs::write(dir.path().join("tasks/words/plural/train.jsonl"), train).unwrap();
+        let template = Template { prompt: "Q {instruction}\n{input}\nA ".into(), end: "<end>".into() };
+        let scoring = |name: &str| *Scoring::named(name).unwrap();
+        let mut ask = |shots: usize, rules: &str| {
+            report.tasks[0].shots = shots;
+            let items = TaskItems::read(&spec, &report, 0, &Cancel::new()).unwrap();
+            items.asked_again(1, &template, &scoring(rules)).unwrap()
+        };
+        let plain = ask(0, "own");
+        assert!(plain.prompt.ends_with('1') && !plain.prompt.contains("Q "), "{plain:?}");
+        let one = ask(1, "own");
+        assert!(one.raw && one.prompt.starts_with("Q i\nt") && one.prompt.ends_with("Q i\n1\nA "), "{one:?}");
+        assert!(one.prompt.contains("A a<end>\n"), "{one:?}");
+        let bare = ask(1, "lm-eval");
+        assert!(bare.raw && !bare.prompt.contains("Q ") && bare.prompt.contains(" a\n\n"), "{bare:?}");
+        assert!(bare.prompt.ends_with('1'), "{bare:?}");
     }
 
     #[test]

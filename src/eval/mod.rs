@@ -35,13 +35,14 @@ pub use asked_task::{AskedTask, Question};
 pub use attribute::{Attribution, Effect, attribute, check_attributed};
 pub use calibration::{ChosenPrompts, has_own_data, own_source, prompt_source};
 pub use compare::{Compared, StudyEvent, compare, differing};
+pub use contender::methods_problem;
 pub use contender::{Contender, contenders};
 pub use evaluate::{EvalEvent, EvalProgress, evaluate, router_again, settings_of};
 pub use evaluation::{Answering, Evaluation};
 pub use forced::{Forced, forced};
 pub use generate::generate_batch;
 pub use legibility::{TaskRouting, routing_of_tasks};
-pub use look::{Seen, TaskItems, differences};
+pub use look::{AskedAgain, Seen, TaskItems, differences};
 pub use methods::{BASELINES, Baseline, Method, default_methods, reference};
 pub use omitted::{left_out, partial};
 pub use report::{

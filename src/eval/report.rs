@@ -208,6 +208,9 @@ pub struct EvalReport {
     pub other_calibrations: Vec<CalibratedWith>,
     /// Methods that could not answer a task, once for each reason.
     pub failed: Vec<Failure>,
+    /// Requests that were asked without their beginning, since they are longer than the base model's context; of those that
+    /// were not known before.
+    pub cut: usize,
     /// Experts that are left out.
     pub skipped: Vec<Skipped>,
     /// Experts that are applied in part only.
@@ -244,15 +247,20 @@ impl EvalReport {
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 
-    /// How items were asked, where any had examples before them.
-    fn asked(&self) -> Option<String> {
+    /// How many examples stand before items, where any do: `5-shot`, `0- to 5-shot`.
+    pub fn shots(&self) -> Option<String> {
         let counts = || self.tasks.iter().map(|task| task.shots);
         let shots = match (counts().min()?, counts().max()?) {
             (_, 0) => return None,
             (least, most) if least == most => most.to_string(),
             (least, most) => format!("{least}- to {most}"),
         };
-        Some(format!("{shots}-shot, {} scoring, {} split", self.scoring, self.split))
+        Some(format!("{shots}-shot"))
+    }
+
+    /// How items were asked, where any had examples before them.
+    fn asked(&self) -> Option<String> {
+        Some(format!("{}, {} scoring, {} split", self.shots()?, self.scoring, self.split))
     }
 }
 

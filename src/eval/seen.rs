@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::asked_task::AskedTask;
+use super::own_expert::is_same;
 use crate::library::{Expert, Library, Provenance};
 
 /// An expert that saw what it is asked, though the task is for evaluation alone, or saw the very items.
@@ -47,7 +48,8 @@ fn acquaintance(expert: &Expert, task: &AskedTask) -> Option<Acquaintance> {
         let asked = task.other_splits.contains(hash).then_some(Acquaintance::Asked);
         asked.or_else(|| task.trained.contains(hash).then_some(Acquaintance::Trained))
     });
-    let named = provenance.task.as_ref() == Some(&task.info.id)
+    let family = provenance.family.as_deref();
+    let named = provenance.task.as_deref().is_some_and(|id| is_same((id, family), &task.info))
         || provenance.tasks.iter().any(|record| record.task == task.info.id);
     // One that does not say what it was trained on has its own name to say it.
     let silent = provenance.task.is_none() && provenance.tasks.is_empty();
@@ -112,6 +114,14 @@ mod tests {
         assert_eq!(how(&expert("a+plural", "joint", &[("plural", "x")])), Some(Acquaintance::Named));
         assert_eq!(how(&expert("cheat", "test", &[("plural", "train")])), Some(Acquaintance::Asked));
         assert_eq!(how(&expert("other", "other", &[])), None);
+        // A task of the same name in another family is another task.
+        let mut of_family = expert("plural", "changed", &[]);
+        for (family, known) in [("law", None), ("words", Some(Acquaintance::Named))] {
+            of_family.provenance.as_mut().unwrap().family = Some(family.into());
+            let mut task = task(false);
+            task.info.family = Some("words".into());
+            assert_eq!(acquaintance(&of_family, &task), known);
+        }
         let mut some = expert("renamed", "shots", &[]);
         if let Some(provenance) = &mut some.provenance {
             provenance.drawn_from.push("train".into());

@@ -66,6 +66,12 @@ impl Transfer {
         }
     }
 
+    /// Whether what is known of a task are losses.
+    pub fn has_losses(&self, task: usize) -> bool {
+        let scores = self.scores.get(task).into_iter().flatten();
+        scores.chain(self.base.get(task)).flatten().any(|score| *score < 0.0)
+    }
+
     /// Adds what a similarity of the experts predicts; keeps the best first.
     pub fn predict(&mut self, similarity: &Similarity) {
         let place = |name: &String| similarity.experts.iter().position(|other| other == name);

@@ -7,7 +7,7 @@ use crate::Result;
 use crate::model::template::patterns;
 use crate::train::Example;
 
-/// How the items of a task are put into words.
+/// How the items of a task are put into words. Equal where [`Self::identity`] says so.
 #[derive(Clone, Debug)]
 pub struct Wording {
     /// By item, what stands before its examples; none at all where nothing does.
@@ -26,6 +26,12 @@ pub struct Wording {
     pub matching: Matching,
     /// What is said above, as part of the names of kept results; empty where it is as everywhere.
     pub identity: String,
+}
+
+impl PartialEq for Wording {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity == other.identity
+    }
 }
 
 impl Default for Wording {

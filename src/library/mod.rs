@@ -40,7 +40,7 @@ pub use adapter_config::AdapterConfig;
 pub(crate) use base::check_model;
 pub(crate) use base::verified_sha256 as file_sha256;
 pub use base::{
-    BaseLocation, FetchPhase, FetchProgress, fetch_base, locate_base, locate_described, names_base,
+    BaseLocation, FetchPhase, FetchProgress, fetch_base, hub_cache, locate_base, locate_described, names_base,
 };
 pub(crate) use base_consistency::fit_base;
 pub use base_shape::{BaseShape, LayerSizes};

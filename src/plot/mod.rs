@@ -14,4 +14,4 @@ pub use curves::{Curve, CurveFigure, CurvePoint, DrawnCurves, Panel, curves_figu
 pub use drawing::Drawing;
 pub use heatmap::{Figure, heatmap};
 pub use map::{MapFigure, map};
-pub use scores::{DrawnDifference, DrawnScores, ScoreFigure, scores_figure};
+pub use scores::{DrawnDifference, DrawnScores, Scale, ScoreFigure, scores_figure};

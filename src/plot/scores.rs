@@ -22,12 +22,43 @@ const SCALE: i32 = 320;
 const MOST_ROWS: usize = 400;
 const MOST_COLUMNS: usize = 60;
 
+/// Whether numbers are losses, and how they are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scale {
+    /// Shares, in %.
+    #[default]
+    Share,
+    /// Losses, in nats, of which smaller ones are better.
+    Loss,
+}
+
+impl Scale {
+    /// The scale of losses, or else of shares.
+    pub fn of(is_loss: bool) -> Self {
+        if is_loss { Self::Loss } else { Self::Share }
+    }
+
+    fn text(self, value: f64) -> String {
+        match self {
+            Self::Share => format!("{:.1}", value * 100.0),
+            Self::Loss => format!("{value:.3}"),
+        }
+    }
+
+    fn signed(self, value: f64) -> String {
+        match self {
+            Self::Share => format!("{:+.1}", value * 100.0),
+            Self::Loss => format!("{value:+.3}"),
+        }
+    }
+}
+
 /// A difference with its interval.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DrawnDifference {
     /// Of this method; untrusted.
     pub name: String,
-    /// A share.
+    /// In the scale of all differences.
     pub difference: f64,
     /// From, to.
     pub interval: [f64; 2],
@@ -44,12 +75,30 @@ pub struct DrawnScores {
     pub rows: Vec<String>,
     /// Names of methods.
     pub columns: Vec<String>,
-    /// Per row and column: a share, and its standard error where there is one.
+    /// Per row and column: a share or a loss, and its standard error where there is one.
     pub cells: Vec<Vec<Option<(f64, Option<f64>)>>>,
+    /// Which rows are losses; of those that are not named, none.
+    pub losses: Vec<bool>,
     /// The method that differences are to.
     pub against: String,
     /// Differences to it.
     pub differences: Vec<DrawnDifference>,
+    /// Their scale.
+    pub scale: Scale,
+}
+
+impl DrawnScores {
+    fn scale_of(&self, row: usize) -> Scale {
+        Scale::of(self.losses.get(row).copied().unwrap_or(false))
+    }
+
+    /// The smallest and the largest loss.
+    fn range_of_losses(&self) -> (f64, f64) {
+        let rows = self.cells.iter().enumerate().filter(|(row, _)| self.scale_of(*row) == Scale::Loss);
+        let all = rows.flat_map(|(_, cells)| cells).flatten().map(|(loss, _)| *loss);
+        all.filter(|loss| loss.is_finite())
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), loss| (low.min(loss), high.max(loss)))
+    }
 }
 
 /// A figure that can be saved.
@@ -137,7 +186,9 @@ impl ScoreFigure {
             let at = (left + CELL.0 * column as i32 + CELL.0 / 2, top - 6);
             pen.text(name, &Label { upright: true, ..Label::new(at, 12, INK) })?;
         }
+        let (least, most) = self.scores.range_of_losses();
         for (row, cells) in self.scores.cells.iter().take(rows).enumerate() {
+            let scale = self.scores.scale_of(row);
             let y = top + CELL.1 * row as i32;
             let name = names.labels.get(row).map_or("", String::as_str);
             pen.text(name, &Label { side: HPos::Right, ..Label::new((left - 8, y + CELL.1 / 2), 12, INK) })?;
@@ -148,13 +199,19 @@ impl ScoreFigure {
                     pen.text("–", &Label { side: HPos::Center, ..Label::new(middle, 12, FAINT) })?;
                     continue;
                 };
-                let [r, g, b] = viridis(score.clamp(0.0, 1.0) as f32);
+                // Of losses, the smallest of the figure has the colour of a share of 1.
+                let good = match scale {
+                    Scale::Share => *score,
+                    Scale::Loss if most > least => (most - score) / (most - least),
+                    Scale::Loss => 1.0,
+                };
+                let [r, g, b] = viridis(good.clamp(0.0, 1.0) as f32);
                 pen.rectangle((x, y), (x + CELL.0 - 1, y + CELL.1 - 1), RGBColor(r, g, b))?;
                 // Dark on light and light on dark.
                 let bright = 0.3 * f64::from(r) + 0.59 * f64::from(g) + 0.11 * f64::from(b);
                 let ink = if bright > 130.0 { INK } else { RGBColor(250, 250, 250) };
-                let error = error.map_or(String::new(), |error| format!(" ± {:.1}", error * 100.0));
-                let text = format!("{:.1}{error}", score * 100.0);
+                let error = error.map_or(String::new(), |error| format!(" ± {}", scale.text(error)));
+                let text = format!("{}{error}", scale.text(*score));
                 pen.text(&text, &Label { side: HPos::Center, ..Label::new(middle, 12, ink) })?;
             }
         }
@@ -178,20 +235,24 @@ impl ScoreFigure {
         }
         let (from, to) = places.scale;
         let ends = differences.iter().flat_map(|d| d.interval).filter(|end| end.is_finite());
-        let most = ends.map(f64::abs).fold(0.01, f64::max);
+        let most = ends.map(f64::abs).fold(0.001, f64::max);
         let x = |value: f64| {
             let share = ((value / most).clamp(-1.0, 1.0) + 1.0) / 2.0;
             from + 12 + (share * f64::from(to - from - 24)).round() as i32
         };
         let against = names.labels.last().map_or("", String::as_str);
-        let title = format!("Difference to {against} over all tasks, points with 95 % intervals");
+        let (scale, unit) = match self.scores.scale {
+            Scale::Share => (Scale::Share, "points"),
+            Scale::Loss => (Scale::Loss, "nats"),
+        };
+        let title = format!("Difference to {against} over all tasks, {unit} with 95 % intervals");
         pen.text(&title, &Label::new((MARGIN, places.below - 18), 13, INK))?;
         let bottom = places.below + LINE * differences.len() as i32;
         for share in [-1.0, -0.5, 0.0, 0.5, 1.0] {
             let at = x(share * most);
             let color = if share == 0.0 { FAINT } else { RGBColor(225, 225, 225) };
             pen.line((at, places.below), (at, bottom), color, 1)?;
-            let text = format!("{:+.1}", share * most * 100.0);
+            let text = scale.signed(share * most);
             pen.text(&text, &Label { side: HPos::Center, ..Label::new((at, bottom + 12), 11, FAINT) })?;
         }
         let first = self.scores.rows.len() + self.scores.columns.len();
@@ -200,7 +261,11 @@ impl ScoreFigure {
             let name = names.labels.get(first + line).map_or("", String::as_str);
             pen.text(name, &Label { side: HPos::Right, ..Label::new((places.left - 8, y), 12, INK) })?;
             let [low, high] = difference.interval;
-            let color = match (low > 0.0, high < 0.0) {
+            let (better, worse) = match scale {
+                Scale::Share => (low > 0.0, high < 0.0),
+                Scale::Loss => (high < 0.0, low > 0.0),
+            };
+            let color = match (better, worse) {
                 (true, _) => RGBColor(0, 114, 178),
                 (_, true) => RGBColor(213, 94, 0),
                 _ => FAINT,
@@ -234,7 +299,29 @@ mod tests {
                     interval: [c as f64 / 10.0 - 0.2, c as f64 / 10.0],
                 })
                 .collect(),
+            ..DrawnScores::default()
         }
+    }
+
+    #[test]
+    fn losses_have_a_scale_of_their_own() {
+        let mut of = scores(3, 2);
+        of.cells[1] = vec![Some((3.5, Some(0.125))), Some((1.25, None))];
+        (of.losses, of.scale) = (vec![false, true], Scale::Loss);
+        of.differences =
+            vec![DrawnDifference { name: "method".into(), difference: -2.25, interval: [-2.5, -2.0] }];
+        let svg = scores_figure(&of).svg().unwrap();
+        for part in ["3.500 ± 0.125", "1.250", "40.0 ± 2.0", "nats with 95 %", "-2.500"] {
+            assert!(svg.contains(part), "{part}: {svg}");
+        }
+        // The smallest is as good as can be, the largest as bad.
+        let colour = |good: f32| {
+            let [r, g, b] = viridis(good);
+            format!("#{r:02X}{g:02X}{b:02X}")
+        };
+        assert!(svg.contains(&colour(1.0)) && svg.contains(&colour(0.0)), "{svg}");
+        // Less is better.
+        assert!(svg.contains("#0072B2"), "{svg}");
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn base_of(laid: &LaidOut) -> Result<(Option<PathBuf>, Template)> {
         let catalog = Catalog::open(&private.path, None)?;
         return Ok((catalog.base_here().ok(), catalog.manifest.template.clone().unwrap_or_default()));
     }
-    let spec = laid.recipe.base.clone().unwrap_or_else(BaseSpec::smollm2);
+    let spec = laid.base()?.unwrap_or_else(BaseSpec::smollm2);
     let base = match locate_described(&spec, &laid.root)? {
         BaseLocation::Found { path, .. } => Some(path),
         BaseLocation::Missing { .. } => None,

@@ -1,5 +1,6 @@
 //! A recipe as a graph: the libraries that it makes, and the jobs that make and compare them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -19,7 +20,7 @@ use crate::train::{ClustersSpec, ManySpec, TrainSpec};
 use crate::{Error, Result};
 
 /// Name and folder of the library with an expert for each task.
-const PRIVATE: &str = "private";
+pub(super) const PRIVATE: &str = "private";
 /// The same of that with one expert, and of that expert.
 pub(super) const JOINT: &str = "joint";
 
@@ -78,6 +79,8 @@ pub struct Node {
     pub adapters: usize,
     /// Answers that it asks for.
     pub answers: usize,
+    /// The tasks that it trains on, each with the hash of its examples.
+    pub tasks: BTreeMap<String, String>,
 }
 
 /// What a recipe comes to.
@@ -290,7 +293,9 @@ impl Building<'_> {
         let trained = tasks.iter().map(|task| training.steps(task.examples) * training.step_size()).sum();
         let data: Vec<&str> = tasks.iter().map(|task| task.trained.as_str()).collect();
         let digest = self.digest(&job, &after, &data);
-        let node = Node { name, job, after, digest, makes: Some(library), trained, adapters, answers: 0 };
+        let tasks = tasks.iter().map(|task| (task.id.clone(), task.trained.clone())).collect();
+        let node =
+            Node { name, job, after, digest, makes: Some(library), trained, adapters, answers: 0, tasks };
         self.graph.nodes.push(node);
     }
 
@@ -301,7 +306,8 @@ impl Building<'_> {
             self.tasks.asked().flat_map(|task| [task.asked.as_str(), task.trained.as_str()]).collect();
         let job = AnyJob::from(spec);
         let digest = self.digest(&job, &after, &data);
-        let node = Node { name, job, after, digest, makes: None, trained: 0, adapters: 0, answers };
+        let tasks = BTreeMap::new();
+        let node = Node { name, job, after, digest, makes: None, trained: 0, adapters: 0, answers, tasks };
         self.graph.nodes.push(node);
         self.graph.nodes.len() - 1
     }

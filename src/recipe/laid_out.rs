@@ -10,12 +10,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::graph::{Graph, Making, Node};
+use super::graph::{Graph, Making, Node, PRIVATE};
 use super::recipe::Recipe;
 use super::tasks::Tasks;
 use crate::jobs::{After, AnyJob, AnyReport, JobState, JobSummary, Jobs, executor_named};
-use crate::library::{Manifest, existing_state_dir, real_of, state_dir};
+use crate::library::{BaseSpec, Manifest, existing_state_dir, real_of, state_dir};
 use crate::outside::{Lock, make_folders, own};
+use crate::text::{listed, printable};
 use crate::{Error, Result};
 
 /// The file that says which job does what.
@@ -60,6 +61,15 @@ struct Kept {
 struct KeptNode {
     job: String,
     digest: String,
+    /// As [`Node::tasks`]; nothing of what earlier versions wrote.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    tasks: BTreeMap<String, String>,
+}
+
+impl KeptNode {
+    fn of(node: &Node, job: &str) -> Self {
+        Self { job: job.into(), digest: node.digest.clone(), tasks: node.tasks.clone() }
+    }
 }
 
 impl Kept {
@@ -109,7 +119,7 @@ impl LaidOut {
         let kept = match Kept::read(&root)? {
             Some(kept) => kept,
             None => {
-                check_empty(&root)?;
+                check_new(&root)?;
                 Kept::default()
             }
         };
@@ -154,16 +164,24 @@ impl LaidOut {
         self.judge()
     }
 
+    /// The base model that the recipe describes, wherever it is looked at from.
+    ///
+    /// # Errors
+    /// When there is no working directory.
+    pub fn base(&self) -> Result<Option<BaseSpec>> {
+        let absolute = |path: PathBuf| std::path::absolute(&path).map_err(|error| Error::io(&path, error));
+        let mut base = self.recipe.base.clone();
+        if let Some(base) = &mut base {
+            base.path = base.path.take().map(absolute).transpose()?;
+        }
+        Ok(base)
+    }
+
     /// What its libraries have in common.
     fn manifest(&self) -> Result<Manifest> {
         let private = self.graph.libraries.first().filter(|library| library.given);
         let Some(private) = private else {
-            let absolute =
-                |path: PathBuf| std::path::absolute(&path).map_err(|error| Error::io(&path, error));
-            let mut base = self.recipe.base.clone();
-            if let Some(base) = &mut base {
-                base.path = base.path.take().map(absolute).transpose()?;
-            }
+            let base = self.base()?;
             return Ok(Manifest { base, template: self.recipe.template.clone(), ..Manifest::default() });
         };
         let mut manifest = Manifest::read(&private.path)?;
@@ -193,7 +211,7 @@ impl LaidOut {
             if wanted.prepare().is_ok()
                 && let Some((id, _)) = free.iter().find(|(_, job)| is_same(job, &wanted))
             {
-                found.push((node.name.clone(), KeptNode { job: id.clone(), digest: node.digest.clone() }));
+                found.push((node.name.clone(), KeptNode::of(node, id)));
             }
         }
         self.kept.nodes.extend(found);
@@ -258,7 +276,16 @@ impl LaidOut {
             let before = before.facts();
             now.facts().into_iter().find(|fact| !before.contains(fact))
         });
-        let other = other.map_or("other tasks, base model or settings".into(), |fact| {
+        let of_tasks = || {
+            let differs = |(task, hash): &(&String, &String)| kept.tasks.get(*task) != Some(*hash);
+            let names: Vec<&str> = node.tasks.iter().filter(differs).map(|(task, _)| task.as_str()).collect();
+            match (kept.tasks.is_empty(), names.is_empty()) {
+                (true, _) => "other tasks, base model or settings".to_string(),
+                (false, true) => "another base model, template or library before it".into(),
+                (false, false) => format!("other training examples of {}", printable(&listed(&names, "and"))),
+            }
+        };
+        let other = other.map_or_else(of_tasks, |fact| {
             format!("other settings or tasks than the recipe has now ({fact})")
         });
         let folder =
@@ -289,8 +316,7 @@ impl LaidOut {
             })?;
             for (&at, job) in now.iter().zip(&started) {
                 let node = &self.graph.nodes[at];
-                let kept = KeptNode { job: job.id.clone(), digest: node.digest.clone() };
-                self.kept.nodes.insert(node.name.clone(), kept);
+                self.kept.nodes.insert(node.name.clone(), KeptNode::of(node, &job.id));
             }
             self.kept.write(&self.root)?;
             if let Some((at, problem)) =
@@ -413,8 +439,9 @@ fn write_manifest(folder: &Path, manifest: &Manifest) -> Result<()> {
     own::replace(&path, text.as_bytes())
 }
 
-/// Refuses a folder with anything in it.
-fn check_empty(root: &Path) -> Result<()> {
+/// Refuses a folder with anything in it. One whose libraries were made here, and where nothing says any more of what,
+/// is told from others.
+fn check_new(root: &Path) -> Result<()> {
     let mut entries = match std::fs::read_dir(root) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -425,6 +452,11 @@ fn check_empty(root: &Path) -> Result<()> {
     };
     let is_ours = |name: &std::ffi::OsStr| name == own::STATE_DIR;
     match entries.any(|entry| !entry.is_ok_and(|entry| is_ours(&entry.file_name()))) {
+        true if root.join(PRIVATE).join(Manifest::FILE).is_file() => Err(Error::file(
+            root,
+            "has libraries, but nothing says any more what they were made of: its .lora-tui was removed, and an experiment \
+             cannot go on without. Use them as they are (eval), or choose another folder (--out)",
+        )),
         true => {
             Err(Error::file(root, "is not empty, and no recipe has filled it: choose another folder (--out)"))
         }

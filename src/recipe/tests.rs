@@ -39,6 +39,37 @@ fn error(text: &str, place: &Path) -> String {
 }
 
 #[test]
+fn what_a_changed_folder_was_made_of_is_said() {
+    let place = tempfile::tempdir().unwrap();
+    tasks(place.path(), &["a", "b", "c", "d*"]);
+    let root = place.path().join("out");
+    // Libraries without the folder that says what they are.
+    std::fs::create_dir_all(root.join("private")).unwrap();
+    std::fs::write(root.join("private/library.toml"), "").unwrap();
+    let recipe = read(RECIPE, place.path());
+    let found = Tasks::read(&recipe, &Cancel::new()).unwrap();
+    let error = LaidOut::look(recipe, found, &root).unwrap_err().to_string();
+    assert!(error.contains("its .lora-tui was removed"), "{error}");
+}
+
+#[test]
+fn the_base_model_of_a_recipe_is_the_same_from_everywhere() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = tasks(place.path(), &["a", "b", "c"]);
+    let text = RECIPE.replace("[\"tasks\"]", &format!("[{:?}]", folder.display().to_string()));
+    let text = format!("{text}[base]\npath = \"models/base.gguf\"\n");
+    // As one that is named by a relative path: its paths are relative, too.
+    let recipe = parse(&text, Path::new("recipes/r.toml"), Path::new("recipes")).unwrap();
+    let found = Tasks::read(&recipe, &Cancel::new()).unwrap();
+    let laid = LaidOut::look(recipe, found, &place.path().join("out")).unwrap();
+    let base = laid.base().unwrap().unwrap().path.unwrap();
+    assert_eq!(base, std::path::absolute("recipes/models/base.gguf").unwrap());
+    // And the forecast looks for it there.
+    let error = super::forecast(&laid, None).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{}: there is no such base model", base.display())), "{error}");
+}
+
+#[test]
 fn a_recipe_becomes_libraries_and_jobs_that_wait_for_each_other() {
     let place = tempfile::tempdir().unwrap();
     tasks(place.path(), &["a", "b", "c", "d*"]);

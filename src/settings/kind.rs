@@ -83,6 +83,8 @@ pub enum Kind<S: 'static> {
     Switch(Field<S, bool>, bool),
     /// Names with commas between them, at least one.
     Names(Field<S, Vec<String>>),
+    /// The same; the function says what is wrong with some of them.
+    CheckedNames(Field<S, Vec<String>>, fn(&[String]) -> Option<String>),
     /// One of some words; `set` says whether it knows the word. [`named_setting`](crate::named_setting)
     /// makes one of a closed set.
     Choice {
@@ -150,7 +152,7 @@ impl<S> Kind<S> {
         match self {
             Self::Switch(_, on) => Takes::Nothing(NO_YES[usize::from(*on)].word),
             Self::Choice { words, .. } => Takes::Word(words()),
-            Self::Names(_) => Takes::Names,
+            Self::Names(_) | Self::CheckedNames(..) => Takes::Names,
             Self::Path(_) | Self::Folder(..) => Takes::Path,
             Self::Paths(..) => Takes::Paths,
             Self::Text(..) | Self::Written { .. } => Takes::Text,
@@ -171,7 +173,7 @@ impl<S> Kind<S> {
 
     /// Whether the value is a list of names.
     pub fn is_list(&self) -> bool {
-        matches!(self, Self::Names(_))
+        matches!(self, Self::Names(_) | Self::CheckedNames(..))
     }
 
     /// What a value has to be, for people; empty where anything goes.
@@ -182,7 +184,7 @@ impl<S> Kind<S> {
             Self::Seed(_) | Self::OptionalSeed(_) => Whole::from(0).words(),
             Self::Number(_, range) | Self::OptionalNumber(_, range) => range.words.into(),
             Self::Switch(..) => "yes or no".into(),
-            Self::Names(_) => "at least one name".into(),
+            Self::Names(_) | Self::CheckedNames(..) => "at least one name".into(),
             Self::Choice { words, .. } => {
                 let words: Vec<&str> = words().iter().map(|word| word.word).collect();
                 words.join(", ")
@@ -206,7 +208,7 @@ impl<S> Kind<S> {
             Self::Number(field, _) => exact(*(field.get)(of)),
             Self::OptionalNumber(field, _) => (field.get)(of).map_or(String::new(), exact),
             Self::Switch(field, _) => NO_YES[usize::from(*(field.get)(of))].word.into(),
-            Self::Names(field) => (field.get)(of).join(","),
+            Self::Names(field) | Self::CheckedNames(field, _) => (field.get)(of).join(","),
             Self::Choice { get, .. } => get(of).into(),
             Self::Text(field, _) => (field.get)(of).clone(),
             Self::Written { get, .. } => get(of),
@@ -228,7 +230,7 @@ impl<S> Kind<S> {
             Self::Number(field, _) => Some((*(field.get)(of)).into()),
             Self::OptionalNumber(field, _) => (field.get)(of).map(Value::from),
             Self::Switch(field, _) => Some((*(field.get)(of)).into()),
-            Self::Names(field) => Some((field.get)(of).clone().into()),
+            Self::Names(field) | Self::CheckedNames(field, _) => Some((field.get)(of).clone().into()),
             Self::Choice { get, .. } => Some(get(of).into()),
             Self::Text(field, _) => Some((field.get)(of).clone().into()),
             Self::Path(field) => (field.get)(of).as_deref().map(|path| path_text(Some(path)).into()),
@@ -261,11 +263,16 @@ impl<S> Kind<S> {
                 Some(at) => *(field.get_mut)(of) = at == 1,
                 None => return Err(self.wanted()),
             },
-            Self::Names(field) => {
+            Self::Names(field) | Self::CheckedNames(field, _) => {
                 let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
                 let names: Vec<String> = names.map(str::to_string).collect();
                 if names.is_empty() {
                     return Err(self.wanted());
+                }
+                if let Self::CheckedNames(_, problem) = self
+                    && let Some(problem) = problem(&names)
+                {
+                    return Err(problem);
                 }
                 *(field.get_mut)(of) = names;
             }
@@ -311,6 +318,10 @@ impl<S> Kind<S> {
             Self::Number(field, range) => range.contains(*(field.get)(of)),
             Self::OptionalNumber(field, range) => (field.get)(of).is_none_or(|x| range.contains(x)),
             Self::Names(field) => !(field.get)(of).is_empty(),
+            Self::CheckedNames(field, problem) => match problem((field.get)(of)) {
+                Some(problem) => return Err(problem),
+                None => !(field.get)(of).is_empty(),
+            },
             Self::Text(field, problem) => match problem((field.get)(of)) {
                 Some(wanted) => return Err(wanted.into()),
                 None => true,

@@ -196,16 +196,41 @@ pub fn find_tasks(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// SHA-256, in hex, of the examples in their order.
+/// SHA-256, in hex, of the examples in their order: what a training follows from, and what earlier versions knew data
+/// by.
 pub fn fingerprint<'a>(examples: impl IntoIterator<Item = &'a Example>) -> String {
     let mut hash = Sha256::new();
-    for e in examples {
-        for text in [&e.instruction, &e.input, &e.output] {
-            hash.update((text.len() as u64).to_le_bytes());
-            hash.update(text.as_bytes());
-        }
-    }
+    examples.into_iter().for_each(|example| add(&mut hash, example));
     hex(&hash.finalize())
+}
+
+/// SHA-256, in hex, of the examples in any order: what data are known by.
+pub fn content_hash<'a>(examples: impl IntoIterator<Item = &'a Example>) -> String {
+    let of_one = |example| {
+        let mut hash = Sha256::new();
+        add(&mut hash, example);
+        <[u8; 32]>::from(hash.finalize())
+    };
+    let mut all: Vec<[u8; 32]> = examples.into_iter().map(of_one).collect();
+    all.sort_unstable();
+    let mut hash = Sha256::new_with_prefix("examples in any order");
+    all.iter().for_each(|one| hash.update(one));
+    hex(&hash.finalize())
+}
+
+/// The hashes by which provenances may name these examples: the one that is written now, and that of earlier versions.
+pub fn known_hashes<'a, E>(examples: E) -> [String; 2]
+where
+    E: IntoIterator<Item = &'a Example> + Clone,
+{
+    [content_hash(examples.clone()), fingerprint(examples)]
+}
+
+fn add(hash: &mut Sha256, example: &Example) {
+    for text in [&example.instruction, &example.input, &example.output] {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    }
 }
 
 #[cfg(test)]
@@ -231,6 +256,19 @@ mod tests {
         assert_eq!(a, b);
         assert_ne!(a.validation, c.validation);
         assert!(a.validation.iter().all(|v| !a.train.contains(v)));
+    }
+
+    #[test]
+    fn the_hash_of_content_does_not_depend_on_the_order() {
+        let example = |i: usize| Example { input: i.to_string(), output: "o".into(), ..Example::default() };
+        let all: Vec<Example> = (0..20).map(example).collect();
+        let turned: Vec<Example> = all.iter().rev().cloned().collect();
+        assert_eq!(content_hash(&all), content_hash(&turned));
+        assert_ne!(fingerprint(&all), fingerprint(&turned));
+        // What is there twice counts twice.
+        let twice: Vec<Example> = all.iter().chain(&all[..1]).cloned().collect();
+        assert_ne!(content_hash(&all), content_hash(&twice));
+        assert_eq!(known_hashes(&all), [content_hash(&all), fingerprint(&all)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::TrainSpec;
-use super::dataset::{Dataset, fingerprint};
+use super::dataset::{Dataset, content_hash, fingerprint};
 use super::encode::{Encoded, encode};
 use super::example::Example;
 use super::examples::read_examples;
@@ -106,7 +106,12 @@ impl Prepared {
         self.tasks.iter().flat_map(|task| &task.train)
     }
 
-    /// SHA-256 of the training examples.
+    /// SHA-256 of the training examples in any order.
+    pub(super) fn content_hash(&self) -> String {
+        content_hash(self.examples())
+    }
+
+    /// SHA-256 of the training examples in their order.
     pub(super) fn fingerprint(&self) -> String {
         fingerprint(self.examples())
     }
@@ -160,11 +165,14 @@ fn read(spec: &TrainSpec) -> Result<(Vec<Task>, Option<Vec<Example>>)> {
     let mut tasks = Vec::new();
     for path in &spec.data {
         let mut data = Dataset::load_for_training(path)?;
+        // Which examples are held back follows from their order, all of them from nothing.
+        let whole = content_hash(&data.train);
+        let count = data.train.len();
         if spec.validation.is_none() {
             data.ensure_validation(spec.seed);
         }
         data.validation.truncate(most);
-        let drawn_from = spec.shots.map(|_| fingerprint(&data.train));
+        let drawn_from = (spec.shots.is_some() || data.train.len() < count).then_some(whole);
         if let Some(shots) = spec.shots {
             data.draw(shots, spec.seed)?;
         }

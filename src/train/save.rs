@@ -65,7 +65,7 @@ fn save(made: Made<'_>, model: &Model, report: &TrainReport) -> Result<()> {
         task: Some(prepared.task()),
         family: prepared.family(),
         dataset: Some(data.join(", ")),
-        dataset_sha256: Some(prepared.fingerprint()),
+        dataset_sha256: Some(prepared.content_hash()),
         examples: Some(examples),
         settings: TRAINING
             .iter()

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::base_loss::{BaseLoss, Sums};
 use super::batches::Batches;
-use super::dataset::fingerprint;
+use super::dataset::content_hash;
 use super::encode::Encoded;
 use super::identity::Identity;
 use super::learned::Learned;
@@ -458,7 +458,7 @@ impl Training<'_> {
         let tasks = prepared.tasks.iter().enumerate().map(|(i, task)| TaskRecord {
             task: task.id.clone(),
             examples: task.train.len(),
-            dataset_sha256: Some(fingerprint(&task.train)),
+            dataset_sha256: Some(content_hash(&task.train)),
             validation_loss: set(&standing.validation, i),
             base_validation_loss: set(&standing.base, i),
         });

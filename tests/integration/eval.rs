@@ -375,3 +375,35 @@ fn unknown_methods_are_refused_by_name() {
         assert!(output.status.code() == Some(2) && stderr.contains(said), "{stderr}");
     }
 }
+
+#[test]
+fn what_cannot_be_written_is_said_before_and_what_is_cut_afterwards() {
+    let place = Place::new();
+    place.set_end("w7");
+    let long: Vec<String> = (0..6000).map(|i| format!("w{}", i % 50)).collect();
+    let test = [(long.join(" "), "w1".to_string()), (input(1), "w2".to_string())];
+    place.write_task(
+        "long",
+        "metric = \"loss\"\n",
+        &lines([(input(0), input(1))].into_iter()),
+        &lines(test.into_iter()),
+    );
+    let eval = |more: &[&str]| {
+        let mut command = Command::new(BINARY);
+        command.arg("eval").arg(place.library()).arg("--tasks").arg(place.tasks());
+        command.arg("--base").arg(&place.base).args(["--methods", "base"]).args(more);
+        let output = command.output().unwrap();
+        (output.status.code(), output.stdout, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let table = place.dir.path().join("none/table.csv");
+    let (code, _, stderr) = eval(&["--csv", &table.to_string_lossy()]);
+    assert!(code == Some(1) && stderr.contains("its folder does not exist"), "{stderr}");
+    assert!(!place.library().join(".lora-tui/results").exists());
+    let svg = place.dir.path().join("table.svg");
+    let (code, stdout, stderr) = eval(&["--json", "--svg", &svg.to_string_lossy()]);
+    let found: Value = serde_json::from_slice(&stdout).unwrap();
+    assert_eq!((code, &found["cut"]), (Some(0), &json!(1)), "{stderr}");
+    assert!(stderr.contains("1 request was longer than the base model's context"), "{stderr}");
+    let drawn = std::fs::read_to_string(svg).unwrap();
+    assert!(drawn.contains("long") && drawn.contains("nats"), "{drawn}");
+}

@@ -174,8 +174,16 @@ fn what_the_recipe_no_longer_says_is_not_mixed_with_what_it_says() {
         said.contains("out/private: was made with other settings or tasks") && said.contains("rank 3"),
         "{said}"
     );
-    // A lost expert is made again, and nothing else.
+    // So would other examples of a task, which is named.
     std::fs::write(&recipe, &short).unwrap();
+    let train = place.path().join("tasks/next/train.jsonl");
+    let before = std::fs::read_to_string(&train).unwrap();
+    std::fs::write(&train, before.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>())
+        .unwrap();
+    let said = stderr(&run(place.path(), &out, &[]));
+    assert!(said.contains("out/private: was made with other training examples of next"), "{said}");
+    std::fs::write(&train, before).unwrap();
+    // A lost expert is made again, and nothing else.
     let weights =
         |name: &str| std::fs::read(out.join("private").join(name).join("adapter_model.safetensors"));
     let (copy, next) = (weights("copy").unwrap(), weights("next").unwrap());

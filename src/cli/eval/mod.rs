@@ -98,6 +98,7 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     if args.routing {
         return routing::run(args, &spec, output);
     }
+    args.files.check()?;
     spec.library.clone_from(&args.library);
     complete(&mut spec, &args.library, &args.job.given, &args.router)?;
     let catalog = Catalog::open(&args.library, spec.base.as_deref())?;
@@ -127,9 +128,11 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     for failed in &report.failed {
         output.note(&format!("warning: no scores of {}: {}", failed.method, failed.reason));
     }
-    args.files.write(&report, output)?;
+    // A disk that is full takes nothing of what was found out.
+    let written = args.files.write(&report, output);
     match output.is_json() {
-        true => output.document(&report),
-        false => output.text(&text::table(&report)),
+        true => output.document(&report)?,
+        false => output.text(&text::table(&report))?,
     }
+    written.map(drop)
 }

@@ -2,7 +2,7 @@
 
 use crate::cli::{Align, Table};
 use crate::eval::{EvalReport, Group, GroupDifference, lines, mean_text};
-use crate::text::printable;
+use crate::text::{counted, printable};
 
 /// Methods × tasks with standard errors, then means, differences and what is to be known.
 pub(super) fn table(report: &EvalReport) -> String {
@@ -14,7 +14,7 @@ pub(super) fn table(report: &EvalReport) -> String {
     for line in lines(report) {
         let mark = if line.seen == Group::HELD_OUT && some_seen { " *" } else { "" };
         let count = if line.is_mean { String::new() } else { line.count.to_string() };
-        let mut cells = vec![format!("{}{mark}", line.name), line.family.to_string(), count];
+        let mut cells = vec![format!("{}{mark}", line.label()), line.family.to_string(), count];
         cells.extend(line.scores.iter().map(|mean| mean_text(mean.as_ref(), line.is_loss, " ± ")));
         table.row(cells);
     }
@@ -61,5 +61,10 @@ fn differences(report: &EvalReport) -> String {
         ]);
     }
     text.push_str(&table.render());
+    text.push_str("better and worse: of so many tasks; of one task, items\n");
+    if let Some(gap) = report.oracle_gaps.first() {
+        let tasks = counted(gap.tasks, "task");
+        text.push_str(&format!("behind expert: over {tasks} with an expert of its own; of shares alone\n"));
+    }
     text
 }

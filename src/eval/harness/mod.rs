@@ -20,8 +20,10 @@ use super::shots::{self, Shots};
 use super::split::Split;
 use super::wording::Wording;
 use crate::import::{self, Row};
+use crate::library::hub_cache;
 use crate::outside::hex;
-use crate::train::{Example, TaskInfo, fingerprint};
+use crate::text::{printable, short};
+use crate::train::{Example, TaskInfo, known_hashes};
 use crate::{Error, Result};
 
 /// How deep folders are looked into.
@@ -91,7 +93,8 @@ impl Data<'_> {
                 files.ok_or_else(|| lacks(names()))?.iter().map(|file| self.placed(file)).collect()
             }
             Source::Folder(path) => {
-                let all = import::files_of(&self.placed(path), config.config_name.as_deref())?;
+                let folder = self.folder_of(path, hub_cache().as_deref())?;
+                let all = import::files_of(&folder, config.config_name.as_deref())?;
                 let wanted = import::Split::in_name(split);
                 let of = |(found, path): (Option<import::Split>, PathBuf)| {
                     (found.is_some() && found == wanted).then_some(path)
@@ -111,12 +114,46 @@ impl Data<'_> {
         Ok((rows, files.into_iter().next().unwrap_or_default()))
     }
 
+    /// The folder that `dataset_path` names: a local one, else the data set of that name in the `cache` of the hub.
+    ///
+    /// # Errors
+    /// Where it is neither: nothing is fetched.
+    fn folder_of(&self, path: &str, cache: Option<&Path>) -> Result<PathBuf> {
+        let placed = self.placed(path);
+        if placed.exists() {
+            return Ok(placed);
+        }
+        let cached = cache.map(|cache| cache.join(format!("datasets--{}", path.replace('/', "--"))));
+        if let Some(cached) = cached.as_ref().filter(|cached| is_repository(path) && cached.is_dir()) {
+            return Ok(cached.clone());
+        }
+        let name = short(path);
+        let looked = cache.map_or(String::new(), |cache| format!(" and not in {}", cache.display()));
+        Err(Error::file(
+            &self.config.path,
+            format!(
+                "dataset_path {name} is no folder here{looked}, and nothing is fetched: get it with hf download \
+                 --repo-type dataset {name}, or name local files in dataset_kwargs.data_files"
+            ),
+        ))
+    }
+
     /// A path of the file: beside it, else from where the program was started, as the datasets library has it.
     fn placed(&self, path: &str) -> PathBuf {
         let beside = self.folder().join(path);
         let here = PathBuf::from(path);
         if !beside.exists() && here.exists() { here } else { beside }
     }
+}
+
+/// Whether a text may name a repository of the hub: `NAME` or `OWNER/NAME`.
+fn is_repository(text: &str) -> bool {
+    let is_plain = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    text.split('/').count() <= 2 && text.split('/').all(is_plain)
 }
 
 /// The task that a file describes, once for each of its metrics, of whose items `limit` are asked at most. `shots`: how
@@ -137,7 +174,8 @@ pub(super) fn load(path: &Path, split: Split, limit: usize, shots: Option<usize>
     };
     let (rows, file) = data.rows(asked)?;
     let in_file = |file: &Path, (row, problem): Problem| match row {
-        Some(row) => Error::file(file, format!("row {row}: {problem}")),
+        // Both may be wrong: what the file makes of the row, and the row.
+        Some(row) => Error::file(path, format!("row {row} of {}: {problem}", shown(file))),
         None => Error::file(path, problem),
     };
     let features = rows.first().cloned().unwrap_or_default();
@@ -201,6 +239,11 @@ pub(super) fn load(path: &Path, split: Split, limit: usize, shots: Option<usize>
     Ok(config.measures.clone().into_iter().enumerate().map(one).collect())
 }
 
+/// A path within a message.
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy()).into_owned()
+}
+
 /// A hash of how items are put into words.
 fn identity(wording: &Wording) -> String {
     hex(&Sha256::digest(format!("{wording:?}")))
@@ -210,7 +253,7 @@ fn identity(wording: &Wording) -> String {
 fn trained(config: &Config, data: &Data, features: &Row, contexts: bool) -> BTreeSet<String> {
     let rows = config.training.as_ref().and_then(|split| data.rows(split).ok());
     let items = rows.and_then(|(rows, _)| Rows::new(&rows, features).items(config, Some(contexts)).ok());
-    items.iter().map(|(items, _)| fingerprint(items as &[Example])).collect()
+    items.iter().flat_map(|(items, _)| known_hashes(items as &[Example])).collect()
 }
 
 /// Rows that examples are drawn from.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{find, load};
+use super::config::Config;
+use super::{Data, find, load};
 use crate::eval::asked_task::AskedTask;
 use crate::eval::split::Split;
 use crate::library::Template;
@@ -125,21 +126,27 @@ fn what_is_not_understood_is_refused_by_its_key() {
         (changed("test_split: test", "training_split: test"), "test_split is missing"),
         (
             changed("doc_to_target: 0", "doc_to_target: n"),
-            "DIR/data.jsonl: row 2: 2 is right, which is none of the 2 choices",
+            "DIR/t.yaml: row 2 of DIR/data.jsonl: 2 is right, which is none of the 2 choices",
         ),
         (
             changed("doc_to_target: 0", "doc_to_target: '{{nn}}'"),
-            "row 1: doc_to_target: the template fails: nn is undefined",
+            "row 1 of DIR/data.jsonl: doc_to_target: the template fails: nn is undefined",
         ),
-        (changed("doc_to_target: 0", "doc_to_target: '[0, 1]'"), "row 1: has several right choices"),
+        (
+            changed("doc_to_target: 0", "doc_to_target: '[0, 1]'"),
+            "row 1 of DIR/data.jsonl: has several right choices",
+        ),
         (
             changed("doc_to_choice: c", "doc_to_choice: [no, yes]"),
-            "row 1: doc_to_choice has false, not a text: put it in quotes",
+            "row 1 of DIR/data.jsonl: doc_to_choice has false, not a text: put it in quotes",
         ),
-        (changed("doc_to_choice: c", "doc_to_choice: q"), "row 1: doc_to_choice gives no list"),
+        (
+            changed("doc_to_choice: c", "doc_to_choice: q"),
+            "row 1 of DIR/data.jsonl: doc_to_choice gives no list",
+        ),
         (
             changed("doc_to_choice: c", "doc_to_choice: '{{[q]}}'"),
-            "row 1: doc_to_choice gives 1 choices: two are needed",
+            "row 1 of DIR/data.jsonl: doc_to_choice gives 1 choices: two are needed",
         ),
         (refusal("- a\n"), "is no task of lm-evaluation-harness: it has no keys"),
         (refusal("a: [\n"), "t.yaml: line"),
@@ -170,4 +177,28 @@ fn a_folder_as_the_hub_keeps_it_is_read_by_its_splits() {
     assert_eq!(load(&path, Split::Test, 9, Some(4)).unwrap()[0].shots.count(), 4);
     std::fs::write(&path, yaml.replace("fewshot: 2", "fewshot: 0")).unwrap();
     assert_eq!(load(&path, Split::Test, 9, Some(4)).unwrap()[0].shots.count(), 0);
+}
+
+#[test]
+fn data_of_the_hub_are_found_in_its_cache_and_never_fetched() {
+    let place = tempfile::tempdir().unwrap();
+    let cache = place.path().join("hub");
+    let snapshot = cache.join("datasets--some--set/snapshots/0a1b");
+    std::fs::create_dir_all(&snapshot).unwrap();
+    std::fs::write(snapshot.join("test.jsonl"), "{\"q\": \"a\"}\n").unwrap();
+    let path = place.path().join("t.yaml");
+    let of = |name: &str| {
+        let text = GOOD.replace("dataset_kwargs: {data_files: {test: data.jsonl}}\n", "");
+        std::fs::write(&path, text.replace("dataset_path: json", &format!("dataset_path: {name}"))).unwrap();
+        let config = Config::read(&path).unwrap();
+        let found = Data { config: &config }.folder_of(name, Some(&cache));
+        found.map_err(|error| error.to_string())
+    };
+    let found = of("some/set").unwrap();
+    assert_eq!(found, cache.join("datasets--some--set"));
+    assert_eq!(crate::import::files_of(&found, None).unwrap().len(), 1);
+    let error = of("allenai/ai2_arc").unwrap_err();
+    assert!(error.contains("t.yaml: dataset_path allenai/ai2_arc is no folder here and not in "), "{error}");
+    assert!(error.contains("hf download --repo-type dataset allenai/ai2_arc"), "{error}");
+    assert!(!super::is_repository("a/../b") && !super::is_repository("..") && super::is_repository("piqa"));
 }

@@ -15,6 +15,6 @@ pub(super) const BASELINE: Baseline = Baseline {
 };
 
 fn answering(evaluation: &Evaluation, task: &AskedTask) -> Option<Answering> {
-    let own = own_expert(evaluation.library, &task.info.id)?;
+    let own = own_expert(evaluation.library, &task.info)?;
     Some(Answering::Model { config: evaluation.completed(RouterConfig::single(own)), chat: false })
 }

@@ -4,6 +4,7 @@ use crate::eval::asked_task::AskedTask;
 use crate::eval::evaluation::{Answering, Evaluation};
 use crate::library::Library;
 use crate::routing::RouterConfig;
+use crate::train::TaskInfo;
 
 /// A way to answer that is more, or less, than a router.
 #[derive(Debug)]
@@ -16,8 +17,8 @@ pub struct Baseline {
     pub help: &'static str,
     /// How the items of a task are answered; `None` where it does not apply.
     pub answering: fn(&Evaluation, &AskedTask) -> Option<Answering>,
-    /// The router that answers in the library's template, given the task's id; `None` where none does.
-    pub router: fn(&Library, &str) -> Option<RouterConfig>,
+    /// The router that answers in the library's template, given the task; `None` where none does.
+    pub router: fn(&Library, &TaskInfo) -> Option<RouterConfig>,
 }
 
 /// One of the table: its name says which.
@@ -55,7 +56,7 @@ impl Method {
 
     /// The router through which the items of a task are answered in the library's template, without the settings of a
     /// session; `None` where no router does that.
-    pub fn routed(&self, library: &Library, task: &str) -> Option<RouterConfig> {
+    pub fn routed(&self, library: &Library, task: &TaskInfo) -> Option<RouterConfig> {
         match self {
             Self::Baseline(baseline) => (baseline.router)(library, task),
             Self::Routed(config) => Some(config.clone()),

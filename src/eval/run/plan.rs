@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use super::request::Asking;
 use super::work::{Open, Work, Worker};
@@ -53,6 +54,8 @@ pub struct Answered {
     pub kept: Vec<Vec<Option<String>>>,
     /// Methods that could not answer a task, with the reason, once for each.
     pub failed: Vec<Skipped>,
+    /// Requests of those that were computed now whose beginning did not fit into the model's context.
+    pub cut: usize,
 }
 
 /// A method on a task.
@@ -86,6 +89,7 @@ impl Evaluation<'_> {
         progress: &mut dyn FnMut(&Progress),
     ) -> Result<Answered> {
         let mut failed: Vec<Skipped> = Vec::new();
+        let cut = AtomicUsize::new(0);
         let mut known: HashMap<Origin, usize> = HashMap::new();
         let (mut open, mut groups): (Vec<Open>, Vec<Group>) = (Vec::new(), Vec::new());
         let base = content_sha256(&self.model().path)?;
@@ -196,7 +200,8 @@ impl Evaluation<'_> {
             if group.work.is_empty() {
                 continue;
             }
-            let asking = Asking { evaluation: *self, scoring: order.scoring, chat: group.chat };
+            let (scoring, chat) = (order.scoring, group.chat);
+            let asking = Asking { evaluation: *self, scoring, chat, cut: Some(&cut) };
             let worker = Worker { asking, experts: &resolved.0, router: &resolved.1, answers: order.answers };
             worker.run(tasks, &mut open, &group.work, &mut |open, new| {
                 done += new;
@@ -223,13 +228,13 @@ impl Evaluation<'_> {
             }
         };
         let scores = places.into_iter().map(|row| row.into_iter().map(score).collect()).collect();
-        Ok(Answered { scores, kept, failed })
+        Ok(Answered { scores, kept, failed, cut: cut.into_inner() })
     }
 
     /// Whether the prompts of a task can be made: a chat template can fail, which is no other method's matter.
     fn check_prompts(&self, task: &AskedTask, chat: bool, order: &Order) -> Result<()> {
         if chat {
-            let asking = Asking { evaluation: *self, scoring: order.scoring, chat };
+            let asking = Asking { evaluation: *self, scoring: order.scoring, chat, cut: None };
             for question in task.questions() {
                 self.cancel.check()?;
                 asking.prompt(&question.into(), 1)?;

@@ -1,7 +1,9 @@
 //! An item as a method is asked it: its prompt, and the texts whose likelihood is wanted.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::pass::Asked;
-use crate::eval::asked_task::Question;
+use crate::eval::asked_task::{Question, end_of_turn};
 use crate::eval::evaluation::Evaluation;
 use crate::model::ChatTemplate;
 use crate::routing::{Part, Prompt};
@@ -64,12 +66,14 @@ pub(super) struct Asking<'a> {
     pub scoring: Scoring,
     /// Whether items are put into the model's own chat template.
     pub chat: bool,
+    /// Counts requests that lose their beginning, where somebody wants to know.
+    pub cut: Option<&'a AtomicUsize>,
 }
 
 impl<'a> Asking<'a> {
     /// As trainings put items into words.
     fn as_trained(evaluation: &Evaluation<'a>) -> Self {
-        Self { evaluation: *evaluation, scoring: Scoring::default(), chat: false }
+        Self { evaluation: *evaluation, scoring: Scoring::default(), chat: false, cut: None }
     }
 }
 
@@ -109,11 +113,7 @@ impl Asking<'_> {
             }
         };
         let start = tokenizer.encode_start("")?.len();
-        let end = match template.end.as_str() {
-            "" => wording.between.clone(),
-            end if end.ends_with(char::is_whitespace) => end.to_string(),
-            end => format!("{end}\n"),
-        };
+        let end = end_of_turn(wording, template);
         let mut whole = Prompt::default();
         for shot in said.question.shots() {
             append(&mut whole, turn(shot, None)?, start);
@@ -180,6 +180,9 @@ impl Asking<'_> {
             )));
         }
         if let Some(over) = prompt.ids.len().checked_sub(most).filter(|over| *over > 0) {
+            if let Some(cut) = self.cut {
+                cut.fetch_add(1, Ordering::Relaxed);
+            }
             prompt.ids.drain(..over);
             prompt.parts.drain(..over);
             // What counts of it begins behind the first token.

@@ -19,6 +19,10 @@ pub struct Line<'a> {
     pub metric: &'static str,
     /// Items of a task, or tasks of a mean.
     pub count: usize,
+    /// Examples before each item of a task; `None` of a mean.
+    pub shots: Option<usize>,
+    /// Whether that is not the same for all tasks, so that it has to be said.
+    pub names_shots: bool,
     /// Whether scores are losses.
     pub is_loss: bool,
     /// Whether it is a mean over tasks.
@@ -27,14 +31,27 @@ pub struct Line<'a> {
     pub scores: &'a [Option<Mean>],
 }
 
+impl Line<'_> {
+    /// The name, with the number of examples before items where tasks differ in it.
+    pub fn label(&self) -> String {
+        match self.shots.filter(|_| self.names_shots) {
+            Some(shots) => format!("{} ({shots}-shot)", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
 /// The lines of a report.
 pub fn lines(report: &EvalReport) -> Vec<Line<'_>> {
+    let names_shots = report.tasks.iter().any(|task| task.shots != report.tasks[0].shots);
     let tasks = report.tasks.iter().zip(&report.scores).map(|(task, scores)| Line {
         name: task.task.clone(),
         family: &task.family,
         seen: Group::of_task(task.held_out),
         metric: task.metric.name,
         count: task.items,
+        shots: Some(task.shots),
+        names_shots,
         is_loss: task.metric.is_loss(),
         is_mean: false,
         scores,
@@ -50,6 +67,8 @@ pub fn lines(report: &EvalReport) -> Vec<Line<'_>> {
         seen: "",
         metric: "",
         count: group.tasks,
+        shots: None,
+        names_shots,
         is_loss: group.is_loss,
         is_mean: true,
         scores: &group.scores,

@@ -43,7 +43,11 @@ pub fn latex(report: &EvalReport) -> String {
         let scores: Vec<String> = scores.collect();
         let held_out = if line.seen == Group::HELD_OUT { " (held out)" } else { "" };
         let count = if line.is_mean { String::new() } else { line.count.to_string() };
-        text.push_str(&format!("{}{held_out} & {count} & {} \\\\\n", cell(&line.name), scores.join(" & ")));
+        text.push_str(&format!(
+            "{}{held_out} & {count} & {} \\\\\n",
+            cell(&line.label()),
+            scores.join(" & ")
+        ));
     }
     text.push_str("\\bottomrule\n\\end{tabular}\n");
     if let Some(caption) = report.caption() {

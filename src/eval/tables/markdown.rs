@@ -17,7 +17,7 @@ pub fn markdown(report: &EvalReport) -> String {
             line.scores.iter().map(|mean| mean_text(mean.as_ref(), line.is_loss, " ± ")).collect();
         text.push_str(&format!(
             "| {emphasis}{}{emphasis}{held_out} | {} | {count} | {} |\n",
-            markdown_cell(&line.name),
+            markdown_cell(&line.label()),
             markdown_cell(line.family),
             scores.join(" | ")
         ));
@@ -47,6 +47,8 @@ mod tests {
         let mut report = report();
         report.tasks[0].shots = 5;
         let caption = "\n0- to 5-shot, own scoring, test split\n";
+        let expected = expected.replace("| plural |", "| plural (5-shot) |");
+        let expected = expected.replace(" (held out)", " (0-shot) (held out)");
         assert_eq!(markdown(&report), format!("{expected}{caption}"));
     }
 }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::eval::{
     EvalEvent, EvalProgress, EvalReport, EvalSpec, NamedLibrary, Split, TASKS_HELP, evaluate, mean_text,
+    methods_problem,
 };
 use crate::jobs::event::JobRow;
 use crate::jobs::events::EventLog;
@@ -84,7 +85,7 @@ pub static EVALUATION: &[Setting<EvalSpec>] = &[
         .value("PATH")
         .form("Tasks", "task folders, or YAML of lm-eval: Ctrl-T lists them")
         .role(Role::Tasks),
-    Setting::new("methods", Of::Names(field!(EvalSpec.methods)))
+    Setting::new("methods", Of::CheckedNames(field!(EvalSpec.methods), methods_problem))
         .flag(
             "methods",
             "Methods to compare: baselines, or routers with their settings; NAME/METHOD is one of another library",
@@ -347,6 +348,22 @@ mod tests {
         assert!(job.set("libraries", "mbc").unwrap_err().contains("NAME=PATH"));
         job.set("libraries", "").unwrap();
         assert!(job.get::<EvalSpec>().unwrap().libraries.is_empty());
+    }
+
+    #[test]
+    fn methods_that_there_are_not_are_refused_before_anything_starts() {
+        let mut job = AnyJob::from(EvalSpec::default());
+        assert!(job.set("methods", "base, arow").unwrap_err().contains("did you mean arrow"));
+        // What is of another library, or of an expert whose name has a comma, is looked at when that library is open.
+        job.set("methods", "base,mbc/arrow:k=1,single:a,b,expert").unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let spec = EvalSpec {
+            library: place.path().into(),
+            tasks: vec![place.path().into()],
+            methods: vec!["mbc/arow".into()],
+            ..EvalSpec::default()
+        };
+        assert!(AnyJob::from(spec).prepare().unwrap_err().to_string().contains("did you mean arrow"));
     }
 
     #[test]

@@ -22,6 +22,11 @@ pub(super) fn with_environment<T>(f: impl FnOnce(&Environment<'_>) -> T) -> T {
     f(&Environment { get: &get, home })
 }
 
+/// Where repositories of the hub are kept on this machine, by the variables of huggingface_hub; it need not be there.
+pub fn hub_cache() -> Option<PathBuf> {
+    with_environment(|environment| environment.hub_cache())
+}
+
 impl Environment<'_> {
     /// A variable that is set and not empty.
     fn set(&self, name: &str) -> Option<String> {

@@ -13,6 +13,7 @@ mod source;
 mod tests;
 
 pub(crate) use cache::verified_sha256;
+pub use environment::hub_cache;
 pub use fetch::fetch_base;
 pub(crate) use locate::check_model;
 pub use locate::{BaseLocation, locate_base, locate_described, names_base};

@@ -1,6 +1,6 @@
 //! What the jobs of a recipe found out, library by library.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Result;
 use crate::analysis::adjusted_rand;
@@ -37,6 +37,11 @@ impl FoundLibrary {
     /// The same of the base model.
     pub fn base_loss(&self) -> Option<f64> {
         Mean::of(&self.losses.iter().filter_map(|(_, base)| *base).collect::<Vec<_>>()).map(|mean| mean.score)
+    }
+
+    /// The clusters, whatever their order.
+    fn partition(&self) -> BTreeSet<BTreeSet<&str>> {
+        self.clusters.iter().map(|members| members.iter().map(String::as_str).collect()).collect()
     }
 
     /// The cluster of each private expert, in the order of their names.
@@ -131,6 +136,23 @@ impl Found {
         *report.means.iter().find(is_it)?.scores.get(at)?
     }
 
+    /// Random libraries that have the very clusters of a real one, with its name: they are no control.
+    pub fn same_as_real(&self) -> Vec<(&str, &str)> {
+        let mut same = Vec::new();
+        for random in
+            self.libraries.iter().filter(|found| matches!(found.library.making, Making::Random { .. }))
+        {
+            let is_it = |real: &&FoundLibrary| {
+                matches!(real.library.making, Making::Clusters { .. })
+                    && real.partition() == random.partition()
+            };
+            if let Some(real) = self.libraries.iter().find(is_it).filter(|_| !random.clusters.is_empty()) {
+                same.push((random.library.name.as_str(), real.library.name.as_str()));
+            }
+        }
+        same
+    }
+
     /// The libraries of clusters, or of random ones, of this size.
     fn having(&self, wanted: usize, random: bool) -> Vec<&FoundLibrary> {
         let is_it = |found: &&FoundLibrary| match found.library.making {
@@ -175,7 +197,7 @@ impl Found {
             pairs.extend(labels[at + 1..].iter().filter_map(|other| adjusted_rand(one, other)));
         }
         let alike = own.iter().zip(&labels).filter_map(|(found, labels)| {
-            let names: std::collections::BTreeSet<&String> = found.clusters.iter().flatten().collect();
+            let names: BTreeSet<&String> = found.clusters.iter().flatten().collect();
             let known: Option<Vec<usize>> = names.iter().map(|name| families.get(*name).copied()).collect();
             adjusted_rand(labels, &known?)
         });
@@ -257,4 +279,35 @@ fn add_expert(found: &mut FoundLibrary, expert: &Expert) {
     let step = number("batch").unwrap_or(0) * number("accumulate").unwrap_or(1);
     found.trained += provenance.steps.unwrap_or(0) * step as usize;
     found.losses.extend(provenance.validation_loss.map(|loss| (loss, provenance.base_validation_loss)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_clusters_that_are_the_real_ones_are_found() {
+        let library = |name: &str, making, clusters: &[&[&str]]| FoundLibrary {
+            library: MadeLibrary { name: name.into(), path: name.into(), making, given: false },
+            experts: 0,
+            trained: 0,
+            losses: Vec::new(),
+            silhouette: None,
+            clusters: clusters.iter().map(|of| of.iter().map(ToString::to_string).collect()).collect(),
+        };
+        let found = Found {
+            libraries: vec![
+                library("private", Making::Private, &[]),
+                library("mbc", Making::Clusters { k: 2, seed: 1 }, &[&["a", "b"], &["c"]]),
+                library("random-1", Making::Random { k: 2, seed: 1 }, &[&["c"], &["b", "a"]]),
+                library("random-2", Making::Random { k: 2, seed: 2 }, &[&["a", "c"], &["b"]]),
+            ],
+            by_k: Vec::new(),
+            evaluation: None,
+            shown: None,
+            group: "all".into(),
+            is_loss: false,
+        };
+        assert_eq!(found.same_as_real(), [("random-1", "mbc")]);
+    }
 }

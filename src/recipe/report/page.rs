@@ -106,7 +106,7 @@ pub(super) fn page(
     let _ = writeln!(
         out,
         "{} to train on, {} held out. Losses are per output token, in nats; scores in percent with standard errors \
-         over tasks.\n",
+         over tasks, of a single task over its items.\n",
         counted(laid.tasks.train.len(), "task"),
         laid.tasks.held_out.len(),
     );
@@ -139,6 +139,14 @@ fn libraries(out: &mut String, found: &Found) {
         );
     }
     out.push_str("\nExamples count as often as they were trained on. Every library saw the same tasks.\n\n");
+    for (random, real) in found.same_as_real() {
+        let _ = writeln!(
+            out,
+            "Note: {} has the same clusters as {}, and is no control: there are few ways to deal out so few experts.\n",
+            markdown_cell(random),
+            markdown_cell(real)
+        );
+    }
 }
 
 fn scores(out: &mut String, found: &Found, report: &EvalReport) {

@@ -80,7 +80,11 @@ pub(super) fn sentence(report: &EvalReport) -> Option<String> {
     if let Some(gap) = report.oracle_gaps.iter().find(|gap| gap.method == *name && gap.tasks > 0) {
         let behind = gap.difference.difference * 100.0;
         let side = if behind < 0.0 { "above" } else { "behind" };
-        text.push_str(&format!("; {:.1} {side} each task's own expert", behind.abs()));
+        let tasks = match gap.tasks {
+            1 => "the task with".to_string(),
+            tasks => format!("{tasks} tasks with"),
+        };
+        text.push_str(&format!("; over {tasks} an own expert {:.1} {side} that", behind.abs()));
     }
     text.push('.');
     Some(printable(&text).into_owned())
@@ -98,7 +102,7 @@ mod tests {
         assert_eq!(
             text,
             "arrow:k=3 is best over 2 held-out tasks: 40.0 ± 10.0, +20.0 to base (-5.0 to +45.0), which may be chance; \
-             15.0 behind each task's own expert."
+             over 3 tasks with an own expert 15.0 behind that."
         );
         let mut alone = report.clone();
         alone.methods = vec!["base".into()];

@@ -9,7 +9,9 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Padding};
 
-use crate::eval::{Record, TaskItems};
+use crate::eval::{AskedAgain, Record, TaskItems};
+use crate::library::Template;
+use crate::scorers::Scoring;
 use crate::text::{counted, number, printable};
 use crate::train::Example;
 use crate::tui::format::spinner;
@@ -119,6 +121,11 @@ impl Items {
         Some((at, self.read()?.items.get(at)?))
     }
 
+    /// What an item was asked with.
+    pub fn asked_again(&self, at: usize, template: &Template, scoring: &Scoring) -> Option<AskedAgain> {
+        self.read()?.asked_again(at, template, scoring)
+    }
+
     fn sift(&mut self) {
         let now = self.item().map(|(at, _)| at);
         let (keep, method) = (FILTERS[self.filter].keep, self.method);
@@ -213,7 +220,10 @@ impl Items {
             let of = items.records.get(self.method).map_or(&[][..], Vec::as_slice);
             let known = of.iter().flatten().count();
             let right = of.iter().flatten().filter(|record| record.score >= 1.0).count();
-            format!("{right} of {known} right")
+            match known {
+                0 => "no results are kept".to_string(),
+                known => format!("{right} of {known} right"),
+            }
         });
         let filter = match self.filter {
             0 => counted(self.listed.len(), "item"),

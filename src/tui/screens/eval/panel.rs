@@ -96,6 +96,7 @@ impl Panel<'_> {
             Some(size(self.evaluated, line)),
             task.filter(|task| !task.family.is_empty()).map(|task| task.family.clone()),
             task.map(|task| task.metric.name.to_string()),
+            task.filter(|task| task.shots > 0).map(|task| format!("{}-shot", task.shots)),
             task.map(|task| Group::of_task(task.held_out).to_string()),
         ];
         let facts: Vec<String> = facts.into_iter().flatten().collect();
@@ -171,7 +172,17 @@ impl Panel<'_> {
             report.failed.iter().map(|failed| format!("no scores of {}: {}", failed.method, failed.reason));
         let skipped = report.skipped.iter().map(|one| format!("left out: {}: {}", one.name, one.reason));
         let partial = report.partial.iter().map(|one| format!("in part only: {}: {}", one.name, one.reason));
-        let kinds = [leaks.collect::<Vec<_>>(), failed.collect(), skipped.collect(), partial.collect()];
+        let cut = (report.cut > 0).then(|| {
+            let requests = counted(report.cut, "request");
+            format!("{requests} asked without the beginning: longer than the base model's context")
+        });
+        let kinds = [
+            leaks.collect::<Vec<_>>(),
+            failed.collect(),
+            cut.into_iter().collect(),
+            skipped.collect(),
+            partial.collect(),
+        ];
         let mut notes: Vec<String> = Vec::new();
         for kind in kinds {
             let more = kind.len().saturating_sub(NOTES);

@@ -272,26 +272,20 @@ impl EvalScreen {
         else {
             return Vec::new();
         };
-        let (Some((_, item)), Some(label)) = (items.item(), evaluated.report.methods.get(items.method))
+        let report = &evaluated.report;
+        let (Some((at, item)), Some(label), Some(task)) =
+            (items.item(), report.methods.get(items.method), report.tasks.get(items.task))
         else {
             return Vec::new();
         };
-        let task = evaluated.report.tasks.get(items.task).map_or("", |task| task.task.as_str());
         let router = match router_again(&evaluated.spec, library, label, task) {
             Ok(router) => router,
             Err(error) => return vec![Effect::App(AppEffect::Notice(error.to_string()))],
         };
         let template = library.manifest.template.clone().unwrap_or_default();
-        let typed = template.content(&item.instruction, &item.input);
-        let whole = template.render(&item.instruction, &item.input);
-        // Where typing it would give another prompt, the whole prompt goes as it is.
-        let raw = template.render(&typed, "") != whole;
-        let wanted = WantedPrompt {
-            prompt: if raw { whole } else { typed },
-            raw,
-            router,
-            reference: item.output.clone(),
-        };
+        let Some(asked) = items.asked_again(at, &template, &report.scoring) else { return Vec::new() };
+        let wanted =
+            WantedPrompt { prompt: asked.prompt, raw: asked.raw, router, reference: item.output.clone() };
         vec![Effect::App(AppEffect::Lead { tab: routing::TAB, wanted: Wanted::Prompt(Box::new(wanted)) })]
     }
 

@@ -237,6 +237,7 @@ fn items() -> TaskItems {
             vec![known(1.0, None), known(1.0, None), known(0.5, Some(""))],
             vec![known(1.0, None), known(1.0, None), known(0.0, Some("oxes"))],
         ],
+        ..TaskItems::default()
     }
 }
 

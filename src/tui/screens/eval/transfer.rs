@@ -77,12 +77,14 @@ impl Matrix {
     fn sentence(&self, report: &EvalReport) -> String {
         let base = report.methods.iter().position(|label| label == Router::base().id);
         let (mut own_best, mut with_own) = (0, 0);
+        let mut asked = 0;
         let mut helpful = vec![false; self.experts.len()];
         for (row, &task) in self.tasks.iter().enumerate() {
             let name = &report.tasks[task].task;
             let own = self.experts.iter().position(|(_, expert)| is_own(expert, name));
             let scores =
                 || (0..self.experts.len()).map(|column| self.get(row, column)).filter(|v| !v.is_nan());
+            asked += usize::from(own.is_some());
             if let Some(own) = own.map(|own| self.get(row, own)).filter(|own| !own.is_nan()) {
                 with_own += 1;
                 own_best += usize::from(scores().all(|score| score <= own));
@@ -94,6 +96,7 @@ impl Matrix {
             }
         }
         let own = match with_own {
+            0 if asked > 0 => "No task's own expert has answered yet".to_string(),
             0 => "No task has an own expert here".to_string(),
             all => format!("{own_best} of {} with an own expert: none is above it", counted(all, "task")),
         };
@@ -250,5 +253,10 @@ mod tests {
             matrix.sentence(&report()),
             "1 of 2 tasks with an own expert: none is above it; 1 of 3 experts beat base on another's task."
         );
+        // While it works, nothing may be known of those that are asked.
+        let mut early = report();
+        early.scores.iter_mut().for_each(|row| row.fill(None));
+        let said = Matrix::of(&early).sentence(&early);
+        assert!(said.starts_with("No task's own expert has answered yet"), "{said}");
     }
 }

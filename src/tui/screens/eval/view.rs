@@ -173,6 +173,7 @@ impl EvalScreen {
                 let tasks = counted(report.tasks.len(), "task");
                 format!("{} × {tasks}", counted(report.methods.len(), "method"))
             }),
+            report.shots(),
             Some(format!("{} scoring", report.scoring)),
             report.precision.map(|precision| precision.to_string()),
             ago,
