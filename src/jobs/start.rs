@@ -209,7 +209,8 @@ fn of_all(error: &Error, started: usize, all: usize) -> Error {
     })
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::process::{Command, Stdio};
 

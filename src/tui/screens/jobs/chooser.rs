@@ -99,7 +99,8 @@ impl Chooser {
         let wrapped = wrapped(room.width);
         let most = wrapped.iter().map(Vec::len).max().unwrap_or(1).max(1);
         let window = self.list.window(count, (usize::from(room.height) / most).max(1));
-        let lines = window.flat_map(|at| {
+        // What follows fills the rows that are left.
+        let lines = (window.start..count).flat_map(|at| {
             let here = at == self.list.cursor();
             let texts = wrapped.get(at).into_iter().flatten().enumerate();
             texts.map(move |(number, text)| (if here && number == 0 { "› " } else { "  " }, here, text))

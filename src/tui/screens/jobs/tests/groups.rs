@@ -192,7 +192,7 @@ fn the_kinds_of_jobs_can_be_chosen_on_the_smallest_screen() {
     let mut app = jobs_app();
     press(&mut app, "s");
     let text = render_app(&app, 30, 8);
-    println!("{text}");
+    assert!(unwrapped(&text).contains("› Train a new expert Train one expert for each task"), "{text}");
     for kind in KINDS {
         let text = render_app(&app, 30, 8);
         let shown = unwrapped(&text);
