@@ -213,6 +213,9 @@ fn text(report: &ImportReport) -> String {
     out
 }
 
+/// Classes of a task that are listed.
+const LISTED: usize = 8;
+
 /// What columns were taken for, and which were not looked at: what a person can see to be wrong.
 fn understood(report: &ImportReport) -> String {
     let mut lines: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -222,7 +225,12 @@ fn understood(report: &ImportReport) -> String {
         }
         if !task.options.is_empty() {
             let options: Vec<Cow<'_, str>> = task.options.iter().map(|option| printable(option)).collect();
-            let options: Vec<&str> = options.iter().map(|option| &**option).collect();
+            let mut options: Vec<&str> = options.iter().map(|option| &**option).collect();
+            let more = format!("{} more", options.len().saturating_sub(LISTED));
+            if options.len() > LISTED {
+                options.truncate(LISTED);
+                options.push(&more);
+            }
             let line = format!("outputs are classes: {}", listed(&options, "and"));
             lines.entry(line).or_default().push(&task.task);
         }

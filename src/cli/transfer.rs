@@ -221,3 +221,28 @@ fn text(transfer: &Transfer) -> String {
     }
     out + &table.render()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_are_marked_and_drawn_as_losses() {
+        let transfer = Transfer {
+            experts: vec!["a".into()],
+            tasks: vec!["share".into(), "told".into()],
+            own: vec![Some(0), None],
+            base: vec![Some(0.25), Some(-3.5)],
+            scores: vec![vec![Some(0.5)], vec![Some(-1.25)]],
+            predictors: Vec::new(),
+        };
+        let figure = drawn(&transfer);
+        assert_eq!(figure.losses, [false, true]);
+        assert_eq!(figure.cells[1], [Some((3.5, None)), Some((1.25, None))]);
+        let table = text(&transfer);
+        assert!(
+            table.contains("told (loss)") && table.contains("1.250") && !table.contains("share (loss)"),
+            "{table}"
+        );
+    }
+}

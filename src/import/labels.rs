@@ -6,7 +6,7 @@ use super::record::Record;
 
 /// Most different answers of a task that are its classes without anybody saying so.
 const MOST: usize = 20;
-/// Most where a metric was asked for that chooses.
+/// Most where a metric was asked for that chooses; each has two rows then, on average and at least.
 const MOST_ASKED: usize = 200;
 /// Rows to each class, on average and at least.
 const ROWS: u64 = 10;
@@ -44,8 +44,11 @@ impl Labels {
     /// classes. `asked`: a metric chooses, so that they have to be.
     pub fn classes(self, rows: u64, asked: bool) -> Vec<String> {
         let count = self.seen.len();
-        let are_few = count <= MOST && rows >= ROWS * count as u64;
-        if self.none || count < 2 || !(asked || are_few) {
+        let are_few = match asked {
+            true => rows >= 2 * count as u64,
+            false => count <= MOST && rows >= ROWS * count as u64,
+        };
+        if self.none || count < 2 || !are_few {
             return Vec::new();
         }
         let mut all: Vec<String> = self.seen.into_iter().collect();
@@ -83,7 +86,8 @@ mod tests {
         assert!(classes((0..1000).map(|i| i % 21), false).is_empty());
         assert!(classes((0..1000).map(|i| "long ".repeat(20 + i % 2)), true).is_empty());
         // A metric that chooses needs them.
-        assert_eq!(classes(["a", "b"], true), ["a", "b"]);
+        assert_eq!(classes(["a", "b", "b", "a"], true), ["a", "b"]);
+        assert!(classes(0..40, true).is_empty());
         assert!(classes(0..1000, true).is_empty());
     }
 }

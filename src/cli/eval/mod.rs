@@ -104,13 +104,18 @@ pub fn run(args: &EvalArgs, output: &Output) -> Result<()> {
     let catalog = Catalog::open(&args.library, spec.base.as_deref())?;
     output.library_notes(&catalog);
     let mut progress = output.progress();
+    let mut last = String::new();
     let mut events = |event| match event {
         EvalEvent::Stage(text) => progress.update(&text),
         EvalEvent::Note(text) => output.note(&text),
         EvalEvent::Planned(_) => {}
         EvalEvent::Progress(at) => {
             let (done, all) = at.all;
-            progress.stage(&format!("{}: {}", at.method, at.task));
+            let cell = format!("{}: {}", at.method, at.task);
+            if cell != last {
+                progress.stage(&format!("{cell} ({done} of {all} in all)"));
+                last = cell;
+            }
             progress.update(&format!("{at} ({} of {all} in all)", done));
         }
     };
