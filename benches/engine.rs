@@ -435,47 +435,32 @@ fn routers(base: &Path, from: &Path, experts: usize, options: &LoadOptions) -> R
     Ok(())
 }
 
-/// What each router costs a token on a library as it is: in a prompt of 64 tokens, and of one token more. All are
-/// prepared first and asked in turn, the base model among them.
+/// What each router costs a token on a library as it is: of a prompt of 64 tokens, and of an answer. All are prepared
+/// first and asked in turn, the base model among them, so that what else the machine does reaches all alike.
 fn costs(base: &Path, library: &Path, routers: &str, options: &LoadOptions) -> Result<()> {
     let cancel = Cancel::default();
     let library = Library::open(library)?;
     let mut session = Session::open_unrouted(&library, base, options, &mut |_| {}, &cancel)?;
     session.learn_from(own_source(&library, None));
     session.calibrate_with(prompt_source(&library, None));
-    let vocab = session.model().decoder.spec.vocab;
-    let prompt = |turn: usize, length: usize| {
-        let mut ids = ids(length, vocab);
-        ids[0] = 200 + turn as u32;
-        Prompt { parts: vec![Part::Prompt; ids.len()], ids }
-    };
     let routers: Vec<RouterConfig> =
         ["base"].into_iter().chain(routers.split(',')).map(str::parse).collect::<lora_tui::Result<_>>()?;
     let mut found = vec![(Vec::new(), Vec::new()); routers.len()];
-    for turn in 0..=RUNS {
-        for (router, (whole, more)) in routers.iter().zip(&mut found) {
+    for _ in 0..RUNS {
+        for (router, (prompts, answers)) in routers.iter().zip(&mut found) {
             session.set_router(router.clone())?;
-            let begun = Instant::now();
-            session.route_tokens(&prompt(turn, LENGTH), &cancel)?;
-            let took = begun.elapsed().as_secs_f64();
-            let one = time(DECODE, |n| {
-                session.route_tokens(&prompt(turn, LENGTH + 1 + n), &cancel)?;
-                Ok(())
-            })?;
-            // The first turn prepares.
-            if turn > 0 {
-                whole.push(took);
-                more.push(one.median);
-            }
+            let (prefill, decode) = prefill_and_decode(&mut session, 1)?;
+            prompts.push(prefill);
+            answers.push(decode);
         }
     }
-    for (router, (whole, more)) in routers.iter().zip(found) {
-        let (whole, more) = (median(whole) * 1e3, median(more) * 1e3);
+    for (router, (prompts, answers)) in routers.iter().zip(found) {
         println!(
             "{}",
             serde_json::json!({
                 "bench": "costs", "precision": options.precision.to_string(), "router": router.to_string(),
-                "prompt_ms": whole, "prompt_ms_per_token": whole / LENGTH as f64, "one_more_token_ms": more,
+                "prompt_ms_per_token": median(prompts) * 1e3 / LENGTH as f64,
+                "answer_ms_per_token": median(answers) * 1e3,
             })
         );
     }
