@@ -9,6 +9,9 @@ use crate::{Error, Result};
 /// Between the name of a library and a method.
 pub(super) const OF: char = '/';
 
+/// How a library is named beside the main one.
+pub const LIBRARY_WANTED: &str = "NAME=PATH, with letters, digits, - and _ in the name";
+
 impl NamedLibrary {
     /// Reads `NAME=PATH`.
     ///
@@ -19,9 +22,7 @@ impl NamedLibrary {
             Some((name, path)) if is_plain(name) && !path.trim().is_empty() => {
                 Ok(Self { name: name.trim().into(), path: path.trim().into() })
             }
-            _ => Err(Error::usage(format!(
-                "a library is written NAME=PATH, with letters, digits, - and _ in its name, not {text}"
-            ))),
+            _ => Err(Error::usage(format!("a library is written {LIBRARY_WANTED}, not {text}"))),
         }
     }
 }

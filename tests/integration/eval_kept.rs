@@ -300,7 +300,7 @@ fn wrong_requests_are_refused_in_a_line() {
     let place = with_tasks(8);
     for (arguments, code, said) in [
         (&["--methods", "mbc/arrow"][..], 2, "there is no library \"mbc\""),
-        (&["--library", "/nowhere"], 2, "is written NAME=PATH"),
+        (&["--library", "/nowhere"], 2, "NAME=PATH"),
         (&["--library", "x=/nowhere"], 1, "/nowhere"),
         (&["--methods", "base", "--against", "arow"], 2, "there is no method to compare with \"arow\""),
         (&["--metric", "rouge"], 2, "possible values: own, exact_match"),

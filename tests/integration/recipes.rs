@@ -279,7 +279,7 @@ fn transfer_is_every_expert_on_every_task_and_what_predicts_it() {
     let scores = document["scores"].as_array().unwrap();
     assert!(scores.iter().flat_map(|row| row.as_array().unwrap()).all(|score| score.as_f64().unwrap() < 0.0));
     let predictors = document["predictors"].as_array().unwrap();
-    assert_eq!(predictors.len(), 3);
+    assert_eq!(predictors.len(), 4);
     let correlations: Vec<f64> = predictors.iter().map(|row| row["correlation"].as_f64().unwrap()).collect();
     assert!(correlations.windows(2).all(|pair| pair[0] >= pair[1]), "{correlations:?}");
     assert_eq!(predictors[0]["tasks"], 4);

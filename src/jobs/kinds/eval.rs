@@ -9,8 +9,8 @@ use super::{
     tasks_title,
 };
 use crate::eval::{
-    EvalEvent, EvalProgress, EvalReport, EvalSpec, NamedLibrary, Split, TASKS_HELP, evaluate, mean_text,
-    methods_problem,
+    EvalEvent, EvalProgress, EvalReport, EvalSpec, LIBRARY_WANTED, NamedLibrary, Split, TASKS_HELP, evaluate,
+    mean_text, methods_problem,
 };
 use crate::jobs::event::JobRow;
 use crate::jobs::events::EventLog;
@@ -57,9 +57,6 @@ fn set_libraries(spec: &mut EvalSpec, text: &str) -> Result<(), String> {
     spec.libraries = each.iter().map(read).collect::<Result<_, String>>()?;
     Ok(())
 }
-
-/// How another library is written.
-const LIBRARY_WANTED: &str = "NAME=PATH, with letters, digits, - and _ in the name";
 
 /// What stands for the metric that a task names.
 const OWN: &str = "own";
