@@ -85,6 +85,7 @@ pub fn run(args: &AttributeArgs, output: &Output) -> Result<()> {
         }));
     }
     output.line(&format!("{} (log p {:.2}, base {:.2})", printable(&text), found.routed, found.base))?;
+    output.line("Shares of the weights, and by how much log p changes:")?;
     let groups: Vec<String> =
         found.groups.iter().map(|g| format!("layers {}–{}", g.start, g.end - 1)).collect();
     let mut columns = vec![

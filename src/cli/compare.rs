@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::options::{BaseArgs, PromptArgs, RouterArgs, distinct, routers};
+use super::options::{BaseArgs, PromptArgs, RouterArgs, distinct, help_beside_a_list, routers};
 use super::output::Output;
 use super::route::{TakingPart, left_out, resolved_calibrated_with, start_session};
 use super::{Align, Table};
@@ -20,6 +20,7 @@ const NAMED: usize = 3;
 
 /// Compare several routers on one prompt: who gets weight, what is answered, where they differ
 #[derive(Clone, Debug, clap::Args)]
+#[command(mut_arg("router", |router| router.help(help_beside_a_list()).long_help(help_beside_a_list())))]
 pub struct CompareArgs {
     /// Folder of adapters [default: ./library, if it is there]
     pub library: PathBuf,

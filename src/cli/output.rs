@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::eval::StudyEvent;
-use crate::library::{Library, NamedTensor, write_safetensors};
+use crate::library::{Library, NamedTensor, read_header, write_safetensors};
 use crate::routing::CalibrationStep;
 use crate::signals::{self, Signal, Signals, end_of_cancelled};
 use crate::text::{printable, printable_json};
@@ -139,6 +139,45 @@ pub fn save_tensors(path: &Path, tensors: &[NamedTensor<'_>], experts: &[String]
     write_safetensors(path, tensors, candle_core::DType::F32, &[("experts", &names)])
 }
 
+/// Whether `--save` may write a file: to be known before the work. What is there has to be such a file itself, so that no
+/// expert's weights are replaced.
+///
+/// # Errors
+/// A folder; a place in an expert's folder; a file that [`save_tensors`] did not write.
+pub(super) fn check_save(path: &Path, library: &Library) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::file(path, "is a folder: name a file in it"));
+    }
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let own = |folder: &Path| {
+        library.experts.iter().find(|e| real(&e.path).is_some_and(|own| folder.starts_with(own)))
+    };
+    if let Some(expert) = real(path).or_else(|| real(parent)).and_then(|place| own(&place)) {
+        let problem =
+            format!("is in the folder of the expert {}: save it elsewhere", printable(&expert.name));
+        return Err(Error::file(path, problem));
+    }
+    // A device or a pipe keeps nothing that could be lost.
+    if path.is_file() && !is_saved(path) {
+        return Err(Error::file(
+            path,
+            "is there already, and was not written by --save: name another file, or move it away",
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a file is one that [`save_tensors`] wrote.
+fn is_saved(path: &Path) -> bool {
+    let header = || {
+        let file = std::fs::File::open(path).ok()?;
+        let header = read_header(&file, file.metadata().ok()?.len()).ok()?;
+        serde_json::from_slice::<serde_json::Value>(&header).ok()
+    };
+    header().is_some_and(|header| header["__metadata__"]["experts"].is_string())
+}
+
 /// Ends a command: prints its error, if any, and gives the exit status.
 pub(super) fn finish(result: Result<()>) -> ExitCode {
     let error = match result {
@@ -259,6 +298,36 @@ impl Drop for Progress {
         if self.drawn.is_some() {
             let mut stderr = io::stderr().lock();
             let _ = write!(stderr, "\r\x1b[K").and_then(|()| stderr.flush());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::library::Expert;
+
+    #[test]
+    fn what_is_saved_replaces_only_what_was_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(place("a/parts")).unwrap();
+        let expert = Expert { name: "a".into(), path: place("a"), ..Expert::default() };
+        let library = Library { experts: vec![expert], ..Library::default() };
+        let refused = |name: &str| check_save(&place(name), &library).map_err(|error| error.to_string());
+        let (names, values) = (["a".to_string()], [1.0]);
+        let tensors = [NamedTensor { name: "logits", shape: &[1, 1], values: &values }];
+        for name in ["a/adapter_model.safetensors", "a/new", "a/parts/new"] {
+            assert!(refused(name).unwrap_err().contains("is in the folder of the expert a"), "{name}");
+        }
+        assert!(refused("a").unwrap_err().contains("is a folder"));
+        assert_eq!(refused("new.safetensors"), Ok(()));
+        save_tensors(&place("new.safetensors"), &tensors, &names).unwrap();
+        assert_eq!(refused("new.safetensors"), Ok(()), "it may be made again");
+        std::fs::write(place("notes"), "mine").unwrap();
+        write_safetensors(&place("weights"), &tensors, candle_core::DType::F32, &[("format", "pt")]).unwrap();
+        for name in ["notes", "weights"] {
+            assert!(refused(name).unwrap_err().contains("is there already"), "{name}");
         }
     }
 }

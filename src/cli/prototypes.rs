@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::options::LibraryArgs;
-use super::output::{Output, save_tensors};
+use super::output::{Output, check_save, save_tensors};
 use crate::analysis::{self, PrototypeCache};
 use crate::library::{NamedTensor, Skipped};
 use crate::text::{counted, printable};
@@ -35,6 +35,7 @@ struct Document<'a> {
 /// Runs the command.
 pub fn run(args: &PrototypesArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
+    check_save(&args.save, &library)?;
     if library.experts.is_empty() {
         return Err(Error::file(&library.root, "has no adapters (folders with an adapter_config.json)"));
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::options::{BaseArgs, PromptArgs, RouterArgs};
-use super::output::{Output, save_tensors};
+use super::output::{Output, check_save, save_tensors};
 use super::{Align, Table};
 use crate::catalog::Catalog;
 use crate::eval::{CalibratedWith, beyond, check_router, own_source, prompt_source};
@@ -149,8 +149,10 @@ fn base_path(catalog: &Catalog, output: &Output) -> Result<PathBuf> {
 /// Runs the command.
 pub fn run(args: &RouteArgs, output: &Output) -> Result<()> {
     args.prompt.check()?;
-    let (library, mut session) =
-        open_session(&args.library, &args.router, &args.base, Precision::F32, output)?;
+    let library = Catalog::open(&args.library, args.base.base.as_deref())?;
+    args.save.iter().try_for_each(|path| check_save(path, &library))?;
+    output.library_notes(&library);
+    let mut session = start_session(&library, &args.router, &args.base, Precision::F32, output)?;
     let prompt = args.prompt.read(&session)?;
     let trace = match &args.save {
         Some(path) => {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::files::Files;
 use super::options::{LibraryArgs, Options, Table as Settings};
-use super::output::{Output, save_tensors};
+use super::output::{Output, check_save, save_tensors};
 use super::table::{Align, Table};
 use crate::analysis::{self, COMPARISON, ComparisonCache, ComparisonSpec, Metric, Similarity};
 use crate::export::{Export, Format};
@@ -88,6 +88,7 @@ struct Document<'a> {
 pub fn run(args: &SimilarityArgs, output: &Output) -> Result<()> {
     args.files.check()?;
     let library = args.library.open()?;
+    args.save.iter().try_for_each(|path| check_save(path, &library))?;
     let similarity = compare(&library, &args.comparison.0, output)?;
     let title = format!("Similarity of the experts in {}", args.library.library.display());
     let matrix = Matrix { similarity, title, cancel: output.cancel().clone() };

@@ -112,6 +112,11 @@ impl ResolvedRouter {
         Ok(chosen)
     }
 
+    /// Who may have weight.
+    pub(super) fn speakers(&self) -> &Speakers {
+        &self.speakers
+    }
+
     /// What the rule scores experts by, where it does.
     pub(super) fn measure(&self) -> Option<&Measure> {
         self.rule.measure()

@@ -46,6 +46,8 @@ pub struct RouteWarning {
 struct Evidence<'a> {
     config: &'a RouterConfig,
     experts: &'a ExpertSet,
+    /// By expert: whether it may have weight.
+    active: &'a [bool],
     /// The routing of a prompt.
     trace: &'a Trace,
     /// What the router scores by.
@@ -102,25 +104,36 @@ fn equal_weights(evidence: &Evidence) -> Option<String> {
 fn raw<'a>(evidence: &Evidence<'a>) -> Option<(&'a Calibration, Score)> {
     let score = evidence.score.filter(|_| !evidence.config.is_calibrated())?;
     let calibration = evidence.calibration.filter(|calibration| calibration.has(score))?;
-    (evidence.experts.len() > 2).then_some((calibration, score))
+    (evidence.active.iter().filter(|active| **active).count() > 2).then_some((calibration, score))
 }
 
-/// By expert: the share of the modules at which `holds` for (its mean and deviation, the largest mean of the others).
+/// By expert: the share of all modules at which `holds` for (its mean and deviation, the largest mean of the others), among
+/// those who may have weight.
 fn share_of_modules(evidence: &Evidence, holds: impl Fn((f64, f64), f64) -> bool) -> Option<Vec<f64>> {
     let (calibration, score) = raw(evidence)?;
-    let mut found = vec![(0usize, 0usize); evidence.experts.len()];
-    for (position, module) in evidence.experts.stacked().enumerate() {
-        let usual = calibration.usual(score, position);
-        for (e, own) in usual.iter().enumerate().filter(|(e, _)| module.candidate[*e]) {
-            let others = usual.iter().enumerate().filter(|(o, _)| *o != e && module.candidate[*o]);
+    let modules = evidence.experts.stacked().enumerate();
+    let usual = modules.map(|(position, module)| (calibration.usual(score, position), &*module.candidate));
+    Some(shares(usual, evidence.active, holds))
+}
+
+/// By expert: the share of `modules` (by expert its usual mean and deviation, and whether it is a candidate) at which
+/// `holds` for its own and the largest mean of the others. Who is not `active` is none of them.
+fn shares<'a>(
+    modules: impl Iterator<Item = (Vec<(f64, f64)>, &'a [bool])>,
+    active: &[bool],
+    holds: impl Fn((f64, f64), f64) -> bool,
+) -> Vec<f64> {
+    let (mut held, mut all) = (vec![0usize; active.len()], 0usize);
+    for (usual, candidate) in modules {
+        all += 1;
+        let rivals = || usual.iter().enumerate().filter(|(e, _)| candidate[*e] && active[*e]);
+        for (e, own) in rivals() {
+            let others = rivals().filter(|(o, _)| *o != e);
             let most = others.map(|(_, (mean, _))| *mean).fold(f64::NEG_INFINITY, f64::max);
-            if most > f64::NEG_INFINITY {
-                found[e].1 += 1;
-                found[e].0 += usize::from(holds(*own, most));
-            }
+            held[e] += usize::from(most > f64::NEG_INFINITY && holds(*own, most));
         }
     }
-    Some(found.into_iter().map(|(held, all)| held as f64 / all.max(1) as f64).collect())
+    held.into_iter().map(|held| held as f64 / all.max(1) as f64).collect()
 }
 
 /// An expert that any text excites most.
@@ -197,7 +210,7 @@ fn flat_spectrum(evidence: &Evidence) -> Option<String> {
     let all = experts.len() * experts.modules.len();
     let stride = all.div_ceil(SPECTRA).max(1);
     let mut flat = Vec::new();
-    for (e, name) in experts.names.iter().enumerate() {
+    for (e, name) in experts.names.iter().enumerate().filter(|(e, _)| evidence.active[*e]) {
         let modules = experts.stacked().skip(e % stride).step_by(stride).filter(|module| module.candidate[e]);
         let gaps: Vec<f64> = modules.map(|module| spectrum(module, e).1).collect();
         if !gaps.is_empty() && gaps.iter().sum::<f64>() / gaps.len() as f64 > FLAT {
@@ -283,10 +296,40 @@ impl Session {
         Ok(find(&Evidence {
             config: &self.config,
             experts,
+            active: &self.router.speakers().active,
             trace: &self.run.trace,
             score: measure.map(|measure| measure.score),
             calibration: calibration.as_deref(),
             state,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_may_have_weight_is_counted_and_over_all_modules() {
+        let everywhere = ([(9.0, 1.0), (5.0, 1.0), (1.0, 1.0)], [true; 3]);
+        // The first expert has nothing here.
+        let elsewhere = ([(0.0, 0.0), (5.0, 1.0), (4.0, 1.0)], [false, true, true]);
+        let modules = [&everywhere, &elsewhere, &elsewhere, &elsewhere];
+        let found = |active: &[bool], holds: fn((f64, f64), f64) -> bool| {
+            let modules = modules.iter().map(|(usual, candidate)| (usual.to_vec(), &candidate[..]));
+            shares(modules, active, holds)
+        };
+        let (highest, low) = (
+            |(mean, _): (f64, f64), most: f64| mean > most,
+            |(mean, deviation): (f64, f64), most: f64| mean + 2.0 * deviation < most,
+        );
+        assert_eq!(found(&[true; 3], highest), [0.25, 0.75, 0.0], "shares of all four modules");
+        assert_eq!(
+            found(&[true, false, true], highest),
+            [0.25, 0.0, 0.0],
+            "alone there is nobody to be above"
+        );
+        assert_eq!(found(&[true; 3], low), [0.0, 0.25, 0.25]);
+        assert_eq!(found(&[false, true, true], low), [0.0, 0.0, 0.25], "a muted expert is above nobody");
     }
 }

@@ -102,6 +102,16 @@ fn settings_that_contradict_or_do_nothing_are_answered() {
     let tasks = tasks.to_str().unwrap();
     for (command, arguments, wanted) in [
         ("compare", &["--prompt", "w3", "--routers", ""][..], "--routers names no router"),
+        (
+            "compare",
+            &["--prompt", "w3", "--routers", "lag,base", "--router", "arrow"],
+            "--router arrow changes nothing",
+        ),
+        (
+            "eval",
+            &["--tasks", tasks, "--methods", "lag", "--router", "arrow"],
+            "--router arrow changes nothing",
+        ),
         ("tune", &["--tasks", tasks, "--routers", " , "], "--routers names no router"),
         ("route", &["--prompt", "w3", "--router", "vote:score=norm:tied"], "tied changes nothing"),
         (
@@ -164,6 +174,12 @@ fn what_is_explained_of_a_gain_follows_from_the_gain() {
     let noise = (noise / experts.len() as f64).max(0.01);
     assert!((number(&found["noise"]) - noise).abs() < 1e-9, "{found}");
     let effects: f64 = experts.iter().map(|e| number(&e["effect"])).sum();
+    // The table has changes: what helps the answer is below 0 there, and above 0 in JSON.
+    let text = stdout(&run(&place, "attribute", &arguments));
+    let mut lines = text.lines().skip_while(|line| !line.contains("by how much log p changes"));
+    let change =
+        lines.nth(2).and_then(|line| line.split_whitespace().find(|cell| cell.starts_with(['-', '+'])));
+    assert_eq!(change, Some(format!("{:+.2}", -number(&experts[0]["effect"])).as_str()), "{text}");
     match found["explained"].as_f64() {
         Some(share) => assert!(gain.abs() > noise && (share - effects / gain).abs() < 1e-6, "{found}"),
         None => assert!(gain.abs() <= noise, "{found}"),

@@ -22,6 +22,9 @@ use crate::{Error, Result};
 
 /// Score methods on tasks, or count who wins the routing
 #[derive(Clone, Debug, clap::Args)]
+#[command(mut_arg("router", |router| router.help(
+    "The router of --routing; with methods, settings that they do not give, as a router has them: arrow:calibrated"
+)))]
 pub struct EvalArgs {
     /// Folder of adapters [default: ./library, if it is there]
     pub library: PathBuf,

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 pub use choice::choice;
 pub use job::{AS_JOB, GivenJob, JobArgs, More};
+pub use router::help_beside_a_list;
 use router::{RouterParser, Shorthands};
 pub use settings::{Options, Table};
 pub use training::{RowsShown, show, trained};

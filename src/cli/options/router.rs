@@ -43,6 +43,11 @@ pub fn help() -> String {
         .into()
 }
 
+/// The help of a command that has a list of routers.
+pub fn help_beside_a_list() -> &'static str {
+    "Settings that routers of the list do not give, as a router has them: arrow:calibrated"
+}
+
 /// All of the help.
 pub fn long_help() -> String {
     let mut text = help();
@@ -167,6 +172,19 @@ impl RouterArgs {
     /// Refuses options that would change nothing: no router of the command has what they set.
     fn check_effect(&self, own: &RouterConfig) -> Result<()> {
         let mut routers = self.among.clone().unwrap_or_else(|| vec![own.clone()]);
+        if let (Some(router), Some(list)) = (&self.router, &self.among) {
+            let takes = |config: &RouterConfig| {
+                let mut filled = config.clone();
+                filled.values.fill(&router.values);
+                !filled.does_as(config)
+            };
+            if !list.iter().any(takes) {
+                return Err(Error::usage(format!(
+                    "--router {router} changes nothing beside a list of routers, which take only settings from it that they \
+                     do not give: add it to the list, or leave it out"
+                )));
+            }
+        }
         routers.iter_mut().for_each(|config| config.values.fill(&own.values));
         let check = |option: &str, is_given: bool, takes: &str, has: &dyn Fn(&RouterConfig) -> bool| {
             if !is_given || routers.iter().any(has) {
@@ -303,6 +321,29 @@ mod tests {
         // A router that is named is what it says, also where it is the library's own.
         assert_eq!(config(Some("uniform")), "uniform");
         assert_eq!(config(Some("arrow")), "arrow:k=3:temperature=1");
+    }
+
+    #[test]
+    fn a_router_beside_a_list_of_routers_is_refused_where_they_take_no_setting_from_it() {
+        let beside = |router: &str, list: &[&str]| {
+            let list: Vec<RouterConfig> = list.iter().map(|text| text.parse().unwrap()).collect();
+            let args = parse(&["--router", router]).unwrap().among(list.iter());
+            args.config(&Library::default()).map(drop).map_err(|error| error.to_string())
+        };
+        for (router, list) in [
+            ("arrow", &["lag", "base"][..]),
+            ("single:a", &["arrow"]),
+            ("arrow:k=2", &["arrow:k=5", "uniform"]),
+            ("arrow:k=2", &[]),
+        ] {
+            let error = beside(router, list).unwrap_err();
+            assert!(
+                error.starts_with(&format!("--router {router} changes nothing beside a list")),
+                "{error}"
+            );
+        }
+        assert_eq!(beside("arrow:calibrated", &["lag", "base"]), Ok(()));
+        assert_eq!(beside("arrow:k=2", &["lag"]), Ok(()));
     }
 
     #[test]
