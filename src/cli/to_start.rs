@@ -48,11 +48,12 @@ fn usage(command: &Command, kind: &Kind) -> String {
 impl Subcommand for JobToStart {
     fn augment_subcommands(command: Command) -> Command {
         command.subcommands(KINDS.iter().map(|kind| {
-            let command = Command::new(kind.name).about(kind.heading).args(GivenJob::args(kind, true));
+            let command = Command::new(kind.name).args(GivenJob::args(kind, true));
             let more = MORE.iter().find(|more| more.kind == kind.name);
             let command = more.map_or_else(|| command.clone(), |more| (more.augment)(command.clone()));
             let usage = usage(&command, kind);
-            command.override_usage(usage)
+            // What more there is brings a description of its own.
+            command.about(kind.heading).override_usage(usage)
         }))
     }
 
@@ -106,7 +107,7 @@ mod tests {
             let one = command.find_subcommand(kind.name).unwrap().clone();
             let text = help(one);
             let usage = format!("Usage: lora-tui jobs <LIBRARY> start {} [OPTIONS]", kind.name);
-            assert!(text.contains(&usage), "{text}");
+            assert!(text.contains(&usage) && text.starts_with(kind.heading), "{text}");
             let mut words = vec!["start".to_string(), kind.name.into()];
             for option in NewJob::from(kind.fresh(&Around::default())).options() {
                 assert!(text.contains(&format!("--{}", option.flag)), "{text}");

@@ -52,7 +52,7 @@ impl Metric {
             some.map(|metric| metric.id).collect::<Vec<_>>()
         };
         format!(
-            "{} need equal ranks; compare them with --metric {}",
+            "{} need equal ranks; compare them with --metric {}, which `lora-tui cluster` and `lora-tui similarity` take",
             listed(&ids(true), "and"),
             listed(&ids(false), "or")
         )
@@ -147,6 +147,7 @@ mod tests {
     fn an_error_about_ranks_names_the_metrics_that_need_and_that_do_not_need_them_equal() {
         let text = Metric::about_ranks();
         let (need, other) = text.split_once(" need equal ranks; compare them with --metric ").unwrap();
+        assert!(text.ends_with(", which `lora-tui cluster` and `lora-tui similarity` take"), "{text}");
         for metric in METRICS {
             let (here, there) = if metric.equal_ranks { (need, other) } else { (other, need) };
             let names = |list: &str| list.split([' ', ',']).any(|word| word == metric.id);

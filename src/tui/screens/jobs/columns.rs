@@ -235,7 +235,7 @@ impl Columns {
         let failed = group.count(JobState::Failed);
         let state = if failed > 0 { JobState::Failed } else { group.state() };
         let (glyph, style) = state_glyph(state, shared.tick, theme);
-        let remaining = group.remaining(shared.now);
+        let remaining = group.remaining(&shared.jobs, shared.now);
         let best = match self.named {
             true => group.best_text(&shared.jobs),
             false => group.extremes.map(|[(_, best), _]| best.number()),

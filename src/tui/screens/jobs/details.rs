@@ -1,7 +1,5 @@
 //! One job: its state and settings, its curves, its result or error, the end of its log.
 
-use std::cmp::Ordering;
-
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::text::{Line, Span};
@@ -197,18 +195,23 @@ const ROWS: usize = 16;
 /// Below so many cells, a line for each of several experts is a short one.
 const NARROW: usize = 60;
 
-/// One line an expert of a job that makes several; the one in work and those beside it when there are many.
+/// One line an expert of a job that makes several; the first in work and those beside it when there are many.
 fn parts(rows: &[JobRow], many: &str, over: bool, cells: usize, theme: &Theme) -> Vec<Line<'static>> {
-    let present = rows.iter().position(|row| row.step < row.steps).unwrap_or(rows.len());
+    let is_done = |row: &JobRow| row.step >= row.steps;
+    let done = rows.iter().filter(|row| is_done(row)).count();
+    // Several can be in work at once, and some were there before.
+    let in_work = |row: &JobRow| !is_done(row) && row.step > 0 && !over;
+    let present = rows.iter().position(in_work).or_else(|| rows.iter().position(|row| !is_done(row)));
+    let present = present.unwrap_or(rows.len());
     let first = present.saturating_sub(ROWS / 2).min(rows.len().saturating_sub(ROWS));
     let narrow = cells < NARROW;
     let most = if narrow { cells / 3 } else { 24 };
     let names = rows.iter().map(|row| text_width::width(&row.name)).max().unwrap_or(0).min(most);
-    let line = |(i, row): (usize, &JobRow)| {
-        let (glyph, style) = match i.cmp(&present) {
-            Ordering::Less => ("✓", theme.ok()),
-            Ordering::Equal if !over && row.step > 0 => ("▸", theme.accent()),
-            Ordering::Equal | Ordering::Greater => ("·", theme.dim()),
+    let line = |row: &JobRow| {
+        let (glyph, style) = match row {
+            row if is_done(row) => ("✓", theme.ok()),
+            row if in_work(row) => ("▸", theme.accent()),
+            _ => ("·", theme.dim()),
         };
         let name = text_width::left(&text_width::truncate_middle(&row.name, names), names);
         let mut text = match narrow {
@@ -230,10 +233,10 @@ fn parts(rows: &[JobRow], many: &str, over: bool, cells: usize, theme: &Theme) -
         let below = below.into_iter().map(|line| Line::styled(format!("   {line}"), theme.dim()));
         std::iter::once(Line::from(vec![Span::styled(glyph, style), text])).chain(below).collect::<Vec<_>>()
     };
-    let shown = rows.iter().enumerate().skip(first).take(ROWS);
+    let shown = rows.iter().skip(first).take(ROWS);
     let mut lines: Vec<Line<'static>> = shown.flat_map(line).collect();
     if rows.len() > ROWS {
-        lines.push(Line::styled(format!("{present} of {} {many} are done", rows.len()), theme.dim()));
+        lines.push(Line::styled(format!("{done} of {} {many} are done", rows.len()), theme.dim()));
     }
     lines
 }

@@ -34,7 +34,7 @@ pub fn group_lines(group: &Group, cells: usize, shared: &Shared, theme: &Theme) 
         Span::styled(text_width::truncate(&title, cells.saturating_sub(2)), theme.accent()),
     ])];
     let mut facts = group.words();
-    if let Some(left) = group.remaining(shared.now) {
+    if let Some(left) = group.remaining(&shared.jobs, shared.now) {
         facts.push(format!("{} left for all", format::duration(left)));
     }
     lines.extend(text_width::flow(&facts, cells).into_iter().map(|line| Line::styled(line, theme.text())));

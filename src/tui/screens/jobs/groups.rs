@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::order::{ORDERS, Order, STATES, Standing, place};
-use super::pace::{seconds, share};
+use super::pace::{remaining_of_all, seconds, share};
 use crate::jobs::kinds::Measure;
 use crate::jobs::{JobState, JobSummary};
 use crate::text::{counted, printable};
@@ -83,11 +83,9 @@ impl Group {
         under_way.iter().chain(&over).find(has).copied().unwrap_or(JobState::Finished)
     }
 
-    /// Seconds until the whole will be done, at the pace so far.
-    pub fn remaining(&self, now: f64) -> Option<f64> {
-        let elapsed = now - self.started?;
-        let runs = self.count(JobState::Running) > 0;
-        (runs && self.share > 0.0 && elapsed > 0.0).then(|| elapsed * (1.0 - self.share) / self.share)
+    /// Seconds until all that runs or waits will be done; `all` is the list of all jobs.
+    pub fn remaining(&self, all: &[JobSummary], now: f64) -> Option<f64> {
+        remaining_of_all(self.jobs.iter().filter_map(|at| all.get(*at)), now)
     }
 
     /// `3 failed, 8 running, 245 queued`.

@@ -226,10 +226,20 @@ fn a_job_of_several_experts_shows_a_row_for_each() {
     // Of many, those around the one in work.
     detail.progress.rows =
         (0..40).map(|i| row(&format!("cluster_{i:02}"), if i < 20 { 90 } else { 0 }, None, &[])).collect();
-    app.update(Message::Jobs(JobsMessage::Detail(Arc::new(detail))));
+    app.update(Message::Jobs(JobsMessage::Detail(Arc::new(detail.clone()))));
     let text = render_app(&app, 160, 60);
     assert!(text.contains("20 of 40 experts are done") && text.contains("cluster_20"), "{text}");
     assert!(!text.contains("cluster_00") && !text.contains("cluster_39"), "{text}");
+    // Some were there before, between those that are to be made, and several are made at once.
+    let step = |at: usize| [0, 90, 90, 12][at % 4];
+    detail.progress.rows = (0..20).map(|at| row(&format!("c_{at:02}"), step(at), None, &[])).collect();
+    app.update(Message::Jobs(JobsMessage::Detail(Arc::new(detail))));
+    let text = render_app(&app, 160, 60);
+    assert!(text.contains("10 of 20 experts are done"), "{text}");
+    for line in ["· c_00  0/90", "✓ c_01  90/90", "✓ c_02  90/90", "▸ c_03  12/90", "▸ c_07  12/90"]
+    {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
 }
 
 #[test]
