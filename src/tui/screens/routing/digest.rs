@@ -34,6 +34,14 @@ pub struct Layer {
     pub shares: Vec<f32>,
 }
 
+impl Layer {
+    /// The expert with the greatest share; nobody without any weight.
+    pub fn leader(&self) -> Option<usize> {
+        let shares = self.shares.iter().enumerate().map(|(expert, share)| (expert as u32, *share));
+        leader(shares).expert.map(|expert| expert as usize)
+    }
+}
+
 /// What the views need of a trace under a module filter.
 #[derive(Clone, Debug, Default)]
 pub struct Digest {
@@ -234,6 +242,13 @@ impl Digest {
     pub fn home(&self, expert: usize) -> Option<(usize, usize)> {
         let share = |layer: &Layer| layer.shares.get(expert).copied().unwrap_or(0.0);
         stretch(&self.layers.iter().map(share).collect::<Vec<_>>())
+    }
+
+    /// Whether an expert has about the same weight in all layers.
+    pub fn is_even(&self, expert: usize) -> bool {
+        let shares = || self.layers.iter().map(|layer| layer.shares.get(expert).copied().unwrap_or(0.0));
+        let mean = shares().sum::<f32>() / self.layers.len().max(1) as f32;
+        shares().all(|share| (share - mean).abs() <= 0.15 * mean)
     }
 
     /// The leader of a cell; nobody out of range.

@@ -59,8 +59,14 @@ impl Finding {
                 true => format!(", most in layer {}", label(from)),
                 false => format!(", most in layers {}–{}", label(from), label(to)),
             });
-        } else {
+        } else if digest.is_even(first) {
             more.push(", in all layers alike".into());
+        } else {
+            let all = digest.layers.len();
+            more.push(match digest.layers.iter().filter(|layer| layer.leader() == Some(first)).count() {
+                led if led == all => format!(", first in all {all} layers"),
+                led => format!(", first in {led} of {all} layers"),
+            });
         }
         let most = (trace.width() > 1).then(|| (trace.width() as f64).ln());
         let (leads, certainty) = verdict((share, second), most.map(|most| digest.entropy / most));
@@ -185,6 +191,27 @@ mod tests {
         assert!(text.starts_with("negate leads: 26 % of the weight, most in layers "), "{text}");
         assert!(text.contains("–29. Unsure: entropy ") && text.contains(" of 1.10."), "{text}");
         assert!(text.contains(" of 12 experts."), "{text}");
+    }
+
+    #[test]
+    fn layers_are_alike_only_where_they_are() {
+        let layers = |shares: &[f32]| {
+            let mut shown =
+                shown(Synthetic { experts: 2, width: 2, layers: 4, uniform: true }.trace(&PROMPT), "arrow");
+            for (layer, share) in shown.digest.layers.iter_mut().zip(shares) {
+                layer.shares = vec![*share, 1.0 - share];
+            }
+            shown.digest.totals = vec![0.6, 0.4];
+            Finding::of(&shown, &ExpertMarks::default()).text()
+        };
+        for (shares, said) in [
+            ([0.6, 0.62, 0.58, 0.6], ", in all layers alike"),
+            ([0.6, 0.64, 0.4, 0.64], ", first in 3 of 4 layers"),
+            ([0.7, 0.69, 0.52, 0.7], ", first in all 4 layers"),
+        ] {
+            let text = layers(&shares);
+            assert!(text.contains(&format!("60 % of the weight{said}.")), "{text}");
+        }
     }
 
     #[test]

@@ -285,11 +285,13 @@ static PROMPT: Table = KeyTable {
             (Chord::Key(KeyCode::Enter, KeyModifiers::SHIFT), Action::NewLine),
             (Chord::Key(KeyCode::Enter, KeyModifiers::CONTROL), Action::NewLine),
         ]),
-        // Where no example can be filled in, Tab goes to the next tab.
+        // Never to another tab: what is typed next would be taken for commands there.
         Binding::new(&[(TAB, Action::NextExample)], "example", "Fill in the next example prompt")
-            .when(|s: &RoutingScreen, _| s.can_fill_example()),
+            .when(|s: &RoutingScreen, _| s.can_fill_example())
+            .explains(),
         Binding::new(&[(BACK_TAB, Action::PreviousExample)], "", "Fill in the previous example prompt")
-            .when(|s: &RoutingScreen, _| s.can_fill_example()),
+            .when(|s: &RoutingScreen, _| s.can_fill_example())
+            .explains(),
         Binding::new(
             &[(Chord::ctrl('n'), Action::NextExample), (Chord::ctrl('p'), Action::PreviousExample)],
             "",

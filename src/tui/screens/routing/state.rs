@@ -240,9 +240,9 @@ impl RoutingScreen {
     /// Fills in an example prompt.
     pub(super) fn fill_example(&mut self, forward: bool, shared: &Shared) -> Vec<Effect> {
         if !self.can_fill_example() {
-            return vec![Effect::App(AppEffect::Notice(
-                "An example never replaces your own prompt: Ctrl-X empties the box.".into(),
-            ))];
+            let leave = if self.focus == Focus::Prompt { ", Esc leaves it" } else { "" };
+            let why = format!("An example never replaces your own prompt: Ctrl-X empties the box{leave}.");
+            return vec![Effect::App(AppEffect::Notice(why))];
         }
         let Some(prompt) = self.suggestions.step(forward).map(String::from) else { return Vec::new() };
         self.replace_prompt(&prompt, shared)

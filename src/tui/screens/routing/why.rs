@@ -9,7 +9,7 @@ use super::experts::Listed;
 use super::marks::put_mark;
 use super::paint::{bar, heading, put};
 use super::question::Asked;
-use crate::eval::Attribution;
+use crate::eval::{Attribution, Effect};
 use crate::routing::Trace;
 use crate::text::{percent, printable};
 use crate::tui::Theme;
@@ -64,16 +64,16 @@ impl WhyPane<'_> {
         let answer = truncate(&format!("\"{}\"", one_line(&why.answer)), 32);
         // Numbers of another run never stand under a heading that does not say so, however little room there is.
         let title = if why.asked.is_same_run(self.now) { "why" } else { "why, of an earlier run" };
-        let note = format!("change of log p of {answer} without …");
         // The groups of layers have their captions in the same row.
         let groups = why
             .result
             .as_ref()
             .and_then(|result| result.as_ref().ok())
             .map_or(0, |found| if usize::from(area.width) >= ROOMY { found.groups.len() } else { 0 });
-        let room = usize::from(area.width).saturating_sub(width(title) + 3 + groups * (NUMBER + 1));
-        let note = if width(&note) <= room { note } else { format!("log p of {answer} without …") };
-        heading(buf, area, 0, title, &truncate(&note, room), theme);
+        let room = usize::from(area.width).saturating_sub(groups * (NUMBER + 1));
+        let (title, room) = (self.counted(title, area, why, room), room.saturating_sub(3));
+        let room = room.saturating_sub(width(&title));
+        heading(buf, area, 0, &title, &caption(&answer, room), theme);
         match &why.result {
             None => self.asking(buf, area, 1, why, theme),
             Some(Err(error)) => {
@@ -82,6 +82,27 @@ impl WhyPane<'_> {
             }
             Some(Ok(found)) => self.found(buf, area, why, found, theme),
         }
+    }
+
+    /// A heading that says how many of the experts stand below it, where not all have room.
+    fn counted(&self, title: &str, area: Rect, why: &Why, room: usize) -> String {
+        let Some(Ok(found)) = &why.result else { return title.into() };
+        let (all, (rows, _)) = (found.experts.len(), self.divide(area, why, found));
+        if rows >= all {
+            return title.into();
+        }
+        let forms = [format!("{title}: {rows} of {all} experts"), format!("{title}: {rows} of {all}")];
+        let most = forms.iter().position(|form| width(form) + CHANGE <= room).unwrap_or(1);
+        forms.into_iter().nth(most).unwrap_or_default()
+    }
+
+    /// How many experts have a row, and the lines of what is concluded below them.
+    fn divide(&self, area: Rect, why: &Why, found: &Attribution) -> (usize, Vec<String>) {
+        // Two experts come before the second line of what is concluded.
+        let room = usize::from(area.height.saturating_sub(1));
+        let lines = (room.saturating_sub(found.experts.len().min(2))).clamp(1, CONCLUSION);
+        let lines = conclusion(found, &why.experts, usize::from(area.width).saturating_sub(1), lines);
+        (room.saturating_sub(lines.len()).min(found.experts.len()), lines)
     }
 
     /// How long it takes already, and how to end it, which stands in any room.
@@ -107,10 +128,7 @@ impl WhyPane<'_> {
             Some(Ok(found)) => found,
         };
         let is_now = why.asked.is_same_run(self.now);
-        let mut order: Vec<usize> = (0..found.experts.len()).collect();
-        order.sort_by(|&a, &b| found.experts[b].effect.total_cmp(&found.experts[a].effect));
-        for (y, &at) in order.iter().take(usize::from(area.height)).enumerate() {
-            let one = &found.experts[at];
+        for (y, one) in strongest(found, usize::from(area.height)).into_iter().enumerate() {
             let name = why.experts.get(one.expert).map_or("", String::as_str);
             let text = brief(name, one.effect, is_now, usize::from(area.width).saturating_sub(1));
             put(buf, area, 1, y as u16, &text, if is_now { theme.text() } else { theme.dim() });
@@ -121,11 +139,7 @@ impl WhyPane<'_> {
         let dim = !why.asked.is_same_run(self.now);
         let cells = usize::from(area.width);
         let name = |expert: usize| why.experts.get(expert).map_or("", String::as_str);
-        // Two experts come before the second line of what is concluded.
-        let room = usize::from(area.height.saturating_sub(1));
-        let lines = (room.saturating_sub(found.experts.len().min(2))).clamp(1, CONCLUSION);
-        let lines = conclusion(found, cells.saturating_sub(1), lines);
-        let rows = room.saturating_sub(lines.len()).min(found.experts.len());
+        let (rows, lines) = self.divide(area, why, found);
         let groups = if cells >= ROOMY { found.groups.len() } else { 0 };
         let names = found.experts.iter().map(|e| width(name(e.expert))).max().unwrap_or(0).clamp(15, 24);
         let names = names.min(cells.saturating_sub(NUMBER + 8));
@@ -134,7 +148,7 @@ impl WhyPane<'_> {
         let style = if dim { theme.dim() } else { theme.text() };
         let x = (3 + names) as u16;
         let at = |group: usize| x + (NUMBER + 2 + bars + group * (NUMBER + 1)) as u16;
-        for (row, one) in found.experts.iter().take(rows).enumerate() {
+        for (row, one) in strongest(found, rows).into_iter().enumerate() {
             let y = row as u16 + 1;
             let number = self.trace.experts.iter().position(|expert| expert == name(one.expert));
             let hue = number.map(|expert| self.listed.mark(self.trace, expert));
@@ -165,22 +179,48 @@ impl WhyPane<'_> {
     }
 }
 
-/// How much the experts explain together, and the control, in the most words that fit so many lines of `cells`.
-fn conclusion(found: &Attribution, cells: usize, lines: usize) -> Vec<String> {
-    let count = found.experts.len().max(1) as f64;
-    let control = found.experts.iter().map(|one| one.control).sum::<f64>() / count;
+/// Cells of the shortest words for what the numbers are, with what parts them from a heading.
+const CHANGE: usize = 18;
+
+/// What the numbers are, in the most words that fit into `cells`: changes, never the log-probability itself.
+fn caption(answer: &str, cells: usize) -> String {
+    let forms = [
+        format!("change of log p of {answer} without …"),
+        "change of log p without …".into(),
+        "change of log p".into(),
+        "Δ log p".into(),
+    ];
+    forms.into_iter().find(|form| width(form) <= cells).unwrap_or_default()
+}
+
+/// So many experts whose taking out changes the most, to the better or the worse; what helps the most first.
+fn strongest(found: &Attribution, count: usize) -> Vec<&Effect> {
+    let mut order: Vec<&Effect> = found.experts.iter().collect();
+    order.sort_by(|a, b| b.effect.abs().total_cmp(&a.effect.abs()));
+    order.truncate(count);
+    order.sort_by(|a, b| b.effect.total_cmp(&a.effect));
+    order
+}
+
+/// How much the experts explain together, and the control of the one that helps the most, in the most words that fit so
+/// many lines of `cells`.
+fn conclusion(found: &Attribution, names: &[String], cells: usize, lines: usize) -> Vec<String> {
     let said = found.conclusion(percent);
-    let forms = match found.explained() {
-        Some(part) => {
-            let (control, part) = (signed(control), percent(part));
+    let best = found.experts.iter().max_by(|a, b| a.effect.total_cmp(&b.effect));
+    let forms = match (found.explained(), best) {
+        (Some(part), Some(best)) => {
+            let (control, part) = (signed(best.control), percent(part));
+            let name = names.get(best.expert).map_or("", String::as_str);
+            let name = printable(&truncate_middle(name, 24)).into_owned();
             vec![
-                format!("{}; random directions instead {control}.", said.trim_end_matches('.')),
-                format!("Together {part} of what routing gained; random directions {control}."),
-                format!("Together {part} of what routing gained; random {control}."),
-                format!("Together {part}; random {control}."),
+                format!("{}; random directions in place of {name} {control}.", said.trim_end_matches('.')),
+                format!("Together {part} of what routing gained; random for {name} {control}."),
+                format!("Together {part}; random for {name} {control}."),
+                format!("Together {part} of what routing gained."),
+                format!("Together {part}."),
             ]
         }
-        None => vec![said],
+        (Some(_), None) | (None, _) => vec![said],
     };
     let mut wrapped: Vec<Vec<String>> = forms.iter().map(|form| wrap(form, cells)).collect();
     let fits = wrapped.iter().position(|form| form.len() <= lines).unwrap_or(wrapped.len().saturating_sub(1));
@@ -199,12 +239,12 @@ fn brief(name: &str, effect: f64, is_now: bool, cells: usize) -> String {
     let (when, by) = (if is_now { "" } else { "earlier run: " }, signed(effect));
     let whole = [
         format!("{when}without {} log p of the answer changes by {by}", printable(name)),
-        format!("{when}without {}: log p {by}", printable(name)),
+        format!("{when}without {}: Δ log p {by}", printable(name)),
     ];
     if let Some(fits) = whole.into_iter().find(|text| width(text) <= cells) {
         return fits;
     }
-    let (before, after) = (if is_now { "without " } else { "earlier: −" }, format!(": log p {by}"));
+    let (before, after) = (if is_now { "w/o " } else { "earlier: −" }, format!(": Δ log p {by}"));
     let room = cells.saturating_sub(width(before) + width(&after));
     truncate(&format!("{before}{}{after}", truncate_middle(name, room)), cells)
 }
@@ -218,14 +258,13 @@ fn signed(effect: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::eval::Effect;
 
     #[test]
     fn a_row_says_the_most_that_has_room() {
         let said = |cells, is_now| brief("camel_case", 3.214, is_now, cells);
         assert_eq!(said(80, true), "without camel_case log p of the answer changes by -3.21");
-        assert_eq!(said(39, true), "without camel_case: log p -3.21");
-        assert_eq!(said(29, true), "without came…ase: log p -3.21");
+        assert_eq!(said(39, true), "without camel_case: Δ log p -3.21");
+        assert_eq!(said(29, true), "w/o camel_case: Δ log p -3.21");
         assert_eq!(said(80, false), "earlier run: without camel_case log p of the answer changes by -3.21");
         for cells in 26..60 {
             for is_now in [true, false] {
@@ -237,10 +276,20 @@ mod tests {
     }
 
     #[test]
+    fn a_heading_says_change_in_every_width() {
+        assert_eq!(caption("\"fox\"", 60), "change of log p of \"fox\" without …");
+        for cells in 7..60 {
+            let text = caption("\"fox\"", cells);
+            assert!(width(&text) <= cells && (text.starts_with("change") || text.starts_with('Δ')), "{text}");
+        }
+        assert_eq!(caption("\"fox\"", 6), "");
+    }
+
+    #[test]
     fn effects_are_said_as_what_taking_out_does() {
         assert_eq!([0.92, -0.06, 0.0, 0.001].map(signed), ["-0.92", "+0.06", "+0.00", "+0.00"]);
-        let one = |effect, control| Effect {
-            expert: 0,
+        let one = |expert, effect, control| Effect {
+            expert,
             share: 0.5,
             effect,
             by_group: vec![],
@@ -251,18 +300,23 @@ mod tests {
             routed: -0.2,
             base: -2.2,
             groups: vec![],
-            experts: vec![one(1.0, 0.1), one(0.5, 0.3)],
+            experts: vec![one(1, 1.0, 0.2), one(0, 0.5, 0.3)],
         };
-        let said = |found: &Attribution, cells, lines| conclusion(found, cells, lines);
-        let whole = "Together 75 % of what routing gained over the base model (+2.00); random directions instead -0.20.";
+        let names = ["plural", "antonym"].map(String::from);
+        let said = |found: &Attribution, cells, lines| conclusion(found, &names, cells, lines);
+        // The control is of the one expert that helps the most, not the mean of all, which would stand beside its effect.
+        let whole = "Together 75 % of what routing gained over the base model (+2.00); \
+                     random directions in place of antonym -0.20.";
         assert_eq!(said(&found, 120, 1), [whole]);
-        assert_eq!(said(&found, 45, 3).join(" "), whole);
-        assert_eq!(said(&found, 52, 1), ["Together 75 % of what routing gained; random -0.20."]);
-        for (cells, lines) in [(45, 1), (28, 1), (28, 2), (60, 1), (80, 2)] {
+        assert_eq!(said(&found, 50, 3).join(" "), whole);
+        assert_eq!(said(&found, 64, 1), ["Together 75 % of what routing gained; random for antonym -0.20."]);
+        assert_eq!(said(&found, 28, 1), ["Together 75 %."]);
+        for (cells, lines) in [(45, 1), (28, 2), (60, 1), (80, 2)] {
             let lines_said = said(&found, cells, lines);
             let text = lines_said.join(" ");
             assert!(lines_said.len() <= lines && text.starts_with("Together 75 %"), "{text}");
-            assert!(text.ends_with("-0.20.") && lines_said.iter().all(|line| width(line) <= cells), "{text}");
+            assert!(text.ends_with("antonym -0.20."), "{text}");
+            assert!(lines_said.iter().all(|line| width(line) <= cells), "{text}");
         }
         found.base = 0.0;
         let text = said(&found, 120, 2).join(" ");

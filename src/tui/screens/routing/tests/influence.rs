@@ -52,6 +52,36 @@ fn what_an_answer_owes_to_experts_stands_beside_their_shares() {
 }
 
 #[test]
+fn experts_without_room_are_counted_and_the_strongest_are_shown() {
+    let (mut screen, shared) = routed();
+    let effects = press(&mut screen, &shared, key('e'));
+    let [Effect::Engine(EngineEffect::Study { ticket, .. })] = &effects[..] else { panic!("{effects:?}") };
+    let taken = |(expert, effect): (usize, f64)| Taken {
+        expert,
+        share: 0.2,
+        effect,
+        by_group: vec![effect, 0.0],
+        control: 0.0,
+        scores: Default::default(),
+    };
+    let effects = [(0, 0.01), (3, 15.09), (1, 0.02), (2, 0.0), (5, -0.01), (4, -7.5)];
+    let found = Attribution {
+        routed: -0.3,
+        base: -1.3,
+        groups: vec![0..15, 15..30],
+        experts: effects.map(taken).to_vec(),
+    };
+    hear(&mut screen, &shared, EngineMessage::Attributed { ticket: *ticket, result: Ok(Arc::new(found)) });
+    let drawn = render(&screen, &shared, 80, 22);
+    let row =
+        |text: &str| drawn.lines().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{drawn}"));
+    assert!(drawn.contains("why: 2 of 6 experts change of log p"), "{drawn}");
+    assert!(row("kilometers") < row("-15.09") + 1 && row("-15.09") < row("+7.50"), "{drawn}");
+    let drawn = render(&screen, &shared, 200, 60);
+    assert!(drawn.contains("why change of log p of \"12000 meters\" without …"), "{drawn}");
+}
+
+#[test]
 fn what_was_asked_stands_below_the_map_too() {
     let (mut screen, shared) = routed();
     for zoom in ["layers", "modules"] {

@@ -114,7 +114,15 @@ fn examples_never_replace_what_a_person_wrote() {
         matches!(&effects[..], [Effect::Engine(EngineEffect::Route { prompt, .. })] if prompt == "Sum 1 2")
     );
     press(&mut screen, &shared, key('!'));
-    assert!(screen.on_key(code(KeyCode::Tab), &shared).is_none(), "Tab is free to change tabs");
+    // Tab stays in the box, so that nothing that is typed next is a command of another tab.
+    for tab in [KeyCode::Tab, KeyCode::BackTab] {
+        let said = press(&mut screen, &shared, code(tab));
+        assert!(
+            matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.ends_with("the box, Esc leaves it.")),
+            "{said:?}"
+        );
+        assert!(screen.captures_text());
+    }
     press(&mut screen, &shared, code(KeyCode::Esc));
     for key in [ctrl('n'), key('n')] {
         let said = press(&mut screen, &shared, key);
