@@ -32,12 +32,20 @@ pub(super) fn no_numbers() -> Error {
     )
 }
 
+/// What is said of an expert, behind its name.
+const NO_NUMBERS: &str = " makes values that are no numbers";
+
+/// The one of `names` that an error says to leave out.
+pub fn blamed<'a>(error: &str, names: &'a [String]) -> Option<&'a String> {
+    names.iter().find(|name| error.contains(&format!("the expert {name}{NO_NUMBERS}")))
+}
+
 /// What is said of an expert whose score at a module, by its position, is no number although the module's input is.
 pub(super) fn no_score(experts: &ExpertSet, expert: usize, position: usize) -> Error {
     let name = experts.names.get(expert).map_or("an expert", String::as_str);
     let module = experts.modules.get(position).map_or("a module", String::as_str);
     Error::msg(format!(
-        "the expert {name} makes values that are no numbers: at {module} its score overflows; its scale or its weights are \
+        "the expert {name}{NO_NUMBERS}: at {module} its score overflows; its scale or its weights are \
          too large, leave it out"
     ))
 }
@@ -103,7 +111,7 @@ impl Watch {
             (None, _) => "the experts".into(),
         };
         Some(Error::msg(format!(
-            "{name} makes values that are no numbers: at {module} it adds up to {size:e}; its scale or its weights are \
+            "{name}{NO_NUMBERS}: at {module} it adds up to {size:e}; its scale or its weights are \
              too large, leave it out"
         )))
     }

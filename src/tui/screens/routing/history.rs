@@ -38,6 +38,11 @@ impl History {
         self.entries.is_empty()
     }
 
+    /// Whether a prompt is among those that were tried.
+    pub fn has(&self, prompt: &str) -> bool {
+        self.entries.iter().any(|entry| entry.text == prompt)
+    }
+
     /// A prompt is tried: it is the newest. False where it was that before.
     pub fn remember(&mut self, prompt: &str) -> bool {
         self.at = None;

@@ -217,13 +217,17 @@ static MAP: Table = KeyTable {
         )
         .when(several)
         .explains(),
-        Binding::new(&[(Chord::char('/'), Action::Find)], "find", "Find an expert by its name").when(several),
+        Binding::new(&[(Chord::char('/'), Action::Find)], "find", "Find an expert by its name")
+            .when(several)
+            .explains(),
         Binding::new(
             &[(Chord::char('x'), Action::Mute)],
             "mute",
             "Give the chosen expert no weight, or bring it back",
         )
-        .when(|s: &RoutingScreen, shared| chosen(s, shared) && s.question.can_mute())
+        .when(|s: &RoutingScreen, shared| {
+            s.question.can_mute() && (chosen(s, shared) || s.blamed(shared).is_some())
+        })
         .explains(),
         Binding::new(
             &[(Chord::char('p'), Action::Pin)],
@@ -233,7 +237,9 @@ static MAP: Table = KeyTable {
         .when(|s: &RoutingScreen, shared| chosen(s, shared) && s.question.router.router.pins)
         .explains(),
         Binding::new(&[(Chord::char('X'), Action::UnmuteAll)], "unmute all", "Bring all muted experts back")
-            .when(|s: &RoutingScreen, shared| shows(s, shared) && !s.question.muted().is_empty())
+            .when(|s: &RoutingScreen, shared| {
+                !s.question.muted().is_empty() && (shows(s, shared) || s.exchange.error.is_some())
+            })
             .explains(),
         Binding::new(
             &[(Chord::char('s'), Action::Single)],
@@ -469,6 +475,14 @@ impl RoutingScreen {
         self.edited(edit, shared).unwrap_or_default()
     }
 
+    /// Deletes much of the prompt, which is kept where its routing was seen.
+    fn delete(&mut self, change: fn(&mut PromptBox) -> Edit, shared: &Shared) -> Vec<Effect> {
+        let kept = self.keep_seen();
+        let mut effects = self.edit(change, shared);
+        effects.extend(kept);
+        effects
+    }
+
     fn act(&mut self, action: Action, shared: &Shared) -> Vec<Effect> {
         if self.experiment.hides() && reveals(action) {
             let why = "Answers are compared blindly: B says whose they are, then this key works again.";
@@ -495,7 +509,7 @@ impl RoutingScreen {
             Action::NextExpert => return self.move_expert(1, shared),
             Action::Mute => return self.toggle_mute(shared),
             Action::Pin => return self.toggle_pin(shared),
-            Action::Find => self.begin_search(),
+            Action::Find => return self.begin_search(shared),
             Action::KeepFound => self.end_search(true),
             Action::EndSearch => self.end_search(false),
             Action::Bars => return self.toggle_bars(),
@@ -551,8 +565,8 @@ impl RoutingScreen {
                 return effects;
             }
             Action::NewLine => return self.edit(PromptBox::new_line, shared),
-            Action::DeleteToHead => return self.edit(PromptBox::delete_to_head, shared),
-            Action::Clear => return self.edit(PromptBox::clear, shared),
+            Action::DeleteToHead => return self.delete(PromptBox::delete_to_head, shared),
+            Action::Clear => return self.delete(PromptBox::clear, shared),
             Action::Undo => return self.edit(PromptBox::undo, shared),
             Action::Redo => return self.edit(PromptBox::redo, shared),
         }

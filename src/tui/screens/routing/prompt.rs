@@ -41,6 +41,29 @@ pub struct PromptBox {
     /// What [`Self::undo`] and [`Self::redo`] bring back, the nearest last.
     past: Vec<Version>,
     future: Vec<Version>,
+    /// What was typed or deleted last, which the next key of the kind goes on with: one change.
+    run: Option<Run>,
+}
+
+/// Keys that make one change: a word with the space behind it, or characters that are deleted one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    deletes: bool,
+    /// Where the cursor was left.
+    cursor: (usize, usize),
+    /// The last character was a space, behind which another word begins.
+    ends_word: bool,
+}
+
+impl Run {
+    /// Whether a key at this place goes on with it; `typed` is the character, none where one is deleted.
+    fn takes(&self, typed: Option<char>, cursor: (usize, usize)) -> bool {
+        let goes_on = match typed {
+            Some(c) => !self.deletes && (!self.ends_word || c.is_whitespace()),
+            None => self.deletes,
+        };
+        goes_on && self.cursor == cursor
+    }
 }
 
 /// A text as it was, with the cursor.
@@ -116,6 +139,7 @@ impl PromptBox {
             focused: false,
             past,
             future,
+            run: None,
         }
     }
 
@@ -159,6 +183,7 @@ impl PromptBox {
     /// Takes the last change back.
     pub fn undo(&mut self) -> Edit {
         let Some(version) = self.past.pop() else { return Edit::Kept };
+        self.run = None;
         self.future.push(self.version());
         self.restore(version);
         Edit::Changed
@@ -167,6 +192,7 @@ impl PromptBox {
     /// Makes a change again that was taken back.
     pub fn redo(&mut self) -> Edit {
         let Some(version) = self.future.pop() else { return Edit::Kept };
+        self.run = None;
         self.past.push(self.version());
         self.restore(version);
         Edit::Changed
@@ -199,7 +225,12 @@ impl PromptBox {
         match key.code {
             KeyCode::Esc | KeyCode::Enter | KeyCode::Tab | KeyCode::BackTab | KeyCode::F(_) => Edit::Ignored,
             KeyCode::Char('c' | 'm' | 'z') if ctrl => Edit::Ignored,
-            KeyCode::Char(c) if !ctrl && !alt => self.insert(c.encode_utf8(&mut [0; 4])).0,
+            KeyCode::Char(c) if !ctrl && !alt => {
+                self.going_on(Some(c), |prompt| prompt.insert(c.encode_utf8(&mut [0; 4])).0)
+            }
+            KeyCode::Backspace if !ctrl && !alt => {
+                self.going_on(None, |prompt| prompt.after(|area| area.input(key)))
+            }
             _ => self.after(|area| area.input(key)),
         }
     }
@@ -240,6 +271,34 @@ impl PromptBox {
         (Edit::Changed, dropped)
     }
 
+    fn cursor(&self) -> (usize, usize) {
+        let cursor = self.area.cursor();
+        (cursor.0, cursor.1)
+    }
+
+    /// A change by a character that is typed, or deleted for none; with those before it that it goes on with it is one
+    /// change.
+    fn going_on(&mut self, typed: Option<char>, change: impl FnOnce(&mut Self) -> Edit) -> Edit {
+        let goes_on = self.run.is_some_and(|run| run.takes(typed, self.cursor()));
+        // The version before the run stays the nearest, and none is pushed out at the other end.
+        let first = if goes_on { self.past.pop() } else { None };
+        let edit = change(self);
+        match (edit, first) {
+            (Edit::Changed, Some(first)) => {
+                if let Some(last) = self.past.last_mut() {
+                    *last = first;
+                }
+            }
+            (Edit::Kept | Edit::Ignored, Some(first)) => self.past.push(first),
+            (_, None) => {}
+        }
+        if edit == Edit::Changed {
+            let ends_word = typed.is_some_and(char::is_whitespace);
+            self.run = Some(Run { deletes: typed.is_none(), cursor: self.cursor(), ends_word });
+        }
+        edit
+    }
+
     fn after(&mut self, change: impl FnOnce(&mut TextArea<'static>) -> bool) -> Edit {
         let before = self.version();
         if !change(&mut self.area) {
@@ -253,6 +312,7 @@ impl PromptBox {
     /// Makes what was there before a change the nearest version to come back to.
     fn keep(&mut self, before: Version) {
         self.future.clear();
+        self.run = None;
         if self.past.len() >= MAX_VERSIONS {
             self.past.remove(0);
         }
@@ -402,6 +462,26 @@ mod tests {
         prompt.undo();
         assert_eq!((prompt.undo(), prompt.is_blank()), (Edit::Kept, true));
         assert_eq!(prompt.set_text(&"é".repeat(MAX_CHARS + 7)), 7);
+    }
+
+    #[test]
+    fn typed_characters_are_taken_back_by_words() {
+        let mut prompt = PromptBox::default();
+        let write = |prompt: &mut PromptBox, text: &str| {
+            text.chars().for_each(|c| _ = press(prompt, KeyCode::Char(c), KeyModifiers::NONE));
+        };
+        write(&mut prompt, "Plural of foxes");
+        (0..3).for_each(|_| _ = press(&mut prompt, KeyCode::Backspace, KeyModifiers::NONE));
+        write(&mut prompt, "x?");
+        // What is typed elsewhere is another change.
+        press(&mut prompt, KeyCode::Home, KeyModifiers::NONE);
+        write(&mut prompt, "The ");
+        let mut said = vec![prompt.text()];
+        while prompt.undo() == Edit::Changed {
+            said.push(prompt.text());
+        }
+        let words = ["The Plural of fox?", "Plural of fox?", "Plural of fo"];
+        assert_eq!(said[..3], words);
     }
 
     #[test]

@@ -13,8 +13,8 @@ use super::question::{Asked, Change, Question};
 use super::reasons::Reasons;
 use super::suggestions::Suggestions;
 use crate::library::Library;
-use crate::routing::{RouterSetting, Trace};
-use crate::text::{counted, listed};
+use crate::routing::{RouterSetting, Trace, blamed};
+use crate::text::{counted, listed, printable};
 use crate::tui::{
     AppEffect, Effect, EngineEffect, EngineState, PromptsEffect, Shared, TextField, WantedPrompt,
 };
@@ -94,6 +94,12 @@ impl RoutingScreen {
         }
     }
 
+    /// The expert that keeps the prompt from being routed, where there is no routing to choose it in: `x` acts on it.
+    pub(super) fn blamed(&self, shared: &Shared) -> Option<String> {
+        let error = self.exchange.error.as_ref().filter(|_| self.exchange.shown.is_none())?;
+        blamed(error, &self.experts(shared)).cloned()
+    }
+
     /// Asks for the routing of what is in the box now. An answer stays until there is another one.
     pub(super) fn route(&mut self, shared: &Shared) -> Vec<Effect> {
         if self.question.prompt.is_blank() {
@@ -136,6 +142,14 @@ impl RoutingScreen {
             return Vec::new();
         }
         vec![Effect::Prompts(PromptsEffect::Remember(prompt))]
+    }
+
+    /// Keeps the prompt of the box among those that were tried where its routing was seen: before another takes its place,
+    /// and where nobody types, so that no beginnings are kept.
+    pub(super) fn keep_seen(&mut self) -> Vec<Effect> {
+        let prompt = self.question.prompt.text();
+        let seen = self.exchange.shown.as_ref().is_some_and(|shown| shown.asked.prompt == prompt);
+        if seen && !self.history.has(&prompt) { self.remember() } else { Vec::new() }
     }
 
     /// Makes a prompt a favourite, or no longer.
@@ -186,16 +200,18 @@ impl RoutingScreen {
 
     /// Puts the next older prompt into the box, or the next newer one.
     pub(super) fn step_history(&mut self, older: bool, shared: &Shared) -> Vec<Effect> {
-        match self.history.step(older, &self.question.prompt.text()) {
-            Some(prompt) => self.replace_prompt(&prompt, shared),
-            None => Vec::new(),
+        let mut effects = self.keep_seen();
+        if let Some(prompt) = self.history.step(older, &self.question.prompt.text()) {
+            effects.extend(self.replace_prompt(&prompt, shared));
         }
+        effects
     }
 
     /// Opens the list of prompts that were tried.
     pub(super) fn find_prompt(&mut self) -> Vec<Effect> {
         if self.history.is_empty() {
-            let why = "No prompt was tried yet: one is kept when it is answered or the box is left.";
+            let why =
+                "No prompt was tried yet: one is kept when it is answered, or the box is left or emptied.";
             return vec![Effect::App(AppEffect::Notice(why.into()))];
         }
         self.history.find();
@@ -222,9 +238,11 @@ impl RoutingScreen {
     }
 
     fn replace_prompt(&mut self, prompt: &str, shared: &Shared) -> Vec<Effect> {
+        let kept = self.keep_seen();
         let dropped = self.question.prompt.set_text(prompt);
         self.map.token = None;
         let mut effects = self.route(shared);
+        effects.extend(kept);
         effects.extend(left_out(dropped, "prompt"));
         effects
     }
@@ -291,7 +309,8 @@ impl RoutingScreen {
     pub(super) fn toggle_mute(&mut self, shared: &Shared) -> Vec<Effect> {
         let names = self.experts(shared);
         let expert = self.expert();
-        let name = expert.and_then(|e| names.get(e)).map(String::as_str);
+        let blamed = self.blamed(shared);
+        let name = blamed.as_ref().or_else(|| names.get(expert?)).map(String::as_str);
         let was_muted = self.question.muted().len();
         let change = self.question.toggle_mute(name, &names);
         if self.question.muted().len() > was_muted {
@@ -339,6 +358,9 @@ impl RoutingScreen {
     /// Goes to the next expert in the order of their shares.
     pub(super) fn move_expert(&mut self, by: isize, shared: &Shared) -> Vec<Effect> {
         let order = self.order();
+        if order.is_empty() {
+            return self.nobody_to_choose(shared);
+        }
         let at = self.expert().and_then(|now| order.iter().position(|&expert| expert == now));
         let next = match at {
             Some(now) => (now as isize + by).rem_euclid(order.len().max(1) as isize) as usize,
@@ -353,10 +375,23 @@ impl RoutingScreen {
         Vec::new()
     }
 
+    /// Said instead of a choice among experts where no routing lists any.
+    fn nobody_to_choose(&self, shared: &Shared) -> Vec<Effect> {
+        let mut why = "No routing is here that lists experts to choose from.".to_string();
+        if let Some(name) = self.blamed(shared) {
+            why.push_str(&format!(" x mutes {}.", printable(&name)));
+        }
+        vec![Effect::App(AppEffect::Notice(why))]
+    }
+
     /// Begins to look for an expert.
-    pub(super) fn begin_search(&mut self) {
+    pub(super) fn begin_search(&mut self, shared: &Shared) -> Vec<Effect> {
+        if self.order().len() < 2 || !self.question.router.is_weighted() {
+            return self.nobody_to_choose(shared);
+        }
         self.search = Some(TextField::default());
         self.set_focus(Focus::Search);
+        Vec::new()
     }
 
     /// The text of the search is another: the first of those that were found is chosen.
@@ -405,6 +440,7 @@ impl RoutingScreen {
             return self.explain(shared);
         }
         let mut effects = self.compare();
+        effects.extend(self.keep_seen());
         if answered {
             let (asked, ticket) = (self.exchange.asked.clone(), self.exchange.issue());
             effects.extend(self.costs.ask(&asked, ticket));

@@ -59,8 +59,13 @@ pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shar
     }
     let small = area.width < SMALL_WIDTH || area.height < SMALL_HEIGHT;
     let boxes = if small { small_boxes(screen, area) } else { framed_boxes(screen, area) };
-    let error_rows = screen.exchange.error.as_ref().map_or(0, |error| {
-        let rows = (width(error) + 4).div_ceil(usize::from(area.width));
+    let failed = screen.exchange.error.as_ref().map(|error| {
+        let way =
+            if screen.question.can_mute() && screen.blamed(shared).is_some() { ": x mutes it" } else { "" };
+        format!(" ✗ {}{way}", printable(error))
+    });
+    let error_rows = failed.as_ref().map_or(0, |error| {
+        let rows = (width(error) + 1).div_ceil(usize::from(area.width));
         rows.min(4).min(usize::from(area.height) / 2) as u16
     });
     // What is found about a routing says which router gave it.
@@ -85,8 +90,7 @@ pub fn draw(screen: &RoutingScreen, frame: &mut Frame, area: Rect, shared: &Shar
         Some(field) => draw_reference(field, frame, line, theme),
         None => frame.render_widget(status::line(screen, shared, theme, line.width), line),
     }
-    if let Some(text) = &screen.exchange.error {
-        let text = format!(" ✗ {}", printable(text));
+    if let Some(text) = failed {
         frame.render_widget(Paragraph::new(text).style(theme.error()).wrap(Wrap { trim: true }), error);
     }
     match &screen.exchange.shown {

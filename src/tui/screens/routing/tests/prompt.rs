@@ -94,6 +94,41 @@ fn failures_are_a_line_and_the_next_change_clears_them() {
 }
 
 #[test]
+fn an_expert_that_keeps_a_prompt_from_being_routed_can_be_muted() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    let asked = write(&mut screen, &shared, "fox");
+    let error =
+        "the expert past-tense makes values that are no numbers: at q its score overflows; leave it out";
+    hear(&mut screen, &shared, EngineMessage::Failed { ticket: asked, error: error.into() });
+    for (width, height) in SIZES {
+        let drawn = render(&screen, &shared, width, height);
+        assert!(height < 20 || drawn.contains("leave it out: x mutes it"), "{drawn}");
+    }
+    assert!(screen.hints(&shared).iter().any(|hint| hint.keys == "x"));
+    // Keys that choose among the experts of a routing say what to do instead.
+    for c in ['/', '[', ']'] {
+        let said = press(&mut screen, &shared, key(c));
+        assert!(
+            matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.ends_with("x mutes past-tense.")),
+            "{said:?}"
+        );
+        assert!(!screen.captures_text());
+    }
+    let effects = press(&mut screen, &shared, key('x'));
+    let [Effect::Engine(EngineEffect::Route { router, .. })] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(router.muted, ["past-tense"]);
+    // Another failure leaves a way to bring it back.
+    let ticket = ticket(&effects);
+    hear(&mut screen, &shared, EngineMessage::Failed { ticket, error: "no".into() });
+    let effects = press(&mut screen, &shared, key('X'));
+    assert!(
+        matches!(&effects[..], [Effect::Engine(EngineEffect::Route { router, .. })] if router.muted.is_empty()),
+        "{effects:?}"
+    );
+}
+
+#[test]
 fn examples_never_replace_what_a_person_wrote() {
     let shared = shared(ready());
     let mut screen = RoutingScreen::new();
@@ -221,6 +256,43 @@ fn prompts_that_were_tried_are_kept_and_come_back() {
     let undo = KeyEvent::new(KeyCode::Char('z'), KeyModifiers::ALT);
     press(&mut screen, &shared, undo);
     assert_eq!(screen.question.prompt.text(), "mine!");
+}
+
+#[test]
+fn prompts_whose_routing_was_seen_are_kept() {
+    let shared = shared(ready());
+    let mut screen = RoutingScreen::new();
+    let remember = |text: &str| Effect::Prompts(PromptsEffect::Remember(text.into()));
+    let show = |screen: &mut RoutingScreen| {
+        let trace = Arc::new(Synthetic::default().trace(&PROMPT));
+        let ticket = screen.exchange.ticket;
+        hear(screen, &shared, EngineMessage::Trace { ticket, trace, generating: false, milliseconds: 1.0 })
+    };
+    press(&mut screen, &shared, key('i'));
+    screen.on_paste("never seen", &shared);
+    assert!(!press(&mut screen, &shared, ctrl('x')).contains(&remember("never seen")));
+    // In the box, when it is emptied.
+    screen.on_paste("seen", &shared);
+    assert!(!show(&mut screen).contains(&remember("seen")), "more may be typed");
+    assert!(press(&mut screen, &shared, ctrl('x')).contains(&remember("seen")));
+    // And when an older one takes its place: one comes back to it.
+    screen.on_paste("another", &shared);
+    show(&mut screen);
+    render(&screen, &shared, 80, 24);
+    assert!(press(&mut screen, &shared, code(KeyCode::Up)).contains(&remember("another")));
+    assert_eq!(screen.question.prompt.text(), "seen");
+    render(&screen, &shared, 80, 24);
+    press(&mut screen, &shared, code(KeyCode::Down));
+    assert_eq!(screen.question.prompt.text(), "another");
+    // From the editor, as soon as its routing is there.
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    screen.on_message(&Message::Edited(Ok("edited".into())), &shared);
+    assert!(show(&mut screen).contains(&remember("edited")));
+    press(&mut screen, &shared, key('i'));
+    press(&mut screen, &shared, ctrl('x'));
+    render(&screen, &shared, 80, 24);
+    press(&mut screen, &shared, code(KeyCode::Up));
+    assert_eq!(screen.question.prompt.text(), "edited");
 }
 
 #[test]
