@@ -184,6 +184,7 @@ pub fn run(args: &JobsArgs, output: &Output) -> Result<()> {
                     jobs.with_executor(executor)
                 }
             };
+            note_lost(&jobs, &ids, output)?;
             let results = jobs.resume_changed(&ids, *trust, changes)?;
             resumed(args, &jobs, &ids, results, output)
         }
@@ -368,28 +369,40 @@ fn cancel(jobs: &Jobs, ids: &[String], chosen: &Chosen, output: &Output) -> Resu
         _ => jobs.cancel_many(ids)?,
     }
     let began = Instant::now();
-    let states = || ids.iter().map(|id| Ok(jobs.get(id)?.state)).collect::<Result<Vec<JobState>>>();
+    let states = || ids.iter().map(|id| jobs.get(id)).collect::<Result<Vec<JobSummary>>>();
     let mut found = states()?;
-    while found.iter().any(|state| !state.is_over()) && began.elapsed() < CANCEL_PATIENCE {
+    while found.iter().any(|job| !job.state.is_over()) && began.elapsed() < CANCEL_PATIENCE {
         output.cancel().check()?;
         std::thread::sleep(BETWEEN_LOOKS / 4);
         found = states()?;
     }
-    if let ([id], [state]) = (ids, found.as_slice()) {
+    if let [job] = found.as_slice() {
         if output.is_json() {
-            return output.document(&json!({ "id": id, "state": state }));
+            return output.document(&json!({ "id": job.id, "state": job.state, "error": job.error }));
         }
-        return output.line(&stopped(id, *state));
+        return output.line(&format!("{} is {}", job.id, stopped(job)));
     }
-    let words = |(id, state): (&String, &JobState)| (id.clone(), state.name().to_string());
-    say(&ids.iter().zip(&found).map(words).collect::<Vec<_>>(), output)
+    say(&found.iter().map(|job| (job.id.clone(), stopped(job))).collect::<Vec<_>>(), output)
 }
 
-fn stopped(id: &str, state: JobState) -> String {
-    match state {
-        JobState::Cancelling => format!("{id} is cancelling: it stops after the step that it is in"),
-        state => format!("{id} is {}", state.name()),
+/// How it stands with a job that was cancelled, and what is lost of it.
+fn stopped(job: &JobSummary) -> String {
+    match (job.state, &job.error) {
+        (JobState::Cancelling, _) => "cancelling: it stops after the step that it is in".into(),
+        (JobState::Cancelled, Some(lost)) => printable(&format!("cancelled: {lost}")).into_owned(),
+        (state, _) => state.name().into(),
     }
+}
+
+/// Says of jobs that are to be resumed what of them could not be saved when they were cancelled.
+fn note_lost(jobs: &Jobs, ids: &[String], output: &Output) -> Result<()> {
+    for job in ids.iter().map(|id| jobs.get(id)) {
+        let JobSummary { id, state, error, .. } = job?;
+        if let (JobState::Cancelled, Some(lost)) = (state, error) {
+            output.note(&printable(&format!("{id}: {lost}")));
+        }
+    }
+    Ok(())
 }
 
 /// What became of some jobs, a line each.

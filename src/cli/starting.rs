@@ -11,7 +11,7 @@ use super::output::Output;
 use crate::catalog::{Catalog, Source};
 use crate::jobs::executors::executor_named;
 use crate::jobs::kinds::Around;
-use crate::jobs::{After, AnyJob, JobSummary, Jobs, Started};
+use crate::jobs::{After, AnyJob, Jobs, Started};
 use crate::text::{counted, typed_path};
 use crate::{Error, Result};
 
@@ -51,20 +51,26 @@ pub fn start_changed(
     let all = given.jobs(&around)?;
     let asked_for = all.len();
     let all = if given.each { left_to_make(all, given.skip_existing, &jobs)? } else { all };
-    if all.len() < asked_for {
-        let (there, all) = (asked_for - all.len(), counted(asked_for, "dataset"));
-        output.note(&format!("left out {there} of {all}: their experts are there already, or being made"));
-    }
+    let note_left = |left: usize| {
+        if left < asked_for {
+            let (there, all) = (asked_for - left, counted(asked_for, "dataset"));
+            output
+                .note(&format!("left out {there} of {all}: their experts are there already, or being made"));
+        }
+    };
     let mut asked: Vec<_> = all.into_iter().map(|job| (job, after.clone())).collect();
     asked.iter_mut().try_for_each(|(job, _)| change(job))?;
     if given.dry_run {
+        note_left(asked.len());
         let plan = jobs.plan(&asked)?;
         if output.is_json() {
             return output.document(&json!({ "jobs": asked.len(), "plan": plan }));
         }
         return output.text(&plan);
     }
-    let mut started = jobs.start_many(&asked)?;
+    // Somebody else may have started some a moment ago.
+    let mut started = jobs.start_left(&asked, given.each && given.skip_existing)?;
+    note_left(started.len());
     let problem = started.iter().find_map(|job| job.problem.clone());
     if !given.each
         && let Some(Started { id, problem }) = started.pop()
@@ -109,11 +115,8 @@ pub fn follow_it(library: &Path, job: &str, output: &Output) -> Result<()> {
 /// Where they are not to be skipped, what is there already; a list of jobs that cannot be read.
 fn left_to_make(all: Vec<AnyJob>, skip: bool, jobs: &Jobs) -> Result<Vec<AnyJob>> {
     let under_way = jobs.list()?;
-    let is_made = |job: &AnyJob| {
-        let same = |other: &JobSummary| other.kind == Some(job.kind()) && other.name == job.title();
-        job.is_made() || under_way.iter().any(|other| !other.state.is_over() && same(other))
-    };
-    let (made, left): (Vec<AnyJob>, Vec<AnyJob>) = all.into_iter().partition(is_made);
+    let (made, left): (Vec<AnyJob>, Vec<AnyJob>) =
+        all.into_iter().partition(|job| Jobs::is_made(job, &under_way));
     if skip || made.is_empty() {
         return Ok(left);
     }

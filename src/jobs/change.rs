@@ -1,6 +1,6 @@
 //! What changes jobs: they are resumed, cancelled, held, let go and put into another order, one or many.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -213,10 +213,23 @@ impl Jobs {
     /// Asks all of these jobs to stop, in as few calls as their executors need. Those that have ended stay as they are.
     ///
     /// # Errors
-    /// A job that is not there; what an executor says.
+    /// A job that is not there; what an executor says: its jobs then go on as if nobody had asked, but for those whose
+    /// workers have heard it already.
     pub fn cancel_many(&self, ids: &[String]) -> Result<()> {
+        let asked_before: HashSet<PathBuf> =
+            ids.iter().map(|id| self.dir().join(id)).filter(|path| path.join(CANCEL).exists()).collect();
         let open = self.marked(ids, |path| own::mark(&path.join(CANCEL)))?;
-        open.into_values().try_for_each(|(executor, jobs)| executor.cancel(&jobs))
+        let mut done = Ok(());
+        for (executor, jobs) in open.into_values() {
+            if let Err(error) = executor.cancel(&jobs) {
+                // A wish that nobody carries out would make them look as if they were about to end, for ever.
+                for (job, _) in jobs.iter().filter(|(job, _)| !asked_before.contains(job)) {
+                    own::remove(&job.join(CANCEL))?;
+                }
+                done = done.and(Err(error));
+            }
+        }
+        done
     }
 
     /// Holds jobs that have not begun, or lets them go: with each, whether that was done. One that does not wait is refused,
@@ -257,7 +270,9 @@ impl Jobs {
         }
         let (executor, handle) = self.executor_at(&path)?;
         let mut packed = executor.packed_with(&path, &handle);
-        let waits = |other: &String| all.iter().any(|job| job.id == *other && !job.state.is_over());
+        // One that is to be cancelled ends anyway, whatever becomes of the others.
+        let ends = |job: &JobSummary| job.state.is_over() || job.state == JobState::Cancelling;
+        let waits = |other: &String| all.iter().any(|job| job.id == *other && !ends(job));
         packed.retain(|other| !ids.contains(other) && waits(other));
         match packed.is_empty() {
             true => Ok(()),

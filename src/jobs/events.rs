@@ -37,6 +37,7 @@ pub struct EventLog {
     step_written: Option<Instant>,
     step_logged: Option<Instant>,
     failed: bool,
+    lost: Option<String>,
 }
 
 impl EventLog {
@@ -48,7 +49,16 @@ impl EventLog {
         if file.file().metadata().is_ok_and(|metadata| metadata.len() > 0) {
             file.write_all(b"\n").map_err(|error| Error::io(&path, error))?;
         }
-        Ok(Self { path, file, say, held_back: None, step_written: None, step_logged: None, failed: false })
+        Ok(Self {
+            path,
+            file,
+            say,
+            held_back: None,
+            step_written: None,
+            step_logged: None,
+            failed: false,
+            lost: None,
+        })
     }
 
     /// The job has begun, or now knows how many steps it takes (0 while unknown).
@@ -65,6 +75,17 @@ impl EventLog {
     pub fn stage(&mut self, text: &str) {
         (self.say)(text);
         self.write(&JobEvent::Stage { time: now(), text: text.into() });
+    }
+
+    /// What a job that ends early could not save, and what a resumed one begins with: a part of its end.
+    pub fn unsaved(&mut self, text: &str) {
+        self.stage(text);
+        self.lost.get_or_insert_with(|| text.into());
+    }
+
+    /// The first that could not be saved, if there is something.
+    pub fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
     }
 
     /// What is being done now, of which only the newest word counts: no line of the log.
@@ -94,8 +115,11 @@ impl EventLog {
         match event.step() {
             Some(step) => self.step(step, None),
             None => {
-                if let TrainEvent::Stage(text) = event {
-                    self.stage(&text);
+                if let TrainEvent::Stage(text) = &event {
+                    self.stage(text);
+                }
+                if let TrainEvent::Unsaved(text) = &event {
+                    self.unsaved(text);
                 }
             }
         }

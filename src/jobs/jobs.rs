@@ -85,6 +85,12 @@ fn is_job(path: &Path) -> bool {
     own::is_taken(&path.join(SPEC))
 }
 
+/// Whether a job's id is `other` with the number of one that was started in the same second.
+fn is_numbered(id: &str, other: &str) -> bool {
+    let number = id.strip_prefix(other).and_then(|rest| rest.strip_prefix('-'));
+    number.is_some_and(|number| number.parse().is_ok_and(|number: u32| number > 1))
+}
+
 fn stamp(path: &Path) -> Stamp {
     let metadata = path.symlink_metadata().ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
@@ -317,7 +323,8 @@ impl Jobs {
         Ok(self.summary(id))
     }
 
-    /// The one job whose id starts with `prefix`.
+    /// The one job whose id is `prefix`, or starts with it. A whole id is never the beginning of one that was numbered
+    /// because both were started in the same second: the job may be gone, and the other is another.
     pub fn resolve(&self, prefix: &str) -> Result<String> {
         if prefix.is_empty() {
             return Err(Error::usage("a job's id is needed, not an empty text; `jobs LIBRARY` lists them"));
@@ -330,13 +337,18 @@ impl Jobs {
             return Err(Error::msg(format!("there is no job {prefix:?}: this library has no jobs")));
         }
         ids.sort_unstable_by(|a, b| b.cmp(a));
-        let matching: Vec<&String> = ids.iter().filter(|id| id.starts_with(prefix)).collect();
+        let begins = |id: &&String| id.starts_with(prefix);
+        let (others, matching): (Vec<&String>, Vec<&String>) =
+            ids.iter().filter(begins).partition(|id| is_numbered(id, prefix));
         let some = |ids: &[&String]| {
             let shown: Vec<&str> = ids.iter().take(5).map(|id| id.as_str()).collect();
             shown.join(", ") + if ids.len() > 5 { ", …" } else { "" }
         };
         match matching.as_slice() {
             [id] => Ok((*id).clone()),
+            [] if !others.is_empty() => {
+                Err(Error::msg(format!("there is no job {prefix:?}; {} is another one", some(&others))))
+            }
             [] => Err(Error::msg(format!(
                 "there is no job {prefix:?}; the newest are {}",
                 some(&ids.iter().collect::<Vec<_>>())
@@ -477,6 +489,25 @@ mod tests {
     use crate::jobs::job_dir::JobDir;
     use crate::jobs::{After, AnyJob, ClusterSpec};
     use crate::outside::counting;
+
+    #[test]
+    fn a_whole_id_never_stands_for_another_job() {
+        let dir = tempfile::tempdir().unwrap();
+        let jobs = Jobs::at(dir.path().into(), Arc::new(Local::new("/bin/true")));
+        let (first, second) = ("20261124-081530-train-t", "20261124-081530-train-t-2");
+        for id in [first, second] {
+            std::fs::create_dir(dir.path().join(id)).unwrap();
+            std::fs::write(dir.path().join(id).join(SPEC), "{}").unwrap();
+        }
+        assert_eq!(jobs.resolve(first).unwrap(), first);
+        assert!(jobs.resolve("20261124").unwrap_err().to_string().contains("fits several"));
+        std::fs::remove_dir_all(dir.path().join(first)).unwrap();
+        let error = jobs.resolve(first).unwrap_err().to_string();
+        assert!(error.contains(&format!("{second} is another one")), "{error}");
+        for prefix in [second, "20261124", "20261124-081530-train", "20261124-081530-train-t-"] {
+            assert_eq!(jobs.resolve(prefix).unwrap(), second);
+        }
+    }
 
     #[test]
     fn a_library_that_is_away_is_no_library_without_jobs() {

@@ -19,6 +19,9 @@ pub const WAITS: &str = "waits";
 pub const CORES: &str = "cores";
 pub const LIBRARY: &str = "library";
 
+/// Beside the jobs' directories: locked by whoever makes new ones.
+pub const STARTS: &str = "starts";
+
 /// Whether a directory's name can be a job's: what people type and see, so plain ASCII.
 pub fn is_id(name: &str) -> bool {
     !name.starts_with('.')

@@ -9,10 +9,10 @@ use super::executors::{Batch, Handle, Refusal, ToSubmit, default_executor};
 use super::hand_over::{HandedOver, Ready, by_kind, memory};
 use super::job_dir::{JobDir, discard, read_spec, slug};
 use super::kinds::{AnyJob, Use};
-use super::layout::GROUP;
+use super::layout::{GROUP, STARTS};
 use super::prepared::prepared;
 use super::{Executor, JobSummary, Jobs};
-use crate::outside::{make_folders, own, room_for_open_files, sweep};
+use crate::outside::{Lock, make_folders, own, room_for_open_files, sweep};
 use crate::text::counted;
 use crate::{Error, Result};
 
@@ -57,39 +57,65 @@ impl Jobs {
     /// without room for all; a scheduler that refuses all of them. Then no job is left. Else each job stands there, also
     /// one that was not taken.
     pub fn start_many(&self, asked: &[(AnyJob, Vec<After>)]) -> Result<Vec<Started>> {
+        self.start_left(asked, false)
+    }
+
+    /// [`Self::start_many`]; with `skip_made` without those that are made already, or being made ([`Self::is_made`]).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn start_left(&self, asked: &[(AnyJob, Vec<After>)], skip_made: bool) -> Result<Vec<Started>> {
         let executor = self.executor_of_new()?;
-        let jobs = self.checked(asked, &*executor)?;
+        let sorted = || {
+            let mut ids = self.ids()?;
+            ids.sort_unstable();
+            Ok::<_, Error>(ids)
+        };
+        let seen = sorted()?;
+        let mut jobs = self.checked(asked, &*executor, skip_made)?;
         make_folders(self.dir())?;
+        // One process at a time makes jobs: what others have made since is looked at again.
+        let turn = Lock::wait_where_possible(&self.dir().join(STARTS))?;
+        if sorted()? != seen {
+            jobs = self.checked(asked, &*executor, skip_made)?;
+        }
+        let all = jobs.len();
+        let mut turn = Some(turn);
         // What starters that were killed left behind.
         sweep(self.dir());
         let mut started: Vec<HandedOver> = Vec::new();
         let mut group: Option<String> = None;
-        let mut left = jobs.into_iter().zip(asked.iter().map(|(_, after)| after.as_slice())).peekable();
+        let mut left = jobs.into_iter().peekable();
         while left.peek().is_some() {
             // All of them before the first is handed over, as long as so many files can be open.
             let room = if executor.locks() { room_for_open_files(left.len()) } else { left.len() };
             let mut ready = Vec::new();
             for (job, after) in left.by_ref().take(room) {
-                match self.made(job, after, asked.len() > 1, &mut group, &*executor) {
+                match self.made(job, after, all > 1, &mut group, &*executor) {
                     Ok(made) => ready.push(made),
                     Err(error) => {
                         // What cannot be removed has no worker, and says so.
                         ready.iter().for_each(|made| drop(discard(made.dir.path())));
-                        return Err(of_all(&error, started.len(), asked.len()));
+                        return Err(of_all(&error, started.len(), all));
                     }
                 }
+            }
+            if left.peek().is_none() {
+                // All are there for others to see; a scheduler may take its time.
+                turn = None;
             }
             for piece in ready.chunks(executor.together()) {
                 started.extend(self.hand_over(&*executor, piece));
             }
         }
+        drop(turn);
         // What a scheduler has refused as a whole leaves nothing behind.
         if !executor.locks()
             && started.iter().all(|job| job.refusal.as_ref().is_some_and(|refusal| refusal.certain))
             && let Some(Refusal { why, .. }) = started.first().and_then(|job| job.refusal.clone())
         {
             started.iter().for_each(|job| drop(discard(&self.dir().join(&job.id))));
-            return Err(of_all(&Error::msg(why), 0, asked.len()));
+            return Err(of_all(&Error::msg(why), 0, all));
         }
         let words = |job: HandedOver| Started { id: job.id, problem: job.refusal.map(|refusal| refusal.why) };
         Ok(started.into_iter().map(words).collect())
@@ -130,10 +156,10 @@ impl Jobs {
     /// As there.
     pub fn plan(&self, asked: &[(AnyJob, Vec<After>)]) -> Result<String> {
         let executor = self.executor_of_new()?;
-        let jobs = self.checked(asked, &*executor)?;
+        let jobs = self.checked(asked, &*executor, false)?;
         let mut plan = String::new();
-        for (kind, jobs) in by_kind(jobs.iter().zip(asked)) {
-            let submit = |(job, (_, after)): &(&AnyJob, &(AnyJob, Vec<After>))| {
+        for (kind, jobs) in by_kind(jobs.iter().map(|(job, after)| (job, *after))) {
+            let submit = |(job, after): &(&AnyJob, &[After])| {
                 // Its id begins with the time at which it is started.
                 let path = self.dir().join(format!("ID-{}", slug(job)));
                 let after = self.open_parents(after)?;
@@ -145,8 +171,20 @@ impl Jobs {
         Ok(plan)
     }
 
-    /// The jobs with absolute paths, if they can work and no other does the same.
-    fn checked(&self, asked: &[(AnyJob, Vec<After>)], executor: &dyn Executor) -> Result<Vec<AnyJob>> {
+    /// Whether what a job makes is there already, or another of `all` is making it.
+    pub fn is_made(job: &AnyJob, all: &[JobSummary]) -> bool {
+        let same = |other: &JobSummary| other.kind == Some(job.kind()) && other.name == job.title();
+        job.is_made() || all.iter().any(|other| !other.state.is_over() && same(other))
+    }
+
+    /// The jobs with absolute paths, if they can work and no other does the same, with those that each waits for; where
+    /// that is to be skipped, without what is made already.
+    fn checked<'a>(
+        &self,
+        asked: &'a [(AnyJob, Vec<After>)],
+        executor: &dyn Executor,
+        skip_made: bool,
+    ) -> Result<Vec<(AnyJob, &'a [After])>> {
         executor.check()?;
         for After { id, .. } in asked.iter().flat_map(|(_, after)| after) {
             self.existing(id)?;
@@ -154,7 +192,7 @@ impl Jobs {
         let under_way = self.list()?;
         let mut names = HashSet::new();
         let mut written = self.written(&under_way);
-        let check = |(job, _): &(AnyJob, Vec<After>)| {
+        let check = |(job, after): &'a (AnyJob, Vec<After>)| {
             let mut job = prepared(job, &under_way)?;
             job.check_new()?;
             if let Some(doing) = job.kind().unique
@@ -175,9 +213,9 @@ impl Jobs {
                 }
             }
             job.estimate();
-            Ok(job)
+            Ok((job, after.as_slice()))
         };
-        asked.iter().map(check).collect()
+        asked.iter().filter(|(job, _)| !skip_made || !Self::is_made(job, &under_way)).map(check).collect()
     }
 
     /// What jobs write that have not ended, with the job.

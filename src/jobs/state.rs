@@ -96,7 +96,7 @@ pub struct JobSummary {
     /// `None` while queued; RFC 3339 UTC in JSON.
     #[serde(serialize_with = "times::serialize")]
     pub started: Option<SystemTime>,
-    /// Why it failed, one line, untrusted.
+    /// Why it failed, or what of a cancelled job could not be saved; one line, untrusted.
     pub error: Option<String>,
     /// Jobs that have to be finished before it begins.
     #[serde(skip_serializing_if = "Vec::is_empty")]

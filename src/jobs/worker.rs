@@ -157,8 +157,9 @@ fn work(job: &Path, watched: &Arc<Mutex<Watched>>) -> Result<JobState> {
     let cancel = lock(watched).cancel.clone();
     let asked = read_spec(job);
     let room = ResultRoom::take(job);
+    let mut lost = None;
     let done = match (&asked, &room) {
-        (Ok(asked), Ok(_)) => work_in_turn(job, asked, &*executor, &cancel),
+        (Ok(asked), Ok(_)) => work_in_turn(job, asked, &*executor, &mut lost, &cancel),
         (Err(error), _) | (_, Err(error)) => Err(Error::msg(error.to_string())),
     };
     if !executor.locks() && !lock(watched).gone {
@@ -176,22 +177,24 @@ fn work(job: &Path, watched: &Arc<Mutex<Watched>>) -> Result<JobState> {
             if signal == Signal::Warning {
                 introduce(job, interruptions + 1);
             }
-            let keeps = asked.as_ref().is_ok_and(|asked| asked.kind().resumes);
+            let keeps = lost.is_none() && asked.as_ref().is_ok_and(|asked| asked.kind().resumes);
             match executor.interrupted(signal, interruptions, keeps) {
-                Ending::Cancelled => (JobState::Cancelled, None, None),
-                Ending::Failed(reason) => (JobState::Failed, Some(reason), None),
+                Ending::Cancelled => (JobState::Cancelled, lost, None),
+                Ending::Failed(reason) => (JobState::Failed, Some(with(reason, lost)), None),
                 Ending::Left => {
-                    say("stopped by the scheduler; what was done is saved");
+                    let kept = lost.unwrap_or_else(|| "what was done is saved".into());
+                    say(&format!("stopped by the scheduler; {kept}"));
                     return Ok(JobState::Cancelled);
                 }
             }
         }
-        (Err(Error::Cancelled), None) => (JobState::Cancelled, None, None),
-        (Err(error), _) => (JobState::Failed, Some(error.to_string()), None),
+        (Err(Error::Cancelled), None) => (JobState::Cancelled, lost, None),
+        (Err(error), _) => (JobState::Failed, Some(with(error.to_string(), lost)), None),
     };
     say(&match &error {
         None => state.name().to_string(),
-        Some(error) => format!("{FAILED}{error}"),
+        Some(error) if state == JobState::Failed => format!("{FAILED}{error}"),
+        Some(lost) => format!("{}: {lost}", state.name()),
     });
     let end = JobResult { state, error, result, ended: Some(SystemTime::now()) };
     if gone {
@@ -206,6 +209,11 @@ fn work(job: &Path, watched: &Arc<Mutex<Watched>>) -> Result<JobState> {
     }
     drop(held);
     Ok(state)
+}
+
+/// Why a job failed, with what could not be saved of it.
+fn with(reason: String, lost: Option<String>) -> String {
+    lost.map_or(reason.clone(), |lost| format!("{reason}; {lost}"))
 }
 
 /// A job whose directory was deleted gets one again that says so, if its library is still there.
@@ -224,10 +232,12 @@ fn leave_a_trace(job: &Path, asked: &AnyJob, end: &JobResult) -> Result<()> {
     end.write(job)
 }
 
+/// Does the work, once it is this job's turn. `lost` gets what could not be saved of a job that ends early.
 fn work_in_turn(
     dir: &Path,
     job: &AnyJob,
     executor: &dyn Executor,
+    lost: &mut Option<String>,
     cancel: &Cancel,
 ) -> Result<serde_json::Value> {
     let name = format!("{} {}", job.kind().name, job.title());
@@ -275,6 +285,9 @@ fn work_in_turn(
         done = run(&mut events);
     }
     events.flush();
+    if done.is_err() {
+        *lost = events.lost().map(String::from);
+    }
     done?.value()
 }
 

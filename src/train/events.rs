@@ -47,6 +47,8 @@ pub enum TrainEvent {
     },
     /// A step is done.
     Step(Step),
+    /// It ends early, and its state could not be saved: why, and what a resumed run begins with.
+    Unsaved(String),
 }
 
 impl TrainEvent {
@@ -56,7 +58,7 @@ impl TrainEvent {
             Self::Measuring { done, all } => {
                 Some(format!("measuring the base model's loss: {done} of {}", counted(*all, "example")))
             }
-            Self::Stage(_) | Self::Started { .. } | Self::Step(_) => None,
+            Self::Stage(_) | Self::Started { .. } | Self::Step(_) | Self::Unsaved(_) => None,
         }
     }
 
@@ -67,7 +69,7 @@ impl TrainEvent {
             Self::Started { step: 0, steps, base_validation_loss: Some(loss) } => {
                 Some(Step { steps, validation_loss: Some(loss), ..Step::default() })
             }
-            Self::Stage(_) | Self::Measuring { .. } | Self::Started { .. } => None,
+            Self::Stage(_) | Self::Measuring { .. } | Self::Started { .. } | Self::Unsaved(_) => None,
         }
     }
 }

@@ -443,10 +443,18 @@ impl Training<'_> {
     /// Saves the state of a training that ends early, if it is kept at all.
     pub(super) fn keep(&self, events: &mut dyn FnMut(TrainEvent)) {
         let Some(path) = self.state else { return };
-        events(TrainEvent::Stage(match self.write_state(path) {
-            Ok(()) => format!("saved after step {} of {}", self.standing.step, self.steps),
-            Err(error) => format!("the state could not be saved: {error}"),
-        }));
+        let step = self.standing.step;
+        let Err(error) = self.write_state(path) else {
+            return events(TrainEvent::Stage(format!("saved after step {step} of {}", self.steps)));
+        };
+        let then = if path.is_file() {
+            "is resumed from the state that was saved before"
+        } else {
+            "begins anew when it is resumed"
+        };
+        events(TrainEvent::Unsaved(format!(
+            "the state after step {step} could not be saved, so that it {then}: {error}"
+        )));
     }
 
     fn report(&self, path: PathBuf) -> TrainReport {

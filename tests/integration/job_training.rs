@@ -70,6 +70,32 @@ fn a_training_that_was_cancelled_and_killed_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn a_cancelled_training_whose_state_cannot_be_saved_says_so() {
+    let bench = bench();
+    let spec =
+        TrainSpec { checkpoint_every: Some(1_000_000), max_steps: Some(100_000), ..spec(&bench, "lost") };
+    let id = bench.jobs.start(&AnyJob::from(spec)).unwrap();
+    bench.wait(&id, "under way", |job| job.step >= 3);
+    let state = bench.job(&id).join("state.safetensors");
+    std::fs::create_dir_all(state.join("in the way")).unwrap();
+    let output = bench.cli(&["cancel", &id]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let words = "could not be saved, so that it begins anew when it is resumed: ";
+    assert!(said.contains("is cancelled: the state after step ") && said.contains(words), "{said}");
+    let job = bench.wait_state(&id, JobState::Cancelled);
+    assert!(job.error.is_some_and(|error| error.contains(words)));
+    let log = std::fs::read_to_string(bench.job(&id).join("log.txt")).unwrap();
+    assert!(log.contains("Z cancelled: the state after step"), "{log}");
+    std::fs::remove_dir_all(&state).unwrap();
+    let output = bench.cli(&["resume", &id]);
+    assert!(output.status.success() && stderr(&output).contains(words), "{}", stderr(&output));
+    // What is saved at the end of this run leaves nothing to say.
+    bench.wait(&id, "under way again", |job| job.state == JobState::Running);
+    bench.jobs.cancel(&id).unwrap();
+    assert_eq!(bench.wait_state(&id, JobState::Cancelled).error, None);
+}
+
+#[test]
 fn a_job_is_resumed_with_settings_that_take_less_memory_and_goes_on_where_it_was() {
     let bench = bench();
     let spec = TrainSpec { log: None, ..spec(&bench, "less") };

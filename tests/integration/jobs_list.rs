@@ -1,7 +1,7 @@
 //! What a list of jobs says of those that wait, what it refuses, and what is removed from it.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use lora_tui::jobs::JobState;
 use serde_json::{Value, json};
@@ -162,4 +162,32 @@ fn experts_that_are_there_are_left_out_and_no_two_jobs_write_the_same() {
     names.sort();
     assert_eq!(names, ["copy", "next"]);
     bench.cli(&["cancel", "--all"]);
+}
+
+#[test]
+fn two_starts_at_once_make_each_job_once() {
+    let bench = Bench::empty();
+    let place = tempfile::tempdir().unwrap();
+    for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        task(place.path(), name, 8, 2);
+    }
+    let base = Fixture::open("llama").base().to_string_lossy().into_owned();
+    let words = [&each(place.path(), &base)[..], &["--skip-existing"]].concat();
+    let slot = bench.occupy_slot();
+    let starts: Vec<_> = (0..3)
+        .map(|_| {
+            let mut command = bench.command(&words);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for start in starts {
+        let output = start.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    let mut names: Vec<String> =
+        listed(&bench).iter().map(|job| job["name"].as_str().unwrap().to_string()).collect();
+    names.sort();
+    assert_eq!(names, ["a", "b", "c", "d", "e", "f", "g", "h"]);
+    bench.cli(&["cancel", "--all"]);
+    drop(slot);
 }

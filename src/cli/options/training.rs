@@ -10,7 +10,7 @@ use crate::train::{RowsEvent, Step, TrainEvent, TrainRow};
 /// Shows the events of a training, each line after `what`.
 pub fn show(event: &TrainEvent, what: &str, progress: &mut Progress) {
     match event {
-        TrainEvent::Stage(text) => progress.stage(&format!("{what}{text}")),
+        TrainEvent::Stage(text) | TrainEvent::Unsaved(text) => progress.stage(&format!("{what}{text}")),
         TrainEvent::Started { step: 0, base_validation_loss: Some(loss), .. } => {
             progress.stage(&format!("{what}before the first step: validation loss {}", number(*loss, 3)));
         }

@@ -36,6 +36,9 @@ impl RowsProgress {
         if let TrainEvent::Stage(text) = event {
             return events.stage(&format!("{name}: {text}"));
         }
+        if let TrainEvent::Unsaved(text) = event {
+            return events.unsaved(&format!("{name}: {text}"));
+        }
         if let Some(text) = event.doing() {
             return events.doing(format!("{name}: {text}"));
         }

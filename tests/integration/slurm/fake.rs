@@ -20,7 +20,7 @@ impl Fake {
             let script = format!(
                 "#!/bin/sh\nprintf '%s\\n' \"{program} $*\" >>'{at}/calls'\n\
                  [ ! -f '{at}/{program}.err' ] || {{ cat '{at}/{program}.err' >&2; exit 1; }}\n\
-                 case \"{program} $*\" in\n'squeue '*--json*) [ -f '{at}/json' ] || {{ echo \"squeue: unrecognized option '--json'\" >&2; exit 1; }}; cat '{at}/json' ;;\n\
+                 case \"{program} $*\" in\n'scontrol show partition '*) [ ! -f '{at}/partition' ] || {{ cat '{at}/partition' >&2; exit 1; }} ;;\n'squeue '*--json*) [ -f '{at}/json' ] || {{ echo \"squeue: unrecognized option '--json'\" >&2; exit 1; }}; cat '{at}/json' ;;\n\
                  *) [ ! -f '{at}/{program}' ] || cat '{at}/{program}' ;;\nesac\n"
             );
             let path = folder.path().join(format!("bin/{program}"));
@@ -364,6 +364,14 @@ fn what_is_packed_into_one_task_is_held_together_or_not_at_all() {
     assert!(fake.calls().iter().any(|call| call == "scontrol hold 77_0"));
     assert_eq!(fake.place.look(&ids[1])["held"], true);
     assert!(fake.place.look(&ids[2]).get("held").is_none());
+    // One of the two is to be cancelled: the other is let go without it.
+    fake.queue(&name, &[(0, &["PENDING"], "JobHeldUser"), (1, &["PENDING"], "Priority")]);
+    fake.place.json(&["cancel", &ids[0]]);
+    assert_eq!(fake.place.look(&ids[0])["state"], "cancelling");
+    fake.calls();
+    fake.place.json(&["release", "--group", &ids[0]]);
+    assert!(fake.calls().iter().any(|call| call == "scontrol release 77_0"));
+    assert!(fake.place.look(&ids[1]).get("held").is_none());
     // What its task does already is not held.
     fake.queue(&name, &[(0, &["PENDING"], "JobHeldUser"), (1, &["RUNNING"], "None")]);
     let output = fake.place.run(&["hold", &ids[2], &ids[3]]);
@@ -413,6 +421,72 @@ fn what_ends_in_setup_is_told_as_what_it_is() {
         said.contains("(exit status 3): lora-tui: m.jsonl: missing") && !said.contains("setup"),
         "{said}"
     );
+}
+
+#[test]
+fn a_setup_whose_last_command_fails_ends_the_task_before_its_worker() {
+    let fake = Fake::new(1, "");
+    let home = fake.place.path().join("home/lora-tui");
+    std::fs::create_dir_all(&home).unwrap();
+    let setup =
+        "[executor.slurm]\nprogram = \"/bin/echo\"\nsetup = \"\"\"\n: first\nno-such-module load x\n\"\"\"\n";
+    std::fs::write(home.join("config.toml"), setup).unwrap();
+    let ids = fake.place.train_each(5, &[]);
+    let name = fake.token(&ids[0]);
+    let folder = fake.place.library().join(".lora-tui/jobs/.slurm").join(&name);
+    let run = |script: &std::path::Path| fake.place.program("bash").arg(script).output().unwrap();
+    let output = run(&folder.join("script.sh"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(127), true), "{said}");
+    std::fs::write(folder.join("0.out"), &said).unwrap();
+    let number = |n: usize| json!({ "set": true, "infinite": false, "number": n });
+    let task = json!({
+        "job_id": 100, "array_job_id": number(77), "array_task_id": number(0), "array_task_string": "", "name": name,
+        "job_state": ["FAILED"], "state_reason": "NonZeroExitCode", "nodes": "n1", "cluster": "far", "end_time": number(1000),
+        "exit_code": { "return_code": number(127), "signal": { "id": number(0), "name": "" } },
+    });
+    fake.says("json", &json!({ "jobs": [task], "meta": {} }).to_string());
+    let error = fake.place.look(&ids[0])["error"].as_str().unwrap().to_string();
+    assert!(error.contains("setup in [executor.slurm] of ") && error.contains("no-such-module"), "{error}");
+    assert!(error.contains("ended with status 127 before the worker began"), "{error}");
+    // One that ends well goes on to the worker.
+    let script =
+        std::fs::read_to_string(folder.join("script.sh")).unwrap().replace("no-such-module load x", "true");
+    std::fs::write(folder.join("well.sh"), script).unwrap();
+    let output = run(&folder.join("well.sh"));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("worker --manifest"), "{output:?}");
+}
+
+#[test]
+fn a_cancel_that_the_scheduler_refuses_leaves_the_job_as_it_was() {
+    let fake = Fake::new(1, "");
+    let ids = fake.place.train_each(5, &[]);
+    fake.queue(&fake.token(&ids[0]), &[(0, &["PENDING"], "Priority")]);
+    fake.says("scancel.err", "scancel: error: no controller\n");
+    let output = fake.place.run(&["cancel", &ids[0]]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && errors.contains("no controller"), "{errors}");
+    assert_eq!(fake.place.look(&ids[0])["state"], "queued");
+    std::fs::remove_file(fake.folder.path().join("scancel.err")).unwrap();
+    fake.place.json(&["cancel", &ids[0]]);
+    assert_eq!(fake.place.look(&ids[0])["state"], "cancelling");
+}
+
+#[test]
+fn doctor_asks_for_the_partition() {
+    let fake = Fake::new(1, "partition = \"gpu\"\n");
+    let line = || {
+        let output =
+            fake.place.program(crate::support::BINARY).arg("doctor").arg(fake.place.library()).output();
+        let text = String::from_utf8(output.unwrap().stdout).unwrap();
+        text.lines()
+            .find(|line| line.trim_start_matches(['!', ' ']).starts_with("slurm"))
+            .map(String::from)
+            .unwrap_or(text)
+    };
+    assert!(line().contains("partition gpu") && !line().starts_with('!'), "{}", line());
+    fake.says("partition", "Partition gpu not found\n");
+    assert!(line().starts_with('!') && line().contains("partition gpu in [executor.slurm]"), "{}", line());
 }
 
 #[test]

@@ -78,12 +78,16 @@ fn ended(job: &Path, handle: &Handle, id: &str, record: &Record, words: &str) ->
     {
         let folder = submit::folder(jobs, &handle.token);
         let path = folder.join(format!("{index}.out"));
-        let last = last_lines(&path, 1, 4096).ok().and_then(|mut lines| lines.pop()).unwrap_or_default();
+        let mut lines = last_lines(&path, 2, 4096).unwrap_or_default();
+        let mut last = lines.pop().unwrap_or_default();
+        let was_setup = last.starts_with(submit::SETUP_ENDED);
+        if was_setup {
+            last = lines.pop().unwrap_or_default();
+        }
         // What the worker said itself was said behind setup.
         if let Some((code, 0)) = record.exit
-            && !matches!(code, 0 | 126 | 127)
-            && !last.contains(OWN_WORDS)
-            && submit::has_setup(&folder)
+            && (was_setup
+                || !matches!(code, 0 | 126 | 127) && !last.contains(OWN_WORDS) && submit::has_setup(&folder))
         {
             let place = configuration::file().map_or(String::new(), |path| format!(" of {}", path.display()));
             let said = if last.is_empty() { String::new() } else { format!(" ({})", short(&last)) };

@@ -145,6 +145,20 @@ fn config(cluster: &str) -> Result<String, Failure> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// What Slurm says of partitions in the settings that it does not know. Where it does not answer at all, others say so.
+fn no_partition(settings: &SlurmSettings) -> Option<String> {
+    settings.partition.split(',').filter(|name| !name.is_empty()).find_map(|name| {
+        let words = on(&settings.cluster).into_iter().chain(["show", "partition", name].map(String::from));
+        match Call::new("scontrol", words).run(MAX_TEXT) {
+            Err(failure @ Failure::Refused(_)) if config(&settings.cluster).is_ok() => Some(format!(
+                "partition {name} in [executor.slurm]: {}; `sinfo` lists those that there are",
+                failure.text()
+            )),
+            _ => None,
+        }
+    })
+}
+
 /// What to ask about a job; `None` for one that has not been handed over.
 fn wanted(job: &Path, handle: &Handle) -> Option<Wanted> {
     if handle.token.is_empty() {
@@ -203,6 +217,9 @@ impl Executor for Slurm {
         }
         if let Some((missing, _)) = found.iter().find(|(_, found)| !found) {
             return Some(Err(format!("`{missing}` is not on the PATH, though other commands of Slurm are")));
+        }
+        if let Some(problem) = no_partition(&settings) {
+            return Some(Err(problem));
         }
         Some(match config(&settings.cluster) {
             Err(failure) => Err(hint(failure.text())),

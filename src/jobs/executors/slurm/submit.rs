@@ -166,6 +166,8 @@ impl<'a> Array<'a> {
 
 /// What stands before the lines of `setup` in a script.
 const SETUP: &str = "# setup of [executor.slurm]\n";
+/// What the script says last, before the status, where its `setup` did not end with 0.
+pub const SETUP_ENDED: &str = "setup ended with status";
 /// Largest script that is read.
 const MAX_SCRIPT: u64 = 1 << 20;
 
@@ -196,7 +198,10 @@ fn script(folder: &Path, settings: &SlurmSettings, program: &Path, jobs: usize) 
     if !settings.setup.is_empty() {
         text += SETUP;
         text += settings.setup.trim_end();
-        text.push('\n');
+        // What its last command ends with is how it ended: a worker without its modules would do something else.
+        text += &format!(
+            "\nsetup=$?\n[ \"$setup\" -eq 0 ] || {{ echo \"{SETUP_ENDED} $setup\" >&2; exit \"$setup\"; }}\n"
+        );
     }
     text += &format!(
         "exec {} worker --manifest {} --task \"$SLURM_ARRAY_TASK_ID\"\n",
