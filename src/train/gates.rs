@@ -41,7 +41,7 @@ pub const GATES: GateTrainer = GateTrainer {
 };
 
 /// Trains a gate g for every module of an expert: y = W x + σ(g·x)·s·B·A·x, from g = 0, on the mean cross-entropy of the
-/// answers of the expert's own examples. Embedding and head have none. Each gate [in] stands with the position of its
+/// answers of the expert's own examples. Embedding and head have none. Each gate, `[in]`, stands with the position of its
 /// module. `progress` hears how many of how many steps are done.
 ///
 /// # Errors
