@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::eval::StudyEvent;
 use crate::library::{Library, NamedTensor, read_header, write_safetensors};
+use crate::outside::open_regular;
 use crate::routing::CalibrationStep;
 use crate::signals::{self, Signal, Signals, end_of_cancelled};
 use crate::text::{printable, printable_json};
@@ -171,8 +172,8 @@ pub(super) fn check_save(path: &Path, library: &Library) -> Result<()> {
 /// Whether a file is one that [`save_tensors`] wrote.
 fn is_saved(path: &Path) -> bool {
     let header = || {
-        let file = std::fs::File::open(path).ok()?;
-        let header = read_header(&file, file.metadata().ok()?.len()).ok()?;
+        let (file, metadata) = open_regular(path).ok()?;
+        let header = read_header(&file, metadata.len()).ok()?;
         serde_json::from_slice::<serde_json::Value>(&header).ok()
     };
     header().is_some_and(|header| header["__metadata__"]["experts"].is_string())
