@@ -1,5 +1,7 @@
 //! `cluster`: groups of experts that resemble each other (MBC).
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::grouping::{Grouping, GroupingArgs};
@@ -50,7 +52,7 @@ pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
     let library = args.library.open()?;
     let grouping = args.grouping.group(&library, args.sweep, output)?;
     let Grouping { similarity, clustering, tried, found, warnings } = &grouping;
-    let likeness_to_families = likeness_to_families(clustering, |name| family_of(&library, name));
+    let likeness_to_families = likeness_to_families(clustering, &families(&library));
     let swept = tried.as_ref().map(|tried| tried.swept.as_slice());
     if output.is_json() {
         return output.document(&Document {
@@ -73,19 +75,20 @@ pub fn run(args: &ClusterArgs, output: &Output) -> Result<()> {
     output.text(&format!("{}{sweep}", text(&grouping, likeness_to_families)))
 }
 
-/// The family of an expert's task, where it is known.
-fn family_of<'a>(library: &'a Library, name: &str) -> Option<&'a str> {
-    let expert = library.experts.iter().find(|expert| expert.name == name)?;
-    expert.provenance.as_ref()?.family.as_deref().filter(|family| !family.is_empty())
+/// The families of the experts' tasks, by the experts' names.
+fn families(library: &Library) -> HashMap<&str, &str> {
+    let known = library
+        .experts
+        .iter()
+        .filter_map(|expert| Some((expert.name.as_str(), expert.provenance.as_ref()?.family.as_deref()?)));
+    known.filter(|(_, family)| !family.is_empty()).collect()
 }
 
 /// How alike the clusters are to the families of the experts' tasks (adjusted Rand index); nothing unless each expert has
 /// one and there are several.
-fn likeness_to_families<'a>(
-    clustering: &Clustering,
-    family: impl Fn(&str) -> Option<&'a str>,
-) -> Option<f64> {
-    let families: Vec<&str> = clustering.experts.iter().map(|name| family(name)).collect::<Option<_>>()?;
+fn likeness_to_families(clustering: &Clustering, known: &HashMap<&str, &str>) -> Option<f64> {
+    let family = |name: &String| known.get(name.as_str()).copied();
+    let families: Vec<&str> = clustering.experts.iter().map(family).collect::<Option<_>>()?;
     let mut names = families.clone();
     names.sort_unstable();
     names.dedup();
@@ -141,8 +144,6 @@ fn text(grouping: &Grouping, likeness_to_families: Option<f64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
     use crate::analysis::{Similarity, SweptK};
 
@@ -202,7 +203,7 @@ mod tests {
                 .zip(families)
                 .filter_map(|(name, of)| Some((name, of?)))
                 .collect();
-            likeness_to_families(&clustering, |name| known.get(name).copied())
+            likeness_to_families(&clustering, &known)
         };
         assert_eq!(of([Some("x"), Some("x"), Some("y")]), Some(1.0));
         // Of three pairs one is together in each partition, never the same: scikit-learn's adjusted_rand_score.

@@ -35,9 +35,10 @@ pub(super) fn no_numbers() -> Error {
 /// What is said of an expert, behind its name.
 const NO_NUMBERS: &str = " makes values that are no numbers";
 
-/// The one of `names` that an error says to leave out.
-pub fn blamed<'a>(error: &str, names: &'a [String]) -> Option<&'a String> {
-    names.iter().find(|name| error.contains(&format!("the expert {name}{NO_NUMBERS}")))
+/// Whether an error says to leave out the expert of this name.
+pub fn is_blamed(error: &str, name: &str) -> bool {
+    let before = error.split_once(NO_NUMBERS).and_then(|(before, _)| before.strip_suffix(name));
+    before.is_some_and(|before| before.ends_with("the expert "))
 }
 
 /// What is said of an expert whose score at a module, by its position, is no number although the module's input is.

@@ -4,6 +4,7 @@ mod action;
 mod answer;
 mod answers;
 mod cell;
+mod choosing;
 mod cost;
 mod cursor;
 mod digest;

@@ -5,6 +5,18 @@ use super::*;
 use crate::eval::{Attribution, Effect as Taken};
 use crate::tui::{AppEffect, Study};
 
+/// An expert whose whole effect is in the first group of layers.
+fn taken((expert, effect): (usize, f64)) -> Taken {
+    Taken {
+        expert,
+        share: 0.2,
+        effect,
+        by_group: vec![effect, 0.0],
+        control: 0.0,
+        scores: Default::default(),
+    }
+}
+
 #[test]
 fn what_an_answer_owes_to_experts_stands_beside_their_shares() {
     let (mut screen, shared) = routed();
@@ -56,14 +68,6 @@ fn experts_without_room_are_counted_and_the_strongest_are_shown() {
     let (mut screen, shared) = routed();
     let effects = press(&mut screen, &shared, key('e'));
     let [Effect::Engine(EngineEffect::Study { ticket, .. })] = &effects[..] else { panic!("{effects:?}") };
-    let taken = |(expert, effect): (usize, f64)| Taken {
-        expert,
-        share: 0.2,
-        effect,
-        by_group: vec![effect, 0.0],
-        control: 0.0,
-        scores: Default::default(),
-    };
     let effects = [(0, 0.01), (3, 15.09), (1, 0.02), (2, 0.0), (5, -0.01), (4, -7.5)];
     let found = Attribution {
         routed: -0.3,
@@ -109,19 +113,11 @@ fn the_smallest_screens_have_a_row_for_what_was_asked() {
             let drawn = render(&screen, &shared, width, height);
             assert!(drawn.contains("Esc stops"), "{width}×{height}, {zooms}:\n{drawn}");
         }
-        let taken = |expert, effect: f64| Taken {
-            expert,
-            share: 0.2,
-            effect,
-            by_group: vec![effect, 0.0],
-            control: 0.0,
-            scores: Default::default(),
-        };
         let found = Attribution {
             routed: -0.3,
             base: -1.3,
             groups: vec![0..15, 15..30],
-            experts: vec![taken(4, 0.06), taken(3, 0.62)],
+            experts: vec![taken((4, 0.06)), taken((3, 0.62))],
         };
         hear(
             &mut screen,
