@@ -50,12 +50,19 @@ pub fn run(args: &CalibrateArgs, output: &Output) -> Result<()> {
     let precisions = args.base.run.precision.map_or(PRECISIONS.to_vec(), |one| vec![one]);
     // What is found is kept by what the base model makes of the prompts, which differs between precisions. The others
     // first, so that what is shown is of the first one.
+    let begins = |precision: &Precision| {
+        if precisions.len() > 1 {
+            output.note(&format!("for the base model in {}:", precision.name()));
+        }
+    };
     for precision in precisions.iter().skip(1).rev() {
+        begins(precision);
         let mut base = args.base.clone();
         base.run.precision = Some(*precision);
         let session = start_session(&library, &router, &base, *precision, output)?;
         learn(&session, args.gates, output)?;
     }
+    begins(&precisions[0]);
     let session = start_session(&library, &router, &args.base, precisions[0], output)?;
     let calibration = session.calibrate(&mut |_| {}, output.cancel())?;
     let learnt = learn(&session, args.gates, output)?;

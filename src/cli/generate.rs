@@ -13,7 +13,7 @@ use crate::eval::CalibratedWith;
 use crate::library::Skipped;
 use crate::model::Precision;
 use crate::routing::GenerateOptions;
-use crate::text::printable;
+use crate::text::{counted, printable};
 
 /// Generate text with routed experts
 #[derive(Clone, Debug, clap::Args)]
@@ -94,6 +94,13 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<()> {
             calibration: calibrated_with(&session),
             skipped: left_out(&library, &session),
             partial: partial(&library, &session),
+        });
+    }
+    if spelled && text.is_empty() {
+        output.note(&match (options.max_tokens, ids.len()) {
+            (0, _) => "the answer is empty: no token was asked for".to_string(),
+            (_, 0) => "the answer is empty: the model ended it at once".to_string(),
+            (_, tokens) => format!("the answer is empty: {} without text", counted(tokens, "token")),
         });
     }
     output.text(&format!("{}\n", safe(text.get(printed..).unwrap_or_default())))

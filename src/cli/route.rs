@@ -12,7 +12,7 @@ use super::{Align, Table};
 use crate::catalog::Catalog;
 use crate::eval::{CalibratedWith, beyond, check_router, own_source, prompt_source};
 pub(super) use crate::eval::{left_out, partial};
-use crate::library::{BaseLocation, NamedTensor, Skipped};
+use crate::library::{BaseLocation, Manifest, NamedTensor, Skipped};
 use crate::model::{LoadOptions, Precision};
 use crate::routing::{
     Needs, RouteWarning, RouterConfig, RouterSetting, Score, Session, Trace, TraceToken, Why, WhyExpert,
@@ -108,8 +108,10 @@ pub(super) fn start_session(
 /// Whether the routers of a command can be used, as far as that is known before anything is loaded.
 fn check(library: &Catalog, args: &RouterArgs, config: &RouterConfig, output: &Output) -> Result<()> {
     let routers = args.among.iter().flatten().chain([config]);
+    // What is wrong with a router that nobody typed is to be mended where it stands.
+    let is_default = args.router.is_none() && args.among.is_none();
     for router in routers {
-        check_names(library, router)?;
+        check_names(library, router, is_default)?;
         let RouterConfig { muted, pinned, general, .. } = config.clone();
         let mut router = RouterConfig { muted, pinned, general, ..router.clone() };
         router.values.fill(&config.values);
@@ -119,13 +121,17 @@ fn check(library: &Catalog, args: &RouterArgs, config: &RouterConfig, output: &O
     Ok(())
 }
 
-/// Whether there are experts of the names that a router has.
-fn check_names(library: &Catalog, config: &RouterConfig) -> Result<()> {
-    let named = config.router.names_expert().then_some(&config.argument);
+/// Whether there are experts of the names that a router has. `is_default` says whether it is that of `library.toml`.
+fn check_names(library: &Catalog, config: &RouterConfig, is_default: bool) -> Result<()> {
+    let known = |name: &String| library.expert(name).map(drop).map_err(|unknown| unknown.to_string());
+    if config.router.names_expert() {
+        known(&config.argument).map_err(|unknown| match is_default {
+            true => Error::usage(format!("{}: [router] default: {unknown}", Manifest::FILE)),
+            false => Error::usage(unknown),
+        })?;
+    }
     let lists = [&config.muted, &config.pinned, &config.general];
-    named.into_iter().chain(lists.into_iter().flatten()).try_for_each(|name| {
-        library.expert(name).map(drop).map_err(|unknown| Error::usage(unknown.to_string()))
-    })
+    lists.into_iter().flatten().try_for_each(known).map_err(Error::usage)
 }
 
 /// Tells the first of many notes, and how many there are besides.
@@ -224,7 +230,10 @@ fn modules_of(why: &Why, score: Score, name: impl Fn(usize) -> String) -> Table 
     let spectra = score.needs <= Needs::Spectra;
     let mut numbers = vec![("weight", Align::Right), ("score", Align::Right)];
     numbers.extend(calibrated.then_some(("calibrated", Align::Right)));
-    numbers.extend(why.decider.filter(|_| decides).map(|decider| (decider, Align::Right)));
+    // What decides is calibrated where the scores are.
+    let decider = why.decider.filter(|_| decides);
+    let decider = decider.map(|id| if calibrated { format!("{id}, calibrated") } else { id.to_string() });
+    numbers.extend(decider.as_deref().map(|decider| (decider, Align::Right)));
     let mut columns = vec![("module", Align::Left), ("expert", Align::Left)];
     columns.extend(numbers.iter().copied());
     columns.extend(

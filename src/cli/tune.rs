@@ -8,8 +8,8 @@ use super::route::{TakingPart, left_out, resolved_calibrated_with, start_session
 use super::{Align, Table};
 use crate::catalog::Catalog;
 use crate::eval::{
-    CANDIDATES, Evaluation, Split, TASKS_HELP, ToAsk, Tuned, asked_tasks, is_noise, unfit_as_default,
-    with_default,
+    CANDIDATES, Evaluation, Split, TASKS_HELP, ToAsk, Tuned, asked_tasks, comment_of_default, is_noise,
+    unfit_as_default, with_default,
 };
 use crate::library::Manifest;
 use crate::model::Precision;
@@ -69,7 +69,12 @@ pub fn run(args: &TuneArgs, output: &Output) -> Result<()> {
     let unfit = args.write.then(|| unfit_as_default(&tuned)).flatten();
     let is_written = args.write && unfit.is_none();
     if is_written {
-        write(&library.root, &best.router)?;
+        if let Some(line) = write(&library.root, &best.router)? {
+            output.note(&format!(
+                "line {line} of {} is a comment about the default before: see whether it still holds",
+                Manifest::FILE
+            ));
+        }
         if let Some(chosen) = args.router.chosen_prompts()?.filter(|_| best.router.needs_calibration()) {
             chosen.remember(&library)?;
         }
@@ -142,10 +147,11 @@ fn check_write(args: &TuneArgs) -> Result<()> {
     }
 }
 
-/// Makes a router the default of the library at `root`.
-fn write(root: &std::path::Path, router: &RouterConfig) -> Result<()> {
+/// Makes a router the default of the library at `root`. Which line then has a comment on the default that was replaced by
+/// another one, if any has.
+fn write(root: &std::path::Path, router: &RouterConfig) -> Result<Option<usize>> {
     // What is there has to be sound, and to be a manifest.
-    Manifest::read(root)?;
+    let before = Manifest::read(root)?.router.default;
     let path = root.join(Manifest::FILE);
     let text = if path.exists() { read_text_of(&path, 1 << 20)? } else { String::new() };
     let written = with_default(&text, router);
@@ -153,7 +159,11 @@ fn write(root: &std::path::Path, router: &RouterConfig) -> Result<()> {
     let mut wanted = Manifest::read(root)?;
     wanted.router.default = Some(router.to_string());
     match Manifest::parse(&written) {
-        Ok(found) if found == wanted => atomic_write(&path, written.as_bytes()),
+        Ok(found) if found == wanted => {
+            atomic_write(&path, written.as_bytes())?;
+            let is_replaced = before.is_some_and(|before| Some(before) != wanted.router.default);
+            Ok(comment_of_default(&written).filter(|_| is_replaced))
+        }
         Ok(_) | Err(_) => Err(Error::file(
             &path,
             format!(

@@ -46,7 +46,7 @@ impl ChosenPrompts {
             Self::Tasks(path) => {
                 let texts = of_tasks(&find_tasks(path)?)?;
                 let source = format!("{} of the tasks in {}", counted(texts.len(), "prompt"), path.display());
-                Ok(CalibrationPrompts { source, texts })
+                Ok(CalibrationPrompts { source, texts, ..CalibrationPrompts::default() })
             }
         }
     }
@@ -262,7 +262,7 @@ fn own_prompts(root: &Path, datasets: &[Option<String>]) -> Option<CalibrationPr
     }
     let texts = of_tasks(&paths).ok()?;
     let source = format!("{} that the experts' own tasks hold out", counted(texts.len(), "prompt"));
-    Some(CalibrationPrompts { source, texts })
+    Some(CalibrationPrompts { source, texts, ..CalibrationPrompts::default() })
 }
 
 /// Validation prompts of tasks, as many of each.

@@ -57,6 +57,6 @@ pub use store::{Cell, Known, Origin, Record, Store};
 pub use tables::{Line, lines, mean_text};
 pub use tasks::{TASKS_HELP, ToAsk, asked_tasks};
 pub use transfer::{Predictor, Transfer, spearman};
-pub use tune::{CANDIDATES, Tuned, is_noise, unfit_as_default, with_default};
+pub use tune::{CANDIDATES, Tuned, comment_of_default, is_noise, unfit_as_default, with_default};
 pub use usable::{beyond, check_router};
 pub use wording::{Filter, Matching, Wording};

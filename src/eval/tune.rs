@@ -254,6 +254,19 @@ pub fn with_default(manifest: &str, router: &RouterConfig) -> String {
     lines.join("\n") + "\n"
 }
 
+/// The line, from 1 on, of the last comment above the default router of a `library.toml`, or above the table that it stands
+/// in: what it says may be of that default. None where there is no default or no such comment.
+pub fn comment_of_default(manifest: &str) -> Option<usize> {
+    let lines: Vec<&str> = manifest.lines().map(str::trim).collect();
+    let section = lines.iter().position(|line| *line == "[router]")?;
+    let in_section = lines[section + 1..].iter().take_while(|line| !line.starts_with('['));
+    let own =
+        |line: &&str| line.strip_prefix("default").is_some_and(|rest| rest.trim_start().starts_with('='));
+    let default = section + 1 + in_section.into_iter().position(own)?;
+    let is_comment = |at: &usize| lines[*at].starts_with('#');
+    [default, section].into_iter().filter_map(|at| at.checked_sub(1)).find(is_comment).map(|at| at + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -271,6 +284,19 @@ mod tests {
         ];
         for (before, after) in cases {
             assert_eq!(with_default(before, &router), after);
+        }
+    }
+
+    #[test]
+    fn a_comment_above_the_default_is_found() {
+        for (manifest, line) in [
+            ("[router]\ndefault = \"arrow\"\n", None),
+            ("# Why\n# so\n[router]\ndefault = \"arrow\"\n", Some(2)),
+            ("# Not of it\n\n[router]\ntop_k = 3\n# why\ndefault = \"arrow\"\n", Some(5)),
+            ("# Nothing is replaced\n[router]\ntop_k = 3\n[base]\ndefault = \"x\"\n", None),
+            ("", None),
+        ] {
+            assert_eq!(comment_of_default(manifest), line, "{manifest}");
         }
     }
 

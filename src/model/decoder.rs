@@ -295,14 +295,22 @@ impl Decoder {
         self.embedding.as_ref().unwrap_or(&self.head)
     }
 
-    fn embed(&self, tokens: &[u32], hook: &mut dyn LinearHook) -> Result<Activations> {
+    /// Whether there are such tokens.
+    ///
+    /// # Errors
+    /// A usage error for the first id that is out of range.
+    pub(crate) fn check_tokens(&self, tokens: &[u32]) -> Result<()> {
         let vocab = self.spec.vocab;
-        if let Some(token) = tokens.iter().find(|t| **t as usize >= vocab) {
-            return Err(Error::usage(format!(
+        tokens.iter().find(|t| **t as usize >= vocab).map_or(Ok(()), |token| {
+            Err(Error::usage(format!(
                 "token id {token} is out of range: the base model has {vocab} tokens (0–{})",
                 vocab - 1
-            )));
-        }
+            )))
+        })
+    }
+
+    fn embed(&self, tokens: &[u32], hook: &mut dyn LinearHook) -> Result<Activations> {
+        self.check_tokens(tokens)?;
         let mut x = self.table().rows(tokens)?;
         hook.embed(tokens, &mut x)?;
         if let Some(scale) = self.spec.embed_scale {

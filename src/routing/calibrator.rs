@@ -119,8 +119,9 @@ impl Calibrator {
         step: &mut dyn FnMut(CalibrationStep),
         cancel: &Cancel,
     ) -> Result<UsualSpread> {
-        let CalibrationPrompts { source, texts } = self.source.find()?;
-        let prompts: Vec<Prompt> = texts.iter().map(encode).collect::<Result<_>>()?;
+        let found = self.source.find()?;
+        let prompts = encoded(&found, encode, model)?;
+        let source = found.source;
         let named = Named::new((experts, model, &measure.known), &prompts, cancel)?;
         let calibrated = measure.calibration.is_some();
         let mut speakers = Speakers::all(experts);
@@ -163,7 +164,7 @@ impl Calibrator {
         encode: &dyn Fn(&CalibrationText) -> Result<Prompt>,
         cancel: &Cancel,
     ) -> Option<Arc<Calibration>> {
-        let CalibrationPrompts { source, texts } = self.source.find().ok()?;
+        let CalibrationPrompts { source, texts, .. } = self.source.find().ok()?;
         let prompts: Vec<Prompt> = texts.iter().map(encode).collect::<Result<_>>().ok()?;
         let named = Named::new((experts, model, known), &prompts, cancel).ok()?;
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -186,12 +187,10 @@ impl Calibrator {
         cancel: &Cancel,
     ) -> Result<Arc<Calibration>> {
         step(CalibrationStep { source: "", at: Pace::new(Preparation::Looking).at(0, 0) });
-        let CalibrationPrompts { source, texts } = self.source.find()?;
-        let explain = |e: Error| match e {
-            Error::Cancelled => Error::Cancelled,
-            e => Error::usage(format!("the experts cannot be calibrated with {source}: {e}")),
-        };
-        let prompts: Vec<Prompt> = texts.iter().map(encode).collect::<Result<_>>().map_err(explain)?;
+        let found = self.source.find()?;
+        let prompts = encoded(&found, encode, model)?;
+        let source = found.source;
+        let explain = |e: Error| unusable(&source, e);
         let named = Named::new((experts, model, known), &prompts, cancel).map_err(explain)?;
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = made.iter().position(|(key, _)| *key == named.key) {
@@ -226,6 +225,35 @@ impl Calibrator {
         }
         made.last().map(|(_, last)| Arc::clone(last)).ok_or_else(|| Error::msg("nothing was calibrated"))
     }
+}
+
+/// Why prompts cannot be calibrated with.
+fn unusable(source: &str, error: Error) -> Error {
+    match error {
+        Error::Cancelled => Error::Cancelled,
+        error => Error::usage(format!("the experts cannot be calibrated with {source}: {error}")),
+    }
+}
+
+/// Prompts in tokens that a base model has.
+///
+/// # Errors
+/// Those of `encode`; a token that there is not, with its line.
+fn encoded(
+    prompts: &CalibrationPrompts,
+    encode: &dyn Fn(&CalibrationText) -> Result<Prompt>,
+    model: &Model,
+) -> Result<Vec<Prompt>> {
+    let one = |(at, text): (usize, &CalibrationText)| {
+        let prompt = encode(text)?;
+        model.decoder.check_tokens(&prompt.ids).map_err(|error| match prompts.lines.get(at) {
+            Some(line) => Error::usage(format!("line {line}: {error}")),
+            None => error,
+        })?;
+        Ok(prompt)
+    };
+    let all: Result<_> = prompts.texts.iter().enumerate().map(one).collect();
+    all.map_err(|error| unusable(&prompts.source, error))
 }
 
 /// How spread the votes of each prompt that has tokens are.

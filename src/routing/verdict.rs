@@ -18,6 +18,17 @@ pub enum Lead {
     Decides,
 }
 
+impl Lead {
+    /// Behind what has the lead.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Just => "is just ahead",
+            Self::Leads => "leads",
+            Self::Decides => "decides",
+        }
+    }
+}
+
 /// How sure the choices are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Certainty {

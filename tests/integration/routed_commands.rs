@@ -129,23 +129,45 @@ fn settings_that_contradict_or_do_nothing_are_answered() {
         .unwrap();
     let said = stderr(&run(&place, "route", &["--tokens", "3,5"]));
     assert!(said.contains("library.toml: [router] default: vote: tied changes nothing"), "{said}");
+    std::fs::write(place.library().join("library.toml"), "[router]\ndefault = \"single:nope\"\n").unwrap();
+    let said = stderr(&run(&place, "route", &["--tokens", "3,5"]));
+    assert!(said.contains("library.toml: [router] default: ") && said.contains("called `nope`"), "{said}");
+    let said = stderr(&run(&place, "route", &["--tokens", "3,5", "--router", "single:nope"]));
+    assert!(!said.contains("library.toml") && said.contains("called `nope`"), "{said}");
+}
+
+#[test]
+fn an_empty_answer_is_said_to_be_empty() {
+    let place = place();
+    let output = run(&place, "generate", &["--prompt", "w3", "--max-tokens", "0"]);
+    assert_eq!(stdout(&output), "\n");
+    assert!(stderr(&output).contains("the answer is empty: no token was asked for"), "{}", stderr(&output));
 }
 
 #[test]
 fn what_decided_is_said_for_every_kind_of_router() {
     let place = place();
     let tasks = place.tasks();
-    stdout(&run(&place, "calibrate", &["--tasks", tasks.to_str().unwrap()]));
+    let calibrated = run(&place, "calibrate", &["--tasks", tasks.to_str().unwrap()]);
+    stdout(&calibrated);
+    let said = stderr(&calibrated);
+    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("for the base model in ")).collect();
+    assert_eq!(lines, ["for the base model in q8:", "for the base model in f32:"], "{said}");
     for (router, wanted, unwanted) in [
         ("base", &["nothing to explain"][..], "module"),
         ("uniform", &["nothing to explain"], "module"),
-        ("random:7", &["One expert drawn", "The prompt: nothing of the prompt counts"], "module"),
+        ("random:7", &["The prompt: nothing of the prompt counts", "drawn at random"], "module"),
         ("retrieve", &["cosine with the own prompts", "weight"], "module"),
         ("predictor:calibrated", &["logit of the regression", "calibrated"], "module"),
         ("logo", &["‖ΔW x‖ there"], "module"),
         ("centroid", &["Score at every module: cosine", "runner-up"], "σ₁ share"),
-        ("lag", &["norm", "σ₁ share"], "-0.00"),
-        ("vote:top=0:sharpness=auto", &["share of the votes", "The prompt: sharpness "], "-0.00"),
+        ("lag", &["norm", "σ₁ share"], "calibrated"),
+        ("lag:calibrated", &["norm, calibrated", "σ₁ share"], "-0.00"),
+        (
+            "vote:top=0:sharpness=auto",
+            &["share of the votes", "The prompt: the first expert ", "sharpness "],
+            "-0.00",
+        ),
         ("arrow:prior=2", &["share of the votes", "Score at every module: |x · prototype|"], "-0.00"),
     ] {
         let text =
@@ -159,6 +181,17 @@ fn what_decided_is_said_for_every_kind_of_router() {
     let why = &found["why"];
     assert!(why["score"].is_null() && why["modules"].as_array().unwrap().is_empty(), "{why}");
     assert_eq!(why["sequence"]["experts"].as_array().unwrap().len(), 3, "{why}");
+}
+
+#[test]
+fn a_calibration_token_that_there_is_not_is_named_with_its_line() {
+    let place = place();
+    let prompts = place.library().with_file_name("prompts.jsonl");
+    std::fs::write(&prompts, "{\"tokens\": [3, 5]}\n\n{\"tokens\": [4, 99999]}\n").unwrap();
+    let output = run(&place, "calibrate", &["--prompts", prompts.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(said.contains("prompts.jsonl: line 3: token id 99999 is out of range"), "{said}");
 }
 
 #[test]

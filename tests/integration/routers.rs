@@ -31,7 +31,7 @@ fn tokens(value: &Value) -> Vec<u32> {
 pub fn source(prompts: Vec<Vec<u32>>) -> PromptSource {
     PromptSource::new(move || {
         let texts = prompts.iter().cloned().map(CalibrationText::Tokens).collect();
-        Ok(CalibrationPrompts { source: "prompts of the test".into(), texts })
+        Ok(CalibrationPrompts { source: "prompts of the test".into(), texts, ..Default::default() })
     })
 }
 

@@ -20,6 +20,8 @@ pub struct CalibrationPrompts {
     pub source: String,
     /// The prompts.
     pub texts: Vec<CalibrationText>,
+    /// By prompt: its line, from 1 on, where they are lines of a file; else empty.
+    pub lines: Vec<usize>,
 }
 
 /// One prompt.
@@ -43,8 +45,12 @@ struct Line {
 /// # Errors
 /// Never, as a test sees to it.
 pub fn general() -> Result<CalibrationPrompts> {
-    let texts = parse(GENERAL.as_bytes()).map_err(Error::msg)?;
-    Ok(CalibrationPrompts { source: format!("{} general prompts of this program", texts.len()), texts })
+    let (lines, texts) = parse(GENERAL.as_bytes()).map_err(Error::msg)?;
+    Ok(CalibrationPrompts {
+        source: format!("{} general prompts of this program", texts.len()),
+        texts,
+        lines,
+    })
 }
 
 /// Reads a file with lines `{"prompt": "…"}` or `{"tokens": [1, 2, …]}`.
@@ -53,12 +59,13 @@ pub fn general() -> Result<CalibrationPrompts> {
 /// A file that cannot be read or has no prompts; the first line that is neither.
 pub fn read_prompts(path: &Path) -> Result<CalibrationPrompts> {
     let bytes = read_limited(path, LARGEST).map_err(|e| Error::io(path, e))?;
-    let texts = parse(&bytes).map_err(|problem| Error::file(path, problem))?;
+    let (lines, texts) = parse(&bytes).map_err(|problem| Error::file(path, problem))?;
     let source = format!("{} of {}", crate::text::counted(texts.len(), "prompt"), path.display());
-    Ok(CalibrationPrompts { source, texts })
+    Ok(CalibrationPrompts { source, texts, lines })
 }
 
-fn parse(bytes: &[u8]) -> std::result::Result<Vec<CalibrationText>, String> {
+/// The prompts of a file, with the line of each.
+fn parse(bytes: &[u8]) -> std::result::Result<(Vec<usize>, Vec<CalibrationText>), String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_string())?;
     let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
     let mut texts = Vec::new();
@@ -66,18 +73,19 @@ fn parse(bytes: &[u8]) -> std::result::Result<Vec<CalibrationText>, String> {
         let at = |problem: &str| format!("line {}: {problem}", number + 1);
         let expected = "a line is {\"prompt\": \"…\"} or {\"tokens\": [1, 2, …]}";
         let line: Line = serde_json::from_str(line).map_err(|_| at(&format!("is no prompt: {expected}")))?;
-        texts.push(match (line.prompt, line.tokens) {
+        let text = match (line.prompt, line.tokens) {
             (Some(prompt), None) if prompt.trim().is_empty() => return Err(at("the prompt is empty")),
             (Some(prompt), None) => CalibrationText::Instruction(prompt, String::new()),
             (None, Some(tokens)) if tokens.is_empty() => return Err(at("there are no tokens")),
             (None, Some(tokens)) => CalibrationText::Tokens(tokens),
             (None, None) | (Some(_), Some(_)) => return Err(at(expected)),
-        });
+        };
+        texts.push((number + 1, text));
     }
     if texts.is_empty() {
         return Err("has no prompts".into());
     }
-    Ok(texts)
+    Ok(texts.into_iter().unzip())
 }
 
 #[cfg(test)]
@@ -87,7 +95,8 @@ mod tests {
     #[test]
     fn lines_are_prompts_or_tokens() {
         let good = "{\"prompt\": \"Hola\"}\n\n{\"tokens\": [1, 2]}\n";
-        let texts = parse(good.as_bytes()).unwrap();
+        let (lines, texts) = parse(good.as_bytes()).unwrap();
+        assert_eq!(lines, [1, 3]);
         assert_eq!(texts[0], CalibrationText::Instruction("Hola".into(), String::new()));
         assert_eq!(texts[1], CalibrationText::Tokens(vec![1, 2]));
         let error = |text: &str| parse(text.as_bytes()).unwrap_err();

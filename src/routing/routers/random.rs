@@ -68,7 +68,8 @@ impl Survey for Draw {
 
     fn reasons(&self, _: &Surveyed) -> Result<Reasons> {
         Ok(Reasons {
-            words: "nothing of the prompt counts but that it is this one".into(),
+            words: "nothing of the prompt counts but that it is this one: the expert is drawn at random"
+                .into(),
             ..Reasons::default()
         })
     }
