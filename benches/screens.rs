@@ -211,6 +211,7 @@ fn jobs(n: usize) -> Result<()> {
         waits: Some("waits for free resources".into()),
         held: false,
         place: Some(format!("Slurm job 7_{at} on n1")),
+        unseen: None,
         group: Some("20261128-120000-train-00000".into()),
         share: Share::default(),
         turn: None,

@@ -36,7 +36,7 @@ pub use prototypes::{
 };
 pub use settings::{
     COMPARISON, ComparisonSpec, DEFAULT_SEED, DEFAULT_SPARSITY, GROUPING, GroupingSpec, PAPER_K, clusters,
-    default_k, paper_k, seed, sparsity,
+    default_k, metric, paper_k, seed, sparsity, sparsity_of_metric,
 };
 pub use similarity::Similarity;
 pub use spread::{Spread, value_range};

@@ -44,6 +44,22 @@ pub const fn sparsity<S>(field: Field<S, f64>) -> Setting<S> {
         .brief("sparsity")
 }
 
+/// [`sparsity`] beside a metric, which may have none.
+pub const fn sparsity_of_metric<S>(field: Field<S, f64>) -> Setting<S> {
+    sparsity(field).flag(
+        "sparsity",
+        "Share of each expert's smallest entries that count as zero, where the metric uses it",
+    )
+}
+
+/// The metric of a comparison; `kind` is where it is kept.
+pub const fn metric<S>(kind: Kind<S>) -> Setting<S> {
+    Setting::new("metric", kind)
+        .flag("metric", "What to compare experts by")
+        .value("METRIC")
+        .form("Metric", "what experts are compared by")
+}
+
 /// By what experts are compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ComparisonSpec {
@@ -61,13 +77,8 @@ impl Default for ComparisonSpec {
 
 /// The settings of comparisons.
 pub static COMPARISON: &[Setting<ComparisonSpec>] = &[
-    Setting::new("metric", named_setting!(Metric, ComparisonSpec.metric))
-        .flag("metric", "What to compare experts by")
-        .value("METRIC"),
-    sparsity(field!(ComparisonSpec.sparsity)).flag(
-        "sparsity",
-        "Share of each expert's smallest entries that count as zero, where the metric uses it",
-    ),
+    metric(named_setting!(Metric, ComparisonSpec.metric)),
+    sparsity_of_metric(field!(ComparisonSpec.sparsity)),
 ];
 
 /// Into how many clusters experts are grouped.

@@ -58,12 +58,8 @@ pub fn run(args: &DoctorArgs, output: &Output) -> Result<()> {
         Some(path) => library(path, args.base.as_deref(), &mut facts),
         None => facts.push(fact("library", "none given, and no ./library here".into())),
     }
-    for found in executors(place.as_deref()) {
-        // What is wrong with settings is said above.
-        if !facts.iter().any(|fact| fact.says == found.says) {
-            facts.push(found);
-        }
-    }
+    let found = executors(place.as_deref(), &facts);
+    facts.extend(found);
     if let Some(path) = &args.base {
         facts.extend(base(path, path.display().to_string()));
     }
@@ -195,8 +191,9 @@ fn configuration() -> Vec<Fact> {
     }
 }
 
-/// Whether jobs can be handed over to others than this machine, and what a library says of that to no effect.
-fn executors(library: Option<&Path>) -> Vec<Fact> {
+/// Whether jobs can be handed over to others than this machine, and what a library says of that to no effect, where it is
+/// not among what is `known`.
+fn executors(library: Option<&Path>, known: &[Fact]) -> Vec<Fact> {
     let place = library.map(Path::to_path_buf);
     let default = default_executor(place.clone());
     let look = |entry: &'static Entry| {
@@ -209,7 +206,8 @@ fn executors(library: Option<&Path>) -> Vec<Fact> {
     let stray = library.map(doubts_of_library).unwrap_or_default();
     let unknown = default.as_ref().err().map(|error| problem("executor", error.to_string()));
     let stray = stray.into_iter().map(|doubt| problem("library", doubt.says));
-    stray.chain(unknown).chain(EXECUTORS.iter().filter_map(look)).collect()
+    let said = stray.chain(unknown).filter(|found| !known.iter().any(|fact| fact.says == found.says));
+    said.chain(EXECUTORS.iter().filter_map(look)).collect()
 }
 
 /// Whether a base model can be read, and what it takes.

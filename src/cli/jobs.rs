@@ -227,7 +227,7 @@ fn list(library: &Path, jobs: &Jobs, output: &Output) -> Result<()> {
             job.state.name(),
             &steps(job),
             &time_text(job.started),
-            &job.error.clone().or_else(|| job.why_queued()).unwrap_or_default(),
+            &job.why().unwrap_or_default(),
         ]);
     }
     output.text(&table.render())
@@ -289,6 +289,7 @@ fn describe(detail: &JobDetail) -> String {
     row("error", summary.error.clone());
     row("waits", summary.why_queued());
     row("runs as", summary.place.clone());
+    row("known", summary.unseen.clone());
     row("takes", Some(summary.share.facts().join(" · ")));
     row("after", Some(summary.after.join(", ")));
     let uses = detail.job.as_ref().map(AnyJob::uses).unwrap_or_default();

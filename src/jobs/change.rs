@@ -142,7 +142,7 @@ impl Jobs {
         let (before, known) = self.executor_at(&path)?;
         if !before.locks()
             && open(&path)
-            && matches!(before.look(&path, &known), Life::Alive(_) | Life::Waiting(_))
+            && matches!(before.look(&path, &known), Life::Alive(_) | Life::Unseen(_) | Life::Waiting(_))
         {
             return Err(somebody_did());
         }
@@ -151,7 +151,7 @@ impl Jobs {
         let (before, handle) = self.executor_at(dir.path())?;
         if !before.locks() && open(dir.path()) {
             match before.look(dir.path(), &handle) {
-                Life::Waiting(_) => return Err(somebody_did()),
+                Life::Waiting(_) | Life::Unseen(_) => return Err(somebody_did()),
                 // The lock that shows a worker may be this one's own.
                 Life::Alive(_) if handle != known => return Err(somebody_did()),
                 Life::Alive(_) | Life::Stopped | Life::Gone(_) => {}

@@ -11,7 +11,7 @@ use super::after::After;
 use super::kinds::{AnyJob, Use};
 use super::layout::{
     AFTER, CANCEL, CORES, EVENTS, EXECUTOR, GROUP, HOLD, LIBRARY, LOCK, LOG, ORDER, ORIGIN, OUTLINE, RESULT,
-    SPEC, STATE, WAITS, WORKER,
+    SEEN, SPEC, STATE, WAITS, WORKER,
 };
 use super::{JobState, origin, times};
 use crate::clock::rfc3339;
@@ -108,7 +108,7 @@ impl JobDir {
         // What the worker will write to must not lead elsewhere: the directory may come from anywhere.
         let files = [
             LOCK, WORKER, EVENTS, LOG, RESULT, STATE, OUTLINE, AFTER, EXECUTOR, ORIGIN, GROUP, ORDER, HOLD,
-            CORES, LIBRARY, WAITS,
+            CORES, LIBRARY, WAITS, SEEN,
         ];
         for name in files {
             own::open(&path.join(name))?;
@@ -138,7 +138,7 @@ impl JobDir {
     /// Forgets how the job ended, so that another worker can resume it.
     pub(super) fn clear(&self) -> Result<()> {
         // The result last: until then readers see the job as it was.
-        for name in [CANCEL, HOLD, WAITS, WORKER, EXECUTOR, RESULT] {
+        for name in [CANCEL, HOLD, WAITS, WORKER, SEEN, EXECUTOR, RESULT] {
             own::remove(&self.path.join(name))?;
         }
         Ok(())

@@ -18,6 +18,7 @@ pub const ORDER: &str = "order";
 pub const WAITS: &str = "waits";
 pub const CORES: &str = "cores";
 pub const LIBRARY: &str = "library";
+pub const SEEN: &str = "seen.json";
 
 /// Beside the jobs' directories: locked by whoever makes new ones.
 pub const STARTS: &str = "starts";

@@ -1,6 +1,8 @@
 //! Jobs that have ended are removed.
 
-use super::executors::Handle;
+use std::path::Path;
+
+use super::executors::{EXECUTORS, Handle};
 use super::job_dir::{LOCK_PATIENCE, busy, discard};
 use super::layout::LOCK;
 use super::{JobState, JobSummary, Jobs};
@@ -15,7 +17,12 @@ impl Jobs {
     /// A folder of jobs that cannot be read.
     pub fn remove_many(&self, ids: &[String]) -> Result<Vec<(String, Result<()>)>> {
         let all = self.list()?;
-        Ok(ids.iter().map(|id| (id.clone(), self.remove(id, &all))).collect())
+        let results: Vec<_> = ids.iter().map(|id| (id.clone(), self.remove(id, &all))).collect();
+        if results.iter().any(|(_, removed)| removed.is_ok()) {
+            let library = self.library().map(Path::to_path_buf);
+            EXECUTORS.iter().for_each(|entry| (entry.make)(library.clone()).tidy(self.dir()));
+        }
+        Ok(results)
     }
 
     fn remove(&self, id: &str, all: &[JobSummary]) -> Result<()> {

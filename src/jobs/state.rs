@@ -110,6 +110,9 @@ pub struct JobSummary {
     /// Where it runs, if that is not on this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,
+    /// That nobody can be asked now how it goes on, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<String>,
     /// The first of the jobs that were started together with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
@@ -139,6 +142,11 @@ impl JobSummary {
     pub fn why_queued(&self) -> Option<String> {
         let place = self.turn.map_or(String::new(), |turn| format!("; place {turn} in the queue"));
         self.reason().map(|reason| format!("{reason}{place}"))
+    }
+
+    /// Why it is as it is, where there is something to say: why it failed, what it waits for, that nobody can be asked.
+    pub fn why(&self) -> Option<String> {
+        self.error.clone().or_else(|| self.why_queued()).or_else(|| self.unseen.clone())
     }
 
     /// Whether what was done is kept when the job is cancelled, so that it is resumed from there; other jobs begin

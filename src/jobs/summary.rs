@@ -50,7 +50,7 @@ pub fn read(id: &str, job: &Path) -> JobSummary {
     };
     let cancel = job.join(CANCEL).exists();
     let begun = progress.started.is_some() && !progress.waiting;
-    let mut place = None;
+    let (mut place, mut unseen) = (None, None);
     let last = |curve: &[Point]| curve.last().map(|point| point.value);
     let mut figures = Figures {
         loss: last(&progress.losses),
@@ -65,6 +65,15 @@ pub fn read(id: &str, job: &Path) -> JobSummary {
             let report = result.result.and_then(|value| kind?.report(value).ok());
             figures.measure = report.and_then(|report| report.findings().measure);
             (result.state, result.error, None)
+        }
+        Standing::Open(Life::Unseen(why)) => {
+            unseen = Some(format!("whether it still runs is unknown: {why}"));
+            let state = match () {
+                () if cancel => JobState::Cancelling,
+                () if begun => JobState::Running,
+                () => JobState::Queued,
+            };
+            (state, None, Some(why))
         }
         Standing::Open(Life::Alive(_) | Life::Waiting(_)) if cancel => (JobState::Cancelling, None, None),
         Standing::Open(Life::Waiting(reason)) => (JobState::Queued, None, reason),
@@ -106,6 +115,7 @@ pub fn read(id: &str, job: &Path) -> JobSummary {
         waits,
         held,
         place,
+        unseen: unseen.filter(|_| !queued),
         group: group(job),
         share: Share::read(job),
         turn: None,

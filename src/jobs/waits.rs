@@ -44,7 +44,7 @@ pub fn is_met(jobs: &Path, after: &After) -> bool {
     match Standing::of(&jobs.join(&after.id)) {
         Standing::Over(end) => after.any || end.state == JobState::Finished,
         Standing::Open(Life::Gone(_) | Life::Stopped) => after.any,
-        Standing::Open(Life::Waiting(_) | Life::Alive(_)) => false,
+        Standing::Open(Life::Waiting(_) | Life::Alive(_) | Life::Unseen(_)) => false,
     }
 }
 
@@ -61,7 +61,7 @@ pub fn waits_for(job: &Path) -> Option<Wait> {
             Standing::Over(end) if end.state == JobState::Cancelled => "was cancelled",
             Standing::Open(Life::Stopped) => "was cancelled",
             Standing::Over(_) | Standing::Open(Life::Gone(_)) => "has failed",
-            Standing::Open(Life::Waiting(_) | Life::Alive(_)) => {
+            Standing::Open(Life::Waiting(_) | Life::Alive(_) | Life::Unseen(_)) => {
                 under_way.get_or_insert_with(|| Wait { text: format!("waits for {id}"), hopeless: false });
                 continue;
             }

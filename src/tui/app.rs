@@ -14,7 +14,7 @@ use super::{
 };
 use crate::analysis::Metric;
 use crate::jobs::kinds::{AnyReport, Findings, Made, Step};
-use crate::jobs::{AnyJob, JobDetail, JobState, NewJob};
+use crate::jobs::{AnyJob, JobDetail, JobState, JobSummary, NewJob};
 use crate::text::{counted, printable};
 
 /// The interface. [`App::update`] changes it, `App::view` draws it; neither waits for anything.
@@ -41,6 +41,18 @@ pub(super) struct Notice {
     pub is_error: bool,
     /// What Enter shows, where the line speaks of something.
     pub shows: Vec<AppEffect>,
+}
+
+impl Notice {
+    /// Whether it speaks of a job that was removed since, or that goes on.
+    fn is_past(&self, jobs: &[JobSummary]) -> bool {
+        self.shows.iter().any(|shown| {
+            let (AppEffect::ShowJob { id } | AppEffect::Open { made: Made::Scores, job: id }) = shown else {
+                return false;
+            };
+            jobs.iter().find(|job| job.id == *id).is_none_or(|job| !job.state.is_over())
+        })
+    }
 }
 
 impl App {
@@ -194,7 +206,10 @@ impl App {
                 }
             }
             Message::Compute(message) => self.absorb_comparison(message),
-            Message::Jobs(JobsMessage::List(jobs)) => self.shared.jobs.clone_from(jobs),
+            Message::Jobs(JobsMessage::List(jobs)) => {
+                self.shared.jobs.clone_from(jobs);
+                self.notice.take_if(|notice| notice.is_past(jobs));
+            }
             Message::Jobs(
                 JobsMessage::Detail(_)
                 | JobsMessage::Curves(_)

@@ -192,6 +192,7 @@ fn job(id: &str, kind: &'static Kind, name: &str, state: JobState, step: usize) 
         waits: None,
         held: false,
         place: None,
+        unseen: None,
         group: None,
         share: Share::default(),
         turn: (state == JobState::Queued).then_some(1),

@@ -42,6 +42,31 @@ impl List {
         first..(first + height).min(len)
     }
 
+    /// [`Self::window`] of entries that take so many rows each: as many as fit, and the one with the cursor.
+    pub fn window_of(&self, rows: &[usize], height: usize) -> Range<usize> {
+        let fits = |window: Range<usize>| rows[window].iter().sum::<usize>() <= height;
+        let Some(last) = rows.len().checked_sub(1).filter(|_| height > 0) else {
+            self.height.set(height);
+            return 0..0;
+        };
+        let cursor = self.cursor.min(last);
+        let mut first = self.first.get().min(cursor);
+        while first < cursor && !fits(first..cursor + 1) {
+            first += 1;
+        }
+        // Nothing stays empty where something would fit.
+        while first > 0 && fits(first - 1..rows.len()) {
+            first -= 1;
+        }
+        let mut end = cursor + 1;
+        while end < rows.len() && fits(first..end + 1) {
+            end += 1;
+        }
+        self.first.set(first);
+        self.height.set(end - first);
+        first..end
+    }
+
     /// Moves the cursor.
     pub fn go(&mut self, motion: Motion, len: usize) {
         let page = self.height.get().saturating_sub(1).max(1);
@@ -75,6 +100,28 @@ mod tests {
         assert_eq!(list.window(100, 10), 90..100);
         list.go(Motion::PageUp, 100);
         assert_eq!((list.cursor(), list.window(100, 10)), (90, 90..100));
+    }
+
+    #[test]
+    fn entries_of_several_rows_fill_the_room() {
+        let rows = [1, 2, 1, 3, 1];
+        let mut list = List::default();
+        assert_eq!(list.window_of(&rows, 4), 0..3);
+        list.go(Motion::Down, 5);
+        assert_eq!(list.window_of(&rows, 4), 0..3);
+        list.select(3, 5);
+        assert_eq!(list.window_of(&rows, 4), 2..4);
+        list.go(Motion::Last, 5);
+        assert_eq!(list.window_of(&rows, 4), 3..5);
+        list.go(Motion::First, 5);
+        assert_eq!(list.window_of(&rows, 4), 0..3);
+        // One that is higher than the room is shown from its beginning.
+        list.select(3, 5);
+        assert_eq!(list.window_of(&rows, 2), 3..4);
+        assert_eq!(
+            (list.window_of(&rows, 100), list.window_of(&rows, 0), list.window_of(&[], 5)),
+            (0..5, 0..0, 0..0)
+        );
     }
 
     #[test]

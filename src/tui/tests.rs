@@ -268,6 +268,30 @@ fn a_job_that_failed_says_why_and_enter_shows_it_among_the_jobs() {
 }
 
 #[test]
+fn what_is_said_of_a_job_that_failed_goes_with_the_job_and_when_it_goes_on() {
+    let id = fixtures::job_detail().summary.id.clone();
+    let list = |state: Option<JobState>| {
+        let mut jobs = fixtures::jobs();
+        match state {
+            Some(state) => jobs.iter_mut().filter(|job| job.id == id).for_each(|job| job.state = state),
+            None => jobs.retain(|job| job.id != id),
+        }
+        Message::Jobs(JobsMessage::List(jobs))
+    };
+    use JobState::{Failed, Queued, Running};
+    for (state, stays) in [(Some(Failed), true), (Some(Queued), false), (Some(Running), false), (None, false)]
+    {
+        let mut app = full_app();
+        app.update(list(Some(Failed)));
+        app.update(trained(Failed));
+        app.update(list(state));
+        assert_eq!(app.notice.is_some(), stays, "{state:?}");
+        press_code(&mut app, KeyCode::Enter);
+        assert_eq!(app.tab() == screens::jobs::TAB, stays, "{state:?}");
+    }
+}
+
+#[test]
 fn the_end_of_a_job_is_told_and_that_of_jobs_started_together_once() {
     let told = |effects: Vec<Effect>| {
         effects.into_iter().find_map(|effect| match effect {

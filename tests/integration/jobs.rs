@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::BINARY;
 use crate::support::bench::{Bench, ENDLESS, eventually, stderr, stdout};
+use crate::support::experts::{lora, write_expert};
 
 #[test]
 fn a_clustering_runs_to_its_result() {
@@ -43,10 +44,10 @@ fn what_a_job_needs_is_found_from_wherever_it_was_started() {
     let bench = Bench::small();
     let spec = ClusterSpec {
         library: bench.library().join("../").join(bench.library()),
-        base: None,
         k: 2,
         sparsity: 0.0,
         seed: 1,
+        ..ClusterSpec::default()
     };
     let id = bench.jobs.start(&AnyJob::from(spec)).unwrap();
     let asked = bench.jobs.detail(&id).unwrap().job.unwrap();
@@ -348,13 +349,36 @@ fn planted_files_are_not_written_to_when_a_job_goes_on() {
 fn specs_that_cannot_work_are_refused_at_once() {
     let bench = Bench::small();
     for (k, sparsity) in [(0, 0.5), (2, 1.0), (2, 1.1), (2, -0.1), (2, f64::NAN)] {
-        let spec = ClusterSpec { library: bench.library().into(), base: None, k, sparsity, seed: 1 };
+        let spec =
+            ClusterSpec { library: bench.library().into(), k, sparsity, seed: 1, ..ClusterSpec::default() };
         assert!(bench.jobs.start(&AnyJob::from(spec)).is_err(), "k {k}, sparsity {sparsity}");
     }
-    let nowhere = ClusterSpec { library: "/nowhere/at/all".into(), base: None, k: 2, sparsity: 0.5, seed: 1 };
+    let nowhere = ClusterSpec { library: "/nowhere/at/all".into(), k: 2, ..ClusterSpec::default() };
     let error = bench.jobs.start(&AnyJob::from(nowhere)).unwrap_err().to_string();
     assert!(error.contains("/nowhere/at/all"), "{error}");
     assert!(bench.jobs.list().unwrap().is_empty());
+}
+
+#[test]
+fn experts_of_several_ranks_are_clustered_by_a_metric_that_takes_them() {
+    let bench = Bench::small();
+    let wide = lora("model.layers.0.self_attn.q_proj", 3, (8, 8), |i| i as f32, |i| 1.0 + i as f32);
+    write_expert(&bench.library().join("wide"), &[wide], 4.0);
+    let id = bench.start(2);
+    let error = bench.wait_state(&id, JobState::Failed).error.unwrap();
+    assert!(
+        error.contains("compare them with --metric delta") && error.contains("`jobs start cluster`"),
+        "{error}"
+    );
+    let by_delta = [("metric".to_string(), "delta".to_string())];
+    let resumed = bench.jobs.resume_changed(std::slice::from_ref(&id), false, &by_delta).unwrap();
+    assert!(resumed.iter().all(|(_, done)| done.is_ok()), "{resumed:?}");
+    bench.wait_state(&id, JobState::Finished);
+    let result = bench.jobs.outcome(&id).unwrap().unwrap();
+    assert_eq!((&result["metric"], result["labels"].as_array().unwrap().len()), (&json!("delta"), 7));
+    // The command line takes it.
+    let output = bench.cli(&["start", "cluster", "--k", "2", "--metric", "delta"]);
+    assert!(output.status.success(), "{output:?}");
 }
 
 #[test]

@@ -52,7 +52,8 @@ impl Metric {
             some.map(|metric| metric.id).collect::<Vec<_>>()
         };
         format!(
-            "{} need equal ranks; compare them with --metric {}, which `lora-tui cluster` and `lora-tui similarity` take",
+            "{} need equal ranks; compare them with --metric {}, which `lora-tui cluster`, `lora-tui similarity` and \
+             `jobs start cluster` take",
             listed(&ids(true), "and"),
             listed(&ids(false), "or")
         )
@@ -147,7 +148,10 @@ mod tests {
     fn an_error_about_ranks_names_the_metrics_that_need_and_that_do_not_need_them_equal() {
         let text = Metric::about_ranks();
         let (need, other) = text.split_once(" need equal ranks; compare them with --metric ").unwrap();
-        assert!(text.ends_with(", which `lora-tui cluster` and `lora-tui similarity` take"), "{text}");
+        assert!(
+            text.ends_with(", which `lora-tui cluster`, `lora-tui similarity` and `jobs start cluster` take"),
+            "{text}"
+        );
         for metric in METRICS {
             let (here, there) = if metric.equal_ranks { (need, other) } else { (other, need) };
             let names = |list: &str| list.split([' ', ',']).any(|word| word == metric.id);

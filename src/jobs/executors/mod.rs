@@ -96,6 +96,10 @@ pub trait Executor: Send + Sync + Debug {
         Ok(())
     }
 
+    /// Jobs of this folder were removed: what it has kept there for their submissions goes, too, unless it may still be
+    /// needed.
+    fn tidy(&self, _jobs: &Path) {}
+
     /// What becomes of a job that the worker stopped because of a signal, and not because somebody cancelled it;
     /// warnings had stopped it so many times before.
     fn interrupted(&self, _by: Signal, _before: u64, _keeps_its_work: bool) -> Ending {
@@ -224,6 +228,8 @@ pub enum Life {
     Waiting(Option<String>),
     /// Its worker runs; it may still wait for a slot. Where it runs, if that is not here.
     Alive(Option<String>),
+    /// Its worker has begun, and its executor cannot be asked for now how it goes on; why.
+    Unseen(String),
     /// It was stopped on request before it could write a result.
     Stopped,
     /// Nobody is left who could write a result; why, where that is known.

@@ -1,4 +1,4 @@
-//! `cluster`: MBC similarity and clustering of a whole library.
+//! `cluster`: similarity and clustering of a whole library.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,12 +16,12 @@ use crate::library::Skipped;
 use crate::settings::{self, Entry, Kind as Of, Setting};
 use crate::text::{counted, number};
 use crate::train::{ClustersSpec, Step};
-use crate::{Error, Result, field};
+use crate::{Error, Result, field, named_setting};
 
 /// Clusterings.
 pub static CLUSTER: Kind = Kind::of::<ClusterSpec>();
 
-/// MBC similarity and clustering of a whole library.
+/// Similarity and clustering of a whole library.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClusterSpec {
@@ -31,7 +31,9 @@ pub struct ClusterSpec {
     pub base: Option<PathBuf>,
     /// Number of clusters.
     pub k: usize,
-    /// Share of each expert's smallest entries that count as zero.
+    /// By what experts are compared.
+    pub metric: Metric,
+    /// Share of each expert's smallest entries that count as zero, where the metric uses it.
     pub sparsity: f64,
     /// Seed of k-means.
     pub seed: u64,
@@ -43,6 +45,7 @@ impl Default for ClusterSpec {
             library: PathBuf::from("library"),
             base: None,
             k: 1,
+            metric: Metric::default(),
             sparsity: DEFAULT_SPARSITY,
             seed: DEFAULT_SEED,
         }
@@ -57,7 +60,9 @@ pub struct ClusterReport {
     pub k: usize,
     /// Seed of k-means.
     pub seed: u64,
-    /// Share of each expert's smallest entries that counted as zero.
+    /// By what experts were compared.
+    pub metric: Metric,
+    /// Share of each expert's smallest entries that counted as zero, where the metric uses it.
     pub sparsity: f64,
     /// Names, in the order of `labels`.
     pub experts: Vec<String>,
@@ -71,9 +76,16 @@ pub struct ClusterReport {
     pub skipped: Vec<Skipped>,
 }
 
-static TABLE: [Setting<ClusterSpec>; 4] = [
+/// What other tabs and trainings find again, which compare by the default metric.
+fn made(report: &ClusterReport) -> Option<Made> {
+    let ClusterReport { k, seed, sparsity, metric, .. } = *report;
+    (metric == Metric::default()).then_some(Made::Clusters { k, seed, sparsity })
+}
+
+static TABLE: [Setting<ClusterSpec>; 5] = [
     analysis::clusters(field!(ClusterSpec.k)).unset("a third of the experts, from 2 to 10"),
-    analysis::sparsity(field!(ClusterSpec.sparsity)),
+    analysis::metric(named_setting!(Metric, ClusterSpec.metric)),
+    analysis::sparsity_of_metric(field!(ClusterSpec.sparsity)),
     analysis::seed(field!(ClusterSpec.seed)),
     Setting::new("base", Of::Path(field!(ClusterSpec.base)))
         .flag("base", "Base model that the experts have to fit: a .gguf file or a transformers folder")
@@ -100,6 +112,7 @@ impl Job for ClusterSpec {
             library: absolute(around.library),
             base: around.base.map(absolute),
             k: shown.unwrap_or_else(|| analysis::default_k(around.comparable)),
+            metric: Metric::default(),
             sparsity: around.sparsity.unwrap_or(DEFAULT_SPARSITY),
             seed: around.seed.unwrap_or(DEFAULT_SEED),
         }
@@ -142,7 +155,7 @@ impl Job for ClusterSpec {
             |step: usize, steps: usize| events.step(Step { step, steps, ..Step::default() }, None);
         let similarity = analysis::similarity(
             &library,
-            Metric::default(),
+            self.metric,
             self.sparsity,
             &ComparisonCache::of(&library),
             &mut progress,
@@ -158,6 +171,7 @@ impl Job for ClusterSpec {
         Ok(ClusterReport {
             k: clustering.k,
             seed: clustering.seed,
+            metric: self.metric,
             sparsity: self.sparsity,
             experts: clustering.experts,
             labels: clustering.labels,
@@ -168,7 +182,7 @@ impl Job for ClusterSpec {
     }
 
     fn next(&self, report: &ClusterReport) -> Vec<Next> {
-        let made = Made::Clusters { k: report.k, seed: report.seed, sparsity: report.sparsity };
+        let Some(made) = made(report) else { return Vec::new() };
         let around = Around {
             library: &self.library,
             base: self.base.as_deref(),
@@ -198,7 +212,7 @@ impl Job for ClusterSpec {
         }
         Findings {
             headline,
-            made: Some(Made::Clusters { k: report.k, seed: report.seed, sparsity: report.sparsity }),
+            made: made(report),
             measure: Measure::more("silhouette", report.silhouette, 3),
             facts: facts.into_iter().flatten().collect(),
             clusters: members.into_iter().collect(),

@@ -1,16 +1,16 @@
 //! One thread that looks at the disk: for jobs that run, and for a library that changes.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::latest_task::spawn;
 use super::read;
 use crate::catalog::Source;
 use crate::devices::gpus;
 use crate::jobs::executors::{Executor, Slots};
-use crate::jobs::{JobState, Jobs, Local, Progress};
+use crate::jobs::{JobState, JobSummary, Jobs, Local, Progress};
 use crate::library::{Fingerprint, Library};
 use crate::machine::Gauge;
 use crate::tui::{JobsMessage, MachineView, Message, Sender};
@@ -21,6 +21,8 @@ const JOBS: Duration = Duration::from_millis(500);
 const LIBRARY: Duration = Duration::from_secs(2);
 /// Between two looks at the machine while the jobs are shown.
 const MACHINE: Duration = Duration::from_secs(2);
+/// A job that came and ended between two looks is spoken of if it ended within this time: not one that somebody brought here.
+const NEWS: Duration = Duration::from_secs(30);
 /// A look at the jobs may take this share of the time at most.
 const JOBS_SHARE: u32 = 30;
 /// A look at the library may take this share of the time at most. Where a look at every expert's files takes more
@@ -75,6 +77,26 @@ impl Watch {
     }
 }
 
+/// How a job stands: its state, and when it ended.
+type Stood = (JobState, Option<SystemTime>);
+
+fn stand(job: &JobSummary) -> Stood {
+    (job.state, job.figures.ended)
+}
+
+/// Whether a job has ended since it stood like this; `None` where it was not there. Between two looks it may have begun, or
+/// begun again, as well.
+fn has_ended(job: &JobSummary, before: Option<&Stood>, now: SystemTime) -> bool {
+    let age = |ended: SystemTime| now.duration_since(ended).or_else(|_| ended.duration_since(now));
+    let is_news = job.figures.ended.is_none_or(|ended| age(ended).is_ok_and(|age| age < NEWS));
+    job.state.is_over()
+        && match before {
+            None => is_news,
+            Some((state, _)) if !state.is_over() => true,
+            Some(stood) => *stood != stand(job) && is_news,
+        }
+}
+
 struct Watcher {
     source: Arc<Source>,
     send: Sender,
@@ -85,8 +107,8 @@ struct Watcher {
     curves: Vec<(String, Option<Arc<Progress>>)>,
     /// Fingerprint of the jobs that were sent last.
     seen: Option<u64>,
-    /// Jobs that had not ended then.
-    alive: HashSet<String>,
+    /// How they stood then; `None` before the first look.
+    stood: Option<HashMap<String, Stood>>,
     /// The error of the last look, so that it is said once.
     error: Option<String>,
     /// Fingerprint of the library as it was read.
@@ -114,7 +136,7 @@ impl Watcher {
             follow: None,
             curves: Vec::new(),
             seen: None,
-            alive: HashSet::new(),
+            stood: None,
             error: None,
             library: None,
             next_jobs: None,
@@ -201,12 +223,13 @@ impl Watcher {
             if self.seen != Some(fingerprint) {
                 match jobs.list() {
                     Ok(list) => {
-                        let over =
-                            list.iter().filter(|job| job.state.is_over() && self.alive.contains(&job.id));
+                        let now = SystemTime::now();
+                        let over = list.iter().filter(|job| {
+                            self.stood.as_ref().is_some_and(|stood| has_ended(job, stood.get(&job.id), now))
+                        });
                         // One that vanished meanwhile has nothing to say.
                         let ended: Vec<_> = over.filter_map(|job| jobs.detail(&job.id).ok()).collect();
-                        let alive = list.iter().filter(|job| !job.state.is_over());
-                        self.alive = alive.map(|job| job.id.clone()).collect();
+                        self.stood = Some(list.iter().map(|job| (job.id.clone(), stand(job))).collect());
                         // Those of another machine say where they run.
                         let here =
                             list.iter().filter(|job| job.state == JobState::Running && job.place.is_none());
@@ -295,6 +318,45 @@ mod tests {
     fn looks(watcher: &mut Watcher, sent: &mut tokio::sync::mpsc::UnboundedReceiver<Message>) -> bool {
         watcher.look_at_library();
         matches!(sent.try_recv(), Ok(Message::Library(_)))
+    }
+
+    #[test]
+    fn the_end_of_a_job_is_sent_also_where_it_began_and_ended_between_two_looks() {
+        use crate::jobs::{AnyJob, ClusterSpec};
+        let dir = tempfile::tempdir().unwrap();
+        let ids: Vec<String> = ["old", "brought", "quick"].map(String::from).into();
+        let end = |id: &String, ago: u64| {
+            let folder = dir.path().join(id);
+            std::fs::create_dir_all(&folder).unwrap();
+            let spec = AnyJob::from(ClusterSpec { library: "/lib".into(), ..ClusterSpec::default() });
+            std::fs::write(folder.join("spec.json"), serde_json::to_vec(&spec).unwrap()).unwrap();
+            let ended = crate::clock::rfc3339(SystemTime::now() - Duration::from_secs(ago));
+            let result = serde_json::json!({ "state": "failed", "error": "no", "ended": ended });
+            std::fs::write(folder.join("result.json"), result.to_string()).unwrap();
+        };
+        let (send, mut sent) = Sender::channel();
+        let mut watcher = Watcher::new(Arc::new(Source { root: dir.path().to_path_buf(), base: None }), send);
+        watcher.jobs = Some(Jobs::at(dir.path().into(), Arc::new(Local::new("/bin/true"))));
+        let mut told = || {
+            watcher.look_at_jobs();
+            let mut told = Vec::new();
+            while let Ok(message) = sent.try_recv() {
+                if let Message::Jobs(JobsMessage::Ended(job)) = message {
+                    told.push(job.summary.id.clone());
+                }
+            }
+            told
+        };
+        end(&ids[0], 5);
+        assert!(told().is_empty(), "it had ended before anybody looked");
+        end(&ids[1], 3600);
+        assert!(told().is_empty(), "somebody brought it");
+        end(&ids[2], 0);
+        assert_eq!(told(), ["quick"]);
+        assert!(told().is_empty());
+        // It was resumed, and ended at once.
+        end(&ids[0], 0);
+        assert_eq!(told(), ["old"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ impl Fake {
     pub fn new(tasks: usize, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().display();
-        for program in ["sbatch", "squeue", "sacct", "scancel", "scontrol"] {
+        for program in ["sbatch", "squeue", "sacct", "sacctmgr", "scancel", "scontrol"] {
             let script = format!(
                 "#!/bin/sh\nprintf '%s\\n' \"{program} $*\" >>'{at}/calls'\n\
                  [ ! -f '{at}/{program}.err' ] || {{ cat '{at}/{program}.err' >&2; exit 1; }}\n\
@@ -39,6 +39,54 @@ impl Fake {
 
     pub fn says(&self, file: &str, text: &str) {
         std::fs::write(self.folder.path().join(file), text).unwrap();
+    }
+
+    /// Lets a command fail with these words, or work again.
+    pub fn fails(&self, program: &str, words: Option<&str>) {
+        let path = self.folder.path().join(format!("{program}.err"));
+        match words {
+            Some(words) => std::fs::write(path, words).unwrap(),
+            None => std::fs::remove_file(path).unwrap(),
+        }
+    }
+
+    /// A task of the array that ended in this state, with an exit status and a signal.
+    pub fn ended(
+        &self,
+        name: &str,
+        index: usize,
+        state: &str,
+        (code, signal): (usize, usize),
+        at: u64,
+    ) -> Value {
+        let number = |n: usize| json!({ "set": true, "infinite": false, "number": n });
+        json!({
+            "job_id": 100 + index, "array_job_id": number(77), "array_task_id": number(index), "array_task_string": "",
+            "job_state": [state], "state_reason": "NonZeroExitCode", "name": name, "nodes": "n1", "cluster": "far",
+            "end_time": number(at as usize),
+            "exit_code": { "return_code": number(code), "signal": { "id": number(signal), "name": "" } },
+        })
+    }
+
+    /// The only tasks that the queue knows.
+    pub fn knows(&self, jobs: &[Value]) {
+        self.says("json", &json!({ "jobs": jobs, "meta": {} }).to_string());
+    }
+
+    /// The line of `doctor` about Slurm.
+    pub fn line_of_doctor(&self) -> String {
+        let output =
+            self.place.program(crate::support::BINARY).arg("doctor").arg(self.place.library()).output();
+        let text = String::from_utf8(output.unwrap().stdout).unwrap();
+        let is_it = |line: &&str| line.trim_start_matches(['!', ' ']).starts_with("slurm");
+        text.lines().find(is_it).map_or(text.clone(), String::from)
+    }
+
+    /// Lines of the script before the worker, which only the user's own configuration may have.
+    pub fn setup(&self, setup: &str) {
+        let home = self.place.path().join("home/lora-tui");
+        std::fs::create_dir_all(&home).unwrap();
+        std::fs::write(home.join("config.toml"), format!("[executor.slurm]\n{setup}\n")).unwrap();
     }
 
     /// How the commands were called since the last question.
@@ -382,23 +430,11 @@ fn what_is_packed_into_one_task_is_held_together_or_not_at_all() {
 #[test]
 fn what_ends_in_setup_is_told_as_what_it_is() {
     let fake = Fake::new(3, "");
-    // Only the user's own configuration may have it.
-    let home = fake.place.path().join("home/lora-tui");
-    std::fs::create_dir_all(&home).unwrap();
-    std::fs::write(home.join("config.toml"), "[executor.slurm]\nsetup = \"exit 3\"\n").unwrap();
+    fake.setup("setup = \"exit 3\"");
     let ids = fake.place.train_each(5, &[]);
     let name = fake.token(&ids[0]);
-    let number = |n: usize| json!({ "set": true, "infinite": false, "number": n });
-    let task = |index: usize, state: &str, code: usize, signal: usize| {
-        json!({
-            "job_id": 100 + index, "array_job_id": number(77), "array_task_id": number(index), "array_task_string": "",
-            "job_state": [state], "state_reason": "NonZeroExitCode", "name": name, "nodes": "n1", "cluster": "far",
-            "end_time": number(1000),
-            "exit_code": { "return_code": number(code), "signal": { "id": number(signal), "name": "" } },
-        })
-    };
-    let jobs = [task(0, "FAILED", 3, 0), task(1, "FAILED", 0, 10), task(2, "TIMEOUT", 0, 15)];
-    fake.says("json", &json!({ "jobs": jobs, "meta": {} }).to_string());
+    let task = |index, state: &str, code, signal| fake.ended(&name, index, state, (code, signal), 1000);
+    fake.knows(&[task(0, "FAILED", 3, 0), task(1, "FAILED", 0, 10), task(2, "TIMEOUT", 0, 15)]);
     let error = |at: usize| fake.place.look(&ids[at])["error"].as_str().unwrap().to_string();
     let said = error(0);
     assert!(
@@ -426,11 +462,7 @@ fn what_ends_in_setup_is_told_as_what_it_is() {
 #[test]
 fn a_setup_whose_last_command_fails_ends_the_task_before_its_worker() {
     let fake = Fake::new(1, "");
-    let home = fake.place.path().join("home/lora-tui");
-    std::fs::create_dir_all(&home).unwrap();
-    let setup =
-        "[executor.slurm]\nprogram = \"/bin/echo\"\nsetup = \"\"\"\n: first\nno-such-module load x\n\"\"\"\n";
-    std::fs::write(home.join("config.toml"), setup).unwrap();
+    fake.setup("program = \"/bin/echo\"\nsetup = \"\"\"\n: first\nno-such-module load x\n\"\"\"");
     let ids = fake.place.train_each(5, &[]);
     let name = fake.token(&ids[0]);
     let folder = fake.place.library().join(".lora-tui/jobs/.slurm").join(&name);
@@ -439,13 +471,7 @@ fn a_setup_whose_last_command_fails_ends_the_task_before_its_worker() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!((output.status.code(), output.stdout.is_empty()), (Some(127), true), "{said}");
     std::fs::write(folder.join("0.out"), &said).unwrap();
-    let number = |n: usize| json!({ "set": true, "infinite": false, "number": n });
-    let task = json!({
-        "job_id": 100, "array_job_id": number(77), "array_task_id": number(0), "array_task_string": "", "name": name,
-        "job_state": ["FAILED"], "state_reason": "NonZeroExitCode", "nodes": "n1", "cluster": "far", "end_time": number(1000),
-        "exit_code": { "return_code": number(127), "signal": { "id": number(0), "name": "" } },
-    });
-    fake.says("json", &json!({ "jobs": [task], "meta": {} }).to_string());
+    fake.knows(&[fake.ended(&name, 0, "FAILED", (127, 0), 1000)]);
     let error = fake.place.look(&ids[0])["error"].as_str().unwrap().to_string();
     assert!(error.contains("setup in [executor.slurm] of ") && error.contains("no-such-module"), "{error}");
     assert!(error.contains("ended with status 127 before the worker began"), "{error}");
@@ -455,6 +481,62 @@ fn a_setup_whose_last_command_fails_ends_the_task_before_its_worker() {
     std::fs::write(folder.join("well.sh"), script).unwrap();
     let output = run(&folder.join("well.sh"));
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("worker --manifest"), "{output:?}");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn a_setup_that_ends_the_script_is_named_whatever_its_status() {
+    let fake = Fake::new(1, "");
+    fake.setup("setup = \"exit 0\"");
+    let ids = fake.place.train_each(5, &[]);
+    let name = fake.token(&ids[0]);
+    let folder = fake.place.library().join(".lora-tui/jobs/.slurm").join(&name);
+    let script = folder.join("script.sh");
+    let output = fake.place.program("bash").arg(&script).output().unwrap();
+    assert!(output.status.success() && output.stdout.is_empty(), "{output:?}");
+    std::fs::write(folder.join("0.out"), &output.stderr).unwrap();
+    // A moment ago: its own words need no patience.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    fake.knows(&[fake.ended(&name, 0, "COMPLETED", (0, 0), now)]);
+    let error = || fake.place.look(&ids[0])["error"].as_str().unwrap_or_default().to_string();
+    let said = error();
+    assert!(
+        said.contains("has completed: setup in [executor.slurm] of ") && said.contains("config.toml"),
+        "{said}"
+    );
+    assert!(said.contains("ended with status 0 before the worker began"), "{said}");
+    // Of a program that takes the shell's place nobody says anything.
+    let other = std::fs::read_to_string(&script).unwrap().replace("exit 0", "exec /bin/true");
+    std::fs::write(&script, other).unwrap();
+    let output = fake.place.program("bash").arg(&script).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    std::fs::write(folder.join("0.out"), "").unwrap();
+    fake.knows(&[fake.ended(&name, 0, "COMPLETED", (0, 0), 1000)]);
+    let said = error();
+    assert!(
+        said.contains("without this job's result") && said.contains("as `exec` in its lines does"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_output_that_cannot_be_opened_is_told_in_words() {
+    let fake = Fake::new(2, "");
+    let ids = fake.place.train_each(5, &[]);
+    let name = fake.token(&ids[0]);
+    fake.knows(&[
+        fake.ended(&name, 0, "FAILED", (0, 53), 1000),
+        fake.ended(&name, 1, "FAILED", (0, 53), 1000),
+    ]);
+    let error = || fake.place.look(&ids[0])["error"].as_str().unwrap().to_string();
+    let said = error();
+    assert!(said.contains("could not write its output to ") && said.contains(&name), "{said}");
+    assert!(said.contains("the node does not see this folder"), "{said}");
+    std::fs::remove_dir_all(fake.place.library().join(".lora-tui/jobs/.slurm")).unwrap();
+    assert!(error().contains("this folder is not there any more; mend that and resume it"), "{}", error());
+    fake.says("sbatch", "78\n");
+    let resumed = fake.place.json(&["resume", "--failed"]);
+    assert_eq!(resumed["jobs"].as_array().unwrap().len(), 2, "{resumed}");
 }
 
 #[test]
@@ -462,12 +544,12 @@ fn a_cancel_that_the_scheduler_refuses_leaves_the_job_as_it_was() {
     let fake = Fake::new(1, "");
     let ids = fake.place.train_each(5, &[]);
     fake.queue(&fake.token(&ids[0]), &[(0, &["PENDING"], "Priority")]);
-    fake.says("scancel.err", "scancel: error: no controller\n");
+    fake.fails("scancel", Some("scancel: error: no controller\n"));
     let output = fake.place.run(&["cancel", &ids[0]]);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && errors.contains("no controller"), "{errors}");
     assert_eq!(fake.place.look(&ids[0])["state"], "queued");
-    std::fs::remove_file(fake.folder.path().join("scancel.err")).unwrap();
+    fake.fails("scancel", None);
     fake.place.json(&["cancel", &ids[0]]);
     assert_eq!(fake.place.look(&ids[0])["state"], "cancelling");
 }
@@ -475,18 +557,77 @@ fn a_cancel_that_the_scheduler_refuses_leaves_the_job_as_it_was() {
 #[test]
 fn doctor_asks_for_the_partition() {
     let fake = Fake::new(1, "partition = \"gpu\"\n");
-    let line = || {
-        let output =
-            fake.place.program(crate::support::BINARY).arg("doctor").arg(fake.place.library()).output();
-        let text = String::from_utf8(output.unwrap().stdout).unwrap();
-        text.lines()
-            .find(|line| line.trim_start_matches(['!', ' ']).starts_with("slurm"))
-            .map(String::from)
-            .unwrap_or(text)
-    };
+    let line = || fake.line_of_doctor();
     assert!(line().contains("partition gpu") && !line().starts_with('!'), "{}", line());
     fake.says("partition", "Partition gpu not found\n");
-    assert!(line().starts_with('!') && line().contains("partition gpu in [executor.slurm]"), "{}", line());
+    assert!(
+        line().starts_with('!') && line().contains("gpu in [executor.slurm]: Slurm knows none"),
+        "{}",
+        line()
+    );
+}
+
+#[test]
+fn doctor_looks_names_up_in_the_accounts_and_says_where_it_cannot() {
+    let fake = Fake::new(1, "account = \"lab\"\nqos = \"long\"\n");
+    let line = || fake.line_of_doctor();
+    let of = |accounts: &str| {
+        format!("MaxArraySize = 1001\nClusterName = far\nAccountingStorageType = {accounts}\n")
+    };
+    fake.says("scontrol", &of("accounting_storage/slurmdbd"));
+    fake.calls();
+    // Nothing is shown of the name.
+    let said = line();
+    assert!(said.starts_with('!') && said.contains("account lab in [executor.slurm]"), "{said}");
+    assert!(said.contains("accounts of cluster far have none of this name"), "{said}");
+    let asked = "sacctmgr --noheader --parsable2 show associations account=lab cluster=far format=Account";
+    assert!(fake.calls().iter().any(|call| call == asked));
+    fake.says("sacctmgr", "lab\n");
+    let said = line();
+    assert!(!said.starts_with('!') && said.contains("with accounts; account lab, qos long"), "{said}");
+    assert!(
+        fake.calls()
+            .iter()
+            .any(|call| call == "sacctmgr --noheader --parsable2 show qos name=long format=Name")
+    );
+    fake.fails("sacctmgr", Some("sacctmgr: error: no database\n"));
+    let said = line();
+    assert!(
+        !said.starts_with('!') && said.contains("whether there is account lab cannot be known"),
+        "{said}"
+    );
+    assert!(said.contains("no database"), "{said}");
+    fake.says("scontrol", &of("accounting_storage/none"));
+    fake.calls();
+    let said = line();
+    assert!(said.contains("and whether there is account lab and qos long cannot be known"), "{said}");
+    assert!(!fake.calls().iter().any(|call| call.starts_with("sacctmgr")));
+}
+
+#[test]
+fn doctor_asks_whether_a_job_with_these_settings_would_be_taken_and_hands_none_over() {
+    let fake = Fake::new(1, "constraint = \"quantum\"\ncpus = 3\n");
+    let line = || fake.line_of_doctor();
+    fake.calls();
+    assert!(!line().starts_with('!'), "{}", line());
+    let asked = "sbatch --test-only --nodes=1 --ntasks=1 --cpus-per-task=3 --constraint=quantum --wrap=true";
+    let calls = fake.calls();
+    let submitted: Vec<&String> = calls.iter().filter(|call| call.starts_with("sbatch")).collect();
+    assert!(!submitted.is_empty() && submitted.iter().all(|call| *call == asked), "{calls:?}");
+    fake.fails("sbatch", Some("allocation failure: Invalid feature specification\n"));
+    let said = line();
+    assert!(
+        said.starts_with('!') && said.contains("Invalid feature specification; set constraint in"),
+        "{said}"
+    );
+}
+
+#[test]
+fn doctor_says_of_settings_that_cannot_be_taken_that_no_job_can_be_handed_over() {
+    let fake = Fake::new(1, "partition = 3\n");
+    let said = fake.line_of_doctor();
+    assert!(said.starts_with('!') && said.contains("no job can be handed over: "), "{said}");
+    assert!(said.contains("[executor.slurm] partition must be a text, not the number 3"), "{said}");
 }
 
 #[test]

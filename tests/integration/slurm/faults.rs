@@ -64,6 +64,96 @@ fn clocks_that_differ_by_minutes_make_nobody_wait_for_ever_or_lose_a_result() {
 }
 
 #[test]
+fn an_end_that_was_told_stays_one_while_the_scheduler_is_away() {
+    let fake = Fake::new(2, "");
+    let ids = fake.place.train_each(5, &[]);
+    let name = fake.token(&ids[0]);
+    let away = |is: bool| fake.fails("squeue", is.then_some("squeue: error: no controller\n"));
+    let look = |at: usize| fake.place.look(&ids[at]);
+    for id in &ids {
+        std::fs::write(fake.place.job(id).join("worker.json"), "{}").unwrap();
+    }
+    let started = json!({ "event": "started", "time": 1.0, "steps": 5 });
+    std::fs::write(fake.place.job(&ids[1]).join("events.jsonl"), format!("{started}\n")).unwrap();
+    fake.queue(&name, &[(0, &["FAILED"], ""), (1, &["RUNNING"], "")]);
+    let told = look(0)["error"].clone();
+    assert!(told.as_str().unwrap().contains("(signal 9)"), "{told}");
+    assert!(
+        look(1).get("unseen").is_none() && look(1)["place"] == "Slurm job 77_1 on node[7-8]",
+        "{}",
+        look(1)
+    );
+    away(true);
+    let job = look(0);
+    assert_eq!((&job["state"], &job["error"]), (&json!("failed"), &told));
+    // What ran goes on, as far as anybody knows, and it is said why that is not far.
+    let job = look(1);
+    assert_eq!((&job["state"], job.get("place")), (&json!("running"), None), "{job}");
+    assert_eq!(job["unseen"], "whether it still runs is unknown: `squeue`: no controller");
+    let table = fake.place.run(&["ls"]).stdout;
+    let table = String::from_utf8_lossy(&table);
+    let row = table.lines().find(|line| line.starts_with(&ids[1])).unwrap();
+    assert!(row.ends_with("whether it still runs is unknown: `squeue`: no controller"), "{row}");
+    // Slurm has queued it again meanwhile: nothing is known of how that goes on.
+    away(false);
+    fake.queue(&name, &[(0, &["PENDING"], "Priority"), (1, &["RUNNING"], "")]);
+    assert_eq!(look(0)["state"], "queued");
+    away(true);
+    assert_ne!(look(0)["state"], "failed");
+    // So is what was resumed.
+    away(false);
+    fake.queue(&name, &[(0, &["FAILED"], ""), (1, &["RUNNING"], "")]);
+    assert_eq!(look(0)["state"], "failed");
+    fake.says("sbatch", "78\n");
+    fake.place.json(&["resume", &ids[0]]);
+    away(true);
+    assert_eq!(look(0)["state"], "queued");
+}
+
+#[test]
+fn the_folder_of_a_submission_goes_with_its_jobs_and_not_before_its_tasks() {
+    let fake = Fake::new(2, "");
+    let folder = |name: &str| fake.place.library().join(".lora-tui/jobs/.slurm").join(name);
+    let ids = fake.place.train_each(5, &[]);
+    let name = fake.token(&ids[0]);
+    fake.queue(&name, &[(0, &["FAILED"], ""), (1, &["RUNNING"], "")]);
+    fake.place.json(&["rm", &ids[0]]);
+    assert!(folder(&name).is_dir(), "another job is of it");
+    // The other has its result, and its task is not over.
+    let end = json!({ "state": "finished", "result": null, "ended": "2100-01-01T00:00:00Z" });
+    std::fs::write(fake.place.job(&ids[1]).join("result.json"), end.to_string()).unwrap();
+    fake.place.json(&["rm", &ids[1]]);
+    assert!(folder(&name).is_dir(), "a task of it may run");
+    // Whoever removes the next one finds it; also that of what was handed over again.
+    fake.says("sbatch", "78;far\n");
+    let ids = fake.place.train_each(5, &[]);
+    let first = fake.token(&ids[0]);
+    fake.queue(&first, &[(0, &["CANCELLED"], ""), (1, &["CANCELLED"], "")]);
+    fake.place.json(&["resume", "--failed"]);
+    let second = fake.token(&ids[0]);
+    assert_ne!(first, second);
+    fake.queue(&second, &[(0, &["FAILED"], ""), (1, &["PENDING"], "")]);
+    fake.fails("squeue", Some("squeue: error: no controller\n"));
+    let end = json!({ "state": "failed", "error": "no", "result": null, "ended": "2100-01-01T00:00:00Z" });
+    std::fs::write(fake.place.job(&ids[0]).join("result.json"), end.to_string()).unwrap();
+    fake.place.json(&["rm", &ids[0]]);
+    assert!(folder(&name).is_dir() && folder(&first).is_dir(), "nobody says that they are over");
+    fake.fails("squeue", None);
+    std::fs::write(fake.place.job(&ids[1]).join("result.json"), end.to_string()).unwrap();
+    fake.place.json(&["rm", &ids[1]]);
+    assert!(!folder(&name).exists() && !folder(&first).exists());
+    assert!(folder(&second).is_dir(), "a task of it waits");
+    // What was refused leaves none.
+    let before = std::fs::read_dir(folder("")).unwrap().count();
+    fake.fails("sbatch", Some("sbatch: error: Batch job submission failed: Invalid qos specification\n"));
+    let base = crate::support::models::Fixture::open("llama").base().to_string_lossy().into_owned();
+    let tasks = fake.place.path().join("tasks").to_string_lossy().into_owned();
+    let words = ["start", "train", "--each", "--data", &tasks, "--base", &base, "--executor", "slurm"];
+    assert!(!fake.place.run(&words).status.success());
+    assert_eq!(std::fs::read_dir(folder("")).unwrap().count(), before);
+}
+
+#[test]
 fn jobs_of_other_scripts_and_numbers_that_are_given_again_are_never_taken_for_ours() {
     let fake = Fake::new(2, "");
     let ids = fake.place.train_each(5, &[]);

@@ -78,7 +78,7 @@ impl Bench {
     }
 
     pub fn clustering(&self, k: usize) -> AnyJob {
-        AnyJob::from(ClusterSpec { library: self.library().into(), base: None, k, sparsity: 0.5, seed: 42 })
+        AnyJob::from(ClusterSpec { library: self.library().into(), k, ..ClusterSpec::default() })
     }
 
     pub fn start(&self, k: usize) -> String {

@@ -5,12 +5,15 @@
 
 mod command;
 mod end;
+mod health;
 mod hints;
 mod poll;
 mod record;
+mod seen;
 mod settings;
 mod states;
 mod submit;
+mod tidy;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,9 +32,8 @@ use super::{Batch, Child, Ending, Executor, Handle, Life, Refusal, Slots};
 use crate::configuration::Section;
 use crate::jobs::layout::{CANCEL, EXECUTOR, LOCK, RESULT, WORKER};
 use crate::jobs::manifest::Manifest;
-use crate::outside::Lock;
+use crate::outside::{Lock, remove_whole};
 use crate::signals::Signal;
-use crate::text::counted;
 use crate::{Error, Result};
 
 /// Largest answer of `scontrol` and `sbatch`.
@@ -88,11 +90,15 @@ impl Slurm {
         Ok((settings, arrays))
     }
 
-    /// What is known of jobs, in one question for each cluster.
-    fn ask(&self, jobs: &[(&Path, &Handle)]) -> Vec<Answer> {
+    /// Between two looks at the queue.
+    fn poll(&self) -> Duration {
         // What is wrong with the settings is said where jobs are handed over.
         let settings = || self.settings().unwrap_or_default().poll;
-        let poll = *self.poll.get_or_init(|| Duration::from_secs(settings() as u64));
+        *self.poll.get_or_init(|| Duration::from_secs(settings() as u64))
+    }
+
+    /// What is known of jobs, in one question for each cluster.
+    fn ask(&self, jobs: &[(&Path, &Handle)]) -> Vec<Answer> {
         let mut answers = vec![Answer::Unknown(false); jobs.len()];
         let mut clusters: BTreeMap<&str, Vec<(usize, Wanted)>> = BTreeMap::new();
         for (at, (job, handle)) in jobs.iter().enumerate() {
@@ -102,7 +108,7 @@ impl Slurm {
         }
         for (cluster, asked) in clusters {
             let (places, wanted): (Vec<usize>, Vec<Wanted>) = asked.into_iter().unzip();
-            let found = poll::ask(cluster, poll, &wanted);
+            let found = poll::ask(cluster, self.poll(), &wanted);
             for (at, answer) in places.into_iter().zip(found) {
                 if let Some(place) = answers.get_mut(at) {
                     *place = answer;
@@ -143,20 +149,6 @@ fn config(cluster: &str) -> Result<String, Failure> {
     let words = on(cluster).into_iter().chain(["show", "config"].map(String::from));
     let bytes = Call::new("scontrol", words).run(MAX_TEXT)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// What Slurm says of partitions in the settings that it does not know. Where it does not answer at all, others say so.
-fn no_partition(settings: &SlurmSettings) -> Option<String> {
-    settings.partition.split(',').filter(|name| !name.is_empty()).find_map(|name| {
-        let words = on(&settings.cluster).into_iter().chain(["show", "partition", name].map(String::from));
-        match Call::new("scontrol", words).run(MAX_TEXT) {
-            Err(failure @ Failure::Refused(_)) if config(&settings.cluster).is_ok() => Some(format!(
-                "partition {name} in [executor.slurm]: {}; `sinfo` lists those that there are",
-                failure.text()
-            )),
-            _ => None,
-        }
-    })
 }
 
 /// What to ask about a job; `None` for one that has not been handed over.
@@ -201,55 +193,7 @@ impl Executor for Slurm {
     }
 
     fn health(&self, is_default: bool) -> Option<Result<String, String>> {
-        let settings = match self.settings() {
-            Ok(settings) => settings,
-            Err(error) => return Some(Err(error.to_string())),
-        };
-        let found = ["sbatch", "squeue", "scancel", "scontrol"].map(|program| (program, on_path(program)));
-        if found.iter().all(|(_, found)| !found) {
-            let names = found.map(|(program, _)| format!("`{program}`")).join(", ");
-            return is_default.then(|| {
-                Err(format!(
-                    "jobs go to Slurm by default, but none of its commands ({names}) is on the PATH: load its module, \
-                     or set another default in [executor]"
-                ))
-            });
-        }
-        if let Some((missing, _)) = found.iter().find(|(_, found)| !found) {
-            return Some(Err(format!("`{missing}` is not on the PATH, though other commands of Slurm are")));
-        }
-        if let Some(problem) = no_partition(&settings) {
-            return Some(Err(problem));
-        }
-        Some(match config(&settings.cluster) {
-            Err(failure) => Err(hint(failure.text())),
-            Ok(text) => {
-                let value = |name: &str| {
-                    let line = text
-                        .lines()
-                        .find(|line| line.split('=').next().is_some_and(|key| key.trim() == name));
-                    line.and_then(|line| line.split_once('=')).map_or("?", |(_, value)| value.trim())
-                };
-                let limits = Limits::read(&text);
-                let accounts = match value("AccountingStorageType") {
-                    "accounting_storage/none" | "(null)" => {
-                        "no accounts: ended jobs are known for MinJobAge only"
-                    }
-                    _ => "with accounts",
-                };
-                let asks =
-                    TABLE.iter().filter(|setting| !setting.is_same(&settings, &SlurmSettings::default()));
-                let asks: Vec<String> =
-                    asks.map(|setting| format!("{} {}", setting.id, setting.text(&settings))).collect();
-                let asks = if asks.is_empty() { String::new() } else { format!("; {}", asks.join(", ")) };
-                Ok(format!(
-                    "cluster {}, Slurm {}, arrays of up to {}, {accounts}{asks}",
-                    value("ClusterName"),
-                    value("SLURM_VERSION"),
-                    counted(limits.array, "task")
-                ))
-            }
-        })
+        health::health(self.settings(), is_default)
     }
 
     fn together(&self) -> usize {
@@ -293,6 +237,10 @@ impl Executor for Slurm {
                     poll::changed(&cluster);
                 }
                 Err(error) => {
+                    // Nobody will look into the folder of what was not taken.
+                    if error.certain && refused.is_none() {
+                        let _ = remove_whole(&array.folder);
+                    }
                     handles.extend((0..array.len()).map(|_| Err(error.clone())));
                     refused = Some(error);
                 }
@@ -309,10 +257,13 @@ impl Executor for Slurm {
 
     fn look(&self, job: &Path, handle: &Handle) -> Life {
         let answer = self.ask(&[(job, handle)]).pop().unwrap_or(Answer::Unknown(false));
-        match answer {
+        let life = match answer {
             Answer::Known(task, record) => life(job, handle, task, &record),
-            Answer::Silent(error) if job.join(WORKER).exists() => Life::Alive(Some(error)),
-            Answer::Silent(error) => Life::Waiting(Some(error)),
+            Answer::Silent(error) => {
+                let begun = job.join(WORKER).exists();
+                return seen::end(job, handle)
+                    .unwrap_or_else(|| if begun { Life::Unseen(error) } else { Life::Waiting(Some(error)) });
+            }
             Answer::Unknown(_) if is_young(job, handle) => {
                 Life::Waiting(Some("is being handed over to Slurm".into()))
             }
@@ -331,7 +282,9 @@ impl Executor for Slurm {
                 ),
                 (None, _) => "it was not handed over to Slurm: whoever did it ended before".into(),
             })),
-        }
+        };
+        seen::keep(job, handle, &life);
+        life
     }
 
     fn look_at_all(&self, jobs: &[(PathBuf, Handle)]) {
@@ -403,6 +356,10 @@ impl Executor for Slurm {
             poll::changed(cluster);
         }
         Ok(())
+    }
+
+    fn tidy(&self, jobs: &Path) {
+        tidy::tidy(jobs, self.poll());
     }
 
     fn interrupted(&self, by: Signal, before: u64, keeps_its_work: bool) -> Ending {

@@ -82,6 +82,15 @@ pub fn ask(cluster: &str, poll: Duration, wanted: &[Wanted]) -> Vec<Answer> {
     wanted.iter().map(|one| queue.answer(one)).collect()
 }
 
+/// Whether a task of the array with this name may still run, as far as a look says that is at most about `poll` old; also
+/// where Slurm does not answer.
+pub fn may_run(cluster: &str, poll: Duration, name: &str) -> bool {
+    let queue = queue(cluster);
+    let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    queue.look(cluster, poll);
+    queue.error.is_some() || queue.now.is_open(name)
+}
+
 /// How long ago this process first saw that a task had ended.
 pub fn ended_for(cluster: &str, task: Task) -> Duration {
     let queue = queue(cluster);

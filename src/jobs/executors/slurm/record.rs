@@ -74,6 +74,15 @@ impl Records {
         self.arrays.get(name).copied()
     }
 
+    /// Whether a task of the array with this name waits or runs, or has a state that this version does not know.
+    pub fn is_open(&self, name: &str) -> bool {
+        let records = self.tasks.values().chain(self.rest.values().flatten().map(|(_, record)| record));
+        let is_open = |record: &Record| {
+            record.state.is_none_or(|state| matches!(state.means, states::Means::Waits | states::Means::Runs))
+        };
+        records.filter(|record| record.name == name).any(|record| is_open(record))
+    }
+
     /// Adds what another call has said.
     pub fn add(&mut self, other: Self) {
         self.tasks.extend(other.tasks);
@@ -362,6 +371,7 @@ mod tests {
         assert_eq!((failed.exit, failed.ended), (Some((3, 0)), Some(1_795_907_953)));
         assert_eq!(records.get((1, 0)).unwrap().ended, None);
         assert_eq!((records.array("lora-train-a"), records.array("other")), (Some(1), None));
+        assert_eq!((records.is_open("lora-train-a"), records.is_open("other")), (true, false));
     }
 
     #[test]
@@ -412,6 +422,7 @@ mod tests {
         assert_eq!(found(&records, (1, 5)), Some(("CANCELLED", "None", "n1")));
         assert_eq!(records.get((1, 5)).unwrap().by.as_deref(), Some("root"));
         assert_eq!(records.get((1, 6)).unwrap().ended, Some(8));
+        assert!(!records.is_open("lora-x"), "both have ended");
     }
 
     #[test]

@@ -13,11 +13,11 @@ use crate::text::{counted, typed};
 use crate::{Error, Result};
 
 /// Folder of the jobs' folder that has a folder of scripts for each submission.
-const FOLDER: &str = ".slurm";
+pub const FOLDER: &str = ".slurm";
 pub const SCRIPT: &str = "script.sh";
 pub const MANIFEST: &str = "manifest.jsonl";
 /// The commands as they were run.
-const COMMANDS: &str = "commands.txt";
+pub const COMMANDS: &str = "commands.txt";
 /// Beside a training's forecast: the program itself, files that the system caches.
 const MEMORY_MARGIN: u64 = 512 << 20;
 
@@ -66,7 +66,8 @@ pub struct Array<'a> {
     pub token: String,
     jobs: &'a [ToSubmit<'a>],
     manifest: Manifest,
-    folder: PathBuf,
+    /// Where all of it is written.
+    pub folder: PathBuf,
     script: String,
     /// `sbatch` with its arguments.
     pub call: Call,
@@ -166,7 +167,7 @@ impl<'a> Array<'a> {
 
 /// What stands before the lines of `setup` in a script.
 const SETUP: &str = "# setup of [executor.slurm]\n";
-/// What the script says last, before the status, where its `setup` did not end with 0.
+/// What the script says last, before the status, where its `setup` ended it.
 pub const SETUP_ENDED: &str = "setup ended with status";
 /// Largest script that is read.
 const MAX_SCRIPT: u64 = 1 << 20;
@@ -197,11 +198,11 @@ fn script(folder: &Path, settings: &SlurmSettings, program: &Path, jobs: usize) 
     text += "export RAYON_NUM_THREADS=\"${RAYON_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-${SLURM_CPUS_ON_NODE:-1}}}\"\n";
     if !settings.setup.is_empty() {
         text += SETUP;
+        // Where it ends the script by itself, too, that is said.
+        text += &format!("trap 'echo \"{SETUP_ENDED} $?\" >&2' EXIT\n");
         text += settings.setup.trim_end();
         // What its last command ends with is how it ended: a worker without its modules would do something else.
-        text += &format!(
-            "\nsetup=$?\n[ \"$setup\" -eq 0 ] || {{ echo \"{SETUP_ENDED} $setup\" >&2; exit \"$setup\"; }}\n"
-        );
+        text += "\nsetup=$?\n[ \"$setup\" -eq 0 ] || exit \"$setup\"\ntrap - EXIT\n";
     }
     text += &format!(
         "exec {} worker --manifest {} --task \"$SLURM_ARRAY_TASK_ID\"\n",
@@ -246,25 +247,39 @@ fn sbatch(asked: Asked<'_>, settings: &SlurmSettings) -> Call {
     };
     let cores = jobs.iter().filter_map(|job| job.cores).max();
     let memory = Some(settings.memory.clone()).filter(|memory| !memory.is_empty()).or_else(forecast);
-    let given = |option: &str, value: &str| (!value.is_empty()).then(|| format!("--{option}={value}"));
-    arguments.extend(
-        [
-            given("partition", &settings.partition),
-            given("account", &settings.account),
-            given("qos", &settings.qos),
-            given("time", &settings.time),
-            cores.or(settings.cpus).map(|cpus| format!("--cpus-per-task={cpus}")),
-            memory.map(|memory| format!("--mem={memory}")),
-            given("gres", &settings.gres),
-            given("constraint", &settings.constraint),
-            on(&settings.cluster),
-            depends.map(|depends| format!("--dependency={depends}")),
-        ]
-        .into_iter()
-        .flatten(),
-    );
+    arguments.extend(asks(settings, cores, memory));
+    arguments.extend(depends.map(|depends| format!("--dependency={depends}")));
     arguments.push(folder.join(SCRIPT).to_string_lossy().into_owned());
     Call { program: "sbatch", arguments }
+}
+
+/// What is asked of Slurm for a task that takes so many cores and so much memory, where that is known.
+fn asks(
+    settings: &SlurmSettings,
+    cores: Option<usize>,
+    memory: Option<String>,
+) -> impl Iterator<Item = String> {
+    let given = |option: &str, value: &str| (!value.is_empty()).then(|| format!("--{option}={value}"));
+    [
+        given("partition", &settings.partition),
+        given("account", &settings.account),
+        given("qos", &settings.qos),
+        given("time", &settings.time),
+        cores.or(settings.cpus).map(|cpus| format!("--cpus-per-task={cpus}")),
+        memory.map(|memory| format!("--mem={memory}")),
+        given("gres", &settings.gres),
+        given("constraint", &settings.constraint),
+        on(&settings.cluster),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Asks whether a job with what these settings ask for would be taken, and submits none.
+pub fn trial(settings: &SlurmSettings) -> Call {
+    let memory = Some(settings.memory.clone()).filter(|memory| !memory.is_empty());
+    let words = ["--test-only", "--nodes=1", "--ntasks=1"].map(String::from);
+    Call::new("sbatch", words.into_iter().chain(asks(settings, None, memory)).chain(["--wrap=true".into()]))
 }
 
 /// What `--dependency` says for jobs that become one array; `None` where they wait for nothing.

@@ -85,7 +85,6 @@ impl Chooser {
 
     /// Draws the list in the middle of `area`.
     pub(super) fn draw(&self, frame: &mut Frame, area: Rect, theme: &Theme) {
-        let count = self.entries.len();
         let widest = self.entries.iter().map(|(text, _)| text_width::width(text)).max().unwrap_or(0);
         let cells = |width: u16| usize::from(width.saturating_sub(2)).max(1);
         // On a narrow screen, an entry takes several rows.
@@ -97,10 +96,10 @@ impl Chooser {
         let size = (widest as u16 + 6, rows as u16 + 2);
         let Some(room) = popup(frame, area, size, self.title, theme) else { return };
         let wrapped = wrapped(room.width);
-        let most = wrapped.iter().map(Vec::len).max().unwrap_or(1).max(1);
-        let window = self.list.window(count, (usize::from(room.height) / most).max(1));
-        // What follows fills the rows that are left.
-        let lines = (window.start..count).flat_map(|at| {
+        let heights: Vec<usize> = wrapped.iter().map(Vec::len).collect();
+        let window = self.list.window_of(&heights, usize::from(room.height));
+        // The beginning of what follows fills the rows that are left.
+        let lines = (window.start..heights.len()).flat_map(|at| {
             let here = at == self.list.cursor();
             let texts = wrapped.get(at).into_iter().flatten().enumerate();
             texts.map(move |(number, text)| (if here && number == 0 { "› " } else { "  " }, here, text))

@@ -3,7 +3,7 @@
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
-use super::groups::{Group, Needs, steps_text};
+use super::groups::{Group, HELD, Needs, steps_text};
 use super::marks::{progress_bar, state_glyph};
 use super::pace::{remaining, seconds, share};
 use crate::jobs::{JobState, JobSummary};
@@ -193,7 +193,7 @@ impl Columns {
         theme: &Theme,
     ) -> Line<'static> {
         let said = match (job.state, job.turn) {
-            _ if job.held => "held".into(),
+            _ if job.held => HELD.into(),
             (JobState::Queued, Some(turn)) => format!("queued {turn}"),
             (state, _) => state.name().to_string(),
         };
@@ -247,7 +247,7 @@ impl Columns {
             name: format!("{} {}", if open { "▾" } else { "▸" }, group.title()),
             marked,
             kind: group.kind,
-            said: if failed > 0 { format!("{failed} failed") } else { group.state().name().into() },
+            said: if failed > 0 { format!("{failed} failed") } else { group.said().into() },
             share: Some(group.share),
             live: remaining.is_some(),
             remaining,

@@ -138,7 +138,7 @@ impl DetailsView<'_> {
             facts.extend(stage);
         }
         facts.extend(job.why_queued());
-        facts.extend(job.place.clone());
+        facts.extend([&job.place, &job.unseen].into_iter().flatten().cloned());
         let speed = self.detail.and_then(|detail| detail.progress.tokens_per_second);
         if let Some(speed) = speed.filter(|speed| speed.is_finite()) {
             facts.push(format!("{speed:.0} tokens/s"));

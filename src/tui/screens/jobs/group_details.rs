@@ -60,7 +60,8 @@ pub fn group_lines(group: &Group, cells: usize, shared: &Shared, theme: &Theme) 
         put(format!("✗ {}: {}", job.name, job.error.as_deref().unwrap_or("it has failed")), theme.error());
     }
     for job in jobs().filter(|job| job.state == JobState::Running).take(NAMED) {
-        let place = job.place.as_ref().map_or(String::new(), |place| format!(", {place}"));
+        let place =
+            job.place.as_ref().or(job.unseen.as_ref()).map_or(String::new(), |place| format!(", {place}"));
         let steps = if job.steps > 0 { format!(" {} / {}", job.step, job.steps) } else { String::new() };
         put(format!("▸ {}{steps}{place}", job.name), theme.text());
     }

@@ -42,6 +42,8 @@ pub struct Group {
     pub jobs: Vec<usize>,
     /// How many of its jobs are in each state, in the order of [`STATES`].
     pub counts: [usize; STATES.len()],
+    /// How many of those that wait are held.
+    pub held: usize,
     /// What it is, in a few words.
     pub name: String,
     /// What its jobs are called.
@@ -83,6 +85,14 @@ impl Group {
         under_way.iter().chain(&over).find(has).copied().unwrap_or(JobState::Finished)
     }
 
+    /// [`Self::state`] in a word: what waits may be held.
+    pub fn said(&self) -> &'static str {
+        match self.state() {
+            JobState::Queued if self.held == self.count(JobState::Queued) => HELD,
+            state => state.name(),
+        }
+    }
+
     /// Seconds until all that runs or waits will be done; `all` is the list of all jobs.
     pub fn remaining(&self, all: &[JobSummary], now: f64) -> Option<f64> {
         remaining_of_all(self.jobs.iter().filter_map(|at| all.get(*at)), now)
@@ -101,11 +111,12 @@ impl Group {
         jobs.sort_unstable_by(|a, b| b.cmp(a));
         jobs.sort_by(|a, b| (order.within)(&standing(a), &standing(b)));
         let mut counts = [0; STATES.len()];
-        let (mut done, mut started) = (0.0, None::<f64>);
+        let (mut done, mut started, mut held) = (0.0, None::<f64>, 0);
         for job in jobs.iter().filter_map(of) {
             if let Some(count) = counts.get_mut(place(job.state)) {
                 *count += 1;
             }
+            held += usize::from(job.held);
             done += share(job).unwrap_or(0.0);
             if let Some(time) = job.started.map(seconds) {
                 started = Some(started.map_or(time, |first| first.min(time)));
@@ -119,7 +130,7 @@ impl Group {
         };
         let beginning = common_beginning(jobs.iter().filter_map(of).map(|job| job.name.as_str()));
         let extremes = extremes(jobs.iter().filter_map(|at| Some((*at, of(at)?.figures.measure?))));
-        Self { id, jobs, counts, name, kind, share, started, beginning, extremes }
+        Self { id, jobs, counts, held, name, kind, share, started, beginning, extremes }
     }
 
     /// What orders it among jobs.
@@ -129,6 +140,9 @@ impl Group {
         Standing { state: Some(state), turn: None, measure: self.extremes.map(|[(_, best), _]| best) }
     }
 }
+
+/// Said of a job that waits and is held.
+pub const HELD: &str = "held";
 
 /// Shortest beginning of names that says something.
 const BEGINNING: usize = 3;

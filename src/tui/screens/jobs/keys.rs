@@ -209,10 +209,19 @@ static JOB: Table = KeyTable {
         Binding::new(
             &[(Chord::char('h'), Action::Hold)],
             "hold",
-            "Keep the selected job from beginning, or let it go; of a group all that wait",
+            "Keep the selected job from beginning; of a group all that wait",
         )
-        .when(|s: &JobsScreen, shared| !s.waiting(shared).is_empty())
+        .when(|s: &JobsScreen, shared| s.waiting(shared).iter().any(|job| !job.held))
         .explains(),
+        Binding::new(
+            &[(Chord::char('h'), Action::Hold)],
+            "release",
+            "Let the selected job go that is held; of a group all, once all that wait are held",
+        )
+        .when(|s: &JobsScreen, shared| {
+            let waiting = s.waiting(shared);
+            !waiting.is_empty() && waiting.iter().all(|job| job.held)
+        }),
         Binding::new(
             &[(Chord::char('f'), Action::Queue(QueueMove::First))],
             "first",

@@ -31,6 +31,10 @@ fn what_a_job_made_is_one_key_away() {
         matches!(asked[..], [Effect::Compute(ComputeEffect::Cluster { k: 3, seed: 7, sparsity: 0.25, .. })]),
         "{asked:?}"
     );
+    // Other tabs and trainings compare by the default metric.
+    let delta = ClusterReport { k: 3, metric: crate::analysis::Metric::DELTA, ..ClusterReport::default() };
+    let mut app = finished(report_of::<ClusterSpec>(delta));
+    assert!(press(&mut app, "o").is_empty() && app.tab() == screens::jobs::TAB);
     let library: ClustersReport = serde_json::from_value(serde_json::json!({
         "library": "/lib/mbc", "k": 2, "seed": 42, "sparsity": 0.5, "silhouette": 0.25,
         "clusters": [], "warnings": [], "skipped": [],

@@ -170,6 +170,52 @@ fn jobs_that_have_ended_are_removed_after_a_question() {
 }
 
 #[test]
+fn what_is_held_is_let_go_by_a_key_that_says_so() {
+    let mut app = full_app();
+    press(&mut app, "6");
+    let list = |held: &[usize]| {
+        let mut jobs = array(8);
+        jobs.iter_mut().for_each(|job| {
+            job.state = JobState::Queued;
+            job.held = held.iter().any(|n| job.id == format!("array-{n:05}"));
+        });
+        Message::Jobs(JobsMessage::List(jobs))
+    };
+    let keys = |app: &App| app.hints().into_iter().map(|hint| hint.short.to_string()).collect::<Vec<_>>();
+    let row = |app: &App| {
+        let text = render_app(app, 120, 30);
+        text.lines().find(|line| line.contains("▸ 8 jobs")).unwrap().to_string()
+    };
+    let has = |app: &App, word: &str| keys(app).iter().any(|key| key == word);
+    app.update(list(&[1, 2]));
+    assert!(has(&app, "hold") && !has(&app, "release") && row(&app).contains("queued"), "{}", row(&app));
+    app.update(list(&[0, 1, 2, 3, 4, 5, 6, 7]));
+    assert!(has(&app, "release") && !has(&app, "hold") && row(&app).contains(" held"), "{}", row(&app));
+    let asked = press(&mut app, "h");
+    assert!(matches!(&asked[..], [Effect::Jobs(JobsEffect::Hold { ids, held: false })] if ids.len() == 8));
+}
+
+#[test]
+fn of_a_job_that_nobody_can_be_asked_about_the_reason_is_shown_alone_and_in_its_group() {
+    let mut app = full_app();
+    press(&mut app, "6");
+    let mut jobs: Vec<JobSummary> = array(4);
+    for job in jobs.iter_mut().filter(|job| job.state == JobState::Running) {
+        (job.place, job.unseen) =
+            (None, Some("whether it still runs is unknown: `squeue`: no controller".into()));
+    }
+    app.update(Message::Jobs(JobsMessage::List(jobs)));
+    assert!(
+        unwrapped(&render_app(&app, 160, 40))
+            .contains("whether it still runs is unknown: `squeue`: no controller")
+    );
+    press_code(&mut app, KeyCode::Enter);
+    press(&mut app, "jj");
+    let text = unwrapped(&render_app(&app, 160, 40));
+    assert!(text.contains("running · whether it still runs is unknown: `squeue`: no controller"), "{text}");
+}
+
+#[test]
 fn what_failed_after_its_last_step_has_no_share() {
     let share = |state, step| {
         let mut job = fixtures::jobs().remove(1);
