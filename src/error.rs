@@ -27,6 +27,22 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         problem: String,
     },
+    /// Values in a file are NaN or infinite, as they are each time that it is read; `problem` says which and what to do.
+    #[error("{}: {}", printable(&path.to_string_lossy()), printable(problem))]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// Which values, and what to do.
+        problem: String,
+    },
+    /// What one expert does makes it impossible; without the expert it would be possible.
+    #[error("{}", printable(problem))]
+    Expert {
+        /// Its name.
+        expert: String,
+        /// The whole line: what it does, and what to do.
+        problem: String,
+    },
     /// The person asked for something that makes no sense (exit status 2).
     #[error("{}", printable(.0))]
     Usage(String),
@@ -73,6 +89,14 @@ impl Error {
         let place = failure.place.to_string_lossy();
         lines.push(format!("by hand: give a file with --base FILE, or put it at {}", printable(&place)));
         lines
+    }
+
+    /// The expert without which it would be possible, where it is one expert's fault.
+    pub fn blamed(&self) -> Option<&str> {
+        match self {
+            Self::Expert { expert, .. } => Some(expert),
+            _ => None,
+        }
     }
 
     /// An I/O error about `path`.

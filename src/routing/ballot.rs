@@ -7,7 +7,7 @@ use super::scores::Measure;
 use super::sharpness::{Sharpness, sharpened, spread};
 use super::speakers::Speakers;
 use super::survey::{Reach, Reasons, Seen, Survey, Surveyed};
-use super::verdict::verdict;
+use super::verdict::{Lead, verdict};
 use crate::Result;
 use crate::text::share;
 use crate::threads::rows_per_task;
@@ -168,19 +168,18 @@ impl Survey for Ballot {
 
     fn reasons(&self, sequence: &Surveyed) -> Result<Reasons> {
         let values = self.votes(sequence);
-        let words = match self.sharpness {
-            Sharpness::Fixed(_) => lead(&values, &self.active),
-            Sharpness::Auto(usual) => format!(
-                "{}; sharpness {:.2}: the votes are spread over {} of what they could be, those of calibration prompts over \
+        let (lead, mut words) = lead(&values, &self.active);
+        if let Sharpness::Auto(usual) = self.sharpness {
+            words.push_str(&format!(
+                "; sharpness {:.2}: the votes are spread over {} of what they could be, those of calibration prompts over \
                  {} ± {}",
-                lead(&values, &self.active),
                 self.sharpness.of(&values, &self.active),
                 share(spread(&values, &self.active)),
                 share(usual.mean),
                 share(usual.deviation)
-            ),
-        };
-        Ok(Reasons { words, value: "share of the votes", values, calibrated: None })
+            ));
+        }
+        Ok(Reasons { words, value: "share of the votes", values, lead, ..Reasons::default() })
     }
 
     fn votes(&self, sequence: &Surveyed) -> Vec<f64> {
@@ -212,19 +211,18 @@ impl Survey for Ballot {
     }
 }
 
-/// How far the first of a vote is before the next, in words: whose votes are nearly those of the next is chosen by little,
-/// also where it has all the weight.
-fn lead(votes: &[f64], active: &[bool]) -> String {
+/// How far the first of a vote is before the next, and in words: whose votes are nearly those of the next is chosen by
+/// little, also where it has all the weight.
+fn lead(votes: &[f64], active: &[bool]) -> (Option<Lead>, String) {
     let mut all: Vec<f64> =
         votes.iter().zip(active).filter(|(_, active)| **active).map(|(v, _)| *v).collect();
     all.sort_by(|a, b| b.total_cmp(a));
     match all.as_slice() {
         [first, next, ..] => {
             let (lead, _) = verdict((*first, *next), None);
-            let (first, next) = (share(*first), share(*next));
-            format!("the first expert {}: {first} of the votes against {next}", lead.words())
+            (Some(lead), format!("the first expert {}", lead.says((*first, *next), "votes", "the next")))
         }
-        _ => "nobody else has votes".into(),
+        _ => (None, "nobody else has votes".into()),
     }
 }
 
@@ -237,9 +235,13 @@ mod tests {
         let said = |votes: &[f64]| lead(votes, &[true, true, false]);
         assert_eq!(
             said(&[0.152, 0.156, 0.9]),
-            "the first expert is just ahead: 15.6 % of the votes against 15.2 %"
+            (
+                Some(Lead::Just),
+                "the first expert is just ahead of the next: 15.6 % and 15.2 % of the votes".into()
+            )
         );
-        assert_eq!(said(&[0.2, 0.7, 0.9]), "the first expert decides: 70.0 % of the votes against 20.0 %");
-        assert_eq!(lead(&[1.0], &[true]), "nobody else has votes");
+        let decides = (Some(Lead::Decides), "the first expert decides: 70 % of the votes".into());
+        assert_eq!(said(&[0.2, 0.7, 0.9]), decides);
+        assert_eq!(lead(&[1.0], &[true]), (None, "nobody else has votes".into()));
     }
 }

@@ -229,9 +229,12 @@ impl Calibrator {
 
 /// Why prompts cannot be calibrated with.
 fn unusable(source: &str, error: Error) -> Error {
+    let problem = format!("the experts cannot be calibrated with {source}: {error}");
     match error {
         Error::Cancelled => Error::Cancelled,
-        error => Error::usage(format!("the experts cannot be calibrated with {source}: {error}")),
+        // Who is to be left out stays known.
+        Error::Expert { expert, .. } => Error::Expert { expert, problem },
+        _ => Error::usage(problem),
     }
 }
 

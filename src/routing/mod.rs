@@ -69,5 +69,4 @@ pub use survey::{Reach, Reasons, Seen, Survey, Surveyed};
 pub use trace::{Part, Trace, TraceToken};
 pub use verdict::{Certainty, Lead, verdict};
 pub use warnings::RouteWarning;
-pub use watch::is_blamed;
 pub use why::{MeanScores, Why, WhyExpert, WhyModule, WhySequence, WhyShare};

@@ -10,6 +10,7 @@ use super::prompt::Prompt;
 use super::rows::ModuleRows;
 use super::scores::Measure;
 use super::trace::Part;
+use super::verdict::Lead;
 use super::watch::{is_finite, no_numbers, no_score};
 use crate::model::{Activations, Decoder, ForwardPass, KvCache, LinearHook, Ops};
 use crate::{Cancel, Result};
@@ -74,6 +75,10 @@ pub struct Reasons {
     pub values: Vec<f64>,
     /// Their deviations from what is usual for each expert, where these count.
     pub calibrated: Option<Vec<f64>>,
+    /// How far the first expert is before the next, where the values are shares of votes.
+    pub lead: Option<Lead>,
+    /// Whether the expert is drawn at random.
+    pub drawn: bool,
 }
 
 /// What a survey sees at one layer.

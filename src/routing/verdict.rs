@@ -1,5 +1,9 @@
 //! What a routing's numbers amount to in words: whether one expert decides, and how surely.
 
+use serde::Serialize;
+
+use crate::text::{percent, share};
+
 /// From this share of all weight on, somebody decides and does not only lead.
 const DECIDES: f64 = 0.4;
 /// A share that is so many times the next one's is distinguished from it.
@@ -8,7 +12,8 @@ const AHEAD: f64 = 1.15;
 const SURE: [f64; 2] = [0.35, 0.7];
 
 /// How far the first of the experts is before the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Lead {
     /// It has too little more than the next one.
     Just,
@@ -19,10 +24,22 @@ pub enum Lead {
 }
 
 impl Lead {
-    /// Behind what has the lead.
-    pub fn words(self) -> &'static str {
+    /// Behind the name of the first: that it leads, and by how much of `what`, votes or weight, where it and the `next` one,
+    /// by name, have these shares.
+    pub fn says(self, (first, second): (f64, f64), what: &str, next: &str) -> String {
         match self {
-            Self::Just => "is just ahead",
+            // Only more digits show that one of them is ahead.
+            Self::Just => {
+                format!("is just ahead of {next}: {} and {} of the {what}", share(first), share(second))
+            }
+            Self::Leads | Self::Decides => format!("{}: {} of the {what}", self.short(), percent(first)),
+        }
+    }
+
+    /// The same in a word or two.
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Just => "just leads",
             Self::Leads => "leads",
             Self::Decides => "decides",
         }
@@ -94,6 +111,15 @@ mod tests {
         ] {
             assert_eq!(verdict((share, next), spread), wanted, "{share} {next} {spread:?}");
         }
+    }
+
+    #[test]
+    fn who_is_just_ahead_is_said_with_the_next_one_and_enough_digits() {
+        let said = |shares| verdict(shares, None).0.says(shares, "votes", "plural");
+        assert_eq!(said((0.156, 0.152)), "is just ahead of plural: 15.6 % and 15.2 % of the votes");
+        assert_eq!(said((0.00932, 0.00906)), "is just ahead of plural: 0.932 % and 0.906 % of the votes");
+        assert_eq!(said((0.3, 0.2)), "leads: 30 % of the votes");
+        assert_eq!(said((0.7, 0.2)), "decides: 70 % of the votes");
     }
 
     #[test]

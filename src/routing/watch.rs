@@ -35,20 +35,21 @@ pub(super) fn no_numbers() -> Error {
 /// What is said of an expert, behind its name.
 const NO_NUMBERS: &str = " makes values that are no numbers";
 
-/// Whether an error says to leave out the expert of this name.
-pub fn is_blamed(error: &str, name: &str) -> bool {
-    let before = error.split_once(NO_NUMBERS).and_then(|(before, _)| before.strip_suffix(name));
-    before.is_some_and(|before| before.ends_with("the expert "))
+/// The error of what makes values that are no numbers at a module: the expert of this name, or several of them.
+fn harmful(name: Option<&String>, module: &str, how: &str) -> Error {
+    let who = name.map_or_else(|| "the experts".into(), |name| format!("the expert {name}"));
+    let problem =
+        format!("{who}{NO_NUMBERS}: at {module} {how}; its scale or its weights are too large, leave it out");
+    match name {
+        Some(name) => Error::Expert { expert: name.clone(), problem },
+        None => Error::msg(problem),
+    }
 }
 
 /// What is said of an expert whose score at a module, by its position, is no number although the module's input is.
 pub(super) fn no_score(experts: &ExpertSet, expert: usize, position: usize) -> Error {
-    let name = experts.names.get(expert).map_or("an expert", String::as_str);
     let module = experts.modules.get(position).map_or("a module", String::as_str);
-    Error::msg(format!(
-        "the expert {name}{NO_NUMBERS}: at {module} its score overflows; its scale or its weights are \
-         too large, leave it out"
-    ))
+    harmful(experts.names.get(expert), module, "its score overflows")
 }
 
 /// The largest magnitude; what is no number is larger than all.
@@ -108,12 +109,9 @@ impl Watch {
         }
         let Worst { size, expert, module } = self.worst.as_ref().filter(|worst| worst.size >= HARMFUL)?;
         let name = match (expert.and_then(|e| experts.names.get(e as usize)), experts.general.as_slice()) {
-            (Some(name), _) | (None, [name]) => format!("the expert {name}"),
-            (None, _) => "the experts".into(),
+            (Some(name), _) | (None, [name]) => Some(name),
+            (None, _) => None,
         };
-        Some(Error::msg(format!(
-            "{name}{NO_NUMBERS}: at {module} it adds up to {size:e}; its scale or its weights are \
-             too large, leave it out"
-        )))
+        Some(harmful(name, module, &format!("it adds up to {size:e}")))
     }
 }

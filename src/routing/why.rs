@@ -8,6 +8,7 @@ use super::routers::Scope;
 use super::session::Session;
 use super::survey::{Reasons, counts};
 use super::tap::{Seen, Tap};
+use super::verdict::Lead;
 use crate::analysis::{directions, spectral_gap};
 use crate::model::tensor::transpose;
 use crate::{Cancel, Error, Result};
@@ -38,6 +39,10 @@ pub struct WhySequence {
     pub words: String,
     /// What the values of the experts are; empty where there are none.
     pub value: &'static str,
+    /// How far the first expert is before the next, where the values are shares of votes.
+    pub lead: Option<Lead>,
+    /// Whether the expert is drawn at random.
+    pub drawn: bool,
     /// The experts with the most weight, or the highest values, first.
     pub experts: Vec<WhyShare>,
 }
@@ -216,7 +221,8 @@ fn of_sequence(reasons: Reasons, weights: &[f32], most: usize) -> WhySequence {
         weight(b).total_cmp(&weight(a)).then(used(b).total_cmp(&used(a))).then(a.expert.cmp(&b.expert))
     });
     experts.truncate(most);
-    WhySequence { words: reasons.words, value: reasons.value, experts }
+    let Reasons { words, value, lead, drawn, .. } = reasons;
+    WhySequence { words, value, lead, drawn, experts }
 }
 
 /// What was decided at every module, from a pass that shows its scores.

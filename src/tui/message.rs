@@ -380,6 +380,8 @@ pub enum EngineMessage {
         ticket: u64,
         /// One line.
         error: String,
+        /// The expert without which it would not fail, where it is one expert's fault.
+        blamed: Option<String>,
     },
     /// Prompts from the tasks that the loaded experts were trained on, untrusted.
     Examples {

@@ -460,7 +460,8 @@ fn for_every_router_it_is_said_what_decided() {
     // A sharpness that was found is shown.
     session.set_router("vote:top=0:sharpness=auto".parse().unwrap()).unwrap();
     let why = session.why(&prompt, 4, 3, &Cancel::new()).unwrap();
-    assert!(why.sequence.unwrap().words.starts_with("sharpness "));
+    let sequence = why.sequence.unwrap();
+    assert!(sequence.words.contains("; sharpness ") && sequence.lead.is_some(), "{sequence:?}");
 }
 
 /// Routers that all ask the base model about a prompt.

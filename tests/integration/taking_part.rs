@@ -48,7 +48,9 @@ fn an_expert_whose_values_overflow_is_named_by_every_router_and_may_be_muted() {
             session.set_router(config)?;
             session.logits(&prompt, &Cancel::new())
         };
-        let error = ask(config.clone()).unwrap_err().to_string();
+        let error = ask(config.clone()).unwrap_err();
+        assert_eq!(error.blamed(), Some("big"), "{router}: {error}");
+        let error = error.to_string();
         assert!(
             error.starts_with("the expert big makes values that are no numbers: at model"),
             "{router}: {error}"

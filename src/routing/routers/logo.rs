@@ -114,7 +114,7 @@ impl Survey for LastQuery {
         };
         let calibrated = self.measure.calibration.is_some().then_some(used);
         let words = "looked at where the last token is read by the last q_proj".to_string();
-        Ok(Reasons { words, value: "‖ΔW x‖ there", values: raw, calibrated })
+        Ok(Reasons { words, value: "‖ΔW x‖ there", values: raw, calibrated, ..Reasons::default() })
     }
 
     fn conclude(&self, sequence: &Surveyed) -> Result<Vec<f32>> {

@@ -116,7 +116,7 @@ impl Survey for MeanState {
             wide(&judged)
         });
         let words = "looked at the mean state of the prompt in the middle of the network".to_string();
-        Ok(Reasons { words, value: judge.name, values, calibrated })
+        Ok(Reasons { words, value: judge.name, values, calibrated, ..Reasons::default() })
     }
 
     fn conclude(&self, sequence: &Surveyed) -> Result<Vec<f32>> {

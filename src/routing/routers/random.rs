@@ -70,6 +70,7 @@ impl Survey for Draw {
         Ok(Reasons {
             words: "nothing of the prompt counts but that it is this one: the expert is drawn at random"
                 .into(),
+            drawn: true,
             ..Reasons::default()
         })
     }

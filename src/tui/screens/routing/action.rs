@@ -38,6 +38,7 @@ pub enum Action {
     Reference,
     KeepReference,
     LeaveReference,
+    LeaveRefused,
     Why,
     Single,
     Template,

@@ -78,7 +78,9 @@ fn numbers(known: Known) -> Vec<Number> {
     let mut all = vec![Number { title: truncate(score, 7), cells: 8, value: |e| number(e.score) }];
     if let Some(decider) = found.and_then(|why| why.decider).filter(|_| of(|e| e.deciding.is_some())) {
         let value = |e: &WhyExpert| e.deciding.map_or("–".into(), number);
-        all.push(Number { title: truncate(decider, 7), cells: 8, value });
+        // What decides is calibrated where the scores are.
+        let title = if calibrated { format!("{} z", truncate(decider, 5)) } else { truncate(decider, 7) };
+        all.push(Number { title, cells: 8, value });
     }
     if calibrated {
         let value = |e: &WhyExpert| e.calibrated.map_or("–".into(), |z| format!("{z:+.1}"));
@@ -524,6 +526,19 @@ mod tests {
     }
 
     #[test]
+    fn what_decides_is_named_calibrated_where_it_is() {
+        let trace = Synthetic { layers: 3, ..Synthetic::default() }.trace(&PROMPT);
+        for (calibrated, title) in [(true, " norm z "), (false, " norm ")] {
+            let mut found = Why { score: Some("arrow"), decider: Some("norm"), ..why(&trace, 6, calibrated) };
+            let experts = found.modules.iter_mut().flat_map(|module| &mut module.experts);
+            experts.for_each(|expert| expert.deciding = Some(-0.5));
+            let text = drawn(&trace, false, Known::Found(&found), 120, 8);
+            assert!(text.contains(title), "{text}");
+            assert_eq!(text.contains("norm z"), calibrated, "{text}");
+        }
+    }
+
+    #[test]
     fn the_experts_of_one_module_are_rows() {
         let trace = Synthetic { layers: 3, ..Synthetic::default() }.trace(&PROMPT);
         let why = why(&trace, 6, false);
@@ -541,6 +556,8 @@ mod tests {
         let sequence = WhySequence {
             words: "its last token".into(),
             value: "cosine",
+            lead: None,
+            drawn: false,
             experts: vec![share(1, 0.75), share(0, 0.5)],
         };
         let (modules, score) = (Vec::new(), None);

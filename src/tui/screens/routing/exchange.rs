@@ -40,6 +40,15 @@ pub struct Shown {
     pub milliseconds: f64,
 }
 
+/// Why a request has no answer.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// One line.
+    pub line: String,
+    /// The expert without which there would be one, where it is one expert's fault.
+    pub blamed: Option<String>,
+}
+
 /// Tokens of an answer in a trace.
 pub fn written(trace: &Trace) -> usize {
     trace.tokens.iter().filter(|t| t.part == Part::Generated).count()
@@ -69,7 +78,7 @@ pub struct Exchange {
     /// The answer that stood there before this one, until there is a word of it.
     earlier: Option<Answer>,
     /// Why the newest request has no answer.
-    pub error: Option<String>,
+    pub error: Option<Failure>,
     /// The model was there and is no more, so that the next one is not a change of experts.
     lost: bool,
 }
@@ -212,11 +221,11 @@ impl Exchange {
     }
 
     /// Takes why the request cannot be answered.
-    pub fn fail(&mut self, error: &str) {
+    pub fn fail(&mut self, error: &str, blamed: Option<&str>) {
         self.interrupt_answer();
         self.answer.take_if(|answer| answer.stopped && answer.is_empty());
         self.pending = None;
-        self.error = Some(error.to_string());
+        self.error = Some(Failure { line: error.to_string(), blamed: blamed.map(String::from) });
     }
 
     /// The model is gone.

@@ -17,8 +17,16 @@ const ROOMY: usize = 44;
 /// Cells of a share.
 const SHARE: usize = 6;
 
+/// From this width on a number of experts that are not shown has a word.
+const ROOM_FOR_WORDS: usize = 36;
+
 /// Cells of a sparkline over the layers, at most.
 const SPARK: usize = 15;
+
+/// How many are not shown for want of room, behind those that are.
+pub fn more(hidden: usize, in_words: bool) -> String {
+    format!("+{hidden}{}", if in_words { " more" } else { "" })
+}
 
 /// The experts that have a row: only they show by their letters, since nothing else says whose those are.
 pub struct Listed<'a> {
@@ -68,6 +76,8 @@ impl<'a> Listed<'a> {
 pub struct Shares<'a> {
     pub trace: &'a Trace,
     pub digest: &'a Digest,
+    /// By expert: its share of the votes, where these decide once for the whole prompt; else empty.
+    pub votes: &'a [f64],
     pub muted: &'a [String],
     pub pinned: &'a [String],
     /// The expert that keys act on.
@@ -88,6 +98,11 @@ impl Shares<'_> {
         if area.is_empty() {
             return;
         }
+        // Where the others have no row of their own, how many they are stands behind the last one.
+        let behind = self.behind(area);
+        let whole = area;
+        let taken = behind.as_ref().map_or(0, |text| width(text) as u16 + 1).min(area.width);
+        let area = Rect { width: area.width - taken, ..area };
         let cells = usize::from(area.width);
         let names = self.listed.rows.iter().map(|&expert| width(&self.trace.experts[expert]));
         let widest = names.max().unwrap_or(0);
@@ -102,12 +117,17 @@ impl Shares<'_> {
         if self.headed {
             self.head(buf, area, roomy, spark, theme);
         }
-        let peak = self.digest.totals.iter().copied().fold(0.0, f64::max);
+        // Where one expert has all the weight, its votes say more.
+        let (values, others) = match self.votes.is_empty() {
+            true => (self.digest.totals.as_slice(), self.digest.wins.as_slice()),
+            false => (self.votes, self.digest.totals.as_slice()),
+        };
+        let peak = values.iter().copied().fold(0.0, f64::max);
         for (row, &expert) in self.listed.rows.iter().enumerate() {
             let y = row as u16 + u16::from(self.headed);
             let name = &self.trace.experts[expert];
             let muted = self.muted.contains(name);
-            let share = self.digest.totals.get(expert).copied().unwrap_or(0.0);
+            let share = values.get(expert).copied().unwrap_or(0.0);
             if self.expert == Some(expert) {
                 put(buf, area, 0, y, "›", theme.accent());
             }
@@ -136,18 +156,33 @@ impl Shares<'_> {
             let x = x + bar_room as u16;
             put(buf, area, x, y, &right(&percent(share), SHARE), style);
             if roomy {
-                let wins = self.digest.wins.get(expert).copied().unwrap_or(0.0);
-                put(buf, area, x + SHARE as u16 + 1, y, &right(&percent(wins), SHARE), style);
+                let other = others.get(expert).copied().unwrap_or(0.0);
+                put(buf, area, x + SHARE as u16 + 1, y, &right(&percent(other), SHARE), style);
                 put(buf, area, x + 2 * SHARE as u16 + 3, y, &self.sparkline(expert, spark), bar_style);
             }
         }
-        self.rest(buf, area, theme);
+        match behind {
+            Some(text) => {
+                let last = (self.listed.rows.len() + usize::from(self.headed)).saturating_sub(1) as u16;
+                put(buf, whole, whole.width.saturating_sub(taken - 1), last, &text, theme.dim());
+            }
+            None => self.rest(buf, area, theme),
+        }
+    }
+
+    /// How many experts have no row, where there is none for saying so.
+    fn behind(&self, area: Rect) -> Option<String> {
+        let rows = self.listed.rows.len();
+        let hidden = self.found.saturating_sub(rows);
+        let full = rows + usize::from(self.headed) >= usize::from(area.height);
+        (hidden > 0 && rows > 0 && full).then(|| more(hidden, usize::from(area.width) >= ROOM_FOR_WORDS))
     }
 
     fn head(&self, buf: &mut Buffer, area: Rect, roomy: bool, spark: usize, theme: &Theme) {
         let layers = if spark < 8 { "" } else { "by layer" };
+        let (what, other) = if self.votes.is_empty() { ("share", "wins") } else { ("votes", "share") };
         let columns = if roomy {
-            format!("{} {}  {}", right("share", SHARE), right("wins", SHARE), left(layers, spark))
+            format!("{} {}  {}", right(what, SHARE), right(other, SHARE), left(layers, spark))
         } else {
             String::new()
         };
@@ -160,7 +195,7 @@ impl Shares<'_> {
                 (truncate(&format!("/ {text}"), x.saturating_sub(width(&note) + 2)), note)
             }
             None => {
-                let forms = [format!("share of {tokens}"), format!("of {tokens}"), tokens];
+                let forms = [format!("{what} of {tokens}"), format!("of {tokens}"), tokens];
                 let fits = |form: &&String| width(form) <= x;
                 (forms.iter().find(fits).cloned().unwrap_or_default(), String::new())
             }
@@ -188,8 +223,9 @@ impl Shares<'_> {
             put(buf, area, 3, y, &format!("{hidden} more found"), theme.dim());
             return;
         }
-        let shown: f64 = self.listed.rows.iter().map(|&expert| self.digest.totals[expert]).sum();
-        let all: f64 = self.digest.totals.iter().sum();
+        let values = if self.votes.is_empty() { &self.digest.totals } else { self.votes };
+        let shown: f64 = self.listed.rows.iter().filter_map(|&expert| values.get(expert)).sum();
+        let all: f64 = values.iter().sum();
         let text = format!("{hidden} more with {}", percent((all - shown).max(0.0)));
         let cells = usize::from(area.width).saturating_sub(3);
         let hint = format!("{text} · / finds one");
@@ -242,6 +278,7 @@ mod tests {
         let shares = Shares {
             trace: &trace,
             digest: &digest,
+            votes: &[],
             muted: &[],
             pinned: &[],
             expert: chosen,
@@ -255,6 +292,40 @@ mod tests {
         let mut buf = Buffer::empty(area);
         shares.draw(&mut buf, area, &Theme::new(crate::tui::Depth::Plain));
         crate::tui::testing::text(&buf)
+    }
+
+    #[test]
+    fn where_votes_decide_they_are_listed() {
+        let trace = Synthetic { experts: 3, layers: 12, width: 1, uniform: false }.trace(&PROMPT);
+        let mut digest = Digest::new(&trace, None, false);
+        digest.totals = vec![1.0, 0.0, 0.0];
+        let marks = ExpertMarks::default();
+        let listed = Listed::new(vec![0, 2, 1], 3, 3, &marks, None);
+        let shares = Shares {
+            trace: &trace,
+            digest: &digest,
+            votes: &[0.4, 0.28, 0.32],
+            muted: &[],
+            pinned: &[],
+            expert: None,
+            faded: false,
+            listed: &listed,
+            found: 3,
+            search: None,
+            headed: true,
+        };
+        let drawn = |cells: u16| {
+            let area = Rect::new(0, 0, cells, 4);
+            let mut buf = Buffer::empty(area);
+            shares.draw(&mut buf, area, &Theme::new(crate::tui::Depth::Plain));
+            crate::tui::testing::text(&buf)
+        };
+        let wide = drawn(60);
+        assert!(wide.contains("votes of 10 tokens") && wide.contains(" votes  share"), "{wide}");
+        assert!(wide.contains("40 %  100 %") && wide.contains("32 %    0 %"), "{wide}");
+        let narrow = drawn(30);
+        assert!(narrow.contains("votes of 10 tokens") && narrow.contains(" 32 %"), "{narrow}");
+        assert!(!narrow.contains("100 %"), "{narrow}");
     }
 
     #[test]
@@ -287,6 +358,21 @@ mod tests {
         assert!(text.contains("994 more with") && text.contains("/ finds one"), "{text}");
         assert!(text.contains(" share   wins  by layer"), "{text}");
         assert!(drawn(5, 30, 8).lines().nth(1).is_some_and(|line| line.contains('━')));
+    }
+
+    #[test]
+    fn who_has_no_row_is_counted_in_any_place() {
+        for cells in [24, 30, 43, 44, 60, 120] {
+            for rows in 2..16 {
+                let text = drawn(12, cells, rows);
+                let named =
+                    text.lines().skip(1).filter(|line| line.contains(" %") && !line.contains("more with"));
+                let hidden = 12 - named.count();
+                let counted =
+                    text.contains(&format!("+{hidden}")) || text.contains(&format!(" {hidden} more"));
+                assert_eq!(counted, hidden > 0, "{hidden} at {cells} × {rows}: {text}");
+            }
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Keys of the Routing tab while a line of text is typed: what is looked for, and the reference answer.
+//! Keys of the Routing tab while a line of text is typed: what is looked for, and the reference answer; and where one
+//! would be typed if there were anything to type it for.
 
 use super::action::{Action, Table};
 use crate::tui::keymap::{Binding, Chord, DOWN, ENTER, ESC, KeyTable, Motion, PAGE_DOWN, PAGE_UP, UP, moves};
@@ -34,6 +35,13 @@ pub static SEARCH: Table = KeyTable {
             "Another one of those that were found",
         ),
     ],
+};
+
+/// Where a key that opens a line of text led nowhere: the text that follows it is no command.
+pub static REFUSED: Table = KeyTable {
+    title: "Routing, where there is nothing to type for",
+    bindings: &[Binding::new(&[(ESC, Action::LeaveRefused)], "back", "Go back")
+        .also(&[(ENTER, Action::LeaveRefused)])],
 };
 
 /// While the answer whose probability is compared is typed; what is not bound is text.

@@ -4,9 +4,10 @@ use ratatui::text::{Line, Span};
 
 use super::digest::Digest;
 use super::exchange::Shown;
+use super::experts::more;
 use super::marks::ExpertMarks;
-use crate::routing::{Lead, Scope, verdict};
-use crate::text::{counted, percent, printable};
+use crate::routing::{Lead, Scope, WhySequence, WhyShare, verdict};
+use crate::text::{counted, fixed, percent, printable, share as exact_share};
 use crate::tui::Theme;
 use crate::tui::text_width::{truncate, truncate_middle, width};
 
@@ -21,11 +22,13 @@ pub struct Finding {
     lead: String,
     short: String,
     more: Vec<String>,
+    /// How many other experts have weight.
+    others: usize,
 }
 
 impl Finding {
-    /// What a routing says under the router that gave it.
-    pub fn of(shown: &Shown, marks: &ExpertMarks) -> Self {
+    /// What a routing says under the router that gave it, and what was found of the whole prompt, where that is known.
+    pub fn of(shown: &Shown, marks: &ExpertMarks, sequence: Option<&WhySequence>) -> Self {
         let (trace, digest) = (&shown.trace, &shown.digest);
         let order = digest.order();
         let says =
@@ -40,7 +43,7 @@ impl Finding {
         let router = &shown.asked.router;
         if router.router.names_expert() {
             let lead = " has all the weight at every token and layer, whatever they are.".into();
-            return Self { expert: Some(first), who, lead, short: " has all".into(), more: Vec::new() };
+            return Self { expert: Some(first), who, lead, short: " has all".into(), ..Self::default() };
         }
         let share = digest.totals[first];
         let second = order.get(1).map_or(0.0, |&second| digest.totals[second]);
@@ -50,10 +53,12 @@ impl Finding {
                 format!("All {} have the same weight everywhere: nothing is chosen.", counted(all, "expert"));
             return says(&lead, &format!("All {all} the same"));
         }
-        let mut more = Vec::new();
         if router.router.scope == Scope::Sequence {
-            more.push(", the same in all layers".to_string());
-        } else if let Some((from, to)) = digest.home(first) {
+            let about = Once { shown, marks, first, who, shares: (share, second) };
+            return about.found(sequence);
+        }
+        let mut more = pinned(shown, first);
+        if let Some((from, to)) = digest.home(first) {
             let label = |at: usize| digest.layers.get(at).map_or("", |layer| layer.label.as_str());
             more.push(match from == to {
                 true => format!(", most in layer {}", label(from)),
@@ -74,31 +79,11 @@ impl Finding {
             None => ".".into(),
             Some(most) => format!(". {}: entropy {:.2} of {most:.2}.", certainty.words(), digest.entropy),
         };
-        let experts = trace.experts.len();
-        let spread = format!(" Over all tokens as spread as {:.1} of {experts} experts.", digest.effective());
         more.push(sure);
-        if let Some((name, sum, rest)) = group(first, digest, marks) {
-            more.push(format!(" Its {name} has {} in all{rest}.", percent(sum)));
-        }
-        more.push(spread);
-        if leads == Lead::Just {
-            let other = order.get(1).map_or(String::new(), |&e| printable(&trace.experts[e]).into_owned());
-            let lead = format!(
-                " is just ahead of {other}: {} and {} of the weight",
-                percent(share),
-                percent(second)
-            );
-            return Self {
-                expert: Some(first),
-                who,
-                lead,
-                short: format!(" just leads: {}", percent(share)),
-                more,
-            };
-        }
-        let verb = if leads == Lead::Decides { "decides" } else { "leads" };
-        let lead = format!(" {verb}: {} of the weight", percent(share));
-        Self { expert: Some(first), who, lead, short: format!(" {verb}: {}", percent(share)), more }
+        more.extend(group_said(first, digest, marks));
+        more.push(spread(shown));
+        let (lead, short) = said(leads, (share, second), "weight", &name_of(shown, order.get(1).copied()));
+        Self { expert: Some(first), who, lead, short, more, others: all - 1 }
     }
 
     /// As much of it as has room, the expert's mark before its name.
@@ -133,6 +118,12 @@ impl Finding {
                 said.push_str(more);
             }
         }
+        if !whole && self.others > 0 {
+            // Where there is room for few words, there may be none for a list of the others.
+            let forms = [format!(" {}", more(self.others, true)), format!(" {}", more(self.others, false))];
+            let fits = forms.into_iter().find(|form| width(&said) + width(form) <= room);
+            said.extend(fits);
+        }
         spans.push(Span::styled(said, text));
         Line::from(spans)
     }
@@ -142,6 +133,117 @@ impl Finding {
     pub fn text(&self) -> String {
         format!("{}{}{}", self.who, self.lead, self.more.concat())
     }
+}
+
+/// What a lead says, at length and in short.
+fn said(lead: Lead, shares: (f64, f64), what: &str, next: &str) -> (String, String) {
+    let long = format!(" {}", lead.says(shares, what, next));
+    (long, format!(" {}: {}", lead.short(), percent(shares.0)))
+}
+
+/// An expert's name, printable.
+fn name_of(shown: &Shown, expert: Option<usize>) -> String {
+    let name = expert.and_then(|expert| shown.trace.experts.get(expert));
+    name.map_or(String::new(), |name| printable(name).into_owned())
+}
+
+/// Whether the first expert is chosen in any case.
+fn pinned(shown: &Shown, first: usize) -> Vec<String> {
+    let is_pinned = |name: &String| shown.asked.router.pinned.contains(name);
+    match shown.trace.experts.get(first).is_some_and(is_pinned) {
+        true => vec![", chosen in any case as it is pinned".into()],
+        false => Vec::new(),
+    }
+}
+
+/// Over how many of those experts that take part all tokens together are spread.
+fn spread(shown: &Shown) -> String {
+    let out = |name: &&String| {
+        let router = &shown.asked.router;
+        !router.muted.contains(name) && !router.general.contains(name)
+    };
+    let experts = shown.trace.experts.iter().filter(out).count();
+    format!(" Over all tokens as spread as {:.1} of {experts} experts.", shown.digest.effective())
+}
+
+/// A routing by weights that are the same for all tokens and layers.
+struct Once<'a> {
+    shown: &'a Shown,
+    marks: &'a ExpertMarks,
+    /// The expert with the most weight, by number and name; its share and that of the next one.
+    first: usize,
+    who: String,
+    shares: (f64, f64),
+}
+
+impl Once<'_> {
+    /// How it came about, where that is known: weights alone say nothing of how sure a choice is that is made once.
+    fn found(self, sequence: Option<&WhySequence>) -> Finding {
+        let Self { shown, marks, first, who, shares: (share, second) } = self;
+        let has = match share >= 0.9995 {
+            true => "all the weight".to_string(),
+            false => format!("{} of the weight", percent(share)),
+        };
+        let short = if share >= 0.9995 { " has all".into() } else { format!(" has {}", percent(share)) };
+        let mut more = pinned(shown, first);
+        let own = sequence.and_then(|found| found.experts.iter().find(|one| one.expert == first));
+        let next = sequence.and_then(|found| {
+            let others = found.experts.iter().filter(|one| one.expert != first);
+            others.max_by(|a, b| used(a).total_cmp(&used(b)))
+        });
+        let (lead, short) = match (sequence, own, next) {
+            (Some(found), _, _) if found.drawn => {
+                (format!(" was drawn at random and has {has}"), " drawn at random".into())
+            }
+            (Some(found), Some(own), Some(next)) => {
+                let (a, b, name) = (used(own), used(next), name_of(shown, Some(next.expert)));
+                match found.lead {
+                    Some(lead) if a >= b => {
+                        more.push(format!(", so that it has {has}"));
+                        said(lead, (a, b), "votes", &name)
+                    }
+                    Some(_) => {
+                        let votes = format!("{} and {}", exact_share(a), exact_share(b));
+                        (format!(" has {has}, though {name} has more votes: {votes}"), short)
+                    }
+                    None if share < 0.9995 => {
+                        let (leads, _) = verdict((share, second), None);
+                        said(
+                            leads,
+                            (share, second),
+                            "weight",
+                            &name_of(shown, shown.digest.order().get(1).copied()),
+                        )
+                    }
+                    None => {
+                        let calibrated = if own.calibrated.is_some() { ", calibrated," } else { "" };
+                        let (a, b) = (fixed(a, 2), fixed(b, 2));
+                        (format!(" has {has}: {}{calibrated} {a}, {name} {b}", found.value), short)
+                    }
+                }
+            }
+            (Some(_) | None, _, _) => (format!(" has {has}"), short),
+        };
+        more.push(", the same in all layers".into());
+        more.push(".".into());
+        if share < 0.9995 {
+            more.extend(group_said(first, &shown.digest, marks));
+            more.push(spread(shown));
+        }
+        let others = shown.digest.totals.iter().filter(|share| **share > 0.0).count().saturating_sub(1);
+        Finding { expert: Some(first), who, lead, short, more, others }
+    }
+}
+
+/// What experts are compared by.
+fn used(one: &WhyShare) -> f64 {
+    one.calibrated.unwrap_or(one.value)
+}
+
+/// The group of the strongest expert in words, where experts have groups.
+fn group_said(first: usize, digest: &Digest, marks: &ExpertMarks) -> Option<String> {
+    let (name, sum, rest) = group(first, digest, marks)?;
+    Some(format!(" Its {name} has {} in all{rest}.", percent(sum)))
 }
 
 /// Where there are more experts than colours: the group of the strongest, its share, and whether another has more.
@@ -180,7 +282,7 @@ mod tests {
     }
 
     fn of(trace: Trace, router: &str) -> String {
-        Finding::of(&shown(trace, router), &ExpertMarks::default()).text()
+        Finding::of(&shown(trace, router), &ExpertMarks::default(), None).text()
     }
 
     #[test]
@@ -202,7 +304,7 @@ mod tests {
                 layer.shares = vec![*share, 1.0 - share];
             }
             shown.digest.totals = vec![0.6, 0.4];
-            Finding::of(&shown, &ExpertMarks::default()).text()
+            Finding::of(&shown, &ExpertMarks::default(), None).text()
         };
         for (shares, said) in [
             ([0.6, 0.62, 0.58, 0.6], ", in all layers alike"),
@@ -215,6 +317,74 @@ mod tests {
     }
 
     #[test]
+    fn a_choice_that_is_made_once_says_how_it_was_made() {
+        let one = |expert, value, calibrated| WhyShare { expert, weight: None, value, calibrated };
+        let found =
+            |lead, drawn, value, experts| WhySequence { words: String::new(), value, lead, drawn, experts };
+        let trace = || Synthetic { experts: 3, width: 1, layers: 4, uniform: true }.trace(&PROMPT);
+        let said = |router: &str, pins: &[&str], sequence: Option<WhySequence>| {
+            let mut shown = shown(trace(), router);
+            shown.digest.totals = vec![1.0, 0.0, 0.0];
+            shown.asked.router.pinned = pins.iter().map(ToString::to_string).collect();
+            Finding::of(&shown, &ExpertMarks::default(), sequence.as_ref()).text()
+        };
+        // Nothing is said of how sure it is before that is known.
+        assert!(said("vote", &[], None).starts_with("antonym has all the weight, the same in all layers."));
+        let votes = |a, b| vec![one(0, a, None), one(1, b, None), one(2, 0.1, None)];
+        let text = said(
+            "vote",
+            &[],
+            Some(found(Some(Lead::Just), false, "share of the votes", votes(0.156, 0.152))),
+        );
+        assert!(
+            text.starts_with("antonym is just ahead of capital: 15.6 % and 15.2 % of the votes, so that it has all the weight, the same"),
+            "{text}"
+        );
+        let text =
+            said("vote", &[], Some(found(Some(Lead::Decides), false, "share of the votes", votes(0.7, 0.2))));
+        assert!(
+            text.starts_with("antonym decides: 70 % of the votes, so that it has all the weight"),
+            "{text}"
+        );
+        let pinned = found(Some(Lead::Just), false, "share of the votes", votes(0.1, 0.2));
+        let text = said("vote", &["antonym"], Some(pinned));
+        assert!(
+            text.starts_with("antonym has all the weight, though capital has more votes: 10.0 % and 20.0 %, chosen in any case"),
+            "{text}"
+        );
+        let text = said("random:7", &[], Some(found(None, true, "", Vec::new())));
+        assert!(text.starts_with("antonym was drawn at random and has all the weight, the same"), "{text}");
+        let text = said("retrieve", &[], Some(found(None, false, "cosine", votes(0.75, 0.74))));
+        assert!(
+            text.starts_with("antonym has all the weight: cosine 0.75, capital 0.74, the same"),
+            "{text}"
+        );
+        // Where several have weight, these are compared.
+        let mut shown = shown(trace(), "logo");
+        shown.digest.totals = vec![0.35, 0.33, 0.32];
+        let sequence = found(None, false, "‖ΔW x‖ there", votes(0.6, 0.5));
+        let text = Finding::of(&shown, &ExpertMarks::default(), Some(&sequence)).text();
+        assert!(
+            text.starts_with("antonym is just ahead of capital: 35.0 % and 33.0 % of the weight"),
+            "{text}"
+        );
+        let calibrated = vec![one(0, 0.5, Some(2.0)), one(1, 0.7, Some(1.5))];
+        let text = said("retrieve", &[], Some(found(None, false, "cosine", calibrated)));
+        assert!(text.contains(": cosine, calibrated, 2.00, capital 1.50"), "{text}");
+    }
+
+    #[test]
+    fn who_does_not_take_part_is_not_counted() {
+        let mut shown = shown(Synthetic::default().trace(&PROMPT), "arrow");
+        shown.asked.router.muted = vec!["plural".into(), "capital".into()];
+        let text = Finding::of(&shown, &ExpertMarks::default(), None).text();
+        assert!(text.contains(" of 10 experts."), "{text}");
+        shown.asked.router.pinned = vec!["negate".into()];
+        let text = Finding::of(&shown, &ExpertMarks::default(), None).text();
+        assert!(text.contains("of the weight, chosen in any case as it is pinned"), "{text}");
+    }
+
+    #[test]
     fn where_experts_have_groups_that_of_the_winner_is_said() {
         let shown = shown(Synthetic::default().trace(&PROMPT), "arrow");
         let mut marks = ExpertMarks::default();
@@ -224,12 +394,12 @@ mod tests {
             of: (0..12).map(|expert| Some(usize::from(expert == 3))).collect(),
         };
         marks.groups = groups;
-        let text = Finding::of(&shown, &marks).text();
+        let text = Finding::of(&shown, &marks, None).text();
         let said = " of 1.10. Its family language has 82 % in all. Over all tokens as spread";
         assert!(text.contains(said), "{text}");
         // Where another group has more, it is named.
         marks.groups.of = (0..12).map(|expert| Some(usize::from(expert != 4))).collect();
-        let text = Finding::of(&shown, &marks).text();
+        let text = Finding::of(&shown, &marks, None).text();
         assert!(text.contains("Its family language has 26 % in all, units 74 %."), "{text}");
     }
 
@@ -250,7 +420,7 @@ mod tests {
     fn the_winner_stands_in_every_width() {
         let shown = shown(Synthetic::default().trace(&PROMPT), "arrow");
         let marks = ExpertMarks::default();
-        let finding = Finding::of(&shown, &marks);
+        let finding = Finding::of(&shown, &marks, None);
         let theme = Theme::new(Depth::True);
         for room in 0..200 {
             let line = finding.line(&shown, &marks, (room, false), &theme);

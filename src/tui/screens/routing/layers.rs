@@ -7,7 +7,7 @@ use ratatui::widgets::Widget;
 
 use super::cursor::BarsBy;
 use super::digest::Digest;
-use super::experts::Listed;
+use super::experts::{Listed, more};
 use super::marks::{ExpertMarks, OTHERS};
 use super::paint::{heading, put};
 use crate::routing::Trace;
@@ -173,13 +173,17 @@ struct Legend(Vec<(char, usize, String)>);
 impl Legend {
     fn render_into(&self, buf: &mut Buffer, area: Rect, theme: &Theme, faded: bool) {
         let mut spans = Vec::new();
-        let mut used = 0;
-        for (glyph, hue, name) in &self.0 {
+        let cells = |(_, _, name): &(char, usize, String)| width(&truncate(name, 24)) + 4;
+        let fits = |count: usize| {
+            let rest = match self.0.len() - count {
+                0 => 0,
+                hidden => width(&more(hidden, true)) + 1,
+            };
+            self.0.iter().take(count).map(cells).sum::<usize>() + rest <= usize::from(area.width)
+        };
+        let count = (0..=self.0.len()).rev().find(|&count| fits(count)).unwrap_or(0);
+        for (glyph, hue, name) in self.0.iter().take(count) {
             let name = truncate(name, 24);
-            if used + width(&name) + 4 > usize::from(area.width) {
-                break;
-            }
-            used += width(&name) + 4;
             let style = if faded { theme.category_faint(*hue) } else { theme.category_cell(*hue, 0.75) };
             spans.extend([
                 Span::raw(" "),
@@ -188,6 +192,9 @@ impl Legend {
                 Span::styled(name, if faded { theme.dim() } else { theme.text() }),
                 Span::raw(" "),
             ]);
+        }
+        if count > 0 && count < self.0.len() {
+            spans.push(Span::styled(format!(" {}", more(self.0.len() - count, true)), theme.dim()));
         }
         let last = Rect { y: area.bottom().saturating_sub(1), height: 1, ..area };
         Line::from(spans).render(last.intersection(buf.area), buf);

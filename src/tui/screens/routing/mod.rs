@@ -1,8 +1,10 @@
 //! The Routing tab: a prompt, and which experts every one of its tokens uses in every layer.
 
 mod action;
+mod acts;
 mod answer;
 mod answers;
+mod boxes;
 mod cell;
 mod choosing;
 mod cost;
@@ -18,6 +20,7 @@ mod groups;
 mod history;
 mod keys;
 mod layers;
+mod look;
 mod map;
 mod marks;
 mod paint;
@@ -37,7 +40,9 @@ mod testing;
 mod tests;
 mod view;
 mod weights;
+mod whole;
 mod why;
+mod zoomed;
 
 use std::sync::Arc;
 
@@ -89,6 +94,9 @@ impl Screen for RoutingScreen {
     }
 
     fn on_paste(&mut self, text: &str, shared: &Shared) -> Vec<Effect> {
+        if self.refused.is_some() {
+            return Vec::new();
+        }
         if let Some(search) = &mut self.search {
             search.insert(text);
             self.follow_search(shared);
@@ -175,7 +183,9 @@ impl Screen for RoutingScreen {
             EngineMessage::Calibrating { step, ticket: _ } => self.exchange.take_calibration(*step),
             EngineMessage::Progress { done, total, ticket: _ } => self.exchange.take_progress(*done, *total),
             EngineMessage::Text { text, done, ticket: _ } => self.exchange.take_text(text, *done),
-            EngineMessage::Failed { error, ticket: _ } => self.exchange.fail(error),
+            EngineMessage::Failed { error, blamed, ticket: _ } => {
+                self.exchange.fail(error, blamed.as_deref());
+            }
         }
         Vec::new()
     }

@@ -480,8 +480,46 @@ mod tests {
         while prompt.undo() == Edit::Changed {
             said.push(prompt.text());
         }
-        let words = ["The Plural of fox?", "Plural of fox?", "Plural of fo"];
-        assert_eq!(said[..3], words);
+        let changes = [
+            "The Plural of fox?",
+            "Plural of fox?",
+            "Plural of fo",
+            "Plural of foxes",
+            "Plural of ",
+            "Plural ",
+            "",
+        ];
+        assert_eq!(said, changes);
+        for text in changes.iter().rev().skip(1) {
+            assert_eq!((prompt.redo(), prompt.text().as_str()), (Edit::Changed, *text));
+        }
+        assert_eq!(prompt.redo(), Edit::Kept);
+        // What is typed after a step back takes the place of what could be made again.
+        prompt.undo();
+        write(&mut prompt, "Plural? ");
+        assert_eq!((prompt.redo(), prompt.text().as_str()), (Edit::Kept, "Plural? Plural of fox?"));
+        assert_eq!((prompt.undo(), prompt.text().as_str()), (Edit::Changed, "Plural of fox?"));
+        assert_eq!((prompt.undo(), prompt.text().as_str()), (Edit::Changed, "Plural of fo"));
+    }
+
+    #[test]
+    fn a_hundred_changes_are_taken_back_and_made_again() {
+        let mut prompt = PromptBox::default();
+        let word = |at: usize| format!("word{at} ");
+        let words = |count: usize| (0..count).map(word).collect::<String>();
+        let all = MAX_VERSIONS + 20;
+        for c in words(all).chars() {
+            press(&mut prompt, KeyCode::Char(c), KeyModifiers::NONE);
+        }
+        for left in (20..all).rev() {
+            assert_eq!((prompt.undo(), prompt.text()), (Edit::Changed, words(left)));
+        }
+        assert_eq!((prompt.undo(), prompt.text()), (Edit::Kept, words(20)));
+        for count in 21..=all {
+            assert_eq!((prompt.redo(), prompt.text()), (Edit::Changed, words(count)));
+        }
+        assert_eq!(prompt.redo(), Edit::Kept);
+        assert_eq!(MAX_VERSIONS, 100);
     }
 
     #[test]

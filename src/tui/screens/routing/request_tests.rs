@@ -227,7 +227,8 @@ fn a_refused_prompt_keeps_the_old_answer_and_shows_its_text() {
     let asked = ticket(&press(&mut screen, &shared, code(KeyCode::Enter)));
     render(&screen, &shared, 120, 40);
     let error = "the prompt has 9000 tokens, the context 8192: shorten it".to_string();
-    screen.on_message(&Message::Engine(EngineMessage::Failed { ticket: asked, error }), &shared);
+    screen
+        .on_message(&Message::Engine(EngineMessage::Failed { ticket: asked, error, blamed: None }), &shared);
     for (width, height) in [(120, 40), (80, 24), (160, 48)] {
         let shown = render(&screen, &shared, width, height);
         assert!(shown.contains("shorten it") && shown.contains("12000 meters"), "{shown}");

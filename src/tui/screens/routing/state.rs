@@ -31,6 +31,8 @@ pub enum Focus {
     Reference,
     /// The list of prompts that were tried.
     History,
+    /// Nothing: what a key would have opened is not to be had, and what is typed after it is no command.
+    Refused,
 }
 
 /// What is said where a prompt is longer than the box.
@@ -57,7 +59,11 @@ pub struct RoutingScreen {
     pub(super) history: History,
     /// The answer whose probability is compared, while one types it.
     pub(super) reference: Option<TextField>,
+    /// Why there is nothing to type for, after a key that opens a line of text.
+    pub(super) refused: Option<String>,
     pub(super) focus: Focus,
+    /// What had the focus before the list of prompts, or before a key that led nowhere: it comes back.
+    back: Focus,
     /// The tab was looked at, so the model is to be loaded as soon as there is a library.
     pub(super) wanted: bool,
 }
@@ -202,21 +208,35 @@ impl RoutingScreen {
     }
 
     /// Opens the list of prompts that were tried.
-    pub(super) fn find_prompt(&mut self) -> Vec<Effect> {
+    pub(super) fn find_prompt(&mut self) {
         if self.history.is_empty() {
-            let why =
-                "No prompt was tried yet: one is kept when it is answered, or the box is left or emptied.";
-            return vec![Effect::App(AppEffect::Notice(why.into()))];
+            self.refuse(
+                "No prompt was tried yet: one is kept when it is answered, or the box is left or emptied.",
+            );
+            return;
         }
         self.history.find();
+        self.back = self.focus;
         self.set_focus(Focus::History);
-        Vec::new()
+    }
+
+    /// Says why there is nothing to type for, and takes what is typed all the same.
+    pub(super) fn refuse(&mut self, why: &str) {
+        self.refused = Some(why.into());
+        self.back = self.focus;
+        self.set_focus(Focus::Refused);
+    }
+
+    /// Goes back from where there was nothing to type for.
+    pub(super) fn leave_refused(&mut self) {
+        self.refused = None;
+        self.set_focus(self.back);
     }
 
     /// Closes the list; the prompt that was chosen goes into the box.
     pub(super) fn end_history(&mut self, take: bool, shared: &Shared) -> Vec<Effect> {
         let chosen = self.history.choose().filter(|_| take);
-        self.set_focus(Focus::Map);
+        self.set_focus(if take { Focus::Map } else { self.back });
         chosen.map_or_else(Vec::new, |prompt| self.replace_prompt(&prompt, shared))
     }
 
@@ -224,6 +244,8 @@ impl RoutingScreen {
     pub(super) fn take_wanted(&mut self, wanted: &WantedPrompt, shared: &Shared) -> Vec<Effect> {
         self.search = None;
         self.reference = None;
+        self.refused = None;
+        self.history.finding = None;
         self.set_focus(Focus::Map);
         self.question.raw = wanted.raw;
         self.question.set_router(&wanted.router);
@@ -302,11 +324,9 @@ impl RoutingScreen {
 
     pub(super) fn toggle_mute(&mut self, shared: &Shared) -> Vec<Effect> {
         let names = self.experts(shared);
-        let expert = self.expert();
-        let blamed = self.blamed(shared);
-        let name = blamed.as_ref().or_else(|| names.get(expert?)).map(String::as_str);
+        let (expert, target) = (self.chosen(), self.target(shared));
         let was_muted = self.question.muted().len();
-        let change = self.question.toggle_mute(name, &names);
+        let change = self.question.toggle_mute(target.as_deref(), &names);
         if self.question.muted().len() > was_muted {
             // The selection stays on the expert, so that the same key brings it back.
             self.map.expert = expert;
@@ -320,9 +340,7 @@ impl RoutingScreen {
     }
 
     pub(super) fn route_single(&mut self, shared: &Shared) -> Vec<Effect> {
-        let Some(name) = self.expert().and_then(|e| self.experts(shared).get(e).cloned()) else {
-            return Vec::new();
-        };
+        let Some(name) = self.target(shared) else { return Vec::new() };
         let change = self.question.route_single(name);
         self.after(change, shared)
     }
@@ -337,9 +355,8 @@ impl RoutingScreen {
     }
 
     pub(super) fn toggle_pin(&mut self, shared: &Shared) -> Vec<Effect> {
-        let expert = self.expert();
-        let name = expert.and_then(|e| self.experts(shared).get(e).cloned());
-        let change = self.question.toggle_pin(name.as_deref());
+        let (expert, target) = (self.chosen(), self.target(shared));
+        let change = self.question.toggle_pin(target.as_deref());
         // The selection stays on the expert, so that the same key undoes it.
         self.map.expert = expert;
         self.after(change, shared)
@@ -355,6 +372,11 @@ impl RoutingScreen {
     ) -> Vec<Effect> {
         let answered = !more && self.exchange.is_generating();
         let digest = self.map.digest(trace);
+        if self.exchange.shown.is_none() {
+            // Who was chosen among the experts of the library stays chosen.
+            let name = self.map.expert.and_then(|expert| self.experts(shared).get(expert).cloned());
+            self.map.expert = name.and_then(|name| trace.experts.iter().position(|e| *e == name));
+        }
         self.map.replace(self.exchange.shown.as_ref(), trace, &digest);
         self.exchange.show(trace.clone(), digest, milliseconds, more);
         self.mark_experts(shared);
@@ -516,8 +538,8 @@ impl RoutingScreen {
                 drop(self.experiment.stop());
                 self.reasons.end();
                 self.costs.end();
-                // Keys such as `f` must not be typed into the box.
-                if needs_retry(state) {
+                // Keys such as `f` must not be typed into the box, and the rest of a prompt must not act as keys.
+                if needs_retry(state) && self.focus == Focus::Prompt && self.question.prompt.is_blank() {
                     self.set_focus(Focus::Map);
                 }
             }

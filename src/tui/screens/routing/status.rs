@@ -51,6 +51,12 @@ pub fn line<'a>(screen: &RoutingScreen, shared: &Shared, theme: &Theme, room: u1
             parts.push((format!("{count} {what}"), theme.warning()));
         }
     }
+    // A list that shows who is chosen comes with a routing.
+    if let Some(name) =
+        screen.chosen().filter(|_| exchange.shown.is_none()).and_then(|_| screen.target(shared))
+    {
+        parts.push((format!("chosen: {}", truncate(&name, 24)), theme.accent()));
+    }
     if let Some(shown) = &exchange.shown {
         let all = || kinds(&shown.trace.modules).join(" ");
         let text = map.kind.clone().unwrap_or_else(all);

@@ -5,12 +5,13 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::digest::{Digest, mean_weights};
+use super::experts::more;
 use super::map::Axis;
 use super::marks::{ExpertMarks, put_mark};
 use super::paint::{column, heading, put, quoted, tint};
 use crate::routing::Trace;
 use crate::tui::Theme;
-use crate::tui::text_width::{right, truncate};
+use crate::tui::text_width::{right, truncate, width};
 
 /// The rows to show when not all experts have room: the heaviest, in the order of the library.
 fn rows(weights: &[f64], room: usize) -> Vec<usize> {
@@ -44,12 +45,25 @@ impl Weights<'_> {
         let mut weights = grid.iter().flatten().copied().filter(|weight| *weight > 0.0);
         let even = weights.all(|weight| weight > 0.999 * peak);
         let title = format!("  weights of {token}");
-        let note = if peak > 0.0 { format!("█ = {peak:.2}") } else { String::new() };
-        heading(buf, Rect { width: axis.width().min(area.width), ..area }, 0, &title, &note, theme);
         let sums: Vec<f64> = (0..self.trace.experts.len())
             .map(|e| grid.iter().map(|weights| f64::from(weights[e])).sum())
             .collect();
-        for (row, expert) in rows(&sums, usize::from(area.height).saturating_sub(1)).into_iter().enumerate() {
+        let rows = rows(&sums, usize::from(area.height).saturating_sub(1));
+        // Of those that have weight here.
+        let hidden = (0..sums.len()).filter(|expert| sums[*expert] > 0.0 && !rows.contains(expert)).count();
+        let scale = if peak > 0.0 { format!("█ = {peak:.2}") } else { String::new() };
+        let notes = match hidden {
+            0 => vec![scale],
+            hidden => {
+                [true, false].map(|words| more(hidden, words)).map(|more| format!("{more} · {scale}")).into()
+            }
+        };
+        let place = Rect { width: axis.width().min(area.width), ..area };
+        let room = usize::from(place.width).saturating_sub(width(&title) + 2);
+        let note = notes.iter().find(|note| width(note) <= room).cloned();
+        let note = note.or_else(|| (hidden > 0).then(|| more(hidden, false))).unwrap_or_default();
+        heading(buf, place, 0, &title, &note, theme);
+        for (row, expert) in rows.into_iter().enumerate() {
             let y = row as u16 + 1;
             let name = self.trace.experts.get(expert).map_or("", String::as_str);
             let mark = self.marks.of(name);

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::answers::one_line;
 use super::experiment::{Experiment, Why};
-use super::experts::Listed;
+use super::experts::{Listed, more};
 use super::marks::put_mark;
 use super::paint::{bar, heading, put};
 use super::question::Asked;
@@ -21,6 +21,9 @@ const ROOMY: usize = 72;
 
 /// Cells of a number.
 const NUMBER: usize = 7;
+
+/// From this width on there is room to say in words how many experts are not shown.
+const ROOM_FOR_MORE: u16 = 60;
 
 /// Rows that the conclusion takes, at most.
 const CONCLUSION: usize = 3;
@@ -128,9 +131,18 @@ impl WhyPane<'_> {
             Some(Ok(found)) => found,
         };
         let is_now = why.asked.is_same_run(self.now);
-        for (y, one) in strongest(found, usize::from(area.height)).into_iter().enumerate() {
+        let shown = strongest(found, usize::from(area.height));
+        let (hidden, last) = (found.experts.len() - shown.len(), shown.len().saturating_sub(1));
+        for (y, one) in shown.into_iter().enumerate() {
             let name = why.experts.get(one.expert).map_or("", String::as_str);
-            let text = brief(name, one.effect, is_now, usize::from(area.width).saturating_sub(1));
+            let behind = match hidden {
+                hidden if hidden > 0 && y == last => {
+                    format!(" {}", more(hidden, area.width >= ROOM_FOR_MORE))
+                }
+                _ => String::new(),
+            };
+            let room = usize::from(area.width).saturating_sub(1 + width(&behind));
+            let text = format!("{}{behind}", brief(name, one.effect, is_now, room));
             put(buf, area, 1, y as u16, &text, if is_now { theme.text() } else { theme.dim() });
         }
     }
@@ -240,11 +252,12 @@ fn brief(name: &str, effect: f64, is_now: bool, cells: usize) -> String {
     let whole = [
         format!("{when}without {} log p of the answer changes by {by}", printable(name)),
         format!("{when}without {}: Δ log p {by}", printable(name)),
+        format!("{}{}: Δ log p {by}", if is_now { "w/o " } else { "earlier: −" }, printable(name)),
     ];
     if let Some(fits) = whole.into_iter().find(|text| width(text) <= cells) {
         return fits;
     }
-    let (before, after) = (if is_now { "w/o " } else { "earlier: −" }, format!(": Δ log p {by}"));
+    let (before, after) = (if is_now { "−" } else { "earlier: −" }, format!(": Δ log p {by}"));
     let room = cells.saturating_sub(width(before) + width(&after));
     truncate(&format!("{before}{}{after}", truncate_middle(name, room)), cells)
 }
@@ -265,6 +278,7 @@ mod tests {
         assert_eq!(said(80, true), "without camel_case log p of the answer changes by -3.21");
         assert_eq!(said(39, true), "without camel_case: Δ log p -3.21");
         assert_eq!(said(29, true), "w/o camel_case: Δ log p -3.21");
+        assert_eq!(said(26, true), "−camel_case: Δ log p -3.21");
         assert_eq!(said(80, false), "earlier run: without camel_case log p of the answer changes by -3.21");
         for cells in 26..60 {
             for is_now in [true, false] {

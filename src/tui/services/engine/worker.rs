@@ -232,6 +232,8 @@ impl<'a, B: Backend> Worker<'a, B> {
                     Error::NoSource(failure) => FetchError::NoSource(*failure),
                     Error::Io { .. }
                     | Error::File { .. }
+                    | Error::NotFinite { .. }
+                    | Error::Expert { .. }
                     | Error::Usage(_)
                     | Error::Message(_)
                     | Error::OutOfMemory => FetchError::Other(line(&error)),
@@ -339,7 +341,10 @@ impl<'a, B: Backend> Worker<'a, B> {
         match self.answer(work, cancel) {
             // Whoever raised the flag no longer wants an answer.
             Ok(()) | Err(Error::Cancelled) => {}
-            Err(error) => self.report(EngineMessage::Failed { ticket, error: line(&error) }),
+            Err(error) => {
+                let (line, blamed) = (line(&error), error.blamed().map(String::from));
+                self.report(EngineMessage::Failed { ticket, error: line, blamed });
+            }
         }
     }
 
@@ -409,7 +414,7 @@ impl<'a, B: Backend> Worker<'a, B> {
         }
         let error = format!("the model stopped because of a bug: {text}");
         if let Some(ticket) = ticket {
-            self.report(EngineMessage::Failed { ticket, error: error.clone() });
+            self.report(EngineMessage::Failed { ticket, error: error.clone(), blamed: None });
         }
         self.fail(error);
     }

@@ -4,8 +4,8 @@ use ratatui::buffer::Cell;
 use ratatui::style::Modifier;
 
 use super::*;
-use crate::tui::Theme;
 use crate::tui::testing::{assert_cell, assert_colourless, assert_text, find};
+use crate::tui::{AppEffect, Theme};
 
 /// Cells of the map at 60 × 20: place, token and column.
 fn map() -> impl Iterator<Item = ((u16, u16), usize, usize)> {
@@ -140,10 +140,17 @@ fn an_expert_is_found_by_its_name() {
     press(&mut screen, &shared, code(KeyCode::Enter));
     let name = &screen.exchange.shown.as_ref().unwrap().trace.experts[screen.expert().unwrap()];
     assert!(name.starts_with("spam-7") && !screen.captures_text(), "{name}");
-    assert_eq!(screen.order().len(), 1000);
+    assert_eq!(screen.order(&shared).len(), 1000);
     press(&mut screen, &shared, key('/'));
     press(&mut screen, &shared, key('~'));
     assert!(render(&screen, &shared, 80, 24).contains("no expert has such a name"));
+    // What is not found is not chosen: the line stays open, so that no letter is a command.
+    let said = press(&mut screen, &shared, code(KeyCode::Enter));
+    assert!(
+        matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.contains("No expert has such a name")),
+        "{said:?}"
+    );
+    assert!(screen.captures_text());
     press(&mut screen, &shared, code(KeyCode::Esc));
     assert_eq!(screen.map.expert, None);
 }

@@ -87,7 +87,7 @@ fn failures_are_a_line_and_the_next_change_clears_them() {
     let (mut screen, shared) = routed();
     let ticket = ticket(&press(&mut screen, &shared, key('w')));
     let error = "the prompt has 9000 tokens, the context 8192: shorten it".to_string();
-    screen.on_message(&Message::Engine(EngineMessage::Failed { ticket, error }), &shared);
+    screen.on_message(&Message::Engine(EngineMessage::Failed { ticket, error, blamed: None }), &shared);
     assert!(render(&screen, &shared, 80, 24).contains("shorten it"));
     press(&mut screen, &shared, key('w'));
     assert!(!render(&screen, &shared, 80, 24).contains("shorten it"));
@@ -100,32 +100,115 @@ fn an_expert_that_keeps_a_prompt_from_being_routed_can_be_muted() {
     let asked = write(&mut screen, &shared, "fox");
     let error =
         "the expert past-tense makes values that are no numbers: at q its score overflows; leave it out";
-    hear(&mut screen, &shared, EngineMessage::Failed { ticket: asked, error: error.into() });
+    // Who is to blame is said beside the words, which may be any.
+    let failed =
+        EngineMessage::Failed { ticket: asked, error: error.into(), blamed: Some("past-tense".into()) };
+    hear(&mut screen, &shared, failed);
     for (width, height) in SIZES {
         let drawn = render(&screen, &shared, width, height);
         assert!(height < 20 || drawn.contains("leave it out: x mutes it"), "{drawn}");
     }
     assert!(screen.hints(&shared).iter().any(|hint| hint.keys == "x"));
-    // Keys that choose among the experts of a routing say what to do instead.
-    for c in ['/', '[', ']'] {
-        let said = press(&mut screen, &shared, key(c));
-        assert!(
-            matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.ends_with("x mutes past-tense.")),
-            "{said:?}"
-        );
-        assert!(!screen.captures_text());
+    // The experts of the library can be looked for, and no letter of what is typed is a command.
+    press(&mut screen, &shared, key('/'));
+    for c in "xnot".chars() {
+        assert_eq!(press(&mut screen, &shared, key(c)), []);
     }
+    assert!(screen.captures_text() && screen.question.muted().is_empty());
+    (0..4).for_each(|_| _ = press(&mut screen, &shared, code(KeyCode::Backspace)));
+    for c in "nym".chars() {
+        press(&mut screen, &shared, key(c));
+    }
+    for (width, height) in SIZES.into_iter().chain([SMALLEST]) {
+        let drawn = render(&screen, &shared, width, height);
+        assert!(drawn.contains("1 of 12 found") || height < 12, "{drawn}");
+    }
+    let drawn = render(&screen, &shared, 80, 24);
+    assert!(drawn.contains("/ nym") && drawn.contains("›antonym"), "{drawn}");
+    press(&mut screen, &shared, code(KeyCode::Enter));
+    assert!(render(&screen, &shared, 80, 24).contains("chosen: antonym"));
+    let effects = press(&mut screen, &shared, key('x'));
+    assert!(
+        matches!(&effects[..], [Effect::Engine(EngineEffect::Route { router, .. })] if router.muted == ["antonym"]),
+        "{effects:?}"
+    );
+    press(&mut screen, &shared, key('x'));
+    // Who was chosen is no longer, and who is to blame is next.
+    press(&mut screen, &shared, key('/'));
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    let asked = screen.exchange.ticket;
+    let failed =
+        EngineMessage::Failed { ticket: asked, error: error.into(), blamed: Some("past-tense".into()) };
+    hear(&mut screen, &shared, failed);
     let effects = press(&mut screen, &shared, key('x'));
     let [Effect::Engine(EngineEffect::Route { router, .. })] = &effects[..] else { panic!("{effects:?}") };
     assert_eq!(router.muted, ["past-tense"]);
     // Another failure leaves a way to bring it back.
     let ticket = ticket(&effects);
-    hear(&mut screen, &shared, EngineMessage::Failed { ticket, error: "no".into() });
+    hear(&mut screen, &shared, EngineMessage::Failed { ticket, error: "no".into(), blamed: None });
     let effects = press(&mut screen, &shared, key('X'));
     assert!(
         matches!(&effects[..], [Effect::Engine(EngineEffect::Route { router, .. })] if router.muted.is_empty()),
         "{effects:?}"
     );
+}
+
+#[test]
+fn what_is_typed_after_a_key_that_opens_no_line_is_no_command() {
+    let shared = shared(ready());
+    let typed = |screen: &mut RoutingScreen, opens: KeyEvent, why: &str| {
+        let (router, prompt) = (screen.question.router.clone(), screen.question.prompt.text());
+        assert_eq!(press(screen, &shared, opens), []);
+        for c in "Rxsrng/=[".chars() {
+            assert_eq!(press(screen, &shared, key(c)), [], "{c} after {opens:?}");
+        }
+        assert_eq!(screen.on_paste("text", &shared), []);
+        assert!(screen.captures_text());
+        for (width, height) in SIZES.into_iter().chain([SMALLEST]) {
+            let drawn = render(screen, &shared, width, height);
+            assert!(drawn.contains(&format!("Esc: {why}")[..24.min(why.len() + 5)]), "{drawn}");
+        }
+        assert!(screen.hints(&shared).iter().any(|hint| hint.keys == "Esc" && hint.short == "back"));
+        press(screen, &shared, code(KeyCode::Esc));
+        assert!(!screen.captures_text());
+        assert_eq!((&screen.question.router, screen.question.prompt.text()), (&router, prompt));
+    };
+    // Before there is anything: no routing, no prompt that was tried.
+    let mut screen = RoutingScreen::new();
+    // From the prompt box one comes back into it.
+    press(&mut screen, &shared, key('i'));
+    press(&mut screen, &shared, ctrl('r'));
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    assert_eq!(press(&mut screen, &shared, key('q')).len(), 1, "it is routed");
+    assert_eq!(screen.question.prompt.text(), "q");
+    press(&mut screen, &shared, code(KeyCode::Backspace));
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    typed(&mut screen, key('='), "There is no routing yet");
+    typed(&mut screen, ctrl('r'), "No prompt was tried yet");
+    to(&mut screen, &shared, "base");
+    typed(&mut screen, key('/'), "No experts are listed here");
+    // While answers are compared blindly.
+    let (mut screen, shared_of_routed) = routed();
+    press(&mut screen, &shared_of_routed, key('a'));
+    press(&mut screen, &shared_of_routed, key('B'));
+    for opens in ['/', '='] {
+        typed(&mut screen, key(opens), "Answers are compared blindly");
+    }
+}
+
+#[test]
+fn the_rest_of_a_prompt_is_no_command_where_the_model_fails_meanwhile() {
+    let mut shared = shared(EngineState::Loading { stage: "s".into() });
+    let mut screen = RoutingScreen::new();
+    press(&mut screen, &shared, key('i'));
+    press(&mut screen, &shared, key('a'));
+    let failed = EngineState::Failed { error: "ends in the middle of a tensor".into() };
+    shared.engine = failed.clone();
+    hear(&mut screen, &shared, EngineMessage::State(failed));
+    press(&mut screen, &shared, key('R'));
+    assert!(screen.captures_text() && screen.question.prompt.text() == "aR");
+    press(&mut screen, &shared, code(KeyCode::Esc));
+    assert_eq!(press(&mut screen, &shared, key('R')), [Effect::Engine(EngineEffect::Load)]);
 }
 
 #[test]
@@ -206,10 +289,9 @@ fn a_favourite_is_marked_listed_first_and_kept() {
 fn prompts_that_were_tried_are_kept_and_come_back() {
     let shared = shared(ready());
     let mut screen = RoutingScreen::new();
-    let said = press(&mut screen, &shared, ctrl('r'));
-    assert!(
-        matches!(&said[..], [Effect::App(AppEffect::Notice(text))] if text.contains("No prompt was tried"))
-    );
+    assert_eq!(press(&mut screen, &shared, ctrl('r')), []);
+    assert!(render(&screen, &shared, 80, 24).contains("Esc: No prompt was tried"));
+    press(&mut screen, &shared, code(KeyCode::Esc));
     screen.on_message(&Message::Prompts(["an older one", "the oldest\x1b"].map(tried).to_vec()), &shared);
     // Kept when it is left, once; an answer to the same prompt keeps nothing twice.
     press(&mut screen, &shared, key('i'));

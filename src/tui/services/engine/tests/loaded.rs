@@ -42,7 +42,9 @@ fn a_real_model_routes_and_generates_and_says_what_is_too_long() {
     assert!(seen.len() > 3 && seen.is_sorted(), "{seen:?}");
 
     bench.route(7, &"long ".repeat(2000));
-    let EngineMessage::Failed { ticket: 7, error } = bench.next() else { panic!("too long, yet no failure") };
+    let EngineMessage::Failed { ticket: 7, error, .. } = bench.next() else {
+        panic!("too long, yet no failure")
+    };
     assert!(
         error.contains("tokens, ") && error.contains("more than the base model's context of 512"),
         "{error}"

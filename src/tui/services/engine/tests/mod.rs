@@ -252,7 +252,7 @@ fn errors_of_a_request_are_its_own_and_those_of_loading_are_a_state() {
     let mut bench = Bench::ready(Slow::default());
     let router = RouterConfig::single("unknown");
     bench.engine.handle(EngineEffect::Route { ticket: 4, prompt: "a".into(), raw: false, router });
-    let EngineMessage::Failed { ticket: 4, error } = bench.next() else { panic!("no failure") };
+    let EngineMessage::Failed { ticket: 4, error, .. } = bench.next() else { panic!("no failure") };
     assert!(error.contains("unknown"));
     bench.route(5, "a");
     assert!(matches!(bench.next(), EngineMessage::Trace { ticket: 5, .. }), "the engine continues");
@@ -310,7 +310,7 @@ fn a_panic_becomes_a_state_and_a_retry_works() {
     bench.route(1, "bug");
     let answers = bench.until(|m| matches!(m, EngineMessage::State(EngineState::Failed { .. })));
     assert!(
-        matches!(&answers[0], EngineMessage::Failed { ticket: 1, error } if error.contains("out of bounds"))
+        matches!(&answers[0], EngineMessage::Failed { ticket: 1, error, .. } if error.contains("out of bounds"))
     );
     bench.engine.handle(EngineEffect::Load);
     bench.until(|m| matches!(m, EngineMessage::State(EngineState::Ready { .. })));
