@@ -154,7 +154,7 @@ impl<'a> Identified<'a> {
             for known in &mut known {
                 known.scan = kind.key(known, size).and_then(|key| facts.get(&key).copied());
             }
-            known = kind.scan_all(known, size, skipped, progress, cancel)?;
+            known = kind.scan_all(library, known, size, skipped, progress, cancel)?;
             if sparsity == 0.0 || flattened_size(known.iter().map(|known| known.expert)) == size {
                 break size;
             }
@@ -174,6 +174,7 @@ impl Kind<'_> {
     /// the same, one is read.
     fn scan_all<'a>(
         &self,
+        library: &Library,
         mut known: Vec<Known<'a>>,
         size: usize,
         skipped: &mut Vec<Skipped>,
@@ -191,6 +192,7 @@ impl Kind<'_> {
             }
         }
         let mut failed: HashMap<usize, String> = HashMap::new();
+        let mut not_finite: Vec<&Expert> = Vec::new();
         for (step, some) in wanted.chunks(SCAN_STEP).enumerate() {
             cancel.check()?;
             progress(step * SCAN_STEP, wanted.len());
@@ -206,12 +208,18 @@ impl Kind<'_> {
                     }
                     Err(Error::Cancelled) => return Err(Error::Cancelled),
                     Err(error) => {
+                        if matches!(error, Error::NotFinite { .. }) {
+                            not_finite.push(known[at].expert);
+                        }
                         failed.insert(at, error.to_string());
                     }
                 }
             }
         }
         self.keep_contents(&known, &wanted);
+        if self.folders.is_some() {
+            library.remember_not_finite(&not_finite);
+        }
         for (at, other) in same {
             match failed.get(&other) {
                 Some(reason) => {

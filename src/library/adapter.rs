@@ -472,7 +472,7 @@ fn finite(values: &[f32], path: &Path, what: &str, place: &str) -> Result<()> {
         false => {
             let problem =
                 format!("{what} of {place} has NaN or infinite weights: train the expert again or remove it");
-            Err(Error::file(path, problem))
+            Err(Error::NotFinite { path: path.to_path_buf(), problem })
         }
     }
 }

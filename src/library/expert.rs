@@ -202,12 +202,23 @@ impl Expert {
 
     /// Makes it bad because of what kept its weights from being read.
     pub fn set_unreadable(&mut self, error: Error) {
-        let reason = match error {
-            // As all reasons, without the folder, which is the expert's.
-            Error::File { path, problem } => format!("{} {problem}", file_name(&path)),
-            other => other.to_string(),
-        };
+        self.set_bad(Self::unreadable(error));
+    }
+
+    /// Makes it bad for this reason.
+    pub(super) fn set_bad(&mut self, reason: String) {
         self.standing = Standing::Bad { reason };
+    }
+
+    /// Why its weights cannot be read, in words.
+    pub(super) fn unreadable(error: Error) -> String {
+        match error {
+            // As all reasons, without the folder, which is the expert's.
+            Error::File { path, problem } | Error::NotFinite { path, problem } => {
+                format!("{} {problem}", file_name(&path))
+            }
+            other => other.to_string(),
+        }
     }
 
     /// Says of a usable expert which of its copies of the base model's weights differ from these, if any do.

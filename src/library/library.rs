@@ -54,6 +54,7 @@ impl Library {
             warnings: found.warnings,
             misfits: None,
         };
+        library.recall_not_finite();
         library.agree_on_base();
         Ok(library)
     }
@@ -86,6 +87,7 @@ impl Library {
         for expert in self.experts.iter_mut().filter(|expert| expert.depends_on_base()) {
             *expert = inspect(expert.path.clone(), expert.name.clone(), base);
         }
+        self.recall_not_finite();
         self.agree_on_base();
     }
 
@@ -95,14 +97,21 @@ impl Library {
     /// # Errors
     /// Only a raised `cancel`.
     pub fn check_weights(&mut self, cancel: &Cancel) -> Result<()> {
-        let usable = self.experts.par_iter_mut().filter(|expert| expert.is_usable());
-        usable.try_for_each(|expert| {
+        let usable = self.experts.par_iter().enumerate().filter(|(_, expert)| expert.is_usable());
+        let checked = usable.map(|(at, expert)| {
             cancel.check()?;
-            if let Err(error) = expert.load().and_then(|adapter| adapter.check_finite()) {
+            Ok(expert.load().and_then(|adapter| adapter.check_finite()).err().map(|error| (at, error)))
+        });
+        let found: Vec<(usize, Error)> = checked.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        let not_finite = found.iter().filter(|(_, error)| matches!(error, Error::NotFinite { .. }));
+        let not_finite: Vec<&Expert> = not_finite.filter_map(|(at, _)| self.experts.get(*at)).collect();
+        self.remember_not_finite(&not_finite);
+        for (at, error) in found {
+            if let Some(expert) = self.experts.get_mut(at) {
                 expert.set_unreadable(error);
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     /// The experts that can be used, wholly or in part.

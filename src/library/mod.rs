@@ -22,6 +22,7 @@ mod left_out;
 mod library;
 mod manifest;
 mod moved;
+mod not_finite;
 mod provenance;
 mod safetensors;
 mod scan;

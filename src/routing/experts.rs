@@ -159,6 +159,8 @@ pub struct ExpertSet {
     pub(super) contents: Arc<Vec<String>>,
     /// Experts left out, with the reason.
     pub skipped: Vec<Skipped>,
+    /// The names of those that are left out because weights of theirs are NaN or infinite.
+    pub(super) not_finite: Vec<String>,
     /// Experts of the library that were not even tried, with the reason.
     pub unreadable: Vec<Skipped>,
     /// What of an expert is not applied by any router, as found out with this base model.

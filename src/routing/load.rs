@@ -121,16 +121,15 @@ struct Loaded {
     content: String,
 }
 
-fn load(expert: &Expert, sites: &Sites, places: &Places, cache: &PrototypeCache) -> Result<Loaded, String> {
-    let adapter = expert.load().map_err(|e| e.to_string())?;
+fn load(expert: &Expert, sites: &Sites, places: &Places, cache: &PrototypeCache) -> Result<Loaded> {
+    let adapter = expert.load()?;
     let kind = Kind::named(&expert.dtype);
     let mut loras = HashMap::with_capacity(adapter.modules.len());
     // A prototype lies on the side of the input: the order of a running layer's outputs is nothing to it.
-    let ExpertFactors { values, prototypes, key } = cache.factors(&adapter).map_err(|e| e.to_string())?;
+    let ExpertFactors { values, prototypes, key } = cache.factors(&adapter)?;
     for ((module, values), prototype) in adapter.modules.iter().zip(values).zip(prototypes) {
         let Some(&site) = sites.index.get(module.shape.module.as_str()) else { continue };
-        let entry = sites.entry(site, module, kind, values, prototype.vector);
-        loras.insert(site, entry.map_err(|e| e.to_string())?);
+        loras.insert(site, sites.entry(site, module, kind, values, prototype.vector)?);
     }
     let found = Replaced::find(expert, &adapter, places)?;
     Ok(Loaded { loras, found, content: key })
@@ -197,8 +196,11 @@ impl ExpertSet {
             for ((at, expert), loaded) in some.iter().zip(loaded) {
                 let Loaded { loras, found, content } = match loaded {
                     Ok(loaded) => loaded,
-                    Err(reason) => {
-                        skipped.push((*at, Skipped::new(&expert.name, reason)));
+                    Err(error) => {
+                        if matches!(error, Error::NotFinite { .. }) {
+                            set.not_finite.push(expert.name.clone());
+                        }
+                        skipped.push((*at, Skipped::new(&expert.name, error.to_string())));
                         continue;
                     }
                 };

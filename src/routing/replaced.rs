@@ -113,7 +113,7 @@ impl Replaced {
     ///
     /// # Errors
     /// Unreadable files.
-    pub fn find(expert: &Expert, adapter: &Adapter, places: &Places) -> Result<Found, String> {
+    pub fn find(expert: &Expert, adapter: &Adapter, places: &Places) -> Result<Found> {
         if adapter.replaced.is_empty() && adapter.tokens.is_empty() {
             return Ok(Found::default());
         }
@@ -125,12 +125,12 @@ impl Replaced {
                 continue;
             };
             if stored.copy {
-                let difference = difference(places, *place, stored).map_err(|e| e.to_string())?;
+                let difference = difference(places, *place, stored)?;
                 let Some(difference) = difference else { continue };
                 differing = Some(stored.differing(difference));
             } else {
                 // Only to see that it can be read.
-                stored.values().map_err(|e| e.to_string())?;
+                stored.values()?;
             }
             stored_at.push((*place, stored.name.clone()));
             copied |= stored.copy && *place == Place::Embedding;
@@ -147,7 +147,7 @@ impl Replaced {
                 name if name == places.decoder.head.module => head,
                 _ => continue,
             };
-            rows.values().map_err(|e| e.to_string())?;
+            rows.values()?;
             tokens.push((place, rows.module.clone()));
         }
         // One table serves both: so do its trained rows, unless the head has its own.

@@ -100,6 +100,8 @@ fn load_experts(
     let cache = PrototypeCache::of(library);
     let mut set = ExpertSet::load(&usable, decoder, &cache, progress, cancel)?;
     set.unreadable = library.bad();
+    let not_finite = usable.into_iter().filter(|expert| set.not_finite.contains(&expert.name));
+    library.remember_not_finite(&not_finite.collect::<Vec<_>>());
     Ok(Arc::new(set))
 }
 

@@ -181,6 +181,62 @@ fn what_decided_is_said_for_every_kind_of_router() {
     let why = &found["why"];
     assert!(why["score"].is_null() && why["modules"].as_array().unwrap().is_empty(), "{why}");
     assert_eq!(why["sequence"]["experts"].as_array().unwrap().len(), 3, "{why}");
+    assert!(why["sequence"]["lead"].is_null() && why["sequence"]["drawn"] == false, "{why}");
+    for (router, drawn) in [("vote", false), ("random:7", true)] {
+        let (found, _) = json(&place, "route", &["--prompt", "w3 w5 w7", "--router", router, "--why", "1"]);
+        let sequence = &found["why"]["sequence"];
+        let lead = sequence["lead"].as_str();
+        assert_eq!(
+            lead.is_some_and(|lead| ["just", "leads", "decides"].contains(&lead)),
+            !drawn,
+            "{sequence}"
+        );
+        assert_eq!(sequence["drawn"], drawn, "{sequence}");
+    }
+}
+
+#[test]
+fn lists_say_what_whoever_read_the_weights_found() {
+    let place = place();
+    let weights = place.library().join("expert_1/adapter_model.safetensors");
+    let sound = std::fs::read(&weights).unwrap();
+    let mut bytes = sound.clone();
+    let end = bytes.len();
+    // Of whatever type of floats the last one is, it is no number.
+    bytes[end - 4..].fill(0xff);
+    std::fs::write(&weights, &bytes).unwrap();
+    let row = || -> Value {
+        let listed: Value = serde_json::from_str(&stdout(&run(&place, "ls", &["--json"]))).unwrap();
+        listed["experts"][1].clone()
+    };
+    assert_eq!(
+        (&row()["name"], &row()["status"]),
+        (&"expert_1".into(), &"ok".into()),
+        "nobody has read them"
+    );
+    // What was written a moment ago is not known again: it may change within the same tick of the disk's clock.
+    let mut status = row();
+    for _ in 0..100 {
+        let output = run(&place, "route", &["--tokens", "3,5"]);
+        assert!(stderr(&output).contains("expert_1"), "{}", stderr(&output));
+        status = row();
+        if status["status"] == "bad" {
+            break;
+        }
+    }
+    assert_eq!(status["status"], "bad");
+    let reason = status["reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("adapter_model.safetensors ") && reason.contains("NaN or infinite"),
+        "{reason}"
+    );
+    assert!(stdout(&run(&place, "ls", &[])).contains(", 1 bad"));
+    // Routers leave it out as before, with the same reason, and so do comparisons.
+    let said = stderr(&run(&place, "route", &["--tokens", "3,5"]));
+    assert!(said.contains("expert_1") && said.contains("NaN or infinite"), "{said}");
+    // Another file is another expert.
+    std::fs::write(&weights, &sound).unwrap();
+    assert_eq!(row()["status"], "ok");
 }
 
 #[test]

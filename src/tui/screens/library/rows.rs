@@ -123,7 +123,8 @@ impl Rows {
         self.arrange();
     }
 
-    /// Takes how strong experts are, and what is to be said of those that were hardly trained.
+    /// Takes how strong experts are, what is to be said of those that were hardly trained, and why weights of others
+    /// could not be compared: who reads them finds more than who lists them.
     pub fn set_strength(&mut self, similarity: &Similarity, doubts: &HashMap<String, String>) {
         let strength: HashMap<&str, f64> = similarity
             .experts
@@ -131,7 +132,15 @@ impl Rows {
             .map(String::as_str)
             .zip(similarity.strength.iter().map(|strength| strength.norm))
             .collect();
+        let skipped: HashMap<&str, &str> =
+            similarity.skipped.iter().map(|one| (one.name.as_str(), one.reason.as_str())).collect();
         for row in &mut self.all {
+            if let Some(reason) = skipped.get(row.name.as_str())
+                && row.status != Status::Bad
+            {
+                row.status = Status::Bad;
+                row.reason = printable(reason).into_owned();
+            }
             row.norm = strength.get(row.name.as_str()).copied();
             if let Some(doubt) = doubts.get(&row.name)
                 && row.status == Status::Ok

@@ -7,6 +7,7 @@ use ratatui::style::Modifier;
 
 use super::LibraryScreen;
 use crate::analysis::Strength;
+use crate::library::Skipped;
 use crate::tui::testing::{
     SIZES, assert_cell, assert_colourless, assert_screen, assert_text, buffer_app, find, full_app, key,
     library_app, new_app, press, press_code, render, render_app, shows,
@@ -291,6 +292,10 @@ fn norms_are_a_column_and_what_is_hardly_trained_is_marked_in_its_row() {
     let norm = |name: &String| if name == "plurals" { 0.013 } else { 12.4 };
     let strength = |name: &String| Strength { norm: norm(name), gap: Some(0.4) };
     similarity.strength = similarity.experts.iter().map(strength).collect();
+    // Who reads the weights finds more than who lists the experts.
+    let skipped =
+        Skipped::new("sentiment", "adapter_model.safetensors: lora_B of q has NaN or infinite weights");
+    similarity.skipped.push(skipped);
     let result = Ok((Arc::new(similarity), fixtures::clustering()));
     app.update(Message::Compute(ComputeMessage::Clustering { ticket: 0, result }));
     let text = render_app(&app, 160, 48);
@@ -298,6 +303,7 @@ fn norms_are_a_column_and_what_is_hardly_trained_is_marked_in_its_row() {
     assert!(text.contains("‖ΔW‖"), "{text}");
     assert!(row("plurals").starts_with("! plurals") && row("plurals").contains("0.013"), "{text}");
     assert!(row("topic").starts_with("✓ topic") && row("topic").contains("12.4"), "{text}");
+    assert!(row("sentiment").starts_with("✗ sentiment"), "{text}");
     // The details say why.
     press(&mut app, "G");
     while app.shared().selected.as_deref() != Some("plurals") {
