@@ -22,6 +22,8 @@ pub struct Finding {
     lead: String,
     short: String,
     more: Vec<String>,
+    /// What the share in few words is one of, where that is not weight.
+    of: &'static str,
     /// How many other experts have weight.
     others: usize,
 }
@@ -83,7 +85,7 @@ impl Finding {
         more.extend(group_said(first, digest, marks));
         more.push(spread(shown));
         let (lead, short) = said(leads, (share, second), "weight", &name_of(shown, order.get(1).copied()));
-        Self { expert: Some(first), who, lead, short, more, others: all - 1 }
+        Self { expert: Some(first), who, lead, short, more, of: "", others: all - 1 }
     }
 
     /// As much of it as has room, the expert's mark before its name.
@@ -117,12 +119,17 @@ impl Finding {
                 }
                 said.push_str(more);
             }
-        }
-        if !whole && self.others > 0 {
+        } else {
             // Where there is room for few words, there may be none for a list of the others.
-            let forms = [format!(" {}", more(self.others, true)), format!(" {}", more(self.others, false))];
-            let fits = forms.into_iter().find(|form| width(&said) + width(form) <= room);
-            said.extend(fits);
+            let of = if self.of.is_empty() { String::new() } else { format!(" of {}", self.of) };
+            let counted = |words| match self.others {
+                0 => String::new(),
+                others => format!(" {}", more(others, words)),
+            };
+            for forms in [vec![of], vec![counted(true), counted(false)]] {
+                let fits = forms.into_iter().find(|form| width(&said) + width(form) <= room);
+                said.push_str(&fits.unwrap_or_default());
+            }
         }
         spans.push(Span::styled(said, text));
         Line::from(spans)
@@ -191,6 +198,7 @@ impl Once<'_> {
             let others = found.experts.iter().filter(|one| one.expert != first);
             others.max_by(|a, b| used(a).total_cmp(&used(b)))
         });
+        let mut by_votes = false;
         let (lead, short) = match (sequence, own, next) {
             (Some(found), _, _) if found.drawn => {
                 (format!(" was drawn at random and has {has}"), " drawn at random".into())
@@ -199,6 +207,7 @@ impl Once<'_> {
                 let (a, b, name) = (used(own), used(next), name_of(shown, Some(next.expert)));
                 match found.lead {
                     Some(lead) if a >= b => {
+                        by_votes = true;
                         more.push(format!(", so that it has {has}"));
                         said(lead, (a, b), "votes", &name)
                     }
@@ -231,7 +240,8 @@ impl Once<'_> {
             more.push(spread(shown));
         }
         let others = shown.digest.totals.iter().filter(|share| **share > 0.0).count().saturating_sub(1);
-        Finding { expert: Some(first), who, lead, short, more, others }
+        let of = if by_votes { "votes" } else { "" };
+        Finding { expert: Some(first), who, lead, short, more, of, others }
     }
 }
 
@@ -359,6 +369,18 @@ mod tests {
             text.starts_with("antonym has all the weight: cosine 0.75, capital 0.74, the same"),
             "{text}"
         );
+        // In few words, too, what the share is one of.
+        let shown_by_votes = {
+            let mut shown = shown(trace(), "vote");
+            shown.digest.totals = vec![1.0, 0.0, 0.0];
+            shown
+        };
+        let sequence = found(Some(Lead::Just), false, "share of the votes", votes(0.156, 0.152));
+        let marks = ExpertMarks::default();
+        let finding = Finding::of(&shown_by_votes, &marks, Some(&sequence));
+        let line = finding.line(&shown_by_votes, &marks, (40, false), &Theme::new(Depth::True));
+        let text: String = line.spans.iter().map(|span| span.content.as_ref()).collect();
+        assert!(text.ends_with("antonym just leads: 16 % of votes"), "{text}");
         // Where several have weight, these are compared.
         let mut shown = shown(trace(), "logo");
         shown.digest.totals = vec![0.35, 0.33, 0.32];
