@@ -35,17 +35,17 @@ const ALSO_NO: &[(Chord, Answer)] =
 static CANCEL: KeyTable<(), Answer> = KeyTable {
     title: "Asked whether to cancel",
     bindings: &[
-        Binding::new(YES, "cancel it", "Cancel the job").also(ALSO_YES),
-        Binding::new(NO, "let it run", "Let it run, as any other key that does its work").also(ALSO_NO),
+        Binding::new(YES, "cancel", "Cancel the job").also(ALSO_YES),
+        Binding::new(NO, "keep", "Let it run, as any other key that does its work").also(ALSO_NO),
     ],
 };
 
 static REMOVE: KeyTable<(), Answer> = KeyTable {
     title: "Asked whether to remove",
     bindings: &[
-        Binding::new(YES, "remove it", "Remove the job from the list; what it wrote elsewhere stays")
+        Binding::new(YES, "remove", "Remove the job from the list; what it wrote elsewhere stays")
             .also(ALSO_YES),
-        Binding::new(NO, "keep it", "Keep it, as any other key that does its work").also(ALSO_NO),
+        Binding::new(NO, "keep", "Keep it, as any other key that does its work").also(ALSO_NO),
     ],
 };
 

@@ -374,7 +374,7 @@ fn a_job_is_started_cancelled_and_found_again() {
     let waits = |line: &str| line.contains("k = ") && line.contains("queued");
     session.until("a job that waits", || session.text().lines().any(waits));
     session.press("x");
-    session.see("let it run");
+    session.see("n keep");
     session.press("y");
     session.see("cancelled");
     session.press("q");
@@ -392,7 +392,7 @@ fn a_job_is_started_cancelled_and_found_again() {
     again.press("r");
     again.until("the job again", || shows(&again, "running") || shows(&again, "finished"));
     again.press("x");
-    again.until("the question", || again.text().contains("let it run") || shows(&again, "finished"));
+    again.until("the question", || again.text().contains("n keep") || shows(&again, "finished"));
     again.press("y");
     let over = || ["running", "cancelling"].iter().all(|state| !again.text().contains(state));
     again.until("the end of the job", over);

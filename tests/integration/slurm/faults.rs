@@ -94,6 +94,13 @@ fn an_end_that_was_told_stays_one_while_the_scheduler_is_away() {
     let table = String::from_utf8_lossy(&table);
     let row = table.lines().find(|line| line.starts_with(&ids[1])).unwrap();
     assert!(row.ends_with("whether it still runs is unknown: `squeue`: no controller"), "{row}");
+    // Nor is it forgotten with what Slurm forgets.
+    away(false);
+    fake.queue("lora-other", &[]);
+    let job = look(0);
+    assert_eq!((&job["state"], &job["error"]), (&json!("failed"), &told));
+    assert!(look(1)["error"].as_str().unwrap().contains("Slurm no longer knows job 77_1"), "{}", look(1));
+    away(true);
     // Slurm has queued it again meanwhile: nothing is known of how that goes on.
     away(false);
     fake.queue(&name, &[(0, &["PENDING"], "Priority"), (1, &["RUNNING"], "")]);

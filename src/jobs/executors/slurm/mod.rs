@@ -257,12 +257,16 @@ impl Executor for Slurm {
 
     fn look(&self, job: &Path, handle: &Handle) -> Life {
         let answer = self.ask(&[(job, handle)]).pop().unwrap_or(Answer::Unknown(false));
-        let life = match answer {
-            Answer::Known(task, record) => life(job, handle, task, &record),
+        match answer {
+            Answer::Known(task, record) => {
+                let life = life(job, handle, task, &record);
+                seen::keep(job, handle, &life);
+                life
+            }
             Answer::Silent(error) => {
                 let begun = job.join(WORKER).exists();
-                return seen::end(job, handle)
-                    .unwrap_or_else(|| if begun { Life::Unseen(error) } else { Life::Waiting(Some(error)) });
+                let open = if begun { Life::Unseen(error) } else { Life::Waiting(Some(error)) };
+                seen::end(job, handle).unwrap_or(open)
             }
             Answer::Unknown(_) if is_young(job, handle) => {
                 Life::Waiting(Some("is being handed over to Slurm".into()))
@@ -272,19 +276,21 @@ impl Executor for Slurm {
                 Some(id) => format!("Slurm no longer knows job {id}, and its worker goes on"),
                 None => "its worker goes on, and Slurm knows nothing of it".into(),
             })),
-            Answer::Unknown(others) => Life::Gone(Some(match (&handle.id, others) {
-                (Some(id), true) => format!(
-                    "Slurm job {id} is no longer in its array: somebody cancelled it before it started, not `jobs cancel`"
-                ),
-                (Some(id), false) => format!(
-                    "Slurm no longer knows job {id}, and it has left no result: it was lost with the controller's \
-                     state, or ended long ago"
-                ),
-                (None, _) => "it was not handed over to Slurm: whoever did it ended before".into(),
-            })),
-        };
-        seen::keep(job, handle, &life);
-        life
+            // It may have told more before it forgot the job.
+            Answer::Unknown(others) => seen::end(job, handle).unwrap_or_else(|| {
+                Life::Gone(Some(match (&handle.id, others) {
+                    (Some(id), true) => format!(
+                        "Slurm job {id} is no longer in its array: somebody cancelled it before it started, not `jobs \
+                         cancel`"
+                    ),
+                    (Some(id), false) => format!(
+                        "Slurm no longer knows job {id}, and it has left no result: it was lost with the controller's \
+                         state, or ended long ago"
+                    ),
+                    (None, _) => "it was not handed over to Slurm: whoever did it ended before".into(),
+                }))
+            }),
+        }
     }
 
     fn look_at_all(&self, jobs: &[(PathBuf, Handle)]) {

@@ -87,10 +87,9 @@ impl Group {
 
     /// [`Self::state`] in a word: what waits may be held.
     pub fn said(&self) -> &'static str {
-        match self.state() {
-            JobState::Queued if self.held == self.count(JobState::Queued) => HELD,
-            state => state.name(),
-        }
+        let state = self.state();
+        let is_held = state == JobState::Queued && self.held == self.count(state);
+        if is_held { HELD } else { state.name() }
     }
 
     /// Seconds until all that runs or waits will be done; `all` is the list of all jobs.

@@ -153,9 +153,7 @@ fn jobs_that_have_ended_are_removed_after_a_question() {
     press(&mut app, "jjj");
     assert_eq!(press(&mut app, "d"), []);
     let text = render_app(&app, 120, 30);
-    for words in
-        ["Remove cluster library, k = 4? What it wrote elsewhere", "stays.", "y remove it  n keep it"]
-    {
+    for words in ["Remove cluster library, k = 4? What it wrote elsewhere", "stays.", "y remove  n keep"] {
         assert!(text.contains(words), "{text}");
     }
     assert_eq!(press(&mut app, "n"), []);
@@ -212,7 +210,7 @@ fn of_a_job_that_nobody_can_be_asked_about_the_reason_is_shown_alone_and_in_its_
     press_code(&mut app, KeyCode::Enter);
     press(&mut app, "jj");
     let text = unwrapped(&render_app(&app, 160, 40));
-    assert!(text.contains("running · whether it still runs is unknown: `squeue`: no controller"), "{text}");
+    assert!(text.contains("running whether it still runs is unknown: `squeue`: no controller"), "{text}");
 }
 
 #[test]
