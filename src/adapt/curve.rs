@@ -47,28 +47,30 @@ impl Asked {
         self.tasks.first().map_or(0, |task| task.items)
     }
 
-    /// How good `methods` over a library are.
+    /// How good `methods` over a library are, each with the name that it has for those who wait.
     ///
     /// # Errors
     /// As [`Evaluation::answer`].
     pub fn scores(
         &self,
         (library, session): (&Library, &Session),
-        methods: &[Method],
+        methods: &[(String, Method)],
         stage: &mut dyn FnMut(String),
         cancel: &Cancel,
     ) -> Result<Vec<Scores>> {
         let evaluation = Evaluation { library, session, cancel };
+        let (names, methods): (Vec<_>, Vec<Method>) = methods.iter().cloned().unzip();
         let mut asked = None;
         let mut progress = |progress: &crate::eval::Progress| {
             let now = (progress.cell.1 > 0).then_some(progress.method);
             if now.is_some() && now != asked {
                 asked = now;
-                stage(format!("asking {} the test split", progress.names.0));
+                let name = names.get(progress.method).map_or(progress.names.0, String::as_str);
+                stage(format!("asking the test split: {name}"));
             }
         };
         let order = Order::default();
-        let answered = evaluation.answer(&self.store, (&self.tasks, methods), &order, &mut progress)?;
+        let answered = evaluation.answer(&self.store, (&self.tasks, &methods), &order, &mut progress)?;
         if let Some(failed) = answered.failed.first() {
             return Err(crate::Error::msg(format!("{}: {}", failed.name, failed.reason)));
         }

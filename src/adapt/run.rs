@@ -40,6 +40,13 @@ struct Pair {
     name: String,
 }
 
+impl Pair {
+    /// Its name for those who wait.
+    fn shown(&self) -> String {
+        format!("{}, {}", self.chosen.text, counted(self.shots.len(), "shot"))
+    }
+}
+
 /// What a pair begins with, once that is known.
 struct Begun {
     from: AdaptedFrom,
@@ -258,7 +265,7 @@ impl Job<'_> {
             rows.push(TrainRow {
                 name: match is_kept {
                     true => self.spec.name.clone(),
-                    false => format!("{}, {}", pair.chosen.text, counted(pair.shots.len(), "shot")),
+                    false => pair.shown(),
                 },
                 data: training.data.clone(),
                 examples: pair.shots.len(),
@@ -319,11 +326,12 @@ impl Job<'_> {
         let mut hear = stages(&stage);
         let session = Session::open_unrouted(&catalog, &base, &options, &mut hear, self.cancel)?;
         let single = |name: &str| Method::Routed(RouterConfig::single(name));
-        let mut methods: Vec<Method> = Vec::new();
+        let mut methods: Vec<(String, Method)> = Vec::new();
         for pair in pairs {
-            methods.push(single(&pair.name));
+            methods.push((pair.shown(), single(&pair.name)));
             if has_adapter(&pair.chosen) {
-                methods.push(single(&format!("{}-start", pair.name)));
+                let start = single(&format!("{}-start", pair.name));
+                methods.push((format!("{}, before training", pair.shown()), start));
             }
         }
         let scores = asked.scores((&catalog, &session), &methods, &mut |text| stage(text), self.cancel)?;
@@ -445,7 +453,8 @@ fn ask(
     stage: &dyn Fn(String),
     cancel: &Cancel,
 ) -> Result<Vec<Untrained>> {
-    let methods: Vec<Method> = names.iter().map(|name| name.parse()).collect::<Result<_>>()?;
+    let one = |name: &String| Ok((name.clone(), name.parse()?));
+    let methods: Vec<(String, Method)> = names.iter().map(one).collect::<Result<_>>()?;
     let scores = asked.scores((catalog, session), &methods, &mut |text| stage(text), cancel)?;
     let one = |(method, scores): (&String, Scores)| Untrained { method: method.clone(), scores };
     Ok(names.iter().zip(scores).map(one).collect())

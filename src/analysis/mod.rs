@@ -21,8 +21,8 @@ mod weights;
 
 pub use cache::{ComparisonCache, Origin};
 pub use clustering::{
-    ChosenK, Clustering, SweptK, adjusted_rand, best_k, boundaries, choose_k, cluster, cluster_name,
-    cluster_number, cohesion, natural_clusters, order_by_cluster, project, sweep, ties,
+    ChosenK, Clustering, SweptK, adjusted_rand, agreement, best_k, boundaries, choose_k, cluster,
+    cluster_name, cluster_number, cohesion, natural_clusters, order_by_cluster, project, sweep, ties,
 };
 pub use compare::{is_kept, similarity};
 pub use hubs::{Untrained, untrained};

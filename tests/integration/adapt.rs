@@ -199,6 +199,10 @@ fn curves_are_drawn_and_leave_no_expert_behind() {
     }
     let output = run(&mut whole);
     assert!(output.status.success(), "{}", stderr(&output));
+    // Who waits reads what was asked for, not the names in the folder of the work.
+    let said = stderr(&output);
+    assert!(said.contains("asking the test split: nearest, 8 shots, before training"), "{said}");
+    assert!(!said.contains("-start"), "{said}");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let rows = report["rows"].as_array().unwrap();
     let names: Vec<(&str, u64)> =

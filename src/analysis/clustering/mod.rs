@@ -18,7 +18,7 @@ pub use clustering::{Clustering, cluster_name, cluster_number};
 pub use map::project;
 pub use order::{boundaries, order_by_cluster};
 pub use quality::{cohesion, ties};
-pub use rand_index::adjusted_rand;
+pub use rand_index::{adjusted_rand, agreement};
 pub use sweep::{ChosenK, SweptK, best_k, choose_k, natural_clusters, sweep};
 
 #[cfg(test)]

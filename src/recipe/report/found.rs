@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Result;
-use crate::analysis::adjusted_rand;
+use crate::analysis::{adjusted_rand, agreement};
 use crate::eval::{EvalReport, EvalSpec, Group, Mean};
 use crate::jobs::AnyReport;
 use crate::library::{Expert, Library};
@@ -163,7 +163,7 @@ impl Found {
         self.libraries.iter().filter(is_it).collect()
     }
 
-    fn over_k(&self, families: &BTreeMap<String, usize>) -> Vec<FoundK> {
+    fn over_k(&self, families: &BTreeMap<&str, &str>) -> Vec<FoundK> {
         let mut sizes: Vec<usize> = self
             .libraries
             .iter()
@@ -177,7 +177,7 @@ impl Found {
         sizes.into_iter().map(|k| self.one_k(k, families)).collect()
     }
 
-    fn one_k(&self, k: usize, families: &BTreeMap<String, usize>) -> FoundK {
+    fn one_k(&self, k: usize, families: &BTreeMap<&str, &str>) -> FoundK {
         let own = self.having(k, false);
         let mean = |values: Vec<f64>| Mean::of(&values);
         let losses = |random| mean(self.having(k, random).iter().filter_map(|found| found.loss()).collect());
@@ -198,8 +198,7 @@ impl Found {
         }
         let alike = own.iter().zip(&labels).filter_map(|(found, labels)| {
             let names: BTreeSet<&String> = found.clusters.iter().flatten().collect();
-            let known: Option<Vec<usize>> = names.iter().map(|name| families.get(*name).copied()).collect();
-            adjusted_rand(labels, &known?)
+            agreement(labels, names.iter().map(|name| families.get(name.as_str())))
         });
         FoundK {
             k,
@@ -213,19 +212,11 @@ impl Found {
     }
 }
 
-/// The number of each task's family; nothing where tasks have none.
-fn families_of(laid: &LaidOut) -> BTreeMap<String, usize> {
-    let mut names: Vec<&str> = Vec::new();
-    let mut found = BTreeMap::new();
-    for task in &laid.tasks.train {
-        let Some(family) = task.family.as_deref().filter(|family| !family.is_empty()) else { continue };
-        let at = names.iter().position(|name| *name == family).unwrap_or_else(|| {
-            names.push(family);
-            names.len() - 1
-        });
-        found.insert(task.id.clone(), at);
-    }
-    if names.len() < 2 { BTreeMap::new() } else { found }
+/// The families of the tasks, of those that have one, by the tasks' names.
+fn families_of(laid: &LaidOut) -> BTreeMap<&str, &str> {
+    let tasks = laid.tasks.train.iter();
+    let known = tasks.filter_map(|task| Some((task.id.as_str(), task.family.as_deref()?)));
+    known.filter(|(_, family)| !family.is_empty()).collect()
 }
 
 /// The tasks whose mean is shown: those held out where there are some; shares before losses.
