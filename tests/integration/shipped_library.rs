@@ -1,6 +1,9 @@
 //! The shipped library and the authored tasks as they are in the repository, without the base model.
 
-use lora_tui::train::{Dataset, find_tasks};
+use std::collections::BTreeSet;
+
+use lora_tui::library::{Library, Provenance};
+use lora_tui::train::{Dataset, find_tasks, known_hashes};
 
 use crate::support::{json, repository};
 
@@ -38,4 +41,25 @@ fn every_authored_task_is_read_and_no_expert_was_trained_on_one_that_is_held_out
         held_out += usize::from(data.task.held_out);
     }
     assert!(folders.len() >= 36 && held_out >= 8, "{} tasks, {held_out} held out", folders.len());
+}
+
+#[test]
+fn the_experts_of_clusters_know_every_task_once_and_none_that_is_held_out() {
+    let list = json(&["ls", "assets/mbc"]);
+    let experts = list["experts"].as_array().unwrap();
+    assert!(experts.len() == 9 && experts.iter().all(|expert| expert["status"] == "ok"), "{list}");
+    let library = Library::open(&repository().join("assets/mbc")).unwrap();
+    let provenances: Vec<&Provenance> =
+        library.experts.iter().map(|expert| expert.provenance.as_ref().unwrap()).collect();
+    assert_eq!(provenances.iter().map(|one| one.tasks.len()).sum::<usize>(), 30);
+    let learned: BTreeSet<&String> = provenances.iter().flat_map(|one| one.seen()).collect();
+    let mut count = 0;
+    for folder in find_tasks(&repository().join("assets/tasks")).unwrap() {
+        let data = Dataset::load(&folder).unwrap();
+        let hashes = known_hashes(&data.train);
+        let is_known = hashes.iter().any(|hash| learned.contains(hash));
+        assert_eq!(is_known, !data.task.held_out, "{}", data.task.id);
+        count += usize::from(is_known);
+    }
+    assert_eq!(count, 30);
 }
