@@ -6,6 +6,7 @@ use ratatui::style::Style;
 
 use super::exchange::Shown;
 use super::experiment::{Experiment, Kept, MovedLayers, Row, winner};
+use super::experts::more;
 use super::paint::{heading, put, scroll};
 use super::question::Asked;
 use crate::text::{percent, printable};
@@ -113,6 +114,13 @@ impl Answers<'_> {
         let shown = if rows.len() <= space { space } else { space.saturating_sub(1).max(1) };
         let present = order.iter().position(|&row| !blind && rows[row].asked.is_same_run(self.now));
         let first = present.map_or(0, |at| scroll(at, rows.len(), shown));
+        // In one row the number of the others stands behind it.
+        let behind = match rows.len().saturating_sub(shown) {
+            hidden if hidden > 0 && space <= shown => format!(" {}", more(hidden, false)),
+            _ => String::new(),
+        };
+        let score_at = cells.saturating_sub(score + width(&behind));
+        put(buf, area, cells.saturating_sub(width(&behind)) as u16, y, &behind, theme.dim());
         let best = rows.iter().filter_map(Row::log_probability).fold(f64::NEG_INFINITY, f64::max);
         for (at, row) in order.iter().map(|&row| &rows[row]).enumerate().skip(first).take(shown) {
             let is_now = !blind && row.asked.is_same_run(self.now);
@@ -121,7 +129,7 @@ impl Answers<'_> {
             put(buf, area, 0, y, if is_now { "›" } else { " " }, theme.accent());
             let label = left(&truncate_middle(&label(at), names), names);
             put(buf, area, 1, y, &label, if is_now { theme.accent() } else { style });
-            let room = cells.saturating_sub(names + 3 + score);
+            let room = score_at.saturating_sub(names + 3);
             let (text, special) = self.text(row, theme);
             let lines = if rows_each > 1 { wrap(&text, room) } else { vec![text] };
             let (drawn, rest) = lines.split_at(lines.len().min(rows_each));
@@ -139,8 +147,7 @@ impl Answers<'_> {
             }
             if let Some(p) = row.log_probability().filter(|_| scored) {
                 let style = if p >= best && rows.len() > 1 && !old { theme.ok() } else { style };
-                let x = cells.saturating_sub(score) as u16;
-                put(buf, area, x, y, &right(&format!("{p:.2}"), score), style);
+                put(buf, area, score_at as u16, y, &right(&format!("{p:.2}"), score), style);
             }
             y += drawn.len().max(1) as u16;
         }

@@ -315,6 +315,10 @@ fn the_smallest_screens_have_a_row_for_the_present_router() {
         let drawn = render(&screen, &shared, width, height);
         let present = drawn.lines().any(|line| line.starts_with("›arrow"));
         assert!(present, "{width}×{height}:\n{drawn}");
+        let counted = drawn.lines().any(|line| line.starts_with("›arrow") && line.contains(" +"))
+            || drawn.contains("more: they need");
+        let all = drawn.lines().filter(|line| line.contains("arrow:k=")).count() >= 5;
+        assert!(counted != all, "who has no row is counted, {width}×{height}:\n{drawn}");
     }
     press(&mut screen, &shared, key('B'));
     let drawn = render(&screen, &shared, SMALLEST.0, SMALLEST.1);
